@@ -1,0 +1,25 @@
+//! Capacity planning for Synapse workers, from the logs an administrator already has.
+//!
+//! Data flows one way, and a module may use those above it in this list, never those below:
+//!
+//! ```text
+//! stats      histograms, dispersion, heavy hitters           knows nothing of requests
+//! logs       files and formats: bytes -> Record              knows nothing of endpoints
+//! endpoints  Synapse's worker endpoint tables: request -> Endpoint
+//! trace      columns, Parquet, identities, joining           knows nothing of simulation
+//! profile    demand, peaks, burstiness, heavy hitters, coverage
+//! plan       a topology: pools, endpoints, balancing, stream writers
+//! advise     candidates, the analytic screen, the recommendation
+//! report     one report model -> terminal, HTML, Markdown, JSON, charts
+//! cli        arguments, progress, exit codes
+//! ```
+
+pub mod stats;
+pub mod logs;
+pub mod endpoints;
+pub mod trace;
+pub mod profile;
+pub mod plan;
+pub mod advise;
+pub mod report;
+pub mod cli;

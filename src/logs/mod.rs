@@ -1,0 +1,24 @@
+//! Log files: bytes in, one [`Line`] per physical line out.
+//!
+//! ```text
+//! paths -> source (order, compression) -> blocks (whole lines) -> parser (one per format) -> Line
+//! ```
+//!
+//! Owns files, compression, formats, stamps and zones, redaction of secrets. Knows nothing of endpoints or workers.
+//! Invariant: every physical line yields exactly one [`Line`].
+
+pub mod record;
+
+pub use record::{Cost, Line, Malformed, Record, Stamp, StampMeaning};
+
+/// Reads lines of one format. One instance per thread: it may keep a cache (the last second's stamp, scratch for escapes).
+pub trait Parser: Send {
+    /// The format's name for people and reports: `nginx combined`, `synapse`, `caddy json`.
+    fn name(&self) -> &str;
+
+    /// Reads one line, given without its line terminator (`\n` or `\r\n`). Any bytes; never panics.
+    fn parse<'a>(&'a mut self, line: &'a [u8]) -> Line<'a>;
+
+    /// An independent parser of the same format, for another thread.
+    fn fork(&self) -> Box<dyn Parser>;
+}

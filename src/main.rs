@@ -1,0 +1,3 @@
+//! The `wsim` program: see `wsim --help`.
+
+fn main() {}

@@ -1,0 +1,9 @@
+//! The trace: every request once, in arrival order, in columns; written to and read from Parquet.
+//!
+//! Everything after the trace reads the trace, never a log. Knows nothing of simulation.
+
+pub mod names;
+pub mod request;
+
+pub use names::Names;
+pub use request::{NameId, Request, flag};

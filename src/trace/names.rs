@@ -1,0 +1,101 @@
+//! Identities as numbers: users, rooms, servers, addresses, path templates, agents, processes.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use super::request::NameId;
+
+/// Every distinct name once. Two names are taken for the same when their 64-bit xxh3 hashes are equal
+/// (for a million names the chance of any collision is 3e-8).
+#[derive(Debug, Clone)]
+pub struct Names {
+    text: String,
+    ends: Vec<u32>,
+    hashes: Vec<u64>,
+    index: HashMap<u64, u32, BuildHasherDefault<Identity>>,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Names {
+    /// Only the empty name, number 0.
+    pub fn new() -> Self {
+        Self { text: String::new(), ends: vec![0], hashes: vec![0], index: HashMap::default() }
+    }
+
+    /// The number of `name`, new or known. Bytes that are not UTF-8 are replaced. The empty name is [`NameId::NONE`].
+    pub fn intern(&mut self, name: &[u8]) -> NameId {
+        if name.is_empty() {
+            return NameId::NONE;
+        }
+        let hash = xxhash_rust::xxh3::xxh3_64(name).max(1);
+        if let Some(&id) = self.index.get(&hash) {
+            return NameId(id);
+        }
+        let id = u32::try_from(self.ends.len()).unwrap_or(u32::MAX);
+        self.text.push_str(&String::from_utf8_lossy(name));
+        self.ends.push(u32::try_from(self.text.len()).unwrap_or(u32::MAX));
+        self.hashes.push(hash);
+        self.index.insert(hash, id);
+        NameId(id)
+    }
+
+    /// The name's text; empty for [`NameId::NONE`] and for numbers never given out.
+    pub fn text(&self, id: NameId) -> &str {
+        let i = id.0 as usize;
+        if i == 0 || i >= self.ends.len() {
+            return "";
+        }
+        &self.text[self.ends[i - 1] as usize..self.ends[i] as usize]
+    }
+
+    /// The name's 64-bit hash, the same in every `Names`; 0 for [`NameId::NONE`].
+    pub fn hash(&self, id: NameId) -> u64 {
+        self.hashes.get(id.0 as usize).copied().unwrap_or(0)
+    }
+
+    /// How many names, the empty one included.
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there is only the empty name.
+    pub fn is_empty(&self) -> bool {
+        self.ends.len() == 1
+    }
+}
+
+/// The key is a hash already.
+#[derive(Debug, Default, Clone, Copy)]
+struct Identity(u64);
+
+impl Hasher for Identity {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, _: &[u8]) {}
+    fn write_u64(&mut self, value: u64) {
+        self.0 = value;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_one_number() {
+        let mut names = Names::new();
+        let alice = names.intern(b"@alice:example.org");
+        let bob = names.intern(b"@bob:example.org");
+        assert_eq!(names.intern(b"@alice:example.org"), alice);
+        assert_ne!(alice, bob);
+        assert_eq!(names.text(bob), "@bob:example.org");
+        assert_eq!(names.intern(b""), NameId::NONE);
+        assert_eq!(names.text(NameId(99)), "");
+    }
+}
