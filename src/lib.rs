@@ -14,12 +14,12 @@
 //! cli        arguments, progress, exit codes
 //! ```
 
-pub mod stats;
-pub mod logs;
-pub mod endpoints;
-pub mod trace;
-pub mod profile;
-pub mod plan;
 pub mod advise;
-pub mod report;
 pub mod cli;
+pub mod endpoints;
+pub mod logs;
+pub mod plan;
+pub mod profile;
+pub mod report;
+pub mod stats;
+pub mod trace;

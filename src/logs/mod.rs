@@ -8,8 +8,10 @@
 //! Invariant: every physical line yields exactly one [`Line`].
 
 pub mod record;
+pub mod time;
 
 pub use record::{Cost, Line, Malformed, Record, Stamp, StampMeaning};
+pub use time::{StampReader, Zone};
 
 /// Reads lines of one format. One instance per thread: it may keep a cache (the last second's stamp, scratch for escapes).
 pub trait Parser: Send {

@@ -118,7 +118,9 @@ impl<'a> Record<'a> {
         let stamp = self.stamp?;
         Some(match stamp.meaning {
             StampMeaning::Start => stamp.micros,
-            StampMeaning::End => stamp.micros.saturating_sub_unsigned(self.wall_us.unwrap_or(0)).saturating_sub(self.send_us.unwrap_or(0).max(0)),
+            StampMeaning::End => {
+                stamp.micros.saturating_sub_unsigned(self.wall_us.unwrap_or(0)).saturating_sub(self.send_us.unwrap_or(0).max(0))
+            }
         })
     }
 }

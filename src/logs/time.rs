@@ -1,0 +1,343 @@
+//! Stamps: the ways logs write a point in time, and the zone of those that do not say theirs.
+//!
+//! Everything becomes microseconds since 1970-01-01T00:00:00Z. Civil dates are turned into days by Howard Hinnant's
+//! algorithm ("chrono-compatible low-level date algorithms", `days_from_civil`), because a library call per line would cost
+//! more than the rest of the parsing; zones are jiff's, asked once an hour of log time.
+
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::{Offset, TimeZone};
+
+/// The zone in which stamps without a zone are read: Synapse's default format, HAProxy's `%tr`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Zone {
+    name: String,
+    zone: TimeZone,
+}
+
+/// A `--tz` value that is no zone.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no time zone: use UTC, local, an offset such as +02:00, or a name such as Europe/Berlin")]
+pub struct ZoneError(pub String);
+
+impl Zone {
+    /// Coordinated universal time, the default.
+    pub fn utc() -> Self {
+        Self { name: "UTC".to_owned(), zone: TimeZone::UTC }
+    }
+
+    /// Reads `UTC`, `local`, `+02:00`, `-0330` or an IANA name.
+    pub fn parse(text: &str) -> Result<Self, ZoneError> {
+        let error = || ZoneError(text.escape_debug().to_string());
+        if text.eq_ignore_ascii_case("utc") || text == "Z" {
+            return Ok(Self::utc());
+        }
+        if text.eq_ignore_ascii_case("local") {
+            let zone = TimeZone::system();
+            let name = zone.iana_name().unwrap_or("local").to_owned();
+            return Ok(Self { name, zone });
+        }
+        if text.starts_with(['+', '-']) {
+            let seconds = zone_offset(text.as_bytes()).ok_or_else(error)?;
+            let offset = Offset::from_seconds(i32::try_from(seconds).map_err(|_| error())?).map_err(|_| error())?;
+            return Ok(Self { name: text.to_owned(), zone: TimeZone::fixed(offset) });
+        }
+        let zone = TimeZone::get(text).map_err(|_| error())?;
+        Ok(Self { name: text.to_owned(), zone })
+    }
+
+    /// As given, for reports.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// jiff's zone.
+    pub fn time_zone(&self) -> &TimeZone {
+        &self.zone
+    }
+
+    /// Seconds east of UTC at an instant.
+    pub fn offset_seconds_at(&self, micros: i64) -> i32 {
+        Timestamp::from_microsecond(micros).map_or(0, |at| self.zone.to_offset(at).seconds())
+    }
+}
+
+/// Reads stamps and remembers the last one: neighbouring lines mostly share their second.
+#[derive(Debug, Clone)]
+pub struct StampReader {
+    zone: Zone,
+    /// Civil hour since the epoch (as if UTC) and the zone's offset in it.
+    offset: Option<(i64, i64)>,
+    last: [u8; 26],
+    last_micros: i64,
+}
+
+impl StampReader {
+    /// For stamps whose missing zone is `zone`.
+    pub fn new(zone: Zone) -> Self {
+        Self { zone, offset: None, last: [0; 26], last_micros: 0 }
+    }
+
+    /// `02/Jan/2026:15:04:05 +0000` (nginx `$time_local`, Apache `%t`, Traefik): µs, resolution 1 s.
+    pub fn common(&mut self, text: &[u8]) -> Option<i64> {
+        let text: &[u8; 26] = text.try_into().ok()?;
+        if *text == self.last {
+            return Some(self.last_micros);
+        }
+        let seconds = clf_seconds(text.first_chunk()?)?;
+        if text[20] != b' ' {
+            return None;
+        }
+        let micros = (seconds - zone_offset(&text[21..])?) * 1_000_000;
+        (self.last, self.last_micros) = (*text, micros);
+        Some(micros)
+    }
+
+    /// `02/Jan/2026:15:04:05.123` without a zone (HAProxy `%tr`): µs, resolution 1 ms. The fraction may be absent.
+    pub fn haproxy(&mut self, text: &[u8]) -> Option<i64> {
+        let civil = clf_seconds(text.first_chunk()?)?;
+        let fraction = if text.len() > 20 { fraction_us(text.get(20..)?, b".")? } else { 0 };
+        Some(self.localise(civil) * 1_000_000 + fraction)
+    }
+
+    /// `2026-07-01 09:15:42,118` without a zone (Python's asctime): µs, resolution 1 ms. The fraction may be absent.
+    pub fn asctime(&mut self, text: &[u8]) -> Option<i64> {
+        let civil = civil_seconds(text.first_chunk()?)?;
+        let fraction = if text.len() > 19 { fraction_us(text.get(19..)?, b",.")? } else { 0 };
+        Some(self.localise(civil) * 1_000_000 + fraction)
+    }
+
+    /// RFC 3339 and its relatives: `2026-01-02T15:04:05[.frac][Z|+00:00|+0000]`; without a zone the reader's own.
+    /// Gives µs and the resolution in µs that the number of digits allows.
+    pub fn iso(&mut self, text: &[u8]) -> Option<(i64, u32)> {
+        let civil = civil_seconds(text.first_chunk()?)?;
+        let mut rest = text.get(19..)?;
+        let mut fraction = 0;
+        let mut resolution = 1_000_000;
+        if let Some(b'.' | b',') = rest.first() {
+            let digits = rest[1..].iter().take_while(|b| b.is_ascii_digit()).count();
+            fraction = fraction_us(&rest[..=digits], b".,")?;
+            resolution = resolution_of(digits);
+            rest = &rest[digits + 1..];
+        }
+        let seconds = match rest {
+            b"" => self.localise(civil),
+            b"Z" | b"z" => civil,
+            zone => civil - zone_offset(zone)?,
+        };
+        Some((seconds * 1_000_000 + fraction, resolution))
+    }
+
+    /// Seconds as if UTC -> seconds in UTC. In a gap or fold the earlier offset is taken (jiff's "compatible").
+    fn localise(&mut self, civil: i64) -> i64 {
+        let hour = civil.div_euclid(3600);
+        if let Some((cached, offset)) = self.offset
+            && cached == hour
+        {
+            return civil - offset;
+        }
+        let offset = self.offset_of_hour(hour);
+        self.offset = Some((hour, offset));
+        civil - offset
+    }
+
+    fn offset_of_hour(&self, hour: i64) -> i64 {
+        let Ok(as_utc) = Timestamp::from_second(hour * 3600) else { return 0 };
+        let civil: DateTime = TimeZone::UTC.to_datetime(as_utc);
+        self.zone.zone.to_ambiguous_timestamp(civil).compatible().map_or(0, |at| i64::from(self.zone.zone.to_offset(at).seconds()))
+    }
+}
+
+/// Epoch seconds as a decimal number (`1767366245.123`, nginx `$msec`, Caddy `ts`): µs and the resolution the digits allow.
+/// Exponents (`1.7e9`) are read too, slowly.
+pub fn epoch_seconds(text: &[u8]) -> Option<(i64, u32)> {
+    let digits = text.iter().take_while(|b| b.is_ascii_digit()).count();
+    if digits == 0 || digits > 12 {
+        return None;
+    }
+    let seconds = decimal(&text[..digits])?;
+    let rest = &text[digits..];
+    match rest.first() {
+        None => Some((seconds * 1_000_000, 1_000_000)),
+        Some(b'.') if rest[1..].iter().all(u8::is_ascii_digit) => {
+            Some((seconds * 1_000_000 + fraction_us(rest, b".")?, resolution_of(rest.len() - 1)))
+        }
+        Some(_) => {
+            let value: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+            #[expect(clippy::cast_possible_truncation, reason = "a float to integer cast saturates, and the range is checked")]
+            (value.is_finite() && value.abs() < 1e12).then_some(((value * 1e6).round() as i64, 1))
+        }
+    }
+}
+
+/// Seconds with a fraction as a duration (`0.003`, `30.001`): µs. `None` for `-`, negative or other text.
+pub fn duration_us(text: &[u8]) -> Option<u64> {
+    let digits = text.iter().take_while(|b| b.is_ascii_digit()).count();
+    if digits == 0 || digits > 12 {
+        return None;
+    }
+    let whole = decimal(&text[..digits])? * 1_000_000;
+    let rest = &text[digits..];
+    let fraction = if rest.is_empty() { 0 } else { fraction_us(rest, b".")? };
+    u64::try_from(whole + fraction).ok()
+}
+
+/// Digits only, at most 18 of them.
+pub fn decimal(text: &[u8]) -> Option<i64> {
+    if text.is_empty() || text.len() > 18 {
+        return None;
+    }
+    let mut value = 0i64;
+    for &byte in text {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value * 10 + i64::from(digit);
+    }
+    Some(value)
+}
+
+/// A separator from `separators`, then at least one digit: µs, further digits cut off.
+fn fraction_us(text: &[u8], separators: &[u8]) -> Option<i64> {
+    let (first, digits) = text.split_first()?;
+    if !separators.contains(first) || digits.is_empty() {
+        return None;
+    }
+    let mut value = 0;
+    for place in 0..6 {
+        value = value * 10 + digits.get(place).map_or(Some(0), |byte| byte.is_ascii_digit().then(|| i64::from(byte - b'0')))?;
+    }
+    digits.iter().skip(6).all(u8::is_ascii_digit).then_some(value)
+}
+
+fn resolution_of(digits: usize) -> u32 {
+    10u32.pow(6 - u32::try_from(digits.min(6)).unwrap_or(6))
+}
+
+/// `+0000`, `-03:30`, `+02`: seconds east of UTC.
+fn zone_offset(text: &[u8]) -> Option<i64> {
+    let (sign, digits) = match text.split_first()? {
+        (b'+', rest) => (1, rest),
+        (b'-', rest) => (-1, rest),
+        _ => return None,
+    };
+    let (hours, minutes) = match digits {
+        [a, b] => (decimal(&[*a, *b])?, 0),
+        [a, b, c, d] | [a, b, b':', c, d] => (decimal(&[*a, *b])?, decimal(&[*c, *d])?),
+        _ => return None,
+    };
+    (hours < 24 && minutes < 60).then_some(sign * (hours * 3600 + minutes * 60))
+}
+
+/// `02/Jan/2026:15:04:05` as seconds, as if UTC.
+fn clf_seconds(text: &[u8; 20]) -> Option<i64> {
+    if text[2] != b'/' || text[6] != b'/' || text[11] != b':' {
+        return None;
+    }
+    let month = match &text[3..6] {
+        b"Jan" => 1,
+        b"Feb" => 2,
+        b"Mar" => 3,
+        b"Apr" => 4,
+        b"May" => 5,
+        b"Jun" => 6,
+        b"Jul" => 7,
+        b"Aug" => 8,
+        b"Sep" => 9,
+        b"Oct" => 10,
+        b"Nov" => 11,
+        b"Dec" => 12,
+        _ => return None,
+    };
+    civil(decimal(&text[7..11])?, month, decimal(&text[0..2])?, &text[12..20])
+}
+
+/// `2026-07-01 09:15:42` or with a `T`, as seconds, as if UTC.
+fn civil_seconds(text: &[u8; 19]) -> Option<i64> {
+    if text[4] != b'-' || text[7] != b'-' || !matches!(text[10], b' ' | b'T' | b't') {
+        return None;
+    }
+    civil(decimal(&text[0..4])?, decimal(&text[5..7])?, decimal(&text[8..10])?, &text[11..19])
+}
+
+/// Seconds since the epoch of a civil date and `15:04:05`. A leap second (`:60`) counts as the next second.
+fn civil(year: i64, month: i64, day: i64, clock: &[u8]) -> Option<i64> {
+    if clock[2] != b':' || clock[5] != b':' || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
+    let (hour, minute, second) = (decimal(&clock[0..2])?, decimal(&clock[3..5])?, decimal(&clock[6..8])?);
+    if hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year - era * 400;
+    let day_of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    let days = era * 146_097 + day_of_era - 719_468;
+    Some(days * 86_400 + hour * 3600 + minute * 60 + second)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn utc() -> StampReader {
+        StampReader::new(Zone::utc())
+    }
+
+    #[test]
+    fn reads_every_way_of_writing_the_same_instant() {
+        let instant = 1_767_366_245_000_000;
+        assert_eq!(utc().common(b"02/Jan/2026:15:04:05 +0000"), Some(instant));
+        assert_eq!(utc().common(b"02/Jan/2026:17:04:05 +0200"), Some(instant));
+        assert_eq!(utc().haproxy(b"02/Jan/2026:15:04:05.123"), Some(instant + 123_000));
+        assert_eq!(utc().asctime(b"2026-01-02 15:04:05,123"), Some(instant + 123_000));
+        assert_eq!(utc().iso(b"2026-01-02T15:04:05+00:00"), Some((instant, 1_000_000)));
+        assert_eq!(utc().iso(b"2026-01-02T15:04:05.123456789Z"), Some((instant + 123_456, 1)));
+        assert_eq!(epoch_seconds(b"1767366245.123"), Some((instant + 123_000, 1000)));
+        assert_eq!(epoch_seconds(b"1767366245"), Some((instant, 1_000_000)));
+        assert_eq!(epoch_seconds(b"1.767366245123e9"), Some((instant + 123_000, 1)));
+    }
+
+    #[test]
+    fn agrees_with_jiff_over_four_centuries() {
+        for day in (-60_000..100_000i64).step_by(37) {
+            let at = Timestamp::from_second(day * 86_400 + 3_723).unwrap();
+            let text = at.strftime("%Y-%m-%d %H:%M:%S,000").to_string();
+            assert_eq!(utc().asctime(text.as_bytes()), Some(at.as_microsecond()), "{text}");
+            let text = at.strftime("%d/%b/%Y:%H:%M:%S +0000").to_string();
+            assert_eq!(utc().common(text.as_bytes()), Some(at.as_microsecond()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_zone_without_a_stamp_is_applied_with_its_summer_time() {
+        let mut berlin = StampReader::new(Zone::parse("Europe/Berlin").unwrap());
+        assert_eq!(berlin.asctime(b"2026-01-02 16:04:05,000"), Some(1_767_366_245_000_000));
+        let july = utc().asctime(b"2026-07-01 07:15:42,118").unwrap();
+        assert_eq!(berlin.asctime(b"2026-07-01 09:15:42,118"), Some(july));
+        assert_eq!(StampReader::new(Zone::parse("+02:00").unwrap()).asctime(b"2026-07-01 09:15:42,118"), Some(july));
+    }
+
+    #[test]
+    fn rubbish_is_no_stamp() {
+        for text in [
+            &b""[..],
+            b"02/Jxx/2026:15:04:05 +0000",
+            b"2026-13-01 00:00:00,000",
+            b"aaaaaaaaaaaaaaaaaaaaaaaaaa",
+            b"02/Jan/2026:25:04:05 +0000",
+        ] {
+            assert_eq!(utc().common(text), None);
+            assert_eq!(utc().asctime(text), None);
+            assert_eq!(utc().iso(text), None);
+            assert_eq!(utc().haproxy(text), None);
+        }
+        assert!(Zone::parse("Mars/Olympus").is_err());
+        assert_eq!(duration_us(b"-"), None);
+        assert_eq!(duration_us(b"30.001"), Some(30_001_000));
+        assert_eq!(duration_us(b"5"), Some(5_000_000));
+    }
+}
