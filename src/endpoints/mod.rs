@@ -24,6 +24,15 @@ pub enum Method {
     Patch = 7,
 }
 
+impl Method {
+    /// The method with this discriminant; [`Method::Other`] for numbers never given out.
+    pub fn from_number(number: u8) -> Self {
+        const ALL: [Method; 8] =
+            [Method::Other, Method::Get, Method::Head, Method::Post, Method::Put, Method::Delete, Method::Options, Method::Patch];
+        ALL.get(usize::from(number)).copied().unwrap_or(Method::Other)
+    }
+}
+
 /// Index into [`Classifier::endpoints`]: a row of the table, or one of wsim's own classes (main only, media, scanner, …).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EndpointId(pub u16);

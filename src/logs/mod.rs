@@ -7,7 +7,11 @@
 //! Owns files, compression, formats, stamps and zones, redaction of secrets. Knows nothing of endpoints or workers.
 //! Invariant: every physical line yields exactly one [`Line`].
 
+pub mod blocks;
+pub mod compression;
+pub mod range;
 pub mod record;
+pub mod source;
 pub mod time;
 
 pub use record::{Cost, Line, Malformed, Record, Stamp, StampMeaning};

@@ -2,8 +2,12 @@
 //!
 //! Everything after the trace reads the trace, never a log. Knows nothing of simulation.
 
+mod chunk;
 pub mod names;
+mod packed;
 pub mod request;
+pub mod store;
 
 pub use names::Names;
 pub use request::{NameId, Request, flag};
+pub use store::Trace;
