@@ -25,6 +25,20 @@ pub enum Method {
 }
 
 impl Method {
+    /// As written in a request line; `-` for [`Method::Other`].
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Method::Other => "-",
+            Method::Get => "GET",
+            Method::Head => "HEAD",
+            Method::Post => "POST",
+            Method::Put => "PUT",
+            Method::Delete => "DELETE",
+            Method::Options => "OPTIONS",
+            Method::Patch => "PATCH",
+        }
+    }
+
     /// The method with this discriminant; [`Method::Other`] for numbers never given out.
     pub fn from_number(number: u8) -> Self {
         const ALL: [Method; 8] =
@@ -38,7 +52,7 @@ impl Method {
 pub struct EndpointId(pub u16);
 
 /// What routing needs to know of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Endpoint {
     /// Group id: a group of the table (`sync`, `client`, `event_sending`, …) or one of wsim's own:
     /// `initial_sync`, `sliding_sync`, `admin`, `media`, `sso`, `well_known`, `health`, `client_other`, `federation_other`,

@@ -3,8 +3,10 @@
 //! Everything after the trace reads the trace, never a log. Knows nothing of simulation.
 
 mod chunk;
+mod columns;
 pub mod names;
 mod packed;
+pub mod parquet;
 pub mod request;
 pub mod store;
 
