@@ -4,11 +4,14 @@
 
 mod chunk;
 mod columns;
+mod draw;
+pub mod join;
 pub mod names;
 mod packed;
 pub mod parquet;
 pub mod request;
 pub mod store;
+mod template;
 
 pub use names::Names;
 pub use request::{NameId, Request, flag};

@@ -54,6 +54,13 @@ impl Trace {
         self.chunks.iter().map(Chunk::heap_bytes).sum::<usize>() + self.open.capacity() * size_of::<Request>()
     }
 
+    /// The names, and the requests in arrival order; memory is given back while they are read.
+    pub fn into_parts(self) -> (Names, IntoRequests) {
+        debug_assert!(self.open.is_empty(), "the trace was not sealed");
+        let begun = Requests::new(&self.chunks).begun;
+        (self.names, IntoRequests { chunks: self.chunks.into_iter().map(Some).collect(), begun })
+    }
+
     /// All requests in arrival order; equal arrivals in the order they were pushed. Everything must be [sealed](Self::seal).
     pub fn requests(&self) -> Requests<'_> {
         debug_assert!(self.open.is_empty(), "the trace was not sealed");
@@ -100,6 +107,31 @@ impl Iterator for Requests<'_> {
 
 impl ExactSizeIterator for Requests<'_> {}
 
+/// As [`Requests`], but each chunk is freed at its end.
+#[derive(Debug)]
+pub struct IntoRequests {
+    chunks: Vec<Option<Chunk>>,
+    begun: BinaryHeap<Reverse<(i64, usize, usize)>>,
+}
+
+impl Iterator for IntoRequests {
+    type Item = Request;
+
+    fn next(&mut self) -> Option<Request> {
+        let mut top = self.begun.peek_mut()?;
+        let Reverse((_, number, row)) = *top;
+        let chunk = self.chunks[number].as_ref()?;
+        let request = chunk.request(row);
+        if row + 1 < chunk.len() {
+            *top = Reverse((chunk.arrival_us(row + 1), number, row + 1));
+        } else {
+            std::collections::binary_heap::PeekMut::pop(top);
+            self.chunks[number] = None;
+        }
+        Some(request)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,5 +149,6 @@ mod tests {
         let arrivals: Vec<i64> = trace.requests().map(|r| r.arrival_us).collect();
         assert_eq!(arrivals.len(), 200_000);
         assert!(arrivals.is_sorted());
+        assert_eq!(trace.into_parts().1.map(|r| r.arrival_us).collect::<Vec<_>>(), arrivals);
     }
 }
