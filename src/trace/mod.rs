@@ -2,9 +2,11 @@
 //!
 //! Everything after the trace reads the trace, never a log. Knows nothing of simulation.
 
+pub mod anonymise;
 mod chunk;
 mod columns;
 mod draw;
+//ingest
 pub mod join;
 pub mod names;
 mod packed;

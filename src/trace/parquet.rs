@@ -152,7 +152,7 @@ fn array(column: &Column, rows: &[Request], names: &Names, groups: &[&str], dict
         }
         Kind::Name { of, .. } => dictionary.array(rows.iter().map(|r| of(r).0), |id| names.text(NameId(id))),
         Kind::Method => {
-            dictionary.array(rows.iter().map(|r| r.method as u32 + 1), |n| Method::from_number(u8::try_from(n - 1).unwrap_or(0)).as_str())
+            dictionary.array(rows.iter().map(|r| r.method as u32 + 1), |n| Method::from_number(u8::try_from(n - 1).unwrap_or(0)).name())
         }
         Kind::Group => {
             dictionary.array(rows.iter().map(|r| u32::from(r.endpoint.0) + 1), |n| groups.get(n as usize - 1).copied().unwrap_or_default())
@@ -237,7 +237,7 @@ fn read_frame(frame: &polars::prelude::DataFrame, trace: &mut Trace) -> Result<(
             Kind::Number { into, .. } => fill(&mut rows, values.u32()?.iter(), into),
             Kind::Name { into, .. } => fill(&mut rows, values.str()?.iter(), |r, text| into(r, trace.names.intern(text.as_bytes()))),
             Kind::Method => {
-                let methods: HashMap<&str, Method> = (0..8).map(Method::from_number).map(|method| (method.as_str(), method)).collect();
+                let methods: HashMap<&str, Method> = Method::ALL.iter().map(|&method| (method.name(), method)).collect();
                 fill(&mut rows, values.str()?.iter(), |r, text| r.method = methods.get(text).copied().unwrap_or(Method::Other));
             }
             Kind::Group => {}

@@ -61,6 +61,12 @@ impl Trace {
         (self.names, IntoRequests { chunks: self.chunks.into_iter().map(Some).collect(), begun })
     }
 
+    /// Every `parts`-th chunk from `part` on, for threads that share the work; each request is in exactly one part.
+    pub fn part(&self, part: usize, parts: usize) -> impl Iterator<Item = Request> + '_ {
+        debug_assert!(self.open.is_empty(), "the trace was not sealed");
+        self.chunks.iter().skip(part).step_by(parts.max(1)).flat_map(Chunk::requests)
+    }
+
     /// All requests in arrival order; equal arrivals in the order they were pushed. Everything must be [sealed](Self::seal).
     pub fn requests(&self) -> Requests<'_> {
         debug_assert!(self.open.is_empty(), "the trace was not sealed");
