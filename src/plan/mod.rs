@@ -12,7 +12,7 @@ pub mod check;
 pub mod file;
 pub mod known;
 pub mod model;
-
+pub mod presets;
 pub mod route;
 pub mod rule;
 pub mod server;
@@ -22,7 +22,7 @@ pub mod topology;
 pub use check::{Fault, Problem, Step};
 pub use file::PlanError;
 pub use model::*;
-
+pub use presets::{Options, Preset, UnknownPreset};
 pub use route::{Destination, EndpointFacts};
 pub use rule::{Key, Rule, Spread, UnknownRule};
 pub use server::{Server, ServerError};

@@ -114,3 +114,122 @@ fn names(pool: &Pool, group: &str, pattern: Option<&str>) -> Option<Named> {
 }
 
 const SLIDING_SYNC: &str = "sliding_sync";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Options, Preset};
+
+    /// `group, workers, stream, any worker, condition` of a class.
+    fn class(group: &str, stream: Option<&str>, any_worker: bool, condition: Option<&str>) -> Endpoint {
+        let worker = match group {
+            "media" | "media_admin" => vec!["media_repository".to_owned()],
+            "sliding_sync" | "client_other" => Vec::new(),
+            _ => vec!["generic_worker".to_owned()],
+        };
+        Endpoint {
+            group: group.to_owned(),
+            workers: worker,
+            stream: stream.map(str::to_owned),
+            condition: condition.map(str::to_owned),
+            any_worker,
+            pattern: Some(format!("^/{group}$")),
+            internal: false,
+        }
+    }
+
+    fn plan(name: &str, n: u32, sliding_sync: bool) -> Plan {
+        let options = Options { sliding_sync, ..Options::default() };
+        Preset::find(name).unwrap().plan(n, &options).unwrap()
+    }
+
+    /// Where a class goes, in words: `main`, the pool's name, `writer:STREAM`.
+    fn routed(plan: &Plan, endpoint: &Endpoint) -> String {
+        match plan.route(endpoint) {
+            Destination::Main => "main".to_owned(),
+            Destination::Pool(index) => plan.pools[index].name.clone(),
+            Destination::Writer(stream) => format!("writer:{stream}"),
+        }
+    }
+
+    #[test]
+    fn the_presets_route_sensibly() {
+        let put_typing = class("typing", Some("typing"), false, Some("single_writer"));
+        let get_presence = class("presence", Some("presence"), true, None);
+        let put_presence = class("presence", Some("presence"), false, Some("single_writer"));
+        let keys_upload = class("device_lists", Some("device_lists"), true, Some("multi_writer"));
+        let messages = class("pagination", None, true, Some("same_room_same_instance"));
+        let sync = class("sync", None, true, None);
+        let initial_sync = class("initial_sync", None, true, None);
+        let sliding_sync = class("sliding_sync", None, false, None);
+        let media = class("media", None, true, None);
+        let sso = class("sso_all", None, true, Some("sso_only"));
+        let other = class("client_other", None, false, None);
+        let send = class("event_sending", None, true, None);
+        let cases = [
+            ("monolith", 0, &put_typing, "main"),
+            ("monolith", 0, &sync, "main"),
+            ("generic", 2, &put_typing, "main"),
+            ("stream-writers", 1, &put_typing, "writer:typing"),
+            ("generic", 2, &get_presence, "generic"),
+            ("generic", 2, &put_presence, "main"),
+            ("stream-writers", 3, &get_presence, "writer:presence"),
+            ("stream-writers", 3, &put_presence, "writer:presence"),
+            ("generic", 2, &keys_upload, "generic"),
+            ("stream-writers", 1, &keys_upload, "writer:device_lists"),
+            ("sync-split", 2, &keys_upload, "main"),
+            ("generic", 1, &messages, "generic"),
+            ("generic", 2, &messages, "main"),
+            ("synapse-docs", 2, &messages, "event"),
+            ("mdad-generic", 3, &messages, "main"),
+            ("event-senders", 3, &messages, "event"),
+            ("docker-image", 2, &messages, "client_reader"),
+            ("docker-image", 7, &messages, "main"),
+            ("sync-split", 3, &initial_sync, "sync"),
+            ("initial-sync-apart", 3, &initial_sync, "initial"),
+            ("initial-sync-apart", 3, &sync, "sync"),
+            ("ess-helm", 1, &initial_sync, "sync"),
+            ("ess-helm", 3, &initial_sync, "initial-sync"),
+            ("sync-split", 3, &sliding_sync, "main"),
+            ("ess-helm", 1, &sliding_sync, "sync"),
+            ("generic", 4, &media, "main"),
+            ("media", 1, &media, "media"),
+            ("generic", 1, &sso, "main"),
+            ("generic", 1, &other, "main"),
+            ("ess-helm", 2, &send, "event-creator"),
+            ("federation-apart", 1, &send, "main"),
+        ];
+        for (preset, n, endpoint, expected) in cases {
+            assert_eq!(routed(&plan(preset, n, false), endpoint), expected, "{preset} {n}: {endpoint:?}");
+        }
+        assert_eq!(routed(&plan("sync-split", 3, true), &sliding_sync), "sync");
+    }
+
+    #[test]
+    fn conditions_on_the_configuration_must_be_named_expressly() {
+        let mut plan = plan("generic", 1, false);
+        let sso = class("sso_all", None, true, Some("sso_only"));
+        plan.pools[0].endpoints.push(Selector::Group("sso_all".to_owned()));
+        assert_eq!(routed(&plan, &sso), "generic");
+        plan.pools[0].servers.push("127.0.0.1:8082".to_owned());
+        assert_eq!(routed(&plan, &sso), "main", "a login must stay on one process");
+
+        let presence = class("presence", None, true, Some("presence_disabled"));
+        assert_eq!(routed(&plan, &presence), "main");
+        plan.pools[0].endpoints.insert(0, Selector::Pattern { pattern: "^/presence$".to_owned(), methods: Vec::new() });
+        assert_eq!(routed(&plan, &presence), "generic");
+    }
+
+    #[test]
+    fn a_pattern_takes_its_own_row_only_and_the_first_pool_wins() {
+        let mut plan = plan("sync-split", 1, false);
+        let mut first = plan.pools[0].clone();
+        first.name = "apart".to_owned();
+        first.endpoints = vec![Selector::Pattern { pattern: "^/sync$".to_owned(), methods: Vec::new() }];
+        plan.pools.insert(0, first);
+        let mut events = class("sync", None, true, None);
+        assert_eq!(routed(&plan, &events), "apart");
+        events.pattern = Some("^/events$".to_owned());
+        assert_eq!(routed(&plan, &events), "sync");
+    }
+}
