@@ -179,10 +179,10 @@ fn spread<'a>(pools: &[usize], shares: &[Share<'a>], workers: &[Worker], own: &m
         let weight_sum: f64 = share.members.iter().map(|(_, weight)| f64::from(*weight)).sum();
         for &(place, weight) in &share.members {
             let part = f64::from(weight) / weight_sum;
-            for bound in 0..3 {
-                let cores = share.sum.cores[bound] * part;
-                means[place].cores[bound] += cores;
-                variances[place][bound] += cores * cores * share.variance;
+            let cores = share.sum.cores.map(|cores| cores * part);
+            for ((mean, variance), cores) in means[place].cores.iter_mut().zip(&mut variances[place]).zip(cores) {
+                *mean += cores;
+                *variance += cores * cores * share.variance;
             }
             means[place].peak_requests += share.sum.peak_requests * part;
             means[place].requests += share.sum.requests * part;
@@ -198,13 +198,12 @@ fn spread<'a>(pools: &[usize], shares: &[Share<'a>], workers: &[Worker], own: &m
         return;
     };
     let hitter = pools.iter().filter_map(|index| floor(&shares[*index], busiest)).max_by(|a, b| a.1[1].total_cmp(&b.1[1]));
-    let mut moved = [0.0; 3];
-    for bound in 0..3 {
+    let moved: [f64; 3] = std::array::from_fn(|bound| {
         let mean = means[busiest].cores[bound];
         let expected = mean + variances[busiest][bound].sqrt() * extreme(places.len());
         let least = hitter.map_or(0.0, |(_, cores)| cores[bound]);
-        moved[bound] = expected.max(least).min(total.cores[bound]).max(mean) - mean;
-    }
+        expected.max(least).min(total.cores[bound]).max(mean) - mean
+    });
     if let Some((heavy, cores)) = hitter {
         pinned[busiest] = Some((heavy, cores[1]));
     }
@@ -229,9 +228,7 @@ fn shifted(mean: &Sum, is_busiest: bool, moved: &[f64; 3], total: &Sum, busiest:
         let others = all - top;
         if others > 0.0 { (own - moved * own / others).max(0.0) } else { own }
     };
-    for bound in 0..3 {
-        sum.cores[bound] = give(mean.cores[bound], total.cores[bound], busiest.cores[bound], moved[bound]);
-    }
+    sum.cores = std::array::from_fn(|bound| give(mean.cores[bound], total.cores[bound], busiest.cores[bound], moved[bound]));
     let fraction = if total.cores[1] > 0.0 { moved[1] / total.cores[1] } else { 0.0 };
     sum.peak_requests = give(mean.peak_requests, total.peak_requests, busiest.peak_requests, fraction * total.peak_requests);
     sum.requests = give(mean.requests, total.requests, busiest.requests, fraction * total.requests);
