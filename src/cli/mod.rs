@@ -2,7 +2,7 @@
 //!
 //! A subcommand turns what was typed into a configuration, calls the modules in order, and does no work itself.
 
-pub mod analyse;
+//pub mod analyse;
 pub mod endpoints;
 mod interrupt;
 mod progress;

@@ -9,9 +9,14 @@
 
 pub mod blocks;
 pub mod compression;
+pub mod detect;
+pub mod escape;
+pub mod formats;
 pub mod range;
 pub mod record;
+pub mod redact;
 pub mod source;
+pub mod target;
 pub mod time;
 
 pub use record::{Cost, Line, Malformed, Record, Stamp, StampMeaning};

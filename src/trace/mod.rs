@@ -6,7 +6,7 @@ pub mod anonymise;
 mod chunk;
 mod columns;
 mod draw;
-//ingest
+pub mod ingest;
 pub mod join;
 pub mod names;
 mod packed;

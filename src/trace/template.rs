@@ -125,7 +125,7 @@ pub(super) fn write_query(query: &[u8], out: &mut Vec<u8>) {
         out.extend_from_slice(value);
     };
     for &(name, rule) in PARAMETERS {
-        let Some((_, value)) = target::parameters(query).find(|(key, _)| *key == name.as_bytes()) else { continue };
+        let Some((_, value)) = target::query_parameters(query).find(|(key, _)| *key == name.as_bytes()) else { continue };
         match rule {
             Rule::Placeholder(placeholder) => add(name, placeholder),
             Rule::Number if !value.is_empty() && value.len() <= 9 && value.iter().all(u8::is_ascii_digit) => add(name, value),
