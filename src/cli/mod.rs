@@ -1,1 +1,3 @@
 //! Arguments, progress, exit codes: one file per subcommand.
+
+pub mod endpoints;
