@@ -293,3 +293,6 @@ pub(super) const SYNC: &str = "sync";
 pub(super) const INITIAL_SYNC: &str = "initial_sync";
 const WORKERS_MAX: usize = 32;
 const PATTERN_SHOWN_CHARS: usize = 200;
+
+#[cfg(test)]
+mod tests;

@@ -100,6 +100,24 @@ pub(super) fn as_nginx_sees(path: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(seen)
 }
 
+/// The target with the value of every `access_token` in its query replaced, for echoing what somebody typed or piped.
+pub fn without_token(target: &[u8]) -> Cow<'_, [u8]> {
+    let Some(start) = memchr::memchr(b'?', target) else { return Cow::Borrowed(target) };
+    let (path, query) = target.split_at(start + 1);
+    let is_token = |parameter: &[u8]| {
+        let name = parameter.split(|byte| *byte == b'=').next().unwrap_or_default();
+        percent_decoded(name).eq_ignore_ascii_case(b"access_token")
+    };
+    if !query.split(|byte| *byte == b'&').any(is_token) {
+        return Cow::Borrowed(target);
+    }
+    let shown: Vec<&[u8]> = query
+        .split(|byte| *byte == b'&')
+        .map(|parameter| if is_token(parameter) { &b"access_token=<redacted>"[..] } else { parameter })
+        .collect();
+    Cow::Owned([path, &shown.join(&b'&')].concat())
+}
+
 /// Decodes `%41`; what is no such triple stays as it is.
 pub(super) fn percent_decoded(text: &[u8]) -> Cow<'_, [u8]> {
     if memchr::memchr(b'%', text).is_none() {
@@ -185,6 +203,15 @@ mod tests {
         assert_eq!(seen("/a/.well-known"), "/a/.well-known");
         assert_eq!(seen("/a%2Fb%"), "/a/b%");
         assert_eq!(seen("/plain"), "/plain");
+    }
+
+    #[test]
+    fn a_token_in_the_query_is_not_echoed() {
+        let shown = |target: &str| String::from_utf8(without_token(target.as_bytes()).into_owned()).unwrap();
+        assert_eq!(shown("/a?since=s&access_token=syt_secret&x=y"), "/a?since=s&access_token=<redacted>&x=y");
+        assert_eq!(shown("/a?access%5Ftoken=secret"), "/a?access_token=<redacted>");
+        assert_eq!(shown("/a?since=s"), "/a?since=s");
+        assert_eq!(shown("/access_token=x"), "/access_token=x");
     }
 
     proptest! {
