@@ -98,6 +98,8 @@ pub mod flag {
     pub const SYNAPSE: u16 = 1 << 10;
     /// The arrival is off by the request's unknown duration (a stamp at the end and no duration logged).
     pub const NO_DURATION: u16 = 1 << 11;
+    /// A proxy tried more than one upstream.
+    pub const RETRIED: u16 = 1 << 12;
 }
 
 impl Request {
