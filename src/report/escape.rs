@@ -84,16 +84,25 @@ pub fn markdown(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
     let mut rest = text.chars().peekable();
     let mut start = true;
+    let mut before = ' ';
     while let Some(c) = rest.next() {
         // `www.` and `scheme://` become links by themselves in tickets.
         let link = (c == ':' && rest.peek() == Some(&'/')) || (c == '.' && out.len() >= 3 && out[out.floor_char_boundary(out.len() - 3)..].eq_ignore_ascii_case("www"));
-        let markup = matches!(c, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '#' | '~' | '!' | '&' | '$');
+        let next = rest.peek().copied().unwrap_or(' ');
+        let markup = match c {
+            '\\' | '`' | '*' | '[' | ']' | '>' | '|' | '#' | '~' | '!' | '&' | '$' => true,
+            // Within a word an underscore is a letter, and a tag begins with a letter or one of `/!?`.
+            '_' => !(before.is_alphanumeric() && next.is_alphanumeric()),
+            '<' => !(next == ' ' || next.is_ascii_digit()),
+            _ => false,
+        };
         let opens_a_list = start && matches!(c, '-' | '+' | '=');
         if link || markup || opens_a_list {
             out.push('\\');
         }
         out.push(c);
         start = start && c == ' ';
+        before = c;
     }
     out
 }
@@ -199,6 +208,7 @@ mod tests {
         assert_eq!(markdown("<b>|`x`"), "\\<b\\>\\|\\`x\\`");
         assert_eq!(markdown("![x](https://e/)"), "\\!\\[x\\](https\\://e/)");
         assert_eq!(markdown("- item"), "\\- item");
+        assert_eq!(markdown("busy < 70 %, <0.1, to_device, _x_"), "busy < 70 %, <0.1, to_device, \\_x\\_");
         assert_eq!(markdown("see www.evil.example"), "see www\\.evil.example");
     }
 

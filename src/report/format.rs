@@ -24,7 +24,7 @@ pub fn count(value: u64) -> String {
     out
 }
 
-/// Three significant digits, never fewer before the point: `0.042`, `4.20`, `42.0`, `4,200`.
+/// Two or three significant digits, never fewer before the point: `0.042`, `0.42`, `4.20`, `42.0`, `4,200`.
 pub fn number(value: f64) -> String {
     if !value.is_finite() {
         return UNKNOWN.to_owned();
@@ -37,10 +37,16 @@ pub fn number(value: f64) -> String {
     match size {
         0.0 => "0".to_owned(),
         s if s < 0.000_5 => "<0.001".to_owned(),
-        s if s < 0.999_5 => format!("{value:.3}").trim_end_matches('0').trim_end_matches('.').to_owned(),
+        s if s < 0.099_5 => format!("{value:.3}"),
         s if s < 9.995 => format!("{value:.2}"),
         _ => format!("{value:.1}"),
     }
+}
+
+/// A round number as an axis shows it, without needless zeros: `0.25`, `5`, `1,000`.
+pub fn tick(value: f64) -> String {
+    let text = number(value);
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
 /// A time in ms with the unit that reads best: `0.42 ms`, `180 ms`, `2.40 s`.
@@ -81,6 +87,14 @@ pub fn percent_range(interval: Interval) -> String {
         return percent(interval.value);
     }
     format!("{} ({}–{})", percent(interval.value), percent_number(interval.low), percent_number(interval.high))
+}
+
+/// `84 (61–120)`: a share in a column whose heading says per cent.
+pub fn percent_range_number(interval: Interval) -> String {
+    if is_exact(interval) {
+        return percent_number(interval.value);
+    }
+    format!("{} ({}–{})", percent_number(interval.value), percent_number(interval.low), percent_number(interval.high))
 }
 
 /// `2.10 (1.80–3.00)`; `2.10` where the interval has no width.
@@ -171,10 +185,11 @@ mod tests {
 
     #[test]
     fn numbers_keep_three_digits() {
-        let cases = [(0.0, "0"), (0.0001, "<0.001"), (0.042, "0.042"), (0.5, "0.5"), (4.2, "4.20"), (42.04, "42.0"), (99.97, "100"), (4200.4, "4,200")];
+        let cases = [(0.0, "0"), (0.0001, "<0.001"), (0.042, "0.042"), (0.5, "0.50"), (0.0999, "0.10"), (4.2, "4.20"), (42.04, "42.0"), (99.97, "100"), (4200.4, "4,200")];
         for (value, text) in cases {
             assert_eq!(number(value), text);
         }
+        assert_eq!((tick(0.25), tick(5.0), tick(1000.0), tick(0.5)), ("0.25".into(), "5".into(), "1,000".into(), "0.5".into()));
         assert_eq!(number(f64::NAN), UNKNOWN);
         assert_eq!(count(1_234_567), "1,234,567");
         assert_eq!(count(999), "999");

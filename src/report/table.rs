@@ -107,6 +107,11 @@ impl Cell {
         Self::number(super::format::count(value), value as f64)
     }
 
+    /// A share of 1 in a column of per cent, with its bar.
+    pub fn share(share: f64) -> Self {
+        Self::number(super::format::percent_number(share), share * 100.0).with_bar(share)
+    }
+
     /// A number that may be unknown.
     pub fn maybe(value: Option<f64>, text: impl Fn(f64) -> String) -> Self {
         value.filter(|value| value.is_finite()).map_or_else(|| Self::text(super::format::UNKNOWN), |value| Self::number(text(value), value))

@@ -30,7 +30,7 @@ pub fn groups(report: &AnalysisReport) -> Table {
             Cell { text: group.id.clone(), help: words::group(&group.id), ..Cell::default() },
             Cell::count(group.requests),
             Cell::maybe(group.cpu_seconds, format::number),
-            Cell::number(format::percent(share), share * 100.0).with_bar(share),
+            Cell::share(share),
             group.cpu_ms.map_or_else(|| Cell::text(format::UNKNOWN), |ms| Cell::number(format::range(ms), ms.value)),
             quantile(|q| q.p50),
             quantile(|q| q.p95),
@@ -72,7 +72,7 @@ pub fn destinations(report: &AnalysisReport) -> Table {
             Cell::text(&destination.id),
             Cell::count(destination.requests),
             Cell::maybe(destination.cpu_seconds, format::number),
-            Cell::number(format::percent(share), share * 100.0).with_bar(share),
+            Cell::share(share),
         ]
     });
     Table {
@@ -94,7 +94,7 @@ pub fn processes(report: &AnalysisReport) -> Table {
             Cell::maybe(process.cpu_seconds, format::number),
             Cell::maybe(process.process_cpu_seconds, format::number),
             Cell::maybe(process.db_seconds, format::number),
-            Cell::maybe(process.utilisation, format::percent).with_bar(process.utilisation.unwrap_or(0.0)),
+            process.utilisation.filter(|busy| busy.is_finite()).map_or_else(|| Cell::text(format::UNKNOWN), Cell::share),
         ]
     });
     Table {
@@ -108,7 +108,7 @@ pub fn processes(report: &AnalysisReport) -> Table {
             Column::number("CPU in lines", "s"),
             Column::number("CPU of process", "s"),
             Column::number("Database", "s"),
-            Column::number("Busy", "share"),
+            Column::number("Busy", "%"),
         ],
         rows: rows.collect(),
     }
@@ -132,7 +132,7 @@ pub fn heavy_hitters(report: &AnalysisReport) -> Vec<Table> {
                 Cell::log(&heavy.name),
                 Cell::count(heavy.requests),
                 Cell::maybe(heavy.cpu_seconds, format::number),
-                Cell::number(format::percent(heavy.share), heavy.share * 100.0).with_bar(heavy.share),
+                Cell::share(heavy.share),
             ]
         };
         Table {
@@ -157,7 +157,7 @@ pub fn candidates(report: &AnalysisReport) -> Table {
             Cell::count(u64::from(candidate.workers)),
             Cell::text(candidate.balance.clone()),
             Cell::text(busiest.map_or(format::UNKNOWN, |process| process.name.as_str())),
-            busiest.map_or_else(|| Cell::text(format::UNKNOWN), |process| Cell::number(format::percent_range(process.utilisation), process.utilisation.value * 100.0).with_bar(process.utilisation.value)),
+            busiest.map_or_else(|| Cell::text(format::UNKNOWN), |process| Cell::number(format::percent_range_number(process.utilisation), process.utilisation.value * 100.0).with_bar(process.utilisation.value)),
             Cell::number(format::range(candidate.total_cores), candidate.total_cores.value),
             Cell::text(meets).with_tone(tone),
             Cell::text(candidate.verdict.clone()),
@@ -188,7 +188,7 @@ pub fn candidate_processes(report: &AnalysisReport) -> Table {
             vec![
                 Cell::text(candidate.plan.name.clone()),
                 Cell::text(process.name.clone()),
-                Cell::number(format::percent_range(process.utilisation), process.utilisation.value * 100.0).with_bar(process.utilisation.value),
+                Cell::number(format::percent_range_number(process.utilisation), process.utilisation.value * 100.0).with_bar(process.utilisation.value),
                 Cell::maybe(Some(process.requests_per_second), format::number),
                 Cell::count(process.requests),
                 Cell::text(process.limit.clone().unwrap_or_default()),
@@ -253,7 +253,7 @@ pub fn outcomes(report: &AnalysisReport) -> Table {
     let rows = outcomes.by_status.iter().map(|&(status, requests)| {
         let share = format::share(requests as f64, all as f64);
         let name = if status == 0 { "none sent".to_owned() } else { status.to_string() };
-        vec![Cell { value: Some(f64::from(status)), ..Cell::text(name) }, Cell::count(requests), Cell::number(format::percent(share), share * 100.0).with_bar(share)]
+        vec![Cell { value: Some(f64::from(status)), ..Cell::text(name) }, Cell::count(requests), Cell::share(share)]
     });
     Table {
         id: "outcomes",
@@ -363,7 +363,7 @@ pub fn meets(meets: Meets) -> (&'static str, Tone) {
 
 fn errors(errors: u64, requests: u64) -> Cell {
     let share = format::share(errors as f64, requests as f64);
-    Cell::number(format::percent(share), share * 100.0).with_tone(if share >= 0.01 { Tone::Warn } else { Tone::Plain })
+    Cell::number(format::percent_number(share), share * 100.0).with_tone(if share >= 0.01 { Tone::Warn } else { Tone::Plain })
 }
 
 #[cfg(test)]

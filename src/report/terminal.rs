@@ -59,10 +59,13 @@ struct Summary<'a> {
 
 impl Summary<'_> {
     fn head(&mut self, report: &AnalysisReport) -> io::Result<()> {
-        let text = format!("wsim {} · {} · {}", report.facts.wsim, format::plural(report.requests(), "request", "requests"), format::window(report.profile.window));
-        self.wrapped("", &text, dim())?;
+        let mut text = format!("wsim {} · {}", report.facts.wsim, format::plural(report.requests(), "request", "requests"));
+        if report.requests() > 0 {
+            text.push_str(&format!(" · {}", format::window(report.profile.window)));
+        }
+        self.paragraph(0, &text, dim())?;
         if report.facts.partial {
-            self.wrapped("", "PARTIAL: reading was interrupted; the numbers cover what had been read until then.", tone(Tone::Warn))?;
+            self.paragraph(0, "PARTIAL: reading was interrupted; the numbers cover what had been read until then.", tone(Tone::Warn))?;
         }
         Ok(())
     }
@@ -70,7 +73,10 @@ impl Summary<'_> {
     fn verdict(&mut self, report: &AnalysisReport) -> io::Result<()> {
         let advice = &report.advice;
         writeln!(self.out)?;
-        self.wrapped("", &advice.verdict, bold())?;
+        self.paragraph(0, &advice.verdict, bold())?;
+        if advice.candidates.is_empty() {
+            return Ok(());
+        }
         writeln!(self.out)?;
         if let Some(shown) = report.shown() {
             let candidate = shown.candidate;
@@ -82,7 +88,7 @@ impl Summary<'_> {
         }
         self.wrapped("Sure", &format!("{}: {}", advice.confidence.level, advice.confidence.why), Ansi::new())?;
         for (index, reason) in advice.reasons.iter().enumerate() {
-            self.wrapped(if index == 0 { "Why" } else { "" }, &format!("{}. {reason}", index + 1), Ansi::new())?;
+            self.hanging(if index == 0 { "Why" } else { "" }, &format!("{}. ", index + 1), reason, Ansi::new())?;
         }
         Ok(())
     }
@@ -202,10 +208,10 @@ impl Summary<'_> {
         self.more(report.inputs.len(), INPUTS_MAX, "inputs")?;
         let skip = usize::from(report.inputs.len() == 1);
         for line in account::lines(report).iter().skip(skip) {
-            self.wrapped("", line, dim())?;
+            self.paragraph(2, line, dim())?;
         }
         for example in report.malformed_examples.iter().take(3) {
-            self.wrapped("", &format!("malformed: {}:{}: {}", escape::terminal(&example.path, 40), example.line, example.reason), dim())?;
+            self.paragraph(2, &format!("malformed: {}:{}: {}", escape::terminal(&example.path, 40), example.line, example.reason), dim())?;
         }
         Ok(())
     }
@@ -220,7 +226,7 @@ impl Summary<'_> {
             }
             let rest: Vec<&str> = names.copied().collect();
             if !rest.is_empty() {
-                self.wrapped("", &format!("and beside it {}", rest.join(", ")), dim())?;
+                self.paragraph(2, &format!("and beside it {}", rest.join(", ")), dim())?;
             }
         }
         if let Some(step) = report.facts.next.first() {
@@ -234,7 +240,8 @@ impl Summary<'_> {
 
     fn heading(&mut self, title: &str, note: &str) -> io::Result<()> {
         let note = escape::terminal(note, self.width.saturating_sub(escape::columns(title) + 2));
-        writeln!(self.out, "\n{}  {}", Piece::styled(title.to_owned(), bold()).show(self.colour), Piece::styled(note, dim()).show(self.colour))
+        let line = format!("{}  {}", Piece::styled(title.to_owned(), bold()).show(self.colour), Piece::styled(note, dim()).show(self.colour));
+        writeln!(self.out, "\n{}", line.trim_end())
     }
 
     fn grid(&mut self, grid: &Grid) -> io::Result<()> {
@@ -243,18 +250,32 @@ impl Summary<'_> {
 
     fn more(&mut self, all: usize, shown: usize, what: &str) -> io::Result<()> {
         if all > shown {
-            self.wrapped("", &format!("… and {} more {what} in the report", all - shown), dim())?;
+            self.paragraph(2, &format!("… and {} more {what} in the report", all - shown), dim())?;
         }
         Ok(())
     }
 
-    /// A label and a text beside it, wrapped at words; without a label in this or a former line, indented by two.
-    fn wrapped(&mut self, label: &str, text: &str, style: Ansi) -> io::Result<()> {
+    /// A text indented by `indent`, wrapped at words.
+    fn paragraph(&mut self, indent: usize, text: &str, style: Ansi) -> io::Result<()> {
         let text = escape::terminal(text, 1_200);
-        let room = self.width - LABEL;
-        for (index, line) in wrap(&text, room).into_iter().enumerate() {
-            let label = if index == 0 { label } else { "" };
-            writeln!(self.out, "{}{}", Piece::styled(format!("{label:LABEL$}"), dim()).show(self.colour), Piece::styled(line, style).show(self.colour))?;
+        for line in wrap(&text, self.width - indent) {
+            writeln!(self.out, "{:indent$}{}", "", Piece::styled(line, style).show(self.colour))?;
+        }
+        Ok(())
+    }
+
+    /// A label and a text beside it, wrapped at words.
+    fn wrapped(&mut self, label: &str, text: &str, style: Ansi) -> io::Result<()> {
+        self.hanging(label, "", text, style)
+    }
+
+    /// A label, and beside it a text that hangs on its mark (`1. `).
+    fn hanging(&mut self, label: &str, mark: &str, text: &str, style: Ansi) -> io::Result<()> {
+        let text = escape::terminal(text, 1_200);
+        let indent = escape::columns(mark);
+        for (index, line) in wrap(&text, self.width - LABEL - indent).into_iter().enumerate() {
+            let (label, mark) = if index == 0 { (label, mark) } else { ("", "") };
+            writeln!(self.out, "{}{mark:indent$}{}", Piece::styled(format!("{label:LABEL$}"), dim()).show(self.colour), Piece::styled(line, style).show(self.colour))?;
         }
         Ok(())
     }

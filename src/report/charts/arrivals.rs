@@ -78,7 +78,7 @@ fn rate(profile: &Profile) -> String {
         let y = |value: f64| canvas::along(bottom, top, value / ticks.last().copied().unwrap_or(1.0));
         for &tick in &ticks {
             canvas::line(area, (left, y(tick)), (right, y(tick)), INK, 0.12, 1)?;
-            canvas::text(area, &format::number(tick), (left - 8, y(tick)), 11, (HPos::Right, VPos::Center), 0.75)?;
+            canvas::text(area, &format::tick(tick), (left - 8, y(tick)), 11, (HPos::Right, VPos::Center), 0.75)?;
         }
         canvas::text(area, "requests per second", (left - 8, top - 20), 11, (HPos::Left, VPos::Center), 0.75)?;
         let axis = TimeAxis { start_us: series.start_us, end_us: series.start_us + span_us(series, bins), left, right };

@@ -31,7 +31,7 @@ pub fn demand_over_time(profile: &Profile) -> String {
         let y = |value: f64| canvas::along(BOTTOM, TOP, value / top);
         for &tick in &ticks {
             canvas::line(area, (LEFT, y(tick)), (RIGHT, y(tick)), INK, 0.12, 1)?;
-            canvas::text(area, &format::number(tick), (LEFT - 8, y(tick)), 11, (HPos::Right, VPos::Center), 0.75)?;
+            canvas::text(area, &format::tick(tick), (LEFT - 8, y(tick)), 11, (HPos::Right, VPos::Center), 0.75)?;
         }
         canvas::text(area, unit, (LEFT - 8, TOP - 22), 11, (HPos::Left, VPos::Center), 0.75)?;
         let axis = TimeAxis { start_us: series.start_us, end_us: series.start_us + span_us(series, bins), left: LEFT, right: RIGHT };

@@ -9,7 +9,7 @@ use super::time_axis::TimeAxis;
 use crate::profile::{LATENCY_BUCKETS_MS, Profile};
 use crate::report::format;
 
-/// Time across, latency buckets up, the number of requests as darkness on a logarithmic scale.
+/// Time across, latency buckets up, the number of requests as strength of colour on a logarithmic scale.
 pub fn latency_over_time(profile: &Profile) -> String {
     let series = &profile.series;
     let heat: Vec<&Vec<u64>> = series.latency_heat.iter().take(LATENCY_BUCKETS_MS.len()).collect();

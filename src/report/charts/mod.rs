@@ -66,7 +66,7 @@ pub fn all(report: &AnalysisReport) -> Vec<Chart> {
         charts.push(Chart {
             name: "processes",
             title: if shown.recommended { "Processes before and after" } else { "Processes before, and under the closest plan" },
-            caption: "Busy share of one core. Below: in the busiest five minutes under the plan; the whisker is the range that the inputs leave.".to_owned(),
+            caption: "Busy share of one core, in the busiest five minutes where nothing else is said; the whisker is the range that the inputs leave.".to_owned(),
             svg: processes(profile, &report.advice),
         });
     }
@@ -74,7 +74,7 @@ pub fn all(report: &AnalysisReport) -> Vec<Chart> {
         name: "arrivals",
         title: "When requests arrive",
         caption: if arrivals::by_weekday(profile) {
-            format!("Requests by weekday and hour ({}); the darker, the more.", report.facts.time_zone)
+            format!("Requests by weekday and hour ({}): the stronger the colour, the more.", report.facts.time_zone)
         } else {
             "Requests per second over the log; the line is the mean.".to_owned()
         },
@@ -84,7 +84,7 @@ pub fn all(report: &AnalysisReport) -> Vec<Chart> {
         charts.push(Chart {
             name: "latency-over-time",
             title: "Work latency over time",
-            caption: "Each column is a span of time, each row a range of latency: the darker, the more requests (logarithmic). A band that rises at the peaks is queueing.".to_owned(),
+            caption: "Each column is a span of time, each row a range of latency: the stronger the colour, the more requests (logarithmic). A band that rises at the peaks is queueing.".to_owned(),
             svg: latency_over_time(profile),
         });
     }

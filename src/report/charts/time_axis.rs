@@ -35,9 +35,11 @@ impl TimeAxis {
         let step = self.step();
         let mut at = self.start_us.div_euclid(step) * step;
         let mut day_said = String::new();
+        let mut last_x = self.left;
         while at <= self.end_us {
             if at >= self.start_us {
                 let x = self.x(at);
+                last_x = x;
                 canvas::line(area, (x, y), (x, y + 4), INK, 0.4, 1)?;
                 let day = format::stamp(at, "%a %-d %b");
                 if step < DAY_US {
@@ -53,7 +55,8 @@ impl TimeAxis {
             }
             at += step;
         }
-        canvas::text(area, "UTC", (self.right + 8, y + 8), 11, (HPos::Left, VPos::Top), 0.75)
+        let zone_x = (last_x + 36).max(self.right + 8);
+        canvas::text(area, "UTC", (zone_x, y + 8), 11, (HPos::Left, VPos::Top), 0.75)
     }
 
     /// At most nine labels.
