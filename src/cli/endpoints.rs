@@ -9,8 +9,8 @@ use anyhow::{Context, bail};
 use serde::Serialize;
 
 use crate::endpoints::{
-    Change, Choice, Classifier, Difference, Endpoint, Explanation, Method, Options, Row, Table, diff, explain,
-    read_own_table, table_for, without_token, words,
+    Change, Choice, Classifier, Difference, Endpoint, Explanation, Method, Options, Row, Table, diff, explain, read_own_table, table_for,
+    without_token, words,
 };
 
 /// Show an endpoint table of Synapse, or how a request is classified and why.
@@ -59,9 +59,7 @@ pub fn run(args: &Endpoints, out: &mut dyn Write, input: &mut dyn BufRead) -> an
     let Choice { table, release, newer_than_known } = choose(args)?;
     if newer_than_known {
         let newest = table.releases.last().map(ToString::to_string).unwrap_or_default();
-        anstream::eprintln!(
-            "wsim knows Synapse up to {newest}, not {release}: using the table of {newest}, which may be out of date"
-        );
+        anstream::eprintln!("wsim knows Synapse up to {newest}, not {release}: using the table of {newest}, which may be out of date");
     }
     let options = Options { sliding_sync_to_sync: args.sliding_sync_to_sync, decoded_path: args.decoded_path };
     match (args.method.as_deref(), args.path.as_deref()) {
@@ -72,9 +70,7 @@ pub fn run(args: &Endpoints, out: &mut dyn Write, input: &mut dyn BufRead) -> an
             explain_one(&Classifier::new(&table, &options)?, "GET", path, args.json, out)
         }
         (Some(_), None) => bail!("give METHOD and PATH, for example: wsim endpoints GET /_matrix/client/v3/sync"),
-        (Some(method), Some(path)) => {
-            explain_one(&Classifier::new(&table, &options)?, &method.to_uppercase(), path, args.json, out)
-        }
+        (Some(method), Some(path)) => explain_one(&Classifier::new(&table, &options)?, &method.to_uppercase(), path, args.json, out),
     }
 }
 
@@ -212,9 +208,7 @@ fn explain_one(classifier: &Classifier, method: &str, path: &str, json: bool, ou
                 internal: endpoint.internal,
                 table: &table.name,
                 rows: explanation.rows.iter().map(|&row| &table.rows[row]).collect(),
-                group_with_other_reading_of_path: explanation
-                    .otherwise
-                    .map(|other| classifier.endpoint(other).group.as_str()),
+                group_with_other_reading_of_path: explanation.otherwise.map(|other| classifier.endpoint(other).group.as_str()),
             },
         );
     }
@@ -253,8 +247,7 @@ fn print_endpoint(page: &mut Page<'_>, endpoint: &Endpoint) -> io::Result<()> {
 fn workers_in_words(endpoint: &Endpoint) -> String {
     match (endpoint.workers.is_empty(), endpoint.group.as_str()) {
         (false, _) => {
-            let workers: Vec<String> =
-                endpoint.workers.iter().map(|worker| in_words(&printable(worker), words::worker(worker))).collect();
+            let workers: Vec<String> = endpoint.workers.iter().map(|worker| in_words(&printable(worker), words::worker(worker))).collect();
             workers.join(", ")
         }
         (true, "not_matrix" | "invalid" | "well_known") => "none (the proxy's own business, or nobody's)".to_owned(),
@@ -263,12 +256,7 @@ fn workers_in_words(endpoint: &Endpoint) -> String {
     }
 }
 
-fn print_reasons(
-    page: &mut Page<'_>,
-    classifier: &Classifier,
-    endpoint: &Endpoint,
-    explanation: &Explanation,
-) -> io::Result<()> {
+fn print_reasons(page: &mut Page<'_>, classifier: &Classifier, endpoint: &Endpoint, explanation: &Explanation) -> io::Result<()> {
     let table = classifier.table();
     page.line("")?;
     if explanation.rows.is_empty() {
@@ -276,10 +264,7 @@ fn print_reasons(
     } else if table.first_match_only {
         page.wrapped("", &format!("Rows of {} that match; the first decides alone:", printable(&table.name)))?;
     } else {
-        page.wrapped(
-            "",
-            &format!("Rows of {} that match; the first decides, every one adds its worker:", printable(&table.name)),
-        )?;
+        page.wrapped("", &format!("Rows of {} that match; the first decides, every one adds its worker:", printable(&table.name)))?;
     }
     for (place, &row) in explanation.rows.iter().enumerate() {
         let row = &table.rows[row];
@@ -301,10 +286,13 @@ fn print_reasons(
     }
     if explanation.query {
         let used = endpoint.group == "sync" || endpoint.group == "initial_sync";
-        page.wrapped("", match used {
-            true => "Rows match the path without the query; the query tells an initial sync from another.",
-            false => "Rows match the path without the query.",
-        })?;
+        page.wrapped(
+            "",
+            match used {
+                true => "Rows match the path without the query; the query tells an initial sync from another.",
+                false => "Rows match the path without the query.",
+            },
+        )?;
     }
     if let Some(other) = explanation.otherwise {
         let other = classifier.endpoint(other);

@@ -22,7 +22,10 @@ pub(super) fn watch(progress: &Arc<Progress>) {
             }
             std::process::exit(INTERRUPTED);
         }
-        let _ = std::io::Write::write_all(&mut std::io::stderr(), b"\ninterrupted: the report covers what was read; once more to stop at once\n");
+        let _ = std::io::Write::write_all(
+            &mut std::io::stderr(),
+            b"\ninterrupted: the report covers what was read; once more to stop at once\n",
+        );
     };
     // Without a handler Ctrl-C simply ends the program, which is no worse than the system's default.
     let _ = ctrlc::set_handler(handler);

@@ -2,7 +2,7 @@
 //!
 //! A subcommand turns what was typed into a configuration, calls the modules in order, and does no work itself.
 
-//pub mod analyse;
+pub mod analyse;
 pub mod endpoints;
 mod interrupt;
 mod progress;
@@ -106,6 +106,11 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 /// Whether standard error is a terminal, so that progress may be shown.
 fn stderr_is_terminal() -> bool {
     io::stderr().is_terminal()
+}
+
+/// Columns of the terminal; 100 where there is none.
+fn terminal_width() -> usize {
+    terminal_size::terminal_size().map_or(100, |(terminal_size::Width(width), _)| usize::from(width))
 }
 
 #[cfg(test)]

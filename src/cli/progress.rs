@@ -19,7 +19,9 @@ impl Bar {
     /// A bar over `total` bytes of input; without a total (standard input) only counts are shown.
     pub(super) fn show(progress: &Arc<Progress>, total: Option<u64>) -> Self {
         let bar = match total {
-            Some(total) => ProgressBar::new(total).with_style(style("{bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left, {msg}")),
+            Some(total) => {
+                ProgressBar::new(total).with_style(style("{bar:30} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left, {msg}"))
+            }
             None => ProgressBar::no_length().with_style(style("{spinner} {bytes}, {bytes_per_sec}, {msg}")),
         };
         bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(8));

@@ -6,9 +6,10 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use super::{Analyse, Config, Read};
-use crate::advise::{Advice, Candidate};
+use crate::advise::{self, Advice, Candidate};
 use crate::endpoints::{self, Endpoint, Table};
 use crate::logs::source::{Place, Source};
+use crate::plan;
 use crate::report::{AnalysisReport, Input, JoinFacts, MalformedExample, NextStep, RunFacts, format};
 use crate::trace::ingest::Account;
 use crate::trace::join;
@@ -63,13 +64,21 @@ pub(super) fn table(arguments: &Analyse) -> anyhow::Result<(Table, String)> {
         let note = format!("own table from {file}");
         return Ok((table, note));
     }
-    let choice = endpoints::table_for(arguments.synapse_version.as_deref()).map_err(|error| super::UsageError(format!("--synapse-version: {error}")))?;
+    let choice = endpoints::table_for(arguments.synapse_version.as_deref())
+        .map_err(|error| super::UsageError(format!("--synapse-version: {error}")))?;
     let note = match (&arguments.synapse_version, choice.newer_than_known) {
         (None, _) => format!("endpoint table of Synapse {}, the newest known; --synapse-version chooses another", choice.release),
         (Some(_), false) => format!("endpoint table of Synapse {}", choice.release),
         (Some(_), true) => format!("Synapse {} is newer than every release known here: the newest table was used", choice.release),
     };
     Ok((choice.table, note))
+}
+
+/// What to screen for.
+pub(super) fn screen(arguments: &Analyse, table: &Table) -> anyhow::Result<advise::Settings> {
+    let objective = arguments.objective.parse().map_err(|error| super::UsageError(format!("--objective: {error}")))?;
+    let plans = plan::presets::Options { synapse: version(table), sliding_sync: arguments.sliding_sync_to_sync, ..Default::default() };
+    Ok(advise::Settings { objective, plans, ..advise::Settings::default() })
 }
 
 /// The release a table stands for.
@@ -153,7 +162,9 @@ fn command_line() -> String {
     let words = std::env::args().enumerate().map(|(place, word)| match place {
         0 => "wsim".to_owned(),
         _ if word.starts_with("--anonymise=") => "--anonymise=…".to_owned(),
-        _ if word.is_empty() || word.contains([' ', '*', '"', '$', '\'', '<', '>', '|', ';', '&']) => format!("'{}'", word.replace('\'', "'\\''")),
+        _ if word.is_empty() || word.contains([' ', '*', '"', '$', '\'', '<', '>', '|', ';', '&']) => {
+            format!("'{}'", word.replace('\'', "'\\''"))
+        }
         _ => word,
     });
     words.collect::<Vec<_>>().join(" ")

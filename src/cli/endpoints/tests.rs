@@ -50,7 +50,10 @@ fn a_request_is_explained_with_the_rows_that_match() {
     assert!(!text.contains("syt_secret"), "{text}");
     assert!(text.contains("group      presence\n"), "{text}");
     assert!(text.contains("stream     presence (its writer is preferred"), "{text}");
-    assert!(text.contains("  2. ^/_matrix/client/(api/v1|r0|v3|unstable)/presence/\n     generic_worker, group presence, GET only"), "{text}");
+    assert!(
+        text.contains("  2. ^/_matrix/client/(api/v1|r0|v3|unstable)/presence/\n     generic_worker, group presence, GET only"),
+        "{text}"
+    );
     let text = output(&["put", "/_matrix/client/v3/presence/@a:b/status"]);
     assert!(text.contains("only its writer") && text.contains("but not the method"), "{text}");
 }

@@ -126,11 +126,7 @@ impl<'c> Identifier<'c> {
             peer,
             template: if self.wants.templates { self.template(target.path, target.query, names) } else { NameId::NONE },
             agent: record.agent.as_deref().map_or(NameId::NONE, |agent| names.intern(family(agent))),
-            process: if synapse {
-                record.process.map_or_else(|| names.intern(file.process.as_bytes()), |name| names.intern(name))
-            } else {
-                NameId::NONE
-            },
+            process: if synapse { names.intern(record.process.unwrap_or(file.process.as_bytes())) } else { NameId::NONE },
             upstream: record.upstream.as_deref().map_or(NameId::NONE, |upstream| names.intern(upstream)),
             request_id: record.request_id.map_or(0, proxy_made_id),
             match_hash: if self.wants.join { self.match_hash(record.method, target.path, target.query) } else { 0 },

@@ -52,20 +52,16 @@ pub(super) fn read_all(
         match open(source, number, settings, progress, &mut account)? {
             Opened::Log { setup, mut blocks, first } => {
                 let mut pending = first;
-                let mut buffer = Vec::new();
                 while let Some(block) = pending {
                     progress.lines.fetch_add(block.lines, Ordering::Relaxed);
                     account.bytes += block.bytes.len() as u64;
                     let job = Job { sequence, file: Arc::clone(&setup), block };
                     sequence += 1;
-                    match hand_over(job) {
-                        Some(used) if !progress.stopped() => buffer = used,
-                        _ => {
-                            accounts.push(account);
-                            return Ok((accounts, true));
-                        }
-                    }
-                    pending = next(&mut blocks, std::mem::take(&mut buffer), &mut account);
+                    let Some(used) = hand_over(job).filter(|_| !progress.stopped()) else {
+                        accounts.push(account);
+                        return Ok((accounts, true));
+                    };
+                    pending = next(&mut blocks, used, &mut account);
                 }
             }
             Opened::NoLog => {}
