@@ -469,7 +469,7 @@ impl<'o> Page<'o> {
 
     /// Breaks between words, and inside of one that is longer than a line.
     fn wrapped(&mut self, first: &str, text: &str) -> io::Result<()> {
-        let indent = first.chars().count();
+        let indent = if first.is_empty() { HANGING } else { first.chars().count() };
         let room = COLUMNS - indent;
         let mut line = String::new();
         let mut lines = Vec::new();
@@ -501,6 +501,8 @@ impl<'o> Page<'o> {
 }
 
 const COLUMNS: usize = 100;
+/// Indentation of the further lines of a paragraph that begins at the margin.
+const HANGING: usize = 4;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -576,6 +576,13 @@ mod tests {
     }
 
     #[test]
+    fn a_loop_with_two_exits_is_not_skipped_through() {
+        let automaton = Automaton::new(&[rule("^/.*b", 1, false), rule("^/.*cd$", 1, false)], false).unwrap();
+        assert_eq!(outcome(&automaton, "/xxcd").first, 1);
+        assert_eq!(outcome(&automaton, "/xxcxb").first, 0);
+    }
+
+    #[test]
     fn a_bad_pattern_is_an_error_of_one_line() {
         let error = parse_regex("^/a/(b").unwrap_err().to_string();
         assert!(error.contains("unclosed group") && !error.contains('\n'), "{error}");
