@@ -7,6 +7,8 @@
 //! Owns files, compression, formats, stamps and zones, redaction of secrets. Knows nothing of endpoints or workers.
 //! Invariant: every physical line yields exactly one [`Line`].
 
+pub mod escape;
+pub mod formats;
 pub mod record;
 pub mod time;
 
