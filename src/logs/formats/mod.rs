@@ -2,10 +2,14 @@
 //!
 //! A format's parser turns one line into one [`crate::logs::Line`]. It knows nothing of files, order or endpoints.
 
+pub mod apache;
+pub mod error;
+pub mod haproxy;
 pub mod nginx;
 pub mod pattern;
 pub mod prefix;
 pub mod request_line;
+pub mod traefik;
 pub mod variable;
 
 /// The vocabulary of the parsers' tests.
