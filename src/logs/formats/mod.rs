@@ -6,6 +6,7 @@ pub mod apache;
 pub mod error;
 pub mod haproxy;
 pub mod nginx;
+pub mod nginx_config;
 pub mod pattern;
 pub mod prefix;
 pub mod request_line;
