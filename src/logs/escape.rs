@@ -1,0 +1,146 @@
+//! The escapes that log writers put into quoted fields, undone.
+//!
+//! Each reader takes the bytes between the quotes. What is no escape is left as it stands, so rubbish never fails.
+//! Without an escape the text is lent, not copied.
+
+use std::borrow::Cow;
+
+use memchr::memchr;
+
+/// How a format escapes what could break its lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Escape {
+    /// nginx `escape=default`: `"`, `\` and every byte outside printable ASCII as `\xHH`, capital digits.
+    Nginx,
+    /// Apache: `\"`, `\\`, C's letters for control characters, `\xhh` with small digits for the rest.
+    Apache,
+    /// Traefik: `\"` in quoted fields, but nothing in the request line.
+    Traefik,
+    /// HAProxy: `#HH` (`"`, `#`, control and non-ASCII bytes; in captured headers also `{`, `|`, `}`).
+    Haproxy,
+    /// Nothing is escaped (nginx `escape=none`): a quote inside a field cannot be told from its end.
+    Raw,
+}
+
+impl Escape {
+    /// Undoes the escapes of one field.
+    pub fn undo<'a>(self, text: &'a [u8]) -> Cow<'a, [u8]> {
+        let Some(mark) = self.mark() else { return Cow::Borrowed(text) };
+        let Some(first) = memchr(mark, text) else { return Cow::Borrowed(text) };
+        let mut plain = Vec::with_capacity(text.len());
+        let mut rest = text;
+        let mut next = Some(first);
+        while let Some(at) = next {
+            plain.extend_from_slice(&rest[..at]);
+            let (byte, width) = self.one(&rest[at..]);
+            plain.push(byte);
+            rest = &rest[at + width..];
+            next = memchr(mark, rest);
+        }
+        plain.extend_from_slice(rest);
+        Cow::Owned(plain)
+    }
+
+    /// The byte that begins an escape.
+    pub fn mark(self) -> Option<u8> {
+        match self {
+            Self::Nginx | Self::Apache | Self::Traefik => Some(b'\\'),
+            Self::Haproxy => Some(b'#'),
+            Self::Raw => None,
+        }
+    }
+
+    /// The byte that an escape at the start of `text` stands for, and how many bytes the escape takes; an escape that is
+    /// none stands for its own first byte.
+    fn one(self, text: &[u8]) -> (u8, usize) {
+        let hexadecimal = match (self, text) {
+            (Self::Nginx | Self::Apache, [b'\\', b'x', high, low, ..]) => pair(*high, *low).map(|byte| (byte, 4)),
+            (Self::Haproxy, [b'#', high, low, ..]) => pair(*high, *low).map(|byte| (byte, 3)),
+            _ => None,
+        };
+        hexadecimal.unwrap_or_else(|| match (self, text) {
+            (Self::Traefik, [b'\\', quote @ (b'"' | b'\\'), ..]) => (*quote, 2),
+            (Self::Apache, [b'\\', letter, ..]) => letter_escape(*letter).map_or((b'\\', 1), |byte| (byte, 2)),
+            _ => (text[0], 1),
+        })
+    }
+}
+
+/// Two hexadecimal digits of either case as a byte.
+pub fn pair(high: u8, low: u8) -> Option<u8> {
+    Some(digit(high)? << 4 | digit(low)?)
+}
+
+fn digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
+        _ => None,
+    }
+}
+
+/// Apache's `ap_escape_logitem`: C's letters, the quote and the backslash.
+fn letter_escape(letter: u8) -> Option<u8> {
+    Some(match letter {
+        b'b' => 0x08,
+        b'n' => b'\n',
+        b'r' => b'\r',
+        b't' => b'\t',
+        b'v' => 0x0b,
+        b'f' => 0x0c,
+        b'a' => 0x07,
+        b'"' | b'\\' => letter,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn text_without_an_escape_is_lent() {
+        for escape in [Escape::Nginx, Escape::Apache, Escape::Traefik, Escape::Haproxy, Escape::Raw] {
+            assert!(matches!(escape.undo(b"Element/1.11"), Cow::Borrowed(b"Element/1.11")));
+        }
+    }
+
+    #[test]
+    fn each_writer_has_its_own_escapes() {
+        assert_eq!(*Escape::Nginx.undo(br"a\x22b\x5Cc \xC3\xA9"), *b"a\"b\\c \xc3\xa9");
+        assert_eq!(*Escape::Apache.undo(br#"tab\there \"q\" \\ caf\xe9"#), *b"tab\there \"q\" \\ caf\xe9");
+        assert_eq!(*Escape::Haproxy.undo(b"#22quoted\\agent#22 $#7Bjndi#7D"), *b"\"quoted\\agent\" ${jndi}");
+        assert_eq!(*Escape::Raw.undo(br"a\x22b"), *br"a\x22b");
+    }
+
+    #[test]
+    fn what_is_no_escape_stays() {
+        assert_eq!(*Escape::Nginx.undo(br"\ \x \x2 \xZZ \n \"), *br"\ \x \x2 \xZZ \n \");
+        assert_eq!(*Escape::Apache.undo(br"\q \x2 \"), *br"\q \x2 \");
+        assert_eq!(*Escape::Haproxy.undo(b"# #2 #ZZ #"), *b"# #2 #ZZ #");
+    }
+
+    proptest! {
+        #[test]
+        fn undoing_nginx_escapes_gives_back_what_nginx_escaped(bytes: Vec<u8>) {
+            let mut written = Vec::new();
+            for &byte in &bytes {
+                if byte == b'"' || byte == b'\\' || !(0x20..0x7f).contains(&byte) {
+                    written.extend_from_slice(format!("\\x{byte:02X}").as_bytes());
+                } else {
+                    written.push(byte);
+                }
+            }
+            prop_assert_eq!(Escape::Nginx.undo(&written).into_owned(), bytes);
+        }
+
+        #[test]
+        fn any_bytes_are_undone_without_a_panic(bytes: Vec<u8>) {
+            for escape in [Escape::Nginx, Escape::Apache, Escape::Traefik, Escape::Haproxy, Escape::Raw] {
+                prop_assert!(escape.undo(&bytes).len() <= bytes.len());
+            }
+        }
+    }
+}

@@ -1,0 +1,413 @@
+//! nginx access logs: the predefined formats and any `log_format`.
+//!
+//! A format is given as the text of a `log_format` directive, whole or in part:
+//!
+//! ```text
+//! $remote_addr - $remote_user [$time_local] "$request" $status …
+//! escape=json {"ts":"$msec","uri":"$request_uri"}
+//! '$remote_addr [$time_local] ' '"$request" $status'
+//! log_format main escape=default '$remote_addr …' '…';
+//! ```
+//!
+//! Source: nginx's `ngx_http_log_module` and `ngx_http_upstream_module` documentation, release 1.29; escapes and the list
+//! form of `$upstream_*` checked in `src/http/modules/ngx_http_log_module.c` and `src/http/ngx_http_upstream.c`.
+
+use nom::IResult;
+use nom::Parser as _;
+use nom::branch::alt;
+use nom::bytes::complete::{tag, take_while1};
+use nom::character::complete::{char, multispace0, multispace1};
+use nom::combinator::{map, opt, value};
+use nom::multi::many1;
+use nom::sequence::{delimited, preceded};
+
+pub use super::error::FormatError;
+use super::pattern::{Pattern, Piece, TextParser};
+pub use super::variable::{Clock, Draft, Unit, Variable};
+use crate::logs::escape::Escape;
+use crate::logs::{StampMeaning, StampReader};
+
+/// `combined`, which nginx uses where no format is named.
+pub const COMBINED: &str = r#"$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent""#;
+/// `main` of the distributed configuration file.
+pub const MAIN: &str = r#"$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent" "$http_x_forwarded_for""#;
+/// What people call vcombined: the virtual host with its port in front.
+pub const VHOST_PORT: &str = r#"$host:$server_port $remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent""#;
+/// The virtual host alone in front.
+pub const VHOST: &str = r#"$host $remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent""#;
+
+/// A `log_format`, read but not yet compiled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogFormat {
+    text: String,
+    escape: Escaping,
+    parts: Vec<Part>,
+}
+
+/// The `escape=` parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Escaping {
+    /// `escape=default`, or none given.
+    #[default]
+    Default,
+    /// `escape=json`.
+    Json,
+    /// `escape=none`.
+    None,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    Variable { name: String, at: usize },
+}
+
+impl LogFormat {
+    /// Reads the text of a format in any of the forms above.
+    pub fn parse(text: &str) -> Result<Self, FormatError> {
+        let (escape, body) = directive(text.trim());
+        let format = Self::from_body(&body, escape)?;
+        if !format.parts.iter().any(|part| matches!(part, Part::Variable { .. })) {
+            return Err(FormatError::new("the format names no variable, such as $request", &body, 0));
+        }
+        Ok(format)
+    }
+
+    /// A format from its text after quotes, and its escaping.
+    pub fn from_body(body: &str, escape: Escaping) -> Result<Self, FormatError> {
+        let parts = parts(body)?;
+        Ok(Self { text: body.to_owned(), escape, parts })
+    }
+
+    /// The text of the format, without quotes.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The `escape=` parameter.
+    pub fn escaping(&self) -> Escaping {
+        self.escape
+    }
+
+    /// Whether lines of this format are JSON objects.
+    pub fn is_json(&self) -> bool {
+        self.text.trim_start().starts_with('{')
+    }
+
+    /// The fields of a JSON format: key (nested keys joined by a dot) and meaning. Keys whose value is not one variable
+    /// are left out, except those that spell a request line or a target.
+    pub fn json_fields(&self) -> Result<Vec<(String, Variable)>, FormatError> {
+        let json: serde_json::Value = serde_json::from_str(&self.as_json_template())
+            .map_err(|error| FormatError::new(format!("the format begins like JSON, but is none: {error}"), &self.text, 0))?;
+        let mut fields = Vec::new();
+        collect_fields(&json, String::new(), &mut fields);
+        self.check_request(fields.iter().map(|(_, variable)| *variable))?;
+        Ok(fields)
+    }
+
+    /// A parser for lines of this format; JSON formats are not for this one.
+    pub fn parser(&self, name: &str, stamps: StampReader) -> Result<TextParser, FormatError> {
+        let pieces = self.pieces();
+        self.check_request(pieces.iter().filter_map(|piece| if let Piece::Field(variable, _) = piece { Some(*variable) } else { None }))?;
+        let escape = if self.escape == Escaping::Default { Escape::Nginx } else { Escape::Raw };
+        let pattern = Pattern::compile(&pieces, escape).map_err(|touching| touching.error(&self.text))?;
+        Ok(TextParser::new(name, pattern, stamps))
+    }
+
+    fn pieces(&self) -> Vec<Piece> {
+        let mut pieces = Vec::new();
+        let mut parts = &self.parts[..];
+        while let Some((part, later)) = parts.split_first() {
+            parts = later;
+            pieces.push(match part {
+                Part::Text(text) => Piece::Literal(text.clone().into_bytes()),
+                Part::Variable { name, at } => {
+                    if let Some(skip) = starts_target(name, later) {
+                        parts = &later[skip..];
+                        Piece::Field(Variable::Target, *at)
+                    } else {
+                        let before = pieces.last().map_or("", |piece: &Piece| match piece {
+                            Piece::Literal(text) => std::str::from_utf8(text).unwrap_or_default(),
+                            Piece::Field(..) => "",
+                        });
+                        Piece::Field(meaning(name, before), *at)
+                    }
+                }
+            });
+        }
+        pieces
+    }
+
+    /// Variables outside strings are put into quotes: a template that is JSON before anything is logged.
+    fn as_json_template(&self) -> String {
+        let mut template = String::new();
+        let mut inside = false;
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => {
+                    let mut escaped = false;
+                    for character in text.chars() {
+                        inside ^= character == '"' && !escaped;
+                        escaped = character == '\\' && !escaped;
+                    }
+                    template.push_str(text);
+                }
+                Part::Variable { name, .. } if inside => template.extend(["$", name.as_str()]),
+                Part::Variable { name, .. } => template.extend(["\"$", name.as_str(), "\""]),
+            }
+        }
+        template
+    }
+
+    fn check_request(&self, variables: impl Iterator<Item = Variable>) -> Result<(), FormatError> {
+        let mut found = variables.filter(|variable| matches!(variable, Variable::RequestLine | Variable::Target | Variable::Path));
+        match found.next() {
+            Some(_) => Ok(()),
+            None => Err(FormatError::new("the format logs no request: it needs $request, or $request_method with $request_uri", &self.text, 0)),
+        }
+    }
+}
+
+/// The fields of a JSON `log_format`, for [`LogFormat::json_fields`] in one call.
+pub fn json_fields(format: &str) -> Result<Vec<(String, Variable)>, FormatError> {
+    LogFormat::parse(format)?.json_fields()
+}
+
+/// nginx `combined`.
+pub fn combined(stamps: StampReader) -> TextParser {
+    predefined("nginx combined", COMBINED, stamps)
+}
+
+/// nginx `main`: combined and `X-Forwarded-For`.
+pub fn main(stamps: StampReader) -> TextParser {
+    predefined("nginx main", MAIN, stamps)
+}
+
+/// combined with `host:port` in front.
+pub fn vhost_port(stamps: StampReader) -> TextParser {
+    predefined("nginx vhost combined", VHOST_PORT, stamps)
+}
+
+/// combined with the host's name in front.
+pub fn vhost(stamps: StampReader) -> TextParser {
+    predefined("nginx vhost combined", VHOST, stamps)
+}
+
+fn predefined(name: &str, format: &str, stamps: StampReader) -> TextParser {
+    #[expect(clippy::expect_used, reason = "the predefined formats are constants, each compiled by a test")]
+    LogFormat::parse(format).and_then(|format| format.parser(name, stamps)).expect("a predefined format compiles")
+}
+
+/// The meaning of a variable; `before` is the text in front of it (`user=`).
+///
+/// A variable that nginx does not define is the administrator's own. It is taken for a key of the user if its name says so.
+pub fn meaning(name: &str, before: &str) -> Variable {
+    match name {
+        "time_local" => Variable::Time(Clock::Common, StampMeaning::End),
+        "time_iso8601" => Variable::Time(Clock::Iso, StampMeaning::End),
+        "msec" => Variable::Time(Clock::Epoch(Unit::SecondsMillis), StampMeaning::End),
+        "request" => Variable::RequestLine,
+        "request_method" => Variable::Method,
+        "request_uri" => Variable::Target,
+        "uri" | "document_uri" => Variable::Path,
+        "args" | "query_string" => Variable::Query,
+        "status" => Variable::Status,
+        "body_bytes_sent" | "bytes_sent" => Variable::BytesSent,
+        "request_length" => Variable::BytesReceived,
+        "request_time" => Variable::Wall(Unit::SecondsMillis),
+        "upstream_addr" => Variable::UpstreamAddress,
+        "upstream_status" => Variable::UpstreamStatus,
+        "upstream_response_time" => Variable::UpstreamTime(Unit::SecondsMillis),
+        "remote_addr" | "realip_remote_addr" => Variable::Address,
+        "http_x_forwarded_for" | "proxy_add_x_forwarded_for" | "http_x_real_ip" | "proxy_protocol_addr" => Variable::ForwardedFor,
+        "remote_user" => Variable::User,
+        "http_authorization" | "arg_access_token" => Variable::Authorization,
+        "http_user_agent" => Variable::Agent,
+        "host" | "server_name" | "http_host" => Variable::Site,
+        "request_id" => Variable::RequestId,
+        "http_x_request_id" | "upstream_http_x_request_id" => Variable::RequestIdText,
+        _ if WORDS.contains(&name) => Variable::IgnoredWord,
+        _ if is_known(name) => Variable::Ignored,
+        _ if name.contains("accesstoken") || name.contains("access_token") => Variable::Authorization,
+        _ if ["user", "mxid", "uhash"].iter().any(|part| name.contains(part)) => Variable::UserKey,
+        _ if ["user=", "mxid=", "uid="].iter().any(|label| before.trim_end_matches('"').ends_with(label)) => Variable::UserKey,
+        _ => Variable::Ignored,
+    }
+}
+
+fn is_known(name: &str) -> bool {
+    ["http_", "arg_", "cookie_", "sent_http_", "sent_trailer_", "upstream_", "ssl_", "proxy_", "realip_", "geoip_", "tcpinfo_"]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
+}
+
+/// `$uri$is_args$args` holds one value: how many parts to skip after the first.
+fn starts_target(name: &str, later: &[Part]) -> Option<usize> {
+    let is = |index: usize, names: &[&str]| matches!(later.get(index), Some(Part::Variable { name, .. }) if names.contains(&name.as_str()));
+    (matches!(name, "uri" | "document_uri") && is(0, &["is_args"]) && is(1, &["args", "query_string"])).then_some(2)
+}
+
+fn collect_fields(json: &serde_json::Value, key: String, fields: &mut Vec<(String, Variable)>) {
+    match json {
+        serde_json::Value::Object(members) => {
+            for (name, member) in members {
+                let key = if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
+                collect_fields(member, key, fields);
+            }
+        }
+        serde_json::Value::String(text) => {
+            let label = format!("{}=", key.to_ascii_lowercase());
+            let variable = match text.strip_prefix('$') {
+                Some("request_method $request_uri $server_protocol" | "request_method $request_uri") => Some(Variable::RequestLine),
+                Some("uri$is_args$args" | "document_uri$is_args$args") => Some(Variable::Target),
+                Some(name) if !name.is_empty() && name.bytes().all(is_name_byte) => Some(meaning(name, &label)),
+                _ => None,
+            };
+            fields.extend(variable.filter(|variable| !matches!(variable, Variable::Ignored | Variable::IgnoredWord)).map(|variable| (key, variable)));
+        }
+        _ => {}
+    }
+}
+
+/// `log_format NAME`, `escape=…`, quoted strings, `;`: each may be left out. Gives the joined text.
+fn directive(text: &str) -> (Escaping, String) {
+    let whole_directive = text.starts_with("log_format");
+    let (after, escape) = head(text).unwrap_or((text, Escaping::Default));
+    let quoted = if whole_directive || after.starts_with('\'') { strings(after).ok() } else { None };
+    match quoted {
+        Some((left, pieces)) if matches!(left.trim(), "" | ";") => (escape, pieces.concat()),
+        _ => (escape, after.to_owned()),
+    }
+}
+
+fn head(text: &str) -> Result<(&str, Escaping), nom::Err<nom::error::Error<&str>>> {
+    let name = (tag("log_format"), multispace1, take_while1(|c: char| !c.is_whitespace()), multispace1);
+    let escape = preceded(
+        tag("escape="),
+        alt((value(Escaping::Json, tag("json")), value(Escaping::None, tag("none")), value(Escaping::Default, tag("default")))),
+    );
+    let mut grammar = (opt(name), opt((escape, multispace0)));
+    let (left, (_, escape)) = grammar.parse(text)?;
+    Ok((left, escape.map_or(Escaping::Default, |(escape, _)| escape)))
+}
+
+fn strings(text: &str) -> IResult<&str, Vec<String>> {
+    many1(preceded(multispace0, quoted)).parse(text)
+}
+
+/// A quoted string of an nginx configuration: a backslash before a quote or a backslash is dropped.
+pub(super) fn quoted(text: &str) -> IResult<&str, String> {
+    let body = |quote: char| {
+        move |text| {
+            nom::combinator::recognize(nom::multi::many0_count(alt((
+                value((), (char('\\'), nom::character::complete::anychar)),
+                value((), take_while1(move |c| c != quote && c != '\\')),
+            ))))
+            .parse(text)
+        }
+    };
+    let single = delimited(char('\''), body('\''), char('\''));
+    let double = delimited(char('"'), body('"'), char('"'));
+    map(alt((single, double)), unquoted).parse(text)
+}
+
+/// nginx's `ngx_conf_read_token`: `\"`, `\'` and `\\` lose the backslash, `\t`, `\r`, `\n` become control characters.
+fn unquoted(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        if character != '\\' {
+            plain.push(character);
+            continue;
+        }
+        match characters.next() {
+            Some(quote @ ('"' | '\'' | '\\')) => plain.push(quote),
+            Some('t') => plain.push('\t'),
+            Some('r') => plain.push('\r'),
+            Some('n') => plain.push('\n'),
+            Some(other) => plain.extend(['\\', other]),
+            None => plain.push('\\'),
+        }
+    }
+    plain
+}
+
+/// The grammar of a format: text and `$name` or `${name}`.
+fn parts(body: &str) -> Result<Vec<Part>, FormatError> {
+    let mut parts: Vec<Part> = Vec::new();
+    let mut left = body;
+    while !left.is_empty() {
+        let at = body.len() - left.len();
+        let (after, part) = part(left, at).map_err(|_| FormatError::new("a `$` here needs a variable's name, $name or ${name}", body, at))?;
+        parts.push(part);
+        left = after;
+    }
+    Ok(parts)
+}
+
+fn part(text: &str, at: usize) -> IResult<&str, Part> {
+    let name = || take_while1(|c: char| u8::try_from(c).is_ok_and(is_name_byte));
+    let variable = preceded(char('$'), alt((name(), delimited(char('{'), name(), char('}')))));
+    alt((
+        map(variable, |name: &str| Part::Variable { name: name.to_owned(), at }),
+        map(take_while1(|c| c != '$'), |text: &str| Part::Text(text.to_owned())),
+    ))
+    .parse(text)
+}
+
+fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+/// Variables whose values hold no space.
+const WORDS: [&str; 24] = [
+    "binary_remote_addr",
+    "connection",
+    "connection_requests",
+    "connection_time",
+    "content_length",
+    "gzip_ratio",
+    "hostname",
+    "http2",
+    "http3",
+    "https",
+    "is_args",
+    "limit_rate",
+    "nginx_version",
+    "pid",
+    "pipe",
+    "realip_remote_port",
+    "remote_port",
+    "request_completion",
+    "scheme",
+    "server_addr",
+    "server_port",
+    "server_protocol",
+    "ssl_protocol",
+    "ssl_server_name",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::logs::formats::testing::{request, stamps};
+
+    #[test]
+    fn the_predefined_formats_compile() {
+        for parser in [combined(stamps()), main(stamps()), vhost(stamps()), vhost_port(stamps())] {
+            assert_eq!(parser.meaning(), Some(StampMeaning::End));
+        }
+    }
+
+    #[test]
+    fn a_combined_line_is_read_whole() {
+        let mut parser = combined(stamps());
+        let record = request(&mut parser, br#"203.0.113.7 - - [02/Jan/2026:15:04:05 +0000] "GET /_matrix/client/v3/sync?since=s1_2 HTTP/2.0" 200 412 "-" "Element/1.11""#);
+        assert_eq!(record.address, Some(&b"203.0.113.7"[..]));
+        assert_eq!(record.stamp.unwrap().micros, 1_767_366_245_000_000);
+        assert_eq!((record.method, &*record.target), (&b"GET"[..], &b"/_matrix/client/v3/sync?since=s1_2"[..]));
+        assert_eq!((record.status, record.bytes_sent), (200, Some(412)));
+        assert_eq!(record.agent.as_deref(), Some(&b"Element/1.11"[..]));
+        assert_eq!(record.user, None);
+    }
+}

@@ -1,0 +1,506 @@
+//! What a field of a log format means, and the record put together from fields.
+//!
+//! nginx's variables and Apache's directives are both compiled to [`Variable`]; a [`Draft`] takes their values one by one
+//! and becomes a [`Record`]. Knows meanings and units, not how a format delimits or escapes its fields.
+//! Invariant: a value that a format cannot have written is an error, a missing one (`-`, empty) never is.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use memchr::memchr;
+
+use super::request_line;
+use crate::logs::time::{decimal, duration_us, epoch_seconds};
+use crate::logs::{Record, Stamp, StampMeaning, StampReader};
+
+/// The meaning of one field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Variable {
+    /// The whole stamp.
+    Time(Clock, StampMeaning),
+    /// Apache `%{msec_frac}t`, `%{usec_frac}t`: what the stamp lacks below a second.
+    Fraction(Unit),
+    /// Apache `%{%z}t`: the zone of a stamp written without it.
+    ZoneOffset,
+    /// `METHOD target PROTOCOL`.
+    RequestLine,
+    /// The method alone.
+    Method,
+    /// Path and query as sent.
+    Target,
+    /// The path, decoded and normalised by the server (nginx `$uri`, Apache `%U`): used where nothing better is logged.
+    Path,
+    /// The query alone, with or without its `?`.
+    Query,
+    /// The status sent to the client.
+    Status,
+    /// Bytes to the client.
+    BytesSent,
+    /// Bytes of the request.
+    BytesReceived,
+    /// Duration of the request.
+    Wall(Unit),
+    /// Upstreams tried: `a, b : c`.
+    UpstreamAddress,
+    /// Their statuses: used where [`Variable::Status`] is not logged.
+    UpstreamStatus,
+    /// Their times.
+    UpstreamTime(Unit),
+    /// The client's address.
+    Address,
+    /// `X-Forwarded-For`: the client's address where the peer is a proxy of our own.
+    ForwardedFor,
+    /// A name from basic authentication.
+    User,
+    /// A key that stands for the user: a hash, a localpart, or (if the administrator's map falls through) the whole header.
+    UserKey,
+    /// An `Authorization` header or an access token: secret.
+    Authorization,
+    /// The user agent.
+    Agent,
+    /// The virtual host.
+    Site,
+    /// nginx `$request_id`: 32 hexadecimal digits.
+    RequestId,
+    /// A request id from a header or another server: any text.
+    RequestIdText,
+    /// Apache `%X`: `X` aborted, `+` may be kept alive, `-` closed.
+    ConnectionState,
+    /// Known never to hold a space, and of no use here (`$connection`, `$server_port`).
+    IgnoredWord,
+    /// Of no use here.
+    Ignored,
+}
+
+/// How a stamp is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clock {
+    /// `02/Jan/2026:15:04:05 +0000`
+    Common,
+    /// `02/Jan/2026:15:04:05` in the reader's zone, or in that of a [`Variable::ZoneOffset`].
+    CommonLocal,
+    /// `2026-01-02T15:04:05+00:00` and its relatives.
+    Iso,
+    /// `2026-01-02 15:04:05`, the same with a space before the clock.
+    IsoSpaced,
+    /// A number since 1970 in this unit.
+    Epoch(Unit),
+}
+
+/// The unit of a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Seconds, with or without a fraction.
+    Seconds,
+    /// Seconds with exactly three decimals, as nginx prints them: fewer mean that the line is cut.
+    SecondsMillis,
+    /// Milliseconds.
+    Millis,
+    /// Microseconds.
+    Micros,
+}
+
+impl Variable {
+    /// Whether a value may hold spaces; where it may not, the first space ends it.
+    pub fn may_hold_spaces(self) -> bool {
+        match self {
+            Self::Time(Clock::Common | Clock::IsoSpaced, _)
+            | Self::RequestLine
+            | Self::Path
+            | Self::Query
+            | Self::Target
+            | Self::UpstreamAddress
+            | Self::UpstreamStatus
+            | Self::UpstreamTime(_)
+            | Self::ForwardedFor
+            | Self::User
+            | Self::UserKey
+            | Self::Authorization
+            | Self::Agent
+            | Self::RequestIdText
+            | Self::Ignored => true,
+            Self::Time(..)
+            | Self::Fraction(_)
+            | Self::ZoneOffset
+            | Self::Method
+            | Self::Status
+            | Self::BytesSent
+            | Self::BytesReceived
+            | Self::Wall(_)
+            | Self::Address
+            | Self::Site
+            | Self::RequestId
+            | Self::ConnectionState
+            | Self::IgnoredWord => false,
+        }
+    }
+
+    /// Whether a value is a list over several upstreams, `a, b : c`.
+    pub fn is_list(self) -> bool {
+        matches!(self, Self::UpstreamAddress | Self::UpstreamStatus | Self::UpstreamTime(_))
+    }
+
+    /// Whether text of this meaning is kept, so that its escapes must be undone.
+    pub fn keeps_text(self) -> bool {
+        matches!(
+            self,
+            Self::Target
+                | Self::Path
+                | Self::Query
+                | Self::User
+                | Self::UserKey
+                | Self::Authorization
+                | Self::Agent
+                | Self::UpstreamAddress
+                | Self::RequestIdText
+        )
+    }
+
+    /// The same with a stamp of another meaning.
+    pub fn with_meaning(self, meaning: StampMeaning) -> Self {
+        if let Self::Time(clock, _) = self { Self::Time(clock, meaning) } else { self }
+    }
+
+    /// What a reader of the line expects in this place, for [`crate::logs::Malformed`].
+    pub fn expected(self) -> &'static str {
+        match self {
+            Self::Time(Clock::Common | Clock::CommonLocal, _) => "a time such as 02/Jan/2026:15:04:05 +0000",
+            Self::Time(Clock::Iso | Clock::IsoSpaced, _) => "a time such as 2026-01-02T15:04:05+00:00",
+            Self::Time(Clock::Epoch(_), _) => "a time in seconds since 1970",
+            Self::Fraction(_) => "a fraction of a second",
+            Self::ZoneOffset => "an offset such as +0000",
+            Self::RequestLine => "a request line",
+            Self::Method => "a method",
+            Self::Target | Self::Path | Self::Query => "a request target",
+            Self::Status => "a status of three digits",
+            Self::BytesSent | Self::BytesReceived => "a number of bytes",
+            Self::Wall(_) => "a duration",
+            Self::UpstreamAddress => "an upstream's address",
+            Self::UpstreamStatus => "an upstream's status",
+            Self::UpstreamTime(_) => "an upstream's time",
+            Self::Address => "a client address",
+            Self::ForwardedFor => "a forwarded address",
+            Self::User | Self::UserKey | Self::Authorization => "a user",
+            Self::Agent => "a user agent",
+            Self::Site => "a host name",
+            Self::RequestId => "a request id of 32 hexadecimal digits",
+            Self::RequestIdText => "a request id",
+            Self::ConnectionState => "a connection state",
+            Self::IgnoredWord | Self::Ignored => "a field",
+        }
+    }
+}
+
+/// A record in the making.
+#[derive(Debug, Default)]
+pub struct Draft<'a> {
+    /// What is known so far.
+    pub record: Record<'a>,
+    path: Option<Cow<'a, [u8]>>,
+    query: Option<Cow<'a, [u8]>>,
+    forwarded: Option<Cow<'a, [u8]>>,
+    fraction: Option<(i64, u32)>,
+    local: Option<(&'a [u8], StampMeaning)>,
+    zone: Option<&'a [u8]>,
+    wall_is_fine: bool,
+}
+
+impl<'a> Draft<'a> {
+    /// Takes one value, its escapes undone. `-` and nothing mean that it is missing.
+    ///
+    /// The error says what was expected instead.
+    #[inline]
+    pub fn assign(&mut self, variable: Variable, value: Cow<'a, [u8]>, stamps: &mut StampReader) -> Result<(), &'static str> {
+        let error = variable.expected();
+        let record = &mut self.record;
+        match variable {
+            Variable::RequestLine => match value {
+                Cow::Borrowed(line) => {
+                    let (method, target) = request_line::split(line);
+                    (record.method, record.target) = (method, Cow::Borrowed(target));
+                }
+                Cow::Owned(line) => {
+                    let (method, target) = request_line::split(&line);
+                    (record.method, record.target) = (request_line::known_method(method), Cow::Owned(target.to_vec()));
+                }
+            },
+            Variable::Time(Clock::Common, meaning) => {
+                let micros = stamps.common(&value).ok_or(error)?;
+                record.stamp = Some(Stamp { micros, resolution_us: 1_000_000, meaning });
+            }
+            Variable::Address => record.address = borrowed(value).filter(is_present),
+            Variable::Status => record.status = status(&value).ok_or(error)?,
+            Variable::BytesSent => record.bytes_sent = count(&value).ok_or(error)?,
+            Variable::BytesReceived => record.bytes_received = count(&value).ok_or(error)?,
+            Variable::User => record.user = present(value),
+            Variable::Agent => record.agent = present(value),
+            Variable::Ignored | Variable::IgnoredWord => {}
+            other => self.assign_rarer(other, value, stamps)?,
+        }
+        Ok(())
+    }
+
+    fn assign_rarer(&mut self, variable: Variable, value: Cow<'a, [u8]>, stamps: &mut StampReader) -> Result<(), &'static str> {
+        let error = variable.expected();
+        let record = &mut self.record;
+        match variable {
+            Variable::Time(Clock::CommonLocal, meaning) => {
+                let text = borrowed(value).ok_or(error)?;
+                let micros = stamps.haproxy(text).ok_or(error)?;
+                record.stamp = Some(Stamp { micros, resolution_us: if text.len() > 20 { 1000 } else { 1_000_000 }, meaning });
+                self.local = Some((text, meaning));
+            }
+            Variable::Time(Clock::Iso | Clock::IsoSpaced, meaning) => {
+                let (micros, resolution_us) = stamps.iso(&value).ok_or(error)?;
+                record.stamp = Some(Stamp { micros, resolution_us, meaning });
+            }
+            Variable::Time(Clock::Epoch(unit), meaning) => {
+                let (micros, resolution_us) = epoch(&value, unit).ok_or(error)?;
+                record.stamp = Some(Stamp { micros, resolution_us, meaning });
+            }
+            Variable::Fraction(unit) => self.fraction = Some(fraction(&value, unit).ok_or(error)?),
+            Variable::ZoneOffset => self.zone = borrowed(value),
+            Variable::Method => {
+                record.method = match value {
+                    Cow::Borrowed(method) if method != b"-" => method,
+                    Cow::Borrowed(_) => b"",
+                    Cow::Owned(method) => request_line::known_method(&method),
+                }
+            }
+            Variable::Target => record.target = present(value).unwrap_or_default(),
+            Variable::Path => self.path = present(value),
+            Variable::Query => self.query = present(value),
+            Variable::Wall(unit) => self.assign_wall(&value, unit).ok_or(error)?,
+            Variable::UpstreamAddress => (record.upstream, record.upstream_tries) = upstreams(value),
+            Variable::UpstreamStatus => {
+                if record.status == 0 {
+                    record.status = entries(&value).last().and_then(status).unwrap_or(0);
+                }
+            }
+            Variable::UpstreamTime(unit) => record.upstream_us = sum_of_times(&value, unit).ok_or(error)?,
+            Variable::ForwardedFor => self.forwarded = present(value),
+            Variable::UserKey => match present(value) {
+                Some(header) if is_credential(&header) => record.authorization = Some(header),
+                key => record.user = key.or(record.user.take()),
+            },
+            Variable::Authorization => record.authorization = present(value).or(record.authorization.take()),
+            Variable::Site => record.site = borrowed(value).filter(is_present).filter(|site| *site != b"_"),
+            Variable::RequestId => {
+                let id = borrowed(value).ok_or(error)?;
+                if is_present(&id) && !(id.len() == 32 && id.iter().all(u8::is_ascii_hexdigit)) {
+                    return Err(error);
+                }
+                record.request_id = Some(id).filter(is_present);
+            }
+            Variable::RequestIdText => record.request_id = borrowed(value).filter(is_present),
+            Variable::ConnectionState => record.aborted |= &*value == b"X",
+            // the common ones are assigned by the caller
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The record, once all values are in.
+    #[inline]
+    pub fn finish(mut self, stamps: &mut StampReader) -> Record<'a> {
+        if self.record.status == 499 {
+            self.record.aborted = true;
+        }
+        if self.path.is_some() || self.query.is_some() || self.forwarded.is_some() || self.fraction.is_some() || self.zone.is_some() {
+            self.complete(stamps);
+        }
+        self.record
+    }
+
+    #[cold]
+    fn complete(&mut self, stamps: &mut StampReader) {
+        if self.record.target.is_empty()
+            && let Some(path) = self.path.take()
+        {
+            self.record.target = Cow::Owned(target_of(&path, self.query.as_deref()));
+        }
+        if let Some(forwarded) = self.forwarded.take()
+            && self.record.address.is_none_or(is_our_own)
+            && let Cow::Borrowed(list) = forwarded
+        {
+            let first = list.split(|byte| *byte == b',').next().unwrap_or_default().trim_ascii();
+            if !first.is_empty() {
+                self.record.address = Some(first);
+            }
+        }
+        if let (Some(zone), Some((local, meaning))) = (self.zone, self.local)
+            && let (Some(clock), 5) = (local.get(..20), zone.len())
+            && let Some(micros) = stamps.common(&[clock, b" ", zone].concat())
+        {
+            let below_a_second = self.record.stamp.map_or(0, |stamp| stamp.micros.rem_euclid(1_000_000));
+            let resolution_us = if local.len() > 20 { 1000 } else { 1_000_000 };
+            self.record.stamp = Some(Stamp { micros: micros + below_a_second, resolution_us, meaning });
+        }
+        if let (Some((micros, resolution_us)), Some(stamp)) = (self.fraction, &mut self.record.stamp) {
+            stamp.micros += micros;
+            stamp.resolution_us = resolution_us;
+        }
+    }
+
+    /// Whole seconds never replace something finer.
+    fn assign_wall(&mut self, value: &[u8], unit: Unit) -> Option<()> {
+        let fine = unit != Unit::Seconds || memchr(b'.', value).is_some();
+        let Some(wall) = optional(value, |value| duration(value, unit))? else { return Some(()) };
+        if fine || !self.wall_is_fine {
+            self.record.wall_us = Some(wall);
+            self.wall_is_fine = fine;
+        }
+        Some(())
+    }
+}
+
+/// The items of an upstream list, which `, ` and ` : ` separate.
+pub fn entries(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(list);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let end = memchr::memchr_iter(b' ', text).find_map(|at| {
+            let comma = at > 0 && text[at - 1] == b',';
+            let group = text[at..].starts_with(b" : ");
+            (comma || group).then_some(if comma { (at - 1, at + 1) } else { (at, at + 3) })
+        });
+        let (item, next) = end.map_or((text, None), |(end, next)| (&text[..end], Some(&text[next..])));
+        rest = next;
+        Some(item)
+    })
+}
+
+/// Whether text is a credential rather than a name: nginx maps often fall through to the whole header.
+pub fn is_credential(text: &[u8]) -> bool {
+    const SCHEMES: [&[u8]; 5] = [b"Bearer ", b"X-Matrix ", b"Basic ", b"Digest ", b"Negotiate "];
+    const TOKENS: [&[u8]; 5] = [b"syt_", b"mct_", b"mat_", b"mpt_", b"mcr_"];
+    let starts = |start: &&[u8]| text.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start));
+    SCHEMES.iter().any(starts) || TOKENS.iter().any(starts)
+}
+
+#[inline]
+fn is_present(value: &&[u8]) -> bool {
+    !value.is_empty() && *value != b"-"
+}
+
+#[inline]
+fn present(value: Cow<'_, [u8]>) -> Option<Cow<'_, [u8]>> {
+    is_present(&&*value).then_some(value)
+}
+
+/// Text that had to be copied cannot be lent: such values (an address with escapes) are rubbish anyway.
+#[inline]
+fn borrowed(value: Cow<'_, [u8]>) -> Option<&[u8]> {
+    if let Cow::Borrowed(value) = value { Some(value) } else { None }
+}
+
+/// `-` and nothing are `Some(None)`; what cannot be read is `None`.
+fn optional<T>(value: &[u8], read: impl FnOnce(&[u8]) -> Option<T>) -> Option<Option<T>> {
+    if is_present(&value) { read(value).map(Some) } else { Some(None) }
+}
+
+#[inline]
+fn status(text: &[u8]) -> Option<u16> {
+    match text {
+        [a, b, c] if a.is_ascii_digit() && b.is_ascii_digit() && c.is_ascii_digit() => {
+            Some(u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0'))
+        }
+        b"-" | b"" | b"0" | b"-1" => Some(0),
+        _ => None,
+    }
+}
+
+#[inline]
+fn count(text: &[u8]) -> Option<Option<u64>> {
+    optional(text, |text| u64::try_from(decimal(text)?).ok())
+}
+
+fn duration(text: &[u8], unit: Unit) -> Option<u64> {
+    match unit {
+        Unit::Seconds => duration_us(text),
+        Unit::SecondsMillis => (text.len() >= 5 && text[text.len() - 4] == b'.').then(|| duration_us(text)).flatten(),
+        Unit::Millis => u64::try_from(decimal(text)?).ok()?.checked_mul(1000),
+        Unit::Micros => u64::try_from(decimal(text)?).ok(),
+    }
+}
+
+fn epoch(text: &[u8], unit: Unit) -> Option<(i64, u32)> {
+    match unit {
+        Unit::Seconds => epoch_seconds(text),
+        Unit::SecondsMillis => (text.len() >= 5 && text[text.len() - 4] == b'.').then(|| epoch_seconds(text)).flatten(),
+        Unit::Millis => Some((decimal(text)?.checked_mul(1000)?, 1000)),
+        Unit::Micros => Some((decimal(text)?, 1)),
+    }
+}
+
+fn fraction(text: &[u8], unit: Unit) -> Option<(i64, u32)> {
+    match unit {
+        Unit::Millis if text.len() == 3 => Some((decimal(text)? * 1000, 1000)),
+        Unit::Micros if text.len() == 6 => Some((decimal(text)?, 1)),
+        _ => None,
+    }
+}
+
+/// The last of the list answered; `-` says that there was no upstream.
+fn upstreams(list: Cow<'_, [u8]>) -> (Option<Cow<'_, [u8]>>, u8) {
+    let (mut tries, mut last) = (0u8, 0..0);
+    for item in entries(&list) {
+        if is_present(&item) {
+            tries = tries.saturating_add(1);
+            let start = item.as_ptr().addr() - list.as_ptr().addr();
+            last = start..start + item.len();
+        }
+    }
+    let upstream = (tries > 0).then(|| match list {
+        Cow::Borrowed(list) => Cow::Borrowed(without_scheme(&list[last])),
+        Cow::Owned(list) => Cow::Owned(without_scheme(&list[last]).to_vec()),
+    });
+    (upstream, tries)
+}
+
+/// Apache's workers and Traefik's services are URLs (`http://127.0.0.1:8081`, `unix:/path|http://host`): the address alone.
+pub fn without_scheme(upstream: &[u8]) -> &[u8] {
+    if upstream.starts_with(b"unix:") {
+        return upstream.split(|byte| *byte == b'|').next().unwrap_or(upstream);
+    }
+    [&b"http://"[..], b"https://", b"h2c://"].into_iter().find_map(|scheme| upstream.strip_prefix(scheme)).unwrap_or(upstream)
+}
+
+/// All attempts added up; a step that was not reached is `-`.
+fn sum_of_times(list: &[u8], unit: Unit) -> Option<Option<u64>> {
+    let mut sum = None;
+    for item in entries(list) {
+        if let Some(time) = optional(item, |item| duration(item, unit))? {
+            sum = Some(sum.unwrap_or(0u64).saturating_add(time));
+        }
+    }
+    Some(sum)
+}
+
+/// A decoded path and a raw query as a target: what would end the path early is encoded again.
+fn target_of(path: &[u8], query: Option<&[u8]>) -> Vec<u8> {
+    let mut target = Vec::with_capacity(path.len() + query.map_or(0, <[u8]>::len) + 1);
+    for &byte in path {
+        match byte {
+            b'%' | b'?' | b'#' | b' ' => target.extend_from_slice(format!("%{byte:02X}").as_bytes()),
+            _ => target.push(byte),
+        }
+    }
+    if let Some(query) = query {
+        target.push(b'?');
+        target.extend_from_slice(query.strip_prefix(b"?").unwrap_or(query));
+    }
+    target
+}
+
+/// A peer that must be another proxy of the installation: a socket, loopback or a private address.
+fn is_our_own(address: &[u8]) -> bool {
+    if address.starts_with(b"unix:") {
+        return true;
+    }
+    match std::str::from_utf8(address).ok().and_then(|text| text.parse().ok()) {
+        Some(IpAddr::V4(v4)) => v4.is_loopback() || v4.is_private(),
+        Some(IpAddr::V6(v6)) => v6.is_loopback() || v6.is_unique_local(),
+        None => false,
+    }
+}
