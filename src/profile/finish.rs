@@ -39,7 +39,7 @@ impl Profiler {
             concurrency: concurrency(&self.timeline, window),
             heavy_hitters: self.hitters.finish(finish.scale(), extras.user_key.as_deref()),
             outcomes: Outcomes {
-                by_status: (0u16..).zip(self.by_status.iter().copied()).filter(|(_, n)| *n > 0).collect(),
+                by_status: (0..=u16::MAX).zip(self.by_status.iter().copied()).filter(|(_, n)| *n > 0).collect(),
                 aborted: self.aborted,
                 retried: self.retried,
                 stray_times,

@@ -27,6 +27,8 @@ mod series;
 mod sums;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod window;
 
 pub use inference::{DemandMethod, InferredDemand};
