@@ -179,7 +179,7 @@ fn groups() -> Vec<GroupProfile> {
                 cpu_seconds: Some(cpu),
                 cpu_ms: Some(Interval::new(cpu_ms, cpu_ms * 0.97, cpu_ms * 1.04)),
                 latency_ms: Some(quantiles(scale)),
-                parked_ms: (long_polls > 0).then(|| Quantiles { p50: 11_200.0, p90: 30_000.0, p95: 30_000.0, p99: 30_010.0, p999: 30_050.0, max: 30_900.0, mean: 14_020.0 }),
+                parked_ms: (long_polls > 0).then_some(Quantiles { p50: 11_200.0, p90: 30_000.0, p95: 30_000.0, p99: 30_010.0, p999: 30_050.0, max: 30_900.0, mean: 14_020.0 }),
                 long_polls,
                 errors: requests / 900,
                 aborted: requests / 400,

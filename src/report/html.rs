@@ -103,7 +103,7 @@ impl<'a> Page<'a> {
 
     /// Window, for the head of the page.
     fn window(&self) -> String {
-        format::window(self.report.profile.window)
+        if self.report.requests() == 0 { "no requests".to_owned() } else { format::window(self.report.profile.window) }
     }
 }
 
@@ -145,6 +145,9 @@ fn answer(report: &AnalysisReport) -> Option<Answer> {
 
 fn facts(report: &AnalysisReport) -> Vec<Fact> {
     let profile = &report.profile;
+    if report.requests() == 0 {
+        return Vec::new();
+    }
     let seconds = profile.window.seconds();
     let mut facts = vec![
         Fact {
@@ -217,7 +220,8 @@ fn filled<const N: usize>(tables: [Table; N]) -> Vec<Table> {
 
 /// Our own words, which may quote a log.
 fn sentence(text: &str) -> String {
-    escape::page(text, 1_000)
+    // A number and its sign stay on one line.
+    escape::page(text, 1_000).replace(" %", "\u{a0}%")
 }
 
 const SCRIPT: &str = include_str!("templates/sort.js");

@@ -307,16 +307,15 @@ pub fn inputs(report: &AnalysisReport) -> Table {
     let rows = report.inputs.iter().map(|input| {
         vec![
             Cell::log(&input.path),
-            Cell::text(format!("{} ({})", input.format, input.format_reason)),
+            Cell::text(if input.time_note.is_empty() { format!("{}: {}", input.format, input.format_reason) } else { format!("{}: {}; {}", input.format, input.format_reason, input.time_note) }),
             Cell::count(input.lines),
             Cell::count(input.requests),
             Cell::count(input.not_requests),
             Cell::count(input.malformed).with_tone(if input.malformed > 0 { Tone::Warn } else { Tone::Plain }),
             Cell::count(input.duplicates),
             Cell::number(format::bytes(input.bytes), input.bytes as f64),
-            Cell::text(input.first.clone().unwrap_or_else(|| format::UNKNOWN.to_owned())),
-            Cell::text(input.last.clone().unwrap_or_else(|| format::UNKNOWN.to_owned())),
-            Cell::text(input.time_note.clone()),
+            Cell::text(instant(input.first.as_deref())),
+            Cell::text(instant(input.last.as_deref())),
         ]
     });
     Table {
@@ -325,7 +324,7 @@ pub fn inputs(report: &AnalysisReport) -> Table {
         note: "Every physical line is counted once: lines = requests + not requests + malformed. Duplicates are requests that another input had already.".to_owned(),
         columns: vec![
             Column::text("Input"),
-            Column::text("Format (why)"),
+            Column::text("Format: why; stamps"),
             Column::number("Lines", ""),
             Column::number("Requests", ""),
             Column::number("Not requests", ""),
@@ -334,7 +333,6 @@ pub fn inputs(report: &AnalysisReport) -> Table {
             Column::number("Size", ""),
             Column::text("First arrival"),
             Column::text("Last arrival"),
-            Column::text("Stamps"),
         ],
         rows: rows.collect(),
     }
@@ -358,6 +356,15 @@ pub fn meets(meets: Meets) -> (&'static str, Tone) {
         Meets::Yes => ("yes", Tone::Good),
         Meets::Maybe => ("maybe", Tone::Warn),
         Meets::No => ("no", Tone::Bad),
+    }
+}
+
+/// An RFC 3339 instant to the second.
+fn instant(text: Option<&str>) -> String {
+    match text {
+        None => format::UNKNOWN.to_owned(),
+        Some(text) if text.is_ascii() && text.len() > 19 && text.ends_with('Z') => format!("{}Z", text[..19].replace('T', " ")),
+        Some(text) => text.to_owned(),
     }
 }
 

@@ -294,7 +294,8 @@ fn peak_row(name: &str, peak: &Peak) -> Vec<Piece> {
 /// Lines of at most `room` columns, broken at spaces, else anywhere.
 fn wrap(text: &str, room: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
-    for word in text.split(' ') {
+    // A number and its sign stay on one line.
+    for word in text.replace(" %", TIED_PERCENT).split(' ') {
         let mut word = word.to_owned();
         let used = lines.last().map_or(0, |line| escape::columns(line));
         if used > 0 && used + 1 + escape::columns(&word) > room {
@@ -318,7 +319,7 @@ fn wrap(text: &str, room: usize) -> Vec<String> {
             line.push_str(&word);
         }
     }
-    lines
+    lines.into_iter().map(|line| line.replace(TIED_PERCENT, " %")).collect()
 }
 
 /// A bar of at most `columns` block characters, in eighths.
@@ -326,7 +327,7 @@ fn wrap(text: &str, room: usize) -> Vec<String> {
 fn bar(share: f64, columns: usize) -> String {
     let eighths = (share.clamp(0.0, 1.0) * 8.0 * columns as f64).round() as usize;
     let mut bar = "█".repeat(eighths / 8);
-    if eighths % 8 > 0 {
+    if !eighths.is_multiple_of(8) {
         bar.push(['▏', '▎', '▍', '▌', '▋', '▊', '▉'][eighths % 8 - 1]);
     }
     bar
@@ -350,6 +351,8 @@ fn tone(tone: Tone) -> Ansi {
     Ansi::new().fg_color(Some(colour.into()))
 }
 
+/// A no-break space and the sign.
+const TIED_PERCENT: &str = "\u{a0}%";
 /// Columns before wrapped text.
 const LABEL: usize = 9;
 const GROUPS_MAX: usize = 16;
@@ -417,6 +420,7 @@ mod tests {
     #[test]
     fn words_are_wrapped_whole_where_they_fit() {
         assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrap("below 70 % busy", 9), ["below", "70 % busy"]);
         assert_eq!(wrap("abcdefghij", 4), ["abcd", "efgh", "ij"]);
         assert_eq!(wrap("a 漢字漢字", 4), ["a", "漢字", "漢字"]);
     }
