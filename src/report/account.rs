@@ -21,7 +21,16 @@ pub(super) fn lines(report: &AnalysisReport) -> Vec<String> {
         said.push(joined(facts));
     }
     if report.profile.internal_requests > 0 {
-        said.push(format!("{} between Synapse processes are counted apart from client traffic.", plural(report.profile.internal_requests, "request", "requests")));
+        said.push(format!(
+            "{} between Synapse processes are counted apart from client traffic.",
+            plural(report.profile.internal_requests, "request", "requests")
+        ));
+    }
+    if report.profile.outcomes.stray_times > 0 {
+        said.push(format!(
+            "{} with stamps far from all others (a clock that jumped) are in all totals, but not in the time span, rates and peaks.",
+            plural(report.profile.outcomes.stray_times, "request", "requests")
+        ));
     }
     said
 }

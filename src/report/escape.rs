@@ -87,7 +87,8 @@ pub fn markdown(text: &str) -> String {
     let mut before = ' ';
     while let Some(c) = rest.next() {
         // `www.` and `scheme://` become links by themselves in tickets.
-        let link = (c == ':' && rest.peek() == Some(&'/')) || (c == '.' && out.len() >= 3 && out[out.floor_char_boundary(out.len() - 3)..].eq_ignore_ascii_case("www"));
+        let link = (c == ':' && rest.peek() == Some(&'/'))
+            || (c == '.' && out.len() >= 3 && out[out.floor_char_boundary(out.len() - 3)..].eq_ignore_ascii_case("www"));
         let next = rest.peek().copied().unwrap_or(' ');
         let markup = match c {
             '\\' | '`' | '*' | '[' | ']' | '>' | '|' | '#' | '~' | '!' | '&' | '$' => true,

@@ -5,8 +5,8 @@ use super::model::{Input, JoinFacts, MalformedExample, NextStep, RunFacts};
 use crate::advise::{Advice, Candidate, Confidence, Meets, Process};
 use crate::plan::{Plan, Pool, Proxy, ProxyKind, Selector, Writers};
 use crate::profile::{
-    Concurrency, Coverage, Demand, DestinationProfile, Dispersion, EndpointProfile, EventRate, GroupProfile, Heavy, HeavyHitters, LATENCY_BUCKETS_MS, Outcomes,
-    Peak, Peaks, ProcessCoverage, ProcessProfile, Profile, Quantiles, Series, Window,
+    Concurrency, Coverage, Demand, DestinationProfile, Dispersion, EndpointProfile, EventRate, GroupProfile, Heavy, HeavyHitters,
+    LATENCY_BUCKETS_MS, Outcomes, Peak, Peaks, ProcessCoverage, ProcessProfile, Profile, Quantiles, Series, Window,
 };
 use crate::stats::Interval;
 
@@ -56,7 +56,11 @@ pub(crate) fn proxy_only() -> AnalysisReport {
     profile.series.cpu_seconds.clear();
     profile.series.bin_seconds = 60.0;
     profile.window.end_us = START_US + BINS as i64 * 60_000_000;
-    profile.demand = Demand { method: "none".to_owned(), note: "The log has no durations, so demand is unknown.".to_owned(), range: Interval::new(1.0, 0.5, 2.0) };
+    profile.demand = Demand {
+        method: "none".to_owned(),
+        note: "The log has no durations, so demand is unknown.".to_owned(),
+        range: Interval::new(1.0, 0.5, 2.0),
+    };
     let hitters = &mut profile.heavy_hitters;
     hitters.users.iter_mut().chain(&mut hitters.rooms).chain(&mut hitters.agents).for_each(|heavy| heavy.cpu_seconds = None);
     report.advice.recommended = None;
@@ -72,7 +76,17 @@ pub(crate) fn empty() -> AnalysisReport {
     let mut report = report();
     let window = Window { start_us: START_US, end_us: START_US };
     let peak = Peak { window, requests_per_second: 0.0, cores: None };
-    report.inputs = vec![Input { lines: 0, requests: 0, not_requests: 0, malformed: 0, duplicates: 0, bytes: 0, first: None, last: None, ..report.inputs[0].clone() }];
+    report.inputs = vec![Input {
+        lines: 0,
+        requests: 0,
+        not_requests: 0,
+        malformed: 0,
+        duplicates: 0,
+        bytes: 0,
+        first: None,
+        last: None,
+        ..report.inputs[0].clone()
+    }];
     report.malformed_examples.clear();
     report.facts.joined = None;
     report.facts.next.clear();
@@ -93,7 +107,13 @@ pub(crate) fn empty() -> AnalysisReport {
         events_per_second: EventRate::default(),
         ..report.profile
     };
-    report.advice = Advice { candidates: Vec::new(), recommended: None, verdict: "There is no request in the input, so there is nothing to plan.".to_owned(), reasons: Vec::new(), ..report.advice };
+    report.advice = Advice {
+        candidates: Vec::new(),
+        recommended: None,
+        verdict: "There is no request in the input, so there is nothing to plan.".to_owned(),
+        reasons: Vec::new(),
+        ..report.advice
+    };
     report
 }
 
@@ -101,7 +121,8 @@ pub(crate) fn empty() -> AnalysisReport {
 pub(crate) fn large() -> AnalysisReport {
     let mut report = report();
     let groups = report.profile.groups.clone();
-    report.profile.groups = (0..100).map(|i| GroupProfile { id: format!("{}_{i}", groups[i % groups.len()].id), ..groups[i % groups.len()].clone() }).collect();
+    report.profile.groups =
+        (0..100).map(|i| GroupProfile { id: format!("{}_{i}", groups[i % groups.len()].id), ..groups[i % groups.len()].clone() }).collect();
     let candidates = report.advice.candidates.clone();
     report.advice.candidates = (0..48).map(|i| candidates[i % candidates.len()].clone()).collect();
     report.advice.recommended = Some(4);
@@ -118,7 +139,14 @@ fn facts() -> RunFacts {
         table_note: "newest table in this wsim; say --synapse-version if yours is older".to_owned(),
         time_zone: "UTC".to_owned(),
         partial: false,
-        joined: Some(JoinFacts { proxy_requests: 5_867_423, synapse_requests: 5_840_117, joined: 5_840_117, proxy_only: 27_306, synapse_only: 0, by_request_id: 5_840_001 }),
+        joined: Some(JoinFacts {
+            proxy_requests: 5_867_423,
+            synapse_requests: 5_840_117,
+            joined: 5_840_117,
+            proxy_only: 27_306,
+            synapse_only: 0,
+            by_request_id: 5_840_001,
+        }),
         assumptions: vec!["nginx stamps are taken at the end of a request; arrival is the stamp less the duration.".to_owned()],
         next: vec![NextStep {
             why: "Write the proxy and Synapse configuration for this plan".to_owned(),
@@ -159,13 +187,29 @@ fn inputs() -> Vec<Input> {
 
 fn malformed() -> Vec<MalformedExample> {
     vec![
-        MalformedExample { path: "access.log".to_owned(), line: 10_442, reason: "expected a closing quote after the request line at column 71".to_owned() },
-        MalformedExample { path: "homeserver.log.<b>1</b>".to_owned(), line: 41_200_118, reason: "expected the end of the line at column 12: the file stops here".to_owned() },
+        MalformedExample {
+            path: "access.log".to_owned(),
+            line: 10_442,
+            reason: "expected a closing quote after the request line at column 71".to_owned(),
+        },
+        MalformedExample {
+            path: "homeserver.log.<b>1</b>".to_owned(),
+            line: 41_200_118,
+            reason: "expected the end of the line at column 12: the file stops here".to_owned(),
+        },
     ]
 }
 
 fn quantiles(scale: f64) -> Quantiles {
-    Quantiles { p50: scale, p90: scale * 3.1, p95: scale * 4.4, p99: scale * 12.0, p999: scale * 35.0, max: scale * 120.0, mean: scale * 1.7 }
+    Quantiles {
+        p50: scale,
+        p90: scale * 3.1,
+        p95: scale * 4.4,
+        p99: scale * 12.0,
+        p999: scale * 35.0,
+        max: scale * 120.0,
+        mean: scale * 1.7,
+    }
 }
 
 fn groups() -> Vec<GroupProfile> {
@@ -179,7 +223,15 @@ fn groups() -> Vec<GroupProfile> {
                 cpu_seconds: Some(cpu),
                 cpu_ms: Some(Interval::new(cpu_ms, cpu_ms * 0.97, cpu_ms * 1.04)),
                 latency_ms: Some(quantiles(scale)),
-                parked_ms: (long_polls > 0).then(|| Quantiles { p50: 11_200.0, p90: 30_000.0, p95: 30_000.0, p99: 30_010.0, p999: 30_050.0, max: 30_900.0, mean: 14_020.0 }),
+                parked_ms: (long_polls > 0).then_some(Quantiles {
+                    p50: 11_200.0,
+                    p90: 30_000.0,
+                    p95: 30_000.0,
+                    p99: 30_010.0,
+                    p999: 30_050.0,
+                    max: 30_900.0,
+                    mean: 14_020.0,
+                }),
                 long_polls,
                 errors: requests / 900,
                 aborted: requests / 400,
@@ -205,15 +257,28 @@ fn profile() -> Profile {
         endpoints: endpoints(),
         destinations: destinations(),
         processes: processes(),
-        peaks: Peaks { one_minute: peak(33, 60, 61.4, 1.02), five_minutes: peak(33, 300, 44.9, 0.73), busy_hour: peak(33, 3600, 31.2, 0.52) },
+        peaks: Peaks {
+            one_minute: peak(33, 60, 61.4, 1.02),
+            five_minutes: peak(33, 300, 44.9, 0.73),
+            busy_hour: peak(33, 3600, 31.2, 0.52),
+        },
         dispersion: [(1.0, 1.8), (10.0, 3.4), (60.0, 9.1), (300.0, 22.7), (3600.0, 180.0)]
             .iter()
             .map(|&(scale_seconds, arrivals)| Dispersion { scale_seconds, bins: 604_800, arrivals, work: Some(arrivals * 2.3) })
             .collect(),
         concurrency: Concurrency { working_mean: 0.42, working_max: 18.2, parked_mean: 43.9, parked_max: 121.0 },
         heavy_hitters: heavy_hitters(),
-        outcomes: Outcomes { by_status: vec![(200, 5_640_201), (304, 90_221), (401, 61_002), (404, 71_201), (499, 9_021), (502, 311), (0, 466)], aborted: 14_661, retried: 12 },
-        demand: Demand { method: "logged".to_owned(), note: "CPU is what Synapse logged for each request (ru=).".to_owned(), range: Interval::exact(1.0) },
+        outcomes: Outcomes {
+            by_status: vec![(200, 5_640_201), (304, 90_221), (401, 61_002), (404, 71_201), (499, 9_021), (502, 311), (0, 466)],
+            aborted: 14_661,
+            retried: 12,
+            stray_times: 0,
+        },
+        demand: Demand {
+            method: "logged".to_owned(),
+            note: "CPU is what Synapse logged for each request (ru=).".to_owned(),
+            range: Interval::exact(1.0),
+        },
         coverage: Coverage {
             factor: Interval::new(1.45, 1.2, 1.9),
             measured: false,
@@ -242,29 +307,41 @@ fn endpoints() -> Vec<EndpointProfile> {
 }
 
 fn destinations() -> Vec<DestinationProfile> {
-    [("generic_worker", 4_982_981, 115_171.0), ("stream:typing", 301_776, 1_020.0), ("stream:receipts", 290_004, 990.0), ("media_repository", 188_420, 2_210.0), ("main", 104_242, 622.0)]
-        .iter()
-        .map(|&(id, requests, cpu)| DestinationProfile { id: id.to_owned(), requests, cpu_seconds: Some(cpu) })
-        .collect()
+    [
+        ("generic_worker", 4_982_981, 115_171.0),
+        ("stream:typing", 301_776, 1_020.0),
+        ("stream:receipts", 290_004, 990.0),
+        ("media_repository", 188_420, 2_210.0),
+        ("main", 104_242, 622.0),
+    ]
+    .iter()
+    .map(|&(id, requests, cpu)| DestinationProfile { id: id.to_owned(), requests, cpu_seconds: Some(cpu) })
+    .collect()
 }
 
 fn processes() -> Vec<ProcessProfile> {
-    [("main", 3_612_345, 212_900, 84_000.0, 0.71), ("generic_worker1", 1_210_000, 150_000, 21_400.0, 0.18), ("generic_worker2\u{202e}\x1b[31m", 1_045_078, 150_000, 17_500.0, 0.15)]
-        .iter()
-        .map(|&(name, requests, internal_requests, cpu, utilisation)| ProcessProfile {
-            name: name.to_owned(),
-            requests,
-            internal_requests,
-            cpu_seconds: Some(cpu),
-            process_cpu_seconds: None,
-            db_seconds: Some(cpu * 0.6),
-            utilisation: Some(utilisation),
-        })
-        .collect()
+    [
+        ("main", 3_612_345, 212_900, 84_000.0, 0.71),
+        ("generic_worker1", 1_210_000, 150_000, 21_400.0, 0.18),
+        ("generic_worker2\u{202e}\x1b[31m", 1_045_078, 150_000, 17_500.0, 0.15),
+    ]
+    .iter()
+    .map(|&(name, requests, internal_requests, cpu, utilisation)| ProcessProfile {
+        name: name.to_owned(),
+        requests,
+        internal_requests,
+        cpu_seconds: Some(cpu),
+        process_cpu_seconds: None,
+        db_seconds: Some(cpu * 0.6),
+        utilisation: Some(utilisation),
+    })
+    .collect()
 }
 
 fn heavy_hitters() -> HeavyHitters {
-    let heavy = |rows: &[(&str, u64, f64, f64)]| rows.iter().map(|&(name, requests, cpu, share)| Heavy { name: name.to_owned(), requests, cpu_seconds: Some(cpu), share }).collect();
+    let heavy = |rows: &[(&str, u64, f64, f64)]| {
+        rows.iter().map(|&(name, requests, cpu, share)| Heavy { name: name.to_owned(), requests, cpu_seconds: Some(cpu), share }).collect()
+    };
     HeavyHitters {
         users: heavy(&[
             ("@bridge-whatsapp:example.org", 612_000, 18_300.0, 0.149),
@@ -297,33 +374,78 @@ fn series(groups: &[GroupProfile]) -> Series {
     let jitter = |group: usize, bin: usize| 0.8 + 0.4 * (((group * 31 + bin * 17) % 97) as f64 / 97.0);
     let level = |group: usize, bin: usize| rhythm(bin) / weight * jitter(group, bin);
     let bins = |total: f64, group: usize| (0..BINS).map(|bin| total * level(group, bin)).collect::<Vec<f64>>();
-    let requests: Vec<Vec<u64>> = groups.iter().enumerate().map(|(i, group)| bins(group.requests as f64, i).iter().map(|&n| n as u64).collect()).collect();
+    let requests: Vec<Vec<u64>> =
+        groups.iter().enumerate().map(|(i, group)| bins(group.requests as f64, i).iter().map(|&n| n as u64).collect()).collect();
     let heat = |bucket: usize, bin: usize| (3e4 * rhythm(bin) * (-((bucket as f64 - 4.0 - rhythm(bin)).powi(2)) / 5.0).exp()) as u64;
     Series {
         start_us: START_US,
         bin_seconds: 3600.0,
         groups: groups.iter().map(|group| group.id.clone()).collect(),
         cpu_seconds: groups.iter().enumerate().map(|(i, group)| bins(group.cpu_seconds.unwrap_or(0.0), i)).collect(),
-        week: (0..7).map(|day| (0..24).map(|hour| (0..requests.len()).map(|group| requests[group][day * 24 + hour]).sum()).collect()).collect(),
+        week: (0..7)
+            .map(|day| (0..24).map(|hour| (0..requests.len()).map(|group| requests[group][day * 24 + hour]).sum()).collect())
+            .collect(),
         requests,
         latency_heat: (0..LATENCY_BUCKETS_MS.len()).map(|bucket| (0..BINS).map(|bin| heat(bucket, bin)).collect()).collect(),
     }
 }
 
 /// name, workers of each pool with their endpoints, busy shares (main first, then each worker).
-type PlanRow = (&'static str, &'static [(&'static str, u32, &'static [&'static str], &'static str, Option<&'static str>)], &'static [f64], Meets);
+type PlanRow =
+    (&'static str, &'static [(&'static str, u32, &'static [&'static str], &'static str, Option<&'static str>)], &'static [f64], Meets);
 
 const PLANS: [PlanRow; 10] = [
     ("monolith", &[], &[1.06], Meets::No),
     ("1 generic worker", &[("generic", 1, &["sync", "client", "federation"], "round robin", None)], &[0.52, 0.71], Meets::No),
     ("media apart", &[("media", 1, &["media"], "least_conn", None)], &[0.98, 0.08], Meets::No),
     ("2 generic workers", &[("generic", 2, &["sync", "client", "federation"], "round robin", None)], &[0.54, 0.41, 0.39], Meets::Maybe),
-    ("sync by user, federation apart", &[("sync", 2, &["sync", "initial_sync"], "hash consistent", Some("user")), ("federation", 1, &["federation", "federation_send"], "balance source", Some("address"))], &[0.44, 0.38, 0.31, 0.22], Meets::Yes),
-    ("3 generic workers", &[("generic", 3, &["sync", "client", "federation"], "round robin", None)], &[0.56, 0.31, 0.3, 0.29], Meets::Maybe),
-    ("initial sync apart", &[("sync", 2, &["sync"], "hash consistent", Some("user")), ("initial", 1, &["initial_sync"], "round robin", None)], &[0.51, 0.3, 0.28, 0.12], Meets::Maybe),
-    ("sync, federation, senders", &[("sync", 2, &["sync"], "hash consistent", Some("user")), ("federation", 1, &["federation"], "balance source", Some("address")), ("senders", 1, &["event_sending"], "hash", Some("room"))], &[0.35, 0.36, 0.3, 0.24, 0.19], Meets::Yes),
-    ("ess-helm preset", &[("sync", 3, &["sync"], "balance hdr(X-Access-Token)", Some("token")), ("initial", 1, &["initial_sync"], "balance hdr(X-Access-Token)", Some("token")), ("media", 1, &["media"], "leastconn", None)], &[0.38, 0.27, 0.25, 0.24, 0.13, 0.05], Meets::Yes),
-    ("<img src=x onerror=alert(1)> | `plan`", &[("sync", 8, &["sync"], "round robin", None)], &[0.45, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1], Meets::Yes),
+    (
+        "sync by user, federation apart",
+        &[
+            ("sync", 2, &["sync", "initial_sync"], "hash consistent", Some("user")),
+            ("federation", 1, &["federation", "federation_send"], "balance source", Some("address")),
+        ],
+        &[0.44, 0.38, 0.31, 0.22],
+        Meets::Yes,
+    ),
+    (
+        "3 generic workers",
+        &[("generic", 3, &["sync", "client", "federation"], "round robin", None)],
+        &[0.56, 0.31, 0.3, 0.29],
+        Meets::Maybe,
+    ),
+    (
+        "initial sync apart",
+        &[("sync", 2, &["sync"], "hash consistent", Some("user")), ("initial", 1, &["initial_sync"], "round robin", None)],
+        &[0.51, 0.3, 0.28, 0.12],
+        Meets::Maybe,
+    ),
+    (
+        "sync, federation, senders",
+        &[
+            ("sync", 2, &["sync"], "hash consistent", Some("user")),
+            ("federation", 1, &["federation"], "balance source", Some("address")),
+            ("senders", 1, &["event_sending"], "hash", Some("room")),
+        ],
+        &[0.35, 0.36, 0.3, 0.24, 0.19],
+        Meets::Yes,
+    ),
+    (
+        "ess-helm preset",
+        &[
+            ("sync", 3, &["sync"], "balance hdr(X-Access-Token)", Some("token")),
+            ("initial", 1, &["initial_sync"], "balance hdr(X-Access-Token)", Some("token")),
+            ("media", 1, &["media"], "leastconn", None),
+        ],
+        &[0.38, 0.27, 0.25, 0.24, 0.13, 0.05],
+        Meets::Yes,
+    ),
+    (
+        "<img src=x onerror=alert(1)> | `plan`",
+        &[("sync", 8, &["sync"], "round robin", None)],
+        &[0.45, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1],
+        Meets::Yes,
+    ),
 ];
 
 fn advice() -> Advice {
@@ -379,7 +501,11 @@ fn candidate(&(name, pools, busy, meets_objective): &PlanRow) -> Candidate {
             synapse: "1.157".to_owned(),
             proxy: Proxy { kind: ProxyKind::Nginx, processes: 1 },
             pools: pools.iter().map(pool).collect(),
-            stream_writers: if name.contains("senders") { [("typing".to_owned(), Writers::One("federation1".to_owned()))].into() } else { std::collections::BTreeMap::new() },
+            stream_writers: if name.contains("senders") {
+                [("typing".to_owned(), Writers::One("federation1".to_owned()))].into()
+            } else {
+                std::collections::BTreeMap::new()
+            },
         },
         workers: pools.iter().map(|pool| pool.1).sum(),
         balance: pools.first().map_or("none", |pool| pool.3).to_owned(),

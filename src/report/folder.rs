@@ -55,8 +55,11 @@ impl RunFolder {
         check_place(&place, force)?;
         fs::create_dir_all(parent).map_err(|source| FolderError::Io { path: parent.to_owned(), source })?;
         // Beside its place, so that the rename stays within one file system.
-        let temporary =
-            tempfile::Builder::new().prefix(&format!(".{name}.")).suffix(".partial").tempdir_in(parent).map_err(|source| FolderError::Io { path: parent.to_owned(), source })?;
+        let temporary = tempfile::Builder::new()
+            .prefix(&format!(".{name}."))
+            .suffix(".partial")
+            .tempdir_in(parent)
+            .map_err(|source| FolderError::Io { path: parent.to_owned(), source })?;
         Ok(Self { temporary, place, force })
     }
 

@@ -164,6 +164,12 @@ pub fn plural(value: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(value), if value == 1 { one } else { many })
 }
 
+/// The first letter as a capital, for a phrase that begins a sentence.
+pub fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
 /// A share of `total`, 0 where there is nothing to share.
 pub fn share(part: f64, total: f64) -> f64 {
     if total > 0.0 { part / total } else { 0.0 }
@@ -185,7 +191,17 @@ mod tests {
 
     #[test]
     fn numbers_keep_three_digits() {
-        let cases = [(0.0, "0"), (0.0001, "<0.001"), (0.042, "0.042"), (0.5, "0.50"), (0.0999, "0.10"), (4.2, "4.20"), (42.04, "42.0"), (99.97, "100"), (4200.4, "4,200")];
+        let cases = [
+            (0.0, "0"),
+            (0.0001, "<0.001"),
+            (0.042, "0.042"),
+            (0.5, "0.50"),
+            (0.0999, "0.10"),
+            (4.2, "4.20"),
+            (42.04, "42.0"),
+            (99.97, "100"),
+            (4200.4, "4,200"),
+        ];
         for (value, text) in cases {
             assert_eq!(number(value), text);
         }

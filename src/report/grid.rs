@@ -94,7 +94,9 @@ impl Grid {
             .collect();
         let total = |widths: &[usize]| widths.iter().filter(|wide| **wide > 0).map(|wide| wide + 2).sum::<usize>();
         while total(&widths) > width {
-            let widest = (0..widths.len()).filter(|&column| self.heads[column].1 == Align::Left && widths[column] > NARROWEST).max_by_key(|&column| widths[column]);
+            let widest = (0..widths.len())
+                .filter(|&column| self.heads[column].1 == Align::Left && widths[column] > NARROWEST)
+                .max_by_key(|&column| widths[column]);
             let Some(column) = widest else {
                 // Bars and the like go first, then whatever stands last.
                 let Some(last) = widths.iter().rposition(|wide| *wide > 0) else { break };

@@ -70,7 +70,9 @@ impl<'a> Page<'a> {
     fn new(report: &'a AnalysisReport) -> Self {
         let advice = &report.advice;
         Self {
-            policy: format!("default-src 'none'; style-src 'unsafe-inline'; script-src '{SCRIPT_HASH}'; img-src data:; base-uri 'none'; form-action 'none'"),
+            policy: format!(
+                "default-src 'none'; style-src 'unsafe-inline'; script-src '{SCRIPT_HASH}'; img-src data:; base-uri 'none'; form-action 'none'"
+            ),
             style: include_str!("templates/style.css"),
             script: SCRIPT,
             report,
@@ -78,7 +80,7 @@ impl<'a> Page<'a> {
             answer: answer(report),
             reasons: advice.reasons.iter().map(|reason| sentence(reason)).collect(),
             confidence: (sentence(&advice.confidence.level), sentence(&advice.confidence.why), confidence_class(&advice.confidence.level)),
-            next: report.facts.next.iter().map(|step| (sentence(&step.why), sentence(&step.command))).collect(),
+            next: report.facts.next.iter().map(|step| (sentence(&format::capital(&step.why)), sentence(&step.command))).collect(),
             facts: facts(report),
             charts: charts::all(report),
             candidates: filled([tables::candidates(report), tables::candidate_processes(report)]),
@@ -103,7 +105,7 @@ impl<'a> Page<'a> {
 
     /// Window, for the head of the page.
     fn window(&self) -> String {
-        format::window(self.report.profile.window)
+        if self.report.requests() == 0 { "no requests".to_owned() } else { format::window(self.report.profile.window) }
     }
 }
 
@@ -116,19 +118,32 @@ fn answer(report: &AnalysisReport) -> Option<Answer> {
         Fact {
             label: "Processes",
             value: if candidate.workers == 0 { "main only".to_owned() } else { format!("main + {}", candidate.workers) },
-            note: if candidate.workers == 0 { "no workers".to_owned() } else { format::plural(u64::from(candidate.workers), "worker", "workers") },
+            note: if candidate.workers == 0 {
+                "no workers".to_owned()
+            } else {
+                format::plural(u64::from(candidate.workers), "worker", "workers")
+            },
         },
         Fact {
             label: "Busiest process",
             value: busiest.map_or_else(|| format::UNKNOWN.to_owned(), |process| format::percent(process.utilisation.value)),
             note: busiest.map_or_else(String::new, |process| {
-                format!("{}, range {}–{} %", escape::page(&process.name, 30), format::percent_number(process.utilisation.low), format::percent_number(process.utilisation.high))
+                format!(
+                    "{}, range {}–{} %",
+                    escape::page(&process.name, 30),
+                    format::percent_number(process.utilisation.low),
+                    format::percent_number(process.utilisation.high)
+                )
             }),
         },
         Fact {
             label: "All processes together",
             value: format!("{} cores", format::number(candidate.total_cores.value)),
-            note: format!("range {}–{}, busiest five minutes", format::number(candidate.total_cores.low), format::number(candidate.total_cores.high)),
+            note: format!(
+                "range {}–{}, busiest five minutes",
+                format::number(candidate.total_cores.low),
+                format::number(candidate.total_cores.high)
+            ),
         },
         Fact { label: "Meets the objective", value: meets.to_owned(), note: escape::page(&report.advice.objective, 60) },
     ];
@@ -145,31 +160,58 @@ fn answer(report: &AnalysisReport) -> Option<Answer> {
 
 fn facts(report: &AnalysisReport) -> Vec<Fact> {
     let profile = &report.profile;
+    if report.requests() == 0 {
+        return Vec::new();
+    }
     let seconds = profile.window.seconds();
     let mut facts = vec![
         Fact {
             label: "Requests",
             value: format::count(profile.requests),
-            note: if profile.internal_requests > 0 { format!("and {} between processes", format::count(profile.internal_requests)) } else { "from clients and other servers".to_owned() },
+            note: if profile.internal_requests > 0 {
+                format!("and {} between processes", format::count(profile.internal_requests))
+            } else {
+                "from clients and other servers".to_owned()
+            },
         },
-        Fact { label: "Time span", value: format::duration(seconds), note: format!("mean {} requests/s", format::number(profile.requests as f64 / seconds)) },
+        Fact {
+            label: "Time span",
+            value: format::duration(seconds),
+            note: format!("mean {} requests/s", format::number(profile.requests as f64 / seconds)),
+        },
     ];
     if let Some(cpu) = report.cpu_seconds() {
-        facts.push(Fact { label: "CPU", value: format!("{} s", format::number(cpu)), note: format!("mean {} cores; {}", format::number(cpu / seconds), escape::page(&profile.demand.method, 60)) });
+        facts.push(Fact {
+            label: "CPU",
+            value: format!("{} s", format::number(cpu)),
+            note: format!("mean {} cores; {}", format::number(cpu / seconds), escape::page(&profile.demand.method, 60)),
+        });
     }
     let peak = &profile.peaks.five_minutes;
     facts.push(Fact {
         label: "Busiest five minutes",
-        value: peak.cores.map_or_else(|| format!("{} requests/s", format::number(peak.requests_per_second)), |cores| format!("{} cores", format::number(cores))),
+        value: peak.cores.map_or_else(
+            || format!("{} requests/s", format::number(peak.requests_per_second)),
+            |cores| format!("{} cores", format::number(cores)),
+        ),
         note: format!("{} UTC", format::time(peak.window.start_us)),
     });
     facts.push(Fact {
         label: "Requests at work",
         value: format!("{} at once", format::number(profile.concurrency.working_mean)),
-        note: format!("at most {}; parked long polls {}, at most {}", format::number(profile.concurrency.working_max), format::number(profile.concurrency.parked_mean), format::number(profile.concurrency.parked_max)),
+        note: format!(
+            "at most {}; parked long polls {}, at most {}",
+            format::number(profile.concurrency.working_max),
+            format::number(profile.concurrency.parked_mean),
+            format::number(profile.concurrency.parked_max)
+        ),
     });
     if profile.heavy_hitters.distinct_users > 0 {
-        facts.push(Fact { label: "Users", value: format::count(profile.heavy_hitters.distinct_users), note: escape::page(&profile.heavy_hitters.user_key, 80) });
+        facts.push(Fact {
+            label: "Users",
+            value: format::count(profile.heavy_hitters.distinct_users),
+            note: escape::page(&profile.heavy_hitters.user_key, 80),
+        });
     }
     facts.push(Fact {
         label: "Events persisted",
@@ -182,14 +224,25 @@ fn facts(report: &AnalysisReport) -> Vec<Fact> {
 fn heavy_note(report: &AnalysisReport) -> String {
     let hitters = &report.profile.heavy_hitters;
     let skew = hitters.user_hhi.map_or_else(String::new, |hhi| format!(" Concentration (HHI) of users: {}.", format::number(hhi)));
-    format!("Users are told apart by: {}.{skew} What one of them needs cannot be spread over workers that are keyed by user.", escape::page(&hitters.user_key, 80))
+    format!(
+        "Users are told apart by: {}.{skew} What one of them needs cannot be spread over workers that are keyed by user.",
+        escape::page(&hitters.user_key, 80)
+    )
 }
 
 fn method(report: &AnalysisReport) -> Vec<(&'static str, String)> {
     let profile = &report.profile;
     let mut rows = vec![
         ("CPU demand", format!("{}: {} Range × {}.", profile.demand.method, profile.demand.note, format::range(profile.demand.range))),
-        ("Coverage", format!("{} ({}). {}", format::range(profile.coverage.factor), if profile.coverage.measured { "measured" } else { "assumed" }, profile.coverage.note)),
+        (
+            "Coverage",
+            format!(
+                "{} ({}). {}",
+                format::range(profile.coverage.factor),
+                if profile.coverage.measured { "measured" } else { "assumed" },
+                profile.coverage.note
+            ),
+        ),
         ("Endpoint table", format!("Synapse {}. {}", report.facts.synapse_version, report.facts.table_note)),
         ("Seed", report.facts.seed.to_string()),
         ("Time zone", format!("{} for stamps without a zone and for weekdays; times in this report are UTC", report.facts.time_zone)),
@@ -217,7 +270,8 @@ fn filled<const N: usize>(tables: [Table; N]) -> Vec<Table> {
 
 /// Our own words, which may quote a log.
 fn sentence(text: &str) -> String {
-    escape::page(text, 1_000)
+    // A number and its sign stay on one line.
+    escape::page(text, 1_000).replace(" %", "\u{a0}%")
 }
 
 const SCRIPT: &str = include_str!("templates/sort.js");
@@ -234,7 +288,8 @@ mod tests {
 
     #[test]
     fn the_policy_names_the_script() {
-        let mut child = Command::new("sha256sum").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("sha256sum is part of coreutils");
+        let mut child =
+            Command::new("sha256sum").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("sha256sum is part of coreutils");
         child.stdin.take().unwrap().write_all(SCRIPT.as_bytes()).unwrap();
         let output = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
         let bytes: Vec<u8> = (0..32).map(|i| u8::from_str_radix(&output[2 * i..2 * i + 2], 16).unwrap()).collect();
@@ -281,7 +336,18 @@ mod tests {
     fn the_answer_comes_first() {
         let page = body(&fixture::report());
         let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text} is missing"));
-        let order = ["Split off /sync first", "Recommended plan", "id=\"reasons\"", "id=\"traffic\"", "id=\"charts\"", "id=\"heavy\"", "id=\"candidates\"", "id=\"inputs\"", "id=\"method\"", "id=\"glossary\""];
+        let order = [
+            "Split off /sync first",
+            "Recommended plan",
+            "id=\"reasons\"",
+            "id=\"traffic\"",
+            "id=\"charts\"",
+            "id=\"heavy\"",
+            "id=\"candidates\"",
+            "id=\"inputs\"",
+            "id=\"method\"",
+            "id=\"glossary\"",
+        ];
         assert!(order.windows(2).all(|pair| at(pair[0]) < at(pair[1])));
     }
 
@@ -306,7 +372,9 @@ mod tests {
     #[test]
     fn pages_are_written_where_asked() {
         let Some(folder) = std::env::var_os("WSIM_KEEP") else { return };
-        for (name, report) in [("report", fixture::report()), ("proxy-only", fixture::proxy_only()), ("empty", fixture::empty()), ("large", fixture::large())] {
+        for (name, report) in
+            [("report", fixture::report()), ("proxy-only", fixture::proxy_only()), ("empty", fixture::empty()), ("large", fixture::large())]
+        {
             std::fs::write(std::path::Path::new(&folder).join(format!("{name}.html")), html(&report).unwrap()).unwrap();
         }
     }

@@ -14,7 +14,8 @@ use super::model::{Input, JoinFacts, MalformedExample, NextStep};
 use crate::advise::{Candidate, Confidence, Meets, Process};
 use crate::plan::Plan;
 use crate::profile::{
-    Concurrency, Coverage, Demand, DestinationProfile, Dispersion, EndpointProfile, EventRate, GroupProfile, HeavyHitters, Peak, ProcessProfile, Series, Window,
+    Concurrency, Coverage, Demand, DestinationProfile, Dispersion, EndpointProfile, EventRate, GroupProfile, HeavyHitters, Peak,
+    ProcessProfile, Series, Window,
 };
 use crate::stats::Interval;
 
@@ -119,6 +120,7 @@ impl<'a> From<&'a AnalysisReport> for Analysis<'a> {
                 by_status: profile.outcomes.by_status.iter().map(|&(status, requests)| (status, requests)).collect(),
                 aborted: profile.outcomes.aborted,
                 retried: profile.outcomes.retried,
+                stray_times: profile.outcomes.stray_times,
             },
             demand: &profile.demand,
             coverage: &profile.coverage,
@@ -167,6 +169,7 @@ struct Outcomes {
     by_status: BTreeMap<u16, u64>,
     aborted: u64,
     retried: u64,
+    stray_times: u64,
 }
 
 /// As in `wsim.simulation/1`; the screen knows no latencies, so `groups` is empty here.
@@ -236,7 +239,10 @@ mod tests {
     fn totals_and_recommendation_are_said_at_the_top() {
         let report = fixture::report();
         let value = written(&report);
-        assert_eq!(value["requests"].as_u64().unwrap(), value["client_requests"].as_u64().unwrap() + value["internal_requests"].as_u64().unwrap());
+        assert_eq!(
+            value["requests"].as_u64().unwrap(),
+            value["client_requests"].as_u64().unwrap() + value["internal_requests"].as_u64().unwrap()
+        );
         let groups: u64 = value["groups"].as_array().unwrap().iter().map(|group| group["requests"].as_u64().unwrap()).sum();
         assert_eq!(value["requests"], groups);
         assert!(value["candidates"].as_array().unwrap().iter().any(|candidate| candidate["plan"] == value["recommended"]));

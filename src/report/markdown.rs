@@ -26,10 +26,14 @@ pub fn markdown(report: &AnalysisReport) -> String {
     }
     push(&mut out, &format!("**How sure:** {}: {}", sentence(&report.advice.confidence.level), sentence(&report.advice.confidence.why)));
     for step in &report.facts.next {
-        push(&mut out, &format!("**Next:** {}\n\n{}", sentence(&step.why), block(&step.command)));
+        push(&mut out, &format!("**Next:** {}\n\n{}", sentence(&format::capital(&step.why)), block(&step.command)));
     }
     push(&mut out, "## Traffic");
-    let internal = if profile.internal_requests > 0 { format!(" (and {} between Synapse processes)", format::count(profile.internal_requests)) } else { String::new() };
+    let internal = if profile.internal_requests > 0 {
+        format!(" (and {} between Synapse processes)", format::count(profile.internal_requests))
+    } else {
+        String::new()
+    };
     push(&mut out, &format!("{}{internal}, {}.", format::plural(profile.requests, "request", "requests"), format::window(profile.window)));
     let shown = [tables::peaks(report), tables::groups(report), tables::destinations(report), tables::processes(report)];
     shown.iter().for_each(|table| section(&mut out, table, 3));
@@ -45,7 +49,15 @@ pub fn markdown(report: &AnalysisReport) -> String {
     section(&mut out, &tables::malformed(report), 3);
     push(&mut out, "## Method and assumptions");
     push(&mut out, &method(report));
-    push(&mut out, &format!("Made by wsim {} on {}:\n\n{}", sentence(&report.facts.wsim), sentence(&report.facts.created), block(&report.facts.command)));
+    push(
+        &mut out,
+        &format!(
+            "Made by wsim {} on {}:\n\n{}",
+            sentence(&report.facts.wsim),
+            sentence(&report.facts.created),
+            block(&report.facts.command)
+        ),
+    );
     out
 }
 
@@ -59,7 +71,11 @@ fn plan(out: &mut String, report: &AnalysisReport) {
         &format!(
             "**{}**: {}. Objective {}: {meets}. All processes together: {} cores in the busiest five minutes.",
             sentence(&candidate.plan.name),
-            if candidate.workers == 0 { "main process only".to_owned() } else { format!("main process and {}", format::plural(u64::from(candidate.workers), "worker", "workers")) },
+            if candidate.workers == 0 {
+                "main process only".to_owned()
+            } else {
+                format!("main process and {}", format::plural(u64::from(candidate.workers), "worker", "workers"))
+            },
             sentence(&report.advice.objective),
             format::range(candidate.total_cores)
         ),
@@ -71,7 +87,10 @@ fn process_table(candidate: &Candidate) -> Table {
     use super::table::{Cell, Column};
     let row = |process: &crate::advise::Process| {
         let pool = process.pool.as_ref().and_then(|name| candidate.plan.pools.iter().find(|pool| pool.name == *name));
-        let takes = pool.map_or_else(|| if process.name == "main" { "everything else".to_owned() } else { "streams".to_owned() }, |pool| pool.endpoints.iter().map(picture::selector).collect::<Vec<_>>().join(", "));
+        let takes = pool.map_or_else(
+            || if process.name == "main" { "everything else".to_owned() } else { "streams".to_owned() },
+            |pool| pool.endpoints.iter().map(picture::selector).collect::<Vec<_>>().join(", "),
+        );
         vec![
             Cell::text(&process.name),
             Cell::text(takes),
@@ -84,7 +103,13 @@ fn process_table(candidate: &Candidate) -> Table {
         id: "plan",
         title: "",
         note: String::new(),
-        columns: vec![Column::text("Process"), Column::text("Takes"), Column::text("Balancing"), Column::number("Busy (range)", ""), Column::text("Limited by")],
+        columns: vec![
+            Column::text("Process"),
+            Column::text("Takes"),
+            Column::text("Balancing"),
+            Column::number("Busy (range)", ""),
+            Column::text("Limited by"),
+        ],
         rows: candidate.processes.iter().map(row).collect(),
     }
 }
@@ -93,7 +118,12 @@ fn method(report: &AnalysisReport) -> String {
     let profile = &report.profile;
     let mut rows = vec![
         format!("CPU demand: {}: {}", profile.demand.method, profile.demand.note),
-        format!("Coverage: {} ({}). {}", format::range(profile.coverage.factor), if profile.coverage.measured { "measured" } else { "assumed" }, profile.coverage.note),
+        format!(
+            "Coverage: {} ({}). {}",
+            format::range(profile.coverage.factor),
+            if profile.coverage.measured { "measured" } else { "assumed" },
+            profile.coverage.note
+        ),
         format!("Endpoint table: Synapse {}. {}", report.facts.synapse_version, report.facts.table_note),
         format!("Seed {}; zone {} for stamps without one; times above are UTC.", report.facts.seed, report.facts.time_zone),
     ];

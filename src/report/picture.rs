@@ -63,18 +63,45 @@ impl Picture {
     /// The picture of `candidate` against the objective in `objective`.
     pub fn of(candidate: &Candidate, objective: &str) -> Self {
         let limit = analysis::objective_share(objective);
-        let highest = candidate.processes.iter().map(|process| process.utilisation.high).filter(|high| high.is_finite()).fold(1.0, f64::max);
+        let highest =
+            candidate.processes.iter().map(|process| process.utilisation.high).filter(|high| high.is_finite()).fold(1.0, f64::max);
         let scale = Scale { full: (highest * 1.05).min(4.0), limit };
         let bars = |pool: Option<&str>, main: bool| -> Vec<Bar> {
-            candidate.processes.iter().filter(|process| process.pool.as_deref() == pool && (pool.is_some() || main == (process.name == "main"))).map(|process| scale.bar(process, candidate)).collect()
+            candidate
+                .processes
+                .iter()
+                .filter(|process| process.pool.as_deref() == pool && (pool.is_some() || main == (process.name == "main")))
+                .map(|process| scale.bar(process, candidate))
+                .collect()
         };
-        let mut lanes = vec![Lane { name: "main process".to_owned(), takes: vec![if candidate.plan.pools.is_empty() { "everything" } else { "everything else" }.to_owned()], rule: String::new(), bars: bars(None, true) }];
-        lanes.extend(candidate.plan.pools.iter().map(|pool| Lane { name: escape::page(&pool.name, 40), takes: pool.endpoints.iter().map(selector).collect(), rule: rule(pool), bars: bars(Some(&pool.name), false) }));
+        let mut lanes = vec![Lane {
+            name: "main process".to_owned(),
+            takes: vec![if candidate.plan.pools.is_empty() { "everything" } else { "everything else" }.to_owned()],
+            rule: String::new(),
+            bars: bars(None, true),
+        }];
+        lanes.extend(candidate.plan.pools.iter().map(|pool| Lane {
+            name: escape::page(&pool.name, 40),
+            takes: pool.endpoints.iter().map(selector).collect(),
+            rule: rule(pool),
+            bars: bars(Some(&pool.name), false),
+        }));
         let writers = bars(None, false);
         if !writers.is_empty() {
-            lanes.push(Lane { name: "stream writers".to_owned(), takes: candidate.plan.stream_writers.keys().map(|stream| escape::page(stream, 30)).collect(), rule: String::new(), bars: writers });
+            lanes.push(Lane {
+                name: "stream writers".to_owned(),
+                takes: candidate.plan.stream_writers.keys().map(|stream| escape::page(stream, 30)).collect(),
+                rule: String::new(),
+                bars: writers,
+            });
         }
-        Self { proxy: proxy(candidate.plan.proxy.kind), lanes, objective: limit.map(|limit| scale.percent(limit)), core: scale.percent(1.0), objective_text: escape::page(objective, 60) }
+        Self {
+            proxy: proxy(candidate.plan.proxy.kind),
+            lanes,
+            objective: limit.map(|limit| scale.percent(limit)),
+            core: scale.percent(1.0),
+            objective_text: escape::page(objective, 60),
+        }
     }
 }
 
@@ -130,7 +157,13 @@ impl Scale {
             Some(_) => (Tone::Good, "within the objective"),
             None => (Tone::Plain, ""),
         };
-        let streams: Vec<&str> = candidate.plan.stream_writers.iter().filter(|(_, writers)| writes(writers, &process.name)).map(|(stream, _)| stream.as_str()).collect();
+        let streams: Vec<&str> = candidate
+            .plan
+            .stream_writers
+            .iter()
+            .filter(|(_, writers)| writes(writers, &process.name))
+            .map(|(stream, _)| stream.as_str())
+            .collect();
         let mut note = if streams.is_empty() { String::new() } else { format!("writes {}", streams.join(", ")) };
         if let Some(limit) = &process.limit {
             note = if note.is_empty() { limit.clone() } else { format!("{note}; {limit}") };

@@ -168,11 +168,23 @@ impl Table {
     /// GitHub's table, which GitLab, Gitea and others read too.
     pub fn markdown(&self) -> String {
         let mut out = String::new();
-        let heads = self.columns.iter().map(|column| if column.unit.is_empty() { column.label.to_owned() } else { format!("{} ({})", column.label, column.unit) });
+        let heads = self
+            .columns
+            .iter()
+            .map(|column| if column.unit.is_empty() { column.label.to_owned() } else { format!("{} ({})", column.label, column.unit) });
         push_row(&mut out, heads);
         push_row(&mut out, self.columns.iter().map(|column| if column.number { "--:".to_owned() } else { "---".to_owned() }));
         for row in &self.rows {
-            push_row(&mut out, row.iter().map(|cell| if cell.log { escape::markdown_code(&cell.text, NAME_COLUMNS) } else { escape::markdown(&escape::page(&cell.text, SENTENCE_COLUMNS)) }));
+            push_row(
+                &mut out,
+                row.iter().map(|cell| {
+                    if cell.log {
+                        escape::markdown_code(&cell.text, NAME_COLUMNS)
+                    } else {
+                        escape::markdown(&escape::page(&cell.text, SENTENCE_COLUMNS))
+                    }
+                }),
+            );
         }
         out
     }
@@ -180,11 +192,20 @@ impl Table {
     /// CSV with a header line; numbers unformatted (point, no separators), in the column's unit.
     pub fn csv(&self) -> String {
         let mut out = String::new();
-        let heads: Vec<String> = self.columns.iter().map(|column| escape::csv(&if column.unit.is_empty() { column.label.to_owned() } else { format!("{} ({})", column.label, column.unit) })).collect();
+        let heads: Vec<String> = self
+            .columns
+            .iter()
+            .map(|column| {
+                escape::csv(&if column.unit.is_empty() { column.label.to_owned() } else { format!("{} ({})", column.label, column.unit) })
+            })
+            .collect();
         out.push_str(&heads.join(","));
         out.push_str("\r\n");
         for row in &self.rows {
-            let fields: Vec<String> = row.iter().map(|cell| cell.value.map_or_else(|| escape::csv(&escape::page(&cell.text, SENTENCE_COLUMNS)), |value| format!("{value}"))).collect();
+            let fields: Vec<String> = row
+                .iter()
+                .map(|cell| cell.value.map_or_else(|| escape::csv(&escape::page(&cell.text, SENTENCE_COLUMNS)), |value| format!("{value}")))
+                .collect();
             out.push_str(&fields.join(","));
             out.push_str("\r\n");
         }

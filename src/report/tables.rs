@@ -11,7 +11,8 @@ use crate::profile::{Heavy, Peak};
 
 /// Every table that has rows, in the order of a report.
 pub fn all(report: &AnalysisReport) -> Vec<Table> {
-    let mut tables = vec![candidates(report), candidate_processes(report), peaks(report), groups(report), destinations(report), processes(report)];
+    let mut tables =
+        vec![candidates(report), candidate_processes(report), peaks(report), groups(report), destinations(report), processes(report)];
     tables.extend(heavy_hitters(report));
     tables.extend([outcomes(report), dispersion(report), coverage(report), inputs(report), malformed(report)]);
     tables.retain(|table| !table.is_empty());
@@ -67,7 +68,11 @@ pub fn destinations(report: &AnalysisReport) -> Table {
     let requests: u64 = all.iter().map(|destination| destination.requests).sum();
     let cpu: f64 = all.iter().filter_map(|destination| destination.cpu_seconds).sum();
     let rows = all.iter().map(|destination| {
-        let share = if cpu > 0.0 { format::share(destination.cpu_seconds.unwrap_or(0.0), cpu) } else { format::share(destination.requests as f64, requests as f64) };
+        let share = if cpu > 0.0 {
+            format::share(destination.cpu_seconds.unwrap_or(0.0), cpu)
+        } else {
+            format::share(destination.requests as f64, requests as f64)
+        };
         vec![
             Cell::text(&destination.id),
             Cell::count(destination.requests),
@@ -78,8 +83,16 @@ pub fn destinations(report: &AnalysisReport) -> Table {
     Table {
         id: "destinations",
         title: "What could leave the main process",
-        note: format!("By the endpoint table of Synapse {}. “main” is what only the main process may serve: no plan takes it away.", report.facts.synapse_version),
-        columns: vec![Column::text("Could go to"), Column::number("Requests", ""), Column::number("CPU", "s"), Column::number(if cpu > 0.0 { "Share of CPU" } else { "Share of requests" }, "%")],
+        note: format!(
+            "By the endpoint table of Synapse {}. “main” is what only the main process may serve: no plan takes it away.",
+            report.facts.synapse_version
+        ),
+        columns: vec![
+            Column::text("Could go to"),
+            Column::number("Requests", ""),
+            Column::number("CPU", "s"),
+            Column::number(if cpu > 0.0 { "Share of CPU" } else { "Share of requests" }, "%"),
+        ],
         rows: rows.collect(),
     }
 }
@@ -100,7 +113,8 @@ pub fn processes(report: &AnalysisReport) -> Table {
     Table {
         id: "processes",
         title: "Processes in the log",
-        note: "Busy: CPU in request lines as a share of one core, mean over the whole log; the whole process uses more (see coverage).".to_owned(),
+        note: "Busy: CPU in request lines as a share of one core, mean over the whole log; the whole process uses more (see coverage)."
+            .to_owned(),
         columns: vec![
             Column::text("Process or upstream"),
             Column::number("Requests", ""),
@@ -139,7 +153,12 @@ pub fn heavy_hitters(report: &AnalysisReport) -> Vec<Table> {
             id,
             title,
             note: String::new(),
-            columns: vec![Column::text(label), Column::number("Requests", ""), Column::number("CPU", "s"), Column::number(if by_cpu { "Share of CPU" } else { "Share of requests" }, "%")],
+            columns: vec![
+                Column::text(label),
+                Column::number("Requests", ""),
+                Column::number("CPU", "s"),
+                Column::number(if by_cpu { "Share of CPU" } else { "Share of requests" }, "%"),
+            ],
             rows: heavies.iter().map(row).collect(),
         }
     });
@@ -151,13 +170,23 @@ pub fn candidates(report: &AnalysisReport) -> Table {
     let row = |(index, candidate): (usize, &Candidate)| {
         let busiest = analysis::busiest(candidate);
         let (meets, tone) = meets(candidate.meets_objective);
-        let name = if report.advice.recommended == Some(index) { format!("{} (recommended)", candidate.plan.name) } else { candidate.plan.name.clone() };
+        let name = if report.advice.recommended == Some(index) {
+            format!("{} (recommended)", candidate.plan.name)
+        } else {
+            candidate.plan.name.clone()
+        };
         vec![
             Cell::text(name),
             Cell::count(u64::from(candidate.workers)),
             Cell::text(candidate.balance.clone()),
             Cell::text(busiest.map_or(format::UNKNOWN, |process| process.name.as_str())),
-            busiest.map_or_else(|| Cell::text(format::UNKNOWN), |process| Cell::number(format::percent_range_number(process.utilisation), process.utilisation.value * 100.0).with_bar(process.utilisation.value)),
+            busiest.map_or_else(
+                || Cell::text(format::UNKNOWN),
+                |process| {
+                    Cell::number(format::percent_range_number(process.utilisation), process.utilisation.value * 100.0)
+                        .with_bar(process.utilisation.value)
+                },
+            ),
             Cell::number(format::range(candidate.total_cores), candidate.total_cores.value),
             Cell::text(meets).with_tone(tone),
             Cell::text(candidate.verdict.clone()),
@@ -166,7 +195,10 @@ pub fn candidates(report: &AnalysisReport) -> Table {
     Table {
         id: "candidates",
         title: "Candidate plans",
-        note: format!("At the busiest five minutes. Objective: {}. “yes” holds at the upper end of the range, “maybe” only at the best estimate.", report.advice.objective),
+        note: format!(
+            "At the busiest five minutes. Objective: {}. “yes” holds at the upper end of the range, “maybe” only at the best estimate.",
+            report.advice.objective
+        ),
         columns: vec![
             Column::text("Plan"),
             Column::number("Workers", ""),
@@ -188,7 +220,8 @@ pub fn candidate_processes(report: &AnalysisReport) -> Table {
             vec![
                 Cell::text(candidate.plan.name.clone()),
                 Cell::text(process.name.clone()),
-                Cell::number(format::percent_range_number(process.utilisation), process.utilisation.value * 100.0).with_bar(process.utilisation.value),
+                Cell::number(format::percent_range_number(process.utilisation), process.utilisation.value * 100.0)
+                    .with_bar(process.utilisation.value),
                 Cell::maybe(Some(process.requests_per_second), format::number),
                 Cell::count(process.requests),
                 Cell::text(process.limit.clone().unwrap_or_default()),
@@ -217,7 +250,10 @@ pub fn peaks(report: &AnalysisReport) -> Table {
     let mean_rate = profile.requests as f64 / profile.window.seconds();
     let mean_cores = report.cpu_seconds().map(|seconds| seconds / profile.window.seconds());
     let row = |name: &str, peak: &Peak| {
-        let times = peak.cores.zip(mean_cores).map_or_else(|| peak.requests_per_second / mean_rate.max(1e-9), |(cores, mean)| cores / mean.max(1e-9));
+        let times = peak
+            .cores
+            .zip(mean_cores)
+            .map_or_else(|| peak.requests_per_second / mean_rate.max(1e-9), |(cores, mean)| cores / mean.max(1e-9));
         vec![
             Cell::text(name),
             Cell::text(format::window(peak.window)),
@@ -234,7 +270,13 @@ pub fn peaks(report: &AnalysisReport) -> Table {
             row("busiest five minutes", &profile.peaks.five_minutes),
             row("busiest hour", &profile.peaks.busy_hour),
         ];
-        rows.push(vec![Cell::text("mean"), Cell::text("the whole log"), Cell::maybe(Some(mean_rate), format::number), Cell::maybe(mean_cores, format::number), Cell::number("1 ×", 1.0)]);
+        rows.push(vec![
+            Cell::text("mean"),
+            Cell::text("the whole log"),
+            Cell::maybe(Some(mean_rate), format::number),
+            Cell::maybe(mean_cores, format::number),
+            Cell::number("1 ×", 1.0),
+        ]);
         rows
     };
     Table {
@@ -281,8 +323,14 @@ pub fn dispersion(report: &AnalysisReport) -> Table {
     Table {
         id: "dispersion",
         title: "Burstiness",
-        note: "Index of dispersion: 1 if requests came independently of each other; growing values mean bursts and the rhythm of the day.".to_owned(),
-        columns: vec![Column::number("Time scale", ""), Column::number("Bins", ""), Column::number("Arrivals", ""), Column::number("CPU demand", "")],
+        note: "Index of dispersion: 1 if requests came independently of each other; growing values mean bursts and the rhythm of the day."
+            .to_owned(),
+        columns: vec![
+            Column::number("Time scale", ""),
+            Column::number("Bins", ""),
+            Column::number("Arrivals", ""),
+            Column::number("CPU demand", ""),
+        ],
         rows: rows.collect(),
     }
 }
@@ -291,13 +339,23 @@ pub fn dispersion(report: &AnalysisReport) -> Table {
 pub fn coverage(report: &AnalysisReport) -> Table {
     let rows = report.profile.coverage.processes.iter().map(|process| {
         let factor = process.process_cpu_seconds / process.logged_cpu_seconds;
-        vec![Cell::log(&process.name), Cell::number(format::number(process.process_cpu_seconds), process.process_cpu_seconds), Cell::number(format::number(process.logged_cpu_seconds), process.logged_cpu_seconds), Cell::maybe(Some(factor), format::number)]
+        vec![
+            Cell::log(&process.name),
+            Cell::number(format::number(process.process_cpu_seconds), process.process_cpu_seconds),
+            Cell::number(format::number(process.logged_cpu_seconds), process.logged_cpu_seconds),
+            Cell::maybe(Some(factor), format::number),
+        ]
     });
     Table {
         id: "coverage",
         title: "Coverage",
         note: report.profile.coverage.note.clone(),
-        columns: vec![Column::text("Process"), Column::number("CPU of process", "s"), Column::number("CPU in lines", "s"), Column::number("Factor", "")],
+        columns: vec![
+            Column::text("Process"),
+            Column::number("CPU of process", "s"),
+            Column::number("CPU in lines", "s"),
+            Column::number("Factor", ""),
+        ],
         rows: rows.collect(),
     }
 }
@@ -307,16 +365,19 @@ pub fn inputs(report: &AnalysisReport) -> Table {
     let rows = report.inputs.iter().map(|input| {
         vec![
             Cell::log(&input.path),
-            Cell::text(format!("{} ({})", input.format, input.format_reason)),
+            Cell::text(if input.time_note.is_empty() {
+                format!("{}: {}", input.format, input.format_reason)
+            } else {
+                format!("{}: {}; {}", input.format, input.format_reason, input.time_note)
+            }),
             Cell::count(input.lines),
             Cell::count(input.requests),
             Cell::count(input.not_requests),
             Cell::count(input.malformed).with_tone(if input.malformed > 0 { Tone::Warn } else { Tone::Plain }),
             Cell::count(input.duplicates),
             Cell::number(format::bytes(input.bytes), input.bytes as f64),
-            Cell::text(input.first.clone().unwrap_or_else(|| format::UNKNOWN.to_owned())),
-            Cell::text(input.last.clone().unwrap_or_else(|| format::UNKNOWN.to_owned())),
-            Cell::text(input.time_note.clone()),
+            Cell::text(instant(input.first.as_deref())),
+            Cell::text(instant(input.last.as_deref())),
         ]
     });
     Table {
@@ -325,7 +386,7 @@ pub fn inputs(report: &AnalysisReport) -> Table {
         note: "Every physical line is counted once: lines = requests + not requests + malformed. Duplicates are requests that another input had already.".to_owned(),
         columns: vec![
             Column::text("Input"),
-            Column::text("Format (why)"),
+            Column::text("Format: why; stamps"),
             Column::number("Lines", ""),
             Column::number("Requests", ""),
             Column::number("Not requests", ""),
@@ -334,7 +395,6 @@ pub fn inputs(report: &AnalysisReport) -> Table {
             Column::number("Size", ""),
             Column::text("First arrival"),
             Column::text("Last arrival"),
-            Column::text("Stamps"),
         ],
         rows: rows.collect(),
     }
@@ -342,7 +402,10 @@ pub fn inputs(report: &AnalysisReport) -> Table {
 
 /// Examples of lines that could not be read.
 pub fn malformed(report: &AnalysisReport) -> Table {
-    let rows = report.malformed_examples.iter().map(|example| vec![Cell::log(&example.path), Cell::count(example.line), Cell::text(example.reason.clone())]);
+    let rows = report
+        .malformed_examples
+        .iter()
+        .map(|example| vec![Cell::log(&example.path), Cell::count(example.line), Cell::text(example.reason.clone())]);
     Table {
         id: "malformed",
         title: "Malformed lines",
@@ -358,6 +421,15 @@ pub fn meets(meets: Meets) -> (&'static str, Tone) {
         Meets::Yes => ("yes", Tone::Good),
         Meets::Maybe => ("maybe", Tone::Warn),
         Meets::No => ("no", Tone::Bad),
+    }
+}
+
+/// An RFC 3339 instant to the second.
+fn instant(text: Option<&str>) -> String {
+    match text {
+        None => format::UNKNOWN.to_owned(),
+        Some(text) if text.is_ascii() && text.len() > 19 && text.ends_with('Z') => format!("{}Z", text[..19].replace('T', " ")),
+        Some(text) => text.to_owned(),
     }
 }
 

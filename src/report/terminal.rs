@@ -81,9 +81,19 @@ impl Summary<'_> {
         if let Some(shown) = report.shown() {
             let candidate = shown.candidate;
             let (meets, meets_tone) = tables::meets(candidate.meets_objective);
-            let workers = if candidate.workers == 0 { "main process only".to_owned() } else { format!("main + {}", format::plural(u64::from(candidate.workers), "worker", "workers")) };
-            self.wrapped(if shown.recommended { "Plan" } else { "Closest" }, &format!("{} ({workers}, {} cores)", candidate.plan.name, format::range(candidate.total_cores)), bold())?;
-            let busiest = analysis::busiest(candidate).map_or_else(String::new, |process| format!("busiest process {} {}; ", process.name, format::percent_range(process.utilisation)));
+            let workers = if candidate.workers == 0 {
+                "main process only".to_owned()
+            } else {
+                format!("main + {}", format::plural(u64::from(candidate.workers), "worker", "workers"))
+            };
+            self.wrapped(
+                if shown.recommended { "Plan" } else { "Closest" },
+                &format!("{} ({workers}, {} cores)", candidate.plan.name, format::range(candidate.total_cores)),
+                bold(),
+            )?;
+            let busiest = analysis::busiest(candidate).map_or_else(String::new, |process| {
+                format!("busiest process {} {}; ", process.name, format::percent_range(process.utilisation))
+            });
             self.wrapped("", &format!("{busiest}objective {}: {meets}", advice.objective), tone(meets_tone))?;
         }
         self.wrapped("Sure", &format!("{}: {}", advice.confidence.level, advice.confidence.why), Ansi::new())?;
@@ -113,7 +123,9 @@ impl Summary<'_> {
         let whole = cpu.unwrap_or(report.requests() as f64);
         for group in groups.iter().take(GROUPS_MAX) {
             let share = format::share(if cpu.is_some() { group.cpu_seconds.unwrap_or(0.0) } else { group.requests as f64 }, whole);
-            let quantile = |pick: fn(&crate::profile::Quantiles) -> f64| group.latency_ms.as_ref().map_or_else(|| format::UNKNOWN.to_owned(), |q| format::number(pick(q)));
+            let quantile = |pick: fn(&crate::profile::Quantiles) -> f64| {
+                group.latency_ms.as_ref().map_or_else(|| format::UNKNOWN.to_owned(), |q| format::number(pick(q)))
+            };
             grid.row(vec![
                 Piece::plain(escape::terminal(&group.id, 20)),
                 Piece::plain(format::count(group.requests)),
@@ -134,26 +146,49 @@ impl Summary<'_> {
             return Ok(());
         }
         self.heading("Peaks", "by CPU demand where it is known; times in UTC")?;
-        let mut grid = Grid::new(&[("span", Align::Left), ("from", Align::Left), ("to", Align::Left), ("requests/s", Align::Right), ("CPU cores", Align::Right)]);
+        let mut grid = Grid::new(&[
+            ("span", Align::Left),
+            ("from", Align::Left),
+            ("to", Align::Left),
+            ("requests/s", Align::Right),
+            ("CPU cores", Align::Right),
+        ]);
         let peaks = &report.profile.peaks;
-        for (name, peak) in [("busiest minute", &peaks.one_minute), ("busiest five minutes", &peaks.five_minutes), ("busiest hour", &peaks.busy_hour)] {
+        for (name, peak) in
+            [("busiest minute", &peaks.one_minute), ("busiest five minutes", &peaks.five_minutes), ("busiest hour", &peaks.busy_hour)]
+        {
             grid.row(peak_row(name, peak));
         }
         let seconds = report.profile.window.seconds();
-        let mean = Peak { window: report.profile.window, requests_per_second: report.profile.requests as f64 / seconds, cores: report.cpu_seconds().map(|cpu| cpu / seconds) };
+        let mean = Peak {
+            window: report.profile.window,
+            requests_per_second: report.profile.requests as f64 / seconds,
+            cores: report.cpu_seconds().map(|cpu| cpu / seconds),
+        };
         grid.row(peak_row("mean", &mean));
         self.grid(&grid)
     }
 
     fn heavy(&mut self, report: &AnalysisReport) -> io::Result<()> {
         let hitters = &report.profile.heavy_hitters;
-        let kinds: [(&str, &[Heavy]); 5] = [("user", &hitters.users), ("bridge", &hitters.appservices), ("room", &hitters.rooms), ("server", &hitters.origins), ("client", &hitters.agents)];
+        let kinds: [(&str, &[Heavy]); 5] = [
+            ("user", &hitters.users),
+            ("bridge", &hitters.appservices),
+            ("room", &hitters.rooms),
+            ("server", &hitters.origins),
+            ("client", &hitters.agents),
+        ];
         if kinds.iter().all(|(_, heavies)| heavies.is_empty()) {
             return Ok(());
         }
         let by_cpu = hitters.users.iter().chain(&hitters.rooms).chain(&hitters.origins).any(|heavy| heavy.cpu_seconds.is_some());
         self.heading("Heavy hitters", "the top three of each kind")?;
-        let mut grid = Grid::new(&[("", Align::Left), ("name", Align::Left), ("requests", Align::Right), (if by_cpu { "of CPU" } else { "of requests" }, Align::Right)]);
+        let mut grid = Grid::new(&[
+            ("", Align::Left),
+            ("name", Align::Left),
+            ("requests", Align::Right),
+            (if by_cpu { "of CPU" } else { "of requests" }, Align::Right),
+        ]);
         for (kind, heavies) in kinds {
             for (index, heavy) in heavies.iter().take(3).enumerate() {
                 grid.row(vec![
@@ -172,8 +207,19 @@ impl Summary<'_> {
         if best.is_empty() {
             return Ok(());
         }
-        self.heading("Candidates", &format!("the best for each number of workers, busiest five minutes; objective {}", report.advice.objective))?;
-        let mut grid = Grid::new(&[("", Align::Left), ("workers", Align::Right), ("plan", Align::Left), ("busiest process", Align::Left), ("busy (range)", Align::Left), ("cores", Align::Right), ("meets", Align::Left)]);
+        self.heading(
+            "Candidates",
+            &format!("the best for each number of workers, busiest five minutes; objective {}", report.advice.objective),
+        )?;
+        let mut grid = Grid::new(&[
+            ("", Align::Left),
+            ("workers", Align::Right),
+            ("plan", Align::Left),
+            ("busiest process", Align::Left),
+            ("busy (range)", Align::Left),
+            ("cores", Align::Right),
+            ("meets", Align::Left),
+        ]);
         for (index, candidate) in &best {
             let busiest = analysis::busiest(candidate);
             let (meets, meets_tone) = tables::meets(candidate.meets_objective);
@@ -193,7 +239,14 @@ impl Summary<'_> {
 
     fn inputs(&mut self, report: &AnalysisReport) -> io::Result<()> {
         self.heading("Inputs", "lines = requests + not requests + malformed")?;
-        let mut grid = Grid::new(&[("input", Align::Left), ("format", Align::Left), ("lines", Align::Right), ("requests", Align::Right), ("not requests", Align::Right), ("malformed", Align::Right)]);
+        let mut grid = Grid::new(&[
+            ("input", Align::Left),
+            ("format", Align::Left),
+            ("lines", Align::Right),
+            ("requests", Align::Right),
+            ("not requests", Align::Right),
+            ("malformed", Align::Right),
+        ]);
         for input in report.inputs.iter().take(INPUTS_MAX) {
             grid.row(vec![
                 Piece::plain(escape::terminal(&input.path, 36)),
@@ -231,7 +284,7 @@ impl Summary<'_> {
         }
         if let Some(step) = report.facts.next.first() {
             writeln!(self.out)?;
-            self.wrapped("Next", &step.why, Ansi::new())?;
+            self.wrapped("Next", &format::capital(&step.why), Ansi::new())?;
             // Not wrapped: a command is there to be copied.
             writeln!(self.out, "{}{}", " ".repeat(LABEL), escape::terminal(&step.command, 1_000))?;
         }
@@ -240,7 +293,8 @@ impl Summary<'_> {
 
     fn heading(&mut self, title: &str, note: &str) -> io::Result<()> {
         let note = escape::terminal(note, self.width.saturating_sub(escape::columns(title) + 2));
-        let line = format!("{}  {}", Piece::styled(title.to_owned(), bold()).show(self.colour), Piece::styled(note, dim()).show(self.colour));
+        let line =
+            format!("{}  {}", Piece::styled(title.to_owned(), bold()).show(self.colour), Piece::styled(note, dim()).show(self.colour));
         writeln!(self.out, "\n{}", line.trim_end())
     }
 
@@ -275,7 +329,12 @@ impl Summary<'_> {
         let indent = escape::columns(mark);
         for (index, line) in wrap(&text, self.width - LABEL - indent).into_iter().enumerate() {
             let (label, mark) = if index == 0 { (label, mark) } else { ("", "") };
-            writeln!(self.out, "{}{mark:indent$}{}", Piece::styled(format!("{label:LABEL$}"), dim()).show(self.colour), Piece::styled(line, style).show(self.colour))?;
+            writeln!(
+                self.out,
+                "{}{mark:indent$}{}",
+                Piece::styled(format!("{label:LABEL$}"), dim()).show(self.colour),
+                Piece::styled(line, style).show(self.colour)
+            )?;
         }
         Ok(())
     }
@@ -294,7 +353,8 @@ fn peak_row(name: &str, peak: &Peak) -> Vec<Piece> {
 /// Lines of at most `room` columns, broken at spaces, else anywhere.
 fn wrap(text: &str, room: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
-    for word in text.split(' ') {
+    // A number and its sign stay on one line.
+    for word in text.replace(" %", TIED_PERCENT).split(' ') {
         let mut word = word.to_owned();
         let used = lines.last().map_or(0, |line| escape::columns(line));
         if used > 0 && used + 1 + escape::columns(&word) > room {
@@ -318,7 +378,7 @@ fn wrap(text: &str, room: usize) -> Vec<String> {
             line.push_str(&word);
         }
     }
-    lines
+    lines.into_iter().map(|line| line.replace(TIED_PERCENT, " %")).collect()
 }
 
 /// A bar of at most `columns` block characters, in eighths.
@@ -326,7 +386,7 @@ fn wrap(text: &str, room: usize) -> Vec<String> {
 fn bar(share: f64, columns: usize) -> String {
     let eighths = (share.clamp(0.0, 1.0) * 8.0 * columns as f64).round() as usize;
     let mut bar = "█".repeat(eighths / 8);
-    if eighths % 8 > 0 {
+    if !eighths.is_multiple_of(8) {
         bar.push(['▏', '▎', '▍', '▌', '▋', '▊', '▉'][eighths % 8 - 1]);
     }
     bar
@@ -350,6 +410,8 @@ fn tone(tone: Tone) -> Ansi {
     Ansi::new().fg_color(Some(colour.into()))
 }
 
+/// A no-break space and the sign.
+const TIED_PERCENT: &str = "\u{a0}%";
 /// Columns before wrapped text.
 const LABEL: usize = 9;
 const GROUPS_MAX: usize = 16;
@@ -362,7 +424,10 @@ mod tests {
 
     fn shown(report: &AnalysisReport, style: Style) -> String {
         let mut out = Vec::new();
-        let files = Files { folder: Path::new("reports/access"), names: &["report.html", "report.md", "report.json", "trace.parquet", "plan.toml", "charts/"] };
+        let files = Files {
+            folder: Path::new("reports/access"),
+            names: &["report.html", "report.md", "report.json", "trace.parquet", "plan.toml", "charts/"],
+        };
         terminal(&mut out, report, Some(files), style).unwrap();
         String::from_utf8(out).unwrap()
     }
@@ -417,6 +482,7 @@ mod tests {
     #[test]
     fn words_are_wrapped_whole_where_they_fit() {
         assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrap("below 70 % busy", 9), ["below", "70 % busy"]);
         assert_eq!(wrap("abcdefghij", 4), ["abcd", "efgh", "ij"]);
         assert_eq!(wrap("a 漢字漢字", 4), ["a", "漢字", "漢字"]);
     }

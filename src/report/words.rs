@@ -19,19 +19,34 @@ pub fn served_by(group: &GroupProfile) -> String {
 
 /// Terms that a report uses and a reader may not know.
 pub const GLOSSARY: [(&str, &str); 14] = [
-    ("Busy (utilisation)", "Share of one CPU core that a process uses. A Synapse process can hardly use more than one core, so near 100 % requests queue."),
+    (
+        "Busy (utilisation)",
+        "Share of one CPU core that a process uses. A Synapse process can hardly use more than one core, so near 100 % requests queue.",
+    ),
     ("Busiest five minutes", "The five minutes with the largest CPU demand in the log. Plans are judged there, because there it hurts."),
     ("CPU seconds", "Processor time that work costs, as against the time a client waits. Only CPU makes a process busy."),
-    ("Coverage", "CPU of a whole process divided by the CPU its request lines show. Background work, garbage collection and event persistence are in no request line."),
+    (
+        "Coverage",
+        "CPU of a whole process divided by the CPU its request lines show. Background work, garbage collection and event persistence are in no request line.",
+    ),
     ("Work latency", "Time from arrival to answer, less the time that a long poll merely waited for news."),
-    ("Long poll", "A /sync request that waits until there is news or its timeout ends. While it is parked it costs memory and a connection, not CPU."),
+    (
+        "Long poll",
+        "A /sync request that waits until there is news or its timeout ends. While it is parked it costs memory and a connection, not CPU.",
+    ),
     ("p50, p95, p99", "Half, 95 % and 99 % of requests took at most this long."),
-    ("Range (a–b)", "What the value may be, given what was measured and what had to be assumed. A plan meets the objective only if it does so at the upper end."),
+    (
+        "Range (a–b)",
+        "What the value may be, given what was measured and what had to be assumed. A plan meets the objective only if it does so at the upper end.",
+    ),
     ("Worker, pool", "A further Synapse process beside the main process; a pool is a set of workers that serve the same endpoints."),
     ("Stream writer", "The process that alone may write a stream, such as typing notifications or receipts."),
     ("Replication", "News that processes send each other. Every worker spends CPU on every event, so workers are not free."),
     ("Index of dispersion", "How bursty arrivals are at a time scale: 1 for independent arrivals, more if they come in bursts."),
-    ("Concentration (HHI)", "Sum of the squared shares of users. 1 means one user makes all the load, and no balancing by user can spread it."),
+    (
+        "Concentration (HHI)",
+        "Sum of the squared shares of users. 1 means one user makes all the load, and no balancing by user can spread it.",
+    ),
     ("Balancing by key", "All requests with the same user (or room, address) go to the same worker, so that its caches stay warm."),
 ];
 

@@ -23,7 +23,12 @@ pub(super) fn by_weekday(profile: &Profile) -> bool {
 fn week(profile: &Profile) -> String {
     let week = &profile.series.week;
     let largest = week.iter().flatten().copied().max().unwrap_or(0);
-    let cells = || week.iter().take(7).enumerate().flat_map(|(day, hours)| hours.iter().take(24).enumerate().map(move |(hour, &count)| (day, hour, count)));
+    let cells = || {
+        week.iter()
+            .take(7)
+            .enumerate()
+            .flat_map(|(day, hours)| hours.iter().take(24).enumerate().map(move |(hour, &count)| (day, hour, count)))
+    };
     let (day, hour, _) = cells().max_by_key(|&(.., count)| count).unwrap_or((0, 0, 0));
     let words = Words {
         name: "arrivals",
@@ -41,8 +46,18 @@ fn week(profile: &Profile) -> String {
         for (day, hour, count) in cells() {
             let (x, y) = (left + i32::try_from(hour).unwrap_or(0) * wide, top + i32::try_from(day).unwrap_or(0) * high);
             let share = format::share(count as f64, largest as f64);
-            canvas::bar(area, (x, y), (x + wide - 2, y + high - 2), if count == 0 { INK } else { BLUE }, if count == 0 { 0.05 } else { 0.08 + 0.92 * share })?;
-            hovers.add((x, y), (x + wide, y + high), &format!("{} {hour:02}:00–{:02}:00: {} requests", DAYS[day], hour + 1, format::count(count)));
+            canvas::bar(
+                area,
+                (x, y),
+                (x + wide - 2, y + high - 2),
+                if count == 0 { INK } else { BLUE },
+                if count == 0 { 0.05 } else { 0.08 + 0.92 * share },
+            )?;
+            hovers.add(
+                (x, y),
+                (x + wide, y + high),
+                &format!("{} {hour:02}:00–{:02}:00: {} requests", DAYS[day], hour + 1, format::count(count)),
+            );
         }
         scale(area, (left, top + 7 * high + 16), &format!("{} requests", format::count(largest)))
     })
@@ -61,13 +76,19 @@ fn rate(profile: &Profile) -> String {
     let series = &profile.series;
     let bins = series.requests.iter().map(Vec::len).max().unwrap_or(0);
     let seconds = series.bin_seconds.max(1e-6);
-    let rates: Vec<f64> = (0..bins).map(|bin| series.requests.iter().filter_map(|row| row.get(bin)).sum::<u64>() as f64 / seconds).collect();
+    let rates: Vec<f64> =
+        (0..bins).map(|bin| series.requests.iter().filter_map(|row| row.get(bin)).sum::<u64>() as f64 / seconds).collect();
     let largest = rates.iter().copied().fold(0.0, f64::max);
     let mean = format::share(rates.iter().sum(), bins as f64);
     let words = Words {
         name: "arrivals",
         title: "Arrivals over time",
-        summary: format!("Requests per second: mean {}, at most {} over {}.", format::number(mean), format::number(largest), format::duration(series.bin_seconds)),
+        summary: format!(
+            "Requests per second: mean {}, at most {} over {}.",
+            format::number(mean),
+            format::number(largest),
+            format::duration(series.bin_seconds)
+        ),
     };
     canvas::svg(&words, (960, 260), |area, hovers| {
         let (left, right, top, bottom) = (56, 860, 34, 216);
@@ -86,7 +107,11 @@ fn rate(profile: &Profile) -> String {
         for (bin, &value) in rates.iter().enumerate() {
             outline.extend([(axis.bin(bin, bins), y(value)), (axis.bin(bin + 1, bins), y(value))]);
             let when = format::time(series.start_us + span_us(series, bin));
-            hovers.add((axis.bin(bin, bins), top), (axis.bin(bin + 1, bins), bottom), &format!("{when} UTC: {} requests per second", format::number(value)));
+            hovers.add(
+                (axis.bin(bin, bins), top),
+                (axis.bin(bin + 1, bins), bottom),
+                &format!("{when} UTC: {} requests per second", format::number(value)),
+            );
         }
         outline.push((right, bottom));
         area.draw(&Polygon::new(outline, BLUE.mix(0.8).filled()))?;

@@ -49,7 +49,8 @@ impl Hovers {
     /// `text` shows over the rectangle from `(left, top)` to `(right, bottom)`.
     pub(super) fn add(&mut self, (left, top): (i32, i32), (right, bottom): (i32, i32), text: &str) {
         let (width, height) = ((right - left).max(1), (bottom - top).max(1));
-        let _infallible = writeln!(self.0, r#"<rect x="{left}" y="{top}" width="{width}" height="{height}"><title>{}</title></rect>"#, escape::xml(text));
+        let _infallible =
+            writeln!(self.0, r#"<rect x="{left}" y="{top}" width="{width}" height="{height}"><title>{}</title></rect>"#, escape::xml(text));
     }
 }
 

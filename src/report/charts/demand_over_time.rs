@@ -21,7 +21,11 @@ pub fn demand_over_time(profile: &Profile) -> String {
     let words = Words {
         name: "demand-over-time",
         title: "Demand over time by endpoint group",
-        summary: format!("Stacked area chart. Largest value {} {unit} in a bin of {}; heaviest group: {heaviest}.", format::number(largest), format::duration(series.bin_seconds)),
+        summary: format!(
+            "Stacked area chart. Largest value {} {unit} in a bin of {}; heaviest group: {heaviest}.",
+            format::number(largest),
+            format::duration(series.bin_seconds)
+        ),
     };
     canvas::svg(&words, (WIDTH, HEIGHT), |area, hovers| {
         let Some(ticks) = (bins > 0).then(|| canvas::ticks(largest)) else {
@@ -65,7 +69,14 @@ fn layers(series: &Series) -> Vec<Layer> {
     };
     let bins = rows.iter().map(Vec::len).max().unwrap_or(0);
     let name = |index: usize| series.groups.get(index).map_or_else(String::new, |id| escape::page(id, 24));
-    let mut layers: Vec<Layer> = rows.into_iter().enumerate().map(|(i, mut values)| { values.resize(bins, 0.0); Layer { name: name(i), values } }).collect();
+    let mut layers: Vec<Layer> = rows
+        .into_iter()
+        .enumerate()
+        .map(|(i, mut values)| {
+            values.resize(bins, 0.0);
+            Layer { name: name(i), values }
+        })
+        .collect();
     let total = |layer: &Layer| layer.values.iter().sum::<f64>();
     layers.sort_by(|a, b| total(b).total_cmp(&total(a)));
     if layers.len() > SERIES.len() + 1 {
@@ -82,7 +93,11 @@ fn stack(area: &Area<'_>, layers: &[Layer], axis: TimeAxis, y: &dyn Fn(f64) -> i
     for (index, layer) in layers.iter().enumerate() {
         let ceiling: Vec<f64> = floor.iter().zip(&layer.values).map(|(below, value)| below + value).collect();
         let steps = |heights: &[f64]| -> Vec<(i32, i32)> {
-            heights.iter().enumerate().flat_map(|(bin, &height)| [(axis.bin(bin, bins), y(height)), (axis.bin(bin + 1, bins), y(height))]).collect()
+            heights
+                .iter()
+                .enumerate()
+                .flat_map(|(bin, &height)| [(axis.bin(bin, bins), y(height)), (axis.bin(bin + 1, bins), y(height))])
+                .collect()
         };
         let mut outline = steps(&ceiling);
         outline.extend(steps(&floor).into_iter().rev());

@@ -12,12 +12,25 @@ use crate::report::{escape, format};
 pub fn latency_by_group(profile: &Profile) -> String {
     let clients = || profile.groups.iter().filter(|group| !group.internal);
     let name = |id: &str| escape::page(id, 26);
-    let work: Vec<Row> = clients().filter_map(|group| Some(Row { name: name(&group.id), q: sane(group.latency_ms?)? })).take(ROWS_MAX).collect();
+    let work: Vec<Row> =
+        clients().filter_map(|group| Some(Row { name: name(&group.id), q: sane(group.latency_ms?)? })).take(ROWS_MAX).collect();
     let parked: Vec<Row> = clients().filter_map(|group| Some(Row { name: name(&group.id), q: sane(group.parked_ms?)? })).take(6).collect();
     let words = Words {
         name: "latency-by-group",
         title: "Work latency by endpoint group",
-        summary: work.iter().take(4).map(|row| format!("{}: median {}, 95th percentile {}, 99th {}. ", row.name, format::milliseconds(row.q.p50), format::milliseconds(row.q.p95), format::milliseconds(row.q.p99))).collect(),
+        summary: work
+            .iter()
+            .take(4)
+            .map(|row| {
+                format!(
+                    "{}: median {}, 95th percentile {}, 99th {}. ",
+                    row.name,
+                    format::milliseconds(row.q.p50),
+                    format::milliseconds(row.q.p95),
+                    format::milliseconds(row.q.p99)
+                )
+            })
+            .collect(),
     };
     let rows = i32::try_from(work.len() + parked.len()).unwrap_or(0);
     let gap = if parked.is_empty() { 0 } else { 40 };
@@ -34,7 +47,14 @@ pub fn latency_by_group(profile: &Profile) -> String {
         }
         let start = TOP + (rows - i32::try_from(parked.len()).unwrap_or(0)) * PITCH + gap;
         if gap > 0 {
-            canvas::text(area, "Parked in a long poll (waiting for news, no load)", (LEFT, start - 14), 12, (HPos::Left, VPos::Center), 0.75)?;
+            canvas::text(
+                area,
+                "Parked in a long poll (waiting for news, no load)",
+                (LEFT, start - 14),
+                12,
+                (HPos::Left, VPos::Center),
+                0.75,
+            )?;
         }
         for (index, row) in (0_i32..).zip(&parked) {
             row.draw(area, hovers, &scale, start + index * PITCH, GREY)?;
@@ -56,9 +76,22 @@ impl Row {
         canvas::bar(area, (p50, middle - 4), (p99.max(p50 + 1), middle + 4), colour, 0.35)?;
         area.draw(&Circle::new((p50, middle), 5, colour.filled()))?;
         canvas::bar(area, (p95 - 1, middle - 8), (p95 + 2, middle + 8), colour, 1.0)?;
-        let values = format!("{} · {} · {}", format::milliseconds(self.q.p50), format::milliseconds(self.q.p95), format::milliseconds(self.q.p99));
+        let values =
+            format!("{} · {} · {}", format::milliseconds(self.q.p50), format::milliseconds(self.q.p95), format::milliseconds(self.q.p99));
         canvas::text(area, &values, (RIGHT + 16, middle), 11, (HPos::Left, VPos::Center), 0.9)?;
-        hovers.add((0, y), (RIGHT, y + PITCH), &format!("{}\np50 {}\np90 {}\np95 {}\np99 {}\nmax {}", self.name, format::milliseconds(self.q.p50), format::milliseconds(self.q.p90), format::milliseconds(self.q.p95), format::milliseconds(self.q.p99), format::milliseconds(self.q.max)));
+        hovers.add(
+            (0, y),
+            (RIGHT, y + PITCH),
+            &format!(
+                "{}\np50 {}\np90 {}\np95 {}\np99 {}\nmax {}",
+                self.name,
+                format::milliseconds(self.q.p50),
+                format::milliseconds(self.q.p90),
+                format::milliseconds(self.q.p95),
+                format::milliseconds(self.q.p99),
+                format::milliseconds(self.q.max)
+            ),
+        );
         Ok(())
     }
 }

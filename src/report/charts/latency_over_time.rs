@@ -35,7 +35,12 @@ pub fn latency_over_time(profile: &Profile) -> String {
             }
         }
         for bin in 0..bins {
-            let lines: Vec<String> = (0..heat.len()).rev().filter_map(|bucket| heat[bucket].get(bin).filter(|count| **count > 0).map(|&count| format!("{}: {}", label(bucket), format::count(count)))).collect();
+            let lines: Vec<String> = (0..heat.len())
+                .rev()
+                .filter_map(|bucket| {
+                    heat[bucket].get(bin).filter(|count| **count > 0).map(|&count| format!("{}: {}", label(bucket), format::count(count)))
+                })
+                .collect();
             let when = format::time(series.start_us + span_us(series, bin));
             hovers.add((axis.bin(bin, bins), TOP), (axis.bin(bin + 1, bins), bottom), &format!("{when} UTC\n{}", lines.join("\n")));
         }

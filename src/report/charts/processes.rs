@@ -15,9 +15,14 @@ pub fn processes(profile: &Profile, advice: &Advice) -> String {
     let mut sections = before(profile, advice);
     sections.extend(after(advice));
     let objective = analysis::objective_share(&advice.objective);
-    let words = Words { name: "processes", title: "Processes before and after", summary: sections.iter().map(|section| format!("{}: {}. ", section.title, list(&section.rows))).collect() };
+    let words = Words {
+        name: "processes",
+        title: "Processes before and after",
+        summary: sections.iter().map(|section| format!("{}: {}. ", section.title, list(&section.rows))).collect(),
+    };
     let rows: i32 = sections.iter().map(|section| HEAD + PITCH * i32::try_from(section.rows.len()).unwrap_or(0)).sum();
-    let largest = sections.iter().flat_map(|section| &section.rows).map(|row| row.busy.high).filter(|high| high.is_finite()).fold(1.0, f64::max);
+    let largest =
+        sections.iter().flat_map(|section| &section.rows).map(|row| row.busy.high).filter(|high| high.is_finite()).fold(1.0, f64::max);
     let bottom = TOP + rows;
     canvas::svg(&words, (WIDTH, u32::try_from(bottom + 44).unwrap_or(200)), |area, hovers| {
         let scale = largest * 1.04;
@@ -81,7 +86,12 @@ fn before(profile: &Profile, advice: &Advice) -> Vec<Section> {
     let mut rows: Vec<Row> = profile
         .processes
         .iter()
-        .filter_map(|process| Some(Row { name: escape::page(&process.name, 26), busy: Interval::exact(process.utilisation.filter(|value| value.is_finite())?) }))
+        .filter_map(|process| {
+            Some(Row {
+                name: escape::page(&process.name, 26),
+                busy: Interval::exact(process.utilisation.filter(|value| value.is_finite())?),
+            })
+        })
         .collect();
     if rows.len() > 1 || sections.is_empty() {
         rows.sort_by(|a, b| b.busy.value.total_cmp(&a.busy.value));
@@ -100,7 +110,12 @@ fn after(advice: &Advice) -> Option<Section> {
 }
 
 fn rows_of(candidate: &Candidate) -> Vec<Row> {
-    candidate.processes.iter().take(ROWS_MAX).map(|process| Row { name: escape::page(&process.name, 26), busy: process.utilisation }).collect()
+    candidate
+        .processes
+        .iter()
+        .take(ROWS_MAX)
+        .map(|process| Row { name: escape::page(&process.name, 26), busy: process.utilisation })
+        .collect()
 }
 
 fn list(rows: &[Row]) -> String {
@@ -119,7 +134,14 @@ fn axis(area: &Area<'_>, scale: f64, bottom: i32, objective: Option<f64>) -> Dra
         for dash in (TOP..bottom).step_by(8) {
             canvas::line(area, (x(limit), dash), (x(limit), (dash + 4).min(bottom)), INK, 0.7, 1)?;
         }
-        canvas::text(area, &format!("objective {}", format::percent(limit)), (x(limit), TOP - 8), 11, (if limit < 0.9 { HPos::Center } else { HPos::Right }, VPos::Center), 0.85)?;
+        canvas::text(
+            area,
+            &format!("objective {}", format::percent(limit)),
+            (x(limit), TOP - 8),
+            11,
+            (if limit < 0.9 { HPos::Center } else { HPos::Right }, VPos::Center),
+            0.85,
+        )?;
     }
     canvas::bar(area, (LEFT, bottom), (RIGHT, bottom + 1), GREY, 0.6)
 }

@@ -14,7 +14,18 @@ pub fn share_by_group(profile: &Profile) -> String {
     let words = Words {
         name: "share-by-group",
         title: "Share of CPU and of requests by endpoint group",
-        summary: rows.iter().take(3).map(|row| format!("{}: {} of requests{}. ", row.name, format::percent(row.requests), if has_cpu { format!(", {} of CPU", format::percent(row.cpu)) } else { String::new() })).collect(),
+        summary: rows
+            .iter()
+            .take(3)
+            .map(|row| {
+                format!(
+                    "{}: {} of requests{}. ",
+                    row.name,
+                    format::percent(row.requests),
+                    if has_cpu { format!(", {} of CPU", format::percent(row.cpu)) } else { String::new() }
+                )
+            })
+            .collect(),
     };
     let pitch = if has_cpu { 36 } else { 24 };
     let count = i32::try_from(rows.len()).unwrap_or(0);
