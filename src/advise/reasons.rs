@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::law::Law;
 use super::load::facts;
 use super::model::{Candidate, Meets, Process};
-use super::screen::{Settings, busiest, headroom};
+use super::screen::{Settings, busiest, busiest_of, headroom};
 use super::words;
 use crate::plan::{Destination, Plan, Rule, Spread};
 use crate::profile::{EndpointProfile, Heavy, Profile};
@@ -24,6 +24,12 @@ impl<'a> Findings<'a> {
     /// The recommended plan.
     pub(super) fn chosen(&self) -> Option<&'a Candidate> {
         self.recommended.and_then(|index| self.candidates.get(index))
+    }
+
+    /// The plan whose busiest process is least busy.
+    fn nearest(&self) -> Option<&'a Candidate> {
+        let worst = |candidate: &Candidate| busiest(candidate).map_or(f64::INFINITY, |process| process.utilisation.value);
+        self.candidates.iter().min_by(|a, b| worst(a).total_cmp(&worst(b)))
     }
 
     fn monolith(&self) -> Option<&'a Candidate> {
@@ -75,10 +81,12 @@ fn stay(findings: &Findings<'_>, candidate: &Candidate) -> String {
 fn split(findings: &Findings<'_>, candidate: &Candidate) -> String {
     let moved = moved_groups(findings.profile, &candidate.plan);
     let what = match moved.as_slice() {
-        [] => "streams and events".to_owned(),
-        groups if groups.len() > 3 => "everything a worker may serve".to_owned(),
-        groups => words::list(&groups.iter().map(|(group, _)| words::group(group).to_owned()).collect::<Vec<_>>()),
+        [] => "streams and events first".to_owned(),
+        groups if groups.len() > 3 => "what workers may serve".to_owned(),
+        groups => format!("{} first", words::list(&groups.iter().map(|(group, _)| words::group(group).to_owned()).collect::<Vec<_>>())),
     };
+    let one_rule = !candidate.balance.contains(';');
+    let rule = if one_rule { format!(", {}", candidate.balance) } else { String::new() };
     let why = match moved.first() {
         Some((group, share)) => {
             let subject = if moved.len() == 1 { "it" } else { words::group(group) };
@@ -89,19 +97,15 @@ fn split(findings: &Findings<'_>, candidate: &Candidate) -> String {
     let main = |candidate: Option<&Candidate>| candidate.and_then(|c| c.processes.first()).map_or(0.0, |process| process.utilisation.value);
     let (before, after) = (main(findings.monolith()), main(Some(candidate)));
     let mut text = format!(
-        "Split off {what} first: {why}; {} (plan {}, {}) take the main process from {} to {} busy in the {}",
+        "Split off {what}: {why}; {} (plan {}{rule}) take{} the main process from {} to {} busy in the {}",
         words::workers(candidate.workers),
         words::quoted(&candidate.plan.name),
-        candidate.balance,
+        if candidate.workers == 1 { "s" } else { "" },
         words::percent(before),
         words::percent(after),
         words::peak(&findings.profile.peaks.five_minutes),
     );
-    if candidate.workers == 1 {
-        text = text.replace(") take the main process", ") takes the main process");
-    }
-    let worker = candidate.processes.iter().skip(1).max_by(|a, b| a.utilisation.value.total_cmp(&b.utilisation.value));
-    if let Some(worker) = worker {
+    if let Some(worker) = candidate.processes.get(1..).and_then(busiest_of) {
         text.push_str(&format!(", the busiest worker to {}", words::percent_range(worker.utilisation)));
     }
     text.push('.');
@@ -147,11 +151,7 @@ fn nothing_meets(findings: &Findings<'_>) -> String {
             words::percent(findings.law.replication.plus(findings.law.rest).value),
         );
     }
-    let nearest = findings.candidates.iter().min_by(|a, b| {
-        let worst = |candidate: &Candidate| busiest(candidate).map_or(f64::INFINITY, |process| process.utilisation.value);
-        worst(a).total_cmp(&worst(b))
-    });
-    let Some((candidate, process)) = nearest.and_then(|candidate| Some((candidate, busiest(candidate)?))) else {
+    let Some((candidate, process)) = findings.nearest().and_then(|candidate| Some((candidate, busiest(candidate)?))) else {
         return format!("No standard plan keeps every process below {objective}.");
     };
     let most = findings.settings.workers.end();
@@ -328,7 +328,7 @@ fn leftovers(findings: &Findings<'_>, candidate: &Candidate) -> String {
 /// `N >= A / (busy - replication - rest)` for all that generic workers may take.
 fn workers_needed(findings: &Findings<'_>) -> Option<String> {
     let room = findings.law.room_for_requests(findings.settings.objective.busy, 1.0);
-    let candidate = findings.chosen().filter(|candidate| candidate.workers > 0)?;
+    let candidate = findings.chosen().or_else(|| findings.nearest()).filter(|candidate| candidate.workers > 0)?;
     let moved = peak_cores(findings.profile, |endpoint| matches!(candidate.plan.route(facts(endpoint)), Destination::Pool(_)));
     let demand = findings.law.request_factor.scaled(moved);
     (room.value > 0.0 && demand.value > 0.0).then(|| {

@@ -182,8 +182,13 @@ impl Plan {
                     continue;
                 }
                 owner.insert(selector, &pool.name);
-                if let Selector::Group(group) = selector {
-                    warnings.extend(group_warning(pool, group));
+                match selector {
+                    Selector::Group(group) => warnings.extend(group_warning(pool, group)),
+                    Selector::Pattern { pattern, methods } if !methods.is_empty() => warnings.push(format!(
+                        "pool {:?} takes {pattern:?} for some methods only: estimates by endpoint class leave it on the main process",
+                        pool.name
+                    )),
+                    Selector::Pattern { .. } => {}
                 }
             }
             if self.rule(pool).is_ok_and(|rule| rule.spread == super::rule::Spread::LeastBusy) && takes_sync(pool) {

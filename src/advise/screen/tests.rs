@@ -183,6 +183,19 @@ fn build(cores: &[f64], user: f64, events: f64) -> Profile {
         .build()
 }
 
+#[test]
+fn of_equally_busy_workers_the_first_is_named() {
+    let candidate = judged(&ProfileFixture::new().class("client", 0.9, 10).build(), preset("generic", 3));
+    assert_eq!(candidate.verdict, "generic1 32 % busy (31-35)");
+}
+
+#[test]
+fn a_server_too_large_for_the_standard_plans_is_told_how_many_workers_it_would_take() {
+    let advice = advice(&ProfileFixture::new().class("sync", 6.0, 400).build());
+    assert_eq!(advice.recommended, None);
+    assert!(advice.reasons.iter().any(|reason| reason.ends_with("so at least 9 by that sum alone.")), "{:#?}", advice.reasons);
+}
+
 proptest! {
     #[test]
     fn more_demand_makes_no_process_less_busy((cores, user, events) in any_profile(), factor in 1.0..3.0_f64, which in 0..13_usize, n in 1..9_u32) {

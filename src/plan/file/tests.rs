@@ -97,10 +97,10 @@ fn one_worker_cannot_have_two_limits_and_two_workers_not_one_name() {
 #[test]
 fn what_is_probably_not_meant_is_warned_of() {
     let text = EXAMPLE
-        .replace(r#"["sync"]"#, r#"["sync", "sliding_sync", "client_other", "pagination"]"#)
+        .replace(r#"["sync"]"#, r#"["sync", "sliding_sync", "client_other", "pagination", {pattern = "^/x", methods = ["GET"]}]"#)
         .replace("hash consistent", "least_conn");
     let warnings = Plan::from_toml(&text, "p").unwrap().warnings().join("\n");
-    for part in ["no release's worker document lists", "names client_other, which only the main process serves", "every parked long poll counts", "/messages stays on the main process"] {
+    for part in ["no release's worker document lists", "names client_other, which only the main process serves", "every parked long poll counts", "for some methods only", "/messages stays on the main process"] {
         assert!(warnings.contains(part), "{part}\n{warnings}");
     }
 }
