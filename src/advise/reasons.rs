@@ -235,13 +235,18 @@ fn skew(profile: &Profile) -> String {
         Some(hhi) => format!("{} users, concentration (sum of squared shares) {hhi:.3}", hitters.distinct_users),
         None => "users unknown, so their concentration counts as none".to_owned(),
     };
-    format!("The busiest worker of a keyed pool is taken at its expected share, 1/N * (1 + CV * sqrt(2 ln N)): {users}; users told apart by {}.", hitters.user_key)
+    format!(
+        "The busiest worker of a keyed pool is taken at its expected share, 1/N * (1 + CV * sqrt(2 ln N)): {users}; users told apart by {}.",
+        hitters.user_key
+    )
 }
 
 fn seen_workers(findings: &Findings<'_>) -> Option<String> {
     let profile = findings.profile;
     let names: Vec<String> = profile.processes.iter().map(|process| words::quoted(&process.name)).collect();
-    let shown = |names: &[String]| if names.len() > 6 { format!("{} and {} more", names[..6].join(", "), names.len() - 6) } else { words::list(names) };
+    let shown = |names: &[String]| {
+        if names.len() > 6 { format!("{} and {} more", names[..6].join(", "), names.len() - 6) } else { words::list(names) }
+    };
     if names.len() > 1 {
         return Some(format!(
             "These logs come from {} processes ({}): the server has workers already, and \"one process\" here is a calculation, not what was seen.",
@@ -259,8 +264,12 @@ fn seen_workers(findings: &Findings<'_>) -> Option<String> {
 
 fn biggest_groups(findings: &Findings<'_>) -> Option<String> {
     let shares = group_shares(findings.profile, |_| true);
-    let top: Vec<String> =
-        shares.iter().take(3).filter(|(_, share)| *share >= 0.05).map(|(group, share)| format!("{} {}", words::group(group), words::percent(*share))).collect();
+    let top: Vec<String> = shares
+        .iter()
+        .take(3)
+        .filter(|(_, share)| *share >= 0.05)
+        .map(|(group, share)| format!("{} {}", words::group(group), words::percent(*share)))
+        .collect();
     (!top.is_empty()).then(|| format!("Where the CPU goes at the peak: {}.", top.join(", ")))
 }
 
@@ -271,7 +280,8 @@ fn heavy_users(findings: &Findings<'_>) -> Vec<String> {
     let all: f64 = peak_cores(findings.profile, |_| true) * findings.law.request_factor.value;
     let mut seen: Vec<&str> = Vec::new();
     let mut sentences = Vec::new();
-    for (heavy, kind) in hitters.appservices.iter().map(|heavy| (heavy, "bridge")).chain(hitters.users.iter().map(|heavy| (heavy, "user"))) {
+    for (heavy, kind) in hitters.appservices.iter().map(|heavy| (heavy, "bridge")).chain(hitters.users.iter().map(|heavy| (heavy, "user")))
+    {
         if heavy.share < HEAVY_SHARE || seen.contains(&heavy.name.as_str()) {
             continue;
         }
@@ -283,10 +293,14 @@ fn heavy_users(findings: &Findings<'_>) -> Vec<String> {
 
 fn heavy_sentence(heavy: &Heavy, kind: &str, all: f64, busy: f64, findings: &Findings<'_>) -> String {
     let need = heavy.share * all;
-    let who = format!("The {kind} {} makes {} of the load, {} at the peak", words::name(heavy), words::percent(heavy.share), words::cores(need));
+    let who =
+        format!("The {kind} {} makes {} of the load, {} at the peak", words::name(heavy), words::percent(heavy.share), words::cores(need));
     let room = findings.law.room_for_requests(busy, 1.0).value;
     if need > room {
-        format!("{who}: more than one worker may carry ({}), so no number of workers balanced by user helps; slow it down, or give it workers of its own in turn.", words::cores(room.max(0.0)))
+        format!(
+            "{who}: more than one worker may carry ({}), so no number of workers balanced by user helps; slow it down, or give it workers of its own in turn.",
+            words::cores(room.max(0.0))
+        )
     } else {
         format!("{who}: balanced by user it stays on one worker; a worker of its own keeps it away from people.")
     }
@@ -298,9 +312,13 @@ fn replication_wall(findings: &Findings<'_>) -> Option<String> {
     let share = words::percent_range(findings.law.replication.plus(findings.law.rest));
     let events = findings.profile.events_per_second.peak;
     if room.value <= 0.0 {
-        Some(format!("At {events:.0} events/s replication and rest take {share} of every worker: more workers cannot help, only fewer events or faster cores."))
+        Some(format!(
+            "At {events:.0} events/s replication and rest take {share} of every worker: more workers cannot help, only fewer events or faster cores."
+        ))
     } else if room.low <= 0.0 {
-        Some(format!("At {events:.0} events/s replication and rest take {share} of every worker: at the upper end no number of workers suffices; measure it (--process-cpu)."))
+        Some(format!(
+            "At {events:.0} events/s replication and rest take {share} of every worker: at the upper end no number of workers suffices; measure it (--process-cpu)."
+        ))
     } else {
         None
     }

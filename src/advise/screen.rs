@@ -195,8 +195,9 @@ fn no_demand(settings: &Settings) -> Advice {
         objective: settings.objective.to_string(),
         candidates: Vec::new(),
         recommended: None,
-        verdict: "No advice: these logs show no CPU time and not enough to infer it; add Synapse's own log, or a proxy log with request times."
-            .to_owned(),
+        verdict:
+            "No advice: these logs show no CPU time and not enough to infer it; add Synapse's own log, or a proxy log with request times."
+                .to_owned(),
         confidence: super::model::Confidence { level: "low".to_owned(), why: "CPU demand is unknown".to_owned() },
         reasons: Vec::new(),
         assumptions: Vec::new(),

@@ -36,7 +36,7 @@ impl<'a> Skew<'a> {
         }
     }
 
-    /// A bridge sends everything with one token, so it is one value of the key however many users it speaks for.
+    /// A bridge's requests all carry its own token, so the user it speaks for most is a lower bound on its share of one server.
     fn of_users(profile: &'a Profile) -> Self {
         let hitters = &profile.heavy_hitters;
         let listed = Self::from_list(&hitters.users, 1.0);
