@@ -1,7 +1,8 @@
 //! A small profile whose numbers can be checked by hand.
 
 use crate::profile::{
-    Concurrency, Coverage, Demand, EndpointProfile, EventRate, Heavy, HeavyHitters, Outcomes, Peak, Peaks, ProcessProfile, Profile, Series, Window,
+    Concurrency, Coverage, Demand, EndpointProfile, EventRate, Heavy, HeavyHitters, Outcomes, Peak, Peaks, ProcessProfile, Profile, Series,
+    Window,
 };
 use crate::stats::Interval;
 
@@ -31,7 +32,12 @@ impl ProfileFixture {
             peaks: Peaks { one_minute: peak, five_minutes: peak, busy_hour: peak },
             dispersion: Vec::new(),
             concurrency: Concurrency { working_mean: 0.0, working_max: 0.0, parked_mean: 0.0, parked_max: 0.0 },
-            heavy_hitters: HeavyHitters { user_hhi: Some(0.0), distinct_users: 1000, user_key: "requester in Synapse's log".to_owned(), ..HeavyHitters::default() },
+            heavy_hitters: HeavyHitters {
+                user_hhi: Some(0.0),
+                distinct_users: 1000,
+                user_key: "requester in Synapse's log".to_owned(),
+                ..HeavyHitters::default()
+            },
             outcomes: Outcomes::default(),
             demand: Demand { method: "logged".to_owned(), note: "CPU from the request lines".to_owned(), range: Interval::exact(1.0) },
             coverage: Coverage { factor: Interval::exact(1.0), measured: true, processes: Vec::new(), note: "measured".to_owned() },
@@ -57,7 +63,15 @@ impl ProfileFixture {
         self.endpoint(stream, &["generic_worker"], Some(stream), Some("single_writer"), cores, per_second)
     }
 
-    pub(crate) fn endpoint(mut self, group: &str, workers: &[&str], stream: Option<&str>, condition: Option<&str>, cores: f64, per_second: u64) -> Self {
+    pub(crate) fn endpoint(
+        mut self,
+        group: &str,
+        workers: &[&str],
+        stream: Option<&str>,
+        condition: Option<&str>,
+        cores: f64,
+        per_second: u64,
+    ) -> Self {
         let peak_requests = per_second * 300;
         self.profile.endpoints.push(EndpointProfile {
             group: group.to_owned(),
@@ -79,12 +93,14 @@ impl ProfileFixture {
     }
 
     pub(crate) fn coverage(mut self, low: f64, value: f64, high: f64) -> Self {
-        self.profile.coverage = Coverage { factor: Interval { value, low, high }, measured: false, processes: Vec::new(), note: "prior".to_owned() };
+        self.profile.coverage =
+            Coverage { factor: Interval { value, low, high }, measured: false, processes: Vec::new(), note: "prior".to_owned() };
         self
     }
 
     pub(crate) fn demand(mut self, low: f64, value: f64, high: f64) -> Self {
-        self.profile.demand = Demand { method: "processor-sharing inversion".to_owned(), note: "inferred".to_owned(), range: Interval { value, low, high } };
+        self.profile.demand =
+            Demand { method: "processor-sharing inversion".to_owned(), note: "inferred".to_owned(), range: Interval { value, low, high } };
         self
     }
 

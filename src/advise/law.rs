@@ -122,8 +122,8 @@ fn net_kappa(profile: &Profile, costs: &Costs) -> Interval {
     let seconds = profile.window.seconds();
     let events = profile.events_per_second.mean.max(0.0);
     let several = count > 1 || profile.processes.len() > 1;
-    let persister = count == 1 && !several
-        || coverage.processes.iter().any(|process| PERSISTING_NAMES.iter().any(|name| process.name.contains(name)));
+    let persister =
+        count == 1 && !several || coverage.processes.iter().any(|process| PERSISTING_NAMES.iter().any(|name| process.name.contains(name)));
     let fixed = |bound: fn(Interval) -> f64| {
         let replication = if several { bound(costs.replication_ms) * events / 1000.0 } else { 0.0 };
         let persisting = if persister { bound(costs.persisting_ms) * events / 1000.0 } else { 0.0 };
@@ -175,7 +175,8 @@ mod tests {
     #[test]
     fn inferred_demand_widens_the_range() {
         let profile = ProfileFixture::new().coverage(1.0, 1.0, 1.0).demand(0.5, 1.0, 2.0).build();
-        let cores = Law::new(&profile, &Costs::default()).cores(&Duties { requests: Interval::exact(0.3), replicates: false, persists: 0.0 });
+        let cores =
+            Law::new(&profile, &Costs::default()).cores(&Duties { requests: Interval::exact(0.3), replicates: false, persists: 0.0 });
         close(cores.value, 0.32);
         close(cores.low, 0.16);
         close(cores.high, 0.65);
@@ -186,8 +187,7 @@ mod tests {
         // One process, 100 s, 20 s of CPU, 10 s of it in request lines, no events: 0.2 cores.
         let mut profile = ProfileFixture::new().coverage(2.0, 2.0, 2.0).window_seconds(100).build();
         profile.coverage.measured = true;
-        profile.coverage.processes =
-            vec![ProcessCoverage { name: "main".to_owned(), process_cpu_seconds: 20.0, logged_cpu_seconds: 10.0 }];
+        profile.coverage.processes = vec![ProcessCoverage { name: "main".to_owned(), process_cpu_seconds: 20.0, logged_cpu_seconds: 10.0 }];
         let law = Law::new(&profile, &Costs::default());
         close(law.kappa.value, 2.0 - 0.02 * 100.0 / 10.0);
         let cores = law.cores(&Duties { requests: Interval::exact(0.1), replicates: false, persists: 1.0 });

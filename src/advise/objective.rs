@@ -92,7 +92,13 @@ mod tests {
 
     #[test]
     fn busy_terms_are_read_and_written() {
-        for (text, busy) in [("busy < 70%", 0.7), ("busy<0.6", 0.6), (" BUSY <= 55 % ", 0.55), ("busy < 80%, busy < 60%", 0.6), ("busy < 80% and utilisation < 50%", 0.5)] {
+        for (text, busy) in [
+            ("busy < 70%", 0.7),
+            ("busy<0.6", 0.6),
+            (" BUSY <= 55 % ", 0.55),
+            ("busy < 80%, busy < 60%", 0.6),
+            ("busy < 80% and utilisation < 50%", 0.5),
+        ] {
             let objective: Objective = text.parse().unwrap();
             assert!((objective.busy - busy).abs() < 1e-12, "{text}");
             assert_eq!(objective.to_string().parse::<Objective>().map(|again| again.to_string()), Ok(objective.to_string()));

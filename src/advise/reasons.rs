@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::law::Law;
 use super::load::facts;
 use super::model::{Candidate, Meets, Process};
-use super::screen::{Settings, busiest, headroom};
+use super::screen::{Settings, busiest, busiest_of, headroom};
 use super::words;
 use crate::plan::{Destination, Plan, Rule, Spread};
 use crate::profile::{EndpointProfile, Heavy, Profile};
@@ -24,6 +24,12 @@ impl<'a> Findings<'a> {
     /// The recommended plan.
     pub(super) fn chosen(&self) -> Option<&'a Candidate> {
         self.recommended.and_then(|index| self.candidates.get(index))
+    }
+
+    /// The plan whose busiest process is least busy.
+    fn nearest(&self) -> Option<&'a Candidate> {
+        let worst = |candidate: &Candidate| busiest(candidate).map_or(f64::INFINITY, |process| process.utilisation.value);
+        self.candidates.iter().min_by(|a, b| worst(a).total_cmp(&worst(b)))
     }
 
     fn monolith(&self) -> Option<&'a Candidate> {
@@ -75,10 +81,12 @@ fn stay(findings: &Findings<'_>, candidate: &Candidate) -> String {
 fn split(findings: &Findings<'_>, candidate: &Candidate) -> String {
     let moved = moved_groups(findings.profile, &candidate.plan);
     let what = match moved.as_slice() {
-        [] => "streams and events".to_owned(),
-        groups if groups.len() > 3 => "everything a worker may serve".to_owned(),
-        groups => words::list(&groups.iter().map(|(group, _)| words::group(group).to_owned()).collect::<Vec<_>>()),
+        [] => "streams and events first".to_owned(),
+        groups if groups.len() > 3 => "what workers may serve".to_owned(),
+        groups => format!("{} first", words::list(&groups.iter().map(|(group, _)| words::group(group).to_owned()).collect::<Vec<_>>())),
     };
+    let one_rule = !candidate.balance.contains(';');
+    let rule = if one_rule { format!(", {}", candidate.balance) } else { String::new() };
     let why = match moved.first() {
         Some((group, share)) => {
             let subject = if moved.len() == 1 { "it" } else { words::group(group) };
@@ -89,19 +97,15 @@ fn split(findings: &Findings<'_>, candidate: &Candidate) -> String {
     let main = |candidate: Option<&Candidate>| candidate.and_then(|c| c.processes.first()).map_or(0.0, |process| process.utilisation.value);
     let (before, after) = (main(findings.monolith()), main(Some(candidate)));
     let mut text = format!(
-        "Split off {what} first: {why}; {} (plan {}, {}) take the main process from {} to {} busy in the {}",
+        "Split off {what}: {why}; {} (plan {}{rule}) take{} the main process from {} to {} busy in the {}",
         words::workers(candidate.workers),
         words::quoted(&candidate.plan.name),
-        candidate.balance,
+        if candidate.workers == 1 { "s" } else { "" },
         words::percent(before),
         words::percent(after),
         words::peak(&findings.profile.peaks.five_minutes),
     );
-    if candidate.workers == 1 {
-        text = text.replace(") take the main process", ") takes the main process");
-    }
-    let worker = candidate.processes.iter().skip(1).max_by(|a, b| a.utilisation.value.total_cmp(&b.utilisation.value));
-    if let Some(worker) = worker {
+    if let Some(worker) = candidate.processes.get(1..).and_then(busiest_of) {
         text.push_str(&format!(", the busiest worker to {}", words::percent_range(worker.utilisation)));
     }
     text.push('.');
@@ -147,11 +151,7 @@ fn nothing_meets(findings: &Findings<'_>) -> String {
             words::percent(findings.law.replication.plus(findings.law.rest).value),
         );
     }
-    let nearest = findings.candidates.iter().min_by(|a, b| {
-        let worst = |candidate: &Candidate| busiest(candidate).map_or(f64::INFINITY, |process| process.utilisation.value);
-        worst(a).total_cmp(&worst(b))
-    });
-    let Some((candidate, process)) = nearest.and_then(|candidate| Some((candidate, busiest(candidate)?))) else {
+    let Some((candidate, process)) = findings.nearest().and_then(|candidate| Some((candidate, busiest(candidate)?))) else {
         return format!("No standard plan keeps every process below {objective}.");
     };
     let most = findings.settings.workers.end();
@@ -235,13 +235,18 @@ fn skew(profile: &Profile) -> String {
         Some(hhi) => format!("{} users, concentration (sum of squared shares) {hhi:.3}", hitters.distinct_users),
         None => "users unknown, so their concentration counts as none".to_owned(),
     };
-    format!("The busiest worker of a keyed pool is taken at its expected share, 1/N * (1 + CV * sqrt(2 ln N)): {users}; users told apart by {}.", hitters.user_key)
+    format!(
+        "The busiest worker of a keyed pool is taken at its expected share, 1/N * (1 + CV * sqrt(2 ln N)): {users}; users told apart by {}.",
+        hitters.user_key
+    )
 }
 
 fn seen_workers(findings: &Findings<'_>) -> Option<String> {
     let profile = findings.profile;
     let names: Vec<String> = profile.processes.iter().map(|process| words::quoted(&process.name)).collect();
-    let shown = |names: &[String]| if names.len() > 6 { format!("{} and {} more", names[..6].join(", "), names.len() - 6) } else { words::list(names) };
+    let shown = |names: &[String]| {
+        if names.len() > 6 { format!("{} and {} more", names[..6].join(", "), names.len() - 6) } else { words::list(names) }
+    };
     if names.len() > 1 {
         return Some(format!(
             "These logs come from {} processes ({}): the server has workers already, and \"one process\" here is a calculation, not what was seen.",
@@ -259,8 +264,12 @@ fn seen_workers(findings: &Findings<'_>) -> Option<String> {
 
 fn biggest_groups(findings: &Findings<'_>) -> Option<String> {
     let shares = group_shares(findings.profile, |_| true);
-    let top: Vec<String> =
-        shares.iter().take(3).filter(|(_, share)| *share >= 0.05).map(|(group, share)| format!("{} {}", words::group(group), words::percent(*share))).collect();
+    let top: Vec<String> = shares
+        .iter()
+        .take(3)
+        .filter(|(_, share)| *share >= 0.05)
+        .map(|(group, share)| format!("{} {}", words::group(group), words::percent(*share)))
+        .collect();
     (!top.is_empty()).then(|| format!("Where the CPU goes at the peak: {}.", top.join(", ")))
 }
 
@@ -271,7 +280,8 @@ fn heavy_users(findings: &Findings<'_>) -> Vec<String> {
     let all: f64 = peak_cores(findings.profile, |_| true) * findings.law.request_factor.value;
     let mut seen: Vec<&str> = Vec::new();
     let mut sentences = Vec::new();
-    for (heavy, kind) in hitters.appservices.iter().map(|heavy| (heavy, "bridge")).chain(hitters.users.iter().map(|heavy| (heavy, "user"))) {
+    for (heavy, kind) in hitters.appservices.iter().map(|heavy| (heavy, "bridge")).chain(hitters.users.iter().map(|heavy| (heavy, "user")))
+    {
         if heavy.share < HEAVY_SHARE || seen.contains(&heavy.name.as_str()) {
             continue;
         }
@@ -283,10 +293,14 @@ fn heavy_users(findings: &Findings<'_>) -> Vec<String> {
 
 fn heavy_sentence(heavy: &Heavy, kind: &str, all: f64, busy: f64, findings: &Findings<'_>) -> String {
     let need = heavy.share * all;
-    let who = format!("The {kind} {} makes {} of the load, {} at the peak", words::name(heavy), words::percent(heavy.share), words::cores(need));
+    let who =
+        format!("The {kind} {} makes {} of the load, {} at the peak", words::name(heavy), words::percent(heavy.share), words::cores(need));
     let room = findings.law.room_for_requests(busy, 1.0).value;
     if need > room {
-        format!("{who}: more than one worker may carry ({}), so no number of workers balanced by user helps; slow it down, or give it workers of its own in turn.", words::cores(room.max(0.0)))
+        format!(
+            "{who}: more than one worker may carry ({}), so no number of workers balanced by user helps; slow it down, or give it workers of its own in turn.",
+            words::cores(room.max(0.0))
+        )
     } else {
         format!("{who}: balanced by user it stays on one worker; a worker of its own keeps it away from people.")
     }
@@ -298,9 +312,13 @@ fn replication_wall(findings: &Findings<'_>) -> Option<String> {
     let share = words::percent_range(findings.law.replication.plus(findings.law.rest));
     let events = findings.profile.events_per_second.peak;
     if room.value <= 0.0 {
-        Some(format!("At {events:.0} events/s replication and rest take {share} of every worker: more workers cannot help, only fewer events or faster cores."))
+        Some(format!(
+            "At {events:.0} events/s replication and rest take {share} of every worker: more workers cannot help, only fewer events or faster cores."
+        ))
     } else if room.low <= 0.0 {
-        Some(format!("At {events:.0} events/s replication and rest take {share} of every worker: at the upper end no number of workers suffices; measure it (--process-cpu)."))
+        Some(format!(
+            "At {events:.0} events/s replication and rest take {share} of every worker: at the upper end no number of workers suffices; measure it (--process-cpu)."
+        ))
     } else {
         None
     }
@@ -328,7 +346,7 @@ fn leftovers(findings: &Findings<'_>, candidate: &Candidate) -> String {
 /// `N >= A / (busy - replication - rest)` for all that generic workers may take.
 fn workers_needed(findings: &Findings<'_>) -> Option<String> {
     let room = findings.law.room_for_requests(findings.settings.objective.busy, 1.0);
-    let candidate = findings.chosen().filter(|candidate| candidate.workers > 0)?;
+    let candidate = findings.chosen().or_else(|| findings.nearest()).filter(|candidate| candidate.workers > 0)?;
     let moved = peak_cores(findings.profile, |endpoint| matches!(candidate.plan.route(facts(endpoint)), Destination::Pool(_)));
     let demand = findings.law.request_factor.scaled(moved);
     (room.value > 0.0 && demand.value > 0.0).then(|| {

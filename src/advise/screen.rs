@@ -78,9 +78,14 @@ pub fn headroom(utilisation: f64, rest: f64, objective: Objective) -> f64 {
     }
 }
 
-/// The process that is nearest to the objective.
+/// The process that is nearest to the objective, the first of equals.
 pub fn busiest(candidate: &Candidate) -> Option<&Process> {
-    candidate.processes.iter().max_by(|a, b| a.utilisation.value.total_cmp(&b.utilisation.value))
+    busiest_of(&candidate.processes)
+}
+
+/// The busiest of some processes, the first of equals. Shares worked out on different ways differ in their last digits.
+pub(super) fn busiest_of(processes: &[Process]) -> Option<&Process> {
+    processes.iter().reduce(|best, process| if process.utilisation.value > best.utilisation.value + 1e-9 { process } else { best })
 }
 
 fn standard_plans(settings: &Settings) -> impl Iterator<Item = Plan> {
@@ -139,7 +144,8 @@ fn process(load: &Load<'_>, cores: Interval, law: &Law, busy: f64) -> Process {
 /// Busiest first within each pool; pools stay in the plan's order.
 fn order_within_pools(workers: &mut [Process]) {
     for pool in workers.chunk_by_mut(|a, b| a.pool == b.pool) {
-        pool.sort_by(|a, b| b.utilisation.value.total_cmp(&a.utilisation.value));
+        let digits = |process: &Process| (process.utilisation.value * 1e9).round();
+        pool.sort_by(|a, b| digits(b).total_cmp(&digits(a)));
     }
 }
 
@@ -189,8 +195,9 @@ fn no_demand(settings: &Settings) -> Advice {
         objective: settings.objective.to_string(),
         candidates: Vec::new(),
         recommended: None,
-        verdict: "No advice: these logs show no CPU time and not enough to infer it; add Synapse's own log, or a proxy log with request times."
-            .to_owned(),
+        verdict:
+            "No advice: these logs show no CPU time and not enough to infer it; add Synapse's own log, or a proxy log with request times."
+                .to_owned(),
         confidence: super::model::Confidence { level: "low".to_owned(), why: "CPU demand is unknown".to_owned() },
         reasons: Vec::new(),
         assumptions: Vec::new(),

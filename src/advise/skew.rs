@@ -28,20 +28,22 @@ impl<'a> Skew<'a> {
         match key {
             Key::Room => Self::from_list(&hitters.rooms, scale(profile, has_room)),
             Key::Origin => Self::from_list(&hitters.origins, scale(profile, is_federation)),
-            Key::Address if only_federation(pool) && !hitters.origins.is_empty() => {
-                Self::from_list(&hitters.origins, scale(profile, is_federation))
-            }
-            Key::Address => Self::from_list(&hitters.addresses, 1.0),
-            key if key.keeps_users() => {
-                // A bridge sends everything with one token, so it is one value of the key however many users it speaks for.
-                let listed = Self::from_list(&hitters.users, 1.0);
-                let bridges = Self::from_list(&hitters.appservices, 1.0);
-                let hhi = hitters.user_hhi.unwrap_or(listed.hhi).max(bridges.hhi).clamp(0.0, 1.0);
-                let larger = |skew: &Self| skew.top.map_or(0.0, |(_, share)| share);
-                Self { hhi, top: if larger(&bridges) > larger(&listed) { bridges.top } else { listed.top } }
-            }
+            Key::Address if only_federation(pool) => Self::from_list(&hitters.origins, scale(profile, is_federation)),
+            Key::Address if !hitters.addresses.is_empty() => Self::from_list(&hitters.addresses, 1.0),
+            // Where addresses are unknown: one address sends at least what one of its users does.
+            key if key.keeps_users() => Self::of_users(profile),
             _ => Self::EVEN,
         }
+    }
+
+    /// A bridge's requests all carry its own token, so the user it speaks for most is a lower bound on its share of one server.
+    fn of_users(profile: &'a Profile) -> Self {
+        let hitters = &profile.heavy_hitters;
+        let listed = Self::from_list(&hitters.users, 1.0);
+        let bridges = Self::from_list(&hitters.appservices, 1.0);
+        let hhi = hitters.user_hhi.unwrap_or(listed.hhi).max(bridges.hhi).clamp(0.0, 1.0);
+        let larger = |skew: &Self| skew.top.map_or(0.0, |(_, share)| share);
+        Self { hhi, top: if larger(&bridges) > larger(&listed) { bridges.top } else { listed.top } }
     }
 
     fn from_list(list: &'a [Heavy], scale: f64) -> Self {

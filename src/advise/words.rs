@@ -26,13 +26,21 @@ pub fn cores(cores: f64) -> String {
 
 /// A factor with the digits it deserves: `1.7`, `12`; never rounded up.
 pub fn factor(factor: f64) -> String {
-    if factor >= 10.0 { format!("{:.0}", factor.floor()) } else { format!("{:.1}", (factor * 10.0).floor() / 10.0).trim_end_matches(".0").to_owned() }
+    if factor >= 10.0 {
+        format!("{:.0}", factor.floor())
+    } else {
+        format!("{:.1}", (factor * 10.0).floor() / 10.0).trim_end_matches(".0").to_owned()
+    }
 }
 
 /// `4.5 (3-6)`, of any unit.
 pub fn range(value: Interval, digits: usize) -> String {
     let show = |x: f64| format!("{x:.digits$}");
-    if show(value.low) == show(value.high) { show(value.value) } else { format!("{} ({}-{})", show(value.value), show(value.low), show(value.high)) }
+    if show(value.low) == show(value.high) {
+        show(value.value)
+    } else {
+        format!("{} ({}-{})", show(value.value), show(value.low), show(value.high))
+    }
 }
 
 /// `busiest five minutes (2026-11-20 16:57 UTC)`.

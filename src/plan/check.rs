@@ -161,8 +161,7 @@ impl Plan {
                 return Err(in_pool(index, &["name"], Problem::DuplicatePool(pool.name.clone())));
             }
             check_pool(index, pool)?;
-            self.rule(pool)
-                .map_err(|error| in_pool(index, &["balance"], Problem::Rule { pool: pool.name.clone(), error }))?;
+            self.rule(pool).map_err(|error| in_pool(index, &["balance"], Problem::Rule { pool: pool.name.clone(), error }))?;
         }
         self.check_shared_limits()?;
         for (stream, writers) in &self.stream_writers {
@@ -178,12 +177,21 @@ impl Plan {
         for pool in &self.pools {
             for selector in &pool.endpoints {
                 if let Some(first) = owner.get(selector) {
-                    warnings.push(format!("{} stands in pool {first:?} and in pool {:?}; the first gets it", describe(selector), pool.name));
+                    warnings.push(format!(
+                        "{} stands in pool {first:?} and in pool {:?}; the first gets it",
+                        describe(selector),
+                        pool.name
+                    ));
                     continue;
                 }
                 owner.insert(selector, &pool.name);
-                if let Selector::Group(group) = selector {
-                    warnings.extend(group_warning(pool, group));
+                match selector {
+                    Selector::Group(group) => warnings.extend(group_warning(pool, group)),
+                    Selector::Pattern { pattern, methods } if !methods.is_empty() => warnings.push(format!(
+                        "pool {:?} takes {pattern:?} for some methods only: estimates by endpoint class leave it on the main process",
+                        pool.name
+                    )),
+                    Selector::Pattern { .. } => {}
                 }
             }
             if self.rule(pool).is_ok_and(|rule| rule.spread == super::rule::Spread::LeastBusy) && takes_sync(pool) {
@@ -271,9 +279,7 @@ fn check_servers(index: usize, pool: &Pool) -> Result<(), Fault> {
     if pool.servers.is_empty() {
         return Ok(());
     }
-    let servers = pool
-        .servers()
-        .map_err(|error| in_pool(index, &["servers"], Problem::Server { pool: pool.name.clone(), error }))?;
+    let servers = pool.servers().map_err(|error| in_pool(index, &["servers"], Problem::Server { pool: pool.name.clone(), error }))?;
     if servers.len() > WORKERS_MAX as usize {
         return Err(in_pool(index, &["servers"], Problem::Workers(pool.name.clone())));
     }
@@ -344,7 +350,10 @@ fn group_warning(pool: &Pool, group: &str) -> Option<String> {
         return Some(format!("pool {:?} names {group}, which only the main process serves: it stays there", pool.name));
     }
     (group == "sliding_sync").then(|| {
-        format!("pool {:?} takes sliding_sync, which no release's worker document lists; it works on generic workers, but that is your choice", pool.name)
+        format!(
+            "pool {:?} takes sliding_sync, which no release's worker document lists; it works on generic workers, but that is your choice",
+            pool.name
+        )
     })
 }
 

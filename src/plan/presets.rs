@@ -197,9 +197,13 @@ fn initial_sync_apart(n: u32, options: &Options) -> Draft {
     let roles = ["sync", "initial", "sync", "sync", "sync", "initial", "sync", "sync"];
     let mut groups = sync_groups(options);
     groups.retain(|group| *group != "initial_sync");
-    Draft::nginx()
-        .pool("initial", &["initial_sync"], count(&roles, "initial", n), HASH_RING, Some("user"))
-        .pool("sync", &groups, count(&roles, "sync", n), HASH_RING, Some("user"))
+    Draft::nginx().pool("initial", &["initial_sync"], count(&roles, "initial", n), HASH_RING, Some("user")).pool(
+        "sync",
+        &groups,
+        count(&roles, "sync", n),
+        HASH_RING,
+        Some("user"),
+    )
 }
 
 fn federation_apart(n: u32, _: &Options) -> Draft {
@@ -231,7 +235,13 @@ fn stream_writers(n: u32, options: &Options) -> Draft {
 /// Ports as the image's script counts them.
 fn docker_image(n: u32, options: &Options) -> Draft {
     let roles = [
-        "synchrotron", "client_reader", "event_creator", "synchrotron", "federation_inbound", "federation_reader", "client_reader",
+        "synchrotron",
+        "client_reader",
+        "event_creator",
+        "synchrotron",
+        "federation_inbound",
+        "federation_reader",
+        "client_reader",
         "media_repository",
     ];
     let client_readers = count(&roles, "client_reader", n);
@@ -250,7 +260,8 @@ fn docker_image(n: u32, options: &Options) -> Draft {
 }
 
 fn ess_helm(n: u32, _: &Options) -> Draft {
-    let roles = ["sync", "event-creator", "initial-sync", "client-reader", "federation-inbound", "sync", "federation-reader", "media-repository"];
+    let roles =
+        ["sync", "event-creator", "initial-sync", "client-reader", "federation-inbound", "sync", "federation-reader", "media-repository"];
     let by_token = "balance hdr(X-Access-Token)";
     let client = ["client", "encryption", "device_lists", "registration_login", "delayed_events", "user_directory"];
     Draft { proxy: ProxyKind::Haproxy, ..Draft::nginx() }
@@ -363,8 +374,18 @@ pub const NEWEST_RELEASE: &str = "1.157";
 const HASH_RING: &str = "hash consistent";
 const MEDIA: [&str; 2] = ["media", "media_admin"];
 const OTHER_GENERIC: [&str; 12] = [
-    "client", "encryption", "device_lists", "registration_login", "user_directory", "delayed_events", "receipts", "push_rules",
-    "account_data", "presence", "admin", "quarantined_media_changes",
+    "client",
+    "encryption",
+    "device_lists",
+    "registration_login",
+    "user_directory",
+    "delayed_events",
+    "receipts",
+    "push_rules",
+    "account_data",
+    "presence",
+    "admin",
+    "quarantined_media_changes",
 ];
 
 #[cfg(test)]
@@ -413,7 +434,12 @@ mod tests {
     fn a_wrong_name_gets_the_nearest_one() {
         let error = Preset::find("sync-splitt").unwrap_err();
         assert_eq!(error.suggestion, Some("sync-split"));
-        assert!(error.to_string().starts_with("there is no standard plan \"sync-splitt\", did you mean \"sync-split\"?; they are monolith, generic"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .starts_with("there is no standard plan \"sync-splitt\", did you mean \"sync-split\"?; they are monolith, generic"),
+            "{error}"
+        );
         assert_eq!(Preset::find("ess-helm").unwrap().name, "ess-helm");
     }
 }

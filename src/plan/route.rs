@@ -206,6 +206,39 @@ mod tests {
     }
 
     #[test]
+    fn requests_of_the_newest_release_go_where_its_document_sends_them() {
+        use crate::endpoints::{Classifier, Method, Options as Classes, table_for};
+        let classifier = Classifier::new(&table_for(None).unwrap().table, &Classes::default()).unwrap();
+        let (get, post, put) = (Method::Get, Method::Post, Method::Put);
+        let cases = [
+            (get, "/_matrix/client/v3/sync?since=s1&timeout=30000", "synapse-docs", "sync"),
+            (get, "/_matrix/client/v3/sync", "initial-sync-apart", "initial"),
+            (get, "/_matrix/client/v3/sync?since=s1", "initial-sync-apart", "sync"),
+            (put, "/_matrix/client/v3/rooms/!a/send/m.room.message/1", "synapse-docs", "event"),
+            (get, "/_matrix/client/v3/rooms/!a/messages?from=1", "synapse-docs", "event"),
+            (get, "/_matrix/client/v3/rooms/!a/messages?from=1", "generic", "main"),
+            (put, "/_matrix/client/v3/rooms/!a/typing/@a:b", "synapse-docs", "main"),
+            (put, "/_matrix/client/v3/rooms/!a/typing/@a:b", "stream-writers", "writer:typing"),
+            (post, "/_matrix/client/v3/keys/upload", "generic", "generic"),
+            (post, "/_matrix/client/v3/keys/upload", "stream-writers", "writer:device_lists"),
+            (get, "/_matrix/client/v3/presence/@a:b/status", "generic", "generic"),
+            (put, "/_matrix/client/v3/presence/@a:b/status", "generic", "main"),
+            (put, "/_matrix/federation/v1/send/1", "federation-apart", "inbound"),
+            (get, "/_matrix/federation/v1/event/$e", "federation-apart", "reader"),
+            (get, "/_matrix/client/v1/media/download/a/b", "mdad-specialised", "main"),
+            (get, "/_matrix/client/v1/media/download/a/b", "media", "media"),
+            (get, "/_matrix/client/v3/login/sso/redirect", "generic", "main"),
+            (post, "/_matrix/client/v3/logout", "generic", "main"),
+            (post, "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync?pos=1", "ess-helm", "sync"),
+            (post, "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync?pos=1", "generic", "main"),
+        ];
+        for (method, target, preset, expected) in cases {
+            let endpoint = classifier.endpoint(classifier.classify(method, target.as_bytes()));
+            assert_eq!(routed(&plan(preset, 2, false), endpoint), expected, "{preset}: {target} {endpoint:?}");
+        }
+    }
+
+    #[test]
     fn conditions_on_the_configuration_must_be_named_expressly() {
         let mut plan = plan("generic", 1, false);
         let sso = class("sso_all", None, true, Some("sso_only"));

@@ -94,7 +94,9 @@ pub struct Rule {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum UnknownRule {
     /// The words mean nothing.
-    #[error("balance {0:?} is no rule known here; try \"round robin\", \"hash\", \"hash consistent\", \"least_conn\", \"random\", \"ip_hash\", \"balance source\", \"balance uri\" or \"balance hdr(NAME)\"")]
+    #[error(
+        "balance {0:?} is no rule known here; try \"round robin\", \"hash\", \"hash consistent\", \"least_conn\", \"random\", \"ip_hash\", \"balance source\", \"balance uri\" or \"balance hdr(NAME)\""
+    )]
     Balance(String),
     /// A keyed rule that does not say what it hashes.
     #[error("balance {0:?} hashes a key; add key = \"user\", \"token\", \"address\", \"origin\", \"room\", \"uri\" or \"header:NAME\"")]
@@ -161,10 +163,20 @@ fn normalise(balance: &str) -> String {
 
 /// Rules without a key.
 fn keyless(words: &str) -> Option<Spread> {
-    let even = ["round robin", "round_robin", "roundrobin", "round-robin", "static-rr", "weighted_round_robin", "wrr", "byrequests", "bytraffic"];
+    let even =
+        ["round robin", "round_robin", "roundrobin", "round-robin", "static-rr", "weighted_round_robin", "wrr", "byrequests", "bytraffic"];
     let busy = [
-        "least_conn", "least conn", "leastconn", "least_request", "least request", "least_time", "leasttime", "bybusyness", "p2c",
-        "random two least_conn", "random two",
+        "least_conn",
+        "least conn",
+        "leastconn",
+        "least_request",
+        "least request",
+        "least_time",
+        "leasttime",
+        "bybusyness",
+        "p2c",
+        "random two least_conn",
+        "random two",
     ];
     if even.contains(&words) || (words.starts_with("random") && words == "random") {
         return Some(Spread::Even);

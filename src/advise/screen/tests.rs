@@ -51,12 +51,17 @@ fn a_busy_server_splits_and_says_what_it_gains() {
          from 97 % to 42 % busy in the busiest five minutes (2026-11-20 16:57 UTC), the busiest worker to 57 % (56-60). \
          This holds up to 1.2 times this load; then sync1 passes 70 % first."
     );
-    assert!(advice.reasons.iter().any(|reason| reason.starts_with("Every further worker costs 2 % (1-5) of a core")), "{:#?}", advice.reasons);
+    assert!(
+        advice.reasons.iter().any(|reason| reason.starts_with("Every further worker costs 2 % (1-5) of a core")),
+        "{:#?}",
+        advice.reasons
+    );
 }
 
 #[test]
 fn numbers_of_a_split_are_those_of_the_law() {
-    let profile = ProfileFixture::new().class("sync", 0.6, 60).main_only("client_other", 0.2, 10).coverage(1.5, 1.5, 1.5).events(4.0).build();
+    let profile =
+        ProfileFixture::new().class("sync", 0.6, 60).main_only("client_other", 0.2, 10).coverage(1.5, 1.5, 1.5).events(4.0).build();
     let candidate = judged(&profile, preset("sync-split", 1));
     close(candidate.processes[0].utilisation.value, 0.2 * 1.5 + 4.0 * 0.0045 + 4.0 * 0.010 + 0.02);
     close(candidate.processes[1].utilisation.value, 0.6 * 1.5 + 4.0 * 0.0045 + 0.02);
@@ -90,14 +95,22 @@ fn candidates_come_cheapest_first_and_the_plan_without_workers_leads() {
 fn where_replication_eats_a_worker_no_number_suffices() {
     let advice = advice(&ProfileFixture::new().class("sync", 0.9, 50).events(200.0).build());
     assert_eq!(advice.recommended, None);
-    assert!(advice.verdict.starts_with("No number of workers suffices: at 200 events/s replication and rest alone take 92 % of every worker"), "{}", advice.verdict);
+    assert!(
+        advice.verdict.starts_with("No number of workers suffices: at 200 events/s replication and rest alone take 92 % of every worker"),
+        "{}",
+        advice.verdict
+    );
 }
 
 #[test]
 fn what_no_pool_may_take_is_named_when_nothing_helps() {
     let advice = advice(&ProfileFixture::new().class("sync", 0.2, 20).main_only("client_other", 0.9, 50).build());
     assert_eq!(advice.recommended, None);
-    assert!(advice.verdict.contains("the main process is 92 % (91-95) busy: no pool may take client requests in no table (82 % of the CPU)"), "{}", advice.verdict);
+    assert!(
+        advice.verdict.contains("the main process is 92 % (91-95) busy: no pool may take client requests in no table (82 % of the CPU)"),
+        "{}",
+        advice.verdict
+    );
 }
 
 #[test]
@@ -119,7 +132,11 @@ fn an_estimate_across_the_objective_is_a_maybe() {
     let profile = ProfileFixture::new().main_only("client_other", 0.4, 50).coverage(1.2, 1.6, 2.0).build();
     let advice = advice(&profile);
     assert_eq!(chosen(&advice).meets_objective, Meets::Maybe);
-    assert!(advice.verdict.contains("at the upper end of the range the main process would be 85 % busy, and no standard plan is sure"), "{}", advice.verdict);
+    assert!(
+        advice.verdict.contains("at the upper end of the range the main process would be 85 % busy, and no standard plan is sure"),
+        "{}",
+        advice.verdict
+    );
     // With something to move, the sure plan is recommended and the cheaper guess is named.
     let profile = ProfileFixture::new().class("sync", 0.4, 50).main_only("client_other", 0.02, 1).coverage(1.0, 1.3, 1.7).build();
     let advice = screen(&profile, &Settings { objective: "busy < 60%".parse().unwrap(), ..Settings::default() });
@@ -130,13 +147,22 @@ fn an_estimate_across_the_objective_is_a_maybe() {
 #[test]
 fn logs_of_a_server_with_workers_say_so() {
     let advice = advice(&ProfileFixture::new().class("sync", 0.1, 10).process("generic_worker1").process("main").build());
-    assert!(advice.reasons[0].starts_with("These logs come from 2 processes (\"generic_worker1\" and \"main\"): the server has workers already"), "{}", advice.reasons[0]);
+    assert!(
+        advice.reasons[0]
+            .starts_with("These logs come from 2 processes (\"generic_worker1\" and \"main\"): the server has workers already"),
+        "{}",
+        advice.reasons[0]
+    );
 }
 
 #[test]
 fn parked_polls_warn_of_counting_connections() {
     let advice = advice(&ProfileFixture::new().class("sync", 0.1, 10).parked(35.0).build());
-    assert!(advice.reasons.iter().any(|reason| reason.starts_with("35 long polls are parked for every 1.0 requests at work")), "{:#?}", advice.reasons);
+    assert!(
+        advice.reasons.iter().any(|reason| reason.starts_with("35 long polls are parked for every 1.0 requests at work")),
+        "{:#?}",
+        advice.reasons
+    );
 }
 
 #[test]
@@ -159,7 +185,13 @@ fn without_cpu_there_is_no_advice() {
 fn every_assumption_carries_its_number() {
     let profile = ProfileFixture::new().class("sync", 0.1, 10).coverage(1.6, 1.8, 2.0).events(10.0).build();
     let text = advice(&profile).assumptions.join("\n");
-    for part in ["10.0 requests/s, 10.0 events/s", "uses 1.80 (1.60-2.00) times the CPU of its request lines (a prior", "4.5 (3.0-6.0) ms", "10 (5-16) ms", "2 % (1-5) of a core at rest"] {
+    for part in [
+        "10.0 requests/s, 10.0 events/s",
+        "uses 1.80 (1.60-2.00) times the CPU of its request lines (a prior",
+        "4.5 (3.0-6.0) ms",
+        "10 (5-16) ms",
+        "2 % (1-5) of a core at rest",
+    ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
 }
@@ -181,6 +213,19 @@ fn build(cores: &[f64], user: f64, events: f64) -> Profile {
         .events(events)
         .coverage(1.3, 1.6, 2.0)
         .build()
+}
+
+#[test]
+fn of_equally_busy_workers_the_first_is_named() {
+    let candidate = judged(&ProfileFixture::new().class("client", 0.9, 10).build(), preset("generic", 3));
+    assert_eq!(candidate.verdict, "generic1 32 % busy (31-35)");
+}
+
+#[test]
+fn a_server_too_large_for_the_standard_plans_is_told_how_many_workers_it_would_take() {
+    let advice = advice(&ProfileFixture::new().class("sync", 6.0, 400).build());
+    assert_eq!(advice.recommended, None);
+    assert!(advice.reasons.iter().any(|reason| reason.ends_with("so at least 9 by that sum alone.")), "{:#?}", advice.reasons);
 }
 
 proptest! {

@@ -41,10 +41,22 @@ fn the_example_of_the_manual_is_a_plan() {
 #[test]
 fn every_fault_names_its_line_and_the_way_out() {
     let cases = [
-        (r#"endpoints = ["sync"]"#, r#"endpoints = ["sync", "federatoin"]"#, "plan.toml:8: pool \"sync\": there is no endpoint group \"federatoin\"; did you mean \"federation\"?"),
+        (
+            r#"endpoints = ["sync"]"#,
+            r#"endpoints = ["sync", "federatoin"]"#,
+            "plan.toml:8: pool \"sync\": there is no endpoint group \"federatoin\"; did you mean \"federation\"?",
+        ),
         (r#"endpoints = ["sync"]"#, "endpoints = []", "plan.toml:8: pool \"sync\" takes no endpoints"),
-        (r#"endpoints = ["sync"]"#, "endpoints = [{pattern = \"^/a(\"}]", "plan.toml:8: pool \"sync\": the pattern \"^/a(\" is not a regular expression"),
-        (r#"endpoints = ["sync"]"#, "endpoints = [{pattern = \"^/a\", methods = [\"get\"]}]", "plan.toml:8: pool \"sync\": \"get\" is no method; use GET"),
+        (
+            r#"endpoints = ["sync"]"#,
+            "endpoints = [{pattern = \"^/a(\"}]",
+            "plan.toml:8: pool \"sync\": the pattern \"^/a(\" is not a regular expression",
+        ),
+        (
+            r#"endpoints = ["sync"]"#,
+            "endpoints = [{pattern = \"^/a\", methods = [\"get\"]}]",
+            "plan.toml:8: pool \"sync\": \"get\" is no method; use GET",
+        ),
         (r#"endpoints = ["sync"]"#, "endpoints = [7]", "plan.toml:8: expected an endpoint group in quotes"),
         ("cpu = 1.0", "workers = 2", "plan.toml:12: pool \"sync\" has both servers and workers"),
         (r#"servers = ["127.0.0.1:8013", "127.0.0.1:8037=2"]"#, "", "plan.toml:6: pool \"sync\" has neither servers nor workers"),
@@ -59,9 +71,21 @@ fn every_fault_names_its_line_and_the_way_out() {
         ("processes = 1 ", "processes = 0 ", "plan.toml:5: processes = 0"),
         (r#"kind = "nginx""#, r#"kind = "ngnix""#, "plan.toml:4: unknown variant `ngnix`, expected one of `nginx`"),
         (r#"typing = "typing1""#, r#"typing = ["a", "b"]"#, "plan.toml:14: stream \"typing\" has 2 writers, but Synapse wants exactly one"),
-        (r#"events = ["persister1", "persister2"]"#, "events = []", "plan.toml:15: stream \"events\" has 0 writers, but Synapse wants at least one"),
-        (r#"events = ["persister1", "persister2"]"#, r#"events = ["a", "a"]"#, "plan.toml:15: stream \"events\": \"a\" is no usable worker name"),
-        (r#"typing = "typing1""#, r#"typping = "typing1""#, "plan.toml:14: there is no stream \"typping\" that a worker may write; did you mean \"typing\"?"),
+        (
+            r#"events = ["persister1", "persister2"]"#,
+            "events = []",
+            "plan.toml:15: stream \"events\" has 0 writers, but Synapse wants at least one",
+        ),
+        (
+            r#"events = ["persister1", "persister2"]"#,
+            r#"events = ["a", "a"]"#,
+            "plan.toml:15: stream \"events\": \"a\" is no usable worker name",
+        ),
+        (
+            r#"typing = "typing1""#,
+            r#"typping = "typing1""#,
+            "plan.toml:14: there is no stream \"typping\" that a worker may write; did you mean \"typing\"?",
+        ),
         (r#"name = "sync""#, r#"name = "main""#, "plan.toml:7: pool name \"main\""),
         ("cpu = 1.0", "colour = 3", "plan.toml:12: unknown field `colour`"),
         ("[proxy]", "[proxy", "plan.toml:3: "),
@@ -76,7 +100,8 @@ fn every_fault_names_its_line_and_the_way_out() {
 #[test]
 fn two_pools_of_one_name_are_refused_and_one_group_in_two_pools_is_warned_of() {
     let second = |name: &str, group: &str| {
-        let text = EXAMPLE.replace("[stream_writers]", &format!("[[pool]]\nname = {name:?}\nendpoints = [{group:?}]\nworkers = 1\n[stream_writers]"));
+        let text = EXAMPLE
+            .replace("[stream_writers]", &format!("[[pool]]\nname = {name:?}\nendpoints = [{group:?}]\nworkers = 1\n[stream_writers]"));
         Plan::from_toml(&text, "plan.toml")
     };
     let error = second("sync", "client").unwrap_err().to_string();
@@ -87,20 +112,30 @@ fn two_pools_of_one_name_are_refused_and_one_group_in_two_pools_is_warned_of() {
 
 #[test]
 fn one_worker_cannot_have_two_limits_and_two_workers_not_one_name() {
-    let plus = |pools: &str| Plan::from_toml(&EXAMPLE.replace("[stream_writers]", &format!("{pools}\n[stream_writers]")), "p").unwrap_err().to_string();
+    let plus = |pools: &str| {
+        Plan::from_toml(&EXAMPLE.replace("[stream_writers]", &format!("{pools}\n[stream_writers]")), "p").unwrap_err().to_string()
+    };
     let error = plus("[[pool]]\nname = \"event\"\nendpoints = [\"event_sending\"]\nservers = [\"127.0.0.1:8013\"]\ncpu = 0.5");
     assert_eq!(error, "p:17: pool \"event\" gives \"127.0.0.1:8013\" another cpu than an earlier pool does; a worker has one limit");
-    let error = plus("[[pool]]\nname = \"a\"\nendpoints = [\"client\"]\nworkers = 11\n[[pool]]\nname = \"a1\"\nendpoints = [\"media\"]\nworkers = 1");
+    let error = plus(
+        "[[pool]]\nname = \"a\"\nendpoints = [\"client\"]\nworkers = 11\n[[pool]]\nname = \"a1\"\nendpoints = [\"media\"]\nworkers = 1",
+    );
     assert_eq!(error, "p:18: two workers would be called \"a11\"; rename the pool or the stream writer");
 }
 
 #[test]
 fn what_is_probably_not_meant_is_warned_of() {
     let text = EXAMPLE
-        .replace(r#"["sync"]"#, r#"["sync", "sliding_sync", "client_other", "pagination"]"#)
+        .replace(r#"["sync"]"#, r#"["sync", "sliding_sync", "client_other", "pagination", {pattern = "^/x", methods = ["GET"]}]"#)
         .replace("hash consistent", "least_conn");
     let warnings = Plan::from_toml(&text, "p").unwrap().warnings().join("\n");
-    for part in ["no release's worker document lists", "names client_other, which only the main process serves", "every parked long poll counts", "/messages stays on the main process"] {
+    for part in [
+        "no release's worker document lists",
+        "names client_other, which only the main process serves",
+        "every parked long poll counts",
+        "for some methods only",
+        "/messages stays on the main process",
+    ] {
         assert!(warnings.contains(part), "{part}\n{warnings}");
     }
 }
@@ -122,14 +157,19 @@ fn any_selector() -> impl Strategy<Value = Selector> {
     let groups: Vec<&'static str> = known::groups().collect();
     prop_oneof![
         prop::sample::select(groups).prop_map(|group| Selector::Group(group.to_owned())),
-        ("[^()\\[\\]{}*+?|\\\\^$.]{1,20}", prop::sample::subsequence(vec!["GET", "PUT", "POST"], 0..=3)).prop_map(|(pattern, methods)| {
-            Selector::Pattern { pattern, methods: methods.into_iter().map(str::to_owned).collect() }
-        }),
+        ("[^()\\[\\]{}*+?|\\\\^$.]{1,20}", prop::sample::subsequence(vec!["GET", "PUT", "POST"], 0..=3))
+            .prop_map(|(pattern, methods)| { Selector::Pattern { pattern, methods: methods.into_iter().map(str::to_owned).collect() } }),
     ]
 }
 
 fn any_pool() -> impl Strategy<Value = Pool> {
-    let rules = vec![("round robin", None), ("hash consistent", Some("user")), ("hash", Some("header:X-Thing")), ("ip_hash", None), ("least_conn", None)];
+    let rules = vec![
+        ("round robin", None),
+        ("hash consistent", Some("user")),
+        ("hash", Some("header:X-Thing")),
+        ("ip_hash", None),
+        ("least_conn", None),
+    ];
     (
         prop::collection::vec(any_selector(), 1..5),
         1..9_u32,
@@ -141,7 +181,11 @@ fn any_pool() -> impl Strategy<Value = Pool> {
         .prop_map(|(endpoints, workers, addresses, weights, (balance, key), cpu)| Pool {
             name: String::new(),
             endpoints,
-            servers: if addresses { weights.iter().take(workers as usize).map(|weight| format!("=={weight}")).collect() } else { Vec::new() },
+            servers: if addresses {
+                weights.iter().take(workers as usize).map(|weight| format!("=={weight}")).collect()
+            } else {
+                Vec::new()
+            },
             workers: (!addresses).then_some(workers),
             balance: balance.to_owned(),
             key: key.map(str::to_owned),
