@@ -52,7 +52,7 @@ fn doubts(profile: &Profile) -> Vec<(Level, String)> {
     match profile.window.seconds() {
         seconds if seconds < DAY_SECONDS => doubt(Level::Low, "the log is shorter than a day, so the day's peak may not be in it"),
         seconds if seconds < 7.0 * DAY_SECONDS => {
-            doubt(Level::Medium, "the log is shorter than a week, so the week's peak may not be in it")
+            doubt(Level::Medium, "the log is shorter than a week, so the week's peak may not be in it");
         }
         _ => {}
     }
