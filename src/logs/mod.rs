@@ -9,6 +9,7 @@
 
 pub mod escape;
 pub mod formats;
+pub mod json;
 pub mod record;
 pub mod time;
 
