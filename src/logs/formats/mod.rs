@@ -3,7 +3,10 @@
 //! A format's parser turns one line into one [`crate::logs::Line`]. It knows nothing of files, order or endpoints.
 
 mod address;
+pub mod apache;
 pub mod caddy;
+pub mod error;
+pub mod haproxy;
 pub mod nginx;
 pub mod nginx_json;
 pub mod pattern;
@@ -13,6 +16,7 @@ mod stamp_text;
 pub mod synapse;
 pub mod synapse_json;
 mod synapse_message;
+pub mod traefik;
 pub mod traefik_json;
 pub mod variable;
 
