@@ -11,6 +11,8 @@ pub mod escape;
 pub mod formats;
 pub mod json;
 pub mod record;
+pub mod redact;
+pub mod target;
 pub mod time;
 
 pub use record::{Cost, Line, Malformed, Record, Stamp, StampMeaning};

@@ -9,6 +9,8 @@
 //! duration nor bytes are final, so both are left out. Formats of before 1.7 have five timers too (`Tq/Tw/Tc/Tr/Tt`) and
 //! cannot be told apart: their total includes idle time of kept connections.
 //!
+//! HAProxy cuts its messages at `log … len`, 1024 bytes by default, so a long line may end inside the request line.
+//!
 //! What HAProxy captures has no name in the log: an item is taken for what it looks like (a credential, an address, a host,
 //! a user agent).
 //!
@@ -271,7 +273,10 @@ impl<'a> Fields<'a> {
     fn request(&mut self) -> Result<&'a [u8], &'static str> {
         let rest = self.rest();
         let text = rest.strip_prefix(b"\"").ok_or("an opening quote before the request line")?;
-        let close = memchr(b'"', text).ok_or("a closing quote after the request line")?;
+        let Some(close) = memchr(b'"', text) else {
+            // cut by HAProxy itself, not in writing
+            return if self.line.len() >= CUT_MIN { Ok(text) } else { Err("a closing quote after the request line") };
+        };
         let suffix = &text[close + 1..];
         self.at += close + 2;
         let is_tls = || suffix.starts_with(b" ") && suffix.iter().filter(|byte| **byte == b'/').count() >= 4 && !suffix.contains(&b'"');
@@ -313,6 +318,8 @@ fn is_public_address(item: &[u8]) -> bool {
     }
 }
 
+/// A line of this length without its end is HAProxy's work: 1024 bytes less what syslog takes off.
+const CUT_MIN: usize = 1000;
 /// A prefix has few brackets: `haproxy[1234]`, structured data.
 const BRACKETS_MAX: usize = 16;
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -422,6 +429,14 @@ mod tests {
                 Line::NotRequest => panic!("{line}"),
             }
         }
+    }
+
+    #[test]
+    fn a_line_that_haproxy_cut_is_a_request_but_one_cut_short_is_not() {
+        let head = r#"1.2.3.4:5 [02/Jan/2026:15:04:42.001] m~ b/s 0/0/0/5/7 200 10 - - ---- 1/1/1/1/0 0/0 "GET /sync?"#;
+        let line = format!("{head}{}", "a".repeat(1019 - head.len()));
+        assert_eq!(request(&mut haproxy(), &line).target.len(), 1019 - head.len() + "/sync?".len());
+        assert_eq!(malformed(&mut haproxy(), &line[..900]).expected, "a closing quote after the request line");
     }
 
     #[test]

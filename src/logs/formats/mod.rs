@@ -8,6 +8,7 @@ pub mod caddy;
 pub mod error;
 pub mod haproxy;
 pub mod nginx;
+pub mod nginx_config;
 pub mod nginx_json;
 pub mod pattern;
 pub mod prefix;
