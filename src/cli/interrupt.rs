@@ -12,23 +12,44 @@ static UNFINISHED: OnceLock<Mutex<Option<PathBuf>>> = OnceLock::new();
 /// Exit status of a program ended by SIGINT, by the shells' convention.
 const INTERRUPTED: i32 = 130;
 
-/// Watches for Ctrl-C (and SIGTERM) from now on.
+/// Watches for Ctrl-C and SIGTERM from now on, on a thread of its own.
 pub(super) fn watch(progress: &Arc<Progress>) {
     let progress = Arc::clone(progress);
-    let handler = move || {
-        if progress.stop.swap(true, Ordering::Relaxed) {
-            if let Some(folder) = cell().lock().unwrap_or_else(PoisonError::into_inner).take() {
-                let _ = std::fs::remove_dir_all(folder);
+    std::thread::spawn(move || {
+        // Without a runtime Ctrl-C simply ends the program, which is no worse than the system's default.
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() else { return };
+        runtime.block_on(async {
+            while signalled().await.is_ok() {
+                if progress.stop.swap(true, Ordering::Relaxed) {
+                    leave();
+                }
+                let text = b"\ninterrupted: the report will cover what was read; once more to stop at once\n";
+                let _ = std::io::Write::write_all(&mut std::io::stderr(), text);
             }
-            std::process::exit(INTERRUPTED);
+        });
+    });
+}
+
+/// The next Ctrl-C or, on Unix, SIGTERM.
+async fn signalled() -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        tokio::select! {
+            pressed = tokio::signal::ctrl_c() => pressed,
+            _ = terminate.recv() => Ok(()),
         }
-        let _ = std::io::Write::write_all(
-            &mut std::io::stderr(),
-            b"\ninterrupted: the report covers what was read; once more to stop at once\n",
-        );
-    };
-    // Without a handler Ctrl-C simply ends the program, which is no worse than the system's default.
-    let _ = ctrlc::set_handler(handler);
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
+}
+
+/// Ends the program without leaving a half-written run behind.
+fn leave() -> ! {
+    if let Some(folder) = cell().lock().unwrap_or_else(PoisonError::into_inner).take() {
+        let _ = std::fs::remove_dir_all(folder);
+    }
+    std::process::exit(INTERRUPTED)
 }
 
 /// Names the folder that must not stay behind half-written; `None` once it is whole.

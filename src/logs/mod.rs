@@ -12,6 +12,7 @@ pub mod compression;
 pub mod detect;
 pub mod escape;
 pub mod formats;
+pub mod json;
 pub mod range;
 pub mod record;
 pub mod redact;

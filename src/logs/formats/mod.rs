@@ -2,15 +2,23 @@
 //!
 //! A format's parser turns one line into one [`crate::logs::Line`]. It knows nothing of files, order or endpoints.
 
+mod address;
 pub mod apache;
+pub mod caddy;
 pub mod error;
 pub mod haproxy;
 pub mod nginx;
 pub mod nginx_config;
+pub mod nginx_json;
 pub mod pattern;
 pub mod prefix;
 pub mod request_line;
+mod stamp_text;
+pub mod synapse;
+pub mod synapse_json;
+mod synapse_message;
 pub mod traefik;
+pub mod traefik_json;
 pub mod variable;
 
 /// The vocabulary of the parsers' tests.

@@ -1,0 +1,90 @@
+//! A stamp whose form is left open by its format: Caddy's `time_format`, a nginx JSON key that merely says `time`.
+//!
+//! Owns the telling apart of forms, which is by their digits and separators; reading them is [`StampReader`]'s.
+
+use crate::logs::StampReader;
+use crate::logs::time::{decimal, epoch_seconds};
+
+/// Reads a stamp in any form that a server can be told to write: µs and resolution in µs.
+///
+/// Numbers are since 1970 in seconds, milliseconds, microseconds or nanoseconds, told by their size: until the year 5138
+/// seconds have at most eleven digits, and from 1973 on milliseconds have at least twelve. A stamp that names no zone is
+/// in the reader's.
+pub(super) fn read(text: &[u8], stamps: &mut StampReader) -> Option<(i64, u32)> {
+    match text {
+        [_, _, b'/', ..] => Some((stamps.common(text)?, 1_000_000)),
+        [_, _, _, _, b'-', ..] => stamps.iso(text),
+        [_, _, _, _, b'/', _, _, b'/', ..] => with_slashes(text, stamps),
+        _ => number(text),
+    }
+}
+
+/// `2026/01/02 15:04:05.123`, Caddy's `wall` forms.
+fn with_slashes(text: &[u8], stamps: &mut StampReader) -> Option<(i64, u32)> {
+    let mut dashed = [0; 40];
+    let dashed = dashed.get_mut(..text.len())?;
+    dashed.copy_from_slice(text);
+    dashed[4] = b'-';
+    dashed[7] = b'-';
+    stamps.iso(dashed)
+}
+
+fn number(text: &[u8]) -> Option<(i64, u32)> {
+    let whole = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let per_second: i64 = match whole {
+        0..=11 => return epoch_seconds(text),
+        12..=14 => 1_000,
+        15..=17 => 1_000_000,
+        _ => 1_000_000_000,
+    };
+    let value = decimal(text.get(..whole.min(18))?)? * if whole == 19 { 10 } else { 1 };
+    if whole > 19 {
+        return None;
+    }
+    let resolution = if per_second == 1_000 { 1000 } else { 1 };
+    let mut micros = if per_second > 1_000_000 { value / 1000 } else { value * (1_000_000 / per_second) };
+    // Caddy's `unix_milli_float` has a fraction of milliseconds; a fraction of anything smaller is noise.
+    let fraction = text.get(whole + 1..whole + 4).and_then(decimal);
+    match (text.get(whole), fraction) {
+        (None, _) => Some((micros, resolution)),
+        (Some(b'.'), Some(below)) if per_second == 1_000 => {
+            micros += below;
+            Some((micros, 1))
+        }
+        (Some(b'.'), _) => Some((micros, resolution)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::logs::formats::testing::stamps;
+
+    #[test]
+    fn every_form_of_one_instant_is_told_apart() {
+        let second = 1_767_366_245_000_000;
+        for (text, micros, resolution) in [
+            ("1767366245.123456", second + 123_456, 1),
+            ("1767366245", second, 1_000_000),
+            ("1767366245123", second + 123_000, 1000),
+            ("1767366245123.456", second + 123_456, 1),
+            ("1767366245123456", second + 123_456, 1),
+            ("1767366245123456789", second + 123_456, 1),
+            ("2026-01-02T15:04:05.123Z", second + 123_000, 1000),
+            ("2026-01-02T17:04:05.123+0200", second + 123_000, 1000),
+            ("2026/01/02 15:04:05.123", second + 123_000, 1000),
+            ("2026/01/02 15:04:05", second, 1_000_000),
+            ("02/Jan/2026:15:04:05 +0000", second, 1_000_000),
+        ] {
+            assert_eq!(read(text.as_bytes(), &mut stamps()), Some((micros, resolution)), "{text}");
+        }
+    }
+
+    #[test]
+    fn rubbish_is_no_stamp() {
+        for text in ["", "x", "-1", "17673662451234567890123", "1767366245123x", "2026/01/02", &"2026/01/02".repeat(9)] {
+            assert_eq!(read(text.as_bytes(), &mut stamps()), None, "{text}");
+        }
+    }
+}

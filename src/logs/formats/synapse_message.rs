@@ -1,0 +1,392 @@
+//! The message with which Synapse reports a finished request, in every form since 0.16.0:
+//!
+//! ```text
+//! IP - TAG - {WHO} Processed request: PROC/SEND ru=(UTIME, STIME) db=(SCHED/TXN/COUNT) BYTESB CODE "METHOD URI PROTO" "AGENT" [EVENTS dbevts]
+//! ```
+//!
+//! Owns the grammar of that message; knows nothing of what a log configuration puts in front of it. Nothing in the message
+//! is escaped, so both ends are found first: what stands before ` Processed request: ` is read leftwards, the end of the
+//! user agent is the last quote, and only the middle is read from left to right.
+//!
+//! Source: the format strings of `synapse/http/site.py`, releases 0.16.0 to 1.157.1.
+
+use nom::Parser;
+use nom::branch::alt;
+use nom::bytes::complete::{tag, take_till};
+use nom::combinator::opt;
+use nom::error::{ErrorKind, ParseError};
+use nom::sequence::{delimited, preceded, separated_pair, terminated};
+
+use super::request_line;
+use crate::logs::{Cost, Malformed, Record};
+
+/// What every access message contains.
+pub(super) const PROCESSED: &[u8] = b" Processed request: ";
+
+/// A message that was read, and where it begins.
+#[derive(Debug)]
+pub(super) struct Message<'a> {
+    /// The request, without a stamp, request id or process.
+    pub(super) record: Record<'a>,
+    /// Offset of the client address: what stands before is the log configuration's.
+    pub(super) start: usize,
+}
+
+/// Why there is no message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Broken {
+    pub(super) malformed: Malformed,
+    /// `IP - TAG - {WHO}` stands where it should: this was meant to be an access message.
+    pub(super) shaped: bool,
+}
+
+/// Reads the message in `text` whose [`PROCESSED`] stands at `processed`.
+pub(super) fn read(text: &[u8], processed: usize) -> Result<Message<'_>, Broken> {
+    let client = Client::before(text, processed).map_err(|malformed| Broken { malformed, shaped: false })?;
+    let broken = |malformed| Broken { malformed, shaped: true };
+    let end = End::of(text).map_err(broken)?;
+    let middle = text.get(processed + PROCESSED.len()..end.quote).unwrap_or_default();
+    let at = |wanted: Wanted| broken(Malformed { expected: wanted.expected, column: end.quote.saturating_sub(wanted.left) });
+
+    let (quoted, numbers) = numbers(middle).map_err(|error| match error {
+        nom::Err::Error(wanted) | nom::Err::Failure(wanted) => at(wanted),
+        nom::Err::Incomplete(_) => at(Wanted { expected: "a whole message", left: 0 }),
+    })?;
+    if numbers.send_us.is_some() && end.events.is_none() {
+        return Err(broken(Malformed { expected: "the count of events in brackets", column: text.len() }));
+    }
+    let (request, agent) = split_quoted(quoted).ok_or_else(|| at(Wanted { expected: "a quoted user agent", left: 0 }))?;
+    let (method, target) = request_line::split(request.strip_suffix(NO_PROTOCOL).map_or(request, <[u8]>::trim_ascii_end));
+    let no_agent = agent == b"-" || (numbers.send_us.is_none() && agent == b"None");
+    Ok(Message {
+        record: Record {
+            method,
+            target: target.into(),
+            status: numbers.status,
+            aborted: numbers.aborted,
+            wall_us: Some(numbers.wall_us),
+            send_us: numbers.send_us,
+            bytes_sent: Some(numbers.bytes),
+            address: Some(client.address),
+            user: controlled_user(client.who).map(Into::into),
+            agent: (!no_agent).then(|| agent.into()),
+            site: Some(client.tag),
+            cost: Some(Cost { events: end.events.unwrap_or(0), ..numbers.cost }),
+            ..Record::default()
+        },
+        start: client.start,
+    })
+}
+
+/// The user on whose behalf a request ran; `None` if nobody was authenticated.
+///
+/// Where one user authenticated and controls another, that is the second name: `@admin:server|@user:server` (1.43.0 on),
+/// with a full stop (1.32.0 to 1.42.x) or a comma (1.23.0 to 1.31.x) in place of the bar. A server name stands alone.
+pub(super) fn controlled_user(who: &[u8]) -> Option<&[u8]> {
+    if who == b"None" {
+        return None;
+    }
+    if let Some(bar) = memchr::memrchr(b'|', who) {
+        return Some(&who[bar + 1..]);
+    }
+    if who.first() == Some(&b'@')
+        && let Some(second) = memchr::memrchr(b'@', &who[1..])
+        && matches!(who[second], b'.' | b',')
+    {
+        return Some(&who[second + 1..]);
+    }
+    Some(who)
+}
+
+/// What stands before [`PROCESSED`].
+struct Client<'a> {
+    start: usize,
+    address: &'a [u8],
+    tag: &'a [u8],
+    who: &'a [u8],
+}
+
+impl<'a> Client<'a> {
+    /// Reads `IP - TAG - {WHO}` leftwards. A tag may hold spaces, an address may not.
+    fn before(text: &'a [u8], processed: usize) -> Result<Self, Malformed> {
+        let head = &text[..processed];
+        let expected = |expected, column| Malformed { expected, column };
+        let Some((b'}', inner)) = head.split_last() else {
+            return Err(expected("a requester in braces", processed));
+        };
+        let open = memchr::memrchr(b'{', inner).ok_or(expected("a requester in braces", 0))?;
+        let before_who = inner[..open].strip_suffix(b" - ").ok_or(expected("a dash before the requester", open))?;
+        let dash = before_who.windows(3).rposition(|window| window == b" - ").ok_or(expected("an address and a listener tag", 0))?;
+        let before_tag = &before_who[..dash];
+        let start = memchr::memrchr(b' ', before_tag).map_or(0, |space| space + 1);
+        let address = &before_tag[start..];
+        if address.is_empty() {
+            return Err(expected("a client address", start));
+        }
+        Ok(Self { start, address, tag: &before_who[dash + 3..], who: &inner[open + 1..] })
+    }
+}
+
+/// What stands after the user agent.
+struct End {
+    /// Offset of the quote that closes the user agent.
+    quote: usize,
+    /// `[N dbevts]`, from 0.32.0 on.
+    events: Option<u32>,
+}
+
+impl End {
+    fn of(text: &[u8]) -> Result<Self, Malformed> {
+        let text = text.trim_ascii_end();
+        let (closed, events) = match text.strip_suffix(b" dbevts]") {
+            Some(counted) => {
+                let digits = counted.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+                let (before, number) = counted.split_at(counted.len() - digits);
+                let before = before.strip_suffix(b" [");
+                let Some((before, events)) = before.zip(whole(number)) else {
+                    return Err(Malformed { expected: "the count of events in brackets", column: counted.len() - digits });
+                };
+                (before, Some(u32::try_from(events).unwrap_or(u32::MAX)))
+            }
+            None => (text, None),
+        };
+        match closed.split_last() {
+            Some((b'"', inner)) => Ok(Self { quote: inner.len(), events }),
+            _ => Err(Malformed { expected: "a quoted user agent and the count of events at the end", column: text.len() }),
+        }
+    }
+}
+
+/// The middle, up to and with the quote that opens the request line.
+struct Numbers {
+    wall_us: u64,
+    send_us: Option<i64>,
+    cost: Cost,
+    bytes: u64,
+    status: u16,
+    aborted: bool,
+}
+
+fn numbers(input: &[u8]) -> Parsed<'_, Numbers> {
+    let (rest, (wall, send)) = (duration, opt(preceded(tag("/"), duration))).parse(input)?;
+    let (rest, (user, system)) = labelled(
+        "the CPU times in brackets",
+        delimited((tag(" "), opt(tag("ru=")), tag("(")), separated_pair(duration, tag(", "), duration), tag(")")),
+    )
+    .parse(rest)?;
+    let (rest, (first, second, count)) = labelled(
+        "the database times in brackets",
+        delimited(
+            (tag(" "), opt(tag("db=")), tag("(")),
+            (terminated(duration, tag("/")), opt(terminated(duration, tag("/"))), number),
+            tag(")"),
+        ),
+    )
+    .parse(rest)?;
+    let (rest, bytes) = labelled("a number of bytes", delimited(tag(" "), number, tag("B "))).parse(rest)?;
+    let (rest, (status, aborted)) = labelled("a status and a quoted request", terminated(status, tag(" \""))).parse(rest)?;
+    // Up to 0.26.x the time waited for a connection was not logged: one time stands alone.
+    let (sched, txn) = second.map_or((0, first), |second| (first, second));
+    let cost = Cost {
+        cpu_user_us: positive(user),
+        cpu_system_us: positive(system),
+        db_sched_us: positive(sched),
+        db_txn_us: positive(txn),
+        db_count: u32::try_from(count).unwrap_or(u32::MAX),
+        events: 0,
+    };
+    Ok((rest, Numbers { wall_us: positive(wall), send_us: send, cost, bytes, status, aborted }))
+}
+
+/// `30.004sec` or `131ms`, in µs. A clock that was set back makes any of them negative.
+fn duration(input: &[u8]) -> Parsed<'_, i64> {
+    let error = || nom::Err::Error(Wanted { expected: "a duration", left: input.len() });
+    let (negative, unsigned) = match input.split_first() {
+        Some((b'-', rest)) => (true, rest),
+        _ => (false, input),
+    };
+    let (mut rest, whole) = number(unsigned).map_err(|_: nom::Err<Wanted>| error())?;
+    let mut micros = i64::try_from(whole).ok().and_then(|whole| whole.checked_mul(1_000_000)).ok_or_else(error)?;
+    if let Some((b'.', fraction)) = rest.split_first() {
+        let mut scale = 100_000;
+        let mut length = 0;
+        while let Some(digit) = fraction.get(length).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10) {
+            micros += i64::from(digit) * scale;
+            scale /= 10;
+            length += 1;
+        }
+        rest = &fraction[length..];
+    }
+    if let Some(after) = rest.strip_prefix(b"sec") {
+        rest = after;
+    } else if let Some(after) = rest.strip_prefix(b"ms") {
+        rest = after;
+        micros /= 1000;
+    } else {
+        return Err(error());
+    }
+    Ok((rest, if negative { -micros } else { micros }))
+}
+
+/// Digits, at most 12 of them.
+fn number(input: &[u8]) -> Parsed<'_, u64> {
+    let mut value = 0;
+    let mut length = 0;
+    while let Some(digit) = input.get(length).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10) {
+        value = value * 10 + u64::from(digit);
+        length += 1;
+        if length > 12 {
+            return Err(nom::Err::Error(Wanted { expected: "a number of at most 12 digits", left: input.len() }));
+        }
+    }
+    if length == 0 {
+        return Err(nom::Err::Error(Wanted { expected: "a number", left: input.len() }));
+    }
+    Ok((&input[length..], value))
+}
+
+/// `200`, `200!` as the code writes it, `!200` as the documentation prints it, or `HTTPStatus.NOT_FOUND`; with whether the
+/// client was gone.
+fn status(input: &[u8]) -> Parsed<'_, (u16, bool)> {
+    let error = || nom::Err::Error(Wanted { expected: "a status", left: input.len() });
+    let named = preceded(tag("HTTPStatus."), take_till(|byte| byte == b' ' || byte == b'!'));
+    let code = alt((
+        number.map(|code| u16::try_from(code).ok().filter(|code| *code < 1000)),
+        named.map(|name| STATUS_NAMES.iter().find(|(_, known)| known.as_bytes() == name).map(|(code, _)| *code)),
+    ));
+    let (rest, (before, code, after)) = (opt(tag("!")), code, opt(tag("!"))).parse(input)?;
+    let code = code.ok_or_else(error)?;
+    Ok((rest, (code, before.is_some() || after.is_some())))
+}
+
+/// `METHOD URI PROTO" "AGENT` at the quotes between the two: the first that follow a protocol, else the first. Neither quotes
+/// in the URI nor quotes in the agent move them, because a URI that was accepted holds no space.
+fn split_quoted(quoted: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut first = None;
+    for quote in memchr::memchr_iter(b'"', quoted) {
+        if quoted.get(quote + 1..quote + 3) == Some(b" \"") {
+            let request = &quoted[..quote];
+            let protocol = request.len().checked_sub(8).is_some_and(|at| request[at..].starts_with(b"HTTP/"));
+            let parts = (request, &quoted[quote + 3..]);
+            if protocol || request.ends_with(NO_PROTOCOL) {
+                return Some(parts);
+            }
+            first = first.or(Some(parts));
+        }
+    }
+    first
+}
+
+fn positive(micros: i64) -> u64 {
+    u64::try_from(micros).unwrap_or(0)
+}
+
+fn whole(digits: &[u8]) -> Option<u64> {
+    let (rest, value) = number(digits).ok()?;
+    rest.is_empty().then_some(value)
+}
+
+/// What the grammar wanted, and how many bytes were left when it did not find it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Wanted {
+    expected: &'static str,
+    left: usize,
+}
+
+type Parsed<'a, T> = nom::IResult<&'a [u8], T, Wanted>;
+
+impl ParseError<&[u8]> for Wanted {
+    fn from_error_kind(input: &[u8], _: ErrorKind) -> Self {
+        Self { expected: UNNAMED, left: input.len() }
+    }
+
+    fn append(_: &[u8], _: ErrorKind, other: Self) -> Self {
+        other
+    }
+}
+
+/// Names what `parser` reads in errors that have no better name.
+fn labelled<'a, T>(
+    expected: &'static str,
+    parser: impl Parser<&'a [u8], Output = T, Error = Wanted>,
+) -> impl Parser<&'a [u8], Output = T, Error = Wanted> {
+    let mut parser = parser;
+    move |input: &'a [u8]| {
+        parser.parse(input).map_err(|error| {
+            error.map(|wanted| if wanted.expected == UNNAMED { Wanted { expected, ..wanted } } else { wanted })
+        })
+    }
+}
+
+const UNNAMED: &str = "an access message";
+const NO_PROTOCOL: &[u8] = b"(no clientproto yet)";
+
+/// Members of Python's `http.HTTPStatus` (3.13, with the names of older releases), as logged up to 1.51.x.
+const STATUS_NAMES: [(u16, &str); 66] = [
+    (100, "CONTINUE"),
+    (101, "SWITCHING_PROTOCOLS"),
+    (102, "PROCESSING"),
+    (103, "EARLY_HINTS"),
+    (200, "OK"),
+    (201, "CREATED"),
+    (202, "ACCEPTED"),
+    (203, "NON_AUTHORITATIVE_INFORMATION"),
+    (204, "NO_CONTENT"),
+    (205, "RESET_CONTENT"),
+    (206, "PARTIAL_CONTENT"),
+    (207, "MULTI_STATUS"),
+    (208, "ALREADY_REPORTED"),
+    (226, "IM_USED"),
+    (300, "MULTIPLE_CHOICES"),
+    (301, "MOVED_PERMANENTLY"),
+    (302, "FOUND"),
+    (303, "SEE_OTHER"),
+    (304, "NOT_MODIFIED"),
+    (305, "USE_PROXY"),
+    (307, "TEMPORARY_REDIRECT"),
+    (308, "PERMANENT_REDIRECT"),
+    (400, "BAD_REQUEST"),
+    (401, "UNAUTHORIZED"),
+    (402, "PAYMENT_REQUIRED"),
+    (403, "FORBIDDEN"),
+    (404, "NOT_FOUND"),
+    (405, "METHOD_NOT_ALLOWED"),
+    (406, "NOT_ACCEPTABLE"),
+    (407, "PROXY_AUTHENTICATION_REQUIRED"),
+    (408, "REQUEST_TIMEOUT"),
+    (409, "CONFLICT"),
+    (410, "GONE"),
+    (411, "LENGTH_REQUIRED"),
+    (412, "PRECONDITION_FAILED"),
+    (413, "REQUEST_ENTITY_TOO_LARGE"),
+    (413, "CONTENT_TOO_LARGE"),
+    (414, "REQUEST_URI_TOO_LONG"),
+    (414, "URI_TOO_LONG"),
+    (415, "UNSUPPORTED_MEDIA_TYPE"),
+    (416, "REQUESTED_RANGE_NOT_SATISFIABLE"),
+    (416, "RANGE_NOT_SATISFIABLE"),
+    (417, "EXPECTATION_FAILED"),
+    (418, "IM_A_TEAPOT"),
+    (421, "MISDIRECTED_REQUEST"),
+    (422, "UNPROCESSABLE_ENTITY"),
+    (422, "UNPROCESSABLE_CONTENT"),
+    (423, "LOCKED"),
+    (424, "FAILED_DEPENDENCY"),
+    (425, "TOO_EARLY"),
+    (426, "UPGRADE_REQUIRED"),
+    (428, "PRECONDITION_REQUIRED"),
+    (429, "TOO_MANY_REQUESTS"),
+    (431, "REQUEST_HEADER_FIELDS_TOO_LARGE"),
+    (451, "UNAVAILABLE_FOR_LEGAL_REASONS"),
+    (500, "INTERNAL_SERVER_ERROR"),
+    (501, "NOT_IMPLEMENTED"),
+    (502, "BAD_GATEWAY"),
+    (503, "SERVICE_UNAVAILABLE"),
+    (504, "GATEWAY_TIMEOUT"),
+    (505, "HTTP_VERSION_NOT_SUPPORTED"),
+    (506, "VARIANT_ALSO_NEGOTIATES"),
+    (507, "INSUFFICIENT_STORAGE"),
+    (508, "LOOP_DETECTED"),
+    (510, "NOT_EXTENDED"),
+    (511, "NETWORK_AUTHENTICATION_REQUIRED"),
+];

@@ -1,0 +1,173 @@
+//! Traefik's access log in JSON, v1 to v3.
+//!
+//! Owns Traefik's keys. Fields may be dropped by configuration, so none is required but one that only a request has.
+//! Source: `pkg/middlewares/accesslog/logdata.go` and `logger.go`.
+
+use super::address::without_port;
+use super::stamp_text;
+use crate::logs::json::{self, Value, Walker, texts};
+use crate::logs::time::decimal;
+use crate::logs::{Line, Malformed, Parser, Record, Stamp, StampMeaning, StampReader};
+
+/// Reads Traefik's JSON access log. The stamp is `StartUTC` (or `StartLocal`), the request's beginning; where both were
+/// dropped it is `time`, its end to the second.
+///
+/// Lines of Traefik's own log in the same file are no requests.
+#[derive(Debug, Clone)]
+pub struct TraefikJson {
+    stamps: StampReader,
+    scratch: Vec<u8>,
+}
+
+impl TraefikJson {
+    /// Every stamp of Traefik's names its zone; `stamps` is for those that a collector rewrote.
+    pub fn new(stamps: StampReader) -> Self {
+        Self { stamps, scratch: Vec::new() }
+    }
+}
+
+impl Parser for TraefikJson {
+    fn name(&self) -> &str {
+        "traefik json"
+    }
+
+    fn parse<'a>(&'a mut self, line: &'a [u8]) -> Line<'a> {
+        match json::open(line).and_then(|opened| opened.map(|(walker, _)| members(walker)).transpose()) {
+            Ok(Some(values)) => request(&values, &mut self.stamps, &mut self.scratch).map_or(Line::NotRequest, Line::Request),
+            Ok(None) => Line::NotRequest,
+            Err(malformed) => Line::Malformed(malformed),
+        }
+    }
+
+    fn fork(&self) -> Box<dyn Parser> {
+        Box::new(self.clone())
+    }
+}
+
+type Values<'a> = [Option<Value<'a>>; 23];
+
+fn request<'a>(values: &Values<'a>, stamps: &mut StampReader, scratch: &'a mut Vec<u8>) -> Option<Record<'a>> {
+    let text = texts(values, scratch);
+    let shown = |field: usize| text[field].filter(|value| !matches!(*value, b"" | b"-" | b"REDACTED"));
+    let count = |field: usize| text[field].and_then(|digits| u64::try_from(decimal(digits)?).ok());
+    if [PATH, METHOD, STATUS, ORIGIN_STATUS].iter().all(|field| text[*field].is_none()) {
+        return None;
+    }
+    let status = count(STATUS).or(count(ORIGIN_STATUS)).and_then(|status| u16::try_from(status).ok()).unwrap_or(0);
+    let upstream = shown(SERVICE_ADDRESS).or(shown(SERVICE_HOST)).or_else(|| shown(SERVICE_URL).map(authority));
+    let retries = u8::try_from(count(RETRIES).unwrap_or(0)).unwrap_or(u8::MAX);
+    let mut at = |field: usize, meaning| {
+        let (micros, resolution_us) = stamp_text::read(text[field]?, stamps)?;
+        Some(Stamp { micros, resolution_us, meaning })
+    };
+    Some(Record {
+        stamp: at(START_UTC, StampMeaning::Start)
+            .or_else(|| at(START_LOCAL, StampMeaning::Start))
+            .or_else(|| at(TIME, StampMeaning::End)),
+        method: shown(METHOD).unwrap_or_default(),
+        target: shown(PATH).unwrap_or_default().into(),
+        status,
+        aborted: status == 499,
+        wall_us: count(DURATION).map(|nanoseconds| nanoseconds / 1000),
+        upstream_us: upstream.and(count(ORIGIN_DURATION)).map(|nanoseconds| nanoseconds / 1000),
+        upstream: upstream.map(Into::into),
+        upstream_tries: if upstream.is_some() { retries.saturating_add(1) } else { 0 },
+        bytes_sent: count(SIZE).or(count(ORIGIN_SIZE)),
+        bytes_received: count(REQUEST_SIZE),
+        address: shown(CLIENT_HOST).or_else(|| shown(CLIENT_ADDRESS).map(without_port)),
+        user: shown(USER).map(Into::into),
+        authorization: shown(AUTHORIZATION).map(Into::into),
+        agent: shown(AGENT).map(Into::into),
+        request_id: shown(REQUEST_ID),
+        site: shown(HOST),
+        ..Record::default()
+    })
+}
+
+fn members<'a>(mut walker: Walker<'a>) -> Result<Values<'a>, Malformed> {
+    let mut values = [None; 23];
+    while let Some((key, value)) = walker.member()? {
+        let field = match key {
+            b"StartUTC" => START_UTC,
+            b"StartLocal" => START_LOCAL,
+            b"time" => TIME,
+            b"Duration" => DURATION,
+            b"OriginDuration" => ORIGIN_DURATION,
+            b"RequestMethod" => METHOD,
+            b"RequestPath" => PATH,
+            b"RequestHost" => HOST,
+            b"RequestContentSize" => REQUEST_SIZE,
+            b"DownstreamStatus" => STATUS,
+            b"DownstreamContentSize" => SIZE,
+            b"OriginStatus" => ORIGIN_STATUS,
+            b"OriginContentSize" => ORIGIN_SIZE,
+            b"RetryAttempts" => RETRIES,
+            b"ClientHost" => CLIENT_HOST,
+            b"ClientAddr" => CLIENT_ADDRESS,
+            b"ClientUsername" => USER,
+            b"ServiceAddr" => SERVICE_ADDRESS,
+            b"ServiceURL" if value == Value::Object => {
+                walker.enter();
+                values[SERVICE_HOST] = host_member(&mut walker)?;
+                continue;
+            }
+            b"ServiceURL" => SERVICE_URL,
+            _ => match header(key) {
+                Some(field) => field,
+                None => continue,
+            },
+        };
+        values[field] = Some(value);
+    }
+    Ok(values)
+}
+
+/// `{"Scheme":"http","Host":"172.18.0.5:8083",...}`, as v1 and v2 write a URL.
+fn host_member<'a>(walker: &mut Walker<'a>) -> Result<Option<Value<'a>>, Malformed> {
+    let mut host = None;
+    while let Some((key, value)) = walker.member()? {
+        if key == b"Host" {
+            host = Some(value);
+        }
+    }
+    Ok(host)
+}
+
+/// `request_User-Agent` and its like: request headers that were told to be kept.
+fn header(key: &[u8]) -> Option<usize> {
+    let name = key.strip_prefix(b"request_")?;
+    [(&b"user-agent"[..], AGENT), (b"authorization", AUTHORIZATION), (b"x-request-id", REQUEST_ID)]
+        .iter()
+        .find(|(known, _)| name.eq_ignore_ascii_case(known))
+        .map(|(_, field)| *field)
+}
+
+/// `http://172.18.0.5:8083/path` to `172.18.0.5:8083`.
+fn authority(url: &[u8]) -> &[u8] {
+    let after = memchr::memmem::find(url, b"://").map_or(url, |scheme| &url[scheme + 3..]);
+    after.split(|byte| *byte == b'/').next().unwrap_or(after)
+}
+
+const START_UTC: usize = 0;
+const START_LOCAL: usize = 1;
+const TIME: usize = 2;
+const DURATION: usize = 3;
+const ORIGIN_DURATION: usize = 4;
+const METHOD: usize = 5;
+const PATH: usize = 6;
+const HOST: usize = 7;
+const REQUEST_SIZE: usize = 8;
+const STATUS: usize = 9;
+const SIZE: usize = 10;
+const ORIGIN_STATUS: usize = 11;
+const ORIGIN_SIZE: usize = 12;
+const RETRIES: usize = 13;
+const CLIENT_HOST: usize = 14;
+const CLIENT_ADDRESS: usize = 15;
+const USER: usize = 16;
+const SERVICE_ADDRESS: usize = 17;
+const SERVICE_HOST: usize = 18;
+const SERVICE_URL: usize = 19;
+const AGENT: usize = 20;
+const AUTHORIZATION: usize = 21;
+const REQUEST_ID: usize = 22;

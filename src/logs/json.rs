@@ -1,0 +1,508 @@
+//! One JSON object per line: a zero-copy walk over its members, as tolerant as access logs need.
+//!
+//! Owns the syntax and nothing else: which member means what is the formats' affair. Tolerated beyond RFC 8259, because
+//! proxies write it: bytes in strings that are no UTF-8 (nginx `escape=json` leaves them raw), raw control characters,
+//! `\xHH` (nginx's default escape in a hand-made JSON format), a missing value (`"urt":,`), an unquoted list
+//! (`"urt":0.001, 0.002`), a comma before the closing brace. Not tolerated: an object that is not closed, since that is a
+//! line cut short.
+//!
+//! Invariant: no input panics, and the position never goes back, so a walk takes time linear in the line.
+
+use memchr::memchr2;
+
+use crate::logs::Malformed;
+
+/// A member's value. Text and numbers borrow from the line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Value<'a> {
+    /// What stands between the quotes, escapes not undone.
+    Text {
+        /// The bytes between the quotes.
+        raw: &'a [u8],
+        /// Whether a backslash is among them.
+        escaped: bool,
+    },
+    /// A number, `true`, `false`, `null`, or whatever else stands without quotes. May be empty.
+    Bare(&'a [u8]),
+    /// An object: [`Walker::enter`] it, or ask for the next member and it is skipped.
+    Object,
+    /// An array: [`Walker::enter`] it and read with [`Walker::element`], or ask for the next member and it is skipped.
+    Array,
+}
+
+/// A member's name, between the quotes, escapes not undone. No name that a format looks for needs an escape.
+pub type Key<'a> = &'a [u8];
+
+/// Walks one object. `None` from [`Walker::member`] or [`Walker::element`] closes the innermost container entered.
+#[derive(Debug, Clone)]
+pub struct Walker<'a> {
+    line: &'a [u8],
+    at: usize,
+    /// Containers entered and not yet closed.
+    depth: u32,
+    /// The last value is a container that nobody entered, and it begins at `at`.
+    pending: bool,
+    /// A value stands before `at`, so a comma must come before the next.
+    after_value: bool,
+}
+
+/// Finds the object of a line: at its beginning, or behind what a collector put in front. Gives the walk and where it
+/// begins; `None` if the line holds no JSON and never did: a blank line, a traceback, another program's text.
+///
+/// # Errors
+/// The line is the rest of an object whose beginning is missing.
+pub fn open(line: &[u8]) -> Result<Option<(Walker<'_>, usize)>, Malformed> {
+    let blank = line.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+    let start = if line.get(blank) == Some(&b'{') {
+        blank
+    } else {
+        let behind = memchr::memchr_iter(b'{', line).find(|brace| line[brace + 1..].trim_ascii_start().first() == Some(&b'"'));
+        let foreign = &line[..behind.unwrap_or(line.len())];
+        if memchr::memmem::find(foreign, b"\":").is_some() {
+            return Err(Malformed { expected: "a JSON object", column: 0 });
+        }
+        let Some(start) = behind else { return Ok(None) };
+        start
+    };
+    Walker::new(line, start).map(|walker| Some((walker, start)))
+}
+
+impl<'a> Walker<'a> {
+    /// A walk over the object that begins at `start`, which must be its `{`.
+    pub fn new(line: &'a [u8], start: usize) -> Result<Self, Malformed> {
+        if line.get(start) != Some(&b'{') {
+            return Err(Malformed { expected: "a JSON object", column: start.min(line.len()) });
+        }
+        Ok(Self { line, at: start + 1, depth: 1, pending: false, after_value: false })
+    }
+
+    /// The next member of the innermost object entered; `None` at its end. At the end of the outermost object nothing but
+    /// white space may follow.
+    ///
+    /// # Errors
+    /// Where the line is cut or is no JSON, with the column.
+    pub fn member(&mut self) -> Result<Option<(Key<'a>, Value<'a>)>, Malformed> {
+        if !self.next_item(b'}')? {
+            return Ok(None);
+        }
+        if self.peek() != Some(b'"') {
+            return Err(self.error("a member's name in quotes"));
+        }
+        let (key, _) = self.string()?;
+        self.skip_space();
+        if self.peek() != Some(b':') {
+            return Err(self.error("a colon after a member's name"));
+        }
+        self.at += 1;
+        self.skip_space();
+        self.value(true).map(|value| Some((key, value)))
+    }
+
+    /// The next element of the innermost array entered; `None` at its end.
+    ///
+    /// # Errors
+    /// As [`Walker::member`].
+    pub fn element(&mut self) -> Result<Option<Value<'a>>, Malformed> {
+        if !self.next_item(b']')? {
+            return Ok(None);
+        }
+        self.value(false).map(Some)
+    }
+
+    /// Goes into the object or array that was returned last. Without one, nothing happens.
+    pub fn enter(&mut self) {
+        if self.pending {
+            self.pending = false;
+            self.after_value = false;
+            self.at += 1;
+            self.depth += 1;
+        }
+    }
+
+    /// Where the walk stands, counted from the line's beginning.
+    pub fn column(&self) -> usize {
+        self.at
+    }
+
+    /// Skips a container that was not entered, then moves to the next item: `false` if the container is closed instead.
+    fn next_item(&mut self, close: u8) -> Result<bool, Malformed> {
+        if self.pending {
+            self.skip_container()?;
+        }
+        if self.depth == 0 {
+            return Ok(false);
+        }
+        self.skip_space();
+        if self.after_value && self.peek() == Some(b',') {
+            self.at += 1;
+            self.skip_space();
+            self.after_value = false;
+        }
+        match self.peek() {
+            Some(byte) if byte == close => {
+                self.at += 1;
+                self.depth -= 1;
+                self.after_value = true;
+                self.finished()?;
+                Ok(false)
+            }
+            Some(_) if self.after_value => Err(self.error("a comma or the closing bracket")),
+            Some(_) => Ok(true),
+            None => Err(self.error("the closing bracket")),
+        }
+    }
+
+    fn finished(&mut self) -> Result<(), Malformed> {
+        if self.depth > 0 {
+            return Ok(());
+        }
+        self.skip_space();
+        if self.at == self.line.len() { Ok(()) } else { Err(self.error("nothing after the JSON object")) }
+    }
+
+    fn value(&mut self, in_object: bool) -> Result<Value<'a>, Malformed> {
+        let value = match self.peek() {
+            Some(b'"') => {
+                let (raw, escaped) = self.string()?;
+                Value::Text { raw, escaped }
+            }
+            Some(b'{') => {
+                self.pending = true;
+                Value::Object
+            }
+            Some(b'[') => {
+                self.pending = true;
+                Value::Array
+            }
+            Some(_) => Value::Bare(self.bare(in_object)),
+            None => return Err(self.error("a value")),
+        };
+        self.after_value = true;
+        Ok(value)
+    }
+
+    /// From the opening quote past the closing one.
+    fn string(&mut self) -> Result<(&'a [u8], bool), Malformed> {
+        let start = self.at + 1;
+        let mut from = start;
+        let mut escaped = false;
+        loop {
+            let rest = self.line.get(from..).unwrap_or_default();
+            match memchr2(b'"', b'\\', rest) {
+                Some(offset) if rest[offset] == b'"' => {
+                    self.at = from + offset + 1;
+                    return Ok((&self.line[start..from + offset], escaped));
+                }
+                Some(offset) => {
+                    escaped = true;
+                    from += offset + 2;
+                }
+                None => return Err(Malformed { expected: "a closing quote", column: self.line.len() }),
+            }
+        }
+    }
+
+    /// Up to the comma or bracket that ends it. In an object a comma before a digit or a dash belongs to an unquoted list.
+    fn bare(&mut self, in_object: bool) -> &'a [u8] {
+        let start = self.at;
+        while let Some(byte) = self.peek() {
+            match byte {
+                b'}' | b']' | b'"' | b'{' | b'[' => break,
+                b',' if !(in_object && self.list_goes_on()) => break,
+                _ => self.at += 1,
+            }
+        }
+        self.line[start..self.at].trim_ascii_end()
+    }
+
+    fn list_goes_on(&self) -> bool {
+        let rest = self.line[self.at + 1..].trim_ascii_start();
+        rest.first().is_some_and(|byte| byte.is_ascii_digit() || *byte == b'-')
+    }
+
+    /// From an opening bracket past the one that closes it.
+    fn skip_container(&mut self) -> Result<(), Malformed> {
+        self.pending = false;
+        // One bit for each open bracket: 1 = object. The depth limit is the number of bits.
+        let mut kinds = 0u64;
+        let mut depth = 0u32;
+        while let Some(byte) = self.peek() {
+            match byte {
+                b'"' => {
+                    self.string()?;
+                    continue;
+                }
+                b'{' | b'[' if depth == u64::BITS => return Err(self.error("fewer than 65 nested brackets")),
+                b'{' | b'[' => {
+                    kinds = kinds << 1 | u64::from(byte == b'{');
+                    depth += 1;
+                }
+                b'}' | b']' => {
+                    if (byte == b'}') != (kinds & 1 == 1) {
+                        return Err(self.error("the bracket that matches"));
+                    }
+                    kinds >>= 1;
+                    depth -= 1;
+                    if depth == 0 {
+                        self.at += 1;
+                        return Ok(());
+                    }
+                }
+                _ => {}
+            }
+            self.at += 1;
+        }
+        Err(self.error("the closing bracket"))
+    }
+
+    fn skip_space(&mut self) {
+        while let Some(b' ' | b'\t' | b'\r' | b'\n') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.line.get(self.at).copied()
+    }
+
+    fn error(&self, expected: &'static str) -> Malformed {
+        Malformed { expected, column: self.at.min(self.line.len()) }
+    }
+}
+
+/// The texts of `values`, escapes undone in `scratch` where there are any. `null`, an absent value, a value that is
+/// nothing (`"urt":,`) and containers are `None`.
+pub fn texts<'a, const N: usize>(values: &[Option<Value<'a>>; N], scratch: &'a mut Vec<u8>) -> [Option<&'a [u8]>; N] {
+    scratch.clear();
+    let mut ends = [0; N];
+    for (value, end) in values.iter().zip(&mut ends) {
+        if let Some(Value::Text { raw, escaped: true }) = value {
+            unescape(raw, scratch);
+        }
+        *end = scratch.len();
+    }
+    let mut start = 0;
+    std::array::from_fn(|field| {
+        let here = start;
+        start = ends[field];
+        match values[field]? {
+            Value::Text { escaped: true, .. } => Some(&scratch[here..ends[field]]),
+            Value::Text { raw, .. } => Some(raw),
+            Value::Bare(b"" | b"null") | Value::Object | Value::Array => None,
+            Value::Bare(raw) => Some(raw),
+        }
+    })
+}
+
+/// Appends the text of a string. A surrogate without its partner becomes U+FFFD; an escape that JSON does not know stays as
+/// it is, except nginx's `\xHH`, which becomes that byte.
+pub fn unescape(raw: &[u8], out: &mut Vec<u8>) {
+    let mut rest = raw;
+    while let Some(at) = memchr::memchr(b'\\', rest) {
+        out.extend_from_slice(&rest[..at]);
+        let after = &rest[at + 1..];
+        let taken = one_escape(after, out);
+        if taken == 0 {
+            out.push(b'\\');
+        }
+        rest = &after[taken..];
+    }
+    out.extend_from_slice(rest);
+}
+
+/// Undoes the escape whose backslash stands before `after`; returns how many bytes it used, 0 if it is none.
+fn one_escape(after: &[u8], out: &mut Vec<u8>) -> usize {
+    let byte = match after.first() {
+        Some(b'n') => b'\n',
+        Some(b't') => b'\t',
+        Some(b'r') => b'\r',
+        Some(b'b') => 8,
+        Some(b'f') => 12,
+        Some(byte @ (b'"' | b'\\' | b'/')) => *byte,
+        Some(b'x') => {
+            let Some(byte) = hex(after.get(1..3)).and_then(|value| u8::try_from(value).ok()) else { return 0 };
+            out.push(byte);
+            return 3;
+        }
+        Some(b'u') => return unicode_escape(after, out),
+        _ => return 0,
+    };
+    out.push(byte);
+    1
+}
+
+/// `uXXXX`, or `uXXXX\uXXXX` for a pair.
+fn unicode_escape(after: &[u8], out: &mut Vec<u8>) -> usize {
+    let Some(first) = hex(after.get(1..5)) else { return 0 };
+    let mut code = first;
+    let mut taken = 5;
+    if (0xD800..0xDC00).contains(&first)
+        && after.get(5..7) == Some(b"\\u")
+        && let Some(second) = hex(after.get(7..11))
+        && (0xDC00..0xE000).contains(&second)
+    {
+        code = 0x1_0000 + ((first - 0xD800) << 10) + (second - 0xDC00);
+        taken = 11;
+    }
+    let character = char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
+    out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+    taken
+}
+
+fn hex(digits: Option<&[u8]>) -> Option<u32> {
+    digits?.iter().try_fold(0, |value, &digit| Some(value << 4 | char::from(digit).to_digit(16)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn members(line: &[u8]) -> Result<Vec<(Vec<u8>, Value<'_>)>, Malformed> {
+        let mut walker = Walker::new(line, 0)?;
+        let mut found = Vec::new();
+        while let Some((key, value)) = walker.member()? {
+            found.push((key.to_vec(), value));
+        }
+        Ok(found)
+    }
+
+    fn text(raw: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        unescape(raw, &mut out);
+        out
+    }
+
+    /// Rebuilds a document from a walk, to hold it against serde_json's.
+    fn rebuild(walker: &mut Walker<'_>, value: Value<'_>) -> serde_json::Value {
+        match value {
+            Value::Text { raw, .. } => serde_json::Value::String(String::from_utf8(text(raw)).unwrap()),
+            Value::Bare(raw) => serde_json::from_slice(raw).unwrap(),
+            Value::Object => {
+                walker.enter();
+                let mut map = serde_json::Map::new();
+                while let Some((key, value)) = walker.member().unwrap() {
+                    let value = rebuild(walker, value);
+                    map.insert(String::from_utf8(text(key)).unwrap(), value);
+                }
+                serde_json::Value::Object(map)
+            }
+            Value::Array => {
+                walker.enter();
+                let mut items = Vec::new();
+                while let Some(value) = walker.element().unwrap() {
+                    items.push(rebuild(walker, value));
+                }
+                serde_json::Value::Array(items)
+            }
+        }
+    }
+
+    fn documents() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(Into::into),
+            any::<i64>().prop_map(Into::into),
+            any::<i32>().prop_map(|eighths| (f64::from(eighths) / 8.0).into()),
+            any::<String>().prop_map(Into::into),
+        ];
+        let tree = leaf.prop_recursive(4, 40, 6, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Into::into),
+                prop::collection::btree_map(any::<String>(), inner, 0..6)
+                    .prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
+            ]
+        });
+        prop::collection::btree_map(any::<String>(), tree, 0..8).prop_map(|map| serde_json::Value::Object(map.into_iter().collect()))
+    }
+
+    #[test]
+    fn an_escape_is_undone() {
+        assert_eq!(text(br#"a\"b\\c\/d\n\t\u00e9"#), "a\"b\\c/d\n\té".as_bytes());
+        assert_eq!(text(br"\ud83d\ude80!"), "🚀!".as_bytes());
+        assert_eq!(text(br"\ud83d!\ude80"), "\u{fffd}!\u{fffd}".as_bytes());
+        assert_eq!(text(br"\x22q\x22 \xZZ \uZZZZ \q"), br#""q" \xZZ \uZZZZ \q"#);
+        assert_eq!(text(b"end\\"), b"end\\");
+    }
+
+    #[test]
+    fn what_nginx_writes_against_the_standard_is_read() {
+        assert_eq!(
+            members(b"{\"urt\":,\"a\":\"\xff\x01\",\"us\":0.001, 0.002 : 0.003,\"n\":-,\"end\":}"),
+            Ok(vec![
+                (b"urt".to_vec(), Value::Bare(b"")),
+                (b"a".to_vec(), Value::Text { raw: b"\xff\x01", escaped: false }),
+                (b"us".to_vec(), Value::Bare(b"0.001, 0.002 : 0.003")),
+                (b"n".to_vec(), Value::Bare(b"-")),
+                (b"end".to_vec(), Value::Bare(b"")),
+            ])
+        );
+        assert_eq!(members(b"{\"a\":1,}").map(|found| found.len()), Ok(1));
+    }
+
+    #[test]
+    fn a_container_that_is_not_entered_is_skipped() {
+        let line = br#"{"a":{"x":[1,"]}\"",{}]},"b":["}"],"c":3}"#;
+        let found = members(line).unwrap();
+        assert_eq!(found.len(), 3);
+        assert_eq!(found[2], (b"c".to_vec(), Value::Bare(b"3")));
+    }
+
+    #[test]
+    fn a_line_cut_anywhere_is_an_error_with_its_column() {
+        let line = br#"{"a":{"x":[1,"]"]},"b" : "t\"x","c":null}"#;
+        for end in 0..line.len() {
+            let error = members(&line[..end]).expect_err("a cut object");
+            assert!(error.column <= end, "{error:?} of {end}");
+        }
+        assert_eq!(members(b"{\"a\":1} x"), Err(Malformed { expected: "nothing after the JSON object", column: 8 }));
+        assert_eq!(members(b"{\"a\":1 \"b\":2}").unwrap_err().column, 7);
+        assert_eq!(members(b"{\"a\":[}]}").unwrap_err().column, 6);
+        assert!(members(format!("{{\"a\":{}", "[".repeat(100)).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn texts_share_one_scratch() {
+        let mut scratch = Vec::new();
+        let values = [
+            Some(Value::Text { raw: br"a\n", escaped: true }),
+            None,
+            Some(Value::Text { raw: b"plain", escaped: false }),
+            Some(Value::Text { raw: br"\t", escaped: true }),
+            Some(Value::Bare(b"null")),
+        ];
+        assert_eq!(texts(&values, &mut scratch), [Some(&b"a\n"[..]), None, Some(&b"plain"[..]), Some(&b"\t"[..]), None]);
+    }
+
+    proptest! {
+        #[test]
+        fn valid_objects_are_read_as_serde_json_reads_them(document in documents(), pretty: bool) {
+            let line = if pretty { serde_json::to_vec_pretty(&document) } else { serde_json::to_vec(&document) }.unwrap();
+            let mut walker = Walker::new(&line, 0).unwrap();
+            walker.at = 0;
+            walker.depth = 0;
+            walker.pending = true;
+            prop_assert_eq!(rebuild(&mut walker, Value::Object), document.clone());
+            let skipped = members(&line).unwrap();
+            prop_assert_eq!(skipped.len(), document.as_object().unwrap().len());
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(line in prop::collection::vec(any::<u8>(), 0..200), structural in "[{}\\[\\]\",:\\\\u0-9a -]{0,200}") {
+            for line in [&line[..], structural.as_bytes()] {
+                let mut braced = b"{".to_vec();
+                braced.extend_from_slice(line);
+                for line in [line, &braced] {
+                    if let Ok(mut walker) = Walker::new(line, 0) {
+                        while let Ok(Some((key, _))) = walker.member() {
+                            text(key);
+                            walker.enter();
+                            while let Ok(Some(_)) = walker.element() {}
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
