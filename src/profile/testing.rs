@@ -29,6 +29,7 @@ pub(super) fn request(arrival_us: i64) -> Request {
         upstream: NameId::NONE,
         request_id: 0,
         endpoint: EndpointId(0),
+        match_hash: 0,
         status: 200,
         method: Method::Get,
         flags: 0,
