@@ -1,3 +1,7 @@
 //! The `wsim` program: see `wsim --help`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    wsim::cli::main()
+}

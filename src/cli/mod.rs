@@ -1,1 +1,125 @@
 //! Arguments, progress, exit codes: one file per subcommand.
+//!
+//! A subcommand turns what was typed into a configuration, calls the modules in order, and does no work itself.
+
+pub mod analyse;
+pub mod endpoints;
+mod interrupt;
+mod progress;
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// What the program's exit status says. Statuses are those of `wsim --help`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// 0: done.
+    Done,
+    /// 1: the work failed.
+    Failed,
+    /// 2: the command line was wrong.
+    Usage,
+    /// 3: done, but an objective was missed or a run is void.
+    Missed,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::Missed => 3,
+        })
+    }
+}
+
+/// A command line that parses but makes no sense: exit status 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct UsageError(pub String);
+
+#[derive(Debug, Parser)]
+#[command(name = "wsim", version, about = ABOUT, after_help = AFTER, infer_long_args = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// From logs to a capacity report: demand, peaks, and whether to split off workers
+    #[command(visible_alias = "analyze")]
+    Analyse(Box<analyse::Analyse>),
+    /// Synapse's worker endpoint table: print it, explain a request, compare releases
+    Endpoints(endpoints::Endpoints),
+}
+
+const ABOUT: &str = "Capacity planning for Synapse workers, from the logs you already have";
+
+const AFTER: &str = "\
+Exit status: 0 done, 1 the work failed, 2 wrong usage, 3 done, but an objective was missed.
+
+Example:
+  wsim analyse /var/log/nginx/matrix-access.log /var/log/matrix-synapse/homeserver.log";
+
+/// Reads the command line and runs it.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version come this way too, as errors with exit code 0. A closed pipe is nobody's fault.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
+        }
+    };
+    match run(arguments.command) {
+        Ok(exit) => exit.into(),
+        Err(error) if is_closed_pipe(&error) => Exit::Done.into(),
+        Err(error) => {
+            let mut message = anstream::stderr();
+            let style = anstyle::Style::new().bold().fg_color(Some(anstyle::AnsiColor::Red.into()));
+            let _ = writeln!(message, "{style}error:{style:#} {error:#}");
+            if error.is::<UsageError>() { Exit::Usage.into() } else { Exit::Failed.into() }
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<Exit> {
+    match command {
+        Command::Analyse(arguments) => analyse::run(&arguments),
+        Command::Endpoints(arguments) => {
+            let stdout = io::stdout();
+            endpoints::run(&arguments, &mut stdout.lock(), &mut io::stdin().lock())?;
+            Ok(Exit::Done)
+        }
+    }
+}
+
+/// Whether output went into a pipe that nobody reads any more (`wsim … | head`).
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe))
+}
+
+/// Whether standard error is a terminal, so that progress may be shown.
+fn stderr_is_terminal() -> bool {
+    io::stderr().is_terminal()
+}
+
+/// Columns of the terminal; 100 where there is none.
+fn terminal_width() -> usize {
+    terminal_size::terminal_size().map_or(100, |(terminal_size::Width(width), _)| usize::from(width))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

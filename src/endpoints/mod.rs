@@ -1,6 +1,35 @@
 //! Synapse's worker endpoint tables: which requests a worker may serve, by release.
 //!
 //! Owns the tables of every release and the classifier. Knows nothing of logs.
+//!
+//! ```text
+//! tables.txt ──▶ Table ──▶ Classifier ──▶ EndpointId ──▶ Endpoint
+//! own file   ──▶   │ ╲                     (per request)   (what routing needs to know)
+//!                  │  ╲──▶ diff (two tables)
+//!                  ╰─────▶ explain (one request, in words)
+//! ```
+
+use serde::{Serialize, Serializer};
+
+mod automaton;
+mod classes;
+mod classifier;
+mod diff;
+mod explain;
+mod own_table;
+mod release;
+mod table;
+mod target;
+pub mod words;
+
+pub use automaton::PatternError;
+pub use classifier::{Classifier, ClassifierError, Options};
+pub use diff::{Change, Difference, diff};
+pub use explain::{Explanation, explain};
+pub use own_table::{OwnTableError, OwnTableKind, detect, read_own_table};
+pub use release::{Release, ReleaseError};
+pub use table::{Choice, Row, Syntax, Table, Tables, table_for};
+pub use target::without_token;
 
 /// HTTP method, as far as routing cares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,16 +53,65 @@ pub enum Method {
     Patch = 7,
 }
 
+impl Method {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 8] = [Self::Other, Self::Get, Self::Head, Self::Post, Self::Put, Self::Delete, Self::Options, Self::Patch];
+
+    /// The method with this number; [`Method::Other`] for numbers never given out.
+    #[must_use]
+    pub fn from_number(number: u8) -> Self {
+        Self::ALL.get(usize::from(number)).copied().unwrap_or(Self::Other)
+    }
+
+    /// Reads a method as it stands in a request line. Methods are case-sensitive (RFC 9110, section 9.1): `get` is
+    /// [`Method::Other`].
+    #[must_use]
+    #[inline]
+    pub const fn from_bytes(name: &[u8]) -> Self {
+        match name {
+            b"GET" => Self::Get,
+            b"HEAD" => Self::Head,
+            b"POST" => Self::Post,
+            b"PUT" => Self::Put,
+            b"DELETE" => Self::Delete,
+            b"OPTIONS" => Self::Options,
+            b"PATCH" => Self::Patch,
+            _ => Self::Other,
+        }
+    }
+
+    /// The name in a request line; `-` for [`Method::Other`].
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Other => "-",
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+            Self::Options => "OPTIONS",
+            Self::Patch => "PATCH",
+        }
+    }
+}
+
+impl Serialize for Method {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
 /// Index into [`Classifier::endpoints`]: a row of the table, or one of wsim's own classes (main only, media, scanner, …).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EndpointId(pub u16);
 
 /// What routing needs to know of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Endpoint {
     /// Group id: a group of the table (`sync`, `client`, `event_sending`, …) or one of wsim's own:
-    /// `initial_sync`, `sliding_sync`, `admin`, `media`, `sso`, `well_known`, `health`, `client_other`, `federation_other`,
-    /// `key_server`, `replication` (internal), `not_matrix`, `invalid`.
+    /// `initial_sync`, `sliding_sync`, `admin`, `media`, `sso`, `well_known`, `health`, `metrics`, `client_other`,
+    /// `federation_other`, `key_server`, `matrix_other`, `synapse_other`, `replication` (internal), `not_matrix`, `invalid`.
     pub group: String,
     /// Worker types that may serve it, as the table names them; empty: the main process only.
     pub workers: Vec<String>,
@@ -42,7 +120,8 @@ pub struct Endpoint {
     /// A condition the table attaches (`single_writer`, `same_room_same_instance`, `sso_only`, …).
     pub condition: Option<String>,
     /// Any worker may serve it although a stream writer is preferred (the same pattern also stands in a row without a
-    /// stream, or the table says so). False for a stream row that only its writer (or the main process) may serve.
+    /// stream, or the table says so). False for a stream row that only its writer (or the main process) may serve, and
+    /// for what only the main process serves.
     pub any_worker: bool,
     /// The pattern that matched; `None` for wsim's own classes.
     pub pattern: Option<String>,

@@ -14,6 +14,8 @@ pub enum Escape {
     Nginx,
     /// Apache: `\"`, `\\`, C's letters for control characters, `\xhh` with small digits for the rest.
     Apache,
+    /// Traefik: `\"` in quoted fields, but nothing in the request line.
+    Traefik,
     /// HAProxy: `#HH` (`"`, `#`, control and non-ASCII bytes; in captured headers also `{`, `|`, `}`).
     Haproxy,
     /// Nothing is escaped (nginx `escape=none`): a quote inside a field cannot be told from its end.
@@ -42,7 +44,7 @@ impl Escape {
     /// The byte that begins an escape.
     pub fn mark(self) -> Option<u8> {
         match self {
-            Self::Nginx | Self::Apache => Some(b'\\'),
+            Self::Nginx | Self::Apache | Self::Traefik => Some(b'\\'),
             Self::Haproxy => Some(b'#'),
             Self::Raw => None,
         }
@@ -57,6 +59,7 @@ impl Escape {
             _ => None,
         };
         hexadecimal.unwrap_or_else(|| match (self, text) {
+            (Self::Traefik, [b'\\', quote @ (b'"' | b'\\'), ..]) => (*quote, 2),
             (Self::Apache, [b'\\', letter, ..]) => letter_escape(*letter).map_or((b'\\', 1), |byte| (byte, 2)),
             _ => (text[0], 1),
         })
@@ -99,7 +102,7 @@ mod tests {
 
     #[test]
     fn text_without_an_escape_is_lent() {
-        for escape in [Escape::Nginx, Escape::Apache, Escape::Haproxy, Escape::Raw] {
+        for escape in [Escape::Nginx, Escape::Apache, Escape::Traefik, Escape::Haproxy, Escape::Raw] {
             assert!(matches!(escape.undo(b"Element/1.11"), Cow::Borrowed(b"Element/1.11")));
         }
     }
@@ -135,7 +138,7 @@ mod tests {
 
         #[test]
         fn any_bytes_are_undone_without_a_panic(bytes: Vec<u8>) {
-            for escape in [Escape::Nginx, Escape::Apache, Escape::Haproxy, Escape::Raw] {
+            for escape in [Escape::Nginx, Escape::Apache, Escape::Traefik, Escape::Haproxy, Escape::Raw] {
                 prop_assert!(escape.undo(&bytes).len() <= bytes.len());
             }
         }

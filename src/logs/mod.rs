@@ -7,10 +7,17 @@
 //! Owns files, compression, formats, stamps and zones, redaction of secrets. Knows nothing of endpoints or workers.
 //! Invariant: every physical line yields exactly one [`Line`].
 
+pub mod blocks;
+pub mod compression;
+pub mod detect;
 pub mod escape;
 pub mod formats;
 pub mod json;
+pub mod range;
 pub mod record;
+pub mod redact;
+pub mod source;
+pub mod target;
 pub mod time;
 
 pub use record::{Cost, Line, Malformed, Record, Stamp, StampMeaning};

@@ -99,8 +99,8 @@ fn is_full_core(cpu: &f64) -> bool {
 }
 
 /// What a pool takes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected an endpoint group in quotes (\"sync\") or {pattern = \"^/_matrix/…\", methods = [\"GET\"]}")]
 pub enum Selector {
     /// An endpoint group.
     Group(String),
@@ -116,10 +116,20 @@ pub enum Selector {
 
 /// One writer or several.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a worker's name in quotes or a list of names")]
 pub enum Writers {
     /// One instance.
     One(String),
     /// Several instances, sharded by Synapse itself.
     Several(Vec<String>),
+}
+
+impl Writers {
+    /// The instances, in configured order (the order Synapse's own sharding depends on).
+    pub fn names(&self) -> &[String] {
+        match self {
+            Self::One(name) => std::slice::from_ref(name),
+            Self::Several(names) => names,
+        }
+    }
 }

@@ -255,6 +255,9 @@ pub struct Outcomes {
     pub aborted: u64,
     /// Requests that a proxy tried on more than one upstream, as far as logged.
     pub retried: u64,
+    /// Requests whose stamps lie far from all others (a clock that jumped): in all totals, but not in the window, rates and peaks.
+    #[serde(default)]
+    pub stray_times: u64,
 }
 
 /// How CPU demand was found.

@@ -1,3 +1,49 @@
 //! One report model, many forms: terminal, HTML, Markdown, JSON, CSV, charts.
 //!
-//! Knows nothing of where numbers came from. Every piece of log text is escaped here.
+//! ```text
+//! profile, advice, run facts -> AnalysisReport -> json, html, markdown, csv, charts -> RunFolder
+//!                                             `-> terminal
+//! ```
+//!
+//! Knows nothing of where numbers came from. Every piece of log text is escaped here, in [`escape`].
+
+mod account;
+pub mod analysis;
+pub mod charts;
+pub mod escape;
+pub mod folder;
+pub mod format;
+mod grid;
+pub mod html;
+pub mod json;
+pub mod markdown;
+pub mod model;
+pub mod picture;
+pub mod table;
+pub mod tables;
+pub mod terminal;
+pub mod words;
+
+#[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
+mod schema_check;
+
+pub use analysis::AnalysisReport;
+pub use folder::{FolderError, RunFolder};
+pub use html::html;
+pub use json::json;
+pub use markdown::markdown;
+pub use model::{Input, JoinFacts, MalformedExample, NextStep, RunFacts};
+pub use terminal::{Files, Style, terminal};
+
+/// Why a form could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// JSON.
+    #[error("could not write the report as JSON")]
+    Json(#[from] serde_json::Error),
+    /// HTML.
+    #[error("could not write the report as HTML")]
+    Html(#[from] askama::Error),
+}

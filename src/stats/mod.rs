@@ -1,7 +1,20 @@
-//! Numbers without a subject: histograms, intervals, dispersion, heavy hitters.
+//! Numbers without a subject: histograms, intervals, dispersion, heavy hitters, timelines, least squares.
 //!
-//! Knows nothing of requests. Everything here can be merged, so that two threads can each count half.
+//! Knows nothing of requests. Everything that counts can be merged, so that two threads can each count half: its state
+//! depends on what was added, never on the order or on how the input was split (heavy hitters: while they are exact).
 
+pub mod dispersion;
+pub mod grid;
+pub mod hashing;
+pub mod heavy_hitters;
+pub mod histogram;
 pub mod interval;
+pub mod least_squares;
+pub mod timeline;
 
+pub use dispersion::DispersionCounter;
+pub use grid::{Cell, Grid};
+pub use heavy_hitters::{Hitter, SpaceSaving, Tally};
+pub use histogram::DurationHistogram;
 pub use interval::Interval;
+pub use timeline::Timeline;

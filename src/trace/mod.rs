@@ -2,8 +2,19 @@
 //!
 //! Everything after the trace reads the trace, never a log. Knows nothing of simulation.
 
+pub mod anonymise;
+mod chunk;
+mod columns;
+mod draw;
+pub mod ingest;
+pub mod join;
 pub mod names;
+mod packed;
+pub mod parquet;
 pub mod request;
+pub mod store;
+mod template;
 
 pub use names::Names;
 pub use request::{NameId, Request, flag};
+pub use store::Trace;

@@ -59,6 +59,9 @@ pub struct Request {
     pub upstream: NameId,
     /// Hash of a proxy-made request id; 0 if there is none.
     pub request_id: u64,
+    /// Hash of method and target without secrets, by which a proxy's line and Synapse's are told to be the same request
+    /// where there is no common id; 0 if nothing is to be joined.
+    pub match_hash: u32,
     /// Class of request.
     pub endpoint: EndpointId,
     /// HTTP status; 0 if none was sent.
@@ -95,6 +98,8 @@ pub mod flag {
     pub const SYNAPSE: u16 = 1 << 10;
     /// The arrival is off by the request's unknown duration (a stamp at the end and no duration logged).
     pub const NO_DURATION: u16 = 1 << 11;
+    /// A proxy tried more than one upstream.
+    pub const RETRIED: u16 = 1 << 12;
 }
 
 impl Request {
@@ -119,5 +124,86 @@ impl Request {
     /// Work time, µs: wall time less [`Self::park_us`].
     pub fn work_us(&self) -> u32 {
         self.wall_us - self.park_us().min(self.wall_us)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A request of nothing but an arrival.
+    pub(crate) fn request_at(arrival_us: i64) -> Request {
+        Request {
+            arrival_us,
+            wall_us: 0,
+            send_us: 0,
+            proxy_us: 0,
+            cpu_us: 0,
+            db_sched_us: 0,
+            db_txn_us: 0,
+            db_count: 0,
+            events: 0,
+            bytes_sent: 0,
+            bytes_received: 0,
+            timeout_ms: 0,
+            user: NameId::NONE,
+            room: NameId::NONE,
+            peer: NameId::NONE,
+            template: NameId::NONE,
+            agent: NameId::NONE,
+            process: NameId::NONE,
+            upstream: NameId::NONE,
+            request_id: 0,
+            match_hash: 0,
+            endpoint: EndpointId(0),
+            status: 200,
+            method: Method::Get,
+            flags: 0,
+        }
+    }
+
+    /// Any request with names below 10.
+    pub(crate) fn any_request() -> impl Strategy<Value = Request> {
+        let times = (any::<i64>(), any::<u32>(), any::<i32>(), any::<u32>(), any::<u32>(), any::<u32>(), any::<u32>());
+        let names = proptest::array::uniform7(0u32..10);
+        let rest = (any::<[u32; 5]>(), any::<u64>(), any::<u32>(), any::<u16>(), 0u16..1000, 0u8..8, any::<u16>());
+        (times, names, rest).prop_map(|(t, n, (counts, request_id, match_hash, endpoint, status, method, flags))| Request {
+            arrival_us: t.0,
+            wall_us: t.1,
+            send_us: t.2,
+            proxy_us: t.3,
+            cpu_us: t.4,
+            db_sched_us: t.5,
+            db_txn_us: t.6,
+            db_count: counts[0],
+            events: counts[1],
+            bytes_sent: counts[2],
+            bytes_received: counts[3],
+            timeout_ms: counts[4],
+            user: NameId(n[0]),
+            room: NameId(n[1]),
+            peer: NameId(n[2]),
+            template: NameId(n[3]),
+            agent: NameId(n[4]),
+            process: NameId(n[5]),
+            upstream: NameId(n[6]),
+            request_id,
+            match_hash,
+            endpoint: EndpointId(endpoint),
+            status,
+            method: Method::from_number(method),
+            flags,
+        })
+    }
+
+    #[test]
+    fn a_park_is_what_work_does_not_explain_up_to_the_timeout() {
+        let poll = Request { wall_us: 30_004_000, cpu_us: 4_000, timeout_ms: 30_000, flags: flag::LONG_POLL | flag::WALL, ..request_at(0) };
+        assert_eq!((poll.park_us(), poll.work_us()), (30_000_000, 4_000));
+        let woken = Request { wall_us: 90_000, cpu_us: 30_000, db_txn_us: 70_000, ..poll };
+        assert_eq!((woken.park_us(), woken.work_us()), (0, 90_000));
+        let plain = Request { wall_us: 90_000, ..request_at(0) };
+        assert_eq!((plain.park_us(), plain.work_us()), (0, 90_000));
     }
 }

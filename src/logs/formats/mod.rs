@@ -3,8 +3,12 @@
 //! A format's parser turns one line into one [`crate::logs::Line`]. It knows nothing of files, order or endpoints.
 
 mod address;
+pub mod apache;
 pub mod caddy;
+pub mod error;
+pub mod haproxy;
 pub mod nginx;
+pub mod nginx_config;
 pub mod nginx_json;
 pub mod pattern;
 pub mod prefix;
@@ -16,6 +20,7 @@ mod synapse_eras;
 pub mod synapse_json;
 mod synapse_message;
 mod synapse_prefix;
+pub mod traefik;
 pub mod traefik_json;
 pub mod variable;
 

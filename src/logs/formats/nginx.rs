@@ -21,6 +21,7 @@ use nom::combinator::{map, opt, value};
 use nom::multi::many1;
 use nom::sequence::{delimited, preceded};
 
+pub use super::error::FormatError;
 use super::pattern::{Pattern, Piece, TextParser};
 pub use super::variable::{Clock, Draft, Unit, Variable};
 use crate::logs::escape::Escape;
@@ -59,26 +60,6 @@ pub enum Escaping {
 enum Part {
     Text(String),
     Variable { name: String, at: usize },
-}
-
-/// A format expression that cannot be used; prints with a caret under the place.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{problem}\n  {}\n  {:>width$}", printable(.text), "^", width = .column + 1)]
-pub struct FormatError {
-    /// What is wrong.
-    pub problem: String,
-    /// The expression.
-    pub text: String,
-    /// Characters before the place.
-    pub column: usize,
-}
-
-impl FormatError {
-    /// An error at byte `at` of an expression.
-    pub fn new(problem: impl Into<String>, text: &str, at: usize) -> Self {
-        let column = text.char_indices().take_while(|(index, _)| *index < at).count();
-        Self { problem: problem.into(), text: text.to_owned(), column }
-    }
 }
 
 impl LogFormat {
@@ -129,9 +110,7 @@ impl LogFormat {
         let pieces = self.pieces();
         self.check_request(pieces.iter().filter_map(|piece| if let Piece::Field(variable, _) = piece { Some(*variable) } else { None }))?;
         let escape = if self.escape == Escaping::Default { Escape::Nginx } else { Escape::Raw };
-        let pattern = Pattern::compile(&pieces, escape).map_err(|touching| {
-            FormatError::new("nothing separates this variable from the one before it, so their values cannot be told apart", &self.text, touching.at)
-        })?;
+        let pattern = Pattern::compile(&pieces, escape).map_err(|touching| touching.error(&self.text))?;
         Ok(TextParser::new(name, pattern, stamps))
     }
 
@@ -378,11 +357,6 @@ fn part(text: &str, at: usize) -> IResult<&str, Part> {
 
 fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
-}
-
-/// The user's expression on one line of the terminal, whatever it holds.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// Variables whose values hold no space.

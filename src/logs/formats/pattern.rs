@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use memchr::{memchr, memchr2, memrchr};
 
+use super::error::FormatError;
 use super::prefix;
 use super::request_line;
 use super::variable::{Clock, Draft, Variable};
@@ -55,6 +56,8 @@ enum End {
     CommonTime,
     /// At the first quote that is not escaped.
     Quote,
+    /// At the first quote.
+    PlainQuote,
     /// At the first space or first byte of the literal.
     Word,
     /// At the last such byte before the next space: `[::1]:443`.
@@ -74,6 +77,13 @@ enum End {
 pub struct Ambiguous {
     /// Place of the second of two fields that touch.
     pub at: usize,
+}
+
+impl Ambiguous {
+    /// As an error of the expression that the pieces came from.
+    pub fn error(self, expression: &str) -> FormatError {
+        FormatError::new("nothing separates this field from the one before it, so their values cannot be told apart", expression, self.at)
+    }
 }
 
 impl Pattern {
@@ -170,7 +180,8 @@ impl Pattern {
             };
             let Some(end) = end else { return false };
             let value = &text[..end];
-            if step.end == End::Search && self.escape != Escape::Raw && memchr(b'"', value).is_some() {
+            let may_hold_quotes = self.escape == Escape::Raw || (self.escape == Escape::Traefik && step.variable == Variable::RequestLine);
+            if step.end == End::Search && !may_hold_quotes && memchr(b'"', value).is_some() {
                 return false;
             }
             if text[end..].starts_with(&step.literal) && assign(&mut Draft::default(), step.variable, value, self.escape, stamps).is_ok() {
@@ -192,6 +203,7 @@ impl Step {
         let first = self.literal.first().copied().unwrap_or(b' ');
         let found = match self.end {
             End::CommonTime => (text.len() >= 26).then_some((26, false)),
+            End::PlainQuote => memchr(b'"', text).map(|at| (at, true)),
             End::Quote => return quote_in(text).ok_or(Malformed { expected: self.after(), column: text.len() }),
             End::Word => text.iter().position(|byte| *byte == first || *byte == b' ').map(|at| (at, false)),
             End::LastColon => {
@@ -317,7 +329,7 @@ fn assign<'a>(
         return draft.assign(variable, Cow::Borrowed(value), stamps);
     }
     match variable {
-        Variable::RequestLine => {
+        Variable::RequestLine if escape != Escape::Traefik => {
             let (method, target) = request_line::split(value);
             draft.record.method = method;
             draft.record.target = escape.undo(target);
@@ -332,8 +344,12 @@ fn end_of(variable: Variable, before: &[u8], literal: &[u8], is_last: bool, esca
     let quoted = before.ends_with(b"\"") && literal.starts_with(b"\"");
     if variable.is_common_time() {
         End::CommonTime
-    } else if quoted && escape != Escape::Raw {
+    } else if quoted && escape == Escape::Traefik && variable == Variable::RequestLine {
+        End::Search
+    } else if quoted && matches!(escape, Escape::Nginx | Escape::Apache | Escape::Traefik) {
         End::Quote
+    } else if quoted && escape == Escape::Haproxy {
+        End::PlainQuote
     } else if literal.is_empty() && is_last {
         if variable.may_hold_spaces() { End::Line } else { End::LineWord }
     } else if literal == b":" {

@@ -81,6 +81,8 @@ pub enum Clock {
     CommonLocal,
     /// `2026-01-02T15:04:05+00:00` and its relatives.
     Iso,
+    /// `2026-01-02 15:04:05`, the same with a space before the clock.
+    IsoSpaced,
     /// A number since 1970 in this unit.
     Epoch(Unit),
 }
@@ -102,7 +104,7 @@ impl Variable {
     /// Whether a value may hold spaces; where it may not, the first space ends it.
     pub fn may_hold_spaces(self) -> bool {
         match self {
-            Self::Time(Clock::Common, _)
+            Self::Time(Clock::Common | Clock::IsoSpaced, _)
             | Self::RequestLine
             | Self::Path
             | Self::Query
@@ -163,7 +165,7 @@ impl Variable {
     pub fn expected(self) -> &'static str {
         match self {
             Self::Time(Clock::Common | Clock::CommonLocal, _) => "a time such as 02/Jan/2026:15:04:05 +0000",
-            Self::Time(Clock::Iso, _) => "a time such as 2026-01-02T15:04:05+00:00",
+            Self::Time(Clock::Iso | Clock::IsoSpaced, _) => "a time such as 2026-01-02T15:04:05+00:00",
             Self::Time(Clock::Epoch(_), _) => "a time in seconds since 1970",
             Self::Fraction(_) => "a fraction of a second",
             Self::ZoneOffset => "an offset such as +0000",
@@ -248,7 +250,7 @@ impl<'a> Draft<'a> {
                 record.stamp = Some(Stamp { micros, resolution_us: if text.len() > 20 { 1000 } else { 1_000_000 }, meaning });
                 self.local = Some((text, meaning));
             }
-            Variable::Time(Clock::Iso, meaning) => {
+            Variable::Time(Clock::Iso | Clock::IsoSpaced, meaning) => {
                 let (micros, resolution_us) = stamps.iso(&value).ok_or(error)?;
                 record.stamp = Some(Stamp { micros, resolution_us, meaning });
             }
@@ -403,7 +405,7 @@ fn status(text: &[u8]) -> Option<u16> {
         [a, b, c] if a.is_ascii_digit() && b.is_ascii_digit() && c.is_ascii_digit() => {
             Some(u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0'))
         }
-        b"-" | b"" | b"0" => Some(0),
+        b"-" | b"" | b"0" | b"-1" => Some(0),
         _ => None,
     }
 }
@@ -450,10 +452,18 @@ fn upstreams(list: Cow<'_, [u8]>) -> (Option<Cow<'_, [u8]>>, u8) {
         }
     }
     let upstream = (tries > 0).then(|| match list {
-        Cow::Borrowed(list) => Cow::Borrowed(&list[last]),
-        Cow::Owned(list) => Cow::Owned(list[last].to_vec()),
+        Cow::Borrowed(list) => Cow::Borrowed(without_scheme(&list[last])),
+        Cow::Owned(list) => Cow::Owned(without_scheme(&list[last]).to_vec()),
     });
     (upstream, tries)
+}
+
+/// Apache's workers and Traefik's services are URLs (`http://127.0.0.1:8081`, `unix:/path|http://host`): the address alone.
+pub fn without_scheme(upstream: &[u8]) -> &[u8] {
+    if upstream.starts_with(b"unix:") {
+        return upstream.split(|byte| *byte == b'|').next().unwrap_or(upstream);
+    }
+    [&b"http://"[..], b"https://", b"h2c://"].into_iter().find_map(|scheme| upstream.strip_prefix(scheme)).unwrap_or(upstream)
 }
 
 /// All attempts added up; a step that was not reached is `-`.

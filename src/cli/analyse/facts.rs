@@ -1,0 +1,255 @@
+//! What a run knows beside its numbers, put into the report's and the trace header's words.
+
+use std::path::Path;
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+
+use super::{Analyse, Config, Read};
+use crate::advise::{self, Advice, Candidate};
+use crate::endpoints::{self, Endpoint, Table};
+use crate::logs::source::{Place, Source};
+use crate::plan;
+use crate::report::{AnalysisReport, Input, JoinFacts, MalformedExample, NextStep, RunFacts, format};
+use crate::trace::ingest::Account;
+use crate::trace::join;
+use crate::trace::parquet::Header;
+
+/// What reading the logs found out that is not in the requests. Kept in the trace, so that a trace tells the same story.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Told {
+    pub(super) accounts: Vec<Account>,
+    pub(super) user_key: String,
+    pub(super) joined: Option<join::JoinFacts>,
+    pub(super) partial: bool,
+    pub(super) seed: u64,
+    pub(super) zone: String,
+    pub(super) synapse_version: String,
+    pub(super) table_note: String,
+}
+
+impl Told {
+    pub(super) fn new(config: &Config, accounts: Vec<Account>, user_key: String, joined: Option<join::JoinFacts>, partial: bool) -> Self {
+        Self {
+            accounts,
+            user_key,
+            joined,
+            partial,
+            seed: config.ingest.seed,
+            zone: config.ingest.zone.name().to_owned(),
+            synapse_version: config.synapse_version.clone(),
+            table_note: config.table_note.clone(),
+        }
+    }
+
+    pub(super) fn from_header(header: &Header) -> anyhow::Result<Self> {
+        Ok(serde_json::from_value(header.extra.clone())?)
+    }
+
+    pub(super) fn header(&self, endpoints: &[Endpoint]) -> Header {
+        Header {
+            schema: Header::SCHEMA.to_owned(),
+            endpoints: endpoints.to_vec(),
+            extra: serde_json::to_value(self).unwrap_or(serde_json::Value::Null),
+        }
+    }
+}
+
+/// The endpoint table asked for, and a sentence on which it is.
+pub(super) fn table(arguments: &Analyse) -> anyhow::Result<(Table, String)> {
+    if let Some(path) = &arguments.table {
+        let file = path.display().to_string();
+        let bytes = std::fs::read(path).with_context(|| file.clone())?;
+        let table = endpoints::read_own_table(&file, &bytes)?;
+        let note = format!("own table from {file}");
+        return Ok((table, note));
+    }
+    let choice = endpoints::table_for(arguments.synapse_version.as_deref())
+        .map_err(|error| super::UsageError(format!("--synapse-version: {error}")))?;
+    let note = match (&arguments.synapse_version, choice.newer_than_known) {
+        (None, _) => format!("endpoint table of Synapse {}, the newest known; --synapse-version chooses another", choice.release),
+        (Some(_), false) => format!("endpoint table of Synapse {}", choice.release),
+        (Some(_), true) => format!("Synapse {} is newer than every release known here: the newest table was used", choice.release),
+    };
+    Ok((choice.table, note))
+}
+
+/// What to screen for.
+pub(super) fn screen(arguments: &Analyse, table: &Table) -> anyhow::Result<advise::Settings> {
+    let objective = arguments.objective.parse().map_err(|error| super::UsageError(format!("--objective: {error}")))?;
+    let plans = plan::presets::Options { synapse: version(table), sliding_sync: arguments.sliding_sync_to_sync, ..Default::default() };
+    Ok(advise::Settings { objective, plans, ..advise::Settings::default() })
+}
+
+/// The release a table stands for.
+pub(super) fn version(table: &Table) -> String {
+    table.name.strip_prefix("Synapse ").unwrap_or(&table.name).to_owned()
+}
+
+/// Bytes on disk, if every input is a file.
+pub(super) fn total_bytes(sources: &[Source]) -> Option<u64> {
+    sources
+        .iter()
+        .map(|source| match &source.place {
+            Place::File(path) => std::fs::metadata(path).ok().map(|metadata| metadata.len()),
+            Place::StandardInput => None,
+        })
+        .sum()
+}
+
+/// `/var/log/nginx/access.log.1.gz` -> `access`.
+pub(super) fn run_name(path: &Path) -> String {
+    let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let stem = if file == "trace.parquet" {
+        path.parent().and_then(Path::file_name).map_or_else(|| "trace".to_owned(), |name| name.to_string_lossy().into_owned())
+    } else {
+        file.split(".log").next().unwrap_or_default().to_owned()
+    };
+    let plain: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' }).collect();
+    let plain = plain.trim_matches(['.', '-']).to_owned();
+    if plain.is_empty() { "run".to_owned() } else { plain }
+}
+
+/// An error text for logs without a single request.
+pub(super) fn nothing_found(told: &Told) -> String {
+    let sum = |of: fn(&Account) -> u64| told.accounts.iter().map(of).sum::<u64>();
+    let (lines, malformed, outside) = (sum(|a| a.lines), sum(|a| a.malformed), sum(|a| a.outside));
+    let clockless = sum(|a| a.without_clock);
+    if outside > 0 {
+        return format!("all {outside} requests lie outside --from/--to");
+    }
+    if clockless > 0 {
+        return format!("all {clockless} requests are without a time stamp: give the proxy's log, or a log format with %(asctime)s");
+    }
+    format!("no requests in {lines} lines ({malformed} of them malformed); see --format and --log-format")
+}
+
+/// The candidate that the report shows: the recommended one, else the best there is.
+pub(super) fn shown_candidate(advice: &Advice) -> Option<&Candidate> {
+    crate::report::analysis::shown(advice).map(|shown| shown.candidate)
+}
+
+/// Everything for the report.
+pub(super) fn report(config: &Config, arguments: &Analyse, read: &Read, advice: Advice) -> AnalysisReport {
+    let told = &read.told;
+    let facts = RunFacts {
+        wsim: env!("CARGO_PKG_VERSION").to_owned(),
+        created: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        command: command_line(),
+        seed: told.seed,
+        synapse_version: told.synapse_version.clone(),
+        table_note: told.table_note.clone(),
+        time_zone: told.zone.clone(),
+        partial: told.partial,
+        joined: told.joined.map(join_facts),
+        assumptions: assumptions(told),
+        next: next_steps(arguments, read),
+    };
+    let _ = config;
+    let inputs = told.accounts.iter().map(input).collect();
+    let examples = told.accounts.iter().flat_map(|account| {
+        account.examples.iter().map(|example| MalformedExample {
+            path: account.path.clone(),
+            line: example.line,
+            reason: example.reason.clone(),
+        })
+    });
+    AnalysisReport::new(facts, inputs, examples.collect(), read.profile.clone(), advice)
+}
+
+/// The command as typed, without the key of `--anonymise`.
+fn command_line() -> String {
+    let words = std::env::args().enumerate().map(|(place, word)| match place {
+        0 => "wsim".to_owned(),
+        _ if word.starts_with("--anonymise=") => "--anonymise=…".to_owned(),
+        _ if word.is_empty() || word.contains([' ', '*', '"', '$', '\'', '<', '>', '|', ';', '&']) => {
+            format!("'{}'", word.replace('\'', "'\\''"))
+        }
+        _ => word,
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+fn input(account: &Account) -> Input {
+    let mut notes: Vec<String> = account.stamp_note.iter().cloned().collect();
+    if account.outside > 0 {
+        notes.push(format!("{} requests outside --from/--to left out", account.outside));
+    }
+    if account.without_clock > 0 {
+        notes.push(format!("{} requests without a time stamp left out", account.without_clock));
+    }
+    if let Some(error) = &account.read_error {
+        notes.push(format!("reading ended early: {error}"));
+    }
+    Input {
+        path: account.path.clone(),
+        format: account.format.clone(),
+        format_reason: account.reason.clone(),
+        bytes: account.bytes,
+        lines: account.lines,
+        requests: account.requests,
+        not_requests: account.not_requests,
+        malformed: account.malformed,
+        duplicates: account.duplicates,
+        first: account.first_us.map(format::rfc3339),
+        last: account.last_us.map(format::rfc3339),
+        time_note: notes.join("; "),
+    }
+}
+
+fn join_facts(facts: join::JoinFacts) -> JoinFacts {
+    JoinFacts {
+        proxy_requests: facts.proxy,
+        synapse_requests: facts.synapse,
+        joined: facts.joined,
+        proxy_only: facts.proxy_only,
+        synapse_only: facts.synapse_only,
+        by_request_id: facts.by_request_id,
+    }
+}
+
+/// What reading rests on.
+fn assumptions(told: &Told) -> Vec<String> {
+    let mut list = vec![format!("Stamps that carry no zone are read as {}; --tz changes that.", told.zone)];
+    if let Some(joined) = told.joined
+        && joined.joined * 2 < joined.proxy.min(joined.synapse)
+    {
+        list.push(format!(
+            "Only {} of {} proxied requests were found in Synapse's logs: the rest is counted as seen by one side. Check --tz if the logs are of the same time.",
+            joined.joined, joined.proxy
+        ));
+    }
+    list
+}
+
+/// What to type next.
+fn next_steps(arguments: &Analyse, read: &Read) -> Vec<NextStep> {
+    let logs = arguments.logs.join(" ");
+    let mut steps = Vec::new();
+    if read.profile.demand.method != "logged" {
+        steps.push(NextStep {
+            why: "measure CPU instead of inferring it: add Synapse's own logs".to_owned(),
+            command: format!("wsim analyse {logs} /var/log/matrix-synapse/homeserver.log"),
+        });
+    } else if !read.profile.coverage.measured {
+        steps.push(NextStep {
+            why: "measure the CPU that no request line shows".to_owned(),
+            command: format!("wsim analyse {logs} --process-cpu cpu.csv"),
+        });
+    }
+    steps.push(NextStep { why: "see what a worker may serve".to_owned(), command: "wsim endpoints".to_owned() });
+    steps
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_named_after_its_first_log() {
+        assert_eq!(run_name(Path::new("/var/log/nginx/matrix-access.log.1.gz")), "matrix-access");
+        assert_eq!(run_name(Path::new("reports/monday/trace.parquet")), "monday");
+        assert_eq!(run_name(Path::new("../..")), "run");
+        assert_eq!(run_name(Path::new("my log.log")), "my-log");
+    }
+}

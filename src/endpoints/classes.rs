@@ -1,0 +1,191 @@
+//! wsim's own classes, for what no row of a table matches: all of it goes to the main process, or to no Synapse at all.
+//!
+//! Knows nothing of tables and methods: the same path is the same class whatever the method, so that a preflight
+//! (`OPTIONS`) is counted with the request it announces, as a proxy routes it.
+
+use super::Endpoint;
+
+/// What a path is that no row matches. The order is that of the first endpoint ids, which no table changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u16)]
+pub(super) enum Class {
+    /// Nothing that could be routed: no target, binary rubbish, `CONNECT host:port`, the HTTP/2 preface.
+    Invalid,
+    /// Everything outside Matrix: scanners, a web client, `favicon.ico`.
+    NotMatrix,
+    /// Sliding sync (MSC3575 and its simplified form, MSC4186): in no table, though a worker can serve it.
+    SlidingSync,
+    /// Client API that is in no row.
+    ClientOther,
+    /// Federation API that is in no row.
+    FederationOther,
+    /// Signing keys.
+    KeyServer,
+    /// Media where the table has no row for it.
+    Media,
+    /// `/_synapse/admin`.
+    Admin,
+    /// `/_synapse/client`: pages of a login.
+    Sso,
+    /// `/.well-known/matrix`.
+    WellKnown,
+    /// `/health`.
+    Health,
+    /// `/_synapse/metrics`.
+    Metrics,
+    /// Traffic between Synapse's own processes.
+    Replication,
+    /// The rest below `/_matrix`.
+    MatrixOther,
+    /// The rest below `/_synapse`.
+    SynapseOther,
+}
+
+impl Class {
+    /// All, in the order of their numbers.
+    pub(super) const ALL: [Self; 15] = [
+        Self::Invalid,
+        Self::NotMatrix,
+        Self::SlidingSync,
+        Self::ClientOther,
+        Self::FederationOther,
+        Self::KeyServer,
+        Self::Media,
+        Self::Admin,
+        Self::Sso,
+        Self::WellKnown,
+        Self::Health,
+        Self::Metrics,
+        Self::Replication,
+        Self::MatrixOther,
+        Self::SynapseOther,
+    ];
+
+    pub(super) const fn group(self) -> &'static str {
+        match self {
+            Self::Invalid => "invalid",
+            Self::NotMatrix => "not_matrix",
+            Self::SlidingSync => "sliding_sync",
+            Self::ClientOther => "client_other",
+            Self::FederationOther => "federation_other",
+            Self::KeyServer => "key_server",
+            Self::Media => "media",
+            Self::Admin => "admin",
+            Self::Sso => "sso",
+            Self::WellKnown => "well_known",
+            Self::Health => "health",
+            Self::Metrics => "metrics",
+            Self::Replication => "replication",
+            Self::MatrixOther => "matrix_other",
+            Self::SynapseOther => "synapse_other",
+        }
+    }
+
+    /// The endpoint of the class, with no worker.
+    pub(super) fn endpoint(self) -> Endpoint {
+        Endpoint {
+            group: self.group().to_owned(),
+            workers: Vec::new(),
+            stream: None,
+            condition: None,
+            any_worker: false,
+            pattern: None,
+            internal: self == Self::Replication,
+        }
+    }
+
+    /// The class of a path.
+    pub(super) fn of(path: &[u8]) -> Self {
+        if let Some(rest) = below(path, b"/_matrix") {
+            Self::of_matrix(rest)
+        } else if let Some(rest) = below(path, b"/_synapse") {
+            Self::of_synapse(rest)
+        } else if below(path, b"/.well-known/matrix").is_some() {
+            Self::WellKnown
+        } else if path == b"/health" {
+            Self::Health
+        } else if path.iter().any(u8::is_ascii_control) {
+            Self::Invalid
+        } else {
+            Self::NotMatrix
+        }
+    }
+
+    fn of_matrix(path: &[u8]) -> Self {
+        if let Some(rest) = below(path, b"/client") {
+            match rest {
+                b"/unstable/org.matrix.simplified_msc3575/sync" | b"/unstable/org.matrix.msc3575/sync" => Self::SlidingSync,
+                _ if below(rest, b"/v1/media").is_some() => Self::Media,
+                _ => Self::ClientOther,
+            }
+        } else if let Some(rest) = below(path, b"/federation") {
+            if below(rest, b"/v1/media").is_some() { Self::Media } else { Self::FederationOther }
+        } else if below(path, b"/media").is_some() {
+            Self::Media
+        } else if below(path, b"/key").is_some() {
+            Self::KeyServer
+        } else {
+            Self::MatrixOther
+        }
+    }
+
+    fn of_synapse(path: &[u8]) -> Self {
+        [(&b"/admin"[..], Self::Admin), (b"/client", Self::Sso), (b"/replication", Self::Replication), (b"/metrics", Self::Metrics)]
+            .into_iter()
+            .find_map(|(folder, class)| below(path, folder).map(|_| class))
+            .unwrap_or(Self::SynapseOther)
+    }
+}
+
+/// What follows `folder` in `path`: nothing, or a slash and more.
+fn below<'p>(path: &'p [u8], folder: &[u8]) -> Option<&'p [u8]> {
+    path.strip_prefix(folder).filter(|rest| matches!(rest.first(), None | Some(b'/')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_numbers_are_the_places_in_the_list() {
+        for (index, class) in Class::ALL.into_iter().enumerate() {
+            assert_eq!(class as usize, index);
+        }
+    }
+
+    #[test]
+    fn every_kind_of_path_lands_somewhere_sensible() {
+        let cases = [
+            ("/_matrix/client/unstable/org.matrix.simplified_msc3575/sync", "sliding_sync"),
+            ("/_matrix/client/unstable/org.matrix.msc3575/sync", "sliding_sync"),
+            ("/_matrix/client/v3/logout", "client_other"),
+            ("/_matrix/client", "client_other"),
+            ("/_matrix/clients", "matrix_other"),
+            ("/_matrix/client/v1/media/download/a/b", "media"),
+            ("/_matrix/federation/v1/media/download/a", "media"),
+            ("/_matrix/media/v3/upload", "media"),
+            ("/_matrix/federation/v1/openid/userinfo", "federation_other"),
+            ("/_matrix/key/v2/server", "key_server"),
+            ("/_matrix/app/v1/ping", "matrix_other"),
+            ("/_synapse/admin/v1/server_version", "admin"),
+            ("/_synapse/client/saml2/metadata.xml", "sso"),
+            ("/_synapse/replication/fed_send_edu/1", "replication"),
+            ("/_synapse/metrics", "metrics"),
+            ("/_synapse/mas/sync_devices", "synapse_other"),
+            ("/.well-known/matrix/client", "well_known"),
+            ("/.well-known/acme-challenge/x", "not_matrix"),
+            ("/health", "health"),
+            ("/healthz", "not_matrix"),
+            ("/", "not_matrix"),
+            ("", "not_matrix"),
+            ("/wp-login.php", "not_matrix"),
+            ("/_matrixx/client", "not_matrix"),
+            ("/\u{16}\u{3}\u{1}", "invalid"),
+        ];
+        for (path, group) in cases {
+            assert_eq!(Class::of(path.as_bytes()).group(), group, "{path}");
+        }
+        assert!(Class::Replication.endpoint().internal);
+        assert!(!Class::Admin.endpoint().internal);
+    }
+}

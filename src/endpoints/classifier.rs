@@ -1,0 +1,298 @@
+//! The classifier: method and request target in, [`EndpointId`] out.
+//!
+//! Owns the rules by which rows become endpoints. The automaton does the matching, `target` the taking apart, `classes`
+//! what no row matches. The invariant: for a given table and options the ids and endpoints are always the same, and all
+//! endpoints are known once the classifier is built.
+
+use std::collections::BTreeSet;
+
+use super::automaton::{Automaton, Outcome, PatternError, Rule, parse_prefix, parse_regex};
+use super::classes::Class;
+use super::table::{Row, Syntax, Table};
+use super::{Endpoint, EndpointId, Method, target, words};
+
+/// How to classify.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Options {
+    /// Sliding sync may go to the workers that serve `/sync`. No table lists it, so the default is the main process; its
+    /// group is `sliding_sync` either way.
+    pub sliding_sync_to_sync: bool,
+    /// Match the path as nginx does: percent-decoded, slashes merged, dots resolved. The default is the path as sent,
+    /// as Synapse and HAProxy match it.
+    pub decoded_path: bool,
+}
+
+/// Why a table cannot be used. Never happens to an embedded one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ClassifierError {
+    /// A pattern cannot be compiled.
+    #[error("pattern {pattern} of {table}: {source}")]
+    Pattern {
+        /// The table's name.
+        table: String,
+        /// The pattern, escaped and cut.
+        pattern: String,
+        /// Why.
+        source: PatternError,
+    },
+    /// The patterns cannot be compiled together.
+    #[error("{table}: {source}")]
+    Table {
+        /// The table's name.
+        table: String,
+        /// Why.
+        source: PatternError,
+    },
+    /// More worker types than there are bits.
+    #[error("{table} names more than {WORKERS_MAX} worker types")]
+    Workers {
+        /// The table's name.
+        table: String,
+    },
+}
+
+/// Tells for every request which endpoint it is. Shared by reference between threads.
+#[derive(Debug)]
+pub struct Classifier {
+    options: Options,
+    table: Table,
+    endpoints: Vec<Endpoint>,
+    /// One per set of rows that some method selects.
+    machines: Vec<Machine>,
+    /// Which machine a method uses.
+    by_method: [u8; Method::ALL.len()],
+    /// For each endpoint of group `sync` its twin of group `initial_sync`.
+    initial: Vec<Option<EndpointId>>,
+}
+
+#[derive(Debug)]
+struct Machine {
+    automaton: Automaton,
+    /// The endpoint of each outcome; `None` where no row matched.
+    answers: Vec<Option<EndpointId>>,
+}
+
+impl Classifier {
+    /// Builds the classifier of a table. Takes some tens of milliseconds: build it once, and only if something is to be
+    /// classified.
+    ///
+    /// # Errors
+    /// A pattern of an own table cannot be compiled.
+    pub fn new(table: &Table, options: &Options) -> Result<Self, ClassifierError> {
+        let compiled = Compiled::new(table)?;
+        let mut endpoints: Vec<Endpoint> = Class::ALL.into_iter().map(Class::endpoint).collect();
+        if options.sliding_sync_to_sync {
+            let workers = sync_workers(table);
+            let endpoint = &mut endpoints[Class::SlidingSync as usize];
+            endpoint.any_worker = !workers.is_empty();
+            endpoint.workers = workers;
+        }
+        // All methods together, so that the same rows have the same id whatever the method.
+        let outcomes: BTreeSet<Outcome> =
+            compiled.automata.iter().flat_map(Automaton::outcomes).filter(|outcome| **outcome != Outcome::NONE).copied().collect();
+        let outcomes: Vec<Outcome> = outcomes.into_iter().collect();
+        let first = endpoints.len();
+        for outcome in &outcomes {
+            endpoints.push(compiled.endpoint(table, *outcome));
+        }
+        let mut initial = vec![None; endpoints.len()];
+        for index in first..endpoints.len() {
+            if endpoints[index].group == SYNC {
+                initial[index] = Some(id(endpoints.len()));
+                endpoints.push(Endpoint { group: INITIAL_SYNC.to_owned(), ..endpoints[index].clone() });
+            }
+        }
+        initial.resize(endpoints.len(), None);
+        if endpoints.len() > usize::from(u16::MAX) {
+            return Err(ClassifierError::Table { table: table.name.clone(), source: PatternError::TooLarge });
+        }
+        let answer = |outcome: &Outcome| outcomes.binary_search(outcome).ok().map(|index| id(first + index));
+        let machines = compiled
+            .automata
+            .into_iter()
+            .map(|automaton| Machine { answers: automaton.outcomes().iter().map(answer).collect(), automaton })
+            .collect();
+        let by_method = compiled.by_method;
+        Ok(Self { options: *options, table: table.clone(), endpoints, machines, by_method, initial })
+    }
+
+    /// What every id stands for. The first ones are wsim's own classes, the same for every table; then come the rows that
+    /// can be first, by priority, each with the workers that can be added by further rows.
+    #[must_use]
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
+    }
+
+    /// The endpoint of an id of this classifier.
+    #[must_use]
+    pub fn endpoint(&self, id: EndpointId) -> &Endpoint {
+        &self.endpoints[usize::from(id.0)]
+    }
+
+    /// The table it was built from.
+    #[must_use]
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// The options it was built with.
+    #[must_use]
+    pub fn options(&self) -> Options {
+        self.options
+    }
+
+    /// Classifies a request. `target` is what stands in the request line: path and perhaps `?query`, or an absolute URI.
+    /// Rows are matched against the path alone; the query only tells an initial sync from another.
+    ///
+    /// A log that does not record queries makes every sync an initial one: only the caller can know that.
+    #[must_use]
+    #[inline]
+    pub fn classify(&self, method: Method, target: &[u8]) -> EndpointId {
+        self.classify_as(method, target, self.options.decoded_path)
+    }
+
+    /// [`Self::classify`] with the choice between raw and decoded path made here.
+    #[inline]
+    pub(super) fn classify_as(&self, method: Method, target: &[u8], decoded: bool) -> EndpointId {
+        let Some(target::Target { path, query }) = target::split(target) else { return not_a_path(method, target) };
+        if decoded { self.classify_path(method, &target::as_nginx_sees(path), query) } else { self.classify_path(method, path, query) }
+    }
+
+    #[inline]
+    fn classify_path(&self, method: Method, path: &[u8], query: Option<&[u8]>) -> EndpointId {
+        let machine = &self.machines[usize::from(self.by_method[method as usize])];
+        match machine.answers[machine.automaton.search(path)] {
+            Some(endpoint) => match self.initial[usize::from(endpoint.0)] {
+                Some(twin) if is_initial_sync(path, query) => twin,
+                _ => endpoint,
+            },
+            None => EndpointId(Class::of(path) as u16),
+        }
+    }
+}
+
+/// Whether a request that a `sync` row matched is an initial sync.
+fn is_initial_sync(path: &[u8], query: Option<&[u8]>) -> bool {
+    if path.ends_with(b"/sync") { target::asks_for_everything(query) } else { path.ends_with(b"/initialSync") }
+}
+
+/// `OPTIONS *` asks about a server as a whole and is fine; anything else that is no path cannot be routed.
+#[cold]
+fn not_a_path(method: Method, target: &[u8]) -> EndpointId {
+    let class = if method == Method::Options && target == b"*" { Class::NotMatrix } else { Class::Invalid };
+    EndpointId(class as u16)
+}
+
+/// A table made ready for matching.
+struct Compiled {
+    /// Row indices by priority: the automata's rule numbers are places in this list.
+    order: Vec<usize>,
+    /// The worker of each bit.
+    workers: Vec<String>,
+    automata: Vec<Automaton>,
+    by_method: [u8; Method::ALL.len()],
+}
+
+impl Compiled {
+    fn new(table: &Table) -> Result<Self, ClassifierError> {
+        let order = table.by_priority();
+        let workers = worker_names(table);
+        if workers.len() > WORKERS_MAX {
+            return Err(ClassifierError::Workers { table: table.name.clone() });
+        }
+        let rules = order
+            .iter()
+            .map(|&index| {
+                let row = &table.rows[index];
+                let bit = workers.iter().position(|worker| *worker == row.worker).map_or(0, |bit| 1 << bit);
+                Ok(Rule { pattern: parse(table, row)?, worker: bit, stream: row.stream.is_some() })
+            })
+            .collect::<Result<Vec<Rule>, ClassifierError>>()?;
+
+        let mut selections: Vec<Vec<usize>> = Vec::new();
+        let mut by_method = [0; Method::ALL.len()];
+        for method in Method::ALL {
+            let selection: Vec<usize> = (0..order.len()).filter(|&rule| table.rows[order[rule]].applies_to(method)).collect();
+            let place = selections.iter().position(|known| *known == selection).unwrap_or_else(|| {
+                selections.push(selection);
+                selections.len() - 1
+            });
+            by_method[method as usize] = u8::try_from(place).unwrap_or(u8::MAX); // at most eight methods
+        }
+        // Two automata take as long as one on two cores.
+        let automata = std::thread::scope(|scope| {
+            let building: Vec<_> = selections
+                .iter()
+                .map(|selection| scope.spawn(|| Automaton::of_selection(&rules, selection, table.first_match_only)))
+                .collect();
+            building
+                .into_iter()
+                .map(|thread| thread.join().unwrap_or(Err(PatternError::TooLarge)))
+                .collect::<Result<Vec<Automaton>, PatternError>>()
+        });
+        let automata = automata.map_err(|source| ClassifierError::Table { table: table.name.clone(), source })?;
+        Ok(Self { order, workers, automata, by_method })
+    }
+
+    /// The endpoint of a sum of rows.
+    fn endpoint(&self, table: &Table, outcome: Outcome) -> Endpoint {
+        let row = &table.rows[self.order[outcome.first as usize]];
+        let workers = self.workers.iter().enumerate().filter(|(bit, _)| outcome.workers & 1 << bit != 0);
+        Endpoint {
+            group: row.group.clone(),
+            workers: workers.map(|(_, worker)| worker.clone()).collect(),
+            stream: row.stream.clone(),
+            condition: row.condition.clone(),
+            any_worker: outcome.workers != 0 && (outcome.unstreamed || row.any_worker()),
+            pattern: Some(row.effective_pattern().to_owned()),
+            internal: false,
+        }
+    }
+}
+
+/// Parses the pattern of a row.
+pub(super) fn parse(table: &Table, row: &Row) -> Result<regex_syntax::hir::Hir, ClassifierError> {
+    match row.syntax {
+        Syntax::Prefix => Ok(parse_prefix(row.effective_pattern())),
+        Syntax::Regex => parse_regex(row.effective_pattern()).map_err(|source| ClassifierError::Pattern {
+            table: table.name.clone(),
+            pattern: row.effective_pattern().escape_default().take(PATTERN_SHOWN_CHARS).collect(),
+            source,
+        }),
+    }
+}
+
+/// The worker types of a table, in the order in which they are listed to people: generic workers first.
+fn worker_names(table: &Table) -> Vec<String> {
+    let mut names: Vec<&String> = Vec::new();
+    for row in &table.rows {
+        if row.worker != Row::MAIN && !names.contains(&&row.worker) {
+            names.push(&row.worker);
+        }
+    }
+    names.sort_by_key(|name| words::worker_rank(name));
+    names.into_iter().cloned().collect()
+}
+
+/// Workers of the rows that match `/sync`.
+fn sync_workers(table: &Table) -> Vec<String> {
+    let serves_sync = |worker: &String| {
+        table.rows.iter().any(|row| row.group == SYNC && row.worker == *worker && row.effective_pattern().contains("/sync"))
+    };
+    worker_names(table).into_iter().filter(serves_sync).collect()
+}
+
+/// Endpoint id of a place in the list; the caller refuses longer lists.
+fn id(index: usize) -> EndpointId {
+    EndpointId(u16::try_from(index).unwrap_or(u16::MAX))
+}
+
+/// The tables' group of sync requests.
+pub(super) const SYNC: &str = "sync";
+/// Its part that starts from nothing.
+pub(super) const INITIAL_SYNC: &str = "initial_sync";
+const WORKERS_MAX: usize = 32;
+const PATTERN_SHOWN_CHARS: usize = 200;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,193 @@
+//! Cuts a byte stream into blocks of whole lines, so that threads can parse them side by side.
+
+use std::io::{self, Read};
+
+/// Bytes in a block. Large enough to make hand-over free, small enough to stay in the second-level cache.
+pub const BLOCK_BYTES: usize = 512 * 1024;
+
+/// A physical line longer than this is cut and counted as malformed. No real request line comes near it.
+pub const LINE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Whole lines.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Block {
+    /// The lines with their terminators; only the last line of a stream may lack one.
+    pub bytes: Vec<u8>,
+    /// Number of the first line, from 1.
+    pub first_line: u64,
+    /// Number of lines.
+    pub lines: u64,
+    /// The block is the beginning of one line that was longer than [`LINE_BYTES_MAX`]; the rest was thrown away.
+    pub cut: bool,
+}
+
+/// Reads blocks from a stream.
+#[derive(Debug)]
+pub struct Blocks<R> {
+    stream: R,
+    block_bytes: usize,
+    rest: Vec<u8>,
+    line: u64,
+    done: bool,
+}
+
+impl<R: Read> Blocks<R> {
+    /// Blocks of `stream`, counting lines from 1.
+    pub fn new(stream: R) -> Self {
+        Self::sized(stream, BLOCK_BYTES)
+    }
+
+    /// As [`Self::new`] with another block size in bytes, at least 1.
+    pub fn sized(stream: R, block_bytes: usize) -> Self {
+        Self { stream, block_bytes: block_bytes.max(1), rest: Vec::new(), line: 1, done: false }
+    }
+
+    /// The next block; `None` at the end. After an error what was read before it is delivered first, then the error once.
+    pub fn next_block(&mut self, reuse: Vec<u8>) -> io::Result<Option<Block>> {
+        let mut bytes = reuse;
+        bytes.clear();
+        bytes.append(&mut self.rest);
+        loop {
+            let wanted = self.block_bytes.max(bytes.len() + self.block_bytes.div_ceil(2));
+            let before = bytes.len();
+            let outcome = if self.done { Ok(()) } else { self.fill(&mut bytes, wanted) };
+            if let Err(error) = outcome {
+                if bytes.is_empty() {
+                    self.done = true;
+                    return Err(error);
+                }
+                // Deliver what is there; the stream will repeat its error or be at its end.
+                return Ok(Some(self.block(bytes, false)));
+            }
+            if self.done {
+                return Ok((!bytes.is_empty()).then(|| self.block(bytes, false)));
+            }
+            if let Some(end) = memchr::memrchr(b'\n', &bytes[before..]) {
+                self.rest = bytes.split_off(before + end + 1);
+                return Ok(Some(self.block(bytes, false)));
+            }
+            if bytes.len() > LINE_BYTES_MAX {
+                self.skip_line()?;
+                return Ok(Some(self.block(bytes, true)));
+            }
+        }
+    }
+
+    fn block(&mut self, bytes: Vec<u8>, cut: bool) -> Block {
+        let ends = memchr::memchr_iter(b'\n', &bytes).count() as u64;
+        let lines = if cut { 1 } else { ends + u64::from(bytes.last().is_some_and(|&b| b != b'\n')) };
+        let first_line = self.line;
+        self.line += lines;
+        Block { bytes, first_line, lines, cut }
+    }
+
+    /// Reads until `bytes` holds `wanted` bytes or the stream ends.
+    fn fill(&mut self, bytes: &mut Vec<u8>, wanted: usize) -> io::Result<()> {
+        let missing = wanted.saturating_sub(bytes.len()) as u64;
+        let read = self.stream.by_ref().take(missing).read_to_end(bytes)?;
+        self.done = (read as u64) < missing;
+        Ok(())
+    }
+
+    /// Throws away the rest of an endless line.
+    fn skip_line(&mut self) -> io::Result<()> {
+        let mut piece = Vec::new();
+        loop {
+            piece.clear();
+            if self.stream.by_ref().take(BLOCK_BYTES as u64).read_to_end(&mut piece)? == 0 {
+                self.done = true;
+                return Ok(());
+            }
+            if let Some(end) = memchr::memchr(b'\n', &piece) {
+                self.rest = piece.split_off(end + 1);
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// The lines of a block without `\n` or `\r\n`.
+pub fn lines(block: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = block;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let line = match memchr::memchr(b'\n', rest) {
+            Some(end) => {
+                let line = &rest[..end];
+                rest = &rest[end + 1..];
+                line
+            }
+            None => std::mem::take(&mut rest),
+        };
+        Some(line.strip_suffix(b"\r").unwrap_or(line))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read_all(bytes: &[u8]) -> (Vec<Vec<u8>>, u64, usize) {
+        read_sized(bytes, BLOCK_BYTES)
+    }
+
+    fn read_sized(bytes: &[u8], size: usize) -> (Vec<Vec<u8>>, u64, usize) {
+        let mut blocks = Blocks::sized(bytes, size);
+        let (mut found, mut total, mut cut) = (Vec::new(), 0, 0);
+        while let Some(block) = blocks.next_block(Vec::new()).unwrap() {
+            assert_eq!(block.first_line, total + 1);
+            total += block.lines;
+            cut += usize::from(block.cut);
+            found.extend(lines(&block.bytes).map(<[u8]>::to_vec));
+        }
+        (found, total, cut)
+    }
+
+    #[test]
+    fn long_lines_are_whole_and_endless_ones_are_cut_once() {
+        let long = vec![b'x'; 2 * BLOCK_BYTES + 7];
+        let text = [b"a\n".as_slice(), &long, b"\r\nb"].concat();
+        let (found, total, cut) = read_all(&text);
+        assert_eq!((found.len(), total, cut), (3, 3, 0));
+        assert_eq!(found[1], long);
+        let endless = vec![b'x'; 3 * LINE_BYTES_MAX];
+        let (found, total, cut) = read_all(&[b"a\n".as_slice(), &endless, b"\nlast\n"].concat());
+        assert_eq!((found.len(), total, cut), (3, 3, 1));
+        assert_eq!(found[2], b"last");
+    }
+
+    #[test]
+    fn a_read_error_comes_after_what_was_read() {
+        struct Broken(u8);
+        impl Read for Broken {
+            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+                self.0 += 1;
+                if self.0 > 1 {
+                    return Err(io::Error::other("cut off"));
+                }
+                buffer[..4].copy_from_slice(b"a\nb\n");
+                Ok(4)
+            }
+        }
+        let mut blocks = Blocks::new(Broken(0));
+        assert_eq!(blocks.next_block(Vec::new()).unwrap().unwrap().lines, 2);
+        assert!(blocks.next_block(Vec::new()).is_err());
+        assert_eq!(blocks.next_block(Vec::new()).unwrap(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_is_lost(text in "[ab\n]{0,200}", size in 1usize..40) {
+            let (found, total, _) = read_sized(text.as_bytes(), size);
+            let expected: Vec<&[u8]> = if text.is_empty() { vec![] } else {
+                let body = text.strip_suffix('\n').unwrap_or(&text);
+                body.split('\n').map(str::as_bytes).collect()
+            };
+            prop_assert_eq!(total, expected.len() as u64);
+            prop_assert_eq!(found, expected);
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Request targets taken apart: path, query, parameters; and percent-encoding undone where it must be.
+//!
+//! Nothing is decoded unless asked for: the endpoint tables match raw paths, a replay sends them as they came.
+
+use memchr::memchr;
+
+use super::escape::pair;
+
+/// A request target in two parts, as sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target<'a> {
+    /// From the first slash up to the `?`; `*` of `OPTIONS *` and `host:port` of `CONNECT` stay as they are.
+    pub path: &'a [u8],
+    /// After the first `?`; empty if there is none.
+    pub query: &'a [u8],
+}
+
+/// Splits a target; scheme and authority of an absolute URI (`https://host/path`) are taken off.
+///
+/// ```
+/// use wsim::logs::target::split;
+/// let target = split(b"https://matrix.example.org/_matrix/client/v3/sync?since=s1");
+/// assert_eq!((target.path, target.query), (&b"/_matrix/client/v3/sync"[..], &b"since=s1"[..]));
+/// ```
+#[inline]
+pub fn split(target: &[u8]) -> Target<'_> {
+    let local = if target.first() == Some(&b'/') { target } else { without_authority(target) };
+    let (path, query) = match memchr(b'?', local) {
+        Some(at) => (&local[..at], &local[at + 1..]),
+        None => (local, &b""[..]),
+    };
+    let path = if path.is_empty() && !target.is_empty() { b"/" } else { path };
+    Target { path, query }
+}
+
+/// The parameters of a query in order: raw key and raw value. A parameter without `=` has an empty value.
+pub fn query_parameters(query: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    query.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).map(|pair| match memchr(b'=', pair) {
+        Some(at) => (&pair[..at], &pair[at + 1..]),
+        None => (pair, &b""[..]),
+    })
+}
+
+/// The raw value of the first parameter of this name, however the name is encoded (`access%5Ftoken`). Synapse takes the
+/// first one too.
+pub fn query_param<'a>(query: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    query_parameters(query).find(|(key, _)| is_name(key, name)).map(|(_, value)| value)
+}
+
+/// Undoes percent-encoding; what is no escape stays. Text without `%` is lent, other text is put into `scratch`.
+pub fn percent_decode<'a>(text: &'a [u8], scratch: &'a mut Vec<u8>) -> &'a [u8] {
+    if memchr(b'%', text).is_none() {
+        return text;
+    }
+    scratch.clear();
+    scratch.extend(decoded(text));
+    scratch
+}
+
+/// Whether a raw key is this name once decoded.
+fn is_name(key: &[u8], name: &str) -> bool {
+    key == name.as_bytes() || (memchr(b'%', key).is_some() && decoded(key).eq(name.bytes()))
+}
+
+fn decoded(text: &[u8]) -> impl Iterator<Item = u8> + '_ {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let (&byte, after) = rest.split_first()?;
+        rest = after;
+        if let (b'%', [high, low, after @ ..]) = (byte, after)
+            && let Some(escaped) = pair(*high, *low)
+        {
+            rest = after;
+            return Some(escaped);
+        }
+        Some(byte)
+    })
+}
+
+fn without_authority(target: &[u8]) -> &[u8] {
+    let scheme = target.iter().take(SCHEME_MAX).take_while(|byte| byte.is_ascii_alphanumeric()).count();
+    match target[scheme..].strip_prefix(b"://") {
+        Some(rest) if scheme > 0 => rest.iter().position(|byte| matches!(byte, b'/' | b'?')).map_or(b"", |at| &rest[at..]),
+        _ => target,
+    }
+}
+
+const SCHEME_MAX: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn parts(target: &str) -> (String, String) {
+        let Target { path, query } = split(target.as_bytes());
+        (String::from_utf8_lossy(path).into_owned(), String::from_utf8_lossy(query).into_owned())
+    }
+
+    #[test]
+    fn a_target_is_path_and_query() {
+        for (target, path, query) in [
+            ("/a/b?c=d&e", "/a/b", "c=d&e"),
+            ("/a", "/a", ""),
+            ("/a?", "/a", ""),
+            ("/a?b?c", "/a", "b?c"),
+            ("https://h.example:8448/a?b", "/a", "b"),
+            ("http://h.example", "/", ""),
+            ("http://h.example?a=b", "/", "a=b"),
+            ("*", "*", ""),
+            ("example.org:443", "example.org:443", ""),
+            ("", "", ""),
+            ("?a", "/", "a"),
+            ("/https://x/y", "/https://x/y", ""),
+        ] {
+            assert_eq!(parts(target), (path.into(), query.into()), "{target}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_is_found_however_its_name_is_encoded() {
+        assert_eq!(query_param(b"x=1&access_token=abc", "access_token"), Some(&b"abc"[..]));
+        assert_eq!(query_param(b"access%5Ftoken=abc&since=s", "access_token"), Some(&b"abc"[..]));
+        assert_eq!(query_param(b"%61ccess%5ftoken=abc", "access_token"), Some(&b"abc"[..]));
+        assert_eq!(query_param(b"since=a&since=b", "since"), Some(&b"a"[..]));
+        assert_eq!(query_param(b"since", "since"), Some(&b""[..]));
+        assert_eq!(query_param(b"xsince=1&sinc", "since"), None);
+    }
+
+    #[test]
+    fn decoding_leaves_what_is_no_escape() {
+        let mut scratch = Vec::new();
+        assert_eq!(percent_decode(b"%21a%3Ab", &mut scratch), b"!a:b");
+        assert_eq!(percent_decode(b"100%", &mut scratch), b"100%");
+        assert_eq!(percent_decode(b"%zz%2", &mut scratch), b"%zz%2");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_taken_apart(target: Vec<u8>) {
+            let parts = split(&target);
+            prop_assert!(parts.path.len() + parts.query.len() <= target.len() + 1);
+            let _ = query_param(parts.query, "since");
+            prop_assert!(percent_decode(&target, &mut Vec::new()).len() <= target.len());
+        }
+    }
+}

@@ -1,0 +1,228 @@
+use proptest::prelude::{Strategy, any, prop, prop_assert_eq, prop_oneof, proptest};
+
+use super::super::known;
+use super::super::model::{Plan, Pool, Proxy, ProxyKind, Selector, Writers};
+
+const EXAMPLE: &str = r#"name = "sync by user, events by room"
+synapse = "1.157"
+[proxy]
+kind = "nginx"          # nginx | haproxy | caddy | traefik | apache | envoy
+processes = 1           # independent balancing states
+[[pool]]
+name = "sync"
+endpoints = ["sync"]    # group ids, or {pattern = "^/_matrix/…", methods = ["GET"]}
+servers = ["127.0.0.1:8013", "127.0.0.1:8037=2"]
+balance = "hash consistent"
+key = "user"
+cpu = 1.0
+[stream_writers]
+typing = "typing1"
+events = ["persister1", "persister2"]
+"#;
+
+/// The example with one line changed.
+fn changed(line: &str, by: &str) -> String {
+    assert!(EXAMPLE.contains(line), "{line}");
+    let text = EXAMPLE.replacen(line, by, 1);
+    Plan::from_toml(&text, "plan.toml").unwrap_err().to_string()
+}
+
+#[test]
+fn the_example_of_the_manual_is_a_plan() {
+    let plan = Plan::from_toml(EXAMPLE, "plan.toml").unwrap();
+    assert_eq!(plan.worker_count(), 5);
+    let servers = plan.pools[0].servers().unwrap();
+    assert_eq!(servers[1].name, "127.0.0.1:8037");
+    assert_eq!(servers[1].weight, 2);
+    assert_eq!(plan.stream_writers["events"].names(), ["persister1", "persister2"]);
+    assert!(plan.warnings().is_empty(), "{:?}", plan.warnings());
+}
+
+#[test]
+fn every_fault_names_its_line_and_the_way_out() {
+    let cases = [
+        (
+            r#"endpoints = ["sync"]"#,
+            r#"endpoints = ["sync", "federatoin"]"#,
+            "plan.toml:8: pool \"sync\": there is no endpoint group \"federatoin\"; did you mean \"federation\"?",
+        ),
+        (r#"endpoints = ["sync"]"#, "endpoints = []", "plan.toml:8: pool \"sync\" takes no endpoints"),
+        (
+            r#"endpoints = ["sync"]"#,
+            "endpoints = [{pattern = \"^/a(\"}]",
+            "plan.toml:8: pool \"sync\": the pattern \"^/a(\" is not a regular expression",
+        ),
+        (
+            r#"endpoints = ["sync"]"#,
+            "endpoints = [{pattern = \"^/a\", methods = [\"get\"]}]",
+            "plan.toml:8: pool \"sync\": \"get\" is no method; use GET",
+        ),
+        (r#"endpoints = ["sync"]"#, "endpoints = [7]", "plan.toml:8: expected an endpoint group in quotes"),
+        ("cpu = 1.0", "workers = 2", "plan.toml:12: pool \"sync\" has both servers and workers"),
+        (r#"servers = ["127.0.0.1:8013", "127.0.0.1:8037=2"]"#, "", "plan.toml:6: pool \"sync\" has neither servers nor workers"),
+        (r#"servers = ["127.0.0.1:8013", "127.0.0.1:8037=2"]"#, "workers = 0", "plan.toml:9: pool \"sync\": workers must be 1 to 1000"),
+        ("8037=2", "8037=0", "plan.toml:9: pool \"sync\": server \"127.0.0.1:8037=0\" needs a whole weight"),
+        ("8037=2", "8013=2", "plan.toml:9: pool \"sync\" lists \"127.0.0.1:8013\" twice"),
+        ("cpu = 1.0", "cpu = 0.0", "plan.toml:12: pool \"sync\": cpu must be above 0"),
+        ("cpu = 1.0", "cpu = nan", "plan.toml:12: pool \"sync\": cpu must be above 0"),
+        (r#"key = "user""#, "", "plan.toml:10: pool \"sync\": balance \"hash consistent\" hashes a key; add key ="),
+        (r#"balance = "hash consistent""#, r#"balance = "by the moon""#, "plan.toml:10: pool \"sync\": balance \"by the moon\" is no rule"),
+        (r#"synapse = "1.157""#, r#"synapse = "latest""#, "plan.toml:2: synapse = \"latest\" is not a release"),
+        ("processes = 1 ", "processes = 0 ", "plan.toml:5: processes = 0"),
+        (r#"kind = "nginx""#, r#"kind = "ngnix""#, "plan.toml:4: unknown variant `ngnix`, expected one of `nginx`"),
+        (r#"typing = "typing1""#, r#"typing = ["a", "b"]"#, "plan.toml:14: stream \"typing\" has 2 writers, but Synapse wants exactly one"),
+        (
+            r#"events = ["persister1", "persister2"]"#,
+            "events = []",
+            "plan.toml:15: stream \"events\" has 0 writers, but Synapse wants at least one",
+        ),
+        (
+            r#"events = ["persister1", "persister2"]"#,
+            r#"events = ["a", "a"]"#,
+            "plan.toml:15: stream \"events\": \"a\" is no usable worker name",
+        ),
+        (
+            r#"typing = "typing1""#,
+            r#"typping = "typing1""#,
+            "plan.toml:14: there is no stream \"typping\" that a worker may write; did you mean \"typing\"?",
+        ),
+        (r#"name = "sync""#, r#"name = "main""#, "plan.toml:7: pool name \"main\""),
+        ("cpu = 1.0", "colour = 3", "plan.toml:12: unknown field `colour`"),
+        ("[proxy]", "[proxy", "plan.toml:3: "),
+    ];
+    for (line, by, expected) in cases {
+        let message = changed(line, by);
+        assert!(message.starts_with(expected), "{by}\n  {message}");
+        assert!(!message.contains('\n') && !message.ends_with('.'), "{message}");
+    }
+}
+
+#[test]
+fn two_pools_of_one_name_are_refused_and_one_group_in_two_pools_is_warned_of() {
+    let second = |name: &str, group: &str| {
+        let text = EXAMPLE
+            .replace("[stream_writers]", &format!("[[pool]]\nname = {name:?}\nendpoints = [{group:?}]\nworkers = 1\n[stream_writers]"));
+        Plan::from_toml(&text, "plan.toml")
+    };
+    let error = second("sync", "client").unwrap_err().to_string();
+    assert_eq!(error, "plan.toml:14: there are two pools \"sync\"; give one of them another name");
+    let warnings = second("other", "sync").unwrap().warnings();
+    assert_eq!(warnings, ["group sync stands in pool \"sync\" and in pool \"other\"; the first gets it"]);
+}
+
+#[test]
+fn one_worker_cannot_have_two_limits_and_two_workers_not_one_name() {
+    let plus = |pools: &str| {
+        Plan::from_toml(&EXAMPLE.replace("[stream_writers]", &format!("{pools}\n[stream_writers]")), "p").unwrap_err().to_string()
+    };
+    let error = plus("[[pool]]\nname = \"event\"\nendpoints = [\"event_sending\"]\nservers = [\"127.0.0.1:8013\"]\ncpu = 0.5");
+    assert_eq!(error, "p:17: pool \"event\" gives \"127.0.0.1:8013\" another cpu than an earlier pool does; a worker has one limit");
+    let error = plus(
+        "[[pool]]\nname = \"a\"\nendpoints = [\"client\"]\nworkers = 11\n[[pool]]\nname = \"a1\"\nendpoints = [\"media\"]\nworkers = 1",
+    );
+    assert_eq!(error, "p:18: two workers would be called \"a11\"; rename the pool or the stream writer");
+}
+
+#[test]
+fn what_is_probably_not_meant_is_warned_of() {
+    let text = EXAMPLE
+        .replace(r#"["sync"]"#, r#"["sync", "sliding_sync", "client_other", "pagination", {pattern = "^/x", methods = ["GET"]}]"#)
+        .replace("hash consistent", "least_conn");
+    let warnings = Plan::from_toml(&text, "p").unwrap().warnings().join("\n");
+    for part in [
+        "no release's worker document lists",
+        "names client_other, which only the main process serves",
+        "every parked long poll counts",
+        "for some methods only",
+        "/messages stays on the main process",
+    ] {
+        assert!(warnings.contains(part), "{part}\n{warnings}");
+    }
+}
+
+#[test]
+fn a_written_plan_looks_made_by_hand() {
+    let mut plan = Plan::from_toml(EXAMPLE, "p").unwrap();
+    plan.pools[0].endpoints = known::TABLE_GROUPS.iter().take(12).map(|group| Selector::Group((*group).to_owned())).collect();
+    plan.pools[0].cpu = 0.25;
+    let text = plan.to_toml();
+    assert!(text.starts_with("# A plan for Synapse's workers"), "{text}");
+    assert!(text.lines().all(|line| line.chars().count() <= 104), "{text}");
+    assert!(text.contains("\n[[pool]]\nname = \"sync\"\nendpoints = [\n    \"sync\", \"federation\","), "{text}");
+    assert!(text.contains("cpu = 0.25\n"), "{text}");
+    assert_eq!(Plan::from_toml(&text, "p").unwrap(), plan);
+}
+
+fn any_selector() -> impl Strategy<Value = Selector> {
+    let groups: Vec<&'static str> = known::groups().collect();
+    prop_oneof![
+        prop::sample::select(groups).prop_map(|group| Selector::Group(group.to_owned())),
+        ("[^()\\[\\]{}*+?|\\\\^$.]{1,20}", prop::sample::subsequence(vec!["GET", "PUT", "POST"], 0..=3))
+            .prop_map(|(pattern, methods)| { Selector::Pattern { pattern, methods: methods.into_iter().map(str::to_owned).collect() } }),
+    ]
+}
+
+fn any_pool() -> impl Strategy<Value = Pool> {
+    let rules = vec![
+        ("round robin", None),
+        ("hash consistent", Some("user")),
+        ("hash", Some("header:X-Thing")),
+        ("ip_hash", None),
+        ("least_conn", None),
+    ];
+    (
+        prop::collection::vec(any_selector(), 1..5),
+        1..9_u32,
+        any::<bool>(),
+        prop::collection::vec(1..1000_u32, 8),
+        prop::sample::select(rules),
+        0.001..16.0_f64,
+    )
+        .prop_map(|(endpoints, workers, addresses, weights, (balance, key), cpu)| Pool {
+            name: String::new(),
+            endpoints,
+            servers: if addresses {
+                weights.iter().take(workers as usize).map(|weight| format!("=={weight}")).collect()
+            } else {
+                Vec::new()
+            },
+            workers: (!addresses).then_some(workers),
+            balance: balance.to_owned(),
+            key: key.map(str::to_owned),
+            cpu,
+        })
+}
+
+fn any_plan() -> impl Strategy<Value = Plan> {
+    let kinds = vec![ProxyKind::Nginx, ProxyKind::Haproxy, ProxyKind::Caddy, ProxyKind::Traefik, ProxyKind::Apache, ProxyKind::Envoy];
+    let streams: Vec<&'static str> = known::STREAMS.iter().map(|(name, _)| *name).collect();
+    let streams = prop::sample::subsequence(streams, 0..=10);
+    (any::<String>(), prop::sample::select(kinds), 1..9_u32, prop::collection::vec(any_pool(), 0..4), streams).prop_map(
+        |(name, kind, processes, mut pools, streams)| {
+            for (i, pool) in pools.iter_mut().enumerate() {
+                pool.name = format!("pool-{i}-");
+                for (j, server) in pool.servers.iter_mut().enumerate() {
+                    *server = format!("worker{i}-{j}:8083{}", server.trim_start_matches('='));
+                    *server = server.replacen(":8083", ":8083=", 1);
+                }
+            }
+            let stream_writers = streams.into_iter().map(|stream| (stream.to_owned(), Writers::One("writer-1".to_owned()))).collect();
+            Plan { name, synapse: "1.157".to_owned(), proxy: Proxy { kind, processes }, pools, stream_writers }
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_reads_back_the_same(plan in any_plan()) {
+        let text = plan.to_toml();
+        let read = Plan::from_toml(&text, "plan.toml");
+        prop_assert_eq!(read.as_ref(), Ok(&plan), "{}", text);
+        prop_assert_eq!(read.unwrap().to_toml(), text);
+    }
+
+    #[test]
+    fn any_text_is_a_plan_or_an_error_but_never_a_panic(text in "(?s).{0,300}") {
+        let _ = Plan::from_toml(&text, "plan.toml");
+    }
+}

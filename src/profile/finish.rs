@@ -1,0 +1,349 @@
+//! From counters to the profile.
+
+use std::collections::BTreeMap;
+
+use crate::stats::{DurationHistogram, Interval};
+
+use super::classes::destination;
+use super::coverage::coverage;
+use super::hitters::Scale;
+use super::inference::{DemandMethod, InferredDemand};
+use super::model::{
+    Demand, DestinationProfile, EndpointProfile, EventRate, GroupProfile, Outcomes, Peak, Peaks, ProcessProfile, Profile, Quantiles,
+    Window,
+};
+use super::peaks::{Load, Loads, concurrency, dispersion};
+use super::profiler::{DemandCell, Extras, Profiler};
+use super::series::series;
+
+impl Profiler {
+    /// The profile of everything counted.
+    ///
+    /// Requests whose CPU is not logged are given the inferred demand of their class, if there is one in `extras`.
+    pub fn finish(self, extras: &Extras) -> Profile {
+        let (window, stray_times) = self.extents.window();
+        let finish = Finish::new(&self, window, extras.inferred.as_ref());
+        let groups = finish.groups();
+        let client_groups: Vec<usize> = groups.iter().filter(|(_, g)| !g.internal).map(|(index, _)| *index).collect();
+        let peaks = finish.peaks();
+        let endpoints = finish.endpoints(peaks.five_minutes.window);
+        let coverage = coverage(self.processes.sums(), extras.process_cpu.as_ref(), window, finish.method());
+        Profile {
+            window,
+            requests: self.requests,
+            internal_requests: self.internal_requests,
+            destinations: finish.destinations(),
+            endpoints,
+            processes: finish.processes(extras),
+            dispersion: dispersion(&self.timeline, window, finish.work_of_bins()),
+            concurrency: concurrency(&self.timeline, window),
+            heavy_hitters: self.hitters.finish(finish.scale(), extras.user_key.as_deref()),
+            outcomes: Outcomes {
+                by_status: (0..=u16::MAX).zip(self.by_status.iter().copied()).filter(|(_, n)| *n > 0).collect(),
+                aborted: self.aborted,
+                retried: self.retried,
+                stray_times,
+            },
+            demand: finish.demand(extras.inferred.as_ref()),
+            coverage,
+            events_per_second: finish.events(peaks.five_minutes.window),
+            series: series(&finish, &client_groups),
+            peaks,
+            groups: groups.into_iter().map(|(_, group)| group).collect(),
+        }
+    }
+}
+
+/// The counters with all that is needed to read them.
+pub(super) struct Finish<'a> {
+    pub(super) profiler: &'a Profiler,
+    pub(super) window: Window,
+    /// Demand of a request without logged CPU, by class, µs.
+    uncosted_us: Vec<f64>,
+    inferred: Option<&'a InferredDemand>,
+    logged: bool,
+}
+
+impl<'a> Finish<'a> {
+    fn new(profiler: &'a Profiler, window: Window, inferred: Option<&'a InferredDemand>) -> Self {
+        let of_class = |class: usize| inferred.and_then(|i| i.per_endpoint_cpu_us.get(class)).copied().unwrap_or(0.0);
+        let uncosted_us = profiler.classes.traits.iter().enumerate().map(|(c, t)| if t.internal { 0.0 } else { of_class(c) }).collect();
+        Self { profiler, window, uncosted_us, inferred, logged: profiler.has_logged_cpu() }
+    }
+
+    pub(super) fn knows_cpu(&self) -> bool {
+        self.logged || self.inferred.is_some()
+    }
+
+    /// CPU of a class in one bin, µs.
+    pub(super) fn cell_cpu_us(&self, class: usize, cell: &DemandCell) -> f64 {
+        cell.cpu_us as f64 + f64::from(cell.uncosted) * self.uncosted_us[class]
+    }
+
+    /// Bins of demand that overlap the window.
+    pub(super) fn demand_rows(&self) -> impl Iterator<Item = (i64, &'a [DemandCell])> {
+        let width = self.profiler.demand.width_us();
+        let window = self.window;
+        self.profiler.demand.rows().filter(move |(start, _)| start + width > window.start_us && *start < window.end_us)
+    }
+
+    fn method(&self) -> DemandMethod {
+        if self.logged { DemandMethod::Logged } else { self.inferred.map_or(DemandMethod::None, |i| i.method) }
+    }
+
+    /// CPU seconds of a class over the whole log.
+    fn class_cpu_seconds(&self, class: usize) -> f64 {
+        let sums = &self.profiler.sums[class];
+        (sums.cpu_us as f64 + sums.uncosted as f64 * self.uncosted_us[class]) / 1e6
+    }
+
+    /// Client and federation classes with at least one request.
+    fn client_classes(&self) -> impl Iterator<Item = usize> {
+        let traits = &self.profiler.classes.traits;
+        (0..traits.len()).filter(|&class| !traits[class].internal && self.profiler.sums[class].requests > 0)
+    }
+
+    /// Groups with their index in the profiler, most CPU first.
+    fn groups(&self) -> Vec<(usize, GroupProfile)> {
+        let count = self.profiler.classes.groups.len();
+        let mut groups: Vec<(usize, GroupProfile)> = (0..count).filter_map(|g| Some((g, self.group(g)?))).collect();
+        groups.sort_by(|(_, a), (_, b)| {
+            let cpu = |g: &GroupProfile| g.cpu_seconds.unwrap_or(0.0);
+            cpu(b).total_cmp(&cpu(a)).then(b.requests.cmp(&a.requests)).then_with(|| a.id.cmp(&b.id))
+        });
+        groups
+    }
+
+    fn group(&self, group: usize) -> Option<GroupProfile> {
+        let p = self.profiler;
+        let mut sums = super::sums::ClassSums::default();
+        let (mut cpu_seconds, mut workers, mut stream) = (0.0, Vec::new(), None);
+        for (class, _) in p.classes.traits.iter().enumerate().filter(|(_, t)| usize::from(t.group) == group) {
+            if p.sums[class].requests == 0 {
+                continue;
+            }
+            sums.merge(&p.sums[class]);
+            cpu_seconds += self.class_cpu_seconds(class);
+            if let Some(endpoint) = p.endpoints.get(class) {
+                workers.extend(endpoint.workers.iter().cloned());
+                stream = stream.or_else(|| endpoint.stream.clone());
+            }
+        }
+        if sums.requests == 0 {
+            return None;
+        }
+        workers.sort_unstable();
+        workers.dedup();
+        let traits = &p.classes.groups[group];
+        let known = sums.costed > 0 || (self.knows_cpu() && !traits.internal);
+        let inferred_ms = || {
+            let range = self.inferred.filter(|_| sums.uncosted > 0)?.range;
+            let mean = cpu_seconds * 1e3 / sums.uncosted as f64;
+            Some(Interval::new(mean, mean * range.low, mean * range.high))
+        };
+        Some(GroupProfile {
+            id: traits.id.clone(),
+            internal: traits.internal,
+            requests: sums.requests,
+            cpu_seconds: known.then_some(cpu_seconds),
+            cpu_ms: sums.cpu_ms().or_else(inferred_ms),
+            latency_ms: quantiles(&p.latencies[group]),
+            parked_ms: quantiles(&p.parks[group]),
+            long_polls: sums.long_polls,
+            errors: sums.errors,
+            aborted: sums.aborted,
+            bytes_sent: sums.bytes_sent,
+            workers,
+            stream,
+        })
+    }
+
+    fn endpoints(&self, peak: Window) -> Vec<EndpointProfile> {
+        let classes = self.profiler.classes.traits.len();
+        let (mut peak_cpu_us, mut peak_requests) = (vec![0.0; classes], vec![0u64; classes]);
+        let heat = self.profiler.columns().heat;
+        for (_, row) in self.rows_within(peak) {
+            for (class, cell) in row[..heat].iter().enumerate() {
+                peak_cpu_us[class] += self.cell_cpu_us(class, cell);
+                peak_requests[class] += u64::from(cell.requests);
+            }
+        }
+        let profile = |class: usize| {
+            let endpoint = self.profiler.endpoints.get(class);
+            EndpointProfile {
+                group: self.profiler.classes.groups[usize::from(self.profiler.classes.traits[class].group)].id.clone(),
+                pattern: endpoint.and_then(|e| e.pattern.clone()),
+                workers: endpoint.map_or_else(Vec::new, |e| e.workers.clone()),
+                stream: endpoint.and_then(|e| e.stream.clone()),
+                any_worker: endpoint.is_some_and(|e| e.any_worker),
+                condition: endpoint.and_then(|e| e.condition.clone()),
+                requests: self.profiler.sums[class].requests,
+                cpu_seconds: self.class_cpu_seconds(class),
+                peak_cpu_seconds: peak_cpu_us[class] / 1e6,
+                peak_requests: peak_requests[class],
+            }
+        };
+        let mut endpoints: Vec<EndpointProfile> = self.client_classes().map(profile).collect();
+        endpoints.sort_by(|a, b| b.cpu_seconds.total_cmp(&a.cpu_seconds).then(b.requests.cmp(&a.requests)));
+        endpoints
+    }
+
+    fn destinations(&self) -> Vec<DestinationProfile> {
+        let mut sums: BTreeMap<String, (u64, f64)> = BTreeMap::new();
+        for class in self.client_classes() {
+            let id = self.profiler.endpoints.get(class).map_or_else(|| "main".to_owned(), destination);
+            let sum = sums.entry(id).or_default();
+            sum.0 += self.profiler.sums[class].requests;
+            sum.1 += self.class_cpu_seconds(class);
+        }
+        let mut all: Vec<DestinationProfile> = sums
+            .into_iter()
+            .map(|(id, (requests, cpu))| DestinationProfile { id, requests, cpu_seconds: self.knows_cpu().then_some(cpu) })
+            .collect();
+        all.sort_by(|a, b| {
+            b.cpu_seconds.unwrap_or(0.0).total_cmp(&a.cpu_seconds.unwrap_or(0.0)).then(b.requests.cmp(&a.requests)).then_with(|| a.id.cmp(&b.id))
+        });
+        all
+    }
+
+    fn processes(&self, extras: &Extras) -> Vec<ProcessProfile> {
+        let mut all: Vec<ProcessProfile> = self
+            .profiler
+            .processes
+            .sums()
+            .iter()
+            .map(|sums| {
+                let cpu_seconds = (sums.costed > 0).then_some(sums.cpu_us as f64 / 1e6);
+                let counter = extras.process_cpu.as_ref().and_then(|cpu| cpu.find(&sums.name));
+                ProcessProfile {
+                    name: sums.name.clone(),
+                    requests: sums.requests,
+                    internal_requests: sums.internal_requests,
+                    cpu_seconds,
+                    process_cpu_seconds: counter.map(|c| c.seconds_between(self.window.start_us, self.window.end_us)),
+                    db_seconds: (sums.costed > 0).then_some(sums.db_us as f64 / 1e6),
+                    utilisation: cpu_seconds.map(|cpu| cpu / self.window.seconds()),
+                }
+            })
+            .collect();
+        all.sort_by(|a, b| {
+            b.cpu_seconds
+                .unwrap_or(0.0)
+                .total_cmp(&a.cpu_seconds.unwrap_or(0.0))
+                .then(b.requests.cmp(&a.requests))
+                .then_with(|| a.name.cmp(&b.name))
+        });
+        all
+    }
+
+    /// Five minutes and the busy hour from the demand grid, so that they agree with the sums per endpoint; the minute from
+    /// the timeline where the grid is too coarse for it.
+    fn peaks(&self) -> Peaks {
+        let p = self.profiler;
+        let heat = p.columns().heat;
+        let grid = Loads {
+            width_us: p.demand.width_us(),
+            bins: self
+                .demand_rows()
+                .map(|(start_us, row)| Load {
+                    start_us,
+                    requests: row[..heat].iter().map(|c| u64::from(c.requests)).sum(),
+                    cpu_us: row[..heat].iter().enumerate().map(|(class, cell)| self.cell_cpu_us(class, cell)).sum(),
+                })
+                .filter(|load| load.requests > 0)
+                .collect(),
+        };
+        let by_cpu = self.knows_cpu();
+        let peak = |span_us| grid.peak(self.window, span_us, by_cpu);
+        let one_minute = if grid.width_us <= SECOND_US { peak(MINUTE_US) } else { self.peak_minute(by_cpu) };
+        Peaks { one_minute, five_minutes: peak(5 * MINUTE_US), busy_hour: peak(60 * MINUTE_US) }
+    }
+
+    fn peak_minute(&self, by_cpu: bool) -> Peak {
+        let timeline = &self.profiler.timeline;
+        let work = self.work_of_bins();
+        let width_us = timeline.width_us();
+        let inside = timeline.bins().filter(|b| b.start_us + width_us > self.window.start_us && b.start_us < self.window.end_us);
+        let load = |b: crate::stats::timeline::TimelineBin| Load {
+            start_us: b.start_us,
+            requests: b.arrivals,
+            cpu_us: work.as_ref().map_or(0.0, |work| work(b.work_us, b.nominal_us)),
+        };
+        let bins = inside.filter(|b| b.arrivals > 0).map(load).collect();
+        Loads { width_us, bins }.peak(self.window, MINUTE_US, by_cpu)
+    }
+
+    /// CPU in a bin of the timeline, µs, from logged and nominal work.
+    fn work_of_bins(&self) -> Option<impl Fn(u64, u64) -> f64 + use<>> {
+        let factor = self.scale().nominal?;
+        Some(move |logged: u64, nominal: u64| logged as f64 + nominal as f64 * factor)
+    }
+
+    fn scale(&self) -> Scale {
+        let (mut inferred, mut nominal, mut cpu_seconds) = (0.0, 0.0, 0.0);
+        for class in self.client_classes() {
+            let uncosted = self.profiler.sums[class].uncosted as f64;
+            inferred += uncosted * self.uncosted_us[class];
+            nominal += uncosted * f64::from(self.profiler.classes.traits[class].nominal_us);
+            cpu_seconds += self.class_cpu_seconds(class);
+        }
+        let factor = if nominal > 0.0 { inferred / nominal } else { 0.0 };
+        Scale { nominal: self.knows_cpu().then_some(factor), cpu_seconds, requests: self.profiler.requests }
+    }
+
+    fn demand(&self, inferred: Option<&InferredDemand>) -> Demand {
+        let (costed, uncosted) = self.client_classes().map(|c| &self.profiler.sums[c]).fold((0, 0), |(a, b), s| (a + s.costed, b + s.uncosted));
+        let method = self.method();
+        let (note, range) = match (method, inferred) {
+            (DemandMethod::Logged, None) => (
+                format!("CPU as Synapse logged it for {costed} requests{}", if uncosted > 0 {
+                    format!("; {uncosted} more were seen by a proxy only and count as nought")
+                } else {
+                    String::new()
+                }),
+                Interval::exact(1.0),
+            ),
+            (DemandMethod::Logged, Some(inferred)) => (
+                format!("CPU as Synapse logged it for {costed} requests; {uncosted} more were seen by a proxy only: {}", inferred.note),
+                Interval::exact(1.0),
+            ),
+            (_, Some(inferred)) => (inferred.note.clone(), inferred.range),
+            (_, None) => ("no CPU is logged and none was inferred, so everything goes by number of requests".to_owned(), Interval::exact(1.0)),
+        };
+        Demand { method: method.name().to_owned(), note, range }
+    }
+
+    /// Events from what persisters were handed if that is more than the clients' and servers' requests suggest (a persister that
+    /// creates events itself is handed none; a monolith none at all).
+    fn events(&self, peak: Window) -> EventRate {
+        let column = self.profiler.columns().events;
+        let sum = |rows: &mut dyn Iterator<Item = (i64, &'a [DemandCell])>| {
+            rows.fold((0.0, 0.0), |(requested, handed), (_, row)| {
+                (requested + row[column].cpu_us as f64 / 1e3, handed + f64::from(row[column].requests))
+            })
+        };
+        let (all, busiest) = (sum(&mut self.demand_rows()), sum(&mut self.rows_within(peak)));
+        let pick = |(requested, handed): (f64, f64)| if all.1 > all.0 { handed } else { requested };
+        EventRate { mean: pick(all) / self.window.seconds(), peak: pick(busiest) / peak.seconds() }
+    }
+
+    fn rows_within(&self, span: Window) -> impl Iterator<Item = (i64, &'a [DemandCell])> {
+        let whole = span == self.window;
+        self.demand_rows().filter(move |(start, _)| whole || (span.start_us..span.end_us).contains(start))
+    }
+}
+
+fn quantiles(histogram: &DurationHistogram) -> Option<Quantiles> {
+    (histogram.count() > 0).then(|| Quantiles {
+        p50: histogram.quantile_ms(0.5),
+        p90: histogram.quantile_ms(0.9),
+        p95: histogram.quantile_ms(0.95),
+        p99: histogram.quantile_ms(0.99),
+        p999: histogram.quantile_ms(0.999),
+        max: histogram.max_ms(),
+        mean: histogram.mean_ms(),
+    })
+}
+
+const SECOND_US: i64 = 1_000_000;
+const MINUTE_US: i64 = 60 * SECOND_US;

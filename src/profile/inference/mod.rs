@@ -1,0 +1,124 @@
+//! CPU demand for logs that do not hold it: what each class of request probably costs.
+//!
+//! In order of preference, each named in the report:
+//!
+//! 1. [`regression`]: process CPU over time against the requests in it (needs `--process-cpu`);
+//! 2. [`sharing`]: response times taken apart into own work and sharing the processor with others (needs durations);
+//! 3. the [prior table](super::prior), measured on a reference cluster.
+//!
+//! None of them is good for more than a factor of two, so every result carries the range 0.5 to 2. A ranking of plans hardly
+//! depends on it (all plans scale alike); the number of workers does.
+
+pub mod regression;
+pub mod sharing;
+
+use crate::endpoints::Endpoint;
+use crate::stats::Interval;
+use crate::trace::{Request, flag};
+
+use super::prior::prior;
+use super::process_cpu::ProcessCpu;
+
+/// How CPU demand was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DemandMethod {
+    /// In the log (Synapse's `ru=`).
+    Logged,
+    /// Least squares on process CPU.
+    Regression,
+    /// Response times and requests in progress.
+    ProcessorSharing,
+    /// Reference values.
+    Prior,
+    /// Not at all.
+    None,
+}
+
+impl DemandMethod {
+    /// The words of [`super::Demand::method`].
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Logged => "logged",
+            Self::Regression => "regression on process CPU",
+            Self::ProcessorSharing => "processor-sharing inversion",
+            Self::Prior => "prior table",
+            Self::None => "none",
+        }
+    }
+}
+
+/// Demand per endpoint class, inferred.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InferredDemand {
+    /// How.
+    pub method: DemandMethod,
+    /// One sentence for people: what was done and how far to trust it.
+    pub note: String,
+    /// Mean CPU of a request by [`crate::endpoints::EndpointId`], µs.
+    pub per_endpoint_cpu_us: Vec<f64>,
+    /// Multiplies all of it: 0.5, 1, 2.
+    pub range: Interval,
+}
+
+impl InferredDemand {
+    /// The prior table times a speed factor: 1 for a machine like the reference, 0.5 for one twice as fast.
+    pub fn from_prior(endpoints: &[Endpoint], factor: f64) -> Self {
+        Self {
+            method: DemandMethod::Prior,
+            note: "each class of request is taken to cost what it cost on a reference cluster (Synapse 1.163); half to double is possible"
+                .to_owned(),
+            per_endpoint_cpu_us: endpoints.iter().map(|e| f64::from(prior(e).cpu_us) * factor).collect(),
+            range: RANGE,
+        }
+    }
+}
+
+/// Infers demand from a trace by the best method its data allow.
+///
+/// `requests` gives the requests anew each time it is called (some five times), in order of arrival; a request that is out of
+/// order counts as arriving when the one before it did. Memory grows with the requests in progress at once, not with the trace.
+pub fn infer<I>(requests: impl Fn() -> I, endpoints: &[Endpoint], process_cpu: Option<&ProcessCpu>) -> InferredDemand
+where
+    I: Iterator<Item = Request>,
+{
+    let client = || requests().filter(|r| !r.has(flag::INTERNAL) && endpoints.get(r.endpoint.0 as usize).is_none_or(|e| !e.internal));
+    process_cpu
+        .and_then(|cpu| regression::regress(client, endpoints, cpu))
+        .or_else(|| sharing::invert(client, endpoints))
+        .unwrap_or_else(|| InferredDemand::from_prior(endpoints, 1.0))
+}
+
+/// When a request's work begins, µs: at its arrival, a long poll's at its wake.
+fn begins_us(r: &Request) -> i64 {
+    r.arrival_us.saturating_add(r.park_us().min(r.wall_us).into())
+}
+
+/// Everything inferred may be half or double.
+const RANGE: Interval = Interval { value: 1.0, low: 0.5, high: 2.0 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::testing::{request, table, timed};
+
+    #[test]
+    fn the_best_method_the_data_allow_is_taken() {
+        let table = table();
+        let slow = || (0..200i64).map(|i| timed(i * 100_000, 50_000));
+        let silent = || (0..200i64).map(|i| request(i * 100_000));
+        let csv: String = (0..20).map(|i| format!("{i},main,{}\n", f64::from(i) * 0.1)).collect();
+        let cpu = ProcessCpu::parse(csv.as_bytes()).unwrap();
+        assert_eq!(infer(slow, &table, Some(&cpu)).method, DemandMethod::Regression);
+        assert_eq!(infer(slow, &table, None).method, DemandMethod::ProcessorSharing);
+        assert_eq!(infer(silent, &table, None).method, DemandMethod::Prior);
+    }
+
+    #[test]
+    fn the_prior_scales_with_the_speed_of_the_machine() {
+        let table = table();
+        let (one, half) = (InferredDemand::from_prior(&table, 1.0), InferredDemand::from_prior(&table, 0.5));
+        assert_eq!(one.per_endpoint_cpu_us[1], 12_000.0);
+        assert_eq!(half.per_endpoint_cpu_us[1], 6000.0);
+        assert_eq!((one.range.low, one.range.high), (0.5, 2.0));
+    }
+}

@@ -1,0 +1,245 @@
+//! Demand from response times: taking apart what a request did itself from what it waited for others.
+//!
+//! A process shares one core among the requests in progress that want it. If a request of class k in progress wants the core
+//! with probability β_k, and `B(t)` adds up the β of all in progress on its server, its demand is
+//!
+//! ```text
+//! D = β_k ∫ dt / max(1, B(t))      from its arrival (a long poll's wake) to its end
+//! ```
+//!
+//! β follows from the share c_k of its time that the class is on the core when nobody disturbs it (prior table): the rest of
+//! its time, waiting for the database, does not grow with load, while the time on the core is stretched by a factor S, so
+//! `β = S / (S + (1 - c) / c)`. S is the class's mean stretch in the round before; three rounds settle it. With c = 1 this
+//! is the exact inverse of processor sharing. (Setting β to demand over response time instead, as is often written, takes
+//! time in the queue for time that the core is not wanted, and loses work as load grows.)
+//!
+//! Bounds: a class costs no more than its mean response time, and within a factor of four of the prior. Long polls tell
+//! nothing of their work in a proxy's log; they get the prior times the speed factor of all the others.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use crate::endpoints::Endpoint;
+use crate::stats::hashing::NumberMap;
+use crate::trace::{Request, flag};
+
+use super::super::prior::prior;
+use super::{DemandMethod, InferredDemand, RANGE, begins_us};
+
+/// Inverts processor sharing per server (upstream, else process, else one server for all); `None` without durations.
+pub fn invert<I>(requests: impl Fn() -> I, endpoints: &[Endpoint]) -> Option<InferredDemand>
+where
+    I: Iterator<Item = Request>,
+{
+    let priors: Vec<_> = endpoints.iter().map(prior).collect();
+    let mut wants: Vec<f64> = priors.iter().map(|p| p.cpu_share.clamp(SHARE_MIN, 1.0)).collect();
+    let idle_ratio: Vec<f64> = wants.iter().map(|c| (1.0 - c) / c).collect();
+    let mut sums = Vec::new();
+    for _ in 0..ROUNDS {
+        sums = sweep(requests(), &wants);
+        for ((want, idle), class) in wants.iter_mut().zip(&idle_ratio).zip(&sums) {
+            if class.shared_us > 0.0 {
+                let stretch = class.response_us / class.shared_us;
+                *want = stretch / (stretch + idle);
+            }
+        }
+    }
+    let usable: u64 = sums.iter().map(|s| s.requests).sum();
+    if usable < REQUESTS_MIN {
+        return None;
+    }
+    // What was found against the prior, over all classes: the speed of this machine.
+    let found: f64 = sums.iter().zip(&wants).map(|(s, want)| s.shared_us * want).sum();
+    let expected: f64 = sums.iter().zip(&priors).map(|(s, p)| s.requests as f64 * f64::from(p.cpu_us)).sum();
+    let speed = if expected > 0.0 { (found / expected).clamp(1.0 / BOUND, BOUND) } else { 1.0 };
+    let demand = |class: usize| {
+        let (sum, usual) = (&sums[class], f64::from(priors[class].cpu_us));
+        if sum.requests < CLASS_MIN || sum.long_polls > sum.requests {
+            return usual * speed;
+        }
+        let n = sum.requests as f64;
+        (sum.shared_us * wants[class] / n).clamp(usual / BOUND, (usual * BOUND).max(1.0)).min(sum.response_us / n)
+    };
+    Some(InferredDemand {
+        method: DemandMethod::ProcessorSharing,
+        note: format!(
+            "worked out from the response times and the number in progress of {usable} requests, within a factor of four of \
+             a reference cluster ({speed:.1} times its cost on the whole); half to double is possible"
+        ),
+        per_endpoint_cpu_us: (0..endpoints.len()).map(demand).collect(),
+        range: RANGE,
+    })
+}
+
+/// What one sweep finds for a class.
+#[derive(Debug, Clone, Copy, Default)]
+struct ClassTimes {
+    requests: u64,
+    long_polls: u64,
+    response_us: f64,
+    /// ∫ dt / max(1, B): response time with the stretch taken out.
+    shared_us: f64,
+}
+
+/// A server during the sweep: how many want the core, and the integral of 1 / max(1, B) so far.
+#[derive(Default)]
+struct Server {
+    now_us: i64,
+    wanting: f64,
+    integral_us: f64,
+    /// End, class, and the integral at its arrival (as bits, so that the heap can order it).
+    open: BinaryHeap<Reverse<(i64, u16, u64)>>,
+}
+
+impl Server {
+    fn advance(&mut self, to_us: i64) {
+        if to_us > self.now_us {
+            self.integral_us += (to_us - self.now_us) as f64 / self.wanting.max(1.0);
+            self.now_us = to_us;
+        }
+    }
+
+    fn finish_until(&mut self, time_us: i64, wants: &[f64], sums: &mut [ClassTimes]) {
+        while let Some(&Reverse((end, class, integral_before))) = self.open.peek().filter(|o| o.0.0 <= time_us) {
+            self.advance(end);
+            self.open.pop();
+            self.wanting = if self.open.is_empty() { 0.0 } else { (self.wanting - wants[usize::from(class)]).max(0.0) };
+            sums[usize::from(class)].shared_us += self.integral_us - f64::from_bits(integral_before);
+        }
+    }
+}
+
+fn sweep(requests: impl Iterator<Item = Request>, wants: &[f64]) -> Vec<ClassTimes> {
+    let mut sums = vec![ClassTimes::default(); wants.len()];
+    let mut servers: NumberMap<u64, Server> = NumberMap::default();
+    for r in requests {
+        let class = usize::from(r.endpoint.0);
+        if !r.has(flag::WALL) || class >= wants.len() {
+            continue;
+        }
+        if r.has(flag::LONG_POLL) {
+            sums[class].long_polls += 1;
+            continue;
+        }
+        let name = if r.upstream.is_some() { r.upstream } else { r.process };
+        let server = servers.entry(name.0.into()).or_insert_with(|| Server { now_us: begins_us(&r), ..Server::default() });
+        let begins = begins_us(&r).max(server.now_us);
+        server.finish_until(begins, wants, &mut sums);
+        server.advance(begins);
+        server.open.push(Reverse((begins.saturating_add(r.wall_us.into()), r.endpoint.0, server.integral_us.to_bits())));
+        server.wanting += wants[class];
+        sums[class].requests += 1;
+        sums[class].response_us += f64::from(r.wall_us);
+    }
+    for server in servers.values_mut() {
+        server.finish_until(i64::MAX, wants, &mut sums);
+    }
+    sums
+}
+
+const ROUNDS: usize = 3;
+const REQUESTS_MIN: u64 = 100;
+const CLASS_MIN: u64 = 20;
+const BOUND: f64 = 4.0;
+const SHARE_MIN: f64 = 0.02;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoints::EndpointId;
+    use crate::profile::testing::{endpoint, timed};
+    use rand::{RngExt, SeedableRng};
+    use rand_xoshiro::Xoshiro256PlusPlus;
+
+    /// Arrivals of a Poisson process with the given demands by class, all served by one core that shares evenly.
+    fn processor_sharing(rate_per_second: f64, demand_us: &[f64], count: usize) -> Vec<Request> {
+        let mut random = Xoshiro256PlusPlus::seed_from_u64(11);
+        let mut arrivals = Vec::new();
+        let mut time = 0.0;
+        for _ in 0..count {
+            time += -(1.0 - random.random::<f64>()).ln() / rate_per_second * 1e6;
+            arrivals.push((time, random.random_range(0..demand_us.len())));
+        }
+        let mut open: Vec<(f64, usize)> = Vec::new();
+        let mut ends = vec![0.0; count];
+        let (mut now, mut next) = (0.0, 0);
+        while next < count || !open.is_empty() {
+            let least = open.iter().map(|o| o.0).fold(f64::INFINITY, f64::min);
+            let finish = now + least * open.len() as f64;
+            let until = if next < count { finish.min(arrivals[next].0) } else { finish };
+            let served = if open.is_empty() { 0.0 } else { (until - now) / open.len() as f64 };
+            now = until;
+            open.iter_mut().for_each(|o| o.0 -= served);
+            open.retain(|o| {
+                if o.0 <= 1e-6 {
+                    ends[o.1] = now;
+                }
+                o.0 > 1e-6
+            });
+            if next < count && arrivals[next].0 <= now {
+                open.push((demand_us[arrivals[next].1], next));
+                next += 1;
+            }
+        }
+        let at = |i: usize| arrivals[i].0.round() as i64;
+        (0..count)
+            .map(|i| Request {
+                endpoint: EndpointId(u16::try_from(arrivals[i].1).unwrap()),
+                ..timed(at(i), u32::try_from(ends[i].round() as i64 - at(i)).unwrap())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn processor_sharing_is_inverted_exactly_for_work_without_delay() {
+        // M/D/1-PS at 70 % with two classes: responses are stretched 3.3 times.
+        let requests = processor_sharing(70.0, &[4000.0, 16_000.0], 20_000);
+        let sums = sweep(requests.iter().copied(), &[1.0, 1.0]);
+        for (class, truth) in [(0, 4000.0), (1, 16_000.0)] {
+            let n = sums[class].requests as f64;
+            let (found, response) = (sums[class].shared_us / n, sums[class].response_us / n);
+            assert!(response > 2.5 * truth, "the test needs queueing: {response}");
+            assert!((found - truth).abs() < 0.01 * truth, "{found} for {truth}");
+        }
+    }
+
+    #[test]
+    fn on_a_quiet_server_demand_is_the_usual_share_of_the_response_time() {
+        let table = [endpoint("client", &[], None)];
+        let requests: Vec<Request> = (0..500).map(|i| timed(i * 1_000_000, 10_000)).collect();
+        let demand = invert(|| requests.iter().copied(), &table).unwrap();
+        assert!((demand.per_endpoint_cpu_us[0] - 3800.0).abs() < 1.0, "{:?}", demand.per_endpoint_cpu_us);
+    }
+
+    #[test]
+    fn servers_do_not_disturb_one_another() {
+        let alone: Vec<Request> = (0..500).map(|i| timed(i * 20_000, 10_000)).collect();
+        let both: Vec<Request> = alone
+            .iter()
+            .flat_map(|&r| [Request { upstream: crate::trace::NameId(1), ..r }, Request { upstream: crate::trace::NameId(2), ..r }])
+            .collect();
+        let [one, two] = [alone, both].map(|all| {
+            let sums = sweep(all.iter().copied(), &[1.0]);
+            sums[0].shared_us / sums[0].requests as f64
+        });
+        assert!((one - two).abs() < 1e-6);
+    }
+
+    #[test]
+    fn demand_never_exceeds_the_response_time() {
+        let table = [endpoint("event_sending", &[], None)];
+        let requests: Vec<Request> = (0..500).map(|i| timed(i * 1_000_000, 1000)).collect();
+        let demand = invert(|| requests.iter().copied(), &table).unwrap();
+        assert!(demand.per_endpoint_cpu_us[0] <= 1000.0);
+    }
+
+    #[test]
+    fn requests_out_of_order_do_no_harm() {
+        let mut requests: Vec<Request> = (0..200).map(|i| timed(i * 5000, 20_000)).collect();
+        requests.reverse();
+        requests.push(timed(i64::MIN, u32::MAX));
+        requests.push(timed(i64::MAX, u32::MAX));
+        let sums = sweep(requests.iter().copied(), &[0.5]);
+        assert!(sums[0].shared_us.is_finite());
+    }
+}

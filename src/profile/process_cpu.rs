@@ -1,0 +1,362 @@
+//! CPU counters of whole processes, from a file that the administrator exports.
+//!
+//! Two forms are read:
+//!
+//! - CSV with a header: `epoch,process,cpu_seconds_total` (seconds since 1970, name, counter in seconds), any column order;
+//!   without a header the columns are taken in this order.
+//! - The answer of Prometheus to a range query (`/api/v1/query_range`, `resultType` `matrix`) for
+//!   `process_cpu_seconds_total`, or for `process_cpu_user_seconds_total` and `process_cpu_system_seconds_total`, which are added up.
+//!
+//! A counter that falls was reset by a restart and counts from nought again, as in Prometheus' `increase`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+/// CPU counters by process.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ProcessCpu {
+    counters: Vec<CpuCounter>,
+}
+
+/// One process's CPU over time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CpuCounter {
+    /// Names it may go by, the best first (a Prometheus series has several labels).
+    pub names: Vec<String>,
+    /// Time in µs since the epoch and CPU seconds since the first sample, both never falling.
+    samples: Vec<(i64, f64)>,
+}
+
+/// Why a file of CPU counters could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessCpuError {
+    /// The file itself.
+    #[error("could not read process CPU from {path:?}")]
+    Read {
+        /// As given.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A line of a CSV file.
+    #[error("line {line} of the process CPU file: {problem}; expected epoch,process,cpu_seconds_total")]
+    Csv {
+        /// From 1.
+        line: usize,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// Not JSON, or not the answer to a range query.
+    #[error("the process CPU file is no Prometheus range query answer; export /api/v1/query_range?query=process_cpu_seconds_total as it comes")]
+    Json(#[source] serde_json::Error),
+    /// An instant query's answer, or another kind.
+    #[error("the process CPU file has a Prometheus result of another type than matrix; use query_range instead of query")]
+    NotMatrix,
+    /// Nothing in it.
+    #[error("the process CPU file has no process with two samples")]
+    Empty,
+}
+
+impl ProcessCpu {
+    /// Reads a file of either form.
+    ///
+    /// # Errors
+    /// If it cannot be read, is neither form, has a broken line, or no process with two samples.
+    pub fn read(path: &Path) -> Result<Self, ProcessCpuError> {
+        let bytes = std::fs::read(path).map_err(|source| ProcessCpuError::Read { path: path.to_owned(), source })?;
+        Self::parse(&bytes)
+    }
+
+    /// Reads either form; what begins with a brace is JSON.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn parse(bytes: &[u8]) -> Result<Self, ProcessCpuError> {
+        let text = String::from_utf8_lossy(bytes);
+        let text = text.trim_start_matches('\u{feff}').trim();
+        let series = if text.starts_with('{') { json_series(text)? } else { csv_series(text)? };
+        let counters: Vec<CpuCounter> = series.into_iter().filter_map(|(names, samples)| CpuCounter::new(names, samples)).collect();
+        if counters.is_empty() { Err(ProcessCpuError::Empty) } else { Ok(Self { counters }) }
+    }
+
+    /// All processes.
+    pub fn counters(&self) -> &[CpuCounter] {
+        &self.counters
+    }
+
+    /// The process that a log calls `name`: one that has exactly this name, else the only one whose name is the same but for
+    /// case, punctuation, a `synapse` or `matrix` in front and a file or unit ending behind.
+    pub fn find(&self, name: &str) -> Option<&CpuCounter> {
+        let exact = self.counters.iter().find(|c| c.names.iter().any(|n| n == name));
+        exact.or_else(|| {
+            let wanted = plain_name(name);
+            let mut alike = self.counters.iter().filter(|c| c.names.iter().any(|n| plain_name(n) == wanted));
+            alike.next().filter(|_| !wanted.is_empty() && alike.next().is_none())
+        })
+    }
+
+    /// The processes that belong to Synapse: all but databases, proxies and exporters with a well-known name.
+    pub fn synapse(&self) -> impl Iterator<Item = &CpuCounter> {
+        self.counters.iter().filter(|c| {
+            !c.names.iter().any(|n| {
+                let name = n.to_ascii_lowercase();
+                NOT_SYNAPSE.iter().any(|other| name.starts_with(other))
+            })
+        })
+    }
+}
+
+impl CpuCounter {
+    fn new(names: Vec<String>, mut raw: Vec<(f64, f64)>) -> Option<Self> {
+        raw.retain(|(time, value)| time.abs() < SECONDS_MAX && value.is_finite() && *value >= 0.0);
+        raw.sort_by(|a, b| a.0.total_cmp(&b.0));
+        raw.dedup_by_key(|sample| sample.0);
+        let mut total = 0.0;
+        let mut before = raw.first()?.1;
+        let mut samples = Vec::with_capacity(raw.len());
+        for (time, value) in raw {
+            total += if value >= before { value - before } else { value };
+            before = value;
+            #[expect(clippy::cast_possible_truncation, reason = "bounded by SECONDS_MAX above")]
+            samples.push(((time * 1e6).round() as i64, total));
+        }
+        (samples.len() >= 2).then_some(Self { names, samples })
+    }
+
+    /// The name to show.
+    pub fn name(&self) -> &str {
+        self.names.first().map_or("", String::as_str)
+    }
+
+    /// First and last sample, µs since the epoch.
+    pub fn span_us(&self) -> (i64, i64) {
+        match (self.samples.first(), self.samples.last()) {
+            (Some(first), Some(last)) => (first.0, last.0),
+            _ => (0, 0),
+        }
+    }
+
+    /// Median distance of samples, µs.
+    pub fn step_us(&self) -> i64 {
+        let mut steps: Vec<i64> = self.samples.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
+        steps.sort_unstable();
+        steps.get(steps.len() / 2).copied().unwrap_or(1).max(1)
+    }
+
+    /// CPU seconds used in `[start_us, end_us)`, linear between samples, nought outside of them.
+    pub fn seconds_between(&self, start_us: i64, end_us: i64) -> f64 {
+        (self.total_at(end_us) - self.total_at(start_us)).max(0.0)
+    }
+
+    fn total_at(&self, time_us: i64) -> f64 {
+        let after = self.samples.partition_point(|sample| sample.0 <= time_us);
+        let Some(&(t0, v0)) = after.checked_sub(1).and_then(|i| self.samples.get(i)) else { return 0.0 };
+        let Some(&(t1, v1)) = self.samples.get(after) else { return v0 };
+        v0 + (v1 - v0) * ((time_us - t0) as f64 / (t1 - t0).max(1) as f64)
+    }
+}
+
+/// `synapse-Generic_Worker1.service` -> `genericworker1`; `homeserver`, `master` and `synapse` alone are the main process.
+fn plain_name(name: &str) -> String {
+    let lower = name.to_ascii_lowercase();
+    let mut rest = lower.rsplit('/').next().unwrap_or("");
+    for ending in [".gz", ".log", ".json", ".service", ".scope", ".yaml", ".log"] {
+        rest = rest.strip_suffix(ending).unwrap_or(rest);
+    }
+    let mut plain: String = rest.chars().filter(|c| c.is_alphanumeric()).collect();
+    for front in ["matrix", "synapse", "worker"] {
+        if let Some(tail) = plain.strip_prefix(front).filter(|tail| !tail.is_empty() && !tail.starts_with(|c: char| c.is_ascii_digit())) {
+            plain = tail.to_owned();
+        }
+    }
+    match plain.as_str() {
+        "synapse" | "homeserver" | "master" | "mainprocess" => "main".to_owned(),
+        _ => plain,
+    }
+}
+
+type Series = BTreeMap<Vec<String>, Vec<(f64, f64)>>;
+
+fn csv_series(text: &str) -> Result<Series, ProcessCpuError> {
+    let mut columns = [0, 1, 2];
+    let mut series = Series::new();
+    for (index, line) in text.lines().enumerate() {
+        let fields: Vec<&str> = line.split(',').map(|field| field.trim().trim_matches('"')).collect();
+        let problem = |problem| ProcessCpuError::Csv { line: index + 1, problem };
+        if fields == [""] {
+            continue;
+        }
+        if index == 0 && fields[0].parse::<f64>().is_err() {
+            for (column, title) in columns.iter_mut().zip(["epoch", "process", "cpu_seconds_total"]) {
+                *column = fields.iter().position(|f| f.eq_ignore_ascii_case(title)).ok_or_else(|| problem("a column is missing in the header"))?;
+            }
+            continue;
+        }
+        let [epoch, process, cpu] = columns.map(|column| fields.get(column).copied().unwrap_or(""));
+        let epoch = epoch.parse().map_err(|_| problem("the epoch is no number"))?;
+        let cpu = cpu.parse().map_err(|_| problem("the CPU seconds are no number"))?;
+        if process.is_empty() {
+            return Err(problem("the process has no name"));
+        }
+        series.entry(vec![process.to_owned()]).or_default().push((epoch, cpu));
+    }
+    Ok(series)
+}
+
+fn json_series(text: &str) -> Result<Series, ProcessCpuError> {
+    let answer: Answer = serde_json::from_str(text).map_err(ProcessCpuError::Json)?;
+    if answer.data.result_type != "matrix" {
+        return Err(ProcessCpuError::NotMatrix);
+    }
+    // Series that differ in nothing but the metric's name or the CPU mode are parts of one process.
+    let mut processes: BTreeMap<Vec<(String, String)>, Vec<PromSeries>> = BTreeMap::new();
+    for series in answer.data.result {
+        let labels = series.metric.iter().filter(|(key, _)| !matches!(key.as_str(), "__name__" | "mode" | "cpu"));
+        processes.entry(labels.map(|(k, v)| (k.clone(), v.clone())).collect()).or_default().push(series);
+    }
+    let mut result = Series::new();
+    for mut parts in processes.into_values() {
+        let whole = parts.iter().position(|p| p.metric.get("__name__").is_some_and(|n| n == "process_cpu_seconds_total"));
+        if let Some(whole) = whole {
+            parts = vec![parts.swap_remove(whole)];
+        }
+        let names = names_of(&parts[0].metric);
+        let samples = result.entry(names).or_default();
+        *samples = sum_of_parts(&parts);
+    }
+    Ok(result)
+}
+
+/// Adds up counters at the times of the first.
+fn sum_of_parts(parts: &[PromSeries]) -> Vec<(f64, f64)> {
+    let values = |series: &PromSeries| -> Vec<(f64, f64)> {
+        series.values.iter().filter_map(|(time, value)| Some((*time, value.parse().ok()?))).collect()
+    };
+    let mut sums = values(&parts[0]);
+    for part in &parts[1..] {
+        let other: BTreeMap<u64, f64> = values(part).into_iter().map(|(time, value)| (time.to_bits(), value)).collect();
+        sums.retain_mut(|(time, sum)| other.get(&time.to_bits()).map(|value| *sum += value).is_some());
+    }
+    sums
+}
+
+/// What a log might call the process that a series is of: Synapse's metrics carry `job` and `index` (docs/metrics-howto.md),
+/// other exporters `name`, `process`, `groupname` or the container's name.
+fn names_of(metric: &BTreeMap<String, String>) -> Vec<String> {
+    let label = |key: &str| metric.get(key).filter(|value| !value.is_empty());
+    let mut names: Vec<String> = NAME_LABELS.iter().filter_map(|key| label(key).cloned()).collect();
+    if let Some(job) = label("job") {
+        if let Some(index) = label("index") {
+            names.push(format!("{job}{index}"));
+        }
+        names.push(job.clone());
+    }
+    names.extend(label("instance").cloned());
+    if names.is_empty() {
+        names.push("unnamed".to_owned());
+    }
+    names
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    data: Data,
+}
+
+#[derive(Deserialize)]
+struct Data {
+    #[serde(rename = "resultType")]
+    result_type: String,
+    #[serde(default)]
+    result: Vec<PromSeries>,
+}
+
+#[derive(Deserialize)]
+struct PromSeries {
+    #[serde(default)]
+    metric: BTreeMap<String, String>,
+    #[serde(default)]
+    values: Vec<(f64, String)>,
+}
+
+const NAME_LABELS: &[&str] = &["process", "worker", "worker_name", "name", "groupname", "container", "pod", "unit"];
+
+const NOT_SYNAPSE: &[&str] = &[
+    "postgres", "pgbouncer", "redis", "valkey", "nginx", "haproxy", "apache", "httpd", "caddy", "traefik", "envoy", "prometheus",
+    "grafana", "node_exporter", "coturn", "element-web", "sliding-sync",
+];
+
+/// The year 9999 and more.
+const SECONDS_MAX: f64 = 1e12;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const CSV: &str = "epoch,process,cpu_seconds_total\n100,main,5.0\n110,main,7\n120,main,1.5\n100,redis,0\n120,redis,4\n";
+
+    #[test]
+    fn a_csv_counter_is_read_and_a_restart_begins_again_at_nought() {
+        let cpu = ProcessCpu::parse(CSV.as_bytes()).unwrap();
+        let main = cpu.find("main").unwrap();
+        assert_eq!(main.span_us(), (100_000_000, 120_000_000));
+        assert_eq!(main.seconds_between(100_000_000, 110_000_000), 2.0);
+        assert_eq!(main.seconds_between(0, i64::MAX), 3.5);
+        assert_eq!(main.seconds_between(105_000_000, 110_000_000), 1.0);
+        assert_eq!(cpu.synapse().map(CpuCounter::name).collect::<Vec<_>>(), ["main"]);
+    }
+
+    #[test]
+    fn columns_may_come_in_any_order() {
+        let cpu = ProcessCpu::parse(b"process,cpu_seconds_total,epoch\nmain,1,100\nmain,2,200\n").unwrap();
+        assert_eq!(cpu.find("main").unwrap().seconds_between(0, 200_000_000), 1.0);
+    }
+
+    #[test]
+    fn a_broken_line_is_named() {
+        let error = ProcessCpu::parse(b"epoch,process,cpu_seconds_total\n100,main,x\n").unwrap_err();
+        assert!(error.to_string().starts_with("line 2 "), "{error}");
+        assert!(matches!(ProcessCpu::parse(b""), Err(ProcessCpuError::Empty)));
+    }
+
+    #[test]
+    fn user_and_system_time_of_one_process_are_added_up() {
+        let json = r#"{"status":"success","data":{"resultType":"matrix","result":[
+            {"metric":{"__name__":"process_cpu_user_seconds_total","job":"generic_worker","index":"1","instance":"h:9101"},"values":[[100,"1"],[160,"4"]]},
+            {"metric":{"__name__":"process_cpu_system_seconds_total","job":"generic_worker","index":"1","instance":"h:9101"},"values":[[100,"0.5"],[160,"1.5"]]},
+            {"metric":{"__name__":"process_cpu_seconds_total","job":"main","instance":"h:9100"},"values":[[100,"1"],[160,"2"]]}]}}"#;
+        let cpu = ProcessCpu::parse(json.as_bytes()).unwrap();
+        assert_eq!(cpu.find("generic_worker1").unwrap().seconds_between(100_000_000, 160_000_000), 4.0);
+        assert_eq!(cpu.find("main").unwrap().seconds_between(0, 200_000_000), 1.0);
+    }
+
+    #[test]
+    fn an_instant_query_is_refused_with_the_way_out() {
+        let error = ProcessCpu::parse(br#"{"data":{"resultType":"vector","result":[]}}"#).unwrap_err();
+        assert!(error.to_string().contains("query_range"));
+    }
+
+    #[test]
+    fn names_match_but_for_case_punctuation_and_synapse_in_front() {
+        let cpu = ProcessCpu::parse(b"1,synapse-generic-worker-1.service,0\n2,synapse-generic-worker-1.service,1\n1,synapse,0\n2,synapse,1\n").unwrap();
+        assert_eq!(cpu.find("generic_worker1").unwrap().name(), "synapse-generic-worker-1.service");
+        assert_eq!(cpu.find("homeserver.log").unwrap().name(), "synapse");
+        assert_eq!(cpu.find("generic_worker2"), None);
+    }
+
+    #[test]
+    fn a_name_that_two_processes_could_mean_is_left_alone() {
+        let cpu = ProcessCpu::parse(b"1,sync-1,0\n2,sync-1,1\n1,sync_1,0\n2,sync_1,1\n").unwrap();
+        assert_eq!(cpu.find("SYNC1"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = ProcessCpu::parse(&bytes);
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! Counts requests, one at a time, into memory of a fixed size.
+//!
+//! The hot path: per request some additions in arrays, one histogram, five bins of time and up to five look-ups by
+//! 64-bit hash; no text is read but for internal requests, and nothing is allocated once every name has been seen.
+
+use std::sync::Arc;
+
+use crate::endpoints::{Endpoint, Method};
+use crate::stats::{Cell, DurationHistogram, Grid, Timeline};
+use crate::trace::{Names, Request, flag};
+
+use super::classes::Classes;
+use super::hitters::Hitters;
+use super::inference::InferredDemand;
+use super::model::LATENCY_BUCKETS_MS;
+use super::process_cpu::ProcessCpu;
+use super::processes::Processes;
+use super::sums::ClassSums;
+use super::window::Extents;
+
+/// What a profiler needs to know beforehand. Profilers to be merged must have been made from equal settings.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The table that requests were classified with: [`Request::endpoint`] is an index into it.
+    pub endpoints: Arc<[Endpoint]>,
+    /// East of Greenwich, seconds, for the map of weekdays and hours.
+    pub zone_offset_seconds: i32,
+}
+
+impl Settings {
+    /// Settings for a table, in UTC.
+    pub fn new(endpoints: impl Into<Arc<[Endpoint]>>) -> Self {
+        Self { endpoints: endpoints.into(), zone_offset_seconds: 0 }
+    }
+}
+
+/// What is known besides the requests when the profile is made.
+#[derive(Debug, Clone, Default)]
+pub struct Extras {
+    /// CPU of whole processes, from `--process-cpu`.
+    pub process_cpu: Option<ProcessCpu>,
+    /// Demand for requests whose CPU is not logged.
+    pub inferred: Option<InferredDemand>,
+    /// How users were told apart, if known better than from the look of their names.
+    pub user_key: Option<String>,
+}
+
+/// The accumulator: some 60 MB at most, however long the log.
+#[derive(Debug, Clone)]
+pub struct Profiler {
+    pub(super) endpoints: Arc<[Endpoint]>,
+    pub(super) classes: Classes,
+    pub(super) sums: Vec<ClassSums>,
+    /// Work latency per group.
+    pub(super) latencies: Vec<DurationHistogram>,
+    /// Park of long polls per group.
+    pub(super) parks: Vec<DurationHistogram>,
+    pub(super) by_status: Vec<u64>,
+    pub(super) aborted: u64,
+    pub(super) retried: u64,
+    pub(super) requests: u64,
+    pub(super) internal_requests: u64,
+    pub(super) extents: Extents,
+    pub(super) timeline: Timeline,
+    pub(super) demand: Grid<DemandCell>,
+    pub(super) week: Box<[u64; HOURS_PER_WEEK]>,
+    zone_offset_us: i64,
+    pub(super) hitters: Hitters,
+    pub(super) processes: Processes,
+}
+
+/// One class in one bin of time. Further columns hold the latency heat map and events, see [`Columns`].
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct DemandCell {
+    pub(super) requests: u32,
+    /// Requests whose CPU is not logged.
+    pub(super) uncosted: u32,
+    /// Logged CPU.
+    pub(super) cpu_us: u64,
+}
+
+impl Cell for DemandCell {
+    fn absorb(&mut self, other: &Self, _: i64) {
+        self.requests = self.requests.saturating_add(other.requests);
+        self.uncosted = self.uncosted.saturating_add(other.uncosted);
+        self.cpu_us = self.cpu_us.saturating_add(other.cpu_us);
+    }
+}
+
+/// Where things are in a row of the demand grid: a column per class of the table and one for unknown classes; then one
+/// per latency bucket (`requests` counts); then thousandths of events (in `cpu_us`) as the requests of clients and
+/// servers suggest them, and events that creators handed to persisters (`requests` counts).
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Columns {
+    pub(super) heat: usize,
+    pub(super) events: usize,
+}
+
+impl Columns {
+    pub(super) fn new(table: usize) -> Self {
+        let heat = table + 1;
+        Self { heat, events: heat + LATENCY_BUCKETS_MS.len() }
+    }
+}
+
+impl Profiler {
+    /// Nothing counted yet.
+    pub fn new(settings: &Settings) -> Self {
+        let classes = Classes::new(&settings.endpoints);
+        let (class_count, group_count) = (classes.traits.len(), classes.groups.len());
+        let columns = Columns::new(classes.table).events + 1;
+        let page_bytes = columns * DEMAND_BINS_PER_PAGE * size_of::<DemandCell>();
+        Self {
+            endpoints: Arc::clone(&settings.endpoints),
+            classes,
+            sums: vec![ClassSums::default(); class_count],
+            latencies: vec![DurationHistogram::default(); group_count],
+            parks: vec![DurationHistogram::default(); group_count],
+            by_status: Vec::new(),
+            aborted: 0,
+            retried: 0,
+            requests: 0,
+            internal_requests: 0,
+            extents: Extents::new(),
+            timeline: Timeline::new(),
+            demand: Grid::new(DEMAND_LADDER_US, columns, DEMAND_BINS_PER_PAGE, (DEMAND_BYTES_MAX / page_bytes).max(8)),
+            week: Box::new([0; HOURS_PER_WEEK]),
+            zone_offset_us: i64::from(settings.zone_offset_seconds) * 1_000_000,
+            hitters: Hitters::new(),
+            processes: Processes::new(),
+        }
+    }
+
+    /// Counts one request. `names` are the names its numbers stand for; requests of different `Names` may be mixed.
+    pub fn observe(&mut self, r: &Request, names: &Names) {
+        let class = self.classes.class(r.endpoint.0, r.has(flag::INTERNAL));
+        let traits = self.classes.traits[class];
+        let park_us = r.park_us().min(r.wall_us);
+        let work_us = r.wall_us - park_us;
+        let begins_us = r.arrival_us.saturating_add(park_us.into());
+
+        self.sums[class].observe(r);
+        if r.has(flag::WALL) {
+            let group = usize::from(traits.group);
+            self.latencies[group].record(work_us);
+            if r.has(flag::LONG_POLL) {
+                self.parks[group].record(park_us);
+            }
+        }
+        self.extents.observe(r.arrival_us, r.wall_us);
+        self.processes.observe(r, traits.internal, begins_us, names);
+        if traits.internal {
+            self.observe_internal(r, begins_us, names);
+            return;
+        }
+
+        self.requests += 1;
+        self.observe_outcome(r);
+        let hour = r.arrival_us.saturating_add(self.zone_offset_us).div_euclid(HOUR_US);
+        self.week[(hour + THURSDAY_HOURS).rem_euclid(HOURS_PER_WEEK as i64).cast_unsigned() as usize] += 1;
+
+        let nominal_us = if is_uncosted(r) { traits.nominal_us } else { 0 };
+        self.timeline.arrive(begins_us, r.cpu_us, nominal_us);
+        self.timeline.busy(begins_us, work_us);
+        self.timeline.parked(r.arrival_us, park_us);
+        self.observe_demand(r, class, begins_us, work_us, traits.milli_events);
+        self.hitters.observe(r, traits.federation, nominal_us, names);
+    }
+
+    /// Adds everything another profiler has counted; the same as if this one had counted it.
+    pub fn merge(&mut self, other: Self) {
+        debug_assert_eq!(self.endpoints.len(), other.endpoints.len(), "profilers of one table");
+        self.sums.iter_mut().zip(&other.sums).for_each(|(mine, theirs)| mine.merge(theirs));
+        self.latencies.iter_mut().zip(&other.latencies).for_each(|(mine, theirs)| mine.merge(theirs));
+        self.parks.iter_mut().zip(&other.parks).for_each(|(mine, theirs)| mine.merge(theirs));
+        self.by_status.resize(self.by_status.len().max(other.by_status.len()), 0);
+        self.by_status.iter_mut().zip(&other.by_status).for_each(|(mine, theirs)| *mine += theirs);
+        self.aborted += other.aborted;
+        self.retried += other.retried;
+        self.requests += other.requests;
+        self.internal_requests += other.internal_requests;
+        self.extents.merge(other.extents);
+        self.timeline.merge(other.timeline);
+        self.demand.merge(other.demand);
+        self.week.iter_mut().zip(other.week.iter()).for_each(|(mine, theirs)| *mine += theirs);
+        self.hitters.merge(other.hitters);
+        self.processes.merge(other.processes);
+    }
+
+    /// Client and federation requests counted so far.
+    pub fn requests(&self) -> u64 {
+        self.requests
+    }
+
+    /// Requests between Synapse processes counted so far.
+    pub fn internal_requests(&self) -> u64 {
+        self.internal_requests
+    }
+
+    /// Whether any client or federation request carried its CPU; if not, demand must be inferred.
+    pub fn has_logged_cpu(&self) -> bool {
+        self.sums.iter().zip(&self.classes.traits).any(|(sums, traits)| sums.costed > 0 && !traits.internal)
+    }
+
+    pub(super) fn columns(&self) -> Columns {
+        Columns::new(self.classes.table)
+    }
+
+    fn observe_internal(&mut self, r: &Request, begins_us: i64, names: &Names) {
+        self.internal_requests += 1;
+        let path = names.text(r.template).strip_prefix("/_synapse/replication/").unwrap_or("");
+        let command = path.split('/').next().unwrap_or("");
+        if matches!(command, "send_event" | "send_events" | "fed_send_events") && is_success(r) {
+            let events = self.columns().events;
+            let cell = &mut self.demand.row_mut(begins_us).0[events];
+            cell.requests = cell.requests.saturating_add(1);
+        }
+    }
+
+    fn observe_outcome(&mut self, r: &Request) {
+        self.aborted += u64::from(r.has(flag::ABORTED));
+        self.retried += u64::from(r.has(flag::RETRIED));
+        let status = usize::from(r.status);
+        if status >= self.by_status.len() {
+            self.by_status.resize(status + 1, 0);
+        }
+        self.by_status[status] += 1;
+    }
+
+    fn observe_demand(&mut self, r: &Request, class: usize, begins_us: i64, work_us: u32, milli_events: u16) {
+        let columns = self.columns();
+        let (row, _) = self.demand.row_mut(begins_us);
+        let logged = r.has(flag::COST);
+        let cpu_us = if logged { r.cpu_us } else { 0 };
+        row[class].absorb(&DemandCell { requests: 1, uncosted: u32::from(is_uncosted(r)), cpu_us: cpu_us.into() }, 0);
+        if r.has(flag::WALL) {
+            let cell = &mut row[columns.heat + latency_bucket(work_us)];
+            cell.requests = cell.requests.saturating_add(1);
+        }
+        if milli_events > 0 && is_success(r) && !matches!(r.method, Method::Get | Method::Head | Method::Options) {
+            row[columns.events].cpu_us += u64::from(milli_events);
+        }
+    }
+}
+
+/// Whether a request's demand is unknown. Synapse does not log OPTIONS, and they cost next to nothing.
+pub(super) fn is_uncosted(r: &Request) -> bool {
+    !r.has(flag::COST) && r.method != Method::Options
+}
+
+fn is_success(r: &Request) -> bool {
+    (200..300).contains(&r.status)
+}
+
+fn latency_bucket(work_us: u32) -> usize {
+    LATENCY_BUCKETS_MS[1..].iter().take_while(|&&bound| f64::from(work_us) >= bound * 1e3).count()
+}
+
+const HOUR_US: i64 = 3_600_000_000;
+pub(super) const HOURS_PER_WEEK: usize = 7 * 24;
+/// 1970 began on a Thursday, the fourth day of a week that begins on Monday.
+const THURSDAY_HOURS: i64 = 3 * 24;
+
+/// Widths that divide five minutes and an hour, so that peaks are whole bins: a table of 150 classes has bins of 1 s up to a log of two
+/// hours, 60 s up to four days, 300 s up to three weeks.
+const DEMAND_LADDER_US: &[i64] =
+    &[1_000_000, 5_000_000, 15_000_000, 60_000_000, 300_000_000, 900_000_000, HOUR_US, 4 * HOUR_US, 12 * HOUR_US, 24 * HOUR_US];
+const DEMAND_BINS_PER_PAGE: usize = 4;
+const DEMAND_BYTES_MAX: usize = 16 << 20;

@@ -1,0 +1,73 @@
+//! A tiny vocabulary for the tests of this module.
+
+use std::sync::Arc;
+
+use crate::endpoints::{Endpoint, EndpointId, Method};
+use crate::trace::{NameId, Request, flag};
+
+/// A request that says nothing but when it came.
+pub(super) fn request(arrival_us: i64) -> Request {
+    Request {
+        arrival_us,
+        wall_us: 0,
+        send_us: 0,
+        proxy_us: 0,
+        cpu_us: 0,
+        db_sched_us: 0,
+        db_txn_us: 0,
+        db_count: 0,
+        events: 0,
+        bytes_sent: 0,
+        bytes_received: 0,
+        timeout_ms: 0,
+        user: NameId::NONE,
+        room: NameId::NONE,
+        peer: NameId::NONE,
+        template: NameId::NONE,
+        agent: NameId::NONE,
+        process: NameId::NONE,
+        upstream: NameId::NONE,
+        request_id: 0,
+        endpoint: EndpointId(0),
+        status: 200,
+        method: Method::Get,
+        flags: 0,
+    }
+}
+
+/// A request as Synapse logs it.
+pub(super) fn costed(arrival_us: i64, wall_us: u32, cpu_us: u32) -> Request {
+    Request { wall_us, cpu_us, flags: flag::WALL | flag::COST | flag::SYNAPSE, ..request(arrival_us) }
+}
+
+/// A request as a proxy logs it.
+pub(super) fn timed(arrival_us: i64, wall_us: u32) -> Request {
+    Request { wall_us, flags: flag::WALL | flag::PROXY, ..request(arrival_us) }
+}
+
+pub(super) fn endpoint(group: &str, workers: &[&str], stream: Option<&str>) -> Endpoint {
+    Endpoint {
+        group: group.to_owned(),
+        workers: workers.iter().map(|&w| w.to_owned()).collect(),
+        stream: stream.map(str::to_owned),
+        condition: None,
+        any_worker: false,
+        pattern: None,
+        internal: group == "replication",
+    }
+}
+
+/// 0 sync, 1 event sending, 2 typing (stream), 3 client_other (main), 4 federation_send, 5 media, 6 replication.
+pub(super) fn table() -> Arc<[Endpoint]> {
+    let generic = &["generic_worker"];
+    [
+        endpoint("sync", generic, None),
+        endpoint("event_sending", generic, None),
+        endpoint("typing", generic, Some("typing")),
+        endpoint("client_other", &[], None),
+        endpoint("federation_send", generic, None),
+        endpoint("media", &["media_repository"], None),
+        endpoint("replication", &[], None),
+    ]
+    .into()
+}

@@ -1,0 +1,174 @@
+//! What all charts share: paper, ink, text, hover values, text alternatives.
+//!
+//! plotters draws; its output is finished here. Text widths are only estimated by plotters' SVG backend, so nothing relies on them:
+//! margins are generous and labels are anchored, not measured.
+
+use std::fmt::Write as _;
+
+use plotters::backend::SVGBackend;
+use plotters::coord::Shift;
+use plotters::drawing::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea};
+use plotters::element::{PathElement, Rectangle, Text};
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::{Color, IntoFont, RGBColor, ShapeStyle};
+
+use crate::report::escape;
+
+/// The whole picture in pixels.
+pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+/// What drawing returns.
+pub(super) type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
+
+/// Becomes `currentColor`.
+pub(super) const INK: RGBColor = RGBColor(1, 2, 3);
+/// Main series.
+pub(super) const BLUE: RGBColor = RGBColor(0x44, 0x77, 0xaa);
+/// Second series, and "too much".
+pub(super) const RED: RGBColor = RGBColor(0xee, 0x66, 0x77);
+/// Everything that has no colour of its own.
+pub(super) const GREY: RGBColor = RGBColor(0xa0, 0xa0, 0xa0);
+/// Series in the order of their size (Tol "bright").
+pub(super) const SERIES: [RGBColor; 6] =
+    [BLUE, RED, RGBColor(0x22, 0x88, 0x33), RGBColor(0xcc, 0xbb, 0x44), RGBColor(0x66, 0xcc, 0xee), RGBColor(0xaa, 0x33, 0x77)];
+
+/// What a chart is called and shows, for those who do not see it.
+pub(super) struct Words<'a> {
+    /// Unique in a page.
+    pub(super) name: &'a str,
+    /// One line.
+    pub(super) title: &'a str,
+    /// The finding in a sentence or two, with its main numbers.
+    pub(super) summary: String,
+}
+
+/// Values that show on hover, over the finished picture.
+#[derive(Default)]
+pub(super) struct Hovers(String);
+
+impl Hovers {
+    /// `text` shows over the rectangle from `(left, top)` to `(right, bottom)`.
+    pub(super) fn add(&mut self, (left, top): (i32, i32), (right, bottom): (i32, i32), text: &str) {
+        let (width, height) = ((right - left).max(1), (bottom - top).max(1));
+        let _infallible =
+            writeln!(self.0, r#"<rect x="{left}" y="{top}" width="{width}" height="{height}"><title>{}</title></rect>"#, escape::xml(text));
+    }
+}
+
+/// Draws `width` × `height` pixels with `paint` and finishes the SVG.
+pub(super) fn svg(words: &Words<'_>, (width, height): (u32, u32), paint: impl FnOnce(&Area<'_>, &mut Hovers) -> Drawn) -> String {
+    let mut drawn = String::new();
+    let mut hovers = Hovers::default();
+    let result = {
+        let area = SVGBackend::with_string(&mut drawn, (width, height)).into_drawing_area();
+        paint(&area, &mut hovers).and_then(|()| area.present())
+    };
+    let body = match result {
+        Ok(()) => drawn.split_once('>').map_or("", |(_, rest)| rest).trim_end().trim_end_matches("</svg>"),
+        // Writing to a string does not fail; a chart is not worth failing a report for.
+        Err(_) => r##"<text x="20" y="40" fill="#010203">This chart could not be drawn.</text>"##,
+    };
+    let Words { name, title, summary } = words;
+    let (title, summary) = (escape::xml(title), escape::xml(&escape::visible(summary)));
+    format!(
+        r##"<svg class="chart" width="{width}" height="{height}" viewBox="0 0 {width} {height}" color="#1b2733" font-family="{FONTS}" role="img" aria-labelledby="{name}-title {name}-desc" xmlns="http://www.w3.org/2000/svg">
+<title id="{name}-title">{title}</title>
+<desc id="{name}-desc">{summary}</desc>
+<rect class="paper" width="{width}" height="{height}" fill="#ffffff"/>
+{}<g fill="transparent" stroke="none" pointer-events="all">
+{}</g>
+</svg>
+"##,
+        tidy(body),
+        hovers.0
+    )
+}
+
+/// Text at a point.
+pub(super) fn text(area: &Area<'_>, content: &str, at: (i32, i32), size: u32, (h, v): (HPos, VPos), alpha: f64) -> Drawn {
+    let style = ("sans-serif", size).into_font().color(&INK.mix(alpha)).pos(Pos::new(h, v));
+    area.draw(&Text::new(content.to_owned(), at, style))
+}
+
+/// A filled rectangle between two corners.
+pub(super) fn bar(area: &Area<'_>, from: (i32, i32), to: (i32, i32), colour: RGBColor, alpha: f64) -> Drawn {
+    area.draw(&Rectangle::new([from, to], colour.mix(alpha).filled()))
+}
+
+/// A line between two points.
+pub(super) fn line(area: &Area<'_>, from: (i32, i32), to: (i32, i32), colour: RGBColor, alpha: f64, wide: u32) -> Drawn {
+    area.draw(&PathElement::new(vec![from, to], ShapeStyle { color: colour.mix(alpha), filled: false, stroke_width: wide }))
+}
+
+/// Round numbers from 0 to at least `max`, four to six of them.
+pub(super) fn ticks(max: f64) -> Vec<f64> {
+    if !max.is_finite() || max <= 0.0 {
+        return vec![0.0, 1.0];
+    }
+    let size = 10_f64.powf((max / 4.0).log10().floor());
+    let step = [1.0, 2.0, 2.5, 5.0, 10.0].iter().map(|factor| factor * size).find(|step| max / step <= 5.0).unwrap_or(size * 10.0);
+    let mut ticks = vec![0.0];
+    while ticks.last().is_some_and(|&last| last < max * 0.999) && ticks.len() < 12 {
+        ticks.push(ticks.len() as f64 * step);
+    }
+    ticks
+}
+
+/// A pixel between `from` and `to` for a share of the way.
+#[expect(clippy::cast_possible_truncation, reason = "clamped to the picture")]
+pub(super) fn along(from: i32, to: i32, share: f64) -> i32 {
+    if !share.is_finite() {
+        return if share > 0.0 { to } else { from };
+    }
+    from + (f64::from(to - from) * share.clamp(0.0, 1.0)).round() as i32
+}
+
+/// A number that is known and not negative, or 0.
+pub(super) fn known(value: Option<f64>) -> f64 {
+    value.filter(|value| value.is_finite() && *value > 0.0).unwrap_or(0.0)
+}
+
+/// plotters' output, smaller and in the colours of its place.
+fn tidy(body: &str) -> String {
+    body.replace("#010203", "currentColor")
+        .replace(" font-family=\"sans-serif\"", "")
+        .replace(" opacity=\"1\"", "")
+        .replace(" stroke=\"none\"", "")
+        .replace(" stroke-width=\"1\"", "")
+        .replace(" \"/>", "\"/>")
+}
+
+const FONTS: &str = "system-ui, -apple-system, 'Segoe UI', 'Noto Sans', 'DejaVu Sans', sans-serif";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_round_and_reach_the_largest_value() {
+        for max in [0.003, 0.7, 1.0, 3.2, 42.0, 99.0, 12_345.0] {
+            let ticks = ticks(max);
+            assert!((3..=7).contains(&ticks.len()), "{max}: {ticks:?}");
+            assert!(ticks.last().is_some_and(|&last| last >= max * 0.999), "{max}: {ticks:?}");
+        }
+        assert_eq!(ticks(0.7), [0.0, 0.2, 0.4, 0.6000000000000001, 0.8]);
+        assert_eq!(ticks(f64::NAN), [0.0, 1.0]);
+    }
+
+    #[test]
+    fn pixels_stay_in_the_picture() {
+        assert_eq!(along(10, 110, 0.5), 60);
+        assert_eq!(along(10, 110, 7.0), 110);
+        assert_eq!(along(10, 110, f64::NAN), 10);
+        assert_eq!(along(10, 110, f64::INFINITY), 110);
+    }
+
+    #[test]
+    fn a_hover_text_is_inert() {
+        let words = Words { name: "x", title: "<b>", summary: "a\u{202e}<script>".to_owned() };
+        let svg = svg(&words, (100, 50), |_, hovers| {
+            hovers.add((0, 0), (5, 5), "<script>&\"");
+            Ok(())
+        });
+        assert!(!svg.contains("<script") && !svg.contains("<b>") && svg.contains("&lt;script&gt;&amp;"));
+    }
+}

@@ -1,0 +1,159 @@
+//! Demand by group over time, stacked.
+
+use plotters::element::Polygon;
+use plotters::style::Color;
+use plotters::style::text_anchor::{HPos, VPos};
+
+use super::canvas::{self, Area, Drawn, GREY, Hovers, INK, SERIES, Words};
+use super::time_axis::TimeAxis;
+use crate::profile::{Profile, Series};
+use crate::report::{escape, format};
+
+/// Stacked steps, CPU cores where CPU is known, else requests per second. The six heaviest groups by name, the others together.
+pub fn demand_over_time(profile: &Profile) -> String {
+    let series = &profile.series;
+    let layers = layers(series);
+    let bins = layers.first().map_or(0, |layer| layer.values.len());
+    let totals: Vec<f64> = (0..bins).map(|bin| layers.iter().map(|layer| layer.values[bin]).sum()).collect();
+    let largest = totals.iter().copied().fold(0.0, f64::max);
+    let unit = unit(series);
+    let heaviest = layers.first().map_or("none", |layer| layer.name.as_str());
+    let words = Words {
+        name: "demand-over-time",
+        title: "Demand over time by endpoint group",
+        summary: format!(
+            "Stacked area chart. Largest value {} {unit} in a bin of {}; heaviest group: {heaviest}.",
+            format::number(largest),
+            format::duration(series.bin_seconds)
+        ),
+    };
+    canvas::svg(&words, (WIDTH, HEIGHT), |area, hovers| {
+        let Some(ticks) = (bins > 0).then(|| canvas::ticks(largest)) else {
+            return canvas::text(area, "No demand over time is known.", (20, 40), 13, (HPos::Left, VPos::Top), 0.8);
+        };
+        let top = ticks.last().copied().unwrap_or(1.0);
+        let y = |value: f64| canvas::along(BOTTOM, TOP, value / top);
+        for &tick in &ticks {
+            canvas::line(area, (LEFT, y(tick)), (RIGHT, y(tick)), INK, 0.12, 1)?;
+            canvas::text(area, &format::tick(tick), (LEFT - 8, y(tick)), 11, (HPos::Right, VPos::Center), 0.75)?;
+        }
+        canvas::text(area, unit, (LEFT - 8, TOP - 22), 11, (HPos::Left, VPos::Center), 0.75)?;
+        let axis = TimeAxis { start_us: series.start_us, end_us: series.start_us + span_us(series, bins), left: LEFT, right: RIGHT };
+        stack(area, &layers, axis, &y)?;
+        peak(area, profile, axis)?;
+        legend(area, &layers)?;
+        axis.draw(area, BOTTOM)?;
+        hover(hovers, series, &layers, &totals, axis);
+        Ok(())
+    })
+}
+
+/// What one colour stands for.
+pub(super) struct Layer {
+    pub(super) name: String,
+    pub(super) values: Vec<f64>,
+}
+
+fn unit(series: &Series) -> &'static str {
+    if series.cpu_seconds.is_empty() { "requests per second" } else { "CPU cores" }
+}
+
+/// Heaviest first; all beyond the palette in one last layer.
+fn layers(series: &Series) -> Vec<Layer> {
+    let per_second = 1.0 / series.bin_seconds.max(1e-6);
+    let finite = |value: f64| if value.is_finite() { value.max(0.0) * per_second } else { 0.0 };
+    let rows: Vec<Vec<f64>> = if series.cpu_seconds.is_empty() {
+        series.requests.iter().map(|row| row.iter().map(|&n| finite(n as f64)).collect()).collect()
+    } else {
+        series.cpu_seconds.iter().map(|row| row.iter().map(|&seconds| finite(seconds)).collect()).collect()
+    };
+    let bins = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let name = |index: usize| series.groups.get(index).map_or_else(String::new, |id| escape::page(id, 24));
+    let mut layers: Vec<Layer> = rows
+        .into_iter()
+        .enumerate()
+        .map(|(i, mut values)| {
+            values.resize(bins, 0.0);
+            Layer { name: name(i), values }
+        })
+        .collect();
+    let total = |layer: &Layer| layer.values.iter().sum::<f64>();
+    layers.sort_by(|a, b| total(b).total_cmp(&total(a)));
+    if layers.len() > SERIES.len() + 1 {
+        let rest = layers.split_off(SERIES.len());
+        let values = (0..bins).map(|bin| rest.iter().map(|layer| layer.values[bin]).sum()).collect();
+        layers.push(Layer { name: format!("{} others", rest.len()), values });
+    }
+    layers
+}
+
+fn stack(area: &Area<'_>, layers: &[Layer], axis: TimeAxis, y: &dyn Fn(f64) -> i32) -> Drawn {
+    let bins = layers.first().map_or(0, |layer| layer.values.len());
+    let mut floor = vec![0.0; bins];
+    for (index, layer) in layers.iter().enumerate() {
+        let ceiling: Vec<f64> = floor.iter().zip(&layer.values).map(|(below, value)| below + value).collect();
+        let steps = |heights: &[f64]| -> Vec<(i32, i32)> {
+            heights
+                .iter()
+                .enumerate()
+                .flat_map(|(bin, &height)| [(axis.bin(bin, bins), y(height)), (axis.bin(bin + 1, bins), y(height))])
+                .collect()
+        };
+        let mut outline = steps(&ceiling);
+        outline.extend(steps(&floor).into_iter().rev());
+        area.draw(&Polygon::new(outline, colour(index).mix(0.9).filled()))?;
+        floor = ceiling;
+    }
+    Ok(())
+}
+
+/// Shades the busiest five minutes, widened where they would be too thin to see.
+fn peak(area: &Area<'_>, profile: &Profile, axis: TimeAxis) -> Drawn {
+    let window = profile.peaks.five_minutes.window;
+    if window.end_us <= axis.start_us || window.start_us >= axis.end_us || window.end_us <= window.start_us {
+        return Ok(());
+    }
+    let (from, to) = (axis.x(window.start_us), axis.x(window.end_us).max(axis.x(window.start_us) + 2));
+    canvas::bar(area, (from, TOP - 10), (to, BOTTOM), INK, 0.25)?;
+    let anchor = if from > (LEFT + RIGHT) / 2 { HPos::Right } else { HPos::Left };
+    let x = if from > (LEFT + RIGHT) / 2 { from - 4 } else { to + 4 };
+    canvas::text(area, "busiest 5 min", (x, TOP - 10), 11, (anchor, VPos::Top), 0.85)
+}
+
+/// Names in the order of the stack, from top to bottom.
+fn legend(area: &Area<'_>, layers: &[Layer]) -> Drawn {
+    for (row, (index, layer)) in (0_i32..).zip(layers.iter().enumerate().rev()) {
+        let y = TOP + 8 + row * 22;
+        canvas::bar(area, (RIGHT + 18, y - 6), (RIGHT + 30, y + 6), colour(index), 0.9)?;
+        canvas::text(area, &layer.name, (RIGHT + 38, y), 12, (HPos::Left, VPos::Center), 0.9)?;
+    }
+    Ok(())
+}
+
+fn hover(hovers: &mut Hovers, series: &Series, layers: &[Layer], totals: &[f64], axis: TimeAxis) {
+    for (bin, total) in totals.iter().enumerate() {
+        let when = format::time(series.start_us + span_us(series, bin));
+        let mut text = format!("{when} UTC: {} {}", format::number(*total), unit(series));
+        for layer in layers.iter().filter(|layer| layer.values[bin] > 0.0) {
+            text.push_str(&format!("\n{}: {}", layer.name, format::number(layer.values[bin])));
+        }
+        hovers.add((axis.bin(bin, totals.len()), TOP), (axis.bin(bin + 1, totals.len()), BOTTOM), &text);
+    }
+}
+
+/// µs that `bins` bins span.
+#[expect(clippy::cast_possible_truncation, reason = "a log spans far less than 292,000 years; the cast saturates")]
+pub(super) fn span_us(series: &Series, bins: usize) -> i64 {
+    (series.bin_seconds * 1e6 * bins as f64) as i64
+}
+
+fn colour(index: usize) -> plotters::style::RGBColor {
+    SERIES.get(index).copied().unwrap_or(GREY)
+}
+
+const WIDTH: u32 = 960;
+const HEIGHT: u32 = 340;
+const LEFT: i32 = 56;
+const RIGHT: i32 = 780;
+const TOP: i32 = 40;
+const BOTTOM: i32 = 296;

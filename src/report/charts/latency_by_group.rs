@@ -1,0 +1,151 @@
+//! Latency by group: median to 99th percentile on a logarithmic axis, long polls apart.
+
+use plotters::element::Circle;
+use plotters::style::text_anchor::{HPos, VPos};
+use plotters::style::{Color, RGBColor};
+
+use super::canvas::{self, Area, BLUE, Drawn, GREY, Hovers, INK, Words};
+use crate::profile::{Profile, Quantiles};
+use crate::report::{escape, format};
+
+/// Range bars p50 to p99 with a mark at p95; below, in grey, the time that long polls were parked.
+pub fn latency_by_group(profile: &Profile) -> String {
+    let clients = || profile.groups.iter().filter(|group| !group.internal);
+    let name = |id: &str| escape::page(id, 26);
+    let work: Vec<Row> =
+        clients().filter_map(|group| Some(Row { name: name(&group.id), q: sane(group.latency_ms?)? })).take(ROWS_MAX).collect();
+    let parked: Vec<Row> = clients().filter_map(|group| Some(Row { name: name(&group.id), q: sane(group.parked_ms?)? })).take(6).collect();
+    let words = Words {
+        name: "latency-by-group",
+        title: "Work latency by endpoint group",
+        summary: work
+            .iter()
+            .take(4)
+            .map(|row| {
+                format!(
+                    "{}: median {}, 95th percentile {}, 99th {}. ",
+                    row.name,
+                    format::milliseconds(row.q.p50),
+                    format::milliseconds(row.q.p95),
+                    format::milliseconds(row.q.p99)
+                )
+            })
+            .collect(),
+    };
+    let rows = i32::try_from(work.len() + parked.len()).unwrap_or(0);
+    let gap = if parked.is_empty() { 0 } else { 40 };
+    let bottom = TOP + rows * PITCH + gap;
+    canvas::svg(&words, (WIDTH, u32::try_from(bottom + 44).unwrap_or(200)), |area, hovers| {
+        if rows == 0 {
+            return canvas::text(area, "The log has no durations.", (20, 40), 13, (HPos::Left, VPos::Top), 0.8);
+        }
+        let scale = Scale::over(work.iter().chain(&parked));
+        scale.draw(area, bottom)?;
+        key(area)?;
+        for (index, row) in (0_i32..).zip(&work) {
+            row.draw(area, hovers, &scale, TOP + index * PITCH, BLUE)?;
+        }
+        let start = TOP + (rows - i32::try_from(parked.len()).unwrap_or(0)) * PITCH + gap;
+        if gap > 0 {
+            canvas::text(
+                area,
+                "Parked in a long poll (waiting for news, no load)",
+                (LEFT, start - 14),
+                12,
+                (HPos::Left, VPos::Center),
+                0.75,
+            )?;
+        }
+        for (index, row) in (0_i32..).zip(&parked) {
+            row.draw(area, hovers, &scale, start + index * PITCH, GREY)?;
+        }
+        Ok(())
+    })
+}
+
+struct Row {
+    name: String,
+    q: Quantiles,
+}
+
+impl Row {
+    fn draw(&self, area: &Area<'_>, hovers: &mut Hovers, scale: &Scale, y: i32, colour: RGBColor) -> Drawn {
+        let (p50, p95, p99) = (scale.x(self.q.p50), scale.x(self.q.p95), scale.x(self.q.p99));
+        let middle = y + PITCH / 2;
+        canvas::text(area, &self.name, (LEFT - 10, middle), 13, (HPos::Right, VPos::Center), 1.0)?;
+        canvas::bar(area, (p50, middle - 4), (p99.max(p50 + 1), middle + 4), colour, 0.35)?;
+        area.draw(&Circle::new((p50, middle), 5, colour.filled()))?;
+        canvas::bar(area, (p95 - 1, middle - 8), (p95 + 2, middle + 8), colour, 1.0)?;
+        let values =
+            format!("{} · {} · {}", format::milliseconds(self.q.p50), format::milliseconds(self.q.p95), format::milliseconds(self.q.p99));
+        canvas::text(area, &values, (RIGHT + 16, middle), 11, (HPos::Left, VPos::Center), 0.9)?;
+        hovers.add(
+            (0, y),
+            (RIGHT, y + PITCH),
+            &format!(
+                "{}\np50 {}\np90 {}\np95 {}\np99 {}\nmax {}",
+                self.name,
+                format::milliseconds(self.q.p50),
+                format::milliseconds(self.q.p90),
+                format::milliseconds(self.q.p95),
+                format::milliseconds(self.q.p99),
+                format::milliseconds(self.q.max)
+            ),
+        );
+        Ok(())
+    }
+}
+
+/// Whole powers of ten, ms.
+struct Scale {
+    low: i32,
+    high: i32,
+}
+
+impl Scale {
+    #[expect(clippy::cast_possible_truncation, reason = "an exponent of ten of an f64 is below 400")]
+    fn over<'a>(rows: impl Iterator<Item = &'a Row>) -> Self {
+        let (low, high) = rows.fold((f64::INFINITY, 0.0_f64), |(low, high), row| (low.min(row.q.p50), high.max(row.q.p99)));
+        let low = low.max(SMALLEST_MS).log10().floor() as i32;
+        let high = high.max(SMALLEST_MS).log10().ceil() as i32;
+        Self { low, high: high.max(low + 1) }
+    }
+
+    fn x(&self, ms: f64) -> i32 {
+        canvas::along(LEFT, RIGHT, (ms.max(SMALLEST_MS).log10() - f64::from(self.low)) / f64::from(self.high - self.low))
+    }
+
+    fn draw(&self, area: &Area<'_>, bottom: i32) -> Drawn {
+        for power in self.low..=self.high {
+            let ms = 10_f64.powi(power);
+            let x = self.x(ms);
+            canvas::line(area, (x, TOP - 6), (x, bottom + 4), INK, 0.14, 1)?;
+            let label = if ms < 1000.0 { format!("{ms} ms") } else { format!("{} s", ms / 1000.0) };
+            canvas::text(area, &label, (x, bottom + 10), 11, (HPos::Center, VPos::Top), 0.75)?;
+        }
+        Ok(())
+    }
+}
+
+fn key(area: &Area<'_>) -> Drawn {
+    let y = 18;
+    area.draw(&Circle::new((LEFT + 6, y), 5, BLUE.filled()))?;
+    canvas::text(area, "median", (LEFT + 18, y), 12, (HPos::Left, VPos::Center), 0.9)?;
+    canvas::bar(area, (LEFT + 84, y - 8), (LEFT + 87, y + 8), BLUE, 1.0)?;
+    canvas::text(area, "95th percentile", (LEFT + 96, y), 12, (HPos::Left, VPos::Center), 0.9)?;
+    canvas::bar(area, (LEFT + 204, y - 4), (LEFT + 240, y + 4), BLUE, 0.35)?;
+    canvas::text(area, "up to the 99th", (LEFT + 248, y), 12, (HPos::Left, VPos::Center), 0.9)?;
+    canvas::text(area, "p50 · p95 · p99", (RIGHT + 16, y), 11, (HPos::Left, VPos::Center), 0.75)
+}
+
+fn sane(q: Quantiles) -> Option<Quantiles> {
+    [q.p50, q.p95, q.p99].iter().all(|value| value.is_finite() && *value >= 0.0).then_some(q)
+}
+
+const SMALLEST_MS: f64 = 0.1;
+const ROWS_MAX: usize = 16;
+const WIDTH: u32 = 960;
+const LEFT: i32 = 190;
+const RIGHT: i32 = 730;
+const TOP: i32 = 44;
+const PITCH: i32 = 28;

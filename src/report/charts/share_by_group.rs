@@ -1,0 +1,90 @@
+//! Share of CPU and of requests by group, side by side.
+
+use plotters::style::text_anchor::{HPos, VPos};
+
+use super::canvas::{self, BLUE, GREY, INK, Words};
+use crate::profile::{GroupProfile, Profile};
+use crate::report::{escape, format};
+
+/// Horizontal bars, at most twelve groups, the others together. Without CPU only requests. Internal traffic is not in it.
+pub fn share_by_group(profile: &Profile) -> String {
+    let rows = rows(profile);
+    let has_cpu = rows.iter().any(|row| row.cpu > 0.0);
+    let largest = rows.iter().map(|row| row.cpu.max(row.requests)).fold(0.0, f64::max);
+    let words = Words {
+        name: "share-by-group",
+        title: "Share of CPU and of requests by endpoint group",
+        summary: rows
+            .iter()
+            .take(3)
+            .map(|row| {
+                format!(
+                    "{}: {} of requests{}. ",
+                    row.name,
+                    format::percent(row.requests),
+                    if has_cpu { format!(", {} of CPU", format::percent(row.cpu)) } else { String::new() }
+                )
+            })
+            .collect(),
+    };
+    let pitch = if has_cpu { 36 } else { 24 };
+    let count = i32::try_from(rows.len()).unwrap_or(0);
+    let height = u32::try_from(TOP + count * pitch + 12).unwrap_or(100);
+    canvas::svg(&words, (WIDTH, height), |area, hovers| {
+        let x = |share: f64| canvas::along(LEFT, RIGHT, share / largest.max(1e-9));
+        if has_cpu {
+            canvas::bar(area, (LEFT, 12), (LEFT + 12, 24), BLUE, 1.0)?;
+            canvas::text(area, "CPU", (LEFT + 18, 18), 12, (HPos::Left, VPos::Center), 0.9)?;
+        }
+        let legend = if has_cpu { LEFT + 70 } else { LEFT };
+        canvas::bar(area, (legend, 12), (legend + 12, 24), GREY, 1.0)?;
+        canvas::text(area, "requests", (legend + 18, 18), 12, (HPos::Left, VPos::Center), 0.9)?;
+        for (index, row) in (0_i32..).zip(&rows) {
+            let y = TOP + index * pitch;
+            let middle = y + (pitch - 8) / 2;
+            canvas::text(area, &row.name, (LEFT - 10, middle), 13, (HPos::Right, VPos::Center), 1.0)?;
+            let mut below = y;
+            if has_cpu {
+                canvas::bar(area, (LEFT, y), (x(row.cpu).max(LEFT + 1), y + 14), BLUE, 1.0)?;
+                canvas::text(area, &format::percent(row.cpu), (x(row.cpu) + 6, y + 7), 11, (HPos::Left, VPos::Center), 0.9)?;
+                below = y + 15;
+            }
+            canvas::bar(area, (LEFT, below), (x(row.requests).max(LEFT + 1), below + 12), GREY, 1.0)?;
+            canvas::text(area, &format::percent(row.requests), (x(row.requests) + 6, below + 6), 11, (HPos::Left, VPos::Center), 0.75)?;
+            hovers.add((0, y - 4), (RIGHT, y + pitch - 4), &row.hover);
+        }
+        canvas::line(area, (LEFT, TOP - 4), (LEFT, TOP + count * pitch - 4), INK, 0.4, 1)
+    })
+}
+
+struct Row {
+    name: String,
+    cpu: f64,
+    requests: f64,
+    hover: String,
+}
+
+fn rows(profile: &Profile) -> Vec<Row> {
+    let groups: Vec<&GroupProfile> = profile.groups.iter().filter(|group| !group.internal).collect();
+    let cpu = |groups: &[&GroupProfile]| groups.iter().map(|group| canvas::known(group.cpu_seconds)).sum::<f64>();
+    let requests = |groups: &[&GroupProfile]| groups.iter().map(|group| group.requests as f64).sum::<f64>();
+    let (all_cpu, all_requests) = (cpu(&groups), requests(&groups));
+    let row = |name: String, part: &[&GroupProfile]| Row {
+        hover: format!("{name}: {} requests, {} CPU seconds", format::number(requests(part)), format::number(cpu(part))),
+        cpu: format::share(cpu(part), all_cpu),
+        requests: format::share(requests(part), all_requests),
+        name,
+    };
+    let shown = if groups.len() > ROWS_MAX { ROWS_MAX - 1 } else { groups.len() };
+    let mut rows: Vec<Row> = groups[..shown].iter().map(|group| row(escape::page(&group.id, 26), &[*group])).collect();
+    if shown < groups.len() {
+        rows.push(row(format!("{} others", groups.len() - shown), &groups[shown..]));
+    }
+    rows
+}
+
+const ROWS_MAX: usize = 12;
+const WIDTH: u32 = 960;
+const LEFT: i32 = 190;
+const RIGHT: i32 = 880;
+const TOP: i32 = 44;

@@ -1,0 +1,96 @@
+//! A time axis in UTC: round instants, few enough to read.
+
+use plotters::style::text_anchor::{HPos, VPos};
+
+use super::canvas::{self, Area, Drawn, INK};
+use crate::report::format;
+
+/// From an instant to a pixel.
+#[derive(Clone, Copy)]
+pub(super) struct TimeAxis {
+    /// First instant, µs.
+    pub(super) start_us: i64,
+    /// Last instant, µs.
+    pub(super) end_us: i64,
+    /// Pixel of the first instant.
+    pub(super) left: i32,
+    /// Pixel of the last instant.
+    pub(super) right: i32,
+}
+
+impl TimeAxis {
+    /// The pixel of an instant, within the axis.
+    pub(super) fn x(&self, at_us: i64) -> i32 {
+        canvas::along(self.left, self.right, (at_us - self.start_us) as f64 / (self.end_us - self.start_us).max(1) as f64)
+    }
+
+    /// The pixel where bin `index` begins.
+    pub(super) fn bin(&self, index: usize, bins: usize) -> i32 {
+        canvas::along(self.left, self.right, index as f64 / bins.max(1) as f64)
+    }
+
+    /// Draws ticks and labels below `y`, and the zone at the right end.
+    pub(super) fn draw(&self, area: &Area<'_>, y: i32) -> Drawn {
+        canvas::line(area, (self.left, y), (self.right, y), INK, 0.4, 1)?;
+        let step = self.step();
+        let mut at = self.start_us.div_euclid(step) * step;
+        let mut day_said = String::new();
+        let mut last_x = self.left;
+        while at <= self.end_us {
+            if at >= self.start_us {
+                let x = self.x(at);
+                last_x = x;
+                canvas::line(area, (x, y), (x, y + 4), INK, 0.4, 1)?;
+                let day = format::stamp(at, "%a %-d %b");
+                if step < DAY_US {
+                    let pattern = if step < 60_000_000 { "%H:%M:%S" } else { "%H:%M" };
+                    canvas::text(area, &format::stamp(at, pattern), (x, y + 8), 11, (HPos::Center, VPos::Top), 0.75)?;
+                    if day != day_said {
+                        canvas::text(area, &day, (x, y + 22), 11, (HPos::Center, VPos::Top), 0.75)?;
+                    }
+                } else {
+                    canvas::text(area, &day, (x, y + 8), 11, (HPos::Center, VPos::Top), 0.75)?;
+                }
+                day_said = day;
+            }
+            at += step;
+        }
+        let zone_x = (last_x + 36).max(self.right + 8);
+        canvas::text(area, "UTC", (zone_x, y + 8), 11, (HPos::Left, VPos::Top), 0.75)
+    }
+
+    /// At most nine labels.
+    fn step(&self) -> i64 {
+        let span = (self.end_us - self.start_us).max(1);
+        STEPS_S.iter().map(|seconds| seconds * 1_000_000).find(|step| span / step <= 8).unwrap_or(span / 8)
+    }
+}
+
+const DAY_US: i64 = 86_400_000_000;
+
+/// Round steps, seconds.
+const STEPS_S: [i64; 22] = [
+    1, 2, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800, 1_209_600, 2_419_200,
+    4_838_400, 31_536_000,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_span_has_few_labels() {
+        for span_s in [1, 7, 59, 3_600, 90_000, 700_000, 40_000_000, 4_000_000_000] {
+            let axis =
+                TimeAxis { start_us: 1_700_000_000_000_000, end_us: 1_700_000_000_000_000 + span_s * 1_000_000, left: 0, right: 800 };
+            assert!(span_s * 1_000_000 / axis.step() <= 9, "{span_s}");
+        }
+    }
+
+    #[test]
+    fn instants_become_pixels() {
+        let axis = TimeAxis { start_us: 0, end_us: 1_000, left: 100, right: 200 };
+        assert_eq!((axis.x(0), axis.x(500), axis.x(5_000)), (100, 150, 200));
+        assert_eq!((axis.bin(0, 4), axis.bin(4, 4)), (100, 200));
+    }
+}

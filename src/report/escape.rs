@@ -1,0 +1,240 @@
+//! Text from a log, made inert for each form of output. Everything that prints log text comes through here.
+//!
+//! Owns what may appear in a page, a ticket, a spreadsheet, a terminal or a picture; knows nothing of what the text means.
+//! Invariant: after [`visible`] a text has no control characters, no bidirectional or invisible marks, and no line breaks;
+//! what was there is shown as a Rust escape (`\u{202e}`), so that two different names never look the same.
+
+use std::borrow::Cow;
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// Shows what would act or hide: control characters (C0, DEL, C1), line and paragraph separators, bidirectional marks
+/// (U+061C, U+200E, U+200F, U+202A to U+202E, U+2066 to U+2069), zero-width and tag characters.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_hidden(c) {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// At most `columns` terminal columns of `text`, `…` in place of what was cut. Wide characters count two.
+pub fn cut(text: &str, columns: usize) -> Cow<'_, str> {
+    // A byte is at least as much as a column, except that no text is wider than its bytes: the common case needs no table.
+    if text.len() <= columns {
+        return Cow::Borrowed(text);
+    }
+    let mut used = 0;
+    let mut fits = 0;
+    for (at, c) in text.char_indices() {
+        let wide = c.width().unwrap_or(0);
+        if used + wide > columns {
+            return Cow::Owned(format!("{}…", &text[..fits]));
+        }
+        used += wide;
+        if used < columns {
+            fits = at + c.len_utf8();
+        }
+    }
+    Cow::Borrowed(text)
+}
+
+/// Columns `text` takes in a terminal.
+pub fn columns(text: &str) -> usize {
+    text.width()
+}
+
+/// Log text for a terminal: visible and at most `columns` wide.
+pub fn terminal(text: &str, columns: usize) -> String {
+    cut(&visible(bounded(text)), columns).into_owned()
+}
+
+/// Log text for a page or a picture: visible and at most `columns` wide. The markup characters are still to be escaped, by
+/// askama's autoescaping or by [`xml`].
+pub fn page(text: &str, columns: usize) -> String {
+    terminal(text, columns)
+}
+
+/// Markup characters of HTML and XML as references, in text and in quoted attributes.
+pub fn xml(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+/// A sentence that may quote a log, for Markdown prose and table cells: nothing in it is markup, a link or an image.
+pub fn markdown(text: &str) -> String {
+    let text = visible(text);
+    let mut out = String::with_capacity(text.len() + 8);
+    let mut rest = text.chars().peekable();
+    let mut start = true;
+    let mut before = ' ';
+    while let Some(c) = rest.next() {
+        // `www.` and `scheme://` become links by themselves in tickets.
+        let link = (c == ':' && rest.peek() == Some(&'/'))
+            || (c == '.' && out.len() >= 3 && out[out.floor_char_boundary(out.len() - 3)..].eq_ignore_ascii_case("www"));
+        let next = rest.peek().copied().unwrap_or(' ');
+        let markup = match c {
+            '\\' | '`' | '*' | '[' | ']' | '>' | '|' | '#' | '~' | '!' | '&' | '$' => true,
+            // Within a word an underscore is a letter, and a tag begins with a letter or one of `/!?`.
+            '_' => !(before.is_alphanumeric() && next.is_alphanumeric()),
+            '<' => !(next == ' ' || next.is_ascii_digit()),
+            _ => false,
+        };
+        let opens_a_list = start && matches!(c, '-' | '+' | '=');
+        if link || markup || opens_a_list {
+            out.push('\\');
+        }
+        out.push(c);
+        start = start && c == ' ';
+        before = c;
+    }
+    out
+}
+
+/// A name from a log as a Markdown code span that also holds in a table cell (`|` is escaped there, as GitHub's and
+/// GitLab's tables want it).
+pub fn markdown_code(text: &str, columns: usize) -> String {
+    let text = terminal(text, columns);
+    if text.is_empty() {
+        return "–".to_owned();
+    }
+    let longest_run = text.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest_run + 1);
+    let pad = if longest_run > 0 { " " } else { "" };
+    format!("{fence}{pad}{}{pad}{fence}", text.replace('|', "\\|"))
+}
+
+/// A text field of a CSV file (RFC 4180 quoting). A field that a spreadsheet would take for a formula gets a leading
+/// apostrophe (OWASP, "CSV Injection": `=`, `+`, `-`, `@`, tab, carriage return, and their full-width forms).
+pub fn csv(text: &str) -> String {
+    let text = visible(text);
+    let formula = text.trim_start().starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠', '|', '%']);
+    let prefix = if formula { "'" } else { "" };
+    if formula || text.contains([',', '"', ';', '\'']) || text.starts_with(' ') || text.ends_with(' ') {
+        format!("\"{prefix}{}\"", text.replace('"', "\"\""))
+    } else {
+        text.into_owned()
+    }
+}
+
+/// Enough of a text for any form: a 70 kB name is cut before it is looked at closely.
+fn bounded(text: &str) -> &str {
+    &text[..text.floor_char_boundary(LONGEST_BYTES)]
+}
+
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{00ad}' | '\u{034f}' | '\u{061c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180e}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// No name is looked at beyond this. Matrix user and room identifiers have at most 255 bytes.
+const LONGEST_BYTES: usize = 2048;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What attackers put into user agents, paths and names.
+    fn hostile() -> Vec<String> {
+        vec![
+            "<script>alert(1)</script>".to_owned(),
+            "\"><svg onload=alert(1)>".to_owned(),
+            "\x1b[2J\x1b]0;owned\x07".to_owned(),
+            "\u{9b}31m".to_owned(),
+            "abc\u{202e}txt.exe".to_owned(),
+            "a|b`c``d\n# heading\r\n".to_owned(),
+            "![x](https://evil.example/p.png)".to_owned(),
+            "=cmd|' /C calc'!A0".to_owned(),
+            "x".repeat(70_000),
+            "漢字".repeat(9_000),
+            "\0\u{feff}\u{2066}".to_owned(),
+        ]
+    }
+
+    #[test]
+    fn nothing_hidden_survives() {
+        for text in hostile() {
+            for out in [terminal(&text, 60), page(&text, 60), markdown(&text), markdown_code(&text, 60), csv(&text)] {
+                assert!(!out.chars().any(is_hidden), "{out:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_name_is_cut_to_its_columns() {
+        assert_eq!(terminal(&"x".repeat(70_000), 10), "xxxxxxxxx…");
+        assert_eq!(terminal("漢字漢字漢字", 7), "漢字漢…");
+        assert_eq!(terminal("漢字", 4), "漢字");
+        assert_eq!(terminal("abcdef", 6), "abcdef");
+        assert_eq!(cut("äöüß", 3), "äö…");
+        for text in hostile() {
+            assert!(columns(&terminal(&text, 40)) <= 40);
+        }
+    }
+
+    #[test]
+    fn escapes_are_shown_not_obeyed() {
+        assert_eq!(visible("\x1b[31mred"), "\\u{1b}[31mred");
+        assert_eq!(visible("a\u{202e}b\n"), "a\\u{202e}b\\n");
+        assert!(matches!(visible("@alice:example.org"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn markup_is_inert_in_xml() {
+        assert_eq!(xml("<a href='x'>&\"</a>"), "&lt;a href=&#39;x&#39;&gt;&amp;&quot;&lt;/a&gt;");
+    }
+
+    #[test]
+    fn markdown_prose_holds_no_markup() {
+        assert_eq!(markdown("<b>|`x`"), "\\<b\\>\\|\\`x\\`");
+        assert_eq!(markdown("![x](https://e/)"), "\\!\\[x\\](https\\://e/)");
+        assert_eq!(markdown("- item"), "\\- item");
+        assert_eq!(markdown("busy < 70 %, <0.1, to_device, _x_"), "busy < 70 %, <0.1, to_device, \\_x\\_");
+        assert_eq!(markdown("see www.evil.example"), "see www\\.evil.example");
+    }
+
+    #[test]
+    fn a_code_span_holds_backticks_and_pipes() {
+        assert_eq!(markdown_code("plain", 20), "`plain`");
+        assert_eq!(markdown_code("a`b``c|d", 20), "``` a`b``c\\|d ```");
+        assert_eq!(markdown_code("", 20), "–");
+    }
+
+    #[test]
+    fn a_formula_is_a_text_in_a_spreadsheet() {
+        assert_eq!(csv("=cmd()"), "\"'=cmd()\"");
+        assert_eq!(csv("@alice:example.org"), "\"'@alice:example.org\"");
+        assert_eq!(csv("  +1"), "\"'  +1\"");
+        assert_eq!(csv("say \"hi\", bob"), "\"say \"\"hi\"\", bob\"");
+        assert_eq!(csv("sync"), "sync");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_made_safe(text in ".*", wide in 1_usize..80) {
+            let out = terminal(&text, wide);
+            proptest::prop_assert!(columns(&out) <= wide);
+            proptest::prop_assert!(!out.chars().any(is_hidden));
+        }
+    }
+}

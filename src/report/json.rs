@@ -1,0 +1,260 @@
+//! `report.json`: schema `wsim.analysis/1`.
+//!
+//! The wire types stand apart from the model, so that the model can change and the file cannot. The schema is
+//! `schema/analysis-1.json`; a test holds real output against it.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::ReportError;
+use super::analysis::AnalysisReport;
+use super::format;
+use super::model::{Input, JoinFacts, MalformedExample, NextStep};
+use crate::advise::{Candidate, Confidence, Meets, Process};
+use crate::plan::Plan;
+use crate::profile::{
+    Concurrency, Coverage, Demand, DestinationProfile, Dispersion, EndpointProfile, EventRate, GroupProfile, HeavyHitters, Peak,
+    ProcessProfile, Series, Window,
+};
+use crate::stats::Interval;
+
+/// The JSON Schema (2020-12) of [`json`]'s output.
+pub const SCHEMA: &str = include_str!("schema/analysis-1.json");
+
+/// The report as indented JSON with a final newline. Log text is in it unchanged (JSON escapes what JSON must); whoever
+/// prints it escapes it for where it goes.
+///
+/// # Errors
+/// [`ReportError::Json`] if serialising fails, which no value of the model makes it do.
+pub fn json(report: &AnalysisReport) -> Result<String, ReportError> {
+    let mut text = serde_json::to_string_pretty(&Analysis::from(report))?;
+    text.push('\n');
+    Ok(text)
+}
+
+#[derive(Serialize)]
+struct Analysis<'a> {
+    schema: &'static str,
+    wsim: &'a str,
+    created: &'a str,
+    command: &'a str,
+    seed: u64,
+    partial: bool,
+    synapse_version: &'a str,
+    table_note: &'a str,
+    time_zone: &'a str,
+    verdict: &'a str,
+    objective: &'a str,
+    recommended: Option<&'a str>,
+    reasons: &'a [String],
+    confidence: &'a Confidence,
+    next: &'a [NextStep],
+    assumptions: Vec<&'a str>,
+    inputs: &'a [Input],
+    malformed_examples: &'a [MalformedExample],
+    joined: Option<JoinFacts>,
+    requests: u64,
+    client_requests: u64,
+    internal_requests: u64,
+    cpu_seconds: Option<f64>,
+    window: Span,
+    groups: &'a [GroupProfile],
+    destinations: &'a [DestinationProfile],
+    candidates: Vec<WireCandidate<'a>>,
+    processes: &'a [ProcessProfile],
+    endpoints: &'a [EndpointProfile],
+    peaks: Peaks,
+    dispersion: &'a [Dispersion],
+    concurrency: Concurrency,
+    heavy_hitters: &'a HeavyHitters,
+    outcomes: Outcomes,
+    demand: &'a Demand,
+    coverage: &'a Coverage,
+    events_per_second: EventRate,
+    series: &'a Series,
+}
+
+impl<'a> From<&'a AnalysisReport> for Analysis<'a> {
+    fn from(report: &'a AnalysisReport) -> Self {
+        let AnalysisReport { facts, inputs, malformed_examples, profile, advice } = report;
+        Self {
+            schema: "wsim.analysis/1",
+            wsim: &facts.wsim,
+            created: &facts.created,
+            command: &facts.command,
+            seed: facts.seed,
+            partial: facts.partial,
+            synapse_version: &facts.synapse_version,
+            table_note: &facts.table_note,
+            time_zone: &facts.time_zone,
+            verdict: &advice.verdict,
+            objective: &advice.objective,
+            recommended: report.shown().filter(|shown| shown.recommended).map(|shown| shown.candidate.plan.name.as_str()),
+            reasons: &advice.reasons,
+            confidence: &advice.confidence,
+            next: &facts.next,
+            assumptions: facts.assumptions.iter().chain(&advice.assumptions).map(String::as_str).collect(),
+            inputs,
+            malformed_examples,
+            joined: facts.joined,
+            requests: report.requests(),
+            client_requests: profile.requests,
+            internal_requests: profile.internal_requests,
+            cpu_seconds: report.cpu_seconds(),
+            window: profile.window.into(),
+            groups: &profile.groups,
+            destinations: &profile.destinations,
+            candidates: advice.candidates.iter().map(WireCandidate::from).collect(),
+            processes: &profile.processes,
+            endpoints: &profile.endpoints,
+            peaks: Peaks {
+                one_minute: profile.peaks.one_minute.into(),
+                five_minutes: profile.peaks.five_minutes.into(),
+                busy_hour: profile.peaks.busy_hour.into(),
+            },
+            dispersion: &profile.dispersion,
+            concurrency: profile.concurrency,
+            heavy_hitters: &profile.heavy_hitters,
+            outcomes: Outcomes {
+                by_status: profile.outcomes.by_status.iter().map(|&(status, requests)| (status, requests)).collect(),
+                aborted: profile.outcomes.aborted,
+                retried: profile.outcomes.retried,
+                stray_times: profile.outcomes.stray_times,
+            },
+            demand: &profile.demand,
+            coverage: &profile.coverage,
+            events_per_second: profile.events_per_second,
+            series: &profile.series,
+        }
+    }
+}
+
+/// Times as people and other programs read them.
+#[derive(Serialize)]
+struct Span {
+    start: String,
+    end: String,
+    seconds: f64,
+}
+
+impl From<Window> for Span {
+    fn from(window: Window) -> Self {
+        Self { start: format::rfc3339(window.start_us), end: format::rfc3339(window.end_us), seconds: window.seconds() }
+    }
+}
+
+#[derive(Serialize)]
+struct Peaks {
+    one_minute: WirePeak,
+    five_minutes: WirePeak,
+    busy_hour: WirePeak,
+}
+
+#[derive(Serialize)]
+struct WirePeak {
+    window: Span,
+    requests_per_second: f64,
+    cores: Option<f64>,
+}
+
+impl From<Peak> for WirePeak {
+    fn from(peak: Peak) -> Self {
+        Self { window: peak.window.into(), requests_per_second: peak.requests_per_second, cores: peak.cores }
+    }
+}
+
+#[derive(Serialize)]
+struct Outcomes {
+    by_status: BTreeMap<u16, u64>,
+    aborted: u64,
+    retried: u64,
+    stray_times: u64,
+}
+
+/// As in `wsim.simulation/1`; the screen knows no latencies, so `groups` is empty here.
+#[derive(Serialize)]
+struct WireCandidate<'a> {
+    plan: &'a str,
+    workers: u32,
+    balance: &'a str,
+    meets_objective: bool,
+    meets: Meets,
+    verdict: &'a str,
+    total_cores: Interval,
+    processes: &'a [Process],
+    groups: [(); 0],
+    definition: &'a Plan,
+}
+
+impl<'a> From<&'a Candidate> for WireCandidate<'a> {
+    fn from(candidate: &'a Candidate) -> Self {
+        Self {
+            plan: &candidate.plan.name,
+            workers: candidate.workers,
+            balance: &candidate.balance,
+            meets_objective: candidate.meets_objective == Meets::Yes,
+            meets: candidate.meets_objective,
+            verdict: &candidate.verdict,
+            total_cores: candidate.total_cores,
+            processes: &candidate.processes,
+            groups: [],
+            definition: &candidate.plan,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::report::{fixture, schema_check};
+
+    fn written(report: &AnalysisReport) -> Value {
+        serde_json::from_str(&json(report).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn real_output_fits_the_schema() {
+        let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+        for report in [fixture::report(), fixture::proxy_only(), fixture::empty()] {
+            let problems = schema_check::problems(&schema, &written(&report));
+            assert!(problems.is_empty(), "{problems:#?}");
+        }
+    }
+
+    #[test]
+    fn the_schema_is_not_satisfied_by_anything() {
+        let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+        let mut value = written(&fixture::report());
+        value["schema"] = "wsim.analysis/2".into();
+        value["groups"][0]["requests"] = "many".into();
+        value["inputs"][0].as_object_mut().unwrap().remove("malformed");
+        let problems = schema_check::problems(&schema, &value);
+        assert_eq!(problems.len(), 3, "{problems:#?}");
+    }
+
+    #[test]
+    fn totals_and_recommendation_are_said_at_the_top() {
+        let report = fixture::report();
+        let value = written(&report);
+        assert_eq!(
+            value["requests"].as_u64().unwrap(),
+            value["client_requests"].as_u64().unwrap() + value["internal_requests"].as_u64().unwrap()
+        );
+        let groups: u64 = value["groups"].as_array().unwrap().iter().map(|group| group["requests"].as_u64().unwrap()).sum();
+        assert_eq!(value["requests"], groups);
+        assert!(value["candidates"].as_array().unwrap().iter().any(|candidate| candidate["plan"] == value["recommended"]));
+        assert_eq!(written(&fixture::empty())["recommended"], Value::Null);
+    }
+
+    #[test]
+    fn maybe_is_not_yes() {
+        let mut report = fixture::report();
+        report.advice.candidates[0].meets_objective = Meets::Maybe;
+        let value = written(&report);
+        assert_eq!(value["candidates"][0]["meets_objective"], false);
+        assert_eq!(value["candidates"][0]["meets"], "maybe");
+    }
+}

@@ -1,0 +1,66 @@
+//! As much of JSON Schema 2020-12 as `schema/*.json` use: type, const, enum, minimum, required, properties, items, `$ref`
+//! within the file. An unknown keyword fails the test, so that none is silently not checked.
+
+use serde_json::Value;
+
+/// What does not fit, one line each with its JSON pointer.
+pub(super) fn problems(schema: &Value, value: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    check(schema, schema, value, "", &mut found);
+    found
+}
+
+fn check(root: &Value, schema: &Value, value: &Value, at: &str, found: &mut Vec<String>) {
+    for (keyword, want) in schema.as_object().expect("a schema is an object") {
+        match keyword.as_str() {
+            "$schema" | "$id" | "$defs" | "title" | "description" => {}
+            "$ref" => {
+                let pointer = want.as_str().and_then(|text| text.strip_prefix('#')).expect("references stay in the file");
+                check(root, root.pointer(pointer).expect("the reference exists"), value, at, found);
+            }
+            "type" if !types(want).iter().any(|name| has_type(name, value)) => found.push(format!("{at}: not {want}")),
+            "const" if want != value => found.push(format!("{at}: not {want}")),
+            "enum" if !want.as_array().unwrap().contains(value) => found.push(format!("{at}: not one of {want}")),
+            "minimum" if value.as_f64().is_some_and(|number| number < want.as_f64().unwrap()) => found.push(format!("{at}: below {want}")),
+            "required" if value.is_object() => {
+                let missing = want.as_array().unwrap().iter().filter(|key| value.get(key.as_str().unwrap()).is_none());
+                found.extend(missing.map(|key| format!("{at}: {key} is missing")));
+            }
+            "properties" => {
+                for (key, inner) in want.as_object().unwrap() {
+                    if let Some(part) = value.get(key) {
+                        check(root, inner, part, &format!("{at}/{key}"), found);
+                    }
+                }
+            }
+            "items" => {
+                for (index, part) in value.as_array().into_iter().flatten().enumerate() {
+                    check(root, want, part, &format!("{at}/{index}"), found);
+                }
+            }
+            "type" | "const" | "enum" | "minimum" | "required" => {}
+            other => panic!("{other} is not checked"),
+        }
+    }
+}
+
+fn types(want: &Value) -> Vec<&str> {
+    match want {
+        Value::String(name) => vec![name],
+        Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn has_type(name: &str, value: &Value) -> bool {
+    match name {
+        "string" => value.is_string(),
+        "integer" => value.is_i64() || value.is_u64(),
+        "number" => value.is_number(),
+        "boolean" => value.is_boolean(),
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "null" => value.is_null(),
+        other => panic!("no such type: {other}"),
+    }
+}

@@ -1,0 +1,230 @@
+//! Time cut into bins, kept only where something happened, in memory that does not grow with the length of time.
+//!
+//! Bins of one width lie in pages of neighbouring bins; a page exists from its first entry on. When there would be more
+//! than a fixed number of pages, all bins widen to the next step of a ladder of widths. So a stray stamp decades away
+//! costs one page and leaves the resolution alone, while a log too long for fine bins gets wider ones.
+//!
+//! Invariant: widths on the ladder divide one another and the width is the narrowest at which the pages fit; so the
+//! state depends only on what was entered, not on its order.
+
+use super::hashing::NumberMap;
+
+/// What a bin holds. Sums must be associative and commutative for the grid to be so (integers, not floats).
+pub trait Cell: Default + Clone {
+    /// Adds a cell of a bin that starts `shift_us` (not negative) after this cell's bin.
+    fn absorb(&mut self, other: &Self, shift_us: i64);
+}
+
+impl Cell for u64 {
+    fn absorb(&mut self, other: &Self, _: i64) {
+        *self = self.saturating_add(*other);
+    }
+}
+
+/// Rows of `columns` cells per bin.
+#[derive(Debug, Clone)]
+pub struct Grid<C> {
+    ladder_us: &'static [i64],
+    level: u32,
+    width_us: i64,
+    page_us: i64,
+    columns: usize,
+    bins_per_page: usize,
+    pages_max: usize,
+    index: NumberMap<i64, u32>,
+    starts_us: Vec<i64>,
+    cells: Vec<C>,
+    recent_start_us: i64,
+    recent_cell: usize,
+}
+
+impl<C: Cell> Grid<C> {
+    /// An empty grid. `ladder_us`: the widths of bins in turn, each a divisor of the next; beyond its end widths double.
+    ///
+    /// # Panics
+    /// If the ladder is empty, there are no columns or bins, or fewer than eight pages (they are constants of the program).
+    pub fn new(ladder_us: &'static [i64], columns: usize, bins_per_page: usize, pages_max: usize) -> Self {
+        assert!(!ladder_us.is_empty() && columns > 0 && bins_per_page > 0 && pages_max >= 8, "a grid has columns, bins and at least eight pages");
+        let mut grid = Self {
+            ladder_us,
+            level: 0,
+            width_us: 0,
+            page_us: 0,
+            columns,
+            bins_per_page,
+            pages_max,
+            index: NumberMap::default(),
+            starts_us: Vec::new(),
+            cells: Vec::new(),
+            recent_start_us: i64::MAX,
+            recent_cell: 0,
+        };
+        grid.set_level(0);
+        grid
+    }
+
+    /// Width of a bin, µs.
+    pub fn width_us(&self) -> i64 {
+        self.width_us
+    }
+
+    /// The row of the bin that `time_us` lies in, made if need be, and how far into the bin it lies, µs.
+    ///
+    /// Times beyond ± 30,000 years are taken for the ends of that range.
+    pub fn row_mut(&mut self, time_us: i64) -> (&mut [C], i64) {
+        let time_us = time_us.clamp(-LIMIT_US, LIMIT_US);
+        let mut since = time_us.wrapping_sub(self.recent_start_us);
+        if !(0..self.page_us).contains(&since) {
+            since = self.turn_to_page(time_us);
+        }
+        let bin = since / self.width_us;
+        let first = self.recent_cell + bin.cast_unsigned() as usize * self.columns;
+        (&mut self.cells[first..first + self.columns], since - bin * self.width_us)
+    }
+
+    /// Adds everything another grid of the same shape holds.
+    pub fn merge(&mut self, mut other: Self) {
+        while self.level < other.level {
+            self.widen();
+        }
+        while other.level < self.level {
+            other.widen();
+        }
+        for (start_us, row) in other.rows() {
+            // The other's bins may be narrower by now: entering a page can widen this grid's.
+            let (mine, shift) = self.row_mut(start_us);
+            for (cell, theirs) in mine.iter_mut().zip(row) {
+                cell.absorb(theirs, shift);
+            }
+        }
+    }
+
+    /// All bins of all pages by time: start of the bin, and its row. Bins between pages are left out.
+    pub fn rows(&self) -> impl Iterator<Item = (i64, &[C])> {
+        let mut order: Vec<u32> = (0..).take(self.starts_us.len()).collect();
+        order.sort_unstable_by_key(|&page| self.starts_us[page as usize]);
+        order.into_iter().flat_map(move |page| {
+            let page = page as usize;
+            let cells = self.bins_per_page * self.columns;
+            let rows = self.cells[page * cells..(page + 1) * cells].chunks_exact(self.columns);
+            rows.zip(0i64..).map(move |(row, bin)| (self.starts_us[page] + bin * self.width_us, row))
+        })
+    }
+
+    #[cold]
+    fn turn_to_page(&mut self, time_us: i64) -> i64 {
+        loop {
+            let key = time_us.div_euclid(self.page_us);
+            let page = match self.index.get(&key) {
+                Some(&page) => page as usize,
+                None if self.starts_us.len() < self.pages_max => self.add_page(key),
+                None => {
+                    self.widen();
+                    continue;
+                }
+            };
+            self.recent_start_us = self.starts_us[page];
+            self.recent_cell = page * self.bins_per_page * self.columns;
+            return time_us - self.recent_start_us;
+        }
+    }
+
+    fn add_page(&mut self, key: i64) -> usize {
+        let page = self.starts_us.len();
+        self.index.insert(key, u32::try_from(page).unwrap_or(u32::MAX));
+        self.starts_us.push(key * self.page_us);
+        self.cells.resize(self.cells.len() + self.bins_per_page * self.columns, C::default());
+        page
+    }
+
+    fn widen(&mut self) {
+        let mut wider = Self::new(self.ladder_us, self.columns, self.bins_per_page, self.pages_max);
+        wider.set_level(self.level + 1);
+        for (start_us, row) in self.rows() {
+            let (target, shift) = wider.row_mut(start_us);
+            for (cell, narrow) in target.iter_mut().zip(row) {
+                cell.absorb(narrow, shift);
+            }
+        }
+        *self = wider;
+    }
+
+    fn set_level(&mut self, level: u32) {
+        let steps = self.ladder_us;
+        let last = steps.len() - 1;
+        self.level = level;
+        let bins = i64::try_from(self.bins_per_page).unwrap_or(1);
+        self.width_us = steps.get(level as usize).copied().unwrap_or(steps[last]);
+        for _ in last..level as usize {
+            // A page of half the range or more: at most five of them, which always fit.
+            if self.width_us * bins <= LIMIT_US / 2 {
+                self.width_us *= 2;
+            }
+        }
+        self.page_us = self.width_us * bins;
+    }
+}
+
+/// About 30,000 years: far beyond any stamp, far below overflow.
+const LIMIT_US: i64 = 1 << 60;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const LADDER: &[i64] = &[1, 5, 15, 60];
+
+    fn filled(times: &[i64]) -> Grid<u64> {
+        let mut grid = Grid::new(LADDER, 1, 4, 8);
+        for &time in times {
+            grid.row_mut(time).0[0] += 1;
+        }
+        grid
+    }
+
+    fn content(grid: &Grid<u64>) -> (i64, Vec<(i64, u64)>) {
+        (grid.width_us(), grid.rows().filter(|(_, row)| row[0] > 0).map(|(start, row)| (start, row[0])).collect())
+    }
+
+    #[test]
+    fn a_row_tells_how_far_into_its_bin_a_time_lies() {
+        let mut grid = Grid::<u64>::new(&[10], 1, 4, 8);
+        assert_eq!(grid.row_mut(-3).1, 7);
+        assert_eq!(grid.row_mut(10).1, 0);
+    }
+
+    #[test]
+    fn bins_widen_when_the_pages_run_out() {
+        let grid = filled(&(0..100).collect::<Vec<_>>());
+        assert_eq!(grid.width_us(), 5);
+        assert_eq!(grid.rows().map(|(_, row)| row[0]).sum::<u64>(), 100);
+    }
+
+    #[test]
+    fn stamps_all_over_time_end_in_wide_bins() {
+        let times: Vec<i64> = (0..1000).map(|i| (i - 500) * (LIMIT_US / 500)).collect();
+        let grid = filled(&times);
+        assert_eq!(grid.rows().map(|(_, row)| row[0]).sum::<u64>(), 1000);
+    }
+
+    #[test]
+    fn the_ends_of_time_do_no_harm() {
+        let grid = filled(&[i64::MIN, i64::MAX, 0, -1, 1]);
+        assert_eq!(grid.width_us(), 1);
+        assert_eq!(grid.rows().map(|(_, row)| row[0]).sum::<u64>(), 5);
+    }
+
+    proptest! {
+        #[test]
+        fn order_and_split_do_not_matter(mut times in prop::collection::vec(-500i64..2000, 0..80), cut in 0usize..80) {
+            let whole = filled(&times);
+            let cut = cut.min(times.len());
+            let mut merged = filled(&times[..cut]);
+            merged.merge(filled(&times[cut..]));
+            prop_assert_eq!(content(&merged), content(&whole));
+            times.sort_unstable();
+            prop_assert_eq!(content(&filled(&times)), content(&whole));
+        }
+    }
+}

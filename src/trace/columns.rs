@@ -1,0 +1,71 @@
+//! The columns of a trace file: their names, types and meaning, in one table that writing and reading share.
+
+use super::request::{NameId, Request, flag};
+
+/// A column.
+pub(super) struct Column {
+    /// Name in the file.
+    pub name: &'static str,
+    /// How it is read from and put into a request.
+    pub kind: Kind,
+}
+
+/// What a column holds.
+pub(super) enum Kind {
+    /// Signed 64-bit.
+    Arrival,
+    /// Signed 32-bit.
+    Send,
+    /// Unsigned 64-bit, null for 0.
+    RequestId,
+    /// Unsigned 32-bit; null where the flag is not set (no flag: never null).
+    Number { of: fn(&Request) -> u32, into: fn(&mut Request, u32), known: u16 },
+    /// Text through the names; null for the empty name.
+    Name { of: fn(&Request) -> NameId, into: fn(&mut Request, NameId) },
+    /// HTTP method as text.
+    Method,
+    /// Endpoint group as text: for people and other tools; `endpoint` decides when read back.
+    Group,
+}
+
+const fn number(name: &'static str, of: fn(&Request) -> u32, into: fn(&mut Request, u32), known: u16) -> Column {
+    Column { name, kind: Kind::Number { of, into, known } }
+}
+
+const fn name(name: &'static str, of: fn(&Request) -> NameId, into: fn(&mut Request, NameId)) -> Column {
+    Column { name, kind: Kind::Name { of, into } }
+}
+
+fn short(value: u32) -> u16 {
+    u16::try_from(value).unwrap_or(u16::MAX)
+}
+
+/// All columns, in file order. Documented for users in `docs/trace.md`; add at the end, never rename.
+pub(super) const COLUMNS: [Column; 26] = [
+    Column { name: "arrival_us", kind: Kind::Arrival },
+    Column { name: "group", kind: Kind::Group },
+    Column { name: "method", kind: Kind::Method },
+    name("template", |r| r.template, |r, id| r.template = id),
+    number("status", |r| u32::from(r.status), |r, v| r.status = short(v), 0),
+    number("wall_us", |r| r.wall_us, |r, v| r.wall_us = v, flag::WALL),
+    Column { name: "send_us", kind: Kind::Send },
+    number("proxy_us", |r| r.proxy_us, |r, v| r.proxy_us = v, flag::PROXY_TIME),
+    number("cpu_us", |r| r.cpu_us, |r, v| r.cpu_us = v, flag::COST),
+    number("db_sched_us", |r| r.db_sched_us, |r, v| r.db_sched_us = v, flag::COST),
+    number("db_txn_us", |r| r.db_txn_us, |r, v| r.db_txn_us = v, flag::COST),
+    number("db_count", |r| r.db_count, |r, v| r.db_count = v, flag::COST),
+    number("events", |r| r.events, |r, v| r.events = v, flag::COST),
+    number("bytes_sent", |r| r.bytes_sent, |r, v| r.bytes_sent = v, 0),
+    number("bytes_received", |r| r.bytes_received, |r, v| r.bytes_received = v, 0),
+    number("timeout_ms", |r| r.timeout_ms, |r, v| r.timeout_ms = v, 0),
+    name("user", |r| r.user, |r, id| r.user = id),
+    name("room", |r| r.room, |r, id| r.room = id),
+    name("peer", |r| r.peer, |r, id| r.peer = id),
+    name("agent", |r| r.agent, |r, id| r.agent = id),
+    name("process", |r| r.process, |r, id| r.process = id),
+    name("upstream", |r| r.upstream, |r, id| r.upstream = id),
+    Column { name: "request_id", kind: Kind::RequestId },
+    number("endpoint", |r| u32::from(r.endpoint.0), |r, v| r.endpoint.0 = short(v), 0),
+    number("flags", |r| u32::from(r.flags), |r, v| r.flags = short(v), 0),
+    number("match_hash", |r| r.match_hash, |r, v| r.match_hash = v, 0),
+];

@@ -1,0 +1,214 @@
+//! Puts what the workers read back into file order and builds one trace.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use super::account::Account;
+use super::identify::{Identified, Wants};
+use super::open::read_all;
+use super::worker::{Queue, Worker};
+use super::{IngestError, Outcome, Progress, Settings, UserKeys};
+use crate::endpoints::Classifier;
+use crate::logs::source::Source;
+use crate::trace::draw::Spreader;
+use crate::trace::names::Names;
+use crate::trace::request::{NameId, Request};
+use crate::trace::store::Trace;
+
+/// One block, read.
+struct Batch {
+    sequence: u64,
+    file: u32,
+    thread: usize,
+    rows: Vec<Identified>,
+    /// Hash of each row's line, only if duplicates are looked for.
+    lines: Vec<u64>,
+    /// Names that the thread met for the first time, in order.
+    names: Vec<String>,
+    account: Account,
+}
+
+pub(super) fn run(sources: &[Source], settings: &Settings, classifier: &Classifier, progress: &Progress) -> Result<Outcome, IngestError> {
+    let threads = settings.threads.max(1);
+    let (hands, queue) = Queue::new(threads);
+    let (give, batches) = sync_channel::<Batch>(threads * 4);
+    let wants = Wants { templates: true, join: sources.len() > 1 };
+    let queue = &queue;
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads)
+            .map(|thread| {
+                let give = give.clone();
+                scope.spawn(move || {
+                    let mut worker = Worker::new(settings, classifier, wants);
+                    let mut known = worker.names.len();
+                    while let Some(job) = queue.next() {
+                        let mut rows = Vec::with_capacity(usize::try_from(job.block.lines).unwrap_or(0));
+                        let mut lines = Vec::new();
+                        let account = worker.read(&job, |row, line, _| {
+                            rows.push(row);
+                            if settings.dedupe {
+                                lines.push(xxhash_rust::xxh3::xxh3_64(line));
+                            }
+                        });
+                        let names = (known..worker.names.len()).map(|id| text_of(&worker.names, id)).collect();
+                        known = worker.names.len();
+                        let batch = Batch { sequence: job.sequence, file: job.file.facts.number, thread, rows, lines, names, account };
+                        queue.done(job);
+                        if give.send(batch).is_err() {
+                            break;
+                        }
+                    }
+                    worker.identifier.user_keys
+                })
+            })
+            .collect();
+        drop(give);
+        let building = scope.spawn(move || build(&batches, threads, settings.seed, settings.dedupe));
+        let read = read_all(sources, settings, progress, |job| hands.give(job));
+        drop(hands);
+        let mut user_keys = UserKeys::default();
+        for worker in workers {
+            #[expect(clippy::expect_used, reason = "a panic in a thread is a defect and goes on here")]
+            user_keys.add(worker.join().expect("a worker thread panicked"));
+        }
+        #[expect(clippy::expect_used, reason = "a panic in a thread is a defect and goes on here")]
+        let (trace, parts) = building.join().expect("the builder thread panicked");
+        let (mut accounts, partial) = read?;
+        for (number, part) in parts {
+            if let Some(whole) = accounts.get_mut(number as usize) {
+                whole.add(part);
+            }
+        }
+        Ok(Outcome { accounts, trace: Some(trace), user_keys, partial })
+    })
+}
+
+fn text_of(names: &Names, id: usize) -> String {
+    names.text(NameId(u32::try_from(id).unwrap_or(0))).to_owned()
+}
+
+/// Takes batches in any order and works them off in theirs.
+fn build(batches: &Receiver<Batch>, threads: usize, seed: u64, dedupe: bool) -> (Trace, HashMap<u32, Account>) {
+    let mut builder = Builder::new(threads, seed, dedupe);
+    let mut early: BTreeMap<u64, Batch> = BTreeMap::new();
+    let mut next = 0;
+    while let Ok(batch) = batches.recv() {
+        early.insert(batch.sequence, batch);
+        while let Some(batch) = early.remove(&next) {
+            builder.take(batch);
+            next += 1;
+        }
+    }
+    builder.finish()
+}
+
+struct Builder {
+    trace: Trace,
+    /// For each thread, what its numbers are in the trace.
+    numbers: Vec<Vec<NameId>>,
+    spreader: Spreader,
+    ready: Vec<Request>,
+    seed: u64,
+    seen: Option<Seen>,
+    accounts: HashMap<u32, Account>,
+}
+
+impl Builder {
+    fn new(threads: usize, seed: u64, dedupe: bool) -> Self {
+        Self {
+            trace: Trace::new(),
+            numbers: vec![vec![NameId::NONE]; threads],
+            spreader: Spreader::default(),
+            ready: Vec::new(),
+            seed,
+            seen: dedupe.then(Seen::default),
+            accounts: HashMap::new(),
+        }
+    }
+
+    fn take(&mut self, batch: Batch) {
+        let numbers = &mut self.numbers[batch.thread];
+        for name in &batch.names {
+            numbers.push(self.trace.names.intern(name.as_bytes()));
+        }
+        let mut account = batch.account;
+        for (row, (mut request, coarse)) in batch.rows.into_iter().enumerate() {
+            if let Some(seen) = &mut self.seen
+                && seen.before(batch.file, batch.lines[row])
+            {
+                account.duplicates += 1;
+                continue;
+            }
+            renumber(&mut request, numbers);
+            match coarse {
+                Some(stamp) => self.spreader.push(request, stamp, self.seed, &mut self.ready),
+                None => self.trace.push(request),
+            }
+            for request in self.ready.drain(..) {
+                self.trace.push(request);
+            }
+        }
+        self.accounts.entry(batch.file).or_default().add(account);
+    }
+
+    fn finish(mut self) -> (Trace, HashMap<u32, Account>) {
+        self.spreader.flush(self.seed, &mut self.ready);
+        for request in self.ready.drain(..) {
+            self.trace.push(request);
+        }
+        self.trace.seal();
+        (self.trace, self.accounts)
+    }
+}
+
+fn renumber(request: &mut Request, numbers: &[NameId]) {
+    for name in [
+        &mut request.user,
+        &mut request.room,
+        &mut request.peer,
+        &mut request.template,
+        &mut request.agent,
+        &mut request.process,
+        &mut request.upstream,
+    ] {
+        *name = numbers[name.0 as usize];
+    }
+}
+
+/// Lines of earlier files. A line that stands n times in one file is genuine n times; only what an earlier file already
+/// brought is a duplicate.
+#[derive(Default)]
+struct Seen {
+    /// line -> most occurrences in any one earlier file
+    earlier: HashMap<u64, u32>,
+    current: HashMap<u64, u32>,
+    file: u32,
+}
+
+impl Seen {
+    fn before(&mut self, file: u32, line: u64) -> bool {
+        if file != self.file {
+            for (line, count) in self.current.drain() {
+                let most = self.earlier.entry(line).or_default();
+                *most = (*most).max(count);
+            }
+            self.file = file;
+        }
+        let count = self.current.entry(line).or_default();
+        *count += 1;
+        self.earlier.get(&line).is_some_and(|&most| *count <= most)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_a_duplicate_only_of_an_earlier_file() {
+        let mut seen = Seen::default();
+        let verdicts: Vec<bool> =
+            [(0, 7), (0, 7), (0, 8), (1, 7), (1, 7), (1, 7), (1, 9), (2, 9), (2, 7)].map(|(file, line)| seen.before(file, line)).into();
+        assert_eq!(verdicts, [false, false, false, true, true, false, false, true, true]);
+    }
+}

@@ -1,0 +1,378 @@
+//! From a log line's record to a request: who, which room, from where, which endpoint.
+//!
+//! User, room and peer are told apart here and nowhere else. Secrets (tokens) are reduced to a localpart or a hash.
+
+use std::borrow::Cow;
+
+use crate::endpoints::{Classifier, EndpointId, Method};
+use crate::logs::record::{Record, StampMeaning};
+use crate::logs::{redact, target};
+use crate::trace::draw::CoarseStamp;
+use crate::trace::names::Names;
+use crate::trace::request::{NameId, Request, flag};
+use crate::trace::template;
+
+/// How users were told apart, counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct UserKeys {
+    /// Requester in Synapse's log.
+    pub requester: u64,
+    /// A user or a hash that the proxy logged, or the localpart in a logged token.
+    pub logged: u64,
+    /// Address and user agent.
+    pub stand_in: u64,
+}
+
+impl UserKeys {
+    /// Adds another thread's counts.
+    pub(super) fn add(&mut self, other: UserKeys) {
+        self.requester += other.requester;
+        self.logged += other.logged;
+        self.stand_in += other.stand_in;
+    }
+
+    /// In words, for the report.
+    pub fn describe(&self) -> String {
+        let total = (self.requester + self.logged + self.stand_in).max(1);
+        let share = |n: u64| format!("{} %", (n * 100 + total / 2) / total);
+        let kinds = [
+            (self.requester, "requester in Synapse's log"),
+            (self.logged, "user or token hash logged by the proxy"),
+            (self.stand_in, "address and user agent, for want of better"),
+        ];
+        let seen: Vec<_> = kinds.iter().filter(|(n, _)| *n > 0).collect();
+        match seen.as_slice() {
+            [] => "no user could be told".to_owned(),
+            [(_, words)] => (*words).to_owned(),
+            several => several.iter().map(|(n, words)| format!("{words} ({})", share(*n))).collect::<Vec<_>>().join(", "),
+        }
+    }
+}
+
+/// What to find out besides the indispensable.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wants {
+    /// Path templates (for a trace).
+    pub templates: bool,
+    /// Hashes by which lines are joined.
+    pub join: bool,
+}
+
+/// Facts of an endpoint that are needed for every line.
+#[derive(Debug, Clone, Copy, Default)]
+struct EndpointFacts {
+    federation: bool,
+    polls: bool,
+    internal: bool,
+    /// The same path with a `since`: used where the log has no queries.
+    initial_sync: bool,
+}
+
+/// Turns records into requests; one for each thread.
+pub(super) struct Identifier<'c> {
+    classifier: &'c Classifier,
+    facts: Vec<EndpointFacts>,
+    wants: Wants,
+    scratch: Vec<u8>,
+    pub(super) user_keys: UserKeys,
+}
+
+/// A request, and its stamp where that is too coarse to be an arrival.
+pub(super) type Identified = (Request, Option<CoarseStamp>);
+
+impl<'c> Identifier<'c> {
+    pub(super) fn new(classifier: &'c Classifier, wants: Wants) -> Self {
+        let facts = classifier.endpoints().iter().map(|endpoint| EndpointFacts {
+            federation: endpoint.group.starts_with("federation") || endpoint.group == "key_server",
+            polls: matches!(endpoint.group.as_str(), "sync" | "sliding_sync"),
+            internal: endpoint.internal,
+            initial_sync: endpoint.group == "initial_sync",
+        });
+        Self { classifier, facts: facts.collect(), wants, scratch: Vec::with_capacity(256), user_keys: UserKeys::default() }
+    }
+
+    /// `None` if the record carries no clock. `file` tells files apart; `process` is the file's own name for its process.
+    pub(super) fn request(&mut self, record: &Record<'_>, file: &FileFacts, names: &mut Names) -> Option<Identified> {
+        let stamp = record.stamp?;
+        let method = Method::from_bytes(record.method);
+        let target = target::split(&record.target);
+        let mut endpoint = self.classifier.classify(method, &record.target);
+        let mut facts = self.facts.get(usize::from(endpoint.0)).copied().unwrap_or_default();
+        if facts.initial_sync && target.query.is_empty() && !file.queries_logged {
+            endpoint = self.with_since(method, target.path);
+            facts = self.facts.get(usize::from(endpoint.0)).copied().unwrap_or_default();
+        }
+        let query = Query::read(target.query);
+        let synapse = record.cost.is_some();
+        let cost = record.cost.unwrap_or_default();
+        let flags = flags_of(record, &query, facts, !target.query.is_empty(), file);
+        let (user, peer) = self.who(record, &query, facts.federation, synapse, names);
+        let wall = if synapse { record.wall_us } else { record.upstream_us.or(record.wall_us) };
+        let request = Request {
+            arrival_us: record.arrival_us()?,
+            wall_us: saturate(wall.unwrap_or(0)),
+            send_us: if synapse { i32::try_from(record.send_us.unwrap_or(0)).unwrap_or(i32::MAX) } else { 0 },
+            proxy_us: if synapse { 0 } else { saturate(record.wall_us.unwrap_or(0)) },
+            cpu_us: saturate(cost.cpu_user_us.saturating_add(cost.cpu_system_us)),
+            db_sched_us: saturate(cost.db_sched_us),
+            db_txn_us: saturate(cost.db_txn_us),
+            db_count: cost.db_count,
+            events: cost.events,
+            bytes_sent: saturate(record.bytes_sent.unwrap_or(0)),
+            bytes_received: saturate(record.bytes_received.unwrap_or(0)),
+            timeout_ms: if facts.polls { query.timeout_ms } else { 0 },
+            user,
+            room: self.room(target.path, names),
+            peer,
+            template: if self.wants.templates { self.template(target.path, target.query, names) } else { NameId::NONE },
+            agent: record.agent.as_deref().map_or(NameId::NONE, |agent| names.intern(family(agent))),
+            process: if synapse { names.intern(record.process.unwrap_or(file.process.as_bytes())) } else { NameId::NONE },
+            upstream: record.upstream.as_deref().map_or(NameId::NONE, |upstream| names.intern(upstream)),
+            request_id: record.request_id.map_or(0, proxy_made_id),
+            match_hash: if self.wants.join { self.match_hash(record.method, target.path, target.query) } else { 0 },
+            endpoint,
+            status: record.status,
+            method,
+            flags,
+        };
+        let coarse = (stamp.resolution_us > 20_000).then(|| CoarseStamp {
+            file: file.number,
+            micros: stamp.micros,
+            resolution_us: stamp.resolution_us,
+            lag_us: if stamp.meaning == StampMeaning::End { stamp.micros.saturating_sub(request.arrival_us) } else { 0 },
+        });
+        Some((request, coarse))
+    }
+
+    fn with_since(&mut self, method: Method, path: &[u8]) -> EndpointId {
+        self.scratch.clear();
+        self.scratch.extend_from_slice(path);
+        self.scratch.extend_from_slice(b"?since=s");
+        self.classifier.classify(method, &self.scratch)
+    }
+
+    /// Local user and remote peer.
+    fn who(&mut self, record: &Record<'_>, query: &Query<'_>, federation: bool, synapse: bool, names: &mut Names) -> (NameId, NameId) {
+        if synapse {
+            let Some(who) = record.user.as_deref() else {
+                return (
+                    NameId::NONE,
+                    record.address.map_or(NameId::NONE, |address| if federation { NameId::NONE } else { names.intern(address) }),
+                );
+            };
+            self.user_keys.requester += 1;
+            if who.first() == Some(&b'@') {
+                return (names.intern(who), record.address.map_or(NameId::NONE, |address| names.intern(address)));
+            }
+            return (NameId::NONE, names.intern(who));
+        }
+        if federation {
+            let origin = record.authorization.as_deref().and_then(matrix_origin).or(record.address);
+            return (NameId::NONE, origin.map_or(NameId::NONE, |origin| names.intern(origin)));
+        }
+        let peer = record.address.map_or(NameId::NONE, |address| names.intern(address));
+        (self.proxy_user(record, query, names), peer)
+    }
+
+    /// The best stand-in for a user that a proxy's line has.
+    fn proxy_user(&mut self, record: &Record<'_>, query: &Query<'_>, names: &mut Names) -> NameId {
+        if let Some(user) = record.user.as_deref().filter(|user| !user.is_empty() && *user != b"-") {
+            self.user_keys.logged += 1;
+            return names.intern(user);
+        }
+        if let Some(secret) = record.authorization.as_deref().or(query.access_token).filter(|secret| !secret.is_empty() && *secret != b"-")
+        {
+            self.user_keys.logged += 1;
+            return names.intern(token_user(secret).as_bytes());
+        }
+        let Some(address) = record.address else { return NameId::NONE };
+        self.user_keys.stand_in += 1;
+        self.scratch.clear();
+        self.scratch.extend_from_slice(address);
+        self.scratch.push(b' ');
+        self.scratch.extend_from_slice(record.agent.as_deref().map_or(b"", family));
+        names.intern(&self.scratch)
+    }
+
+    /// The room in the path, percent-decoded, so that one room has one name.
+    fn room(&mut self, path: &[u8], names: &mut Names) -> NameId {
+        let Some(segment) = room_segment(path) else { return NameId::NONE };
+        if memchr::memchr(b'%', segment).is_none() {
+            return names.intern(segment);
+        }
+        self.scratch.clear();
+        names.intern(target::percent_decode(segment, &mut self.scratch))
+    }
+
+    fn template(&mut self, path: &[u8], query: &[u8], names: &mut Names) -> NameId {
+        self.scratch.clear();
+        template::write_path(path, &mut self.scratch);
+        if self.scratch.first() == Some(&b'/') && !query.is_empty() {
+            template::write_query(query, &mut self.scratch);
+        }
+        names.intern(&self.scratch)
+    }
+
+    /// Hash of method and target with the secret parameters left out, which Synapse cuts and proxies log; never 0.
+    fn match_hash(&mut self, method: &[u8], path: &[u8], query: &[u8]) -> u32 {
+        self.scratch.clear();
+        self.scratch.extend_from_slice(method);
+        self.scratch.extend_from_slice(path);
+        for (name, value) in target::query_parameters(query) {
+            self.scratch.push(b'&');
+            self.scratch.extend_from_slice(name);
+            // `access_token` and `client_secret`, however they are spelt: Synapse cuts their values.
+            if !(name.ends_with(b"token") || name.ends_with(b"secret")) {
+                self.scratch.extend_from_slice(value);
+            }
+        }
+        // Synapse replaces bytes outside ASCII, so they cannot take part.
+        self.scratch.retain(u8::is_ascii);
+        u32::try_from(xxhash_rust::xxh3::xxh3_64(&self.scratch) >> 32).unwrap_or(1).max(1)
+    }
+}
+
+/// What a file tells about all its lines.
+#[derive(Debug, Clone)]
+pub(super) struct FileFacts {
+    /// Counted from 0.
+    pub number: u32,
+    /// Process whose log it is, from its name.
+    pub process: String,
+    /// Whether targets come with their query string.
+    pub queries_logged: bool,
+}
+
+/// The parameters that matter, found in one pass.
+#[derive(Default)]
+struct Query<'q> {
+    timeout_ms: u32,
+    position: bool,
+    appservice: bool,
+    access_token: Option<&'q [u8]>,
+}
+
+impl<'q> Query<'q> {
+    fn read(query: &'q [u8]) -> Self {
+        let mut found = Query::default();
+        for (name, value) in target::query_parameters(query) {
+            match name {
+                b"timeout" => found.timeout_ms = crate::logs::time::decimal(value).and_then(|ms| u32::try_from(ms).ok()).unwrap_or(0),
+                b"since" | b"pos" => found.position = true,
+                b"user_id" => found.appservice = true,
+                b"access_token" => found.access_token = Some(value),
+                _ => {}
+            }
+        }
+        found
+    }
+}
+
+fn flags_of(record: &Record<'_>, query: &Query<'_>, facts: EndpointFacts, has_query: bool, file: &FileFacts) -> u16 {
+    let synapse = record.cost.is_some();
+    let known = if synapse { record.wall_us.is_some() } else { record.upstream_us.or(record.wall_us).is_some() };
+    let ends = record.stamp.is_some_and(|stamp| stamp.meaning == StampMeaning::End);
+    let polls = facts.polls && (query.timeout_ms > 0 || (query.position && query.timeout_ms > 0) || !file.queries_logged);
+    let mut flags = if synapse { flag::SYNAPSE | flag::COST } else { flag::PROXY };
+    for (set, bit) in [
+        (known, flag::WALL),
+        (!synapse && record.wall_us.is_some(), flag::PROXY_TIME),
+        (record.aborted, flag::ABORTED),
+        (polls, flag::LONG_POLL),
+        (facts.internal, flag::INTERNAL),
+        (has_query, flag::QUERY),
+        (query.appservice, flag::APPSERVICE),
+        (ends && record.wall_us.is_none(), flag::NO_DURATION),
+    ] {
+        if set {
+            flags |= bit;
+        }
+    }
+    flags
+}
+
+/// The room in a path: the segment with a room's sigil, or the one after `rooms`, `join`, `knock`.
+fn room_segment(path: &[u8]) -> Option<&[u8]> {
+    let rest = path.strip_prefix(b"/_matrix/")?;
+    let mut previous: &[u8] = b"";
+    for segment in rest.split(|&byte| byte == b'/') {
+        let named = matches!(previous, b"rooms" | b"join" | b"knock") && !segment.is_empty();
+        if named || segment.starts_with(b"!") || segment.starts_with(b"%21") {
+            return Some(segment);
+        }
+        previous = segment;
+    }
+    None
+}
+
+/// `Element/1.11.99 (iPhone; …)` -> `Element`: what tells clients, bots and bridges apart, and nobody's exact version.
+fn family(agent: &[u8]) -> &[u8] {
+    if agent == b"-" {
+        return b"";
+    }
+    let end = agent.iter().position(|byte| matches!(byte, b'/' | b'(' | b';')).unwrap_or(agent.len()).min(40);
+    let name = agent[..end].trim_ascii();
+    if name == b"Mozilla" && memchr::memmem::find(agent, b"Element").is_some() { b"Element (desktop or browser)" } else { name }
+}
+
+/// `X-Matrix origin=other.local,key=…` -> `other.local`.
+fn matrix_origin(authorization: &[u8]) -> Option<&[u8]> {
+    let rest = authorization.strip_prefix(b"X-Matrix ")?;
+    let at = memchr::memmem::find(rest, b"origin=")? + b"origin=".len();
+    let value = rest[at..].strip_prefix(b"\"").unwrap_or(&rest[at..]);
+    let end = value.iter().position(|byte| matches!(byte, b',' | b'"' | b' ')).unwrap_or(value.len());
+    (end > 0).then_some(&value[..end])
+}
+
+/// A user out of a token: the localpart that Synapse writes into its own tokens, else a hash.
+fn token_user(secret: &[u8]) -> Cow<'static, str> {
+    match redact::token_localpart(secret) {
+        Some(localpart) => Cow::Owned(format!("@{localpart}")),
+        None => Cow::Owned(format!("token:{:016x}", xxhash_rust::xxh3::xxh3_64(secret))),
+    }
+}
+
+/// Synapse numbers requests itself unless a proxy gave an id; a plain number is no key to join by.
+fn proxy_made_id(id: &[u8]) -> u64 {
+    let counter = id.len() <= 12 && id.iter().all(u8::is_ascii_digit);
+    if counter || id.is_empty() || id == b"-" { 0 } else { xxhash_rust::xxh3::xxh3_64(id).max(1) }
+}
+
+fn saturate(value: u64) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rooms_are_found_where_the_api_puts_them() {
+        assert_eq!(room_segment(b"/_matrix/client/v3/rooms/%21a%3Ab/messages"), Some(&b"%21a%3Ab"[..]));
+        assert_eq!(room_segment(b"/_matrix/client/v3/join/%23alias%3Ab"), Some(&b"%23alias%3Ab"[..]));
+        assert_eq!(room_segment(b"/_matrix/federation/v2/send_join/!a:b/$e"), Some(&b"!a:b"[..]));
+        assert_eq!(room_segment(b"/_matrix/client/v3/sync"), None);
+        assert_eq!(room_segment(b"/rooms/x"), None);
+    }
+
+    #[test]
+    fn agents_are_cut_to_their_family() {
+        assert_eq!(family(b"Element/1.11.99 (iPhone; iOS 17.5)"), b"Element");
+        assert_eq!(family(b"Mozilla/5.0 (X11) Element/1.2"), b"Element (desktop or browser)");
+        assert_eq!(family(b"-"), b"");
+        assert_eq!(family(b"mautrix-whatsapp"), b"mautrix-whatsapp");
+    }
+
+    #[test]
+    fn a_server_is_found_in_its_signature() {
+        assert_eq!(matrix_origin(b"X-Matrix origin=other.local,key=\"ed25519:a\",sig=\"x\""), Some(&b"other.local"[..]));
+        assert_eq!(matrix_origin(b"X-Matrix destination=\"x\",origin=\"other.local:8448\",sig=\"x\""), Some(&b"other.local:8448"[..]));
+        assert_eq!(matrix_origin(b"Bearer x"), None);
+    }
+
+    #[test]
+    fn only_ids_that_a_proxy_made_join() {
+        assert_eq!(proxy_made_id(b"123"), 0);
+        assert_ne!(proxy_made_id(b"7f3c9e1a5b7f3c9e1a5b7f3c9e1a5b7f"), 0);
+    }
+}

@@ -1,0 +1,168 @@
+//! One thread's work: lines of a block into requests.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+
+use super::account::Account;
+use super::identify::{Identified, Identifier, Wants};
+use super::open::{Job, read_all};
+use super::{IngestError, Observer, Outcome, Progress, Settings, UserKeys};
+use crate::endpoints::Classifier;
+use crate::logs::Parser;
+use crate::logs::blocks::{LINE_BYTES_MAX, lines};
+use crate::logs::record::{Line, Malformed};
+use crate::logs::source::Source;
+use crate::trace::Names;
+
+/// Parses blocks; keeps one parser a file.
+pub(super) struct Worker<'c> {
+    parser: Option<(u32, Box<dyn Parser>)>,
+    pub(super) identifier: Identifier<'c>,
+    pub(super) names: Names,
+    from_us: i64,
+    to_us: i64,
+    with_stamps: bool,
+}
+
+impl<'c> Worker<'c> {
+    pub(super) fn new(settings: &Settings, classifier: &'c Classifier, wants: Wants) -> Self {
+        Self {
+            parser: None,
+            identifier: Identifier::new(classifier, wants),
+            names: Names::new(),
+            from_us: settings.from_us.unwrap_or(i64::MIN),
+            to_us: settings.to_us.unwrap_or(i64::MAX),
+            with_stamps: wants.templates,
+        }
+    }
+
+    /// Reads a block; every request within the range goes to `take` with its line.
+    pub(super) fn read(&mut self, job: &Job, mut take: impl FnMut(Identified, &[u8], &Names)) -> Account {
+        let facts = &job.file.facts;
+        if self.parser.as_ref().is_none_or(|(number, _)| *number != facts.number) {
+            self.parser = Some((facts.number, job.file.parser()));
+        }
+        let mut account = Account { lines: job.block.lines, ..Account::default() };
+        if job.block.cut {
+            let expected = "a line of at most 4 MiB";
+            account.malformed(job.block.first_line, Malformed { expected, column: LINE_BYTES_MAX });
+            return account;
+        }
+        let Some((_, parser)) = &mut self.parser else { return account };
+        for (line, number) in lines(&job.block.bytes).zip(job.block.first_line..) {
+            match parser.parse(line) {
+                Line::NotRequest => account.not_requests += 1,
+                Line::Malformed(why) => account.malformed(number, why),
+                Line::Request(record) => {
+                    account.requests += 1;
+                    let Some((request, coarse)) = self.identifier.request(&record, facts, &mut self.names) else {
+                        account.without_clock += 1;
+                        continue;
+                    };
+                    if request.arrival_us < self.from_us || request.arrival_us >= self.to_us {
+                        account.outside += 1;
+                        continue;
+                    }
+                    account.saw(request.arrival_us);
+                    take((request, coarse.filter(|_| self.with_stamps)), line, &self.names);
+                }
+            }
+        }
+        account
+    }
+}
+
+/// Hands jobs to threads and used buffers back.
+pub(super) struct Hands {
+    jobs: SyncSender<Job>,
+    used: Receiver<Vec<u8>>,
+}
+
+impl Hands {
+    /// Gives a job away; `None` if nobody takes jobs any more.
+    pub(super) fn give(&self, job: Job) -> Option<Vec<u8>> {
+        self.jobs.send(job).ok()?;
+        Some(self.used.try_recv().unwrap_or_default())
+    }
+}
+
+/// Where threads get their jobs.
+pub(super) struct Queue {
+    jobs: Mutex<Receiver<Job>>,
+    used: Sender<Vec<u8>>,
+}
+
+impl Queue {
+    /// A queue for `threads` threads, and the reader's end of it.
+    pub(super) fn new(threads: usize) -> (Hands, Self) {
+        let (give, jobs) = sync_channel(threads * 2);
+        let (used, back) = channel();
+        (Hands { jobs: give, used: back }, Self { jobs: Mutex::new(jobs), used })
+    }
+
+    /// The next job; `None` at the end.
+    pub(super) fn next(&self) -> Option<Job> {
+        self.jobs.lock().ok()?.recv().ok()
+    }
+
+    /// Gives a block's buffer back to the reader.
+    pub(super) fn done(&self, job: Job) {
+        // The reader may be at its end; then the buffer is simply freed.
+        let _ = self.used.send(job.block.bytes);
+    }
+}
+
+/// Names are thrown away when they outgrow this, so that memory stays flat; observers do not keep numbers.
+const NAMES_MAX: usize = 200_000;
+
+pub(super) fn run_observers<O: Observer>(
+    sources: &[Source],
+    settings: &Settings,
+    classifier: &Classifier,
+    progress: &Progress,
+    observers: Vec<O>,
+) -> Result<(Outcome, Vec<O>), IngestError> {
+    let (hands, queue) = Queue::new(observers.len());
+    let wants = Wants { templates: false, join: false };
+    let queue = &queue;
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = observers
+            .into_iter()
+            .map(|mut observer| {
+                scope.spawn(move || {
+                    let mut worker = Worker::new(settings, classifier, wants);
+                    let mut accounts: HashMap<u32, Account> = HashMap::new();
+                    while let Some(job) = queue.next() {
+                        let part = worker.read(&job, |(request, _), _, names| observer.observe(&request, names));
+                        accounts.entry(job.file.facts.number).or_default().add(part);
+                        queue.done(job);
+                        if worker.names.len() > NAMES_MAX {
+                            worker.names = Names::new();
+                        }
+                    }
+                    (observer, accounts, worker.identifier.user_keys)
+                })
+            })
+            .collect();
+        let read = read_all(sources, settings, progress, |job| hands.give(job));
+        drop(hands);
+        let mut observers = Vec::new();
+        let mut parts = Vec::new();
+        let mut user_keys = UserKeys::default();
+        for thread in threads {
+            #[expect(clippy::expect_used, reason = "a panic in a thread is a defect and goes on here")]
+            let (observer, accounts, keys) = thread.join().expect("a worker thread panicked");
+            observers.push(observer);
+            parts.push(accounts);
+            user_keys.add(keys);
+        }
+        let (mut accounts, partial) = read?;
+        for (number, account) in parts.into_iter().flatten() {
+            if let Some(whole) = accounts.get_mut(number as usize) {
+                whole.add(account);
+            }
+        }
+        Ok((Outcome { accounts, trace: None, user_keys, partial }, observers))
+    })
+}

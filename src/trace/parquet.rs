@@ -1,0 +1,346 @@
+//! Trace files: Parquet with zstd, one row a request, in arrival order.
+//!
+//! Written row group by row group, so that memory does not grow with the trace. Names are dictionary pages: any Parquet reader
+//! (polars, DuckDB, pandas) shows them as text. What a reader needs besides the rows stands as JSON under the key `wsim` of the
+//! file's metadata ([`Header`]).
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use polars_arrow::array::{Array, DictionaryArray, PrimitiveArray, Utf8ViewArray};
+use polars_arrow::bitmap::Bitmap;
+use polars_arrow::datatypes::{ArrowDataType, ArrowSchema, Field, IntegerType};
+use polars_arrow::record_batch::RecordBatchT;
+use polars_io::SerReader;
+use polars_io::parquet::read::ParquetReader;
+use polars_io::prelude::ParallelStrategy;
+use polars_parquet::write::{
+    CompressionOptions, FileWriter, KeyValue, RowGroupIterator, StatisticsOptions, Version, WriteOptions, ZstdLevel, get_dtype_encoding,
+};
+use serde::{Deserialize, Serialize};
+
+use super::columns::{COLUMNS, Column, Kind};
+use super::names::Names;
+use super::request::{NameId, Request};
+use super::store::Trace;
+use crate::endpoints::{Endpoint, EndpointId, Method};
+
+/// Rows in a row group.
+const GROUP_ROWS: usize = 131_072;
+
+/// What stands in a trace file besides its rows. `extra` belongs to whoever wrote the trace.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    /// `wsim.trace/1`.
+    pub schema: String,
+    /// What the column `endpoint` counts.
+    pub endpoints: Vec<Endpoint>,
+    /// Facts of the run that made it: inputs, seed, zone, release.
+    pub extra: serde_json::Value,
+}
+
+impl Header {
+    /// This version's schema name.
+    pub const SCHEMA: &'static str = "wsim.trace/1";
+}
+
+/// Why a trace file could not be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum TraceError {
+    /// The file system said no.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: String,
+        /// What it said.
+        source: std::io::Error,
+    },
+    /// Parquet said no.
+    #[error("{path}: not a readable Parquet file: {source}")]
+    Parquet {
+        /// The file.
+        path: String,
+        /// What it said.
+        source: polars::error::PolarsError,
+    },
+    /// Parquet, but no trace of ours.
+    #[error("{path}: not a wsim trace: {what}; make one with `wsim analyse`")]
+    NotATrace {
+        /// The file.
+        path: String,
+        /// What is missing.
+        what: String,
+    },
+}
+
+/// Whether a file begins like Parquet.
+pub fn is_parquet(path: &Path) -> bool {
+    let mut start = [0u8; 4];
+    std::fs::File::open(path).and_then(|mut file| std::io::Read::read_exact(&mut file, &mut start)).is_ok() && &start == b"PAR1"
+}
+
+/// Writes a sealed trace.
+pub fn write(trace: &Trace, header: &Header, path: &Path) -> Result<(), TraceError> {
+    let io = |source| TraceError::Io { path: path.display().to_string(), source };
+    let file = std::io::BufWriter::with_capacity(1 << 20, std::fs::File::create(path).map_err(io)?);
+    write_to(trace, header, file).map_err(|source| TraceError::Parquet { path: path.display().to_string(), source })
+}
+
+fn write_to<W: Write>(trace: &Trace, header: &Header, mut out: W) -> Result<(), polars::error::PolarsError> {
+    let schema = schema();
+    let statistics = StatisticsOptions::empty();
+    let zstd = ZstdLevel::try_new(1)?;
+    let options =
+        WriteOptions { statistics, version: Version::V1, compression: CompressionOptions::Zstd(Some(zstd)), data_page_size: None };
+    let groups: Vec<&str> = header.endpoints.iter().map(|endpoint| endpoint.group.as_str()).collect();
+    let mut writer = FileWriter::try_new(&mut out, schema.clone(), options)?;
+    let shared = Arc::new(schema.clone());
+    let mut requests = trace.requests();
+    let mut dictionary = Dictionary::default();
+    let batches = std::iter::from_fn(|| {
+        let rows: Vec<Request> = requests.by_ref().take(GROUP_ROWS).collect();
+        if rows.is_empty() {
+            return None;
+        }
+        let arrays = COLUMNS.iter().map(|column| array(column, &rows, &trace.names, &groups, &mut dictionary)).collect();
+        Some(RecordBatchT::try_new(rows.len(), Arc::clone(&shared), arrays))
+    });
+    let encodings = schema.iter_values().map(|field| get_dtype_encoding(&field.dtype)).collect();
+    for group in RowGroupIterator::try_new(batches, &schema, options, encodings)? {
+        writer.write(u64::MAX, group?)?;
+    }
+    let json = serde_json::to_string(header).unwrap_or_default();
+    writer.end(Some(vec![KeyValue { key: "wsim".to_owned(), value: Some(json) }]))?;
+    drop(writer);
+    out.flush().map_err(polars::error::PolarsError::from)
+}
+
+fn schema() -> ArrowSchema {
+    COLUMNS.iter().map(|column| (column.name.into(), Field::new(column.name.into(), data_type(column), true))).collect()
+}
+
+fn data_type(column: &Column) -> ArrowDataType {
+    match column.kind {
+        Kind::Arrival => ArrowDataType::Int64,
+        Kind::Send => ArrowDataType::Int32,
+        Kind::RequestId => ArrowDataType::UInt64,
+        Kind::Number { .. } => ArrowDataType::UInt32,
+        Kind::Name { .. } | Kind::Method | Kind::Group => {
+            ArrowDataType::Dictionary(IntegerType::UInt32, Box::new(ArrowDataType::Utf8View), false)
+        }
+    }
+}
+
+/// One column of a row group.
+fn array(column: &Column, rows: &[Request], names: &Names, groups: &[&str], dictionary: &mut Dictionary) -> Box<dyn Array> {
+    match &column.kind {
+        Kind::Arrival => Box::new(PrimitiveArray::from_vec(rows.iter().map(|r| r.arrival_us).collect())),
+        Kind::Send => Box::new(PrimitiveArray::from_vec(rows.iter().map(|r| r.send_us).collect())),
+        Kind::RequestId => {
+            let known: Bitmap = rows.iter().map(|r| r.request_id != 0).collect();
+            Box::new(PrimitiveArray::from_vec(rows.iter().map(|r| r.request_id).collect()).with_validity(Some(known)))
+        }
+        Kind::Number { of, known, .. } => {
+            let values = PrimitiveArray::from_vec(rows.iter().map(of).collect());
+            if *known == 0 {
+                return Box::new(values);
+            }
+            let known: Bitmap = rows.iter().map(|r| r.has(*known)).collect();
+            Box::new(values.with_validity(Some(known)))
+        }
+        Kind::Name { of, .. } => dictionary.array(rows.iter().map(|r| of(r).0), |id| names.text(NameId(id))),
+        Kind::Method => {
+            dictionary.array(rows.iter().map(|r| r.method as u32 + 1), |n| Method::from_number(u8::try_from(n - 1).unwrap_or(0)).name())
+        }
+        Kind::Group => {
+            dictionary.array(rows.iter().map(|r| u32::from(r.endpoint.0) + 1), |n| groups.get(n as usize - 1).copied().unwrap_or_default())
+        }
+    }
+}
+
+/// Turns numbers with a meaning into dictionary columns; keeps its tables between columns.
+#[derive(Default)]
+struct Dictionary {
+    /// number -> key + 1 in the current column; 0 = not seen.
+    keys: Vec<u32>,
+    seen: Vec<u32>,
+}
+
+impl Dictionary {
+    /// A column of texts; number 0 is null.
+    fn array<'t>(&mut self, numbers: impl Iterator<Item = u32> + Clone, text: impl Fn(u32) -> &'t str) -> Box<dyn Array> {
+        let mut keys = Vec::with_capacity(numbers.size_hint().0);
+        for number in numbers.clone() {
+            let slot = number as usize;
+            if slot >= self.keys.len() {
+                self.keys.resize(slot + 1, 0);
+            }
+            if number != 0 && self.keys[slot] == 0 {
+                self.seen.push(number);
+                self.keys[slot] = u32::try_from(self.seen.len()).unwrap_or(u32::MAX);
+            }
+            keys.push(self.keys[slot].saturating_sub(1));
+        }
+        let known: Bitmap = numbers.map(|number| number != 0).collect();
+        let texts: Vec<&str> = if self.seen.is_empty() { vec![""] } else { self.seen.iter().map(|&number| text(number)).collect() };
+        let values = Utf8ViewArray::from_slice_values(texts);
+        for number in self.seen.drain(..) {
+            self.keys[number as usize] = 0;
+        }
+        let keys = PrimitiveArray::from_vec(keys).with_validity(Some(known));
+        #[expect(clippy::expect_used, reason = "every key was made from the length of the values above")]
+        let array = DictionaryArray::try_from_keys(keys, values.boxed(), false).expect("keys are within the values");
+        Box::new(array)
+    }
+}
+
+/// Reads a trace written by [`write`].
+pub fn read(path: &Path) -> Result<(Trace, Header), TraceError> {
+    let display = || path.display().to_string();
+    let parquet = |source| TraceError::Parquet { path: display(), source };
+    let open = || std::fs::File::open(path).map_err(|source| TraceError::Io { path: display(), source });
+    let mut reader = ParquetReader::new(open()?);
+    let header = header(&mut reader).map_err(parquet)?;
+    let header = header.ok_or_else(|| TraceError::NotATrace { path: display(), what: "its metadata has no entry `wsim`".to_owned() })?;
+    let rows = reader.num_rows().map_err(parquet)?;
+    let mut trace = Trace::new();
+    let mut at = 0;
+    while at < rows {
+        let slice = (at, GROUP_ROWS.min(rows - at));
+        let mut reader = ParquetReader::new(open()?).with_slice(Some(slice)).read_parallel(ParallelStrategy::None);
+        reader = reader.set_low_memory(true);
+        let frame = reader.finish().map_err(parquet)?;
+        read_frame(&frame, &mut trace).map_err(parquet)?;
+        at += slice.1;
+    }
+    trace.seal();
+    Ok((trace, header))
+}
+
+fn header(reader: &mut ParquetReader<std::fs::File>) -> Result<Option<Header>, polars::error::PolarsError> {
+    let metadata = reader.get_metadata()?;
+    let entry = metadata.key_value_metadata().iter().flatten().find(|entry| entry.key == "wsim").and_then(|entry| entry.value.as_deref());
+    Ok(entry.and_then(|json| serde_json::from_str::<Header>(json).ok()).filter(|header| header.schema == Header::SCHEMA))
+}
+
+/// Adds the rows of one frame.
+fn read_frame(frame: &polars::prelude::DataFrame, trace: &mut Trace) -> Result<(), polars::error::PolarsError> {
+    let mut rows = vec![EMPTY; frame.height()];
+    for column in &COLUMNS {
+        let values = frame.column(column.name)?;
+        match &column.kind {
+            Kind::Arrival => fill(&mut rows, values.i64()?.iter(), |r, v| r.arrival_us = v),
+            Kind::Send => fill(&mut rows, values.i32()?.iter(), |r, v| r.send_us = v),
+            Kind::RequestId => fill(&mut rows, values.u64()?.iter(), |r, v| r.request_id = v),
+            Kind::Number { into, .. } => fill(&mut rows, values.u32()?.iter(), into),
+            Kind::Name { into, .. } => fill(&mut rows, values.str()?.iter(), |r, text| into(r, trace.names.intern(text.as_bytes()))),
+            Kind::Method => {
+                let methods: HashMap<&str, Method> = Method::ALL.iter().map(|&method| (method.name(), method)).collect();
+                fill(&mut rows, values.str()?.iter(), |r, text| r.method = methods.get(text).copied().unwrap_or(Method::Other));
+            }
+            Kind::Group => {}
+        }
+    }
+    for request in rows {
+        trace.push(request);
+    }
+    Ok(())
+}
+
+/// Sets one field of every row from a column; nulls leave it as it is.
+fn fill<T>(rows: &mut [Request], values: impl Iterator<Item = Option<T>>, mut into: impl FnMut(&mut Request, T)) {
+    for (row, value) in rows.iter_mut().zip(values) {
+        if let Some(value) = value {
+            into(row, value);
+        }
+    }
+}
+
+/// A row before its columns are read.
+const EMPTY: Request = Request {
+    arrival_us: 0,
+    wall_us: 0,
+    send_us: 0,
+    proxy_us: 0,
+    cpu_us: 0,
+    db_sched_us: 0,
+    db_txn_us: 0,
+    db_count: 0,
+    events: 0,
+    bytes_sent: 0,
+    bytes_received: 0,
+    timeout_ms: 0,
+    user: NameId::NONE,
+    room: NameId::NONE,
+    peer: NameId::NONE,
+    template: NameId::NONE,
+    agent: NameId::NONE,
+    process: NameId::NONE,
+    upstream: NameId::NONE,
+    request_id: 0,
+    match_hash: 0,
+    endpoint: EndpointId(0),
+    status: 0,
+    method: Method::Other,
+    flags: 0,
+};
+
+#[cfg(test)]
+mod tests {
+    use super::super::request::flag;
+    use super::*;
+    use crate::trace::request::tests::any_request;
+    use proptest::prelude::*;
+
+    fn known(mut request: Request) -> Request {
+        // A value without its flag is nothing that a log said.
+        if !request.has(flag::WALL) {
+            request.wall_us = 0;
+        }
+        if !request.has(flag::PROXY_TIME) {
+            request.proxy_us = 0;
+        }
+        if !request.has(flag::COST) {
+            (request.cpu_us, request.db_sched_us, request.db_txn_us, request.db_count, request.events) = (0, 0, 0, 0, 0);
+        }
+        request
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn a_trace_survives_its_file(rows in proptest::collection::vec(any_request(), 0..60)) {
+            let mut trace = Trace::new();
+            for name in ["@alice:example.org", "!room:x", "203.0.113.7", "/_matrix/…", "a", "b", "c", "d", "e"] {
+                trace.names.intern(name.as_bytes());
+            }
+            for row in rows {
+                trace.push(known(row));
+            }
+            trace.seal();
+            let header = Header { schema: Header::SCHEMA.to_owned(), endpoints: vec![], extra: serde_json::json!({"seed": 7}) };
+            let file = tempfile::NamedTempFile::new().unwrap();
+            write(&trace, &header, file.path()).unwrap();
+            let (back, header_back) = read(file.path()).unwrap();
+            prop_assert_eq!(header_back, header);
+            let text = |trace: &Trace, r: Request| {
+                let names = [r.user, r.room, r.peer, r.template, r.agent, r.process, r.upstream].map(|id| trace.names.text(id).to_owned());
+                let none = NameId::NONE;
+                (Request { user: none, room: none, peer: none, template: none, agent: none, process: none, upstream: none, ..r }, names)
+            };
+            let before: Vec<_> = trace.requests().map(|r| text(&trace, r)).collect();
+            let after: Vec<_> = back.requests().map(|r| text(&back, r)).collect();
+            prop_assert_eq!(before, after);
+        }
+    }
+
+    #[test]
+    fn what_is_no_trace_is_said() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), b"PAR1 and then rubbish").unwrap();
+        assert!(is_parquet(file.path()));
+        assert!(matches!(read(file.path()), Err(TraceError::Parquet { .. })));
+    }
+}

@@ -1,0 +1,199 @@
+//! Path templates: what a request was, without whom it was about.
+//!
+//! A template keeps the words of the API and replaces what names a person, a room, an event or a secret by a placeholder:
+//! `/_matrix/client/v3/rooms/{room}/send/m.room.message/{txn}`. Of the query only parameters that change the work are kept,
+//! and of those only values that cannot hold a secret. A template classifies like the path it was made from.
+
+use crate::logs::target;
+
+/// Writes the template of `path` (no query) behind what `out` holds.
+pub(super) fn write_path(path: &[u8], out: &mut Vec<u8>) {
+    if !(path.starts_with(b"/_matrix/")
+        || path.starts_with(b"/_synapse/")
+        || path.starts_with(b"/.well-known/matrix/")
+        || path == b"/health")
+    {
+        out.extend_from_slice(b"(other)");
+        return;
+    }
+    let federation = path.starts_with(b"/_matrix/federation/");
+    let replication = path.starts_with(b"/_synapse/replication/");
+    let mut before: [&[u8]; 2] = [b"", b""];
+    let mut position = 0;
+    for segment in path[1..].split(|&byte| byte == b'/') {
+        out.push(b'/');
+        let text = if replication && position > 2 {
+            b"{id}"
+        } else if position < 2 {
+            keep(segment)
+        } else {
+            replace(segment, before, federation)
+        };
+        out.extend_from_slice(text);
+        before = [before[1], segment];
+        position += 1;
+        if position > SEGMENTS_MAX {
+            out.extend_from_slice(b"/{rest}");
+            break;
+        }
+    }
+}
+
+/// What stands for a segment, given the two before it.
+fn replace<'s>(segment: &'s [u8], before: [&[u8]; 2], federation: bool) -> &'s [u8] {
+    match sigil(segment) {
+        b'!' => return b"{room}",
+        b'@' => return b"{user}",
+        b'$' => return b"{event}",
+        b'#' => return b"{alias}",
+        _ => {}
+    }
+    if segment.is_empty() {
+        return b"";
+    }
+    match (before[0], before[1]) {
+        (
+            _,
+            b"rooms"
+            | b"join"
+            | b"knock"
+            | b"hierarchy"
+            | b"state_ids"
+            | b"backfill"
+            | b"get_missing_events"
+            | b"summary"
+            | b"room_summary",
+        ) => b"{room}",
+        (_, b"state" | b"make_join" | b"send_join" | b"make_leave" | b"send_leave" | b"make_knock" | b"send_knock" | b"invite")
+            if federation =>
+        {
+            b"{room}"
+        }
+        (_, b"send") if federation => b"{txn}",
+        (_, b"event" | b"context" | b"redact") => b"{event}",
+        (_, b"profile" | b"presence" | b"typing" | b"user") => b"{user}",
+        (_, b"devices" | b"filter" | b"delayed_events") => b"{id}",
+        (_, b"download" | b"thumbnail") => b"{server}",
+        (b"download" | b"thumbnail", _) => b"{media}",
+        (b"send" | b"sendToDevice" | b"redact", _) => b"{txn}",
+        (b"state", _) if !federation => b"{key}",
+        (b"receipt" | b"make_join" | b"send_join" | b"make_leave" | b"send_leave" | b"invite", _) => b"{id}",
+        _ => keep(segment),
+    }
+}
+
+/// The identifier's sigil, percent-encoded or not; 0 if there is none.
+fn sigil(segment: &[u8]) -> u8 {
+    match segment {
+        [b'%', b'2', b'1', ..] => b'!',
+        [b'%', b'2', b'3', ..] => b'#',
+        [b'%', b'2', b'4', ..] => b'$',
+        [b'%', b'4', b'0', ..] => b'@',
+        [first, ..] => *first,
+        [] => 0,
+    }
+}
+
+/// The segment itself if it is a word of the API, else `{id}`.
+fn keep(segment: &[u8]) -> &[u8] {
+    let mut digits = 0;
+    let mut capitals = 0;
+    let mut dots = 0;
+    for &byte in segment {
+        match byte {
+            b'0'..=b'9' => digits += 1,
+            b'A'..=b'Z' => capitals += 1,
+            b'.' => dots += 1,
+            b'a'..=b'z' | b'_' | b'-' => {}
+            _ => return b"{id}",
+        }
+    }
+    // `org.matrix.msc3575.simplified` and `m.room.message` are words, `abcDEF123456` is not.
+    let word =
+        segment.len() <= 64 && (if dots > 0 { digits <= 6 } else { digits <= 2 && segment.len() <= 32 }) && (capitals <= 2 || digits == 0);
+    if word { segment } else { b"{id}" }
+}
+
+/// Appends the allow-listed part of a query, in a fixed order, so that equal requests have equal templates.
+pub(super) fn write_query(query: &[u8], out: &mut Vec<u8>) {
+    let mut separator = b'?';
+    let mut add = |name: &str, value: &[u8]| {
+        out.push(separator);
+        separator = b'&';
+        out.extend_from_slice(name.as_bytes());
+        out.push(b'=');
+        out.extend_from_slice(value);
+    };
+    for &(name, rule) in PARAMETERS {
+        let Some((_, value)) = target::query_parameters(query).find(|(key, _)| *key == name.as_bytes()) else { continue };
+        match rule {
+            Rule::Placeholder(placeholder) => add(name, placeholder),
+            Rule::Number if !value.is_empty() && value.len() <= 9 && value.iter().all(u8::is_ascii_digit) => add(name, value),
+            Rule::Word if !value.is_empty() && value.len() <= 12 && value.iter().all(u8::is_ascii_lowercase) => add(name, value),
+            Rule::Number | Rule::Word => add(name, b"{other}"),
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Rule {
+    Placeholder(&'static [u8]),
+    Number,
+    Word,
+}
+
+/// Parameters that change how much work a request is (client-server and federation API).
+const PARAMETERS: &[(&str, Rule)] = &[
+    ("since", Rule::Placeholder(b"{since}")),
+    ("pos", Rule::Placeholder(b"{pos}")),
+    ("from", Rule::Placeholder(b"{from}")),
+    ("to", Rule::Placeholder(b"{to}")),
+    ("filter", Rule::Placeholder(b"{filter}")),
+    ("user_id", Rule::Placeholder(b"{user}")),
+    ("timeout", Rule::Number),
+    ("full_state", Rule::Word),
+    ("dir", Rule::Word),
+    ("limit", Rule::Number),
+    ("width", Rule::Number),
+    ("height", Rule::Number),
+];
+
+const SEGMENTS_MAX: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(path: &str) -> String {
+        let mut out = Vec::new();
+        write_path(path.as_bytes(), &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn people_rooms_and_events_become_placeholders() {
+        assert_eq!(
+            path("/_matrix/client/v3/rooms/%21abc%3Aexample.org/send/m.room.message/m1714.9"),
+            "/_matrix/client/v3/rooms/{room}/send/m.room.message/{txn}"
+        );
+        assert_eq!(path("/_matrix/client/v3/rooms/!NPhsp-jxd9SUPO1jeL/messages"), "/_matrix/client/v3/rooms/{room}/messages");
+        assert_eq!(path("/_matrix/client/v3/rooms/!a:b/receipt/m.read/$ev:x"), "/_matrix/client/v3/rooms/{room}/receipt/m.read/{event}");
+        assert_eq!(path("/_matrix/client/v3/profile/%40alice%3Aexample.org/displayname"), "/_matrix/client/v3/profile/{user}/displayname");
+        assert_eq!(path("/_matrix/federation/v1/send/1714644480000"), "/_matrix/federation/v1/send/{txn}");
+        assert_eq!(path("/_matrix/client/v1/media/download/example.org/AbCdEf"), "/_matrix/client/v1/media/download/{server}/{media}");
+        assert_eq!(path("/_synapse/replication/fed_send_events/AbCdEfGhIj"), "/_synapse/replication/fed_send_events/{id}");
+        assert_eq!(
+            path("/_matrix/client/unstable/org.matrix.simplified_msc3575/sync"),
+            "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync"
+        );
+        assert_eq!(path("/_matrix/client/v3/directory/room/%23room%3Ax"), "/_matrix/client/v3/directory/room/{alias}");
+        assert_eq!(path("/wp-login.php"), "(other)");
+    }
+
+    #[test]
+    fn only_harmless_values_of_a_query_are_kept() {
+        let mut out = b"/x".to_vec();
+        write_query(b"limit=syt_secret&since=s72594_4483_1934&timeout=30000&dir=b&access_token=syt_x", &mut out);
+        assert_eq!(out, b"/x?since={since}&timeout=30000&dir=b&limit={other}");
+    }
+}
