@@ -379,7 +379,7 @@ impl<'r> Builder<'r> {
     }
 
     fn build(mut self) -> Result<Automaton, PatternError> {
-        let classes = self.nfa.byte_classes().clone();
+        let classes = *self.nfa.byte_classes();
         let samples: Vec<u8> = classes.representatives(..).filter_map(|unit| unit.as_u8()).collect();
         let start = self.closure(self.nfa.start_anchored(), true, false);
         let start = self.settle(Outcome::NONE, start.into_iter());

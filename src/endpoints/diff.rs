@@ -34,9 +34,9 @@ pub enum Change {
     /// In both, but not alike.
     Changed {
         /// Before.
-        before: Row,
+        before: Box<Row>,
         /// After.
-        after: Row,
+        after: Box<Row>,
         /// The names of the fields that differ.
         fields: Vec<&'static str>,
     },
@@ -69,7 +69,11 @@ pub fn diff(from: &Table, to: &Table) -> Difference {
         match partner {
             Some(partner) if partner == row => unchanged += 1,
             Some(partner) => {
-                changes.push(Change::Changed { before: partner.clone(), after: row.clone(), fields: changed_fields(partner, row) })
+                changes.push(Change::Changed {
+                    before: Box::new(partner.clone()),
+                    after: Box::new(row.clone()),
+                    fields: changed_fields(partner, row),
+                });
             }
             None => changes.push(Change::Added { row: row.clone() }),
         }
@@ -122,7 +126,7 @@ mod tests {
         diff(&table_for(Some(from)).unwrap().table, &table_for(Some(to)).unwrap().table)
     }
 
-    fn added<'d>(difference: &'d Difference) -> Vec<&'d str> {
+    fn added(difference: &Difference) -> Vec<&str> {
         difference
             .changes
             .iter()

@@ -89,10 +89,9 @@ fn v3_is_in_the_tables_only_from_1_48() {
 
 #[test]
 fn sliding_sync_is_in_no_table_but_may_be_sent_to_sync_workers() {
-    for path in [
-        "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync?pos=1&timeout=0",
-        "/_matrix/client/unstable/org.matrix.msc3575/sync",
-    ] {
+    for path in
+        ["/_matrix/client/unstable/org.matrix.simplified_msc3575/sync?pos=1&timeout=0", "/_matrix/client/unstable/org.matrix.msc3575/sync"]
+    {
         for method in [Post, Preflight] {
             let endpoint = endpoint(NEWEST, method, path);
             assert_eq!((endpoint.group.as_str(), endpoint.workers.len()), ("sliding_sync", 0));
@@ -119,11 +118,7 @@ fn rows_match_the_path_without_the_query() {
 fn the_path_is_matched_raw_unless_asked_otherwise() {
     let path = b"/_matrix/client/v3/rooms/!a:b%2Fsend/members";
     let encoded = b"/_matrix/client/v3/%73ync?since=s1";
-    let decoded = Classifier::new(
-        &table_for(None).unwrap().table,
-        &Options { decoded_path: true, ..Options::default() },
-    )
-    .unwrap();
+    let decoded = Classifier::new(&table_for(None).unwrap().table, &Options { decoded_path: true, ..Options::default() }).unwrap();
     let raw = classifier(NEWEST);
     let group_of = |classifier: &Classifier, target: &[u8]| classifier.endpoint(classifier.classify(Get, target)).group.clone();
     assert_eq!(group_of(&raw, encoded), "client_other");
