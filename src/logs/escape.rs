@@ -28,16 +28,20 @@ impl Escape {
         let Some(mark) = self.mark() else { return Cow::Borrowed(text) };
         let Some(first) = memchr(mark, text) else { return Cow::Borrowed(text) };
         let mut plain = Vec::with_capacity(text.len());
-        let mut rest = text;
-        let mut next = Some(first);
-        while let Some(at) = next {
-            plain.extend_from_slice(&rest[..at]);
-            let (byte, width) = self.one(&rest[at..]);
-            plain.push(byte);
-            rest = &rest[at + width..];
-            next = memchr(mark, rest);
+        plain.extend_from_slice(&text[..first]);
+        let mut rest = &text[first..];
+        while let Some(byte) = rest.first() {
+            let (run, taken) = if *byte == mark {
+                let (byte, width) = self.one(rest);
+                plain.push(byte);
+                (0, width)
+            } else {
+                let run = memchr(mark, rest).unwrap_or(rest.len());
+                (run, run)
+            };
+            plain.extend_from_slice(&rest[..run]);
+            rest = &rest[taken..];
         }
-        plain.extend_from_slice(rest);
         Cow::Owned(plain)
     }
 
@@ -52,6 +56,7 @@ impl Escape {
 
     /// The byte that an escape at the start of `text` stands for, and how many bytes the escape takes; an escape that is
     /// none stands for its own first byte.
+    #[inline]
     fn one(self, text: &[u8]) -> (u8, usize) {
         let hexadecimal = match (self, text) {
             (Self::Nginx | Self::Apache, [b'\\', b'x', high, low, ..]) => pair(*high, *low).map(|byte| (byte, 4)),
@@ -67,18 +72,23 @@ impl Escape {
 }
 
 /// Two hexadecimal digits of either case as a byte.
+#[inline]
 pub fn pair(high: u8, low: u8) -> Option<u8> {
-    Some(digit(high)? << 4 | digit(low)?)
+    let (high, low) = (DIGITS[usize::from(high)], DIGITS[usize::from(low)]);
+    (high | low < 16).then_some(high << 4 | low)
 }
 
-fn digit(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        _ => None,
+/// The value of each hexadecimal digit; 0xff for other bytes.
+const DIGITS: [u8; 256] = {
+    let mut digits = [0xff; 256];
+    let mut value = 0u8;
+    while value < 16 {
+        digits[b"0123456789abcdef"[value as usize] as usize] = value;
+        digits[b"0123456789ABCDEF"[value as usize] as usize] = value;
+        value += 1;
     }
-}
+    digits
+};
 
 /// Apache's `ap_escape_logitem`: C's letters, the quote and the backslash.
 fn letter_escape(letter: u8) -> Option<u8> {

@@ -13,7 +13,7 @@
 #[inline]
 pub fn split(line: &[u8]) -> (&[u8], &[u8]) {
     let method_len = line.iter().take(METHOD_MAX + 1).position(|byte| !is_method_byte(*byte)).unwrap_or(line.len().min(METHOD_MAX + 1));
-    if method_len == 0 || method_len > METHOD_MAX || line == b"-" {
+    if method_len == 0 || method_len > METHOD_MAX || matches!(line, [b'-']) {
         return (b"", b"");
     }
     let (method, rest) = line.split_at(method_len);

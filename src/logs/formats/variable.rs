@@ -196,13 +196,20 @@ impl Variable {
 pub struct Draft<'a> {
     /// What is known so far.
     pub record: Record<'a>,
+    wall_is_fine: bool,
+    /// Apart, because few formats need it and every line would pay for its room.
+    parts: Option<Box<Parts<'a>>>,
+}
+
+/// Values that are put together only when all are known.
+#[derive(Debug, Default)]
+struct Parts<'a> {
     path: Option<Cow<'a, [u8]>>,
     query: Option<Cow<'a, [u8]>>,
     forwarded: Option<Cow<'a, [u8]>>,
     fraction: Option<(i64, u32)>,
     local: Option<(&'a [u8], StampMeaning)>,
     zone: Option<&'a [u8]>,
-    wall_is_fine: bool,
 }
 
 impl<'a> Draft<'a> {
@@ -248,7 +255,7 @@ impl<'a> Draft<'a> {
                 let text = borrowed(value).ok_or(error)?;
                 let micros = stamps.haproxy(text).ok_or(error)?;
                 record.stamp = Some(Stamp { micros, resolution_us: if text.len() > 20 { 1000 } else { 1_000_000 }, meaning });
-                self.local = Some((text, meaning));
+                self.parts().local = Some((text, meaning));
             }
             Variable::Time(Clock::Iso | Clock::IsoSpaced, meaning) => {
                 let (micros, resolution_us) = stamps.iso(&value).ok_or(error)?;
@@ -258,8 +265,8 @@ impl<'a> Draft<'a> {
                 let (micros, resolution_us) = epoch(&value, unit).ok_or(error)?;
                 record.stamp = Some(Stamp { micros, resolution_us, meaning });
             }
-            Variable::Fraction(unit) => self.fraction = Some(fraction(&value, unit).ok_or(error)?),
-            Variable::ZoneOffset => self.zone = borrowed(value),
+            Variable::Fraction(unit) => self.parts().fraction = Some(fraction(&value, unit).ok_or(error)?),
+            Variable::ZoneOffset => self.parts().zone = borrowed(value),
             Variable::Method => {
                 record.method = match value {
                     Cow::Borrowed(method) if method != b"-" => method,
@@ -268,8 +275,8 @@ impl<'a> Draft<'a> {
                 }
             }
             Variable::Target => record.target = present(value).unwrap_or_default(),
-            Variable::Path => self.path = present(value),
-            Variable::Query => self.query = present(value),
+            Variable::Path => self.parts().path = present(value),
+            Variable::Query => self.parts().query = present(value),
             Variable::Wall(unit) => self.assign_wall(&value, unit).ok_or(error)?,
             Variable::UpstreamAddress => (record.upstream, record.upstream_tries) = upstreams(value),
             Variable::UpstreamStatus => {
@@ -278,7 +285,11 @@ impl<'a> Draft<'a> {
                 }
             }
             Variable::UpstreamTime(unit) => record.upstream_us = sum_of_times(&value, unit).ok_or(error)?,
-            Variable::ForwardedFor => self.forwarded = present(value),
+            Variable::ForwardedFor => {
+                if let Some(list) = present(value) {
+                    self.parts().forwarded = Some(list);
+                }
+            }
             Variable::UserKey => match present(value) {
                 Some(header) if is_credential(&header) => record.authorization = Some(header),
                 key => record.user = key.or(record.user.take()),
@@ -301,45 +312,19 @@ impl<'a> Draft<'a> {
     }
 
     /// The record, once all values are in.
-    #[inline]
+    #[inline(always)]
     pub fn finish(mut self, stamps: &mut StampReader) -> Record<'a> {
         if self.record.status == 499 {
             self.record.aborted = true;
         }
-        if self.path.is_some() || self.query.is_some() || self.forwarded.is_some() || self.fraction.is_some() || self.zone.is_some() {
-            self.complete(stamps);
+        if let Some(parts) = self.parts.take() {
+            parts.complete(&mut self.record, stamps);
         }
         self.record
     }
 
-    #[cold]
-    fn complete(&mut self, stamps: &mut StampReader) {
-        if self.record.target.is_empty()
-            && let Some(path) = self.path.take()
-        {
-            self.record.target = Cow::Owned(target_of(&path, self.query.as_deref()));
-        }
-        if let Some(forwarded) = self.forwarded.take()
-            && self.record.address.is_none_or(is_our_own)
-            && let Cow::Borrowed(list) = forwarded
-        {
-            let first = list.split(|byte| *byte == b',').next().unwrap_or_default().trim_ascii();
-            if !first.is_empty() {
-                self.record.address = Some(first);
-            }
-        }
-        if let (Some(zone), Some((local, meaning))) = (self.zone, self.local)
-            && let (Some(clock), 5) = (local.get(..20), zone.len())
-            && let Some(micros) = stamps.common(&[clock, b" ", zone].concat())
-        {
-            let below_a_second = self.record.stamp.map_or(0, |stamp| stamp.micros.rem_euclid(1_000_000));
-            let resolution_us = if local.len() > 20 { 1000 } else { 1_000_000 };
-            self.record.stamp = Some(Stamp { micros: micros + below_a_second, resolution_us, meaning });
-        }
-        if let (Some((micros, resolution_us)), Some(stamp)) = (self.fraction, &mut self.record.stamp) {
-            stamp.micros += micros;
-            stamp.resolution_us = resolution_us;
-        }
+    fn parts(&mut self) -> &mut Parts<'a> {
+        self.parts.get_or_insert_default()
     }
 
     /// Whole seconds never replace something finer.
@@ -351,6 +336,29 @@ impl<'a> Draft<'a> {
             self.wall_is_fine = fine;
         }
         Some(())
+    }
+}
+
+impl<'a> Parts<'a> {
+    fn complete(mut self: Box<Self>, record: &mut Record<'a>, stamps: &mut StampReader) {
+        if let (true, Some(path)) = (record.target.is_empty(), self.path.take()) {
+            record.target = Cow::Owned(target_of(&path, self.query.as_deref()));
+        }
+        if let (Some(Cow::Borrowed(list)), true) = (self.forwarded.take(), record.address.is_none_or(is_our_own)) {
+            let first = list.split(|byte| *byte == b',').next().unwrap_or_default().trim_ascii();
+            record.address = Some(first).filter(is_present).or(record.address);
+        }
+        if let (Some(zone), Some((local, meaning))) = (self.zone, self.local)
+            && let (Some(clock), 5) = (local.get(..20), zone.len())
+            && let Some(micros) = stamps.common(&[clock, b" ", zone].concat())
+        {
+            let below_a_second = record.stamp.map_or(0, |stamp| stamp.micros.rem_euclid(1_000_000));
+            let resolution_us = if local.len() > 20 { 1000 } else { 1_000_000 };
+            record.stamp = Some(Stamp { micros: micros + below_a_second, resolution_us, meaning });
+        }
+        if let (Some((micros, resolution_us)), Some(stamp)) = (self.fraction, &mut record.stamp) {
+            (stamp.micros, stamp.resolution_us) = (stamp.micros.saturating_add(micros), resolution_us);
+        }
     }
 }
 
@@ -380,7 +388,7 @@ pub fn is_credential(text: &[u8]) -> bool {
 
 #[inline]
 fn is_present(value: &&[u8]) -> bool {
-    !value.is_empty() && *value != b"-"
+    !matches!(value, [] | [b'-'])
 }
 
 #[inline]
