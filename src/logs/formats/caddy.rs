@@ -65,7 +65,7 @@ fn request<'a>(values: &Values<'a>, stamps: &mut StampReader, scratch: &'a mut V
     let count = |field: usize| text[field].and_then(|digits| u64::try_from(decimal(digits)?).ok());
     let status = count(STATUS).and_then(|status| u16::try_from(status).ok()).unwrap_or(0);
     let upstream = shown(UPSTREAM);
-    let milliseconds = |text: &[u8]| duration_us(text).map(|micros| micros.saturating_mul(1000));
+    let milliseconds = |text: &[u8]| duration_us(text).map(|as_seconds| as_seconds / 1000);
     Some(Record {
         stamp: text[TS].and_then(|time| stamp(time, stamps)),
         method: text[METHOD].unwrap_or_default(),
@@ -195,7 +195,11 @@ fn is_level(word: &[u8]) -> bool {
 /// Numbers lose their trailing zeros, so the digits say nothing of the resolution.
 fn stamp(time: &[u8], stamps: &mut StampReader) -> Option<Stamp> {
     let (micros, resolution_us) = stamp_text::read(time, stamps)?;
-    let resolution_us = if memchr::memchr(b'.', time).is_some() && time.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.') { 1 } else { resolution_us };
+    let resolution_us = if memchr::memchr(b'.', time).is_some() && time.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.') {
+        1
+    } else {
+        resolution_us
+    };
     Some(Stamp { micros, resolution_us, meaning: StampMeaning::End })
 }
 
@@ -265,3 +269,164 @@ const HOST: usize = 16;
 const URI: usize = 17;
 const AGENT: usize = 18;
 const AUTHORIZATION: usize = 19;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::logs::formats::testing::{malformed, request, stamps, tally, text};
+
+    fn parser() -> Caddy {
+        Caddy::new(stamps())
+    }
+
+    fn stamp_of(line: &str) -> Option<(i64, u32)> {
+        request(&mut parser(), line).stamp.map(|stamp| (stamp.micros, stamp.resolution_us))
+    }
+
+    #[test]
+    fn a_request_is_told_in_full() {
+        let mut parser = parser();
+        let record = request(&mut parser, LINE);
+        assert_eq!(text(record.method), "GET");
+        assert_eq!(text(&record.target), "/_matrix/client/v3/sync?since=s1_2");
+        assert_eq!((record.status, record.aborted, record.wall_us), (200, false, Some(30_000_612)));
+        assert_eq!((record.bytes_sent, record.bytes_received), (Some(412), Some(0)));
+        assert_eq!((record.address, record.site), (Some(&b"203.0.113.7"[..]), Some(&b"matrix.example.org"[..])));
+        assert_eq!((record.agent.as_deref(), record.authorization.as_deref()), (Some(&b"Element/1.11"[..]), None));
+        assert_eq!(record.stamp, Some(Stamp { micros: 1_767_366_245_123_456, resolution_us: 1, meaning: StampMeaning::End }));
+        assert_eq!((record.user, record.upstream, record.upstream_us, record.upstream_tries), (None, None, None, 0));
+    }
+
+    #[test]
+    fn every_time_format_is_read() {
+        let told = |time: &str| stamp_of(&LINE.replace("1767366245.123456", time));
+        assert_eq!(told("\"2026-01-02T15:04:05.123Z\""), Some((1_767_366_245_123_000, 1000)));
+        assert_eq!(told("\"2026-01-02T16:04:05+01:00\""), Some((1_767_366_245_000_000, 1_000_000)));
+        assert_eq!(told("\"2026/01/02 15:04:05.123\""), Some((1_767_366_245_123_000, 1000)));
+        assert_eq!(told("1767366245123"), Some((1_767_366_245_123_000, 1000)));
+        assert_eq!(told("1767366245123.4"), Some((1_767_366_245_123_000, 1)));
+        assert_eq!(told("1767366245123456789"), Some((1_767_366_245_123_456, 1)));
+        assert_eq!(told("1767366245.5"), Some((1_767_366_245_500_000, 1)));
+    }
+
+    #[test]
+    fn a_duration_is_read_where_its_unit_is_certain() {
+        let told = |duration: &str| request(&mut parser(), &LINE.replace("30.000612", duration)).wall_us;
+        assert_eq!(told("0.000012"), Some(12));
+        assert_eq!(told("1.2e-5"), Some(12));
+        assert_eq!(told("\"30.0006s\""), Some(30_000_600));
+        assert_eq!(told("\"1.2ms\""), Some(1200));
+        assert_eq!(told("\"340µs\""), Some(340));
+        assert_eq!(told("\"1m2.5s\""), Some(62_500_000));
+        assert_eq!(told("\"1h0m0.25s\""), Some(3_600_250_000));
+        assert_eq!(told("30000612000"), Some(30_000_612));
+        assert_eq!(told("412"), Some(412_000));
+        assert_eq!(told("0"), Some(0));
+        assert_eq!(told("30001"), None);
+        assert_eq!(told("\"soon\""), None);
+        assert_eq!(told("\"\""), None);
+        assert_eq!(told("-1.5"), None);
+    }
+
+    #[test]
+    fn older_releases_and_hidden_credentials_are_read() {
+        let old = LINE.replace(
+            r#""remote_ip":"203.0.113.7","remote_port":"51034","client_ip":"203.0.113.7""#,
+            r#""remote_addr":"[2001:db8::1]:51034""#,
+        );
+        assert_eq!(request(&mut parser(), &old).address, Some(&b"2001:db8::1"[..]));
+        let shown = LINE.replace("REDACTED", "Bearer syt_x");
+        assert_eq!(request(&mut parser(), &shown).authorization.as_deref(), Some(&b"Bearer syt_x"[..]));
+        let empty = LINE.replace("[\"REDACTED\"]", "[]");
+        assert_eq!(request(&mut parser(), &empty).authorization, None);
+        let many = LINE.replace("[\"Element/1.11\"]", r#"["a\"b","second",{"x":1}]"#);
+        assert_eq!(request(&mut parser(), &many).agent.as_deref(), Some(&b"a\"b"[..]));
+    }
+
+    #[test]
+    fn what_log_append_adds_is_read() {
+        let line = LINE.replace("\"size\"", r#""upstream":"127.0.0.1:8081","upstream_latency":"29.5ms","size""#);
+        let mut parser = parser();
+        let record = request(&mut parser, &line);
+        assert_eq!(record.upstream.as_deref(), Some(&b"127.0.0.1:8081"[..]));
+        assert_eq!((record.upstream_us, record.upstream_tries), (Some(29_500), 1));
+        let line = LINE.replace("\"size\"", r#""upstream_latency_ms":29.5,"size""#);
+        assert_eq!(request(&mut parser, &line).upstream_us, Some(29_500));
+    }
+
+    #[test]
+    fn no_answer_is_an_abort_unless_nobody_handled_it() {
+        assert!(request(&mut parser(), &LINE.replace(":200", ":0")).aborted);
+        assert!(!request(&mut parser(), &LINE.replace(":200", ":0").replace("handled request", "NOP")).aborted);
+    }
+
+    #[test]
+    fn the_console_form_is_read() {
+        let json = &LINE[LINE.find("{\"remote_ip\"").unwrap()..];
+        for head in [
+            "2026/01/02 15:04:05.123\tINFO\thttp.log.access.log0\thandled request\t",
+            "2026/01/02 15:04:05.123 INFO http.log.access.log0 handled request ",
+            "2026/01/02 15:04:05.123\t\u{1b}[34mINFO\u{1b}[0m\thttp.log.access\thandled request\t",
+            "Jan 02 15:04:06 host caddy[12]: 1767366245.123\tinfo\thttp.log.access\thandled request\t",
+            "caddy-1  | 2026-01-02T15:04:05.123Z\tERROR\thttp.log.access\thandled request\t",
+        ] {
+            let line = format!("{head}{{\"request\": {json}");
+            assert_eq!(stamp_of(&line).map(|(micros, _)| micros), Some(1_767_366_245_123_000), "{line}");
+            let other = line.replace("log.access", "handlers.reverse_proxy");
+            assert_eq!(parser().parse(other.as_bytes()), Line::NotRequest);
+        }
+    }
+
+    #[test]
+    fn other_lines_are_no_requests() {
+        for line in [
+            "",
+            "goroutine 1 [running]:",
+            "main.main({0x0, 0x1})",
+            r#"{"level":"info","ts":1767366245.1,"logger":"admin","msg":"admin endpoint started"}"#,
+            &LINE.replace("http.log.access.log0", "http.log.error"),
+            &LINE.replace("http.log.access.log0", "http.handlers.reverse_proxy"),
+            "2026/01/02 15:04:05.123\tINFO\tserving initial configuration",
+        ] {
+            assert_eq!(parser().parse(line.as_bytes()), Line::NotRequest, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_line_cut_anywhere_is_malformed() {
+        for end in 1..LINE.len() {
+            assert!(malformed(&mut parser(), &LINE[..end]).column <= end);
+        }
+        assert_eq!(malformed(&mut parser(), &LINE[300..]).column, 0);
+    }
+
+    #[test]
+    fn the_sample_adds_up() {
+        assert_eq!(tally(&mut parser(), include_bytes!("../../../samples/caddy.log")), (24, 0, 0));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(noise in prop::collection::vec(any::<u8>(), 0..60), at in 0usize..700, cut in 0usize..40) {
+            let mut line = LINE.as_bytes().to_vec();
+            let at = at.min(line.len());
+            let cut = at..(at + cut).min(line.len());
+            line.splice(cut, noise.iter().copied());
+            for line in [&line[..], &noise[..], &line[at..]] {
+                if let Line::Malformed(malformed) = parser().parse(line) {
+                    prop_assert!(malformed.column <= line.len());
+                }
+            }
+        }
+
+        #[test]
+        fn no_text_is_a_duration_that_panics(text in "[0-9.hmsuµn-]{0,20}") {
+            written_duration(text.as_bytes());
+            duration(text.as_bytes());
+        }
+    }
+
+    const LINE: &str = r#"{"level":"info","ts":1767366245.123456,"logger":"http.log.access.log0","msg":"handled request","request":{"remote_ip":"203.0.113.7","remote_port":"51034","client_ip":"203.0.113.7","proto":"HTTP/2.0","method":"GET","host":"matrix.example.org","uri":"/_matrix/client/v3/sync?since=s1_2","headers":{"User-Agent":["Element/1.11"],"Authorization":["REDACTED"]},"tls":{"resumed":false,"version":772,"cipher_suite":4865,"proto":"h2","server_name":"matrix.example.org"}},"bytes_read":0,"user_id":"","duration":30.000612,"size":412,"status":200,"resp_headers":{"Server":["Caddy"],"Content-Type":["application/json"]}}"#;
+}

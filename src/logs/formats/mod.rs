@@ -15,8 +15,11 @@ pub mod prefix;
 pub mod request_line;
 mod stamp_text;
 pub mod synapse;
+#[cfg(test)]
+mod synapse_eras;
 pub mod synapse_json;
 mod synapse_message;
+mod synapse_prefix;
 pub mod traefik;
 pub mod traefik_json;
 pub mod variable;
@@ -51,5 +54,18 @@ pub(crate) mod testing {
     /// Text for assertions.
     pub(crate) fn text(bytes: &(impl AsRef<[u8]> + ?Sized)) -> String {
         String::from_utf8_lossy(bytes.as_ref()).into_owned()
+    }
+
+    /// Requests, lines that are none, malformed lines of a sample.
+    pub(crate) fn tally(parser: &mut dyn Parser, sample: &[u8]) -> (usize, usize, usize) {
+        let mut tally = (0, 0, 0);
+        for line in sample.strip_suffix(b"\n").unwrap_or(sample).split(|byte| *byte == b'\n') {
+            match parser.parse(line) {
+                Line::Request(_) => tally.0 += 1,
+                Line::NotRequest => tally.1 += 1,
+                Line::Malformed(_) => tally.2 += 1,
+            }
+        }
+        tally
     }
 }

@@ -82,9 +82,11 @@ struct Known<'f> {
 
 impl Meanings for Known<'_> {
     fn of(&mut self, path: &[&[u8]], _: Value<'_>) -> Option<Variable> {
-        let (before, after) = self.fields.split_at(self.next.min(self.fields.len()));
-        let offset = after.iter().chain(before).position(|(key, _)| is_path(key.as_bytes(), path))?;
-        let index = (before.len() + offset) % self.fields.len();
+        let is_here = |(key, _): &(String, Variable)| is_path(key.as_bytes(), path);
+        let index = match self.fields.get(self.next) {
+            Some(expected) if is_here(expected) => self.next,
+            _ => self.fields.iter().position(is_here)?,
+        };
         self.next = index + 1;
         Some(self.fields[index].1)
     }
@@ -94,7 +96,9 @@ impl Meanings for Known<'_> {
 fn is_path(dotted: &[u8], path: &[&[u8]]) -> bool {
     match path {
         [key] => dotted == *key,
-        [first, inner @ ..] => dotted.strip_prefix(*first).and_then(|rest| rest.strip_prefix(b".")).is_some_and(|rest| is_path(rest, inner)),
+        [first, inner @ ..] => {
+            dotted.strip_prefix(*first).and_then(|rest| rest.strip_prefix(b".")).is_some_and(|rest| is_path(rest, inner))
+        }
         [] => false,
     }
 }
@@ -125,9 +129,8 @@ fn is_upstream(text: &[u8]) -> bool {
 
 fn meaning(name: &[u8]) -> Option<Variable> {
     Some(match name {
-        b"ts" | b"msec" | b"time" | b"time_local" | b"time_iso8601" | b"timestamp" | b"@timestamp" | b"date" | b"datetime" | b"local_time" => {
-            Variable::Time(Clock::Iso, StampMeaning::End)
-        }
+        b"ts" | b"msec" | b"time" | b"time_local" | b"time_iso8601" | b"timestamp" | b"@timestamp" | b"date" | b"datetime"
+        | b"local_time" => Variable::Time(Clock::Iso, StampMeaning::End),
         b"request" | b"request_line" => Variable::RequestLine,
         b"method" | b"request_method" | b"verb" | b"http_method" => Variable::Method,
         b"request_uri" | b"target" => Variable::Target,
@@ -157,7 +160,7 @@ fn meaning(name: &[u8]) -> Option<Variable> {
 struct Members<'a> {
     variables: [Variable; MEMBERS_MAX],
     values: [Option<Value<'a>>; MEMBERS_MAX],
-    /// Where each value ends in the line.
+    /// Where each value begins in the line.
     columns: [usize; MEMBERS_MAX],
     count: usize,
 }
@@ -168,7 +171,7 @@ impl<'a> Members<'a> {
     }
 
     /// Walks the object and the objects in it.
-    fn read(&mut self, mut walker: Walker<'a>, meanings: &mut dyn Meanings) -> Result<(), Malformed> {
+    fn read(&mut self, mut walker: Walker<'a>, meanings: &mut impl Meanings) -> Result<(), Malformed> {
         let mut path: [&[u8]; NESTING_MAX] = [b""; NESTING_MAX];
         let mut depth = 0usize;
         loop {
@@ -187,7 +190,7 @@ impl<'a> Members<'a> {
                 _ => {
                     if let Some(variable) = meanings.of(&path[..=depth], value).filter(|_| self.count < MEMBERS_MAX) {
                         (self.variables[self.count], self.values[self.count]) = (variable, Some(value));
-                        self.columns[self.count] = walker.column();
+                        self.columns[self.count] = begin(walker.column(), value);
                         self.count += 1;
                     }
                 }
@@ -239,6 +242,15 @@ impl<'a> Members<'a> {
     }
 }
 
+/// Where a value begins that ends at `end`.
+fn begin(end: usize, value: Value<'_>) -> usize {
+    match value {
+        Value::Text { raw, .. } => end.saturating_sub(raw.len() + 1),
+        Value::Bare(raw) => end.saturating_sub(raw.len()),
+        Value::Object | Value::Array => end,
+    }
+}
+
 /// Several keys may state the time (`msec` beside `time_local`).
 fn keep_finest(known: &mut Option<Stamp>, stamp: Stamp) {
     if known.is_none_or(|known| stamp.resolution_us < known.resolution_us) {
@@ -250,3 +262,124 @@ fn keep_finest(known: &mut Option<Stamp>, stamp: Stamp) {
 const MEMBERS_MAX: usize = 32;
 const NESTING_MAX: usize = 6;
 const NAME_MAX: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::logs::formats::testing::{malformed, request, stamps, tally, text};
+
+    fn guessed() -> NginxJson {
+        NginxJson::guessed(stamps())
+    }
+
+    #[test]
+    fn common_names_are_understood() {
+        let mut parser = guessed();
+        let record = request(&mut parser, LINE);
+        assert_eq!((text(record.method), text(&record.target)), ("GET".to_owned(), "/_matrix/client/versions".to_owned()));
+        assert_eq!(record.stamp, Some(Stamp { micros: 1_767_366_245_123_000, resolution_us: 1000, meaning: StampMeaning::End }));
+        assert_eq!((record.status, record.wall_us, record.upstream_us), (200, Some(3000), Some(3000)));
+        assert_eq!((record.upstream.as_deref(), record.upstream_tries), (Some(&b"10.0.0.2:8081"[..]), 2));
+        assert_eq!((record.bytes_sent, record.address), (Some(1042), Some(&b"203.0.113.7"[..])));
+        assert_eq!(record.authorization.as_deref(), Some(&b"Bearer syt_YWxpY2U_xxx"[..]));
+    }
+
+    #[test]
+    fn quotes_do_not_matter_nor_does_what_is_missing() {
+        let bare = r#"{"status":499,"urt":0.001, 0.030 : 0.200,"rt":0.231,"us":502, 500 : 200,"bytes":,"ua":"Element","request":"GET /a?b=c HTTP/2.0"}"#;
+        let mut parser = guessed();
+        let record = request(&mut parser, bare);
+        assert_eq!((record.upstream_us, record.wall_us, record.bytes_sent), (Some(231_000), Some(231_000), None));
+        assert_eq!((text(&record.target), record.aborted), ("/a?b=c".to_owned(), true));
+        assert_eq!(record.agent.as_deref(), Some(&b"Element"[..]));
+        let quoted = r#"{"status":"200","ua":"127.0.0.1:8083","urt":"-","request":"/only/a/path","verb":"PUT"}"#;
+        let record = request(&mut parser, quoted);
+        assert_eq!((record.upstream.as_deref(), record.upstream_us), (Some(&b"127.0.0.1:8083"[..]), None));
+        assert_eq!((text(record.method), text(&record.target)), ("PUT".to_owned(), "/only/a/path".to_owned()));
+    }
+
+    #[test]
+    fn the_best_of_several_targets_is_taken() {
+        let target = |members: &str| text(&request(&mut guessed(), &format!("{{\"status\":200,{members}}}")).target);
+        assert_eq!(target(r#""uri":"/a b","request_uri":"/a%20b?c""#), "/a%20b?c");
+        assert_eq!(target(r#""request":"GET /a%20b?c HTTP/1.1","uri":"/a b""#), "/a%20b?c");
+        assert_eq!(target(r#""uri":"/a b","args":"c=d""#), "/a%20b?c=d");
+        assert_eq!(target(r#""uri":"/a%20b""#), "/a%20b");
+        assert_eq!(target(r#""http":{"request":{"method":"GET"}},"url":{"path":"/x"}"#), "/x");
+    }
+
+    #[test]
+    fn the_finest_of_several_times_is_taken() {
+        let line = r#"{"status":200,"time":"2026-01-02T15:04:05+00:00","msec":"1767366245.123","time_local":"02/Jan/2026:15:04:05 +0000"}"#;
+        assert_eq!(request(&mut guessed(), line).stamp.map(|stamp| stamp.micros), Some(1_767_366_245_123_000));
+    }
+
+    #[test]
+    fn a_known_format_settles_what_keys_mean() {
+        let format =
+            r#"escape=json '{"a":"$msec","b":{"m":"$request_method","u":"$request_uri"},' '"status":"$request_time","s":$status}'"#;
+        let mut parser = NginxJson::from_log_format(format, stamps()).unwrap();
+        let line = r#"{"a":"1767366245.123","b":{"m":"GET","u":"/x"},"status":"0.250","s":404}"#;
+        let record = request(&mut parser, line);
+        assert_eq!((record.status, record.wall_us, text(&record.target)), (404, Some(250_000), "/x".to_owned()));
+        let broken = malformed(&mut parser, &line.replace("0.250", "quick"));
+        assert_eq!((broken.expected, broken.column), ("a duration", line.find("0.250").unwrap()));
+        assert!(NginxJson::from_log_format("$remote_addr", stamps()).is_err());
+    }
+
+    #[test]
+    fn bytes_that_are_no_utf_8_are_kept() {
+        let line = b"{\"status\":200,\"uri\":\"/x\",\"user_agent\":\"caf\xe9 \\u0009 \\x22q\\x22\"}";
+        assert_eq!(request(&mut guessed(), line).agent.as_deref(), Some(&b"caf\xe9 \t \"q\""[..]));
+    }
+
+    #[test]
+    fn other_lines_are_no_requests_but_every_broken_one_is_malformed() {
+        for line in ["", "2026/11/20 16:53:31 [notice] 20797#20797: signal process started"] {
+            assert_eq!(guessed().parse(line.as_bytes()), Line::NotRequest, "{line}");
+        }
+        assert_eq!(malformed(&mut guessed(), "203.0.113.7 - - [x]").expected, "a JSON object");
+        assert_eq!(malformed(&mut guessed(), r#"{"level":"info"}"#).expected, "a member that tells of a request");
+        for end in 1..LINE.len() {
+            assert!(malformed(&mut guessed(), &LINE[..end]).column <= end);
+        }
+        assert_eq!(malformed(&mut guessed(), &LINE[60..]).column, 0);
+    }
+
+    #[test]
+    fn the_sample_adds_up() {
+        let sample = include_bytes!("../../../samples/nginx.json.log");
+        assert_eq!(tally(&mut guessed(), sample), (31, 0, 0));
+        assert_eq!(tally(&mut NginxJson::from_log_format(FORMAT, stamps()).unwrap(), sample), (31, 0, 0));
+        let (mut by_name, mut known) = (guessed(), NginxJson::from_log_format(FORMAT, stamps()).unwrap());
+        for line in sample.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+            assert_eq!(by_name.parse(line), known.parse(line));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(noise in prop::collection::vec(any::<u8>(), 0..60), at in 0usize..400, cut in 0usize..40) {
+            let mut line = LINE.as_bytes().to_vec();
+            let at = at.min(line.len());
+            let cut = at..(at + cut).min(line.len());
+            line.splice(cut, noise.iter().copied());
+            let mut known = NginxJson::from_log_format(FORMAT, stamps()).unwrap();
+            for line in [&line[..], &noise[..], &line[at..]] {
+                for parser in [&mut guessed(), &mut known] {
+                    if let Line::Malformed(malformed) = parser.parse(line) {
+                        prop_assert!(malformed.column <= line.len());
+                    }
+                }
+            }
+        }
+    }
+
+    const LINE: &str = r#"{"time":"2026-01-02T15:04:05+00:00","msec":1767366245.123,"remote_addr":"203.0.113.7","method":"GET","uri":"/_matrix/client/versions","status":200,"bytes":1042,"request_time":0.003,"upstream_addr":"10.0.0.1:8081, 10.0.0.2:8081","upstream_response_time":"0.001, 0.002","xff":"","auth":"Bearer syt_YWxpY2U_xxx"}"#;
+    /// The format of the sample.
+    const FORMAT: &str = r#"log_format jsonl escape=json '{"ts":"$msec","remote_addr":"$remote_addr","method":"$request_method","uri":"$request_uri","proto":"$server_protocol","status":$status,'
+        '"bytes":$body_bytes_sent,"request_length":$request_length,"request_time":$request_time,"upstream_response_time":"$upstream_response_time",'
+        '"upstream_addr":"$upstream_addr","user_agent":"$http_user_agent","host":"$host","user":"$uhash","request_id":"$request_id"}';"#;
+}

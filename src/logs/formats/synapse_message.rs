@@ -312,9 +312,9 @@ fn labelled<'a, T>(
 ) -> impl Parser<&'a [u8], Output = T, Error = Wanted> {
     let mut parser = parser;
     move |input: &'a [u8]| {
-        parser.parse(input).map_err(|error| {
-            error.map(|wanted| if wanted.expected == UNNAMED { Wanted { expected, ..wanted } } else { wanted })
-        })
+        parser
+            .parse(input)
+            .map_err(|error| error.map(|wanted| if wanted.expected == UNNAMED { Wanted { expected, ..wanted } } else { wanted }))
     }
 }
 
@@ -390,3 +390,23 @@ const STATUS_NAMES: [(u16, &str); 66] = [
     (510, "NOT_EXTENDED"),
     (511, "NETWORK_AUTHENTICATION_REQUIRED"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_requester_is_the_user_on_whose_behalf_the_request_ran() {
+        for (who, user) in [
+            ("@a:x|@b:x", "@b:x"),
+            ("@a:x.@b:x", "@b:x"),
+            ("@a:x,@b:x", "@b:x"),
+            ("x.example.org:8448", "x.example.org:8448"),
+            ("x.example.org|@b:x", "@b:x"),
+            ("@odd.name:x.example.org", "@odd.name:x.example.org"),
+        ] {
+            assert_eq!(controlled_user(who.as_bytes()), Some(user.as_bytes()), "{who}");
+        }
+        assert_eq!(controlled_user(b"None"), None);
+    }
+}

@@ -61,9 +61,7 @@ fn request<'a>(values: &Values<'a>, stamps: &mut StampReader, scratch: &'a mut V
         Some(Stamp { micros, resolution_us, meaning })
     };
     Some(Record {
-        stamp: at(START_UTC, StampMeaning::Start)
-            .or_else(|| at(START_LOCAL, StampMeaning::Start))
-            .or_else(|| at(TIME, StampMeaning::End)),
+        stamp: at(START_UTC, StampMeaning::Start).or_else(|| at(START_LOCAL, StampMeaning::Start)).or_else(|| at(TIME, StampMeaning::End)),
         method: shown(METHOD).unwrap_or_default(),
         target: shown(PATH).unwrap_or_default().into(),
         status,
@@ -171,3 +169,101 @@ const SERVICE_URL: usize = 19;
 const AGENT: usize = 20;
 const AUTHORIZATION: usize = 21;
 const REQUEST_ID: usize = 22;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::logs::formats::testing::{malformed, request, stamps, tally, text};
+
+    fn parser() -> TraefikJson {
+        TraefikJson::new(stamps())
+    }
+
+    /// The line of the sample, counted from 0.
+    fn line(index: usize) -> &'static str {
+        SAMPLE.lines().nth(index).unwrap()
+    }
+
+    #[test]
+    fn a_request_is_told_in_full() {
+        let mut parser = parser();
+        let record = request(&mut parser, line(1));
+        assert_eq!((text(record.method), text(&record.target)), ("GET".to_owned(), "/_matrix/client/v3/sync?since=s1_2".to_owned()));
+        assert_eq!(record.stamp, Some(Stamp { micros: 1_767_366_245_123_456, resolution_us: 1, meaning: StampMeaning::Start }));
+        assert_eq!((record.status, record.wall_us, record.upstream_us), (200, Some(30_001_482), Some(30_000_911)));
+        assert_eq!((record.upstream.as_deref(), record.upstream_tries), (Some(&b"172.18.0.5:8083"[..]), 1));
+        assert_eq!((record.bytes_sent, record.address), (Some(412), Some(&b"203.0.113.7"[..])));
+        assert_eq!((record.site, record.agent), (Some(&b"matrix.example.org"[..]), None));
+    }
+
+    #[test]
+    fn kept_headers_and_retries_are_read() {
+        let mut parser = parser();
+        let record = request(&mut parser, line(2));
+        assert_eq!(record.agent.as_deref(), Some(&br#"Element/1.11 "q""#[..]));
+        assert_eq!((record.authorization, record.user, record.upstream_tries), (None, None, 2));
+        assert_eq!((record.address, record.bytes_received), (Some(&b"2001:db8::25"[..]), Some(84)));
+    }
+
+    #[test]
+    fn a_client_that_left_is_an_abort() {
+        assert!(request(&mut parser(), line(3)).aborted);
+    }
+
+    #[test]
+    fn an_answer_of_traefik_itself_has_no_upstream() {
+        let mut parser = parser();
+        let record = request(&mut parser, line(4));
+        assert_eq!((record.status, record.upstream, record.upstream_us, record.upstream_tries), (404, None, None, 0));
+    }
+
+    #[test]
+    fn the_service_may_be_an_object_or_a_url() {
+        let mut parser = parser();
+        let record = request(&mut parser, line(5));
+        assert_eq!(record.upstream.as_deref(), Some(&b"172.18.0.5:8083"[..]));
+        assert_eq!(record.authorization.as_deref(), Some(&br#"X-Matrix origin="remote.example.net""#[..]));
+        let line = line(1).replace("\"ServiceAddr\":\"172.18.0.5:8083\",", "");
+        assert_eq!(request(&mut parser, &line).upstream.as_deref(), Some(&b"172.18.0.5:8083"[..]));
+    }
+
+    #[test]
+    fn without_its_start_a_request_has_its_end() {
+        let dropped = line(1).replace("\"StartUTC\":\"2026-01-02T15:04:05.123456789Z\",", "");
+        let stamp = request(&mut parser(), &dropped).stamp.unwrap();
+        assert_eq!((stamp.resolution_us, stamp.meaning), (1_000_000, StampMeaning::End));
+        let local = line(2).replace("\"StartUTC\":\"2026-01-02T15:04:06.5Z\",", "");
+        assert_eq!(request(&mut parser(), &local).stamp.map(|stamp| stamp.micros), Some(1_767_366_246_500_000));
+    }
+
+    #[test]
+    fn the_sample_adds_up() {
+        assert_eq!(tally(&mut parser(), SAMPLE.as_bytes()), (5, 2, 0));
+    }
+
+    #[test]
+    fn a_line_cut_anywhere_is_malformed() {
+        for end in 1..line(5).len() {
+            assert!(malformed(&mut parser(), &line(5)[..end]).column <= end);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(noise in prop::collection::vec(any::<u8>(), 0..60), index in 0usize..7, at in 0usize..700, cut in 0usize..40) {
+            let mut line = line(index).as_bytes().to_vec();
+            let at = at.min(line.len());
+            let cut = at..(at + cut).min(line.len());
+            line.splice(cut, noise.iter().copied());
+            for line in [&line[..], &noise[..]] {
+                if let Line::Malformed(malformed) = parser().parse(line) {
+                    prop_assert!(malformed.column <= line.len());
+                }
+            }
+        }
+    }
+
+    const SAMPLE: &str = include_str!("../../../samples/traefik.json.log");
+}

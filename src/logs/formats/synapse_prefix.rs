@@ -1,0 +1,153 @@
+//! What stands before Synapse's access message: stamp, logger, request id, process name.
+//!
+//! The prefix is the log configuration's and the collectors', so any part may be missing. Knows the default format, the one
+//! for the systemd journal in Synapse's `contrib`, and what Docker, syslog and the journal put in front.
+
+use memchr::memmem;
+
+use crate::logs::{Stamp, StampMeaning, StampReader};
+
+/// Where a prefix states the time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clock {
+    pub(super) start: usize,
+    pub(super) end: usize,
+    /// `2026-07-01 09:15:42,118`, as Python's asctime writes it.
+    pub(super) asctime: bool,
+}
+
+impl Clock {
+    /// The first asctime; without one the first stamp of a collector (`2026-07-01T09:15:42.118Z`).
+    pub(super) fn find(head: &[u8]) -> Option<Self> {
+        if is_asctime(head) {
+            return Some(Self { start: 0, end: ASCTIME_LENGTH, asctime: true });
+        }
+        let mut collector = None;
+        for colon in memchr::memchr_iter(b':', head) {
+            let Some(start) = colon.checked_sub(13) else { continue };
+            let text = &head[start..];
+            if is_asctime(text) {
+                return Some(Self { start, end: start + ASCTIME_LENGTH, asctime: true });
+            }
+            if collector.is_none() && is_civil(text) {
+                let length =
+                    text[19..].iter().take_while(|byte| matches!(byte, b'0'..=b'9' | b'.' | b',' | b':' | b'+' | b'-' | b'Z')).count();
+                let digits = text[..19 + length].iter().rev().skip_while(|byte| matches!(byte, b'.' | b',' | b':' | b'-' | b'+')).count();
+                collector = Some(Self { start, end: start + digits, asctime: false });
+            }
+        }
+        collector
+    }
+
+    pub(super) fn stamp(self, head: &[u8], stamps: &mut StampReader) -> Option<Stamp> {
+        let text = &head[self.start..self.end];
+        let (micros, resolution_us) = if self.asctime { stamps.asctime(text).map(|micros| (micros, 1000)) } else { stamps.iso(text) }?;
+        Some(Stamp { micros, resolution_us, meaning: StampMeaning::End })
+    }
+}
+
+/// `2026-07-01 09:15:42,118`, digits not looked at.
+fn is_asctime(text: &[u8]) -> bool {
+    text.len() >= ASCTIME_LENGTH && text[19] == b',' && text[10] == b' ' && is_civil(text)
+}
+
+fn is_civil(text: &[u8]) -> bool {
+    text.len() >= 19
+        && text[4] == b'-'
+        && text[7] == b'-'
+        && matches!(text[10], b' ' | b'T' | b't')
+        && text[13] == b':'
+        && text[16] == b':'
+        && text[0].is_ascii_digit()
+        && text[18].is_ascii_digit()
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Logger {
+    /// `synapse.access.*`.
+    Access,
+    /// The prefix names another logger.
+    Other,
+    /// The prefix names none that we recognise.
+    Unknown,
+}
+
+/// Who wrote a line whose stamp ends at `after_clock`: from the parts between dashes (the default format and its relatives),
+/// else from a word such as `synapse.access.http.8008:` (the format for the systemd journal in Synapse's `contrib`).
+pub(super) fn logger(head: &[u8], after_clock: usize) -> Logger {
+    let text = &head[after_clock..];
+    if let Some(dashed) = text.strip_prefix(b" - ") {
+        if dashed.starts_with(ACCESS_LOGGER) {
+            return Logger::Access;
+        }
+        let mut parts = Dashed(dashed);
+        let parts: [&[u8]; 3] = std::array::from_fn(|_| parts.next().unwrap_or_default());
+        if parts.iter().any(|part| part.starts_with(ACCESS_LOGGER)) {
+            return Logger::Access;
+        }
+        let default = parts[1].iter().all(u8::is_ascii_digit) && LEVELS.contains(&parts[2]);
+        if default || parts.iter().any(|part| part.starts_with(b"synapse.")) {
+            return Logger::Other;
+        }
+    }
+    match text.split(|byte| *byte == b' ').find(|word| word.starts_with(b"synapse.") && word.ends_with(b":")) {
+        Some(word) if word.starts_with(ACCESS_LOGGER) => Logger::Access,
+        Some(_) => Logger::Other,
+        None => Logger::Unknown,
+    }
+}
+
+/// The parts of a text between ` - `.
+struct Dashed<'a>(&'a [u8]);
+
+impl<'a> Iterator for Dashed<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let text = std::mem::take(&mut self.0);
+        let end = memmem::find(text, b" - ");
+        self.0 = end.map_or(&[][..], |end| &text[end + 3..]);
+        (!text.is_empty()).then(|| &text[..end.unwrap_or(text.len())])
+    }
+}
+
+/// What follows `METHOD-` at the end of a prefix: `GET-48213 - `, `GET-48213- ` (the documentation's sample), `[GET-48213] `.
+/// A proxy's id may hold spaces and dashes; then the first `METHOD-` counts.
+pub(super) fn request_id<'a>(head: &'a [u8], method: &[u8]) -> Option<&'a [u8]> {
+    let head = head.strip_suffix(b" - ").or_else(|| head.strip_suffix(b"- ")).unwrap_or_else(|| head.trim_ascii_end());
+    let head = head.strip_suffix(b":").unwrap_or(head);
+    let last = memchr::memrchr(b' ', head).map_or(head, |space| &head[space + 1..]);
+    if let Some(id) = id_of(last, method) {
+        return Some(id);
+    }
+    memchr::memchr_iter(b' ', head).find_map(|space| id_of(&head[space + 1..], method))
+}
+
+/// `METHOD-ID` or `[METHOD-ID]` to ID.
+pub(super) fn id_of<'a>(text: &'a [u8], method: &[u8]) -> Option<&'a [u8]> {
+    let text = text.strip_prefix(b"[").map_or(text, |inner| inner.strip_suffix(b"]").unwrap_or(inner));
+    text.strip_prefix(method)?.strip_prefix(b"-").filter(|id| !id.is_empty())
+}
+
+/// `client_reader1` of `client_reader1 | ` (Docker), or the identifier of `host matrix-synapse[977]: ` (syslog, journal).
+/// The interpreter's name says nothing, so `python3[977]: ` is nobody.
+pub(super) fn process(before: &[u8]) -> Option<&[u8]> {
+    if before.is_empty() {
+        return None;
+    }
+    let last_word = |text: &'_ [u8]| memchr::memrchr(b' ', text).map_or(0, |space| space + 1);
+    if let Some(name) = before.strip_suffix(b" | ") {
+        let name = name.trim_ascii_end();
+        return Some(&name[last_word(name)..]).filter(|name| !name.is_empty());
+    }
+    let closing = memmem::find(before, b"]: ")?;
+    let opening = memchr::memrchr(b'[', &before[..closing])?;
+    let name = &before[last_word(&before[..opening])..opening];
+    let is_process = before[opening + 1..closing].iter().all(u8::is_ascii_digit) && !name.is_empty() && !name.starts_with(b"python");
+    is_process.then_some(name)
+}
+
+const ASCTIME_LENGTH: usize = "2026-07-01 09:15:42,118".len();
+const LEVELS: [&[u8]; 5] = [b"DEBUG", b"INFO", b"WARNING", b"ERROR", b"CRITICAL"];
+/// What the names of the access loggers begin with: `synapse.access.http.8008`.
+pub(super) const ACCESS_LOGGER: &[u8] = b"synapse.access.";
