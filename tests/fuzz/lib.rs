@@ -6,7 +6,7 @@ pub mod endpoints;
 #[path = "../../src/logs/mod.rs"]
 pub mod logs;
 
-use logs::{Line, Parser};
+use logs::{Line, Parser, StampReader, Zone};
 
 /// Every line of `data` through a parser: exactly one of three, never a panic, and a fork says the same.
 pub fn lines(parser: &mut dyn Parser, data: &[u8]) {
@@ -18,4 +18,9 @@ pub fn lines(parser: &mut dyn Parser, data: &[u8]) {
             assert!(why.column <= line.len(), "the column lies in the line");
         }
     }
+}
+
+/// A reader of stamps in UTC.
+pub fn stamps() -> StampReader {
+    StampReader::new(Zone::utc())
 }
