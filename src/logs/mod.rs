@@ -7,6 +7,7 @@
 //! Owns files, compression, formats, stamps and zones, redaction of secrets. Knows nothing of endpoints or workers.
 //! Invariant: every physical line yields exactly one [`Line`].
 
+pub mod detect;
 pub mod escape;
 pub mod formats;
 pub mod json;
