@@ -7,12 +7,15 @@ pub mod apache;
 pub mod caddy;
 pub mod error;
 pub mod haproxy;
+pub mod inferred;
 pub mod nginx;
 pub mod nginx_config;
 pub mod nginx_json;
+pub mod no_requests;
 pub mod pattern;
 pub mod prefix;
 pub mod request_line;
+pub mod restamped;
 mod stamp_text;
 pub mod synapse;
 #[cfg(test)]

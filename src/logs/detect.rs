@@ -1,0 +1,520 @@
+//! Which format a file has: what the user said, or what fits a sample of its lines.
+//!
+//! ```text
+//! --format, --log-format, --nginx-config   ->   that parser
+//! else a sample of lines                   ->   every candidate reads it; the one that finds most requests
+//! else combined with further fields        ->   a format inferred from the fields' names
+//! ```
+//!
+//! A parser is judged by nothing but how many sampled lines it reads. Invariant: the reason says so with both numbers.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use memchr::{memchr_iter, memmem};
+
+use super::formats::apache;
+use super::formats::caddy::Caddy;
+use super::formats::error::FormatError;
+use super::formats::haproxy::{self, Haproxy};
+use super::formats::inferred::{Family, Inferred, infer};
+use super::formats::nginx;
+use super::formats::nginx_config::NginxConfig;
+use super::formats::nginx_json::NginxJson;
+use super::formats::no_requests::NoRequests;
+use super::formats::prefix;
+use super::formats::restamped::Restamped;
+use super::formats::synapse::Synapse;
+use super::formats::synapse_json::SynapseJson;
+use super::formats::traefik;
+use super::formats::traefik_json::TraefikJson;
+use super::{Line, Parser, StampMeaning, StampReader, Zone};
+
+/// A value of `--format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// nginx's predefined format.
+    NginxCombined,
+    /// combined and `X-Forwarded-For`.
+    NginxMain,
+    /// combined behind the virtual host, with or without port.
+    NginxVhost,
+    /// A JSON object a line, keys by custom.
+    NginxJson,
+    /// Apache's `common`.
+    ApacheCommon,
+    /// Apache's `combined`.
+    ApacheCombined,
+    /// Debian's `vhost_combined`.
+    ApacheVhost,
+    /// `option httplog`, also its `clf` form.
+    Haproxy,
+    /// Caddy's JSON.
+    Caddy,
+    /// Traefik's `common`.
+    Traefik,
+    /// Traefik's JSON.
+    TraefikJson,
+    /// Synapse's text log.
+    Synapse,
+    /// Synapse's JSON log.
+    SynapseJson,
+}
+
+/// Every value of `--format` with its meaning; `auto`, the default, is none of them.
+pub const FORMATS: [(&str, Format); 13] = [
+    ("nginx-combined", Format::NginxCombined),
+    ("nginx-main", Format::NginxMain),
+    ("nginx-vhost", Format::NginxVhost),
+    ("nginx-json", Format::NginxJson),
+    ("apache-common", Format::ApacheCommon),
+    ("apache-combined", Format::ApacheCombined),
+    ("apache-vhost", Format::ApacheVhost),
+    ("haproxy", Format::Haproxy),
+    ("caddy", Format::Caddy),
+    ("traefik", Format::Traefik),
+    ("traefik-json", Format::TraefikJson),
+    ("synapse", Format::Synapse),
+    ("synapse-json", Format::SynapseJson),
+];
+
+impl Format {
+    /// The format of a name in [`FORMATS`].
+    pub fn from_name(name: &str) -> Option<Self> {
+        FORMATS.iter().find(|(known, _)| *known == name).map(|(_, format)| *format)
+    }
+}
+
+/// What the user said about a file.
+#[derive(Debug, Clone)]
+pub struct Choices {
+    /// `--format`; `None` is `auto`.
+    pub format: Option<Format>,
+    /// `--log-format`: an nginx `log_format` or an Apache `LogFormat`.
+    pub log_format: Option<String>,
+    /// `--nginx-config`, read.
+    pub nginx_config: Option<Arc<NginxConfig>>,
+    /// The file's path, to find its format in the configuration.
+    pub log: Option<PathBuf>,
+    /// `--tz`.
+    pub zone: Zone,
+    /// `--stamp`.
+    pub stamp: Option<StampMeaning>,
+}
+
+impl Default for Choices {
+    fn default() -> Self {
+        Self { format: None, log_format: None, nginx_config: None, log: None, zone: Zone::utc(), stamp: None }
+    }
+}
+
+/// A parser and why it was chosen.
+pub struct Detection {
+    /// Reads the file.
+    pub parser: Box<dyn Parser>,
+    /// The format's name.
+    pub name: String,
+    /// `nginx combined: 200 of 200 sampled lines`
+    pub reason: String,
+    /// What was assumed about the meaning of stamps, and how to say otherwise; `None` if nothing had to be assumed.
+    pub stamp_note: Option<String>,
+}
+
+/// Why there is no parser for a file.
+#[derive(Debug, thiserror::Error)]
+pub enum DetectError {
+    /// `--log-format` cannot be read.
+    #[error("--log-format: {0}")]
+    LogFormat(#[from] FormatError),
+    /// The format that the configuration gives this log cannot be used.
+    #[error("--nginx-config: log_format {name}: {source}")]
+    NginxConfig {
+        /// Name of the format.
+        name: String,
+        /// What is wrong with it.
+        source: FormatError,
+    },
+    /// The configuration has nothing for this log.
+    #[error("--nginx-config: no access_log there has a format that is declared, so the format of this log is unknown")]
+    NoAccessLog,
+    /// Nothing reads the sample.
+    #[error("no known format fits the {sampled} sampled lines; of them {}; name the format with --format, or give it with --log-format", tried_text(.tried))]
+    NothingFits {
+        /// How many lines were looked at.
+        sampled: usize,
+        /// Candidates and how many lines each read as requests.
+        tried: Vec<(String, usize)>,
+    },
+}
+
+/// Chooses the parser of a file from a sample of its lines (without terminators; blank lines count for nothing).
+///
+/// # Errors
+/// The user's expression cannot be read, or nothing fits.
+pub fn detect(sample: &[&[u8]], choices: &Choices) -> Result<Detection, DetectError> {
+    let lines: Vec<&[u8]> = sample.iter().copied().filter(|line| !line.trim_ascii().is_empty()).collect();
+    let detector = Detector { lines, choices };
+    let mut detection = detector.choose()?;
+    if let Some(meaning) = choices.stamp {
+        detection.parser = Box::new(Restamped::new(detection.parser, meaning));
+        let word = if meaning == StampMeaning::Start { "start" } else { "end" };
+        detection.stamp_note = Some(format!("stamps are the {word} of a request, as --stamp says"));
+    }
+    Ok(detection)
+}
+
+struct Detector<'d> {
+    lines: Vec<&'d [u8]>,
+    choices: &'d Choices,
+}
+
+/// A parser with what it made of the sample.
+struct Trial {
+    parser: Box<dyn Parser>,
+    requests: usize,
+    not_requests: usize,
+}
+
+impl Trial {
+    fn name(&self) -> &str {
+        self.parser.name()
+    }
+
+    /// Whether at least half of the sample makes sense, with a request among it.
+    fn fits(&self, sampled: usize) -> bool {
+        self.requests > 0 && (self.requests + self.not_requests) * 2 >= sampled
+    }
+}
+
+impl Detector<'_> {
+    fn choose(&self) -> Result<Detection, DetectError> {
+        if let Some(expression) = &self.choices.log_format {
+            return self.from_expression(expression);
+        }
+        if let Some(format) = self.choices.format {
+            return Ok(self.named(format));
+        }
+        if self.lines.is_empty() {
+            return Ok(nothing("empty", "the file has no line that is not blank".to_owned()));
+        }
+        if let Some(detection) = self.error_log() {
+            return Ok(detection);
+        }
+        if let Some(config) = &self.choices.nginx_config {
+            return self.from_config(config);
+        }
+        if self.count(|line| opens_json(line)) * 2 > self.lines.len() { self.json() } else { self.text() }
+    }
+
+    fn from_expression(&self, expression: &str) -> Result<Detection, DetectError> {
+        let is_nginx = expression.contains('$') || expression.contains("log_format");
+        let parser: Box<dyn Parser> = if is_nginx {
+            nginx_parser(&nginx::LogFormat::parse(expression)?, "nginx log_format", self.stamps())?
+        } else {
+            Box::new(apache::LogFormat::parse(expression)?.parser("apache LogFormat", self.stamps())?)
+        };
+        Ok(self.settled(parser, "as --log-format says"))
+    }
+
+    fn from_config(&self, config: &NginxConfig) -> Result<Detection, DetectError> {
+        let log = self.choices.log.clone().unwrap_or_default();
+        let (name, format) = config.format_for(&log).ok_or(DetectError::NoAccessLog)?;
+        let parser = nginx_parser(&format, &format!("nginx log_format {name}"), self.stamps())
+            .map_err(|source| DetectError::NginxConfig { name: name.to_owned(), source })?;
+        Ok(self.settled(parser, "as --nginx-config says"))
+    }
+
+    fn named(&self, format: Format) -> Detection {
+        let trials = self.candidates(format).into_iter().map(|parser| self.attempt(parser));
+        let Some(best) = trials.reduce(|best, next| if next.requests > best.requests { next } else { best }) else {
+            return nothing("no format", "the format has no parser".to_owned());
+        };
+        let family = match format {
+            Format::NginxCombined | Format::NginxVhost => Some(Family::Nginx),
+            Format::ApacheCombined | Format::ApacheVhost => Some(Family::Apache),
+            _ => None,
+        };
+        let wider = family.filter(|_| !best.fits(self.lines.len())).and_then(|family| self.inferred(Some(family)));
+        match wider {
+            Some((trial, inferred)) if trial.requests > best.requests => {
+                let how = format!("as --format says, with further fields read as {}", inferred.text);
+                self.settled(trial.parser, &how)
+            }
+            _ => self.settled(best.parser, "as --format says"),
+        }
+    }
+
+    /// The parsers that a name stands for; the first is the usual one.
+    fn candidates(&self, format: Format) -> Vec<Box<dyn Parser>> {
+        let stamps = || self.stamps();
+        match format {
+            Format::NginxCombined => vec![Box::new(nginx::combined(stamps()))],
+            Format::NginxMain => vec![Box::new(nginx::main(stamps()))],
+            Format::NginxVhost => vec![Box::new(nginx::vhost_port(stamps())), Box::new(nginx::vhost(stamps()))],
+            Format::NginxJson => vec![Box::new(NginxJson::guessed(stamps()))],
+            Format::ApacheCommon => vec![Box::new(apache::common(stamps()))],
+            Format::ApacheCombined => vec![Box::new(apache::combined(stamps()))],
+            Format::ApacheVhost => vec![Box::new(apache::vhost_combined(stamps()))],
+            Format::Haproxy => vec![Box::new(Haproxy::new(stamps())), Box::new(haproxy::clf(stamps()))],
+            Format::Caddy => vec![Box::new(Caddy::new(stamps()))],
+            Format::Traefik => vec![Box::new(traefik::common(stamps())), Box::new(traefik::generic(stamps()))],
+            Format::TraefikJson => vec![Box::new(TraefikJson::new(stamps()))],
+            Format::Synapse => vec![Box::new(Synapse::new(stamps()))],
+            Format::SynapseJson => vec![Box::new(SynapseJson::new(stamps()))],
+        }
+    }
+
+    fn error_log(&self) -> Option<Detection> {
+        let kinds: [(&'static str, fn(&[u8]) -> bool); 2] =
+            [("nginx error log", prefix::is_nginx_error), ("apache error log", prefix::is_apache_error)];
+        kinds.into_iter().find_map(|(name, is)| {
+            let count = self.count(is);
+            (count * 2 > self.lines.len())
+                .then(|| nothing(name, format!("{name}: {count} of {} sampled lines; it reports no requests", self.lines.len())))
+        })
+    }
+
+    /// Caddy, Traefik and Synapse have keys of their own; nginx's are the administrator's, so they come last.
+    fn json(&self) -> Result<Detection, DetectError> {
+        let own = [Format::Caddy, Format::TraefikJson, Format::SynapseJson];
+        let trials = own.into_iter().flat_map(|format| self.candidates(format)).map(|parser| self.attempt(parser)).collect();
+        let tried = match self.best(trials) {
+            Ok(trial) if trial.name().starts_with("synapse") => return Ok(self.synapse(trial)),
+            Ok(trial) => return Ok(self.found(trial, None)),
+            Err(tried) => tried,
+        };
+        if self.count(is_synapse_json) * 2 > self.lines.len() {
+            return Ok(self.synapse(self.attempt(Box::new(SynapseJson::new(self.stamps())))));
+        }
+        let trial = self.attempt(Box::new(NginxJson::guessed(self.stamps())));
+        match self.best(vec![trial]) {
+            Ok(trial) => Ok(self.found(trial, None)),
+            Err(nginx) => Err(DetectError::NothingFits { sampled: self.lines.len(), tried: [tried, nginx].concat() }),
+        }
+    }
+
+    fn text(&self) -> Result<Detection, DetectError> {
+        if self.any(|line| contains(line, b" Processed request: ")) || self.count(is_synapse_line) * 2 > self.lines.len() {
+            return Ok(self.synapse(self.attempt(Box::new(Synapse::new(self.stamps())))));
+        }
+        let formats = [Format::Traefik, Format::Haproxy, Format::NginxCombined, Format::NginxMain, Format::NginxVhost, Format::ApacheCommon];
+        let parsers = formats.into_iter().flat_map(|format| self.candidates(format)).filter(|parser| parser.name() != "traefik generic");
+        match self.best(parsers.map(|parser| self.attempt(parser)).collect()) {
+            Ok(trial) => Ok(self.of_family(trial)),
+            Err(_) if self.any(|line| contains(line, b"haproxy[")) => {
+                let parser = Box::new(Haproxy::new(self.stamps()));
+                Ok(self.found(self.attempt(parser), None))
+            }
+            Err(mut tried) => match self.inferred(self.escapes().family()) {
+                Some((trial, inferred)) if trial.fits(self.lines.len()) => Ok(self.found_inferred(trial, &inferred)),
+                other => {
+                    tried.extend(other.map(|(trial, _)| ("combined with further fields".to_owned(), trial.requests)));
+                    Err(DetectError::NothingFits { sampled: self.lines.len(), tried })
+                }
+            },
+        }
+    }
+
+    /// nginx's and Apache's combined differ in nothing but escapes, and in what the stamp means.
+    fn of_family(&self, trial: Trial) -> Detection {
+        let escapes = self.escapes();
+        let (is_vhost_port, other): (bool, Box<dyn Parser>) = match trial.name() {
+            "nginx combined" => (false, Box::new(apache::combined(self.stamps()))),
+            "nginx vhost combined" if self.is_host_port() => (true, Box::new(apache::vhost_combined(self.stamps()))),
+            "nginx vhost combined" => (false, trial.parser.fork()),
+            _ => return self.found(trial, None),
+        };
+        // nginx ships no format with host and port in front, Debian's Apache does
+        let usual = if is_vhost_port { Family::Apache } else { Family::Nginx };
+        let family = escapes.family().unwrap_or(usual);
+        let trial = if family == Family::Apache { self.attempt(other) } else { trial };
+        self.found(trial, Some(stamp_note(family, &escapes)))
+    }
+
+    fn found(&self, trial: Trial, stamp_note: Option<String>) -> Detection {
+        let name = trial.name().to_owned();
+        let reason = format!("{name}: {}", self.share(&trial));
+        Detection { parser: trial.parser, name, reason, stamp_note }
+    }
+
+    fn found_inferred(&self, trial: Trial, inferred: &Inferred) -> Detection {
+        let name = trial.name().to_owned();
+        let reason = format!(
+            "{name} with further fields ({}), read as {}: {}; --log-format or --nginx-config settles what they are",
+            inferred.keys.join(", "),
+            inferred.text,
+            self.share(&trial),
+        );
+        Detection { parser: trial.parser, name, reason, stamp_note: Some(stamp_note(inferred.family, &self.escapes())) }
+    }
+
+    fn synapse(&self, trial: Trial) -> Detection {
+        let name = trial.name().to_owned();
+        let reason = format!("{name}: {} requests in {} sampled lines of a Synapse log", trial.requests, self.lines.len());
+        Detection { parser: trial.parser, name, reason, stamp_note: None }
+    }
+
+    fn settled(&self, parser: Box<dyn Parser>, how: &str) -> Detection {
+        let trial = self.attempt(parser);
+        let name = trial.name().to_owned();
+        let reason = format!("{name}, {how}: {}", self.share(&trial));
+        Detection { parser: trial.parser, name, reason, stamp_note: None }
+    }
+
+    fn share(&self, trial: &Trial) -> String {
+        let all = self.lines.len();
+        if trial.not_requests == 0 {
+            format!("{} of {all} sampled lines", trial.requests)
+        } else {
+            format!("{} of {all} sampled lines, and {} that report no request", trial.requests, trial.not_requests)
+        }
+    }
+
+    fn inferred(&self, family: Option<Family>) -> Option<(Trial, Inferred)> {
+        let inferred = infer(&self.lines, family)?;
+        let parser = match inferred.family {
+            Family::Nginx => nginx::LogFormat::parse(&inferred.text).and_then(|format| format.parser("nginx combined", self.stamps())),
+            Family::Apache => apache::LogFormat::parse(&inferred.text).and_then(|format| format.parser("apache combined", self.stamps())),
+        };
+        Some((self.attempt(Box::new(parser.ok()?)), inferred))
+    }
+
+    /// The candidate with most requests, the first among equals; or what all of them found.
+    fn best(&self, trials: Vec<Trial>) -> Result<Trial, Vec<(String, usize)>> {
+        let tried = trials.iter().map(|trial| (trial.name().to_owned(), trial.requests)).collect();
+        trials
+            .into_iter()
+            .filter(|trial| trial.fits(self.lines.len()))
+            .reduce(|best, next| if next.requests > best.requests { next } else { best })
+            .ok_or(tried)
+    }
+
+    fn attempt(&self, mut parser: Box<dyn Parser>) -> Trial {
+        let (mut requests, mut not_requests) = (0, 0);
+        for line in &self.lines {
+            match parser.parse(line) {
+                Line::Request(_) => requests += 1,
+                Line::NotRequest => not_requests += 1,
+                Line::Malformed(_) => {}
+            }
+        }
+        Trial { parser, requests, not_requests }
+    }
+
+    fn escapes(&self) -> Escapes {
+        let mut escapes = Escapes::default();
+        for line in &self.lines {
+            escapes.look_at(line);
+        }
+        escapes
+    }
+
+    fn is_host_port(&self) -> bool {
+        self.attempt(Box::new(nginx::vhost_port(self.stamps()))).requests * 2 >= self.lines.len()
+    }
+
+    fn stamps(&self) -> StampReader {
+        StampReader::new(self.choices.zone.clone())
+    }
+
+    fn count(&self, is: impl Fn(&[u8]) -> bool) -> usize {
+        self.lines.iter().filter(|line| is(line)).count()
+    }
+
+    fn any(&self, is: impl Fn(&[u8]) -> bool) -> bool {
+        self.lines.iter().any(|line| is(line))
+    }
+}
+
+/// How many lines have what only one of the two servers writes.
+#[derive(Debug, Default)]
+struct Escapes {
+    nginx: usize,
+    apache: usize,
+}
+
+impl Escapes {
+    fn look_at(&mut self, line: &[u8]) {
+        let (mut nginx, mut apache) = (contains(line, b"\" 499 "), contains_missing_count(line));
+        for at in memchr_iter(b'\\', line) {
+            match line[at + 1..] {
+                [b'x', b'2', b'2', ..] | [b'x', b'5', b'C', ..] => nginx = true,
+                [b'x', high, low, ..] => {
+                    nginx |= high.is_ascii_uppercase() || low.is_ascii_uppercase();
+                    apache |= high.is_ascii_lowercase() || low.is_ascii_lowercase();
+                }
+                [b'"' | b'\\' | b't' | b'n' | b'r', ..] => apache = true,
+                _ => {}
+            }
+        }
+        self.nginx += usize::from(nginx);
+        self.apache += usize::from(apache);
+    }
+
+    fn family(&self) -> Option<Family> {
+        match self.nginx.cmp(&self.apache) {
+            std::cmp::Ordering::Greater => Some(Family::Nginx),
+            std::cmp::Ordering::Less => Some(Family::Apache),
+            std::cmp::Ordering::Equal => None,
+        }
+    }
+}
+
+/// `" 304 - "`: Apache's `%b` has no zero.
+fn contains_missing_count(line: &[u8]) -> bool {
+    memmem::find_iter(line, b"\" ").any(|at| {
+        let rest = &line[at + 2..];
+        rest.len() >= 5 && rest[..3].iter().all(u8::is_ascii_digit) && rest[3..5] == *b" -"
+    })
+}
+
+fn stamp_note(family: Family, escapes: &Escapes) -> String {
+    let (server, point, lines, otherwise) = match family {
+        Family::Nginx => ("nginx", "end", escapes.nginx, "--stamp start, --format apache-combined or --format traefik"),
+        Family::Apache => ("Apache", "start", escapes.apache, "--stamp end or --format nginx-combined"),
+    };
+    let evidence = match (escapes.family(), lines) {
+        (Some(told), _) if told != family => "by the names of its fields".to_owned(),
+        (None, _) => "an assumption: nginx, which stamps the end, and Apache, which stamps the start, write this format alike".to_owned(),
+        (_, 1) => format!("one sampled line is written as only {server} writes it"),
+        (_, lines) => format!("{lines} sampled lines are written as only {server} writes them"),
+    };
+    format!("stamps are the {point} of a request, as {server} has it ({evidence}); if not: {otherwise}")
+}
+
+/// A parser of either kind, text or JSON.
+fn nginx_parser(format: &nginx::LogFormat, name: &str, stamps: StampReader) -> Result<Box<dyn Parser>, FormatError> {
+    if format.is_json() {
+        return Ok(Box::new(NginxJson::from_fields(format.json_fields()?, stamps)));
+    }
+    Ok(Box::new(format.parser(name, stamps)?))
+}
+
+fn nothing(name: &'static str, reason: String) -> Detection {
+    Detection { parser: Box::new(NoRequests::new(name)), name: name.to_owned(), reason, stamp_note: None }
+}
+
+/// A line of Synapse's default format: `2026-… - synapse.…`, `… - twisted - …`.
+fn is_synapse_line(line: &[u8]) -> bool {
+    contains(line, b" - synapse.") || (contains(line, b" - twisted - ") && contains(line, b" - INFO - "))
+}
+
+/// Synapse's JSON formatters: Terse and plain, their predecessor, Google's.
+fn is_synapse_json(line: &[u8]) -> bool {
+    let keys = [&b"\"namespace\""[..], b"\"log_namespace\"", b"\"severity\""];
+    keys.into_iter().any(|key| contains(line, key)) && (contains(line, b"\"synapse.") || contains(line, b"\"twisted"))
+}
+
+fn opens_json(line: &[u8]) -> bool {
+    let start = prefix::len(line).unwrap_or(0);
+    line.trim_ascii_start().starts_with(b"{") || line[start..].trim_ascii_start().starts_with(b"{")
+}
+
+fn contains(line: &[u8], text: &[u8]) -> bool {
+    memmem::find(line, text).is_some()
+}
+
+fn tried_text(tried: &[(String, usize)]) -> String {
+    let texts: Vec<String> = tried.iter().map(|(name, requests)| format!("{name} reads {requests}")).collect();
+    texts.join(", ")
+}

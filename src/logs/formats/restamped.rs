@@ -1,0 +1,36 @@
+//! A parser whose stamps are said to mean something else than its format has it (`--stamp start|end`).
+
+use crate::logs::{Line, Parser, StampMeaning};
+
+/// Another parser, its stamps taken for starts or ends.
+pub struct Restamped {
+    inner: Box<dyn Parser>,
+    meaning: StampMeaning,
+}
+
+impl Restamped {
+    /// Puts the meaning over whatever `inner` says.
+    pub fn new(inner: Box<dyn Parser>, meaning: StampMeaning) -> Self {
+        Self { inner, meaning }
+    }
+}
+
+impl Parser for Restamped {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn parse<'a>(&'a mut self, line: &'a [u8]) -> Line<'a> {
+        let mut line = self.inner.parse(line);
+        if let Line::Request(record) = &mut line
+            && let Some(stamp) = &mut record.stamp
+        {
+            stamp.meaning = self.meaning;
+        }
+        line
+    }
+
+    fn fork(&self) -> Box<dyn Parser> {
+        Box::new(Self { inner: self.inner.fork(), meaning: self.meaning })
+    }
+}
