@@ -5,12 +5,13 @@
 use std::io::{self, BufRead, BufWriter, Write};
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use serde::Serialize;
 
+use super::UsageError;
 use crate::endpoints::{
-    Change, Choice, Classifier, Difference, Endpoint, Explanation, Method, Options, Row, Table, diff, explain, read_own_table, table_for,
-    without_token, words,
+    Change, Choice, Classifier, Difference, Endpoint, Explanation, Method, Options, ReleaseError, Row, Table, diff, explain,
+    read_own_table, table_for, without_token, words,
 };
 
 /// Show an endpoint table of Synapse, or how a request is classified and why.
@@ -69,7 +70,9 @@ pub fn run(args: &Endpoints, out: &mut dyn Write, input: &mut dyn BufRead) -> an
         (Some(path), None) if path.starts_with('/') || path.contains("://") => {
             explain_one(&Classifier::new(&table, &options)?, "GET", path, args.json, out)
         }
-        (Some(_), None) => bail!("give METHOD and PATH, for example: wsim endpoints GET /_matrix/client/v3/sync"),
+        (Some(_), None) => {
+            Err(UsageError("give METHOD and PATH, for example: wsim endpoints GET /_matrix/client/v3/sync".to_owned()).into())
+        }
         (Some(method), Some(path)) => explain_one(&Classifier::new(&table, &options)?, &method.to_uppercase(), path, args.json, out),
     }
 }
@@ -80,7 +83,7 @@ fn choose(args: &Endpoints) -> anyhow::Result<Choice> {
             let Choice { release, .. } = table_for(None)?;
             Ok(Choice { table: own_table(file)?, release, newer_than_known: false })
         }
-        None => table_for(args.synapse_version.as_deref()).context("--synapse-version"),
+        None => table_for(args.synapse_version.as_deref()).map_err(|error| wrong_usage("--synapse-version", &error)),
     }
 }
 
@@ -89,8 +92,12 @@ fn table_named(name: &str) -> anyhow::Result<Table> {
     match table_for(Some(name)) {
         Ok(choice) => Ok(choice.table),
         Err(_) if Path::new(name).is_file() => own_table(name),
-        Err(error) => Err(error).context("--diff"),
+        Err(error) => Err(wrong_usage("--diff", &error)),
     }
+}
+
+fn wrong_usage(flag: &str, error: &ReleaseError) -> anyhow::Error {
+    UsageError(format!("{flag}: {error}")).into()
 }
 
 fn own_table(file: &str) -> anyhow::Result<Table> {
@@ -107,7 +114,7 @@ struct TableJson<'t> {
 
 fn print_json(out: &mut dyn Write, value: &impl Serialize) -> anyhow::Result<()> {
     let mut out = BufWriter::new(out);
-    serde_json::to_writer_pretty(&mut out, value)?;
+    serde_json::to_writer_pretty(&mut out, value).map_err(io::Error::from)?;
     writeln!(out)?;
     Ok(out.flush()?)
 }
@@ -154,7 +161,7 @@ fn classify_lines(classifier: &Classifier, out: &mut dyn Write, input: &mut dyn 
             pattern: endpoint.pattern.as_deref(),
             error: target.is_empty().then(|| format!("line {number}: expected METHOD PATH")),
         };
-        serde_json::to_writer(&mut out, &classified)?;
+        serde_json::to_writer(&mut out, &classified).map_err(io::Error::from)?; // so that a closed pipe is seen as one
         writeln!(out)?;
     }
     Ok(out.flush()?)

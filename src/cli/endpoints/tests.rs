@@ -137,6 +137,7 @@ fn an_own_table_is_used_where_given() {
 fn wrong_usage_says_what_is_right() {
     let error = |args: &[&str]| format!("{:#}", try_run(args, "").unwrap_err());
     assert!(error(&["GET"]).contains("give METHOD and PATH"));
+    assert!(try_run(&["--synapse-version", "latest"], "").unwrap_err().is::<UsageError>());
     assert!(error(&["--synapse-version", "latest"]).contains("write it as 1.157"));
     assert!(error(&["--diff", "0.1", "1.157"]).contains("no endpoint table"));
     assert!(error(&["--table", "/does/not/exist"]).contains("could not read /does/not/exist"));
