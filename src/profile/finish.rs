@@ -35,7 +35,7 @@ impl Profiler {
             destinations: finish.destinations(),
             endpoints,
             processes: finish.processes(extras),
-            dispersion: dispersion(&self.timeline, window, finish.work_of_bins()),
+            dispersion: dispersion(&self.timeline, window, finish.work_of_bins().as_ref()),
             concurrency: concurrency(&self.timeline, window),
             heavy_hitters: self.hitters.finish(finish.scale(), extras.user_key.as_deref()),
             outcomes: Outcomes {

@@ -1,6 +1,6 @@
 //! Who makes the load: the heaviest users, rooms, servers, addresses and agents.
 
-use crate::stats::{Hitter, SpaceSaving, Tally};
+use crate::stats::{Hitter, HeavySummary, Tally};
 use crate::trace::{NameId, Names, Request, flag};
 
 use super::model::{Heavy, HeavyHitters};
@@ -8,12 +8,12 @@ use super::model::{Heavy, HeavyHitters};
 /// One summary per kind of name; exact while a kind has no more names than stated at the end of this file.
 #[derive(Debug, Clone)]
 pub(super) struct Hitters {
-    users: SpaceSaving,
-    rooms: SpaceSaving,
-    origins: SpaceSaving,
-    addresses: SpaceSaving,
-    agents: SpaceSaving,
-    appservices: SpaceSaving,
+    users: HeavySummary,
+    rooms: HeavySummary,
+    origins: HeavySummary,
+    addresses: HeavySummary,
+    agents: HeavySummary,
+    appservices: HeavySummary,
 }
 
 /// Turns tallies into CPU and shares.
@@ -30,19 +30,19 @@ pub(super) struct Scale {
 impl Hitters {
     pub(super) fn new() -> Self {
         Self {
-            users: SpaceSaving::new(USERS),
-            rooms: SpaceSaving::new(ROOMS),
-            origins: SpaceSaving::new(ORIGINS),
-            addresses: SpaceSaving::new(ADDRESSES),
-            agents: SpaceSaving::new(AGENTS),
-            appservices: SpaceSaving::new(APPSERVICES),
+            users: HeavySummary::new(USERS),
+            rooms: HeavySummary::new(ROOMS),
+            origins: HeavySummary::new(ORIGINS),
+            addresses: HeavySummary::new(ADDRESSES),
+            agents: HeavySummary::new(AGENTS),
+            appservices: HeavySummary::new(APPSERVICES),
         }
     }
 
     pub(super) fn observe(&mut self, r: &Request, federation: bool, nominal_us: u32, names: &Names) {
         let cost_us = if r.has(flag::COST) { r.cpu_us } else { 0 };
         let tally = Tally { count: 1, cost_us: cost_us.into(), nominal_us: nominal_us.into() };
-        let add = |summary: &mut SpaceSaving, name: NameId| {
+        let add = |summary: &mut HeavySummary, name: NameId| {
             if name.is_some() {
                 summary.add(names.hash(name), tally, || names.text(name));
             }
@@ -75,7 +75,7 @@ impl Hitters {
             appservices: scale.heaviest(&self.appservices),
             user_hhi: self.users.concentration(|tally| scale.weight(tally)),
             distinct_users: self.users.len() as u64,
-            user_key: user_key.map_or_else(|| guess_user_key(self.users.hitters()).to_owned(), str::to_owned),
+            user_key: user_key.map_or_else(|| guess_user_key(&self.users).to_owned(), str::to_owned),
         }
     }
 }
@@ -90,17 +90,17 @@ impl Scale {
         self.cpu_seconds(tally).filter(|_| self.cpu_seconds > 0.0).unwrap_or(tally.count as f64)
     }
 
-    fn heaviest(&self, summary: &SpaceSaving) -> Vec<Heavy> {
-        let mut order: Vec<&Hitter> = summary.hitters().iter().collect();
+    fn heaviest(&self, summary: &HeavySummary) -> Vec<Heavy> {
+        let mut order: Vec<Hitter<'_>> = summary.hitters().collect();
         order.sort_by(|a, b| {
             self.weight(&b.tally)
                 .total_cmp(&self.weight(&a.tally))
                 .then(b.tally.count.cmp(&a.tally.count))
-                .then_with(|| a.name.cmp(&b.name))
+                .then_with(|| a.name.cmp(b.name))
         });
         let total = if self.nominal.is_some() && self.cpu_seconds > 0.0 { self.cpu_seconds } else { self.requests as f64 };
-        let heavy = |hitter: &Hitter| Heavy {
-            name: hitter.name.clone(),
+        let heavy = |hitter: Hitter<'_>| Heavy {
+            name: hitter.name.to_owned(),
             requests: hitter.tally.count,
             cpu_seconds: self.cpu_seconds(&hitter.tally),
             share: if total > 0.0 { (self.weight(&hitter.tally) / total).min(1.0) } else { 0.0 },
@@ -110,8 +110,8 @@ impl Scale {
 }
 
 /// Requesters in Synapse's log are Matrix ids; what else a trace holds is a stand-in.
-fn guess_user_key(users: &[Hitter]) -> &'static str {
-    let requesters = users.iter().filter(|h| h.name.starts_with('@')).count();
+fn guess_user_key(users: &HeavySummary) -> &'static str {
+    let requesters = users.hitters().filter(|h| h.name.starts_with('@')).count();
     match (users.len(), requesters) {
         (0, _) => "unknown",
         (all, some) if 2 * some >= all => "requester in Synapse's log",

@@ -85,7 +85,7 @@ impl Sum {
 
 /// Index of dispersion at each scale that the window has twenty intervals of. The first and last thousandth of all arrivals
 /// are left out: a log that is cut by completion begins and ends with long requests only, which is no burst.
-pub(super) fn dispersion(timeline: &Timeline, window: Window, work_us: Option<impl Fn(u64, u64) -> f64>) -> Vec<Dispersion> {
+pub(super) fn dispersion(timeline: &Timeline, window: Window, work_us: Option<&impl Fn(u64, u64) -> f64>) -> Vec<Dispersion> {
     let width = timeline.width_us();
     let inside = || timeline.bins().filter(|b| (window.start_us - width + 1..window.end_us).contains(&b.start_us));
     let total: u64 = inside().map(|b| b.arrivals).sum();
@@ -95,7 +95,7 @@ pub(super) fn dispersion(timeline: &Timeline, window: Window, work_us: Option<im
         let before = seen;
         seen += bin.arrivals;
         if before >= edge && seen <= total - edge && bin.arrivals > 0 {
-            bins.push((bin.start_us, bin.arrivals as f64, work_us.as_ref().map(|work| work(bin.work_us, bin.nominal_us))));
+            bins.push((bin.start_us, bin.arrivals as f64, work_us.map(|work| work(bin.work_us, bin.nominal_us))));
         }
     }
     let requests: f64 = bins.iter().map(|b| b.1).sum();
@@ -218,8 +218,8 @@ mod tests {
     fn scales_need_twenty_intervals() {
         let mut timeline = Timeline::new();
         (0..1000).for_each(|second| timeline.arrive(second * SECOND, 10, 0));
-        let all = dispersion(&timeline, Window { start_us: 0, end_us: 1000 * SECOND }, Some(|work: u64, _: u64| work as f64));
-        assert_eq!(all.iter().map(|d| d.scale_seconds as i64).collect::<Vec<_>>(), [1, 2, 5, 10, 30]);
+        let all = dispersion(&timeline, Window { start_us: 0, end_us: 1000 * SECOND }, Some(&|work: u64, _: u64| work as f64));
+        assert_eq!(all.iter().map(|d| d.scale_seconds).collect::<Vec<_>>(), [1.0, 2.0, 5.0, 10.0, 30.0]);
         assert!(all.iter().all(|d| d.arrivals == 0.0 && d.work == Some(0.0)), "{all:?}");
     }
 }

@@ -9,7 +9,8 @@ use crate::trace::{Names, Request, flag};
 pub(super) struct Processes {
     index: NumberMap<u64, u32>,
     sums: Vec<ProcessSums>,
-    recent: (u64, usize),
+    /// Small cache of `index` by the low bits of the hash.
+    recent: [(u64, u32); RECENT],
 }
 
 /// What one process did.
@@ -32,19 +33,21 @@ pub(super) struct ProcessSums {
 
 impl Processes {
     pub(super) fn new() -> Self {
-        Self { index: NumberMap::default(), sums: Vec::new(), recent: (0, 0) }
+        Self { index: NumberMap::default(), sums: Vec::new(), recent: [(0, 0); RECENT] }
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "only the low bits of a hash are wanted")]
     pub(super) fn observe(&mut self, r: &Request, internal: bool, begins_us: i64, names: &Names) {
         let name = if r.process.is_some() { r.process } else { r.upstream };
         let hash = names.hash(name);
         if hash == 0 {
             return;
         }
-        if self.recent.0 != hash {
-            self.recent = (hash, self.find(hash, names.text(name)));
+        let place = hash as usize % RECENT;
+        if self.recent[place].0 != hash {
+            self.recent[place] = (hash, self.find(hash, names.text(name)));
         }
-        let sums = &mut self.sums[self.recent.1];
+        let sums = &mut self.sums[self.recent[place].1 as usize];
         *(if internal { &mut sums.internal_requests } else { &mut sums.requests }) += 1;
         if r.has(flag::COST) {
             let cpu_us = u64::from(r.cpu_us);
@@ -59,7 +62,7 @@ impl Processes {
     pub(super) fn merge(&mut self, other: Self) {
         for theirs in other.sums {
             let index = self.find(theirs.hash, &theirs.name);
-            let mine = &mut self.sums[index];
+            let mine = &mut self.sums[index as usize];
             mine.requests += theirs.requests;
             mine.internal_requests += theirs.internal_requests;
             mine.costed += theirs.costed;
@@ -68,14 +71,13 @@ impl Processes {
             mine.db_us += theirs.db_us;
             mine.cpu_over_time.merge(theirs.cpu_over_time);
         }
-        self.recent = (0, 0);
     }
 
     pub(super) fn sums(&self) -> &[ProcessSums] {
         &self.sums
     }
 
-    fn find(&mut self, hash: u64, name: &str) -> usize {
+    fn find(&mut self, hash: u64, name: &str) -> u32 {
         // Names come from logs and may be many; what comes when the house is full is counted together.
         let full = self.sums.len() >= PROCESSES_MAX && !self.index.contains_key(&hash);
         let (hash, name) = if full { (OTHERS_HASH, OTHERS) } else { (hash, name) };
@@ -83,7 +85,7 @@ impl Processes {
         if index as usize == self.sums.len() {
             self.sums.push(ProcessSums::new(hash, name));
         }
-        index as usize
+        index
     }
 }
 
@@ -105,6 +107,7 @@ impl ProcessSums {
 
 /// 5 s for six hours, 60 s for three days, 300 s for two weeks.
 const LADDER_US: &[i64] = &[5_000_000, 15_000_000, 60_000_000, 300_000_000, 900_000_000, 3_600_000_000];
+const RECENT: usize = 32;
 const PROCESSES_MAX: usize = 512;
 const OTHERS: &str = "(others)";
 const OTHERS_HASH: u64 = u64::MAX;

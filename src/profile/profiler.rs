@@ -6,12 +6,12 @@
 use std::sync::Arc;
 
 use crate::endpoints::{Endpoint, Method};
-use crate::stats::{Cell, DurationHistogram, Grid, Timeline};
+use crate::stats::{Cell, DurationHistogram, Grid, Interval, Timeline};
 use crate::trace::{Names, Request, flag};
 
-use super::classes::Classes;
+use super::classes::{ClassTraits, Classes};
 use super::hitters::Hitters;
-use super::inference::InferredDemand;
+use super::inference::{DemandMethod, InferredDemand};
 use super::model::LATENCY_BUCKETS_MS;
 use super::process_cpu::ProcessCpu;
 use super::processes::Processes;
@@ -157,7 +157,8 @@ impl Profiler {
         self.requests += 1;
         self.observe_outcome(r);
         let hour = r.arrival_us.saturating_add(self.zone_offset_us).div_euclid(HOUR_US);
-        self.week[(hour + THURSDAY_HOURS).rem_euclid(HOURS_PER_WEEK as i64).cast_unsigned() as usize] += 1;
+        let hour_of_week = (hour + THURSDAY_HOURS).rem_euclid(HOURS_PER_WEEK as i64);
+        self.week[usize::try_from(hour_of_week).unwrap_or(0)] += 1;
 
         let nominal_us = if is_uncosted(r) { traits.nominal_us } else { 0 };
         self.timeline.arrive(begins_us, r.cpu_us, nominal_us);
@@ -200,6 +201,29 @@ impl Profiler {
     /// Whether any client or federation request carried its CPU; if not, demand must be inferred.
     pub fn has_logged_cpu(&self) -> bool {
         self.sums.iter().zip(&self.classes.traits).any(|(sums, traits)| sums.costed > 0 && !traits.internal)
+    }
+
+    /// For a proxy's log of everything beside Synapse logs of some workers only: the mean of each class where it is logged (twenty
+    /// requests or more), else the prior at the speed of those that are. `None` if no CPU is logged at all.
+    ///
+    /// Not used unless it is handed back in [`Extras::inferred`]: requests that a proxy answered itself cost nothing, and the caller
+    /// knows whether such are all that lack CPU.
+    pub fn logged_means(&self) -> Option<InferredDemand> {
+        let classes = || self.sums.iter().zip(&self.classes.traits).take(self.classes.table).filter(|(_, t)| !t.internal);
+        let logged: f64 = classes().map(|(s, _)| s.cpu_us as f64).sum();
+        let usual: f64 = classes().map(|(s, t)| s.costed as f64 * f64::from(t.nominal_us)).sum();
+        if usual <= 0.0 {
+            return None;
+        }
+        let mean = |(sums, traits): (&ClassSums, &ClassTraits)| {
+            if sums.costed >= 20 { sums.cpu_us as f64 / sums.costed as f64 } else { f64::from(traits.nominal_us) * logged / usual }
+        };
+        Some(InferredDemand {
+            method: DemandMethod::Logged,
+            note: "taken to cost what the same class costs where Synapse logged it".to_owned(),
+            per_endpoint_cpu_us: self.sums.iter().zip(&self.classes.traits).take(self.classes.table).map(mean).collect(),
+            range: Interval::new(1.0, 0.5, 2.0),
+        })
     }
 
     pub(super) fn columns(&self) -> Columns {

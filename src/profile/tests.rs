@@ -203,6 +203,19 @@ fn inferred_demand_stands_in_where_cpu_is_not_logged() {
 }
 
 #[test]
+fn what_only_a_proxy_saw_may_be_given_the_mean_of_its_class() {
+    let logged = (0..100).map(|i| costed(NOON + i * SECOND, 30_000, 8000));
+    let requests: Vec<Request> = logged.chain((0..50).map(|i| timed(NOON + i * SECOND, 30_000))).collect();
+    let profiler = observed(&requests, &Names::new());
+    let inferred = profiler.logged_means();
+    assert!(close(inferred.as_ref().unwrap().per_endpoint_cpu_us[0], 8000.0));
+    let p = profiler.clone().finish(&Extras { inferred, ..Extras::default() });
+    assert!(close(p.groups[0].cpu_seconds.unwrap(), 1.2));
+    assert_eq!(p.demand.method, "logged");
+    assert!(close(profiler.finish(&Extras::default()).groups[0].cpu_seconds.unwrap(), 0.8));
+}
+
+#[test]
 fn without_cpu_nothing_is_made_up() {
     let p = profile(&(0..100).map(|i| timed(NOON + i * SECOND, 50_000)).collect::<Vec<_>>());
     assert_eq!((p.demand.method.as_str(), p.groups[0].cpu_seconds, p.peaks.one_minute.cores), ("none", None, None));

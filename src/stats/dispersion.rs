@@ -81,6 +81,7 @@ mod tests {
     use rand_xoshiro::Xoshiro256PlusPlus;
 
     /// Counts per second of batches of `batch` that arrive as a Poisson process, `rate` batches a second.
+    #[expect(clippy::cast_possible_truncation, reason = "seconds of a short test")]
     fn batches_per_second(seconds: usize, rate: f64, batch: f64) -> Vec<f64> {
         let mut random = Xoshiro256PlusPlus::seed_from_u64(7);
         let mut counts = vec![0.0; seconds];

@@ -71,6 +71,7 @@ impl<C: Cell> Grid<C> {
     /// The row of the bin that `time_us` lies in, made if need be, and how far into the bin it lies, µs.
     ///
     /// Times beyond ± 30,000 years are taken for the ends of that range.
+    #[expect(clippy::cast_possible_truncation, reason = "a bin of a page, whose size is a usize")]
     pub fn row_mut(&mut self, time_us: i64) -> (&mut [C], i64) {
         let time_us = time_us.clamp(-LIMIT_US, LIMIT_US);
         let mut since = time_us.wrapping_sub(self.recent_start_us);

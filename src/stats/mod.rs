@@ -14,7 +14,7 @@ pub mod timeline;
 
 pub use dispersion::DispersionCounter;
 pub use grid::{Cell, Grid};
-pub use heavy_hitters::{Hitter, SpaceSaving, Tally};
+pub use heavy_hitters::{HeavySummary, Hitter, Tally};
 pub use histogram::DurationHistogram;
 pub use interval::Interval;
 pub use timeline::Timeline;

@@ -99,17 +99,27 @@ fn windows(requests: impl Iterator<Item = Request>, groups: &Groups, counters: &
     let count = usize::try_from((end - start) / width).ok()?;
     let seconds = width as f64 / 1e6;
     let mut expected = vec![vec![0.0; groups.count]; count];
+    // Windows that the log covers, as far as it and the counters overlap.
+    let (mut first, mut last) = (i64::MAX, i64::MIN);
     for request in requests {
-        let window = usize::try_from((begins_us(&request).saturating_sub(start)).div_euclid(width));
+        let begins = begins_us(&request);
+        let window = usize::try_from((begins.saturating_sub(start)).div_euclid(width));
         let endpoint = usize::from(request.endpoint.0);
+        if (start..=end).contains(&begins) {
+            (first, last) = (first.min(begins), last.max(begins));
+        }
         if let (Some(row), Some(&group)) = (window.ok().and_then(|w| expected.get_mut(w)), groups.of_endpoint.get(endpoint)) {
             row[group] += groups.prior_us[endpoint] / 1e6 / seconds;
         }
     }
+    let slack = width / 10;
     let observed: Vec<Observed> = (0i64..)
         .zip(expected)
         .filter_map(|(window, expected)| {
             let from = start + window * width;
+            if from < first.saturating_sub(slack) || from + width > last.saturating_add(slack) {
+                return None;
+            }
             let rates: Vec<f64> = counters.iter().map(|c| c.seconds_between(from, from + width) / seconds).collect();
             rates.iter().all(|&rate| rate <= BUSY_MAX).then(|| Observed { cores: rates.iter().sum(), expected })
         })
@@ -208,6 +218,14 @@ mod tests {
         assert!((0.04..0.08).contains(&total), "{total} cores of 0.08, less an idle share");
         let ratio = demand.per_endpoint_cpu_us[1] / demand.per_endpoint_cpu_us[0];
         assert!((2.0..6.0).contains(&ratio), "{ratio}, the prior says 3.6");
+    }
+
+    #[test]
+    fn cpu_before_and_after_the_log_is_not_held_against_it() {
+        let (requests, cpu) = hour();
+        let part = || requests.iter().copied().filter(|r| (1_200_000_000..2_400_000_000).contains(&r.arrival_us));
+        let demand = regress(part, &table(), &cpu).unwrap();
+        assert!((demand.per_endpoint_cpu_us[0] - 5000.0).abs() < 500.0, "{:?}", demand.per_endpoint_cpu_us);
     }
 
     #[test]
