@@ -14,10 +14,9 @@ use clap::Args;
 use super::{Exit, UsageError, interrupt, progress, stderr_is_terminal, terminal_width};
 use crate::advise;
 use crate::endpoints::{self, Classifier, Endpoint};
-use crate::logs::detect::Choices;
 use crate::logs::source::{self, Place, Source};
 use crate::logs::time::Zone;
-use crate::logs::{StampMeaning, range};
+use crate::logs::range;
 use crate::profile::{Extras, InferredDemand, ProcessCpu, Profile, Profiler, inference};
 use crate::report::{self, AnalysisReport, RunFolder};
 use crate::trace::ingest::{self, Progress};
@@ -140,7 +139,6 @@ struct Config {
 
 impl Config {
     fn from_arguments(arguments: &Analyse) -> anyhow::Result<Self> {
-        let usage = |error: &dyn std::fmt::Display| UsageError(error.to_string());
         let zone = Zone::parse(&arguments.tz).map_err(|error| UsageError(format!("--tz: {error}")))?;
         let now = jiff::Timestamp::now();
         let point = |name: &str, text: &Option<String>, end| match text {
@@ -153,15 +151,13 @@ impl Config {
         {
             return Err(UsageError("--from is not before --to".to_owned()).into());
         }
-        let stamp = arguments.stamp.as_deref().map(|word| if word == "start" { StampMeaning::Start } else { StampMeaning::End });
-        let choices = Choices::new(arguments.format.as_deref(), arguments.log_format.as_deref(), arguments.nginx_config.as_deref(), stamp)
-            .map_err(|error| usage(&error))?;
+        let choices = facts::choices(arguments, zone)?;
         let (table, table_note) = facts::table(arguments)?;
         let options = endpoints::Options { sliding_sync_to_sync: arguments.sliding_sync_to_sync, ..endpoints::Options::default() };
         let threads = arguments.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, Into::into), Into::into);
         Ok(Self {
             sources: source::expand(&arguments.logs)?,
-            ingest: ingest::Settings { choices, zone, from_us, to_us, seed: arguments.seed, dedupe: arguments.dedupe, threads },
+            ingest: ingest::Settings { choices, from_us, to_us, seed: arguments.seed, dedupe: arguments.dedupe, threads },
             synapse_version: facts::version(&table),
             classifier: Classifier::new(&table, &options)?,
             table_note,
@@ -261,7 +257,7 @@ fn finish_reading(
 
 fn profile_settings(config: &Config, endpoints: &Arc<[Endpoint]>) -> crate::profile::Settings {
     let now = jiff::Timestamp::now().as_microsecond();
-    crate::profile::Settings { endpoints: Arc::clone(endpoints), zone_offset_seconds: config.ingest.zone.offset_seconds_at(now) }
+    crate::profile::Settings { endpoints: Arc::clone(endpoints), zone_offset_seconds: config.ingest.choices.zone.offset_seconds_at(now) }
 }
 
 /// Profiles a trace on all threads; each takes every n-th chunk.

@@ -1,14 +1,19 @@
 //! What a run knows beside its numbers, put into the report's and the trace header's words.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
+use super::super::UsageError;
 use super::{Analyse, Config, Read};
 use crate::advise::{self, Advice, Candidate};
 use crate::endpoints::{self, Endpoint, Table};
+use crate::logs::detect::{self, Choices, FORMATS, Format};
+use crate::logs::formats::nginx_config::NginxConfig;
 use crate::logs::source::{Place, Source};
+use crate::logs::{StampMeaning, Zone};
 use crate::plan;
 use crate::report::{AnalysisReport, Input, JoinFacts, MalformedExample, NextStep, RunFacts, format};
 use crate::trace::ingest::Account;
@@ -36,7 +41,7 @@ impl Told {
             joined,
             partial,
             seed: config.ingest.seed,
-            zone: config.ingest.zone.name().to_owned(),
+            zone: config.ingest.choices.zone.name().to_owned(),
             synapse_version: config.synapse_version.clone(),
             table_note: config.table_note.clone(),
         }
@@ -55,6 +60,29 @@ impl Told {
     }
 }
 
+/// What was said about the logs' format.
+pub(super) fn choices(arguments: &Analyse, zone: Zone) -> anyhow::Result<Choices> {
+    let format = match arguments.format.as_deref() {
+        None | Some("auto") => None,
+        Some(name) => Some(Format::from_name(name).ok_or_else(|| {
+            let known: Vec<&str> = FORMATS.iter().map(|(known, _)| *known).collect();
+            UsageError(format!("--format: `{}` is no format; the formats are auto, {}", name.escape_debug(), known.join(", ")))
+        })?),
+    };
+    // The expression is the same for every file: better to say now that it cannot be read.
+    if let Some(expression) = &arguments.log_format {
+        detect::detect(&[], &Choices { log_format: Some(expression.clone()), ..Choices::default() }).map_err(|error| UsageError(error.to_string()))?;
+    }
+    Ok(Choices {
+        format,
+        log_format: arguments.log_format.clone(),
+        nginx_config: arguments.nginx_config.as_deref().map(NginxConfig::read).transpose()?.map(Arc::new),
+        log: None,
+        zone,
+        stamp: arguments.stamp.as_deref().map(|word| if word == "start" { StampMeaning::Start } else { StampMeaning::End }),
+    })
+}
+
 /// The endpoint table asked for, and a sentence on which it is.
 pub(super) fn table(arguments: &Analyse) -> anyhow::Result<(Table, String)> {
     if let Some(path) = &arguments.table {
@@ -65,7 +93,7 @@ pub(super) fn table(arguments: &Analyse) -> anyhow::Result<(Table, String)> {
         return Ok((table, note));
     }
     let choice = endpoints::table_for(arguments.synapse_version.as_deref())
-        .map_err(|error| super::UsageError(format!("--synapse-version: {error}")))?;
+        .map_err(|error| UsageError(format!("--synapse-version: {error}")))?;
     let note = match (&arguments.synapse_version, choice.newer_than_known) {
         (None, _) => format!("endpoint table of Synapse {}, the newest known; --synapse-version chooses another", choice.release),
         (Some(_), false) => format!("endpoint table of Synapse {}", choice.release),
@@ -76,7 +104,7 @@ pub(super) fn table(arguments: &Analyse) -> anyhow::Result<(Table, String)> {
 
 /// What to screen for.
 pub(super) fn screen(arguments: &Analyse, table: &Table) -> anyhow::Result<advise::Settings> {
-    let objective = arguments.objective.parse().map_err(|error| super::UsageError(format!("--objective: {error}")))?;
+    let objective = arguments.objective.parse().map_err(|error| UsageError(format!("--objective: {error}")))?;
     let plans = plan::presets::Options { synapse: version(table), sliding_sync: arguments.sliding_sync_to_sync, ..Default::default() };
     Ok(advise::Settings { objective, plans, ..advise::Settings::default() })
 }

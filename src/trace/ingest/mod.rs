@@ -23,16 +23,13 @@ pub use identify::UserKeys;
 
 use crate::endpoints::Classifier;
 use crate::logs::source::Source;
-use crate::logs::time::Zone;
 use crate::trace::{Names, Request, Trace};
 
 /// How to read.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// `--format`, `--log-format` and the like.
+    /// `--format`, `--log-format`, `--tz` and the like; the log's path is filled in for each file.
     pub choices: crate::logs::detect::Choices,
-    /// Zone of stamps without one.
-    pub zone: Zone,
     /// Requests that arrived before this are left out, µs since the epoch.
     pub from_us: Option<i64>,
     /// Requests that arrived at or after this are left out.

@@ -10,6 +10,7 @@ use super::account::Account;
 use super::identify::FileFacts;
 use super::{IngestError, Progress, Settings};
 use crate::logs::blocks::{Block, Blocks, lines};
+use crate::logs::detect::Choices;
 use crate::logs::record::Line;
 use crate::logs::source::{Place, Source};
 use crate::logs::{Parser, compression, detect, target};
@@ -96,11 +97,12 @@ fn open(source: &Source, number: u32, settings: &Settings, progress: &Progress, 
         return Ok(Opened::NoLog);
     };
     let sample = sample(&first.bytes);
-    let choices = settings.choices.for_path(match &source.place {
-        Place::File(path) => Some(path.as_path()),
+    let log = match &source.place {
+        Place::File(path) => Some(path.clone()),
         Place::StandardInput => None,
-    });
-    let detection = match detect::detect(&sample, &choices, &settings.zone) {
+    };
+    let choices = Choices { log, ..settings.choices.clone() };
+    let detection = match detect::detect(&sample, &choices) {
         Ok(detection) => detection,
         Err(error) if source.explicit => return Err(IngestError::Format { path: source.to_string(), source: error }),
         Err(error) => {
