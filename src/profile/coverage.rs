@@ -20,7 +20,8 @@ pub(super) fn prior() -> Coverage {
         factor: Interval::new(1.8, 1.6, 2.0),
         measured: false,
         processes: Vec::new(),
-        note: "assumed: request lines showed 49 to 64 % of a worker's CPU on a measured cluster; give --process-cpu to measure yours".to_owned(),
+        note: "assumed: request lines showed 49 to 64 % of a worker's CPU on a measured cluster; give --process-cpu to measure yours"
+            .to_owned(),
     }
 }
 
@@ -94,11 +95,7 @@ impl<'a> Compared<'a> {
     }
 
     fn report(&self) -> ProcessCoverage {
-        ProcessCoverage {
-            name: self.name.to_owned(),
-            process_cpu_seconds: self.process_seconds,
-            logged_cpu_seconds: self.logged_seconds,
-        }
+        ProcessCoverage { name: self.name.to_owned(), process_cpu_seconds: self.process_seconds, logged_cpu_seconds: self.logged_seconds }
     }
 }
 

@@ -9,8 +9,7 @@ use super::coverage::coverage;
 use super::hitters::Scale;
 use super::inference::{DemandMethod, InferredDemand};
 use super::model::{
-    Demand, DestinationProfile, EndpointProfile, EventRate, GroupProfile, Outcomes, Peak, Peaks, ProcessProfile, Profile, Quantiles,
-    Window,
+    Demand, DestinationProfile, EndpointProfile, EventRate, GroupProfile, Outcomes, Peak, Peaks, ProcessProfile, Profile, Quantiles, Window,
 };
 use super::peaks::{Load, Loads, concurrency, dispersion};
 use super::profiler::{DemandCell, Extras, Profiler};
@@ -201,7 +200,11 @@ impl<'a> Finish<'a> {
             .map(|(id, (requests, cpu))| DestinationProfile { id, requests, cpu_seconds: self.knows_cpu().then_some(cpu) })
             .collect();
         all.sort_by(|a, b| {
-            b.cpu_seconds.unwrap_or(0.0).total_cmp(&a.cpu_seconds.unwrap_or(0.0)).then(b.requests.cmp(&a.requests)).then_with(|| a.id.cmp(&b.id))
+            b.cpu_seconds
+                .unwrap_or(0.0)
+                .total_cmp(&a.cpu_seconds.unwrap_or(0.0))
+                .then(b.requests.cmp(&a.requests))
+                .then_with(|| a.id.cmp(&b.id))
         });
         all
     }
@@ -292,15 +295,15 @@ impl<'a> Finish<'a> {
     }
 
     fn demand(&self, inferred: Option<&InferredDemand>) -> Demand {
-        let (costed, uncosted) = self.client_classes().map(|c| &self.profiler.sums[c]).fold((0, 0), |(a, b), s| (a + s.costed, b + s.uncosted));
+        let (costed, uncosted) =
+            self.client_classes().map(|c| &self.profiler.sums[c]).fold((0, 0), |(a, b), s| (a + s.costed, b + s.uncosted));
         let method = self.method();
         let (note, range) = match (method, inferred) {
             (DemandMethod::Logged, None) => (
-                format!("CPU as Synapse logged it for {costed} requests{}", if uncosted > 0 {
-                    format!("; {uncosted} more were seen by a proxy only and count as nought")
-                } else {
-                    String::new()
-                }),
+                format!(
+                    "CPU as Synapse logged it for {costed} requests{}",
+                    if uncosted > 0 { format!("; {uncosted} more were seen by a proxy only and count as nought") } else { String::new() }
+                ),
                 Interval::exact(1.0),
             ),
             (DemandMethod::Logged, Some(inferred)) => (
@@ -308,7 +311,9 @@ impl<'a> Finish<'a> {
                 Interval::exact(1.0),
             ),
             (_, Some(inferred)) => (inferred.note.clone(), inferred.range),
-            (_, None) => ("no CPU is logged and none was inferred, so everything goes by number of requests".to_owned(), Interval::exact(1.0)),
+            (_, None) => {
+                ("no CPU is logged and none was inferred, so everything goes by number of requests".to_owned(), Interval::exact(1.0))
+            }
         };
         Demand { method: method.name().to_owned(), note, range }
     }

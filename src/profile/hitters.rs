@@ -1,6 +1,6 @@
 //! Who makes the load: the heaviest users, rooms, servers, addresses and agents.
 
-use crate::stats::{Hitter, HeavySummary, Tally};
+use crate::stats::{HeavySummary, Hitter, Tally};
 use crate::trace::{NameId, Names, Request, flag};
 
 use super::model::{Heavy, HeavyHitters};
@@ -93,10 +93,7 @@ impl Scale {
     fn heaviest(&self, summary: &HeavySummary) -> Vec<Heavy> {
         let mut order: Vec<Hitter<'_>> = summary.hitters().collect();
         order.sort_by(|a, b| {
-            self.weight(&b.tally)
-                .total_cmp(&self.weight(&a.tally))
-                .then(b.tally.count.cmp(&a.tally.count))
-                .then_with(|| a.name.cmp(b.name))
+            self.weight(&b.tally).total_cmp(&self.weight(&a.tally)).then(b.tally.count.cmp(&a.tally.count)).then_with(|| a.name.cmp(b.name))
         });
         let total = if self.nominal.is_some() && self.cpu_seconds > 0.0 { self.cpu_seconds } else { self.requests as f64 };
         let heavy = |hitter: Hitter<'_>| Heavy {

@@ -33,9 +33,8 @@ mod window;
 
 pub use inference::{DemandMethod, InferredDemand};
 pub use model::{
-    Concurrency, Coverage, Demand, DestinationProfile, Dispersion, EndpointProfile, EventRate, GroupProfile, Heavy,
-    HeavyHitters, LATENCY_BUCKETS_MS, Outcomes, Peak, Peaks, ProcessCoverage, ProcessProfile, Profile, Quantiles, Series,
-    Window,
+    Concurrency, Coverage, Demand, DestinationProfile, Dispersion, EndpointProfile, EventRate, GroupProfile, Heavy, HeavyHitters,
+    LATENCY_BUCKETS_MS, Outcomes, Peak, Peaks, ProcessCoverage, ProcessProfile, Profile, Quantiles, Series, Window,
 };
 pub use process_cpu::{ProcessCpu, ProcessCpuError};
 pub use profiler::{Extras, Profiler, Settings};

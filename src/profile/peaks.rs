@@ -31,11 +31,7 @@ impl Loads {
             self.slide(window, (span_us / self.width_us).max(1) * self.width_us, by_cpu)
         };
         let (window, (requests, cpu_us)) = found;
-        Peak {
-            window,
-            requests_per_second: requests as f64 / window.seconds(),
-            cores: by_cpu.then(|| cpu_us / 1e6 / window.seconds()),
-        }
+        Peak { window, requests_per_second: requests as f64 / window.seconds(), cores: by_cpu.then(|| cpu_us / 1e6 / window.seconds()) }
     }
 
     fn slide(&self, window: Window, span_us: i64, by_cpu: bool) -> (Window, (u64, f64)) {

@@ -57,10 +57,13 @@ const PRIOR_OF_GROUP: &[(&str, u32, f64)] = &[
     ("user_directory", 1800, 0.27), // four lines
     ("admin", 2900, 0.5),
     ("media", 2400, 0.25),
-    ("media_admin", 4000, 0.25), // one line
+    ("media_admin", 4000, 0.25),               // one line
     ("quarantined_media_changes", 4000, 0.25), // by likeness
-    ("groups", 3000, 0.3), // by likeness; the endpoints are gone since 1.61
+    ("groups", 3000, 0.3),                     // by likeness; the endpoints are gone since 1.61
     ("replication", 1600, 0.11),
+    ("matrix_other", 1000, 0.5),  // by likeness
+    ("synapse_other", 1800, 0.5), // by likeness
+    ("metrics", 5000, 0.9),       // by likeness
     ("health", 200, 0.9),
     ("well_known", 300, 0.9),
     ("not_matrix", 300, 0.9),

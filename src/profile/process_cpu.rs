@@ -49,7 +49,9 @@ pub enum ProcessCpuError {
         problem: &'static str,
     },
     /// Not JSON, or not the answer to a range query.
-    #[error("the process CPU file is no Prometheus range query answer; export /api/v1/query_range?query=process_cpu_seconds_total as it comes")]
+    #[error(
+        "the process CPU file is no Prometheus range query answer; export /api/v1/query_range?query=process_cpu_seconds_total as it comes"
+    )]
     Json(#[source] serde_json::Error),
     /// An instant query's answer, or another kind.
     #[error("the process CPU file has a Prometheus result of another type than matrix; use query_range instead of query")]
@@ -190,7 +192,10 @@ fn csv_series(text: &str) -> Result<Series, ProcessCpuError> {
         }
         if index == 0 && fields[0].parse::<f64>().is_err() {
             for (column, title) in columns.iter_mut().zip(["epoch", "process", "cpu_seconds_total"]) {
-                *column = fields.iter().position(|f| f.eq_ignore_ascii_case(title)).ok_or_else(|| problem("a column is missing in the header"))?;
+                *column = fields
+                    .iter()
+                    .position(|f| f.eq_ignore_ascii_case(title))
+                    .ok_or_else(|| problem("a column is missing in the header"))?;
             }
             continue;
         }
@@ -284,8 +289,23 @@ struct PromSeries {
 const NAME_LABELS: &[&str] = &["process", "worker", "worker_name", "name", "groupname", "container", "pod", "unit"];
 
 const NOT_SYNAPSE: &[&str] = &[
-    "postgres", "pgbouncer", "redis", "valkey", "nginx", "haproxy", "apache", "httpd", "caddy", "traefik", "envoy", "prometheus",
-    "grafana", "node_exporter", "coturn", "element-web", "sliding-sync",
+    "postgres",
+    "pgbouncer",
+    "redis",
+    "valkey",
+    "nginx",
+    "haproxy",
+    "apache",
+    "httpd",
+    "caddy",
+    "traefik",
+    "envoy",
+    "prometheus",
+    "grafana",
+    "node_exporter",
+    "coturn",
+    "element-web",
+    "sliding-sync",
 ];
 
 /// The year 9999 and more.
@@ -341,7 +361,9 @@ mod tests {
 
     #[test]
     fn names_match_but_for_case_punctuation_and_synapse_in_front() {
-        let cpu = ProcessCpu::parse(b"1,synapse-generic-worker-1.service,0\n2,synapse-generic-worker-1.service,1\n1,synapse,0\n2,synapse,1\n").unwrap();
+        let cpu =
+            ProcessCpu::parse(b"1,synapse-generic-worker-1.service,0\n2,synapse-generic-worker-1.service,1\n1,synapse,0\n2,synapse,1\n")
+                .unwrap();
         assert_eq!(cpu.find("generic_worker1").unwrap().name(), "synapse-generic-worker-1.service");
         assert_eq!(cpu.find("homeserver.log").unwrap().name(), "synapse");
         assert_eq!(cpu.find("generic_worker2"), None);

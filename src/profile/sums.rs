@@ -63,11 +63,8 @@ impl ClassSums {
         }
         let n = self.costed as f64;
         let mean = self.cpu_us as f64 / n / 1e3;
-        let variance = if self.costed == 1 {
-            mean * mean
-        } else {
-            ((self.cpu_us_squared as f64 / 1e6 - mean * mean * n) / (n - 1.0)).max(0.0)
-        };
+        let variance =
+            if self.costed == 1 { mean * mean } else { ((self.cpu_us_squared as f64 / 1e6 - mean * mean * n) / (n - 1.0)).max(0.0) };
         let rounding = 2.0 * ROUNDING_MS * ROUNDING_MS;
         let bias = if self.cpu_zero * 3 > self.costed { BIAS_MS } else { 0.0 };
         let half = NORMAL_95 * ((variance + rounding) / n).sqrt() + bias;

@@ -44,7 +44,10 @@ impl<C: Cell> Grid<C> {
     /// # Panics
     /// If the ladder is empty, there are no columns or bins, or fewer than eight pages (they are constants of the program).
     pub fn new(ladder_us: &'static [i64], columns: usize, bins_per_page: usize, pages_max: usize) -> Self {
-        assert!(!ladder_us.is_empty() && columns > 0 && bins_per_page > 0 && pages_max >= 8, "a grid has columns, bins and at least eight pages");
+        assert!(
+            !ladder_us.is_empty() && columns > 0 && bins_per_page > 0 && pages_max >= 8,
+            "a grid has columns, bins and at least eight pages"
+        );
         let mut grid = Self {
             ladder_us,
             level: 0,

@@ -200,8 +200,13 @@ impl HeavySummary {
 
     /// Keeps the `keep` heaviest names.
     fn drop_lighter(&mut self, keep: usize) {
-        let mut held: Vec<(Slot, Text)> =
-            self.slots.iter_mut().zip(&mut self.texts).filter(|(s, _)| s.hash != 0).map(|(s, t)| (std::mem::take(s), std::mem::take(t))).collect();
+        let mut held: Vec<(Slot, Text)> = self
+            .slots
+            .iter_mut()
+            .zip(&mut self.texts)
+            .filter(|(s, _)| s.hash != 0)
+            .map(|(s, t)| (std::mem::take(s), std::mem::take(t)))
+            .collect();
         held.select_nth_unstable_by_key(keep, |(slot, text)| std::cmp::Reverse((slot.full_weight(text), slot.hash)));
         for (slot, text) in held.drain(keep..) {
             self.floor = self.floor.max(slot.full_weight(&text));

@@ -75,7 +75,9 @@ impl NonNegativeLeastSquares {
             let gradient = self.target[k] - row.iter().zip(x).map(|(a, x)| a * x).sum::<f64>();
             (diagonal > 0.0).then(|| gradient / diagonal.sqrt())
         };
-        let scale = (0..self.unknowns).map(|k| self.target[k].abs() / self.gram[k * self.unknowns + k].sqrt().max(f64::MIN_POSITIVE)).fold(0.0, f64::max);
+        let scale = (0..self.unknowns)
+            .map(|k| self.target[k].abs() / self.gram[k * self.unknowns + k].sqrt().max(f64::MIN_POSITIVE))
+            .fold(0.0, f64::max);
         (0..self.unknowns)
             .filter(|k| !free.contains(k))
             .filter_map(|k| Some((k, descent(k)?)))

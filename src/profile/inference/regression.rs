@@ -140,10 +140,8 @@ fn common_span(counters: &[&CpuCounter]) -> Option<(i64, i64)> {
 fn explained(windows: &[Observed], fit: &[f64]) -> f64 {
     let average = mean(windows.iter().map(|w| w.cores));
     let all: f64 = windows.iter().map(|w| (w.cores - average).powi(2)).sum();
-    let left: f64 = windows
-        .iter()
-        .map(|w| (w.cores - fit[0] - w.expected.iter().zip(&fit[1..]).map(|(e, x)| e * x).sum::<f64>()).powi(2))
-        .sum();
+    let left: f64 =
+        windows.iter().map(|w| (w.cores - fit[0] - w.expected.iter().zip(&fit[1..]).map(|(e, x)| e * x).sum::<f64>()).powi(2)).sum();
     if all > 0.0 { (1.0 - left / all).max(0.0) } else { 0.0 }
 }
 
@@ -180,10 +178,9 @@ mod tests {
             csv.push_str(&format!("{},main,{total}\n", window * 15));
             let (syncs, sends) = (random.random_range(100..900i64), random.random_range(20..120i64));
             for (endpoint, count) in [(0, syncs), (1, sends)] {
-                requests.extend((0..count).map(|i| Request {
-                    endpoint: EndpointId(endpoint),
-                    ..request(window * 15_000_000 + i * 15_000_000 / count)
-                }));
+                requests.extend(
+                    (0..count).map(|i| Request { endpoint: EndpointId(endpoint), ..request(window * 15_000_000 + i * 15_000_000 / count) }),
+                );
             }
             let noise = 0.9 + 0.2 * random.random::<f64>();
             total += (0.04 * 15.0 + syncs as f64 * 0.005 + sends as f64 * 0.030) * noise;
