@@ -14,9 +14,9 @@ use clap::Args;
 use super::{Exit, UsageError, interrupt, progress, stderr_is_terminal, terminal_width};
 use crate::advise;
 use crate::endpoints::{self, Classifier, Endpoint};
+use crate::logs::range;
 use crate::logs::source::{self, Place, Source};
 use crate::logs::time::Zone;
-use crate::logs::range;
 use crate::profile::{Extras, InferredDemand, ProcessCpu, Profile, Profiler, inference};
 use crate::report::{self, AnalysisReport, RunFolder};
 use crate::trace::ingest::{self, Progress};
@@ -246,11 +246,12 @@ fn finish_reading(
     if profiler.requests() + profiler.internal_requests() == 0 {
         anyhow::bail!("{}", facts::nothing_found(&told));
     }
-    let inferred = (!profiler.has_logged_cpu()).then(|| match &trace {
+    // Requests that only a proxy saw cost what their kind costs where Synapse logged it; without any Synapse log demand is inferred.
+    let inferred = profiler.logged_means().unwrap_or_else(|| match &trace {
         Some(trace) => inference::infer(|| trace.requests(), &endpoints, config.process_cpu.as_ref()),
         None => InferredDemand::from_prior(&endpoints, 1.0),
     });
-    let extras = Extras { process_cpu: config.process_cpu.clone(), inferred, user_key: Some(told.user_key.clone()) };
+    let extras = Extras { process_cpu: config.process_cpu.clone(), inferred: Some(inferred), user_key: Some(told.user_key.clone()) };
     let profile = profiler.finish(&extras);
     Ok(Read { told, endpoints, trace, profile })
 }

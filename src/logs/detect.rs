@@ -297,7 +297,8 @@ impl Detector<'_> {
         if self.any(|line| contains(line, b" Processed request: ")) || self.count(is_synapse_line) * 2 > self.lines.len() {
             return Ok(self.synapse(self.attempt(Box::new(Synapse::new(self.stamps())))));
         }
-        let formats = [Format::Traefik, Format::Haproxy, Format::NginxCombined, Format::NginxMain, Format::NginxVhost, Format::ApacheCommon];
+        let formats =
+            [Format::Traefik, Format::Haproxy, Format::NginxCombined, Format::NginxMain, Format::NginxVhost, Format::ApacheCommon];
         let parsers = formats.into_iter().flat_map(|format| self.candidates(format)).filter(|parser| parser.name() != "traefik generic");
         match self.best(parsers.map(|parser| self.attempt(parser)).collect()) {
             Ok(trial) => Ok(self.of_family(trial)),

@@ -141,7 +141,9 @@ impl Shadow {
         next += self.spaces(next);
         next += usize::from(matches!(self.plain.get(next), Some(b'"' | b'\'')));
         // an encoded delimiter belongs to the value, unless the whole parameter is encoded as deeply
-        let ends = |index: usize| self.depth[index] <= depth && matches!(self.plain[index], b'&' | b'"' | b'\'' | b' ' | b'<' | b'>' | b'#' | b'\n');
+        let ends = |index: usize| {
+            self.depth[index] <= depth && matches!(self.plain[index], b'&' | b'"' | b'\'' | b' ' | b'<' | b'>' | b'#' | b'\n')
+        };
         let end = (next..self.plain.len()).find(|index| ends(*index)).unwrap_or(self.plain.len());
         Some((next, end))
     }
@@ -253,7 +255,10 @@ mod tests {
             ("/cb?code=1&state=2".to_owned(), "/cb?code=<redacted>&state=<redacted>"),
             (r#"{"access_token":"abc","x":1}"#.to_owned(), r#"{"access_token":"<redacted>","x":1}"#),
             (r#"X-Matrix origin="a",sig="AbC""#.to_owned(), r#"X-Matrix origin="a",sig="<redacted>""#),
-            (format!("/r?redirectUrl=https%3A%2F%2Fapp%2F%3FloginToken%3D{TOKEN}&a=b"), "/r?redirectUrl=https%3A%2F%2Fapp%2F%3FloginToken%3D<redacted>&a=b"),
+            (
+                format!("/r?redirectUrl=https%3A%2F%2Fapp%2F%3FloginToken%3D{TOKEN}&a=b"),
+                "/r?redirectUrl=https%3A%2F%2Fapp%2F%3FloginToken%3D<redacted>&a=b",
+            ),
             ("mct_abcdefgh.x".to_owned(), "<redacted>"),
             ("a".repeat(60), "<redacted>"),
         ] {

@@ -30,24 +30,26 @@ pub struct JoinFacts {
 
 /// Joins a sealed trace. With lines of only one side nothing changes and `None` comes back.
 pub fn join(trace: Trace) -> (Trace, Option<JoinFacts>) {
-    let (mut proxy, mut synapse) = (false, false);
+    let (mut proxy, mut synapse, mut without_duration) = (false, false, false);
     for request in trace.requests() {
         proxy |= is_proxy(&request);
         synapse |= is_synapse(&request);
-        if proxy && synapse {
-            let mut joiner = Joiner::default();
-            let mut joined = Trace::new();
-            let (names, requests) = trace.into_parts();
-            for request in requests {
-                joiner.take(request, &mut joined);
-            }
-            joiner.finish(&mut joined);
-            joined.names = names;
-            joined.seal();
-            return (joined, Some(joiner.facts));
-        }
+        without_duration |= request.has(flag::NO_DURATION);
     }
-    (trace, None)
+    if !(proxy && synapse) {
+        return (trace, None);
+    }
+    let window_us = if without_duration { WINDOW_WITHOUT_DURATIONS_US } else { WINDOW_US };
+    let mut joiner = Joiner { window_us, ..Joiner::default() };
+    let mut joined = Trace::new();
+    let (names, requests) = trace.into_parts();
+    for request in requests {
+        joiner.take(request, &mut joined);
+    }
+    joiner.finish(&mut joined);
+    joined.names = names;
+    joined.seal();
+    (joined, Some(joiner.facts))
 }
 
 fn is_proxy(request: &Request) -> bool {
@@ -66,12 +68,13 @@ struct Joiner {
     by_target: HashMap<u32, Vec<u64>>,
     order: VecDeque<(i64, u64)>,
     next: u64,
+    window_us: i64,
     facts: JoinFacts,
 }
 
 impl Joiner {
     fn take(&mut self, request: Request, out: &mut Trace) {
-        self.forget_before(request.arrival_us - WINDOW_US, out);
+        self.settle_before(request.arrival_us.saturating_sub(self.window_us), out);
         if is_proxy(&request) {
             self.facts.proxy += 1;
         } else if is_synapse(&request) {
@@ -80,12 +83,10 @@ impl Joiner {
             out.push(request);
             return;
         }
-        if let Some(partner) = self.partner(&request) {
+        if let Some(partner) = self.same_id(&request) {
             let other = self.release(partner);
-            self.facts.joined += 1;
-            self.facts.by_request_id += u64::from(other.request_id == request.request_id && request.request_id != 0);
-            let (proxy, synapse) = if is_proxy(&request) { (request, other) } else { (other, request) };
-            out.push(merge(&proxy, &synapse));
+            self.facts.by_request_id += 1;
+            self.put_together(&request, &other, out);
             return;
         }
         let ticket = self.next;
@@ -98,24 +99,41 @@ impl Joiner {
         self.waiting.insert(ticket, request);
     }
 
-    /// The best waiting line of the other side.
-    fn partner(&self, request: &Request) -> Option<u64> {
+    /// The waiting line of the other side with the same proxy-made id.
+    fn same_id(&self, request: &Request) -> Option<u64> {
+        let ticket = self.by_id.get(&request.request_id).filter(|_| request.request_id != 0)?;
+        self.waiting.get(ticket).is_some_and(|other| is_proxy(other) != is_proxy(request)).then_some(*ticket)
+    }
+
+    /// The waiting line of the other side that is most like this one and to which no other line is more like. Asked when a line's
+    /// time is over, so that whatever has the same id was put together before.
+    fn most_alike(&self, request: &Request) -> Option<u64> {
+        let mut candidates = self.alike(request);
+        candidates.sort_unstable();
+        let mut tried = candidates.into_iter().take(TRIES_MAX);
+        tried.find_map(|(distance, ticket)| {
+            let rival = self.waiting.get(&ticket).and_then(|other| self.alike(other).into_iter().min());
+            rival.is_none_or(|(rival, _)| rival >= distance).then_some(ticket)
+        })
+    }
+
+    /// Distances and tickets of waiting lines of the other side that may be the same request.
+    fn alike(&self, request: &Request) -> Vec<(u64, u64)> {
         let proxy = is_proxy(request);
-        if request.request_id != 0
-            && let Some(ticket) = self.by_id.get(&request.request_id)
-            && self.waiting.get(ticket).is_some_and(|other| is_proxy(other) != proxy)
-        {
-            return Some(*ticket);
-        }
-        let candidates = self.by_target.get(&request.match_hash)?;
-        let rated = candidates.iter().filter_map(|ticket| {
+        let candidates = self.by_target.get(&request.match_hash).map_or(&[][..], Vec::as_slice);
+        let rated = candidates.iter().take(CANDIDATES_MAX).filter_map(|ticket| {
             let other = self.waiting.get(ticket)?;
             // Where Synapse logged a proxy's id, only that id counts.
             let synapse_id = if proxy { other.request_id } else { request.request_id };
-            let fits = is_proxy(other) != proxy && synapse_id == 0;
-            fits.then(|| (distance_us(request, other), *ticket))
+            (is_proxy(other) != proxy && synapse_id == 0).then(|| (distance_us(request, other), *ticket))
         });
-        rated.filter(|(distance, _)| *distance < DISTANCE_MAX_US).min().map(|(_, ticket)| ticket)
+        rated.filter(|(distance, _)| *distance < DISTANCE_MAX_US).collect()
+    }
+
+    fn put_together(&mut self, one: &Request, other: &Request, out: &mut Trace) {
+        self.facts.joined += 1;
+        let (proxy, synapse) = if is_proxy(one) { (one, other) } else { (other, one) };
+        out.push(merge(proxy, synapse));
     }
 
     fn release(&mut self, ticket: u64) -> Request {
@@ -133,15 +151,22 @@ impl Joiner {
         request
     }
 
-    fn forget_before(&mut self, arrival_us: i64, out: &mut Trace) {
+    /// Decides about every line that arrived before `arrival_us`.
+    fn settle_before(&mut self, arrival_us: i64, out: &mut Trace) {
         while let Some(&(at, ticket)) = self.order.front()
             && at < arrival_us
         {
             self.order.pop_front();
-            if self.waiting.contains_key(&ticket) {
-                let alone = self.release(ticket);
-                self.count_alone(&alone);
-                out.push(alone);
+            if !self.waiting.contains_key(&ticket) {
+                continue;
+            }
+            let request = self.release(ticket);
+            if let Some(partner) = self.most_alike(&request) {
+                let other = self.release(partner);
+                self.put_together(&request, &other, out);
+            } else {
+                self.count_alone(&request);
+                out.push(request);
             }
         }
     }
@@ -155,7 +180,7 @@ impl Joiner {
     }
 
     fn finish(&mut self, out: &mut Trace) {
-        self.forget_before(i64::MAX, out);
+        self.settle_before(i64::MAX, out);
     }
 }
 
@@ -168,7 +193,9 @@ fn distance_us(a: &Request, b: &Request) -> u64 {
     }
     let status = if a.status == b.status || a.has(flag::ABORTED) || b.has(flag::ABORTED) { 0 } else { 1_000_000 };
     let size = if a.bytes_sent == b.bytes_sent { 0 } else { 500_000 };
-    apart + status + size
+    // Synapse logs the address that the proxy forwarded; for federation the peers are a name and an address.
+    let peer = if a.peer == b.peer || !a.user.is_some() || !b.user.is_some() { 0 } else { 500_000 };
+    apart + status + size + peer
 }
 
 fn end_us(request: &Request) -> i64 {
@@ -190,15 +217,23 @@ fn merge(proxy: &Request, synapse: &Request) -> Request {
         agent: if synapse.agent.is_some() { synapse.agent } else { proxy.agent },
         request_id: if proxy.request_id != 0 { proxy.request_id } else { synapse.request_id },
         flags: synapse.flags
-            | (proxy.flags & (flag::PROXY_TIME | flag::PROXY | flag::ABORTED | flag::QUERY | flag::APPSERVICE))
+            | (proxy.flags & (flag::PROXY_TIME | flag::PROXY | flag::ABORTED | flag::QUERY | flag::APPSERVICE | flag::RETRIED))
             | if precise { proxy.flags & flag::DRAWN } else { 0 },
         ..*synapse
     }
 }
 
-/// How long a line waits for its partner. A long poll whose proxy line has no duration is sorted by its end and may come this
-/// much after Synapse's line, which is sorted by its start.
-const WINDOW_US: i64 = 180_000_000;
+/// How long a line waits for its partner: the proxy's line begins before an upload, Synapse's after it.
+const WINDOW_US: i64 = 60_000_000;
+
+/// The same where proxy lines have no duration: a long poll is then sorted by its end there, by its start here.
+const WINDOW_WITHOUT_DURATIONS_US: i64 = 240_000_000;
+
+/// Lines with one target that are looked at for one partner. Equal requests stand side by side, so that more would not help.
+const CANDIDATES_MAX: usize = 256;
+
+/// Candidates that are asked whether they have a nearer line of their own.
+const TRIES_MAX: usize = 8;
 
 /// Lines that are less alike than this are not the same request: stamps of whole seconds differ by one at most.
 const DISTANCE_MAX_US: u64 = 2_600_000;

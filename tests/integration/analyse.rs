@@ -124,7 +124,8 @@ fn without_a_trace_the_counts_are_the_same() {
     let requests = |run: &Run| {
         let report = run.json();
         let groups = report["groups"].as_array().unwrap();
-        let mut list: Vec<_> = groups.iter().map(|g| (g["id"].as_str().unwrap().to_owned(), g["requests"].clone(), g["errors"].clone())).collect();
+        let mut list: Vec<_> =
+            groups.iter().map(|g| (g["id"].as_str().unwrap().to_owned(), g["requests"].clone(), g["errors"].clone())).collect();
         list.sort_by(|a, b| a.0.cmp(&b.0));
         (report["requests"].clone(), list)
     };
@@ -182,7 +183,8 @@ fn overlapping_files_count_once_when_asked() {
 
 #[test]
 fn only_the_time_asked_for_is_profiled() {
-    let report = Run::analyse(&["--from", "2026-11-20T16:55", "--to", "2026-11-20T16:56", &sample("cluster/synapse-generic_worker1.log.gz")]).json();
+    let report =
+        Run::analyse(&["--from", "2026-11-20T16:55", "--to", "2026-11-20T16:56", &sample("cluster/synapse-generic_worker1.log.gz")]).json();
     assert!(report["window"]["seconds"].as_f64().unwrap() <= 150.0, "{}", report["window"]);
     assert!(report["window"]["start"].as_str().unwrap() >= "2026-11-20T16:55:00");
     let input = &report["inputs"][0];
@@ -197,8 +199,12 @@ fn nothing_written_holds_a_token_or_runs() {
     let mut log = String::new();
     for (n, agent) in ["<script>alert(1)</script>", "=HYPERLINK(1)", "\\x1B[31mred", "a|b`c`", "\\xE2\\x80\\xAEright"].iter().enumerate() {
         for token in ["access_token=syt_YWxpY2U_topsecretvalue_1", "access%5Ftoken=syt_YWxpY2U_topsecretvalue_2", "since=s1"] {
-            log += &format!("203.0.113.{n} - <img/src=x> [02/Jan/2026:15:04:05 +0000] \"GET /_matrix/client/v3/sync?{token}&timeout=0 HTTP/1.1\" 200 5 \"-\" \"{agent}\"\n");
-            log += &format!("203.0.113.{n} - - [02/Jan/2026:15:04:05 +0000] \"GET /_matrix/client/v3/rooms/!<svg onload=x>:{n}/x%3Faccess_token%3Dsyt_YWxpY2U_topsecretvalue_3 HTTP/1.1\" 200 5 \"-\" \"{agent}\"\n");
+            log += &format!(
+                "203.0.113.{n} - <img/src=x> [02/Jan/2026:15:04:05 +0000] \"GET /_matrix/client/v3/sync?{token}&timeout=0 HTTP/1.1\" 200 5 \"-\" \"{agent}\"\n"
+            );
+            log += &format!(
+                "203.0.113.{n} - - [02/Jan/2026:15:04:05 +0000] \"GET /_matrix/client/v3/rooms/!<svg onload=x>:{n}/x%3Faccess_token%3Dsyt_YWxpY2U_topsecretvalue_3 HTTP/1.1\" 200 5 \"-\" \"{agent}\"\n"
+            );
         }
     }
     std::fs::write(&path, log).unwrap();
@@ -255,8 +261,9 @@ fn an_anonymous_trace_names_nobody() {
 #[test]
 fn process_cpu_gives_the_coverage_factor() {
     let cpu = sample("one-worker/process-cpu.csv");
-    let logs: Vec<String> =
-        ["synapse-main", "synapse-generic_worker1", "synapse-stream_writer1", "synapse-event_persister1"].map(|n| sample(&format!("one-worker/{n}.log.gz"))).into();
+    let logs: Vec<String> = ["synapse-main", "synapse-generic_worker1", "synapse-stream_writer1", "synapse-event_persister1"]
+        .map(|n| sample(&format!("one-worker/{n}.log.gz")))
+        .into();
     let mut arguments = vec!["--process-cpu".to_owned(), cpu];
     arguments.extend(logs.iter().cloned());
     let report = Run::analyse(&arguments).json();
@@ -290,7 +297,10 @@ fn hostile_bytes_are_counted_and_reported() {
     std::fs::write(&path, &bytes).unwrap();
     let report = Run::analyse(&[&path]).json();
     let input = &report["inputs"][0];
-    assert_eq!((&input["lines"], &input["requests"], &input["not_requests"], &input["malformed"]), (&json!(56), &json!(52), &json!(1), &json!(3)));
+    assert_eq!(
+        (&input["lines"], &input["requests"], &input["not_requests"], &input["malformed"]),
+        (&json!(56), &json!(52), &json!(1), &json!(3))
+    );
     let examples = report["malformed_examples"].as_array().unwrap();
     assert_eq!(examples.iter().map(|example| example["line"].as_u64().unwrap()).collect::<Vec<_>>(), [51, 53, 56]);
     assert!(examples.iter().all(|example| example["reason"].as_str().unwrap().contains("expected")));
@@ -342,7 +352,14 @@ fn one_interrupt_ends_the_reading_and_still_writes_the_report() {
 fn an_earlier_run_is_never_written_over_by_accident() {
     let folder = tempfile::tempdir().unwrap();
     let run = |extra: &[&str]| {
-        wsim().arg("analyse").arg(sample("caddy.log")).args(["--quiet", "--name", "run", "--out"]).arg(folder.path()).args(extra).output().unwrap()
+        wsim()
+            .arg("analyse")
+            .arg(sample("caddy.log"))
+            .args(["--quiet", "--name", "run", "--out"])
+            .arg(folder.path())
+            .args(extra)
+            .output()
+            .unwrap()
     };
     assert!(run(&[]).status.code().is_some_and(|code| code != 1));
     let second = run(&[]);

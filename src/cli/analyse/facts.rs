@@ -71,7 +71,8 @@ pub(super) fn choices(arguments: &Analyse, zone: Zone) -> anyhow::Result<Choices
     };
     // The expression is the same for every file: better to say now that it cannot be read.
     if let Some(expression) = &arguments.log_format {
-        detect::detect(&[], &Choices { log_format: Some(expression.clone()), ..Choices::default() }).map_err(|error| UsageError(error.to_string()))?;
+        detect::detect(&[], &Choices { log_format: Some(expression.clone()), ..Choices::default() })
+            .map_err(|error| UsageError(error.to_string()))?;
     }
     Ok(Choices {
         format,
@@ -92,8 +93,8 @@ pub(super) fn table(arguments: &Analyse) -> anyhow::Result<(Table, String)> {
         let note = format!("own table from {file}");
         return Ok((table, note));
     }
-    let choice = endpoints::table_for(arguments.synapse_version.as_deref())
-        .map_err(|error| UsageError(format!("--synapse-version: {error}")))?;
+    let choice =
+        endpoints::table_for(arguments.synapse_version.as_deref()).map_err(|error| UsageError(format!("--synapse-version: {error}")))?;
     let note = match (&arguments.synapse_version, choice.newer_than_known) {
         (None, _) => format!("endpoint table of Synapse {}, the newest known; --synapse-version chooses another", choice.release),
         (Some(_), false) => format!("endpoint table of Synapse {}", choice.release),

@@ -254,7 +254,8 @@ fn item(text: &str) -> IResult<&str, Item> {
     }
     let argument = delimited(char('{'), take_while(|c| c != '}'), char('}'));
     let statuses = recognize((opt(char('!')), take_while1(|c: char| c.is_ascii_digit() || c == ',')));
-    let modifier = alt((map(argument, Modifier::Argument), value((), statuses).map(|()| Modifier::Other), one_of("<>!").map(|_| Modifier::Other)));
+    let modifier =
+        alt((map(argument, Modifier::Argument), value((), statuses).map(|()| Modifier::Other), one_of("<>!").map(|_| Modifier::Other)));
     let letter = alt((recognize((char('^'), anychar, anychar)), recognize(satisfy(|c| c.is_ascii_alphabetic()))));
     let directive = map((char('%'), many0(modifier), letter), |(_, modifiers, letter): (_, Vec<Modifier<'_>>, &str)| Item::Directive {
         argument: modifiers.into_iter().find_map(|modifier| match modifier {
@@ -341,13 +342,9 @@ mod tests {
 
     #[test]
     fn every_way_to_say_the_duration() {
-        for (directive, value, wall) in [
-            ("%D", "2310", 2310),
-            ("%T", "3", 3_000_000),
-            ("%{s}T", "3", 3_000_000),
-            ("%{ms}T", "30001", 30_001_000),
-            ("%{us}T", "17", 17),
-        ] {
+        for (directive, value, wall) in
+            [("%D", "2310", 2310), ("%T", "3", 3_000_000), ("%{s}T", "3", 3_000_000), ("%{ms}T", "30001", 30_001_000), ("%{us}T", "17", 17)]
+        {
             let mut parser = parser(&format!("%r %>s {directive}"));
             let line = format!("GET / HTTP/1.1 200 {value}");
             assert_eq!(request(&mut parser, &line).wall_us, Some(wall), "{directive}");

@@ -351,7 +351,10 @@ mod tests {
             assert_eq!(record.arrival_us(), Some(1_767_366_245_123_000), "{prefix}");
             assert_eq!((record.wall_us, record.upstream_us), (Some(30_000_000), Some(29_999_000)));
             assert_eq!((text(record.address.unwrap()), text(&record.upstream.unwrap())), ("203.0.113.7".into(), "matrix_sync/w2".into()));
-            assert_eq!((text(&record.authorization.unwrap()), text(&record.agent.unwrap())), ("Bearer syt_YWxpY2U_xxx".into(), "Element/1.11".into()));
+            assert_eq!(
+                (text(&record.authorization.unwrap()), text(&record.agent.unwrap())),
+                ("Bearer syt_YWxpY2U_xxx".into(), "Element/1.11".into())
+            );
             assert_eq!((text(record.method), text(&record.target)), ("GET".into(), "/_matrix/client/v3/sync?since=s1_2".into()));
             assert_eq!((record.status, record.bytes_sent, record.aborted), (200, Some(812), false));
         }
@@ -393,7 +396,11 @@ mod tests {
     fn captured_headers_are_known_by_their_looks() {
         let head = "::1:4000 [02/Jan/2026:15:04:42.001] matrix main/main 0/0/0/5/5 200 +10 - - ---- 3/1/0/0/+1 0/0";
         for (captures, agent, site) in [
-            ("{Element X/1.0.4 (Pixel 8; Android 14; 4a2b; Sdk 24.6)|127.0.0.1:28090} {}", "Element X/1.0.4 (Pixel 8; Android 14; 4a2b; Sdk 24.6)", "127.0.0.1:28090"),
+            (
+                "{Element X/1.0.4 (Pixel 8; Android 14; 4a2b; Sdk 24.6)|127.0.0.1:28090} {}",
+                "Element X/1.0.4 (Pixel 8; Android 14; 4a2b; Sdk 24.6)",
+                "127.0.0.1:28090",
+            ),
             ("{gomuks/0.3.1 #22quoted\\agent#22|test.local} {167}", "gomuks/0.3.1 \"quoted\\agent\"", "test.local"),
             ("{|} {208}", "", ""),
             ("{tab#09here #F0#9F#92#A9|test.local} {}", "", "test.local"),
@@ -425,7 +432,9 @@ mod tests {
                     assert!(record.target.starts_with(b"/"));
                     assert_eq!(record.wall_us.is_none(), tail.contains("/+7"));
                 }
-                Line::Malformed(error) => assert_eq!((error.expected, tail.ends_with("off")), ("a closing quote after the request line", true)),
+                Line::Malformed(error) => {
+                    assert_eq!((error.expected, tail.ends_with("off")), ("a closing quote after the request line", true))
+                }
                 Line::NotRequest => panic!("{line}"),
             }
         }

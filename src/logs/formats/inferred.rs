@@ -294,7 +294,11 @@ mod tests {
     #[test]
     fn a_number_without_a_name_is_not_guessed_unless_it_is_nginxs_seconds() {
         let head = r#"h 1.1.1.1 - - [20/Nov/2026:16:53:36 +0000] "GET / HTTP/1.1" 200 5 "-" "a""#;
-        for (tail, text) in [(" 2310", " $_"), (" \"-\" 0.003 0.002", " \"$http_x_forwarded_for\" $request_time $upstream_response_time"), (" ua=\"10.0.0.1:80\"", " ua=\"$upstream_addr\"")] {
+        for (tail, text) in [
+            (" 2310", " $_"),
+            (" \"-\" 0.003 0.002", " \"$http_x_forwarded_for\" $request_time $upstream_response_time"),
+            (" ua=\"10.0.0.1:80\"", " ua=\"$upstream_addr\""),
+        ] {
             let line = format!("{head}{tail}");
             assert!(infer(&[line.as_bytes()], None).unwrap().text.ends_with(text), "{tail}");
         }

@@ -28,13 +28,15 @@ use crate::logs::escape::Escape;
 use crate::logs::{StampMeaning, StampReader};
 
 /// `combined`, which nginx uses where no format is named.
-pub const COMBINED: &str = r#"$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent""#;
+pub const COMBINED: &str =
+    r#"$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent""#;
 /// `main` of the distributed configuration file.
 pub const MAIN: &str = r#"$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent" "$http_x_forwarded_for""#;
 /// What people call vcombined: the virtual host with its port in front.
 pub const VHOST_PORT: &str = r#"$host:$server_port $remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent""#;
 /// The virtual host alone in front.
-pub const VHOST: &str = r#"$host $remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent""#;
+pub const VHOST: &str =
+    r#"$host $remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent""#;
 
 /// A `log_format`, read but not yet compiled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,7 +165,9 @@ impl LogFormat {
         let mut found = variables.filter(|variable| matches!(variable, Variable::RequestLine | Variable::Target | Variable::Path));
         match found.next() {
             Some(_) => Ok(()),
-            None => Err(FormatError::new("the format logs no request: it needs $request, or $request_method with $request_uri", &self.text, 0)),
+            None => {
+                Err(FormatError::new("the format logs no request: it needs $request, or $request_method with $request_uri", &self.text, 0))
+            }
         }
     }
 }
@@ -263,7 +267,9 @@ fn collect_fields(json: &serde_json::Value, key: String, fields: &mut Vec<(Strin
                 Some(name) if !name.is_empty() && name.bytes().all(is_name_byte) => Some(meaning(name, &label)),
                 _ => None,
             };
-            fields.extend(variable.filter(|variable| !matches!(variable, Variable::Ignored | Variable::IgnoredWord)).map(|variable| (key, variable)));
+            fields.extend(
+                variable.filter(|variable| !matches!(variable, Variable::Ignored | Variable::IgnoredWord)).map(|variable| (key, variable)),
+            );
         }
         _ => {}
     }
@@ -338,7 +344,8 @@ fn parts(body: &str) -> Result<Vec<Part>, FormatError> {
     let mut left = body;
     while !left.is_empty() {
         let at = body.len() - left.len();
-        let (after, part) = part(left, at).map_err(|_| FormatError::new("a `$` here needs a variable's name, $name or ${name}", body, at))?;
+        let (after, part) =
+            part(left, at).map_err(|_| FormatError::new("a `$` here needs a variable's name, $name or ${name}", body, at))?;
         parts.push(part);
         left = after;
     }
@@ -402,7 +409,10 @@ mod tests {
     #[test]
     fn a_combined_line_is_read_whole() {
         let mut parser = combined(stamps());
-        let record = request(&mut parser, br#"203.0.113.7 - - [02/Jan/2026:15:04:05 +0000] "GET /_matrix/client/v3/sync?since=s1_2 HTTP/2.0" 200 412 "-" "Element/1.11""#);
+        let record = request(
+            &mut parser,
+            br#"203.0.113.7 - - [02/Jan/2026:15:04:05 +0000] "GET /_matrix/client/v3/sync?since=s1_2 HTTP/2.0" 200 412 "-" "Element/1.11""#,
+        );
         assert_eq!(record.address, Some(&b"203.0.113.7"[..]));
         assert_eq!(record.stamp.unwrap().micros, 1_767_366_245_000_000);
         assert_eq!((record.method, &*record.target), (&b"GET"[..], &b"/_matrix/client/v3/sync?since=s1_2"[..]));

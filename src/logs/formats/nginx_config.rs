@@ -422,7 +422,10 @@ mod tests {
         write(folder.path(), "conf.d/a.conf", "log_format own '$request';");
         write(folder.path(), "conf.d/inner.inc", "access_log /inner.log own;");
         let config = NginxConfig::read(&main).unwrap();
-        assert_eq!(config.access_logs, [("/b.log".into(), "combined".into()), ("/inner.log".into(), "own".into())].map(|x: (String, String)| x));
+        assert_eq!(
+            config.access_logs,
+            [("/b.log".into(), "combined".into()), ("/inner.log".into(), "own".into())].map(|x: (String, String)| x)
+        );
         assert_eq!(config.missing, [folder.path().join("mime.types")]);
     }
 

@@ -197,14 +197,7 @@ impl Pattern {
         Some(())
     }
 
-    fn locate<'a>(
-        &self,
-        text: &'a [u8],
-        steps: &[Step],
-        values: &mut Vec<&'a [u8]>,
-        trials: &mut u32,
-        stamps: &mut StampReader,
-    ) -> bool {
+    fn locate<'a>(&self, text: &'a [u8], steps: &[Step], values: &mut Vec<&'a [u8]>, trials: &mut u32, stamps: &mut StampReader) -> bool {
         let Some((step, later)) = steps.split_first() else { return text.is_empty() };
         let mut from = 0;
         loop {

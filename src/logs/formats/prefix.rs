@@ -131,7 +131,9 @@ mod tests {
 
     #[track_caller]
     fn strips(prefix: &str) {
-        for message in ["203.0.113.7 - - [02/Jan/2026:15:04:05 +0000] \"GET / HTTP/1.1\"", "::1 - -", "matrix.example.org:443 203.0.113.7 - -"] {
+        for message in
+            ["203.0.113.7 - - [02/Jan/2026:15:04:05 +0000] \"GET / HTTP/1.1\"", "::1 - -", "matrix.example.org:443 203.0.113.7 - -"]
+        {
             let line = format!("{prefix}{message}");
             let want = (!prefix.is_empty()).then_some(prefix.len());
             assert_eq!(len(line.as_bytes()), want, "{line}");

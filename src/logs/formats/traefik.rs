@@ -16,7 +16,12 @@ use crate::logs::{StampMeaning, StampReader};
 
 /// The parser of Traefik's `common` format.
 pub fn common(stamps: StampReader) -> TextParser {
-    let tail = [("\" ", Variable::IgnoredWord), (" \"", Variable::Ignored), ("\" \"", Variable::UpstreamAddress), ("\" ", Variable::Wall(Unit::Millis))];
+    let tail = [
+        ("\" ", Variable::IgnoredWord),
+        (" \"", Variable::Ignored),
+        ("\" \"", Variable::UpstreamAddress),
+        ("\" ", Variable::Wall(Unit::Millis)),
+    ];
     parser("traefik", &tail, "ms", stamps)
 }
 
@@ -65,7 +70,8 @@ mod tests {
     #[test]
     fn a_missing_service_is_no_upstream_and_499_is_an_abort() {
         let mut parser = common(stamps());
-        let record = request(&mut parser, r#"203.0.113.7 - - [02/Jan/2026:15:04:05 +0000] "GET / HTTP/2.0" 499 0 "-" "a \"b\"" 1 "-" "-" 0ms"#);
+        let record =
+            request(&mut parser, r#"203.0.113.7 - - [02/Jan/2026:15:04:05 +0000] "GET / HTTP/2.0" 499 0 "-" "a \"b\"" 1 "-" "-" 0ms"#);
         assert_eq!((record.upstream, record.aborted), (None, true));
         assert_eq!(text(&record.agent.unwrap()), "a \"b\"");
     }

@@ -247,7 +247,6 @@ pub(super) struct FileFacts {
 #[derive(Default)]
 struct Query<'q> {
     timeout_ms: u32,
-    position: bool,
     appservice: bool,
     access_token: Option<&'q [u8]>,
 }
@@ -258,7 +257,6 @@ impl<'q> Query<'q> {
         for (name, value) in target::query_parameters(query) {
             match name {
                 b"timeout" => found.timeout_ms = crate::logs::time::decimal(value).and_then(|ms| u32::try_from(ms).ok()).unwrap_or(0),
-                b"since" | b"pos" => found.position = true,
                 b"user_id" => found.appservice = true,
                 b"access_token" => found.access_token = Some(value),
                 _ => {}
@@ -272,7 +270,7 @@ fn flags_of(record: &Record<'_>, query: &Query<'_>, facts: EndpointFacts, has_qu
     let synapse = record.cost.is_some();
     let known = if synapse { record.wall_us.is_some() } else { record.upstream_us.or(record.wall_us).is_some() };
     let ends = record.stamp.is_some_and(|stamp| stamp.meaning == StampMeaning::End);
-    let polls = facts.polls && (query.timeout_ms > 0 || (query.position && query.timeout_ms > 0) || !file.queries_logged);
+    let polls = facts.polls && (query.timeout_ms > 0 || !file.queries_logged);
     let mut flags = if synapse { flag::SYNAPSE | flag::COST } else { flag::PROXY };
     for (set, bit) in [
         (known, flag::WALL),
@@ -282,6 +280,7 @@ fn flags_of(record: &Record<'_>, query: &Query<'_>, facts: EndpointFacts, has_qu
         (facts.internal, flag::INTERNAL),
         (has_query, flag::QUERY),
         (query.appservice, flag::APPSERVICE),
+        (record.upstream_tries > 1, flag::RETRIED),
         (ends && record.wall_us.is_none(), flag::NO_DURATION),
     ] {
         if set {
