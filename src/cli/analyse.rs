@@ -248,8 +248,10 @@ fn finish_reading(
     }
     // Requests that only a proxy saw cost what their kind costs where Synapse logged it; without any Synapse log demand is inferred.
     let inferred = profiler.logged_means().unwrap_or_else(|| match &trace {
-        Some(trace) => inference::infer(|| trace.requests(), &endpoints, config.process_cpu.as_ref()),
-        None => InferredDemand::from_prior(&endpoints, 1.0),
+        Some(trace) if config.process_cpu.is_some() || trace.any_has(trace::flag::WALL) => {
+            inference::infer(|| trace.requests(), &endpoints, config.process_cpu.as_ref())
+        }
+        _ => InferredDemand::from_prior(&endpoints, 1.0),
     });
     let extras = Extras { process_cpu: config.process_cpu.clone(), inferred: Some(inferred), user_key: Some(told.user_key.clone()) };
     let profile = profiler.finish(&extras);

@@ -34,10 +34,21 @@ pub fn split(target: &[u8]) -> Target<'_> {
 }
 
 /// The parameters of a query in order: raw key and raw value. A parameter without `=` has an empty value.
+#[inline]
 pub fn query_parameters(query: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    query.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).map(|pair| match memchr(b'=', pair) {
-        Some(at) => (&pair[..at], &pair[at + 1..]),
-        None => (pair, &b""[..]),
+    let mut rest = query;
+    std::iter::from_fn(move || {
+        while !rest.is_empty() {
+            let end = memchr(b'&', rest).unwrap_or(rest.len());
+            let parameter = &rest[..end];
+            rest = rest.get(end + 1..).unwrap_or_default();
+            if !parameter.is_empty() {
+                // Names are short: a loop finds the sign before a call would have begun.
+                let equals = parameter.iter().position(|&byte| byte == b'=').unwrap_or(parameter.len());
+                return Some((&parameter[..equals], parameter.get(equals + 1..).unwrap_or_default()));
+            }
+        }
+        None
     })
 }
 

@@ -1,5 +1,7 @@
 //! Requests in sealed, sorted chunks of columns.
 
+use std::ops::Range;
+
 use super::packed::Packed;
 use super::request::{NameId, Request};
 use crate::endpoints::{EndpointId, Method};
@@ -63,43 +65,40 @@ impl Chunk {
         self.first_us.wrapping_add(self.columns[0].at(row).cast_signed())
     }
 
-    /// Row `row`, unpacked.
-    pub(super) fn request(&self, row: usize) -> Request {
+    /// Rows `rows`, unpacked column by column into `out`, whose content is replaced.
+    pub(super) fn decode(&self, rows: Range<usize>, out: &mut Vec<Request>) {
+        out.clear();
+        out.resize(rows.len(), Request::EMPTY);
         let c = &self.columns;
-        let word = |column: usize| low32(c[column].at(row));
-        let tail = c[23].at(row);
-        Request {
-            arrival_us: self.arrival_us(row),
-            wall_us: word(1),
-            send_us: unzigzag(word(2)),
-            proxy_us: word(3),
-            cpu_us: word(4),
-            db_sched_us: word(5),
-            db_txn_us: word(6),
-            db_count: word(7),
-            events: word(8),
-            bytes_sent: word(9),
-            bytes_received: word(10),
-            timeout_ms: word(11),
-            user: NameId(word(12)),
-            room: NameId(word(13)),
-            peer: NameId(word(14)),
-            template: NameId(word(15)),
-            agent: NameId(word(16)),
-            process: NameId(word(17)),
-            upstream: NameId(word(18)),
-            request_id: c[19].at(row),
-            match_hash: word(20),
-            endpoint: EndpointId(low16(c[21].at(row))),
-            status: low16(c[22].at(row)),
-            method: Method::from_number((tail & 0xff).try_into().unwrap_or(0)),
-            flags: low16(tail >> 8),
+        let each = |column: usize, set: fn(&mut Request, u64), out: &mut Vec<Request>| {
+            c[column].each(rows.clone(), |row, value| set(&mut out[row], value));
+        };
+        for (row, request) in rows.clone().zip(out.iter_mut()) {
+            request.arrival_us = self.arrival_us(row);
         }
-    }
-
-    /// All rows, unpacked, in order.
-    pub(super) fn requests(&self) -> impl Iterator<Item = Request> + '_ {
-        (0..self.rows).map(|row| self.request(row))
+        each(1, |r, v| r.wall_us = low32(v), out);
+        each(2, |r, v| r.send_us = unzigzag(low32(v)), out);
+        each(3, |r, v| r.proxy_us = low32(v), out);
+        each(4, |r, v| r.cpu_us = low32(v), out);
+        each(5, |r, v| r.db_sched_us = low32(v), out);
+        each(6, |r, v| r.db_txn_us = low32(v), out);
+        each(7, |r, v| r.db_count = low32(v), out);
+        each(8, |r, v| r.events = low32(v), out);
+        each(9, |r, v| r.bytes_sent = low32(v), out);
+        each(10, |r, v| r.bytes_received = low32(v), out);
+        each(11, |r, v| r.timeout_ms = low32(v), out);
+        each(12, |r, v| r.user = NameId(low32(v)), out);
+        each(13, |r, v| r.room = NameId(low32(v)), out);
+        each(14, |r, v| r.peer = NameId(low32(v)), out);
+        each(15, |r, v| r.template = NameId(low32(v)), out);
+        each(16, |r, v| r.agent = NameId(low32(v)), out);
+        each(17, |r, v| r.process = NameId(low32(v)), out);
+        each(18, |r, v| r.upstream = NameId(low32(v)), out);
+        each(19, |r, v| r.request_id = v, out);
+        each(20, |r, v| r.match_hash = low32(v), out);
+        each(21, |r, v| r.endpoint = EndpointId(low16(v)), out);
+        each(22, |r, v| r.status = low16(v), out);
+        each(23, set_tail, out);
     }
 
     /// Bytes held.
@@ -108,12 +107,20 @@ impl Chunk {
     }
 }
 
-fn low32(value: u64) -> u32 {
-    u32::try_from(value & 0xffff_ffff).unwrap_or(u32::MAX)
+/// Flags above the method.
+fn set_tail(request: &mut Request, tail: u64) {
+    request.method = Method::from_number(u8::try_from(tail & 0xff).unwrap_or(0));
+    request.flags = low16(tail >> 8);
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "the column was made from 32-bit values")]
+fn low32(value: u64) -> u32 {
+    value as u32
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the column was made from 16-bit values")]
 fn low16(value: u64) -> u16 {
-    u16::try_from(value & 0xffff).unwrap_or(u16::MAX)
+    value as u16
 }
 
 /// Small negative numbers as small positive ones.
@@ -137,7 +144,11 @@ mod tests {
             let mut expected = rows.clone();
             expected.sort_by_key(|r| r.arrival_us);
             let chunk = Chunk::seal(&mut rows).unwrap();
-            prop_assert_eq!(chunk.requests().collect::<Vec<_>>(), expected);
+            let mut decoded = Vec::new();
+            chunk.decode(0..chunk.len(), &mut decoded);
+            prop_assert_eq!(&decoded, &expected);
+            chunk.decode(1..chunk.len(), &mut decoded);
+            prop_assert_eq!(&decoded[..], &expected[1..]);
         }
     }
 

@@ -30,16 +30,10 @@ pub struct JoinFacts {
 
 /// Joins a sealed trace. With lines of only one side nothing changes and `None` comes back.
 pub fn join(trace: Trace) -> (Trace, Option<JoinFacts>) {
-    let (mut proxy, mut synapse, mut without_duration) = (false, false, false);
-    for request in trace.requests() {
-        proxy |= is_proxy(&request);
-        synapse |= is_synapse(&request);
-        without_duration |= request.has(flag::NO_DURATION);
-    }
-    if !(proxy && synapse) {
+    if !(trace.any_has(flag::PROXY) && trace.any_has(flag::SYNAPSE)) {
         return (trace, None);
     }
-    let window_us = if without_duration { WINDOW_WITHOUT_DURATIONS_US } else { WINDOW_US };
+    let window_us = if trace.any_has(flag::NO_DURATION) { WINDOW_WITHOUT_DURATIONS_US } else { WINDOW_US };
     let mut joiner = Joiner { window_us, ..Joiner::default() };
     let mut joined = Trace::new();
     let (names, requests) = trace.into_parts();

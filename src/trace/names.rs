@@ -1,9 +1,7 @@
 //! Identities as numbers: users, rooms, servers, addresses, path templates, agents, processes.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
-
 use super::request::NameId;
+use crate::stats::hashing::NumberMap;
 
 /// Every distinct name once. Two names are taken for the same when their 64-bit xxh3 hashes are equal
 /// (for a million names the chance of any collision is 3e-8).
@@ -12,7 +10,7 @@ pub struct Names {
     text: String,
     ends: Vec<u32>,
     hashes: Vec<u64>,
-    index: HashMap<u64, u32, BuildHasherDefault<Identity>>,
+    index: NumberMap<u64, u32>,
 }
 
 impl Default for Names {
@@ -24,7 +22,7 @@ impl Default for Names {
 impl Names {
     /// Only the empty name, number 0.
     pub fn new() -> Self {
-        Self { text: String::new(), ends: vec![0], hashes: vec![0], index: HashMap::default() }
+        Self { text: String::new(), ends: vec![0], hashes: vec![0], index: NumberMap::default() }
     }
 
     /// The number of `name`, new or known. Bytes that are not UTF-8 are replaced. The empty name is [`NameId::NONE`].
@@ -66,20 +64,6 @@ impl Names {
     /// Whether there is only the empty name.
     pub fn is_empty(&self) -> bool {
         self.ends.len() == 1
-    }
-}
-
-/// The key is a hash already.
-#[derive(Debug, Default, Clone, Copy)]
-struct Identity(u64);
-
-impl Hasher for Identity {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, _: &[u8]) {}
-    fn write_u64(&mut self, value: u64) {
-        self.0 = value;
     }
 }
 

@@ -62,6 +62,22 @@ impl Packed {
         self.base + self.unit * stored
     }
 
+    /// Hands the values of rows `rows` to `take`, with their number within the range. Columns that are 0 throughout are passed over.
+    ///
+    /// # Panics
+    /// If there are no such rows, unless all values are equal.
+    pub(super) fn each(&self, rows: std::ops::Range<usize>, mut take: impl FnMut(usize, u64)) {
+        let (base, unit) = (self.base, self.unit);
+        match &self.stored {
+            Stored::Constant if base == 0 => {}
+            Stored::Constant => (0..rows.len()).for_each(|row| take(row, base)),
+            Stored::Bytes(values) => values[rows].iter().enumerate().for_each(|(row, &v)| take(row, base + unit * u64::from(v))),
+            Stored::Shorts(values) => values[rows].iter().enumerate().for_each(|(row, &v)| take(row, base + unit * u64::from(v))),
+            Stored::Words(values) => values[rows].iter().enumerate().for_each(|(row, &v)| take(row, base + unit * u64::from(v))),
+            Stored::Longs(values) => values[rows].iter().enumerate().for_each(|(row, &v)| take(row, base + unit * v)),
+        }
+    }
+
     /// Bytes on the heap.
     pub(super) fn heap_bytes(&self) -> usize {
         match &self.stored {
@@ -99,6 +115,9 @@ mod tests {
             for (row, &value) in values.iter().enumerate() {
                 prop_assert_eq!(packed.at(row), value);
             }
+            let mut from_second = vec![0; values.len() - 1];
+            packed.each(1..values.len(), |row, value| from_second[row] = value);
+            prop_assert_eq!(&from_second[..], &values[1..]);
         }
     }
 }

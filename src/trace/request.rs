@@ -103,6 +103,35 @@ pub mod flag {
 }
 
 impl Request {
+    /// A request of which nothing is known.
+    pub const EMPTY: Self = Self {
+        arrival_us: 0,
+        wall_us: 0,
+        send_us: 0,
+        proxy_us: 0,
+        cpu_us: 0,
+        db_sched_us: 0,
+        db_txn_us: 0,
+        db_count: 0,
+        events: 0,
+        bytes_sent: 0,
+        bytes_received: 0,
+        timeout_ms: 0,
+        user: NameId::NONE,
+        room: NameId::NONE,
+        peer: NameId::NONE,
+        template: NameId::NONE,
+        agent: NameId::NONE,
+        process: NameId::NONE,
+        upstream: NameId::NONE,
+        request_id: 0,
+        match_hash: 0,
+        endpoint: EndpointId(0),
+        status: 0,
+        method: Method::Other,
+        flags: 0,
+    };
+
     /// Whether a [`flag`] is set.
     pub fn has(&self, bit: u16) -> bool {
         self.flags & bit != 0
@@ -134,33 +163,7 @@ pub(crate) mod tests {
 
     /// A request of nothing but an arrival.
     pub(crate) fn request_at(arrival_us: i64) -> Request {
-        Request {
-            arrival_us,
-            wall_us: 0,
-            send_us: 0,
-            proxy_us: 0,
-            cpu_us: 0,
-            db_sched_us: 0,
-            db_txn_us: 0,
-            db_count: 0,
-            events: 0,
-            bytes_sent: 0,
-            bytes_received: 0,
-            timeout_ms: 0,
-            user: NameId::NONE,
-            room: NameId::NONE,
-            peer: NameId::NONE,
-            template: NameId::NONE,
-            agent: NameId::NONE,
-            process: NameId::NONE,
-            upstream: NameId::NONE,
-            request_id: 0,
-            match_hash: 0,
-            endpoint: EndpointId(0),
-            status: 200,
-            method: Method::Get,
-            flags: 0,
-        }
+        Request { arrival_us, status: 200, method: Method::Get, ..Request::EMPTY }
     }
 
     /// Any request with names below 10.

@@ -1,7 +1,8 @@
 //! The trace in memory: chunks that are merged by time when read.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap};
 
 use super::chunk::{CHUNK_ROWS, Chunk};
 use super::names::Names;
@@ -14,6 +15,7 @@ pub struct Trace {
     pub names: Names,
     chunks: Vec<Chunk>,
     open: Vec<Request>,
+    flags_seen: u16,
 }
 
 impl Trace {
@@ -27,6 +29,7 @@ impl Trace {
         if self.open.capacity() == 0 {
             self.open.reserve_exact(CHUNK_ROWS);
         }
+        self.flags_seen |= request.flags;
         self.open.push(request);
         if self.open.len() == CHUNK_ROWS {
             self.seal();
@@ -54,39 +57,92 @@ impl Trace {
         self.chunks.iter().map(Chunk::heap_bytes).sum::<usize>() + self.open.capacity() * size_of::<Request>()
     }
 
+    /// Whether any request has one of these [flags](super::flag).
+    pub fn any_has(&self, flags: u16) -> bool {
+        self.flags_seen & flags != 0
+    }
+
     /// The names, and the requests in arrival order; memory is given back while they are read.
-    pub fn into_parts(self) -> (Names, IntoRequests) {
+    pub fn into_parts(self) -> (Names, Requests<'static>) {
         debug_assert!(self.open.is_empty(), "the trace was not sealed");
-        let begun = Requests::new(&self.chunks).begun;
-        (self.names, IntoRequests { chunks: self.chunks.into_iter().map(Some).collect(), begun })
+        (self.names, Requests::new(self.chunks.into_iter().map(Cow::Owned).collect()))
     }
 
     /// Every `parts`-th chunk from `part` on, for threads that share the work; each request is in exactly one part.
     pub fn part(&self, part: usize, parts: usize) -> impl Iterator<Item = Request> + '_ {
         debug_assert!(self.open.is_empty(), "the trace was not sealed");
-        self.chunks.iter().skip(part).step_by(parts.max(1)).flat_map(Chunk::requests)
+        Blocks::new(self.chunks.iter().skip(part).step_by(parts.max(1)).map(Cow::Borrowed)).flatten()
     }
 
     /// All requests in arrival order; equal arrivals in the order they were pushed. Everything must be [sealed](Self::seal).
     pub fn requests(&self) -> Requests<'_> {
         debug_assert!(self.open.is_empty(), "the trace was not sealed");
-        Requests::new(&self.chunks)
+        Requests::new(self.chunks.iter().map(Cow::Borrowed).collect())
     }
 }
 
-/// Iterator over a trace in arrival order.
+/// Iterator over a trace in arrival order: a merge of chunks, each decoded a block at a time.
 #[derive(Debug)]
 pub struct Requests<'a> {
-    chunks: &'a [Chunk],
-    /// Chunks that have begun and are not at their end: (arrival of the next row, chunk, row).
-    begun: BinaryHeap<Reverse<(i64, usize, usize)>>,
+    chunks: Vec<Option<Cow<'a, Chunk>>>,
+    /// Chunks whose first row has not come yet, and begun ones: (arrival of the next row, chunk).
+    waiting: BinaryHeap<Reverse<(i64, usize)>>,
+    begun: HashMap<usize, Cursor>,
+    /// The chunk whose rows come next, and how long it may go on: until this arrival of that other chunk.
+    current: Option<(usize, Cursor)>,
+    limit: (i64, usize),
     left: usize,
 }
 
+/// A chunk's decoded rows that have not come yet.
+#[derive(Debug)]
+struct Cursor {
+    block: std::vec::IntoIter<Request>,
+    /// First row behind the block.
+    next_row: usize,
+}
+
 impl<'a> Requests<'a> {
-    fn new(chunks: &'a [Chunk]) -> Self {
-        let begun = chunks.iter().enumerate().map(|(number, chunk)| Reverse((chunk.arrival_us(0), number, 0))).collect();
-        Self { chunks, begun, left: chunks.iter().map(Chunk::len).sum() }
+    fn new(chunks: Vec<Cow<'a, Chunk>>) -> Self {
+        let waiting = chunks.iter().enumerate().map(|(number, chunk)| Reverse((chunk.arrival_us(0), number))).collect();
+        let left = chunks.iter().map(|chunk| chunk.len()).sum();
+        let chunks = chunks.into_iter().map(Some).collect();
+        Self { chunks, waiting, begun: HashMap::new(), current: None, limit: (i64::MIN, 0), left }
+    }
+
+    /// Makes the chunk with the earliest row the current one.
+    fn switch(&mut self) -> Option<()> {
+        let Reverse((_, number)) = self.waiting.pop()?;
+        let cursor = self.begun.remove(&number).unwrap_or_else(|| Cursor { block: Vec::new().into_iter(), next_row: 0 });
+        self.limit = self.waiting.peek().map_or((i64::MAX, usize::MAX), |Reverse(first)| *first);
+        self.current = Some((number, cursor));
+        Some(())
+    }
+
+    /// The next row of the current chunk, decoding its next block if need be; frees the chunk at its end.
+    fn advance(&mut self) -> Option<Request> {
+        let (number, cursor) = self.current.as_mut()?;
+        if cursor.block.as_slice().is_empty() {
+            let chunk = self.chunks[*number].as_ref()?;
+            let rows = cursor.next_row..chunk.len().min(cursor.next_row + BLOCK_ROWS);
+            if rows.is_empty() {
+                self.chunks[*number] = None;
+                self.current = None;
+                return None;
+            }
+            cursor.next_row = rows.end;
+            let mut block = Vec::new();
+            chunk.decode(rows, &mut block);
+            cursor.block = block.into_iter();
+        }
+        let arrival = cursor.block.as_slice().first()?.arrival_us;
+        if (arrival, *number) > self.limit {
+            let (number, cursor) = self.current.take()?;
+            self.waiting.push(Reverse((arrival, number)));
+            self.begun.insert(number, cursor);
+            return None;
+        }
+        cursor.block.next()
     }
 }
 
@@ -94,16 +150,13 @@ impl Iterator for Requests<'_> {
     type Item = Request;
 
     fn next(&mut self) -> Option<Request> {
-        let mut top = self.begun.peek_mut()?;
-        let Reverse((_, number, row)) = *top;
-        let chunk = &self.chunks[number];
-        if row + 1 < chunk.len() {
-            *top = Reverse((chunk.arrival_us(row + 1), number, row + 1));
-        } else {
-            std::collections::binary_heap::PeekMut::pop(top);
+        loop {
+            if let Some(request) = self.advance() {
+                self.left -= 1;
+                return Some(request);
+            }
+            self.switch()?;
         }
-        self.left -= 1;
-        Some(chunk.request(row))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -113,30 +166,39 @@ impl Iterator for Requests<'_> {
 
 impl ExactSizeIterator for Requests<'_> {}
 
-/// As [`Requests`], but each chunk is freed at its end.
-#[derive(Debug)]
-pub struct IntoRequests {
-    chunks: Vec<Option<Chunk>>,
-    begun: BinaryHeap<Reverse<(i64, usize, usize)>>,
+/// Decoded blocks of chunks, one chunk after the other.
+struct Blocks<'a, I> {
+    chunks: I,
+    current: Option<(Cow<'a, Chunk>, usize)>,
 }
 
-impl Iterator for IntoRequests {
-    type Item = Request;
-
-    fn next(&mut self) -> Option<Request> {
-        let mut top = self.begun.peek_mut()?;
-        let Reverse((_, number, row)) = *top;
-        let chunk = self.chunks[number].as_ref()?;
-        let request = chunk.request(row);
-        if row + 1 < chunk.len() {
-            *top = Reverse((chunk.arrival_us(row + 1), number, row + 1));
-        } else {
-            std::collections::binary_heap::PeekMut::pop(top);
-            self.chunks[number] = None;
-        }
-        Some(request)
+impl<'a, I: Iterator<Item = Cow<'a, Chunk>>> Blocks<'a, I> {
+    fn new(chunks: I) -> Self {
+        Self { chunks, current: None }
     }
 }
+
+impl<'a, I: Iterator<Item = Cow<'a, Chunk>>> Iterator for Blocks<'a, I> {
+    type Item = Vec<Request>;
+
+    fn next(&mut self) -> Option<Vec<Request>> {
+        loop {
+            if let Some((chunk, row)) = &mut self.current
+                && *row < chunk.len()
+            {
+                let rows = *row..chunk.len().min(*row + BLOCK_ROWS);
+                *row = rows.end;
+                let mut block = Vec::new();
+                chunk.decode(rows, &mut block);
+                return Some(block);
+            }
+            self.current = Some((self.chunks.next()?, 0));
+        }
+    }
+}
+
+/// Rows decoded at once: they fit the second-level cache.
+const BLOCK_ROWS: usize = 2048;
 
 #[cfg(test)]
 mod tests {

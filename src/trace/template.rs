@@ -4,10 +4,67 @@
 //! `/_matrix/client/v3/rooms/{room}/send/m.room.message/{txn}`. Of the query only parameters that change the work are kept,
 //! and of those only values that cannot hold a secret. A template classifies like the path it was made from.
 
+use super::names::Names;
+use super::request::NameId;
 use crate::logs::target;
+use crate::stats::hashing::NumberMap;
+
+/// Names of templates, remembered: most requests have a path and parameters that were seen a moment ago.
+#[derive(Default)]
+pub(super) struct Templates {
+    /// Hash of a path -> its template's place in `texts`.
+    paths: NumberMap<u64, u32>,
+    /// Path templates.
+    texts: Vec<Vec<u8>>,
+    /// Hash of a path template -> its place in `texts`.
+    places: NumberMap<u64, u32>,
+    /// Hash of the kept query, mixed with the path template's place -> the whole template's name.
+    whole: NumberMap<u64, NameId>,
+    scratch: Vec<u8>,
+}
+
+impl Templates {
+    /// The name of the template of a target.
+    pub(super) fn name(&mut self, path: &[u8], query: &[u8], names: &mut Names) -> NameId {
+        let place = self.place(path);
+        self.scratch.clear();
+        let matrix = self.texts[place as usize].first() == Some(&b'/');
+        if matrix && !query.is_empty() {
+            write_query(query, &mut self.scratch);
+        }
+        let key = xxhash_rust::xxh3::xxh3_64_with_seed(&self.scratch, u64::from(place));
+        if let Some(&known) = self.whole.get(&key) {
+            return known;
+        }
+        let mut text = self.texts[place as usize].clone();
+        text.extend_from_slice(&self.scratch);
+        let name = names.intern(&text);
+        self.whole.insert(key, name);
+        name
+    }
+
+    fn place(&mut self, path: &[u8]) -> u32 {
+        let hash = xxhash_rust::xxh3::xxh3_64(path);
+        if let Some(&place) = self.paths.get(&hash) {
+            return place;
+        }
+        if self.paths.len() >= PATHS_MAX {
+            self.paths.clear();
+        }
+        self.scratch.clear();
+        write_path(path, &mut self.scratch);
+        let template = xxhash_rust::xxh3::xxh3_64(&self.scratch);
+        let place = *self.places.entry(template).or_insert_with(|| {
+            self.texts.push(self.scratch.clone());
+            u32::try_from(self.texts.len() - 1).unwrap_or(u32::MAX)
+        });
+        self.paths.insert(hash, place);
+        place
+    }
+}
 
 /// Writes the template of `path` (no query) behind what `out` holds.
-pub(super) fn write_path(path: &[u8], out: &mut Vec<u8>) {
+fn write_path(path: &[u8], out: &mut Vec<u8>) {
     if !(path.starts_with(b"/_matrix/")
         || path.starts_with(b"/_synapse/")
         || path.starts_with(b"/.well-known/matrix/")
@@ -115,23 +172,28 @@ fn keep(segment: &[u8]) -> &[u8] {
 }
 
 /// Appends the allow-listed part of a query, in a fixed order, so that equal requests have equal templates.
-pub(super) fn write_query(query: &[u8], out: &mut Vec<u8>) {
+fn write_query(query: &[u8], out: &mut Vec<u8>) {
+    let mut values: [Option<&[u8]>; PARAMETERS.len()] = [None; PARAMETERS.len()];
+    for (name, value) in target::query_parameters(query) {
+        // The longest name has ten bytes; most parameters of other software are longer or begin otherwise.
+        if let Some(place) = PARAMETERS.iter().position(|(known, _)| known.len() == name.len() && known.as_bytes() == name) {
+            values[place] = values[place].or(Some(value));
+        }
+    }
     let mut separator = b'?';
-    let mut add = |name: &str, value: &[u8]| {
+    for (&(name, rule), value) in PARAMETERS.iter().zip(values) {
+        let Some(value) = value else { continue };
+        let shown = match rule {
+            Rule::Placeholder(placeholder) => placeholder,
+            Rule::Number if !value.is_empty() && value.len() <= 9 && value.iter().all(u8::is_ascii_digit) => value,
+            Rule::Word if !value.is_empty() && value.len() <= 12 && value.iter().all(u8::is_ascii_lowercase) => value,
+            Rule::Number | Rule::Word => b"{other}",
+        };
         out.push(separator);
         separator = b'&';
         out.extend_from_slice(name.as_bytes());
         out.push(b'=');
-        out.extend_from_slice(value);
-    };
-    for &(name, rule) in PARAMETERS {
-        let Some((_, value)) = target::query_parameters(query).find(|(key, _)| *key == name.as_bytes()) else { continue };
-        match rule {
-            Rule::Placeholder(placeholder) => add(name, placeholder),
-            Rule::Number if !value.is_empty() && value.len() <= 9 && value.iter().all(u8::is_ascii_digit) => add(name, value),
-            Rule::Word if !value.is_empty() && value.len() <= 12 && value.iter().all(u8::is_ascii_lowercase) => add(name, value),
-            Rule::Number | Rule::Word => add(name, b"{other}"),
-        }
+        out.extend_from_slice(shown);
     }
 }
 
@@ -143,7 +205,7 @@ enum Rule {
 }
 
 /// Parameters that change how much work a request is (client-server and federation API).
-const PARAMETERS: &[(&str, Rule)] = &[
+const PARAMETERS: [(&str, Rule); 12] = [
     ("since", Rule::Placeholder(b"{since}")),
     ("pos", Rule::Placeholder(b"{pos}")),
     ("from", Rule::Placeholder(b"{from}")),
@@ -159,6 +221,9 @@ const PARAMETERS: &[(&str, Rule)] = &[
 ];
 
 const SEGMENTS_MAX: usize = 16;
+
+/// Paths remembered at once; transaction ids make endlessly many.
+const PATHS_MAX: usize = 50_000;
 
 #[cfg(test)]
 mod tests {
@@ -188,6 +253,27 @@ mod tests {
         );
         assert_eq!(path("/_matrix/client/v3/directory/room/%23room%3Ax"), "/_matrix/client/v3/directory/room/{alias}");
         assert_eq!(path("/wp-login.php"), "(other)");
+    }
+
+    #[test]
+    fn a_template_has_one_name_however_often_it_is_asked_for() {
+        let (mut templates, mut names) = (Templates::default(), Names::new());
+        let mut name = |path: &str, query: &str| {
+            let id = templates.name(path.as_bytes(), query.as_bytes(), &mut names);
+            names.text(id).to_owned()
+        };
+        for round in 0..3 {
+            assert_eq!(
+                name(&format!("/_matrix/client/v3/rooms/!{round}:x/messages"), "dir=b"),
+                "/_matrix/client/v3/rooms/{room}/messages?dir=b"
+            );
+            assert_eq!(
+                name("/_matrix/client/v3/sync", &format!("timeout=30000&since=s{round}")),
+                "/_matrix/client/v3/sync?since={since}&timeout=30000"
+            );
+            assert_eq!(name("/_matrix/client/v3/sync", ""), "/_matrix/client/v3/sync");
+            assert_eq!(name("/index.php", "dir=b"), "(other)");
+        }
     }
 
     #[test]

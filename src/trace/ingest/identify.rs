@@ -7,10 +7,11 @@ use std::borrow::Cow;
 use crate::endpoints::{Classifier, EndpointId, Method};
 use crate::logs::record::{Record, StampMeaning};
 use crate::logs::{redact, target};
+use crate::stats::hashing::NumberMap;
 use crate::trace::draw::CoarseStamp;
 use crate::trace::names::Names;
 use crate::trace::request::{NameId, Request, flag};
-use crate::trace::template;
+use crate::trace::template::Templates;
 
 /// How users were told apart, counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -74,6 +75,8 @@ pub(super) struct Identifier<'c> {
     facts: Vec<EndpointFacts>,
     wants: Wants,
     scratch: Vec<u8>,
+    stand_ins: NumberMap<u64, NameId>,
+    templates: Templates,
     pub(super) user_keys: UserKeys,
 }
 
@@ -88,7 +91,15 @@ impl<'c> Identifier<'c> {
             internal: endpoint.internal,
             initial_sync: endpoint.group == "initial_sync",
         });
-        Self { classifier, facts: facts.collect(), wants, scratch: Vec::with_capacity(256), user_keys: UserKeys::default() }
+        Self {
+            classifier,
+            facts: facts.collect(),
+            wants,
+            scratch: Vec::with_capacity(256),
+            stand_ins: NumberMap::default(),
+            templates: Templates::default(),
+            user_keys: UserKeys::default(),
+        }
     }
 
     /// `None` if the record carries no clock. `file` tells files apart; `process` is the file's own name for its process.
@@ -106,7 +117,8 @@ impl<'c> Identifier<'c> {
         let synapse = record.cost.is_some();
         let cost = record.cost.unwrap_or_default();
         let flags = flags_of(record, &query, facts, !target.query.is_empty(), file);
-        let (user, peer) = self.who(record, &query, facts.federation, synapse, names);
+        let agent = record.agent.as_deref().map_or(NameId::NONE, |agent| names.intern(family(agent)));
+        let (user, peer) = self.who(record, &query, facts.federation, agent, names);
         let wall = if synapse { record.wall_us } else { record.upstream_us.or(record.wall_us) };
         let request = Request {
             arrival_us: record.arrival_us()?,
@@ -124,8 +136,8 @@ impl<'c> Identifier<'c> {
             user,
             room: self.room(target.path, names),
             peer,
-            template: if self.wants.templates { self.template(target.path, target.query, names) } else { NameId::NONE },
-            agent: record.agent.as_deref().map_or(NameId::NONE, |agent| names.intern(family(agent))),
+            template: if self.wants.templates { self.templates.name(target.path, target.query, names) } else { NameId::NONE },
+            agent,
             process: if synapse { names.intern(record.process.unwrap_or(file.process.as_bytes())) } else { NameId::NONE },
             upstream: record.upstream.as_deref().map_or(NameId::NONE, |upstream| names.intern(upstream)),
             request_id: record.request_id.map_or(0, proxy_made_id),
@@ -152,8 +164,8 @@ impl<'c> Identifier<'c> {
     }
 
     /// Local user and remote peer.
-    fn who(&mut self, record: &Record<'_>, query: &Query<'_>, federation: bool, synapse: bool, names: &mut Names) -> (NameId, NameId) {
-        if synapse {
+    fn who(&mut self, record: &Record<'_>, query: &Query<'_>, federation: bool, agent: NameId, names: &mut Names) -> (NameId, NameId) {
+        if record.cost.is_some() {
             let Some(who) = record.user.as_deref() else {
                 return (
                     NameId::NONE,
@@ -171,11 +183,11 @@ impl<'c> Identifier<'c> {
             return (NameId::NONE, origin.map_or(NameId::NONE, |origin| names.intern(origin)));
         }
         let peer = record.address.map_or(NameId::NONE, |address| names.intern(address));
-        (self.proxy_user(record, query, names), peer)
+        (self.proxy_user(record, query, peer, agent, names), peer)
     }
 
     /// The best stand-in for a user that a proxy's line has.
-    fn proxy_user(&mut self, record: &Record<'_>, query: &Query<'_>, names: &mut Names) -> NameId {
+    fn proxy_user(&mut self, record: &Record<'_>, query: &Query<'_>, peer: NameId, agent: NameId, names: &mut Names) -> NameId {
         if let Some(user) = record.user.as_deref().filter(|user| !user.is_empty() && *user != b"-") {
             self.user_keys.logged += 1;
             return names.intern(user);
@@ -185,13 +197,28 @@ impl<'c> Identifier<'c> {
             self.user_keys.logged += 1;
             return names.intern(token_user(secret).as_bytes());
         }
-        let Some(address) = record.address else { return NameId::NONE };
+        if record.address.is_none() {
+            return NameId::NONE;
+        }
         self.user_keys.stand_in += 1;
-        self.scratch.clear();
-        self.scratch.extend_from_slice(address);
-        self.scratch.push(b' ');
-        self.scratch.extend_from_slice(record.agent.as_deref().map_or(b"", family));
-        names.intern(&self.scratch)
+        self.stand_in(peer, agent, names)
+    }
+
+    /// `ADDRESS AGENT`, looked up by the two numbers: writing and hashing the text for every line would cost more than parsing it.
+    fn stand_in(&mut self, peer: NameId, agent: NameId, names: &mut Names) -> NameId {
+        let key = (u64::from(peer.0) << 32) | u64::from(agent.0);
+        if let Some(&known) = self.stand_ins.get(&key) {
+            return known;
+        }
+        let name = format!("{} {}", names.text(peer), names.text(agent));
+        let id = names.intern(name.trim_end().as_bytes());
+        self.stand_ins.insert(key, id);
+        id
+    }
+
+    /// Forgets numbers that belong to names thrown away.
+    pub(super) fn forget_names(&mut self) {
+        self.stand_ins.clear();
     }
 
     /// The room in the path, percent-decoded, so that one room has one name.
@@ -202,15 +229,6 @@ impl<'c> Identifier<'c> {
         }
         self.scratch.clear();
         names.intern(target::percent_decode(segment, &mut self.scratch))
-    }
-
-    fn template(&mut self, path: &[u8], query: &[u8], names: &mut Names) -> NameId {
-        self.scratch.clear();
-        template::write_path(path, &mut self.scratch);
-        if self.scratch.first() == Some(&b'/') && !query.is_empty() {
-            template::write_query(query, &mut self.scratch);
-        }
-        names.intern(&self.scratch)
     }
 
     /// Hash of method and target with the secret parameters left out, which Synapse cuts and proxies log; never 0.
@@ -292,16 +310,17 @@ fn flags_of(record: &Record<'_>, query: &Query<'_>, facts: EndpointFacts, has_qu
 
 /// The room in a path: the segment with a room's sigil, or the one after `rooms`, `join`, `knock`.
 fn room_segment(path: &[u8]) -> Option<&[u8]> {
-    let rest = path.strip_prefix(b"/_matrix/")?;
-    let mut previous: &[u8] = b"";
-    for segment in rest.split(|&byte| byte == b'/') {
-        let named = matches!(previous, b"rooms" | b"join" | b"knock") && !segment.is_empty();
-        if named || segment.starts_with(b"!") || segment.starts_with(b"%21") {
+    let mut rest = path.strip_prefix(b"/_matrix/")?;
+    let mut named = false;
+    loop {
+        let end = memchr::memchr(b'/', rest).unwrap_or(rest.len());
+        let segment = &rest[..end];
+        if (named && !segment.is_empty()) || segment.starts_with(b"!") || segment.starts_with(b"%21") {
             return Some(segment);
         }
-        previous = segment;
+        named = matches!(segment, b"rooms" | b"join" | b"knock");
+        rest = rest.get(end + 1..)?;
     }
-    None
 }
 
 /// `Element/1.11.99 (iPhone; …)` -> `Element`: what tells clients, bots and bridges apart, and nobody's exact version.

@@ -139,6 +139,7 @@ pub(super) fn run_observers<O: Observer>(
                         queue.done(job);
                         if worker.names.len() > NAMES_MAX {
                             worker.names = Names::new();
+                            worker.identifier.forget_names();
                         }
                     }
                     (observer, accounts, worker.identifier.user_keys)
