@@ -442,4 +442,4 @@ fn list_end(text: &[u8], literal: &Literal) -> Option<usize> {
 const START: &str = "the start of the format";
 const END: &str = "the end of the line";
 /// How many ends are tried for fields whose end is uncertain before the line is given up.
-const TRIALS_MAX: u32 = 2000;
+const TRIALS_MAX: u32 = 500;
