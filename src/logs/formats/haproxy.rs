@@ -433,7 +433,7 @@ mod tests {
                     assert_eq!(record.wall_us.is_none(), tail.contains("/+7"));
                 }
                 Line::Malformed(error) => {
-                    assert_eq!((error.expected, tail.ends_with("off")), ("a closing quote after the request line", true))
+                    assert_eq!((error.expected, tail.ends_with("off")), ("a closing quote after the request line", true));
                 }
                 Line::NotRequest => panic!("{line}"),
             }

@@ -199,7 +199,8 @@ impl Pattern {
 
     fn locate<'a>(&self, text: &'a [u8], steps: &[Step], values: &mut Vec<&'a [u8]>, trials: &mut u32, stamps: &mut StampReader) -> bool {
         let Some((step, later)) = steps.split_first() else { return text.is_empty() };
-        let mut from = 0;
+        let first = if step.end == End::Search { step.earliest_end(text) } else { 0 };
+        let mut from = first;
         loop {
             if *trials == 0 {
                 return false;
@@ -207,7 +208,7 @@ impl Pattern {
             *trials -= 1;
             let end = match step.end {
                 End::Search => step.literal.find(&text[from..]).map(|at| from + at),
-                _ if from == 0 => step.end_in(text).ok().map(|(len, _)| len),
+                _ if from == first => step.end_in(text).ok().map(|(len, _)| len),
                 _ => None,
             };
             let Some(end) = end else { return false };
@@ -243,7 +244,10 @@ impl Step {
                 memrchr(first, &text[..word]).map(|at| (at, false))
             }
             End::List => list_end(text, &self.literal).map(|at| (at, true)),
-            End::Search => self.literal.find(text).map(|at| (at, true)),
+            End::Search => {
+                let from = self.earliest_end(text);
+                self.literal.find(&text[from..]).map(|at| (from + at, true))
+            }
             End::LineWord => match memchr(b' ', text) {
                 Some(at) => return Err(Malformed { expected: END, column: at }),
                 None => Some((text.len(), false)),
@@ -251,6 +255,12 @@ impl Step {
             End::Line => Some((text.len(), true)),
         };
         found.ok_or(Malformed { expected: self.after(), column: text.len() })
+    }
+
+    /// Where to search from: an unquoted request line goes on to its protocol.
+    fn earliest_end(&self, text: &[u8]) -> usize {
+        let is_request = self.variable == Variable::RequestLine && self.literal.text.first() == Some(&b' ');
+        if is_request { memchr::memmem::find(text, b" HTTP/").map_or(0, |at| at + 1) } else { 0 }
     }
 
     /// What was expected where this field's literal should stand.
@@ -432,4 +442,4 @@ fn list_end(text: &[u8], literal: &Literal) -> Option<usize> {
 const START: &str = "the start of the format";
 const END: &str = "the end of the line";
 /// How many ends are tried for fields whose end is uncertain before the line is given up.
-const TRIALS_MAX: u32 = 2000;
+const TRIALS_MAX: u32 = 500;

@@ -235,10 +235,12 @@ impl<'a> Draft<'a> {
                 let micros = stamps.common(&value).ok_or(error)?;
                 record.stamp = Some(Stamp { micros, resolution_us: 1_000_000, meaning });
             }
-            Variable::Address => record.address = borrowed(value).filter(is_present),
+            Variable::Address => record.address = borrowed(&value).filter(is_present),
             Variable::Status => record.status = status(&value).ok_or(error)?,
             Variable::BytesSent => record.bytes_sent = count(&value).ok_or(error)?,
             Variable::BytesReceived => record.bytes_received = count(&value).ok_or(error)?,
+            // glued lines would otherwise be read as one with a strange user
+            Variable::User if memchr::memmem::find(&value, b" - ").is_some() => return Err(error),
             Variable::User => record.user = present(value),
             Variable::Agent => record.agent = present(value),
             Variable::Ignored | Variable::IgnoredWord => {}
@@ -252,7 +254,7 @@ impl<'a> Draft<'a> {
         let record = &mut self.record;
         match variable {
             Variable::Time(Clock::CommonLocal, meaning) => {
-                let text = borrowed(value).ok_or(error)?;
+                let text = borrowed(&value).ok_or(error)?;
                 let micros = stamps.haproxy(text).ok_or(error)?;
                 record.stamp = Some(Stamp { micros, resolution_us: if text.len() > 20 { 1000 } else { 1_000_000 }, meaning });
                 self.parts().local = Some((text, meaning));
@@ -266,7 +268,7 @@ impl<'a> Draft<'a> {
                 record.stamp = Some(Stamp { micros, resolution_us, meaning });
             }
             Variable::Fraction(unit) => self.parts().fraction = Some(fraction(&value, unit).ok_or(error)?),
-            Variable::ZoneOffset => self.parts().zone = borrowed(value),
+            Variable::ZoneOffset => self.parts().zone = borrowed(&value),
             Variable::Method => {
                 record.method = match value {
                     Cow::Borrowed(method) if method != b"-" => method,
@@ -278,11 +280,9 @@ impl<'a> Draft<'a> {
             Variable::Path => self.parts().path = present(value),
             Variable::Query => self.parts().query = present(value),
             Variable::Wall(unit) => self.assign_wall(&value, unit).ok_or(error)?,
-            Variable::UpstreamAddress => (record.upstream, record.upstream_tries) = upstreams(value),
-            Variable::UpstreamStatus => {
-                if record.status == 0 {
-                    record.status = entries(&value).last().and_then(status).unwrap_or(0);
-                }
+            Variable::UpstreamAddress => (record.upstream, record.upstream_tries) = upstreams(&value),
+            Variable::UpstreamStatus if record.status == 0 => {
+                record.status = entries(&value).last().and_then(status).unwrap_or(0);
             }
             Variable::UpstreamTime(unit) => record.upstream_us = sum_of_times(&value, unit).ok_or(error)?,
             Variable::ForwardedFor => {
@@ -295,17 +295,17 @@ impl<'a> Draft<'a> {
                 key => record.user = key.or(record.user.take()),
             },
             Variable::Authorization => record.authorization = present(value).or(record.authorization.take()),
-            Variable::Site => record.site = borrowed(value).filter(is_present).filter(|site| *site != b"_"),
+            Variable::Site => record.site = borrowed(&value).filter(is_present).filter(|site| *site != b"_"),
             Variable::RequestId => {
-                let id = borrowed(value).ok_or(error)?;
+                let id = borrowed(&value).ok_or(error)?;
                 if is_present(&id) && !(id.len() == 32 && id.iter().all(u8::is_ascii_hexdigit)) {
                     return Err(error);
                 }
                 record.request_id = Some(id).filter(is_present);
             }
-            Variable::RequestIdText => record.request_id = borrowed(value).filter(is_present),
+            Variable::RequestIdText => record.request_id = borrowed(&value).filter(is_present),
             Variable::ConnectionState => record.aborted |= &*value == b"X",
-            // the common ones are assigned by the caller
+            // the common ones are assigned by the caller, an upstream's status is not needed beside the own one
             _ => {}
         }
         Ok(())
@@ -340,7 +340,7 @@ impl<'a> Draft<'a> {
 }
 
 impl<'a> Parts<'a> {
-    fn complete(mut self: Box<Self>, record: &mut Record<'a>, stamps: &mut StampReader) {
+    fn complete(mut self, record: &mut Record<'a>, stamps: &mut StampReader) {
         if let (true, Some(path)) = (record.target.is_empty(), self.path.take()) {
             record.target = Cow::Owned(target_of(&path, self.query.as_deref()));
         }
@@ -398,7 +398,7 @@ fn present(value: Cow<'_, [u8]>) -> Option<Cow<'_, [u8]>> {
 
 /// Text that had to be copied cannot be lent: such values (an address with escapes) are rubbish anyway.
 #[inline]
-fn borrowed(value: Cow<'_, [u8]>) -> Option<&[u8]> {
+fn borrowed<'a>(value: &Cow<'a, [u8]>) -> Option<&'a [u8]> {
     if let Cow::Borrowed(value) = value { Some(value) } else { None }
 }
 
@@ -450,9 +450,9 @@ fn fraction(text: &[u8], unit: Unit) -> Option<(i64, u32)> {
 }
 
 /// The last of the list answered; `-` says that there was no upstream.
-fn upstreams(list: Cow<'_, [u8]>) -> (Option<Cow<'_, [u8]>>, u8) {
+fn upstreams<'a>(list: &Cow<'a, [u8]>) -> (Option<Cow<'a, [u8]>>, u8) {
     let (mut tries, mut last) = (0u8, 0..0);
-    for item in entries(&list) {
+    for item in entries(list) {
         if is_present(&item) {
             tries = tries.saturating_add(1);
             let start = item.as_ptr().addr() - list.as_ptr().addr();
