@@ -153,6 +153,7 @@ impl Config {
         }
         let choices = facts::choices(arguments, zone)?;
         let (table, table_note) = facts::table(arguments)?;
+        let screen = facts::screen(arguments, &table)?;
         let options = endpoints::Options { sliding_sync_to_sync: arguments.sliding_sync_to_sync, ..endpoints::Options::default() };
         let threads = arguments.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, Into::into), Into::into);
         Ok(Self {
@@ -162,7 +163,7 @@ impl Config {
             classifier: Classifier::new(&table, &options)?,
             table_note,
             process_cpu: arguments.process_cpu.as_deref().map(ProcessCpu::read).transpose()?,
-            screen: facts::screen(arguments, &table)?,
+            screen,
             anonymise: arguments
                 .anonymise
                 .as_deref()
@@ -178,7 +179,7 @@ pub fn run(arguments: &Analyse) -> anyhow::Result<Exit> {
     interrupt::watch(&progress);
     let read = read(&config, arguments, &progress)?;
     let advice = advise::screen(&read.profile, &config.screen);
-    let report = facts::report(&config, arguments, &read, advice);
+    let report = facts::report(arguments, &read, advice);
     let name = arguments.name.clone().unwrap_or_else(|| free_name(&arguments.out, &config.sources, arguments.force));
     let place = write(arguments, &report, &read, &name)?;
     show(arguments, &report, &place)?;

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 /// What a parser makes of one physical line. Every line is exactly one of these.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "a box would cost an allocation a line")]
 pub enum Line<'a> {
     /// A request, including one where the client sent rubbish that the server logged properly.
     Request(Record<'a>),

@@ -8,7 +8,7 @@ use std::collections::{HashMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::request::{Request, flag};
+use super::request::{NameId, Request, flag};
 use super::store::Trace;
 
 /// What joining found. `proxy == joined + proxy_only`, `synapse == joined + synapse_only`.
@@ -63,6 +63,7 @@ struct Joiner {
     order: VecDeque<(i64, u64)>,
     next: u64,
     window_us: i64,
+    habits: Habits,
     facts: JoinFacts,
 }
 
@@ -119,7 +120,9 @@ impl Joiner {
             let other = self.waiting.get(ticket)?;
             // Where Synapse logged a proxy's id, only that id counts.
             let synapse_id = if proxy { other.request_id } else { request.request_id };
-            (is_proxy(other) != proxy && synapse_id == 0).then(|| (distance_us(request, other), *ticket))
+            let (upstream, process) = if proxy { (request.upstream, other.process) } else { (other.upstream, request.process) };
+            let fits = is_proxy(other) != proxy && synapse_id == 0 && self.habits.allow(upstream, process);
+            fits.then(|| (distance_us(request, other), *ticket))
         });
         rated.filter(|(distance, _)| *distance < DISTANCE_MAX_US).collect()
     }
@@ -127,6 +130,7 @@ impl Joiner {
     fn put_together(&mut self, one: &Request, other: &Request, out: &mut Trace) {
         self.facts.joined += 1;
         let (proxy, synapse) = if is_proxy(one) { (one, other) } else { (other, one) };
+        self.habits.learn(proxy.upstream, synapse.process);
         out.push(merge(proxy, synapse));
     }
 
@@ -178,6 +182,28 @@ impl Joiner {
     }
 }
 
+/// Which process each upstream turned out to be. Several proxies before the same workers send equal requests (`/versions`) at
+/// about the same time; what keeps them apart is that an upstream is one process.
+#[derive(Debug, Default)]
+struct Habits {
+    seen: HashMap<NameId, HashMap<NameId, u32>>,
+}
+
+impl Habits {
+    fn learn(&mut self, upstream: NameId, process: NameId) {
+        *self.seen.entry(upstream).or_default().entry(process).or_default() += 1;
+    }
+
+    /// False once an upstream has been seen often enough to know that it is another process. A proxy that answered itself (no
+    /// upstream) has no line in any Synapse log, if its log names upstreams at all.
+    fn allow(&self, upstream: NameId, process: NameId) -> bool {
+        let Some(processes) = self.seen.get(&upstream) else { return true };
+        let total: u32 = processes.values().sum();
+        let this = processes.get(&process).copied().unwrap_or(0);
+        total < HABIT_MIN || this * HABIT_ODDS >= total
+    }
+}
+
 /// How unlike two lines are, in µs of difference between their ends; other status or size weighs like a second or two.
 /// A client that left ends the proxy's line at once and Synapse's only when the handler is done, so then the starts count too.
 fn distance_us(a: &Request, b: &Request) -> u64 {
@@ -187,8 +213,8 @@ fn distance_us(a: &Request, b: &Request) -> u64 {
     }
     let status = if a.status == b.status || a.has(flag::ABORTED) || b.has(flag::ABORTED) { 0 } else { 1_000_000 };
     let size = if a.bytes_sent == b.bytes_sent { 0 } else { 500_000 };
-    // Synapse logs the address that the proxy forwarded; for federation the peers are a name and an address.
-    let peer = if a.peer == b.peer || !a.user.is_some() || !b.user.is_some() { 0 } else { 500_000 };
+    // Synapse logs the address that the proxy forwarded. Federation, where it logs a name, is unlike throughout.
+    let peer = if a.peer == b.peer { 0 } else { 500_000 };
     apart + status + size + peer
 }
 
@@ -225,6 +251,10 @@ const WINDOW_WITHOUT_DURATIONS_US: i64 = 240_000_000;
 
 /// Lines with one target that are looked at for one partner. Equal requests stand side by side, so that more would not help.
 const CANDIDATES_MAX: usize = 256;
+
+/// Joined requests after which an upstream's process is known, and how rare another one must be to be an error.
+const HABIT_MIN: u32 = 20;
+const HABIT_ODDS: u32 = 10;
 
 /// Candidates that are asked whether they have a nearer line of their own.
 const TRIES_MAX: usize = 8;

@@ -50,7 +50,7 @@ impl Header {
 #[derive(Debug, thiserror::Error)]
 pub enum TraceError {
     /// The file system said no.
-    #[error("{path}: {source}")]
+    #[error("{path}")]
     Io {
         /// The file.
         path: String,
@@ -58,7 +58,7 @@ pub enum TraceError {
         source: std::io::Error,
     },
     /// Parquet said no.
-    #[error("{path}: not a readable Parquet file: {source}")]
+    #[error("{path}: not a readable Parquet file")]
     Parquet {
         /// The file.
         path: String,

@@ -66,9 +66,10 @@ fn nginx_and_synapse_logs_of_the_same_traffic_are_joined() {
     let sent = trace.requests().filter(|r| r.upstream.is_some()).count();
     assert_eq!(sent, 5609);
     assert!(both * 1000 >= sent * 995, "{both} of {sent} proxied requests were found in Synapse's logs");
-    // Where both names are known they are the same process.
+    // Where both names are known they are the same process; a request that nginx tried twice may be in the first one's log by its id.
     let pairs = count_by(&trace, |r| {
-        (r.upstream.is_some() && r.process.is_some()).then(|| (trace.names.text(r.upstream), trace.names.text(r.process)))
+        (!r.has(flag::RETRIED) && r.upstream.is_some() && r.process.is_some())
+            .then(|| (trace.names.text(r.upstream), trace.names.text(r.process)))
     });
     let expected = [
         ("127.0.0.1:8008", "main"),
@@ -88,7 +89,8 @@ fn requests_between_synapse_processes_are_not_client_traffic() {
     assert_eq!(internal.iter().map(|group| group["id"].as_str().unwrap()).collect::<Vec<_>>(), ["replication"]);
     assert_eq!(report["internal_requests"], internal[0]["requests"]);
     let client: u64 = groups.iter().filter(|g| g["internal"] == false).map(|g| g["requests"].as_u64().unwrap()).sum();
-    assert_eq!(report["requests"], client);
+    assert_eq!(report["client_requests"], client);
+    assert_eq!(report["requests"], client + internal[0]["requests"].as_u64().unwrap());
 }
 
 #[test]
@@ -218,6 +220,7 @@ fn nothing_written_holds_a_token_or_runs() {
     for (name, text) in &texts {
         assert!(!text.contains("topsecretvalue"), "{name} holds a token");
         if name.ends_with(".html") || name.ends_with(".svg") || name.ends_with(".md") {
+            let text = if name.ends_with(".md") { markdown_without_code(text) } else { text.clone() };
             for live in ["<script>alert", "<svg onload", "<img/src"] {
                 assert!(!text.contains(live), "{name} holds {live}");
             }
@@ -226,6 +229,11 @@ fn nothing_written_holds_a_token_or_runs() {
             assert!(!text.contains("\u{1b}[31m") && !text.contains('\u{202e}'), "{name} holds a control sequence");
         }
     }
+}
+
+/// Markdown less code spans and escaped brackets, in which nothing is live.
+fn markdown_without_code(text: &str) -> String {
+    text.split('`').step_by(2).collect::<String>().replace("\\<", "")
 }
 
 fn walk(folder: &Path) -> Vec<std::path::PathBuf> {

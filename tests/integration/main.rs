@@ -1,5 +1,8 @@
 //! Every test that runs the program as its users do, in one binary: each further one would link everything again.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod analyse;
 mod command_line;
+mod endpoints;
 mod support;

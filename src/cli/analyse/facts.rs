@@ -106,7 +106,7 @@ pub(super) fn table(arguments: &Analyse) -> anyhow::Result<(Table, String)> {
 /// What to screen for.
 pub(super) fn screen(arguments: &Analyse, table: &Table) -> anyhow::Result<advise::Settings> {
     let objective = arguments.objective.parse().map_err(|error| UsageError(format!("--objective: {error}")))?;
-    let plans = plan::presets::Options { synapse: version(table), sliding_sync: arguments.sliding_sync_to_sync, ..Default::default() };
+    let plans = plan::presets::Options { synapse: version(table), sliding_sync: arguments.sliding_sync_to_sync };
     Ok(advise::Settings { objective, plans, ..advise::Settings::default() })
 }
 
@@ -159,7 +159,7 @@ pub(super) fn shown_candidate(advice: &Advice) -> Option<&Candidate> {
 }
 
 /// Everything for the report.
-pub(super) fn report(config: &Config, arguments: &Analyse, read: &Read, advice: Advice) -> AnalysisReport {
+pub(super) fn report(arguments: &Analyse, read: &Read, advice: Advice) -> AnalysisReport {
     let told = &read.told;
     let facts = RunFacts {
         wsim: env!("CARGO_PKG_VERSION").to_owned(),
@@ -174,7 +174,6 @@ pub(super) fn report(config: &Config, arguments: &Analyse, read: &Read, advice: 
         assumptions: assumptions(told),
         next: next_steps(arguments, read),
     };
-    let _ = config;
     let inputs = told.accounts.iter().map(input).collect();
     let examples = told.accounts.iter().flat_map(|account| {
         account.examples.iter().map(|example| MalformedExample {
@@ -248,8 +247,34 @@ fn assumptions(told: &Told) -> Vec<String> {
             joined.joined, joined.proxy
         ));
     }
+    list.extend(twins(&told.accounts).map(|(one, other)| {
+        format!(
+            "{} and {} hold as many requests over the same time: if they are the same requests, give one of them only.",
+            one.path, other.path
+        )
+    }));
     list
 }
+
+/// Inputs that look like the same traffic logged twice.
+fn twins(accounts: &[Account]) -> impl Iterator<Item = (&Account, &Account)> {
+    let same = |a: Option<i64>, b: Option<i64>| a.zip(b).is_some_and(|(a, b)| a.abs_diff(b) < TWIN_APART_US);
+    accounts.iter().enumerate().flat_map(move |(place, one)| {
+        let twin = move |other: &&Account| {
+            one.requests == other.requests
+                && one.requests >= TWIN_REQUESTS
+                && same(one.first_us, other.first_us)
+                && same(one.last_us, other.last_us)
+        };
+        accounts[place + 1..].iter().filter(twin).map(move |other| (one, other))
+    })
+}
+
+/// Fewer requests may be equally many by chance.
+const TWIN_REQUESTS: u64 = 50;
+
+/// Stamps of whole seconds, one log's at the start and the other's at the end of a request that was not long.
+const TWIN_APART_US: u64 = 3_000_000;
 
 /// What to type next.
 fn next_steps(arguments: &Analyse, read: &Read) -> Vec<NextStep> {
@@ -273,6 +298,20 @@ fn next_steps(arguments: &Analyse, read: &Read) -> Vec<NextStep> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_same_traffic_logged_twice_is_noticed() {
+        let log = |path: &str, requests, first_us| Account {
+            path: path.to_owned(),
+            requests,
+            first_us: Some(first_us),
+            last_us: Some(first_us + 1_000_000),
+            ..Account::default()
+        };
+        let accounts = [log("combined", 500, 0), log("other", 500, 90_000_000), log("rich", 500, 900_000)];
+        let found: Vec<_> = twins(&accounts).map(|(one, other)| (one.path.as_str(), other.path.as_str())).collect();
+        assert_eq!(found, [("combined", "rich")]);
+    }
 
     #[test]
     fn a_run_is_named_after_its_first_log() {

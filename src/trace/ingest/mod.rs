@@ -82,7 +82,7 @@ pub struct Outcome {
 #[derive(Debug, thiserror::Error)]
 pub enum IngestError {
     /// A named file that cannot be opened.
-    #[error("{path}: {source}")]
+    #[error("{path}")]
     Open {
         /// The file.
         path: String,
@@ -90,7 +90,7 @@ pub enum IngestError {
         source: std::io::Error,
     },
     /// A named file in no known format.
-    #[error("{path}: {source}")]
+    #[error("{path}")]
     Format {
         /// The file.
         path: String,
