@@ -99,6 +99,15 @@ impl Balancer {
         &self.servers
     }
 
+    /// Whether the rule hashes the client's address as a number, so that a key must be an address.
+    pub fn hashes_addresses(&self) -> bool {
+        match self.processes.first().map(|state| &state.rule) {
+            Some(Rule::Nginx(rule)) => rule.hashes_addresses(),
+            Some(Rule::Haproxy(rule)) => rule.hashes_addresses(),
+            _ => false,
+        }
+    }
+
     /// Chooses a server for a request and counts it in flight there.
     pub fn pick(&mut self, choice: &mut Choice<'_>) -> Pick {
         let process = match self.processes.len() {

@@ -47,6 +47,10 @@ impl State {
         Self { rule, smooth: Smooth::new(servers.len()), ring }
     }
 
+    pub(super) fn hashes_addresses(&self) -> bool {
+        self.rule == Nginx::IpHash
+    }
+
     fn least_connections(&mut self, load: &Load) -> Option<usize> {
         let mut best: Option<usize> = None;
         let mut tied = false;

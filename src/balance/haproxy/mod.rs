@@ -165,6 +165,10 @@ impl State {
         Self { rule, engine }
     }
 
+    pub(super) fn hashes_addresses(&self) -> bool {
+        matches!(self.rule, Haproxy::Source(_))
+    }
+
     fn hash(&self, choice: &Choice<'_>) -> Option<u32> {
         match &self.rule {
             Haproxy::Source(hash) => choice.client().map(|address| hash.hash_address(address)),
