@@ -1,0 +1,117 @@
+//! nginx.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::client::Client;
+use super::echo::Echo;
+use super::proxy::Proxy;
+use super::{Case, Traffic, compare_keys, compare_open_and_close, compare_shares, plan};
+
+const CASES: &[Case] = &[
+    Case { name: "hash", balance: "hash $http_x_key", key: Some("user"), weights: &[1, 1, 1, 1], traffic: Traffic::Header },
+    Case { name: "hash-weights", balance: "hash $http_x_key", key: Some("user"), weights: &[3, 1, 2], traffic: Traffic::Header },
+    Case { name: "ring", balance: "hash $http_x_key consistent", key: Some("user"), weights: &[1, 1, 1, 1], traffic: Traffic::Header },
+    Case { name: "ring-weights", balance: "hash $http_x_key consistent", key: Some("user"), weights: &[3, 1, 2], traffic: Traffic::Header },
+    Case { name: "hash-no-key", balance: "hash $http_x_key", key: Some("user"), weights: &[1, 2, 1], traffic: Traffic::Nothing },
+    Case { name: "ring-no-key", balance: "hash $http_x_key consistent", key: Some("user"), weights: &[1, 2, 1], traffic: Traffic::Nothing },
+    Case { name: "uri-hash", balance: "hash $request_uri", key: None, weights: &[1, 1, 1], traffic: Traffic::Uri },
+    Case { name: "ip-hash", balance: "ip_hash", key: None, weights: &[1, 1, 1, 1], traffic: Traffic::Address },
+    Case { name: "ip-hash-weights", balance: "ip_hash", key: None, weights: &[1, 3, 2], traffic: Traffic::Address },
+    Case { name: "round-robin", balance: "round robin", key: None, weights: &[1, 1, 1, 1], traffic: Traffic::Nothing },
+    Case { name: "round-robin-weights", balance: "round robin", key: None, weights: &[5, 1, 1], traffic: Traffic::Nothing },
+];
+
+const BY_LOAD: &[Case] = &[
+    Case { name: "least", balance: "least_conn", key: None, weights: &[1, 1, 1, 1], traffic: Traffic::Nothing },
+    Case { name: "least-weights", balance: "least_conn", key: None, weights: &[3, 1, 2], traffic: Traffic::Nothing },
+    Case { name: "round-robin", balance: "round robin", key: None, weights: &[3, 1, 2], traffic: Traffic::Nothing },
+];
+
+const RANDOM: &[Case] = &[
+    Case { name: "random", balance: "random", key: None, weights: &[3, 1, 2], traffic: Traffic::Nothing },
+    Case { name: "random-two", balance: "random two least_conn", key: None, weights: &[1, 2, 3, 2], traffic: Traffic::Nothing },
+];
+
+/// The plan's words are nginx's own directives, but for round robin, which is none.
+fn start(cases: &[Case], echoes: &[Echo], processes: u32, zone: bool) -> Proxy {
+    let configure = |port: u16, _: &std::path::Path| {
+        let mut upstreams = String::new();
+        let mut locations = String::new();
+        for case in cases {
+            let _ = writeln!(upstreams, "  upstream {} {{", case.name);
+            if zone {
+                let _ = writeln!(upstreams, "    zone {} 128k;", case.name);
+            }
+            if case.balance != "round robin" {
+                let _ = writeln!(upstreams, "    {};", case.balance);
+            }
+            for (echo, weight) in echoes.iter().zip(case.weights) {
+                let _ = writeln!(upstreams, "    server {} weight={weight};", echo.address());
+            }
+            let _ = writeln!(upstreams, "    keepalive 32;\n  }}");
+            let _ = writeln!(locations, "    location /{0}/ {{ proxy_pass http://{0}; }}", case.name);
+        }
+        format!(
+            "daemon off;\npid nginx.pid;\nerror_log stderr;\nworker_processes {processes};\nevents {{ worker_connections 4096; }}\nhttp {{\n  \
+             access_log off;\n  client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;\n  \
+             keepalive_requests 1000000;\n{upstreams}  server {{\n    listen 127.0.0.1:{port};\n    proxy_buffering off;\n    proxy_http_version 1.1;\n    \
+             proxy_set_header Connection \"\";\n    add_header X-Process $pid;\n{locations}  }}\n}}\n"
+        )
+    };
+    Proxy::start("nginx", configure, |command, folder| {
+        command.args(["-e", "stderr", "-p"]).arg(folder).arg("-c").arg(folder.join("config"));
+    })
+}
+
+#[test]
+fn every_key_goes_where_nginx_sends_it() {
+    let echoes = Echo::several(4);
+    let proxy = start(CASES, &echoes, 1, false);
+    compare_keys(proxy.port, &plan("nginx", "1.22.1", CASES, &echoes), CASES);
+}
+
+#[test]
+fn requests_held_open_go_where_nginx_sends_them() {
+    let echoes = Echo::several(4);
+    let proxy = start(BY_LOAD, &echoes, 1, false);
+    let plan = plan("nginx", "1.22.1", BY_LOAD, &echoes);
+    for case in BY_LOAD {
+        compare_open_and_close(proxy.port, &plan, case, &echoes, false, Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn random_rules_draw_as_nginx_draws() {
+    let echoes = Echo::several(4);
+    let proxy = start(RANDOM, &echoes, 1, false);
+    let plan = plan("nginx", "1.22.1", RANDOM, &echoes);
+    for case in RANDOM {
+        compare_shares(proxy.port, &plan, case);
+    }
+}
+
+#[test]
+fn four_nginx_processes_keep_one_rotation_each_unless_there_is_a_zone() {
+    let echoes = Echo::several(3);
+    let case = &[Case { name: "turns", balance: "round robin", key: None, weights: &[1, 1, 1], traffic: Traffic::Nothing }];
+    let addresses: Vec<String> = echoes.iter().map(Echo::address).collect();
+    for zone in [false, true] {
+        let proxy = start(case, &echoes, 4, zone);
+        // A new connection each, so that any process may take it; the answer says which did.
+        let answers: Vec<(String, usize)> = (0..120)
+            .map(|_| {
+                let (answer, process) = Client::new(proxy.port).get_with_header("/turns/x", "x-process");
+                (process, addresses.iter().position(|address| *address == answer).unwrap())
+            })
+            .collect();
+        let mut turns = std::collections::BTreeMap::<&str, usize>::new();
+        for (process, server) in &answers {
+            let turn = turns.entry(if zone { "all" } else { process }).or_default();
+            assert_eq!(*server, *turn % 3, "zone {zone}: {answers:?}");
+            *turn += 1;
+        }
+        let processes: std::collections::BTreeSet<&String> = answers.iter().map(|(process, _)| process).collect();
+        assert!(processes.len() > 1, "one process took everything, which proves nothing");
+    }
+}
