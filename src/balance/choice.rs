@@ -88,14 +88,11 @@ pub enum Line {
 /// Multiplication instead of division (Lemire, "Fast Random Integer Generation in an Interval", 2019, without the rejection).
 pub(super) fn below(random: &mut Xoshiro256PlusPlus, end: u64) -> u64 {
     let wide = u128::from(random.next_u64()) * u128::from(end);
-    #[expect(clippy::cast_possible_truncation, reason = "the upper half of a product of two 64-bit numbers")]
-    let high = (wide >> 64) as u64;
-    high
+    (wide >> 64) as u64
 }
 
 /// [`below`] for an index.
 pub(super) fn index_below(random: &mut Xoshiro256PlusPlus, end: usize) -> usize {
-    #[expect(clippy::cast_possible_truncation, reason = "below a number that was an index")]
-    let index = below(random, end as u64) as usize;
-    index
+    // Below a number that was an index.
+    usize::try_from(below(random, end as u64)).unwrap_or_default()
 }

@@ -80,14 +80,11 @@ mod tests {
     #[test]
     fn equal_weights_rotate() {
         let mut deadlines = Deadlines::new([1; 4]);
-        let first: Vec<_> = (0..4).map(|_| deadlines.pick(|_| true).unwrap()).collect();
-        let second: Vec<_> = (0..4).map(|_| deadlines.pick(|_| true).unwrap()).collect();
-        let mut sorted = first.clone();
-        sorted.sort_unstable();
-        assert_eq!(sorted, [0, 1, 2, 3]);
-        let mut sorted = second;
-        sorted.sort_unstable();
-        assert_eq!(sorted, [0, 1, 2, 3]);
+        for round in 0..3 {
+            let mut servers: Vec<_> = (0..4).map(|_| deadlines.pick(|_| true).unwrap()).collect();
+            servers.sort_unstable();
+            assert_eq!(servers, [0, 1, 2, 3], "round {round}");
+        }
     }
 
     #[test]

@@ -257,7 +257,8 @@ mod tests {
     #[test]
     fn a_hash_goes_to_the_point_at_or_after_it() {
         let state = state(Envoy::RingHash { size_min: 12, size_max: 8 << 20 });
-        let lookups = [(0, 4), (u64::MAX, 4), (3_551_244_743_356_806_947, 5), (3_551_244_743_356_806_948, 3), (16_117_243_373_044_804_880, 0)];
+        let lookups =
+            [(0, 4), (u64::MAX, 4), (3_551_244_743_356_806_947, 5), (3_551_244_743_356_806_948, 3), (16_117_243_373_044_804_880, 0)];
         for (hash, server) in lookups {
             assert_eq!(state.at(hash), Some(server), "{hash}");
         }

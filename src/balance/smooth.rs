@@ -59,9 +59,8 @@ impl Smooth {
             let current = &mut self.current[server];
             *current += i64::from(member.weight);
             total += i64::from(member.weight);
-            let better = |(_, fewest, most): (usize, u32, i64)| {
-                member.in_flight < fewest || (member.in_flight == fewest && *current > most)
-            };
+            let better =
+                |(_, fewest, most): (usize, u32, i64)| member.in_flight < fewest || (member.in_flight == fewest && *current > most);
             if best.is_none_or(better) {
                 best = Some((server, member.in_flight, *current));
             }

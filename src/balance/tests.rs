@@ -141,7 +141,8 @@ fn caddys_hashing_gives_the_answers_of_caddys_own_tests() {
         Balancer::new(&Setup { algorithm: Algorithm::Caddy(Caddy::Hash(HashEra::XxHash)), servers, processes: 1 })
     };
     let mut pool = named(&["0.0.0.1", "0.0.0.2", "0.0.0.3"]);
-    let keys = [("172.0.0.1", 0), ("172.0.0.2", 1), ("172.0.0.3", 0), ("172.0.0.4", 1), ("/test", 2), ("1", 0), ("100000", 1), ("aa11,bb22", 0)];
+    let keys =
+        [("172.0.0.1", 0), ("172.0.0.2", 1), ("172.0.0.3", 0), ("172.0.0.4", 1), ("/test", 2), ("1", 0), ("100000", 1), ("aa11,bb22", 0)];
     for (key, server) in keys {
         assert_eq!(pool.server_of_key(key.as_bytes()), Some(server), "{key}");
     }
@@ -260,7 +261,8 @@ fn a_full_server_keeps_its_keys_and_the_rest_wait_for_the_pool() {
 
 #[test]
 fn nginx_answers_for_itself_when_all_are_full() {
-    for rule in [Nginx::RoundRobin, Nginx::LeastConnections, Nginx::Hash, Nginx::Consistent, Nginx::IpHash, Nginx::Random, Nginx::RandomTwo] {
+    for rule in [Nginx::RoundRobin, Nginx::LeastConnections, Nginx::Hash, Nginx::Consistent, Nginx::IpHash, Nginx::Random, Nginx::RandomTwo]
+    {
         let servers = servers(&[1, 1, 1]).into_iter().map(|server| server.with_limit(1)).collect();
         let mut balancer = Balancer::new(&Setup { algorithm: Algorithm::Nginx(rule), servers, processes: 1 });
         let mut random = random(5);
@@ -345,7 +347,9 @@ fn keys_spread_by_weight() {
 #[test]
 fn few_keys_move_when_a_server_goes_and_only_its_own() {
     let rings = keyed().into_iter().filter(|algorithm| match algorithm {
-        Algorithm::Nginx(Nginx::Consistent) | Algorithm::Caddy(_) | Algorithm::Traefik(_) | Algorithm::Envoy(Envoy::RingHash { .. }) => true,
+        Algorithm::Nginx(Nginx::Consistent) | Algorithm::Caddy(_) | Algorithm::Traefik(_) | Algorithm::Envoy(Envoy::RingHash { .. }) => {
+            true
+        }
         Algorithm::Haproxy(Haproxy::Key { hash, .. }) => hash.method != Method::Map,
         _ => false,
     });

@@ -9,7 +9,7 @@ use super::model::{Plan, Pool, Proxy, ProxyKind};
 use super::rule::{Key, normalise};
 use super::server::ServerError;
 use crate::balance::{
-    Algorithm, Apache, Balancer, Caddy, Comparator, Envoy, HashEra, HashFunction, HashType, Haproxy, KeyPart, Method, Nginx, Server, Setup,
+    Algorithm, Apache, Balancer, Caddy, Comparator, Envoy, Haproxy, HashEra, HashFunction, HashType, KeyPart, Method, Nginx, Server, Setup,
     Traefik,
 };
 
@@ -110,9 +110,17 @@ impl<'p> Words<'p> {
             "random" => Nginx::Random,
             "random two" | "random two least_conn" => Nginx::RandomTwo,
             text if self.first() == "hash" => {
-                if text.ends_with(" consistent") { Nginx::Consistent } else { Nginx::Hash }
+                if text.ends_with(" consistent") {
+                    Nginx::Consistent
+                } else {
+                    Nginx::Hash
+                }
             }
-            _ => return Err(self.not_in("nginx", "round robin, least_conn, hash, hash consistent, ip_hash, random and random two least_conn")),
+            _ => {
+                return Err(
+                    self.not_in("nginx", "round robin, least_conn, hash, hash consistent, ip_hash, random and random two least_conn")
+                );
+            }
         })
     }
 
@@ -134,7 +142,7 @@ impl<'p> Words<'p> {
                 let part = if is_uri { KeyPart::Parameter(name.unwrap_or_default().trim_matches(';').to_owned()) } else { KeyPart::Whole };
                 Haproxy::Key { part, hash: self.hash_type(2)? }
             }
-            "hdr" => Haproxy::Key { part: KeyPart::Whole, hash: self.hash_type(1)? },
+            "hdr" => Haproxy::Key { part: KeyPart::FirstValue, hash: self.hash_type(1)? },
             "hash" => {
                 let expression = self.words().skip(1).take_while(|word| !HASH_WORDS.contains(word)).count();
                 Haproxy::Key { part: KeyPart::Whole, hash: self.hash_type(1 + expression)? }
@@ -234,7 +242,9 @@ impl<'p> Words<'p> {
             }
             _ if is_least(&self.text) => Caddy::LeastConnections,
             "random" => Caddy::Random,
-            "random_choose" => Caddy::RandomChoose { sample: self.words().nth(1).and_then(|number| number.parse().ok()).unwrap_or(2).max(2) },
+            "random_choose" => {
+                Caddy::RandomChoose { sample: self.words().nth(1).and_then(|number| number.parse().ok()).unwrap_or(2).max(2) }
+            }
             "first" => Caddy::First,
             "query" if self.pool.key.as_deref().and_then(Key::parse) == Some(Key::Uri) => {
                 return Err(self.wrong("query", "the key of this rule is the parameter's value, not the URI: name another key"));
@@ -331,8 +341,7 @@ fn is_after(proxy: &Proxy, release: [u32; 3]) -> bool {
 
 /// Words that end the rule's own.
 const HASH_WORDS: [&str; 5] = ["hash-type", "consistent", "map-based", "hash-balance-factor", "hash-key"];
-const HASH_HINT: &str =
-    "after the rule there may be hash-type map-based or consistent, one of sdbm, djb2, wt6, crc32 and none, avalanche, hash-balance-factor N, hash-key addr-port";
+const HASH_HINT: &str = "after the rule there may be hash-type map-based or consistent, one of sdbm, djb2, wt6, crc32 and none, avalanche, hash-balance-factor N, hash-key addr-port";
 
 #[cfg(test)]
 mod tests;

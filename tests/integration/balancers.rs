@@ -3,6 +3,7 @@
 //! Each test starts a proxy on free loopback ports, in front of small servers that answer with their own name, sends it
 //! requests, and holds every answer against `wsim route` (keys) or the balancer (requests held open). The proxies come by
 //! `tests/proxies/install`; a test fails where one is missing.
+#![expect(clippy::unwrap_used, reason = "a comparison that cannot go on has failed")]
 
 mod caddy;
 mod client;
@@ -34,6 +35,39 @@ struct Case {
     weights: &'static [u32],
     /// What is sent.
     traffic: Traffic,
+    /// Most requests in flight at a server.
+    limit: Option<u32>,
+}
+
+/// A case without a key of its own in the plan.
+const fn case(name: &'static str, balance: &'static str, weights: &'static [u32], traffic: Traffic) -> Case {
+    Case { name, balance, key: None, weights, traffic, limit: None }
+}
+
+impl Case {
+    const fn with_key(self, key: &'static str) -> Self {
+        Self { key: Some(key), ..self }
+    }
+
+    const fn with_limit(self, limit: u32) -> Self {
+        Self { limit: Some(limit), ..self }
+    }
+
+    /// Its balancer, with the limits that a plan cannot say.
+    fn balancer(&self, plan: &str) -> Balancer {
+        let plan = Plan::from_toml(plan, "plan.toml").unwrap();
+        let pool = plan.pools.iter().find(|pool| pool.name == self.name).unwrap();
+        let mut setup = plan.balancer_setup(pool).unwrap();
+        for server in &mut setup.servers {
+            server.limit = self.limit;
+        }
+        Balancer::new(&setup)
+    }
+
+    /// How many requests fit at once.
+    fn capacity(&self) -> usize {
+        self.limit.map_or(usize::MAX, |limit| limit as usize * self.weights.len())
+    }
 }
 
 /// How the key travels.
@@ -91,8 +125,7 @@ fn compare_keys(port: u16, plan: &str, cases: &[Case]) {
         let expected = route(plan, case.name, &keys);
         let mut client = Client::new(port);
         let answers: Vec<String> = keys.iter().map(|key| send(&mut client, case, key)).collect();
-        let wrong: Vec<_> =
-            keys.iter().zip(&answers).zip(&expected).filter(|((_, answer), expected)| answer != expected).take(5).collect();
+        let wrong: Vec<_> = keys.iter().zip(&answers).zip(&expected).filter(|((_, answer), expected)| answer != expected).take(5).collect();
         assert!(wrong.is_empty(), "{} ({}): {} keys, first differences {wrong:?}", case.name, case.balance, keys.len());
         let distinct: std::collections::BTreeSet<&String> = answers.iter().collect();
         assert!(distinct.len() > 1 || case.weights.len() == 1, "{}: all keys went to one server, which proves nothing", case.name);
@@ -118,8 +151,10 @@ fn keys(case: &Case) -> Vec<String> {
     };
     match case.traffic {
         Traffic::Header => (0..2000)
-            .map(|n| match n % 5 {
+            .map(|n| match n % 7 {
                 0 => text(40),
+                5 => format!("{}, {}", text(15), text(15)),
+                6 => format!("\"{},{}\" {} ,{}", text(3), text(3), text(3), text(3)),
                 1 => format!("Bearer syt_{}_{}_{}", text(12), text(20), text(6)),
                 2 => format!("!{}:example.org", text(18)),
                 3 => format!("@user{n}:example.org"),
@@ -146,16 +181,16 @@ fn keys(case: &Case) -> Vec<String> {
 
 /// Opens and closes requests in a fixed random order and compares every choice with the balancer's. `settle` waits until the
 /// proxy has booked a request as ended.
-fn compare_open_and_close(port: u16, plan: &str, case: &Case, echoes: &[Echo], keyed: bool, settle: std::time::Duration) {
-    let plan = Plan::from_toml(plan, "plan.toml").unwrap();
-    let pool = plan.pools.iter().find(|pool| pool.name == case.name).unwrap();
-    let mut balancer: Balancer = plan.balancer(pool).unwrap();
+fn compare_open_and_close(port: u16, plan: &str, case: &Case, echoes: &[Echo], settle: std::time::Duration) {
+    let mut balancer = case.balancer(plan);
+    let keyed = case.traffic == Traffic::Header;
     let mut random = Xoshiro256PlusPlus::seed_from_u64(7);
     let mut open: Vec<(Place, client::Held)> = Vec::new();
     let mut picks = 0;
     for step in 0..400 {
         // Mostly opening at first, then as many of both, so that loads and ties of all kinds come up.
         let opens = open.is_empty() || random.next_u64() % 100 < if open.len() < 12 { 70 } else { 45 };
+        let opens = opens && open.len() < case.capacity();
         if !opens {
             let which = usize::try_from(random.next_u64() % open.len() as u64).unwrap();
             let (place, held) = open.swap_remove(which);
@@ -167,7 +202,8 @@ fn compare_open_and_close(port: u16, plan: &str, case: &Case, echoes: &[Echo], k
         let key = keyed.then(|| format!("key-{}", random.next_u64() % 40));
         let headers: Vec<(&str, &str)> = key.as_deref().map(|key| ("X-Key", key)).into_iter().collect();
         let held = client::Held::open(port, &format!("/{}/x", case.name), &headers);
-        let choice = &mut Choice { key: key.as_deref().map(str::as_bytes), address: None, random: &mut random };
+        let address = Some(IpAddr::from([127, 0, 0, 1]));
+        let choice = &mut Choice { key: key.as_deref().map(str::as_bytes), address, random: &mut random };
         let Pick::Server(place) = balancer.pick(choice) else { panic!("{}: the balancer gave no server", case.name) };
         let expected = &balancer.servers()[place.server()].name;
         assert_eq!(&held.server, expected, "{} ({}), step {step}, pick {picks}, {} open", case.name, case.balance, open.len());
@@ -180,14 +216,18 @@ fn compare_open_and_close(port: u16, plan: &str, case: &Case, echoes: &[Echo], k
     assert!(picks > 150, "{picks}");
 }
 
-/// Compares how often each server is chosen at random: the sum of squared differences over expected counts stays below what
-/// chance exceeds once in a thousand times.
-fn compare_shares(port: u16, plan: &str, case: &Case) {
+/// Compares how often each server is chosen at random while some requests are held open: the sum of squared differences over
+/// expected counts stays below what chance exceeds once in a thousand times.
+fn compare_shares(port: u16, plan: &str, case: &Case, echoes: &[Echo]) {
     const PICKS: u32 = 4000;
-    let plan = Plan::from_toml(plan, "plan.toml").unwrap();
-    let pool = plan.pools.iter().find(|pool| pool.name == case.name).unwrap();
-    let mut balancer = plan.balancer(pool).unwrap();
+    let mut balancer = case.balancer(plan);
     let names: Vec<String> = balancer.servers().iter().map(|server| server.name.clone()).collect();
+    let place = |name: &String| names.iter().position(|known| known == name).unwrap();
+    let path = format!("/{}/x", case.name);
+    let held: Vec<client::Held> = (0..9).map(|_| client::Held::open(port, &path, &[])).collect();
+    for held in &held {
+        assert!(balancer.take(place(&held.server)).is_some());
+    }
     // The expectation from so many draws that its own error is small.
     let mut random = Xoshiro256PlusPlus::seed_from_u64(3);
     let mut expected = vec![0.0; names.len()];
@@ -199,13 +239,21 @@ fn compare_shares(port: u16, plan: &str, case: &Case) {
     let mut counts = vec![0_u32; names.len()];
     let mut client = Client::new(port);
     for _ in 0..PICKS {
-        let answer = client.get(&format!("/{}/x", case.name), &[]);
-        counts[names.iter().position(|name| *name == answer).unwrap()] += 1;
+        counts[place(&client.get(&path, &[]))] += 1;
     }
     let cells = counts.iter().zip(&expected).filter(|(_, expected)| **expected > 0.0);
     let distance: f64 = cells.map(|(count, expected)| (f64::from(*count) - expected).powi(2) / expected).sum();
-    let impossible = counts.iter().zip(&expected).any(|(count, expected)| *count > 0 && *expected == 0.0);
-    assert!(distance < CHI_SQUARED_3_AT_1_IN_1000 && !impossible, "{} ({}): {counts:?} {expected:?}", case.name, case.balance);
+    let impossible = counts.iter().zip(&expected).any(|(count, expected)| *count > 0 && *expected <= 0.0);
+    let loads: Vec<u64> = (0..names.len()).map(|server| balancer.in_flight(server)).collect();
+    assert!(
+        distance < CHI_SQUARED_3_AT_1_IN_1000 && !impossible,
+        "{} ({}), {loads:?} held: {counts:?} instead of {expected:?}",
+        case.name,
+        case.balance
+    );
+    for held in held {
+        held.finish(echoes);
+    }
 }
 
 /// Of three degrees of freedom (four servers), with a margin for the expectation's own error; fewer servers stay below it too.

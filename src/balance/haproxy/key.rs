@@ -1,10 +1,13 @@
-//! Which part of a request's key is hashed: HAProxy `doc/configuration.txt`, `balance uri` and `balance url_param`.
+//! Which part of a request's key is hashed: HAProxy `src/backend.c`, and
+//! `doc/configuration.txt`, `balance uri`, `balance url_param` and `balance hdr`.
 
 /// A part of a key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum KeyPart {
-    /// All of it: `hdr(NAME)` and `hash EXPR`, where the key is the value already.
+    /// All of it: `hash EXPR`, where the key is the expression's value.
     Whole,
+    /// `hdr(NAME)`: the key is a header, of which HAProxy hashes the first value if they are a list with commas.
+    FirstValue,
     /// `uri`: the key is a request's URI.
     Uri {
         /// `whole`: with the query.
@@ -19,14 +22,32 @@ pub enum KeyPart {
 }
 
 impl KeyPart {
-    /// The bytes to hash; `None` if the URI does not have the parameter.
+    /// The bytes to hash; `None` if the URI does not have the parameter, or the header's first value is empty.
     pub(super) fn of<'k>(&self, key: &'k [u8]) -> Option<&'k [u8]> {
         match self {
             Self::Whole => Some(key),
+            Self::FirstValue => Some(first_value(key)).filter(|value| !value.is_empty()),
             Self::Uri { whole, depth, length } => Some(uri(key, *whole, *depth, *length)),
             Self::Parameter(name) => parameter(key, name.as_bytes()),
         }
     }
+}
+
+/// Up to the first comma that stands in no quotes, without blanks around.
+fn first_value(header: &[u8]) -> &[u8] {
+    let mut is_quoted = false;
+    let mut is_escaped = false;
+    let end = header.iter().position(|byte| {
+        let was_escaped = std::mem::replace(&mut is_escaped, false);
+        match byte {
+            b'\\' if is_quoted && !was_escaped => is_escaped = true,
+            b'"' if !was_escaped => is_quoted = !is_quoted,
+            b',' => return !is_quoted,
+            _ => {}
+        }
+        false
+    });
+    header[..end.unwrap_or(header.len())].trim_ascii()
 }
 
 fn uri(uri: &[u8], whole: bool, depth: Option<u32>, length: Option<u32>) -> &[u8] {
@@ -69,6 +90,15 @@ mod tests {
         assert_eq!(cut(false, None, Some(12)), "/_matrix/cli");
         assert_eq!(cut(false, Some(1), Some(5)), "/_mat");
         assert_eq!(cut(false, None, Some(0)), "");
+    }
+
+    #[test]
+    fn of_a_list_the_first_value_counts() {
+        let of = |header: &'static str| KeyPart::FirstValue.of(header.as_bytes()).map(String::from_utf8_lossy);
+        assert_eq!(of("10.0.0.1 , 10.0.0.2").as_deref(), Some("10.0.0.1"));
+        assert_eq!(of("\"a,b\\\",c\" x,d").as_deref(), Some("\"a,b\\\",c\" x"));
+        assert_eq!(of("one").as_deref(), Some("one"));
+        assert_eq!(of(" ,two"), None);
     }
 
     #[test]

@@ -77,11 +77,7 @@ impl Default for HashType {
 impl HashType {
     /// `hash-type consistent` with no function: sdbm, mixed.
     pub fn consistent() -> Self {
-        Self {
-            method: Method::Consistent { balance_factor: None, by_address: None },
-            function: HashFunction::Sdbm,
-            avalanche: true,
-        }
+        Self { method: Method::Consistent { balance_factor: None, by_address: None }, function: HashFunction::Sdbm, avalanche: true }
     }
 }
 

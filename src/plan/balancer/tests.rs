@@ -39,7 +39,7 @@ fn the_words_of_haproxy_name_rule_hash_type_and_factor() {
     let of = |words, key| algorithm(ProxyKind::Haproxy, None, words, key);
     let ring = |balance_factor| Method::Consistent { balance_factor, by_address: None };
     let uri = KeyPart::Uri { whole: false, depth: Some(5), length: None };
-    assert_eq!(of("balance hdr(X-Access-Token)", None), Ok(key(KeyPart::Whole, HashType::default())));
+    assert_eq!(of("balance hdr(X-Access-Token)", None), Ok(key(KeyPart::FirstValue, HashType::default())));
     assert_eq!(of("uri depth 5 consistent", None), Ok(key(uri, HashType::consistent())));
     assert_eq!(
         of("balance uri whole len 40 hash-type map-based wt6 avalanche", None),
@@ -50,7 +50,7 @@ fn the_words_of_haproxy_name_rule_hash_type_and_factor() {
     );
     assert_eq!(
         of("balance hdr(x) hash-type consistent crc32 hash-balance-factor 150", None),
-        Ok(key(KeyPart::Whole, HashType { method: ring(Some(150)), function: HashFunction::Crc32, avalanche: false }))
+        Ok(key(KeyPart::FirstValue, HashType { method: ring(Some(150)), function: HashFunction::Crc32, avalanche: false }))
     );
     assert_eq!(
         of("url_param sinceToken hash-type consistent", Some("uri")),

@@ -4,26 +4,23 @@ use std::fmt::Write as _;
 
 use super::echo::Echo;
 use super::proxy::{Proxy, version};
-use super::{Case, Traffic, compare_keys, compare_open_and_close, compare_shares, plan};
+use super::{Case, Traffic, case, compare_keys, compare_open_and_close, compare_shares, plan};
 
 const CASES: &[Case] = &[
-    Case { name: "header", balance: "header X-Key", key: None, weights: &[1, 1, 1, 1], traffic: Traffic::Header },
-    Case { name: "header-two", balance: "header X-Key", key: None, weights: &[1, 1], traffic: Traffic::Header },
-    Case { name: "uri", balance: "uri_hash", key: None, weights: &[1, 1, 1], traffic: Traffic::Uri },
-    Case { name: "ip", balance: "ip_hash", key: None, weights: &[1, 1, 1], traffic: Traffic::Address },
-    Case { name: "round-robin", balance: "round_robin", key: None, weights: &[1, 1, 1, 1], traffic: Traffic::Nothing },
+    case("header", "header X-Key", &[1, 1, 1, 1], Traffic::Header),
+    case("header-two", "header X-Key", &[1, 1], Traffic::Header),
+    case("uri", "uri_hash", &[1, 1, 1], Traffic::Uri),
+    case("ip", "ip_hash", &[1, 1, 1], Traffic::Address),
+    case("round-robin", "round_robin", &[1, 1, 1, 1], Traffic::Nothing),
 ];
 
-const BY_LOAD: &[Case] = &[
-    Case { name: "round-robin", balance: "round_robin", key: None, weights: &[1, 1, 1], traffic: Traffic::Nothing },
-    Case { name: "least-two", balance: "least_conn", key: None, weights: &[1, 1], traffic: Traffic::Nothing },
-];
+const BY_LOAD: &[Case] = &[case("round-robin", "round_robin", &[1, 1, 1], Traffic::Nothing)];
 
 const RANDOM: &[Case] = &[
-    Case { name: "random", balance: "random", key: None, weights: &[1, 1, 1, 1], traffic: Traffic::Nothing },
-    Case { name: "least", balance: "least_conn", key: None, weights: &[1, 1, 1], traffic: Traffic::Nothing },
-    Case { name: "choose", balance: "random_choose 2", key: None, weights: &[1, 1, 1, 1], traffic: Traffic::Nothing },
-    Case { name: "header", balance: "header X-Key", key: None, weights: &[1, 1, 1], traffic: Traffic::Nothing },
+    case("random", "random", &[1, 1, 1, 1], Traffic::Nothing),
+    case("least", "least_conn", &[1, 1, 1], Traffic::Nothing),
+    case("choose", "random_choose 2", &[1, 1, 1, 1], Traffic::Nothing),
+    case("header", "header X-Key", &[1, 1, 1], Traffic::Nothing),
 ];
 
 /// The plan's words are Caddy's own.
@@ -40,7 +37,9 @@ fn start(cases: &[Case], echoes: &[Echo]) -> Proxy {
                 case.balance
             );
         }
-        format!("{{\n  admin off\n  auto_https off\n}}\nhttp://127.0.0.1:{port}, http://localhost:{port} {{\n  bind 127.0.0.1\n{routes}}}\n")
+        format!(
+            "{{\n  admin off\n  auto_https off\n}}\nhttp://127.0.0.1:{port}, http://localhost:{port} {{\n  bind 127.0.0.1\n{routes}}}\n"
+        )
     };
     Proxy::start("caddy", configure, |command, folder| {
         command.arg("run").args(["--adapter", "caddyfile", "--config"]).arg(folder.join("config"));
@@ -66,7 +65,9 @@ fn requests_held_open_go_where_caddy_sends_them() {
     let echoes = Echo::several(3);
     let proxy = start(BY_LOAD, &echoes);
     let plan = plan("caddy", &release(), BY_LOAD, &echoes);
-    compare_open_and_close(proxy.port, &plan, &BY_LOAD[0], &echoes, false, std::time::Duration::from_millis(2));
+    for case in BY_LOAD {
+        compare_open_and_close(proxy.port, &plan, case, &echoes, std::time::Duration::from_millis(2));
+    }
 }
 
 #[test]
@@ -75,6 +76,6 @@ fn random_policies_draw_as_caddy_draws() {
     let proxy = start(RANDOM, &echoes);
     let plan = plan("caddy", &release(), RANDOM, &echoes);
     for case in RANDOM {
-        compare_shares(proxy.port, &plan, case);
+        compare_shares(proxy.port, &plan, case, &echoes);
     }
 }

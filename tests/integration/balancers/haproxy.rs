@@ -5,14 +5,10 @@ use std::time::Duration;
 
 use super::echo::Echo;
 use super::proxy::{Proxy, version};
-use super::{Case, Traffic, compare_keys, compare_open_and_close, compare_shares, plan};
+use super::{Case, Traffic, case, compare_keys, compare_open_and_close, compare_shares, plan};
 
 const fn header(name: &'static str, balance: &'static str, weights: &'static [u32]) -> Case {
-    Case { name, balance, key: Some("token"), weights, traffic: Traffic::Header }
-}
-
-const fn other(name: &'static str, balance: &'static str, weights: &'static [u32], traffic: Traffic) -> Case {
-    Case { name, balance, key: None, weights, traffic }
+    case(name, balance, weights, Traffic::Header).with_key("token")
 }
 
 const CASES: &[Case] = &[
@@ -30,37 +26,34 @@ const CASES: &[Case] = &[
     header("ring-djb2", "hdr(X-Key) hash-type consistent djb2 avalanche", &[3, 1, 2]),
     header("ring-wt6", "hdr(X-Key) hash-type consistent wt6", &[1, 1, 1]),
     header("ring-crc32", "hdr(X-Key) hash-type consistent crc32 avalanche", &[3, 1, 2]),
-    header("expression", "hash req.hdr(x-key) hash-type consistent", &[1, 1, 1]),
-    other("no-key", "hdr(X-Key)", &[3, 1, 2], Traffic::Nothing),
-    other("ring-no-key", "hdr(X-Key) hash-type consistent", &[3, 1, 2], Traffic::Nothing),
-    other("uri", "uri", &[1, 1, 1, 1], Traffic::Uri),
-    other("uri-whole", "uri whole", &[1, 1, 1, 1], Traffic::Uri),
-    other("uri-depth", "uri depth 5 hash-type consistent", &[1, 1, 1], Traffic::Uri),
-    other("uri-depth-two", "uri depth 2", &[1, 1, 1], Traffic::Uri),
-    other("uri-len", "uri len 40", &[1, 1, 1], Traffic::Uri),
-    other("uri-whole-len", "uri whole len 48 depth 6", &[3, 1, 2], Traffic::Uri),
-    Case { name: "parameter", balance: "url_param since", key: Some("uri"), weights: &[1, 1, 1], traffic: Traffic::Uri },
-    Case {
-        name: "parameter-ring",
-        balance: "url_param since hash-type consistent",
-        key: Some("uri"),
-        weights: &[1, 1, 1],
-        traffic: Traffic::Uri,
-    },
-    other("source", "source", &[1, 1, 1, 1], Traffic::Address),
-    other("source-ring", "source hash-type consistent", &[3, 1, 2], Traffic::Address),
-    other("source-avalanche", "source hash-type map-based sdbm avalanche", &[3, 1, 2], Traffic::Address),
-    other("roundrobin", "roundrobin", &[1, 1, 1, 1], Traffic::Nothing),
-    other("roundrobin-weights", "roundrobin", &[3, 2, 1, 4], Traffic::Nothing),
-    other("roundrobin-uneven", "roundrobin", &[7, 3, 11, 200], Traffic::Nothing),
-    other("static-rr", "static-rr", &[3, 2, 1, 4], Traffic::Nothing),
-    other("static-rr-heavy", "static-rr", &[5, 1, 1], Traffic::Nothing),
+    header("expression", "hash req.fhdr(x-key) hash-type consistent", &[1, 1, 1]),
+    case("no-key", "hdr(X-Key)", &[3, 1, 2], Traffic::Nothing),
+    case("ring-no-key", "hdr(X-Key) hash-type consistent", &[3, 1, 2], Traffic::Nothing),
+    case("uri", "uri", &[1, 1, 1, 1], Traffic::Uri),
+    case("uri-whole", "uri whole", &[1, 1, 1, 1], Traffic::Uri),
+    case("uri-depth", "uri depth 5 hash-type consistent", &[1, 1, 1], Traffic::Uri),
+    case("uri-depth-two", "uri depth 2", &[1, 1, 1], Traffic::Uri),
+    case("uri-len", "uri len 40", &[1, 1, 1], Traffic::Uri),
+    case("uri-whole-len", "uri whole len 48 depth 6", &[3, 1, 2], Traffic::Uri),
+    case("parameter", "url_param since", &[1, 1, 1], Traffic::Uri).with_key("uri"),
+    case("parameter-ring", "url_param since hash-type consistent", &[1, 1, 1], Traffic::Uri).with_key("uri"),
+    case("source", "source", &[1, 1, 1, 1], Traffic::Address),
+    case("source-ring", "source hash-type consistent", &[3, 1, 2], Traffic::Address),
+    case("source-avalanche", "source hash-type map-based sdbm avalanche", &[3, 1, 2], Traffic::Address),
+    case("roundrobin", "roundrobin", &[1, 1, 1, 1], Traffic::Nothing),
+    case("roundrobin-weights", "roundrobin", &[3, 2, 1, 4], Traffic::Nothing),
+    case("roundrobin-uneven", "roundrobin", &[7, 3, 11, 200], Traffic::Nothing),
+    case("static-rr", "static-rr", &[3, 2, 1, 4], Traffic::Nothing),
+    case("static-rr-heavy", "static-rr", &[5, 1, 1], Traffic::Nothing),
 ];
 
 const BY_LOAD: &[Case] = &[
-    other("leastconn", "leastconn", &[1, 1, 1, 1], Traffic::Nothing),
-    other("leastconn-weights", "leastconn", &[3, 1, 2], Traffic::Nothing),
-    other("roundrobin", "roundrobin", &[3, 2, 1, 4], Traffic::Nothing),
+    case("leastconn", "leastconn", &[1, 1, 1, 1], Traffic::Nothing),
+    case("leastconn-weights", "leastconn", &[3, 1, 2], Traffic::Nothing),
+    case("roundrobin", "roundrobin", &[3, 2, 1, 4], Traffic::Nothing),
+    case("roundrobin-full", "roundrobin", &[3, 2, 1, 4], Traffic::Nothing).with_limit(4),
+    case("static-rr-full", "static-rr", &[3, 2, 1, 4], Traffic::Nothing).with_limit(4),
+    case("leastconn-full", "leastconn", &[3, 2, 1, 4], Traffic::Nothing).with_limit(4),
 ];
 
 const BOUNDED: &[Case] = &[
@@ -68,10 +61,8 @@ const BOUNDED: &[Case] = &[
     header("bounded-weights", "hdr(X-Key) hash-type consistent hash-balance-factor 150", &[3, 1, 2]),
 ];
 
-const RANDOM: &[Case] = &[
-    other("random", "random", &[1, 1, 1, 1], Traffic::Nothing),
-    other("random-one", "random(1)", &[1, 2, 3], Traffic::Nothing),
-];
+const RANDOM: &[Case] =
+    &[case("random", "random", &[1, 1, 1, 1], Traffic::Nothing), case("random-one", "random(1)", &[1, 2, 3], Traffic::Nothing)];
 
 /// The plan's words are HAProxy's own directives, one a line.
 fn start(cases: &[Case], echoes: &[Echo]) -> Proxy {
@@ -81,7 +72,7 @@ fn start(cases: &[Case], echoes: &[Echo]) -> Proxy {
             let lines = case.balance.replace(" hash-type", "\n  hash-type").replace(" hash-balance-factor", "\n  hash-balance-factor");
             let _ = writeln!(backends, "backend {}\n  balance {lines}", case.name);
             for (number, (echo, weight)) in echoes.iter().zip(case.weights).enumerate() {
-                let _ = writeln!(backends, "  server s{number} {} weight {weight}", echo.address());
+                let _ = writeln!(backends, "  server s{number} {} weight {weight} maxconn {}", echo.address(), case.limit.unwrap_or(0));
             }
         }
         format!(
@@ -114,7 +105,7 @@ fn requests_held_open_go_where_haproxy_sends_them() {
     let proxy = start(BY_LOAD, &echoes);
     let plan = plan("haproxy", &release(), BY_LOAD, &echoes);
     for case in BY_LOAD {
-        compare_open_and_close(proxy.port, &plan, case, &echoes, false, Duration::from_millis(3));
+        compare_open_and_close(proxy.port, &plan, case, &echoes, Duration::from_millis(3));
     }
 }
 
@@ -124,7 +115,7 @@ fn bounded_loads_overflow_where_haproxys_do() {
     let proxy = start(BOUNDED, &echoes);
     let plan = plan("haproxy", &release(), BOUNDED, &echoes);
     for case in BOUNDED {
-        compare_open_and_close(proxy.port, &plan, case, &echoes, true, Duration::from_millis(3));
+        compare_open_and_close(proxy.port, &plan, case, &echoes, Duration::from_millis(3));
     }
 }
 
@@ -134,6 +125,6 @@ fn random_rules_draw_as_haproxy_draws() {
     let proxy = start(RANDOM, &echoes);
     let plan = plan("haproxy", &release(), RANDOM, &echoes);
     for case in RANDOM {
-        compare_shares(proxy.port, &plan, case);
+        compare_shares(proxy.port, &plan, case, &echoes);
     }
 }

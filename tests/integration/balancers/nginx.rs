@@ -6,32 +6,35 @@ use std::time::Duration;
 use super::client::Client;
 use super::echo::Echo;
 use super::proxy::Proxy;
-use super::{Case, Traffic, compare_keys, compare_open_and_close, compare_shares, plan};
+use super::{Case, Traffic, case, compare_keys, compare_open_and_close, compare_shares, plan};
 
 const CASES: &[Case] = &[
-    Case { name: "hash", balance: "hash $http_x_key", key: Some("user"), weights: &[1, 1, 1, 1], traffic: Traffic::Header },
-    Case { name: "hash-weights", balance: "hash $http_x_key", key: Some("user"), weights: &[3, 1, 2], traffic: Traffic::Header },
-    Case { name: "ring", balance: "hash $http_x_key consistent", key: Some("user"), weights: &[1, 1, 1, 1], traffic: Traffic::Header },
-    Case { name: "ring-weights", balance: "hash $http_x_key consistent", key: Some("user"), weights: &[3, 1, 2], traffic: Traffic::Header },
-    Case { name: "hash-no-key", balance: "hash $http_x_key", key: Some("user"), weights: &[1, 2, 1], traffic: Traffic::Nothing },
-    Case { name: "ring-no-key", balance: "hash $http_x_key consistent", key: Some("user"), weights: &[1, 2, 1], traffic: Traffic::Nothing },
-    Case { name: "uri-hash", balance: "hash $request_uri", key: None, weights: &[1, 1, 1], traffic: Traffic::Uri },
-    Case { name: "ip-hash", balance: "ip_hash", key: None, weights: &[1, 1, 1, 1], traffic: Traffic::Address },
-    Case { name: "ip-hash-weights", balance: "ip_hash", key: None, weights: &[1, 3, 2], traffic: Traffic::Address },
-    Case { name: "round-robin", balance: "round robin", key: None, weights: &[1, 1, 1, 1], traffic: Traffic::Nothing },
-    Case { name: "round-robin-weights", balance: "round robin", key: None, weights: &[5, 1, 1], traffic: Traffic::Nothing },
+    case("hash", "hash $http_x_key", &[1, 1, 1, 1], Traffic::Header).with_key("user"),
+    case("hash-weights", "hash $http_x_key", &[3, 1, 2], Traffic::Header).with_key("user"),
+    case("ring", "hash $http_x_key consistent", &[1, 1, 1, 1], Traffic::Header).with_key("user"),
+    case("ring-weights", "hash $http_x_key consistent", &[3, 1, 2], Traffic::Header).with_key("user"),
+    case("hash-no-key", "hash $http_x_key", &[1, 2, 1], Traffic::Nothing).with_key("user"),
+    case("ring-no-key", "hash $http_x_key consistent", &[1, 2, 1], Traffic::Nothing).with_key("user"),
+    case("uri-hash", "hash $request_uri", &[1, 1, 1], Traffic::Uri),
+    case("ip-hash", "ip_hash", &[1, 1, 1, 1], Traffic::Address),
+    case("ip-hash-weights", "ip_hash", &[1, 3, 2], Traffic::Address),
+    case("round-robin", "round robin", &[1, 1, 1, 1], Traffic::Nothing),
+    case("round-robin-weights", "round robin", &[5, 1, 1], Traffic::Nothing),
 ];
 
 const BY_LOAD: &[Case] = &[
-    Case { name: "least", balance: "least_conn", key: None, weights: &[1, 1, 1, 1], traffic: Traffic::Nothing },
-    Case { name: "least-weights", balance: "least_conn", key: None, weights: &[3, 1, 2], traffic: Traffic::Nothing },
-    Case { name: "round-robin", balance: "round robin", key: None, weights: &[3, 1, 2], traffic: Traffic::Nothing },
+    case("least", "least_conn", &[1, 1, 1, 1], Traffic::Nothing),
+    case("least-weights", "least_conn", &[3, 1, 2], Traffic::Nothing),
+    case("round-robin", "round robin", &[3, 1, 2], Traffic::Nothing),
+    case("round-robin-full", "round robin", &[3, 1, 2], Traffic::Nothing).with_limit(5),
+    case("least-full", "least_conn", &[3, 1, 2], Traffic::Nothing).with_limit(5),
+    case("hash-full", "hash $http_x_key", &[3, 1, 2, 1], Traffic::Header).with_key("user").with_limit(4),
+    case("ring-full", "hash $http_x_key consistent", &[3, 1, 2, 1], Traffic::Header).with_key("user").with_limit(4),
+    case("ip-hash-full", "ip_hash", &[3, 1, 2, 1], Traffic::Nothing).with_limit(4),
 ];
 
-const RANDOM: &[Case] = &[
-    Case { name: "random", balance: "random", key: None, weights: &[3, 1, 2], traffic: Traffic::Nothing },
-    Case { name: "random-two", balance: "random two least_conn", key: None, weights: &[1, 2, 3, 2], traffic: Traffic::Nothing },
-];
+const RANDOM: &[Case] =
+    &[case("random", "random", &[3, 1, 2], Traffic::Nothing), case("random-two", "random two least_conn", &[1, 2, 3, 2], Traffic::Nothing)];
 
 /// The plan's words are nginx's own directives, but for round robin, which is none.
 fn start(cases: &[Case], echoes: &[Echo], processes: u32, zone: bool) -> Proxy {
@@ -47,7 +50,7 @@ fn start(cases: &[Case], echoes: &[Echo], processes: u32, zone: bool) -> Proxy {
                 let _ = writeln!(upstreams, "    {};", case.balance);
             }
             for (echo, weight) in echoes.iter().zip(case.weights) {
-                let _ = writeln!(upstreams, "    server {} weight={weight};", echo.address());
+                let _ = writeln!(upstreams, "    server {} weight={weight} max_conns={};", echo.address(), case.limit.unwrap_or(0));
             }
             let _ = writeln!(upstreams, "    keepalive 32;\n  }}");
             let _ = writeln!(locations, "    location /{0}/ {{ proxy_pass http://{0}; }}", case.name);
@@ -77,7 +80,7 @@ fn requests_held_open_go_where_nginx_sends_them() {
     let proxy = start(BY_LOAD, &echoes, 1, false);
     let plan = plan("nginx", "1.22.1", BY_LOAD, &echoes);
     for case in BY_LOAD {
-        compare_open_and_close(proxy.port, &plan, case, &echoes, false, Duration::from_millis(2));
+        compare_open_and_close(proxy.port, &plan, case, &echoes, Duration::from_millis(2));
     }
 }
 
@@ -87,14 +90,14 @@ fn random_rules_draw_as_nginx_draws() {
     let proxy = start(RANDOM, &echoes, 1, false);
     let plan = plan("nginx", "1.22.1", RANDOM, &echoes);
     for case in RANDOM {
-        compare_shares(proxy.port, &plan, case);
+        compare_shares(proxy.port, &plan, case, &echoes);
     }
 }
 
 #[test]
 fn four_nginx_processes_keep_one_rotation_each_unless_there_is_a_zone() {
     let echoes = Echo::several(3);
-    let case = &[Case { name: "turns", balance: "round robin", key: None, weights: &[1, 1, 1], traffic: Traffic::Nothing }];
+    let case = &[case("turns", "round robin", &[1, 1, 1], Traffic::Nothing)];
     let addresses: Vec<String> = echoes.iter().map(Echo::address).collect();
     for zone in [false, true] {
         let proxy = start(case, &echoes, 4, zone);
