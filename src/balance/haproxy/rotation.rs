@@ -15,7 +15,6 @@ pub(super) struct Rotation {
     counter: u64,
     /// Weight of a round.
     weight: u64,
-    /// Insertions so far: equal keys leave a queue in the order in which they came.
     insertions: u64,
 }
 
@@ -23,8 +22,8 @@ pub(super) struct Rotation {
 struct Member {
     weight: u64,
     queue: Queue,
-    key: u64,
-    inserted: u64,
+    /// Key in the queue, and below it the number of the insertion: equal keys leave in the order in which they came.
+    rank: u128,
     position: u64,
     remainder: u64,
 }
@@ -42,8 +41,7 @@ impl Rotation {
         let member = |member: &super::super::load::Member| Member {
             weight: u64::from(member.weight) * u64::from(WEIGHT_SCALE),
             queue: Queue::None,
-            key: 0,
-            inserted: 0,
+            rank: 0,
             position: 0,
             remainder: 0,
         };
@@ -93,27 +91,27 @@ impl Rotation {
 
     /// The first of `current` if its position is reached, else the first of `first`, else the first of `current` after all.
     fn candidate(&mut self) -> Option<usize> {
-        let mut current: Option<(u64, u64, usize)> = None;
-        let mut first: Option<(u64, u64, usize)> = None;
+        let (mut current, mut current_rank) = (0, u128::MAX);
+        let (mut first, mut first_rank) = (0, u128::MAX);
         for (server, member) in self.members.iter().enumerate() {
-            let rank = Some((member.key, member.inserted, server));
-            let least = |best: Option<_>| if best.is_none() || rank < best { rank } else { best };
             if member.queue == Queue::Current {
-                current = least(current);
-            } else if member.queue == self.first {
-                first = least(first);
+                if member.rank < current_rank {
+                    (current, current_rank) = (server, member.rank);
+                }
+            } else if member.queue == self.first && member.rank < first_rank {
+                (first, first_rank) = (server, member.rank);
             }
         }
-        let current = current.map(|(_, _, server)| server);
-        match (current, first) {
-            (Some(server), _) if self.members[server].position <= self.counter => Some(server),
-            (_, Some((_, _, server))) => {
-                self.members[server].position = 0;
-                self.members[server].remainder = 0;
-                Some(server)
-            }
-            (current, None) => current,
+        let has_current = current_rank < u128::MAX;
+        if has_current && self.members[current].position <= self.counter {
+            return Some(current);
         }
+        if first_rank < u128::MAX {
+            self.members[first].position = 0;
+            self.members[first].remainder = 0;
+            return Some(first);
+        }
+        has_current.then_some(current)
     }
 
     /// Sets the position of the server's turn after this one.
@@ -149,7 +147,8 @@ impl Rotation {
     fn put(&mut self, server: usize, queue: Queue, key: u64) {
         self.insertions += 1;
         let member = &mut self.members[server];
-        (member.queue, member.key, member.inserted) = (queue, key, self.insertions);
+        member.queue = queue;
+        member.rank = u128::from(key) << 64 | u128::from(self.insertions);
     }
 
     fn next_queue(&self) -> Queue {
