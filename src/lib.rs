@@ -8,6 +8,7 @@
 //! endpoints  Synapse's worker endpoint tables: request -> Endpoint
 //! trace      columns, Parquet, identities, joining           knows nothing of simulation
 //! profile    demand, peaks, burstiness, heavy hitters, coverage
+//! balance    the exact choice rules of proxies              knows nothing of requests
 //! plan       a topology: pools, endpoints, balancing, stream writers
 //! advise     candidates, the analytic screen, the recommendation
 //! report     one report model -> terminal, HTML, Markdown, JSON, charts
@@ -15,6 +16,7 @@
 //! ```
 
 pub mod advise;
+pub mod balance;
 pub mod cli;
 pub mod endpoints;
 pub mod logs;

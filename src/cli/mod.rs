@@ -6,6 +6,7 @@ pub mod analyse;
 pub mod endpoints;
 mod interrupt;
 mod progress;
+pub mod route;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;

@@ -40,6 +40,9 @@ pub enum Problem {
     /// No proxy process.
     #[error("processes = 0: the proxy needs at least one")]
     NoProxyProcess,
+    /// The proxy's release is not `2.6` or `2.6.2`.
+    #[error("release = {0:?} is not a release of the proxy; write it like \"2.6.2\", or leave it out for the newest")]
+    ProxyRelease(String),
     /// A pool without a usable name.
     #[error("pool name {0:?} must be letters, digits, - and _ only, and not \"main\"")]
     PoolName(String),
@@ -156,6 +159,9 @@ impl Plan {
         if self.proxy.processes == 0 {
             return Err(fault(&["proxy", "processes"], Problem::NoProxyProcess));
         }
+        if let Some(release) = self.proxy.release.as_ref().filter(|release| !is_release(release)) {
+            return Err(fault(&["proxy", "release"], Problem::ProxyRelease(release.clone())));
+        }
         for (index, pool) in self.pools.iter().enumerate() {
             if self.pools[..index].iter().any(|earlier| earlier.name == pool.name) {
                 return Err(in_pool(index, &["name"], Problem::DuplicatePool(pool.name.clone())));
@@ -240,9 +246,13 @@ impl Plan {
 }
 
 fn check_release(release: &str) -> Result<(), Problem> {
+    if is_release(release) { Ok(()) } else { Err(Problem::Release(release.to_owned())) }
+}
+
+fn is_release(release: &str) -> bool {
     let parts: Vec<&str> = release.split('.').collect();
     let numeric = parts.iter().all(|part| !part.is_empty() && part.len() <= 5 && part.bytes().all(|byte| byte.is_ascii_digit()));
-    if numeric && (2..=3).contains(&parts.len()) { Ok(()) } else { Err(Problem::Release(release.to_owned())) }
+    numeric && (2..=3).contains(&parts.len())
 }
 
 fn check_pool(index: usize, pool: &Pool) -> Result<(), Fault> {

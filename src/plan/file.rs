@@ -64,6 +64,9 @@ impl Plan {
             out.push_str("# independent balancing states: an nginx upstream without a zone keeps one in each of its processes\n");
             let _ = writeln!(out, "processes = {}", self.proxy.processes);
         }
+        if let Some(release) = &self.proxy.release {
+            line(&mut out, "release", &quoted(release));
+        }
         for pool in &self.pools {
             write_pool(&mut out, pool);
         }

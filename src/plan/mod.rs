@@ -5,9 +5,11 @@
 //! ```text
 //! plan.toml ──▶ file ──▶ Plan ──▶ check     is it a plan at all?
 //!                         │  ├──▶ topology  which processes does it start?
-//! presets ────────────────┘  └──▶ route     who serves this endpoint class?
+//! presets ────────────────┘  ├──▶ route     who serves this endpoint class?
+//!                            └──▶ balancer  which server of the pool, exactly?
 //! ```
 
+pub mod balancer;
 pub mod check;
 pub mod file;
 pub mod known;
@@ -19,6 +21,7 @@ pub mod server;
 pub mod suggest;
 pub mod topology;
 
+pub use balancer::BalancerError;
 pub use check::{Fault, Problem, Step};
 pub use file::PlanError;
 pub use model::*;

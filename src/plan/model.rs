@@ -30,6 +30,17 @@ pub struct Proxy {
     /// Independent balancing states (nginx worker processes when the upstream has no `zone`).
     #[serde(default = "one")]
     pub processes: u32,
+    /// Its release, where its rules changed: `2.6.2`; left out means the newest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<String>,
+}
+
+impl Proxy {
+    /// The release as numbers, the third 0 where it is not written; `None` for the newest.
+    pub fn release(&self) -> Option<[u32; 3]> {
+        let mut numbers = self.release.as_ref()?.split('.').map(|number| number.parse().unwrap_or(u32::MAX));
+        Some(std::array::from_fn(|_| numbers.next().unwrap_or(0)))
+    }
 }
 
 fn one() -> u32 {
@@ -38,7 +49,7 @@ fn one() -> u32 {
 
 impl Default for Proxy {
     fn default() -> Self {
-        Self { kind: ProxyKind::Nginx, processes: 1 }
+        Self { kind: ProxyKind::Nginx, processes: 1, release: None }
     }
 }
 

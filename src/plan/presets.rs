@@ -76,7 +76,7 @@ impl Preset {
         Some(Plan {
             name,
             synapse: options.synapse.clone(),
-            proxy: Proxy { kind: draft.proxy, processes: 1 },
+            proxy: Proxy { kind: draft.proxy, processes: 1, release: None },
             pools: draft.pools,
             stream_writers: draft.writers,
         })

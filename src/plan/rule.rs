@@ -150,7 +150,7 @@ impl Rule {
 }
 
 /// Lower case, one blank between words, without the directive's name before the rule.
-fn normalise(balance: &str) -> String {
+pub(super) fn normalise(balance: &str) -> String {
     let words: Vec<String> = balance.split_whitespace().map(|word| word.trim_matches(';').to_ascii_lowercase()).collect();
     let text = words.join(" ");
     for directive in ["balance ", "lb_policy ", "lbmethod=", "strategy: ", "strategy "] {
@@ -177,6 +177,8 @@ fn keyless(words: &str) -> Option<Spread> {
         "p2c",
         "random two least_conn",
         "random two",
+        "join the shortest busy queue",
+        "power of two on busy requests",
     ];
     if even.contains(&words) || (words.starts_with("random") && words == "random") {
         return Some(Spread::Even);

@@ -499,7 +499,7 @@ fn candidate(&(name, pools, busy, meets_objective): &PlanRow) -> Candidate {
         plan: Plan {
             name: name.to_owned(),
             synapse: "1.157".to_owned(),
-            proxy: Proxy { kind: ProxyKind::Nginx, processes: 1 },
+            proxy: Proxy { kind: ProxyKind::Nginx, processes: 1, release: None },
             pools: pools.iter().map(pool).collect(),
             stream_writers: if name.contains("senders") {
                 [("typing".to_owned(), Writers::One("federation1".to_owned()))].into()

@@ -69,6 +69,7 @@ fn every_fault_names_its_line_and_the_way_out() {
         (r#"balance = "hash consistent""#, r#"balance = "by the moon""#, "plan.toml:10: pool \"sync\": balance \"by the moon\" is no rule"),
         (r#"synapse = "1.157""#, r#"synapse = "latest""#, "plan.toml:2: synapse = \"latest\" is not a release"),
         ("processes = 1 ", "processes = 0 ", "plan.toml:5: processes = 0"),
+        ("processes = 1 ", "release = \"newest\" ", "plan.toml:5: release = \"newest\" is not a release of the proxy"),
         (r#"kind = "nginx""#, r#"kind = "ngnix""#, "plan.toml:4: unknown variant `ngnix`, expected one of `nginx`"),
         (r#"typing = "typing1""#, r#"typing = ["a", "b"]"#, "plan.toml:14: stream \"typing\" has 2 writers, but Synapse wants exactly one"),
         (
@@ -206,8 +207,9 @@ fn any_plan() -> impl Strategy<Value = Plan> {
                     *server = server.replacen(":8083", ":8083=", 1);
                 }
             }
+            let release = (processes % 2 == 0).then(|| format!("2.{processes}"));
             let stream_writers = streams.into_iter().map(|stream| (stream.to_owned(), Writers::One("writer-1".to_owned()))).collect();
-            Plan { name, synapse: "1.157".to_owned(), proxy: Proxy { kind, processes }, pools, stream_writers }
+            Plan { name, synapse: "1.157".to_owned(), proxy: Proxy { kind, processes, release }, pools, stream_writers }
         },
     )
 }

@@ -1,0 +1,105 @@
+//! The ring of consistent hashing and of `random`: `src/lb_chash.c`.
+
+use std::net::Ipv4Addr;
+
+use super::super::hashes::avalanche;
+use super::super::ring::Ring;
+use super::{Load, Server, WEIGHT_SCALE};
+
+/// The ring; a hash belongs to the nearest point on either side.
+#[derive(Debug, Clone)]
+pub(super) struct Nodes {
+    ring: Ring<u32>,
+    /// Where the walk of requests without a key stands.
+    last: Option<usize>,
+    /// Percent of the mean load that a server may have.
+    balance_factor: Option<u32>,
+    /// Weight of all servers that are up.
+    weight: u64,
+    /// Weight of the servers that are up before each server.
+    weight_before: Vec<u64>,
+}
+
+impl Nodes {
+    pub(super) fn new(servers: &[Server], load: &Load, balance_factor: Option<u32>, addresses: Option<&[(Ipv4Addr, u16)]>) -> Self {
+        let up = |server: usize| load.members[server].up;
+        let points = servers.iter().enumerate().filter(|(index, _)| up(*index)).flat_map(|(index, server)| {
+            let base = match addresses.and_then(|addresses| addresses.get(index)) {
+                Some((address, port)) => address_key(*address, *port),
+                None => server.id.wrapping_mul(ID_STEP),
+            };
+            (0..server.weight.saturating_mul(WEIGHT_SCALE)).map(move |node| (avalanche(base.wrapping_add(node)), index))
+        });
+        let ring = Ring::new(points);
+        let mut weight = 0;
+        let weight_before = (0..load.len()).map(|server| {
+            let before = weight;
+            weight += if up(server) { scaled(load, server) } else { 0 };
+            before
+        });
+        let weight_before = weight_before.collect();
+        Self { ring, last: None, balance_factor, weight, weight_before }
+    }
+
+    /// Whether servers above their share pass keys on, so that a key alone does not decide.
+    pub(super) fn is_bounded(&self) -> bool {
+        self.balance_factor.is_some()
+    }
+
+    /// The server nearest to a hash, the earlier of two at one distance; beyond it, the next round the ring that has not more
+    /// than its share.
+    pub(super) fn nearest(&self, load: &Load, hash: u32) -> Option<usize> {
+        let after = self.ring.at_or_after(hash);
+        let before = self.ring.previous(after);
+        let (after_point, after_server) = self.ring.point(after)?;
+        let (before_point, before_server) = self.ring.point(before)?;
+        let is_before = after_server != before_server && hash.wrapping_sub(before_point) <= after_point.wrapping_sub(hash);
+        let (mut node, mut server) = if is_before { (before, before_server) } else { (after, after_server) };
+        let Some(factor) = self.balance_factor else { return Some(server) };
+        for _ in 0..self.ring.len() {
+            if self.is_eligible(load, server, factor) {
+                break;
+            }
+            node = self.ring.next(node);
+            (_, server) = self.ring.point(node)?;
+        }
+        Some(server)
+    }
+
+    /// Bounded loads (Mirrokni, Thorup, Zadimoghaddam, arXiv 1608.01350): the slots of the requests in flight, this one and the
+    /// surplus, dealt by weight; every server has at least one.
+    fn is_eligible(&self, load: &Load, server: usize, factor: u32) -> bool {
+        let slots = ((load.in_flight + 1) * u64::from(factor)).div_ceil(100);
+        let (each, rest) = (slots / self.weight, slots % self.weight);
+        let weight = scaled(load, server);
+        let before = self.weight_before[server];
+        let dealt = weight * each + (before + weight) * rest / self.weight - before * rest / self.weight;
+        u64::from(load.members[server].in_flight) < dealt.max(1)
+    }
+
+    /// The next node's server that is not full: what requests without a key get.
+    pub(super) fn next(&mut self, load: &Load) -> Option<usize> {
+        for _ in 0..self.ring.len() {
+            let node = self.last.map_or(0, |last| self.ring.next(last));
+            self.last = Some(node);
+            let (_, server) = self.ring.point(node)?;
+            if load.is_free(server) {
+                return Some(server);
+            }
+        }
+        None
+    }
+}
+
+fn scaled(load: &Load, server: usize) -> u64 {
+    u64::from(load.members[server].weight) * u64::from(WEIGHT_SCALE)
+}
+
+/// `hash-key addr` (port 0) and `addr-port`, from release 3.0 on.
+fn address_key(address: Ipv4Addr, port: u16) -> u32 {
+    let start = if port == 0 { 0 } else { avalanche(u32::from(port)) };
+    avalanche(start.wrapping_add(u32::from_le_bytes(address.octets())))
+}
+
+/// Ids are this far apart on the way to a point's position.
+const ID_STEP: u32 = 4096;

@@ -1,0 +1,160 @@
+//! `roundrobin`, the fast weighted round robin: `src/lb_fwrr.c`.
+//!
+//! Each server waits in one of three queues. In `current` it has a position on a scale that a counter walks along; in `first`
+//! (new ones, and those of the last round's end) and `next` the heaviest comes first. Weights 3:2:1:4 give `d a d b a d c d a b`.
+//! A full server is passed over but loses its turn.
+
+use super::{Load, WEIGHT_SCALE};
+
+/// The rotation's state.
+#[derive(Debug, Clone)]
+pub(super) struct Rotation {
+    members: Vec<Member>,
+    /// Which of the two weight queues is `first` now; the other is `next`.
+    first: Queue,
+    counter: u64,
+    /// Weight of a round.
+    weight: u64,
+    insertions: u64,
+}
+
+#[derive(Debug, Clone)]
+struct Member {
+    weight: u64,
+    queue: Queue,
+    /// Key in the queue, and below it the number of the insertion: equal keys leave in the order in which they came.
+    rank: u128,
+    position: u64,
+    remainder: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Queue {
+    None,
+    Even,
+    Odd,
+    Current,
+}
+
+impl Rotation {
+    pub(super) fn new(load: &Load) -> Self {
+        let member = |member: &super::super::load::Member| Member {
+            weight: u64::from(member.weight) * u64::from(WEIGHT_SCALE),
+            queue: Queue::None,
+            rank: 0,
+            position: 0,
+            remainder: 0,
+        };
+        let members: Vec<Member> = load.members.iter().map(member).collect();
+        let up = |server: usize| load.members[server].up;
+        let weight = members.iter().enumerate().filter(|(server, _)| up(*server)).map(|(_, member)| member.weight).sum();
+        let mut rotation = Self { members, first: Queue::Even, counter: weight, weight, insertions: 0 };
+        for server in (0..load.len()).filter(|server| up(*server)) {
+            rotation.put_by_weight(server, Queue::Even);
+        }
+        rotation
+    }
+
+    /// The next server that is not full.
+    pub(super) fn next(&mut self, load: &Load) -> Option<usize> {
+        // Almost always the first candidate will do; only then is there nothing to put back.
+        let mut passed_over = Vec::new();
+        let mut switched = false;
+        let chosen = loop {
+            let Some(server) = self.candidate() else {
+                if switched {
+                    break None;
+                }
+                switched = true;
+                self.first = self.next_queue();
+                self.counter = self.weight;
+                continue;
+            };
+            self.advance(server);
+            self.members[server].queue = Queue::None;
+            self.counter += 1;
+            if load.is_free(server) {
+                self.put_by_position(server);
+                break Some(server);
+            }
+            passed_over.push(server);
+        };
+        for server in passed_over.into_iter().rev() {
+            if switched {
+                self.put_by_weight(server, self.first);
+            } else {
+                self.put_by_position(server);
+            }
+        }
+        chosen
+    }
+
+    /// The first of `current` if its position is reached, else the first of `first`, else the first of `current` after all.
+    fn candidate(&mut self) -> Option<usize> {
+        let (mut current, mut current_rank) = (0, u128::MAX);
+        let (mut first, mut first_rank) = (0, u128::MAX);
+        for (server, member) in self.members.iter().enumerate() {
+            if member.queue == Queue::Current {
+                if member.rank < current_rank {
+                    (current, current_rank) = (server, member.rank);
+                }
+            } else if member.queue == self.first && member.rank < first_rank {
+                (first, first_rank) = (server, member.rank);
+            }
+        }
+        let has_current = current_rank < u128::MAX;
+        if has_current && self.members[current].position <= self.counter {
+            return Some(current);
+        }
+        if first_rank < u128::MAX {
+            self.members[first].position = 0;
+            self.members[first].remainder = 0;
+            return Some(first);
+        }
+        has_current.then_some(current)
+    }
+
+    /// Sets the position of the server's turn after this one.
+    fn advance(&mut self, server: usize) {
+        let (round, counter) = (self.weight, self.counter);
+        let member = &mut self.members[server];
+        if member.position == 0 {
+            member.position = counter;
+        }
+        member.position += round / member.weight;
+        member.remainder += round % member.weight;
+        if member.remainder >= member.weight {
+            member.remainder -= member.weight;
+            member.position += 1;
+        }
+    }
+
+    fn put_by_position(&mut self, server: usize) {
+        if self.members[server].position >= 2 * self.weight {
+            self.put_by_weight(server, self.next_queue());
+            return;
+        }
+        let member = &mut self.members[server];
+        let fine = (WEIGHT_MAX + member.remainder).saturating_sub(member.weight) / u64::from(WEIGHT_SCALE);
+        let key = POSITION_SCALE * member.position + fine;
+        self.put(server, Queue::Current, key);
+    }
+
+    fn put_by_weight(&mut self, server: usize, queue: Queue) {
+        self.put(server, queue, WEIGHT_MAX.saturating_sub(self.members[server].weight));
+    }
+
+    fn put(&mut self, server: usize, queue: Queue, key: u64) {
+        self.insertions += 1;
+        let member = &mut self.members[server];
+        member.queue = queue;
+        member.rank = u128::from(key) << 64 | u128::from(self.insertions);
+    }
+
+    fn next_queue(&self) -> Queue {
+        if self.first == Queue::Even { Queue::Odd } else { Queue::Even }
+    }
+}
+
+const WEIGHT_MAX: u64 = 256 * WEIGHT_SCALE as u64;
+const POSITION_SCALE: u64 = 256;

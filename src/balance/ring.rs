@@ -1,0 +1,53 @@
+//! A ring of points, each of a server; a hash belongs to a point near it.
+
+/// Points in order of their position.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ring<P> {
+    points: Vec<(P, u32)>,
+}
+
+impl<P: Copy + Ord> Ring<P> {
+    /// Sorts the points; of equal positions the earlier given stands first.
+    pub(super) fn new(points: impl IntoIterator<Item = (P, usize)>) -> Self {
+        let narrow = |(position, server)| (position, u32::try_from(server).unwrap_or(u32::MAX));
+        let mut points: Vec<(P, u32)> = points.into_iter().map(narrow).collect();
+        points.sort_by_key(|(position, _)| *position);
+        Self { points }
+    }
+
+    /// Keeps the first of points at one position.
+    pub(super) fn without_equal_points(mut self) -> Self {
+        self.points.dedup_by_key(|(position, _)| *position);
+        self
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.points.len()
+    }
+
+    /// Index of the first point at or after a position, the first of all beyond the last.
+    pub(super) fn at_or_after(&self, position: P) -> usize {
+        let index = self.points.partition_point(|(point, _)| *point < position);
+        if index == self.points.len() { 0 } else { index }
+    }
+
+    /// The next point round the ring.
+    pub(super) fn next(&self, index: usize) -> usize {
+        if index + 1 >= self.points.len() { 0 } else { index + 1 }
+    }
+
+    /// The point before, round the ring.
+    pub(super) fn previous(&self, index: usize) -> usize {
+        if index == 0 { self.points.len().saturating_sub(1) } else { index - 1 }
+    }
+
+    /// A point's position and server, if the ring is not empty.
+    pub(super) fn point(&self, index: usize) -> Option<(P, usize)> {
+        self.points.get(index).map(|&(position, server)| (position, server as usize))
+    }
+
+    #[cfg(test)]
+    pub(super) fn points(&self) -> &[(P, u32)] {
+        &self.points
+    }
+}

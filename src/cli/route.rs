@@ -1,0 +1,220 @@
+//! `wsim route`: which server a key goes to.
+//!
+//! Wires `plan` and `balance` to a terminal; every answer comes from there.
+
+use std::io::{BufRead, BufWriter, Write};
+
+use anyhow::{Context, bail};
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::SeedableRng;
+use serde::Serialize;
+
+use crate::balance::{Balancer, Choice, Line, Pick};
+use crate::plan::{Plan, Pool};
+
+/// Which server each key goes to, by the proxy's exact rule.
+///
+/// A key is what the proxy hashes, to the byte: `Bearer syt_…` and `syt_…` are two keys, so are `!room` and `%21room`. For
+/// `balance uri` and `url_param` with key = "uri" it is the request's URI; for rules that hash the client's address
+/// (`ip_hash`, `source`) it is an IP address. An empty key is a request without one.
+///
+/// A rule that does not look at keys takes each as one request that ends before the next comes.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(after_help = EXAMPLES, after_long_help = EXAMPLES)]
+pub struct Route {
+    /// Plan file with the pool's servers, its balancing words and the proxy.
+    #[arg(long, value_name = "FILE")]
+    pub plan: String,
+    /// Pool of the plan.
+    #[arg(long, value_name = "NAME")]
+    pub pool: String,
+    /// Keys; without any they are read from standard input, one a line.
+    #[arg(value_name = "KEY")]
+    pub keys: Vec<String>,
+    /// Seed for rules that draw at random.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub seed: u64,
+    /// Print JSON, one object a line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Runs the command: one line `key<TAB>server` per key. Reads `input` only if no keys are given.
+///
+/// # Errors
+/// The plan cannot be read, has no such pool or a rule that the proxy does not have; a key is no address where the rule wants
+/// one; `out` cannot be written.
+pub fn run(args: &Route, out: &mut dyn Write, input: &mut dyn BufRead) -> anyhow::Result<()> {
+    let text = std::fs::read_to_string(&args.plan).with_context(|| format!("could not read the plan {}", args.plan))?;
+    let plan = Plan::from_toml(&text, &args.plan)?;
+    let pool = pool_named(&plan, args)?;
+    let balancer = plan.balancer(pool).with_context(|| args.plan.clone())?;
+    let mut router = Router { balancer, random: Xoshiro256PlusPlus::seed_from_u64(args.seed), pool, json: args.json };
+    let mut out = BufWriter::with_capacity(1 << 16, out);
+    if args.keys.is_empty() {
+        let mut line = Vec::new();
+        for number in 1.. {
+            line.clear();
+            if input.read_until(b'\n', &mut line).context("could not read standard input")? == 0 {
+                break;
+            }
+            let key = line.strip_suffix(b"\n").unwrap_or(&line);
+            router.print(key.strip_suffix(b"\r").unwrap_or(key), number, &mut out)?;
+        }
+    } else {
+        for (key, number) in args.keys.iter().zip(1..) {
+            router.print(key.as_bytes(), number, &mut out)?;
+        }
+    }
+    Ok(out.flush()?)
+}
+
+fn pool_named<'p>(plan: &'p Plan, args: &Route) -> anyhow::Result<&'p Pool> {
+    if let Some(pool) = plan.pools.iter().find(|pool| pool.name == args.pool) {
+        return Ok(pool);
+    }
+    let names: Vec<String> = plan.pools.iter().map(|pool| format!("{:?}", pool.name)).collect();
+    match names.as_slice() {
+        [] => bail!("{} has no pools: everything goes to the main process", args.plan),
+        names => bail!("{} has no pool {:?}; it has {}", args.plan, args.pool, names.join(", ")),
+    }
+}
+
+struct Router<'p> {
+    balancer: Balancer,
+    random: Xoshiro256PlusPlus,
+    pool: &'p Pool,
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Routed<'k> {
+    key: &'k str,
+    server: &'k str,
+}
+
+impl Router<'_> {
+    /// `number` says which key it is, in messages: keys may be secrets.
+    fn print(&mut self, key: &[u8], number: u64, out: &mut dyn Write) -> anyhow::Result<()> {
+        if self.balancer.hashes_addresses() && !is_address(key) {
+            bail!("key {number} is no IP address, and pool {:?} ({}) hashes the client's address", self.pool.name, self.pool.balance);
+        }
+        let server = self.server(key);
+        let server = server.and_then(|server| self.balancer.servers().get(server)).map_or("-", |server| server.name.as_str());
+        if self.json {
+            serde_json::to_writer(&mut *out, &Routed { key: &String::from_utf8_lossy(key), server })?;
+            return Ok(writeln!(out)?);
+        }
+        out.write_all(&printable(key))?;
+        Ok(writeln!(out, "\t{server}")?)
+    }
+
+    /// One request that ends at once.
+    fn server(&mut self, key: &[u8]) -> Option<usize> {
+        match self.balancer.pick(&mut Choice { key: Some(key), address: None, random: &mut self.random }) {
+            Pick::Server(place) => {
+                self.balancer.done(place);
+                Some(place.server())
+            }
+            Pick::Queue(line) => {
+                self.balancer.give_up(line);
+                match line {
+                    Line::Server(server) => Some(server),
+                    Line::Pool => None,
+                }
+            }
+            Pick::Unavailable => None,
+        }
+    }
+}
+
+fn is_address(key: &[u8]) -> bool {
+    std::str::from_utf8(key).is_ok_and(|text| text.trim().parse::<std::net::IpAddr>().is_ok())
+}
+
+/// The key as it is, but for control characters: they could change what a terminal shows, or make two columns three.
+fn printable(key: &[u8]) -> Vec<u8> {
+    let mut shown = Vec::with_capacity(key.len());
+    for &byte in key {
+        if byte.is_ascii_control() {
+            shown.extend(byte.escape_ascii());
+        } else {
+            shown.push(byte);
+        }
+    }
+    shown
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  wsim route --plan plan.toml --pool sync YWxpY2U Ym9i
+  cut -f1 tokens.txt | wsim route --plan plan.toml --pool sync";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAN: &str = r#"
+name = "test"
+synapse = "1.157"
+[[pool]]
+name = "sync"
+endpoints = ["sync"]
+servers = ["127.0.0.1:8013", "127.0.0.1:8037"]
+balance = "hash consistent"
+key = "user"
+[[pool]]
+name = "federation"
+endpoints = ["federation"]
+servers = ["127.0.0.1:8038", "127.0.0.1:8039"]
+balance = "ip_hash"
+[[pool]]
+name = "media"
+endpoints = ["media"]
+workers = 2
+"#;
+
+    fn route(pool: &str, keys: &[&str], input: &[u8], json: bool) -> Result<String, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("plan.toml");
+        std::fs::write(&file, PLAN).unwrap();
+        let keys = keys.iter().map(|key| (*key).to_owned()).collect();
+        let args = Route { plan: file.to_string_lossy().into_owned(), pool: pool.to_owned(), keys, seed: 1, json };
+        let mut out = Vec::new();
+        let done = run(&args, &mut out, &mut &*input);
+        done.map(|()| String::from_utf8(out).unwrap()).map_err(|error| format!("{error:#}").replace(&args.plan, "plan.toml"))
+    }
+
+    #[test]
+    fn every_key_gets_a_line_with_its_server() {
+        let out = route("sync", &["YWxpY2U", "Ym9i", "YWxpY2U"], b"", false).unwrap();
+        let lines: Vec<(&str, &str)> = out.lines().map(|line| line.split_once('\t').unwrap()).collect();
+        assert_eq!(lines.iter().map(|(key, _)| *key).collect::<Vec<_>>(), ["YWxpY2U", "Ym9i", "YWxpY2U"]);
+        assert_eq!(lines[0].1, lines[2].1);
+        assert!(lines.iter().all(|(_, server)| server.starts_with("127.0.0.1:80")));
+        assert_eq!(route("sync", &[], b"YWxpY2U\r\nYm9i\nYWxpY2U", false).unwrap(), out);
+    }
+
+    #[test]
+    fn round_robin_takes_each_key_as_one_request_that_has_ended() {
+        assert_eq!(route("media", &["a", "a", "b"], b"", false).unwrap(), "a\tmedia1\na\tmedia2\nb\tmedia1\n");
+        assert_eq!(route("media", &["a"], b"", true).unwrap(), "{\"key\":\"a\",\"server\":\"media1\"}\n");
+    }
+
+    #[test]
+    fn control_characters_do_not_reach_the_terminal() {
+        assert_eq!(route("media", &[], b"a\x1b[2J\tb\n", false).unwrap(), "a\\x1b[2J\\tb\tmedia1\n");
+    }
+
+    #[test]
+    fn what_cannot_be_routed_says_why() {
+        assert_eq!(
+            route("snyc", &["a"], b"", false),
+            Err("plan.toml has no pool \"snyc\"; it has \"sync\", \"federation\", \"media\"".to_owned())
+        );
+        assert_eq!(
+            route("federation", &["10.0.0.1", "secret"], b"", false),
+            Err("key 2 is no IP address, and pool \"federation\" (ip_hash) hashes the client's address".to_owned())
+        );
+    }
+}

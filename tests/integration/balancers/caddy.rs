@@ -1,0 +1,81 @@
+//! Caddy.
+
+use std::fmt::Write as _;
+
+use super::echo::Echo;
+use super::proxy::{Proxy, version};
+use super::{Case, Traffic, case, compare_keys, compare_open_and_close, compare_shares, plan};
+
+const CASES: &[Case] = &[
+    case("header", "header X-Key", &[1, 1, 1, 1], Traffic::Header),
+    case("header-two", "header X-Key", &[1, 1], Traffic::Header),
+    case("uri", "uri_hash", &[1, 1, 1], Traffic::Uri),
+    case("ip", "ip_hash", &[1, 1, 1], Traffic::Address),
+    case("round-robin", "round_robin", &[1, 1, 1, 1], Traffic::Nothing),
+];
+
+const BY_LOAD: &[Case] = &[case("round-robin", "round_robin", &[1, 1, 1], Traffic::Nothing)];
+
+const RANDOM: &[Case] = &[
+    case("random", "random", &[1, 1, 1, 1], Traffic::Nothing),
+    case("least", "least_conn", &[1, 1, 1], Traffic::Nothing),
+    case("choose", "random_choose 2", &[1, 1, 1, 1], Traffic::Nothing),
+    case("header", "header X-Key", &[1, 1, 1], Traffic::Nothing),
+];
+
+/// The plan's words are Caddy's own.
+fn start(cases: &[Case], echoes: &[Echo]) -> Proxy {
+    let configure = |port: u16, _: &std::path::Path| {
+        let mut routes = String::new();
+        for case in cases {
+            let upstreams: Vec<String> = echoes.iter().take(case.weights.len()).map(Echo::address).collect();
+            let _ = writeln!(
+                routes,
+                "  handle /{}/* {{\n    reverse_proxy {} {{\n      lb_policy {}\n      flush_interval -1\n    }}\n  }}",
+                case.name,
+                upstreams.join(" "),
+                case.balance
+            );
+        }
+        format!(
+            "{{\n  admin off\n  auto_https off\n}}\nhttp://127.0.0.1:{port}, http://localhost:{port} {{\n  bind 127.0.0.1\n{routes}}}\n"
+        )
+    };
+    Proxy::start("caddy", configure, |command, folder| {
+        command.arg("run").args(["--adapter", "caddyfile", "--config"]).arg(folder.join("config"));
+    })
+}
+
+/// `2.6.2` of `2.6.2` or `v2.8.4 h1:…`.
+fn release() -> String {
+    let version = version("caddy", "version");
+    let number = version.trim_start_matches('v');
+    number.split(|c: char| !c.is_ascii_digit() && c != '.').next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn every_key_goes_where_caddy_sends_it() {
+    let echoes = Echo::several(4);
+    let proxy = start(CASES, &echoes);
+    compare_keys(proxy.port, &plan("caddy", &release(), CASES, &echoes), CASES);
+}
+
+#[test]
+fn requests_held_open_go_where_caddy_sends_them() {
+    let echoes = Echo::several(3);
+    let proxy = start(BY_LOAD, &echoes);
+    let plan = plan("caddy", &release(), BY_LOAD, &echoes);
+    for case in BY_LOAD {
+        compare_open_and_close(proxy.port, &plan, case, &echoes, std::time::Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn random_policies_draw_as_caddy_draws() {
+    let echoes = Echo::several(4);
+    let proxy = start(RANDOM, &echoes);
+    let plan = plan("caddy", &release(), RANDOM, &echoes);
+    for case in RANDOM {
+        compare_shares(proxy.port, &plan, case, &echoes);
+    }
+}

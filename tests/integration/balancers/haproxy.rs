@@ -1,0 +1,130 @@
+//! HAProxy.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::echo::Echo;
+use super::proxy::{Proxy, version};
+use super::{Case, Traffic, case, compare_keys, compare_open_and_close, compare_shares, plan};
+
+const fn header(name: &'static str, balance: &'static str, weights: &'static [u32]) -> Case {
+    case(name, balance, weights, Traffic::Header).with_key("token")
+}
+
+const CASES: &[Case] = &[
+    header("sdbm", "hdr(X-Key)", &[1, 1, 1, 1]),
+    header("sdbm-weights", "hdr(X-Key)", &[3, 1, 2]),
+    header("sdbm-common-weights", "hdr(X-Key)", &[6, 2, 4]),
+    header("djb2", "hdr(X-Key) hash-type map-based djb2", &[3, 1, 2]),
+    header("wt6", "hdr(X-Key) hash-type map-based wt6", &[3, 1, 2]),
+    header("crc32", "hdr(X-Key) hash-type map-based crc32", &[3, 1, 2]),
+    header("sdbm-avalanche", "hdr(X-Key) hash-type map-based sdbm avalanche", &[3, 1, 2]),
+    header("wt6-avalanche", "hdr(X-Key) hash-type map-based wt6 avalanche", &[1, 1, 1]),
+    header("ring", "hdr(X-Key) hash-type consistent", &[1, 1, 1, 1]),
+    header("ring-weights", "hdr(X-Key) hash-type consistent", &[3, 1, 2]),
+    header("ring-sdbm", "hdr(X-Key) hash-type consistent sdbm", &[3, 1, 2]),
+    header("ring-djb2", "hdr(X-Key) hash-type consistent djb2 avalanche", &[3, 1, 2]),
+    header("ring-wt6", "hdr(X-Key) hash-type consistent wt6", &[1, 1, 1]),
+    header("ring-crc32", "hdr(X-Key) hash-type consistent crc32 avalanche", &[3, 1, 2]),
+    header("expression", "hash req.fhdr(x-key) hash-type consistent", &[1, 1, 1]),
+    case("no-key", "hdr(X-Key)", &[3, 1, 2], Traffic::Nothing),
+    case("ring-no-key", "hdr(X-Key) hash-type consistent", &[3, 1, 2], Traffic::Nothing),
+    case("uri", "uri", &[1, 1, 1, 1], Traffic::Uri),
+    case("uri-whole", "uri whole", &[1, 1, 1, 1], Traffic::Uri),
+    case("uri-depth", "uri depth 5 hash-type consistent", &[1, 1, 1], Traffic::Uri),
+    case("uri-depth-two", "uri depth 2", &[1, 1, 1], Traffic::Uri),
+    case("uri-len", "uri len 40", &[1, 1, 1], Traffic::Uri),
+    case("uri-whole-len", "uri whole len 48 depth 6", &[3, 1, 2], Traffic::Uri),
+    case("parameter", "url_param since", &[1, 1, 1], Traffic::Uri).with_key("uri"),
+    case("parameter-ring", "url_param since hash-type consistent", &[1, 1, 1], Traffic::Uri).with_key("uri"),
+    case("source", "source", &[1, 1, 1, 1], Traffic::Address),
+    case("source-ring", "source hash-type consistent", &[3, 1, 2], Traffic::Address),
+    case("source-avalanche", "source hash-type map-based sdbm avalanche", &[3, 1, 2], Traffic::Address),
+    case("roundrobin", "roundrobin", &[1, 1, 1, 1], Traffic::Nothing),
+    case("roundrobin-weights", "roundrobin", &[3, 2, 1, 4], Traffic::Nothing),
+    case("roundrobin-uneven", "roundrobin", &[7, 3, 11, 200], Traffic::Nothing),
+    case("static-rr", "static-rr", &[3, 2, 1, 4], Traffic::Nothing),
+    case("static-rr-heavy", "static-rr", &[5, 1, 1], Traffic::Nothing),
+];
+
+const BY_LOAD: &[Case] = &[
+    case("leastconn", "leastconn", &[1, 1, 1, 1], Traffic::Nothing),
+    case("leastconn-weights", "leastconn", &[3, 1, 2], Traffic::Nothing),
+    case("roundrobin", "roundrobin", &[3, 2, 1, 4], Traffic::Nothing),
+    case("roundrobin-full", "roundrobin", &[3, 2, 1, 4], Traffic::Nothing).with_limit(4),
+    case("static-rr-full", "static-rr", &[3, 2, 1, 4], Traffic::Nothing).with_limit(4),
+    case("leastconn-full", "leastconn", &[3, 2, 1, 4], Traffic::Nothing).with_limit(4),
+];
+
+const BOUNDED: &[Case] = &[
+    header("bounded", "hdr(X-Key) hash-type consistent hash-balance-factor 125", &[1, 1, 1, 1]),
+    header("bounded-weights", "hdr(X-Key) hash-type consistent hash-balance-factor 150", &[3, 1, 2]),
+];
+
+const RANDOM: &[Case] =
+    &[case("random", "random", &[1, 1, 1, 1], Traffic::Nothing), case("random-one", "random(1)", &[1, 2, 3], Traffic::Nothing)];
+
+/// The plan's words are HAProxy's own directives, one a line.
+fn start(cases: &[Case], echoes: &[Echo]) -> Proxy {
+    let configure = |port: u16, _: &std::path::Path| {
+        let mut backends = String::new();
+        for case in cases {
+            let lines = case.balance.replace(" hash-type", "\n  hash-type").replace(" hash-balance-factor", "\n  hash-balance-factor");
+            let _ = writeln!(backends, "backend {}\n  balance {lines}", case.name);
+            for (number, (echo, weight)) in echoes.iter().zip(case.weights).enumerate() {
+                let _ = writeln!(backends, "  server s{number} {} weight {weight} maxconn {}", echo.address(), case.limit.unwrap_or(0));
+            }
+        }
+        format!(
+            "global\n  nbthread 1\n  maxconn 4000\ndefaults\n  mode http\n  timeout client 30s\n  timeout server 30s\n  timeout connect 5s\n  \
+             option http-no-delay\nfrontend all\n  bind 127.0.0.1:{port}\n  use_backend %[path,field(2,/)]\n{backends}"
+        )
+    };
+    Proxy::start("haproxy", configure, |command, folder| {
+        command.arg("-db").arg("-f").arg(folder.join("config"));
+    })
+}
+
+/// `2.6.12` of `HAProxy version 2.6.12-1+deb12u4 …`.
+fn release() -> String {
+    let version = version("haproxy", "-v");
+    let number = version.split("version ").nth(1).unwrap_or_default();
+    number.split(|c: char| !c.is_ascii_digit() && c != '.').next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn every_key_goes_where_haproxy_sends_it() {
+    let echoes = Echo::several(4);
+    let proxy = start(CASES, &echoes);
+    compare_keys(proxy.port, &plan("haproxy", &release(), CASES, &echoes), CASES);
+}
+
+#[test]
+fn requests_held_open_go_where_haproxy_sends_them() {
+    let echoes = Echo::several(4);
+    let proxy = start(BY_LOAD, &echoes);
+    let plan = plan("haproxy", &release(), BY_LOAD, &echoes);
+    for case in BY_LOAD {
+        compare_open_and_close(proxy.port, &plan, case, &echoes, Duration::from_millis(3));
+    }
+}
+
+#[test]
+fn bounded_loads_overflow_where_haproxys_do() {
+    let echoes = Echo::several(4);
+    let proxy = start(BOUNDED, &echoes);
+    let plan = plan("haproxy", &release(), BOUNDED, &echoes);
+    for case in BOUNDED {
+        compare_open_and_close(proxy.port, &plan, case, &echoes, Duration::from_millis(3));
+    }
+}
+
+#[test]
+fn random_rules_draw_as_haproxy_draws() {
+    let echoes = Echo::several(4);
+    let proxy = start(RANDOM, &echoes);
+    let plan = plan("haproxy", &release(), RANDOM, &echoes);
+    for case in RANDOM {
+        compare_shares(proxy.port, &plan, case, &echoes);
+    }
+}

@@ -1,0 +1,81 @@
+//! A proxy as a child process with a configuration of its own, on a free loopback port; gone when the test ends.
+
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A running proxy.
+pub(super) struct Proxy {
+    /// Where it listens.
+    pub(super) port: u16,
+    process: Child,
+    folder: tempfile::TempDir,
+}
+
+impl Proxy {
+    /// Starts a program. `configure` writes its configuration for a port, `command` runs it in a folder.
+    pub(super) fn start(program: &str, configure: impl Fn(u16, &Path) -> String, command: impl Fn(&mut Command, &Path)) -> Self {
+        let binary = find(program);
+        let folder = tempfile::tempdir().unwrap();
+        let port = free_port();
+        std::fs::write(folder.path().join("config"), configure(port, folder.path())).unwrap();
+        let log = std::fs::File::create(folder.path().join("log")).unwrap();
+        let mut run = Command::new(binary);
+        command(&mut run, folder.path());
+        let process = run
+            .env("HOME", folder.path())
+            .env("XDG_DATA_HOME", folder.path())
+            .env("XDG_CONFIG_HOME", folder.path())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let mut proxy = Self { port, process, folder };
+        proxy.wait_until_it_listens(program);
+        proxy
+    }
+
+    fn wait_until_it_listens(&mut self, program: &str) {
+        let start = Instant::now();
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            let ended = self.process.try_wait().unwrap();
+            if ended.is_some() || start.elapsed() > Duration::from_secs(10) {
+                let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+                panic!("{program} does not listen (ended: {ended:?}): {log}");
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        // Not SIGKILL: nginx's master would leave its workers behind.
+        let asked = Command::new("kill").arg(self.process.id().to_string()).status();
+        if !asked.is_ok_and(|status| status.success()) {
+            let _ = self.process.kill();
+        }
+        let _ = self.process.wait();
+    }
+}
+
+/// What a program says of its version.
+pub(super) fn version(program: &str, argument: &str) -> String {
+    let output = Command::new(find(program)).arg(argument).output().unwrap();
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn find(program: &str) -> PathBuf {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let folders = path.split(':').chain(["/usr/sbin", "/usr/local/sbin"]);
+    folders
+        .map(|folder| Path::new(folder).join(program))
+        .find(|file| file.is_file())
+        .unwrap_or_else(|| panic!("{program} is not installed, so its balancing cannot be compared; run tests/proxies/install as root"))
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
