@@ -54,6 +54,8 @@ enum Command {
     /// From logs to a capacity report: demand, peaks, and whether to split off workers
     #[command(visible_alias = "analyze")]
     Analyse(Box<analyse::Analyse>),
+    /// Which server of a pool a key goes to, by the proxy's exact rule
+    Route(route::Route),
     /// Synapse's worker endpoint table: print it, explain a request, compare releases
     Endpoints(endpoints::Endpoints),
 }
@@ -91,6 +93,10 @@ pub fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Analyse(arguments) => analyse::run(&arguments),
+        Command::Route(arguments) => {
+            route::run(&arguments, &mut io::stdout().lock(), &mut io::stdin().lock())?;
+            Ok(Exit::Done)
+        }
         Command::Endpoints(arguments) => {
             let stdout = io::stdout();
             endpoints::run(&arguments, &mut stdout.lock(), &mut io::stdin().lock())?;

@@ -6,4 +6,5 @@ mod analyse;
 mod balancers;
 mod command_line;
 mod endpoints;
+mod readme;
 mod support;
