@@ -191,11 +191,11 @@ impl Variable {
     }
 }
 
-/// A record in the making.
-#[derive(Debug, Default)]
-pub struct Draft<'a> {
+/// A record in the making. It stays where it is: moving a record costs as much as reading several fields.
+#[derive(Debug)]
+pub struct Draft<'r, 'a> {
     /// What is known so far.
-    pub record: Record<'a>,
+    pub record: &'r mut Record<'a>,
     wall_is_fine: bool,
     /// Apart, because few formats need it and every line would pay for its room.
     parts: Option<Box<Parts<'a>>>,
@@ -212,14 +212,20 @@ struct Parts<'a> {
     zone: Option<&'a [u8]>,
 }
 
-impl<'a> Draft<'a> {
+impl<'r, 'a> Draft<'r, 'a> {
+    /// Fills a record of which nothing is known yet.
+    #[inline]
+    pub fn new(record: &'r mut Record<'a>) -> Self {
+        Self { record, wall_is_fine: false, parts: None }
+    }
+
     /// Takes one value, its escapes undone. `-` and nothing mean that it is missing.
     ///
     /// The error says what was expected instead.
     #[inline]
     pub fn assign(&mut self, variable: Variable, value: Cow<'a, [u8]>, stamps: &mut StampReader) -> Result<(), &'static str> {
         let error = variable.expected();
-        let record = &mut self.record;
+        let record = &mut *self.record;
         match variable {
             Variable::RequestLine => match value {
                 Cow::Borrowed(line) => {
@@ -240,7 +246,7 @@ impl<'a> Draft<'a> {
             Variable::BytesSent => record.bytes_sent = count(&value).ok_or(error)?,
             Variable::BytesReceived => record.bytes_received = count(&value).ok_or(error)?,
             // glued lines would otherwise be read as one with a strange user
-            Variable::User if memchr::memmem::find(&value, b" - ").is_some() => return Err(error),
+            Variable::User if is_present(&&*value) && memchr::memmem::find(&value, b" - ").is_some() => return Err(error),
             Variable::User => record.user = present(value),
             Variable::Agent => record.agent = present(value),
             Variable::Ignored | Variable::IgnoredWord => {}
@@ -251,7 +257,7 @@ impl<'a> Draft<'a> {
 
     fn assign_rarer(&mut self, variable: Variable, value: Cow<'a, [u8]>, stamps: &mut StampReader) -> Result<(), &'static str> {
         let error = variable.expected();
-        let record = &mut self.record;
+        let record = &mut *self.record;
         match variable {
             Variable::Time(Clock::CommonLocal, meaning) => {
                 let text = borrowed(&value).ok_or(error)?;
@@ -311,16 +317,15 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    /// The record, once all values are in.
-    #[inline(always)]
-    pub fn finish(mut self, stamps: &mut StampReader) -> Record<'a> {
+    /// Completes the record, once all values are in.
+    #[inline]
+    pub fn finish(mut self, stamps: &mut StampReader) {
         if self.record.status == 499 {
             self.record.aborted = true;
         }
         if let Some(parts) = self.parts.take() {
-            parts.complete(&mut self.record, stamps);
+            parts.complete(self.record, stamps);
         }
-        self.record
     }
 
     fn parts(&mut self) -> &mut Parts<'a> {

@@ -4,9 +4,9 @@
 
 use std::borrow::Cow;
 
-use crate::endpoints::{Classifier, EndpointId, Method};
+use crate::endpoints::{self, Classifier, EndpointId, Method};
 use crate::logs::record::{Record, StampMeaning};
-use crate::logs::{redact, target};
+use crate::logs::{redact, scan, target};
 use crate::stats::hashing::NumberMap;
 use crate::trace::draw::CoarseStamp;
 use crate::trace::names::Names;
@@ -106,14 +106,18 @@ impl<'c> Identifier<'c> {
     pub(super) fn request(&mut self, record: &Record<'_>, file: &FileFacts, names: &mut Names) -> Option<Identified> {
         let stamp = record.stamp?;
         let method = Method::from_bytes(record.method);
-        let target = target::split(&record.target);
-        let mut endpoint = self.classifier.classify(method, &record.target);
+        let plain = target::split_path(&record.target);
+        let target = plain.unwrap_or_else(|| target::split(&record.target));
+        let query = Query::read(target.query);
+        let mut endpoint = match plain {
+            Some(target) => self.classifier.classify_path(method, target.path, || query.asks_for_everything(target.query)),
+            None => self.classifier.classify(method, &record.target),
+        };
         let mut facts = self.facts.get(usize::from(endpoint.0)).copied().unwrap_or_default();
         if facts.initial_sync && target.query.is_empty() && !file.queries_logged {
             endpoint = self.with_since(method, target.path);
             facts = self.facts.get(usize::from(endpoint.0)).copied().unwrap_or_default();
         }
-        let query = Query::read(target.query);
         let synapse = record.cost.is_some();
         let cost = record.cost.unwrap_or_default();
         let flags = flags_of(record, &query, facts, !target.query.is_empty(), file);
@@ -267,6 +271,8 @@ struct Query<'q> {
     timeout_ms: u32,
     appservice: bool,
     access_token: Option<&'q [u8]>,
+    since: Option<&'q [u8]>,
+    full_state: Option<&'q [u8]>,
 }
 
 impl<'q> Query<'q> {
@@ -277,10 +283,20 @@ impl<'q> Query<'q> {
                 b"timeout" => found.timeout_ms = crate::logs::time::decimal(value).and_then(|ms| u32::try_from(ms).ok()).unwrap_or(0),
                 b"user_id" => found.appservice = true,
                 b"access_token" => found.access_token = Some(value),
+                b"since" => found.since = found.since.or(Some(value)),
+                b"full_state" => found.full_state = found.full_state.or(Some(value)),
                 _ => {}
             }
         }
         found
+    }
+
+    /// Whether a sync with this query, of which `text` is the whole, starts from nothing.
+    fn asks_for_everything(&self, text: &[u8]) -> bool {
+        if memchr::memchr2(b'%', b'#', text).is_some() {
+            return endpoints::asks_for_everything(Some(text));
+        }
+        self.since.is_none_or(<[u8]>::is_empty) || self.full_state == Some(b"true")
     }
 }
 
@@ -313,7 +329,7 @@ fn room_segment(path: &[u8]) -> Option<&[u8]> {
     let mut rest = path.strip_prefix(b"/_matrix/")?;
     let mut named = false;
     loop {
-        let end = memchr::memchr(b'/', rest).unwrap_or(rest.len());
+        let end = scan::find(b'/', rest).unwrap_or(rest.len());
         let segment = &rest[..end];
         if (named && !segment.is_empty()) || segment.starts_with(b"!") || segment.starts_with(b"%21") {
             return Some(segment);
