@@ -10,7 +10,6 @@
 //!
 //! Invariant: a line is accepted only as a whole, from its first byte (or the end of a collector's prefix) to its last.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use memchr::{memchr, memchr2, memrchr};
@@ -225,7 +224,9 @@ impl Pattern {
             if step.end == End::Search && !may_hold_quotes && memchr(b'"', value).is_some() {
                 return false;
             }
-            if step.literal.starts(&text[end..]) && assign(&mut Draft::new(&mut Record::default()), step.variable, value, self.escape, stamps).is_ok() {
+            if step.literal.starts(&text[end..])
+                && assign(&mut Draft::new(&mut Record::default()), step.variable, value, self.escape, stamps).is_ok()
+            {
                 values.push(value);
                 if self.locate(&text[end + step.literal.len()..], later, values, trials, stamps) {
                     return true;
@@ -390,7 +391,7 @@ fn assign<'a>(
     stamps: &mut StampReader,
 ) -> Result<(), &'static str> {
     if escape == Escape::Raw {
-        return draft.assign(variable, Cow::Borrowed(value), stamps);
+        return draft.assign_lent(variable, value, stamps);
     }
     match variable {
         Variable::RequestLine if escape != Escape::Traefik => {
@@ -399,9 +400,9 @@ fn assign<'a>(
             draft.record.target = escape.undo(target);
             Ok(())
         }
-        Variable::Agent if !escape.stands_in(product(value)) => draft.assign(variable, Cow::Borrowed(value), stamps),
+        Variable::Agent if !escape.stands_in(product(value)) => draft.assign_lent(variable, value, stamps),
         _ if variable.keeps_text() => draft.assign(variable, escape.undo(value), stamps),
-        _ => draft.assign(variable, Cow::Borrowed(value), stamps),
+        _ => draft.assign_lent(variable, value, stamps),
     }
 }
 

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use memchr::memchr;
+use memchr::{memchr, memmem};
 
 use super::request_line;
 use crate::logs::time::{decimal, duration_us, epoch_seconds};
@@ -219,38 +219,50 @@ impl<'r, 'a> Draft<'r, 'a> {
         Self { record, wall_is_fine: false, parts: None }
     }
 
-    /// Takes one value, its escapes undone. `-` and nothing mean that it is missing.
+    /// Takes one value, its escapes undone. `-` and nothing mean that it is missing. Times, numbers and addresses are taken from
+    /// lent text only: one that had to be copied is none.
     ///
     /// The error says what was expected instead.
-    #[inline]
     pub fn assign(&mut self, variable: Variable, value: Cow<'a, [u8]>, stamps: &mut StampReader) -> Result<(), &'static str> {
-        let error = variable.expected();
+        match (variable, value) {
+            (_, Cow::Borrowed(value)) => return self.assign_lent(variable, value, stamps),
+            (Variable::RequestLine, Cow::Owned(line)) => {
+                let (method, target) = request_line::split(&line);
+                (self.record.method, self.record.target) = (request_line::known_method(method), Cow::Owned(target.to_vec()));
+            }
+            // glued lines would otherwise be read as one with a strange user
+            (Variable::User, value) if memmem::find(&value, b" - ").is_some() => return Err(variable.expected()),
+            (Variable::User, value) => self.record.user = present(value),
+            (Variable::Agent, value) => self.record.agent = present(value),
+            (other, value) => self.assign_rarer(other, value, stamps)?,
+        }
+        Ok(())
+    }
+
+    /// [`Self::assign`] for a value without escapes: the fields of the common formats, which every line has.
+    #[inline]
+    pub fn assign_lent(&mut self, variable: Variable, value: &'a [u8], stamps: &mut StampReader) -> Result<(), &'static str> {
         let record = &mut *self.record;
         match variable {
-            Variable::RequestLine => match value {
-                Cow::Borrowed(line) => {
-                    let (method, target) = request_line::split(line);
-                    (record.method, record.target) = (method, Cow::Borrowed(target));
-                }
-                Cow::Owned(line) => {
-                    let (method, target) = request_line::split(&line);
-                    (record.method, record.target) = (request_line::known_method(method), Cow::Owned(target.to_vec()));
-                }
-            },
+            Variable::Ignored | Variable::IgnoredWord => {}
+            Variable::RequestLine => {
+                let (method, target) = request_line::split(value);
+                (record.method, record.target) = (method, Cow::Borrowed(target));
+            }
             Variable::Time(Clock::Common, meaning) => {
-                let micros = stamps.common(&value).ok_or(error)?;
+                let micros = stamps.common(value).ok_or_else(|| variable.expected())?;
                 record.stamp = Some(Stamp { micros, resolution_us: 1_000_000, meaning });
             }
-            Variable::Address => record.address = borrowed(&value).filter(is_present),
-            Variable::Status => record.status = status(&value).ok_or(error)?,
-            Variable::BytesSent => record.bytes_sent = count(&value).ok_or(error)?,
-            Variable::BytesReceived => record.bytes_received = count(&value).ok_or(error)?,
+            Variable::Address => record.address = Some(value).filter(is_present),
+            Variable::Status => record.status = status(value).ok_or_else(|| variable.expected())?,
+            Variable::BytesSent => record.bytes_sent = count(value).ok_or_else(|| variable.expected())?,
+            Variable::BytesReceived => record.bytes_received = count(value).ok_or_else(|| variable.expected())?,
+            Variable::User if !is_present(&value) => record.user = None,
             // glued lines would otherwise be read as one with a strange user
-            Variable::User if is_present(&&*value) && memchr::memmem::find(&value, b" - ").is_some() => return Err(error),
-            Variable::User => record.user = present(value),
-            Variable::Agent => record.agent = present(value),
-            Variable::Ignored | Variable::IgnoredWord => {}
-            other => self.assign_rarer(other, value, stamps)?,
+            Variable::User if memmem::find(value, b" - ").is_some() => return Err(variable.expected()),
+            Variable::User => record.user = Some(Cow::Borrowed(value)),
+            Variable::Agent => record.agent = Some(value).filter(is_present).map(Cow::Borrowed),
+            other => self.assign_rarer(other, Cow::Borrowed(value), stamps)?,
         }
         Ok(())
     }
