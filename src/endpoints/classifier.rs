@@ -155,15 +155,28 @@ impl Classifier {
     #[inline]
     pub(super) fn classify_as(&self, method: Method, target: &[u8], decoded: bool) -> EndpointId {
         let Some(target::Target { path, query }) = target::split(target) else { return not_a_path(method, target) };
-        if decoded { self.classify_path(method, &target::as_nginx_sees(path), query) } else { self.classify_path(method, path, query) }
+        let everything = || target::asks_for_everything(query);
+        if decoded { self.search(method, &target::as_nginx_sees(path), everything) } else { self.search(method, path, everything) }
+    }
+
+    /// [`Self::classify`] for a caller that has the target taken apart already: `path` begins with a slash and ends before the
+    /// first `?` or `#`. Whether the query [asks for everything](super::asks_for_everything) is only asked of a `/sync`.
+    #[must_use]
+    #[inline]
+    pub fn classify_path(&self, method: Method, path: &[u8], everything: impl FnOnce() -> bool) -> EndpointId {
+        if self.options.decoded_path {
+            self.search(method, &target::as_nginx_sees(path), everything)
+        } else {
+            self.search(method, path, everything)
+        }
     }
 
     #[inline]
-    fn classify_path(&self, method: Method, path: &[u8], query: Option<&[u8]>) -> EndpointId {
+    fn search(&self, method: Method, path: &[u8], everything: impl FnOnce() -> bool) -> EndpointId {
         let machine = &self.machines[usize::from(self.by_method[method as usize])];
         match machine.answers[machine.automaton.search(path)] {
             Some(endpoint) => match self.initial[usize::from(endpoint.0)] {
-                Some(twin) if is_initial_sync(path, query) => twin,
+                Some(twin) if is_initial_sync(path, everything) => twin,
                 _ => endpoint,
             },
             None => EndpointId(Class::of(path) as u16),
@@ -172,8 +185,8 @@ impl Classifier {
 }
 
 /// Whether a request that a `sync` row matched is an initial sync.
-fn is_initial_sync(path: &[u8], query: Option<&[u8]>) -> bool {
-    if path.ends_with(b"/sync") { target::asks_for_everything(query) } else { path.ends_with(b"/initialSync") }
+fn is_initial_sync(path: &[u8], everything: impl FnOnce() -> bool) -> bool {
+    if path.ends_with(b"/sync") { everything() } else { path.ends_with(b"/initialSync") }
 }
 
 /// `OPTIONS *` asks about a server as a whole and is fine; anything else that is no path cannot be routed.

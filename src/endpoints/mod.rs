@@ -29,7 +29,7 @@ pub use explain::{Explanation, explain};
 pub use own_table::{OwnTableError, OwnTableKind, detect, read_own_table};
 pub use release::{Release, ReleaseError};
 pub use table::{Choice, Row, Syntax, Table, Tables, table_for};
-pub use target::without_token;
+pub use target::{asks_for_everything, without_token};
 
 /// HTTP method, as far as routing cares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -69,13 +69,13 @@ impl Method {
     #[inline]
     pub const fn from_bytes(name: &[u8]) -> Self {
         match name {
-            b"GET" => Self::Get,
-            b"HEAD" => Self::Head,
-            b"POST" => Self::Post,
-            b"PUT" => Self::Put,
-            b"DELETE" => Self::Delete,
-            b"OPTIONS" => Self::Options,
-            b"PATCH" => Self::Patch,
+            [b'G', b'E', b'T'] => Self::Get,
+            [b'H', b'E', b'A', b'D'] => Self::Head,
+            [b'P', b'O', b'S', b'T'] => Self::Post,
+            [b'P', b'U', b'T'] => Self::Put,
+            [b'D', b'E', b'L', b'E', b'T', b'E'] => Self::Delete,
+            [b'O', b'P', b'T', b'I', b'O', b'N', b'S'] => Self::Options,
+            [b'P', b'A', b'T', b'C', b'H'] => Self::Patch,
             _ => Self::Other,
         }
     }

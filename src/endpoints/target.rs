@@ -40,7 +40,7 @@ fn after_authority(target: &[u8]) -> Option<&[u8]> {
 
 /// Whether a `/sync` with this query starts from nothing: no `since` (or an empty one, as nginx' `$arg_since` sees it), or
 /// the whole state asked for. Names and values may be percent-encoded; the first of several counts, as in Synapse.
-pub(super) fn asks_for_everything(query: Option<&[u8]>) -> bool {
+pub fn asks_for_everything(query: Option<&[u8]>) -> bool {
     let Some(query) = query else { return true };
     let (mut since, mut full_state) = (None, None);
     let mut rest = query;

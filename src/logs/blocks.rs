@@ -9,16 +9,29 @@ pub const BLOCK_BYTES: usize = 512 * 1024;
 pub const LINE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Whole lines.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Block {
-    /// The lines with their terminators; only the last line of a stream may lack one.
-    pub bytes: Vec<u8>,
+    /// Longer than its content, so that it can be read into again without being cleared.
+    buffer: Vec<u8>,
+    len: usize,
     /// Number of the first line, from 1.
     pub first_line: u64,
     /// Number of lines.
     pub lines: u64,
     /// The block is the beginning of one line that was longer than [`LINE_BYTES_MAX`]; the rest was thrown away.
     pub cut: bool,
+}
+
+impl Block {
+    /// The lines with their terminators; only the last line of a stream may lack one.
+    pub fn bytes(&self) -> &[u8] {
+        &self.buffer[..self.len]
+    }
+
+    /// The buffer, for [`Blocks::next_block`] to use again.
+    pub fn into_buffer(self) -> Vec<u8> {
+        self.buffer
+    }
 }
 
 /// Reads blocks from a stream.
@@ -43,49 +56,63 @@ impl<R: Read> Blocks<R> {
     }
 
     /// The next block; `None` at the end. After an error what was read before it is delivered first, then the error once.
+    /// `reuse` is a buffer of an earlier block, or an empty one.
     pub fn next_block(&mut self, reuse: Vec<u8>) -> io::Result<Option<Block>> {
-        let mut bytes = reuse;
-        bytes.clear();
-        bytes.append(&mut self.rest);
+        let mut buffer = reuse;
+        let mut len = self.rest.len();
+        make_room(&mut buffer, self.block_bytes.max(len));
+        buffer[..len].copy_from_slice(&self.rest);
+        self.rest.clear();
         loop {
-            let wanted = self.block_bytes.max(bytes.len() + self.block_bytes.div_ceil(2));
-            let before = bytes.len();
-            let outcome = if self.done { Ok(()) } else { self.fill(&mut bytes, wanted) };
+            let wanted = self.block_bytes.max(len + self.block_bytes.div_ceil(2));
+            let before = len;
+            make_room(&mut buffer, wanted);
+            let outcome = if self.done { Ok(()) } else { self.fill(&mut buffer[..wanted], &mut len) };
             if let Err(error) = outcome {
-                if bytes.is_empty() {
+                if len == 0 {
                     self.done = true;
                     return Err(error);
                 }
                 // Deliver what is there; the stream will repeat its error or be at its end.
-                return Ok(Some(self.block(bytes, false)));
+                return Ok(Some(self.block(buffer, len, false)));
             }
             if self.done {
-                return Ok((!bytes.is_empty()).then(|| self.block(bytes, false)));
+                return Ok((len > 0).then(|| self.block(buffer, len, false)));
             }
-            if let Some(end) = memchr::memrchr(b'\n', &bytes[before..]) {
-                self.rest = bytes.split_off(before + end + 1);
-                return Ok(Some(self.block(bytes, false)));
+            if let Some(end) = memchr::memrchr(b'\n', &buffer[before..len]) {
+                let end = before + end + 1;
+                self.rest.extend_from_slice(&buffer[end..len]);
+                return Ok(Some(self.block(buffer, end, false)));
             }
-            if bytes.len() > LINE_BYTES_MAX {
+            if len > LINE_BYTES_MAX {
                 self.skip_line()?;
-                return Ok(Some(self.block(bytes, true)));
+                return Ok(Some(self.block(buffer, len, true)));
             }
         }
     }
 
-    fn block(&mut self, bytes: Vec<u8>, cut: bool) -> Block {
-        let ends = memchr::memchr_iter(b'\n', &bytes).count() as u64;
+    fn block(&mut self, buffer: Vec<u8>, len: usize, cut: bool) -> Block {
+        let bytes = &buffer[..len];
+        let ends = memchr::memchr_iter(b'\n', bytes).count() as u64;
         let lines = if cut { 1 } else { ends + u64::from(bytes.last().is_some_and(|&b| b != b'\n')) };
         let first_line = self.line;
         self.line += lines;
-        Block { bytes, first_line, lines, cut }
+        Block { buffer, len, first_line, lines, cut }
     }
 
-    /// Reads until `bytes` holds `wanted` bytes or the stream ends.
-    fn fill(&mut self, bytes: &mut Vec<u8>, wanted: usize) -> io::Result<()> {
-        let missing = wanted.saturating_sub(bytes.len()) as u64;
-        let read = self.stream.by_ref().take(missing).read_to_end(bytes)?;
-        self.done = (read as u64) < missing;
+    /// Reads until `buffer` is full or the stream ends; `len` bytes of it are.
+    fn fill(&mut self, buffer: &mut [u8], len: &mut usize) -> io::Result<()> {
+        while *len < buffer.len() {
+            match self.stream.read(&mut buffer[*len..]) {
+                Ok(0) => {
+                    self.done = true;
+                    break;
+                }
+                Ok(read) => *len += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
         Ok(())
     }
 
@@ -99,10 +126,17 @@ impl<R: Read> Blocks<R> {
                 return Ok(());
             }
             if let Some(end) = memchr::memchr(b'\n', &piece) {
-                self.rest = piece.split_off(end + 1);
+                self.rest.extend_from_slice(&piece[end + 1..]);
                 return Ok(());
             }
         }
+    }
+}
+
+/// Bytes that were read into before are left as they are: clearing them would cost as much as reading.
+fn make_room(buffer: &mut Vec<u8>, len: usize) {
+    if buffer.len() < len {
+        buffer.resize(len, 0);
     }
 }
 
@@ -137,11 +171,13 @@ mod tests {
     fn read_sized(bytes: &[u8], size: usize) -> (Vec<Vec<u8>>, u64, usize) {
         let mut blocks = Blocks::sized(bytes, size);
         let (mut found, mut total, mut cut) = (Vec::new(), 0, 0);
-        while let Some(block) = blocks.next_block(Vec::new()).unwrap() {
+        let mut used = Vec::new();
+        while let Some(block) = blocks.next_block(used).unwrap() {
             assert_eq!(block.first_line, total + 1);
             total += block.lines;
             cut += usize::from(block.cut);
-            found.extend(lines(&block.bytes).map(<[u8]>::to_vec));
+            found.extend(lines(block.bytes()).map(<[u8]>::to_vec));
+            used = block.into_buffer();
         }
         (found, total, cut)
     }
@@ -175,7 +211,7 @@ mod tests {
         let mut blocks = Blocks::new(Broken(0));
         assert_eq!(blocks.next_block(Vec::new()).unwrap().unwrap().lines, 2);
         assert!(blocks.next_block(Vec::new()).is_err());
-        assert_eq!(blocks.next_block(Vec::new()).unwrap(), None);
+        assert!(blocks.next_block(Vec::new()).unwrap().is_none());
     }
 
     proptest! {

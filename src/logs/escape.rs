@@ -7,6 +7,8 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
+use super::scan;
+
 /// How a format escapes what could break its lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Escape {
@@ -43,6 +45,12 @@ impl Escape {
             rest = &rest[taken..];
         }
         Cow::Owned(plain)
+    }
+
+    /// Whether an escape may stand in the text.
+    #[inline]
+    pub fn stands_in(self, text: &[u8]) -> bool {
+        self.mark().is_some_and(|mark| scan::find(mark, text).is_some())
     }
 
     /// The byte that begins an escape.

@@ -81,7 +81,7 @@ pub struct Record<'a> {
     pub user: Option<Cow<'a, [u8]>>,
     /// A logged `Authorization` value or access token header, secret: only ever hashed or reduced to its localpart.
     pub authorization: Option<Cow<'a, [u8]>>,
-    /// User agent, log escapes undone.
+    /// User agent. Log escapes are undone in the product's name; what follows its version or comment may stand as logged.
     pub agent: Option<Cow<'a, [u8]>>,
     /// Request id as text: the number of Synapse's `GET-123`, or the proxy's id (`$request_id`).
     pub request_id: Option<&'a [u8]>,

@@ -5,6 +5,7 @@
 use memchr::memchr;
 
 use super::escape::pair;
+use super::scan;
 
 /// A request target in two parts, as sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,12 +26,25 @@ pub struct Target<'a> {
 #[inline]
 pub fn split(target: &[u8]) -> Target<'_> {
     let local = if target.first() == Some(&b'/') { target } else { without_authority(target) };
-    let (path, query) = match memchr(b'?', local) {
+    let (path, query) = match scan::find(b'?', local) {
         Some(at) => (&local[..at], &local[at + 1..]),
         None => (local, &b""[..]),
     };
     let path = if path.is_empty() && !target.is_empty() { b"/" } else { path };
     Target { path, query }
+}
+
+/// [`split`] for what nearly all targets are: a path that begins with a slash, and perhaps a query. `None` for an absolute URI,
+/// a path with a fragment, and what is no path; a fragment may still stand in the query.
+#[inline]
+pub fn split_path(target: &[u8]) -> Option<Target<'_>> {
+    if target.first() != Some(&b'/') {
+        return None;
+    }
+    match scan::find_either(b'?', b'#', target) {
+        None => Some(Target { path: target, query: b"" }),
+        Some(at) => (target[at] == b'?').then(|| Target { path: &target[..at], query: &target[at + 1..] }),
+    }
 }
 
 /// The parameters of a query in order: raw key and raw value. A parameter without `=` has an empty value.
@@ -39,12 +53,11 @@ pub fn query_parameters(query: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     let mut rest = query;
     std::iter::from_fn(move || {
         while !rest.is_empty() {
-            let end = memchr(b'&', rest).unwrap_or(rest.len());
+            let end = scan::find(b'&', rest).unwrap_or(rest.len());
             let parameter = &rest[..end];
             rest = rest.get(end + 1..).unwrap_or_default();
             if !parameter.is_empty() {
-                // Names are short: a loop finds the sign before a call would have begun.
-                let equals = parameter.iter().position(|&byte| byte == b'=').unwrap_or(parameter.len());
+                let equals = scan::find(b'=', parameter).unwrap_or(parameter.len());
                 return Some((&parameter[..equals], parameter.get(equals + 1..).unwrap_or_default()));
             }
         }

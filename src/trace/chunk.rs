@@ -6,8 +6,8 @@ use super::packed::Packed;
 use super::request::{NameId, Request};
 use crate::endpoints::{EndpointId, Method};
 
-/// Rows in a full chunk.
-pub(super) const CHUNK_ROWS: usize = 65_536;
+/// Rows in a full chunk: they fit the second-level cache while they are packed, column by column.
+pub(super) const CHUNK_ROWS: usize = 4096;
 
 /// Up to [`CHUNK_ROWS`] requests in arrival order.
 #[derive(Debug, Clone, PartialEq, Eq)]

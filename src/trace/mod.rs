@@ -11,6 +11,7 @@ pub mod join;
 pub mod names;
 mod packed;
 pub mod parquet;
+mod query;
 pub mod request;
 pub mod store;
 mod template;

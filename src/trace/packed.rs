@@ -26,24 +26,17 @@ impl Packed {
         for value in values.clone() {
             low = low.min(value);
             high = high.max(value);
-            in_thousands &= value.is_multiple_of(1000);
+            in_thousands = in_thousands && value.is_multiple_of(1000);
         }
         if low >= high {
             return Self { base: high, unit: 1, stored: Stored::Constant };
         }
-        let unit = if in_thousands { 1000 } else { 1 };
-        let span = (high - low) / unit;
-        let scaled = values.map(|value| (value - low) / unit);
-        let stored = if span <= u64::from(u8::MAX) {
-            Stored::Bytes(scaled.map(truncate::<u8>).collect())
-        } else if span <= u64::from(u16::MAX) {
-            Stored::Shorts(scaled.map(truncate::<u16>).collect())
-        } else if span <= u64::from(u32::MAX) {
-            Stored::Words(scaled.map(truncate::<u32>).collect())
+        // Two loops, because a division by a number not known beforehand costs as much as all the rest.
+        if in_thousands {
+            Self { base: low, unit: 1000, stored: Stored::new((high - low) / 1000, values.map(|value| (value - low) / 1000)) }
         } else {
-            Stored::Longs(scaled.collect())
-        };
-        Self { base: low, unit, stored }
+            Self { base: low, unit: 1, stored: Stored::new(high - low, values.map(|value| value - low)) }
+        }
     }
 
     /// The value in row `row`.
@@ -86,6 +79,21 @@ impl Packed {
             Stored::Shorts(values) => values.len() * 2,
             Stored::Words(values) => values.len() * 4,
             Stored::Longs(values) => values.len() * 8,
+        }
+    }
+}
+
+impl Stored {
+    /// The narrowest form for values up to `span`.
+    fn new(span: u64, values: impl Iterator<Item = u64>) -> Self {
+        if span <= u64::from(u8::MAX) {
+            Self::Bytes(values.map(truncate::<u8>).collect())
+        } else if span <= u64::from(u16::MAX) {
+            Self::Shorts(values.map(truncate::<u16>).collect())
+        } else if span <= u64::from(u32::MAX) {
+            Self::Words(values.map(truncate::<u32>).collect())
+        } else {
+            Self::Longs(values.collect())
         }
     }
 }

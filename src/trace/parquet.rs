@@ -27,8 +27,10 @@ use super::request::{NameId, Request};
 use super::store::Trace;
 use crate::endpoints::{Endpoint, Method};
 
-/// Rows in a row group.
+/// Rows in a row group, a multiple of [`BLOCK_ROWS`].
 const GROUP_ROWS: usize = 131_072;
+/// Rows taken apart at once: they fit the second-level cache.
+const BLOCK_ROWS: usize = 2048;
 
 /// What stands in a trace file besides its rows. `extra` belongs to whoever wrote the trace.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -99,13 +101,10 @@ fn write_to<W: Write>(trace: &Trace, header: &Header, mut out: W) -> Result<(), 
     let shared = Arc::new(schema.clone());
     let mut requests = trace.requests();
     let mut dictionary = Dictionary::default();
+    let mut columns = Columns::new();
     let batches = std::iter::from_fn(|| {
-        let rows: Vec<Request> = requests.by_ref().take(GROUP_ROWS).collect();
-        if rows.is_empty() {
-            return None;
-        }
-        let arrays = COLUMNS.iter().map(|column| array(column, &rows, &trace.names, &groups, &mut dictionary)).collect();
-        Some(RecordBatchT::try_new(rows.len(), Arc::clone(&shared), arrays))
+        let rows = columns.fill(&mut requests);
+        (rows > 0).then(|| RecordBatchT::try_new(rows, Arc::clone(&shared), columns.arrays(&trace.names, &groups, &mut dictionary)))
     });
     // polars would try a dictionary for every number; zstd does as well at a fraction of the time.
     let encodings = COLUMNS.iter().map(|column| vec![if is_text(column) { Encoding::RleDictionary } else { Encoding::Plain }]).collect();
@@ -119,11 +118,19 @@ fn write_to<W: Write>(trace: &Trace, header: &Header, mut out: W) -> Result<(), 
 }
 
 fn schema() -> ArrowSchema {
-    COLUMNS.iter().map(|column| (column.name.into(), Field::new(column.name.into(), data_type(column), true))).collect()
+    COLUMNS.iter().map(|column| (column.name.into(), Field::new(column.name.into(), data_type(column), may_be_null(column)))).collect()
 }
 
 fn is_text(column: &Column) -> bool {
     matches!(column.kind, Kind::Name { .. } | Kind::Method | Kind::Group)
+}
+
+fn may_be_null(column: &Column) -> bool {
+    match column.kind {
+        Kind::Arrival | Kind::Send | Kind::Method | Kind::Group => false,
+        Kind::Number { known, .. } => known != 0,
+        Kind::Name { .. } | Kind::RequestId => true,
+    }
 }
 
 fn data_type(column: &Column) -> ArrowDataType {
@@ -138,35 +145,83 @@ fn data_type(column: &Column) -> ArrowDataType {
     }
 }
 
-/// One column of a row group.
-fn array(column: &Column, rows: &[Request], names: &Names, groups: &[&str], dictionary: &mut Dictionary) -> Box<dyn Array> {
-    match &column.kind {
-        Kind::Arrival => Box::new(PrimitiveArray::from_vec(rows.iter().map(|r| r.arrival_us).collect())),
-        Kind::Send => Box::new(PrimitiveArray::from_vec(rows.iter().map(|r| r.send_us).collect())),
-        Kind::RequestId => {
-            let known = validity(rows, |r| r.request_id != 0);
-            Box::new(PrimitiveArray::from_vec(rows.iter().map(|r| r.request_id).collect()).with_validity(known))
+/// The values of a row group, column by column.
+struct Columns {
+    block: Vec<Request>,
+    arrivals: Vec<i64>,
+    sends: Vec<i32>,
+    request_ids: Vec<u64>,
+    flags: Vec<u32>,
+    /// One for each of [`COLUMNS`]; empty for those above. Names, methods and groups as numbers, 0 for none.
+    numbers: Vec<Vec<u32>>,
+}
+
+impl Columns {
+    fn new() -> Self {
+        Self {
+            block: Vec::with_capacity(BLOCK_ROWS),
+            arrivals: Vec::new(),
+            sends: Vec::new(),
+            request_ids: Vec::new(),
+            flags: Vec::new(),
+            numbers: vec![Vec::new(); COLUMNS.len()],
         }
-        Kind::Number { of, known, .. } => {
-            let values = PrimitiveArray::from_vec(rows.iter().map(of).collect());
-            if *known == 0 {
-                return Box::new(values);
+    }
+
+    /// Takes the rows of one group, and says how many there were. A block of them is taken apart while it is in the cache.
+    fn fill(&mut self, requests: &mut impl Iterator<Item = Request>) -> usize {
+        self.flags.clear();
+        while self.flags.len() < GROUP_ROWS {
+            self.block.clear();
+            self.block.extend(requests.take(BLOCK_ROWS));
+            if self.block.is_empty() {
+                break;
             }
-            Box::new(values.with_validity(validity(rows, |r| r.has(*known))))
+            let block = &self.block;
+            self.flags.extend(block.iter().map(|r| u32::from(r.flags)));
+            for (column, numbers) in COLUMNS.iter().zip(&mut self.numbers) {
+                match &column.kind {
+                    Kind::Arrival => self.arrivals.extend(block.iter().map(|r| r.arrival_us)),
+                    Kind::Send => self.sends.extend(block.iter().map(|r| r.send_us)),
+                    Kind::RequestId => self.request_ids.extend(block.iter().map(|r| r.request_id)),
+                    Kind::Number { of, .. } | Kind::Name { of, .. } => of(block, numbers),
+                    Kind::Method => numbers.extend(block.iter().map(|r| r.method as u32 + 1)),
+                    Kind::Group => numbers.extend(block.iter().map(|r| u32::from(r.endpoint.0) + 1)),
+                }
+            }
         }
-        Kind::Name { of, .. } => dictionary.array(rows.iter().map(|r| of(r).0), |id| names.text(NameId(id))),
-        Kind::Method => {
-            dictionary.array(rows.iter().map(|r| r.method as u32 + 1), |n| Method::from_number(u8::try_from(n - 1).unwrap_or(0)).name())
+        self.flags.len()
+    }
+
+    /// The group's arrays; no values are left.
+    fn arrays(&mut self, names: &Names, groups: &[&str], dictionary: &mut Dictionary) -> Vec<Box<dyn Array>> {
+        let mut arrays: Vec<Box<dyn Array>> = Vec::with_capacity(COLUMNS.len());
+        for (column, numbers) in COLUMNS.iter().zip(&mut self.numbers) {
+            let numbers = std::mem::take(numbers);
+            arrays.push(match &column.kind {
+                Kind::Arrival => Box::new(PrimitiveArray::from_vec(std::mem::take(&mut self.arrivals))),
+                Kind::Send => Box::new(PrimitiveArray::from_vec(std::mem::take(&mut self.sends))),
+                Kind::RequestId => {
+                    let known = validity(&self.request_ids, |&id| id != 0);
+                    Box::new(PrimitiveArray::from_vec(std::mem::take(&mut self.request_ids)).with_validity(known))
+                }
+                Kind::Number { known: 0, .. } => Box::new(PrimitiveArray::from_vec(numbers)),
+                Kind::Number { known, .. } => {
+                    let known = validity(&self.flags, |&flags| flags & u32::from(*known) != 0);
+                    Box::new(PrimitiveArray::from_vec(numbers).with_validity(known))
+                }
+                Kind::Name { .. } => dictionary.array(numbers, |id| names.text(NameId(id))),
+                Kind::Method => dictionary.array(numbers, |n| Method::from_number(u8::try_from(n - 1).unwrap_or(0)).name()),
+                Kind::Group => dictionary.array(numbers, |n| groups.get(n as usize - 1).copied().unwrap_or_default()),
+            });
         }
-        Kind::Group => {
-            dictionary.array(rows.iter().map(|r| u32::from(r.endpoint.0) + 1), |n| groups.get(n as usize - 1).copied().unwrap_or_default())
-        }
+        arrays
     }
 }
 
-/// Which rows have a value; `None` if all have.
-fn validity(rows: &[Request], known: impl Fn(&Request) -> bool) -> Option<Bitmap> {
-    (!rows.iter().all(&known)).then(|| rows.iter().map(known).collect())
+/// Which values are known; `None` if all are.
+fn validity<T>(values: &[T], known: impl Fn(&T) -> bool) -> Option<Bitmap> {
+    (!values.iter().all(&known)).then(|| values.iter().map(known).collect())
 }
 
 /// Turns numbers with a meaning into dictionary columns; keeps its tables between columns.
@@ -179,26 +234,26 @@ struct Dictionary {
 
 impl Dictionary {
     /// A column of texts; number 0 is null.
-    fn array<'t>(&mut self, numbers: impl Iterator<Item = u32> + Clone, text: impl Fn(u32) -> &'t str) -> Box<dyn Array> {
-        let mut keys = Vec::with_capacity(numbers.size_hint().0);
-        for number in numbers.clone() {
-            let slot = number as usize;
-            if slot >= self.keys.len() {
-                self.keys.resize(slot + 1, 0);
+    fn array<'t>(&mut self, mut numbers: Vec<u32>, text: impl Fn(u32) -> &'t str) -> Box<dyn Array> {
+        let known = validity(&numbers, |&number| number != 0);
+        let largest = numbers.iter().copied().max().unwrap_or(0) as usize;
+        self.keys.resize(self.keys.len().max(largest + 1), 0);
+        // A null has a key too, which nobody reads.
+        self.keys[0] = 1;
+        for number in &mut numbers {
+            let key = &mut self.keys[*number as usize];
+            if *key == 0 {
+                self.seen.push(*number);
+                *key = u32::try_from(self.seen.len()).unwrap_or(u32::MAX);
             }
-            if number != 0 && self.keys[slot] == 0 {
-                self.seen.push(number);
-                self.keys[slot] = u32::try_from(self.seen.len()).unwrap_or(u32::MAX);
-            }
-            keys.push(self.keys[slot].saturating_sub(1));
+            *number = *key - 1;
         }
-        let known: Bitmap = numbers.map(|number| number != 0).collect();
         let texts: Vec<&str> = if self.seen.is_empty() { vec![""] } else { self.seen.iter().map(|&number| text(number)).collect() };
         let values = Utf8ViewArray::from_slice_values(texts);
         for number in self.seen.drain(..) {
             self.keys[number as usize] = 0;
         }
-        let keys = PrimitiveArray::from_vec(keys).with_validity(Some(known));
+        let keys = PrimitiveArray::from_vec(numbers).with_validity(known);
         #[expect(clippy::expect_used, reason = "every key was made from the length of the values above")]
         let array = DictionaryArray::try_from_keys(keys, values.boxed(), false).expect("keys are within the values");
         Box::new(array)

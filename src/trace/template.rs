@@ -5,8 +5,8 @@
 //! and of those only values that cannot hold a secret. A template classifies like the path it was made from.
 
 use super::names::Names;
+use super::query::{Parameter, Query};
 use super::request::NameId;
-use crate::logs::target;
 use crate::stats::hashing::NumberMap;
 
 /// Names of templates, remembered: most requests have a path and parameters that were seen a moment ago.
@@ -25,19 +25,21 @@ pub(super) struct Templates {
 
 impl Templates {
     /// The name of the template of a target.
-    pub(super) fn name(&mut self, path: &[u8], query: &[u8], names: &mut Names) -> NameId {
+    pub(super) fn name(&mut self, path: &[u8], query: &Query<'_>, names: &mut Names) -> NameId {
         let place = self.place(path);
         self.scratch.clear();
         let matrix = self.texts[place as usize].first() == Some(&b'/');
-        if matrix && !query.is_empty() {
-            write_query(query, &mut self.scratch);
+        if matrix {
+            write_key(query, &mut self.scratch);
         }
         let key = xxhash_rust::xxh3::xxh3_64_with_seed(&self.scratch, u64::from(place));
         if let Some(&known) = self.whole.get(&key) {
             return known;
         }
         let mut text = self.texts[place as usize].clone();
-        text.extend_from_slice(&self.scratch);
+        if matrix {
+            write_query(query, &mut text);
+        }
         let name = names.intern(&text);
         self.whole.insert(key, name);
         name
@@ -171,54 +173,67 @@ fn keep(segment: &[u8]) -> &[u8] {
     if word { segment } else { b"{id}" }
 }
 
-/// Appends the allow-listed part of a query, in a fixed order, so that equal requests have equal templates.
-fn write_query(query: &[u8], out: &mut Vec<u8>) {
-    let mut values: [Option<&[u8]>; PARAMETERS.len()] = [None; PARAMETERS.len()];
-    for (name, value) in target::query_parameters(query) {
-        // The longest name has ten bytes; most parameters of other software are longer or begin otherwise.
-        if let Some(place) = PARAMETERS.iter().position(|(known, _)| known.len() == name.len() && known.as_bytes() == name) {
-            values[place] = values[place].or(Some(value));
+/// Appends what tells the shown part of one query from that of another, in a few bytes.
+fn write_key(query: &Query<'_>, out: &mut Vec<u8>) {
+    for (parameter, value) in query.all() {
+        match shown(parameter, value) {
+            Shown::Nothing => {}
+            Shown::Placeholder(_) => out.push(parameter as u8),
+            Shown::Other => out.extend([parameter as u8, 0xff]),
+            Shown::Value(value) => {
+                out.push(parameter as u8);
+                out.extend_from_slice(value);
+            }
         }
     }
+}
+
+/// Appends the allow-listed part of a query, in a fixed order, so that equal requests have equal templates.
+fn write_query(query: &Query<'_>, out: &mut Vec<u8>) {
     let mut separator = b'?';
-    for (&(name, rule), value) in PARAMETERS.iter().zip(values) {
-        let Some(value) = value else { continue };
-        let shown = match rule {
-            Rule::Placeholder(placeholder) => placeholder,
-            Rule::Number if !value.is_empty() && value.len() <= 9 && value.iter().all(u8::is_ascii_digit) => value,
-            Rule::Word if !value.is_empty() && value.len() <= 12 && value.iter().all(u8::is_ascii_lowercase) => value,
-            Rule::Number | Rule::Word => b"{other}",
+    for (parameter, value) in query.all() {
+        let text = match shown(parameter, value) {
+            Shown::Nothing => continue,
+            Shown::Placeholder(text) => text,
+            Shown::Other => b"{other}",
+            Shown::Value(value) => value,
         };
         out.push(separator);
         separator = b'&';
-        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(parameter.name().as_bytes());
         out.push(b'=');
-        out.extend_from_slice(shown);
+        out.extend_from_slice(text);
     }
 }
 
-#[derive(Clone, Copy)]
-enum Rule {
+/// What of a parameter stands in a template.
+enum Shown<'q> {
+    Nothing,
     Placeholder(&'static [u8]),
-    Number,
-    Word,
+    Value(&'q [u8]),
+    /// A value that might be a secret.
+    Other,
 }
 
-/// Parameters that change how much work a request is (client-server and federation API).
-const PARAMETERS: [(&str, Rule); 12] = [
-    ("since", Rule::Placeholder(b"{since}")),
-    ("pos", Rule::Placeholder(b"{pos}")),
-    ("from", Rule::Placeholder(b"{from}")),
-    ("to", Rule::Placeholder(b"{to}")),
-    ("filter", Rule::Placeholder(b"{filter}")),
-    ("user_id", Rule::Placeholder(b"{user}")),
-    ("timeout", Rule::Number),
-    ("full_state", Rule::Word),
-    ("dir", Rule::Word),
-    ("limit", Rule::Number),
-    ("width", Rule::Number),
-    ("height", Rule::Number),
-];
+/// Only parameters that change how much work a request is (client-server and federation API).
+fn shown(parameter: Parameter, value: &[u8]) -> Shown<'_> {
+    let number = || !value.is_empty() && value.len() <= 9 && value.iter().all(u8::is_ascii_digit);
+    let word = || !value.is_empty() && value.len() <= 12 && value.iter().all(u8::is_ascii_lowercase);
+    match parameter {
+        Parameter::Since => Shown::Placeholder(b"{since}"),
+        Parameter::Pos => Shown::Placeholder(b"{pos}"),
+        Parameter::From => Shown::Placeholder(b"{from}"),
+        Parameter::To => Shown::Placeholder(b"{to}"),
+        Parameter::Filter => Shown::Placeholder(b"{filter}"),
+        Parameter::UserId => Shown::Placeholder(b"{user}"),
+        Parameter::Timeout | Parameter::Limit | Parameter::Width | Parameter::Height if number() => Shown::Value(value),
+        Parameter::FullState | Parameter::Dir if word() => Shown::Value(value),
+        Parameter::Timeout | Parameter::Limit | Parameter::Width | Parameter::Height | Parameter::FullState | Parameter::Dir => {
+            Shown::Other
+        }
+        Parameter::AccessToken => Shown::Nothing,
+    }
+}
 
 const SEGMENTS_MAX: usize = 16;
 
@@ -259,7 +274,7 @@ mod tests {
     fn a_template_has_one_name_however_often_it_is_asked_for() {
         let (mut templates, mut names) = (Templates::default(), Names::new());
         let mut name = |path: &str, query: &str| {
-            let id = templates.name(path.as_bytes(), query.as_bytes(), &mut names);
+            let id = templates.name(path.as_bytes(), &Query::read(query.as_bytes()), &mut names);
             names.text(id).to_owned()
         };
         for round in 0..3 {
@@ -279,7 +294,8 @@ mod tests {
     #[test]
     fn only_harmless_values_of_a_query_are_kept() {
         let mut out = b"/x".to_vec();
-        write_query(b"limit=syt_secret&since=s72594_4483_1934&timeout=30000&dir=b&access_token=syt_x", &mut out);
+        let query = Query::read(b"limit=syt_secret&since=s72594_4483_1934&timeout=30000&dir=b&access_token=syt_x");
+        write_query(&query, &mut out);
         assert_eq!(out, b"/x?since={since}&timeout=30000&dir=b&limit={other}");
     }
 }

@@ -120,7 +120,8 @@ impl Haproxy {
 
     /// Reads what follows the stamp's bracket; `None` for a line about a connection.
     fn read<'a>(&mut self, fields: &mut Fields<'a>, open: usize) -> Result<Option<Record<'a>>, &'static str> {
-        let mut draft = Draft::default();
+        let mut record = Record::default();
+        let mut draft = Draft::new(&mut record);
         let client = &fields.line[..open - 1];
         let client = &client[memchr::memrchr(b' ', client).map_or(0, |at| at + 1)..];
         let address = memchr::memrchr(b':', client).map_or(client, |colon| &client[..colon]);
@@ -145,7 +146,7 @@ impl Haproxy {
             draft.record.upstream = Some(Cow::Borrowed(server));
             draft.record.upstream_tries = 1;
         }
-        Timers::read(timers).ok_or("five timers such as 0/0/1/2/3")?.fill(&mut draft.record);
+        Timers::read(timers).ok_or("five timers such as 0/0/1/2/3")?.fill(draft.record);
         let status = fields.word("a status")?;
         draft.assign(Variable::Status, Cow::Borrowed(status), &mut self.stamps)?;
         let bytes = fields.word("a number of bytes")?;
@@ -175,13 +176,14 @@ impl Haproxy {
         let (method, target) = request_line::split(request);
         draft.record.method = method;
         draft.record.target = Escape::Haproxy.undo(target);
-        Ok(Some(draft.finish(&mut self.stamps)))
+        draft.finish(&mut self.stamps);
+        Ok(Some(record))
     }
 
-    fn captures<'a>(&mut self, fields: &mut Fields<'a>, draft: &mut Draft<'a>) -> Result<(), &'static str> {
+    fn captures<'a>(&mut self, fields: &mut Fields<'a>, draft: &mut Draft<'_, 'a>) -> Result<(), &'static str> {
         while let Some(group) = fields.group()? {
             for item in group.split(|byte| *byte == b'|').filter(|item| !item.is_empty()) {
-                let known = &draft.record;
+                let known = &*draft.record;
                 let variable = if is_credential(item) {
                     Variable::Authorization
                 } else if is_public_address(item) {

@@ -456,7 +456,7 @@ mod tests {
             r#"matrix.example.org:443 203.0.113.7 - - [02/Jan/2026:15:04:05 +0000] "PUT /a%3Ab HTTP/1.1" 200 59 "https://app.example.org/" "Mozilla/5.0 (X11) \x22q\x22""#,
         );
         assert!(matches!(record.target, Borrowed(b"/a%3Ab")));
-        assert!(matches!(record.agent, Some(Owned(agent)) if agent == b"Mozilla/5.0 (X11) \"q\""));
+        assert!(matches!(record.agent, Some(Borrowed(agent)) if agent == br"Mozilla/5.0 (X11) \x22q\x22"));
         assert_eq!(record.site, Some(&b"matrix.example.org"[..]));
     }
 

@@ -199,7 +199,8 @@ impl<'a> Members<'a> {
     }
 
     fn record(&mut self, guessed: bool, stamps: &mut StampReader, scratch: &'a mut Vec<u8>) -> Result<Record<'a>, Malformed> {
-        let mut draft = Draft::default();
+        let mut record = Record::default();
+        let mut draft = Draft::new(&mut record);
         let texts = texts(&self.values, scratch);
         if guessed {
             self.settle_paths(&texts);
@@ -217,7 +218,7 @@ impl<'a> Members<'a> {
                 return Err(Malformed { expected, column: self.columns[index] });
             }
         }
-        let record = draft.finish(stamps);
+        draft.finish(stamps);
         let says_something = self.variables[..self.count].iter().any(|variable| {
             matches!(variable, Variable::RequestLine | Variable::Method | Variable::Target | Variable::Path | Variable::Status)
         });

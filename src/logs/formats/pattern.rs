@@ -10,7 +10,6 @@
 //!
 //! Invariant: a line is accepted only as a whole, from its first byte (or the end of a collector's prefix) to its last.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use memchr::{memchr, memchr2, memrchr};
@@ -20,7 +19,8 @@ use super::prefix;
 use super::request_line;
 use super::variable::{Clock, Draft, Variable};
 use crate::logs::escape::Escape;
-use crate::logs::{Line, Malformed, Parser, StampMeaning, StampReader};
+use crate::logs::scan;
+use crate::logs::{Line, Malformed, Parser, Record, StampMeaning, StampReader};
 
 /// One part of a format as its grammar reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,7 +84,14 @@ impl Literal {
     #[inline]
     fn find(&self, text: &[u8]) -> Option<usize> {
         let first = *self.text.first()?;
-        memchr::memchr_iter(first, text).find(|at| self.starts(&text[*at..]))
+        let mut from = 0;
+        loop {
+            let at = from + scan::find(first, text.get(from..)?)?;
+            if self.starts(&text[at..]) {
+                return Some(at);
+            }
+            from = at + 1;
+        }
     }
 }
 
@@ -166,7 +173,7 @@ impl Pattern {
 
     /// Reads one line from its first byte to its last.
     #[inline]
-    pub fn read<'a>(&self, line: &'a [u8], draft: &mut Draft<'a>, stamps: &mut StampReader) -> Result<(), Malformed> {
+    pub fn read<'a>(&self, line: &'a [u8], draft: &mut Draft<'_, 'a>, stamps: &mut StampReader) -> Result<(), Malformed> {
         if !self.start.starts(line) {
             return Err(Malformed { expected: START, column: 0 });
         }
@@ -186,7 +193,7 @@ impl Pattern {
     }
 
     /// Reads a line in which the first place that fits a literal is not its true one.
-    fn read_searching<'a>(&self, line: &'a [u8], draft: &mut Draft<'a>, stamps: &mut StampReader) -> Option<()> {
+    fn read_searching<'a>(&self, line: &'a [u8], draft: &mut Draft<'_, 'a>, stamps: &mut StampReader) -> Option<()> {
         let rest = line.strip_prefix(&*self.start.text)?;
         let mut values = Vec::with_capacity(self.steps.len());
         let mut trials = TRIALS_MAX;
@@ -217,7 +224,9 @@ impl Pattern {
             if step.end == End::Search && !may_hold_quotes && memchr(b'"', value).is_some() {
                 return false;
             }
-            if step.literal.starts(&text[end..]) && assign(&mut Draft::default(), step.variable, value, self.escape, stamps).is_ok() {
+            if step.literal.starts(&text[end..])
+                && assign(&mut Draft::new(&mut Record::default()), step.variable, value, self.escape, stamps).is_ok()
+            {
                 values.push(value);
                 if self.locate(&text[end + step.literal.len()..], later, values, trials, stamps) {
                     return true;
@@ -238,7 +247,8 @@ impl Step {
             End::CommonTime => (text.len() >= 26).then_some((26, false)),
             End::PlainQuote => memchr(b'"', text).map(|at| (at, true)),
             End::Quote => return quote_in(text).ok_or(Malformed { expected: self.after(), column: text.len() }),
-            End::Word => text.iter().position(|byte| *byte == first || *byte == b' ').map(|at| (at, false)),
+            End::Word if first == b' ' => scan::find(b' ', text).map(|at| (at, false)),
+            End::Word => scan::find_either(first, b' ', text).map(|at| (at, false)),
             End::LastColon => {
                 let word = memchr(b' ', text).unwrap_or(text.len());
                 memrchr(first, &text[..word]).map(|at| (at, false))
@@ -313,6 +323,14 @@ impl TextParser {
         self.pattern.variables().any(|variable| matches!(variable, Variable::Wall(_)))
     }
 
+    #[inline]
+    fn read<'a>(&mut self, line: &'a [u8], record: &mut Record<'a>) -> Result<(), Malformed> {
+        let mut draft = Draft::new(record);
+        self.pattern.read(line, &mut draft, &mut self.stamps)?;
+        draft.finish(&mut self.stamps);
+        Ok(())
+    }
+
     #[cold]
     fn second_look<'a>(&mut self, line: &'a [u8], first: Malformed) -> Line<'a> {
         if prefix::is_no_access_line(line) {
@@ -322,9 +340,9 @@ impl TextParser {
         let mut start = 0;
         if let Some(stripped) = prefix::len(line) {
             start = stripped;
-            let mut draft = Draft::default();
-            match self.pattern.read(&line[start..], &mut draft, &mut self.stamps) {
-                Ok(()) => return Line::Request(draft.finish(&mut self.stamps)),
+            let mut record = Record::default();
+            match self.read(&line[start..], &mut record) {
+                Ok(()) => return Line::Request(record),
                 Err(inner) => error = inner.moved(start),
             }
             if prefix::is_no_access_line(&line[start..]) {
@@ -332,9 +350,11 @@ impl TextParser {
             }
         }
         if self.pattern.searches {
-            let mut draft = Draft::default();
+            let mut record = Record::default();
+            let mut draft = Draft::new(&mut record);
             if self.pattern.read_searching(&line[start..], &mut draft, &mut self.stamps).is_some() {
-                return Line::Request(draft.finish(&mut self.stamps));
+                draft.finish(&mut self.stamps);
+                return Line::Request(record);
             }
         }
         Line::Malformed(error)
@@ -347,11 +367,14 @@ impl Parser for TextParser {
     }
 
     fn parse<'a>(&'a mut self, line: &'a [u8]) -> Line<'a> {
-        let mut draft = Draft::default();
-        match self.pattern.read(line, &mut draft, &mut self.stamps) {
-            Ok(()) => Line::Request(draft.finish(&mut self.stamps)),
-            Err(error) => self.second_look(line, error),
+        // The record is built in the place of the answer.
+        let mut answer = Line::Request(Record::default());
+        if let Line::Request(record) = &mut answer
+            && let Err(error) = self.read(line, record)
+        {
+            answer = self.second_look(line, error);
         }
+        answer
     }
 
     fn fork(&self) -> Box<dyn Parser> {
@@ -361,14 +384,14 @@ impl Parser for TextParser {
 
 #[inline]
 fn assign<'a>(
-    draft: &mut Draft<'a>,
+    draft: &mut Draft<'_, 'a>,
     variable: Variable,
     value: &'a [u8],
     escape: Escape,
     stamps: &mut StampReader,
 ) -> Result<(), &'static str> {
     if escape == Escape::Raw {
-        return draft.assign(variable, Cow::Borrowed(value), stamps);
+        return draft.assign_lent(variable, value, stamps);
     }
     match variable {
         Variable::RequestLine if escape != Escape::Traefik => {
@@ -377,9 +400,15 @@ fn assign<'a>(
             draft.record.target = escape.undo(target);
             Ok(())
         }
+        Variable::Agent if !escape.stands_in(product(value)) => draft.assign_lent(variable, value, stamps),
         _ if variable.keeps_text() => draft.assign(variable, escape.undo(value), stamps),
-        _ => draft.assign(variable, Cow::Borrowed(value), stamps),
+        _ => draft.assign_lent(variable, value, stamps),
     }
+}
+
+/// What a user agent begins with, up to its version or its comment.
+fn product(agent: &[u8]) -> &[u8] {
+    &agent[..agent.iter().position(|byte| matches!(byte, b'/' | b'(' | b';')).unwrap_or(agent.len())]
 }
 
 fn end_of(variable: Variable, before: &[u8], literal: &[u8], is_last: bool, escape: Escape) -> End {

@@ -12,7 +12,11 @@
 /// ```
 #[inline]
 pub fn split(line: &[u8]) -> (&[u8], &[u8]) {
-    let method_len = line.iter().take(METHOD_MAX + 1).position(|byte| !is_method_byte(*byte)).unwrap_or(line.len().min(METHOD_MAX + 1));
+    let method_len = match line {
+        [b'G', b'E', b'T', b' ', ..] | [b'P', b'U', b'T', b' ', ..] => 3,
+        [b'P', b'O', b'S', b'T', b' ', ..] => 4,
+        _ => line.iter().take(METHOD_MAX + 1).position(|byte| !is_method_byte(*byte)).unwrap_or(line.len().min(METHOD_MAX + 1)),
+    };
     if method_len == 0 || method_len > METHOD_MAX || matches!(line, [b'-']) {
         return (b"", b"");
     }

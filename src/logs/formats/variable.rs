@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use memchr::memchr;
+use memchr::{memchr, memmem};
 
 use super::request_line;
 use crate::logs::time::{decimal, duration_us, epoch_seconds};
@@ -191,11 +191,11 @@ impl Variable {
     }
 }
 
-/// A record in the making.
-#[derive(Debug, Default)]
-pub struct Draft<'a> {
+/// A record in the making. It stays where it is: moving a record costs as much as reading several fields.
+#[derive(Debug)]
+pub struct Draft<'r, 'a> {
     /// What is known so far.
-    pub record: Record<'a>,
+    pub record: &'r mut Record<'a>,
     wall_is_fine: bool,
     /// Apart, because few formats need it and every line would pay for its room.
     parts: Option<Box<Parts<'a>>>,
@@ -212,46 +212,64 @@ struct Parts<'a> {
     zone: Option<&'a [u8]>,
 }
 
-impl<'a> Draft<'a> {
-    /// Takes one value, its escapes undone. `-` and nothing mean that it is missing.
+impl<'r, 'a> Draft<'r, 'a> {
+    /// Fills a record of which nothing is known yet.
+    #[inline]
+    pub fn new(record: &'r mut Record<'a>) -> Self {
+        Self { record, wall_is_fine: false, parts: None }
+    }
+
+    /// Takes one value, its escapes undone. `-` and nothing mean that it is missing. Times, numbers and addresses are taken from
+    /// lent text only: one that had to be copied is none.
     ///
     /// The error says what was expected instead.
-    #[inline]
     pub fn assign(&mut self, variable: Variable, value: Cow<'a, [u8]>, stamps: &mut StampReader) -> Result<(), &'static str> {
-        let error = variable.expected();
-        let record = &mut self.record;
+        match (variable, value) {
+            (_, Cow::Borrowed(value)) => return self.assign_lent(variable, value, stamps),
+            (Variable::RequestLine, Cow::Owned(line)) => {
+                let (method, target) = request_line::split(&line);
+                (self.record.method, self.record.target) = (request_line::known_method(method), Cow::Owned(target.to_vec()));
+            }
+            // glued lines would otherwise be read as one with a strange user
+            (Variable::User, value) if memmem::find(&value, b" - ").is_some() => return Err(variable.expected()),
+            (Variable::User, value) => self.record.user = present(value),
+            (Variable::Agent, value) => self.record.agent = present(value),
+            (other, value) => self.assign_rarer(other, value, stamps)?,
+        }
+        Ok(())
+    }
+
+    /// [`Self::assign`] for a value without escapes: the fields of the common formats, which every line has.
+    #[inline]
+    pub fn assign_lent(&mut self, variable: Variable, value: &'a [u8], stamps: &mut StampReader) -> Result<(), &'static str> {
+        let record = &mut *self.record;
         match variable {
-            Variable::RequestLine => match value {
-                Cow::Borrowed(line) => {
-                    let (method, target) = request_line::split(line);
-                    (record.method, record.target) = (method, Cow::Borrowed(target));
-                }
-                Cow::Owned(line) => {
-                    let (method, target) = request_line::split(&line);
-                    (record.method, record.target) = (request_line::known_method(method), Cow::Owned(target.to_vec()));
-                }
-            },
+            Variable::Ignored | Variable::IgnoredWord => {}
+            Variable::RequestLine => {
+                let (method, target) = request_line::split(value);
+                (record.method, record.target) = (method, Cow::Borrowed(target));
+            }
             Variable::Time(Clock::Common, meaning) => {
-                let micros = stamps.common(&value).ok_or(error)?;
+                let micros = stamps.common(value).ok_or_else(|| variable.expected())?;
                 record.stamp = Some(Stamp { micros, resolution_us: 1_000_000, meaning });
             }
-            Variable::Address => record.address = borrowed(&value).filter(is_present),
-            Variable::Status => record.status = status(&value).ok_or(error)?,
-            Variable::BytesSent => record.bytes_sent = count(&value).ok_or(error)?,
-            Variable::BytesReceived => record.bytes_received = count(&value).ok_or(error)?,
+            Variable::Address => record.address = Some(value).filter(is_present),
+            Variable::Status => record.status = status(value).ok_or_else(|| variable.expected())?,
+            Variable::BytesSent => record.bytes_sent = count(value).ok_or_else(|| variable.expected())?,
+            Variable::BytesReceived => record.bytes_received = count(value).ok_or_else(|| variable.expected())?,
+            Variable::User if !is_present(&value) => record.user = None,
             // glued lines would otherwise be read as one with a strange user
-            Variable::User if memchr::memmem::find(&value, b" - ").is_some() => return Err(error),
-            Variable::User => record.user = present(value),
-            Variable::Agent => record.agent = present(value),
-            Variable::Ignored | Variable::IgnoredWord => {}
-            other => self.assign_rarer(other, value, stamps)?,
+            Variable::User if memmem::find(value, b" - ").is_some() => return Err(variable.expected()),
+            Variable::User => record.user = Some(Cow::Borrowed(value)),
+            Variable::Agent => record.agent = Some(value).filter(is_present).map(Cow::Borrowed),
+            other => self.assign_rarer(other, Cow::Borrowed(value), stamps)?,
         }
         Ok(())
     }
 
     fn assign_rarer(&mut self, variable: Variable, value: Cow<'a, [u8]>, stamps: &mut StampReader) -> Result<(), &'static str> {
         let error = variable.expected();
-        let record = &mut self.record;
+        let record = &mut *self.record;
         match variable {
             Variable::Time(Clock::CommonLocal, meaning) => {
                 let text = borrowed(&value).ok_or(error)?;
@@ -311,16 +329,15 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    /// The record, once all values are in.
-    #[inline(always)]
-    pub fn finish(mut self, stamps: &mut StampReader) -> Record<'a> {
+    /// Completes the record, once all values are in.
+    #[inline]
+    pub fn finish(mut self, stamps: &mut StampReader) {
         if self.record.status == 499 {
             self.record.aborted = true;
         }
         if let Some(parts) = self.parts.take() {
-            parts.complete(&mut self.record, stamps);
+            parts.complete(self.record, stamps);
         }
-        self.record
     }
 
     fn parts(&mut self) -> &mut Parts<'a> {

@@ -4,12 +4,13 @@
 
 use std::borrow::Cow;
 
-use crate::endpoints::{Classifier, EndpointId, Method};
+use crate::endpoints::{self, Classifier, EndpointId, Method};
 use crate::logs::record::{Record, StampMeaning};
-use crate::logs::{redact, target};
+use crate::logs::{redact, scan, target};
 use crate::stats::hashing::NumberMap;
 use crate::trace::draw::CoarseStamp;
 use crate::trace::names::Names;
+use crate::trace::query::{Parameter, Query};
 use crate::trace::request::{NameId, Request, flag};
 use crate::trace::template::Templates;
 
@@ -106,17 +107,22 @@ impl<'c> Identifier<'c> {
     pub(super) fn request(&mut self, record: &Record<'_>, file: &FileFacts, names: &mut Names) -> Option<Identified> {
         let stamp = record.stamp?;
         let method = Method::from_bytes(record.method);
-        let target = target::split(&record.target);
-        let mut endpoint = self.classifier.classify(method, &record.target);
+        let plain = target::split_path(&record.target);
+        let target = plain.unwrap_or_else(|| target::split(&record.target));
+        let query = Query::read(target.query);
+        let mut endpoint = match plain {
+            Some(target) => self.classifier.classify_path(method, target.path, || asks_for_everything(&query, target.query)),
+            None => self.classifier.classify(method, &record.target),
+        };
         let mut facts = self.facts.get(usize::from(endpoint.0)).copied().unwrap_or_default();
         if facts.initial_sync && target.query.is_empty() && !file.queries_logged {
             endpoint = self.with_since(method, target.path);
             facts = self.facts.get(usize::from(endpoint.0)).copied().unwrap_or_default();
         }
-        let query = Query::read(target.query);
         let synapse = record.cost.is_some();
         let cost = record.cost.unwrap_or_default();
-        let flags = flags_of(record, &query, facts, !target.query.is_empty(), file);
+        let timeout_ms = if facts.polls { timeout_ms(&query) } else { 0 };
+        let flags = flags_of(record, &query, facts, timeout_ms > 0, !target.query.is_empty(), file);
         let agent = record.agent.as_deref().map_or(NameId::NONE, |agent| names.intern(family(agent)));
         let (user, peer) = self.who(record, &query, facts.federation, agent, names);
         let wall = if synapse { record.wall_us } else { record.upstream_us.or(record.wall_us) };
@@ -132,11 +138,11 @@ impl<'c> Identifier<'c> {
             events: cost.events,
             bytes_sent: saturate(record.bytes_sent.unwrap_or(0)),
             bytes_received: saturate(record.bytes_received.unwrap_or(0)),
-            timeout_ms: if facts.polls { query.timeout_ms } else { 0 },
+            timeout_ms,
             user,
             room: self.room(target.path, names),
             peer,
-            template: if self.wants.templates { self.templates.name(target.path, target.query, names) } else { NameId::NONE },
+            template: if self.wants.templates { self.templates.name(target.path, &query, names) } else { NameId::NONE },
             agent,
             process: if synapse { names.intern(record.process.unwrap_or(file.process.as_bytes())) } else { NameId::NONE },
             upstream: record.upstream.as_deref().map_or(NameId::NONE, |upstream| names.intern(upstream)),
@@ -192,7 +198,8 @@ impl<'c> Identifier<'c> {
             self.user_keys.logged += 1;
             return names.intern(user);
         }
-        if let Some(secret) = record.authorization.as_deref().or(query.access_token).filter(|secret| !secret.is_empty() && *secret != b"-")
+        if let Some(secret) =
+            record.authorization.as_deref().or(query.get(Parameter::AccessToken)).filter(|secret| !secret.is_empty() && *secret != b"-")
         {
             self.user_keys.logged += 1;
             return names.intern(token_user(secret).as_bytes());
@@ -261,34 +268,25 @@ pub(super) struct FileFacts {
     pub queries_logged: bool,
 }
 
-/// The parameters that matter, found in one pass.
-#[derive(Default)]
-struct Query<'q> {
-    timeout_ms: u32,
-    appservice: bool,
-    access_token: Option<&'q [u8]>,
+/// How long a poll may wait, ms; 0 where that is not said.
+fn timeout_ms(query: &Query<'_>) -> u32 {
+    let value = query.get(Parameter::Timeout).and_then(crate::logs::time::decimal);
+    value.and_then(|ms| u32::try_from(ms).ok()).unwrap_or(0)
 }
 
-impl<'q> Query<'q> {
-    fn read(query: &'q [u8]) -> Self {
-        let mut found = Query::default();
-        for (name, value) in target::query_parameters(query) {
-            match name {
-                b"timeout" => found.timeout_ms = crate::logs::time::decimal(value).and_then(|ms| u32::try_from(ms).ok()).unwrap_or(0),
-                b"user_id" => found.appservice = true,
-                b"access_token" => found.access_token = Some(value),
-                _ => {}
-            }
-        }
-        found
+/// Whether a sync with this query, of which `text` is the whole, starts from nothing.
+fn asks_for_everything(query: &Query<'_>, text: &[u8]) -> bool {
+    if memchr::memchr2(b'%', b'#', text).is_some() {
+        return endpoints::asks_for_everything(Some(text));
     }
+    query.get(Parameter::Since).is_none_or(<[u8]>::is_empty) || query.get(Parameter::FullState) == Some(b"true")
 }
 
-fn flags_of(record: &Record<'_>, query: &Query<'_>, facts: EndpointFacts, has_query: bool, file: &FileFacts) -> u16 {
+fn flags_of(record: &Record<'_>, query: &Query<'_>, facts: EndpointFacts, waits: bool, has_query: bool, file: &FileFacts) -> u16 {
     let synapse = record.cost.is_some();
     let known = if synapse { record.wall_us.is_some() } else { record.upstream_us.or(record.wall_us).is_some() };
     let ends = record.stamp.is_some_and(|stamp| stamp.meaning == StampMeaning::End);
-    let polls = facts.polls && (query.timeout_ms > 0 || !file.queries_logged);
+    let polls = facts.polls && (waits || !file.queries_logged);
     let mut flags = if synapse { flag::SYNAPSE | flag::COST } else { flag::PROXY };
     for (set, bit) in [
         (known, flag::WALL),
@@ -297,7 +295,7 @@ fn flags_of(record: &Record<'_>, query: &Query<'_>, facts: EndpointFacts, has_qu
         (polls, flag::LONG_POLL),
         (facts.internal, flag::INTERNAL),
         (has_query, flag::QUERY),
-        (query.appservice, flag::APPSERVICE),
+        (query.has(Parameter::UserId), flag::APPSERVICE),
         (record.upstream_tries > 1, flag::RETRIED),
         (ends && record.wall_us.is_none(), flag::NO_DURATION),
     ] {
@@ -313,7 +311,7 @@ fn room_segment(path: &[u8]) -> Option<&[u8]> {
     let mut rest = path.strip_prefix(b"/_matrix/")?;
     let mut named = false;
     loop {
-        let end = memchr::memchr(b'/', rest).unwrap_or(rest.len());
+        let end = scan::find(b'/', rest).unwrap_or(rest.len());
         let segment = &rest[..end];
         if (named && !segment.is_empty()) || segment.starts_with(b"!") || segment.starts_with(b"%21") {
             return Some(segment);

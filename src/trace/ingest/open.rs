@@ -55,7 +55,7 @@ pub(super) fn read_all(
                 let mut pending = first;
                 while let Some(block) = pending {
                     progress.lines.fetch_add(block.lines, Ordering::Relaxed);
-                    account.bytes += block.bytes.len() as u64;
+                    account.bytes += block.bytes().len() as u64;
                     let job = Job { sequence, file: Arc::clone(&setup), block };
                     sequence += 1;
                     let Some(used) = hand_over(job).filter(|_| !progress.stopped()) else {
@@ -96,7 +96,7 @@ fn open(source: &Source, number: u32, settings: &Settings, progress: &Progress, 
         "nothing in it".clone_into(&mut account.reason);
         return Ok(Opened::NoLog);
     };
-    let sample = sample(&first.bytes);
+    let sample = sample(first.bytes());
     let log = match &source.place {
         Place::File(path) => Some(path.clone()),
         Place::StandardInput => None,
@@ -125,10 +125,10 @@ fn open(source: &Source, number: u32, settings: &Settings, progress: &Progress, 
 fn count_unread(first: Block, blocks: &mut Blocks<Stream>, account: &mut Account) {
     let mut pending = Some(first);
     while let Some(block) = pending {
-        account.bytes += block.bytes.len() as u64;
+        account.bytes += block.bytes().len() as u64;
         account.lines += block.lines;
         account.not_requests += block.lines;
-        pending = next(blocks, block.bytes, account);
+        pending = next(blocks, block.into_buffer(), account);
     }
 }
 

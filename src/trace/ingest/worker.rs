@@ -50,13 +50,14 @@ impl<'c> Worker<'c> {
             return account;
         }
         let Some((_, parser)) = &mut self.parser else { return account };
-        for (line, number) in lines(&job.block.bytes).zip(job.block.first_line..) {
-            match parser.parse(line) {
+        for (line, number) in lines(job.block.bytes()).zip(job.block.first_line..) {
+            // Matched in place: a record is too large to be moved for nothing.
+            match &parser.parse(line) {
                 Line::NotRequest => account.not_requests += 1,
-                Line::Malformed(why) => account.malformed(number, why),
+                Line::Malformed(why) => account.malformed(number, *why),
                 Line::Request(record) => {
                     account.requests += 1;
-                    let Some((request, coarse)) = self.identifier.request(&record, facts, &mut self.names) else {
+                    let Some((request, coarse)) = self.identifier.request(record, facts, &mut self.names) else {
                         account.without_clock += 1;
                         continue;
                     };
@@ -109,7 +110,7 @@ impl Queue {
     /// Gives a block's buffer back to the reader.
     pub(super) fn done(&self, job: Job) {
         // The reader may be at its end; then the buffer is simply freed.
-        let _ = self.used.send(job.block.bytes);
+        let _ = self.used.send(job.block.into_buffer());
     }
 }
 
