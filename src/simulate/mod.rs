@@ -1,0 +1,7 @@
+//! The event engine and the model of a Synapse worker.
+
+pub mod engine;
+pub mod queue;
+pub mod random;
+pub mod station;
+pub mod time;
