@@ -18,21 +18,42 @@ pub trait Model {
     fn happen(&mut self, now: Time, payload: u32, queue: &mut EventQueue);
 }
 
-/// Runs a model until nothing is left that happens at or before `until`. Returns how many events there were.
-pub fn run<M: Model>(model: &mut M, queue: &mut EventQueue, until: Time) -> u64 {
-    let mut events = 0;
-    loop {
+/// How far a run has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// Events handled.
+    pub events: u64,
+    /// The instant of the last one.
+    pub now: Time,
+}
+
+impl Progress {
+    /// Runs a model until nothing is left that happens at or before `until`.
+    pub fn run<M: Model>(&mut self, model: &mut M, queue: &mut EventQueue, until: Time) {
+        while self.step(model, queue, until) {}
+    }
+
+    /// Runs a model until the outside has nothing more; what is pending then stays pending.
+    pub fn run_arrivals<M: Model>(&mut self, model: &mut M, queue: &mut EventQueue) {
+        while model.next_arrival() != Time::NEVER && self.step(model, queue, Time::NEVER) {}
+    }
+
+    #[inline]
+    fn step<M: Model>(&mut self, model: &mut M, queue: &mut EventQueue, until: Time) -> bool {
         let outside = model.next_arrival();
         let inside = queue.next_time();
-        if outside.min(inside) > until || (outside == Time::NEVER && inside == Time::NEVER) {
-            return events;
+        let next = outside.min(inside);
+        if next > until || next == Time::NEVER {
+            return false;
         }
-        events += 1;
+        self.events += 1;
+        self.now = next;
         if outside <= inside {
-            model.arrive(outside, queue);
-        } else if let Some((now, payload)) = queue.pop() {
-            model.happen(now, payload, queue);
+            model.arrive(next, queue);
+        } else if let Some((_, payload)) = queue.pop() {
+            model.happen(next, payload, queue);
         }
+        true
     }
 }
 
@@ -66,8 +87,9 @@ mod tests {
     #[test]
     fn the_outside_comes_first_at_equal_instants_and_the_end_is_included() {
         let mut diary = Diary { arrivals: vec![1, 4, 9], lines: Vec::new() };
-        let events = run(&mut diary, &mut EventQueue::default(), Time::from_nanos(9));
+        let mut progress = Progress::default();
+        progress.run(&mut diary, &mut EventQueue::default(), Time::from_nanos(9));
         assert_eq!(diary.lines, ["arrival 1", "arrival 4", "echo 4", "echo 7", "arrival 9"]);
-        assert_eq!(events, 5);
+        assert_eq!(progress, Progress { events: 5, now: Time::from_nanos(9) });
     }
 }

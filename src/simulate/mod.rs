@@ -4,4 +4,5 @@ pub mod engine;
 pub mod queue;
 pub mod random;
 pub mod station;
+pub mod synthetic;
 pub mod time;
