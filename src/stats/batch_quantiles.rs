@@ -19,7 +19,7 @@ pub struct BatchQuantiles {
 
 impl Default for BatchQuantiles {
     fn default() -> Self {
-        Self { batches: Vec::with_capacity(BATCHES_MAX), open: DurationHistogram::default(), length: LENGTH_MIN }
+        Self { batches: Vec::with_capacity(FINE_MAX), open: DurationHistogram::default(), length: LENGTH_MIN }
     }
 }
 
@@ -33,38 +33,41 @@ impl BatchQuantiles {
         }
     }
 
-    /// A quantile with its interval, ms; `None` before 20 batches of 64 values are full.
-    pub fn estimate_ms(&self, quantile: f64, confidence: f64) -> Option<BatchEstimate> {
-        let n = self.batches.len();
-        if n < BATCHES_MIN {
-            return None;
-        }
-        let value = self.whole().quantile_ms(quantile);
-        let each: Vec<f64> = self.batches.iter().map(|batch| batch.quantile_ms(quantile)).collect();
-        let squares: f64 = each.iter().map(|q| (q - value).powi(2)).sum();
-        let degrees = n as f64 - 1.0;
-        let half = student_t::quantile(f64::midpoint(1.0, confidence), degrees) * (squares / (degrees * n as f64)).sqrt();
-        let mean = each.iter().sum::<f64>() / n as f64;
-        let interval = Interval { value, low: value - half, high: value + half };
-        Some(BatchEstimate { interval, batches: n, correlation: lag_one(&each, mean) })
+    /// Quantiles with their intervals, ms; `None` before 20 batches of 64 values are full. Over 40 batches where the batch
+    /// quantiles are nearly uncorrelated, else over 20, twice as long.
+    pub fn estimates_ms<const N: usize>(&self, quantiles: [f64; N], confidence: f64) -> Option<[BatchEstimate; N]> {
+        let whole = self.whole();
+        let twenty = self.grouped(BATCHES_MIN)?;
+        let forty = self.grouped(BATCHES_MAX);
+        Some(quantiles.map(|quantile| {
+            let first = forty.as_ref().map(|batches| section(&whole, batches, quantile, confidence));
+            first.filter(BatchEstimate::settled).unwrap_or_else(|| section(&whole, &twenty, quantile, confidence))
+        }))
+    }
+
+    /// The last values in so many equal batches.
+    fn grouped(&self, batches: usize) -> Option<Vec<DurationHistogram>> {
+        let per_batch = self.batches.len() / batches;
+        let used = &self.batches[self.batches.len() - per_batch * batches..];
+        (per_batch > 0).then(|| used.chunks_exact(per_batch).map(merged).collect())
     }
 
     /// Everything seen.
     pub fn whole(&self) -> DurationHistogram {
-        let mut whole = self.open.clone();
-        self.batches.iter().for_each(|batch| whole.merge(batch));
+        let mut whole = merged(&self.batches);
+        whole.merge(&self.open);
         whole
     }
 
     fn close(&mut self) {
-        if self.batches.len() == BATCHES_MAX {
-            for i in 0..BATCHES_MAX / 2 {
+        if self.batches.len() == FINE_MAX {
+            for i in 0..FINE_MAX / 2 {
                 let second = std::mem::take(&mut self.batches[2 * i + 1]);
                 let mut both = std::mem::take(&mut self.batches[2 * i]);
                 both.merge(&second);
                 self.batches[i] = both;
             }
-            self.batches.truncate(BATCHES_MAX / 2);
+            self.batches.truncate(FINE_MAX / 2);
             self.length *= 2;
         }
         if self.open.count() == self.length {
@@ -73,6 +76,25 @@ impl BatchQuantiles {
     }
 }
 
+fn section(whole: &DurationHistogram, batches: &[DurationHistogram], quantile: f64, confidence: f64) -> BatchEstimate {
+    let value = whole.quantile_ms(quantile);
+    let each: Vec<f64> = batches.iter().map(|batch| batch.quantile_ms(quantile)).collect();
+    let squares: f64 = each.iter().map(|q| (q - value).powi(2)).sum();
+    let (n, degrees) = (each.len() as f64, each.len() as f64 - 1.0);
+    let half = student_t::quantile(f64::midpoint(1.0, confidence), degrees) * (squares / (degrees * n)).sqrt();
+    let mean = each.iter().sum::<f64>() / n;
+    let interval = Interval { value, low: value - half, high: value + half };
+    BatchEstimate { interval, batches: each.len(), correlation: lag_one(&each, mean) }
+}
+
+fn merged(batches: &[DurationHistogram]) -> DurationHistogram {
+    let mut whole = DurationHistogram::default();
+    batches.iter().for_each(|batch| whole.merge(batch));
+    whole
+}
+
+/// Batches kept before they are merged in pairs.
+const FINE_MAX: usize = 160;
 /// Values in the first, shortest batches.
 const LENGTH_MIN: u64 = 64;
 
@@ -89,8 +111,8 @@ mod tests {
             quantiles.push(u32::try_from(state >> 44).unwrap());
         }
         assert_eq!(quantiles.whole().count(), 100_000);
-        for q in [0.5, 0.95, 0.99] {
-            let estimate = quantiles.estimate_ms(q, 0.99).unwrap();
+        let wanted = [0.5, 0.95, 0.99];
+        for (q, estimate) in wanted.into_iter().zip(quantiles.estimates_ms(wanted, 0.99).unwrap()) {
             let exact = q * f64::from(1u32 << 20) / 1e3;
             // A thousandth for the width of the histogram's buckets.
             assert!(estimate.interval.low * 0.999 < exact && exact < estimate.interval.high * 1.001, "{q}: {estimate:?} for {exact}");
@@ -102,6 +124,6 @@ mod tests {
     fn too_few_values_make_no_estimate() {
         let mut quantiles = BatchQuantiles::default();
         (0..1000).for_each(|us| quantiles.push(us));
-        assert_eq!(quantiles.estimate_ms(0.5, 0.95), None);
+        assert_eq!(quantiles.estimates_ms([0.5], 0.95), None);
     }
 }

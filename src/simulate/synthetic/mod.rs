@@ -11,6 +11,7 @@ mod arrivals;
 mod law;
 mod model;
 mod observer;
+mod requests;
 mod spec;
 
 pub use arrivals::{ArrivalLaw, Arrivals, BatchSize};
@@ -100,11 +101,11 @@ fn drive<S: Station>(mut station: S, synthetic: &Synthetic, length: RunLength) -
     station.source().allow(customers);
     loop {
         progress.run_arrivals(&mut station, &mut queue);
-        let narrow = narrow_enough(station.observer(), length);
-        if narrow || customers >= length.customers_max {
+        let last = customers >= length.customers_max;
+        if last || narrow_enough(station.observer(), length) {
             // Those still there leave, so that every customer counts.
             progress.run(&mut station, &mut queue, Time::NEVER);
-            return summary(&station, synthetic, length, customers, progress, !narrow);
+            return summary(&station, synthetic, length, customers, progress);
         }
         let more = customers.min(length.customers_max - customers);
         station.source().allow(more);
@@ -113,10 +114,11 @@ fn drive<S: Station>(mut station: S, synthetic: &Synthetic, length: RunLength) -
 }
 
 fn narrow_enough(observer: &Observer, length: RunLength) -> bool {
-    let within = |estimate: Option<BatchEstimate>, share: f64| {
-        estimate.is_some_and(|e| e.settled() && e.interval.high - e.interval.value <= share * e.interval.value)
+    let within = |estimate: BatchEstimate, share: f64| {
+        estimate.settled() && estimate.interval.high - estimate.interval.value <= share * estimate.interval.value
     };
-    within(observer.mean(length.confidence), length.mean_within) && within(observer.quantile(0.95, length.confidence), length.p95_within)
+    observer.mean(length.confidence).is_some_and(|mean| within(mean, length.mean_within))
+        && observer.quantiles([0.95], length.confidence).is_some_and(|[p95]| within(p95, length.p95_within))
 }
 
 fn summary<S: Station>(
@@ -125,23 +127,23 @@ fn summary<S: Station>(
     length: RunLength,
     customers: u64,
     progress: Progress,
-    capped: bool,
 ) -> Option<SyntheticResult> {
     let observer = station.observer();
     debug_assert_eq!(observer.count(), customers, "a customer was lost");
     let (warm_up, settled) = observer.warm_up();
     let mean = observer.mean(length.confidence)?;
+    let [p50, p95, p99] = observer.quantiles([0.5, 0.95, 0.99], length.confidence)?;
     let seconds = progress.now.seconds();
     Some(SyntheticResult {
         mean,
-        p50: observer.quantile(0.5, length.confidence)?,
-        p95: observer.quantile(0.95, length.confidence)?,
-        p99: observer.quantile(0.99, length.confidence)?,
+        p50,
+        p95,
+        p99,
         utilisation: station.busy_seconds() / seconds / f64::from(synthetic.servers.max(1)),
         customers,
         warm_up,
         settled: settled && mean.settled(),
-        capped,
+        capped: !narrow_enough(observer, length),
         events: progress.events,
         seconds,
     })

@@ -62,10 +62,11 @@ impl Observer {
         Some(scaled(self.mean.estimate(confidence)?, 1e-9))
     }
 
-    /// Quantile of the response, seconds.
-    pub(super) fn quantile(&self, quantile: f64, confidence: f64) -> Option<BatchEstimate> {
+    /// Quantiles of the response, seconds.
+    pub(super) fn quantiles<const N: usize>(&self, quantiles: [f64; N], confidence: f64) -> Option<[BatchEstimate; N]> {
         // The histogram gives thousandths of its unit.
-        Some(scaled(self.quantiles.estimate_ms(quantile, confidence)?, 1e3 * self.unit * 1e-9))
+        let estimates = self.quantiles.estimates_ms(quantiles, confidence)?;
+        Some(estimates.map(|estimate| scaled(estimate, 1e3 * self.unit * 1e-9)))
     }
 
     #[inline]
