@@ -6,7 +6,7 @@ use crate::trace::NameId;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Record {
     /// Arrival in µs since the workload's beginning (48 bits), transactions at once (8 bits), [`mark`]s (8 bits).
-    stamp: u64,
+    pub(super) stamp: u64,
     /// CPU, µs.
     pub cpu_us: u32,
     /// Sum of transaction times, µs.

@@ -3,8 +3,8 @@
 //! Knows nothing of proxies. A rule sees what a proxy sees: the request's identities and what it has in flight with each
 //! server of its pool.
 
-use super::record::Record;
 use super::random::{Purpose, below, draw};
+use super::record::Record;
 use super::time::Span;
 
 /// A balancing rule with its state, for one pool in one run.

@@ -221,8 +221,7 @@ impl Scenario<'_> {
         let within = |share: f64, value: fn(&RunResult) -> f64| {
             result.figure(|run| Some(value(run))).is_some_and(|i| i.high - i.value <= share * i.value)
         };
-        within(self.plan.mean_within, |run| run.overall().mean_ms())
-            && within(self.plan.p95_within, |run| run.overall().quantile_ms(0.95))
+        within(self.plan.mean_within, |run| run.overall().mean_ms()) && within(self.plan.p95_within, |run| run.overall().quantile_ms(0.95))
     }
 }
 

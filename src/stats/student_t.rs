@@ -64,7 +64,14 @@ mod tests {
     #[test]
     fn quantiles_agree_with_the_printed_table() {
         // Abramowitz and Stegun, table 26.10, two-sided 95 % and 99 %.
-        for (degrees, p975, p995) in [(1.0, 12.706, 63.657), (2.0, 4.303, 9.925), (9.0, 2.262, 3.250), (19.0, 2.093, 2.861), (39.0, 2.023, 2.708), (120.0, 1.980, 2.617)] {
+        for (degrees, p975, p995) in [
+            (1.0, 12.706, 63.657),
+            (2.0, 4.303, 9.925),
+            (9.0, 2.262, 3.250),
+            (19.0, 2.093, 2.861),
+            (39.0, 2.023, 2.708),
+            (120.0, 1.980, 2.617),
+        ] {
             assert!((quantile(0.975, degrees) - p975).abs() < 6e-4, "{degrees}");
             assert!((quantile(0.995, degrees) - p995).abs() < 6e-4, "{degrees}");
             assert!((quantile(0.025, degrees) + quantile(0.975, degrees)).abs() < 1e-9);

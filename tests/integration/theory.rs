@@ -48,7 +48,13 @@ impl Coverage {
         let covered = intervals.iter().filter(|i| i.low <= exact && exact <= i.high).count();
         let values: Vec<f64> = intervals.iter().map(|i| i.value).collect();
         let pooled = student_t::mean_interval(&values, 0.9999);
-        println!("{}: {figure} exact {exact:.6}, simulated {:.6} ± {:.6}, covered {covered} of {}", self.what, pooled.value, pooled.high - pooled.value, values.len());
+        println!(
+            "{}: {figure} exact {exact:.6}, simulated {:.6} ± {:.6}, covered {covered} of {}",
+            self.what,
+            pooled.value,
+            pooled.high - pooled.value,
+            values.len()
+        );
         assert!(covered >= fewest(values.len()), "{}: {figure}: {covered} of {} intervals cover {exact}", self.what, values.len());
         // And no bias: the mean over all seeds is right to what chance allows (half a percent for finite batches and buckets).
         assert!(pooled.low * 0.995 <= exact && exact <= pooled.high * 1.005, "{}: {figure}: {pooled:?} for {exact}", self.what);
@@ -164,7 +170,15 @@ impl Deployment {
         let schedule = Schedule::draw(&workload, Population::OBSERVED, seed);
         let routers = |_: usize, _: usize, _: u64| -> Box<dyn Router> { Box::new(AtRandom) };
         let measuring = Measuring::over(Time::from_micros(5_000_000), Time::ZERO + span, 1);
-        let run = Run { workload: &workload, schedule: &schedule, topology: &self.topology, routers: &routers, costs: &self.costs, measuring, seed };
+        let run = Run {
+            workload: &workload,
+            schedule: &schedule,
+            topology: &self.topology,
+            routers: &routers,
+            costs: &self.costs,
+            measuring,
+            seed,
+        };
         let result = run.simulate().unwrap();
         let work = &result.groups[0].work;
         let visits = result.processes[0].connections;
@@ -185,7 +199,12 @@ impl Deployment {
             let groups = values.chunks(10).map(|group| student_t::mean_interval(group, 0.95));
             let covered = groups.filter(|i| i.low <= *value && *value <= i.high).count();
             let pooled = student_t::mean_interval(&values, 0.9999);
-            println!("{}: {name} exact {value:.6}, simulated {:.6} ± {:.6}, covered {covered} of 20", self.words, pooled.value, pooled.high - pooled.value);
+            println!(
+                "{}: {name} exact {value:.6}, simulated {:.6} ± {:.6}, covered {covered} of 20",
+                self.words,
+                pooled.value,
+                pooled.high - pooled.value
+            );
             assert!(covered >= fewest(20), "{}: {name}: {covered} of 20 cover {value}", self.words);
             assert!(pooled.low * 0.995 <= *value && *value <= pooled.high * 1.005, "{}: {name}: {pooled:?} for {value}", self.words);
         }

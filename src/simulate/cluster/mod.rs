@@ -18,6 +18,11 @@ mod process;
 mod sending;
 mod work;
 
+#[cfg(test)]
+mod invariants;
+#[cfg(test)]
+mod tests;
+
 use event::Event;
 use job::Jobs;
 use process::Process;

@@ -5,8 +5,8 @@
 
 pub mod database;
 pub mod lock;
-pub mod meter;
 pub mod merging;
+pub mod meter;
 pub mod pool;
 pub mod processor;
 pub mod reactor;

@@ -225,7 +225,8 @@ fn parse_service(text: &str) -> Result<ServiceLaw, SyntheticError> {
         value: text.to_owned(),
         expected: "exp:MEAN, det:TIME, erlang:SHAPE:MEAN, hyperexp:SCV:MEAN, lognormal:SCV:MEAN or pareto:ALPHA:MEAN",
     };
-    let parameter = |at_least: f64| parts.get(1).and_then(|p| p.parse::<f64>().ok()).filter(|p| p.is_finite() && *p >= at_least).ok_or_else(bad);
+    let parameter =
+        |at_least: f64| parts.get(1).and_then(|p| p.parse::<f64>().ok()).filter(|p| p.is_finite() && *p >= at_least).ok_or_else(bad);
     let mean = parts.last().and_then(|part| parse_duration(part)).ok_or_else(bad)?;
     match (parts[0], parts.len()) {
         ("exp", 2) => Ok(ServiceLaw::Exponential { mean }),
@@ -312,7 +313,8 @@ mod tests {
 
     #[test]
     fn a_file_says_the_same() {
-        let file: Synthetic = toml::from_str("arrivals = \"erlang shape=3 rate=20\"\nservice = \"pareto:2.5:10ms\"\nservers = 2\nbalance = \"jsq\"").unwrap();
+        let file: Synthetic =
+            toml::from_str("arrivals = \"erlang shape=3 rate=20\"\nservice = \"pareto:2.5:10ms\"\nservers = 2\nbalance = \"jsq\"").unwrap();
         assert_eq!(file, parsed("erlang shape=3 rate=20 service=pareto:2.5:10ms servers=2 balance=jsq"));
         assert!(toml::from_str::<Synthetic>("arrivals = \"poisson rate=1\"\nservice = \"exp:1ms\"\nsurprise = 1").is_err());
     }

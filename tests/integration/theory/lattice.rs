@@ -23,12 +23,9 @@ pub fn mg1(rate: f64, mean: f64, tail: impl Fn(f64) -> f64 + 'static) -> Respons
 fn residual_masses(step: f64, mean: f64, tail: &impl Fn(f64) -> f64) -> Vec<f64> {
     let fine = 20;
     let part = step / f64::from(fine);
-    let integral = |from: f64, parts: u32| -> f64 {
-        (0..parts).map(|i| tail(from + (f64::from(i) + 0.5) * part)).sum::<f64>() * part / mean
-    };
-    (0..POINTS)
-        .map(|k| if k == 0 { integral(0.0, fine / 2) } else { integral((k as f64 - 0.5) * step, fine) })
-        .collect()
+    let integral =
+        |from: f64, parts: u32| -> f64 { (0..parts).map(|i| tail(from + (f64::from(i) + 0.5) * part)).sum::<f64>() * part / mean };
+    (0..POINTS).map(|k| if k == 0 { integral(0.0, fine / 2) } else { integral((k as f64 - 0.5) * step, fine) }).collect()
 }
 
 /// P(S > t) of the laws that are tested.
@@ -66,7 +63,18 @@ pub mod tails {
     /// Complementary error function to 1.2e-7 (Press et al., Numerical Recipes, section 6.2).
     fn erfc(x: f64) -> f64 {
         let t = 1.0 / (1.0 + 0.5 * x.abs());
-        let series = [-1.265_512_23, 1.000_023_68, 0.374_091_96, 0.096_784_18, -0.186_288_06, 0.278_868_07, -1.135_203_98, 1.488_515_87, -0.822_152_23, 0.170_872_77];
+        let series = [
+            -1.265_512_23,
+            1.000_023_68,
+            0.374_091_96,
+            0.096_784_18,
+            -0.186_288_06,
+            0.278_868_07,
+            -1.135_203_98,
+            1.488_515_87,
+            -0.822_152_23,
+            0.170_872_77,
+        ];
         let exponent = series.iter().rev().fold(0.0, |sum, c| sum * t + c) - x * x;
         let value = t * exponent.exp();
         if x >= 0.0 { value } else { 2.0 - value }
