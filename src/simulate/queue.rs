@@ -6,17 +6,20 @@
 //! A heap with four children per node (LaMarca and Ladner, "The influence of caches on the performance of heaps", 1996) of
 //! 16-byte keys: time, sequence number and payload in one `u128`, so that one comparison decides and siblings share a cache
 //! line. Most events schedule exactly one other: the root that was taken stays open until the next operation, and an event
-//! scheduled meanwhile is put there and sinks, which saves the replacement from the bottom.
+//! scheduled meanwhile is put there and sinks, which saves the replacement from the bottom. Two such heaps, by how far
+//! ahead an event lies: thousands of parked long polls do not deepen the heap in which slices and transactions turn over.
 
-use super::time::Time;
+use super::time::{Span, Time};
 
 /// Pending events.
 #[derive(Debug, Clone, Default)]
 pub struct EventQueue {
-    heap: Vec<u128>,
-    /// The root has been taken and not been replaced.
-    open: bool,
+    /// Events scheduled for soon. Few, so that it is shallow.
+    near: Heap,
+    /// Events scheduled for much later (parked long polls), which would only be in the way.
+    far: Heap,
     sequence: u64,
+    now: Time,
 }
 
 /// Largest payload of an event.
@@ -30,6 +33,59 @@ impl EventQueue {
         let tail = (self.sequence << PAYLOAD_BITS) | u64::from(payload);
         self.sequence += 1;
         let key = (u128::from(at.nanos()) << 64) | u128::from(tail);
+        if at > self.now + FAR {
+            self.far.push(key);
+        } else {
+            self.near.push(key);
+        }
+    }
+
+    /// When the next event happens; [`Time::NEVER`] if there is none.
+    #[inline]
+    pub fn next_time(&mut self) -> Time {
+        time_of(self.near.least().min(self.far.least()))
+    }
+
+    /// Takes the next event.
+    #[inline]
+    pub fn pop(&mut self) -> Option<(Time, u32)> {
+        let (near, far) = (self.near.least(), self.far.least());
+        let key = near.min(far);
+        if key == NOTHING {
+            return None;
+        }
+        if near <= far {
+            self.near.take();
+        } else {
+            self.far.take();
+        }
+        self.now = time_of(key);
+        #[expect(clippy::cast_possible_truncation, reason = "the payload's bits are masked out of the key")]
+        Some((self.now, (key as u32) & PAYLOAD_MAX))
+    }
+
+    /// Number of pending events.
+    pub fn len(&self) -> usize {
+        self.near.len() + self.far.len()
+    }
+
+    /// Whether nothing is pending.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Keys, the least at the root.
+#[derive(Debug, Clone, Default)]
+struct Heap {
+    keys: Vec<u128>,
+    /// The root has been taken and not been replaced.
+    open: bool,
+}
+
+impl Heap {
+    #[inline]
+    fn push(&mut self, key: u128) {
         if self.open {
             self.open = false;
             self.sink(key);
@@ -38,49 +94,38 @@ impl EventQueue {
         }
     }
 
-    /// When the next event happens; [`Time::NEVER`] if there is none.
+    /// The least key; [`NOTHING`] if there is none.
     #[inline]
-    pub fn next_time(&mut self) -> Time {
-        self.settle();
-        self.heap.first().map_or(Time::NEVER, |&key| time_of(key))
-    }
-
-    /// Takes the next event.
-    #[inline]
-    pub fn pop(&mut self) -> Option<(Time, u32)> {
-        self.settle();
-        let key = *self.heap.first()?;
-        self.open = true;
-        #[expect(clippy::cast_possible_truncation, reason = "the payload's bits are masked out of the key")]
-        Some((time_of(key), (key as u32) & PAYLOAD_MAX))
-    }
-
-    /// Number of pending events.
-    pub fn len(&self) -> usize {
-        self.heap.len() - usize::from(self.open)
-    }
-
-    /// Whether nothing is pending.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    #[inline]
-    fn settle(&mut self) {
+    fn least(&mut self) -> u128 {
         if self.open {
-            self.open = false;
-            if let Some(last) = self.heap.pop()
-                && !self.heap.is_empty()
-            {
-                self.sink(last);
-            }
+            self.settle();
+        }
+        self.keys.first().copied().unwrap_or(NOTHING)
+    }
+
+    /// Takes the least key, which there must be.
+    #[inline]
+    fn take(&mut self) {
+        self.open = true;
+    }
+
+    fn len(&self) -> usize {
+        self.keys.len() - usize::from(self.open)
+    }
+
+    fn settle(&mut self) {
+        self.open = false;
+        if let Some(last) = self.keys.pop()
+            && !self.keys.is_empty()
+        {
+            self.sink(last);
         }
     }
 
     /// Puts a key into the open root and lets it sink.
     #[inline]
     fn sink(&mut self, key: u128) {
-        let heap = self.heap.as_mut_slice();
+        let heap = self.keys.as_mut_slice();
         let mut at = 0;
         loop {
             let first = 4 * at + 1;
@@ -101,9 +146,9 @@ impl EventQueue {
 
     #[inline]
     fn rise(&mut self, key: u128) {
-        let mut at = self.heap.len();
-        self.heap.push(key);
-        let heap = self.heap.as_mut_slice();
+        let mut at = self.keys.len();
+        self.keys.push(key);
+        let heap = self.keys.as_mut_slice();
         while at > 0 {
             let parent = (at - 1) / 4;
             if heap[parent] <= key {
@@ -123,6 +168,10 @@ fn time_of(key: u128) -> Time {
 
 /// The rest, 36 bits, number events: 68 thousand million in a run.
 const PAYLOAD_BITS: u32 = 28;
+/// Later than every key of an event.
+const NOTHING: u128 = u128::MAX;
+/// What lies further ahead goes to the far heap.
+const FAR: Span = Span::from_millis(500);
 
 #[cfg(test)]
 mod tests {
@@ -148,6 +197,8 @@ mod tests {
             let mut model = Vec::new();
             let mut payload = 0;
             for (time, pops) in steps {
+                // Up to two seconds ahead: near and far.
+                let time = time * 40_000_000;
                 queue.schedule(Time::from_nanos(time), payload);
                 expected.push((time, payload));
                 payload += 1;

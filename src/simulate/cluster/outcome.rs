@@ -10,7 +10,7 @@ impl Cluster<'_> {
     pub(super) fn into_result(mut self, progress: Progress) -> RunResult {
         let measuring = self.run.measuring;
         let end = progress.now.max(measuring.until);
-        let unfinished = self.processes.iter().map(|process| u64::from(process.working.present())).sum();
+        let unfinished = self.processes.iter().map(|process| u64::from(process.working.whole().present())).sum();
         debug_assert!(self.jobs.under_way() as u64 >= unfinished, "a request at work has a slot");
         let processes = self.processes.iter_mut().zip(&self.run.topology.processes).map(|(process, spec)| {
             process.advance(end);
@@ -43,8 +43,8 @@ fn process_result(process: &Process, capacity: f64) -> ProcessResult {
         connections: station(process.connections.present(), process.transactions),
         connections_busy: process.connections.serving().mean(),
         waits: process.waits.clone(),
-        working: process.working.mean(),
-        working_largest: process.working.largest(),
+        working: process.working.whole().mean(),
+        working_largest: process.working.whole().largest(),
         working_over_time: process.working.over_time(),
         cores_over_time: process.reactor.busy().over_time(),
     }

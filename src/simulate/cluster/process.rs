@@ -1,7 +1,7 @@
 //! One Synapse process: a reactor, a pool of database connections, and what is measured of them.
 
 use super::super::random::{Purpose, stream};
-use super::super::station::{Measuring, Occupancy, Pool, Reactor};
+use super::super::station::{Measuring, OccupancyOverTime, Pool, Reactor};
 use super::super::time::{Span, Time};
 use super::super::topology::ProcessSpec;
 use super::event::Event;
@@ -12,7 +12,7 @@ pub(super) struct Process {
     pub reactor: Reactor,
     pub connections: Pool<Ticket>,
     /// Requests at work: waiting or served anywhere, parked long polls left out.
-    pub working: Occupancy,
+    pub working: OccupancyOverTime,
     /// Slices of requests.
     pub slices: Visits,
     /// Transactions.
@@ -52,7 +52,7 @@ impl Process {
         Self {
             reactor: Reactor::new(spec.cpu, spec.background, stream(seed, Purpose::Background, number), measuring),
             connections: Pool::new(spec.connections, measuring),
-            working: Occupancy::new(measuring),
+            working: OccupancyOverTime::new(measuring),
             slices: Visits::default(),
             transactions: Visits::default(),
             waits: DurationHistogram::default(),

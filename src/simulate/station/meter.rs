@@ -131,13 +131,15 @@ pub struct Occupancy {
     present: u32,
     largest: u32,
     since: Time,
-    bins: Bins,
+    measuring: Measuring,
+    /// Number times ns.
+    area: u64,
 }
 
 impl Occupancy {
     /// Nobody yet.
     pub fn new(measuring: Measuring) -> Self {
-        Self { present: 0, largest: 0, since: Time::ZERO, bins: Bins::new(measuring) }
+        Self { present: 0, largest: 0, since: Time::ZERO, measuring, area: 0 }
     }
 
     /// One more.
@@ -159,13 +161,13 @@ impl Occupancy {
     /// Counts up to `now`; call once at the end.
     #[inline]
     pub fn advance(&mut self, now: Time) {
-        if self.present > 0 {
-            self.bins.add(self.since, now, f64::from(self.present));
-        }
+        let measured = now.min(self.measuring.until) - self.since.max(self.measuring.from);
+        self.area = self.area.saturating_add(measured.nanos() * u64::from(self.present));
         self.since = now;
     }
 
     /// How many are present now.
+    #[inline]
     pub fn present(&self) -> u32 {
         self.present
     }
@@ -177,12 +179,58 @@ impl Occupancy {
 
     /// Time-averaged number over the measured time.
     pub fn mean(&self) -> f64 {
-        self.bins.sums.iter().sum::<f64>() / (self.bins.measuring.span().nanos() as f64).max(1.0)
+        self.area as f64 / (self.measuring.span().nanos() as f64).max(1.0)
+    }
+}
+
+/// How many are present, over time.
+#[derive(Debug, Clone)]
+pub struct OccupancyOverTime {
+    whole: Occupancy,
+    bins: Bins,
+}
+
+impl OccupancyOverTime {
+    /// Nobody yet.
+    pub fn new(measuring: Measuring) -> Self {
+        Self { whole: Occupancy::new(measuring), bins: Bins::new(measuring) }
+    }
+
+    /// One more.
+    #[inline]
+    pub fn enter(&mut self, now: Time) {
+        self.bin(now);
+        self.whole.enter(now);
+    }
+
+    /// One less.
+    #[inline]
+    pub fn leave(&mut self, now: Time) {
+        self.bin(now);
+        self.whole.leave(now);
+    }
+
+    /// Counts up to `now`; call once at the end.
+    pub fn advance(&mut self, now: Time) {
+        self.bin(now);
+        self.whole.advance(now);
+    }
+
+    /// The number without its history.
+    pub fn whole(&self) -> &Occupancy {
+        &self.whole
     }
 
     /// Time-averaged number per bin.
     pub fn over_time(&self) -> Vec<f64> {
         self.bins.means()
+    }
+
+    #[inline]
+    fn bin(&mut self, now: Time) {
+        if self.whole.present > 0 {
+            self.bins.add(self.whole.since, now, f64::from(self.whole.present));
+        }
     }
 }
 
@@ -209,14 +257,14 @@ mod tests {
 
     #[test]
     fn the_mean_number_is_the_area_over_the_time() {
-        let mut number = Occupancy::new(Measuring { from: at(0), until: at(100), bin: Span::from_nanos(10) });
+        let mut number = OccupancyOverTime::new(Measuring { from: at(0), until: at(100), bin: Span::from_nanos(10) });
         number.enter(at(10));
         number.enter(at(20));
         number.leave(at(50));
         number.leave(at(90));
         number.advance(at(100));
-        assert!((number.mean() - 1.1).abs() < 1e-12);
-        assert_eq!((number.largest(), number.over_time()[3]), (2, 2.0));
+        assert!((number.whole().mean() - 1.1).abs() < 1e-12);
+        assert_eq!((number.whole().largest(), number.over_time()[3]), (2, 2.0));
     }
 
     proptest! {

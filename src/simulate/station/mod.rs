@@ -15,7 +15,7 @@ pub mod sharing;
 pub use database::Database;
 pub use lock::{Links, Locks, NO_TICKET};
 pub use merging::{Batch, MergingQueues};
-pub use meter::{BusyMeter, Measuring, Occupancy};
+pub use meter::{BusyMeter, Measuring, Occupancy, OccupancyOverTime};
 pub use pool::Pool;
 pub use processor::{Cpu, Processor, Quota};
 pub use reactor::{Background, Reactor};

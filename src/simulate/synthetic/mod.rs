@@ -114,11 +114,15 @@ fn drive<S: Station>(mut station: S, synthetic: &Synthetic, length: RunLength) -
 }
 
 fn narrow_enough(observer: &Observer, length: RunLength) -> bool {
+    let (mean, p95) = (observer.mean(length.confidence), observer.quantiles([0.95], length.confidence));
+    mean.zip(p95).is_some_and(|(mean, [p95])| both_within(mean, p95, length))
+}
+
+fn both_within(mean: BatchEstimate, p95: BatchEstimate, length: RunLength) -> bool {
     let within = |estimate: BatchEstimate, share: f64| {
         estimate.settled() && estimate.interval.high - estimate.interval.value <= share * estimate.interval.value
     };
-    observer.mean(length.confidence).is_some_and(|mean| within(mean, length.mean_within))
-        && observer.quantiles([0.95], length.confidence).is_some_and(|[p95]| within(p95, length.p95_within))
+    within(mean, length.mean_within) && within(p95, length.p95_within)
 }
 
 fn summary<S: Station>(
@@ -143,7 +147,7 @@ fn summary<S: Station>(
         customers,
         warm_up,
         settled: settled && mean.settled(),
-        capped: !narrow_enough(observer, length),
+        capped: !both_within(mean, p95, length),
         events: progress.events,
         seconds,
     })
