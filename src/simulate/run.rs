@@ -255,7 +255,75 @@ const PILOT_BINS_MAX: u64 = 86_400;
 
 #[cfg(test)]
 mod tests {
+    use super::super::router::{AtRandom, Router, ShortestBusyQueue};
+    use super::super::synthetic::Synthetic;
     use super::*;
+    use crate::trace::NameId;
+
+    fn random(_: usize, _: usize, _: u64) -> Box<dyn Router> {
+        Box::new(AtRandom)
+    }
+
+    fn shortest(_: usize, _: usize, _: u64) -> Box<dyn Router> {
+        Box::new(ShortestBusyQueue)
+    }
+
+    /// Ten minutes of Poisson traffic by 200 users.
+    fn workload(rate: u32) -> Workload {
+        let synthetic: Synthetic = format!("poisson rate={rate} service=exp:20ms").parse().unwrap();
+        let mut workload = synthetic.workload(Span::from_millis(600_000), 1);
+        workload.records.iter_mut().zip(0u32..).for_each(|(record, i)| record.user = NameId(1 + i % 200));
+        workload
+    }
+
+    fn plan() -> ReplicationPlan {
+        ReplicationPlan { warm_up: Span::from_millis(60_000), most: 40, ..ReplicationPlan::default() }
+    }
+
+    fn mean(run: &RunResult) -> f64 {
+        run.overall().mean_ms()
+    }
+
+    #[test]
+    fn candidates_are_compared_on_common_traffic_and_the_threads_do_not_matter() {
+        let (workload, two) = (workload(60), Topology::one_pool(2));
+        let candidates = [Candidate { topology: &two, routers: &random }, Candidate { topology: &two, routers: &shortest }];
+        let scenario = Scenario { workload: &workload, growth: 1.0, costs: &Costs::LOGGED, seed: 5, plan: plan() };
+        let one = scenario.replicate(&candidates).unwrap();
+        let threads = Scenario { plan: ReplicationPlan { threads: 3, ..plan() }, ..scenario };
+        assert_eq!(format!("{one:?}"), format!("{:?}", threads.replicate(&candidates).unwrap()));
+        let [by_chance, by_queue] = &one[..] else { panic!("two candidates") };
+        assert_eq!(by_chance.runs.len(), by_queue.runs.len());
+        assert!(by_chance.runs.len() >= 10 && !by_chance.capped && by_chance.warm_up >= Span::from_millis(60_000));
+        let difference = by_chance.difference(by_queue, mean, 1);
+        assert!(difference.low > 5.0, "{difference:?}");
+        let strict = by_chance.difference(by_queue, mean, 10);
+        assert!(strict.low < difference.low && strict.high > difference.high, "Bonferroni widens");
+        let utilisation = by_chance.figure(|run| run.processes.first().map(|p| p.utilisation)).unwrap();
+        assert!(utilisation.low < 0.6 && 0.6 < utilisation.high + 0.03, "{utilisation:?}");
+        assert_eq!(by_chance.figure(|run| run.processes.get(7).map(|p| p.cores)), None);
+    }
+
+    #[test]
+    fn what_varies_too_much_is_replicated_up_to_the_cap_and_says_so() {
+        let (workload, one) = (workload(46), Topology::one_pool(1));
+        let most = ReplicationPlan { most: 12, mean_within: 0.001, ..plan() };
+        let scenario = Scenario { workload: &workload, growth: 1.0, costs: &Costs::LOGGED, seed: 5, plan: most };
+        let results = scenario.replicate(&[Candidate { topology: &one, routers: &random }]).unwrap();
+        assert!(results[0].capped);
+        assert_eq!(results[0].runs.len(), 12);
+    }
+
+    #[test]
+    fn growth_brings_more_users_and_more_load() {
+        let (workload, four) = (workload(40), Topology::one_pool(4));
+        let cores = |growth: f64| {
+            let scenario = Scenario { workload: &workload, growth, costs: &Costs::LOGGED, seed: 5, plan: plan() };
+            let run = scenario.once(Candidate { topology: &four, routers: &random }, 0, Span::ZERO).unwrap();
+            run.processes.iter().map(|process| process.cores).sum::<f64>()
+        };
+        assert!((cores(2.0) / cores(1.0) - 2.0).abs() < 0.05);
+    }
 
     #[test]
     fn results_come_in_the_order_of_the_items() {
