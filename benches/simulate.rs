@@ -66,7 +66,7 @@ fn homeserver() -> Workload {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) % bound
     };
-    let mut last_poll = vec![0u32; USERS as usize + 1];
+    let mut last_poll = vec![0u32; 1 + usize::try_from(USERS).unwrap_or(0)];
     let mut records: Vec<Record> = Vec::new();
     for index in 0..REQUESTS {
         let mut record = Record::at(u64::from(index) * SPACING_US + below(SPACING_US));
@@ -75,7 +75,7 @@ fn homeserver() -> Workload {
         record.cpu_us = 500 + u32::try_from(below(9_000)).unwrap_or(0);
         record.transactions = u16::try_from(below(11)).unwrap_or(0);
         record.db_us = u32::from(record.transactions) * 1_500;
-        record.class = [0, 1, 1, 0, 0, 1, 0, 2, 0, 0, 1, 1, 0, 0, 1, 0, 0, 1, 0, 0][below(20) as usize];
+        record.class = [0, 1, 1, 0, 0, 1, 0, 2, 0, 0, 1, 1, 0, 0, 1, 0, 0, 1, 0, 0][usize::try_from(below(20)).unwrap_or(0)];
         if record.class == 1 {
             record.set(mark::POLL);
             record.wait_us = u32::try_from(below(20_000_000)).unwrap_or(0);

@@ -162,7 +162,6 @@ impl Heap {
 }
 
 fn time_of(key: u128) -> Time {
-    #[expect(clippy::cast_possible_truncation, reason = "the upper half of the key")]
     Time::from_nanos((key >> 64) as u64)
 }
 
@@ -195,13 +194,11 @@ mod tests {
             let mut expected: Vec<(u64, u32)> = Vec::new();
             let mut taken = Vec::new();
             let mut model = Vec::new();
-            let mut payload = 0;
-            for (time, pops) in steps {
+            for ((time, pops), payload) in steps.into_iter().zip(0u32..) {
                 // Up to two seconds ahead: near and far.
                 let time = time * 40_000_000;
                 queue.schedule(Time::from_nanos(time), payload);
                 expected.push((time, payload));
-                payload += 1;
                 prop_assert_eq!(queue.len(), expected.len());
                 for _ in 0..pops {
                     expected.sort_unstable();

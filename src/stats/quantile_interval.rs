@@ -8,6 +8,7 @@ use super::special::incomplete_beta;
 /// few values cannot give is infinite. `None` if there are no values.
 pub fn quantile_interval(sorted: &[f64], quantile: f64, confidence: f64) -> Option<Interval> {
     let n = sorted.len();
+    #[expect(clippy::cast_possible_truncation, reason = "a share of the number of values")]
     let rank = ((quantile * n as f64).ceil() as usize).clamp(1, n.max(1));
     let value = *sorted.get(rank - 1)?;
     let tail = (1.0 - confidence) / 2.0;

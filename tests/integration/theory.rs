@@ -43,6 +43,7 @@ impl Coverage {
         self.check("p99", exact.quantile(0.99), |r| r.p99.interval);
     }
 
+    #[expect(clippy::print_stdout, reason = "shown where a test fails")]
     fn check(&self, figure: &str, exact: f64, interval: fn(&SyntheticResult) -> wsim::stats::Interval) {
         let intervals: Vec<_> = self.results.iter().map(interval).collect();
         let covered = intervals.iter().filter(|i| i.low <= exact && exact <= i.high).count();
@@ -64,7 +65,7 @@ impl Coverage {
 /// The number of successes that a binomial variable with p = 0.95 stays below with a chance of about one in a thousand.
 fn fewest(trials: usize) -> usize {
     let n = trials as f64;
-    let mut term = 0.05f64.powi(trials as i32);
+    let mut term = 0.05f64.powf(n);
     let mut sum = 0.0;
     for k in 0..=trials {
         sum += term;
@@ -143,6 +144,9 @@ fn arrivals_in_batches() {
     Coverage::of("batch rate=100 size=4 service=exp:5ms", 40, 40_000).of_mean((16.0 + 4.0) / 8.0 * MEAN / 0.5);
 }
 
+/// A figure's name, its exact value, where to find it.
+type Expected = (&'static str, f64, fn(&Figures) -> f64);
+
 /// A run of the model of a deployment.
 struct Deployment {
     topology: Topology,
@@ -192,7 +196,8 @@ impl Deployment {
     }
 
     /// Twenty groups of ten runs: an interval from each group, most of which must hold the exact value.
-    fn holds(&self, exact: &[(&str, f64, fn(&Figures) -> f64)]) {
+    #[expect(clippy::print_stdout, reason = "shown where a test fails")]
+    fn holds(&self, exact: &[Expected]) {
         let runs: Vec<Figures> = (1..=200).map(|seed| self.figures(seed)).collect();
         for (name, value, figure) in exact {
             let values: Vec<f64> = runs.iter().map(figure).collect();

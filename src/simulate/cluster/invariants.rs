@@ -120,7 +120,7 @@ proptest! {
     #[test]
     fn a_quota_and_work_of_its_own_only_delay(scene in any_scene(), cores in 0.1f64..1.0) {
         let free = scene.play();
-        let mut bound = scene.clone();
+        let mut bound = scene;
         bound.topology.processes.iter_mut().for_each(|p| (p.cpu, p.background) = (Cpu::cores(cores), Background::share(0.05)));
         let bound = bound.play();
         prop_assert_eq!(bound.begun, free.begun);

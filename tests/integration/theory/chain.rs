@@ -4,7 +4,7 @@ use super::exact::{Response, erlang_mixture};
 
 /// Poisson arrivals at `rate` to `N` exponential servers; `choose` gives the numbers of present customers at the servers among
 /// which an arrival may fall, with their probabilities.
-pub fn responses<const N: usize>(rate: f64, service: f64, choose: impl Fn([usize; N]) -> Vec<(usize, f64)>) -> Response {
+pub(super) fn responses<const N: usize>(rate: f64, service: f64, choose: impl Fn([usize; N]) -> Vec<(usize, f64)>) -> Response {
     let law = stationary(rate, service, &choose);
     let mut found = vec![0.0; LONGEST];
     for (index, p) in law.iter().enumerate() {
@@ -15,12 +15,12 @@ pub fn responses<const N: usize>(rate: f64, service: f64, choose: impl Fn([usize
 }
 
 /// The server with the fewest; ties evenly.
-pub fn shortest<const N: usize>(state: [usize; N]) -> Vec<(usize, f64)> {
+pub(super) fn shortest<const N: usize>(state: [usize; N]) -> Vec<(usize, f64)> {
     among(state, &(0..N).collect::<Vec<_>>(), 1.0)
 }
 
 /// Two different servers drawn evenly, the one with fewer; ties evenly.
-pub fn best_of_two<const N: usize>(state: [usize; N]) -> Vec<(usize, f64)> {
+pub(super) fn best_of_two<const N: usize>(state: [usize; N]) -> Vec<(usize, f64)> {
     let pairs: Vec<[usize; 2]> = (0..N).flat_map(|a| (a + 1..N).map(move |b| [a, b])).collect();
     pairs.iter().flat_map(|pair| among(state, pair, 1.0 / pairs.len() as f64)).collect()
 }
@@ -33,7 +33,7 @@ fn among<const N: usize>(state: [usize; N], servers: &[usize], probability: f64)
 
 /// By power iteration of the uniformised chain; nobody comes where a line is full.
 fn stationary<const N: usize>(rate: f64, service: f64, choose: &impl Fn([usize; N]) -> Vec<(usize, f64)>) -> Vec<f64> {
-    let states = LONGEST.pow(N as u32);
+    let states = place_value(N);
     let total = rate + N as f64 / service;
     let mut moves: Vec<Vec<(usize, f64)>> = Vec::with_capacity(states);
     for index in 0..states {
@@ -41,10 +41,10 @@ fn stationary<const N: usize>(rate: f64, service: f64, choose: &impl Fn([usize; 
         let mut out: Vec<(usize, f64)> = Vec::new();
         for (server, share) in choose(state) {
             let full = state[server] + 1 == LONGEST;
-            out.push((if full { index } else { index + LONGEST.pow(server as u32) }, share * rate / total));
+            out.push((if full { index } else { index + place_value(server) }, share * rate / total));
         }
         for (server, &present) in state.iter().enumerate() {
-            out.push((if present == 0 { index } else { index - LONGEST.pow(server as u32) }, 1.0 / service / total));
+            out.push((if present == 0 { index } else { index - place_value(server) }, 1.0 / service / total));
         }
         moves.push(out);
     }
@@ -57,6 +57,11 @@ fn stationary<const N: usize>(rate: f64, service: f64, choose: &impl Fn([usize; 
         law = next;
     }
     law
+}
+
+/// A state is a number whose digits are the lengths of the lines.
+fn place_value(server: usize) -> usize {
+    std::iter::repeat_n(LONGEST, server).product()
 }
 
 fn state_of<const N: usize>(mut index: usize) -> [usize; N] {

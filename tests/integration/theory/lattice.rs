@@ -4,7 +4,7 @@
 use super::exact::Response;
 
 /// Responses of M/G/1 first come first served; `tail` is P(S > t), `mean` its mean.
-pub fn mg1(rate: f64, mean: f64, tail: impl Fn(f64) -> f64 + 'static) -> Response {
+pub(super) fn mg1(rate: f64, mean: f64, tail: impl Fn(f64) -> f64 + 'static) -> Response {
     let (step, load) = (mean / STEPS_PER_MEAN, rate * mean);
     let residual = residual_masses(step, mean, &tail);
     let scale = 1.0 / (1.0 - load * residual[0]);
@@ -29,12 +29,12 @@ fn residual_masses(step: f64, mean: f64, tail: &impl Fn(f64) -> f64) -> Vec<f64>
 }
 
 /// P(S > t) of the laws that are tested.
-pub mod tails {
-    pub fn deterministic(mean: f64) -> impl Fn(f64) -> f64 {
+pub(super) mod tails {
+    pub(in crate::theory) fn deterministic(mean: f64) -> impl Fn(f64) -> f64 {
         move |t| if t < mean { 1.0 } else { 0.0 }
     }
 
-    pub fn erlang(shape: u32, mean: f64) -> impl Fn(f64) -> f64 {
+    pub(in crate::theory) fn erlang(shape: u32, mean: f64) -> impl Fn(f64) -> f64 {
         move |t| {
             let x = f64::from(shape) * t.max(0.0) / mean;
             let (mut term, mut sum) = (1.0, 0.0);
@@ -46,7 +46,7 @@ pub mod tails {
         }
     }
 
-    pub fn hyperexponential(scv: f64, mean: f64) -> impl Fn(f64) -> f64 {
+    pub(in crate::theory) fn hyperexponential(scv: f64, mean: f64) -> impl Fn(f64) -> f64 {
         let share = wsim::simulate::synthetic::balanced_share(scv);
         move |t| {
             let t = t.max(0.0);
@@ -54,7 +54,7 @@ pub mod tails {
         }
     }
 
-    pub fn lognormal(scv: f64, mean: f64) -> impl Fn(f64) -> f64 {
+    pub(in crate::theory) fn lognormal(scv: f64, mean: f64) -> impl Fn(f64) -> f64 {
         let variance = scv.ln_1p();
         let centre = mean.ln() - variance / 2.0;
         move |t| if t <= 0.0 { 1.0 } else { 0.5 * erfc((t.ln() - centre) / (2.0 * variance).sqrt()) }
