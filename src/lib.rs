@@ -10,6 +10,7 @@
 //! profile    demand, peaks, burstiness, heavy hitters, coverage
 //! balance    the exact choice rules of proxies              knows nothing of requests
 //! plan       a topology: pools, endpoints, balancing, stream writers
+//! simulate   the event engine, the model of a process, replications   knows nothing of files
 //! advise     candidates, the analytic screen, the recommendation
 //! report     one report model -> terminal, HTML, Markdown, JSON, charts
 //! cli        arguments, progress, exit codes
@@ -23,5 +24,6 @@ pub mod logs;
 pub mod plan;
 pub mod profile;
 pub mod report;
+pub mod simulate;
 pub mod stats;
 pub mod trace;

@@ -1,8 +1,11 @@
-//! Numbers without a subject: histograms, intervals, dispersion, heavy hitters, timelines, least squares.
+//! Numbers without a subject: histograms, intervals, dispersion, heavy hitters, timelines, least squares, and the statistics of
+//! simulation output (batch means and quantiles, warm-up, Student's t).
 //!
 //! Knows nothing of requests. Everything that counts can be merged, so that two threads can each count half: its state
 //! depends on what was added, never on the order or on how the input was split (heavy hitters: while they are exact).
 
+pub mod batch_means;
+pub mod batch_quantiles;
 pub mod dispersion;
 pub mod grid;
 pub mod hashing;
@@ -10,8 +13,14 @@ pub mod heavy_hitters;
 pub mod histogram;
 pub mod interval;
 pub mod least_squares;
+pub mod mser;
+pub mod quantile_interval;
+mod special;
+pub mod student_t;
 pub mod timeline;
 
+pub use batch_means::{BatchEstimate, BatchMeans};
+pub use batch_quantiles::BatchQuantiles;
 pub use dispersion::DispersionCounter;
 pub use grid::{Cell, Grid};
 pub use heavy_hitters::{HeavySummary, Hitter, Tally};

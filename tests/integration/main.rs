@@ -8,3 +8,4 @@ mod command_line;
 mod endpoints;
 mod readme;
 mod support;
+mod theory;

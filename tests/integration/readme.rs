@@ -18,12 +18,8 @@ fn blocks(text: &str, language: &str) -> Vec<String> {
 fn its_summary_is_what_the_first_command_prints() {
     let shown = blocks(&readme(), "text").into_iter().find(|block| block.starts_with("wsim ")).expect("the README shows a summary");
     let out = tempfile::tempdir().unwrap();
-    let output = wsim()
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .args(["analyse", "samples/cluster", "--out"])
-        .arg(out.path())
-        .output()
-        .unwrap();
+    let output =
+        wsim().current_dir(env!("CARGO_MANIFEST_DIR")).args(["analyse", "samples/cluster", "--out"]).arg(out.path()).output().unwrap();
     let printed = String::from_utf8(output.stdout).unwrap();
     let shown = shown.trim_end().trim_end_matches('…').trim_end();
     assert!(printed.starts_with(shown), "the README shows\n{shown}\nand the program prints\n{printed}");
@@ -55,12 +51,10 @@ fn its_log_format_is_one_that_wsim_reads() {
     let line = r#"203.0.113.7 - - [2026-11-20T15:04:05+00:00] "GET /_matrix/client/versions HTTP/2.0" 200 5 "-" "curl" rt=0.003 urt=0.002 ua=127.0.0.1:8008 us=200 rl=90 rid=0123456789abcdef0123456789abcdef"#;
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("access.log"), format!("{line}\n").repeat(30)).unwrap();
-    let output = wsim()
-        .current_dir(folder.path())
-        .args(["analyse", "access.log", "--json", "--log-format", format.trim()])
-        .output()
-        .unwrap();
-    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
+    let output =
+        wsim().current_dir(folder.path()).args(["analyse", "access.log", "--json", "--log-format", format.trim()]).output().unwrap();
+    let report: serde_json::Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)));
     assert_eq!((&report["inputs"][0]["requests"], &report["inputs"][0]["malformed"]), (&30.into(), &0.into()));
     assert_eq!(report["processes"][0]["name"], "127.0.0.1:8008");
 }

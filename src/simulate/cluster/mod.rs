@@ -1,0 +1,192 @@
+//! The model of a Synapse deployment: processes behind a proxy.
+//!
+//! Life cycle of a request:
+//! 1. It comes ([`arrival`]): the proxy's rule sends it to a process. A long poll parks until the absolute instant of its news
+//!    (or its timeout); it is in flight meanwhile, but not at work.
+//! 2. It begins: its costs are taken as observed, or as they would be with warm or cold caches, and it waits for its lock.
+//! 3. It works ([`work`]): a slice at the reactor, then a round of transactions through the pool of connections, and so on; each
+//!    slice casts a shadow of CPU that no request line shows.
+//! 4. If it makes an event ([`sending`]): a hop to the room's persister, whose queue merges what waits into one batch; the
+//!    written events reach every other process as slices nobody can refuse; the answer goes back, and waits behind them.
+//! 5. It ends ([`arrival`]): locks pass on, latencies are counted, a device thinks and comes back.
+
+mod arrival;
+mod event;
+mod job;
+mod outcome;
+mod process;
+mod sending;
+mod work;
+
+#[cfg(test)]
+mod invariants;
+#[cfg(test)]
+mod tests;
+
+use event::Event;
+use job::Jobs;
+use process::Process;
+
+use super::engine::{Model, Progress};
+use super::queue::EventQueue;
+use super::random::Purpose;
+use super::record::Record;
+use super::result::RunResult;
+use super::router::{Router, Routers, ServerLoad};
+use super::schedule::{Schedule, Visit};
+use super::station::{Database, Links, Locks, Measuring, MergingQueues};
+use super::time::Time;
+use super::topology::{Costs, Topology, TopologyError};
+use super::workload::Workload;
+use crate::stats::DurationHistogram;
+use crate::stats::hashing::NumberMap;
+
+/// What one run needs.
+#[derive(Clone, Copy)]
+pub struct Run<'a> {
+    /// The requests.
+    pub workload: &'a Workload,
+    /// Who comes, and when.
+    pub schedule: &'a Schedule,
+    /// Processes and pools.
+    pub topology: &'a Topology,
+    /// Balancing rules.
+    pub routers: &'a dyn Routers,
+    /// What no request line shows.
+    pub costs: &'a Costs,
+    /// What to measure.
+    pub measuring: Measuring,
+    /// Everything random hangs on it.
+    pub seed: u64,
+}
+
+impl Run<'_> {
+    /// Simulates. Requests that come after the end of measuring are left out; those before it are served to their end. The
+    /// same input gives the same result to the bit.
+    ///
+    /// # Errors
+    /// The topology names what does not exist.
+    pub fn simulate(&self) -> Result<RunResult, TopologyError> {
+        self.topology.check()?;
+        let mut cluster = Cluster::new(*self);
+        let mut queue = EventQueue::default();
+        let mut progress = Progress::default();
+        progress.run(&mut cluster, &mut queue, Time::NEVER);
+        Ok(cluster.into_result(progress))
+    }
+}
+
+struct Cluster<'a> {
+    run: Run<'a>,
+    place: usize,
+    next_at: Time,
+    jobs: Jobs,
+    processes: Vec<Process>,
+    pools: Vec<ProxyPool>,
+    links: Links,
+    locks: Locks,
+    persisting: MergingQueues,
+    database: Database,
+    caches: Option<Caches>,
+    groups: Vec<GroupTally>,
+    counts: Counts,
+}
+
+struct ProxyPool {
+    members: Vec<u16>,
+    loads: Vec<ServerLoad>,
+    router: Box<dyn Router>,
+}
+
+/// (actor, process) -> second of the last service: only where a class cares.
+type Caches = NumberMap<u64, u32>;
+
+#[derive(Debug, Clone, Default)]
+struct GroupTally {
+    work: DurationHistogram,
+    waits: DurationHistogram,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Counts {
+    events_persisted: u64,
+    batches: u64,
+    refused: u64,
+    cold: u64,
+    begun: u64,
+}
+
+impl<'a> Cluster<'a> {
+    fn new(run: Run<'a>) -> Self {
+        let processes = run.topology.processes.iter().zip(0..).map(|(spec, number)| Process::new(spec, number, run.seed, run.measuring));
+        let pools = run.topology.pools.iter().enumerate().map(|(number, members)| ProxyPool {
+            members: members.clone(),
+            loads: vec![ServerLoad::default(); members.len()],
+            router: run.routers.router(number, members.len(), run.seed),
+        });
+        let groups = run.workload.classes.iter().map(|class| usize::from(class.group) + 1).max().unwrap_or(0);
+        let cares = run.workload.classes.iter().any(|class| class.cold_ratio > 1.0);
+        let mut cluster = Self {
+            run,
+            place: 0,
+            next_at: Time::NEVER,
+            jobs: Jobs::default(),
+            processes: processes.collect(),
+            pools: pools.collect(),
+            links: Links::default(),
+            locks: Locks::default(),
+            persisting: MergingQueues::default(),
+            database: Database::new(run.costs.slowdown),
+            caches: cares.then(Caches::default),
+            groups: vec![GroupTally::default(); groups],
+            counts: Counts::default(),
+        };
+        cluster.look_ahead();
+        cluster
+    }
+
+    fn record(&self, visit: Visit) -> &'a Record {
+        &self.run.workload.records[visit.record as usize]
+    }
+
+    fn look_ahead(&mut self) {
+        let next = self.run.schedule.visit(self.place).map(|visit| self.run.schedule.arrival(self.run.workload, visit));
+        self.next_at = next.filter(|&at| at < self.run.measuring.until).unwrap_or(Time::NEVER);
+    }
+
+    fn draw(&self, purpose: Purpose, visit: Visit, number: u64) -> u64 {
+        super::random::draw(self.run.seed ^ number, purpose, visit.identity())
+    }
+}
+
+impl Model for Cluster<'_> {
+    fn next_arrival(&self) -> Time {
+        self.next_at
+    }
+
+    fn arrive(&mut self, now: Time, queue: &mut EventQueue) {
+        if let Some(visit) = self.run.schedule.visit(self.place) {
+            self.place += 1;
+            self.look_ahead();
+            self.comes(now, visit, queue);
+        }
+    }
+
+    fn happen(&mut self, now: Time, payload: u32, queue: &mut EventQueue) {
+        let (event, slot) = Event::unpack(payload);
+        match event {
+            Event::ComesBack => self.knocks(now, slot, queue),
+            Event::News => self.news(now, slot, queue),
+            Event::SliceEnds => self.slice_ends(now, slot, queue),
+            Event::TransactionEnds => self.transaction_ends(now, slot, queue),
+            Event::DelayEnds => self.next_round(now, slot, queue),
+            Event::HopArrives => self.hop_arrives(now, slot, queue),
+            Event::HopTaken => self.hop_taken(now, slot, queue),
+            Event::BatchReady => self.batch_ready(now, slot, queue),
+            Event::BatchWritten => self.batch_written(now, slot, queue),
+            Event::AnswerArrives => self.answer_arrives(now, slot, queue),
+            Event::AnswerTaken => self.answer_taken(now, slot, queue),
+            Event::Replicated => self.replicated(now, slot),
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! From the model's counters to a result.
+
+use super::super::engine::Progress;
+use super::super::result::{GroupResult, ProcessResult, RunResult, StationResult};
+use super::super::station::Occupancy;
+use super::Cluster;
+use super::process::{Process, Visits};
+
+impl Cluster<'_> {
+    pub(super) fn into_result(mut self, progress: Progress) -> RunResult {
+        let measuring = self.run.measuring;
+        let end = progress.now.max(measuring.until);
+        let unfinished = self.processes.iter().map(|process| u64::from(process.working.whole().present())).sum();
+        debug_assert!(self.jobs.under_way() as u64 >= unfinished, "a request at work has a slot");
+        let processes = self.processes.iter_mut().zip(&self.run.topology.processes).map(|(process, spec)| {
+            process.advance(end);
+            process_result(process, spec.cpu.capacity())
+        });
+        RunResult {
+            processes: processes.collect(),
+            groups: self.groups.into_iter().map(|tally| GroupResult { work: tally.work, waits: tally.waits }).collect(),
+            begun: self.counts.begun,
+            refused: self.counts.refused,
+            unfinished,
+            cold: self.counts.cold,
+            events_persisted: self.counts.events_persisted,
+            batches: self.counts.batches,
+            extrapolated_share: self.database.extrapolated_share(),
+            seconds: measuring.span().seconds(),
+            bin_seconds: measuring.bin.seconds(),
+            queue_events: progress.events,
+        }
+    }
+}
+
+fn process_result(process: &Process, capacity: f64) -> ProcessResult {
+    let cores = process.reactor.busy().utilisation();
+    ProcessResult {
+        cores,
+        utilisation: cores / capacity,
+        requests: process.requests,
+        reactor: station(process.reactor.present(), process.slices),
+        connections: station(process.connections.present(), process.transactions),
+        connections_busy: process.connections.serving().mean(),
+        waits: process.waits.clone(),
+        working: process.working.whole().mean(),
+        working_largest: process.working.whole().largest(),
+        working_over_time: process.working.over_time(),
+        cores_over_time: process.reactor.busy().over_time(),
+    }
+}
+
+fn station(present: &Occupancy, visits: Visits) -> StationResult {
+    let visit_seconds = visits.time.seconds() / (visits.count.max(1)) as f64;
+    StationResult { present: present.mean(), visits: visits.count, visit_seconds }
+}

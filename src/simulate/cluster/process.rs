@@ -1,0 +1,76 @@
+//! One Synapse process: a reactor, a pool of database connections, and what is measured of them.
+
+use super::super::random::{Purpose, stream};
+use super::super::station::{Measuring, OccupancyOverTime, Pool, Reactor};
+use super::super::time::{Span, Time};
+use super::super::topology::ProcessSpec;
+use super::event::Event;
+use crate::stats::DurationHistogram;
+
+#[derive(Debug)]
+pub(super) struct Process {
+    pub reactor: Reactor,
+    pub connections: Pool<Ticket>,
+    /// Requests at work: waiting or served anywhere, parked long polls left out.
+    pub working: OccupancyOverTime,
+    /// Slices of requests.
+    pub slices: Visits,
+    /// Transactions.
+    pub transactions: Visits,
+    /// Per request with transactions, the sum of waits for a connection.
+    pub waits: DurationHistogram,
+    /// Requests begun in the measured time.
+    pub requests: u64,
+}
+
+/// Somebody who asks for a connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ticket {
+    pub slot: u32,
+    pub asked: Time,
+    /// What happens when the transaction ends.
+    pub then: Event,
+}
+
+/// Visits of a station and the time they took, waiting included.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Visits {
+    pub count: u64,
+    pub time: Span,
+}
+
+impl Visits {
+    #[inline]
+    pub(super) fn add(&mut self, time: Span) {
+        self.count += 1;
+        self.time += time;
+    }
+}
+
+impl Process {
+    pub(super) fn new(spec: &ProcessSpec, number: u64, seed: u64, measuring: Measuring) -> Self {
+        Self {
+            reactor: Reactor::new(spec.cpu, spec.background, stream(seed, Purpose::Background, number), measuring),
+            connections: Pool::new(spec.connections, measuring),
+            working: OccupancyOverTime::new(measuring),
+            slices: Visits::default(),
+            transactions: Visits::default(),
+            waits: DurationHistogram::default(),
+            requests: 0,
+        }
+    }
+
+    /// A slice of a request; says when it ends.
+    #[inline]
+    pub(super) fn slice(&mut self, now: Time, work: Span) -> Time {
+        let ends = self.reactor.slice(now, work);
+        self.slices.add(ends - now);
+        ends
+    }
+
+    pub(super) fn advance(&mut self, now: Time) {
+        self.reactor.advance(now);
+        self.connections.advance(now);
+        self.working.advance(now);
+    }
+}

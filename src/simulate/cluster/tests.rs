@@ -1,0 +1,263 @@
+//! The model's behaviours one by one, on workloads small enough to reckon by hand.
+
+use super::super::record::{Record, mark};
+use super::super::result::RunResult;
+use super::super::router::{AtRandom, ByActor, LeastInFlight, RoundRobin, Router, ShortestBusyQueue};
+use super::super::schedule::{Population, Schedule};
+use super::super::station::{Cpu, Measuring};
+use super::super::time::{Span, Time};
+use super::super::topology::{Costs, Slicing, Topology};
+use super::super::workload::{Class, Lock, Workload};
+use super::Run;
+use crate::trace::NameId;
+
+pub(super) type Rule = fn() -> Box<dyn Router>;
+
+/// Every simple rule.
+pub(super) const RULES: [Rule; 5] = [
+    || Box::new(RoundRobin::default()),
+    || Box::new(AtRandom),
+    || Box::new(ByActor),
+    || Box::new(ShortestBusyQueue),
+    || Box::new(LeastInFlight),
+];
+
+/// A scene: what comes, where it goes, what it costs.
+#[derive(Debug, Clone)]
+pub(super) struct Scene {
+    pub workload: Workload,
+    pub topology: Topology,
+    pub costs: Costs,
+    pub rule: Rule,
+    pub seed: u64,
+}
+
+impl Scene {
+    /// Requests of one plain class in front of one process, an hour of time.
+    pub(super) fn of(records: Vec<Record>) -> Self {
+        let workload = Workload { records, classes: vec![Class::plain(0)], origin_us: 0, span: Span::from_millis(3_600_000) };
+        Self { workload, topology: Topology::one_pool(1), costs: Costs::LOGGED, rule: RULES[0], seed: 1 }
+    }
+
+    pub(super) fn play(&self) -> RunResult {
+        let schedule = Schedule::draw(&self.workload, Population::OBSERVED, self.seed);
+        let rule = self.rule;
+        let routers = move |_: usize, _: usize, _: u64| rule();
+        let measuring = Measuring::over(Time::ZERO, Time::ZERO + self.workload.span, 60);
+        let (workload, topology, costs) = (&self.workload, &self.topology, &self.costs);
+        Run { workload, schedule: &schedule, topology, routers: &routers, costs, measuring, seed: self.seed }.simulate().unwrap()
+    }
+
+    /// Latencies, ms: smallest and largest of group 0.
+    fn range_ms(&self) -> (f64, f64) {
+        let result = self.play();
+        let work = &result.groups[0].work;
+        assert_eq!(result.unfinished, 0);
+        (work.quantile_ms(0.0), work.max_ms())
+    }
+}
+
+/// A request at `ms` with `cpu_ms` of CPU.
+fn request(ms: u64, cpu_ms: u32) -> Record {
+    Record { cpu_us: cpu_ms * 1000, ..Record::at(ms * 1000) }
+}
+
+/// A long poll at `ms` whose news come `wait_ms` later.
+fn poll(ms: u64, wait_ms: u32, cpu_ms: u32) -> Record {
+    let mut record = Record { wait_us: wait_ms * 1000, ..request(ms, cpu_ms) };
+    record.set(mark::POLL);
+    record
+}
+
+fn near(value: f64, expected: f64) {
+    assert!((value - expected).abs() <= expected * 0.002 + 1e-9, "{value} for {expected}");
+}
+
+#[test]
+fn slices_of_two_requests_take_turns() {
+    // 3 slices of 2 ms each with transactions that take no time: A ends at 9 (its third slice waits for B's second).
+    let cut = Record { transactions: 2, ..request(0, 6) };
+    let (first, second) = Scene::of(vec![cut, cut]).range_ms();
+    near(first, 10.0);
+    near(second, 12.0);
+    let (first, second) = Scene::of(vec![request(0, 6), request(0, 6)]).range_ms();
+    near(first, 6.0);
+    near(second, 12.0);
+}
+
+#[test]
+fn a_last_slice_that_holds_most_blocks_everyone() {
+    let big = Record { transactions: 9, ..request(0, 1000) };
+    let small = request(601, 1);
+    let even = Scene::of(vec![big, small]);
+    let lumped = Scene { costs: Costs { slicing: Slicing::LastHolds(0.9), ..Costs::LOGGED }, ..Scene::of(vec![big, small]) };
+    near(even.range_ms().0, 100.0);
+    near(lumped.range_ms().0, 400.0);
+    near(lumped.range_ms().1, 1000.0);
+}
+
+#[test]
+fn transactions_wait_for_one_of_the_connections() {
+    let asks = Record { transactions: 1, db_us: 10_000, ..request(0, 0) };
+    let mut scene = Scene::of(vec![asks; 7]);
+    let result = scene.play();
+    near(result.groups[0].work.max_ms(), 20.0);
+    near(result.groups[0].waits.max_ms(), 10.0);
+    assert_eq!(result.processes[0].waits.count(), 7);
+    scene.topology.processes[0].connections = 7;
+    near(scene.play().groups[0].work.max_ms(), 10.0);
+}
+
+#[test]
+fn transactions_at_once_shorten_the_request_and_not_the_work() {
+    let mut four = Record { transactions: 4, db_us: 40_000, ..request(0, 0) };
+    near(Scene::of(vec![four]).range_ms().1, 40.0);
+    four.set_parallel(2);
+    let scene = Scene::of(vec![four]);
+    near(scene.range_ms().1, 20.0);
+    assert_eq!(scene.play().processes[0].connections.visits, 4);
+    near(scene.play().processes[0].connections_busy * 3600.0, 0.040);
+}
+
+#[test]
+fn a_delay_does_not_occupy_the_process() {
+    let remote = Record { wait_us: 500_000, ..request(0, 2) };
+    let result = Scene::of(vec![remote; 3]).play();
+    near(result.groups[0].work.max_ms(), 506.0);
+    near(result.processes[0].cores * 3600.0, 0.006);
+}
+
+#[test]
+fn a_parked_poll_is_not_latency_and_its_news_are_an_instant_of_the_outside() {
+    let (low, high) = Scene::of(vec![poll(0, 20_000, 5), poll(19_000, 1_000, 5)]).range_ms();
+    // Both wake at 20 s: a herd of two.
+    near(low, 5.0);
+    near(high, 10.0);
+}
+
+#[test]
+fn a_device_comes_back_when_it_has_thought_and_news_that_are_old_are_answered_at_once() {
+    // The first answer takes 4 s of CPU instead of coming at once; the second poll then comes at 4.1 s, after its news at 2 s.
+    let mut first = poll(0, 0, 4000);
+    first.next = 1;
+    let mut second = Record { think_us: 100_000, ..poll(100, 1_900, 5) };
+    second.set(mark::FOLLOWS);
+    let result = Scene::of(vec![first, second]).play();
+    assert_eq!(result.begun, 2);
+    near(result.groups[0].work.max_ms(), 4000.0);
+    near(result.groups[0].work.quantile_ms(0.0), 5.0);
+    let late = result.processes[0].working_over_time[0] * 60.0;
+    near(late, 4.005);
+}
+
+#[test]
+fn a_poll_that_timed_out_waits_its_timeout_from_whenever_it_comes() {
+    let mut first = poll(0, 0, 1000);
+    first.next = 1;
+    let mut second = Record { think_us: 0, ..poll(0, 30_000, 5) };
+    second.set(mark::FOLLOWS);
+    second.set(mark::TIMED_OUT);
+    let result = Scene::of(vec![first, second]).play();
+    let busy_bin = result.processes[0].cores_over_time.iter().rposition(|&cores| cores > 0.0);
+    assert_eq!(busy_bin, Some(0));
+    near(result.groups[0].work.quantile_ms(0.0), 5.0);
+}
+
+fn sends(count: usize, room: u32, cpu_ms: u32, lock: Lock) -> Scene {
+    let mut scene = Scene::of(vec![Record { room: NameId(room), ..request(0, cpu_ms) }; count]);
+    scene.workload.classes[0] = Class { persists: true, lock, ..Class::plain(0) };
+    scene.costs.persist_db = Span::from_millis(10);
+    scene
+}
+
+#[test]
+fn a_room_s_lock_lets_one_event_pass_at_a_time() {
+    let result = sends(3, 7, 0, Lock::Room).play();
+    near(result.groups[0].work.max_ms(), 30.0);
+    assert_eq!((result.events_persisted, result.batches), (3, 3));
+    let unlocked = sends(3, 7, 0, Lock::None).play();
+    near(unlocked.groups[0].work.max_ms(), 20.0);
+    assert_eq!((unlocked.events_persisted, unlocked.batches), (3, 2), "the two that wait are one batch");
+    let unknown_room = sends(3, 0, 0, Lock::Room).play();
+    near(unknown_room.groups[0].work.max_ms(), 10.0);
+}
+
+#[test]
+fn an_event_hops_to_its_persister_and_its_answer_waits_for_replication() {
+    let mut scene = sends(1, 7, 2, Lock::Room);
+    scene.topology = Topology::one_pool(3);
+    scene.topology.pools = vec![vec![1]];
+    scene.topology.persisters = vec![2];
+    scene.costs.hop_delay = Span::from_millis(1);
+    scene.costs.hop_cpu = Span::from_millis(3);
+    scene.costs.persist_cpu = Span::from_millis(4);
+    scene.costs.replication = Span::from_millis(5);
+    scene.costs.replication_delay = Span::from_millis(2);
+    let result = scene.play();
+    // Creation, hop, taking, persisting, writing, the way of replication, its slice.
+    near(result.groups[0].work.max_ms(), 2.0 + 1.0 + 3.0 + 4.0 + 10.0 + 2.0 + 5.0);
+    let busy: Vec<f64> = result.processes.iter().map(|p| p.cores * 3600.0 * 1e3).collect();
+    near(busy[0], 5.0);
+    near(busy[1], 7.0);
+    near(busy[2], 7.0);
+}
+
+#[test]
+fn a_persister_that_made_the_event_itself_needs_no_hop() {
+    let mut scene = sends(1, 7, 2, Lock::Room);
+    scene.costs.hop_delay = Span::from_millis(100);
+    near(scene.range_ms().1, 12.0);
+}
+
+#[test]
+fn cold_caches_cost_more_where_the_user_was_not_served_lately() {
+    let visit = |ms: u64, cold: bool| {
+        let mut record = Record { user: NameId(1), transactions: 2, db_us: 4_000, ..request(ms, 10) };
+        if cold {
+            record.set(mark::COLD);
+        }
+        record
+    };
+    let mut scene = Scene::of(vec![visit(0, true), visit(1_000, false), visit(2_000, false), visit(3_000, false)]);
+    scene.workload.classes[0].cold_ratio = 2.0;
+    let as_observed = scene.play();
+    assert_eq!(as_observed.cold, 1);
+    near(as_observed.groups[0].work.max_ms(), 14.0);
+    scene.topology = Topology::one_pool(2);
+    let moved = scene.play();
+    assert_eq!(moved.cold, 2, "two workers, each cold once");
+    near(moved.groups[0].work.max_ms(), 28.0);
+    near(moved.processes.iter().map(|p| p.cores).sum::<f64>() * 3600.0, 0.010 * 3.0 + 0.020);
+}
+
+#[test]
+fn cpu_that_no_line_shows_is_work_all_the_same() {
+    let mut scene = Scene::of(vec![Record { events: 4, ..request(0, 10) }]);
+    scene.costs.shadow = 0.8;
+    scene.costs.fetched_event = Span::from_millis(1);
+    let result = scene.play();
+    near(result.groups[0].work.max_ms(), 14.0);
+    near(result.processes[0].cores * 3600.0, 0.022);
+}
+
+#[test]
+fn a_quota_stretches_long_requests_only() {
+    let mut scene = Scene::of(vec![request(0, 20), request(10_000, 200)]);
+    scene.topology.processes[0].cpu = Cpu::cores(0.25);
+    let (short, long) = scene.range_ms();
+    near(short, 20.0);
+    near(long, 725.0);
+    let result = scene.play();
+    near(result.processes[0].utilisation, result.processes[0].cores * 4.0);
+}
+
+#[test]
+fn a_topology_that_names_nothing_is_an_error_and_not_a_panic() {
+    let mut scene = Scene::of(vec![request(0, 1)]);
+    scene.topology.pools = vec![vec![4]];
+    let schedule = Schedule::draw(&scene.workload, Population::OBSERVED, 1);
+    let routers = |_: usize, _: usize, _: u64| RULES[0]();
+    let measuring = Measuring::over(Time::ZERO, Time::from_micros(10), 1);
+    let (workload, topology, costs) = (&scene.workload, &scene.topology, &scene.costs);
+    assert!(Run { workload, schedule: &schedule, topology, routers: &routers, costs, measuring, seed: 1 }.simulate().is_err());
+}

@@ -1,0 +1,151 @@
+//! Slices and transactions: what a request does with its process.
+
+use super::super::queue::EventQueue;
+use super::super::random::{Purpose, unit};
+use super::super::record::{Record, mark};
+use super::super::time::{Span, Time};
+use super::super::topology::Slicing;
+use super::Cluster;
+use super::event::Event;
+use super::process::Ticket;
+
+impl Cluster<'_> {
+    /// Cuts a request's costs into rounds: a slice, then transactions, …, a last slice.
+    pub(super) fn plan(&mut self, slot: u32, record: &Record, factor: f64) {
+        let costs = self.run.costs;
+        let cpu = Span::from_micros(u64::from(record.cpu_us)).scaled(costs.cpu_factor * factor);
+        let transactions = scaled_count(record.transactions, factor);
+        let parallel = record.parallel();
+        let rounds = transactions.div_ceil(parallel).min(costs.rounds_max);
+        let issued = if rounds == costs.rounds_max { rounds.saturating_mul(parallel) } else { transactions };
+        let slices = u64::from(rounds) + 1;
+        let job = &mut self.jobs[slot];
+        (job.slice, job.last_slice) = match costs.slicing {
+            Slicing::LastHolds(share) => {
+                let last = cpu.scaled(share.clamp(0.0, 1.0));
+                (cpu.less(last).divided(slices), last)
+            }
+            Slicing::Even | Slicing::Exponential => (cpu.divided(slices), Span::ZERO),
+        };
+        // What the division leaves over is not lost.
+        job.last_slice += cpu.less(job.last_slice).less(job.slice.times(slices));
+        job.transaction = Span::from_micros(u64::from(record.db_us)).scaled(factor).divided(u64::from(issued));
+        job.transactions_left = issued;
+        job.parallel = parallel;
+        job.had_transactions = issued > 0;
+        job.delay = if record.is(mark::POLL) { Span::ZERO } else { Span::from_micros(u64::from(record.wait_us)) };
+    }
+
+    /// The first slice. Events it must fetch come first: others fetch them, and it waits.
+    pub(super) fn works(&mut self, now: Time, slot: u32, queue: &mut EventQueue) {
+        let job = &self.jobs[slot];
+        let fetched = self.record(job.visit).events;
+        if fetched > 0 && self.run.costs.fetched_event > Span::ZERO {
+            let work = self.run.costs.fetched_event.times(u64::from(fetched));
+            self.processes[usize::from(job.process)].reactor.run(now, work);
+        }
+        self.next_slice(now, slot, queue);
+    }
+
+    fn next_slice(&mut self, now: Time, slot: u32, queue: &mut EventQueue) {
+        let job = &self.jobs[slot];
+        let mut work = job.slice;
+        if self.run.costs.slicing == Slicing::Exponential {
+            let random = self.draw(Purpose::Service, job.visit, u64::from(job.slices) << 1);
+            work = work.scaled(-unit(random).ln());
+        }
+        let job = &mut self.jobs[slot];
+        if job.transactions_left == 0 && job.delay == Span::ZERO {
+            work += job.last_slice;
+        }
+        job.slices = job.slices.saturating_add(1);
+        job.running = work;
+        let ends = self.processes[usize::from(job.process)].slice(now, work);
+        queue.schedule(ends, Event::SliceEnds.pack(slot));
+    }
+
+    pub(super) fn slice_ends(&mut self, now: Time, slot: u32, queue: &mut EventQueue) {
+        let job = &mut self.jobs[slot];
+        let worker = &mut self.processes[usize::from(job.process)];
+        worker.reactor.done(now);
+        if self.run.costs.shadow > 0.0 {
+            worker.reactor.run(now, job.running.scaled(self.run.costs.shadow));
+        }
+        if job.delay > Span::ZERO {
+            let delay = std::mem::take(&mut job.delay);
+            queue.schedule(now + delay, Event::DelayEnds.pack(slot));
+            return;
+        }
+        self.next_round(now, slot, queue);
+    }
+
+    /// The next transactions, or the end of the work.
+    pub(super) fn next_round(&mut self, now: Time, slot: u32, queue: &mut EventQueue) {
+        let job = &mut self.jobs[slot];
+        if job.transactions_left == 0 {
+            self.has_worked(now, slot, queue);
+            return;
+        }
+        let together = job.parallel.min(job.transactions_left);
+        job.transactions_left -= together;
+        job.outstanding = together;
+        let process = job.process;
+        for _ in 0..together {
+            self.asks(now, process, Ticket { slot, asked: now, then: Event::TransactionEnds }, queue);
+        }
+    }
+
+    /// Asks a process for a connection.
+    pub(super) fn asks(&mut self, now: Time, process: u16, ticket: Ticket, queue: &mut EventQueue) {
+        if let Some(ticket) = self.processes[usize::from(process)].connections.enter(now, ticket) {
+            self.runs_transaction(now, process, ticket, queue);
+        }
+    }
+
+    fn runs_transaction(&mut self, now: Time, process: u16, ticket: Ticket, queue: &mut EventQueue) {
+        let waited = now - ticket.asked;
+        let job = &mut self.jobs[ticket.slot];
+        let (mut unloaded, purpose, number) = if ticket.then == Event::TransactionEnds {
+            job.waited += waited;
+            let number = u64::from(job.transactions_left) << 16 | u64::from(job.outstanding);
+            (job.transaction, Purpose::Service, number << 1 | 1)
+        } else {
+            (self.run.costs.persist_db, Purpose::Persist, 0)
+        };
+        if self.run.costs.exponential_db {
+            let visit = job.visit;
+            unloaded = unloaded.scaled(-unit(self.draw(purpose, visit, number)).ln());
+        }
+        let length = self.database.begin(unloaded);
+        self.processes[usize::from(process)].transactions.add(waited + length);
+        queue.schedule(now + length, ticket.then.pack(ticket.slot));
+    }
+
+    /// Gives a connection back.
+    pub(super) fn gives_back(&mut self, now: Time, process: u16, queue: &mut EventQueue) {
+        self.database.end();
+        if let Some(next) = self.processes[usize::from(process)].connections.leave(now) {
+            self.runs_transaction(now, process, next, queue);
+        }
+    }
+
+    pub(super) fn transaction_ends(&mut self, now: Time, slot: u32, queue: &mut EventQueue) {
+        let process = self.jobs[slot].process;
+        self.gives_back(now, process, queue);
+        let job = &mut self.jobs[slot];
+        job.outstanding -= 1;
+        if job.outstanding == 0 {
+            self.next_slice(now, slot, queue);
+        }
+    }
+}
+
+fn scaled_count(count: u16, factor: f64) -> u16 {
+    if factor == 1.0 {
+        return count;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "saturates at the largest count")]
+    #[expect(clippy::cast_sign_loss, reason = "neither is negative")]
+    let scaled = (f64::from(count) * factor).round() as u16;
+    scaled.max(u16::from(count > 0))
+}

@@ -1,0 +1,259 @@
+//! Who comes in a run: everybody as observed, more or fewer of them, or a resample.
+//!
+//! Growth clones users, never the clock: a clone does what its original does, whole minutes earlier or later, under a name of its
+//! own (so a hash places it anew), in the same rooms. The bootstrap draws as many users as there are, with replacement,
+//! each with all requests (a block), because the requests of one user depend on each other.
+//!
+//! Invariant: which copies come, and when, is a function of the workload, the population and the seed alone; strategies are
+//! compared on one schedule.
+
+use super::random::{Purpose, below, draw, unit};
+use super::record::{Record, mark};
+use super::time::{Span, Time};
+use super::workload::Workload;
+use crate::stats::hashing::NumberMap;
+
+/// How the simulated population comes from the observed one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Population {
+    /// Users per observed user.
+    pub growth: f64,
+    /// Draw users with replacement.
+    pub resample: bool,
+    /// Draw anew the sub-second parts of arrivals that were drawn when the log was read.
+    pub redraw: bool,
+}
+
+impl Population {
+    /// Everybody, as observed.
+    pub const OBSERVED: Self = Self { growth: 1.0, resample: false, redraw: false };
+    /// Everybody a replication should vary: a resample, arrivals drawn anew.
+    pub const RESAMPLED: Self = Self { growth: 1.0, resample: true, redraw: true };
+}
+
+/// The arrivals of one run. Long polls that follow another are not in it: they come when their device comes back.
+#[derive(Debug, Clone)]
+pub struct Schedule {
+    order: Vec<Visit>,
+    seed: u64,
+    span: Span,
+    redraw: bool,
+}
+
+/// One copy of one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Visit {
+    /// Index of the record.
+    pub record: u32,
+    /// 0: the original; others are clones.
+    pub copy: u32,
+}
+
+impl Visit {
+    /// The same for all strategies, different for every copy of every request.
+    pub fn identity(self) -> u64 {
+        u64::from(self.record) | u64::from(self.copy) << 32
+    }
+}
+
+impl Schedule {
+    /// Draws a population.
+    pub fn draw(workload: &Workload, population: Population, seed: u64) -> Self {
+        let mut schedule = Self { order: Vec::new(), seed, span: workload.span, redraw: population.redraw };
+        let copies = Copies::draw(workload, population, seed);
+        schedule.order.reserve_exact(workload.records.len());
+        let mut sorted = !population.redraw;
+        for (record, index) in workload.records.iter().zip(0u32..) {
+            let count = copies.of(record.actor(index));
+            sorted &= count <= 1;
+            for copy in 0..count {
+                let visit = Visit { record: index, copy };
+                if !record.is(mark::FOLLOWS) || schedule.begins_anew(workload, visit) {
+                    schedule.order.push(visit);
+                }
+            }
+        }
+        if !sorted {
+            let mut order = std::mem::take(&mut schedule.order);
+            order.sort_by_cached_key(|&visit| (schedule.arrival(workload, visit), visit));
+            schedule.order = order;
+        }
+        schedule
+    }
+
+    /// Number of arrivals.
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Whether nobody comes.
+    pub fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    /// The arrival at a place in the order.
+    pub fn visit(&self, place: usize) -> Option<Visit> {
+        self.order.get(place).copied()
+    }
+
+    /// When a copy of a request comes, were it not for closed loops.
+    pub fn arrival(&self, workload: &Workload, visit: Visit) -> Time {
+        let record = &workload.records[visit.record as usize];
+        let observed = Time::from_micros(record.arrival_us());
+        let own = if self.redraw && record.is(mark::DRAWN) && !record.is(mark::POLL) {
+            let second = record.arrival_us() / 1_000_000;
+            let part = Span::from_seconds(unit(draw(self.seed, Purpose::Arrival, visit.identity())));
+            Time::from_micros(second * 1_000_000) + part
+        } else {
+            observed
+        };
+        if visit.copy == 0 { own } else { self.shifted(record, visit, own) }
+    }
+
+    /// Whether a long poll that follows another must come by itself, because the clone's shift has parted them.
+    pub fn begins_anew(&self, workload: &Workload, visit: Visit) -> bool {
+        let record = &workload.records[visit.record as usize];
+        // The loop is cut where the shift carries a request around the end of the window and its predecessor not.
+        let minutes = self.shift_minutes(record, visit);
+        visit.copy > 0 && minutes != 0 && {
+            let lap = |at: u64| (i128::from(at) + i128::from(minutes) * MINUTE_US).div_euclid(i128::from(self.span_us()));
+            let before = record.arrival_us().saturating_sub(u64::from(record.think_us));
+            lap(record.arrival_us()) != lap(before)
+        }
+    }
+
+    fn shifted(&self, record: &Record, visit: Visit, own: Time) -> Time {
+        let shift = i128::from(self.shift_minutes(record, visit)) * MINUTE_US * 1000;
+        let span = i128::from(self.span.nanos().max(1));
+        Time::from_nanos(u64::try_from((i128::from(own.nanos()) + shift).rem_euclid(span)).unwrap_or(0))
+    }
+
+    /// Whole minutes, between one and ten either way, the same for all requests of one clone.
+    fn shift_minutes(&self, record: &Record, visit: Visit) -> i64 {
+        if visit.copy == 0 {
+            return 0;
+        }
+        let who = record.actor(visit.record) ^ u64::from(visit.copy) << 40;
+        let drawn = i64::try_from(below(draw(self.seed, Purpose::Users, who), 20)).unwrap_or(0);
+        if drawn < 10 { drawn - 10 } else { drawn - 9 }
+    }
+
+    fn span_us(&self) -> u64 {
+        (self.span.nanos() / 1000).max(1)
+    }
+}
+
+/// How many copies of each actor come.
+#[derive(Debug)]
+struct Copies {
+    drawn: NumberMap<u64, u32>,
+    resample: bool,
+    growth: f64,
+    seed: u64,
+}
+
+impl Copies {
+    fn draw(workload: &Workload, population: Population, seed: u64) -> Self {
+        let mut copies = Self { drawn: NumberMap::default(), resample: population.resample, growth: population.growth.max(0.0), seed };
+        if population.resample {
+            let mut actors: Vec<u64> = workload.records.iter().zip(0..).map(|(record, index)| record.actor(index)).collect();
+            actors.sort_unstable();
+            actors.dedup();
+            for turn in 0..actors.len() {
+                let chosen = actors[below(draw(seed, Purpose::Users, turn as u64 | 1 << 63), actors.len())];
+                let grown = copies.grown(chosen, turn as u64 + 1);
+                *copies.drawn.entry(chosen).or_insert(0) += grown;
+            }
+        }
+        copies
+    }
+
+    fn of(&self, actor: u64) -> u32 {
+        if self.resample { self.drawn.get(&actor).copied().unwrap_or(0) } else { self.grown(actor, 0) }
+    }
+
+    /// The growth factor, rounded up or down at random so that it is right on average.
+    fn grown(&self, actor: u64, turn: u64) -> u32 {
+        let whole = self.growth.floor();
+        let extra = unit(draw(self.seed, Purpose::Users, actor ^ turn << 34 ^ 1 << 62)) <= self.growth - whole;
+        #[expect(clippy::cast_possible_truncation, reason = "saturates at a growth that no memory would hold")]
+        #[expect(clippy::cast_sign_loss, reason = "not below nought")]
+        let whole = whole as u32;
+        whole.saturating_add(u32::from(extra && self.growth.fract() > 0.0))
+    }
+}
+
+const MINUTE_US: i128 = 60_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::super::workload::Class;
+    use super::*;
+    use crate::trace::NameId;
+
+    /// A thousand requests a second apart by 50 users.
+    fn workload() -> Workload {
+        let records = (0..1000u32)
+            .map(|i| {
+                let mut record = Record::at(u64::from(i) * 1_000_000 + 7);
+                record.user = NameId(1 + i % 50);
+                record
+            })
+            .collect();
+        Workload { records, classes: vec![Class::plain(0)], origin_us: 0, span: Span::from_millis(1_000_000) }
+    }
+
+    fn arrivals(schedule: &Schedule, workload: &Workload) -> Vec<Time> {
+        (0..).map_while(|place| schedule.visit(place)).map(|visit| schedule.arrival(workload, visit)).collect()
+    }
+
+    #[test]
+    fn the_observed_population_comes_as_observed() {
+        let w = workload();
+        let schedule = Schedule::draw(&w, Population::OBSERVED, 1);
+        let expected: Vec<Time> = w.records.iter().map(|r| Time::from_micros(r.arrival_us())).collect();
+        assert_eq!(arrivals(&schedule, &w), expected);
+    }
+
+    #[test]
+    fn growth_clones_users_whole_minutes_apart_and_never_the_clock() {
+        let w = workload();
+        let schedule = Schedule::draw(&w, Population { growth: 1.5, ..Population::OBSERVED }, 3);
+        assert!(arrivals(&schedule, &w).is_sorted());
+        let copies: Vec<Visit> = (0..).map_while(|place| schedule.visit(place)).filter(|v| v.copy > 0).collect();
+        assert_eq!(schedule.len() - copies.len(), 1000, "the originals are all there");
+        assert!((300..700).contains(&copies.len()), "{}", copies.len());
+        for visit in copies {
+            let shift = schedule.arrival(&w, visit).nanos() as i128 / 1000 - i128::from(w.records[visit.record as usize].arrival_us());
+            assert!(shift != 0 && shift.rem_euclid(1_000_000_000) % MINUTE_US % 20_000_000 == 0, "{shift}");
+        }
+        let doubled = Schedule::draw(&w, Population { growth: 2.0, ..Population::OBSERVED }, 3);
+        assert_eq!(doubled.len(), 2000);
+        let halved = Schedule::draw(&w, Population { growth: 0.5, ..Population::OBSERVED }, 3);
+        assert!((300..700).contains(&halved.len()) && halved.len().is_multiple_of(20), "whole users stay or go: {}", halved.len());
+    }
+
+    #[test]
+    fn a_resample_takes_users_whole() {
+        let w = workload();
+        let schedule = Schedule::draw(&w, Population::RESAMPLED, 4);
+        assert_eq!(schedule.len(), 1000, "50 users of 20 requests each");
+        let mut per_user = std::collections::BTreeMap::<u32, u32>::new();
+        (0..).map_while(|p| schedule.visit(p)).for_each(|v| *per_user.entry(w.records[v.record as usize].user.0).or_default() += 1);
+        assert!(per_user.values().all(|count| count.is_multiple_of(20)));
+        assert!((25..40).contains(&per_user.len()), "about 63 % of the users are drawn: {}", per_user.len());
+        let again = Schedule::draw(&w, Population::RESAMPLED, 4);
+        assert_eq!(arrivals(&schedule, &w), arrivals(&again, &w));
+    }
+
+    #[test]
+    fn drawn_parts_of_seconds_are_drawn_anew_within_their_second() {
+        let mut w = workload();
+        w.records.iter_mut().for_each(|r| r.set(mark::DRAWN));
+        let schedule = Schedule::draw(&w, Population { redraw: true, ..Population::OBSERVED }, 5);
+        let times = arrivals(&schedule, &w);
+        assert!(times.is_sorted());
+        assert!(times.iter().zip(0..).all(|(t, second)| t.nanos() / 1_000_000_000 == second));
+        assert!(times.iter().any(|t| t.nanos() % 1_000_000_000 > 500_000_000));
+    }
+}

@@ -1,0 +1,168 @@
+//! Simulated time: instants and spans are different types, both whole nanoseconds.
+//!
+//! Invariant: arithmetic never wraps; it stops at the end of time, [`Time::NEVER`] (584 years).
+
+use std::ops::{Add, AddAssign, Sub};
+
+/// An instant, ns since the run's beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Time(u64);
+
+/// A length of time, ns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Span(u64);
+
+impl Time {
+    /// The run's beginning.
+    pub const ZERO: Self = Self(0);
+    /// Later than anything that happens.
+    pub const NEVER: Self = Self(u64::MAX);
+
+    /// So many ns after the beginning.
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// So many µs after the beginning.
+    pub const fn from_micros(micros: u64) -> Self {
+        Self(micros.saturating_mul(1000))
+    }
+
+    /// ns since the beginning.
+    pub const fn nanos(self) -> u64 {
+        self.0
+    }
+
+    /// Seconds since the beginning.
+    pub fn seconds(self) -> f64 {
+        self.0 as f64 / 1e9
+    }
+}
+
+impl Span {
+    /// No time.
+    pub const ZERO: Self = Self(0);
+
+    /// So many ns.
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// So many µs.
+    pub const fn from_micros(micros: u64) -> Self {
+        Self(micros.saturating_mul(1000))
+    }
+
+    /// So many ms.
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis.saturating_mul(1_000_000))
+    }
+
+    /// Seconds, rounded to ns; nought for what is negative or not a number.
+    pub fn from_seconds(seconds: f64) -> Self {
+        Self::from_nanos_f64(seconds * 1e9)
+    }
+
+    /// ns, rounded; nought for what is negative or not a number.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "a float becomes the nearest integer of the range; saturating is wanted")]
+    #[expect(clippy::cast_sign_loss, reason = "below nought becomes nought, as documented")]
+    pub fn from_nanos_f64(nanos: f64) -> Self {
+        Self((nanos + 0.5) as u64)
+    }
+
+    /// ns.
+    pub const fn nanos(self) -> u64 {
+        self.0
+    }
+
+    /// Seconds.
+    pub fn seconds(self) -> f64 {
+        self.0 as f64 / 1e9
+    }
+
+    /// µs, rounded, at most 2^32 - 1 (71 minutes).
+    pub fn micros_u32(self) -> u32 {
+        u32::try_from((self.0 + 500) / 1000).unwrap_or(u32::MAX)
+    }
+
+    /// The span times a factor that is not negative.
+    #[must_use]
+    pub fn scaled(self, factor: f64) -> Self {
+        Self::from_nanos_f64(self.0 as f64 * factor)
+    }
+
+    /// An equal part.
+    #[must_use]
+    pub fn divided(self, parts: u64) -> Self {
+        Self(self.0 / parts.max(1))
+    }
+
+    /// So many times the span.
+    #[must_use]
+    pub fn times(self, count: u64) -> Self {
+        Self(self.0.saturating_mul(count))
+    }
+
+    /// What is left after taking `other` away; nought if that is more.
+    #[must_use]
+    pub fn less(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+}
+
+impl Add<Span> for Time {
+    type Output = Self;
+
+    #[inline]
+    fn add(self, span: Span) -> Self {
+        Self(self.0.saturating_add(span.0))
+    }
+}
+
+impl Sub for Time {
+    type Output = Span;
+
+    /// The span from `earlier`; nought if it is not earlier.
+    #[inline]
+    fn sub(self, earlier: Self) -> Span {
+        Span(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add for Span {
+    type Output = Self;
+
+    #[inline]
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl AddAssign for Span {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instants_and_spans_stop_at_the_ends_of_time() {
+        assert_eq!(Time::NEVER + Span::from_millis(1), Time::NEVER);
+        assert_eq!(Time::ZERO - Time::from_nanos(5), Span::ZERO);
+        assert_eq!(Span::from_seconds(-1.0), Span::ZERO);
+        assert_eq!(Span::from_seconds(f64::NAN), Span::ZERO);
+        assert_eq!(Span::from_seconds(1e30).nanos(), u64::MAX);
+    }
+
+    #[test]
+    fn units_agree() {
+        assert_eq!(Span::from_millis(5), Span::from_seconds(0.005));
+        assert_eq!((Time::from_micros(7) - Time::from_nanos(500)).nanos(), 6_500);
+        assert_eq!(Span::from_nanos(1_500).micros_u32(), 2);
+        assert_eq!(Span::from_millis(10).divided(4), Span::from_micros(2_500));
+    }
+}

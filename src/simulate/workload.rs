@@ -1,0 +1,253 @@
+//! Requests made ready for simulation: costs, parks, device loops, cache state.
+
+use std::collections::HashMap;
+
+use super::record::{Record, mark};
+use super::time::Span;
+use crate::stats::hashing::NumberMap;
+use crate::trace::{NameId, Request, flag};
+
+/// What requests of one kind have in common.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Class {
+    /// Where its latency is counted: index into the caller's groups.
+    pub group: u16,
+    /// What it holds while it works.
+    pub lock: Lock,
+    /// It ends with an event that a persister must write.
+    pub persists: bool,
+    /// Cost with cold caches over cost with warm ones (φ), at least 1; 1: no difference.
+    pub cold_ratio: f64,
+    /// Share of the time that neither CPU nor transactions nor parking explain that does not depend on load (remote calls):
+    /// the intercept of the worker model's regression over the mean. 0 to 1.
+    pub delay_share: f64,
+}
+
+impl Class {
+    /// Counted in `group`; nothing else.
+    pub fn plain(group: u16) -> Self {
+        Self { group, lock: Lock::None, persists: false, cold_ratio: 1.0, delay_share: 0.0 }
+    }
+}
+
+/// Locks of a process that let one request pass at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lock {
+    /// None.
+    None,
+    /// One event being made per room (`room_event_creation_limit`, one since Synapse 1.78).
+    Room,
+    /// One membership change per room (`member_linearizer`).
+    Member,
+    /// One transaction per origin server.
+    Origin,
+}
+
+/// Requests in order of arrival.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Workload {
+    /// The requests.
+    pub records: Vec<Record>,
+    /// What their `class` means.
+    pub classes: Vec<Class>,
+    /// The workload's beginning, µs since the epoch.
+    pub origin_us: i64,
+    /// From the beginning to the end of the observed time.
+    pub span: Span,
+}
+
+impl Workload {
+    /// Takes requests in order of arrival; `classify` names each one's class, or `None` to leave it out (traffic between
+    /// Synapse's processes: the model makes that itself). `window_us` is the observed time; requests outside are left out.
+    pub fn from_requests(
+        requests: impl Iterator<Item = Request>,
+        window_us: (i64, i64),
+        classes: Vec<Class>,
+        mut classify: impl FnMut(&Request) -> Option<u16>,
+    ) -> Self {
+        let (origin_us, end_us) = window_us;
+        let mut loops = Loops::default();
+        let mut records: Vec<Record> = Vec::new();
+        for request in requests.filter(|r| (origin_us..end_us).contains(&r.arrival_us)) {
+            let Some((number, class)) = classify(&request).and_then(|number| Some((number, classes.get(usize::from(number))?))) else {
+                continue;
+            };
+            let mut record = record_of(&request, origin_us, class);
+            record.class = number;
+            loops.link(&request, &mut record, &mut records);
+            records.push(record);
+        }
+        records.shrink_to_fit();
+        let span = Span::from_micros(end_us.saturating_sub(origin_us).max(0).unsigned_abs());
+        Self { records, classes, origin_us, span }
+    }
+
+    /// Bytes held by the requests.
+    pub fn heap_bytes(&self) -> usize {
+        self.records.capacity() * size_of::<Record>()
+    }
+}
+
+fn record_of(request: &Request, origin_us: i64, class: &Class) -> Record {
+    let mut record = Record::at(request.arrival_us.saturating_sub(origin_us).max(0).unsigned_abs());
+    record.cpu_us = request.cpu_us;
+    record.db_us = request.db_txn_us;
+    record.bytes = request.bytes_sent;
+    (record.user, record.room, record.peer, record.template) = (request.user, request.room, request.peer, request.template);
+    record.transactions = u16::try_from(request.db_count).unwrap_or(u16::MAX);
+    record.events = u16::try_from(request.events).unwrap_or(u16::MAX);
+    record.endpoint = request.endpoint.0;
+    record.set_parallel(parallelism(request));
+    let park = request.park_us();
+    if request.has(flag::LONG_POLL) {
+        record.set(mark::POLL);
+        record.wait_us = park;
+        if request.timeout_ms > 0 && u64::from(park) + TIMEOUT_SLACK_US >= u64::from(request.timeout_ms) * 1000 {
+            record.set(mark::TIMED_OUT);
+        }
+    } else {
+        record.wait_us = Span::from_micros(u64::from(unexplained_us(request))).scaled(class.delay_share).micros_u32();
+    }
+    if request.has(flag::DRAWN) {
+        record.set(mark::DRAWN);
+    }
+    record
+}
+
+/// Wall time that neither CPU nor the database explains, µs.
+fn unexplained_us(request: &Request) -> u32 {
+    let busy = u64::from(request.cpu_us) + u64::from(request.db_txn_us) + u64::from(request.db_sched_us);
+    u32::try_from(u64::from(request.wall_us).saturating_sub(busy)).unwrap_or(0)
+}
+
+/// Transactions at once: 1 unless their sum does not fit into the wall time.
+fn parallelism(request: &Request) -> u8 {
+    let db = u64::from(request.db_txn_us) + u64::from(request.db_sched_us);
+    if db <= u64::from(request.wall_us) {
+        return 1;
+    }
+    let room = u64::from(request.wall_us.saturating_sub(request.cpu_us)).max(1000);
+    u8::try_from(db.div_ceil(room)).unwrap_or(PARALLEL_MAX).clamp(1, PARALLEL_MAX)
+}
+
+/// What was seen so far of devices and caches.
+#[derive(Debug, Default)]
+struct Loops {
+    /// (who, agent) -> last long poll and when it ended, µs since the epoch.
+    polls: HashMap<(NameId, NameId, NameId), (usize, i64)>,
+    /// (actor, process) -> last served, µs since the epoch.
+    served: NumberMap<u64, i64>,
+}
+
+impl Loops {
+    fn link(&mut self, request: &Request, record: &mut Record, records: &mut [Record]) {
+        let index = u32::try_from(records.len()).unwrap_or(u32::MAX);
+        let key = (record.actor(index) << 24) ^ u64::from(request.process.0);
+        let last = self.served.insert(key, request.arrival_us);
+        if last.is_none_or(|last| request.arrival_us - last > CACHE_LIFE_US) {
+            record.set(mark::COLD);
+        }
+        let who = if request.user.is_some() { (request.user, NameId::NONE) } else { (NameId::NONE, request.peer) };
+        if !record.is(mark::POLL) || who == (NameId::NONE, NameId::NONE) {
+            return;
+        }
+        let ended = request.arrival_us.saturating_add(i64::from(request.wall_us));
+        if let Some((before, last_end)) = self.polls.insert((who.0, who.1, request.agent), (records.len(), ended)) {
+            let think = request.arrival_us - last_end;
+            if (0..=THINK_MAX_US).contains(&think) {
+                record.set(mark::FOLLOWS);
+                record.think_us = u32::try_from(think).unwrap_or(u32::MAX);
+                records[before].next = index;
+            }
+        }
+    }
+}
+
+/// Cache entries expire after half an hour unless configured (Synapse, `caches.expiry_time`).
+pub(super) const CACHE_LIFE_US: i64 = 1_800_000_000;
+/// A device that was away longer begins anew.
+const THINK_MAX_US: i64 = 300_000_000;
+/// A park this close to the timeout ended because of it.
+const TIMEOUT_SLACK_US: u64 = 20_000;
+const PARALLEL_MAX: u8 = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoints::{EndpointId, Method};
+
+    fn request(arrival_us: i64) -> Request {
+        Request {
+            arrival_us,
+            wall_us: 10_000,
+            send_us: 0,
+            proxy_us: 0,
+            cpu_us: 4_000,
+            db_sched_us: 0,
+            db_txn_us: 2_000,
+            db_count: 3,
+            events: 5,
+            bytes_sent: 100,
+            bytes_received: 0,
+            timeout_ms: 0,
+            user: NameId(1),
+            room: NameId(2),
+            peer: NameId(3),
+            template: NameId(4),
+            agent: NameId(5),
+            process: NameId(6),
+            upstream: NameId::NONE,
+            request_id: 0,
+            match_hash: 0,
+            endpoint: EndpointId(7),
+            status: 200,
+            method: Method::Get,
+            flags: flag::COST | flag::WALL,
+        }
+    }
+
+    fn poll(arrival_us: i64, wall_us: u32) -> Request {
+        Request { wall_us, timeout_ms: 30_000, flags: flag::COST | flag::WALL | flag::LONG_POLL, ..request(arrival_us) }
+    }
+
+    fn workload(requests: Vec<Request>) -> Workload {
+        Workload::from_requests(requests.into_iter(), (0, 10_000_000_000), vec![Class { delay_share: 0.5, ..Class::plain(0) }], |_| Some(0))
+    }
+
+    #[test]
+    fn polls_of_one_device_form_a_loop_and_other_requests_do_not() {
+        let w = workload(vec![poll(0, 5_000_000), request(1_000_000), poll(5_100_000, 30_006_000), poll(900_000_000, 1000)]);
+        assert_eq!((w.records[0].next, w.records[2].think_us), (2, 100_000));
+        assert!(w.records[2].is(mark::FOLLOWS) && w.records[2].is(mark::TIMED_OUT));
+        assert!(!w.records[3].is(mark::FOLLOWS), "it was away too long");
+        assert_eq!(w.records[0].wait_us, 5_000_000 - 6_000);
+        assert!(!w.records[1].is(mark::POLL) && w.records[1].next == 0);
+    }
+
+    #[test]
+    fn only_the_share_that_does_not_depend_on_load_is_a_delay() {
+        assert_eq!(workload(vec![request(0)]).records[0].wait_us, 2_000);
+    }
+
+    #[test]
+    fn transactions_that_do_not_fit_one_after_another_ran_at_once() {
+        let parallel = Request { db_txn_us: 18_000, ..request(0) };
+        assert_eq!(workload(vec![parallel]).records[0].parallel(), 3);
+        assert_eq!(workload(vec![request(0)]).records[0].parallel(), 1);
+    }
+
+    #[test]
+    fn a_user_is_cold_at_first_and_after_half_an_hour() {
+        let w = workload(vec![request(0), request(1_000_000), request(1_802_000_000)]);
+        let cold: Vec<bool> = w.records.iter().map(|r| r.is(mark::COLD)).collect();
+        assert_eq!(cold, [true, false, true]);
+    }
+
+    #[test]
+    fn requests_outside_the_window_or_without_a_class_are_left_out() {
+        let requests = vec![request(-5), request(5), request(20_000_000_000)];
+        assert_eq!(workload(requests.clone()).records.len(), 1);
+        let none = Workload::from_requests(requests.into_iter(), (0, 10), vec![], |_| Some(3));
+        assert!(none.records.is_empty());
+    }
+}
