@@ -449,7 +449,7 @@ mod tests {
 
     #[test]
     fn text_is_copied_only_where_an_escape_stands() {
-        use std::borrow::Cow::{Borrowed, Owned};
+        use std::borrow::Cow::Borrowed;
         let mut parser = vhost_port(stamps());
         let record = request(
             &mut parser,
