@@ -137,7 +137,7 @@ pub fn backtest(
     }
     let middle = start_us + (whole.end_us - start_us) / 2;
     let halves = [Window { start_us, end_us: middle }, Window { start_us: middle, end_us: whole.end_us }];
-    let mut tally = Tally::default();
+    let mut tally = Tally { logged: trace.any_has(flag::COST), ..Tally::default() };
     let mut notes = Vec::new();
     for (evaluated, calibration) in [(halves[0], halves[1]), (halves[1], halves[0])] {
         let settings = PrepareSettings { calibration: Some(calibration), ..settings.clone() };
@@ -152,6 +152,8 @@ pub fn backtest(
 /// What was observed and predicted, over the evaluated spans.
 #[derive(Default)]
 struct Tally {
+    /// Wall times are Synapse's own, which begin when the process looks at a request.
+    logged: bool,
     seconds: f64,
     requests: u64,
     predicted_requests: Vec<f64>,
@@ -241,6 +243,7 @@ impl Tally {
     }
 
     fn predict(&mut self, runs: &[RunResult], prepared: &Prepared, observed: &Observed) {
+        let logged = self.logged;
         let at = |list: &mut Vec<f64>, run: usize, value: f64| {
             list.resize(runs.len(), 0.0);
             list[run] += value;
@@ -255,7 +258,7 @@ impl Tally {
             for (group, result) in prepared.groups.iter().zip(&run.groups) {
                 let Some(times) = self.groups.get_mut(group) else { continue };
                 times.predicted.resize(runs.len(), (DurationHistogram::default(), DurationHistogram::default()));
-                times.predicted[number].0.merge(&result.work);
+                times.predicted[number].0.merge(if logged { &result.logged } else { &result.work });
                 times.predicted[number].1.merge(&result.waits);
             }
         }
