@@ -26,7 +26,7 @@ pub struct BacktestSettings {
     pub limits: BTreeMap<String, Cpu>,
     /// Left out at the log's beginning (start-up, cold caches): neither calibrated on nor evaluated.
     pub skip: Span,
-    /// Left out of each evaluated span, so that the simulated queues can fill.
+    /// Simulated before each evaluated span, so that the queues are as full as they were.
     pub warm_up: Span,
     /// Replications.
     pub replications: u32,
@@ -36,7 +36,7 @@ pub struct BacktestSettings {
 
 impl Default for BacktestSettings {
     fn default() -> Self {
-        Self { limits: BTreeMap::new(), skip: Span::ZERO, warm_up: Span::from_millis(2_000), replications: 10, seed: 1 }
+        Self { limits: BTreeMap::new(), skip: Span::ZERO, warm_up: Span::from_millis(5_000), replications: 10, seed: 1 }
     }
 }
 
@@ -141,7 +141,10 @@ pub fn backtest(
     let mut notes = Vec::new();
     for (evaluated, calibration) in [(halves[0], halves[1]), (halves[1], halves[0])] {
         let settings = PrepareSettings { calibration: Some(calibration), ..settings.clone() };
-        let prepared = Prepared::new(trace, endpoints, profile, evaluated, &settings);
+        // The warm-up lies before the evaluated span: what was under way when it began is under way in the simulation too.
+        let before = i64::try_from(how.warm_up.nanos() / 1000).unwrap_or(i64::MAX);
+        let simulated = Window { start_us: evaluated.start_us.saturating_sub(before), ..evaluated };
+        let prepared = Prepared::new(trace, endpoints, profile, simulated, &settings);
         tally.add(trace, endpoints, &prepared, &settings, how)?;
         notes.clone_from(&prepared.notes);
     }

@@ -21,7 +21,7 @@ struct Logs {
 
 impl Logs {
     fn one_worker() -> Self {
-        let run = Run::analyse(&[sample("one-worker")]);
+        let run = Run::analyse(&[std::env::var("LOGS").unwrap_or_else(|_| sample("one-worker"))]);
         let (trace, header) = trace::parquet::read(&run.folder().join("trace.parquet")).unwrap();
         let mut profiler = Profiler::new(&Settings::new(header.endpoints.clone()));
         trace.requests().for_each(|request| profiler.observe(&request, &trace.names));

@@ -82,7 +82,7 @@ struct Fit {
 
 /// `y = x_class·units + α·own + β·others` over the samples; rows are weighted by one over the class's mean, so that
 /// classes of short requests count too.
-fn regress(samples: &[Sample], classes: usize, parts: impl Fn(&Sample) -> (f64, f64)) -> Fit {
+fn regress(samples: &[Sample], classes: usize, parts: impl Fn(&Sample) -> (f64, f64) + Copy) -> Fit {
     let mut sums = vec![(0.0, 0.0, 0_u32); classes];
     for sample in samples {
         let (y, units) = parts(sample);
@@ -107,7 +107,28 @@ fn regress(samples: &[Sample], classes: usize, parts: impl Fn(&Sample) -> (f64, 
     }
     let mut solved = squares.solve();
     solved.truncate(classes);
+    for (own, quiet) in solved.iter_mut().zip(quietest(samples, classes, parts)) {
+        *own = own.min(quiet);
+    }
     Fit { own: solved, means }
+}
+
+/// Per class, the median per unit of the quarter of requests that had least company: an upper bound of what does not depend on load.
+fn quietest(samples: &[Sample], classes: usize, parts: impl Fn(&Sample) -> (f64, f64)) -> Vec<f64> {
+    let mut by_class: Vec<Vec<(f64, f64)>> = vec![Vec::new(); classes];
+    for sample in samples {
+        let (y, units) = parts(sample);
+        if units > 0.0 {
+            by_class[sample.class].push((sample.others, y / units));
+        }
+    }
+    let median = |list: &mut Vec<(f64, f64)>| {
+        list.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        let mut quiet: Vec<f64> = list.iter().take(list.len().div_ceil(4)).map(|(_, y)| *y).collect();
+        quiet.sort_unstable_by(f64::total_cmp);
+        quiet.get(quiet.len() / 2).copied().unwrap_or(f64::INFINITY)
+    };
+    by_class.iter_mut().map(median).collect()
 }
 
 /// How much of the mean is the class's own, 0 to 1; all of it where nothing is known.
