@@ -332,3 +332,34 @@ const LIMIT_UTILISATION: f64 = 0.10;
 const LIMIT_TIMES: f64 = 0.30;
 /// Synapse logs whole ms.
 const RESOLUTION_MS: f64 = 1.0;
+
+#[cfg(test)]
+mod tests {
+    use super::super::prepare::tests::{endpoints, profile, trace};
+    use super::*;
+
+    #[test]
+    fn calm_is_predicted_from_the_other_half() {
+        let trace = trace(true);
+        let result = backtest(&trace, &endpoints(), &profile(&trace, None), &PrepareSettings::default(), &BacktestSettings::default()).unwrap();
+        assert!(result.passed, "{:?}", result.groups);
+        assert_eq!(result.evaluated.len(), 2);
+        assert!(result.processes.iter().all(|process| !process.counts), "without counters there is nothing to hold utilisation to");
+        assert_eq!(result.throughput.requests, 1000);
+    }
+
+    #[test]
+    fn too_short_a_log_is_refused() {
+        let trace = trace(true);
+        let how = BacktestSettings { skip: Span::from_millis(90_000), ..BacktestSettings::default() };
+        let error = backtest(&trace, &endpoints(), &profile(&trace, None), &PrepareSettings::default(), &how).unwrap_err();
+        assert_eq!(error, BacktestError::TooShort(9));
+    }
+
+    #[test]
+    fn errors_below_the_resolution_of_the_log_are_none() {
+        assert_eq!(compared(("g", Figure::WorkP50, 60), 1.0, &[1.9, 1.9]).error, 0.0);
+        let wrong = compared(("g", Figure::WorkP50, 60), 10.0, &[14.0, 14.0]);
+        assert!((wrong.error - 0.4).abs() < 1e-9 && wrong.counts && !wrong.within());
+    }
+}

@@ -136,3 +136,6 @@ fn number(place: usize) -> u16 {
     u16::try_from(place).unwrap_or(u16::MAX)
 }
 
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,7 @@ use classes::ClassTable;
 use demand::Demand;
 use unloaded::Walls;
 
-use super::observed::{Observed, ProcessFacts, is_hop};
+use super::observed::{Observed, ProcessFacts, Servers, is_hop};
 use super::station::{Background, Cpu};
 use super::time::Span;
 use super::topology::Costs;
@@ -47,6 +47,7 @@ pub struct Prepared {
     pub own: BTreeMap<String, f64>,
     /// Whether CPU beside the request lines was fitted to process CPU rather than assumed.
     pub measured: bool,
+    pub(super) servers: Servers,
 }
 
 /// Choices that neither trace nor profile makes.
@@ -100,10 +101,11 @@ pub enum Bound {
 impl Prepared {
     /// Makes the requests of a window ready. `endpoints` are those that the trace was classified with, `profile` is of the same trace.
     pub fn new(trace: &Trace, endpoints: &[Endpoint], profile: &Profile, window: Window, settings: &PrepareSettings) -> Self {
-        let mut table = ClassTable::new(endpoints);
+        let table = ClassTable::new(endpoints);
         let demand = Demand::new(endpoints, profile);
         let calibration = settings.calibration.unwrap_or(profile.window);
-        let learnt = Learnt::from(trace, endpoints, &table, &demand, calibration, settings);
+        let servers = Servers::of_trace(trace);
+        let learnt = Learnt::from(trace, endpoints, &table, &demand, &servers, calibration, settings);
         let account = learnt.logged.account(profile, settings);
         let sending = Sending::new(&learnt, &account);
         let costs = Costs {
@@ -119,7 +121,7 @@ impl Prepared {
         let workload = |window: Window| {
             let requests = trace.requests().map(|request| demand.fill(request));
             let bounds = (window.start_us, window.end_us);
-            Workload::from_requests(requests, bounds, table.classes.clone(), |request| classes::class(request, endpoints))
+            Workload::from_requests(requests, bounds, table.classes.clone(), |request| classes::class(request, endpoints, &servers))
         };
         let mut prepared = Self {
             workload: workload(calibration),
@@ -127,6 +129,7 @@ impl Prepared {
             groups: table.groups.clone(),
             notes,
             names: trace.names.clone(),
+            servers: servers.clone(),
             idle: Background::share(account.idle),
             connections: settings.connections,
             quota_period: settings.quota_period,
@@ -165,11 +168,12 @@ impl Prepared {
     }
 
     /// The trace's requests that the workload's records stand for, in their order.
-    pub(super) fn requests<'t>(&self, trace: &'t Trace, endpoints: &'t [Endpoint]) -> impl Iterator<Item = Request> + 't {
+    pub(super) fn requests<'t>(&'t self, trace: &'t Trace, endpoints: &'t [Endpoint]) -> impl Iterator<Item = Request> + 't {
         let start = self.workload.origin_us;
         let end = start.saturating_add(i64::try_from(self.workload.span.nanos() / 1000).unwrap_or(i64::MAX));
+        let servers = &self.servers;
         let in_window = move |request: &Request| (start..end).contains(&request.arrival_us);
-        trace.requests().filter(in_window).filter(|request| classes::class(request, endpoints).is_some())
+        trace.requests().filter(in_window).filter(|request| classes::class(request, endpoints, servers).is_some())
     }
 }
 
@@ -186,6 +190,20 @@ struct Learnt<'a> {
 struct Hops {
     cpu_us: u64,
     walls_us: Vec<u32>,
+    /// What senders' own lines leave unexplained, µs.
+    gaps_us: Vec<u32>,
+}
+
+impl Hops {
+    fn observe(&mut self, request: &Request) {
+        self.cpu_us += u64::from(request.cpu_us);
+        self.walls_us.push(request.wall_us);
+    }
+
+    fn observe_sender(&mut self, request: &Request) {
+        let own = request.cpu_us.saturating_add(request.db_txn_us).saturating_add(request.db_sched_us);
+        self.gaps_us.push(request.wall_us.saturating_sub(own));
+    }
 }
 
 impl<'a> Learnt<'a> {
@@ -194,19 +212,23 @@ impl<'a> Learnt<'a> {
         endpoints: &[Endpoint],
         table: &ClassTable,
         demand: &Demand,
+        servers: &'a Servers,
         window: Window,
         settings: &PrepareSettings,
     ) -> Self {
-        let mut logged = Logged::new(window, &trace.names, settings);
+        let mut logged = Logged::new(window, &trace.names, servers, settings);
         let mut hops = Hops::default();
         let mut walls = Walls { classes: vec![DurationHistogram::default(); table.classes.len()], logged: trace.any_has(flag::COST) };
         for request in trace.requests().filter(|request| (window.start_us..window.end_us).contains(&request.arrival_us)) {
             let request = demand.fill(request);
-            let class = classes::class(&request, endpoints);
-            logged.observe(&request, endpoints, class.is_some_and(|class| table.classes[usize::from(class)].persists));
+            let class = classes::class(&request, endpoints, servers);
+            let persists = class.is_some_and(|class| table.classes[usize::from(class)].persists);
+            logged.observe(&request, endpoints, persists);
+            if persists && request.has(flag::WALL) {
+                hops.observe_sender(&request);
+            }
             if is_hop(&request, &trace.names) && request.has(flag::WALL) {
-                hops.cpu_us += u64::from(request.cpu_us);
-                hops.walls_us.push(request.wall_us);
+                hops.observe(&request);
             }
             if let Some(class) = class.filter(|_| request.has(flag::WALL)) {
                 walls.classes[usize::from(class)].record(request.work_us());
@@ -226,10 +248,12 @@ struct Sending {
 
 impl Sending {
     fn new(learnt: &Learnt<'_>, account: &Account) -> Self {
-        let mut walls = learnt.hops.walls_us.clone();
-        walls.sort_unstable();
-        let Some(median) = walls.get(walls.len() / 2).map(|us| f64::from(*us) / 1e6) else {
-            return Self { hop_cpu: HOP_CPU, persist_cpu: account.persist, persist_db: PERSIST_DB, seen: 0 };
+        let walls = &learnt.hops.walls_us;
+        let Some(median) = median_seconds(walls) else {
+            // No longer than senders waited for anything.
+            let most = median_seconds(&learnt.hops.gaps_us).map_or(f64::INFINITY, |gap| (gap - 2.0 * HOP_DELAY - HOP_CPU).max(0.0));
+            let persist_cpu = account.persist.min(most);
+            return Self { hop_cpu: HOP_CPU, persist_cpu, persist_db: PERSIST_DB.min(most - persist_cpu), seen: 0 };
         };
         let hop_cpu = learnt.hops.cpu_us as f64 / 1e6 / walls.len() as f64;
         let persist_cpu = (account.persist - hop_cpu).clamp(0.0, (median - hop_cpu).max(0.0));
@@ -247,6 +271,12 @@ impl Sending {
             ..Costs::LOGGED
         }
     }
+}
+
+fn median_seconds(times_us: &[u32]) -> Option<f64> {
+    let mut sorted = times_us.to_vec();
+    sorted.sort_unstable();
+    sorted.get(sorted.len() / 2).map(|us| f64::from(*us) / 1e6)
 }
 
 fn notes(profile: &Profile, learnt: &Learnt<'_>, account: &Account, sending: &Sending) -> Vec<String> {
@@ -276,3 +306,6 @@ const PERSIST_DB: f64 = 0.012;
 /// One way, loopback, s.
 const HOP_DELAY: f64 = 0.001;
 const REPLY_CPU: f64 = 0.000_5;
+
+#[cfg(test)]
+pub(super) mod tests;

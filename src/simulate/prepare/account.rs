@@ -13,7 +13,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::observed::{is_hop, process_of};
+use super::super::observed::{Servers, is_hop};
 use super::{Bound, PrepareSettings};
 use crate::endpoints::Endpoint;
 use crate::profile::process_cpu::CpuCounter;
@@ -71,6 +71,7 @@ enum Role {
 pub(super) struct Logged<'a> {
     window: Window,
     names: &'a Names,
+    servers: &'a Servers,
     width_us: i64,
     processes: BTreeMap<NameId, Process>,
     /// Events written in each window.
@@ -88,12 +89,12 @@ struct Process {
 }
 
 impl<'a> Logged<'a> {
-    pub(super) fn new(window: Window, names: &'a Names, settings: &PrepareSettings) -> Self {
+    pub(super) fn new(window: Window, names: &'a Names, servers: &'a Servers, settings: &PrepareSettings) -> Self {
         let step = settings.process_cpu.as_ref().and_then(|cpu| cpu.counters().iter().map(|counter| counter.step_us()).max());
         let length = (window.end_us - window.start_us).max(1);
         let width_us = step.unwrap_or(length).max(length / WINDOWS_MAX).clamp(1_000_000, length.max(1_000_000));
         let count = usize::try_from(length / width_us).unwrap_or(0).max(1);
-        Self { window, names, width_us, processes: BTreeMap::new(), events: vec![0.0; count], creations: vec![0.0; count], hops: 0 }
+        Self { window, names, servers, width_us, processes: BTreeMap::new(), events: vec![0.0; count], creations: vec![0.0; count], hops: 0 }
     }
 
     /// Counts a request, traffic between processes included. `persists`: it makes an event.
@@ -103,7 +104,7 @@ impl<'a> Logged<'a> {
         if begins < self.window.start_us || number >= self.events.len() {
             return;
         }
-        let process = self.processes.entry(process_of(request)).or_default();
+        let process = self.processes.entry(self.servers.of(request)).or_default();
         let internal = request.has(flag::INTERNAL) || endpoints.get(usize::from(request.endpoint.0)).is_some_and(|e| e.internal);
         let cpu = f64::from(request.cpu_us) / 1e6;
         let window = process.windows.entry(number).or_default();

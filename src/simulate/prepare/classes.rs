@@ -1,5 +1,6 @@
 //! What the simulation needs to know of each endpoint class: its group, its lock, whether it writes events.
 
+use super::super::observed::Servers;
 use super::super::workload::{Class, Lock};
 use crate::endpoints::{Endpoint, Method};
 use crate::trace::{Request, flag};
@@ -35,10 +36,10 @@ impl ClassTable {
     }
 }
 
-/// The class of a request; `None` for traffic between Synapse processes.
-pub(super) fn class(request: &Request, endpoints: &[Endpoint]) -> Option<u16> {
+/// The class of a request; `None` for traffic between Synapse processes and for what the proxy answered alone.
+pub(super) fn class(request: &Request, endpoints: &[Endpoint], servers: &Servers) -> Option<u16> {
     let number = usize::from(request.endpoint.0).min(endpoints.len());
-    if request.has(flag::INTERNAL) || endpoints.get(number).is_some_and(|endpoint| endpoint.internal) {
+    if servers.is_nobodys(request) || request.has(flag::INTERNAL) || endpoints.get(number).is_some_and(|endpoint| endpoint.internal) {
         return None;
     }
     let writes = !matches!(request.method, Method::Get | Method::Head | Method::Options) && request.status < 400;
