@@ -341,7 +341,8 @@ mod tests {
     #[test]
     fn calm_is_predicted_from_the_other_half() {
         let trace = trace(true);
-        let result = backtest(&trace, &endpoints(), &profile(&trace, None), &PrepareSettings::default(), &BacktestSettings::default()).unwrap();
+        let result =
+            backtest(&trace, &endpoints(), &profile(&trace, None), &PrepareSettings::default(), &BacktestSettings::default()).unwrap();
         assert!(result.passed, "{:?}", result.groups);
         assert_eq!(result.evaluated.len(), 2);
         assert!(result.processes.iter().all(|process| !process.counts), "without counters there is nothing to hold utilisation to");

@@ -136,6 +136,5 @@ fn number(place: usize) -> u16 {
     u16::try_from(place).unwrap_or(u16::MAX)
 }
 
-
 #[cfg(test)]
 mod tests;

@@ -136,7 +136,6 @@ impl Prepared {
             own: account.own,
             measured: account.measured,
         };
-        // A sensitivity run keeps the delays of the best estimate: they were calibrated together with it.
         let shares = prepared.unloaded_shares(trace, endpoints, &learnt.walls, settings);
         if calibration != window {
             prepared.workload = workload(window);
@@ -149,6 +148,8 @@ impl Prepared {
     }
 
     /// The share of observed delays and transaction times that is not due to load; all of it where the deployment cannot be simulated.
+    /// Other coverage and replication are other explanations of the same log and get delays of their own; `demand` asks what if
+    /// requests cost more than they did, and does not.
     fn unloaded_shares(&self, trace: &Trace, endpoints: &[Endpoint], walls: &Walls, settings: &PrepareSettings) -> Vec<f64> {
         let facts = settings.limits.iter().map(|(name, cpu)| (name.clone(), self.facts_of(name, *cpu))).collect();
         let costs = Costs { cpu_factor: 1.0, ..self.costs };
@@ -218,6 +219,7 @@ impl<'a> Learnt<'a> {
     ) -> Self {
         let mut logged = Logged::new(window, &trace.names, servers, settings);
         let mut hops = Hops::default();
+        let mut classed = 0;
         let mut walls = Walls { classes: vec![DurationHistogram::default(); table.classes.len()], logged: trace.any_has(flag::COST) };
         for request in trace.requests().filter(|request| (window.start_us..window.end_us).contains(&request.arrival_us)) {
             let request = demand.fill(request);
@@ -230,7 +232,9 @@ impl<'a> Learnt<'a> {
             if is_hop(&request, &trace.names) && request.has(flag::WALL) {
                 hops.observe(&request);
             }
-            if let Some(class) = class.filter(|_| request.has(flag::WALL)) {
+            // The same requests as are simulated for this.
+            classed += usize::from(class.is_some());
+            if let Some(class) = class.filter(|_| request.has(flag::WALL) && classed <= unloaded::RECORDS_MAX) {
                 walls.classes[usize::from(class)].record(request.work_us());
             }
         }
@@ -282,10 +286,20 @@ fn median_seconds(times_us: &[u32]) -> Option<f64> {
 fn notes(profile: &Profile, learnt: &Learnt<'_>, account: &Account, sending: &Sending) -> Vec<String> {
     let mut notes = vec![account.note.clone()];
     if profile.demand.method != "logged" {
-        notes.push(format!("request CPU is inferred ({}), {:.1} to {:.1} times that is possible", profile.demand.method, profile.demand.range.low, profile.demand.range.high));
+        notes.push(format!(
+            "request CPU is inferred ({}), {:.1} to {:.1} times that is possible",
+            profile.demand.method, profile.demand.range.low, profile.demand.range.high
+        ));
     }
-    let source = if sending.seen > 0 { format!("from {} hops in the persister's log", sending.seen) } else { "assumed: no persister's log".to_owned() };
-    notes.push(format!("writing an event takes {:.0} ms of the persister's time, {source}", (sending.hop_cpu + sending.persist_cpu + sending.persist_db) * 1e3));
+    let source = if sending.seen > 0 {
+        format!("from {} hops in the persister's log", sending.seen)
+    } else {
+        "assumed: no persister's log".to_owned()
+    };
+    notes.push(format!(
+        "writing an event takes {:.0} ms of the persister's time, {source}",
+        (sending.hop_cpu + sending.persist_cpu + sending.persist_db) * 1e3
+    ));
     notes.push(format!(
         "{:.0} s and {} requests taught what does not depend on load; {:.1} events a second",
         learnt.seconds,

@@ -46,9 +46,11 @@ impl PlanRouters {
         let rule = |(number, setup): (usize, PoolSetup)| {
             let balancer = Balancer::new(&setup.setup);
             let source = Source::of(setup.key.as_ref());
-            let mine = prepared.workload.records.iter().filter(|record| {
-                usize::from(topology.routes.get(usize::from(record.endpoint)).copied().unwrap_or(0)) == number
-            });
+            let mine = prepared
+                .workload
+                .records
+                .iter()
+                .filter(|record| usize::from(topology.routes.get(usize::from(record.endpoint)).copied().unwrap_or(0)) == number);
             let servers = servers_of_names(&balancer, source, mine, &names);
             PoolRule { balancer, source, observes: observes(&setup.setup.algorithm), servers }
         };
@@ -163,7 +165,9 @@ fn observes(algorithm: &Algorithm) -> Observes {
 
 /// Hashing every name once is cheaper than hashing it at every request.
 fn servers_of_names<'r>(balancer: &Balancer, source: Source, records: impl Iterator<Item = &'r Record>, names: &Names) -> Arc<[u16]> {
-    if matches!(source, Source::Uri | Source::Missing) || balancer.server_of_key(b"a").is_none() && balancer.server_of_key(b"10.0.0.1").is_none() {
+    if matches!(source, Source::Uri | Source::Missing)
+        || balancer.server_of_key(b"a").is_none() && balancer.server_of_key(b"10.0.0.1").is_none()
+    {
         return Arc::from([]);
     }
     let mut servers: Vec<u16> = Vec::new();

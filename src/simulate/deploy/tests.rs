@@ -11,7 +11,11 @@ fn prepared() -> Prepared {
 }
 
 fn plan(pool: &str) -> Plan {
-    Plan::from_toml(&format!("name = \"test\"\nsynapse = \"1.157\"\n[[pool]]\nname = \"client\"\nendpoints = [\"client\"]\n{pool}"), "test.toml").unwrap()
+    Plan::from_toml(
+        &format!("name = \"test\"\nsynapse = \"1.157\"\n[[pool]]\nname = \"client\"\nendpoints = [\"client\"]\n{pool}"),
+        "test.toml",
+    )
+    .unwrap()
 }
 
 /// The server that each of the first requests goes to.
@@ -32,9 +36,8 @@ fn a_keyed_pool_sends_each_user_where_the_proxy_would() {
     let plan = plan("workers = 3\nbalance = \"hash consistent\"\nkey = \"user\"\n");
     let deployment = Deployment::of(&plan, &endpoints(), &prepared).unwrap();
     let balancer = plan.balancer(&plan.pools[0]).unwrap();
-    let expected: Vec<u32> = (0..100)
-        .map(|i| u32::try_from(balancer.server_of_key(format!("@user{}:x", i % 20).as_bytes()).unwrap()).unwrap())
-        .collect();
+    let expected: Vec<u32> =
+        (0..100).map(|i| u32::try_from(balancer.server_of_key(format!("@user{}:x", i % 20).as_bytes()).unwrap()).unwrap()).collect();
     assert_eq!(servers(&deployment, &prepared, 1, 100), expected);
     assert!(expected.contains(&0) && expected.contains(&1) && expected.contains(&2));
 }

@@ -94,7 +94,16 @@ impl<'a> Logged<'a> {
         let length = (window.end_us - window.start_us).max(1);
         let width_us = step.unwrap_or(length).max(length / WINDOWS_MAX).clamp(1_000_000, length.max(1_000_000));
         let count = usize::try_from(length / width_us).unwrap_or(0).max(1);
-        Self { window, names, servers, width_us, processes: BTreeMap::new(), events: vec![0.0; count], creations: vec![0.0; count], hops: 0 }
+        Self {
+            window,
+            names,
+            servers,
+            width_us,
+            processes: BTreeMap::new(),
+            events: vec![0.0; count],
+            creations: vec![0.0; count],
+            hops: 0,
+        }
     }
 
     /// Counts a request, traffic between processes included. `persists`: it makes an event.
@@ -178,13 +187,17 @@ impl<'a> Logged<'a> {
     /// Processes that have a tenth or more of the clients' CPU (all, if none has).
     fn serving(&self) -> impl Iterator<Item = (NameId, &Process)> {
         let clients: f64 = self.processes.values().map(|process| process.client_cpu).sum();
-        self.processes.iter().filter(move |(_, process)| process.client_cpu > 0.0 && process.client_cpu * 10.0 >= clients).map(|(id, p)| (*id, p))
+        self.processes
+            .iter()
+            .filter(move |(_, process)| process.client_cpu > 0.0 && process.client_cpu * 10.0 >= clients)
+            .map(|(id, p)| (*id, p))
     }
 
     fn measured(&self, settings: &PrepareSettings) -> Vec<Measured> {
         let Some(counters) = &settings.process_cpu else { return Vec::new() };
         let serving: Vec<NameId> = self.serving().map(|(id, _)| id).collect();
-        let find = |name: &str| self.processes.iter().find(|(id, _)| counters.find(self.names.text(**id)).is_some_and(|c| c.name() == name));
+        let find =
+            |name: &str| self.processes.iter().find(|(id, _)| counters.find(self.names.text(**id)).is_some_and(|c| c.name() == name));
         let one = |counter: &CpuCounter| {
             let logged = find(counter.name());
             let role = match logged {

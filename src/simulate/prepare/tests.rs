@@ -17,7 +17,11 @@ pub(in super::super) fn endpoint(group: &str, pattern: &str) -> Endpoint {
 }
 
 pub(in super::super) fn endpoints() -> Vec<Endpoint> {
-    vec![endpoint("client", "^/members$"), endpoint("event_sending", "^/rooms/.*/send"), endpoint("event_sending", "^/rooms/.*/(join|leave)$")]
+    vec![
+        endpoint("client", "^/members$"),
+        endpoint("event_sending", "^/rooms/.*/send"),
+        endpoint("event_sending", "^/rooms/.*/(join|leave)$"),
+    ]
 }
 
 /// A hundred seconds of ten requests a second by 20 users on two workers; every fifth sends an event.
@@ -64,7 +68,8 @@ fn prepared(trace: &Trace, settings: &PrepareSettings) -> Prepared {
 /// Each worker logs 0.05 core; `cpu` cores are used by each.
 fn counters(cpu: f64) -> ProcessCpu {
     let lines = (0..14).flat_map(|i| {
-        [("generic_worker1", cpu), ("generic_worker2", cpu)].map(move |(name, cpu)| format!("{},{name},{}\n", 990 + i * 10, f64::from(i) * 10.0 * cpu))
+        [("generic_worker1", cpu), ("generic_worker2", cpu)]
+            .map(move |(name, cpu)| format!("{},{name},{}\n", 990 + i * 10, f64::from(i) * 10.0 * cpu))
     });
     ProcessCpu::parse(lines.collect::<String>().as_bytes()).unwrap()
 }

@@ -100,4 +100,4 @@ const STEPS: usize = 2;
 /// Requests that the common share counts for.
 const COMMON_WEIGHT: f64 = 10.0;
 /// Requests that are simulated for this.
-const RECORDS_MAX: usize = 200_000;
+pub(super) const RECORDS_MAX: usize = 200_000;
