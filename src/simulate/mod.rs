@@ -15,6 +15,7 @@
 
 pub mod cluster;
 pub mod engine;
+pub mod proxy;
 pub mod queue;
 pub mod random;
 pub mod record;
