@@ -13,8 +13,10 @@
 //!
 //! The model of a worker and the statistics: `docs/model.md`. What theory says of it is tested in `tests/integration/theory.rs`.
 
+pub mod calibrate;
 pub mod cluster;
 pub mod engine;
+pub mod proxy;
 pub mod queue;
 pub mod random;
 pub mod record;
