@@ -296,8 +296,9 @@ impl<'c> Identifier<'c> {
         if memchr::memchr(b'%', segment).is_none() {
             return names.intern(segment);
         }
-        self.scratch.clear();
-        names.intern(target::percent_decode(segment, &mut self.scratch))
+        // Somebody may have encoded a whole query into the path.
+        let decoded = String::from_utf8_lossy(target::percent_decode(segment, &mut self.scratch));
+        names.intern(redact::scrub(&decoded).as_bytes())
     }
 
     /// Hash of method and target with the secret parameters left out, which Synapse cuts and proxies log; never 0.
