@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::endpoints::{Endpoint, EndpointId, Method};
-use crate::trace::{NameId, Request, flag};
+use crate::endpoints::{Endpoint, Method};
+use crate::trace::{Request, flag};
 
 /// A request that says nothing but when it came.
 pub(super) fn request(arrival_us: i64) -> Request {
