@@ -260,7 +260,7 @@ impl Dictionary {
     }
 }
 
-/// Reads a trace written by [`write`].
+/// Reads a trace written by [`write()`].
 pub fn read(path: &Path) -> Result<(Trace, Header), TraceError> {
     let display = || path.display().to_string();
     let parquet = |source| TraceError::Parquet { path: display(), source };
