@@ -67,7 +67,7 @@ pub fn judge(profile: &Profile, plan: Plan, settings: &Settings) -> Candidate {
 
 /// How many times the load may grow, everything in proportion, until a process at this utilisation reaches the objective.
 /// Its rest does not grow. Infinite for a process that does nothing; 0 if its rest alone is too much.
-pub fn headroom(utilisation: f64, rest: f64, objective: Objective) -> f64 {
+pub fn headroom(utilisation: f64, rest: f64, objective: &Objective) -> f64 {
     let (room, used) = (objective.busy - rest, utilisation - rest);
     if room <= 0.0 {
         0.0

@@ -5,7 +5,9 @@
 pub mod analyse;
 pub mod endpoints;
 mod interrupt;
+mod output;
 mod progress;
+mod reading;
 pub mod route;
 
 use std::io::{self, IsTerminal, Write};
