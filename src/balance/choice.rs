@@ -63,6 +63,11 @@ pub struct Place {
 }
 
 impl Place {
+    /// A place put together again from its [`server`](Self::server) and [`process`](Self::process).
+    pub fn new(server: u32, process: u32) -> Self {
+        Self { server, process }
+    }
+
     /// Index of the server, in configured order from 0.
     pub fn server(self) -> usize {
         self.server as usize
