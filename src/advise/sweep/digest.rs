@@ -2,8 +2,8 @@
 
 use super::super::objective::Statistic;
 use super::model::{Imbalance, Latency, Simulated, SimulatedGroup, SimulatedProcess};
-use super::Deployed;
 use crate::plan::Plan;
+use crate::simulate::deploy::Deployment;
 use crate::simulate::result::{ProcessResult, RunResult};
 use crate::stats::{DurationHistogram, Interval, student_t};
 
@@ -113,7 +113,7 @@ pub(super) fn narrow(digests: &[Digest], mean_within: f64, p95_within: f64) -> b
 }
 
 /// A candidate's figures over its replications, not judged yet.
-pub(super) fn summary(plan: &Plan, strategy: &str, deployed: &Deployed, group_ids: &[String], digests: &[Digest]) -> Simulated {
+pub(super) fn summary(plan: &Plan, strategy: &str, deployed: &Deployment, group_ids: &[String], digests: &[Digest]) -> Simulated {
     let pools = pool_names(plan, deployed);
     let processes: Vec<SimulatedProcess> = (0..deployed.topology.processes.len())
         .map(|place| {
@@ -171,7 +171,7 @@ fn latency(figures: &[Figures]) -> Latency {
 }
 
 /// Pool of each process, by the plan's names.
-fn pool_names(plan: &Plan, deployed: &Deployed) -> Vec<Option<String>> {
+fn pool_names(plan: &Plan, deployed: &Deployment) -> Vec<Option<String>> {
     let workers = plan.workers();
     let pool_of = |name: &str| workers.iter().find(|worker| worker.name == name)?.pool.and_then(|index| plan.pools.get(index));
     deployed.topology.processes.iter().map(|process| pool_of(&process.name).map(|pool| pool.name.clone())).collect()
