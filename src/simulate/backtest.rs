@@ -26,7 +26,7 @@ pub struct BacktestSettings {
     pub limits: BTreeMap<String, Cpu>,
     /// Left out at the log's beginning (start-up, cold caches): neither calibrated on nor evaluated.
     pub skip: Span,
-    /// Left out of each evaluated span, so that the simulated queues can fill.
+    /// Simulated before each evaluated span, so that the queues are as full as they were.
     pub warm_up: Span,
     /// Replications.
     pub replications: u32,
@@ -36,7 +36,7 @@ pub struct BacktestSettings {
 
 impl Default for BacktestSettings {
     fn default() -> Self {
-        Self { limits: BTreeMap::new(), skip: Span::ZERO, warm_up: Span::from_millis(2_000), replications: 10, seed: 1 }
+        Self { limits: BTreeMap::new(), skip: Span::ZERO, warm_up: Span::from_millis(5_000), replications: 10, seed: 1 }
     }
 }
 
@@ -137,11 +137,14 @@ pub fn backtest(
     }
     let middle = start_us + (whole.end_us - start_us) / 2;
     let halves = [Window { start_us, end_us: middle }, Window { start_us: middle, end_us: whole.end_us }];
-    let mut tally = Tally::default();
+    let mut tally = Tally { logged: trace.any_has(flag::COST), ..Tally::default() };
     let mut notes = Vec::new();
     for (evaluated, calibration) in [(halves[0], halves[1]), (halves[1], halves[0])] {
         let settings = PrepareSettings { calibration: Some(calibration), ..settings.clone() };
-        let prepared = Prepared::new(trace, endpoints, profile, evaluated, &settings);
+        // The warm-up lies before the evaluated span: what was under way when it began is under way in the simulation too.
+        let before = i64::try_from(how.warm_up.nanos() / 1000).unwrap_or(i64::MAX);
+        let simulated = Window { start_us: evaluated.start_us.saturating_sub(before), ..evaluated };
+        let prepared = Prepared::new(trace, endpoints, profile, simulated, &settings);
         tally.add(trace, endpoints, &prepared, &settings, how)?;
         notes.clone_from(&prepared.notes);
     }
@@ -152,6 +155,8 @@ pub fn backtest(
 /// What was observed and predicted, over the evaluated spans.
 #[derive(Default)]
 struct Tally {
+    /// Wall times are Synapse's own, which begin when the process looks at a request.
+    logged: bool,
     seconds: f64,
     requests: u64,
     predicted_requests: Vec<f64>,
@@ -241,6 +246,7 @@ impl Tally {
     }
 
     fn predict(&mut self, runs: &[RunResult], prepared: &Prepared, observed: &Observed) {
+        let logged = self.logged;
         let at = |list: &mut Vec<f64>, run: usize, value: f64| {
             list.resize(runs.len(), 0.0);
             list[run] += value;
@@ -255,7 +261,7 @@ impl Tally {
             for (group, result) in prepared.groups.iter().zip(&run.groups) {
                 let Some(times) = self.groups.get_mut(group) else { continue };
                 times.predicted.resize(runs.len(), (DurationHistogram::default(), DurationHistogram::default()));
-                times.predicted[number].0.merge(&result.work);
+                times.predicted[number].0.merge(if logged { &result.logged } else { &result.work });
                 times.predicted[number].1.merge(&result.waits);
             }
         }

@@ -122,7 +122,7 @@ fn process(name: &str, cores: f64, prepared: &Prepared) -> ProcessSpec {
         name: name.to_owned(),
         cpu: cpu(cores, prepared.quota_period),
         connections: prepared.connections,
-        background: prepared.idle,
+        background: prepared.background_of(name),
     }
 }
 

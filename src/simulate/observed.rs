@@ -63,9 +63,9 @@ impl Observed {
         facts: &BTreeMap<String, ProcessFacts>,
     ) -> Result<Self, TopologyError> {
         let numbers = Numbers::of(trace);
-        let default = ProcessFacts { cpu: Cpu::CORE, connections: prepared.connections, background: prepared.idle };
         let spec = |name: &String| {
-            let ProcessFacts { cpu, connections, background } = facts.get(name).copied().unwrap_or(default);
+            let known = facts.get(name).copied();
+            let ProcessFacts { cpu, connections, background } = known.unwrap_or_else(|| prepared.facts_of(name, Cpu::CORE));
             ProcessSpec { name: name.clone(), cpu, connections, background }
         };
         let processes: Vec<ProcessSpec> = numbers.names.iter().map(spec).collect();

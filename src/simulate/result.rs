@@ -74,6 +74,9 @@ pub struct StationResult {
 pub struct GroupResult {
     /// Work latency: from arrival to answer; long polls from their news to the answer. Never a parked time.
     pub work: DurationHistogram,
+    /// The same as Synapse's own log would give it: from the moment the process looks at the request, which is when its
+    /// turn at the reactor has come; of long polls CPU, transactions and waits for connections.
+    pub logged: DurationHistogram,
     /// Waits for database connections, requests with transactions only.
     pub waits: DurationHistogram,
 }

@@ -92,6 +92,12 @@ pub struct Costs {
     /// CPU that follows each logged second of CPU without being logged (coverage factor less 1, as far as the terms below do not
     /// explain it). Nobody waits for it.
     pub shadow: f64,
+    /// Share of that which comes after the answer rather than after each slice (encoding and writing the answer, the log's line). 0 to 1.
+    pub shadow_after: f64,
+    /// Share of a request's CPU that its transactions burn in database threads, which compete with the reactor for the one
+    /// interpreter and hold their connection meanwhile; a thread that has its connection waits for the interpreter first.
+    /// `None`: transactions need no CPU and start at once.
+    pub thread_share: Option<f64>,
     /// CPU per event fetched from the database (a₂).
     pub fetched_event: Span,
     /// CPU per persisted event on every other process (c_rep, a₃).
@@ -123,6 +129,8 @@ impl Costs {
     pub const LOGGED: Self = Self {
         cpu_factor: 1.0,
         shadow: 0.0,
+        shadow_after: 0.0,
+        thread_share: None,
         fetched_event: Span::ZERO,
         replication: Span::ZERO,
         replication_delay: Span::ZERO,

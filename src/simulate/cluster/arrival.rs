@@ -99,6 +99,7 @@ impl Cluster<'_> {
         if let Some(key) = lock_key(class.lock, process, record) {
             self.jobs[slot].holds_lock = true;
             if !self.locks.acquire(key, slot, &mut self.links) {
+                self.jobs[slot].looked_at = self.processes[usize::from(process)].reactor.free_at().max(now);
                 return;
             }
         }
@@ -126,6 +127,10 @@ impl Cluster<'_> {
     pub(super) fn ends(&mut self, now: Time, slot: u32, queue: &mut EventQueue) {
         let job = self.jobs[slot];
         let record = self.record(job.visit);
+        let after = self.run.costs.shadow * self.run.costs.shadow_after;
+        if after > 0.0 {
+            self.processes[usize::from(job.process)].reactor.run(now, job.cpu.scaled(after));
+        }
         self.unlocks(now, &job, record, queue);
         self.tally(now, &job, record);
         let worker = &mut self.processes[usize::from(job.process)];
@@ -161,6 +166,8 @@ impl Cluster<'_> {
         let group = usize::from(self.run.workload.classes[usize::from(record.class)].group);
         let tally = &mut self.groups[group];
         tally.work.record((now - job.began).micros_u32());
+        let logged = if record.is(mark::POLL) { job.cpu + job.in_db + job.waited } else { now - job.looked_at.min(now) };
+        tally.logged.record(logged.micros_u32());
         if job.had_transactions {
             let waited = job.waited.micros_u32();
             tally.waits.record(waited);

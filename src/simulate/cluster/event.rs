@@ -28,6 +28,10 @@ pub(super) enum Event {
     AnswerArrives,
     /// The creator has taken it.
     AnswerTaken,
+    /// A thread that has a connection gets the interpreter.
+    ThreadStarts,
+    /// The database has answered a thread.
+    RowsCome,
     /// Written events reach the other processes.
     Replicated,
 }
@@ -57,8 +61,8 @@ const ALL: [Event; 16] = [
     Event::BatchWritten,
     Event::AnswerArrives,
     Event::AnswerTaken,
-    Event::Replicated,
-    Event::Replicated,
+    Event::ThreadStarts,
+    Event::RowsCome,
     Event::Replicated,
     Event::Replicated,
     Event::Replicated,
@@ -70,7 +74,7 @@ mod tests {
 
     #[test]
     fn every_event_is_read_back() {
-        for (number, event) in ALL.iter().enumerate().take(12) {
+        for (number, event) in ALL.iter().enumerate().take(14) {
             assert_eq!(*event as usize, number);
             assert_eq!(Event::unpack(event.pack(SLOT_MAX)), (*event, SLOT_MAX));
         }

@@ -16,6 +16,14 @@ pub(super) struct Job {
     pub sent_at: Time,
     /// When it came, or its news did: latency counts from here.
     pub began: Time,
+    /// When its process first looked at it: Synapse's own log counts from here.
+    pub looked_at: Time,
+    /// All its CPU.
+    pub cpu: Span,
+    /// CPU of every transaction, in a database thread.
+    pub thread: Span,
+    /// Time in transactions so far, summed as Synapse does.
+    pub in_db: Span,
     /// CPU of every slice.
     pub slice: Span,
     /// CPU of the last one on top.
@@ -48,6 +56,10 @@ impl Job {
             sent: Sent::default(),
             sent_at: Time::ZERO,
             began: Time::ZERO,
+            looked_at: Time::NEVER,
+            cpu: Span::ZERO,
+            thread: Span::ZERO,
+            in_db: Span::ZERO,
             slice: Span::ZERO,
             last_slice: Span::ZERO,
             transaction: Span::ZERO,

@@ -104,6 +104,7 @@ type Caches = NumberMap<u64, u32>;
 #[derive(Debug, Clone, Default)]
 struct GroupTally {
     work: DurationHistogram,
+    logged: DurationHistogram,
     waits: DurationHistogram,
 }
 
@@ -186,6 +187,8 @@ impl Model for Cluster<'_> {
             Event::BatchWritten => self.batch_written(now, slot, queue),
             Event::AnswerArrives => self.answer_arrives(now, slot, queue),
             Event::AnswerTaken => self.answer_taken(now, slot, queue),
+            Event::ThreadStarts => self.thread_starts(now, slot, queue),
+            Event::RowsCome => self.rows_come(now, slot, queue),
             Event::Replicated => self.replicated(now, slot),
         }
     }

@@ -18,7 +18,7 @@ impl Cluster<'_> {
         });
         RunResult {
             processes: processes.collect(),
-            groups: self.groups.into_iter().map(|tally| GroupResult { work: tally.work, waits: tally.waits }).collect(),
+            groups: self.groups.into_iter().map(|tally| GroupResult { work: tally.work, logged: tally.logged, waits: tally.waits }).collect(),
             begun: self.counts.begun,
             refused: self.counts.refused,
             unfinished,

@@ -20,6 +20,10 @@ impl Cluster<'_> {
         let issued = if rounds == costs.rounds_max { rounds.saturating_mul(parallel) } else { transactions };
         let slices = u64::from(rounds) + 1;
         let job = &mut self.jobs[slot];
+        job.cpu = cpu;
+        let share = costs.thread_share.filter(|_| issued > 0).unwrap_or(0.0);
+        job.thread = cpu.scaled(share).divided(u64::from(issued));
+        let cpu = cpu.less(job.thread.times(u64::from(issued)));
         (job.slice, job.last_slice) = match costs.slicing {
             Slicing::LastHolds(share) => {
                 let last = cpu.scaled(share.clamp(0.0, 1.0));
@@ -60,7 +64,9 @@ impl Cluster<'_> {
         }
         job.slices = job.slices.saturating_add(1);
         job.running = work;
-        let ends = self.processes[usize::from(job.process)].slice(now, work);
+        let worker = &mut self.processes[usize::from(job.process)];
+        let ends = worker.slice(now, work);
+        job.looked_at = job.looked_at.min(worker.reactor.started_at());
         queue.schedule(ends, Event::SliceEnds.pack(slot));
     }
 
@@ -68,8 +74,9 @@ impl Cluster<'_> {
         let job = &mut self.jobs[slot];
         let worker = &mut self.processes[usize::from(job.process)];
         worker.reactor.done(now);
-        if self.run.costs.shadow > 0.0 {
-            worker.reactor.run(now, job.running.scaled(self.run.costs.shadow));
+        let shadow = self.run.costs.shadow * (1.0 - self.run.costs.shadow_after);
+        if shadow > 0.0 {
+            worker.reactor.run(now, job.running.scaled(shadow));
         }
         if job.delay > Span::ZERO {
             let delay = std::mem::take(&mut job.delay);
@@ -104,9 +111,14 @@ impl Cluster<'_> {
 
     fn runs_transaction(&mut self, now: Time, process: u16, ticket: Ticket, queue: &mut EventQueue) {
         let waited = now - ticket.asked;
+        if ticket.then == Event::TransactionEnds && self.run.costs.thread_share.is_some() {
+            self.waits_for_turn(now, process, ticket, queue);
+            return;
+        }
         let job = &mut self.jobs[ticket.slot];
         let (mut unloaded, purpose, number) = if ticket.then == Event::TransactionEnds {
             job.waited += waited;
+            job.in_db += job.transaction;
             let number = u64::from(job.transactions_left) << 16 | u64::from(job.outstanding);
             (job.transaction, Purpose::Service, number << 1 | 1)
         } else {
@@ -121,6 +133,35 @@ impl Cluster<'_> {
         queue.schedule(now + length, ticket.then.pack(ticket.slot));
     }
 
+    /// A thread with a connection waits for the interpreter; Synapse counts that as waiting for the connection.
+    fn waits_for_turn(&mut self, now: Time, process: u16, ticket: Ticket, queue: &mut EventQueue) {
+        let worker = &mut self.processes[usize::from(process)];
+        let starts = worker.reactor.turn(now);
+        worker.transactions.add(starts - ticket.asked);
+        self.jobs[ticket.slot].waited += starts - ticket.asked;
+        queue.schedule(starts, Event::ThreadStarts.pack(ticket.slot));
+    }
+
+    pub(super) fn thread_starts(&mut self, now: Time, slot: u32, queue: &mut EventQueue) {
+        let length = self.database.begin(self.jobs[slot].transaction);
+        self.in_transaction(slot, length);
+        queue.schedule(now + length, Event::RowsCome.pack(slot));
+    }
+
+    /// The thread makes rows into objects.
+    pub(super) fn rows_come(&mut self, now: Time, slot: u32, queue: &mut EventQueue) {
+        let job = &self.jobs[slot];
+        let ends = self.processes[usize::from(job.process)].reactor.run(now, job.thread);
+        self.in_transaction(slot, ends - now);
+        queue.schedule(ends, Event::TransactionEnds.pack(slot));
+    }
+
+    fn in_transaction(&mut self, slot: u32, time: Span) {
+        let job = &mut self.jobs[slot];
+        job.in_db += time;
+        self.processes[usize::from(job.process)].transactions.time += time;
+    }
+
     /// Gives a connection back.
     pub(super) fn gives_back(&mut self, now: Time, process: u16, queue: &mut EventQueue) {
         self.database.end();
@@ -133,6 +174,10 @@ impl Cluster<'_> {
         let process = self.jobs[slot].process;
         self.gives_back(now, process, queue);
         let job = &mut self.jobs[slot];
+        let shadow = self.run.costs.shadow * (1.0 - self.run.costs.shadow_after);
+        if shadow > 0.0 && job.thread > Span::ZERO {
+            self.processes[usize::from(process)].reactor.run(now, job.thread.scaled(shadow));
+        }
         job.outstanding -= 1;
         if job.outstanding == 0 {
             self.next_slice(now, slot, queue);

@@ -49,6 +49,7 @@ impl Cpu {
 pub struct Processor {
     cpu: Cpu,
     free_at: Time,
+    started_at: Time,
     /// Number of the quota's period in which `used` was used.
     period: u64,
     used: Span,
@@ -58,7 +59,7 @@ pub struct Processor {
 impl Processor {
     /// An idle server.
     pub fn new(cpu: Cpu, measuring: Measuring) -> Self {
-        Self { cpu, free_at: Time::ZERO, period: 0, used: Span::ZERO, busy: BusyMeter::new(measuring) }
+        Self { cpu, free_at: Time::ZERO, started_at: Time::ZERO, period: 0, used: Span::ZERO, busy: BusyMeter::new(measuring) }
     }
 
     /// Takes a piece of work (its time at speed 1) that comes now; says when it will be done. Calls must come in order of time.
@@ -66,6 +67,7 @@ impl Processor {
     pub fn serve(&mut self, now: Time, work: Span) -> Time {
         let start = self.free_at.max(now);
         let work = if self.cpu.speed == 1.0 { work } else { work.scaled(1.0 / self.cpu.speed) };
+        self.started_at = start;
         let finish = match self.cpu.quota {
             None => start + work,
             Some(quota) => self.throttled(start, work, quota),
@@ -78,6 +80,11 @@ impl Processor {
     /// When what has come so far will be done.
     pub fn free_at(&self) -> Time {
         self.free_at
+    }
+
+    /// When the last piece of work began.
+    pub fn started_at(&self) -> Time {
+        self.started_at
     }
 
     /// Time it worked.
@@ -96,6 +103,9 @@ impl Processor {
             }
             let end = (period + 1).saturating_mul(length);
             let run = left.min(budget.saturating_sub(self.used.nanos())).min(end - now);
+            if run > 0 && left == work.nanos() {
+                self.started_at = Time::from_nanos(now);
+            }
             self.used += Span::from_nanos(run);
             left -= run;
             if left == 0 {

@@ -78,6 +78,22 @@ impl Reactor {
         self.present.advance(now);
     }
 
+    /// When a piece of work that comes now could begin: nought to be done, but in the same line as everybody.
+    #[inline]
+    pub fn turn(&mut self, now: Time) -> Time {
+        self.run(now, Span::ZERO)
+    }
+
+    /// When the last piece of work began.
+    pub fn started_at(&self) -> Time {
+        self.processor.started_at()
+    }
+
+    /// When what has come so far will be done.
+    pub fn free_at(&self) -> Time {
+        self.processor.free_at()
+    }
+
     /// Time it worked.
     pub fn busy(&self) -> &BusyMeter {
         self.processor.busy()

@@ -1,0 +1,299 @@
+//! The CPU of processes that no request line shows, and where it goes (worker model, sections 6 and 12).
+//!
+//! With process CPU, over windows of time and all processes at once, by non-negative least squares pulled towards priors:
+//!
+//! ```text
+//! cpu(t) = idle + own + (1 + shadow)·logged(t) + fetched·E(t) + replication·events(t)     of a process that serves clients
+//! cpu(t) = idle + own + replication·events(t)                                             of one that hardly does
+//! cpu(t) = idle + persist·events(t)                                                       of an event persister
+//! ```
+//!
+//! `idle`, `shadow`, `fetched`, `replication`, `persist` are common to all; `own` is background work of processes that serve no
+//! clients (for one that does it cannot be told from `shadow`). A constant rate cannot tell them apart either: then the priors do.
+
+use std::collections::BTreeMap;
+
+use super::super::observed::{is_hop, process_of};
+use super::{Bound, PrepareSettings};
+use crate::endpoints::Endpoint;
+use crate::profile::process_cpu::CpuCounter;
+use crate::profile::{Profile, Window};
+use crate::stats::Interval;
+use crate::stats::least_squares::NonNegativeLeastSquares;
+use crate::trace::{NameId, Names, Request, flag};
+
+/// What things cost beside the request lines.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Account {
+    /// CPU that follows each logged second.
+    pub shadow: f64,
+    /// Per event fetched from the database, s.
+    pub fetched: f64,
+    /// Per persisted event at every other process, s.
+    pub replication: f64,
+    /// Per persisted event at its persister, s.
+    pub persist: f64,
+    /// Of every process, cores.
+    pub idle: f64,
+    /// On top, of processes by name, cores.
+    pub own: BTreeMap<String, f64>,
+    /// Fitted rather than assumed.
+    pub measured: bool,
+    /// What was done.
+    pub note: String,
+}
+
+/// A window of one process.
+#[derive(Debug, Clone, Copy, Default)]
+struct Row {
+    seconds: f64,
+    cpu: f64,
+    logged: f64,
+    fetched: f64,
+    events: f64,
+}
+
+/// One process with a counter.
+struct Measured {
+    name: String,
+    role: Role,
+    rows: Vec<Row>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Serves,
+    Idles,
+    Persists,
+}
+
+/// What was logged of each process in each window.
+pub(super) struct Logged<'a> {
+    window: Window,
+    names: &'a Names,
+    width_us: i64,
+    processes: BTreeMap<NameId, Process>,
+    /// Events written in each window.
+    events: Vec<f64>,
+    creations: Vec<f64>,
+    hops: u64,
+}
+
+#[derive(Default)]
+struct Process {
+    /// CPU and fetched events per window.
+    windows: BTreeMap<usize, (f64, f64)>,
+    client_cpu: f64,
+    hops: u64,
+}
+
+impl<'a> Logged<'a> {
+    pub(super) fn new(window: Window, names: &'a Names, settings: &PrepareSettings) -> Self {
+        let step = settings.process_cpu.as_ref().and_then(|cpu| cpu.counters().iter().map(|counter| counter.step_us()).max());
+        let length = (window.end_us - window.start_us).max(1);
+        let width_us = step.unwrap_or(length).max(length / WINDOWS_MAX).clamp(1_000_000, length.max(1_000_000));
+        let count = usize::try_from(length / width_us).unwrap_or(0).max(1);
+        Self { window, names, width_us, processes: BTreeMap::new(), events: vec![0.0; count], creations: vec![0.0; count], hops: 0 }
+    }
+
+    /// Counts a request, traffic between processes included. `persists`: it makes an event.
+    pub(super) fn observe(&mut self, request: &Request, endpoints: &[Endpoint], persists: bool) {
+        let begins = request.arrival_us.saturating_add(request.park_us().into());
+        let Ok(number) = usize::try_from((begins - self.window.start_us).max(-1) / self.width_us) else { return };
+        if begins < self.window.start_us || number >= self.events.len() {
+            return;
+        }
+        let process = self.processes.entry(process_of(request)).or_default();
+        let internal = request.has(flag::INTERNAL) || endpoints.get(usize::from(request.endpoint.0)).is_some_and(|e| e.internal);
+        let cpu = f64::from(request.cpu_us) / 1e6;
+        let window = process.windows.entry(number).or_default();
+        *window = (window.0 + cpu, window.1 + f64::from(request.events));
+        if !internal {
+            process.client_cpu += cpu;
+        }
+        if is_hop(request, self.names) {
+            process.hops += 1;
+            self.hops += 1;
+            self.events[number] += 1.0;
+        }
+        self.creations[number] += f64::from(u8::from(persists));
+    }
+
+    /// Events written per second.
+    pub(super) fn events_per_second(&self) -> f64 {
+        self.written().iter().sum::<f64>() / (self.events.len() as f64 * self.width_us as f64 / 1e6)
+    }
+
+    fn written(&self) -> &[f64] {
+        if self.hops > 0 { &self.events } else { &self.creations }
+    }
+
+    /// Fits, or assumes.
+    pub(super) fn account(&self, profile: &Profile, settings: &PrepareSettings) -> Account {
+        let measured = self.measured(settings);
+        let fitted = measured.iter().any(|process| process.role == Role::Serves);
+        let mut account = if fitted { fit(&measured) } else { self.assume(profile) };
+        let range = profile.coverage.factor;
+        let part = |bound: f64| if range.value > 1.0 { (bound - 1.0) / (range.value - 1.0) } else { 1.0 };
+        account.shadow *= settings.coverage.of(Interval::new(1.0, part(range.low), part(range.high)));
+        account.replication = settings.replication.of(Interval::new(account.replication, REPLICATION.low, REPLICATION.high));
+        account
+    }
+
+    /// Without process CPU: the profile's factor, which is an assumption with a range, less what the other terms take of it.
+    fn assume(&self, profile: &Profile) -> Account {
+        let serving: Vec<&Process> = self.serving().map(|(_, process)| process).collect();
+        let seconds = self.events.len() as f64 * self.width_us as f64 / 1e6;
+        let logged = serving.iter().map(|process| process.client_cpu).sum::<f64>() / seconds / serving.len().max(1) as f64;
+        let fixed = IDLE.value + REPLICATION.value * self.events_per_second();
+        let factor = profile.coverage.factor;
+        let demand_covers_all = profile.coverage.measured && profile.coverage.processes.is_empty();
+        let shadow = if demand_covers_all { 0.0 } else { factor.value - 1.0 - if logged > 0.0 { fixed / logged } else { 0.0 } };
+        let shadow = if demand_covers_all { shadow } else { shadow.max(SHADOW_MIN) };
+        Account {
+            shadow,
+            fetched: 0.0,
+            replication: REPLICATION.value,
+            persist: PERSIST.value,
+            idle: IDLE.value,
+            own: BTreeMap::new(),
+            measured: false,
+            note: if demand_covers_all {
+                format!("CPU beside requests: {}", profile.coverage.note)
+            } else {
+                format!(
+                    "CPU that no request line shows is assumed, not measured (process CPU over logged CPU {:.1}, {:.1} to {:.1} possible; {:.1} ms, {:.0} to {:.0} possible, for each event at every other process); give --process-cpu to measure yours",
+                    factor.value,
+                    factor.low,
+                    factor.high,
+                    REPLICATION.value * 1e3,
+                    REPLICATION.low * 1e3,
+                    REPLICATION.high * 1e3
+                )
+            },
+        }
+    }
+
+    /// Processes that have a tenth or more of the clients' CPU (all, if none has).
+    fn serving(&self) -> impl Iterator<Item = (NameId, &Process)> {
+        let clients: f64 = self.processes.values().map(|process| process.client_cpu).sum();
+        self.processes.iter().filter(move |(_, process)| process.client_cpu > 0.0 && process.client_cpu * 10.0 >= clients).map(|(id, p)| (*id, p))
+    }
+
+    fn measured(&self, settings: &PrepareSettings) -> Vec<Measured> {
+        let Some(counters) = &settings.process_cpu else { return Vec::new() };
+        let serving: Vec<NameId> = self.serving().map(|(id, _)| id).collect();
+        let find = |name: &str| self.processes.iter().find(|(id, _)| counters.find(self.names.text(**id)).is_some_and(|c| c.name() == name));
+        let one = |counter: &CpuCounter| {
+            let logged = find(counter.name());
+            let role = match logged {
+                Some((_, process)) if process.hops > 0 => Role::Persists,
+                Some((id, _)) if serving.contains(id) => Role::Serves,
+                _ => Role::Idles,
+            };
+            let (first, last) = counter.span_us();
+            let rows = (0..self.events.len()).filter_map(|number| {
+                let start = self.window.start_us + self.width_us * i64::try_from(number).unwrap_or(0);
+                let end = start + self.width_us;
+                let (cpu, fetched) = logged.and_then(|(_, process)| process.windows.get(&number)).copied().unwrap_or_default();
+                (start >= first && end <= last).then(|| Row {
+                    seconds: self.width_us as f64 / 1e6,
+                    cpu: counter.seconds_between(start, end),
+                    logged: cpu,
+                    fetched,
+                    events: self.written()[number],
+                })
+            });
+            let name = logged.map_or_else(|| counter.name().to_owned(), |(id, _)| self.names.text(*id).to_owned());
+            Measured { name, role, rows: rows.collect() }
+        };
+        counters.synapse().map(one).filter(|process| !process.rows.is_empty()).collect()
+    }
+}
+
+impl Bound {
+    pub(super) fn of(self, range: Interval) -> f64 {
+        match self {
+            Self::Low => range.low,
+            Self::Value => range.value,
+            Self::High => range.high,
+        }
+    }
+}
+
+/// Unknowns are in units of their priors, so that pulls can be compared.
+fn fit(processes: &[Measured]) -> Account {
+    let mut squares = NonNegativeLeastSquares::new(COMMON + processes.len());
+    for (number, process) in processes.iter().enumerate() {
+        for row in &process.rows {
+            let mut coefficients = vec![0.0; COMMON + processes.len()];
+            coefficients[0] = row.seconds * IDLE.value;
+            let mut known = 0.0;
+            match process.role {
+                Role::Serves => {
+                    known = row.logged;
+                    coefficients[1] = row.logged * SHADOW;
+                    coefficients[2] = row.fetched * FETCHED;
+                    coefficients[3] = row.events * REPLICATION.value;
+                }
+                Role::Idles => {
+                    coefficients[3] = row.events * REPLICATION.value;
+                    coefficients[COMMON + number] = row.seconds * OWN;
+                }
+                Role::Persists => coefficients[4] = row.events * PERSIST.value,
+            }
+            // Counters are read a little late or early.
+            let deviation = (NOISE * row.cpu).max(NOISE_SECONDS);
+            coefficients.iter_mut().for_each(|coefficient| *coefficient /= deviation);
+            squares.observe(&coefficients, (row.cpu - known) / deviation);
+        }
+    }
+    (0..COMMON).for_each(|unknown| squares.pull(unknown, 1.0, 1.0 / PRIOR_DEVIATIONS[unknown].powi(2)));
+    (0..processes.len()).for_each(|process| squares.pull(COMMON + process, 0.0, 1.0));
+    let x = squares.solve();
+    let own = processes.iter().enumerate().filter(|(_, process)| process.role == Role::Idles);
+    let mut account = Account {
+        shadow: x[1] * SHADOW,
+        fetched: x[2] * FETCHED,
+        replication: x[3] * REPLICATION.value,
+        persist: x[4] * PERSIST.value,
+        idle: x[0] * IDLE.value,
+        own: own.map(|(number, process)| (process.name.clone(), x[COMMON + number] * OWN)).collect(),
+        measured: true,
+        note: String::new(),
+    };
+    account.shadow = account.shadow.max(SHADOW_MIN);
+    account.note = format!(
+        "CPU that no request line shows is fitted to process CPU: {:.2} s after each logged second, {:.1} ms for each event at every other process, {:.1} ms at its persister, {:.1} % of a core idle (over {} windows of {:.0} s; at a constant rate the split leans on priors, the sum does not)",
+        account.shadow,
+        account.replication * 1e3,
+        account.persist * 1e3,
+        account.idle * 100.0,
+        processes.iter().map(|process| process.rows.len()).max().unwrap_or(0),
+        processes.iter().flat_map(|process| &process.rows).map(|row| row.seconds).next().unwrap_or(0.0),
+    );
+    account
+}
+
+/// Unknowns common to all processes: idle, shadow, fetched, replication, persist.
+const COMMON: usize = 5;
+/// Standard deviations of the priors, as shares of them.
+const PRIOR_DEVIATIONS: [f64; COMMON] = [1.0, 0.8, 1.0, 0.5, 1.0];
+/// Cores of an idle process: timers, garbage collection. Assumed.
+const IDLE: Interval = Interval { value: 0.02, low: 0.005, high: 0.05 };
+/// Seconds after each logged second. From a coverage of 1.6 to 2.0 measured on one cluster (Synapse 1.163.2), less idle and replication.
+const SHADOW: f64 = 0.5;
+/// Never nothing: request lines do not show everything.
+const SHADOW_MIN: f64 = 0.1;
+/// Per fetched event, s. Assumed.
+const FETCHED: f64 = 0.000_2;
+/// Per persisted event and other process, s: 25 % of each worker at 40 events a second (Element, "Scaling to millions of users requires
+/// Synapse Pro", January 2025), and half of it.
+const REPLICATION: Interval = Interval { value: 0.004_5, low: 0.003, high: 0.006 };
+/// Per persisted event at its persister, s. Measured on one cluster: 10 to 20 ms.
+const PERSIST: Interval = Interval { value: 0.012, low: 0.006, high: 0.02 };
+/// Unit of a process' own background work, cores.
+const OWN: f64 = 0.01;
+const NOISE: f64 = 0.05;
+const NOISE_SECONDS: f64 = 0.02;
+const WINDOWS_MAX: i64 = 240;
