@@ -76,7 +76,7 @@ pub fn run(arguments: &Analyse) -> anyhow::Result<Exit> {
         read.profile.clone(),
         advice,
     );
-    let name = output.name.clone().unwrap_or_else(|| output::free_name(&output.out, &config.sources, output.force));
+    let name = output.name.clone().unwrap_or_else(|| output::free_name(&output.out, &config.sources, "", output.force));
     let place = write(output, &report, &read, &name)?;
     show(arguments, &report, &place)?;
     Ok(if report.advice.recommended.is_some() { Exit::Done } else { Exit::Missed })

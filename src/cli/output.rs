@@ -29,12 +29,12 @@ pub(super) struct Output {
     pub(super) quiet: bool,
 }
 
-/// A name after the first log that is not taken: `access`, `access-2`, …
-pub(super) fn free_name(out: &Path, sources: &[Source], force: bool) -> String {
+/// A name after the first log, with a suffix, that is not taken: `access`, `access-2`, …
+pub(super) fn free_name(out: &Path, sources: &[Source], suffix: &str, force: bool) -> String {
     let base = match sources.first().map(|source| &source.place) {
         Some(Place::File(path)) => run_name(path),
         _ => "stdin".to_owned(),
-    };
+    } + suffix;
     if force || !out.join(&base).exists() {
         return base;
     }

@@ -147,6 +147,8 @@ pub(super) struct Read {
     pub(super) endpoints: Arc<[Endpoint]>,
     pub(super) trace: Option<Trace>,
     pub(super) profile: Profile,
+    /// The requests came from a trace, not from logs.
+    pub(super) from_trace: bool,
 }
 
 /// Reads, joins and profiles.
@@ -183,7 +185,8 @@ pub(super) fn read(config: &Config, progress: &Arc<Progress>) -> anyhow::Result<
 fn read_trace(config: &Config, path: &Path) -> anyhow::Result<Read> {
     let (trace, header) = trace::parquet::read(path)?;
     let told = Told::from_header(&header).with_context(|| format!("{}: written by an incompatible version", path.display()))?;
-    finish_reading(config, told, header.endpoints.into(), Some(trace), None)
+    let read = finish_reading(config, told, header.endpoints.into(), Some(trace), None)?;
+    Ok(Read { from_trace: true, ..read })
 }
 
 /// The profile, from what was observed on the way or from the trace.
@@ -212,7 +215,7 @@ fn finish_reading(
     });
     let extras = Extras { process_cpu: config.process_cpu.clone(), inferred: Some(inferred), user_key: Some(told.user_key.clone()) };
     let profile = profiler.finish(&extras);
-    Ok(Read { told, endpoints, trace, profile })
+    Ok(Read { told, endpoints, trace, profile, from_trace: false })
 }
 
 fn profile_settings(config: &Config, endpoints: &Arc<[Endpoint]>) -> crate::profile::Settings {
