@@ -101,16 +101,21 @@ fn versus((other, comparison): (&Simulated, Comparison)) -> String {
 /// What breaks first.
 fn growing(sweep: &Sweep) -> Option<String> {
     let steps = &sweep.growth_steps;
-    let broken = steps.iter().find(|case| case.meets == Meets::No);
     let held = steps.iter().take_while(|case| case.meets == Meets::Yes).last();
+    let broken = steps.iter().find(|case| case.meets == Meets::No).or_else(|| steps.iter().find(|case| case.meets == Meets::Maybe));
+    let until = held.map_or_else(String::new, |case| format!("it holds at {} times this load; ", words::factor(case.factor)));
+    let extrapolated = |factor: f64| if factor * sweep.growth > EXTRAPOLATED { " (beyond twice what was observed: an extrapolation)" } else { "" };
     match (held, broken) {
-        (held, Some(broken)) => {
-            let until = held.map_or_else(String::new, |case| format!("it holds at {} times this load; ", words::factor(case.factor)));
-            Some(format!("What breaks first when load grows: {until}at {} times {}.", words::factor(broken.factor), broken.verdict))
-        }
+        (_, Some(case)) => Some(format!(
+            "What breaks first when load grows: {until}at {} times {}{}.",
+            words::factor(case.factor),
+            case.verdict,
+            extrapolated(case.factor)
+        )),
         (Some(held), None) => Some(format!(
-            "It still holds at {} times this load, as far as was simulated; there the busiest process, {}, is {} busy.",
+            "It still holds at {} times this load, as far as was simulated{}; there the busiest process, {}, is {} busy.",
             words::factor(held.factor),
+            extrapolated(held.factor),
             held.busiest,
             words::percent(held.busy.value)
         )),

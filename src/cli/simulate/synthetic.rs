@@ -75,10 +75,12 @@ fn print(
     Ok(())
 }
 
-/// `10.0 ms (9.90–10.1)`.
+/// `10.0 ms (9.90–10.1)`, all in the value's unit.
 fn times(seconds: Interval) -> String {
-    let Interval { value, low, high } = seconds.scaled(1e3);
-    format!("{} ({}–{})", format::milliseconds(value), format::milliseconds(low), format::milliseconds(high))
+    let ms = seconds.scaled(1e3);
+    let (scale, unit) = if ms.value >= 999.5 { (1e-3, "s") } else { (1.0, "ms") };
+    let Interval { value, low, high } = ms.scaled(scale);
+    format!("{} {unit} ({}–{})", format::number(value), format::number(low), format::number(high))
 }
 
 #[derive(Serialize)]

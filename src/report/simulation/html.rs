@@ -54,7 +54,7 @@ impl<'a> Page<'a> {
     fn new(report: &'a SimulationReport) -> Self {
         let SimulationReport { analysis, sweep, .. } = report;
         let facts = &analysis.facts;
-        let confidence = &analysis.advice.confidence;
+        let confidence = report.confidence();
         let mut plan = sweep.shown().map(|(candidate, _)| vec![tables::groups(candidate), tables::processes(candidate)]).unwrap_or_default();
         plan.push(tables::stress(sweep));
         plan.retain(|table| !table.is_empty());

@@ -36,7 +36,7 @@ pub fn markdown(report: &SimulationReport) -> String {
         push(&mut out, "## Why");
         push(&mut out, &list(&sweep.reasons, true));
     }
-    let confidence = &report.analysis.advice.confidence;
+    let confidence = report.confidence();
     push(&mut out, &format!("**How sure:** {}: {}", sentence(&confidence.level), sentence(&confidence.why)));
     for step in &facts.next {
         push(&mut out, &format!("**Next:** {}\n\n{}", sentence(&format::capital(&step.why)), block(&step.command)));

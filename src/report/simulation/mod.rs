@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::analysis::AnalysisReport;
 use super::charts::{self, Chart};
+use crate::advise::Confidence;
 use crate::advise::sweep::Sweep;
 use crate::simulate::backtest::Backtest;
 
@@ -42,10 +43,34 @@ impl SimulationReport {
         charts::of_sweep(&self.sweep)
     }
 
+    /// How sure the answer is: what the screen says of the log, and no better than the back-test.
+    pub fn confidence(&self) -> Confidence {
+        let said = &self.analysis.advice.confidence;
+        let doubt = match &self.backtest {
+            Some(test) if test.passed => return said.clone(),
+            Some(test) => {
+                let (outside, counted) = figures(test);
+                format!("the back-test misses its limits in {outside} of {counted} figures, so compare plans and do not trust their latencies to the ms")
+            }
+            None => "the model was not tested on this log".to_owned(),
+        };
+        let untested = self.backtest.is_none() && said.level != "high";
+        let level = if untested { said.level.clone() } else { if self.backtest.is_some() { "low" } else { "medium" }.to_owned() };
+        // The screen's reasons are for its level; a lower one has its own.
+        let why = if said.level == level { format!("{}; {doubt}", said.why) } else { doubt };
+        Confidence { level, why }
+    }
+
     /// Reading or simulating was interrupted.
     pub fn partial(&self) -> bool {
         self.analysis.facts.partial || self.sweep.partial
     }
+}
+
+/// Figures of a back-test that are outside their limits, and all that count.
+fn figures(test: &Backtest) -> (usize, usize) {
+    let counted = || std::iter::once(&test.throughput).chain(&test.processes).chain(&test.groups).filter(|one| one.counts);
+    (counted().filter(|one| !one.within()).count(), counted().count())
 }
 
 #[cfg(test)]

@@ -204,10 +204,9 @@ pub(super) fn backtest(report: &SimulationReport) -> Table {
 pub(super) fn backtest_sentence(report: &SimulationReport) -> String {
     match (&report.backtest, &report.backtest_note) {
         (Some(test), _) => {
-            let counted = || std::iter::once(&test.throughput).chain(&test.processes).chain(&test.groups).filter(|one| one.counts);
-            let outside = counted().filter(|one| !one.within()).count();
-            let verdict = if test.passed { "passed".to_owned() } else { format!("not passed, {outside} outside") };
-            format!("Back-test on the log itself: {verdict} of {} figures that count.", counted().count())
+            let (outside, counted) = super::figures(test);
+            let verdict = if test.passed { "all".to_owned() } else { (counted - outside).to_string() };
+            format!("Back-test on the log itself: {verdict} of {counted} figures that count are within their limits.")
         }
         (None, Some(why)) => format!("No back-test: {why}."),
         (None, None) => "No back-test.".to_owned(),
@@ -261,6 +260,6 @@ mod tests {
             assert!(!table.is_empty(), "{}", table.id);
             assert!(table.rows.iter().all(|row| row.len() == table.columns.len()), "{}", table.id);
         }
-        assert_eq!(backtest_sentence(&report), "Back-test on the log itself: not passed, 1 outside of 4 figures that count.");
+        assert_eq!(backtest_sentence(&report), "Back-test on the log itself: 3 of 4 figures that count are within their limits.");
     }
 }

@@ -9,7 +9,8 @@ use super::super::tables as analysis_tables;
 use super::super::terminal::{Files, Style, Summary, bold, dim, tone};
 use super::SimulationReport;
 use super::tables;
-use crate::advise::sweep::Simulated;
+use crate::advise::Meets;
+use crate::advise::sweep::{Simulated, Sweep};
 
 /// Writes the summary.
 ///
@@ -59,7 +60,7 @@ fn verdict(summary: &mut Summary<'_>, report: &SimulationReport) -> io::Result<(
         )?;
         summary.wrapped("", &format!("objective {}: {meets}; {}", sweep.objective, candidate.verdict), tone(meets_tone))?;
     }
-    let confidence = &report.analysis.advice.confidence;
+    let confidence = report.confidence();
     summary.wrapped("Sure", &format!("{}: {}", confidence.level, confidence.why), anstyle::Style::new())?;
     for (index, reason) in sweep.reasons.iter().enumerate() {
         summary.hanging(if index == 0 { "Why" } else { "" }, &format!("{}. ", index + 1), reason, anstyle::Style::new())?;
@@ -69,7 +70,7 @@ fn verdict(summary: &mut Summary<'_>, report: &SimulationReport) -> io::Result<(
 
 fn candidates(summary: &mut Summary<'_>, report: &SimulationReport) -> io::Result<()> {
     let sweep = &report.sweep;
-    summary.heading("Simulated plans", "busy in the busiest five minutes; 95 % intervals; > recommended, + runner-up")?;
+    summary.heading("Simulated plans", "the best for each number of workers, busiest five minutes; > recommended, + runner-up")?;
     let mut grid = Grid::new(&[
         ("", Align::Left),
         ("workers", Align::Right),
@@ -79,7 +80,9 @@ fn candidates(summary: &mut Summary<'_>, report: &SimulationReport) -> io::Resul
         ("p95 ms", Align::Left),
         ("meets", Align::Left),
     ]);
-    for (index, candidate) in sweep.candidates.iter().enumerate().take(ROWS_MAX) {
+    let shown = rows(sweep);
+    for (index, candidate) in &shown {
+        let index = *index;
         let mark = match index {
             index if sweep.recommended == Some(index) => ">",
             index if sweep.runner_up == Some(index) => "+",
@@ -98,12 +101,30 @@ fn candidates(summary: &mut Summary<'_>, report: &SimulationReport) -> io::Resul
         ]);
     }
     summary.grid(&grid)?;
-    summary.more(sweep.candidates.len(), ROWS_MAX, "simulated plans")?;
+    summary.more(sweep.candidates.len(), shown.len(), "simulated plans")?;
     if !sweep.discarded.is_empty() {
         let text = format!("{} not simulated; the report says why", format::plural(sweep.discarded.len() as u64, "plan", "plans"));
         summary.paragraph(2, &text, dim())?;
     }
     Ok(())
+}
+
+/// The best few for each number of workers, by the objective and then by latency; what is recommended is always there.
+fn rows(sweep: &Sweep) -> Vec<(usize, &Simulated)> {
+    let mut order: Vec<(usize, &Simulated)> = sweep.candidates.iter().enumerate().collect();
+    let marked = |index: usize| sweep.recommended != Some(index) && sweep.runner_up != Some(index);
+    let latency = |candidate: &Simulated| candidate.overall.p95.value;
+    order.sort_by(|(i, a), (j, b)| {
+        let key = |index: usize, one: &Simulated| (one.workers, marked(index), one.meets != Meets::Yes, one.meets == Meets::No);
+        key(*i, a).cmp(&key(*j, b)).then(latency(a).total_cmp(&latency(b)))
+    });
+    let mut seen = std::collections::BTreeMap::<u32, usize>::new();
+    order.retain(|(_, candidate)| {
+        let count = seen.entry(candidate.workers).or_default();
+        *count += 1;
+        *count <= EACH_MAX
+    });
+    order
 }
 
 fn groups(summary: &mut Summary<'_>, report: &SimulationReport) -> io::Result<()> {
@@ -189,7 +210,7 @@ fn backtest(summary: &mut Summary<'_>, report: &SimulationReport) -> io::Result<
     summary.more(table.rows.len(), rows.len().min(BACKTEST_MAX), "figures")
 }
 
-const ROWS_MAX: usize = 40;
+const EACH_MAX: usize = 3;
 const GROUPS_MAX: usize = 12;
 const BACKTEST_MAX: usize = 24;
 
