@@ -11,7 +11,6 @@ use super::observed::{Observed, ProcessFacts};
 use super::prepare::{PrepareSettings, Prepared};
 use super::result::RunResult;
 use super::run::{Candidate, ReplicationPlan, Scenario};
-use super::station::Cpu;
 use super::time::Span;
 use super::topology::TopologyError;
 use crate::endpoints::Endpoint;
@@ -22,8 +21,6 @@ use crate::trace::{Request, Trace, flag};
 /// How to back-test.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BacktestSettings {
-    /// What processes may use of their machines, by name as logged; others have a whole core.
-    pub limits: BTreeMap<String, Cpu>,
     /// Left out at the log's beginning (start-up, cold caches): neither calibrated on nor evaluated.
     pub skip: Span,
     /// Simulated before each evaluated span, so that the queues are as full as they were.
@@ -36,7 +33,7 @@ pub struct BacktestSettings {
 
 impl Default for BacktestSettings {
     fn default() -> Self {
-        Self { limits: BTreeMap::new(), skip: Span::ZERO, warm_up: Span::from_millis(5_000), replications: 10, seed: 1 }
+        Self { skip: Span::ZERO, warm_up: Span::from_millis(5_000), replications: 10, seed: 1 }
     }
 }
 
@@ -191,7 +188,7 @@ impl Tally {
         how: &BacktestSettings,
     ) -> Result<(), BacktestError> {
         let facts: BTreeMap<String, ProcessFacts> =
-            how.limits.iter().map(|(name, cpu)| (name.clone(), prepared.facts_of(name, *cpu))).collect();
+            settings.limits.iter().map(|(name, cpu)| (name.clone(), prepared.facts_of(name, *cpu))).collect();
         let observed = Observed::of(trace, endpoints, prepared, &facts)?;
         let plan = ReplicationPlan {
             first: how.replications,

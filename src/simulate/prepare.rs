@@ -5,22 +5,23 @@
 mod account;
 mod classes;
 mod demand;
-mod waiting;
+mod unloaded;
 
 use std::collections::BTreeMap;
 
 use account::{Account, Logged};
 use classes::ClassTable;
 use demand::Demand;
-use waiting::Unloaded;
+use unloaded::Walls;
 
-use super::observed::{ProcessFacts, is_hop};
+use super::observed::{Observed, ProcessFacts, is_hop};
 use super::station::{Background, Cpu};
 use super::time::Span;
 use super::topology::Costs;
 use super::workload::Workload;
 use crate::endpoints::Endpoint;
 use crate::profile::{ProcessCpu, Profile, Window};
+use crate::stats::DurationHistogram;
 use crate::trace::{Names, Request, Trace, flag};
 
 /// A workload with what it costs.
@@ -55,6 +56,8 @@ pub struct PrepareSettings {
     pub process_cpu: Option<ProcessCpu>,
     /// What costs are worked out on; `None`: the whole trace. (Each request's own CPU is always its own.)
     pub calibration: Option<Window>,
+    /// What processes of the observed deployment may use of their machines, by name as logged; others have a whole core.
+    pub limits: BTreeMap<String, Cpu>,
     /// Multiplies every request's CPU (sensitivity: 0.5, 1, 2).
     pub demand: f64,
     /// Which end of the range of the CPU that follows requests unlogged.
@@ -72,6 +75,7 @@ impl Default for PrepareSettings {
         Self {
             process_cpu: None,
             calibration: None,
+            limits: BTreeMap::new(),
             demand: 1.0,
             coverage: Bound::Value,
             replication: Bound::Value,
@@ -102,14 +106,6 @@ impl Prepared {
         let learnt = Learnt::from(trace, endpoints, &table, &demand, calibration, settings);
         let account = learnt.logged.account(profile, settings);
         let sending = Sending::new(&learnt, &account);
-        sending.delays(&mut table, &learnt.unloaded);
-        let requests = trace.requests().map(|request| demand.fill(request));
-        let bounds = (window.start_us, window.end_us);
-        let mut workload = Workload::from_requests(requests, bounds, table.classes, |request| classes::class(request, endpoints));
-        for record in &mut workload.records {
-            let share = learnt.unloaded.transaction_share.get(usize::from(record.class)).copied().unwrap_or(1.0);
-            record.db_us = Span::from_micros(record.db_us.into()).scaled(share).micros_u32();
-        }
         let costs = Costs {
             cpu_factor: settings.demand,
             shadow: account.shadow,
@@ -119,18 +115,42 @@ impl Prepared {
             replication: Span::from_seconds(account.replication),
             ..sending.costs()
         };
-        Self {
-            workload,
+        let notes = notes(profile, &learnt, &account, &sending);
+        let workload = |window: Window| {
+            let requests = trace.requests().map(|request| demand.fill(request));
+            let bounds = (window.start_us, window.end_us);
+            Workload::from_requests(requests, bounds, table.classes.clone(), |request| classes::class(request, endpoints))
+        };
+        let mut prepared = Self {
+            workload: workload(calibration),
             costs,
-            groups: table.groups,
-            notes: notes(profile, &learnt, &account, &sending),
+            groups: table.groups.clone(),
+            notes,
             names: trace.names.clone(),
             idle: Background::share(account.idle),
             connections: settings.connections,
             quota_period: settings.quota_period,
             own: account.own,
             measured: account.measured,
+        };
+        // A sensitivity run keeps the delays of the best estimate: they were calibrated together with it.
+        let shares = prepared.unloaded_shares(trace, endpoints, &learnt.walls, settings);
+        if calibration != window {
+            prepared.workload = workload(window);
         }
+        unloaded::scale(&mut prepared.workload, &shares);
+        for (class, share) in prepared.workload.classes.iter_mut().zip(&shares) {
+            class.delay_share = *share;
+        }
+        prepared
+    }
+
+    /// The share of observed delays and transaction times that is not due to load; all of it where the deployment cannot be simulated.
+    fn unloaded_shares(&self, trace: &Trace, endpoints: &[Endpoint], walls: &Walls, settings: &PrepareSettings) -> Vec<f64> {
+        let facts = settings.limits.iter().map(|(name, cpu)| (name.clone(), self.facts_of(name, *cpu))).collect();
+        let costs = Costs { cpu_factor: 1.0, ..self.costs };
+        let shares = Observed::of(trace, endpoints, self, &facts).and_then(|observed| unloaded::shares(&observed, walls, &costs));
+        shares.unwrap_or_else(|_| vec![1.0; self.workload.classes.len()])
     }
 
     /// A process of the observed deployment: its own work where it was measured, else [`Self::idle`].
@@ -156,7 +176,7 @@ impl Prepared {
 /// What the calibrated time says.
 struct Learnt<'a> {
     logged: Logged<'a>,
-    unloaded: Unloaded,
+    walls: Walls,
     hops: Hops,
     seconds: f64,
 }
@@ -179,7 +199,7 @@ impl<'a> Learnt<'a> {
     ) -> Self {
         let mut logged = Logged::new(window, &trace.names, settings);
         let mut hops = Hops::default();
-        let mut sample = Vec::new();
+        let mut walls = Walls { classes: vec![DurationHistogram::default(); table.classes.len()], logged: trace.any_has(flag::COST) };
         for request in trace.requests().filter(|request| (window.start_us..window.end_us).contains(&request.arrival_us)) {
             let request = demand.fill(request);
             let class = classes::class(&request, endpoints);
@@ -188,12 +208,11 @@ impl<'a> Learnt<'a> {
                 hops.cpu_us += u64::from(request.cpu_us);
                 hops.walls_us.push(request.wall_us);
             }
-            if let Some(class) = class.filter(|_| sample.len() < SAMPLE_MAX) {
-                sample.push((request, class));
+            if let Some(class) = class.filter(|_| request.has(flag::WALL)) {
+                walls.classes[usize::from(class)].record(request.work_us());
             }
         }
-        let unloaded = waiting::fit(&sample, table.classes.len(), window);
-        Self { logged, unloaded, hops, seconds: window.seconds() }
+        Self { logged, walls, hops, seconds: window.seconds() }
     }
 }
 
@@ -215,19 +234,6 @@ impl Sending {
         let hop_cpu = learnt.hops.cpu_us as f64 / 1e6 / walls.len() as f64;
         let persist_cpu = (account.persist - hop_cpu).clamp(0.0, (median - hop_cpu).max(0.0));
         Self { hop_cpu, persist_cpu, persist_db: (median - hop_cpu - persist_cpu).max(0.0), seen: walls.len() }
-    }
-
-    /// The part of a sender's wait for something outside that the simulation makes itself.
-    fn simulated(&self) -> f64 {
-        self.hop_cpu + self.persist_cpu + self.persist_db + 2.0 * HOP_DELAY
-    }
-
-    /// Gives every class the share of its unexplained time that nothing simulated explains.
-    fn delays(&self, table: &mut ClassTable, unloaded: &Unloaded) {
-        for ((class, share), mean_us) in table.classes.iter_mut().zip(&unloaded.delay_share).zip(&unloaded.delay_mean_us) {
-            let simulated = if class.persists && *mean_us > 0.0 { self.simulated() * 1e6 / mean_us } else { 0.0 };
-            class.delay_share = (share - simulated).clamp(0.0, 1.0);
-        }
     }
 
     fn costs(&self) -> Costs {
@@ -253,7 +259,7 @@ fn notes(profile: &Profile, learnt: &Learnt<'_>, account: &Account, sending: &Se
     notes.push(format!(
         "{:.0} s and {} requests taught what does not depend on load; {:.1} events a second",
         learnt.seconds,
-        learnt.unloaded.requests,
+        learnt.walls.classes.iter().map(DurationHistogram::count).sum::<u64>(),
         learnt.logged.events_per_second()
     ));
     notes
@@ -270,5 +276,3 @@ const PERSIST_DB: f64 = 0.012;
 /// One way, loopback, s.
 const HOP_DELAY: f64 = 0.001;
 const REPLY_CPU: f64 = 0.000_5;
-/// Requests that a fit looks at.
-const SAMPLE_MAX: usize = 500_000;

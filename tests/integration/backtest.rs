@@ -31,10 +31,11 @@ impl Logs {
     }
 
     /// The worker was held to 5 ms of every 20 ms; the first 15 s are start-up.
-    fn backtest(&self, settings: PrepareSettings) -> Backtest {
+    fn backtest(&self) -> Backtest {
         let quota = Quota { budget: Span::from_millis(5), period: Span::from_millis(20) };
         let limits = BTreeMap::from([("generic_worker1".to_owned(), Cpu { quota: Some(quota), ..Cpu::CORE })]);
-        let how = BacktestSettings { limits, skip: Span::from_millis(15_000), ..BacktestSettings::default() };
+        let settings = PrepareSettings { process_cpu: Some(self.cpu.clone()), limits, ..PrepareSettings::default() };
+        let how = BacktestSettings { skip: Span::from_millis(15_000), ..BacktestSettings::default() };
         backtest(&self.trace, &self.endpoints, &self.profile, &settings, &how).unwrap()
     }
 }
@@ -42,7 +43,7 @@ impl Logs {
 #[test]
 fn one_worker_is_reproduced() {
     let logs = Logs::one_worker();
-    let result = logs.backtest(PrepareSettings { process_cpu: Some(logs.cpu.clone()), ..PrepareSettings::default() });
+    let result = logs.backtest();
     let all = || result.processes.iter().chain(&result.groups).chain([&result.throughput]);
     for one in all() {
         eprintln!(

@@ -16,13 +16,13 @@ impl ClassTable {
         let mut table = Self { classes: Vec::with_capacity(2 * endpoints.len() + 2), groups: Vec::new() };
         for endpoint in endpoints {
             let group = table.group(&endpoint.group);
-            let read = Class { cold_ratio: cold_ratio(&endpoint.group), ..Class::plain(group) };
+            let read = Class { cold_ratio: cold_ratio(&endpoint.group), delay_share: 1.0, ..Class::plain(group) };
             let lock = lock(endpoint);
             table.classes.push(read.clone());
             table.classes.push(Class { lock, persists: persists(endpoint), ..read });
         }
         let unknown = table.group("unknown");
-        table.classes.extend([Class::plain(unknown), Class::plain(unknown)]);
+        table.classes.extend(vec![Class { delay_share: 1.0, ..Class::plain(unknown) }; 2]);
         table
     }
 
