@@ -4,7 +4,7 @@ use plotters::element::{Circle, PathElement, Polygon};
 use plotters::style::text_anchor::{HPos, VPos};
 use plotters::style::{Color, RGBColor, ShapeStyle};
 
-use super::canvas::{self, Area, Drawn, GREY, Hovers, INK, SERIES, Words};
+use super::canvas::{self, Area, Drawn, Hovers, INK, SERIES, Words};
 use crate::advise::sweep::{Simulated, Sweep};
 use crate::report::{escape, format};
 
@@ -19,11 +19,10 @@ pub fn latency_by_workers(sweep: &Sweep) -> String {
     let all = || strategies.iter().flat_map(|strategy| strategy.points.iter());
     let most = all().map(|point| point.workers).max().unwrap_or(0);
     let scale = Scale::over(all().copied(), most);
-    let height = BOTTOM + 48 + i32::try_from(strategies.len()).unwrap_or(0).saturating_sub(10).max(0) * 22;
-    canvas::svg(&words, (960, u32::try_from(height).unwrap_or(400)), |area, hovers| {
+    canvas::svg(&words, (960, BOTTOM.unsigned_abs() + 48), |area, hovers| {
         scale.draw(area)?;
         for (strategy, index) in strategies.iter().zip(0usize..) {
-            let colour = SERIES.get(index).copied().unwrap_or(GREY);
+            let colour = SERIES[index % SERIES.len()];
             strategy.draw(area, hovers, &scale, colour)?;
             let y = TOP + 10 + 22 * i32::try_from(index).unwrap_or(0);
             canvas::bar(area, (RIGHT + 24, y - 2), (RIGHT + 48, y + 2), colour, 1.0)?;
@@ -46,7 +45,7 @@ struct Point {
     high: f64,
 }
 
-/// The recommended strategy first, then by the best latency each reaches.
+/// The recommended strategy first, then by the best latency each reaches. Every line begins where there are no workers.
 fn strategies(sweep: &Sweep) -> Vec<Strategy> {
     let mut names: Vec<&str> = Vec::new();
     let recommended = sweep.recommended.and_then(|index| sweep.candidates.get(index)).map(|one| one.strategy.as_str());
@@ -57,11 +56,16 @@ fn strategies(sweep: &Sweep) -> Vec<Strategy> {
             names.push(name);
         }
     }
+    let alone = sweep.candidates.iter().find(|candidate| candidate.workers == 0);
+    if names.len() > 1 {
+        names.retain(|name| alone.is_none_or(|alone| alone.strategy != *name));
+    }
     names
         .into_iter()
         .take(STRATEGIES_MAX)
         .map(|name| {
-            let mut points: Vec<Point> = sweep.candidates.iter().filter(|candidate| candidate.strategy == name).filter_map(point).collect();
+            let own = sweep.candidates.iter().filter(|candidate| candidate.strategy == name && candidate.workers > 0);
+            let mut points: Vec<Point> = alone.into_iter().chain(own).filter_map(point).collect();
             points.sort_by_key(|point| point.workers);
             Strategy { name: escape::page(name, 26), points }
         })
@@ -147,7 +151,8 @@ impl Scale {
     }
 }
 
-const STRATEGIES_MAX: usize = 12;
+/// As many as there are colours.
+const STRATEGIES_MAX: usize = SERIES.len();
 const SMALLEST_MS: f64 = 0.1;
 const LEFT: i32 = 70;
 const RIGHT: i32 = 700;
