@@ -107,14 +107,7 @@ impl Config {
         let options = endpoints::Options { sliding_sync_to_sync: reading.sliding_sync_to_sync, ..endpoints::Options::default() };
         Ok(Self {
             sources: source::expand(logs)?,
-            ingest: ingest::Settings {
-                choices,
-                from_us,
-                to_us,
-                seed: reading.seed,
-                dedupe: reading.dedupe,
-                threads: reading.threads(),
-            },
+            ingest: ingest::Settings { choices, from_us, to_us, seed: reading.seed, dedupe: reading.dedupe, threads: reading.threads() },
             synapse_version: told::version(&table),
             classifier: Classifier::new(&table, &options)?,
             table_note,
@@ -253,4 +246,3 @@ impl ingest::Observer for Profiler {
         Self::observe(self, request, names);
     }
 }
-

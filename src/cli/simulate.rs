@@ -136,11 +136,8 @@ fn simulated(
     let Some(trace) = &read.trace else { anyhow::bail!("the logs left no requests to simulate") };
     let options = reading.plan_options(&read.told.synapse_version);
     let (window, window_note) = sweep::choose_window(choices.window, &read.profile);
-    let prepare = PrepareSettings {
-        process_cpu: config.process_cpu.clone(),
-        connections: arguments.connections,
-        ..PrepareSettings::default()
-    };
+    let prepare =
+        PrepareSettings { process_cpu: config.process_cpu.clone(), connections: arguments.connections, ..PrepareSettings::default() };
     let subject = sweep::Subject { trace, endpoints: &read.endpoints, profile: &read.profile, prepare: &prepare, window };
     let (trials, discarded) = choices.trials(&options)?;
     let Replications { first, most } = arguments.replications;
@@ -166,8 +163,7 @@ fn simulated(
     let screen = advise::Settings { objective: choices.objective.clone(), plans: options, ..advise::Settings::default() };
     let advice = advise::screen(&read.profile, &screen);
     let facts = told::facts(&read.told, next_steps(arguments, read));
-    let analysis =
-        AnalysisReport::new(facts, told::inputs(&read.told), told::malformed(&read.told), read.profile.clone(), advice);
+    let analysis = AnalysisReport::new(facts, told::inputs(&read.told), told::malformed(&read.told), read.profile.clone(), advice);
     Ok(SimulationReport { analysis, sweep: found, backtest: tested, backtest_note: note })
 }
 

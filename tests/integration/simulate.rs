@@ -40,8 +40,7 @@ impl Run {
     }
 }
 
-const THREE: [&str; 9] =
-    ["--plan", "monolith", "--plan", "sync-split", "--plan", "generic", "--workers", "1..2", "--no-backtest"];
+const THREE: [&str; 9] = ["--plan", "monolith", "--plan", "sync-split", "--plan", "generic", "--workers", "1..2", "--no-backtest"];
 
 #[test]
 fn a_quiet_cluster_could_stay_with_one_process() {

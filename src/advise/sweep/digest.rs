@@ -187,8 +187,7 @@ fn imbalance(processes: &[SimulatedProcess], digests: &[Digest]) -> Option<Imbal
             let mean = cores.iter().sum::<f64>() / cores.len().max(1) as f64;
             if mean > 0.0 { cores.iter().copied().fold(0.0, f64::max) / mean } else { 1.0 }
         };
-        (members.len() > 1)
-            .then(|| Imbalance { pool: pool.to_owned(), factor: interval(&digests.iter().map(factor).collect::<Vec<_>>()) })
+        (members.len() > 1).then(|| Imbalance { pool: pool.to_owned(), factor: interval(&digests.iter().map(factor).collect::<Vec<_>>()) })
     };
     pools.iter().filter_map(|pool| of_pool(pool)).max_by(|a, b| a.factor.value.total_cmp(&b.factor.value))
 }

@@ -123,7 +123,8 @@ pub fn sweep(
 ) -> Result<Sweep, SweepError> {
     let prepared = Prepared::new(subject.trace, subject.endpoints, subject.profile, subject.window, subject.prepare);
     check(&prepared, subject, settings)?;
-    let screening = screen::Settings { objective: settings.objective.clone(), plans: settings.plans.clone(), ..screen::Settings::default() };
+    let screening =
+        screen::Settings { objective: settings.objective.clone(), plans: settings.plans.clone(), ..screen::Settings::default() };
     let (trials, hopeless) = candidates::screened(trials, subject.profile, &screening, candidates_max(&prepared, settings));
     discarded.extend(hopeless);
     let mut field = Field { subject, settings, prepared: &prepared, entries: Vec::new(), warm_up: Span::ZERO, partial: false };

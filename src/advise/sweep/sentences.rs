@@ -85,7 +85,9 @@ fn versus((other, comparison): (&Simulated, Comparison)) -> String {
     let Comparison { mean_ms, p95_ms, indistinguishable, .. } = comparison;
     let name = format!("{} ({})", other.plan.name, setup(other));
     if indistinguishable {
-        return format!("Runner-up: {name}. On the same traffic the two are indistinguishable in latency; choose the one that is easier to run.");
+        return format!(
+            "Runner-up: {name}. On the same traffic the two are indistinguishable in latency; choose the one that is easier to run."
+        );
     }
     let word = |ms: f64| if ms < 0.0 { "shorter" } else { "longer" };
     format!(
@@ -103,18 +105,19 @@ fn growing(sweep: &Sweep) -> Option<String> {
     let steps = &sweep.growth_steps;
     let held = steps.iter().take_while(|case| case.meets == Meets::Yes).last();
     let broken = steps.iter().find(|case| case.meets == Meets::No).or_else(|| steps.iter().find(|case| case.meets == Meets::Maybe));
-    let until = held.map_or_else(String::new, |case| format!("it holds at {} times this load; ", words::factor(case.factor)));
-    let extrapolated = |factor: f64| if factor * sweep.growth > EXTRAPOLATED { " (beyond twice what was observed: an extrapolation)" } else { "" };
+    let until = held.map_or_else(String::new, |case| format!("it holds at {} times this load; ", case.factor));
+    let extrapolated =
+        |factor: f64| if factor * sweep.growth > EXTRAPOLATED { " (beyond twice what was observed: an extrapolation)" } else { "" };
     match (held, broken) {
         (_, Some(case)) => Some(format!(
             "What breaks first when load grows: {until}at {} times {}{}.",
-            words::factor(case.factor),
+            case.factor,
             case.verdict,
             extrapolated(case.factor)
         )),
         (Some(held), None) => Some(format!(
             "It still holds at {} times this load, as far as was simulated{}; there the busiest process, {}, is {} busy.",
-            words::factor(held.factor),
+            held.factor,
             extrapolated(held.factor),
             held.busiest,
             words::percent(held.busy.value)
@@ -138,11 +141,11 @@ fn sensitive(sweep: &Sweep) -> Option<String> {
         return None;
     }
     if fails.is_empty() {
-        return Some("The answer stands with half and twice the CPU demand, and over the range of the CPU that no request line shows.".to_owned());
+        return Some(
+            "The answer stands with half and twice the CPU demand, and over the range of the CPU that no request line shows.".to_owned(),
+        );
     }
-    if sweep.recommended.is_none() {
-        return None;
-    }
+    sweep.recommended?;
     let said: Vec<String> = fails.iter().map(|case| format!("with {} ({})", case.name, case.verdict)).collect();
     Some(format!("The answer turns {}.", words::list(&said)))
 }

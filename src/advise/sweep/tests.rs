@@ -63,14 +63,9 @@ impl Traffic {
 
     fn sweep(&self, trials: Vec<Trial>, objective: &str) -> Result<Sweep, SweepError> {
         let (window, window_note) = choose_window(WindowChoice::Peak, &self.profile);
-        let subject = Subject {
-            trace: &self.trace,
-            endpoints: &self.endpoints,
-            profile: &self.profile,
-            prepare: &self.prepare,
-            window,
-        };
-        let replications = ReplicationPlan { first: 4, most: 6, warm_up: Span::from_millis(60_000), threads: 2, ..ReplicationPlan::default() };
+        let subject = Subject { trace: &self.trace, endpoints: &self.endpoints, profile: &self.profile, prepare: &self.prepare, window };
+        let replications =
+            ReplicationPlan { first: 4, most: 6, warm_up: Span::from_millis(60_000), threads: 2, ..ReplicationPlan::default() };
         let settings = SweepSettings {
             objective: objective.parse().unwrap(),
             plans: Options::default(),

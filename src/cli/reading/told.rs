@@ -32,7 +32,13 @@ pub(in crate::cli) struct Told {
 }
 
 impl Told {
-    pub(in crate::cli) fn new(config: &Config, accounts: Vec<Account>, user_key: String, joined: Option<join::JoinFacts>, partial: bool) -> Self {
+    pub(in crate::cli) fn new(
+        config: &Config,
+        accounts: Vec<Account>,
+        user_key: String,
+        joined: Option<join::JoinFacts>,
+        partial: bool,
+    ) -> Self {
         Self {
             accounts,
             user_key,

@@ -147,7 +147,14 @@ impl Scale {
         for workers in (0..=self.most).step_by(usize::try_from(self.most.div_ceil(16)).unwrap_or(1).max(1)) {
             canvas::text(area, &workers.to_string(), (self.x(workers), BOTTOM + 8), 11, (HPos::Center, VPos::Top), 0.75)?;
         }
-        canvas::text(area, "workers besides the main process", (i32::midpoint(LEFT, RIGHT), BOTTOM + 26), 12, (HPos::Center, VPos::Top), 0.75)
+        canvas::text(
+            area,
+            "workers besides the main process",
+            (i32::midpoint(LEFT, RIGHT), BOTTOM + 26),
+            12,
+            (HPos::Center, VPos::Top),
+            0.75,
+        )
     }
 }
 

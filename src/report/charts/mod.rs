@@ -107,7 +107,9 @@ pub fn of_sweep(sweep: &Sweep) -> Vec<Chart> {
         Chart {
             name: "latency-by-workers",
             title: "Work latency against the number of workers",
-            caption: "95th percentile over all requests, a line per strategy; bands are 95 % intervals over replications; logarithmic axis.".to_owned(),
+            caption:
+                "95th percentile over all requests, a line per strategy; bands are 95 % intervals over replications; logarithmic axis."
+                    .to_owned(),
             svg: latency_by_workers(sweep),
         },
         Chart {

@@ -37,11 +37,8 @@ pub fn simulated_processes(sweep: &Sweep) -> String {
 }
 
 fn bars(name: &str, title: &str, sections: &[Section], objective: Option<f64>) -> String {
-    let words = Words {
-        name,
-        title,
-        summary: sections.iter().map(|section| format!("{}: {}. ", section.title, list(&section.rows))).collect(),
-    };
+    let words =
+        Words { name, title, summary: sections.iter().map(|section| format!("{}: {}. ", section.title, list(&section.rows))).collect() };
     let rows: i32 = sections.iter().map(|section| HEAD + PITCH * i32::try_from(section.rows.len()).unwrap_or(0)).sum();
     let largest =
         sections.iter().flat_map(|section| &section.rows).map(|row| row.busy.high).filter(|high| high.is_finite()).fold(1.0, f64::max);

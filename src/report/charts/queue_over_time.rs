@@ -29,7 +29,8 @@ pub fn queue_over_time(sweep: &Sweep) -> String {
         let axis = TimeAxis { start_us: sweep.window.start_us, end_us: sweep.window.end_us, left: LEFT, right: RIGHT };
         for ((word, candidate), (colour, row)) in pair.iter().zip([(BLUE, 0), (RED, 1)]) {
             let bins = candidate.working.iter().enumerate();
-            let when = |bin: usize| sweep.window.start_us + micros(candidate.working_from_seconds + (bin as f64 + 0.5) * candidate.bin_seconds);
+            let when =
+                |bin: usize| sweep.window.start_us + micros(candidate.working_from_seconds + (bin as f64 + 0.5) * candidate.bin_seconds);
             let line: Vec<(i32, i32)> = bins.clone().map(|(bin, value)| (axis.x(when(bin)), y(*value))).collect();
             area.draw(&PathElement::new(line, ShapeStyle { color: colour.mix(0.9), filled: false, stroke_width: 2 }))?;
             let label = format!("{word}: {}", escape::page(&candidate.plan.name, 40));

@@ -2,9 +2,7 @@
 
 use super::SimulationReport;
 use crate::advise::Meets;
-use crate::advise::sweep::{
-    Case, Comparison, Discarded, Imbalance, Latency, Simulated, SimulatedGroup, SimulatedProcess, Sweep,
-};
+use crate::advise::sweep::{Case, Comparison, Discarded, Imbalance, Latency, Simulated, SimulatedGroup, SimulatedProcess, Sweep};
 use crate::profile::Window;
 use crate::report::fixture;
 use crate::simulate::backtest::{Backtest, Compared, Figure};
@@ -15,7 +13,8 @@ pub(crate) fn report() -> SimulationReport {
     let analysis = fixture::report();
     let candidates: Vec<Simulated> = analysis.advice.candidates.iter().map(simulated).collect();
     let recommended = candidates.iter().position(|candidate| candidate.meets == Meets::Yes).unwrap();
-    let window = Window { start_us: analysis.profile.peaks.busy_hour.window.start_us, end_us: analysis.profile.peaks.busy_hour.window.end_us };
+    let window =
+        Window { start_us: analysis.profile.peaks.busy_hour.window.start_us, end_us: analysis.profile.peaks.busy_hour.window.end_us };
     let sweep = Sweep {
         objective: "p95 work < 500ms, busy < 70%".to_owned(),
         busy: 0.7,
@@ -41,7 +40,8 @@ pub(crate) fn report() -> SimulationReport {
         verdict: "Main process and 2 workers (sync-split 2), keyed by user, keeps to p95 work < 500ms, busy < 70%.".to_owned(),
         reasons: vec![
             "At the Monday 2026-11-02 09:05 UTC peak the busiest process, main, is 61 % busy (58-64).".to_owned(),
-            "What breaks first when load grows: at 1.5 times main is 84 % busy; @<script>alert(1)</script>:evil.example is in it.".to_owned(),
+            "What breaks first when load grows: at 1.5 times main is 84 % busy; @<script>alert(1)</script>:evil.example is in it."
+                .to_owned(),
         ],
         assumptions: vec!["Seed 7.".to_owned()],
         discarded: vec![Discarded {

@@ -55,7 +55,8 @@ impl<'a> Page<'a> {
         let SimulationReport { analysis, sweep, .. } = report;
         let facts = &analysis.facts;
         let confidence = report.confidence();
-        let mut plan = sweep.shown().map(|(candidate, _)| vec![tables::groups(candidate), tables::processes(candidate)]).unwrap_or_default();
+        let mut plan =
+            sweep.shown().map(|(candidate, _)| vec![tables::groups(candidate), tables::processes(candidate)]).unwrap_or_default();
         plan.push(tables::stress(sweep));
         plan.retain(|table| !table.is_empty());
         Self {
@@ -184,7 +185,8 @@ mod tests {
         ids.dedup();
         assert_eq!(ids.len(), all);
         let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text} is missing"));
-        let order = ["Recommended plan", "id=\"reasons\"", "id=\"charts\"", "id=\"plan\"", "id=\"candidates\"", "id=\"backtest\"", "id=\"method\""];
+        let order =
+            ["Recommended plan", "id=\"reasons\"", "id=\"charts\"", "id=\"plan\"", "id=\"candidates\"", "id=\"backtest\"", "id=\"method\""];
         assert!(order.windows(2).all(|pair| at(pair[0]) < at(pair[1])));
         assert!(page.len() < 1_500_000, "{}", page.len());
     }

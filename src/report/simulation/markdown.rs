@@ -54,7 +54,12 @@ pub fn markdown(report: &SimulationReport) -> String {
     push(&mut out, &list(&assumptions, false));
     push(
         &mut out,
-        &format!("Made by wsim {} on {}:\n\n{}", sentence(&facts.wsim), sentence(&facts.created), block(&escape::page(&facts.command, 1_000))),
+        &format!(
+            "Made by wsim {} on {}:\n\n{}",
+            sentence(&facts.wsim),
+            sentence(&facts.created),
+            block(&escape::page(&facts.command, 1_000))
+        ),
     );
     out
 }

@@ -50,7 +50,9 @@ impl SimulationReport {
             Some(test) if test.passed => return said.clone(),
             Some(test) => {
                 let (outside, counted) = figures(test);
-                format!("the back-test misses its limits in {outside} of {counted} figures, so compare plans and do not trust their latencies to the ms")
+                format!(
+                    "the back-test misses its limits in {outside} of {counted} figures, so compare plans and do not trust their latencies to the ms"
+                )
             }
             None => "the model was not tested on this log".to_owned(),
         };

@@ -26,10 +26,7 @@ pub(super) fn candidates(report: &SimulationReport) -> Table {
             interval(candidate.overall.mean),
             interval(candidate.overall.p95),
             interval(candidate.overall.p99),
-            candidate
-                .imbalance
-                .as_ref()
-                .map_or_else(|| Cell::text(format::UNKNOWN), |imbalance| interval(imbalance.factor)),
+            candidate.imbalance.as_ref().map_or_else(|| Cell::text(format::UNKNOWN), |imbalance| interval(imbalance.factor)),
             interval(candidate.total_cores),
             Cell::count(u64::from(candidate.replications)),
             Cell::text(word).with_tone(tone),
@@ -248,14 +245,8 @@ mod tests {
     fn every_row_has_a_cell_per_column() {
         let report = fixture::report();
         let (shown, _) = report.sweep.shown().unwrap();
-        let tables = [
-            candidates(&report),
-            groups(shown),
-            processes(shown),
-            stress(&report.sweep),
-            discarded(&report.sweep),
-            backtest(&report),
-        ];
+        let tables =
+            [candidates(&report), groups(shown), processes(shown), stress(&report.sweep), discarded(&report.sweep), backtest(&report)];
         for table in tables {
             assert!(!table.is_empty(), "{}", table.id);
             assert!(table.rows.iter().all(|row| row.len() == table.columns.len()), "{}", table.id);

@@ -41,7 +41,11 @@ fn head(summary: &mut Summary<'_>, report: &SimulationReport) -> io::Result<()> 
     );
     summary.paragraph(0, &text, dim())?;
     if report.partial() {
-        summary.paragraph(0, "PARTIAL: interrupted; the numbers cover what there was until then.", tone(super::super::table::Tone::Warn))?;
+        summary.paragraph(
+            0,
+            "PARTIAL: interrupted; the numbers cover what there was until then.",
+            tone(super::super::table::Tone::Warn),
+        )?;
     }
     Ok(())
 }

@@ -35,7 +35,9 @@ impl Exact {
         // Independent random choices thin a Poisson stream into Poisson streams.
         let thinned = poisson && (single || synthetic.balance == Balance::Random);
         match (synthetic.discipline, synthetic.balance) {
-            (Discipline::ProcessorSharing, _) if thinned => Some(Self::mean_only("M/G/1-PS", service.mean() / (1.0 - alone * service.mean()))),
+            (Discipline::ProcessorSharing, _) if thinned => {
+                Some(Self::mean_only("M/G/1-PS", service.mean() / (1.0 - alone * service.mean())))
+            }
             (Discipline::ProcessorSharing, _) => None,
             _ if thinned && exponential => Some(Self::exponential("M/M/1", service.mean() / (1.0 - alone * service.mean()))),
             _ if thinned => Self::pollaczek_khinchine(alone, service),
