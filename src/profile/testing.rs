@@ -2,38 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::endpoints::{Endpoint, EndpointId, Method};
-use crate::trace::{NameId, Request, flag};
+use crate::endpoints::{Endpoint, Method};
+use crate::trace::{Request, flag};
 
 /// A request that says nothing but when it came.
 pub(super) fn request(arrival_us: i64) -> Request {
-    Request {
-        arrival_us,
-        wall_us: 0,
-        send_us: 0,
-        proxy_us: 0,
-        cpu_us: 0,
-        db_sched_us: 0,
-        db_txn_us: 0,
-        db_count: 0,
-        events: 0,
-        bytes_sent: 0,
-        bytes_received: 0,
-        timeout_ms: 0,
-        user: NameId::NONE,
-        room: NameId::NONE,
-        peer: NameId::NONE,
-        template: NameId::NONE,
-        agent: NameId::NONE,
-        process: NameId::NONE,
-        upstream: NameId::NONE,
-        request_id: 0,
-        endpoint: EndpointId(0),
-        match_hash: 0,
-        status: 200,
-        method: Method::Get,
-        flags: 0,
-    }
+    Request { arrival_us, status: 200, method: Method::Get, ..Request::EMPTY }
 }
 
 /// A request as Synapse logs it.

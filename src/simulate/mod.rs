@@ -14,11 +14,13 @@
 //! The model of a worker and the statistics: `docs/model.md`. What theory says of it is tested in `tests/integration/theory.rs`.
 
 pub mod backtest;
+pub mod calibrate;
 pub mod cluster;
 pub mod deploy;
 pub mod engine;
 pub mod observed;
 pub mod prepare;
+pub mod proxy;
 pub mod queue;
 pub mod random;
 pub mod record;

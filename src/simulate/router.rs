@@ -61,11 +61,11 @@ pub struct Ended<'a> {
 /// Makes the routers of a run. The same for every pool and replication gives the same choices.
 pub trait Routers: Sync {
     /// The rule of pool number `pool`, fresh, for a run with this seed (hash salts, starting points).
-    fn router(&self, pool: usize, servers: usize, seed: u64) -> Box<dyn Router>;
+    fn router(&self, pool: usize, servers: usize, seed: u64) -> Box<dyn Router + '_>;
 }
 
 impl<F: Fn(usize, usize, u64) -> Box<dyn Router> + Sync> Routers for F {
-    fn router(&self, pool: usize, servers: usize, seed: u64) -> Box<dyn Router> {
+    fn router(&self, pool: usize, servers: usize, seed: u64) -> Box<dyn Router + '_> {
         self(pool, servers, seed)
     }
 }

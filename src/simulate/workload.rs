@@ -172,11 +172,11 @@ const TIMEOUT_SLACK_US: u64 = 20_000;
 const PARALLEL_MAX: u8 = 16;
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::endpoints::{EndpointId, Method};
 
-    fn request(arrival_us: i64) -> Request {
+    pub(in super::super) fn request(arrival_us: i64) -> Request {
         Request {
             arrival_us,
             wall_us: 10_000,

@@ -9,11 +9,9 @@ use super::query::{Parameter, Query};
 use super::request::NameId;
 use crate::stats::hashing::NumberMap;
 
-/// Names of templates, remembered: most requests have a path and parameters that were seen a moment ago.
+/// Names of templates, remembered: most requests have parameters that were seen a moment ago.
 #[derive(Default)]
 pub(super) struct Templates {
-    /// Hash of a path -> its template's place in `texts`.
-    paths: NumberMap<u64, u32>,
     /// Path templates.
     texts: Vec<Vec<u8>>,
     /// Hash of a path template -> its place in `texts`.
@@ -24,9 +22,8 @@ pub(super) struct Templates {
 }
 
 impl Templates {
-    /// The name of the template of a target.
-    pub(super) fn name(&mut self, path: &[u8], query: &Query<'_>, names: &mut Names) -> NameId {
-        let place = self.place(path);
+    /// The name of the template of a target whose path has the template at [`Self::place`].
+    pub(super) fn name(&mut self, place: u32, query: &Query<'_>, names: &mut Names) -> NameId {
         self.scratch.clear();
         let matrix = self.texts[place as usize].first() == Some(&b'/');
         if matrix {
@@ -45,23 +42,15 @@ impl Templates {
         name
     }
 
-    fn place(&mut self, path: &[u8]) -> u32 {
-        let hash = xxhash_rust::xxh3::xxh3_64(path);
-        if let Some(&place) = self.paths.get(&hash) {
-            return place;
-        }
-        if self.paths.len() >= PATHS_MAX {
-            self.paths.clear();
-        }
+    /// Which template a path has. Worth remembering: it is written out for the answer.
+    pub(super) fn place(&mut self, path: &[u8]) -> u32 {
         self.scratch.clear();
         write_path(path, &mut self.scratch);
         let template = xxhash_rust::xxh3::xxh3_64(&self.scratch);
-        let place = *self.places.entry(template).or_insert_with(|| {
+        *self.places.entry(template).or_insert_with(|| {
             self.texts.push(self.scratch.clone());
             u32::try_from(self.texts.len() - 1).unwrap_or(u32::MAX)
-        });
-        self.paths.insert(hash, place);
-        place
+        })
     }
 }
 
@@ -237,9 +226,6 @@ fn shown(parameter: Parameter, value: &[u8]) -> Shown<'_> {
 
 const SEGMENTS_MAX: usize = 16;
 
-/// Paths remembered at once; transaction ids make endlessly many.
-const PATHS_MAX: usize = 50_000;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -274,7 +260,8 @@ mod tests {
     fn a_template_has_one_name_however_often_it_is_asked_for() {
         let (mut templates, mut names) = (Templates::default(), Names::new());
         let mut name = |path: &str, query: &str| {
-            let id = templates.name(path.as_bytes(), &Query::read(query.as_bytes()), &mut names);
+            let place = templates.place(path.as_bytes());
+            let id = templates.name(place, &Query::read(query.as_bytes()), &mut names);
             names.text(id).to_owned()
         };
         for round in 0..3 {

@@ -205,7 +205,7 @@ fn nothing_written_holds_a_token_or_runs() {
                 "203.0.113.{n} - <img/src=x> [02/Jan/2026:15:04:05 +0000] \"GET /_matrix/client/v3/sync?{token}&timeout=0 HTTP/1.1\" 200 5 \"-\" \"{agent}\"\n"
             );
             log += &format!(
-                "203.0.113.{n} - - [02/Jan/2026:15:04:05 +0000] \"GET /_matrix/client/v3/rooms/!<svg onload=x>:{n}/x%3Faccess_token%3Dsyt_YWxpY2U_topsecretvalue_3 HTTP/1.1\" 200 5 \"-\" \"{agent}\"\n"
+                "203.0.113.{n} - - [02/Jan/2026:15:04:05 +0000] \"GET /_matrix/client/v3/rooms/!<svg onload=x>:{n}%3Faccess_token%3Dsyt_YWxpY2U_topsecretvalue_4/x%3Faccess_token%3Dsyt_YWxpY2U_topsecretvalue_3 HTTP/1.1\" 200 5 \"-\" \"{agent}\"\n"
             );
         }
     }

@@ -79,7 +79,7 @@ fn fewest(trials: usize) -> usize {
 
 #[test]
 fn one_exponential_server_over_a_hundred_seeds() {
-    Coverage::of("poisson rate=100 service=exp:5ms", 100, 50_000).of_all(&Response::exponential(MEAN / 0.5));
+    Coverage::of("poisson rate=100 service=exp:5ms", 100, 40_000).of_all(&Response::exponential(MEAN / 0.5));
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn services_of_several_laws() {
 #[test]
 fn processor_sharing_does_not_care_about_the_law() {
     for law in ["exp:5ms", "det:5ms", "hyperexp:4:5ms", "lognormal:3:5ms"] {
-        Coverage::of(&format!("poisson rate=100 service={law} discipline=ps"), 40, 60_000).of_mean(MEAN / 0.5);
+        Coverage::of(&format!("poisson rate=100 service={law} discipline=ps"), 40, 20_000).of_mean(MEAN / 0.5);
     }
 }
 
@@ -119,9 +119,9 @@ fn processor_sharing_does_not_care_about_the_law() {
 fn round_robin_makes_gaps_of_erlang() {
     // Every third of 400 a second: gaps are Erlang(3).
     let exact = exact::gim1(|s| (400.0 / (400.0 + s)).powi(3), MEAN);
-    Coverage::of("poisson rate=400 service=exp:5ms servers=3 balance=round-robin", 40, 60_000).of_all(&exact);
+    Coverage::of("poisson rate=400 service=exp:5ms servers=3 balance=round-robin", 40, 40_000).of_all(&exact);
     let deterministic = exact::gim1(|s| (-s / 140.0).exp(), MEAN);
-    Coverage::of("deterministic rate=140 service=exp:5ms", 40, 40_000).of_all(&deterministic);
+    Coverage::of("deterministic rate=140 service=exp:5ms", 40, 30_000).of_all(&deterministic);
 }
 
 #[test]
@@ -140,8 +140,8 @@ fn the_shorter_of_two_of_three_lines() {
 fn arrivals_in_batches() {
     // A geometric batch is an exponential piece of work; its customers leave like those of M/M/1 with that service.
     let geometric = Response::exponential(2.5 * MEAN / 0.5);
-    Coverage::of("batch rate=100 size=geometric:2.5 service=exp:5ms", 40, 80_000).of_all(&geometric);
-    Coverage::of("batch rate=100 size=4 service=exp:5ms", 40, 40_000).of_mean((16.0 + 4.0) / 8.0 * MEAN / 0.5);
+    Coverage::of("batch rate=100 size=geometric:2.5 service=exp:5ms", 40, 40_000).of_all(&geometric);
+    Coverage::of("batch rate=100 size=4 service=exp:5ms", 40, 20_000).of_mean((16.0 + 4.0) / 8.0 * MEAN / 0.5);
 }
 
 /// A figure's name, its exact value, where to find it.
@@ -281,8 +281,8 @@ fn many_slices_share_the_processor() {
     let deployment = Deployment {
         topology: Topology::one_pool(1),
         costs: Costs { rounds_max: u16::MAX, ..Costs::LOGGED },
-        // Transactions that take no time between slices of 0.2 ms, served in turn.
-        prepare: |workload| workload.records.iter_mut().for_each(|r| r.transactions = (r.cpu_us / 200).try_into().unwrap()),
+        // Transactions that take no time between slices of 0.5 ms, served in turn.
+        prepare: |workload| workload.records.iter_mut().for_each(|r| r.transactions = (r.cpu_us / 500).try_into().unwrap()),
         words: "poisson rate=50 service=hyperexp:4:10ms",
         seconds: 30,
     };

@@ -114,7 +114,10 @@ fn peak(area: &Area<'_>, profile: &Profile, axis: TimeAxis) -> Drawn {
         return Ok(());
     }
     let (from, to) = (axis.x(window.start_us), axis.x(window.end_us).max(axis.x(window.start_us) + 2));
-    canvas::bar(area, (from, TOP - 10), (to, BOTTOM), INK, 0.25)?;
+    if to - from > (RIGHT - LEFT) * 9 / 10 {
+        return Ok(()); // a log of five minutes is its own peak
+    }
+    canvas::bar(area, (from, TOP - 10), (to, BOTTOM), INK, 0.12)?;
     let anchor = if from > (LEFT + RIGHT) / 2 { HPos::Right } else { HPos::Left };
     let x = if from > (LEFT + RIGHT) / 2 { from - 4 } else { to + 4 };
     canvas::text(area, "busiest 5 min", (x, TOP - 10), 11, (anchor, VPos::Top), 0.85)

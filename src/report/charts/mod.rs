@@ -53,7 +53,7 @@ pub fn all(report: &AnalysisReport) -> Vec<Chart> {
         Chart {
             name: "demand-over-time",
             title: "Demand over time, by endpoint group",
-            caption: format!("Stacked, in {unit}, mean over bins of {}. The shaded band is the busiest five minutes.", super::format::duration(profile.series.bin_seconds)),
+            caption: format!("Stacked, in {unit}, mean over bins of {}. A shaded band is the busiest five minutes of a longer log.", super::format::duration(profile.series.bin_seconds)),
             svg: demand_over_time(profile),
         },
         Chart {

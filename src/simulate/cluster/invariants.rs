@@ -67,6 +67,8 @@ fn close(a: f64, b: f64, slack: f64) -> bool {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
     #[test]
     fn every_request_is_answered_and_little_s_law_holds_at_every_station(scene in any_scene()) {
         let result = scene.play();

@@ -82,7 +82,7 @@ struct Cluster<'a> {
     next_at: Time,
     jobs: Jobs,
     processes: Vec<Process>,
-    pools: Vec<ProxyPool>,
+    pools: Vec<ProxyPool<'a>>,
     links: Links,
     locks: Locks,
     persisting: MergingQueues,
@@ -92,10 +92,10 @@ struct Cluster<'a> {
     counts: Counts,
 }
 
-struct ProxyPool {
+struct ProxyPool<'a> {
     members: Vec<u16>,
     loads: Vec<ServerLoad>,
-    router: Box<dyn Router>,
+    router: Box<dyn Router + 'a>,
 }
 
 /// (actor, process) -> second of the last service: only where a class cares.

@@ -5,8 +5,8 @@ use std::sync::mpsc::{Receiver, sync_channel};
 
 use super::account::Account;
 use super::identify::{Identified, Wants};
-use super::open::read_all;
-use super::worker::{Queue, Worker};
+use super::open::Feed;
+use super::worker::Worker;
 use super::{IngestError, Outcome, Progress, Settings, UserKeys};
 use crate::endpoints::Classifier;
 use crate::logs::source::Source;
@@ -30,18 +30,19 @@ struct Batch {
 
 pub(super) fn run(sources: &[Source], settings: &Settings, classifier: &Classifier, progress: &Progress) -> Result<Outcome, IngestError> {
     let threads = settings.threads.max(1);
-    let (hands, queue) = Queue::new(threads);
+    let feed = Feed::new(sources, settings, progress);
     let (give, batches) = sync_channel::<Batch>(threads * 4);
     let wants = Wants { templates: true, join: sources.len() > 1 };
-    let queue = &queue;
-    std::thread::scope(|scope| {
+    let (trace, parts, user_keys) = std::thread::scope(|scope| {
+        let feed = &feed;
         let workers: Vec<_> = (0..threads)
             .map(|thread| {
                 let give = give.clone();
                 scope.spawn(move || {
                     let mut worker = Worker::new(settings, classifier, wants);
                     let mut known = worker.names.len();
-                    while let Some(job) = queue.next() {
+                    let mut buffer = Vec::new();
+                    while let Some(job) = feed.next(buffer) {
                         let mut rows = Vec::with_capacity(usize::try_from(job.block.lines).unwrap_or(0));
                         let mut lines = Vec::new();
                         let account = worker.read(&job, |row, line, _| {
@@ -53,7 +54,7 @@ pub(super) fn run(sources: &[Source], settings: &Settings, classifier: &Classifi
                         let names = (known..worker.names.len()).map(|id| text_of(&worker.names, id)).collect();
                         known = worker.names.len();
                         let batch = Batch { sequence: job.sequence, file: job.file.facts.number, thread, rows, lines, names, account };
-                        queue.done(job);
+                        buffer = job.block.into_buffer();
                         if give.send(batch).is_err() {
                             break;
                         }
@@ -64,8 +65,6 @@ pub(super) fn run(sources: &[Source], settings: &Settings, classifier: &Classifi
             .collect();
         drop(give);
         let building = scope.spawn(move || build(&batches, threads, settings.seed, settings.dedupe));
-        let read = read_all(sources, settings, progress, |job| hands.give(job));
-        drop(hands);
         let mut user_keys = UserKeys::default();
         for worker in workers {
             #[expect(clippy::expect_used, reason = "a panic in a thread is a defect and goes on here")]
@@ -73,14 +72,15 @@ pub(super) fn run(sources: &[Source], settings: &Settings, classifier: &Classifi
         }
         #[expect(clippy::expect_used, reason = "a panic in a thread is a defect and goes on here")]
         let (trace, parts) = building.join().expect("the builder thread panicked");
-        let (mut accounts, partial) = read?;
-        for (number, part) in parts {
-            if let Some(whole) = accounts.get_mut(number as usize) {
-                whole.add(part);
-            }
+        (trace, parts, user_keys)
+    });
+    let (mut accounts, partial) = feed.finish()?;
+    for (number, part) in parts {
+        if let Some(whole) = accounts.get_mut(number as usize) {
+            whole.add(part);
         }
-        Ok(Outcome { accounts, trace: Some(trace), user_keys, partial })
-    })
+    }
+    Ok(Outcome { accounts, trace: Some(trace), user_keys, partial })
 }
 
 fn text_of(names: &Names, id: usize) -> String {

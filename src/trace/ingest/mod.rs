@@ -1,7 +1,7 @@
 //! Reading logs into requests, on all cores.
 //!
 //! ```text
-//! reader (files in order, decompression, blocks of whole lines)
+//! feed (files in order, decompression, blocks of whole lines; one worker at a time reads its next block)
 //!   └─▶ workers (parse, classify, identify)
 //!         ├─▶ observer of the worker's own        without a trace: memory stays flat
 //!         └─▶ builder (file order, one trace)     with a trace: about 40 bytes a request

@@ -38,38 +38,90 @@ pub(super) struct Job {
     pub(super) block: Block,
 }
 
-/// Reads all sources; `hand_over` gets the jobs in order and gives back a used buffer, or `None` when nobody listens any more.
-/// The accounts that come back know everything but what is in the lines.
-pub(super) fn read_all(
-    sources: &[Source],
-    settings: &Settings,
-    progress: &Progress,
-    mut hand_over: impl FnMut(Job) -> Option<Vec<u8>>,
-) -> Result<(Vec<Account>, bool), IngestError> {
-    let mut accounts = Vec::new();
-    let mut sequence = 0;
-    for (number, source) in (0u32..).zip(sources) {
-        let mut account = Account { path: source.to_string(), ..Account::default() };
-        match open(source, number, settings, progress, &mut account)? {
-            Opened::Log { setup, mut blocks, first } => {
-                let mut pending = first;
-                while let Some(block) = pending {
+/// Where threads get their jobs: each reads its next block itself, so that the bytes are in its cache when it parses them, and nobody
+/// waits for a hand-over.
+pub(super) struct Feed<'s> {
+    settings: &'s Settings,
+    progress: &'s Progress,
+    reader: Mutex<Reader<'s>>,
+}
+
+/// What one thread at a time has hold of.
+struct Reader<'s> {
+    sources: std::iter::Zip<std::ops::RangeFrom<u32>, std::slice::Iter<'s, Source>>,
+    current: Option<Current>,
+    /// They know everything but what is in the lines.
+    accounts: Vec<Account>,
+    sequence: u64,
+    stopped: bool,
+    error: Option<IngestError>,
+}
+
+/// The file at hand; its account is the last one.
+struct Current {
+    setup: Arc<FileSetup>,
+    blocks: Blocks<Stream>,
+    /// The block that the format was told by.
+    first: Option<Block>,
+}
+
+impl<'s> Feed<'s> {
+    pub(super) fn new(sources: &'s [Source], settings: &'s Settings, progress: &'s Progress) -> Self {
+        let sources = (0u32..).zip(sources);
+        let reader = Reader { sources, current: None, accounts: Vec::new(), sequence: 0, stopped: false, error: None };
+        Self { settings, progress, reader: Mutex::new(reader) }
+    }
+
+    /// The next job, in the order of files and blocks; `None` at the end. `used` is the buffer of an earlier job, or an empty one.
+    pub(super) fn next(&self, used: Vec<u8>) -> Option<Job> {
+        let mut reader = self.reader.lock().ok()?;
+        if reader.error.is_some() || reader.stopped {
+            return None;
+        }
+        if reader.sequence > 0 && self.progress.stopped() {
+            reader.stopped = true;
+            return None;
+        }
+        match reader.next(used, self.settings, self.progress) {
+            Ok(job) => job,
+            Err(error) => {
+                reader.error = Some(error);
+                None
+            }
+        }
+    }
+
+    /// The accounts of all inputs, and whether reading was interrupted.
+    pub(super) fn finish(self) -> Result<(Vec<Account>, bool), IngestError> {
+        let reader = self.reader.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        match reader.error {
+            Some(error) => Err(error),
+            None => Ok((reader.accounts, reader.stopped)),
+        }
+    }
+}
+
+impl Reader<'_> {
+    fn next(&mut self, mut used: Vec<u8>, settings: &Settings, progress: &Progress) -> Result<Option<Job>, IngestError> {
+        loop {
+            if let (Some(current), Some(account)) = (&mut self.current, self.accounts.last_mut()) {
+                let block = current.first.take().or_else(|| next(&mut current.blocks, std::mem::take(&mut used), account));
+                if let Some(block) = block {
                     progress.lines.fetch_add(block.lines, Ordering::Relaxed);
                     account.bytes += block.bytes().len() as u64;
-                    let job = Job { sequence, file: Arc::clone(&setup), block };
-                    sequence += 1;
-                    let Some(used) = hand_over(job).filter(|_| !progress.stopped()) else {
-                        accounts.push(account);
-                        return Ok((accounts, true));
-                    };
-                    pending = next(&mut blocks, used, &mut account);
+                    self.sequence += 1;
+                    return Ok(Some(Job { sequence: self.sequence - 1, file: Arc::clone(&current.setup), block }));
                 }
             }
-            Opened::NoLog => {}
+            self.current = None;
+            let Some((number, source)) = self.sources.next() else { return Ok(None) };
+            let mut account = Account { path: source.to_string(), ..Account::default() };
+            if let Opened::Log { setup, blocks, first } = open(source, number, settings, progress, &mut account)? {
+                self.current = Some(Current { setup, blocks, first });
+            }
+            self.accounts.push(account);
         }
-        accounts.push(account);
     }
-    Ok((accounts, false))
 }
 
 type Stream = Box<dyn Read + Send>;

@@ -1,12 +1,10 @@
 //! One thread's work: lines of a block into requests.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
 use super::account::Account;
 use super::identify::{Identified, Identifier, Wants};
-use super::open::{Job, read_all};
+use super::open::{Feed, Job};
 use super::{IngestError, Observer, Outcome, Progress, Settings, UserKeys};
 use crate::endpoints::Classifier;
 use crate::logs::Parser;
@@ -74,46 +72,6 @@ impl<'c> Worker<'c> {
     }
 }
 
-/// Hands jobs to threads and used buffers back.
-pub(super) struct Hands {
-    jobs: SyncSender<Job>,
-    used: Receiver<Vec<u8>>,
-}
-
-impl Hands {
-    /// Gives a job away; `None` if nobody takes jobs any more.
-    pub(super) fn give(&self, job: Job) -> Option<Vec<u8>> {
-        self.jobs.send(job).ok()?;
-        Some(self.used.try_recv().unwrap_or_default())
-    }
-}
-
-/// Where threads get their jobs.
-pub(super) struct Queue {
-    jobs: Mutex<Receiver<Job>>,
-    used: Sender<Vec<u8>>,
-}
-
-impl Queue {
-    /// A queue for `threads` threads, and the reader's end of it.
-    pub(super) fn new(threads: usize) -> (Hands, Self) {
-        let (give, jobs) = sync_channel(threads * 2);
-        let (used, back) = channel();
-        (Hands { jobs: give, used: back }, Self { jobs: Mutex::new(jobs), used })
-    }
-
-    /// The next job; `None` at the end.
-    pub(super) fn next(&self) -> Option<Job> {
-        self.jobs.lock().ok()?.recv().ok()
-    }
-
-    /// Gives a block's buffer back to the reader.
-    pub(super) fn done(&self, job: Job) {
-        // The reader may be at its end; then the buffer is simply freed.
-        let _ = self.used.send(job.block.into_buffer());
-    }
-}
-
 /// Names are thrown away when they outgrow this, so that memory stays flat; observers do not keep numbers.
 const NAMES_MAX: usize = 200_000;
 
@@ -124,20 +82,21 @@ pub(super) fn run_observers<O: Observer>(
     progress: &Progress,
     observers: Vec<O>,
 ) -> Result<(Outcome, Vec<O>), IngestError> {
-    let (hands, queue) = Queue::new(observers.len());
+    let feed = Feed::new(sources, settings, progress);
     let wants = Wants { templates: false, join: false };
-    let queue = &queue;
-    std::thread::scope(|scope| {
+    let done = std::thread::scope(|scope| {
+        let feed = &feed;
         let threads: Vec<_> = observers
             .into_iter()
             .map(|mut observer| {
                 scope.spawn(move || {
                     let mut worker = Worker::new(settings, classifier, wants);
                     let mut accounts: HashMap<u32, Account> = HashMap::new();
-                    while let Some(job) = queue.next() {
+                    let mut buffer = Vec::new();
+                    while let Some(job) = feed.next(buffer) {
                         let part = worker.read(&job, |(request, _), _, names| observer.observe(&request, names));
                         accounts.entry(job.file.facts.number).or_default().add(part);
-                        queue.done(job);
+                        buffer = job.block.into_buffer();
                         if worker.names.len() > NAMES_MAX {
                             worker.names = Names::new();
                             worker.identifier.forget_names();
@@ -147,24 +106,20 @@ pub(super) fn run_observers<O: Observer>(
                 })
             })
             .collect();
-        let read = read_all(sources, settings, progress, |job| hands.give(job));
-        drop(hands);
-        let mut observers = Vec::new();
-        let mut parts = Vec::new();
-        let mut user_keys = UserKeys::default();
-        for thread in threads {
-            #[expect(clippy::expect_used, reason = "a panic in a thread is a defect and goes on here")]
-            let (observer, accounts, keys) = thread.join().expect("a worker thread panicked");
-            observers.push(observer);
-            parts.push(accounts);
-            user_keys.add(keys);
-        }
-        let (mut accounts, partial) = read?;
-        for (number, account) in parts.into_iter().flatten() {
+        #[expect(clippy::expect_used, reason = "a panic in a thread is a defect and goes on here")]
+        threads.into_iter().map(|thread| thread.join().expect("a worker thread panicked")).collect::<Vec<_>>()
+    });
+    let (mut accounts, partial) = feed.finish()?;
+    let mut observers = Vec::new();
+    let mut user_keys = UserKeys::default();
+    for (observer, parts, keys) in done {
+        observers.push(observer);
+        user_keys.add(keys);
+        for (number, account) in parts {
             if let Some(whole) = accounts.get_mut(number as usize) {
                 whole.add(account);
             }
         }
-        Ok((Outcome { accounts, trace: None, user_keys, partial }, observers))
-    })
+    }
+    Ok((Outcome { accounts, trace: None, user_keys, partial }, observers))
 }
