@@ -7,6 +7,7 @@
 //! Plan ────┴─▶ load    who serves what; how uneven each pool is
 //!               └────▶ screen   utilisation of every process ──▶ Candidate, the smallest that meets ──▶ Advice
 //!                        └────▶ words, reasons, confidence
+//! trace, Plan ────▶ sweep   what the screen leaves, simulated: latencies, the smallest that meets, what breaks it ──▶ Sweep
 //! ```
 
 pub mod confidence;
@@ -17,6 +18,7 @@ pub mod objective;
 pub mod reasons;
 pub mod screen;
 pub mod skew;
+pub mod sweep;
 pub mod words;
 
 #[cfg(test)]
@@ -24,5 +26,5 @@ pub(crate) mod fixture;
 
 pub use law::{Costs, Law};
 pub use model::*;
-pub use objective::{Objective, ObjectiveError};
+pub use objective::{LatencyTerm, Objective, ObjectiveError, Statistic};
 pub use screen::{Settings, judge, screen};

@@ -1,21 +1,79 @@
-//! What a plan has to satisfy, written as text: `busy < 70%`.
+//! What a plan has to satisfy, written as text: `p95 work < 500ms, p99 sync < 2s, busy < 70%`.
+//!
+//! ```text
+//! OBJECTIVE  TERM, TERM and TERM …
+//! TERM       busy < 70%                          every process, in its busiest five minutes
+//!            STATISTIC [GROUP] < TIME            STATISTIC mean, p50 (median), p95, p99; GROUP an endpoint group or `work`
+//!                                                (all of them, the default); TIME like 500ms, 1.5s, 250us
+//! ```
 
 use std::fmt;
 use std::str::FromStr;
 
 use thiserror::Error;
 
-/// Every process of a plan must stay below this at the peak.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// What a plan must keep to at the peak.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Objective {
-    /// Largest busy share allowed, exclusive; above 0, at most 1.
+    /// Largest busy share of any process, exclusive; above 0, at most 1.
     pub busy: f64,
+    /// Latencies, in the order they were written.
+    pub latencies: Vec<LatencyTerm>,
+}
+
+/// A bound on the work latency, parked time of long polls left out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LatencyTerm {
+    /// Which figure of the latency.
+    pub statistic: Statistic,
+    /// Endpoint group; `None`: all requests together.
+    pub group: Option<String>,
+    /// Upper bound, exclusive, ms; above 0.
+    pub below_ms: f64,
+}
+
+/// A figure of a latency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Statistic {
+    /// Arithmetic mean.
+    Mean,
+    /// Median.
+    P50,
+    /// 95th percentile.
+    P95,
+    /// 99th percentile.
+    P99,
+}
+
+impl Statistic {
+    /// As it is written.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Mean => "mean",
+            Self::P50 => "p50",
+            Self::P95 => "p95",
+            Self::P99 => "p99",
+        }
+    }
 }
 
 impl Default for Objective {
     /// Below 70 %: beyond it waiting grows faster than load (at 70 % a request waits twice its own work in an M/M/1 queue).
     fn default() -> Self {
-        Self { busy: 0.7 }
+        Self { busy: 0.7, latencies: Vec::new() }
+    }
+}
+
+impl Objective {
+    /// The objective, if it can be judged without a clock.
+    ///
+    /// # Errors
+    /// [`ObjectiveError::Latency`] with the first term that needs one.
+    pub fn without_latencies(self) -> Result<Self, ObjectiveError> {
+        match self.latencies.first() {
+            Some(term) => Err(ObjectiveError::Latency(term.to_string())),
+            None => Ok(self),
+        }
     }
 }
 
@@ -23,72 +81,104 @@ impl Default for Objective {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ObjectiveError {
     /// Nothing there.
-    #[error("an objective looks like \"busy < 70%\"")]
+    #[error("an objective looks like \"busy < 70%\" or \"p95 work < 500ms, busy < 70%\"")]
     Empty,
     /// Not `NAME < VALUE`.
-    #[error("{0:?} is not an objective; write it like \"busy < 70%\"")]
+    #[error("{0:?} is not an objective; write it like \"busy < 70%\" or \"p95 sync < 500ms\"")]
     Form(String),
     /// A latency: the screen has no clock.
     #[error("{0:?} is about latency, which only `wsim simulate` can answer; `wsim analyse` takes \"busy < 70%\"")]
     Latency(String),
     /// Something else.
-    #[error("{0:?} is nothing that can be asked for; write \"busy < 70%\"")]
+    #[error("{0:?} is nothing that can be asked for; write \"busy < 70%\", or mean, p50, p95 or p99 as in \"p95 sync < 500ms\"")]
     Subject(String),
     /// Not between 0 and 100 %.
     #[error("{0:?} must be above 0% and at most 100%, like \"busy < 70%\"")]
     Value(String),
+    /// Not a time.
+    #[error("{0:?} must end in a time above nought with its unit, like 500ms or 1.5s")]
+    Time(String),
 }
 
 impl FromStr for Objective {
     type Err = ObjectiveError;
 
-    /// Terms joined by `,` or `and`; of several `busy` terms the strictest counts.
+    /// Terms joined by `,` or `and`; of several `busy` terms the strictest counts, without any a process may be up to 100 % busy.
     fn from_str(text: &str) -> Result<Self, ObjectiveError> {
         let lower = text.to_ascii_lowercase();
         let terms = lower.split(',').flat_map(|part| part.split(" and ")).map(str::trim).filter(|term| !term.is_empty());
-        let mut strictest: Option<f64> = None;
+        let mut objective = Self { busy: 1.0, latencies: Vec::new() };
+        let mut any = false;
         for term in terms {
-            let busy = busy_term(term)?;
-            strictest = Some(strictest.map_or(busy, |other| other.min(busy)));
+            any = true;
+            let (subject, value) = term.split_once('<').ok_or_else(|| ObjectiveError::Form(term.to_owned()))?;
+            let value = value.trim_start_matches('=').trim();
+            let words = subject.replace(['(', ')'], " ");
+            let words: Vec<&str> = words.split_whitespace().collect();
+            match words[..] {
+                ["busy" | "utilisation" | "utilization"] => objective.busy = objective.busy.min(busy(term, value)?),
+                [statistic] => objective.latencies.push(latency(term, statistic, "work", value)?),
+                [statistic, group] => objective.latencies.push(latency(term, statistic, group, value)?),
+                _ => return Err(ObjectiveError::Subject(term.to_owned())),
+            }
         }
-        strictest.map(|busy| Self { busy }).ok_or(ObjectiveError::Empty)
+        if any { Ok(objective) } else { Err(ObjectiveError::Empty) }
     }
 }
 
-fn busy_term(term: &str) -> Result<f64, ObjectiveError> {
-    let owned = || term.to_owned();
-    let (subject, value) = term.split_once('<').ok_or_else(|| ObjectiveError::Form(owned()))?;
-    let subject = subject.trim();
-    if LATENCY_WORDS.iter().any(|word| subject.starts_with(word)) {
-        return Err(ObjectiveError::Latency(owned()));
-    }
-    if !matches!(subject, "busy" | "utilisation" | "utilization") {
-        return Err(ObjectiveError::Subject(owned()));
-    }
-    let value = value.trim_start_matches('=').trim();
+fn busy(term: &str, value: &str) -> Result<f64, ObjectiveError> {
     let busy = match value.strip_suffix('%') {
         Some(percent) => percent.trim().parse::<f64>().map(|percent| percent / 100.0),
         None => value.parse::<f64>(),
     };
     match busy {
         Ok(busy) if busy > 0.0 && busy <= 1.0 => Ok(busy),
-        _ => Err(ObjectiveError::Value(owned())),
+        _ => Err(ObjectiveError::Value(term.to_owned())),
+    }
+}
+
+fn latency(term: &str, statistic: &str, group: &str, value: &str) -> Result<LatencyTerm, ObjectiveError> {
+    let statistic = match statistic {
+        "mean" | "average" => Statistic::Mean,
+        "p50" | "median" => Statistic::P50,
+        "p95" => Statistic::P95,
+        "p99" => Statistic::P99,
+        _ => return Err(ObjectiveError::Subject(term.to_owned())),
+    };
+    let group = Some(group).filter(|group| !matches!(*group, "work" | "overall" | "latency" | "all")).map(str::to_owned);
+    let below_ms = milliseconds(value).ok_or_else(|| ObjectiveError::Time(term.to_owned()))?;
+    Ok(LatencyTerm { statistic, group, below_ms })
+}
+
+fn milliseconds(text: &str) -> Option<f64> {
+    let units = [("us", 1e-3), ("µs", 1e-3), ("ms", 1.0), ("s", 1000.0)];
+    let (digits, scale) = units.iter().find_map(|(unit, scale)| text.strip_suffix(unit).map(|digits| (digits, *scale)))?;
+    digits.trim().parse::<f64>().ok().map(|value| value * scale).filter(|ms| ms.is_finite() && *ms > 0.0)
+}
+
+impl fmt::Display for LatencyTerm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} < ", self.statistic.word(), self.group.as_deref().unwrap_or("work"))?;
+        let ms = self.below_ms;
+        if ms >= 1000.0 { write!(f, "{}s", (ms * 1e3).round() / 1e6) } else { write!(f, "{}ms", (ms * 1e6).round() / 1e6) }
     }
 }
 
 impl fmt::Display for Objective {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Enough digits for what people write, without 70.00000000000001.
-        let percent = (self.busy * 1e6).round() / 1e4;
-        write!(f, "busy < {percent}%")
+        let mut terms: Vec<String> = self.latencies.iter().map(LatencyTerm::to_string).collect();
+        if terms.is_empty() || self.busy < 1.0 {
+            // Enough digits for what people write, without 70.00000000000001.
+            terms.push(format!("busy < {}%", (self.busy * 1e6).round() / 1e4));
+        }
+        f.write_str(&terms.join(", "))
     }
 }
-
-const LATENCY_WORDS: [&str; 9] = ["p50", "p9", "mean", "median", "latency", "wait", "response", "lag", "time"];
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn busy_terms_are_read_and_written() {
@@ -107,14 +197,36 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_available_yet_says_where_it_will_be() {
+    fn latency_terms_name_a_figure_a_group_and_a_time() {
+        let read = |text: &str| text.parse::<Objective>().unwrap().to_string();
+        assert_eq!(read("p95 work < 500ms, busy < 70%"), "p95 work < 500ms, busy < 70%");
+        assert_eq!(read("p95(sync) < 1.5 s and median < 250us"), "p95 sync < 1.5s, p50 work < 0.25ms");
+        assert_eq!(read("mean federation_send < 2s, p99 < 1s"), "mean federation_send < 2s, p99 work < 1s");
+        let objective: Objective = "p95 sync < 1s".parse().unwrap();
+        assert_eq!(objective.latencies, [LatencyTerm { statistic: Statistic::P95, group: Some("sync".to_owned()), below_ms: 1000.0 }]);
+        assert_eq!(objective.busy, 1.0);
+    }
+
+    #[test]
+    fn an_error_says_what_to_write() {
         let error = |text: &str| text.parse::<Objective>().unwrap_err();
-        assert!(matches!(error("p95(sync) < 500ms"), ObjectiveError::Latency(_)));
-        assert!(error("busy < 70%, p99 < 1s").to_string().contains("wsim simulate"));
         assert!(matches!(error("colour < 3"), ObjectiveError::Subject(_)));
+        assert!(matches!(error("p95 sync initial < 3s"), ObjectiveError::Subject(_)));
         assert!(matches!(error("busy"), ObjectiveError::Form(_)));
         assert!(matches!(error("busy < 70"), ObjectiveError::Value(_)));
         assert!(matches!(error("busy < nan"), ObjectiveError::Value(_)));
+        assert!(matches!(error("p95 < 500"), ObjectiveError::Time(_)));
+        assert!(matches!(error("p95 < 0ms"), ObjectiveError::Time(_)));
         assert_eq!(error(" , "), ObjectiveError::Empty);
+        let analytic = "busy < 70%, p99 < 1s".parse::<Objective>().unwrap().without_latencies().unwrap_err();
+        assert!(analytic.to_string().contains("wsim simulate"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "\\PC{0,60}", term in "(p95|busy|mean) ?\\PC{0,8} ?< ?\\PC{0,8}") {
+            let _ = text.parse::<Objective>();
+            let _ = term.parse::<Objective>();
+        }
     }
 }

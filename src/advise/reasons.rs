@@ -43,7 +43,7 @@ impl<'a> Findings<'a> {
     /// How far the load may grow, and which process stops it.
     fn headroom<'c>(&self, candidate: &'c Candidate) -> Option<(f64, f64, &'c Process)> {
         let first = candidate.processes.iter().map(|process| {
-            let factor = |busy: f64, rest: f64| headroom(busy, rest / cpu_of(candidate, process), self.settings.objective);
+            let factor = |busy: f64, rest: f64| headroom(busy, rest / cpu_of(candidate, process), &self.settings.objective);
             (factor(process.utilisation.value, self.law.rest.value), factor(process.utilisation.high, self.law.rest.high), process)
         });
         first.min_by(|a, b| a.0.total_cmp(&b.0))

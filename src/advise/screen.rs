@@ -67,7 +67,7 @@ pub fn judge(profile: &Profile, plan: Plan, settings: &Settings) -> Candidate {
 
 /// How many times the load may grow, everything in proportion, until a process at this utilisation reaches the objective.
 /// Its rest does not grow. Infinite for a process that does nothing; 0 if its rest alone is too much.
-pub fn headroom(utilisation: f64, rest: f64, objective: Objective) -> f64 {
+pub fn headroom(utilisation: f64, rest: f64, objective: &Objective) -> f64 {
     let (room, used) = (objective.busy - rest, utilisation - rest);
     if room <= 0.0 {
         0.0
@@ -114,7 +114,7 @@ fn assess(profile: &Profile, plan: Plan, settings: &Settings, law: &Law) -> Cand
     };
     let mut candidate = Candidate {
         workers: plan.worker_count(),
-        balance: balance(&plan),
+        balance: balance_words(&plan),
         plan,
         meets_objective: meets,
         verdict: String::new(),
@@ -161,7 +161,7 @@ fn describe(process: &Process) -> String {
 }
 
 /// The rules in words, each once: `sync: hash consistent by user; generic: round robin`.
-fn balance(plan: &Plan) -> String {
+pub(super) fn balance_words(plan: &Plan) -> String {
     if plan.pools.is_empty() {
         return "none".to_owned();
     }
@@ -186,7 +186,7 @@ fn worst(candidate: &Candidate) -> f64 {
     busiest(candidate).map_or(0.0, |process| process.utilisation.value)
 }
 
-fn demand_known(profile: &Profile) -> bool {
+pub(super) fn demand_known(profile: &Profile) -> bool {
     profile.demand.method != "none" && profile.endpoints.iter().any(|endpoint| endpoint.peak_cpu_seconds > 0.0)
 }
 

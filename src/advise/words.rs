@@ -116,6 +116,37 @@ pub fn workers(count: u32) -> String {
     if count == 1 { "1 worker".to_owned() } else { format!("{count} workers") }
 }
 
+/// `one strategy`, `4 strategies`.
+pub fn strategies(count: usize) -> String {
+    if count == 1 { "one strategy".to_owned() } else { format!("{count} strategies") }
+}
+
+/// `180 ms`, `2.4 s`.
+pub fn milliseconds(ms: f64) -> String {
+    match ms {
+        ms if ms >= 9_999.5 => format!("{:.0} s", ms / 1000.0),
+        ms if ms >= 999.5 => format!("{:.1} s", ms / 1000.0),
+        ms if ms >= 9.95 => format!("{ms:.0} ms"),
+        ms => format!("{ms:.1} ms"),
+    }
+}
+
+/// `180 ms (170-190)`.
+pub fn milliseconds_range(ms: Interval) -> String {
+    let (low, high) = (milliseconds(ms.low), milliseconds(ms.high));
+    if low == high {
+        return milliseconds(ms.value);
+    }
+    let unit = if ms.value >= 999.5 { " s" } else { " ms" };
+    format!("{} ({}-{})", milliseconds(ms.value), low.trim_end_matches(unit), high.trim_end_matches(unit))
+}
+
+/// `Monday 2026-11-16 09:05 UTC`.
+pub fn weekday_instant(microseconds: i64) -> String {
+    jiff::Timestamp::from_microsecond(microseconds)
+        .map_or_else(|_| "an unreadable time".to_owned(), |time| time.strftime("%A %Y-%m-%d %H:%M UTC").to_string())
+}
+
 const NAME_CHARS_MAX: usize = 80;
 
 #[cfg(test)]

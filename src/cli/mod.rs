@@ -5,8 +5,11 @@
 pub mod analyse;
 pub mod endpoints;
 mod interrupt;
+mod output;
 mod progress;
+mod reading;
 pub mod route;
+pub mod simulate;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -54,6 +57,8 @@ enum Command {
     /// From logs to a capacity report: demand, peaks, and whether to split off workers
     #[command(visible_alias = "analyze")]
     Analyse(Box<analyse::Analyse>),
+    /// What plans would do with the traffic of a log, and the smallest that meets an objective
+    Simulate(Box<simulate::Simulate>),
     /// Which server of a pool a key goes to, by the proxy's exact rule
     Route(route::Route),
     /// Synapse's worker endpoint table: print it, explain a request, compare releases
@@ -93,6 +98,7 @@ pub fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Analyse(arguments) => analyse::run(&arguments),
+        Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Route(arguments) => {
             route::run(&arguments, &mut io::stdout().lock(), &mut io::stdin().lock())?;
             Ok(Exit::Done)

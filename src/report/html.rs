@@ -50,30 +50,28 @@ struct Page<'a> {
 }
 
 /// The plan that is shown first.
-struct Answer {
-    heading: &'static str,
-    name: String,
-    tone: &'static str,
-    verdict: String,
-    facts: Vec<Fact>,
-    picture: Picture,
+pub(super) struct Answer {
+    pub(super) heading: &'static str,
+    pub(super) name: String,
+    pub(super) tone: &'static str,
+    pub(super) verdict: String,
+    pub(super) facts: Vec<Fact>,
+    pub(super) picture: Picture,
 }
 
 /// A number with its name.
-struct Fact {
-    label: &'static str,
-    value: String,
-    note: String,
+pub(super) struct Fact {
+    pub(super) label: &'static str,
+    pub(super) value: String,
+    pub(super) note: String,
 }
 
 impl<'a> Page<'a> {
     fn new(report: &'a AnalysisReport) -> Self {
         let advice = &report.advice;
         Self {
-            policy: format!(
-                "default-src 'none'; style-src 'unsafe-inline'; script-src '{SCRIPT_HASH}'; img-src data:; base-uri 'none'; form-action 'none'"
-            ),
-            style: include_str!("templates/style.css"),
+            policy: policy(),
+            style: STYLE,
             script: SCRIPT,
             report,
             verdict: sentence(&advice.verdict),
@@ -255,7 +253,7 @@ fn method(report: &AnalysisReport) -> Vec<(&'static str, String)> {
     rows.into_iter().map(|(label, text)| (label, sentence(&text))).collect()
 }
 
-fn confidence_class(level: &str) -> &'static str {
+pub(super) fn confidence_class(level: &str) -> &'static str {
     match level {
         "high" => Tone::Good.class(),
         "medium" => Tone::Warn.class(),
@@ -264,17 +262,23 @@ fn confidence_class(level: &str) -> &'static str {
     }
 }
 
-fn filled<const N: usize>(tables: [Table; N]) -> Vec<Table> {
+pub(super) fn filled<const N: usize>(tables: [Table; N]) -> Vec<Table> {
     tables.into_iter().filter(|table| !table.is_empty()).collect()
 }
 
 /// Our own words, which may quote a log.
-fn sentence(text: &str) -> String {
+pub(super) fn sentence(text: &str) -> String {
     // A number and its sign stay on one line.
     escape::page(text, 1_000).replace(" %", "\u{a0}%")
 }
 
-const SCRIPT: &str = include_str!("templates/sort.js");
+/// What the page may load: nothing; what may run: the one script whose hash it names.
+pub(super) fn policy() -> String {
+    format!("default-src 'none'; style-src 'unsafe-inline'; script-src '{SCRIPT_HASH}'; img-src data:; base-uri 'none'; form-action 'none'")
+}
+
+pub(super) const STYLE: &str = include_str!("templates/style.css");
+pub(super) const SCRIPT: &str = include_str!("templates/sort.js");
 /// SHA-256 of [`SCRIPT`] as a policy names it; a test says the right value when the script changes.
 const SCRIPT_HASH: &str = "sha256-ID2i0UqI3zTzCTIcEbbJRPF669IuKZvqacb8/6Hqy+k=";
 

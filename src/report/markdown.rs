@@ -131,7 +131,7 @@ fn method(report: &AnalysisReport) -> String {
     list(&rows, false)
 }
 
-fn section(out: &mut String, table: &Table, level: usize) {
+pub(super) fn section(out: &mut String, table: &Table, level: usize) {
     if table.is_empty() {
         return;
     }
@@ -147,23 +147,23 @@ fn section(out: &mut String, table: &Table, level: usize) {
     }
 }
 
-fn list(items: &[String], numbered: bool) -> String {
+pub(super) fn list(items: &[String], numbered: bool) -> String {
     let mark = |index: usize| if numbered { format!("{}. ", index + 1) } else { "- ".to_owned() };
     items.iter().enumerate().map(|(index, item)| format!("{}{}", mark(index), sentence(item))).collect::<Vec<_>>().join("\n")
 }
 
 /// A code block whose text cannot end it: it is one indented line.
-fn block(command: &str) -> String {
+pub(super) fn block(command: &str) -> String {
     format!("    {}", escape::page(command, 1_000))
 }
 
 /// Our own words, which may quote a log.
-fn sentence(text: &str) -> String {
+pub(super) fn sentence(text: &str) -> String {
     escape::markdown(&escape::page(text, 1_000))
 }
 
 /// One paragraph, heading or table, and a blank line.
-fn push(out: &mut String, text: &str) {
+pub(super) fn push(out: &mut String, text: &str) {
     out.push_str(text.trim_end());
     out.push_str("\n\n");
 }

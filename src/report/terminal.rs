@@ -40,7 +40,7 @@ pub struct Files<'a> {
 /// # Errors
 /// Those of `out`.
 pub fn terminal(out: &mut dyn Write, report: &AnalysisReport, files: Option<Files<'_>>, style: Style) -> io::Result<()> {
-    let mut summary = Summary { out, width: style.width.clamp(60, 100), colour: style.colour };
+    let mut summary = Summary::new(out, style);
     summary.head(report)?;
     summary.verdict(report)?;
     summary.groups(report)?;
@@ -51,13 +51,24 @@ pub fn terminal(out: &mut dyn Write, report: &AnalysisReport, files: Option<File
     summary.files(report, files)
 }
 
-struct Summary<'a> {
+/// Where a summary goes, and how.
+pub(super) struct Summary<'a> {
     out: &'a mut dyn Write,
     width: usize,
     colour: bool,
 }
 
-impl Summary<'_> {
+impl<'a> Summary<'a> {
+    /// A summary in this style.
+    pub(super) fn new(out: &'a mut dyn Write, style: Style) -> Self {
+        Self { out, width: style.width.clamp(60, 100), colour: style.colour }
+    }
+
+    /// An empty line.
+    pub(super) fn blank(&mut self) -> io::Result<()> {
+        writeln!(self.out)
+    }
+
     fn head(&mut self, report: &AnalysisReport) -> io::Result<()> {
         let mut text = format!("wsim {} · {}", report.facts.wsim, format::plural(report.requests(), "request", "requests"));
         if report.requests() > 0 {
@@ -237,7 +248,7 @@ impl Summary<'_> {
         self.more(report.advice.candidates.len(), best.len(), "candidates")
     }
 
-    fn inputs(&mut self, report: &AnalysisReport) -> io::Result<()> {
+    pub(super) fn inputs(&mut self, report: &AnalysisReport) -> io::Result<()> {
         self.heading("Inputs", "lines = requests + not requests + malformed")?;
         let mut grid = Grid::new(&[
             ("input", Align::Left),
@@ -269,7 +280,7 @@ impl Summary<'_> {
         Ok(())
     }
 
-    fn files(&mut self, report: &AnalysisReport, files: Option<Files<'_>>) -> io::Result<()> {
+    pub(super) fn files(&mut self, report: &AnalysisReport, files: Option<Files<'_>>) -> io::Result<()> {
         if let Some(Files { folder, names }) = files {
             self.heading("Written", "")?;
             let mut names = names.iter();
@@ -291,18 +302,18 @@ impl Summary<'_> {
         Ok(())
     }
 
-    fn heading(&mut self, title: &str, note: &str) -> io::Result<()> {
+    pub(super) fn heading(&mut self, title: &str, note: &str) -> io::Result<()> {
         let note = escape::terminal(note, self.width.saturating_sub(escape::columns(title) + 2));
         let line =
             format!("{}  {}", Piece::styled(title.to_owned(), bold()).show(self.colour), Piece::styled(note, dim()).show(self.colour));
         writeln!(self.out, "\n{}", line.trim_end())
     }
 
-    fn grid(&mut self, grid: &Grid) -> io::Result<()> {
+    pub(super) fn grid(&mut self, grid: &Grid) -> io::Result<()> {
         grid.write(self.out, self.width, self.colour)
     }
 
-    fn more(&mut self, all: usize, shown: usize, what: &str) -> io::Result<()> {
+    pub(super) fn more(&mut self, all: usize, shown: usize, what: &str) -> io::Result<()> {
         if all > shown {
             self.paragraph(2, &format!("… and {} more {what} in the report", all - shown), dim())?;
         }
@@ -310,7 +321,7 @@ impl Summary<'_> {
     }
 
     /// A text indented by `indent`, wrapped at words.
-    fn paragraph(&mut self, indent: usize, text: &str, style: Ansi) -> io::Result<()> {
+    pub(super) fn paragraph(&mut self, indent: usize, text: &str, style: Ansi) -> io::Result<()> {
         let text = escape::terminal(text, 1_200);
         for line in wrap(&text, self.width - indent) {
             writeln!(self.out, "{:indent$}{}", "", Piece::styled(line, style).show(self.colour))?;
@@ -319,12 +330,12 @@ impl Summary<'_> {
     }
 
     /// A label and a text beside it, wrapped at words.
-    fn wrapped(&mut self, label: &str, text: &str, style: Ansi) -> io::Result<()> {
+    pub(super) fn wrapped(&mut self, label: &str, text: &str, style: Ansi) -> io::Result<()> {
         self.hanging(label, "", text, style)
     }
 
     /// A label, and beside it a text that hangs on its mark (`1. `).
-    fn hanging(&mut self, label: &str, mark: &str, text: &str, style: Ansi) -> io::Result<()> {
+    pub(super) fn hanging(&mut self, label: &str, mark: &str, text: &str, style: Ansi) -> io::Result<()> {
         let text = escape::terminal(text, 1_200);
         let indent = escape::columns(mark);
         for (index, line) in wrap(&text, self.width - LABEL - indent).into_iter().enumerate() {
@@ -392,15 +403,15 @@ fn bar(share: f64, columns: usize) -> String {
     bar
 }
 
-fn bold() -> Ansi {
+pub(super) fn bold() -> Ansi {
     Ansi::new().effects(Effects::BOLD)
 }
 
-fn dim() -> Ansi {
+pub(super) fn dim() -> Ansi {
     Ansi::new().effects(Effects::DIMMED)
 }
 
-fn tone(tone: Tone) -> Ansi {
+pub(super) fn tone(tone: Tone) -> Ansi {
     let colour = match tone {
         Tone::Plain => return Ansi::new(),
         Tone::Good => AnsiColor::Green,

@@ -119,7 +119,7 @@ impl Scenario<'_> {
     /// A topology names what does not exist.
     pub fn replicate(&self, candidates: &[Candidate<'_>]) -> Result<Vec<Replicated>, TopologyError> {
         candidates.iter().try_for_each(|candidate| candidate.topology.check())?;
-        let warm_up = candidates.first().map_or(Ok(Span::ZERO), |pilot| self.warm_up(*pilot))?;
+        let warm_up = candidates.first().map_or(Ok(Span::ZERO), |pilot| self.find_warm_up(*pilot))?;
         let empty = Replicated { runs: Vec::new(), warm_up, capped: false, confidence: self.plan.confidence };
         let mut results = vec![empty; candidates.len()];
         let most = self.plan.most.max(1);
@@ -131,7 +131,7 @@ impl Scenario<'_> {
                 break;
             }
             // Candidates stay in step, so that every pair of them is compared on all replications.
-            for (candidate, run) in self.run_batch(candidates, done..done + batch, warm_up)? {
+            for (candidate, run) in self.run_each(candidates, done..done + batch, warm_up, |_, run| run)? {
                 results[candidate].runs.push(run);
             }
             done += batch;
@@ -158,7 +158,10 @@ impl Scenario<'_> {
     }
 
     /// Warm-up by MSER-5 on the work in system of a pilot run, second by second; at least what was asked for.
-    fn warm_up(&self, candidate: Candidate<'_>) -> Result<Span, TopologyError> {
+    ///
+    /// # Errors
+    /// The topology names what does not exist.
+    pub fn find_warm_up(&self, candidate: Candidate<'_>) -> Result<Span, TopologyError> {
         let half = self.workload.span.divided(2);
         let seconds = (self.workload.span.nanos() / 1_000_000_000).clamp(1, PILOT_BINS_MAX);
         let pilot = self.run_on(candidate, &self.schedule(0), 0, self.measuring(Span::ZERO, seconds))?;
@@ -167,18 +170,25 @@ impl Scenario<'_> {
         Ok(found.max(self.plan.warm_up).min(half))
     }
 
-    fn run_batch(
+    /// Runs these replications of every candidate on all threads and keeps of each run what `keep` makes of it (it gets the replication's
+    /// number). In order of replications, then of candidates; each with the index of its candidate.
+    ///
+    /// # Errors
+    /// A topology names what does not exist.
+    pub fn run_each<T: Send>(
         &self,
         candidates: &[Candidate<'_>],
         replications: std::ops::Range<u32>,
         warm_up: Span,
-    ) -> Result<Vec<(usize, RunResult)>, TopologyError> {
+        keep: impl Fn(u32, RunResult) -> T + Sync,
+    ) -> Result<Vec<(usize, T)>, TopologyError> {
         let measuring = self.measuring(warm_up, self.plan.bins);
         let numbers: Vec<u32> = replications.collect();
         // A thread takes a replication with all its candidates: the schedule is drawn once.
-        let one = |replication: u32| -> Result<Vec<RunResult>, TopologyError> {
+        let one = |replication: u32| -> Result<Vec<T>, TopologyError> {
             let schedule = self.schedule(replication);
-            candidates.iter().map(|candidate| self.run_on(*candidate, &schedule, replication, measuring)).collect()
+            let run = |candidate: &Candidate<'_>| Ok(keep(replication, self.run_on(*candidate, &schedule, replication, measuring)?));
+            candidates.iter().map(run).collect()
         };
         let mut results = Vec::new();
         for runs in in_parallel(&numbers, self.plan.threads, one) {

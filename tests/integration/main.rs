@@ -8,5 +8,6 @@ mod balancers;
 mod command_line;
 mod endpoints;
 mod readme;
+mod simulate;
 mod support;
 mod theory;

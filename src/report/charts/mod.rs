@@ -7,20 +7,27 @@
 mod arrivals;
 mod canvas;
 mod demand_over_time;
+mod imbalance;
 mod latency_by_group;
+mod latency_by_workers;
 mod latency_over_time;
 mod processes;
+mod queue_over_time;
 mod share_by_group;
 mod time_axis;
 
 pub use arrivals::arrivals;
 pub use demand_over_time::demand_over_time;
+pub use imbalance::imbalance;
 pub use latency_by_group::latency_by_group;
+pub use latency_by_workers::latency_by_workers;
 pub use latency_over_time::latency_over_time;
-pub use processes::processes;
+pub use processes::{processes, simulated_processes};
+pub use queue_over_time::queue_over_time;
 pub use share_by_group::share_by_group;
 
 use super::analysis::AnalysisReport;
+use crate::advise::sweep::Sweep;
 
 /// A chart with its words.
 #[derive(Debug, Clone)]
@@ -91,6 +98,46 @@ pub fn all(report: &AnalysisReport) -> Vec<Chart> {
     charts
 }
 
+/// Every chart of a sweep for which there is data.
+pub fn of_sweep(sweep: &Sweep) -> Vec<Chart> {
+    if sweep.candidates.is_empty() {
+        return Vec::new();
+    }
+    let mut charts = vec![
+        Chart {
+            name: "latency-by-workers",
+            title: "Work latency against the number of workers",
+            caption:
+                "95th percentile over all requests, a line per strategy; bands are 95 % intervals over replications; logarithmic axis."
+                    .to_owned(),
+            svg: latency_by_workers(sweep),
+        },
+        Chart {
+            name: "simulated-processes",
+            title: "How busy every process is",
+            caption: "In its busiest five minutes, with 95 % intervals, against the objective.".to_owned(),
+            svg: simulated_processes(sweep),
+        },
+    ];
+    if sweep.candidates.iter().any(|candidate| candidate.imbalance.is_some()) {
+        charts.push(Chart {
+            name: "imbalance",
+            title: "How uneven the pools are",
+            caption: "CPU of the busiest worker over the mean of its pool, in the most uneven pool of each plan: 1 is even.".to_owned(),
+            svg: imbalance(sweep),
+        });
+    }
+    if sweep.candidates.iter().any(|candidate| !candidate.working.is_empty()) {
+        charts.push(Chart {
+            name: "queue-over-time",
+            title: "Requests at work over time",
+            caption: "In all processes together, long polls that wait for news left out, with the traffic as observed. A line that climbs is a queue.".to_owned(),
+            svg: queue_over_time(sweep),
+        });
+    }
+    charts
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,6 +152,25 @@ mod tests {
                 assert!(svg.contains("<title") && svg.contains("<desc"), "{} has no text alternative", chart.name);
                 assert!(!svg.contains("<script") && !svg.contains("http://evil") && !svg.contains("onerror=alert(1)>"), "{}", chart.name);
                 assert!(!svg.contains('\x1b') && !svg.contains('\u{202e}'), "{}", chart.name);
+                assert!(svg.len() < 400_000, "{} has {} bytes", chart.name, svg.len());
+            }
+        }
+    }
+
+    #[test]
+    fn charts_of_a_sweep_stand_alone_and_bear_odd_numbers() {
+        let mut odd = crate::report::simulation::fixture::out_of_reach();
+        for candidate in &mut odd.sweep.candidates {
+            candidate.overall.p95 = crate::stats::Interval { value: f64::NAN, low: f64::NAN, high: f64::INFINITY };
+            candidate.working = vec![f64::NAN, 0.0];
+        }
+        for report in [crate::report::simulation::fixture::report(), odd] {
+            let charts = report.charts();
+            assert_eq!(charts.len(), 4);
+            for chart in charts {
+                let svg = &chart.svg;
+                assert!(svg.starts_with("<svg ") && svg.contains("<desc") && !svg.contains("NaN"), "{}", chart.name);
+                assert!(!svg.contains("<script") && !svg.contains("onerror=alert(1)>"), "{}", chart.name);
                 assert!(svg.len() < 400_000, "{} has {} bytes", chart.name, svg.len());
             }
         }

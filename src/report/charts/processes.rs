@@ -4,6 +4,7 @@ use plotters::style::RGBColor;
 use plotters::style::text_anchor::{HPos, VPos};
 
 use super::canvas::{self, Area, BLUE, Drawn, GREY, Hovers, INK, RED, Words};
+use crate::advise::sweep::{Simulated, Sweep};
 use crate::advise::{Advice, Candidate};
 use crate::profile::Profile;
 use crate::report::{analysis, escape, format};
@@ -14,12 +15,30 @@ use crate::stats::Interval;
 pub fn processes(profile: &Profile, advice: &Advice) -> String {
     let mut sections = before(profile, advice);
     sections.extend(after(advice));
-    let objective = analysis::objective_share(&advice.objective);
-    let words = Words {
-        name: "processes",
-        title: "Processes before and after",
-        summary: sections.iter().map(|section| format!("{}: {}. ", section.title, list(&section.rows))).collect(),
+    bars("processes", "Processes before and after", &sections, analysis::objective_share(&advice.objective))
+}
+
+/// The same bars for the plan that a sweep shows, and for its runner-up.
+pub fn simulated_processes(sweep: &Sweep) -> String {
+    let section = |(title, candidate): (&str, &Simulated)| Section {
+        title: format!("{title}: {}", escape::page(&candidate.plan.name, 48)),
+        rows: candidate
+            .processes
+            .iter()
+            .take(ROWS_MAX)
+            .map(|process| Row { name: escape::page(&process.name, 26), busy: process.peak })
+            .collect(),
+        judged: true,
     };
+    let shown = sweep.shown().map(|(candidate, recommended)| (if recommended { "Recommended" } else { "Closest" }, candidate));
+    let other = sweep.runner_up.and_then(|index| sweep.candidates.get(index)).map(|candidate| ("Runner-up", candidate));
+    let sections: Vec<Section> = shown.into_iter().chain(other).map(section).collect();
+    bars("simulated-processes", "How busy every process is", &sections, Some(sweep.busy))
+}
+
+fn bars(name: &str, title: &str, sections: &[Section], objective: Option<f64>) -> String {
+    let words =
+        Words { name, title, summary: sections.iter().map(|section| format!("{}: {}. ", section.title, list(&section.rows))).collect() };
     let rows: i32 = sections.iter().map(|section| HEAD + PITCH * i32::try_from(section.rows.len()).unwrap_or(0)).sum();
     let largest =
         sections.iter().flat_map(|section| &section.rows).map(|row| row.busy.high).filter(|high| high.is_finite()).fold(1.0, f64::max);
@@ -28,7 +47,7 @@ pub fn processes(profile: &Profile, advice: &Advice) -> String {
         let scale = largest * 1.04;
         axis(area, scale, bottom, objective)?;
         let mut y = TOP;
-        for section in &sections {
+        for section in sections {
             canvas::text(area, &section.title, (LEFT, y + HEAD / 2), 12, (HPos::Left, VPos::Center), 0.75)?;
             y += HEAD;
             for row in &section.rows {

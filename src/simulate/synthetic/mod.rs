@@ -8,6 +8,7 @@
 //!    narrow enough or the cap is reached, and the result says which.
 
 mod arrivals;
+mod exact;
 mod law;
 mod model;
 mod observer;
@@ -15,6 +16,7 @@ mod requests;
 mod spec;
 
 pub use arrivals::{ArrivalLaw, Arrivals, BatchSize};
+pub use exact::Exact;
 pub use law::{ServiceLaw, balanced_share};
 pub use spec::{Balance, Discipline, Synthetic, SyntheticError};
 

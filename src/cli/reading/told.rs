@@ -1,40 +1,44 @@
 //! What a run knows beside its numbers, put into the report's and the trace header's words.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use super::super::UsageError;
-use super::{Analyse, Config, Read};
-use crate::advise::{self, Advice, Candidate};
+use super::super::output::command_line;
+use super::{Config, Reading};
 use crate::endpoints::{self, Endpoint, Table};
 use crate::logs::detect::{self, Choices, FORMATS, Format};
 use crate::logs::formats::nginx_config::NginxConfig;
 use crate::logs::source::{Place, Source};
 use crate::logs::{StampMeaning, Zone};
-use crate::plan;
-use crate::report::{AnalysisReport, Input, JoinFacts, MalformedExample, NextStep, RunFacts, format};
+use crate::report::{Input, JoinFacts, MalformedExample, NextStep, RunFacts, format};
 use crate::trace::ingest::Account;
 use crate::trace::join;
 use crate::trace::parquet::Header;
 
 /// What reading the logs found out that is not in the requests. Kept in the trace, so that a trace tells the same story.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Told {
-    pub(super) accounts: Vec<Account>,
-    pub(super) user_key: String,
-    pub(super) joined: Option<join::JoinFacts>,
-    pub(super) partial: bool,
-    pub(super) seed: u64,
-    pub(super) zone: String,
-    pub(super) synapse_version: String,
-    pub(super) table_note: String,
+pub(in crate::cli) struct Told {
+    pub(in crate::cli) accounts: Vec<Account>,
+    pub(in crate::cli) user_key: String,
+    pub(in crate::cli) joined: Option<join::JoinFacts>,
+    pub(in crate::cli) partial: bool,
+    pub(in crate::cli) seed: u64,
+    pub(in crate::cli) zone: String,
+    pub(in crate::cli) synapse_version: String,
+    pub(in crate::cli) table_note: String,
 }
 
 impl Told {
-    pub(super) fn new(config: &Config, accounts: Vec<Account>, user_key: String, joined: Option<join::JoinFacts>, partial: bool) -> Self {
+    pub(in crate::cli) fn new(
+        config: &Config,
+        accounts: Vec<Account>,
+        user_key: String,
+        joined: Option<join::JoinFacts>,
+        partial: bool,
+    ) -> Self {
         Self {
             accounts,
             user_key,
@@ -47,11 +51,11 @@ impl Told {
         }
     }
 
-    pub(super) fn from_header(header: &Header) -> anyhow::Result<Self> {
+    pub(in crate::cli) fn from_header(header: &Header) -> anyhow::Result<Self> {
         Ok(serde_json::from_value(header.extra.clone())?)
     }
 
-    pub(super) fn header(&self, endpoints: &[Endpoint]) -> Header {
+    pub(in crate::cli) fn header(&self, endpoints: &[Endpoint]) -> Header {
         Header {
             schema: Header::SCHEMA.to_owned(),
             endpoints: endpoints.to_vec(),
@@ -61,8 +65,8 @@ impl Told {
 }
 
 /// What was said about the logs' format.
-pub(super) fn choices(arguments: &Analyse, zone: Zone) -> anyhow::Result<Choices> {
-    let format = match arguments.format.as_deref() {
+pub(in crate::cli) fn choices(reading: &Reading, zone: Zone) -> anyhow::Result<Choices> {
+    let format = match reading.format.as_deref() {
         None | Some("auto") => None,
         Some(name) => Some(Format::from_name(name).ok_or_else(|| {
             let known: Vec<&str> = FORMATS.iter().map(|(known, _)| *known).collect();
@@ -70,23 +74,23 @@ pub(super) fn choices(arguments: &Analyse, zone: Zone) -> anyhow::Result<Choices
         })?),
     };
     // The expression is the same for every file: better to say now that it cannot be read.
-    if let Some(expression) = &arguments.log_format {
+    if let Some(expression) = &reading.log_format {
         detect::detect(&[], &Choices { log_format: Some(expression.clone()), ..Choices::default() })
             .map_err(|error| UsageError(error.to_string()))?;
     }
     Ok(Choices {
         format,
-        log_format: arguments.log_format.clone(),
-        nginx_config: arguments.nginx_config.as_deref().map(NginxConfig::read).transpose()?.map(Arc::new),
+        log_format: reading.log_format.clone(),
+        nginx_config: reading.nginx_config.as_deref().map(NginxConfig::read).transpose()?.map(Arc::new),
         log: None,
         zone,
-        stamp: arguments.stamp.as_deref().map(|word| if word == "start" { StampMeaning::Start } else { StampMeaning::End }),
+        stamp: reading.stamp.as_deref().map(|word| if word == "start" { StampMeaning::Start } else { StampMeaning::End }),
     })
 }
 
 /// The endpoint table asked for, and a sentence on which it is.
-pub(super) fn table(arguments: &Analyse) -> anyhow::Result<(Table, String)> {
-    if let Some(path) = &arguments.table {
+pub(in crate::cli) fn table(reading: &Reading) -> anyhow::Result<(Table, String)> {
+    if let Some(path) = &reading.table {
         let file = path.display().to_string();
         let bytes = std::fs::read(path).with_context(|| file.clone())?;
         let table = endpoints::read_own_table(&file, &bytes)?;
@@ -94,8 +98,8 @@ pub(super) fn table(arguments: &Analyse) -> anyhow::Result<(Table, String)> {
         return Ok((table, note));
     }
     let choice =
-        endpoints::table_for(arguments.synapse_version.as_deref()).map_err(|error| UsageError(format!("--synapse-version: {error}")))?;
-    let note = match (&arguments.synapse_version, choice.newer_than_known) {
+        endpoints::table_for(reading.synapse_version.as_deref()).map_err(|error| UsageError(format!("--synapse-version: {error}")))?;
+    let note = match (&reading.synapse_version, choice.newer_than_known) {
         (None, _) => format!("endpoint table of Synapse {}, the newest known; --synapse-version chooses another", choice.release),
         (Some(_), false) => format!("endpoint table of Synapse {}", choice.release),
         (Some(_), true) => format!("Synapse {} is newer than every release known here: the newest table was used", choice.release),
@@ -103,20 +107,13 @@ pub(super) fn table(arguments: &Analyse) -> anyhow::Result<(Table, String)> {
     Ok((choice.table, note))
 }
 
-/// What to screen for.
-pub(super) fn screen(arguments: &Analyse, table: &Table) -> anyhow::Result<advise::Settings> {
-    let objective = arguments.objective.parse().map_err(|error| UsageError(format!("--objective: {error}")))?;
-    let plans = plan::presets::Options { synapse: version(table), sliding_sync: arguments.sliding_sync_to_sync };
-    Ok(advise::Settings { objective, plans, ..advise::Settings::default() })
-}
-
 /// The release a table stands for.
-pub(super) fn version(table: &Table) -> String {
+pub(in crate::cli) fn version(table: &Table) -> String {
     table.name.strip_prefix("Synapse ").unwrap_or(&table.name).to_owned()
 }
 
 /// Bytes on disk, if every input is a file.
-pub(super) fn total_bytes(sources: &[Source]) -> Option<u64> {
+pub(in crate::cli) fn total_bytes(sources: &[Source]) -> Option<u64> {
     sources
         .iter()
         .map(|source| match &source.place {
@@ -126,21 +123,8 @@ pub(super) fn total_bytes(sources: &[Source]) -> Option<u64> {
         .sum()
 }
 
-/// `/var/log/nginx/access.log.1.gz` -> `access`.
-pub(super) fn run_name(path: &Path) -> String {
-    let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let stem = if file == "trace.parquet" {
-        path.parent().and_then(Path::file_name).map_or_else(|| "trace".to_owned(), |name| name.to_string_lossy().into_owned())
-    } else {
-        file.split(".log").next().unwrap_or_default().to_owned()
-    };
-    let plain: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' }).collect();
-    let plain = plain.trim_matches(['.', '-']).to_owned();
-    if plain.is_empty() { "run".to_owned() } else { plain }
-}
-
 /// An error text for logs without a single request.
-pub(super) fn nothing_found(told: &Told) -> String {
+pub(in crate::cli) fn nothing_found(told: &Told) -> String {
     let sum = |of: fn(&Account) -> u64| told.accounts.iter().map(of).sum::<u64>();
     let (lines, malformed, outside) = (sum(|a| a.lines), sum(|a| a.malformed), sum(|a| a.outside));
     let clockless = sum(|a| a.without_clock);
@@ -153,15 +137,9 @@ pub(super) fn nothing_found(told: &Told) -> String {
     format!("no requests in {lines} lines ({malformed} of them malformed); see --format and --log-format")
 }
 
-/// The candidate that the report shows: the recommended one, else the best there is.
-pub(super) fn shown_candidate(advice: &Advice) -> Option<&Candidate> {
-    crate::report::analysis::shown(advice).map(|shown| shown.candidate)
-}
-
-/// Everything for the report.
-pub(super) fn report(arguments: &Analyse, read: &Read, advice: Advice) -> AnalysisReport {
-    let told = &read.told;
-    let facts = RunFacts {
+/// What the report says of the run as a whole.
+pub(in crate::cli) fn facts(told: &Told, next: Vec<NextStep>) -> RunFacts {
+    RunFacts {
         wsim: env!("CARGO_PKG_VERSION").to_owned(),
         created: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         command: command_line(),
@@ -172,9 +150,17 @@ pub(super) fn report(arguments: &Analyse, read: &Read, advice: Advice) -> Analys
         partial: told.partial,
         joined: told.joined.map(join_facts),
         assumptions: assumptions(told),
-        next: next_steps(arguments, read),
-    };
-    let inputs = told.accounts.iter().map(input).collect();
+        next,
+    }
+}
+
+/// Every input with the account of its lines.
+pub(in crate::cli) fn inputs(told: &Told) -> Vec<Input> {
+    told.accounts.iter().map(input).collect()
+}
+
+/// A sample of the malformed lines.
+pub(in crate::cli) fn malformed(told: &Told) -> Vec<MalformedExample> {
     let examples = told.accounts.iter().flat_map(|account| {
         account.examples.iter().map(|example| MalformedExample {
             path: account.path.clone(),
@@ -182,20 +168,7 @@ pub(super) fn report(arguments: &Analyse, read: &Read, advice: Advice) -> Analys
             reason: example.reason.clone(),
         })
     });
-    AnalysisReport::new(facts, inputs, examples.collect(), read.profile.clone(), advice)
-}
-
-/// The command as typed, without the key of `--anonymise`.
-fn command_line() -> String {
-    let words = std::env::args().enumerate().map(|(place, word)| match place {
-        0 => "wsim".to_owned(),
-        _ if word.starts_with("--anonymise=") => "--anonymise=…".to_owned(),
-        _ if word.is_empty() || word.contains([' ', '*', '"', '$', '\'', '<', '>', '|', ';', '&']) => {
-            format!("'{}'", word.replace('\'', "'\\''"))
-        }
-        _ => word,
-    });
-    words.collect::<Vec<_>>().join(" ")
+    examples.collect()
 }
 
 fn input(account: &Account) -> Input {
@@ -276,25 +249,6 @@ const TWIN_REQUESTS: u64 = 50;
 /// Stamps of whole seconds, one log's at the start and the other's at the end of a request that was not long.
 const TWIN_APART_US: u64 = 3_000_000;
 
-/// What to type next.
-fn next_steps(arguments: &Analyse, read: &Read) -> Vec<NextStep> {
-    let logs = arguments.logs.join(" ");
-    let mut steps = Vec::new();
-    if read.profile.demand.method != "logged" {
-        steps.push(NextStep {
-            why: "measure CPU instead of inferring it: add Synapse's own logs".to_owned(),
-            command: format!("wsim analyse {logs} /var/log/matrix-synapse/homeserver.log"),
-        });
-    } else if !read.profile.coverage.measured {
-        steps.push(NextStep {
-            why: "measure the CPU that no request line shows".to_owned(),
-            command: format!("wsim analyse {logs} --process-cpu cpu.csv"),
-        });
-    }
-    steps.push(NextStep { why: "see what a worker may serve".to_owned(), command: "wsim endpoints".to_owned() });
-    steps
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -311,13 +265,5 @@ mod tests {
         let accounts = [log("combined", 500, 0), log("other", 500, 90_000_000), log("rich", 500, 900_000)];
         let found: Vec<_> = twins(&accounts).map(|(one, other)| (one.path.as_str(), other.path.as_str())).collect();
         assert_eq!(found, [("combined", "rich")]);
-    }
-
-    #[test]
-    fn a_run_is_named_after_its_first_log() {
-        assert_eq!(run_name(Path::new("/var/log/nginx/matrix-access.log.1.gz")), "matrix-access");
-        assert_eq!(run_name(Path::new("reports/monday/trace.parquet")), "monday");
-        assert_eq!(run_name(Path::new("../..")), "run");
-        assert_eq!(run_name(Path::new("my log.log")), "my-log");
     }
 }

@@ -1,0 +1,226 @@
+//! Which plans to try: standard plans times worker counts times balancing rules, or those that were named.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+use super::super::model::{Candidate, Meets};
+use super::super::screen::{self, balance_words};
+use super::super::words;
+use super::model::Discarded;
+use crate::plan::{Key, Options, Plan, Preset, Spread};
+use crate::profile::Profile;
+
+/// A plan to try.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trial {
+    /// Plans of one strategy differ in their number of workers only.
+    pub strategy: String,
+    /// The plan.
+    pub plan: Plan,
+    /// Named on the command line: simulated whatever the screen says.
+    pub asked: bool,
+}
+
+/// A balancing rule to put in every pool of several workers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BalanceRule {
+    /// As typed.
+    pub text: String,
+    /// The rule in the proxy's words.
+    pub rule: String,
+    /// What a keyed rule hashes.
+    pub key: Option<String>,
+}
+
+impl BalanceRule {
+    /// Reads `RULE` or `RULE by KEY`.
+    ///
+    /// # Errors
+    /// The key is none of those that there are.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let (rule, key) = match text.rsplit_once(" by ") {
+            Some((rule, key)) => (rule.trim(), Some(key.trim())),
+            None => (text, None),
+        };
+        if rule.is_empty() {
+            return Err("a rule such as \"least_conn\" or \"hash consistent by user\" is missing".to_owned());
+        }
+        if let Some(key) = key.filter(|key| Key::parse(key).is_none()) {
+            return Err(format!("key {key:?} is not user, token, address, origin, room, uri or header:NAME"));
+        }
+        Ok(Self { text: text.to_owned(), rule: rule.to_owned(), key: key.map(str::to_owned) })
+    }
+
+    /// The plan with this rule in its pools. A keyed rule without a key keeps the pool's, or takes the user.
+    fn applied(&self, plan: &Plan) -> Plan {
+        let mut plan = plan.clone();
+        for pool in plan.pools.iter_mut().filter(|pool| pool.size() > 1) {
+            pool.balance.clone_from(&self.rule);
+            pool.key = self.key.clone().or(pool.key.take());
+            let kind = plan.proxy.kind;
+            match crate::plan::Rule::of(pool, kind) {
+                Ok(rule) if matches!(rule.spread, Spread::Keyed { .. }) => {}
+                Ok(_) => pool.key = None,
+                Err(_) if pool.key.is_none() => pool.key = Some("user".to_owned()),
+                Err(_) => {}
+            }
+        }
+        plan.name = format!("{}, {}", plan.name, self.text);
+        plan
+    }
+}
+
+/// Every standard plan for every number of workers, and the one without.
+pub fn standard(workers: &RangeInclusive<u32>, options: &Options) -> Vec<Trial> {
+    let counts: Vec<u32> = std::iter::once(0).chain(workers.clone().filter(|n| *n > 0)).collect();
+    let of = |preset: &Preset| counts.iter().filter_map(|n| trial(preset, *n, options, false)).collect::<Vec<_>>();
+    Preset::all().iter().flat_map(of).collect()
+}
+
+/// One standard plan for every number of workers that it can have.
+pub fn of_preset(preset: &Preset, workers: &RangeInclusive<u32>, options: &Options) -> Vec<Trial> {
+    let all = workers.clone().chain(preset.workers.contains(&0).then_some(0));
+    let mut trials: Vec<Trial> = all.filter_map(|n| trial(preset, n, options, true)).collect();
+    trials.dedup();
+    trials
+}
+
+fn trial(preset: &Preset, workers: u32, options: &Options, asked: bool) -> Option<Trial> {
+    Some(Trial { strategy: preset.name.to_owned(), plan: preset.plan(workers, options)?, asked })
+}
+
+/// Every trial with every rule; those whose proxy does not have the rule are given back with the reason.
+pub fn with_rules(trials: Vec<Trial>, rules: &[BalanceRule]) -> (Vec<Trial>, Vec<Discarded>) {
+    if rules.is_empty() {
+        return (trials, Vec::new());
+    }
+    let (mut all, mut discarded) = (Vec::new(), Vec::new());
+    for trial in trials {
+        if trial.plan.pools.iter().all(|pool| pool.size() < 2) {
+            all.push(trial);
+            continue;
+        }
+        for rule in rules {
+            let plan = rule.applied(&trial.plan);
+            match plan.pools.iter().find_map(|pool| plan.balancer_setup(pool).err()) {
+                Some(error) => discarded.push(discard(&plan, error.to_string())),
+                None => all.push(Trial { strategy: format!("{}, {}", trial.strategy, rule.text), plan, asked: trial.asked }),
+            }
+        }
+    }
+    (all, discarded)
+}
+
+/// What the screen leaves: not the hopeless, and at most `most` plans of the strategies that it ranks best, so that each of them is
+/// seen with several numbers of workers. What was asked for stays.
+pub fn screened(trials: Vec<Trial>, profile: &Profile, settings: &screen::Settings, most: usize) -> (Vec<Trial>, Vec<Discarded>) {
+    let mut discarded = Vec::new();
+    let mut judged: Vec<(Trial, Option<Candidate>)> = Vec::new();
+    let known = screen::demand_known(profile);
+    for trial in trials {
+        let candidate = known.then(|| screen::judge(profile, trial.plan.clone(), settings));
+        match candidate.as_ref().and_then(|candidate| hopeless(candidate, settings.objective.busy)) {
+            Some(why) if !trial.asked => discarded.push(discard(&trial.plan, why)),
+            _ => judged.push((trial, candidate)),
+        }
+    }
+    let ranks = ranks(&judged);
+    let counts: std::collections::BTreeSet<u32> = judged.iter().map(|(trial, _)| trial.plan.worker_count()).filter(|n| *n > 0).collect();
+    let strategies = (most.saturating_sub(1) / counts.len().max(1)).max(1);
+    let mut kept: Vec<Trial> = Vec::new();
+    for (trial, _) in judged {
+        let rank = ranks.get(&trial.strategy).copied().unwrap_or(usize::MAX);
+        if trial.asked || trial.plan.worker_count() == 0 || rank < strategies {
+            kept.push(trial);
+        } else {
+            let why = format!("not simulated: {} of its kind do better by the screen", words::strategies(strategies));
+            discarded.push(discard(&trial.plan, why));
+        }
+    }
+    kept.sort_by_key(|trial| trial.plan.worker_count());
+    let mut seen = Vec::new();
+    kept.retain(|trial| {
+        let new = !seen.contains(&trial.plan.pools) || !trial.plan.stream_writers.is_empty();
+        seen.push(trial.plan.pools.clone());
+        new
+    });
+    (kept, discarded)
+}
+
+/// Why a plan cannot work, if even the low end of the range says so.
+fn hopeless(candidate: &Candidate, busy: f64) -> Option<String> {
+    let worst = candidate.processes.iter().max_by(|a, b| a.utilisation.low.total_cmp(&b.utilisation.low))?;
+    let low = worst.utilisation.low;
+    (low >= busy * HOPELESS).then(|| format!("hopeless by the utilisation law: {} is at least {} busy", worst.name, words::percent(low)))
+}
+
+/// Place of each strategy: needs the fewest workers, then the least busy there.
+fn ranks(judged: &[(Trial, Option<Candidate>)]) -> BTreeMap<String, usize> {
+    let mut best: BTreeMap<&str, (u32, f64)> = BTreeMap::new();
+    for (trial, candidate) in judged.iter().filter(|(trial, _)| trial.plan.worker_count() > 0) {
+        let meets = candidate.as_ref().is_none_or(|candidate| candidate.meets_objective != Meets::No);
+        let worst = candidate.as_ref().and_then(screen::busiest).map_or(0.0, |process| process.utilisation.value);
+        let key = (if meets { trial.plan.worker_count() } else { u32::MAX }, worst);
+        let entry = best.entry(&trial.strategy).or_insert(key);
+        if key.0.cmp(&entry.0).then(key.1.total_cmp(&entry.1)).is_lt() {
+            *entry = key;
+        }
+    }
+    let mut order: Vec<(&str, (u32, f64))> = best.into_iter().collect();
+    order.sort_by(|(_, a), (_, b)| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+    order.into_iter().enumerate().map(|(rank, (name, _))| (name.to_owned(), rank)).collect()
+}
+
+pub(super) fn discard(plan: &Plan, why: String) -> Discarded {
+    Discarded { plan: plan.name.clone(), workers: plan.worker_count(), balance: balance_words(plan), why }
+}
+
+/// How far over the objective the low end of the screen must be: it and the simulation work out background CPU on different ways.
+const HOPELESS: f64 = 1.5;
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::fixture::ProfileFixture;
+    use super::*;
+
+    fn rule(text: &str) -> BalanceRule {
+        BalanceRule::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_rule_goes_into_every_pool_of_several_workers() {
+        let trials = of_preset(Preset::find("sync-split").unwrap(), &(1..=3), &Options::default());
+        assert_eq!(trials.len(), 3);
+        let (all, discarded) = with_rules(trials, &[rule("least_conn"), rule("hash consistent by room")]);
+        assert!(discarded.is_empty(), "{discarded:?}");
+        // One worker leaves nothing to balance.
+        assert_eq!(all.len(), 1 + 2 * 2);
+        let of = |name: &str| &all.iter().find(|trial| trial.plan.name == name).unwrap().plan.pools[0];
+        assert_eq!(of("sync-split 3, least_conn").key, None);
+        assert_eq!(of("sync-split 3, hash consistent by room").key.as_deref(), Some("room"));
+        assert!(BalanceRule::parse("hash by colour").is_err() && BalanceRule::parse("  ").is_err());
+    }
+
+    #[test]
+    fn a_rule_that_the_proxy_does_not_have_says_so() {
+        let trials = of_preset(Preset::find("sync-split").unwrap(), &(2..=2), &Options::default());
+        let (all, discarded) = with_rules(trials, &[rule("maglev")]);
+        assert!(all.is_empty());
+        assert!(discarded[0].why.contains("nginx") && discarded[0].why.contains("maglev"), "{discarded:?}");
+    }
+
+    #[test]
+    fn the_hopeless_are_discarded_with_the_reason_unless_asked_for() {
+        let profile = ProfileFixture::new().class("sync", 1.5, 100).main_only("admin", 0.1, 5).build();
+        let settings = screen::Settings::default();
+        let (kept, discarded) = screened(standard(&(1..=4), &Options::default()), &profile, &settings, 24);
+        assert!(kept.iter().all(|trial| trial.plan.name != "monolith"));
+        let monolith = discarded.iter().find(|other| other.plan == "monolith").unwrap();
+        assert!(monolith.why.contains("main is at least 16"), "{}", monolith.why);
+        assert!(kept.len() <= 24 && !kept.is_empty());
+        assert!(kept.is_sorted_by_key(|trial| trial.plan.worker_count()));
+        let asked = of_preset(Preset::find("monolith").unwrap(), &(1..=4), &Options::default());
+        assert_eq!(screened(asked, &profile, &settings, 24).0.len(), 1);
+    }
+}

@@ -1,0 +1,122 @@
+//! The sweep on made-up traffic whose answers can be worked out.
+
+use super::*;
+use crate::advise::Meets;
+use crate::endpoints::{Classifier, Method, Options as ClassifyOptions, table_for};
+use crate::plan::Preset;
+use crate::profile::{Extras, Profiler, Settings as ProfileSettings};
+use crate::simulate::synthetic::Synthetic;
+use crate::trace::{NameId, Request, flag};
+
+/// Ten minutes of incremental syncs without waiting by 40 users, 20 a second of this much CPU (ms).
+struct Traffic {
+    trace: Trace,
+    endpoints: Vec<Endpoint>,
+    profile: Profile,
+    prepare: PrepareSettings,
+}
+
+impl Traffic {
+    fn of(cpu_ms: u32) -> Self {
+        let table = table_for(None).unwrap().table;
+        let classifier = Classifier::new(&table, &ClassifyOptions::default()).unwrap();
+        let endpoint = classifier.classify(Method::Get, b"/_matrix/client/v3/sync?timeout=0&since=s1");
+        let endpoints: Vec<Endpoint> = classifier.endpoints().to_vec();
+        let mut trace = Trace::new();
+        let users: Vec<NameId> = (0..40).map(|user| trace.names.intern(format!("@user{user}:example.org").as_bytes())).collect();
+        let synthetic: Synthetic = format!("poisson rate=20 service=exp:{cpu_ms}ms").parse().unwrap();
+        let workload = synthetic.workload(Span::from_millis(600_000), 3);
+        for (record, number) in workload.records.iter().zip(0usize..) {
+            trace.push(Request {
+                arrival_us: 1_795_193_820_000_000 + i64::try_from(record.arrival_us()).unwrap(),
+                wall_us: record.cpu_us,
+                send_us: 0,
+                proxy_us: 0,
+                cpu_us: record.cpu_us,
+                db_sched_us: 0,
+                db_txn_us: 0,
+                db_count: 0,
+                events: 0,
+                bytes_sent: 0,
+                bytes_received: 0,
+                timeout_ms: 0,
+                user: users[(number * 7) % users.len()],
+                room: NameId::NONE,
+                peer: NameId::NONE,
+                template: NameId::NONE,
+                agent: NameId::NONE,
+                process: NameId::NONE,
+                upstream: NameId::NONE,
+                request_id: 0,
+                match_hash: 0,
+                endpoint,
+                status: 200,
+                method: Method::Get,
+                flags: flag::SYNAPSE | flag::WALL | flag::COST,
+            });
+        }
+        trace.seal();
+        let mut profiler = Profiler::new(&ProfileSettings { endpoints: endpoints.clone().into(), zone_offset_seconds: 0 });
+        trace.requests().for_each(|request| profiler.observe(&request, &trace.names));
+        Self { profile: profiler.finish(&Extras::default()), trace, endpoints, prepare: PrepareSettings::default() }
+    }
+
+    fn sweep(&self, trials: Vec<Trial>, objective: &str) -> Result<Sweep, SweepError> {
+        let (window, window_note) = choose_window(WindowChoice::Peak, &self.profile);
+        let subject = Subject { trace: &self.trace, endpoints: &self.endpoints, profile: &self.profile, prepare: &self.prepare, window };
+        let replications =
+            ReplicationPlan { first: 4, most: 6, warm_up: Span::from_millis(60_000), threads: 2, ..ReplicationPlan::default() };
+        let settings = SweepSettings {
+            objective: objective.parse().unwrap(),
+            plans: Options::default(),
+            growth: 1.0,
+            seed: 7,
+            replications,
+            window_note,
+        };
+        sweep(&subject, trials, Vec::new(), &settings, &Unwatched)
+    }
+}
+
+fn trials(presets: &[&str], workers: std::ops::RangeInclusive<u32>) -> Vec<Trial> {
+    presets.iter().flat_map(|name| candidates::of_preset(Preset::find(name).unwrap(), &workers, &Options::default())).collect()
+}
+
+#[test]
+fn the_smallest_plan_that_meets_the_objective_is_recommended() {
+    // 20 requests of 30 ms a second: 0.6 cores before what no request line shows. One process is over 70 %, two workers are not.
+    let sweep = Traffic::of(30).sweep(trials(&["monolith", "generic"], 1..=3), "busy < 70%").unwrap();
+    let (candidate, recommended) = sweep.shown().unwrap();
+    assert!(recommended, "{}", sweep.verdict);
+    assert!((1..=3).contains(&candidate.workers), "{}", sweep.verdict);
+    assert_eq!(candidate.meets, Meets::Yes);
+    let monolith = sweep.candidates.iter().find(|candidate| candidate.workers == 0).unwrap();
+    assert_eq!(monolith.meets, Meets::No, "{}", monolith.verdict);
+    assert!(monolith.verdict.contains("over 70 %"), "{}", monolith.verdict);
+    assert!(sweep.candidates.iter().filter(|other| other.workers < candidate.workers).all(|other| other.meets != Meets::Yes));
+    assert!(sweep.reasons.iter().any(|reason| reason.contains("breaks first") || reason.contains("still holds")), "{:?}", sweep.reasons);
+    assert!(sweep.sensitivity.iter().any(|case| case.name == "replication high"));
+    let requests: u64 = candidate.processes.iter().map(|process| process.requests).sum();
+    assert!((8_000..12_000).contains(&requests), "{requests}");
+}
+
+#[test]
+fn an_objective_out_of_reach_recommends_nothing_and_names_the_nearest() {
+    let sweep = Traffic::of(20).sweep(trials(&["monolith", "generic"], 1..=2), "p95 sync < 1ms").unwrap();
+    assert_eq!(sweep.recommended, None);
+    assert!(sweep.verdict.starts_with("No simulated plan keeps to p95 sync < 1ms"), "{}", sweep.verdict);
+    assert!(sweep.shown().is_some());
+}
+
+#[test]
+fn the_same_seed_gives_the_same_result() {
+    let traffic = Traffic::of(10);
+    let once = || traffic.sweep(trials(&["sync-split"], 1..=2), "busy < 70%, p95 work < 1s").unwrap();
+    assert_eq!(once(), once());
+}
+
+#[test]
+fn an_objective_about_a_group_that_is_not_there_is_refused() {
+    let error = Traffic::of(10).sweep(trials(&["monolith"], 1..=1), "p95 typing < 1s").unwrap_err();
+    assert_eq!(error.to_string(), "the objective asks about \"typing\", of which there are no requests in the window; there are sync");
+}

@@ -1,0 +1,68 @@
+//! Which part of a trace is simulated: the busiest hour by CPU demand with a lead-in, everything, or a span of one's own.
+
+use crate::profile::{Profile, Window};
+
+/// What was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WindowChoice {
+    /// The busiest hour, and five minutes before it to warm up.
+    Peak,
+    /// All of the trace.
+    All,
+    /// This span.
+    Span(Window),
+}
+
+/// The window, and how it was chosen in a few words.
+pub fn choose(choice: WindowChoice, profile: &Profile) -> (Window, String) {
+    let whole = profile.window;
+    let hour = profile.peaks.busy_hour.window;
+    match choice {
+        WindowChoice::All => (whole, "the whole log".to_owned()),
+        WindowChoice::Span(window) => {
+            let start_us = window.start_us.max(whole.start_us);
+            (Window { start_us, end_us: window.end_us.min(whole.end_us).max(start_us) }, "as asked for".to_owned())
+        }
+        WindowChoice::Peak if hour.start_us <= whole.start_us && hour.end_us >= whole.end_us => {
+            (whole, "the whole log, which is no longer than an hour".to_owned())
+        }
+        WindowChoice::Peak => {
+            let start_us = hour.start_us.saturating_sub(LEAD_IN_US).max(whole.start_us);
+            (Window { start_us, end_us: hour.end_us.min(whole.end_us) }, "the busiest hour by CPU demand, with its lead-in".to_owned())
+        }
+    }
+}
+
+/// How much of a window is not measured at least: five minutes for the caches, but no more than a fifth of a short one.
+pub fn warm_up_seconds(window: Window) -> f64 {
+    (window.seconds() / 5.0).min(LEAD_IN_US as f64 / 1e6)
+}
+
+/// The busiest five minutes if they lie in the window, else the window.
+pub(super) fn peak(profile: &Profile, window: Window) -> Window {
+    let peak = profile.peaks.five_minutes.window;
+    if peak.start_us >= window.start_us && peak.end_us <= window.end_us { peak } else { window }
+}
+
+const LEAD_IN_US: i64 = 300_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::fixture::ProfileFixture;
+    use super::*;
+
+    #[test]
+    fn the_busiest_hour_comes_with_a_lead_in_and_a_short_log_comes_whole() {
+        let mut profile = ProfileFixture::new().class("sync", 0.1, 10).build();
+        let hour = Window { start_us: profile.window.start_us + 7_200_000_000, end_us: profile.window.start_us + 10_800_000_000 };
+        profile.peaks.busy_hour.window = hour;
+        let (window, _) = choose(WindowChoice::Peak, &profile);
+        assert_eq!((window.start_us, window.end_us), (hour.start_us - 300_000_000, hour.end_us));
+        assert_eq!(warm_up_seconds(window), 300.0);
+        profile.window = hour;
+        assert_eq!(choose(WindowChoice::Peak, &profile).0, hour);
+        let outside = Window { start_us: 0, end_us: hour.start_us + 60_000_000 };
+        assert_eq!(choose(WindowChoice::Span(outside), &profile).0.start_us, hour.start_us);
+        assert_eq!(warm_up_seconds(choose(WindowChoice::Span(outside), &profile).0), 12.0);
+    }
+}

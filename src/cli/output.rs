@@ -1,0 +1,81 @@
+//! Where a run's report goes, and what its command line was.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::logs::source::{Place, Source};
+
+/// What becomes of the result.
+#[derive(Debug, Args)]
+pub(super) struct Output {
+    /// Replace people, rooms, servers and addresses by keyed hashes; the key is random unless given
+    #[arg(long, value_name = "KEY", num_args = 0..=1, default_missing_value = "", require_equals = true, help_heading = "Output")]
+    pub(super) anonymise: Option<String>,
+    /// Folder for runs
+    #[arg(long, value_name = "DIR", default_value = "reports", help_heading = "Output")]
+    pub(super) out: PathBuf,
+    /// Name of this run's folder [default: after the first log]
+    #[arg(long, help_heading = "Output")]
+    pub(super) name: Option<String>,
+    /// Replace an earlier run of that name
+    #[arg(long, help_heading = "Output")]
+    pub(super) force: bool,
+    /// Print report.json and nothing else
+    #[arg(long, help_heading = "Output")]
+    pub(super) json: bool,
+    /// Print nothing but errors
+    #[arg(long, short, help_heading = "Output")]
+    pub(super) quiet: bool,
+}
+
+/// A name after the first log, with a suffix, that is not taken: `access`, `access-2`, …
+pub(super) fn free_name(out: &Path, sources: &[Source], suffix: &str, force: bool) -> String {
+    let base = match sources.first().map(|source| &source.place) {
+        Some(Place::File(path)) => run_name(path),
+        _ => "stdin".to_owned(),
+    } + suffix;
+    if force || !out.join(&base).exists() {
+        return base;
+    }
+    (2..).map(|number| format!("{base}-{number}")).find(|name| !out.join(name).exists()).unwrap_or(base)
+}
+
+/// The command as typed, without the key of `--anonymise`.
+pub(super) fn command_line() -> String {
+    let words = std::env::args().enumerate().map(|(place, word)| match place {
+        0 => "wsim".to_owned(),
+        _ if word.starts_with("--anonymise=") => "--anonymise=…".to_owned(),
+        _ if word.is_empty() || word.contains([' ', '*', '"', '$', '\'', '<', '>', '|', ';', '&']) => {
+            format!("'{}'", word.replace('\'', "'\\''"))
+        }
+        _ => word,
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// `/var/log/nginx/access.log.1.gz` -> `access`.
+fn run_name(path: &Path) -> String {
+    let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let stem = if file == "trace.parquet" {
+        path.parent().and_then(Path::file_name).map_or_else(|| "trace".to_owned(), |name| name.to_string_lossy().into_owned())
+    } else {
+        file.split(".log").next().unwrap_or_default().to_owned()
+    };
+    let plain: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' }).collect();
+    let plain = plain.trim_matches(['.', '-']).to_owned();
+    if plain.is_empty() { "run".to_owned() } else { plain }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_named_after_its_first_log() {
+        assert_eq!(run_name(Path::new("/var/log/nginx/matrix-access.log.1.gz")), "matrix-access");
+        assert_eq!(run_name(Path::new("reports/monday/trace.parquet")), "monday");
+        assert_eq!(run_name(Path::new("../..")), "run");
+        assert_eq!(run_name(Path::new("my log.log")), "my-log");
+    }
+}

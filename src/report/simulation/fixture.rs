@@ -1,0 +1,144 @@
+//! A sweep made up from the analysis' fixture: hostile names included.
+
+use super::SimulationReport;
+use crate::advise::Meets;
+use crate::advise::sweep::{Case, Comparison, Discarded, Imbalance, Latency, Simulated, SimulatedGroup, SimulatedProcess, Sweep};
+use crate::profile::Window;
+use crate::report::fixture;
+use crate::simulate::backtest::{Backtest, Compared, Figure};
+use crate::stats::Interval;
+
+/// A sweep with a recommendation and a back-test.
+pub(crate) fn report() -> SimulationReport {
+    let analysis = fixture::report();
+    let candidates: Vec<Simulated> = analysis.advice.candidates.iter().map(simulated).collect();
+    let recommended = candidates.iter().position(|candidate| candidate.meets == Meets::Yes).unwrap();
+    let window =
+        Window { start_us: analysis.profile.peaks.busy_hour.window.start_us, end_us: analysis.profile.peaks.busy_hour.window.end_us };
+    let sweep = Sweep {
+        objective: "p95 work < 500ms, busy < 70%".to_owned(),
+        busy: 0.7,
+        seed: 7,
+        growth: 1.0,
+        window,
+        peak: analysis.profile.peaks.five_minutes.window,
+        window_note: "the busiest hour by CPU demand, with its lead-in".to_owned(),
+        requests: 124_331,
+        partial: false,
+        replications: 40,
+        warm_up_seconds: 300.0,
+        recommended: Some(recommended),
+        runner_up: Some(recommended + 1),
+        comparison: Some(Comparison {
+            mean_ms: Interval::new(-4.0, -6.0, -2.0),
+            p95_ms: Interval::new(-20.0, -31.0, -9.0),
+            busy: Interval::new(-0.05, -0.06, -0.04),
+            indistinguishable: false,
+        }),
+        growth_steps: vec![case("load × 1.25", 1.25, Meets::Yes), case("load × 1.5", 1.5, Meets::No)],
+        sensitivity: vec![case("CPU demand × 0.5", 0.5, Meets::Yes), case("CPU demand × 2", 2.0, Meets::No)],
+        verdict: "Main process and 2 workers (sync-split 2), keyed by user, keeps to p95 work < 500ms, busy < 70%.".to_owned(),
+        reasons: vec![
+            "At the Monday 2026-11-02 09:05 UTC peak the busiest process, main, is 61 % busy (58-64).".to_owned(),
+            "What breaks first when load grows: at 1.5 times main is 84 % busy; @<script>alert(1)</script>:evil.example is in it."
+                .to_owned(),
+        ],
+        assumptions: vec!["Seed 7.".to_owned()],
+        discarded: vec![Discarded {
+            plan: "monolith".to_owned(),
+            workers: 0,
+            balance: "none".to_owned(),
+            why: "hopeless by the utilisation law: main is at least 88 % busy".to_owned(),
+        }],
+        candidates,
+    };
+    let compared = |name: &str, figure, observed: f64, predicted: f64, limit: f64| Compared {
+        name: name.to_owned(),
+        figure,
+        requests: 1_200,
+        observed,
+        predicted: Interval::new(predicted, predicted * 0.97, predicted * 1.03),
+        error: predicted / observed - 1.0,
+        limit,
+        counts: true,
+    };
+    let backtest = Backtest {
+        evaluated: vec![window],
+        throughput: compared("all", Figure::Throughput, 34.0, 34.2, 0.1),
+        processes: vec![compared("main", Figure::Utilisation, 0.61, 0.58, 0.1)],
+        groups: vec![compared("sync", Figure::WorkP50, 12.0, 11.0, 0.3), compared("sync", Figure::WorkP95, 80.0, 120.0, 0.3)],
+        passed: false,
+        notes: vec!["two spans of 1800 s, each predicted with what the other one taught".to_owned()],
+    };
+    SimulationReport { analysis, sweep, backtest: Some(backtest), backtest_note: None }
+}
+
+/// Nothing meets, no back-test, interrupted.
+pub(crate) fn out_of_reach() -> SimulationReport {
+    let mut report = report();
+    report.sweep.recommended = None;
+    report.sweep.runner_up = None;
+    report.sweep.comparison = None;
+    report.sweep.growth_steps.clear();
+    report.sweep.partial = true;
+    report.sweep.verdict = "No simulated plan keeps to p95 work < 1ms; the nearest is generic 8.".to_owned();
+    for candidate in &mut report.sweep.candidates {
+        candidate.meets = Meets::No;
+    }
+    report.backtest = None;
+    report.backtest_note = Some("the log is too short for a back-test: 12 s are left, at least 20 are needed".to_owned());
+    report
+}
+
+fn simulated(candidate: &crate::advise::Candidate) -> Simulated {
+    let busiest = candidate.processes.iter().map(|process| process.utilisation.value).fold(0.0, f64::max);
+    let around = |value: f64| Interval::new(value, value * 0.95, value * 1.06);
+    let scale = 1.0 / (1.05 - busiest.min(1.0));
+    let latency = Latency { mean: around(9.0 * scale), p50: around(5.0 * scale), p95: around(40.0 * scale), p99: around(95.0 * scale) };
+    let strategy = candidate.plan.name.rsplit_once(' ').map_or(candidate.plan.name.as_str(), |(name, _)| name).to_owned();
+    Simulated {
+        plan: candidate.plan.clone(),
+        strategy,
+        workers: candidate.workers,
+        balance: candidate.balance.clone(),
+        meets: candidate.meets_objective,
+        verdict: candidate.verdict.clone(),
+        margin: busiest / 0.7,
+        replications: 40,
+        capped: busiest > 0.9,
+        processes: candidate
+            .processes
+            .iter()
+            .map(|process| SimulatedProcess {
+                name: process.name.clone(),
+                pool: process.pool.clone(),
+                utilisation: process.utilisation.scaled(0.9),
+                peak: process.utilisation,
+                requests: process.requests,
+            })
+            .collect(),
+        groups: ["sync", "federation_send", "event_sending"]
+            .map(|id| SimulatedGroup { id: id.to_owned(), requests: 4_321, latency_ms: latency })
+            .into(),
+        overall: latency,
+        total_cores: candidate.total_cores,
+        imbalance: (candidate.workers > 1).then(|| Imbalance { pool: "sync".to_owned(), factor: around(1.4) }),
+        working: (0..240).map(|bin| scale * (1.0 + f64::from(bin) / 50.0 % 2.0)).collect(),
+        working_from_seconds: 300.0,
+        bin_seconds: 15.0,
+        refused_share: 0.0,
+        extrapolated_share: 0.0,
+    }
+}
+
+fn case(name: &str, factor: f64, meets: Meets) -> Case {
+    Case {
+        name: name.to_owned(),
+        factor,
+        meets,
+        verdict: "main process 84 % busy (80-88), over 70 %".to_owned(),
+        busy: Interval::new(0.84, 0.8, 0.88),
+        busiest: "main".to_owned(),
+        p95_ms: Interval::new(120.0, 110.0, 131.0),
+    }
+}
