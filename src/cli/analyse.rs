@@ -76,7 +76,7 @@ pub fn run(arguments: &Analyse) -> anyhow::Result<Exit> {
         read.profile.clone(),
         advice,
     );
-    let name = output.name.clone().unwrap_or_else(|| output::free_name(&output.out, &config.sources, "", output.force));
+    let name = output.name.clone().unwrap_or_else(|| output::free_name(&output.out, &arguments.logs, "", output.force));
     let place = write(output, &report, &read, &name)?;
     show(arguments, &report, &place)?;
     Ok(if report.advice.recommended.is_some() { Exit::Done } else { Exit::Missed })
@@ -104,12 +104,12 @@ fn write(output: &Output, report: &AnalysisReport, read: &Read, name: &str) -> a
 }
 
 fn show(arguments: &Analyse, report: &AnalysisReport, place: &Path) -> anyhow::Result<()> {
-    if arguments.output.quiet {
-        return Ok(());
-    }
     if arguments.output.json {
         let mut out = std::io::stdout().lock();
         writeln!(out, "{}", report::json(report)?)?;
+        return Ok(());
+    }
+    if arguments.output.quiet {
         return Ok(());
     }
     let mut out = anstream::stdout().lock();
@@ -139,6 +139,7 @@ fn next_steps(arguments: &Analyse, read: &Read) -> Vec<NextStep> {
             command: format!("wsim analyse {logs} --process-cpu cpu.csv"),
         });
     }
+    steps.push(NextStep { why: "simulate plans, with waiting times and error bars".to_owned(), command: format!("wsim simulate {logs}") });
     steps.push(NextStep { why: "see what a worker may serve".to_owned(), command: "wsim endpoints".to_owned() });
     steps
 }

@@ -4,8 +4,6 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::logs::source::{Place, Source};
-
 /// What becomes of the result.
 #[derive(Debug, Args)]
 pub(super) struct Output {
@@ -29,11 +27,11 @@ pub(super) struct Output {
     pub(super) quiet: bool,
 }
 
-/// A name after the first log, with a suffix, that is not taken: `access`, `access-2`, …
-pub(super) fn free_name(out: &Path, sources: &[Source], suffix: &str, force: bool) -> String {
-    let base = match sources.first().map(|source| &source.place) {
-        Some(Place::File(path)) => run_name(path),
-        _ => "stdin".to_owned(),
+/// A name after the first log or folder, with a suffix, that is not taken: `access`, `access-2`, …
+pub(super) fn free_name(out: &Path, logs: &[String], suffix: &str, force: bool) -> String {
+    let base = match logs.first().map(String::as_str) {
+        None | Some("-") => "stdin".to_owned(),
+        Some(log) => run_name(Path::new(log)),
     } + suffix;
     if force || !out.join(&base).exists() {
         return base;

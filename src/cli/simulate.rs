@@ -119,7 +119,7 @@ pub fn run(arguments: &Simulate) -> anyhow::Result<Exit> {
     interrupt::watch(&progress);
     let read = reading::read(&config, &progress)?;
     let report = simulated(arguments, &choices, &config, &read, &progress)?;
-    let name = output.name.clone().unwrap_or_else(|| output::free_name(&output.out, &config.sources, "-simulation", output.force));
+    let name = output.name.clone().unwrap_or_else(|| output::free_name(&output.out, &arguments.logs, "-simulation", output.force));
     let place = write(output, &report, &read, &name)?;
     show(output, &report, &place)?;
     Ok(if report.sweep.recommended.is_some() { Exit::Done } else { Exit::Missed })
