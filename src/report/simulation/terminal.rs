@@ -59,7 +59,7 @@ fn verdict(summary: &mut Summary<'_>, report: &SimulationReport) -> io::Result<(
         let (meets, meets_tone) = analysis_tables::meets(candidate.meets);
         summary.wrapped(
             if recommended { "Plan" } else { "Closest" },
-            &format!("{} ({}; {} cores)", candidate.plan.name, candidate.balance, format::range(candidate.total_cores)),
+            &format!("{} ({}; {} cores)", candidate.plan.name, how(candidate), format::range(candidate.total_cores)),
             bold(),
         )?;
         summary.wrapped("", &format!("objective {}: {meets}; {}", sweep.objective, candidate.verdict), tone(meets_tone))?;
@@ -217,6 +217,11 @@ fn backtest(summary: &mut Summary<'_>, report: &SimulationReport) -> io::Result<
 const EACH_MAX: usize = 3;
 const GROUPS_MAX: usize = 12;
 const BACKTEST_MAX: usize = 24;
+
+/// How a plan spreads its work, in words.
+fn how(candidate: &Simulated) -> &str {
+    if candidate.workers == 0 { "main process only" } else { &candidate.balance }
+}
 
 #[cfg(test)]
 mod tests {
