@@ -82,6 +82,17 @@ impl Workload {
         Self { records, classes, origin_us, span }
     }
 
+    /// Keeps the first `count` requests. A device whose next poll is cut off ends there.
+    pub fn keep_first(&mut self, count: usize) {
+        self.records.truncate(count);
+        let kept = self.records.len();
+        for record in &mut self.records {
+            if record.next as usize >= kept {
+                record.next = 0;
+            }
+        }
+    }
+
     /// Bytes held by the requests.
     pub fn heap_bytes(&self) -> usize {
         self.records.capacity() * size_of::<Record>()
@@ -222,6 +233,13 @@ pub(super) mod tests {
         assert!(!w.records[3].is(mark::FOLLOWS), "it was away too long");
         assert_eq!(w.records[0].wait_us, 5_000_000 - 6_000);
         assert!(!w.records[1].is(mark::POLL) && w.records[1].next == 0);
+    }
+
+    #[test]
+    fn a_loop_that_is_cut_off_ends_at_the_cut() {
+        let mut w = workload(vec![poll(0, 5_000_000), request(1_000_000), poll(5_100_000, 30_006_000)]);
+        w.keep_first(2);
+        assert_eq!((w.records.len(), w.records[0].next), (2, 0));
     }
 
     #[test]

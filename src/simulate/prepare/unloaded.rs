@@ -33,7 +33,7 @@ pub(super) fn shares(observed: &Observed, walls: &Walls, costs: &Costs) -> Resul
     for (class, number) in observed.workload.classes.iter_mut().zip(0..) {
         class.group = number;
     }
-    observed.workload.records.truncate(RECORDS_MAX);
+    observed.workload.keep_first(RECORDS_MAX);
     let count = observed.workload.classes.len();
     let simulated = |shares: &[f64]| -> Result<Vec<f64>, TopologyError> {
         let mut workload = observed.workload.clone();
