@@ -12,6 +12,11 @@
 //! plan       a topology: pools, endpoints, balancing, stream writers
 //! simulate   the event engine, the model of a process, replications   knows nothing of files
 //! advise     candidates, the analytic screen, the recommendation
+//! configure  a plan -> proxy and Synapse files; a proxy's files -> a plan; the audit   knows nothing of simulation
+//! transport  HTTP for load: one connection, one request, one answer with its instants   knows nothing of Matrix
+//! matrix     what a replay needs of the Matrix API: provisioning, identifiers, bodies, chains   knows nothing of pacing
+//! replay     schedule, pacing, connections, measurements, safety   knows nothing of HTML
+//! emulate    the built-in emulated cluster                   knows nothing of replay
 //! report     one report model -> terminal, HTML, Markdown, JSON, charts
 //! cli        arguments, progress, exit codes
 //! ```
@@ -27,3 +32,4 @@ pub mod report;
 pub mod simulate;
 pub mod stats;
 pub mod trace;
+pub mod transport;
