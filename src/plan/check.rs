@@ -135,6 +135,16 @@ pub enum Problem {
         /// How many there must be.
         wants: &'static str,
     },
+    /// A duty of nobody, or of a worker without a usable name, or twice of one.
+    #[error(
+        "duties.{setting}: {worker:?} is no usable worker name, is \"main\", or stands twice; leave the setting out to have the main process do it"
+    )]
+    DutyName {
+        /// Synapse's setting.
+        setting: &'static str,
+        /// Name.
+        worker: String,
+    },
     /// A writer without a usable name, or twice.
     #[error("stream {stream:?}: {writer:?} is no usable worker name, is \"main\", or stands twice")]
     WriterName {
@@ -172,6 +182,9 @@ impl Plan {
         self.check_shared_limits()?;
         for (stream, writers) in &self.stream_writers {
             check_writers(stream, writers).map_err(|problem| fault(&["stream_writers", stream], problem))?;
+        }
+        for (setting, names) in self.duties.assigned() {
+            check_duty(setting, names).map_err(|problem| fault(&["duties", setting], problem))?;
         }
         self.check_worker_names()
     }
@@ -324,6 +337,15 @@ fn check_selector(pool: &Pool, selector: &Selector) -> Result<(), Problem> {
                 None => Ok(()),
             }
         }
+    }
+}
+
+fn check_duty(setting: &'static str, names: &[String]) -> Result<(), Problem> {
+    let usable = |place: usize, name: &String| is_worker_name(name) && !names[..place].contains(name);
+    match names.iter().enumerate().find(|(place, name)| !usable(*place, name)) {
+        Some((_, worker)) => Err(Problem::DutyName { setting, worker: worker.clone() }),
+        None if names.is_empty() => Err(Problem::DutyName { setting, worker: String::new() }),
+        None => Ok(()),
     }
 }
 

@@ -8,6 +8,7 @@ use thiserror::Error;
 use toml::de::{DeTable, DeValue};
 
 use super::check::{Fault, Step};
+use super::duties::Duties;
 use super::model::{Plan, Pool, ProxyKind, Selector, Writers};
 
 /// Why a plan file is not a plan.
@@ -73,15 +74,37 @@ impl Plan {
         if !self.stream_writers.is_empty() {
             out.push_str("\n[stream_writers]\n");
             for (stream, writers) in &self.stream_writers {
-                let value = match writers {
-                    Writers::One(name) => quoted(name),
-                    Writers::Several(names) => format!("[{}]", names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ")),
-                };
-                line(&mut out, &key(stream), &value);
+                line(&mut out, &key(stream), &names(writers));
             }
         }
+        write_duties(&mut out, &self.duties);
         out.push_str("\n# What no pool takes goes to the main process.\n");
         out
+    }
+}
+
+fn names(writers: &Writers) -> String {
+    match writers {
+        Writers::One(name) => quoted(name),
+        Writers::Several(names) => array(names.iter().map(|name| quoted(name))),
+    }
+}
+
+fn write_duties(out: &mut String, duties: &Duties) {
+    if duties.is_empty() {
+        return;
+    }
+    out.push_str("\n# Work that no request asks for.\n[duties]\n");
+    for (setting, workers) in duties.assigned() {
+        let value = match (setting, workers) {
+            ("pusher_instances", _) => duties.pusher_instances.as_ref().map(names),
+            ("federation_sender_instances", _) => duties.federation_sender_instances.as_ref().map(names),
+            (_, [worker, ..]) => Some(quoted(worker)),
+            _ => None,
+        };
+        if let Some(value) = value {
+            line(out, setting, &value);
+        }
     }
 }
 

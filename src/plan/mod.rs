@@ -11,6 +11,7 @@
 
 pub mod balancer;
 pub mod check;
+pub mod duties;
 pub mod file;
 pub mod known;
 pub mod model;
@@ -23,6 +24,7 @@ pub mod topology;
 
 pub use balancer::BalancerError;
 pub use check::{Fault, Problem, Step};
+pub use duties::Duties;
 pub use file::PlanError;
 pub use model::*;
 pub use presets::{Options, Preset, UnknownPreset};

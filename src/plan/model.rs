@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::duties::Duties;
+
 /// A topology. What no pool takes goes to the main process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -19,6 +21,9 @@ pub struct Plan {
     /// Stream name -> writer or writers.
     #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub stream_writers: std::collections::BTreeMap<String, Writers>,
+    /// Who does what no request asks for.
+    #[serde(default, skip_serializing_if = "Duties::is_empty")]
+    pub duties: Duties,
 }
 
 /// The proxy in front.

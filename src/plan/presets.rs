@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 
 use thiserror::Error;
 
+use super::duties::Duties;
 use super::model::{Plan, Pool, Proxy, ProxyKind, Selector, Writers};
 use super::suggest;
 
@@ -79,6 +80,7 @@ impl Preset {
             proxy: Proxy { kind: draft.proxy, processes: 1, release: None },
             pools: draft.pools,
             stream_writers: draft.writers,
+            duties: Duties::default(),
         })
     }
 }

@@ -10,9 +10,9 @@ use super::server::{Server, ServerError};
 /// One worker process.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Worker {
-    /// Pool and number (`sync1`), or the stream writer's own name.
+    /// Pool and number (`sync1`), or the own name of a stream writer or of one with [duties](super::Duties).
     pub name: String,
-    /// Index of the first pool that names it; `None` for a process that only writes streams.
+    /// Index of the first pool that names it; `None` for a process that serves no pool.
     pub pool: Option<usize>,
     /// Where it listens, if the plan says.
     pub address: Option<String>,
@@ -36,7 +36,7 @@ impl Pool {
 }
 
 impl Plan {
-    /// The worker processes: those of the pools in order, then those that only write streams.
+    /// The worker processes: those of the pools in order, then those that only write streams, then those that only have duties.
     ///
     /// Servers that cannot be read are left out; [`Plan::check`] reports them.
     pub fn workers(&self) -> Vec<Worker> {
@@ -51,7 +51,8 @@ impl Plan {
                 }
             }
         }
-        for name in self.stream_writers.values().flat_map(|writers| writers.names()) {
+        let duties = self.duties.assigned().into_iter().flat_map(|(_, names)| names);
+        for name in self.stream_writers.values().flat_map(|writers| writers.names()).chain(duties) {
             if !workers.iter().any(|worker| worker.name == *name) {
                 workers.push(Worker { name: name.clone(), pool: None, address: None, cpu: 1.0 });
             }
@@ -119,10 +120,11 @@ mod tests {
                 ("events".to_owned(), Writers::Several(vec!["persister1".to_owned(), "persister2".to_owned()])),
             ]
             .into(),
+            duties: crate::plan::Duties { pusher_instances: Some(Writers::One("pusher1".to_owned())), ..crate::plan::Duties::default() },
         };
         let names: Vec<String> = plan.workers().into_iter().map(|worker| worker.name).collect();
-        assert_eq!(names, ["sync1", "sync2", "media1", "persister1", "persister2"]);
-        assert_eq!(plan.worker_count(), 5);
+        assert_eq!(names, ["sync1", "sync2", "media1", "persister1", "persister2", "pusher1"]);
+        assert_eq!(plan.worker_count(), 6);
         assert_eq!(plan.members(0), [(0, 1), (1, 3)]);
         assert_eq!(plan.members(1), [(1, 1), (0, 1)]);
         assert_eq!(plan.members(2), [(2, 1)]);

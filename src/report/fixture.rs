@@ -506,6 +506,7 @@ fn candidate(&(name, pools, busy, meets_objective): &PlanRow) -> Candidate {
             } else {
                 std::collections::BTreeMap::new()
             },
+            duties: crate::plan::Duties::default(),
         },
         workers: pools.iter().map(|pool| pool.1).sum(),
         balance: pools.first().map_or("none", |pool| pool.3).to_owned(),

@@ -50,8 +50,8 @@ impl Deployment {
     /// The proxy does not have a pool's rule, a server cannot be read, a pool is empty.
     pub fn of(plan: &Plan, endpoints: &[Endpoint], prepared: &Prepared) -> Result<Self, DeployError> {
         let workers = plan.workers();
-        let mut processes = vec![process("main", 1.0, prepared)];
-        processes.extend(workers.iter().map(|worker| process(&worker.name, worker.cpu, prepared)));
+        let mut processes = vec![process("main", 1.0, plan, prepared)];
+        processes.extend(workers.iter().map(|worker| process(&worker.name, worker.cpu, plan, prepared)));
         let mut layout = Layout { names: vec!["main".to_owned()], pools: vec![vec![0]], setups: vec![PoolSetup::only("main")] };
         for (index, pool) in plan.pools.iter().enumerate() {
             let setup = plan.balancer_setup(pool)?;
@@ -117,12 +117,12 @@ impl PoolSetup {
     }
 }
 
-fn process(name: &str, cores: f64, prepared: &Prepared) -> ProcessSpec {
+fn process(name: &str, cores: f64, plan: &Plan, prepared: &Prepared) -> ProcessSpec {
     ProcessSpec {
         name: name.to_owned(),
         cpu: cpu(cores, prepared.quota_period),
         connections: prepared.connections,
-        background: prepared.background_of(name),
+        background: prepared.background_of(name, &plan.duties),
     }
 }
 

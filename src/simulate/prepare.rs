@@ -5,6 +5,7 @@
 mod account;
 mod classes;
 mod demand;
+mod duties;
 mod unloaded;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use super::time::Span;
 use super::topology::Costs;
 use super::workload::Workload;
 use crate::endpoints::Endpoint;
+use crate::plan::Duties;
 use crate::profile::{ProcessCpu, Profile, Window};
 use crate::stats::DurationHistogram;
 use crate::trace::{Names, Request, Trace, flag};
@@ -43,11 +45,15 @@ pub struct Prepared {
     pub connections: u32,
     /// Length of a period of a container's CPU limit.
     pub quota_period: Span,
-    /// Background work beyond that of processes by name, cores (worth moving with what causes it: pushers, background updates).
+    /// Background work beyond that of processes by name, cores, that no duty explains.
     pub own: BTreeMap<String, f64>,
+    /// Background work that moves with a [duty](crate::plan::Duties), cores by Synapse's setting; empty where no process CPU shows it.
+    pub duties: BTreeMap<&'static str, f64>,
     /// Whether CPU beside the request lines was fitted to process CPU rather than assumed.
     pub measured: bool,
     pub(super) servers: Servers,
+    /// Background work beyond [`Self::idle`] as the observed processes had it, cores by name.
+    pub(super) measured_own: BTreeMap<String, f64>,
 }
 
 /// Choices that neither trace nor profile makes.
@@ -107,6 +113,8 @@ impl Prepared {
         let servers = Servers::of_trace(trace);
         let learnt = Learnt::from(trace, endpoints, &table, &demand, &servers, calibration, settings);
         let account = learnt.logged.account(profile, settings);
+        let mut own = account.own.clone();
+        let moved = duties::take(&mut own);
         let sending = Sending::new(&learnt, &account);
         let costs = Costs {
             cpu_factor: settings.demand,
@@ -117,7 +125,8 @@ impl Prepared {
             replication: Span::from_seconds(account.replication),
             ..sending.costs()
         };
-        let notes = notes(profile, &learnt, &account, &sending);
+        let mut notes = notes(profile, &learnt, &account, &sending);
+        notes.extend(duties::note(&moved));
         let workload = |window: Window| {
             let requests = trace.requests().map(|request| demand.fill(request));
             let bounds = (window.start_us, window.end_us);
@@ -133,7 +142,9 @@ impl Prepared {
             idle: Background::share(account.idle),
             connections: settings.connections,
             quota_period: settings.quota_period,
-            own: account.own,
+            own,
+            duties: moved,
+            measured_own: account.own.clone(),
             measured: account.measured,
         };
         let shares = prepared.unloaded_shares(trace, endpoints, &learnt.walls, settings);
@@ -159,12 +170,17 @@ impl Prepared {
 
     /// A process of the observed deployment: its own work where it was measured, else [`Self::idle`].
     pub(super) fn facts_of(&self, name: &str, cpu: Cpu) -> ProcessFacts {
-        ProcessFacts { cpu, connections: self.connections, background: self.background_of(name) }
+        let own = self.measured_own.get(name).copied().unwrap_or(0.0);
+        ProcessFacts { cpu, connections: self.connections, background: self.idle_and(own) }
     }
 
-    /// What a process of this name does when nobody asks anything of it.
-    pub(super) fn background_of(&self, name: &str) -> Background {
+    /// What a process of this name does when nobody asks anything of it, under a plan's duties.
+    pub(super) fn background_of(&self, name: &str, duties: &Duties) -> Background {
         let own = self.own.get(name).copied().unwrap_or(0.0);
+        self.idle_and(own + duties::share(&self.duties, duties, name))
+    }
+
+    fn idle_and(&self, own: f64) -> Background {
         Background::share(self.idle.rate * self.idle.slice.seconds() + own)
     }
 

@@ -11,7 +11,14 @@ fn algorithm(kind: ProxyKind, release: Option<&str>, balance: &str, key: Option<
         cpu: 1.0,
     };
     let proxy = Proxy { kind, processes: 1, release: release.map(str::to_owned) };
-    let plan = Plan { name: String::new(), synapse: "1.157".to_owned(), proxy, pools: vec![pool.clone()], stream_writers: [].into() };
+    let plan = Plan {
+        name: String::new(),
+        synapse: "1.157".to_owned(),
+        proxy,
+        pools: vec![pool.clone()],
+        stream_writers: [].into(),
+        duties: crate::plan::Duties::default(),
+    };
     plan.balancer_setup(&pool).map(|setup| setup.algorithm).map_err(|error| error.to_string())
 }
 

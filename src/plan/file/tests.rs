@@ -1,5 +1,6 @@
 use proptest::prelude::{Strategy, any, prop, prop_assert_eq, prop_oneof, proptest};
 
+use super::super::duties::Duties;
 use super::super::known;
 use super::super::model::{Plan, Pool, Proxy, ProxyKind, Selector, Writers};
 
@@ -68,6 +69,11 @@ fn every_fault_names_its_line_and_the_way_out() {
         (r#"key = "user""#, "", "plan.toml:10: pool \"sync\": balance \"hash consistent\" hashes a key; add key ="),
         (r#"balance = "hash consistent""#, r#"balance = "by the moon""#, "plan.toml:10: pool \"sync\": balance \"by the moon\" is no rule"),
         (r#"synapse = "1.157""#, r#"synapse = "latest""#, "plan.toml:2: synapse = \"latest\" is not a release"),
+        (
+            "[stream_writers]",
+            "[duties]\npusher_instances = [\"p1\", \"p1\"]\n[stream_writers]",
+            "plan.toml:14: duties.pusher_instances: \"p1\" is no usable worker name",
+        ),
         ("processes = 1 ", "processes = 0 ", "plan.toml:5: processes = 0"),
         ("processes = 1 ", "release = \"newest\" ", "plan.toml:5: release = \"newest\" is not a release of the proxy"),
         (r#"kind = "nginx""#, r#"kind = "ngnix""#, "plan.toml:4: unknown variant `ngnix`, expected one of `nginx`"),
@@ -209,7 +215,13 @@ fn any_plan() -> impl Strategy<Value = Plan> {
             }
             let release = (processes % 2 == 0).then(|| format!("2.{processes}"));
             let stream_writers = streams.into_iter().map(|stream| (stream.to_owned(), Writers::One("writer-1".to_owned()))).collect();
-            Plan { name, synapse: "1.157".to_owned(), proxy: Proxy { kind, processes, release }, pools, stream_writers }
+            let duties = Duties {
+                run_background_tasks_on: (processes > 3).then(|| "background_1".to_owned()),
+                pusher_instances: (processes > 5).then(|| Writers::Several(vec!["pusher_1".to_owned(), "pusher_2".to_owned()])),
+                federation_sender_instances: (processes > 6).then(|| Writers::One("sender-1-".to_owned())),
+                ..Duties::default()
+            };
+            Plan { name, synapse: "1.157".to_owned(), proxy: Proxy { kind, processes, release }, pools, stream_writers, duties }
         },
     )
 }

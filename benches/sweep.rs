@@ -1,0 +1,120 @@
+//! How long a whole sweep takes: an hour of a million requests, six balancing rules, one to eight workers, ten replications.
+//!
+//! `cargo bench --bench sweep` (minutes; `-- small` for a tenth of the requests). Traffic is that of `samples/cluster`: its users with
+//! all that they did, copied under names of their own until there are enough, over an hour. Every candidate runs every replication;
+//! nothing is screened out or stopped early. One worker is one candidate, whatever the rule, as in `wsim simulate`.
+
+use std::path::Path;
+use std::time::Instant;
+
+use wsim::advise::sweep::candidates::{BalanceRule, of_preset, with_rules};
+use wsim::endpoints::{Classifier, Options as ClassifierOptions, table_for};
+use wsim::logs::detect::Choices;
+use wsim::logs::source;
+use wsim::plan::{Options, Preset};
+use wsim::profile::{Extras, Profiler, Settings as ProfileSettings};
+use wsim::simulate::deploy::Deployment;
+use wsim::simulate::prepare::{PrepareSettings, Prepared};
+use wsim::simulate::run::{Candidate, ReplicationPlan, Scenario};
+use wsim::simulate::time::Span;
+use wsim::trace::ingest::{self, Progress};
+use wsim::trace::{NameId, Request, Trace, flag};
+
+#[expect(clippy::print_stdout, reason = "the figures are what it is run for")]
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let requests = if std::env::args().any(|word| word == "small") { REQUESTS / 10 } else { REQUESTS };
+    let threads = std::thread::available_parallelism()?.get();
+    let choice = table_for(None)?;
+    let classifier = Classifier::new(&choice.table, &ClassifierOptions::default())?;
+    let sample = sample(&classifier)?;
+    let trace = hour(&sample, requests);
+    let endpoints = classifier.endpoints();
+    let mut profiler = Profiler::new(&ProfileSettings::new(endpoints.to_vec()));
+    trace.requests().for_each(|request| profiler.observe(&request, &trace.names));
+    let profile = profiler.finish(&Extras { process_cpu: None, inferred: None, user_key: None });
+    let prepared = Prepared::new(&trace, endpoints, &profile, profile.window, &PrepareSettings::default());
+    let bytes = size_of_val(prepared.workload.records.as_slice()) as f64 / prepared.workload.records.len() as f64;
+
+    let rules = RULES.iter().map(|rule| BalanceRule::parse(rule)).collect::<Result<Vec<_>, _>>()?;
+    let (trials, _) = with_rules(of_preset(Preset::find("generic")?, &(1..=8), &Options::default()), &rules);
+    let deployments = trials
+        .iter()
+        .filter(|t| t.plan.worker_count() > 0)
+        .map(|t| Deployment::of(&t.plan, endpoints, &prepared))
+        .collect::<Result<Vec<_>, _>>()?;
+    let candidates: Vec<Candidate<'_>> =
+        deployments.iter().map(|one| Candidate { topology: &one.topology, routers: &one.routers }).collect();
+
+    let plan = ReplicationPlan { threads, ..ReplicationPlan::default() };
+    let scenario = Scenario { workload: &prepared.workload, growth: 1.0, costs: &prepared.costs, seed: 1, plan };
+    let started = Instant::now();
+    let runs = scenario.run_each(&candidates, 0..REPLICATIONS, Span::from_millis(300_000), |_, run| (run.begun, run.queue_events))?;
+    let seconds = started.elapsed().as_secs_f64();
+    let (begun, events) = runs.iter().fold((0, 0), |(begun, events), (_, run)| (begun + run.0, events + run.1));
+    println!(
+        "{} records of {bytes:.0} bytes over {:.0} s, {} candidates, {REPLICATIONS} replications, {threads} threads",
+        prepared.workload.records.len(),
+        prepared.workload.span.seconds(),
+        candidates.len()
+    );
+    println!(
+        "{seconds:.1} s for {:.0} million requests and {:.0} million events: {:.2} million requests, {:.1} million events a second and thread",
+        begun as f64 / 1e6,
+        events as f64 / 1e6,
+        begun as f64 / 1e6 / seconds / threads as f64,
+        events as f64 / 1e6 / seconds / threads as f64
+    );
+    Ok(())
+}
+
+/// The requests of `samples/cluster`.
+fn sample(classifier: &Classifier) -> Result<Trace, Box<dyn std::error::Error>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/cluster");
+    let sources = source::expand(&[folder.display().to_string()])?;
+    let settings = ingest::Settings { choices: Choices::default(), from_us: None, to_us: None, seed: 1, dedupe: false, threads: 2 };
+    ingest::into_trace(&sources, &settings, classifier, &Progress::default())?.trace.ok_or_else(|| "no trace".into())
+}
+
+/// An hour of so many requests: the sample's users and rooms again and again, each copy under its own names, later by its share of
+/// the hour.
+fn hour(sample: &Trace, requests: usize) -> Trace {
+    let rows: Vec<Request> = sample.requests().collect();
+    let first = rows.first().map_or(0, |row| row.arrival_us);
+    let mut trace = Trace::new();
+    // The sample's names keep their numbers; a copy's names come after.
+    let texts: Vec<Vec<u8>> =
+        (0..u32::try_from(sample.names.len()).unwrap_or(0)).map(|id| sample.names.text(NameId(id)).as_bytes().to_vec()).collect();
+    for text in texts.iter().skip(1) {
+        trace.names.intern(text);
+    }
+    // Requests between processes teach what a hop costs; once is enough.
+    let clients = rows.iter().filter(|row| !row.has(flag::INTERNAL)).count();
+    let copies = requests.div_ceil(clients);
+    let mut left = requests;
+    for copy in 0..copies {
+        let named = |trace: &mut Trace, id: NameId| match (copy, texts.get(id.0 as usize)) {
+            (0, _) | (_, None) => id,
+            _ if !id.is_some() => id,
+            (_, Some(text)) => trace.names.intern(&[text, b"~".as_slice(), copy.to_string().as_bytes()].concat()),
+        };
+        let later = HOUR_US * i64::try_from(copy).unwrap_or(0) / i64::try_from(copies).unwrap_or(1);
+        for row in rows.iter().filter(|row| copy == 0 || !row.has(flag::INTERNAL)) {
+            if left == 0 {
+                break;
+            }
+            left -= usize::from(!row.has(flag::INTERNAL));
+            let at = (row.arrival_us - first + later).rem_euclid(HOUR_US);
+            let user = named(&mut trace, row.user);
+            let room = named(&mut trace, row.room);
+            let peer = named(&mut trace, row.peer);
+            trace.push(Request { arrival_us: first + at, user, room, peer, ..*row });
+        }
+    }
+    trace.seal();
+    trace
+}
+
+const RULES: [&str; 6] = ["round robin", "least_conn", "hash consistent by user", "ip_hash", "random", "random two least_conn"];
+const REPLICATIONS: u32 = 10;
+const REQUESTS: usize = 1_000_000;
+const HOUR_US: i64 = 3_600_000_000;
