@@ -17,8 +17,8 @@ from . import program, services
 from .problem import Problem
 
 VERSION = os.environ.get("WSIM_SYNAPSE_VERSION", "1.163.2")
-# Connections per process: Synapse's default. The pool is a resource of its own under load, so it is not made larger here.
-POOL = 10
+# Connections per process: what Twisted, and so Synapse, takes where nothing is said. The pool is a resource of its own under load, so it is not larger.
+POOL = 5
 _FREE = {"per_second": 100_000, "burst_count": 100_000}
 
 
