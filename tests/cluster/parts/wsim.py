@@ -56,7 +56,7 @@ def classify(program, release, requests):
     requests = sorted(set(requests))
     if not requests:
         return {}
-    words = ["endpoints", "-", "--synapse", release]
+    words = ["endpoints", "-", "--synapse-version", release]
     out = call(program, *words, text_in="".join(f"{method} {path}\n" for method, path in requests))
     found = [json.loads(line) for line in out.splitlines()]
     if len(found) != len(requests):
