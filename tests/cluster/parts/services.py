@@ -40,13 +40,15 @@ class Postgres:
             self.prefix = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"]
 
     def start(self):
-        """Makes an empty database server and starts it; does not wait."""
-        self.data.mkdir()
+        """Starts it, on new data where there are none yet; does not wait."""
+        fresh = not self.data.exists()
+        self.data.mkdir(exist_ok=True)
         if self.prefix:
             shutil.chown(self.data, "postgres", "postgres")
             if subprocess.run([*self.prefix, "test", "-w", self.data], cwd="/").returncode != 0:
                 raise Problem(f"the user postgres cannot reach {self.data}: choose a --dir whose parent folders everyone may enter")
-        self._call("initdb", "--no-sync", "--encoding=UTF8", "--locale=C", f"--username={USER}", "--auth=trust", f"--pgdata={self.data}")
+        if fresh:
+            self._call("initdb", "--no-sync", "--encoding=UTF8", "--locale=C", f"--username={USER}", "--auth=trust", f"--pgdata={self.data}")
         settings = {
             "listen_addresses": "127.0.0.1",
             "port": self.port,

@@ -19,6 +19,7 @@ from .problem import Problem
 VERSION = os.environ.get("WSIM_SYNAPSE_VERSION", "1.163.2")
 # Connections per process: what Twisted, and so Synapse, takes where nothing is said. The pool is a resource of its own under load, so it is not larger.
 POOL = 5
+_SECRETS = ("registration", "macaroon", "form", "replication")
 _FREE = {"per_second": 100_000, "burst_count": 100_000}
 
 
@@ -32,23 +33,25 @@ def python():
 
 
 def write_configuration(folder, base, server_name):
-    """homeserver.yaml, the keys and the secrets. Returns the file that holds the registration secret."""
+    """homeserver.yaml, the keys and the secrets: new ones, or those that a restored cluster has. Returns the file of the registration secret."""
+    own = folder.conf / "secrets.json"
+    if not own.exists():
+        _write(own, {**{name: secrets.token_hex(16) for name in _SECRETS}, "signing": _unpadded(secrets.token_bytes(32)), "server_name": server_name})
+    own = json.loads(own.read_text())
     secret_file = folder.conf / "registration-secret"
-    secret_file.touch(mode=0o600)
-    secret_file.write_text(secrets.token_hex(16) + "\n")
+    _write_closed(secret_file, own["registration"] + "\n")
     key_file = folder.conf / "signing.key"
-    key_file.touch(mode=0o600)
-    key_file.write_text(f"ed25519 a_wsim {base64.b64encode(secrets.token_bytes(32)).decode().rstrip('=')}\n")
+    _write_closed(key_file, f"ed25519 a_wsim {own['signing']}\n")
     listener = {"type": "http", "bind_addresses": ["127.0.0.1"]}
     settings = {
-        "server_name": server_name,
+        "server_name": own["server_name"],
         "public_baseurl": f"http://127.0.0.1:{base + places.PROXY}/",
         "report_stats": False,
         "suppress_key_server_warning": True,
         "trusted_key_servers": [],
-        "registration_shared_secret": secret_file.read_text().strip(),
-        "macaroon_secret_key": secrets.token_hex(16),
-        "form_secret": secrets.token_hex(16),
+        "registration_shared_secret": own["registration"],
+        "macaroon_secret_key": own["macaroon"],
+        "form_secret": own["form"],
         "signing_key_path": str(key_file),
         # Logins are otherwise dominated by bcrypt.
         "bcrypt_rounds": 4,
@@ -68,7 +71,7 @@ def write_configuration(folder, base, server_name):
             },
         },
         "redis": {"enabled": True, "host": "127.0.0.1", "port": base + places.REDIS},
-        "worker_replication_secret": secrets.token_hex(16),
+        "worker_replication_secret": own["replication"],
         "instance_map": {"main": {"host": "127.0.0.1", "port": base + places.MAIN_REPLICATION}},
         "listeners": [
             {
@@ -200,5 +203,14 @@ def _limits():
 
 
 def _write(file, settings):
+    _write_closed(file, json.dumps(settings, indent=1) + "\n")
+
+
+def _write_closed(file, text):
+    """For the owner only: there are secrets in most of them."""
     file.touch(mode=0o600)
-    file.write_text(json.dumps(settings, indent=1) + "\n")
+    file.write_text(text)
+
+
+def _unpadded(data):
+    return base64.b64encode(data).decode().rstrip("=")
