@@ -23,11 +23,11 @@ KINDS = ("keeper", "throttle", "proxy", "synapse", "database")
 STARTED = []
 
 
-def start(name, kind, command, log, *, port=None, env=None, cwd=None):
-    """Starts a process that stays in the foreground, its output in `log`. Does not wait for it to serve."""
-    with open(log, "ab") as out:
+def start(name, kind, command, log, *, port=None, cwd=None, stdout=None):
+    """Starts a process that stays in the foreground, its output in `log`, or its standard output apart. Does not wait for it to serve."""
+    with open(log, "ab") as errors, open(stdout or log, "ab") as out:
         child = subprocess.Popen(
-            [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, env=env, cwd=cwd
+            [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=out, stderr=errors, start_new_session=True, cwd=cwd
         )
     _CHILDREN.append(child)
     process = {"name": name, "kind": kind, "pid": child.pid, "started": started(child.pid), "log": str(log), "port": port}

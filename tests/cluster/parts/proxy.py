@@ -105,7 +105,7 @@ def _start_haproxy(folder, plan, base):
     checked = subprocess.run([found, "-c", "-q", "-f", conf], capture_output=True, text=True)
     if checked.returncode != 0:
         raise Problem(f"HAProxy refuses the configuration\n{checked.stdout[-2000:]}{checked.stderr[-2000:]}")
-    return program.start("haproxy", "proxy", [found, "-db", "-f", conf], folder.logs / "haproxy.log", port=base + places.PROXY)
+    return program.start("haproxy", "proxy", [found, "-db", "-f", conf], folder.logs / "haproxy.out", port=base + places.PROXY, stdout=folder.logs / "haproxy.log")
 
 
 def _own_haproxy(text, folder, base):
@@ -114,7 +114,7 @@ def _own_haproxy(text, folder, base):
     text, count = re.subn(r"^[ \t]*bind .*\n", binds, text, count=1, flags=re.M)
     if count == 0:
         raise Problem("the HAProxy configuration has no line `bind …` to replace")
-    text = re.sub(r"^[ \t]*log[ \t].*\n", "", text, flags=re.M)
+    text = re.sub(r"^[ \t]*log[ \t]+(?!global\b).*\n", "", text, flags=re.M)
     return re.sub(r"^global\b.*\n", lambda match: match[0] + "    log stdout format raw local0\n", text, count=1, flags=re.M)
 
 
