@@ -16,6 +16,7 @@
 //! transport  HTTP for load: one connection, one request, one answer with its instants   knows nothing of Matrix
 //! matrix     what a replay needs of the Matrix API: provisioning, identifiers, bodies, chains   knows nothing of pacing
 //! replay     schedule, pacing, connections, measurements, safety   knows nothing of HTML
+//! export     a schedule in the own form of another load generator   knows nothing of Matrix and of pacing
 //! emulate    the built-in emulated cluster                   knows nothing of replay
 //! report     one report model -> terminal, HTML, Markdown, JSON, charts
 //! cli        arguments, progress, exit codes
@@ -25,6 +26,7 @@ pub mod advise;
 pub mod balance;
 pub mod cli;
 pub mod endpoints;
+pub mod export;
 pub mod logs;
 pub mod plan;
 pub mod profile;

@@ -1,0 +1,82 @@
+"""Where everything of one cluster lies, and the state file that `up` writes and every other command reads.
+
+    DIR/cluster.json   what runs: written anew after every start, so that an interrupted `up` leaves nothing unknown
+    DIR/plan.toml      the plan as it runs, its ports moved to this cluster's
+    DIR/configured/    what `wsim configure` wrote
+    DIR/conf/          what is this machine's own: homeserver.yaml, nginx.conf, keys, log settings
+    DIR/data/          PostgreSQL, Redis, media
+    DIR/logs/          synapse-NAME.log, nginx-rich.log, NAME.out for what a process says on stdout and stderr
+
+Ports, from the base port on: 0 the proxy, 1 the proxy with TLS and HTTP/2, 2 main's clients, 3 main's replication, 4 PostgreSQL, 5 Redis,
+10 to 89 the workers that a plan gives an address, 100 and up what `wsim configure` gives away (stream writers, replication).
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from .problem import Problem
+
+BASE_PORT = 18000
+SCHEMA = "wsim.cluster/1"
+PROXY, PROXY_TLS, MAIN, MAIN_REPLICATION, POSTGRES, REDIS, ASSIGNED = 0, 1, 2, 3, 4, 5, 100
+
+
+def add_arguments(parser):
+    """`--dir` and `--base-port`, which together say which cluster is meant."""
+    parser.add_argument("--dir", metavar="DIR", help="the cluster's folder (default: wsim-cluster-PORT in the temporary folder)")
+    parser.add_argument("--base-port", type=int, default=BASE_PORT, metavar="PORT", help=f"first port of the cluster (default: {BASE_PORT})")
+
+
+class Folder:
+    """The folder of one cluster."""
+
+    def __init__(self, path):
+        self.path = Path(path).absolute()
+        self.state_file = self.path / "cluster.json"
+        self.plan = self.path / "plan.toml"
+        self.configured = self.path / "configured"
+        self.conf = self.path / "conf"
+        self.data = self.path / "data"
+        self.logs = self.path / "logs"
+
+    @classmethod
+    def named(cls, args):
+        """The folder that the arguments mean."""
+        return cls(args.dir or Path(tempfile.gettempdir()) / f"wsim-cluster-{args.base_port}")
+
+    def create(self):
+        """Makes it. A folder that holds something is refused: it is another cluster, or not ours."""
+        if self.state_file.exists():
+            raise Problem(f"{self.path} holds a cluster already; take it down first: tests/cluster/down --dir {self.path}")
+        if self.path.exists() and any(self.path.iterdir()):
+            raise Problem(f"{self.path} is not empty; name another folder with --dir")
+        for folder in (self.path, self.conf, self.data, self.logs):
+            folder.mkdir(parents=True, exist_ok=True)
+        # PostgreSQL runs as another user when this is root, and must reach its data; the secrets in conf/ stay closed.
+        self.path.chmod(0o711)
+        self.data.chmod(0o711)
+        self.conf.chmod(0o700)
+
+    def write_state(self, state):
+        """Replaces the state file in one step."""
+        partial = self.state_file.with_suffix(".partial")
+        partial.write_text(json.dumps(state, indent=1) + "\n")
+        os.replace(partial, self.state_file)
+
+    def state(self):
+        """What runs."""
+        try:
+            state = json.loads(self.state_file.read_text())
+        except FileNotFoundError:
+            raise Problem(f"there is no cluster in {self.path}; tests/cluster/up starts one") from None
+        if state.get("schema") != SCHEMA:
+            raise Problem(f"{self.state_file} is not the state of a cluster of this version")
+        return state
+
+    def remove(self):
+        """Deletes it, if it is a cluster's."""
+        if self.state_file.exists():
+            shutil.rmtree(self.path)

@@ -1,0 +1,73 @@
+"""wsim's plan files as far as a cluster needs them: moved to other ports, and who serves which group.
+
+The plans in tests/cluster/plans name ports from 18000 on; `moved` shifts them to the base port asked for. Everything else about a plan is
+wsim's business: this reads what it needs and checks nothing.
+"""
+
+import re
+import tomllib
+
+from .folder import BASE_PORT
+from .problem import Problem
+
+# Rules that choose by a key, in the words of nginx and HAProxy.
+_KEYED = re.compile(r"^(hash\b|ip_hash|balance (source|uri|hdr|url_param|rdp-cookie|hash)|source|uri|hdr|url_param)")
+
+
+def moved(text, base_port):
+    """The plan's text with the ports of 127.0.0.1 from BASE_PORT to BASE_PORT + 89 moved to the new base."""
+
+    def move(match):
+        port = int(match[1])
+        inside = BASE_PORT <= port < BASE_PORT + 90
+        return f"127.0.0.1:{port - BASE_PORT + base_port}" if inside else match[0]
+
+    return re.sub(r"127\.0\.0\.1:(\d+)", move, text)
+
+
+class Plan:
+    """A plan that has been read."""
+
+    def __init__(self, text, path):
+        try:
+            self.data = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise Problem(f"{path} is not TOML: {error}") from None
+        self.name = self.data.get("name", "")
+        self.proxy = self.data.get("proxy", {}).get("kind", "nginx")
+        self.pools = self.data.get("pool", [])
+        self.writers = {stream: [names] if isinstance(names, str) else names for stream, names in self.data.get("stream_writers", {}).items()}
+
+    def pool_of(self, group):
+        """The pool that names the group first, or None. `initial_sync` falls to the pool of `sync` if no pool names it."""
+        for pool in self.pools:
+            if group in pool["endpoints"]:
+                return pool
+        return self.pool_of("sync") if group == "initial_sync" else None
+
+    def worker_names(self):
+        """address -> the name of its process: the first pool that lists it, and its place there (`generic1`)."""
+        names = {}
+        for pool in self.pools:
+            for number, server in enumerate(pool.get("servers", []), 1):
+                names.setdefault(server.partition("=")[0], f"{pool['name']}{number}")
+        return names
+
+    def cpu_limits(self):
+        """worker's name -> cores it may use, where the plan says less or more than one."""
+        limits = {}
+        for pool in self.pools:
+            for number in range(1, len(pool.get("servers", [])) + 1):
+                if pool.get("cpu", 1.0) != 1.0:
+                    limits[f"{pool['name']}{number}"] = pool["cpu"]
+        return limits
+
+
+def keyed(pool):
+    """Whether the pool's rule chooses by a key."""
+    return bool(_KEYED.match(pool.get("balance", "round robin")))
+
+
+def servers(pool):
+    """The pool's addresses without weights."""
+    return [server.partition("=")[0] for server in pool.get("servers", [])]

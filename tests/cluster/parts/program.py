@@ -1,0 +1,181 @@
+"""Processes: started in groups of their own, waited for, known by pid *and* start time, stopped for certain.
+
+A process is a dict in the state file: `name`, `kind` (one of KINDS), `pid`, `started` (clock ticks since boot, field 22 of
+/proc/PID/stat: a pid that was given to another process since has another), `log` (the file with its own words), `port` or None.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from .problem import Problem, say
+
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+STOP_SECONDS = 10
+# In the order of stopping. A throttled worker hears nothing until its throttle has let it go.
+KINDS = ("keeper", "throttle", "proxy", "synapse", "database")
+# Every process that this command started, noted the moment it exists.
+STARTED = []
+
+
+def start(name, kind, command, log, *, port=None, cwd=None, stdout=None):
+    """Starts a process that stays in the foreground, its output in `log`, or its standard output apart. Does not wait for it to serve."""
+    with open(log, "ab") as errors, open(stdout or log, "ab") as out:
+        child = subprocess.Popen(
+            [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=out, stderr=errors, start_new_session=True, cwd=cwd
+        )
+    _CHILDREN.append(child)
+    process = {"name": name, "kind": kind, "pid": child.pid, "started": started(child.pid), "log": str(log), "port": port}
+    STARTED.append(process)
+    return process
+
+
+def started(pid):
+    """When the process began, in ticks since boot; None if there is no such process, or only its remains."""
+    fields = _stat(pid)
+    return None if fields is None or fields[0] == "Z" else int(fields[19])
+
+
+def alive(process):
+    """Whether this very process runs."""
+    return process["started"] is not None and started(process["pid"]) == process["started"]
+
+
+def wait(processes, ready, seconds):
+    """Waits until `ready(process)` for each. A process that ends, or is not ready in time, is a Problem with the tail of its log."""
+    deadline = time.monotonic() + seconds
+    waiting = list(processes)
+    while waiting:
+        for process in list(waiting):
+            if ready(process):
+                waiting.remove(process)
+            elif not alive(process):
+                raise Problem(f"{process['name']} ended while starting\n{words(process)}")
+        if waiting and time.monotonic() > deadline:
+            raise Problem(f"{waiting[0]['name']} did not serve within {seconds} s\n{words(waiting[0])}")
+        if waiting:
+            time.sleep(0.05)
+
+
+def listens(process):
+    """Whether something accepts connections at its port."""
+    try:
+        socket.create_connection(("127.0.0.1", process["port"]), timeout=1).close()
+        return True
+    except OSError:
+        return False
+
+
+def healthy(process):
+    """Whether `GET /health` answers 200."""
+    try:
+        with _NO_PROXY.open(f"http://127.0.0.1:{process['port']}/health", timeout=2) as answer:
+            return answer.status == 200
+    except (OSError, urllib.error.URLError, ValueError):
+        return False
+
+
+def taken(ports):
+    """Those of the ports that somebody listens at."""
+    found = []
+    for port in ports:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                found.append(port)
+    return found
+
+
+def words(process, lines=25):
+    """The last lines of what a process said: its own output, and its log file where it has one beside it."""
+    out = []
+    log = Path(process["log"])
+    for file in (log, log.with_suffix(".log")):
+        if file.exists() and file.stat().st_size:
+            text = file.read_bytes()[-20_000:].decode(errors="replace").splitlines()[-lines:]
+            out.append(f"--- the end of {file}:")
+            out.extend("    " + line for line in text)
+    return "\n".join(out) or f"--- {log} is empty"
+
+
+def stop(processes):
+    """Stops them all, by kind. Returns the names that had to be killed."""
+    killed = []
+    for kind in KINDS:
+        # The keeper may be what became this very command.
+        group = [process for process in processes if process["kind"] == kind and process["pid"] != os.getpid() and alive(process)]
+        for process in group:
+            # PostgreSQL: SIGINT is the fast shutdown, SIGTERM waits for clients to leave.
+            _signal(process, signal.SIGINT if process["name"] == "postgres" else signal.SIGTERM)
+        deadline = time.monotonic() + STOP_SECONDS
+        while time.monotonic() < deadline and any(alive(process) for process in group):
+            _reap()
+            time.sleep(0.02)
+        for process in group:
+            if alive(process):
+                killed.append(process["name"])
+                _signal(process, signal.SIGKILL, whole_group=True)
+    _reap()
+    return killed
+
+
+def cpu_seconds(pid):
+    """User and system seconds of one process so far, and those of its children that have ended; None if it is gone."""
+    fields = _stat(pid)
+    if fields is None:
+        return None
+    own, reaped = int(fields[11]) + int(fields[12]), int(fields[13]) + int(fields[14])
+    return own / TICKS_PER_SECOND, reaped / TICKS_PER_SECOND
+
+
+def children(pid):
+    """The pids of all processes below this one."""
+    below = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit() and (fields := _stat(int(entry))) is not None:
+            below.setdefault(int(fields[1]), []).append(int(entry))
+    found, todo = [], [pid]
+    while todo:
+        for child in below.get(todo.pop(), []):
+            found.append(child)
+            todo.append(child)
+    return found
+
+
+def _stat(pid):
+    """The fields of /proc/PID/stat after the command's name, which may hold anything: `[0]` is the state."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return text.rpartition(")")[2].split()
+
+
+def _signal(process, number, whole_group=False):
+    try:
+        if whole_group:
+            os.killpg(process["pid"], number)
+        else:
+            os.kill(process["pid"], number)
+    except ProcessLookupError:
+        pass
+    except PermissionError:
+        say(f"{process['name']} (pid {process['pid']}) belongs to another user and was left running")
+
+
+def _reap():
+    """Children that ended are zombies until they are waited for; only those this command started itself."""
+    for child in _CHILDREN:
+        child.poll()
+
+
+_CHILDREN = []
+# Loopback never goes through a proxy, whatever the environment says.
+_NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))

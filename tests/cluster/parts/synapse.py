@@ -1,0 +1,216 @@
+"""Synapse: the configuration that is this machine's own, and the processes.
+
+Which workers there are, what they serve and who writes which stream comes from `wsim configure`; this adds the database, Redis, the secrets,
+limits that a load test does not meet, and a log file for each process. Configuration files are JSON, which is YAML too.
+"""
+
+import base64
+import json
+import os
+import re
+import secrets
+import subprocess
+from pathlib import Path
+
+from . import folder as places
+from . import program, services
+from .problem import Problem
+
+VERSION = os.environ.get("WSIM_SYNAPSE_VERSION", "1.163.2")
+# Connections per process: what Twisted, and so Synapse, takes where nothing is said. The pool is a resource of its own under load, so it is not larger.
+POOL = 5
+_SECRETS = ("registration", "macaroon", "form", "replication")
+_FREE = {"per_second": 100_000, "burst_count": 100_000}
+
+
+def python():
+    """The interpreter of the environment that `install` makes."""
+    cache = Path(os.environ.get("WSIM_CACHE") or Path.home() / ".cache" / "wsim")
+    environment = cache / f"synapse-{VERSION}"
+    if not (environment / "complete").exists():
+        raise Problem(f"Synapse {VERSION} is not installed in {environment}; run tests/cluster/install")
+    return environment / "bin" / "python"
+
+
+def write_configuration(folder, base, server_name):
+    """homeserver.yaml, the keys and the secrets: new ones, or those that a restored cluster has. Returns the file of the registration secret."""
+    own = folder.conf / "secrets.json"
+    if not own.exists():
+        _write(own, {**{name: secrets.token_hex(16) for name in _SECRETS}, "signing": _unpadded(secrets.token_bytes(32)), "server_name": server_name})
+    own = json.loads(own.read_text())
+    secret_file = folder.conf / "registration-secret"
+    _write_closed(secret_file, own["registration"] + "\n")
+    key_file = folder.conf / "signing.key"
+    _write_closed(key_file, f"ed25519 a_wsim {own['signing']}\n")
+    listener = {"type": "http", "bind_addresses": ["127.0.0.1"]}
+    settings = {
+        "server_name": own["server_name"],
+        "public_baseurl": f"http://127.0.0.1:{base + places.PROXY}/",
+        "report_stats": False,
+        "suppress_key_server_warning": True,
+        "trusted_key_servers": [],
+        "registration_shared_secret": own["registration"],
+        "macaroon_secret_key": own["macaroon"],
+        "form_secret": own["form"],
+        "signing_key_path": str(key_file),
+        # Logins are otherwise dominated by bcrypt.
+        "bcrypt_rounds": 4,
+        "url_preview_enabled": False,
+        "media_store_path": str(folder.data / "media"),
+        "max_upload_size": "50M",
+        "user_directory": {"enabled": True, "search_all_users": True},
+        "database": {
+            "name": "psycopg2",
+            "args": {
+                "user": services.USER,
+                "dbname": services.DATABASE,
+                "host": "127.0.0.1",
+                "port": base + places.POSTGRES,
+                "cp_min": 2,
+                "cp_max": POOL,
+            },
+        },
+        "redis": {"enabled": True, "host": "127.0.0.1", "port": base + places.REDIS},
+        "worker_replication_secret": own["replication"],
+        "instance_map": {"main": {"host": "127.0.0.1", "port": base + places.MAIN_REPLICATION}},
+        "listeners": [
+            {
+                **listener,
+                "port": base + places.MAIN,
+                "x_forwarded": True,
+                "request_id_header": "X-Request-ID",
+                "resources": [{"names": ["client", "federation"]}],
+            },
+            {**listener, "port": base + places.MAIN_REPLICATION, "resources": [{"names": ["replication"]}]},
+        ],
+        **_limits(),
+    }
+    _write(folder.conf / "homeserver.yaml", settings)
+    return secret_file
+
+
+def start_main(folder, interpreter, base):
+    """Starts the main process; does not wait."""
+    return _start(folder, interpreter, "main", "synapse.app.homeserver", _files(folder), base + places.MAIN)
+
+
+def workers(folder, interpreter):
+    """The workers that `wsim configure` wrote: (name, its file, port that serves clients or None, port that serves anything or None)."""
+    files = sorted(
+        (folder.configured / "synapse" / "workers").glob("*.yaml"), key=lambda file: [int(x) if x.isdigit() else x for x in re.split(r"(\d+)", file.stem)]
+    )
+    found = []
+    for file, settings in zip(files, _read(interpreter, files)):
+        clients, anything = None, None
+        for listener in settings.get("worker_listeners", []):
+            names = {name for resource in listener.get("resources", []) for name in resource.get("names", [])}
+            port = listener.get("port")
+            anything = anything or port
+            # Only a listener with more than replication answers /health.
+            if names - {"replication"}:
+                clients = clients or port
+        found.append((settings.get("worker_name", file.stem), file, clients, anything))
+    return found
+
+
+def start_worker(folder, interpreter, worker):
+    """Starts a worker; does not wait."""
+    name, file, clients, anything = worker
+    process = _start(folder, interpreter, name, "synapse.app.generic_worker", [*_files(folder), file], clients or anything)
+    process["health"] = clients is not None
+    return process
+
+
+def ready(process):
+    """Whether the process serves."""
+    if process["port"] is None:
+        return True
+    return program.healthy(process) if process.get("health", True) else program.listens(process)
+
+
+def _start(folder, interpreter, name, module, files, port):
+    log = folder.conf / f"log-{name}.yaml"
+    _write(log, _logging(folder.logs / f"synapse-{name}.log"))
+    last = folder.conf / f"last-{name}.yaml"
+    _write(last, {"log_config" if name == "main" else "worker_log_config": str(log)})
+    command = [interpreter, "-m", module]
+    for file in [*files, last]:
+        command += ["-c", file]
+    return program.start(name, "synapse", command, folder.logs / f"synapse-{name}.out", port=port, cwd=folder.path)
+
+
+def _files(folder):
+    shared = folder.configured / "synapse" / "workers.yaml"
+    return [folder.conf / "homeserver.yaml", *([shared] if shared.exists() else [])]
+
+
+def _read(interpreter, files):
+    """YAML through Synapse's own reader: the standard library has none."""
+    code = "import json, sys, yaml; json.dump([yaml.safe_load(open(file)) or {} for file in sys.argv[1:]], sys.stdout)"
+    done = subprocess.run([interpreter, "-c", code, *files], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise Problem(f"a worker's file cannot be read\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout)
+
+
+def _logging(file):
+    """Synapse's own default settings, but for the second (instead of 5) that a line may stay in the buffer."""
+    return {
+        "version": 1,
+        "formatters": {"precise": {"format": "%(asctime)s - %(name)s - %(lineno)d - %(levelname)s - %(request)s - %(message)s"}},
+        "handlers": {
+            "file": {"class": "logging.FileHandler", "formatter": "precise", "filename": str(file), "encoding": "utf8"},
+            "buffer": {
+                "class": "synapse.logging.handlers.PeriodicallyFlushingMemoryHandler",
+                "target": "file",
+                "capacity": 10,
+                "flushLevel": 30,
+                "period": 1,
+            },
+        },
+        "loggers": {"synapse.storage.SQL": {"level": "INFO"}},
+        "root": {"level": "INFO", "handlers": ["buffer"]},
+        "disable_existing_loggers": False,
+    }
+
+
+def _limits():
+    """Rate limits far above what one machine can do."""
+    plain = [
+        "rc_message",
+        "rc_registration",
+        "rc_registration_token_validity",
+        "rc_admin_redaction",
+        "rc_joins_per_room",
+        "rc_3pid_validation",
+        "rc_third_party_invite",
+        "rc_media_create",
+        "rc_room_creation",
+        "rc_user_directory",
+        "rc_key_requests",
+        "rc_reports",
+        "rc_delayed_event_mgmt",
+    ]
+    return {
+        **{name: _FREE for name in plain},
+        "rc_login": {"address": _FREE, "account": _FREE, "failed_attempts": _FREE},
+        "rc_joins": {"local": _FREE, "remote": _FREE},
+        "rc_invites": {"per_room": _FREE, "per_user": _FREE, "per_issuer": _FREE},
+        "rc_presence": {"per_user": _FREE},
+        "rc_federation": {"window_size": 1000, "sleep_limit": 100_000, "sleep_delay": 1, "reject_limit": 100_000, "concurrent": 100},
+        "remote_media_download_per_second": "100M",
+    }
+
+
+def _write(file, settings):
+    _write_closed(file, json.dumps(settings, indent=1) + "\n")
+
+
+def _write_closed(file, text):
+    """For the owner only: there are secrets in most of them."""
+    file.touch(mode=0o600)
+    file.write_text(text)
+
+
+def _unpadded(data):
+    return base64.b64encode(data).decode().rstrip("=")

@@ -1,0 +1,64 @@
+"""The program under test."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from .problem import Problem
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def find(named=None):
+    """The program: as named, $WSIM, the newest build of this clone, or the one on the PATH."""
+    for choice in (named, os.environ.get("WSIM")):
+        if choice:
+            if not shutil.which(choice):
+                raise Problem(f"{choice} is not a program")
+            return str(Path(shutil.which(choice)).absolute())
+    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    built = sorted((file for file in target.glob("*/wsim") if os.access(file, os.X_OK)), key=lambda file: file.stat().st_mtime)
+    if built:
+        return str(built[-1])
+    if found := shutil.which("wsim"):
+        return found
+    raise Problem(f"no wsim: build it (cargo build), or name it with $WSIM; looked in {target} and on the PATH")
+
+
+def call(program, *words, text_in=None, accept=(0,), seconds=600):
+    """Runs it and returns its standard output. Another status than those accepted is a Problem with what it said."""
+    command = [program, *(str(word) for word in words)]
+    try:
+        done = subprocess.run(command, input=text_in, capture_output=True, text=True, timeout=seconds)
+    except subprocess.TimeoutExpired:
+        raise Problem(f"{' '.join(command[:2])} took more than {seconds} s") from None
+    if done.returncode not in accept:
+        raise Problem(f"{' '.join(command)} ended with status {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
+    return done.stdout
+
+
+def route(program, plan, pool, keys):
+    """key -> server, for the pool of a plan file, by `wsim route`. Keys with control characters cannot be asked for."""
+    keys = sorted(set(keys))
+    if not keys:
+        return {}
+    out = call(program, "route", "--plan", plan, "--pool", pool, "--json", text_in="".join(key + "\n" for key in keys))
+    servers = [json.loads(line)["server"] for line in out.splitlines()]
+    if len(servers) != len(keys):
+        raise Problem(f"wsim route answered {len(servers)} lines for {len(keys)} keys")
+    return dict(zip(keys, servers))
+
+
+def classify(program, release, requests):
+    """(method, path) -> the group and the stream of `wsim endpoints`."""
+    requests = sorted(set(requests))
+    if not requests:
+        return {}
+    words = ["endpoints", "-", "--synapse-version", release]
+    out = call(program, *words, text_in="".join(f"{method} {path}\n" for method, path in requests))
+    found = [json.loads(line) for line in out.splitlines()]
+    if len(found) != len(requests):
+        raise Problem(f"wsim endpoints answered {len(found)} lines for {len(requests)} requests")
+    return {request: answer for request, answer in zip(requests, found)}
