@@ -12,11 +12,12 @@ mod haproxy;
 mod nginx;
 mod proxy;
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
-use wsim::balance::{Balancer, Choice, Pick, Place};
+use wsim::balance::{Balancer, Choice, Pick, Place, Waiting};
 use wsim::cli::route::{Route, run};
 use wsim::plan::Plan;
 
@@ -214,6 +215,62 @@ fn compare_open_and_close(port: u16, plan: &str, case: &Case, echoes: &[Echo], s
         held.finish(echoes);
     }
     assert!(picks > 150, "{picks}");
+}
+
+/// Opens requests beyond the servers' limits and ends some: whoever waits must be let in where the balancer's lines say, in turn.
+fn compare_waiting(port: u16, plan: &str, case: &Case, echoes: &[Echo]) {
+    const SETTLE: std::time::Duration = std::time::Duration::from_millis(10);
+    let mut balancer = case.balancer(plan);
+    let mut lines: Waiting<u64> = Waiting::new(balancer.servers().len());
+    let mut random = Xoshiro256PlusPlus::seed_from_u64(11);
+    let mut held: Vec<(Place, client::Held)> = Vec::new();
+    let mut asked: BTreeMap<u64, client::Asked> = BTreeMap::new();
+    let (mut waited, mut at_once) = (0, 0);
+    for step in 0..150_u64 {
+        let says = |server: &str| format!("{} ({}), step {step}: answered by {server}", case.name, case.balance);
+        if asked.len() < 6 && (held.is_empty() || random.next_u64() % 100 < 55) {
+            let key = format!("key-{}", random.next_u64() % 12);
+            let headers: &[(&str, &str)] = if case.traffic == Traffic::Header { &[("X-Key", &key)] } else { &[] };
+            let mut request = client::Asked::ask(port, &format!("/{}/x", case.name), headers);
+            let key = (case.traffic == Traffic::Header).then_some(key.as_bytes());
+            match balancer.pick(&mut Choice { key, address: None, random: &mut random }) {
+                Pick::Server(place) => {
+                    let answered = request.answered();
+                    assert_eq!(answered.server, balancer.servers()[place.server()].name, "{}", says(&answered.server));
+                    held.push((place, answered));
+                    at_once += 1;
+                }
+                Pick::Queue(line) => {
+                    assert!(request.waits(SETTLE), "{}", says("somebody, where it should wait"));
+                    lines.join(line, step);
+                    asked.insert(step, request);
+                    waited += 1;
+                }
+                Pick::Unavailable => panic!("{}", says("nobody")),
+            }
+            continue;
+        }
+        let which = usize::try_from(random.next_u64() % held.len() as u64).unwrap();
+        let (place, done) = held.swap_remove(which);
+        done.finish(echoes);
+        balancer.done(place);
+        if let Some((line, who)) = lines.next(place.server()) {
+            let admitted = balancer.admit(line, place.server());
+            let answered = asked.remove(&who).unwrap().answered();
+            assert_eq!(answered.server, balancer.servers()[place.server()].name, "{}", says(&answered.server));
+            held.push((admitted, answered));
+        }
+        std::thread::sleep(SETTLE);
+    }
+    assert!(waited > 15 && at_once > 15, "{}: {waited} waited, {at_once} did not", case.name);
+    while let Some((place, done)) = held.pop() {
+        done.finish(echoes);
+        balancer.done(place);
+        if let Some((line, who)) = lines.next(place.server()) {
+            held.push((balancer.admit(line, place.server()), asked.remove(&who).unwrap().answered()));
+        }
+    }
+    assert!(asked.is_empty() && lines.is_empty());
 }
 
 /// Compares how often each server is chosen at random, all idle (ties only) and while some requests are held open.

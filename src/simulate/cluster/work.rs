@@ -139,13 +139,23 @@ impl Cluster<'_> {
         let starts = worker.reactor.turn(now);
         worker.transactions.add(starts - ticket.asked);
         self.jobs[ticket.slot].waited += starts - ticket.asked;
-        queue.schedule(starts, Event::ThreadStarts.pack(ticket.slot));
+        if self.database.is_load_dependent() {
+            queue.schedule(starts, Event::ThreadStarts.pack(ticket.slot));
+        } else {
+            // How long the database takes does not depend on what else happens until then: no event is needed.
+            self.asks_database(starts, ticket.slot, queue);
+        }
     }
 
     pub(super) fn thread_starts(&mut self, now: Time, slot: u32, queue: &mut EventQueue) {
+        self.asks_database(now, slot, queue);
+    }
+
+    /// A thread sends its query at `at`, which may lie ahead.
+    fn asks_database(&mut self, at: Time, slot: u32, queue: &mut EventQueue) {
         let length = self.database.begin(self.jobs[slot].transaction);
         self.in_transaction(slot, length);
-        queue.schedule(now + length, Event::RowsCome.pack(slot));
+        queue.schedule(at + length, Event::RowsCome.pack(slot));
     }
 
     /// The thread makes rows into objects.

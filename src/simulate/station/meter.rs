@@ -33,34 +33,50 @@ impl Measuring {
 struct Bins {
     measuring: Measuring,
     at: usize,
+    /// Of the current bin, cut to the measured time.
+    at_start: Time,
     at_end: Time,
+    current: f64,
     sums: Vec<f64>,
 }
 
 impl Bins {
     fn new(measuring: Measuring) -> Self {
-        Self { measuring, at: 0, at_end: measuring.from + measuring.bin, sums: vec![0.0] }
+        let at_end = (measuring.from + measuring.bin).min(measuring.until);
+        Self { measuring, at: 0, at_start: measuring.from, at_end, current: 0.0, sums: vec![0.0] }
     }
 
     /// Adds `rate` times the length of `start..end` to the bins it covers.
     #[inline]
     fn add(&mut self, start: Time, end: Time, rate: f64) {
+        // Nearly all lie within the bin of the one before.
+        if start >= self.at_start && end <= self.at_end {
+            self.current += (end - start).nanos() as f64 * rate;
+        } else {
+            self.add_elsewhere(start, end, rate);
+        }
+    }
+
+    fn add_elsewhere(&mut self, start: Time, end: Time, rate: f64) {
         let (start, end) = (start.max(self.measuring.from), end.min(self.measuring.until));
         if start >= end {
             return;
         }
+        self.flush();
         while start >= self.at_end {
             self.at += 1;
-            self.at_end = self.at_end + self.measuring.bin;
+            self.at_start = self.at_end;
+            self.at_end = (self.at_end + self.measuring.bin).min(self.measuring.until);
         }
+        self.spread(start, end, rate);
+    }
+
+    /// Puts what was added up in the current bin where it belongs.
+    fn flush(&mut self) {
         if self.sums.len() <= self.at {
             self.sums.resize(self.at + 1, 0.0);
         }
-        if end <= self.at_end {
-            self.sums[self.at] += (end - start).nanos() as f64 * rate;
-        } else {
-            self.spread(start, end, rate);
-        }
+        self.sums[self.at] += std::mem::take(&mut self.current);
     }
 
     #[cold]
@@ -73,7 +89,7 @@ impl Bins {
             self.sums[bin] += (end.min(bin_end) - start).nanos() as f64 * rate;
             start = bin_end;
             bin += 1;
-            bin_end = bin_end + self.measuring.bin;
+            bin_end = (bin_end + self.measuring.bin).min(self.measuring.until);
         }
     }
 
@@ -85,7 +101,8 @@ impl Bins {
             .map(|i| {
                 let length = ((start + self.measuring.bin).min(self.measuring.until) - start).nanos() as f64;
                 start = start + self.measuring.bin;
-                self.sums.get(i).copied().unwrap_or(0.0) / length.max(1.0)
+                let current = if i == self.at { self.current } else { 0.0 };
+                (self.sums.get(i).copied().unwrap_or(0.0) + current) / length.max(1.0)
             })
             .collect()
     }
@@ -111,7 +128,7 @@ impl BusyMeter {
 
     /// Work done in the measured time, seconds.
     pub fn seconds(&self) -> f64 {
-        self.0.sums.iter().sum::<f64>() / 1e9
+        (self.0.sums.iter().sum::<f64>() + self.0.current) / 1e9
     }
 
     /// Busy share of the measured time.

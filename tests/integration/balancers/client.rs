@@ -66,15 +66,7 @@ pub(super) struct Held {
 impl Held {
     /// Sends a request and reads the answer but for its last byte.
     pub(super) fn open(port: u16, path: &str, headers: &[(&str, &str)]) -> Self {
-        let id = format!("{}-{}", std::process::id(), IDS.fetch_add(1, Ordering::Relaxed));
-        let mut headers = headers.to_vec();
-        headers.extend([("X-Hold", id.as_str()), ("Connection", "close")]);
-        let mut connection = connect(port, IpAddr::from([127, 0, 0, 1]));
-        connection.get_mut().write_all(request(path, &headers).as_bytes()).unwrap();
-        let head = read_head(&mut connection, path);
-        let mut body = vec![0; head.length - 1];
-        connection.read_exact(&mut body).unwrap();
-        Self { server: String::from_utf8(body).unwrap(), id, connection }
+        Asked::ask(port, path, headers).answered()
     }
 
     /// Lets the request end, and waits until the proxy closes the connection.
@@ -83,6 +75,44 @@ impl Held {
         let mut rest = Vec::new();
         self.connection.read_to_end(&mut rest).unwrap();
         assert_eq!(rest, b"\n");
+    }
+}
+
+/// A request that was sent and may wait for a server.
+pub(super) struct Asked {
+    path: String,
+    id: String,
+    connection: BufReader<TcpStream>,
+}
+
+impl Asked {
+    /// Sends a request that will be held open.
+    pub(super) fn ask(port: u16, path: &str, headers: &[(&str, &str)]) -> Self {
+        let id = format!("{}-{}", std::process::id(), IDS.fetch_add(1, Ordering::Relaxed));
+        let mut headers = headers.to_vec();
+        headers.extend([("X-Hold", id.as_str()), ("Connection", "close")]);
+        let mut connection = connect(port, IpAddr::from([127, 0, 0, 1]));
+        connection.get_mut().write_all(request(path, &headers).as_bytes()).unwrap();
+        Self { path: path.to_owned(), id, connection }
+    }
+
+    /// Whether no server has answered within so long.
+    pub(super) fn waits(&mut self, at_most: Duration) -> bool {
+        self.connection.get_ref().set_read_timeout(Some(at_most)).unwrap();
+        let waits = match self.connection.fill_buf() {
+            Ok(bytes) => bytes.is_empty(),
+            Err(error) => matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut),
+        };
+        self.connection.get_ref().set_read_timeout(Some(PATIENCE)).unwrap();
+        waits
+    }
+
+    /// Reads the answer but for its last byte.
+    pub(super) fn answered(mut self) -> Held {
+        let head = read_head(&mut self.connection, &self.path);
+        let mut body = vec![0; head.length - 1];
+        self.connection.read_exact(&mut body).unwrap();
+        Held { server: String::from_utf8(body).unwrap(), id: self.id, connection: self.connection }
     }
 }
 
@@ -99,7 +129,7 @@ fn connect(port: u16, source: IpAddr) -> BufReader<TcpStream> {
     socket.connect(&SocketAddr::from(([127, 0, 0, 1], port)).into()).unwrap();
     let stream = TcpStream::from(socket);
     stream.set_nodelay(true).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     BufReader::new(stream)
 }
 
@@ -127,4 +157,5 @@ fn read_head(connection: &mut BufReader<TcpStream>, path: &str) -> Head {
     }
 }
 
+const PATIENCE: Duration = Duration::from_secs(10);
 static IDS: AtomicU64 = AtomicU64::new(0);

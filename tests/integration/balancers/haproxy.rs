@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::echo::Echo;
 use super::proxy::{Proxy, version};
-use super::{Case, Traffic, case, compare_keys, compare_open_and_close, compare_shares, plan};
+use super::{Case, Traffic, case, compare_keys, compare_open_and_close, compare_shares, compare_waiting, plan};
 
 const fn header(name: &'static str, balance: &'static str, weights: &'static [u32]) -> Case {
     case(name, balance, weights, Traffic::Header).with_key("token")
@@ -54,6 +54,15 @@ const BY_LOAD: &[Case] = &[
     case("roundrobin-full", "roundrobin", &[3, 2, 1, 4], Traffic::Nothing).with_limit(4),
     case("static-rr-full", "static-rr", &[3, 2, 1, 4], Traffic::Nothing).with_limit(4),
     case("leastconn-full", "leastconn", &[3, 2, 1, 4], Traffic::Nothing).with_limit(4),
+];
+
+/// More requests than places: some wait, in the backend's line or, with a key, in their server's.
+const WAITING: &[Case] = &[
+    case("waits-roundrobin", "roundrobin", &[1, 1, 1, 1], Traffic::Nothing).with_limit(2),
+    case("waits-static", "static-rr", &[3, 2, 1, 4], Traffic::Nothing).with_limit(2),
+    case("waits-leastconn", "leastconn", &[1, 1, 1, 1], Traffic::Nothing).with_limit(2),
+    header("waits-table", "hdr(X-Key)", &[1, 1, 1, 1]).with_limit(2),
+    header("waits-ring", "hdr(X-Key) hash-type consistent", &[3, 1, 2]).with_limit(2),
 ];
 
 const BOUNDED: &[Case] = &[
@@ -126,5 +135,15 @@ fn random_rules_draw_as_haproxy_draws() {
     let plan = plan("haproxy", &release(), RANDOM, &echoes);
     for case in RANDOM {
         compare_shares(proxy.port, &plan, case, &echoes);
+    }
+}
+
+#[test]
+fn requests_that_find_every_place_taken_are_let_in_as_haproxy_lets_them_in() {
+    let echoes = Echo::several(4);
+    let proxy = start(WAITING, &echoes);
+    let plan = plan("haproxy", &release(), WAITING, &echoes);
+    for case in WAITING {
+        compare_waiting(proxy.port, &plan, case, &echoes);
     }
 }
