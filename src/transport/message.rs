@@ -81,3 +81,21 @@ pub enum Failure {
     #[error("answer is not HTTP")]
     Protocol,
 }
+
+impl Failure {
+    /// All of them, in the order of reports.
+    pub const ALL: [Self; 7] = [Self::Connect, Self::Tls, Self::Closed, Self::Broken, Self::Timeout, Self::TooLong, Self::Protocol];
+
+    /// The failure as reports and `report.json` call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Closed => "closed",
+            Self::Broken => "broken",
+            Self::Timeout => "timeout",
+            Self::TooLong => "too_long",
+            Self::Protocol => "protocol",
+        }
+    }
+}
