@@ -17,6 +17,7 @@ mod lanes;
 mod outcome;
 mod pool;
 mod recording;
+pub mod safety;
 mod schedule;
 mod script;
 mod stop;
