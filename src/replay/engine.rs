@@ -48,6 +48,8 @@ pub struct Settings {
     pub pace: Pace,
     /// When to leave the target alone.
     pub breaker: BreakerLimits,
+    /// Tell the target which row each request is of. For emulated clusters.
+    pub tell_rows: bool,
 }
 
 impl Default for Settings {
@@ -59,6 +61,7 @@ impl Default for Settings {
             drain_stopped: Duration::from_secs(5),
             pace: Pace::Sleep,
             breaker: BreakerLimits::default(),
+            tell_rows: false,
         }
     }
 }
@@ -257,12 +260,12 @@ fn arrive<S: Sink + 'static>(this: &Rc<RefCell<Engine<S>>>, number: u32) {
 
 /// One request on one connection, from its first byte to its outcome.
 async fn exchange<S: Sink + 'static>(this: Rc<RefCell<Engine<S>>>, ready: Ready, place: Place) {
-    let connector = Rc::clone(&this.borrow().connector);
+    let (connector, row) = this.borrow().sending(ready.slot);
     let kept = match place {
         Place::Kept(connection) => Some(*connection),
         Place::New | Place::None => None,
     };
-    let (result, written, connection) = send(&connector, &ready.outgoing, kept).await;
+    let (result, written, connection) = send(&connector, &ready.outgoing, row, kept).await;
     let mut engine = this.borrow_mut();
     engine.finish(&ready, result, written);
     engine.pool.give_back(connection);
@@ -278,10 +281,11 @@ async fn exchange<S: Sink + 'static>(this: Rc<RefCell<Engine<S>>>, ready: Ready,
 async fn send(
     connector: &Connector,
     outgoing: &Outgoing,
+    row: Option<u32>,
     kept: Option<Connection>,
 ) -> (Result<Answer, Failure>, Option<Instant>, Option<Connection>) {
     if let Some(mut connection) = kept {
-        match connection.send(outgoing).await {
+        match connection.send_as(outgoing, row).await {
             Ok(answer) => return (Ok(answer), None, Some(connection)),
             Err(Failure::Closed) if outgoing.method != Method::POST => {}
             Err(failure) => return (Err(failure), connection.written(), None),
@@ -289,7 +293,7 @@ async fn send(
     }
     match connector.open().await {
         Err(failure) => (Err(failure), None, None),
-        Ok(mut connection) => match connection.send(outgoing).await {
+        Ok(mut connection) => match connection.send_as(outgoing, row).await {
             Ok(answer) => (Ok(answer), None, Some(connection)),
             Err(failure) => (Err(failure), connection.written(), None),
         },
@@ -435,6 +439,11 @@ impl<S: Sink + 'static> Engine<S> {
             }
         }
         number
+    }
+
+    /// What sending a slot needs.
+    fn sending(&self, number: u32) -> (Rc<Connector>, Option<u32>) {
+        (Rc::clone(&self.connector), self.settings.tell_rows.then(|| self.schedule.slots[number as usize].row))
     }
 
     fn row(&self, number: u32) -> &Row {

@@ -13,8 +13,8 @@ pub struct Known {
     pub host: String,
     /// Its addresses.
     pub addresses: Vec<SocketAddr>,
-    /// What the target calls itself (`server_name`), if it says.
-    pub server_name: Option<String>,
+    /// What the target calls itself: its `server_name`, the host it delegates to.
+    pub names: Vec<String>,
     /// Server names and hosts that stand in the log: domains of users and rooms.
     pub in_log: BTreeSet<String>,
 }
@@ -61,7 +61,7 @@ pub fn check(known: &Known, allowed: &Allowed) -> Result<(), Refusal> {
     {
         return Err(Refusal::Public { host: known.host.clone(), address });
     }
-    let mut names = [Some(known.host.as_str()), known.server_name.as_deref()].into_iter().flatten();
+    let mut names = std::iter::once(known.host.as_str()).chain(known.names.iter().map(String::as_str));
     let found = names.find(|name| known.in_log.contains(without_port(&name.to_ascii_lowercase())) && !is_local_name(name));
     match found {
         Some(name) if allowed.server_in_log.as_deref() != Some(name) => Err(Refusal::InLog { name: name.to_owned() }),
@@ -101,7 +101,7 @@ mod tests {
         Known {
             host: host.to_owned(),
             addresses: vec![address.parse().unwrap()],
-            server_name: Some(server_name.to_owned()),
+            names: vec![server_name.to_owned()],
             in_log: in_log.iter().map(|&name| name.to_owned()).collect(),
         }
     }
