@@ -1,0 +1,74 @@
+//! Bodies that provisioning and replaying both send.
+
+use serde_json::{Value, json};
+
+use super::random::Random;
+
+/// The filter that clients of today use: members as they are needed.
+pub(super) fn filter() -> Value {
+    json!({"room": {"state": {"lazy_load_members": true}, "timeline": {"limit": 20}}})
+}
+
+/// A text message.
+pub(super) fn message(random: &mut Random) -> Value {
+    json!({"msgtype": "m.text", "body": random.words()})
+}
+
+/// A message in the form of Megolm's, with a ciphertext of about so many characters.
+pub(super) fn megolm(random: &mut Random, characters: usize) -> Value {
+    json!({
+        "algorithm": "m.megolm.v1.aes-sha2",
+        "sender_key": random.base64(43),
+        "session_id": random.base64(43),
+        "device_id": "WSIM",
+        "ciphertext": random.base64(characters),
+    })
+}
+
+/// A message to one device in the form of Olm's.
+pub(super) fn olm(random: &mut Random, characters: usize) -> Value {
+    let key = random.base64(43);
+    json!({
+        "algorithm": "m.olm.v1.curve25519-aes-sha2",
+        "sender_key": random.base64(43),
+        "ciphertext": {key: {"type": 0, "body": random.base64(characters)}},
+    })
+}
+
+/// What a device uploads: its keys, always the same for one device, a fallback key, and fresh one-time keys.
+pub(super) fn keys(user: &str, device: &str, fixed: &mut Random, fresh: &mut Random, one_time: usize) -> Value {
+    let sign = |random: &mut Random| json!({user: {format!("ed25519:{device}"): random.base64(86)}});
+    let key = fixed.base64(43);
+    let identity = fixed.base64(43);
+    let device_keys = json!({
+        "user_id": user,
+        "device_id": device,
+        "algorithms": ["m.olm.v1.curve25519-aes-sha2", "m.megolm.v1.aes-sha2"],
+        "keys": {format!("curve25519:{device}"): identity, format!("ed25519:{device}"): key},
+        "signatures": sign(fixed),
+    });
+    let mut one_time_keys = serde_json::Map::with_capacity(one_time);
+    for _ in 0..one_time {
+        let id = format!("signed_curve25519:{}", fresh.hex(6));
+        one_time_keys.insert(id, json!({"key": fresh.base64(43), "signatures": sign(fresh)}));
+    }
+    let fallback =
+        json!({format!("signed_curve25519:{}", fresh.hex(6)): {"key": fresh.base64(43), "fallback": true, "signatures": sign(fresh)}});
+    json!({"device_keys": device_keys, "one_time_keys": one_time_keys, "fallback_keys": fallback})
+}
+
+/// What a new key backup is.
+pub(super) fn backup_version(random: &mut Random) -> Value {
+    json!({"algorithm": "m.megolm_backup.v1.curve25519-aes-sha2", "auth_data": {"public_key": random.base64(43), "signatures": {}}})
+}
+
+/// One session in a key backup.
+pub(super) fn backup_session(random: &mut Random) -> Value {
+    let data = json!({"ephemeral": random.base64(43), "ciphertext": random.base64(600), "mac": random.base64(11)});
+    json!({"first_message_index": 0, "forwarded_count": 0, "is_verified": true, "session_data": data})
+}
+
+/// The body as bytes.
+pub(super) fn bytes(value: &Value) -> bytes::Bytes {
+    value.to_string().into_bytes().into()
+}

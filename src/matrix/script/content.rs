@@ -1,0 +1,233 @@
+//! Bodies: what each operation sends.
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::make::{Maker, json};
+use crate::endpoints::Method;
+use crate::matrix::operation::Op;
+use crate::matrix::random::Random;
+use crate::matrix::{Skip, body};
+
+impl Maker<'_> {
+    /// Content type and body.
+    ///
+    /// # Errors
+    /// [`Skip::NotProvisioned`] for what only the run shows.
+    pub(super) fn content(&mut self) -> Result<(Option<&'static str>, Bytes), Skip> {
+        let shape = self.place.shape;
+        if matches!(shape.method, Method::Get | Method::Head | Method::Delete) {
+            return Ok((None, Bytes::new()));
+        }
+        let value = match shape.entry.op {
+            Op::Upload => return Ok((Some("application/octet-stream"), self.upload())),
+            Op::SlidingSync => self.sliding_sync(),
+            Op::FilterCreate => body::filter(),
+            Op::Typing => json!({"typing": true, "timeout": 30_000}),
+            Op::ReadMarkers => {
+                let event = self.event(true).ok_or(Skip::NotProvisioned)?;
+                json!({"m.fully_read": event, "m.read": event})
+            }
+            Op::KeysQuery => self.keys_query(),
+            Op::DirectorySearch => json!({"search_term": self.random.word(), "limit": 10}),
+            Op::Search => {
+                json!({"search_categories": {"room_events": {"search_term": self.random.word(), "filter": {"limit": 10}, "order_by": "recent"}}})
+            }
+            Op::PublicRooms => json!({"limit": shape.query.limit.unwrap_or(20)}),
+            Op::Send => self.message()?,
+            Op::Redact => json!({"reason": self.random.word()}),
+            Op::State => self.state_content(),
+            Op::Presence => json!({"presence": "online"}),
+            Op::KeysUpload => self.keys_upload(),
+            Op::KeysClaim => self.keys_claim(),
+            Op::ToDevice => self.to_device(),
+            Op::BackupVersion => body::backup_version(&mut self.random),
+            Op::BackupWrite => self.backup(),
+            Op::CreateRoom => {
+                json!({"preset": "private_chat", "name": self.random.word(), "creation_content": {"org.wsim.run": self.settings.run}})
+            }
+            Op::Invite => json!({"user_id": self.population.guest.as_deref().ok_or(Skip::NotProvisioned)?}),
+            Op::ProfileWrite if self.word() == "avatar_url" => json!({"avatar_url": self.picture()}),
+            Op::ProfileWrite => json!({"displayname": self.unique_words()}),
+            Op::AccountData => json!({"wsim": self.unique_words()}),
+            Op::TagWrite => json!({"order": 0.5}),
+            Op::PushRuleWrite if shape.entry.pattern.ends_with("{any}/{any}/{any}") => json!({"enabled": false}),
+            Op::PushRuleWrite => return Err(Skip::NotProvisioned),
+            Op::DeviceRename => json!({"display_name": self.unique_words()}),
+            Op::Report => json!({"reason": "wsim"}),
+            Op::Login => self.login(),
+            _ => json!({}),
+        };
+        Ok(json(&value))
+    }
+
+    /// Random words, and where they come from, so that a state never equals what is there.
+    fn unique_words(&mut self) -> String {
+        let words = self.random.words();
+        let cut = words.char_indices().nth(100).map_or(words.len(), |(place, _)| place);
+        format!("{} {}", &words[..cut], self.transaction())
+    }
+
+    /// Size of the body alone, as far as it is known: the logged size has the request's head in it.
+    fn body_bytes(&self, least: usize, most: usize) -> Option<usize> {
+        let size = self.place.planned.size as usize;
+        (size > 0).then(|| size.saturating_sub(HEAD_BYTES).clamp(least, most))
+    }
+
+    fn message(&mut self) -> Result<Value, Skip> {
+        let word = self.word();
+        Ok(match word.as_str() {
+            "m.room.encrypted" => {
+                // What is not ciphertext in such a body is about 300 bytes.
+                let characters = self.body_bytes(500, 60_000).map_or_else(|| self.typical_ciphertext(), |bytes| bytes - 300);
+                body::megolm(&mut self.random, characters)
+            }
+            "m.reaction" => {
+                let event = self.event(false).ok_or(Skip::NotProvisioned)?;
+                // One user may annotate an event with one key once.
+                json!({"m.relates_to": {"rel_type": "m.annotation", "event_id": event, "key": self.transaction()}})
+            }
+            "m.sticker" => json!({"body": self.random.word(), "url": self.picture(), "info": {}}),
+            "m.room.message" => body::message(&mut self.random),
+            _ => json!({"body": self.random.words()}),
+        })
+    }
+
+    fn typical_ciphertext(&mut self) -> usize {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 200 and 20,000")]
+        let characters = self.random.log_normal(6.0, 0.7).clamp(200.0, 20_000.0) as usize;
+        characters
+    }
+
+    fn picture(&self) -> String {
+        self.state.pictures.first().or(self.state.files.first()).map_or_else(String::new, |(_, id)| format!("mxc://{id}"))
+    }
+
+    fn state_content(&mut self) -> Value {
+        match self.word().as_str() {
+            "m.room.name" => json!({"name": self.unique_words()}),
+            "m.room.topic" => json!({"topic": self.unique_words()}),
+            "m.room.avatar" => json!({"url": self.picture()}),
+            "m.room.member" => json!({"membership": "join", "displayname": self.unique_words()}),
+            "m.room.join_rules" => json!({"join_rule": "public"}),
+            "m.room.guest_access" => json!({"guest_access": "forbidden"}),
+            "m.room.history_visibility" => json!({"history_visibility": "shared"}),
+            "m.room.pinned_events" => {
+                let pinned: Vec<String> = self.event(true).into_iter().collect();
+                json!({"pinned": pinned})
+            }
+            _ => json!({"wsim": self.unique_words()}),
+        }
+    }
+
+    /// As many of a common room's members as a client asks for at once.
+    fn keys_query(&mut self) -> Value {
+        let wanted = 1 + self.random.below(20);
+        let mut device_keys = serde_json::Map::new();
+        for _ in 0..wanted {
+            if let Some(user) = self.somebody() {
+                device_keys.insert(user.id.clone(), json!([]));
+            }
+        }
+        if device_keys.is_empty() {
+            device_keys.insert(self.user.map_or_else(String::new, |user| user.id.clone()), json!([]));
+        }
+        json!({"timeout": 10_000, "device_keys": device_keys})
+    }
+
+    /// Somebody in a common room and one of their devices, or the user's own.
+    fn partner(&mut self) -> (String, String) {
+        let user = self.somebody().or(self.user);
+        let id = user.map_or("", |user| user.id.as_str());
+        let place = self.population.users.iter().position(|other| other.id == id).unwrap_or(0);
+        let first = self.state.first_device.get(place).copied().unwrap_or(0);
+        let device = self.population.devices.get(first as usize).map_or("", |device| device.id.as_str());
+        (id.to_owned(), device.to_owned())
+    }
+
+    fn keys_claim(&mut self) -> Value {
+        let (user, device) = self.partner();
+        json!({"timeout": 10_000, "one_time_keys": {user: {device: "signed_curve25519"}}})
+    }
+
+    fn to_device(&mut self) -> Value {
+        let (user, device) = self.partner();
+        let content = if self.word() == "m.room.encrypted" {
+            let characters = self.body_bytes(400, 60_000).map_or(800, |bytes| bytes - 300);
+            body::olm(&mut self.random, characters)
+        } else {
+            json!({"wsim": self.random.words()})
+        };
+        json!({"messages": {user: {device: content}}})
+    }
+
+    /// The device's keys as they are, and fresh one-time keys: as many as the logged size allows.
+    fn keys_upload(&mut self) -> Value {
+        let (user, device) = (self.user.map_or("", |user| user.id.as_str()), self.device.map_or("", |device| device.id.as_str()));
+        let count = self.body_bytes(0, 10_000).map_or(50, |bytes| bytes / ONE_TIME_KEY_BYTES).clamp(1, 50);
+        body::keys(user, device, &mut device_random(device), &mut self.random, count)
+    }
+
+    fn backup(&mut self) -> Value {
+        let session = body::backup_session(&mut self.random);
+        match self.place.shape.entry.pattern {
+            "room_keys/keys" => {
+                let room =
+                    self.user.and_then(|user| self.population.rooms.get(*user.rooms.first()? as usize)).map_or("!none", |room| &room.id);
+                json!({"rooms": {room: {"sessions": {"wsimsession0": session}}}})
+            }
+            "room_keys/keys/{room}" => json!({"sessions": {"wsimsession0": session}}),
+            _ => session,
+        }
+    }
+
+    fn login(&mut self) -> Value {
+        let (id, password) = self.user.map_or(("", ""), |user| (user.id.as_str(), user.password.as_str()));
+        json!({
+            "type": "m.login.password",
+            "identifier": {"type": "m.id.user", "user": id},
+            "password": password,
+            // The same again, so that devices do not pile up.
+            "device_id": "WSIMSPARE",
+        })
+    }
+
+    fn sliding_sync(&mut self) -> Value {
+        let mut to_device = json!({"enabled": true, "limit": 100});
+        let position = self.device.map_or("", |device| device.to_device.as_str());
+        if !position.is_empty() {
+            // Without it Synapse answers at once for as long as there is a message.
+            to_device["since"] = json!(position);
+        }
+        let required_state = json!([["m.room.name", ""], ["m.room.avatar", ""], ["m.room.encryption", ""], ["m.room.member", "$LAZY"]]);
+        json!({
+            "conn_id": "wsim",
+            "lists": {"all": {"ranges": [[0, 19]], "timeline_limit": 10, "required_state": required_state}},
+            "extensions": {
+                "to_device": to_device,
+                "e2ee": {"enabled": true},
+                "account_data": {"enabled": true},
+                "receipts": {"enabled": true},
+                "typing": {"enabled": true},
+            },
+        })
+    }
+
+    /// Random bytes, as many as were logged.
+    fn upload(&mut self) -> Bytes {
+        let most = self.settings.upload_bytes_max as usize;
+        let bytes = self.body_bytes(1, most.max(1)).unwrap_or(20_000.min(most.max(1)));
+        self.random.bytes(bytes).into()
+    }
+}
+
+/// The generator of what never changes about a device.
+pub(in crate::matrix) fn device_random(device: &str) -> Random {
+    Random::new(0, device, 0)
+}
+
+/// About what the head of a client's request takes.
+const HEAD_BYTES: usize = 400;
+
+/// About what a signed one-time key takes in an upload.
+const ONE_TIME_KEY_BYTES: usize = 230;

@@ -1,0 +1,238 @@
+//! What answers teach: where to go on, and what is new in a room.
+//!
+//! Only what is needed is taken out of a body; everything else is skipped while it is read. A body that cannot be read teaches nothing.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, SeqAccess, Visitor};
+
+use super::make::bearer;
+use super::state::{Population, State};
+use crate::matrix::operation::Op;
+use crate::transport::Answer;
+
+/// Of a sync.
+#[derive(Deserialize)]
+struct Sync<'a> {
+    #[serde(borrow)]
+    next_batch: Cow<'a, str>,
+    #[serde(borrow, default)]
+    rooms: Rooms<'a>,
+}
+
+#[derive(Deserialize, Default)]
+struct Rooms<'a> {
+    #[serde(borrow, default)]
+    join: HashMap<Cow<'a, str>, Joined<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Joined<'a> {
+    #[serde(borrow, default)]
+    timeline: Timeline<'a>,
+}
+
+#[derive(Deserialize, Default)]
+struct Timeline<'a> {
+    #[serde(borrow, default)]
+    prev_batch: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    events: Last<'a>,
+}
+
+/// Of a sliding sync.
+#[derive(Deserialize)]
+struct Sliding<'a> {
+    #[serde(borrow)]
+    pos: Cow<'a, str>,
+    #[serde(borrow, default)]
+    rooms: HashMap<Cow<'a, str>, SlidingRoom<'a>>,
+    #[serde(borrow, default)]
+    extensions: Extensions<'a>,
+}
+
+#[derive(Deserialize)]
+struct SlidingRoom<'a> {
+    #[serde(borrow, default)]
+    prev_batch: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    timeline: Last<'a>,
+}
+
+#[derive(Deserialize, Default)]
+struct Extensions<'a> {
+    #[serde(borrow, default)]
+    to_device: Option<Batch<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Batch<'a> {
+    #[serde(borrow)]
+    next_batch: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+struct Page<'a> {
+    #[serde(borrow, default)]
+    end: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct Event<'a> {
+    #[serde(borrow, default)]
+    event_id: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct Login<'a> {
+    #[serde(borrow)]
+    access_token: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+struct Version<'a> {
+    #[serde(borrow)]
+    version: Cow<'a, str>,
+}
+
+/// The id of the last event of a list; the others are read past.
+#[derive(Default)]
+struct Last<'a>(Option<Cow<'a, str>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Last<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Events;
+        impl<'de> Visitor<'de> for Events {
+            type Value = Last<'de>;
+
+            fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                out.write_str("a list of events")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut events: A) -> Result<Last<'de>, A::Error> {
+                let mut last = None;
+                while let Some(event) = events.next_element::<Event<'de>>()? {
+                    last = event.event_id.or(last);
+                }
+                Ok(Last(last))
+            }
+
+            fn visit_unit<E>(self) -> Result<Last<'de>, E> {
+                Ok(Last(None))
+            }
+        }
+        deserializer.deserialize_any(Events)
+    }
+}
+
+impl State {
+    /// Takes from an answer what later requests need.
+    pub(super) fn learn(&mut self, op: Op, device: u32, room: u32, copy: u16, answer: &Answer) {
+        let Some(population) = self.copies.get_mut(usize::from(copy)) else { return };
+        if op == Op::SlidingSync && answer.status == 400 {
+            // The position is not known any more: begin again.
+            if let Some(device) = population.devices.get_mut(device as usize) {
+                device.position.clear();
+            }
+        }
+        if !(200..300).contains(&answer.status) || answer.body.is_empty() {
+            return;
+        }
+        let body = &answer.body[..];
+        match op {
+            Op::Sync => population.synced(&self.room_places, device, body, answer.cut),
+            Op::SlidingSync => population.slid(&self.room_places, device, body),
+            Op::Messages => {
+                if let (Ok(Page { end }), Some(device)) = (serde_json::from_slice(body), population.devices.get_mut(device as usize)) {
+                    match end {
+                        Some(end) => device.pages.insert(room, end.into_owned()),
+                        // The beginning of the room: the next one begins at its end again.
+                        None => device.pages.remove(&room),
+                    };
+                }
+            }
+            Op::Send => {
+                if let (Ok(Event { event_id: Some(event) }), Some(room)) =
+                    (serde_json::from_slice(body), population.rooms.get_mut(room as usize))
+                {
+                    room.saw(event.into_owned());
+                }
+            }
+            Op::Login => {
+                if let (Ok(login), Some(user)) = (serde_json::from_slice::<Login<'_>>(body), population.user_mut(device)) {
+                    user.spare = Some(bearer(&login.access_token));
+                }
+            }
+            Op::BackupVersion => {
+                if let (Ok(version), Some(user)) = (serde_json::from_slice::<Version<'_>>(body), population.user_mut(device)) {
+                    user.backup = Some(version.version.into_owned());
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Population {
+    fn user_mut(&mut self, device: u32) -> Option<&mut super::state::User> {
+        // A login without a user in the log is the first user's.
+        let user = self.devices.get(device as usize).or(self.devices.first())?.user;
+        self.users.get_mut(user as usize)
+    }
+
+    fn synced(&mut self, places: &HashMap<String, u32>, device: u32, body: &[u8], cut: bool) {
+        let Some(device) = self.devices.get_mut(device as usize) else { return };
+        match serde_json::from_slice::<Sync<'_>>(body) {
+            Ok(sync) => {
+                if device.since_before.is_empty() {
+                    sync.next_batch.as_ref().clone_into(&mut device.since_before);
+                }
+                sync.next_batch.as_ref().clone_into(&mut device.since);
+                for (id, joined) in sync.rooms.join {
+                    let Some(room) = places.get(id.as_ref()).and_then(|&place| self.rooms.get_mut(place as usize)) else { continue };
+                    room.learn(joined.timeline.events.0, joined.timeline.prev_batch);
+                }
+            }
+            // Of a body that is too long to keep there is at least the token, which Synapse writes first.
+            Err(_) if cut => {
+                if let Some(token) = first_token(body) {
+                    token.clone_into(&mut device.since);
+                }
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn slid(&mut self, places: &HashMap<String, u32>, device: u32, body: &[u8]) {
+        let Some(device) = self.devices.get_mut(device as usize) else { return };
+        let Ok(sync) = serde_json::from_slice::<Sliding<'_>>(body) else { return };
+        sync.pos.as_ref().clone_into(&mut device.position);
+        if let Some(batch) = sync.extensions.to_device {
+            batch.next_batch.as_ref().clone_into(&mut device.to_device);
+        }
+        for (id, seen) in sync.rooms {
+            let Some(room) = places.get(id.as_ref()).and_then(|&place| self.rooms.get_mut(place as usize)) else { continue };
+            room.learn(seen.timeline.0, seen.prev_batch);
+        }
+    }
+}
+
+impl super::state::Room {
+    fn learn(&mut self, event: Option<Cow<'_, str>>, prev_batch: Option<Cow<'_, str>>) {
+        if let Some(event) = event.filter(|event| self.recent.back().is_none_or(|known| known != event)) {
+            self.saw(event.into_owned());
+        }
+        if let Some(token) = prev_batch {
+            token.as_ref().clone_into(&mut self.prev_batch);
+        }
+    }
+}
+
+/// The value of the first `next_batch` in a text that need not be whole JSON.
+fn first_token(body: &[u8]) -> Option<&str> {
+    let at = memchr::memmem::find(body, b"\"next_batch\":\"")? + b"\"next_batch\":\"".len();
+    let end = memchr::memchr(b'"', &body[at..])?;
+    std::str::from_utf8(&body[at..at + end]).ok().filter(|token| !token.contains('\\'))
+}

@@ -1,0 +1,155 @@
+//! The script of a replay: each row's request, made when it is due, and what is learnt from answers.
+//!
+//! ```text
+//! rows ─▶ plan (once: what may be sent, which user and room) ─▶ make (when due) ─▶ learn (when answered)
+//!                                                                  ▲                    │
+//!                                                                  └──── world state ◀──┘
+//! ```
+//!
+//! Invariant: `since`, `pos`, pagination tokens, event ids and access tokens in a request are the target's own; transaction ids are new in every
+//! run and every row.
+
+mod content;
+mod learn;
+mod make;
+mod plan;
+mod state;
+
+use std::collections::BTreeMap;
+
+use super::operation::{Op, Tier};
+use super::random::Random;
+use super::{Manifest, Skip};
+use crate::trace::{Names, Request};
+use crate::transport::{Answer, Outgoing};
+use plan::Plan;
+use state::State;
+
+/// What is allowed, and what tells runs apart.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The highest tier that is sent: [`Tier::Read`], [`Tier::Write`] or [`Tier::Dangerous`].
+    pub allowed: Tier,
+    /// Seed of everything drawn.
+    pub seed: u64,
+    /// Letters and digits, never used before against this target: transaction ids begin with it.
+    pub run: String,
+    /// Most rooms that may be created in a run, over all copies.
+    pub rooms_max: u32,
+    /// Longest body of an upload, bytes.
+    pub upload_bytes_max: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { allowed: Tier::Read, seed: 1, run: String::new(), rooms_max: 1_000, upload_bytes_max: 4 << 20 }
+    }
+}
+
+/// Which requests must keep their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Lane {
+    /// A device, or whoever sends without a token from one address; below [`Script::lanes`]. Each copy has lanes of its own.
+    pub user: u32,
+    /// Syncs wait for syncs, everything else for everything else.
+    pub kind: LaneKind,
+}
+
+/// Which of a device's two lanes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LaneKind {
+    /// `/sync` and sliding sync.
+    Sync,
+    /// Everything else.
+    Plain,
+}
+
+/// Makes up requests. See the module.
+#[derive(Debug)]
+pub struct Script {
+    settings: Settings,
+    plan: Plan,
+    state: State,
+    rooms_left: u32,
+}
+
+impl Script {
+    /// Reads the rows once, in the order of the schedule, and decides what becomes of each.
+    pub fn new(manifest: &Manifest, names: &Names, rows: impl IntoIterator<Item = Request>, settings: Settings) -> Self {
+        let state = State::new(manifest);
+        let plan = Plan::new(manifest, &state, names, rows, &settings);
+        Self { rooms_left: settings.rooms_max, settings, plan, state }
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.plan.rows.len()
+    }
+
+    /// Number of lanes; [`Lane::user`] is below.
+    pub fn lanes(&self) -> u32 {
+        self.plan.lanes
+    }
+
+    /// Copies of the population that were provisioned.
+    pub fn copies(&self) -> u16 {
+        u16::try_from(self.state.copies.len()).unwrap_or(u16::MAX)
+    }
+
+    /// Whether a row is going to be sent.
+    ///
+    /// # Errors
+    /// Why it is not; [`Skip::Invalid`] for a row that does not exist.
+    pub fn decide(&self, row: u32) -> Result<(), Skip> {
+        self.plan.row(row).map(|_| ())
+    }
+
+    /// The lane of a row; a row that does not exist has lane 0.
+    pub fn lane(&self, row: u32) -> Lane {
+        self.plan.lane(row)
+    }
+
+    /// The request of a row for a copy of its user, made when it is due.
+    ///
+    /// # Errors
+    /// Why it is not sent: as [`Self::decide`], and [`Skip::NotProvisioned`] for what only the run shows.
+    pub fn request(&mut self, row: u32, copy: u16) -> Result<Outgoing, Skip> {
+        let planned = self.plan.row(row)?;
+        let shape = &self.plan.shapes.all()[planned.shape as usize];
+        if shape.entry.op == Op::CreateRoom {
+            self.rooms_left = self.rooms_left.checked_sub(1).ok_or(Skip::NotProvisioned)?;
+        }
+        let identity = (u64::from(row) << 16) | u64::from(copy);
+        let random = Random::new(self.settings.seed, &self.settings.run, identity);
+        let place = make::Place { row, copy, planned, shape };
+        make::Maker::new(&self.settings, &self.state, place, random)?.request()
+    }
+
+    /// What came back.
+    pub fn learn(&mut self, row: u32, copy: u16, answer: &Answer) {
+        let Ok(&planned) = self.plan.row(row) else { return };
+        let shape = &self.plan.shapes.all()[planned.shape as usize];
+        self.state.learn(shape.entry.op, planned.device, planned.room, copy, answer);
+    }
+
+    /// The sync that brings a device up to date before the run, for lane `user`; nothing for who does not sync in it.
+    /// Its answer belongs into [`Self::primed`].
+    pub fn prime(&self, user: u32, copy: u16) -> Option<Outgoing> {
+        self.plan.syncs.get(user as usize).copied().filter(|&syncs| syncs)?;
+        self.state.prime(user, copy)
+    }
+
+    /// The answer to [`Self::prime`].
+    pub fn primed(&mut self, user: u32, copy: u16, answer: &Answer) {
+        self.state.learn(Op::Sync, user, u32::MAX, copy, answer);
+    }
+
+    /// Rows by what becomes of them: sent (no reason) or not.
+    pub fn counts(&self) -> BTreeMap<Option<Skip>, u64> {
+        let mut counts = BTreeMap::new();
+        for row in &self.plan.rows {
+            *counts.entry(row.skip).or_default() += 1;
+        }
+        counts
+    }
+}

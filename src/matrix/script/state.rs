@@ -1,0 +1,189 @@
+//! What is known of the target's world: identifiers, tokens, and what answers taught.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hyper::Method;
+
+use crate::matrix::path::encoded;
+use crate::matrix::{Manifest, manifest};
+use crate::transport::{Keep, Outgoing};
+
+/// All copies of the population, and what they share.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) copies: Vec<Population>,
+    /// Files, plain ones and pictures: (size, `SERVER/ID`).
+    pub(super) files: Vec<(u64, String)>,
+    pub(super) pictures: Vec<(u64, String)>,
+    /// An alias that exists, percent-encoded.
+    pub(super) alias: Option<String>,
+    /// First device of each user.
+    pub(super) first_device: Vec<u32>,
+    /// Rooms of all copies by id: each is in one copy only, so the place within its copy will do.
+    pub(super) room_places: HashMap<String, u32>,
+}
+
+/// One copy.
+#[derive(Debug)]
+pub(super) struct Population {
+    pub(super) users: Vec<User>,
+    pub(super) devices: Vec<Device>,
+    pub(super) rooms: Vec<Room>,
+    pub(super) guest: Option<String>,
+}
+
+#[derive(Debug)]
+pub(super) struct User {
+    /// Empty where there is no account.
+    pub(super) id: String,
+    pub(super) encoded: String,
+    pub(super) password: String,
+    pub(super) filter: Option<String>,
+    pub(super) backup: Option<String>,
+    /// Rooms the user is in.
+    pub(super) rooms: Vec<u32>,
+    /// A login made in the run, to log out from.
+    pub(super) spare: Option<Arc<str>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Device {
+    pub(super) user: u32,
+    pub(super) id: String,
+    /// `Bearer …`; absent where there is no account.
+    pub(super) authorization: Option<Arc<str>>,
+    pub(super) since: String,
+    /// `since` when the run began.
+    pub(super) since_before: String,
+    pub(super) position: String,
+    /// Where sliding sync's messages to the device go on.
+    pub(super) to_device: String,
+    /// Where `/messages` goes on, by room.
+    pub(super) pages: HashMap<u32, String>,
+}
+
+#[derive(Debug)]
+pub(super) struct Room {
+    /// Empty where there is none.
+    pub(super) id: String,
+    pub(super) encoded: String,
+    pub(super) members: Vec<u32>,
+    /// The newest events, the newest last.
+    pub(super) recent: VecDeque<String>,
+    pub(super) prev_batch: String,
+}
+
+/// Events remembered of a room.
+pub(super) const RECENT: usize = 16;
+
+impl State {
+    pub(super) fn new(manifest: &Manifest) -> Self {
+        let files = |image| {
+            let chosen = manifest.media.iter().filter(move |media| media.image == image);
+            let mut files: Vec<_> = chosen.filter_map(|media| Some((media.bytes, media.id.clone()?))).collect();
+            files.sort();
+            files
+        };
+        let mut first_device = Vec::new();
+        if let Some(copy) = manifest.copies.first() {
+            let mut next = 0_u32;
+            for user in &copy.users {
+                first_device.push(next);
+                next += u32::try_from(user.devices.len()).unwrap_or(0);
+            }
+        }
+        Self {
+            copies: manifest.copies.iter().map(|copy| Population::new(manifest, copy)).collect(),
+            files: files(false),
+            pictures: files(true),
+            alias: manifest.marker.as_ref().and_then(|marker| marker.alias.as_deref()).map(encoded),
+            first_device,
+            room_places: room_places(manifest),
+        }
+    }
+
+    /// A sync from where the device stands, or from nothing, that does not wait.
+    pub(super) fn prime(&self, device: u32, copy: u16) -> Option<Outgoing> {
+        let population = self.copies.get(usize::from(copy))?;
+        let device = population.devices.get(device as usize)?;
+        let user = population.users.get(device.user as usize)?;
+        let mut target = String::from("/_matrix/client/v3/sync?timeout=0");
+        for (name, value) in [("filter", user.filter.as_deref().unwrap_or("")), ("since", device.since.as_str())] {
+            if !value.is_empty() {
+                target.push_str(&format!("&{name}={}", encoded(value)));
+            }
+        }
+        let authorization = Some(device.authorization.clone()?);
+        Some(Outgoing { method: Method::GET, target, authorization, content_type: None, body: Bytes::new(), keep: Keep::Body })
+    }
+}
+
+fn room_places(manifest: &Manifest) -> HashMap<String, u32> {
+    let rooms = manifest.copies.iter().flat_map(|copy| copy.rooms.iter().zip(0_u32..));
+    rooms.filter_map(|(room, place)| Some((room.room_id.clone()?, place))).collect()
+}
+
+impl Population {
+    fn new(manifest: &Manifest, copy: &manifest::Copy) -> Self {
+        let (mut users, mut devices) = (Vec::with_capacity(copy.users.len()), Vec::new());
+        for (place, user) in copy.users.iter().enumerate() {
+            let place = u32::try_from(place).unwrap_or(u32::MAX);
+            let first = user.devices.first().and_then(|device| device.token.as_deref());
+            for device in &user.devices {
+                // A device that could not be made borrows the token of the user's first.
+                let token = device.token.as_deref().or(first).filter(|_| user.user_id.is_some());
+                let since = device.next_batch.clone().unwrap_or_default();
+                devices.push(Device {
+                    user: place,
+                    id: device.device_id.clone().unwrap_or_default(),
+                    authorization: token.map(|token| format!("Bearer {token}").into()),
+                    since_before: since.clone(),
+                    since,
+                    position: String::new(),
+                    to_device: String::new(),
+                    pages: HashMap::new(),
+                });
+            }
+            let id = user.user_id.clone().unwrap_or_default();
+            users.push(User {
+                encoded: encoded(&id),
+                id,
+                password: if user.localpart.is_empty() { String::new() } else { manifest.password(&user.localpart) },
+                filter: user.filter.clone(),
+                backup: user.backup.clone(),
+                rooms: Vec::new(),
+                spare: None,
+            });
+        }
+        let mut rooms = Vec::with_capacity(copy.rooms.len());
+        for (place, room) in copy.rooms.iter().enumerate() {
+            let members: Vec<u32> = room.members.iter().take(room.joined as usize).copied().collect();
+            for &member in &members {
+                if let Some(user) = users.get_mut(member as usize) {
+                    user.rooms.push(u32::try_from(place).unwrap_or(u32::MAX));
+                }
+            }
+            let id = room.room_id.clone().unwrap_or_default();
+            rooms.push(Room {
+                encoded: encoded(&id),
+                id,
+                members,
+                recent: room.events.iter().skip(room.events.len().saturating_sub(RECENT)).cloned().collect(),
+                prev_batch: room.prev_batch.clone().unwrap_or_default(),
+            });
+        }
+        Self { users, devices, rooms, guest: copy.guest.clone() }
+    }
+}
+
+impl Room {
+    /// A newer event.
+    pub(super) fn saw(&mut self, event: String) {
+        if self.recent.len() == RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(event);
+    }
+}
