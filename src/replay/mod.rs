@@ -16,6 +16,7 @@ mod engine;
 mod lanes;
 mod outcome;
 mod pool;
+pub mod record;
 mod recording;
 mod rows;
 pub mod safety;

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::schedule::{Row, count_alongside};
 use super::Reason;
+use super::schedule::{Row, count_alongside};
 use crate::trace::{NameId, Request, flag};
 
 /// In which order a request stands with others of its user.
