@@ -1,12 +1,11 @@
 //! From a trace to what a run plays.
 
-use std::collections::BTreeSet;
+use std::time::SystemTime;
 
-use crate::endpoints::Endpoint;
-use crate::matrix::{self, LaneKind, Manifest, Skip};
-use crate::replay::{self, Lane, Position, Reason, Row, Script};
-use crate::trace::{Names, Request, Trace, flag};
-use crate::transport::{Answer, Outgoing};
+use super::Replay;
+use crate::matrix::{self, LaneKind, Manifest, Tier};
+use crate::replay::{self, Lane, Reason, Row};
+use crate::trace::{Request, Trace, flag};
 
 /// Client and federation requests in arrival order, numbered by their place; and when the first came, µs since the epoch.
 pub(in super::super) struct Played {
@@ -28,6 +27,20 @@ impl Played {
     pub(in super::super) fn rows(&self, script: &matrix::Script, leave_out: &[bool]) -> Vec<Row> {
         replay::rows(&self.requests, self.start_us, &Content(script), leave_out)
     }
+}
+
+/// The script of these requests for a world.
+pub(super) fn script(arguments: &Replay, world: &Manifest, trace: &Trace, played: &Played) -> matrix::Script {
+    let allowed = match (arguments.allow_dangerous, arguments.allow_writes) {
+        (true, _) => Tier::Dangerous,
+        (false, true) => Tier::Write,
+        (false, false) => Tier::Read,
+    };
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    // Transaction ids begin with it, and a target answers one that it has seen from its cache.
+    let run = format!("{:x}", since.as_micros());
+    let settings = matrix::Settings { allowed, seed: arguments.reading.seed, run, ..matrix::Settings::default() };
+    matrix::Script::new(world, &trace.names, played.requests.iter().copied(), settings)
 }
 
 /// What the script says of rows before the run.
