@@ -22,6 +22,7 @@ use super::random::Random;
 use super::{Manifest, Skip};
 use crate::trace::{Names, Request};
 use crate::transport::{Answer, Outgoing};
+pub(super) use content::device_random;
 use plan::Plan;
 use state::State;
 
