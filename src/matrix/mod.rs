@@ -11,6 +11,8 @@
 
 mod body;
 mod imagine;
+#[cfg(test)]
+mod live;
 mod manifest;
 mod operation;
 mod path;

@@ -177,3 +177,87 @@ fn add(found: &mut BTreeSet<String>, name: &str) {
         found.insert(host.to_ascii_lowercase());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(rows: &[(&str, &str, &str, u16)]) -> (Survey, Names) {
+        let mut names = Names::new();
+        let requests: Vec<Request> = rows
+            .iter()
+            .map(|&(user, agent, template, status)| Request {
+                user: names.intern(user.as_bytes()),
+                agent: names.intern(agent.as_bytes()),
+                room: if template.contains("{room}") { names.intern(b"!r:old.example") } else { NameId::NONE },
+                template: names.intern(template.as_bytes()),
+                method: if template.contains("join/") { Method::Post } else { Method::Get },
+                bytes_sent: 5_000,
+                status,
+                ..Request::EMPTY
+            })
+            .collect();
+        let survey = Survey::of(&names, requests);
+        (survey, names)
+    }
+
+    const MESSAGES: &str = "/_matrix/client/v3/rooms/{room}/messages?limit=50";
+
+    #[test]
+    fn people_are_where_their_first_success_puts_them() {
+        let rows = [
+            ("@a:old", "Element", MESSAGES, 200),
+            ("@b:old", "Element", "/_matrix/client/v3/join/{room}", 200),
+            ("@b:old", "Element", MESSAGES, 200),
+            ("@c:old", "Element", MESSAGES, 403),
+            ("@a:old", "FluffyChat", MESSAGES, 200),
+            ("@d:old", "curl", "/_synapse/admin/v1/rooms", 200),
+            ("", "curl", "/_matrix/client/versions", 200),
+        ];
+        let (survey, names) = seen(&rows);
+        let users: Vec<_> = survey.users.iter().map(|user| (names.text(user.name), user.agents.len())).collect();
+        assert_eq!(users, [("@a:old", 2), ("@b:old", 1), ("@c:old", 1)]);
+        assert_eq!((survey.devices(), survey.requests), (4, 7));
+        assert_eq!(survey.rooms.len(), 1);
+        assert_eq!((&survey.rooms[0].members[..], &survey.rooms[0].outside[..], survey.rooms[0].paged), (&[0][..], &[1][..], 150));
+    }
+
+    #[test]
+    fn files_are_counted_by_size_and_backups_by_use() {
+        let rows = [
+            ("@a:old", "", "/_matrix/client/v1/media/download/{server}/{media}", 200),
+            ("@a:old", "", "/_matrix/client/v1/media/thumbnail/{server}/{media}", 200),
+            ("@a:old", "", "/_matrix/client/v3/room_keys/version", 404),
+            ("@b:old", "", "/_matrix/client/v3/room_keys/version", 200),
+        ];
+        let (survey, _) = seen(&rows);
+        assert_eq!((survey.downloads, survey.pictures), ([(12, 1)].into(), true));
+        assert_eq!(survey.users.iter().map(|user| user.backup).collect::<Vec<_>>(), [false, true]);
+    }
+
+    #[test]
+    fn a_thousand_agents_are_not_a_thousand_devices() {
+        let agents: Vec<String> = (0..1000).map(|number| format!("agent{number}")).collect();
+        let rows: Vec<_> = agents.iter().map(|agent| ("@a:old", agent.as_str(), MESSAGES, 200)).collect();
+        assert_eq!(seen(&rows).0.devices(), DEVICES_MAX);
+    }
+
+    #[test]
+    fn servers_are_named_without_ports_and_clients_not_at_all() {
+        let mut trace = Trace::new();
+        for (user, room, peer) in [
+            ("@a:Old.example:8448", "", "192.0.2.1"),
+            ("", "!r:rooms.example", "[2001:db8::1]"),
+            ("", "", "other.example:443"),
+            ("192.0.2.1 Element", "", "192.0.2.1"),
+            ("", "#alias:alias.example", "2001:db8::2"),
+        ] {
+            let (user, room, peer) =
+                (trace.names.intern(user.as_bytes()), trace.names.intern(room.as_bytes()), trace.names.intern(peer.as_bytes()));
+            trace.push(Request { user, room, peer, ..Request::EMPTY });
+        }
+        trace.seal();
+        let found: Vec<String> = domains(&trace).into_iter().collect();
+        assert_eq!(found, ["alias.example", "old.example", "other.example", "rooms.example"]);
+    }
+}

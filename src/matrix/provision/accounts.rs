@@ -10,6 +10,7 @@ use super::api::{Call, Reply, admin_path, client_path};
 use super::work::{Work, refuse};
 use super::{Accounts, ProvisionError};
 use crate::matrix::manifest::{Admin, Manifest, User};
+use crate::matrix::path::encoded;
 use crate::matrix::random::Random;
 use crate::matrix::{body, script};
 use crate::transport::Client;
@@ -213,6 +214,30 @@ impl Work<'_> {
         })
         .await
     }
+
+    /// Sessions in the backups, the same few for every room of the user.
+    pub(super) async fn sessions(&mut self) -> Result<(), ProvisionError> {
+        let mut jobs = Vec::new();
+        for (place, _, token) in with_token(self.manifest, |user| user.backup.is_some() && !user.sessions) {
+            let (copy, number) = (&self.manifest.copies[place.0], u32::try_from(place.1).unwrap_or(u32::MAX));
+            let rooms = copy.rooms.iter().filter(|room| room.members.contains(&number)).filter_map(|room| room.room_id.clone());
+            let version = copy.users[place.1].backup.clone().unwrap_or_default();
+            jobs.push((place, token, version, rooms.take(BACKUP_ROOMS_MAX).collect::<Vec<_>>()));
+        }
+        let call = |mut client: Client, (place, token, version, rooms): (Place, String, String, Vec<String>)| async move {
+            let mut random = Random::new(1, &token, 2);
+            let target = format!("{}?version={}", client_path(&["room_keys", "keys"]), encoded(&version));
+            let call = Call::put("filling a key backup", &token, target, &body::backup(&rooms, &mut random));
+            let sent = call.send(&mut client).await;
+            (client, sent.map(|_| place))
+        };
+        self.stage("sessions", jobs, call, |manifest, place| {
+            if let Some(user) = user_at(manifest, place) {
+                user.sessions = true;
+            }
+        })
+        .await
+    }
 }
 
 /// All users of all copies with their places.
@@ -292,6 +317,9 @@ fn account(reply: &Reply) -> Result<Account, ProvisionError> {
 fn server_of(user_id: &str) -> &str {
     user_id.split_once(':').map_or("", |(_, server)| server)
 }
+
+/// Rooms that a backup has sessions of.
+const BACKUP_ROOMS_MAX: usize = 20;
 
 /// One-time keys of a new device, as many as clients upload.
 const ONE_TIME_KEYS: usize = 50;

@@ -124,7 +124,11 @@ fn place_the_lonely(copy: &mut Copy, history: u32) {
         let mut random = Random::new(1, "lonely", u64::from(user));
         let at = random.below(1 << 20) as f64 / f64::from(1 << 20) * total;
         let rank = sums.partition_point(|&sum| sum <= at).min(order.len() - 1);
-        copy.rooms[order[rank]].members.push(user);
+        // Not where the log shows them join later.
+        let room = order[rank..].iter().chain(&order[..rank]).find(|&&room| !copy.rooms[room].outside.contains(&user));
+        if let Some(&room) = room {
+            copy.rooms[room].members.push(user);
+        }
     }
 }
 
@@ -183,3 +187,71 @@ fn number(place: usize) -> u32 {
 
 /// Members of a room where nothing is known of rooms.
 const MEMBERS_TYPICAL: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoints::Method;
+    use crate::trace::{NameId, Request};
+
+    fn log(users: &[(&str, bool)]) -> (Survey, Names) {
+        let mut names = Names::new();
+        let template = names.intern(b"/_matrix/client/v3/rooms/{room}/messages?limit=100");
+        let sync = names.intern(b"/_matrix/client/v3/sync");
+        let room = names.intern(b"!r:old");
+        let rows: Vec<_> = users
+            .iter()
+            .map(|&(user, inside)| {
+                let (template, room) = if inside { (template, room) } else { (sync, NameId::NONE) };
+                Request { user: names.intern(user.as_bytes()), template, room, method: Method::Get, status: 200, ..Request::EMPTY }
+            })
+            .collect();
+        (Survey::of(&names, rows), names)
+    }
+
+    fn designed(manifest: &mut Manifest, users: &[(&str, bool)], copies: u16) {
+        let (survey, names) = log(users);
+        design(manifest, &survey, &names, &Wishes { copies, ..Wishes::default() });
+    }
+
+    #[test]
+    fn a_second_design_of_the_same_log_changes_nothing() {
+        let mut manifest = Manifest::new("http://x", [1; 16]);
+        designed(&mut manifest, &[("@a:old", true), ("@b:old", false)], 1);
+        let before = manifest.clone();
+        designed(&mut manifest, &[("@a:old", true), ("@b:old", false)], 1);
+        assert_eq!(manifest, before);
+        assert_eq!((before.copies[0].rooms[0].history, before.copies[0].rooms[0].members.len()), (100, 2));
+        assert!(!serde_json::to_string(&before).unwrap().contains(":old"));
+    }
+
+    #[test]
+    fn copies_are_alike_but_for_their_names_also_when_they_come_later() {
+        let mut manifest = Manifest::new("http://x", [1; 16]);
+        designed(&mut manifest, &[("@a:old", true)], 1);
+        manifest.copies[0].users[0].user_id = Some("@made:x".to_owned());
+        designed(&mut manifest, &[("@a:old", true), ("@c:old", true), ("@d:old", false)], 3);
+        let [first, others @ ..] = &manifest.copies[..] else { panic!("no copy") };
+        assert_eq!(others.len(), 2);
+        let mut localparts: HashSet<&str> = first.users.iter().map(|user| user.localpart.as_str()).collect();
+        for copy in others {
+            assert!(copy.users.iter().zip(&first.users).all(|(a, b)| a.key == b.key && a.devices.len() == b.devices.len()));
+            assert!(copy.rooms.iter().zip(&first.rooms).all(|(a, b)| a.key == b.key && a.members == b.members));
+            assert_eq!((copy.users.len(), copy.rooms.len()), (first.users.len(), first.rooms.len()));
+            assert!(copy.users.iter().all(|user| localparts.insert(&user.localpart) && user.user_id.is_none()));
+        }
+        // Who was made stays as it was.
+        assert_eq!(first.users[0].user_id.as_deref(), Some("@made:x"));
+    }
+
+    #[test]
+    fn nobody_is_alone() {
+        let names: Vec<String> = (0..100).map(|number| format!("@u{number}:old")).collect();
+        let users: Vec<_> = names.iter().map(|name| (name.as_str(), false)).collect();
+        let mut manifest = Manifest::new("http://x", [1; 16]);
+        designed(&mut manifest, &users, 1);
+        let rooms = &manifest.copies[0].rooms;
+        assert_eq!(rooms.iter().map(|room| room.members.len()).sum::<usize>(), 100);
+        assert!(rooms.len() > 5 && rooms[0].members.len() > rooms[5].members.len());
+    }
+}

@@ -51,7 +51,7 @@ pub fn gaps(manifest: &Manifest) -> Gaps {
         gaps.accounts += usize::from(user.user_id.is_none());
         gaps.devices += user.devices.iter().skip(1).filter(|device| device.token.is_none()).count();
         gaps.upkeep += usize::from(!user.unlimited) + usize::from(user.filter.is_none());
-        gaps.upkeep += usize::from(user.wants_backup && user.backup.is_none());
+        gaps.upkeep += usize::from(user.wants_backup && user.backup.is_none()) + usize::from(user.wants_backup && !user.sessions);
         gaps.upkeep +=
             user.devices.iter().map(|device| usize::from(!device.keys) + usize::from(device.next_batch.is_none())).sum::<usize>();
     }

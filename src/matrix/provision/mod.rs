@@ -16,6 +16,8 @@ mod media;
 mod purge;
 mod rooms;
 mod syncs;
+#[cfg(test)]
+mod tests;
 mod work;
 
 use std::collections::BTreeSet;
@@ -168,6 +170,7 @@ pub async fn provision(
     work.history().await?;
     work.keys().await?;
     work.backups().await?;
+    work.sessions().await?;
     work.media().await?;
     work.syncs().await?;
     work.save()

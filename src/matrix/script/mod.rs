@@ -14,6 +14,8 @@ mod learn;
 mod make;
 mod plan;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
@@ -123,7 +125,13 @@ impl Script {
         let identity = (u64::from(row) << 16) | u64::from(copy);
         let random = Random::new(self.settings.seed, &self.settings.run, identity);
         let place = make::Place { row, copy, planned, shape };
-        make::Maker::new(&self.settings, &self.state, place, random)?.request()
+        let outgoing = make::Maker::new(&self.settings, &self.state, place, random)?.request()?;
+        if shape.entry.op == Op::Logout
+            && let Some(population) = self.state.copies.get_mut(usize::from(copy))
+        {
+            population.spares.pop();
+        }
+        Ok(outgoing)
     }
 
     /// What came back.
