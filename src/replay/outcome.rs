@@ -61,6 +61,8 @@ pub enum Reason {
     Content(Skip),
     /// Left out by `--only` or `--skip`.
     Filtered,
+    /// Came before its user did, in a run that ramps up.
+    Ramp,
     /// A later sync of the same device was due before this one could be sent: a client has one at a time.
     Overtaken,
     /// As many requests as allowed were waiting or in flight.
@@ -75,6 +77,7 @@ impl Reason {
         match self {
             Self::Content(skip) => skip.name(),
             Self::Filtered => "filtered",
+            Self::Ramp => "ramp",
             Self::Overtaken => "overtaken_sync",
             Self::Full => "queue_full",
             Self::Stopped => "stopped",

@@ -23,3 +23,13 @@ pub trait Script: Send {
     /// What came back, before any later request of the same user is made. Not called for failures.
     fn learn(&mut self, at: Position, answer: &Answer);
 }
+
+impl Script for crate::matrix::Script {
+    fn request(&mut self, at: Position) -> Result<Outgoing, Skip> {
+        Self::request(self, at.row, at.copy)
+    }
+
+    fn learn(&mut self, at: Position, answer: &Answer) {
+        Self::learn(self, at.row, at.copy, answer);
+    }
+}

@@ -191,6 +191,7 @@ impl Tally {
             settings.limits.iter().map(|(name, cpu)| (name.clone(), prepared.facts_of(name, *cpu))).collect();
         let observed = Observed::of(trace, endpoints, prepared, &facts)?;
         let plan = ReplicationPlan {
+            as_logged: self.logged,
             first: how.replications,
             most: how.replications,
             resample: false,

@@ -60,6 +60,8 @@ pub struct ReplicationPlan {
     pub warm_up: Span,
     /// Bins of the timelines.
     pub bins: u64,
+    /// Measure response times as Synapse logs them, too: for comparing with a log.
+    pub as_logged: bool,
     /// Threads.
     pub threads: usize,
 }
@@ -76,6 +78,7 @@ impl Default for ReplicationPlan {
             resample: true,
             warm_up: Span::from_millis(300_000),
             bins: 240,
+            as_logged: false,
             threads: 1,
         }
     }
@@ -212,6 +215,7 @@ impl Scenario<'_> {
             costs: self.costs,
             measuring,
             seed: self.replication_seed(replication),
+            as_logged: self.plan.as_logged,
         };
         run.simulate()
     }

@@ -7,6 +7,9 @@ use hdrhistogram::Histogram;
 /// Durations in µs. Takes no memory before the first one, then at most 100 kB, however many are recorded.
 #[derive(Debug, Clone, Default)]
 pub struct DurationHistogram {
+    /// Those of 0 µs, which are most of all waits, are only counted: one bucket of a large table would be a cache miss each.
+    zeros: u64,
+    /// All others.
     buckets: Option<Box<Histogram<u32>>>,
     count: u64,
     sum_us: u64,
@@ -17,6 +20,10 @@ impl DurationHistogram {
     /// Adds one duration.
     pub fn record(&mut self, us: u32) {
         self.count += 1;
+        if us == 0 {
+            self.zeros += 1;
+            return;
+        }
         self.sum_us = self.sum_us.saturating_add(u64::from(us));
         self.max_us = self.max_us.max(us);
         if self.buckets.is_none() {
@@ -31,6 +38,7 @@ impl DurationHistogram {
     /// Adds everything another histogram holds.
     pub fn merge(&mut self, other: &Self) {
         self.count += other.count;
+        self.zeros += other.zeros;
         self.sum_us = self.sum_us.saturating_add(other.sum_us);
         self.max_us = self.max_us.max(other.max_us);
         match (&mut self.buckets, &other.buckets) {
@@ -61,8 +69,14 @@ impl DurationHistogram {
 
     /// The smallest recorded value (to three digits) that a share `quantile` of all is at or below, ms; 0 if empty.
     pub fn quantile_ms(&self, quantile: f64) -> f64 {
-        let value = self.buckets.as_ref().map_or(0, |b| b.value_at_quantile(quantile));
-        value.min(u64::from(self.max_us)) as f64 / 1e3
+        let Some(buckets) = self.buckets.as_ref().filter(|buckets| !buckets.is_empty()) else { return 0.0 };
+        let others = buckets.len() as f64;
+        let rank = (quantile.clamp(0.0, 1.0) * self.count as f64).ceil().max(1.0) - self.zeros as f64;
+        if rank < 1.0 {
+            return 0.0;
+        }
+        // Half a rank below, so that rounding cannot step over it.
+        buckets.value_at_quantile((rank - 0.5) / others).min(u64::from(self.max_us)) as f64 / 1e3
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -15,6 +15,9 @@ use tokio::time::timeout;
 use super::connector::Connector;
 use super::stamped::{Stamp, Stamped};
 use super::{Answer, Failure, Keep, Outgoing};
+
+/// Header that carries the number of the logged request, to emulated clusters only.
+pub const ROW_HEADER: HeaderName = HeaderName::from_static("x-wsim-row");
 
 /// An open connection. HTTP/1.1 takes one request at a time. Dropping it closes it.
 #[derive(Debug)]
@@ -70,8 +73,16 @@ impl Connection {
     /// # Errors
     /// See [`Failure`].
     pub async fn send(&mut self, outgoing: &Outgoing) -> Result<Answer, Failure> {
+        self.send_as(outgoing, None).await
+    }
+
+    /// As [`Self::send`]; a number goes along in the header [`ROW_HEADER`], by which an emulated cluster knows the logged request.
+    ///
+    /// # Errors
+    /// See [`Failure`].
+    pub async fn send_as(&mut self, outgoing: &Outgoing, row: Option<u32>) -> Result<Answer, Failure> {
         let limit = self.connector.settings.answer_timeout;
-        timeout(limit, self.exchange(outgoing)).await.unwrap_or(Err(Failure::Timeout))
+        timeout(limit, self.exchange(outgoing, row)).await.unwrap_or(Err(Failure::Timeout))
     }
 
     /// When the first byte of the last request was written; with HTTP/2 when it was handed to the connection.
@@ -79,8 +90,11 @@ impl Connection {
         self.stamp.written()
     }
 
-    async fn exchange(&mut self, outgoing: &Outgoing) -> Result<Answer, Failure> {
-        let request = self.request(outgoing)?;
+    async fn exchange(&mut self, outgoing: &Outgoing, row: Option<u32>) -> Result<Answer, Failure> {
+        let mut request = self.request(outgoing)?;
+        if let Some(row) = row {
+            request.headers_mut().insert(ROW_HEADER, HeaderValue::from(row));
+        }
         self.stamp.arm();
         let handed = Instant::now();
         let response = match &mut self.sender {

@@ -80,6 +80,9 @@ pub enum Failure {
     /// What came back was not HTTP.
     #[error("answer is not HTTP")]
     Protocol,
+    /// The run ended before the answer was complete.
+    #[error("given up when the run ended")]
+    Abandoned,
 }
 
 impl Failure {
@@ -96,6 +99,7 @@ impl Failure {
             Self::Timeout => "timeout",
             Self::TooLong => "too_long",
             Self::Protocol => "protocol",
+            Self::Abandoned => "abandoned",
         }
     }
 }

@@ -13,7 +13,7 @@ mod target;
 mod tests;
 
 pub use client::Client;
-pub use connection::Connection;
+pub use connection::{Connection, ROW_HEADER};
 pub use connector::{Connector, ConnectorError, Settings};
 pub use message::{Answer, Failure, Keep, Outgoing};
 pub use target::{Target, TargetError};

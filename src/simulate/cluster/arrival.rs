@@ -166,8 +166,10 @@ impl Cluster<'_> {
         let group = usize::from(self.run.workload.classes[usize::from(record.class)].group);
         let tally = &mut self.groups[group];
         tally.work.record((now - job.began).micros_u32());
-        let logged = if record.is(mark::POLL) { job.cpu + job.in_db + job.waited } else { now - job.looked_at.min(now) };
-        tally.logged.record(logged.micros_u32());
+        if self.run.as_logged {
+            let logged = if record.is(mark::POLL) { job.cpu + job.in_db + job.waited } else { now - job.looked_at.min(now) };
+            tally.logged.record(logged.micros_u32());
+        }
         if job.had_transactions {
             let waited = job.waited.micros_u32();
             tally.waits.record(waited);

@@ -58,6 +58,8 @@ pub struct Run<'a> {
     pub measuring: Measuring,
     /// Everything random hangs on it.
     pub seed: u64,
+    /// Measure response times as Synapse logs them, too.
+    pub as_logged: bool,
 }
 
 impl Run<'_> {

@@ -45,7 +45,9 @@ impl Scene {
         let routers = move |_: usize, _: usize, _: u64| rule();
         let measuring = Measuring::over(Time::ZERO, Time::ZERO + self.workload.span, 60);
         let (workload, topology, costs) = (&self.workload, &self.topology, &self.costs);
-        Run { workload, schedule: &schedule, topology, routers: &routers, costs, measuring, seed: self.seed }.simulate().unwrap()
+        Run { workload, schedule: &schedule, topology, routers: &routers, costs, measuring, seed: self.seed, as_logged: true }
+            .simulate()
+            .unwrap()
     }
 
     /// Latencies, ms: smallest and largest of group 0.
@@ -259,5 +261,7 @@ fn a_topology_that_names_nothing_is_an_error_and_not_a_panic() {
     let routers = |_: usize, _: usize, _: u64| RULES[0]();
     let measuring = Measuring::over(Time::ZERO, Time::from_micros(10), 1);
     let (workload, topology, costs) = (&scene.workload, &scene.topology, &scene.costs);
-    assert!(Run { workload, schedule: &schedule, topology, routers: &routers, costs, measuring, seed: 1 }.simulate().is_err());
+    assert!(
+        Run { workload, schedule: &schedule, topology, routers: &routers, costs, measuring, seed: 1, as_logged: true }.simulate().is_err()
+    );
 }

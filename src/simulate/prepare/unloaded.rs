@@ -38,7 +38,7 @@ pub(super) fn shares(observed: &Observed, walls: &Walls, costs: &Costs) -> Resul
     let simulated = |shares: &[f64]| -> Result<Vec<f64>, TopologyError> {
         let mut workload = observed.workload.clone();
         scale(&mut workload, shares);
-        let plan = ReplicationPlan { resample: false, ..ReplicationPlan::default() };
+        let plan = ReplicationPlan { resample: false, as_logged: walls.logged, ..ReplicationPlan::default() };
         let scenario = Scenario { workload: &workload, growth: 1.0, costs, seed: 0, plan };
         let run = scenario.once(Candidate { topology: &observed.topology, routers: &observed.routers }, 0, Span::ZERO)?;
         let times = |group: &GroupResult| level(if walls.logged { &group.logged } else { &group.work });

@@ -1,5 +1,7 @@
 //! Against a server on loopback: what it sends is what its sockets say.
 
+mod secure;
+
 use std::time::Duration;
 
 use bytes::Bytes;

@@ -1,0 +1,137 @@
+//! What `wsim replay` was asked for: checked, typed, nothing left to parse.
+
+use std::time::{Duration, SystemTime};
+
+use hyper::header::HeaderName;
+
+use super::super::UsageError;
+use super::Replay;
+use crate::advise::Objective;
+use crate::endpoints::Endpoint;
+use crate::logs::range;
+use crate::logs::time::Zone;
+use crate::replay::safety::Allowed;
+use crate::replay::{Pace, Settings, Shape};
+use crate::transport::{self, Target};
+
+/// Where requests go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Aim {
+    /// A homeserver that is there.
+    Server(Target),
+    /// The built-in cluster.
+    Emulated,
+}
+
+/// Typed choices.
+pub(super) struct Choices {
+    pub(super) aim: Aim,
+    pub(super) shape: Shape,
+    pub(super) settings: Settings,
+    pub(super) transport: transport::Settings,
+    pub(super) allowed: Allowed,
+    pub(super) start_at: Option<SystemTime>,
+    pub(super) find_limit: Option<Objective>,
+}
+
+impl Choices {
+    pub(super) fn new(arguments: &Replay) -> anyhow::Result<Self> {
+        let usage = |name: &str, error: &dyn std::fmt::Display| UsageError(format!("{name}: {error}"));
+        for (name, value, most) in [("--speed", arguments.speed, 1000.0), ("--load", arguments.load, 1000.0)] {
+            if !(value > 0.0 && value <= most) {
+                return Err(UsageError(format!("{name}: {value} is not above 0 and at most {most}")).into());
+            }
+        }
+        let aim = match arguments.target.as_str() {
+            "emulated" => Aim::Emulated,
+            url => Aim::Server(url.parse().map_err(|error| usage("--target", &error))?),
+        };
+        let header: Result<HeaderName, _> = arguments.upstream_header.parse();
+        let find_limit = arguments.find_limit.as_deref().map(str::parse).transpose().map_err(|error| usage("--find-limit", &error))?;
+        Ok(Self {
+            aim,
+            shape: Shape {
+                speed: arguments.speed,
+                load: arguments.load,
+                ramp_seconds: arguments.ramp,
+                seed: arguments.reading.seed,
+                shard: arguments.shard,
+            },
+            settings: Settings {
+                connections_max: arguments.max_connections,
+                pace: if arguments.precise { Pace::Precise } else { Pace::Sleep },
+                ..Settings::default()
+            },
+            transport: transport::Settings {
+                http2: arguments.http2,
+                ca: arguments.ca.clone(),
+                user_agent: format!("wsim-replay/{} (run {})", env!("CARGO_PKG_VERSION"), run_id()),
+                upstream_header: header.map_err(|error| usage("--upstream-header", &error))?,
+                ..transport::Settings::default()
+            },
+            allowed: Allowed { public_target: arguments.allow_public_target, server_in_log: arguments.allow_server.clone() },
+            start_at: arguments.start_at.as_deref().map(|text| start_at(text, &arguments.reading.tz)).transpose()?,
+            find_limit,
+        })
+    }
+}
+
+/// Which endpoint classes, by number, are left out by `--only` and `--skip`.
+pub(super) fn left_out(endpoints: &[Endpoint], only: &[String], skip: &[String]) -> anyhow::Result<Vec<bool>> {
+    for name in only.iter().chain(skip) {
+        if !endpoints.iter().any(|endpoint| endpoint.group == *name) {
+            return Err(UsageError(format!("{name:?} is no endpoint group; `wsim endpoints` lists them")).into());
+        }
+    }
+    let named = |names: &[String], endpoint: &Endpoint| names.iter().any(|name| *name == endpoint.group);
+    Ok(endpoints.iter().map(|endpoint| named(skip, endpoint) || (!only.is_empty() && !named(only, endpoint))).collect())
+}
+
+/// `i/N`, counted from 0 (a Kubernetes job's completion index is).
+pub(super) fn shard(text: &str) -> Result<(u32, u32), String> {
+    let parsed = text.split_once('/').and_then(|(part, of)| Some((part.parse().ok()?, of.parse().ok()?)));
+    match parsed {
+        Some((part, of)) if part < of => Ok((part, of)),
+        Some((part, of)) => Err(format!("{part} is not below {of}: shards are counted from 0, 0/{of} to {}/{of}", of.saturating_sub(1))),
+        None => Err("write it as 0/4: the first of four".to_owned()),
+    }
+}
+
+/// `90`, `90s`, `5m`, `1h` as seconds.
+pub(super) fn seconds(text: &str) -> Result<f64, String> {
+    let (number, factor) = match text.as_bytes().last() {
+        Some(b's') => (&text[..text.len() - 1], 1.0),
+        Some(b'm') => (&text[..text.len() - 1], 60.0),
+        Some(b'h') => (&text[..text.len() - 1], 3600.0),
+        _ => (text, 1.0),
+    };
+    match number.parse::<f64>() {
+        Ok(value) if value >= 0.0 && value <= 1e6 => Ok(value * factor),
+        _ => Err("write a time like 90s, 5m or 1h".to_owned()),
+    }
+}
+
+fn start_at(text: &str, zone: &str) -> anyhow::Result<SystemTime> {
+    let zone = Zone::parse(zone).map_err(|error| UsageError(format!("--tz: {error}")))?;
+    let at = range::parse(text, &zone, jiff::Timestamp::now(), false).map_err(|error| UsageError(format!("--start-at: {error}")))?;
+    let since_epoch = Duration::from_micros(u64::try_from(at).unwrap_or(0));
+    Ok(SystemTime::UNIX_EPOCH + since_epoch)
+}
+
+/// Names a run in the target's logs: seconds since the epoch, so that two runs differ.
+fn run_id() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_and_times_are_read() {
+        assert_eq!(shard("0/4"), Ok((0, 4)));
+        assert!(shard("4/4").is_err() && shard("1").is_err() && shard("a/b").is_err());
+        assert_eq!((seconds("90"), seconds("1.5m"), seconds("2h")), (Ok(90.0), Ok(90.0), Ok(7200.0)));
+        assert!(seconds("soon").is_err() && seconds("-1").is_err() && seconds("").is_err());
+    }
+}

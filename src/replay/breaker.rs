@@ -1,0 +1,137 @@
+//! When to leave a target alone: it fails, or it limits rates.
+
+use super::stop::StopReason;
+use super::{End, Outcome};
+
+/// Limits of a run. A target that breaks them is not loaded any further.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BreakerLimits {
+    /// Largest share of requests that fail, or are answered 5xx where the log's were not, 0 to 1.
+    pub errors_max: f64,
+    /// Largest share of answers 429, 0 to 1.
+    pub limited_max: f64,
+    /// Requests that must have ended within the window before a share means anything.
+    pub requests_min: u64,
+}
+
+impl Default for BreakerLimits {
+    fn default() -> Self {
+        Self { errors_max: 0.5, limited_max: 0.1, requests_min: 50 }
+    }
+}
+
+/// Seconds that are looked at.
+const WINDOW: usize = 10;
+
+/// Counts of the last seconds.
+#[derive(Debug)]
+pub(super) struct Breaker {
+    limits: BreakerLimits,
+    seconds: [Counts; WINDOW],
+    now: u64,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Counts {
+    ended: u64,
+    errors: u64,
+    limited: u64,
+}
+
+impl Breaker {
+    pub(super) fn new(limits: BreakerLimits) -> Self {
+        Self { limits, seconds: [Counts::default(); WINDOW], now: 0 }
+    }
+
+    /// Takes in a request's end; says whether it is enough.
+    pub(super) fn book(&mut self, outcome: &Outcome) -> Option<StopReason> {
+        if matches!(outcome.end, End::Skipped(_)) {
+            return None;
+        }
+        let second = outcome.last_byte_ns / 1_000_000_000;
+        while self.now < second {
+            // A pause longer than the window empties it, however long it was.
+            self.now = (self.now + 1).max(second.saturating_sub(WINDOW as u64));
+            self.seconds[place(self.now)] = Counts::default();
+        }
+        let counts = &mut self.seconds[place(self.now)];
+        counts.ended += 1;
+        let is_error = matches!(outcome.end, End::Failed(_)) || (outcome.status >= 500 && outcome.original_status < 500);
+        counts.errors += u64::from(is_error);
+        counts.limited += u64::from(outcome.status == 429 && outcome.original_status != 429);
+        if is_error || outcome.status == 429 { self.verdict() } else { None }
+    }
+
+    fn verdict(&self) -> Option<StopReason> {
+        let sum = |what: fn(&Counts) -> u64| self.seconds.iter().map(what).sum::<u64>();
+        let ended = sum(|counts| counts.ended);
+        if ended < self.limits.requests_min {
+            return None;
+        }
+        let share = |part: u64| part as f64 / ended as f64;
+        let (errors, limited) = (share(sum(|counts| counts.errors)), share(sum(|counts| counts.limited)));
+        if limited > self.limits.limited_max {
+            Some(StopReason::RateLimited { share: limited })
+        } else if errors > self.limits.errors_max {
+            Some(StopReason::Errors { share: errors })
+        } else {
+            None
+        }
+    }
+}
+
+fn place(second: u64) -> usize {
+    usize::try_from(second % WINDOW as u64).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoints::EndpointId;
+    use crate::transport::Failure;
+
+    fn ended(second: u64, status: u16, original_status: u16) -> Outcome {
+        let end = if status == 0 { End::Failed(Failure::Timeout) } else { End::Completed };
+        Outcome {
+            intended_ns: 0,
+            due_ns: 0,
+            sent_ns: 1,
+            first_byte_ns: 1,
+            last_byte_ns: second * 1_000_000_000,
+            bytes: 0,
+            original_us: 0,
+            row: 0,
+            copy: 0,
+            endpoint: EndpointId(0),
+            status,
+            original_status,
+            upstream: 0,
+            long_poll: false,
+            end,
+        }
+    }
+
+    #[test]
+    fn errors_that_the_log_has_too_are_no_reason_to_stop() {
+        let mut breaker = Breaker::new(BreakerLimits::default());
+        assert!((0..1000).all(|_| breaker.book(&ended(0, 502, 502)).is_none()));
+        let stops = (0..1100).filter_map(|_| breaker.book(&ended(1, 502, 200))).count();
+        assert!(stops > 0);
+    }
+
+    #[test]
+    fn what_was_long_ago_is_forgotten() {
+        let mut breaker = Breaker::new(BreakerLimits::default());
+        assert!((0..49).all(|_| breaker.book(&ended(0, 0, 200)).is_none()));
+        assert!((0..40).all(|_| breaker.book(&ended(100, 0, 200)).is_none()));
+        assert!((0..60).any(|_| breaker.book(&ended(105, 0, 200)).is_some()));
+    }
+
+    #[test]
+    fn limited_rates_stop_a_run() {
+        let mut breaker = Breaker::new(BreakerLimits::default());
+        assert!((0..80).all(|_| breaker.book(&ended(3, 200, 200)).is_none()));
+        let reason = (0..20).find_map(|_| breaker.book(&ended(4, 429, 200)));
+        assert!(matches!(reason, Some(StopReason::RateLimited { .. })), "{reason:?}");
+    }
+}

@@ -1,0 +1,150 @@
+//! The account adds up, and shards are parts of a whole.
+
+use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::endpoints::EndpointId;
+use crate::matrix::Skip;
+use crate::replay::Reason;
+use crate::transport::Failure;
+
+fn outcome(endpoint: u16, second: u64, late_us: u64, service_us: u64, end: End) -> Outcome {
+    let intended_ns = second * 1_000_000_000;
+    let sent_ns = intended_ns + late_us * 1000 + 1;
+    let completed = end == End::Completed;
+    Outcome {
+        intended_ns,
+        due_ns: intended_ns,
+        sent_ns: if matches!(end, End::Skipped(_)) { 0 } else { sent_ns },
+        first_byte_ns: if completed { sent_ns } else { 0 },
+        last_byte_ns: sent_ns + service_us * 1000,
+        bytes: 10,
+        original_us: 2000,
+        row: 0,
+        copy: 0,
+        endpoint: EndpointId(endpoint),
+        status: if completed { 200 } else { 0 },
+        original_status: 200,
+        upstream: u8::from(completed),
+        long_poll: endpoint == 2,
+        end,
+    }
+}
+
+fn recorder() -> Recorder {
+    let mut recorder = Recorder::new(["client", "client", "sync", "media"]);
+    recorder.upstream(1, "worker1");
+    recorder
+}
+
+#[test]
+fn times_are_told_apart() {
+    let mut recorder = recorder();
+    recorder.outcomes(&[outcome(0, 1, 500, 3000, End::Completed), outcome(2, 1, 100, 30_000_000, End::Completed)]).unwrap();
+    let (measured, written) = recorder.finish();
+    assert!(written.is_ok());
+    assert_eq!(measured.groups.iter().map(|group| group.id.as_str()).collect::<Vec<_>>(), ["client", "sync"]);
+    let work = &measured.groups[0].work;
+    let near = |ns: u64, ms: f64| (ns as f64 / 1e6 - ms).abs() < ms * 0.002;
+    assert!(near(work.service.quantile_ns(0.5), 3.0) && near(work.response.quantile_ns(0.5), 3.5) && near(work.original.max_ns(), 2.0));
+    assert_eq!(measured.whole().work.completed, 1, "a parked sync is not work");
+    assert_eq!((measured.upstreams[0].requests, measured.upstreams[0].service.count()), (2, 1));
+}
+
+/// A file that can be read while it is written.
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn the_interval_log_has_a_line_a_second_and_group() {
+    use hdrhistogram::Histogram;
+    use hdrhistogram::serialization::Deserializer;
+    use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
+    let out = Shared::default();
+    let mut recorder = recorder().with_hlog(Box::new(out.clone()), SystemTime::UNIX_EPOCH);
+    for second in 0..3 {
+        for _ in 0..=second {
+            recorder.outcomes(&[outcome(0, second, 0, 5000, End::Completed), outcome(3, second, 0, 9000, End::Completed)]).unwrap();
+        }
+    }
+    assert!(recorder.finish().1.is_ok());
+    let text = out.0.lock().unwrap().clone();
+    let mut lines = Vec::new();
+    for entry in IntervalLogIterator::new(&text) {
+        if let LogEntry::Interval(interval) = entry.unwrap() {
+            let bytes = base64::Engine::decode(&base64::prelude::BASE64_STANDARD, interval.encoded_histogram()).unwrap();
+            let histogram: Histogram<u64> = Deserializer::new().deserialize(&mut &*bytes).unwrap();
+            lines.push((interval.tag().unwrap().as_str().to_owned(), interval.start_timestamp().as_secs(), histogram.len()));
+        }
+    }
+    let expected = [("client", 0, 1), ("media", 0, 1), ("client", 1, 2), ("media", 1, 2), ("client", 2, 3), ("media", 2, 3)];
+    assert_eq!(lines, expected.map(|(tag, second, count)| (tag.to_owned(), second, count)));
+    assert_eq!(String::from_utf8_lossy(&text).matches("StartTime").count(), 1);
+}
+
+#[test]
+fn a_full_disk_loses_nothing_of_the_account() {
+    struct Full;
+    impl Write for Full {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(std::io::Error::from(std::io::ErrorKind::StorageFull))
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut recorder = recorder().with_hlog(Box::new(Full), SystemTime::UNIX_EPOCH);
+    let batch: Vec<Outcome> = (0..5).map(|second| outcome(0, second, 0, 5000, End::Completed)).collect();
+    let error = recorder.outcomes(&batch).unwrap_err();
+    assert!(error.contains("interval log"), "{error}");
+    assert_eq!(recorder.finish().0.account.completed, 5);
+}
+
+fn any_end() -> impl Strategy<Value = End> {
+    prop_oneof![
+        4 => Just(End::Completed),
+        1 => prop::sample::select(Failure::ALL.to_vec()).prop_map(End::Failed),
+        1 => prop::sample::select(Skip::ALL.to_vec()).prop_map(|skip| End::Skipped(Reason::Content(skip))),
+        1 => Just(End::Skipped(Reason::Stopped)),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn shards_added_are_the_whole(
+        rows in prop::collection::vec((0_u16..5, 0_u64..20, 0_u64..9000, 1_u64..900_000, any_end()), 0..120),
+        cut in 0_usize..120,
+    ) {
+        let all: Vec<Outcome> = rows.into_iter().map(|(e, s, l, t, end)| outcome(e, s, l, t, end)).collect();
+        let part = |outcomes: &[Outcome]| {
+            let mut recorder = recorder();
+            recorder.outcomes(outcomes).unwrap();
+            recorder.finish().0
+        };
+        let cut = cut.min(all.len());
+        let (whole, mut sum) = (part(&all), part(&all[..cut]));
+        sum.add(&part(&all[cut..]));
+        prop_assert_eq!(&sum.account, &whole.account);
+        prop_assert_eq!(sum.whole().work, whole.whole().work);
+        prop_assert_eq!(sum.whole().polls, whole.whole().polls);
+        prop_assert_eq!(&sum.lateness, &whole.lateness);
+        let scheduled: u64 = whole.groups.iter().map(|group| group.work.scheduled + group.polls.scheduled).sum();
+        prop_assert_eq!(scheduled, whole.account.scheduled());
+        let bytes = whole.lateness.to_bytes();
+        prop_assert_eq!(Times::from_bytes(&bytes, whole.lateness.sum_ns()), Some(whole.lateness));
+    }
+}
