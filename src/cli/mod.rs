@@ -7,9 +7,11 @@ pub mod endpoints;
 mod interrupt;
 mod output;
 mod progress;
+pub mod provision;
 mod reading;
 pub mod route;
 pub mod simulate;
+mod window;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -59,6 +61,8 @@ enum Command {
     Analyse(Box<analyse::Analyse>),
     /// What plans would do with the traffic of a log, and the smallest that meets an objective
     Simulate(Box<simulate::Simulate>),
+    /// Make the users, rooms and keys on a test homeserver that a replay of a log needs, or remove them
+    Provision(Box<provision::Provision>),
     /// Which server of a pool a key goes to, by the proxy's exact rule
     Route(route::Route),
     /// Synapse's worker endpoint table: print it, explain a request, compare releases
@@ -99,6 +103,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Analyse(arguments) => analyse::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
+        Command::Provision(arguments) => provision::run(&arguments),
         Command::Route(arguments) => {
             route::run(&arguments, &mut io::stdout().lock(), &mut io::stdin().lock())?;
             Ok(Exit::Done)

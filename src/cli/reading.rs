@@ -11,9 +11,9 @@ use anyhow::Context;
 use clap::Args;
 
 use super::output::Output;
+use super::window::Window;
 use super::{UsageError, progress, stderr_is_terminal};
 use crate::endpoints::{self, Classifier, Endpoint};
-use crate::logs::range;
 use crate::logs::source::{self, Place, Source};
 use crate::logs::time::Zone;
 use crate::profile::{Extras, InferredDemand, ProcessCpu, Profile, Profiler, inference};
@@ -81,6 +81,8 @@ pub(super) struct Config {
     table_note: String,
     pub(super) synapse_version: String,
     pub(super) process_cpu: Option<ProcessCpu>,
+    /// The part of the logs that is read.
+    pub(super) window: Window,
     anonymise: Option<anonymise::Key>,
     /// Whether requests are kept.
     trace: bool,
@@ -91,22 +93,13 @@ impl Config {
     /// `trace`: whether requests are kept.
     pub(super) fn new(logs: &[String], reading: &Reading, output: &Output, trace: bool) -> anyhow::Result<Self> {
         let zone = Zone::parse(&reading.tz).map_err(|error| UsageError(format!("--tz: {error}")))?;
-        let now = jiff::Timestamp::now();
-        let point = |name: &str, text: &Option<String>, end| match text {
-            Some(text) => range::parse(text, &zone, now, end).map(Some).map_err(|error| UsageError(format!("{name}: {error}"))),
-            None => Ok(None),
-        };
-        let (from_us, to_us) = (point("--from", &reading.from, false)?, point("--to", &reading.to, true)?);
-        if let (Some(from), Some(to)) = (from_us, to_us)
-            && from >= to
-        {
-            return Err(UsageError("--from is not before --to".to_owned()).into());
-        }
+        let Window { from_us, to_us } = Window::new(reading, &zone)?;
         let choices = told::choices(reading, zone)?;
         let (table, table_note) = told::table(reading)?;
         let options = endpoints::Options { sliding_sync_to_sync: reading.sliding_sync_to_sync, ..endpoints::Options::default() };
         Ok(Self {
             sources: source::expand(logs)?,
+            window: Window { from_us, to_us },
             ingest: ingest::Settings { choices, from_us, to_us, seed: reading.seed, dedupe: reading.dedupe, threads: reading.threads() },
             synapse_version: told::version(&table),
             classifier: Classifier::new(&table, &options)?,

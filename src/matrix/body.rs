@@ -68,6 +68,24 @@ pub(super) fn backup_session(random: &mut Random) -> Value {
     json!({"first_message_index": 0, "forwarded_count": 0, "is_verified": true, "session_data": data})
 }
 
+/// A backup of some sessions, the same ids in every room.
+pub(super) fn backup(rooms: &[String], random: &mut Random) -> Value {
+    let mut all = serde_json::Map::with_capacity(rooms.len());
+    for room in rooms {
+        let sessions: serde_json::Map<_, _> = (0..SESSIONS).map(|number| (session_id(number), backup_session(random))).collect();
+        all.insert(room.clone(), json!({"sessions": sessions}));
+    }
+    json!({"rooms": all})
+}
+
+/// Sessions of a room in a backup.
+pub(super) const SESSIONS: usize = 4;
+
+/// Id of one of them.
+pub(super) fn session_id(number: usize) -> String {
+    format!("wsimsession{number}")
+}
+
 /// The body as bytes.
 pub(super) fn bytes(value: &Value) -> bytes::Bytes {
     value.to_string().into_bytes().into()

@@ -87,6 +87,9 @@ pub struct User {
     pub wants_backup: bool,
     /// Version of the key backup.
     pub backup: Option<String>,
+    /// There is something in it.
+    #[serde(default)]
+    pub sessions: bool,
 }
 
 /// One device.

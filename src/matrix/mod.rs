@@ -10,14 +10,20 @@
 //! and texts are the target's own or made up here.
 
 mod body;
+mod imagine;
+#[cfg(test)]
+mod live;
 mod manifest;
 mod operation;
 mod path;
+pub mod provision;
 mod random;
 mod script;
 mod skip;
+mod survey;
 
 pub use manifest::{Admin, Copy, Device, Manifest, ManifestError, Marker, Media, Room, User};
 pub use operation::{Entry, Op, Query, Shape, Shapes, Tier};
 pub use script::{Lane, LaneKind, Script, Settings};
 pub use skip::Skip;
+pub use survey::{DEVICES_MAX, SeenRoom, SeenUser, Survey, domains};

@@ -5,9 +5,11 @@
 
 mod query;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use query::Query;
-use table::TABLE;
+pub(super) use table::TABLE;
 pub use table::{Entry, Op, Tier};
 
 use std::collections::HashMap;
@@ -114,6 +116,8 @@ fn matched(pattern: &str, path: &str) -> Option<String> {
             // An alias where a room may stand, too.
             (Some("{room}"), Some("{room}" | "{alias}" | "{id}")) | (Some("{alias}"), Some("{alias}" | "{room}" | "{id}")) => {}
             (Some("{user}"), Some("{user}" | "{id}")) | (Some("{event}"), Some("{event}" | "{id}")) => {}
+            // The usual state key is empty.
+            (Some("{key}"), Some("")) => {}
             (Some(wanted), Some(text)) if wanted == text => {}
             _ => return None,
         }

@@ -109,7 +109,7 @@ const fn media(methods: &'static [Method], pattern: &'static str, op: Op, tier: 
 }
 
 /// All operations that are known.
-pub(super) static TABLE: &[Entry] = &[
+pub(in crate::matrix) static TABLE: &[Entry] = &[
     client(&[Get], "sync", O::Sync, Read),
     client(&[Post], "org.matrix.simplified_msc3575/sync", O::SlidingSync, Read),
     // Open to everybody.
@@ -177,7 +177,6 @@ pub(super) static TABLE: &[Entry] = &[
     client(&[Get], "rooms/{room}/hierarchy", O::Page, Read),
     client(&[Get], "rooms/{room}/timestamp_to_event", O::TimestampToEvent, Read),
     client(&[Get], "room_summary/{room}", O::Plain, Read),
-    client(&[Get], "rooms/{room}/summary", O::Plain, Read),
     client(&[Get], "im.nheko.summary/rooms/{room}/summary", O::Plain, Read),
     client(&[Get], "im.nheko.summary/summary/{room}", O::Plain, Read),
     client(&[Get], "directory/room/{alias}", O::Plain, Read),

@@ -52,7 +52,7 @@ impl Maker<'_> {
             Op::AccountData => json!({"wsim": self.unique_words()}),
             Op::TagWrite => json!({"order": 0.5}),
             Op::PushRuleWrite if shape.entry.pattern.ends_with("{any}/{any}/{any}") => json!({"enabled": false}),
-            Op::PushRuleWrite => return Err(Skip::NotProvisioned),
+            Op::PushRuleWrite => json!({"pattern": "wsim", "actions": ["notify"]}),
             Op::DeviceRename => json!({"display_name": self.unique_words()}),
             Op::Report => json!({"reason": "wsim"}),
             Op::Login => self.login(),
@@ -64,7 +64,8 @@ impl Maker<'_> {
     /// Random words, and where they come from, so that a state never equals what is there.
     fn unique_words(&mut self) -> String {
         let words = self.random.words();
-        let cut = words.char_indices().nth(100).map_or(words.len(), |(place, _)| place);
+        // A device's name may have 100 characters.
+        let cut = words.char_indices().nth(40).map_or(words.len(), |(place, _)| place);
         format!("{} {}", &words[..cut], self.transaction())
     }
 
@@ -111,7 +112,6 @@ impl Maker<'_> {
             "m.room.member" => json!({"membership": "join", "displayname": self.unique_words()}),
             "m.room.join_rules" => json!({"join_rule": "public"}),
             "m.room.guest_access" => json!({"guest_access": "forbidden"}),
-            "m.room.history_visibility" => json!({"history_visibility": "shared"}),
             "m.room.pinned_events" => {
                 let pinned: Vec<String> = self.event(true).into_iter().collect();
                 json!({"pinned": pinned})
@@ -137,12 +137,11 @@ impl Maker<'_> {
 
     /// Somebody in a common room and one of their devices, or the user's own.
     fn partner(&mut self) -> (String, String) {
-        let user = self.somebody().or(self.user);
-        let id = user.map_or("", |user| user.id.as_str());
-        let place = self.population.users.iter().position(|other| other.id == id).unwrap_or(0);
+        let place = self.somebody_place().or(self.device.map(|device| device.user)).unwrap_or(0) as usize;
         let first = self.state.first_device.get(place).copied().unwrap_or(0);
+        let user = self.population.users.get(place).map_or("", |user| user.id.as_str());
         let device = self.population.devices.get(first as usize).map_or("", |device| device.id.as_str());
-        (id.to_owned(), device.to_owned())
+        (user.to_owned(), device.to_owned())
     }
 
     fn keys_claim(&mut self) -> Value {
@@ -174,9 +173,9 @@ impl Maker<'_> {
             "room_keys/keys" => {
                 let room =
                     self.user.and_then(|user| self.population.rooms.get(*user.rooms.first()? as usize)).map_or("!none", |room| &room.id);
-                json!({"rooms": {room: {"sessions": {"wsimsession0": session}}}})
+                json!({"rooms": {room: {"sessions": {body::session_id(0): session}}}})
             }
-            "room_keys/keys/{room}" => json!({"sessions": {"wsimsession0": session}}),
+            "room_keys/keys/{room}" => json!({"sessions": {body::session_id(0): session}}),
             _ => session,
         }
     }

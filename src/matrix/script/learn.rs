@@ -88,6 +88,8 @@ struct Event<'a> {
 #[derive(Deserialize)]
 struct Login<'a> {
     #[serde(borrow)]
+    user_id: Cow<'a, str>,
+    #[serde(borrow)]
     access_token: Cow<'a, str>,
 }
 
@@ -161,8 +163,9 @@ impl State {
                 }
             }
             Op::Login => {
-                if let (Ok(login), Some(user)) = (serde_json::from_slice::<Login<'_>>(body), population.user_mut(device)) {
-                    user.spare = Some(bearer(&login.access_token));
+                if let Ok(login) = serde_json::from_slice::<Login<'_>>(body) {
+                    population.spares.retain(|(user, _)| user != login.user_id.as_ref());
+                    population.spares.push((login.user_id.into_owned(), bearer(&login.access_token)));
                 }
             }
             Op::BackupVersion => {
@@ -177,8 +180,7 @@ impl State {
 
 impl Population {
     fn user_mut(&mut self, device: u32) -> Option<&mut super::state::User> {
-        // A login without a user in the log is the first user's.
-        let user = self.devices.get(device as usize).or(self.devices.first())?.user;
+        let user = self.devices.get(device as usize)?.user;
         self.users.get_mut(user as usize)
     }
 

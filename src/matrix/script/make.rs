@@ -40,11 +40,12 @@ pub(super) struct Maker<'a> {
 impl<'a> Maker<'a> {
     /// # Errors
     /// [`Skip::NotProvisioned`] where this copy lacks what copy 0 has.
-    pub(super) fn new(settings: &'a Settings, state: &'a State, place: Place<'a>, random: Random) -> Result<Self, Skip> {
+    pub(super) fn new(settings: &'a Settings, state: &'a State, place: Place<'a>, mut random: Random) -> Result<Self, Skip> {
         let population = state.copies.get(usize::from(place.copy)).ok_or(Skip::NotProvisioned)?;
         let op = place.shape.entry.op;
-        let anybody = matches!(op, Op::Anyone | Op::Download | Op::Thumbnail | Op::Login).then(|| population.devices.first()).flatten();
-        let device = population.devices.get(place.planned.device as usize).or(anybody).filter(|device| device.authorization.is_some());
+        let own = population.devices.get(place.planned.device as usize).filter(|device| device.authorization.is_some());
+        let for_anybody = matches!(op, Op::Anyone | Op::Download | Op::Thumbnail | Op::Login);
+        let device = own.or_else(|| if for_anybody { anybody(population, &mut random) } else { None });
         let user = device.and_then(|device| population.users.get(device.user as usize));
         let room = population.rooms.get(place.planned.room as usize).filter(|room| !room.id.is_empty());
         let open = matches!(op, Op::Open | Op::NameFree) || place.shape.method == Logged::Options;
@@ -64,7 +65,7 @@ impl<'a> Maker<'a> {
         let authorization = match op {
             _ if preflight => None,
             Op::Open | Op::NameFree | Op::Login => None,
-            Op::Logout => Some(self.user.and_then(|user| user.spare.clone()).ok_or(Skip::NotProvisioned)?),
+            Op::Logout => Some(self.population.spares.last().map(|(_, token)| Arc::clone(token)).ok_or(Skip::NotProvisioned)?),
             _ => self.device.and_then(|device| device.authorization.clone()),
         };
         let (content_type, body) = if preflight { (None, Bytes::new()) } else { self.content()? };
@@ -82,7 +83,9 @@ impl<'a> Maker<'a> {
         // What was uploaded lately is served below the client API only.
         let legacy_media = shape.entry.media && matches!(shape.entry.op, Op::Download | Op::Thumbnail) && self.place.planned.succeeded;
         out.push_str(if legacy_media { "/_matrix/client/v1/media/" } else { shape.prefix });
-        for (place, segment) in shape.entry.pattern.split('/').enumerate() {
+        // The device in the path is gone from the API.
+        let pattern = if shape.entry.op == Op::KeysUpload { "keys/upload" } else { shape.entry.pattern };
+        for (place, segment) in pattern.split('/').enumerate() {
             if place > 0 {
                 out.push('/');
             }
@@ -133,9 +136,12 @@ impl<'a> Maker<'a> {
         let shape = self.place.shape;
         match shape.entry.op {
             Op::PushRule | Op::PushRuleWrite => {
-                // The first one is the kind, the second the rule, the third what of it.
+                // The first one is the kind, the second the rule, the third what of it. A rule of one's own where one is made.
+                let makes = shape.entry.op == Op::PushRuleWrite && shape.entry.pattern.ends_with("global/{any}/{any}");
                 let word = match out.rsplit('/').nth(1) {
+                    Some("global") if makes => "content",
                     Some("global") => "override",
+                    Some("content") => "wsim",
                     Some("override") => ".m.rule.master",
                     _ => "enabled",
                 };
@@ -146,8 +152,8 @@ impl<'a> Maker<'a> {
                 push_encoded(out, version);
             }
             Op::BackupRead | Op::BackupWrite => {
-                let session = self.random.below(8);
-                out.push_str(&format!("wsimsession{session}"));
+                let session = self.random.below(body::SESSIONS);
+                out.push_str(&body::session_id(session));
             }
             Op::TagWrite | Op::TagDelete => out.push_str("u.wsim"),
             Op::Profile => out.push_str("displayname"),
@@ -283,13 +289,18 @@ impl<'a> Maker<'a> {
         recent.get(place).cloned()
     }
 
-    /// Somebody in one of the user's rooms, the user included.
-    pub(super) fn somebody(&mut self) -> Option<&'a User> {
+    /// Somebody in one of the user's rooms, the user included: their place.
+    pub(super) fn somebody_place(&mut self) -> Option<u32> {
         let user = self.user?;
         let room = *user.rooms.get(self.random.below(user.rooms.len()))?;
         let members = &self.population.rooms.get(room as usize)?.members;
-        let member = *members.get(self.random.below(members.len()))?;
-        self.population.users.get(member as usize).filter(|user| !user.id.is_empty())
+        members.get(self.random.below(members.len())).copied()
+    }
+
+    /// The same, themselves.
+    pub(super) fn somebody(&mut self) -> Option<&'a User> {
+        let place = self.somebody_place()?;
+        self.population.users.get(place as usize).filter(|user| !user.id.is_empty())
     }
 
     /// Whether the state key is the sender, as it must be for some types.
@@ -309,6 +320,13 @@ fn method(method: Logged) -> Method {
         Logged::Patch => Method::PATCH,
         Logged::Get | Logged::Other => Method::GET,
     }
+}
+
+/// Any device with a token; the first where chance finds none.
+fn anybody<'a>(population: &'a Population, random: &mut Random) -> Option<&'a Device> {
+    let devices = &population.devices;
+    let chosen = devices.get(random.below(devices.len())).filter(|device| device.authorization.is_some());
+    chosen.or_else(|| devices.iter().find(|device| device.authorization.is_some()))
 }
 
 /// The file whose size is nearest, by ratio.

@@ -14,6 +14,8 @@ mod learn;
 mod make;
 mod plan;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
@@ -22,6 +24,7 @@ use super::random::Random;
 use super::{Manifest, Skip};
 use crate::trace::{Names, Request};
 use crate::transport::{Answer, Outgoing};
+pub(super) use content::device_random;
 use plan::Plan;
 use state::State;
 
@@ -122,7 +125,13 @@ impl Script {
         let identity = (u64::from(row) << 16) | u64::from(copy);
         let random = Random::new(self.settings.seed, &self.settings.run, identity);
         let place = make::Place { row, copy, planned, shape };
-        make::Maker::new(&self.settings, &self.state, place, random)?.request()
+        let outgoing = make::Maker::new(&self.settings, &self.state, place, random)?.request()?;
+        if shape.entry.op == Op::Logout
+            && let Some(population) = self.state.copies.get_mut(usize::from(copy))
+        {
+            population.spares.pop();
+        }
+        Ok(outgoing)
     }
 
     /// What came back.

@@ -313,7 +313,7 @@ fn is_dangerous_state(kind: &str) -> bool {
     kinds.contains(&kind)
 }
 
-/// Dangerous state that can be set to what it is.
+/// Dangerous state that can be set to what it is, by every member of a provisioned room.
 fn is_made_up_state(kind: &str) -> bool {
-    ["m.room.join_rules", "m.room.guest_access", "m.room.history_visibility"].contains(&kind)
+    ["m.room.join_rules", "m.room.guest_access"].contains(&kind)
 }

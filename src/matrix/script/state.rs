@@ -32,6 +32,8 @@ pub(super) struct Population {
     pub(super) devices: Vec<Device>,
     pub(super) rooms: Vec<Room>,
     pub(super) guest: Option<String>,
+    /// Logins made in the run, to log out from: user id and token. One for each user, because a second ends the first.
+    pub(super) spares: Vec<(String, Arc<str>)>,
 }
 
 #[derive(Debug)]
@@ -44,8 +46,6 @@ pub(super) struct User {
     pub(super) backup: Option<String>,
     /// Rooms the user is in.
     pub(super) rooms: Vec<u32>,
-    /// A login made in the run, to log out from.
-    pub(super) spare: Option<Arc<str>>,
 }
 
 #[derive(Debug)]
@@ -154,7 +154,6 @@ impl Population {
                 filter: user.filter.clone(),
                 backup: user.backup.clone(),
                 rooms: Vec::new(),
-                spare: None,
             });
         }
         let mut rooms = Vec::with_capacity(copy.rooms.len());
@@ -174,7 +173,7 @@ impl Population {
                 prev_batch: room.prev_batch.clone().unwrap_or_default(),
             });
         }
-        Self { users, devices, rooms, guest: copy.guest.clone() }
+        Self { users, devices, rooms, guest: copy.guest.clone(), spares: Vec::new() }
     }
 }
 

@@ -1,0 +1,125 @@
+//! Which template is which operation; that no template can do harm.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn read(method: Method, template: &str) -> Result<(Op, Tier, String), Skip> {
+    Shape::read(method, template).map(|shape| (shape.entry.op, shape.entry.tier, shape.word))
+}
+
+/// A path as a log's template has it, for a row of the table.
+fn example(entry: &Entry) -> String {
+    let prefix = if entry.media { "/_matrix/media/v3/" } else { "/_matrix/client/v3/" };
+    format!("{prefix}{}", entry.pattern.replace("{type}", "m.example").replace("{any}", "{id}"))
+}
+
+#[test]
+fn every_row_of_the_table_is_found_and_none_hides_another() {
+    for entry in TABLE {
+        for &method in entry.methods {
+            let found = Shape::read(method, &example(entry));
+            if entry.tier == Tier::Never {
+                assert_eq!(found, Err(Skip::Never), "{}", entry.pattern);
+            } else {
+                let shape = found.unwrap();
+                // `{any}` and `{type}` may stand for a word that another row has.
+                assert_eq!(
+                    (shape.entry.op, shape.entry.tier),
+                    (entry.op, entry.tier),
+                    "{} is taken for {}",
+                    entry.pattern,
+                    shape.entry.pattern
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn templates_of_real_logs_are_told_apart() {
+    use Method::{Delete, Get, Head, Options, Post, Put};
+    let cases = [
+        (Get, "/_matrix/client/v3/sync?since={since}&filter={filter}&timeout=30000", Op::Sync, Tier::Read),
+        (Get, "/_matrix/client/r0/sync", Op::Sync, Tier::Read),
+        (Post, "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync?pos={pos}&timeout=30000", Op::SlidingSync, Tier::Read),
+        (Get, "/_matrix/client/versions", Op::Open, Tier::Read),
+        (Head, "/_matrix/client/versions", Op::Open, Tier::Read),
+        (Options, "/_matrix/client/v3/rooms/{room}/send/m.room.message/{txn}", Op::Send, Tier::Write),
+        (Get, "/.well-known/matrix/client", Op::Open, Tier::Read),
+        (Put, "/_matrix/client/v3/rooms/{room}/send/m.room.encrypted/{txn}", Op::Send, Tier::Write),
+        (Put, "/_matrix/client/v3/rooms/{room}/state/m.room.name/{key}", Op::State, Tier::Write),
+        (Put, "/_matrix/client/v3/rooms/{room}/state/m.room.name/", Op::State, Tier::Write),
+        (Put, "/_matrix/client/v3/rooms/{room}/typing/{user}", Op::Typing, Tier::Read),
+        (Post, "/_matrix/client/v3/rooms/{room}/receipt/m.read/{event}", Op::Receipt, Tier::Read),
+        (Post, "/_matrix/client/v3/join/{alias}", Op::Join, Tier::Write),
+        (Post, "/_matrix/client/v3/join/{room}", Op::Join, Tier::Write),
+        (Post, "/_matrix/client/v3/rooms/{room}/kick", Op::Unmade, Tier::Dangerous),
+        (Get, "/_matrix/client/v1/media/download/{server}/{media}/{id}", Op::Download, Tier::Read),
+        (Get, "/_matrix/media/r0/thumbnail/{server}/{media}?width=32&height=32", Op::Thumbnail, Tier::Read),
+        (Post, "/_matrix/media/v3/upload", Op::Upload, Tier::Write),
+        (Put, "/_matrix/client/v3/room_keys/keys/{room}/{id}", Op::BackupWrite, Tier::Write),
+        (Get, "/_matrix/client/v3/pushrules/", Op::Plain, Tier::Read),
+        (Put, "/_matrix/client/v3/pushrules/global/room/{room}", Op::PushRuleWrite, Tier::Write),
+        (Get, "/_matrix/client/unstable/rooms/{room}/relations/{event}/m.thread/m.room.message", Op::Page, Tier::Read),
+        (Put, "/_matrix/client/v3/sendToDevice/m.room.encrypted/{txn}", Op::ToDevice, Tier::Write),
+        (Delete, "/_matrix/client/v3/devices/{id}", Op::Unmade, Tier::Dangerous),
+        (Post, "/_matrix/client/v3/account/password", Op::Unmade, Tier::Dangerous),
+        (Post, "/_matrix/client/v3/register", Op::Unmade, Tier::Dangerous),
+    ];
+    for (method, template, op, tier) in cases {
+        let found = read(method, template).map(|(op, tier, _)| (op, tier));
+        assert_eq!(found, Ok((op, tier)), "{} {template}", method.name());
+    }
+}
+
+#[test]
+fn what_is_never_sent_says_why() {
+    let cases = [
+        (Method::Put, "/_matrix/federation/v1/send/{txn}", Skip::Never),
+        (Method::Get, "/_matrix/key/v2/server", Skip::Never),
+        (Method::Get, "/_synapse/admin/v2/users", Skip::Never),
+        (Method::Get, "/_matrix/client/v3/login/sso/redirect/{id}", Skip::Never),
+        (Method::Post, "/_matrix/client/v3/pushers/set", Skip::Never),
+        (Method::Get, "(other)", Skip::Unknown),
+        (Method::Get, "/_matrix/client/v3/unheard/of", Skip::Unknown),
+        (Method::Other, "/_matrix/client/v3/sync", Skip::Invalid),
+    ];
+    for (method, template, skip) in cases {
+        assert_eq!(read(method, template).unwrap_err(), skip, "{template}");
+    }
+}
+
+#[test]
+fn what_matches_nothing_and_was_refused_is_invalid() {
+    let (mut names, mut shapes) = (Names::new(), Shapes::default());
+    let template = names.intern(b"/_matrix/client/v3/unheard/of");
+    let request = Request { template, method: Method::Get, status: 404, ..Request::EMPTY };
+    assert_eq!(shapes.of(&request, &names), Err(Skip::Invalid));
+    assert_eq!(shapes.of(&Request { status: 200, ..request }, &names), Err(Skip::Unknown));
+    assert_eq!(shapes.of(&Request { flags: flag::INTERNAL, ..request }, &names), Err(Skip::Never));
+}
+
+#[test]
+fn numbers_of_a_query_are_clamped_and_the_rest_is_left_out() {
+    let query = Query::read("since={since}&timeout=4294967295&limit=99999&dir=f&full_state=true&width={other}&x=y&limit");
+    let expected =
+        Query { since: true, full_state: true, forwards: true, timeout_ms: Some(600_000), limit: Some(1_000), ..Query::default() };
+    assert_eq!(query, expected);
+}
+
+proptest! {
+    #[test]
+    fn any_template_is_read_without_harm(template in ".{0,200}", method in 0_u8..9) {
+        let _ = Shape::read(Method::from_number(method), &template);
+    }
+
+    #[test]
+    fn a_path_of_any_segments_is_read_without_harm(
+        segments in proptest::collection::vec(prop_oneof!["rooms|send|state|\\{room\\}|\\{event\\}|sync|user|\\{user\\}|keys", "[^/?]{0,20}"], 0..12),
+    ) {
+        for prefix in PREFIXES {
+            let _ = Shape::read(Method::Put, &format!("{prefix}{}", segments.join("/")));
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! One call of the Matrix API: sent, waited for, tried again where that is right.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::Method;
+use serde_json::Value;
+
+use super::ProvisionError;
+use crate::matrix::body;
+use crate::matrix::path::encoded;
+use crate::transport::{Answer, Client, Failure, Keep, Outgoing};
+
+/// A call.
+#[derive(Debug, Clone)]
+pub(super) struct Call {
+    /// What is being made, for errors.
+    pub(super) what: &'static str,
+    pub(super) method: Method,
+    pub(super) target: String,
+    pub(super) token: Option<String>,
+    pub(super) content_type: Option<&'static str>,
+    pub(super) body: Bytes,
+    /// May be sent twice without harm.
+    pub(super) repeatable: bool,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) what: &'static str,
+    pub(super) status: u16,
+    pub(super) json: Value,
+}
+
+impl Call {
+    pub(super) fn get(what: &'static str, token: Option<&str>, target: impl Into<String>) -> Self {
+        let token = token.map(str::to_owned);
+        Self { what, method: Method::GET, target: target.into(), token, content_type: None, body: Bytes::new(), repeatable: true }
+    }
+
+    pub(super) fn put(what: &'static str, token: &str, target: impl Into<String>, json: &Value) -> Self {
+        Self { method: Method::PUT, ..Self::post(what, Some(token), target, json) }.repeatable()
+    }
+
+    pub(super) fn post(what: &'static str, token: Option<&str>, target: impl Into<String>, json: &Value) -> Self {
+        let (content_type, body) = (Some("application/json"), body::bytes(json));
+        Self { method: Method::POST, content_type, body, repeatable: false, ..Self::get(what, token, target) }
+    }
+
+    pub(super) fn delete(what: &'static str, token: &str, target: impl Into<String>, json: &Value) -> Self {
+        Self { method: Method::DELETE, ..Self::post(what, Some(token), target, json) }.repeatable()
+    }
+
+    /// The same, to be sent again where no answer came.
+    pub(super) fn repeatable(self) -> Self {
+        Self { repeatable: true, ..self }
+    }
+
+    /// Sends it and waits out rate limits.
+    ///
+    /// # Errors
+    /// [`ProvisionError::Failure`], [`ProvisionError::RateLimited`].
+    pub(super) async fn any(self, client: &mut Client) -> Result<Reply, ProvisionError> {
+        let outgoing = Outgoing {
+            method: self.method.clone(),
+            target: self.target.clone(),
+            authorization: self.token.as_ref().map(|token| format!("Bearer {token}").into()),
+            content_type: self.content_type,
+            body: self.body.clone(),
+            keep: Keep::Body,
+        };
+        let (mut waited, mut tries) = (Duration::ZERO, 0);
+        loop {
+            tries += 1;
+            match client.send(&outgoing).await {
+                Ok(answer) if answer.status == 429 => {
+                    let pause = retry_after(&answer);
+                    waited += pause;
+                    if waited > WAIT_MAX {
+                        return Err(ProvisionError::RateLimited { what: self.what, limit: limit_of(self.what) });
+                    }
+                    tokio::time::sleep(pause).await;
+                }
+                // What a proxy says while a worker starts.
+                Ok(answer) if matches!(answer.status, 502..=504) && self.repeatable && tries < TRIES_MAX => pause(tries).await,
+                Ok(answer) => {
+                    let json = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
+                    return Ok(Reply { what: self.what, status: answer.status, json });
+                }
+                Err(Failure::Closed | Failure::Connect | Failure::Broken) if self.repeatable && tries < TRIES_MAX => pause(tries).await,
+                Err(failure) => return Err(failure.into()),
+            }
+        }
+    }
+
+    /// Sends it; an answer that is no success is an error.
+    ///
+    /// # Errors
+    /// As [`Self::any`], and [`ProvisionError::Refused`].
+    pub(super) async fn send(self, client: &mut Client) -> Result<Reply, ProvisionError> {
+        let reply = self.any(client).await?;
+        if (200..300).contains(&reply.status) { Ok(reply) } else { Err(reply.refused()) }
+    }
+}
+
+impl Reply {
+    /// A text field.
+    ///
+    /// # Errors
+    /// [`ProvisionError::Lacks`].
+    pub(super) fn text(&self, field: &'static str) -> Result<String, ProvisionError> {
+        self.json.get(field).and_then(Value::as_str).map(str::to_owned).ok_or(ProvisionError::Lacks { what: self.what, field })
+    }
+
+    /// `errcode`.
+    pub(super) fn code(&self) -> &str {
+        self.json.get("errcode").and_then(Value::as_str).unwrap_or("")
+    }
+
+    /// `error`.
+    pub(super) fn message(&self) -> &str {
+        self.json.get("error").and_then(Value::as_str).unwrap_or("")
+    }
+
+    pub(super) fn refused(&self) -> ProvisionError {
+        // What a stranger wrote goes to a terminal.
+        let plain = |text: &str| text.chars().filter(|c| !c.is_control()).take(200).collect();
+        ProvisionError::Refused { what: self.what, status: self.status, code: plain(self.code()), message: plain(self.message()) }
+    }
+}
+
+/// `/_matrix/client/v3/` and segments, encoded.
+pub(super) fn client_path(segments: &[&str]) -> String {
+    joined("/_matrix/client/v3", segments)
+}
+
+/// `/_synapse/admin/` and segments, encoded.
+pub(super) fn admin_path(segments: &[&str]) -> String {
+    joined("/_synapse/admin", segments)
+}
+
+fn joined(start: &str, segments: &[&str]) -> String {
+    segments.iter().fold(start.to_owned(), |path, segment| path + "/" + &encoded(segment))
+}
+
+/// How long a 429 asks to wait; a second where it does not say.
+fn retry_after(answer: &Answer) -> Duration {
+    let json: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
+    let asked = json.get("retry_after_ms").and_then(Value::as_u64).unwrap_or(1_000);
+    Duration::from_millis(asked.clamp(50, 600_000))
+}
+
+async fn pause(tries: u32) {
+    tokio::time::sleep(Duration::from_millis(100 << tries)).await;
+}
+
+/// Which of Synapse's settings limit what.
+fn limit_of(what: &str) -> &'static str {
+    match what {
+        "making a device" => "rc_login",
+        "making an account" => "rc_registration",
+        "joining a room" => "rc_joins and rc_joins_per_room",
+        "creating a room" => "rc_room_creation",
+        "sending history" => "rc_message",
+        _ => "the rc_… settings",
+    }
+}
+
+/// Longest wait for rate limits in one call.
+const WAIT_MAX: Duration = Duration::from_secs(120);
+
+/// Tries of what may be tried again.
+const TRIES_MAX: u32 = 5;

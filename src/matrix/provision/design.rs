@@ -1,0 +1,257 @@
+//! From what was seen in a log to what there shall be: entries of the manifest without ids yet.
+//!
+//! Only adds: what an earlier log wanted stays. Every copy has the same users and rooms in the same order.
+
+use std::collections::{HashMap, HashSet};
+
+use super::super::manifest::{Copy, Device, Manifest, Media, Room, User};
+use super::super::random::Random;
+use super::super::survey::Survey;
+use crate::trace::Names;
+
+/// How large a world is wished for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wishes {
+    /// Copies of the population, at least 1.
+    pub copies: u16,
+    /// Messages in every room; rooms in which the log pages further back get more, up to 200.
+    pub history: u32,
+    /// Largest file, bytes.
+    pub media_bytes_max: u64,
+}
+
+impl Default for Wishes {
+    fn default() -> Self {
+        Self { copies: 1, history: 20, media_bytes_max: 4 << 20 }
+    }
+}
+
+/// Most messages in a room.
+const HISTORY_MAX: u32 = 200;
+
+/// Adds to the manifest what the survey needs and is not there yet.
+pub fn design(manifest: &mut Manifest, survey: &Survey, names: &Names, wishes: &Wishes) {
+    let mut first = if manifest.copies.is_empty() { Copy::default() } else { manifest.copies.remove(0) };
+    let users = add_users(manifest, &mut first, survey, names);
+    add_rooms(manifest, &mut first, survey, names, &users, wishes.history);
+    place_the_lonely(&mut first, wishes.history);
+    name_users(manifest, &mut first, 0);
+    manifest.copies.insert(0, first);
+    for copy in 1..wishes.copies.max(1) {
+        if manifest.copies.len() <= usize::from(copy) {
+            manifest.copies.push(Copy::default());
+        }
+    }
+    for copy in 1..manifest.copies.len() {
+        let mut mine = std::mem::take(&mut manifest.copies[copy]);
+        mirror(&manifest.copies[0], &mut mine);
+        name_users(manifest, &mut mine, copy);
+        manifest.copies[copy] = mine;
+    }
+    add_media(manifest, survey, wishes.media_bytes_max);
+}
+
+/// The place in the manifest of each user of the survey.
+fn add_users(manifest: &Manifest, copy: &mut Copy, survey: &Survey, names: &Names) -> Vec<u32> {
+    let mut known: HashMap<String, u32> = copy.users.iter().zip(0..).map(|(user, place)| (user.key.clone(), place)).collect();
+    let mut places = Vec::with_capacity(survey.users.len());
+    for seen in &survey.users {
+        let key = manifest.key("user", names.text(seen.name));
+        let place = *known.entry(key.clone()).or_insert_with(|| {
+            copy.users.push(User { key, ..User::default() });
+            number(copy.users.len() - 1)
+        });
+        places.push(place);
+        let Some(user) = copy.users.get_mut(place as usize) else { continue };
+        user.wants_backup |= seen.backup;
+        for &agent in &seen.agents {
+            let key = manifest.key("agent", names.text(agent));
+            if !user.devices.iter().any(|device| device.key == key) {
+                user.devices.push(Device { key, ..Device::default() });
+            }
+        }
+    }
+    places
+}
+
+fn add_rooms(manifest: &Manifest, copy: &mut Copy, survey: &Survey, names: &Names, users: &[u32], history: u32) {
+    let mut known: HashMap<String, u32> = copy.rooms.iter().zip(0..).map(|(room, place)| (room.key.clone(), place)).collect();
+    let place_of = |seen: &u32| users.get(*seen as usize).copied();
+    for seen in &survey.rooms {
+        let key = manifest.key("room", names.text(seen.name));
+        let place = *known.entry(key.clone()).or_insert_with(|| {
+            copy.rooms.push(Room { key, ..Room::default() });
+            number(copy.rooms.len() - 1)
+        });
+        let Some(room) = copy.rooms.get_mut(place as usize) else { continue };
+        room.history = room.history.max(seen.paged.max(history).min(HISTORY_MAX));
+        for user in seen.members.iter().filter_map(place_of) {
+            // Somebody who joined in one log and was there in another is in it.
+            room.outside.retain(|&other| other != user);
+            if !room.members.contains(&user) {
+                room.members.push(user);
+            }
+        }
+        for user in seen.outside.iter().filter_map(place_of) {
+            if !room.members.contains(&user) && !room.outside.contains(&user) {
+                room.outside.push(user);
+            }
+        }
+    }
+}
+
+/// Puts users whom the log shows in no room into one: otherwise nothing would ever wake their syncs. Rooms are taken with weights
+/// 1, 1/2, 1/3, …, those with most members first: few rooms with many members, many with few.
+fn place_the_lonely(copy: &mut Copy, history: u32) {
+    let placed: HashSet<u32> = copy.rooms.iter().flat_map(|room| &room.members).copied().collect();
+    let lonely: Vec<u32> = (0..number(copy.users.len())).filter(|user| !placed.contains(user)).collect();
+    if lonely.is_empty() {
+        return;
+    }
+    if copy.rooms.iter().all(|room| room.members.is_empty()) {
+        for background in 0..lonely.len().div_ceil(MEMBERS_TYPICAL) {
+            copy.rooms.push(Room { key: format!("background {background}"), history, ..Room::default() });
+        }
+    }
+    let mut order: Vec<usize> = (0..copy.rooms.len()).collect();
+    order.sort_by_key(|&room| std::cmp::Reverse(copy.rooms[room].members.len()));
+    let mut sums = Vec::with_capacity(order.len());
+    let total = order.iter().zip(1_u32..).fold(0.0, |sum, (_, rank)| {
+        sums.push(sum + 1.0 / f64::from(rank));
+        sum + 1.0 / f64::from(rank)
+    });
+    for user in lonely {
+        let mut random = Random::new(1, "lonely", u64::from(user));
+        let at = random.below(1 << 20) as f64 / f64::from(1 << 20) * total;
+        let rank = sums.partition_point(|&sum| sum <= at).min(order.len() - 1);
+        // Not where the log shows them join later.
+        let room = order[rank..].iter().chain(&order[..rank]).find(|&&room| !copy.rooms[room].outside.contains(&user));
+        if let Some(&room) = room {
+            copy.rooms[room].members.push(user);
+        }
+    }
+}
+
+/// Makes a further copy like the first.
+fn mirror(first: &Copy, copy: &mut Copy) {
+    for (place, user) in first.users.iter().enumerate() {
+        if copy.users.len() <= place {
+            copy.users.push(User { key: user.key.clone(), ..User::default() });
+        }
+        let mine = &mut copy.users[place];
+        mine.wants_backup = user.wants_backup;
+        for device in user.devices.iter().skip(mine.devices.len()) {
+            mine.devices.push(Device { key: device.key.clone(), ..Device::default() });
+        }
+    }
+    for (place, room) in first.rooms.iter().enumerate() {
+        if copy.rooms.len() <= place {
+            copy.rooms.push(Room { key: room.key.clone(), ..Room::default() });
+        }
+        let mine = &mut copy.rooms[place];
+        mine.history = room.history;
+        mine.outside.clone_from(&room.outside);
+        // Members are only ever added at the end.
+        mine.members.extend(room.members.iter().skip(mine.members.len()));
+    }
+}
+
+fn name_users(manifest: &Manifest, copy: &mut Copy, number: usize) {
+    for (place, user) in copy.users.iter_mut().enumerate() {
+        if user.user_id.is_none() && user.localpart.is_empty() {
+            user.localpart = format!("wsim-{}-{number}-{place}", manifest.name);
+        }
+    }
+}
+
+fn add_media(manifest: &mut Manifest, survey: &Survey, bytes_max: u64) {
+    let mut wanted: Vec<(u64, bool)> = Vec::new();
+    for &bucket in survey.downloads.keys() {
+        // The middle of a bucket by ratio.
+        let bytes = (1_u64 << bucket) + (1_u64 << bucket) / 2;
+        wanted.push((bytes.min(bytes_max.max(1)), false));
+    }
+    if survey.pictures {
+        wanted.push((0, true));
+    }
+    for (bytes, image) in wanted {
+        if !manifest.media.iter().any(|media| media.image == image && (image || media.bytes == bytes)) {
+            manifest.media.push(Media { bytes, image, id: None });
+        }
+    }
+}
+
+fn number(place: usize) -> u32 {
+    u32::try_from(place).unwrap_or(u32::MAX)
+}
+
+/// Members of a room where nothing is known of rooms.
+const MEMBERS_TYPICAL: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoints::Method;
+    use crate::trace::{NameId, Request};
+
+    fn log(users: &[(&str, bool)]) -> (Survey, Names) {
+        let mut names = Names::new();
+        let template = names.intern(b"/_matrix/client/v3/rooms/{room}/messages?limit=100");
+        let sync = names.intern(b"/_matrix/client/v3/sync");
+        let room = names.intern(b"!r:old");
+        let rows: Vec<_> = users
+            .iter()
+            .map(|&(user, inside)| {
+                let (template, room) = if inside { (template, room) } else { (sync, NameId::NONE) };
+                Request { user: names.intern(user.as_bytes()), template, room, method: Method::Get, status: 200, ..Request::EMPTY }
+            })
+            .collect();
+        (Survey::of(&names, rows), names)
+    }
+
+    fn designed(manifest: &mut Manifest, users: &[(&str, bool)], copies: u16) {
+        let (survey, names) = log(users);
+        design(manifest, &survey, &names, &Wishes { copies, ..Wishes::default() });
+    }
+
+    #[test]
+    fn a_second_design_of_the_same_log_changes_nothing() {
+        let mut manifest = Manifest::new("http://x", [1; 16]);
+        designed(&mut manifest, &[("@a:old", true), ("@b:old", false)], 1);
+        let before = manifest.clone();
+        designed(&mut manifest, &[("@a:old", true), ("@b:old", false)], 1);
+        assert_eq!(manifest, before);
+        assert_eq!((before.copies[0].rooms[0].history, before.copies[0].rooms[0].members.len()), (100, 2));
+        assert!(!serde_json::to_string(&before).unwrap().contains(":old"));
+    }
+
+    #[test]
+    fn copies_are_alike_but_for_their_names_also_when_they_come_later() {
+        let mut manifest = Manifest::new("http://x", [1; 16]);
+        designed(&mut manifest, &[("@a:old", true)], 1);
+        manifest.copies[0].users[0].user_id = Some("@made:x".to_owned());
+        designed(&mut manifest, &[("@a:old", true), ("@c:old", true), ("@d:old", false)], 3);
+        let [first, others @ ..] = &manifest.copies[..] else { panic!("no copy") };
+        assert_eq!(others.len(), 2);
+        let mut localparts: HashSet<&str> = first.users.iter().map(|user| user.localpart.as_str()).collect();
+        for copy in others {
+            assert!(copy.users.iter().zip(&first.users).all(|(a, b)| a.key == b.key && a.devices.len() == b.devices.len()));
+            assert!(copy.rooms.iter().zip(&first.rooms).all(|(a, b)| a.key == b.key && a.members == b.members));
+            assert_eq!((copy.users.len(), copy.rooms.len()), (first.users.len(), first.rooms.len()));
+            assert!(copy.users.iter().all(|user| localparts.insert(&user.localpart) && user.user_id.is_none()));
+        }
+        // Who was made stays as it was.
+        assert_eq!(first.users[0].user_id.as_deref(), Some("@made:x"));
+    }
+
+    #[test]
+    fn nobody_is_alone() {
+        let names: Vec<String> = (0..100).map(|number| format!("@u{number}:old")).collect();
+        let users: Vec<_> = names.iter().map(|name| (name.as_str(), false)).collect();
+        let mut manifest = Manifest::new("http://x", [1; 16]);
+        designed(&mut manifest, &users, 1);
+        let rooms = &manifest.copies[0].rooms;
+        assert_eq!(rooms.iter().map(|room| room.members.len()).sum::<usize>(), 100);
+        assert!(rooms.len() > 5 && rooms[0].members.len() > rooms[5].members.len());
+    }
+}

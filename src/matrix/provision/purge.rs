@@ -1,0 +1,152 @@
+//! Removing a world: rooms, files, accounts, in this order, because rooms are found by their members.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use hyper::Method;
+use serde_json::{Value, json};
+
+use super::accounts::{user_at, users};
+use super::api::{Call, admin_path};
+use super::work::Work;
+use super::{Progress, ProvisionError, Settings};
+use crate::matrix::manifest::{Admin, Manifest};
+use crate::transport::Client;
+
+/// Removes everything in the manifest from the target, and rooms that replays made. The manifest is saved as it empties; afterwards only the
+/// file is left to be deleted.
+///
+/// # Errors
+/// See [`ProvisionError`]; [`ProvisionError::NoAdministrator`] for a world of given accounts.
+pub async fn purge(client: Client, manifest: &mut Manifest, settings: &Settings, show: &dyn Fn(Progress)) -> Result<(), ProvisionError> {
+    let admin = manifest.admin.clone().ok_or(ProvisionError::NoAdministrator)?;
+    let mut work = Work::new(client, manifest, settings, show)?;
+    work.greet().await?;
+    let rooms = work.rooms_of_all(&admin).await?;
+    work.delete_rooms(&admin, rooms).await?;
+    work.delete_media(&admin).await?;
+    work.deactivate(&admin).await?;
+    for copy in &mut work.manifest.copies {
+        copy.rooms.clear();
+        copy.users.clear();
+    }
+    work.save()
+}
+
+impl Work<'_> {
+    /// Every room that one of the users is in, and those in the manifest.
+    async fn rooms_of_all(&mut self, admin: &Admin) -> Result<BTreeSet<String>, ProvisionError> {
+        let found = std::sync::Mutex::new(BTreeSet::new());
+        let people = users(self.manifest).filter_map(|(_, user)| user.user_id.clone());
+        let jobs: Vec<_> = people.chain([admin.user_id.clone()]).map(|id| (id, admin.token.clone())).collect();
+        let call = |mut client: Client, (id, token): (String, String)| async move {
+            let target = admin_path(&["v1", "users", &id, "joined_rooms"]);
+            let reply = Call::get("listing rooms", Some(&token), target).any(&mut client).await;
+            (client, reply.map(|reply| reply.json))
+        };
+        self.stage("listing rooms", jobs, call, |_, answer: Value| {
+            let rooms = answer.get("joined_rooms").and_then(Value::as_array).into_iter().flatten();
+            let mut found = found.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            found.extend(rooms.filter_map(Value::as_str).map(str::to_owned));
+        })
+        .await?;
+        let mut rooms = found.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        rooms.extend(super::rooms::rooms(self.manifest).filter_map(|(_, _, room)| room.room_id.clone()));
+        rooms.extend(self.manifest.marker.as_ref().and_then(|marker| marker.room_id.clone()));
+        Ok(rooms)
+    }
+
+    async fn delete_rooms(&mut self, admin: &Admin, rooms: BTreeSet<String>) -> Result<(), ProvisionError> {
+        let jobs: Vec<_> = rooms.into_iter().map(|room| (room, admin.token.clone())).collect();
+        let call = |mut client: Client, (room, token): (String, String)| async move {
+            let result = delete_room(&mut client, &room, &token).await;
+            (client, result.map(|()| room))
+        };
+        self.stage("deleting rooms", jobs, call, |manifest: &mut Manifest, gone| {
+            for room in manifest.copies.iter_mut().flat_map(|copy| &mut copy.rooms).filter(|room| room.room_id.as_ref() == Some(&gone)) {
+                room.room_id = None;
+            }
+            if manifest.marker.as_ref().is_some_and(|marker| marker.room_id.as_ref() == Some(&gone)) {
+                manifest.marker = None;
+            }
+        })
+        .await
+    }
+
+    async fn delete_media(&mut self, admin: &Admin) -> Result<(), ProvisionError> {
+        let some = self.manifest.media.iter().filter_map(|media| media.id.clone());
+        let jobs: Vec<_> = some.map(|id| (id, admin.token.clone())).collect();
+        let call = |mut client: Client, (id, token): (String, String)| async move {
+            let (server, name) = id.split_once('/').unwrap_or((&id, ""));
+            let call = Call::delete("deleting media", &token, admin_path(&["v1", "media", server, name]), &json!({}));
+            let reply =
+                call.any(&mut client).await.and_then(|reply| if reply.status == 404 { Ok(()) } else { expect(reply.status < 300, reply) });
+            (client, reply.map(|()| id))
+        };
+        self.stage("deleting media", jobs, call, |manifest, id| manifest.media.retain(|media| media.id.as_ref() != Some(&id))).await
+    }
+
+    /// Users, guests, and last the administrator.
+    async fn deactivate(&mut self, admin: &Admin) -> Result<(), ProvisionError> {
+        let some = users(self.manifest).filter(|(_, user)| !user.localpart.is_empty());
+        let jobs: Vec<_> = some.filter_map(|(place, user)| Some((place, user.user_id.clone()?, admin.token.clone()))).collect();
+        let call = |mut client: Client, (place, id, token): ((usize, usize), String, String)| async move {
+            let result = deactivate(&mut client, &id, &token).await;
+            (client, result.map(|()| place))
+        };
+        self.stage("deactivating accounts", jobs, call, |manifest, place| {
+            if let Some(user) = user_at(manifest, place) {
+                user.user_id = None;
+                user.devices.clear();
+            }
+        })
+        .await?;
+        let mut client = self.client();
+        for copy in 0..self.manifest.copies.len() {
+            if let Some(guest) = self.manifest.copies[copy].guest.take() {
+                deactivate(&mut client, &guest, &admin.token).await?;
+            }
+        }
+        deactivate(&mut client, &admin.user_id, &admin.token).await?;
+        self.manifest.admin = None;
+        Ok(())
+    }
+}
+
+/// Deletes a room and waits until it is gone.
+async fn delete_room(client: &mut Client, room: &str, token: &str) -> Result<(), ProvisionError> {
+    let what = "deleting a room";
+    let call = Call::delete(what, token, admin_path(&["v2", "rooms", room]), &json!({"purge": true, "block": false}));
+    let reply = call.any(client).await?;
+    if reply.status == 404 {
+        return Ok(());
+    }
+    let delete = if reply.status < 300 { reply.text("delete_id")? } else { return Err(reply.refused()) };
+    let deadline = Instant::now() + DELETE_MAX;
+    while Instant::now() < deadline {
+        let target = admin_path(&["v2", "rooms", "delete_status", &delete]);
+        let reply = Call::get(what, Some(token), target).send(client).await?;
+        match reply.json.get("status").and_then(Value::as_str) {
+            Some("complete") => return Ok(()),
+            Some("failed") => return Err(reply.refused()),
+            _ => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+    // Synapse goes on with it by itself.
+    Ok(())
+}
+
+async fn deactivate(client: &mut Client, user: &str, token: &str) -> Result<(), ProvisionError> {
+    let call = Call {
+        method: Method::POST,
+        ..Call::post("deactivating an account", Some(token), admin_path(&["v1", "deactivate", user]), &json!({"erase": true}))
+    };
+    call.repeatable().send(client).await.map(|_| ())
+}
+
+fn expect(fine: bool, reply: super::api::Reply) -> Result<(), ProvisionError> {
+    if fine { Ok(()) } else { Err(reply.refused()) }
+}
+
+/// Longest wait for one room.
+const DELETE_MAX: Duration = Duration::from_secs(120);

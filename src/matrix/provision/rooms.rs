@@ -1,0 +1,167 @@
+//! Rooms, who is in them, and what was said.
+
+use serde_json::json;
+
+use super::ProvisionError;
+use super::api::{Call, client_path};
+use super::work::Work;
+use crate::matrix::body;
+use crate::matrix::manifest::{Copy, Manifest, Room};
+use crate::matrix::random::Random;
+use crate::transport::Client;
+
+/// (copy, room).
+type Place = (usize, usize);
+
+/// Work in one room, in order.
+struct Job {
+    place: Place,
+    room: String,
+    /// Tokens of those who act, in order.
+    tokens: Vec<String>,
+    first: usize,
+    name: String,
+}
+
+impl Work<'_> {
+    /// Rooms, each by its first member; by the administrator where everybody is still outside.
+    pub(super) async fn rooms(&mut self) -> Result<(), ProvisionError> {
+        let marker = self.manifest.marker.as_ref().map(|marker| marker.token.clone());
+        let mut jobs = Vec::new();
+        for (place, copy, room) in rooms(self.manifest).filter(|(_, _, room)| room.room_id.is_none()) {
+            let creator = match room.members.first() {
+                Some(&member) => token(copy, member),
+                None => marker.as_deref(),
+            };
+            if let Some(token) = creator {
+                jobs.push((place, token.to_owned(), !room.members.is_empty(), self.manifest.name.clone()));
+            }
+        }
+        let call = |mut client: Client, (place, token, member, world): (Place, String, bool, String)| async move {
+            let wish = json!({
+                "preset": "public_chat",
+                "name": format!("wsim {world} {}-{}", place.0, place.1),
+                "topic": "made by wsim provision",
+                "power_level_content_override": {"users_default": 50},
+            });
+            let reply = Call::post("creating a room", Some(&token), client_path(&["createRoom"]), &wish).send(&mut client).await;
+            let made = reply.and_then(|reply| reply.text("room_id"));
+            (client, made.map(|room| (place, room, member)))
+        };
+        self.stage("rooms", jobs, call, |manifest, (place, id, member)| {
+            if let Some(room) = room_at(manifest, place) {
+                room.room_id = Some(id);
+                room.joined = u32::from(member);
+            }
+        })
+        .await
+    }
+
+    /// Everybody joins, one after another in each room: Synapse lets in one at a time anyway.
+    pub(super) async fn members(&mut self) -> Result<(), ProvisionError> {
+        let mut jobs = Vec::new();
+        for (place, copy, room) in rooms(self.manifest).filter(|(_, _, room)| (room.joined as usize) < room.members.len()) {
+            let first = room.joined as usize;
+            for (number, &member) in room.members.iter().enumerate().skip(first).step_by(1) {
+                // Accounts given by tokens may be too few: whoever has none stays outside, and so do those after.
+                let (Some(id), Some(token)) = (&room.room_id, token(copy, member)) else { break };
+                match jobs.last_mut() {
+                    Some(Job { place: last, tokens, .. }) if *last == place => tokens.push(token.to_owned()),
+                    _ => jobs.push(Job { place, room: id.clone(), tokens: vec![token.to_owned()], first: number, name: String::new() }),
+                }
+            }
+        }
+        let call = |mut client: Client, job: Job| async move {
+            let mut joined = job.first;
+            let mut failed = None;
+            for token in &job.tokens {
+                let call = Call::post("joining a room", Some(token), client_path(&["join", &job.room]), &json!({})).repeatable();
+                match call.send(&mut client).await {
+                    Ok(_) => joined += 1,
+                    Err(error) => {
+                        failed = Some(error);
+                        break;
+                    }
+                }
+            }
+            // What was done is kept; the error shows again in the next try if it stays.
+            let result = match failed {
+                Some(error) if joined == job.first => Err(error),
+                _ => Ok((job.place, joined)),
+            };
+            (client, result)
+        };
+        let wanted = jobs.iter().map(|job| job.tokens.len()).sum::<usize>();
+        let before: usize = rooms(self.manifest).map(|(_, _, room)| room.joined as usize).sum();
+        self.stage("members", jobs, call, |manifest, (place, joined)| {
+            if let Some(room) = room_at(manifest, place) {
+                room.joined = u32::try_from(joined).unwrap_or(u32::MAX);
+            }
+        })
+        .await?;
+        let after: usize = rooms(self.manifest).map(|(_, _, room)| room.joined as usize).sum();
+        if after - before < wanted {
+            return Err(ProvisionError::Refused {
+                what: "joining a room",
+                status: 0,
+                code: String::new(),
+                message: format!("{} of {wanted} could not join; run the command again", wanted - (after - before)),
+            });
+        }
+        Ok(())
+    }
+
+    /// Messages, by the members in turn.
+    pub(super) async fn history(&mut self) -> Result<(), ProvisionError> {
+        let mut jobs = Vec::new();
+        for (place, copy, room) in rooms(self.manifest).filter(|(_, _, room)| room.events.len() < room.history as usize) {
+            let Some(id) = &room.room_id else { continue };
+            let members = room.members.iter().take(room.joined as usize).filter_map(|&member| token(copy, member));
+            let mut tokens: Vec<String> = members.map(str::to_owned).collect();
+            if tokens.is_empty() {
+                tokens.extend(self.manifest.marker.as_ref().map(|marker| marker.token.clone()));
+            }
+            if !tokens.is_empty() {
+                let name = self.manifest.name.clone();
+                jobs.push((Job { place, room: id.clone(), tokens, first: room.events.len(), name }, room.history as usize));
+            }
+        }
+        let call = |mut client: Client, (job, wanted): (Job, usize)| async move {
+            let mut events = Vec::with_capacity(wanted - job.first);
+            for number in job.first..wanted {
+                let mut random = Random::new(1, &job.room, number as u64);
+                // The same again after an interruption, so that Synapse knows it for the same message.
+                let transaction = format!("wsim-{}-{number}", job.name);
+                let target = client_path(&["rooms", &job.room, "send", "m.room.message", &transaction]);
+                let call = Call::put("sending history", &job.tokens[number % job.tokens.len()], target, &body::message(&mut random));
+                match call.send(&mut client).await.and_then(|reply| reply.text("event_id")) {
+                    Ok(event) => events.push(event),
+                    Err(error) if events.is_empty() => return (client, Err(error)),
+                    // The rest is missing and shows as a gap.
+                    Err(_) => break,
+                }
+            }
+            (client, Ok((job.place, events)))
+        };
+        self.stage("history", jobs, call, |manifest, (place, events)| {
+            if let Some(room) = room_at(manifest, place) {
+                room.events.extend(events);
+            }
+        })
+        .await
+    }
+}
+
+/// All rooms of all copies with their places.
+pub(super) fn rooms(manifest: &Manifest) -> impl Iterator<Item = (Place, &Copy, &Room)> {
+    let copies = manifest.copies.iter().enumerate();
+    copies.flat_map(|(number, copy)| copy.rooms.iter().enumerate().map(move |(place, room)| ((number, place), copy, room)))
+}
+
+fn room_at(manifest: &mut Manifest, (copy, place): Place) -> Option<&mut Room> {
+    manifest.copies.get_mut(copy)?.rooms.get_mut(place)
+}
+
+fn token(copy: &Copy, member: u32) -> Option<&str> {
+    copy.users.get(member as usize)?.devices.first()?.token.as_deref()
+}

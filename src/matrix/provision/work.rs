@@ -1,0 +1,137 @@
+//! Stages: many calls of one kind at a time, their results put into the manifest, the manifest saved.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tokio::task::JoinSet;
+
+use super::api::Call;
+use super::{Progress, ProvisionError, Settings};
+use crate::matrix::Manifest;
+use crate::transport::Client;
+
+/// The manifest and the means to fill it.
+pub(super) struct Work<'a> {
+    pub(super) manifest: &'a mut Manifest,
+    /// Idle clients, each with its connection.
+    clients: Vec<Client>,
+    path: PathBuf,
+    saved: Instant,
+    show: &'a dyn Fn(Progress),
+}
+
+impl<'a> Work<'a> {
+    pub(super) fn new(
+        client: Client,
+        manifest: &'a mut Manifest,
+        settings: &Settings,
+        show: &'a dyn Fn(Progress),
+    ) -> Result<Self, ProvisionError> {
+        let here = client.connector().target().to_string();
+        if manifest.target != here {
+            return Err(ProvisionError::OtherTarget { there: manifest.target.clone(), here });
+        }
+        let clients = (0..settings.concurrency.max(1)).map(|_| client.clone()).collect();
+        Ok(Self { manifest, clients, path: settings.path.clone(), saved: Instant::now(), show })
+    }
+
+    /// A client for one call after another.
+    pub(super) fn client(&mut self) -> Client {
+        // There is always one: a stage gives back what it took.
+        self.clients[0].clone()
+    }
+
+    /// Whether there is a homeserver.
+    pub(super) async fn greet(&mut self) -> Result<(), ProvisionError> {
+        let reply = Call::get("greeting", None, "/_matrix/client/versions").any(&mut self.client()).await?;
+        if reply.status != 200 || !reply.json.get("versions").is_some_and(Value::is_array) {
+            return Err(ProvisionError::NotMatrix { status: reply.status });
+        }
+        Ok(())
+    }
+
+    /// Whether the target is a server of the log, as far as it says without an account.
+    pub(super) async fn is_not_logged(&mut self, forbidden: &BTreeSet<String>) -> Result<(), ProvisionError> {
+        let mut client = self.client();
+        refuse(&client.connector().target().host, forbidden)?;
+        // Not every target answers this one.
+        if let Ok(reply) = Call::get("asking for the server's name", None, "/_matrix/key/v2/server").any(&mut client).await
+            && let Some(name) = reply.json.get("server_name").and_then(Value::as_str)
+        {
+            refuse(name, forbidden)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn save(&mut self) -> Result<(), ProvisionError> {
+        self.manifest.save(&self.path)?;
+        self.saved = Instant::now();
+        Ok(())
+    }
+
+    /// Does jobs, several at a time, and puts what came of them into the manifest as it comes. The first error ends the stage when the calls
+    /// under way have ended; their results are kept.
+    pub(super) async fn stage<J, R, F>(
+        &mut self,
+        stage: &'static str,
+        jobs: Vec<J>,
+        call: impl Fn(Client, J) -> F,
+        put: impl Fn(&mut Manifest, R),
+    ) -> Result<(), ProvisionError>
+    where
+        R: Send + 'static,
+        F: Future<Output = (Client, Result<R, ProvisionError>)> + Send + 'static,
+    {
+        let total = jobs.len();
+        if total == 0 {
+            return Ok(());
+        }
+        let (mut jobs, mut running, mut done) = (VecDeque::from(jobs), JoinSet::new(), 0);
+        let mut failed = None;
+        (self.show)(Progress { stage, done, total });
+        loop {
+            while failed.is_none()
+                && !jobs.is_empty()
+                && let Some(client) = self.clients.pop()
+                && let Some(job) = jobs.pop_front()
+            {
+                running.spawn(call(client, job));
+            }
+            let Some(ended) = running.join_next().await else { break };
+            // A task that panicked is a defect and goes on here.
+            let (client, result) = match ended {
+                Ok(ended) => ended,
+                Err(error) => std::panic::resume_unwind(error.into_panic()),
+            };
+            self.clients.push(client);
+            match result {
+                Ok(result) => {
+                    put(self.manifest, result);
+                    done += 1;
+                    (self.show)(Progress { stage, done, total });
+                }
+                Err(error) => failed = failed.or(Some(error)),
+            }
+            if self.saved.elapsed() > SAVE_EVERY {
+                self.save()?;
+            }
+        }
+        self.save()?;
+        failed.map_or(Ok(()), Err)
+    }
+}
+
+/// Refuses a server by its name, with or without a port.
+pub(super) fn refuse(name: &str, forbidden: &BTreeSet<String>) -> Result<(), ProvisionError> {
+    let name = name.to_ascii_lowercase();
+    let host = name.rsplit_once(':').map_or(name.as_str(), |(host, _)| host);
+    if forbidden.contains(&name) || forbidden.contains(host) {
+        return Err(ProvisionError::Logged { server: name });
+    }
+    Ok(())
+}
+
+/// How much of the work an interruption may cost.
+const SAVE_EVERY: Duration = Duration::from_secs(2);

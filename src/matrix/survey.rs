@@ -1,0 +1,263 @@
+//! What a log needs of a test homeserver: its users and their devices, its rooms and who is in them, sizes of files.
+//!
+//! Reads rows once. Knows nothing of any target.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::net::IpAddr;
+
+use super::operation::{Op, Shapes, Tier};
+use crate::endpoints::Method;
+use crate::trace::{NameId, Names, Request, Trace};
+
+/// What was seen.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Survey {
+    /// Users with at least one request that could be sent, in the order of their first.
+    pub users: Vec<SeenUser>,
+    /// Rooms with at least one request that succeeded.
+    pub rooms: Vec<SeenRoom>,
+    /// Downloads by the power of two below their size.
+    pub downloads: BTreeMap<u32, u64>,
+    /// Whether there were thumbnails.
+    pub pictures: bool,
+    /// Whether there were requests about keys.
+    pub keys: bool,
+    /// All rows.
+    pub requests: u64,
+}
+
+/// A user of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenUser {
+    /// As the log names them.
+    pub name: NameId,
+    /// One for each device that can be told apart: by the family of their agents. At most [`DEVICES_MAX`].
+    pub agents: Vec<NameId>,
+    /// Whether there is a key backup.
+    pub backup: bool,
+}
+
+/// A room of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenRoom {
+    /// As the log names it: an id or an alias.
+    pub name: NameId,
+    /// Places in [`Survey::users`] of those who were in it from the beginning.
+    pub members: Vec<u32>,
+    /// Of those whose first request about it was a join.
+    pub outside: Vec<u32>,
+    /// Messages asked for, all pages together.
+    pub paged: u32,
+}
+
+/// Devices of one user that are kept apart. A script with a thousand agents is still one user.
+pub const DEVICES_MAX: usize = 8;
+
+impl Survey {
+    /// Reads rows in the order of their arrival.
+    pub fn of(names: &Names, rows: impl IntoIterator<Item = Request>) -> Self {
+        let mut surveyor = Surveyor::default();
+        for request in rows {
+            surveyor.observe(&request, names);
+        }
+        surveyor.survey
+    }
+
+    /// Devices of all users.
+    pub fn devices(&self) -> usize {
+        self.users.iter().map(|user| user.agents.len()).sum()
+    }
+}
+
+#[derive(Debug, Default)]
+struct Surveyor {
+    survey: Survey,
+    shapes: Shapes,
+    users: HashMap<NameId, u32>,
+    rooms: HashMap<NameId, u32>,
+    /// Users already placed in a room.
+    placed: HashSet<(u32, u32)>,
+}
+
+impl Surveyor {
+    fn observe(&mut self, request: &Request, names: &Names) {
+        self.survey.requests += 1;
+        let Ok(shape) = self.shapes.of(request, names) else { return };
+        let shape = &self.shapes.all()[shape as usize];
+        let (op, pattern) = (shape.entry.op, shape.entry.pattern);
+        if shape.entry.tier >= Tier::Dangerous || shape.method == Method::Options || matches!(op, Op::Open | Op::NameFree) {
+            return;
+        }
+        let limit = shape.query.limit.unwrap_or(10);
+        let succeeded = request.status == 0 || request.status == 499 || (200..400).contains(&request.status);
+        match op {
+            Op::Download if succeeded => *self.survey.downloads.entry(request.bytes_sent.max(1).ilog2()).or_default() += 1,
+            Op::Thumbnail => self.survey.pictures = true,
+            Op::KeysQuery | Op::KeysUpload | Op::KeysClaim | Op::ToDevice => self.survey.keys = true,
+            _ => {}
+        }
+        if !request.user.is_some() {
+            return;
+        }
+        let user = self.user(request);
+        if succeeded
+            && (pattern.starts_with("room_keys/") && op != Op::BackupVersion)
+            && let Some(user) = self.survey.users.get_mut(user as usize)
+        {
+            user.backup = true;
+        }
+        let about_a_room = pattern.contains("{room}") && !pattern.starts_with("room_keys/");
+        if about_a_room && succeeded && request.room.is_some() {
+            let room = self.room(request.room);
+            let outside = op == Op::Join;
+            let Some(seen) = self.survey.rooms.get_mut(room as usize) else { return };
+            if op == Op::Messages {
+                seen.paged = seen.paged.saturating_add(limit);
+            }
+            if self.placed.insert((user, room)) {
+                if outside { seen.outside.push(user) } else { seen.members.push(user) }
+            }
+        }
+    }
+
+    fn user(&mut self, request: &Request) -> u32 {
+        let users = &mut self.survey.users;
+        let place = *self.users.entry(request.user).or_insert_with(|| {
+            users.push(SeenUser { name: request.user, agents: Vec::new(), backup: false });
+            u32::try_from(users.len() - 1).unwrap_or(u32::MAX)
+        });
+        if let Some(user) = users.get_mut(place as usize)
+            && !user.agents.contains(&request.agent)
+            && user.agents.len() < DEVICES_MAX
+        {
+            user.agents.push(request.agent);
+        }
+        place
+    }
+
+    fn room(&mut self, name: NameId) -> u32 {
+        let rooms = &mut self.survey.rooms;
+        *self.rooms.entry(name).or_insert_with(|| {
+            rooms.push(SeenRoom { name, members: Vec::new(), outside: Vec::new(), paged: 0 });
+            u32::try_from(rooms.len() - 1).unwrap_or(u32::MAX)
+        })
+    }
+}
+
+/// Server names in a trace: of users, rooms, aliases, and of servers that sent requests. Addresses are left out: they are
+/// clients'. A target with one of these names is not to be replayed at.
+pub fn domains(trace: &Trace) -> BTreeSet<String> {
+    let names = &trace.names;
+    let mut found = BTreeSet::new();
+    let mut seen = HashSet::new();
+    for request in trace.requests() {
+        for id in [request.user, request.room] {
+            if seen.insert(id)
+                && let Some((_, domain)) = names.text(id).split_once(':')
+                && matches!(names.text(id).as_bytes().first(), Some(b'@' | b'!' | b'#'))
+            {
+                add(&mut found, domain);
+            }
+        }
+        if !request.user.is_some() && seen.insert(request.peer) {
+            add(&mut found, names.text(request.peer));
+        }
+    }
+    found
+}
+
+/// Adds a server name without its port, unless it is an address.
+fn add(found: &mut BTreeSet<String>, name: &str) {
+    let host = match name.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => name,
+    };
+    let address = name.parse::<IpAddr>().is_ok() || host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok();
+    if !address && host.contains('.') {
+        found.insert(host.to_ascii_lowercase());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(rows: &[(&str, &str, &str, u16)]) -> (Survey, Names) {
+        let mut names = Names::new();
+        let requests: Vec<Request> = rows
+            .iter()
+            .map(|&(user, agent, template, status)| Request {
+                user: names.intern(user.as_bytes()),
+                agent: names.intern(agent.as_bytes()),
+                room: if template.contains("{room}") { names.intern(b"!r:old.example") } else { NameId::NONE },
+                template: names.intern(template.as_bytes()),
+                method: if template.contains("join/") { Method::Post } else { Method::Get },
+                bytes_sent: 5_000,
+                status,
+                ..Request::EMPTY
+            })
+            .collect();
+        let survey = Survey::of(&names, requests);
+        (survey, names)
+    }
+
+    const MESSAGES: &str = "/_matrix/client/v3/rooms/{room}/messages?limit=50";
+
+    #[test]
+    fn people_are_where_their_first_success_puts_them() {
+        let rows = [
+            ("@a:old", "Element", MESSAGES, 200),
+            ("@b:old", "Element", "/_matrix/client/v3/join/{room}", 200),
+            ("@b:old", "Element", MESSAGES, 200),
+            ("@c:old", "Element", MESSAGES, 403),
+            ("@a:old", "FluffyChat", MESSAGES, 200),
+            ("@d:old", "curl", "/_synapse/admin/v1/rooms", 200),
+            ("", "curl", "/_matrix/client/versions", 200),
+        ];
+        let (survey, names) = seen(&rows);
+        let users: Vec<_> = survey.users.iter().map(|user| (names.text(user.name), user.agents.len())).collect();
+        assert_eq!(users, [("@a:old", 2), ("@b:old", 1), ("@c:old", 1)]);
+        assert_eq!((survey.devices(), survey.requests), (4, 7));
+        assert_eq!(survey.rooms.len(), 1);
+        assert_eq!((&survey.rooms[0].members[..], &survey.rooms[0].outside[..], survey.rooms[0].paged), (&[0][..], &[1][..], 150));
+    }
+
+    #[test]
+    fn files_are_counted_by_size_and_backups_by_use() {
+        let rows = [
+            ("@a:old", "", "/_matrix/client/v1/media/download/{server}/{media}", 200),
+            ("@a:old", "", "/_matrix/client/v1/media/thumbnail/{server}/{media}", 200),
+            ("@a:old", "", "/_matrix/client/v3/room_keys/version", 404),
+            ("@b:old", "", "/_matrix/client/v3/room_keys/version", 200),
+        ];
+        let (survey, _) = seen(&rows);
+        assert_eq!((survey.downloads, survey.pictures), ([(12, 1)].into(), true));
+        assert_eq!(survey.users.iter().map(|user| user.backup).collect::<Vec<_>>(), [false, true]);
+    }
+
+    #[test]
+    fn a_thousand_agents_are_not_a_thousand_devices() {
+        let agents: Vec<String> = (0..1000).map(|number| format!("agent{number}")).collect();
+        let rows: Vec<_> = agents.iter().map(|agent| ("@a:old", agent.as_str(), MESSAGES, 200)).collect();
+        assert_eq!(seen(&rows).0.devices(), DEVICES_MAX);
+    }
+
+    #[test]
+    fn servers_are_named_without_ports_and_clients_not_at_all() {
+        let mut trace = Trace::new();
+        for (user, room, peer) in [
+            ("@a:Old.example:8448", "", "192.0.2.1"),
+            ("", "!r:rooms.example", "[2001:db8::1]"),
+            ("", "", "other.example:443"),
+            ("192.0.2.1 Element", "", "192.0.2.1"),
+            ("", "#alias:alias.example", "2001:db8::2"),
+        ] {
+            let (user, room, peer) =
+                (trace.names.intern(user.as_bytes()), trace.names.intern(room.as_bytes()), trace.names.intern(peer.as_bytes()));
+            trace.push(Request { user, room, peer, ..Request::EMPTY });
+        }
+        trace.seal();
+        let found: Vec<String> = domains(&trace).into_iter().collect();
+        assert_eq!(found, ["alias.example", "old.example", "other.example", "rooms.example"]);
+    }
+}
