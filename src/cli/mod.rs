@@ -9,6 +9,7 @@ mod output;
 mod progress;
 pub mod provision;
 mod reading;
+pub mod replay;
 pub mod route;
 pub mod simulate;
 mod window;
@@ -63,6 +64,8 @@ enum Command {
     Simulate(Box<simulate::Simulate>),
     /// Make the users, rooms and keys on a test homeserver that a replay of a log needs, or remove them
     Provision(Box<provision::Provision>),
+    /// Replay the traffic of a log against a test cluster
+    Replay(Box<replay::Replay>),
     /// Which server of a pool a key goes to, by the proxy's exact rule
     Route(route::Route),
     /// Synapse's worker endpoint table: print it, explain a request, compare releases
@@ -104,6 +107,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Analyse(arguments) => analyse::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Provision(arguments) => provision::run(&arguments),
+        Command::Replay(arguments) => replay::run(&arguments),
         Command::Route(arguments) => {
             route::run(&arguments, &mut io::stdout().lock(), &mut io::stdin().lock())?;
             Ok(Exit::Done)

@@ -9,8 +9,11 @@ mod aim;
 mod choices;
 mod dry_run;
 mod job;
+mod limit;
 mod prepare;
+mod priming;
 mod running;
+mod watching;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,7 +22,8 @@ use clap::Args;
 
 use super::output::Output;
 use super::reading::{self, Config, Reading};
-use super::{Exit, UsageError, interrupt};
+use super::{Exit, interrupt};
+use crate::replay::Stop;
 use crate::trace::ingest::Progress;
 use choices::Choices;
 
@@ -141,14 +145,28 @@ pub fn run(arguments: &Replay) -> anyhow::Result<Exit> {
     interrupt::watch(&progress);
     let read = reading::read(&config, &progress)?;
     let Some(trace) = &read.trace else { anyhow::bail!("the logs left no requests to replay") };
-    let played = prepare::Played::of(trace);
+    let played = prepare::Played::of(trace, config.window);
     let leave_out = choices::left_out(&read.endpoints, &arguments.only, &arguments.skip)?;
-    let target = running::target(arguments, &choices, &read, trace)?;
-    let script = prepare::script(arguments, target.world(), trace, &played);
-    if arguments.dry_run {
+    if arguments.dry_run && arguments.world.is_none() {
+        let script = prepare::script(arguments, &prepare::imagined(trace, &played), trace, &played);
         return dry_run::show(arguments, &read, &played, script, &leave_out);
     }
-    running::play(arguments, &choices, &read, &played, script, &leave_out, target, &progress)
+    let goal = running::target(arguments, &choices, trace)?;
+    if arguments.dry_run {
+        let script = prepare::script(arguments, goal.world(), trace, &played);
+        return dry_run::show(arguments, &read, &played, script, &leave_out);
+    }
+    let player = running::Player {
+        arguments,
+        choices: &choices,
+        read: &read,
+        trace,
+        played: &played,
+        leave_out: &leave_out,
+        goal: &goal,
+        stop: Arc::new(Stop::default()),
+    };
+    running::play(&player, &progress)
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
