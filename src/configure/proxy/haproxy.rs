@@ -118,10 +118,13 @@ fn write_backend(out: &mut String, context: &Context<'_>, upstream: &Upstream<'_
     if context.settings.expose_upstream {
         out.push_str("    # Which server answered; asked for by --expose-upstream.\n    http-response set-header X-Upstream %[srv_name]\n");
     }
-    out.push_str(
-        "    # A worker that restarts is left alone for as long as it takes, and is back a second after it answers.\n    \
-         option httpchk GET /health\n    default-server check inter 2s fastinter 1s downinter 1s fall 3 rise 1\n",
-    );
+    if upstream.servers.len() > 1 {
+        // A lone server is not checked: there is nobody else to ask, and it would be back a second later than it is.
+        out.push_str(
+            "    # A worker that restarts is left alone for as long as it takes, and is back a second after it answers.\n    \
+             option httpchk GET /health\n    default-server check inter 2s fastinter 1s downinter 1s fall 3 rise 1\n",
+        );
+    }
     for server in &upstream.servers {
         let weight = if server.weight == 1 { String::new() } else { format!(" weight {}", server.weight) };
         let address = match &server.address {
