@@ -3,6 +3,7 @@
 //! A subcommand turns what was typed into a configuration, calls the modules in order, and does no work itself.
 
 pub mod analyse;
+pub mod configure;
 pub mod endpoints;
 mod interrupt;
 mod output;
@@ -68,6 +69,8 @@ enum Command {
     Replay(Box<replay::Replay>),
     /// Which server of a pool a key goes to, by the proxy's exact rule
     Route(route::Route),
+    /// Write proxy and Synapse configuration for a plan
+    Configure(Box<configure::Configure>),
     /// Synapse's worker endpoint table: print it, explain a request, compare releases
     Endpoints(endpoints::Endpoints),
 }
@@ -110,6 +113,10 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Route(arguments) => {
             route::run(&arguments, &mut io::stdout().lock(), &mut io::stdin().lock())?;
+            Ok(Exit::Done)
+        }
+        Command::Configure(arguments) => {
+            configure::run(&arguments, &mut io::stdout().lock())?;
             Ok(Exit::Done)
         }
         Command::Endpoints(arguments) => {
