@@ -4,6 +4,7 @@
 
 pub mod analyse;
 pub mod endpoints;
+pub mod export;
 mod interrupt;
 mod output;
 mod progress;
@@ -63,6 +64,8 @@ enum Command {
     Simulate(Box<simulate::Simulate>),
     /// Make the users, rooms and keys on a test homeserver that a replay of a log needs, or remove them
     Provision(Box<provision::Provision>),
+    /// The requests of a log as a schedule for another load generator
+    Export(Box<export::Export>),
     /// Which server of a pool a key goes to, by the proxy's exact rule
     Route(route::Route),
     /// Synapse's worker endpoint table: print it, explain a request, compare releases
@@ -104,6 +107,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Analyse(arguments) => analyse::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Provision(arguments) => provision::run(&arguments),
+        Command::Export(arguments) => export::run(&arguments),
         Command::Route(arguments) => {
             route::run(&arguments, &mut io::stdout().lock(), &mut io::stdin().lock())?;
             Ok(Exit::Done)
