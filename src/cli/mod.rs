@@ -3,6 +3,7 @@
 //! A subcommand turns what was typed into a configuration, calls the modules in order, and does no work itself.
 
 pub mod analyse;
+pub mod configure;
 pub mod endpoints;
 pub mod export;
 mod interrupt;
@@ -10,6 +11,7 @@ mod output;
 mod progress;
 pub mod provision;
 mod reading;
+pub mod replay;
 pub mod route;
 pub mod simulate;
 mod window;
@@ -64,10 +66,14 @@ enum Command {
     Simulate(Box<simulate::Simulate>),
     /// Make the users, rooms and keys on a test homeserver that a replay of a log needs, or remove them
     Provision(Box<provision::Provision>),
+    /// Replay the traffic of a log against a test cluster
+    Replay(Box<replay::Replay>),
     /// The requests of a log as a schedule for another load generator
     Export(Box<export::Export>),
     /// Which server of a pool a key goes to, by the proxy's exact rule
     Route(route::Route),
+    /// Write proxy and Synapse configuration for a plan
+    Configure(Box<configure::Configure>),
     /// Synapse's worker endpoint table: print it, explain a request, compare releases
     Endpoints(endpoints::Endpoints),
 }
@@ -107,9 +113,17 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Analyse(arguments) => analyse::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Provision(arguments) => provision::run(&arguments),
+<<<<<<< HEAD
         Command::Export(arguments) => export::run(&arguments),
+=======
+        Command::Replay(arguments) => replay::run(&arguments),
+>>>>>>> main
         Command::Route(arguments) => {
             route::run(&arguments, &mut io::stdout().lock(), &mut io::stdin().lock())?;
+            Ok(Exit::Done)
+        }
+        Command::Configure(arguments) => {
+            configure::run(&arguments, &mut io::stdout().lock())?;
             Ok(Exit::Done)
         }
         Command::Endpoints(arguments) => {

@@ -19,6 +19,7 @@ pub mod json;
 pub mod markdown;
 pub mod model;
 pub mod picture;
+pub mod replay;
 pub mod simulation;
 pub mod table;
 pub mod tables;
@@ -36,6 +37,7 @@ pub use html::html;
 pub use json::json;
 pub use markdown::markdown;
 pub use model::{Input, JoinFacts, MalformedExample, NextStep, RunFacts};
+pub use replay::ReplayReport;
 pub use simulation::SimulationReport;
 pub use terminal::{Files, Style, terminal};
 

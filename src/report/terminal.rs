@@ -280,7 +280,20 @@ impl<'a> Summary<'a> {
         Ok(())
     }
 
+    /// What was written, and what to type next.
     pub(super) fn files(&mut self, report: &AnalysisReport, files: Option<Files<'_>>) -> io::Result<()> {
+        self.places(files)?;
+        if let Some(step) = report.facts.next.first() {
+            writeln!(self.out)?;
+            self.wrapped("Next", &format::capital(&step.why), Ansi::new())?;
+            // Not wrapped: a command is there to be copied.
+            writeln!(self.out, "{}{}", " ".repeat(LABEL), escape::terminal(&step.command, 1_000))?;
+        }
+        Ok(())
+    }
+
+    /// What was written.
+    pub(super) fn places(&mut self, files: Option<Files<'_>>) -> io::Result<()> {
         if let Some(Files { folder, names }) = files {
             self.heading("Written", "")?;
             let mut names = names.iter();
@@ -292,12 +305,6 @@ impl<'a> Summary<'a> {
             if !rest.is_empty() {
                 self.paragraph(2, &format!("and beside it {}", rest.join(", ")), dim())?;
             }
-        }
-        if let Some(step) = report.facts.next.first() {
-            writeln!(self.out)?;
-            self.wrapped("Next", &format::capital(&step.why), Ansi::new())?;
-            // Not wrapped: a command is there to be copied.
-            writeln!(self.out, "{}{}", " ".repeat(LABEL), escape::terminal(&step.command, 1_000))?;
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ mod analyse;
 mod backtest;
 mod balancers;
 mod command_line;
+mod configure;
 mod endpoints;
 mod readme;
 mod simulate;

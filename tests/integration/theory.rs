@@ -182,6 +182,7 @@ impl Deployment {
             costs: &self.costs,
             measuring,
             seed,
+            as_logged: false,
         };
         let result = run.simulate().unwrap();
         let work = &result.groups[0].work;

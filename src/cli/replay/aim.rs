@@ -53,12 +53,5 @@ async fn field(client: &mut Client, path: &str, name: &str) -> Option<String> {
 }
 
 fn get(path: &str) -> Outgoing {
-    Outgoing {
-        method: Method::GET,
-        target: path.to_owned(),
-        authorization: None,
-        content_type: None,
-        body: Bytes::new(),
-        keep: Keep::Body,
-    }
+    Outgoing { method: Method::GET, target: path.to_owned(), authorization: None, content_type: None, body: Bytes::new(), keep: Keep::Body }
 }

@@ -47,7 +47,11 @@ impl Choices {
             url => Aim::Server(url.parse().map_err(|error| usage("--target", &error))?),
         };
         let header: Result<HeaderName, _> = arguments.upstream_header.parse();
-        let find_limit = arguments.find_limit.as_deref().map(str::parse).transpose().map_err(|error| usage("--find-limit", &error))?;
+        let find_limit: Option<Objective> =
+            arguments.find_limit.as_deref().map(str::parse).transpose().map_err(|error| usage("--find-limit", &error))?;
+        if find_limit.as_ref().is_some_and(|objective| objective.latencies.is_empty()) {
+            return Err(UsageError("--find-limit: a replay measures latencies only; write one like 'p95 work < 500ms'".to_owned()).into());
+        }
         Ok(Self {
             aim,
             shape: Shape {

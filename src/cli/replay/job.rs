@@ -3,12 +3,46 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use anyhow::Context;
+
+use super::super::Exit;
+use super::Replay;
+
+/// `--write-job`.
+///
+/// # Errors
+/// The file is there already, or cannot be written.
+pub(super) fn run(arguments: &Replay, shards: u32, path: &Path) -> anyhow::Result<Exit> {
+    let words: Vec<String> = std::env::args().skip_while(|word| word != "replay").skip(1).collect();
+    let words = without(&words, &["--shard", "--start-at", "--write-job", "--name"]);
+    write(&Job { shards, words: &words }, path).with_context(|| format!("could not write {}", path.display()))?;
+    if !arguments.output.quiet {
+        anstream::eprintln!("wrote {}: {shards} shards; what to put in is at its top", path.display());
+    }
+    Ok(Exit::Done)
+}
+
+/// Words without these options and their values.
+fn without(words: &[String], options: &[&str]) -> Vec<String> {
+    let mut kept = Vec::new();
+    let mut rest = words.iter();
+    while let Some(word) = rest.next() {
+        let name = word.split_once('=').map_or(word.as_str(), |(name, _)| name);
+        if !options.contains(&name) {
+            kept.push(word.clone());
+        } else if name == word {
+            rest.next();
+        }
+    }
+    kept
+}
+
 /// What the job needs to know.
-pub(super) struct Job<'a> {
+struct Job<'a> {
     /// How many shards.
-    pub(super) shards: u32,
+    shards: u32,
     /// The command line of one shard behind `wsim replay`, without `--shard` and `--start-at`.
-    pub(super) words: &'a [String],
+    words: &'a [String],
 }
 
 /// Writes an Indexed Job (batch/v1, Kubernetes 1.24 and later): every pod is one shard, its number the completion index. All begin at an
@@ -16,7 +50,7 @@ pub(super) struct Job<'a> {
 ///
 /// # Errors
 /// The file is there already, or cannot be written.
-pub(super) fn write(job: &Job<'_>, path: &Path) -> std::io::Result<()> {
+fn write(job: &Job<'_>, path: &Path) -> std::io::Result<()> {
     let mut file = std::fs::OpenOptions::new().write(true).create_new(true).open(path)?;
     std::io::Write::write_all(&mut file, text(job).as_bytes())
 }
@@ -69,6 +103,12 @@ spec:
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn options_of_single_shards_are_taken_out() {
+        let words = ["a.log", "--shard", "0/4", "--start-at=12:00", "--load", "2", "--write-job", "x.yaml"].map(str::to_owned);
+        assert_eq!(without(&words, &["--shard", "--start-at", "--write-job"]), ["a.log", "--load", "2"]);
+    }
 
     #[test]
     fn a_job_is_yaml_whatever_the_words() {

@@ -1,33 +1,72 @@
 //! From a trace to what a run plays.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::time::SystemTime;
 
-use crate::endpoints::Endpoint;
-use crate::matrix::{self, LaneKind, Manifest, Skip};
-use crate::replay::{self, Lane, Position, Reason, Row, Script};
-use crate::trace::{Names, Request, Trace, flag};
-use crate::transport::{Answer, Outgoing};
+use super::super::window::Window;
+use super::Replay;
+use crate::matrix::provision::{self, Wishes};
+use crate::matrix::{self, LaneKind, Manifest, Survey, Tier};
+use crate::replay::{self, Lane, Reason, Row};
+use crate::report::replay::CpuShare;
+use crate::trace::{Request, Trace, flag};
 
 /// Client and federation requests in arrival order, numbered by their place; and when the first came, µs since the epoch.
-pub(in super::super) struct Played {
-    pub(in super::super) requests: Vec<Request>,
-    pub(in super::super) start_us: i64,
-    pub(in super::super) window_us: u64,
+pub(super) struct Played {
+    pub(super) requests: Vec<Request>,
+    pub(super) start_us: i64,
+    pub(super) window_us: u64,
 }
 
 impl Played {
     /// Requests between Synapse's own processes are left out: the target makes its own.
-    pub(in super::super) fn of(trace: &Trace) -> Self {
-        let requests: Vec<Request> = trace.requests().filter(|request| !request.has(flag::INTERNAL)).collect();
-        let start_us = requests.first().map_or(0, |request| request.arrival_us);
-        let end_us = requests.last().map_or(0, |request| request.arrival_us);
+    pub(super) fn of(trace: &Trace, window: Window) -> Self {
+        let requests: Vec<Request> = window.requests(trace).filter(|request| !request.has(flag::INTERNAL)).collect();
+        let start_us = window.from_us.or_else(|| requests.first().map(|request| request.arrival_us)).unwrap_or(0);
+        let end_us = window.to_us.or_else(|| requests.last().map(|request| request.arrival_us)).unwrap_or(0);
         Self { requests, start_us, window_us: u64::try_from(end_us - start_us).unwrap_or(0) }
     }
 
+    /// How much of the logged CPU is known beforehand not to be replayed; `None` where none was logged.
+    pub(super) fn cpu_share(&self, script: &matrix::Script, leave_out: &[bool]) -> Option<CpuShare> {
+        let mut skipped: BTreeMap<&'static str, f64> = BTreeMap::new();
+        let mut logged_seconds = 0.0;
+        for (row, request) in self.rows(script, leave_out).iter().zip(&self.requests) {
+            let seconds = f64::from(request.cpu_us) / 1e6;
+            logged_seconds += seconds;
+            if let Some(reason) = row.skip {
+                *skipped.entry(reason.name()).or_default() += seconds;
+            }
+        }
+        (logged_seconds > 0.0).then(|| CpuShare { logged_seconds, skipped_seconds: skipped.into_iter().collect() })
+    }
+
     /// The rows of a schedule.
-    pub(in super::super) fn rows(&self, script: &matrix::Script, leave_out: &[bool]) -> Vec<Row> {
+    pub(super) fn rows(&self, script: &matrix::Script, leave_out: &[bool]) -> Vec<Row> {
         replay::rows(&self.requests, self.start_us, &Content(script), leave_out)
     }
+}
+
+/// A world as it would be, were everything provisioned that the requests need: for a dry run without a target.
+pub(super) fn imagined(trace: &Trace, played: &Played) -> Manifest {
+    let survey = Survey::of(&trace.names, played.requests.iter().copied());
+    let mut manifest = Manifest::new("http://dry-run.invalid", [0; 16]);
+    provision::design(&mut manifest, &survey, &trace.names, &Wishes::default());
+    manifest.imagined()
+}
+
+/// The script of these requests for a world.
+pub(super) fn script(arguments: &Replay, world: &Manifest, trace: &Trace, played: &Played) -> matrix::Script {
+    let allowed = match (arguments.allow_dangerous, arguments.allow_writes) {
+        (true, _) => Tier::Dangerous,
+        (false, true) => Tier::Write,
+        (false, false) => Tier::Read,
+    };
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    // Transaction ids begin with it, and a target answers one that it has seen from its cache.
+    let run = format!("{:x}", since.as_micros());
+    let settings = matrix::Settings { allowed, seed: arguments.reading.seed, run, ..matrix::Settings::default() };
+    matrix::Script::new(world, &trace.names, played.requests.iter().copied(), settings)
 }
 
 /// What the script says of rows before the run.

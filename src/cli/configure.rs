@@ -1,0 +1,156 @@
+//! `wsim configure`: a plan's proxy and Synapse configuration.
+//!
+//! Wires `plan` and `configure` to files; everything in them comes from there.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Args;
+use serde::Serialize;
+
+use super::UsageError;
+use crate::configure::address::Address;
+use crate::configure::cluster::Process;
+use crate::configure::{BASE_PORT, Configuration, Settings, configure, folder};
+use crate::plan::{Plan, ProxyKind};
+
+/// Write proxy and Synapse configuration for a plan.
+///
+/// The folder gets the proxy's files, Synapse's shared settings and one file per worker, log settings, systemd units, the plan as
+/// configured (every worker with an address, rules in the proxy's own words), and CHECKLIST.md with the steps. Nothing is installed.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLE, after_long_help = EXAMPLE)]
+pub struct Configure {
+    /// Plan file.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// Proxy to write for: nginx, haproxy, caddy, traefik or apache [default: the plan's]
+    #[arg(long, value_name = "NAME")]
+    pub proxy: Option<String>,
+    /// Folder to write; it must not be there yet, or be empty.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Synapse release to write for [default: the plan's]
+    #[arg(long, value_name = "RELEASE")]
+    pub synapse_version: Option<String>,
+    /// First port for workers and listeners whose address the plan leaves open.
+    #[arg(long, value_name = "PORT", default_value_t = BASE_PORT, value_parser = clap::value_parser!(u16).range(1..))]
+    pub base_port: u16,
+    /// Where the main process serves clients and federation.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8008")]
+    pub main: String,
+    /// Where the main process answers its workers.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9093")]
+    pub main_replication: String,
+    /// Where the written synapse/ folder will lie on the server, absolute.
+    #[arg(long, value_name = "DIR", default_value = "/etc/matrix-synapse/wsim")]
+    pub installed: String,
+    /// Add an X-Upstream header that names the answering server to every answer; for tests.
+    #[arg(long)]
+    pub expose_upstream: bool,
+    /// Replace a configuration that wsim wrote there before.
+    #[arg(long)]
+    pub force: bool,
+    /// Print what was written as JSON and nothing else.
+    #[arg(long)]
+    pub json: bool,
+    /// Print nothing but errors.
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// The plan cannot be read or configured, or the folder cannot be written.
+pub fn run(args: &Configure, out: &mut dyn Write) -> anyhow::Result<()> {
+    let name = args.plan.display().to_string();
+    let text = std::fs::read_to_string(&args.plan).with_context(|| format!("could not read the plan {name}"))?;
+    let plan = Plan::from_toml(&text, &name)?;
+    let configuration = configure(&plan, &settings(args, &plan)?).with_context(|| name.clone())?;
+    folder::write(&args.out, &configuration.files, args.force)?;
+    let mut warnings = plan.warnings();
+    warnings.extend(configuration.warnings.iter().cloned());
+    if args.json {
+        let files = configuration.files.iter().map(|file| file.path.as_str()).collect();
+        let workers = workers(&configuration);
+        let report =
+            Report { schema: "wsim.configuration/1", folder: &args.out, synapse: &configuration.release, files, workers, warnings };
+        serde_json::to_writer_pretty(&mut *out, &report)?;
+        return Ok(writeln!(out)?);
+    }
+    if args.quiet {
+        return Ok(());
+    }
+    for warning in &warnings {
+        writeln!(out, "note: {warning}")?;
+    }
+    for file in &configuration.files {
+        writeln!(out, "{}{}", args.out.join(&file.path).display(), if file.secret { "  (mode 0600)" } else { "" })?;
+    }
+    Ok(writeln!(out, "Begin with {}.", args.out.join("CHECKLIST.md").display())?)
+}
+
+fn settings(args: &Configure, plan: &Plan) -> Result<Settings, UsageError> {
+    let address = |option: &str, text: &str| Address::parse(text).map_err(|error| UsageError(format!("{option}: {error}")));
+    if !args.installed.starts_with('/') || args.installed.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Err(UsageError(format!("--installed: {:?} is no absolute path without blanks", args.installed)));
+    }
+    Ok(Settings {
+        proxy: args.proxy.as_deref().map_or(Ok(plan.proxy.kind), proxy)?,
+        synapse: args.synapse_version.clone(),
+        main: address("--main", &args.main)?,
+        main_replication: address("--main-replication", &args.main_replication)?,
+        base_port: args.base_port,
+        expose_upstream: args.expose_upstream,
+        installed: args.installed.trim_end_matches('/').to_owned(),
+    })
+}
+
+fn proxy(name: &str) -> Result<ProxyKind, UsageError> {
+    Ok(match name {
+        "nginx" => ProxyKind::Nginx,
+        "haproxy" => ProxyKind::Haproxy,
+        "caddy" => ProxyKind::Caddy,
+        "traefik" => ProxyKind::Traefik,
+        "apache" => ProxyKind::Apache,
+        _ => return Err(UsageError(format!("--proxy: {name:?} is no proxy known here; choose nginx, haproxy, caddy, traefik or apache"))),
+    })
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    schema: &'static str,
+    folder: &'a std::path::Path,
+    synapse: &'a str,
+    files: Vec<&'a str>,
+    workers: Vec<WorkerReport>,
+    warnings: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct WorkerReport {
+    name: String,
+    address: Option<String>,
+    replication: Option<String>,
+    streams: Vec<String>,
+    duties: Vec<&'static str>,
+}
+
+fn workers(configuration: &Configuration) -> Vec<WorkerReport> {
+    let text = |address: &Option<Address>| address.as_ref().map(ToString::to_string);
+    let worker = |process: &'_ Process| WorkerReport {
+        name: process.name.clone(),
+        address: text(&process.clients),
+        replication: text(&process.replication),
+        streams: process.streams.clone(),
+        duties: process.duties.clone(),
+    };
+    configuration.cluster.workers.iter().map(worker).collect()
+}
+
+const EXAMPLE: &str = "\
+Example:
+  wsim configure plan.toml --proxy nginx --out synapse-workers
+  less synapse-workers/CHECKLIST.md";

@@ -1,0 +1,100 @@
+//! Where a process listens: a host and port, or a unix socket.
+//!
+//! Knows how the programs write it, not who listens there.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use crate::plan::{Server, ServerError};
+
+/// An address of one listener.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Address {
+    /// Host (IPv6 without brackets) and port.
+    Tcp {
+        /// Name or address.
+        host: String,
+        /// Port, 1 to 65535.
+        port: u16,
+    },
+    /// Path of a unix socket, absolute.
+    Unix(String),
+}
+
+impl Address {
+    /// A host and a port.
+    pub fn tcp(host: &str, port: u16) -> Self {
+        Self::Tcp { host: host.to_owned(), port }
+    }
+
+    /// Reads `host:port`, `[v6]:port` or `unix:/path`.
+    ///
+    /// # Errors
+    /// [`ServerError`] says what is missing.
+    pub fn parse(text: &str) -> Result<Self, ServerError> {
+        let server = Server::parse(text)?;
+        if server.name != text {
+            return Err(ServerError::Address(text.to_owned()));
+        }
+        if let Some(path) = text.strip_prefix("unix:") {
+            return Ok(Self::Unix(path.to_owned()));
+        }
+        let (host, port) = text.rsplit_once(':').ok_or_else(|| ServerError::Address(text.to_owned()))?;
+        let port = port.parse().map_err(|_| ServerError::Port(text.to_owned()))?;
+        Ok(Self::Tcp { host: host.trim_start_matches('[').trim_end_matches(']').to_owned(), port })
+    }
+
+    /// `host:port`, or `None` for a socket. IPv6 in brackets.
+    pub fn host_port(&self) -> Option<String> {
+        match self {
+            Self::Tcp { host, port } if host.contains(':') => Some(format!("[{host}]:{port}")),
+            Self::Tcp { host, port } => Some(format!("{host}:{port}")),
+            Self::Unix(_) => None,
+        }
+    }
+
+    /// The address a process binds to serve there: the address itself where it is one, every IPv4 address where only a name is known.
+    pub fn bind(&self) -> Option<&str> {
+        match self {
+            Self::Tcp { host, .. } if host.parse::<IpAddr>().is_ok() => Some(host),
+            Self::Tcp { host, .. } if host == "localhost" => Some("127.0.0.1"),
+            Self::Tcp { .. } => Some("0.0.0.0"),
+            Self::Unix(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    /// As plan files write it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self, self.host_port()) {
+            (Self::Unix(path), _) => write!(f, "unix:{path}"),
+            (_, Some(text)) => f.write_str(&text),
+            (Self::Tcp { host, port }, None) => write!(f, "{host}:{port}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_is_written_the_same() {
+        for text in ["127.0.0.1:8008", "worker-a:8081", "[::1]:9093", "unix:/run/synapse/sync1.sock"] {
+            assert_eq!(Address::parse(text).unwrap().to_string(), text);
+        }
+        assert!(Address::parse("127.0.0.1").is_err());
+        assert!(Address::parse("127.0.0.1:8008=2").is_err(), "a weight is no part of an address");
+    }
+
+    #[test]
+    fn a_worker_known_by_name_only_listens_on_every_address() {
+        let bind = |text: &str| Address::parse(text).unwrap().bind().map(str::to_owned);
+        assert_eq!(bind("10.0.0.5:8081").as_deref(), Some("10.0.0.5"));
+        assert_eq!(bind("[::1]:8081").as_deref(), Some("::1"));
+        assert_eq!(bind("localhost:8081").as_deref(), Some("127.0.0.1"));
+        assert_eq!(bind("worker-a:8081").as_deref(), Some("0.0.0.0"));
+        assert_eq!(bind("unix:/run/a.sock"), None);
+    }
+}

@@ -1,0 +1,263 @@
+//! Who runs, where each listens, and what each does: what the proxy's and Synapse's files have in common.
+//!
+//! Knows nothing of the files. Invariant: no address is given to two listeners, and every server of every pool and every stream writer
+//! that serves requests has one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::address::Address;
+use super::release::{Known, duty_since, several_writers_since, stream_since};
+use super::routes::{Routes, Target};
+use super::{ConfigureError, Settings};
+use crate::plan::Plan;
+
+/// A worker process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Process {
+    /// Name: `worker_name`.
+    pub name: String,
+    /// Where it serves clients and federation; `None` if no request goes to it.
+    pub clients: Option<Address>,
+    /// Where other processes reach it; only stream writers have it.
+    pub replication: Option<Address>,
+    /// What it serves to clients.
+    pub resources: BTreeSet<Resource>,
+    /// Streams it writes.
+    pub streams: Vec<String>,
+    /// Settings of [`crate::plan::Duties`] that name it.
+    pub duties: Vec<&'static str>,
+    /// Program.
+    pub app: &'static str,
+}
+
+impl Process {
+    /// Whether it holds the media repository.
+    pub fn has_media(&self) -> bool {
+        self.resources.contains(&Resource::Media)
+    }
+}
+
+/// A resource of a Synapse listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Resource {
+    /// Client API, admin API.
+    Client,
+    /// Federation API and signing keys.
+    Federation,
+    /// Media repository.
+    Media,
+}
+
+impl Resource {
+    /// Synapse's word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Federation => "federation",
+            Self::Media => "media",
+        }
+    }
+}
+
+/// All processes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cluster {
+    /// The main process, for clients and federation.
+    pub main: Address,
+    /// The main process, for its workers.
+    pub main_replication: Address,
+    /// In the order of [`Plan::workers`].
+    pub workers: Vec<Process>,
+    /// Ports given away so far.
+    ports: Ports,
+}
+
+impl Cluster {
+    /// Gives every worker of a pool an address, in the plan too.
+    ///
+    /// # Errors
+    /// The release knows no such stream or duty, or there is no port left.
+    pub fn new(plan: &mut Plan, release: &Known, settings: &Settings) -> Result<Self, ConfigureError> {
+        check_streams(plan, release)?;
+        check_duties(plan, release)?;
+        let mut ports = Ports::new(plan, settings);
+        for pool in &mut plan.pools {
+            let Some(workers) = pool.workers.take() else { continue };
+            for number in 1..=workers {
+                let address = ports.next(&format!("{}{number}", pool.name))?;
+                pool.servers.push(address.to_string());
+            }
+        }
+        let workers = plan.workers();
+        let processes = workers.iter().map(|worker| {
+            let clients = worker.address.as_deref().and_then(|address| Address::parse(address).ok());
+            let duties: Vec<_> =
+                plan.duties.assigned().into_iter().filter(|(_, names)| names.contains(&worker.name)).map(|(setting, _)| setting).collect();
+            let writes =
+                |(stream, writers): (&String, &crate::plan::Writers)| writers.names().contains(&worker.name).then(|| stream.clone());
+            let streams = plan.stream_writers.iter().filter_map(writes).collect();
+            let app = app(&worker.name, &duties, release)?;
+            Ok(Process { name: worker.name.clone(), clients, replication: None, resources: BTreeSet::new(), streams, duties, app })
+        });
+        let workers = processes.collect::<Result<Vec<_>, ConfigureError>>()?;
+        Ok(Self { main: settings.main.clone(), main_replication: settings.main_replication.clone(), workers, ports })
+    }
+
+    /// Adds what only the routes tell: what each worker serves, and where writers listen.
+    ///
+    /// # Errors
+    /// Two listeners at one address, no port left, a socket where the release has none, media jobs without media.
+    pub fn with_routes(mut self, plan: &Plan, routes: &Routes, release: &Known) -> Result<Self, ConfigureError> {
+        for rule in &routes.rules {
+            for name in self.names(plan, &rule.target) {
+                let ports = &mut self.ports;
+                let Some(process) = self.workers.iter_mut().find(|process| process.name == name) else { continue };
+                if process.clients.is_none() {
+                    process.clients = Some(ports.next(&name)?);
+                }
+                process.resources.extend(rule.resources());
+            }
+        }
+        let Self { workers, ports, .. } = &mut self;
+        for process in workers.iter_mut().filter(|process| !process.streams.is_empty()) {
+            process.replication = Some(ports.next(&process.name)?);
+        }
+        // A pool's worker that no route reaches still listens: the proxy's file names it.
+        for process in &mut self.workers {
+            if process.clients.is_some() && process.resources.is_empty() {
+                process.resources.insert(Resource::Client);
+            }
+        }
+        self.check_media_jobs()?;
+        self.check_addresses(release)?;
+        Ok(self)
+    }
+
+    /// The workers that a target stands for, in order.
+    pub fn names(&self, plan: &Plan, target: &Target) -> Vec<String> {
+        match target {
+            Target::Main => Vec::new(),
+            Target::Pool(pool) => {
+                let workers = plan.workers();
+                plan.members(*pool).into_iter().filter_map(|(place, _)| workers.get(place).map(|worker| worker.name.clone())).collect()
+            }
+            Target::Writers(names) => names.clone(),
+        }
+    }
+
+    /// A worker by name.
+    pub fn worker(&self, name: &str) -> Option<&Process> {
+        self.workers.iter().find(|process| process.name == name)
+    }
+
+    fn check_media_jobs(&self) -> Result<(), ConfigureError> {
+        let setting = "media_instance_running_background_jobs";
+        match self.workers.iter().find(|process| process.duties.contains(&setting) && !process.has_media()) {
+            Some(process) => Err(ConfigureError::NoMedia(process.name.clone())),
+            None => Ok(()),
+        }
+    }
+
+    fn check_addresses(&self, release: &Known) -> Result<(), ConfigureError> {
+        let mut taken: BTreeMap<&Address, String> = BTreeMap::new();
+        let own = [(&self.main, "the main process"), (&self.main_replication, "the main process's replication")];
+        let own = own.into_iter().map(|(address, name)| (address, name.to_owned()));
+        let workers = self.workers.iter().flat_map(|process| {
+            let clients = process.clients.as_ref().map(|address| (address, process.name.clone()));
+            let replication = process.replication.as_ref().map(|address| (address, format!("the replication of {}", process.name)));
+            clients.into_iter().chain(replication)
+        });
+        for (address, name) in own.chain(workers) {
+            if matches!(address, Address::Unix(_)) && !release.has_unix_sockets() {
+                let problem = "unix sockets came with Synapse 1.90; use host:port".to_owned();
+                return Err(ConfigureError::Address { worker: name, address: address.to_string(), problem });
+            }
+            if let Some(first) = taken.insert(address, name.clone()) {
+                return Err(ConfigureError::AddressTwice { address: address.to_string(), first, second: name });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Ports that nobody has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Ports {
+    base: u16,
+    next: u32,
+    taken: BTreeSet<u16>,
+}
+
+impl Ports {
+    fn new(plan: &Plan, settings: &Settings) -> Self {
+        let named =
+            plan.pools.iter().flat_map(|pool| pool.servers().unwrap_or_default()).filter_map(|server| Address::parse(&server.name).ok());
+        let own = [settings.main.clone(), settings.main_replication.clone()];
+        let port = |address| match address {
+            Address::Tcp { port, .. } => Some(port),
+            Address::Unix(_) => None,
+        };
+        let taken = named.chain(own).filter_map(port).collect();
+        Self { base: settings.base_port, next: u32::from(settings.base_port), taken }
+    }
+
+    /// The next port, on loopback.
+    fn next(&mut self, worker: &str) -> Result<Address, ConfigureError> {
+        loop {
+            let port = u16::try_from(self.next).ok().filter(|port| *port > 0);
+            let port = port.ok_or_else(|| ConfigureError::NoPort(self.base, worker.to_owned()))?;
+            self.next += 1;
+            if self.taken.insert(port) {
+                return Ok(Address::tcp("127.0.0.1", port));
+            }
+        }
+    }
+}
+
+fn check_streams(plan: &Plan, release: &Known) -> Result<(), ConfigureError> {
+    for (stream, writers) in &plan.stream_writers {
+        let since = stream_since(stream).unwrap_or(super::release::OLDEST);
+        if !release.is_at_least(since) {
+            return Err(ConfigureError::Stream { release: plan.synapse.clone(), stream: stream.clone(), since });
+        }
+        if let Some(since) = several_writers_since(stream).filter(|since| writers.names().len() > 1 && !release.is_at_least(since)) {
+            return Err(ConfigureError::Writers { release: plan.synapse.clone(), stream: stream.clone(), since });
+        }
+    }
+    Ok(())
+}
+
+fn check_duties(plan: &Plan, release: &Known) -> Result<(), ConfigureError> {
+    for (setting, _) in plan.duties.assigned() {
+        let since = duty_since(setting).unwrap_or(super::release::OLDEST);
+        if !release.is_at_least(since) {
+            return Err(ConfigureError::Duty { release: plan.synapse.clone(), setting: setting.to_owned(), since });
+        }
+    }
+    Ok(())
+}
+
+/// The program of a worker: a generic worker, but where an old release ties a duty to a program.
+fn app(name: &str, duties: &[&'static str], release: &Known) -> Result<&'static str, ConfigureError> {
+    let mut app: Option<&'static str> = None;
+    for own in duties.iter().filter_map(|duty| program_of(duty, release)) {
+        match app {
+            Some(first) if first != own => {
+                let release = release.to_string();
+                return Err(ConfigureError::TwoApps { worker: name.to_owned(), first, second: own, release });
+            }
+            _ => app = Some(own),
+        }
+    }
+    Ok(app.unwrap_or("synapse.app.generic_worker"))
+}
+
+fn program_of(duty: &str, release: &Known) -> Option<&'static str> {
+    match duty {
+        "update_user_directory_from_worker" if !release.duties_by_name() => Some("synapse.app.user_dir"),
+        "notify_appservices_from_worker" if !release.duties_by_name() => Some("synapse.app.appservice"),
+        "pusher_instances" if !release.senders_are_generic() => Some("synapse.app.pusher"),
+        "federation_sender_instances" if !release.senders_are_generic() => Some("synapse.app.federation_sender"),
+        _ => None,
+    }
+}

@@ -1,0 +1,294 @@
+//! nginx: maps for the `http` level, locations for a `server`, and a site to copy from.
+//!
+//! All routing is one `map` over method and raw path: its regular expressions are tried in order and the first match wins, as in the
+//! table. `$request_uri` is matched rather than `$uri`, because Synapse matches the path as it was sent, escapes and all.
+
+use std::fmt::Write as _;
+
+use super::super::routes::{Rule, Sync, Target};
+use super::super::{ConfigureError, Context, OutputFile};
+use super::{ADMIN, PUBLIC, UPLOAD_MIB, Upstream, WAIT_SECONDS, heading, keys, name};
+use crate::balance::{Algorithm, Nginx};
+use crate::endpoints::Method;
+use crate::plan::Key;
+
+pub(super) fn files(context: &Context<'_>, upstreams: &[Upstream<'_>]) -> Result<Vec<OutputFile>, ConfigureError> {
+    let mut maps = heading(context, "#", "Maps and upstreams");
+    maps.push_str("# Include this at the `http` level, for example as /etc/nginx/conf.d/wsim-maps.conf.\n");
+    maps.push_str(LOG_FORMAT);
+    maps.push_str(RAW_PATH);
+    write_keys(&mut maps, upstreams);
+    write_table(&mut maps, context);
+    for upstream in upstreams {
+        write_upstream(&mut maps, context, upstream)?;
+    }
+    let path = |file: &str| format!("proxy/nginx/{file}");
+    Ok(vec![
+        OutputFile::new(path("wsim-maps.conf"), maps),
+        OutputFile::new(path("wsim-locations.conf"), locations(context)),
+        OutputFile::new(path("example-site.conf"), heading(context, "#", "A site to copy from") + &site()),
+    ])
+}
+
+/// Maps that cut keys out of requests; only those that some rule uses.
+fn write_keys(out: &mut String, upstreams: &[Upstream<'_>]) {
+    out.push_str(LOG_USER);
+    let words: String = upstreams.iter().filter_map(|upstream| Some(upstream.pool.as_ref()?.0.balance.as_str())).collect();
+    let keys = keys(upstreams);
+    let needs = |key: &Key, variable: &str| keys.contains(&key.to_string()) || words.contains(variable);
+    if needs(&Key::User, "$mxid_localpart") {
+        out.push_str(USER);
+    }
+    if needs(&Key::Room, "$room_name") {
+        out.push_str(ROOM);
+    }
+    if keys.contains("token") {
+        out.push_str(TOKEN);
+    }
+    if keys.contains("origin") {
+        out.push_str(ORIGIN);
+    }
+}
+
+fn write_table(out: &mut String, context: &Context<'_>) {
+    let (plan, routes) = (context.plan, context.routes);
+    let mut splits: Vec<(String, String)> = Vec::new();
+    let mut lines = String::new();
+    let mut group = "";
+    for (index, rule) in routes.rules.iter().enumerate() {
+        let mut target = name(plan, &rule.target);
+        if rule.sync == Sync::Initial {
+            // The next rule has the same pattern and takes the other syncs: both together are one line with a variable.
+            let other = routes.rules[index + 1..].iter().find(|other| other.pattern == rule.pattern && other.sync == Sync::Any);
+            let split = (target, other.map_or_else(|| name(plan, &Target::Main), |other| name(plan, &other.target)));
+            let number = splits.iter().position(|known| *known == split).unwrap_or_else(|| {
+                splits.push(split);
+                splits.len() - 1
+            });
+            target = format!("$wsim_sync{number}");
+        }
+        if rule.group != group {
+            group = &rule.group;
+            let _ = writeln!(lines, "    # {group}");
+        }
+        let _ = writeln!(lines, "    \"~{}\" {target};", quoted(&expression(rule)));
+    }
+    for (number, (initial, other)) in splits.iter().enumerate() {
+        let _ = write!(
+            out,
+            "\n# A sync without `since`, or with `full_state=true`, computes everything: it can take minutes and would hold up the others.\n\
+             map \"$arg_full_state:$arg_since\" $wsim_sync{number} {{\n    default {other};\n    \"~^true:\" {initial};\n    \"~^[^:]*:$\" {initial};\n}}\n"
+        );
+    }
+    let _ = write!(
+        out,
+        "\n# Which requests go where: method, then path, the first line that matches. These are the rows of Synapse {}'s table of what\n\
+         # workers may serve; rows of stream writers come first. Everything else goes to the main process.\n\
+         map \"$request_method $wsim_path\" $wsim_upstream {{\n    default {};\n{lines}}}\n",
+        plan.synapse,
+        name(plan, &Target::Main)
+    );
+}
+
+/// Method and path as one expression.
+fn expression(rule: &Rule) -> String {
+    let methods: Vec<&str> = rule.methods.iter().map(|method: &Method| method.name()).collect();
+    let method = match methods.as_slice() {
+        [] => "[^ ]+".to_owned(),
+        [one] => (*one).to_owned(),
+        several => format!("(?:{})", several.join("|")),
+    };
+    let parts: Vec<String> =
+        rule.alternatives().into_iter().map(|(anchored, rest)| if anchored { rest } else { format!(".*{rest}") }).collect();
+    match parts.as_slice() {
+        [one] => format!("^{method} {one}"),
+        several => format!("^{method} (?:{})", several.join("|")),
+    }
+}
+
+/// Inside double quotes.
+fn quoted(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"")
+}
+
+fn write_upstream(out: &mut String, context: &Context<'_>, upstream: &Upstream<'_>) -> Result<(), ConfigureError> {
+    let _ = write!(out, "\n# {}\n", upstream.purpose(context));
+    let _ = writeln!(out, "upstream {} {{", upstream.name);
+    let many = upstream.servers.len() > 1;
+    if many {
+        out.push_str("    # Rotation and connection counts are shared by all nginx processes; without a zone each has its own.\n");
+    }
+    let _ = writeln!(out, "    zone {} 64k;", upstream.name);
+    if let Some(rule) = balance(context, upstream)? {
+        let _ = writeln!(out, "    {rule};");
+    }
+    for server in &upstream.servers {
+        let weight = if server.weight == 1 { String::new() } else { format!(" weight={}", server.weight) };
+        // One refused connection must not move a worker's users away for ten seconds.
+        let fails = if many { " max_fails=3 fail_timeout=5s" } else { "" };
+        let _ = writeln!(out, "    server {}{weight}{fails}; # {}", server.address, server.name);
+    }
+    out.push_str("    # Kept connections spare a TCP handshake per request.\n    keepalive 64;\n    keepalive_timeout 60s;\n}\n");
+    Ok(())
+}
+
+/// The rule in nginx's words; `None` for round robin.
+fn balance(context: &Context<'_>, upstream: &Upstream<'_>) -> Result<Option<String>, ConfigureError> {
+    let Some((pool, rule)) = &upstream.pool else { return Ok(None) };
+    let subject = || {
+        let own: Vec<&str> = pool.balance.split_whitespace().filter(|word| word.contains('$')).collect();
+        if own.is_empty() { rule.key.as_ref().map_or_else(String::new, variable) } else { own.join(" ").trim_end_matches(';').to_owned() }
+    };
+    Ok(match context.plan.balancer_setup(pool)?.algorithm {
+        Algorithm::Nginx(Nginx::RoundRobin) => None,
+        Algorithm::Nginx(Nginx::LeastConnections) => Some("least_conn".to_owned()),
+        Algorithm::Nginx(Nginx::IpHash) => Some("ip_hash".to_owned()),
+        Algorithm::Nginx(Nginx::Random) => Some("random".to_owned()),
+        Algorithm::Nginx(Nginx::RandomTwo) => Some("random two least_conn".to_owned()),
+        Algorithm::Nginx(Nginx::Hash) => Some(format!("hash {}", subject())),
+        Algorithm::Nginx(Nginx::Consistent) => Some(format!("hash {} consistent", subject())),
+        _ => return Err(ConfigureError::NoSuchRule { pool: pool.name.clone(), balance: pool.balance.clone() }),
+    })
+}
+
+/// The variable that holds a key.
+fn variable(key: &Key) -> String {
+    match key {
+        Key::User => "$mxid_localpart".to_owned(),
+        Key::Token => "$wsim_token".to_owned(),
+        Key::Address => "$remote_addr".to_owned(),
+        Key::Origin => "$wsim_origin".to_owned(),
+        Key::Room => "$room_name".to_owned(),
+        Key::Uri => "$request_uri".to_owned(),
+        Key::Header(name) => format!("$http_{}", name.to_ascii_lowercase().replace('-', "_")),
+    }
+}
+
+fn locations(context: &Context<'_>) -> String {
+    let mut out = heading(context, "#", "Locations");
+    out.push_str("# Include this inside the `server` blocks for 443 and 8448. $wsim_upstream comes from wsim-maps.conf.\n");
+    let mut pass = String::new();
+    let _ = write!(
+        pass,
+        "    # No path after the name: the request must reach Synapse exactly as sent, or federation signatures fail.\n    \
+         proxy_pass http://$wsim_upstream;\n    \
+         proxy_http_version 1.1;\n    \
+         proxy_set_header Connection \"\";\n    \
+         proxy_set_header Host $host:$server_port;\n    \
+         # The one address that Synapse is to believe; what the client sent is replaced.\n    \
+         proxy_set_header X-Forwarded-For $remote_addr;\n    \
+         proxy_set_header X-Forwarded-Proto $scheme;\n    \
+         # With `request_id_header: X-Request-ID` Synapse logs the same id as nginx.\n    \
+         proxy_set_header X-Request-ID $request_id;\n    \
+         # Long polls wait half a minute and more, initial syncs compute for minutes.\n    \
+         proxy_read_timeout {WAIT_SECONDS}s;\n    \
+         proxy_send_timeout {WAIT_SECONDS}s;\n    \
+         # Not smaller than max_upload_size in homeserver.yaml.\n    \
+         client_max_body_size {UPLOAD_MIB}M;\n"
+    );
+    if context.settings.expose_upstream {
+        pass.push_str("    # Which server answered; asked for by --expose-upstream.\n    add_header X-Upstream $upstream_addr always;\n");
+    }
+    let public: Vec<&str> = PUBLIC.iter().map(|path| path.trim_start_matches('/')).collect();
+    let _ = write!(
+        out,
+        "\n# The admin API, from this machine only: Synapse's own document leaves it out of the proxy on purpose.\n\
+         location ^~ {ADMIN} {{\n    allow 127.0.0.0/8;\n    allow ::1;\n    deny all;\n{pass}}}\n\
+         \n# Clients, federation, media, pages of a login. Not /_synapse/metrics and not /_synapse/replication: those are nobody's outside.\n\
+         location ~ ^/(?:{})(?:/|$) {{\n{pass}}}\n",
+        public.join("|")
+    );
+    out
+}
+
+fn site() -> String {
+    SITE.to_owned()
+}
+
+const LOG_FORMAT: &str = r#"
+# The log that wsim reads best: when, how long, which server, which user. Access tokens in a URL are cut.
+map $request $wsim_request {
+    default $request;
+    "~^(?<wsim_before>.*[?&]access_token=)[^& ]*(?<wsim_after>.*)$" "$wsim_before<redacted>$wsim_after";
+}
+log_format wsim '$remote_addr - $remote_user [$time_iso8601] "$wsim_request" $status $body_bytes_sent "$http_referer" "$http_user_agent" '
+    'rt=$request_time uct=$upstream_connect_time uht=$upstream_header_time urt=$upstream_response_time ua=$upstream_addr us=$upstream_status '
+    'user=$wsim_log_user grp=$proxy_host rl=$request_length conn=$connection/$connection_requests tls=$ssl_protocol rid=$request_id';
+"#;
+
+const RAW_PATH: &str = r#"
+# The path as it was sent, without the query. $uri would be decoded: an escaped slash in a room alias would become a real one.
+map $request_uri $wsim_path {
+    default "";
+    "~^(?<wsim_raw>[^?#]*)" $wsim_raw;
+}
+"#;
+
+const LOG_USER: &str = r#"
+# For the log only: the user's localpart, as the base64 that stands in tokens Synapse made. Empty for other tokens, which are secrets.
+map $http_authorization $wsim_log_user {
+    default "";
+    "~^Bearer syt_(?<wsim_logged>[^_]*)_" $wsim_logged;
+}
+"#;
+
+const USER: &str = r#"
+# Who asks. Tokens that Synapse made are syt_<localpart in base64>_<random>_<checksum>, so all devices of a user have one key. Other
+# tokens (bridges, an identity provider) count whole: one key per device. The token may also stand in the URL.
+map $arg_access_token $wsim_user_in_url {
+    default $arg_access_token;
+    "~^syt_(?<wsim_url_user>[^_]*)_" $wsim_url_user;
+}
+map $http_authorization $mxid_localpart {
+    default $http_authorization;
+    "" $wsim_user_in_url;
+    "~^Bearer syt_(?<wsim_user>[^_]*)_" $wsim_user;
+}
+"#;
+
+const ROOM: &str = r#"
+# The room in the path, escapes and all. Requests without a room have no key: nginx then takes the servers in turn.
+map $request_uri $room_name {
+    default "";
+    "~^[^?]*?/(?:rooms|join|knock)/(?<wsim_room>[^/?]+)" $wsim_room;
+}
+"#;
+
+const TOKEN: &str = r#"
+# The access token, from the header or the URL: one key per device.
+map $http_authorization $wsim_token {
+    default $http_authorization;
+    "" $arg_access_token;
+}
+"#;
+
+const ORIGIN: &str = r#"
+# The server that a federation request comes from.
+map $http_authorization $wsim_origin {
+    default "";
+    "~*^X-Matrix.*\borigin=\"?(?<wsim_origin_name>[^\",]+)" $wsim_origin_name;
+}
+"#;
+
+const SITE: &str = r#"# Needs wsim-maps.conf at the http level. Change server_name, the certificate's files and the path of the include.
+
+server {
+    listen 443 ssl http2;
+    listen [::]:443 ssl http2;
+    # Federation; not needed where /.well-known/matrix/server names port 443.
+    listen 8448 ssl http2 default_server;
+    listen [::]:8448 ssl http2 default_server;
+    server_name matrix.example.org;
+
+    ssl_certificate /etc/ssl/certs/matrix.example.org.pem;
+    ssl_certificate_key /etc/ssl/private/matrix.example.org.key;
+
+    access_log /var/log/nginx/matrix-access.log wsim;
+
+    include /etc/nginx/snippets/wsim-locations.conf;
+
+    location / {
+        return 404;
+    }
+}
+"#;

@@ -1,0 +1,136 @@
+//! Which settings a Synapse release knows, and by which name.
+//!
+//! Source: `synapse/config/workers.py`, `synapse/app/generic_worker.py` and the upgrade notes of the releases named. Where the release
+//! that brought a setting lies between two that were read, the later one stands here: a setting is written only where it surely works.
+
+use super::ConfigureError;
+use crate::endpoints::Release;
+
+/// A release that configuration can be written for.
+#[derive(Debug, Clone)]
+pub struct Known {
+    release: Release,
+}
+
+impl Known {
+    /// # Errors
+    /// [`ConfigureError::TooOld`] before [`OLDEST`].
+    pub fn new(release: &Release) -> Result<Self, ConfigureError> {
+        let known = Self { release: release.clone() };
+        if known.is_at_least(OLDEST) { Ok(known) } else { Err(ConfigureError::TooOld(release.to_string())) }
+    }
+
+    /// Whether it is this release or a later one.
+    pub fn is_at_least(&self, other: &str) -> bool {
+        other.parse::<Release>().is_ok_and(|other| self.release >= other)
+    }
+
+    /// The main process stands in `instance_map` (1.84); before, every worker file names it by `worker_replication_host` and
+    /// `worker_replication_http_port`.
+    pub fn main_in_instance_map(&self) -> bool {
+        self.is_at_least("1.84")
+    }
+
+    /// Workers pass key uploads on to `worker_main_http_uri`; since 1.73 they find the main process by themselves.
+    pub fn needs_main_http_uri(&self) -> bool {
+        !self.is_at_least("1.73")
+    }
+
+    /// The user directory and application services move by naming a worker (1.59); before, by a program of their own.
+    pub fn duties_by_name(&self) -> bool {
+        self.is_at_least("1.59")
+    }
+
+    /// Any worker may send pushes and federation (read in 1.33); before, only the programs made for it.
+    pub fn senders_are_generic(&self) -> bool {
+        self.is_at_least("1.33")
+    }
+
+    /// `worker_replication_secret` (read in 1.26).
+    pub fn has_replication_secret(&self) -> bool {
+        self.is_at_least("1.26")
+    }
+
+    /// `request_id_header` in a listener (read in 1.73).
+    pub fn has_request_id_header(&self) -> bool {
+        self.is_at_least("1.73")
+    }
+
+    /// `outbound_federation_restricted_to` (1.89).
+    pub fn has_outbound_federation_restricted_to(&self) -> bool {
+        self.is_at_least("1.89")
+    }
+
+    /// Listeners on unix sockets (1.90, for replication too).
+    pub fn has_unix_sockets(&self) -> bool {
+        self.is_at_least("1.90")
+    }
+}
+
+impl std::fmt::Display for Known {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.release.fmt(f)
+    }
+}
+
+/// The release that made a stream writable by a worker; `None` if there is no such stream.
+pub fn stream_since(stream: &str) -> Option<&'static str> {
+    Some(match stream {
+        "events" | "typing" => OLDEST,
+        "to_device" | "account_data" | "receipts" => "1.26",
+        "presence" => "1.33",
+        "push_rules" => "1.107",
+        "device_lists" | "thread_subscriptions" => "1.135",
+        "quarantined_media_changes" => "1.152",
+        _ => return None,
+    })
+}
+
+/// The release that allowed several writers; `None` where one is still the most.
+pub fn several_writers_since(stream: &str) -> Option<&'static str> {
+    Some(match stream {
+        "events" => OLDEST,
+        "receipts" | "device_lists" | "thread_subscriptions" => "1.135",
+        "quarantined_media_changes" => "1.152",
+        _ => return None,
+    })
+}
+
+/// The release that can move a duty to a worker, in one way or another; `None` if there is no such duty.
+pub fn duty_since(setting: &str) -> Option<&'static str> {
+    Some(match setting {
+        "run_background_tasks_on" => "1.22",
+        "update_user_directory_from_worker"
+        | "notify_appservices_from_worker"
+        | "pusher_instances"
+        | "federation_sender_instances"
+        | "media_instance_running_background_jobs" => OLDEST,
+        _ => return None,
+    })
+}
+
+/// The first release that configuration is written for: generic workers and Redis as its document recommends them.
+pub const OLDEST: &str = "1.18";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::known::STREAMS;
+
+    #[test]
+    fn every_stream_and_duty_has_a_first_release() {
+        for (stream, _) in STREAMS {
+            assert!(stream_since(stream).is_some(), "{stream}");
+        }
+        for setting in crate::plan::duties::SETTINGS {
+            assert!(duty_since(setting).is_some(), "{setting}");
+        }
+    }
+
+    #[test]
+    fn releases_before_generic_workers_are_refused() {
+        assert!(matches!(Known::new(&"1.17".parse().unwrap()), Err(ConfigureError::TooOld(_))));
+        let newest = Known::new(&"1.157".parse().unwrap()).unwrap();
+        assert!(newest.main_in_instance_map() && !newest.needs_main_http_uri());
+    }
+}

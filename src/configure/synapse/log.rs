@@ -1,0 +1,66 @@
+//! Log settings: one file per process, request lines included, in the form that wsim reads best.
+//!
+//! The format is Synapse's own default, to the character: tools that read Synapse logs expect it.
+
+use super::super::{Context, OutputFile};
+use super::heading;
+
+pub(super) fn files(context: &Context<'_>) -> Vec<OutputFile> {
+    let mut files = vec![OutputFile::new("synapse/log.yaml", settings(context, "homeserver", "the main process"))];
+    for process in &context.cluster.workers {
+        files.push(OutputFile::new(format!("synapse/log/{}.yaml", process.name), settings(context, &process.name, &process.name)));
+    }
+    files
+}
+
+fn settings(context: &Context<'_>, file: &str, who: &str) -> String {
+    format!(
+        "{}version: 1
+
+formatters:
+  precise:
+    format: '%(asctime)s - %(name)s - %(lineno)d - %(levelname)s - %(request)s - %(message)s'
+
+handlers:
+  file:
+    class: logging.handlers.TimedRotatingFileHandler
+    formatter: precise
+    filename: /var/log/matrix-synapse/{file}.log
+    when: midnight
+    # A week: what wsim needs to see every busy hour once.
+    backupCount: 7
+    encoding: utf8
+  {buffer}
+
+loggers:
+  synapse.storage.SQL:
+    # DEBUG would log what is in the database.
+    level: INFO
+  # \"Processed request\" lines, with the CPU and database time of each request: what `wsim analyse` reads.
+  synapse.access:
+    level: INFO
+
+root:
+  level: INFO
+  handlers: [buffer]
+
+disable_existing_loggers: false
+",
+        heading(context, &format!("Log settings of {who}")),
+        buffer = if context.release.is_at_least("1.59") { PERIODIC } else { PLAIN }
+    )
+}
+
+const PERIODIC: &str = "buffer:
+    # Lines are written ten at a time, or after five seconds.
+    class: synapse.logging.handlers.PeriodicallyFlushingMemoryHandler
+    target: file
+    capacity: 10
+    flushLevel: 30
+    period: 5";
+
+const PLAIN: &str = "buffer:
+    class: logging.handlers.MemoryHandler
+    target: file
+    capacity: 1
+    flushLevel: 30";

@@ -1,0 +1,81 @@
+//! One file per worker: its name, program, listeners and log settings.
+
+use std::fmt::Write as _;
+
+use super::super::address::Address;
+use super::super::cluster::Process;
+use super::super::{Context, OutputFile};
+use super::{heading, listener};
+
+pub(super) fn files(context: &Context<'_>) -> Vec<OutputFile> {
+    context
+        .cluster
+        .workers
+        .iter()
+        .map(|process| OutputFile::new(format!("synapse/workers/{}.yaml", process.name), worker(context, process)))
+        .collect()
+}
+
+fn worker(context: &Context<'_>, process: &Process) -> String {
+    let release = context.release;
+    let mut out = heading(context, &format!("Worker {}", process.name));
+    let _ = writeln!(out, "# {}", purpose(context, process));
+    let _ = write!(out, "\nworker_app: {}\nworker_name: {}\n", process.app, process.name);
+    let replication = &context.cluster.main_replication;
+    if !release.main_in_instance_map()
+        && let Address::Tcp { host, port } = replication
+    {
+        let _ = write!(
+            out,
+            "\n# Where the main process answers its workers.\nworker_replication_host: '{host}'\nworker_replication_http_port: {port}\n"
+        );
+    }
+    if release.needs_main_http_uri()
+        && process.clients.is_some()
+        && let Some(main) = context.cluster.main.host_port()
+    {
+        let _ = write!(out, "\n# Key uploads are passed on to the main process.\nworker_main_http_uri: http://{main}\n");
+    }
+    if process.has_media() {
+        out.push_str("\n# workers.yaml turns it off for the others.\nenable_media_repo: true\n");
+    }
+    if process.clients.is_some() || process.replication.is_some() {
+        out.push_str("\nworker_listeners:\n");
+    }
+    if let Some(address) = &process.clients {
+        let names: Vec<&str> = process.resources.iter().map(|resource| resource.word()).collect();
+        out.push_str("  # For the proxy.\n");
+        out += &listener(address, &names, true, 2, release.has_request_id_header());
+    }
+    if let Some(address) = &process.replication {
+        out.push_str("  # For the other processes, which hand it what it writes. Never let the proxy or anybody outside reach this one.\n");
+        out += &listener(address, &["replication"], false, 2, false);
+    }
+    let _ = write!(out, "\nworker_log_config: {}/synapse/log/{}.yaml\n", context.settings.installed, process.name);
+    out
+}
+
+/// What it is for, in one line.
+fn purpose(context: &Context<'_>, process: &Process) -> String {
+    let mut parts = Vec::new();
+    let pools: Vec<&str> = context
+        .plan
+        .pools
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| context.cluster.names(context.plan, &super::super::routes::Target::Pool(*index)).contains(&process.name))
+        .map(|(_, pool)| pool.name.as_str())
+        .collect();
+    if !pools.is_empty() {
+        parts.push(format!("serves {}", pools.join(", ")));
+    }
+    if !process.streams.is_empty() {
+        parts.push(format!("writes {}", process.streams.join(", ")));
+    }
+    if !process.duties.is_empty() {
+        parts.push(format!("named by {}", process.duties.join(", ")));
+    }
+    let text = parts.join("; ");
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), chars.as_str()))
+}

@@ -1,0 +1,14 @@
+//! What `wsim configure` writes, held against the real programs.
+//!
+//! `accepted`: nginx, HAProxy, Caddy, Apache and Synapse take the files. `routing`: a real nginx, HAProxy, Caddy and Apache with the
+//! written files send every row of the table, by every method, to the pool that classifier and plan name, and keyed requests to the very
+//! server. The programs come by `tests/proxies/install`; a test fails where one is missing.
+#![expect(clippy::unwrap_used, reason = "a comparison that cannot go on has failed")]
+
+mod net;
+mod plans;
+#[expect(dead_code, reason = "shared with the comparison of balancers, which uses all of it")]
+#[path = "balancers/proxy.rs"]
+mod proxy;
+mod requests;
+mod routing;

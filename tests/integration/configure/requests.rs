@@ -1,0 +1,134 @@
+//! Requests for every row of an endpoint table: the row's pattern with real names put in, by every relevant method.
+
+use regex_syntax::hir::{Hir, HirKind};
+use wsim::endpoints::{Method, Syntax, Table};
+
+/// One request.
+#[derive(Debug, Clone)]
+pub(super) struct Request {
+    pub(super) method: Method,
+    pub(super) target: String,
+    /// The Authorization header, or empty.
+    pub(super) authorization: String,
+    /// Last part of the client's address, 127.0.0.N.
+    pub(super) source: u8,
+}
+
+/// Requests for all rows, and some that stand in no row. The same table gives the same requests.
+pub(super) fn requests(table: &Table, methods: &[Method]) -> Vec<Request> {
+    let mut requests = Vec::new();
+    for row in &table.rows {
+        let pattern = match row.syntax {
+            Syntax::Regex => row.effective_pattern().to_owned(),
+            Syntax::Prefix => format!("^{}", regex_syntax::escape(row.effective_pattern())),
+        };
+        for path in paths(&pattern, requests.len()) {
+            add(&mut requests, &path, methods);
+        }
+    }
+    for path in OTHERS {
+        add(&mut requests, path, methods);
+    }
+    requests
+}
+
+fn add(requests: &mut Vec<Request>, path: &str, methods: &[Method]) {
+    for &method in methods {
+        let number = requests.len();
+        let user = number % 23;
+        let (authorization, in_url) = match number % 11 {
+            0..=6 => (format!("Bearer syt_{}_{number:06}_1aB{number}", BASE64_NAMES[user % BASE64_NAMES.len()]), String::new()),
+            7 => (format!("Bearer mct_opaque{user}"), String::new()),
+            8 => (String::new(), format!("access_token=syt_{}_x{number}_y", BASE64_NAMES[user % BASE64_NAMES.len()])),
+            9 => (String::new(), format!("access_token=opaque{user}")),
+            _ => (String::new(), String::new()),
+        };
+        let query = match (path.ends_with("/sync"), number % 5) {
+            (true, 0) => "timeout=30000",
+            (true, 1) => "since=s1_2&full_state=true",
+            (true, 2) => "since=&timeout=0",
+            (true, _) => "timeout=30000&since=s12_3&filter=0",
+            (false, 0) => "dir=b&from=t1",
+            _ => "",
+        };
+        let query: Vec<&str> = [query, in_url.as_str()].into_iter().filter(|part| !part.is_empty()).collect();
+        let target = if query.is_empty() { path.to_owned() } else { format!("{path}?{}", query.join("&")) };
+        requests.push(Request { method, target, authorization, source: u8::try_from(2 + number % 9).unwrap() });
+    }
+}
+
+/// Paths that a pattern matches. `seed` varies the names in them.
+fn paths(pattern: &str, seed: usize) -> Vec<String> {
+    let hir = regex_syntax::parse(pattern).unwrap();
+    let mut names = Names(seed);
+    let open = !pattern.ends_with('$');
+    let mut paths = expand(&hir, &mut names);
+    if open {
+        let tails: &[&str] = if pattern.ends_with('/') { &["tail", "%21a%2Fb%3Ac/x"] } else { &["", "/tail"] };
+        paths = paths.iter().flat_map(|path| tails.iter().map(move |tail| format!("{path}{tail}"))).collect();
+    }
+    paths
+}
+
+/// Every alternative, with a name for every wildcard.
+fn expand(hir: &Hir, names: &mut Names) -> Vec<String> {
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => vec![String::new()],
+        HirKind::Literal(literal) => vec![String::from_utf8(literal.0.to_vec()).unwrap()],
+        // A class of two letters stands for an alternation such as (v1|v2), which the parser has simplified; others are wildcards.
+        HirKind::Class(class) => match class.literal() {
+            Some(literal) => vec![String::from_utf8(literal).unwrap()],
+            None => few(class).unwrap_or_else(|| vec![names.next()]),
+        },
+        HirKind::Repetition(repetition) if repetition.max == Some(1) => {
+            let mut both = expand(&repetition.sub, names);
+            both.push(String::new());
+            both
+        }
+        HirKind::Repetition(_) => vec![names.next()],
+        HirKind::Capture(capture) => expand(&capture.sub, names),
+        HirKind::Alternation(parts) => parts.iter().flat_map(|part| expand(part, names)).collect(),
+        HirKind::Concat(parts) => parts.iter().fold(vec![String::new()], |heads, part| {
+            let tails = expand(part, names);
+            heads.iter().flat_map(|head| tails.iter().map(move |tail| format!("{head}{tail}"))).collect()
+        }),
+    }
+}
+
+fn few(class: &regex_syntax::hir::Class) -> Option<Vec<String>> {
+    let regex_syntax::hir::Class::Unicode(class) = class else { return None };
+    let letters: usize = class.iter().map(|range| range.len()).sum();
+    (letters <= 4).then(|| class.iter().flat_map(|range| (range.start()..=range.end()).map(String::from)).collect())
+}
+
+/// Names of rooms, users and events, as clients write them: some escaped, some not.
+struct Names(usize);
+
+impl Names {
+    fn next(&mut self) -> String {
+        self.0 += 1;
+        let number = self.0 % 37;
+        match self.0 % 3 {
+            0 => format!("!room{number}:example.org"),
+            1 => format!("%21room{number}%3Aexample.org"),
+            _ => format!("%40user{number}%3Aexample.org"),
+        }
+    }
+}
+
+/// In no row, or nearly in one.
+const OTHERS: [&str; 12] = [
+    "/_matrix/client/v3/logout",
+    "/_matrix/client/v3/account/password",
+    "/_matrix/client/v3/syncs",
+    "/_matrix/client/v3/sync/",
+    "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync",
+    "/_matrix/client/unstable/org.matrix.msc3575/sync",
+    "/_matrix/client/v3/rooms/%21a%3Ab/upgrade",
+    "/_matrix/federation/v1/openid/userinfo",
+    "/_matrix/key/v2/server",
+    "/_matrix/client/v3/keys/upload%2Fx",
+    "/_synapse/client/unsubscribe",
+    "/_synapse/admin/v1/server_version",
+];
+const BASE64_NAMES: [&str; 9] = ["YWxpY2U", "Ym9i", "Y2Fyb2w", "ZGF2ZQ", "ZXZl", "ZnJhbms", "Z3JhY2U", "aGVpZGk", "aXZhbg"];

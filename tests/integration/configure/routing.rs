@@ -1,0 +1,217 @@
+//! Every row of the table by every method, through the real proxy: the pool that classifier and plan name, and the very server of a key.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::SeedableRng;
+use wsim::balance::{Balancer, Choice, Pick};
+use wsim::configure::Configuration;
+use wsim::endpoints::{Classifier, Method, Options, table_for};
+use wsim::plan::{Destination, Key, ProxyKind};
+
+use super::net::Client;
+use super::plans::{APART, GENERIC, MORE_WRITERS, file, served};
+use super::proxy::Proxy;
+use super::requests::{Request, requests};
+
+const ALL: [Method; 7] = [Method::Get, Method::Head, Method::Post, Method::Put, Method::Delete, Method::Options, Method::Patch];
+const FEW: [Method; 3] = [Method::Get, Method::Post, Method::Put];
+
+/// The newest release by every method, and others of different ages by those that clients use.
+#[test]
+fn nginx_sends_every_row_where_the_plan_says() {
+    let apart = format!("{APART}{MORE_WRITERS}");
+    let mut seen = Seen::default();
+    seen.compare(ProxyKind::Nginx, &apart, "1.157", &ALL);
+    seen.compare(ProxyKind::Nginx, GENERIC, "1.157", &ALL);
+    for release in ["1.18", "1.48", "1.73", "1.100"] {
+        seen.compare(ProxyKind::Nginx, GENERIC, release, &FEW);
+    }
+    seen.compare(ProxyKind::Nginx, APART, "1.60", &FEW);
+    seen.is_enough();
+}
+
+#[test]
+fn haproxy_sends_every_row_where_the_plan_says() {
+    let apart = format!("{APART}{MORE_WRITERS}");
+    let mut seen = Seen::default();
+    seen.compare(ProxyKind::Haproxy, &apart, "1.157", &ALL);
+    seen.compare(ProxyKind::Haproxy, GENERIC, "1.157", &ALL);
+    for release in ["1.18", "1.48", "1.73", "1.100"] {
+        seen.compare(ProxyKind::Haproxy, GENERIC, release, &FEW);
+    }
+    seen.compare(ProxyKind::Haproxy, APART, "1.60", &FEW);
+    seen.is_enough();
+}
+
+/// What has been compared.
+#[derive(Default)]
+struct Seen {
+    requests: usize,
+    keyed: usize,
+    /// Servers that answered a keyed request, by pool.
+    servers: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Seen {
+    fn compare(&mut self, proxy: ProxyKind, plan: &str, release: &str, methods: &[Method]) {
+        let configuration = served(plan, proxy, release);
+        let running = start(proxy, &configuration);
+        let table = table_for(Some(release)).unwrap().table;
+        let classifier = Classifier::new(&table, &Options::default()).unwrap();
+        let mut judge = Judge::new(&configuration, &classifier);
+        let mut client = Client::new(running.port);
+        let mut wrong = Vec::new();
+        for request in requests(&table, methods) {
+            let answer = client.send(&request);
+            let expected = judge.expect(&request);
+            self.requests += 1;
+            if let Some(pool) = &expected.keyed {
+                self.keyed += 1;
+                self.servers.entry(pool.clone()).or_default().extend(answer.server.clone());
+            }
+            let arrived = answer.server.as_ref().is_some_and(|server| expected.servers.contains(server));
+            // What Synapse gets must be what the client sent, to the byte: federation signs it.
+            if !arrived || answer.target.as_deref() != Some(request.target.as_str()) {
+                wrong.push(format!("{request:?}: {} {:?} {:?}, expected {expected:?}", answer.status, answer.server, answer.target));
+            }
+        }
+        assert!(wrong.is_empty(), "{proxy:?} {release}: {} wrong, for example {:#?}", wrong.len(), &wrong[..wrong.len().min(8)]);
+        for path in ["/_synapse/replication/send_event/x", "/_synapse/metrics", "/", "/wp-login.php", "/_matrixx/client/versions"] {
+            let answer = client.send(&Request { method: Method::Get, target: path.to_owned(), authorization: String::new(), source: 2 });
+            assert_eq!((answer.status, answer.server), (404, None), "{proxy:?} {path}");
+        }
+    }
+
+    fn is_enough(&self) {
+        assert!(self.requests > 5000, "only {} requests", self.requests);
+        assert!(self.keyed > 1000, "only {} with a key", self.keyed);
+        for (pool, servers) in &self.servers {
+            assert!(servers.len() > 1, "pool {pool}: all keys went to one server, which proves little");
+        }
+        println!("{} requests, {} of them by key", self.requests, self.keyed);
+    }
+}
+
+/// Where a request belongs.
+#[derive(Debug)]
+struct Expected {
+    /// Any of these.
+    servers: Vec<String>,
+    /// The pool, if a key chose the one server.
+    keyed: Option<String>,
+}
+
+/// Says where requests belong, by the classifier, the plan and the balancer.
+struct Judge<'c> {
+    configuration: &'c Configuration,
+    classifier: &'c Classifier,
+    balancers: Vec<Balancer>,
+}
+
+impl<'c> Judge<'c> {
+    fn new(configuration: &'c Configuration, classifier: &'c Classifier) -> Self {
+        let plan = &configuration.plan;
+        let balancers = plan.pools.iter().map(|pool| plan.balancer(pool).unwrap()).collect();
+        Self { configuration, classifier, balancers }
+    }
+
+    fn expect(&mut self, request: &Request) -> Expected {
+        let (plan, cluster) = (&self.configuration.plan, &self.configuration.cluster);
+        let endpoint = self.classifier.endpoint(self.classifier.classify(request.method, request.target.as_bytes()));
+        let any = |servers| Expected { servers, keyed: None };
+        match plan.route(endpoint) {
+            Destination::Main => any(vec![cluster.main.to_string()]),
+            Destination::Writer(stream) => {
+                let address = |name: &String| cluster.worker(name).and_then(|worker| worker.clients.as_ref()).map(ToString::to_string);
+                any(plan.stream_writers[&stream].names().iter().filter_map(address).collect())
+            }
+            Destination::Pool(index) => {
+                let pool = &plan.pools[index];
+                let key = plan.rule(pool).unwrap().key.and_then(|key| value(&key, request));
+                match key.filter(|_| pool.size() > 1) {
+                    Some(key) => Expected { servers: vec![self.pick(index, &key, request)], keyed: Some(pool.name.clone()) },
+                    None => any(pool.servers.clone()),
+                }
+            }
+        }
+    }
+
+    fn pick(&mut self, pool: usize, key: &str, request: &Request) -> String {
+        let mut random = Xoshiro256PlusPlus::seed_from_u64(1);
+        let address = Some([127, 0, 0, request.source].into());
+        let balancer = &mut self.balancers[pool];
+        let Pick::Server(place) = balancer.pick(&mut Choice { key: Some(key.as_bytes()), address, random: &mut random }) else {
+            panic!("no server for {request:?}")
+        };
+        balancer.done(place);
+        balancer.servers()[place.server()].name.clone()
+    }
+}
+
+/// The key of a request, worked out from the request alone.
+fn value(key: &Key, request: &Request) -> Option<String> {
+    let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
+    let in_url = query.split('&').find_map(|part| part.strip_prefix("access_token=")).unwrap_or_default();
+    let text = match key {
+        Key::User => {
+            let localpart = |token: &str| token.strip_prefix("syt_").and_then(|rest| rest.split('_').next()).map(str::to_owned);
+            match request.authorization.strip_prefix("Bearer ").and_then(localpart) {
+                Some(user) => user,
+                None if !request.authorization.is_empty() => request.authorization.clone(),
+                None => localpart(in_url).unwrap_or_else(|| in_url.to_owned()),
+            }
+        }
+        Key::Token if request.authorization.is_empty() => in_url.to_owned(),
+        Key::Token => request.authorization.clone(),
+        Key::Room => {
+            let parts: Vec<&str> = path.split('/').collect();
+            let place = parts.iter().position(|part| ["rooms", "join", "knock"].contains(part))?;
+            (*parts.get(place + 1)?).to_owned()
+        }
+        Key::Address => format!("127.0.0.{}", request.source),
+        Key::Uri => request.target.clone(),
+        Key::Origin | Key::Header(_) => return None,
+    };
+    Some(text).filter(|text| !text.is_empty())
+}
+
+fn start(proxy: ProxyKind, configuration: &Configuration) -> Proxy {
+    match proxy {
+        ProxyKind::Nginx => nginx(configuration),
+        ProxyKind::Haproxy => haproxy(configuration),
+        other => panic!("no test for {other:?}"),
+    }
+}
+
+fn nginx(configuration: &Configuration) -> Proxy {
+    let frame = |port: u16, folder: &Path| {
+        for name in ["wsim-maps.conf", "wsim-locations.conf"] {
+            std::fs::write(folder.join(name), file(configuration, &format!("proxy/nginx/{name}"))).unwrap();
+        }
+        let folder = folder.display();
+        let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .iter()
+            .map(|name| format!("{name}_temp_path {folder}/{name};\n"))
+            .collect();
+        format!(
+            "daemon off;\nworker_processes 1;\npid {folder}/pid;\nerror_log stderr warn;\nevents {{ worker_connections 512; }}\nhttp {{\n{temporary}\
+             include {folder}/wsim-maps.conf;\naccess_log {folder}/access.log wsim;\nserver {{\nlisten 127.0.0.1:{port};\n\
+             include {folder}/wsim-locations.conf;\nlocation / {{ return 404; }}\n}}\n}}\n"
+        )
+    };
+    Proxy::start("nginx", frame, |command, folder| {
+        command.args(["-e", "stderr", "-c"]).arg(folder.join("config"));
+    })
+}
+
+fn haproxy(configuration: &Configuration) -> Proxy {
+    let own = |port: u16, _: &Path| {
+        let text = file(configuration, "proxy/haproxy/haproxy.cfg");
+        text.replace("\n    bind :80\n", &format!("\n    bind 127.0.0.1:{port}\n")).replace("log /dev/log local0", "nbthread 1\n    maxconn 2000")
+    };
+    Proxy::start("haproxy", own, |command, folder| {
+        command.arg("-db").arg("-f").arg(folder.join("config"));
+    })
+}
