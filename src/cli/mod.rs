@@ -113,11 +113,8 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Analyse(arguments) => analyse::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Provision(arguments) => provision::run(&arguments),
-<<<<<<< HEAD
-        Command::Export(arguments) => export::run(&arguments),
-=======
         Command::Replay(arguments) => replay::run(&arguments),
->>>>>>> main
+        Command::Export(arguments) => export::run(&arguments),
         Command::Route(arguments) => {
             route::run(&arguments, &mut io::stdout().lock(), &mut io::stdin().lock())?;
             Ok(Exit::Done)

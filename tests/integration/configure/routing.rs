@@ -209,7 +209,8 @@ fn nginx(configuration: &Configuration) -> Proxy {
 fn haproxy(configuration: &Configuration) -> Proxy {
     let own = |port: u16, _: &Path| {
         let text = file(configuration, "proxy/haproxy/haproxy.cfg");
-        text.replace("\n    bind :80\n", &format!("\n    bind 127.0.0.1:{port}\n")).replace("log /dev/log local0", "nbthread 1\n    maxconn 2000")
+        text.replace("\n    bind :80\n", &format!("\n    bind 127.0.0.1:{port}\n"))
+            .replace("log /dev/log local0", "nbthread 1\n    maxconn 2000")
     };
     Proxy::start("haproxy", own, |command, folder| {
         command.arg("-db").arg("-f").arg(folder.join("config"));
