@@ -5,6 +5,7 @@
 pub mod analyse;
 pub mod configure;
 pub mod endpoints;
+pub mod export;
 mod interrupt;
 mod output;
 mod progress;
@@ -67,6 +68,8 @@ enum Command {
     Provision(Box<provision::Provision>),
     /// Replay the traffic of a log against a test cluster
     Replay(Box<replay::Replay>),
+    /// The requests of a log as a schedule for another load generator
+    Export(Box<export::Export>),
     /// Which server of a pool a key goes to, by the proxy's exact rule
     Route(route::Route),
     /// Write proxy and Synapse configuration for a plan
@@ -111,6 +114,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Provision(arguments) => provision::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
+        Command::Export(arguments) => export::run(&arguments),
         Command::Route(arguments) => {
             route::run(&arguments, &mut io::stdout().lock(), &mut io::stdin().lock())?;
             Ok(Exit::Done)

@@ -48,7 +48,7 @@ pub struct Provision {
     concurrency: u16,
     /// Go on although the log names this server, which is the target: type its name
     #[arg(long, value_name = "SERVER", help_heading = "Target")]
-    allow_logged_server: Option<String>,
+    allow_server: Option<String>,
 
     /// File that holds what was made, secret; continued if it exists
     #[arg(long, value_name = "FILE", default_value = "world.json", help_heading = "World")]
@@ -141,7 +141,7 @@ pub fn run(arguments: &Provision) -> anyhow::Result<Exit> {
         path: arguments.world.clone(),
         concurrency: arguments.concurrency.into(),
         accounts,
-        forbidden: logged.into_iter().filter(|name| Some(name) != arguments.allow_logged_server.as_ref()).collect(),
+        forbidden: logged.into_iter().filter(|name| Some(name) != arguments.allow_server.as_ref()).collect(),
     };
     in_runtime(async {
         let client = client(arguments).await?;

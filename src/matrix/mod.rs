@@ -24,6 +24,6 @@ mod survey;
 
 pub use manifest::{Admin, Copy, Device, Manifest, ManifestError, Marker, Media, Room, User};
 pub use operation::{Entry, Op, Query, Shape, Shapes, Tier};
-pub use script::{Lane, LaneKind, Script, Settings};
+pub use script::{Lane, LaneKind, Placeholders, Script, Settings};
 pub use skip::Skip;
 pub use survey::{DEVICES_MAX, SeenRoom, SeenUser, Survey, domains};

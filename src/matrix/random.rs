@@ -31,7 +31,7 @@ impl Random {
 
     /// Random base64 without padding, as Matrix writes keys, of about `length` characters.
     pub(super) fn base64(&mut self, length: usize) -> String {
-        STANDARD_NO_PAD.encode(self.bytes(length.div_ceil(4) * 3))
+        STANDARD_NO_PAD.encode(self.bytes(length * 3 / 4))
     }
 
     /// Random lower-case hexadecimal digits.

@@ -14,7 +14,7 @@ use crate::trace::Names;
 pub struct Wishes {
     /// Copies of the population, at least 1.
     pub copies: u16,
-    /// Messages in every room; rooms in which the log pages further back get more, up to 200.
+    /// Messages in every room; rooms in which the log pages further back get more, up to 100.
     pub history: u32,
     /// Largest file, bytes.
     pub media_bytes_max: u64,
@@ -27,7 +27,7 @@ impl Default for Wishes {
 }
 
 /// Most messages in a room.
-const HISTORY_MAX: u32 = 200;
+const HISTORY_MAX: u32 = 100;
 
 /// Adds to the manifest what the survey needs and is not there yet.
 pub fn design(manifest: &mut Manifest, survey: &Survey, names: &Names, wishes: &Wishes) {

@@ -24,9 +24,16 @@ struct Job {
 }
 
 impl Work<'_> {
-    /// Rooms, each by its first member; by the administrator where everybody is still outside.
+    /// Rooms, each by its first member who has an account; by the administrator where everybody is still outside.
     pub(super) async fn rooms(&mut self) -> Result<(), ProvisionError> {
         let marker = self.manifest.marker.as_ref().map(|marker| marker.token.clone());
+        for copy in &mut self.manifest.copies {
+            let has_token = |&member: &u32| copy.users.get(member as usize).and_then(|user| user.devices.first()?.token.as_ref()).is_some();
+            for room in copy.rooms.iter_mut().filter(|room| room.room_id.is_none()) {
+                // Given accounts may be too few: those who have one come first and are the ones who join.
+                room.members.sort_by_key(|member| !has_token(member));
+            }
+        }
         let mut jobs = Vec::new();
         for (place, copy, room) in rooms(self.manifest).filter(|(_, _, room)| room.room_id.is_none()) {
             let creator = match room.members.first() {
@@ -62,7 +69,7 @@ impl Work<'_> {
         let mut jobs = Vec::new();
         for (place, copy, room) in rooms(self.manifest).filter(|(_, _, room)| (room.joined as usize) < room.members.len()) {
             let first = room.joined as usize;
-            for (number, &member) in room.members.iter().enumerate().skip(first).step_by(1) {
+            for (number, &member) in room.members.iter().enumerate().skip(first) {
                 // Accounts given by tokens may be too few: whoever has none stays outside, and so do those after.
                 let (Some(id), Some(token)) = (&room.room_id, token(copy, member)) else { break };
                 match jobs.last_mut() {
@@ -71,6 +78,7 @@ impl Work<'_> {
                 }
             }
         }
+        jobs.sort_by_key(|job| std::cmp::Reverse(job.tokens.len()));
         let call = |mut client: Client, job: Job| async move {
             let mut joined = job.first;
             let mut failed = None;
@@ -126,6 +134,8 @@ impl Work<'_> {
                 jobs.push((Job { place, room: id.clone(), tokens, first: room.events.len(), name }, room.history as usize));
             }
         }
+        // The longest first, so that none is left alone at the end.
+        jobs.sort_by_key(|(job, wanted)| std::cmp::Reverse(wanted - job.first));
         let call = |mut client: Client, (job, wanted): (Job, usize)| async move {
             let mut events = Vec::with_capacity(wanted - job.first);
             for number in job.first..wanted {

@@ -192,7 +192,8 @@ impl Maker<'_> {
     }
 
     fn sliding_sync(&mut self) -> Value {
-        let mut to_device = json!({"enabled": true, "limit": 100});
+        // Who plays a schedule cannot acknowledge.
+        let mut to_device = json!({"enabled": self.settings.placeholders.is_none(), "limit": 100});
         let position = self.device.map_or("", |device| device.to_device.as_str());
         if !position.is_empty() {
             // Without it Synapse answers at once for as long as there is a message.

@@ -92,6 +92,9 @@ impl<'a> Maker<'a> {
             if segment.starts_with('{') { self.fill(segment, &mut out)? } else { out.push_str(segment) }
         }
         self.query(&mut out);
+        if self.settings.placeholders.is_some() {
+            return Ok(out.replace("%7B%7B", "{{").replace("%7D%7D", "}}"));
+        }
         Ok(out)
     }
 
@@ -105,6 +108,10 @@ impl<'a> Maker<'a> {
                 out.push_str(other.or(self.user).map_or("%40nobody", |user| &user.encoded));
             }
             "{event}" => {
+                if let Some(words) = &self.settings.placeholders {
+                    out.push_str(words.event);
+                    return Ok(());
+                }
                 let newest = matches!(op, Op::Receipt);
                 let event = self.event(newest).unwrap_or_else(|| "$none".to_owned());
                 push_encoded(out, &event);
@@ -279,7 +286,10 @@ impl<'a> Maker<'a> {
 
     /// A transaction id that no run and no row had before.
     pub(super) fn transaction(&self) -> String {
-        format!("wsim{}.{}.{}", self.settings.run, self.place.row, self.place.copy)
+        match &self.settings.placeholders {
+            Some(words) => words.transaction.to_owned(),
+            None => format!("wsim{}.{}.{}", self.settings.run, self.place.row, self.place.copy),
+        }
     }
 
     /// An event of the room: the newest, or any of those remembered.

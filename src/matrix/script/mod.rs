@@ -41,11 +41,28 @@ pub struct Settings {
     pub rooms_max: u32,
     /// Longest body of an upload, bytes.
     pub upload_bytes_max: u32,
+    /// For a schedule that something else plays: what stands where only the run knows.
+    pub placeholders: Option<Placeholders>,
+}
+
+/// Words for what only a run knows; in targets they stand as they are, not percent-encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Placeholders {
+    /// A fresh transaction id.
+    pub transaction: &'static str,
+    /// The device's last `next_batch`.
+    pub since: &'static str,
+    /// The device's last sliding sync position.
+    pub position: &'static str,
+    /// Where pagination of the room begins.
+    pub from: &'static str,
+    /// The newest event of the room.
+    pub event: &'static str,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { allowed: Tier::Read, seed: 1, run: String::new(), rooms_max: 1_000, upload_bytes_max: 4 << 20 }
+        Self { allowed: Tier::Read, seed: 1, run: String::new(), rooms_max: 1_000, upload_bytes_max: 4 << 20, placeholders: None }
     }
 }
 
@@ -79,7 +96,10 @@ pub struct Script {
 impl Script {
     /// Reads the rows once, in the order of the schedule, and decides what becomes of each.
     pub fn new(manifest: &Manifest, names: &Names, rows: impl IntoIterator<Item = Request>, settings: Settings) -> Self {
-        let state = State::new(manifest);
+        let mut state = State::new(manifest);
+        if let Some(words) = &settings.placeholders {
+            state.blank(words);
+        }
         let plan = Plan::new(manifest, &state, names, rows, &settings);
         Self { rooms_left: settings.rooms_max, settings, plan, state }
     }
@@ -151,6 +171,24 @@ impl Script {
     /// The answer to [`Self::prime`].
     pub fn primed(&mut self, user: u32, copy: u16, answer: &Answer) {
         self.state.learn(Op::Sync, user, u32::MAX, copy, answer);
+    }
+
+    /// The room of a row in a copy, and an event in it: for a schedule that something else plays.
+    pub fn room(&self, row: u32, copy: u16) -> Option<(&str, Option<&str>)> {
+        let planned = self.plan.row(row).ok()?;
+        let room = self.state.copies.get(usize::from(copy))?.rooms.get(planned.room as usize).filter(|room| !room.id.is_empty())?;
+        Some((&room.id, room.recent.back().map(String::as_str)))
+    }
+
+    /// Devices of a copy; lanes from here on are of those without a token.
+    pub fn devices(&self) -> u32 {
+        u32::try_from(self.plan.syncs.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The access token of a device. Secret.
+    pub fn token(&self, user: u32, copy: u16) -> Option<&str> {
+        let device = self.state.copies.get(usize::from(copy))?.devices.get(user as usize)?;
+        device.authorization.as_deref()?.strip_prefix("Bearer ")
     }
 
     /// Rows by what becomes of them: sent (no reason) or not.

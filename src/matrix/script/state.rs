@@ -104,6 +104,20 @@ impl State {
         }
     }
 
+    /// Puts words where the run's own values would be.
+    pub(super) fn blank(&mut self, words: &super::Placeholders) {
+        for population in &mut self.copies {
+            for device in &mut population.devices {
+                words.since.clone_into(&mut device.since);
+                words.since.clone_into(&mut device.since_before);
+                words.position.clone_into(&mut device.position);
+            }
+            for room in &mut population.rooms {
+                words.from.clone_into(&mut room.prev_batch);
+            }
+        }
+    }
+
     /// A sync from where the device stands, or from nothing, that does not wait.
     pub(super) fn prime(&self, device: u32, copy: u16) -> Option<Outgoing> {
         let population = self.copies.get(usize::from(copy))?;
