@@ -6,6 +6,7 @@ use super::state::State;
 use super::{Lane, LaneKind, Settings};
 use crate::endpoints::Method;
 use crate::matrix::operation::{Op, Shape, Shapes, Tier};
+use crate::matrix::twins::{self, Twins};
 use crate::matrix::{Manifest, Skip};
 use crate::trace::{NameId, Names, Request};
 
@@ -75,7 +76,8 @@ struct Planner<'a> {
     rooms_by_key: HashMap<&'a str, u32>,
     /// Logged names already looked up.
     users: HashMap<NameId, Option<u32>>,
-    device_of: HashMap<(NameId, NameId), Option<u32>>,
+    device_of: HashMap<(NameId, NameId, u8), Option<u32>>,
+    twins: Twins,
     rooms: HashMap<NameId, Option<u32>>,
     /// Lanes of those without a token.
     strangers: HashMap<NameId, u32>,
@@ -106,6 +108,7 @@ impl<'a> Planner<'a> {
             rooms_by_key: rooms.iter().enumerate().map(|(place, room)| (room.key.as_str(), number(place))).collect(),
             users: HashMap::new(),
             device_of: HashMap::new(),
+            twins: Twins::default(),
             rooms: HashMap::new(),
             strangers: HashMap::new(),
             devices: number(devices),
@@ -117,7 +120,9 @@ impl<'a> Planner<'a> {
 
     fn row(&mut self, request: &Request) -> Planned {
         let shape = self.shapes.of(request, self.names);
-        let device = self.device(request);
+        let op = shape.as_ref().ok().map(|&shape| self.shapes.all()[shape as usize].entry.op);
+        let number = op.map_or(0, |op| self.twins.of(request, op));
+        let device = self.device(request, number);
         let lane = device.unwrap_or_else(|| self.stranger(request));
         let mut planned = Planned {
             shape: shape.unwrap_or(0),
@@ -255,27 +260,27 @@ impl<'a> Planner<'a> {
     }
 
     /// The device of the logged user and agent; the user's first where the agent is not known.
-    fn device(&mut self, request: &Request) -> Option<u32> {
+    fn device(&mut self, request: &Request, number: u8) -> Option<u32> {
         if !request.user.is_some() {
             return None;
         }
-        let key = (request.user, request.agent);
+        let key = (request.user, request.agent, number);
         if let Some(&known) = self.device_of.get(&key) {
             return known;
         }
-        let found = self.find_device(request);
+        let found = self.find_device(request, number);
         self.device_of.insert(key, found);
         found
     }
 
-    fn find_device(&mut self, request: &Request) -> Option<u32> {
+    fn find_device(&mut self, request: &Request, number: u8) -> Option<u32> {
         let (manifest, names, by_key) = (self.manifest, self.names, &self.users_by_key);
         let user =
             *self.users.entry(request.user).or_insert_with(|| by_key.get(manifest.key("user", names.text(request.user)).as_str()).copied());
         let user = user?;
         let first = *self.state.first_device.get(user as usize)?;
         let devices = &manifest.copies.first()?.users.get(user as usize)?.devices;
-        let agent = manifest.key("agent", names.text(request.agent));
+        let agent = manifest.key("agent", &twins::name(names.text(request.agent), number));
         let place = devices.iter().position(|device| device.key == agent).unwrap_or(0);
         Some(first + u32::try_from(place).unwrap_or(0))
     }
