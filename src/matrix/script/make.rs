@@ -207,6 +207,7 @@ impl<'a> Maker<'a> {
             push_encoded(out, value);
         };
         let number = |number: u32| number.to_string();
+        let wait_ms = query.timeout_ms.unwrap_or(0).min(self.place.planned.wait_ms);
         match shape.entry.op {
             Op::Sync => {
                 if let Some(filter) = self.user.and_then(|user| user.filter.as_deref()).filter(|_| query.filter) {
@@ -218,13 +219,13 @@ impl<'a> Maker<'a> {
                     add("since", since);
                 }
                 // An initial sync answers at once whatever its timeout; nobody waits in it.
-                add("timeout", &number(if query.since { query.timeout_ms.unwrap_or(0) } else { 0 }));
+                add("timeout", &number(if query.since { wait_ms } else { 0 }));
                 if query.full_state {
                     add("full_state", "true");
                 }
             }
             Op::SlidingSync => {
-                add("timeout", &number(query.timeout_ms.unwrap_or(0)));
+                add("timeout", &number(wait_ms));
                 let position = self.device.map_or("", |device| device.position.as_str());
                 if query.pos && !position.is_empty() {
                     add("pos", position);

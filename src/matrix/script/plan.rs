@@ -7,7 +7,7 @@ use super::{Lane, LaneKind, Settings};
 use crate::endpoints::Method;
 use crate::matrix::operation::{Op, Shape, Shapes, Tier};
 use crate::matrix::{Manifest, Skip};
-use crate::trace::{NameId, Names, Request};
+use crate::trace::{NameId, Names, Request, flag};
 
 /// All rows.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub(super) struct Plan {
     pub(super) syncs: Vec<bool>,
 }
 
-/// One row: 24 bytes.
+/// One row: 28 bytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Planned {
     /// Place among the shapes.
@@ -32,6 +32,9 @@ pub(super) struct Planned {
     pub(super) room: u32,
     /// Logged size that matters: of the answer for a download, else of the request. 0 if unknown.
     pub(super) size: u32,
+    /// How long a long poll lasted in the log, ms; `u32::MAX` if that is not known. It is not kept waiting for longer: what woke it
+    /// may be missing here, and the device's next sync would be lost.
+    pub(super) wait_ms: u32,
     pub(super) sync: bool,
     /// Succeeded in the log.
     pub(super) succeeded: bool,
@@ -125,6 +128,7 @@ impl<'a> Planner<'a> {
             lane,
             room: self.room(request.room).unwrap_or(u32::MAX),
             size: request.bytes_received,
+            wait_ms: if request.has(flag::LONG_POLL) && request.has(flag::WALL) { request.wall_us.div_ceil(1000) } else { u32::MAX },
             sync: false,
             succeeded: request.status == 0 || request.status == 499 || (200..400).contains(&request.status),
             skip: None,
