@@ -40,7 +40,7 @@ impl Maker<'_> {
             Op::Presence => json!({"presence": "online"}),
             Op::KeysUpload => self.keys_upload(),
             Op::KeysClaim => self.keys_claim(),
-            Op::ToDevice => self.to_device(),
+            Op::ToDevice => self.direct_message(),
             Op::BackupVersion => body::backup_version(&mut self.random),
             Op::BackupWrite => self.backup(),
             Op::CreateRoom => {
@@ -149,7 +149,7 @@ impl Maker<'_> {
         json!({"timeout": 10_000, "one_time_keys": {user: {device: "signed_curve25519"}}})
     }
 
-    fn to_device(&mut self) -> Value {
+    fn direct_message(&mut self) -> Value {
         let (user, device) = self.partner();
         let content = if self.word() == "m.room.encrypted" {
             let characters = self.body_bytes(400, 60_000).map_or(800, |bytes| bytes - 300);

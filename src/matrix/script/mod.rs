@@ -13,6 +13,7 @@ mod content;
 mod learn;
 mod make;
 mod plan;
+mod query;
 mod state;
 #[cfg(test)]
 mod tests;

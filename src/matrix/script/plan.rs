@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::state::State;
 use super::{Lane, LaneKind, Settings};
 use crate::endpoints::Method;
-use crate::matrix::operation::{Op, Shape, Shapes, Tier};
+use crate::matrix::operation::{Op, Shape, Shapes, Tier, is_dangerous_state, is_made_up_state};
 use crate::matrix::{Manifest, Skip};
 use crate::trace::{NameId, Names, Request, flag};
 
@@ -298,26 +298,4 @@ impl<'a> Planner<'a> {
         let next = self.devices + u32::try_from(self.strangers.len()).unwrap_or(0);
         *self.strangers.entry(who).or_insert(next)
     }
-}
-
-/// State that decides who may do what, or ends a room.
-fn is_dangerous_state(kind: &str) -> bool {
-    let kinds = [
-        "m.room.power_levels",
-        "m.room.join_rules",
-        "m.room.guest_access",
-        "m.room.history_visibility",
-        "m.room.server_acl",
-        "m.room.tombstone",
-        "m.room.encryption",
-        "m.room.canonical_alias",
-        "m.room.third_party_invite",
-        "m.room.create",
-    ];
-    kinds.contains(&kind)
-}
-
-/// Dangerous state that can be set to what it is, by every member of a provisioned room.
-fn is_made_up_state(kind: &str) -> bool {
-    ["m.room.join_rules", "m.room.guest_access"].contains(&kind)
 }
