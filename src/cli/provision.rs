@@ -129,8 +129,9 @@ pub fn run(arguments: &Provision) -> anyhow::Result<Exit> {
         &Wishes { copies: arguments.copies, history: arguments.history, ..Wishes::default() },
     );
     let missing = provision::gaps(&manifest);
-    let coverage = coverage::Coverage::new(&manifest, trace, config.window, arguments.reading.seed);
+    let covered = |world: &Manifest| coverage::Coverage::new(world, trace, config.window, arguments.reading.seed);
     let Some(accounts) = accounts else {
+        let coverage = covered(&manifest.imagined());
         let told = told::Told::planned(&manifest, &missing, arguments.concurrency.into(), &coverage);
         told.show(arguments.json, arguments.quiet)?;
         return Ok(Exit::Done);
@@ -147,11 +148,11 @@ pub fn run(arguments: &Provision) -> anyhow::Result<Exit> {
         let client = client(arguments).await?;
         manifest.save(&settings.path)?;
         let watching = told::Watching::new(arguments.quiet || arguments.json);
-        provision::provision(client, &mut manifest, &settings, &|progress| watching.show(progress)).await?;
+        provision::provision(&client, &mut manifest, &settings, &|progress| watching.show(progress)).await?;
         Ok(())
     })
     .with_context(|| format!("what was made so far stands in {}; the same command goes on from there", arguments.world.display()))?;
-    let told = told::Told::made(&manifest, &missing, began.elapsed(), &coverage, &arguments.world);
+    let told = told::Told::made(&manifest, &missing, began.elapsed(), &covered(&manifest), &arguments.world);
     told.show(arguments.json, arguments.quiet)?;
     Ok(Exit::Done)
 }
@@ -169,7 +170,7 @@ fn purge(arguments: &Provision) -> anyhow::Result<Exit> {
     in_runtime(async {
         let client = client(arguments).await?;
         let watching = told::Watching::new(arguments.quiet || arguments.json);
-        provision::purge(client, &mut manifest, &settings, &|progress| watching.show(progress)).await?;
+        provision::purge(&client, &mut manifest, &settings, &|progress| watching.show(progress)).await?;
         Ok(())
     })?;
     std::fs::remove_file(&arguments.world).with_context(|| format!("could not delete {}", arguments.world.display()))?;

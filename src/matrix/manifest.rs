@@ -142,14 +142,20 @@ pub struct Media {
 /// Why a manifest could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
-    /// The file system said no.
-    #[error("could not {doing} {}", .path.display())]
-    Io {
-        /// `read` or `write`.
-        doing: &'static str,
+    /// It could not be read.
+    #[error("could not read the world {}, which `wsim provision` makes", .path.display())]
+    Read {
         /// Which file.
         path: PathBuf,
-        /// What it said.
+        /// What the file system said.
+        source: io::Error,
+    },
+    /// It could not be written.
+    #[error("could not write {}", .path.display())]
+    Write {
+        /// Which file.
+        path: PathBuf,
+        /// What the file system said.
         source: io::Error,
     },
     /// Not a manifest.
@@ -191,9 +197,12 @@ impl Manifest {
     /// # Errors
     /// See [`ManifestError`].
     pub fn load(path: &Path) -> Result<Self, ManifestError> {
-        let text = std::fs::read(path).map_err(|source| ManifestError::Io { doing: "read", path: path.to_owned(), source })?;
+        let text = std::fs::read(path).map_err(|source| ManifestError::Read { path: path.to_owned(), source })?;
         let form = |why: String| ManifestError::Form { path: path.to_owned(), why };
-        let manifest: Self = serde_json::from_slice(&text).map_err(|error| form(error.to_string()))?;
+        let manifest: Self = serde_json::from_slice(&text).map_err(|error| {
+            // What serde says may quote the file, which is secret.
+            form(format!("it is not what was expected at line {}, column {}", error.line(), error.column()))
+        })?;
         if manifest.schema != Self::SCHEMA {
             return Err(form(format!("its schema is {:?}, this version reads {:?}", manifest.schema, Self::SCHEMA)));
         }
@@ -205,7 +214,7 @@ impl Manifest {
     /// # Errors
     /// See [`ManifestError`].
     pub fn save(&self, path: &Path) -> Result<(), ManifestError> {
-        let wrong = |source: io::Error| ManifestError::Io { doing: "write", path: path.to_owned(), source };
+        let wrong = |source: io::Error| ManifestError::Write { path: path.to_owned(), source };
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
         // Temporary files are made for their owner alone.
         let mut file = tempfile::NamedTempFile::new_in(folder).map_err(wrong)?;
@@ -271,7 +280,7 @@ mod tests {
     fn what_is_no_manifest_says_so() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("world.json");
-        assert!(Manifest::load(&path).unwrap_err().to_string().starts_with("could not read "));
+        assert!(Manifest::load(&path).unwrap_err().to_string().starts_with("could not read the world "));
         std::fs::write(&path, "{}").unwrap();
         assert!(Manifest::load(&path).unwrap_err().to_string().contains("is not a world"));
     }

@@ -36,7 +36,7 @@ pub(super) fn start(
     due: UnboundedSender<u32>,
 ) -> std::io::Result<JoinHandle<u32>> {
     thread::Builder::new().name("dispatcher".to_owned()).spawn(move || {
-        fine_timers();
+        be_punctual();
         let mut next = 0;
         for slot in &schedule.slots {
             if !sleep_until(begin + Duration::from_nanos(slot.intended_ns), pace, &stop) || due.send(next).is_err() {
@@ -66,11 +66,17 @@ fn sleep_until(instant: Instant, pace: Pace, stop: &Stop) -> bool {
     }
 }
 
-/// The kernel's default slack for ordinary threads is 50 µs.
-fn fine_timers() {
+/// Makes the kernel wake this thread exactly, and before others where that is allowed: on a machine that it shares with its target, the
+/// generator must not wait behind it.
+pub(super) fn be_punctual() {
     #[cfg(target_os = "linux")]
     {
-        // Where it is refused the lateness shows it.
+        // The default slack of ordinary threads is 50 µs. Where either is refused (a lower nice value needs a privilege), lateness shows it.
         let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
+        let _ = rustix::process::setpriority_process(None, NICE);
     }
 }
+
+/// Nice value asked for; 0 is ordinary, -20 the most.
+#[cfg(target_os = "linux")]
+const NICE: i32 = -10;

@@ -132,8 +132,15 @@ pub enum RunError {
 /// # Errors
 /// See [`RunError`]. What happens to requests is no error but an outcome.
 pub fn run<S: Sink + 'static>(run: Run<S>) -> Result<(Finished, S), RunError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    LocalSet::new().block_on(&runtime, whole(run))
+    // A thread of its own, because being punctual is not undone.
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("engine".to_owned()).spawn_scoped(scope, || {
+            dispatcher::be_punctual();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            LocalSet::new().block_on(&runtime, whole(run))
+        })?;
+        thread.join().map_err(|_| RunError::Panicked)?
+    })
 }
 
 async fn whole<S: Sink + 'static>(run: Run<S>) -> Result<(Finished, S), RunError> {

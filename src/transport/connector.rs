@@ -122,6 +122,15 @@ impl Connector {
         })
     }
 
+    /// The same, but for the `User-Agent`.
+    ///
+    /// # Errors
+    /// [`ConnectorError::Header`].
+    pub fn with_user_agent(&self, text: &str) -> Result<Self, ConnectorError> {
+        let user_agent = HeaderValue::from_str(text).map_err(|_| ConnectorError::Header(text.to_owned()))?;
+        Ok(Self { user_agent, ..self.clone() })
+    }
+
     /// The addresses that connections go to, in order of preference.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses

@@ -38,10 +38,9 @@ pub(super) struct Skipped {
 }
 
 impl Coverage {
-    /// For a world, as it will be when it is whole.
-    pub(super) fn new(manifest: &Manifest, trace: &Trace, window: Window, seed: u64) -> Self {
-        let world = manifest.imagined();
-        let share = |allowed| Share::new(&world, trace, window, Settings { allowed, seed, ..Settings::default() });
+    /// For a world as it is.
+    pub(super) fn new(world: &Manifest, trace: &Trace, window: Window, seed: u64) -> Self {
+        let share = |allowed| Share::new(world, trace, window, Settings { allowed, seed, ..Settings::default() });
         Self { reads: share(Tier::Read), writes: share(Tier::Write) }
     }
 }

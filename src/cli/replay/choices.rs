@@ -29,6 +29,8 @@ pub(super) struct Choices {
     pub(super) shape: Shape,
     pub(super) settings: Settings,
     pub(super) transport: transport::Settings,
+    /// `User-Agent` of the run; looking at the target and priming devices go by [`transport::Settings`]' own.
+    pub(super) user_agent: String,
     pub(super) allowed: Allowed,
     pub(super) start_at: Option<SystemTime>,
     pub(super) find_limit: Option<Objective>,
@@ -69,10 +71,10 @@ impl Choices {
             transport: transport::Settings {
                 http2: arguments.http2,
                 ca: arguments.ca.clone(),
-                user_agent: format!("wsim-replay/{} (run {})", env!("CARGO_PKG_VERSION"), run_id()),
                 upstream_header: header.map_err(|error| usage("--upstream-header", &error))?,
                 ..transport::Settings::default()
             },
+            user_agent: format!("wsim-replay/{} (run {})", env!("CARGO_PKG_VERSION"), run_id()),
             allowed: Allowed { public_target: arguments.allow_public_target, server_in_log: arguments.allow_server.clone() },
             start_at: arguments.start_at.as_deref().map(|text| start_at(text, &arguments.reading.tz)).transpose()?,
             find_limit,

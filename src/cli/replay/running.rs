@@ -116,7 +116,7 @@ impl Player<'_> {
             schedule: Arc::new(schedule),
             shape,
             script: Box::new(script),
-            connector: self.goal.aimed.connector.clone(),
+            connector: self.goal.aimed.connector.with_user_agent(&self.choices.user_agent)?,
             sink: recorder,
             settings: replay::Settings { tell_rows: self.goal.tell_rows, ..self.choices.settings },
             begin,

@@ -147,3 +147,25 @@ pub(super) fn is_event_type(word: &str) -> bool {
         && spaces.iter().any(|space| word.starts_with(space))
         && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'_' | b'-'))
 }
+
+/// State that decides who may do what, or ends a room.
+pub(super) fn is_dangerous_state(kind: &str) -> bool {
+    let kinds = [
+        "m.room.power_levels",
+        "m.room.join_rules",
+        "m.room.guest_access",
+        "m.room.history_visibility",
+        "m.room.server_acl",
+        "m.room.tombstone",
+        "m.room.encryption",
+        "m.room.canonical_alias",
+        "m.room.third_party_invite",
+        "m.room.create",
+    ];
+    kinds.contains(&kind)
+}
+
+/// Dangerous state that can be set to what it is, by every member of a provisioned room.
+pub(super) fn is_made_up_state(kind: &str) -> bool {
+    ["m.room.join_rules", "m.room.guest_access"].contains(&kind)
+}

@@ -9,10 +9,8 @@ use sha1::Sha1;
 use super::api::{Call, Reply, admin_path, client_path};
 use super::work::{Work, refuse};
 use super::{Accounts, ProvisionError};
+use crate::matrix::body;
 use crate::matrix::manifest::{Admin, Manifest, User};
-use crate::matrix::path::encoded;
-use crate::matrix::random::Random;
-use crate::matrix::{body, script};
 use crate::transport::Client;
 
 /// A fresh account.
@@ -23,7 +21,7 @@ struct Account {
 }
 
 /// (copy, user).
-type Place = (usize, usize);
+pub(super) type Place = (usize, usize);
 
 impl Work<'_> {
     /// An administrator, every user with a first device, and one guest for each copy.
@@ -168,76 +166,6 @@ impl Work<'_> {
         })
         .await
     }
-
-    /// Keys of every device.
-    pub(super) async fn keys(&mut self) -> Result<(), ProvisionError> {
-        let mut jobs = Vec::new();
-        for (place, user) in users(self.manifest) {
-            let Some(id) = &user.user_id else { continue };
-            for (number, device) in user.devices.iter().enumerate().filter(|(_, device)| !device.keys) {
-                // An account given by a token may have no device.
-                if let (Some(token), Some(device)) = (&device.token, device.device_id.as_ref().filter(|id| !id.is_empty())) {
-                    jobs.push((place, number, id.clone(), device.clone(), token.clone(), self.manifest.salt.clone()));
-                }
-            }
-        }
-        type Job = (Place, usize, String, String, String, String);
-        let call = |mut client: Client, (place, number, id, device, token, salt): Job| async move {
-            let mut fresh = Random::new(1, &salt, xxhash_rust::xxh3::xxh3_64(device.as_bytes()));
-            let keys = body::keys(&id, &device, &mut script::device_random(&device), &mut fresh, ONE_TIME_KEYS);
-            let reply =
-                Call::post("uploading keys", Some(&token), client_path(&["keys", "upload"]), &keys).repeatable().send(&mut client).await;
-            (client, reply.map(|_| (place, number)))
-        };
-        self.stage("keys", jobs, call, |manifest, (place, device)| {
-            if let Some(device) = user_at(manifest, place).and_then(|user| user.devices.get_mut(device)) {
-                device.keys = true;
-            }
-        })
-        .await
-    }
-
-    /// Key backups where the log has them.
-    pub(super) async fn backups(&mut self) -> Result<(), ProvisionError> {
-        let jobs = with_token(self.manifest, |user| user.wants_backup && user.backup.is_none());
-        let call = |mut client: Client, (place, id, token): (Place, String, String)| async move {
-            let mut random = Random::new(1, &id, 1);
-            let call =
-                Call::post("making a key backup", Some(&token), client_path(&["room_keys", "version"]), &body::backup_version(&mut random));
-            let reply = call.send(&mut client).await.and_then(|reply| reply.text("version"));
-            (client, reply.map(|version| (place, version)))
-        };
-        self.stage("key backups", jobs, call, |manifest, (place, version)| {
-            if let Some(user) = user_at(manifest, place) {
-                user.backup = Some(version);
-            }
-        })
-        .await
-    }
-
-    /// Sessions in the backups, the same few for every room of the user.
-    pub(super) async fn sessions(&mut self) -> Result<(), ProvisionError> {
-        let mut jobs = Vec::new();
-        for (place, _, token) in with_token(self.manifest, |user| user.backup.is_some() && !user.sessions) {
-            let (copy, number) = (&self.manifest.copies[place.0], u32::try_from(place.1).unwrap_or(u32::MAX));
-            let rooms = copy.rooms.iter().filter(|room| room.members.contains(&number)).filter_map(|room| room.room_id.clone());
-            let version = copy.users[place.1].backup.clone().unwrap_or_default();
-            jobs.push((place, token, version, rooms.take(BACKUP_ROOMS_MAX).collect::<Vec<_>>()));
-        }
-        let call = |mut client: Client, (place, token, version, rooms): (Place, String, String, Vec<String>)| async move {
-            let mut random = Random::new(1, &token, 2);
-            let target = format!("{}?version={}", client_path(&["room_keys", "keys"]), encoded(&version));
-            let call = Call::put("filling a key backup", &token, target, &body::backup(&rooms, &mut random));
-            let sent = call.send(&mut client).await;
-            (client, sent.map(|_| place))
-        };
-        self.stage("sessions", jobs, call, |manifest, place| {
-            if let Some(user) = user_at(manifest, place) {
-                user.sessions = true;
-            }
-        })
-        .await
-    }
 }
 
 /// All users of all copies with their places.
@@ -247,7 +175,7 @@ pub(super) fn users(manifest: &Manifest) -> impl Iterator<Item = (Place, &User)>
 }
 
 /// Users who have an account and a wish: place, id and token.
-fn with_token(manifest: &Manifest, wish: impl Fn(&User) -> bool) -> Vec<(Place, String, String)> {
+pub(super) fn with_token(manifest: &Manifest, wish: impl Fn(&User) -> bool) -> Vec<(Place, String, String)> {
     let some = users(manifest).filter(|(_, user)| wish(user));
     some.filter_map(|(place, user)| Some((place, user.user_id.clone()?, user.devices.first()?.token.clone()?))).collect()
 }
@@ -317,12 +245,6 @@ fn account(reply: &Reply) -> Result<Account, ProvisionError> {
 fn server_of(user_id: &str) -> &str {
     user_id.split_once(':').map_or("", |(_, server)| server)
 }
-
-/// Rooms that a backup has sessions of.
-const BACKUP_ROOMS_MAX: usize = 20;
-
-/// One-time keys of a new device, as many as clients upload.
-const ONE_TIME_KEYS: usize = 50;
 
 #[cfg(test)]
 mod tests {

@@ -11,6 +11,7 @@ mod accounts;
 mod api;
 mod design;
 mod estimate;
+mod keys;
 mod marker;
 mod media;
 mod purge;
@@ -152,7 +153,7 @@ pub enum ProvisionError {
 /// # Errors
 /// See [`ProvisionError`].
 pub async fn provision(
-    client: Client,
+    client: &Client,
     manifest: &mut Manifest,
     settings: &Settings,
     show: &dyn Fn(Progress),

@@ -18,7 +18,7 @@ use crate::transport::Client;
 ///
 /// # Errors
 /// See [`ProvisionError`]; [`ProvisionError::NoAdministrator`] for a world of given accounts.
-pub async fn purge(client: Client, manifest: &mut Manifest, settings: &Settings, show: &dyn Fn(Progress)) -> Result<(), ProvisionError> {
+pub async fn purge(client: &Client, manifest: &mut Manifest, settings: &Settings, show: &dyn Fn(Progress)) -> Result<(), ProvisionError> {
     let admin = manifest.admin.clone().ok_or(ProvisionError::NoAdministrator)?;
     let mut work = Work::new(client, manifest, settings, show)?;
     work.greet().await?;
@@ -80,7 +80,7 @@ impl Work<'_> {
             let (server, name) = id.split_once('/').unwrap_or((&id, ""));
             let call = Call::delete("deleting media", &token, admin_path(&["v1", "media", server, name]), &json!({}));
             let reply =
-                call.any(&mut client).await.and_then(|reply| if reply.status == 404 { Ok(()) } else { expect(reply.status < 300, reply) });
+                call.any(&mut client).await.and_then(|reply| if reply.status == 404 { Ok(()) } else { expect(reply.status < 300, &reply) });
             (client, reply.map(|()| id))
         };
         self.stage("deleting media", jobs, call, |manifest, id| manifest.media.retain(|media| media.id.as_ref() != Some(&id))).await
@@ -144,7 +144,7 @@ async fn deactivate(client: &mut Client, user: &str, token: &str) -> Result<(), 
     call.repeatable().send(client).await.map(|_| ())
 }
 
-fn expect(fine: bool, reply: super::api::Reply) -> Result<(), ProvisionError> {
+fn expect(fine: bool, reply: &super::api::Reply) -> Result<(), ProvisionError> {
     if fine { Ok(()) } else { Err(reply.refused()) }
 }
 

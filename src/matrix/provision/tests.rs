@@ -50,7 +50,7 @@ async fn provisioned(answers: Answers, accounts: Accounts, forbidden: &[&str]) -
     let mut manifest = Manifest::new(&url, [1; 16]);
     let forbidden: BTreeSet<String> = forbidden.iter().map(|&name| name.to_owned()).collect();
     let settings = Settings { path: folder.path().join("world.json"), concurrency: 2, accounts, forbidden };
-    let done = provision(client, &mut manifest, &settings, &|_| ()).await;
+    let done = provision(&client, &mut manifest, &settings, &|_| ()).await;
     (done, count.load(Ordering::Relaxed))
 }
 
@@ -149,9 +149,9 @@ async fn a_world_belongs_to_its_target() {
     let client = Client::new(Connector::new(url.parse().unwrap(), Transport::default()).await.unwrap());
     let mut manifest = Manifest::new("http://elsewhere", [1; 16]);
     let settings = Settings { path: "world.json".into(), concurrency: 1, accounts: secret(), forbidden: BTreeSet::new() };
-    let done = provision(client.clone(), &mut manifest, &settings, &|_| ()).await;
+    let done = provision(&client, &mut manifest, &settings, &|_| ()).await;
     assert!(matches!(done, Err(ProvisionError::OtherTarget { .. })));
-    let done = purge(client, &mut manifest, &settings, &|_| ()).await;
+    let done = purge(&client, &mut manifest, &settings, &|_| ()).await;
     assert!(matches!(done, Err(ProvisionError::NoAdministrator)));
 }
 

@@ -24,7 +24,7 @@ pub(super) struct Work<'a> {
 
 impl<'a> Work<'a> {
     pub(super) fn new(
-        client: Client,
+        client: &Client,
         manifest: &'a mut Manifest,
         settings: &Settings,
         show: &'a dyn Fn(Progress),

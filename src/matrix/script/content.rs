@@ -40,7 +40,7 @@ impl Maker<'_> {
             Op::Presence => json!({"presence": "online"}),
             Op::KeysUpload => self.keys_upload(),
             Op::KeysClaim => self.keys_claim(),
-            Op::ToDevice => self.to_device(),
+            Op::ToDevice => self.direct_message(),
             Op::BackupVersion => body::backup_version(&mut self.random),
             Op::BackupWrite => self.backup(),
             Op::CreateRoom => {
@@ -149,7 +149,7 @@ impl Maker<'_> {
         json!({"timeout": 10_000, "one_time_keys": {user: {device: "signed_curve25519"}}})
     }
 
-    fn to_device(&mut self) -> Value {
+    fn direct_message(&mut self) -> Value {
         let (user, device) = self.partner();
         let content = if self.word() == "m.room.encrypted" {
             let characters = self.body_bytes(400, 60_000).map_or(800, |bytes| bytes - 300);
@@ -213,11 +213,12 @@ impl Maker<'_> {
         })
     }
 
-    /// Random bytes, as many as were logged.
+    /// Random bytes, as many as were logged: another part of the same noise each time, because making it takes milliseconds.
     fn upload(&mut self) -> Bytes {
-        let most = self.settings.upload_bytes_max as usize;
-        let bytes = self.body_bytes(1, most.max(1)).unwrap_or(20_000.min(most.max(1)));
-        self.random.bytes(bytes).into()
+        let most = self.state.noise.len().max(1);
+        let bytes = self.body_bytes(1, most).unwrap_or(UPLOAD_BYTES).min(self.state.noise.len());
+        let first = self.random.below(self.state.noise.len() - bytes + 1);
+        self.state.noise.slice(first..first + bytes)
     }
 }
 
@@ -225,6 +226,9 @@ impl Maker<'_> {
 pub(in crate::matrix) fn device_random(device: &str) -> Random {
     Random::new(0, device, 0)
 }
+
+/// Of an upload whose size was not logged.
+const UPLOAD_BYTES: usize = 20_000;
 
 /// About what the head of a client's request takes.
 const HEAD_BYTES: usize = 400;

@@ -13,6 +13,7 @@ mod content;
 mod learn;
 mod make;
 mod plan;
+mod query;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -101,6 +102,9 @@ impl Script {
             state.blank(words);
         }
         let plan = Plan::new(manifest, &state, names, rows, &settings);
+        if plan.shapes.all().iter().any(|shape| shape.entry.op == Op::Upload) {
+            state.noise = Random::new(settings.seed, "noise", 0).bytes(settings.upload_bytes_max as usize).into();
+        }
         Self { rooms_left: settings.rooms_max, settings, plan, state }
     }
 

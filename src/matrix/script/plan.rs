@@ -5,10 +5,10 @@ use std::collections::{HashMap, HashSet};
 use super::state::State;
 use super::{Lane, LaneKind, Settings};
 use crate::endpoints::Method;
-use crate::matrix::operation::{Op, Shape, Shapes, Tier};
+use crate::matrix::operation::{Op, Shape, Shapes, Tier, is_dangerous_state, is_made_up_state};
 use crate::matrix::twins::{self, Twins};
 use crate::matrix::{Manifest, Skip};
-use crate::trace::{NameId, Names, Request};
+use crate::trace::{NameId, Names, Request, flag};
 
 /// All rows.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(super) struct Plan {
     pub(super) syncs: Vec<bool>,
 }
 
-/// One row: 24 bytes.
+/// One row: 28 bytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Planned {
     /// Place among the shapes.
@@ -33,6 +33,9 @@ pub(super) struct Planned {
     pub(super) room: u32,
     /// Logged size that matters: of the answer for a download, else of the request. 0 if unknown.
     pub(super) size: u32,
+    /// How long a long poll lasted in the log, ms; `u32::MAX` if that is not known. It is not kept waiting for longer: what woke it
+    /// may be missing here, and the device's next sync would be lost.
+    pub(super) wait_ms: u32,
     pub(super) sync: bool,
     /// Succeeded in the log.
     pub(super) succeeded: bool,
@@ -130,6 +133,7 @@ impl<'a> Planner<'a> {
             lane,
             room: self.room(request.room).unwrap_or(u32::MAX),
             size: request.bytes_received,
+            wait_ms: if request.has(flag::LONG_POLL) && request.has(flag::WALL) { request.wall_us.div_ceil(1000) } else { u32::MAX },
             sync: false,
             succeeded: request.status == 0 || request.status == 499 || (200..400).contains(&request.status),
             skip: None,
@@ -299,26 +303,4 @@ impl<'a> Planner<'a> {
         let next = self.devices + u32::try_from(self.strangers.len()).unwrap_or(0);
         *self.strangers.entry(who).or_insert(next)
     }
-}
-
-/// State that decides who may do what, or ends a room.
-fn is_dangerous_state(kind: &str) -> bool {
-    let kinds = [
-        "m.room.power_levels",
-        "m.room.join_rules",
-        "m.room.guest_access",
-        "m.room.history_visibility",
-        "m.room.server_acl",
-        "m.room.tombstone",
-        "m.room.encryption",
-        "m.room.canonical_alias",
-        "m.room.third_party_invite",
-        "m.room.create",
-    ];
-    kinds.contains(&kind)
-}
-
-/// Dangerous state that can be set to what it is, by every member of a provisioned room.
-fn is_made_up_state(kind: &str) -> bool {
-    ["m.room.join_rules", "m.room.guest_access"].contains(&kind)
 }

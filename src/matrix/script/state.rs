@@ -19,6 +19,8 @@ pub(super) struct State {
     pub(super) pictures: Vec<(u64, String)>,
     /// An alias that exists, percent-encoded.
     pub(super) alias: Option<String>,
+    /// What uploads are made of.
+    pub(super) noise: Bytes,
     /// First device of each user.
     pub(super) first_device: Vec<u32>,
     /// Rooms of all copies by id: each is in one copy only, so the place within its copy will do.
@@ -99,6 +101,7 @@ impl State {
             files: files(false),
             pictures: files(true),
             alias: manifest.marker.as_ref().and_then(|marker| marker.alias.as_deref()).map(encoded),
+            noise: Bytes::new(),
             first_device,
             room_places: room_places(manifest),
         }

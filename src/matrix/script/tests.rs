@@ -11,7 +11,7 @@ use crate::endpoints::Method;
 use crate::matrix::operation::TABLE;
 use crate::matrix::provision::{Wishes, design};
 use crate::matrix::{Survey, manifest};
-use crate::trace::NameId;
+use crate::trace::{NameId, flag};
 use crate::transport::Keep;
 
 /// Rows by their templates: who, where, what.
@@ -130,6 +130,18 @@ fn syncs_go_on_where_the_last_answer_ended() {
     assert!(!script.request(1, 1).unwrap().target.contains("since"));
     script.learn(1, 0, &answer(502, "{\"next_batch\":\"wrong\"}"));
     assert!(script.request(1, 0).unwrap().target.contains("s1_2"));
+}
+
+#[test]
+fn a_long_poll_waits_no_longer_than_it_did() {
+    let mut log = Log::default();
+    log.row("@a:old", Method::Get, SYNC).row("@a:old", Method::Get, SYNC).row("@a:old", Method::Get, SYNC);
+    for (row, wall_us) in [(0, 1_500_400), (1, 30_004_000)] {
+        (log.rows[row].wall_us, log.rows[row].flags) = (wall_us, flag::LONG_POLL | flag::WALL);
+    }
+    let mut script = log.script(Tier::Read);
+    let waits: Vec<_> = (0..3).map(|row| script.request(row, 0).unwrap().target.rsplit('=').next().unwrap().to_owned()).collect();
+    assert_eq!(waits, ["1501", "30000", "30000"]);
 }
 
 #[test]
