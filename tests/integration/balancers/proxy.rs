@@ -67,13 +67,13 @@ pub(super) fn version(program: &str, argument: &str) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-fn find(program: &str) -> PathBuf {
+pub(super) fn find(program: &str) -> PathBuf {
     let path = std::env::var("PATH").unwrap_or_default();
     let folders = path.split(':').chain(["/usr/sbin", "/usr/local/sbin"]);
     folders
         .map(|folder| Path::new(folder).join(program))
         .find(|file| file.is_file())
-        .unwrap_or_else(|| panic!("{program} is not installed, so its balancing cannot be compared; run tests/proxies/install as root"))
+        .unwrap_or_else(|| panic!("{program} is not installed, so it cannot be compared with; run tests/proxies/install as root"))
 }
 
 fn free_port() -> u16 {

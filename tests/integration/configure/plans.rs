@@ -2,8 +2,8 @@
 
 use std::net::TcpListener;
 
-use wsim::configure::{Configuration, Settings, configure};
 use wsim::configure::address::Address;
+use wsim::configure::{Configuration, Settings, configure};
 use wsim::plan::{Plan, ProxyKind};
 
 use super::net;
@@ -108,7 +108,10 @@ pub(super) fn served(plan: &str, proxy: ProxyKind, release: &str) -> Configurati
         }
     }
     // The reason, if it was not the ports.
-    panic!("{:?}", configure(&plan, &Settings { proxy, synapse: Some(release.to_owned()), ..Settings::default() }).map(|_| "no free ports"));
+    panic!(
+        "{:?}",
+        configure(&plan, &Settings { proxy, synapse: Some(release.to_owned()), ..Settings::default() }).map(|_| "no free ports")
+    );
 }
 
 /// A file of a configuration.
