@@ -6,10 +6,12 @@
 #![expect(clippy::unwrap_used, reason = "a comparison that cannot go on has failed")]
 
 mod accepted;
+mod command;
+mod logs;
 mod net;
 mod plans;
-#[path = "balancers/proxy.rs"]
-mod proxy;
 mod requests;
 mod routing;
 mod traefik;
+
+use crate::proxy;

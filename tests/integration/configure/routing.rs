@@ -229,7 +229,7 @@ fn value(key: &Key, request: &Request) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())
 }
 
-fn start(proxy: ProxyKind, configuration: &Configuration) -> Proxy {
+pub(super) fn start(proxy: ProxyKind, configuration: &Configuration) -> Proxy {
     match proxy {
         ProxyKind::Nginx => nginx(configuration),
         ProxyKind::Haproxy => haproxy(configuration),
@@ -264,7 +264,7 @@ fn haproxy(configuration: &Configuration) -> Proxy {
     let own = |port: u16, _: &Path| {
         let text = file(configuration, "proxy/haproxy/haproxy.cfg");
         text.replace("\n    bind :80\n", &format!("\n    bind 127.0.0.1:{port}\n"))
-            .replace("log /dev/log local0", "nbthread 1\n    maxconn 2000")
+            .replace("log /dev/log local0", "log stdout format raw local0\n    nbthread 1\n    maxconn 2000")
     };
     Proxy::start("haproxy", own, |command, folder| {
         command.arg("-db").arg("-f").arg(folder.join("config"));
