@@ -176,7 +176,7 @@ fn hash(balance: &str, key: Option<&Key>) -> Policy {
         Some(Key::User) => by_header("user"),
         Some(Key::Room) => by_header("room"),
         Some(Key::Origin) => by_header("origin"),
-        Some(Key::Token) if own.to_ascii_lowercase() == "header authorization" => plain(own),
+        Some(Key::Token) if own.eq_ignore_ascii_case("header authorization") => plain(own),
         Some(Key::Token) => by_header("token"),
         Some(Key::Uri) => plain("uri_hash".to_owned()),
         Some(Key::Address) if own.starts_with("client_ip_hash") => plain(own),
