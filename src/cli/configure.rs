@@ -13,7 +13,7 @@ use super::UsageError;
 use crate::configure::address::Address;
 use crate::configure::cluster::Process;
 use crate::configure::{BASE_PORT, Configuration, Settings, configure, folder};
-use crate::plan::{Plan, ProxyKind};
+use crate::plan::{Options, Plan, Preset, ProxyKind};
 
 /// Write proxy and Synapse configuration for a plan.
 ///
@@ -22,9 +22,9 @@ use crate::plan::{Plan, ProxyKind};
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE, after_long_help = EXAMPLE)]
 pub struct Configure {
-    /// Plan file.
+    /// Plan file, or a standard plan with its workers: sync-split:3.
     #[arg(value_name = "PLAN")]
-    pub plan: PathBuf,
+    pub plan: String,
     /// Proxy to write for: nginx, haproxy, caddy, traefik or apache [default: the plan's]
     #[arg(long, value_name = "NAME")]
     pub proxy: Option<String>,
@@ -65,10 +65,8 @@ pub struct Configure {
 /// # Errors
 /// The plan cannot be read or configured, or the folder cannot be written.
 pub fn run(args: &Configure, out: &mut dyn Write) -> anyhow::Result<()> {
-    let name = args.plan.display().to_string();
-    let text = std::fs::read_to_string(&args.plan).with_context(|| format!("could not read the plan {name}"))?;
-    let plan = Plan::from_toml(&text, &name)?;
-    let configuration = configure(&plan, &settings(args, &plan)?).with_context(|| name.clone())?;
+    let plan = plan(&args.plan)?;
+    let configuration = configure(&plan, &settings(args, &plan)?).with_context(|| args.plan.clone())?;
     folder::write(&args.out, &configuration.files, args.force)?;
     let mut warnings = plan.warnings();
     warnings.extend(configuration.warnings.iter().cloned());
@@ -90,6 +88,28 @@ pub fn run(args: &Configure, out: &mut dyn Write) -> anyhow::Result<()> {
         writeln!(out, "{}{}", args.out.join(&file.path).display(), if file.secret { "  (mode 0600)" } else { "" })?;
     }
     Ok(writeln!(out, "Begin with {}.", args.out.join("CHECKLIST.md").display())?)
+}
+
+/// `plan.toml`, `sync-split:3` or `sync-split 3`.
+fn plan(text: &str) -> anyhow::Result<Plan> {
+    let (name, workers) = match text.rsplit_once([' ', ':']) {
+        Some((name, count)) if !count.is_empty() => (name, count.parse().ok()),
+        _ => (text, None),
+    };
+    let looks_like_a_file = text.contains(['/', '.']) || std::path::Path::new(text).exists();
+    match Preset::find(name) {
+        Ok(preset) if !looks_like_a_file => {
+            let (low, high) = (preset.workers.start(), preset.workers.end());
+            let workers = workers.unwrap_or(*low);
+            let plan = preset.plan(workers, &Options::default());
+            Ok(plan.ok_or_else(|| UsageError(format!("{name} is made for {low} to {high} workers, not {workers}")))?)
+        }
+        Err(unknown) if !looks_like_a_file => Err(UsageError(format!("{unknown}; a plan file ends in .toml")).into()),
+        _ => {
+            let content = std::fs::read_to_string(text).with_context(|| format!("could not read the plan {text}"))?;
+            Ok(Plan::from_toml(&content, text)?)
+        }
+    }
 }
 
 fn settings(args: &Configure, plan: &Plan) -> Result<Settings, UsageError> {
@@ -151,6 +171,7 @@ fn workers(configuration: &Configuration) -> Vec<WorkerReport> {
 }
 
 const EXAMPLE: &str = "\
-Example:
+Examples:
   wsim configure plan.toml --proxy nginx --out synapse-workers
+  wsim configure synapse-docs:3 --proxy haproxy --out synapse-workers
   less synapse-workers/CHECKLIST.md";

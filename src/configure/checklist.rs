@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use super::Context;
 use super::cluster::Process;
+use super::routes::Target;
 use super::translate;
 use crate::plan::ProxyKind;
 
@@ -37,7 +38,7 @@ pub(super) fn text(context: &Context<'_>, warnings: &[String]) -> String {
     write_processes(&mut out, context);
     write_resources(&mut out, workers.len() + 1);
     write_steps(&mut out, context, proxy);
-    write_back(&mut out, proxy, !workers.is_empty());
+    write_back(&mut out, context, proxy);
     write_later(&mut out, context);
     out
 }
@@ -94,10 +95,7 @@ fn write_steps(out: &mut String, context: &Context<'_>, proxy: &str) {
         steps.push("Install and start Redis. It must not be reachable from outside.".to_owned());
     }
     steps.push("Copy `systemd/*` to /etc/systemd/system/ and run `systemctl daemon-reload`. The main process's unit replaces the package's; compare them first.".to_owned());
-    steps.push(
-        "Restart the main process and look into its log. From now on it also listens for its workers; clients notice only the restart."
-            .to_owned(),
-    );
+    steps.push(restart_step(context));
     if workers {
         let names: Vec<String> =
             context.cluster.workers.iter().map(|process: &Process| format!("matrix-synapse-worker@{}", process.name)).collect();
@@ -142,21 +140,62 @@ fn proxy_step(proxy: ProxyKind) -> &'static str {
     }
 }
 
-fn write_back(out: &mut String, proxy: &str, workers: bool) {
-    out.push_str("## The way back\n\n");
-    let _ = writeln!(
-        out,
-        "1. Put {proxy}'s old configuration back and reload: the main process can serve every request again, unless media moved (see workers.yaml)."
-    );
-    if workers {
-        out.push_str(
-            "2. Stop every process, workers too: `systemctl stop matrix-synapse.target`. No worker may run on with the old settings.\n\
-             3. Put homeserver.yaml and the units back, start the main process. Redis may stay.\n\n\
-             If only the proxy is put back and workers keep running, nothing breaks: they still write their streams, and the main process asks them.\n\n",
-        );
+fn restart_step(context: &Context<'_>) -> String {
+    let moved = moved_streams(context);
+    let mut meanwhile = if context.cluster.workers.is_empty() {
+        "Clients notice only the restart.".to_owned()
+    } else if moved.is_empty() {
+        "From now on it also listens for its workers; clients notice only the restart.".to_owned()
     } else {
-        out.push('\n');
+        format!(
+            "**From this restart until the proxy sends them to their writer, requests that write {} can fail**: the main process no longer \
+             writes these streams, and refuses typing, to-device messages and push rules outright. Go through the next steps without a pause.",
+            moved.join(", ")
+        )
+    };
+    if context.cluster.workers.iter().any(Process::has_media) {
+        meanwhile += " **Media is served again only when the proxy sends it to its worker.**";
     }
+    format!("Restart the main process and look into its log. {meanwhile}")
+}
+
+/// Streams whose requests go to a writer.
+fn moved_streams<'a>(context: &Context<'a>) -> Vec<&'a str> {
+    let mut streams: Vec<&str> = Vec::new();
+    for rule in context.routes.rules.iter().filter(|rule| matches!(rule.target, Target::Writers(_))) {
+        if let Some(stream) = rule.stream.as_deref().filter(|stream| !streams.contains(stream)) {
+            streams.push(stream);
+        }
+    }
+    streams
+}
+
+fn write_back(out: &mut String, context: &Context<'_>, proxy: &str) {
+    out.push_str("## The way back\n\n");
+    if context.cluster.workers.is_empty() {
+        let _ = writeln!(out, "Put {proxy}'s old configuration back and reload.\n");
+        return;
+    }
+    let moved = moved_streams(context);
+    let has_media = context.cluster.workers.iter().any(Process::has_media);
+    let _ = write!(out, "Putting only {proxy}'s old configuration back, and leaving the processes as they are, ");
+    if !moved.is_empty() {
+        let _ = writeln!(
+            out,
+            "is not enough: requests that write {} would reach the main process, which does not write them now.\n",
+            moved.join(", ")
+        );
+    } else if has_media {
+        out.push_str("is not enough: media would reach the main process, whose media repository is off (workers.yaml).\n\n");
+    } else {
+        out.push_str("takes the requests from the workers: the main process can serve every one.\n\n");
+    }
+    let _ = write!(
+        out,
+        "1. Stop every process, workers too: `systemctl stop matrix-synapse.target`. No worker may run on with the old settings.\n\
+         2. Put homeserver.yaml, the units and {proxy}'s configuration back; `systemctl daemon-reload`.\n\
+         3. Start the main process, reload {proxy}. Redis may stay.\n\n"
+    );
 }
 
 fn write_later(out: &mut String, context: &Context<'_>) {

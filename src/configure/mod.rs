@@ -11,6 +11,7 @@
 //! and what a proxy cannot say stands in [`Configuration::warnings`].
 
 pub mod address;
+mod check;
 mod checklist;
 pub mod cluster;
 pub mod folder;
@@ -116,6 +117,16 @@ pub enum ConfigureError {
         /// Why.
         error: UnknownRule,
     },
+    /// Text that would break a configuration file.
+    #[error("pool {pool:?}: {what} {text:?} has a character that would end a word in a configuration file; write it without")]
+    Text {
+        /// Pool.
+        pool: String,
+        /// What it is.
+        what: &'static str,
+        /// The text.
+        text: String,
+    },
     /// A rule that no proxy has.
     #[error("pool {pool:?}: no proxy has the rule {balance:?}; it exists to compare others with")]
     NoSuchRule {
@@ -217,6 +228,7 @@ pub enum ConfigureError {
 /// [`ConfigureError`] names what the release or the proxy cannot do.
 pub fn configure(plan: &Plan, settings: &Settings) -> Result<Configuration, ConfigureError> {
     let mut warnings = Vec::new();
+    check::check(plan)?;
     let mut plan = translate::to_proxy(plan, settings.proxy, &mut warnings)?;
     if let Some(release) = &settings.synapse {
         plan.synapse.clone_from(release);

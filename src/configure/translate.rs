@@ -82,7 +82,7 @@ fn haproxy(key: &Key, ring: bool) -> String {
 
 fn caddy(key: &Key) -> String {
     match key {
-        Key::Address => "client_ip_hash".to_owned(),
+        Key::Address => "ip_hash".to_owned(),
         Key::Uri => "uri_hash".to_owned(),
         Key::Header(name) => format!("header {name}"),
         Key::User | Key::Token | Key::Origin | Key::Room => format!("header X-Wsim-{key}"),

@@ -10,7 +10,6 @@ mod client;
 mod echo;
 mod haproxy;
 mod nginx;
-mod proxy;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -23,6 +22,7 @@ use wsim::plan::Plan;
 
 use self::client::Client;
 use self::echo::Echo;
+use crate::proxy;
 
 /// A pool in a plan, with the same servers as the running proxy.
 struct Case {

@@ -5,10 +5,13 @@
 //! server. The programs come by `tests/proxies/install`; a test fails where one is missing.
 #![expect(clippy::unwrap_used, reason = "a comparison that cannot go on has failed")]
 
+mod accepted;
+mod command;
+mod logs;
 mod net;
 mod plans;
-#[expect(dead_code, reason = "shared with the comparison of balancers, which uses all of it")]
-#[path = "balancers/proxy.rs"]
-mod proxy;
 mod requests;
 mod routing;
+mod traefik;
+
+use crate::proxy;

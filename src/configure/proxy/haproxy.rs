@@ -262,7 +262,7 @@ const ROOM: &str =
 ";
 
 const ORIGIN: &str = r#"    # The server that a federation request comes from.
-    http-request set-var(txn.wsim_origin) 'req.fhdr(authorization),regsub("^X-Matrix.*origin=.?([a-zA-Z0-9.:-]+).*$","\1",i)' if { req.fhdr(authorization) -m beg X-Matrix }
+    http-request set-var(txn.wsim_origin) 'req.fhdr(authorization),regsub("^X-Matrix.*origin=[^a-zA-Z0-9]*([a-zA-Z0-9.:-]+).*$","\1",i)' if { req.fhdr(authorization) -m beg X-Matrix }
 
 "#;
 

@@ -2,23 +2,29 @@
 //!
 //! This file holds what they share: groups of servers with names, and which keys the rules of a plan need. Knows no syntax.
 
+mod apache;
+mod caddy;
 mod haproxy;
 mod nginx;
+mod traefik;
 
 use std::collections::BTreeSet;
 
 use super::address::Address;
-use super::routes::Target;
+use super::routes::{Rule, Target};
 use super::{ConfigureError, Context, OutputFile};
 use crate::plan::{Key, Plan, Pool, ProxyKind, Rule as Balance};
 
 /// The files of the chosen proxy, below `proxy/NAME/`.
-pub(super) fn files(context: &Context<'_>, _warnings: &mut Vec<String>) -> Result<Vec<OutputFile>, ConfigureError> {
+pub(super) fn files(context: &Context<'_>, warnings: &mut Vec<String>) -> Result<Vec<OutputFile>, ConfigureError> {
     let upstreams = upstreams(context)?;
     match context.settings.proxy {
         ProxyKind::Nginx => nginx::files(context, &upstreams),
         ProxyKind::Haproxy => haproxy::files(context, &upstreams),
-        other => Err(ConfigureError::Proxy(super::translate::name(other))),
+        ProxyKind::Caddy => caddy::files(context, &upstreams, warnings),
+        ProxyKind::Traefik => traefik::files(context, &upstreams, warnings),
+        ProxyKind::Apache => apache::files(context, &upstreams),
+        ProxyKind::Envoy => Err(ConfigureError::Proxy("Envoy")),
     }
 }
 
@@ -129,6 +135,55 @@ pub(super) fn name(plan: &Plan, target: &Target) -> String {
     }
 }
 
+/// A rule as one expression over `METHOD TARGET …`, where the target has its query and something may follow after a blank.
+///
+/// `.` and negated classes stop at the query, and the end of the path is the query or a blank.
+fn over_target(rule: &Rule, after_method: &str) -> String {
+    let methods: Vec<&str> = rule.methods.iter().map(|method| method.name()).collect();
+    let method = match methods.as_slice() {
+        [] => "[^ ]+".to_owned(),
+        [one] => (*one).to_owned(),
+        several => format!("(?:{})", several.join("|")),
+    };
+    let part = |(anchored, rest): (bool, String)| format!("{}{}", if anchored { "" } else { "[^? ]*" }, within_path(&rest));
+    let parts: Vec<String> = rule.alternatives().into_iter().map(part).collect();
+    match parts.as_slice() {
+        [one] => format!("^{method} {after_method}{one}"),
+        several => format!("^{method} {after_method}(?:{})", several.join("|")),
+    }
+}
+
+fn within_path(pattern: &str) -> String {
+    let mut out = String::with_capacity(pattern.len() + 8);
+    let (mut escaped, mut class) = (false, false);
+    let mut chars = pattern.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '[' if !class => {
+                class = true;
+                if chars.next_if_eq(&'^').is_some() {
+                    out.push_str("[^? ");
+                    continue;
+                }
+            }
+            ']' => class = false,
+            '.' if !class => {
+                out.push_str("[^? ]");
+                continue;
+            }
+            '$' if !class => {
+                out.push_str("(?:[? ]|$)");
+                continue;
+            }
+            _ => {}
+        }
+        out.push(c);
+    }
+    out
+}
+
 /// The keys that some rule uses.
 fn keys(upstreams: &[Upstream<'_>]) -> BTreeSet<String> {
     upstreams.iter().filter_map(|upstream| upstream.pool.as_ref()?.1.key.as_ref()).map(ToString::to_string).collect()
@@ -152,3 +207,30 @@ const WAIT_SECONDS: u32 = 600;
 const PUBLIC: [&str; 3] = ["/_matrix", "/_synapse/client", "/_synapse/oidc"];
 /// The admin API: only from the proxy's own machine, as Synapse's reverse proxy document leaves it out on purpose.
 const ADMIN: &str = "/_synapse/admin";
+
+#[cfg(test)]
+mod tests {
+    use super::super::routes::Sync;
+    use super::*;
+    use crate::endpoints::Method;
+
+    fn rule(pattern: &str, methods: &[Method]) -> Rule {
+        let (target, group) = (Target::Main, "own".to_owned());
+        Rule { pattern: pattern.to_owned(), methods: methods.to_vec(), sync: Sync::Any, target, group, stream: None }
+    }
+
+    #[test]
+    fn a_pattern_over_the_whole_target_stays_within_the_path() {
+        let cases = [
+            ("^/a/[^/]+/b$", &[][..], "^[^ ]+ /a/[^? /]+/b(?:[? ]|$)"),
+            ("^/a(/|$)", &[Method::Get], "^GET /a(/|(?:[? ]|$))"),
+            ("^/a\\.b/.*/c", &[Method::Get, Method::Put], "^(?:GET|PUT) /a\\.b/[^? ]*/c"),
+            ("^/a|/b[.$]", &[], "^[^ ]+ (?:/a|[^? ]*/b[.$])"),
+        ];
+        for (pattern, methods, expected) in cases {
+            let text = over_target(&rule(pattern, methods), "");
+            assert_eq!(text, expected);
+            regex_syntax::parse(&text).unwrap();
+        }
+    }
+}

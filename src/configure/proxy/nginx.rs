@@ -213,7 +213,7 @@ map $request $wsim_request {
 }
 log_format wsim '$remote_addr - $remote_user [$time_iso8601] "$wsim_request" $status $body_bytes_sent "$http_referer" "$http_user_agent" '
     'rt=$request_time uct=$upstream_connect_time uht=$upstream_header_time urt=$upstream_response_time ua=$upstream_addr us=$upstream_status '
-    'user=$wsim_log_user grp=$proxy_host rl=$request_length conn=$connection/$connection_requests tls=$ssl_protocol rid=$request_id';
+    'user=$wsim_log_user grp=$proxy_host rl=$request_length conn=$connection/$connection_requests tls=$ssl_protocol rid=$request_id msec=$msec';
 "#;
 
 const RAW_PATH: &str = r#"
@@ -273,6 +273,7 @@ map $http_authorization $wsim_origin {
 const SITE: &str = r#"# Needs wsim-maps.conf at the http level. Change server_name, the certificate's files and the path of the include.
 
 server {
+    # From nginx 1.25.1 on without `http2` here, and `http2 on;` as a line of its own.
     listen 443 ssl http2;
     listen [::]:443 ssl http2;
     # Federation; not needed where /.well-known/matrix/server names port 443.

@@ -76,6 +76,46 @@ balance = "hash consistent"
 key = "token"
 "#;
 
+/// HAProxy's own words, with weights, a ring, and a pattern of the plan's own.
+pub(super) const HAPROXYS_WORDS: &str = r#"
+name = "in HAProxy's words"
+synapse = "1.157"
+[proxy]
+kind = "haproxy"
+release = "2.6.12"
+[[pool]]
+name = "initial"
+endpoints = ["initial_sync"]
+workers = 2
+balance = "balance hdr(X-Access-Token)"
+[[pool]]
+name = "sync"
+endpoints = ["sync", "sliding_sync"]
+workers = 3
+balance = "balance hdr(X-Access-Token) hash-type consistent"
+key = "user"
+[[pool]]
+name = "event"
+endpoints = ["event_sending", "pagination"]
+workers = 3
+balance = "balance hdr(X-Matrix-Room) hash-type map-based djb2 avalanche"
+[[pool]]
+name = "inbound"
+endpoints = ["federation_send"]
+workers = 2
+balance = "balance source"
+[[pool]]
+name = "reader"
+endpoints = ["federation"]
+workers = 2
+balance = "balance uri whole"
+[[pool]]
+name = "generic"
+endpoints = ["client", "encryption", "device_lists", "presence", "push_rules"]
+workers = 2
+balance = "leastconn"
+"#;
+
 /// Streams of which the release may have several writers, and those of which it may not.
 pub(super) const MORE_WRITERS: &str = r#"
 to_device = "writer1"

@@ -29,6 +29,13 @@ pub(super) fn requests(table: &Table, methods: &[Method]) -> Vec<Request> {
     for path in OTHERS {
         add(&mut requests, path, methods);
     }
+    // Transactions of many servers, sends into many rooms, syncs of many users: keys need numbers.
+    for number in 0..60 {
+        add(&mut requests, &format!("/_matrix/federation/v1/send/{number}"), &[Method::Put]);
+        add(&mut requests, &format!("/_matrix/client/r0/rooms/!r{number}:example.org/send/m.room.message/{number}"), &[Method::Put]);
+        add(&mut requests, &format!("/_matrix/client/r0/join/%23alias{number}%3Aexample.org"), &[Method::Post]);
+        add(&mut requests, "/_matrix/client/r0/sync", &[Method::Get]);
+    }
     requests
 }
 
@@ -42,6 +49,18 @@ fn add(requests: &mut Vec<Request>, path: &str, methods: &[Method]) {
             8 => (String::new(), format!("access_token=syt_{}_x{number}_y", BASE64_NAMES[user % BASE64_NAMES.len()])),
             9 => (String::new(), format!("access_token=opaque{user}")),
             _ => (String::new(), String::new()),
+        };
+        let (authorization, in_url) = match number % 4 {
+            _ if !path.starts_with("/_matrix/federation") => (authorization, in_url),
+            0 => (format!("X-Matrix origin=s{user}.example.org,key=\"ed25519:a\",sig=\"x{number}\""), String::new()),
+            1 => (
+                format!("X-Matrix origin=\"s{user}.example.org:8448\",destination=\"example.org\",key=\"ed25519:a\",sig=\"x\""),
+                String::new(),
+            ),
+            2 => {
+                (format!("X-Matrix destination=\"example.org\",key=\"ed25519:a\",origin=\"s{user}.example.org\",sig=\"x\""), String::new())
+            }
+            _ => (authorization, in_url),
         };
         let query = match (path.ends_with("/sync"), number % 5) {
             (true, 0) => "timeout=30000",

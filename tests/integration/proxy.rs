@@ -6,16 +6,16 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A running proxy.
-pub(super) struct Proxy {
+pub(crate) struct Proxy {
     /// Where it listens.
-    pub(super) port: u16,
+    pub(crate) port: u16,
     process: Child,
     folder: tempfile::TempDir,
 }
 
 impl Proxy {
     /// Starts a program. `configure` writes its configuration for a port, `command` runs it in a folder.
-    pub(super) fn start(program: &str, configure: impl Fn(u16, &Path) -> String, command: impl Fn(&mut Command, &Path)) -> Self {
+    pub(crate) fn start(program: &str, configure: impl Fn(u16, &Path) -> String, command: impl Fn(&mut Command, &Path)) -> Self {
         let binary = find(program);
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
@@ -35,6 +35,11 @@ impl Proxy {
         let mut proxy = Self { port, process, folder };
         proxy.wait_until_it_listens(program);
         proxy
+    }
+
+    /// Where its configuration and its output (`log`) lie.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     fn wait_until_it_listens(&mut self, program: &str) {
@@ -62,18 +67,18 @@ impl Drop for Proxy {
 }
 
 /// What a program says of its version.
-pub(super) fn version(program: &str, argument: &str) -> String {
+pub(crate) fn version(program: &str, argument: &str) -> String {
     let output = Command::new(find(program)).arg(argument).output().unwrap();
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-fn find(program: &str) -> PathBuf {
+pub(crate) fn find(program: &str) -> PathBuf {
     let path = std::env::var("PATH").unwrap_or_default();
     let folders = path.split(':').chain(["/usr/sbin", "/usr/local/sbin"]);
     folders
         .map(|folder| Path::new(folder).join(program))
         .find(|file| file.is_file())
-        .unwrap_or_else(|| panic!("{program} is not installed, so its balancing cannot be compared; run tests/proxies/install as root"))
+        .unwrap_or_else(|| panic!("{program} is not installed, so it cannot be compared with; run tests/proxies/install as root"))
 }
 
 fn free_port() -> u16 {

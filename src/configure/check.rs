@@ -1,0 +1,63 @@
+//! Is the plan's text safe to write into configuration files?
+//!
+//! A plan is trusted, but a stray quote or line break would make another file of it than was meant. Knows no syntax of any one proxy:
+//! what could end a word in any of them is refused.
+
+use super::ConfigureError;
+use crate::plan::{Key, Plan, Pool, Selector};
+
+/// # Errors
+/// [`ConfigureError::Text`] names what has to change.
+pub(super) fn check(plan: &Plan) -> Result<(), ConfigureError> {
+    for pool in &plan.pools {
+        check_pool(plan, pool)?;
+    }
+    Ok(())
+}
+
+fn check_pool(plan: &Plan, pool: &Pool) -> Result<(), ConfigureError> {
+    let wrong = |what: &'static str, text: &str| ConfigureError::Text { pool: pool.name.clone(), what, text: text.to_owned() };
+    let balance = pool.balance.trim_end_matches(';');
+    if balance.chars().any(|c| c.is_control() || ";{}\"'`#\\".contains(c)) {
+        return Err(wrong("balance", &pool.balance));
+    }
+    for selector in &pool.endpoints {
+        if let Selector::Pattern { pattern, .. } = selector
+            && pattern.chars().any(|c| c.is_control() || c == ' ')
+        {
+            return Err(wrong("pattern", pattern));
+        }
+    }
+    for server in &pool.servers {
+        if !server.chars().all(|c| c.is_ascii_alphanumeric() || ".-_:[]/=%".contains(c)) {
+            return Err(wrong("server", server));
+        }
+    }
+    match plan.rule(pool).map(|rule| rule.key) {
+        Ok(Some(Key::Header(name))) if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') => {
+            Err(wrong("header", &name))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Options, Preset};
+
+    #[test]
+    fn what_could_end_a_word_of_a_configuration_file_is_refused() {
+        let plan = Preset::find("sync-split").unwrap().plan(2, &Options::default()).unwrap();
+        assert!(check(&plan).is_ok());
+        let refused = |change: &dyn Fn(&mut Pool)| {
+            let mut plan = plan.clone();
+            change(&mut plan.pools[0]);
+            assert!(matches!(check(&plan), Err(ConfigureError::Text { .. })), "{:?}", plan.pools[0]);
+        };
+        refused(&|pool| pool.balance = "hash $remote_addr; return 200".to_owned());
+        refused(&|pool| pool.servers.push("a'b:80".to_owned()));
+        refused(&|pool| pool.key = Some("header:x y".to_owned()));
+        refused(&|pool| pool.endpoints.push(Selector::Pattern { pattern: "^/a\n".to_owned(), methods: Vec::new() }));
+    }
+}

@@ -1,0 +1,128 @@
+//! The programs take the files: every standard plan, releases from the oldest that is written for to the newest.
+//!
+//! Synapse's own loader takes its files in `tests/cluster/load`, which needs a Python environment.
+
+use std::path::Path;
+use std::process::Command;
+
+use wsim::configure::release::{several_writers_since, stream_since};
+use wsim::configure::{Configuration, Settings, configure};
+use wsim::endpoints::Release;
+use wsim::plan::{Duties, Options, Plan, Preset, ProxyKind, Writers};
+
+use super::plans::{APART, file};
+use super::proxy::find;
+use super::routing::apache_frame;
+
+/// Spread over the tables: v3 paths came with 1.48, presence off the main process with 1.33, push rules with 1.107, device lists with 1.135.
+const RELEASES: [&str; 8] = ["1.18", "1.33", "1.48", "1.70", "1.90", "1.107", "1.135", "1.157"];
+
+#[test]
+fn nginx_takes_every_standard_plan() {
+    try_all(ProxyKind::Nginx, |configuration, folder| {
+        let site = file(configuration, "proxy/nginx/example-site.conf");
+        // The example's certificate and addresses are not here.
+        let site = site.replace(" ssl http2", "").replace(":443", ":20443").replace(" 443", " 20443").replace("8448", "28448");
+        let site: String = site.lines().filter(|line| !line.contains("ssl_certificate")).map(|line| format!("{line}\n")).collect();
+        let site =
+            site.replace("/etc/nginx/snippets", &folder.display().to_string()).replace("/var/log/nginx", &folder.display().to_string());
+        for name in ["wsim-maps.conf", "wsim-locations.conf"] {
+            std::fs::write(folder.join(name), file(configuration, &format!("proxy/nginx/{name}"))).unwrap();
+        }
+        let here = folder.display();
+        let text = format!(
+            "pid {here}/pid;\nerror_log stderr;\nevents {{}}\nhttp {{\naccess_log {here}/log;\ninclude {here}/wsim-maps.conf;\n{site}}}\n"
+        );
+        std::fs::write(folder.join("nginx.conf"), text).unwrap();
+        let mut command = Command::new(find("nginx"));
+        command.args(["-t", "-q", "-e", "stderr", "-c"]).arg(folder.join("nginx.conf"));
+        command
+    });
+}
+
+#[test]
+fn haproxy_takes_every_standard_plan() {
+    try_all(ProxyKind::Haproxy, |configuration, folder| {
+        std::fs::write(folder.join("haproxy.cfg"), file(configuration, "proxy/haproxy/haproxy.cfg")).unwrap();
+        let mut command = Command::new(find("haproxy"));
+        command.args(["-c", "-q", "-f"]).arg(folder.join("haproxy.cfg"));
+        command
+    });
+}
+
+#[test]
+fn caddy_takes_every_standard_plan() {
+    try_all(ProxyKind::Caddy, |configuration, folder| {
+        let text = file(configuration, "proxy/caddy/Caddyfile").replace("/var/log/caddy", &folder.display().to_string());
+        std::fs::write(folder.join("Caddyfile"), text).unwrap();
+        let mut command = Command::new(find("caddy"));
+        command.args(["validate", "--adapter", "caddyfile", "--config"]).arg(folder.join("Caddyfile"));
+        command.env("HOME", folder).env("XDG_DATA_HOME", folder).env("XDG_CONFIG_HOME", folder);
+        command
+    });
+}
+
+#[test]
+fn apache_takes_every_standard_plan() {
+    try_all(ProxyKind::Apache, |configuration, folder| {
+        let text = apache_frame(20080, folder, file(configuration, "proxy/apache/wsim.conf"));
+        std::fs::write(folder.join("apache.conf"), text).unwrap();
+        let mut command = Command::new(find("apache2"));
+        command.arg("-t").arg("-f").arg(folder.join("apache.conf"));
+        command
+    });
+}
+
+/// Runs the program's own check on every plan and release.
+fn try_all(proxy: ProxyKind, prepare: impl Fn(&Configuration, &Path) -> Command) {
+    let mut tried = 0;
+    for release in RELEASES {
+        for plan in plans(release) {
+            let configuration = configured(&plan, proxy, release);
+            let folder = tempfile::tempdir().unwrap();
+            let output = prepare(&configuration, folder.path()).output().unwrap();
+            let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+            assert!(output.status.success(), "{proxy:?}, {}, {release}: {said}", plan.name);
+            let warned = said.lines().find(|line| line.to_ascii_lowercase().contains("[warn") && !line.contains("WSIM_UPSTREAM"));
+            assert_eq!(warned, None, "{proxy:?}, {}, {release}", plan.name);
+            tried += 1;
+        }
+    }
+    assert!(tried > RELEASES.len() * 10, "only {tried} configurations");
+}
+
+pub(super) fn configured(plan: &Plan, proxy: ProxyKind, release: &str) -> Configuration {
+    let settings = Settings { proxy, synapse: Some(release.to_owned()), expose_upstream: true, ..Settings::default() };
+    configure(plan, &settings).unwrap_or_else(|error| panic!("{}, {release}: {error}", plan.name))
+}
+
+/// One plan of every standard kind, one with everything apart, one with duties; without the streams that the release cannot move.
+pub(super) fn plans(release: &str) -> Vec<Plan> {
+    let options = Options { sliding_sync: true, ..Options::default() };
+    let mut plans: Vec<Plan> = Preset::all().iter().map(|preset| preset.plan((*preset.workers.end()).min(7), &options).unwrap()).collect();
+    plans.push(Plan::from_toml(APART, "plan.toml").unwrap());
+    let mut duties = Plan::from_toml(APART, "plan.toml").unwrap();
+    let one = |name: &str| Some(name.to_owned());
+    duties.duties = Duties {
+        run_background_tasks_on: one("background1").filter(|_| is_at_least(release, "1.22")),
+        update_user_directory_from_worker: one("directory1"),
+        notify_appservices_from_worker: one("bridges1"),
+        pusher_instances: Some(Writers::Several(vec!["pusher1".to_owned(), "pusher2".to_owned()])),
+        federation_sender_instances: Some(Writers::One("sender1".to_owned())),
+        media_instance_running_background_jobs: one("media1"),
+    };
+    "duties".clone_into(&mut duties.name);
+    plans.push(duties);
+    for plan in &mut plans {
+        plan.stream_writers.retain(|stream, writers| {
+            let several = writers.names().len() > 1;
+            is_at_least(release, stream_since(stream).unwrap())
+                && (!several || several_writers_since(stream).is_some_and(|since| is_at_least(release, since)))
+        });
+    }
+    plans
+}
+
+fn is_at_least(release: &str, since: &str) -> bool {
+    release.parse::<Release>().unwrap() >= since.parse().unwrap()
+}
