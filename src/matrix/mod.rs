@@ -21,6 +21,7 @@ mod random;
 mod script;
 mod skip;
 mod survey;
+mod twins;
 
 pub use manifest::{Admin, Copy, Device, Manifest, ManifestError, Marker, Media, Room, User};
 pub use operation::{Entry, Op, Query, Shape, Shapes, Tier};

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::operation::{Op, Shapes, Tier};
+use super::twins::Twins;
 use crate::endpoints::Method;
 use crate::trace::{NameId, Names, Request, Trace};
 
@@ -31,8 +32,9 @@ pub struct Survey {
 pub struct SeenUser {
     /// As the log names them.
     pub name: NameId,
-    /// One for each device that can be told apart: by the family of their agents. At most [`DEVICES_MAX`].
-    pub agents: Vec<NameId>,
+    /// One for each device that can be told apart: by the family of their agents, and by a number where syncs of one agent overlap. At
+    /// most [`DEVICES_MAX`].
+    pub devices: Vec<(NameId, u8)>,
     /// Whether there is a key backup.
     pub backup: bool,
 }
@@ -65,7 +67,7 @@ impl Survey {
 
     /// Devices of all users.
     pub fn devices(&self) -> usize {
-        self.users.iter().map(|user| user.agents.len()).sum()
+        self.users.iter().map(|user| user.devices.len()).sum()
     }
 }
 
@@ -73,6 +75,7 @@ impl Survey {
 struct Surveyor {
     survey: Survey,
     shapes: Shapes,
+    twins: Twins,
     users: HashMap<NameId, u32>,
     rooms: HashMap<NameId, u32>,
     /// Users already placed in a room.
@@ -99,7 +102,7 @@ impl Surveyor {
         if !request.user.is_some() {
             return;
         }
-        let user = self.user(request);
+        let user = self.user(request, op);
         if succeeded
             && (pattern.starts_with("room_keys/") && op != Op::BackupVersion)
             && let Some(user) = self.survey.users.get_mut(user as usize)
@@ -120,17 +123,18 @@ impl Surveyor {
         }
     }
 
-    fn user(&mut self, request: &Request) -> u32 {
+    fn user(&mut self, request: &Request, op: Op) -> u32 {
+        let device = (request.agent, self.twins.of(request, op));
         let users = &mut self.survey.users;
         let place = *self.users.entry(request.user).or_insert_with(|| {
-            users.push(SeenUser { name: request.user, agents: Vec::new(), backup: false });
+            users.push(SeenUser { name: request.user, devices: Vec::new(), backup: false });
             u32::try_from(users.len() - 1).unwrap_or(u32::MAX)
         });
         if let Some(user) = users.get_mut(place as usize)
-            && !user.agents.contains(&request.agent)
-            && user.agents.len() < DEVICES_MAX
+            && !user.devices.contains(&device)
+            && user.devices.len() < DEVICES_MAX
         {
-            user.agents.push(request.agent);
+            user.devices.push(device);
         }
         place
     }
@@ -215,7 +219,7 @@ mod tests {
             ("", "curl", "/_matrix/client/versions", 200),
         ];
         let (survey, names) = seen(&rows);
-        let users: Vec<_> = survey.users.iter().map(|user| (names.text(user.name), user.agents.len())).collect();
+        let users: Vec<_> = survey.users.iter().map(|user| (names.text(user.name), user.devices.len())).collect();
         assert_eq!(users, [("@a:old", 2), ("@b:old", 1), ("@c:old", 1)]);
         assert_eq!((survey.devices(), survey.requests), (4, 7));
         assert_eq!(survey.rooms.len(), 1);

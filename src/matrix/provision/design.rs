@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use super::super::manifest::{Copy, Device, Manifest, Media, Room, User};
 use super::super::random::Random;
 use super::super::survey::Survey;
+use super::super::twins;
 use crate::trace::Names;
 
 /// How large a world is wished for.
@@ -64,8 +65,8 @@ fn add_users(manifest: &Manifest, copy: &mut Copy, survey: &Survey, names: &Name
         places.push(place);
         let Some(user) = copy.users.get_mut(place as usize) else { continue };
         user.wants_backup |= seen.backup;
-        for &agent in &seen.agents {
-            let key = manifest.key("agent", names.text(agent));
+        for &(agent, number) in &seen.devices {
+            let key = manifest.key("agent", &twins::name(names.text(agent), number));
             if !user.devices.iter().any(|device| device.key == key) {
                 user.devices.push(Device { key, ..Device::default() });
             }

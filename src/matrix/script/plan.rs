@@ -6,6 +6,7 @@ use super::state::State;
 use super::{Lane, LaneKind, Settings};
 use crate::endpoints::Method;
 use crate::matrix::operation::{Op, Shape, Shapes, Tier, is_dangerous_state, is_made_up_state};
+use crate::matrix::twins::{self, Twins};
 use crate::matrix::{Manifest, Skip};
 use crate::trace::{NameId, Names, Request, flag};
 
@@ -32,7 +33,7 @@ pub(super) struct Planned {
     pub(super) room: u32,
     /// Logged size that matters: of the answer for a download, else of the request. 0 if unknown.
     pub(super) size: u32,
-    /// How long a long poll lasted in the log, ms; `u32::MAX` if that is not known. It is not kept waiting for longer: what woke it
+    /// How long a long poll lasted in the log, ms; `u32::MAX` if that is not known. It is not kept waiting for much longer: what woke it
     /// may be missing here, and the device's next sync would be lost.
     pub(super) wait_ms: u32,
     pub(super) sync: bool,
@@ -78,7 +79,8 @@ struct Planner<'a> {
     rooms_by_key: HashMap<&'a str, u32>,
     /// Logged names already looked up.
     users: HashMap<NameId, Option<u32>>,
-    device_of: HashMap<(NameId, NameId), Option<u32>>,
+    device_of: HashMap<(NameId, NameId, u8), Option<u32>>,
+    twins: Twins,
     rooms: HashMap<NameId, Option<u32>>,
     /// Lanes of those without a token.
     strangers: HashMap<NameId, u32>,
@@ -109,6 +111,7 @@ impl<'a> Planner<'a> {
             rooms_by_key: rooms.iter().enumerate().map(|(place, room)| (room.key.as_str(), number(place))).collect(),
             users: HashMap::new(),
             device_of: HashMap::new(),
+            twins: Twins::default(),
             rooms: HashMap::new(),
             strangers: HashMap::new(),
             devices: number(devices),
@@ -120,7 +123,9 @@ impl<'a> Planner<'a> {
 
     fn row(&mut self, request: &Request) -> Planned {
         let shape = self.shapes.of(request, self.names);
-        let device = self.device(request);
+        let op = shape.as_ref().ok().map(|&shape| self.shapes.all()[shape as usize].entry.op);
+        let number = op.map_or(0, |op| self.twins.of(request, op));
+        let device = self.device(request, number);
         let lane = device.unwrap_or_else(|| self.stranger(request));
         let mut planned = Planned {
             shape: shape.unwrap_or(0),
@@ -128,7 +133,11 @@ impl<'a> Planner<'a> {
             lane,
             room: self.room(request.room).unwrap_or(u32::MAX),
             size: request.bytes_received,
-            wait_ms: if request.has(flag::LONG_POLL) && request.has(flag::WALL) { request.wall_us.div_ceil(1000) } else { u32::MAX },
+            wait_ms: if request.has(flag::LONG_POLL) && request.has(flag::WALL) {
+                request.wall_us.div_ceil(1000).saturating_add(SLACK_MS)
+            } else {
+                u32::MAX
+            },
             sync: false,
             succeeded: request.status == 0 || request.status == 499 || (200..400).contains(&request.status),
             skip: None,
@@ -259,27 +268,27 @@ impl<'a> Planner<'a> {
     }
 
     /// The device of the logged user and agent; the user's first where the agent is not known.
-    fn device(&mut self, request: &Request) -> Option<u32> {
+    fn device(&mut self, request: &Request, number: u8) -> Option<u32> {
         if !request.user.is_some() {
             return None;
         }
-        let key = (request.user, request.agent);
+        let key = (request.user, request.agent, number);
         if let Some(&known) = self.device_of.get(&key) {
             return known;
         }
-        let found = self.find_device(request);
+        let found = self.find_device(request, number);
         self.device_of.insert(key, found);
         found
     }
 
-    fn find_device(&mut self, request: &Request) -> Option<u32> {
+    fn find_device(&mut self, request: &Request, number: u8) -> Option<u32> {
         let (manifest, names, by_key) = (self.manifest, self.names, &self.users_by_key);
         let user =
             *self.users.entry(request.user).or_insert_with(|| by_key.get(manifest.key("user", names.text(request.user)).as_str()).copied());
         let user = user?;
         let first = *self.state.first_device.get(user as usize)?;
         let devices = &manifest.copies.first()?.users.get(user as usize)?.devices;
-        let agent = manifest.key("agent", names.text(request.agent));
+        let agent = manifest.key("agent", &twins::name(names.text(request.agent), number));
         let place = devices.iter().position(|device| device.key == agent).unwrap_or(0);
         Some(first + u32::try_from(place).unwrap_or(0))
     }
@@ -299,3 +308,6 @@ impl<'a> Planner<'a> {
         *self.strangers.entry(who).or_insert(next)
     }
 }
+
+/// How much longer than in the log a long poll may wait, so that what woke it there still does if it is a little late.
+const SLACK_MS: u32 = 100;

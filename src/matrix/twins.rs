@@ -1,0 +1,72 @@
+//! Devices that look alike in a log: two of one user with the same program, told apart by their syncs.
+//!
+//! A client has one sync at a time. A sync that arrives while another of the same user and agent is parked is another device's. Survey and
+//! script number devices in the same way, so rows must come to both in the order of their arrival.
+
+use std::collections::HashMap;
+
+use super::operation::Op;
+use super::survey::DEVICES_MAX;
+use crate::endpoints::Method;
+use crate::trace::{NameId, Request};
+
+/// Numbers devices of one user and agent from 0.
+#[derive(Debug, Default)]
+pub(super) struct Twins {
+    /// Until when the last sync of each device was parked, µs since the epoch.
+    parked: HashMap<(NameId, NameId), Vec<i64>>,
+}
+
+/// A sync may arrive so much before the last one has ended in the log, µs: stamps are rounded, and two processes' clocks are not one.
+const SLACK_US: i64 = 100_000;
+
+impl Twins {
+    /// The device of a row; of several that are free the one that synced last. Rows that are no syncs are the first device's.
+    pub(super) fn of(&mut self, request: &Request, op: Op) -> u8 {
+        if !matches!(op, Op::Sync | Op::SlidingSync) || request.method == Method::Options {
+            return 0;
+        }
+        let devices = self.parked.entry((request.user, request.agent)).or_default();
+        let end = request.arrival_us + i64::from(request.wall_us.max(request.proxy_us));
+        let free = (0..devices.len()).filter(|&place| devices[place] <= request.arrival_us + SLACK_US);
+        let place = match free.max_by_key(|&place| devices[place]) {
+            Some(place) => place,
+            None if devices.len() < DEVICES_MAX => {
+                devices.push(end);
+                devices.len() - 1
+            }
+            // A client that never waits: its syncs are one chain.
+            None => 0,
+        };
+        devices[place] = devices[place].max(end);
+        u8::try_from(place).unwrap_or(0)
+    }
+}
+
+/// What a device's key is made of: the agent, numbered behind the first.
+pub(super) fn name(agent: &str, number: u8) -> String {
+    if number == 0 { agent.to_owned() } else { format!("{agent}\n{number}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sync(at_ms: i64, ms: u32) -> Request {
+        Request { arrival_us: at_ms * 1000, wall_us: ms * 1000, user: NameId(1), agent: NameId(2), ..Request::EMPTY }
+    }
+
+    #[test]
+    fn syncs_that_overlap_are_of_two_devices() {
+        let mut twins = Twins::default();
+        let rows = [sync(0, 30_000), sync(5_000, 30_000), sync(30_010, 1_000), sync(35_020, 1_000), sync(40_000, 10)];
+        assert_eq!(rows.map(|row| twins.of(&row, Op::Sync)), [0, 1, 0, 1, 1]);
+        assert_eq!(twins.of(&sync(40_005, 10), Op::Messages), 0);
+    }
+
+    #[test]
+    fn a_stamp_that_is_off_makes_no_device() {
+        let mut twins = Twins::default();
+        assert_eq!([sync(0, 1_000), sync(960, 1_000), sync(1_940, 5)].map(|row| twins.of(&row, Op::SlidingSync)), [0, 0, 0]);
+    }
+}
