@@ -33,7 +33,7 @@ pub(super) struct Planned {
     pub(super) room: u32,
     /// Logged size that matters: of the answer for a download, else of the request. 0 if unknown.
     pub(super) size: u32,
-    /// How long a long poll lasted in the log, ms; `u32::MAX` if that is not known. It is not kept waiting for longer: what woke it
+    /// How long a long poll lasted in the log, ms; `u32::MAX` if that is not known. It is not kept waiting for much longer: what woke it
     /// may be missing here, and the device's next sync would be lost.
     pub(super) wait_ms: u32,
     pub(super) sync: bool,
@@ -133,7 +133,11 @@ impl<'a> Planner<'a> {
             lane,
             room: self.room(request.room).unwrap_or(u32::MAX),
             size: request.bytes_received,
-            wait_ms: if request.has(flag::LONG_POLL) && request.has(flag::WALL) { request.wall_us.div_ceil(1000) } else { u32::MAX },
+            wait_ms: if request.has(flag::LONG_POLL) && request.has(flag::WALL) {
+                request.wall_us.div_ceil(1000).saturating_add(SLACK_MS)
+            } else {
+                u32::MAX
+            },
             sync: false,
             succeeded: request.status == 0 || request.status == 499 || (200..400).contains(&request.status),
             skip: None,
@@ -304,3 +308,6 @@ impl<'a> Planner<'a> {
         *self.strangers.entry(who).or_insert(next)
     }
 }
+
+/// How much longer than in the log a long poll may wait, so that what woke it there still does if it is a little late.
+const SLACK_MS: u32 = 100;
