@@ -7,6 +7,7 @@ pub mod configure;
 pub mod endpoints;
 pub mod export;
 mod interrupt;
+pub mod merge;
 mod output;
 mod progress;
 pub mod provision;
@@ -70,6 +71,8 @@ enum Command {
     Replay(Box<replay::Replay>),
     /// The requests of a log as a schedule for another load generator
     Export(Box<export::Export>),
+    /// Join the shards of one replay
+    Merge(merge::Merge),
     /// Which server of a pool a key goes to, by the proxy's exact rule
     Route(route::Route),
     /// Write proxy and Synapse configuration for a plan
@@ -115,6 +118,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Provision(arguments) => provision::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
+        Command::Merge(arguments) => merge::run(&arguments),
         Command::Route(arguments) => {
             route::run(&arguments, &mut io::stdout().lock(), &mut io::stdin().lock())?;
             Ok(Exit::Done)
