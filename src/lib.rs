@@ -25,6 +25,7 @@
 pub mod advise;
 pub mod balance;
 pub mod cli;
+pub mod configure;
 pub mod endpoints;
 pub mod export;
 pub mod logs;

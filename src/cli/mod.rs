@@ -3,6 +3,7 @@
 //! A subcommand turns what was typed into a configuration, calls the modules in order, and does no work itself.
 
 pub mod analyse;
+pub mod audit;
 pub mod endpoints;
 mod interrupt;
 mod output;
@@ -61,6 +62,8 @@ enum Command {
     Simulate(Box<simulate::Simulate>),
     /// Which server of a pool a key goes to, by the proxy's exact rule
     Route(route::Route),
+    /// What proxy and Synapse configuration sends where, against the endpoint table
+    Audit(Box<audit::Audit>),
     /// Synapse's worker endpoint table: print it, explain a request, compare releases
     Endpoints(endpoints::Endpoints),
 }
@@ -99,6 +102,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Analyse(arguments) => analyse::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
+        Command::Audit(arguments) => audit::run(&arguments),
         Command::Route(arguments) => {
             route::run(&arguments, &mut io::stdout().lock(), &mut io::stdin().lock())?;
             Ok(Exit::Done)
