@@ -11,6 +11,7 @@ mod echo;
 mod haproxy;
 mod nginx;
 mod proxy;
+mod routing;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -46,7 +46,8 @@ pub(super) fn check(view: &View<'_>, choice: &Choice, findings: &mut Vec<Finding
     let older = embedded.all().iter().rev().filter(|table| table.since.as_ref().is_some_and(|since| *since < choice.release));
     let best = older.map(|table| (misfits(table), table)).min_by_key(|(misfits, _)| *misfits);
     let Some((misfits, table)) = best else { return };
-    if now < 4 || misfits * 3 > now {
+    // A few rules fit many tables: only a configuration that covers much is told an age.
+    if now < 4 || misfits * 3 > now || considered.iter().filter(|seen| at_worker(seen)).count() < ENOUGH {
         return;
     }
     let compiled = compile(table);
@@ -97,3 +98,6 @@ fn matches(compiled: &Compiled<'_>, method: &str, target: &str) -> bool {
             && pattern.as_ref().map_or_else(|| path.starts_with(row.effective_pattern()), |pattern| pattern.matches(path))
     })
 }
+
+/// Requests at workers from which on a table can be recognised.
+const ENOUGH: usize = 30;

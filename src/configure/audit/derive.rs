@@ -75,6 +75,10 @@ fn endpoints(view: &View<'_>, pool: usize) -> Vec<Selector> {
             selectors.extend(texts);
         }
     }
+    // Naming `sync` takes its initial ones along.
+    if selectors.contains(&Selector::Group("sync".to_owned())) {
+        selectors.retain(|selector| *selector != Selector::Group("initial_sync".to_owned()));
+    }
     selectors
 }
 

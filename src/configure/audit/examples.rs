@@ -59,7 +59,8 @@ fn spelled(hir: &Hir) -> Vec<String> {
     let mut texts = match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => vec![String::new()],
         HirKind::Literal(literal) => vec![String::from_utf8_lossy(&literal.0).into_owned()],
-        HirKind::Class(_) => vec![OPEN.to_owned()],
+        // A single dot in a table's pattern is meant as one.
+        HirKind::Class(_) => vec![".".to_owned()],
         HirKind::Capture(capture) => spelled(&capture.sub),
         HirKind::Alternation(parts) => parts.iter().flat_map(spelled).collect(),
         HirKind::Repetition(repetition) if matches!(repetition.sub.kind(), HirKind::Class(_)) => vec![OPEN.to_owned()],
@@ -255,6 +256,8 @@ const MAIN_ONLY: &[(&str, &str)] = &[
     ("PUT", "/_matrix/client/v3/directory/list/room/!room:example.org"),
     ("GET", "/_matrix/federation/v1/openid/userinfo"),
     ("GET", "/_matrix/key/v2/server"),
+    ("GET", "/_matrix/wsim"),
+    ("GET", "/_synapse/wsim"),
     ("POST", "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync?pos=1&timeout=30000"),
 ];
 

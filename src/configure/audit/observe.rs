@@ -179,10 +179,17 @@ fn find_main(view: &mut View<'_>, settings: &Settings) {
         view.main_known = true;
         return;
     }
-    let mut votes: BTreeMap<usize, usize> = BTreeMap::new();
+    // One vote for each group, so that a single rule that is too wide does not decide.
+    let mut groups: BTreeMap<&str, BTreeMap<usize, usize>> = BTreeMap::new();
     for seen in view.seen.iter().filter(|seen| seen.endpoint.workers.is_empty() && seen.endpoint.group != "sliding_sync") {
         if let Went::Pool(pool) = seen.went {
-            *votes.entry(pool).or_default() += 1;
+            *groups.entry(&seen.endpoint.group).or_default().entry(pool).or_default() += 1;
+        }
+    }
+    let mut votes: BTreeMap<usize, usize> = BTreeMap::new();
+    for pools in groups.values() {
+        if let Some((pool, _)) = pools.iter().max_by_key(|(_, count)| **count) {
+            *votes.entry(*pool).or_default() += 1;
         }
     }
     let Some((main, _)) = votes.iter().max_by_key(|(_, votes)| **votes) else {

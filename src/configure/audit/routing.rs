@@ -1,6 +1,6 @@
 //! Requests in the wrong place: one finding for each group of endpoints and place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::read::Place;
 use super::finding::{Finding, SHOWN, Severity};
@@ -24,18 +24,20 @@ struct Words {
 
 /// Findings under way.
 struct Gathered {
-    found: BTreeMap<Same, (Words, Vec<String>)>,
+    found: BTreeMap<Same, (Words, Vec<String>, BTreeSet<String>)>,
 }
 
 impl Gathered {
     fn add(&mut self, code: &'static str, severity: Severity, place: Option<&Place>, seen: &Seen<'_>, words: [String; 3]) {
         let [what, why, fix] = words;
         let same = Same { code, what, place: place.cloned() };
-        self.found.entry(same).or_insert_with(|| (Words { severity, why, fix }, Vec::new())).1.push(seen.shown());
+        let entry = self.found.entry(same).or_insert_with(|| (Words { severity, why, fix }, Vec::new(), BTreeSet::new()));
+        entry.1.push(seen.shown());
+        entry.2.insert(words_of(&seen.endpoint.group));
     }
 
     fn into_findings(self, findings: &mut Vec<Finding>) {
-        for (same, (words, mut requests)) in self.found {
+        for (same, (words, mut requests, groups)) in self.found {
             requests.sort();
             requests.dedup();
             let Words { severity, why, fix } = words;
@@ -43,7 +45,12 @@ impl Gathered {
                 code: same.code,
                 severity,
                 place: same.place,
-                what: same.what,
+                // Such as end with a colon name their groups.
+                what: if same.what.ends_with(':') {
+                    format!("{} {}", same.what, groups.into_iter().collect::<Vec<_>>().join(", "))
+                } else {
+                    same.what
+                },
                 why,
                 fix,
                 requests: requests.len(),
@@ -68,7 +75,8 @@ pub(super) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
             requests: 0,
         });
     }
-    for seen in &view.seen {
+    // Paths that exist nowhere only tell where everything else goes.
+    for seen in view.seen.iter().filter(|seen| !matches!(seen.endpoint.group.as_str(), "matrix_other" | "synapse_other")) {
         match &seen.went {
             Went::Unknown(unknown) => gathered.add(
                 "not-evaluated",
@@ -169,7 +177,7 @@ fn at_main(view: &View<'_>, seen: &Seen<'_>, gathered: &mut Gathered) {
             format!("part of {} goes to the main process, though a worker may serve it and the rest goes to workers", endpoint.group),
         )
     } else {
-        (Severity::Hint, format!("{} goes to the main process, though a worker may serve it", endpoint.group))
+        (Severity::Hint, "these go to the main process, though a worker may serve them:".to_owned())
     };
     gathered.add(
         "served-by-main",
@@ -179,7 +187,7 @@ fn at_main(view: &View<'_>, seen: &Seen<'_>, gathered: &mut Gathered) {
         [
             what,
             "the main process is the one that cannot be multiplied: what others may serve takes its time".to_owned(),
-            format!("add the patterns of group {} to the rule of a worker pool; `wsim endpoints` prints them", endpoint.group),
+            "add the patterns of these groups to the rule of a worker pool; `wsim endpoints` prints them".to_owned(),
         ],
     );
 }
@@ -203,7 +211,7 @@ fn at_worker(view: &View<'_>, seen: &Seen<'_>, pool: usize, gathered: &mut Gathe
                 place,
                 seen,
                 [
-                    format!("{} {} goes to {name}, which may serve other methods of that path only", seen.example.method, endpoint.group),
+                    format!("{} goes to {name}, which may serve other methods of these paths only:", seen.example.method),
                     "a worker has no handler for this method: 404 or 405".to_owned(),
                     "limit the rule to the methods of the table, and send the others to the main process".to_owned(),
                 ],
@@ -215,7 +223,7 @@ fn at_worker(view: &View<'_>, seen: &Seen<'_>, pool: usize, gathered: &mut Gathe
                 place,
                 seen,
                 [
-                    format!("{} goes to {name}, but only the main process serves it", words(&endpoint.group)),
+                    format!("only the main process serves these, but they go to {name}:"),
                     "a worker answers 404: logins, uploads or settings seem to be missing".to_owned(),
                     "narrow the rule down to the patterns of the endpoint table, and let the rest go to the main process".to_owned(),
                 ],
@@ -414,7 +422,7 @@ fn path(target: &str) -> &str {
     target.split('?').next().unwrap_or_default()
 }
 
-fn words(group: &str) -> String {
+fn words_of(group: &str) -> String {
     match group {
         "client_other" => "client API outside the table".to_owned(),
         "federation_other" => "federation API outside the table".to_owned(),

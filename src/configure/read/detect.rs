@@ -65,12 +65,11 @@ fn of_text(text: &str) -> Option<Kind> {
     let sections = lines().filter(|line| {
         ["frontend", "backend", "listen", "defaults", "global"].contains(&first_word(line).as_str()) && !line.ends_with(['{', ';'])
     });
-    if sections.count() > 0 && !lines().any(|line| line.ends_with(';')) {
+    if sections.count() > 0 && !lines().any(|line| line.ends_with([';', '{'])) {
         return Some(Kind::Haproxy);
     }
     let nginx = ["server", "http", "location", "upstream", "map", "proxy_pass", "events", "include", "set"];
-    if lines().any(|line| line.ends_with([';', '{']) && nginx.contains(&first_word(line).as_str()))
-        && lines().any(|line| line.ends_with(';'))
+    if lines().any(|line| line.contains([';', '{']) && nginx.contains(&first_word(line).as_str())) && lines().any(|line| line.contains(';'))
     {
         return Some(Kind::Nginx);
     }
