@@ -123,7 +123,7 @@ fn finished(path: &str, method: &str) -> Vec<String> {
             USER
         } else if ends("/query/") {
             "profile?user_id=a"
-        } else if ends('/'.to_string().as_str()) {
+        } else if ends("/") {
             "!room:example.org/$event"
         } else {
             ""
@@ -176,7 +176,8 @@ const TAILS: [(&str, &str, Option<&str>); 24] = [
 ];
 
 /// Methods by what a path contains; the first that fits.
-const METHODS: [(&str, &[&str]); 60] = [
+const METHODS: [(&str, &[&str]); 61] = [
+    ("/joined_", &["GET"]),
     ("/_synapse/admin/v2/users/", &["GET", "PUT"]),
     ("/_synapse/admin/v1/rooms/", &["GET", "DELETE"]),
     ("/purge_media_cache", &["POST"]),

@@ -102,8 +102,7 @@ fn duties(cluster: &Cluster, findings: &mut Vec<Finding>) {
 }
 
 fn apps(cluster: &Cluster, release: &Release, findings: &mut Vec<Finding>) {
-    let from: Release = Release::oldest();
-    let generic_since: Release = "1.12.0".parse().unwrap_or(from);
+    let generic_since: Release = "1.12.0".parse().unwrap_or_else(|_| Release::oldest());
     for process in &cluster.processes {
         let Some((app, migration)) = OLD_APPS.iter().find(|(app, _)| process.app == format!("synapse.app.{app}")) else { continue };
         if *release < generic_since {
@@ -124,12 +123,11 @@ fn apps(cluster: &Cluster, release: &Release, findings: &mut Vec<Finding>) {
 
 fn old_settings(cluster: &Cluster, release: &Release, findings: &mut Vec<Finding>) {
     for (key, value, place) in &cluster.keys {
-        let Some((_, wanted, since, migration)) =
+        let Some((_, _, since, migration)) =
             OLD_SETTINGS.iter().find(|(old, wanted, ..)| old == key && (wanted.is_empty() || value.as_deref() == Some(*wanted)))
         else {
             continue;
         };
-        let _ = wanted;
         if since.parse::<Release>().is_ok_and(|since| *release >= since) {
             findings.push(finding(
                 "deprecated-setting",

@@ -74,8 +74,8 @@ impl Criterion {
                 }
             }
         }
-        let way = way.unwrap_or_else(|| natural(&sample.fetch, &values));
-        if way == Way::Int {
+        let way = way.unwrap_or_else(|| natural(&sample, &values));
+        if matches!(way, Way::Int | Way::Len) {
             values = ranges(values);
         }
         let wanted = values.iter().map(|value| Wanted::new(value, way, ignore_case)).collect();
@@ -191,8 +191,9 @@ fn matching(word: &str) -> (String, Option<Way>) {
     (word.to_owned(), None)
 }
 
-fn natural(fetch: &Fetch, values: &[String]) -> Way {
-    match fetch {
+fn natural(sample: &Sample, values: &[String]) -> Way {
+    match &sample.fetch {
+        _ if sample.counts() => Way::Int,
         Fetch::Source => Way::Ip,
         Fetch::HeaderCount(_) => Way::Int,
         Fetch::Constant(_) | Fetch::Tls if values.is_empty() => Way::Bool,

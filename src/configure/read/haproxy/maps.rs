@@ -81,7 +81,7 @@ impl Wanted {
             Way::Sub => text.contains(wanted),
             Way::Dir => within(text, wanted.trim_matches('/'), &['/', '?']),
             Way::Dom => within(text, wanted.trim_matches('.'), &['/', '?', '.', ':']),
-            Way::Len => wanted.parse() == Ok(text.chars().count()),
+            Way::Len => compare(&text.len().to_string(), wanted).ok_or("a comparison of lengths that is not evaluated")?,
             Way::Int => compare(text, wanted).ok_or("a comparison of numbers that is not evaluated")?,
             Way::Ip => address(text, wanted).ok_or("an address that is not evaluated")?,
             Way::Bool => matches!(wanted, "1" | "true") == truth(text),

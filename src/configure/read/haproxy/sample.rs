@@ -154,6 +154,11 @@ impl Sample {
         Ok(self.value(seen)?.into_iter().collect())
     }
 
+    /// Whether the value is a number.
+    pub(super) fn counts(&self) -> bool {
+        matches!(self.converters.last(), Some(Converter::Length))
+    }
+
     fn fetched(&self, seen: &Seen<'_>) -> Result<Option<String>, String> {
         let with_query = || seen.query.map_or_else(|| seen.path.to_owned(), |query| format!("{}?{query}", seen.path));
         Ok(match &self.fetch {
@@ -194,9 +199,9 @@ impl Converter {
         Ok(match self {
             Self::Lower => Some(value.to_ascii_lowercase()),
             Self::Upper => Some(value.to_ascii_uppercase()),
-            Self::Field(index, delimiters) => pick(value.split(|c| delimiters.contains(c)).collect(), *index),
+            Self::Field(index, delimiters) => pick(&value.split(|c| delimiters.contains(c)).collect::<Vec<_>>(), *index),
             Self::Word(index, delimiters) => {
-                pick(value.split(|c| delimiters.contains(c)).filter(|word| !word.is_empty()).collect(), *index)
+                pick(&value.split(|c| delimiters.contains(c)).filter(|word| !word.is_empty()).collect::<Vec<_>>(), *index)
             }
             Self::Regsub(pattern, replacement, all) => Some(pattern.replaced(value, *all, |captures| {
                 let mut text = replacement.clone();
@@ -226,7 +231,7 @@ impl Converter {
     }
 }
 
-fn pick(parts: Vec<&str>, index: i64) -> Option<String> {
+fn pick(parts: &[&str], index: i64) -> Option<String> {
     let from_start = usize::try_from(index).ok().and_then(|index| index.checked_sub(1));
     let place = match from_start {
         Some(place) => place,
