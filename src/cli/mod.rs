@@ -3,6 +3,7 @@
 //! A subcommand turns what was typed into a configuration, calls the modules in order, and does no work itself.
 
 pub mod analyse;
+pub mod audit;
 pub mod configure;
 pub mod endpoints;
 pub mod export;
@@ -77,6 +78,8 @@ enum Command {
     Route(route::Route),
     /// Write proxy and Synapse configuration for a plan
     Configure(Box<configure::Configure>),
+    /// What proxy and Synapse configuration sends where, against the endpoint table
+    Audit(Box<audit::Audit>),
     /// Synapse's worker endpoint table: print it, explain a request, compare releases
     Endpoints(endpoints::Endpoints),
 }
@@ -119,6 +122,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
         Command::Merge(arguments) => merge::run(&arguments),
+        Command::Audit(arguments) => audit::run(&arguments),
         Command::Route(arguments) => {
             route::run(&arguments, &mut io::stdout().lock(), &mut io::stdin().lock())?;
             Ok(Exit::Done)
