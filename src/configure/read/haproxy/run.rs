@@ -61,9 +61,10 @@ impl Run {
                 continue;
             }
             let name = self.text(&choice.backend).map_err(|why| Unknown::new(why, &choice.place))?;
-            // A name that an expression gives and no backend has: the next rule is tried.
-            if let Some(index) = frontend.config.backends.iter().position(|backend| backend.pool.name == name) {
-                return self.enter(frontend, index, choice.place.clone());
+            // A name that an expression gives and no backend has: the default backend takes it, and no further rule is tried.
+            match frontend.config.backends.iter().position(|backend| backend.pool.name == name) {
+                Some(index) => return self.enter(frontend, index, choice.place.clone()),
+                None => break,
             }
         }
         match &frontend.default {

@@ -306,8 +306,8 @@ fn network(address: &str) -> String {
 
 /// `127.0.0.1:8008/x` → the server and the path; a socket's path ends at a colon.
 fn authority(rest: &str) -> (&str, &str) {
-    if rest.starts_with("unix:") {
-        let end = rest[5..].find(':').map_or(rest.len(), |colon| colon + 5);
+    if let Some(path) = rest.strip_prefix("unix:") {
+        let end = rest.len() - path.find(':').map_or(0, |colon| path.len() - colon);
         return (&rest[..end], rest[end..].trim_start_matches(':'));
     }
     rest.find(['/', '?']).map_or((rest, ""), |slash| rest.split_at(slash))

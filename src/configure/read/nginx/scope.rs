@@ -130,15 +130,16 @@ impl Scope {
             "fastcgi_pass" | "uwsgi_pass" | "scgi_pass" | "grpc_pass" | "memcached_pass" | "stub_status" | "empty_gif" => {
                 self.content = Some(Content::Other { what: directive.name.clone(), place });
             }
-            name if name.contains("_by_lua") || name == "js_content" || name == "perl" => {
-                // What a program does while headers or logs are written routes nothing.
-                if !name.starts_with("log_") && !name.starts_with("header_filter") && !name.starts_with("body_filter") {
-                    self.content = Some(Content::Program { what: name.to_owned(), place });
-                }
-            }
+            name if is_program(name) => self.content = Some(Content::Program { what: name.to_owned(), place }),
             _ => {}
         }
     }
+}
+
+/// Whether a directive runs a program that may answer; what one does while headers or logs are written routes nothing.
+fn is_program(name: &str) -> bool {
+    let late = ["log_", "header_filter", "body_filter", "init_"].iter().any(|start| name.starts_with(start));
+    (name.contains("_by_lua") && !late) || name == "js_content" || name == "perl"
 }
 
 fn error_page(directive: &Directive) -> Option<ErrorPage> {

@@ -62,10 +62,11 @@ pub(super) fn upstream(directive: &Directive, notes: &mut Vec<Note>) -> Upstream
 
 /// A server as nginx understands it: port 80 where none is written.
 pub(super) fn address(text: &str) -> String {
-    let has_port = text.starts_with("unix:")
-        || text
-            .rsplit_once(':')
-            .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok() && !(host.contains(':') && !host.ends_with(']')));
+    let is_port = |(host, port): (&str, &str)| {
+        let whole = !host.contains(':') || host.ends_with(']');
+        whole && !host.is_empty() && port.parse::<u16>().is_ok()
+    };
+    let has_port = text.starts_with("unix:") || text.rsplit_once(':').is_some_and(is_port);
     if has_port { text.to_owned() } else { format!("{text}:80") }
 }
 
