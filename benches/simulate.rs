@@ -47,7 +47,16 @@ fn full_model(criterion: &mut Criterion) {
     let routers = |_: usize, _: usize, _: u64| -> Box<dyn Router> { Box::new(LeastInFlight) };
     let schedule = Schedule::draw(&workload, Population::OBSERVED, 1);
     let measuring = Measuring::over(Time::ZERO, Time::ZERO + workload.span, 240);
-    let run = Run { workload: &workload, schedule: &schedule, topology: &topology, routers: &routers, costs: &costs, measuring, seed: 1 };
+    let run = Run {
+        workload: &workload,
+        schedule: &schedule,
+        topology: &topology,
+        routers: &routers,
+        costs: &costs,
+        measuring,
+        as_logged: false,
+        seed: 1,
+    };
     let mut group = criterion.benchmark_group("requests");
     group.sample_size(10);
     group.throughput(Throughput::Elements(workload.records.len() as u64));

@@ -274,7 +274,7 @@ async fn exchange<S: Sink + 'static>(this: Rc<RefCell<Engine<S>>>, ready: Ready,
     };
     let (result, written, connection) = send(&connector, &ready.outgoing, row, kept).await;
     let mut engine = this.borrow_mut();
-    engine.finish(&ready, result, written);
+    engine.finish(&ready, &result, written);
     engine.pool.give_back(connection);
     engine.serve_waiting(&this);
     if let Some(lane) = engine.lane(ready.slot) {
@@ -355,13 +355,13 @@ impl<S: Sink + 'static> Engine<S> {
         self.live.waiting.store((self.lanes.waiting() + self.pool.waiting()) as u64, Ordering::Relaxed);
     }
 
-    fn finish(&mut self, ready: &Ready, result: Result<Answer, Failure>, written: Option<Instant>) {
+    fn finish(&mut self, ready: &Ready, result: &Result<Answer, Failure>, written: Option<Instant>) {
         let slot = self.schedule.slots[ready.slot as usize];
         self.under_way.remove(&ready.slot);
         self.polls_under_way -= usize::from(self.row(ready.slot).long_poll);
         self.live.under_way.store(self.under_way.len() as u64, Ordering::Relaxed);
         let mut outcome = self.outcome(ready.slot, ready.due_ns, End::Completed);
-        match &result {
+        match result {
             Ok(answer) => {
                 self.script.learn(Position { row: slot.row, copy: slot.copy }, answer);
                 outcome.sent_ns = self.since(answer.sent).max(1);

@@ -100,7 +100,7 @@ impl Schedule {
         for (row, number) in rows.iter().zip(0_u32..) {
             for copy in 0..copies_of(row.actor, shape) {
                 copies = copies.max(copy + 1);
-                if !shape.shard.is_none_or(|(shard, of)| of_shard(row.actor, copy, shape.seed, of) == shard) {
+                if shape.shard.is_some_and(|(shard, of)| of_shard(row.actor, copy, shape.seed, of) != shard) {
                     continue;
                 }
                 let at_us = shifted(row, copy, window_us, shape.seed);

@@ -89,7 +89,7 @@ pub(super) fn left_out(endpoints: &[Endpoint], only: &[String], skip: &[String])
             return Err(UsageError(format!("{name:?} is no endpoint group; `wsim endpoints` lists them")).into());
         }
     }
-    let named = |names: &[String], endpoint: &Endpoint| names.iter().any(|name| *name == endpoint.group);
+    let named = |names: &[String], endpoint: &Endpoint| names.contains(&endpoint.group);
     Ok(endpoints.iter().map(|endpoint| named(skip, endpoint) || (!only.is_empty() && !named(only, endpoint))).collect())
 }
 
@@ -112,7 +112,7 @@ pub(super) fn seconds(text: &str) -> Result<f64, String> {
         _ => (text, 1.0),
     };
     match number.parse::<f64>() {
-        Ok(value) if value >= 0.0 && value <= 1e6 => Ok(value * factor),
+        Ok(value) if (0.0..=1e6).contains(&value) => Ok(value * factor),
         _ => Err("write a time like 90s, 5m or 1h".to_owned()),
     }
 }
