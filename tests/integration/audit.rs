@@ -203,3 +203,56 @@ fn logs_show_which_requests_went_astray() {
         .collect();
     assert_eq!(strays, [("cannot-serve", "client_other", 20, 20), ("served-by-main", "sync", 20, 0)]);
 }
+
+/// `wsim configure` and back: nothing to fix, and every endpoint where the plan wanted it.
+fn round_trip(proxy: &str, plan: &Path) {
+    let scratch = tempfile::tempdir().unwrap();
+    let files = scratch.path().join("files");
+    let written = wsim().arg("configure").arg(plan).args(["--proxy", proxy, "--quiet", "--out"]).arg(&files).output().unwrap();
+    assert!(written.status.success(), "{proxy} {}: {}", plan.display(), String::from_utf8_lossy(&written.stderr));
+    let place = |path: &str| files.join(path).to_str().unwrap().to_owned();
+    let mut given = Vec::new();
+    if proxy == "nginx" {
+        // The site includes the locations from where an administrator puts them.
+        let site = files.join("proxy/nginx/example-site.conf");
+        let text = std::fs::read_to_string(&site).unwrap().replace("/etc/nginx/snippets/", &place("proxy/nginx/"));
+        std::fs::write(&site, text).unwrap();
+        given.extend([place("proxy/nginx/wsim-maps.conf"), place("proxy/nginx/example-site.conf")]);
+    } else {
+        given.push(place("proxy/haproxy/haproxy.cfg"));
+    }
+    given.push(place("synapse/workers.yaml"));
+    if let Ok(workers) = std::fs::read_dir(files.join("synapse/workers")) {
+        given.extend(workers.map(|worker| worker.unwrap().path().to_str().unwrap().to_owned()));
+    }
+    let given: Vec<&str> = given.iter().map(String::as_str).collect();
+    let (status, json) = audit(&given, &["--fail-on", "warning"]);
+    assert_eq!(status, 0, "{proxy} {}: {:#?}", plan.display(), json["findings"]);
+    assert_eq!(json["not_evaluated"], 0, "{proxy} {}", plan.display());
+    let wanted = Plan::from_toml(&std::fs::read_to_string(files.join("plan.toml")).unwrap(), "wanted").unwrap();
+    let derived = Plan::from_toml(json["plan"].as_str().unwrap(), "derived").unwrap();
+    let classifier = Classifier::new(&table_for(Some("1.157")).unwrap().table, &Options::default()).unwrap();
+    for endpoint in classifier.endpoints().iter().filter(|endpoint| !endpoint.internal && endpoint.pattern.is_some()) {
+        let (derived, wanted) = (destination(&derived, endpoint), destination(&wanted, endpoint));
+        assert_eq!(derived, wanted, "{proxy} {}: {endpoint:?}\n{}", plan.display(), json["plan"].as_str().unwrap());
+    }
+}
+
+#[test]
+fn what_configure_writes_audit_reads_back_from_nginx() {
+    each_plan(|plan| round_trip("nginx", plan));
+}
+
+#[test]
+fn what_configure_writes_audit_reads_back_from_haproxy() {
+    each_plan(|plan| round_trip("haproxy", plan));
+}
+
+/// Every plan that a real cluster is tested with.
+fn each_plan(test: impl Fn(&Path)) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster/plans");
+    let mut plans: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    plans.sort();
+    assert!(plans.len() > 5);
+    plans.iter().filter(|plan| plan.extension().is_some_and(|extension| extension == "toml")).for_each(|plan| test(plan));
+}

@@ -137,6 +137,11 @@ pub enum ProvisionError {
         /// Where it was to go on.
         here: String,
     },
+    /// The target knows nothing of this world.
+    #[error(
+        "the target does not know the accounts of this world any more, as if it had been set up anew: delete the world file, or name another"
+    )]
+    Gone,
     /// Nothing can be removed.
     #[error("this world was made with given accounts and has no administrator: its accounts and rooms are left as they are")]
     NoAdministrator,

@@ -155,6 +155,20 @@ async fn a_world_belongs_to_its_target() {
     assert!(matches!(done, Err(ProvisionError::NoAdministrator)));
 }
 
+#[tokio::test]
+async fn a_target_that_was_set_up_anew_is_noticed() {
+    let answers: Answers = |_, path| if path.ends_with("versions") { VERSIONS } else { (401, "{\"errcode\":\"M_UNKNOWN_TOKEN\"}") };
+    let (url, count) = homeserver(answers).await;
+    let client = Client::new(Connector::new(url.parse().unwrap(), Transport::default()).await.unwrap());
+    let mut manifest = Manifest::new(&url, [1; 16]);
+    manifest.admin = Some(crate::matrix::Admin { user_id: "@a:b".to_owned(), token: "t".to_owned() });
+    let settings = Settings { path: "world.json".into(), concurrency: 1, accounts: secret(), forbidden: BTreeSet::new() };
+    for done in [provision(&client, &mut manifest, &settings, &|_| ()).await, purge(&client, &mut manifest, &settings, &|_| ()).await] {
+        assert!(matches!(done, Err(ProvisionError::Gone)), "{done:?}");
+    }
+    assert_eq!(count.load(Ordering::Relaxed), 4);
+}
+
 #[test]
 fn an_estimate_grows_with_what_is_missing() {
     let some = Gaps { accounts: 100, messages: 1_000, ..Gaps::default() };

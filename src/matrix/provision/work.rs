@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-use super::api::Call;
+use super::api::{Call, client_path};
 use super::{Progress, ProvisionError, Settings};
 use crate::matrix::Manifest;
 use crate::transport::Client;
@@ -43,13 +43,17 @@ impl<'a> Work<'a> {
         self.clients[0].clone()
     }
 
-    /// Whether there is a homeserver.
+    /// Whether there is a homeserver, and the one where this world was made.
     pub(super) async fn greet(&mut self) -> Result<(), ProvisionError> {
         let reply = Call::get("greeting", None, "/_matrix/client/versions").any(&mut self.client()).await?;
         if reply.status != 200 || !reply.json.get("versions").is_some_and(Value::is_array) {
             return Err(ProvisionError::NotMatrix { status: reply.status });
         }
-        Ok(())
+        let known = self.manifest.admin.as_ref().map(|admin| &admin.token).or(self.manifest.marker.as_ref().map(|marker| &marker.token));
+        let Some(token) = known.cloned() else { return Ok(()) };
+        let target = client_path(&["account", "whoami"]);
+        let reply = Call::get("looking for the world", Some(&token), target).any(&mut self.client()).await?;
+        if reply.status == 401 { Err(ProvisionError::Gone) } else { Ok(()) }
     }
 
     /// Whether the target is a server of the log, as far as it says without an account.

@@ -33,8 +33,8 @@ pub(super) struct Planned {
     pub(super) room: u32,
     /// Logged size that matters: of the answer for a download, else of the request. 0 if unknown.
     pub(super) size: u32,
-    /// How long a long poll lasted in the log, ms; `u32::MAX` if that is not known. It is not kept waiting for much longer: what woke it
-    /// may be missing here, and the device's next sync would be lost.
+    /// How long a long poll waited for news in the log, ms; `u32::MAX` if that is not known. It waits no longer here: what woke it may be
+    /// missing, and every sync of the device behind it would be late or lost.
     pub(super) wait_ms: u32,
     pub(super) sync: bool,
     /// Succeeded in the log.
@@ -133,11 +133,7 @@ impl<'a> Planner<'a> {
             lane,
             room: self.room(request.room).unwrap_or(u32::MAX),
             size: request.bytes_received,
-            wait_ms: if request.has(flag::LONG_POLL) && request.has(flag::WALL) {
-                request.wall_us.div_ceil(1000).saturating_add(SLACK_MS)
-            } else {
-                u32::MAX
-            },
+            wait_ms: wait_ms(request),
             sync: false,
             succeeded: request.status == 0 || request.status == 499 || (200..400).contains(&request.status),
             skip: None,
@@ -309,5 +305,15 @@ impl<'a> Planner<'a> {
     }
 }
 
-/// How much longer than in the log a long poll may wait, so that what woke it there still does if it is a little late.
-const SLACK_MS: u32 = 100;
+/// See [`Planned::wait_ms`].
+fn wait_ms(request: &Request) -> u32 {
+    if !request.has(flag::LONG_POLL) || !request.has(flag::WALL) {
+        return u32::MAX;
+    }
+    // A proxy's time is wait and work together; the target's work comes on top of the wait here, too.
+    let work_us = if request.has(flag::COST) { 0 } else { TYPICAL_WORK_US };
+    request.park_us().saturating_sub(work_us) / 1000
+}
+
+/// Work of a sync that brings little, where only a proxy's time is known.
+const TYPICAL_WORK_US: u32 = 10_000;
