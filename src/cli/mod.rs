@@ -3,10 +3,12 @@
 //! A subcommand turns what was typed into a configuration, calls the modules in order, and does no work itself.
 
 pub mod analyse;
+pub mod audit;
 pub mod configure;
 pub mod endpoints;
 pub mod export;
 mod interrupt;
+pub mod merge;
 mod output;
 mod progress;
 pub mod provision;
@@ -70,10 +72,14 @@ enum Command {
     Replay(Box<replay::Replay>),
     /// The requests of a log as a schedule for another load generator
     Export(Box<export::Export>),
+    /// Join the shards of one replay
+    Merge(merge::Merge),
     /// Which server of a pool a key goes to, by the proxy's exact rule
     Route(route::Route),
     /// Write proxy and Synapse configuration for a plan
     Configure(Box<configure::Configure>),
+    /// What proxy and Synapse configuration sends where, against the endpoint table
+    Audit(Box<audit::Audit>),
     /// Synapse's worker endpoint table: print it, explain a request, compare releases
     Endpoints(endpoints::Endpoints),
 }
@@ -115,6 +121,8 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Provision(arguments) => provision::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
+        Command::Merge(arguments) => merge::run(&arguments),
+        Command::Audit(arguments) => audit::run(&arguments),
         Command::Route(arguments) => {
             route::run(&arguments, &mut io::stdout().lock(), &mut io::stdin().lock())?;
             Ok(Exit::Done)

@@ -26,6 +26,7 @@ use super::{Exit, interrupt};
 use crate::replay::Stop;
 use crate::trace::ingest::Progress;
 use choices::Choices;
+pub(super) use running::write_forms;
 
 /// Arguments of `wsim replay`.
 #[derive(Debug, Args)]

@@ -1,21 +1,25 @@
-//! A plan becomes files: a proxy's configuration, Synapse's, systemd units and a list of steps.
+//! A plan becomes files: a proxy's configuration, Synapse's, systemd units and a list of steps. And back: files become what goes where, and
+//! what is wrong with it.
 //!
 //! ```text
 //! Plan ──▶ translate (the proxy's own words) ──▶ cluster (who listens where) ──▶ routes (pattern → pool)
 //!                                                                             ├──▶ proxy/*    one file set per proxy
 //!                                                                             ├──▶ synapse/*  shared, workers, logs, units
 //!                                                                             └──▶ checklist
+//! files ──▶ read (what goes where) ──▶ audit (against the endpoint table) ──▶ findings, a plan
 //! ```
 //!
 //! Knows nothing of simulation. Invariant: all proxies are written from the same [`routes::Routes`], so they differ in words only,
 //! and what a proxy cannot say stands in [`Configuration::warnings`].
 
 pub mod address;
+pub mod audit;
 mod check;
 mod checklist;
 pub mod cluster;
 pub mod folder;
 pub mod proxy;
+pub mod read;
 pub mod release;
 pub mod routes;
 mod synapse;

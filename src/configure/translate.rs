@@ -16,6 +16,13 @@ pub fn to_proxy(plan: &Plan, proxy: ProxyKind, warnings: &mut Vec<String>) -> Re
     }
     let mut translated = plan.clone();
     if plan.proxy.kind == proxy {
+        let by_header = |pool: &&Pool| pool.size() > 1 && pool.balance.to_ascii_lowercase().replace('-', "_").contains("x_forwarded_for");
+        for pool in plan.pools.iter().filter(by_header) {
+            warnings.push(format!(
+                "pool {:?} hashes X-Forwarded-For as it arrives: right only behind another proxy that sets it, else clients choose their worker",
+                pool.name
+            ));
+        }
         return Ok(translated);
     }
     translated.proxy.kind = proxy;
@@ -135,5 +142,13 @@ mod tests {
         let translated = to_proxy(&plan, ProxyKind::Haproxy, &mut warnings).unwrap();
         assert_eq!(translated.pools[0].balance, "hash var(txn.wsim_user) hash-type consistent");
         assert_eq!(warnings, Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_key_that_clients_can_choose_is_pointed_out() {
+        let plan = Preset::find("mdad-generic").unwrap().plan(2, &Options::default()).unwrap();
+        let mut warnings = Vec::new();
+        to_proxy(&plan, ProxyKind::Nginx, &mut warnings).unwrap();
+        assert!(warnings.len() == 1 && warnings[0].contains("clients choose their worker"), "{warnings:?}");
     }
 }

@@ -29,7 +29,7 @@ pub use explain::{Explanation, explain};
 pub use own_table::{OwnTableError, OwnTableKind, detect, read_own_table};
 pub use release::{Release, ReleaseError};
 pub use table::{Choice, Row, Syntax, Table, Tables, table_for};
-pub use target::{asks_for_everything, without_token};
+pub use target::{as_nginx_sees, asks_for_everything, percent_decoded, without_token};
 
 /// HTTP method, as far as routing cares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

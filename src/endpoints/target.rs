@@ -72,7 +72,8 @@ pub fn asks_for_everything(query: Option<&[u8]>) -> bool {
 ///
 /// Source: nginx, `ngx_http_parse_complex_uri` with the default `merge_slashes on`. A path that climbs above the root,
 /// which nginx refuses, stays at the root.
-pub(super) fn as_nginx_sees(path: &[u8]) -> Cow<'_, [u8]> {
+#[must_use]
+pub fn as_nginx_sees(path: &[u8]) -> Cow<'_, [u8]> {
     let plain =
         memchr::memchr(b'%', path).is_none() && memchr::memmem::find(path, b"//").is_none() && memchr::memmem::find(path, b"/.").is_none();
     if plain {
@@ -119,7 +120,8 @@ pub fn without_token(target: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// Decodes `%41`; what is no such triple stays as it is.
-pub(super) fn percent_decoded(text: &[u8]) -> Cow<'_, [u8]> {
+#[must_use]
+pub fn percent_decoded(text: &[u8]) -> Cow<'_, [u8]> {
     if memchr::memchr(b'%', text).is_none() {
         return Cow::Borrowed(text);
     }

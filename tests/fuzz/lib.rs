@@ -5,6 +5,8 @@
 pub mod endpoints;
 #[path = "../../src/logs/mod.rs"]
 pub mod logs;
+#[path = "../../src/configure/read/mod.rs"]
+pub mod read;
 
 use logs::{Line, Parser, StampReader, Zone};
 
@@ -16,6 +18,23 @@ pub fn lines(parser: &mut dyn Parser, data: &[u8]) {
         assert_eq!(one, format!("{:?}", fork.parse(line)));
         if let Line::Malformed(why) = parser.parse(line) {
             assert!(why.column <= line.len(), "the column lies in the line");
+        }
+    }
+}
+
+/// Requests through every site of a proxy, and their keys: never a panic, always an end.
+pub fn route(proxy: &read::Proxy) {
+    for site in &proxy.sites {
+        for (method, target) in [
+            ("GET", "/"),
+            ("GET", "/_matrix/client/v3/sync?since=s1"),
+            ("PUT", "/_matrix/client/v3/rooms/!a%3Ab/send/m.room.message/1?access_token=syt_YWxpY2U_a_b"),
+        ] {
+            let request = read::Request::new(method, target).with_header("Authorization", "Bearer syt_YWxpY2U_a_b");
+            let routed = site.route(&request);
+            if let read::Answer::Pool(pool) = routed.answer {
+                assert!(pool < proxy.pools.len(), "the pool exists");
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ mod client;
 mod echo;
 mod haproxy;
 mod nginx;
+mod routing;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

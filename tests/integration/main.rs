@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod analyse;
+mod audit;
 mod backtest;
 mod balancers;
 mod command_line;

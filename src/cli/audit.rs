@@ -1,0 +1,215 @@
+//! `wsim audit`: what configuration files send where, and what is wrong with it.
+//!
+//! ```text
+//! files ─▶ configuration or log? ─▶ configure::read ─▶ audit ─▶ findings (terminal, JSON), plan
+//!                               └─▶ reading (logs) ─▶ traffic ┘
+//! ```
+
+mod print;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::Args;
+use serde::Serialize;
+
+use super::output::Output;
+use super::reading::{self, Reading, told};
+use super::{Exit, UsageError, interrupt};
+use crate::configure::audit::traffic::{Traffic, traffic};
+use crate::configure::audit::{self, Settings, Severity};
+use crate::configure::read::{Disk, Kind, detect};
+use crate::endpoints::{Choice, Classifier, Options, table_for};
+use crate::trace::ingest::Progress;
+
+/// Arguments of `wsim audit`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES, after_long_help = LONG)]
+pub struct Audit {
+    /// Configuration of nginx, HAProxy, Caddy, Traefik and Synapse: files and folders; and logs that name the upstream
+    #[arg(value_name = "CONFIG|LOG", required = true)]
+    files: Vec<String>,
+    /// What the configuration files are, if detection errs
+    #[arg(long, value_name = "KIND", value_parser = ["nginx", "haproxy", "caddy", "caddy-json", "traefik", "synapse"])]
+    kind: Option<String>,
+    /// Address of the main process, if neither Synapse's files nor the requests tell; again for several
+    #[arg(long, value_name = "HOST:PORT")]
+    main: Vec<String>,
+    /// Exit with status 3 if there are findings of this severity or worse
+    #[arg(long, value_name = "SEVERITY", value_parser = ["hint", "warning", "error", "never"], default_value = "error")]
+    fail_on: String,
+    /// Write the plan that the configuration amounts to
+    #[arg(long, value_name = "FILE")]
+    plan_out: Option<PathBuf>,
+    /// Replace an existing plan file
+    #[arg(long)]
+    force: bool,
+    /// Print JSON and nothing else
+    #[arg(long)]
+    json: bool,
+    /// Print nothing; the exit status tells
+    #[arg(long, short)]
+    quiet: bool,
+    #[command(flatten)]
+    reading: Reading,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  wsim audit /etc/nginx/nginx.conf /etc/matrix-synapse/ --synapse-version 1.157
+  wsim audit haproxy.cfg homeserver.yaml workers/*.yaml --fail-on warning
+  wsim audit nginx.conf /var/log/nginx/matrix-access.log /var/log/matrix-synapse/ --plan-out plan.toml";
+
+const LONG: &str = "\
+Every row of the endpoint table is turned into real requests, which go through the proxy's own rules of precedence. What
+cannot be evaluated (programs, look-around in patterns) is said with its file and line. With Synapse's files listeners,
+stream writers and duties are checked too. docs/audit.md lists the findings.
+
+Severities: error (requests fail), warning (works badly, or by luck), hint (could be better).
+
+Examples:
+  wsim audit /etc/nginx/nginx.conf /etc/matrix-synapse/ --synapse-version 1.157
+  wsim audit haproxy.cfg homeserver.yaml workers/*.yaml --fail-on warning
+  wsim audit nginx.conf /var/log/nginx/matrix-access.log /var/log/matrix-synapse/ --plan-out plan.toml";
+
+#[derive(Serialize)]
+struct Json<'j> {
+    schema: &'static str,
+    wsim: &'static str,
+    #[serde(flatten)]
+    audit: &'j audit::Audit,
+    logs: Option<&'j Traffic>,
+    plan: Option<String>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// A file cannot be read, or there is no configuration among them.
+pub fn run(arguments: &Audit) -> anyhow::Result<Exit> {
+    let choice = choose(&arguments.reading)?;
+    let classifier = Classifier::new(&choice.table, &Options::default())?;
+    let Sorted { configurations, logs } = sort(arguments)?;
+    if configurations.is_empty() {
+        return Err(UsageError("no configuration of a known kind among the files; name its kind with --kind".to_owned()).into());
+    }
+    let sources: Vec<(Kind, &Path, &str)> =
+        configurations.iter().map(|(kind, path, text)| (*kind, path.as_path(), text.as_str())).collect();
+    let configuration = audit::read(&sources, &Disk)?;
+    let settings = Settings { main: arguments.main.clone() };
+    let audited = audit::audit(&configuration, &choice, &classifier, &settings);
+    let seen = if logs.is_empty() { None } else { Some(read_logs(arguments, &logs, &configuration, &audited)?) };
+    if let (Some(path), Some(derived)) = (&arguments.plan_out, &audited.plan) {
+        write_plan(path, &derived.plan.to_toml(), arguments.force)?;
+    }
+    show(arguments, &audited, seen.as_ref())?;
+    let limit = Severity::named(&arguments.fail_on);
+    let failed = limit.is_some_and(|limit| audited.findings.iter().any(|finding| finding.severity >= limit));
+    Ok(if failed { Exit::Missed } else { Exit::Done })
+}
+
+fn choose(reading: &Reading) -> anyhow::Result<Choice> {
+    let choice = table_for(reading.synapse_version.as_deref()).map_err(|error| UsageError(format!("--synapse-version: {error}")))?;
+    Ok(if reading.table.is_some() { Choice { table: told::table(reading)?.0, ..choice } } else { choice })
+}
+
+struct Sorted {
+    configurations: Vec<(Kind, PathBuf, String)>,
+    logs: Vec<String>,
+}
+
+/// Tells configuration from logs.
+fn sort(arguments: &Audit) -> anyhow::Result<Sorted> {
+    let told = arguments.kind.as_deref().and_then(Kind::named);
+    let mut sorted = Sorted { configurations: Vec::new(), logs: Vec::new() };
+    for argument in &arguments.files {
+        let path = Path::new(argument);
+        let before = sorted.configurations.len();
+        if path.is_dir() {
+            for file in folder(path, 0)? {
+                if let Some((kind, text)) = configuration(&file, None)? {
+                    sorted.configurations.push((kind, file, text));
+                }
+            }
+        } else if argument != "-" && path.is_file() {
+            let told = told.filter(|kind| *kind == Kind::Synapse || !is_yaml_of_synapse(path));
+            if let Some((kind, text)) = configuration(path, told)? {
+                sorted.configurations.push((kind, path.to_owned(), text));
+            }
+        }
+        if sorted.configurations.len() == before {
+            sorted.logs.push(argument.clone());
+        }
+    }
+    Ok(sorted)
+}
+
+/// Whether `--kind` of a proxy does not mean this file.
+fn is_yaml_of_synapse(path: &Path) -> bool {
+    matches!(configuration(path, None), Ok(Some((Kind::Synapse, _))))
+}
+
+/// The kind and text of a configuration file; `None` for anything else, such as a log.
+fn configuration(path: &Path, told: Option<Kind>) -> anyhow::Result<Option<(Kind, String)>> {
+    let size = std::fs::metadata(path).with_context(|| path.display().to_string())?.len();
+    let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    if size > SIZE_MAX || name.contains(".log") || name.ends_with(".parquet") {
+        return Ok(None);
+    }
+    let text = String::from_utf8_lossy(&std::fs::read(path).with_context(|| path.display().to_string())?).into_owned();
+    Ok(told.or_else(|| detect(path, &text)).map(|kind| (kind, text)))
+}
+
+fn folder(path: &Path, depth: usize) -> anyhow::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let mut entries: Vec<PathBuf> =
+        std::fs::read_dir(path).with_context(|| path.display().to_string())?.flatten().map(|entry| entry.path()).collect();
+    entries.sort();
+    for entry in entries.into_iter().take(FILES_MAX) {
+        if entry.is_dir() && depth < DEPTH_MAX {
+            files.append(&mut folder(&entry, depth + 1)?);
+        } else if entry.is_file() {
+            files.push(entry);
+        }
+    }
+    Ok(files)
+}
+
+fn read_logs(arguments: &Audit, logs: &[String], configuration: &audit::Configuration, audited: &audit::Audit) -> anyhow::Result<Traffic> {
+    let output = Output { anonymise: None, out: PathBuf::new(), name: None, force: false, json: arguments.json, quiet: arguments.quiet };
+    let config = reading::Config::new(logs, &arguments.reading, &output, true)?;
+    let progress = Arc::new(Progress::default());
+    interrupt::watch(&progress);
+    let read = reading::read(&config, &progress)?;
+    let Some(trace) = &read.trace else { anyhow::bail!("the logs left no requests") };
+    let mut main = arguments.main.clone();
+    main.extend(audited.main_addresses.iter().cloned());
+    Ok(traffic(trace, &read.endpoints, &configuration.cluster, &main))
+}
+
+fn write_plan(path: &Path, text: &str, force: bool) -> anyhow::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    let options = if force { options.write(true).create(true).truncate(true) } else { options.write(true).create_new(true) };
+    let mut file =
+        options.open(path).with_context(|| format!("{}: cannot be written (--force replaces an existing file)", path.display()))?;
+    file.write_all(text.as_bytes()).with_context(|| path.display().to_string())
+}
+
+fn show(arguments: &Audit, audited: &audit::Audit, seen: Option<&Traffic>) -> anyhow::Result<()> {
+    if arguments.json {
+        let plan = audited.plan.as_ref().map(|derived| derived.plan.to_toml());
+        let json = Json { schema: "wsim.audit/1", wsim: env!("CARGO_PKG_VERSION"), audit: audited, logs: seen, plan };
+        let mut out = std::io::stdout().lock();
+        serde_json::to_writer_pretty(&mut out, &json)?;
+        writeln!(out)?;
+    } else if !arguments.quiet {
+        print::print(&mut anstream::stdout().lock(), audited, seen)?;
+    }
+    Ok(())
+}
+
+const SIZE_MAX: u64 = 16 << 20;
+const FILES_MAX: usize = 2000;
+const DEPTH_MAX: usize = 4;

@@ -1,0 +1,302 @@
+//! Real requests for every row of the table: path, method, query.
+//!
+//! A row's pattern says which paths match, not which exist; the tails and methods here are those of the Matrix specification and of
+//! Synapse's admin API. Invariant: every example is a request that a client or server really sends, and is classified by the
+//! table's own classifier.
+
+use std::collections::BTreeSet;
+
+use regex_syntax::hir::{Hir, HirKind};
+
+use crate::endpoints::{Classifier, EndpointId, Method, Syntax};
+
+/// A request and its class.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Example {
+    /// `GET`, `PUT`, …
+    pub method: &'static str,
+    /// Path and query.
+    pub target: String,
+    /// Its class.
+    pub endpoint: EndpointId,
+}
+
+/// Requests for every row, and such as only the main process serves.
+pub fn of(classifier: &Classifier) -> Vec<Example> {
+    let mut found: BTreeSet<(String, &'static str)> = BTreeSet::new();
+    for row in &classifier.table().rows {
+        for path in paths(row.effective_pattern(), row.syntax) {
+            for method in methods(&path) {
+                for target in finished(&path, method) {
+                    found.insert((target, method));
+                }
+            }
+        }
+    }
+    for (method, target) in MAIN_ONLY {
+        found.insert(((*target).to_owned(), method));
+    }
+    let classified = found.into_iter().map(|(target, method)| Example {
+        endpoint: classifier.classify(Method::from_bytes(method.as_bytes()), target.as_bytes()),
+        method,
+        target,
+    });
+    classified.collect()
+}
+
+/// Beginnings of paths that a pattern describes, with every alternative.
+fn paths(pattern: &str, syntax: Syntax) -> Vec<String> {
+    if syntax == Syntax::Prefix {
+        return vec![pattern.to_owned()];
+    }
+    let parser = regex_syntax::ParserBuilder::new().unicode(false).utf8(false).nest_limit(50).build().parse(pattern);
+    let Ok(hir) = parser else { return Vec::new() };
+    spelled(&hir).into_iter().map(|path| filled(&path)).collect()
+}
+
+/// Texts of an expression, with [`OPEN`] where anything may stand.
+fn spelled(hir: &Hir) -> Vec<String> {
+    let mut texts = match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => vec![String::new()],
+        HirKind::Literal(literal) => vec![String::from_utf8_lossy(&literal.0).into_owned()],
+        // A single dot in a table's pattern is meant as one.
+        HirKind::Class(_) => vec![".".to_owned()],
+        HirKind::Capture(capture) => spelled(&capture.sub),
+        HirKind::Alternation(parts) => parts.iter().flat_map(spelled).collect(),
+        HirKind::Repetition(repetition) if matches!(repetition.sub.kind(), HirKind::Class(_)) => vec![OPEN.to_owned()],
+        HirKind::Repetition(repetition) => {
+            let mut texts = spelled(&repetition.sub);
+            if repetition.min == 0 {
+                texts.push(String::new());
+            }
+            texts
+        }
+        HirKind::Concat(parts) => parts.iter().fold(vec![String::new()], |before, part| {
+            let after = spelled(part);
+            before.iter().flat_map(|before| after.iter().map(move |after| format!("{before}{after}"))).take(TEXTS_MAX).collect()
+        }),
+    };
+    texts.truncate(TEXTS_MAX);
+    texts
+}
+
+/// The open places filled with what stands there in a real path.
+fn filled(path: &str) -> String {
+    let mut out = String::new();
+    let mut parts = path.split(OPEN);
+    out.push_str(parts.next().unwrap_or_default());
+    for after in parts {
+        let value = if out.ends_with("/directory/room/") {
+            "%23alias%3Aexample.org"
+        } else if ["/rooms/", "/room/", "/room_summary/", "/summary/"].iter().any(|end| out.ends_with(end)) {
+            ROOM
+        } else if out.ends_with("/user/") || out.ends_with("/users/") {
+            USER
+        } else if after.starts_with("/tags") {
+            "user/@alice:example.org/rooms/!room:example.org"
+        } else if after.starts_with("/account_data") {
+            "user/@alice:example.org"
+        } else if out.ends_with("/unstable/") {
+            "org.matrix.msc2432"
+        } else if out.ends_with("/context/") {
+            "$event:example.org"
+        } else {
+            "x"
+        };
+        out.push_str(value);
+        out.push_str(after);
+    }
+    out
+}
+
+/// Whole targets of a beginning: with what follows in a real path, and the queries that matter.
+fn finished(path: &str, method: &str) -> Vec<String> {
+    let ends = |end: &str| path.ends_with(end);
+    let one = |tail: &str| vec![format!("{path}{tail}")];
+    if ends("/sync") {
+        return vec![path.to_owned(), format!("{path}?since=s1_2_3&timeout=30000")];
+    }
+    if path.starts_with("/_matrix/federation/") {
+        return one(if ends("/send/") {
+            "t1"
+        } else if ends("/devices/") {
+            USER
+        } else if ends("/query/") {
+            "profile?user_id=a"
+        } else if ends("/") {
+            "!room:example.org/$event"
+        } else {
+            ""
+        });
+    }
+    match TAILS.iter().find(|(end, ..)| ends(end)) {
+        Some((_, tail, Some(bare))) if method == *bare => vec![path.to_owned(), format!("{path}{tail}")],
+        Some((_, tail, _)) => one(tail),
+        None if ends("/") => one("x"),
+        None => one(""),
+    }
+}
+
+/// Methods of a path in the specification.
+fn methods(path: &str) -> &'static [&'static str] {
+    METHODS.iter().find(|(part, _)| path.contains(part)).map_or(&["GET"], |(_, methods)| methods)
+}
+
+const OPEN: &str = "\u{1}";
+const ROOM: &str = "!room:example.org";
+const USER: &str = "@alice:example.org";
+const TEXTS_MAX: usize = 24;
+
+/// Ends of patterns that go on in real paths; with a method for which the bare path exists too.
+const TAILS: [(&str, &str, Option<&str>); 24] = [
+    ("/send", "/m.room.message/t1", None),
+    ("/redact", "/$event:example.org/t1", None),
+    ("/state/", "m.room.topic/", None),
+    ("/event", "/$event:example.org", None),
+    ("/event/", "$event:example.org", None),
+    ("/typing", "/@alice:example.org", None),
+    ("/receipt", "/m.read/$event:example.org", None),
+    ("/tags", "/m.favourite", Some("GET")),
+    ("/account_data", "/m.direct", None),
+    ("/presence/", "@alice:example.org/status", None),
+    ("/pushrules/", "global/override/.m.rule.master", Some("GET")),
+    ("/profile/", "@alice:example.org/displayname", None),
+    ("/client/r0/join/", ROOM, None),
+    ("/join/", ROOM, None),
+    ("/knock/", ROOM, None),
+    ("/devices/", "DEVICE", None),
+    ("/filter/", "f1", None),
+    ("/sendToDevice/", "m.room.encrypted/t1", None),
+    ("/room_keys/", "version", None),
+    ("/relations/", "$event:example.org", None),
+    ("/_matrix/media/", "v3/download/example.org/abc", None),
+    ("/v1/media/", "download/example.org/abc", None),
+    ("/pick_username", "/check", None),
+    ("/directory/room/", "%23alias%3Aexample.org", None),
+];
+
+/// Methods by what a path contains; the first that fits.
+const METHODS: [(&str, &[&str]); 61] = [
+    ("/joined_", &["GET"]),
+    ("/_synapse/admin/v2/users/", &["GET", "PUT"]),
+    ("/_synapse/admin/v1/rooms/", &["GET", "DELETE"]),
+    ("/purge_media_cache", &["POST"]),
+    ("/quarantine_media/", &["POST"]),
+    ("/_synapse/admin/v1/user/", &["POST"]),
+    ("/_synapse/admin/v1/room/", &["GET", "POST"]),
+    ("/_synapse/admin/v1/media/", &["POST", "DELETE"]),
+    ("/federation/v1/get_missing_events", &["POST"]),
+    ("/federation/v1/user/keys", &["POST"]),
+    ("/federation/v1/exchange_third_party", &["PUT"]),
+    ("/send_join", &["PUT"]),
+    ("/send_leave", &["PUT"]),
+    ("/send_knock", &["PUT"]),
+    ("/invite/", &["PUT"]),
+    ("/federation/v1/send/", &["PUT"]),
+    ("/federation/v2/send/", &["PUT"]),
+    ("/publicRooms", &["GET", "POST"]),
+    ("/key/v2/query", &["GET", "POST"]),
+    ("/pick_username", &["GET"]),
+    ("/sso_register", &["GET"]),
+    ("/oidc/callback", &["GET"]),
+    ("/saml2/", &["POST"]),
+    ("/login/", &["GET"]),
+    ("/createRoom", &["POST"]),
+    ("/account/3pid", &["GET", "POST"]),
+    ("/deactivate", &["POST"]),
+    ("/delete_devices", &["POST"]),
+    ("/devices/", &["GET", "PUT", "DELETE"]),
+    ("/search", &["POST"]),
+    ("/filter/", &["GET"]),
+    ("/filter", &["POST"]),
+    ("/directory/room/", &["GET", "PUT", "DELETE"]),
+    ("/keys/changes", &["GET"]),
+    ("/keys/", &["POST"]),
+    ("/room_keys/", &["GET", "PUT"]),
+    ("/validity", &["GET"]),
+    ("/register/available", &["GET"]),
+    ("/register", &["POST"]),
+    ("/login", &["GET", "POST"]),
+    ("/redact", &["PUT"]),
+    ("/send/", &["PUT"]),
+    ("/sendToDevice", &["PUT"]),
+    ("/send", &["PUT"]),
+    ("/state/", &["GET", "PUT"]),
+    ("/read_markers", &["POST"]),
+    ("/receipt", &["POST"]),
+    ("/typing", &["PUT"]),
+    ("/join", &["POST"]),
+    ("/invite", &["POST"]),
+    ("/leave", &["POST"]),
+    ("/unban", &["POST"]),
+    ("/ban", &["POST"]),
+    ("/kick", &["POST"]),
+    ("/knock", &["POST"]),
+    ("/profile/", &["GET", "PUT"]),
+    ("/restart", &["POST"]),
+    ("/pushrules/", &["GET", "PUT", "DELETE"]),
+    ("/tags", &["GET", "PUT", "DELETE"]),
+    ("/account_data", &["GET", "PUT"]),
+    ("/presence/", &["GET", "PUT"]),
+];
+
+/// Requests that only the main process serves in every release, or in most: the classifier has the last word.
+const MAIN_ONLY: &[(&str, &str)] = &[
+    ("POST", "/_matrix/client/v3/logout"),
+    ("POST", "/_matrix/client/v3/logout/all"),
+    ("POST", "/_matrix/client/r0/logout"),
+    ("POST", "/_matrix/client/v3/account/password"),
+    ("POST", "/_matrix/client/v3/account/3pid/add"),
+    ("GET", "/_matrix/client/v3/pushers"),
+    ("POST", "/_matrix/client/v3/pushers/set"),
+    ("POST", "/_matrix/client/v3/rooms/!room:example.org/upgrade"),
+    ("POST", "/_matrix/client/v3/rooms/!room:example.org/report/$event:example.org"),
+    ("POST", "/_matrix/client/v3/user/@alice:example.org/openid/request_token"),
+    ("GET", "/_matrix/client/v3/thirdparty/protocols"),
+    ("POST", "/_matrix/client/v3/refresh"),
+    ("PUT", "/_matrix/client/v3/directory/list/room/!room:example.org"),
+    ("GET", "/_matrix/federation/v1/openid/userinfo"),
+    ("GET", "/_matrix/key/v2/server"),
+    ("GET", "/_matrix/wsim"),
+    ("GET", "/_synapse/wsim"),
+    ("POST", "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync?pos=1&timeout=30000"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoints::{Options, table_for};
+
+    #[test]
+    fn every_row_of_every_era_has_an_example_of_its_own() {
+        for release in ["0.26", "1.10", "1.29", "1.66", "1.98", "1.157"] {
+            let classifier = Classifier::new(&table_for(Some(release)).unwrap().table, &Options::default()).unwrap();
+            let examples = of(&classifier);
+            assert!(examples.len() > 40, "{release}: {}", examples.len());
+            for example in &examples {
+                assert!(example.target.starts_with("/_"), "{}", example.target);
+                assert!(!example.target.contains(OPEN) && !example.target.contains(' '), "{}", example.target);
+            }
+            // Every class that a row can be first for is met, but for those that no real request reaches.
+            let met: BTreeSet<&str> =
+                examples.iter().filter_map(|example| classifier.endpoint(example.endpoint).pattern.as_deref()).collect();
+            let missing: Vec<&str> =
+                classifier.table().rows.iter().map(|row| row.effective_pattern()).filter(|pattern| !met.contains(pattern)).collect();
+            let missing: BTreeSet<&str> = missing.into_iter().collect();
+            assert!(missing.len() <= 3, "{release}: {missing:?}");
+        }
+    }
+
+    #[test]
+    fn requests_look_like_those_of_clients() {
+        let classifier = Classifier::new(&table_for(None).unwrap().table, &Options::default()).unwrap();
+        let examples = of(&classifier);
+        let has = |method: &str, target: &str| examples.iter().any(|example| example.method == method && example.target == target);
+        assert!(has("PUT", "/_matrix/client/v3/rooms/!room:example.org/send/m.room.message/t1"));
+        assert!(has("GET", "/_matrix/client/r0/sync?since=s1_2_3&timeout=30000"));
+        assert!(has("PUT", "/_matrix/client/v3/rooms/!room:example.org/typing/@alice:example.org"));
+        assert!(has("PUT", "/_matrix/federation/v1/send/t1"));
+        assert!(has("PUT", "/_matrix/client/v3/user/@alice:example.org/account_data/m.direct"));
+        assert!(!has("PUT", "/_matrix/client/v3/sync"));
+    }
+}

@@ -1,0 +1,321 @@
+//! From a Caddyfile's segments to routes, as Caddy's adapter does it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::super::model::{Note, Place, PoolAt, Proxy, ProxyName, ServerAt, Site};
+use super::super::pattern::Pattern;
+use super::matcher::{Matcher, Set};
+use super::route::{CaddySite, Handler, Hash, Route};
+use super::tokens::Segment;
+
+/// Makes a proxy of a Caddyfile.
+pub(super) fn proxy(file: &Arc<str>, segments: &[Segment]) -> Proxy {
+    let mut adapter = Adapter { pools: Vec::new(), notes: Vec::new(), depth: 0 };
+    let mut sites: Vec<Box<dyn Site>> = Vec::new();
+    for segment in segments.iter().filter(|segment| segment.block.is_some() && !segment.words.is_empty()) {
+        let name = segment.words.join(" ").trim_end_matches(',').to_owned();
+        let routes = adapter.routes(segment.inner(), &HashMap::new(), true);
+        sites.push(Box::new(CaddySite { name, place: segment.place.clone(), routes }));
+    }
+    // A snippet for import: directives at the top.
+    if sites.is_empty() || segments.iter().all(|segment| DIRECTIVES.contains(&segment.word(0)) || segment.word(0).starts_with('@')) {
+        let routes = adapter.routes(segments, &HashMap::new(), true);
+        sites = vec![Box::new(CaddySite { name: "the directives".to_owned(), place: Place::new(file, 1), routes })];
+    }
+    Proxy {
+        kind: ProxyName::Caddy,
+        sites,
+        pools: adapter.pools,
+        processes: Some(1),
+        processes_at: None,
+        hosts: Vec::new(),
+        notes: adapter.notes,
+    }
+}
+
+struct Adapter {
+    pools: Vec<PoolAt>,
+    notes: Vec<Note>,
+    depth: usize,
+}
+
+type Named = HashMap<String, Set>;
+
+impl Adapter {
+    /// The routes of a block; `sorted` as Caddy sorts directives outside `route`.
+    fn routes(&mut self, segments: &[Segment], outer: &Named, sorted: bool) -> Vec<Route> {
+        self.depth += 1;
+        let mut named = outer.clone();
+        for segment in segments {
+            if let Some(name) = segment.word(0).strip_prefix('@') {
+                named.insert(name.to_owned(), named_set(segment));
+            }
+        }
+        let mut routes: Vec<(usize, Route)> = Vec::new();
+        for segment in segments.iter().filter(|segment| !segment.word(0).starts_with('@')) {
+            let Some(order) = DIRECTIVES.iter().position(|directive| *directive == segment.word(0)) else {
+                self.unknown(segment);
+                continue;
+            };
+            if let Some(route) = self.route(segment, &named) {
+                routes.push((order, route));
+            }
+        }
+        if sorted {
+            routes.sort_by(|(a, left), (b, right)| a.cmp(b).then_with(|| by_path(left, right)));
+        }
+        self.depth -= 1;
+        routes.into_iter().map(|(_, route)| route).collect()
+    }
+
+    fn unknown(&mut self, segment: &Segment) {
+        const HARMLESS: [&str; 14] = [
+            "tls",
+            "log",
+            "bind",
+            "header",
+            "encode",
+            "request_header",
+            "root",
+            "vars",
+            "request_body",
+            "templates",
+            "log_skip",
+            "skip_log",
+            "log_append",
+            "metrics",
+        ];
+        if !HARMLESS.contains(&segment.word(0)) {
+            let text = format!("the directive {} is not evaluated", segment.word(0).escape_debug());
+            self.notes.push(Note { place: segment.place.clone(), text });
+        }
+    }
+
+    fn route(&mut self, segment: &Segment, named: &Named) -> Option<Route> {
+        if self.depth > DEPTH_MAX {
+            return None;
+        }
+        let directive = segment.word(0);
+        let token = segment.word(1);
+        let path_only = directive == "handle_path";
+        let (set, rest): (Option<Set>, usize) = match token {
+            "*" => (None, 2),
+            _ if token.starts_with('/') => (Some(vec![Matcher::Path(vec![token.to_owned()])]), 2),
+            _ => match token.strip_prefix('@') {
+                Some(name) => {
+                    let missing = || vec![Matcher::Unknown(format!("there is no matcher @{}", name.escape_debug()))];
+                    (Some(named.get(name).cloned().unwrap_or_else(missing)), 2)
+                }
+                None => (None, 1),
+            },
+        };
+        let words = segment.words.get(rest..).unwrap_or_default();
+        let mut handlers = Vec::new();
+        let mut group = None;
+        match directive {
+            "handle" | "handle_path" => {
+                if path_only {
+                    handlers.push(Handler::StripPrefix(token.trim_end_matches('*').to_owned()));
+                }
+                handlers.push(Handler::Subroute(self.routes(segment.inner(), named, true)));
+                group = Some("handle".to_owned());
+            }
+            "route" => handlers.push(Handler::Subroute(self.routes(segment.inner(), named, false))),
+            "reverse_proxy" => handlers.push(self.reverse_proxy(segment, words)),
+            "respond" | "redir" | "error" | "abort" | "file_server" | "php_fastcgi" | "acme_server" => {
+                handlers.push(Handler::Answers(segment.words.join(" ")));
+            }
+            "rewrite" => handlers.push(Handler::Rewrite(words.first().cloned().unwrap_or_default())),
+            "method" => handlers.push(Handler::SetMethod(words.first().cloned().unwrap_or_default())),
+            "uri" => handlers.push(match words {
+                [what, prefix, ..] if what == "strip_prefix" => Handler::StripPrefix(prefix.clone()),
+                _ => Handler::Unknown("this uri directive".to_owned()),
+            }),
+            "try_files" => handlers.push(Handler::Nothing),
+            other => handlers.push(Handler::Unknown(other.to_owned())),
+        }
+        Some(Route { sets: set.into_iter().collect(), handlers, group, terminal: false, place: segment.place.clone() })
+    }
+
+    fn reverse_proxy(&mut self, segment: &Segment, words: &[String]) -> Handler {
+        let mut addresses: Vec<String> = words.to_vec();
+        let (mut balance, mut hash) = ("random".to_owned(), Hash::Nothing);
+        for inner in segment.inner() {
+            match inner.word(0) {
+                "to" => addresses.extend(inner.words.get(1..).unwrap_or_default().iter().cloned()),
+                "lb_policy" => {
+                    balance = inner.words.get(1..).unwrap_or_default().join(" ");
+                    hash = policy(inner.word(1), inner.word(2));
+                }
+                "dynamic" => self.notes.push(Note { place: inner.place.clone(), text: "dynamic upstreams are not evaluated".to_owned() }),
+                "rewrite" | "method" | "handle_response" => {
+                    self.notes.push(Note {
+                        place: inner.place.clone(),
+                        text: format!("{} within reverse_proxy is not evaluated", inner.word(0)),
+                    });
+                }
+                _ => {}
+            }
+        }
+        let weights: Vec<u32> = match balance.strip_prefix("weighted_round_robin") {
+            Some(rest) => rest.split_whitespace().filter_map(|weight| weight.parse().ok()).collect(),
+            None => Vec::new(),
+        };
+        if balance.starts_with("weighted_round_robin") {
+            "weighted_round_robin".clone_into(&mut balance);
+        }
+        let servers = addresses.iter().enumerate().map(|(index, text)| ServerAt {
+            address: address(text),
+            name: None,
+            weight: weights.get(index).copied().unwrap_or(1),
+        });
+        let servers: Vec<ServerAt> = servers.collect();
+        Handler::Proxy(pool(&mut self.pools, servers, balance, &segment.place), hash)
+    }
+}
+
+/// The number of a pool; the same servers with the same rule are one.
+pub(super) fn pool(pools: &mut Vec<PoolAt>, servers: Vec<ServerAt>, balance: String, place: &Place) -> usize {
+    if let Some(known) = pools.iter().position(|pool| pool.servers == servers && pool.balance == balance) {
+        return known;
+    }
+    let name = servers.iter().map(|server| server.address.as_str()).collect::<Vec<_>>().join(",");
+    pools.push(PoolAt { name, servers, balance, shared: true, place: place.clone() });
+    pools.len() - 1
+}
+
+/// What a selection policy hashes.
+pub(super) fn policy(name: &str, argument: &str) -> Hash {
+    match name {
+        "ip_hash" | "client_ip_hash" => Hash::Address,
+        "uri_hash" => Hash::Uri,
+        "header" => Hash::Header(argument.to_owned()),
+        "query" => Hash::Query(argument.to_owned()),
+        "cookie" => Hash::Cookie(if argument.is_empty() { "lb".to_owned() } else { argument.to_owned() }),
+        _ => Hash::Nothing,
+    }
+}
+
+/// `http://a:1`, `h2c://a:1`, `unix//run/x.sock` as an address.
+pub(super) fn address(text: &str) -> String {
+    let bare = ["http://", "https://", "h2c://"].iter().find_map(|scheme| text.strip_prefix(scheme)).unwrap_or(text);
+    match bare.strip_prefix("unix/") {
+        Some(path) => format!("unix:{path}"),
+        None if bare.starts_with(':') => format!("localhost{bare}"),
+        None => bare.split('/').next().unwrap_or_default().to_owned(),
+    }
+}
+
+/// Longer paths first, then whatever has a matcher, then the rest.
+fn by_path(left: &Route, right: &Route) -> std::cmp::Ordering {
+    let single = |route: &Route| match route.sets.as_slice() {
+        [set] => set.iter().find_map(|matcher| match matcher {
+            Matcher::Path(paths) if paths.len() == 1 => Some(paths[0].clone()),
+            _ => None,
+        }),
+        _ => None,
+    };
+    match (single(left), single(right)) {
+        (Some(a), Some(b)) if a.trim_end_matches('*') == b.trim_end_matches('*') => a.len().cmp(&b.len()),
+        (Some(a), Some(b)) => b.len().cmp(&a.len()),
+        _ => left.sets.is_empty().cmp(&right.sets.is_empty()),
+    }
+}
+
+/// `@name path /a /b`, or a block of matchers.
+fn named_set(segment: &Segment) -> Set {
+    let mut set = Vec::new();
+    if segment.words.len() > 1 {
+        add(&mut set, &segment.words[1..], &[], 0);
+    }
+    for inner in segment.inner() {
+        add(&mut set, &inner.words, inner.inner(), 0);
+    }
+    set
+}
+
+fn add(set: &mut Set, words: &[String], block: &[Segment], depth: usize) {
+    let Some((kind, rest)) = words.split_first() else { return };
+    let pair = || (rest.first().cloned().unwrap_or_default(), rest.get(1..).unwrap_or_default().to_vec());
+    // Lines of one kind add to each other.
+    let matcher = match kind.as_str() {
+        "path" => Matcher::Path(rest.to_vec()),
+        "path_regexp" => Matcher::PathRegexp(Pattern::new(rest.last().map_or("", String::as_str), false)),
+        "method" => Matcher::Method(rest.to_vec()),
+        "host" => Matcher::Host(rest.to_vec()),
+        "header" => Matcher::Header(vec![pair()]),
+        "header_regexp" => {
+            let name = if rest.len() > 2 { &rest[1] } else { rest.first().unwrap_or(kind) };
+            Matcher::HeaderRegexp(name.clone(), Pattern::new(rest.last().map_or("", String::as_str), false))
+        }
+        "query" => Matcher::Query(
+            rest.iter()
+                .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+                .map(|(name, value)| (name.to_owned(), vec![value.to_owned()]))
+                .collect(),
+        ),
+        "not" if depth < DEPTH_MAX => {
+            let mut sets = Vec::new();
+            if !rest.is_empty() {
+                let mut inner = Vec::new();
+                add(&mut inner, rest, &[], depth + 1);
+                sets.push(inner);
+            }
+            if !block.is_empty() {
+                let mut inner = Vec::new();
+                for segment in block {
+                    add(&mut inner, &segment.words, segment.inner(), depth + 1);
+                }
+                sets.push(inner);
+            }
+            Matcher::Not(sets)
+        }
+        "protocol" if rest.first().is_some_and(|word| word.starts_with("http")) => return,
+        other => Matcher::Unknown(format!("the matcher {} is not evaluated", other.escape_debug())),
+    };
+    for own in set.iter_mut() {
+        match (own, &matcher) {
+            (Matcher::Path(own), Matcher::Path(more))
+            | (Matcher::Method(own), Matcher::Method(more))
+            | (Matcher::Host(own), Matcher::Host(more)) => {
+                own.extend(more.iter().cloned());
+                return;
+            }
+            (Matcher::Query(own), Matcher::Query(more)) | (Matcher::Header(own), Matcher::Header(more)) => {
+                for (name, values) in more {
+                    match own.iter_mut().find(|(known, _)| known == name) {
+                        Some((_, known)) => known.extend(values.iter().cloned()),
+                        None => own.push((name.clone(), values.clone())),
+                    }
+                }
+                return;
+            }
+            _ => {}
+        }
+    }
+    set.push(matcher);
+}
+
+/// Directives that route, in Caddy's order.
+const DIRECTIVES: [&str; 18] = [
+    "map",
+    "redir",
+    "method",
+    "rewrite",
+    "uri",
+    "try_files",
+    "forward_auth",
+    "invoke",
+    "handle",
+    "handle_path",
+    "route",
+    "abort",
+    "error",
+    "respond",
+    "reverse_proxy",
+    "php_fastcgi",
+    "file_server",
+    "acme_server",
+];
+const DEPTH_MAX: usize = 32;

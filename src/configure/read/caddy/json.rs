@@ -1,0 +1,126 @@
+//! Caddy's own JSON: `apps.http.servers.NAME.routes`.
+
+use std::sync::Arc;
+
+use super::super::model::{Note, Place, PoolAt, Proxy, ProxyName, ServerAt, Site};
+use super::super::pattern::Pattern;
+use super::super::tree::Node;
+use super::adapt::{address, policy, pool};
+use super::matcher::{Matcher, Set};
+use super::route::{CaddySite, Handler, Hash, Route};
+
+/// Makes a proxy of a tree.
+pub(super) fn proxy(file: &Arc<str>, root: &Node) -> Proxy {
+    let mut reader = Reader { file, pools: Vec::new(), notes: Vec::new() };
+    let servers = root.at(&["apps", "http", "servers"]).map(Node::entries).unwrap_or_default();
+    let mut sites: Vec<Box<dyn Site>> = Vec::new();
+    for (name, server) in servers {
+        let routes = reader.routes(server.get("routes"), 0);
+        sites.push(Box::new(CaddySite { name: name.clone(), place: Place::new(file, server.line), routes }));
+    }
+    Proxy {
+        kind: ProxyName::Caddy,
+        sites,
+        pools: reader.pools,
+        processes: Some(1),
+        processes_at: None,
+        hosts: Vec::new(),
+        notes: reader.notes,
+    }
+}
+
+struct Reader<'r> {
+    file: &'r Arc<str>,
+    pools: Vec<PoolAt>,
+    notes: Vec<Note>,
+}
+
+impl Reader<'_> {
+    fn routes(&mut self, routes: Option<&Node>, depth: usize) -> Vec<Route> {
+        if depth > DEPTH_MAX {
+            return Vec::new();
+        }
+        let items = routes.map(Node::items).unwrap_or_default();
+        items
+            .iter()
+            .map(|route| Route {
+                sets: route.get("match").map(Node::items).unwrap_or_default().iter().map(|set| matchers(set, 0)).collect(),
+                handlers: route
+                    .get("handle")
+                    .map(Node::items)
+                    .unwrap_or_default()
+                    .iter()
+                    .map(|handler| self.handler(handler, depth))
+                    .collect(),
+                group: route.get("group").and_then(Node::text),
+                terminal: route.get("terminal").and_then(Node::truth) == Some(true),
+                place: Place::new(self.file, route.line),
+            })
+            .collect()
+    }
+
+    fn handler(&mut self, handler: &Node, depth: usize) -> Handler {
+        let text = |key: &str| handler.get(key).and_then(Node::text);
+        match text("handler").unwrap_or_default().as_str() {
+            "subroute" => Handler::Subroute(self.routes(handler.get("routes"), depth + 1)),
+            "reverse_proxy" => self.reverse_proxy(handler),
+            what @ ("static_response" | "file_server" | "error") => Handler::Answers(what.to_owned()),
+            "rewrite" => match (text("uri"), text("strip_path_prefix"), text("method")) {
+                (Some(uri), _, _) => Handler::Rewrite(uri),
+                (None, Some(prefix), _) => Handler::StripPrefix(prefix),
+                (None, None, Some(method)) => Handler::SetMethod(method),
+                _ => Handler::Unknown("this rewrite".to_owned()),
+            },
+            "headers" | "vars" | "encode" | "request_body" | "templates" | "log_append" | "tracing" | "metrics" => Handler::Nothing,
+            other => Handler::Unknown(format!("the handler {}", other.escape_debug())),
+        }
+    }
+
+    fn reverse_proxy(&mut self, handler: &Node) -> Handler {
+        let upstreams = handler.get("upstreams").map(Node::items).unwrap_or_default();
+        if handler.get("dynamic_upstreams").is_some() {
+            self.notes.push(Note { place: Place::new(self.file, handler.line), text: "dynamic upstreams are not evaluated".to_owned() });
+        }
+        let selection = handler.at(&["load_balancing", "selection_policy"]);
+        let name = selection.and_then(|selection| selection.get("policy")).and_then(Node::text).unwrap_or_else(|| "random".to_owned());
+        let argument = ["field", "key", "name"].iter().find_map(|key| selection?.get(key)?.text()).unwrap_or_default();
+        let weights = selection.and_then(|selection| selection.get("weights")).map(Node::items).unwrap_or_default();
+        let servers: Vec<ServerAt> = upstreams
+            .iter()
+            .enumerate()
+            .map(|(index, upstream)| ServerAt {
+                address: address(&upstream.get("dial").and_then(Node::text).unwrap_or_default()),
+                name: None,
+                weight: weights.get(index).and_then(Node::number).and_then(|weight| weight.try_into().ok()).unwrap_or(1),
+            })
+            .collect();
+        let balance = if argument.is_empty() { name.clone() } else { format!("{name} {argument}") };
+        let hash: Hash = policy(&name, &argument);
+        Handler::Proxy(pool(&mut self.pools, servers, balance, &Place::new(self.file, handler.line)), hash)
+    }
+}
+
+fn matchers(set: &Node, depth: usize) -> Set {
+    let pairs = |node: &Node| -> Vec<(String, Vec<String>)> {
+        node.entries().iter().map(|(name, values)| (name.clone(), values.texts())).collect()
+    };
+    let regexp = |node: &Node| Pattern::new(&node.get("pattern").and_then(Node::text).unwrap_or_default(), false);
+    let mut out = Vec::new();
+    for (kind, node) in set.entries() {
+        match kind.as_str() {
+            "path" => out.push(Matcher::Path(node.texts())),
+            "path_regexp" => out.push(Matcher::PathRegexp(regexp(node))),
+            "method" => out.push(Matcher::Method(node.texts())),
+            "host" => out.push(Matcher::Host(node.texts())),
+            "query" => out.push(Matcher::Query(pairs(node))),
+            "header" => out.push(Matcher::Header(pairs(node))),
+            "header_regexp" => out.extend(node.entries().iter().map(|(name, node)| Matcher::HeaderRegexp(name.clone(), regexp(node)))),
+            "not" if depth < DEPTH_MAX => out.push(Matcher::Not(node.items().iter().map(|set| matchers(set, depth + 1)).collect())),
+            "protocol" => {}
+            other => out.push(Matcher::Unknown(format!("the matcher {} is not evaluated", other.escape_debug()))),
+        }
+    }
+    out
+}
+
+const DEPTH_MAX: usize = 32;

@@ -1,0 +1,44 @@
+//! Caddy: Caddyfile and JSON, both as the routes that Caddy makes of them.
+//!
+//! ```text
+//! Caddyfile ─▶ tokens ─▶ directives (sorted as Caddy sorts them) ─┐
+//! JSON      ─▶ tree ───────────────────────────────────────────────┴▶ routes ─▶ run (one request)
+//! ```
+//!
+//! Sources: Caddy's `caddyconfig/httpcaddyfile` (order of directives, sorting by path), `modules/caddyhttp/matchers.go`,
+//! `routes.go` (groups).
+
+mod adapt;
+mod json;
+mod matcher;
+mod route;
+mod tokens;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::files::Files;
+use super::model::{Proxy, ReadError};
+use super::tree;
+
+/// Reads a Caddyfile.
+///
+/// # Errors
+/// The text is no Caddyfile.
+pub fn read(path: &Path, text: &str, files: &dyn Files) -> Result<Proxy, ReadError> {
+    let file: Arc<str> = path.to_string_lossy().into();
+    let blocks = tokens::read(path, &file, text, files)?;
+    Ok(adapt::proxy(&file, &blocks))
+}
+
+/// Reads Caddy's JSON.
+///
+/// # Errors
+/// The text is no JSON.
+pub fn read_json(path: &Path, text: &str) -> Result<Proxy, ReadError> {
+    let file: Arc<str> = path.to_string_lossy().into();
+    Ok(json::proxy(&file, &tree::yaml(&file, text)?))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,154 @@
+//! Routes and what they come to for one request.
+
+use std::collections::HashSet;
+
+use super::super::model::{Answer, KeyValue, Place, Request, Routed, Site, Unknown};
+use super::matcher::{Set, any};
+
+/// Matchers and what is done.
+#[derive(Debug, Clone)]
+pub(super) struct Route {
+    pub(super) sets: Vec<Set>,
+    pub(super) handlers: Vec<Handler>,
+    /// Only the first matching route of a group is taken.
+    pub(super) group: Option<String>,
+    pub(super) terminal: bool,
+    pub(super) place: Place,
+}
+
+/// What is done.
+#[derive(Debug, Clone)]
+pub(super) enum Handler {
+    Subroute(Vec<Route>),
+    /// To a pool, by its number, and what is hashed.
+    Proxy(usize, Hash),
+    Answers(String),
+    /// A new path.
+    Rewrite(String),
+    StripPrefix(String),
+    SetMethod(String),
+    Unknown(String),
+    /// Nothing that routes.
+    Nothing,
+}
+
+/// What a selection policy hashes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Hash {
+    Nothing,
+    Address,
+    Uri,
+    Header(String),
+    Query(String),
+    Cookie(String),
+}
+
+/// A server, or a site block.
+#[derive(Debug)]
+pub(super) struct CaddySite {
+    pub(super) name: String,
+    pub(super) place: Place,
+    pub(super) routes: Vec<Route>,
+}
+
+impl Site for CaddySite {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn place(&self) -> &Place {
+        &self.place
+    }
+
+    fn route(&self, request: &Request) -> Routed {
+        let mut run = Run { request: request.clone(), steps: 0 };
+        match run.through(&self.routes, 0) {
+            Ok(Some(mut routed)) => {
+                routed.rewritten = run.request.path != request.path;
+                routed
+            }
+            Ok(None) => Routed::local("an empty answer: no route takes it", Some(self.place.clone())),
+            Err(unknown) => Routed::unknown(unknown),
+        }
+    }
+}
+
+struct Run {
+    request: Request,
+    steps: usize,
+}
+
+impl Run {
+    fn through(&mut self, routes: &[Route], depth: usize) -> Result<Option<Routed>, Unknown> {
+        let mut taken: HashSet<&str> = HashSet::new();
+        for route in routes {
+            self.steps += 1;
+            if depth > DEPTH_MAX || self.steps > STEPS_MAX {
+                return Err(Unknown::new("routes without end", &route.place));
+            }
+            if route.group.as_deref().is_some_and(|group| taken.contains(group)) || !any(&route.sets, &self.request, &route.place)? {
+                continue;
+            }
+            taken.extend(route.group.as_deref());
+            for handler in &route.handlers {
+                if let Some(routed) = self.handle(handler, route, depth)? {
+                    return Ok(Some(routed));
+                }
+            }
+            if route.terminal {
+                return Ok(Some(Routed::local("an empty answer", Some(route.place.clone()))));
+            }
+        }
+        Ok(None)
+    }
+
+    fn handle(&mut self, handler: &Handler, route: &Route, depth: usize) -> Result<Option<Routed>, Unknown> {
+        let place = &route.place;
+        match handler {
+            Handler::Subroute(routes) => return self.through(routes, depth + 1),
+            Handler::Proxy(pool, hash) => {
+                let key = self.key(hash);
+                return Ok(Some(Routed { answer: Answer::Pool(*pool), rule: Some(place.clone()), key, rewritten: false }));
+            }
+            Handler::Answers(what) => return Ok(Some(Routed::local(what.clone(), Some(place.clone())))),
+            Handler::Rewrite(to) if to.contains('{') && to != "{path}" && to != "{uri}" => {
+                return Err(Unknown::new("a rewrite with placeholders is not evaluated", place));
+            }
+            Handler::Rewrite(to) if !to.contains('{') => {
+                let (path, query) = to.split_once('?').map_or((to.as_str(), None), |(path, query)| (path, Some(query)));
+                path.clone_into(&mut self.request.path);
+                if let Some(query) = query {
+                    self.request.query = Some(query.to_owned());
+                }
+            }
+            Handler::StripPrefix(prefix) => {
+                if let Some(rest) = self.request.path.strip_prefix(prefix.as_str()) {
+                    self.request.path = if rest.starts_with('/') { rest.to_owned() } else { format!("/{rest}") };
+                }
+            }
+            Handler::SetMethod(method) => method.clone_into(&mut self.request.method),
+            Handler::Unknown(what) => return Err(Unknown::new(format!("{what} is not evaluated"), place)),
+            Handler::Nothing | Handler::Rewrite(_) => {}
+        }
+        Ok(None)
+    }
+
+    fn key(&self, hash: &Hash) -> KeyValue {
+        let request = &self.request;
+        KeyValue::Text(match hash {
+            Hash::Nothing => return KeyValue::None,
+            Hash::Address => request.address.clone(),
+            Hash::Uri => request.target(),
+            Hash::Header(name) => request.header(name).unwrap_or_default().to_owned(),
+            Hash::Query(name) => request.parameter(name).unwrap_or_default().to_owned(),
+            Hash::Cookie(name) => {
+                let cookies = request.header("cookie").unwrap_or_default();
+                let pairs = cookies.split(';').filter_map(|pair| pair.trim().split_once('='));
+                pairs.filter(|(own, _)| own == name).map(|(_, value)| value.to_owned()).next().unwrap_or_default()
+            }
+        })
+    }
+}
+
+const DEPTH_MAX: usize = 40;
+const STEPS_MAX: usize = 20_000;

@@ -1,0 +1,223 @@
+//! The Caddyfile's grammar: words, blocks, snippets, imports.
+//!
+//! Source: Caddy's `caddyconfig/caddyfile/lexer.go`, `parse.go`.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::super::files::Files;
+use super::super::model::{Place, ReadError};
+
+/// A line of words, perhaps with a block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Segment {
+    pub(super) words: Vec<String>,
+    pub(super) block: Option<Vec<Segment>>,
+    pub(super) place: Place,
+}
+
+impl Segment {
+    /// A word; empty where there is none.
+    pub(super) fn word(&self, index: usize) -> &str {
+        self.words.get(index).map_or("", String::as_str)
+    }
+
+    /// The inner segments.
+    pub(super) fn inner(&self) -> &[Self] {
+        self.block.as_deref().unwrap_or_default()
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Token {
+    text: String,
+    line: usize,
+    quoted: bool,
+}
+
+/// Reads a file: site blocks, global options, with snippets and imports put in their places.
+pub(super) fn read(path: &Path, file: &Arc<str>, text: &str, files: &dyn Files) -> Result<Vec<Segment>, ReadError> {
+    let mut reader = Reader { files, snippets: HashMap::new(), budget: SEGMENTS_MAX };
+    let segments = parse(file, text)?;
+    let mut whole = reader.expand(segments, path, 0)?;
+    // One site without braces: its first line is the address, the others are directives.
+    let braced = whole.iter().any(|segment| segment.block.is_some() && !is_directive(segment.word(0)));
+    if !braced && whole.first().is_some_and(|first| !is_directive(first.word(0))) && whole.len() > 1 {
+        let mut first = whole.remove(0);
+        first.block = Some(whole);
+        whole = vec![first];
+    }
+    Ok(whole)
+}
+
+fn is_directive(word: &str) -> bool {
+    ["reverse_proxy", "handle", "handle_path", "route", "respond", "redir", "file_server"].contains(&word) || word.starts_with('@')
+}
+
+struct Reader<'r> {
+    files: &'r dyn Files,
+    snippets: HashMap<String, Vec<Segment>>,
+    budget: usize,
+}
+
+impl Reader<'_> {
+    fn expand(&mut self, segments: Vec<Segment>, path: &Path, depth: usize) -> Result<Vec<Segment>, ReadError> {
+        let mut whole = Vec::new();
+        for mut segment in segments {
+            self.budget = self.budget.saturating_sub(1);
+            if self.budget == 0 || depth > IMPORTS_MAX {
+                return Err(ReadError::Syntax {
+                    place: segment.place,
+                    message: "imports that refer to each other, or too many".to_owned(),
+                });
+            }
+            let name = segment.word(0).to_owned();
+            if let Some(snippet) = name.strip_prefix('(').and_then(|name| name.strip_suffix(')')) {
+                self.snippets.insert(snippet.to_owned(), segment.block.unwrap_or_default());
+                continue;
+            }
+            if name == "import" {
+                whole.append(&mut self.imported(&segment, path, depth)?);
+                continue;
+            }
+            segment.block = segment.block.map(|block| self.expand(block, path, depth + 1)).transpose()?;
+            whole.push(segment);
+        }
+        Ok(whole)
+    }
+
+    fn imported(&mut self, segment: &Segment, path: &Path, depth: usize) -> Result<Vec<Segment>, ReadError> {
+        if let Some(snippet) = self.snippets.get(segment.word(1)) {
+            let arguments = segment.words.get(2..).unwrap_or_default();
+            let filled = snippet.iter().map(|inner| filled(inner, arguments, 0)).collect();
+            return self.expand(filled, path, depth + 1);
+        }
+        let beside = path.parent().unwrap_or(Path::new(""));
+        let mut whole = Vec::new();
+        for file in self.files.matching(segment.word(1), &[beside]) {
+            let text = self.files.read(&file).map_err(|source| ReadError::Open { file: file.display().to_string(), source })?;
+            let name: Arc<str> = file.to_string_lossy().into();
+            whole.append(&mut self.expand(parse(&name, &text)?, &file, depth + 1)?);
+        }
+        Ok(whole)
+    }
+}
+
+/// A snippet with `{args[0]}` filled in.
+fn filled(segment: &Segment, arguments: &[String], depth: usize) -> Segment {
+    let fill = |word: &String| {
+        let mut word = word.clone();
+        for (index, argument) in arguments.iter().enumerate() {
+            word = word.replace(&format!("{{args[{index}]}}"), argument).replace(&format!("{{args.{index}}}"), argument);
+        }
+        word
+    };
+    Segment {
+        words: segment.words.iter().map(fill).collect(),
+        block: segment
+            .block
+            .as_ref()
+            .filter(|_| depth < DEPTH_MAX)
+            .map(|block| block.iter().map(|inner| filled(inner, arguments, depth + 1)).collect()),
+        place: segment.place.clone(),
+    }
+}
+
+/// Reads a text without following imports.
+fn parse(file: &Arc<str>, text: &str) -> Result<Vec<Segment>, ReadError> {
+    let tokens = tokens(text);
+    let mut at = 0;
+    let segments = block(file, &tokens, &mut at, 0)?;
+    match tokens.get(at) {
+        None => Ok(segments),
+        Some(token) => Err(ReadError::Syntax { place: Place::new(file, token.line), message: "expected no closing brace here".to_owned() }),
+    }
+}
+
+fn block(file: &Arc<str>, tokens: &[Token], at: &mut usize, depth: usize) -> Result<Vec<Segment>, ReadError> {
+    let mut segments: Vec<Segment> = Vec::new();
+    let mut line = 0;
+    while let Some(token) = tokens.get(*at) {
+        let place = Place::new(file, token.line);
+        match (token.text.as_str(), token.quoted) {
+            ("}", false) => return Ok(segments),
+            ("{", false) => {
+                *at += 1;
+                if depth >= DEPTH_MAX {
+                    return Err(ReadError::Syntax { place, message: "expected fewer blocks inside each other".to_owned() });
+                }
+                let inner = block(file, tokens, at, depth + 1)?;
+                if tokens.get(*at).is_none() {
+                    return Err(ReadError::Syntax { place, message: "expected a closing brace for this one".to_owned() });
+                }
+                *at += 1;
+                match segments.last_mut() {
+                    Some(last) if line == token.line && last.block.is_none() => last.block = Some(inner),
+                    _ => segments.push(Segment { words: Vec::new(), block: Some(inner), place }),
+                }
+                line = 0;
+            }
+            (word, _) => {
+                // A comma at the end of an address goes on in the next line.
+                let goes_on = depth == 0 && segments.last().and_then(|last| last.words.last()).is_some_and(|word| word.ends_with(','));
+                match segments.last_mut() {
+                    Some(last) if (line == token.line || goes_on) && last.block.is_none() => last.words.push(word.to_owned()),
+                    _ => segments.push(Segment { words: vec![word.to_owned()], block: None, place }),
+                }
+                line = token.line;
+                *at += 1;
+            }
+        }
+    }
+    Ok(segments)
+}
+
+fn tokens(text: &str) -> Vec<Token> {
+    let mut tokens = Vec::new();
+    let (mut word, mut line, mut start) = (String::new(), 1, 1);
+    let (mut quote, mut quoted) = (None, false);
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        let newline = character == '\n';
+        match (character, quote) {
+            ('\\', Some('"')) => match characters.next() {
+                Some('"') => word.push('"'),
+                Some(next) => word.extend(['\\', next]),
+                None => {}
+            },
+            (_, Some(open)) if character == open => quote = None,
+            (_, Some(_)) => word.push(character),
+            ('"' | '`', None) if word.is_empty() => {
+                (quote, quoted, start) = (Some(character), true, line);
+            }
+            ('#', None) if word.is_empty() && !quoted => while characters.next_if(|next| *next != '\n').is_some() {},
+            ('\\', None) if characters.peek() == Some(&'\n') => {
+                characters.next();
+            }
+            (_, None) if character.is_whitespace() => {
+                if !word.is_empty() || quoted {
+                    tokens.push(Token { text: std::mem::take(&mut word), line: start, quoted });
+                }
+                quoted = false;
+            }
+            (_, None) => {
+                if word.is_empty() && !quoted {
+                    start = line;
+                }
+                word.push(character);
+            }
+        }
+        if newline {
+            line += 1;
+        }
+    }
+    if !word.is_empty() || quoted {
+        tokens.push(Token { text: word, line: start, quoted });
+    }
+    tokens
+}
+
+const DEPTH_MAX: usize = 32;
+const IMPORTS_MAX: usize = 64;
+const SEGMENTS_MAX: usize = 200_000;

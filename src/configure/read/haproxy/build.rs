@@ -1,0 +1,381 @@
+//! From lines to a proxy: acls, rules, backends.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::super::files::Files;
+use super::super::model::{Note, Place, PoolAt, Proxy, ProxyName, ReadError, Request, Routed, ServerAt, Site};
+use super::super::pattern::Pattern;
+use super::condition::{Acls, Condition, Criterion};
+use super::run;
+use super::sample::{Sample, SampleReader};
+use super::words::Line;
+
+/// What frontends share.
+#[derive(Debug, Default)]
+pub(super) struct Config {
+    pub(super) backends: Vec<Backend>,
+}
+
+/// A backend, or the backend half of a `listen`.
+#[derive(Debug)]
+pub(super) struct Backend {
+    pub(super) pool: PoolAt,
+    pub(super) balance: Balance,
+    pub(super) acls: Acls,
+    pub(super) rules: Vec<Rule>,
+}
+
+/// What the rule hashes.
+#[derive(Debug, Clone)]
+pub(super) enum Balance {
+    Nothing,
+    Header(String),
+    Source,
+    Uri { whole: bool },
+    Parameter(String),
+    Sample(Box<Sample>),
+    Unknown(String),
+}
+
+/// A frontend.
+#[derive(Debug)]
+pub(super) struct Frontend {
+    pub(super) config: Arc<Config>,
+    name: String,
+    pub(super) place: Place,
+    pub(super) acls: Acls,
+    pub(super) rules: Vec<Rule>,
+    pub(super) choices: Vec<Choice>,
+    pub(super) default: Option<(String, Place)>,
+}
+
+/// `use_backend`
+#[derive(Debug)]
+pub(super) struct Choice {
+    pub(super) backend: Format,
+    pub(super) condition: Option<Condition>,
+    pub(super) place: Place,
+}
+
+/// `http-request`
+#[derive(Debug)]
+pub(super) struct Rule {
+    pub(super) action: Action,
+    pub(super) condition: Option<Condition>,
+    pub(super) place: Place,
+}
+
+/// What a rule does, as far as it matters for routing.
+#[derive(Debug)]
+pub(super) enum Action {
+    SetVariable(String, Sample),
+    SetVariableText(String, Format),
+    UnsetVariable(String),
+    SetHeader(String, Format, bool),
+    DeleteHeader(String),
+    SetPath(Format),
+    SetQuery(Format),
+    ReplacePath(Pattern, String),
+    SetMethod(Format),
+    Answers(String),
+    Unknown(String),
+}
+
+/// Text with `%[expressions]`.
+#[derive(Debug, Clone)]
+pub(super) struct Format(pub(super) Vec<Piece>);
+
+/// A piece of it.
+#[derive(Debug, Clone)]
+pub(super) enum Piece {
+    Literal(String),
+    Sample(Box<Sample>),
+}
+
+impl Site for Frontend {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn place(&self) -> &Place {
+        &self.place
+    }
+
+    fn route(&self, request: &Request) -> Routed {
+        run::route(self, request)
+    }
+}
+
+/// Makes a proxy of all lines.
+pub(super) fn proxy(path: &Path, lines: &[Line], files: &dyn Files) -> Result<Proxy, ReadError> {
+    let reader = SampleReader { config: path, files };
+    let mut builder =
+        Builder { reader, notes: Vec::new(), config: Config::default(), frontends: Vec::new(), hosts: hosts(lines), balance: None };
+    let mut sections: Vec<(&Line, Vec<&Line>)> = Vec::new();
+    for line in lines {
+        if SECTIONS.contains(&line.word(0)) {
+            sections.push((line, Vec::new()));
+        } else if let Some((_, inner)) = sections.last_mut() {
+            inner.push(line);
+        } else if !line.word(0).starts_with('.') {
+            return Err(ReadError::Syntax {
+                place: line.place.clone(),
+                message: "expected a section such as global, defaults, frontend".to_owned(),
+            });
+        }
+    }
+    for (head, inner) in &sections {
+        builder.section(head, inner);
+    }
+    Ok(builder.finish())
+}
+
+struct Builder<'b> {
+    reader: SampleReader<'b>,
+    notes: Vec<Note>,
+    config: Config,
+    frontends: Vec<Frontend>,
+    hosts: Vec<String>,
+    /// `balance` of the last `defaults`.
+    balance: Option<Vec<String>>,
+}
+
+impl Builder<'_> {
+    fn section(&mut self, head: &Line, lines: &[&Line]) {
+        let kind = head.word(0);
+        if kind == "defaults" {
+            self.balance = lines.iter().find(|line| line.word(0) == "balance").map(|line| line.words[1..].to_vec());
+        }
+        if lines.iter().any(|line| line.word(0) == "mode" && line.word(1) == "tcp") {
+            return;
+        }
+        if kind == "backend" || kind == "listen" {
+            let backend = self.backend(head, lines, kind == "listen");
+            self.config.backends.push(backend);
+        }
+        if kind == "frontend" || kind == "listen" {
+            let frontend = self.frontend(head, lines, kind == "listen");
+            self.frontends.push(frontend);
+        }
+    }
+
+    fn finish(self) -> Proxy {
+        let config = Arc::new(self.config);
+        let pools = config.backends.iter().map(|backend| backend.pool.clone()).collect();
+        let sites =
+            self.frontends.into_iter().map(|frontend| Box::new(Frontend { config: Arc::clone(&config), ..frontend }) as Box<dyn Site>);
+        Proxy {
+            kind: ProxyName::Haproxy,
+            sites: sites.collect(),
+            pools,
+            processes: Some(1),
+            processes_at: None,
+            hosts: self.hosts,
+            notes: self.notes,
+        }
+    }
+
+    fn acls(&self, lines: &[&Line]) -> Acls {
+        let mut acls = HashMap::new();
+        for line in lines.iter().filter(|line| line.word(0) == "acl") {
+            let criterion = Criterion::read(line.words.get(2..).unwrap_or_default(), &self.reader);
+            acls.entry(line.word(1).to_owned()).or_insert_with(Vec::new).push(criterion);
+        }
+        acls
+    }
+
+    fn frontend(&mut self, head: &Line, lines: &[&Line], listen: bool) -> Frontend {
+        let acls = self.acls(lines);
+        let rules = self.rules(lines);
+        let chosen = lines.iter().filter(|line| line.word(0) == "use_backend");
+        let choices = chosen.map(|line| Choice {
+            backend: self.format(line.word(1)),
+            condition: Condition::read(&line.words, &self.reader),
+            place: line.place.clone(),
+        });
+        let choices = choices.collect();
+        let default = lines.iter().rev().find(|line| line.word(0) == "default_backend");
+        let own = listen.then(|| (head.word(1).to_owned(), head.place.clone()));
+        Frontend {
+            config: Arc::default(),
+            name: head.word(1).to_owned(),
+            place: head.place.clone(),
+            acls,
+            rules,
+            choices,
+            default: default.map(|line| (line.word(1).to_owned(), line.place.clone())).or(own),
+        }
+    }
+
+    fn backend(&mut self, head: &Line, lines: &[&Line], listen: bool) -> Backend {
+        let balance_line = lines.iter().rev().find(|line| line.word(0) == "balance");
+        let words = balance_line.map(|line| line.words[1..].to_vec()).or_else(|| self.balance.clone());
+        let words = words.filter(|words| !words.is_empty()).unwrap_or_else(|| vec!["roundrobin".to_owned()]);
+        let mut balance = words.join(" ");
+        if let Some(line) = lines.iter().find(|line| line.word(0) == "hash-type") {
+            balance = format!("{balance} {}", line.words.join(" "));
+        }
+        let mut servers = Vec::new();
+        for line in lines {
+            match line.word(0) {
+                "server" => servers.extend(server(line)),
+                "server-template" => {
+                    self.note(line, "servers of a server-template are not counted");
+                    servers.push(ServerAt { address: line.word(3).to_owned(), name: Some(line.word(1).to_owned()), weight: 1 });
+                }
+                "use-server" | "stick" | "dispatch" => self.note(line, &format!("{} is not evaluated", line.word(0))),
+                _ => {}
+            }
+        }
+        Backend {
+            balance: self.hashed(&words),
+            pool: PoolAt { name: head.word(1).to_owned(), servers, balance, shared: true, place: head.place.clone() },
+            acls: if listen { HashMap::new() } else { self.acls(lines) },
+            rules: if listen { Vec::new() } else { self.rules(lines) },
+        }
+    }
+
+    fn note(&mut self, line: &Line, text: &str) {
+        self.notes.push(Note { place: line.place.clone(), text: text.to_owned() });
+    }
+
+    fn hashed(&self, words: &[String]) -> Balance {
+        let first = words[0].as_str();
+        let (name, arguments) = super::sample::call(first);
+        match name {
+            "roundrobin" | "static-rr" | "leastconn" | "first" | "random" => Balance::Nothing,
+            "hdr" => Balance::Header(arguments.first().cloned().unwrap_or_default()),
+            "source" => Balance::Source,
+            "uri" => Balance::Uri { whole: words.iter().any(|word| word == "whole") },
+            "url_param" => Balance::Parameter(words.get(1).cloned().unwrap_or_default()),
+            "hash" => Balance::Sample(Box::new(self.reader.read(words.get(1).map_or("", String::as_str)))),
+            _ => Balance::Unknown(format!("balance {}", first.escape_debug())),
+        }
+    }
+
+    fn rules(&self, lines: &[&Line]) -> Vec<Rule> {
+        let rules = lines.iter().filter(|line| line.word(0) == "http-request" || matches!(line.word(0), "redirect" | "block"));
+        rules
+            .filter_map(|line| {
+                let words = if line.word(0) == "http-request" { &line.words[1..] } else { &line.words[..] };
+                let action = self.action(words)?;
+                Some(Rule { action, condition: Condition::read(&line.words, &self.reader), place: line.place.clone() })
+            })
+            .collect()
+    }
+
+    /// `None` for what routes nothing.
+    fn action(&self, words: &[String]) -> Option<Action> {
+        let word = |index: usize| words.get(index).map_or("", String::as_str);
+        let (name, arguments) = super::sample::call(word(0));
+        let variable = || arguments.first().cloned().unwrap_or_default();
+        Some(match name {
+            "set-var" => Action::SetVariable(variable(), self.reader.read(word(1))),
+            "set-var-fmt" => Action::SetVariableText(variable(), self.format(word(1))),
+            "unset-var" => Action::UnsetVariable(variable()),
+            "set-header" => Action::SetHeader(word(1).to_owned(), self.format(word(2)), true),
+            "add-header" => Action::SetHeader(word(1).to_owned(), self.format(word(2)), false),
+            "del-header" => Action::DeleteHeader(word(1).to_owned()),
+            "set-path" => Action::SetPath(self.format(word(1))),
+            "set-query" => Action::SetQuery(self.format(word(1))),
+            "set-method" => Action::SetMethod(self.format(word(1))),
+            "replace-path" | "replace-uri" => match Pattern::new(word(1), false) {
+                Ok(pattern) => Action::ReplacePath(pattern, word(2).to_owned()),
+                Err(why) => Action::Unknown(why),
+            },
+            "deny" | "reject" | "tarpit" | "block" => Action::Answers(format!("status 403 ({name})")),
+            "redirect" => Action::Answers("a redirect".to_owned()),
+            "return" => Action::Answers("an answer of its own".to_owned()),
+            "auth" | "use-service" => Action::Answers(name.to_owned()),
+            "set-uri" | "set-pathq" | "normalize-uri" | "lua" | "send-spoe-group" | "replace-header" => {
+                Action::Unknown(format!("http-request {name} is not evaluated"))
+            }
+            _ if name.starts_with("lua.") => Action::Unknown("a Lua program is not evaluated".to_owned()),
+            _ => return None,
+        })
+    }
+
+    fn format(&self, text: &str) -> Format {
+        let mut pieces = Vec::new();
+        let mut rest = text;
+        while let Some(start) = rest.find("%[") {
+            let (before, after) = (&rest[..start], &rest[start + 2..]);
+            let Some(end) = closing(after) else { break };
+            if !before.is_empty() {
+                pieces.push(Piece::Literal(before.to_owned()));
+            }
+            pieces.push(Piece::Sample(Box::new(self.reader.read(&after[..end]))));
+            rest = &after[end + 1..];
+        }
+        if !rest.is_empty() {
+            pieces.push(Piece::Literal(rest.to_owned()));
+        }
+        Format(pieces)
+    }
+}
+
+/// Host names that conditions compare with.
+fn hosts(lines: &[Line]) -> Vec<String> {
+    let mut hosts = Vec::new();
+    for line in lines {
+        let Some(at) = line.words.iter().position(|word| word.contains("hdr") && word.to_ascii_lowercase().contains("(host)")) else {
+            continue;
+        };
+        let names = line.words[at + 1..].iter().take_while(|word| *word != "}" && *word != "if");
+        hosts.extend(names.filter(|word| word.contains('.') && !word.contains(['\\', '^', '/'])).cloned());
+    }
+    hosts
+}
+
+/// The bracket that closes an expression; brackets within regular expressions are balanced.
+fn closing(text: &str) -> Option<usize> {
+    let mut depth = 0usize;
+    for (at, character) in text.char_indices() {
+        match character {
+            '[' => depth += 1,
+            ']' if depth == 0 => return Some(at),
+            ']' => depth -= 1,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// A server that takes part; weight 0, `disabled` and `backup` do not.
+fn server(line: &Line) -> Option<ServerAt> {
+    let option = |name: &str| line.words.iter().position(|word| word == name);
+    if option("backup").is_some() || option("disabled").is_some() {
+        return None;
+    }
+    let weight = option("weight").and_then(|at| line.word(at + 1).parse().ok()).unwrap_or(1);
+    let address = line.word(2).trim_start_matches("ipv4@").trim_start_matches("ipv6@").replace("unix@", "unix:");
+    let address = if address.starts_with('/') { format!("unix:{address}") } else { address };
+    (weight > 0).then(|| ServerAt { address, name: Some(line.word(1).to_owned()), weight })
+}
+
+const SECTIONS: [&str; 22] = [
+    "global",
+    "defaults",
+    "frontend",
+    "backend",
+    "listen",
+    "peers",
+    "resolvers",
+    "userlist",
+    "mailers",
+    "cache",
+    "program",
+    "http-errors",
+    "ring",
+    "log-forward",
+    "fcgi-app",
+    "crt-store",
+    "traces",
+    "log-profile",
+    "acme",
+    "dynamic-update",
+    "mworker",
+    "healthcheck",
+];

@@ -1,0 +1,222 @@
+//! Acls and conditions: `if is_sync !{ urlp(since) -m found } or TRUE`.
+
+use std::collections::HashMap;
+
+use super::maps::{self, Wanted, Way};
+use super::sample::{Fetch, Sample, SampleReader, Seen};
+
+/// One criterion with what it compares.
+#[derive(Debug, Clone)]
+pub(super) struct Criterion {
+    sample: Sample,
+    way: Way,
+    ignore_case: bool,
+    wanted: Vec<Wanted>,
+    /// Why it cannot be evaluated.
+    problem: Option<String>,
+}
+
+/// Acls by name; those of one name are alternatives.
+pub(super) type Acls = HashMap<String, Vec<Criterion>>;
+
+/// `if` or `unless` with terms.
+#[derive(Debug, Clone)]
+pub(super) struct Condition {
+    unless: bool,
+    /// Alternatives of terms that must all hold.
+    alternatives: Vec<Vec<Term>>,
+}
+
+#[derive(Debug, Clone)]
+struct Term {
+    negated: bool,
+    what: What,
+}
+
+#[derive(Debug, Clone)]
+enum What {
+    Named(String),
+    Inline(Box<Criterion>),
+}
+
+impl Criterion {
+    /// Reads the words after an acl's name, or those in braces.
+    pub(super) fn read(words: &[String], reader: &SampleReader<'_>) -> Self {
+        let first = words.first().map_or("", String::as_str);
+        let (fetch, mut way) = matching(first);
+        let sample = reader.read(&fetch);
+        let (mut ignore_case, mut problem, mut values) = (false, None, Vec::new());
+        let mut rest = words.get(1..).unwrap_or_default().iter();
+        let mut flags = true;
+        while let Some(word) = rest.next() {
+            match (flags, word.as_str()) {
+                (true, "-i") => ignore_case = true,
+                (true, "-n" | "-u") => {}
+                (true, "-M") => problem = Some("a map as a list of values is not evaluated".to_owned()),
+                (true, "-m") => match rest.next().and_then(|word| Way::of(word)) {
+                    Some(found) => way = Some(found),
+                    None => problem = Some("this way of matching is not evaluated".to_owned()),
+                },
+                (true, "-f") => {
+                    let name = rest.next().map_or("", String::as_str);
+                    match maps::text(name, reader.config, reader.files) {
+                        Some(text) => {
+                            let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+                            values.extend(lines.map(str::to_owned));
+                        }
+                        None => problem = Some(format!("the file {} is not there", name.escape_debug())),
+                    }
+                }
+                (true, "--") => flags = false,
+                _ => {
+                    flags = false;
+                    values.push(word.clone());
+                }
+            }
+        }
+        let way = way.unwrap_or_else(|| natural(&sample, &values));
+        if matches!(way, Way::Int | Way::Len) {
+            values = ranges(values);
+        }
+        let wanted = values.iter().map(|value| Wanted::new(value, way, ignore_case)).collect();
+        Self { sample, way, ignore_case, wanted, problem }
+    }
+
+    /// Whether it holds.
+    pub(super) fn holds(&self, seen: &Seen<'_>) -> Result<bool, String> {
+        if let Some(problem) = &self.problem {
+            return Err(problem.clone());
+        }
+        let values = self.sample.values(seen)?;
+        if self.way == Way::Found {
+            return Ok(!values.is_empty());
+        }
+        if self.wanted.is_empty() {
+            return Ok(values.iter().any(|value| maps::truth(value)));
+        }
+        for value in &values {
+            for wanted in &self.wanted {
+                if wanted.holds(value, self.way, self.ignore_case)? {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl Condition {
+    /// Reads the words from `if` or `unless` on; `None` where there are none.
+    pub(super) fn read(words: &[String], reader: &SampleReader<'_>) -> Option<Self> {
+        let start = words.iter().position(|word| word == "if" || word == "unless")?;
+        let mut alternatives = vec![Vec::new()];
+        let mut rest = words[start + 1..].iter();
+        let mut negated = false;
+        while let Some(word) = rest.next() {
+            let mut word = word.as_str();
+            while let Some(inner) = word.strip_prefix('!') {
+                negated = !negated;
+                word = inner;
+            }
+            let what = match word {
+                "" => continue,
+                "or" | "OR" | "||" => {
+                    alternatives.push(Vec::new());
+                    continue;
+                }
+                "{" => {
+                    let inner: Vec<String> = rest.by_ref().take_while(|word| *word != "}").cloned().collect();
+                    What::Inline(Box::new(Criterion::read(&inner, reader)))
+                }
+                name => What::Named(name.to_owned()),
+            };
+            if let Some(last) = alternatives.last_mut() {
+                last.push(Term { negated: std::mem::take(&mut negated), what });
+            }
+        }
+        Some(Self { unless: words[start] == "unless", alternatives })
+    }
+
+    /// Whether it holds.
+    pub(super) fn holds(&self, acls: &Acls, seen: &Seen<'_>) -> Result<bool, String> {
+        for terms in &self.alternatives {
+            let mut all = true;
+            for term in terms {
+                let holds = match &term.what {
+                    What::Inline(criterion) => criterion.holds(seen)?,
+                    What::Named(name) => named(name, acls, seen)?,
+                };
+                if holds == term.negated {
+                    all = false;
+                    break;
+                }
+            }
+            if all {
+                return Ok(!self.unless);
+            }
+        }
+        Ok(self.unless)
+    }
+}
+
+fn named(name: &str, acls: &Acls, seen: &Seen<'_>) -> Result<bool, String> {
+    if let Some(criteria) = acls.get(name) {
+        for criterion in criteria {
+            if criterion.holds(seen)? {
+                return Ok(true);
+            }
+        }
+        return Ok(false);
+    }
+    Ok(match name {
+        "TRUE" | "HTTP" | "HTTP_1.1" | "HTTP_URL_SLASH" => true,
+        "FALSE" | "HTTP_1.0" | "HTTP_URL_ABS" | "HTTP_URL_STAR" => false,
+        "METH_GET" => matches!(seen.method, "GET" | "HEAD"),
+        _ => match name.strip_prefix("METH_") {
+            Some(method) => seen.method == method,
+            None => return Err(format!("there is no acl {}", name.escape_debug())),
+        },
+    })
+}
+
+/// A criterion's first word: the expression, and the way of matching that its name ends with.
+fn matching(word: &str) -> (String, Option<Way>) {
+    let end = word.find(['(', ',']).unwrap_or(word.len());
+    let (name, rest) = word.split_at(end);
+    if let Some((fetch, way)) = name.rsplit_once('_').and_then(|(fetch, way)| Some((fetch, Way::of(way)?)))
+        && ["path", "url", "base", "hdr", "req.hdr", "req.fhdr", "urlp", "url_param", "cook", "req.cook", "shdr"].contains(&fetch)
+    {
+        return (format!("{fetch}{rest}"), Some(way));
+    }
+    (word.to_owned(), None)
+}
+
+fn natural(sample: &Sample, values: &[String]) -> Way {
+    match &sample.fetch {
+        _ if sample.counts() => Way::Int,
+        Fetch::Source => Way::Ip,
+        Fetch::HeaderCount(_) => Way::Int,
+        Fetch::Constant(_) | Fetch::Tls if values.is_empty() => Way::Bool,
+        _ => Way::Str,
+    }
+}
+
+/// `gt 0` and the like as ranges.
+fn ranges(values: Vec<String>) -> Vec<String> {
+    let mut operator = "eq".to_owned();
+    let mut ranges = Vec::new();
+    for value in values {
+        match (value.as_str(), value.parse::<i64>()) {
+            ("eq" | "gt" | "ge" | "lt" | "le", _) => operator = value,
+            (_, Ok(number)) => ranges.push(match operator.as_str() {
+                "gt" => format!("{}:", number.saturating_add(1)),
+                "ge" => format!("{number}:"),
+                "lt" => format!(":{}", number.saturating_sub(1)),
+                "le" => format!(":{number}"),
+                _ => value,
+            }),
+            _ => ranges.push(value),
+        }
+    }
+    ranges
+}

@@ -1,0 +1,42 @@
+//! HAProxy: sections of lines, and frontends that route as HAProxy does.
+//!
+//! ```text
+//! lines ─▶ words ─▶ sections ─▶ build (acls, rules, backends) ─▶ run (one request)
+//! ```
+//!
+//! Source: HAProxy's `doc/configuration.txt` (sections 2.2 quoting, 4.2 rules, 7.1 acls, 7.3 samples).
+
+mod build;
+mod condition;
+mod maps;
+mod run;
+mod sample;
+mod words;
+
+use std::path::Path;
+
+use super::files::Files;
+use super::model::{Proxy, ReadError};
+
+/// Reads a configuration; its maps and lists are looked for where it names them, and beside it.
+///
+/// # Errors
+/// The text is no HAProxy configuration.
+pub fn read(path: &Path, text: &str, files: &dyn Files) -> Result<Proxy, ReadError> {
+    read_all(&[(path, text)], files)
+}
+
+/// Reads several files one after the other, as HAProxy does with several `-f`.
+///
+/// # Errors
+/// One is no HAProxy configuration.
+pub fn read_all(sources: &[(&Path, &str)], files: &dyn Files) -> Result<Proxy, ReadError> {
+    let mut lines = Vec::new();
+    for (path, text) in sources {
+        lines.append(&mut words::lines(path, text)?);
+    }
+    build::proxy(sources.first().map_or(Path::new(""), |(path, _)| *path), &lines, files)
+}
+
+#[cfg(test)]
+mod tests;

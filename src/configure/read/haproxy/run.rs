@@ -1,0 +1,184 @@
+//! One request through a frontend: its `http-request` rules in order, then `use_backend`, then the backend's own rules.
+
+use std::collections::HashMap;
+
+use super::super::model::{Answer, KeyValue, Request, Routed, Unknown};
+use super::build::{Action, Backend, Balance, Format, Frontend, Piece, Rule};
+use super::condition::Acls;
+use super::sample::Seen;
+
+/// Where a request goes.
+pub(super) fn route(frontend: &Frontend, request: &Request) -> Routed {
+    let mut run = Run {
+        method: request.method.clone(),
+        path: request.path.clone(),
+        query: request.query.clone(),
+        headers: request.headers.clone(),
+        address: request.address.clone(),
+        variables: HashMap::new(),
+    };
+    match run.route(frontend) {
+        Ok(mut routed) => {
+            routed.rewritten = run.path != request.path;
+            routed
+        }
+        Err(unknown) => Routed::unknown(unknown),
+    }
+}
+
+struct Run {
+    method: String,
+    path: String,
+    query: Option<String>,
+    headers: Vec<(String, String)>,
+    address: String,
+    variables: HashMap<String, String>,
+}
+
+impl Run {
+    fn seen(&self) -> Seen<'_> {
+        Seen {
+            method: &self.method,
+            path: &self.path,
+            query: self.query.as_deref(),
+            headers: &self.headers,
+            address: &self.address,
+            variables: &self.variables,
+        }
+    }
+
+    fn route(&mut self, frontend: &Frontend) -> Result<Routed, Unknown> {
+        if let Some(answered) = self.rules(&frontend.rules, &frontend.acls)? {
+            return Ok(answered);
+        }
+        for choice in &frontend.choices {
+            let seen = self.seen();
+            let holds = match &choice.condition {
+                Some(condition) => condition.holds(&frontend.acls, &seen).map_err(|why| Unknown::new(why, &choice.place))?,
+                None => true,
+            };
+            if !holds {
+                continue;
+            }
+            let name = self.text(&choice.backend).map_err(|why| Unknown::new(why, &choice.place))?;
+            // A name that an expression gives and no backend has: the default backend takes it, and no further rule is tried.
+            match frontend.config.backends.iter().position(|backend| backend.pool.name == name) {
+                Some(index) => return self.enter(frontend, index, choice.place.clone()),
+                None => break,
+            }
+        }
+        match &frontend.default {
+            Some((name, place)) => match frontend.config.backends.iter().position(|backend| backend.pool.name == *name) {
+                Some(index) => self.enter(frontend, index, place.clone()),
+                None => Err(Unknown::new(format!("there is no backend {}", name.escape_debug()), place)),
+            },
+            None => Ok(Routed::local("status 503: no backend takes it", Some(frontend.place.clone()))),
+        }
+    }
+
+    fn enter(&mut self, frontend: &Frontend, index: usize, rule: super::super::model::Place) -> Result<Routed, Unknown> {
+        let backend = &frontend.config.backends[index];
+        if let Some(answered) = self.rules(&backend.rules, &backend.acls)? {
+            return Ok(answered);
+        }
+        Ok(Routed { answer: Answer::Pool(index), rule: Some(rule), key: self.key(backend), rewritten: false })
+    }
+
+    fn rules(&mut self, rules: &[Rule], acls: &Acls) -> Result<Option<Routed>, Unknown> {
+        for rule in rules {
+            let unknown = |why: String| Unknown::new(why, &rule.place);
+            if let Some(condition) = &rule.condition
+                && !condition.holds(acls, &self.seen()).map_err(unknown)?
+            {
+                continue;
+            }
+            if let Some(what) = self.act(&rule.action).map_err(unknown)? {
+                return Ok(Some(Routed::local(what, Some(rule.place.clone()))));
+            }
+        }
+        Ok(None)
+    }
+
+    fn act(&mut self, action: &Action) -> Result<Option<String>, String> {
+        match action {
+            Action::SetVariable(name, sample) => match sample.value(&self.seen())? {
+                Some(value) => {
+                    self.variables.insert(name.clone(), value);
+                }
+                None => {
+                    self.variables.remove(name);
+                }
+            },
+            Action::SetVariableText(name, format) => {
+                let value = self.text(format)?;
+                self.variables.insert(name.clone(), value);
+            }
+            Action::UnsetVariable(name) => {
+                self.variables.remove(name);
+            }
+            Action::SetHeader(name, format, replace) => {
+                // What a header is set to matters only if something reads it: an unknown value is kept as such by its absence.
+                let value = self.text(format);
+                if *replace {
+                    self.headers.retain(|(own, _)| !own.eq_ignore_ascii_case(name));
+                }
+                if let Ok(value) = value {
+                    self.headers.push((name.clone(), value));
+                }
+            }
+            Action::DeleteHeader(name) => self.headers.retain(|(own, _)| !own.eq_ignore_ascii_case(name)),
+            Action::SetPath(format) => self.path = self.text(format)?,
+            Action::SetQuery(format) => self.query = Some(self.text(format)?),
+            Action::SetMethod(format) => self.method = self.text(format)?,
+            Action::ReplacePath(pattern, replacement) => {
+                self.path = pattern.replaced(&self.path, false, |captures| {
+                    let mut text = replacement.clone();
+                    for (number, group) in captures.groups.iter().enumerate() {
+                        text = text.replace(&format!("\\{number}"), group);
+                    }
+                    text
+                });
+            }
+            Action::Answers(what) => return Ok(Some(what.clone())),
+            Action::Unknown(why) => return Err(why.clone()),
+        }
+        Ok(None)
+    }
+
+    fn text(&self, format: &Format) -> Result<String, String> {
+        let mut text = String::new();
+        for piece in &format.0 {
+            match piece {
+                Piece::Literal(literal) => text.push_str(literal),
+                Piece::Sample(sample) => text.push_str(&sample.value(&self.seen())?.unwrap_or_default()),
+            }
+        }
+        Ok(text)
+    }
+
+    fn key(&self, backend: &Backend) -> KeyValue {
+        let seen = self.seen();
+        let text = match &backend.balance {
+            Balance::Nothing => return KeyValue::None,
+            Balance::Unknown(why) => return KeyValue::Unknown(why.clone()),
+            Balance::Source => self.address.clone(),
+            Balance::Uri { whole } => match (&self.query, whole) {
+                (Some(query), true) => format!("{}?{query}", self.path),
+                _ => self.path.clone(),
+            },
+            Balance::Header(name) => {
+                let value = self.headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str());
+                value.and_then(|value| value.split(',').next()).unwrap_or_default().trim().to_owned()
+            }
+            Balance::Parameter(name) => {
+                let pairs = self.query.iter().flat_map(|query| query.split('&')).filter_map(|pair| pair.split_once('='));
+                pairs.filter(|(own, _)| own == name).map(|(_, value)| value.to_owned()).next().unwrap_or_default()
+            }
+            Balance::Sample(sample) => match sample.value(&seen) {
+                Ok(value) => value.unwrap_or_default(),
+                Err(why) => return KeyValue::Unknown(why),
+            },
+        };
+        KeyValue::Text(text)
+    }
+}

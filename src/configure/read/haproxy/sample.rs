@@ -1,0 +1,313 @@
+//! Sample expressions: a fetch and its converters, `path,lower,map_reg(file,default)`.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use super::super::files::Files;
+use super::super::pattern::Pattern;
+use super::maps::{self, MapFile, Way};
+
+/// A fetch with converters.
+#[derive(Debug, Clone)]
+pub(super) struct Sample {
+    pub(super) fetch: Fetch,
+    converters: Vec<Converter>,
+}
+
+/// What is fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Fetch {
+    Path,
+    PathAndQuery,
+    Url,
+    Query,
+    Base,
+    Method,
+    /// A header; whether its value is cut at commas.
+    Header {
+        name: String,
+        split: bool,
+        last: bool,
+    },
+    HeaderCount(String),
+    Parameter(String),
+    Cookie(String),
+    Source,
+    Variable(String),
+    Constant(String),
+    Tls,
+    /// Not evaluated.
+    Unknown(String),
+}
+
+#[derive(Debug, Clone)]
+enum Converter {
+    Lower,
+    Upper,
+    Field(i64, String),
+    Word(i64, String),
+    Regsub(Pattern, String, bool),
+    Map { file: Option<MapFile>, name: String, way: Way, default: Option<String> },
+    Concat(Vec<String>),
+    UrlDecode,
+    Base64,
+    Bytes(usize, Option<usize>),
+    Length,
+    Unknown(String),
+}
+
+/// What a fetch looks at.
+pub(super) struct Seen<'s> {
+    pub(super) method: &'s str,
+    pub(super) path: &'s str,
+    pub(super) query: Option<&'s str>,
+    pub(super) headers: &'s [(String, String)],
+    pub(super) address: &'s str,
+    pub(super) variables: &'s HashMap<String, String>,
+}
+
+/// Reading samples, with the files that maps need.
+pub(super) struct SampleReader<'r> {
+    pub(super) config: &'r Path,
+    pub(super) files: &'r dyn Files,
+}
+
+impl SampleReader<'_> {
+    /// Reads an expression.
+    pub(super) fn read(&self, text: &str) -> Sample {
+        let mut parts = split(text, ',').into_iter();
+        let fetch = fetch(&parts.next().unwrap_or_default());
+        Sample { fetch, converters: parts.map(|part| self.converter(&part)).collect() }
+    }
+
+    fn converter(&self, text: &str) -> Converter {
+        let (name, arguments) = call(text);
+        let argument = |index: usize| arguments.get(index).map_or("", String::as_str);
+        let unknown = || Converter::Unknown(format!("the converter {}", name.escape_debug()));
+        match name {
+            "lower" => Converter::Lower,
+            "upper" => Converter::Upper,
+            "field" => Converter::Field(argument(0).parse().unwrap_or(1), argument(1).to_owned()),
+            "word" => Converter::Word(argument(0).parse().unwrap_or(1), argument(1).to_owned()),
+            "regsub" => {
+                let flags = argument(2);
+                match Pattern::new(argument(0), flags.contains('i')) {
+                    Ok(pattern) => Converter::Regsub(pattern, argument(1).to_owned(), flags.contains('g')),
+                    Err(why) => Converter::Unknown(why),
+                }
+            }
+            "concat" => Converter::Concat(arguments),
+            "url_dec" => Converter::UrlDecode,
+            "b64dec" | "base64" => {
+                if name == "base64" {
+                    Converter::Base64
+                } else {
+                    unknown()
+                }
+            }
+            "bytes" => Converter::Bytes(argument(0).parse().unwrap_or(0), argument(1).parse().ok()),
+            "length" => Converter::Length,
+            _ if name == "map" || name.starts_with("map_") => {
+                let way = if name == "map" { Some(Way::Str) } else { name.split('_').nth(1).and_then(Way::of) };
+                let Some(way) = way else { return unknown() };
+                let file = maps::text(argument(0), self.config, self.files).map(|text| MapFile::new(&text, way));
+                Converter::Map { file, name: argument(0).to_owned(), way, default: arguments.get(1).cloned() }
+            }
+            _ => unknown(),
+        }
+    }
+}
+
+impl Sample {
+    /// The value; `None` where the request has none. The error says what is not evaluated.
+    pub(super) fn value(&self, seen: &Seen<'_>) -> Result<Option<String>, String> {
+        let mut value = match self.fetched(seen)? {
+            Some(value) => value,
+            None => return Ok(None),
+        };
+        for converter in &self.converters {
+            match converter.apply(&value, seen)? {
+                Some(next) => value = next,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(value))
+    }
+
+    /// All values: a header's parts at commas.
+    pub(super) fn values(&self, seen: &Seen<'_>) -> Result<Vec<String>, String> {
+        if let Fetch::Header { name, split: true, .. } = &self.fetch {
+            let headers = seen.headers.iter().filter(|(own, _)| own.eq_ignore_ascii_case(name));
+            let parts: Vec<String> = headers.flat_map(|(_, value)| value.split(',')).map(|part| part.trim().to_owned()).collect();
+            let mut values = Vec::new();
+            for part in parts {
+                let mut value = Some(part);
+                for converter in &self.converters {
+                    if let Some(now) = value {
+                        value = converter.apply(&now, seen)?;
+                    }
+                }
+                values.extend(value);
+            }
+            return Ok(values);
+        }
+        Ok(self.value(seen)?.into_iter().collect())
+    }
+
+    /// Whether the value is a number.
+    pub(super) fn counts(&self) -> bool {
+        matches!(self.converters.last(), Some(Converter::Length))
+    }
+
+    fn fetched(&self, seen: &Seen<'_>) -> Result<Option<String>, String> {
+        let with_query = || seen.query.map_or_else(|| seen.path.to_owned(), |query| format!("{}?{query}", seen.path));
+        Ok(match &self.fetch {
+            Fetch::Path => Some(seen.path.to_owned()),
+            Fetch::PathAndQuery | Fetch::Url => Some(with_query()),
+            Fetch::Query => Some(seen.query.unwrap_or_default().to_owned()),
+            Fetch::Base => Some(format!("{}{}", headers(seen, "host").next().unwrap_or_default(), seen.path)),
+            Fetch::Method => Some(seen.method.to_owned()),
+            Fetch::Header { name, split, last } => {
+                let mut parts: Vec<String> = if *split {
+                    headers(seen, name).flat_map(|value| value.split(',')).map(|part| part.trim().to_owned()).collect()
+                } else {
+                    headers(seen, name).map(str::to_owned).collect()
+                };
+                if *last { parts.pop() } else { parts.into_iter().next() }
+            }
+            Fetch::HeaderCount(name) => Some(headers(seen, name).count().to_string()),
+            Fetch::Parameter(name) => parameter(seen.query.unwrap_or_default(), name),
+            Fetch::Cookie(name) => {
+                let pairs = headers(seen, "cookie").flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+                pairs.filter(|(own, _)| own == name).map(|(_, value)| value.to_owned()).next()
+            }
+            Fetch::Source => Some(seen.address.to_owned()),
+            Fetch::Variable(name) => seen.variables.get(name).cloned(),
+            Fetch::Constant(text) => Some(text.clone()),
+            Fetch::Tls => Some("1".to_owned()),
+            Fetch::Unknown(what) => return Err(format!("the sample {} is not evaluated", what.escape_debug())),
+        })
+    }
+}
+
+fn headers<'s>(seen: &Seen<'s>, name: &'s str) -> impl Iterator<Item = &'s str> {
+    seen.headers.iter().filter(move |(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+}
+
+impl Converter {
+    fn apply(&self, value: &str, seen: &Seen<'_>) -> Result<Option<String>, String> {
+        Ok(match self {
+            Self::Lower => Some(value.to_ascii_lowercase()),
+            Self::Upper => Some(value.to_ascii_uppercase()),
+            Self::Field(index, delimiters) => pick(&value.split(|c| delimiters.contains(c)).collect::<Vec<_>>(), *index),
+            Self::Word(index, delimiters) => {
+                pick(&value.split(|c| delimiters.contains(c)).filter(|word| !word.is_empty()).collect::<Vec<_>>(), *index)
+            }
+            Self::Regsub(pattern, replacement, all) => Some(pattern.replaced(value, *all, |captures| {
+                let mut text = replacement.clone();
+                for (number, group) in captures.groups.iter().enumerate() {
+                    text = text.replace(&format!("\\{number}"), group);
+                }
+                text
+            })),
+            Self::Map { file: None, name, .. } => return Err(format!("the map file {} is not there", name.escape_debug())),
+            Self::Map { file: Some(file), way, default, .. } => file.value(value, *way)?.map(str::to_owned).or_else(|| default.clone()),
+            Self::Concat(parts) => {
+                let part = |index: usize| parts.get(index).map_or("", String::as_str);
+                let variable = seen.variables.get(part(1)).map_or("", String::as_str);
+                Some(format!("{value}{}{variable}{}", part(0), part(2)))
+            }
+            Self::UrlDecode => Some(String::from_utf8_lossy(&crate::endpoints::percent_decoded(value.as_bytes())).into_owned()),
+            // Which text stands for the bytes does not matter, as long as it is the same for the same bytes.
+            Self::Base64 => Some(value.to_owned()),
+            Self::Bytes(from, length) => {
+                let bytes = value.as_bytes().get(*from..).unwrap_or_default();
+                let end = length.map_or(bytes.len(), |length| length.min(bytes.len()));
+                Some(String::from_utf8_lossy(&bytes[..end]).into_owned())
+            }
+            Self::Length => Some(value.len().to_string()),
+            Self::Unknown(what) => return Err(format!("{what} is not evaluated")),
+        })
+    }
+}
+
+fn pick(parts: &[&str], index: i64) -> Option<String> {
+    let from_start = usize::try_from(index).ok().and_then(|index| index.checked_sub(1));
+    let place = match from_start {
+        Some(place) => place,
+        None => parts.len().checked_sub(usize::try_from(index.unsigned_abs()).ok()?)?,
+    };
+    parts.get(place).map(|part| (*part).to_owned())
+}
+
+fn parameter(query: &str, name: &str) -> Option<String> {
+    query.split('&').find_map(|pair| match pair.split_once('=') {
+        Some((own, value)) if own == name => Some(value.to_owned()),
+        None if pair == name => Some(String::new()),
+        _ => None,
+    })
+}
+
+fn fetch(text: &str) -> Fetch {
+    let (name, arguments) = call(text);
+    let argument = |index: usize| arguments.get(index).map_or("", String::as_str).to_owned();
+    let name = name.strip_prefix("req.").unwrap_or(name);
+    match name {
+        "path" | "capture.req.uri" => Fetch::Path,
+        "pathq" => Fetch::PathAndQuery,
+        "url" => Fetch::Url,
+        "query" => Fetch::Query,
+        "base" => Fetch::Base,
+        "method" | "capture.req.method" => Fetch::Method,
+        "hdr" | "shdr" => Fetch::Header { name: argument(0), split: true, last: argument(1).is_empty() || argument(1) == "-1" },
+        "fhdr" => Fetch::Header { name: argument(0), split: false, last: argument(1).is_empty() || argument(1) == "-1" },
+        "hdr_cnt" | "fhdr_cnt" => Fetch::HeaderCount(argument(0)),
+        "urlp" | "url_param" => Fetch::Parameter(argument(0)),
+        "cook" => Fetch::Cookie(argument(0)),
+        "src" => Fetch::Source,
+        "var" => Fetch::Variable(argument(0)),
+        "str" | "bool" | "int" => Fetch::Constant(argument(0)),
+        "always_true" => Fetch::Constant("1".to_owned()),
+        "always_false" => Fetch::Constant("0".to_owned()),
+        "ssl_fc" => Fetch::Tls,
+        _ => Fetch::Unknown(text.to_owned()),
+    }
+}
+
+/// `name(a,b)` → name and arguments.
+pub(super) fn call(text: &str) -> (&str, Vec<String>) {
+    match text.split_once('(') {
+        Some((name, rest)) => (name, split(rest.strip_suffix(')').unwrap_or(rest), ',')),
+        None => (text, Vec::new()),
+    }
+}
+
+/// Parts between separators that stand in no brackets and no quotes; quotes and backslashes are taken away.
+fn split(text: &str, separator: char) -> Vec<String> {
+    let (mut parts, mut part) = (Vec::new(), String::new());
+    let (mut depth, mut quote) = (0usize, None);
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        match (character, quote) {
+            (_, Some(open)) if character == open => quote = None,
+            ('\'' | '"', None) if depth == 0 || text.starts_with(character) => quote = Some(character),
+            ('\\', None) if depth == 0 => match characters.next() {
+                Some(next) if next == separator => part.push(next),
+                Some(next) => part.extend(['\\', next]),
+                None => part.push('\\'),
+            },
+            ('(', None) => {
+                depth += 1;
+                part.push(character);
+            }
+            (')', None) => {
+                depth = depth.saturating_sub(1);
+                part.push(character);
+            }
+            (_, None) if character == separator && depth == 0 => parts.push(std::mem::take(&mut part)),
+            _ => part.push(character),
+        }
+    }
+    parts.push(part);
+    parts
+}

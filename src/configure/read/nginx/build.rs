@@ -1,0 +1,196 @@
+//! From directives to a proxy: maps, upstreams, servers.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::super::model::{Note, Place, PoolAt, Proxy, ProxyName, Request, Routed, Site};
+use super::super::pattern::Pattern;
+use super::location::{Location, Name};
+use super::run;
+use super::scope::{ErrorPage, Scope};
+use super::tree::Directive;
+use super::upstream::{Upstream, upstream};
+
+/// What all servers share.
+#[derive(Debug, Default)]
+pub(super) struct Config {
+    pub(super) upstreams: Vec<Upstream>,
+    pub(super) maps: HashMap<String, Map>,
+    /// Variables that `set` declares somewhere: empty until it runs.
+    pub(super) declared: HashSet<String>,
+    /// Variables of `geo`, `split_clients` and programs.
+    pub(super) foreign: HashMap<String, (String, Place)>,
+}
+
+/// A `map` block.
+#[derive(Debug, Clone)]
+pub(super) struct Map {
+    pub(super) source: String,
+    /// By the key in lower case.
+    pub(super) exact: HashMap<String, String>,
+    pub(super) patterns: Vec<(Result<Pattern, String>, String, Place)>,
+    pub(super) default: String,
+    /// `hostnames`, which is not evaluated.
+    pub(super) hostnames: bool,
+    pub(super) place: Place,
+}
+
+/// A `server` block.
+#[derive(Debug)]
+pub(super) struct Server {
+    pub(super) config: Arc<Config>,
+    name: String,
+    pub(super) place: Place,
+    pub(super) scope: Scope,
+    pub(super) locations: Vec<Location>,
+}
+
+impl Site for Server {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn place(&self) -> &Place {
+        &self.place
+    }
+
+    fn route(&self, request: &Request) -> Routed {
+        run::route(self, request)
+    }
+}
+
+/// Makes a proxy of a whole tree.
+pub(super) fn proxy(directives: &[Directive], mut notes: Vec<Note>) -> Proxy {
+    let mut config = Config::default();
+    gather(directives, &mut config, &mut notes, 0);
+    let config = Arc::new(config);
+    let mut servers = Vec::new();
+    find_servers(directives, &config, &[], &mut servers);
+    // A snippet that others include: its locations stand at the top.
+    if servers.is_empty()
+        && let Some(first) = directives.iter().find(|directive| directive.name == "location")
+    {
+        servers.push(server(directives, &config, &[], &first.place));
+    }
+    let processes = directives.iter().find(|directive| directive.name == "worker_processes");
+    Proxy {
+        kind: ProxyName::Nginx,
+        pools: config.upstreams.iter().map(|upstream| upstream.pool.clone()).collect::<Vec<PoolAt>>(),
+        sites: servers.into_iter().map(|server| Box::new(server) as Box<dyn Site>).collect(),
+        processes: processes.map_or(Some(1), |directive| directive.argument(0).parse().ok()),
+        processes_at: processes.map(|directive| directive.place.clone()),
+        hosts: Vec::new(),
+        notes,
+    }
+}
+
+fn gather(directives: &[Directive], config: &mut Config, notes: &mut Vec<Note>, depth: usize) {
+    for directive in directives {
+        match directive.name.as_str() {
+            "upstream" => config.upstreams.push(upstream(directive, notes)),
+            "map" => {
+                config.maps.insert(variable(directive.argument(1)), map(directive));
+            }
+            "set" => {
+                config.declared.insert(variable(directive.argument(0)));
+            }
+            "geo" | "split_clients" => {
+                let last = directive.arguments.last().map_or("", String::as_str);
+                config.foreign.insert(variable(last), (directive.name.clone(), directive.place.clone()));
+            }
+            "js_set" | "perl_set" | "auth_request_set" => {
+                config.foreign.insert(variable(directive.argument(0)), (directive.name.clone(), directive.place.clone()));
+            }
+            "auth_request" | "mirror" if directive.argument(0) != "off" => {
+                notes.push(Note {
+                    place: directive.place.clone(),
+                    text: format!("{} is taken to let every request through", directive.name),
+                });
+            }
+            _ => {}
+        }
+        if let Some(block) = &directive.block
+            && depth < DEPTH_MAX
+            && directive.name != "map"
+        {
+            gather(block, config, notes, depth + 1);
+        }
+    }
+}
+
+fn find_servers(directives: &[Directive], config: &Arc<Config>, around: &[ErrorPage], servers: &mut Vec<Server>) {
+    let own = Scope::of(directives, around).error_pages;
+    for directive in directives {
+        match (directive.name.as_str(), &directive.block) {
+            ("http", Some(block)) => find_servers(block, config, &own, servers),
+            ("server", Some(block)) => servers.push(server(block, config, &own, &directive.place)),
+            _ => {}
+        }
+    }
+}
+
+fn server(block: &[Directive], config: &Arc<Config>, around: &[ErrorPage], place: &Place) -> Server {
+    let words = |name: &str| -> Vec<&str> {
+        block
+            .iter()
+            .filter(|directive| directive.name == name)
+            .flat_map(|directive| directive.arguments.first().map(String::as_str))
+            .collect()
+    };
+    let (names, ports) = (words("server_name"), words("listen"));
+    let name = match (names.first(), ports.is_empty()) {
+        (Some(name), true) => (*name).to_owned(),
+        (Some(name), false) => format!("{name} ({})", ports.join(", ")),
+        (None, false) => format!("port {}", ports.join(", ")),
+        (None, true) => "the locations".to_owned(),
+    };
+    let scope = Scope::of(block, around);
+    let locations = locations(block, &scope.error_pages);
+    Server { config: Arc::clone(config), name, place: place.clone(), scope, locations }
+}
+
+fn locations(block: &[Directive], around: &[ErrorPage]) -> Vec<Location> {
+    let found = block.iter().filter(|directive| directive.name == "location");
+    found
+        .map(|directive| {
+            let block = directive.block.as_deref().unwrap_or_default();
+            let scope = Scope::of(block, around);
+            let inner = locations(block, &scope.error_pages);
+            Location { name: Name::of(&directive.arguments), inner, scope, place: directive.place.clone() }
+        })
+        .collect()
+}
+
+fn map(directive: &Directive) -> Map {
+    let mut map = Map {
+        source: directive.argument(0).to_owned(),
+        exact: HashMap::new(),
+        patterns: Vec::new(),
+        default: String::new(),
+        hostnames: false,
+        place: directive.place.clone(),
+    };
+    for entry in directive.block.as_deref().unwrap_or_default() {
+        let value = entry.argument(0).to_owned();
+        match entry.name.as_str() {
+            "default" => map.default = value,
+            "hostnames" if entry.arguments.is_empty() => map.hostnames = true,
+            "volatile" if entry.arguments.is_empty() => {}
+            key => match (key.strip_prefix("~*"), key.strip_prefix('~')) {
+                (Some(pattern), _) => map.patterns.push((Pattern::new(pattern, true), value, entry.place.clone())),
+                (None, Some(pattern)) => map.patterns.push((Pattern::new(pattern, false), value, entry.place.clone())),
+                (None, None) => {
+                    let key = key.strip_prefix('\\').unwrap_or(key).to_lowercase();
+                    map.exact.insert(key, value);
+                }
+            },
+        }
+    }
+    map
+}
+
+fn variable(text: &str) -> String {
+    text.trim_start_matches('$').to_ascii_lowercase()
+}
+
+const DEPTH_MAX: usize = 40;

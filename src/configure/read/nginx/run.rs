@@ -1,0 +1,316 @@
+//! One request through one server: rewrite, search, rewrite again, until something answers.
+
+use super::super::model::{Answer, KeyValue, Place, Request, Routed, Unknown};
+use super::build::Server;
+use super::location::{Found, Location, find, named};
+use super::scope::{Condition, Content, Flag, Scope, Step};
+use super::text::has_variables;
+use super::upstream::{Hash, address};
+use super::value::Values;
+use crate::endpoints::as_nginx_sees;
+
+/// Where a request goes.
+pub(super) fn route(server: &Server, request: &Request) -> Routed {
+    let uri = String::from_utf8_lossy(&as_nginx_sees(request.path.as_bytes())).into_owned();
+    let values = Values::new(&server.config, request, uri);
+    let mut run = Run { server, values, rewritten: false, error_page_used: false };
+    run.route().unwrap_or_else(Routed::unknown)
+}
+
+struct Run<'r> {
+    server: &'r Server,
+    values: Values<'r>,
+    rewritten: bool,
+    error_page_used: bool,
+}
+
+/// What the rewrite directives came to.
+enum Flow<'s> {
+    /// The content of this scope is due.
+    Content(&'s Scope),
+    Return(u16, Place),
+    /// The path changed: search again.
+    Again,
+}
+
+impl<'r> Run<'r> {
+    fn route(&mut self) -> Result<Routed, Unknown> {
+        let server = self.server;
+        match self.rewrite(&server.scope)? {
+            Flow::Return(code, place) => {
+                if let Some(routed) = self.error_page(&server.scope, code)? {
+                    return Ok(routed);
+                }
+                return Ok(Routed::local(format!("status {code}"), Some(place)));
+            }
+            Flow::Content(_) | Flow::Again => {}
+        }
+        self.search(true, 0)
+    }
+
+    fn search(&mut self, from_outside: bool, hops: usize) -> Result<Routed, Unknown> {
+        if hops > HOPS_MAX {
+            return Err(Unknown::new("a request that is redirected within nginx without end (status 500)", &self.server.place));
+        }
+        match find(&self.server.locations, &self.values.uri)? {
+            Found::Nothing => Ok(Routed::local("a file, or status 404: no location takes it", Some(self.server.place.clone()))),
+            Found::Redirect(location) => Ok(Routed::local("status 301, for the slash at the end", Some(location.place.clone()))),
+            Found::Location(location, captures) => {
+                if let Some(captures) = captures {
+                    self.values.matched(captures);
+                }
+                if location.scope.internal && from_outside {
+                    return Ok(Routed::local("status 404: the location is internal", Some(location.place.clone())));
+                }
+                self.enter(location, hops)
+            }
+        }
+    }
+
+    fn enter(&mut self, location: &'r Location, hops: usize) -> Result<Routed, Unknown> {
+        let scope = self.limited(&location.scope);
+        match self.rewrite(&location.scope)? {
+            Flow::Return(code, place) => match self.error_page(&location.scope, code)? {
+                Some(routed) => Ok(routed),
+                None => Ok(Routed::local(format!("status {code}"), Some(place))),
+            },
+            Flow::Again => self.search(false, hops + 1),
+            Flow::Content(inner) => {
+                if let Some(place) = scope.denied.as_ref().or(inner.denied.as_ref()) {
+                    if let Some(routed) = self.error_page(&location.scope, 403)? {
+                        return Ok(routed);
+                    }
+                    return Ok(Routed::local("status 403", Some(place.clone())));
+                }
+                if let Some((files, place)) = inner.try_files.as_ref().or(location.scope.try_files.as_ref()) {
+                    return self.try_files(files, place, hops);
+                }
+                // An `if` that held comes before a `limit_except`, and both before the location itself.
+                let conditional = (!std::ptr::eq(inner, &raw const location.scope)).then_some(inner);
+                let content = conditional.and_then(|inner| inner.content.as_ref()).or(scope.content.as_ref());
+                let content = content.or(location.scope.content.as_ref());
+                match content {
+                    None => Ok(Routed::local("a file, or status 404", Some(location.place.clone()))),
+                    Some(content) => self.answer(content, location),
+                }
+            }
+        }
+    }
+
+    /// The `limit_except` block where the method is not let through.
+    fn limited(&self, scope: &'r Scope) -> &'r Scope {
+        match &scope.limit_except {
+            Some((methods, inner)) => {
+                let method = self.values.request.method.as_str();
+                let through = methods.iter().any(|own| own == method || (own == "GET" && method == "HEAD"));
+                if through { scope } else { inner }
+            }
+            None => scope,
+        }
+    }
+
+    fn try_files(&mut self, files: &[String], place: &Place, hops: usize) -> Result<Routed, Unknown> {
+        let Some(last) = files.last() else { return Ok(Routed::local("status 404", Some(place.clone()))) };
+        if let Some(code) = last.strip_prefix('=') {
+            return Ok(Routed::local(format!("status {code}"), Some(place.clone())));
+        }
+        if last.starts_with('@') {
+            return self.named(last, place, hops);
+        }
+        let target = self.values.text(last, place)?;
+        self.redirect(&target);
+        self.search(false, hops + 1)
+    }
+
+    fn named(&mut self, name: &str, place: &Place, hops: usize) -> Result<Routed, Unknown> {
+        if hops > HOPS_MAX {
+            return Err(Unknown::new("named locations that refer to each other", place));
+        }
+        match named(&self.server.locations, name) {
+            Some(location) => self.enter(location, hops + 1),
+            None => Ok(Routed::local(format!("status 500: there is no location {name}"), Some(place.clone()))),
+        }
+    }
+
+    fn redirect(&mut self, target: &str) {
+        match target.split_once('?') {
+            Some((path, query)) => {
+                path.clone_into(&mut self.values.uri);
+                self.values.args = Some(query.to_owned());
+            }
+            None => target.clone_into(&mut self.values.uri),
+        }
+        self.rewritten = true;
+    }
+
+    /// Where `error_page` sends a status.
+    fn error_page(&mut self, scope: &Scope, code: u16) -> Result<Option<Routed>, Unknown> {
+        if self.error_page_used || code < 300 {
+            return Ok(None);
+        }
+        let Some(page) = scope.error_pages.iter().find(|page| page.codes.contains(&code)) else { return Ok(None) };
+        self.error_page_used = true;
+        if page.target.starts_with('@') {
+            return self.named(&page.target, &page.place, 0).map(Some);
+        }
+        if !page.target.starts_with('/') {
+            return Ok(None);
+        }
+        let target = self.values.text(&page.target, &page.place)?;
+        self.redirect(&target);
+        self.search(false, 1).map(Some)
+    }
+
+    fn rewrite<'s>(&mut self, scope: &'s Scope) -> Result<Flow<'s>, Unknown> {
+        let mut changed = false;
+        let mut current = scope;
+        match self.steps(&scope.steps, &mut current, &mut changed)? {
+            Some(Stop::Return(code, place)) => Ok(Flow::Return(code, place)),
+            Some(Stop::Stay) => Ok(Flow::Content(current)),
+            Some(Stop::Again) => Ok(Flow::Again),
+            None if changed => Ok(Flow::Again),
+            None => Ok(Flow::Content(current)),
+        }
+    }
+
+    fn steps<'s>(&mut self, steps: &'s [Step], current: &mut &'s Scope, changed: &mut bool) -> Result<Option<Stop>, Unknown> {
+        for step in steps {
+            match step {
+                Step::Set { name, value, place } => {
+                    let value = self.values.text(value, place)?;
+                    self.values.set(name, value);
+                }
+                Step::Return { code, place } => return Ok(Some(Stop::Return(*code, place.clone()))),
+                Step::Break => return Ok(Some(Stop::Stay)),
+                Step::If { condition, scope, place } => {
+                    if self.holds(condition, place)? {
+                        *current = scope;
+                        if let Some(stop) = self.steps(&scope.steps, current, changed)? {
+                            return Ok(Some(stop));
+                        }
+                    }
+                }
+                Step::Rewrite { pattern, replacement, flag, place } => {
+                    let pattern = pattern.as_ref().map_err(|why| Unknown::new(why.clone(), place))?;
+                    let Some(captures) = pattern.captures(&self.values.uri) else { continue };
+                    self.values.matched(captures);
+                    if *flag == Flag::Redirect {
+                        return Ok(Some(Stop::Return(302, place.clone())));
+                    }
+                    self.replace(replacement, place)?;
+                    *changed = true;
+                    match flag {
+                        Flag::Last => return Ok(Some(Stop::Again)),
+                        Flag::Break => return Ok(Some(Stop::Stay)),
+                        Flag::None | Flag::Redirect => {}
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// A new path; its query comes before the old one, which a `?` at the end drops.
+    fn replace(&mut self, replacement: &str, place: &Place) -> Result<(), Unknown> {
+        let text = self.values.text(replacement, place)?;
+        self.rewritten = true;
+        let Some((path, query)) = text.split_once('?') else {
+            self.values.uri = text;
+            return Ok(());
+        };
+        let old = self.values.args.take();
+        self.values.args = match (replacement.ends_with('?'), query.strip_suffix('?').unwrap_or(query), old) {
+            (true, "", _) => None,
+            (true, query, _) => Some(query.to_owned()),
+            (false, query, Some(old)) if !old.is_empty() => Some(format!("{query}&{old}")),
+            (false, query, _) => Some(query.to_owned()),
+        };
+        path.clone_into(&mut self.values.uri);
+        Ok(())
+    }
+
+    fn holds(&mut self, condition: &Condition, place: &Place) -> Result<bool, Unknown> {
+        Ok(match condition {
+            Condition::True(text) => {
+                let value = self.values.text(text, place)?;
+                !value.is_empty() && value != "0"
+            }
+            Condition::Equal { left, right, negated } => {
+                let (left, right) = (self.values.text(left, place)?, self.values.text(right, place)?);
+                (left == right) != *negated
+            }
+            Condition::Matches { left, pattern, negated } => {
+                let pattern = pattern.as_ref().map_err(|why| Unknown::new(why.clone(), place))?;
+                let left = self.values.text(left, place)?;
+                let found = pattern.captures(&left);
+                let matched = found.is_some();
+                if let Some(captures) = found {
+                    self.values.matched(captures);
+                }
+                matched != *negated
+            }
+            Condition::File { negated } => *negated,
+            Condition::Unreadable => return Err(Unknown::new("a condition that is not evaluated", place)),
+        })
+    }
+
+    fn answer(&mut self, content: &Content, location: &Location) -> Result<Routed, Unknown> {
+        match content {
+            Content::Other { what, place } => Ok(Routed::local(what.clone(), Some(place.clone()))),
+            Content::Program { what, place } => Err(Unknown::new(format!("{what} is not evaluated"), place)),
+            Content::Proxy { target, place } => {
+                let text = self.values.text(target, place)?;
+                let Some(rest) = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")) else {
+                    return Err(Unknown::new("a proxy_pass that is no http:// or https:// address", place));
+                };
+                let (authority, uri) = authority(rest);
+                // With variables nginx sends the path that is written; without, it puts the decoded path in its place.
+                let plain = uri.is_empty() || (has_variables(target) && uri == self.values.request.target());
+                let rewritten = self.rewritten || !plain;
+                let (answer, key) = self.upstream(authority);
+                Ok(Routed { answer, rule: Some(location.place.clone()), key, rewritten })
+            }
+        }
+    }
+
+    fn upstream(&mut self, authority: &str) -> (Answer, KeyValue) {
+        let upstreams = &self.server.config.upstreams;
+        let Some(index) = upstreams.iter().position(|upstream| upstream.pool.name.eq_ignore_ascii_case(authority)) else {
+            return (Answer::Server(address(authority)), KeyValue::None);
+        };
+        let key = match &upstreams[index].hash {
+            Hash::Nothing => KeyValue::None,
+            Hash::Address => KeyValue::Text(network(&self.values.request.address)),
+            Hash::Text(text) => match self.values.text(text, &upstreams[index].pool.place) {
+                Ok(text) => KeyValue::Text(text),
+                Err(unknown) => KeyValue::Unknown(unknown.why),
+            },
+        };
+        (Answer::Pool(index), key)
+    }
+}
+
+enum Stop {
+    Return(u16, Place),
+    Stay,
+    Again,
+}
+
+/// What `ip_hash` looks at: three bytes of an IPv4 address, all of an IPv6 one.
+fn network(address: &str) -> String {
+    match (address.contains(':'), address.rsplit_once('.')) {
+        (false, Some((network, _))) => network.to_owned(),
+        _ => address.to_owned(),
+    }
+}
+
+/// `127.0.0.1:8008/x` → the server and the path; a socket's path ends at a colon.
+fn authority(rest: &str) -> (&str, &str) {
+    if let Some(path) = rest.strip_prefix("unix:") {
+        let end = rest.len() - path.find(':').map_or(0, |colon| path.len() - colon);
+        return (&rest[..end], rest[end..].trim_start_matches(':'));
+    }
+    rest.find(['/', '?']).map_or((rest, ""), |slash| rest.split_at(slash))
+}
+
+const HOPS_MAX: usize = 10;

@@ -1,0 +1,196 @@
+//! What may stand in a server, a location or an `if`: rewriting, and what answers.
+
+use super::super::model::Place;
+use super::super::pattern::Pattern;
+use super::tree::Directive;
+
+/// A directive of the rewrite module, in order.
+#[derive(Debug, Clone)]
+pub(super) enum Step {
+    Set { name: String, value: String, place: Place },
+    Return { code: u16, place: Place },
+    Rewrite { pattern: Result<Pattern, String>, replacement: String, flag: Flag, place: Place },
+    Break,
+    If { condition: Condition, scope: Box<Scope>, place: Place },
+}
+
+/// What a rewrite does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flag {
+    /// Goes on with the next directive, then searches again.
+    None,
+    /// Searches again at once.
+    Last,
+    /// Stays in this location.
+    Break,
+    /// Tells the client.
+    Redirect,
+}
+
+/// Of an `if`.
+#[derive(Debug, Clone)]
+pub(super) enum Condition {
+    /// A text that is neither empty nor `0`.
+    True(String),
+    Equal {
+        left: String,
+        right: String,
+        negated: bool,
+    },
+    Matches {
+        left: String,
+        pattern: Result<Pattern, String>,
+        negated: bool,
+    },
+    /// `-f` and the like: no file is there, as nothing below `/_matrix` is one.
+    File {
+        negated: bool,
+    },
+    Unreadable,
+}
+
+/// What answers.
+#[derive(Debug, Clone)]
+pub(super) enum Content {
+    Proxy {
+        target: String,
+        place: Place,
+    },
+    /// Another module: `fastcgi_pass`, `root`, `stub_status`.
+    Other {
+        what: String,
+        place: Place,
+    },
+    /// A program, of which nothing is known.
+    Program {
+        what: String,
+        place: Place,
+    },
+}
+
+/// `error_page 418 = @name`
+#[derive(Debug, Clone)]
+pub(super) struct ErrorPage {
+    pub(super) codes: Vec<u16>,
+    pub(super) target: String,
+    pub(super) place: Place,
+}
+
+/// Directives of a block, without its locations.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Scope {
+    pub(super) steps: Vec<Step>,
+    pub(super) content: Option<Content>,
+    pub(super) try_files: Option<(Vec<String>, Place)>,
+    /// Own ones, or else those of the block around.
+    pub(super) error_pages: Vec<ErrorPage>,
+    /// Methods that are let through, and what holds for the others.
+    pub(super) limit_except: Option<(Vec<String>, Box<Scope>)>,
+    /// `deny all` with nobody allowed.
+    pub(super) denied: Option<Place>,
+    pub(super) internal: bool,
+}
+
+impl Scope {
+    /// Reads a block.
+    pub(super) fn of(directives: &[Directive], around: &[ErrorPage]) -> Self {
+        let mut scope = Self::default();
+        let own: Vec<ErrorPage> = directives.iter().filter(|directive| directive.name == "error_page").filter_map(error_page).collect();
+        scope.error_pages = if own.is_empty() { around.to_vec() } else { own };
+        for directive in directives {
+            scope.take(directive);
+        }
+        let allowed = directives.iter().any(|directive| directive.name == "allow");
+        let denied = directives.iter().find(|directive| directive.name == "deny" && directive.argument(0) == "all");
+        scope.denied = denied.filter(|_| !allowed).map(|directive| directive.place.clone());
+        scope
+    }
+
+    fn take(&mut self, directive: &Directive) {
+        let place = directive.place.clone();
+        let block = directive.block.as_deref().unwrap_or_default();
+        match directive.name.as_str() {
+            "set" => {
+                let name = directive.argument(0).trim_start_matches('$').to_ascii_lowercase();
+                self.steps.push(Step::Set { name, value: directive.argument(1).to_owned(), place });
+            }
+            "return" => self.steps.push(Step::Return { code: directive.argument(0).parse().unwrap_or(302), place }),
+            "rewrite" => self.steps.push(rewrite(directive)),
+            "break" => self.steps.push(Step::Break),
+            "if" => {
+                let scope = Box::new(Self::of(block, &self.error_pages));
+                self.steps.push(Step::If { condition: condition(&directive.arguments), scope, place });
+            }
+            "proxy_pass" => self.content = Some(Content::Proxy { target: directive.argument(0).to_owned(), place }),
+            "try_files" => self.try_files = Some((directive.arguments.clone(), place)),
+            "limit_except" => {
+                self.limit_except = Some((directive.arguments.clone(), Box::new(Self::of(block, &self.error_pages))));
+            }
+            "internal" => self.internal = true,
+            "fastcgi_pass" | "uwsgi_pass" | "scgi_pass" | "grpc_pass" | "memcached_pass" | "stub_status" | "empty_gif" => {
+                self.content = Some(Content::Other { what: directive.name.clone(), place });
+            }
+            name if is_program(name) => self.content = Some(Content::Program { what: name.to_owned(), place }),
+            _ => {}
+        }
+    }
+}
+
+/// Whether a directive runs a program that may answer; what one does while headers or logs are written routes nothing.
+fn is_program(name: &str) -> bool {
+    let late = ["log_", "header_filter", "body_filter", "init_"].iter().any(|start| name.starts_with(start));
+    (name.contains("_by_lua") && !late) || name == "js_content" || name == "perl"
+}
+
+fn error_page(directive: &Directive) -> Option<ErrorPage> {
+    let (target, codes) = directive.arguments.split_last()?;
+    let codes = codes.iter().filter_map(|code| code.parse().ok()).collect();
+    Some(ErrorPage { codes, target: target.clone(), place: directive.place.clone() })
+}
+
+fn rewrite(directive: &Directive) -> Step {
+    let replacement = directive.argument(1).to_owned();
+    let away = ["http://", "https://", "$scheme"].iter().any(|start| replacement.starts_with(start));
+    let flag = match directive.argument(2) {
+        "redirect" | "permanent" => Flag::Redirect,
+        _ if away => Flag::Redirect,
+        "last" => Flag::Last,
+        "break" => Flag::Break,
+        _ => Flag::None,
+    };
+    Step::Rewrite { pattern: Pattern::new(directive.argument(0), false), replacement, flag, place: directive.place.clone() }
+}
+
+/// `($request_method = POST)`, `($arg_since)`, `($uri !~* "x")`; the words come with their brackets.
+fn condition(words: &[String]) -> Condition {
+    let mut words: Vec<String> = words.to_vec();
+    if let Some(first) = words.first_mut() {
+        *first = first.trim_start_matches('(').to_owned();
+    }
+    if let Some(last) = words.last_mut() {
+        *last = last.strip_suffix(')').unwrap_or(last).to_owned();
+    }
+    words.retain({
+        let mut place = 0;
+        let count = words.len();
+        move |word| {
+            place += 1;
+            !(word.is_empty() && (place == 1 || (place == count && count != 3)))
+        }
+    });
+    match words.as_slice() {
+        [one] => Condition::True(one.clone()),
+        [left, operator, right] => {
+            let (left, right) = (left.clone(), right.clone());
+            match operator.as_str() {
+                "=" | "!=" => Condition::Equal { left, right, negated: operator == "!=" },
+                "~" | "!~" => Condition::Matches { left, pattern: Pattern::new(&right, false), negated: operator == "!~" },
+                "~*" | "!~*" => Condition::Matches { left, pattern: Pattern::new(&right, true), negated: operator == "!~*" },
+                _ => Condition::Unreadable,
+            }
+        }
+        [test, _] if matches!(test.as_str(), "-f" | "-d" | "-e" | "-x") => Condition::File { negated: false },
+        [test, _] if matches!(test.as_str(), "!-f" | "!-d" | "!-e" | "!-x") => Condition::File { negated: true },
+        _ => Condition::Unreadable,
+    }
+}

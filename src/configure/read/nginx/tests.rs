@@ -1,0 +1,132 @@
+use std::path::Path;
+
+use super::*;
+use crate::configure::read::files::NoFiles;
+use crate::configure::read::model::{Answer, KeyValue, Request, Routed};
+
+fn routed(config: &str, request: &Request) -> (Proxy, Routed) {
+    let proxy = read(Path::new("nginx.conf"), config, &NoFiles).unwrap();
+    let routed = proxy.sites[0].route(request);
+    (proxy, routed)
+}
+
+fn goes(config: &str, method: &str, target: &str) -> String {
+    let (proxy, routed) = routed(config, &Request::new(method, target));
+    match routed.answer {
+        Answer::Pool(index) => proxy.pools[index].name.clone(),
+        Answer::Server(address) => address,
+        Answer::Local(what) => format!("local: {what}"),
+        Answer::Unknown(unknown) => format!("unknown: {} at {}", unknown.why, unknown.place),
+    }
+}
+
+#[test]
+fn locations_have_nginxs_precedence() {
+    let config = "server {
+        location / { proxy_pass http://root:1; }
+        location /_matrix/ { proxy_pass http://prefix:1; location ~ inner { proxy_pass http://inner:1; } }
+        location ^~ /_matrix/media/ { proxy_pass http://media:1; }
+        location = /exact { proxy_pass http://exact:1; }
+        location ~ /sync$ { proxy_pass http://first:1; }
+        location ~* ^/_matrix/client/v3/SYNC$ { proxy_pass http://second:1; }
+        location /folder/ { proxy_pass http://folder:1; }
+    }";
+    let cases = [
+        ("/", "root:1"),
+        ("/_matrix/x", "prefix:1"),
+        ("/_matrix/inner", "inner:1"),
+        ("/_matrix/inner/sync", "inner:1"),
+        ("/_matrix/media/sync", "media:1"),
+        ("/exact", "exact:1"),
+        ("/exact/", "root:1"),
+        ("/_matrix/client/v3/sync", "first:1"),
+        ("/_matrix/client/v3/Sync", "second:1"),
+        ("/_matrix//client/./v3/sy%6ec?a=/x", "first:1"),
+        ("/folder", "local: status 301, for the slash at the end"),
+    ];
+    for (target, expected) in cases {
+        assert_eq!(goes(config, "GET", target), expected, "{target}");
+    }
+}
+
+#[test]
+fn methods_are_told_apart_in_every_usual_way() {
+    let config = "map $request_method $typing { default http://main:1; PUT http://writer:1; }
+      server {
+        error_page 418 = @writer;
+        location ~ /a$ { proxy_pass $typing; }
+        location ~ /b$ { if ($request_method = PUT) { return 418; } proxy_pass http://main:1; }
+        location ~ /c$ { limit_except GET { proxy_pass http://writer:1; } proxy_pass http://main:1; }
+        location ~ /d$ { set $pool main:1; if ($request_method ~ ^(PUT|POST)$) { set $pool writer:1; } proxy_pass http://$pool; }
+        location ~ /e$ { if ($request_method = PUT) { proxy_pass http://writer:1; } proxy_pass http://main:1; }
+        location @writer { proxy_pass http://writer:1; }
+      }";
+    for path in ["/a", "/b", "/c", "/d", "/e"] {
+        assert_eq!(goes(config, "GET", path), "main:1", "{path}");
+        assert_eq!(goes(config, "PUT", path), "writer:1", "{path}");
+    }
+}
+
+#[test]
+fn rewrites_search_again_and_are_told() {
+    let config = "server {
+        rewrite ^/old/(.*)$ /new/$1;
+        location /new/ { proxy_pass http://new:1; }
+        location /loop { rewrite ^ /loop2 last; }
+        location /loop2 { rewrite ^ /loop last; }
+        location /stay { rewrite ^/stay(.*)$ /x$1?y=1 break; proxy_pass http://stay:1; }
+        location /uri/ { proxy_pass http://uri:1/; }
+        location /away { return 301 https://x; }
+        location / { try_files $uri @back; }
+        location @back { proxy_pass http://back:1; }
+    }";
+    assert_eq!(goes(config, "GET", "/old/a"), "new:1");
+    assert_eq!(goes(config, "GET", "/stay/a"), "stay:1");
+    assert!(goes(config, "GET", "/loop").contains("unknown"), "{}", goes(config, "GET", "/loop"));
+    assert_eq!(goes(config, "GET", "/away"), "local: status 301");
+    assert_eq!(goes(config, "GET", "/any"), "back:1");
+    assert!(routed(config, &Request::new("GET", "/uri/x")).1.rewritten);
+    assert!(!routed(config, &Request::new("GET", "/any")).1.rewritten);
+}
+
+#[test]
+fn keys_are_worked_out_through_maps() {
+    let config = r#"
+      map $arg_since $sync { default syncs; '' initials; }
+      map $arg_access_token $from_url { default $arg_access_token; "~syt_(?<username>.*?)_.*" $username; }
+      map $http_authorization $localpart { default $http_authorization; "~Bearer syt_(?<username>.*?)_.*" $username; "" $from_url; }
+      upstream syncs { hash $localpart consistent; server 127.0.0.1:1; server 127.0.0.1:2 weight=3; server 127.0.0.1:3 down; }
+      upstream initials { ip_hash; zone z 64k; server 127.0.0.1; }
+      location ~ ^/_matrix/client/(r0|v3)/sync$ { proxy_pass http://$sync; }
+    "#;
+    let asked = |query: &str, token: &str| {
+        let mut request = Request::new("GET", &format!("/_matrix/client/v3/sync?{query}"));
+        if !token.is_empty() {
+            request = request.with_header("Authorization", token);
+        }
+        routed(config, &request)
+    };
+    let (proxy, first) = asked("since=s1", "Bearer syt_YWxpY2U_abc_1");
+    assert_eq!(first.key, KeyValue::Text("YWxpY2U".to_owned()));
+    assert_eq!(first.answer, Answer::Pool(0));
+    assert_eq!(proxy.pools[0].servers.iter().map(|server| server.weight).collect::<Vec<_>>(), [1, 3]);
+    assert_eq!(asked("since=s1&access_token=syt_Ym9i_x_1", "").1.key, KeyValue::Text("Ym9i".to_owned()));
+    assert_eq!(asked("since=s1", "").1.key, KeyValue::Text(String::new()));
+    assert_eq!(asked("", "Bearer x").1.key, KeyValue::Text("192.0.2".to_owned()));
+    assert!(proxy.pools[1].shared);
+    assert_eq!(proxy.pools[1].servers[0].address, "127.0.0.1:80");
+}
+
+#[test]
+fn what_is_not_evaluated_says_where() {
+    let config = "split_clients $remote_addr $side { 50% a; * b; }
+    server {
+      location ~ ^/(?!x)y { proxy_pass http://a:1; }
+      location /side { proxy_pass http://$side; }
+    }";
+    let answer = goes(config, "GET", "/other");
+    assert!(answer.contains("look-around") && answer.ends_with("nginx.conf:3"), "{answer}");
+    let config = config.replace("(?!x)y", "y");
+    let answer = goes(&config, "GET", "/side");
+    assert!(answer.contains("split_clients") && answer.ends_with("nginx.conf:1"), "{answer}");
+}

@@ -1,0 +1,182 @@
+//! What variables are worth for one request.
+
+use std::collections::HashMap;
+
+use super::super::model::{Place, Request, Unknown};
+use super::super::pattern::Captures;
+use super::build::{Config, Map};
+use super::text::{Piece, pieces};
+
+/// The state of one request.
+#[derive(Debug)]
+pub(super) struct Values<'r> {
+    pub(super) config: &'r Config,
+    pub(super) request: &'r Request,
+    /// Path as matched: decoded, perhaps rewritten.
+    pub(super) uri: String,
+    /// Query, perhaps rewritten.
+    pub(super) args: Option<String>,
+    set: HashMap<String, String>,
+    /// Values of maps: worked out once, as nginx keeps them.
+    kept: HashMap<String, String>,
+    /// `$0`, `$1`, … of the last expression that matched.
+    groups: Vec<String>,
+    steps: usize,
+}
+
+impl<'r> Values<'r> {
+    pub(super) fn new(config: &'r Config, request: &'r Request, uri: String) -> Self {
+        let args = request.query.clone();
+        Self { config, request, uri, args, set: HashMap::new(), kept: HashMap::new(), groups: Vec::new(), steps: 0 }
+    }
+
+    pub(super) fn set(&mut self, name: &str, value: String) {
+        self.set.insert(name.to_owned(), value);
+    }
+
+    /// Keeps what an expression matched.
+    pub(super) fn matched(&mut self, captures: Captures) {
+        self.groups = captures.groups;
+        for (name, value) in captures.named {
+            self.set.insert(name.to_ascii_lowercase(), value);
+        }
+    }
+
+    /// A text with its variables filled in.
+    pub(super) fn text(&mut self, text: &str, place: &Place) -> Result<String, Unknown> {
+        self.text_within(text, place, 0)
+    }
+
+    fn text_within(&mut self, text: &str, place: &Place, depth: usize) -> Result<String, Unknown> {
+        let mut out = String::new();
+        for piece in pieces(text) {
+            match piece {
+                Piece::Literal(literal) => out.push_str(&literal),
+                Piece::Variable(name) => out.push_str(&self.variable(&name, place, depth)?),
+            }
+            if out.len() > LENGTH_MAX {
+                return Err(Unknown::new("a text that grows without end", place));
+            }
+        }
+        Ok(out)
+    }
+
+    fn variable(&mut self, name: &str, place: &Place, depth: usize) -> Result<String, Unknown> {
+        self.steps += 1;
+        if self.steps > STEPS_MAX || depth > DEPTH_MAX {
+            return Err(Unknown::new("variables that refer to each other", place));
+        }
+        if let Ok(number) = name.parse::<usize>() {
+            return Ok(self.groups.get(number).cloned().unwrap_or_default());
+        }
+        if let Some(value) = self.set.get(name).or_else(|| self.kept.get(name)) {
+            return Ok(value.clone());
+        }
+        let config = self.config;
+        if let Some(map) = config.maps.get(name) {
+            let value = self.map(map, depth)?;
+            self.kept.insert(name.to_owned(), value.clone());
+            return Ok(value);
+        }
+        if let Some((what, at)) = config.foreign.get(name) {
+            return Err(Unknown::new(format!("${name} comes from {what}, which is not evaluated"), at));
+        }
+        if let Some(value) = self.builtin(name) {
+            return Ok(value);
+        }
+        // A named group of an expression that did not match, or a `set` that did not run.
+        if config.declared.contains(name) || !KNOWN_BUT_UNEVALUATED.iter().any(|known| name.starts_with(known)) {
+            return Ok(String::new());
+        }
+        Err(Unknown::new(format!("${name} is not evaluated"), place))
+    }
+
+    fn map(&mut self, map: &Map, depth: usize) -> Result<String, Unknown> {
+        let source = self.text_within(&map.source, &map.place, depth + 1)?;
+        if map.hostnames {
+            return Err(Unknown::new("a map with hostnames, which is not evaluated", &map.place));
+        }
+        if let Some(value) = map.exact.get(&source.to_lowercase()) {
+            return self.text_within(value, &map.place, depth + 1);
+        }
+        for (pattern, value, place) in &map.patterns {
+            let pattern = pattern.as_ref().map_err(|why| Unknown::new(why.clone(), place))?;
+            if let Some(captures) = pattern.captures(&source) {
+                self.matched(captures);
+                return self.text_within(value, place, depth + 1);
+            }
+        }
+        self.text_within(&map.default, &map.place, depth + 1)
+    }
+
+    /// nginx's own variables, as far as they depend on the request.
+    fn builtin(&self, name: &str) -> Option<String> {
+        let request = self.request;
+        Some(match name {
+            "uri" | "document_uri" => self.uri.clone(),
+            "args" | "query_string" => self.args.clone().unwrap_or_default(),
+            "is_args" => if self.args.as_deref().is_some_and(|args| !args.is_empty()) { "?" } else { "" }.to_owned(),
+            "request_uri" => request.target(),
+            "request_method" => request.method.clone(),
+            "request" => format!("{} {} HTTP/1.1", request.method, request.target()),
+            "remote_addr" | "realip_remote_addr" | "binary_remote_addr" => request.address.clone(),
+            "proxy_add_x_forwarded_for" => match request.header("x-forwarded-for") {
+                Some(before) => format!("{before}, {}", request.address),
+                None => request.address.clone(),
+            },
+            "host" | "http_host" | "server_name" => request.header("host").unwrap_or("matrix.example.org").to_owned(),
+            "scheme" => "https".to_owned(),
+            "https" => "on".to_owned(),
+            "server_port" => "443".to_owned(),
+            "remote_user" | "content_length" | "content_type" => String::new(),
+            _ => return self.named(name),
+        })
+    }
+
+    fn named(&self, name: &str) -> Option<String> {
+        if let Some(argument) = name.strip_prefix("arg_") {
+            return Some(argument_of(self.args.as_deref().unwrap_or_default(), argument));
+        }
+        if let Some(header) = name.strip_prefix("http_") {
+            let values = self.request.headers.iter().filter(|(own, _)| own.replace('-', "_").eq_ignore_ascii_case(header));
+            return Some(values.map(|(_, value)| value.as_str()).collect::<Vec<_>>().join(", "));
+        }
+        let cookie = name.strip_prefix("cookie_")?;
+        let cookies = self.request.header("cookie").unwrap_or_default();
+        let found = cookies.split(';').filter_map(|pair| pair.trim().split_once('=')).find(|(own, _)| own.eq_ignore_ascii_case(cookie));
+        Some(found.map(|(_, value)| value.to_owned()).unwrap_or_default())
+    }
+}
+
+/// `$arg_NAME`: the first parameter of the name in any case, as sent (`ngx_http_arg`).
+fn argument_of(args: &str, name: &str) -> String {
+    let found = args.split('&').filter_map(|pair| pair.split_once('=')).find(|(own, _)| own.eq_ignore_ascii_case(name));
+    found.map(|(_, value)| value.to_owned()).unwrap_or_default()
+}
+
+/// Beginnings of variables that nginx knows and that are not evaluated here; any other name is one that an expression gives.
+const KNOWN_BUT_UNEVALUATED: [&str; 20] = [
+    "ssl_",
+    "time_",
+    "request_",
+    "upstream_",
+    "connection",
+    "pid",
+    "hostname",
+    "msec",
+    "geoip",
+    "proxy_",
+    "sent_",
+    "server_",
+    "remote_",
+    "tcpinfo",
+    "realip_",
+    "nginx_version",
+    "document_root",
+    "status",
+    "bytes_",
+    "jwt_",
+];
+const STEPS_MAX: usize = 5000;
+const DEPTH_MAX: usize = 24;
+const LENGTH_MAX: usize = 100_000;

@@ -1,0 +1,202 @@
+//! Synapse's own files: homeserver.yaml, shared configuration, worker files.
+//!
+//! Owns what the keys say about processes; what is right or wrong with it is the audit's. Source: `synapse/config/workers.py`,
+//! `synapse/config/server.py`.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::model::{Place, ReadError};
+use super::tree::{self, Node};
+
+/// A process and where it listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Process {
+    /// `worker_name`; `main` for the main process.
+    pub name: String,
+    /// `worker_app`; empty for the main process.
+    pub app: String,
+    /// Its listeners.
+    pub listeners: Vec<Listener>,
+    /// `enable_media_repo` in its own file.
+    pub media: Option<bool>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// A listener.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    /// TCP port.
+    pub port: Option<u16>,
+    /// Path of a socket.
+    pub path: Option<String>,
+    /// `client`, `federation`, `media`, `replication`, …
+    pub resources: Vec<String>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// A setting that names processes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Names {
+    /// The processes.
+    pub names: Vec<String>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// All of Synapse's files together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cluster {
+    /// Processes in the order of the files.
+    pub processes: Vec<Process>,
+    /// `instance_map`: name and `host:port`.
+    pub instances: Vec<(String, String, Place)>,
+    /// `stream_writers`.
+    pub writers: Vec<(String, Names)>,
+    /// Settings of duties, by their names.
+    pub duties: Vec<(String, Names)>,
+    /// `redis.enabled`, where a file says so.
+    pub redis: Option<(bool, Place)>,
+    /// `enable_media_repo` of the shared configuration.
+    pub media: Option<(bool, Place)>,
+    /// Keys that are there, with their places: for what is deprecated.
+    pub keys: Vec<(String, Option<String>, Place)>,
+    /// The shared configuration was among the files.
+    pub shared: bool,
+}
+
+impl Cluster {
+    /// Adds a file.
+    ///
+    /// # Errors
+    /// It is no YAML.
+    pub fn add(&mut self, path: &Path, text: &str) -> Result<(), ReadError> {
+        let file: Arc<str> = path.to_string_lossy().into();
+        let root = tree::yaml(&file, text)?;
+        let place = |node: &Node| Place::new(&file, node.line);
+        for (key, node) in root.entries() {
+            self.keys.push((key.clone(), node.text(), place(node)));
+        }
+        let worker = root.get("worker_app").or_else(|| root.get("worker_name"));
+        let listeners = root.get(if worker.is_some() { "worker_listeners" } else { "listeners" });
+        let text = |key: &str| root.get(key).and_then(Node::text).unwrap_or_default();
+        if worker.is_some() || listeners.is_some() {
+            self.processes.push(Process {
+                name: if worker.is_some() { text("worker_name") } else { "main".to_owned() },
+                app: text("worker_app"),
+                listeners: listeners.map(Node::items).unwrap_or_default().iter().map(|node| listener(node, place(node))).collect(),
+                media: root.get("enable_media_repo").and_then(Node::truth),
+                place: worker.or(listeners).map_or_else(|| Place::new(&file, 0), &place),
+            });
+        }
+        if worker.is_none() {
+            self.shared = true;
+        }
+        self.add_shared(&root, &place, worker.is_some());
+        Ok(())
+    }
+
+    fn add_shared(&mut self, root: &Node, place: &dyn Fn(&Node) -> Place, worker: bool) {
+        let names = |node: &Node| Names { names: node.texts(), place: place(node) };
+        for (name, node) in root.get("instance_map").map(Node::entries).unwrap_or_default() {
+            let text = |key: &str| node.get(key).and_then(Node::text).unwrap_or_default();
+            let address =
+                if text("path").is_empty() { format!("{}:{}", text("host"), text("port")) } else { format!("unix:{}", text("path")) };
+            self.instances.push((name.clone(), address, place(node)));
+        }
+        for (stream, node) in root.get("stream_writers").map(Node::entries).unwrap_or_default() {
+            self.writers.push((stream.clone(), names(node)));
+        }
+        for key in DUTIES {
+            if let Some(node) = root.get(key) {
+                self.duties.push((key.to_owned(), names(node)));
+            }
+        }
+        if let Some(node) = root.at(&["redis", "enabled"]) {
+            self.redis = node.truth().map(|enabled| (enabled, place(node)));
+        }
+        if !worker && let Some(node) = root.get("enable_media_repo") {
+            self.media = node.truth().map(|enabled| (enabled, place(node)));
+        }
+    }
+
+    /// The writers of a stream, if the files name any.
+    pub fn writers_of(&self, stream: &str) -> Option<&Names> {
+        self.writers.iter().find(|(own, _)| own == stream).map(|(_, names)| names)
+    }
+
+    /// The process that listens at an address: by port or socket, as host names differ between machines.
+    ///
+    /// Where several processes listen at one port on different machines, `instance_map` does not help either: the answer is `None`.
+    pub fn at(&self, address: &str) -> Option<&Process> {
+        let listens = |process: &&Process| process.listeners.iter().any(|listener| listener.is_at(address));
+        let mut found = self.processes.iter().filter(listens);
+        let first = found.next()?;
+        if found.next().is_none() {
+            return Some(first);
+        }
+        // In containers every worker has the same port, and the host is its name.
+        let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+        self.processes.iter().filter(listens).find(|process| host == process.name || host.ends_with(&format!("-{}", process.name)))
+    }
+
+    /// A process by its name.
+    pub fn process(&self, name: &str) -> Option<&Process> {
+        self.processes.iter().find(|process| process.name == name)
+    }
+}
+
+impl Listener {
+    fn is_at(&self, address: &str) -> bool {
+        match (address.strip_prefix("unix:"), &self.path, self.port) {
+            (Some(path), Some(own), _) => path == own,
+            (None, _, Some(port)) => address.rsplit_once(':').is_some_and(|(_, text)| text.parse() == Ok(port)),
+            _ => false,
+        }
+    }
+}
+
+fn listener(node: &Node, place: Place) -> Listener {
+    let resources = node.get("resources").map(Node::items).unwrap_or_default();
+    let mut names: Vec<String> = resources.iter().flat_map(|resource| resource.get("names").map(Node::texts).unwrap_or_default()).collect();
+    if let Some(kind) = node.get("type").and_then(Node::text).filter(|kind| kind == "replication" || kind == "metrics") {
+        names.push(kind);
+    }
+    Listener {
+        port: node.get("port").and_then(Node::number).and_then(|port| port.try_into().ok()),
+        path: node.get("path").and_then(Node::text),
+        resources: names,
+        place,
+    }
+}
+
+const DUTIES: [&str; 6] = [
+    "federation_sender_instances",
+    "pusher_instances",
+    "run_background_tasks_on",
+    "update_user_directory_from_worker",
+    "notify_appservices_from_worker",
+    "media_instance_running_background_jobs",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processes_are_found_by_where_they_listen() {
+        let mut cluster = Cluster::default();
+        let homeserver = "server_name: a\nlisteners:\n  - port: 8008\n    resources:\n      - names: [client, federation]\nstream_writers:\n  typing: w1\n  events: [w1, w2]\ninstance_map:\n  main: {host: localhost, port: 9093}\n";
+        cluster.add(Path::new("homeserver.yaml"), homeserver).unwrap();
+        let worker = "worker_app: synapse.app.generic_worker\nworker_name: w1\nworker_listeners:\n  - type: http\n    port: 8083\n    resources: [{names: [client]}]\n";
+        cluster.add(Path::new("w1.yaml"), worker).unwrap();
+        assert_eq!(cluster.at("127.0.0.1:8083").unwrap().name, "w1");
+        assert_eq!(cluster.at("10.0.0.1:8008").unwrap().name, "main");
+        assert_eq!(cluster.writers_of("events").unwrap().names, ["w1", "w2"]);
+        assert_eq!(cluster.writers_of("typing").unwrap().place.to_string(), "homeserver.yaml:7");
+        assert_eq!(cluster.instances[0].1, "localhost:9093");
+        assert!(cluster.at("127.0.0.1:9999").is_none() && cluster.shared);
+    }
+}

@@ -1,0 +1,31 @@
+//! Traefik's file provider: YAML or TOML with routers and services.
+//!
+//! Sources: Traefik's `pkg/muxer/http/mux.go` (priority: a rule's length unless it is set), `matcher.go`, `pkg/rules/parser.go`.
+//! Where two routers of equal priority disagree, Traefik leaves the order open; that is said, not guessed.
+
+mod build;
+mod rule;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::model::{Proxy, ReadError};
+use super::tree;
+
+/// Reads the dynamic configuration of several files together.
+///
+/// # Errors
+/// One is neither YAML nor TOML.
+pub fn read(sources: &[(&Path, &str)]) -> Result<Proxy, ReadError> {
+    let mut trees = Vec::new();
+    for (path, text) in sources {
+        let file: Arc<str> = path.to_string_lossy().into();
+        let toml = path.extension().is_some_and(|extension| extension == "toml");
+        let root = if toml { tree::toml(&file, text)? } else { tree::yaml(&file, text)? };
+        trees.push((file, root));
+    }
+    Ok(build::proxy(&trees))
+}
+
+#[cfg(test)]
+mod tests;

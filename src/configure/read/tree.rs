@@ -1,0 +1,263 @@
+//! YAML, JSON and TOML as one tree that knows its lines.
+//!
+//! JSON is read as the YAML that it is, because only that reader tells places. Knows nothing of what the keys mean.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use toml::de::{DeTable, DeValue};
+
+use super::model::{Place, ReadError};
+
+/// A value and its line.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// The value.
+    pub value: Value,
+    /// Line, counted from 1; 0 where the reader did not say.
+    pub line: usize,
+}
+
+/// A value.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// Nothing.
+    Null,
+    /// Yes or no.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// Another number.
+    Float(f64),
+    /// Text.
+    Text(String),
+    /// A list.
+    List(Vec<Node>),
+    /// Keys and values in order.
+    Map(Vec<(String, Node)>),
+}
+
+impl Node {
+    /// The value of a key.
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        self.entries().iter().find(|(own, _)| own == key).map(|(_, node)| node)
+    }
+
+    /// The value at the end of a path of keys.
+    pub fn at(&self, path: &[&str]) -> Option<&Self> {
+        path.iter().try_fold(self, |node, key| node.get(key))
+    }
+
+    /// Keys and values; none if it is no map.
+    pub fn entries(&self) -> &[(String, Self)] {
+        if let Value::Map(entries) = &self.value { entries } else { &[] }
+    }
+
+    /// The items of a list; a single value is its own only item, nothing is none.
+    pub fn items(&self) -> &[Self] {
+        match &self.value {
+            Value::List(items) => items,
+            Value::Null => &[],
+            _ => std::slice::from_ref(self),
+        }
+    }
+
+    /// Text, or a number or truth value as text.
+    pub fn text(&self) -> Option<String> {
+        match &self.value {
+            Value::Text(text) => Some(text.clone()),
+            Value::Int(number) => Some(number.to_string()),
+            Value::Float(number) => Some(number.to_string()),
+            Value::Bool(truth) => Some(truth.to_string()),
+            _ => None,
+        }
+    }
+
+    /// The texts of a list or of a single value.
+    pub fn texts(&self) -> Vec<String> {
+        self.items().iter().filter_map(Self::text).collect()
+    }
+
+    /// Yes or no, as YAML's older words have it too.
+    pub fn truth(&self) -> Option<bool> {
+        match &self.value {
+            Value::Bool(truth) => Some(*truth),
+            Value::Text(text) => match text.to_ascii_lowercase().as_str() {
+                "yes" | "on" | "true" => Some(true),
+                "no" | "off" | "false" => Some(false),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// A whole number, also in quotes.
+    pub fn number(&self) -> Option<i64> {
+        if let Value::Int(number) = self.value { Some(number) } else { self.text()?.parse().ok() }
+    }
+}
+
+/// Reads YAML or JSON.
+///
+/// # Errors
+/// The text is neither, with its line.
+pub fn yaml(file: &Arc<str>, text: &str) -> Result<Node, ReadError> {
+    serde_saphyr::from_str::<Node>(text).map_err(|error| {
+        let line = error.location().map_or(0, |location| usize::try_from(location.line()).unwrap_or(0));
+        let message = error.to_string();
+        let first = message.lines().next().unwrap_or_default().to_owned();
+        ReadError::Syntax { place: Place::new(file, line), message: format!("no YAML: {first}") }
+    })
+}
+
+/// Reads TOML.
+///
+/// # Errors
+/// The text is none, with its line.
+pub fn toml(file: &Arc<str>, text: &str) -> Result<Node, ReadError> {
+    let table = DeTable::parse(text).map_err(|error| {
+        let line = error.span().map_or(0, |span| line_at(text, span.start));
+        ReadError::Syntax { place: Place::new(file, line), message: format!("no TOML: {}", error.message()) }
+    })?;
+    let line = line_at(text, table.span().start);
+    Ok(Node { value: of_table(text, table.get_ref(), 0), line })
+}
+
+fn of_table(text: &str, table: &DeTable<'_>, depth: usize) -> Value {
+    let entries = table.iter().map(|(key, value)| {
+        let line = line_at(text, key.span().start);
+        (key.get_ref().to_string(), Node { value: of_toml(text, value.get_ref(), depth + 1), line })
+    });
+    Value::Map(entries.collect())
+}
+
+fn of_toml(text: &str, value: &DeValue<'_>, depth: usize) -> Value {
+    match value {
+        _ if depth > DEPTH_MAX => Value::Null,
+        DeValue::String(text) => Value::Text(text.to_string()),
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix()).map_or(Value::Null, Value::Int),
+        DeValue::Float(number) => number.as_str().parse().map_or(Value::Null, Value::Float),
+        DeValue::Boolean(truth) => Value::Bool(*truth),
+        DeValue::Datetime(stamp) => Value::Text(stamp.to_string()),
+        DeValue::Array(items) => Value::List(
+            items
+                .iter()
+                .map(|item| Node { line: line_at(text, item.span().start), value: of_toml(text, item.get_ref(), depth + 1) })
+                .collect(),
+        ),
+        DeValue::Table(table) => of_table(text, table, depth),
+    }
+}
+
+fn line_at(text: &str, offset: usize) -> usize {
+    text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let spanned = serde_saphyr::Spanned::<Value>::deserialize(deserializer)?;
+        Ok(Self { line: usize::try_from(spanned.referenced.line()).unwrap_or(0), value: spanned.value })
+    }
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Anything)
+    }
+}
+
+struct Anything;
+
+impl<'de> Visitor<'de> for Anything {
+    type Value = Value;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_none<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        Value::deserialize(deserializer)
+    }
+
+    fn visit_bool<E>(self, truth: bool) -> Result<Value, E> {
+        Ok(Value::Bool(truth))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
+        Ok(Value::Int(number))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
+        Ok(i64::try_from(number).map_or_else(|_| Value::Text(number.to_string()), Value::Int))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
+        Ok(Value::Float(number))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        Ok(Value::Text(text.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = sequence.next_element::<Node>()? {
+            items.push(item);
+            if items.len() > ITEMS_MAX {
+                return Err(A::Error::custom("a list of more than a million items"));
+            }
+        }
+        Ok(Value::List(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(key) = map.next_key::<Value>()? {
+            let key = Node { value: key, line: 0 }.text().unwrap_or_default();
+            entries.push((key, map.next_value::<Node>()?));
+        }
+        Ok(Value::Map(entries))
+    }
+}
+
+const DEPTH_MAX: usize = 64;
+const ITEMS_MAX: usize = 1_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_value_knows_its_line() {
+        let file: Arc<str> = "a.yaml".into();
+        let text = "a: 1\nstream_writers:\n  typing: worker1\n  events:\n    - p1\n    - p2\nb: {x: [yes, \"2\"]}\nmessage: on\n";
+        let node = yaml(&file, text).unwrap();
+        let events = node.at(&["stream_writers", "events"]).unwrap();
+        assert_eq!(events.texts(), ["p1", "p2"]);
+        assert_eq!(events.items()[1].line, 6);
+        assert_eq!(node.at(&["stream_writers", "typing"]).unwrap().line, 3);
+        assert_eq!(node.get("a").unwrap().number(), Some(1));
+        assert!(matches!(yaml(&file, "a: [1"), Err(ReadError::Syntax { .. })));
+        let json = yaml(&file, "{\n \"apps\": {\n  \"http\": {\"x\": [1, null, \"\\u00e4\"]}}}").unwrap();
+        assert_eq!(json.at(&["apps", "http", "x"]).unwrap().items()[2].text().unwrap(), "ä");
+        assert_eq!(json.at(&["apps", "http"]).unwrap().line, 3);
+    }
+
+    #[test]
+    fn toml_gives_the_same_tree() {
+        let file: Arc<str> = "a.toml".into();
+        let node = toml(&file, "[http.routers.sync]\nrule = \"Path(`/x`)\"\npriority = 7\nservice = 'a'\n").unwrap();
+        let router = node.at(&["http", "routers", "sync"]).unwrap();
+        assert_eq!(router.get("priority").unwrap().number(), Some(7));
+        assert_eq!(router.get("rule").unwrap().line, 2);
+    }
+}

@@ -1,0 +1,17 @@
+//! Fuzz target: Traefik's and Synapse's YAML and TOML.
+#![no_main]
+
+use std::path::Path;
+
+use libfuzzer_sys::fuzz_target;
+use wsim_fuzz::read::{synapse, traefik};
+use wsim_fuzz::route;
+
+fuzz_target!(|text: &str| {
+    for name in ["d.yaml", "d.toml"] {
+        if let Ok(proxy) = traefik::read(&[(Path::new(name), text)]) {
+            route(&proxy);
+        }
+    }
+    let _ = synapse::Cluster::default().add(Path::new("w.yaml"), text);
+});

@@ -1,0 +1,205 @@
+//! `wsim audit`: each damage gives its finding, known set-ups their known weaknesses, and a sound one nothing.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use wsim::endpoints::{Classifier, Options, table_for};
+use wsim::plan::Plan;
+
+use crate::support::wsim;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/audit")
+}
+
+/// Runs the command on files of `tests/audit/`; exit status and JSON.
+fn audit(files: &[&str], further: &[&str]) -> (i32, Value) {
+    let output = wsim()
+        .current_dir(folder())
+        .arg("audit")
+        .args(files)
+        .args(["--json", "--synapse-version", "1.157"])
+        .args(further)
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    let json = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{files:?}: {error}: {stderr}"));
+    (output.status.code().unwrap(), json)
+}
+
+/// `severity code place` of each finding.
+fn findings(json: &Value) -> Vec<String> {
+    let text = |finding: &Value, key: &str| finding[key].as_str().unwrap_or("-").to_owned();
+    json["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|f| format!("{} {} {}", text(f, "severity"), text(f, "code"), text(f, "place")))
+        .collect()
+}
+
+fn assert_has(files: &[&str], found: &[String], expected: &str) {
+    assert!(found.iter().any(|finding| finding == expected), "{files:?} lacks {expected:?}: {found:#?}");
+}
+
+#[test]
+fn every_damage_gives_its_finding_at_its_line() {
+    let synapse = ["synapse/homeserver.yaml", "synapse/typing1.yaml", "synapse/pusher1.yaml"];
+    let cases: &[(&[&str], &str)] = &[
+        (&["damaged/cannot-serve.conf"], "error cannot-serve damaged/cannot-serve.conf:4"),
+        (&["damaged/wrong-method.conf"], "error wrong-method damaged/wrong-method.conf:5"),
+        (&["damaged/versions-missing.conf"], "warning served-by-main damaged/versions-missing.conf:3"),
+        (&["damaged/several-writers.conf"], "error several-writers damaged/several-writers.conf:5"),
+        (&["damaged/writer-unknown.conf"], "warning writer-unknown damaged/writer-unknown.conf:4"),
+        (&["damaged/user-split.conf"], "warning user-split damaged/user-split.conf:1"),
+        (&["damaged/room-split.conf"], "error room-split damaged/room-split.conf:1"),
+        (&["damaged/least-conn-parked.conf"], "warning least-conn-parked damaged/least-conn-parked.conf:1"),
+        (&["damaged/empty-key.conf"], "warning empty-key damaged/empty-key.conf:1"),
+        (&["damaged/no-zone.conf"], "warning no-zone damaged/no-zone.conf:4"),
+        (&["damaged/path-rewritten.conf"], "error path-rewritten damaged/path-rewritten.conf:2"),
+        (&["damaged/not-evaluated.conf"], "hint not-evaluated damaged/not-evaluated.conf:2"),
+        (&["damaged/haproxy-user-split.cfg"], "warning user-split damaged/haproxy-user-split.cfg:10"),
+        (&["damaged/caddy-cannot-serve.Caddyfile"], "error cannot-serve damaged/caddy-cannot-serve.Caddyfile:3"),
+        (&["damaged/traefik-cannot-serve.yaml"], "error cannot-serve damaged/traefik-cannot-serve.yaml:4"),
+        (&["damaged/not-on-writer.conf", synapse[0], synapse[1], synapse[2]], "error not-on-writer damaged/not-on-writer.conf:4"),
+        (&["damaged/user-split.conf", synapse[0], synapse[1], synapse[2]], "error missing-resource synapse/typing1.yaml:4"),
+        (&synapse, "error several-writers synapse/homeserver.yaml:13"),
+        (&synapse, "error writer-not-mapped synapse/homeserver.yaml:13"),
+        (&synapse, "error duty-of-nobody synapse/homeserver.yaml:14"),
+        (&synapse, "error no-redis synapse/homeserver.yaml:7"),
+        (&synapse, "error missing-resource synapse/typing1.yaml:1"),
+        (&synapse, "warning deprecated-app synapse/pusher1.yaml:1"),
+        (&synapse, "warning deprecated-setting synapse/homeserver.yaml:15"),
+    ];
+    for (files, expected) in cases {
+        assert_has(files, &findings(&audit(files, &[]).1), expected);
+    }
+}
+
+#[test]
+fn a_damage_is_not_found_where_it_was_repaired() {
+    let cases = [
+        ("damaged/user-split.conf", "user-split", "upstream syncs {", "upstream syncs { hash $http_authorization;"),
+        ("damaged/least-conn-parked.conf", "least-conn-parked", "least_conn;", "hash $http_authorization consistent;"),
+        ("damaged/empty-key.conf", "empty-key", "$http_x_forwarded_for", "$http_authorization"),
+        ("damaged/no-zone.conf", "no-zone", "least_conn;", "least_conn; zone events 64k;"),
+        ("damaged/room-split.conf", "room-split", "upstream readers {", "upstream readers { hash $uri;"),
+        ("damaged/path-rewritten.conf", "path-rewritten", "8008/_matrix/;", "8008;"),
+        ("damaged/several-writers.conf", "several-writers", "server 127.0.0.1:8084;", ""),
+        ("damaged/cannot-serve.conf", "cannot-serve", "/_matrix/client/ {", "/_matrix/federation/v1/event/ {"),
+    ];
+    for (file, code, damaged, repaired) in cases {
+        let text = std::fs::read_to_string(folder().join(file)).unwrap();
+        assert!(text.contains(damaged), "{file}");
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("nginx.conf");
+        std::fs::write(&path, text.replace(damaged, repaired)).unwrap();
+        let (_, json) = audit(&[path.to_str().unwrap()], &[]);
+        assert!(!findings(&json).iter().any(|finding| finding.contains(code)), "{file}: {:#?}", findings(&json));
+    }
+}
+
+#[test]
+fn known_set_ups_have_their_known_weaknesses() {
+    // Synapse's own example: right for what it takes, and only a part of a configuration.
+    let (status, json) = audit(&["synapse-document.conf"], &[]);
+    let found = findings(&json);
+    assert_eq!(status, 0, "{found:#?}");
+    assert!(found.iter().all(|finding| finding.starts_with("hint")), "{found:#?}");
+    assert!(found.iter().any(|finding| finding.contains("not-routed")), "{found:#?}");
+    let plan = Plan::from_toml(json["plan"].as_str().unwrap(), "plan.toml").unwrap();
+    let shape: Vec<(&str, &str, Option<&str>, usize)> =
+        plan.pools.iter().map(|pool| (pool.name.as_str(), pool.balance.as_str(), pool.key.as_deref(), pool.servers.len())).collect();
+    assert_eq!(shape, [("synapse_initial_sync", "hash consistent", Some("user"), 2), ("synapse_sync", "hash consistent", Some("user"), 4)]);
+
+    // The docker image: round robin for everything.
+    let (status, json) = audit(&["docker-image.conf"], &[]);
+    let found = findings(&json);
+    assert_eq!(status, 3);
+    for expected in ["warning user-split docker-image.conf:5", "error room-split docker-image.conf:10", "hint no-zone docker-image.conf:5"]
+    {
+        assert_has(&["docker-image.conf"], &found, expected);
+    }
+
+    // The playbook: a table of 2021, and a header that may not be there.
+    let (_, json) = audit(&["ansible-playbook.conf"], &[]);
+    let found = findings(&json);
+    assert!(found.iter().any(|finding| finding.starts_with("warning older-table")), "{found:#?}");
+    assert_has(&["ansible-playbook.conf"], &found, "warning empty-key ansible-playbook.conf:5");
+    let older = json["findings"].as_array().unwrap().iter().find(|finding| finding["code"] == "older-table").unwrap();
+    assert!(older["what"].as_str().unwrap().contains("Synapse 1.3"), "{older}");
+}
+
+/// What a folder of generated files must give: an equivalent plan, and nothing worse than a hint.
+fn assert_round_trip(files: &Path, plan: &str) {
+    let files = files.to_str().unwrap();
+    let (status, json) = audit(&[files], &["--fail-on", "warning"]);
+    assert_eq!(status, 0, "{:#?}", json["findings"]);
+    assert_eq!(json["not_evaluated"], 0);
+    let (wanted, derived) = (Plan::from_toml(plan, "wanted").unwrap(), Plan::from_toml(json["plan"].as_str().unwrap(), "derived").unwrap());
+    let classifier = Classifier::new(&table_for(Some("1.157")).unwrap().table, &Options::default()).unwrap();
+    for endpoint in classifier.endpoints().iter().filter(|endpoint| !endpoint.internal) {
+        assert_eq!(destination(&derived, endpoint), destination(&wanted, endpoint), "{endpoint:?}\n{}", json["plan"].as_str().unwrap());
+    }
+    assert_eq!(derived.stream_writers, wanted.stream_writers);
+    assert_eq!(derived.duties, wanted.duties);
+}
+
+/// Servers, rule and key, or the writer, of whoever serves an endpoint.
+fn destination(plan: &Plan, endpoint: &wsim::endpoints::Endpoint) -> String {
+    match plan.route(endpoint) {
+        wsim::plan::Destination::Main => "main".to_owned(),
+        wsim::plan::Destination::Writer(stream) => format!("writer of {stream}"),
+        wsim::plan::Destination::Pool(index) => {
+            let pool = &plan.pools[index];
+            format!("{:?} {:?}", pool.servers, plan.rule(pool).unwrap())
+        }
+    }
+}
+
+#[test]
+fn a_sound_configuration_gives_its_plan_and_nothing_to_fix() {
+    let plan = std::fs::read_to_string(folder().join("sound/plan.toml")).unwrap();
+    assert_round_trip(&folder().join("sound/files"), &plan);
+}
+
+#[test]
+fn severities_and_quiet_decide_the_exit_status() {
+    let status = |arguments: &[&str]| wsim().current_dir(folder()).arg("audit").args(arguments).output().unwrap();
+    let run = status(&["damaged/user-split.conf", "--quiet"]);
+    assert_eq!((run.status.code(), run.stdout.is_empty()), (Some(0), true));
+    assert_eq!(status(&["damaged/user-split.conf", "--quiet", "--fail-on", "warning"]).status.code(), Some(3));
+    assert_eq!(status(&["damaged/cannot-serve.conf", "--quiet", "--fail-on", "never"]).status.code(), Some(0));
+    assert_eq!(status(&["damaged/README.md"]).status.code(), Some(2));
+    assert_eq!(status(&["damaged/missing.conf"]).status.code(), Some(2));
+}
+
+#[test]
+fn logs_show_which_requests_went_astray() {
+    let place = tempfile::tempdir().unwrap();
+    let log = place.path().join("access.log");
+    let line = |second: u32, request: &str, status: u16, upstream: &str| {
+        format!(
+            "203.0.113.7 - - [02/Jan/2026:15:04:{second:02} +0000] \"{request} HTTP/1.1\" {status} 12 \"-\" \"a\" rt=0.010 ua=\"{upstream}\" us=\"{status}\" urt=\"0.010\"\n"
+        )
+    };
+    let mut text = String::new();
+    for second in 0..20 {
+        text += &line(second, "GET /_matrix/client/v3/sync?since=s1", 200, "127.0.0.1:8008");
+        text += &line(second, "POST /_matrix/client/v3/logout", 404, "127.0.0.1:8083");
+        text += &line(second, "GET /_matrix/client/v3/sync?since=s1", 200, "127.0.0.1:8083");
+    }
+    std::fs::write(&log, text).unwrap();
+    let format = "$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \"$http_referer\" \"$http_user_agent\" rt=$request_time ua=\"$upstream_addr\" us=\"$upstream_status\" urt=\"$upstream_response_time\"";
+    let (_, json) = audit(&["damaged/cannot-serve.conf", log.to_str().unwrap()], &["--log-format", format]);
+    assert_eq!(json["logs"]["placed"], 60);
+    let strays: Vec<(&str, &str, u64, u64)> = json["logs"]["strays"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| {
+            (s["code"].as_str().unwrap(), s["group"].as_str().unwrap(), s["requests"].as_u64().unwrap(), s["refused"].as_u64().unwrap())
+        })
+        .collect();
+    assert_eq!(strays, [("cannot-serve", "client_other", 20, 20), ("served-by-main", "sync", 20, 0)]);
+}

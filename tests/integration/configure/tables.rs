@@ -1,0 +1,70 @@
+//! Every endpoint table that configuration is written for, not only those that go through a proxy: the list of routes against classifier
+//! and plan.
+
+use regex::RegexSet;
+use wsim::configure::routes::{Routes, Sync, Target};
+use wsim::configure::{Settings, configure};
+use wsim::endpoints::{Classifier, Method, Options, Release, Tables, asks_for_everything};
+use wsim::plan::{Destination, Plan};
+
+use super::accepted::plans;
+use super::requests::{Request, requests};
+
+#[test]
+fn every_table_is_routed_as_classifier_and_plan_say() {
+    let oldest: Release = "1.18".parse().unwrap();
+    let (mut tables, mut compared) = (0, 0);
+    for table in Tables::embedded().all().iter().filter(|table| table.since.as_ref().is_some_and(|since| *since >= oldest)) {
+        let release = table.since.as_ref().unwrap().to_string();
+        let classifier = Classifier::new(table, &Options::default()).unwrap();
+        let requests = requests(table, &[Method::Get, Method::Post, Method::Put]);
+        let classes: Vec<_> = requests.iter().map(|request| classifier.classify(request.method, request.target.as_bytes())).collect();
+        for plan in plans(&release).into_iter().filter(|plan| PLANS.iter().any(|name| plan.name.starts_with(name))) {
+            let settings = Settings { proxy: plan.proxy.kind, synapse: Some(release.clone()), ..Settings::default() };
+            let configuration = configure(&plan, &settings).unwrap_or_else(|error| panic!("{} {release}: {error}", plan.name));
+            let list = List::new(&configuration.routes);
+            for (request, class) in requests.iter().zip(&classes) {
+                let endpoint = classifier.endpoint(*class);
+                let expected = target(&configuration.plan, configuration.plan.route(endpoint));
+                assert_eq!(list.find(request), expected, "{} {release}: {request:?} {endpoint:?}", plan.name);
+                compared += 1;
+            }
+        }
+        tables += 1;
+    }
+    assert!(tables > 30, "only {tables} tables");
+    assert!(compared > 150_000, "only {compared} requests");
+}
+
+/// What differs in the routes: no writers, all writers, everything apart, one worker of a kind, HAProxy's words.
+const PLANS: [&str; 5] = ["generic", "stream-writers", "everything apart", "docker-image", "ess-helm"];
+
+fn target(plan: &Plan, destination: Destination) -> Target {
+    match destination {
+        Destination::Main => Target::Main,
+        Destination::Pool(pool) => Target::Pool(pool),
+        Destination::Writer(stream) => Target::Writers(plan.stream_writers[&stream].names().to_vec()),
+    }
+}
+
+/// The routes, made ready for matching.
+struct List<'r> {
+    routes: &'r Routes,
+    patterns: RegexSet,
+}
+
+impl<'r> List<'r> {
+    fn new(routes: &'r Routes) -> Self {
+        Self { routes, patterns: RegexSet::new(routes.rules.iter().map(|rule| &rule.pattern)).unwrap() }
+    }
+
+    /// What the first rule that matches says.
+    fn find(&self, request: &Request) -> Target {
+        let (path, query) = request.target.split_once('?').map_or((request.target.as_str(), None), |(path, query)| (path, Some(query)));
+        let initial = asks_for_everything(query.map(str::as_bytes));
+        let rules = self.patterns.matches(path).into_iter().map(|place| &self.routes.rules[place]);
+        let mut fitting =
+            rules.filter(|rule| (rule.methods.is_empty() || rule.methods.contains(&request.method)) && (rule.sync == Sync::Any || initial));
+        fitting.next().map_or(Target::Main, |rule| rule.target.clone())
+    }
+}
