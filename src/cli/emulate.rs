@@ -93,7 +93,7 @@ pub fn run(arguments: &Emulate) -> anyhow::Result<Exit> {
     let read = reading::read(&config, &Arc::new(Progress::default()))?;
     let Some(trace) = &read.trace else { anyhow::bail!("the logs left no requests that tell what requests cost") };
     let rows: Vec<Request> = config.window.requests(trace).filter(|request| !request.has(flag::INTERNAL)).collect();
-    let prepare = PrepareSettings { process_cpu: config.process_cpu.clone(), ..PrepareSettings::default() };
+    let prepare = PrepareSettings { process_cpu: config.process_cpu, ..PrepareSettings::default() };
     let demands = Demands::of(trace, &read.endpoints, &read.profile, &rows, &prepare);
     let settings = Settings {
         listen: arguments.listen,

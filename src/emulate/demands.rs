@@ -36,6 +36,11 @@ impl Demands {
         Self { prepared, endpoints: endpoints.to_vec(), rows }
     }
 
+    /// What a simulation of the same requests begins with.
+    pub fn prepared(&self) -> &Prepared {
+        &self.prepared
+    }
+
     /// What was done and how far to trust it, a sentence each.
     pub fn notes(&self) -> &[String] {
         &self.prepared.notes

@@ -9,7 +9,13 @@ use super::api::tests::{SECRET, registration};
 use super::*;
 use crate::endpoints::{Classifier, Method, Options, table_for};
 use crate::profile::{Extras, Profiler};
+use crate::simulate::cluster::Run;
+use crate::simulate::deploy::Deployment;
 use crate::simulate::prepare::PrepareSettings;
+use crate::simulate::random::{Purpose, draw, unit};
+use crate::simulate::schedule::{Population, Schedule};
+use crate::simulate::station::Measuring;
+use crate::simulate::time::Time;
 use crate::trace::{Request, Trace, flag};
 use crate::transport::{Answer, Client, Connector, Keep, Outgoing, Target};
 
@@ -17,15 +23,22 @@ const PLAN: &str = "name = \"test\"\nsynapse = \"1.157\"\n[[pool]]\nname = \"cli
 
 /// Forty requests of 30 ms of CPU to one endpoint.
 fn demands() -> Demands {
+    logged(&[30_000; 40], 100_000)
+}
+
+/// Requests to one endpoint with these CPU times, µs, one every `gap_us`, by twenty users in turn.
+fn logged(cpu_us: &[u32], gap_us: i64) -> Demands {
     let table = table_for(Some("1.157")).unwrap().table;
     let classifier = Classifier::new(&table, &Options::default()).unwrap();
     let endpoint = classifier.classify(Method::Get, b"/_matrix/client/v3/joined_rooms");
     let mut trace = Trace::new();
-    let user = trace.names.intern(b"@logged:x");
-    for i in 0..40 {
+    let mut arrival_us = 1_000_000;
+    for (cpu_us, number) in cpu_us.iter().zip(0_u32..) {
         let flags = flag::WALL | flag::COST | flag::SYNAPSE;
-        let cost = Request { arrival_us: 1_000_000 + i * 100_000, wall_us: 30_000, cpu_us: 30_000, ..Request::EMPTY };
+        let user = trace.names.intern(format!("@logged{}:x", number % 20).as_bytes());
+        let cost = Request { arrival_us, wall_us: *cpu_us, cpu_us: *cpu_us, ..Request::EMPTY };
         trace.push(Request { user, endpoint, method: Method::Get, status: 200, flags, ..cost });
+        arrival_us += gap_us;
     }
     trace.seal();
     let endpoints = classifier.endpoints();
@@ -165,4 +178,84 @@ async fn http_2_is_told_by_its_first_bytes() {
     let settings = crate::transport::Settings { http2: true, ..crate::transport::Settings::default() };
     let mut user = User { client: Client::new(Connector::new(target, settings).await.unwrap()), token: None };
     assert_eq!(user.ask(hyper::Method::GET, "/_matrix/client/versions", "").await.0.status, 200);
+}
+
+/// What the simulation predicts of these requests under a plan: median and 95th percentile, ms.
+fn predicted(plan: &Plan, demands: &Demands) -> [f64; 2] {
+    let table = table_for(Some("1.157")).unwrap().table;
+    let classifier = Classifier::new(&table, &Options::default()).unwrap();
+    let prepared = demands.prepared();
+    let deployment = Deployment::of(plan, classifier.endpoints(), prepared).unwrap();
+    let run = Run {
+        workload: &prepared.workload,
+        schedule: &Schedule::draw(&prepared.workload, Population::OBSERVED, 1),
+        topology: &deployment.topology,
+        routers: &deployment.routers,
+        costs: &prepared.costs,
+        measuring: Measuring::over(Time::ZERO, Time::ZERO + prepared.workload.span, 1),
+        seed: draw(1, Purpose::Replication, 0),
+        as_logged: false,
+    };
+    let work = run.simulate().unwrap().overall();
+    [work.quantile_ms(0.5), work.quantile_ms(0.95)]
+}
+
+/// What is measured when the rows are sent at their times.
+async fn measured(cluster: &Cluster, token: &str, rows: u32, gap: Duration) -> [f64; 2] {
+    let target: Target = format!("http://{}", cluster.address()).parse().unwrap();
+    let connector = Connector::new(target, crate::transport::Settings::default()).await.unwrap();
+    let pool = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let begin = tokio::time::Instant::now() + Duration::from_millis(50);
+    let mut tasks = tokio::task::JoinSet::new();
+    for row in 0..rows {
+        let (connector, pool) = (connector.clone(), Arc::clone(&pool));
+        let outgoing = Outgoing {
+            method: hyper::Method::GET,
+            target: "/_matrix/client/v3/joined_rooms".to_owned(),
+            authorization: Some(format!("Bearer {token}").into()),
+            content_type: None,
+            body: Bytes::new(),
+            keep: Keep::Nothing,
+        };
+        tasks.spawn(async move {
+            tokio::time::sleep_until(begin + gap * row).await;
+            let free = pool.lock().unwrap().pop();
+            let mut connection = match free {
+                Some(connection) => connection,
+                None => connector.open().await.unwrap(),
+            };
+            let answer = connection.send_as(&outgoing, Some(row)).await.unwrap();
+            pool.lock().unwrap().push(connection);
+            (answer.last_byte - answer.sent).as_secs_f64() * 1e3
+        });
+    }
+    let mut times = tasks.join_all().await;
+    times.sort_by(f64::total_cmp);
+    [times[times.len() / 2], times[times.len() * 95 / 100]]
+}
+
+/// Exponential with mean 6 ms.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a draw is neither large nor negative")]
+fn exponential_us(number: u64) -> u32 {
+    (-unit(draw(7, Purpose::Service, number)).ln() * 6_000.0) as u32
+}
+
+/// Three rules on one to three workers. What a busy machine adds is bounded loosely; run alone with `--no-capture` it shows the figures.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_measured_is_what_the_simulation_predicts() {
+    let cpu_us: Vec<u32> = (0..300).map(|i| 500 + exponential_us(i)).collect();
+    for (workers, balance) in [(1, ""), (2, "balance = \"least_conn\"\n"), (3, "balance = \"hash consistent\"\nkey = \"user\"\n")] {
+        let text = PLAN.replace("workers = 2\n", &format!("workers = {workers}\n{balance}"));
+        let plan = Plan::from_toml(&text, "test.toml").unwrap();
+        let demands = logged(&cpu_us, 12_000);
+        let expected = predicted(&plan, &demands);
+        let settings = Settings { secret: SECRET.to_owned(), without_row: WithoutRow::Free, keys: Keys::OfLog, ..Settings::default() };
+        let cluster = Cluster::start(&plan, demands, settings).unwrap();
+        let token = User::register(&cluster, "alice").await.token.unwrap();
+        let found = measured(&cluster, &token, 300, Duration::from_millis(12)).await;
+        println!("{workers} workers {balance:?}: predicted {expected:.2?} ms, measured {found:.2?} ms");
+        for (expected, found) in expected.iter().zip(found) {
+            assert!(found >= expected * 0.8 - 1.0 && found <= expected * 1.5 + 40.0, "{expected} {found}");
+        }
+    }
 }
