@@ -26,6 +26,7 @@ pub mod advise;
 pub mod balance;
 pub mod cli;
 pub mod configure;
+pub mod emulate;
 pub mod endpoints;
 pub mod export;
 pub mod logs;

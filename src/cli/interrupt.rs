@@ -44,6 +44,22 @@ async fn signalled() -> std::io::Result<()> {
     tokio::signal::ctrl_c().await
 }
 
+/// Calls `ready` and waits for Ctrl-C or SIGTERM: for a command that has nothing to do but to be there. A signal while `ready` runs counts.
+pub(super) fn wait(ready: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    runtime.block_on(async {
+        let mut signal = std::pin::pin!(signalled());
+        // Asked once, so that it listens.
+        tokio::select! {
+            biased;
+            early = &mut signal => return Ok(early?),
+            () = std::future::ready(()) => {}
+        }
+        ready()?;
+        Ok(signal.await?)
+    })
+}
+
 /// Ends the program without leaving a half-written run behind.
 fn leave() -> ! {
     if let Some(folder) = cell().lock().unwrap_or_else(PoisonError::into_inner).take() {

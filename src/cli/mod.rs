@@ -5,6 +5,7 @@
 pub mod analyse;
 pub mod audit;
 pub mod configure;
+pub mod emulate;
 pub mod endpoints;
 pub mod export;
 mod interrupt;
@@ -70,6 +71,8 @@ enum Command {
     Provision(Box<provision::Provision>),
     /// Replay the traffic of a log against a test cluster
     Replay(Box<replay::Replay>),
+    /// An emulated cluster of a plan, to aim a replay at without any Synapse
+    Emulate(Box<emulate::Emulate>),
     /// The requests of a log as a schedule for another load generator
     Export(Box<export::Export>),
     /// Join the shards of one replay
@@ -120,6 +123,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Provision(arguments) => provision::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
+        Command::Emulate(arguments) => emulate::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
         Command::Merge(arguments) => merge::run(&arguments),
         Command::Audit(arguments) => audit::run(&arguments),

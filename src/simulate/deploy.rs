@@ -3,7 +3,7 @@
 mod keys;
 mod router;
 
-pub use router::PlanRouters;
+pub use router::{PlanRouters, Told};
 
 use super::prepare::Prepared;
 use super::station::{Cpu, Quota};

@@ -184,6 +184,18 @@ impl Prepared {
         Background::share(self.idle.rate * self.idle.slice.seconds() + own)
     }
 
+    /// The record of each of these requests, which are the window's in arrival order (those between Synapse's processes may be left
+    /// out); `None` for requests that are not simulated.
+    pub fn records_of(&self, rows: &[Request], endpoints: &[Endpoint]) -> Vec<Option<u32>> {
+        let mut next = 0;
+        let mut record = |request: &Request| {
+            classes::class(request, endpoints, &self.servers)?;
+            next += 1;
+            (next <= self.workload.records.len()).then(|| u32::try_from(next - 1).ok())?
+        };
+        rows.iter().map(&mut record).collect()
+    }
+
     /// The trace's requests that the workload's records stand for, in their order.
     pub(super) fn requests<'t>(&'t self, trace: &'t Trace, endpoints: &'t [Endpoint]) -> impl Iterator<Item = Request> + 't {
         let start = self.workload.origin_us;

@@ -81,6 +81,11 @@ impl Schedule {
         schedule
     }
 
+    /// Nobody: for a run whose requests come from outside.
+    pub fn nobody() -> Self {
+        Self { order: Vec::new(), seed: 0, span: Span::ZERO, redraw: false }
+    }
+
     /// Number of arrivals.
     pub fn len(&self) -> usize {
         self.order.len()

@@ -36,6 +36,9 @@ impl Cluster<'_> {
             Answer::Waits => {}
             Answer::Refused => {
                 self.counts.refused += 1;
+                if let Some(watched) = &mut self.watched {
+                    watched.ended(now, slot, None);
+                }
                 self.jobs.close(slot);
             }
         }
@@ -52,6 +55,14 @@ impl Cluster<'_> {
         let visit = job.visit;
         let record = self.record(visit);
         if record.is(mark::POLL) {
+            if let Some(watched) = &mut self.watched {
+                if watched.parks(now, slot) {
+                    return;
+                }
+                self.jobs[slot].began = now;
+                self.begins(now, slot, queue);
+                return;
+            }
             let news = self.news_at(now, visit, record);
             if news > now {
                 queue.schedule(news, Event::News.pack(slot));
@@ -139,6 +150,9 @@ impl Cluster<'_> {
         let load = &mut pool.loads[job.sent.server as usize];
         load.in_flight -= 1;
         load.busy -= 1;
+        if let Some(watched) = &mut self.watched {
+            watched.ended(now, slot, Some(job.process));
+        }
         self.jobs.close(slot);
         let ended = Ended { record, sent: job.sent, response: now - job.sent_at };
         let admitted = pool.router.done(&ended, &pool.loads);
@@ -179,7 +193,7 @@ impl Cluster<'_> {
 
     /// A closed loop: the device's next long poll comes when it has thought.
     fn comes_back(&mut self, now: Time, visit: Visit, record: &Record, queue: &mut EventQueue) {
-        if record.next == 0 {
+        if record.next == 0 || self.watched.is_some() {
             return;
         }
         let next = Visit { record: record.next, copy: visit.copy };

@@ -13,6 +13,7 @@
 mod arrival;
 mod event;
 mod job;
+mod live;
 mod outcome;
 mod process;
 mod sending;
@@ -23,8 +24,11 @@ mod invariants;
 #[cfg(test)]
 mod tests;
 
+pub use live::{Arrival, Finished, Live};
+
 use event::Event;
 use job::Jobs;
+use live::Watched;
 use process::Process;
 
 use super::engine::{Model, Progress};
@@ -92,6 +96,8 @@ struct Cluster<'a> {
     caches: Option<Caches>,
     groups: Vec<GroupTally>,
     counts: Counts,
+    /// Set where requests come from outside and not from the schedule.
+    watched: Option<Box<Watched>>,
 }
 
 struct ProxyPool<'a> {
@@ -143,6 +149,7 @@ impl<'a> Cluster<'a> {
             caches: cares.then(Caches::default),
             groups: vec![GroupTally::default(); groups],
             counts: Counts::default(),
+            watched: None,
         };
         cluster.look_ahead();
         cluster

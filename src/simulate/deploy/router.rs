@@ -1,6 +1,6 @@
 //! Balancers as routers of the simulation.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
@@ -19,6 +19,23 @@ use crate::trace::Names;
 pub struct PlanRouters {
     pools: Vec<PoolRule>,
     names: Arc<Names>,
+    told: Option<Told>,
+}
+
+/// The key of the request that comes next, for requests from outside whose identities are no names of the trace: set just before it
+/// comes, and taken by the rule that it comes to.
+#[derive(Debug, Clone, Default)]
+pub struct Told(Arc<Mutex<Option<Vec<u8>>>>);
+
+impl Told {
+    /// What the proxy would hash of the request that comes next; empty if it has no such thing. `None`: the record says.
+    pub fn set(&self, key: Option<Vec<u8>>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = key;
+    }
+
+    fn take(&self) -> Option<Vec<u8>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 /// A pool's rule, shared by all runs.
@@ -54,14 +71,20 @@ impl PlanRouters {
             let servers = servers_of_names(&balancer, source, mine, &names);
             PoolRule { balancer, source, observes: observes(&setup.setup.algorithm), servers }
         };
-        Self { pools: setups.into_iter().enumerate().map(rule).collect(), names }
+        Self { pools: setups.into_iter().enumerate().map(rule).collect(), names, told: None }
+    }
+
+    /// Rules that look at what they are told of a request before they look at its record.
+    #[must_use]
+    pub fn with_keys(self, told: Told) -> Self {
+        Self { told: Some(told), ..self }
     }
 }
 
 impl Routers for PlanRouters {
     fn router(&self, pool: usize, servers: usize, _: u64) -> Box<dyn Router> {
         let Some(rule) = self.pools.get(pool).filter(|rule| rule.balancer.servers().len() > 1) else { return Box::new(Only) };
-        Box::new(Exact {
+        let exact = Exact {
             balancer: rule.balancer.clone(),
             source: rule.source,
             observes: rule.observes,
@@ -69,7 +92,11 @@ impl Routers for PlanRouters {
             names: Arc::clone(&self.names),
             waiting: Waiting::new(servers),
             text: String::new(),
-        })
+        };
+        match &self.told {
+            None => Box::new(exact),
+            Some(told) => Box::new(FromOutside { exact, told: told.clone() }),
+        }
     }
 }
 
@@ -104,23 +131,19 @@ impl Exact {
     }
 }
 
-impl Router for Exact {
-    fn pick(&mut self, request: &Arriving<'_>, loads: &[ServerLoad]) -> Answer {
+impl Exact {
+    fn look(&mut self, loads: &[ServerLoad]) {
         if self.observes == Observes::Busy {
             for (server, load) in loads.iter().enumerate() {
                 self.balancer.observe(server, Observation::Busy(load.busy));
             }
         }
-        if let Some(place) = self.known(request) {
-            return Answer::Sent(sent(place));
-        }
-        let mut text = std::mem::take(&mut self.text);
-        self.source.write(request.record, request.copy, &self.names, &mut text);
+    }
+
+    fn choose(&mut self, key: &[u8], request: &Arriving<'_>) -> Answer {
         let mut random = Xoshiro256PlusPlus::seed_from_u64(request.random);
-        let key = (!text.is_empty()).then_some(text.as_bytes());
-        let picked = self.balancer.pick(&mut Choice { key, address: None, random: &mut random });
-        self.text = text;
-        match picked {
+        let key = (!key.is_empty()).then_some(key);
+        match self.balancer.pick(&mut Choice { key, address: None, random: &mut random }) {
             Pick::Server(place) => Answer::Sent(sent(place)),
             Pick::Queue(line) => {
                 self.waiting.join(line, request.ticket);
@@ -128,6 +151,20 @@ impl Router for Exact {
             }
             Pick::Unavailable => Answer::Refused,
         }
+    }
+}
+
+impl Router for Exact {
+    fn pick(&mut self, request: &Arriving<'_>, loads: &[ServerLoad]) -> Answer {
+        self.look(loads);
+        if let Some(place) = self.known(request) {
+            return Answer::Sent(sent(place));
+        }
+        let mut text = std::mem::take(&mut self.text);
+        self.source.write(request.record, request.copy, &self.names, &mut text);
+        let answer = self.choose(text.as_bytes(), request);
+        self.text = text;
+        answer
     }
 
     fn done(&mut self, ended: &Ended<'_>, _: &[ServerLoad]) -> Option<(u32, Sent)> {
@@ -146,6 +183,24 @@ impl Router for Exact {
         }
         let (line, ticket) = self.waiting.next(server)?;
         Some((ticket, sent(self.balancer.admit(line, server))))
+    }
+}
+
+/// The proxy's exact rule over the keys of requests from outside.
+struct FromOutside {
+    exact: Exact,
+    told: Told,
+}
+
+impl Router for FromOutside {
+    fn pick(&mut self, request: &Arriving<'_>, loads: &[ServerLoad]) -> Answer {
+        let Some(key) = self.told.take() else { return self.exact.pick(request, loads) };
+        self.exact.look(loads);
+        self.exact.choose(&key, request)
+    }
+
+    fn done(&mut self, ended: &Ended<'_>, loads: &[ServerLoad]) -> Option<(u32, Sent)> {
+        self.exact.done(ended, loads)
     }
 }
 

@@ -1,0 +1,261 @@
+//! A cluster on sockets, through the transport that replays use. No bound here is tighter than a busy machine allows.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::api::tests::{SECRET, registration};
+use super::*;
+use crate::endpoints::{Classifier, Method, Options, table_for};
+use crate::profile::{Extras, Profiler};
+use crate::simulate::cluster::Run;
+use crate::simulate::deploy::Deployment;
+use crate::simulate::prepare::PrepareSettings;
+use crate::simulate::random::{Purpose, draw, unit};
+use crate::simulate::schedule::{Population, Schedule};
+use crate::simulate::station::Measuring;
+use crate::simulate::time::Time;
+use crate::trace::{Request, Trace, flag};
+use crate::transport::{Answer, Client, Connector, Keep, Outgoing, Target};
+
+const PLAN: &str = "name = \"test\"\nsynapse = \"1.157\"\n[[pool]]\nname = \"client\"\nendpoints = [\"client\", \"sync\"]\nworkers = 2\n";
+
+/// Forty requests of 30 ms of CPU to one endpoint.
+fn demands() -> Demands {
+    logged(&[30_000; 40], 100_000)
+}
+
+/// Requests to one endpoint with these CPU times, µs, one every `gap_us`, by twenty users in turn.
+fn logged(cpu_us: &[u32], gap_us: i64) -> Demands {
+    let table = table_for(Some("1.157")).unwrap().table;
+    let classifier = Classifier::new(&table, &Options::default()).unwrap();
+    let endpoint = classifier.classify(Method::Get, b"/_matrix/client/v3/joined_rooms");
+    let mut trace = Trace::new();
+    let mut arrival_us = 1_000_000;
+    for (cpu_us, number) in cpu_us.iter().zip(0_u32..) {
+        let flags = flag::WALL | flag::COST | flag::SYNAPSE;
+        let user = trace.names.intern(format!("@logged{}:x", number % 20).as_bytes());
+        let cost = Request { arrival_us, wall_us: *cpu_us, cpu_us: *cpu_us, ..Request::EMPTY };
+        trace.push(Request { user, endpoint, method: Method::Get, status: 200, flags, ..cost });
+        arrival_us += gap_us;
+    }
+    trace.seal();
+    let endpoints = classifier.endpoints();
+    let mut profiler = Profiler::new(&crate::profile::Settings::new(endpoints.to_vec()));
+    trace.requests().for_each(|request| profiler.observe(&request, &trace.names));
+    let profile = profiler.finish(&Extras { process_cpu: None, inferred: None, user_key: None });
+    let rows: Vec<Request> = trace.requests().collect();
+    Demands::of(&trace, endpoints, &profile, &rows, &PrepareSettings::default())
+}
+
+fn start(without_row: WithoutRow) -> Cluster {
+    let plan = Plan::from_toml(PLAN, "test.toml").unwrap();
+    Cluster::start(&plan, demands(), Settings { secret: SECRET.to_owned(), without_row, ..Settings::default() }).unwrap()
+}
+
+struct User {
+    client: Client,
+    token: Option<String>,
+}
+
+impl User {
+    async fn at(cluster: &Cluster) -> Self {
+        let target: Target = format!("http://{}", cluster.address()).parse().unwrap();
+        Self { client: Client::new(Connector::new(target, crate::transport::Settings::default()).await.unwrap()), token: None }
+    }
+
+    async fn ask(&mut self, method: hyper::Method, target: &str, body: &str) -> (Answer, Value) {
+        let outgoing = Outgoing {
+            method,
+            target: target.to_owned(),
+            authorization: self.token.as_ref().map(|token| format!("Bearer {token}").into()),
+            content_type: None,
+            body: Bytes::copy_from_slice(body.as_bytes()),
+            keep: Keep::Body,
+        };
+        let answer = self.client.send(&outgoing).await.unwrap();
+        let json = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
+        (answer, json)
+    }
+
+    async fn register(cluster: &Cluster, name: &str) -> Self {
+        let mut user = Self::at(cluster).await;
+        let path = "/_synapse/admin/v1/register";
+        let (_, nonce) = user.ask(hyper::Method::GET, path, "").await;
+        let body = registration(nonce["nonce"].as_str().unwrap(), name);
+        let (_, account) = user.ask(hyper::Method::POST, path, &body).await;
+        user.token = Some(account["access_token"].as_str().unwrap().to_owned());
+        user
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_takes_its_logged_time_at_the_worker_that_the_plan_says() {
+    let cluster = start(WithoutRow::Free);
+    let user = User::register(&cluster, "alice").await;
+    let connector = user.client.connector().clone();
+    let mut upstreams = Vec::new();
+    for row in 0..4 {
+        let mut connection = connector.open().await.unwrap();
+        let outgoing = Outgoing {
+            method: hyper::Method::GET,
+            target: "/_matrix/client/v3/joined_rooms".to_owned(),
+            authorization: Some(format!("Bearer {}", user.token.as_ref().unwrap()).into()),
+            content_type: None,
+            body: Bytes::new(),
+            keep: Keep::Body,
+        };
+        let answer = connection.send_as(&outgoing, Some(row)).await.unwrap();
+        let took = answer.last_byte - answer.sent;
+        assert_eq!(answer.status, 200);
+        assert!(took >= Duration::from_millis(29) && took < Duration::from_secs(5), "{took:?}");
+        upstreams.push(answer.upstream.unwrap().to_string());
+    }
+    assert_eq!(upstreams, ["client1", "client2", "client1", "client2"]);
+    assert_eq!(cluster.processes(), ["main", "client1", "client2"]);
+    cluster.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_parked_sync_wakes_when_a_message_comes_and_not_before() {
+    for without_row in [WithoutRow::Free, WithoutRow::Drawn] {
+        let cluster = start(without_row);
+        let (mut alice, mut bob) = (User::register(&cluster, "alice").await, User::register(&cluster, "bob").await);
+        let (_, room) = alice.ask(hyper::Method::POST, "/_matrix/client/v3/createRoom", "{}").await;
+        let room = room["room_id"].as_str().unwrap().to_owned();
+        let path = room.replace('!', "%21").replace(':', "%3A");
+        bob.ask(hyper::Method::POST, &format!("/_matrix/client/v3/join/{path}"), "{}").await;
+        let (_, first) = bob.ask(hyper::Method::GET, "/_matrix/client/v3/sync", "").await;
+        let target = format!("/_matrix/client/v3/sync?timeout=20000&since={}", first["next_batch"].as_str().unwrap());
+        let began = Instant::now();
+        let waiting = tokio::spawn(async move { bob.ask(hyper::Method::GET, &target, "").await });
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert!(!waiting.is_finished());
+        alice.ask(hyper::Method::PUT, &format!("/_matrix/client/v3/rooms/{path}/send/m.room.message/1"), "{\"body\":\"x\"}").await;
+        let (_, news) = waiting.await.unwrap();
+        let took = began.elapsed();
+        assert!(took >= Duration::from_millis(300) && took < Duration::from_secs(15), "{took:?}");
+        assert_eq!(news["rooms"]["join"][&room]["timeline"]["events"][0]["content"], json!({"body": "x"}));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sync_without_news_ends_with_its_timeout() {
+    let cluster = start(WithoutRow::Drawn);
+    let mut alice = User::register(&cluster, "alice").await;
+    let (_, first) = alice.ask(hyper::Method::GET, "/_matrix/client/v3/sync", "").await;
+    let target = format!("/_matrix/client/v3/sync?timeout=250&since={}", first["next_batch"].as_str().unwrap());
+    let (answer, second) = alice.ask(hyper::Method::GET, &target, "").await;
+    let took = answer.last_byte - answer.sent;
+    assert!(took >= Duration::from_millis(249) && took < Duration::from_secs(10), "{took:?}");
+    assert_eq!(second["next_batch"], first["next_batch"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn huge_bodies_are_refused_and_the_cluster_goes_on() {
+    let cluster = start(WithoutRow::Free);
+    let mut alice = User::register(&cluster, "alice").await;
+    let huge = " ".repeat(11 << 20);
+    let outgoing = Outgoing {
+        method: hyper::Method::PUT,
+        target: "/_matrix/client/v3/user/x/account_data/y".to_owned(),
+        authorization: None,
+        content_type: None,
+        body: huge.into(),
+        keep: Keep::Body,
+    };
+    // The answer may come while the body is still on its way, which a client may take for a broken connection.
+    let refused = alice.client.send(&outgoing).await;
+    assert!(refused.is_err() || refused.is_ok_and(|answer| answer.status == 413));
+    assert_eq!(alice.ask(hyper::Method::GET, "/_matrix/client/versions", "").await.0.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn http_2_is_told_by_its_first_bytes() {
+    let cluster = start(WithoutRow::Free);
+    let target: Target = format!("http://{}", cluster.address()).parse().unwrap();
+    let settings = crate::transport::Settings { http2: true, ..crate::transport::Settings::default() };
+    let mut user = User { client: Client::new(Connector::new(target, settings).await.unwrap()), token: None };
+    assert_eq!(user.ask(hyper::Method::GET, "/_matrix/client/versions", "").await.0.status, 200);
+}
+
+/// What the simulation predicts of these requests under a plan: median and 95th percentile, ms.
+fn predicted(plan: &Plan, demands: &Demands) -> [f64; 2] {
+    let table = table_for(Some("1.157")).unwrap().table;
+    let classifier = Classifier::new(&table, &Options::default()).unwrap();
+    let prepared = demands.prepared();
+    let deployment = Deployment::of(plan, classifier.endpoints(), prepared).unwrap();
+    let run = Run {
+        workload: &prepared.workload,
+        schedule: &Schedule::draw(&prepared.workload, Population::OBSERVED, 1),
+        topology: &deployment.topology,
+        routers: &deployment.routers,
+        costs: &prepared.costs,
+        measuring: Measuring::over(Time::ZERO, Time::ZERO + prepared.workload.span, 1),
+        seed: draw(1, Purpose::Replication, 0),
+        as_logged: false,
+    };
+    let work = run.simulate().unwrap().overall();
+    [work.quantile_ms(0.5), work.quantile_ms(0.95)]
+}
+
+/// What is measured when the rows are sent at their times.
+async fn measured(cluster: &Cluster, token: &str, rows: u32, gap: Duration) -> [f64; 2] {
+    let target: Target = format!("http://{}", cluster.address()).parse().unwrap();
+    let connector = Connector::new(target, crate::transport::Settings::default()).await.unwrap();
+    let pool = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let begin = tokio::time::Instant::now() + Duration::from_millis(50);
+    let mut tasks = tokio::task::JoinSet::new();
+    for row in 0..rows {
+        let (connector, pool) = (connector.clone(), Arc::clone(&pool));
+        let outgoing = Outgoing {
+            method: hyper::Method::GET,
+            target: "/_matrix/client/v3/joined_rooms".to_owned(),
+            authorization: Some(format!("Bearer {token}").into()),
+            content_type: None,
+            body: Bytes::new(),
+            keep: Keep::Nothing,
+        };
+        tasks.spawn(async move {
+            tokio::time::sleep_until(begin + gap * row).await;
+            let free = pool.lock().unwrap().pop();
+            let mut connection = match free {
+                Some(connection) => connection,
+                None => connector.open().await.unwrap(),
+            };
+            let answer = connection.send_as(&outgoing, Some(row)).await.unwrap();
+            pool.lock().unwrap().push(connection);
+            (answer.last_byte - answer.sent).as_secs_f64() * 1e3
+        });
+    }
+    let mut times = tasks.join_all().await;
+    times.sort_by(f64::total_cmp);
+    [times[times.len() / 2], times[times.len() * 95 / 100]]
+}
+
+/// Exponential with mean 6 ms.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a draw is neither large nor negative")]
+fn exponential_us(number: u64) -> u32 {
+    (-unit(draw(7, Purpose::Service, number)).ln() * 6_000.0) as u32
+}
+
+/// Three rules on one to three workers. What a busy machine adds is bounded loosely; run alone with `--no-capture` it shows the figures.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_measured_is_what_the_simulation_predicts() {
+    let cpu_us: Vec<u32> = (0..300).map(|i| 500 + exponential_us(i)).collect();
+    for (workers, balance) in [(1, ""), (2, "balance = \"least_conn\"\n"), (3, "balance = \"hash consistent\"\nkey = \"user\"\n")] {
+        let text = PLAN.replace("workers = 2\n", &format!("workers = {workers}\n{balance}"));
+        let plan = Plan::from_toml(&text, "test.toml").unwrap();
+        let demands = logged(&cpu_us, 12_000);
+        let expected = predicted(&plan, &demands);
+        let settings = Settings { secret: SECRET.to_owned(), without_row: WithoutRow::Free, keys: Keys::OfLog, ..Settings::default() };
+        let cluster = Cluster::start(&plan, demands, settings).unwrap();
+        let token = User::register(&cluster, "alice").await.token.unwrap();
+        let found = measured(&cluster, &token, 300, Duration::from_millis(12)).await;
+        println!("{workers} workers {balance:?}: predicted {expected:.2?} ms, measured {found:.2?} ms");
+        for (expected, found) in expected.iter().zip(found) {
+            assert!(found >= expected * 0.8 - 1.0 && found <= expected * 1.5 + 40.0, "{expected} {found}");
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! `wsim emulate` as its users start and stop it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use super::support::{sample, wsim};
+
+/// Ends the program whatever becomes of the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn an_emulated_cluster_starts_answers_and_stops_on_ctrl_c() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("secret");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wsim"));
+    command.args(["emulate", "--plan", "generic:2", "--json", "--listen", "127.0.0.1:0", "--secret-file"]).arg(&secret);
+    let child = command.arg(sample("synapse-worker.log")).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut running = Running(child);
+    let mut line = String::new();
+    BufReader::new(running.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let facts: serde_json::Value = serde_json::from_str(&line).unwrap_or_else(|_| {
+        let mut text = String::new();
+        running.0.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+        panic!("{line}{text}")
+    });
+    assert!(std::fs::read_to_string(&secret).unwrap().len() > 20);
+    let address = facts["url"].as_str().unwrap().strip_prefix("http://").unwrap().to_owned();
+    let mut stream = TcpStream::connect(&address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    write!(stream, "GET /_matrix/client/versions HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.contains("x-upstream: ") && answer.contains("v1.11"), "{answer}");
+    let pid = rustix::process::Pid::from_child(&running.0);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    assert!(running.0.wait().unwrap().success());
+    assert!(TcpStream::connect(&address).is_err(), "nobody listens any more");
+}
+
+#[test]
+fn it_listens_on_loopback_only() {
+    let output =
+        wsim().args(["emulate", "--plan", "generic:2", "--listen", "0.0.0.0:0"]).arg(sample("synapse-worker.log")).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no loopback address"));
+}
