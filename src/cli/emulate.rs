@@ -178,7 +178,7 @@ fn secret(path: Option<&Path>) -> anyhow::Result<(String, PathBuf)> {
     Ok((secret, path))
 }
 
-fn new_secret() -> anyhow::Result<String> {
+pub(super) fn new_secret() -> anyhow::Result<String> {
     let mut bytes = [0; 24];
     rand::rngs::SysRng.try_fill_bytes(&mut bytes).context("the operating system gives no random numbers")?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())

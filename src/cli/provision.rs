@@ -187,7 +187,7 @@ fn manifest(arguments: &Provision) -> anyhow::Result<Manifest> {
 }
 
 /// Bytes nobody can guess.
-fn random() -> anyhow::Result<[u8; 16]> {
+pub(super) fn random() -> anyhow::Result<[u8; 16]> {
     use rand::TryRng;
     let mut bytes = [0; 16];
     rand::rngs::SysRng.try_fill_bytes(&mut bytes).context("the operating system gives no random numbers")?;

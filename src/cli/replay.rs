@@ -8,6 +8,7 @@
 mod aim;
 mod choices;
 mod dry_run;
+mod emulated;
 mod job;
 mod limit;
 mod prepare;
@@ -152,7 +153,7 @@ pub fn run(arguments: &Replay) -> anyhow::Result<Exit> {
         let script = prepare::script(arguments, &prepare::imagined(trace, &played), trace, &played);
         return dry_run::show(arguments, &read, &played, script, &leave_out);
     }
-    let goal = running::target(arguments, &choices, trace)?;
+    let goal = running::target(arguments, &choices, &config, &read, trace, &played)?;
     if arguments.dry_run {
         let script = prepare::script(arguments, goal.world(), trace, &played);
         return dry_run::show(arguments, &read, &played, script, &leave_out);

@@ -9,18 +9,20 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::Context;
 
 use super::super::output;
-use super::super::reading::{Read, told};
+use super::super::reading::{Config, Read, told};
 use super::super::{Exit, UsageError, interrupt, terminal_width};
 use super::aim::{self, Aimed};
 use super::choices::{Aim, Choices};
+use super::emulated::{self, Emulated};
 use super::prepare::{self, Played};
 use super::watching::Watching;
 use super::{Replay, limit, priming};
+use crate::emulate::Cluster;
 use crate::matrix::{self, Manifest, Script, domains};
 use crate::profile::Window;
 use crate::replay::record::{Measured, Recorder, VoidRules};
 use crate::replay::{self, Finished, Live, Run, Schedule, Shape, Stop};
-use crate::report::replay::{LimitStep, ReplayReport};
+use crate::report::replay::{LimitStep, Predicted, ReplayReport};
 use crate::report::{self, RunFolder};
 use crate::trace::Trace;
 use crate::trace::ingest::Progress;
@@ -31,8 +33,9 @@ pub(super) struct Goal {
     world: Manifest,
     /// In the report.
     shown: String,
-    /// An emulated cluster is told which row a request is of.
-    tell_rows: bool,
+    /// The built-in cluster, while it runs; it is told which row a request is of.
+    emulated: Option<Cluster>,
+    predicted: Vec<Predicted>,
 }
 
 impl Goal {
@@ -42,9 +45,17 @@ impl Goal {
 }
 
 /// Looks at the target and reads its world.
-pub(super) fn target(arguments: &Replay, choices: &Choices, trace: &Trace) -> anyhow::Result<Goal> {
+pub(super) fn target(
+    arguments: &Replay,
+    choices: &Choices,
+    config: &Config,
+    read: &Read,
+    trace: &Trace,
+    played: &Played,
+) -> anyhow::Result<Goal> {
     let Aim::Server(target) = &choices.aim else {
-        return Err(UsageError("--target emulated is not built yet; start a test homeserver and give its URL".to_owned()).into());
+        let Emulated { cluster, aimed, world, plan, predicted } = emulated::start(arguments, choices, config, read, trace, played)?;
+        return Ok(Goal { aimed, world, shown: format!("emulated: {}", plan.name), emulated: Some(cluster), predicted });
     };
     let Some(path) = &arguments.world else {
         let why =
@@ -64,7 +75,7 @@ pub(super) fn target(arguments: &Replay, choices: &Choices, trace: &Trace) -> an
         }
         Ok(aimed)
     })?;
-    Ok(Goal { aimed, world, shown, tell_rows: false })
+    Ok(Goal { aimed, world, shown, emulated: None, predicted: Vec::new() })
 }
 
 /// Everything that a run is made of, and what it gives.
@@ -118,7 +129,7 @@ impl Player<'_> {
             script: Box::new(script),
             connector: self.goal.aimed.connector.with_user_agent(&self.choices.user_agent)?,
             sink: recorder,
-            settings: replay::Settings { tell_rows: self.goal.tell_rows, ..self.choices.settings },
+            settings: replay::Settings { tell_rows: self.goal.emulated.is_some(), ..self.choices.settings },
             begin,
             stop: Arc::clone(&self.stop),
             live,
@@ -196,7 +207,7 @@ fn report(player: &Player<'_>, outcome: Outcome, load: f64, steps: Vec<LimitStep
         measured: outcome.measured,
         void_reasons: outcome.void,
         cpu: played.cpu_share(&player.script(), player.leave_out),
-        predicted: Vec::new(),
+        predicted: player.goal.predicted.clone(),
         steps,
     }
 }
