@@ -23,8 +23,9 @@ use clap::Args;
 
 use super::output::Output;
 use super::reading::{self, Config, Reading};
+use super::window::Window;
 use super::{Exit, interrupt};
-use crate::replay::Stop;
+use crate::replay::{Shape, Stop};
 use crate::trace::ingest::Progress;
 use choices::Choices;
 pub(super) use running::write_forms;
@@ -138,7 +139,7 @@ Examples:
 /// # Errors
 /// The command line makes no sense, the log cannot be read, the target is refused or does not answer, the report cannot be written.
 pub fn run(arguments: &Replay) -> anyhow::Result<Exit> {
-    let choices = Choices::new(arguments)?;
+    let mut choices = Choices::new(arguments)?;
     if let (Some(path), Some((_, shards))) = (&arguments.write_job, arguments.shard) {
         return job::run(arguments, shards, path);
     }
@@ -147,7 +148,16 @@ pub fn run(arguments: &Replay) -> anyhow::Result<Exit> {
     interrupt::watch(&progress);
     let read = reading::read(&config, &progress)?;
     let Some(trace) = &read.trace else { anyhow::bail!("the logs left no requests to replay") };
-    let played = prepare::Played::of(trace, config.window);
+    let mut played = prepare::Played::of(trace, config.window);
+    let expanded;
+    let trace = if choices.expands() {
+        expanded = prepare::expanded(trace, &played, &choices.shape);
+        choices.shape = Shape { load: 1.0, speed: 1.0, ..choices.shape };
+        played = prepare::Played::of(&expanded, Window::default());
+        &expanded
+    } else {
+        trace
+    };
     let leave_out = choices::left_out(&read.endpoints, &arguments.only, &arguments.skip)?;
     if arguments.dry_run && arguments.world.is_none() {
         let script = prepare::script(arguments, &prepare::imagined(trace, &played), trace, &played);

@@ -82,6 +82,13 @@ impl Choices {
     }
 }
 
+impl Choices {
+    /// Whether clones become requests of their own before anything else, see [`expanded`](super::prepare::expanded).
+    pub(super) fn expands(&self) -> bool {
+        self.aim == Aim::Emulated && self.find_limit.is_none() && (self.shape.load != 1.0 || self.shape.speed != 1.0)
+    }
+}
+
 /// Which endpoint classes, by number, are left out by `--only` and `--skip`.
 pub(super) fn left_out(endpoints: &[Endpoint], only: &[String], skip: &[String]) -> anyhow::Result<Vec<bool>> {
     for name in only.iter().chain(skip) {

@@ -7,7 +7,7 @@ use super::super::window::Window;
 use super::Replay;
 use crate::matrix::provision::{self, Wishes};
 use crate::matrix::{self, LaneKind, Manifest, Survey, Tier};
-use crate::replay::{self, Lane, Reason, Row};
+use crate::replay::{self, Lane, Reason, Row, Schedule, Shape};
 use crate::report::replay::CpuShare;
 use crate::trace::{Request, Trace, flag};
 
@@ -67,6 +67,42 @@ pub(super) fn script(arguments: &Replay, world: &Manifest, trace: &Trace, played
     let run = format!("{:x}", since.as_micros());
     let settings = matrix::Settings { allowed, seed: arguments.reading.seed, run, ..matrix::Settings::default() };
     matrix::Script::new(world, &trace.names, played.requests.iter().copied(), settings)
+}
+
+/// The trace as `--load` and `--speed` make it: clones as users of their own (in the same rooms), arrivals as they will be. For the emulated
+/// cluster, whose model and prediction then see exactly the requests that are sent.
+pub(super) fn expanded(trace: &Trace, played: &Played, shape: &Shape) -> Trace {
+    let rows = replay::rows(&played.requests, played.start_us, &Anything, &[]);
+    let whole = Shape { ramp_seconds: 0.0, shard: None, ..*shape };
+    let schedule = Schedule::lay_out(rows, played.window_us, &whole);
+    let mut expanded = Trace::new();
+    expanded.names = trace.names.clone();
+    for slot in &schedule.slots {
+        let original = played.requests[slot.row as usize];
+        let offset_us = i64::try_from(slot.intended_ns / 1000).unwrap_or(i64::MAX);
+        let user = if slot.copy == 0 || !original.user.is_some() {
+            original.user
+        } else {
+            let name = format!("{}#{}", trace.names.text(original.user), slot.copy);
+            expanded.names.intern(name.as_bytes())
+        };
+        expanded.push(Request { arrival_us: played.start_us + offset_us, user, ..original });
+    }
+    expanded.seal();
+    expanded
+}
+
+/// Rows of which nothing is known.
+struct Anything;
+
+impl replay::Plan for Anything {
+    fn lane(&self, _: u32) -> Option<Lane> {
+        None
+    }
+
+    fn skip(&self, _: u32) -> Option<Reason> {
+        None
+    }
 }
 
 /// What the script says of rows before the run.

@@ -195,8 +195,8 @@ fn report(player: &Player<'_>, outcome: Outcome, load: f64, steps: Vec<LimitStep
         target: player.goal.shown.clone(),
         server_name: player.goal.aimed.server_name.clone(),
         window: Window { start_us: played.start_us, end_us },
-        speed: player.choices.shape.speed,
-        load,
+        speed: arguments.speed,
+        load: if player.goal.emulated.is_some() && steps.is_empty() { arguments.load } else { load },
         shard: arguments.shard,
         allowed: match (arguments.allow_dangerous, arguments.allow_writes) {
             (true, _) => "dangerous",
