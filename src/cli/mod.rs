@@ -9,7 +9,6 @@ pub mod emulate;
 pub mod endpoints;
 pub mod export;
 mod interrupt;
-pub mod merge;
 mod output;
 mod progress;
 pub mod provision;
@@ -75,8 +74,6 @@ enum Command {
     Emulate(Box<emulate::Emulate>),
     /// The requests of a log as a schedule for another load generator
     Export(Box<export::Export>),
-    /// Join the shards of one replay
-    Merge(merge::Merge),
     /// Which server of a pool a key goes to, by the proxy's exact rule
     Route(route::Route),
     /// Write proxy and Synapse configuration for a plan
@@ -125,7 +122,6 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Emulate(arguments) => emulate::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
-        Command::Merge(arguments) => merge::run(&arguments),
         Command::Audit(arguments) => audit::run(&arguments),
         Command::Route(arguments) => {
             route::run(&arguments, &mut io::stdout().lock(), &mut io::stdin().lock())?;

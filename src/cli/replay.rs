@@ -28,7 +28,6 @@ use super::{Exit, interrupt};
 use crate::replay::{Shape, Stop};
 use crate::trace::ingest::Progress;
 use choices::Choices;
-pub(super) use running::write_forms;
 
 /// Arguments of `wsim replay`.
 #[derive(Debug, Args)]

@@ -213,19 +213,13 @@ fn report(player: &Player<'_>, outcome: Outcome, load: f64, steps: Vec<LimitStep
 }
 
 fn write(folder: RunFolder, report: &ReplayReport) -> anyhow::Result<PathBuf> {
-    write_forms(&folder, report)?;
-    Ok(folder.finish()?)
-}
-
-/// Every form of a replay's report.
-pub(in super::super) fn write_forms(folder: &RunFolder, report: &ReplayReport) -> anyhow::Result<()> {
     folder.write("report.json", report::replay::json(report)?)?;
     folder.write("report.md", report::replay::markdown(report))?;
     folder.write("report.html", report::replay::html(report)?)?;
     for table in report.tables() {
         folder.write(&format!("tables/{}.csv", table.id), table.csv())?;
     }
-    Ok(())
+    Ok(folder.finish()?)
 }
 
 fn show(player: &Player<'_>, report: &ReplayReport, place: &Path) -> anyhow::Result<()> {

@@ -80,26 +80,6 @@ impl Hlog {
     }
 }
 
-/// Logs of several shards as one: the first one's header, all lines by their second. Shards began together, so offsets are the same time.
-pub fn join_hlogs(texts: &[String]) -> String {
-    let header = texts.first().map_or(&[][..], |text| &text.as_bytes()[..text.len() - without_header(text.as_bytes()).len()]);
-    let mut lines: Vec<(f64, &str)> = texts
-        .iter()
-        .flat_map(|text| text.lines().filter(|line| !line.starts_with(['#', '"']) && !line.is_empty()))
-        .map(|line| {
-            let fields = line.strip_prefix("Tag=").and_then(|rest| rest.split_once(',')).map_or(line, |(_, rest)| rest);
-            (fields.split(',').next().and_then(|start| start.parse().ok()).unwrap_or(0.0), line)
-        })
-        .collect();
-    lines.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let mut joined = String::from_utf8_lossy(header).into_owned();
-    for (_, line) in lines {
-        joined.push_str(line);
-        joined.push('\n');
-    }
-    joined
-}
-
 /// The lines behind the header, which stands in the file once.
 fn without_header(text: &[u8]) -> &[u8] {
     let mut rest = text;

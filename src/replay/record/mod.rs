@@ -14,7 +14,7 @@ mod verdict;
 use std::collections::BTreeMap;
 use std::io::Write;
 
-pub use hlog::{HlogError, join_hlogs};
+pub use hlog::HlogError;
 pub use tally::{Tally, Times};
 pub use verdict::{VoidReason, VoidRules};
 

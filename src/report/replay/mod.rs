@@ -3,18 +3,14 @@
 //! Every form begins with whether the run is valid and how late the generator was: without that no other figure means anything.
 
 mod html;
-mod joining;
 mod json;
 mod markdown;
-mod read;
 mod tables;
 mod terminal;
 
 pub use html::html;
-pub use joining::{JoinError, join};
 pub use json::{SCHEMA, json};
 pub use markdown::markdown;
-pub use read::{ReadError, read};
 pub use terminal::terminal;
 
 use super::format;
