@@ -7,6 +7,7 @@ pub mod configure;
 pub mod endpoints;
 pub mod export;
 mod interrupt;
+pub mod merge;
 mod output;
 mod progress;
 pub mod provision;
@@ -68,6 +69,8 @@ enum Command {
     Provision(Box<provision::Provision>),
     /// Replay the traffic of a log against a test cluster
     Replay(Box<replay::Replay>),
+    /// Join the shards of one replay into one report
+    Merge(merge::Merge),
     /// The requests of a log as a schedule for another load generator
     Export(Box<export::Export>),
     /// Which server of a pool a key goes to, by the proxy's exact rule
@@ -114,6 +117,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Provision(arguments) => provision::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
+        Command::Merge(arguments) => merge::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
         Command::Route(arguments) => {
             route::run(&arguments, &mut io::stdout().lock(), &mut io::stdin().lock())?;

@@ -8,6 +8,7 @@ mod balancers;
 mod command_line;
 mod configure;
 mod endpoints;
+mod merge;
 mod readme;
 mod simulate;
 mod support;

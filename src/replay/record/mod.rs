@@ -8,6 +8,7 @@
 //! tallies of shards added are the tally of the whole.
 
 mod hlog;
+mod shards;
 mod tally;
 mod verdict;
 
@@ -15,6 +16,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 pub use hlog::HlogError;
+pub use shards::{ShardLogError, join_hlogs};
 pub use tally::{Tally, Times};
 pub use verdict::{VoidReason, VoidRules};
 
