@@ -8,6 +8,7 @@
 //! tallies of shards added are the tally of the whole.
 
 mod hlog;
+mod requests;
 mod shards;
 mod tally;
 mod verdict;
@@ -16,12 +17,14 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 pub use hlog::HlogError;
+pub use requests::RequestsError;
 pub use shards::{ShardLogError, join_hlogs};
 pub use tally::{Tally, Times};
 pub use verdict::{VoidReason, VoidRules};
 
 use super::{Account, End, Outcome, Sink};
 use hlog::Hlog;
+use requests::{Names, Requests};
 
 /// Takes in outcomes.
 pub struct Recorder {
@@ -29,6 +32,18 @@ pub struct Recorder {
     groups_of: Vec<usize>,
     measured: Measured,
     hlog: Option<Hlog>,
+    requests: Option<Requests>,
+}
+
+/// Why a file beside the measurements could not be written. The measurements are whole all the same.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// The interval log.
+    #[error(transparent)]
+    Hlog(#[from] HlogError),
+    /// The requests.
+    #[error(transparent)]
+    Requests(#[from] RequestsError),
 }
 
 /// Everything measured.
@@ -84,7 +99,7 @@ impl Recorder {
                 })
             })
             .collect();
-        Self { groups_of, measured, hlog: None }
+        Self { groups_of, measured, hlog: None, requests: None }
     }
 
     /// Writes an interval log beside: one line a second and group that had answers.
@@ -94,17 +109,47 @@ impl Recorder {
         self
     }
 
-    /// Ends the interval log and gives out what was measured.
+    /// Writes every request beside, as a row of a Parquet file.
     ///
     /// # Errors
-    /// [`HlogError`] with what was measured: nothing is lost because a disk is full.
-    pub fn finish(mut self) -> (Measured, Result<(), HlogError>) {
-        let written = self.hlog.take().map_or(Ok(()), Hlog::finish);
+    /// [`RequestsError`] if `out` cannot be written.
+    pub fn with_requests(mut self, out: Box<dyn Write + Send>) -> Result<Self, RequestsError> {
+        self.requests = Some(Requests::new(out)?);
+        Ok(self)
+    }
+
+    /// Ends the files and gives out what was measured.
+    ///
+    /// # Errors
+    /// [`RecordError`] with what was measured: nothing is lost because a disk is full.
+    pub fn finish(mut self) -> (Measured, Result<(), RecordError>) {
+        let log = self.hlog.take().map_or(Ok(()), Hlog::finish);
+        let requests = self.requests.take().map_or(Ok(()), |requests| requests.finish(&names(&self.measured)));
+        let written = log.map_err(RecordError::from).and(requests.map_err(RecordError::from));
         self.measured.groups.retain(|group| group.work.scheduled + group.polls.scheduled > 0);
         (self.measured, written)
     }
 
-    fn add(&mut self, outcome: &Outcome) -> Result<(), HlogError> {
+    fn add(&mut self, outcome: &Outcome) -> Result<(), RecordError> {
+        let place = self.count(outcome);
+        if let Some(requests) = &mut self.requests
+            && requests.add(outcome, place)
+            && let Err(error) = requests.write(&names(&self.measured))
+        {
+            self.requests = None;
+            return Err(error.into());
+        }
+        match (&mut self.hlog, outcome.response_ns()) {
+            (Some(hlog), Some(ns)) if !outcome.long_poll => hlog.record(place, outcome.last_byte_ns, ns).map_err(|error| {
+                self.hlog = None;
+                error.into()
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Counts an outcome; the place of its group.
+    fn count(&mut self, outcome: &Outcome) -> usize {
         let measured = &mut self.measured;
         measured.account.book(outcome.end);
         let place = self.groups_of.get(usize::from(outcome.endpoint.0)).copied().unwrap_or(0);
@@ -125,10 +170,15 @@ impl Recorder {
                 upstream.service.record(ns);
             }
         }
-        match (&mut self.hlog, outcome.response_ns()) {
-            (Some(hlog), Some(ns)) if !outcome.long_poll => hlog.record(place, outcome.last_byte_ns, ns),
-            _ => Ok(()),
-        }
+        place
+    }
+}
+
+/// Names of groups and upstreams by number.
+fn names(measured: &Measured) -> Names<'_> {
+    Names {
+        groups: measured.groups.iter().map(|group| group.id.as_str()).collect(),
+        upstreams: measured.upstreams.iter().map(|upstream| upstream.name.as_str()).collect(),
     }
 }
 
@@ -141,9 +191,8 @@ impl Sink for Recorder {
     fn outcomes(&mut self, batch: &[Outcome]) -> Result<(), String> {
         let mut result = Ok(());
         for outcome in batch {
-            // The account goes on when the log cannot.
+            // The account goes on when a file cannot.
             if let Err(error) = self.add(outcome) {
-                self.hlog = None;
                 result = Err(error.to_string());
             }
         }
