@@ -84,6 +84,18 @@ fn shard(parent: &Path, number: u32, seed: u64) -> PathBuf {
     folder
 }
 
+/// Copies runs to where `tests/hlog/check` wants them, if it asks.
+fn keep(runs: [&PathBuf; 3]) {
+    let Some(place) = std::env::var_os("WSIM_KEEP_RUNS") else { return };
+    for run in runs {
+        let to = Path::new(&place).join(run.file_name().unwrap());
+        std::fs::create_dir(&to).unwrap();
+        for name in ["replay.hlog", "report.json"] {
+            std::fs::copy(run.join(name), to.join(name)).unwrap();
+        }
+    }
+}
+
 #[test]
 fn two_shards_are_one_run() {
     let place = tempfile::tempdir().unwrap();
@@ -102,6 +114,7 @@ fn two_shards_are_one_run() {
     for name in ["report.md", "report.html", "tables/groups.csv"] {
         assert!(folder.join(name).is_file(), "{name}");
     }
+    keep([&runs[0], &runs[1], &folder]);
     let again = merge();
     assert_eq!(again.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&again.stderr).contains("--force"));
