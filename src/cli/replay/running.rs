@@ -18,7 +18,7 @@ use super::watching::Watching;
 use super::{Replay, limit, priming};
 use crate::matrix::{self, Manifest, Script, domains};
 use crate::profile::Window;
-use crate::replay::record::{Measured, Recorder, VoidRules};
+use crate::replay::record::{Glimpse, Measured, Recorder, VoidRules};
 use crate::replay::{self, Finished, Live, Run, Schedule, Shape, Stop};
 use crate::report::replay::{LimitStep, ReplayReport};
 use crate::report::{self, RunFolder};
@@ -105,14 +105,15 @@ impl Player<'_> {
         priming::prime(&mut script, &self.goal.aimed.connector, &schedule)?;
         let groups = self.read.endpoints.iter().map(|endpoint| endpoint.group.as_str());
         let (begin, began) = self.begin()?;
-        let mut recorder = Recorder::new(groups);
+        let glimpse = Arc::new(Glimpse::default());
+        let mut recorder = Recorder::new(groups).with_glimpse(Arc::clone(&glimpse));
         if let Some(folder) = folder {
             recorder = recorder.with_hlog(create(folder, "replay.hlog")?, began);
             recorder = recorder.with_requests(create(folder, "requests.parquet")?)?;
         }
         let live = Arc::new(Live::default());
         let total = schedule.slots.len();
-        let watching = Watching::start(Arc::clone(&live), total, self.arguments.output.quiet || self.arguments.output.json)?;
+        let watching = Watching::start(Arc::clone(&live), glimpse, total, self.arguments.output.quiet || self.arguments.output.json)?;
         let run = Run {
             schedule: Arc::new(schedule),
             shape,

@@ -7,6 +7,7 @@
 //! Flat in memory: two histograms per time and group, however many requests. Invariant: every outcome is in exactly one group's counts, and the
 //! tallies of shards added are the tally of the whole.
 
+mod glimpse;
 mod hlog;
 mod requests;
 mod shards;
@@ -15,7 +16,9 @@ mod verdict;
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::sync::Arc;
 
+pub use glimpse::{Glimpse, Recent};
 pub use hlog::HlogError;
 pub use requests::RequestsError;
 pub use shards::{ShardLogError, join_hlogs};
@@ -23,6 +26,7 @@ pub use tally::{Tally, Times};
 pub use verdict::{VoidReason, VoidRules};
 
 use super::{Account, End, Outcome, Sink};
+use glimpse::Span;
 use hlog::Hlog;
 use requests::{Names, Requests};
 
@@ -33,6 +37,7 @@ pub struct Recorder {
     measured: Measured,
     hlog: Option<Hlog>,
     requests: Option<Requests>,
+    glimpse: Option<(Arc<Glimpse>, Span)>,
 }
 
 /// Why a file beside the measurements could not be written. The measurements are whole all the same.
@@ -99,13 +104,20 @@ impl Recorder {
                 })
             })
             .collect();
-        Self { groups_of, measured, hlog: None, requests: None }
+        Self { groups_of, measured, hlog: None, requests: None, glimpse: None }
     }
 
     /// Writes an interval log beside: one line a second and group that had answers.
     #[must_use]
     pub fn with_hlog(mut self, out: Box<dyn Write + Send>, began: std::time::SystemTime) -> Self {
         self.hlog = Some(Hlog::new(out, began, self.measured.groups.iter().map(|group| group.id.clone()).collect()));
+        self
+    }
+
+    /// Leaves figures of the last seconds there while the run goes on.
+    #[must_use]
+    pub fn with_glimpse(mut self, glimpse: Arc<Glimpse>) -> Self {
+        self.glimpse = Some((glimpse, Span::default()));
         self
     }
 
@@ -132,6 +144,9 @@ impl Recorder {
 
     fn add(&mut self, outcome: &Outcome) -> Result<(), RecordError> {
         let place = self.count(outcome);
+        if let Some((glimpse, span)) = &mut self.glimpse {
+            span.add(outcome, glimpse);
+        }
         if let Some(requests) = &mut self.requests
             && requests.add(outcome, place)
             && let Err(error) = requests.write(&names(&self.measured))

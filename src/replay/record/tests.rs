@@ -54,6 +54,26 @@ fn times_are_told_apart() {
     assert_eq!((measured.upstreams[0].requests, measured.upstreams[0].service.count()), (2, 1));
 }
 
+#[test]
+fn a_glimpse_is_of_the_last_whole_seconds() {
+    let glimpse = Arc::new(Glimpse::default());
+    let mut recorder = recorder().with_glimpse(Arc::clone(&glimpse));
+    let mut add = |second, late_us, service_us, endpoint| {
+        recorder.outcomes(&[outcome(endpoint, second, late_us, service_us, End::Completed)]).unwrap();
+    };
+    add(0, 100, 3000, 0);
+    add(1, 100, 3_000_000, 2);
+    assert_eq!(glimpse.recent(), None, "the first five seconds are not over");
+    add(6, 900, 8000, 2);
+    let near = |ns: u64, ms: f64| (ns as f64 / 1e6 - ms).abs() < ms * 0.002;
+    let first = glimpse.recent().unwrap();
+    assert!(near(first.lateness_p99_ns, 0.1) && near(first.work_p95_ns.unwrap(), 3.1), "{first:?}");
+    add(60, 1, 1, 0);
+    let second = glimpse.recent().unwrap();
+    assert!(near(second.lateness_p99_ns, 0.9), "{second:?}");
+    assert_eq!(second.work_p95_ns, None, "a long poll is no work");
+}
+
 /// A file that can be read while it is written.
 #[derive(Clone, Default)]
 struct Shared(Arc<Mutex<Vec<u8>>>);
