@@ -9,6 +9,7 @@ pub mod emulate;
 pub mod endpoints;
 pub mod export;
 mod interrupt;
+pub mod merge;
 mod output;
 mod progress;
 pub mod provision;
@@ -72,6 +73,8 @@ enum Command {
     Replay(Box<replay::Replay>),
     /// An emulated cluster of a plan, to aim a replay at without any Synapse
     Emulate(Box<emulate::Emulate>),
+    /// Join the shards of one replay into one report
+    Merge(merge::Merge),
     /// The requests of a log as a schedule for another load generator
     Export(Box<export::Export>),
     /// Which server of a pool a key goes to, by the proxy's exact rule
@@ -121,6 +124,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Provision(arguments) => provision::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Emulate(arguments) => emulate::run(&arguments),
+        Command::Merge(arguments) => merge::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
         Command::Audit(arguments) => audit::run(&arguments),
         Command::Route(arguments) => {

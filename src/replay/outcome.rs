@@ -124,6 +124,14 @@ impl Account {
         }
     }
 
+    /// The failure or reason of this name, as reports call it; `None` if there is none.
+    pub fn known(name: &str) -> Option<&'static str> {
+        let failures = Failure::ALL.into_iter().chain([Failure::Abandoned]).map(Failure::name);
+        let contents = Skip::ALL.into_iter().map(Reason::Content);
+        let others = [Reason::Filtered, Reason::Ramp, Reason::Overtaken, Reason::Full, Reason::Stopped];
+        failures.chain(contents.chain(others).map(Reason::name)).find(|known| *known == name)
+    }
+
     /// Adds another account: of a shard, of a thread.
     pub fn add(&mut self, other: &Self) {
         self.completed += other.completed;

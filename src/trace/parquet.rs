@@ -4,6 +4,8 @@
 //! (polars, DuckDB, pandas) shows them as text. What a reader needs besides the rows stands as JSON under the key `wsim` of the
 //! file's metadata ([`Header`]).
 
+pub mod sheet;
+
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;

@@ -20,7 +20,7 @@ use super::{Replay, limit, priming};
 use crate::emulate::Cluster;
 use crate::matrix::{self, Manifest, Script, domains};
 use crate::profile::Window;
-use crate::replay::record::{Measured, Recorder, VoidRules};
+use crate::replay::record::{Glimpse, Measured, Recorder, VoidRules};
 use crate::replay::{self, Finished, Live, Run, Schedule, Shape, Stop};
 use crate::report::replay::{LimitStep, Predicted, ReplayReport};
 use crate::report::{self, RunFolder};
@@ -98,8 +98,8 @@ pub(super) struct Outcome {
 }
 
 impl Player<'_> {
-    /// Plays the schedule once with this load; an interval log goes to `hlog`.
-    pub(super) fn play(&self, load: f64, hlog: Option<Box<dyn Write + Send>>) -> anyhow::Result<Outcome> {
+    /// Plays the schedule once with this load; every request and an interval log go to files in `folder`.
+    pub(super) fn play(&self, load: f64, folder: Option<&Path>) -> anyhow::Result<Outcome> {
         let shape = Shape { load, ..self.choices.shape };
         let mut script = self.script();
         let rows = self.played.rows(&script, self.leave_out);
@@ -116,13 +116,15 @@ impl Player<'_> {
         priming::prime(&mut script, &self.goal.aimed.connector, &schedule)?;
         let groups = self.read.endpoints.iter().map(|endpoint| endpoint.group.as_str());
         let (begin, began) = self.begin()?;
-        let recorder = match hlog {
-            Some(out) => Recorder::new(groups).with_hlog(out, began),
-            None => Recorder::new(groups),
-        };
+        let glimpse = Arc::new(Glimpse::default());
+        let mut recorder = Recorder::new(groups).with_glimpse(Arc::clone(&glimpse));
+        if let Some(folder) = folder {
+            recorder = recorder.with_hlog(create(folder, "replay.hlog")?, began);
+            recorder = recorder.with_requests(create(folder, "requests.parquet")?)?;
+        }
         let live = Arc::new(Live::default());
         let total = schedule.slots.len();
-        let watching = Watching::start(Arc::clone(&live), total, self.arguments.output.quiet || self.arguments.output.json)?;
+        let watching = Watching::start(Arc::clone(&live), glimpse, total, self.arguments.output.quiet || self.arguments.output.json)?;
         let run = Run {
             schedule: Arc::new(schedule),
             shape,
@@ -168,7 +170,7 @@ pub(super) fn play(player: &Player<'_>, progress: &Arc<Progress>) -> anyhow::Res
     interrupt::unfinished(Some(folder.path().to_owned()));
     super::watching::stop_when_interrupted(progress, &player.stop);
     let (outcome, load, steps) = match &choices.find_limit {
-        None => (player.play(choices.shape.load, Some(hlog(folder.path())?))?, choices.shape.load, Vec::new()),
+        None => (player.play(choices.shape.load, Some(folder.path()))?, choices.shape.load, Vec::new()),
         Some(objective) => limit::find(player, objective)?,
     };
     let report = report(player, outcome, load, steps);
@@ -179,8 +181,8 @@ pub(super) fn play(player: &Player<'_>, progress: &Arc<Progress>) -> anyhow::Res
     Ok(if report.is_void() || missed { Exit::Missed } else { Exit::Done })
 }
 
-fn hlog(folder: &Path) -> anyhow::Result<Box<dyn Write + Send>> {
-    let path = folder.join("replay.hlog");
+fn create(folder: &Path, name: &str) -> anyhow::Result<Box<dyn Write + Send>> {
+    let path = folder.join(name);
     let file = File::create(&path).with_context(|| format!("could not write {}", path.display()))?;
     Ok(Box::new(BufWriter::new(file)))
 }
@@ -234,7 +236,7 @@ fn show(player: &Player<'_>, report: &ReplayReport, place: &Path) -> anyhow::Res
     let mut out = anstream::stdout().lock();
     // Colour codes are always written; the stream takes them out where they are not wanted (NO_COLOR, no terminal).
     let style = report::Style { colour: true, width: terminal_width() };
-    let names: Vec<&str> = ["report.html", "report.md", "report.json", "replay.hlog", "tables/"]
+    let names: Vec<&str> = ["report.html", "report.md", "report.json", "replay.hlog", "requests.parquet", "tables/"]
         .into_iter()
         .filter(|name| place.join(name).exists())
         .collect();

@@ -8,7 +8,9 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::super::stderr_is_terminal;
+use crate::replay::record::Glimpse;
 use crate::replay::{Live, Stop, StopReason};
+use crate::report::format;
 use crate::trace::ingest::Progress;
 
 /// A bar until it is dropped.
@@ -18,14 +20,14 @@ pub(super) struct Watching {
 }
 
 impl Watching {
-    /// Shows `live` against `total` slots.
-    pub(super) fn start(live: Arc<Live>, total: usize, quiet: bool) -> std::io::Result<Self> {
+    /// Shows `live` against `total` slots, and `glimpse`.
+    pub(super) fn start(live: Arc<Live>, glimpse: Arc<Glimpse>, total: usize, quiet: bool) -> std::io::Result<Self> {
         let over = Arc::new(AtomicBool::new(false));
         if quiet || !stderr_is_terminal() {
             return Ok(Self { over, thread: None });
         }
         let ends = Arc::clone(&over);
-        let thread = thread::Builder::new().name("watching".to_owned()).spawn(move || show(&live, total as u64, &ends))?;
+        let thread = thread::Builder::new().name("watching".to_owned()).spawn(move || show(&live, &glimpse, total as u64, &ends))?;
         Ok(Self { over, thread: Some(thread) })
     }
 }
@@ -39,7 +41,7 @@ impl Drop for Watching {
     }
 }
 
-fn show(live: &Live, total: u64, over: &AtomicBool) {
+fn show(live: &Live, glimpse: &Glimpse, total: u64, over: &AtomicBool) {
     let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(4));
     let style = ProgressStyle::with_template("{bar:30} {pos} of {len} due, {msg}, {elapsed}");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
@@ -47,16 +49,25 @@ fn show(live: &Live, total: u64, over: &AtomicBool) {
         let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         bar.set_position(count(&live.due));
         bar.set_message(format!(
-            "{} under way, {} waiting, {} ended, {} failed, {} not sent",
+            "{} under way, {} waiting, {} ended, {} failed, {} not sent{}",
             count(&live.under_way),
             count(&live.waiting),
             count(&live.ended),
             count(&live.failed),
-            count(&live.skipped)
+            count(&live.skipped),
+            recent(glimpse)
         ));
         thread::sleep(TICK);
     }
     bar.finish_and_clear();
+}
+
+/// The last seconds in words; empty until there are any.
+fn recent(glimpse: &Glimpse) -> String {
+    let Some(recent) = glimpse.recent() else { return String::new() };
+    let ms = |ns: u64| format::milliseconds(ns as f64 / 1e6);
+    let work = recent.work_p95_ns.map_or_else(String::new, |ns| format!(", work p95 {}", ms(ns)));
+    format!(", late p99 {}{work}", ms(recent.lateness_p99_ns))
 }
 
 /// Ends the run when Ctrl-C was pressed; `progress` hears of it first.

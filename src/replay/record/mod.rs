@@ -7,19 +7,28 @@
 //! Flat in memory: two histograms per time and group, however many requests. Invariant: every outcome is in exactly one group's counts, and the
 //! tallies of shards added are the tally of the whole.
 
+mod glimpse;
 mod hlog;
+mod requests;
+mod shards;
 mod tally;
 mod verdict;
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::sync::Arc;
 
+pub use glimpse::{Glimpse, Recent};
 pub use hlog::HlogError;
+pub use requests::RequestsError;
+pub use shards::{ShardLogError, join_hlogs};
 pub use tally::{Tally, Times};
 pub use verdict::{VoidReason, VoidRules};
 
 use super::{Account, End, Outcome, Sink};
+use glimpse::Span;
 use hlog::Hlog;
+use requests::{Names, Requests};
 
 /// Takes in outcomes.
 pub struct Recorder {
@@ -27,6 +36,19 @@ pub struct Recorder {
     groups_of: Vec<usize>,
     measured: Measured,
     hlog: Option<Hlog>,
+    requests: Option<Requests>,
+    glimpse: Option<(Arc<Glimpse>, Span)>,
+}
+
+/// Why a file beside the measurements could not be written. The measurements are whole all the same.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// The interval log.
+    #[error(transparent)]
+    Hlog(#[from] HlogError),
+    /// The requests.
+    #[error(transparent)]
+    Requests(#[from] RequestsError),
 }
 
 /// Everything measured.
@@ -82,7 +104,7 @@ impl Recorder {
                 })
             })
             .collect();
-        Self { groups_of, measured, hlog: None }
+        Self { groups_of, measured, hlog: None, requests: None, glimpse: None }
     }
 
     /// Writes an interval log beside: one line a second and group that had answers.
@@ -92,17 +114,57 @@ impl Recorder {
         self
     }
 
-    /// Ends the interval log and gives out what was measured.
+    /// Leaves figures of the last seconds there while the run goes on.
+    #[must_use]
+    pub fn with_glimpse(mut self, glimpse: Arc<Glimpse>) -> Self {
+        self.glimpse = Some((glimpse, Span::default()));
+        self
+    }
+
+    /// Writes every request beside, as a row of a Parquet file.
     ///
     /// # Errors
-    /// [`HlogError`] with what was measured: nothing is lost because a disk is full.
-    pub fn finish(mut self) -> (Measured, Result<(), HlogError>) {
-        let written = self.hlog.take().map_or(Ok(()), Hlog::finish);
+    /// [`RequestsError`] if `out` cannot be written.
+    pub fn with_requests(mut self, out: Box<dyn Write + Send>) -> Result<Self, RequestsError> {
+        self.requests = Some(Requests::new(out)?);
+        Ok(self)
+    }
+
+    /// Ends the files and gives out what was measured.
+    ///
+    /// # Errors
+    /// [`RecordError`] with what was measured: nothing is lost because a disk is full.
+    pub fn finish(mut self) -> (Measured, Result<(), RecordError>) {
+        let log = self.hlog.take().map_or(Ok(()), Hlog::finish);
+        let requests = self.requests.take().map_or(Ok(()), |requests| requests.finish(&names(&self.measured)));
+        let written = log.map_err(RecordError::from).and(requests.map_err(RecordError::from));
         self.measured.groups.retain(|group| group.work.scheduled + group.polls.scheduled > 0);
         (self.measured, written)
     }
 
-    fn add(&mut self, outcome: &Outcome) -> Result<(), HlogError> {
+    fn add(&mut self, outcome: &Outcome) -> Result<(), RecordError> {
+        let place = self.count(outcome);
+        if let Some((glimpse, span)) = &mut self.glimpse {
+            span.add(outcome, glimpse);
+        }
+        if let Some(requests) = &mut self.requests
+            && requests.add(outcome, place)
+            && let Err(error) = requests.write(&names(&self.measured))
+        {
+            self.requests = None;
+            return Err(error.into());
+        }
+        match (&mut self.hlog, outcome.response_ns()) {
+            (Some(hlog), Some(ns)) if !outcome.long_poll => hlog.record(place, outcome.last_byte_ns, ns).map_err(|error| {
+                self.hlog = None;
+                error.into()
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Counts an outcome; the place of its group.
+    fn count(&mut self, outcome: &Outcome) -> usize {
         let measured = &mut self.measured;
         measured.account.book(outcome.end);
         let place = self.groups_of.get(usize::from(outcome.endpoint.0)).copied().unwrap_or(0);
@@ -123,10 +185,15 @@ impl Recorder {
                 upstream.service.record(ns);
             }
         }
-        match (&mut self.hlog, outcome.response_ns()) {
-            (Some(hlog), Some(ns)) if !outcome.long_poll => hlog.record(place, outcome.last_byte_ns, ns),
-            _ => Ok(()),
-        }
+        place
+    }
+}
+
+/// Names of groups and upstreams by number.
+fn names(measured: &Measured) -> Names<'_> {
+    Names {
+        groups: measured.groups.iter().map(|group| group.id.as_str()).collect(),
+        upstreams: measured.upstreams.iter().map(|upstream| upstream.name.as_str()).collect(),
     }
 }
 
@@ -139,9 +206,8 @@ impl Sink for Recorder {
     fn outcomes(&mut self, batch: &[Outcome]) -> Result<(), String> {
         let mut result = Ok(());
         for outcome in batch {
-            // The account goes on when the log cannot.
+            // The account goes on when a file cannot.
             if let Err(error) = self.add(outcome) {
-                self.hlog = None;
                 result = Err(error.to_string());
             }
         }

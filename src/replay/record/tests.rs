@@ -54,6 +54,26 @@ fn times_are_told_apart() {
     assert_eq!((measured.upstreams[0].requests, measured.upstreams[0].service.count()), (2, 1));
 }
 
+#[test]
+fn a_glimpse_is_of_the_last_whole_seconds() {
+    let glimpse = Arc::new(Glimpse::default());
+    let mut recorder = recorder().with_glimpse(Arc::clone(&glimpse));
+    let mut add = |second, late_us, service_us, endpoint| {
+        recorder.outcomes(&[outcome(endpoint, second, late_us, service_us, End::Completed)]).unwrap();
+    };
+    add(0, 100, 3000, 0);
+    add(1, 100, 3_000_000, 2);
+    assert_eq!(glimpse.recent(), None, "the first five seconds are not over");
+    add(6, 900, 8000, 2);
+    let near = |ns: u64, ms: f64| (ns as f64 / 1e6 - ms).abs() < ms * 0.002;
+    let first = glimpse.recent().unwrap();
+    assert!(near(first.lateness_p99_ns, 0.1) && near(first.work_p95_ns.unwrap(), 3.1), "{first:?}");
+    add(60, 1, 1, 0);
+    let second = glimpse.recent().unwrap();
+    assert!(near(second.lateness_p99_ns, 0.9), "{second:?}");
+    assert_eq!(second.work_p95_ns, None, "a long poll is no work");
+}
+
 /// A file that can be read while it is written.
 #[derive(Clone, Default)]
 struct Shared(Arc<Mutex<Vec<u8>>>);
@@ -95,23 +115,105 @@ fn the_interval_log_has_a_line_a_second_and_group() {
     assert_eq!(String::from_utf8_lossy(&text).matches("StartTime").count(), 1);
 }
 
+struct Full;
+
+impl Write for Full {
+    fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+        Err(std::io::Error::from(std::io::ErrorKind::StorageFull))
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 #[test]
 fn a_full_disk_loses_nothing_of_the_account() {
-    struct Full;
-    impl Write for Full {
-        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
-            Err(std::io::Error::from(std::io::ErrorKind::StorageFull))
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
     let mut recorder = recorder().with_hlog(Box::new(Full), SystemTime::UNIX_EPOCH);
     let batch: Vec<Outcome> = (0..5).map(|second| outcome(0, second, 0, 5000, End::Completed)).collect();
     let error = recorder.outcomes(&batch).unwrap_err();
     assert!(error.contains("interval log"), "{error}");
     assert_eq!(recorder.finish().0.account.completed, 5);
+}
+
+/// Takes so many bytes and no more.
+struct Small(usize);
+
+impl Write for Small {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let room = self.0.min(bytes.len());
+        self.0 -= room;
+        if room == 0 { Err(std::io::Error::from(std::io::ErrorKind::StorageFull)) } else { Ok(room) }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_disk_that_fills_up_ends_the_file_of_requests_and_not_the_account() {
+    let batch: Vec<Outcome> = (0..100_000).map(|number| outcome(0, number / 1000, number % 77, 5000, End::Completed)).collect();
+    let mut recorder = recorder().with_requests(Box::new(Small(1000))).unwrap();
+    let error = recorder.outcomes(&batch).unwrap_err();
+    assert!(error.contains("requests.parquet"), "{error}");
+    assert_eq!(recorder.finish().0.account.completed, 100_000);
+    // Full at the very end: said by `finish`.
+    let mut recorder = self::recorder().with_requests(Box::new(Small(1000))).unwrap();
+    recorder.outcomes(&batch[..50_000]).unwrap();
+    let (measured, written) = recorder.finish();
+    assert_eq!(measured.account.completed, 50_000);
+    assert!(written.unwrap_err().to_string().contains("requests.parquet"));
+}
+
+#[test]
+fn requests_have_a_row_each_and_read_back() {
+    use polars_io::SerReader;
+    use polars_io::parquet::read::ParquetReader;
+    // More than one group of rows.
+    let rows = 70_000;
+    let out = Shared::default();
+    let mut recorder = recorder().with_requests(Box::new(out.clone())).unwrap();
+    let end = |number: u64| match number % 10 {
+        3 => End::Failed(Failure::Timeout),
+        4 => End::Skipped(Reason::Content(Skip::Write)),
+        _ => End::Completed,
+    };
+    let all: Vec<Outcome> = (0..rows)
+        .map(|number| Outcome {
+            row: number,
+            ..outcome(u16::try_from(number % 4).unwrap(), u64::from(number), 7, 9, end(u64::from(number)))
+        })
+        .collect();
+    all.chunks(512).for_each(|batch| recorder.outcomes(batch).unwrap());
+    let before = out.0.lock().unwrap().len();
+    assert!(before > 1000, "nothing was written while the run went on: {before}");
+    assert!(recorder.finish().1.is_ok());
+    let bytes = out.0.lock().unwrap().clone();
+    let frame = ParquetReader::new(std::io::Cursor::new(bytes)).finish().unwrap();
+    assert_eq!(frame.height(), all.len());
+    let number = |name: &str, row: usize| frame.column(name).unwrap().u64().unwrap().get(row);
+    let text = |name: &str, row: usize| frame.column(name).unwrap().str().unwrap().get(row).map(ToOwned::to_owned);
+    let null = |value: u64| (value != 0).then_some(value);
+    for (row, outcome) in all.iter().enumerate().step_by(601) {
+        let sent = !matches!(outcome.end, End::Skipped(_));
+        assert_eq!(number("intended_ns", row), Some(outcome.intended_ns));
+        assert_eq!(number("due_ns", row), Some(outcome.due_ns));
+        assert_eq!(number("sent_ns", row), null(outcome.sent_ns));
+        assert_eq!(number("first_byte_ns", row), null(outcome.first_byte_ns));
+        assert_eq!(number("last_byte_ns", row), sent.then_some(outcome.last_byte_ns));
+        assert_eq!(number("status", row), null(outcome.status.into()));
+        assert_eq!(number("row", row), Some(outcome.row.into()));
+        assert_eq!(text("group", row).as_deref(), Some(["client", "client", "sync", "media"][row % 4]));
+        assert_eq!(text("upstream", row).as_deref(), (outcome.upstream == 1).then_some("worker1"));
+        let (end, reason) = match row % 10 {
+            3 => ("failed", Some("timeout")),
+            4 => ("skipped", Some("write")),
+            _ => ("completed", None),
+        };
+        assert_eq!((text("end", row).as_deref(), text("reason", row).as_deref()), (Some(end), reason));
+        assert_eq!(frame.column("long_poll").unwrap().bool().unwrap().get(row), Some(outcome.long_poll));
+    }
 }
 
 fn any_end() -> impl Strategy<Value = End> {

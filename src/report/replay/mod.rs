@@ -3,14 +3,18 @@
 //! Every form begins with whether the run is valid and how late the generator was: without that no other figure means anything.
 
 mod html;
+mod join;
 mod json;
 mod markdown;
+mod read;
 mod tables;
 mod terminal;
 
 pub use html::html;
+pub use join::{JoinError, join};
 pub use json::{SCHEMA, json};
 pub use markdown::markdown;
+pub use read::{ReadError, read};
 pub use terminal::terminal;
 
 use super::format;
@@ -166,5 +170,7 @@ fn us(ns: u64) -> String {
 
 #[cfg(test)]
 pub(crate) mod fixture;
+#[cfg(test)]
+mod join_tests;
 #[cfg(test)]
 mod tests;

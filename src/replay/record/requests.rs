@@ -1,0 +1,136 @@
+//! Every request's end as a row of a Parquet file, for whoever wants to ask what no table answers.
+//!
+//! Written in groups while the run goes on, so that memory does not grow with it. Invariant: one row for each outcome, in the order in which
+//! they ended. Columns: see [`COLUMNS`]; times in ns since the run began, null where there was none.
+
+use std::io::Write;
+
+use super::super::{End, Outcome};
+use crate::trace::parquet::sheet::{Kind, Sheet, SheetError, Values};
+
+/// Why the file could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("the requests could not be written to requests.parquet: {0}")]
+pub struct RequestsError(#[from] SheetError);
+
+/// The columns in order. Add at the end, never rename.
+pub(super) const COLUMNS: [(&str, Kind); 16] = [
+    ("intended_ns", Kind::Number),
+    ("due_ns", Kind::Number),
+    ("sent_ns", Kind::NumberOrNull),
+    ("first_byte_ns", Kind::NumberOrNull),
+    ("last_byte_ns", Kind::NumberOrNull),
+    ("group", Kind::Text),
+    ("upstream", Kind::Text),
+    ("status", Kind::NumberOrNull),
+    ("original_status", Kind::NumberOrNull),
+    ("original_us", Kind::Number),
+    ("bytes", Kind::Number),
+    ("long_poll", Kind::Truth),
+    ("end", Kind::Text),
+    ("reason", Kind::Text),
+    ("copy", Kind::Number),
+    ("row", Kind::Number),
+];
+
+/// Name of the file's schema.
+const SCHEMA: &str = "wsim.requests/1";
+
+/// Rows in a group: 4 MiB of outcomes.
+const GROUP_ROWS: usize = 65_536;
+
+/// The file being written.
+pub(super) struct Requests {
+    sheet: Sheet<Box<dyn Write + Send>>,
+    /// Outcomes with the place of their group.
+    waiting: Vec<(Outcome, u32)>,
+}
+
+/// Texts that the numbers of a group of rows stand for.
+pub(super) struct Names<'n> {
+    pub(super) groups: Vec<&'n str>,
+    pub(super) upstreams: Vec<&'n str>,
+}
+
+impl Requests {
+    pub(super) fn new(out: Box<dyn Write + Send>) -> Result<Self, RequestsError> {
+        Ok(Self { sheet: Sheet::new(out, &COLUMNS)?, waiting: Vec::new() })
+    }
+
+    /// Takes in an outcome; says whether a group is full.
+    pub(super) fn add(&mut self, outcome: &Outcome, group: usize) -> bool {
+        self.waiting.push((*outcome, u32::try_from(group).map_or(0, |place| place + 1)));
+        self.waiting.len() >= GROUP_ROWS
+    }
+
+    /// Writes what waits.
+    pub(super) fn write(&mut self, names: &Names<'_>) -> Result<(), RequestsError> {
+        let rows = std::mem::take(&mut self.waiting);
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let numbers = |of: fn(&Outcome) -> u64| Values::Numbers(rows.iter().map(|(outcome, _)| of(outcome)).collect());
+        let skipped = |outcome: &Outcome| matches!(outcome.end, End::Skipped(_));
+        let (mut reasons, mut places): (Vec<&str>, Vec<u32>) = (Vec::new(), Vec::with_capacity(rows.len()));
+        for (outcome, _) in &rows {
+            let reason = match outcome.end {
+                End::Completed => "",
+                End::Failed(failure) => failure.name(),
+                End::Skipped(reason) => reason.name(),
+            };
+            places.push(place(&mut reasons, reason));
+        }
+        let ended = rows.iter().map(|(outcome, _)| match outcome.end {
+            End::Completed => 1,
+            End::Failed(_) => 2,
+            End::Skipped(_) => 3,
+        });
+        // The last number stands for all upstreams that have none of their own.
+        let upstreams = rows
+            .iter()
+            .map(|(outcome, _)| u32::from(outcome.upstream))
+            .map(|number| if number as usize > names.upstreams.len() { 0 } else { number });
+        let last_byte = rows.iter().map(|(outcome, _)| if skipped(outcome) { 0 } else { outcome.last_byte_ns });
+        let values = vec![
+            numbers(|outcome| outcome.intended_ns),
+            numbers(|outcome| outcome.due_ns),
+            numbers(|outcome| outcome.sent_ns),
+            numbers(|outcome| if outcome.end == End::Completed { outcome.first_byte_ns } else { 0 }),
+            Values::Numbers(last_byte.collect()),
+            Values::Texts(rows.iter().map(|(_, group)| *group).collect(), names.groups.clone()),
+            Values::Texts(upstreams.collect(), names.upstreams.clone()),
+            numbers(|outcome| u64::from(outcome.status)),
+            numbers(|outcome| u64::from(outcome.original_status)),
+            numbers(|outcome| u64::from(outcome.original_us)),
+            numbers(|outcome| u64::from(outcome.bytes)),
+            Values::Truths(rows.iter().map(|(outcome, _)| outcome.long_poll).collect()),
+            Values::Texts(ended.collect(), vec!["completed", "failed", "skipped"]),
+            Values::Texts(places, reasons),
+            numbers(|outcome| u64::from(outcome.copy)),
+            numbers(|outcome| u64::from(outcome.row)),
+        ];
+        self.sheet.write(values)?;
+        self.waiting = rows;
+        self.waiting.clear();
+        Ok(())
+    }
+
+    /// Writes what waits and the end of the file.
+    pub(super) fn finish(mut self, names: &Names<'_>) -> Result<(), RequestsError> {
+        self.write(names)?;
+        self.sheet.finish(SCHEMA)?;
+        Ok(())
+    }
+}
+
+/// The number of a reason, from 1; 0 for none.
+fn place(reasons: &mut Vec<&'static str>, reason: &'static str) -> u32 {
+    if reason.is_empty() {
+        return 0;
+    }
+    let found = reasons.iter().position(|known| *known == reason).unwrap_or_else(|| {
+        reasons.push(reason);
+        reasons.len() - 1
+    });
+    u32::try_from(found + 1).unwrap_or(0)
+}

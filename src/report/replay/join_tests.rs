@@ -1,0 +1,136 @@
+//! Shards written, read and joined are the whole; what does not belong together is refused.
+
+use proptest::prelude::*;
+
+use super::{ReplayReport, fixture, join, json, read};
+use crate::endpoints::EndpointId;
+use crate::matrix::Skip;
+use crate::replay::record::{Measured, Recorder};
+use crate::replay::{End, Outcome, Reason, Sink};
+use crate::transport::Failure;
+
+fn shard(number: u32, of: u32, measured: Measured) -> (String, ReplayReport) {
+    let report = ReplayReport { shard: Some((number, of)), measured, steps: Vec::new(), predicted: Vec::new(), ..fixture::report() };
+    (format!("shard-{number}"), report)
+}
+
+fn measured(outcomes: &[Outcome]) -> Measured {
+    let mut recorder = Recorder::new(["sync", "media", "event_sending"]);
+    recorder.upstream(1, "worker1");
+    recorder.upstream(2, "worker2");
+    recorder.outcomes(outcomes).unwrap();
+    recorder.finish().0
+}
+
+fn any_outcome() -> impl Strategy<Value = Outcome> {
+    let end = prop_oneof![
+        4 => Just(End::Completed),
+        1 => prop::sample::select(Failure::ALL.to_vec()).prop_map(End::Failed),
+        1 => prop::sample::select(Skip::ALL.to_vec()).prop_map(|skip| End::Skipped(Reason::Content(skip))),
+        1 => prop::sample::select(vec![Reason::Full, Reason::Ramp, Reason::Overtaken, Reason::Filtered]).prop_map(End::Skipped),
+    ];
+    (0_u16..3, 0_u64..1_000_000_000, 0_u64..9_000_000, 1_u64..900_000_000, 1_u8..3, prop::sample::select(vec![200, 404, 429]), end)
+        .prop_map(|(endpoint, intended_ns, late_ns, service_ns, upstream, status, end)| {
+            let sent_ns = intended_ns + late_ns + 1;
+            Outcome {
+                intended_ns,
+                due_ns: intended_ns + late_ns / 2,
+                sent_ns: if matches!(end, End::Skipped(_)) { 0 } else { sent_ns },
+                first_byte_ns: sent_ns,
+                last_byte_ns: sent_ns + service_ns,
+                bytes: 10,
+                original_us: 2000,
+                row: 0,
+                copy: 0,
+                endpoint: EndpointId(endpoint),
+                status,
+                original_status: 200,
+                upstream,
+                long_poll: endpoint == 0,
+                end,
+            }
+        })
+}
+
+/// The figures alone, in an order of their own: groups and upstreams stand in the order in which a machine first saw them.
+fn sorted(mut report: ReplayReport) -> String {
+    report.shard = None;
+    report.measured.groups.sort_by(|a, b| a.id.cmp(&b.id));
+    report.measured.upstreams.sort_by(|a, b| a.name.cmp(&b.name));
+    json(&report).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn shards_through_their_files_are_the_whole(outcomes in prop::collection::vec((any_outcome(), 0_u32..3), 1..80)) {
+        let all: Vec<Outcome> = outcomes.iter().map(|(outcome, _)| *outcome).collect();
+        let (_, whole) = shard(0, 1, measured(&all));
+        let shards = (0..3).rev().map(|number| {
+            let own: Vec<Outcome> = outcomes.iter().filter(|(_, shard)| *shard == number).map(|(outcome, _)| *outcome).collect();
+            let (name, report) = shard(number, 3, measured(&own));
+            (name, read(&json(&report).unwrap()).unwrap())
+        });
+        let joined = join(shards.collect()).unwrap();
+        prop_assert_eq!(&joined.void_reasons, &Vec::<String>::new());
+        prop_assert_eq!(sorted(joined), sorted(whole));
+    }
+}
+
+#[test]
+fn a_report_read_back_is_the_same_report() {
+    for report in [fixture::report(), fixture::void()] {
+        let mut back = read(&json(&report).unwrap()).unwrap();
+        // Of fractions the last digit may change.
+        for (mine, theirs) in report.predicted.iter().zip(&back.predicted) {
+            assert_eq!(mine.id, theirs.id);
+            assert!((mine.p95.high - theirs.p95.high).abs() < 1e-9 && (mine.p50.low - theirs.p50.low).abs() < 1e-9);
+        }
+        assert_eq!(report.predicted.len(), back.predicted.len());
+        back.predicted.clone_from(&report.predicted);
+        assert_eq!(json(&back).unwrap(), json(&report).unwrap());
+    }
+}
+
+#[test]
+fn a_missing_or_void_shard_makes_the_whole_void() {
+    let one = || shard(1, 3, fixture::report().measured);
+    let mut void = shard(2, 3, fixture::report().measured);
+    void.1.void_reasons.push("the generator was late".to_owned());
+    let joined = join(vec![one(), void]).unwrap();
+    assert_eq!(joined.void_reasons, ["1 of 3 shards is missing: 0", "shard 2 (shard-2): the generator was late"]);
+    assert!(joined.facts.partial && joined.shard.is_none());
+}
+
+#[test]
+fn what_does_not_belong_together_is_refused() {
+    let one = |number| shard(number, 2, fixture::report().measured);
+    let refused = |change: fn(&mut ReplayReport)| {
+        let mut other = one(1);
+        change(&mut other.1);
+        join(vec![one(0), other]).unwrap_err().to_string()
+    };
+    let expected = "shard-0 and shard-1 are not of one replay: --speed is 1 there and 2 here";
+    assert_eq!(refused(|report| report.speed = 2.0), expected);
+    assert!(refused(|report| report.target = "http://127.0.0.1:1".to_owned()).contains("the target is"));
+    assert!(refused(|report| report.facts.seed += 1).contains("--seed is"));
+    assert!(refused(|report| report.allowed = "writes").contains("what was allowed is reads there and writes here"));
+    assert!(refused(|report| report.window.start_us += 1).contains("the beginning"));
+    assert!(refused(|report| report.shard = Some((1, 3))).contains("the number of shards is 2 there and 3 here"));
+    assert!(refused(|report| report.shard = Some((0, 2))).contains("are both shard 0"));
+    assert!(refused(|report| report.shard = None).contains("no shard but a whole run"));
+    assert!(refused(|report| report.steps = fixture::report().steps).contains("--find-limit"));
+}
+
+#[test]
+fn a_changed_or_foreign_file_is_said() {
+    let text = json(&fixture::report()).unwrap();
+    let error = read(&text.replace("wsim.replay/1", "wsim.analysis/1")).unwrap_err();
+    assert!(error.to_string().contains("\"wsim.analysis/1\""), "{error}");
+    let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    value["groups"][0]["sent"] = 1.into();
+    assert!(read(&value.to_string()).unwrap_err().to_string().contains("are said to be sent"));
+    value["histograms"]["lateness"]["hdr"] = "SGVsbG8=".into();
+    assert!(read(&value.to_string()).unwrap_err().to_string().contains("histogram of lateness"));
+    assert!(read("{}").is_err());
+}

@@ -1,0 +1,302 @@
+//! A replay's `report.json` read back: counts, sums and histograms exactly, not the rounded quantiles that stand there for people.
+//!
+//! What is not in the file (inputs, notes about the table) is empty. Invariant: what is read adds up, or it is an error.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde::Deserialize;
+
+use super::super::model::RunFacts;
+use super::{CpuShare, LimitStep, Predicted, ReplayReport};
+use crate::profile::Window;
+use crate::replay::Account;
+use crate::replay::record::{Group, Measured, Tally, Times, Upstream};
+use crate::stats::Interval;
+
+/// Why a file is not a replay's report.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// Not JSON, or something is missing.
+    #[error("not a replay's report")]
+    Json(#[from] serde_json::Error),
+    /// Another command's report, or another version's.
+    #[error("its schema is {0:?}, and only \"wsim.replay/1\" can be read: give folders that `wsim replay` wrote")]
+    Schema(String),
+    /// A value that this version does not know.
+    #[error("{0} is {1:?}, which this version of wsim does not know: use the version that wrote it")]
+    Unknown(&'static str, String),
+    /// A histogram that cannot be read.
+    #[error("the histogram of {0} cannot be read: the file is damaged")]
+    Histogram(String),
+    /// Counts that contradict each other.
+    #[error("{0}: the file is damaged or was changed")]
+    Sums(String),
+}
+
+/// Reads what [`super::json`] wrote.
+///
+/// # Errors
+/// [`ReadError`] if it is something else or does not add up.
+pub fn read(text: &str) -> Result<ReplayReport, ReadError> {
+    let schema: Schema = serde_json::from_str(text)?;
+    if schema.schema != "wsim.replay/1" {
+        return Err(ReadError::Schema(schema.schema));
+    }
+    let file: File = serde_json::from_str(text)?;
+    let measured = measured(&file)?;
+    adds_up(&measured, &file)?;
+    let names = |names: &BTreeMap<String, f64>| names.iter().map(|(name, &value)| Ok((known(name)?, value))).collect();
+    let cpu = match &file.cpu {
+        Some(cpu) => {
+            let skipped: Result<Vec<_>, ReadError> = names(&cpu.skipped_seconds);
+            Some(CpuShare { logged_seconds: cpu.logged_seconds, skipped_seconds: skipped? })
+        }
+        None => None,
+    };
+    Ok(ReplayReport {
+        facts: RunFacts {
+            wsim: file.wsim,
+            created: file.created,
+            command: file.command,
+            seed: file.seed,
+            synapse_version: file.synapse_version,
+            table_note: String::new(),
+            time_zone: "UTC".to_owned(),
+            partial: file.partial,
+            joined: None,
+            assumptions: Vec::new(),
+            next: Vec::new(),
+        },
+        inputs: Vec::new(),
+        malformed: Vec::new(),
+        target: file.target,
+        server_name: file.server_name,
+        window: Window { start_us: file.window.start.as_microsecond(), end_us: file.window.end.as_microsecond() },
+        speed: file.speed,
+        load: file.load,
+        shard: file.shard.map(|[part, of]| (part, of)),
+        allowed: ["reads", "writes", "dangerous"]
+            .into_iter()
+            .find(|name| *name == file.allowed)
+            .ok_or(ReadError::Unknown("`allowed`", file.allowed))?,
+        took_seconds: file.took_seconds,
+        measured,
+        void_reasons: file.void_reasons,
+        cpu,
+        predicted: file.predicted.into_iter().map(|one| Predicted { id: one.id, p50: one.p50, p95: one.p95 }).collect(),
+        steps: file
+            .limit_steps
+            .into_iter()
+            .map(|step| LimitStep {
+                load: step.load,
+                rate: step.requests_per_second,
+                p95_ms: step.p95_ms,
+                holds: step.holds,
+                why: step.why,
+            })
+            .collect(),
+    })
+}
+
+fn measured(file: &File) -> Result<Measured, ReadError> {
+    let histograms = &file.histograms;
+    if file.groups.len() != histograms.groups.len() || file.upstreams.len() != histograms.upstreams.len() {
+        return Err(ReadError::Sums("there are more or fewer histograms than groups and upstreams".to_owned()));
+    }
+    let counts =
+        |names: &BTreeMap<String, u64>| names.iter().map(|(name, &count)| Ok((known(name)?, count))).collect::<Result<_, ReadError>>();
+    let groups = file.groups.iter().zip(&histograms.groups).map(|(group, times)| {
+        Ok(Group {
+            id: group.id.clone(),
+            work: tally(&group.id, &group.work, &times.work)?,
+            polls: tally(&group.id, &group.long_polls, &times.long_polls)?,
+        })
+    });
+    let upstreams = file.upstreams.iter().zip(&histograms.upstreams).map(|(upstream, service)| {
+        Ok(Upstream { name: upstream.name.clone(), requests: upstream.requests, service: times(&upstream.name, service)? })
+    });
+    Ok(Measured {
+        groups: groups.collect::<Result<_, ReadError>>()?,
+        upstreams: upstreams.collect::<Result<_, ReadError>>()?,
+        account: Account { completed: file.completed, failed: counts(&file.failed)?, skipped: counts(&file.skipped)? },
+        lateness: times("lateness", &histograms.lateness)?,
+        held: times("held", &histograms.held)?,
+        limited: file.limited,
+    })
+}
+
+fn tally(id: &str, counts: &WireTally, histograms: &TallyTimes) -> Result<Tally, ReadError> {
+    Ok(Tally {
+        scheduled: counts.scheduled,
+        sent: counts.sent,
+        completed: counts.completed,
+        lateness: times(id, &histograms.lateness)?,
+        service: times(id, &histograms.service)?,
+        response: times(id, &histograms.response)?,
+        original: times(id, &histograms.original)?,
+        status: counts.status.clone(),
+        differs: counts.status_differs,
+        bytes: counts.bytes,
+    })
+}
+
+fn times(what: &str, wire: &WireTimes) -> Result<Times, ReadError> {
+    let bytes = BASE64_STANDARD.decode(&wire.hdr).ok();
+    let sum = wire.sum_ns.parse().ok();
+    bytes.zip(sum).and_then(|(bytes, sum)| Times::from_bytes(&bytes, sum)).ok_or_else(|| ReadError::Histogram(what.to_owned()))
+}
+
+/// The account of the whole is that of the groups, and a histogram has one entry for each answer.
+fn adds_up(measured: &Measured, file: &File) -> Result<(), ReadError> {
+    let whole = measured.whole();
+    let both = |of: fn(&Tally) -> u64| of(&whole.work) + of(&whole.polls);
+    let account = &measured.account;
+    let pairs = [
+        ("scheduled", file.scheduled, both(|tally| tally.scheduled)),
+        ("sent", file.sent, both(|tally| tally.sent)),
+        ("answered", file.completed, both(|tally| tally.completed)),
+        ("answered", account.completed, both(|tally| tally.response.count())),
+        ("scheduled", file.scheduled, account.scheduled()),
+        ("sent", file.sent, account.sent()),
+    ];
+    match pairs.into_iter().find(|(_, said, counted)| said != counted) {
+        Some((what, said, counted)) => Err(ReadError::Sums(format!("{said} requests are said to be {what}, but {counted} are counted"))),
+        None => Ok(()),
+    }
+}
+
+fn known(name: &str) -> Result<&'static str, ReadError> {
+    Account::known(name).ok_or_else(|| ReadError::Unknown("a reason", name.to_owned()))
+}
+
+#[derive(Deserialize)]
+struct Schema {
+    schema: String,
+}
+
+#[derive(Deserialize)]
+struct File {
+    wsim: String,
+    created: String,
+    command: String,
+    seed: u64,
+    partial: bool,
+    synapse_version: String,
+    target: String,
+    server_name: Option<String>,
+    window: Span,
+    speed: f64,
+    load: f64,
+    shard: Option<[u32; 2]>,
+    allowed: String,
+    took_seconds: f64,
+    scheduled: u64,
+    sent: u64,
+    completed: u64,
+    failed: BTreeMap<String, u64>,
+    skipped: BTreeMap<String, u64>,
+    limited: u64,
+    void_reasons: Vec<String>,
+    cpu: Option<Cpu>,
+    groups: Vec<WireGroup>,
+    upstreams: Vec<WireUpstream>,
+    predicted: Vec<WirePredicted>,
+    limit_steps: Vec<WireStep>,
+    histograms: Histograms,
+}
+
+#[derive(Deserialize)]
+struct Span {
+    #[serde(deserialize_with = "instant")]
+    start: jiff::Timestamp,
+    #[serde(deserialize_with = "instant")]
+    end: jiff::Timestamp,
+}
+
+fn instant<'de, D: serde::Deserializer<'de>>(from: D) -> Result<jiff::Timestamp, D::Error> {
+    String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+}
+
+#[derive(Deserialize)]
+struct Cpu {
+    logged_seconds: f64,
+    skipped_seconds: BTreeMap<String, f64>,
+}
+
+#[derive(Deserialize)]
+struct WireGroup {
+    id: String,
+    #[serde(flatten)]
+    work: WireTally,
+    long_polls: WireTally,
+}
+
+#[derive(Deserialize)]
+struct WireTally {
+    scheduled: u64,
+    sent: u64,
+    completed: u64,
+    #[serde(deserialize_with = "statuses")]
+    status: BTreeMap<u16, u64>,
+    status_differs: u64,
+    bytes: u64,
+}
+
+/// JSON's keys are texts, and within a flattened object serde does not turn them into numbers itself.
+fn statuses<'de, D: serde::Deserializer<'de>>(from: D) -> Result<BTreeMap<u16, u64>, D::Error> {
+    let texts = BTreeMap::<String, u64>::deserialize(from)?;
+    let number = |text: String| text.parse::<u16>().map_err(serde::de::Error::custom);
+    texts.into_iter().map(|(status, count)| Ok((number(status)?, count))).collect()
+}
+
+#[derive(Deserialize)]
+struct WireUpstream {
+    name: String,
+    requests: u64,
+}
+
+#[derive(Deserialize)]
+struct WirePredicted {
+    id: String,
+    p50: Interval,
+    p95: Interval,
+}
+
+#[derive(Deserialize)]
+struct WireStep {
+    load: f64,
+    requests_per_second: f64,
+    p95_ms: f64,
+    holds: bool,
+    why: String,
+}
+
+#[derive(Deserialize)]
+struct Histograms {
+    lateness: WireTimes,
+    held: WireTimes,
+    groups: Vec<GroupTimes>,
+    upstreams: Vec<WireTimes>,
+}
+
+#[derive(Deserialize)]
+struct GroupTimes {
+    work: TallyTimes,
+    long_polls: TallyTimes,
+}
+
+#[derive(Deserialize)]
+struct TallyTimes {
+    lateness: WireTimes,
+    service: WireTimes,
+    response: WireTimes,
+    original: WireTimes,
+}
+
+#[derive(Deserialize)]
+struct WireTimes {
+    sum_ns: String,
+    hdr: String,
+}

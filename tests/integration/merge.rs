@@ -1,0 +1,141 @@
+//! `wsim merge`: folders as several machines leave them.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use wsim::endpoints::EndpointId;
+use wsim::profile::Window;
+use wsim::replay::record::{Measured, Recorder};
+use wsim::replay::{End, Outcome, Sink};
+use wsim::report::replay::ReplayReport;
+use wsim::report::{RunFacts, replay};
+
+use super::support::wsim;
+
+/// Forty answers of one shard, each a millisecond longer than the last.
+fn measured(folder: &Path, number: u64) -> Measured {
+    let log = std::fs::File::create(folder.join("replay.hlog")).unwrap();
+    let began = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_800_000_000);
+    let mut recorder = Recorder::new(["sync", "media"]).with_hlog(Box::new(log), began);
+    recorder.upstream(1, "worker1");
+    let outcomes: Vec<Outcome> = (0..40)
+        .map(|place| {
+            let intended_ns = place * 100_000_000;
+            let sent_ns = intended_ns + 50_000;
+            Outcome {
+                intended_ns,
+                due_ns: intended_ns,
+                sent_ns,
+                first_byte_ns: sent_ns,
+                last_byte_ns: sent_ns + (number * 40 + place + 1) * 1_000_000,
+                bytes: 10,
+                original_us: 2000,
+                row: 0,
+                copy: 0,
+                endpoint: EndpointId(u16::try_from(place % 2).unwrap()),
+                status: 200,
+                original_status: 200,
+                upstream: 1,
+                long_poll: false,
+                end: End::Completed,
+            }
+        })
+        .collect();
+    recorder.outcomes(&outcomes).unwrap();
+    let (measured, written) = recorder.finish();
+    written.unwrap();
+    measured
+}
+
+fn shard(parent: &Path, number: u32, seed: u64) -> PathBuf {
+    let folder = parent.join(format!("shard-{number}"));
+    std::fs::create_dir(&folder).unwrap();
+    let report = ReplayReport {
+        facts: RunFacts {
+            wsim: "0.1.0".to_owned(),
+            created: "2026-11-27T10:00:00Z".to_owned(),
+            command: "wsim replay".to_owned(),
+            seed,
+            synapse_version: "1.142".to_owned(),
+            table_note: String::new(),
+            time_zone: "UTC".to_owned(),
+            partial: false,
+            joined: None,
+            assumptions: Vec::new(),
+            next: Vec::new(),
+        },
+        inputs: Vec::new(),
+        malformed: Vec::new(),
+        target: "http://127.0.0.1:28008".to_owned(),
+        server_name: Some("wsim.test".to_owned()),
+        window: Window { start_us: 1_763_653_640_000_000, end_us: 1_763_653_820_000_000 },
+        speed: 1.0,
+        load: 1.0,
+        shard: Some((number, 2)),
+        allowed: "reads",
+        took_seconds: 4.0,
+        measured: measured(&folder, u64::from(number)),
+        void_reasons: Vec::new(),
+        cpu: None,
+        predicted: Vec::new(),
+        steps: Vec::new(),
+    };
+    std::fs::write(folder.join("report.json"), replay::json(&report).unwrap()).unwrap();
+    folder
+}
+
+/// Copies runs to where `tests/hlog/check` wants them, if it asks.
+fn keep(runs: [&PathBuf; 3]) {
+    let Some(place) = std::env::var_os("WSIM_KEEP_RUNS") else { return };
+    for run in runs {
+        let to = Path::new(&place).join(run.file_name().unwrap());
+        std::fs::create_dir(&to).unwrap();
+        for name in ["replay.hlog", "report.json"] {
+            std::fs::copy(run.join(name), to.join(name)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn two_shards_are_one_run() {
+    let place = tempfile::tempdir().unwrap();
+    let runs = [shard(place.path(), 1, 7), shard(place.path(), 0, 7)];
+    let merge = || wsim().arg("merge").args(&runs).args(["--name", "whole", "--out"]).arg(place.path()).output().unwrap();
+    let output = merge();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let folder = place.path().join("whole");
+    let report: Value = serde_json::from_str(&std::fs::read_to_string(folder.join("report.json")).unwrap()).unwrap();
+    assert_eq!((report["completed"].as_u64(), report["void"].as_bool(), report["shard"].is_null()), (Some(80), Some(false), true));
+    // 1 to 80 ms in both shards together, and 0.05 ms of lateness.
+    let median = report["overall"]["response_ms"]["p50"].as_f64().unwrap();
+    assert!((median - 40.05).abs() < 0.1, "{median}");
+    let log = std::fs::read_to_string(folder.join("replay.hlog")).unwrap();
+    assert_eq!((log.matches("StartTime:").count(), log.matches("Tag=sync").count()), (1, 8), "{log}");
+    for name in ["report.md", "report.html", "tables/groups.csv"] {
+        assert!(folder.join(name).is_file(), "{name}");
+    }
+    keep([&runs[0], &runs[1], &folder]);
+    let again = merge();
+    assert_eq!(again.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("--force"));
+}
+
+#[test]
+fn one_of_two_shards_is_void() {
+    let place = tempfile::tempdir().unwrap();
+    let run = shard(place.path(), 1, 7);
+    let output = wsim().arg("merge").arg(run).arg("--out").arg(place.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("Void: 1 of 2 shards is missing: 0"));
+}
+
+#[test]
+fn shards_of_two_replays_are_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let runs = [shard(place.path(), 0, 7), shard(place.path(), 1, 8)];
+    let output = wsim().arg("merge").args(runs).arg("--out").arg(place.path()).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("are not of one replay: --seed is 7 there and 8 here"), "{told}");
+    assert!(!place.path().join("merged").exists());
+}
