@@ -95,6 +95,12 @@ impl Connection {
         if let Some(row) = row {
             request.headers_mut().insert(ROW_HEADER, HeaderValue::from(row));
         }
+        // A kept connection is ready when its driver has seen the end of the last answer, which may be on another thread.
+        let ready = match &mut self.sender {
+            Sender::Http1(sender) => sender.ready().await,
+            Sender::Http2(sender) => sender.ready().await,
+        };
+        ready.map_err(|_| Failure::Closed)?;
         self.stamp.arm();
         let handed = Instant::now();
         let response = match &mut self.sender {

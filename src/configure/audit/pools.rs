@@ -47,14 +47,15 @@ fn empty_key(pool: &PoolView, seen: &[&Seen<'_>], findings: &mut Vec<Finding>) {
         return;
     }
     let why = match pool.proxy {
-        ProxyName::Nginx => "nginx hashes the empty text: all of them go to one and the same server",
+        ProxyName::Nginx => "nginx takes the next server in turn: they are spread, and nothing is kept together",
         ProxyName::Haproxy => "HAProxy takes the next server in turn: they are spread, and nothing is kept together",
         ProxyName::Caddy => "Caddy takes its fallback, a server at random: nothing is kept together",
         ProxyName::Traefik => "nothing is kept together",
     };
     findings.push(Finding {
         code: "empty-key",
-        severity: Severity::Warning,
+        // A few without a key beside many with one are as meant: a pool by room has profile changes, too.
+        severity: if empty.len() * 2 < seen.len() { Severity::Hint } else { Severity::Warning },
         place: Some(pool.pool.place.clone()),
         what: format!(
             "{} hashes something that these requests do not have ({})",
