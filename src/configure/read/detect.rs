@@ -51,7 +51,10 @@ pub fn detect(path: &Path, text: &str) -> Option<Kind> {
             if root.get("http").is_some_and(|http| http.get("routers").is_some() || http.get("services").is_some()) {
                 return Some(Kind::Traefik);
             }
-            SYNAPSE.iter().any(|key| root.get(key).is_some()).then_some(Kind::Synapse)
+            // A file of settings for no workers says nothing, and is Synapse's all the same.
+            let says: String = text.lines().map(str::trim).filter(|line| !line.starts_with('#')).collect();
+            let is_empty = extension != "json" && matches!(says.as_str(), "" | "{}");
+            (is_empty || SYNAPSE.iter().any(|key| root.get(key).is_some())).then_some(Kind::Synapse)
         }
         "toml" => tree::toml(&file, text).ok()?.get("http").map(|_| Kind::Traefik),
         _ if name.contains("caddyfile") || extension == "caddyfile" => Some(Kind::Caddyfile),
