@@ -92,6 +92,9 @@ fn write(output: &Output, report: &AnalysisReport, read: &Read, name: &str) -> a
     for chart in report::charts::all(report) {
         folder.write(&format!("charts/{}.svg", chart.name), &chart.svg)?;
     }
+    for table in report::tables::all(report) {
+        folder.write(&format!("tables/{}.csv", table.id), table.csv())?;
+    }
     if let Some(shown) = report.shown() {
         folder.write("plan.toml", shown.candidate.plan.to_toml())?;
     }
@@ -115,7 +118,7 @@ fn show(arguments: &Analyse, report: &AnalysisReport, place: &Path) -> anyhow::R
     let mut out = anstream::stdout().lock();
     // Colour codes are always written; the stream takes them out where they are not wanted (NO_COLOR, no terminal).
     let style = report::Style { colour: true, width: terminal_width() };
-    let mut names = vec!["report.html", "report.md", "report.json", "plan.toml", "charts/"];
+    let mut names = vec!["report.html", "report.md", "report.json", "plan.toml", "charts/", "tables/"];
     if !arguments.no_trace {
         names.push("trace.parquet");
     }

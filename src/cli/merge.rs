@@ -95,6 +95,9 @@ fn write(folder: RunFolder, report: &ReplayReport) -> anyhow::Result<PathBuf> {
     folder.write("report.json", replay::json(report)?)?;
     folder.write("report.md", replay::markdown(report))?;
     folder.write("report.html", replay::html(report)?)?;
+    for chart in report.charts() {
+        folder.write(&format!("charts/{}.svg", chart.name), &chart.svg)?;
+    }
     for table in report.tables() {
         folder.write(&format!("tables/{}.csv", table.id), table.csv())?;
     }
@@ -112,7 +115,7 @@ fn show(arguments: &Merge, report: &ReplayReport, place: &Path) -> anyhow::Resul
     let mut out = anstream::stdout().lock();
     // Colour codes are always written; the stream takes them out where they are not wanted (NO_COLOR, no terminal).
     let style = report::Style { colour: true, width: terminal_width() };
-    let files = ["report.html", "report.md", "report.json", "replay.hlog", "tables/"];
+    let files = ["report.html", "report.md", "report.json", "replay.hlog", "tables/", "charts/"];
     let names: Vec<&str> = files.into_iter().filter(|name| place.join(name).exists()).collect();
     replay::terminal(&mut out, report, Some(report::Files { folder: place, names: &names }), style)?;
     Ok(())

@@ -15,6 +15,7 @@ mod progress;
 pub mod provision;
 mod reading;
 pub mod replay;
+pub mod report;
 pub mod route;
 pub mod simulate;
 mod window;
@@ -75,6 +76,8 @@ enum Command {
     Emulate(Box<emulate::Emulate>),
     /// Join the shards of one replay into one report
     Merge(merge::Merge),
+    /// Finished runs beside each other: before and after, or predicted and measured
+    Report(report::Report),
     /// The requests of a log as a schedule for another load generator
     Export(Box<export::Export>),
     /// Which server of a pool a key goes to, by the proxy's exact rule
@@ -125,6 +128,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Emulate(arguments) => emulate::run(&arguments),
         Command::Merge(arguments) => merge::run(&arguments),
+        Command::Report(arguments) => report::run(&arguments),
         Command::Export(arguments) => export::run(&arguments),
         Command::Audit(arguments) => audit::run(&arguments),
         Command::Route(arguments) => {

@@ -189,6 +189,9 @@ fn write(output: &Output, report: &SimulationReport, read: &Read, name: &str) ->
     for chart in report.charts() {
         folder.write(&format!("charts/{}.svg", chart.name), &chart.svg)?;
     }
+    for table in report.tables() {
+        folder.write(&format!("tables/{}.csv", table.id), table.csv())?;
+    }
     if let Some((candidate, _)) = report.sweep.shown() {
         folder.write("plan.toml", candidate.plan.to_toml())?;
     }
@@ -212,7 +215,7 @@ fn show(output: &Output, report: &SimulationReport, place: &Path) -> anyhow::Res
     let mut out = anstream::stdout().lock();
     // Colour codes are always written; the stream takes them out where they are not wanted (NO_COLOR, no terminal).
     let style = report::Style { colour: true, width: terminal_width() };
-    let mut names = vec!["report.html", "report.md", "report.json", "plan.toml", "charts/", "trace.parquet"];
+    let mut names = vec!["report.html", "report.md", "report.json", "plan.toml", "charts/", "tables/", "trace.parquet"];
     names.retain(|name| place.join(name).exists());
     simulation::terminal(&mut out, report, Some(report::Files { folder: place, names: &names }), style)?;
     Ok(())

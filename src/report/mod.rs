@@ -10,6 +10,7 @@
 mod account;
 pub mod analysis;
 pub mod charts;
+pub mod comparison;
 pub mod escape;
 pub mod folder;
 pub mod format;
@@ -32,6 +33,7 @@ pub(crate) mod fixture;
 mod schema_check;
 
 pub use analysis::AnalysisReport;
+pub use comparison::ComparisonReport;
 pub use folder::{FolderError, RunFolder};
 pub use html::html;
 pub use json::json;

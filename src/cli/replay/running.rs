@@ -218,6 +218,9 @@ fn write(folder: RunFolder, report: &ReplayReport) -> anyhow::Result<PathBuf> {
     folder.write("report.json", report::replay::json(report)?)?;
     folder.write("report.md", report::replay::markdown(report))?;
     folder.write("report.html", report::replay::html(report)?)?;
+    for chart in report.charts() {
+        folder.write(&format!("charts/{}.svg", chart.name), &chart.svg)?;
+    }
     for table in report.tables() {
         folder.write(&format!("tables/{}.csv", table.id), table.csv())?;
     }
@@ -236,7 +239,7 @@ fn show(player: &Player<'_>, report: &ReplayReport, place: &Path) -> anyhow::Res
     let mut out = anstream::stdout().lock();
     // Colour codes are always written; the stream takes them out where they are not wanted (NO_COLOR, no terminal).
     let style = report::Style { colour: true, width: terminal_width() };
-    let names: Vec<&str> = ["report.html", "report.md", "report.json", "replay.hlog", "requests.parquet", "tables/"]
+    let names: Vec<&str> = ["report.html", "report.md", "report.json", "replay.hlog", "requests.parquet", "tables/", "charts/"]
         .into_iter()
         .filter(|name| place.join(name).exists())
         .collect();

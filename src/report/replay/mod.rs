@@ -17,6 +17,7 @@ pub use markdown::markdown;
 pub use read::{ReadError, read};
 pub use terminal::terminal;
 
+use super::charts::{self, Chart};
 use super::format;
 use super::model::{Input, MalformedExample, RunFacts};
 use super::table::Table;
@@ -132,6 +133,18 @@ impl ReplayReport {
             vec![tables::steps(self), tables::groups(self), tables::polls(self), tables::upstreams(self), tables::account(self)];
         tables.retain(|table| !table.is_empty());
         tables
+    }
+
+    /// Every chart for which there is data.
+    pub fn charts(&self) -> Vec<Chart> {
+        let whole = self.measured.whole();
+        let rows = self.predicted.iter().filter_map(|one| {
+            let group = self.measured.groups.iter().chain([&whole]).find(|group| group.id == one.id)?;
+            let ms = |quantile| Some(Interval::exact(group.work.service.quantile_ns(quantile) as f64 / 1e6));
+            let (p50, p95) = (charts::Dumbbell::of(Some(one.p50), ms(0.5)), charts::Dumbbell::of(Some(one.p95), ms(0.95)));
+            Some(charts::Predicted { name: one.id.clone(), p50, p95 })
+        });
+        charts::predicted(rows.collect())
     }
 
     /// How late the generator was, in a sentence.

@@ -20,6 +20,8 @@ use serde::{Deserialize, Serialize};
 
 use super::analysis::AnalysisReport;
 use super::charts::{self, Chart};
+use super::table::Table;
+use super::tables as analysis_tables;
 use crate::advise::Confidence;
 use crate::advise::sweep::Sweep;
 use crate::simulate::backtest::Backtest;
@@ -41,6 +43,18 @@ impl SimulationReport {
     /// Every chart for which there is data.
     pub fn charts(&self) -> Vec<Chart> {
         charts::of_sweep(&self.sweep)
+    }
+
+    /// Every table that has rows, in the order of a report, for CSV files too.
+    pub fn tables(&self) -> Vec<Table> {
+        let mut all = vec![tables::candidates(self)];
+        if let Some((candidate, _)) = self.sweep.shown() {
+            all.extend([tables::groups(candidate), tables::processes(candidate)]);
+        }
+        all.extend([tables::stress(&self.sweep), tables::discarded(&self.sweep), tables::backtest(self)]);
+        all.extend([analysis_tables::inputs(&self.analysis), analysis_tables::malformed(&self.analysis)]);
+        all.retain(|table| !table.is_empty());
+        all
     }
 
     /// How sure the answer is: what the screen says of the log, and no better than the back-test.

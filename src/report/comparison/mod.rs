@@ -1,0 +1,102 @@
+//! The report of `wsim report`: finished runs beside each other.
+//!
+//! ```text
+//! report.json of each run -> Run (figures) -> Pair (first run, another) -> ComparisonReport -> json, html, markdown, csv, chart -> RunFolder
+//!                                                                                           `-> terminal
+//! ```
+//!
+//! Two runs of which exactly one is a simulation are a prediction beside a measurement; any other two are before and after. Knows nothing of
+//! logs: only what the reports say.
+
+mod html;
+mod json;
+mod markdown;
+mod model;
+mod pair;
+mod read;
+mod tables;
+mod terminal;
+
+pub use html::html;
+pub use json::{SCHEMA, json};
+pub use markdown::markdown;
+pub use model::{Figure, GroupPair, Kind, Latencies, Pair, ProcessPair, Run, RunGroup, RunProcess, Sort, Summary};
+pub use pair::{P50_LIMIT, P95_LIMIT, REQUESTS_MIN};
+pub use read::{ReadError, read};
+pub use terminal::terminal;
+
+use super::charts::{self, Chart};
+use super::table::Table;
+
+/// Runs beside each other, and the circumstances of the comparison.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ComparisonReport {
+    /// Version of the program.
+    pub wsim: String,
+    /// When it was made, RFC 3339.
+    pub created: String,
+    /// As typed.
+    pub command: String,
+    /// Every run, the baseline first.
+    pub runs: Vec<Run>,
+    /// The baseline with each of the others, in order.
+    pub pairs: Vec<Pair>,
+}
+
+impl ComparisonReport {
+    /// Compares the first of `runs` with each of the others.
+    pub fn new(wsim: String, created: String, command: String, runs: Vec<Run>) -> Self {
+        let pairs = runs.iter().enumerate().skip(1).map(|(place, _)| pair::pair(&runs, place)).collect();
+        Self { wsim, created, command, runs, pairs }
+    }
+
+    /// The first sentence.
+    pub fn verdict(&self) -> String {
+        self.pairs.iter().map(|pair| pair.verdict.as_str()).collect::<Vec<_>>().join("; ")
+    }
+
+    /// Why figures deserve doubt, one sentence each.
+    pub fn doubts(&self) -> Vec<String> {
+        let mut doubts = Vec::new();
+        for run in &self.runs {
+            if let Some(why) = run.void.first() {
+                doubts.push(format!("{} is void and says nothing about its target: {why}", run.name));
+            }
+            if run.partial {
+                doubts.push(format!("{} was interrupted: its figures cover a part", run.name));
+            }
+        }
+        if self.runs.iter().any(|run| run.void.is_empty() && run.load != self.runs[0].load) {
+            doubts.push(
+                "The runs were under different load (--load, --speed, --growth), so their times differ for that reason too".to_owned(),
+            );
+        }
+        doubts
+    }
+
+    /// All tables that have rows, in order, for CSV files too.
+    pub fn tables(&self) -> Vec<Table> {
+        let mut tables =
+            vec![tables::predictions(self), tables::traffic(self), tables::latencies(self), tables::processes(self), tables::runs(self)];
+        tables.retain(|table| !table.is_empty());
+        tables
+    }
+
+    /// Every chart for which there is data.
+    pub fn charts(&self) -> Vec<Chart> {
+        let predictions = self.pairs.iter().filter(|pair| pair.kind == Kind::Prediction);
+        let rows = predictions.flat_map(|pair| {
+            pair.groups.iter().map(|group| charts::Predicted {
+                name: group.id.clone(),
+                p50: charts::Dumbbell::of(group.p50.to, group.p50.from),
+                p95: charts::Dumbbell::of(group.p95.to, group.p95.from),
+            })
+        });
+        charts::predicted(rows.collect())
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
+mod tests;

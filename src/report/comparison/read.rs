@@ -1,0 +1,267 @@
+//! A finished run's `report.json`, of any command, in the figures that all share.
+
+use serde::Deserialize;
+
+use super::super::replay;
+use super::model::{Latencies, Run, RunGroup, RunProcess, Sort};
+use super::pair::ALL;
+use crate::profile::{GroupProfile, ProcessProfile, Quantiles};
+use crate::replay::record::{Tally, Times};
+use crate::stats::Interval;
+
+/// Why a file cannot be compared.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// Not JSON.
+    #[error("not JSON: give the folder of a finished run as wsim wrote it")]
+    NotJson(#[source] serde_json::Error),
+    /// JSON of something else.
+    #[error("it names no schema, so it is no report of wsim: give the folder of a finished run")]
+    NoSchema,
+    /// Another kind of report, or another version's.
+    #[error(
+        "its schema is {0:?}, which this version of wsim does not compare; it reads wsim.analysis/1, wsim.simulation/1 and wsim.replay/1"
+    )]
+    Schema(String),
+    /// The schema is right and the rest is not.
+    #[error("it is no whole {schema} report: the file is damaged or was changed")]
+    Damaged {
+        /// What it says it is.
+        schema: &'static str,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
+    /// A replay's report.
+    #[error(transparent)]
+    Replay(#[from] replay::ReadError),
+    /// A simulation of nothing.
+    #[error("no plan was simulated in it, so there is nothing to compare")]
+    NoCandidate,
+    /// `--plan` names none of its plans.
+    #[error("--plan: {0:?} was not simulated in it; its plans are {1}")]
+    NoSuchPlan(String, String),
+}
+
+/// Reads a run. Of a simulation, `plan` says which candidate counts; else the recommended one does, or the first if none is.
+///
+/// # Errors
+/// [`ReadError`] if it is something else or does not have that plan.
+pub fn read(name: &str, text: &str, plan: Option<&str>) -> Result<Run, ReadError> {
+    let schema: Schema = serde_json::from_str(text).map_err(ReadError::NotJson)?;
+    match schema.schema.as_ref().and_then(serde_json::Value::as_str) {
+        None => Err(ReadError::NoSchema),
+        Some("wsim.analysis/1") => {
+            let file = serde_json::from_str(text).map_err(|source| ReadError::Damaged { schema: "wsim.analysis/1", source })?;
+            Ok(analysis(name, file))
+        }
+        Some("wsim.simulation/1") => {
+            let file = serde_json::from_str(text).map_err(|source| ReadError::Damaged { schema: "wsim.simulation/1", source })?;
+            simulation(name, file, plan)
+        }
+        Some("wsim.replay/1") => Ok(replayed(name, &replay::read(text)?)),
+        Some(other) => Err(ReadError::Schema(other.to_owned())),
+    }
+}
+
+fn analysis(name: &str, file: Analysis) -> Run {
+    let seconds = file.window.seconds.max(1e-6);
+    let groups = file.groups.into_iter().filter(|group| !group.internal).map(|group| RunGroup {
+        id: group.id,
+        requests: group.requests,
+        cpu_seconds: group.cpu_seconds,
+        cpu_ms: group.cpu_ms,
+        service_ms: group.latency_ms.map_or_else(Latencies::default, |quantiles| bare(&quantiles)),
+        response_ms: None,
+    });
+    let processes = file.processes.into_iter().map(|process| RunProcess {
+        requests: process.requests + process.internal_requests,
+        // The whole process where it was measured, as a simulation says it too; else what its request lines show.
+        utilisation: process.process_cpu_seconds.map(|cpu| cpu / seconds).or(process.utilisation).map(Interval::exact),
+        name: process.name,
+    });
+    Run {
+        name: name.to_owned(),
+        sort: Sort::Analysis,
+        plan: None,
+        target: None,
+        wsim: file.wsim,
+        created: file.created,
+        command: file.command,
+        load: 1.0,
+        seconds,
+        partial: file.partial,
+        void: Vec::new(),
+        groups: groups.collect(),
+        processes: processes.collect(),
+    }
+}
+
+fn bare(quantiles: &Quantiles) -> Latencies {
+    let exact = |value| Some(Interval::exact(value));
+    Latencies { p50: exact(quantiles.p50), p95: exact(quantiles.p95), p99: exact(quantiles.p99) }
+}
+
+fn simulation(name: &str, mut file: Simulation, plan: Option<&str>) -> Result<Run, ReadError> {
+    let wanted = plan.or(file.recommended.as_deref());
+    let place = match wanted {
+        Some(wanted) => file.candidates.iter().position(|candidate| candidate.plan == wanted).ok_or_else(|| {
+            let names: Vec<&str> = file.candidates.iter().map(|candidate| candidate.plan.as_str()).collect();
+            ReadError::NoSuchPlan(wanted.to_owned(), names.join(", "))
+        })?,
+        None => 0,
+    };
+    if place >= file.candidates.len() {
+        return Err(ReadError::NoCandidate);
+    }
+    let candidate = file.candidates.swap_remove(place);
+    let group = |id: String, requests: u64, latency: &Latency| RunGroup {
+        id,
+        requests,
+        service_ms: Latencies { p50: latency.p50.known(), p95: latency.p95.known(), p99: latency.p99.known() },
+        ..RunGroup::default()
+    };
+    let mut groups: Vec<RunGroup> = candidate.groups.iter().map(|one| group(one.id.clone(), one.requests, &one.latency_ms)).collect();
+    let all = groups.iter().map(|group| group.requests).sum();
+    groups.push(group(ALL.to_owned(), all, &candidate.latency_ms));
+    Ok(Run {
+        name: name.to_owned(),
+        sort: Sort::Simulation,
+        plan: Some(candidate.plan),
+        target: None,
+        wsim: file.wsim,
+        created: file.created,
+        command: file.command,
+        load: file.growth,
+        seconds: (file.window.seconds - file.warm_up_seconds).max(1e-6),
+        partial: file.partial,
+        void: Vec::new(),
+        groups,
+        processes: candidate
+            .processes
+            .into_iter()
+            .map(|process| RunProcess { utilisation: process.utilisation.known(), requests: process.requests, name: process.name })
+            .collect(),
+    })
+}
+
+fn replayed(name: &str, report: &replay::ReplayReport) -> Run {
+    let measured = &report.measured;
+    let whole = measured.whole();
+    let groups = measured.groups.iter().chain([&whole]).map(|group| RunGroup {
+        id: group.id.clone(),
+        requests: group.work.completed + group.polls.completed,
+        service_ms: latencies(&group.work, |tally| &tally.service),
+        response_ms: Some(latencies(&group.work, |tally| &tally.response)),
+        ..RunGroup::default()
+    });
+    let processes = measured.upstreams.iter().map(|one| RunProcess { name: one.name.clone(), requests: one.requests, utilisation: None });
+    Run {
+        name: name.to_owned(),
+        sort: Sort::Replay,
+        plan: report.target.strip_prefix("emulated: ").map(str::to_owned),
+        target: Some(report.target.clone()),
+        wsim: report.facts.wsim.clone(),
+        created: report.facts.created.clone(),
+        command: report.facts.command.clone(),
+        load: report.load * report.speed,
+        seconds: report.took_seconds.max(1e-6),
+        partial: report.facts.partial,
+        void: report.void_reasons.clone(),
+        groups: groups.collect(),
+        processes: processes.collect(),
+    }
+}
+
+fn latencies(tally: &Tally, of: fn(&Tally) -> &Times) -> Latencies {
+    let times = of(tally);
+    Latencies { p50: quantile(times, 0.5), p95: quantile(times, 0.95), p99: quantile(times, 0.99) }
+}
+
+/// A quantile with its distribution-free 95 % interval: the order statistics whose ranks a binomial count leaves open (Conover, *Practical
+/// Nonparametric Statistics*, 3.2, in the normal approximation).
+fn quantile(times: &Times, quantile: f64) -> Option<Interval> {
+    if times.count() == 0 {
+        return None;
+    }
+    let half = 1.96 * (quantile * (1.0 - quantile) / times.count() as f64).sqrt();
+    let ms = |quantile: f64| times.quantile_ns(quantile.clamp(0.0, 1.0)) as f64 / 1e6;
+    Some(Interval::new(ms(quantile), ms(quantile - half), ms(quantile + half)))
+}
+
+#[derive(Deserialize)]
+struct Schema {
+    schema: Option<serde_json::Value>,
+}
+
+#[derive(Deserialize)]
+struct Span {
+    seconds: f64,
+}
+
+#[derive(Deserialize)]
+struct Analysis {
+    wsim: String,
+    created: String,
+    command: String,
+    partial: bool,
+    window: Span,
+    groups: Vec<GroupProfile>,
+    processes: Vec<ProcessProfile>,
+}
+
+#[derive(Deserialize)]
+struct Simulation {
+    wsim: String,
+    created: String,
+    command: String,
+    partial: bool,
+    growth: f64,
+    window: Span,
+    warm_up_seconds: f64,
+    recommended: Option<String>,
+    candidates: Vec<Candidate>,
+}
+
+#[derive(Deserialize)]
+struct Candidate {
+    plan: String,
+    latency_ms: Latency,
+    processes: Vec<Process>,
+    groups: Vec<Group>,
+}
+
+#[derive(Deserialize)]
+struct Process {
+    name: String,
+    utilisation: Wire,
+    requests: u64,
+}
+
+#[derive(Deserialize)]
+struct Group {
+    id: String,
+    requests: u64,
+    latency_ms: Latency,
+}
+
+#[derive(Deserialize)]
+struct Latency {
+    p50: Wire,
+    p95: Wire,
+    p99: Wire,
+}
+
+/// JSON has no word for a number that is not finite but `null`.
+#[derive(Deserialize)]
+struct Wire {
+    value: Option<f64>,
+    low: Option<f64>,
+    high: Option<f64>,
+}
+
+impl Wire {
+    fn known(&self) -> Option<Interval> {
+        let value = self.value?;
+        Some(Interval::new(value, self.low.unwrap_or(value), self.high.unwrap_or(value)))
+    }
+}

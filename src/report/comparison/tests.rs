@@ -1,0 +1,88 @@
+//! Every form of a comparison: it fits its schema, the figures are right, hostile text is inert.
+
+use serde_json::Value;
+
+use super::{Kind, ReadError, fixture, html, json, markdown, read, terminal};
+use crate::report::{Style, schema_check};
+
+fn shown(report: &super::ComparisonReport) -> String {
+    let mut out = Vec::new();
+    terminal(&mut out, report, None, Style { colour: false, width: 100 }).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn real_output_fits_the_schema() {
+    let schema: Value = serde_json::from_str(super::SCHEMA).unwrap();
+    for report in [fixture::change(), fixture::prediction(), fixture::several()] {
+        let mut value: Value = serde_json::from_str(&json(&report).unwrap()).unwrap();
+        let problems = schema_check::problems(&schema, &value);
+        assert!(problems.is_empty(), "{problems:#?}");
+        value["pairs"][0]["kind"] = "guess".into();
+        value["runs"][0]["groups"][0].as_object_mut().unwrap().remove("cpu_ms");
+        assert_eq!(schema_check::problems(&schema, &value).len(), 2);
+    }
+}
+
+#[test]
+fn forms_are_as_reviewed() {
+    insta::assert_snapshot!("change", shown(&fixture::change()));
+    insta::assert_snapshot!("prediction", shown(&fixture::prediction()));
+    insta::assert_snapshot!("markdown", markdown(&fixture::prediction()));
+}
+
+#[test]
+fn a_prediction_is_held_against_what_was_measured_in_either_order() {
+    let report = fixture::prediction();
+    let pair = &report.pairs[0];
+    assert_eq!((pair.kind, pair.from, pair.to), (Kind::Prediction, 1, 0));
+    let sync = pair.groups.iter().find(|group| group.id == "sync").unwrap();
+    assert!((sync.p50.relative.unwrap() - 0.3).abs() < 1e-9, "{:?}", sync.p50);
+    let summary = pair.summary;
+    assert_eq!((summary.groups, summary.p50_within, summary.p95_within), (1, 0, 1));
+    assert_eq!((summary.p50_covered, summary.p95_covered), (0, 1));
+    let turned = super::ComparisonReport::new(String::new(), String::new(), String::new(), report.runs.iter().rev().cloned().collect());
+    assert_eq!((turned.pairs[0].from, turned.pairs[0].to), (0, 1));
+    assert_eq!(turned.pairs[0].summary, summary);
+    assert_eq!(report.charts().len(), 1);
+}
+
+#[test]
+fn a_change_is_counted_and_the_same_run_is_indistinguishable() {
+    let report = fixture::change();
+    let summary = report.pairs[0].summary;
+    assert_eq!((summary.slower, summary.faster, summary.indistinguishable), (1, 0, 0));
+    let rate = report.pairs[0].groups.iter().find(|group| group.id == "sync").unwrap().rate;
+    assert!((rate.relative.unwrap() + 0.5).abs() < 1e-3, "{rate:?}");
+    let same = &fixture::several().pairs[0];
+    assert!(same.groups.iter().all(|group| group.p95.indistinguishable != Some(false)));
+    assert!(same.groups.iter().any(|group| group.p95.indistinguishable == Some(true)), "a replay's histograms have intervals");
+    assert!(shown(&fixture::several()).contains("reports/void is void"));
+}
+
+#[test]
+fn hostile_names_are_inert() {
+    for report in [fixture::change(), fixture::prediction(), fixture::several()] {
+        let text = shown(&report);
+        assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'), "{text}");
+        let page = html(&report).unwrap();
+        assert!(!page.contains("<script>alert") && !page.contains("<b>tuesday") && !page.contains('\u{202e}'));
+        for table in report.tables() {
+            let csv = table.csv();
+            assert!(!csv.contains('\u{1b}') && !csv.contains('\u{202e}'));
+        }
+    }
+}
+
+#[test]
+fn what_is_no_report_is_refused() {
+    assert!(matches!(read("x", "no JSON", None), Err(ReadError::NotJson(_))));
+    assert!(matches!(read("x", "{}", None), Err(ReadError::NoSchema)));
+    assert!(matches!(read("x", r#"{"schema": 7}"#, None), Err(ReadError::NoSchema)));
+    let error = read("x", r#"{"schema": "wsim.analysis/2"}"#, None).unwrap_err();
+    assert!(error.to_string().contains("wsim.analysis/2") && error.to_string().contains("wsim.replay/1"), "{error}");
+    assert!(matches!(read("x", r#"{"schema": "wsim.analysis/1"}"#, None), Err(ReadError::Damaged { .. })));
+    let text = crate::report::simulation::json(&crate::report::simulation::fixture::report()).unwrap();
+    let error = read("x", &text, Some("nonsense")).unwrap_err();
+    assert!(matches!(&error, ReadError::NoSuchPlan(_, plans) if plans.contains("monolith") || plans.contains(' ')), "{error}");
+}
