@@ -16,6 +16,8 @@ mod priming;
 mod running;
 mod watching;
 
+use std::io::Write;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -25,6 +27,7 @@ use super::output::Output;
 use super::reading::{self, Config, Reading};
 use super::window::Window;
 use super::{Exit, interrupt};
+use crate::replay::metrics::{Board, Listener};
 use crate::replay::{Shape, Stop};
 use crate::trace::ingest::Progress;
 use choices::Choices;
@@ -96,6 +99,9 @@ pub struct Replay {
     /// Watch the clock instead of sleeping for the last 80 µs before each request: costs a third of a core
     #[arg(long, help_heading = "How fast and how much")]
     precise: bool,
+    /// Serve counts and times of the run for Prometheus while it goes on; a port alone is on loopback, 0 takes a free one
+    #[arg(long, value_name = "[ADDRESS:]PORT", value_parser = choices::listen, help_heading = "How fast and how much")]
+    metrics: Option<SocketAddr>,
 
     /// Part i of N by user, counted from 0: one of several machines
     #[arg(long, value_name = "i/N", value_parser = choices::shard, help_heading = "Several machines")]
@@ -142,6 +148,8 @@ pub fn run(arguments: &Replay) -> anyhow::Result<Exit> {
     if let (Some(path), Some((_, shards))) = (&arguments.write_job, arguments.shard) {
         return job::run(arguments, shards, path);
     }
+    // Before an hour of logs is read in vain.
+    let listener = arguments.metrics.filter(|_| !arguments.dry_run).map(Listener::bind).transpose()?;
     let config = Config::new(&arguments.logs, &arguments.reading, &arguments.output, true)?;
     let progress = Arc::new(Progress::default());
     interrupt::watch(&progress);
@@ -167,6 +175,11 @@ pub fn run(arguments: &Replay) -> anyhow::Result<Exit> {
         let script = prepare::script(arguments, goal.world(), trace, &played);
         return dry_run::show(arguments, &read, &played, script, &leave_out);
     }
+    let board = Arc::new(Board::default());
+    let server = listener.map(|listener| listener.serve(Arc::clone(&board))).transpose()?;
+    if let Some(server) = server.as_ref().filter(|_| !arguments.output.quiet) {
+        writeln!(std::io::stderr(), "metrics: http://{}/metrics", server.address())?;
+    }
     let player = running::Player {
         arguments,
         choices: &choices,
@@ -176,6 +189,7 @@ pub fn run(arguments: &Replay) -> anyhow::Result<Exit> {
         leave_out: &leave_out,
         goal: &goal,
         stop: Arc::new(Stop::default()),
+        board: server.is_some().then_some(&*board),
     };
     running::play(&player, &progress)
 }

@@ -14,6 +14,7 @@ mod breaker;
 mod dispatcher;
 mod engine;
 mod lanes;
+pub mod metrics;
 mod outcome;
 mod pool;
 pub mod record;

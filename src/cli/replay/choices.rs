@@ -1,5 +1,6 @@
 //! What `wsim replay` was asked for: checked, typed, nothing left to parse.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
 use hyper::header::HeaderName;
@@ -110,6 +111,14 @@ pub(super) fn shard(text: &str) -> Result<(u32, u32), String> {
     }
 }
 
+/// `9464`, `127.0.0.1:9464`, `[::1]:9464`.
+pub(super) fn listen(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(port) = text.strip_prefix(':').unwrap_or(text).parse::<u16>() {
+        return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    }
+    text.parse().map_err(|_| "write a port like 9464, or an address with a port like 10.0.0.5:9464".to_owned())
+}
+
 /// `90`, `90s`, `5m`, `1h` as seconds.
 pub(super) fn seconds(text: &str) -> Result<f64, String> {
     let (number, factor) = match text.as_bytes().last() {
@@ -139,6 +148,14 @@ fn run_id() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_port_alone_is_on_loopback() {
+        assert_eq!(listen("9464").unwrap().to_string(), "127.0.0.1:9464");
+        assert_eq!(listen(":0").unwrap().to_string(), "127.0.0.1:0");
+        assert_eq!(listen("[::1]:9464").unwrap().to_string(), "[::1]:9464");
+        assert!(listen("localhost").is_err() && listen("70000").is_err() && listen("").is_err());
+    }
 
     #[test]
     fn shards_and_times_are_read() {

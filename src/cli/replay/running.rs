@@ -20,6 +20,7 @@ use super::{Replay, limit, priming};
 use crate::emulate::Cluster;
 use crate::matrix::{self, Manifest, Script, domains};
 use crate::profile::Window;
+use crate::replay::metrics::{Board, Source};
 use crate::replay::record::{Glimpse, Measured, Recorder, VoidRules};
 use crate::replay::{self, Finished, Live, Run, Schedule, Shape, Stop};
 use crate::report::replay::{LimitStep, Predicted, ReplayReport};
@@ -88,6 +89,8 @@ pub(super) struct Player<'a> {
     pub(super) leave_out: &'a [bool],
     pub(super) goal: &'a Goal,
     pub(super) stop: Arc<Stop>,
+    /// Where `--metrics` looks.
+    pub(super) board: Option<&'a Board>,
 }
 
 /// One run.
@@ -116,7 +119,7 @@ impl Player<'_> {
         priming::prime(&mut script, &self.goal.aimed.connector, &schedule)?;
         let groups = self.read.endpoints.iter().map(|endpoint| endpoint.group.as_str());
         let (begin, began) = self.begin()?;
-        let glimpse = Arc::new(Glimpse::default());
+        let glimpse = Arc::new(if self.board.is_some() { Glimpse::detailed() } else { Glimpse::default() });
         let mut recorder = Recorder::new(groups).with_glimpse(Arc::clone(&glimpse));
         if let Some(folder) = folder {
             recorder = recorder.with_hlog(create(folder, "replay.hlog")?, began);
@@ -124,6 +127,10 @@ impl Player<'_> {
         }
         let live = Arc::new(Live::default());
         let total = schedule.slots.len();
+        if let Some(board) = self.board {
+            let (glimpse, live, stop) = (Arc::clone(&glimpse), Arc::clone(&live), Arc::clone(&self.stop));
+            board.show(Source { glimpse, live, stop, scheduled: total as u64 });
+        }
         let watching = Watching::start(Arc::clone(&live), glimpse, total, self.arguments.output.quiet || self.arguments.output.json)?;
         let run = Run {
             schedule: Arc::new(schedule),

@@ -7,6 +7,7 @@
 //! Flat in memory: two histograms per time and group, however many requests. Invariant: every outcome is in exactly one group's counts, and the
 //! tallies of shards added are the tally of the whole.
 
+mod figures;
 mod glimpse;
 mod hlog;
 mod requests;
@@ -18,6 +19,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
 
+pub use figures::{BOUNDS_MS, Figures, GroupFigures};
 pub use glimpse::{Glimpse, Recent};
 pub use hlog::HlogError;
 pub use requests::RequestsError;
@@ -38,6 +40,8 @@ pub struct Recorder {
     hlog: Option<Hlog>,
     requests: Option<Requests>,
     glimpse: Option<(Arc<Glimpse>, Span)>,
+    /// Kept only where somebody wants them.
+    figures: Option<Figures>,
 }
 
 /// Why a file beside the measurements could not be written. The measurements are whole all the same.
@@ -104,7 +108,7 @@ impl Recorder {
                 })
             })
             .collect();
-        Self { groups_of, measured, hlog: None, requests: None, glimpse: None }
+        Self { groups_of, measured, hlog: None, requests: None, glimpse: None, figures: None }
     }
 
     /// Writes an interval log beside: one line a second and group that had answers.
@@ -117,6 +121,7 @@ impl Recorder {
     /// Leaves figures of the last seconds there while the run goes on.
     #[must_use]
     pub fn with_glimpse(mut self, glimpse: Arc<Glimpse>) -> Self {
+        self.figures = glimpse.wants_figures().then(|| Figures::new(&self.measured.groups));
         self.glimpse = Some((glimpse, Span::default()));
         self
     }
@@ -146,6 +151,9 @@ impl Recorder {
         let place = self.count(outcome);
         if let Some((glimpse, span)) = &mut self.glimpse {
             span.add(outcome, glimpse);
+        }
+        if let Some(figures) = &mut self.figures {
+            figures.add(outcome, place);
         }
         if let Some(requests) = &mut self.requests
             && requests.add(outcome, place)
@@ -210,6 +218,9 @@ impl Sink for Recorder {
             if let Err(error) = self.add(outcome) {
                 result = Err(error.to_string());
             }
+        }
+        if let (Some((glimpse, _)), Some(figures)) = (&self.glimpse, &self.figures) {
+            glimpse.leave(figures);
         }
         result
     }

@@ -74,6 +74,27 @@ fn a_glimpse_is_of_the_last_whole_seconds() {
     assert_eq!(second.work_p95_ns, None, "a long poll is no work");
 }
 
+#[test]
+fn counts_are_kept_where_somebody_wants_them_and_add_up() {
+    let plain = Arc::new(Glimpse::default());
+    recorder().with_glimpse(Arc::clone(&plain)).outcomes(&[outcome(0, 0, 100, 3000, End::Completed)]).unwrap();
+    assert_eq!(plain.figures(), None);
+    let glimpse = Arc::new(Glimpse::detailed());
+    let mut recorder = recorder().with_glimpse(Arc::clone(&glimpse));
+    let ends = [(0, End::Completed), (2, End::Completed), (2, End::Completed), (2, End::Failed(Failure::Timeout))];
+    let batch: Vec<_> = ends.into_iter().map(|(endpoint, end)| outcome(endpoint, 1, 100, 7000, end)).collect();
+    recorder.outcomes(&batch).unwrap();
+    let figures = glimpse.figures().unwrap();
+    assert_eq!((figures.account.sent(), figures.account.completed, figures.by_class.iter().sum::<u64>()), (4, 3, 3));
+    let (measured, _) = recorder.finish();
+    for group in &measured.groups {
+        let counted = figures.groups.iter().find(|one| one.id == group.id).unwrap();
+        assert_eq!(counted.buckets.iter().sum::<u64>(), group.work.completed, "{}", group.id);
+        assert_eq!(u128::from(counted.sum_ns), group.work.response.sum_ns(), "{}", group.id);
+        assert_eq!(counted.long_polls, group.polls.completed, "{}", group.id);
+    }
+}
+
 /// A file that can be read while it is written.
 #[derive(Clone, Default)]
 struct Shared(Arc<Mutex<Vec<u8>>>);

@@ -115,7 +115,7 @@ fn predicted(measured: &Run, simulated: &Run, summary: &Summary) -> String {
         );
     }
     format!(
-        "{} predicts for {plan} the median of {p50_within} of {} within {} % of {}, and the p95 of {p95_within} within {} %; the predicted interval covers {p50_covered} medians and {p95_covered} p95",
+        "The simulation {} predicts for {plan} the median of {p50_within} of {} within {} % of {}, and the p95 of {p95_within} within {} %; the predicted interval covers {p50_covered} medians and {p95_covered} p95",
         simulated.name,
         format::plural(groups, "group", "groups"),
         format::percent_number(P50_LIMIT),
@@ -134,7 +134,7 @@ fn changed(before: &Run, after: &Run, summary: &Summary, all: Option<&GroupPair>
     };
     let noise = if summary.indistinguishable > 0 { format!(", {} indistinguishable", summary.indistinguishable) } else { String::new() };
     format!(
-        "From {} to {}: {whole}; by p95, of {} {} are slower, {} faster{noise}",
+        "From {} to {}: {whole}; by their p95, of {} {} slower, {} faster{noise}",
         before.name,
         after.name,
         format::plural(summary.groups, "group", "groups"),

@@ -54,8 +54,8 @@ fn short(column: &Column, cell: &Cell) -> String {
 }
 
 fn head(column: Column) -> String {
-    let label = column.label.replace("Predicted", "Pred.").replace("Measured", "Meas.");
-    if matches!(column.unit, "" | "ms" | "requests/s") { label } else { format!("{label} {}", column.unit) }
+    let label = column.label.replace("Predicted", "Pred.").replace("Measured", "Meas.").replace("Covered", "In").replace(" change", "");
+    if matches!(column.unit, "" | "ms" | "cores" | "requests/s") { label } else { format!("{label} {}", column.unit) }
 }
 
 /// Columns that only the report has.

@@ -1,0 +1,124 @@
+//! `wsim replay --metrics`, scraped while a run goes on.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::support::{sample, wsim};
+
+/// Ends the program whatever becomes of the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Head and body of an answer.
+fn ask(address: &str, method: &str, path: &str) -> Option<(String, String)> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
+    write!(stream, "{method} {path} HTTP/1.1\r\nHost: {address}\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    answer.split_once("\r\n\r\n").map(|(head, body)| (head.to_ascii_lowercase(), body.to_owned()))
+}
+
+/// Samples of a page as name with labels and value; every family has its help and type before them.
+fn parsed(page: &str) -> Vec<(String, f64)> {
+    let mut families = Vec::new();
+    let mut samples = Vec::new();
+    for line in page.lines() {
+        if let Some(rest) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = rest.split_once(' ').unwrap();
+            assert!(["counter", "gauge", "histogram"].contains(&kind), "{line}");
+            families.push(name.to_owned());
+        } else if !line.starts_with("# HELP ") {
+            let (name, value) = line.rsplit_once(' ').unwrap();
+            let plain = name.split('{').next().unwrap();
+            let family = ["_bucket", "_sum", "_count"].iter().find_map(|end| plain.strip_suffix(end)).unwrap_or(plain);
+            assert_eq!(families.last().map(String::as_str), Some(family), "{line}");
+            assert!(!name.contains('{') || name.ends_with("\"}"), "{line}");
+            samples.push((name.to_owned(), value.parse().unwrap()));
+        }
+    }
+    samples
+}
+
+#[test]
+fn a_run_is_scraped_while_it_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wsim"));
+    command.args([
+        "replay",
+        "--target",
+        "emulated",
+        "--plan",
+        "generic:2",
+        "--metrics",
+        "127.0.0.1:0",
+        "--speed",
+        SPEED,
+        "--json",
+        "--out",
+    ]);
+    let child = command.arg(folder.path()).arg(sample("nginx-rich.log")).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut running = Running(child);
+    let mut told = BufReader::new(running.0.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.starts_with("metrics: ") {
+        line.clear();
+        assert!(told.read_line(&mut line).unwrap() > 0, "the program ended without telling where it listens");
+    }
+    let address = line.trim().strip_prefix("metrics: http://").unwrap().strip_suffix("/metrics").unwrap().to_owned();
+    let mut last = Vec::new();
+    let begin = Instant::now();
+    while running.0.try_wait().unwrap().is_none() && begin.elapsed() < Duration::from_secs(120) {
+        if let Some((head, body)) = ask(&address, "GET", "/metrics") {
+            assert!(head.starts_with("http/1.1 200 ok\r\n") && head.contains("content-type: text/plain; version=0.0.4"), "{head}");
+            assert!(!body.contains('@') && !body.contains("syt_"), "{body}");
+            last.push(parsed(&body));
+        }
+        if last.len() == 1 {
+            assert!(ask(&address, "GET", "/").unwrap().0.starts_with("http/1.1 404"));
+            assert!(ask(&address, "POST", "/metrics").unwrap().0.starts_with("http/1.1 405"));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let mut text = String::new();
+    running.0.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    let sum = |page: &[(String, f64)], name: &str| -> f64 {
+        page.iter().filter(|(sample, _)| sample.split('{').next() == Some(name)).map(|(_, value)| value).sum()
+    };
+    let counters = ["wsim_replay_scheduled_total", "wsim_replay_sent_total", "wsim_replay_completed_total", "wsim_replay_not_sent_total"];
+    for pair in last.windows(2) {
+        for name in counters {
+            assert!(sum(&pair[0], name) <= sum(&pair[1], name), "{name} went back");
+        }
+    }
+    let page = last.iter().rev().find(|page| sum(page, "wsim_replay_completed_total") > 0.0).expect("no scrape saw an answer");
+    let most = |name: &str| report[name].as_f64().unwrap();
+    assert!(sum(page, "wsim_replay_completed_total") <= most("completed"));
+    assert!((sum(page, "wsim_replay_schedule_requests") - most("scheduled")).abs() < 0.5);
+    assert!(page.iter().any(|(name, _)| name.starts_with("wsim_replay_response_seconds_bucket{group=")), "{page:?}");
+    assert_eq!(sum(page, "wsim_replay_breaker_open"), 0.0);
+    assert!(TcpStream::connect(&address).is_err(), "nobody listens any more");
+}
+
+#[test]
+fn an_address_that_is_taken_is_said_before_anything_is_read() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output =
+        wsim().args(["replay", "missing.log", "--target", "emulated", "--plan", "generic:2", "--metrics", &address]).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(told.contains(&format!("could not listen on {address} for --metrics")) && !told.contains("missing.log"), "{told}");
+}
+
+/// The log's five minutes in some seconds.
+const SPEED: &str = "40";
