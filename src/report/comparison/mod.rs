@@ -26,6 +26,7 @@ pub use read::{ReadError, read};
 pub use terminal::terminal;
 
 use super::charts::{self, Chart};
+use super::format;
 use super::table::Table;
 
 /// Runs beside each other, and the circumstances of the comparison.
@@ -71,6 +72,18 @@ impl ComparisonReport {
                 "The runs were under different load (--load, --speed, --growth), so their times differ for that reason too".to_owned(),
             );
         }
+        for pair in self.pairs.iter().filter(|pair| pair.kind == Kind::Prediction) {
+            let (measured, simulated) = (&self.runs[pair.from], &self.runs[pair.to]);
+            if !(1.0 / LENGTHS_MAX..=LENGTHS_MAX).contains(&(measured.seconds / simulated.seconds)) {
+                doubts.push(format!(
+                    "{} covers {} and {} {}, so rates and busy shares are of different parts of the traffic: give both the same --from and --to",
+                    measured.name,
+                    format::duration(measured.seconds),
+                    simulated.name,
+                    format::duration(simulated.seconds)
+                ));
+            }
+        }
         doubts
     }
 
@@ -95,6 +108,9 @@ impl ComparisonReport {
         charts::predicted(rows.collect())
     }
 }
+
+/// How many times as long one run of a prediction may be: a simulation does not measure its warm-up.
+const LENGTHS_MAX: f64 = 1.5;
 
 #[cfg(test)]
 pub(crate) mod fixture;

@@ -110,7 +110,7 @@ fn predicted(measured: &Run, simulated: &Run, summary: &Summary) -> String {
     let plan = simulated.plan.as_deref().unwrap_or("the plan");
     if groups == 0 {
         return format!(
-            "{} and {} have no endpoint group in common with {REQUESTS_MIN} and more requests, so nothing can be said",
+            "No endpoint group has {REQUESTS_MIN} and more requests in both {} and {}, so nothing is said of the prediction",
             simulated.name, measured.name
         );
     }
