@@ -130,7 +130,7 @@ pub(super) fn processes(report: &ComparisonReport) -> Table {
     let mut rows = Vec::new();
     for pair in &report.pairs {
         for process in &pair.processes {
-            let mut row = if several { vec![Cell::text(runs_of(report, pair))] } else { Vec::new() };
+            let mut row = if several { vec![Cell::text(runs_of(pair))] } else { Vec::new() };
             row.push(Cell::log(&process.name));
             if busy {
                 row.extend([share(process.utilisation.from), share(process.utilisation.to), judged(&process.utilisation)]);
@@ -157,6 +157,7 @@ pub(super) fn runs(report: &ComparisonReport) -> Table {
             Sort::Replay => "replay",
         };
         vec![
+            Cell::count(place as u64 + 1),
             Cell::text(run.name.clone()),
             Cell::text(if place == 0 { format!("{sort}, baseline") } else { sort.to_owned() }),
             Cell::text(run.plan.clone().or_else(|| run.target.clone()).unwrap_or_else(|| format::UNKNOWN.to_owned())),
@@ -175,6 +176,7 @@ pub(super) fn runs(report: &ComparisonReport) -> Table {
         title: "Runs",
         note: String::new(),
         columns: vec![
+            Column::number("No.", ""),
             Column::text("Run"),
             Column::text("Kind"),
             Column::text("Plan or target"),
@@ -202,7 +204,7 @@ fn rows<'a, I: Iterator<Item = Vec<Cell>>>(
     for pair in report.pairs.iter().filter(|pair| pair.kind == kind) {
         for mut row in of(pair) {
             if several {
-                row.insert(0, Cell::text(runs_of(report, pair)));
+                row.insert(0, Cell::text(runs_of(pair)));
             }
             rows.push(row);
         }
@@ -214,8 +216,9 @@ fn changes(report: &ComparisonReport) -> impl Iterator<Item = &Pair> {
     report.pairs.iter().filter(|pair| pair.kind == Kind::Change)
 }
 
-fn runs_of(report: &ComparisonReport, pair: &Pair) -> String {
-    format!("{} → {}", report.runs[pair.from].name, report.runs[pair.to].name)
+/// The numbers that [`runs`] gives them: names are long.
+fn runs_of(pair: &Pair) -> String {
+    format!("{} → {}", pair.from + 1, pair.to + 1)
 }
 
 fn value(figure: Option<Interval>) -> Cell {

@@ -57,7 +57,17 @@ fn a_change_is_counted_and_the_same_run_is_indistinguishable() {
     let same = &fixture::several().pairs[0];
     assert!(same.groups.iter().all(|group| group.p95.indistinguishable != Some(false)));
     assert!(same.groups.iter().any(|group| group.p95.indistinguishable == Some(true)), "a replay's histograms have intervals");
-    assert!(shown(&fixture::several()).contains("reports/void is void"));
+    let text = shown(&fixture::several());
+    assert!(text.contains("reports/void is void") && text.contains("1 → 3  sync"), "{text}");
+}
+
+#[test]
+fn every_row_has_a_cell_per_column() {
+    for report in [fixture::change(), fixture::prediction(), fixture::several()] {
+        for table in report.tables() {
+            assert!(table.rows.iter().all(|row| row.len() == table.columns.len()), "{}", table.id);
+        }
+    }
 }
 
 #[test]
