@@ -56,7 +56,7 @@ async function everything() {
 
 /** `wsim analyse` of all hostile logs with a terminal for its output, by `script` of Debian's bsdutils. */
 function onTerminal(logs) {
-  const command = `exec "$WSIM" analyse "$LOGS"/*.log --out "$LOGS/out"`;
+  const command = `exec "$WSIM" analyse "$LOGS"/*.log --out "$LOGS/out" 2> /dev/null`;
   const run = spawnSync('script', ['-qec', command, '/dev/null'], { env: { ...process.env, LOGS: logs, TERM: 'xterm-256color' }, timeout: 120_000 });
   const text = String(run.stdout);
   if (run.status !== 0 || readdirSync(join(logs, 'out')).length === 0 || !text.includes('\x1b[')) {

@@ -23,7 +23,7 @@ export function check(files) {
     const id = `wsim.${name.replace(/\.json$/, '').replace('-', '/')}`;
     if (!seen.has(id)) problems.push(`src/report/schema/${name}: no report of ${id} was looked at`);
   }
-  return problems;
+  return [...new Set(problems)];
 }
 
 function problemsOf(report) {

@@ -53,8 +53,10 @@ function whole({ name, labels, rows }) {
   if (rows.length === 0) problems.push(`table ${name} has no rows`);
   rows.forEach((row, index) => {
     if (row.length !== labels.length) problems.push(`table ${name}, row ${index + 1}: ${row.length} cells for ${labels.length} columns`);
-    const empty = row.findIndex((cell) => cell.text === '');
-    if (empty >= 0) problems.push(`table ${name}, row ${index + 1}, column ${labels[empty]}: empty`);
+  });
+  labels.forEach((label, column) => {
+    const empty = rows.filter((row) => row[column]?.text === '').length;
+    if (empty > 0) problems.push(`table ${name}, column ${label}: empty in ${empty} of ${rows.length} rows`);
   });
   return problems;
 }

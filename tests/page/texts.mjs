@@ -16,7 +16,7 @@ export function hidden(text) {
 /** Problems of the files of one hostile run. */
 export function checkFolder(folder) {
   const problems = [];
-  const names = readdirSync(folder, { recursive: true }).filter((name) => /\.(md|html|csv|svg|toml|json)$/.test(name));
+  const names = readdirSync(folder, { recursive: true }).filter((name) => /\.(md|html|csv|svg|toml)$/.test(name));
   for (const name of names) {
     const text = readFileSync(join(folder, name), 'utf8');
     const lines = name.endsWith('.csv') ? text.replaceAll('\r\n', '\n') : text;
@@ -50,7 +50,7 @@ function formulas(text) {
 
 /** Markup that a ticket system would act on, outside code. */
 function markup(text) {
-  const prose = text.replaceAll(/```[\s\S]*?```/g, '').replaceAll(/(`+)(?!`)[\s\S]*?[^`]\1(?!`)/g, '').replaceAll(/\\./g, '');
-  const found = prose.match(/<[a-z/!?][^\n]{0,40}|!?\[[^\]\n]*\]\((?!#|charts\/|report|plan|trace)[^)\n]*\)|https?:\/\/\S+|javascript:/i);
+  const prose = text.replaceAll(/^ {4}.*$/gm, '').replaceAll(/```[\s\S]*?```/g, '').replaceAll(/(`+)(?!`)[\s\S]*?[^`]\1(?!`)/g, '').replaceAll(/\\./g, '');
+  const found = prose.match(/<[a-z/!?][^\n]{0,40}|!?\[[^\]\n]*\]\((?!#|charts\/|report|plan|trace)[^)\n]*\)|https?:\/\/\S+/i);
   return found ? [`${JSON.stringify(found[0])} is markup`] : [];
 }
