@@ -8,6 +8,7 @@ pub mod configure;
 pub mod emulate;
 pub mod endpoints;
 pub mod export;
+pub mod generate;
 mod interrupt;
 pub mod merge;
 mod output;
@@ -23,7 +24,7 @@ mod window;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// What the program's exit status says. Statuses are those of `wsim --help`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +89,9 @@ enum Command {
     Audit(Box<audit::Audit>),
     /// Synapse's worker endpoint table: print it, explain a request, compare releases
     Endpoints(endpoints::Endpoints),
+    /// Shell completions and manual pages
+    #[command(hide = true)]
+    Generate(generate::Generate),
 }
 
 const ABOUT: &str = "Capacity planning for Synapse workers, from the logs you already have";
@@ -139,6 +143,10 @@ fn run(command: Command) -> anyhow::Result<Exit> {
             configure::run(&arguments, &mut io::stdout().lock())?;
             Ok(Exit::Done)
         }
+        Command::Generate(arguments) => {
+            generate::run(&arguments, Arguments::command(), &mut io::stdout().lock())?;
+            Ok(Exit::Done)
+        }
         Command::Endpoints(arguments) => {
             let stdout = io::stdout();
             endpoints::run(&arguments, &mut stdout.lock(), &mut io::stdin().lock())?;
@@ -157,15 +165,15 @@ fn stderr_is_terminal() -> bool {
     io::stderr().is_terminal()
 }
 
-/// Columns of the terminal; 100 where there is none.
+/// Columns of the terminal; where there is none what `COLUMNS` says, or 100.
 fn terminal_width() -> usize {
-    terminal_size::terminal_size().map_or(100, |(terminal_size::Width(width), _)| usize::from(width))
+    let told = || std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).filter(|columns| (40..=400).contains(columns));
+    terminal_size::terminal_size().map_or_else(|| told().unwrap_or(100), |(terminal_size::Width(width), _)| usize::from(width))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {

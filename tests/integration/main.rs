@@ -10,6 +10,7 @@ mod command_line;
 mod configure;
 mod emulate;
 mod endpoints;
+mod generate;
 mod merge;
 mod metrics;
 mod proxy;

@@ -1,0 +1,47 @@
+// Reports made freshly by wsim: one of each kind, and those of a hostile log.
+
+import { spawnSync } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+
+import * as hostile from './hostile.mjs';
+
+const WSIM = process.env.WSIM;
+const SAMPLES = join(process.cwd(), 'samples');
+
+/** Runs wsim in `folder`; statuses 0 and 3 are reports. Returns what it printed. */
+export function wsim(folder, args, options = {}) {
+  const run = spawnSync(WSIM, args, { cwd: folder, timeout: 300_000, maxBuffer: 1 << 28, ...options });
+  if (![0, 3].includes(run.status)) {
+    throw new Error(`wsim ${args[0]} ended with status ${run.status}: ${String(run.stderr).slice(0, 2000)}${run.error ?? ''}`);
+  }
+  return { stdout: run.stdout.toString(), stderr: run.stderr.toString() };
+}
+
+/** Makes all reports under `folder`: `{name, folder, hostile}` each, and what the hostile runs printed. */
+export function make(folder) {
+  const out = join(folder, 'reports');
+  const made = [];
+  const printed = [];
+  const run = (name, args, isHostile = false) => {
+    const said = wsim(folder, [...args, '--out', out, '--name', name]);
+    made.push({ name, folder: join(out, name), hostile: isHostile });
+    if (isHostile) printed.push({ name, text: said.stdout + said.stderr });
+  };
+  const quick = ['--replications', '2', '--window', 'all'];
+  const emulated = ['--target', 'emulated', '--plan', 'generic:2', '--allow-writes'];
+  run('analysis', ['analyse', join(SAMPLES, 'cluster')]);
+  run('analysis-proxy', ['analyse', join(SAMPLES, 'nginx-rich.log')]);
+  run('simulation', ['simulate', join(SAMPLES, 'one-worker'), ...quick]);
+  run('replay', ['replay', join(SAMPLES, 'one-worker'), ...emulated, '--from', '2026-11-20T17:34:20Z', '--to', '2026-11-20T17:34:28Z']);
+
+  const logs = join(folder, 'hostile');
+  mkdirSync(logs);
+  hostile.write(logs).forEach((paths, index) => {
+    run(`hostile-${index}`, ['analyse', ...paths], true);
+    if (index > 0) return;
+    run('hostile-simulation', ['simulate', ...paths, ...quick, '--workers', '1..2', '--no-backtest'], true);
+    run('hostile-replay', ['replay', paths[0], ...emulated, '--speed', '30'], true);
+  });
+  return { made, printed, logs };
+}
