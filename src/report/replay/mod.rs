@@ -17,6 +17,7 @@ pub use markdown::markdown;
 pub use read::{ReadError, read};
 pub use terminal::terminal;
 
+use super::charts::{self, Chart, Pair};
 use super::format;
 use super::model::{Input, MalformedExample, RunFacts};
 use super::table::Table;
@@ -132,6 +133,24 @@ impl ReplayReport {
             vec![tables::steps(self), tables::groups(self), tables::polls(self), tables::upstreams(self), tables::account(self)];
         tables.retain(|table| !table.is_empty());
         tables
+    }
+
+    /// Every chart for which there is data.
+    pub fn charts(&self) -> Vec<Chart> {
+        let pairs: Vec<Pair> = self
+            .predicted
+            .iter()
+            .flat_map(|one| [(one, one.p50, 0.5), (one, one.p95, 0.95)])
+            .filter_map(|(one, predicted, quantile)| {
+                let group = self.measured.groups.iter().find(|group| group.id == one.id && group.work.completed > 0)?;
+                let measured = group.work.service.quantile_ns(quantile) as f64 / 1e6;
+                let error = predicted.value / measured - 1.0;
+                let fine = error.abs() <= 0.1 || (predicted.low..=predicted.high).contains(&measured);
+                Some(Pair { name: format!("{}, p{:.0}", one.id, quantile * 100.0), predicted, measured, fine: Some(fine) })
+            })
+            .collect();
+        let caption = "Service time of work by endpoint group, from the simulation and from this run. Red is more than 10 % off and outside the interval.";
+        charts::of_pairs(&pairs, caption).into_iter().collect()
     }
 
     /// How late the generator was, in a sentence.
