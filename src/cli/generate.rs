@@ -49,7 +49,7 @@ pub fn run(arguments: &Generate, mut program: clap::Command, out: &mut dyn Write
             out.write_all(&page)?;
         }
         What::Man { out: Some(folder) } => {
-            pages(program, folder).with_context(|| format!("could not write manual pages to {}", folder.display()))?
+            pages(program, folder).with_context(|| format!("could not write manual pages to {}", folder.display()))?;
         }
     }
     Ok(())

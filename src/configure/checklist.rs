@@ -11,11 +11,11 @@ use super::translate;
 use crate::plan::ProxyKind;
 
 /// Connections to PostgreSQL of each process: what the examples in Synapse's documentation set (`cp_max`).
-pub(super) const CONNECTIONS: usize = 10;
+pub(crate) const CONNECTIONS: usize = 10;
 /// Connections that PostgreSQL keeps for its superuser, and a few for an administrator's own.
 const RESERVED: usize = 13;
 /// Resident memory of a process just started and after a day with caches, MiB: measured with Synapse 1.163, and what operators report.
-const MEMORY_MIB: (usize, usize) = (120, 500);
+pub(crate) const MEMORY_MIB: (usize, usize) = (120, 500);
 
 pub(super) fn text(context: &Context<'_>, warnings: &[String]) -> String {
     let mut out = format!("# Checklist: {}\n\n", context.plan.name.replace(['\n', '\r'], " "));

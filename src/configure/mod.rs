@@ -25,6 +25,8 @@ pub mod routes;
 mod synapse;
 pub mod translate;
 
+pub(crate) use checklist::{CONNECTIONS, MEMORY_MIB};
+
 use thiserror::Error;
 
 use self::address::Address;

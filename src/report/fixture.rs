@@ -123,6 +123,7 @@ pub(crate) fn large() -> AnalysisReport {
     let groups = report.profile.groups.clone();
     report.profile.groups =
         (0..100).map(|i| GroupProfile { id: format!("{}_{i}", groups[i % groups.len()].id), ..groups[i % groups.len()].clone() }).collect();
+    report.profile.series = series(&report.profile.groups);
     let candidates = report.advice.candidates.clone();
     report.advice.candidates = (0..48).map(|i| candidates[i % candidates.len()].clone()).collect();
     report.advice.recommended = Some(4);

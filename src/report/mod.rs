@@ -19,6 +19,7 @@ pub mod html;
 pub mod json;
 pub mod markdown;
 pub mod model;
+mod page;
 pub mod picture;
 pub mod replay;
 pub mod simulation;

@@ -138,8 +138,11 @@ impl Cell {
         self
     }
 
-    /// The text for a page: visible and cut, markup not yet escaped.
+    /// The text for a page: visible and cut, markup not yet escaped. Nothing is a dash, so that no cell looks forgotten.
     pub fn page(&self) -> String {
+        if self.text.is_empty() {
+            return super::format::UNKNOWN.to_owned();
+        }
         escape::page(&self.text, if self.log { NAME_COLUMNS } else { SENTENCE_COLUMNS })
     }
 
@@ -158,6 +161,11 @@ impl Table {
     /// Whether there is nothing to show.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
+    }
+
+    /// Whether a page shows its first rows only until it is asked for all.
+    pub fn is_long(&self) -> bool {
+        self.rows.len() > ROWS_OPEN
     }
 
     /// The note for a page: visible, markup not yet escaped.
@@ -223,6 +231,8 @@ fn push_row(out: &mut String, cells: impl Iterator<Item = String>) {
     out.push('\n');
 }
 
+/// Rows of a table that stand open; of a longer one the style shows twelve.
+const ROWS_OPEN: usize = 20;
 /// Longest name shown in full.
 const NAME_COLUMNS: usize = 72;
 /// Longest sentence shown in full.

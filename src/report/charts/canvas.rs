@@ -74,7 +74,7 @@ pub(super) fn svg(words: &Words<'_>, (width, height): (u32, u32), paint: impl Fn
 <title id="{name}-title">{title}</title>
 <desc id="{name}-desc">{summary}</desc>
 <rect class="paper" width="{width}" height="{height}" fill="#ffffff"/>
-{}<g fill="transparent" stroke="none" pointer-events="all">
+{}<g class="values" fill="transparent" stroke="none" pointer-events="all">
 {}</g>
 </svg>
 "##,

@@ -1,65 +1,154 @@
-//! Requests at work over time, for the best and the worst plan.
+//! Requests at work over time: a small panel per plan, all with the same axes.
 
-use plotters::element::PathElement;
+use plotters::element::{PathElement, Polygon};
 use plotters::style::text_anchor::{HPos, VPos};
 use plotters::style::{Color, ShapeStyle};
 
-use super::canvas::{self, BLUE, INK, RED, Words};
+use super::canvas::{self, Area, BLUE, Drawn, GREY, Hovers, INK, RED, Words};
 use super::time_axis::TimeAxis;
+use crate::advise::Meets;
 use crate::advise::sweep::{Simulated, Sweep};
 use crate::report::{escape, format};
 
 /// Requests at work in all processes (parked long polls left out), mean per bin, with the traffic as observed.
 pub fn queue_over_time(sweep: &Sweep) -> String {
-    let pair = best_and_worst(sweep);
-    let largest = |candidate: &Simulated| candidate.working.iter().copied().filter(|value| value.is_finite()).fold(0.0, f64::max);
+    let panels = panels(sweep);
     let words = Words {
         name: "queue-over-time",
-        title: "Requests at work over time",
-        summary: pair.iter().map(|(word, one)| format!("{word}, {}: at most {}. ", one.plan.name, format::number(largest(one)))).collect(),
+        title: "Requests at work over time, by plan",
+        summary: panels.iter().map(|one| format!("{}: at most {}. ", one.name, format::number(one.largest()))).collect(),
     };
-    let ticks = canvas::ticks(pair.iter().map(|(_, candidate)| largest(candidate)).fold(0.0, f64::max));
-    let top = ticks.last().copied().unwrap_or(1.0);
-    canvas::svg(&words, (960, 320), |area, hovers| {
-        let y = |value: f64| canvas::along(BOTTOM, TOP, value / top);
-        for tick in &ticks {
-            canvas::line(area, (LEFT, y(*tick)), (RIGHT, y(*tick)), INK, 0.12, 1)?;
-            canvas::text(area, &format::tick(*tick), (LEFT - 8, y(*tick)), 11, (HPos::Right, VPos::Center), 0.75)?;
+    let ticks = canvas::ticks(panels.iter().map(Panel::largest).fold(0.0, f64::max));
+    let rows = i32::try_from(panels.len()).unwrap_or(0).div_euclid(COLUMNS) + i32::from(!panels.len().is_multiple_of(COLUMNS as usize));
+    let height = TOP + rows * PITCH + 34;
+    canvas::svg(&words, (960, height.unsigned_abs()), |area, hovers| {
+        for (index, panel) in (0_i32..).zip(&panels) {
+            let left = LEFT + index % COLUMNS * (WIDE + GAP);
+            let top = TOP + index / COLUMNS * PITCH;
+            let place = Place {
+                axis: TimeAxis { start_us: sweep.window.start_us, end_us: sweep.window.end_us, left, right: left + WIDE },
+                top,
+                bottom: top + HIGH,
+                most: ticks.last().copied().unwrap_or(1.0),
+            };
+            place.draw(area, sweep, &ticks)?;
+            panel.draw(area, hovers, &place)?;
         }
-        let axis = TimeAxis { start_us: sweep.window.start_us, end_us: sweep.window.end_us, left: LEFT, right: RIGHT };
-        for ((word, candidate), (colour, row)) in pair.iter().zip([(BLUE, 0), (RED, 1)]) {
-            let bins = candidate.working.iter().enumerate();
-            let when =
-                |bin: usize| sweep.window.start_us + micros(candidate.working_from_seconds + (bin as f64 + 0.5) * candidate.bin_seconds);
-            let line: Vec<(i32, i32)> = bins.clone().map(|(bin, value)| (axis.x(when(bin)), y(*value))).collect();
-            area.draw(&PathElement::new(line, ShapeStyle { color: colour.mix(0.9), filled: false, stroke_width: 2 }))?;
-            let label = format!("{word}: {}", escape::page(&candidate.plan.name, 40));
-            let left = LEFT + row * 380;
-            canvas::bar(area, (left, 12), (left + 24, 16), colour, 1.0)?;
-            canvas::text(area, &label, (left + 32, 14), 12, (HPos::Left, VPos::Center), 0.95)?;
-            for (bin, value) in bins {
-                let x = axis.x(when(bin));
-                let text = format!("{} UTC\n{label}: {} at work", format::time(when(bin)), format::number(*value));
-                hovers.add((x - 2, y(*value) - 6), (x + 2, y(*value) + 6), &text);
-            }
-        }
-        axis.draw(area, BOTTOM)
+        let day = format::stamp(sweep.window.start_us, "%A %-d %B %Y");
+        let text = format!("{day}, UTC. Shaded: the busiest five minutes. Scale of all panels: requests at work.");
+        canvas::text(area, &text, (LEFT, height - 14), 11, (HPos::Left, VPos::Center), 0.75)
     })
 }
 
-/// By the 95th percentile of work latency.
-fn best_and_worst(sweep: &Sweep) -> Vec<(&'static str, &Simulated)> {
-    let key = |candidate: &&Simulated| candidate.overall.p95.value;
-    let all = || sweep.candidates.iter().filter(|candidate| !candidate.working.is_empty());
-    let best = sweep.recommended.and_then(|index| sweep.candidates.get(index)).filter(|candidate| !candidate.working.is_empty());
-    let (word, best) = match best {
-        Some(best) => ("recommended", Some(best)),
-        None => ("best", all().min_by(|a, b| key(a).total_cmp(&key(b)))),
+/// A plan's line.
+struct Panel<'a> {
+    name: String,
+    candidate: &'a Simulated,
+    start_us: i64,
+}
+
+/// Where a panel stands.
+struct Place {
+    axis: TimeAxis,
+    top: i32,
+    bottom: i32,
+    most: f64,
+}
+
+/// The recommended plan and the next one, one process alone, the slowest, then the best of each number of workers; fewest
+/// workers first.
+fn panels(sweep: &Sweep) -> Vec<Panel<'_>> {
+    let p95 = |index: usize| sweep.candidates[index].overall.p95.value;
+    let mut all: Vec<usize> = (0..sweep.candidates.len()).filter(|&index| !sweep.candidates[index].working.is_empty()).collect();
+    all.sort_by(|&a, &b| p95(a).total_cmp(&p95(b)));
+    let workers = |index: usize| sweep.candidates[index].workers;
+    let mut chosen: Vec<usize> = Vec::new();
+    let special = [sweep.recommended, sweep.runner_up, all.iter().copied().find(|&index| workers(index) == 0), all.last().copied()];
+    for index in special.into_iter().flatten().filter(|index| all.contains(index)) {
+        if !chosen.contains(&index) {
+            chosen.push(index);
+        }
+    }
+    for &index in &all {
+        if chosen.len() < PANELS_MAX && !chosen.iter().any(|&other| workers(other) == workers(index)) {
+            chosen.push(index);
+        }
+    }
+    chosen.sort_by_key(|&index| workers(index));
+    let panel = |index: usize| {
+        let candidate = &sweep.candidates[index];
+        let word = if sweep.recommended == Some(index) { "recommended: " } else { "" };
+        Panel { name: escape::page(&format!("{word}{}", candidate.plan.name), 40), candidate, start_us: sweep.window.start_us }
     };
-    let worst = all().max_by(|a, b| key(a).total_cmp(&key(b)));
-    let mut pair: Vec<(&'static str, &Simulated)> = best.map(|best| (word, best)).into_iter().collect();
-    pair.extend(worst.filter(|worst| best.is_none_or(|best| best.plan.name != worst.plan.name)).map(|worst| ("worst", worst)));
-    pair
+    chosen.into_iter().map(panel).collect()
+}
+
+impl Panel<'_> {
+    fn largest(&self) -> f64 {
+        self.candidate.working.iter().copied().filter(|value| value.is_finite()).fold(0.0, f64::max)
+    }
+
+    /// When a bin begins.
+    fn at(&self, bin: usize) -> i64 {
+        self.start_us + micros(self.candidate.working_from_seconds + bin as f64 * self.candidate.bin_seconds)
+    }
+
+    fn draw(&self, area: &Area<'_>, hovers: &mut Hovers, place: &Place) -> Drawn {
+        let colour = match self.candidate.meets {
+            Meets::Yes => BLUE,
+            Meets::Maybe => GREY,
+            Meets::No => RED,
+        };
+        let word = match self.candidate.meets {
+            Meets::Yes => "meets the objective",
+            Meets::Maybe => "perhaps meets the objective",
+            Meets::No => "misses the objective",
+        };
+        let axis = place.axis;
+        canvas::text(area, &self.name, (axis.left, place.top - 26), 12, (HPos::Left, VPos::Center), 1.0)?;
+        let most = format!("{word}; at most {}", format::number(self.largest()));
+        canvas::text(area, &most, (axis.left, place.top - 11), 11, (HPos::Left, VPos::Center), 0.75)?;
+        let values = &self.candidate.working;
+        let line: Vec<(i32, i32)> = values
+            .iter()
+            .enumerate()
+            .flat_map(|(bin, &value)| [(axis.x(self.at(bin)), place.y(value)), (axis.x(self.at(bin + 1)), place.y(value))])
+            .collect();
+        if let (Some(first), Some(last)) = (line.first(), line.last()) {
+            let ground = [(last.0, place.bottom), (first.0, place.bottom)];
+            area.draw(&Polygon::new(line.iter().copied().chain(ground).collect::<Vec<_>>(), colour.mix(0.35).filled()))?;
+            area.draw(&PathElement::new(line, ShapeStyle { color: colour.mix(1.0), filled: false, stroke_width: 1 }))?;
+        }
+        let together = values.len().div_ceil(HOVERS).max(1);
+        for (index, part) in values.chunks(together).enumerate() {
+            let (from, to) = (index * together, index * together + part.len());
+            let highest = part.iter().copied().filter(|value| value.is_finite()).fold(0.0, f64::max);
+            let text = format!("{}\n{} UTC: {} at work", self.name, format::time(self.at(from)), format::number(highest));
+            hovers.add((axis.x(self.at(from)), place.top), (axis.x(self.at(to)), place.bottom), &text);
+        }
+        Ok(())
+    }
+}
+
+impl Place {
+    fn y(&self, value: f64) -> i32 {
+        canvas::along(self.bottom, self.top, value / self.most)
+    }
+
+    fn draw(&self, area: &Area<'_>, sweep: &Sweep, ticks: &[f64]) -> Drawn {
+        let TimeAxis { left, right, .. } = self.axis;
+        let (from, to) = (self.axis.x(sweep.peak.start_us), self.axis.x(sweep.peak.end_us));
+        if to - from < WIDE * 9 / 10 {
+            canvas::bar(area, (from, self.top), (to.max(from + 1), self.bottom), INK, 0.09)?;
+        }
+        for &tick in [ticks.first(), ticks.get(ticks.len() / 2), ticks.last()].into_iter().flatten() {
+            canvas::line(area, (left, self.y(tick)), (right, self.y(tick)), INK, 0.14, 1)?;
+            canvas::text(area, &format::tick(tick), (left - 6, self.y(tick)), 11, (HPos::Right, VPos::Center), 0.75)?;
+        }
+        let label = |at_us: i64| format::stamp(at_us, "%H:%M");
+        canvas::text(area, &label(self.axis.start_us), (left, self.bottom + 6), 11, (HPos::Left, VPos::Top), 0.75)?;
+        canvas::text(area, &label(self.axis.end_us), (right, self.bottom + 6), 11, (HPos::Right, VPos::Top), 0.75)
+    }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "seconds of a window in µs")]
@@ -67,7 +156,28 @@ fn micros(seconds: f64) -> i64 {
     (seconds * 1e6) as i64
 }
 
-const LEFT: i32 = 60;
-const RIGHT: i32 = 890;
-const TOP: i32 = 34;
-const BOTTOM: i32 = 264;
+const PANELS_MAX: usize = 9;
+/// Values that a pointer can tell apart in a panel.
+const HOVERS: usize = 40;
+const COLUMNS: i32 = 3;
+const LEFT: i32 = 44;
+const WIDE: i32 = 262;
+const GAP: i32 = 56;
+const TOP: i32 = 48;
+const HIGH: i32 = 104;
+const PITCH: i32 = 180;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::simulation::fixture;
+
+    #[test]
+    fn few_panels_stand_for_all_plans_and_the_recommended_is_one() {
+        let sweep = fixture::report().sweep;
+        let panels = panels(&sweep);
+        assert!((2..=PANELS_MAX).contains(&panels.len()), "{}", panels.len());
+        assert_eq!(panels.iter().filter(|panel| panel.name.starts_with("recommended: ")).count(), 1);
+        assert!(panels.is_sorted_by_key(|panel| panel.candidate.workers));
+    }
+}

@@ -90,6 +90,19 @@ pub(crate) fn out_of_reach() -> SimulationReport {
     report
 }
 
+/// As many plans and groups as a report has to bear.
+pub(crate) fn large() -> SimulationReport {
+    let mut report = report();
+    let plans = report.sweep.candidates.clone();
+    report.sweep.candidates = (0..48).map(|index| plans[index % plans.len()].clone()).collect();
+    for candidate in &mut report.sweep.candidates {
+        let group = candidate.groups[0].clone();
+        candidate.groups = (0..100).map(|index| SimulatedGroup { id: format!("{}_{index}", group.id), ..group.clone() }).collect();
+    }
+    report.analysis = fixture::large();
+    report
+}
+
 fn simulated(candidate: &crate::advise::Candidate) -> Simulated {
     let busiest = candidate.processes.iter().map(|process| process.utilisation.value).fold(0.0, f64::max);
     let around = |value: f64| Interval::new(value, value * 0.95, value * 1.06);

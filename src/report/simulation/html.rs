@@ -7,11 +7,11 @@ use super::super::account;
 use super::super::charts::Chart;
 use super::super::escape;
 use super::super::format;
-use super::super::html::{Answer, Fact, SCRIPT, STYLE, confidence_class, filled, policy, sentence};
-use super::super::model::RunFacts;
+use super::super::page::{Answer, Fact, Shell, Top, costs, filled, headline, lead, sentence};
 use super::super::picture::Picture;
 use super::super::table::Table;
 use super::super::tables as analysis_tables;
+use super::super::words;
 use super::SimulationReport;
 use super::tables;
 use crate::advise::sweep::{Simulated, Sweep};
@@ -26,18 +26,9 @@ pub fn html(report: &SimulationReport) -> Result<String, ReportError> {
 
 #[derive(Template)]
 #[template(path = "simulation.html")]
-struct Page<'a> {
-    policy: String,
-    style: &'static str,
-    script: &'static str,
-    facts: &'a RunFacts,
-    seed: u64,
-    partial: bool,
-    verdict: String,
-    answer: Option<Answer>,
-    reasons: Vec<String>,
-    confidence: (String, String, &'static str),
-    next: Vec<(String, String)>,
+struct Page {
+    shell: Shell,
+    top: Top,
     charts: Vec<Chart>,
     plan: Vec<Table>,
     candidates: Vec<Table>,
@@ -47,30 +38,20 @@ struct Page<'a> {
     accounts: Vec<String>,
     method: Vec<(&'static str, String)>,
     assumptions: Vec<String>,
-    when: String,
+    glossary: &'static [(&'static str, &'static str)],
 }
 
-impl<'a> Page<'a> {
-    fn new(report: &'a SimulationReport) -> Self {
+impl Page {
+    fn new(report: &SimulationReport) -> Self {
         let SimulationReport { analysis, sweep, .. } = report;
         let facts = &analysis.facts;
-        let confidence = report.confidence();
         let mut plan =
             sweep.shown().map(|(candidate, _)| vec![tables::groups(candidate), tables::processes(candidate)]).unwrap_or_default();
         plan.push(tables::stress(sweep));
         plan.retain(|table| !table.is_empty());
-        Self {
-            policy: policy(),
-            style: STYLE,
-            script: SCRIPT,
-            facts,
-            seed: sweep.seed,
-            partial: report.partial(),
-            verdict: sentence(&sweep.verdict),
-            answer: answer(sweep),
-            reasons: sweep.reasons.iter().map(|reason| sentence(reason)).collect(),
-            confidence: (sentence(&confidence.level), sentence(&confidence.why), confidence_class(&confidence.level)),
-            next: facts.next.iter().map(|step| (sentence(&format::capital(&step.why)), sentence(&step.command))).collect(),
+        let mut page = Self {
+            shell: Shell { seed: sweep.seed, ..Shell::new("simulation", facts, format::window(sweep.window)) },
+            top: top(report),
             charts: report.charts(),
             plan,
             candidates: filled([tables::candidates(report), tables::discarded(sweep)]),
@@ -80,13 +61,36 @@ impl<'a> Page<'a> {
             accounts: account::lines(analysis).iter().map(|account| sentence(account)).collect(),
             method: method(report),
             assumptions: sweep.assumptions.iter().chain(&facts.assumptions).map(|assumption| sentence(assumption)).collect(),
-            when: format::window(sweep.window),
+            glossary: &words::GLOSSARY,
+        };
+        if report.partial() {
+            page.shell.notice = Some(("Partial", "interrupted. All numbers cover what there was until then."));
         }
+        page.shell = page.shell.with_contents([
+            ("charts", "Charts", !page.charts.is_empty()),
+            ("plan", "The plan", !page.plan.is_empty()),
+            ("candidates", "Candidates", !page.candidates.is_empty()),
+            ("backtest", "Back-test", true),
+            ("inputs", "Inputs", true),
+            ("method", "Method", true),
+            ("glossary", "Glossary", true),
+        ]);
+        page
     }
+}
 
-    /// Window, for the head of the page.
-    fn window(&self) -> &str {
-        &self.when
+fn top(report: &SimulationReport) -> Top {
+    let sweep = &report.sweep;
+    Top {
+        headline: sweep.shown().map_or_else(
+            || "Nothing was simulated".to_owned(),
+            |(candidate, recommended)| headline(&candidate.as_candidate(sweep.measured_seconds()), recommended),
+        ),
+        lead: vec![lead(&sweep.verdict)],
+        answer: answer(sweep),
+        reasons: sweep.reasons.iter().map(|reason| sentence(reason)).collect(),
+        confidence: (&report.confidence()).into(),
+        next: Top::steps(&report.analysis.facts),
     }
 }
 
@@ -100,6 +104,8 @@ fn answer(sweep: &Sweep) -> Option<Answer> {
         verdict: sentence(&candidate.verdict),
         facts: facts(candidate, meets, &sweep.objective),
         picture: Picture::of(&candidate.as_candidate(sweep.measured_seconds()), &busy_text(sweep)),
+        range: "95 % interval",
+        costs: costs(candidate.workers, candidate.total_cores, "on average over the simulated time"),
     })
 }
 
@@ -115,7 +121,7 @@ fn facts(candidate: &Simulated, meets: &str, objective: &str) -> Vec<Fact> {
         Fact {
             label: "Processes",
             value: if candidate.workers == 0 { "main only".to_owned() } else { format!("main + {}", candidate.workers) },
-            note: escape::page(&candidate.balance, 80),
+            note: if candidate.workers == 0 { "no workers".to_owned() } else { sentence(&candidate.balance) },
         },
         Fact {
             label: "Busiest process",
@@ -189,6 +195,14 @@ mod tests {
             ["Recommended plan", "id=\"reasons\"", "id=\"charts\"", "id=\"plan\"", "id=\"candidates\"", "id=\"backtest\"", "id=\"method\""];
         assert!(order.windows(2).all(|pair| at(pair[0]) < at(pair[1])));
         assert!(page.len() < 1_500_000, "{}", page.len());
+    }
+
+    #[test]
+    fn a_sweep_of_48_plans_and_100_groups_is_light() {
+        let page = html(&fixture::large()).unwrap();
+        println!("48 plans, 100 groups: {} bytes", page.len());
+        assert!(page.contains("Show all 48 rows") && page.contains("Show all 100 rows"));
+        assert!(page.len() < 2_000_000, "{}", page.len());
     }
 
     #[test]

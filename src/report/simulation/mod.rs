@@ -24,7 +24,7 @@ use super::table::Table;
 use super::tables as analysis_tables;
 use crate::advise::Confidence;
 use crate::advise::sweep::Sweep;
-use crate::simulate::backtest::Backtest;
+use crate::simulate::backtest::{Backtest, Compared, Figure};
 
 /// Everything `wsim simulate` found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,7 +42,9 @@ pub struct SimulationReport {
 impl SimulationReport {
     /// Every chart for which there is data.
     pub fn charts(&self) -> Vec<Chart> {
-        charts::of_sweep(&self.sweep)
+        let pairs: Vec<charts::Pair> = self.backtest.iter().flat_map(|test| &test.groups).filter_map(pair).collect();
+        let caption = "The observed deployment, simulated beside what the log says of time the model was not calibrated on. Red is outside the customary limit, grey does not count (too few requests).";
+        charts::of_sweep(&self.sweep).into_iter().chain(charts::of_pairs(&pairs, caption)).collect()
     }
 
     /// Every table that has rows, in the order of a report, for CSV files too.
@@ -81,6 +83,22 @@ impl SimulationReport {
     pub fn partial(&self) -> bool {
         self.analysis.facts.partial || self.sweep.partial
     }
+}
+
+/// A time of a back-test.
+fn pair(one: &Compared) -> Option<charts::Pair> {
+    let figure = match one.figure {
+        Figure::WorkP50 => "p50",
+        Figure::WorkP95 => "p95",
+        Figure::WaitP95 => "wait for database, p95",
+        Figure::Throughput | Figure::Utilisation => return None,
+    };
+    Some(charts::Pair {
+        name: format!("{}, {figure}", one.name),
+        predicted: one.predicted,
+        measured: one.observed,
+        fine: one.counts.then(|| one.within()),
+    })
 }
 
 /// Figures of a back-test that are outside their limits, and all that count.
