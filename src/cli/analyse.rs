@@ -129,7 +129,7 @@ fn show(arguments: &Analyse, report: &AnalysisReport, place: &Path) -> anyhow::R
 
 /// What to type next.
 fn next_steps(arguments: &Analyse, read: &Read) -> Vec<NextStep> {
-    let logs = arguments.logs.join(" ");
+    let logs = output::shell_words(&arguments.logs);
     let mut steps = Vec::new();
     if read.profile.demand.method != "logged" {
         steps.push(NextStep {

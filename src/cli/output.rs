@@ -44,12 +44,20 @@ pub(super) fn command_line() -> String {
     let words = std::env::args().enumerate().map(|(place, word)| match place {
         0 => "wsim".to_owned(),
         _ if word.starts_with("--anonymise=") => "--anonymise=…".to_owned(),
-        _ if word.is_empty() || word.contains([' ', '*', '"', '$', '\'', '<', '>', '|', ';', '&']) => {
-            format!("'{}'", word.replace('\'', "'\\''"))
-        }
-        _ => word,
+        _ => shell_word(&word),
     });
     words.collect::<Vec<_>>().join(" ")
+}
+
+/// A word as a shell takes it (POSIX Shell Command Language, section 2.2.2): quoted unless it holds nothing that any shell minds.
+pub(super) fn shell_word(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "_./:=@%+,-".contains(c);
+    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+}
+
+/// Words as a shell takes them.
+pub(super) fn shell_words(words: &[String]) -> String {
+    words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ")
 }
 
 /// `/var/log/nginx/access.log.1.gz` -> `access`.
@@ -68,6 +76,15 @@ fn run_name(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_word_for_copying_runs_nothing() {
+        assert_eq!(shell_words(&["/var/log/a.log".to_owned(), "b c.log".to_owned()]), "/var/log/a.log 'b c.log'");
+        for word in ["$(id)", "`id`", "a;id", "a\nid", "~", "#a", "it's", "", "a(b)"] {
+            let printed = std::process::Command::new("sh").arg("-c").arg(format!("printf %s {}", shell_word(word))).output().unwrap();
+            assert_eq!(String::from_utf8(printed.stdout).unwrap(), word);
+        }
+    }
 
     #[test]
     fn a_run_is_named_after_its_first_log() {

@@ -223,7 +223,7 @@ fn show(output: &Output, report: &SimulationReport, place: &Path) -> anyhow::Res
 
 /// What to type next.
 fn next_steps(arguments: &Simulate, read: &Read) -> Vec<NextStep> {
-    let logs = arguments.logs.join(" ");
+    let logs = output::shell_words(&arguments.logs);
     if read.profile.demand.method != "logged" {
         return vec![NextStep {
             why: "measure CPU instead of inferring it: add Synapse's own logs".to_owned(),

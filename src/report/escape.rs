@@ -5,6 +5,7 @@
 //! what was there is shown as a Rust escape (`\u{202e}`), so that two different names never look the same.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -135,6 +136,22 @@ pub fn csv(text: &str) -> String {
 }
 
 /// Enough of a text for any form: a 70 kB name is cut before it is looked at closely.
+/// JSON in which nothing acts on a terminal or hides: what [`visible`] shows stands there as `\\uXXXX`, which any reader of JSON takes
+/// for the same text (RFC 8259, section 7). `text` is JSON already, so that such characters stand in its strings only; line feeds stay.
+pub fn json(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c != '\n' && is_hidden(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
 fn bounded(text: &str) -> &str {
     &text[..text.floor_char_boundary(LONGEST_BYTES)]
 }
@@ -218,6 +235,14 @@ mod tests {
         assert_eq!(markdown_code("plain", 20), "`plain`");
         assert_eq!(markdown_code("a`b``c|d", 20), "``` a`b``c\\|d ```");
         assert_eq!(markdown_code("", 20), "–");
+    }
+
+    #[test]
+    fn json_means_the_same_and_hides_nothing() {
+        let value = serde_json::json!({ "name": "a\u{9b}b\u{202e}c\u{e0041}\u{1b}[31m" });
+        let text = json(&serde_json::to_string_pretty(&value).unwrap());
+        assert!(!text.chars().any(|c| c != '\n' && is_hidden(c)), "{text:?}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::ReportError;
 use super::analysis::AnalysisReport;
+use super::escape;
 use super::format;
 use super::model::{Input, JoinFacts, MalformedExample, NextStep};
 use crate::advise::{Candidate, Confidence, Meets, Process};
@@ -28,7 +29,7 @@ pub const SCHEMA: &str = include_str!("schema/analysis-1.json");
 /// # Errors
 /// [`ReportError::Json`] if serialising fails, which no value of the model makes it do.
 pub fn json(report: &AnalysisReport) -> Result<String, ReportError> {
-    let mut text = serde_json::to_string_pretty(&Analysis::from(report))?;
+    let mut text = escape::json(&serde_json::to_string_pretty(&Analysis::from(report))?);
     text.push('\n');
     Ok(text)
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::super::ReportError;
+use super::super::escape;
 use super::ComparisonReport;
 use super::model::{Pair, Run};
 
@@ -14,7 +15,7 @@ pub const SCHEMA: &str = include_str!("../schema/comparison-1.json");
 /// # Errors
 /// [`ReportError::Json`] if serialising fails, which no value of the model makes it do.
 pub fn json(report: &ComparisonReport) -> Result<String, ReportError> {
-    let mut text = serde_json::to_string_pretty(&Comparison {
+    let mut text = escape::json(&serde_json::to_string_pretty(&Comparison {
         schema: "wsim.comparison/1",
         wsim: &report.wsim,
         created: &report.created,
@@ -23,7 +24,7 @@ pub fn json(report: &ComparisonReport) -> Result<String, ReportError> {
         doubts: report.doubts(),
         runs: &report.runs,
         pairs: &report.pairs,
-    })?;
+    })?);
     text.push('\n');
     Ok(text)
 }

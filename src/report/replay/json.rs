@@ -7,6 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
 
 use super::super::ReportError;
+use super::super::escape;
 use super::super::format;
 use super::ReplayReport;
 use crate::replay::record::{Group, Tally, Times};
@@ -19,7 +20,7 @@ pub const SCHEMA: &str = include_str!("../schema/replay-1.json");
 /// # Errors
 /// [`ReportError::Json`] if serialising fails, which no value of the model makes it do.
 pub fn json(report: &ReplayReport) -> Result<String, ReportError> {
-    let mut text = serde_json::to_string_pretty(&Replay::from(report))?;
+    let mut text = escape::json(&serde_json::to_string_pretty(&Replay::from(report))?);
     text.push('\n');
     Ok(text)
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::super::ReportError;
+use super::super::escape;
 use super::super::format;
 use super::super::model::{Input, NextStep};
 use super::SimulationReport;
@@ -21,7 +22,7 @@ pub const SCHEMA: &str = include_str!("../schema/simulation-1.json");
 /// # Errors
 /// [`ReportError::Json`] if serialising fails, which no value of the model makes it do.
 pub fn json(report: &SimulationReport) -> Result<String, ReportError> {
-    let mut text = serde_json::to_string_pretty(&Simulation::from(report))?;
+    let mut text = escape::json(&serde_json::to_string_pretty(&Simulation::from(report))?);
     text.push('\n');
     Ok(text)
 }
