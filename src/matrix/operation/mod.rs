@@ -1,6 +1,6 @@
 //! Which operation of the Matrix API a logged request was, from its method and its path template.
 //!
-//! Owns the [table](table) of operations and the matching. Knows nothing of users, rooms and targets. Invariant: a [`Shape`] holds text of
+//! Owns the [table] of operations and the matching. Knows nothing of users, rooms and targets. Invariant: a [`Shape`] holds text of
 //! this program, numbers, and names of event types of the Matrix namespaces; no other text of a log.
 
 mod query;

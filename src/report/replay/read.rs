@@ -35,7 +35,7 @@ pub enum ReadError {
     Sums(String),
 }
 
-/// Reads what [`super::json`] wrote.
+/// Reads what [`super::json()`] wrote.
 ///
 /// # Errors
 /// [`ReadError`] if it is something else or does not add up.
