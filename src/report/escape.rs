@@ -136,7 +136,7 @@ pub fn csv(text: &str) -> String {
 }
 
 /// Enough of a text for any form: a 70 kB name is cut before it is looked at closely.
-/// JSON in which nothing acts on a terminal or hides: what [`visible`] shows stands there as `\\uXXXX`, which any reader of JSON takes
+/// JSON in which nothing acts on a terminal or hides: what [`visible`] shows stands there as `\uXXXX`, which any reader of JSON takes
 /// for the same text (RFC 8259, section 7). `text` is JSON already, so that such characters stand in its strings only; line feeds stay.
 pub fn json(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
