@@ -61,6 +61,9 @@ pub struct Simulate {
     /// Database connections of every process (cp_max)
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000), help_heading = "Simulation")]
     connections: u32,
+    /// Response times as Synapse's own log would give them too, in report.json: for comparing with a log
+    #[arg(long, help_heading = "Simulation")]
+    as_logged: bool,
     /// Leave out the back-test of the model on the log
     #[arg(long, help_heading = "Simulation")]
     no_backtest: bool,
@@ -146,6 +149,7 @@ fn simulated(
         most,
         warm_up: Span::from_seconds(sweep::warm_up_seconds(window)),
         threads: reading.threads(),
+        as_logged: arguments.as_logged,
         ..ReplicationPlan::default()
     };
     let settings = sweep::SweepSettings {

@@ -4,14 +4,14 @@ use super::super::objective::Statistic;
 use super::model::{Imbalance, Latency, Simulated, SimulatedGroup, SimulatedProcess};
 use crate::plan::Plan;
 use crate::simulate::deploy::Deployment;
-use crate::simulate::result::{ProcessResult, RunResult};
+use crate::simulate::result::{GroupResult, ProcessResult, RunResult};
 use crate::stats::{DurationHistogram, Interval, student_t};
 
 /// The figures of one run.
 #[derive(Debug, Clone)]
 pub(super) struct Digest {
     overall: Figures,
-    groups: Vec<(u64, Figures)>,
+    groups: Vec<GroupFigures>,
     processes: Vec<ProcessFigures>,
     cores: f64,
     working: Vec<f64>,
@@ -29,6 +29,15 @@ struct Figures {
 }
 
 #[derive(Debug, Clone, Copy)]
+struct GroupFigures {
+    requests: u64,
+    work: Figures,
+    /// Measured only where a log is to be compared with.
+    logged: Option<Figures>,
+    waits: Option<Figures>,
+}
+
+#[derive(Debug, Clone, Copy)]
 struct ProcessFigures {
     utilisation: f64,
     peak: f64,
@@ -39,6 +48,14 @@ struct ProcessFigures {
 impl Figures {
     fn of(work: &DurationHistogram) -> Self {
         Self { mean: work.mean_ms(), p50: work.quantile_ms(0.5), p95: work.quantile_ms(0.95), p99: work.quantile_ms(0.99) }
+    }
+}
+
+impl GroupFigures {
+    fn of(group: &GroupResult) -> Self {
+        let any = |times: &DurationHistogram| (times.count() > 0).then(|| Figures::of(times));
+        let logged = any(&group.logged);
+        Self { requests: group.work.count(), work: Figures::of(&group.work), logged, waits: logged.and_then(|_| any(&group.waits)) }
     }
 }
 
@@ -53,7 +70,7 @@ impl Digest {
         };
         Self {
             overall: Figures::of(&run.overall()),
-            groups: run.groups.iter().map(|group| (group.work.count(), Figures::of(&group.work))).collect(),
+            groups: run.groups.iter().map(GroupFigures::of).collect(),
             processes: run.processes.iter().map(process).collect(),
             cores: run.processes.iter().map(|process| process.cores).sum(),
             working: if replication == 0 { run.working_over_time() } else { Vec::new() },
@@ -156,13 +173,23 @@ pub(super) fn summary(plan: &Plan, strategy: &str, deployed: &Deployment, group_
 
 /// A group that most replications have seen.
 fn group(id: &str, place: usize, digests: &[Digest]) -> Option<SimulatedGroup> {
-    let seen: Vec<(u64, Figures)> = digests.iter().filter_map(|digest| digest.groups.get(place).copied()).filter(|(n, _)| *n > 0).collect();
+    let seen: Vec<GroupFigures> =
+        digests.iter().filter_map(|digest| digest.groups.get(place).copied()).filter(|group| group.requests > 0).collect();
     if seen.len() < 2 || seen.len() * 2 < digests.len() {
         return None;
     }
-    let requests = seen.iter().map(|(n, _)| *n as f64).sum::<f64>() / digests.len() as f64;
-    let figures: Vec<Figures> = seen.into_iter().map(|(_, figures)| figures).collect();
-    Some(SimulatedGroup { id: id.to_owned(), requests: rounded(requests), latency_ms: latency(&figures) })
+    let requests = seen.iter().map(|group| group.requests as f64).sum::<f64>() / digests.len() as f64;
+    let of = |figures: fn(&GroupFigures) -> Option<Figures>| {
+        let figures: Vec<Figures> = seen.iter().filter_map(figures).collect();
+        (!figures.is_empty()).then(|| latency(&figures))
+    };
+    Some(SimulatedGroup {
+        id: id.to_owned(),
+        requests: rounded(requests),
+        latency_ms: of(|group| Some(group.work))?,
+        logged_ms: of(|group| group.logged),
+        db_wait_ms: of(|group| group.waits),
+    })
 }
 
 fn latency(figures: &[Figures]) -> Latency {

@@ -122,6 +122,13 @@ pub struct SimulatedGroup {
     pub requests: u64,
     /// Its latency.
     pub latency_ms: Latency,
+    /// The same as Synapse's own log would give it, from the moment the process looks at the request; only where that was asked for
+    /// ([`ReplicationPlan::as_logged`](crate::simulate::run::ReplicationPlan)).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logged_ms: Option<Latency>,
+    /// Waits for database connections (`db sched`) of requests with transactions; only with `logged_ms`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub db_wait_ms: Option<Latency>,
 }
 
 /// Latency, ms.

@@ -131,7 +131,7 @@ fn simulated(candidate: &crate::advise::Candidate) -> Simulated {
             })
             .collect(),
         groups: ["sync", "federation_send", "event_sending"]
-            .map(|id| SimulatedGroup { id: id.to_owned(), requests: 4_321, latency_ms: latency })
+            .map(|id| SimulatedGroup { id: id.to_owned(), requests: 4_321, latency_ms: latency, logged_ms: None, db_wait_ms: None })
             .into(),
         overall: latency,
         total_cores: candidate.total_cores,
