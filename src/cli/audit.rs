@@ -95,6 +95,13 @@ pub fn run(arguments: &Audit) -> anyhow::Result<Exit> {
     if configurations.is_empty() {
         return Err(UsageError("no configuration of a known kind among the files; name its kind with --kind".to_owned()).into());
     }
+    if let Some((_, path, _)) = configurations.first().filter(|_| configurations.iter().all(|(kind, ..)| *kind == Kind::TraefikStatic)) {
+        let text = format!(
+            "{} is Traefik's static configuration, which routes nothing; name the file that its file provider reads, too",
+            path.display()
+        );
+        return Err(UsageError(text).into());
+    }
     let sources: Vec<(Kind, &Path, &str)> =
         configurations.iter().map(|(kind, path, text)| (*kind, path.as_path(), text.as_str())).collect();
     let configuration = audit::read(&sources, &Disk)?;

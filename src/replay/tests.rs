@@ -305,3 +305,48 @@ fn parked_syncs_are_given_up_at_the_end() {
     check(&finished, &kept, 2);
     assert_eq!((finished.account.failed["abandoned"], finished.account.skipped["stopped"]), (1, 1));
 }
+
+#[test]
+fn a_target_that_is_restarted_is_found_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    // Killed: nobody listens, and every connection is closed at once. Then somebody listens on the same port again.
+    thread::spawn(move || {
+        let mut open: Vec<TcpStream> = Vec::new();
+        let take = |listener: &TcpListener, open: &mut Vec<TcpStream>, until: Instant| {
+            listener.set_nonblocking(true).unwrap();
+            while Instant::now() < until {
+                match listener.accept() {
+                    Ok((stream, _)) => {
+                        stream.set_nonblocking(false).unwrap();
+                        open.push(stream.try_clone().unwrap());
+                        thread::spawn(move || answering(stream));
+                    }
+                    Err(_) => thread::sleep(Duration::from_millis(1)),
+                }
+            }
+        };
+        take(&listener, &mut open, Instant::now() + Duration::from_millis(300));
+        drop(listener);
+        open.drain(..).for_each(|stream| drop(stream.shutdown(std::net::Shutdown::Both)));
+        thread::sleep(Duration::from_millis(300));
+        let again = loop {
+            match TcpListener::bind(address) {
+                Ok(listener) => break listener,
+                Err(_) => thread::sleep(Duration::from_millis(5)),
+            }
+        };
+        take(&again, &mut open, Instant::now() + Duration::from_secs(60));
+    });
+    let settings = Settings { breaker: BreakerLimits { errors_max: 1.1, ..BreakerLimits::default() }, ..Settings::default() };
+    let (finished, kept) = run_against(address, open_rows(1000, 1500), false, settings, Kept::default(), &Arc::new(Stop::default()));
+    check(&finished, &kept, 1000);
+    assert_eq!(finished.stopped, None);
+    let completed = |rows: std::ops::Range<u32>| {
+        kept.outcomes.iter().filter(|outcome| rows.contains(&outcome.row) && outcome.end == End::Completed).count()
+    };
+    let failed: u64 = finished.account.failed.values().sum();
+    assert_eq!(finished.account.completed + failed, 1000, "{:?}", finished.account);
+    assert!(failed >= 50, "while nobody listened requests failed: {:?}", finished.account);
+    assert!(completed(0..100) >= 95 && completed(800..1000) >= 190, "{:?}", finished.account);
+}

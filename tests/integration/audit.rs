@@ -218,9 +218,13 @@ fn round_trip(proxy: &str, plan: &Path) {
         let text = std::fs::read_to_string(&site).unwrap().replace("/etc/nginx/snippets/", &place("proxy/nginx/"));
         std::fs::write(&site, text).unwrap();
         given.extend([place("proxy/nginx/wsim-maps.conf"), place("proxy/nginx/example-site.conf")]);
-    } else {
-        given.push(place("proxy/haproxy/haproxy.cfg"));
     }
+    given.extend(match proxy {
+        "haproxy" => vec![place("proxy/haproxy/haproxy.cfg")],
+        "caddy" => vec![place("proxy/caddy/Caddyfile")],
+        "traefik" => vec![place("proxy/traefik/static-additions.yaml"), place("proxy/traefik/dynamic.yaml")],
+        _ => Vec::new(),
+    });
     given.push(place("synapse/workers.yaml"));
     if let Ok(workers) = std::fs::read_dir(files.join("synapse/workers")) {
         given.extend(workers.map(|worker| worker.unwrap().path().to_str().unwrap().to_owned()));
@@ -268,4 +272,14 @@ fn each_plan(test: impl Fn(&Path)) {
     plans.sort();
     assert!(plans.len() > 5);
     plans.iter().filter(|plan| plan.extension().is_some_and(|extension| extension == "toml")).for_each(|plan| test(plan));
+}
+
+#[test]
+fn what_configure_writes_audit_reads_back_from_caddy() {
+    each_plan(|plan| round_trip("caddy", plan));
+}
+
+#[test]
+fn what_configure_writes_audit_reads_back_from_traefik() {
+    each_plan(|plan| round_trip("traefik", plan));
 }

@@ -53,3 +53,21 @@ fn it_listens_on_loopback_only() {
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("no loopback address"));
 }
+
+#[test]
+fn a_disk_without_room_costs_the_files_and_not_the_figures() {
+    let folder = tempfile::tempdir().unwrap();
+    // No file may grow beyond a few kB, and the write says so: what a full disk does, without a disk of one's own.
+    let output = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_wsim")])
+        .args(["replay", "--target", "emulated", "--plan", "generic:2", "--speed", "4"])
+        .args(["--from", "2026-11-20T17:34:20Z", "--to", "2026-11-20T17:34:30Z", "--out"])
+        .arg(folder.path())
+        .arg(sample("one-worker"))
+        .output()
+        .unwrap();
+    let (out, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains("the figures of this run are above") && error.contains("report.json: File too large"), "{error}");
+    assert!(out.contains("Where everything went") && out.contains("answered"), "{out}");
+}

@@ -181,9 +181,11 @@ pub(super) fn play(player: &Player<'_>, progress: &Arc<Progress>) -> anyhow::Res
         Some(objective) => limit::find(player, objective)?,
     };
     let report = report(player, outcome, load, steps);
-    let place = write(folder, &report)?;
+    let place = write(folder, &report);
     interrupt::unfinished(None);
-    show(player, &report, &place)?;
+    // A run cannot be had again: what was measured is shown even if the disk has no room for it.
+    show(player, &report, place.as_deref().ok())?;
+    place.context("the figures of this run are above; its files are not complete")?;
     let missed = choices.find_limit.is_some() && report.limit().is_none();
     Ok(if report.is_void() || missed { Exit::Missed } else { Exit::Done })
 }
@@ -234,7 +236,7 @@ fn write(folder: RunFolder, report: &ReplayReport) -> anyhow::Result<PathBuf> {
     Ok(folder.finish()?)
 }
 
-fn show(player: &Player<'_>, report: &ReplayReport, place: &Path) -> anyhow::Result<()> {
+fn show(player: &Player<'_>, report: &ReplayReport, place: Option<&Path>) -> anyhow::Result<()> {
     let output = &player.arguments.output;
     if output.json {
         write!(std::io::stdout().lock(), "{}", report::replay::json(report)?)?;
@@ -248,9 +250,9 @@ fn show(player: &Player<'_>, report: &ReplayReport, place: &Path) -> anyhow::Res
     let style = report::Style { colour: true, width: terminal_width() };
     let names: Vec<&str> = ["report.html", "report.md", "report.json", "replay.hlog", "requests.parquet", "tables/", "charts/"]
         .into_iter()
-        .filter(|name| place.join(name).exists())
+        .filter(|name| place.is_some_and(|place| place.join(name).exists()))
         .collect();
-    report::replay::terminal(&mut out, report, Some(report::Files { folder: place, names: &names }), style)?;
+    report::replay::terminal(&mut out, report, place.map(|folder| report::Files { folder, names: &names }), style)?;
     Ok(())
 }
 

@@ -85,6 +85,8 @@ pub fn read(sources: &[(Kind, &Path, &str)], files: &dyn Files) -> Result<Config
             Kind::Caddyfile => configuration.proxies.push(caddy::read(path, text, files)?),
             Kind::CaddyJson => configuration.proxies.push(caddy::read_json(path, text)?),
             Kind::Traefik => dynamic.push((*path, *text)),
+            // Entry points and logs: nothing in it says where a request goes.
+            Kind::TraefikStatic => {}
             Kind::Synapse => configuration.cluster.add(path, text)?,
         }
     }

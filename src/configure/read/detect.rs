@@ -18,6 +18,8 @@ pub enum Kind {
     CaddyJson,
     /// Traefik's dynamic configuration
     Traefik,
+    /// Traefik's static configuration, which routes nothing
+    TraefikStatic,
     /// homeserver.yaml, shared configuration, worker files
     Synapse,
 }
@@ -51,6 +53,9 @@ pub fn detect(path: &Path, text: &str) -> Option<Kind> {
             if root.get("http").is_some_and(|http| http.get("routers").is_some() || http.get("services").is_some()) {
                 return Some(Kind::Traefik);
             }
+            if TRAEFIK_STATIC.iter().any(|key| root.get(key).is_some()) {
+                return Some(Kind::TraefikStatic);
+            }
             // A file of settings for no workers says nothing, and is Synapse's all the same.
             let says: String = text.lines().map(str::trim).filter(|line| !line.starts_with('#')).collect();
             let is_empty = extension != "json" && matches!(says.as_str(), "" | "{}");
@@ -80,6 +85,7 @@ fn of_text(text: &str) -> Option<Kind> {
     (lines().any(|line| line.ends_with('{')) && lines().any(|line| caddy.contains(&first_word(line).as_str()))).then_some(Kind::Caddyfile)
 }
 
+const TRAEFIK_STATIC: [&str; 4] = ["entryPoints", "entrypoints", "accessLog", "certificatesResolvers"];
 const LINES_MAX: usize = 5000;
 const SYNAPSE: [&str; 11] = [
     "worker_app",
@@ -107,6 +113,7 @@ mod tests {
         assert_eq!(kind("Caddyfile", "a.example {\n reverse_proxy a:1\n}\n"), Some(Kind::Caddyfile));
         assert_eq!(kind("x.json", "{\"apps\":{\"http\":{\"servers\":{}}}}"), Some(Kind::CaddyJson));
         assert_eq!(kind("d.yml", "http:\n  routers: {}\n"), Some(Kind::Traefik));
+        assert_eq!(kind("traefik.yml", "entryPoints:\n  web:\n    address: ':80'\n"), Some(Kind::TraefikStatic));
         assert_eq!(kind("w.yaml", "worker_app: synapse.app.generic_worker\n"), Some(Kind::Synapse));
         assert_eq!(kind("access.log", "203.0.113.7 - - [02/Jan/2026:15:04:05 +0000] \"GET / HTTP/1.1\" 200 1 \"-\" \"a\"\n"), None);
         assert_eq!(kind("x.yaml", "a: 1\n"), None);

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::super::model::{Note, Place, PoolAt, Proxy, ProxyName, ServerAt, Site};
 use super::super::pattern::Pattern;
-use super::matcher::{Matcher, Set};
+use super::map::Map;
+use super::matcher::{Matcher, Range, Set};
 use super::route::{CaddySite, Handler, Hash, Route};
 use super::tokens::Segment;
 
@@ -70,15 +71,13 @@ impl Adapter {
     }
 
     fn unknown(&mut self, segment: &Segment) {
-        const HARMLESS: [&str; 14] = [
+        const HARMLESS: [&str; 12] = [
             "tls",
             "log",
             "bind",
             "header",
             "encode",
-            "request_header",
             "root",
-            "vars",
             "request_body",
             "templates",
             "log_skip",
@@ -133,6 +132,15 @@ impl Adapter {
                 _ => Handler::Unknown("this uri directive".to_owned()),
             }),
             "try_files" => handlers.push(Handler::Nothing),
+            "map" => {
+                let map = Map::of_caddyfile(words, segment.inner());
+                handlers.push(map.map_or_else(|| Handler::Unknown("this map".to_owned()), Handler::Map));
+            }
+            "vars" => {
+                let pairs = segment.inner().iter().map(|inner| inner.words.as_slice()).chain([words]);
+                handlers.extend(pairs.filter(|pair| pair.len() == 2).map(|pair| Handler::SetVariable(pair[0].clone(), pair[1].clone())));
+            }
+            "request_header" => handlers.push(request_header(words)),
             other => handlers.push(Handler::Unknown(other.to_owned())),
         }
         Some(Route { sets: set.into_iter().collect(), handlers, group, terminal: false, place: segment.place.clone() })
@@ -172,6 +180,17 @@ impl Adapter {
         });
         let servers: Vec<ServerAt> = servers.collect();
         Handler::Proxy(pool(&mut self.pools, servers, balance, &segment.place), hash)
+    }
+}
+
+/// `request_header NAME VALUE`, `-NAME`, `>NAME VALUE`; other forms only matter where a rule looks at the header.
+fn request_header(words: &[String]) -> Handler {
+    match words {
+        [name] if name.starts_with('-') => Handler::SetHeader(name[1..].to_owned(), None),
+        [name, value] if !name.starts_with(['+', '-', '?']) => {
+            Handler::SetHeader(name.trim_start_matches('>').to_owned(), Some(value.clone()))
+        }
+        _ => Handler::Nothing,
     }
 }
 
@@ -244,6 +263,14 @@ fn add(set: &mut Set, words: &[String], block: &[Segment], depth: usize) {
         "path_regexp" => Matcher::PathRegexp(Pattern::new(rest.last().map_or("", String::as_str), false)),
         "method" => Matcher::Method(rest.to_vec()),
         "host" => Matcher::Host(rest.to_vec()),
+        "remote_ip" | "client_ip" => match rest.iter().map(|text| Range::parse(text)).collect::<Option<Vec<_>>>() {
+            Some(ranges) => Matcher::Address(ranges.into_iter().flatten().collect()),
+            None => Matcher::Unknown(format!("the matcher {kind} with these ranges is not evaluated")),
+        },
+        "vars" => match rest.split_first() {
+            Some((text, wanted)) => Matcher::Variable(text.clone(), wanted.to_vec()),
+            None => Matcher::Unknown("the matcher vars without a variable is not evaluated".to_owned()),
+        },
         "header" => Matcher::Header(vec![pair()]),
         "header_regexp" => {
             let name = if rest.len() > 2 { &rest[1] } else { rest.first().unwrap_or(kind) };
@@ -298,14 +325,16 @@ fn add(set: &mut Set, words: &[String], block: &[Segment], depth: usize) {
 }
 
 /// Directives that route, in Caddy's order.
-const DIRECTIVES: [&str; 18] = [
+const DIRECTIVES: [&str; 20] = [
     "map",
+    "vars",
     "redir",
     "method",
     "rewrite",
     "uri",
     "try_files",
     "forward_auth",
+    "request_header",
     "invoke",
     "handle",
     "handle_path",

@@ -6,7 +6,8 @@ use super::super::model::{Note, Place, PoolAt, Proxy, ProxyName, ServerAt, Site}
 use super::super::pattern::Pattern;
 use super::super::tree::Node;
 use super::adapt::{address, policy, pool};
-use super::matcher::{Matcher, Set};
+use super::map::Map;
+use super::matcher::{Matcher, Range, Set};
 use super::route::{CaddySite, Handler, Hash, Route};
 
 /// Makes a proxy of a tree.
@@ -71,7 +72,17 @@ impl Reader<'_> {
                 (None, None, Some(method)) => Handler::SetMethod(method),
                 _ => Handler::Unknown("this rewrite".to_owned()),
             },
-            "headers" | "vars" | "encode" | "request_body" | "templates" | "log_append" | "tracing" | "metrics" => Handler::Nothing,
+            "map" => Handler::Map(Map::of_json(handler)),
+            "vars" => Handler::Several(
+                handler
+                    .entries()
+                    .iter()
+                    .filter(|(name, _)| name != "handler")
+                    .filter_map(|(name, value)| Some(Handler::SetVariable(name.clone(), value.text()?)))
+                    .collect(),
+            ),
+            "headers" => Handler::Several(headers(handler)),
+            "encode" | "request_body" | "templates" | "log_append" | "tracing" | "metrics" => Handler::Nothing,
             other => Handler::Unknown(format!("the handler {}", other.escape_debug())),
         }
     }
@@ -100,6 +111,14 @@ impl Reader<'_> {
     }
 }
 
+/// What a `headers` handler does to the request: values set, names taken away.
+fn headers(handler: &Node) -> Vec<Handler> {
+    let set = handler.at(&["request", "set"]).map(Node::entries).unwrap_or_default();
+    let taken = handler.at(&["request", "delete"]).map(Node::texts).unwrap_or_default();
+    let set = set.iter().map(|(name, values)| Handler::SetHeader(name.clone(), values.texts().into_iter().next()));
+    taken.into_iter().map(|name| Handler::SetHeader(name, None)).chain(set).collect()
+}
+
 fn matchers(set: &Node, depth: usize) -> Set {
     let pairs = |node: &Node| -> Vec<(String, Vec<String>)> {
         node.entries().iter().map(|(name, values)| (name.clone(), values.texts())).collect()
@@ -115,6 +134,15 @@ fn matchers(set: &Node, depth: usize) -> Set {
             "query" => out.push(Matcher::Query(pairs(node))),
             "header" => out.push(Matcher::Header(pairs(node))),
             "header_regexp" => out.extend(node.entries().iter().map(|(name, node)| Matcher::HeaderRegexp(name.clone(), regexp(node)))),
+            "remote_ip" | "client_ip" => {
+                let ranges = node.get("ranges").map(Node::texts).unwrap_or_default();
+                let ranges = ranges.iter().map(|text| Range::parse(text)).collect::<Option<Vec<_>>>();
+                out.push(match ranges {
+                    Some(ranges) => Matcher::Address(ranges.into_iter().flatten().collect()),
+                    None => Matcher::Unknown(format!("the matcher {kind} with these ranges is not evaluated")),
+                });
+            }
+            "vars" => out.extend(node.entries().iter().map(|(text, values)| Matcher::Variable(text.clone(), values.texts()))),
             "not" if depth < DEPTH_MAX => out.push(Matcher::Not(node.items().iter().map(|set| matchers(set, depth + 1)).collect())),
             "protocol" => {}
             other => out.push(Matcher::Unknown(format!("the matcher {} is not evaluated", other.escape_debug()))),

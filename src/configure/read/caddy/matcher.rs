@@ -1,7 +1,10 @@
-//! Matchers: path, path_regexp, method, header, query, host, not.
+//! Matchers: path, path_regexp, method, header, query, host, remote_ip, vars, not.
 
-use super::super::model::{Place, Request, Unknown};
+use std::net::IpAddr;
+
+use super::super::model::{Place, Unknown};
 use super::super::pattern::Pattern;
+use super::state::State;
 
 /// One matcher.
 #[derive(Debug, Clone)]
@@ -14,6 +17,10 @@ pub(super) enum Matcher {
     Query(Vec<(String, Vec<String>)>),
     Header(Vec<(String, Vec<String>)>),
     HeaderRegexp(String, Result<Pattern, String>),
+    /// The client's address lies in one of these ranges.
+    Address(Vec<Range>),
+    /// A text with placeholders is one of these values.
+    Variable(String, Vec<String>),
     /// None of these sets.
     Not(Vec<Set>),
     /// Not evaluated.
@@ -24,23 +31,23 @@ pub(super) enum Matcher {
 pub(super) type Set = Vec<Matcher>;
 
 /// Whether one of the sets holds; no sets hold always.
-pub(super) fn any(sets: &[Set], request: &Request, place: &Place) -> Result<bool, Unknown> {
+pub(super) fn any(sets: &[Set], state: &State, place: &Place) -> Result<bool, Unknown> {
     if sets.is_empty() {
         return Ok(true);
     }
     for set in sets {
-        if all(set, request, place)? {
+        if all(set, state, place)? {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
-fn all(set: &Set, request: &Request, place: &Place) -> Result<bool, Unknown> {
+fn all(set: &Set, state: &State, place: &Place) -> Result<bool, Unknown> {
     // What cannot be evaluated matters only if everything else holds.
     let mut unknown = None;
     for matcher in set {
-        match matcher.holds(request, place) {
+        match matcher.holds(state, place) {
             Ok(true) => {}
             Ok(false) => return Ok(false),
             Err(error) => unknown = Some(error),
@@ -50,7 +57,8 @@ fn all(set: &Set, request: &Request, place: &Place) -> Result<bool, Unknown> {
 }
 
 impl Matcher {
-    fn holds(&self, request: &Request, place: &Place) -> Result<bool, Unknown> {
+    fn holds(&self, state: &State, place: &Place) -> Result<bool, Unknown> {
+        let request = &state.request;
         let regexp = |pattern: &Result<Pattern, String>, text: &str| match pattern {
             Ok(pattern) => Ok(pattern.matches(text)),
             Err(why) => Err(Unknown::new(why.clone(), place)),
@@ -83,11 +91,60 @@ impl Matcher {
                 Some(found) => regexp(pattern, found),
                 None => Ok(false),
             },
-            Self::Not(sets) => Ok(!any(sets, request, place)? || sets.is_empty()),
+            Self::Address(ranges) => {
+                let Ok(address) = request.address.parse::<IpAddr>() else {
+                    return Err(Unknown::new("the client's address is not known", place));
+                };
+                Ok(ranges.iter().any(|range| range.holds(address)))
+            }
+            Self::Variable(text, wanted) => {
+                // A name without braces is a variable's own.
+                let found = if text.contains('{') { state.filled(text) } else { state.value(&format!("vars.{text}")) };
+                let found = found.map_err(|why| Unknown::new(why, place))?;
+                Ok(wanted.contains(&found))
+            }
+            Self::Not(sets) => Ok(!any(sets, state, place)? || sets.is_empty()),
             Self::Unknown(why) => Err(Unknown::new(why.clone(), place)),
         }
     }
 }
+
+/// Addresses with a common prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Range {
+    address: IpAddr,
+    bits: u32,
+}
+
+impl Range {
+    /// `192.0.2.0/24`, `::1`; several for `private_ranges`. `None` for what is no address.
+    pub(super) fn parse(text: &str) -> Option<Vec<Self>> {
+        if text == "private_ranges" {
+            return PRIVATE.iter().map(|text| Self::one(text)).collect();
+        }
+        Self::one(text).map(|range| vec![range])
+    }
+
+    fn one(text: &str) -> Option<Self> {
+        let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
+        let address: IpAddr = address.parse().ok()?;
+        let whole = if address.is_ipv4() { 32 } else { 128 };
+        let bits = bits.map_or(Some(whole), |bits| bits.parse().ok().filter(|bits| *bits <= whole))?;
+        Some(Self { address, bits })
+    }
+
+    fn holds(&self, address: IpAddr) -> bool {
+        let same = |own: u128, other: u128, whole: u32| self.bits == 0 || (own ^ other) >> (whole - self.bits) == 0;
+        match (self.address, address) {
+            (IpAddr::V4(own), IpAddr::V4(other)) => same(own.to_bits().into(), other.to_bits().into(), 32),
+            (IpAddr::V6(own), IpAddr::V6(other)) => same(own.to_bits(), other.to_bits(), 128),
+            _ => false,
+        }
+    }
+}
+
+/// Caddy's `private_ranges` (`modules/internal/network.go`).
+const PRIVATE: [&str; 6] = ["192.168.0.0/16", "172.16.0.0/12", "10.0.0.0/8", "127.0.0.1/8", "fd00::/8", "::1"];
 
 /// Decoded, with single slashes and no dots.
 pub(super) fn cleaned(path: &str) -> String {
@@ -148,5 +205,18 @@ fn header_matches(wanted: &str, found: &str) -> bool {
         (Some(end), None) => found.ends_with(end),
         (None, Some(start)) => found.starts_with(start),
         (None, None) => found == wanted,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_hold_their_addresses() {
+        let holds = |range: &str, address: &str| Range::parse(range).unwrap().iter().any(|range| range.holds(address.parse().unwrap()));
+        assert!(holds("127.0.0.0/8", "127.255.0.1") && !holds("127.0.0.0/8", "128.0.0.1") && !holds("127.0.0.0/8", "::1"));
+        assert!(holds("::1", "::1") && !holds("::1", "::2") && holds("0.0.0.0/0", "9.9.9.9") && holds("private_ranges", "172.31.0.1"));
+        assert!(["", "a", "10.0.0.0/33", "::/129", "10.0.0.0/-1"].iter().all(|text| Range::parse(text).is_none()));
     }
 }

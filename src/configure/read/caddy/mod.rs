@@ -6,12 +6,14 @@
 //! ```
 //!
 //! Sources: Caddy's `caddyconfig/httpcaddyfile` (order of directives, sorting by path), `modules/caddyhttp/matchers.go`,
-//! `routes.go` (groups).
+//! `routes.go` (groups), `map/map.go`, `ip_matchers.go`, `vars.go`.
 
 mod adapt;
 mod json;
+mod map;
 mod matcher;
 mod route;
+mod state;
 mod tokens;
 
 use std::path::Path;

@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 
 use super::super::model::{Answer, KeyValue, Place, Request, Routed, Site, Unknown};
+use super::map::Map;
 use super::matcher::{Set, any};
+use super::state::State;
 
 /// Matchers and what is done.
 #[derive(Debug, Clone)]
@@ -27,6 +29,14 @@ pub(super) enum Handler {
     Rewrite(String),
     StripPrefix(String),
     SetMethod(String),
+    /// Variables from a text.
+    Map(Map),
+    /// A variable's new value, which may hold placeholders.
+    SetVariable(String, String),
+    /// A request header's new value, which may hold placeholders; `None` takes the header away.
+    SetHeader(String, Option<String>),
+    /// One after the other.
+    Several(Vec<Handler>),
     Unknown(String),
     /// Nothing that routes.
     Nothing,
@@ -61,10 +71,10 @@ impl Site for CaddySite {
     }
 
     fn route(&self, request: &Request) -> Routed {
-        let mut run = Run { request: request.clone(), steps: 0 };
+        let mut run = Run { state: State::new(request), steps: 0 };
         match run.through(&self.routes, 0) {
             Ok(Some(mut routed)) => {
-                routed.rewritten = run.request.path != request.path;
+                routed.rewritten = run.state.request.path != request.path;
                 routed
             }
             Ok(None) => Routed::local("an empty answer: no route takes it", Some(self.place.clone())),
@@ -74,7 +84,7 @@ impl Site for CaddySite {
 }
 
 struct Run {
-    request: Request,
+    state: State,
     steps: usize,
 }
 
@@ -86,7 +96,7 @@ impl Run {
             if depth > DEPTH_MAX || self.steps > STEPS_MAX {
                 return Err(Unknown::new("routes without end", &route.place));
             }
-            if route.group.as_deref().is_some_and(|group| taken.contains(group)) || !any(&route.sets, &self.request, &route.place)? {
+            if route.group.as_deref().is_some_and(|group| taken.contains(group)) || !any(&route.sets, &self.state, &route.place)? {
                 continue;
             }
             taken.extend(route.group.as_deref());
@@ -116,17 +126,33 @@ impl Run {
             }
             Handler::Rewrite(to) if !to.contains('{') => {
                 let (path, query) = to.split_once('?').map_or((to.as_str(), None), |(path, query)| (path, Some(query)));
-                path.clone_into(&mut self.request.path);
+                path.clone_into(&mut self.state.request.path);
                 if let Some(query) = query {
-                    self.request.query = Some(query.to_owned());
+                    self.state.request.query = Some(query.to_owned());
                 }
             }
             Handler::StripPrefix(prefix) => {
-                if let Some(rest) = self.request.path.strip_prefix(prefix.as_str()) {
-                    self.request.path = if rest.starts_with('/') { rest.to_owned() } else { format!("/{rest}") };
+                if let Some(rest) = self.state.request.path.strip_prefix(prefix.as_str()) {
+                    self.state.request.path = if rest.starts_with('/') { rest.to_owned() } else { format!("/{rest}") };
                 }
             }
-            Handler::SetMethod(method) => method.clone_into(&mut self.request.method),
+            Handler::SetMethod(method) => method.clone_into(&mut self.state.request.method),
+            Handler::Several(handlers) => {
+                for handler in handlers {
+                    if let Some(routed) = self.handle(handler, route, depth + 1)? {
+                        return Ok(Some(routed));
+                    }
+                }
+            }
+            Handler::Map(map) => map.apply(&mut self.state),
+            Handler::SetVariable(name, value) => {
+                let value = self.state.filled(value);
+                self.state.set(name, value);
+            }
+            Handler::SetHeader(name, value) => {
+                let value = value.as_ref().map(|value| self.state.filled(value));
+                self.state.set_header(name, value);
+            }
             Handler::Unknown(what) => return Err(Unknown::new(format!("{what} is not evaluated"), place)),
             Handler::Nothing | Handler::Rewrite(_) => {}
         }
@@ -134,12 +160,15 @@ impl Run {
     }
 
     fn key(&self, hash: &Hash) -> KeyValue {
-        let request = &self.request;
+        let request = &self.state.request;
         KeyValue::Text(match hash {
             Hash::Nothing => return KeyValue::None,
             Hash::Address => request.address.clone(),
             Hash::Uri => request.target(),
-            Hash::Header(name) => request.header(name).unwrap_or_default().to_owned(),
+            Hash::Header(name) => match self.state.known_header(name) {
+                Ok(value) => value.unwrap_or_default().to_owned(),
+                Err(why) => return KeyValue::Unknown(why),
+            },
             Hash::Query(name) => request.parameter(name).unwrap_or_default().to_owned(),
             Hash::Cookie(name) => {
                 let cookies = request.header("cookie").unwrap_or_default();

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use super::*;
 use crate::configure::read::files::NoFiles;
-use crate::configure::read::model::{Answer, Request};
+use crate::configure::read::model::{Answer, KeyValue, Request};
 
 fn goes(proxy: &Proxy, method: &str, target: &str) -> String {
     match proxy.sites[0].route(&Request::new(method, target)).answer {
@@ -75,4 +75,72 @@ fn json_is_read_as_caddy_reads_it() {
     assert_eq!(goes(&proxy, "GET", "/_matrix/media/x"), "media:1,media:2");
     assert_eq!(goes(&proxy, "PUT", "/_matrix/media/x"), "main:1");
     assert_eq!(proxy.pools[0].balance, "least_conn");
+}
+
+const MAPPED: &str = r#"
+example.org {
+  route {
+    @outside not remote_ip 127.0.0.0/8
+    respond @outside "no" 403
+  }
+}
+matrix.example.org {
+  route {
+    map "{http.request.method} {http.request.uri}" {pool} {
+      `~^[^ ]+ /_matrix/client/(r0|v3)/sync(?:[? ]|$)` sync
+      `~^PUT /_matrix/client/v3/rooms/([^/?]+)/typing` typing
+      default main
+    }
+    map {http.request.header.Authorization} {user} {
+      `~^Bearer syt_([^_]*)_` "${1}"
+      default ""
+    }
+    @sync vars {pool} sync
+    handle @sync {
+      request_header X-User "{user}"
+      reverse_proxy sync:1 sync:2 {
+        lb_policy header X-User
+      }
+    }
+    @typing vars {pool} typing
+    reverse_proxy @typing writer:1
+    reverse_proxy main:1
+  }
+}
+"#;
+
+#[test]
+fn maps_set_variables_that_matchers_and_headers_use() {
+    let proxy = read(Path::new("Caddyfile"), MAPPED, &NoFiles).unwrap();
+    assert!(proxy.notes.is_empty(), "{:?}", proxy.notes);
+    let route = |method: &str, target: &str| {
+        let request = Request::new(method, target).with_header("Authorization", "Bearer syt_YWxpY2U_x_y").with_header("X-User", "forged");
+        let routed = proxy.sites[1].route(&request);
+        let Answer::Pool(pool) = routed.answer else { panic!("{routed:?}") };
+        (proxy.pools[pool].name.clone(), routed.key)
+    };
+    assert_eq!(route("GET", "/_matrix/client/v3/sync?since=1"), ("sync:1,sync:2".to_owned(), KeyValue::Text("YWxpY2U".to_owned())));
+    assert_eq!(route("PUT", "/_matrix/client/v3/rooms/!a/typing/@b").0, "writer:1");
+    assert_eq!(route("GET", "/_matrix/client/v3/rooms/!a/typing/@b").0, "main:1");
+    let outside = proxy.sites[0].route(&Request::new("GET", "/"));
+    assert!(matches!(&outside.answer, Answer::Local(what) if what.contains("403")), "{outside:?}");
+}
+
+#[test]
+fn json_has_maps_too() {
+    let text = r#"{"apps": {"http": {"servers": {"s": {"routes": [
+        {"handle": [
+            {"handler": "map", "source": "{http.request.uri.path}", "destinations": ["{pool}"],
+             "mappings": [{"input_regexp": "^/a", "outputs": ["a"]}, {"input": "/b", "outputs": ["b"]}], "defaults": ["c"]},
+            {"handler": "headers", "request": {"set": {"X-Pool": ["{pool}"]}}}]},
+        {"match": [{"vars": {"{pool}": ["a", "b"]}}],
+         "handle": [{"handler": "reverse_proxy", "upstreams": [{"dial": "ab:1"}, {"dial": "ab:2"}],
+                     "load_balancing": {"selection_policy": {"policy": "header", "field": "X-Pool"}}}]},
+        {"handle": [{"handler": "reverse_proxy", "upstreams": [{"dial": "c:1"}]}]}
+    ]}}}}}"#;
+    let proxy = read_json(Path::new("caddy.json"), text).unwrap();
+    assert_eq!(goes(&proxy, "GET", "/ax"), "ab:1,ab:2");
+    assert_eq!(goes(&proxy, "GET", "/b"), "ab:1,ab:2");
+    assert_eq!(goes(&proxy, "GET", "/bx"), "c:1");
+    assert_eq!(proxy.sites[0].route(&Request::new("GET", "/b")).key, KeyValue::Text("b".to_owned()));
 }
