@@ -3,6 +3,8 @@
 //! Load grows by half from step to step until the objective breaks or the copies of users run out, then the gap is halved a few times. Each
 //! step is a whole run of the window, on a target that is never restarted: what one step leaves behind (caches, backlog) the next one meets.
 
+use std::io::Write as _;
+
 use super::running::{Outcome, Player};
 use crate::advise::{Objective, Statistic};
 use crate::replay::record::{Measured, Times};
@@ -22,8 +24,11 @@ pub(super) fn find(player: &Player<'_>, objective: &Objective) -> anyhow::Result
     for number in 0..UP + HALVINGS {
         let outcome = match player.play(load, None) {
             Ok(outcome) => outcome,
-            // Out of copies on the way up: the largest load that could be made has held.
-            Err(_) if best.is_some() && high.is_none() => break,
+            // Out of copies on the way up: the largest load that could be made has held, and the limit lies beyond it.
+            Err(error) if best.is_some() && high.is_none() => {
+                writeln!(std::io::stderr(), "the search ends at load {:.3}, which held; load {load:.3}: {error}", low.unwrap_or(load))?;
+                break;
+            }
             Err(error) => return Err(error),
         };
         let step = judge(load, &outcome, objective);

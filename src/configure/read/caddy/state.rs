@@ -110,17 +110,23 @@ impl State {
 /// A query's value as Go's `url.ParseQuery` decodes it.
 fn decoded(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        let two = bytes.as_slice().get(..2).and_then(|two| std::str::from_utf8(two).ok()).and_then(|two| u8::from_str_radix(two, 16).ok());
-        match (byte, two) {
-            (b'+', _) => out.push(b' '),
+    let mut rest = text.as_bytes();
+    while let Some((byte, after)) = rest.split_first() {
+        let hex = after.get(..2).and_then(|two| std::str::from_utf8(two).ok()).and_then(|two| u8::from_str_radix(two, 16).ok());
+        rest = match (byte, hex) {
             (b'%', Some(value)) => {
                 out.push(value);
-                bytes.nth(1);
+                &after[2..]
             }
-            _ => out.push(byte),
-        }
+            (b'+', _) => {
+                out.push(b' ');
+                after
+            }
+            (other, _) => {
+                out.push(*other);
+                after
+            }
+        };
     }
     String::from_utf8_lossy(&out).into_owned()
 }

@@ -15,6 +15,7 @@ pub(super) enum Rule {
     PathPattern(Pattern),
     Method(Vec<String>),
     Query(Vec<(String, Option<String>)>),
+    QueryPattern(String, Pattern),
     Header(String, String),
     HeaderPattern(String, Pattern),
     Unknown(String),
@@ -66,6 +67,7 @@ impl Rule {
                 (Some(_), None) => true,
                 (Some(found), Some(value)) => found == value,
             }),
+            Self::QueryPattern(name, pattern) => request.parameter(name).is_some_and(|value| pattern.matches(value)),
             Self::Header(name, value) => request.header(name) == Some(value.as_str()),
             Self::HeaderPattern(name, pattern) => request.header(name).is_some_and(|value| pattern.matches(value)),
             Self::Unknown(why) => return Err(why.clone()),
@@ -170,6 +172,10 @@ fn matcher(name: &str, arguments: Vec<String>) -> Rule {
                 .iter()
                 .map(|pair| pair.split_once('=').map_or((pair.clone(), None), |(name, value)| (name.to_owned(), Some(value.to_owned()))));
             Rule::Query(pairs.collect())
+        }
+        "queryregexp" if arguments.len() == 2 => {
+            let name = argument(0);
+            Pattern::new(&argument(1), false).map_or_else(Rule::Unknown, |pattern| Rule::QueryPattern(name, pattern))
         }
         "header" | "headers" => Rule::Header(argument(0), argument(1)),
         "headerregexp" | "headersregexp" => {

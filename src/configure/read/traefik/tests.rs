@@ -14,7 +14,7 @@ http:
       service: sync
       priority: 200
     typing:
-      rule: "PathRegexp(`^/_matrix/client/v3/rooms/[^/]+/typing/`) && (Method(`PUT`) || Method(`POST`)) && !Query(`a`, `b`)"
+      rule: "PathRegexp(`^/_matrix/client/v3/rooms/[^/]+/typing/`) && (Method(`PUT`) || Method(`POST`)) && !Query(`a`, `b`) && !QueryRegexp(`c`, `^d+$`)"
       service: typing@file
   services:
     main: {loadBalancer: {servers: [{url: "http://127.0.0.1:8008"}]}}
@@ -32,6 +32,8 @@ fn the_longest_rule_wins_unless_a_priority_says_otherwise() {
     assert_eq!(goes("GET", "/_matrix/client/v3/sync"), "sync");
     assert_eq!(goes("PUT", "/_matrix/client/v3/rooms/!a%3Ab/typing/x"), "typing");
     assert_eq!(goes("PUT", "/_matrix/client/v3/rooms/a/typing/x?a=b"), "main");
+    assert_eq!(goes("PUT", "/_matrix/client/v3/rooms/a/typing/x?c=dd"), "main");
+    assert_eq!(goes("PUT", "/_matrix/client/v3/rooms/a/typing/x?c=de"), "typing");
     assert_eq!(goes("GET", "/_matrix/client/v3/rooms/a/typing/x"), "main");
     assert!(goes("GET", "/other").contains("404"));
     assert_eq!(proxy.pools[1].servers[1].weight, 3);
