@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::super::model::Request;
 use super::matcher::cleaned;
+use crate::logs::target::percent_decode;
 
 /// The request and its variables. A text that hangs on a placeholder which is not evaluated is an error with the reason, never a guess.
 #[derive(Debug, Clone)]
@@ -109,26 +110,8 @@ impl State {
 
 /// A query's value as Go's `url.ParseQuery` decodes it.
 fn decoded(text: &str) -> String {
-    let mut out = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((byte, after)) = rest.split_first() {
-        let hex = after.get(..2).and_then(|two| std::str::from_utf8(two).ok()).and_then(|two| u8::from_str_radix(two, 16).ok());
-        rest = match (byte, hex) {
-            (b'%', Some(value)) => {
-                out.push(value);
-                &after[2..]
-            }
-            (b'+', _) => {
-                out.push(b' ');
-                after
-            }
-            (other, _) => {
-                out.push(*other);
-                after
-            }
-        };
-    }
-    String::from_utf8_lossy(&out).into_owned()
+    let spaced = text.replace('+', " ");
+    String::from_utf8_lossy(percent_decode(spaced.as_bytes(), &mut Vec::new())).into_owned()
 }
 
 #[cfg(test)]
