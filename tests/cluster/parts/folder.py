@@ -8,7 +8,7 @@
     DIR/logs/          synapse-NAME.log, nginx-rich.log, NAME.out for what a process says on stdout and stderr
 
 Ports, from the base port on: 0 the proxy, 1 the proxy with TLS and HTTP/2, 2 main's clients, 3 main's replication, 4 PostgreSQL, 5 Redis,
-10 to 89 the workers that a plan gives an address, 100 and up what `wsim configure` gives away (stream writers, replication).
+10 to 89 the workers that a plan gives an address, 100 and up what `wsim configure` gives away (stream writers, replication), 160 and up counters for Prometheus (`up --metrics`).
 """
 
 import json
@@ -21,7 +21,7 @@ from .problem import Problem
 
 BASE_PORT = 18000
 SCHEMA = "wsim.cluster/1"
-PROXY, PROXY_TLS, MAIN, MAIN_REPLICATION, POSTGRES, REDIS, ASSIGNED = 0, 1, 2, 3, 4, 5, 100
+PROXY, PROXY_TLS, MAIN, MAIN_REPLICATION, POSTGRES, REDIS, ASSIGNED, METRICS = 0, 1, 2, 3, 4, 5, 100, 160
 
 
 def add_arguments(parser):

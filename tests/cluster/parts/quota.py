@@ -1,7 +1,7 @@
 """Holding a worker to a part of a core, by a control group of its own.
 
-Control groups of version 2 (`cpu.max`) or 1 (`cpu.cfs_quota_us`), whichever the machine lets this user write. The period is 20 ms, short beside
-a request's latency, so that the worker looks slow rather than stopped; a piece of work longer than its share is spread over periods.
+Control groups of version 2 (`cpu.max`) or 1 (`cpu.cfs_quota_us`), whichever the machine lets this user write. The period is 20 ms unless said, short
+beside a request's latency, so that the worker looks slow rather than stopped (containers have 100 ms); longer work is spread over periods.
 
 Where no control group can be made (a container without the right), `throttle` stands in: a process that stops and continues the worker by
 signals so that it runs its share of every period. It is coarser: a stopped worker does not even accept connections, the scheduler adds
@@ -20,7 +20,7 @@ from .problem import Problem, say
 PERIOD_US = 20_000
 
 
-def apply(limits, processes, base):
+def apply(limits, processes, base, period_us=PERIOD_US):
     """Applies the limits (worker's name -> cores). Returns what `remove` needs, None where there are no limits, and the processes it started."""
     if not limits:
         return None, []
@@ -30,14 +30,14 @@ def apply(limits, processes, base):
             raise Problem(f"a CPU limit is for {name}, which is no worker; there are {', '.join(by_name) or 'none'}")
         if not 0.01 <= cores <= 64:
             raise Problem(f"a CPU limit of {cores} for {name} is not between 0.01 and 64 cores")
-    applied = {"method": None, "period_us": PERIOD_US, "limits": limits, "folders": []}
+    applied = {"method": None, "period_us": period_us, "limits": limits, "folders": []}
     for version, root in _roots():
         try:
             for name, cores in limits.items():
                 place = root / f"wsim-{base}-{name}"
                 place.mkdir()
                 applied["folders"].append(str(place))
-                _write_limit(version, place, cores)
+                _write_limit(version, place, cores, period_us)
                 (place / "cgroup.procs").write_text(str(by_name[name]["pid"]))
             applied["method"] = f"cgroup v{version}"
             return applied, []
@@ -50,7 +50,7 @@ def apply(limits, processes, base):
     for name, cores in limits.items():
         if cores < 1:
             process = by_name[name]
-            command = [sys.executable, "-S", "-c", _THROTTLE, process["pid"], process["started"], cores, PERIOD_US]
+            command = [sys.executable, "-S", "-c", _THROTTLE, process["pid"], process["started"], cores, period_us]
             throttles.append(program.start(f"throttle-{name}", "throttle", command, process["log"] + ".throttle"))
     say("CPU limits by stopping and continuing: coarser than control groups")
     return applied, throttles
@@ -97,16 +97,16 @@ def _roots():
             yield 2, Path(place)
 
 
-def _write_limit(version, place, cores):
-    share = int(cores * PERIOD_US)
+def _write_limit(version, place, cores, period_us):
+    share = int(cores * period_us)
     if version == 1:
-        (place / "cpu.cfs_period_us").write_text(str(PERIOD_US))
+        (place / "cpu.cfs_period_us").write_text(str(period_us))
         (place / "cpu.cfs_quota_us").write_text(str(share))
         return
     control = place.parent / "cgroup.subtree_control"
     if "cpu" not in control.read_text().split():
         control.write_text("+cpu")
-    (place / "cpu.max").write_text(f"{share} {PERIOD_US}")
+    (place / "cpu.max").write_text(f"{share} {period_us}")
 
 
 # Ends with the worker; always leaves it running.

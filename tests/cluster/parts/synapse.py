@@ -89,9 +89,9 @@ def write_configuration(folder, base, server_name):
     return secret_file
 
 
-def start_main(folder, interpreter, base):
-    """Starts the main process; does not wait."""
-    return _start(folder, interpreter, "main", "synapse.app.homeserver", _files(folder), base + places.MAIN)
+def start_main(folder, interpreter, base, metrics=None):
+    """Starts the main process; does not wait. `metrics` is the port of its counters, if they are wanted."""
+    return _start(folder, interpreter, "main", "synapse.app.homeserver", _files(folder), base + places.MAIN, metrics)
 
 
 def workers(folder, interpreter):
@@ -113,10 +113,10 @@ def workers(folder, interpreter):
     return found
 
 
-def start_worker(folder, interpreter, worker):
+def start_worker(folder, interpreter, worker, metrics=None):
     """Starts a worker; does not wait."""
     name, file, clients, anything = worker
-    process = _start(folder, interpreter, name, "synapse.app.generic_worker", [*_files(folder), file], clients or anything)
+    process = _start(folder, interpreter, name, "synapse.app.generic_worker", [*_files(folder), file], clients or anything, metrics)
     process["health"] = clients is not None
     return process
 
@@ -128,15 +128,22 @@ def ready(process):
     return program.healthy(process) if process.get("health", True) else program.listens(process)
 
 
-def _start(folder, interpreter, name, module, files, port):
+def _start(folder, interpreter, name, module, files, port, metrics):
     log = folder.conf / f"log-{name}.yaml"
     _write(log, _logging(folder.logs / f"synapse-{name}.log"))
     last = folder.conf / f"last-{name}.yaml"
-    _write(last, {"log_config" if name == "main" else "worker_log_config": str(log)})
+    own = {"log_config" if name == "main" else "worker_log_config": str(log)}
+    if metrics is not None:
+        # A later file replaces a list whole.
+        key = "listeners" if name == "main" else "worker_listeners"
+        there = next((found[key] for found in reversed(_read(interpreter, files)) if key in found), [])
+        own |= {"enable_metrics": True, key: [*there, {"type": "metrics", "bind_addresses": ["127.0.0.1"], "port": metrics}]}
+    _write(last, own)
     command = [interpreter, "-m", module]
     for file in [*files, last]:
         command += ["-c", file]
-    return program.start(name, "synapse", command, folder.logs / f"synapse-{name}.out", port=port, cwd=folder.path)
+    process = program.start(name, "synapse", command, folder.logs / f"synapse-{name}.out", port=port, cwd=folder.path)
+    return process | ({"metrics": metrics} if metrics is not None else {})
 
 
 def _files(folder):
