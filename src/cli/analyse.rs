@@ -4,17 +4,16 @@
 //! arguments ─▶ Config ─▶ read ─▶ (join) ─▶ profile ─▶ advise ─▶ report ─▶ terminal, folder
 //! ```
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
 
 use super::output::{self, Output};
 use super::reading::{self, Config, Read, Reading, told};
-use super::{Exit, UsageError, interrupt, terminal_width};
+use super::{Exit, UsageError, interrupt};
 use crate::advise;
-use crate::report::{self, AnalysisReport, NextStep, RunFolder};
+use crate::report::{AnalysisReport, NextStep, RunFolder};
 use crate::trace;
 use crate::trace::ingest::Progress;
 
@@ -78,7 +77,7 @@ pub fn run(arguments: &Analyse) -> anyhow::Result<Exit> {
     );
     let name = output.name.clone().unwrap_or_else(|| output::free_name(&output.out, &arguments.logs, "", output.force));
     let place = write(output, &report, &read, &name)?;
-    show(arguments, &report, &place)?;
+    output::show(output.print(), &report, Some(&place))?;
     Ok(if report.advice.recommended.is_some() { Exit::Done } else { Exit::Missed })
 }
 
@@ -86,15 +85,7 @@ pub fn run(arguments: &Analyse) -> anyhow::Result<Exit> {
 fn write(output: &Output, report: &AnalysisReport, read: &Read, name: &str) -> anyhow::Result<PathBuf> {
     let folder = RunFolder::create(&output.out, name, output.force)?;
     interrupt::unfinished(Some(folder.path().to_owned()));
-    folder.write("report.json", report::json(report)?)?;
-    folder.write("report.md", report::markdown(report))?;
-    folder.write("report.html", report::html(report)?)?;
-    for chart in report::charts::all(report) {
-        folder.write(&format!("charts/{}.svg", chart.name), &chart.svg)?;
-    }
-    for table in report::tables::all(report) {
-        folder.write(&format!("tables/{}.csv", table.id), table.csv())?;
-    }
+    folder.write_report(report)?;
     if let Some(shown) = report.shown() {
         folder.write("plan.toml", shown.candidate.plan.to_toml())?;
     }
@@ -104,27 +95,6 @@ fn write(output: &Output, report: &AnalysisReport, read: &Read, name: &str) -> a
     let place = folder.finish()?;
     interrupt::unfinished(None);
     Ok(place)
-}
-
-fn show(arguments: &Analyse, report: &AnalysisReport, place: &Path) -> anyhow::Result<()> {
-    if arguments.output.json {
-        let mut out = std::io::stdout().lock();
-        writeln!(out, "{}", report::json(report)?)?;
-        return Ok(());
-    }
-    if arguments.output.quiet {
-        return Ok(());
-    }
-    let mut out = anstream::stdout().lock();
-    // Colour codes are always written; the stream takes them out where they are not wanted (NO_COLOR, no terminal).
-    let style = report::Style { colour: true, width: terminal_width() };
-    let mut names = vec!["report.html", "report.md", "report.json", "plan.toml", "charts/", "tables/"];
-    if !arguments.no_trace {
-        names.push("trace.parquet");
-    }
-    names.retain(|name| place.join(name).exists());
-    report::terminal(&mut out, report, Some(report::Files { folder: place, names: &names }), style)?;
-    Ok(())
 }
 
 /// What to type next.

@@ -1,17 +1,16 @@
 //! `wsim merge`: the shards of one replay as one report.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
 
-use super::output::command_line;
-use super::{Exit, terminal_width};
+use super::Exit;
+use super::output::{self, Print, command_line};
 use crate::replay::record::join_hlogs;
+use crate::report::RunFolder;
 use crate::report::replay::{self, ReplayReport};
-use crate::report::{self, RunFolder};
 
 /// Arguments of `wsim merge`.
 #[derive(Debug, Args)]
@@ -63,8 +62,9 @@ pub fn run(arguments: &Merge) -> anyhow::Result<Exit> {
     if let Some(text) = hlog(&arguments.runs)? {
         folder.write("replay.hlog", text)?;
     }
-    let place = write(folder, &whole)?;
-    show(arguments, &whole, &place)?;
+    folder.write_report(&whole)?;
+    let place = folder.finish()?;
+    output::show(Print::of(arguments.json, arguments.quiet), &whole, Some(&place))?;
     Ok(if whole.is_void() { Exit::Missed } else { Exit::Done })
 }
 
@@ -89,34 +89,4 @@ fn hlog(runs: &[PathBuf]) -> anyhow::Result<Option<String>> {
         anyhow::Error::from(error).context(path)
     })?;
     Ok(Some(joined))
-}
-
-fn write(folder: RunFolder, report: &ReplayReport) -> anyhow::Result<PathBuf> {
-    folder.write("report.json", replay::json(report)?)?;
-    folder.write("report.md", replay::markdown(report))?;
-    folder.write("report.html", replay::html(report)?)?;
-    for chart in report.charts() {
-        folder.write(&format!("charts/{}.svg", chart.name), &chart.svg)?;
-    }
-    for table in report.tables() {
-        folder.write(&format!("tables/{}.csv", table.id), table.csv())?;
-    }
-    Ok(folder.finish()?)
-}
-
-fn show(arguments: &Merge, report: &ReplayReport, place: &Path) -> anyhow::Result<()> {
-    if arguments.json {
-        write!(std::io::stdout().lock(), "{}", replay::json(report)?)?;
-        return Ok(());
-    }
-    if arguments.quiet {
-        return Ok(());
-    }
-    let mut out = anstream::stdout().lock();
-    // Colour codes are always written; the stream takes them out where they are not wanted (NO_COLOR, no terminal).
-    let style = report::Style { colour: true, width: terminal_width() };
-    let files = ["report.html", "report.md", "report.json", "replay.hlog", "tables/", "charts/"];
-    let names: Vec<&str> = files.into_iter().filter(|name| place.join(name).exists()).collect();
-    replay::terminal(&mut out, report, Some(report::Files { folder: place, names: &names }), style)?;
-    Ok(())
 }

@@ -1,8 +1,12 @@
 //! Where a run's report goes, and what its command line was.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+
+use super::terminal_width;
+use crate::report::{self, Report};
 
 /// What becomes of the result.
 #[derive(Debug, Args)]
@@ -26,6 +30,51 @@ pub(super) struct Output {
     #[arg(long, short, help_heading = "Output")]
     pub(super) quiet: bool,
 }
+
+impl Output {
+    pub(super) fn print(&self) -> Print {
+        Print::of(self.json, self.quiet)
+    }
+}
+
+/// What is printed of a finished run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Print {
+    Summary,
+    Json,
+    Nothing,
+}
+
+impl Print {
+    /// As `--json` and `--quiet` say.
+    pub(super) fn of(json: bool, quiet: bool) -> Self {
+        match (json, quiet) {
+            (true, _) => Self::Json,
+            (false, true) => Self::Nothing,
+            (false, false) => Self::Summary,
+        }
+    }
+}
+
+/// Prints a report; `place` is the folder where it is, if it could be written.
+pub(super) fn show(print: Print, report: &dyn Report, place: Option<&Path>) -> anyhow::Result<()> {
+    match print {
+        Print::Nothing => {}
+        Print::Json => writeln!(std::io::stdout().lock(), "{}", report.json()?.trim_end())?,
+        Print::Summary => {
+            // Colour codes are always written; the stream takes them out where they are not wanted (NO_COLOR, no terminal).
+            let style = report::Style { colour: true, width: terminal_width() };
+            let written: Vec<&str> = FILES.into_iter().filter(|name| place.is_some_and(|place| place.join(name).exists())).collect();
+            let files = place.map(|folder| report::Files { folder, names: &written });
+            report.terminal(&mut anstream::stdout().lock(), files, style)?;
+        }
+    }
+    Ok(())
+}
+
+/// What a run's folder may have, the file to open first at the beginning.
+const FILES: [&str; 9] =
+    ["report.html", "report.md", "report.json", "plan.toml", "charts/", "tables/", "trace.parquet", "replay.hlog", "requests.parquet"];
 
 /// A name after the first log or folder, with a suffix, that is not taken: `access`, `access-2`, …
 pub(super) fn free_name(out: &Path, logs: &[String], suffix: &str, force: bool) -> String {

@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
 
-use super::output::command_line;
-use super::{Exit, UsageError, terminal_width};
+use super::output::{self, Print, command_line};
+use super::{Exit, UsageError};
+use crate::report::RunFolder;
 use crate::report::comparison::{self, ComparisonReport, Run};
-use crate::report::{self, RunFolder};
 
 /// Arguments of `wsim report`.
 #[derive(Debug, Args)]
@@ -75,8 +74,9 @@ pub fn run(arguments: &Report) -> anyhow::Result<Exit> {
         read(&texts, arguments.plan.as_deref())?,
     );
     let folder = RunFolder::create(&arguments.out, &arguments.name, arguments.force)?;
-    let place = write(folder, &report)?;
-    show(arguments, &report, &place)?;
+    folder.write_report(&report)?;
+    let place = folder.finish()?;
+    output::show(Print::of(arguments.json, arguments.quiet), &report, Some(&place))?;
     Ok(if report.runs.iter().all(|run| run.void.is_empty()) { Exit::Done } else { Exit::Missed })
 }
 
@@ -116,34 +116,4 @@ fn read(texts: &[(String, String)], plan: Option<&str>) -> anyhow::Result<Vec<Ru
     // A simulation without that plan is compared all the same: its recommended plan may be what was built.
     let again = |(run, text): (Run, &(String, String))| comparison::read(&text.0, &text.1, replayed.as_deref()).unwrap_or(run);
     Ok(runs.into_iter().zip(texts).map(again).collect())
-}
-
-fn write(folder: RunFolder, report: &ComparisonReport) -> anyhow::Result<PathBuf> {
-    folder.write("report.json", comparison::json(report)?)?;
-    folder.write("report.md", comparison::markdown(report))?;
-    folder.write("report.html", comparison::html(report)?)?;
-    for chart in report.charts() {
-        folder.write(&format!("charts/{}.svg", chart.name), &chart.svg)?;
-    }
-    for table in report.tables() {
-        folder.write(&format!("tables/{}.csv", table.id), table.csv())?;
-    }
-    Ok(folder.finish()?)
-}
-
-fn show(arguments: &Report, report: &ComparisonReport, place: &Path) -> anyhow::Result<()> {
-    if arguments.json {
-        write!(std::io::stdout().lock(), "{}", comparison::json(report)?)?;
-        return Ok(());
-    }
-    if arguments.quiet {
-        return Ok(());
-    }
-    let mut out = anstream::stdout().lock();
-    // Colour codes are always written; the stream takes them out where they are not wanted (NO_COLOR, no terminal).
-    let style = report::Style { colour: true, width: terminal_width() };
-    let files = ["report.html", "report.md", "report.json", "tables/", "charts/"];
-    let names: Vec<&str> = files.into_iter().filter(|name| place.join(name).exists()).collect();
-    comparison::terminal(&mut out, report, Some(report::Files { folder: place, names: &names }), style)?;
-    Ok(())
 }

@@ -9,17 +9,16 @@ mod choices;
 mod synthetic;
 mod watching;
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
 
 use super::output::{self, Output};
 use super::reading::{self, Config, Read, Reading, told};
-use super::{Exit, interrupt, terminal_width};
+use super::{Exit, interrupt};
 use crate::advise::{self, sweep};
-use crate::report::{self, AnalysisReport, NextStep, RunFolder, SimulationReport, simulation};
+use crate::report::{AnalysisReport, NextStep, RunFolder, SimulationReport};
 use crate::simulate::backtest::{Backtest, BacktestSettings, backtest};
 use crate::simulate::prepare::PrepareSettings;
 use crate::simulate::run::ReplicationPlan;
@@ -61,9 +60,15 @@ pub struct Simulate {
     /// Database connections of every process (cp_max)
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000), help_heading = "Simulation")]
     connections: u32,
+    /// Cores that all processes and the database share [default: a core for each process, and the database as observed]
+    #[arg(long, value_name = "N", value_parser = choices::cores, help_heading = "Simulation")]
+    cores: Option<f64>,
     /// Response times as Synapse's own log would give them too, in report.json: for comparing with a log
     #[arg(long, help_heading = "Simulation")]
     as_logged: bool,
+    /// The observed users in every replication, none drawn anew: for comparing with a replay of the same log
+    #[arg(long, help_heading = "Simulation")]
+    no_resample: bool,
     /// Leave out the back-test of the model on the log
     #[arg(long, help_heading = "Simulation")]
     no_backtest: bool,
@@ -124,7 +129,7 @@ pub fn run(arguments: &Simulate) -> anyhow::Result<Exit> {
     let report = simulated(arguments, &choices, &config, &read, &progress)?;
     let name = output.name.clone().unwrap_or_else(|| output::free_name(&output.out, &arguments.logs, "-simulation", output.force));
     let place = write(output, &report, &read, &name)?;
-    show(output, &report, &place)?;
+    output::show(output.print(), &report, Some(&place))?;
     Ok(if report.sweep.recommended.is_some() { Exit::Done } else { Exit::Missed })
 }
 
@@ -139,8 +144,12 @@ fn simulated(
     let Some(trace) = &read.trace else { anyhow::bail!("the logs left no requests to simulate") };
     let options = reading.plan_options(&read.told.synapse_version);
     let (window, window_note) = sweep::choose_window(choices.window, &read.profile);
-    let prepare =
-        PrepareSettings { process_cpu: config.process_cpu.clone(), connections: arguments.connections, ..PrepareSettings::default() };
+    let prepare = PrepareSettings {
+        process_cpu: config.process_cpu.clone(),
+        connections: arguments.connections,
+        cores: arguments.cores,
+        ..PrepareSettings::default()
+    };
     let subject = sweep::Subject { trace, endpoints: &read.endpoints, profile: &read.profile, prepare: &prepare, window };
     let (trials, discarded) = choices.trials(&options)?;
     let Replications { first, most } = arguments.replications;
@@ -150,6 +159,7 @@ fn simulated(
         warm_up: Span::from_seconds(sweep::warm_up_seconds(window)),
         threads: reading.threads(),
         as_logged: arguments.as_logged,
+        resample: !arguments.no_resample,
         ..ReplicationPlan::default()
     };
     let settings = sweep::SweepSettings {
@@ -187,15 +197,7 @@ fn test(arguments: &Simulate, subject: &sweep::Subject<'_>) -> (Option<Backtest>
 fn write(output: &Output, report: &SimulationReport, read: &Read, name: &str) -> anyhow::Result<PathBuf> {
     let folder = RunFolder::create(&output.out, name, output.force)?;
     interrupt::unfinished(Some(folder.path().to_owned()));
-    folder.write("report.json", simulation::json(report)?)?;
-    folder.write("report.md", simulation::markdown(report))?;
-    folder.write("report.html", simulation::html(report)?)?;
-    for chart in report.charts() {
-        folder.write(&format!("charts/{}.svg", chart.name), &chart.svg)?;
-    }
-    for table in report.tables() {
-        folder.write(&format!("tables/{}.csv", table.id), table.csv())?;
-    }
+    folder.write_report(report)?;
     if let Some((candidate, _)) = report.sweep.shown() {
         folder.write("plan.toml", candidate.plan.to_toml())?;
     }
@@ -205,24 +207,6 @@ fn write(output: &Output, report: &SimulationReport, read: &Read, name: &str) ->
     let place = folder.finish()?;
     interrupt::unfinished(None);
     Ok(place)
-}
-
-fn show(output: &Output, report: &SimulationReport, place: &Path) -> anyhow::Result<()> {
-    if output.json {
-        let mut out = std::io::stdout().lock();
-        write!(out, "{}", simulation::json(report)?)?;
-        return Ok(());
-    }
-    if output.quiet {
-        return Ok(());
-    }
-    let mut out = anstream::stdout().lock();
-    // Colour codes are always written; the stream takes them out where they are not wanted (NO_COLOR, no terminal).
-    let style = report::Style { colour: true, width: terminal_width() };
-    let mut names = vec!["report.html", "report.md", "report.json", "plan.toml", "charts/", "tables/", "trace.parquet"];
-    names.retain(|name| place.join(name).exists());
-    simulation::terminal(&mut out, report, Some(report::Files { folder: place, names: &names }), style)?;
-    Ok(())
 }
 
 /// What to type next.

@@ -23,6 +23,7 @@ mod world;
 
 pub use demands::Demands;
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -38,7 +39,7 @@ use front::Front;
 use model::Clockwork;
 
 /// What a cluster is like beside its plan.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Settings {
     /// Where it listens; port 0 for any that is free.
     pub listen: SocketAddr,
@@ -52,6 +53,19 @@ pub struct Settings {
     pub without_row: WithoutRow,
     /// What keyed pools hash of requests that name a row.
     pub keys: Keys,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { listen, seed, secret: _, server_name, without_row, keys } = self;
+        f.debug_struct("Settings")
+            .field("listen", listen)
+            .field("seed", seed)
+            .field("server_name", server_name)
+            .field("without_row", without_row)
+            .field("keys", keys)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for Settings {

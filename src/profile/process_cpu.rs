@@ -99,6 +99,11 @@ impl ProcessCpu {
         })
     }
 
+    /// The processes of a PostgreSQL database.
+    pub fn database(&self) -> impl Iterator<Item = &CpuCounter> {
+        self.counters.iter().filter(|c| c.names.iter().any(|n| n.to_ascii_lowercase().starts_with("postgres")))
+    }
+
     /// The processes that belong to Synapse: all but databases, proxies and exporters with a well-known name.
     pub fn synapse(&self) -> impl Iterator<Item = &CpuCounter> {
         self.counters.iter().filter(|c| {

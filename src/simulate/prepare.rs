@@ -6,7 +6,9 @@ mod account;
 mod classes;
 mod demand;
 mod duties;
+mod machine;
 mod unloaded;
+mod wakes;
 
 use std::collections::BTreeMap;
 
@@ -75,6 +77,8 @@ pub struct PrepareSettings {
     pub connections: u32,
     /// Length of a period of a container's CPU limit (`cpu.cfs_period_us`, 100 ms unless configured).
     pub quota_period: Span,
+    /// Cores that all processes and the database share, above 0; `None`: each process has one, and the database takes as long as observed.
+    pub cores: Option<f64>,
 }
 
 impl Default for PrepareSettings {
@@ -88,6 +92,7 @@ impl Default for PrepareSettings {
             replication: Bound::Value,
             connections: 5,
             quota_period: Span::from_millis(100),
+            cores: None,
         }
     }
 }
@@ -116,7 +121,9 @@ impl Prepared {
         let mut own = account.own.clone();
         let moved = duties::take(&mut own);
         let sending = Sending::new(&learnt, &account);
+        let machine = settings.cores.map(|cores| machine::of(cores, trace, calibration, settings.process_cpu.as_ref()));
         let costs = Costs {
+            machine,
             cpu_factor: settings.demand,
             shadow: account.shadow,
             shadow_after: SHADOW_AFTER,
@@ -127,10 +134,19 @@ impl Prepared {
         };
         let mut notes = notes(profile, &learnt, &account, &sending);
         notes.extend(duties::note(&moved));
+        notes.extend(machine.map(|machine| machine::note(&machine, settings.process_cpu.is_some())));
         let workload = |window: Window| {
             let requests = trace.requests().map(|request| demand.fill(request));
             let bounds = (window.start_us, window.end_us);
-            Workload::from_requests(requests, bounds, table.classes.clone(), |request| classes::class(request, endpoints, &servers))
+            let mut processes = Vec::new();
+            let class = |request: &Request| {
+                let class = classes::class(request, endpoints, &servers)?;
+                processes.push(if request.process.is_some() { request.process } else { request.upstream });
+                Some(class)
+            };
+            let mut workload = Workload::from_requests(requests, bounds, table.classes.clone(), class);
+            wakes::together(&mut workload.records, &processes, 1.0 + costs.shadow);
+            workload
         };
         let mut prepared = Self {
             workload: workload(calibration),

@@ -120,6 +120,8 @@ pub struct Costs {
     pub exponential_db: bool,
     /// How transactions slow each other down; `None`: they take as long as observed.
     pub slowdown: Option<Slowdown>,
+    /// The machine that all processes and the database share; `None`: each has what it needs.
+    pub machine: Option<Machine>,
     /// Requests with more transactions than this run several as one (keeps their total time).
     pub rounds_max: u16,
 }
@@ -142,8 +144,29 @@ impl Costs {
         slicing: Slicing::Even,
         exponential_db: false,
         slowdown: None,
+        machine: None,
         rounds_max: 256,
     };
+}
+
+/// Cores that all processes and the database share evenly: processor sharing among those that want one (the model of Linux' fair scheduler
+/// at the scale of slices).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Machine {
+    /// Cores, more than 0.
+    pub cores: f64,
+    /// Share of the time of a transaction in which the database computes. 0 to 1.
+    pub database: f64,
+    /// Cores that others use all the time: proxy, Redis, operating system.
+    pub others: f64,
+}
+
+impl Machine {
+    /// What everybody who wants a core gets of one, with so many processes and transactions under way.
+    pub fn share(&self, processes: f64, transactions: f64) -> f64 {
+        let wanted = processes + transactions * self.database + self.others;
+        if wanted > self.cores { self.cores / wanted } else { 1.0 }
+    }
 }
 
 /// How a request's CPU is cut into slices between transactions.

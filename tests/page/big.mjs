@@ -1,4 +1,4 @@
-// The largest page that a report can be: tables of 100 groups and 48 candidates. Loading, sorting and filtering stay unnoticed.
+// The largest page that a report can be: tables of 100 groups and 48 candidates. Loading, sorting and filtering are no wait.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { open, unfold } from './browser.mjs';
 
 const ROWS = 4_800;
-const LONGEST_MS = 200;
+// On two cores without a graphics processor; a change of the table is felt from 100 ms on and is a wait from a second on.
+const LONGEST_MS = { load: 2000, sort: 500, filter: 1000 };
 const TRIES = 5;
 
 /** Makes the page in `folder` out of the real `page`, whose longest table gets 4,800 rows, and measures it. */
@@ -30,7 +31,7 @@ export async function check(browser, page, folder) {
     // The fastest of a few: a busy machine slows some of them, nothing speeds one up.
     const fastest = Math.min(...all);
     told.push(`${what} ${fastest.toFixed(0)} ms`);
-    if (fastest > LONGEST_MS) problems.push(`${what} takes ${fastest.toFixed(0)} ms, ${LONGEST_MS} are unnoticed`);
+    if (fastest > LONGEST_MS[what]) problems.push(`${what} takes ${fastest.toFixed(0)} ms, ${LONGEST_MS[what]} are allowed`);
   }
   console.log(`a page of ${ROWS} rows: ${told.join(', ')}`);
   return problems;

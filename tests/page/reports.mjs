@@ -34,6 +34,7 @@ export function make(folder) {
   run('analysis-proxy', ['analyse', join(SAMPLES, 'nginx-rich.log')]);
   run('simulation', ['simulate', join(SAMPLES, 'one-worker'), ...quick]);
   run('replay', ['replay', join(SAMPLES, 'one-worker'), ...emulated, '--from', '2026-11-20T17:34:20Z', '--to', '2026-11-20T17:34:28Z']);
+  run('comparison', ['report', join(out, 'simulation'), join(out, 'replay')]);
 
   const logs = join(folder, 'hostile');
   mkdirSync(logs);

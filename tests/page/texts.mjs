@@ -50,7 +50,8 @@ function formulas(text) {
 
 /** Markup that a ticket system would act on, outside code. */
 function markup(text) {
-  const prose = text.replaceAll(/^ {4}.*$/gm, '').replaceAll(/```[\s\S]*?```/g, '').replaceAll(/(`+)(?!`)[\s\S]*?[^`]\1(?!`)/g, '').replaceAll(/\\./g, '');
+  // An escaped backtick opens no code.
+  const prose = text.replaceAll('\\`', '').replaceAll(/^ {4}.*$/gm, '').replaceAll(/```[\s\S]*?```/g, '').replaceAll(/(?<!`)(`+)(?!`)[\s\S]*?[^`]\1(?!`)/g, '').replaceAll(/\\./g, '');
   const found = prose.match(/<[a-z/!?][^\n]{0,40}|!?\[[^\]\n]*\]\((?!#|charts\/|report|plan|trace)[^)\n]*\)|https?:\/\/\S+/i);
   return found ? [`${JSON.stringify(found[0])} is markup`] : [];
 }

@@ -159,6 +159,7 @@ pub fn sweep(
         requests: prepared.workload.records.len() as u64,
         partial: field.partial,
         replications: candidates.iter().map(|candidate| candidate.replications).max().unwrap_or(0),
+        resampled: settings.replications.resample,
         warm_up_seconds: field.warm_up.seconds(),
         candidates,
         discarded,

@@ -31,6 +31,8 @@ pub struct Sweep {
     pub partial: bool,
     /// Most replications that any candidate had.
     pub replications: u32,
+    /// Whether they draw users anew.
+    pub resampled: bool,
     /// Time from the beginning that is not measured, seconds.
     pub warm_up_seconds: f64,
     /// Simulated candidates, fewest workers first.

@@ -163,13 +163,14 @@ fn hopeless(sweep: &Sweep) -> Option<String> {
 fn assumptions(sweep: &Sweep, notes: &[String]) -> Vec<String> {
     let capped = sweep.candidates.iter().filter(|candidate| candidate.capped).count();
     let mut list = vec![format!(
-        "Simulated: {}, {} to {}, {} requests, the first {:.0} s not measured; 95 % intervals over up to {} replications that resample users; seed {}.",
+        "Simulated: {}, {} to {}, {} requests, the first {:.0} s not measured; 95 % intervals over up to {} replications {}; seed {}.",
         sweep.window_note,
         words::instant(sweep.window.start_us),
         words::instant(sweep.window.end_us),
         sweep.requests,
         sweep.warm_up_seconds,
         sweep.replications,
+        if sweep.resampled { "that resample users" } else { "of the observed users" },
         sweep.seed
     )];
     if (sweep.growth - 1.0).abs() > 1e-9 {

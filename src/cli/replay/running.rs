@@ -10,7 +10,7 @@ use anyhow::Context;
 
 use super::super::output;
 use super::super::reading::{Config, Read, told};
-use super::super::{Exit, UsageError, interrupt, terminal_width};
+use super::super::{Exit, UsageError, interrupt};
 use super::aim::{self, Aimed};
 use super::choices::{Aim, Choices};
 use super::emulated::{self, Emulated};
@@ -23,8 +23,8 @@ use crate::profile::Window;
 use crate::replay::metrics::{Board, Source};
 use crate::replay::record::{Glimpse, Measured, Recorder, VoidRules};
 use crate::replay::{self, Finished, Live, Run, Schedule, Shape, Stop};
+use crate::report::RunFolder;
 use crate::report::replay::{LimitStep, Predicted, ReplayReport};
-use crate::report::{self, RunFolder};
 use crate::trace::Trace;
 use crate::trace::ingest::Progress;
 
@@ -184,7 +184,7 @@ pub(super) fn play(player: &Player<'_>, progress: &Arc<Progress>) -> anyhow::Res
     let place = write(folder, &report);
     interrupt::unfinished(None);
     // A run cannot be had again: what was measured is shown even if the disk has no room for it.
-    show(player, &report, place.as_deref().ok())?;
+    output::show(player.arguments.output.print(), &report, place.as_deref().ok())?;
     place.context("the figures of this run are above; its files are not complete")?;
     let missed = choices.find_limit.is_some() && report.limit().is_none();
     Ok(if report.is_void() || missed { Exit::Missed } else { Exit::Done })
@@ -224,36 +224,8 @@ fn report(player: &Player<'_>, outcome: Outcome, load: f64, steps: Vec<LimitStep
 }
 
 fn write(folder: RunFolder, report: &ReplayReport) -> anyhow::Result<PathBuf> {
-    folder.write("report.json", report::replay::json(report)?)?;
-    folder.write("report.md", report::replay::markdown(report))?;
-    folder.write("report.html", report::replay::html(report)?)?;
-    for chart in report.charts() {
-        folder.write(&format!("charts/{}.svg", chart.name), &chart.svg)?;
-    }
-    for table in report.tables() {
-        folder.write(&format!("tables/{}.csv", table.id), table.csv())?;
-    }
+    folder.write_report(report)?;
     Ok(folder.finish()?)
-}
-
-fn show(player: &Player<'_>, report: &ReplayReport, place: Option<&Path>) -> anyhow::Result<()> {
-    let output = &player.arguments.output;
-    if output.json {
-        write!(std::io::stdout().lock(), "{}", report::replay::json(report)?)?;
-        return Ok(());
-    }
-    if output.quiet {
-        return Ok(());
-    }
-    let mut out = anstream::stdout().lock();
-    // Colour codes are always written; the stream takes them out where they are not wanted (NO_COLOR, no terminal).
-    let style = report::Style { colour: true, width: terminal_width() };
-    let names: Vec<&str> = ["report.html", "report.md", "report.json", "replay.hlog", "requests.parquet", "tables/", "charts/"]
-        .into_iter()
-        .filter(|name| place.is_some_and(|place| place.join(name).exists()))
-        .collect();
-    report::replay::terminal(&mut out, report, place.map(|folder| report::Files { folder, names: &names }), style)?;
-    Ok(())
 }
 
 /// Between the last preparation and the first request.

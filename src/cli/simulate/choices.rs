@@ -131,6 +131,14 @@ pub(super) fn workers(text: &str) -> Result<Workers, String> {
     Ok(Workers(low..=high))
 }
 
+/// A number of cores, a part of one too.
+pub(super) fn cores(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(cores) if (0.1..=1024.0).contains(&cores) => Ok(cores),
+        _ => Err("a number of cores from 0.1 to 1024".to_owned()),
+    }
+}
+
 /// `10` or `10..40`.
 pub(super) fn replications(text: &str) -> Result<Replications, String> {
     let (first, most) = bounds(text)?;

@@ -5,6 +5,7 @@ use plotters::style::Color;
 use plotters::style::text_anchor::{HPos, VPos};
 
 use super::canvas::{self, Area, BLUE, Drawn, GREY, Hovers, INK, RED, Words};
+use super::log_axis::LogAxis;
 use crate::report::{escape, format};
 use crate::stats::Interval;
 
@@ -35,11 +36,12 @@ pub fn compared(pairs: &[Pair]) -> String {
         if pairs.is_empty() {
             return canvas::text(area, "Nothing was both predicted and measured.", (20, 40), 13, (HPos::Left, VPos::Top), 0.8);
         }
-        let scale = Scale::over(&pairs);
-        scale.draw(area, bottom)?;
+        let ends = pairs.iter().flat_map(|pair| [pair.predicted.low, pair.predicted.high, pair.measured]);
+        let axis = LogAxis::over(ends, LEFT, RIGHT);
+        axis.draw(area, TOP - 4, bottom)?;
         key(area)?;
         for (row, pair) in (0_i32..).zip(&pairs) {
-            pair.draw(area, hovers, &scale, TOP + row * PITCH)?;
+            pair.draw(area, hovers, &axis, TOP + row * PITCH)?;
         }
         Ok(())
     })
@@ -69,15 +71,15 @@ impl Pair {
         )
     }
 
-    fn draw(&self, area: &Area<'_>, hovers: &mut Hovers, scale: &Scale, y: i32) -> Drawn {
+    fn draw(&self, area: &Area<'_>, hovers: &mut Hovers, axis: &LogAxis, y: i32) -> Drawn {
         let middle = y + PITCH / 2;
         let colour = match self.fine {
             Some(true) => BLUE,
             Some(false) => RED,
             None => GREY,
         };
-        let (low, value, high) = (scale.x(self.predicted.low), scale.x(self.predicted.value), scale.x(self.predicted.high));
-        let measured = scale.x(self.measured);
+        let (low, value, high) = (axis.x(self.predicted.low), axis.x(self.predicted.value), axis.x(self.predicted.high));
+        let measured = axis.x(self.measured);
         canvas::text(area, &escape::page(&self.name, 30), (LEFT - 10, middle), 12, (HPos::Right, VPos::Center), 1.0)?;
         canvas::line(area, (value.min(measured), middle), (value.max(measured), middle), INK, 0.35, 1)?;
         canvas::bar(area, (low, middle - 5), (high.max(low + 1), middle + 5), colour, 0.35)?;
@@ -92,38 +94,6 @@ impl Pair {
     }
 }
 
-/// Whole powers of ten, ms.
-struct Scale {
-    low: i32,
-    high: i32,
-}
-
-impl Scale {
-    #[expect(clippy::cast_possible_truncation, reason = "an exponent of ten of an f64 is below 400")]
-    fn over(pairs: &[&Pair]) -> Self {
-        let (low, high) = pairs.iter().fold((f64::INFINITY, 0.0_f64), |(low, high), pair| {
-            (low.min(pair.predicted.low).min(pair.measured), high.max(pair.predicted.high).max(pair.measured))
-        });
-        let low = low.max(SMALLEST_MS).log10().floor() as i32;
-        let high = high.max(SMALLEST_MS).log10().ceil() as i32;
-        Self { low, high: high.max(low + 1) }
-    }
-
-    fn x(&self, ms: f64) -> i32 {
-        canvas::along(LEFT, RIGHT, (ms.max(SMALLEST_MS).log10() - f64::from(self.low)) / f64::from(self.high - self.low))
-    }
-
-    fn draw(&self, area: &Area<'_>, bottom: i32) -> Drawn {
-        for power in self.low..=self.high {
-            let ms = 10_f64.powi(power);
-            canvas::line(area, (self.x(ms), TOP - 4), (self.x(ms), bottom + 4), INK, 0.14, 1)?;
-            let label = if ms < 1000.0 { format!("{ms} ms") } else { format!("{} s", ms / 1000.0) };
-            canvas::text(area, &label, (self.x(ms), bottom + 10), 11, (HPos::Center, VPos::Top), 0.75)?;
-        }
-        Ok(())
-    }
-}
-
 fn key(area: &Area<'_>) -> Drawn {
     let y = 18;
     canvas::bar(area, (LEFT + 2, y - 5), (LEFT + 34, y + 5), BLUE, 0.35)?;
@@ -134,8 +104,7 @@ fn key(area: &Area<'_>) -> Drawn {
     canvas::text(area, "predicted · measured · error", (RIGHT + 16, y), 11, (HPos::Left, VPos::Center), 0.75)
 }
 
-const SMALLEST_MS: f64 = 0.1;
-const ROWS_MAX: usize = 32;
+const ROWS_MAX: usize = 64;
 const LEFT: i32 = 220;
 const RIGHT: i32 = 710;
 const TOP: i32 = 44;

@@ -4,7 +4,8 @@ use plotters::element::Circle;
 use plotters::style::text_anchor::{HPos, VPos};
 use plotters::style::{Color, RGBColor};
 
-use super::canvas::{self, Area, BLUE, Drawn, GREY, Hovers, INK, Words};
+use super::canvas::{self, Area, BLUE, Drawn, GREY, Hovers, Words};
+use super::log_axis::LogAxis;
 use crate::profile::{Profile, Quantiles};
 use crate::report::{escape, format};
 
@@ -39,11 +40,11 @@ pub fn latency_by_group(profile: &Profile) -> String {
         if rows == 0 {
             return canvas::text(area, "The log has no durations.", (20, 40), 13, (HPos::Left, VPos::Top), 0.8);
         }
-        let scale = Scale::over(work.iter().chain(&parked));
-        scale.draw(area, bottom)?;
+        let axis = LogAxis::over(work.iter().chain(&parked).flat_map(|row| [row.q.p50, row.q.p99]), LEFT, RIGHT);
+        axis.draw(area, TOP - 6, bottom)?;
         key(area)?;
         for (index, row) in (0_i32..).zip(&work) {
-            row.draw(area, hovers, &scale, TOP + index * PITCH, BLUE)?;
+            row.draw(area, hovers, &axis, TOP + index * PITCH, BLUE)?;
         }
         let start = TOP + (rows - i32::try_from(parked.len()).unwrap_or(0)) * PITCH + gap;
         if gap > 0 {
@@ -57,7 +58,7 @@ pub fn latency_by_group(profile: &Profile) -> String {
             )?;
         }
         for (index, row) in (0_i32..).zip(&parked) {
-            row.draw(area, hovers, &scale, start + index * PITCH, GREY)?;
+            row.draw(area, hovers, &axis, start + index * PITCH, GREY)?;
         }
         Ok(())
     })
@@ -69,8 +70,8 @@ struct Row {
 }
 
 impl Row {
-    fn draw(&self, area: &Area<'_>, hovers: &mut Hovers, scale: &Scale, y: i32, colour: RGBColor) -> Drawn {
-        let (p50, p95, p99) = (scale.x(self.q.p50), scale.x(self.q.p95), scale.x(self.q.p99));
+    fn draw(&self, area: &Area<'_>, hovers: &mut Hovers, axis: &LogAxis, y: i32, colour: RGBColor) -> Drawn {
+        let (p50, p95, p99) = (axis.x(self.q.p50), axis.x(self.q.p95), axis.x(self.q.p99));
         let middle = y + PITCH / 2;
         canvas::text(area, &self.name, (LEFT - 10, middle), 13, (HPos::Right, VPos::Center), 1.0)?;
         canvas::bar(area, (p50, middle - 4), (p99.max(p50 + 1), middle + 4), colour, 0.35)?;
@@ -96,37 +97,6 @@ impl Row {
     }
 }
 
-/// Whole powers of ten, ms.
-struct Scale {
-    low: i32,
-    high: i32,
-}
-
-impl Scale {
-    #[expect(clippy::cast_possible_truncation, reason = "an exponent of ten of an f64 is below 400")]
-    fn over<'a>(rows: impl Iterator<Item = &'a Row>) -> Self {
-        let (low, high) = rows.fold((f64::INFINITY, 0.0_f64), |(low, high), row| (low.min(row.q.p50), high.max(row.q.p99)));
-        let low = low.max(SMALLEST_MS).log10().floor() as i32;
-        let high = high.max(SMALLEST_MS).log10().ceil() as i32;
-        Self { low, high: high.max(low + 1) }
-    }
-
-    fn x(&self, ms: f64) -> i32 {
-        canvas::along(LEFT, RIGHT, (ms.max(SMALLEST_MS).log10() - f64::from(self.low)) / f64::from(self.high - self.low))
-    }
-
-    fn draw(&self, area: &Area<'_>, bottom: i32) -> Drawn {
-        for power in self.low..=self.high {
-            let ms = 10_f64.powi(power);
-            let x = self.x(ms);
-            canvas::line(area, (x, TOP - 6), (x, bottom + 4), INK, 0.14, 1)?;
-            let label = if ms < 1000.0 { format!("{ms} ms") } else { format!("{} s", ms / 1000.0) };
-            canvas::text(area, &label, (x, bottom + 10), 11, (HPos::Center, VPos::Top), 0.75)?;
-        }
-        Ok(())
-    }
-}
-
 fn key(area: &Area<'_>) -> Drawn {
     let y = 18;
     area.draw(&Circle::new((LEFT + 6, y), 5, BLUE.filled()))?;
@@ -142,7 +112,6 @@ fn sane(q: Quantiles) -> Option<Quantiles> {
     [q.p50, q.p95, q.p99].iter().all(|value| value.is_finite() && *value >= 0.0).then_some(q)
 }
 
-const SMALLEST_MS: f64 = 0.1;
 const ROWS_MAX: usize = 16;
 const WIDTH: u32 = 960;
 const LEFT: i32 = 190;

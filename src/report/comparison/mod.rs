@@ -98,15 +98,24 @@ impl ComparisonReport {
     /// Every chart for which there is data.
     pub fn charts(&self) -> Vec<Chart> {
         let predictions = self.pairs.iter().filter(|pair| pair.kind == Kind::Prediction);
-        let rows = predictions.flat_map(|pair| {
-            pair.groups.iter().map(|group| charts::Predicted {
-                name: group.id.clone(),
-                p50: charts::Dumbbell::of(group.p50.to, group.p50.from),
-                p95: charts::Dumbbell::of(group.p95.to, group.p95.from),
-            })
-        });
-        charts::predicted(rows.collect())
+        let rows: Vec<charts::Pair> = predictions.flat_map(|pair| pair.groups.iter()).flat_map(predicted).collect();
+        let caption = "Work by endpoint group. A prediction outside its limit is said to be that, one of few requests is grey.";
+        charts::of_pairs(&rows, caption).into_iter().collect()
     }
+}
+
+/// Median and 95th percentile of a group as the chart wants them.
+fn predicted(group: &GroupPair) -> Vec<charts::Pair> {
+    let figures = [("p50", &group.p50, P50_LIMIT), ("p95", &group.p95, P95_LIMIT)];
+    let pair = |(label, figure, limit): (&str, &Figure, f64)| {
+        Some(charts::Pair {
+            name: format!("{}, {label}", group.id),
+            predicted: figure.to?,
+            measured: figure.from?.value,
+            fine: figure.relative.filter(|_| group.counts).map(|error| error.abs() <= limit),
+        })
+    };
+    figures.into_iter().filter_map(pair).collect()
 }
 
 /// How many times as long one run of a prediction may be: a simulation does not measure its warm-up.

@@ -62,6 +62,9 @@ pub struct RunGroup {
     pub service_ms: Latencies,
     /// Work latency from the instant at which the schedule wanted it sent; replays only.
     pub response_ms: Option<Latencies>,
+    /// Work latency as Synapse's own log would give it; simulations with `--as-logged` only.
+    #[serde(skip)]
+    pub logged_ms: Option<Latencies>,
 }
 
 /// Quantiles, ms. An interval of no width is a bare figure; nothing is known of its noise.

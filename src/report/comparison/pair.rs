@@ -60,7 +60,12 @@ fn group(a: &Run, b: &Run, id: &str, intended: bool) -> Option<GroupPair> {
     let both = |of: &dyn Fn(&RunGroup, &Run) -> Option<Interval>| {
         Figure::new(mine.as_ref().and_then(|group| of(group, a)), theirs.as_ref().and_then(|group| of(group, b)))
     };
-    let times = |group: &RunGroup| if intended { group.response_ms.unwrap_or(group.service_ms) } else { group.service_ms };
+    // A homeserver's own log starts its clock later than a proxy's; a simulation that knows both is held against the log with the log's.
+    let logged = a.sort == Sort::Analysis;
+    let times = |group: &RunGroup| {
+        let other = if intended { group.response_ms } else { group.logged_ms.filter(|_| logged) };
+        other.unwrap_or(group.service_ms)
+    };
     let latency = |of: fn(&Latencies) -> Option<Interval>| both(&|group, _| of(&times(group)));
     let exact = |value: f64| Some(Interval::exact(value));
     Some(GroupPair {

@@ -71,7 +71,7 @@ fn analysis(name: &str, file: Analysis) -> Run {
         cpu_seconds: group.cpu_seconds,
         cpu_ms: group.cpu_ms,
         service_ms: group.latency_ms.map_or_else(Latencies::default, |quantiles| bare(&quantiles)),
-        response_ms: None,
+        ..RunGroup::default()
     });
     let processes = file.processes.into_iter().map(|process| RunProcess {
         requests: process.requests + process.internal_requests,
@@ -114,15 +114,20 @@ fn simulation(name: &str, mut file: Simulation, plan: Option<&str>) -> Result<Ru
         return Err(ReadError::NoCandidate);
     }
     let candidate = file.candidates.swap_remove(place);
-    let group = |id: String, requests: u64, latency: &Latency| RunGroup {
-        id,
-        requests,
-        service_ms: Latencies { p50: latency.p50.known(), p95: latency.p95.known(), p99: latency.p99.known() },
-        ..RunGroup::default()
-    };
-    let mut groups: Vec<RunGroup> = candidate.groups.iter().map(|one| group(one.id.clone(), one.requests, &one.latency_ms)).collect();
+    let times = |latency: &Latency| Latencies { p50: latency.p50.known(), p95: latency.p95.known(), p99: latency.p99.known() };
+    let mut groups: Vec<RunGroup> = candidate
+        .groups
+        .iter()
+        .map(|one| RunGroup {
+            id: one.id.clone(),
+            requests: one.requests,
+            service_ms: times(&one.latency_ms),
+            logged_ms: one.logged_ms.as_ref().map(times),
+            ..RunGroup::default()
+        })
+        .collect();
     let all = groups.iter().map(|group| group.requests).sum();
-    groups.push(group(ALL.to_owned(), all, &candidate.latency_ms));
+    groups.push(RunGroup { id: ALL.to_owned(), requests: all, service_ms: times(&candidate.latency_ms), ..RunGroup::default() });
     Ok(Run {
         name: name.to_owned(),
         sort: Sort::Simulation,
@@ -242,6 +247,7 @@ struct Group {
     id: String,
     requests: u64,
     latency_ms: Latency,
+    logged_ms: Option<Latency>,
 }
 
 #[derive(Deserialize)]

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use super::{Kind, ReadError, fixture, html, json, markdown, read, terminal};
+use super::{Kind, Latencies, ReadError, Run, fixture, html, json, markdown, read, terminal};
 use crate::report::{Style, schema_check};
+use crate::stats::Interval;
 
 fn shown(report: &super::ComparisonReport) -> String {
     let mut out = Vec::new();
@@ -45,6 +46,20 @@ fn a_prediction_is_held_against_what_was_measured_in_either_order() {
     assert_eq!((turned.pairs[0].from, turned.pairs[0].to), (0, 1));
     assert_eq!(turned.pairs[0].summary, summary);
     assert_eq!(report.charts().len(), 1);
+}
+
+#[test]
+fn a_homeservers_log_is_predicted_by_its_own_clock_where_that_is_known() {
+    let mut simulated = fixture::simulated("a");
+    let sync = simulated.groups.iter_mut().find(|group| group.id == "sync").unwrap();
+    sync.logged_ms = Some(Latencies { p50: Some(Interval::exact(1.25)), ..sync.service_ms });
+    let predicted = |measured: Run| {
+        let report = super::ComparisonReport::new(String::new(), String::new(), String::new(), vec![simulated.clone(), measured]);
+        let pair = &report.pairs[0];
+        pair.groups.iter().find(|group| group.id == "sync").and_then(|group| group.p50.to).map(|p50| p50.value)
+    };
+    assert_eq!(predicted(fixture::change().runs.remove(0)), Some(1.25));
+    assert_ne!(predicted(fixture::replayed("b")), Some(1.25), "a replay's clock runs from the first byte sent");
 }
 
 #[test]

@@ -138,13 +138,16 @@ impl ReplayReport {
     /// Every chart for which there is data.
     pub fn charts(&self) -> Vec<Chart> {
         let whole = self.measured.whole();
-        let rows = self.predicted.iter().filter_map(|one| {
-            let group = self.measured.groups.iter().chain([&whole]).find(|group| group.id == one.id)?;
-            let ms = |quantile| Some(Interval::exact(group.work.service.quantile_ns(quantile) as f64 / 1e6));
-            let (p50, p95) = (charts::Dumbbell::of(Some(one.p50), ms(0.5)), charts::Dumbbell::of(Some(one.p95), ms(0.95)));
-            Some(charts::Predicted { name: one.id.clone(), p50, p95 })
-        });
-        charts::predicted(rows.collect())
+        let mut pairs = Vec::new();
+        for one in &self.predicted {
+            let Some(group) = self.measured.groups.iter().chain([&whole]).find(|group| group.id == one.id) else { continue };
+            for (label, predicted, quantile) in [("p50", one.p50, 0.5), ("p95", one.p95, 0.95)] {
+                let measured = group.work.service.quantile_ns(quantile) as f64 / 1e6;
+                pairs.push(charts::Pair { name: format!("{}, {label}", one.id), predicted, measured, fine: None });
+            }
+        }
+        let caption = "Work by endpoint group: what the simulation says of the plan, and what this run measured.";
+        charts::of_pairs(&pairs, caption).into_iter().collect()
     }
 
     /// How late the generator was, in a sentence.

@@ -26,6 +26,7 @@ pub(crate) fn report() -> SimulationReport {
         requests: 124_331,
         partial: false,
         replications: 40,
+        resampled: true,
         warm_up_seconds: 300.0,
         recommended: Some(recommended),
         runner_up: Some(recommended + 1),

@@ -26,7 +26,11 @@
     const body = table.tBodies[0];
     const rows = Array.from(body.rows, (row) => [key(row, column, number), row]);
     rows.sort((a, b) => (a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : 0) * (down ? -1 : 1));
-    rows.forEach((pair) => body.appendChild(pair[1]));
+    // Out of the page while they move: else every row is styled again as often as there are rows.
+    const after = body.nextSibling;
+    body.remove();
+    body.append(...rows.map((pair) => pair[1]));
+    table.insertBefore(body, after);
     Array.from(table.tHead.rows[0].cells).forEach((other) => other.setAttribute('aria-sort', 'none'));
     head.setAttribute('aria-sort', down ? 'descending' : 'ascending');
   };
@@ -128,6 +132,8 @@
       return best;
     };
     const point = (event) => {
+      // The page moved under a pointer at rest: the keyboard's value stays.
+      if (event.type === 'pointermove' && event.movementX === 0 && event.movementY === 0) return;
       const mark = nearest(event);
       if (mark) show(mark);
       else hide();

@@ -181,8 +181,7 @@ impl Cluster<'_> {
         let tally = &mut self.groups[group];
         tally.work.record((now - job.began).micros_u32());
         if self.run.as_logged {
-            let logged = if record.is(mark::POLL) { job.cpu + job.in_db + job.waited } else { now - job.looked_at.min(now) };
-            tally.logged.record(logged.micros_u32());
+            tally.logged.record(logged(now, job, record).micros_u32());
         }
         if job.had_transactions {
             let waited = job.waited.micros_u32();
@@ -206,6 +205,16 @@ impl Cluster<'_> {
             None => self.counts.refused += 1,
         }
     }
+}
+
+/// The work latency that Synapse's log gives. Of a long poll that is what it used, and beyond its timeout, where parking ends, also what it
+/// waited ([`crate::trace::Request::work_us`]).
+fn logged(now: Time, job: &Job, record: &Record) -> Span {
+    if !record.is(mark::POLL) {
+        return now - job.looked_at.min(now);
+    }
+    let used = job.cpu + job.in_db + job.waited;
+    if record.is(mark::TIMED_OUT) { used.max(now - job.began) } else { used }
 }
 
 /// The lock a request needs in its process; `None` if it needs none or names nothing to lock.

@@ -14,6 +14,7 @@ mod arrival;
 mod event;
 mod job;
 mod live;
+mod machine;
 mod outcome;
 mod process;
 mod sending;

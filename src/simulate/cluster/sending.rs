@@ -31,8 +31,9 @@ impl Cluster<'_> {
     }
 
     pub(super) fn hop_arrives(&mut self, now: Time, slot: u32, queue: &mut EventQueue) {
-        let persister = usize::from(self.jobs[slot].persister);
-        let ends = self.processes[persister].slice(now, self.run.costs.hop_cpu);
+        let persister = self.jobs[slot].persister;
+        self.shares_machine(now, persister);
+        let ends = self.processes[usize::from(persister)].slice(now, self.run.costs.hop_cpu);
         queue.schedule(ends, Event::HopTaken.pack(slot));
     }
 
@@ -51,10 +52,11 @@ impl Cluster<'_> {
 
     fn starts_batch(&mut self, now: Time, batch: Batch, queue: &mut EventQueue) {
         self.counts.batches += 1;
-        let leader = &mut self.jobs[batch.leader];
-        leader.batch = batch.count;
+        self.jobs[batch.leader].batch = batch.count;
+        let persister = self.jobs[batch.leader].persister;
         let work = self.run.costs.persist_cpu.times(u64::from(batch.count));
-        let ends = self.processes[usize::from(leader.persister)].slice(now, work);
+        self.shares_machine(now, persister);
+        let ends = self.processes[usize::from(persister)].slice(now, work);
         queue.schedule(ends, Event::BatchReady.pack(batch.leader));
     }
 
@@ -110,8 +112,9 @@ impl Cluster<'_> {
 
     /// The answer waits behind the replication of its own event: the creator must have seen it.
     pub(super) fn answer_arrives(&mut self, now: Time, slot: u32, queue: &mut EventQueue) {
-        let process = usize::from(self.jobs[slot].process);
-        let ends = self.processes[process].slice(now, self.run.costs.reply_cpu);
+        let process = self.jobs[slot].process;
+        self.shares_machine(now, process);
+        let ends = self.processes[usize::from(process)].slice(now, self.run.costs.reply_cpu);
         queue.schedule(ends, Event::AnswerTaken.pack(slot));
     }
 

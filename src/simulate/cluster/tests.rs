@@ -6,7 +6,7 @@ use super::super::router::{AtRandom, ByActor, LeastInFlight, RoundRobin, Router,
 use super::super::schedule::{Population, Schedule};
 use super::super::station::{Cpu, Measuring};
 use super::super::time::{Span, Time};
-use super::super::topology::{Costs, Slicing, Topology};
+use super::super::topology::{Costs, Machine, Slicing, Topology};
 use super::super::workload::{Class, Lock, Workload};
 use super::Run;
 use crate::trace::NameId;
@@ -73,6 +73,29 @@ fn poll(ms: u64, wait_ms: u32, cpu_ms: u32) -> Record {
 
 fn near(value: f64, expected: f64) {
     assert!((value - expected).abs() <= expected * 0.002 + 1e-9, "{value} for {expected}");
+}
+
+#[test]
+fn processes_share_their_machine() {
+    // Two requests of 6 ms at once at two processes: on two cores nobody notices, on one the second finds the first at work.
+    let mut scene = Scene::of(vec![request(0, 6), request(0, 6)]);
+    scene.topology = Topology::one_pool(2);
+    let on = |cores: f64| Some(Machine { cores, database: 0.5, others: 0.0 });
+    scene.costs.machine = on(2.0);
+    let (first, second) = scene.range_ms();
+    near(first, 6.0);
+    near(second, 6.0);
+    scene.costs.machine = on(1.0);
+    let (first, second) = scene.range_ms();
+    near(first, 6.0);
+    near(second, 12.0);
+    let cores: f64 = scene.play().processes.iter().map(|process| process.cores).sum();
+    near(cores * 3600.0, 0.012);
+    // A transaction of 10 ms, half of it the database's work, beside a process that works: they want 1.5 cores, so 5 + 5 * 1.5.
+    let reads = Record { transactions: 1, db_us: 10_000, ..Record::at(1_000) };
+    scene.workload.records = vec![request(0, 50), reads];
+    let (first, _) = scene.range_ms();
+    near(first, 12.5);
 }
 
 #[test]

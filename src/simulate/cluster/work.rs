@@ -64,8 +64,11 @@ impl Cluster<'_> {
         }
         job.slices = job.slices.saturating_add(1);
         job.running = work;
-        let worker = &mut self.processes[usize::from(job.process)];
+        let process = job.process;
+        self.shares_machine(now, process);
+        let worker = &mut self.processes[usize::from(process)];
         let ends = worker.slice(now, work);
+        let job = &mut self.jobs[slot];
         job.looked_at = job.looked_at.min(worker.reactor.started_at());
         queue.schedule(ends, Event::SliceEnds.pack(slot));
     }
@@ -129,6 +132,7 @@ impl Cluster<'_> {
             unloaded = unloaded.scaled(-unit(self.draw(purpose, visit, number)).ln());
         }
         let length = self.database.begin(unloaded);
+        let length = self.on_machine(now, length);
         self.processes[usize::from(process)].transactions.add(waited + length);
         queue.schedule(now + length, ticket.then.pack(ticket.slot));
     }
@@ -154,12 +158,14 @@ impl Cluster<'_> {
     /// A thread sends its query at `at`, which may lie ahead.
     fn asks_database(&mut self, at: Time, slot: u32, queue: &mut EventQueue) {
         let length = self.database.begin(self.jobs[slot].transaction);
+        let length = self.on_machine(at, length);
         self.in_transaction(slot, length);
         queue.schedule(at + length, Event::RowsCome.pack(slot));
     }
 
     /// The thread makes rows into objects.
     pub(super) fn rows_come(&mut self, now: Time, slot: u32, queue: &mut EventQueue) {
+        self.shares_machine(now, self.jobs[slot].process);
         let job = &self.jobs[slot];
         let ends = self.processes[usize::from(job.process)].reactor.run(now, job.thread);
         self.in_transaction(slot, ends - now);

@@ -1,10 +1,15 @@
 //! What a proxy would have hashed, from what the trace keeps of a request.
 //!
-//! The trace keeps no tokens: a key of `token` is the user. A URI is put together from its template, with the room and the user
-//! in their places; what else stood there (transaction ids) is different every time.
+//! The trace keeps no tokens: a key of `token` is the user. What proxies know of a user is the part of the token that says who it is, the
+//! localpart in base64 (Synapse 1.163, `handlers/auth.py`: `syt_<localpart>_<random>_<checksum>`; docs/workers.md takes it out by a
+//! map), so that is what they hash, whatever the log calls the user. A URI is put together from its template, with the room and the
+//! user in their places; what else stood there (transaction ids) is different every time.
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 
 use super::super::random::{Purpose, draw};
 use super::super::record::Record;
@@ -56,6 +61,9 @@ impl Source {
             return uri(record, copy, names, text);
         }
         let name = self.name(record);
+        if self == Self::User {
+            return user(names.text(name), copy, text);
+        }
         text.push_str(names.text(name));
         if copy > 0 && name.is_some() && self != Self::Room {
             if text.parse::<IpAddr>().is_ok() {
@@ -67,6 +75,19 @@ impl Source {
                 let _ = write!(text, "#{copy}");
             }
         }
+    }
+}
+
+/// The user as it stands in a token. Nobody stays nobody.
+fn user(name: &str, copy: u32, text: &mut String) {
+    if name.is_empty() {
+        return;
+    }
+    let localpart = name.strip_prefix('@').map_or(name, |id| id.split(':').next().unwrap_or(id));
+    if copy == 0 {
+        STANDARD_NO_PAD.encode_string(localpart, text);
+    } else {
+        STANDARD_NO_PAD.encode_string(format!("{localpart}#{copy}"), text);
     }
 }
 

@@ -1,3 +1,6 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+
 use super::super::prepare::tests::{endpoints, profile, trace};
 use super::super::prepare::{PrepareSettings, Prepared};
 use super::super::router::{Answer, Arriving, Routers, ServerLoad};
@@ -36,8 +39,10 @@ fn a_keyed_pool_sends_each_user_where_the_proxy_would() {
     let plan = plan("workers = 3\nbalance = \"hash consistent\"\nkey = \"user\"\n");
     let deployment = Deployment::of(&plan, &endpoints(), &prepared).unwrap();
     let balancer = plan.balancer(&plan.pools[0]).unwrap();
-    let expected: Vec<u32> =
-        (0..100).map(|i| u32::try_from(balancer.server_of_key(format!("@user{}:x", i % 20).as_bytes()).unwrap()).unwrap()).collect();
+    // `@user7:x` has the token `syt_dXNlcjc_…`.
+    let key = |number: usize| STANDARD_NO_PAD.encode(format!("user{number}"));
+    assert_eq!(key(7), "dXNlcjc");
+    let expected: Vec<u32> = (0..100).map(|i| u32::try_from(balancer.server_of_key(key(i % 20).as_bytes()).unwrap()).unwrap()).collect();
     assert_eq!(servers(&deployment, &prepared, 1, 100), expected);
     assert!(expected.contains(&0) && expected.contains(&1) && expected.contains(&2));
 }

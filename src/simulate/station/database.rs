@@ -54,6 +54,11 @@ impl Database {
         self.running = self.running.saturating_sub(1);
     }
 
+    /// Transactions under way.
+    pub fn running(&self) -> u32 {
+        self.running
+    }
+
     /// Share of transactions that started at a concurrency beyond what the fit has seen.
     pub fn extrapolated_share(&self) -> f64 {
         self.beyond as f64 / self.started.max(1) as f64

@@ -48,6 +48,8 @@ impl Cpu {
 #[derive(Debug, Clone)]
 pub struct Processor {
     cpu: Cpu,
+    /// What its machine gives it of a core now.
+    share: f64,
     free_at: Time,
     started_at: Time,
     /// Number of the quota's period in which `used` was used.
@@ -59,7 +61,7 @@ pub struct Processor {
 impl Processor {
     /// An idle server.
     pub fn new(cpu: Cpu, measuring: Measuring) -> Self {
-        Self { cpu, free_at: Time::ZERO, started_at: Time::ZERO, period: 0, used: Span::ZERO, busy: BusyMeter::new(measuring) }
+        Self { cpu, share: 1.0, free_at: Time::ZERO, started_at: Time::ZERO, period: 0, used: Span::ZERO, busy: BusyMeter::new(measuring) }
     }
 
     /// Takes a piece of work (its time at speed 1) that comes now; says when it will be done. Calls must come in order of time.
@@ -68,13 +70,25 @@ impl Processor {
         let start = self.free_at.max(now);
         let work = if self.cpu.speed == 1.0 { work } else { work.scaled(1.0 / self.cpu.speed) };
         self.started_at = start;
+        let shared = if self.share == 1.0 { work } else { work.scaled(1.0 / self.share) };
         let finish = match self.cpu.quota {
-            None => start + work,
-            Some(quota) => self.throttled(start, work, quota),
+            None => start + shared,
+            Some(quota) => self.throttled(start, work, quota).max(start + shared),
         };
         self.busy.add(start, finish, work);
         self.free_at = finish;
         finish
+    }
+
+    /// From now on its machine gives it this share of a core (above 0, at most 1).
+    #[inline]
+    pub fn set_share(&mut self, share: f64) {
+        self.share = share;
+    }
+
+    /// Cores that it uses at `now`: none, or what it may.
+    pub fn wants(&self, now: Time) -> f64 {
+        if self.free_at > now { self.cpu.capacity() } else { 0.0 }
     }
 
     /// When what has come so far will be done.

@@ -84,6 +84,17 @@ impl Reactor {
         self.run(now, Span::ZERO)
     }
 
+    /// From now on its machine gives it this share of a core.
+    #[inline]
+    pub fn set_share(&mut self, share: f64) {
+        self.processor.set_share(share);
+    }
+
+    /// Cores that it uses at `now`.
+    pub fn wants(&self, now: Time) -> f64 {
+        self.processor.wants(now)
+    }
+
     /// When the last piece of work began.
     pub fn started_at(&self) -> Time {
         self.processor.started_at()

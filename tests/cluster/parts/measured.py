@@ -7,6 +7,7 @@ log lines here, CPU from the counters of the processes.
 import bisect
 import collections
 import csv
+import datetime
 import gzip
 import json
 import re
@@ -15,38 +16,43 @@ from pathlib import Path
 
 from . import wsim
 
+# As `wsim simulate` leaves out of a window that is too short for more.
+WARM_UP = 0.2
 _LINE = re.compile(r"Processed request: .* db=\(([0-9.]+)sec/([0-9.]+)sec/(\d+)\) .* \"([A-Z]+) (\S+) HTTP")
 
 
 class Run:
-    """A folder PLAN/load-L/run-N."""
+    """A folder PLAN/load-L/run-N. The first fifth of the time is left out, as a simulation leaves out its warm-up."""
 
     def __init__(self, folder, program, release):
         self.folder = Path(folder)
         self.facts = json.loads((self.folder / "run.json").read_text())
         self.plan, self.load, self.number = self.facts["plan"], self.facts["load"], self.facts["run"]
-        self.seconds = self.facts["measured_to"] - self.facts["measured_from"]
+        self.end = self.facts["measured_to"]
+        self.begin = self.facts["measured_from"] + WARM_UP * (self.end - self.facts["measured_from"])
+        self.seconds = self.end - self.begin
         self.replay = json.loads((self.folder / "replay" / "report.json").read_text())
         self.synapse_logs = sorted((self.folder / "logs").glob("synapse-*.log*"))
         self.proxy_logs = sorted(file for file in (self.folder / "logs").iterdir() if file not in self.synapse_logs)
         self._analyse(program)
         self._waits(program, release)
-        self.cpu = counters(self.folder / "process-cpu.csv", self.facts["measured_from"], self.facts["measured_to"])
+        self.cpu = counters(self.folder / "process-cpu.csv", self.begin, self.end)
 
     def _analyse(self, program):
         with tempfile.TemporaryDirectory(prefix="wsim-measured-") as out:
             words = ["analyse", *self.synapse_logs, "--process-cpu", self.folder / "process-cpu.csv"]
+            words += ["--from", f"{stamp(self.begin):%Y-%m-%dT%H:%M:%S}Z"]
             text = wsim.call(program, *words, "--no-trace", "--json", "--quiet", "--out", out)
         analysis = json.loads(text)
         self.groups = {group["id"]: group for group in analysis["groups"] if not group["internal"]}
         self.processes = {process["name"]: process for process in analysis["processes"]}
 
     def _waits(self, program, release):
-        """db sched in ms, sorted, per endpoint group."""
-        found = []
+        """db sched in ms, sorted, per endpoint group, of requests with transactions."""
+        found, begin = [], f"{stamp(self.begin):%Y-%m-%d %H:%M:%S}"
         for file in self.synapse_logs:
             with gzip.open(file, "rt", errors="replace") if file.suffix == ".gz" else open(file, errors="replace") as lines:
-                found += [(match[4], match[5], 1000 * float(match[1])) for line in lines if (match := _LINE.search(line))]
+                found += [(match[4], match[5], 1000 * float(match[1])) for line in lines if (match := _LINE.search(line)) and int(match[3]) > 0 and line >= begin]
         classes = wsim.classify(program, release, {(method, path) for method, path, _ in found})
         self.waits = collections.defaultdict(list)
         for method, path, wait in found:
@@ -78,6 +84,11 @@ class Run:
     def machine_cores(self):
         """Cores that all processes of the cluster used together."""
         return sum(self.cpu.values()) / self.seconds
+
+
+def stamp(seconds):
+    """Seconds since 1970 as a time in UTC."""
+    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
 
 
 def counters(file, begin, end):

@@ -183,13 +183,13 @@ impl Adapter {
     }
 }
 
-/// `request_header NAME VALUE`, `-NAME`, `>NAME VALUE`; other forms only matter where a rule looks at the header.
+/// `request_header NAME VALUE`, `-NAME`, `+NAME VALUE`, `NAME FIND REPLACE`.
 fn request_header(words: &[String]) -> Handler {
     match words {
         [name] if name.starts_with('-') => Handler::SetHeader(name[1..].to_owned(), None),
-        [name, value] if !name.starts_with(['+', '-', '?']) => {
-            Handler::SetHeader(name.trim_start_matches('>').to_owned(), Some(value.clone()))
-        }
+        [name, value] if name.starts_with('+') => Handler::AddHeader(name[1..].to_owned(), value.clone()),
+        [name, _, _] => Handler::EditHeader(name.clone()),
+        [name, value] if !name.starts_with(['-', '?']) => Handler::SetHeader(name.trim_start_matches('>').to_owned(), Some(value.clone())),
         _ => Handler::Nothing,
     }
 }

@@ -111,12 +111,18 @@ impl Reader<'_> {
     }
 }
 
-/// What a `headers` handler does to the request: values set, names taken away.
+/// What a `headers` handler does to the request, in Caddy's order (`modules/caddyhttp/headers/headers.go`, `ApplyTo`): values added, values set,
+/// names taken away, text replaced.
 fn headers(handler: &Node) -> Vec<Handler> {
     let set = handler.at(&["request", "set"]).map(Node::entries).unwrap_or_default();
     let taken = handler.at(&["request", "delete"]).map(Node::texts).unwrap_or_default();
     let set = set.iter().map(|(name, values)| Handler::SetHeader(name.clone(), values.texts().into_iter().next()));
-    taken.into_iter().map(|name| Handler::SetHeader(name, None)).chain(set).collect()
+    let added = handler.at(&["request", "add"]).map(Node::entries).unwrap_or_default();
+    let added = added.iter().filter_map(|(name, values)| Some(Handler::AddHeader(name.clone(), values.texts().into_iter().next()?)));
+    let edited = handler.at(&["request", "replace"]).map(Node::entries).unwrap_or_default();
+    let edited = edited.iter().map(|(name, _)| Handler::EditHeader(name.clone()));
+    let taken = taken.into_iter().map(|name| Handler::SetHeader(name, None));
+    added.chain(set).chain(taken).chain(edited).collect()
 }
 
 fn matchers(set: &Node, depth: usize) -> Set {

@@ -35,6 +35,10 @@ pub(super) enum Handler {
     SetVariable(String, String),
     /// A request header's new value, which may hold placeholders; `None` takes the header away.
     SetHeader(String, Option<String>),
+    /// One more value of a request header.
+    AddHeader(String, String),
+    /// Text within a request header is replaced, which is not evaluated.
+    EditHeader(String),
     /// One after the other.
     Several(Vec<Handler>),
     Unknown(String),
@@ -152,6 +156,17 @@ impl Run {
             Handler::SetHeader(name, value) => {
                 let value = value.as_ref().map(|value| self.state.filled(value));
                 self.state.set_header(name, value);
+            }
+            Handler::AddHeader(name, value) => {
+                let value = self.state.filled(value);
+                let value =
+                    if self.state.has_header(name) { Err(format!("a second value of the header {name} is not evaluated")) } else { value };
+                self.state.set_header(name, Some(value));
+            }
+            Handler::EditHeader(name) => {
+                if self.state.has_header(name) {
+                    self.state.set_header(name, Some(Err(format!("replacing text in the header {name} is not evaluated"))));
+                }
             }
             Handler::Unknown(what) => return Err(Unknown::new(format!("{what} is not evaluated"), place)),
             Handler::Nothing | Handler::Rewrite(_) => {}

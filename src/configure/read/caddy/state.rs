@@ -40,6 +40,11 @@ impl State {
         }
     }
 
+    /// Whether the request has such a header, known or not.
+    pub(super) fn has_header(&self, name: &str) -> bool {
+        !matches!(self.known_header(name), Ok(None))
+    }
+
     /// A header, or why its value is not known.
     pub(super) fn known_header(&self, name: &str) -> Result<Option<&str>, String> {
         match self.unknown_headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)) {

@@ -144,3 +144,34 @@ fn json_has_maps_too() {
     assert_eq!(goes(&proxy, "GET", "/bx"), "c:1");
     assert_eq!(proxy.sites[0].route(&Request::new("GET", "/b")).key, KeyValue::Text("b".to_owned()));
 }
+
+#[test]
+fn a_header_that_is_changed_in_a_way_not_evaluated_is_unknown_and_one_that_is_not_there_is_not() {
+    let text = r#"
+matrix.example.org {
+  request_header +X-More b
+  request_header X-Edited a b
+  request_header -X-Gone
+  reverse_proxy /more one:1 two:1 {
+    lb_policy header X-More
+  }
+  reverse_proxy /edited one:1 two:1 {
+    lb_policy header X-Edited
+  }
+  reverse_proxy /gone one:1 two:1 {
+    lb_policy header X-Gone
+  }
+}
+"#;
+    let proxy = read(Path::new("Caddyfile"), text, &NoFiles).unwrap();
+    let key = |path: &str, header: Option<&str>| {
+        let request = Request::new("GET", path);
+        let request = header.map_or(request.clone(), |name| request.with_header(name, "a"));
+        proxy.sites[0].route(&request).key
+    };
+    assert_eq!(key("/more", None), KeyValue::Text("b".to_owned()));
+    assert!(matches!(key("/more", Some("X-More")), KeyValue::Unknown(why) if why.contains("X-More")));
+    assert_eq!(key("/edited", None), KeyValue::Text(String::new()));
+    assert!(matches!(key("/edited", Some("X-Edited")), KeyValue::Unknown(why) if why.contains("X-Edited")));
+    assert_eq!(key("/gone", Some("X-Gone")), KeyValue::Text(String::new()));
+}
