@@ -19,8 +19,8 @@ _T = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78}
 _WAIT_MS = 10.0
 
 
-def compare(runs, prediction, proxy_only, slack=1.0, least_requests=LEAST_REQUESTS):
-    """Every figure of one plan and load. `slack` widens the limits, `least_requests` is what a group needs to count."""
+def compare(runs, prediction, proxy_only, slack=1.0, least_requests=LEAST_REQUESTS, least_busy=LEAST_BUSY):
+    """Every figure of one plan and load. `slack` widens the limits, `least_requests` is what a group needs to count, `least_busy` what a process."""
     first = runs[0]
     rows = []
 
@@ -53,7 +53,7 @@ def compare(runs, prediction, proxy_only, slack=1.0, least_requests=LEAST_REQUES
     for process in prediction["processes"]:
         name = process["name"]
         busy = [run.utilisation(name) for run in runs]
-        counts = all(one is not None and one > LEAST_BUSY for one in busy)
+        counts = all(one is not None and one > least_busy for one in busy)
         row("utilisation", name, busy, process["utilisation"], counts)
         served = [requests(run, name) / run.seconds for run in runs]
         row("throughput", name, served, exact(process["requests"] / prediction["seconds"]), counts)
