@@ -77,7 +77,7 @@ def requests(run, name):
     return run.processes.get(name, {"requests": 0})["requests"]
 
 
-def ranking(cells, predictions, calibrating):
+def ranking(cells, predictions):
     """For every two plans of one load: which has the lower mean work latency, measured and predicted."""
     rows = []
     for load in sorted({load for _, load in cells}):

@@ -27,7 +27,7 @@ class Run:
     def __init__(self, folder, program, release):
         self.folder = Path(folder)
         self.facts = json.loads((self.folder / "run.json").read_text())
-        self.plan, self.load, self.number = self.facts["plan"], self.facts["load"], self.facts["run"]
+        self.plan, self.load = self.facts["plan"], self.facts["load"]
         self.end = self.facts["measured_to"]
         self.begin = self.facts["measured_from"] + WARM_UP * (self.end - self.facts["measured_from"])
         self.seconds = self.end - self.begin
@@ -76,10 +76,6 @@ class Run:
         """Mean work latency of all client requests, ms."""
         requests = sum(group["requests"] for group in self.groups.values())
         return sum(group["requests"] * group["latency_ms"]["mean"] for group in self.groups.values()) / max(1, requests)
-
-    def events(self):
-        """Events that clients sent, per second; state events and joins included, what Synapse makes of itself not."""
-        return self.groups.get("event_sending", {}).get("requests", 0) / self.seconds
 
     def machine_cores(self):
         """Cores that all processes of the cluster used together."""
