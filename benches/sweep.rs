@@ -4,6 +4,7 @@
 //! all that they did, copied under names of their own until there are enough, over an hour. Every candidate runs every replication;
 //! nothing is screened out or stopped early. One worker is one candidate, whatever the rule, as in `wsim simulate`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
@@ -48,7 +49,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let plan = ReplicationPlan { threads, ..ReplicationPlan::default() };
     let scenario = Scenario { workload: &prepared.workload, growth: 1.0, costs: &prepared.costs, seed: 1, plan };
     let started = Instant::now();
-    let runs = scenario.run_each(&candidates, 0..REPLICATIONS, Span::from_millis(300_000), |_, run| (run.begun, run.queue_events))?;
+    let runs = scenario.run_each(&candidates, 0..REPLICATIONS, Span::from_millis(300_000), |_, run| (run.begun, run.queue_events, lap()))?;
     let seconds = started.elapsed().as_secs_f64();
     let (begun, events) = runs.iter().fold((0, 0), |(begun, events), (_, run)| (begun + run.0, events + run.1));
     println!(
@@ -64,7 +65,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         begun as f64 / 1e6 / seconds / threads as f64,
         events as f64 / 1e6 / seconds / threads as f64
     );
+    let counts: Vec<u32> = trials.iter().map(|trial| trial.plan.worker_count()).filter(|&count| count > 0).collect();
+    let mut by_count: BTreeMap<u32, (u32, u64, f64)> = BTreeMap::new();
+    for (candidate, run) in &runs {
+        let sum = by_count.entry(counts[*candidate]).or_default();
+        *sum = (sum.0 + 1, sum.1 + run.1, sum.2 + run.2);
+    }
+    for (workers, (runs, events, seconds)) in by_count {
+        println!("{workers} workers: {runs} runs, {seconds:.0} s of a thread, {:.1} million events a second", events as f64 / 1e6 / seconds);
+    }
     Ok(())
+}
+
+/// Seconds since this thread last asked; a thread runs one candidate after the other.
+fn lap() -> f64 {
+    thread_local!(static LAST: std::cell::Cell<Instant> = std::cell::Cell::new(Instant::now()));
+    LAST.with(|last| last.replace(Instant::now()).elapsed().as_secs_f64())
 }
 
 /// The requests of `samples/cluster`.

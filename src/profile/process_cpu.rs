@@ -29,6 +29,17 @@ pub struct CpuCounter {
     samples: Vec<(i64, f64)>,
 }
 
+/// What a process is, as far as its name tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Belongs to Synapse: everything without a well-known name of something else.
+    Synapse,
+    /// PostgreSQL.
+    Database,
+    /// Proxies, caches, exporters.
+    Other,
+}
+
 /// Why a file of CPU counters could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessCpuError {
@@ -99,23 +110,26 @@ impl ProcessCpu {
         })
     }
 
-    /// The processes of a PostgreSQL database.
-    pub fn database(&self) -> impl Iterator<Item = &CpuCounter> {
-        self.counters.iter().filter(|c| c.names.iter().any(|n| n.to_ascii_lowercase().starts_with("postgres")))
-    }
-
-    /// The processes that belong to Synapse: all but databases, proxies and exporters with a well-known name.
+    /// The processes that belong to Synapse.
     pub fn synapse(&self) -> impl Iterator<Item = &CpuCounter> {
-        self.counters.iter().filter(|c| {
-            !c.names.iter().any(|n| {
-                let name = n.to_ascii_lowercase();
-                NOT_SYNAPSE.iter().any(|other| name.starts_with(other))
-            })
-        })
+        self.counters.iter().filter(|counter| counter.role() == Role::Synapse)
     }
 }
 
 impl CpuCounter {
+    /// What it counts.
+    pub fn role(&self) -> Role {
+        let names: Vec<String> = self.names.iter().map(|name| name.to_ascii_lowercase()).collect();
+        let is = |known: &str| names.iter().any(|name| name.starts_with(known));
+        if is("postgres") {
+            Role::Database
+        } else if NOT_SYNAPSE.iter().any(|known| is(known)) {
+            Role::Other
+        } else {
+            Role::Synapse
+        }
+    }
+
     fn new(names: Vec<String>, mut raw: Vec<(f64, f64)>) -> Option<Self> {
         raw.retain(|(time, value)| time.abs() < SECONDS_MAX && value.is_finite() && *value >= 0.0);
         raw.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -294,7 +308,6 @@ struct PromSeries {
 const NAME_LABELS: &[&str] = &["process", "worker", "worker_name", "name", "groupname", "container", "pod", "unit"];
 
 const NOT_SYNAPSE: &[&str] = &[
-    "postgres",
     "pgbouncer",
     "redis",
     "valkey",
@@ -332,6 +345,7 @@ mod tests {
         assert_eq!(main.seconds_between(0, i64::MAX), 3.5);
         assert_eq!(main.seconds_between(105_000_000, 110_000_000), 1.0);
         assert_eq!(cpu.synapse().map(CpuCounter::name).collect::<Vec<_>>(), ["main"]);
+        assert_eq!(cpu.find("redis").map(CpuCounter::role), Some(Role::Other));
     }
 
     #[test]

@@ -41,18 +41,18 @@ impl Progress {
     #[inline]
     fn step<M: Model>(&mut self, model: &mut M, queue: &mut EventQueue, until: Time) -> bool {
         let outside = model.next_arrival();
-        let inside = queue.next_time();
-        let next = outside.min(inside);
-        if next > until || next == Time::NEVER {
+        if let Some((now, payload)) = queue.pop_if(|inside| inside < outside && inside <= until) {
+            self.events += 1;
+            self.now = now;
+            model.happen(now, payload, queue);
+            return true;
+        }
+        if outside > until || outside == Time::NEVER {
             return false;
         }
         self.events += 1;
-        self.now = next;
-        if outside <= inside {
-            model.arrive(next, queue);
-        } else if let Some((_, payload)) = queue.pop() {
-            model.happen(next, payload, queue);
-        }
+        self.now = outside;
+        model.arrive(outside, queue);
         true
     }
 }

@@ -123,7 +123,7 @@ impl Prepared {
         let sending = Sending::new(&learnt, &account);
         let machine = settings.cores.map(|cores| machine::of(cores, trace, calibration, settings.process_cpu.as_ref()));
         let costs = Costs {
-            machine,
+            machine: machine.as_ref().map(|(machine, _)| *machine),
             cpu_factor: settings.demand,
             shadow: account.shadow,
             shadow_after: SHADOW_AFTER,
@@ -134,7 +134,7 @@ impl Prepared {
         };
         let mut notes = notes(profile, &learnt, &account, &sending);
         notes.extend(duties::note(&moved));
-        notes.extend(machine.map(|machine| machine::note(&machine, settings.process_cpu.is_some())));
+        notes.extend(machine.map(|(_, note)| note));
         let workload = |window: Window| {
             let requests = trace.requests().map(|request| demand.fill(request));
             let bounds = (window.start_us, window.end_us);

@@ -3,23 +3,29 @@
 //! Invariant: events come out by time; events of one instant come out in the order in which they were scheduled, so a run never
 //! depends on how the heap happens to lie.
 //!
-//! A heap with four children per node (LaMarca and Ladner, "The influence of caches on the performance of heaps", 1996) of
-//! 16-byte keys: time, sequence number and payload in one `u128`, so that one comparison decides and siblings share a cache
-//! line. Most events schedule exactly one other: the root that was taken stays open until the next operation, and an event
-//! scheduled meanwhile is put there and sinks, which saves the replacement from the bottom. Two such heaps, by how far
-//! ahead an event lies: thousands of parked long polls do not deepen the heap in which slices and transactions turn over.
+//! What happens soon is in a heap with four children per node (LaMarca and Ladner, "The influence of caches on the performance of
+//! heaps", 1996) of 16-byte keys: time, sequence number and payload in one `u128`, so that one comparison decides and siblings share
+//! a cache line. Most events schedule exactly one other: the root that was taken stays open until the next operation, and an event
+//! scheduled meanwhile is put there and sinks, which saves the replacement from the bottom. What happens later waits in a calendar
+//! ([`Calendar`]), a page of which is moved into the heap when its time comes: thousands of parked long polls cost two moves each and do
+//! not deepen the heap in which slices and transactions turn over.
 
-use super::time::{Span, Time};
+mod calendar;
+mod heap;
+
+use calendar::Calendar;
+use heap::Heap;
+
+use super::time::Time;
 
 /// Pending events.
 #[derive(Debug, Clone, Default)]
 pub struct EventQueue {
-    /// Events scheduled for soon. Few, so that it is shallow.
+    /// Events before the calendar's first page. Few, so that it is shallow.
     near: Heap,
-    /// Events scheduled for much later (parked long polls), which would only be in the way.
-    far: Heap,
+    /// All later ones.
+    far: Calendar,
     sequence: u64,
-    now: Time,
 }
 
 /// Largest payload of an event.
@@ -33,35 +39,34 @@ impl EventQueue {
         let tail = (self.sequence << PAYLOAD_BITS) | u64::from(payload);
         self.sequence += 1;
         let key = (u128::from(at.nanos()) << 64) | u128::from(tail);
-        if at > self.now + FAR {
-            self.far.push(key);
-        } else {
+        if at.nanos() < self.far.begins() {
             self.near.push(key);
+        } else {
+            self.far.push(at.nanos(), key);
         }
     }
 
     /// When the next event happens; [`Time::NEVER`] if there is none.
-    #[inline]
     pub fn next_time(&mut self) -> Time {
-        time_of(self.near.least().min(self.far.least()))
+        self.least().map_or(Time::NEVER, time_of)
     }
 
     /// Takes the next event.
-    #[inline]
     pub fn pop(&mut self) -> Option<(Time, u32)> {
-        let (near, far) = (self.near.least(), self.far.least());
-        let key = near.min(far);
-        if key == NOTHING {
+        self.pop_if(|_| true)
+    }
+
+    /// Takes the next event if its time is as wanted.
+    #[inline]
+    pub fn pop_if(&mut self, wanted: impl FnOnce(Time) -> bool) -> Option<(Time, u32)> {
+        let key = self.least()?;
+        let at = time_of(key);
+        if !wanted(at) {
             return None;
         }
-        if near <= far {
-            self.near.take();
-        } else {
-            self.far.take();
-        }
-        self.now = time_of(key);
+        self.near.take();
         #[expect(clippy::cast_possible_truncation, reason = "the payload's bits are masked out of the key")]
-        Some((self.now, (key as u32) & PAYLOAD_MAX))
+        Some((at, (key as u32) & PAYLOAD_MAX))
     }
 
     /// Number of pending events.
@@ -73,91 +78,16 @@ impl EventQueue {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
-}
 
-/// Keys, the least at the root.
-#[derive(Debug, Clone, Default)]
-struct Heap {
-    keys: Vec<u128>,
-    /// The root has been taken and not been replaced.
-    open: bool,
-}
-
-impl Heap {
     #[inline]
-    fn push(&mut self, key: u128) {
-        if self.open {
-            self.open = false;
-            self.sink(key);
-        } else {
-            self.rise(key);
-        }
-    }
-
-    /// The least key; [`NOTHING`] if there is none.
-    #[inline]
-    fn least(&mut self) -> u128 {
-        if self.open {
-            self.settle();
-        }
-        self.keys.first().copied().unwrap_or(NOTHING)
-    }
-
-    /// Takes the least key, which there must be.
-    #[inline]
-    fn take(&mut self) {
-        self.open = true;
-    }
-
-    fn len(&self) -> usize {
-        self.keys.len() - usize::from(self.open)
-    }
-
-    fn settle(&mut self) {
-        self.open = false;
-        if let Some(last) = self.keys.pop()
-            && !self.keys.is_empty()
-        {
-            self.sink(last);
-        }
-    }
-
-    /// Puts a key into the open root and lets it sink.
-    #[inline]
-    fn sink(&mut self, key: u128) {
-        let heap = self.keys.as_mut_slice();
-        let mut at = 0;
+    fn least(&mut self) -> Option<u128> {
         loop {
-            let first = 4 * at + 1;
-            let Some((mut child, mut least)) = heap.get(first).map(|&k| (first, k)) else { break };
-            for (i, &other) in heap.iter().enumerate().take(first + 4).skip(first + 1) {
-                if other < least {
-                    (child, least) = (i, other);
-                }
+            let least = self.near.least();
+            if least.is_some() || self.far.len() == 0 {
+                return least;
             }
-            if key <= least {
-                break;
-            }
-            heap[at] = least;
-            at = child;
+            self.far.turn(&mut self.near);
         }
-        heap[at] = key;
-    }
-
-    #[inline]
-    fn rise(&mut self, key: u128) {
-        let mut at = self.keys.len();
-        self.keys.push(key);
-        let heap = self.keys.as_mut_slice();
-        while at > 0 {
-            let parent = (at - 1) / 4;
-            if heap[parent] <= key {
-                break;
-            }
-            heap[at] = heap[parent];
-            at = parent;
-        }
-        heap[at] = key;
     }
 }
 
@@ -167,10 +97,6 @@ fn time_of(key: u128) -> Time {
 
 /// The rest, 36 bits, number events: 68 thousand million in a run.
 const PAYLOAD_BITS: u32 = 28;
-/// Later than every key of an event.
-const NOTHING: u128 = u128::MAX;
-/// What lies further ahead goes to the far heap.
-const FAR: Span = Span::from_millis(500);
 
 #[cfg(test)]
 mod tests {
@@ -187,6 +113,17 @@ mod tests {
         assert_eq!(order, [5, 3, 9, 1]);
     }
 
+    #[test]
+    fn the_end_of_time_is_an_instant_like_others() {
+        let mut queue = EventQueue::default();
+        queue.schedule(Time::NEVER, 1);
+        queue.schedule(Time::from_millis(5), 2);
+        assert_eq!(queue.pop(), Some((Time::from_millis(5), 2)));
+        assert_eq!(queue.pop(), Some((Time::NEVER, 1)));
+        queue.schedule(Time::NEVER, 3);
+        assert_eq!((queue.len(), queue.pop(), queue.pop()), (1, Some((Time::NEVER, 3)), None));
+    }
+
     proptest! {
         #[test]
         fn any_mixture_of_scheduling_and_taking_comes_out_by_time_and_order(steps in prop::collection::vec((0u64..50, 0usize..3), 0..400)) {
@@ -195,8 +132,8 @@ mod tests {
             let mut taken = Vec::new();
             let mut model = Vec::new();
             for ((time, pops), payload) in steps.into_iter().zip(0u32..) {
-                // Up to two seconds ahead: near and far.
-                let time = time * 40_000_000;
+                // Up to five minutes ahead, many at once: heap, pages and what lies beyond the last page.
+                let time = time * time * time * 2_500_000;
                 queue.schedule(Time::from_nanos(time), payload);
                 expected.push((time, payload));
                 prop_assert_eq!(queue.len(), expected.len());

@@ -23,6 +23,11 @@ impl Time {
         Self(nanos)
     }
 
+    /// So many ms after the beginning.
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis.saturating_mul(1_000_000))
+    }
+
     /// So many µs after the beginning.
     pub const fn from_micros(micros: u64) -> Self {
         Self(micros.saturating_mul(1000))

@@ -185,6 +185,7 @@ const PROCESSES_MAX: usize = 4096;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn what_names_nothing_is_refused() {
@@ -194,5 +195,22 @@ mod tests {
         assert_eq!(Topology { routes: vec![0, 1], ..good.clone() }.check(), Err(TopologyError::Route(1)));
         assert_eq!(Topology { persisters: vec![9], ..good.clone() }.check(), Err(TopologyError::Persister));
         assert_eq!(Topology { processes: vec![], ..good }.check(), Err(TopologyError::Processes(0)));
+    }
+
+    proptest! {
+        #[test]
+        fn nobody_gets_more_than_a_core_and_all_together_no_more_than_there_are(
+            (cores, database, others) in (0.1f64..64.0, 0.0f64..1.0, 0.0f64..8.0),
+            (processes, transactions) in (0u32..50, 0u32..500),
+        ) {
+            let machine = Machine { cores, database, others };
+            let (processes, transactions) = (f64::from(processes), f64::from(transactions));
+            let share = machine.share(processes, transactions);
+            prop_assert!(share > 0.0 && share <= 1.0, "{}", share);
+            let used = share * (processes + transactions * database + others);
+            prop_assert!(used <= cores * (1.0 + 1e-9), "{}", used);
+            prop_assert!(share == 1.0 || used > cores * (1.0 - 1e-9), "nothing is left over while somebody wants it: {}", used);
+            prop_assert!(machine.share(processes + 1.0, transactions) <= share);
+        }
     }
 }

@@ -192,6 +192,8 @@ const SYNC_SERIAL: u32 = 4;
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use proptest::prelude::*;
+
     use crate::endpoints::{EndpointId, Method};
 
     pub(in super::super) fn request(arrival_us: i64) -> Request {
@@ -274,5 +276,26 @@ pub(super) mod tests {
         assert_eq!(workload(requests.clone()).records.len(), 1);
         let none = Workload::from_requests(requests.into_iter(), (0, 10), vec![], |_| Some(3));
         assert!(none.records.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn transactions_at_once_fit_their_sum_into_the_wall_time_and_are_no_more_than_needed(
+            (wall_us, cpu_us, db_txn_us, db_sched_us) in (0u32..5_000_000, 0u32..5_000_000, 0u32..5_000_000, 0u32..5_000_000),
+            db_count in 0u32..200,
+            poll in any::<bool>(),
+        ) {
+            let flags = if poll { flag::LONG_POLL } else { 0 };
+            let one = Request { wall_us, cpu_us, db_txn_us, db_sched_us, db_count, flags, ..request(0) };
+            let together = u32::from(parallelism(&one));
+            prop_assert!((1..=u32::from(PARALLEL_MAX)).contains(&together));
+            let db = db_txn_us + db_sched_us;
+            if db <= wall_us {
+                let rooms = if poll { db_count.saturating_sub(SYNC_SERIAL).clamp(1, SYNC_ROOMS) } else { 1 };
+                prop_assert_eq!(together, rooms);
+            } else if together < u32::from(PARALLEL_MAX) {
+                prop_assert!(db <= together * wall_us.saturating_sub(cpu_us).max(1000), "{} at once", together);
+            }
+        }
     }
 }

@@ -9,68 +9,66 @@ use super::super::time::{Span, Time};
 use super::super::workload::{CACHE_LIFE_US, Lock};
 use super::Cluster;
 use super::event::Event;
-use super::job::Job;
+use super::job::{Caller, Job};
 
 impl Cluster<'_> {
     /// A request comes to the proxy.
     pub(super) fn comes(&mut self, now: Time, visit: Visit, queue: &mut EventQueue) {
-        match self.jobs.open(Job::new(visit)) {
-            Some(slot) => self.knocks(now, slot, queue),
+        match self.callers.open(Caller::new(visit)) {
+            Some(seat) => self.knocks(now, seat, queue),
             None => self.counts.refused += 1,
         }
     }
 
     /// The proxy decides.
-    pub(super) fn knocks(&mut self, now: Time, slot: u32, queue: &mut EventQueue) {
-        let visit = self.jobs[slot].visit;
+    pub(super) fn knocks(&mut self, now: Time, seat: u32, queue: &mut EventQueue) {
+        let visit = self.callers[seat].visit;
         let record = self.record(visit);
         let number = self.run.topology.routes.get(usize::from(record.endpoint)).copied().unwrap_or(0);
         let random = self.draw(Purpose::Routing, visit, 0);
         let pool = &mut self.pools[usize::from(number)];
-        let answer = pool.router.pick(&Arriving { record, copy: visit.copy, random, ticket: slot }, &pool.loads);
-        let job = &mut self.jobs[slot];
-        job.pool = number;
-        job.began = now;
+        let answer = pool.router.pick(&Arriving { record, copy: visit.copy, random, ticket: seat }, &pool.loads);
+        let caller = &mut self.callers[seat];
+        (caller.pool, caller.came) = (number, now);
         match answer {
-            Answer::Sent(sent) => self.sent(now, slot, sent, queue),
+            Answer::Sent(sent) => self.sent(now, seat, sent, queue),
             Answer::Waits => {}
             Answer::Refused => {
-                self.counts.refused += 1;
                 if let Some(watched) = &mut self.watched {
-                    watched.ended(now, slot, None);
+                    watched.ended(now, seat, None);
                 }
-                self.jobs.close(slot);
+                self.counts.refused += 1;
+                self.callers.close(seat);
             }
         }
     }
 
     /// A process takes the request: it begins, or parks.
-    fn sent(&mut self, now: Time, slot: u32, sent: Sent, queue: &mut EventQueue) {
-        let job = &mut self.jobs[slot];
-        let pool = &mut self.pools[usize::from(job.pool)];
+    fn sent(&mut self, now: Time, seat: u32, sent: Sent, queue: &mut EventQueue) {
+        let caller = &mut self.callers[seat];
+        let pool = &mut self.pools[usize::from(caller.pool)];
         let server = (sent.server as usize).min(pool.members.len() - 1);
-        (job.process, job.sent_at) = (pool.members[server], now);
-        job.sent = Sent { server: u32::try_from(server).unwrap_or(0), ..sent };
+        (caller.process, caller.sent_at) = (pool.members[server], now);
+        caller.sent = Sent { server: u32::try_from(server).unwrap_or(0), ..sent };
         pool.loads[server].in_flight += 1;
-        let visit = job.visit;
+        let (visit, came) = (caller.visit, caller.came);
         let record = self.record(visit);
         if record.is(mark::POLL) {
             if let Some(watched) = &mut self.watched {
-                if watched.parks(now, slot) {
-                    return;
+                if !watched.parks(now, seat) {
+                    self.begins(now, now, seat, queue);
                 }
-                self.jobs[slot].began = now;
-                self.begins(now, slot, queue);
                 return;
             }
             let news = self.news_at(now, visit, record);
             if news > now {
-                queue.schedule(news, Event::News.pack(slot));
-                return;
+                queue.schedule(news, Event::News.pack(seat));
+            } else {
+                self.begins(now, now, seat, queue);
             }
-            self.jobs[slot].began = now;
+            return;
         }
-        self.begins(now, slot, queue);
+        self.begins(now, came, seat, queue);
     }
 
     /// When a long poll's news come: an instant of the outside world, unless its own timeout ends it.
@@ -83,34 +81,42 @@ impl Cluster<'_> {
     }
 
     /// The news have come.
-    pub(super) fn news(&mut self, now: Time, slot: u32, queue: &mut EventQueue) {
+    pub(super) fn news(&mut self, now: Time, seat: u32, queue: &mut EventQueue) {
         if now >= self.run.measuring.until {
             // The measured time is over: it stays parked.
-            self.jobs.close(slot);
+            self.callers.close(seat);
             return;
         }
-        self.jobs[slot].began = now;
-        self.begins(now, slot, queue);
+        self.begins(now, now, seat, queue);
     }
 
-    /// The request begins to work.
-    fn begins(&mut self, now: Time, slot: u32, queue: &mut EventQueue) {
-        let job = &self.jobs[slot];
-        let (visit, process) = (job.visit, job.process);
-        let load = &mut self.pools[usize::from(job.pool)].loads[job.sent.server as usize];
+    /// The request begins to work; its latency counts from `began`.
+    fn begins(&mut self, now: Time, began: Time, seat: u32, queue: &mut EventQueue) {
+        let caller = self.callers[seat];
+        // Who watches knows it by its seat.
+        if self.watched.is_none() {
+            self.callers.close(seat);
+        }
+        let load = &mut self.pools[usize::from(caller.pool)].loads[caller.sent.server as usize];
+        let Some(slot) = self.jobs.open(Job::new(caller, seat, began)) else {
+            load.in_flight -= 1;
+            self.counts.refused += 1;
+            return;
+        };
         load.busy += 1;
+        let Caller { visit, process, .. } = caller;
         let worker = &mut self.processes[usize::from(process)];
         worker.working.enter(now);
-        let record = self.record(visit);
-        self.processes[usize::from(process)].requests += u64::from(now >= self.run.measuring.from);
+        worker.requests += u64::from(now >= self.run.measuring.from);
         self.counts.begun += 1;
+        let record = self.record(visit);
         let factor = self.cache_factor(now, visit, record, process);
         self.plan(slot, record, factor);
         let class = &self.run.workload.classes[usize::from(record.class)];
         if let Some(key) = lock_key(class.lock, process, record) {
             self.jobs[slot].holds_lock = true;
             if !self.locks.acquire(key, slot, &mut self.links) {
-                self.jobs[slot].looked_at = self.processes[usize::from(process)].reactor.free_at().max(now);
+                self.jobs[slot].looked_at = self.processes[usize::from(process)].interpreter.free_at().max(now);
                 return;
             }
         }
@@ -137,26 +143,27 @@ impl Cluster<'_> {
     /// The answer is ready.
     pub(super) fn ends(&mut self, now: Time, slot: u32, queue: &mut EventQueue) {
         let job = self.jobs[slot];
-        let record = self.record(job.visit);
+        let record = self.record(job.caller.visit);
         let after = self.run.costs.shadow * self.run.costs.shadow_after;
         if after > 0.0 {
-            self.processes[usize::from(job.process)].reactor.run(now, job.cpu.scaled(after));
+            self.processes[usize::from(job.process)].interpreter.run(now, job.cpu.scaled(after));
         }
         self.unlocks(now, &job, record, queue);
         self.tally(now, &job, record);
         let worker = &mut self.processes[usize::from(job.process)];
         worker.working.leave(now);
-        let pool = &mut self.pools[usize::from(job.pool)];
-        let load = &mut pool.loads[job.sent.server as usize];
+        let pool = &mut self.pools[usize::from(job.caller.pool)];
+        let load = &mut pool.loads[job.caller.sent.server as usize];
         load.in_flight -= 1;
         load.busy -= 1;
         if let Some(watched) = &mut self.watched {
-            watched.ended(now, slot, Some(job.process));
+            watched.ended(now, job.seat, Some(job.process));
+            self.callers.close(job.seat);
         }
         self.jobs.close(slot);
-        let ended = Ended { record, sent: job.sent, response: now - job.sent_at };
+        let ended = Ended { record, sent: job.caller.sent, response: now - job.caller.sent_at };
         let admitted = pool.router.done(&ended, &pool.loads);
-        self.comes_back(now, job.visit, record, queue);
+        self.comes_back(now, job.caller.visit, record, queue);
         if let Some((waiting, sent)) = admitted {
             self.sent(now, waiting, sent, queue);
         }
@@ -200,8 +207,8 @@ impl Cluster<'_> {
         if at >= self.run.measuring.until || self.run.schedule.begins_anew(self.run.workload, next) {
             return;
         }
-        match self.jobs.open(Job::new(next)) {
-            Some(slot) => queue.schedule(at, Event::ComesBack.pack(slot)),
+        match self.callers.open(Caller::new(next)) {
+            Some(seat) => queue.schedule(at, Event::ComesBack.pack(seat)),
             None => self.counts.refused += 1,
         }
     }

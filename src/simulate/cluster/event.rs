@@ -2,7 +2,8 @@
 
 use super::job::{SLOT_BITS, SLOT_MAX};
 
-/// What happens; the rest of the payload is the request's slot (for [`Event::Replicated`] a number of events).
+/// What happens; the rest of the payload is the request's slot unless said: that of a caller in the
+/// first two, of a job in the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub(super) enum Event {
@@ -10,6 +11,8 @@ pub(super) enum Event {
     ComesBack,
     /// The news that a parked long poll waits for, or its timeout.
     News,
+    /// Whatever the interpreter of a process runs is done, or loses it; the number is the process's.
+    Turn,
     /// A slice ends.
     SliceEnds,
     /// A transaction ends.
@@ -32,7 +35,7 @@ pub(super) enum Event {
     ThreadStarts,
     /// The database has answered a thread.
     RowsCome,
-    /// Written events reach the other processes.
+    /// Written events reach the other processes; the number says whose and how many.
     Replicated,
 }
 
@@ -52,6 +55,7 @@ impl Event {
 const ALL: [Event; 16] = [
     Event::ComesBack,
     Event::News,
+    Event::Turn,
     Event::SliceEnds,
     Event::TransactionEnds,
     Event::DelayEnds,
@@ -65,7 +69,6 @@ const ALL: [Event; 16] = [
     Event::RowsCome,
     Event::Replicated,
     Event::Replicated,
-    Event::Replicated,
 ];
 
 #[cfg(test)]
@@ -74,7 +77,7 @@ mod tests {
 
     #[test]
     fn every_event_is_read_back() {
-        for (number, event) in ALL.iter().enumerate().take(14) {
+        for (number, event) in ALL.iter().enumerate().take(15) {
             assert_eq!(*event as usize, number);
             assert_eq!(Event::unpack(event.pack(SLOT_MAX)), (*event, SLOT_MAX));
         }

@@ -1,19 +1,39 @@
 //! Requests under way, in slots that are used again.
+//!
+//! A request before its work (parked, thinking, waiting in the proxy) is a [`Caller`], one at work a [`Job`]: thousands are parked and a few
+//! work, which stay in the processor's first cache that way.
 
 use super::super::router::Sent;
 use super::super::schedule::Visit;
 use super::super::time::{Span, Time};
 
-/// A request under way.
+/// A request before its work.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Job {
+pub(super) struct Caller {
     pub visit: Visit,
     pub pool: u16,
     pub process: u16,
-    pub persister: u16,
     pub sent: Sent,
+    /// When it came to the proxy.
+    pub came: Time,
     /// When the proxy sent it.
     pub sent_at: Time,
+}
+
+impl Caller {
+    pub(super) fn new(visit: Visit) -> Self {
+        Self { visit, pool: 0, process: 0, sent: Sent::default(), came: Time::ZERO, sent_at: Time::ZERO }
+    }
+}
+
+/// A request at work.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Job {
+    /// What it was before, and in which slot.
+    pub caller: Caller,
+    pub seat: u32,
+    pub process: u16,
+    pub persister: u16,
     /// When it came, or its news did: latency counts from here.
     pub began: Time,
     /// When its process first looked at it: Synapse's own log counts from here.
@@ -47,15 +67,14 @@ pub(super) struct Job {
 }
 
 impl Job {
-    pub(super) fn new(visit: Visit) -> Self {
+    /// The request in slot `seat` begins to work.
+    pub(super) fn new(caller: Caller, seat: u32, began: Time) -> Self {
         Self {
-            visit,
-            pool: 0,
-            process: 0,
+            caller,
+            seat,
+            process: caller.process,
             persister: 0,
-            sent: Sent::default(),
-            sent_at: Time::ZERO,
-            began: Time::ZERO,
+            began,
             looked_at: Time::NEVER,
             cpu: Span::ZERO,
             thread: Span::ZERO,
@@ -78,21 +97,28 @@ impl Job {
 }
 
 /// The slots. A slot's number is the request's ticket everywhere.
-#[derive(Debug, Default)]
-pub(super) struct Jobs {
-    slots: Vec<Job>,
+#[derive(Debug)]
+pub(super) struct Slots<T> {
+    slots: Vec<T>,
+    /// The last one given back is used first: it is still in the cache.
     free: Vec<u32>,
 }
 
-impl Jobs {
+impl<T> Default for Slots<T> {
+    fn default() -> Self {
+        Self { slots: Vec::new(), free: Vec::new() }
+    }
+}
+
+impl<T> Slots<T> {
     /// A slot for a request; `None` if there are 2^24 under way.
-    pub(super) fn open(&mut self, job: Job) -> Option<u32> {
+    pub(super) fn open(&mut self, request: T) -> Option<u32> {
         if let Some(slot) = self.free.pop() {
-            self.slots[slot as usize] = job;
+            self.slots[slot as usize] = request;
             return Some(slot);
         }
         let slot = u32::try_from(self.slots.len()).ok().filter(|&slot| slot <= SLOT_MAX)?;
-        self.slots.push(job);
+        self.slots.push(request);
         Some(slot)
     }
 
@@ -105,18 +131,18 @@ impl Jobs {
     }
 }
 
-impl std::ops::Index<u32> for Jobs {
-    type Output = Job;
+impl<T> std::ops::Index<u32> for Slots<T> {
+    type Output = T;
 
     #[inline]
-    fn index(&self, slot: u32) -> &Job {
+    fn index(&self, slot: u32) -> &T {
         &self.slots[slot as usize]
     }
 }
 
-impl std::ops::IndexMut<u32> for Jobs {
+impl<T> std::ops::IndexMut<u32> for Slots<T> {
     #[inline]
-    fn index_mut(&mut self, slot: u32) -> &mut Job {
+    fn index_mut(&mut self, slot: u32) -> &mut T {
         &mut self.slots[slot as usize]
     }
 }

@@ -12,7 +12,7 @@ use super::super::schedule::Visit;
 use super::super::time::Time;
 use super::super::topology::TopologyError;
 use super::event::Event;
-use super::job::Job;
+use super::job::Caller;
 use super::{Cluster, Run};
 
 /// A request from outside.
@@ -133,7 +133,7 @@ impl<'a> Live<'a> {
     /// A request comes.
     pub fn arrive(&mut self, now: Time, arrival: Arrival) {
         let now = self.reach(now);
-        let slot = self.cluster.jobs.open(Job::new(arrival.visit));
+        let slot = self.cluster.callers.open(Caller::new(arrival.visit));
         let Some(watched) = &mut self.cluster.watched else { return };
         match slot {
             Some(slot) => {

@@ -12,9 +12,9 @@ impl Cluster<'_> {
         let Some(machine) = self.run.costs.machine else { return };
         let process = usize::from(process);
         // Its own core, whether it still works or begins to.
-        let others = self.wanted(now) - self.processes[process].reactor.wants(now);
+        let others = self.wanted(now) - self.processes[process].interpreter.wants(now);
         let share = machine.share(1.0 + others, f64::from(self.database.running()));
-        self.processes[process].reactor.set_share(share);
+        self.processes[process].interpreter.set_share(share);
     }
 
     /// A transaction's time on the machine as it is now: the part in which the database computes is stretched.
@@ -27,6 +27,6 @@ impl Cluster<'_> {
 
     /// Cores that the processes use.
     fn wanted(&self, now: Time) -> f64 {
-        self.processes.iter().map(|process| process.reactor.wants(now)).sum()
+        self.processes.iter().map(|process| process.interpreter.wants(now)).sum()
     }
 }

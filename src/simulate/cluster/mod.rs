@@ -4,8 +4,8 @@
 //! 1. It comes ([`arrival`]): the proxy's rule sends it to a process. A long poll parks until the absolute instant of its news
 //!    (or its timeout); it is in flight meanwhile, but not at work.
 //! 2. It begins: its costs are taken as observed, or as they would be with warm or cold caches, and it waits for its lock.
-//! 3. It works ([`work`]): a slice at the reactor, then a round of transactions through the pool of connections, and so on; each
-//!    slice casts a shadow of CPU that no request line shows.
+//! 3. It works ([`work`]): a slice at the reactor, then a round of transactions through the pool of connections, and so on, all by turns
+//!    with others at the process's interpreter ([`turn`]); each slice casts a shadow of CPU that no request line shows.
 //! 4. If it makes an event ([`sending`]): a hop to the room's persister, whose queue merges what waits into one batch; the
 //!    written events reach every other process as slices nobody can refuse; the answer goes back, and waits behind them.
 //! 5. It ends ([`arrival`]): locks pass on, latencies are counted, a device thinks and comes back.
@@ -18,6 +18,7 @@ mod machine;
 mod outcome;
 mod process;
 mod sending;
+mod turn;
 mod work;
 
 #[cfg(test)]
@@ -28,7 +29,7 @@ mod tests;
 pub use live::{Arrival, Finished, Live};
 
 use event::Event;
-use job::Jobs;
+use job::{Caller, Job, Slots};
 use live::Watched;
 use process::Process;
 
@@ -87,7 +88,8 @@ struct Cluster<'a> {
     run: Run<'a>,
     place: usize,
     next_at: Time,
-    jobs: Jobs,
+    callers: Slots<Caller>,
+    jobs: Slots<Job>,
     processes: Vec<Process>,
     pools: Vec<ProxyPool<'a>>,
     links: Links,
@@ -140,7 +142,8 @@ impl<'a> Cluster<'a> {
             run,
             place: 0,
             next_at: Time::NEVER,
-            jobs: Jobs::default(),
+            callers: Slots::default(),
+            jobs: Slots::default(),
             processes: processes.collect(),
             pools: pools.collect(),
             links: Links::default(),
@@ -188,18 +191,16 @@ impl Model for Cluster<'_> {
         match event {
             Event::ComesBack => self.knocks(now, slot, queue),
             Event::News => self.news(now, slot, queue),
-            Event::SliceEnds => self.slice_ends(now, slot, queue),
+            Event::Turn => self.turn(now, slot, queue),
             Event::TransactionEnds => self.transaction_ends(now, slot, queue),
             Event::DelayEnds => self.next_round(now, slot, queue),
             Event::HopArrives => self.hop_arrives(now, slot, queue),
-            Event::HopTaken => self.hop_taken(now, slot, queue),
-            Event::BatchReady => self.batch_ready(now, slot, queue),
             Event::BatchWritten => self.batch_written(now, slot, queue),
             Event::AnswerArrives => self.answer_arrives(now, slot, queue),
-            Event::AnswerTaken => self.answer_taken(now, slot, queue),
-            Event::ThreadStarts => self.thread_starts(now, slot, queue),
             Event::RowsCome => self.rows_come(now, slot, queue),
             Event::Replicated => self.replicated(now, slot),
+            // What an interpreter hands back, which is never scheduled.
+            Event::SliceEnds | Event::HopTaken | Event::BatchReady | Event::AnswerTaken | Event::ThreadStarts => {}
         }
     }
 }

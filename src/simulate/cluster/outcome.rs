@@ -38,19 +38,19 @@ impl Cluster<'_> {
 }
 
 fn process_result(process: &Process, capacity: f64) -> ProcessResult {
-    let cores = process.reactor.busy().utilisation();
+    let cores = process.interpreter.busy().utilisation();
     ProcessResult {
         cores,
         utilisation: cores / capacity,
         requests: process.requests,
-        reactor: station(process.reactor.present(), process.slices),
+        reactor: station(process.interpreter.present(), process.slices),
         connections: station(process.connections.present(), process.transactions),
         connections_busy: process.connections.serving().mean(),
         waits: process.waits.clone(),
         working: process.working.whole().mean(),
         working_largest: process.working.whole().largest(),
         working_over_time: process.working.over_time(),
-        cores_over_time: process.reactor.busy().over_time(),
+        cores_over_time: process.interpreter.busy().over_time(),
     }
 }
 

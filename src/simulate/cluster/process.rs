@@ -1,7 +1,7 @@
-//! One Synapse process: a reactor, a pool of database connections, and what is measured of them.
+//! One Synapse process: an interpreter, a pool of database connections, and what is measured of them.
 
 use super::super::random::{Purpose, stream};
-use super::super::station::{Measuring, OccupancyOverTime, Pool, Reactor};
+use super::super::station::{Interpreter, Measuring, OccupancyOverTime, Pool};
 use super::super::time::{Span, Time};
 use super::super::topology::ProcessSpec;
 use super::event::Event;
@@ -9,7 +9,7 @@ use crate::stats::DurationHistogram;
 
 #[derive(Debug)]
 pub(super) struct Process {
-    pub reactor: Reactor,
+    pub interpreter: Interpreter,
     pub connections: Pool<Ticket>,
     /// Requests at work: waiting or served anywhere, parked long polls left out.
     pub working: OccupancyOverTime,
@@ -50,7 +50,7 @@ impl Visits {
 impl Process {
     pub(super) fn new(spec: &ProcessSpec, number: u64, seed: u64, measuring: Measuring) -> Self {
         Self {
-            reactor: Reactor::new(spec.cpu, spec.background, stream(seed, Purpose::Background, number), measuring),
+            interpreter: Interpreter::new(spec.cpu, spec.background, stream(seed, Purpose::Background, number), measuring),
             connections: Pool::new(spec.connections, measuring),
             working: OccupancyOverTime::new(measuring),
             slices: Visits::default(),
@@ -60,16 +60,8 @@ impl Process {
         }
     }
 
-    /// A slice of a request; says when it ends.
-    #[inline]
-    pub(super) fn slice(&mut self, now: Time, work: Span) -> Time {
-        let ends = self.reactor.slice(now, work);
-        self.slices.add(ends - now);
-        ends
-    }
-
     pub(super) fn advance(&mut self, now: Time) {
-        self.reactor.advance(now);
+        self.interpreter.advance(now);
         self.connections.advance(now);
         self.working.advance(now);
     }

@@ -14,7 +14,7 @@ use super::process::Ticket;
 impl Cluster<'_> {
     /// All slices and transactions are done: the request ends, or its event goes to be written.
     pub(super) fn has_worked(&mut self, now: Time, slot: u32, queue: &mut EventQueue) {
-        let visit = self.jobs[slot].visit;
+        let visit = self.jobs[slot].caller.visit;
         let record = self.record(visit);
         if !self.run.workload.classes[usize::from(record.class)].persists {
             self.ends(now, slot, queue);
@@ -31,19 +31,11 @@ impl Cluster<'_> {
     }
 
     pub(super) fn hop_arrives(&mut self, now: Time, slot: u32, queue: &mut EventQueue) {
-        let persister = self.jobs[slot].persister;
-        self.shares_machine(now, persister);
-        let ends = self.processes[usize::from(persister)].slice(now, self.run.costs.hop_cpu);
-        queue.schedule(ends, Event::HopTaken.pack(slot));
-    }
-
-    pub(super) fn hop_taken(&mut self, now: Time, slot: u32, queue: &mut EventQueue) {
-        self.processes[usize::from(self.jobs[slot].persister)].reactor.done(now);
-        self.queues(now, slot, queue);
+        self.slice(now, self.jobs[slot].persister, self.run.costs.hop_cpu, Event::HopTaken, slot, queue);
     }
 
     /// Joins the room's queue at its persister.
-    fn queues(&mut self, now: Time, slot: u32, queue: &mut EventQueue) {
+    pub(super) fn queues(&mut self, now: Time, slot: u32, queue: &mut EventQueue) {
         let key = self.queue_key(slot);
         if let Some(batch) = self.persisting.enter(key, slot, &mut self.links) {
             self.starts_batch(now, batch, queue);
@@ -55,14 +47,11 @@ impl Cluster<'_> {
         self.jobs[batch.leader].batch = batch.count;
         let persister = self.jobs[batch.leader].persister;
         let work = self.run.costs.persist_cpu.times(u64::from(batch.count));
-        self.shares_machine(now, persister);
-        let ends = self.processes[usize::from(persister)].slice(now, work);
-        queue.schedule(ends, Event::BatchReady.pack(batch.leader));
+        self.slice(now, persister, work, Event::BatchReady, batch.leader, queue);
     }
 
     pub(super) fn batch_ready(&mut self, now: Time, leader: u32, queue: &mut EventQueue) {
         let persister = self.jobs[leader].persister;
-        self.processes[usize::from(persister)].reactor.done(now);
         self.asks(now, persister, Ticket { slot: leader, asked: now, then: Event::BatchWritten }, queue);
     }
 
@@ -105,22 +94,14 @@ impl Cluster<'_> {
         let work = self.run.costs.replication.times(u64::from(count));
         for (process, number) in self.processes.iter_mut().zip(0..) {
             if number != persister {
-                process.reactor.run(now, work);
+                process.interpreter.run(now, work);
             }
         }
     }
 
     /// The answer waits behind the replication of its own event: the creator must have seen it.
     pub(super) fn answer_arrives(&mut self, now: Time, slot: u32, queue: &mut EventQueue) {
-        let process = self.jobs[slot].process;
-        self.shares_machine(now, process);
-        let ends = self.processes[usize::from(process)].slice(now, self.run.costs.reply_cpu);
-        queue.schedule(ends, Event::AnswerTaken.pack(slot));
-    }
-
-    pub(super) fn answer_taken(&mut self, now: Time, slot: u32, queue: &mut EventQueue) {
-        self.processes[usize::from(self.jobs[slot].process)].reactor.done(now);
-        self.ends(now, slot, queue);
+        self.slice(now, self.jobs[slot].process, self.run.costs.reply_cpu, Event::AnswerTaken, slot, queue);
     }
 
     /// Who writes the room's events. A room's persister is the same in every run; an event of unknown room goes anywhere.
@@ -133,7 +114,7 @@ impl Cluster<'_> {
     /// One queue per persister and room; an event of unknown room has one to itself.
     fn queue_key(&self, slot: u32) -> u64 {
         let job = &self.jobs[slot];
-        let room = self.record(job.visit).room;
+        let room = self.record(job.caller.visit).room;
         let name = if room.is_some() { u64::from(room.0) } else { u64::from(slot) | 1 << 32 };
         u64::from(job.persister) << 40 | name
     }

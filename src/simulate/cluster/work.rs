@@ -3,6 +3,7 @@
 use super::super::queue::EventQueue;
 use super::super::random::{Purpose, unit};
 use super::super::record::{Record, mark};
+use super::super::station::Entered;
 use super::super::time::{Span, Time};
 use super::super::topology::Slicing;
 use super::Cluster;
@@ -43,10 +44,10 @@ impl Cluster<'_> {
     /// The first slice. Events it must fetch come first: others fetch them, and it waits.
     pub(super) fn works(&mut self, now: Time, slot: u32, queue: &mut EventQueue) {
         let job = &self.jobs[slot];
-        let fetched = self.record(job.visit).events;
+        let fetched = self.record(job.caller.visit).events;
         if fetched > 0 && self.run.costs.fetched_event > Span::ZERO {
             let work = self.run.costs.fetched_event.times(u64::from(fetched));
-            self.processes[usize::from(job.process)].reactor.run(now, work);
+            self.processes[usize::from(job.process)].interpreter.run(now, work);
         }
         self.next_slice(now, slot, queue);
     }
@@ -55,7 +56,7 @@ impl Cluster<'_> {
         let job = &self.jobs[slot];
         let mut work = job.slice;
         if self.run.costs.slicing == Slicing::Exponential {
-            let random = self.draw(Purpose::Service, job.visit, u64::from(job.slices) << 1);
+            let random = self.draw(Purpose::Service, job.caller.visit, u64::from(job.slices) << 1);
             work = work.scaled(-unit(random).ln());
         }
         let job = &mut self.jobs[slot];
@@ -65,21 +66,17 @@ impl Cluster<'_> {
         job.slices = job.slices.saturating_add(1);
         job.running = work;
         let process = job.process;
-        self.shares_machine(now, process);
-        let worker = &mut self.processes[usize::from(process)];
-        let ends = worker.slice(now, work);
-        let job = &mut self.jobs[slot];
-        job.looked_at = job.looked_at.min(worker.reactor.started_at());
-        queue.schedule(ends, Event::SliceEnds.pack(slot));
+        self.slice(now, process, work, Event::SliceEnds, slot, queue);
     }
 
-    pub(super) fn slice_ends(&mut self, now: Time, slot: u32, queue: &mut EventQueue) {
+    /// A slice that began at `began` ends.
+    pub(super) fn slice_ends(&mut self, now: Time, slot: u32, began: Time, queue: &mut EventQueue) {
         let job = &mut self.jobs[slot];
+        job.looked_at = job.looked_at.min(began);
         let worker = &mut self.processes[usize::from(job.process)];
-        worker.reactor.done(now);
         let shadow = self.run.costs.shadow * (1.0 - self.run.costs.shadow_after);
         if shadow > 0.0 {
-            worker.reactor.run(now, job.running.scaled(shadow));
+            worker.interpreter.run(now, job.running.scaled(shadow));
         }
         if job.delay > Span::ZERO {
             let delay = std::mem::take(&mut job.delay);
@@ -128,7 +125,7 @@ impl Cluster<'_> {
             (self.run.costs.persist_db, Purpose::Persist, 0)
         };
         if self.run.costs.exponential_db {
-            let visit = job.visit;
+            let visit = job.caller.visit;
             unloaded = unloaded.scaled(-unit(self.draw(purpose, visit, number)).ln());
         }
         let length = self.database.begin(unloaded);
@@ -139,37 +136,40 @@ impl Cluster<'_> {
 
     /// A thread with a connection waits for the interpreter; Synapse counts that as waiting for the connection.
     fn waits_for_turn(&mut self, now: Time, process: u16, ticket: Ticket, queue: &mut EventQueue) {
-        let worker = &mut self.processes[usize::from(process)];
-        let starts = worker.reactor.turn(now);
-        worker.transactions.add(starts - ticket.asked);
-        self.jobs[ticket.slot].waited += starts - ticket.asked;
-        if self.database.is_load_dependent() {
-            queue.schedule(starts, Event::ThreadStarts.pack(ticket.slot));
-        } else {
-            // How long the database takes does not depend on what else happens until then: no event is needed.
-            self.asks_database(starts, ticket.slot, queue);
+        let interpreter = &mut self.processes[usize::from(process)].interpreter;
+        match interpreter.thread(now, Span::ZERO, Event::ThreadStarts.pack(ticket.slot), ticket.asked) {
+            Entered::AtOnce => self.thread_starts(now, ticket.slot, ticket.asked, queue),
+            Entered::At(turn) => queue.schedule(turn, Event::Turn.pack(process.into())),
+            Entered::Waits => {}
         }
     }
 
-    pub(super) fn thread_starts(&mut self, now: Time, slot: u32, queue: &mut EventQueue) {
-        self.asks_database(now, slot, queue);
-    }
-
-    /// A thread sends its query at `at`, which may lie ahead.
-    fn asks_database(&mut self, at: Time, slot: u32, queue: &mut EventQueue) {
+    /// A thread that asked for its connection at `asked` sends its query.
+    pub(super) fn thread_starts(&mut self, now: Time, slot: u32, asked: Time, queue: &mut EventQueue) {
         let length = self.database.begin(self.jobs[slot].transaction);
-        let length = self.on_machine(at, length);
+        let length = self.on_machine(now, length);
+        let job = &mut self.jobs[slot];
+        job.waited += now - asked;
+        self.processes[usize::from(job.process)].transactions.add(now - asked);
         self.in_transaction(slot, length);
-        queue.schedule(at + length, Event::RowsCome.pack(slot));
+        queue.schedule(now + length, Event::RowsCome.pack(slot));
     }
 
-    /// The thread makes rows into objects.
+    /// The thread wants to make rows into objects.
     pub(super) fn rows_come(&mut self, now: Time, slot: u32, queue: &mut EventQueue) {
-        self.shares_machine(now, self.jobs[slot].process);
-        let job = &self.jobs[slot];
-        let ends = self.processes[usize::from(job.process)].reactor.run(now, job.thread);
-        self.in_transaction(slot, ends - now);
-        queue.schedule(ends, Event::TransactionEnds.pack(slot));
+        let (process, work) = (self.jobs[slot].process, self.jobs[slot].thread);
+        self.shares_machine(now, process);
+        match self.processes[usize::from(process)].interpreter.thread(now, work, Event::TransactionEnds.pack(slot), now) {
+            Entered::AtOnce => self.transaction_ends(now, slot, queue),
+            Entered::At(turn) => queue.schedule(turn, Event::Turn.pack(process.into())),
+            Entered::Waits => {}
+        }
+    }
+
+    /// The thread that got its rows at `came` has made objects of them.
+    pub(super) fn rows_are_made(&mut self, now: Time, slot: u32, came: Time, queue: &mut EventQueue) {
+        self.in_transaction(slot, now - came);
+        self.transaction_ends(now, slot, queue);
     }
 
     fn in_transaction(&mut self, slot: u32, time: Span) {
@@ -192,7 +192,7 @@ impl Cluster<'_> {
         let job = &mut self.jobs[slot];
         let shadow = self.run.costs.shadow * (1.0 - self.run.costs.shadow_after);
         if shadow > 0.0 && job.thread > Span::ZERO {
-            self.processes[usize::from(process)].reactor.run(now, job.thread.scaled(shadow));
+            self.processes[usize::from(process)].interpreter.run(now, job.thread.scaled(shadow));
         }
         job.outstanding -= 1;
         if job.outstanding == 0 {

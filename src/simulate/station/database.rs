@@ -31,12 +31,6 @@ impl Database {
         Self { slowdown, ..Self::default() }
     }
 
-    /// Whether the time of a transaction depends on how many run.
-    #[inline]
-    pub fn is_load_dependent(&self) -> bool {
-        self.slowdown.is_some()
-    }
-
     /// A transaction that takes `unloaded` alone starts: how long it takes now.
     #[inline]
     pub fn begin(&mut self, unloaded: Span) -> Span {

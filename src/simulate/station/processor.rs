@@ -55,29 +55,74 @@ pub struct Processor {
     /// Number of the quota's period in which `used` was used.
     period: u64,
     used: Span,
+    last: Last,
     busy: BusyMeter,
+}
+
+/// The last piece of work, in case that it is interrupted.
+#[derive(Debug, Clone, Copy, Default)]
+struct Last {
+    /// When it could begin.
+    start: Time,
+    /// Its time at the processor's speed.
+    work: Span,
+    /// The quota's state before it.
+    period: u64,
+    used: Span,
 }
 
 impl Processor {
     /// An idle server.
     pub fn new(cpu: Cpu, measuring: Measuring) -> Self {
-        Self { cpu, share: 1.0, free_at: Time::ZERO, started_at: Time::ZERO, period: 0, used: Span::ZERO, busy: BusyMeter::new(measuring) }
+        Self {
+            cpu,
+            share: 1.0,
+            free_at: Time::ZERO,
+            started_at: Time::ZERO,
+            period: 0,
+            used: Span::ZERO,
+            last: Last::default(),
+            busy: BusyMeter::new(measuring),
+        }
     }
 
     /// Takes a piece of work (its time at speed 1) that comes now; says when it will be done. Calls must come in order of time.
     #[inline]
     pub fn serve(&mut self, now: Time, work: Span) -> Time {
+        let finish = self.go_on(now, work);
+        self.busy.add(self.last.start, finish, self.last.work);
+        finish
+    }
+
+    /// The same for work that has been [interrupted](Self::interrupt): it has been counted.
+    #[inline]
+    pub fn go_on(&mut self, now: Time, work: Span) -> Time {
         let start = self.free_at.max(now);
         let work = if self.cpu.speed == 1.0 { work } else { work.scaled(1.0 / self.cpu.speed) };
         self.started_at = start;
+        self.last = Last { start, work, period: self.period, used: self.used };
         let shared = if self.share == 1.0 { work } else { work.scaled(1.0 / self.share) };
         let finish = match self.cpu.quota {
             None => start + shared,
-            Some(quota) => self.throttled(start, work, quota).max(start + shared),
+            Some(quota) => self.throttled(start, work, quota, Time::NEVER).0.max(start + shared),
         };
-        self.busy.add(start, finish, work);
         self.free_at = finish;
         finish
+    }
+
+    /// Stops the last piece of work, which is not done yet: what is left of it (its time at speed 1).
+    pub fn interrupt(&mut self, now: Time) -> Span {
+        let Last { start, work, period, used } = self.last;
+        let shared = work.less((now - start).scaled(self.share));
+        let left = match self.cpu.quota {
+            None => shared,
+            Some(quota) => {
+                (self.period, self.used) = (period, used);
+                self.throttled(start, work, quota, now).1.max(shared)
+            }
+        };
+        self.free_at = now;
+        if self.cpu.speed == 1.0 { left } else { left.scaled(self.cpu.speed) }
     }
 
     /// From now on its machine gives it this share of a core (above 0, at most 1).
@@ -106,9 +151,10 @@ impl Processor {
         &self.busy
     }
 
-    fn throttled(&mut self, start: Time, work: Span, quota: Quota) -> Time {
+    /// When the work is done, and what is left of it at `until`.
+    fn throttled(&mut self, start: Time, work: Span, quota: Quota, until: Time) -> (Time, Span) {
         let (length, budget) = (quota.period.nanos().max(1), quota.budget.nanos().clamp(1, quota.period.nanos().max(1)));
-        let (mut now, mut left) = (start.nanos(), work.nanos());
+        let (mut now, mut left, until) = (start.nanos(), work.nanos(), until.nanos());
         loop {
             let period = now / length;
             if period != self.period {
@@ -116,21 +162,24 @@ impl Processor {
                 self.used = Span::ZERO;
             }
             let end = (period + 1).saturating_mul(length);
-            let run = left.min(budget.saturating_sub(self.used.nanos())).min(end - now);
+            let run = left.min(budget.saturating_sub(self.used.nanos())).min(end - now).min(until.saturating_sub(now));
             if run > 0 && left == work.nanos() {
                 self.started_at = Time::from_nanos(now);
             }
             self.used += Span::from_nanos(run);
             left -= run;
             if left == 0 {
-                return Time::from_nanos(now + run);
+                return (Time::from_nanos(now + run), Span::ZERO);
+            }
+            if end >= until {
+                return (Time::from_nanos(until), Span::from_nanos(left));
             }
             // Whole periods that are all used up need no step each.
-            let whole = (left - 1) / budget;
+            let whole = ((left - 1) / budget).min((until - end) / length);
             left -= whole * budget;
             now = end.saturating_add(whole.saturating_mul(length));
             if now == u64::MAX {
-                return Time::NEVER;
+                return (Time::NEVER, Span::from_nanos(left));
             }
         }
     }
@@ -177,6 +226,18 @@ mod tests {
     fn a_faster_machine_needs_less_time() {
         assert_eq!(Processor::new(Cpu::cores(2.0), measuring()).serve(ms(1), Span::from_millis(6)), ms(4));
         assert_eq!(Cpu::cores(0.25).capacity(), 0.25);
+    }
+
+    #[test]
+    fn what_is_interrupted_goes_on_later_and_is_counted_once() {
+        for cpu in [Cpu::CORE, quarter(), Cpu { speed: 0.5, quota: None }] {
+            let mut server = Processor::new(cpu, measuring());
+            let whole = server.clone().serve(ms(0), Span::from_millis(9));
+            server.serve(ms(0), Span::from_millis(9));
+            let left = server.interrupt(ms(3));
+            assert_eq!(server.go_on(ms(3), left), whole, "{cpu:?}");
+            assert!((server.busy().seconds() - 0.009 / cpu.speed).abs() < 1e-12);
+        }
     }
 
     proptest! {

@@ -55,11 +55,11 @@ class Plan:
 
     def cpu_limits(self):
         """worker's name -> cores it may use, where the plan says less or more than one."""
+        names = self.worker_names()
         limits = {}
         for pool in self.pools:
-            for number in range(1, len(pool.get("servers", [])) + 1):
-                if pool.get("cpu", 1.0) != 1.0:
-                    limits[f"{pool['name']}{number}"] = pool["cpu"]
+            if pool.get("cpu", 1.0) != 1.0:
+                limits.update((names[server], pool["cpu"]) for server in servers(pool))
         return limits
 
 

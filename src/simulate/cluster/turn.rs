@@ -1,0 +1,47 @@
+//! Who has had the interpreter of a process, and what follows.
+
+use super::super::queue::EventQueue;
+use super::super::station::{Done, Turn};
+use super::super::time::{Span, Time};
+use super::Cluster;
+use super::event::Event;
+
+impl Cluster<'_> {
+    /// A slice joins the reactor's line of a process; `then` follows it.
+    pub(super) fn slice(&mut self, now: Time, process: u16, work: Span, then: Event, slot: u32, queue: &mut EventQueue) {
+        self.shares_machine(now, process);
+        let interpreter = &mut self.processes[usize::from(process)].interpreter;
+        if let Some(turn) = interpreter.slice(now, work, then.pack(slot)) {
+            queue.schedule(turn, Event::Turn.pack(process.into()));
+        }
+    }
+
+    /// Whatever the interpreter ran is done, or loses it.
+    pub(super) fn turn(&mut self, now: Time, process: u32, queue: &mut EventQueue) {
+        loop {
+            let Some(worker) = self.processes.get_mut(process as usize) else { return };
+            match worker.interpreter.turn(now) {
+                Turn::Done(done) => self.is_done(now, process, &done, queue),
+                Turn::At(turn) => return queue.schedule(turn, Event::Turn.pack(process)),
+                Turn::Nothing => return,
+            }
+        }
+    }
+
+    fn is_done(&mut self, now: Time, process: u32, done: &Done, queue: &mut EventQueue) {
+        let (event, slot) = Event::unpack(done.ticket);
+        match event {
+            Event::ThreadStarts => return self.thread_starts(now, slot, done.came, queue),
+            Event::TransactionEnds => return self.rows_are_made(now, slot, done.came, queue),
+            _ => {}
+        }
+        self.processes[process as usize].slices.add(now - done.came);
+        match event {
+            Event::SliceEnds => self.slice_ends(now, slot, done.began, queue),
+            Event::HopTaken => self.queues(now, slot, queue),
+            Event::BatchReady => self.batch_ready(now, slot, queue),
+            Event::AnswerTaken => self.ends(now, slot, queue),
+            _ => {}
+        }
+    }
+}
