@@ -11,6 +11,8 @@ pub struct RunResult {
     pub groups: Vec<GroupResult>,
     /// Requests that began to work (warm-up included).
     pub begun: u64,
+    /// Long polls that were not made because the answer before had their news already.
+    pub merged: u64,
     /// Requests that a proxy refused, or that found no room in the simulator (2^24 under way).
     pub refused: u64,
     /// Requests that had begun and were not answered when nothing more could happen: 0 unless a balancer lost them.

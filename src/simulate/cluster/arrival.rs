@@ -202,15 +202,42 @@ impl Cluster<'_> {
         if record.next == 0 || self.watched.is_some() {
             return;
         }
-        let next = Visit { record: record.next, copy: visit.copy };
+        let mut next = Visit { record: record.next, copy: visit.copy };
         let at = now + Span::from_micros(u64::from(self.record(next).think_us));
         if at >= self.run.measuring.until || self.run.schedule.begins_anew(self.run.workload, next) {
             return;
+        }
+        if at > self.run.schedule.arrival(self.run.workload, next) {
+            next = self.merged(at, next);
         }
         match self.callers.open(Caller::new(next)) {
             Some(seat) => queue.schedule(at, Event::ComesBack.pack(seat)),
             None => self.counts.refused += 1,
         }
+    }
+
+    /// A device that comes back late, at `at`, finds all news that have come meanwhile in one answer: the last of the polls that would
+    /// have fetched them stands for all. One that would have waited in vain takes those that come while it waits.
+    fn merged(&mut self, at: Time, first: Visit) -> Visit {
+        let (mut best, mut seen, mut skipped) = (first, first, 0);
+        for _ in 0..MERGED_MAX {
+            let following = Visit { record: self.record(seen).next, ..first };
+            if following.record == 0 || self.run.schedule.begins_anew(self.run.workload, following) {
+                break;
+            }
+            (seen, skipped) = (following, skipped + 1);
+            let (record, mine) = (self.record(following), self.record(best));
+            if record.is(mark::TIMED_OUT) {
+                continue;
+            }
+            let ready = if mine.is(mark::TIMED_OUT) { at + Span::from_micros(u64::from(mine.wait_us)) } else { at };
+            if self.news_at(at, following, record) > ready {
+                break;
+            }
+            self.counts.merged += skipped;
+            (best, skipped) = (following, 0);
+        }
+        best
     }
 }
 
@@ -234,3 +261,6 @@ fn lock_key(lock: Lock, process: u16, record: &Record) -> Option<u64> {
     };
     name.is_some().then(|| kind << 60 | u64::from(process) << 32 | u64::from(name.0))
 }
+
+/// Polls that one answer stands for, at most.
+const MERGED_MAX: usize = 64;

@@ -126,6 +126,7 @@ struct Counts {
     refused: u64,
     cold: u64,
     begun: u64,
+    merged: u64,
 }
 
 impl<'a> Cluster<'a> {

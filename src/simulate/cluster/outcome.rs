@@ -24,6 +24,7 @@ impl Cluster<'_> {
                 .map(|tally| GroupResult { work: tally.work, logged: tally.logged, waits: tally.waits })
                 .collect(),
             begun: self.counts.begun,
+            merged: self.counts.merged,
             refused: self.counts.refused,
             unfinished,
             cold: self.counts.cold,

@@ -175,6 +175,39 @@ fn a_device_comes_back_when_it_has_thought_and_news_that_are_old_are_answered_at
     near(late, 4.005);
 }
 
+/// Polls of one device, each the next one's predecessor.
+fn chain(mut polls: Vec<Record>) -> Vec<Record> {
+    let last = polls.len() - 1;
+    for (poll, next) in polls.iter_mut().zip(1..).take(last) {
+        poll.next = next;
+    }
+    polls.iter_mut().skip(1).for_each(|poll| poll.set(mark::FOLLOWS));
+    polls
+}
+
+#[test]
+fn news_that_come_while_a_device_is_away_are_one_answer() {
+    // The first answer takes 4 s; the news of 2 and of 3 s are fetched together, those of 9 s are waited for.
+    let polls = chain(vec![poll(0, 0, 4000), poll(100, 1_900, 5), poll(2_010, 990, 6), poll(3_010, 5_990, 7)]);
+    let result = Scene::of(polls).play();
+    assert_eq!((result.begun, result.merged), (3, 1));
+    near(result.groups[0].work.quantile_ms(0.0), 6.0);
+    near(result.processes[0].cores * 3600.0, 4.013);
+}
+
+#[test]
+fn a_poll_that_comes_late_takes_the_news_that_it_would_have_missed() {
+    // On time it waits 30 s in vain from 0.1 s on, and the next one has news at 31 s. Four seconds later it is still there then.
+    let mut in_vain = poll(100, 30_000, 5);
+    in_vain.set(mark::TIMED_OUT);
+    let polls = |first_ms: u32| chain(vec![poll(0, 0, first_ms), in_vain, poll(30_200, 800, 6)]);
+    assert_eq!(Scene::of(polls(1)).play().merged, 0);
+    let late = Scene::of(polls(4000)).play();
+    assert_eq!((late.begun, late.merged), (2, 1));
+    let at = late.processes[0].cores_over_time.iter().rposition(|&cores| cores > 0.0);
+    assert_eq!(at, Some(0), "answered at 31 s, within the first minute");
+}
+
 #[test]
 fn a_poll_that_timed_out_waits_its_timeout_from_whenever_it_comes() {
     let mut first = poll(0, 0, 1000);

@@ -12,6 +12,7 @@ import gzip
 import json
 import re
 import tempfile
+import tomllib
 from pathlib import Path
 
 from . import wsim
@@ -24,7 +25,7 @@ _LINE = re.compile(r"Processed request: .* db=\(([0-9.]+)sec/([0-9.]+)sec/(\d+)\
 class Run:
     """A folder PLAN/load-L/run-N. The first fifth of the time is left out, as a simulation leaves out its warm-up."""
 
-    def __init__(self, folder, program, release):
+    def __init__(self, folder, program):
         self.folder = Path(folder)
         self.facts = json.loads((self.folder / "run.json").read_text())
         self.plan, self.load = self.facts["plan"], self.facts["load"]
@@ -35,7 +36,7 @@ class Run:
         self.synapse_logs = sorted((self.folder / "logs").glob("synapse-*.log*"))
         self.proxy_logs = sorted(file for file in (self.folder / "logs").iterdir() if file not in self.synapse_logs)
         self._analyse(program)
-        self._waits(program, release)
+        self._waits(program)
         self.cpu = counters(self.folder / "process-cpu.csv", self.begin, self.end)
 
     def _analyse(self, program):
@@ -47,12 +48,13 @@ class Run:
         self.groups = {group["id"]: group for group in analysis["groups"] if not group["internal"]}
         self.processes = {process["name"]: process for process in analysis["processes"]}
 
-    def _waits(self, program, release):
+    def _waits(self, program):
         """db sched in ms, sorted, per endpoint group, of requests with transactions."""
         found, begin = [], f"{stamp(self.begin):%Y-%m-%d %H:%M:%S}"
         for file in self.synapse_logs:
             with gzip.open(file, "rt", errors="replace") if file.suffix == ".gz" else open(file, errors="replace") as lines:
                 found += [(match[4], match[5], 1000 * float(match[1])) for line in lines if (match := _LINE.search(line)) and int(match[3]) > 0 and line >= begin]
+        release = tomllib.loads((self.folder / "plan.toml").read_text())["synapse"]
         classes = wsim.classify(program, release, {(method, path) for method, path, _ in found})
         self.waits = collections.defaultdict(list)
         for method, path, wait in found:
