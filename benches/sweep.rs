@@ -49,7 +49,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let plan = ReplicationPlan { threads, ..ReplicationPlan::default() };
     let scenario = Scenario { workload: &prepared.workload, growth: 1.0, costs: &prepared.costs, seed: 1, plan };
     let started = Instant::now();
-    let runs = scenario.run_each(&candidates, 0..REPLICATIONS, Span::from_millis(300_000), |_, run| (run.begun, run.queue_events, lap()))?;
+    let runs =
+        scenario.run_each(&candidates, 0..REPLICATIONS, Span::from_millis(300_000), |_, run| (run.begun, run.queue_events, lap()))?;
     let seconds = started.elapsed().as_secs_f64();
     let (begun, events) = runs.iter().fold((0, 0), |(begun, events), (_, run)| (begun + run.0, events + run.1));
     println!(
@@ -72,7 +73,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         *sum = (sum.0 + 1, sum.1 + run.1, sum.2 + run.2);
     }
     for (workers, (runs, events, seconds)) in by_count {
-        println!("{workers} workers: {runs} runs, {seconds:.0} s of a thread, {:.1} million events a second", events as f64 / 1e6 / seconds);
+        println!(
+            "{workers} workers: {runs} runs, {seconds:.0} s of a thread, {:.1} million events a second",
+            events as f64 / 1e6 / seconds
+        );
     }
     Ok(())
 }

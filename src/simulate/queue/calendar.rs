@@ -22,7 +22,14 @@ pub(super) struct Calendar {
 
 impl Default for Calendar {
     fn default() -> Self {
-        Self { pages: vec![Vec::new(); PAGES], marked: [0; PAGES / 64], first: 1, begins: 1 << PAGE_BITS, beyond: Heap::default(), count: 0 }
+        Self {
+            pages: vec![Vec::new(); PAGES],
+            marked: [0; PAGES / 64],
+            first: 1,
+            begins: 1 << PAGE_BITS,
+            beyond: Heap::default(),
+            count: 0,
+        }
     }
 }
 

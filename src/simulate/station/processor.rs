@@ -110,6 +110,15 @@ impl Processor {
         finish
     }
 
+    /// Whether it would run something at `now`, rather than wait for its quota's next period.
+    #[inline]
+    pub fn may_run(&self, now: Time) -> bool {
+        self.cpu.quota.is_none_or(|quota| {
+            let period = now.nanos() / quota.period.nanos().max(1);
+            period != self.period || self.used < quota.budget
+        })
+    }
+
     /// Stops the last piece of work, which is not done yet: what is left of it (its time at speed 1).
     pub fn interrupt(&mut self, now: Time) -> Span {
         let Last { start, work, period, used } = self.last;
@@ -162,6 +171,11 @@ impl Processor {
                 self.used = Span::ZERO;
             }
             let end = (period + 1).saturating_mul(length);
+            if left == 0 {
+                // Who wants no time wants a turn all the same.
+                let turn = if self.used.nanos() < budget { now } else { end };
+                return (Time::from_nanos(turn), Span::ZERO);
+            }
             let run = left.min(budget.saturating_sub(self.used.nanos())).min(end - now).min(until.saturating_sub(now));
             if run > 0 && left == work.nanos() {
                 self.started_at = Time::from_nanos(now);
@@ -218,6 +232,10 @@ mod tests {
         assert_eq!(server.serve(ms(6), Span::from_millis(1)), ms(21), "the budget is used up until the next period");
         assert_eq!(server.serve(ms(40), Span::from_millis(12)), ms(82), "5 + 5 + 2 ms in three periods");
         assert_eq!(server.serve(ms(118), Span::from_millis(4)), ms(122), "two periods, each with a budget");
+        assert!(server.may_run(ms(122)));
+        assert_eq!(server.serve(ms(122), Span::from_millis(3)), ms(125));
+        assert!(!server.may_run(ms(125)) && server.may_run(ms(140)));
+        assert_eq!(server.serve(ms(125), Span::ZERO), ms(140), "even a turn is one");
         let slow = Processor::new(Cpu { speed: 0.25, quota: None }, measuring()).serve(ms(0), Span::from_millis(5));
         assert_eq!(slow, ms(20), "a slower processor is another thing");
     }
