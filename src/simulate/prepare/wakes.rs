@@ -5,7 +5,7 @@
 //! behind each other; taken one by one, their news seem to come one after the other, each just when the process was ready for it, and the queue
 //! is gone from the simulation. So news that come while their process has work left of the same herd are moved to the herd's beginning.
 //!
-//! With this and rooms [side by side](super::super::workload) the p95 of syncs in `samples/cluster` comes out 15 % too low instead of 42 %
+//! With this and rooms [side by side](super::super::workload) the p95 of syncs in `samples/cluster` comes out 17 % too low instead of 42 %
 //! (docs/accuracy.md).
 
 use super::super::record::{Record, mark};
