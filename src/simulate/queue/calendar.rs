@@ -69,7 +69,7 @@ impl Calendar {
         self.pages[place].drain(..).for_each(|key| into.push(key));
         self.first = page + 1;
         // After the page of the end of time there is none.
-        self.begins = self.first.checked_mul(1 << PAGE_BITS).unwrap_or(u64::MAX);
+        self.begins = self.first.saturating_mul(1 << PAGE_BITS);
     }
 
     #[inline]
