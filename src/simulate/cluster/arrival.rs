@@ -33,14 +33,16 @@ impl Cluster<'_> {
         match answer {
             Answer::Sent(sent) => self.sent(now, seat, sent, queue),
             Answer::Waits => {}
-            Answer::Refused => {
-                if let Some(watched) = &mut self.watched {
-                    watched.ended(now, seat, None);
-                }
-                self.counts.refused += 1;
-                self.callers.close(seat);
-            }
+            Answer::Refused => self.refuses(now, seat),
         }
+    }
+
+    fn refuses(&mut self, now: Time, seat: u32) {
+        if let Some(watched) = &mut self.watched {
+            watched.ended(now, seat, None);
+        }
+        self.counts.refused += 1;
+        self.callers.close(seat);
     }
 
     /// A process takes the request: it begins, or parks.
@@ -93,16 +95,15 @@ impl Cluster<'_> {
     /// The request begins to work; its latency counts from `began`.
     fn begins(&mut self, now: Time, began: Time, seat: u32, queue: &mut EventQueue) {
         let caller = self.callers[seat];
+        let load = &mut self.pools[usize::from(caller.pool)].loads[caller.sent.server as usize];
+        let Some(slot) = self.jobs.open(Job::new(caller, seat, began)) else {
+            load.in_flight -= 1;
+            return self.refuses(now, seat);
+        };
         // Who watches knows it by its seat.
         if self.watched.is_none() {
             self.callers.close(seat);
         }
-        let load = &mut self.pools[usize::from(caller.pool)].loads[caller.sent.server as usize];
-        let Some(slot) = self.jobs.open(Job::new(caller, seat, began)) else {
-            load.in_flight -= 1;
-            self.counts.refused += 1;
-            return;
-        };
         load.busy += 1;
         let Caller { visit, process, .. } = caller;
         let worker = &mut self.processes[usize::from(process)];

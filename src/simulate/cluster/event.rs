@@ -2,8 +2,8 @@
 
 use super::job::{SLOT_BITS, SLOT_MAX};
 
-/// What happens; the rest of the payload is the request's slot unless said: that of a caller in the
-/// first two, of a job in the others.
+/// What happens; the rest of the payload is the request's slot unless said: that of a caller in the first two, of a job in
+/// the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub(super) enum Event {

@@ -1,10 +1,11 @@
 //! Who has had the interpreter of a process, and what follows.
 
 use super::super::queue::EventQueue;
-use super::super::station::{Done, Turn};
+use super::super::station::{Done, Entered, Turn};
 use super::super::time::{Span, Time};
 use super::Cluster;
 use super::event::Event;
+use super::process::Ticket;
 
 impl Cluster<'_> {
     /// A slice joins the reactor's line of a process; `then` follows it.
@@ -14,6 +15,15 @@ impl Cluster<'_> {
         if let Some(turn) = interpreter.slice(now, work, then.pack(slot)) {
             queue.schedule(turn, Event::Turn.pack(process.into()));
         }
+    }
+
+    /// A thread of a process wants its interpreter for `work`; `then` follows. Whether that may follow at once.
+    pub(super) fn thread(&mut self, now: Time, process: u16, work: Span, then: Event, ticket: &Ticket, queue: &mut EventQueue) -> bool {
+        let entered = self.processes[usize::from(process)].interpreter.thread(now, work, then.pack(ticket.slot), ticket.asked);
+        if let Entered::At(turn) = entered {
+            queue.schedule(turn, Event::Turn.pack(process.into()));
+        }
+        entered == Entered::AtOnce
     }
 
     /// Whatever the interpreter ran is done, or loses it.

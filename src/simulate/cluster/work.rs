@@ -3,7 +3,6 @@
 use super::super::queue::EventQueue;
 use super::super::random::{Purpose, unit};
 use super::super::record::{Record, mark};
-use super::super::station::Entered;
 use super::super::time::{Span, Time};
 use super::super::topology::Slicing;
 use super::Cluster;
@@ -136,11 +135,8 @@ impl Cluster<'_> {
 
     /// A thread with a connection waits for the interpreter; Synapse counts that as waiting for the connection.
     fn waits_for_turn(&mut self, now: Time, process: u16, ticket: Ticket, queue: &mut EventQueue) {
-        let interpreter = &mut self.processes[usize::from(process)].interpreter;
-        match interpreter.thread(now, Span::ZERO, Event::ThreadStarts.pack(ticket.slot), ticket.asked) {
-            Entered::AtOnce => self.thread_starts(now, ticket.slot, ticket.asked, queue),
-            Entered::At(turn) => queue.schedule(turn, Event::Turn.pack(process.into())),
-            Entered::Waits => {}
+        if self.thread(now, process, Span::ZERO, Event::ThreadStarts, &ticket, queue) {
+            self.thread_starts(now, ticket.slot, ticket.asked, queue);
         }
     }
 
@@ -159,10 +155,9 @@ impl Cluster<'_> {
     pub(super) fn rows_come(&mut self, now: Time, slot: u32, queue: &mut EventQueue) {
         let (process, work) = (self.jobs[slot].process, self.jobs[slot].thread);
         self.shares_machine(now, process);
-        match self.processes[usize::from(process)].interpreter.thread(now, work, Event::TransactionEnds.pack(slot), now) {
-            Entered::AtOnce => self.transaction_ends(now, slot, queue),
-            Entered::At(turn) => queue.schedule(turn, Event::Turn.pack(process.into())),
-            Entered::Waits => {}
+        let then = Event::TransactionEnds;
+        if self.thread(now, process, work, then, &Ticket { slot, asked: now, then }, queue) {
+            self.transaction_ends(now, slot, queue);
         }
     }
 
