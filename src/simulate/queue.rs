@@ -1,20 +1,23 @@
 //! The event queue: what happens next.
 //!
-//! Invariant: events come out by time; events of one instant come out in the order in which they were scheduled, so a run never
-//! depends on how the heap happens to lie.
+//! Invariant: events come out by time; events of one instant come out in the order in which they were scheduled, after them timers by
+//! number, so a run never depends on how the heap happens to lie.
 //!
 //! What happens soon is in a heap with four children per node (LaMarca and Ladner, "The influence of caches on the performance of
 //! heaps", 1996) of 16-byte keys: time, sequence number and payload in one `u128`, so that one comparison decides and siblings share
 //! a cache line. Most events schedule exactly one other: the root that was taken stays open until the next operation, and an event
 //! scheduled meanwhile is put there and sinks, which saves the replacement from the bottom. What happens later waits in a calendar
 //! ([`Calendar`]), a page of which is moved into the heap when its time comes: thousands of parked long polls cost two moves each and do
-//! not deepen the heap in which slices and transactions turn over.
+//! not deepen the heap in which transactions turn over. What happens to one of a few things that are never done, a process's next turn, is not in the
+//! heap at all ([`Timers`]).
 
 mod calendar;
 mod heap;
+mod timers;
 
 use calendar::Calendar;
 use heap::Heap;
+use timers::Timers;
 
 use super::time::Time;
 
@@ -25,6 +28,9 @@ pub struct EventQueue {
     near: Heap,
     /// All later ones.
     far: Calendar,
+    timers: Timers,
+    /// Payload of the first timer's event.
+    timer_payload: u32,
     sequence: u64,
 }
 
@@ -32,6 +38,17 @@ pub struct EventQueue {
 pub const PAYLOAD_MAX: u32 = (1 << PAYLOAD_BITS) - 1;
 
 impl EventQueue {
+    /// A queue that also has so many timers; the event of number n has the payload `payload` + n.
+    pub fn with_timers(count: usize, payload: u32) -> Self {
+        Self { timers: Timers::new(count), timer_payload: payload, ..Self::default() }
+    }
+
+    /// Sets a timer anew; [`Time::NEVER`] stops it. One that has gone off goes off again at once unless it is set.
+    #[inline]
+    pub fn set_timer(&mut self, number: usize, at: Time) {
+        self.timers.set(number, at);
+    }
+
     /// Schedules an event. Payloads are at most [`PAYLOAD_MAX`].
     #[inline]
     pub fn schedule(&mut self, at: Time, payload: u32) {
@@ -48,7 +65,7 @@ impl EventQueue {
 
     /// When the next event happens; [`Time::NEVER`] if there is none.
     pub fn next_time(&mut self) -> Time {
-        self.least().map_or(Time::NEVER, time_of)
+        self.least().map_or(Time::NEVER, time_of).min(self.timers.least())
     }
 
     /// Takes the next event.
@@ -59,19 +76,23 @@ impl EventQueue {
     /// Takes the next event if its time is as wanted.
     #[inline]
     pub fn pop_if(&mut self, wanted: impl FnOnce(Time) -> bool) -> Option<(Time, u32)> {
-        let key = self.least()?;
-        let at = time_of(key);
-        if !wanted(at) {
-            return None;
+        let (least, timer) = (self.least(), self.timers.least());
+        if let Some(key) = least.filter(|&key| time_of(key) <= timer) {
+            let at = time_of(key);
+            if !wanted(at) {
+                return None;
+            }
+            self.near.take();
+            #[expect(clippy::cast_possible_truncation, reason = "the payload's bits are masked out of the key")]
+            return Some((at, (key as u32) & PAYLOAD_MAX));
         }
-        self.near.take();
-        #[expect(clippy::cast_possible_truncation, reason = "the payload's bits are masked out of the key")]
-        Some((at, (key as u32) & PAYLOAD_MAX))
+        #[expect(clippy::cast_possible_truncation, reason = "a timer's number is one of a payload's")]
+        (timer != Time::NEVER && wanted(timer)).then(|| (timer, self.timer_payload + self.timers.first() as u32))
     }
 
     /// Number of pending events.
     pub fn len(&self) -> usize {
-        self.near.len() + self.far.len()
+        self.near.len() + self.far.len() + self.timers.len()
     }
 
     /// Whether nothing is pending.

@@ -100,7 +100,8 @@ impl<'a> Live<'a> {
         let mut cluster = Cluster::new(run);
         cluster.watched = Some(Box::default());
         cluster.next_at = Time::NEVER;
-        Ok(Self { cluster, queue: EventQueue::default(), progress: Progress::default() })
+        let queue = cluster.queue();
+        Ok(Self { cluster, queue, progress: Progress::default() })
     }
 
     /// The instant of the last event.

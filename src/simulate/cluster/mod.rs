@@ -77,7 +77,7 @@ impl Run<'_> {
     pub fn simulate(&self) -> Result<RunResult, TopologyError> {
         self.topology.check()?;
         let mut cluster = Cluster::new(*self);
-        let mut queue = EventQueue::default();
+        let mut queue = cluster.queue();
         let mut progress = Progress::default();
         progress.run(&mut cluster, &mut queue, Time::NEVER);
         Ok(cluster.into_result(progress))
@@ -158,6 +158,11 @@ impl<'a> Cluster<'a> {
         };
         cluster.look_ahead();
         cluster
+    }
+
+    /// A queue that knows its processes.
+    fn queue(&self) -> EventQueue {
+        EventQueue::with_timers(self.processes.len(), Event::Turn.pack(0))
     }
 
     fn record(&self, visit: Visit) -> &'a Record {

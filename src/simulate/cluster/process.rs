@@ -62,7 +62,6 @@ impl Process {
 
     pub(super) fn advance(&mut self, now: Time) {
         self.interpreter.advance(now);
-        self.connections.advance(now);
         self.working.advance(now);
     }
 }

@@ -13,7 +13,7 @@ impl Cluster<'_> {
         self.shares_machine(now, process);
         let interpreter = &mut self.processes[usize::from(process)].interpreter;
         if let Some(turn) = interpreter.slice(now, work, then.pack(slot)) {
-            queue.schedule(turn, Event::Turn.pack(process.into()));
+            queue.set_timer(process.into(), turn);
         }
     }
 
@@ -21,7 +21,7 @@ impl Cluster<'_> {
     pub(super) fn thread(&mut self, now: Time, process: u16, work: Span, then: Event, ticket: &Ticket, queue: &mut EventQueue) -> bool {
         let entered = self.processes[usize::from(process)].interpreter.thread(now, work, then.pack(ticket.slot), ticket.asked);
         if let Entered::At(turn) = entered {
-            queue.schedule(turn, Event::Turn.pack(process.into()));
+            queue.set_timer(process.into(), turn);
         }
         entered == Entered::AtOnce
     }
@@ -32,8 +32,8 @@ impl Cluster<'_> {
             let Some(worker) = self.processes.get_mut(process as usize) else { return };
             match worker.interpreter.turn(now) {
                 Turn::Done(done) => self.is_done(now, process, &done, queue),
-                Turn::At(turn) => return queue.schedule(turn, Event::Turn.pack(process)),
-                Turn::Nothing => return,
+                Turn::At(turn) => return queue.set_timer(process as usize, turn),
+                Turn::AsSaid => return,
             }
         }
     }

@@ -49,10 +49,10 @@ pub struct Interpreter {
 pub enum Turn {
     /// Somebody is done; another turn must follow at once.
     Done(Done),
-    /// Something runs; the next turn must follow then.
+    /// The next turn must follow then, whatever was due before; [`Time::NEVER`]: nothing is to be done until somebody comes.
     At(Time),
-    /// Nothing is to be done until somebody comes, or a turn is due already.
-    Nothing,
+    /// The next turn is due when one of the others has said.
+    AsSaid,
 }
 
 /// Somebody who is done.
@@ -71,7 +71,7 @@ pub struct Done {
 pub enum Entered {
     /// It wanted nothing but the interpreter, and has it.
     AtOnce,
-    /// A turn must follow then.
+    /// A turn must follow then, whatever was due before.
     At(Time),
     /// It waits, and a turn is due already.
     Waits,
@@ -136,7 +136,8 @@ impl Interpreter {
         }
     }
 
-    /// A slice of a request joins the reactor's line. The instant at which a turn must follow, if none is due already.
+    /// A slice of a request joins the reactor's line. The instant at which a turn must follow, whatever was due
+    /// before, if none is due already.
     #[inline]
     pub fn slice(&mut self, now: Time, work: Span, ticket: u32) -> Option<Time> {
         self.present.enter(now);
@@ -198,18 +199,17 @@ impl Interpreter {
             } else if running.kind == Kind::Slice && running.switch_at <= now {
                 self.switch(now, &running);
             } else {
-                // Not its turn: something that has been decided upon runs.
+                // Something that has been decided upon runs.
                 self.deciding = false;
-                return Turn::Nothing;
+                return Turn::AsSaid;
             }
         }
         self.next(now)
     }
 
-    /// Counts up to `now` and does the background work up to it; call once at the end.
+    /// Does the background work up to `now`; call once at the end.
     pub fn advance(&mut self, now: Time) {
         self.catch_up(now);
-        self.present.advance(now);
     }
 
     /// From now on its machine gives it this share of a core.
@@ -305,7 +305,7 @@ impl Interpreter {
                 return Turn::At(ends);
             }
         }
-        Turn::Nothing
+        Turn::At(Time::NEVER)
     }
 
     /// The reactor begins a slice, or goes on with it: when a turn must follow.
@@ -424,10 +424,10 @@ mod tests {
                             done.push((one.ticket, now));
                         }
                         Turn::At(at) => {
-                            due.insert(at);
+                            due.extend(Some(at).filter(|&at| at != Time::NEVER));
                             break;
                         }
-                        Turn::Nothing => break,
+                        Turn::AsSaid => break,
                     }
                 }
             }

@@ -37,13 +37,15 @@ struct Bins {
     at_start: Time,
     at_end: Time,
     current: f64,
+    /// The same where the rate was 1, ns.
+    whole: u64,
     sums: Vec<f64>,
 }
 
 impl Bins {
     fn new(measuring: Measuring) -> Self {
         let at_end = (measuring.from + measuring.bin).min(measuring.until);
-        Self { measuring, at: 0, at_start: measuring.from, at_end, current: 0.0, sums: vec![0.0] }
+        Self { measuring, at: 0, at_start: measuring.from, at_end, current: 0.0, whole: 0, sums: vec![0.0] }
     }
 
     /// Adds `rate` times the length of `start..end` to the bins it covers.
@@ -57,6 +59,22 @@ impl Bins {
         }
     }
 
+    /// The same at the rate 1.
+    #[inline]
+    fn add_whole(&mut self, start: Time, end: Time) {
+        if start >= self.at_start && end <= self.at_end {
+            self.whole += (end - start).nanos();
+        } else {
+            self.add_elsewhere(start, end, 1.0);
+        }
+    }
+
+    /// Of the current bin.
+    fn open(&self) -> f64 {
+        self.current + self.whole as f64
+    }
+
+    #[cold]
     fn add_elsewhere(&mut self, start: Time, end: Time, rate: f64) {
         let (start, end) = (start.max(self.measuring.from), end.min(self.measuring.until));
         if start >= end {
@@ -76,7 +94,8 @@ impl Bins {
         if self.sums.len() <= self.at {
             self.sums.resize(self.at + 1, 0.0);
         }
-        self.sums[self.at] += std::mem::take(&mut self.current);
+        self.sums[self.at] += self.open();
+        (self.current, self.whole) = (0.0, 0);
     }
 
     #[cold]
@@ -101,7 +120,7 @@ impl Bins {
             .map(|i| {
                 let length = ((start + self.measuring.bin).min(self.measuring.until) - start).nanos() as f64;
                 start = start + self.measuring.bin;
-                let current = if i == self.at { self.current } else { 0.0 };
+                let current = if i == self.at { self.open() } else { 0.0 };
                 (self.sums.get(i).copied().unwrap_or(0.0) + current) / length.max(1.0)
             })
             .collect()
@@ -121,14 +140,23 @@ impl BusyMeter {
     /// `work` was done, evenly over `start..finish`; starts never go back.
     #[inline]
     pub fn add(&mut self, start: Time, finish: Time, work: Span) {
-        let elapsed = (finish - start).nanos();
-        let rate = if elapsed == work.nanos() { 1.0 } else { work.nanos() as f64 / elapsed.max(1) as f64 };
-        self.0.add(start, finish, rate);
+        let elapsed = finish - start;
+        if elapsed == work {
+            self.0.add_whole(start, finish);
+        } else {
+            self.0.add(start, finish, work.nanos() as f64 / elapsed.nanos().max(1) as f64);
+        }
+    }
+
+    /// Work was done all the time of `start..finish`.
+    #[inline]
+    pub fn add_whole(&mut self, start: Time, finish: Time) {
+        self.0.add_whole(start, finish);
     }
 
     /// Work done in the measured time, seconds.
     pub fn seconds(&self) -> f64 {
-        (self.0.sums.iter().sum::<f64>() + self.0.current) / 1e9
+        (self.0.sums.iter().sum::<f64>() + self.0.open()) / 1e9
     }
 
     /// Busy share of the measured time.
@@ -147,22 +175,22 @@ impl BusyMeter {
 pub struct Occupancy {
     present: u32,
     largest: u32,
-    since: Time,
     measuring: Measuring,
-    /// Number times ns.
-    area: u64,
+    /// Number times ns, were all those present to stay until the end of measuring: of each one what is measured from its coming on, less
+    /// from its going on.
+    area: u128,
 }
 
 impl Occupancy {
     /// Nobody yet.
     pub fn new(measuring: Measuring) -> Self {
-        Self { present: 0, largest: 0, since: Time::ZERO, measuring, area: 0 }
+        Self { present: 0, largest: 0, measuring, area: 0 }
     }
 
     /// One more.
     #[inline]
     pub fn enter(&mut self, now: Time) {
-        self.advance(now);
+        self.area += u128::from(self.left(now));
         self.present += 1;
         self.largest = self.largest.max(self.present);
     }
@@ -170,17 +198,15 @@ impl Occupancy {
     /// One less.
     #[inline]
     pub fn leave(&mut self, now: Time) {
-        self.advance(now);
         debug_assert!(self.present > 0, "somebody leaves an empty station");
+        self.area -= u128::from(self.left(now));
         self.present = self.present.saturating_sub(1);
     }
 
-    /// Counts up to `now`; call once at the end.
+    /// Measured time from `now` on, ns.
     #[inline]
-    pub fn advance(&mut self, now: Time) {
-        let measured = now.min(self.measuring.until) - self.since.max(self.measuring.from);
-        self.area = self.area.saturating_add(measured.nanos() * u64::from(self.present));
-        self.since = now;
+    fn left(&self, now: Time) -> u64 {
+        (self.measuring.until - now.max(self.measuring.from)).nanos()
     }
 
     /// How many are present now.
@@ -194,7 +220,7 @@ impl Occupancy {
         self.largest
     }
 
-    /// Time-averaged number over the measured time.
+    /// Time-averaged number over the measured time, whose end must have come.
     pub fn mean(&self) -> f64 {
         self.area as f64 / (self.measuring.span().nanos() as f64).max(1.0)
     }
@@ -204,13 +230,14 @@ impl Occupancy {
 #[derive(Debug, Clone)]
 pub struct OccupancyOverTime {
     whole: Occupancy,
+    since: Time,
     bins: Bins,
 }
 
 impl OccupancyOverTime {
     /// Nobody yet.
     pub fn new(measuring: Measuring) -> Self {
-        Self { whole: Occupancy::new(measuring), bins: Bins::new(measuring) }
+        Self { whole: Occupancy::new(measuring), since: Time::ZERO, bins: Bins::new(measuring) }
     }
 
     /// One more.
@@ -230,7 +257,6 @@ impl OccupancyOverTime {
     /// Counts up to `now`; call once at the end.
     pub fn advance(&mut self, now: Time) {
         self.bin(now);
-        self.whole.advance(now);
     }
 
     /// The number without its history.
@@ -246,8 +272,9 @@ impl OccupancyOverTime {
     #[inline]
     fn bin(&mut self, now: Time) {
         if self.whole.present > 0 {
-            self.bins.add(self.whole.since, now, f64::from(self.whole.present));
+            self.bins.add(self.since, now, f64::from(self.whole.present));
         }
+        self.since = now;
     }
 }
 

@@ -44,12 +44,6 @@ impl<T> Pool<T> {
         next
     }
 
-    /// Counts up to `now`; call once at the end.
-    pub fn advance(&mut self, now: Time) {
-        self.serving.advance(now);
-        self.present.advance(now);
-    }
-
     /// Those served.
     pub fn serving(&self) -> &Occupancy {
         &self.serving
@@ -73,7 +67,6 @@ mod tests {
         assert_eq!((pool.enter(at(0), 'a'), pool.enter(at(0), 'b')), (Some('a'), Some('b')));
         assert_eq!((pool.enter(at(10), 'c'), pool.enter(at(20), 'd')), (None, None));
         assert_eq!((pool.leave(at(50)), pool.leave(at(50)), pool.leave(at(60)), pool.leave(at(100))), (Some('c'), Some('d'), None, None));
-        pool.advance(at(100));
         assert!((pool.serving().mean() - (2.0 * 60.0 + 40.0) / 100.0).abs() < 1e-12);
         assert_eq!(pool.present().largest(), 4);
     }

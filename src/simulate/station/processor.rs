@@ -50,6 +50,8 @@ pub struct Processor {
     cpu: Cpu,
     /// What its machine gives it of a core now.
     share: f64,
+    /// Whether work takes just its time: no quota, all of a core of speed 1.
+    is_plain: bool,
     free_at: Time,
     started_at: Time,
     /// Number of the quota's period in which `used` was used.
@@ -77,6 +79,7 @@ impl Processor {
         Self {
             cpu,
             share: 1.0,
+            is_plain: cpu == Cpu::CORE,
             free_at: Time::ZERO,
             started_at: Time::ZERO,
             period: 0,
@@ -89,14 +92,21 @@ impl Processor {
     /// Takes a piece of work (its time at speed 1) that comes now; says when it will be done. Calls must come in order of time.
     #[inline]
     pub fn serve(&mut self, now: Time, work: Span) -> Time {
+        if self.is_plain {
+            let finish = self.goes_on_plainly(now, work);
+            self.busy.add_whole(self.started_at, finish);
+            return finish;
+        }
         let finish = self.go_on(now, work);
         self.busy.add(self.last.start, finish, self.last.work);
         finish
     }
 
     /// The same for work that has been [interrupted](Self::interrupt): it has been counted.
-    #[inline]
     pub fn go_on(&mut self, now: Time, work: Span) -> Time {
+        if self.is_plain {
+            return self.goes_on_plainly(now, work);
+        }
         let start = self.free_at.max(now);
         let work = if self.cpu.speed == 1.0 { work } else { work.scaled(1.0 / self.cpu.speed) };
         self.started_at = start;
@@ -110,6 +120,13 @@ impl Processor {
         finish
     }
 
+    #[inline]
+    fn goes_on_plainly(&mut self, now: Time, work: Span) -> Time {
+        self.started_at = self.free_at.max(now);
+        self.free_at = self.started_at + work;
+        self.free_at
+    }
+
     /// Whether it would run something at `now`, rather than wait for its quota's next period.
     #[inline]
     pub fn may_run(&self, now: Time) -> bool {
@@ -121,6 +138,11 @@ impl Processor {
 
     /// Stops the last piece of work, which is not done yet: what is left of it (its time at speed 1).
     pub fn interrupt(&mut self, now: Time) -> Span {
+        if self.is_plain {
+            let left = self.free_at - now.max(self.started_at);
+            self.free_at = now;
+            return left;
+        }
         let Last { start, work, period, used } = self.last;
         let shared = work.less((now - start).scaled(self.share));
         let left = match self.cpu.quota {
@@ -137,6 +159,8 @@ impl Processor {
     /// From now on its machine gives it this share of a core (above 0, at most 1).
     #[inline]
     pub fn set_share(&mut self, share: f64) {
+        // Both ways of reckoning know what the last piece of work was only if it began with them.
+        self.is_plain = self.cpu == Cpu::CORE && share == 1.0 && self.is_plain;
         self.share = share;
     }
 
