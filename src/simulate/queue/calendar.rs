@@ -1,20 +1,16 @@
 //! The calendar of what happens later.
 //!
-//! A ring of pages, each a stretch of time (Brown, "Calendar queues", 1988, without their sorting: a page is moved into a heap when its time
-//! comes). Events beyond the last page wait in a heap of their own.
+//! Two rings of pages, each page a stretch of time (Brown, "Calendar queues", 1988, without their sorting: a page is moved into a heap when its
+//! time comes). The fine ring covers what the coarse one's current page does; when it has run out the next coarse page is dealt out to it
+//! (Varghese and Lauck, "Hashed and hierarchical timing wheels", 1987). Events beyond the last coarse page wait in a heap of their own.
 
 use super::heap::Heap;
 
-/// Keys by page.
+/// Keys by time.
 #[derive(Debug, Clone)]
 pub(super) struct Calendar {
-    /// By number of the page, modulo their count.
-    pages: Vec<Vec<u128>>,
-    /// A bit for each page with something on it.
-    marked: [u64; PAGES / 64],
-    /// Number of the first page, and when it begins, ns.
-    first: u64,
-    begins: u64,
+    fine: Ring<FINE_BITS, { 1 << (COARSE_BITS - FINE_BITS) }>,
+    coarse: Ring<COARSE_BITS, COARSE_PAGES>,
     /// What lies beyond the last page.
     beyond: Heap,
     count: usize,
@@ -22,14 +18,7 @@ pub(super) struct Calendar {
 
 impl Default for Calendar {
     fn default() -> Self {
-        Self {
-            pages: vec![Vec::new(); PAGES],
-            marked: [0; PAGES / 64],
-            first: 1,
-            begins: 1 << PAGE_BITS,
-            beyond: Heap::default(),
-            count: 0,
-        }
+        Self { fine: Ring::from(1), coarse: Ring::from(1), beyond: Heap::default(), count: 0 }
     }
 }
 
@@ -37,9 +26,11 @@ impl Calendar {
     /// When the first page begins, ns. Nothing earlier may be put in.
     #[inline]
     pub(super) fn begins(&self) -> u64 {
-        self.begins
+        // After the page of the end of time there is none.
+        self.fine.first.saturating_mul(1 << FINE_BITS)
     }
 
+    #[inline]
     pub(super) fn len(&self) -> usize {
         self.count
     }
@@ -47,9 +38,16 @@ impl Calendar {
     #[inline]
     pub(super) fn push(&mut self, nanos: u64, key: u128) {
         self.count += 1;
-        let page = nanos >> PAGE_BITS;
-        if page.wrapping_sub(self.first) < PAGES as u64 {
-            self.put(page, key);
+        if nanos >> COARSE_BITS < self.coarse.first {
+            self.fine.put(nanos >> FINE_BITS, key);
+        } else {
+            self.push_later(nanos >> COARSE_BITS, key);
+        }
+    }
+
+    fn push_later(&mut self, page: u64, key: u128) {
+        if page - self.coarse.first < COARSE_PAGES as u64 {
+            self.coarse.put(page, key);
         } else {
             self.beyond.push(key);
         }
@@ -57,31 +55,75 @@ impl Calendar {
 
     /// Moves the first page with something on it into a heap; there must be one.
     pub(super) fn turn(&mut self, into: &mut Heap) {
-        let Some(page) = self.next_marked().or_else(|| self.beyond.least().map(page_of)) else { return };
-        // Those beyond that have a page now.
-        while let Some(key) = self.beyond.least().filter(|&key| page_of(key) - page < PAGES as u64) {
-            self.beyond.take();
-            self.put(page_of(key), key);
+        loop {
+            if let Some(page) = self.fine.next_marked() {
+                self.fine.first = page + 1;
+                let page = self.fine.take(page);
+                self.count -= page.len();
+                page.drain(..).for_each(|key| into.push(key));
+                return;
+            }
+            if !self.deal_out() {
+                return;
+            }
         }
-        let place = place(page);
-        self.marked[place / 64] &= !(1 << (place % 64));
-        self.count -= self.pages[place].len();
-        self.pages[place].drain(..).for_each(|key| into.push(key));
-        self.first = page + 1;
-        // After the page of the end of time there is none.
-        self.begins = self.first.saturating_mul(1 << PAGE_BITS);
+    }
+
+    /// The next coarse page with something on it becomes fine; whether there was one.
+    fn deal_out(&mut self) -> bool {
+        let first = self.coarse.next_marked().or_else(|| self.beyond.least().map(|key| nanos(key) >> COARSE_BITS));
+        let Some(page) = first else { return false };
+        self.coarse.first = page + 1;
+        self.fine.first = page << (COARSE_BITS - FINE_BITS);
+        self.coarse.take(page).drain(..).for_each(|key| self.fine.put(nanos(key) >> FINE_BITS, key));
+        // Those beyond that have a page now.
+        while let Some(key) = self.beyond.least().filter(|&key| (nanos(key) >> COARSE_BITS) - page <= COARSE_PAGES as u64) {
+            self.beyond.take();
+            if nanos(key) >> COARSE_BITS == page {
+                self.fine.put(nanos(key) >> FINE_BITS, key);
+            } else {
+                self.coarse.put(nanos(key) >> COARSE_BITS, key);
+            }
+        }
+        true
+    }
+}
+
+/// Pages of 2^`BITS` ns in a ring.
+#[derive(Debug, Clone)]
+struct Ring<const BITS: u32, const PAGES: usize> {
+    /// By number of the page, modulo their count.
+    pages: Vec<Vec<u128>>,
+    /// A bit for each page with something on it.
+    marked: Vec<u64>,
+    /// Number of the first page that may be on it; all are within one turn of the ring.
+    first: u64,
+}
+
+impl<const BITS: u32, const PAGES: usize> Ring<BITS, PAGES> {
+    fn from(first: u64) -> Self {
+        Self { pages: vec![Vec::new(); PAGES], marked: vec![0; PAGES.div_ceil(64)], first }
     }
 
     #[inline]
     fn put(&mut self, page: u64, key: u128) {
-        let place = place(page);
+        let place = place::<PAGES>(page);
         self.pages[place].push(key);
         self.marked[place / 64] |= 1 << (place % 64);
     }
 
+    /// The keys on a page, which has none from now on.
+    #[inline]
+    fn take(&mut self, page: u64) -> &mut Vec<u128> {
+        let place = place::<PAGES>(page);
+        self.marked[place / 64] &= !(1 << (place % 64));
+        &mut self.pages[place]
+    }
+
     /// The first page from [`Self::first`] on with something on it.
+    #[inline]
     fn next_marked(&self) -> Option<u64> {
-        let from = place(self.first);
+        let from = place::<PAGES>(self.first);
         // The word of the first page is looked at twice: for its upper bits, and at the end for the lower ones.
         let words = self.marked.len();
         (0..=words).find_map(|step| {
@@ -97,15 +139,18 @@ impl Calendar {
     }
 }
 
-fn page_of(key: u128) -> u64 {
-    ((key >> 64) as u64) >> PAGE_BITS
+fn nanos(key: u128) -> u64 {
+    (key >> 64) as u64
 }
 
-fn place(page: u64) -> usize {
+#[inline]
+fn place<const PAGES: usize>(page: u64) -> usize {
     usize::try_from(page % PAGES as u64).unwrap_or(0)
 }
 
-/// A page is 2^26 ns, 67 ms.
-const PAGE_BITS: u32 = 26;
+/// A fine page is 2^22 ns, 4 ms: a handful of events where a homeserver is busy.
+const FINE_BITS: u32 = 22;
+/// A coarse page is 2^30 ns, 1.1 s.
+const COARSE_BITS: u32 = 30;
 /// 69 s: longer than nearly every long poll.
-const PAGES: usize = 1024;
+const COARSE_PAGES: usize = 64;
