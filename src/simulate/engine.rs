@@ -14,6 +14,12 @@ pub trait Model {
     /// The outside acts, at the instant [`next_arrival`](Self::next_arrival) gave; the model must move on to the next one.
     fn arrive(&mut self, now: Time, queue: &mut EventQueue);
 
+    /// A timer that the model set is due; it must be set anew, or stopped.
+    fn timer(&mut self, now: Time, number: usize, queue: &mut EventQueue) {
+        let _ = now;
+        queue.set_timer(number, Time::NEVER);
+    }
+
     /// An event that the model scheduled is due.
     fn happen(&mut self, now: Time, payload: u32, queue: &mut EventQueue);
 }
@@ -40,19 +46,21 @@ impl Progress {
 
     #[inline]
     fn step<M: Model>(&mut self, model: &mut M, queue: &mut EventQueue, until: Time) -> bool {
-        let outside = model.next_arrival();
-        if let Some((now, payload)) = queue.pop_if(|inside| inside < outside && inside <= until) {
-            self.events += 1;
-            self.now = now;
-            model.happen(now, payload, queue);
-            return true;
-        }
-        if outside > until || outside == Time::NEVER {
+        let (outside, timer, event) = (model.next_arrival(), queue.next_timer(), queue.next_event());
+        let now = outside.min(timer).min(event);
+        if now > until || now == Time::NEVER {
             return false;
         }
         self.events += 1;
-        self.now = outside;
-        model.arrive(outside, queue);
+        self.now = now;
+        if timer < event && timer < outside {
+            model.timer(now, queue.first_timer(), queue);
+        } else if event < outside {
+            let payload = queue.take_event();
+            model.happen(now, payload, queue);
+        } else {
+            model.arrive(now, queue);
+        }
         true
     }
 }

@@ -1,22 +1,18 @@
 //! The event queue: what happens next.
 //!
-//! Invariant: events come out by time; events of one instant come out in the order in which they were scheduled, after them timers by
-//! number, so a run never depends on how the heap happens to lie.
+//! Invariant: events come out by time; events of one instant come out in the order in which they were scheduled, and timers after them, so a run never depends on how the heap happens to lie.
 //!
-//! What happens soon is in a heap with four children per node (LaMarca and Ladner, "The influence of caches on the performance of
-//! heaps", 1996) of 16-byte keys: time, sequence number and payload in one `u128`, so that one comparison decides and siblings share
-//! a cache line. Most events schedule exactly one other: the root that was taken stays open until the next operation, and an event
-//! scheduled meanwhile is put there and sinks, which saves the replacement from the bottom. What happens later waits in a calendar
-//! ([`Calendar`]), a page of which is moved into the heap when its time comes: thousands of parked long polls cost two moves each and do
-//! not deepen the heap in which transactions turn over. What happens to one of a few things that are never done, a process's next turn, is not in the
-//! heap at all ([`Timers`]).
+//! The few events of the next milliseconds are in order ([`Near`]), as 16-byte keys: time, sequence number and payload in one `u128`, so that one
+//! comparison decides. What happens later waits in a calendar ([`Calendar`]), a page of which is sorted when its time comes: thousands of parked
+//! long polls cost two moves each and are in nobody's way. What happens to one of a few things that are never done, a process's next turn, is in neither
+//! ([`Timers`]).
 
 mod calendar;
-mod heap;
+mod near;
 mod timers;
 
 use calendar::Calendar;
-use heap::Heap;
+use near::Near;
 use timers::Timers;
 
 use super::time::Time;
@@ -24,13 +20,11 @@ use super::time::Time;
 /// Pending events.
 #[derive(Debug, Clone, Default)]
 pub struct EventQueue {
-    /// Events before the calendar's first page. Few, so that it is shallow.
-    near: Heap,
+    /// Events before the calendar's first page. Empty only if that is, too.
+    near: Near,
     /// All later ones.
     far: Calendar,
     timers: Timers,
-    /// Payload of the first timer's event.
-    timer_payload: u32,
     sequence: u64,
 }
 
@@ -38,9 +32,9 @@ pub struct EventQueue {
 pub const PAYLOAD_MAX: u32 = (1 << PAYLOAD_BITS) - 1;
 
 impl EventQueue {
-    /// A queue that also has so many timers; the event of number n has the payload `payload` + n.
-    pub fn with_timers(count: usize, payload: u32) -> Self {
-        Self { timers: Timers::new(count), timer_payload: payload, ..Self::default() }
+    /// A queue that also has so many timers.
+    pub fn with_timers(count: usize) -> Self {
+        Self { timers: Timers::new(count), ..Self::default() }
     }
 
     /// Sets a timer anew; [`Time::NEVER`] stops it. One that has gone off goes off again at once unless it is set.
@@ -60,34 +54,47 @@ impl EventQueue {
             self.near.push(key);
         } else {
             self.far.push(at.nanos(), key);
+            self.settle();
         }
     }
 
     /// When the next event happens; [`Time::NEVER`] if there is none.
-    pub fn next_time(&mut self) -> Time {
-        self.least().map_or(Time::NEVER, time_of).min(self.timers.least())
+    #[inline]
+    pub fn next_event(&self) -> Time {
+        self.near.least().map_or(Time::NEVER, time_of)
+    }
+
+    /// Takes the next event, which there must be: its payload.
+    #[inline]
+    pub fn take_event(&mut self) -> u32 {
+        let Some(key) = self.near.take() else { return 0 };
+        self.settle();
+        #[expect(clippy::cast_possible_truncation, reason = "the payload's bits are masked out of the key")]
+        let payload = key as u32;
+        payload & PAYLOAD_MAX
+    }
+
+    /// When the next timer is due; [`Time::NEVER`] if none is set.
+    #[inline]
+    pub fn next_timer(&self) -> Time {
+        self.timers.least()
+    }
+
+    /// Which timer that is; of several the one of the lowest number.
+    #[inline]
+    pub fn first_timer(&self) -> usize {
+        self.timers.first()
+    }
+
+    /// When anything happens next; [`Time::NEVER`] if nothing does.
+    pub fn next_time(&self) -> Time {
+        self.next_event().min(self.next_timer())
     }
 
     /// Takes the next event.
     pub fn pop(&mut self) -> Option<(Time, u32)> {
-        self.pop_if(|_| true)
-    }
-
-    /// Takes the next event if its time is as wanted.
-    #[inline]
-    pub fn pop_if(&mut self, wanted: impl FnOnce(Time) -> bool) -> Option<(Time, u32)> {
-        let (least, timer) = (self.least(), self.timers.least());
-        if let Some(key) = least.filter(|&key| time_of(key) <= timer) {
-            let at = time_of(key);
-            if !wanted(at) {
-                return None;
-            }
-            self.near.take();
-            #[expect(clippy::cast_possible_truncation, reason = "the payload's bits are masked out of the key")]
-            return Some((at, (key as u32) & PAYLOAD_MAX));
-        }
-        #[expect(clippy::cast_possible_truncation, reason = "a timer's number is one of a payload's")]
-        (timer != Time::NEVER && wanted(timer)).then(|| (timer, self.timer_payload + self.timers.first() as u32))
+        let at = time_of(self.near.least()?);
+        Some((at, self.take_event()))
     }
 
     /// Number of pending events.
@@ -101,12 +108,8 @@ impl EventQueue {
     }
 
     #[inline]
-    fn least(&mut self) -> Option<u128> {
-        loop {
-            let least = self.near.least();
-            if least.is_some() || self.far.len() == 0 {
-                return least;
-            }
+    fn settle(&mut self) {
+        if self.near.len() == 0 && self.far.len() > 0 {
             self.far.turn(&mut self.near);
         }
     }

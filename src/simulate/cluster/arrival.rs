@@ -145,10 +145,7 @@ impl Cluster<'_> {
     pub(super) fn ends(&mut self, now: Time, slot: u32, queue: &mut EventQueue) {
         let job = self.jobs[slot];
         let record = self.record(job.caller.visit);
-        let after = self.run.costs.shadow * self.run.costs.shadow_after;
-        if after > 0.0 {
-            self.processes[usize::from(job.process)].interpreter.run(now, job.cpu.scaled(after));
-        }
+        self.processes[usize::from(job.process)].interpreter.run(now, job.after);
         self.unlocks(now, &job, record, queue);
         self.tally(now, &job, record);
         let worker = &mut self.processes[usize::from(job.process)];

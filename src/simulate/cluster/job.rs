@@ -54,8 +54,13 @@ pub(super) struct Job {
     pub delay: Span,
     /// Wait for connections so far.
     pub waited: Span,
-    /// CPU of the slice that runs, as far as it casts a shadow.
-    pub running: Span,
+    /// CPU that no line shows: after a slice, after the last one, after a transaction's thread, after the answer.
+    pub shadow: Span,
+    pub last_shadow: Span,
+    pub thread_shadow: Span,
+    pub after: Span,
+    /// After the slice that runs.
+    pub running_shadow: Span,
     pub transactions_left: u16,
     pub outstanding: u16,
     pub parallel: u16,
@@ -84,7 +89,11 @@ impl Job {
             transaction: Span::ZERO,
             delay: Span::ZERO,
             waited: Span::ZERO,
-            running: Span::ZERO,
+            shadow: Span::ZERO,
+            last_shadow: Span::ZERO,
+            thread_shadow: Span::ZERO,
+            after: Span::ZERO,
+            running_shadow: Span::ZERO,
             transactions_left: 0,
             outstanding: 0,
             parallel: 1,

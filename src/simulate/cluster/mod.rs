@@ -44,7 +44,7 @@ use super::station::{Database, Links, Locks, Measuring, MergingQueues};
 use super::time::Time;
 use super::topology::{Costs, Topology, TopologyError};
 use super::workload::Workload;
-use crate::stats::DurationHistogram;
+use crate::stats::DurationRecorder;
 use crate::stats::hashing::NumberMap;
 
 /// What one run needs.
@@ -114,9 +114,9 @@ type Caches = NumberMap<u64, u32>;
 
 #[derive(Debug, Clone, Default)]
 struct GroupTally {
-    work: DurationHistogram,
-    logged: DurationHistogram,
-    waits: DurationHistogram,
+    work: DurationRecorder,
+    logged: DurationRecorder,
+    waits: DurationRecorder,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -162,7 +162,7 @@ impl<'a> Cluster<'a> {
 
     /// A queue that knows its processes.
     fn queue(&self) -> EventQueue {
-        EventQueue::with_timers(self.processes.len(), Event::Turn.pack(0))
+        EventQueue::with_timers(self.processes.len())
     }
 
     fn record(&self, visit: Visit) -> &'a Record {
@@ -192,12 +192,15 @@ impl Model for Cluster<'_> {
         }
     }
 
+    fn timer(&mut self, now: Time, process: usize, queue: &mut EventQueue) {
+        self.turn(now, process, queue);
+    }
+
     fn happen(&mut self, now: Time, payload: u32, queue: &mut EventQueue) {
         let (event, slot) = Event::unpack(payload);
         match event {
             Event::ComesBack => self.knocks(now, slot, queue),
             Event::News => self.news(now, slot, queue),
-            Event::Turn => self.turn(now, slot, queue),
             Event::TransactionEnds => self.transaction_ends(now, slot, queue),
             Event::DelayEnds => self.next_round(now, slot, queue),
             Event::HopArrives => self.hop_arrives(now, slot, queue),

@@ -7,12 +7,12 @@ use super::Cluster;
 use super::process::{Process, Visits};
 
 impl Cluster<'_> {
-    pub(super) fn into_result(mut self, progress: Progress) -> RunResult {
+    pub(super) fn into_result(self, progress: Progress) -> RunResult {
         let measuring = self.run.measuring;
         let end = progress.now.max(measuring.until);
         let unfinished = self.processes.iter().map(|process| u64::from(process.working.whole().present())).sum();
         debug_assert!(self.jobs.under_way() as u64 >= unfinished, "a request at work has a slot");
-        let processes = self.processes.iter_mut().zip(&self.run.topology.processes).map(|(process, spec)| {
+        let processes = self.processes.into_iter().zip(&self.run.topology.processes).map(|(mut process, spec)| {
             process.advance(end);
             process_result(process, spec.cpu.capacity())
         });
@@ -21,7 +21,7 @@ impl Cluster<'_> {
             groups: self
                 .groups
                 .into_iter()
-                .map(|tally| GroupResult { work: tally.work, logged: tally.logged, waits: tally.waits })
+                .map(|tally| GroupResult { work: tally.work.finish(), logged: tally.logged.finish(), waits: tally.waits.finish() })
                 .collect(),
             begun: self.counts.begun,
             merged: self.counts.merged,
@@ -38,7 +38,7 @@ impl Cluster<'_> {
     }
 }
 
-fn process_result(process: &Process, capacity: f64) -> ProcessResult {
+fn process_result(process: Process, capacity: f64) -> ProcessResult {
     let cores = process.interpreter.busy().utilisation();
     ProcessResult {
         cores,
@@ -47,7 +47,7 @@ fn process_result(process: &Process, capacity: f64) -> ProcessResult {
         reactor: station(process.interpreter.present(), process.slices),
         connections: station(process.connections.present(), process.transactions),
         connections_busy: process.connections.serving().mean(),
-        waits: process.waits.clone(),
+        waits: process.waits.finish(),
         working: process.working.whole().mean(),
         working_largest: process.working.whole().largest(),
         working_over_time: process.working.over_time(),

@@ -5,7 +5,7 @@ use super::super::station::{Interpreter, Measuring, OccupancyOverTime, Pool};
 use super::super::time::{Span, Time};
 use super::super::topology::ProcessSpec;
 use super::event::Event;
-use crate::stats::DurationHistogram;
+use crate::stats::DurationRecorder;
 
 #[derive(Debug)]
 pub(super) struct Process {
@@ -18,7 +18,7 @@ pub(super) struct Process {
     /// Transactions.
     pub transactions: Visits,
     /// Per request with transactions, the sum of waits for a connection.
-    pub waits: DurationHistogram,
+    pub waits: DurationRecorder,
     /// Requests begun in the measured time.
     pub requests: u64,
 }
@@ -55,7 +55,7 @@ impl Process {
             working: OccupancyOverTime::new(measuring),
             slices: Visits::default(),
             transactions: Visits::default(),
-            waits: DurationHistogram::default(),
+            waits: DurationRecorder::default(),
             requests: 0,
         }
     }

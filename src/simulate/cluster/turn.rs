@@ -27,25 +27,25 @@ impl Cluster<'_> {
     }
 
     /// Whatever the interpreter ran is done, or loses it.
-    pub(super) fn turn(&mut self, now: Time, process: u32, queue: &mut EventQueue) {
+    pub(super) fn turn(&mut self, now: Time, process: usize, queue: &mut EventQueue) {
         loop {
-            let Some(worker) = self.processes.get_mut(process as usize) else { return };
+            let Some(worker) = self.processes.get_mut(process) else { return };
             match worker.interpreter.turn(now) {
                 Turn::Done(done) => self.is_done(now, process, &done, queue),
-                Turn::At(turn) => return queue.set_timer(process as usize, turn),
+                Turn::At(turn) => return queue.set_timer(process, turn),
                 Turn::AsSaid => return,
             }
         }
     }
 
-    fn is_done(&mut self, now: Time, process: u32, done: &Done, queue: &mut EventQueue) {
+    fn is_done(&mut self, now: Time, process: usize, done: &Done, queue: &mut EventQueue) {
         let (event, slot) = Event::unpack(done.ticket);
         match event {
             Event::ThreadStarts => return self.thread_starts(now, slot, done.came, queue),
             Event::TransactionEnds => return self.rows_are_made(now, slot, done.came, queue),
             _ => {}
         }
-        self.processes[process as usize].slices.add(now - done.came);
+        self.processes[process].slices.add(now - done.came);
         match event {
             Event::SliceEnds => self.slice_ends(now, slot, done.began, queue),
             Event::HopTaken => self.queues(now, slot, queue),

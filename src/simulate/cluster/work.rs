@@ -13,31 +13,34 @@ impl Cluster<'_> {
     /// Cuts a request's costs into rounds: a slice, then transactions, …, a last slice.
     pub(super) fn plan(&mut self, slot: u32, record: &Record, factor: f64) {
         let costs = self.run.costs;
+        let between = costs.shadow * (1.0 - costs.shadow_after);
         let cpu = Span::from_micros(u64::from(record.cpu_us)).scaled(costs.cpu_factor * factor);
         let transactions = scaled_count(record.transactions, factor);
+        let job = &mut self.jobs[slot];
+        job.cpu = cpu;
+        job.after = cpu.scaled(costs.shadow * costs.shadow_after);
+        job.delay = if record.is(mark::POLL) { Span::ZERO } else { Span::from_micros(u64::from(record.wait_us)) };
+        if transactions == 0 {
+            (job.last_slice, job.last_shadow) = (cpu, cpu.scaled(between));
+            return;
+        }
         let parallel = record.parallel();
         let rounds = transactions.div_ceil(parallel).min(costs.rounds_max);
         let issued = if rounds == costs.rounds_max { rounds.saturating_mul(parallel) } else { transactions };
         let slices = u64::from(rounds) + 1;
-        let job = &mut self.jobs[slot];
-        job.cpu = cpu;
-        let share = costs.thread_share.filter(|_| issued > 0).unwrap_or(0.0);
-        job.thread = cpu.scaled(share).divided(u64::from(issued));
+        job.thread = cpu.scaled(costs.thread_share.unwrap_or(0.0)).divided(u64::from(issued));
+        job.thread_shadow = job.thread.scaled(between);
         let cpu = cpu.less(job.thread.times(u64::from(issued)));
-        (job.slice, job.last_slice) = match costs.slicing {
-            Slicing::LastHolds(share) => {
-                let last = cpu.scaled(share.clamp(0.0, 1.0));
-                (cpu.less(last).divided(slices), last)
-            }
-            Slicing::Even | Slicing::Exponential => (cpu.divided(slices), Span::ZERO),
-        };
+        let last = if let Slicing::LastHolds(share) = costs.slicing { cpu.scaled(share.clamp(0.0, 1.0)) } else { Span::ZERO };
+        job.slice = cpu.less(last).divided(slices);
         // What the division leaves over is not lost.
-        job.last_slice += cpu.less(job.last_slice).less(job.slice.times(slices));
+        job.last_slice = cpu.less(job.slice.times(u64::from(rounds)));
+        job.shadow = job.slice.scaled(between);
+        job.last_shadow = job.last_slice.scaled(between);
         job.transaction = Span::from_micros(u64::from(record.db_us)).scaled(factor).divided(u64::from(issued));
         job.transactions_left = issued;
         job.parallel = parallel;
-        job.had_transactions = issued > 0;
-        job.delay = if record.is(mark::POLL) { Span::ZERO } else { Span::from_micros(u64::from(record.wait_us)) };
+        job.had_transactions = true;
     }
 
     /// The first slice. Events it must fetch come first: others fetch them, and it waits.
@@ -52,31 +55,36 @@ impl Cluster<'_> {
     }
 
     fn next_slice(&mut self, now: Time, slot: u32, queue: &mut EventQueue) {
-        let job = &self.jobs[slot];
-        let mut work = job.slice;
-        if self.run.costs.slicing == Slicing::Exponential {
-            let random = self.draw(Purpose::Service, job.caller.visit, u64::from(job.slices) << 1);
-            work = work.scaled(-unit(random).ln());
-        }
-        let job = &mut self.jobs[slot];
-        if job.transactions_left == 0 && job.delay == Span::ZERO {
-            work += job.last_slice;
-        }
-        job.slices = job.slices.saturating_add(1);
-        job.running = work;
-        let process = job.process;
+        let (process, work) = (self.jobs[slot].process, self.next_work(slot));
         self.slice(now, process, work, Event::SliceEnds, slot, queue);
+    }
+
+    /// CPU of the request's next slice.
+    pub(super) fn next_work(&mut self, slot: u32) -> Span {
+        let exponential = self.run.costs.slicing == Slicing::Exponential;
+        let random = if exponential {
+            let job = &self.jobs[slot];
+            self.draw(Purpose::Service, job.caller.visit, u64::from(job.slices) << 1)
+        } else {
+            0
+        };
+        let job = &mut self.jobs[slot];
+        job.slices = job.slices.saturating_add(1);
+        let is_last = job.transactions_left == 0;
+        let (mut work, mut shadow) = if is_last { (job.last_slice, job.last_shadow) } else { (job.slice, job.shadow) };
+        if exponential {
+            let factor = -unit(random).ln();
+            (work, shadow) = (work.scaled(factor), shadow.scaled(factor));
+        }
+        job.running_shadow = shadow;
+        work
     }
 
     /// A slice that began at `began` ends.
     pub(super) fn slice_ends(&mut self, now: Time, slot: u32, began: Time, queue: &mut EventQueue) {
         let job = &mut self.jobs[slot];
         job.looked_at = job.looked_at.min(began);
-        let worker = &mut self.processes[usize::from(job.process)];
-        let shadow = self.run.costs.shadow * (1.0 - self.run.costs.shadow_after);
-        if shadow > 0.0 {
-            worker.interpreter.run(now, job.running.scaled(shadow));
-        }
+        self.processes[usize::from(job.process)].interpreter.run(now, job.running_shadow);
         if job.delay > Span::ZERO {
             let delay = std::mem::take(&mut job.delay);
             queue.schedule(now + delay, Event::DelayEnds.pack(slot));
@@ -185,10 +193,7 @@ impl Cluster<'_> {
         let process = self.jobs[slot].process;
         self.gives_back(now, process, queue);
         let job = &mut self.jobs[slot];
-        let shadow = self.run.costs.shadow * (1.0 - self.run.costs.shadow_after);
-        if shadow > 0.0 && job.thread > Span::ZERO {
-            self.processes[usize::from(process)].interpreter.run(now, job.thread.scaled(shadow));
-        }
+        self.processes[usize::from(process)].interpreter.run(now, job.thread_shadow);
         job.outstanding -= 1;
         if job.outstanding == 0 {
             self.next_slice(now, slot, queue);

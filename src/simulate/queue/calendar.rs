@@ -1,10 +1,12 @@
 //! The calendar of what happens later.
 //!
-//! Two rings of pages, each page a stretch of time (Brown, "Calendar queues", 1988, without their sorting: a page is moved into a heap when its
-//! time comes). The fine ring covers what the coarse one's current page does; when it has run out the next coarse page is dealt out to it
+//! Two rings of pages, each page a stretch of time (Brown, "Calendar queues", 1988, except that a page is sorted when its time comes). The fine ring covers what the coarse one's current page does; when it has run out the next coarse page is dealt out to it
 //! (Varghese and Lauck, "Hashed and hierarchical timing wheels", 1987). Events beyond the last coarse page wait in a heap of their own.
 
-use super::heap::Heap;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use super::near::Near;
 
 /// Keys by time.
 #[derive(Debug, Clone)]
@@ -12,13 +14,13 @@ pub(super) struct Calendar {
     fine: Ring<FINE_BITS, { 1 << (COARSE_BITS - FINE_BITS) }>,
     coarse: Ring<COARSE_BITS, COARSE_PAGES>,
     /// What lies beyond the last page.
-    beyond: Heap,
+    beyond: BinaryHeap<Reverse<u128>>,
     count: usize,
 }
 
 impl Default for Calendar {
     fn default() -> Self {
-        Self { fine: Ring::from(1), coarse: Ring::from(1), beyond: Heap::default(), count: 0 }
+        Self { fine: Ring::from(1), coarse: Ring::from(1), beyond: BinaryHeap::new(), count: 0 }
     }
 }
 
@@ -49,18 +51,18 @@ impl Calendar {
         if page - self.coarse.first < COARSE_PAGES as u64 {
             self.coarse.put(page, key);
         } else {
-            self.beyond.push(key);
+            self.beyond.push(Reverse(key));
         }
     }
 
-    /// Moves the first page with something on it into a heap; there must be one.
-    pub(super) fn turn(&mut self, into: &mut Heap) {
+    /// The first page with something on it becomes what is near, of which nothing may be left.
+    pub(super) fn turn(&mut self, near: &mut Near) {
         loop {
             if let Some(page) = self.fine.next_marked() {
                 self.fine.first = page + 1;
                 let page = self.fine.take(page);
                 self.count -= page.len();
-                page.drain(..).for_each(|key| into.push(key));
+                near.take_over(page);
                 return;
             }
             if !self.deal_out() {
@@ -71,14 +73,14 @@ impl Calendar {
 
     /// The next coarse page with something on it becomes fine; whether there was one.
     fn deal_out(&mut self) -> bool {
-        let first = self.coarse.next_marked().or_else(|| self.beyond.least().map(|key| nanos(key) >> COARSE_BITS));
+        let first = self.coarse.next_marked().or_else(|| self.beyond.peek().map(|key| nanos(key.0) >> COARSE_BITS));
         let Some(page) = first else { return false };
         self.coarse.first = page + 1;
         self.fine.first = page << (COARSE_BITS - FINE_BITS);
         self.coarse.take(page).drain(..).for_each(|key| self.fine.put(nanos(key) >> FINE_BITS, key));
         // Those beyond that have a page now.
-        while let Some(key) = self.beyond.least().filter(|&key| (nanos(key) >> COARSE_BITS) - page <= COARSE_PAGES as u64) {
-            self.beyond.take();
+        while let Some(&Reverse(key)) = self.beyond.peek().filter(|key| (nanos(key.0) >> COARSE_BITS) - page <= COARSE_PAGES as u64) {
+            self.beyond.pop();
             if nanos(key) >> COARSE_BITS == page {
                 self.fine.put(nanos(key) >> FINE_BITS, key);
             } else {

@@ -178,7 +178,9 @@ impl Interpreter {
     #[inline]
     pub fn run(&mut self, now: Time, work: Span) {
         self.catch_up(now);
-        self.run_silently(now, work);
+        if work > Span::ZERO {
+            self.run_silently(now, work);
+        }
     }
 
     /// What is due happens: to be called when one of the others said so, and again after [`Turn::Done`].
