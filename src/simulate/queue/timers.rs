@@ -9,10 +9,20 @@ use super::super::time::Time;
 /// Instants by number; [`Time::NEVER`] for those that are not set.
 #[derive(Debug, Clone)]
 pub(super) struct Timers {
-    /// Matches by number: the winners of matches 2n and 2n + 1 meet in match n, the last half are between timers. The first is nobody's.
-    matches: Vec<[Time; 2]>,
+    /// Who comes to match n: the winners of matches 2n and 2n + 1; to the last half of the matches the timers themselves. The first is nobody's.
+    matches: Vec<[Timer; 2]>,
     /// The winner of match 1.
-    least: Time,
+    first: Timer,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Timer {
+    at: Time,
+    number: usize,
+}
+
+impl Timer {
+    const NONE: Self = Self { at: Time::NEVER, number: 0 };
 }
 
 impl Default for Timers {
@@ -23,42 +33,40 @@ impl Default for Timers {
 
 impl Timers {
     pub(super) fn new(count: usize) -> Self {
-        Self { matches: vec![[Time::NEVER; 2]; count.next_power_of_two().max(2)], least: Time::NEVER }
+        Self { matches: vec![[Timer::NONE; 2]; count.next_power_of_two().max(2)], first: Timer::NONE }
     }
 
     /// Sets one; there must be one of that number.
     #[inline]
     pub(super) fn set(&mut self, number: usize, at: Time) {
         let mut place = self.matches.len() + number;
-        let mut winner = at;
+        let mut winner = Timer { at, number };
         while place > 1 {
-            let (side, number) = (place & 1, place >> 1);
-            let Some(pair) = self.matches.get_mut(number) else { return };
+            let side = place & 1;
+            place /= 2;
+            let Some(pair) = self.matches.get_mut(place) else { return };
             pair[side] = winner;
-            winner = pair[0].min(pair[1]);
-            place = number;
+            // Not read back from the pair, so that the others can be fetched before this one is written.
+            let other = pair[1 - side];
+            winner = if other.at <= winner.at { other } else { winner };
         }
-        self.least = winner;
+        self.first = winner;
     }
 
     /// When the first one is due.
     #[inline]
     pub(super) fn least(&self) -> Time {
-        self.least
+        self.first.at
     }
 
-    /// Whose that is; of several the lowest number.
+    /// Whose that is. Of several it is whichever, but the same after the same calls.
     #[inline]
     pub(super) fn first(&self) -> usize {
-        let mut place = 1;
-        while let Some(&[left, right]) = self.matches.get(place) {
-            place = 2 * place + usize::from(right < left);
-        }
-        place - self.matches.len()
+        self.first.number
     }
 
     /// How many are set.
     pub(super) fn len(&self) -> usize {
-        self.matches[self.matches.len() / 2..].iter().flatten().filter(|&&at| at != Time::NEVER).count()
+        self.matches[self.matches.len() / 2..].iter().flatten().filter(|timer| timer.at != Time::NEVER).count()
     }
 }

@@ -186,19 +186,21 @@ impl Interpreter {
     /// What is due happens: to be called when one of the others said so, and again after [`Turn::Done`].
     pub fn turn(&mut self, now: Time) -> Turn {
         self.catch_up(now);
-        if let Some(running) = self.running {
+        if let Some(running) = &self.running {
             if running.ends <= now {
+                let (kind, done) = (running.kind, Done { ticket: running.ticket, came: running.came, began: running.began });
                 self.running = None;
-                if running.kind != Kind::Silent {
-                    if running.kind == Kind::Slice {
+                if kind != Kind::Silent {
+                    if kind == Kind::Slice {
                         self.present.leave(now);
                         // Between two slices it has nothing to hold the lock for.
                         self.reactor_since = now;
                     }
                     self.deciding = true;
-                    return Turn::Done(Done { ticket: running.ticket, came: running.came, began: running.began });
+                    return Turn::Done(done);
                 }
             } else if running.kind == Kind::Slice && running.switch_at <= now {
+                let running = *running;
                 self.switch(now, &running);
             } else {
                 // Something that has been decided upon runs.
