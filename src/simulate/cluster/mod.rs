@@ -10,6 +10,7 @@
 //!    written events reach every other process as slices nobody can refuse; the answer goes back, and waits behind them.
 //! 5. It ends ([`arrival`]): locks pass on, latencies are counted, a device thinks and comes back.
 
+mod alone;
 mod arrival;
 mod event;
 mod job;
@@ -99,6 +100,8 @@ struct Cluster<'a> {
     caches: Option<Caches>,
     groups: Vec<GroupTally>,
     counts: Counts,
+    /// Whether turns that concern nobody else may be taken in one step.
+    shortcut: bool,
     /// Set where requests come from outside and not from the schedule.
     watched: Option<Box<Watched>>,
 }
@@ -154,6 +157,7 @@ impl<'a> Cluster<'a> {
             caches: cares.then(Caches::default),
             groups: vec![GroupTally::default(); groups],
             counts: Counts::default(),
+            shortcut: run.costs.machine.is_none() && run.costs.thread_share.is_some(),
             watched: None,
         };
         cluster.look_ahead();
@@ -193,7 +197,9 @@ impl Model for Cluster<'_> {
     }
 
     fn timer(&mut self, now: Time, process: usize, queue: &mut EventQueue) {
-        self.turn(now, process, queue);
+        if !self.turns_alone(now, process, queue) {
+            self.turn(now, process, queue);
+        }
     }
 
     fn happen(&mut self, now: Time, payload: u32, queue: &mut EventQueue) {
