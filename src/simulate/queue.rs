@@ -1,6 +1,6 @@
 //! The event queue: what happens next.
 //!
-//! Invariant: events come out by time; events of one instant come out in the order in which they were scheduled, and timers after them, so a run never depends on how the heap happens to lie.
+//! Invariant: events come out by time; events of one instant come out in the order in which they were scheduled, after them timers by number, so a run never depends on how the heap happens to lie.
 //!
 //! The few events of the next milliseconds are in order ([`Near`]), as 16-byte keys: time, sequence number and payload in one `u128`, so that one
 //! comparison decides. What happens later waits in a calendar ([`Calendar`]), a page of which is sorted when its time comes: thousands of parked

@@ -32,6 +32,14 @@ impl Cluster<'_> {
     #[inline]
     fn slice_ends_alone(&mut self, now: Time, process: usize, slot: u32, done: &Done, queue: &mut EventQueue) -> bool {
         let (job, worker) = (&mut self.jobs[slot], &mut self.processes[process]);
+        if job.transactions_left == 0 && job.delay == Span::ZERO {
+            worker.slices.add(now - done.came);
+            job.looked_at = job.looked_at.min(done.began);
+            worker.interpreter.rests(now, job.running_shadow);
+            queue.set_timer(process, Time::NEVER);
+            self.has_worked(now, slot, queue);
+            return true;
+        }
         let together = job.parallel.min(job.transactions_left);
         if together != 1 || job.delay > Span::ZERO || !worker.connections.has_free() {
             return false;
@@ -50,11 +58,29 @@ impl Cluster<'_> {
         true
     }
 
+    /// The database has answered a thread, which makes objects of its rows at once; whether it does.
+    #[inline]
+    pub(super) fn rows_come_alone(&mut self, now: Time, slot: u32, queue: &mut EventQueue) -> bool {
+        if !self.shortcut {
+            return false;
+        }
+        let job = &self.jobs[slot];
+        let process = usize::from(job.process);
+        if job.thread == Span::ZERO {
+            return false;
+        }
+        let Some(worker) = self.processes.get_mut(process) else { return false };
+        let Some(ends) = worker.interpreter.thread_alone(now, job.thread, Event::TransactionEnds.pack(slot)) else { return false };
+        queue.set_timer(process, ends);
+        true
+    }
+
     /// A request's only thread is done; its next slice begins.
     #[inline]
     fn transaction_ends_alone(&mut self, now: Time, process: usize, slot: u32, done: &Done, queue: &mut EventQueue) -> bool {
         let (job, worker) = (&mut self.jobs[slot], &mut self.processes[process]);
-        if job.outstanding != 1 || worker.connections.somebody_waits() {
+        // What takes no time happens within this turn, and not in one of its own.
+        if job.cpu == Span::ZERO || job.outstanding != 1 || worker.connections.somebody_waits() {
             return false;
         }
         let made = now - done.came;

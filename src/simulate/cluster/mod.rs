@@ -212,6 +212,7 @@ impl Model for Cluster<'_> {
             Event::HopArrives => self.hop_arrives(now, slot, queue),
             Event::BatchWritten => self.batch_written(now, slot, queue),
             Event::AnswerArrives => self.answer_arrives(now, slot, queue),
+            Event::RowsCome if self.rows_come_alone(now, slot, queue) => {}
             Event::RowsCome => self.rows_come(now, slot, queue),
             Event::Replicated => self.replicated(now, slot),
             // What an interpreter hands back, which is never scheduled.

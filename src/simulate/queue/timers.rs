@@ -4,7 +4,7 @@
 //! two below it. Setting a timer replaces it and costs a comparison per level without a branch; the heap's way costs a push, a pop and what
 //! they mispredict.
 
-use super::super::time::Time;
+use super::super::time::{Span, Time};
 
 /// Instants by number; [`Time::NEVER`] for those that are not set.
 #[derive(Debug, Clone)]
@@ -48,7 +48,9 @@ impl Timers {
             pair[side] = winner;
             // Not read back from the pair, so that the others can be fetched before this one is written.
             let other = pair[1 - side];
-            winner = if other.at <= winner.at { other } else { winner };
+            // Who is on the left has the lower number and wins if both are due at once.
+            let on_the_left = Span::from_nanos(side as u64);
+            winner = if other.at < winner.at + on_the_left { other } else { winner };
         }
         self.first = winner;
     }
@@ -59,7 +61,7 @@ impl Timers {
         self.first.at
     }
 
-    /// Whose that is. Of several it is whichever, but the same after the same calls.
+    /// Whose that is; of several the lowest number.
     #[inline]
     pub(super) fn first(&self) -> usize {
         self.first.number

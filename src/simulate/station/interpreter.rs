@@ -238,13 +238,25 @@ impl Interpreter {
     pub fn hands_over(&mut self, now: Time, silent: Span, work: Span, ticket: u32) -> Time {
         self.present.enter(now);
         let before = self.takes_behind() + silent;
-        if before > Span::ZERO {
-            self.processor.serve(now, before);
-        }
-        let ends = self.processor.serve(now, work);
-        let began = self.processor.started_at();
+        let ends = self.processor.serve(now, before + work);
+        let began = self.processor.started_at() + before;
         self.running = Some(Running { kind: Kind::Slice, ticket, came: now, began, ends, switch_at: Time::NEVER });
         ends
+    }
+
+    /// A thread comes that wants the interpreter for `work`, which is not nought: when a turn must follow, if nobody else wants it and it is a plain one. Else nothing has
+    /// happened.
+    #[inline]
+    pub fn thread_alone(&mut self, now: Time, work: Span, ticket: u32) -> Option<Time> {
+        self.catch_up(now);
+        if self.running.as_ref().is_some_and(|running| running.kind != Kind::Silent || running.ends > now)
+            || self.reactor_waits()
+            || !self.threads.is_empty()
+            || !self.processor.is_plain()
+        {
+            return None;
+        }
+        Some(self.run_thread(now, &Thread { ticket, came: now, since: now, work }))
     }
 
     /// What is left behind an empty line.
