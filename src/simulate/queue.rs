@@ -40,7 +40,7 @@ impl EventQueue {
     /// Sets a timer anew; [`Time::NEVER`] stops it. One that has gone off goes off again at once unless it is set.
     #[inline]
     pub fn set_timer(&mut self, number: usize, at: Time) {
-        self.timers.set(number, at);
+        self.timers.set(u32::try_from(number).unwrap_or(u32::MAX), at);
     }
 
     /// Schedules an event. Payloads are at most [`PAYLOAD_MAX`].
@@ -83,7 +83,7 @@ impl EventQueue {
     /// Which timer that is; of several the one of the lowest number.
     #[inline]
     pub fn first_timer(&self) -> usize {
-        self.timers.first()
+        self.timers.first() as usize
     }
 
     /// When anything happens next; [`Time::NEVER`] if nothing does.

@@ -1,28 +1,43 @@
 //! Timers: for things of which each has at most one event pending, and often.
 //!
-//! A tournament tree (Knuth, The Art of Computer Programming, volume 3, section 5.4.1): the leaves are instants, every node the earlier of the
-//! two below it. Setting a timer replaces it and costs a comparison per level without a branch; the heap's way costs a push, a pop and what
-//! they mispredict.
+//! A tournament tree (Knuth, The Art of Computer Programming, volume 3, section 5.4.1), four to a match: setting a timer replaces it and costs three
+//! comparisons without a branch at each of two levels for up to 16 timers; the heap's way costs a push, a pop and what they mispredict.
 
-use super::super::time::{Span, Time};
+use super::super::time::Time;
 
 /// Instants by number; [`Time::NEVER`] for those that are not set.
 #[derive(Debug, Clone)]
 pub(super) struct Timers {
-    /// Who comes to match n: the winners of matches 2n and 2n + 1; to the last half of the matches the timers themselves. The first is nobody's.
-    matches: Vec<[Timer; 2]>,
-    /// The winner of match 1.
-    first: Timer,
+    /// From the final to the first matches: each round has four times the matches of the one before it, and each player of a match is the winner
+    /// of one in the next round. Players of the last round are the timers.
+    rounds: Vec<Vec<Match>>,
+    first: Player,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Timer {
-    at: Time,
-    number: usize,
+struct Match {
+    at: [Time; 4],
+    number: [u32; 4],
 }
 
-impl Timer {
-    const NONE: Self = Self { at: Time::NEVER, number: 0 };
+#[derive(Debug, Clone, Copy)]
+struct Player {
+    at: Time,
+    number: u32,
+}
+
+impl Match {
+    const NONE: Self = Self { at: [Time::NEVER; 4], number: [0; 4] };
+
+    /// Who is first; of several the one of the lowest number, which is on the left.
+    #[inline]
+    fn winner(&self) -> Player {
+        let [a, b, c, d] = self.at;
+        let (left, l) = if b < a { (b, 1) } else { (a, 0) };
+        let (right, r) = if d < c { (d, 3) } else { (c, 2) };
+        let (at, place) = if right < left { (right, r) } else { (left, l) };
+        Player { at, number: self.number[place] }
+    }
 }
 
 impl Default for Timers {
@@ -33,24 +48,23 @@ impl Default for Timers {
 
 impl Timers {
     pub(super) fn new(count: usize) -> Self {
-        Self { matches: vec![[Timer::NONE; 2]; count.next_power_of_two().max(2)], first: Timer::NONE }
+        let mut rounds = vec![vec![Match::NONE]];
+        while rounds.last().is_some_and(|last| 4 * last.len() < count) {
+            rounds.push(vec![Match::NONE; 4 * rounds.last().map_or(1, Vec::len)]);
+        }
+        Self { rounds, first: Player { at: Time::NEVER, number: 0 } }
     }
 
     /// Sets one; there must be one of that number.
     #[inline]
-    pub(super) fn set(&mut self, number: usize, at: Time) {
-        let mut place = self.matches.len() + number;
-        let mut winner = Timer { at, number };
-        while place > 1 {
-            let side = place & 1;
-            place /= 2;
-            let Some(pair) = self.matches.get_mut(place) else { return };
-            pair[side] = winner;
-            // Not read back from the pair, so that the others can be fetched before this one is written.
-            let other = pair[1 - side];
-            // Who is on the left has the lower number and wins if both are due at once.
-            let on_the_left = Span::from_nanos(side as u64);
-            winner = if other.at < winner.at + on_the_left { other } else { winner };
+    pub(super) fn set(&mut self, number: u32, at: Time) {
+        let mut winner = Player { at, number };
+        let mut place = number as usize;
+        for round in self.rounds.iter_mut().rev() {
+            let Some(played) = round.get_mut(place / 4) else { return };
+            (played.at[place % 4], played.number[place % 4]) = (winner.at, winner.number);
+            winner = played.winner();
+            place /= 4;
         }
         self.first = winner;
     }
@@ -63,12 +77,12 @@ impl Timers {
 
     /// Whose that is; of several the lowest number.
     #[inline]
-    pub(super) fn first(&self) -> usize {
+    pub(super) fn first(&self) -> u32 {
         self.first.number
     }
 
     /// How many are set.
     pub(super) fn len(&self) -> usize {
-        self.matches[self.matches.len() / 2..].iter().flatten().filter(|timer| timer.at != Time::NEVER).count()
+        self.rounds.last().map_or(0, |last| last.iter().flat_map(|played| played.at).filter(|&at| at != Time::NEVER).count())
     }
 }
