@@ -74,6 +74,13 @@ impl EventQueue {
         payload & PAYLOAD_MAX
     }
 
+    /// The payload of the event that comes `after` others, if it is one of those at hand: for who wants to make ready for it.
+    #[inline]
+    pub fn coming(&self, after: usize) -> Option<u32> {
+        #[expect(clippy::cast_possible_truncation, reason = "the payload's bits are masked out of the key")]
+        self.near.after(after).map(|key| (key as u32) & PAYLOAD_MAX)
+    }
+
     /// When the next timer is due; [`Time::NEVER`] if none is set.
     #[inline]
     pub fn next_timer(&self) -> Time {
@@ -148,7 +155,39 @@ mod tests {
         assert_eq!((queue.len(), queue.pop(), queue.pop()), (1, Some((Time::NEVER, 3)), None));
     }
 
+    #[test]
+    fn a_timer_is_set_anew_and_the_lowest_number_is_first() {
+        let at = Time::from_millis;
+        for count in [1, 3, 4, 5, 16, 17, 100] {
+            let mut queue = EventQueue::with_timers(count);
+            assert_eq!((queue.next_time(), queue.is_empty()), (Time::NEVER, true));
+            (0..count).rev().for_each(|number| queue.set_timer(number, at(7)));
+            queue.schedule(at(9), 1);
+            assert_eq!((queue.next_timer(), queue.first_timer(), queue.len()), (at(7), 0, count + 1));
+            (0..count).for_each(|number| queue.set_timer(number, at(1000 - number as u64)));
+            assert_eq!((queue.next_timer(), queue.first_timer()), (at(1001 - count as u64), count - 1));
+            assert_eq!((queue.next_time(), queue.pop()), (at(9), Some((at(9), 1))));
+            (0..count).for_each(|number| queue.set_timer(number, Time::NEVER));
+            assert!(queue.is_empty());
+        }
+    }
+
     proptest! {
+        #[test]
+        fn timers_are_due_as_if_they_were_looked_through(sets in prop::collection::vec((0usize..40, 0u64..9), 1..200)) {
+            let mut queue = EventQueue::with_timers(40);
+            let mut all = [Time::NEVER; 40];
+            for (number, millis) in sets {
+                all[number] = if millis == 0 { Time::NEVER } else { Time::from_millis(millis) };
+                queue.set_timer(number, all[number]);
+                let least = all.iter().min().copied().unwrap();
+                prop_assert_eq!(queue.next_timer(), least);
+                if least != Time::NEVER {
+                    prop_assert_eq!(Some(queue.first_timer()), all.iter().position(|&at| at == least));
+                }
+            }
+        }
+
         #[test]
         fn any_mixture_of_scheduling_and_taking_comes_out_by_time_and_order(steps in prop::collection::vec((0u64..50, 0usize..3), 0..400)) {
             let mut queue = EventQueue::default();

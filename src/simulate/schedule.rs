@@ -117,20 +117,27 @@ impl Schedule {
 
     /// Whether a long poll that follows another must come by itself, because the clone's shift has parted them.
     pub fn begins_anew(&self, workload: &Workload, visit: Visit) -> bool {
+        if visit.copy == 0 {
+            return false;
+        }
         let record = &workload.records[visit.record as usize];
         // The loop is cut where the shift carries a request around the end of the window and its predecessor not.
-        let minutes = self.shift_minutes(record, visit);
-        visit.copy > 0 && minutes != 0 && {
-            let lap = |at: u64| (i128::from(at) + i128::from(minutes) * MINUTE_US).div_euclid(i128::from(self.span_us()));
-            let before = record.arrival_us().saturating_sub(u64::from(record.think_us));
-            lap(record.arrival_us()) != lap(before)
-        }
+        let shift = self.shift_minutes(record, visit) * MINUTE_US;
+        let span = (self.span.nanos() / 1000).max(1).cast_signed();
+        let lap = |at: u64| {
+            let at = at.cast_signed() + shift;
+            // Nearly always so, and a division costs more than all the rest.
+            if (0..span).contains(&at) { 0 } else { at.div_euclid(span) }
+        };
+        let before = record.arrival_us().saturating_sub(u64::from(record.think_us));
+        lap(record.arrival_us()) != lap(before)
     }
 
     fn shifted(&self, record: &Record, visit: Visit, own: Time) -> Time {
-        let shift = i128::from(self.shift_minutes(record, visit)) * MINUTE_US * 1000;
-        let span = i128::from(self.span.nanos().max(1));
-        Time::from_nanos(u64::try_from((i128::from(own.nanos()) + shift).rem_euclid(span)).unwrap_or(0))
+        let span = self.span.nanos().max(1).cast_signed();
+        let at = own.nanos().cast_signed() + self.shift_minutes(record, visit) * MINUTE_US * 1000;
+        let within = if (0..span).contains(&at) { at } else { at.rem_euclid(span) };
+        Time::from_nanos(within.cast_unsigned())
     }
 
     /// Whole minutes, between one and ten either way, the same for all requests of one clone.
@@ -141,10 +148,6 @@ impl Schedule {
         let who = record.actor(visit.record) ^ u64::from(visit.copy) << 40;
         let drawn = i64::try_from(below(draw(self.seed, Purpose::Users, who), 20)).unwrap_or(0);
         if drawn < 10 { drawn - 10 } else { drawn - 9 }
-    }
-
-    fn span_us(&self) -> u64 {
-        (self.span.nanos() / 1000).max(1)
     }
 }
 
@@ -188,7 +191,7 @@ impl Copies {
     }
 }
 
-const MINUTE_US: i128 = 60_000_000;
+const MINUTE_US: i64 = 60_000_000;
 
 #[cfg(test)]
 mod tests {
@@ -229,7 +232,8 @@ mod tests {
         assert_eq!(schedule.len() - copies.len(), 1000, "the originals are all there");
         assert!((300..700).contains(&copies.len()), "{}", copies.len());
         for visit in copies {
-            let shift = schedule.arrival(&w, visit).nanos() as i128 / 1000 - i128::from(w.records[visit.record as usize].arrival_us());
+            let shift =
+                (schedule.arrival(&w, visit).nanos() / 1000).cast_signed() - w.records[visit.record as usize].arrival_us().cast_signed();
             assert!(shift != 0 && shift.rem_euclid(1_000_000_000) % MINUTE_US % 20_000_000 == 0, "{shift}");
         }
         let doubled = Schedule::draw(&w, Population { growth: 2.0, ..Population::OBSERVED }, 3);

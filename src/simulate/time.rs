@@ -94,7 +94,8 @@ impl Span {
     /// The span times a factor that is not negative.
     #[must_use]
     pub fn scaled(self, factor: f64) -> Self {
-        Self::from_nanos_f64(self.0 as f64 * factor)
+        // Most factors are 1, and beyond 2^53 ns they would round.
+        if factor == 1.0 { self } else { Self::from_nanos_f64(self.0 as f64 * factor) }
     }
 
     /// An equal part.

@@ -3,7 +3,7 @@
 //! Most turns are of two kinds, and on a process that is not crowded nobody waits meanwhile: a slice ends and its request's only transaction begins, or a
 //! thread has made objects of its rows and the next slice begins. What [`turn`](super::turn) and [`work`](super::work) do then in a dozen steps, each
 //! of which asks who else is there, is done here in one. Nothing here is a rule of its own: with and without the shortcut runs are the same to
-//! the bit, which `tests::the_shortcut_changes_nothing` holds it to.
+//! the bit, which `invariants::the_shortcut_changes_nothing` holds it to.
 
 use super::super::queue::EventQueue;
 use super::super::station::Done;
@@ -79,8 +79,9 @@ impl Cluster<'_> {
     #[inline]
     fn transaction_ends_alone(&mut self, now: Time, process: usize, slot: u32, done: &Done, queue: &mut EventQueue) -> bool {
         let (job, worker) = (&mut self.jobs[slot], &mut self.processes[process]);
+        let coming = if job.transactions_left == 0 { job.last_slice } else { job.slice };
         // What takes no time happens within this turn, and not in one of its own.
-        if job.cpu == Span::ZERO || job.outstanding != 1 || worker.connections.somebody_waits() {
+        if coming == Span::ZERO || job.outstanding != 1 || worker.connections.somebody_waits() {
             return false;
         }
         let made = now - done.came;

@@ -43,6 +43,12 @@ impl Event {
         (self as u32) << SLOT_BITS | slot
     }
 
+    /// The caller that the event is about, if it is about one.
+    #[inline]
+    pub(super) fn caller_of(payload: u32) -> Option<u32> {
+        (payload >> SLOT_BITS <= Self::News as u32).then_some(payload & SLOT_MAX)
+    }
+
     #[inline]
     pub(super) fn unpack(payload: u32) -> (Self, u32) {
         // A match on all numbers is no table to be fetched.

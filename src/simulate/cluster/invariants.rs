@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::super::record::{Record, mark};
 use super::super::station::{Background, Cpu};
 use super::super::time::Span;
-use super::super::topology::{Costs, Topology};
+use super::super::topology::{Costs, Machine, Slicing, Topology};
 use super::super::workload::{Class, Lock};
 use super::tests::{RULES, Scene};
 use crate::stats::student_t;
@@ -68,6 +68,22 @@ fn close(a: f64, b: f64, slack: f64) -> bool {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(100))]
+
+    #[test]
+    fn the_shortcut_changes_nothing(
+        mut scene in any_scene(),
+        (share, shadow) in (prop::sample::select(vec![0.0, 0.3, 1.0]), 0.0f64..2.0),
+        (background, last) in (0.0f64..0.3, prop::option::of(0.0f64..1.0)),
+    ) {
+        scene.costs.thread_share = Some(share);
+        (scene.costs.shadow, scene.costs.shadow_after) = (shadow, 0.5);
+        scene.costs.slicing = last.map_or(Slicing::Even, Slicing::LastHolds);
+        scene.topology.processes.iter_mut().for_each(|process| process.background = Background::share(background));
+        let short = format!("{:?}", scene.play());
+        // Whoever shares a machine takes no shortcut, and on an endless one nobody is in another's way.
+        scene.costs.machine = Some(Machine { cores: 1e9, database: 0.5, others: 0.0 });
+        prop_assert_eq!(short, format!("{:?}", scene.play()));
+    }
 
     #[test]
     fn every_request_is_answered_and_little_s_law_holds_at_every_station(scene in any_scene()) {

@@ -3,6 +3,8 @@
 //! A request before its work (parked, thinking, waiting in the proxy) is a [`Caller`], one at work a [`Job`]: thousands are parked and a few
 //! work, which stay in the processor's first cache that way.
 
+use prefetch_index::prefetch_index;
+
 use super::super::router::Sent;
 use super::super::schedule::Visit;
 use super::super::time::{Span, Time};
@@ -133,6 +135,12 @@ impl<T> Slots<T> {
 
     pub(super) fn close(&mut self, slot: u32) {
         self.free.push(slot);
+    }
+
+    /// Fetches a slot from memory.
+    #[inline]
+    pub(super) fn prefetch(&self, slot: u32) {
+        prefetch_index(&self.slots, slot as usize);
     }
 
     pub(super) fn under_way(&self) -> usize {

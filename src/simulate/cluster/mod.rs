@@ -29,6 +29,8 @@ mod tests;
 
 pub use live::{Arrival, Finished, Live};
 
+use prefetch_index::prefetch_index;
+
 use event::Event;
 use job::{Caller, Job, Slots};
 use live::Watched;
@@ -43,7 +45,7 @@ use super::router::{Router, Routers, ServerLoad};
 use super::schedule::{Schedule, Visit};
 use super::station::{Database, Links, Locks, Measuring, MergingQueues};
 use super::time::Time;
-use super::topology::{Costs, Topology, TopologyError};
+use super::topology::{Costs, Slicing, Topology, TopologyError};
 use super::workload::Workload;
 use crate::stats::DurationRecorder;
 use crate::stats::hashing::NumberMap;
@@ -106,14 +108,14 @@ struct Cluster<'a> {
     watched: Option<Box<Watched>>,
 }
 
+/// (actor, process) -> second of the last service: only where a class cares.
+type Caches = NumberMap<u64, u32>;
+
 struct ProxyPool<'a> {
     members: Vec<u16>,
     loads: Vec<ServerLoad>,
     router: Box<dyn Router + 'a>,
 }
-
-/// (actor, process) -> second of the last service: only where a class cares.
-type Caches = NumberMap<u64, u32>;
 
 #[derive(Debug, Clone, Default)]
 struct GroupTally {
@@ -157,7 +159,7 @@ impl<'a> Cluster<'a> {
             caches: cares.then(Caches::default),
             groups: vec![GroupTally::default(); groups],
             counts: Counts::default(),
-            shortcut: run.costs.machine.is_none() && run.costs.thread_share.is_some(),
+            shortcut: run.costs.machine.is_none() && run.costs.thread_share.is_some() && run.costs.slicing != Slicing::Exponential,
             watched: None,
         };
         cluster.look_ahead();
@@ -175,7 +177,30 @@ impl<'a> Cluster<'a> {
 
     fn look_ahead(&mut self) {
         let next = self.run.schedule.visit(self.place).map(|visit| self.run.schedule.arrival(self.run.workload, visit));
+        if let Some(later) = self.run.schedule.visit(self.place + ARRIVALS_AHEAD) {
+            self.prefetch(later.record);
+        }
         self.next_at = next.filter(|&at| at < self.run.measuring.until).unwrap_or(Time::NEVER);
+    }
+
+    /// Fetches what the next events need from memory while this one is worked on: a parked request has not been looked at for half a minute.
+    #[inline]
+    fn makes_ready(&self, queue: &EventQueue) {
+        let caller = |after: usize| queue.coming(after).and_then(Event::caller_of);
+        if let Some(seat) = caller(1) {
+            self.callers.prefetch(seat);
+        }
+        if let Some(seat) = caller(0) {
+            self.prefetch(self.callers[seat].visit.record);
+        }
+    }
+
+    #[inline]
+    fn prefetch(&self, record: u32) {
+        // Most records lie across a border of cache lines.
+        let records = &self.run.workload.records;
+        prefetch_index(records, record as usize);
+        prefetch_index(records, record as usize + 1);
     }
 
     fn draw(&self, purpose: Purpose, visit: Visit, number: u64) -> u64 {
@@ -203,6 +228,7 @@ impl Model for Cluster<'_> {
     }
 
     fn happen(&mut self, now: Time, payload: u32, queue: &mut EventQueue) {
+        self.makes_ready(queue);
         let (event, slot) = Event::unpack(payload);
         match event {
             Event::ComesBack => self.knocks(now, slot, queue),
@@ -220,3 +246,6 @@ impl Model for Cluster<'_> {
         }
     }
 }
+
+/// So many arrivals ahead a record is fetched from memory.
+const ARRIVALS_AHEAD: usize = 4;

@@ -10,6 +10,12 @@ impl Near {
         self.0.last().copied()
     }
 
+    /// The key that comes after so many others.
+    #[inline]
+    pub(super) fn after(&self, others: usize) -> Option<u128> {
+        self.0.iter().rev().nth(others).copied()
+    }
+
     #[inline]
     pub(super) fn take(&mut self) -> Option<u128> {
         self.0.pop()

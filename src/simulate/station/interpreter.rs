@@ -218,7 +218,7 @@ impl Interpreter {
         self.catch_up(now);
         let running = self.running.as_ref()?;
         let is_alone = running.ends <= now && self.line.is_empty() && self.threads.is_empty() && self.processor.is_plain();
-        (is_alone && running.kind != Kind::Silent).then(|| Done { ticket: running.ticket, came: running.came, began: running.began })
+        (is_alone && running.kind != Kind::Silent).then_some(Done { ticket: running.ticket, came: running.came, began: running.began })
     }
 
     /// The slice that is [`alone`](Self::alone) ends, and a thread that wants nothing but its turn has it; then nothing but silent work is left.

@@ -165,8 +165,11 @@ impl Processor {
     /// From now on its machine gives it this share of a core (above 0, at most 1).
     #[inline]
     pub fn set_share(&mut self, share: f64) {
-        // Both ways of reckoning know what the last piece of work was only if it began with them.
-        self.is_plain = self.cpu == Cpu::CORE && share == 1.0 && self.is_plain;
+        if self.is_plain && share != 1.0 {
+            // What was begun plainly may yet be interrupted.
+            self.last = Last { start: self.started_at, work: self.free_at - self.started_at, ..Last::default() };
+            self.is_plain = false;
+        }
         self.share = share;
     }
 
@@ -274,6 +277,15 @@ mod tests {
     fn a_faster_machine_needs_less_time() {
         assert_eq!(Processor::new(Cpu::cores(2.0), measuring()).serve(ms(1), Span::from_millis(6)), ms(4));
         assert_eq!(Cpu::cores(0.25).capacity(), 0.25);
+    }
+
+    #[test]
+    fn what_was_begun_on_a_core_of_its_own_is_interrupted_on_a_shared_one() {
+        let mut server = Processor::new(Cpu::CORE, measuring());
+        assert_eq!(server.serve(ms(2), Span::from_millis(10)), ms(12));
+        server.set_share(0.5);
+        assert_eq!(server.interrupt(ms(6)), Span::from_millis(8), "half of the four milliseconds");
+        assert_eq!(server.go_on(ms(6), Span::from_millis(8)), ms(22));
     }
 
     #[test]
