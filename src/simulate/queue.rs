@@ -1,11 +1,12 @@
 //! The event queue: what happens next.
 //!
-//! Invariant: events come out by time; events of one instant come out in the order in which they were scheduled, after them timers by number, so a run never depends on how the heap happens to lie.
+//! Invariant: events come out by time; events of one instant come out in the order in which they were scheduled, after them timers by
+//! number, so a run never depends on how they are kept.
 //!
-//! The few events of the next milliseconds are in order ([`Near`]), as 16-byte keys: time, sequence number and payload in one `u128`, so that one
-//! comparison decides. What happens later waits in a calendar ([`Calendar`]), a page of which is sorted when its time comes: thousands of parked
-//! long polls cost two moves each and are in nobody's way. What happens to one of a few things that are never done, a process's next turn, is in neither
-//! ([`Timers`]).
+//! The few events of the next hundredth of a second are in order ([`Near`]), as 16-byte keys: time, sequence number and payload in one
+//! `u128`, so that one comparison decides. What happens later waits in a calendar ([`Calendar`]), a page of which is sorted when its time
+//! comes: thousands of parked long polls cost two moves each and are in nobody's way. What happens to one of a few things that are never
+//! done, a process's next turn, is in neither ([`Timers`]).
 
 mod calendar;
 mod near;
@@ -40,7 +41,7 @@ impl EventQueue {
     /// Sets a timer anew; [`Time::NEVER`] stops it. One that has gone off goes off again at once unless it is set.
     #[inline]
     pub fn set_timer(&mut self, number: usize, at: Time) {
-        self.timers.set(u32::try_from(number).unwrap_or(u32::MAX), at);
+        self.timers.set(number, at);
     }
 
     /// Schedules an event. Payloads are at most [`PAYLOAD_MAX`].
@@ -90,7 +91,7 @@ impl EventQueue {
     /// Which timer that is; of several the one of the lowest number.
     #[inline]
     pub fn first_timer(&self) -> usize {
-        self.timers.first() as usize
+        self.timers.first()
     }
 
     /// When anything happens next; [`Time::NEVER`] if nothing does.

@@ -70,7 +70,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
-    fn the_shortcut_changes_nothing(
+    fn on_an_endless_machine_nobody_is_in_anothers_way(
         mut scene in any_scene(),
         (share, shadow) in (prop::sample::select(vec![0.0, 0.3, 1.0]), 0.0f64..2.0),
         (background, last) in (0.0f64..0.3, prop::option::of(0.0f64..1.0)),
@@ -79,10 +79,9 @@ proptest! {
         (scene.costs.shadow, scene.costs.shadow_after) = (shadow, 0.5);
         scene.costs.slicing = last.map_or(Slicing::Even, Slicing::LastHolds);
         scene.topology.processes.iter_mut().for_each(|process| process.background = Background::share(background));
-        let short = format!("{:?}", scene.play());
-        // Whoever shares a machine takes no shortcut, and on an endless one nobody is in another's way.
+        let apart = format!("{:?}", scene.play());
         scene.costs.machine = Some(Machine { cores: 1e9, database: 0.5, others: 0.0 });
-        prop_assert_eq!(short, format!("{:?}", scene.play()));
+        prop_assert_eq!(apart, format!("{:?}", scene.play()));
     }
 
     #[test]

@@ -10,7 +10,6 @@
 //!    written events reach every other process as slices nobody can refuse; the answer goes back, and waits behind them.
 //! 5. It ends ([`arrival`]): locks pass on, latencies are counted, a device thinks and comes back.
 
-mod alone;
 mod arrival;
 mod event;
 mod job;
@@ -45,7 +44,7 @@ use super::router::{Router, Routers, ServerLoad};
 use super::schedule::{Schedule, Visit};
 use super::station::{Database, Links, Locks, Measuring, MergingQueues};
 use super::time::Time;
-use super::topology::{Costs, Slicing, Topology, TopologyError};
+use super::topology::{Costs, Topology, TopologyError};
 use super::workload::Workload;
 use crate::stats::DurationRecorder;
 use crate::stats::hashing::NumberMap;
@@ -102,8 +101,6 @@ struct Cluster<'a> {
     caches: Option<Caches>,
     groups: Vec<GroupTally>,
     counts: Counts,
-    /// Whether turns that concern nobody else may be taken in one step.
-    shortcut: bool,
     /// Set where requests come from outside and not from the schedule.
     watched: Option<Box<Watched>>,
 }
@@ -159,7 +156,6 @@ impl<'a> Cluster<'a> {
             caches: cares.then(Caches::default),
             groups: vec![GroupTally::default(); groups],
             counts: Counts::default(),
-            shortcut: run.costs.machine.is_none() && run.costs.thread_share.is_some() && run.costs.slicing != Slicing::Exponential,
             watched: None,
         };
         cluster.look_ahead();
@@ -187,10 +183,10 @@ impl<'a> Cluster<'a> {
     #[inline]
     fn makes_ready(&self, queue: &EventQueue) {
         let caller = |after: usize| queue.coming(after).and_then(Event::caller_of);
-        if let Some(seat) = caller(1) {
+        if let Some(seat) = caller(5) {
             self.callers.prefetch(seat);
         }
-        if let Some(seat) = caller(0) {
+        if let Some(seat) = caller(2) {
             self.prefetch(self.callers[seat].visit.record);
         }
     }
@@ -222,9 +218,7 @@ impl Model for Cluster<'_> {
     }
 
     fn timer(&mut self, now: Time, process: usize, queue: &mut EventQueue) {
-        if !self.turns_alone(now, process, queue) {
-            self.turn(now, process, queue);
-        }
+        self.turn(now, process, queue);
     }
 
     fn happen(&mut self, now: Time, payload: u32, queue: &mut EventQueue) {
@@ -238,7 +232,6 @@ impl Model for Cluster<'_> {
             Event::HopArrives => self.hop_arrives(now, slot, queue),
             Event::BatchWritten => self.batch_written(now, slot, queue),
             Event::AnswerArrives => self.answer_arrives(now, slot, queue),
-            Event::RowsCome if self.rows_come_alone(now, slot, queue) => {}
             Event::RowsCome => self.rows_come(now, slot, queue),
             Event::Replicated => self.replicated(now, slot),
             // What an interpreter hands back, which is never scheduled.

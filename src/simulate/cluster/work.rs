@@ -60,7 +60,7 @@ impl Cluster<'_> {
     }
 
     /// CPU of the request's next slice.
-    pub(super) fn next_work(&mut self, slot: u32) -> Span {
+    fn next_work(&mut self, slot: u32) -> Span {
         let exponential = self.run.costs.slicing == Slicing::Exponential;
         let random = if exponential {
             let job = &self.jobs[slot];

@@ -1,7 +1,8 @@
 //! The calendar of what happens later.
 //!
-//! Two rings of pages, each page a stretch of time (Brown, "Calendar queues", 1988, except that a page is sorted when its time comes). The fine ring covers what the coarse one's current page does; when it has run out the next coarse page is dealt out to it
-//! (Varghese and Lauck, "Hashed and hierarchical timing wheels", 1987). Events beyond the last coarse page wait in a heap of their own.
+//! Two rings of pages, each page a stretch of time (Brown, "Calendar queues", 1988, except that a page is sorted when its time comes). The
+//! fine ring covers what the coarse one's current page does; when it has run out the next coarse page is dealt out to it (Varghese and
+//! Lauck, "Hashed and hierarchical timing wheels", 1987). Events beyond the last coarse page wait in a heap of their own.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -150,8 +151,8 @@ fn place<const PAGES: usize>(page: u64) -> usize {
     usize::try_from(page % PAGES as u64).unwrap_or(0)
 }
 
-/// A fine page is 2^22 ns, 4 ms: a handful of events where a homeserver is busy.
-const FINE_BITS: u32 = 22;
+/// A fine page is 2^24 ns, 17 ms: some twenty events where a homeserver is busy, enough to look ahead in.
+const FINE_BITS: u32 = 24;
 /// A coarse page is 2^30 ns, 1.1 s.
 const COARSE_BITS: u32 = 30;
 /// 69 s: longer than nearly every long poll.

@@ -211,61 +211,6 @@ impl Interpreter {
         self.next(now)
     }
 
-    /// Who is done now and will be handed out by [`turn`](Self::turn), if nobody else wants the interpreter and it is a plain one. Then
-    /// [`rests`](Self::rests) may follow instead of a turn if that is a slice, [`hands_over`](Self::hands_over) if it is a thread.
-    #[inline]
-    pub fn alone(&mut self, now: Time) -> Option<Done> {
-        self.catch_up(now);
-        let running = self.running.as_ref()?;
-        let is_alone = running.ends <= now && self.line.is_empty() && self.threads.is_empty() && self.processor.is_plain();
-        (is_alone && running.kind != Kind::Silent).then_some(Done { ticket: running.ticket, came: running.came, began: running.began })
-    }
-
-    /// The slice that is [`alone`](Self::alone) ends, and a thread that wants nothing but its turn has it; then nothing but silent work is left.
-    #[inline]
-    pub fn rests(&mut self, now: Time, silent: Span) {
-        self.present.leave(now);
-        self.reactor_since = now;
-        self.running = None;
-        let work = self.takes_behind() + silent;
-        if work > Span::ZERO {
-            self.begin_silently(now, work);
-        }
-    }
-
-    /// The thread that is [`alone`](Self::alone) ends, and a slice begins, after silent work: when a turn must follow.
-    #[inline]
-    pub fn hands_over(&mut self, now: Time, silent: Span, work: Span, ticket: u32) -> Time {
-        self.present.enter(now);
-        let before = self.takes_behind() + silent;
-        let ends = self.processor.serve(now, before + work);
-        let began = self.processor.started_at() + before;
-        self.running = Some(Running { kind: Kind::Slice, ticket, came: now, began, ends, switch_at: Time::NEVER });
-        ends
-    }
-
-    /// A thread comes that wants the interpreter for `work`, which is not nought: when a turn must follow, if nobody else wants it and it is a plain one. Else nothing has
-    /// happened.
-    #[inline]
-    pub fn thread_alone(&mut self, now: Time, work: Span, ticket: u32) -> Option<Time> {
-        self.catch_up(now);
-        if self.running.as_ref().is_some_and(|running| running.kind != Kind::Silent || running.ends > now)
-            || self.reactor_waits()
-            || !self.threads.is_empty()
-            || !self.processor.is_plain()
-        {
-            return None;
-        }
-        Some(self.run_thread(now, &Thread { ticket, came: now, since: now, work }))
-    }
-
-    /// What is left behind an empty line.
-    #[inline]
-    fn takes_behind(&mut self) -> Span {
-        self.queued = Span::ZERO;
-        std::mem::take(&mut self.behind)
-    }
-
     /// Does the background work up to `now`; call once at the end.
     pub fn advance(&mut self, now: Time) {
         self.catch_up(now);

@@ -33,18 +33,6 @@ impl<T> Pool<T> {
         None
     }
 
-    /// Whether a server is free.
-    #[inline]
-    pub fn has_free(&self) -> bool {
-        self.serving.present() < self.servers
-    }
-
-    /// Whether somebody waits for a server.
-    #[inline]
-    pub fn somebody_waits(&self) -> bool {
-        !self.waiting.is_empty()
-    }
-
     /// Somebody leaves its server: who starts in its place.
     #[inline]
     pub fn leave(&mut self, now: Time) -> Option<T> {

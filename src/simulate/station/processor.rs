@@ -50,7 +50,7 @@ pub struct Processor {
     cpu: Cpu,
     /// What its machine gives it of a core now.
     share: f64,
-    /// What [`Self::is_plain`] says.
+    /// Whether work takes just its time: no quota, all of a core of speed 1.
     is_plain: bool,
     free_at: Time,
     started_at: Time,
@@ -125,12 +125,6 @@ impl Processor {
         self.started_at = self.free_at.max(now);
         self.free_at = self.started_at + work;
         self.free_at
-    }
-
-    /// Whether work takes just its time: no quota, all of a core of speed 1.
-    #[inline]
-    pub fn is_plain(&self) -> bool {
-        self.is_plain
     }
 
     /// Whether it would run something at `now`, rather than wait for its quota's next period.
