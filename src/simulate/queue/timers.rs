@@ -27,7 +27,7 @@ impl Timers {
     pub(super) fn new(count: usize) -> Self {
         let count = count.next_multiple_of(ROW).max(ROW);
         let keys: Vec<u64> = (0..count).map(|number| key(number, Time::NEVER)).collect();
-        let blocks = vec![u64::MAX & !PLACE; count.div_ceil(BLOCK)];
+        let blocks = vec![key(0, Time::NEVER); count.div_ceil(BLOCK)];
         Self { keys, blocks, least: Time::NEVER, first: 0 }
     }
 
