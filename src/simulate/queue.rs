@@ -70,16 +70,13 @@ impl EventQueue {
     pub fn take_event(&mut self) -> u32 {
         let Some(key) = self.near.take() else { return 0 };
         self.settle();
-        #[expect(clippy::cast_possible_truncation, reason = "the payload's bits are masked out of the key")]
-        let payload = key as u32;
-        payload & PAYLOAD_MAX
+        payload_of(key)
     }
 
     /// The payload of the event that comes `after` others, if it is one of those at hand: for who wants to make ready for it.
     #[inline]
     pub fn coming(&self, after: usize) -> Option<u32> {
-        #[expect(clippy::cast_possible_truncation, reason = "the payload's bits are masked out of the key")]
-        self.near.after(after).map(|key| (key as u32) & PAYLOAD_MAX)
+        self.near.after(after).map(payload_of)
     }
 
     /// When the next timer is due; [`Time::NEVER`] if none is set.
@@ -121,6 +118,11 @@ impl EventQueue {
             self.far.turn(&mut self.near);
         }
     }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the payload's bits are masked out of the key")]
+fn payload_of(key: u128) -> u32 {
+    (key as u32) & PAYLOAD_MAX
 }
 
 fn time_of(key: u128) -> Time {

@@ -131,8 +131,8 @@ impl Cluster<'_> {
     fn cache_factor(&mut self, now: Time, visit: Visit, record: &Record, process: u16) -> f64 {
         let Some(caches) = &mut self.caches else { return 1.0 };
         let second = u32::try_from(now.nanos() / 1_000_000_000).unwrap_or(u32::MAX);
-        let life = u32::try_from(CACHE_LIFE_US / 1_000_000).unwrap_or(u32::MAX);
         let key = record.actor(visit.record) ^ u64::from(visit.copy) << 34 ^ u64::from(process) << 48;
+        let life = u32::try_from(CACHE_LIFE_US / 1_000_000).unwrap_or(u32::MAX);
         let last = caches.insert(key, second);
         let cold = last.is_none_or(|last| second - last > life);
         self.counts.cold += u64::from(cold);

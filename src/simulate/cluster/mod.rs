@@ -105,14 +105,14 @@ struct Cluster<'a> {
     watched: Option<Box<Watched>>,
 }
 
-/// (actor, process) -> second of the last service: only where a class cares.
-type Caches = NumberMap<u64, u32>;
-
 struct ProxyPool<'a> {
     members: Vec<u16>,
     loads: Vec<ServerLoad>,
     router: Box<dyn Router + 'a>,
 }
+
+/// (actor, process) -> second of the last service: only where a class cares.
+type Caches = NumberMap<u64, u32>;
 
 #[derive(Debug, Clone, Default)]
 struct GroupTally {
@@ -183,10 +183,10 @@ impl<'a> Cluster<'a> {
     #[inline]
     fn makes_ready(&self, queue: &EventQueue) {
         let caller = |after: usize| queue.coming(after).and_then(Event::caller_of);
-        if let Some(seat) = caller(5) {
+        if let Some(seat) = caller(CALLERS_AHEAD) {
             self.callers.prefetch(seat);
         }
-        if let Some(seat) = caller(2) {
+        if let Some(seat) = caller(RECORDS_AHEAD) {
             self.prefetch(self.callers[seat].visit.record);
         }
     }
@@ -242,3 +242,6 @@ impl Model for Cluster<'_> {
 
 /// So many arrivals ahead a record is fetched from memory.
 const ARRIVALS_AHEAD: usize = 4;
+/// So many events ahead a caller is, and so many its record, whose number the caller must be there to say.
+const CALLERS_AHEAD: usize = 5;
+const RECORDS_AHEAD: usize = 2;

@@ -55,29 +55,18 @@ impl Cluster<'_> {
     }
 
     fn next_slice(&mut self, now: Time, slot: u32, queue: &mut EventQueue) {
-        let (process, work) = (self.jobs[slot].process, self.next_work(slot));
-        self.slice(now, process, work, Event::SliceEnds, slot, queue);
-    }
-
-    /// CPU of the request's next slice.
-    fn next_work(&mut self, slot: u32) -> Span {
-        let exponential = self.run.costs.slicing == Slicing::Exponential;
-        let random = if exponential {
-            let job = &self.jobs[slot];
-            self.draw(Purpose::Service, job.caller.visit, u64::from(job.slices) << 1)
-        } else {
-            0
+        let job = &self.jobs[slot];
+        let factor = match self.run.costs.slicing {
+            Slicing::Exponential => -unit(self.draw(Purpose::Service, job.caller.visit, u64::from(job.slices) << 1)).ln(),
+            Slicing::Even | Slicing::LastHolds(_) => 1.0,
         };
         let job = &mut self.jobs[slot];
         job.slices = job.slices.saturating_add(1);
         let is_last = job.transactions_left == 0;
-        let (mut work, mut shadow) = if is_last { (job.last_slice, job.last_shadow) } else { (job.slice, job.shadow) };
-        if exponential {
-            let factor = -unit(random).ln();
-            (work, shadow) = (work.scaled(factor), shadow.scaled(factor));
-        }
-        job.running_shadow = shadow;
-        work
+        let (work, shadow) = if is_last { (job.last_slice, job.last_shadow) } else { (job.slice, job.shadow) };
+        job.running_shadow = shadow.scaled(factor);
+        let process = job.process;
+        self.slice(now, process, work.scaled(factor), Event::SliceEnds, slot, queue);
     }
 
     /// A slice that began at `began` ends.
