@@ -13,7 +13,7 @@
 
 use super::model::{Confidence, Meets};
 use super::reasons::Findings;
-use crate::profile::Profile;
+use wsim_profile::Profile;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Level {
@@ -79,8 +79,8 @@ const FEW_REQUESTS_INFERRED: u64 = 1000;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::advise::fixture::ProfileFixture;
-    use crate::advise::{Settings, screen};
+    use crate::fixture::ProfileFixture;
+    use crate::{Settings, screen};
 
     fn judged(profile: &Profile) -> (String, String) {
         let confidence = screen(profile, &Settings::default()).confidence;
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn an_answer_that_turns_within_the_range_is_never_high() {
         let mut profile = ProfileFixture::new().main_only("client_other", 0.5, 50).build();
-        profile.coverage.factor = crate::stats::Interval { value: 1.2, low: 1.0, high: 1.5 };
+        profile.coverage.factor = wsim_stats::Interval { value: 1.2, low: 1.0, high: 1.5 };
         let (level, why) = judged(&profile);
         assert_eq!((level.as_str(), why.as_str()), ("medium", "the objective lies within the range of the estimate"));
     }

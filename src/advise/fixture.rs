@@ -1,10 +1,10 @@
 //! A small profile whose numbers can be checked by hand.
 
-use crate::profile::{
+use wsim_profile::{
     Concurrency, Coverage, Demand, EndpointProfile, EventRate, Heavy, HeavyHitters, Outcomes, Peak, Peaks, ProcessProfile, Profile, Series,
     Window,
 };
-use crate::stats::Interval;
+use wsim_stats::Interval;
 
 /// Builds a [`Profile`]: a week long, peak of five minutes, logged CPU, coverage exactly 1, no events, nothing heavy.
 pub(crate) struct ProfileFixture {

@@ -10,8 +10,8 @@
 //! The utilisation law itself is exact (Denning and Buzen 1978: busy share = throughput times service demand); the prices in it are
 //! not, so each is a value with a range and the law is evaluated three times: all low, best, all high.
 
-use crate::profile::Profile;
-use crate::stats::Interval;
+use wsim_profile::Profile;
+use wsim_stats::Interval;
 
 /// What is not in any request line: priors with their ranges.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -152,8 +152,8 @@ const PERSISTING_NAMES: [&str; 4] = ["main", "master", "homeserver", "persister"
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::advise::fixture::ProfileFixture;
-    use crate::profile::ProcessCoverage;
+    use crate::fixture::ProfileFixture;
+    use wsim_profile::ProcessCoverage;
 
     fn close(a: f64, b: f64) {
         assert!((a - b).abs() < 1e-9, "{a} is not {b}");

@@ -4,9 +4,9 @@
 
 use super::law::Duties;
 use super::skew::{Skew, extreme};
-use crate::plan::{Destination, EndpointFacts, Plan, Pool, Rule, Worker};
-use crate::profile::{EndpointProfile, Heavy, Profile};
-use crate::stats::Interval;
+use wsim_plan::{Destination, EndpointFacts, Plan, Pool, Rule, Worker};
+use wsim_profile::{EndpointProfile, Heavy, Profile};
+use wsim_stats::Interval;
 
 /// One process with what it does.
 #[derive(Debug, Clone, PartialEq)]

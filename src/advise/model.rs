@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::plan::Plan;
-use crate::stats::Interval;
+use wsim_plan::Plan;
+use wsim_stats::Interval;
 
 /// The screen's result over all candidates.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

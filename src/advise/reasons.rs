@@ -7,8 +7,8 @@ use super::load::facts;
 use super::model::{Candidate, Meets, Process};
 use super::screen::{Settings, busiest, busiest_of, headroom};
 use super::words;
-use crate::plan::{Destination, Plan, Rule, Spread};
-use crate::profile::{EndpointProfile, Heavy, Profile};
+use wsim_plan::{Destination, Plan, Rule, Spread};
+use wsim_profile::{EndpointProfile, Heavy, Profile};
 
 /// Everything the sentences speak of.
 pub(super) struct Findings<'a> {

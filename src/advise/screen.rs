@@ -11,9 +11,9 @@ use super::model::{Advice, Candidate, Meets, Process};
 use super::objective::Objective;
 use super::reasons::{self, Findings};
 use super::words;
-use crate::plan::{Options, Plan, Preset};
-use crate::profile::Profile;
-use crate::stats::Interval;
+use wsim_plan::{Options, Plan, Preset};
+use wsim_profile::Profile;
+use wsim_stats::Interval;
 
 /// What to screen for.
 #[derive(Debug, Clone, PartialEq)]
@@ -165,7 +165,7 @@ pub(super) fn balance_words(plan: &Plan) -> String {
     if plan.pools.is_empty() {
         return "none".to_owned();
     }
-    let rule = |pool: &crate::plan::Pool| match &pool.key {
+    let rule = |pool: &wsim_plan::Pool| match &pool.key {
         Some(key) => format!("{} by {key}", pool.balance),
         None => pool.balance.clone(),
     };

@@ -4,8 +4,8 @@
 //! sqrt((N-1) * sum s^2); a ring adds its own in squares; the busiest of N servers is expected near 1 + CV * sqrt(2 ln N) times
 //! the mean (the usual bound on the maximum of N normal values).
 
-use crate::plan::{Key, Pool, Rule, Selector};
-use crate::profile::{EndpointProfile, Heavy, Profile};
+use wsim_plan::{Key, Pool, Rule, Selector};
+use wsim_profile::{EndpointProfile, Heavy, Profile};
 
 /// The concentration of the load over the values of one key.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,7 +1,7 @@
 //! Numbers and names as an administrator reads them.
 
-use crate::profile::{Heavy, Peak};
-use crate::stats::Interval;
+use wsim_profile::{Heavy, Peak};
+use wsim_stats::Interval;
 
 /// `14 %`; below one per cent one decimal.
 pub fn percent(share: f64) -> String {

@@ -12,10 +12,9 @@ use clap::Args;
 use super::output::{self, Output};
 use super::reading::{self, Config, Read, Reading, told};
 use super::{Exit, UsageError, interrupt};
-use crate::advise;
-use crate::report::{AnalysisReport, NextStep, RunFolder};
-use crate::trace;
-use crate::trace::ingest::Progress;
+use wsim_advise as advise;
+use wsim_report::{AnalysisReport, NextStep, RunFolder};
+use wsim_trace::ingest::Progress;
 
 /// Arguments of `wsim analyse`.
 #[derive(Debug, Args)]
@@ -90,7 +89,7 @@ fn write(output: &Output, report: &AnalysisReport, read: &Read, name: &str) -> a
         folder.write("plan.toml", shown.candidate.plan.to_toml())?;
     }
     if let Some(trace) = &read.trace {
-        trace::parquet::write(trace, &read.told.header(&read.endpoints), &folder.path().join("trace.parquet"))?;
+        wsim_parquet::write(trace, &read.told.header(&read.endpoints), &folder.path().join("trace.parquet"))?;
     }
     let place = folder.finish()?;
     interrupt::unfinished(None);

@@ -18,11 +18,11 @@ use serde::Serialize;
 use super::output::Output;
 use super::reading::{self, Reading, told};
 use super::{Exit, UsageError, interrupt};
-use crate::configure::audit::traffic::{Traffic, traffic};
-use crate::configure::audit::{self, Settings, Severity};
-use crate::configure::read::{Disk, Kind, detect};
-use crate::endpoints::{Choice, Classifier, Options, table_for};
-use crate::trace::ingest::Progress;
+use wsim_configure::audit::traffic::{Traffic, traffic};
+use wsim_configure::audit::{self, Settings, Severity};
+use wsim_configure::read::{Disk, Kind, detect};
+use wsim_endpoints::{Choice, Classifier, Options, table_for};
+use wsim_trace::ingest::Progress;
 
 /// Arguments of `wsim audit`.
 #[derive(Debug, Args)]

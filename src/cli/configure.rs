@@ -10,10 +10,10 @@ use clap::Args;
 use serde::Serialize;
 
 use super::UsageError;
-use crate::configure::address::Address;
-use crate::configure::cluster::Process;
-use crate::configure::{BASE_PORT, Configuration, Settings, configure, folder};
-use crate::plan::{Options, Plan, Preset, ProxyKind};
+use wsim_configure::address::Address;
+use wsim_configure::cluster::Process;
+use wsim_configure::{BASE_PORT, Configuration, Settings, configure, folder};
+use wsim_plan::{Options, Plan, Preset, ProxyKind};
 
 /// Write proxy and Synapse configuration for a plan.
 ///

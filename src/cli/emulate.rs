@@ -18,11 +18,11 @@ use rand::TryRng;
 use super::output::Output;
 use super::reading::{self, Config, Reading};
 use super::{Exit, UsageError, interrupt};
-use crate::emulate::{Cluster, Demands, Keys, Settings, WithoutRow};
-use crate::plan::{self, Plan, Preset};
-use crate::simulate::prepare::PrepareSettings;
-use crate::trace::ingest::Progress;
-use crate::trace::{Request, flag};
+use wsim_emulate::{Cluster, Demands, Keys, Settings, WithoutRow};
+use wsim_plan::{self as plan, Plan, Preset};
+use wsim_simulate::prepare::PrepareSettings;
+use wsim_trace::ingest::Progress;
+use wsim_trace::{Request, flag};
 
 /// Arguments of `wsim emulate`.
 #[derive(Debug, Args)]

@@ -9,7 +9,7 @@ use anyhow::Context;
 use serde::Serialize;
 
 use super::UsageError;
-use crate::endpoints::{
+use wsim_endpoints::{
     Change, Choice, Classifier, Difference, Endpoint, Explanation, Method, Options, ReleaseError, Row, Table, diff, explain,
     read_own_table, table_for, without_token, words,
 };

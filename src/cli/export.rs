@@ -15,11 +15,11 @@ use clap::Args;
 use super::Exit;
 use super::output::Output;
 use super::reading::{self, Config, Read, Reading};
-use crate::endpoints::Endpoint;
-use crate::export::{self, Kind, Row, User, placeholder, write_locust};
-use crate::matrix::{LaneKind, Manifest, Placeholders, Script, Settings, Skip, Tier};
-use crate::trace::ingest::Progress;
-use crate::trace::{Request, flag};
+use wsim_endpoints::Endpoint;
+use wsim_export::{self as export, Kind, Row, User, placeholder, write_locust};
+use wsim_matrix::{LaneKind, Manifest, Placeholders, Script, Settings, Skip, Tier};
+use wsim_trace::ingest::Progress;
+use wsim_trace::{Request, flag};
 
 /// Arguments of `wsim export`.
 #[derive(Debug, Args)]

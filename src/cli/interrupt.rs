@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use crate::trace::ingest::Progress;
+use wsim_trace::ingest::Progress;
 
 /// The temporary folder to remove at a second Ctrl-C.
 static UNFINISHED: OnceLock<Mutex<Option<PathBuf>>> = OnceLock::new();

@@ -8,9 +8,9 @@ use clap::Args;
 
 use super::Exit;
 use super::output::{self, Print, command_line};
-use crate::replay::record::join_hlogs;
-use crate::report::RunFolder;
-use crate::report::replay::{self, ReplayReport};
+use wsim_replay::record::join_hlogs;
+use wsim_report::RunFolder;
+use wsim_report::replay::{self, ReplayReport};
 
 /// Arguments of `wsim merge`.
 #[derive(Debug, Args)]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::terminal_width;
-use crate::report::{self, Report};
+use wsim_report::{self as report, Report};
 
 /// What becomes of the result.
 #[derive(Debug, Args)]

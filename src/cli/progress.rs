@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::trace::ingest::Progress;
+use wsim_trace::ingest::Progress;
 
 /// Shows bytes read, rate and remaining time until dropped.
 pub(super) struct Bar {

@@ -18,10 +18,10 @@ use clap::Args;
 use super::output::Output;
 use super::reading::{self, Config, Reading};
 use super::{Exit, UsageError};
-use crate::matrix::provision::{self, Accounts, Wishes};
-use crate::matrix::{Manifest, Survey, domains};
-use crate::trace::ingest::Progress;
-use crate::transport::{Client, Connector, Settings, Target};
+use wsim_matrix::provision::{self, Accounts, Wishes};
+use wsim_matrix::{Manifest, Survey, domains};
+use wsim_trace::ingest::Progress;
+use wsim_transport::{Client, Connector, Settings, Target};
 
 /// Arguments of `wsim provision`.
 #[derive(Debug, Args)]

@@ -13,12 +13,12 @@ use clap::Args;
 use super::output::Output;
 use super::window::Window;
 use super::{UsageError, progress, stderr_is_terminal};
-use crate::endpoints::{self, Classifier, Endpoint};
-use crate::logs::source::{self, Place, Source};
-use crate::logs::time::Zone;
-use crate::profile::{Extras, InferredDemand, ProcessCpu, Profile, Profiler, inference};
-use crate::trace::ingest::{self, Progress};
-use crate::trace::{self, Trace, anonymise};
+use wsim_endpoints::{self as endpoints, Classifier, Endpoint};
+use wsim_logs::source::{self, Place, Source};
+use wsim_logs::time::Zone;
+use wsim_profile::{Extras, InferredDemand, ProcessCpu, Profile, Profiler, inference};
+use wsim_trace::ingest::{self, Progress};
+use wsim_trace::{self as trace, Trace, anonymise};
 
 pub(super) mod told;
 
@@ -122,8 +122,8 @@ impl Reading {
     }
 
     /// What the standard plans share.
-    pub(super) fn plan_options(&self, synapse_version: &str) -> crate::plan::Options {
-        crate::plan::Options { synapse: synapse_version.to_owned(), sliding_sync: self.sliding_sync_to_sync }
+    pub(super) fn plan_options(&self, synapse_version: &str) -> wsim_plan::Options {
+        wsim_plan::Options { synapse: synapse_version.to_owned(), sliding_sync: self.sliding_sync_to_sync }
     }
 }
 
@@ -140,7 +140,7 @@ pub(super) struct Read {
 /// Reads, joins and profiles.
 pub(super) fn read(config: &Config, progress: &Arc<Progress>) -> anyhow::Result<Read> {
     if let [Source { place: Place::File(path), .. }] = config.sources.as_slice()
-        && trace::parquet::is_parquet(path)
+        && wsim_parquet::is_parquet(path)
     {
         return read_trace(config, path);
     }
@@ -169,7 +169,7 @@ pub(super) fn read(config: &Config, progress: &Arc<Progress>) -> anyhow::Result<
 }
 
 fn read_trace(config: &Config, path: &Path) -> anyhow::Result<Read> {
-    let (trace, header) = trace::parquet::read(path)?;
+    let (trace, header) = wsim_parquet::read(path)?;
     let told = Told::from_header(&header).with_context(|| format!("{}: written by an incompatible version", path.display()))?;
     let read = finish_reading(config, told, header.endpoints.into(), Some(trace), None)?;
     Ok(Read { from_trace: true, ..read })
@@ -204,13 +204,13 @@ fn finish_reading(
     Ok(Read { told, endpoints, trace, profile, from_trace: false })
 }
 
-fn profile_settings(config: &Config, endpoints: &Arc<[Endpoint]>) -> crate::profile::Settings {
+fn profile_settings(config: &Config, endpoints: &Arc<[Endpoint]>) -> wsim_profile::Settings {
     let now = jiff::Timestamp::now().as_microsecond();
-    crate::profile::Settings { endpoints: Arc::clone(endpoints), zone_offset_seconds: config.ingest.choices.zone.offset_seconds_at(now) }
+    wsim_profile::Settings { endpoints: Arc::clone(endpoints), zone_offset_seconds: config.ingest.choices.zone.offset_seconds_at(now) }
 }
 
 /// Profiles a trace on all threads; each takes every n-th chunk.
-fn observe(trace: &Trace, settings: &crate::profile::Settings, threads: usize) -> Profiler {
+fn observe(trace: &Trace, settings: &wsim_profile::Settings, threads: usize) -> Profiler {
     let parts = std::thread::scope(|scope| {
         let running: Vec<_> = (0..threads)
             .map(|part| {
@@ -232,10 +232,4 @@ fn observe(trace: &Trace, settings: &crate::profile::Settings, threads: usize) -
         all.merge(part);
     }
     all
-}
-
-impl ingest::Observer for Profiler {
-    fn observe(&mut self, request: &trace::Request, names: &trace::Names) {
-        Self::observe(self, request, names);
-    }
 }

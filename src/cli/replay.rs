@@ -27,10 +27,10 @@ use super::output::Output;
 use super::reading::{self, Config, Reading};
 use super::window::Window;
 use super::{Exit, interrupt};
-use crate::replay::metrics::{Board, Listener};
-use crate::replay::{Shape, Stop};
-use crate::trace::ingest::Progress;
 use choices::Choices;
+use wsim_replay::metrics::{Board, Listener};
+use wsim_replay::{Shape, Stop};
+use wsim_trace::ingest::Progress;
 
 /// Arguments of `wsim replay`.
 #[derive(Debug, Args)]

@@ -9,8 +9,8 @@ use clap::Args;
 
 use super::output::{self, Print, command_line};
 use super::{Exit, UsageError};
-use crate::report::RunFolder;
-use crate::report::comparison::{self, ComparisonReport, Run};
+use wsim_report::RunFolder;
+use wsim_report::comparison::{self, ComparisonReport, Run};
 
 /// Arguments of `wsim report`.
 #[derive(Debug, Args)]

@@ -9,8 +9,8 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
 use serde::Serialize;
 
-use crate::balance::{Balancer, Choice, Line, Pick};
-use crate::plan::{Plan, Pool};
+use wsim_balance::{Balancer, Choice, Line, Pick};
+use wsim_plan::{Plan, Pool};
 
 /// Which server each key goes to, by the proxy's exact rule.
 ///

@@ -17,15 +17,14 @@ use clap::Args;
 use super::output::{self, Output};
 use super::reading::{self, Config, Read, Reading, told};
 use super::{Exit, interrupt};
-use crate::advise::{self, sweep};
-use crate::report::{AnalysisReport, NextStep, RunFolder, SimulationReport};
-use crate::simulate::backtest::{Backtest, BacktestSettings, backtest};
-use crate::simulate::prepare::PrepareSettings;
-use crate::simulate::run::ReplicationPlan;
-use crate::simulate::time::Span;
-use crate::trace;
-use crate::trace::ingest::Progress;
 use choices::{Choices, Replications};
+use wsim_advise::{self as advise, sweep};
+use wsim_report::{AnalysisReport, NextStep, RunFolder, SimulationReport};
+use wsim_simulate::backtest::{Backtest, BacktestSettings, backtest};
+use wsim_simulate::prepare::PrepareSettings;
+use wsim_simulate::run::ReplicationPlan;
+use wsim_simulate::time::Span;
+use wsim_trace::ingest::Progress;
 
 /// Arguments of `wsim simulate`.
 #[derive(Debug, Args)]
@@ -186,7 +185,7 @@ fn test(arguments: &Simulate, subject: &sweep::Subject<'_>) -> (Option<Backtest>
     if arguments.no_backtest {
         return (None, Some("left out by --no-backtest".to_owned()));
     }
-    let profile = crate::profile::Profile { window: subject.window, ..subject.profile.clone() };
+    let profile = wsim_profile::Profile { window: subject.window, ..subject.profile.clone() };
     let how = BacktestSettings { replications: BACKTEST_REPLICATIONS, seed: arguments.reading.seed, ..BacktestSettings::default() };
     match backtest(subject.trace, subject.endpoints, &profile, subject.prepare, &how) {
         Ok(test) => (Some(test), None),
@@ -202,7 +201,7 @@ fn write(output: &Output, report: &SimulationReport, read: &Read, name: &str) ->
         folder.write("plan.toml", candidate.plan.to_toml())?;
     }
     if let Some(trace) = read.trace.as_ref().filter(|_| !read.from_trace) {
-        trace::parquet::write(trace, &read.told.header(&read.endpoints), &folder.path().join("trace.parquet"))?;
+        wsim_parquet::write(trace, &read.told.header(&read.endpoints), &folder.path().join("trace.parquet"))?;
     }
     let place = folder.finish()?;
     interrupt::unfinished(None);

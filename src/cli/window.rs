@@ -2,9 +2,9 @@
 
 use super::UsageError;
 use super::reading::Reading;
-use crate::logs::range;
-use crate::logs::time::Zone;
-use crate::trace::{Request, Trace};
+use wsim_logs::range;
+use wsim_logs::time::Zone;
+use wsim_trace::{Request, Trace};
 
 /// A part of a log by arrival. Logs are cut to it while they are read; a trace is cut here, because a file of one holds more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

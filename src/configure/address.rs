@@ -5,7 +5,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::plan::{Server, ServerError};
+use wsim_plan::{Server, ServerError};
 
 /// An address of one listener.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -4,7 +4,7 @@
 //! what could end a word in any of them is refused.
 
 use super::ConfigureError;
-use crate::plan::{Key, Plan, Pool, Selector};
+use wsim_plan::{Key, Plan, Pool, Selector};
 
 /// # Errors
 /// [`ConfigureError::Text`] names what has to change.
@@ -44,7 +44,7 @@ fn check_pool(plan: &Plan, pool: &Pool) -> Result<(), ConfigureError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Options, Preset};
+    use wsim_plan::{Options, Preset};
 
     #[test]
     fn what_could_end_a_word_of_a_configuration_file_is_refused() {

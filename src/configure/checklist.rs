@@ -8,14 +8,14 @@ use super::Context;
 use super::cluster::Process;
 use super::routes::Target;
 use super::translate;
-use crate::plan::ProxyKind;
+use wsim_plan::ProxyKind;
 
 /// Connections to PostgreSQL of each process: what the examples in Synapse's documentation set (`cp_max`).
-pub(crate) const CONNECTIONS: usize = 10;
+pub const CONNECTIONS: usize = 10;
 /// Connections that PostgreSQL keeps for its superuser, and a few for an administrator's own.
 const RESERVED: usize = 13;
 /// Resident memory of a process just started and after a day with caches, MiB: measured with Synapse 1.163, and what operators report.
-pub(crate) const MEMORY_MIB: (usize, usize) = (120, 500);
+pub const MEMORY_MIB: (usize, usize) = (120, 500);
 
 pub(super) fn text(context: &Context<'_>, warnings: &[String]) -> String {
     let mut out = format!("# Checklist: {}\n\n", context.plan.name.replace(['\n', '\r'], " "));

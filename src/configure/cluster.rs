@@ -9,7 +9,7 @@ use super::address::Address;
 use super::release::{Known, duty_since, several_writers_since, stream_since};
 use super::routes::{Routes, Target};
 use super::{ConfigureError, Settings};
-use crate::plan::Plan;
+use wsim_plan::Plan;
 
 /// A worker process.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct Process {
     pub resources: BTreeSet<Resource>,
     /// Streams it writes.
     pub streams: Vec<String>,
-    /// Settings of [`crate::plan::Duties`] that name it.
+    /// Settings of [`wsim_plan::Duties`] that name it.
     pub duties: Vec<&'static str>,
     /// Program.
     pub app: &'static str,
@@ -93,8 +93,7 @@ impl Cluster {
             let clients = worker.address.as_deref().and_then(|address| Address::parse(address).ok());
             let duties: Vec<_> =
                 plan.duties.assigned().into_iter().filter(|(_, names)| names.contains(&worker.name)).map(|(setting, _)| setting).collect();
-            let writes =
-                |(stream, writers): (&String, &crate::plan::Writers)| writers.names().contains(&worker.name).then(|| stream.clone());
+            let writes = |(stream, writers): (&String, &wsim_plan::Writers)| writers.names().contains(&worker.name).then(|| stream.clone());
             let streams = plan.stream_writers.iter().filter_map(writes).collect();
             let app = app(&worker.name, &duties, release)?;
             Ok(Process { name: worker.name.clone(), clients, replication: None, resources: BTreeSet::new(), streams, duties, app })

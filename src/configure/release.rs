@@ -4,7 +4,7 @@
 //! that brought a setting lies between two that were read, the later one stands here: a setting is written only where it surely works.
 
 use super::ConfigureError;
-use crate::endpoints::Release;
+use wsim_endpoints::Release;
 
 /// A release that configuration can be written for.
 #[derive(Debug, Clone)]
@@ -115,14 +115,14 @@ pub const OLDEST: &str = "1.18";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::known::STREAMS;
+    use wsim_plan::known::STREAMS;
 
     #[test]
     fn every_stream_and_duty_has_a_first_release() {
         for (stream, _) in STREAMS {
             assert!(stream_since(stream).is_some(), "{stream}");
         }
-        for setting in crate::plan::duties::SETTINGS {
+        for setting in wsim_plan::duties::SETTINGS {
             assert!(duty_since(setting).is_some(), "{setting}");
         }
     }

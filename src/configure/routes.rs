@@ -1,6 +1,6 @@
 //! Which requests go to which pool: one list for all proxies, first match wins.
 //!
-//! The list has the order of [`crate::endpoints::Classifier`] (rows with a stream first, then as in the document) and the
+//! The list has the order of [`wsim_endpoints::Classifier`] (rows with a stream first, then as in the document) and the
 //! destinations of [`Plan::route`]. Knows no proxy's syntax.
 //!
 //! Invariant: for a request that real clients and servers send, the first rule that matches names the destination that classifier and
@@ -10,8 +10,8 @@
 use std::collections::BTreeSet;
 
 use super::cluster::Resource;
-use crate::endpoints::{Method, Row, Syntax, Table};
-use crate::plan::{Destination, EndpointFacts, Plan, Selector};
+use wsim_endpoints::{Method, Row, Syntax, Table};
+use wsim_plan::{Destination, EndpointFacts, Plan, Selector};
 
 /// Where a request goes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

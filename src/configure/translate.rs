@@ -4,7 +4,7 @@
 //! is said. Knows the words, not the files they end up in.
 
 use super::ConfigureError;
-use crate::plan::{Key, Plan, Pool, ProxyKind, Rule, Spread};
+use wsim_plan::{Key, Plan, Pool, ProxyKind, Rule, Spread};
 
 /// The plan for `proxy`.
 ///
@@ -111,7 +111,7 @@ pub(crate) fn name(proxy: ProxyKind) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Options, Preset};
+    use wsim_plan::{Options, Preset};
 
     #[test]
     fn every_standard_plan_becomes_one_that_every_proxy_has_the_rules_for() {

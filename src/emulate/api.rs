@@ -213,7 +213,7 @@ fn decoded(text: &str) -> String {
         return text.to_owned();
     }
     let mut scratch = Vec::new();
-    String::from_utf8_lossy(crate::logs::target::percent_decode(text.as_bytes(), &mut scratch)).into_owned()
+    String::from_utf8_lossy(wsim_logs::target::percent_decode(text.as_bytes(), &mut scratch)).into_owned()
 }
 
 /// First words of the client API's paths.

@@ -7,14 +7,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::EmulateError;
-use crate::endpoints::{Classifier, Endpoint, EndpointId, Method, Options, table_for};
-use crate::plan::Plan;
-use crate::profile::{Profile, Window};
-use crate::simulate::prepare::{PrepareSettings, Prepared};
-use crate::simulate::random::{Purpose, below, draw};
-use crate::simulate::record::{Record, mark};
-use crate::simulate::schedule::Visit;
-use crate::trace::{Request, Trace};
+use wsim_endpoints::{Classifier, Endpoint, EndpointId, Method, Options, table_for};
+use wsim_plan::Plan;
+use wsim_profile::{Profile, Window};
+use wsim_simulate::prepare::{PrepareSettings, Prepared};
+use wsim_simulate::random::{Purpose, below, draw};
+use wsim_simulate::record::{Record, mark};
+use wsim_simulate::schedule::Visit;
+use wsim_trace::{Request, Trace};
 
 /// Logged costs, made ready.
 #[derive(Debug, Clone)]

@@ -27,9 +27,9 @@ use super::demands::{Asked, Book};
 use super::model::{Coming, Command};
 use super::world::{UserId, World};
 use super::{Keys, Settings, WithoutRow, key};
-use crate::plan::{Key, Plan};
-use crate::simulate::deploy::Deployment;
-use crate::transport::ROW_HEADER;
+use wsim_plan::{Key, Plan};
+use wsim_simulate::deploy::Deployment;
+use wsim_transport::ROW_HEADER;
 
 /// What each pool hashes, and which pool serves which endpoint.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use hyper::header::HeaderName;
 use hyper::{HeaderMap, Uri};
 
-use crate::plan::Key;
+use wsim_plan::Key;
 
 /// The key, to the byte; empty where the request has no such thing.
 pub(super) fn of(key: &Key, headers: &HeaderMap, uri: &Uri, peer: IpAddr) -> Vec<u8> {

@@ -13,13 +13,13 @@ use tokio::sync::oneshot;
 
 use super::EmulateError;
 use super::demands::Book;
-use crate::simulate::cluster::{Arrival, Live, Run};
-use crate::simulate::deploy::{DeployError, Deployment, Told};
-use crate::simulate::prepare::Prepared;
-use crate::simulate::random::{Purpose, draw};
-use crate::simulate::schedule::{Schedule, Visit};
-use crate::simulate::station::Measuring;
-use crate::simulate::time::Time;
+use wsim_simulate::cluster::{Arrival, Live, Run};
+use wsim_simulate::deploy::{DeployError, Deployment, Told};
+use wsim_simulate::prepare::Prepared;
+use wsim_simulate::random::{Purpose, draw};
+use wsim_simulate::schedule::{Schedule, Visit};
+use wsim_simulate::station::Measuring;
+use wsim_simulate::time::Time;
 
 /// What is asked of the model's thread.
 pub(super) enum Command {
@@ -76,7 +76,7 @@ impl Clockwork {
 }
 
 /// Deployment and book as the front needs them stay with the front; this thread has the model.
-pub(super) fn deployment(book: &Book, plan: &crate::plan::Plan) -> Result<Deployment, EmulateError> {
+pub(super) fn deployment(book: &Book, plan: &wsim_plan::Plan) -> Result<Deployment, EmulateError> {
     Ok(Deployment::of(plan, &book.endpoints, &book.prepared)?)
 }
 

@@ -7,17 +7,17 @@ use serde_json::{Value, json};
 
 use super::api::tests::{SECRET, registration};
 use super::*;
-use crate::endpoints::{Classifier, Method, Options, table_for};
-use crate::profile::{Extras, Profiler};
-use crate::simulate::cluster::Run;
-use crate::simulate::deploy::Deployment;
-use crate::simulate::prepare::PrepareSettings;
-use crate::simulate::random::{Purpose, draw, unit};
-use crate::simulate::schedule::{Population, Schedule};
-use crate::simulate::station::Measuring;
-use crate::simulate::time::Time;
-use crate::trace::{Request, Trace, flag};
-use crate::transport::{Answer, Client, Connector, Keep, Outgoing, Target};
+use wsim_endpoints::{Classifier, Method, Options, table_for};
+use wsim_profile::{Extras, Profiler};
+use wsim_simulate::cluster::Run;
+use wsim_simulate::deploy::Deployment;
+use wsim_simulate::prepare::PrepareSettings;
+use wsim_simulate::random::{Purpose, draw, unit};
+use wsim_simulate::schedule::{Population, Schedule};
+use wsim_simulate::station::Measuring;
+use wsim_simulate::time::Time;
+use wsim_trace::{Request, Trace, flag};
+use wsim_transport::{Answer, Client, Connector, Keep, Outgoing, Target};
 
 const PLAN: &str = "name = \"test\"\nsynapse = \"1.157\"\n[[pool]]\nname = \"client\"\nendpoints = [\"client\", \"sync\"]\nworkers = 2\n";
 
@@ -42,7 +42,7 @@ fn logged(cpu_us: &[u32], gap_us: i64) -> Demands {
     }
     trace.seal();
     let endpoints = classifier.endpoints();
-    let mut profiler = Profiler::new(&crate::profile::Settings::new(endpoints.to_vec()));
+    let mut profiler = Profiler::new(&wsim_profile::Settings::new(endpoints.to_vec()));
     trace.requests().for_each(|request| profiler.observe(&request, &trace.names));
     let profile = profiler.finish(&Extras { process_cpu: None, inferred: None, user_key: None });
     let rows: Vec<Request> = trace.requests().collect();
@@ -62,7 +62,7 @@ struct User {
 impl User {
     async fn at(cluster: &Cluster) -> Self {
         let target: Target = format!("http://{}", cluster.address()).parse().unwrap();
-        Self { client: Client::new(Connector::new(target, crate::transport::Settings::default()).await.unwrap()), token: None }
+        Self { client: Client::new(Connector::new(target, wsim_transport::Settings::default()).await.unwrap()), token: None }
     }
 
     async fn ask(&mut self, method: hyper::Method, target: &str, body: &str) -> (Answer, Value) {
@@ -175,7 +175,7 @@ async fn huge_bodies_are_refused_and_the_cluster_goes_on() {
 async fn http_2_is_told_by_its_first_bytes() {
     let cluster = start(WithoutRow::Free);
     let target: Target = format!("http://{}", cluster.address()).parse().unwrap();
-    let settings = crate::transport::Settings { http2: true, ..crate::transport::Settings::default() };
+    let settings = wsim_transport::Settings { http2: true, ..wsim_transport::Settings::default() };
     let mut user = User { client: Client::new(Connector::new(target, settings).await.unwrap()), token: None };
     assert_eq!(user.ask(hyper::Method::GET, "/_matrix/client/versions", "").await.0.status, 200);
 }
@@ -203,7 +203,7 @@ fn predicted(plan: &Plan, demands: &Demands) -> [f64; 2] {
 /// What is measured when the rows are sent at their times.
 async fn measured(cluster: &Cluster, token: &str, rows: u32, gap: Duration) -> [f64; 2] {
     let target: Target = format!("http://{}", cluster.address()).parse().unwrap();
-    let connector = Connector::new(target, crate::transport::Settings::default()).await.unwrap();
+    let connector = Connector::new(target, wsim_transport::Settings::default()).await.unwrap();
     let pool = Arc::new(std::sync::Mutex::new(Vec::new()));
     let begin = tokio::time::Instant::now() + Duration::from_millis(50);
     let mut tasks = tokio::task::JoinSet::new();

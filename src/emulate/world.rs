@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde_json::{Value, json};
 
-use crate::simulate::random::{Purpose, draw};
+use wsim_simulate::random::{Purpose, draw};
 
 /// A user, by place.
 pub(super) type UserId = usize;

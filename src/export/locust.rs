@@ -93,7 +93,7 @@ fn is_plain(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::export::Kind;
+    use crate::Kind;
 
     fn user(name: &str, token: Option<&str>) -> User {
         User { name: name.to_owned(), token: token.map(str::to_owned) }

@@ -10,7 +10,7 @@
 
 use memchr::memchr2;
 
-use crate::logs::Malformed;
+use crate::Malformed;
 
 mod text;
 

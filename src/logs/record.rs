@@ -54,7 +54,7 @@ pub struct Record<'a> {
     /// HTTP method as written. Empty if the request line was unreadable.
     pub method: &'a [u8],
     /// Request target as sent (path and query, percent-encoding untouched, log escapes undone). Empty if unreadable.
-    /// May still be an absolute URI (`https://host/path`, HAProxy with HTTP/2); [`crate::logs::target`] takes it apart.
+    /// May still be an absolute URI (`https://host/path`, HAProxy with HTTP/2); [`crate::target`] takes it apart.
     pub target: Cow<'a, [u8]>,
     /// HTTP status; 0 where none was sent (HAProxy -1, nginx 000, Caddy 0).
     pub status: u16,

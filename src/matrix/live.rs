@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use super::operation::{Op, TABLE, Tier};
 use super::provision::{Accounts, Settings as Provisioning, Wishes, consents, design, provision, purge};
 use super::{Manifest, Script, Settings, Skip, Survey};
-use crate::endpoints::{Classifier, Method, Options, table_for};
-use crate::trace::{Names, Request, Trace, flag};
-use crate::transport::{self, Client, Connector};
+use wsim_endpoints::{Classifier, Method, Options, table_for};
+use wsim_trace::{Names, Request, Trace, flag};
+use wsim_transport::{self as transport, Client, Connector};
 
 /// Rows that a Synapse with the settings of `tests/cluster` answers with something else, and why.
 const OTHERWISE: &[(&str, u16)] = &[
@@ -81,7 +81,7 @@ fn row(names: &mut Names, pattern: &str, media: bool, method: Method, op: Op, nu
     Request {
         arrival_us: i64::try_from(number).unwrap(),
         user: names.intern(format!("@user{}:old.example", number % 3).as_bytes()),
-        room: if pattern.contains("{room}") { names.intern(b"!room:old.example") } else { crate::trace::NameId::NONE },
+        room: if pattern.contains("{room}") { names.intern(b"!room:old.example") } else { wsim_trace::NameId::NONE },
         template: names.intern(format!("{version}{path}{query}").as_bytes()),
         status: 200,
         method,
@@ -236,10 +236,10 @@ const FROM_US: i64 = 1_795_193_640_000_000;
 
 /// The requests of `samples/cluster`.
 fn sample() -> Trace {
-    use crate::logs::{Zone, detect, source};
+    use wsim_logs::{Zone, detect, source};
     let folder = format!("{}/samples/cluster", env!("CARGO_MANIFEST_DIR"));
     let sources = source::expand(&[folder]).unwrap();
-    let settings = crate::trace::ingest::Settings {
+    let settings = wsim_trace::ingest::Settings {
         choices: detect::Choices { zone: Zone::utc(), ..Default::default() },
         from_us: None,
         to_us: None,
@@ -248,6 +248,6 @@ fn sample() -> Trace {
         threads: 1,
     };
     let classifier = Classifier::new(&table_for(None).unwrap().table, &Options::default()).unwrap();
-    let outcome = crate::trace::ingest::into_trace(&sources, &settings, &classifier, &Default::default()).unwrap();
-    crate::trace::join::join(outcome.trace.unwrap()).0
+    let outcome = wsim_trace::ingest::into_trace(&sources, &settings, &classifier, &Default::default()).unwrap();
+    wsim_trace::join::join(outcome.trace.unwrap()).0
 }

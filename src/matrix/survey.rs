@@ -7,8 +7,8 @@ use std::net::IpAddr;
 
 use super::operation::{Op, Shapes, Tier};
 use super::twins::Twins;
-use crate::endpoints::Method;
-use crate::trace::{NameId, Names, Request, Trace};
+use wsim_endpoints::Method;
+use wsim_trace::{NameId, Names, Request, Trace};
 
 /// What was seen.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -7,8 +7,8 @@ use std::collections::HashMap;
 
 use super::operation::Op;
 use super::survey::DEVICES_MAX;
-use crate::endpoints::Method;
-use crate::trace::{NameId, Request};
+use wsim_endpoints::Method;
+use wsim_trace::{NameId, Request};
 
 /// Numbers devices of one user and agent from 0.
 #[derive(Debug, Default)]

@@ -8,7 +8,7 @@ use thiserror::Error;
 use super::model::{Plan, Pool, Proxy, ProxyKind};
 use super::rule::{Key, normalise};
 use super::server::ServerError;
-use crate::balance::{
+use wsim_balance::{
     Algorithm, Apache, Balancer, Caddy, Comparator, Envoy, Haproxy, HashEra, HashFunction, HashType, KeyPart, Method, Nginx, Server, Setup,
     Traefik,
 };

@@ -108,7 +108,7 @@ pub fn writer_limit(stream: &str) -> Option<WriterLimit> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoints::{Classifier, Options, table_for};
+    use wsim_endpoints::{Classifier, Options, table_for};
 
     #[test]
     fn every_group_that_a_request_can_get_may_be_named() {

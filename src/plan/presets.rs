@@ -393,7 +393,7 @@ const OTHER_GENERIC: [&str; 12] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::known;
+    use crate::known;
 
     #[test]
     fn every_preset_is_a_plan_with_as_many_workers_as_asked_for() {

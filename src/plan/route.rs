@@ -4,7 +4,7 @@
 //! that is no row of the table, or one limited to some methods, takes no class (see [`Plan::route`]).
 
 use super::model::{Plan, Pool, Selector};
-use crate::endpoints::Endpoint;
+use wsim_endpoints::Endpoint;
 
 /// What routing needs to know of an endpoint class.
 #[derive(Debug, Clone, Copy)]
@@ -118,7 +118,7 @@ const SLIDING_SYNC: &str = "sliding_sync";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Options, Preset};
+    use crate::{Options, Preset};
 
     /// `group, workers, stream, any worker, condition` of a class.
     fn class(group: &str, stream: Option<&str>, any_worker: bool, condition: Option<&str>) -> Endpoint {
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn requests_of_the_newest_release_go_where_its_document_sends_them() {
-        use crate::endpoints::{Classifier, Method, Options as Classes, table_for};
+        use wsim_endpoints::{Classifier, Method, Options as Classes, table_for};
         let classifier = Classifier::new(&table_for(None).unwrap().table, &Classes::default()).unwrap();
         let (get, post, put) = (Method::Get, Method::Post, Method::Put);
         let cases = [

@@ -94,7 +94,7 @@ impl Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::model::{Selector, Writers};
+    use crate::model::{Selector, Writers};
 
     fn pool(name: &str, servers: &[&str], workers: Option<u32>) -> Pool {
         Pool {
@@ -113,14 +113,14 @@ mod tests {
         let plan = Plan {
             name: String::new(),
             synapse: "1.157".to_owned(),
-            proxy: crate::plan::Proxy::default(),
+            proxy: crate::Proxy::default(),
             pools: vec![pool("sync", &["a:1", "a:2=3"], None), pool("event", &["a:2", "a:1"], None), pool("media", &[], Some(1))],
             stream_writers: [
                 ("typing".to_owned(), Writers::One("sync1".to_owned())),
                 ("events".to_owned(), Writers::Several(vec!["persister1".to_owned(), "persister2".to_owned()])),
             ]
             .into(),
-            duties: crate::plan::Duties { pusher_instances: Some(Writers::One("pusher1".to_owned())), ..crate::plan::Duties::default() },
+            duties: crate::Duties { pusher_instances: Some(Writers::One("pusher1".to_owned())), ..crate::Duties::default() },
         };
         let names: Vec<String> = plan.workers().into_iter().map(|worker| worker.name).collect();
         assert_eq!(names, ["sync1", "sync2", "media1", "persister1", "persister2", "pusher1"]);

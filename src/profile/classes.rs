@@ -1,6 +1,6 @@
 //! What the profile needs to know of each endpoint class, worked out once so that counting only looks up a number.
 
-use crate::endpoints::Endpoint;
+use wsim_endpoints::Endpoint;
 
 use super::prior::prior;
 

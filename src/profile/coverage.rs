@@ -4,9 +4,9 @@
 //! collection, timers. Measured by dividing process CPU by logged CPU over the time both cover; otherwise a prior.
 //!
 //! Splitting kappa by least squares (idle, requests, fetched events, persisted events) needs those sums per window; the
-//! demand grid and [`ProcessSums::cpu_over_time`] have them, and [`crate::stats::least_squares`] does the fit.
+//! demand grid and [`ProcessSums::cpu_over_time`] have them, and [`wsim_stats::least_squares`] does the fit.
 
-use crate::stats::Interval;
+use wsim_stats::Interval;
 
 use super::inference::DemandMethod;
 use super::model::{Coverage, ProcessCoverage, Window};
@@ -160,9 +160,9 @@ const HALF_WITHOUT_BLOCKS: f64 = 0.25;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::processes::Processes;
-    use crate::profile::testing::costed;
-    use crate::trace::{Names, Request};
+    use crate::processes::Processes;
+    use crate::testing::costed;
+    use wsim_trace::{Names, Request};
 
     const SECOND: i64 = 1_000_000;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::stats::{DurationHistogram, Interval};
+use wsim_stats::{DurationHistogram, Interval};
 
 use super::classes::destination;
 use super::coverage::coverage;
@@ -267,7 +267,7 @@ impl<'a> Finish<'a> {
         let work = self.work_of_bins();
         let width_us = timeline.width_us();
         let inside = timeline.bins().filter(|b| b.start_us + width_us > self.window.start_us && b.start_us < self.window.end_us);
-        let load = |b: crate::stats::timeline::TimelineBin| Load {
+        let load = |b: wsim_stats::timeline::TimelineBin| Load {
             start_us: b.start_us,
             requests: b.arrivals,
             cpu_us: work.as_ref().map_or(0.0, |work| work(b.work_us, b.nominal_us)),

@@ -1,7 +1,7 @@
 //! Who makes the load: the heaviest users, rooms, servers, addresses and agents.
 
-use crate::stats::{HeavySummary, Hitter, Tally};
-use crate::trace::{NameId, Names, Request, flag};
+use wsim_stats::{HeavySummary, Hitter, Tally};
+use wsim_trace::{NameId, Names, Request, flag};
 
 use super::model::{Heavy, HeavyHitters};
 
@@ -127,7 +127,7 @@ const APPSERVICES: usize = 2048;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::testing::{costed, request};
+    use crate::testing::{costed, request};
 
     #[test]
     fn the_peer_of_federation_is_a_server_and_else_an_address() {

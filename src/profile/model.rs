@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::stats::Interval;
+use wsim_stats::Interval;
 
 /// Everything `wsim analyse` learns from the traffic itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,6 +1,6 @@
 //! Busiest spans, burstiness and concurrency: what the bins of time say once the log is read.
 
-use crate::stats::{DispersionCounter, Timeline};
+use wsim_stats::{DispersionCounter, Timeline};
 
 use super::model::{Concurrency, Dispersion, Peak, Window};
 

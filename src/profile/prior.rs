@@ -5,19 +5,19 @@
 //! that did not occur, are set by likeness and marked. A real server may lie a factor of two to either side, logins more
 //! (bcrypt rounds). Never used without the range 0.5 to 2.
 
-use crate::endpoints::Endpoint;
+use wsim_endpoints::Endpoint;
 
 /// What a request of a class usually costs.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(in crate::profile) struct Prior {
+pub(crate) struct Prior {
     /// CPU in the request's own line, µs.
-    pub(in crate::profile) cpu_us: u32,
+    pub(crate) cpu_us: u32,
     /// Share of its work time (long polls without the park) that it is on the CPU when the process is not busy, 0 to 1.
-    pub(in crate::profile) cpu_share: f64,
+    pub(crate) cpu_share: f64,
 }
 
 /// The prior of an endpoint class: its pattern's if that is in the table, else its group's.
-pub(in crate::profile) fn prior(endpoint: &Endpoint) -> Prior {
+pub(crate) fn prior(endpoint: &Endpoint) -> Prior {
     let group = PRIOR_OF_GROUP.iter().find(|row| row.0 == endpoint.group);
     let cpu_share = group.map_or(CPU_SHARE, |row| row.2);
     let pattern = endpoint.pattern.as_deref().unwrap_or("");

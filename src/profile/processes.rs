@@ -1,8 +1,8 @@
 //! Sums per process (Synapse's name for itself) or, in a proxy's log, per upstream.
 
-use crate::stats::Grid;
-use crate::stats::hashing::NumberMap;
-use crate::trace::{Names, Request, flag};
+use wsim_stats::Grid;
+use wsim_stats::hashing::NumberMap;
+use wsim_trace::{Names, Request, flag};
 
 /// All processes seen, by hash of the name.
 #[derive(Debug, Clone)]

@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
-use crate::endpoints::{Endpoint, Method};
-use crate::stats::{Cell, DurationHistogram, Grid, Interval, Timeline};
-use crate::trace::{Names, Request, flag};
+use wsim_endpoints::{Endpoint, Method};
+use wsim_stats::{Cell, DurationHistogram, Grid, Interval, Timeline};
+use wsim_trace::{Names, Request, flag};
 
 use super::classes::{ClassTraits, Classes};
 use super::hitters::Hitters;
@@ -291,3 +291,9 @@ const DEMAND_LADDER_US: &[i64] =
     &[1_000_000, 5_000_000, 15_000_000, 60_000_000, 300_000_000, 900_000_000, HOUR_US, 4 * HOUR_US, 12 * HOUR_US, 24 * HOUR_US];
 const DEMAND_BINS_PER_PAGE: usize = 4;
 const DEMAND_BYTES_MAX: usize = 16 << 20;
+
+impl wsim_trace::ingest::Observer for Profiler {
+    fn observe(&mut self, request: &Request, names: &Names) {
+        Self::observe(self, request, names);
+    }
+}

@@ -1,7 +1,7 @@
 //! Plain sums over the requests of one endpoint class.
 
-use crate::stats::Interval;
-use crate::trace::{Request, flag};
+use wsim_stats::Interval;
+use wsim_trace::{Request, flag};
 
 use super::profiler::is_uncosted;
 
@@ -80,7 +80,7 @@ const BIAS_MS: f64 = 0.5;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::testing::request;
+    use crate::testing::request;
 
     fn sums(cpu_us: &[u32]) -> ClassSums {
         let mut sums = ClassSums::default();

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::endpoints::{Endpoint, Method};
-use crate::trace::{Request, flag};
+use wsim_endpoints::{Endpoint, Method};
+use wsim_trace::{Request, flag};
 
 /// A request that says nothing but when it came.
 pub(super) fn request(arrival_us: i64) -> Request {

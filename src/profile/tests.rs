@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::testing::{costed, request, table, timed};
 use super::{Extras, InferredDemand, ProcessCpu, Profile, Profiler, Settings};
-use crate::endpoints::{EndpointId, Method};
-use crate::trace::{NameId, Names, Request, flag};
+use wsim_endpoints::{EndpointId, Method};
+use wsim_trace::{NameId, Names, Request, flag};
 
 const SECOND: i64 = 1_000_000;
 const NOON: i64 = 1_700_000_000 * SECOND;

@@ -1,6 +1,6 @@
 //! The span of time that a log covers, with stray stamps told apart.
 
-use crate::stats::{Cell, Grid};
+use wsim_stats::{Cell, Grid};
 
 use super::model::Window;
 

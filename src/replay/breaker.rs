@@ -87,8 +87,8 @@ fn place(second: u64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoints::EndpointId;
-    use crate::transport::Failure;
+    use wsim_endpoints::EndpointId;
+    use wsim_transport::Failure;
 
     fn ended(second: u64, status: u16, original_status: u16) -> Outcome {
         let end = if status == 0 { End::Failed(Failure::Timeout) } else { End::Completed };

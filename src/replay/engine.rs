@@ -30,8 +30,8 @@ use super::recording::{Recording, Sink};
 use super::schedule::{Row, Schedule, Shape};
 use super::stop::{Stop, StopReason};
 use super::{Account, End, Outcome, Position, Reason, Script};
-use crate::stats::hashing::NumberMap;
-use crate::transport::{Answer, Connection, Connector, Failure, Outgoing};
+use wsim_stats::hashing::NumberMap;
+use wsim_transport::{Answer, Connection, Connector, Failure, Outgoing};
 
 /// Limits of a run.
 #[derive(Debug, Clone, Copy, PartialEq)]

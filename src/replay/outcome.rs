@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::endpoints::EndpointId;
-use crate::matrix::Skip;
-use crate::transport::Failure;
+use wsim_endpoints::EndpointId;
+use wsim_matrix::Skip;
+use wsim_transport::Failure;
 
 /// The end of one scheduled request. Times in ns since the run began; all of them are at least `intended_ns`, in the order of
 /// the fields, for a completed request. 64 bytes.

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use crate::transport::{Connection, Outgoing};
+use wsim_transport::{Connection, Outgoing};
 
 /// A request that could be sent, were there a connection.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::Reason;
 use super::schedule::{Row, count_alongside};
-use crate::trace::{NameId, Request, flag};
+use wsim_trace::{NameId, Request, flag};
 
 /// In which order a request stands with others of its user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,7 @@
 //! Invariant: a schedule is a function of its rows and its shape alone; the shards of a schedule are disjoint and together the whole.
 
 use super::Reason;
-use crate::endpoints::EndpointId;
+use wsim_endpoints::EndpointId;
 
 /// What the engine has to know of a logged request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

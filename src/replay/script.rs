@@ -1,7 +1,7 @@
 //! Where requests come from.
 
-use crate::matrix::Skip;
-use crate::transport::{Answer, Outgoing};
+use wsim_matrix::Skip;
+use wsim_transport::{Answer, Outgoing};
 
 /// Which request: a row of the schedule, and which copy of its user (0 unless the load is multiplied).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,7 +24,7 @@ pub trait Script: Send {
     fn learn(&mut self, at: Position, answer: &Answer);
 }
 
-impl Script for crate::matrix::Script {
+impl Script for wsim_matrix::Script {
     fn request(&mut self, at: Position) -> Result<Outgoing, Skip> {
         Self::request(self, at.row, at.copy)
     }

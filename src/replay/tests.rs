@@ -11,9 +11,9 @@ use bytes::Bytes;
 use hyper::Method;
 
 use super::*;
-use crate::endpoints::EndpointId;
-use crate::matrix::Skip;
-use crate::transport::{Answer, Connector, Keep, Outgoing, Settings as TransportSettings};
+use wsim_endpoints::EndpointId;
+use wsim_matrix::Skip;
+use wsim_transport::{Answer, Connector, Keep, Outgoing, Settings as TransportSettings};
 
 /// Asks for `/row/copy`; every tenth row cannot be made if `gaps`.
 struct Plain {

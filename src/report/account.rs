@@ -51,7 +51,7 @@ pub(super) fn joined(facts: &JoinFacts) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixture;
+    use crate::fixture;
 
     #[test]
     fn the_account_names_every_step() {

@@ -5,8 +5,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::model::{Input, MalformedExample, RunFacts};
-use crate::advise::{Advice, Candidate, Meets, Process};
-use crate::profile::{GroupProfile, Profile};
+use wsim_advise::{Advice, Candidate, Meets, Process};
+use wsim_profile::{GroupProfile, Profile};
 
 /// Everything `wsim analyse` found, in the order of the flow: inputs, traffic, advice.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -141,7 +141,7 @@ fn rank(meets: Meets) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixture;
+    use crate::fixture;
 
     #[test]
     fn the_objective_is_read_from_its_text() {

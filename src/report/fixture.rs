@@ -2,13 +2,13 @@
 
 use super::analysis::AnalysisReport;
 use super::model::{Input, JoinFacts, MalformedExample, NextStep, RunFacts};
-use crate::advise::{Advice, Candidate, Confidence, Meets, Process};
-use crate::plan::{Plan, Pool, Proxy, ProxyKind, Selector, Writers};
-use crate::profile::{
+use wsim_advise::{Advice, Candidate, Confidence, Meets, Process};
+use wsim_plan::{Plan, Pool, Proxy, ProxyKind, Selector, Writers};
+use wsim_profile::{
     Concurrency, Coverage, Demand, DestinationProfile, Dispersion, EndpointProfile, EventRate, GroupProfile, Heavy, HeavyHitters,
     LATENCY_BUCKETS_MS, Outcomes, Peak, Peaks, ProcessCoverage, ProcessProfile, Profile, Quantiles, Series, Window,
 };
-use crate::stats::Interval;
+use wsim_stats::Interval;
 
 /// Monday, 2026-11-02 00:00 UTC.
 const START_US: i64 = 1_793_577_600_000_000;
@@ -507,7 +507,7 @@ fn candidate(&(name, pools, busy, meets_objective): &PlanRow) -> Candidate {
             } else {
                 std::collections::BTreeMap::new()
             },
-            duties: crate::plan::Duties::default(),
+            duties: wsim_plan::Duties::default(),
         },
         workers: pools.iter().map(|pool| pool.1).sum(),
         balance: pools.first().map_or("none", |pool| pool.3).to_owned(),

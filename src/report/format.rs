@@ -5,8 +5,8 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::profile::Window;
-use crate::stats::Interval;
+use wsim_profile::Window;
+use wsim_stats::Interval;
 
 /// In place of a number nobody knows.
 pub const UNKNOWN: &str = "–";

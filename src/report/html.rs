@@ -261,7 +261,7 @@ fn method(report: &AnalysisReport) -> Vec<(&'static str, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixture;
+    use crate::fixture;
 
     /// The page without what is our own.
     fn body(report: &AnalysisReport) -> String {

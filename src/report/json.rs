@@ -12,13 +12,13 @@ use super::analysis::AnalysisReport;
 use super::escape;
 use super::format;
 use super::model::{Input, JoinFacts, MalformedExample, NextStep};
-use crate::advise::{Candidate, Confidence, Meets, Process};
-use crate::plan::Plan;
-use crate::profile::{
+use wsim_advise::{Candidate, Confidence, Meets, Process};
+use wsim_plan::Plan;
+use wsim_profile::{
     Concurrency, Coverage, Demand, DestinationProfile, Dispersion, EndpointProfile, EventRate, GroupProfile, HeavyHitters, Peak,
     ProcessProfile, Series, Window,
 };
-use crate::stats::Interval;
+use wsim_stats::Interval;
 
 /// The JSON Schema (2020-12) of [`json`]'s output.
 pub const SCHEMA: &str = include_str!("schema/analysis-1.json");
@@ -210,7 +210,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::report::{fixture, schema_check};
+    use crate::{fixture, schema_check};
 
     fn written(report: &AnalysisReport) -> Value {
         serde_json::from_str(&json(report).unwrap()).unwrap()

@@ -9,7 +9,7 @@ use super::format;
 use super::picture;
 use super::table::Table;
 use super::tables;
-use crate::advise::Candidate;
+use wsim_advise::Candidate;
 
 /// The whole text. Long tables are cut to what a ticket bears; `report.html` and `report.json` have all of it.
 pub fn markdown(report: &AnalysisReport) -> String {
@@ -85,7 +85,7 @@ fn plan(out: &mut String, report: &AnalysisReport) {
 
 fn process_table(candidate: &Candidate) -> Table {
     use super::table::{Cell, Column};
-    let row = |process: &crate::advise::Process| {
+    let row = |process: &wsim_advise::Process| {
         let pool = process.pool.as_ref().and_then(|name| candidate.plan.pools.iter().find(|pool| pool.name == *name));
         let takes = pool.map_or_else(
             || if process.name == "main" { "everything else".to_owned() } else { "streams".to_owned() },
@@ -174,7 +174,7 @@ const ROWS_MAX: usize = 20;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixture;
+    use crate::fixture;
 
     #[test]
     fn the_ticket_reads_like_this() {

@@ -13,10 +13,10 @@ use super::format;
 use super::model::RunFacts;
 use super::picture::Picture;
 use super::table::{Table, Tone};
-use crate::advise::{Candidate, Meets};
-use crate::configure::{CONNECTIONS, MEMORY_MIB};
-use crate::plan::Pool;
-use crate::stats::Interval;
+use wsim_advise::{Candidate, Meets};
+use wsim_configure::{CONNECTIONS, MEMORY_MIB};
+use wsim_plan::Pool;
+use wsim_stats::Interval;
 
 /// What surrounds the content of a page.
 pub(super) struct Shell {
@@ -150,8 +150,8 @@ pub(super) struct Confidence {
     pub(super) tone: &'static str,
 }
 
-impl From<&crate::advise::Confidence> for Confidence {
-    fn from(said: &crate::advise::Confidence) -> Self {
+impl From<&wsim_advise::Confidence> for Confidence {
+    fn from(said: &wsim_advise::Confidence) -> Self {
         let tone = match said.level.as_str() {
             "high" => Tone::Good,
             "medium" => Tone::Warn,
@@ -260,7 +260,7 @@ const POOLS_NAMED: usize = 2;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixture;
+    use crate::fixture;
 
     #[test]
     fn a_headline_is_short_and_says_what_to_do() {
@@ -300,7 +300,7 @@ mod tests {
 
     #[test]
     fn the_policy_names_the_script_in_the_page() {
-        let page = crate::report::html(&fixture::report()).unwrap();
+        let page = crate::html(&fixture::report()).unwrap();
         let script = page.split_once("<script>").unwrap().1.split_once("</script>").unwrap().0;
         assert!(!script.trim().is_empty());
         let hash = STANDARD.encode(Sha256::digest(script.as_bytes()));

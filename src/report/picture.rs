@@ -6,9 +6,9 @@ use super::analysis;
 use super::escape;
 use super::format;
 use super::table::Tone;
-use crate::advise::{Candidate, Process};
-use crate::plan::{Pool, ProxyKind, Selector, Writers};
-use crate::stats::Interval;
+use wsim_advise::{Candidate, Process};
+use wsim_plan::{Pool, ProxyKind, Selector, Writers};
+use wsim_stats::Interval;
 
 /// A plan to draw.
 #[derive(Debug, Clone)]
@@ -191,7 +191,7 @@ fn writes(writers: &Writers, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixture;
+    use crate::fixture;
 
     #[test]
     fn every_process_is_in_the_picture_once() {

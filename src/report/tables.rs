@@ -6,8 +6,8 @@ use super::analysis::{self, AnalysisReport};
 use super::format;
 use super::table::{Cell, Column, Table, Tone};
 use super::words;
-use crate::advise::{Candidate, Meets};
-use crate::profile::{Heavy, Peak};
+use wsim_advise::{Candidate, Meets};
+use wsim_profile::{Heavy, Peak};
 
 /// Every table that has rows, in the order of a report.
 pub fn all(report: &AnalysisReport) -> Vec<Table> {
@@ -26,7 +26,7 @@ pub fn groups(report: &AnalysisReport) -> Table {
     let rows = report.profile.groups.iter().map(|group| {
         let weight = if cpu.is_some() { group.cpu_seconds.unwrap_or(0.0) } else { group.requests as f64 };
         let share = format::share(weight, whole);
-        let quantile = |pick: fn(&crate::profile::Quantiles) -> f64| Cell::maybe(group.latency_ms.as_ref().map(pick), format::number);
+        let quantile = |pick: fn(&wsim_profile::Quantiles) -> f64| Cell::maybe(group.latency_ms.as_ref().map(pick), format::number);
         vec![
             Cell { text: group.id.clone(), help: words::group(&group.id), ..Cell::default() },
             Cell::count(group.requests),
@@ -441,7 +441,7 @@ fn errors(errors: u64, requests: u64) -> Cell {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixture;
+    use crate::fixture;
 
     #[test]
     fn every_row_has_a_cell_per_column() {

@@ -15,7 +15,7 @@ use super::grid::{Align, Grid, Piece};
 use super::table::Tone;
 use super::tables;
 use super::words;
-use crate::profile::{Heavy, Peak};
+use wsim_profile::{Heavy, Peak};
 
 /// How to write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,7 +134,7 @@ impl<'a> Summary<'a> {
         let whole = cpu.unwrap_or(report.requests() as f64);
         for group in groups.iter().take(GROUPS_MAX) {
             let share = format::share(if cpu.is_some() { group.cpu_seconds.unwrap_or(0.0) } else { group.requests as f64 }, whole);
-            let quantile = |pick: fn(&crate::profile::Quantiles) -> f64| {
+            let quantile = |pick: fn(&wsim_profile::Quantiles) -> f64| {
                 group.latency_ms.as_ref().map_or_else(|| format::UNKNOWN.to_owned(), |q| format::number(pick(q)))
             };
             grid.row(vec![
@@ -438,7 +438,7 @@ const INPUTS_MAX: usize = 12;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixture;
+    use crate::fixture;
 
     fn shown(report: &AnalysisReport, style: Style) -> String {
         let mut out = Vec::new();

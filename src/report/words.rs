@@ -1,6 +1,6 @@
 //! Words for people who do not plan capacity for a living: what an endpoint group is, what a term means.
 
-use crate::profile::GroupProfile;
+use wsim_profile::GroupProfile;
 
 /// What the requests of a group are, in a few words; empty for a group of the reader's own table.
 pub fn group(id: &str) -> &'static str {
@@ -97,7 +97,7 @@ const GROUPS: [(&str, &str); 41] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixture;
+    use crate::fixture;
 
     #[test]
     fn a_group_says_who_may_serve_it() {

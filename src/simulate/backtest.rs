@@ -13,10 +13,10 @@ use super::result::RunResult;
 use super::run::{Candidate, ReplicationPlan, Scenario};
 use super::time::Span;
 use super::topology::TopologyError;
-use crate::endpoints::Endpoint;
-use crate::profile::{Profile, Window};
-use crate::stats::{DurationHistogram, Interval, student_t};
-use crate::trace::{Request, Trace, flag};
+use wsim_endpoints::Endpoint;
+use wsim_profile::{Profile, Window};
+use wsim_stats::{DurationHistogram, Interval, student_t};
+use wsim_trace::{Request, Trace, flag};
 
 /// How to back-test.
 #[derive(Debug, Clone, PartialEq)]

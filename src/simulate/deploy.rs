@@ -9,9 +9,9 @@ use super::prepare::Prepared;
 use super::station::{Cpu, Quota};
 use super::time::Span;
 use super::topology::{ProcessSpec, Topology, TopologyError};
-use crate::balance::{Algorithm, Nginx, Server, Setup};
-use crate::endpoints::Endpoint;
-use crate::plan::{BalancerError, Destination, Plan};
+use wsim_balance::{Algorithm, Nginx, Server, Setup};
+use wsim_endpoints::Endpoint;
+use wsim_plan::{BalancerError, Destination, Plan};
 
 /// A plan ready to be simulated.
 #[derive(Debug)]
@@ -103,7 +103,7 @@ impl Layout {
 #[derive(Debug, Clone)]
 struct PoolSetup {
     setup: Setup,
-    key: Option<crate::plan::Key>,
+    key: Option<wsim_plan::Key>,
 }
 
 impl PoolSetup {

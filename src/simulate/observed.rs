@@ -10,8 +10,8 @@ use super::router::{Answer, Arriving, Router, Routers, Sent, ServerLoad};
 use super::station::{Background, Cpu};
 use super::topology::{ProcessSpec, Topology, TopologyError};
 use super::workload::Workload;
-use crate::endpoints::Endpoint;
-use crate::trace::{NameId, Names, Request, Trace, flag};
+use wsim_endpoints::Endpoint;
+use wsim_trace::{NameId, Names, Request, Trace, flag};
 
 /// The observed deployment with the requests pinned to its processes.
 #[derive(Debug, Clone)]

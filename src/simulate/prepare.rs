@@ -22,11 +22,11 @@ use super::station::{Background, Cpu};
 use super::time::Span;
 use super::topology::Costs;
 use super::workload::Workload;
-use crate::endpoints::Endpoint;
-use crate::plan::Duties;
-use crate::profile::{ProcessCpu, Profile, Window};
-use crate::stats::DurationHistogram;
-use crate::trace::{Names, Request, Trace, flag};
+use wsim_endpoints::Endpoint;
+use wsim_plan::Duties;
+use wsim_profile::{ProcessCpu, Profile, Window};
+use wsim_stats::DurationHistogram;
+use wsim_trace::{Names, Request, Trace, flag};
 
 /// A workload with what it costs.
 #[derive(Debug, Clone)]
@@ -49,7 +49,7 @@ pub struct Prepared {
     pub quota_period: Span,
     /// Background work beyond that of processes by name, cores, that no duty explains.
     pub own: BTreeMap<String, f64>,
-    /// Background work that moves with a [duty](crate::plan::Duties), cores by Synapse's setting; empty where no process CPU shows it.
+    /// Background work that moves with a [duty](wsim_plan::Duties), cores by Synapse's setting; empty where no process CPU shows it.
     pub duties: BTreeMap<&'static str, f64>,
     /// Whether CPU beside the request lines was fitted to process CPU rather than assumed.
     pub measured: bool,

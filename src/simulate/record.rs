@@ -1,6 +1,6 @@
 //! A request as the model needs it: 56 bytes, so that a million of them with their place in a schedule are 64 MB.
 
-use crate::trace::NameId;
+use wsim_trace::NameId;
 
 /// One request. Its costs are kept together: CPU, transactions and bytes of one request belong to each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! What one run says.
 
-use crate::stats::DurationHistogram;
+use wsim_stats::DurationHistogram;
 
 /// Measurements of one run, warm-up excluded.
 #[derive(Debug, Clone)]

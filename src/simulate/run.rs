@@ -15,7 +15,7 @@ use super::station::Measuring;
 use super::time::{Span, Time};
 use super::topology::{Costs, Topology, TopologyError};
 use super::workload::Workload;
-use crate::stats::{Interval, mser, student_t};
+use wsim_stats::{Interval, mser, student_t};
 
 /// What all candidates have in common.
 #[derive(Clone, Copy)]
@@ -272,7 +272,7 @@ mod tests {
     use super::super::router::{AtRandom, Router, ShortestBusyQueue};
     use super::super::synthetic::Synthetic;
     use super::*;
-    use crate::trace::NameId;
+    use wsim_trace::NameId;
 
     fn random(_: usize, _: usize, _: u64) -> Box<dyn Router> {
         Box::new(AtRandom)

@@ -11,7 +11,7 @@ use super::random::{Purpose, below, draw, unit};
 use super::record::{Record, mark};
 use super::time::{Span, Time};
 use super::workload::Workload;
-use crate::stats::hashing::NumberMap;
+use wsim_stats::hashing::NumberMap;
 
 /// How the simulated population comes from the observed one.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -197,7 +197,7 @@ const MINUTE_US: i64 = 60_000_000;
 mod tests {
     use super::super::workload::Class;
     use super::*;
-    use crate::trace::NameId;
+    use wsim_trace::NameId;
 
     /// A thousand requests a second apart by 50 users.
     fn workload() -> Workload {

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use super::record::{Record, mark};
 use super::time::Span;
-use crate::stats::hashing::NumberMap;
-use crate::trace::{NameId, Request, flag};
+use wsim_stats::hashing::NumberMap;
+use wsim_trace::{NameId, Request, flag};
 
 /// What requests of one kind have in common.
 #[derive(Debug, Clone, PartialEq)]
@@ -194,7 +194,7 @@ pub(super) mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    use crate::endpoints::{EndpointId, Method};
+    use wsim_endpoints::{EndpointId, Method};
 
     pub(in super::super) fn request(arrival_us: i64) -> Request {
         Request {

@@ -102,7 +102,7 @@ fn server_or_address(key: Key, text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trace::request::tests::request_at;
+    use crate::request::tests::request_at;
 
     #[test]
     fn names_go_and_who_is_whom_stays() {

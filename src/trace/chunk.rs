@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::packed::Packed;
 use super::request::{NameId, Request};
-use crate::endpoints::{EndpointId, Method};
+use wsim_endpoints::{EndpointId, Method};
 
 /// Rows in a full chunk: they fit the second-level cache while they are packed, column by column.
 pub(super) const CHUNK_ROWS: usize = 4096;
@@ -135,7 +135,7 @@ fn unzigzag(value: u32) -> i32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trace::request::tests::any_request;
+    use crate::any_request::any_request;
     use proptest::prelude::*;
 
     proptest! {

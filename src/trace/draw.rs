@@ -68,7 +68,7 @@ pub(super) struct CoarseStamp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trace::request::tests::request_at;
+    use crate::request::tests::request_at;
 
     fn spread(seed: u64) -> Vec<i64> {
         let mut spreader = Spreader::default();

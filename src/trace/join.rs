@@ -265,7 +265,7 @@ const DISTANCE_MAX_US: u64 = 2_600_000;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trace::request::tests::request_at;
+    use crate::request::tests::request_at;
 
     fn proxy(at: i64, hash: u32, id: u64) -> Request {
         Request { proxy_us: 10_000, match_hash: hash, request_id: id, flags: flag::PROXY | flag::PROXY_TIME, ..request_at(at) }

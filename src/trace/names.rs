@@ -1,7 +1,7 @@
 //! Identities as numbers: users, rooms, servers, addresses, path templates, agents, processes.
 
 use super::request::NameId;
-use crate::stats::hashing::NumberMap;
+use wsim_stats::hashing::NumberMap;
 
 /// Every distinct name once. Two names are taken for the same when their 64-bit xxh3 hashes are equal
 /// (for a million names the chance of any collision is 3e-8).

@@ -1,6 +1,6 @@
 //! The parameters of a query that matter to anybody here, found in one walk.
 
-use crate::logs::target;
+use wsim_logs::target;
 
 /// A parameter that tells what a request is, or how much work. The order is that in templates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! One request in the form everything after the logs works with: fixed size, identities as numbers.
 
-use crate::endpoints::{EndpointId, Method};
+use wsim_endpoints::{EndpointId, Method};
 
 /// Index into [`super::Names`]. 0 is the empty name: unknown or absent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -159,45 +159,10 @@ impl Request {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     /// A request of nothing but an arrival.
     pub(crate) fn request_at(arrival_us: i64) -> Request {
         Request { arrival_us, status: 200, method: Method::Get, ..Request::EMPTY }
-    }
-
-    /// Any request with names below 10.
-    pub(crate) fn any_request() -> impl Strategy<Value = Request> {
-        let times = (any::<i64>(), any::<u32>(), any::<i32>(), any::<u32>(), any::<u32>(), any::<u32>(), any::<u32>());
-        let names = proptest::array::uniform7(0u32..10);
-        let rest = (any::<[u32; 5]>(), any::<u64>(), any::<u32>(), any::<u16>(), 0u16..1000, 0u8..8, any::<u16>());
-        (times, names, rest).prop_map(|(t, n, (counts, request_id, match_hash, endpoint, status, method, flags))| Request {
-            arrival_us: t.0,
-            wall_us: t.1,
-            send_us: t.2,
-            proxy_us: t.3,
-            cpu_us: t.4,
-            db_sched_us: t.5,
-            db_txn_us: t.6,
-            db_count: counts[0],
-            events: counts[1],
-            bytes_sent: counts[2],
-            bytes_received: counts[3],
-            timeout_ms: counts[4],
-            user: NameId(n[0]),
-            room: NameId(n[1]),
-            peer: NameId(n[2]),
-            template: NameId(n[3]),
-            agent: NameId(n[4]),
-            process: NameId(n[5]),
-            upstream: NameId(n[6]),
-            request_id,
-            match_hash,
-            endpoint: EndpointId(endpoint),
-            status,
-            method: Method::from_number(method),
-            flags,
-        })
     }
 
     #[test]

@@ -203,7 +203,7 @@ const BLOCK_ROWS: usize = 2048;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trace::request::tests::request_at;
+    use crate::request::tests::request_at;
 
     #[test]
     fn requests_come_out_by_time_whatever_the_chunks() {

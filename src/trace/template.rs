@@ -7,7 +7,7 @@
 use super::names::Names;
 use super::query::{Parameter, Query};
 use super::request::NameId;
-use crate::stats::hashing::NumberMap;
+use wsim_stats::hashing::NumberMap;
 
 /// Names of templates, remembered: most requests have parameters that were seen a moment ago.
 #[derive(Default)]

@@ -1,12 +1,8 @@
-//! The modules that read bytes from outside, compiled alone.
-#![allow(missing_docs, dead_code)]
+//! What the fuzz targets share: the crates that read bytes from outside, and one driver each.
 
-#[path = "../../src/endpoints/mod.rs"]
-pub mod endpoints;
-#[path = "../../src/logs/mod.rs"]
-pub mod logs;
-#[path = "../../src/configure/read/mod.rs"]
-pub mod read;
+pub use wsim_configure::read;
+pub use wsim_endpoints as endpoints;
+pub use wsim_logs as logs;
 
 use logs::{Line, Parser, StampReader, Zone};
 

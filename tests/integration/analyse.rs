@@ -5,12 +5,12 @@ use std::io::Write;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use wsim::trace::{self, Request, Trace, flag};
+use wsim::trace::{Request, Trace, flag};
 
 use crate::support::{Run, sample, wsim};
 
 fn trace_of(run: &Run) -> Trace {
-    trace::parquet::read(&run.folder().join("trace.parquet")).unwrap().0
+    wsim::parquet::read(&run.folder().join("trace.parquet")).unwrap().0
 }
 
 fn count_by<K: Ord>(trace: &Trace, key: impl Fn(&Request) -> Option<K>) -> BTreeMap<K, usize> {

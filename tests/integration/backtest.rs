@@ -23,7 +23,7 @@ struct Logs {
 impl Logs {
     fn read(folder: &str) -> Self {
         let run = Run::analyse(&[folder]);
-        let (trace, header) = trace::parquet::read(&run.folder().join("trace.parquet")).unwrap();
+        let (trace, header) = wsim::parquet::read(&run.folder().join("trace.parquet")).unwrap();
         let mut profiler = Profiler::new(&Settings::new(header.endpoints.clone()));
         trace.requests().for_each(|request| profiler.observe(&request, &trace.names));
         let counters = Path::new(folder).join("process-cpu.csv");

@@ -1,6 +1,6 @@
 use super::*;
-use crate::advise::fixture::ProfileFixture;
-use crate::plan::{Options, Preset};
+use crate::fixture::ProfileFixture;
+use wsim_plan::{Options, Preset};
 
 fn plan(name: &str, n: u32) -> Plan {
     Preset::find(name).unwrap().plan(n, &Options::default()).unwrap()

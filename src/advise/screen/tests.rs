@@ -1,8 +1,8 @@
 use proptest::prelude::{Strategy, prop, prop_assert, proptest};
 
 use super::*;
-use crate::advise::fixture::ProfileFixture;
-use crate::plan::{Options, Preset};
+use crate::fixture::ProfileFixture;
+use wsim_plan::{Options, Preset};
 
 fn preset(name: &str, n: u32) -> Plan {
     Preset::find(name).unwrap().plan(n, &Options::default()).unwrap()

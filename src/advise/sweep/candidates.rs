@@ -7,8 +7,8 @@ use super::super::model::{Candidate, Meets};
 use super::super::screen::{self, balance_words};
 use super::super::words;
 use super::model::Discarded;
-use crate::plan::{Key, Options, Plan, Preset, Spread};
-use crate::profile::Profile;
+use wsim_plan::{Key, Options, Plan, Preset, Spread};
+use wsim_profile::Profile;
 
 /// A plan to try.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,7 +59,7 @@ impl BalanceRule {
             pool.balance.clone_from(&self.rule);
             pool.key = self.key.clone().or(pool.key.take());
             let kind = plan.proxy.kind;
-            match crate::plan::Rule::of(pool, kind) {
+            match wsim_plan::Rule::of(pool, kind) {
                 Ok(rule) if matches!(rule.spread, Spread::Keyed { .. }) => {}
                 Ok(_) => pool.key = None,
                 Err(_) if pool.key.is_none() => pool.key = Some("user".to_owned()),

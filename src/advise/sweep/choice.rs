@@ -5,7 +5,7 @@ use super::super::objective::Objective;
 use super::super::words;
 use super::digest::{Digest, difference};
 use super::model::{Comparison, Simulated};
-use crate::stats::Interval;
+use wsim_stats::Interval;
 
 /// One term of the objective held against a candidate.
 struct Term {

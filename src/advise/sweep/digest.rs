@@ -2,10 +2,10 @@
 
 use super::super::objective::Statistic;
 use super::model::{Imbalance, Latency, Simulated, SimulatedGroup, SimulatedProcess};
-use crate::plan::Plan;
-use crate::simulate::deploy::Deployment;
-use crate::simulate::result::{GroupResult, ProcessResult, RunResult};
-use crate::stats::{DurationHistogram, Interval, student_t};
+use wsim_plan::Plan;
+use wsim_simulate::deploy::Deployment;
+use wsim_simulate::result::{GroupResult, ProcessResult, RunResult};
+use wsim_stats::{DurationHistogram, Interval, student_t};
 
 /// The figures of one run.
 #[derive(Debug, Clone)]

@@ -24,17 +24,17 @@ pub use window::{WindowChoice, choose as choose_window, warm_up_seconds};
 
 use super::objective::Objective;
 use super::screen;
-use crate::endpoints::Endpoint;
-use crate::plan::Options;
-use crate::profile::{Profile, Window};
-use crate::simulate::deploy::Deployment;
-use crate::simulate::prepare::{PrepareSettings, Prepared};
-use crate::simulate::run::{Candidate, ReplicationPlan, Scenario};
-use crate::simulate::time::Span;
-use crate::simulate::topology::TopologyError;
-use crate::trace::Trace;
 use candidates::discard;
 use digest::Digest;
+use wsim_endpoints::Endpoint;
+use wsim_plan::Options;
+use wsim_profile::{Profile, Window};
+use wsim_simulate::deploy::Deployment;
+use wsim_simulate::prepare::{PrepareSettings, Prepared};
+use wsim_simulate::run::{Candidate, ReplicationPlan, Scenario};
+use wsim_simulate::time::Span;
+use wsim_simulate::topology::TopologyError;
+use wsim_trace::Trace;
 
 /// What is simulated.
 #[derive(Clone, Copy)]

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::super::model::{Candidate, Meets, Process};
 use super::super::objective::Statistic;
-use crate::plan::Plan;
-use crate::profile::Window;
-use crate::stats::Interval;
+use wsim_plan::Plan;
+use wsim_profile::Window;
+use wsim_stats::Interval;
 
 /// The result over all candidates. Intervals are 95 % confidence intervals over replications.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -125,7 +125,7 @@ pub struct SimulatedGroup {
     /// Its latency.
     pub latency_ms: Latency,
     /// The same as Synapse's own log would give it, from the moment the process looks at the request; only where that was asked for
-    /// ([`ReplicationPlan::as_logged`](crate::simulate::run::ReplicationPlan)).
+    /// ([`ReplicationPlan::as_logged`](wsim_simulate::run::ReplicationPlan)).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub logged_ms: Option<Latency>,
     /// Waits for database connections (`db sched`) of requests with transactions; only with `logged_ms`.

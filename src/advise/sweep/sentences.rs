@@ -209,7 +209,7 @@ fn peak(sweep: &Sweep) -> String {
     words::weekday_instant(sweep.peak.start_us)
 }
 
-fn range(share: crate::stats::Interval) -> String {
+fn range(share: wsim_stats::Interval) -> String {
     words::percent_range(share).split_once(" (").map_or_else(String::new, |(_, range)| format!(" ({range}"))
 }
 

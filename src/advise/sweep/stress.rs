@@ -5,11 +5,11 @@ use super::choice;
 use super::digest::{self, Digest};
 use super::model::Case;
 use super::{Field, Watch};
-use crate::simulate::deploy::Deployment;
-use crate::simulate::prepare::{Bound, PrepareSettings, Prepared};
-use crate::simulate::run::{Candidate, ReplicationPlan, Scenario};
-use crate::simulate::topology::TopologyError;
-use crate::stats::Interval;
+use wsim_simulate::deploy::Deployment;
+use wsim_simulate::prepare::{Bound, PrepareSettings, Prepared};
+use wsim_simulate::run::{Candidate, ReplicationPlan, Scenario};
+use wsim_simulate::topology::TopologyError;
+use wsim_stats::Interval;
 
 /// The plan at growing load until it fails, or up to four times today's.
 pub(super) fn growth(field: &Field<'_>, index: usize, watch: &dyn Watch) -> Result<Vec<Case>, TopologyError> {

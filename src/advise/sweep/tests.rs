@@ -1,12 +1,12 @@
 //! The sweep on made-up traffic whose answers can be worked out.
 
 use super::*;
-use crate::advise::Meets;
-use crate::endpoints::{Classifier, Method, Options as ClassifyOptions, table_for};
-use crate::plan::Preset;
-use crate::profile::{Extras, Profiler, Settings as ProfileSettings};
-use crate::simulate::synthetic::Synthetic;
-use crate::trace::{NameId, Request, flag};
+use crate::Meets;
+use wsim_endpoints::{Classifier, Method, Options as ClassifyOptions, table_for};
+use wsim_plan::Preset;
+use wsim_profile::{Extras, Profiler, Settings as ProfileSettings};
+use wsim_simulate::synthetic::Synthetic;
+use wsim_trace::{NameId, Request, flag};
 
 /// Ten minutes of incremental syncs without waiting by 40 users, 20 a second of this much CPU (ms).
 struct Traffic {

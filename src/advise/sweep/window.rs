@@ -1,6 +1,6 @@
 //! Which part of a trace is simulated: the busiest hour by CPU demand with a lead-in, everything, or a span of one's own.
 
-use crate::profile::{Profile, Window};
+use wsim_profile::{Profile, Window};
 
 /// What was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

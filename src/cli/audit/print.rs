@@ -2,9 +2,9 @@
 
 use std::io::{self, Write};
 
-use crate::configure::audit::traffic::Traffic;
-use crate::configure::audit::{Audit, Severity};
-use crate::report::escape;
+use wsim_configure::audit::traffic::Traffic;
+use wsim_configure::audit::{Audit, Severity};
+use wsim_report::escape;
 
 /// Writes findings, worst first, then what was left out, then what the logs say.
 pub(super) fn print(out: &mut dyn Write, audit: &Audit, traffic: Option<&Traffic>) -> io::Result<()> {

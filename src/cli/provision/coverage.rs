@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::super::window::Window;
-use crate::matrix::{Manifest, Script, Settings, Skip, Tier};
-use crate::trace::{Trace, flag};
+use wsim_matrix::{Manifest, Script, Settings, Skip, Tier};
+use wsim_trace::{Trace, flag};
 
 /// What becomes of the rows with and without `--allow-writes`.
 #[derive(Debug, Serialize)]

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::super::stderr_is_terminal;
 use super::coverage::{Coverage, Share};
-use crate::matrix::Manifest;
-use crate::matrix::provision::{Gaps, Progress};
+use wsim_matrix::Manifest;
+use wsim_matrix::provision::{Gaps, Progress};
 
 /// How much there is of what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -8,15 +8,15 @@ use serde::{Deserialize, Serialize};
 use super::super::UsageError;
 use super::super::output::command_line;
 use super::{Config, Reading};
-use crate::endpoints::{self, Endpoint, Table};
-use crate::logs::detect::{self, Choices, FORMATS, Format};
-use crate::logs::formats::nginx_config::NginxConfig;
-use crate::logs::source::{Place, Source};
-use crate::logs::{StampMeaning, Zone};
-use crate::report::{Input, JoinFacts, MalformedExample, NextStep, RunFacts, format};
-use crate::trace::ingest::Account;
-use crate::trace::join;
-use crate::trace::parquet::Header;
+use wsim_endpoints::{self as endpoints, Endpoint, Table};
+use wsim_logs::detect::{self, Choices, FORMATS, Format};
+use wsim_logs::formats::nginx_config::NginxConfig;
+use wsim_logs::source::{Place, Source};
+use wsim_logs::{StampMeaning, Zone};
+use wsim_parquet::Header;
+use wsim_report::{Input, JoinFacts, MalformedExample, NextStep, RunFacts, format};
+use wsim_trace::ingest::Account;
+use wsim_trace::join;
 
 /// What reading the logs found out that is not in the requests. Kept in the trace, so that a trace tells the same story.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use hyper::Method;
 use serde_json::Value;
 
-use crate::replay::safety::{self, Allowed, Known};
-use crate::transport::{Client, Connector, Keep, Outgoing, Settings, Target};
+use wsim_replay::safety::{self, Allowed, Known};
+use wsim_transport::{Client, Connector, Keep, Outgoing, Settings, Target};
 
 /// A target that may be sent to.
 pub(in super::super) struct Aimed {

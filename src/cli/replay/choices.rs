@@ -7,13 +7,13 @@ use hyper::header::HeaderName;
 
 use super::super::UsageError;
 use super::Replay;
-use crate::advise::Objective;
-use crate::endpoints::Endpoint;
-use crate::logs::range;
-use crate::logs::time::Zone;
-use crate::replay::safety::Allowed;
-use crate::replay::{Pace, Settings, Shape};
-use crate::transport::{self, Target};
+use wsim_advise::Objective;
+use wsim_endpoints::Endpoint;
+use wsim_logs::range;
+use wsim_logs::time::Zone;
+use wsim_replay::safety::Allowed;
+use wsim_replay::{Pace, Settings, Shape};
+use wsim_transport::{self as transport, Target};
 
 /// Where requests go.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,9 +7,9 @@ use super::super::Exit;
 use super::super::reading::Read;
 use super::Replay;
 use super::prepare::Played;
-use crate::matrix::Script;
-use crate::replay::Reason;
-use crate::report::escape;
+use wsim_matrix::Script;
+use wsim_replay::Reason;
+use wsim_report::escape;
 
 /// Requests shown as they would be sent.
 const SHOWN: usize = 20;

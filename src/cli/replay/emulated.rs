@@ -11,20 +11,20 @@ use super::Replay;
 use super::choices::Choices;
 use super::prepare::Played;
 use super::{aim, priming};
-use crate::emulate::{Cluster, Demands, Keys, Settings, WithoutRow};
-use crate::matrix::provision::{self, Accounts, Wishes};
-use crate::matrix::{Manifest, Survey};
-use crate::plan::Plan;
-use crate::report::replay::Predicted;
-use crate::simulate::cluster::Run;
-use crate::simulate::deploy::Deployment;
-use crate::simulate::prepare::PrepareSettings;
-use crate::simulate::random::{Purpose, draw};
-use crate::simulate::schedule::{Population, Schedule};
-use crate::simulate::station::Measuring;
-use crate::simulate::time::Time;
-use crate::stats::student_t;
-use crate::trace::{Trace, flag};
+use wsim_emulate::{Cluster, Demands, Keys, Settings, WithoutRow};
+use wsim_matrix::provision::{self, Accounts, Wishes};
+use wsim_matrix::{Manifest, Survey};
+use wsim_plan::Plan;
+use wsim_report::replay::Predicted;
+use wsim_simulate::cluster::Run;
+use wsim_simulate::deploy::Deployment;
+use wsim_simulate::prepare::PrepareSettings;
+use wsim_simulate::random::{Purpose, draw};
+use wsim_simulate::schedule::{Population, Schedule};
+use wsim_simulate::station::Measuring;
+use wsim_simulate::time::Time;
+use wsim_stats::student_t;
+use wsim_trace::{Trace, flag};
 
 /// A cluster that is ready to be replayed at.
 pub(super) struct Emulated {
@@ -81,7 +81,7 @@ pub(super) fn start(
             accounts: Accounts::Secret(secret),
             forbidden: BTreeSet::new(),
         };
-        let client = crate::transport::Client::new(aimed.connector.clone());
+        let client = wsim_transport::Client::new(aimed.connector.clone());
         provision::provision(&client, &mut world, &settings, &|_| {}).await.context("could not provision the emulated cluster")?;
         Ok((aimed, world))
     })?;

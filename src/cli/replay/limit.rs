@@ -6,9 +6,9 @@
 use std::io::Write as _;
 
 use super::running::{Outcome, Player};
-use crate::advise::{Objective, Statistic};
-use crate::replay::record::{Measured, Times};
-use crate::report::replay::LimitStep;
+use wsim_advise::{Objective, Statistic};
+use wsim_replay::record::{Measured, Times};
+use wsim_report::replay::LimitStep;
 
 /// Steps up at most.
 const UP: usize = 12;

@@ -5,11 +5,11 @@ use std::time::SystemTime;
 
 use super::super::window::Window;
 use super::Replay;
-use crate::matrix::provision::{self, Wishes};
-use crate::matrix::{self, LaneKind, Manifest, Survey, Tier};
-use crate::replay::{self, Lane, Reason, Row, Schedule, Shape};
-use crate::report::replay::CpuShare;
-use crate::trace::{Request, Trace, flag};
+use wsim_matrix::provision::{self, Wishes};
+use wsim_matrix::{self as matrix, LaneKind, Manifest, Survey, Tier};
+use wsim_replay::{self as replay, Lane, Reason, Row, Schedule, Shape};
+use wsim_report::replay::CpuShare;
+use wsim_trace::{Request, Trace, flag};
 
 /// Client and federation requests in arrival order, numbered by their place; and when the first came, µs since the epoch.
 pub(super) struct Played {

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::future::Future;
 
-use crate::matrix::Script;
-use crate::replay::{Row, Schedule};
-use crate::transport::{Client, Connector, Outgoing};
+use wsim_matrix::Script;
+use wsim_replay::{Row, Schedule};
+use wsim_transport::{Client, Connector, Outgoing};
 
 /// Devices primed at a time.
 const AT_A_TIME: usize = 8;

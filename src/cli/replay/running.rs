@@ -17,16 +17,17 @@ use super::emulated::{self, Emulated};
 use super::prepare::{self, Played};
 use super::watching::Watching;
 use super::{Replay, limit, priming};
-use crate::emulate::Cluster;
-use crate::matrix::{self, Manifest, Script, domains};
-use crate::profile::Window;
-use crate::replay::metrics::{Board, Source};
-use crate::replay::record::{Glimpse, Measured, Recorder, VoidRules};
-use crate::replay::{self, Finished, Live, Run, Schedule, Shape, Stop};
-use crate::report::RunFolder;
-use crate::report::replay::{LimitStep, Predicted, ReplayReport};
-use crate::trace::Trace;
-use crate::trace::ingest::Progress;
+use wsim_emulate::Cluster;
+use wsim_matrix::{self as matrix, Manifest, Script, domains};
+use wsim_parquet::table_file::TableFile;
+use wsim_profile::Window;
+use wsim_replay::metrics::{Board, Source};
+use wsim_replay::record::{Glimpse, Measured, REQUEST_COLUMNS, Recorder, VoidRules};
+use wsim_replay::{self as replay, Finished, Live, Run, Schedule, Shape, Stop};
+use wsim_report::RunFolder;
+use wsim_report::replay::{LimitStep, Predicted, ReplayReport};
+use wsim_trace::Trace;
+use wsim_trace::ingest::Progress;
 
 /// Where the requests go, looked at and prepared.
 pub(super) struct Goal {
@@ -70,7 +71,7 @@ pub(super) fn target(
     }
     let aimed = priming::in_runtime(async {
         let aimed = aim::aim(target.clone(), choices.transport.clone(), domains(trace), &choices.allowed).await?;
-        let mut client = crate::transport::Client::new(aimed.connector.clone());
+        let mut client = wsim_transport::Client::new(aimed.connector.clone());
         if !matrix::provision::consents(&mut client, &world).await? {
             anyhow::bail!("{shown} does not have the marker room of {}: provision it first", path.display());
         }
@@ -123,7 +124,8 @@ impl Player<'_> {
         let mut recorder = Recorder::new(groups).with_glimpse(Arc::clone(&glimpse));
         if let Some(folder) = folder {
             recorder = recorder.with_hlog(create(folder, "replay.hlog")?, began);
-            recorder = recorder.with_requests(create(folder, "requests.parquet")?)?;
+            let table = TableFile::new(create(folder, "requests.parquet")?, &REQUEST_COLUMNS)?;
+            recorder = recorder.with_requests(Box::new(table));
         }
         let live = Arc::new(Live::default());
         let total = schedule.slots.len();

@@ -8,10 +8,10 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::super::stderr_is_terminal;
-use crate::replay::record::Glimpse;
-use crate::replay::{Live, Stop, StopReason};
-use crate::report::format;
-use crate::trace::ingest::Progress;
+use wsim_replay::record::Glimpse;
+use wsim_replay::{Live, Stop, StopReason};
+use wsim_report::format;
+use wsim_trace::ingest::Progress;
 
 /// A bar until it is dropped.
 pub(super) struct Watching {

@@ -7,13 +7,13 @@ use anyhow::Context;
 
 use super::super::UsageError;
 use super::Simulate;
-use crate::advise::Objective;
-use crate::advise::sweep::candidates::{self, BalanceRule, Trial};
-use crate::advise::sweep::{Discarded, WindowChoice};
-use crate::logs::range;
-use crate::logs::time::Zone;
-use crate::plan::{Options, Plan, Preset};
-use crate::profile::Window;
+use wsim_advise::Objective;
+use wsim_advise::sweep::candidates::{self, BalanceRule, Trial};
+use wsim_advise::sweep::{Discarded, WindowChoice};
+use wsim_logs::range;
+use wsim_logs::time::Zone;
+use wsim_plan::{Options, Plan, Preset};
+use wsim_profile::Window;
 
 /// Worker counts.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use super::super::output::Output;
 use super::super::{Exit, UsageError};
-use crate::report::format;
-use crate::simulate::synthetic::{Exact, RunLength, Synthetic, SyntheticResult, simulate};
-use crate::stats::Interval;
+use wsim_report::format;
+use wsim_simulate::synthetic::{Exact, RunLength, Synthetic, SyntheticResult, simulate};
+use wsim_stats::Interval;
 
 pub(super) fn run(words: &str, seed: u64, output: &Output) -> anyhow::Result<Exit> {
     let synthetic = read(words)?;
@@ -47,7 +47,7 @@ fn print(
     exact: Option<Exact>,
 ) -> std::io::Result<()> {
     let formula = exact.map_or("formula", |exact| exact.formula);
-    writeln!(out, "{}\n", crate::report::escape::terminal(words, 200))?;
+    writeln!(out, "{}\n", wsim_report::escape::terminal(words, 200))?;
     writeln!(out, "        simulated                       {formula}")?;
     let exact_of = |value: Option<f64>| value.map_or_else(|| format::UNKNOWN.to_owned(), |seconds| format::milliseconds(seconds * 1e3));
     let rows = [
@@ -114,7 +114,7 @@ struct WireExact {
 }
 
 fn wire<'a>(words: &'a str, seed: u64, result: &SyntheticResult, exact: Option<Exact>) -> Wire<'a> {
-    let ms = |estimate: crate::stats::BatchEstimate| estimate.interval.scaled(1e3);
+    let ms = |estimate: wsim_stats::BatchEstimate| estimate.interval.scaled(1e3);
     Wire {
         schema: "wsim.synthetic/1",
         synthetic: words,

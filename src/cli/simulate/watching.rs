@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::super::stderr_is_terminal;
-use crate::advise::sweep::Watch;
-use crate::trace::ingest::Progress;
+use wsim_advise::sweep::Watch;
+use wsim_trace::ingest::Progress;
 
 /// A bar until it is dropped.
 pub(super) struct Watching {

@@ -5,7 +5,7 @@
 
 use super::finding::{Finding, SHOWN, Severity};
 use super::observe::{Seen, View};
-use crate::endpoints::{Choice, Method, Row, Syntax, Table, Tables};
+use wsim_endpoints::{Choice, Method, Row, Syntax, Table, Tables};
 
 /// Looks for the table that fits best.
 pub(super) fn check(view: &View<'_>, choice: &Choice, findings: &mut Vec<Finding>) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::read::{Note, ProxyName};
 use super::observe::{PoolView, Seen, View};
-use crate::plan::{Duties, Plan, Pool, Proxy, ProxyKind, Rule, Selector, Writers};
+use wsim_plan::{Duties, Plan, Pool, Proxy, ProxyKind, Rule, Selector, Writers};
 
 /// A plan, and what of it was assumed.
 #[derive(Debug, Clone, PartialEq)]

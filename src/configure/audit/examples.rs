@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use regex_syntax::hir::{Hir, HirKind};
 
-use crate::endpoints::{Classifier, EndpointId, Method, Syntax};
+use wsim_endpoints::{Classifier, EndpointId, Method, Syntax};
 
 /// A request and its class.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -265,7 +265,7 @@ const MAIN_ONLY: &[(&str, &str)] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoints::{Options, table_for};
+    use wsim_endpoints::{Options, table_for};
 
     #[test]
     fn every_row_of_every_era_has_an_example_of_its_own() {

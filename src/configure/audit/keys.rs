@@ -1,7 +1,7 @@
 //! What a pool's rule really hashes, found by asking: change one thing of a request and see whether the key changes.
 
 use super::super::read::{Answer, KeyValue, Request, Site};
-use crate::plan::Key;
+use wsim_plan::Key;
 
 /// Which changes of a request change its key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -29,7 +29,7 @@ pub use finding::{Finding, Severity};
 
 use super::read::synapse::Cluster;
 use super::read::{Files, Kind, Note, Proxy, ReadError, caddy, haproxy, nginx, traefik};
-use crate::endpoints::{Choice, Classifier};
+use wsim_endpoints::{Choice, Classifier};
 
 /// Files that were read.
 #[derive(Debug, Default)]

@@ -7,7 +7,7 @@ use super::super::read::{Answer, KeyValue, Place, PoolAt, Proxy, ProxyName, Rout
 use super::examples::Example;
 use super::keys::{self, Varies};
 use super::{Configuration, Settings};
-use crate::endpoints::{Classifier, Endpoint};
+use wsim_endpoints::{Classifier, Endpoint};
 
 /// What was seen.
 pub(super) struct View<'v> {

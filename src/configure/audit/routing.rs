@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::read::Place;
 use super::finding::{Finding, SHOWN, Severity};
 use super::observe::{Seen, View, Went};
-use crate::plan::known::{WriterLimit, writer_limit};
+use wsim_plan::known::{WriterLimit, writer_limit};
 
 /// What makes findings one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

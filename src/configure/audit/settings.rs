@@ -5,8 +5,8 @@
 use super::super::read::Place;
 use super::super::read::synapse::Cluster;
 use super::finding::{Finding, Severity};
-use crate::endpoints::Release;
-use crate::plan::known::{WriterLimit, writer_limit};
+use wsim_endpoints::Release;
+use wsim_plan::known::{WriterLimit, writer_limit};
 
 /// Looks at Synapse's files.
 pub(super) fn check(cluster: &Cluster, release: &Release, findings: &mut Vec<Finding>) {

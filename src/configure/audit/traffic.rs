@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::configure::read::synapse::Cluster;
-use crate::endpoints::Endpoint;
-use crate::trace::{Trace, flag};
+use crate::read::synapse::Cluster;
+use wsim_endpoints::Endpoint;
+use wsim_trace::{Trace, flag};
 
 /// Requests of one group at one process where they do not belong.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -9,7 +9,7 @@ use super::super::address::Address;
 use super::super::routes::{Sync, Target};
 use super::super::{ConfigureError, Context, OutputFile};
 use super::{ADMIN, PUBLIC, UPLOAD_MIB, Upstream, WAIT_SECONDS, heading, name, over_target};
-use crate::balance::{Algorithm, Apache};
+use wsim_balance::{Algorithm, Apache};
 
 pub(super) fn files(context: &Context<'_>, upstreams: &[Upstream<'_>]) -> Result<Vec<OutputFile>, ConfigureError> {
     let mut out = heading(context, "#", "Apache httpd");

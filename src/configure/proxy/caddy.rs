@@ -8,8 +8,8 @@ use super::super::address::Address;
 use super::super::routes::{Sync, Target};
 use super::super::{ConfigureError, Context, OutputFile};
 use super::{ADMIN, PUBLIC, UPLOAD_MIB, Upstream, WAIT_SECONDS, heading, keys, name, over_target};
-use crate::balance::{Algorithm, Caddy};
-use crate::plan::Key;
+use wsim_balance::{Algorithm, Caddy};
+use wsim_plan::Key;
 
 pub(super) fn files(
     context: &Context<'_>,

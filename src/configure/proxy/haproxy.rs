@@ -9,8 +9,8 @@ use super::super::address::Address;
 use super::super::routes::{Rule, Sync, Target};
 use super::super::{ConfigureError, Context, OutputFile};
 use super::{ADMIN, PUBLIC, UPLOAD_MIB, Upstream, WAIT_SECONDS, heading, keys, name};
-use crate::balance::Algorithm;
-use crate::plan::{Key, Pool, Rule as Balance};
+use wsim_balance::Algorithm;
+use wsim_plan::{Key, Pool, Rule as Balance};
 
 pub(super) fn files(context: &Context<'_>, upstreams: &[Upstream<'_>]) -> Result<Vec<OutputFile>, ConfigureError> {
     let mut out = heading(context, "#", "HAProxy");

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use super::address::Address;
 use super::routes::{Rule, Target};
 use super::{ConfigureError, Context, OutputFile};
-use crate::plan::{Key, Plan, Pool, ProxyKind, Rule as Balance};
+use wsim_plan::{Key, Plan, Pool, ProxyKind, Rule as Balance};
 
 /// The files of the chosen proxy, below `proxy/NAME/`.
 pub(super) fn files(context: &Context<'_>, warnings: &mut Vec<String>) -> Result<Vec<OutputFile>, ConfigureError> {
@@ -212,7 +212,7 @@ const ADMIN: &str = "/_synapse/admin";
 mod tests {
     use super::super::routes::Sync;
     use super::*;
-    use crate::endpoints::Method;
+    use wsim_endpoints::Method;
 
     fn rule(pattern: &str, methods: &[Method]) -> Rule {
         let (target, group) = (Target::Main, "own".to_owned());

@@ -8,9 +8,9 @@ use std::fmt::Write as _;
 use super::super::routes::{Rule, Sync, Target};
 use super::super::{ConfigureError, Context, OutputFile};
 use super::{ADMIN, PUBLIC, UPLOAD_MIB, Upstream, WAIT_SECONDS, heading, keys, name};
-use crate::balance::{Algorithm, Nginx};
-use crate::endpoints::Method;
-use crate::plan::Key;
+use wsim_balance::{Algorithm, Nginx};
+use wsim_endpoints::Method;
+use wsim_plan::Key;
 
 pub(super) fn files(context: &Context<'_>, upstreams: &[Upstream<'_>]) -> Result<Vec<OutputFile>, ConfigureError> {
     let mut maps = heading(context, "#", "Maps and upstreams");

@@ -8,7 +8,7 @@ use super::super::address::Address;
 use super::super::routes::{Rule, Sync, Target};
 use super::super::{ConfigureError, Context, OutputFile};
 use super::{ADMIN, PUBLIC, UPLOAD_MIB, Upstream, WAIT_SECONDS, heading, name};
-use crate::balance::{Algorithm, Traefik};
+use wsim_balance::{Algorithm, Traefik};
 
 pub(super) fn files(
     context: &Context<'_>,

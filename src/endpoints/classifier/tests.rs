@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use proptest::prelude::*;
 
 use super::*;
-use crate::endpoints::table_for;
+use crate::table_for;
 
 /// Building a classifier takes a while without optimisation: one per release.
 fn classifier(release: &'static str) -> Arc<Classifier> {

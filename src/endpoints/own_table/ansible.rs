@@ -5,7 +5,7 @@
 //! (`# ^/…`, `# - ^/…`) is off, as in the playbook.
 
 use super::{Found, Known, Sentences, is_pattern, row};
-use crate::endpoints::words;
+use crate::words;
 
 /// Whether the text holds such a list.
 pub(super) fn looks_like(text: &str) -> bool {
@@ -116,7 +116,7 @@ const TITLE_WORDS_MAX: usize = 5;
 #[cfg(test)]
 mod tests {
     use super::super::{OwnTableKind, detect, read_own_table};
-    use crate::endpoints::{Method, Table};
+    use crate::{Method, Table};
 
     const LIST: &str = "\
 ---

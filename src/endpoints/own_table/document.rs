@@ -5,8 +5,8 @@
 //! front ends lose it; lines of a single `|`, which they add, are skipped.
 
 use super::{Found, Known, Sentences, is_pattern, row};
-use crate::endpoints::Method;
-use crate::endpoints::table::Row;
+use crate::Method;
+use crate::table::Row;
 
 /// Whether the text is such a document: it names a worker application in a line of its own and lists patterns.
 pub(super) fn looks_like(text: &str) -> bool {
@@ -167,7 +167,7 @@ fn application(line: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::super::{OwnTableKind, detect, read_own_table};
-    use crate::endpoints::{Method, Table};
+    use crate::{Method, Table};
 
     /// Short, in the shape of the document.
     const DOCUMENT: &str = "\

@@ -7,7 +7,7 @@
 //! stream where its name holds the name of the stream that Synapse's document gives the pattern to.
 
 use super::{Found, Known, row};
-use crate::endpoints::table::{Row, Syntax};
+use crate::table::{Row, Syntax};
 
 /// Whether the text is such a map: nothing but comments and pairs, and a Matrix path among them.
 pub(super) fn looks_like(text: &str) -> bool {
@@ -63,7 +63,7 @@ fn entry(pattern: &str, backend: &str, known: &Known) -> Row {
 #[cfg(test)]
 mod tests {
     use super::super::{OwnTableKind, detect, read_own_table};
-    use crate::endpoints::{Classifier, Method, Options, Table};
+    use crate::{Classifier, Method, Options, Table};
 
     const MAP: &str = "\
 # path_regexp backend_name

@@ -24,8 +24,8 @@ use nom::sequence::{delimited, preceded};
 use super::error::FormatError;
 use super::pattern::{Pattern, Piece, TextParser};
 use super::variable::{Clock, Unit, Variable};
-use crate::logs::escape::Escape;
-use crate::logs::{StampMeaning, StampReader};
+use crate::escape::Escape;
+use crate::{StampMeaning, StampReader};
 
 /// `common`.
 pub const COMMON: &str = r#"%h %l %u %t "%r" %>s %b"#;
@@ -288,7 +288,7 @@ const STRFTIME: [(&str, Clock); 6] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::logs::formats::testing::{malformed, request, stamps, text};
+    use crate::formats::testing::{malformed, request, stamps, text};
 
     const ROOT: i64 = 1_767_366_215_000_000; // 02/Jan/2026:15:03:35 +0000
 

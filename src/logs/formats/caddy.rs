@@ -6,9 +6,9 @@
 
 use super::address::without_port;
 use super::stamp_text;
-use crate::logs::json::{self, Value, Walker, texts};
-use crate::logs::time::{decimal, duration_us};
-use crate::logs::{Line, Malformed, Parser, Record, Stamp, StampMeaning, StampReader};
+use crate::json::{self, Value, Walker, texts};
+use crate::time::{decimal, duration_us};
+use crate::{Line, Malformed, Parser, Record, Stamp, StampMeaning, StampReader};
 
 /// Reads Caddy's access log.
 ///
@@ -275,7 +275,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::logs::formats::testing::{malformed, request, stamps, tally, text};
+    use crate::formats::testing::{malformed, request, stamps, tally, text};
 
     fn parser() -> Caddy {
         Caddy::new(stamps())

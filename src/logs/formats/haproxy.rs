@@ -25,9 +25,9 @@ use super::pattern::{Pattern, Piece, TextParser};
 use super::prefix;
 use super::request_line;
 use super::variable::{Clock, Draft, Unit, Variable, is_credential};
-use crate::logs::escape::Escape;
-use crate::logs::time::decimal;
-use crate::logs::{Line, Malformed, Parser, Record, Stamp, StampMeaning, StampReader};
+use crate::escape::Escape;
+use crate::time::decimal;
+use crate::{Line, Malformed, Parser, Record, Stamp, StampMeaning, StampReader};
 
 /// The parser of `option httplog` and `option httpslog`.
 #[derive(Debug, Clone)]
@@ -329,7 +329,7 @@ const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Au
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::logs::formats::testing::{malformed, request, stamps, text};
+    use crate::formats::testing::{malformed, request, stamps, text};
 
     const SYNC: &str = r#"203.0.113.7:51034 [02/Jan/2026:15:04:05.123] https~ matrix_sync/w2 0/0/1/29998/30000 200 812 - - ---- 41/40/12/3/0 0/0 {Bearer syt_YWxpY2U_xxx|Element/1.11} "GET /_matrix/client/v3/sync?since=s1_2 HTTP/1.1""#;
 

@@ -1,6 +1,6 @@
 //! The log formats: one module each, and what they share.
 //!
-//! A format's parser turns one line into one [`crate::logs::Line`]. It knows nothing of files, order or endpoints.
+//! A format's parser turns one line into one [`crate::Line`]. It knows nothing of files, order or endpoints.
 
 mod address;
 pub mod apache;
@@ -30,7 +30,7 @@ pub mod variable;
 /// The vocabulary of the parsers' tests.
 #[cfg(test)]
 pub(crate) mod testing {
-    use crate::logs::{Line, Malformed, Parser, Record, StampReader, Zone};
+    use crate::{Line, Malformed, Parser, Record, StampReader, Zone};
 
     pub(crate) fn stamps() -> StampReader {
         StampReader::new(Zone::utc())

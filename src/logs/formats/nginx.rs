@@ -24,8 +24,8 @@ use nom::sequence::{delimited, preceded};
 pub use super::error::FormatError;
 use super::pattern::{Pattern, Piece, TextParser};
 pub use super::variable::{Clock, Draft, Unit, Variable};
-use crate::logs::escape::Escape;
-use crate::logs::{StampMeaning, StampReader};
+use crate::escape::Escape;
+use crate::{StampMeaning, StampReader};
 
 /// `combined`, which nginx uses where no format is named.
 pub const COMBINED: &str =
@@ -397,8 +397,8 @@ const WORDS: [&str; 24] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::logs::formats::testing::{malformed, request, stamps, text};
-    use crate::logs::{Line, Parser};
+    use crate::formats::testing::{malformed, request, stamps, text};
+    use crate::{Line, Parser};
     use proptest::prelude::*;
 
     const AT: i64 = 1_767_366_245_000_000; // 02/Jan/2026:15:04:05 +0000

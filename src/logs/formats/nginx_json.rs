@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::prefix;
 use super::variable::{Clock, Draft, Unit, Variable};
 use super::{nginx, stamp_text};
-use crate::logs::json::{self, Value, Walker, texts};
-use crate::logs::{Line, Malformed, Parser, Record, Stamp, StampMeaning, StampReader};
+use crate::json::{self, Value, Walker, texts};
+use crate::{Line, Malformed, Parser, Record, Stamp, StampMeaning, StampReader};
 
 /// Reads nginx's JSON access log. Quotes around numbers and lists may be there or not; a missing value may be empty or `-`.
 #[derive(Debug, Clone)]
@@ -269,7 +269,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::logs::formats::testing::{malformed, request, stamps, tally, text};
+    use crate::formats::testing::{malformed, request, stamps, tally, text};
 
     fn guessed() -> NginxJson {
         NginxJson::guessed(stamps())

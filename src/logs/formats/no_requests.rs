@@ -1,6 +1,6 @@
 //! The parser of files that are known to hold no requests: error logs, empty files.
 
-use crate::logs::{Line, Parser};
+use crate::{Line, Parser};
 
 /// Says of every line that it is no request.
 #[derive(Debug, Clone)]

@@ -18,9 +18,9 @@ use super::error::FormatError;
 use super::prefix;
 use super::request_line;
 use super::variable::{Clock, Draft, Variable};
-use crate::logs::escape::Escape;
-use crate::logs::scan;
-use crate::logs::{Line, Malformed, Parser, Record, StampMeaning, StampReader};
+use crate::escape::Escape;
+use crate::scan;
+use crate::{Line, Malformed, Parser, Record, StampMeaning, StampReader};
 
 /// One part of a format as its grammar reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]

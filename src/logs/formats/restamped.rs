@@ -1,6 +1,6 @@
 //! A parser whose stamps are said to mean something else than its format has it (`--stamp start|end`).
 
-use crate::logs::{Line, Parser, StampMeaning};
+use crate::{Line, Parser, StampMeaning};
 
 /// Another parser, its stamps taken for starts or ends.
 pub struct Restamped {

@@ -2,8 +2,8 @@
 //!
 //! Owns the telling apart of forms, which is by their digits and separators; reading them is [`StampReader`]'s.
 
-use crate::logs::StampReader;
-use crate::logs::time::{decimal, epoch_seconds};
+use crate::StampReader;
+use crate::time::{decimal, epoch_seconds};
 
 /// Reads a stamp in any form that a server can be told to write: µs and resolution in µs.
 ///
@@ -59,7 +59,7 @@ fn number(text: &[u8]) -> Option<(i64, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::logs::formats::testing::stamps;
+    use crate::formats::testing::stamps;
 
     #[test]
     fn every_form_of_one_instant_is_told_apart() {

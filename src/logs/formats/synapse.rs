@@ -10,15 +10,15 @@ use memchr::memmem::{self, Finder};
 
 use super::synapse_message::{self, Broken, Message, PROCESSED};
 use super::synapse_prefix::{ACCESS_LOGGER, Clock, Logger, logger, process, request_id};
-use crate::logs::{Line, Malformed, Parser, StampReader};
+use crate::{Line, Malformed, Parser, StampReader};
 
 /// Reads Synapse's text log. Its stamps have no zone, so it needs the one Synapse ran in.
 ///
-/// - [`Record::user`](crate::logs::Record::user) is the user on whose behalf the request ran: of `{@admin:server|@user:server}`
+/// - [`Record::user`](crate::Record::user) is the user on whose behalf the request ran: of `{@admin:server|@user:server}`
 ///   the second name; a federation request's is the server name.
-/// - [`Record::request_id`](crate::logs::Record::request_id) is what follows the method in `GET-48213`: the process's own
+/// - [`Record::request_id`](crate::Record::request_id) is what follows the method in `GET-48213`: the process's own
 ///   counter, or any text a proxy sent.
-/// - [`Record::process`](crate::logs::Record::process) is as the prefix says, `synapse_` of the Docker image's supervisor included.
+/// - [`Record::process`](crate::Record::process) is as the prefix says, `synapse_` of the Docker image's supervisor included.
 #[derive(Debug, Clone)]
 pub struct Synapse {
     stamps: StampReader,
@@ -124,8 +124,8 @@ mod tests {
 
     use super::super::synapse_eras::ERAS;
     use super::*;
-    use crate::logs::formats::testing::{malformed, request, stamps, tally, text};
-    use crate::logs::{Record, StampMeaning, Zone};
+    use crate::formats::testing::{malformed, request, stamps, tally, text};
+    use crate::{Record, StampMeaning, Zone};
 
     fn parser() -> Synapse {
         Synapse::new(stamps())

@@ -6,9 +6,9 @@
 
 use super::synapse::Synapse;
 use super::synapse_prefix::{Logger, id_of};
-use crate::logs::json::{self, Value, Walker, texts};
-use crate::logs::time::epoch_seconds;
-use crate::logs::{Line, Malformed, Parser, Stamp, StampMeaning, StampReader};
+use crate::json::{self, Value, Walker, texts};
+use crate::time::epoch_seconds;
+use crate::{Line, Malformed, Parser, Stamp, StampMeaning, StampReader};
 
 /// Reads any of Synapse's JSON logs. A column inside the message is counted from the message's first byte in the line;
 /// escapes before it (mostly `\"`) are counted once.
@@ -116,7 +116,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::logs::formats::testing::{malformed, request, stamps, tally, text};
+    use crate::formats::testing::{malformed, request, stamps, tally, text};
 
     fn parser() -> SynapseJson {
         SynapseJson::new(stamps())

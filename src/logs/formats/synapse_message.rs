@@ -18,7 +18,7 @@ use nom::error::{ErrorKind, ParseError};
 use nom::sequence::{delimited, preceded, separated_pair, terminated};
 
 use super::request_line;
-use crate::logs::{Cost, Malformed, Record};
+use crate::{Cost, Malformed, Record};
 
 /// What every access message contains.
 pub(super) const PROCESSED: &[u8] = b" Processed request: ";

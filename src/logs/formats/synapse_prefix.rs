@@ -5,7 +5,7 @@
 
 use memchr::memmem;
 
-use crate::logs::{Stamp, StampMeaning, StampReader};
+use crate::{Stamp, StampMeaning, StampReader};
 
 /// Where a prefix states the time.
 #[derive(Debug, Clone, Copy)]

@@ -11,8 +11,8 @@
 
 use super::pattern::{Pattern, Piece, TextParser};
 use super::variable::{Clock, Unit, Variable};
-use crate::logs::escape::Escape;
-use crate::logs::{StampMeaning, StampReader};
+use crate::escape::Escape;
+use crate::{StampMeaning, StampReader};
 
 /// The parser of Traefik's `common` format.
 pub fn common(stamps: StampReader) -> TextParser {
@@ -54,7 +54,7 @@ fn parser(name: &str, tail: &[(&str, Variable)], last: &str, stamps: StampReader
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::logs::formats::testing::{malformed, request, stamps, text};
+    use crate::formats::testing::{malformed, request, stamps, text};
 
     const SYNC: &str = r#"203.0.113.7 - - [02/Jan/2026:15:04:05 +0000] "GET /_matrix/client/v3/sync?since=s1_2 HTTP/2.0" 200 412 "-" "-" 48213 "matrix@docker" "http://172.18.0.5:8083" 30001ms"#;
 

@@ -5,9 +5,9 @@
 
 use super::address::without_port;
 use super::stamp_text;
-use crate::logs::json::{self, Value, Walker, texts};
-use crate::logs::time::decimal;
-use crate::logs::{Line, Malformed, Parser, Record, Stamp, StampMeaning, StampReader};
+use crate::json::{self, Value, Walker, texts};
+use crate::time::decimal;
+use crate::{Line, Malformed, Parser, Record, Stamp, StampMeaning, StampReader};
 
 /// Reads Traefik's JSON access log. The stamp is `StartUTC` (or `StartLocal`), the request's beginning; where both were
 /// dropped it is `time`, its end to the second.
@@ -175,7 +175,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::logs::formats::testing::{malformed, request, stamps, tally, text};
+    use crate::formats::testing::{malformed, request, stamps, tally, text};
 
     fn parser() -> TraefikJson {
         TraefikJson::new(stamps())

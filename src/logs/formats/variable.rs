@@ -10,8 +10,8 @@ use std::net::IpAddr;
 use memchr::{memchr, memmem};
 
 use super::request_line;
-use crate::logs::time::{decimal, duration_us, epoch_seconds};
-use crate::logs::{Record, Stamp, StampMeaning, StampReader};
+use crate::time::{decimal, duration_us, epoch_seconds};
+use crate::{Record, Stamp, StampMeaning, StampReader};
 
 /// The meaning of one field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,7 +161,7 @@ impl Variable {
         if let Self::Time(clock, _) = self { Self::Time(clock, meaning) } else { self }
     }
 
-    /// What a reader of the line expects in this place, for [`crate::logs::Malformed`].
+    /// What a reader of the line expects in this place, for [`crate::Malformed`].
     pub fn expected(self) -> &'static str {
         match self {
             Self::Time(Clock::Common | Clock::CommonLocal, _) => "a time such as 02/Jan/2026:15:04:05 +0000",

@@ -15,8 +15,8 @@ pub use table::{Entry, Op, Tier};
 use std::collections::HashMap;
 
 use super::Skip;
-use crate::endpoints::Method;
-use crate::trace::{NameId, Names, Request, flag};
+use wsim_endpoints::Method;
+use wsim_trace::{NameId, Names, Request, flag};
 
 /// A distinct kind of request: operation, API version, parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]

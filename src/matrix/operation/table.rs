@@ -2,10 +2,10 @@
 //!
 //! From the client-server API of the Matrix specification and Synapse's servlets. The first row that matches counts.
 
-use crate::endpoints::Method;
 use Method::{Delete, Get, Post, Put};
 use Op as O;
 use Tier::{Dangerous, Never, Read, Write};
+use wsim_endpoints::Method;
 
 /// What may be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -109,7 +109,7 @@ const fn media(methods: &'static [Method], pattern: &'static str, op: Op, tier: 
 }
 
 /// All operations that are known.
-pub(in crate::matrix) static TABLE: &[Entry] = &[
+pub(crate) static TABLE: &[Entry] = &[
     client(&[Get], "sync", O::Sync, Read),
     client(&[Post], "org.matrix.simplified_msc3575/sync", O::SlidingSync, Read),
     // Open to everybody.

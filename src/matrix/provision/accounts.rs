@@ -9,9 +9,9 @@ use sha1::Sha1;
 use super::api::{Call, Reply, admin_path, client_path};
 use super::work::{Work, refuse};
 use super::{Accounts, ProvisionError};
-use crate::matrix::body;
-use crate::matrix::manifest::{Admin, Manifest, User};
-use crate::transport::Client;
+use crate::body;
+use crate::manifest::{Admin, Manifest, User};
+use wsim_transport::Client;
 
 /// A fresh account.
 struct Account {

@@ -7,9 +7,9 @@ use hyper::Method;
 use serde_json::Value;
 
 use super::ProvisionError;
-use crate::matrix::body;
-use crate::matrix::path::encoded;
-use crate::transport::{Answer, Client, Failure, Keep, Outgoing};
+use crate::body;
+use crate::path::encoded;
+use wsim_transport::{Answer, Client, Failure, Keep, Outgoing};
 
 /// A call.
 #[derive(Debug, Clone)]

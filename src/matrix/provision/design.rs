@@ -8,7 +8,7 @@ use super::super::manifest::{Copy, Device, Manifest, Media, Room, User};
 use super::super::random::Random;
 use super::super::survey::Survey;
 use super::super::twins;
-use crate::trace::Names;
+use wsim_trace::Names;
 
 /// How large a world is wished for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -192,8 +192,8 @@ const MEMBERS_TYPICAL: usize = 8;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoints::Method;
-    use crate::trace::{NameId, Request};
+    use wsim_endpoints::Method;
+    use wsim_trace::{NameId, Request};
 
     fn log(users: &[(&str, bool)]) -> (Survey, Names) {
         let mut names = Names::new();

@@ -4,10 +4,10 @@ use super::ProvisionError;
 use super::accounts::{Place, user_at, users, with_token};
 use super::api::{Call, client_path};
 use super::work::Work;
-use crate::matrix::path::encoded;
-use crate::matrix::random::Random;
-use crate::matrix::{body, script};
-use crate::transport::Client;
+use crate::path::encoded;
+use crate::random::Random;
+use crate::{body, script};
+use wsim_transport::Client;
 
 impl Work<'_> {
     /// Keys of every device.

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::ProvisionError;
 use super::api::{Call, client_path};
 use super::work::Work;
-use crate::matrix::manifest::{Manifest, Marker};
-use crate::transport::Client;
+use crate::manifest::{Manifest, Marker};
+use wsim_transport::Client;
 
 impl Work<'_> {
     /// The marker: whose room it is, the room, its alias.

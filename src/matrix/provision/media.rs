@@ -7,8 +7,8 @@ use bytes::Bytes;
 use super::ProvisionError;
 use super::api::Call;
 use super::work::Work;
-use crate::matrix::random::Random;
-use crate::transport::Client;
+use crate::random::Random;
+use wsim_transport::Client;
 
 impl Work<'_> {
     /// Uploads what is missing.

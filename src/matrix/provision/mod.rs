@@ -30,8 +30,8 @@ pub use marker::consents;
 pub use purge::purge;
 
 use super::{Manifest, ManifestError};
-use crate::transport::{Client, Failure};
 use work::Work;
+use wsim_transport::{Client, Failure};
 
 /// How to provision.
 #[derive(Debug, Clone)]

@@ -10,8 +10,8 @@ use super::accounts::{user_at, users};
 use super::api::{Call, admin_path};
 use super::work::Work;
 use super::{Progress, ProvisionError, Settings};
-use crate::matrix::manifest::{Admin, Manifest};
-use crate::transport::Client;
+use crate::manifest::{Admin, Manifest};
+use wsim_transport::Client;
 
 /// Removes everything in the manifest from the target, and rooms that replays made. The manifest is saved as it empties; afterwards only the
 /// file is left to be deleted.

@@ -5,10 +5,10 @@ use serde_json::json;
 use super::ProvisionError;
 use super::api::{Call, client_path};
 use super::work::Work;
-use crate::matrix::body;
-use crate::matrix::manifest::{Copy, Manifest, Room};
-use crate::matrix::random::Random;
-use crate::transport::Client;
+use crate::body;
+use crate::manifest::{Copy, Manifest, Room};
+use crate::random::Random;
+use wsim_transport::Client;
 
 /// (copy, room).
 type Place = (usize, usize);

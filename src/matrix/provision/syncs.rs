@@ -8,9 +8,9 @@ use super::ProvisionError;
 use super::accounts::{user_at, users};
 use super::api::Call;
 use super::work::Work;
-use crate::matrix::manifest::Manifest;
-use crate::matrix::path::encoded;
-use crate::transport::Client;
+use crate::manifest::Manifest;
+use crate::path::encoded;
+use wsim_transport::Client;
 
 impl Work<'_> {
     /// Syncs every device that never did.

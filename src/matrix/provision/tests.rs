@@ -13,8 +13,8 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::matrix::Manifest;
-use crate::transport::{Connector, Settings as Transport, Target};
+use crate::Manifest;
+use wsim_transport::{Connector, Settings as Transport, Target};
 
 /// What a request is answered: its number, method and path decide.
 type Answers = fn(usize, &str) -> (u16, &'static str);
@@ -161,7 +161,7 @@ async fn a_target_that_was_set_up_anew_is_noticed() {
     let (url, count) = homeserver(answers).await;
     let client = Client::new(Connector::new(url.parse().unwrap(), Transport::default()).await.unwrap());
     let mut manifest = Manifest::new(&url, [1; 16]);
-    manifest.admin = Some(crate::matrix::Admin { user_id: "@a:b".to_owned(), token: "t".to_owned() });
+    manifest.admin = Some(crate::Admin { user_id: "@a:b".to_owned(), token: "t".to_owned() });
     let settings = Settings { path: "world.json".into(), concurrency: 1, accounts: secret(), forbidden: BTreeSet::new() };
     for done in [provision(&client, &mut manifest, &settings, &|_| ()).await, purge(&client, &mut manifest, &settings, &|_| ()).await] {
         assert!(matches!(done, Err(ProvisionError::Gone)), "{done:?}");

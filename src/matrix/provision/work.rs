@@ -9,8 +9,8 @@ use tokio::task::JoinSet;
 
 use super::api::{Call, client_path};
 use super::{Progress, ProvisionError, Settings};
-use crate::matrix::Manifest;
-use crate::transport::Client;
+use crate::Manifest;
+use wsim_transport::Client;
 
 /// The manifest and the means to fill it.
 pub(super) struct Work<'a> {

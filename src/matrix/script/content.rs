@@ -4,10 +4,10 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::make::{Maker, json};
-use crate::endpoints::Method;
-use crate::matrix::operation::Op;
-use crate::matrix::random::Random;
-use crate::matrix::{Skip, body};
+use crate::operation::Op;
+use crate::random::Random;
+use crate::{Skip, body};
+use wsim_endpoints::Method;
 
 impl Maker<'_> {
     /// Content type and body.
@@ -223,7 +223,7 @@ impl Maker<'_> {
 }
 
 /// The generator of what never changes about a device.
-pub(in crate::matrix) fn device_random(device: &str) -> Random {
+pub(crate) fn device_random(device: &str) -> Random {
     Random::new(0, device, 0)
 }
 

@@ -10,8 +10,8 @@ use serde::de::{Deserializer, SeqAccess, Visitor};
 
 use super::make::bearer;
 use super::state::{Population, State};
-use crate::matrix::operation::Op;
-use crate::transport::Answer;
+use crate::operation::Op;
+use wsim_transport::Answer;
 
 /// Of a sync.
 #[derive(Deserialize)]

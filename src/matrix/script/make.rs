@@ -8,12 +8,12 @@ use hyper::Method;
 use super::Settings;
 use super::plan::Planned;
 use super::state::{Device, Population, Room, State, User};
-use crate::endpoints::Method as Logged;
-use crate::matrix::operation::{Op, Shape, is_event_type};
-use crate::matrix::path::push_encoded;
-use crate::matrix::random::Random;
-use crate::matrix::{Skip, body};
-use crate::transport::{Keep, Outgoing};
+use crate::operation::{Op, Shape, is_event_type};
+use crate::path::push_encoded;
+use crate::random::Random;
+use crate::{Skip, body};
+use wsim_endpoints::Method as Logged;
+use wsim_transport::{Keep, Outgoing};
 
 /// Which request is made.
 #[derive(Debug, Clone, Copy)]

@@ -23,11 +23,11 @@ use std::collections::BTreeMap;
 use super::operation::{Op, Tier};
 use super::random::Random;
 use super::{Manifest, Skip};
-use crate::trace::{Names, Request};
-use crate::transport::{Answer, Outgoing};
 pub(super) use content::device_random;
 use plan::Plan;
 use state::State;
+use wsim_trace::{Names, Request};
+use wsim_transport::{Answer, Outgoing};
 
 /// What is allowed, and what tells runs apart.
 #[derive(Debug, Clone)]

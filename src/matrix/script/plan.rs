@@ -4,11 +4,11 @@ use std::collections::{HashMap, HashSet};
 
 use super::state::State;
 use super::{Lane, LaneKind, Settings};
-use crate::endpoints::Method;
-use crate::matrix::operation::{Op, Shape, Shapes, Tier, is_dangerous_state, is_made_up_state};
-use crate::matrix::twins::{self, Twins};
-use crate::matrix::{Manifest, Skip};
-use crate::trace::{NameId, Names, Request, flag};
+use crate::operation::{Op, Shape, Shapes, Tier, is_dangerous_state, is_made_up_state};
+use crate::twins::{self, Twins};
+use crate::{Manifest, Skip};
+use wsim_endpoints::Method;
+use wsim_trace::{NameId, Names, Request, flag};
 
 /// All rows.
 #[derive(Debug)]
@@ -98,7 +98,7 @@ impl<'a> Planner<'a> {
         let users = first.map_or(&[][..], |copy| &copy.users);
         let rooms = first.map_or(&[][..], |copy| &copy.rooms);
         let devices = state.copies.first().map_or(0, |copy| copy.devices.len());
-        let joined = |(place, room): (usize, &'a crate::matrix::Room)| {
+        let joined = |(place, room): (usize, &'a crate::Room)| {
             room.members.iter().take(room.joined as usize).map(move |&user| (user, number(place)))
         };
         Self {

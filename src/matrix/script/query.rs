@@ -3,9 +3,9 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::make::Maker;
-use crate::endpoints::Method;
-use crate::matrix::operation::Op;
-use crate::matrix::path::push_encoded;
+use crate::operation::Op;
+use crate::path::push_encoded;
+use wsim_endpoints::Method;
 
 impl<'a> Maker<'a> {
     /// Appends the query.

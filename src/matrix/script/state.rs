@@ -6,9 +6,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hyper::Method;
 
-use crate::matrix::path::encoded;
-use crate::matrix::{Manifest, manifest};
-use crate::transport::{Keep, Outgoing};
+use crate::path::encoded;
+use crate::{Manifest, manifest};
+use wsim_transport::{Keep, Outgoing};
 
 /// All copies of the population, and what they share.
 #[derive(Debug)]

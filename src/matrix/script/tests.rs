@@ -7,12 +7,12 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::endpoints::Method;
-use crate::matrix::operation::TABLE;
-use crate::matrix::provision::{Wishes, design};
-use crate::matrix::{Survey, manifest};
-use crate::trace::{NameId, flag};
-use crate::transport::Keep;
+use crate::operation::TABLE;
+use crate::provision::{Wishes, design};
+use crate::{Survey, manifest};
+use wsim_endpoints::Method;
+use wsim_trace::{NameId, flag};
+use wsim_transport::Keep;
 
 /// Rows by their templates: who, where, what.
 #[derive(Default)]

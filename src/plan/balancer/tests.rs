@@ -17,7 +17,7 @@ fn algorithm(kind: ProxyKind, release: Option<&str>, balance: &str, key: Option<
         proxy,
         pools: vec![pool.clone()],
         stream_writers: [].into(),
-        duties: crate::plan::Duties::default(),
+        duties: crate::Duties::default(),
     };
     plan.balancer_setup(&pool).map(|setup| setup.algorithm).map_err(|error| error.to_string())
 }

@@ -12,9 +12,9 @@
 pub mod regression;
 pub mod sharing;
 
-use crate::endpoints::Endpoint;
-use crate::stats::Interval;
-use crate::trace::{Request, flag};
+use wsim_endpoints::Endpoint;
+use wsim_stats::Interval;
+use wsim_trace::{Request, flag};
 
 use super::prior::prior;
 use super::process_cpu::ProcessCpu;
@@ -54,7 +54,7 @@ pub struct InferredDemand {
     pub method: DemandMethod,
     /// One sentence for people: what was done and how far to trust it.
     pub note: String,
-    /// Mean CPU of a request by [`crate::endpoints::EndpointId`], µs.
+    /// Mean CPU of a request by [`wsim_endpoints::EndpointId`], µs.
     pub per_endpoint_cpu_us: Vec<f64>,
     /// Multiplies all of it: 0.5, 1, 2.
     pub range: Interval,
@@ -99,7 +99,7 @@ const RANGE: Interval = Interval { value: 1.0, low: 0.5, high: 2.0 };
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::testing::{request, table, timed};
+    use crate::testing::{request, table, timed};
 
     #[test]
     fn the_best_method_the_data_allow_is_taken() {

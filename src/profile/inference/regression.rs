@@ -5,10 +5,10 @@
 //! factor that fits best (ridge; equal to a normal prior with a standard deviation of 70 % of its mean), and U0 towards
 //! 3 % of a core per process. Windows with a process above 90 % busy are left out: their work spills into later ones.
 
-use crate::endpoints::Endpoint;
-use crate::profile::process_cpu::{CpuCounter, ProcessCpu};
-use crate::stats::least_squares::NonNegativeLeastSquares;
-use crate::trace::Request;
+use crate::process_cpu::{CpuCounter, ProcessCpu};
+use wsim_endpoints::Endpoint;
+use wsim_stats::least_squares::NonNegativeLeastSquares;
+use wsim_trace::Request;
 
 use super::super::prior::prior;
 use super::{DemandMethod, InferredDemand, RANGE, begins_us};
@@ -163,10 +163,10 @@ const NOISE_MIN: f64 = 1e-6;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoints::EndpointId;
-    use crate::profile::testing::{request, table};
+    use crate::testing::{request, table};
     use rand::{RngExt, SeedableRng};
     use rand_xoshiro::Xoshiro256PlusPlus;
+    use wsim_endpoints::EndpointId;
 
     /// An hour of syncs at 5 ms and sends at 30 ms whose rates go up and down each for itself, and the counter they make.
     fn hour() -> (Vec<Request>, ProcessCpu) {

@@ -21,9 +21,9 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use crate::endpoints::Endpoint;
-use crate::stats::hashing::NumberMap;
-use crate::trace::{Request, flag};
+use wsim_endpoints::Endpoint;
+use wsim_stats::hashing::NumberMap;
+use wsim_trace::{Request, flag};
 
 use super::super::prior::prior;
 use super::{DemandMethod, InferredDemand, RANGE, begins_us};
@@ -153,10 +153,10 @@ const SHARE_MIN: f64 = 0.02;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoints::EndpointId;
-    use crate::profile::testing::{endpoint, timed};
+    use crate::testing::{endpoint, timed};
     use rand::{RngExt, SeedableRng};
     use rand_xoshiro::Xoshiro256PlusPlus;
+    use wsim_endpoints::EndpointId;
 
     /// Arrivals of a Poisson process with the given demands by class, all served by one core that shares evenly.
     #[expect(clippy::cast_possible_truncation, reason = "microseconds of a few minutes")]
@@ -238,7 +238,7 @@ mod tests {
         let alone: Vec<Request> = (0..500).map(|i| timed(i * 20_000, 10_000)).collect();
         let both: Vec<Request> = alone
             .iter()
-            .flat_map(|&r| [Request { upstream: crate::trace::NameId(1), ..r }, Request { upstream: crate::trace::NameId(2), ..r }])
+            .flat_map(|&r| [Request { upstream: wsim_trace::NameId(1), ..r }, Request { upstream: wsim_trace::NameId(2), ..r }])
             .collect();
         let [one, two] = [alone, both].map(|all| {
             let sums = sweep(all.iter().copied(), &[1.0]);

@@ -4,8 +4,8 @@ use std::fmt::{Display, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Source;
-use crate::replay::StopReason;
-use crate::replay::record::{BOUNDS_MS, Figures, GroupFigures};
+use crate::StopReason;
+use crate::record::{BOUNDS_MS, Figures, GroupFigures};
 
 /// All families of a run.
 pub(super) fn page(source: Option<&Source>) -> String {

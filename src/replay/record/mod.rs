@@ -22,10 +22,12 @@ use std::sync::Arc;
 pub use figures::{BOUNDS_MS, Figures, GroupFigures};
 pub use glimpse::{Glimpse, Recent};
 pub use hlog::HlogError;
-pub use requests::RequestsError;
+pub use requests::{COLUMNS as REQUEST_COLUMNS, RequestsError};
 pub use shards::{ShardLogError, join_hlogs};
 pub use tally::{Tally, Times};
 pub use verdict::{VoidReason, VoidRules};
+
+use wsim_trace::table::TableWriter;
 
 use super::{Account, End, Outcome, Sink};
 use glimpse::Span;
@@ -127,12 +129,11 @@ impl Recorder {
     }
 
     /// Writes every request beside, as a row of a Parquet file.
-    ///
-    /// # Errors
-    /// [`RequestsError`] if `out` cannot be written.
-    pub fn with_requests(mut self, out: Box<dyn Write + Send>) -> Result<Self, RequestsError> {
-        self.requests = Some(Requests::new(out)?);
-        Ok(self)
+    /// `table` has the columns [`REQUEST_COLUMNS`].
+    #[must_use]
+    pub fn with_requests(mut self, table: Box<dyn TableWriter>) -> Self {
+        self.requests = Some(Requests::new(table));
+        self
     }
 
     /// Ends the files and gives out what was measured.

@@ -3,34 +3,32 @@
 //! Written in groups while the run goes on, so that memory does not grow with it. Invariant: one row for each outcome, in the order in which
 //! they ended. Columns: see [`COLUMNS`]; times in ns since the run began, null where there was none.
 
-use std::io::Write;
-
 use super::super::{End, Outcome};
-use crate::trace::parquet::sheet::{Kind, Sheet, SheetError, Values};
+use wsim_trace::table::{ColumnKind, ColumnValues, TableError, TableWriter};
 
 /// Why the file could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error("the requests could not be written to requests.parquet: {0}")]
-pub struct RequestsError(#[from] SheetError);
+pub struct RequestsError(#[from] TableError);
 
 /// The columns in order. Add at the end, never rename.
-pub(super) const COLUMNS: [(&str, Kind); 16] = [
-    ("intended_ns", Kind::Number),
-    ("due_ns", Kind::Number),
-    ("sent_ns", Kind::NumberOrNull),
-    ("first_byte_ns", Kind::NumberOrNull),
-    ("last_byte_ns", Kind::NumberOrNull),
-    ("group", Kind::Text),
-    ("upstream", Kind::Text),
-    ("status", Kind::NumberOrNull),
-    ("original_status", Kind::NumberOrNull),
-    ("original_us", Kind::Number),
-    ("bytes", Kind::Number),
-    ("long_poll", Kind::Truth),
-    ("end", Kind::Text),
-    ("reason", Kind::Text),
-    ("copy", Kind::Number),
-    ("row", Kind::Number),
+pub const COLUMNS: [(&str, ColumnKind); 16] = [
+    ("intended_ns", ColumnKind::Number),
+    ("due_ns", ColumnKind::Number),
+    ("sent_ns", ColumnKind::NumberOrNull),
+    ("first_byte_ns", ColumnKind::NumberOrNull),
+    ("last_byte_ns", ColumnKind::NumberOrNull),
+    ("group", ColumnKind::Text),
+    ("upstream", ColumnKind::Text),
+    ("status", ColumnKind::NumberOrNull),
+    ("original_status", ColumnKind::NumberOrNull),
+    ("original_us", ColumnKind::Number),
+    ("bytes", ColumnKind::Number),
+    ("long_poll", ColumnKind::Bool),
+    ("end", ColumnKind::Text),
+    ("reason", ColumnKind::Text),
+    ("copy", ColumnKind::Number),
+    ("row", ColumnKind::Number),
 ];
 
 /// Name of the file's schema.
@@ -41,7 +39,7 @@ const GROUP_ROWS: usize = 65_536;
 
 /// The file being written.
 pub(super) struct Requests {
-    sheet: Sheet<Box<dyn Write + Send>>,
+    table: Box<dyn TableWriter>,
     /// Outcomes with the place of their group.
     waiting: Vec<(Outcome, u32)>,
 }
@@ -53,8 +51,8 @@ pub(super) struct Names<'n> {
 }
 
 impl Requests {
-    pub(super) fn new(out: Box<dyn Write + Send>) -> Result<Self, RequestsError> {
-        Ok(Self { sheet: Sheet::new(out, &COLUMNS)?, waiting: Vec::new() })
+    pub(super) fn new(table: Box<dyn TableWriter>) -> Self {
+        Self { table, waiting: Vec::new() }
     }
 
     /// Takes in an outcome; says whether a group is full.
@@ -69,7 +67,7 @@ impl Requests {
         if rows.is_empty() {
             return Ok(());
         }
-        let numbers = |of: fn(&Outcome) -> u64| Values::Numbers(rows.iter().map(|(outcome, _)| of(outcome)).collect());
+        let numbers = |of: fn(&Outcome) -> u64| ColumnValues::Numbers(rows.iter().map(|(outcome, _)| of(outcome)).collect());
         let skipped = |outcome: &Outcome| matches!(outcome.end, End::Skipped(_));
         let (mut reasons, mut places): (Vec<&str>, Vec<u32>) = (Vec::new(), Vec::with_capacity(rows.len()));
         for (outcome, _) in &rows {
@@ -96,20 +94,20 @@ impl Requests {
             numbers(|outcome| outcome.due_ns),
             numbers(|outcome| outcome.sent_ns),
             numbers(|outcome| if outcome.end == End::Completed { outcome.first_byte_ns } else { 0 }),
-            Values::Numbers(last_byte.collect()),
-            Values::Texts(rows.iter().map(|(_, group)| *group).collect(), names.groups.clone()),
-            Values::Texts(upstreams.collect(), names.upstreams.clone()),
+            ColumnValues::Numbers(last_byte.collect()),
+            ColumnValues::Texts(rows.iter().map(|(_, group)| *group).collect(), names.groups.clone()),
+            ColumnValues::Texts(upstreams.collect(), names.upstreams.clone()),
             numbers(|outcome| u64::from(outcome.status)),
             numbers(|outcome| u64::from(outcome.original_status)),
             numbers(|outcome| u64::from(outcome.original_us)),
             numbers(|outcome| u64::from(outcome.bytes)),
-            Values::Truths(rows.iter().map(|(outcome, _)| outcome.long_poll).collect()),
-            Values::Texts(ended.collect(), vec!["completed", "failed", "skipped"]),
-            Values::Texts(places, reasons),
+            ColumnValues::Bools(rows.iter().map(|(outcome, _)| outcome.long_poll).collect()),
+            ColumnValues::Texts(ended.collect(), vec!["completed", "failed", "skipped"]),
+            ColumnValues::Texts(places, reasons),
             numbers(|outcome| u64::from(outcome.copy)),
             numbers(|outcome| u64::from(outcome.row)),
         ];
-        self.sheet.write(values)?;
+        self.table.write(values)?;
         self.waiting = rows;
         self.waiting.clear();
         Ok(())
@@ -118,7 +116,7 @@ impl Requests {
     /// Writes what waits and the end of the file.
     pub(super) fn finish(mut self, names: &Names<'_>) -> Result<(), RequestsError> {
         self.write(names)?;
-        self.sheet.finish(SCHEMA)?;
+        self.table.finish(SCHEMA)?;
         Ok(())
     }
 }

@@ -6,10 +6,10 @@ use std::time::SystemTime;
 use proptest::prelude::*;
 
 use super::*;
-use crate::endpoints::EndpointId;
-use crate::matrix::Skip;
-use crate::replay::Reason;
-use crate::transport::Failure;
+use crate::Reason;
+use wsim_endpoints::EndpointId;
+use wsim_matrix::Skip;
+use wsim_transport::Failure;
 
 fn outcome(endpoint: u16, second: u64, late_us: u64, service_us: u64, end: End) -> Outcome {
     let intended_ns = second * 1_000_000_000;
@@ -172,15 +172,19 @@ impl Write for Small {
     }
 }
 
+fn table(out: impl Write + Send + 'static) -> Box<dyn TableWriter> {
+    Box::new(wsim_parquet::table_file::TableFile::new(out, &REQUEST_COLUMNS).unwrap())
+}
+
 #[test]
 fn a_disk_that_fills_up_ends_the_file_of_requests_and_not_the_account() {
     let batch: Vec<Outcome> = (0..100_000).map(|number| outcome(0, number / 1000, number % 77, 5000, End::Completed)).collect();
-    let mut recorder = recorder().with_requests(Box::new(Small(1000))).unwrap();
+    let mut recorder = recorder().with_requests(table(Small(1000)));
     let error = recorder.outcomes(&batch).unwrap_err();
     assert!(error.contains("requests.parquet"), "{error}");
     assert_eq!(recorder.finish().0.account.completed, 100_000);
     // Full at the very end: said by `finish`.
-    let mut recorder = self::recorder().with_requests(Box::new(Small(1000))).unwrap();
+    let mut recorder = self::recorder().with_requests(table(Small(1000)));
     recorder.outcomes(&batch[..50_000]).unwrap();
     let (measured, written) = recorder.finish();
     assert_eq!(measured.account.completed, 50_000);
@@ -194,7 +198,7 @@ fn requests_have_a_row_each_and_read_back() {
     // More than one group of rows.
     let rows = 70_000;
     let out = Shared::default();
-    let mut recorder = recorder().with_requests(Box::new(out.clone())).unwrap();
+    let mut recorder = recorder().with_requests(table(out.clone()));
     let end = |number: u64| match number % 10 {
         3 => End::Failed(Failure::Timeout),
         4 => End::Skipped(Reason::Content(Skip::Write)),

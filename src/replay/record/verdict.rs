@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::Measured;
-use crate::replay::{Finished, StopReason};
+use crate::{Finished, StopReason};
 
 /// When a run is void: when the generator, not the target, made the times.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -7,8 +7,8 @@ use plotters::style::text_anchor::{HPos, VPos};
 use super::canvas::{self, BLUE, INK, Words};
 use super::demand_over_time::span_us;
 use super::time_axis::TimeAxis;
-use crate::profile::Profile;
-use crate::report::format;
+use crate::format;
+use wsim_profile::Profile;
 
 /// A heat map of weekday × hour in the profile's zone; for logs shorter than two days the rate of arrivals over time.
 pub fn arrivals(profile: &Profile) -> String {

@@ -12,7 +12,7 @@ use plotters::element::{PathElement, Rectangle, Text};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, IntoFont, RGBColor, ShapeStyle};
 
-use crate::report::escape;
+use crate::escape;
 
 /// The whole picture in pixels.
 pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;

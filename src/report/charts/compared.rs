@@ -6,8 +6,8 @@ use plotters::style::text_anchor::{HPos, VPos};
 
 use super::canvas::{self, Area, BLUE, Drawn, GREY, Hovers, INK, RED, Words};
 use super::log_axis::LogAxis;
-use crate::report::{escape, format};
-use crate::stats::Interval;
+use crate::{escape, format};
+use wsim_stats::Interval;
 
 /// A figure that was predicted and measured.
 #[derive(Debug, Clone)]

@@ -6,8 +6,8 @@ use plotters::style::text_anchor::{HPos, VPos};
 
 use super::canvas::{self, Area, Drawn, GREY, Hovers, INK, SERIES, Words};
 use super::time_axis::TimeAxis;
-use crate::profile::{Profile, Series};
-use crate::report::{escape, format};
+use crate::{escape, format};
+use wsim_profile::{Profile, Series};
 
 /// Stacked steps, CPU cores where CPU is known, else requests per second. The six heaviest groups by name, the others together.
 pub fn demand_over_time(profile: &Profile) -> String {

@@ -3,8 +3,8 @@
 use plotters::style::text_anchor::{HPos, VPos};
 
 use super::canvas::{self, BLUE, GREY, INK, Words};
-use crate::advise::sweep::{Imbalance, Simulated, Sweep};
-use crate::report::{escape, format};
+use crate::{escape, format};
+use wsim_advise::sweep::{Imbalance, Simulated, Sweep};
 
 /// Busiest worker over the mean of its pool, for the most uneven pool of each plan: 1 is even.
 pub fn imbalance(sweep: &Sweep) -> String {

@@ -6,8 +6,8 @@ use plotters::style::{Color, RGBColor};
 
 use super::canvas::{self, Area, BLUE, Drawn, GREY, Hovers, Words};
 use super::log_axis::LogAxis;
-use crate::profile::{Profile, Quantiles};
-use crate::report::{escape, format};
+use crate::{escape, format};
+use wsim_profile::{Profile, Quantiles};
 
 /// Range bars p50 to p99 with a mark at p95; below, in grey, the time that long polls were parked.
 pub fn latency_by_group(profile: &Profile) -> String {

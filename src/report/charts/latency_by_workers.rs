@@ -5,8 +5,8 @@ use plotters::style::text_anchor::{HPos, VPos};
 use plotters::style::{Color, RGBColor, ShapeStyle};
 
 use super::canvas::{self, Area, Drawn, Hovers, INK, SERIES, Words};
-use crate::advise::sweep::{Simulated, Sweep};
-use crate::report::{escape, format};
+use crate::{escape, format};
+use wsim_advise::sweep::{Simulated, Sweep};
 
 /// 95th percentile of the work latency on a logarithmic axis; bands are 95 % intervals.
 pub fn latency_by_workers(sweep: &Sweep) -> String {

@@ -6,8 +6,8 @@ use super::arrivals;
 use super::canvas::{self, BLUE, INK, Words};
 use super::demand_over_time::span_us;
 use super::time_axis::TimeAxis;
-use crate::profile::{LATENCY_BUCKETS_MS, Profile};
-use crate::report::format;
+use crate::format;
+use wsim_profile::{LATENCY_BUCKETS_MS, Profile};
 
 /// Time across, latency buckets up, the number of requests as strength of colour on a logarithmic scale.
 pub fn latency_over_time(profile: &Profile) -> String {

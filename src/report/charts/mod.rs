@@ -30,7 +30,7 @@ pub use queue_over_time::queue_over_time;
 pub use share_by_group::share_by_group;
 
 use super::analysis::AnalysisReport;
-use crate::advise::sweep::Sweep;
+use wsim_advise::sweep::Sweep;
 
 /// A chart with its words.
 #[derive(Debug, Clone)]
@@ -154,7 +154,7 @@ pub fn of_pairs(pairs: &[Pair], caption: &str) -> Option<Chart> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::fixture;
+    use crate::fixture;
 
     #[test]
     fn every_chart_stands_alone_and_is_inert() {
@@ -172,12 +172,12 @@ mod tests {
 
     #[test]
     fn charts_of_a_sweep_stand_alone_and_bear_odd_numbers() {
-        let mut odd = crate::report::simulation::fixture::out_of_reach();
+        let mut odd = crate::simulation::fixture::out_of_reach();
         for candidate in &mut odd.sweep.candidates {
-            candidate.overall.p95 = crate::stats::Interval { value: f64::NAN, low: f64::NAN, high: f64::INFINITY };
+            candidate.overall.p95 = wsim_stats::Interval { value: f64::NAN, low: f64::NAN, high: f64::INFINITY };
             candidate.working = vec![f64::NAN, 0.0];
         }
-        for report in [crate::report::simulation::fixture::report(), odd] {
+        for report in [crate::simulation::fixture::report(), odd] {
             let charts = report.charts();
             assert!((4..=5).contains(&charts.len()), "{}", charts.len());
             for chart in charts {
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn charts_bear_absent_and_odd_numbers() {
         let mut report = fixture::report();
-        report.profile.series = crate::profile::Series::default();
+        report.profile.series = wsim_profile::Series::default();
         for group in &mut report.profile.groups {
             group.latency_ms = None;
             group.parked_ms = None;
@@ -200,7 +200,7 @@ mod tests {
         }
         for candidate in &mut report.advice.candidates {
             for process in &mut candidate.processes {
-                process.utilisation = crate::stats::Interval::new(f64::INFINITY, 0.0, f64::INFINITY);
+                process.utilisation = wsim_stats::Interval::new(f64::INFINITY, 0.0, f64::INFINITY);
             }
         }
         let charts = all(&report);

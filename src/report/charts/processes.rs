@@ -4,11 +4,11 @@ use plotters::style::RGBColor;
 use plotters::style::text_anchor::{HPos, VPos};
 
 use super::canvas::{self, Area, BLUE, Drawn, GREY, Hovers, INK, RED, Words};
-use crate::advise::sweep::{Simulated, Sweep};
-use crate::advise::{Advice, Candidate};
-use crate::profile::Profile;
-use crate::report::{analysis, escape, format};
-use crate::stats::Interval;
+use crate::{analysis, escape, format};
+use wsim_advise::sweep::{Simulated, Sweep};
+use wsim_advise::{Advice, Candidate};
+use wsim_profile::Profile;
+use wsim_stats::Interval;
 
 /// Bars with whiskers against the objective and a full core. Before: the monolith among the candidates, and the processes as
 /// logged if there are several. After: the recommended plan, or the one that comes closest.

@@ -6,9 +6,9 @@ use plotters::style::{Color, ShapeStyle};
 
 use super::canvas::{self, Area, BLUE, Drawn, GREY, Hovers, INK, RED, Words};
 use super::time_axis::TimeAxis;
-use crate::advise::Meets;
-use crate::advise::sweep::{Simulated, Sweep};
-use crate::report::{escape, format};
+use crate::{escape, format};
+use wsim_advise::Meets;
+use wsim_advise::sweep::{Simulated, Sweep};
 
 /// Requests at work in all processes (parked long polls left out), mean per bin, with the traffic as observed.
 pub fn queue_over_time(sweep: &Sweep) -> String {
@@ -170,7 +170,7 @@ const PITCH: i32 = 180;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::simulation::fixture;
+    use crate::simulation::fixture;
 
     #[test]
     fn few_panels_stand_for_all_plans_and_the_recommended_is_one() {

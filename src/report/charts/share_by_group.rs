@@ -3,8 +3,8 @@
 use plotters::style::text_anchor::{HPos, VPos};
 
 use super::canvas::{self, BLUE, GREY, INK, Words};
-use crate::profile::{GroupProfile, Profile};
-use crate::report::{escape, format};
+use crate::{escape, format};
+use wsim_profile::{GroupProfile, Profile};
 
 /// Horizontal bars, at most twelve groups, the others together. Without CPU only requests. Internal traffic is not in it.
 pub fn share_by_group(profile: &Profile) -> String {

@@ -3,7 +3,7 @@
 use plotters::style::text_anchor::{HPos, VPos};
 
 use super::canvas::{self, Area, Drawn, INK};
-use crate::report::format;
+use crate::format;
 
 /// From an instant to a pixel.
 #[derive(Clone, Copy)]

@@ -1,10 +1,10 @@
 //! Runs as the other commands leave them: hostile names included.
 
 use super::{ComparisonReport, Run, read};
-use crate::report::{self, replay, simulation};
+use crate::{replay, simulation};
 
 fn analysis(name: &str) -> Run {
-    read(name, &report::json(&report::fixture::report()).unwrap(), None).unwrap()
+    read(name, &crate::json(&crate::fixture::report()).unwrap(), None).unwrap()
 }
 
 pub(super) fn simulated(name: &str) -> Run {

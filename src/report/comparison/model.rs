@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::stats::Interval;
+use wsim_stats::Interval;
 
 /// What wrote a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::format;
 use super::model::{Figure, GroupPair, Kind, Latencies, Pair, ProcessPair, Run, RunGroup, RunProcess, Sort, Summary};
-use crate::stats::Interval;
+use wsim_stats::Interval;
 
 /// Relative error of a median that is still good.
 pub const P50_LIMIT: f64 = 0.2;

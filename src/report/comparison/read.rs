@@ -5,9 +5,9 @@ use serde::Deserialize;
 use super::super::replay;
 use super::model::{Latencies, Run, RunGroup, RunProcess, Sort};
 use super::pair::ALL;
-use crate::profile::{GroupProfile, ProcessProfile, Quantiles};
-use crate::replay::record::{Tally, Times};
-use crate::stats::Interval;
+use wsim_profile::{GroupProfile, ProcessProfile, Quantiles};
+use wsim_replay::record::{Tally, Times};
+use wsim_stats::Interval;
 
 /// Why a file cannot be compared.
 #[derive(Debug, thiserror::Error)]

@@ -5,7 +5,7 @@ use super::super::table::{Cell, Column, Table, Tone};
 use super::ComparisonReport;
 use super::model::{Figure, Kind, Pair, Sort};
 use super::pair::{P50_LIMIT, P95_LIMIT, REQUESTS_MIN};
-use crate::stats::Interval;
+use wsim_stats::Interval;
 
 /// Predicted beside measured, by group.
 pub(super) fn predictions(report: &ComparisonReport) -> Table {

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::{Kind, Latencies, ReadError, Run, fixture, html, json, markdown, read, terminal};
-use crate::report::{Style, schema_check};
-use crate::stats::Interval;
+use crate::{Style, schema_check};
+use wsim_stats::Interval;
 
 fn shown(report: &super::ComparisonReport) -> String {
     let mut out = Vec::new();
@@ -107,7 +107,7 @@ fn what_is_no_report_is_refused() {
     let error = read("x", r#"{"schema": "wsim.analysis/2"}"#, None).unwrap_err();
     assert!(error.to_string().contains("wsim.analysis/2") && error.to_string().contains("wsim.replay/1"), "{error}");
     assert!(matches!(read("x", r#"{"schema": "wsim.analysis/1"}"#, None), Err(ReadError::Damaged { .. })));
-    let text = crate::report::simulation::json(&crate::report::simulation::fixture::report()).unwrap();
+    let text = crate::simulation::json(&crate::simulation::fixture::report()).unwrap();
     let error = read("x", &text, Some("nonsense")).unwrap_err();
     assert!(matches!(&error, ReadError::NoSuchPlan(_, plans) if plans.contains("monolith") || plans.contains(' ')), "{error}");
 }

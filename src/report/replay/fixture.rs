@@ -1,14 +1,14 @@
 //! A made-up run: hostile names included.
 
 use super::{CpuShare, LimitStep, Predicted, ReplayReport};
-use crate::endpoints::EndpointId;
-use crate::matrix::Skip;
-use crate::profile::Window;
-use crate::replay::record::Recorder;
-use crate::replay::{End, Outcome, Reason, Sink};
-use crate::report::fixture;
-use crate::stats::Interval;
-use crate::transport::Failure;
+use crate::fixture;
+use wsim_endpoints::EndpointId;
+use wsim_matrix::Skip;
+use wsim_profile::Window;
+use wsim_replay::record::Recorder;
+use wsim_replay::{End, Outcome, Reason, Sink};
+use wsim_stats::Interval;
+use wsim_transport::Failure;
 
 /// A valid run with a prediction and a search for the limit.
 pub(crate) fn report() -> ReplayReport {

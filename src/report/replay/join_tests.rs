@@ -3,11 +3,11 @@
 use proptest::prelude::*;
 
 use super::{ReplayReport, fixture, join, json, read};
-use crate::endpoints::EndpointId;
-use crate::matrix::Skip;
-use crate::replay::record::{Measured, Recorder};
-use crate::replay::{End, Outcome, Reason, Sink};
-use crate::transport::Failure;
+use wsim_endpoints::EndpointId;
+use wsim_matrix::Skip;
+use wsim_replay::record::{Measured, Recorder};
+use wsim_replay::{End, Outcome, Reason, Sink};
+use wsim_transport::Failure;
 
 fn shard(number: u32, of: u32, measured: Measured) -> (String, ReplayReport) {
     let report = ReplayReport { shard: Some((number, of)), measured, steps: Vec::new(), predicted: Vec::new(), ..fixture::report() };

@@ -10,7 +10,7 @@ use super::super::ReportError;
 use super::super::escape;
 use super::super::format;
 use super::ReplayReport;
-use crate::replay::record::{Group, Tally, Times};
+use wsim_replay::record::{Group, Tally, Times};
 
 /// The JSON Schema (2020-12) of [`json`]'s output.
 pub const SCHEMA: &str = include_str!("../schema/replay-1.json");
@@ -128,8 +128,8 @@ struct WireUpstream<'a> {
 #[derive(Serialize)]
 struct WirePredicted<'a> {
     id: &'a str,
-    p50: crate::stats::Interval,
-    p95: crate::stats::Interval,
+    p50: wsim_stats::Interval,
+    p95: wsim_stats::Interval,
 }
 
 #[derive(Serialize)]

@@ -21,9 +21,9 @@ use super::charts::{self, Chart};
 use super::format;
 use super::model::{Input, MalformedExample, RunFacts};
 use super::table::Table;
-use crate::profile::Window;
-use crate::replay::record::Measured;
-use crate::stats::Interval;
+use wsim_profile::Window;
+use wsim_replay::record::Measured;
+use wsim_stats::Interval;
 
 /// A run and its circumstances.
 #[derive(Debug, Clone)]

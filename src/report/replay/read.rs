@@ -10,10 +10,10 @@ use serde::Deserialize;
 
 use super::super::model::RunFacts;
 use super::{CpuShare, LimitStep, Predicted, ReplayReport};
-use crate::profile::Window;
-use crate::replay::Account;
-use crate::replay::record::{Group, Measured, Tally, Times, Upstream};
-use crate::stats::Interval;
+use wsim_profile::Window;
+use wsim_replay::Account;
+use wsim_replay::record::{Group, Measured, Tally, Times, Upstream};
+use wsim_stats::Interval;
 
 /// Why a file is not a replay's report.
 #[derive(Debug, thiserror::Error)]

@@ -3,7 +3,7 @@
 use super::super::format;
 use super::super::table::{Cell, Column, Table, Tone};
 use super::ReplayReport;
-use crate::replay::record::{Tally, Times};
+use wsim_replay::record::{Tally, Times};
 
 /// Work by group: in the log, predicted, measured.
 pub(super) fn groups(report: &ReplayReport) -> Table {

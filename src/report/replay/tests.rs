@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{fixture, html, json, markdown, terminal};
-use crate::report::{Style, schema_check};
+use crate::{Style, schema_check};
 
 #[test]
 fn real_output_fits_the_schema_and_adds_up() {

@@ -1,12 +1,12 @@
 //! A sweep made up from the analysis' fixture: hostile names included.
 
 use super::SimulationReport;
-use crate::advise::Meets;
-use crate::advise::sweep::{Case, Comparison, Discarded, Imbalance, Latency, Simulated, SimulatedGroup, SimulatedProcess, Sweep};
-use crate::profile::Window;
-use crate::report::fixture;
-use crate::simulate::backtest::{Backtest, Compared, Figure};
-use crate::stats::Interval;
+use crate::fixture;
+use wsim_advise::Meets;
+use wsim_advise::sweep::{Case, Comparison, Discarded, Imbalance, Latency, Simulated, SimulatedGroup, SimulatedProcess, Sweep};
+use wsim_profile::Window;
+use wsim_simulate::backtest::{Backtest, Compared, Figure};
+use wsim_stats::Interval;
 
 /// A sweep with a recommendation and a back-test.
 pub(crate) fn report() -> SimulationReport {
@@ -104,7 +104,7 @@ pub(crate) fn large() -> SimulationReport {
     report
 }
 
-fn simulated(candidate: &crate::advise::Candidate) -> Simulated {
+fn simulated(candidate: &wsim_advise::Candidate) -> Simulated {
     let busiest = candidate.processes.iter().map(|process| process.utilisation.value).fold(0.0, f64::max);
     let around = |value: f64| Interval::new(value, value * 0.95, value * 1.06);
     let scale = 1.0 / (1.05 - busiest.min(1.0));

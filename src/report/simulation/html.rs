@@ -14,7 +14,7 @@ use super::super::tables as analysis_tables;
 use super::super::words;
 use super::SimulationReport;
 use super::tables;
-use crate::advise::sweep::{Simulated, Sweep};
+use wsim_advise::sweep::{Simulated, Sweep};
 
 /// The whole page.
 ///

@@ -7,12 +7,12 @@ use super::super::escape;
 use super::super::format;
 use super::super::model::{Input, NextStep};
 use super::SimulationReport;
-use crate::advise::sweep::{Case, Comparison, Discarded, Imbalance, Latency, Simulated, SimulatedGroup, SimulatedProcess};
-use crate::advise::{Confidence, Meets};
-use crate::plan::Plan;
-use crate::profile::Window;
-use crate::simulate::backtest::Backtest;
-use crate::stats::Interval;
+use wsim_advise::sweep::{Case, Comparison, Discarded, Imbalance, Latency, Simulated, SimulatedGroup, SimulatedProcess};
+use wsim_advise::{Confidence, Meets};
+use wsim_plan::Plan;
+use wsim_profile::Window;
+use wsim_simulate::backtest::Backtest;
+use wsim_stats::Interval;
 
 /// The JSON Schema (2020-12) of [`json`]'s output.
 pub const SCHEMA: &str = include_str!("../schema/simulation-1.json");
@@ -165,7 +165,7 @@ mod tests {
 
     use super::super::fixture;
     use super::*;
-    use crate::report::schema_check;
+    use crate::schema_check;
 
     fn written(report: &SimulationReport) -> Value {
         serde_json::from_str(&json(report).unwrap()).unwrap()

@@ -22,9 +22,9 @@ use super::analysis::AnalysisReport;
 use super::charts::{self, Chart};
 use super::table::Table;
 use super::tables as analysis_tables;
-use crate::advise::Confidence;
-use crate::advise::sweep::Sweep;
-use crate::simulate::backtest::{Backtest, Compared, Figure};
+use wsim_advise::Confidence;
+use wsim_advise::sweep::Sweep;
+use wsim_simulate::backtest::{Backtest, Compared, Figure};
 
 /// Everything `wsim simulate` found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -4,9 +4,9 @@ use super::super::format;
 use super::super::table::{Cell, Column, Table, Tone};
 use super::super::tables::meets;
 use super::SimulationReport;
-use crate::advise::sweep::{Case, Simulated, Sweep};
-use crate::simulate::backtest::{Compared, Figure};
-use crate::stats::Interval;
+use wsim_advise::sweep::{Case, Simulated, Sweep};
+use wsim_simulate::backtest::{Compared, Figure};
+use wsim_stats::Interval;
 
 /// Every simulated candidate, fewest workers first.
 pub(super) fn candidates(report: &SimulationReport) -> Table {

@@ -9,8 +9,8 @@ use super::super::tables as analysis_tables;
 use super::super::terminal::{Files, Style, Summary, bold, dim, tone};
 use super::SimulationReport;
 use super::tables;
-use crate::advise::Meets;
-use crate::advise::sweep::{Simulated, Sweep};
+use wsim_advise::Meets;
+use wsim_advise::sweep::{Simulated, Sweep};
 
 /// Writes the summary.
 ///

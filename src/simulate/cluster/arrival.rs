@@ -243,7 +243,7 @@ impl Cluster<'_> {
 }
 
 /// The work latency that Synapse's log gives. Of a long poll that is what it used, and beyond its timeout, where parking ends, also what it
-/// waited ([`crate::trace::Request::work_us`]).
+/// waited ([`wsim_trace::Request::work_us`]).
 fn logged(now: Time, job: &Job, record: &Record) -> Span {
     if !record.is(mark::POLL) {
         return now - job.looked_at.min(now);

@@ -8,8 +8,8 @@ use super::super::time::Span;
 use super::super::topology::{Costs, Machine, Slicing, Topology};
 use super::super::workload::{Class, Lock};
 use super::tests::{RULES, Scene};
-use crate::stats::student_t;
-use crate::trace::NameId;
+use wsim_stats::student_t;
+use wsim_trace::NameId;
 
 /// Any requests of four classes: plain, polls (some in loops), events with a lock per room, membership changes.
 fn any_scene() -> impl Strategy<Value = Scene> {

@@ -46,8 +46,8 @@ use super::station::{Database, Links, Locks, Measuring, MergingQueues};
 use super::time::Time;
 use super::topology::{Costs, Topology, TopologyError};
 use super::workload::Workload;
-use crate::stats::DurationRecorder;
-use crate::stats::hashing::NumberMap;
+use wsim_stats::DurationRecorder;
+use wsim_stats::hashing::NumberMap;
 
 /// What one run needs.
 #[derive(Clone, Copy)]

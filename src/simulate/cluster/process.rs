@@ -5,7 +5,7 @@ use super::super::station::{Interpreter, Measuring, OccupancyOverTime, Pool};
 use super::super::time::{Span, Time};
 use super::super::topology::ProcessSpec;
 use super::event::Event;
-use crate::stats::DurationRecorder;
+use wsim_stats::DurationRecorder;
 
 #[derive(Debug)]
 pub(super) struct Process {

@@ -9,7 +9,7 @@ use super::super::time::{Span, Time};
 use super::super::topology::{Costs, Machine, Slicing, Topology};
 use super::super::workload::{Class, Lock, Workload};
 use super::Run;
-use crate::trace::NameId;
+use wsim_trace::NameId;
 
 pub(super) type Rule = fn() -> Box<dyn Router>;
 

@@ -13,8 +13,8 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 
 use super::super::random::{Purpose, draw};
 use super::super::record::Record;
-use crate::plan::Key;
-use crate::trace::{NameId, Names};
+use wsim_plan::Key;
+use wsim_trace::{NameId, Names};
 
 /// Which identity of a request a key is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

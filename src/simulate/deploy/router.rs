@@ -11,8 +11,8 @@ use super::super::router::{Answer, Arriving, Ended, Router, Routers, Sent, Serve
 use super::super::topology::Topology;
 use super::PoolSetup;
 use super::keys::Source;
-use crate::balance::{Algorithm, Apache, Balancer, Choice, Observation, Pick, Place, Traefik, Waiting};
-use crate::trace::Names;
+use wsim_balance::{Algorithm, Apache, Balancer, Choice, Observation, Pick, Place, Traefik, Waiting};
+use wsim_trace::Names;
 
 /// The balancing rules of a deployment.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use super::super::prepare::tests::{endpoints, profile, trace};
 use super::super::prepare::{PrepareSettings, Prepared};
 use super::super::router::{Answer, Arriving, Routers, ServerLoad};
 use super::*;
-use crate::plan::Plan;
+use wsim_plan::Plan;
 
 fn prepared() -> Prepared {
     let trace = trace(true);
@@ -75,7 +75,7 @@ fn cpu_below_one_is_a_quota_and_above_one_a_faster_machine() {
 #[test]
 fn event_writers_are_the_persisters() {
     let mut plan = plan("workers = 1\n");
-    let writers = crate::plan::Writers::Several(vec!["persister1".to_owned(), "persister2".to_owned()]);
+    let writers = wsim_plan::Writers::Several(vec!["persister1".to_owned(), "persister2".to_owned()]);
     plan.stream_writers.insert("events".to_owned(), writers);
     let deployment = Deployment::of(&plan, &endpoints(), &prepared()).unwrap();
     assert_eq!(deployment.topology.persisters, [2, 3]);

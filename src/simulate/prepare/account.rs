@@ -15,12 +15,12 @@ use std::collections::BTreeMap;
 
 use super::super::observed::{Servers, is_hop};
 use super::{Bound, PrepareSettings};
-use crate::endpoints::Endpoint;
-use crate::profile::process_cpu::CpuCounter;
-use crate::profile::{Profile, Window};
-use crate::stats::Interval;
-use crate::stats::least_squares::NonNegativeLeastSquares;
-use crate::trace::{NameId, Names, Request, flag};
+use wsim_endpoints::Endpoint;
+use wsim_profile::process_cpu::CpuCounter;
+use wsim_profile::{Profile, Window};
+use wsim_stats::Interval;
+use wsim_stats::least_squares::NonNegativeLeastSquares;
+use wsim_trace::{NameId, Names, Request, flag};
 
 /// What things cost beside the request lines.
 #[derive(Debug, Clone, PartialEq)]

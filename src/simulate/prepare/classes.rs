@@ -2,8 +2,8 @@
 
 use super::super::observed::Servers;
 use super::super::workload::{Class, Lock};
-use crate::endpoints::{Endpoint, Method};
-use crate::trace::{Request, flag};
+use wsim_endpoints::{Endpoint, Method};
+use wsim_trace::{Request, flag};
 
 /// Two classes per endpoint, reading and writing, and two more for requests of no known endpoint.
 #[derive(Debug, Clone)]

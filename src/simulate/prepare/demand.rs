@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use super::super::random::{Purpose, draw, unit};
-use crate::endpoints::Endpoint;
-use crate::profile::Profile;
-use crate::trace::{Request, flag};
+use wsim_endpoints::Endpoint;
+use wsim_profile::Profile;
+use wsim_trace::{Request, flag};
 
 /// Mean CPU of each endpoint, µs, as the profile has it.
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::plan::Duties;
+use wsim_plan::Duties;
 
 /// Cores of each duty that some process was seen to have, by Synapse's setting; takes them out of `own`.
 pub(super) fn take(own: &mut BTreeMap<String, f64>) -> BTreeMap<&'static str, f64> {
@@ -59,7 +59,7 @@ const MAIN: &str = "main";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Writers;
+    use wsim_plan::Writers;
 
     #[test]
     fn work_goes_to_those_who_have_the_duty_and_else_to_the_main_process() {

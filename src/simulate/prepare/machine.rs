@@ -1,9 +1,9 @@
 //! The machine that all processes share: what the database and others take of it.
 
 use super::super::topology::Machine;
-use crate::profile::process_cpu::Role;
-use crate::profile::{ProcessCpu, Window};
-use crate::trace::Trace;
+use wsim_profile::process_cpu::Role;
+use wsim_profile::{ProcessCpu, Window};
+use wsim_trace::Trace;
 
 /// Fitted to the counters of PostgreSQL and of what is no Synapse process, where they are given; and in words.
 pub(super) fn of(cores: f64, trace: &Trace, window: Window, counters: Option<&ProcessCpu>) -> (Machine, String) {

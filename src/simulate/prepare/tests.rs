@@ -1,8 +1,8 @@
 use super::super::workload::Lock;
 use super::*;
-use crate::endpoints::{EndpointId, Method};
-use crate::profile::{Extras, InferredDemand, Profiler, Settings};
-use crate::trace::NameId;
+use wsim_endpoints::{EndpointId, Method};
+use wsim_profile::{Extras, InferredDemand, Profiler, Settings};
+use wsim_trace::NameId;
 
 pub(in super::super) fn endpoint(group: &str, pattern: &str) -> Endpoint {
     Endpoint {

@@ -15,7 +15,7 @@ use super::super::run::{Candidate, ReplicationPlan, Scenario};
 use super::super::time::Span;
 use super::super::topology::{Costs, TopologyError};
 use super::super::workload::Workload;
-use crate::stats::DurationHistogram;
+use wsim_stats::DurationHistogram;
 
 /// Wall times of each class as logged.
 #[derive(Debug, Clone, Default)]

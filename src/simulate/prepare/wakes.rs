@@ -9,7 +9,7 @@
 //! (docs/accuracy.md).
 
 use super::super::record::{Record, mark};
-use crate::trace::NameId;
+use wsim_trace::NameId;
 
 /// Moves the news. `processes`: who served each record. `factor`: CPU that a process needs for a logged second.
 pub(super) fn together(records: &mut [Record], processes: &[NameId], factor: f64) {

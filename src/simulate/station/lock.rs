@@ -2,7 +2,7 @@
 //!
 //! Those who wait are linked lists through one table, so that a lock costs no allocation of its own.
 
-use crate::stats::hashing::NumberMap;
+use wsim_stats::hashing::NumberMap;
 
 /// No ticket: the end of a list.
 pub const NO_TICKET: u32 = u32::MAX;

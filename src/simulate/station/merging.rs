@@ -5,7 +5,7 @@
 //! (1 + P(busy))/µ.
 
 use super::lock::{Line, Links};
-use crate::stats::hashing::NumberMap;
+use wsim_stats::hashing::NumberMap;
 
 /// Queues by key; only busy ones take memory.
 #[derive(Debug, Clone, Default)]

@@ -23,9 +23,9 @@ pub use spec::{Balance, Discipline, Synthetic, SyntheticError};
 use super::engine::Progress;
 use super::queue::EventQueue;
 use super::time::{Span, Time};
-use crate::stats::BatchEstimate;
 use model::{Central, Separate, Shared, Source, Station};
 use observer::Observer;
+use wsim_stats::BatchEstimate;
 
 /// How long to run.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,7 +1,7 @@
 //! What a stationary run is judged by: warm-up removed by MSER-5, batch means, batch quantiles.
 
 use super::super::time::Span;
-use crate::stats::{BatchEstimate, BatchMeans, BatchQuantiles, mser};
+use wsim_stats::{BatchEstimate, BatchMeans, BatchQuantiles, mser};
 
 /// Response times of a run, in the order in which they are known.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::logs::Malformed;
+use wsim_logs::Malformed;
 
 /// One input's lines. `lines == requests + not_requests + malformed`, always.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -8,12 +8,12 @@ use super::identify::{Identified, Wants};
 use super::open::Feed;
 use super::worker::Worker;
 use super::{IngestError, Outcome, Progress, Settings, UserKeys};
-use crate::endpoints::Classifier;
-use crate::logs::source::Source;
-use crate::trace::draw::Spreader;
-use crate::trace::names::Names;
-use crate::trace::request::{NameId, Request};
-use crate::trace::store::Trace;
+use crate::draw::Spreader;
+use crate::names::Names;
+use crate::request::{NameId, Request};
+use crate::store::Trace;
+use wsim_endpoints::Classifier;
+use wsim_logs::source::Source;
 
 /// One block, read.
 struct Batch {

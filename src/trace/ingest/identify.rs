@@ -4,15 +4,15 @@
 
 use std::borrow::Cow;
 
-use crate::endpoints::{self, Classifier, EndpointId, Method};
-use crate::logs::record::{Record, StampMeaning};
-use crate::logs::{redact, scan, target};
-use crate::stats::hashing::NumberMap;
-use crate::trace::draw::CoarseStamp;
-use crate::trace::names::Names;
-use crate::trace::query::{Parameter, Query};
-use crate::trace::request::{NameId, Request, flag};
-use crate::trace::template::Templates;
+use crate::draw::CoarseStamp;
+use crate::names::Names;
+use crate::query::{Parameter, Query};
+use crate::request::{NameId, Request, flag};
+use crate::template::Templates;
+use wsim_endpoints::{self as endpoints, Classifier, EndpointId, Method};
+use wsim_logs::record::{Record, StampMeaning};
+use wsim_logs::{redact, scan, target};
+use wsim_stats::hashing::NumberMap;
 
 /// How users were told apart, counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -333,7 +333,7 @@ pub(super) struct FileFacts {
 
 /// How long a poll may wait, ms; 0 where that is not said.
 fn timeout_ms(query: &Query<'_>) -> u32 {
-    let value = query.get(Parameter::Timeout).and_then(crate::logs::time::decimal);
+    let value = query.get(Parameter::Timeout).and_then(wsim_logs::time::decimal);
     value.and_then(|ms| u32::try_from(ms).ok()).unwrap_or(0)
 }
 

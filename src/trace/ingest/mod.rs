@@ -21,15 +21,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 pub use account::{Account, Example};
 pub use identify::UserKeys;
 
-use crate::endpoints::Classifier;
-use crate::logs::source::Source;
-use crate::trace::{Names, Request, Trace};
+use crate::{Names, Request, Trace};
+use wsim_endpoints::Classifier;
+use wsim_logs::source::Source;
 
 /// How to read.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// `--format`, `--log-format`, `--tz` and the like; the log's path is filled in for each file.
-    pub choices: crate::logs::detect::Choices,
+    pub choices: wsim_logs::detect::Choices,
     /// Requests that arrived before this are left out, µs since the epoch.
     pub from_us: Option<i64>,
     /// Requests that arrived at or after this are left out.
@@ -95,7 +95,7 @@ pub enum IngestError {
         /// The file.
         path: String,
         /// What was tried.
-        source: crate::logs::detect::DetectError,
+        source: wsim_logs::detect::DetectError,
     },
 }
 

@@ -9,11 +9,11 @@ use std::sync::{Arc, Mutex};
 use super::account::Account;
 use super::identify::FileFacts;
 use super::{IngestError, Progress, Settings};
-use crate::logs::blocks::{Block, Blocks, lines};
-use crate::logs::detect::Choices;
-use crate::logs::record::Line;
-use crate::logs::source::{Place, Source};
-use crate::logs::{Parser, compression, detect, target};
+use wsim_logs::blocks::{Block, Blocks, lines};
+use wsim_logs::detect::Choices;
+use wsim_logs::record::Line;
+use wsim_logs::source::{Place, Source};
+use wsim_logs::{Parser, compression, detect, target};
 
 /// One opened file: what all its blocks share.
 pub(super) struct FileSetup {

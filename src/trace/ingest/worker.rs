@@ -6,12 +6,12 @@ use super::account::Account;
 use super::identify::{Identified, Identifier, Wants};
 use super::open::{Feed, Job};
 use super::{IngestError, Observer, Outcome, Progress, Settings, UserKeys};
-use crate::endpoints::Classifier;
-use crate::logs::Parser;
-use crate::logs::blocks::{LINE_BYTES_MAX, lines};
-use crate::logs::record::{Line, Malformed};
-use crate::logs::source::Source;
-use crate::trace::Names;
+use crate::Names;
+use wsim_endpoints::Classifier;
+use wsim_logs::Parser;
+use wsim_logs::blocks::{LINE_BYTES_MAX, lines};
+use wsim_logs::record::{Line, Malformed};
+use wsim_logs::source::Source;
 
 /// Parses blocks; keeps one parser a file.
 pub(super) struct Worker<'c> {

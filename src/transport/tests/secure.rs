@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use super::{get, quick};
-use crate::transport::{Client, Connector, Failure, Settings};
+use crate::{Client, Connector, Failure, Settings};
 
 /// Says the version and the authority that it was asked by.
 async fn echo(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {

@@ -13,7 +13,7 @@ import subprocess
 from pathlib import Path
 
 from . import folder as places
-from . import program, services
+from . import program, services, wsim
 from .problem import Problem
 
 VERSION = os.environ.get("WSIM_SYNAPSE_VERSION", "1.163.2")
@@ -25,7 +25,7 @@ _FREE = {"per_second": 100_000, "burst_count": 100_000}
 
 def python():
     """The interpreter of the environment that `install` makes."""
-    cache = Path(os.environ.get("WSIM_CACHE") or Path.home() / ".cache" / "wsim")
+    cache = Path(os.environ.get("WSIM_CACHE") or wsim.ROOT / "target" / "python")
     environment = cache / f"synapse-{VERSION}"
     if not (environment / "complete").exists():
         raise Problem(f"Synapse {VERSION} is not installed in {environment}; run tests/cluster/install")

@@ -148,7 +148,7 @@ const PRIVATE: [&str; 6] = ["192.168.0.0/16", "172.16.0.0/12", "10.0.0.0/8", "12
 
 /// Decoded, with single slashes and no dots.
 pub(super) fn cleaned(path: &str) -> String {
-    String::from_utf8_lossy(&crate::endpoints::as_nginx_sees(path.as_bytes())).into_owned()
+    String::from_utf8_lossy(&wsim_endpoints::as_nginx_sees(path.as_bytes())).into_owned()
 }
 
 /// `/a*`, `*.b`, `*c*`, `/a/*/b`

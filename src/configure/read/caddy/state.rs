@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::super::model::Request;
 use super::matcher::cleaned;
-use crate::logs::target::percent_decode;
+use wsim_logs::target::percent_decode;
 
 /// The request and its variables. A text that hangs on a placeholder which is not evaluated is an error with the reason, never a guess.
 #[derive(Debug, Clone)]

@@ -1,8 +1,8 @@
 use std::path::Path;
 
 use super::*;
-use crate::configure::read::files::NoFiles;
-use crate::configure::read::model::{Answer, KeyValue, Request};
+use crate::read::files::NoFiles;
+use crate::read::model::{Answer, KeyValue, Request};
 
 fn goes(proxy: &Proxy, method: &str, target: &str) -> String {
     match proxy.sites[0].route(&Request::new(method, target)).answer {

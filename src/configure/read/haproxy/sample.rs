@@ -217,7 +217,7 @@ impl Converter {
                 let variable = seen.variables.get(part(1)).map_or("", String::as_str);
                 Some(format!("{value}{}{variable}{}", part(0), part(2)))
             }
-            Self::UrlDecode => Some(String::from_utf8_lossy(&crate::endpoints::percent_decoded(value.as_bytes())).into_owned()),
+            Self::UrlDecode => Some(String::from_utf8_lossy(&wsim_endpoints::percent_decoded(value.as_bytes())).into_owned()),
             // Which text stands for the bytes does not matter, as long as it is the same for the same bytes.
             Self::Base64 => Some(value.to_owned()),
             Self::Bytes(from, length) => {

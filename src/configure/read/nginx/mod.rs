@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Sources: nginx's `src/http/ngx_http_core_module.c` (search of locations), `src/http/modules/ngx_http_rewrite_module.c`,
-//! `ngx_http_map_module.c`, `ngx_http_proxy_module.c`. The grammar is that of [`crate::logs::formats::nginx_config`].
+//! `ngx_http_map_module.c`, `ngx_http_proxy_module.c`. The grammar is that of [`wsim_logs::formats::nginx_config`].
 
 mod build;
 mod location;

@@ -7,7 +7,7 @@ use super::scope::{Condition, Content, Flag, Scope, Step};
 use super::text::has_variables;
 use super::upstream::{Hash, address};
 use super::value::Values;
-use crate::endpoints::as_nginx_sees;
+use wsim_endpoints::as_nginx_sees;
 
 /// Where a request goes.
 pub(super) fn route(server: &Server, request: &Request) -> Routed {

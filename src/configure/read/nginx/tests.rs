@@ -1,8 +1,8 @@
 use std::path::Path;
 
 use super::*;
-use crate::configure::read::files::NoFiles;
-use crate::configure::read::model::{Answer, KeyValue, Request, Routed};
+use crate::read::files::NoFiles;
+use crate::read::model::{Answer, KeyValue, Request, Routed};
 
 fn routed(config: &str, request: &Request) -> (Proxy, Routed) {
     let proxy = read(Path::new("nginx.conf"), config, &NoFiles).unwrap();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::super::files::Files;
 use super::super::model::{Note, Place, ReadError};
-use crate::logs::formats::nginx_config::{self, ConfigError};
+use wsim_logs::formats::nginx_config::{self, ConfigError};
 
 /// One directive.
 #[derive(Debug, Clone)]

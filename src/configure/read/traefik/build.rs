@@ -36,7 +36,7 @@ impl Site for Routers {
     }
 
     fn route(&self, request: &Request) -> Routed {
-        let path = String::from_utf8_lossy(&crate::endpoints::percent_decoded(request.path.as_bytes())).into_owned();
+        let path = String::from_utf8_lossy(&wsim_endpoints::percent_decoded(request.path.as_bytes())).into_owned();
         let mut found: Option<&Router> = None;
         for router in &self.routers {
             if found.is_some_and(|found| found.priority > router.priority) {

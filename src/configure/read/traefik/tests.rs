@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::configure::read::model::{Answer, Request};
+use crate::read::model::{Answer, Request};
 
 const YAML: &str = r#"
 http:

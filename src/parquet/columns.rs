@@ -1,6 +1,6 @@
 //! The columns of a trace file: their names, types and meaning, in one table that writing and reading share.
 
-use super::request::{NameId, Request, flag};
+use wsim_trace::{NameId, Request, flag};
 
 /// A column.
 pub(super) struct Column {

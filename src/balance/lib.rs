@@ -14,6 +14,8 @@
 //! Invariant: after as many `done` as picks that gave a server, nothing is in flight; the same servers, algorithm, seed and
 //! calls give the same picks.
 
+#![warn(missing_docs)]
+
 mod apache;
 mod balancer;
 mod caddy;

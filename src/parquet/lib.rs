@@ -4,7 +4,11 @@
 //! (polars, DuckDB, pandas) shows them as text. What a reader needs besides the rows stands as JSON under the key `wsim` of the
 //! file's metadata ([`Header`]).
 
-pub mod sheet;
+#[cfg(test)]
+#[path = "../trace/any_request.rs"]
+mod any_request;
+mod columns;
+pub mod table_file;
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -23,11 +27,11 @@ use polars_parquet::write::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::columns::{COLUMNS, Column, Kind};
-use super::names::Names;
-use super::request::{NameId, Request};
-use super::store::Trace;
-use crate::endpoints::{Endpoint, Method};
+use columns::{COLUMNS, Column, Kind};
+use wsim_endpoints::{Endpoint, Method};
+use wsim_trace::Names;
+use wsim_trace::Trace;
+use wsim_trace::{NameId, Request};
 
 /// Rows in a row group, a multiple of [`BLOCK_ROWS`].
 const GROUP_ROWS: usize = 131_072;
@@ -326,10 +330,10 @@ fn fill<T>(rows: &mut [Request], values: impl Iterator<Item = Option<T>>, mut in
 
 #[cfg(test)]
 mod tests {
-    use super::super::request::flag;
     use super::*;
-    use crate::trace::request::tests::any_request;
+    use crate::any_request::any_request;
     use proptest::prelude::*;
+    use wsim_trace::flag;
 
     fn known(mut request: Request) -> Request {
         // A value without its flag is nothing that a log said.

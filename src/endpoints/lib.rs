@@ -9,6 +9,8 @@
 //!                  ╰─────▶ explain (one request, in words)
 //! ```
 
+#![warn(missing_docs)]
+
 use serde::{Serialize, Serializer};
 
 mod automaton;

@@ -3,17 +3,18 @@
 //! Everything after the trace reads the trace, never a log. Knows nothing of simulation.
 
 pub mod anonymise;
+#[cfg(test)]
+mod any_request;
 mod chunk;
-mod columns;
 mod draw;
 pub mod ingest;
 pub mod join;
 pub mod names;
 mod packed;
-pub mod parquet;
 mod query;
 pub mod request;
 pub mod store;
+pub mod table;
 mod template;
 
 pub use names::Names;

@@ -31,12 +31,12 @@ use std::thread::{self, JoinHandle};
 
 use tokio::sync::oneshot;
 
-use crate::endpoints::ClassifierError;
-use crate::plan::Plan;
-use crate::simulate::deploy::DeployError;
 use demands::Book;
 use front::Front;
 use model::Clockwork;
+use wsim_endpoints::ClassifierError;
+use wsim_plan::Plan;
+use wsim_simulate::deploy::DeployError;
 
 /// What a cluster is like beside its plan.
 #[derive(Clone)]

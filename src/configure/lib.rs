@@ -25,15 +25,15 @@ pub mod routes;
 mod synapse;
 pub mod translate;
 
-pub(crate) use checklist::{CONNECTIONS, MEMORY_MIB};
+pub use checklist::{CONNECTIONS, MEMORY_MIB};
 
 use thiserror::Error;
 
 use self::address::Address;
 use self::cluster::Cluster;
 use self::routes::Routes;
-use crate::endpoints::ReleaseError;
-use crate::plan::{BalancerError, Plan, ProxyKind, UnknownRule};
+use wsim_endpoints::ReleaseError;
+use wsim_plan::{BalancerError, Plan, ProxyKind, UnknownRule};
 
 /// What a configuration is to be like, beside its plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -239,7 +239,7 @@ pub fn configure(plan: &Plan, settings: &Settings) -> Result<Configuration, Conf
     if let Some(release) = &settings.synapse {
         plan.synapse.clone_from(release);
     }
-    let choice = crate::endpoints::table_for(Some(&plan.synapse))?;
+    let choice = wsim_endpoints::table_for(Some(&plan.synapse))?;
     if choice.newer_than_known {
         warnings.push(format!("Synapse {} is newer than every endpoint table here; the newest one is used", plan.synapse));
     }

@@ -1,0 +1,63 @@
+//! A file of plain columns as its writer sees it: which columns there are, and groups of rows.
+//!
+//! Knows no file format: the crate `parquet` implements [`TableWriter`], so that what writes a table need not wait for polars to compile.
+
+/// The type of a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ColumnKind {
+    /// Unsigned 64-bit; never null.
+    Number,
+    /// Unsigned 64-bit; 0 stands for null.
+    NumberOrNull,
+    /// True or false.
+    Bool,
+    /// Text by number; 0 stands for null.
+    Text,
+}
+
+/// The values of one column in one group of rows.
+#[derive(Debug, Clone)]
+pub enum ColumnValues<'t> {
+    /// Of [`ColumnKind::Number`] and [`ColumnKind::NumberOrNull`].
+    Numbers(Vec<u64>),
+    /// Of [`ColumnKind::Bool`].
+    Bools(Vec<bool>),
+    /// Of [`ColumnKind::Text`]: 0 is null, 1 the first of the texts.
+    Texts(Vec<u32>, Vec<&'t str>),
+}
+
+/// Why a table could not be written, in the words of the file format.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct TableError(pub Box<dyn std::error::Error + Send + Sync>);
+
+/// A table being written. A file without [`TableWriter::finish`] has no end and cannot be read.
+pub trait TableWriter: Send {
+    /// Writes a group of rows: the columns in order, all of one length.
+    ///
+    /// # Errors
+    /// [`TableError`] if the columns are not those of the table, or it cannot be written.
+    fn write(&mut self, values: Vec<ColumnValues<'_>>) -> Result<(), TableError>;
+
+    /// Writes the end of the table, with `schema` in its metadata.
+    ///
+    /// # Errors
+    /// [`TableError`] if it cannot be written.
+    fn finish(self: Box<Self>, schema: &str) -> Result<(), TableError>;
+}
+
+impl ColumnValues<'_> {
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Numbers(values) => values.len(),
+            Self::Bools(values) => values.len(),
+            Self::Texts(values, _) => values.len(),
+        }
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
