@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! stats      histograms, dispersion, heavy hitters           knows nothing of requests
+//! text       numbers, ranges, times and lists as people read them   knows nothing of what is formatted
 //! logs       files and formats: bytes -> Record              knows nothing of endpoints
 //! endpoints  Synapse's worker endpoint tables: request -> Endpoint
 //! trace      columns, identities, joining                    knows nothing of simulation
@@ -40,5 +41,6 @@ pub use wsim_replay as replay;
 pub use wsim_report as report;
 pub use wsim_simulate as simulate;
 pub use wsim_stats as stats;
+pub use wsim_text as text;
 pub use wsim_trace as trace;
 pub use wsim_transport as transport;
