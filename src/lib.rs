@@ -5,6 +5,8 @@
 //! ```text
 //! stats      histograms, dispersion, heavy hitters           knows nothing of requests
 //! text       numbers, ranges, times and lists as people read them   knows nothing of what is formatted
+//! nginx      nginx's configuration grammar, includes, variables   knows nothing of what directives mean
+//! http       request targets, queries, percent-encoding, identities   knows nothing of log formats
 //! logs       files and formats: bytes -> Record              knows nothing of endpoints
 //! endpoints  Synapse's worker endpoint tables: request -> Endpoint
 //! trace      columns, identities, joining                    knows nothing of simulation
@@ -32,8 +34,10 @@ pub use wsim_configure as configure;
 pub use wsim_emulate as emulate;
 pub use wsim_endpoints as endpoints;
 pub use wsim_export as export;
+pub use wsim_http as http;
 pub use wsim_logs as logs;
 pub use wsim_matrix as matrix;
+pub use wsim_nginx as nginx;
 pub use wsim_parquet as parquet;
 pub use wsim_plan as plan;
 pub use wsim_profile as profile;

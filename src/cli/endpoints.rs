@@ -10,9 +10,10 @@ use serde::Serialize;
 
 use super::UsageError;
 use wsim_endpoints::{
-    Change, Choice, Classifier, Difference, Endpoint, Explanation, Method, Options, ReleaseError, Row, Table, diff, explain,
-    read_own_table, table_for, without_token, words,
+    Change, Choice, Classifier, Difference, Endpoint, Explanation, Method, Options, ReleaseError, Row, Table, diff, explain, groups,
+    read_own_table, table_for, words,
 };
+use wsim_http::query::without_token;
 
 /// Show an endpoint table of Synapse, or how a request is classified and why.
 ///
@@ -229,8 +230,8 @@ fn explain_one(classifier: &Classifier, method: &str, path: &str, json: bool, ou
 
 fn print_endpoint(page: &mut Page<'_>, endpoint: &Endpoint) -> io::Result<()> {
     let own = endpoint.pattern.is_none() || endpoint.group == "initial_sync";
-    let group = match words::own_group(&endpoint.group).filter(|_| own) {
-        Some(words) => format!("{} ({words})", endpoint.group),
+    let group = match groups::find(&endpoint.group).filter(|_| own) {
+        Some(group) => format!("{} ({})", group.id, group.description),
         None => endpoint.group.clone(),
     };
     page.field("group", &group)?;

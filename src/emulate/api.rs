@@ -14,6 +14,7 @@ use hyper::Method;
 use serde_json::{Value, json};
 
 use super::world::{UserId, World};
+use wsim_http::{percent, query};
 
 /// A request, read.
 #[derive(Debug)]
@@ -59,7 +60,7 @@ type Answer = Result<Value, Reply>;
 
 impl Call {
     pub(super) fn read(method: Method, uri: &hyper::Uri, token: Option<&str>, body: Bytes) -> Self {
-        let segments: Vec<String> = uri.path().split('/').skip(1).map(decoded).collect();
+        let segments: Vec<String> = uri.path().split('/').skip(1).map(|segment| percent::decode_text(segment).into_owned()).collect();
         let words: Vec<&str> = segments.iter().map(String::as_str).collect();
         let (area, skip) = match words.as_slice() {
             ["_matrix", "client", "v1", "media", ..] => (Area::Media, 4),
@@ -70,8 +71,8 @@ impl Call {
             ["_synapse", "admin", ..] => (Area::Admin, 2),
             _ => (Area::Other, 0),
         };
-        let query = uri.query().unwrap_or_default().split('&').filter(|part| !part.is_empty());
-        let query = query.map(|part| part.split_once('=').unwrap_or((part, ""))).map(|(name, value)| (decoded(name), decoded(value)));
+        let text = |encoded: &[u8]| String::from_utf8_lossy(&percent::decode(encoded)).into_owned();
+        let query = query::parameters(uri.query().unwrap_or_default().as_bytes()).map(|(name, value)| (text(name), text(value)));
         let path = segments[skip.min(segments.len())..].to_vec();
         Self { method, path, area, query: query.collect(), token: token.map(str::to_owned), body }
     }
@@ -205,15 +206,6 @@ fn not_found(what: &str) -> Reply {
 
 fn text<'v>(json: &'v Value, name: &str) -> Option<&'v str> {
     json.get(name)?.as_str()
-}
-
-/// Percent-decoded, `+` left alone; bytes that are no UTF-8 are replaced.
-fn decoded(text: &str) -> String {
-    if !text.contains('%') {
-        return text.to_owned();
-    }
-    let mut scratch = Vec::new();
-    String::from_utf8_lossy(wsim_logs::target::percent_decode(text.as_bytes(), &mut scratch)).into_owned()
 }
 
 /// First words of the client API's paths.

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use hyper::header::HeaderName;
 use hyper::{HeaderMap, Uri};
 
+use wsim_http::identity;
 use wsim_plan::Key;
 
 /// The key, to the byte; empty where the request has no such thing.
@@ -16,7 +17,7 @@ pub(super) fn of(key: &Key, headers: &HeaderMap, uri: &Uri, peer: IpAddr) -> Vec
         Key::User => {
             let whole = credentials(headers, uri);
             let token = whole.strip_prefix("Bearer ").unwrap_or(whole);
-            token.strip_prefix("syt_").and_then(|rest| rest.split_once('_')).map_or(whole, |(user, _)| user).as_bytes().to_vec()
+            identity::token_user(token.as_bytes()).unwrap_or(whole.as_bytes()).to_vec()
         }
         Key::Token => credentials(headers, uri).as_bytes().to_vec(),
         Key::Address => peer.to_string().into_bytes(),
@@ -44,14 +45,13 @@ fn credentials<'r>(headers: &'r HeaderMap, uri: &'r Uri) -> &'r str {
 }
 
 fn origin(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get(hyper::header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("X-Matrix ")?;
-    let origin = value.split(',').find_map(|part| part.trim().strip_prefix("origin="))?;
-    Some(origin.trim_matches('"').to_owned())
+    let origin = identity::matrix_origin(headers.get(hyper::header::AUTHORIZATION)?.as_bytes())?;
+    String::from_utf8(origin.to_vec()).ok()
 }
 
 fn room(path: &str) -> Option<&str> {
     let mut segments = path.split('/');
-    segments.by_ref().find(|segment| matches!(*segment, "rooms" | "join" | "knock"))?;
+    segments.by_ref().find(|segment| identity::is_room_keyword(segment.as_bytes()))?;
     segments.next().filter(|segment| !segment.is_empty())
 }
 

@@ -8,8 +8,10 @@ use std::collections::BTreeSet;
 
 use super::automaton::{Automaton, Outcome, PatternError, Rule, parse_prefix, parse_regex};
 use super::classes::Class;
+use super::groups::{INITIAL_SYNC, SYNC};
 use super::table::{Row, Syntax, Table};
-use super::{Endpoint, EndpointId, Method, target, words};
+use super::{Endpoint, EndpointId, Method, words};
+use wsim_http::{query, target};
 
 /// How to classify.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -155,28 +157,29 @@ impl Classifier {
     #[inline]
     pub(super) fn classify_as(&self, method: Method, target: &[u8], decoded: bool) -> EndpointId {
         let Some(target::Target { path, query }) = target::split(target) else { return not_a_path(method, target) };
-        let everything = || target::asks_for_everything(query);
-        if decoded { self.search(method, &target::as_nginx_sees(path), everything) } else { self.search(method, path, everything) }
+        let initial = || query::is_initial_sync(query);
+        if decoded { self.search(method, &target::as_nginx_matches(path), initial) } else { self.search(method, path, initial) }
     }
 
-    /// [`Self::classify`] for a caller that has the target taken apart already: `path` begins with a slash and ends before the
-    /// first `?` or `#`. Whether the query [asks for everything](super::asks_for_everything) is only asked of a `/sync`.
+    /// [`Self::classify`] for a caller that has split the target already: `path` begins with a slash and ends before the
+    /// first `?` or `#`. `initial` says whether the query is [that of an initial sync](query::is_initial_sync); it is called
+    /// for `/sync` only.
     #[must_use]
     #[inline]
-    pub fn classify_path(&self, method: Method, path: &[u8], everything: impl FnOnce() -> bool) -> EndpointId {
+    pub fn classify_path(&self, method: Method, path: &[u8], initial: impl FnOnce() -> bool) -> EndpointId {
         if self.options.decoded_path {
-            self.search(method, &target::as_nginx_sees(path), everything)
+            self.search(method, &target::as_nginx_matches(path), initial)
         } else {
-            self.search(method, path, everything)
+            self.search(method, path, initial)
         }
     }
 
     #[inline]
-    fn search(&self, method: Method, path: &[u8], everything: impl FnOnce() -> bool) -> EndpointId {
+    fn search(&self, method: Method, path: &[u8], initial: impl FnOnce() -> bool) -> EndpointId {
         let machine = &self.machines[usize::from(self.by_method[method as usize])];
         match machine.answers[machine.automaton.search(path)] {
             Some(endpoint) => match self.initial[usize::from(endpoint.0)] {
-                Some(twin) if is_initial_sync(path, everything) => twin,
+                Some(twin) if is_initial_sync(path, initial) => twin,
                 _ => endpoint,
             },
             None => EndpointId(Class::of(path) as u16),
@@ -185,8 +188,8 @@ impl Classifier {
 }
 
 /// Whether a request that a `sync` row matched is an initial sync.
-fn is_initial_sync(path: &[u8], everything: impl FnOnce() -> bool) -> bool {
-    if path.ends_with(b"/sync") { everything() } else { path.ends_with(b"/initialSync") }
+fn is_initial_sync(path: &[u8], initial: impl FnOnce() -> bool) -> bool {
+    if path.ends_with(b"/sync") { initial() } else { path.ends_with(b"/initialSync") }
 }
 
 /// `OPTIONS *` asks about a server as a whole and is fine; anything else that is no path cannot be routed.
@@ -300,10 +303,6 @@ fn id(index: usize) -> EndpointId {
     EndpointId(u16::try_from(index).unwrap_or(u16::MAX))
 }
 
-/// The tables' group of sync requests.
-pub(super) const SYNC: &str = "sync";
-/// Its part that starts from nothing.
-pub(super) const INITIAL_SYNC: &str = "initial_sync";
 const WORKERS_MAX: usize = 32;
 const PATTERN_SHOWN_CHARS: usize = 200;
 

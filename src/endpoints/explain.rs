@@ -4,7 +4,8 @@
 
 use super::automaton::{Automaton, Outcome, Rule};
 use super::classifier::{self, Classifier, ClassifierError};
-use super::{EndpointId, Method, target};
+use super::{EndpointId, Method};
+use wsim_http::target;
 
 /// A classification with its reasons.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +36,7 @@ pub fn explain(classifier: &Classifier, method: Method, target: &[u8]) -> Result
     let other = classifier.classify_as(method, target, !decoded);
     let parts = target::split(target);
     let path = parts.map(|parts| match decoded {
-        true => target::as_nginx_sees(parts.path).into_owned(),
+        true => target::as_nginx_matches(parts.path).into_owned(),
         false => parts.path.to_vec(),
     });
     let table = classifier.table();

@@ -18,20 +18,20 @@ mod classes;
 mod classifier;
 mod diff;
 mod explain;
+pub mod groups;
 mod own_table;
 mod release;
 mod table;
-mod target;
 pub mod words;
 
 pub use automaton::PatternError;
 pub use classifier::{Classifier, ClassifierError, Options};
 pub use diff::{Change, Difference, diff};
 pub use explain::{Explanation, explain};
+pub use groups::{EndpointTraits, Group};
 pub use own_table::{OwnTableError, OwnTableKind, detect, read_own_table};
 pub use release::{Release, ReleaseError};
 pub use table::{Choice, Row, Syntax, Table, Tables, table_for};
-pub use target::{as_nginx_sees, asks_for_everything, percent_decoded, without_token};
 
 /// HTTP method, as far as routing cares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -111,9 +111,7 @@ pub struct EndpointId(pub u16);
 /// What routing needs to know of a request.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Endpoint {
-    /// Group id: a group of the table (`sync`, `client`, `event_sending`, …) or one of wsim's own:
-    /// `initial_sync`, `sliding_sync`, `admin`, `media`, `sso`, `well_known`, `health`, `metrics`, `client_other`,
-    /// `federation_other`, `key_server`, `matrix_other`, `synapse_other`, `replication` (internal), `not_matrix`, `invalid`.
+    /// Group id: one of [`groups::GROUPS`], or a group of a user's own table.
     pub group: String,
     /// Worker types that may serve it, as the table names them; empty: the main process only.
     pub workers: Vec<String>,
@@ -129,4 +127,12 @@ pub struct Endpoint {
     pub pattern: Option<String>,
     /// Traffic between Synapse processes: never client traffic.
     pub internal: bool,
+}
+
+impl Endpoint {
+    /// The traits of its requests.
+    #[must_use]
+    pub fn traits(&self) -> EndpointTraits {
+        EndpointTraits { internal: self.internal, ..EndpointTraits::of_group(&self.group) }
+    }
 }

@@ -1,8 +1,8 @@
-//! The vocabulary of the tables in words: workers, conditions, notes, groups.
+//! The vocabulary of the tables in words: workers, conditions, notes.
 //!
 //! The meanings are those of Synapse's `docs/workers.md` in the releases that use them.
 
-/// Place of a worker type in lists: generic workers first, then the old types, then any other.
+/// Rank of a worker type in lists: generic workers first, then the old types, then any other.
 #[must_use]
 pub fn worker_rank(worker: &str) -> usize {
     WORKERS.iter().position(|(name, _)| *name == worker).unwrap_or(WORKERS.len())
@@ -14,7 +14,7 @@ pub fn worker(name: &str) -> Option<&'static str> {
     find(&WORKERS, name)
 }
 
-/// What a condition demands.
+/// What a condition requires.
 #[must_use]
 pub fn condition(name: &str) -> Option<&'static str> {
     find(&CONDITIONS, name)
@@ -24,12 +24,6 @@ pub fn condition(name: &str) -> Option<&'static str> {
 #[must_use]
 pub fn note(name: &str) -> Option<&'static str> {
     find(&NOTES, name)
-}
-
-/// What a group of wsim's own is; `None` for a group of a table, whose rows explain it.
-#[must_use]
-pub fn own_group(name: &str) -> Option<&'static str> {
-    find(&OWN_GROUPS, name)
 }
 
 fn find(list: &[(&'static str, &'static str)], name: &str) -> Option<&'static str> {
@@ -65,23 +59,4 @@ const NOTES: [(&str, &str); 4] = [
     ("get_only_by_comment", "for GET only, by a comment on this row alone"),
     ("any_worker", "any worker may serve it, though a writer of the stream is preferred"),
     ("unbalanced_parenthesis", "the document's pattern does not compile (a parenthesis is missing); the evident intent is matched"),
-];
-
-const OWN_GROUPS: [(&str, &str); 16] = [
-    ("initial_sync", "a sync that starts from nothing: no since, full_state=true, or initialSync"),
-    ("sliding_sync", "sliding sync; no endpoint table lists it"),
-    ("client_other", "client API that is in no row of the table"),
-    ("federation_other", "federation API that is in no row of the table"),
-    ("key_server", "signing keys, in no row of the table"),
-    ("media", "media, in no row of the table"),
-    ("admin", "admin API that is in no row of the table"),
-    ("sso", "pages of a login, in no row of the table"),
-    ("well_known", "discovery of the server"),
-    ("health", "health check"),
-    ("metrics", "metrics"),
-    ("replication", "traffic between Synapse's own processes, never client traffic"),
-    ("matrix_other", "something below /_matrix that is in no row of the table"),
-    ("synapse_other", "something below /_synapse that is in no row of the table"),
-    ("not_matrix", "not Matrix: a scanner, a web page"),
-    ("invalid", "no request that could be routed"),
 ];

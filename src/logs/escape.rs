@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use memchr::memchr;
 
-use super::scan;
+use wsim_http::scan;
 
 /// How a format escapes what could break its lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

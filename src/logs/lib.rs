@@ -16,9 +16,7 @@ pub mod json;
 pub mod range;
 pub mod record;
 pub mod redact;
-pub mod scan;
 pub mod source;
-pub mod target;
 pub mod time;
 
 pub use record::{Cost, Line, Malformed, Record, Stamp, StampMeaning};

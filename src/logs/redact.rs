@@ -58,22 +58,6 @@ pub fn scrub(text: &str) -> Cow<'_, str> {
     Cow::Owned(scrubbed)
 }
 
-/// The localpart inside a Synapse token (`Bearer syt_<base64 localpart>_<random>_<checksum>`, or the token alone), as the
-/// nginx map of Synapse's documentation takes it. `None` for other tokens and where it is no base64 of UTF-8.
-///
-/// ```
-/// use wsim::logs::redact::token_localpart;
-/// assert_eq!(token_localpart(b"Bearer syt_YWxpY2U_xxx_yyy").as_deref(), Some("alice"));
-/// assert_eq!(token_localpart(b"Bearer mct_abc"), None);
-/// ```
-pub fn token_localpart(authorization: &[u8]) -> Option<String> {
-    let is_bearer = authorization.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"bearer "));
-    let token = if is_bearer { authorization[7..].trim_ascii_start() } else { authorization };
-    let encoded = token.strip_prefix(b"syt_")?.split(|byte| *byte == b'_').next()?;
-    let localpart = String::from_utf8(base64(encoded)?).ok()?;
-    (!localpart.is_empty() && !localpart.chars().any(char::is_control)).then_some(localpart)
-}
-
 /// Text with all percent-encoding undone, and where each byte came from.
 struct Shadow {
     plain: Vec<u8>,
@@ -196,31 +180,6 @@ fn is_opaque(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"_-+=~".contains(&byte)
 }
 
-/// Base64 of either alphabet, with or without padding; `None` for other text.
-fn base64(text: &[u8]) -> Option<Vec<u8>> {
-    let text = text.strip_suffix(b"==").or(text.strip_suffix(b"=")).unwrap_or(text);
-    let mut plain = Vec::with_capacity(text.len() * 3 / 4);
-    let (mut bits, mut held) = (0u32, 0u32);
-    for &byte in text {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' | b'-' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(value);
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            plain.push(u8::try_from(bits >> held & 0xff).ok()?);
-            bits &= (1 << held) - 1;
-        }
-    }
-    (held < 6 && bits == 0).then_some(plain)
-}
-
 const CUT: &str = "<redacted>";
 /// Percent-encoding inside percent-encoding is undone this often.
 const LAYERS_MAX: usize = 4;
@@ -281,23 +240,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_localpart_of_a_synapse_token_is_told() {
-        for (authorization, localpart) in [
-            ("Bearer syt_YWxpY2U_hSsyFQHqpjzBtuMmKRvL_3VVZyc", Some("alice")),
-            ("bearer syt_YWxpY2U_x_y", Some("alice")),
-            ("syt_dTY_hSsy_3VVZyc", Some("u6")),
-            ("Bearer syt_w7xuw68_x", Some("ünï")),
-            ("Bearer syt__x", None),
-            ("Bearer syt_!_x", None),
-            ("Bearer syt_/////w_x", None),
-            ("Bearer MDAxabc", None),
-            ("", None),
-        ] {
-            assert_eq!(token_localpart(authorization.as_bytes()).as_deref(), localpart, "{authorization}");
-        }
-    }
-
     proptest! {
         #[test]
         fn no_token_survives(before in "[ -~]{0,20}", after in "[ /?&\"][ -~]{0,20}") {
@@ -309,11 +251,6 @@ mod tests {
         fn any_text_is_scrubbed_without_a_panic(text: String) {
             let once = scrub(&text).into_owned();
             prop_assert_eq!(scrub(&once).into_owned(), once);
-        }
-
-        #[test]
-        fn any_bytes_may_be_an_authorization(bytes: Vec<u8>) {
-            let _ = token_localpart(&bytes);
         }
     }
 }

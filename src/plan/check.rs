@@ -378,7 +378,7 @@ fn is_worker_name(name: &str) -> bool {
 }
 
 fn group_warning(pool: &Pool, group: &str) -> Option<String> {
-    if known::MAIN_ONLY_GROUPS.contains(&group) {
+    if known::is_main_only(group) {
         return Some(format!("pool {:?} names {group}, which only the main process serves: it stays there", pool.name));
     }
     (group == "sliding_sync").then(|| {

@@ -426,7 +426,7 @@ mod tests {
             }
         }
         // Logins through an identity provider must stay on one process; `groups` left Synapse with 1.61.
-        let left_out = |group: &str| group.starts_with("sso") || group == "groups" || known::MAIN_ONLY_GROUPS.contains(&group);
+        let left_out = |group: &str| group.starts_with("sso") || group == "groups" || known::is_main_only(group);
         for group in known::groups().filter(|group| !left_out(group)) {
             assert!(named.iter().any(|name| name == group), "{group}");
         }

@@ -43,7 +43,7 @@ impl Classes {
             classes.traits.push(ClassTraits {
                 group,
                 internal: endpoint.internal,
-                federation: endpoint.group.starts_with("federation"),
+                federation: endpoint.traits().federation,
                 nominal_us: prior(endpoint).cpu_us,
                 milli_events: milli_events(endpoint),
             });

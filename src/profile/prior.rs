@@ -112,6 +112,16 @@ mod tests {
     }
 
     #[test]
+    fn every_group_has_a_prior_and_no_other() {
+        for (group, ..) in PRIOR_OF_GROUP {
+            assert!(wsim_endpoints::groups::find(group).is_some(), "{group}");
+        }
+        for group in wsim_endpoints::groups::GROUPS {
+            assert!(PRIOR_OF_GROUP.iter().any(|(id, ..)| *id == group.id), "{}", group.id);
+        }
+    }
+
+    #[test]
     fn an_unknown_group_has_a_prior_too() {
         assert_eq!(prior(&endpoint("invented_in_2030", None)), Prior { cpu_us: CPU_US, cpu_share: CPU_SHARE });
     }

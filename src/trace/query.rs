@@ -1,28 +1,28 @@
-//! The parameters of a query that matter to anybody here, found in one walk.
+//! The query parameters that ingesting reads, found in one pass.
 
-use wsim_logs::target;
+use wsim_http::query;
 
-/// A parameter that tells what a request is, or how much work. The order is that in templates.
+/// A parameter that says what a request is, or how much work it makes. The order is that in templates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Parameter {
-    /// Where a sync goes on.
+    /// Where a sync continues.
     Since,
     /// The same for sliding sync.
     Pos,
-    /// Where a page begins.
+    /// Where a page starts.
     From,
     /// Where it ends.
     To,
     /// A filter, or the id of one.
     Filter,
-    /// Whom an application service speaks for.
+    /// The user an application service acts for.
     UserId,
     /// How long a poll may wait, ms.
     Timeout,
-    /// A sync is to bring all state.
+    /// Whether a sync asks for the whole state.
     FullState,
-    /// Which way to page.
+    /// Direction of paging.
     Dir,
     /// Size of a page.
     Limit,
@@ -35,7 +35,6 @@ pub(super) enum Parameter {
 }
 
 impl Parameter {
-    /// All of them in order.
     pub(super) const ALL: [Self; 13] = [
         Self::Since,
         Self::Pos,
@@ -52,7 +51,6 @@ impl Parameter {
         Self::AccessToken,
     ];
 
-    /// The name in a query.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Since => "since",
@@ -92,20 +90,20 @@ impl Parameter {
     }
 }
 
-/// The raw values of the known parameters; of several of one name the first, as in Synapse. Encoded names are not looked for.
+/// The raw values of the known parameters; the first of several of one name, as in Synapse. Percent-encoded names are not found.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Query<'q> {
     values: [&'q [u8]; Parameter::ALL.len()],
-    /// One bit for each that is there.
+    /// One bit for each parameter that is present.
     present: u16,
 }
 
 impl<'q> Query<'q> {
-    /// Takes the text after the question mark.
+    /// Reads the text after the question mark.
     #[inline]
     pub(super) fn read(text: &'q [u8]) -> Self {
         let mut query = Self::default();
-        for (name, value) in target::query_parameters(text) {
+        for (name, value) in query::parameters(text) {
             if let Some(parameter) = Parameter::named(name)
                 && !query.has(parameter)
             {
@@ -116,26 +114,25 @@ impl<'q> Query<'q> {
         query
     }
 
-    /// Whether a parameter is there, be it empty.
+    /// Whether a parameter is present, even if empty.
     #[inline]
     pub(super) fn has(&self, parameter: Parameter) -> bool {
         self.present & 1 << parameter as u8 != 0
     }
 
-    /// A parameter's value.
     #[inline]
     pub(super) fn get(&self, parameter: Parameter) -> Option<&'q [u8]> {
         self.has(parameter).then(|| self.values[parameter as usize])
     }
 
-    /// The parameters that are there, in order.
+    /// The parameters that are present, in order.
     #[inline]
     pub(super) fn all(&self) -> impl Iterator<Item = (Parameter, &'q [u8])> {
         let (values, mut left) = (self.values, self.present);
         std::iter::from_fn(move || {
-            let place = left.trailing_zeros() as usize;
+            let index = left.trailing_zeros() as usize;
             left &= left.wrapping_sub(1);
-            Some((*Parameter::ALL.get(place)?, values[place]))
+            Some((*Parameter::ALL.get(index)?, values[index]))
         })
     }
 }
@@ -145,9 +142,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_parameter_is_found_by_its_name_and_in_its_place() {
-        for (place, parameter) in Parameter::ALL.into_iter().enumerate() {
-            assert_eq!((parameter as usize, Parameter::named(parameter.name().as_bytes())), (place, Some(parameter)));
+    fn every_parameter_is_found_by_its_name_and_index() {
+        for (index, parameter) in Parameter::ALL.into_iter().enumerate() {
+            assert_eq!((parameter as usize, Parameter::named(parameter.name().as_bytes())), (index, Some(parameter)));
         }
     }
 

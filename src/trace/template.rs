@@ -1,60 +1,60 @@
-//! Path templates: what a request was, without whom it was about.
+//! Path templates: what a request was, without the people and rooms it was about.
 //!
-//! A template keeps the words of the API and replaces what names a person, a room, an event or a secret by a placeholder:
-//! `/_matrix/client/v3/rooms/{room}/send/m.room.message/{txn}`. Of the query only parameters that change the work are kept,
-//! and of those only values that cannot hold a secret. A template classifies like the path it was made from.
+//! A template keeps the words of the API and replaces names of persons, rooms, events and secrets by placeholders:
+//! `/_matrix/client/v3/rooms/{room}/send/m.room.message/{txn}`. Of the query it keeps only parameters that change the work,
+//! and of those only values that cannot hold a secret. Invariant: a template is classified like the path it was made from.
 
 use super::names::Names;
 use super::query::{Parameter, Query};
 use super::request::NameId;
 use wsim_stats::hashing::NumberMap;
 
-/// Names of templates, remembered: most requests have parameters that were seen a moment ago.
+/// The templates of all paths so far, and a cache of their names: most requests repeat a recent path and query.
 #[derive(Default)]
 pub(super) struct Templates {
     /// Path templates.
     texts: Vec<Vec<u8>>,
-    /// Hash of a path template -> its place in `texts`.
-    places: NumberMap<u64, u32>,
-    /// Hash of the kept query, mixed with the path template's place -> the whole template's name.
-    whole: NumberMap<u64, NameId>,
+    /// Hash of a path template -> its index in `texts`.
+    indices: NumberMap<u64, u32>,
+    /// Hash of the kept query, seeded with the path template's index -> the name of the whole template.
+    names: NumberMap<u64, NameId>,
     scratch: Vec<u8>,
 }
 
 impl Templates {
-    /// The name of the template of a target whose path has the template at [`Self::place`].
-    pub(super) fn name(&mut self, place: u32, query: &Query<'_>, names: &mut Names) -> NameId {
+    /// The name of the template of a target. `index`: that of its path, see [`Self::index`].
+    pub(super) fn name(&mut self, index: u32, query: &Query<'_>, names: &mut Names) -> NameId {
         self.scratch.clear();
-        let matrix = self.texts[place as usize].first() == Some(&b'/');
+        let matrix = self.texts[index as usize].first() == Some(&b'/');
         if matrix {
             write_key(query, &mut self.scratch);
         }
-        let key = xxhash_rust::xxh3::xxh3_64_with_seed(&self.scratch, u64::from(place));
-        if let Some(&known) = self.whole.get(&key) {
+        let key = xxhash_rust::xxh3::xxh3_64_with_seed(&self.scratch, u64::from(index));
+        if let Some(&known) = self.names.get(&key) {
             return known;
         }
-        let mut text = self.texts[place as usize].clone();
+        let mut text = self.texts[index as usize].clone();
         if matrix {
             write_query(query, &mut text);
         }
         let name = names.intern(&text);
-        self.whole.insert(key, name);
+        self.names.insert(key, name);
         name
     }
 
-    /// Which template a path has. Worth remembering: it is written out for the answer.
-    pub(super) fn place(&mut self, path: &[u8]) -> u32 {
+    /// The index of a path's template. Writes the whole template, so callers should cache the result.
+    pub(super) fn index(&mut self, path: &[u8]) -> u32 {
         self.scratch.clear();
         write_path(path, &mut self.scratch);
         let template = xxhash_rust::xxh3::xxh3_64(&self.scratch);
-        *self.places.entry(template).or_insert_with(|| {
+        *self.indices.entry(template).or_insert_with(|| {
             self.texts.push(self.scratch.clone());
             u32::try_from(self.texts.len() - 1).unwrap_or(u32::MAX)
         })
     }
 }
 
-/// Writes the template of `path` (no query) behind what `out` holds.
+/// Appends the template of `path` (no query) to `out`.
 fn write_path(path: &[u8], out: &mut Vec<u8>) {
     if !(path.starts_with(b"/_matrix/")
         || path.starts_with(b"/_synapse/")
@@ -87,7 +87,7 @@ fn write_path(path: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// What stands for a segment, given the two before it.
+/// The template's form of a segment, given the two segments before it.
 fn replace<'s>(segment: &'s [u8], before: [&[u8]; 2], federation: bool) -> &'s [u8] {
     match sigil(segment) {
         b'!' => return b"{room}",
@@ -130,7 +130,7 @@ fn replace<'s>(segment: &'s [u8], before: [&[u8]; 2], federation: bool) -> &'s [
     }
 }
 
-/// The identifier's sigil, percent-encoded or not; 0 if there is none.
+/// The first byte of an identifier, decoded if it is a percent-encoded sigil; 0 for an empty segment.
 fn sigil(segment: &[u8]) -> u8 {
     match segment {
         [b'%', b'2', b'1', ..] => b'!',
@@ -162,7 +162,7 @@ fn keep(segment: &[u8]) -> &[u8] {
     if word { segment } else { b"{id}" }
 }
 
-/// Appends what tells the shown part of one query from that of another, in a few bytes.
+/// Appends a few bytes that are equal exactly if the templates of two queries are.
 fn write_key(query: &Query<'_>, out: &mut Vec<u8>) {
     for (parameter, value) in query.all() {
         match shown(parameter, value) {
@@ -195,12 +195,12 @@ fn write_query(query: &Query<'_>, out: &mut Vec<u8>) {
     }
 }
 
-/// What of a parameter stands in a template.
+/// The part of a parameter that a template shows.
 enum Shown<'q> {
     Nothing,
     Placeholder(&'static [u8]),
     Value(&'q [u8]),
-    /// A value that might be a secret.
+    /// `{other}`, for a value that might be a secret.
     Other,
 }
 
@@ -257,11 +257,11 @@ mod tests {
     }
 
     #[test]
-    fn a_template_has_one_name_however_often_it_is_asked_for() {
+    fn a_template_has_one_name_for_all_its_requests() {
         let (mut templates, mut names) = (Templates::default(), Names::new());
         let mut name = |path: &str, query: &str| {
-            let place = templates.place(path.as_bytes());
-            let id = templates.name(place, &Query::read(query.as_bytes()), &mut names);
+            let index = templates.index(path.as_bytes());
+            let id = templates.name(index, &Query::read(query.as_bytes()), &mut names);
             names.text(id).to_owned()
         };
         for round in 0..3 {

@@ -12,14 +12,14 @@
 //! Source: nginx's `ngx_http_log_module` and `ngx_http_upstream_module` documentation, release 1.29; escapes and the list
 //! form of `$upstream_*` checked in `src/http/modules/ngx_http_log_module.c` and `src/http/ngx_http_upstream.c`.
 
-use nom::IResult;
 use nom::Parser as _;
 use nom::branch::alt;
 use nom::bytes::complete::{tag, take_while1};
-use nom::character::complete::{char, multispace0, multispace1};
-use nom::combinator::{map, opt, value};
-use nom::multi::many1;
-use nom::sequence::{delimited, preceded};
+use nom::character::complete::{multispace0, multispace1};
+use nom::combinator::{opt, value};
+use nom::sequence::preceded;
+use wsim_nginx::quoted_strings;
+use wsim_nginx::variables::{self, Digits, is_name_byte};
 
 pub use super::error::FormatError;
 use super::pattern::{Pattern, Piece, TextParser};
@@ -279,9 +279,9 @@ fn collect_fields(json: &serde_json::Value, key: String, fields: &mut Vec<(Strin
 fn directive(text: &str) -> (Escaping, String) {
     let whole_directive = text.starts_with("log_format");
     let (after, escape) = head(text).unwrap_or((text, Escaping::Default));
-    let quoted = if whole_directive || after.starts_with('\'') { strings(after).ok() } else { None };
+    let quoted = if whole_directive || after.starts_with('\'') { quoted_strings(after) } else { None };
     match quoted {
-        Some((left, pieces)) if matches!(left.trim(), "" | ";") => (escape, pieces.concat()),
+        Some((strings, rest)) if matches!(rest.trim(), "" | ";") => (escape, strings.concat()),
         _ => (escape, after.to_owned()),
     }
 }
@@ -297,73 +297,14 @@ fn head(text: &str) -> Result<(&str, Escaping), nom::Err<nom::error::Error<&str>
     Ok((left, escape.map_or(Escaping::Default, |(escape, _)| escape)))
 }
 
-fn strings(text: &str) -> IResult<&str, Vec<String>> {
-    many1(preceded(multispace0, quoted)).parse(text)
-}
-
-/// A quoted string of an nginx configuration: a backslash before a quote or a backslash is dropped.
-pub(super) fn quoted(text: &str) -> IResult<&str, String> {
-    let body = |quote: char| {
-        move |text| {
-            nom::combinator::recognize(nom::multi::many0_count(alt((
-                value((), (char('\\'), nom::character::complete::anychar)),
-                value((), take_while1(move |c| c != quote && c != '\\')),
-            ))))
-            .parse(text)
-        }
-    };
-    let single = delimited(char('\''), body('\''), char('\''));
-    let double = delimited(char('"'), body('"'), char('"'));
-    map(alt((single, double)), unquoted).parse(text)
-}
-
-/// nginx's `ngx_conf_read_token`: `\"`, `\'` and `\\` lose the backslash, `\t`, `\r`, `\n` become control characters.
-fn unquoted(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut characters = text.chars();
-    while let Some(character) = characters.next() {
-        if character != '\\' {
-            plain.push(character);
-            continue;
-        }
-        match characters.next() {
-            Some(quote @ ('"' | '\'' | '\\')) => plain.push(quote),
-            Some('t') => plain.push('\t'),
-            Some('r') => plain.push('\r'),
-            Some('n') => plain.push('\n'),
-            Some(other) => plain.extend(['\\', other]),
-            None => plain.push('\\'),
-        }
-    }
-    plain
-}
-
-/// The grammar of a format: text and `$name` or `${name}`.
+/// Splits the text of a format at its variables.
 fn parts(body: &str) -> Result<Vec<Part>, FormatError> {
-    let mut parts: Vec<Part> = Vec::new();
-    let mut left = body;
-    while !left.is_empty() {
-        let at = body.len() - left.len();
-        let (after, part) =
-            part(left, at).map_err(|_| FormatError::new("a `$` here needs a variable's name, $name or ${name}", body, at))?;
-        parts.push(part);
-        left = after;
-    }
-    Ok(parts)
-}
-
-fn part(text: &str, at: usize) -> IResult<&str, Part> {
-    let name = || take_while1(|c: char| u8::try_from(c).is_ok_and(is_name_byte));
-    let variable = preceded(char('$'), alt((name(), delimited(char('{'), name(), char('}')))));
-    alt((
-        map(variable, |name: &str| Part::Variable { name: name.to_owned(), at }),
-        map(take_while1(|c| c != '$'), |text: &str| Part::Text(text.to_owned())),
-    ))
-    .parse(text)
-}
-
-fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_'
+    let part = |piece| match piece {
+        variables::Piece::Literal(text) => Ok(Part::Text(text.to_owned())),
+        variables::Piece::Variable { name, at } => Ok(Part::Variable { name: name.to_owned(), at }),
+        variables::Piece::Dollar { at } => Err(FormatError::new("a `$` here needs a variable's name, $name or ${name}", body, at)),
+    };
+    variables::pieces(body, Digits::Name).into_iter().map(part).collect()
 }
 
 /// Variables whose values hold no space.

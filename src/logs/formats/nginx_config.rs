@@ -1,105 +1,60 @@
-//! nginx configuration files: the grammar, includes, and what an access log reader wants to know of them.
+//! The log formats and access logs of an nginx configuration.
 //!
-//! ```text
-//! file -> directives (a tree, includes put in their place) -> log_format and access_log
-//! ```
-//!
-//! Owns the grammar; the meaning of directives other than `log_format` and `access_log` is for others.
-//! Source: `ngx_conf_read_token` in nginx's `src/core/ngx_conf_file.c`.
+//! The grammar and the included files belong to `wsim-nginx`; only `log_format` and `access_log` are looked at here.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use nom::IResult;
-use nom::Parser as _;
-use nom::branch::alt;
-use nom::bytes::complete::{take_till, take_while1};
-use nom::character::complete::{anychar, char, multispace1, satisfy};
-use nom::combinator::{map, recognize, value, verify};
-use nom::multi::{many0, many0_count, many1};
-use nom::sequence::{delimited, preceded, terminated};
+use wsim_nginx::{Directive, IncludeError};
 
 use super::error::FormatError;
-use super::nginx::{COMBINED, Escaping, LogFormat, quoted};
+use super::nginx::{COMBINED, Escaping, LogFormat};
 
-/// One directive: `listen 443 ssl;` or `server { … }`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Directive {
-    /// The first word.
-    pub name: String,
-    /// The other words, quotes and their backslashes taken away.
-    pub arguments: Vec<String>,
-    /// What stands in braces; `None` if the directive ends with `;`.
-    pub block: Option<Vec<Directive>>,
-    /// Line in its file, counted from 1.
-    pub line: usize,
-}
-
-/// What a configuration says about access logs.
+/// The log formats and access logs of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NginxConfig {
     /// Name and format of every `log_format`, in order.
     pub log_formats: Vec<(String, LogFormat)>,
     /// Path and format name of every `access_log` to a file, in order.
     pub access_logs: Vec<(String, String)>,
-    /// Included files that are not there: the configuration was copied without them.
+    /// Included files that do not exist: the configuration was copied without them.
     pub missing: Vec<PathBuf>,
 }
 
 /// Why a configuration cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The file or an included one cannot be opened.
-    #[error("{path}: {source}", path = path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The text is no nginx configuration.
-    #[error("{path}:{line}: expected {expected}", path = path.display())]
-    Syntax {
-        /// The file.
-        path: PathBuf,
-        /// Line, counted from 1.
-        line: usize,
-        /// What should stand there.
-        expected: &'static str,
-    },
+    /// A file cannot be opened or is no nginx configuration.
+    #[error(transparent)]
+    Include(#[from] IncludeError),
     /// A `log_format` that cannot be read.
-    #[error("{path}:{line}: log_format {name}: {source}", path = path.display())]
+    #[error("{file}:{line}: log_format {name}: {source}")]
     Format {
-        /// The file.
-        path: PathBuf,
-        /// Line, counted from 1.
+        file: Arc<str>,
+        /// Counted from 1.
         line: usize,
-        /// The format's name.
         name: String,
-        /// What is wrong with it.
         source: FormatError,
-    },
-    /// Files include each other.
-    #[error("{path}: files include each other, or more than {INCLUDES_MAX} files in all", path = path.display())]
-    TooManyIncludes {
-        /// Where reading stopped.
-        path: PathBuf,
     },
 }
 
 impl NginxConfig {
-    /// Reads a configuration file and those it includes; relative paths are relative to the main file, as nginx has it, or
-    /// else to the including one.
+    /// Reads a configuration file and the files it includes.
+    ///
+    /// # Errors
+    /// A file cannot be opened or breaks nginx's grammar, or a `log_format` cannot be read.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let mut missing = Vec::new();
-        let directives = read_tree(path, &mut missing)?;
+        let tree = wsim_nginx::read_file(path)?;
+        let root = path.parent().unwrap_or(Path::new(""));
+        let missing = tree.missing.iter().map(|include| root.join(&include.pattern)).collect();
         let mut config = Self { missing, ..Self::default() };
-        config.collect(path, &directives)?;
+        config.collect(&tree.directives)?;
         Ok(config)
     }
 
-    /// The format of a log file, by the file's name (also rotated: `access.log.2.gz`); else the only format that is used,
-    /// or the most used one. Gives its name and itself; `None` if the configuration names no access log.
+    /// The name and the format of a log file, found by the file's name (also a rotated one: `access.log.2.gz`); where no
+    /// `access_log` has that name, the format that most of them use. `None` if the configuration names no access log.
     pub fn format_for(&self, log: &Path) -> Option<(&str, LogFormat)> {
         let file = log.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let by_name = self
@@ -113,7 +68,7 @@ impl NginxConfig {
         Some((name, self.format(name)?))
     }
 
-    /// A format by its name; `combined` need not be declared.
+    /// A format by its name; `combined` needs no declaration.
     pub fn format(&self, name: &str) -> Option<LogFormat> {
         let declared = self.log_formats.iter().find(|(declared, _)| declared == name).map(|(_, format)| format.clone());
         declared.or_else(|| (name == "combined").then(|| LogFormat::parse(COMBINED).ok()).flatten())
@@ -129,12 +84,12 @@ impl NginxConfig {
         self.access_logs.iter().map(|(_, format)| format).find(|format| uses.get(format) == Some(&most))
     }
 
-    fn collect(&mut self, path: &Path, directives: &[Directive]) -> Result<(), ConfigError> {
+    fn collect(&mut self, directives: &[Directive]) -> Result<(), ConfigError> {
         for directive in directives {
             match (directive.name.as_str(), directive.arguments.as_slice()) {
                 ("log_format", [name, pieces @ ..]) if !pieces.is_empty() => {
                     let format = log_format(pieces).map_err(|source| ConfigError::Format {
-                        path: path.to_owned(),
+                        file: Arc::clone(&directive.file),
                         line: directive.line,
                         name: name.clone(),
                         source,
@@ -149,78 +104,11 @@ impl NginxConfig {
                 _ => {}
             }
             if let Some(block) = &directive.block {
-                self.collect(path, block)?;
+                self.collect(block)?;
             }
         }
         Ok(())
     }
-}
-
-/// Reads a configuration text without following includes.
-pub fn parse(path: &Path, text: &str) -> Result<Vec<Directive>, ConfigError> {
-    let mut reader = Reader { path, text, at: 0 };
-    reader.block(0)
-}
-
-/// Reads a file and everything it includes into one tree; files that are not there are listed in `missing`.
-pub fn read_tree(path: &Path, missing: &mut Vec<PathBuf>) -> Result<Vec<Directive>, ConfigError> {
-    let root = path.parent().unwrap_or(Path::new(""));
-    Includer { root, missing, files: 0, nesting: 0 }.file(path)
-}
-
-struct Includer<'i> {
-    root: &'i Path,
-    missing: &'i mut Vec<PathBuf>,
-    files: usize,
-    nesting: usize,
-}
-
-impl Includer<'_> {
-    fn file(&mut self, path: &Path) -> Result<Vec<Directive>, ConfigError> {
-        self.files += 1;
-        if self.files > INCLUDES_MAX || self.nesting > NESTING_MAX {
-            return Err(ConfigError::TooManyIncludes { path: path.to_owned() });
-        }
-        self.nesting += 1;
-        let bytes = std::fs::read(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        let directives = parse(path, &String::from_utf8_lossy(&bytes))?;
-        let whole = self.with_includes(directives, path);
-        self.nesting -= 1;
-        whole
-    }
-
-    fn with_includes(&mut self, directives: Vec<Directive>, path: &Path) -> Result<Vec<Directive>, ConfigError> {
-        let mut whole = Vec::with_capacity(directives.len());
-        for mut directive in directives {
-            if let (true, [pattern]) = (directive.name == "include", directive.arguments.as_slice()) {
-                let found = included(pattern, path, self.root);
-                if found.is_empty() && !pattern.contains('*') {
-                    self.missing.push(self.root.join(pattern));
-                }
-                for file in found {
-                    whole.append(&mut self.file(&file)?);
-                }
-                continue;
-            }
-            directive.block = directive.block.map(|block| self.with_includes(block, path)).transpose()?;
-            whole.push(directive);
-        }
-        Ok(whole)
-    }
-}
-
-/// The files that an include names, sorted as glob(3) does.
-fn included(pattern: &str, path: &Path, root: &Path) -> Vec<PathBuf> {
-    let beside = path.parent().unwrap_or(Path::new(""));
-    [root, beside]
-        .into_iter()
-        .map(|folder| {
-            let folder = glob::Pattern::escape(&folder.to_string_lossy());
-            let full = if pattern.starts_with('/') || folder.is_empty() { pattern.to_owned() } else { format!("{folder}/{pattern}") };
-            glob::glob(&full).map(|paths| paths.flatten().filter(|path| path.is_file()).collect()).unwrap_or_default()
-        })
-        .find(|files: &Vec<PathBuf>| !files.is_empty())
-        .unwrap_or_default()
 }
 
 /// The arguments of `log_format` after its name.
@@ -239,120 +127,9 @@ fn is_rotation_of(file: &str, name: &str) -> bool {
     !name.is_empty() && file.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-', '_']))
 }
 
-/// What ends a run of words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ending {
-    Semicolon,
-    Block,
-}
-
-struct Reader<'t> {
-    path: &'t Path,
-    text: &'t str,
-    at: usize,
-}
-
-impl Reader<'_> {
-    /// Directives up to the closing brace, or the end of the file at depth 0.
-    fn block(&mut self, depth: usize) -> Result<Vec<Directive>, ConfigError> {
-        if depth > DEPTH_MAX {
-            return Err(self.error("fewer blocks inside each other"));
-        }
-        let mut directives = Vec::new();
-        loop {
-            self.skip();
-            let rest = &self.text[self.at..];
-            match (rest.chars().next(), depth) {
-                (None, 0) => return Ok(directives),
-                (None, _) => return Err(self.error("a closing brace `}` before the end of the file")),
-                (Some('}'), 0) => return Err(self.error("no closing brace here")),
-                (Some('}'), _) => {
-                    self.at += 1;
-                    return Ok(directives);
-                }
-                _ => directives.push(self.directive(depth)?),
-            }
-        }
-    }
-
-    fn directive(&mut self, depth: usize) -> Result<Directive, ConfigError> {
-        let line = self.line();
-        let rest = &self.text[self.at..];
-        let (after, words) = many1(terminated(word, space)).parse(rest).map_err(|_| self.error("the name of a directive"))?;
-        self.at = self.text.len() - after.len();
-        let ending: IResult<&str, Ending> = alt((value(Ending::Semicolon, char(';')), value(Ending::Block, char('{')))).parse(after);
-        let (after, ending) = ending.map_err(|_| self.error("`;` or `{` after the words of a directive"))?;
-        self.at = self.text.len() - after.len();
-        let mut words = words.into_iter();
-        let name = words.next().unwrap_or_default();
-        let block = match ending {
-            Ending::Semicolon => None,
-            Ending::Block if name.ends_with("_by_lua_block") => {
-                self.skip_foreign_block()?;
-                Some(Vec::new())
-            }
-            Ending::Block => Some(self.block(depth + 1)?),
-        };
-        Ok(Directive { name, arguments: words.collect(), block, line })
-    }
-
-    /// A program in another language, up to the brace that closes it.
-    fn skip_foreign_block(&mut self) -> Result<(), ConfigError> {
-        let mut open = 1usize;
-        for (offset, character) in self.text[self.at..].char_indices() {
-            match character {
-                '{' => open += 1,
-                '}' => open -= 1,
-                _ => {}
-            }
-            if open == 0 {
-                self.at += offset + 1;
-                return Ok(());
-            }
-        }
-        Err(self.error("a closing brace `}` before the end of the file"))
-    }
-
-    fn skip(&mut self) {
-        let rest = &self.text[self.at..];
-        if let Ok((after, ())) = space(rest) {
-            self.at = self.text.len() - after.len();
-        }
-    }
-
-    fn line(&self) -> usize {
-        self.text.as_bytes()[..self.at].iter().filter(|byte| **byte == b'\n').count() + 1
-    }
-
-    fn error(&self, expected: &'static str) -> ConfigError {
-        ConfigError::Syntax { path: self.path.to_owned(), line: self.line(), expected }
-    }
-}
-
-/// White space and comments.
-fn space(text: &str) -> IResult<&str, ()> {
-    let comment = value((), (char('#'), take_till(|c| c == '\n')));
-    value((), many0(alt((value((), multispace1), comment)))).parse(text)
-}
-
-/// A quoted or bare word. A brace after `$` belongs to a variable.
-fn word(text: &str) -> IResult<&str, String> {
-    let variable = value((), (char('$'), delimited(char('{'), take_while1(|c| c != '}'), char('}'))));
-    let escape = value((), (char('\\'), anychar));
-    let plain = value((), satisfy(|c| !c.is_whitespace() && !matches!(c, ';' | '{' | '}')));
-    let bare = recognize(many0_count(alt((variable, escape, plain))));
-    let bare = verify(bare, |word: &str| !word.is_empty());
-    alt((quoted, preceded(nom::combinator::not(char('#')), map(bare, ToOwned::to_owned)))).parse(text)
-}
-
-const DEPTH_MAX: usize = 32;
-const INCLUDES_MAX: usize = 1000;
-const NESTING_MAX: usize = 16;
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     const CONFIG: &str = r#"
         # log_format commented '$nothing';
@@ -403,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_gets_its_format_by_its_name_or_by_custom() {
+    fn a_log_gets_its_format_by_its_name_or_else_the_most_used_one() {
         let config = config(CONFIG);
         let format = |log: &str| config.format_for(Path::new(log)).unwrap().0.to_owned();
         assert_eq!(format("/tmp/json.log"), "jsonl");
@@ -415,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn includes_are_followed_and_missing_ones_told() {
+    fn included_files_are_read_and_missing_ones_listed() {
         let folder = tempfile::tempdir().unwrap();
         let main = write(folder.path(), "nginx.conf", "include mime.types; http { include conf.d/*.conf; include sites/none/*; }");
         write(folder.path(), "conf.d/b.conf", "access_log /b.log; include inner.inc;");
@@ -430,13 +207,6 @@ mod tests {
     }
 
     #[test]
-    fn a_configuration_that_includes_itself_is_an_error() {
-        let folder = tempfile::tempdir().unwrap();
-        let main = write(folder.path(), "nginx.conf", "include nginx.conf;");
-        assert!(matches!(NginxConfig::read(&main), Err(ConfigError::TooManyIncludes { .. })));
-    }
-
-    #[test]
     fn errors_name_the_line() {
         for (text, line) in [("http {\n a b\n}", 3), ("http {\n\n", 3), ("\n}", 2), ("a \"b", 1), ("\nlog_format x '$';", 2)] {
             let folder = tempfile::tempdir().unwrap();
@@ -444,17 +214,5 @@ mod tests {
             assert!(error.contains(&format!("nginx.conf:{line}: ")), "{text:?}: {error}");
         }
         assert!(NginxConfig::read(Path::new("/nonexistent/nginx.conf")).unwrap_err().to_string().starts_with("/nonexistent/nginx.conf: "));
-    }
-
-    proptest! {
-        #[test]
-        fn any_text_is_read_or_refused(text in r#"([a-z $;{}'"\\#\n]|\$\{)*"#) {
-            let _ = parse(Path::new("x"), &text);
-        }
-
-        #[test]
-        fn blocks_too_deep_are_refused(depth in 30usize..4000) {
-            prop_assert_eq!(parse(Path::new("x"), &("a {".repeat(depth) + &"}".repeat(depth))).is_ok(), depth <= 32);
-        }
     }
 }

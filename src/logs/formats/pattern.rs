@@ -19,8 +19,8 @@ use super::prefix;
 use super::request_line;
 use super::variable::{Clock, Draft, Variable};
 use crate::escape::Escape;
-use crate::scan;
 use crate::{Line, Malformed, Parser, Record, StampMeaning, StampReader};
+use wsim_http::scan;
 
 /// One part of a format as its grammar reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -150,7 +150,7 @@ fn what_is_probably_not_meant_is_warned_of() {
 #[test]
 fn a_written_plan_looks_made_by_hand() {
     let mut plan = Plan::from_toml(EXAMPLE, "p").unwrap();
-    plan.pools[0].endpoints = known::TABLE_GROUPS.iter().take(12).map(|group| Selector::Group((*group).to_owned())).collect();
+    plan.pools[0].endpoints = known::groups().take(12).map(|group| Selector::Group(group.to_owned())).collect();
     plan.pools[0].cpu = 0.25;
     let text = plan.to_toml();
     assert!(text.starts_with("# A plan for Synapse's workers"), "{text}");

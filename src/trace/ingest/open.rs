@@ -13,7 +13,8 @@ use wsim_logs::blocks::{Block, Blocks, lines};
 use wsim_logs::detect::Choices;
 use wsim_logs::record::Line;
 use wsim_logs::source::{Place, Source};
-use wsim_logs::{Parser, compression, detect, target};
+use wsim_http::target;
+use wsim_logs::{Parser, compression, detect};
 
 /// One opened file: what all its blocks share.
 pub(super) struct FileSetup {
@@ -235,9 +236,9 @@ fn queries_logged(sample: &[&[u8]], parser: &mut dyn Parser) -> bool {
     let (mut matrix, mut with_query) = (0, 0);
     for line in sample {
         if let Line::Request(record) = parser.parse(line) {
-            let split = target::split(&record.target);
-            matrix += usize::from(split.path.starts_with(b"/_matrix/client/"));
-            with_query += usize::from(!split.query.is_empty());
+            let Some(target) = target::split(&record.target) else { continue };
+            matrix += usize::from(target.path.starts_with(b"/_matrix/client/"));
+            with_query += usize::from(target.query.is_some_and(|query| !query.is_empty()));
         }
     }
     with_query > 0 || matrix < 20

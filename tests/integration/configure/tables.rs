@@ -4,7 +4,8 @@
 use regex::RegexSet;
 use wsim::configure::routes::{Routes, Sync, Target};
 use wsim::configure::{Settings, configure};
-use wsim::endpoints::{Classifier, Method, Options, Release, Tables, asks_for_everything};
+use wsim::endpoints::{Classifier, Method, Options, Release, Tables};
+use wsim::http::query::is_initial_sync;
 use wsim::plan::{Destination, Plan};
 
 use super::accepted::plans;
@@ -61,7 +62,7 @@ impl<'r> List<'r> {
     /// What the first rule that matches says.
     fn find(&self, request: &Request) -> Target {
         let (path, query) = request.target.split_once('?').map_or((request.target.as_str(), None), |(path, query)| (path, Some(query)));
-        let initial = asks_for_everything(query.map(str::as_bytes));
+        let initial = is_initial_sync(query.map(str::as_bytes));
         let rules = self.patterns.matches(path).into_iter().map(|place| &self.routes.rules[place]);
         let mut fitting =
             rules.filter(|rule| (rule.methods.is_empty() || rule.methods.contains(&request.method)) && (rule.sync == Sync::Any || initial));
