@@ -11,7 +11,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
 use wsim::balance::{
-    Algorithm, Apache, Balancer, Caddy, Choice, Comparator, Envoy, Haproxy, HashEra, HashType, KeyPart, Nginx, Pick, Place, Server, Setup,
+    Algorithm, Apache, Balancer, Caddy, PickContext, Comparator, Envoy, Haproxy, HashEra, HashType, KeyPart, Nginx, Pick, ServerSlot, Server, BalancerConfig,
     Traefik,
 };
 
@@ -47,16 +47,16 @@ fn algorithms() -> Vec<(&'static str, Algorithm)> {
 
 fn balancer(algorithm: Algorithm) -> Balancer {
     let servers = (0..4).map(|i| Server::new(&format!("127.0.0.1:{}", 8013 + i), 1, i)).collect();
-    Balancer::new(&Setup { algorithm, servers, processes: 1 })
+    Balancer::new(&BalancerConfig { algorithm, servers, processes: 1 })
 }
 
 /// Ends the oldest request that is in flight.
-fn turn_over(balancer: &mut Balancer, flight: &mut VecDeque<Place>, place: Place) {
-    flight.push_back(place);
+fn turn_over(balancer: &mut Balancer, flight: &mut VecDeque<ServerSlot>, slot: ServerSlot) {
+    flight.push_back(slot);
     if flight.len() > 100
         && let Some(oldest) = flight.pop_front()
     {
-        balancer.done(oldest);
+        balancer.release(oldest);
     }
 }
 
@@ -71,9 +71,9 @@ fn picks(criterion: &mut Criterion) {
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 let key = turn.next().map(Vec::as_slice);
-                let choice = &mut Choice { key: black_box(key), address: None, random: &mut random };
-                if let Pick::Server(place) = balancer.pick(choice) {
-                    turn_over(&mut balancer, &mut flight, place);
+                let choice = &mut PickContext { key: black_box(key), address: None, random: &mut random };
+                if let Pick::Server(slot) = balancer.pick(choice) {
+                    turn_over(&mut balancer, &mut flight, slot);
                 }
             });
         });
@@ -84,8 +84,8 @@ fn picks(criterion: &mut Criterion) {
     let mut turn = servers.iter().cycle();
     group.bench_function("known key", |bencher| {
         bencher.iter(|| {
-            if let Some(place) = turn.next().and_then(|server| balancer.take(black_box(*server))) {
-                turn_over(&mut balancer, &mut flight, place);
+            if let Some(slot) = turn.next().and_then(|server| balancer.assign(black_box(*server))) {
+                turn_over(&mut balancer, &mut flight, slot);
             }
         });
     });

@@ -2,7 +2,7 @@
 //!
 //! `modules/proxy/balancers/mod_lbmethod_*.c`, 2.4; from the source only. The state is in shared memory: one for all children.
 
-use super::choice::Choice;
+use super::choice::PickContext;
 use super::load::Load;
 use super::rule::{Choose, Decision};
 use super::server::Server;
@@ -32,14 +32,14 @@ impl State {
         Self { method, smooth: Smooth::new(servers.len()), bytes: vec![0; servers.len()] }
     }
 
-    /// A response ended; its request and it had so many bytes.
-    pub(super) fn carried(&mut self, server: usize, bytes: u64) {
+    /// Records the bytes of a request and its response together.
+    pub(super) fn record_bytes(&mut self, server: usize, bytes: u64) {
         self.bytes[server] += bytes;
     }
 }
 
 impl Choose for State {
-    fn choose(&mut self, load: &Load, _: &mut Choice<'_>) -> Decision {
+    fn choose(&mut self, load: &Load, _: &mut PickContext<'_>) -> Decision {
         match self.method {
             Apache::ByRequests => self.smooth.pick(load),
             Apache::ByBusyness => self.smooth.pick_least(load),

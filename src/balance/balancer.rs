@@ -1,8 +1,8 @@
-//! A pool behind a proxy: one balancing state per proxy process, each with its own books.
+//! A pool behind a proxy: one balancing state for each proxy process, which counts only the requests that it chose for.
 
 use super::apache::{self, Apache};
 use super::caddy::{self, Caddy};
-use super::choice::{Choice, Line, Pick, Place, index_below};
+use super::choice::{Pick, PickContext, QueueId, ServerSlot, index_below};
 use super::comparators::{self, Comparator};
 use super::envoy::{self, Envoy};
 use super::haproxy::{self, Haproxy};
@@ -13,7 +13,7 @@ use super::server::Server;
 use super::synapse;
 use super::traefik::{self, Traefik};
 
-/// Every rule known here.
+/// A rule of one of the known proxies.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Algorithm {
     /// nginx
@@ -30,36 +30,37 @@ pub enum Algorithm {
     Envoy(Envoy),
     /// Synapse's sharding of event persisters, federation senders and pushers: [`super::shard`].
     SynapseShards,
-    /// No proxy has it.
+    /// A rule that no proxy has, for comparison.
     Comparator(Comparator),
 }
 
-/// What a balancer is made of.
+/// The configuration of a pool's balancer.
 #[derive(Debug, Clone)]
-pub struct Setup {
-    /// The rule.
+pub struct BalancerConfig {
+    /// The rule by which the proxy chooses.
     pub algorithm: Algorithm,
     /// The servers in configured order, at least one.
     pub servers: Vec<Server>,
-    /// Processes of the proxy with a state each: nginx without a `zone`. Each request comes to one of them at random.
+    /// Proxy processes with a balancing state each, as in nginx without a `zone`. Each request reaches one of them at random.
     pub processes: u32,
 }
 
-/// What only some rules want to know of a server.
+/// An event at a server that only some rules take into account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Observation {
-    /// So many requests use a processor there now ([`Comparator`]).
+    /// This many requests use a processor there now ([`Comparator`]).
     Busy(u32),
-    /// A request's first byte came after so many milliseconds, rounded down (Traefik `leasttime`).
+    /// The first byte of a response came after this many milliseconds, rounded down (Traefik `leasttime`).
     FirstByte(u32),
-    /// A response ended; with its request it had so many bytes (Apache `bytraffic`).
+    /// A request and its response had this many bytes together (Apache `bytraffic`).
     Bytes(u64),
 }
 
 /// A pool's balancer.
 ///
-/// Life cycle of a request: [`pick`](Self::pick) or, where the key's server is known already, [`take`](Self::take); then
-/// [`done`](Self::done). A request that is told to queue waits until [`admit`](Self::admit) or [`give_up`](Self::give_up).
+/// Life cycle of a request: [`pick`](Self::pick) or, where the key's server is known already, [`assign`](Self::assign); then
+/// [`release`](Self::release). A queued request waits until [`start_queued`](Self::start_queued) or
+/// [`leave_queue`](Self::leave_queue).
 #[derive(Debug, Clone)]
 pub struct Balancer {
     servers: Vec<Server>,
@@ -86,12 +87,12 @@ enum Rule {
 }
 
 impl Balancer {
-    /// Starts with nothing in flight. Without servers every pick is [`Pick::Unavailable`].
-    pub fn new(setup: &Setup) -> Self {
-        let load = Load::new(&setup.servers);
-        let rule = Rule::new(&setup.algorithm, &setup.servers, &load);
-        let processes = vec![Process { load, rule }; setup.processes.max(1) as usize];
-        Self { servers: setup.servers.clone(), processes }
+    /// A balancer with nothing in flight. Without servers every pick is [`Pick::Unavailable`].
+    pub fn new(config: &BalancerConfig) -> Self {
+        let load = Load::new(&config.servers);
+        let rule = Rule::new(&config.algorithm, &config.servers, &load);
+        let processes = vec![Process { load, rule }; config.processes.max(1) as usize];
+        Self { servers: config.servers.clone(), processes }
     }
 
     /// The servers, in configured order.
@@ -109,35 +110,35 @@ impl Balancer {
     }
 
     /// Chooses a server for a request and counts it in flight there.
-    pub fn pick(&mut self, choice: &mut Choice<'_>) -> Pick {
+    pub fn pick(&mut self, context: &mut PickContext<'_>) -> Pick {
         let process = match self.processes.len() {
             1 => 0,
-            count => index_below(choice.random, count),
+            count => index_below(context.random, count),
         };
         let state = &mut self.processes[process];
         if state.load.members.is_empty() {
             return Pick::Unavailable;
         }
-        match state.rule.choose(&state.load, choice) {
+        match state.rule.choose(&state.load, context) {
             Decision::Server(server) => {
                 state.start(server);
-                Pick::Server(place(server, process))
+                Pick::Server(ServerSlot::from_indices(server, process))
             }
-            Decision::Queue(line) => {
-                if let Line::Server(server) = line {
+            Decision::Queue(queue) => {
+                if let QueueId::Server(server) = queue {
                     state.load.members[server].waiting += 1;
-                    state.rule.moved(&state.load, server);
+                    state.rule.on_load_change(&state.load, server);
                 }
-                Pick::Queue(line)
+                Pick::Queue(queue)
             }
             Decision::Unavailable => Pick::Unavailable,
         }
     }
 
-    /// The server of a key, for rules where it depends on the key alone and every server is free; else `None`.
+    /// The server of a key, if the rule decides by the key alone and every server is free; else `None`.
     ///
-    /// For rules that hash the client's address the key is the address as text. The answer may be kept as long as no server
-    /// goes or comes back.
+    /// For rules that hash the client's address, the key is the address as text. The result never changes, so callers may cache
+    /// it.
     pub fn server_of_key(&self, key: &[u8]) -> Option<usize> {
         let state = self.processes.first()?;
         if state.load.members.is_empty() { None } else { state.rule.server_of_key(&state.load, key) }
@@ -145,61 +146,53 @@ impl Balancer {
 
     /// Counts a request in flight at a server that the caller knows from [`server_of_key`](Self::server_of_key). `None` if the
     /// server is not free: then [`pick`](Self::pick) decides.
-    pub fn take(&mut self, server: usize) -> Option<Place> {
+    pub fn assign(&mut self, server: usize) -> Option<ServerSlot> {
         let state = self.processes.first_mut()?;
         if !state.load.members.get(server)?.is_free() {
             return None;
         }
         state.start(server);
-        Some(place(server, 0))
+        Some(ServerSlot::from_indices(server, 0))
     }
 
-    /// A request ended.
-    pub fn done(&mut self, place: Place) {
-        let state = &mut self.processes[place.process()];
-        state.load.finish(place.server());
-        state.rule.moved(&state.load, place.server());
+    /// Ends a request: its slot is free again.
+    pub fn release(&mut self, slot: ServerSlot) {
+        let state = &mut self.processes[slot.process()];
+        state.load.finish(slot.server());
+        state.rule.on_load_change(&state.load, slot.server());
     }
 
-    /// A request that waited in a line starts at a server. Queues are the whole proxy's: they stand in the books of the first
-    /// process.
-    pub fn admit(&mut self, line: Line, server: usize) -> Place {
-        self.give_up(line);
+    /// Starts a request that waited in a queue. All processes of the proxy share the queues, so the first process counts the
+    /// request.
+    pub fn start_queued(&mut self, queue: QueueId, server: usize) -> ServerSlot {
+        self.leave_queue(queue);
         self.processes[0].start(server);
-        place(server, 0)
+        ServerSlot::from_indices(server, 0)
     }
 
-    /// A request waits no longer.
-    pub fn give_up(&mut self, line: Line) {
-        if let Line::Server(server) = line {
+    /// Removes a request from the length of a queue, because it stopped waiting.
+    pub fn leave_queue(&mut self, queue: QueueId) {
+        if let QueueId::Server(server) = queue {
             for state in &mut self.processes {
                 let member = &mut state.load.members[server];
                 if member.waiting > 0 {
                     member.waiting -= 1;
-                    state.rule.moved(&state.load, server);
+                    state.rule.on_load_change(&state.load, server);
                     return;
                 }
             }
         }
     }
 
-    /// Tells what some rules want to know of a server.
+    /// Passes an event at a server to the rules that take it into account.
     pub fn observe(&mut self, server: usize, observation: Observation) {
         for state in &mut self.processes {
             match (observation, &mut state.rule) {
                 (Observation::Busy(busy), _) => state.load.members[server].busy = busy,
-                (Observation::FirstByte(milliseconds), Rule::Traefik(rule)) => rule.answered(server, milliseconds),
-                (Observation::Bytes(bytes), Rule::Apache(rule)) => rule.carried(server, bytes),
+                (Observation::FirstByte(milliseconds), Rule::Traefik(rule)) => rule.record_first_byte(server, milliseconds),
+                (Observation::Bytes(bytes), Rule::Apache(rule)) => rule.record_bytes(server, bytes),
                 _ => {}
             }
-        }
-    }
-
-    /// A server went or came back, as seen by every process at once.
-    pub fn set_up(&mut self, server: usize, up: bool) {
-        for state in &mut self.processes {
-            state.load.members[server].up = up;
-            state.rule.changed(&self.servers, &state.load);
         }
     }
 
@@ -212,7 +205,7 @@ impl Balancer {
 impl Process {
     fn start(&mut self, server: usize) {
         self.load.start(server);
-        self.rule.moved(&self.load, server);
+        self.rule.on_load_change(&self.load, server);
     }
 }
 
@@ -224,7 +217,7 @@ impl Rule {
             Algorithm::Caddy(rule) => Self::Caddy(caddy::State::new(*rule, servers)),
             Algorithm::Traefik(rule) => Self::Traefik(traefik::State::new(*rule, servers)),
             Algorithm::Apache(rule) => Self::Apache(apache::State::new(*rule, servers)),
-            Algorithm::Envoy(rule) => Self::Envoy(envoy::State::new(*rule, servers, load)),
+            Algorithm::Envoy(rule) => Self::Envoy(envoy::State::new(*rule, servers)),
             Algorithm::SynapseShards => Self::Synapse(synapse::State),
             Algorithm::Comparator(rule) => Self::Comparator(comparators::State(*rule)),
         }
@@ -232,16 +225,16 @@ impl Rule {
 }
 
 impl Choose for Rule {
-    fn choose(&mut self, load: &Load, choice: &mut Choice<'_>) -> Decision {
+    fn choose(&mut self, load: &Load, context: &mut PickContext<'_>) -> Decision {
         match self {
-            Self::Nginx(rule) => rule.choose(load, choice),
-            Self::Haproxy(rule) => rule.choose(load, choice),
-            Self::Caddy(rule) => rule.choose(load, choice),
-            Self::Traefik(rule) => rule.choose(load, choice),
-            Self::Apache(rule) => rule.choose(load, choice),
-            Self::Envoy(rule) => rule.choose(load, choice),
-            Self::Synapse(rule) => rule.choose(load, choice),
-            Self::Comparator(rule) => rule.choose(load, choice),
+            Self::Nginx(rule) => rule.choose(load, context),
+            Self::Haproxy(rule) => rule.choose(load, context),
+            Self::Caddy(rule) => rule.choose(load, context),
+            Self::Traefik(rule) => rule.choose(load, context),
+            Self::Apache(rule) => rule.choose(load, context),
+            Self::Envoy(rule) => rule.choose(load, context),
+            Self::Synapse(rule) => rule.choose(load, context),
+            Self::Comparator(rule) => rule.choose(load, context),
         }
     }
 
@@ -257,22 +250,9 @@ impl Choose for Rule {
         }
     }
 
-    fn moved(&mut self, load: &Load, server: usize) {
+    fn on_load_change(&mut self, load: &Load, server: usize) {
         if let Self::Haproxy(rule) = self {
-            rule.moved(load, server);
+            rule.on_load_change(load, server);
         }
     }
-
-    fn changed(&mut self, servers: &[Server], load: &Load) {
-        match self {
-            Self::Haproxy(rule) => rule.changed(servers, load),
-            Self::Envoy(rule) => rule.changed(servers, load),
-            _ => {}
-        }
-    }
-}
-
-fn place(server: usize, process: usize) -> Place {
-    let narrow = |index| u32::try_from(index).unwrap_or(u32::MAX);
-    Place { server: narrow(server), process: narrow(process) }
 }

@@ -6,7 +6,7 @@
 use rand_xoshiro::Xoshiro256PlusPlus;
 use xxhash_rust::xxh64::Xxh64;
 
-use super::choice::{Choice, index_below};
+use super::choice::{PickContext, index_below};
 use super::hashes::fnv1a_32;
 use super::load::Load;
 use super::rendezvous;
@@ -20,7 +20,8 @@ pub enum Caddy {
     Random,
     /// `round_robin`: the first request goes to the second upstream.
     RoundRobin,
-    /// `weighted_round_robin`, since 2.7: block by block, `a a b` for 3:1 after a first `a a`.
+    /// `weighted_round_robin`, since 2.7: all turns of a server in a row. The rotation begins one turn late, so 2:1 gives `a b`,
+    /// then `a a b`.
     WeightedRoundRobin,
     /// `least_conn`: fewest active requests, ties at random.
     LeastConnections,
@@ -35,7 +36,7 @@ pub enum Caddy {
     Hash(HashEra),
 }
 
-/// Which releases hash how.
+/// The releases that hash in the same way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum HashEra {
     /// 2.5.1 to 2.6.2: FNV-1a 32 of key, then upstream.
@@ -71,12 +72,12 @@ impl State {
         None
     }
 
-    /// The turn's place in the blocks, then that many upstreams on among those available.
+    /// The turn selects a server by weight; the index of that server then counts among the available upstreams only.
     fn weighted_round_robin(&mut self, load: &Load) -> Option<usize> {
         self.turn = self.turn.wrapping_add(1);
-        let block = load.at_weight(u64::from(self.turn) % load.weight);
+        let selected = load.at_weight(u64::from(self.turn) % load.weight);
         let available = load.free().count();
-        let (server, _) = load.free().nth(block.checked_rem(available)?)?;
+        let (server, _) = load.free().nth(selected.checked_rem(available)?)?;
         Some(server)
     }
 
@@ -86,18 +87,18 @@ impl State {
 }
 
 impl Choose for State {
-    fn choose(&mut self, load: &Load, choice: &mut Choice<'_>) -> Decision {
+    fn choose(&mut self, load: &Load, context: &mut PickContext<'_>) -> Decision {
         match self.policy {
-            Caddy::Random => random(load, choice.random),
+            Caddy::Random => random(load, context.random),
             Caddy::RoundRobin => self.round_robin(load),
             Caddy::WeightedRoundRobin => self.weighted_round_robin(load),
-            Caddy::LeastConnections => least_connections(load, choice.random),
-            Caddy::RandomChoose { sample } => random_choose(load, sample as usize, choice.random),
+            Caddy::LeastConnections => least_connections(load, context.random),
+            Caddy::RandomChoose { sample } => random_choose(load, sample as usize, context.random),
             Caddy::First => load.free().next().map(|(server, _)| server),
-            Caddy::Hash(era) => match (choice.text(), choice.address) {
+            Caddy::Hash(era) => match (context.non_empty_key(), context.address) {
                 (Some(key), _) => self.hash(load, era, key),
                 (None, Some(address)) => self.hash(load, era, address.to_string().as_bytes()),
-                (None, None) => random(load, choice.random),
+                (None, None) => random(load, context.random),
             },
         }
         .into()
@@ -124,7 +125,7 @@ fn bid(era: HashEra, upstream: &[u8], key: &[u8]) -> u64 {
     }
 }
 
-/// Reservoir sampling: all that are available are equally likely.
+/// Reservoir sampling: every available upstream is equally likely.
 pub(super) fn random(load: &Load, random: &mut Xoshiro256PlusPlus) -> Option<usize> {
     let mut chosen = None;
     for (seen, (server, _)) in load.free().enumerate() {
@@ -145,15 +146,15 @@ fn least_connections(load: &Load, random: &mut Xoshiro256PlusPlus) -> Option<usi
     tied().nth(chosen).map(|(server, _)| server)
 }
 
-/// The sample as all releases so far draw it: a later upstream may push out the only one, so the sample can be smaller than
-/// asked. An idle upstream wins at once; else one of the list of those that were no worse than the best when looked at.
+/// The sample of all releases so far: a later upstream may replace the only one in the sample, so the sample can be smaller than
+/// configured. An idle upstream wins at once; otherwise one of those that were no busier than the best before them, at random.
 fn random_choose(load: &Load, sample: usize, random: &mut Xoshiro256PlusPlus) -> Option<usize> {
     let sample = sample.min(load.len()).min(SAMPLE_MAX);
     let mut choices = [None; SAMPLE_MAX];
     for (server, _) in load.free() {
-        let place = index_below(random, server + 1);
-        if place < sample {
-            choices[place] = Some(server);
+        let index = index_below(random, server + 1);
+        if index < sample {
+            choices[index] = Some(server);
         }
     }
     let mut list = [0; SAMPLE_MAX];

@@ -1,71 +1,77 @@
-//! What a balancer is asked and what it answers.
+//! What a balancer sees of a request, and what it decides.
 
 use std::net::IpAddr;
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::Rng;
 
-/// One request as far as a balancer can see it.
+/// The part of a request that a proxy's rule looks at, and the rule's source of randomness.
 #[derive(Debug)]
-pub struct Choice<'a> {
-    /// What a keyed rule hashes, byte for byte as the proxy sees it; `None` or empty where the request has no such thing.
+pub struct PickContext<'a> {
+    /// The text that a keyed rule hashes, byte for byte as the proxy sees it; `None` or empty where the request has none.
     pub key: Option<&'a [u8]>,
-    /// The client's address, for rules that hash it. Without one they read the key as the text of an address.
+    /// The client's address, for rules that hash it. Without an address they parse the key as one.
     pub address: Option<IpAddr>,
-    /// Where random rules draw from.
+    /// The generator that random rules draw from.
     pub random: &'a mut Xoshiro256PlusPlus,
 }
 
-impl Choice<'_> {
-    /// The key, if there is one that is not empty.
-    pub(super) fn text(&self) -> Option<&[u8]> {
+impl PickContext<'_> {
+    /// The key, unless it is missing or empty.
+    pub(super) fn non_empty_key(&self) -> Option<&[u8]> {
         self.key.filter(|key| !key.is_empty())
     }
 
-    /// The client's address, given or read from the key.
-    pub(super) fn client(&self) -> Option<IpAddr> {
-        self.address.or_else(|| address_of(self.key?))
+    /// The client's address: the given one, or else the key parsed as an address.
+    pub(super) fn client_address(&self) -> Option<IpAddr> {
+        self.address.or_else(|| parse_address(self.key?))
     }
 }
 
-/// An address written as text.
-pub(super) fn address_of(text: &[u8]) -> Option<IpAddr> {
+/// Parses an address written as text.
+pub(super) fn parse_address(text: &[u8]) -> Option<IpAddr> {
     std::str::from_utf8(text).ok()?.trim().parse().ok()
 }
 
-/// What a balancer answers.
+/// A balancer's decision about one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pick {
-    /// This server. The caller owes a [`super::Balancer::done`] when the request ends.
-    Server(Place),
-    /// Every server that the rule may use is at its limit: the request waits. The caller keeps it, in [`super::Waiting`] or
-    /// otherwise, and owes a [`super::Balancer::admit`] or [`super::Balancer::give_up`].
-    Queue(Line),
-    /// No server may be used and the proxy does not queue: it answers with an error.
+    /// The request goes to this server. The caller must call [`super::Balancer::release`] when the request ends.
+    Server(ServerSlot),
+    /// Every server that the rule may use is at its limit, so the request waits. The caller keeps the request, in
+    /// [`super::WaitingQueues`] or otherwise, and must later call [`super::Balancer::start_queued`] or
+    /// [`super::Balancer::leave_queue`].
+    Queue(QueueId),
+    /// No server is usable and the proxy does not queue: the proxy responds with an error.
     Unavailable,
 }
 
 impl Pick {
-    /// The server's index, if the request got one.
+    /// The server's index, if the request got a server.
     pub fn server(self) -> Option<usize> {
         match self {
-            Self::Server(place) => Some(place.server()),
+            Self::Server(slot) => Some(slot.server()),
             Self::Queue(_) | Self::Unavailable => None,
         }
     }
 }
 
-/// A request's place: a server, and the proxy process whose books it stands in.
+/// The server of one request in flight, and the proxy process that counts the request there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct ServerSlot {
     pub(super) server: u32,
     pub(super) process: u32,
 }
 
-impl Place {
-    /// A place put together again from its [`server`](Self::server) and [`process`](Self::process).
+impl ServerSlot {
+    /// Restores a slot from its [`server`](Self::server) and [`process`](Self::process).
     pub fn new(server: u32, process: u32) -> Self {
         Self { server, process }
+    }
+
+    pub(super) fn from_indices(server: usize, process: usize) -> Self {
+        let narrow = |index| u32::try_from(index).unwrap_or(u32::MAX);
+        Self { server: narrow(server), process: narrow(process) }
     }
 
     /// Index of the server, in configured order from 0.
@@ -73,18 +79,18 @@ impl Place {
         self.server as usize
     }
 
-    /// Index of the proxy process that chose, from 0.
+    /// Index of the proxy process that chose the server, from 0.
     pub fn process(self) -> usize {
         self.process as usize
     }
 }
 
-/// Where a request waits.
+/// The queue in which a request waits for a server to become free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Line {
-    /// For this one server: a keyed rule chose it and holds on.
+pub enum QueueId {
+    /// The queue of one server: a keyed rule chose this server and does not change its choice.
     Server(usize),
-    /// For any server of the pool.
+    /// The queue of the pool: any server that becomes free takes the request.
     Pool,
 }
 
@@ -98,6 +104,6 @@ pub(super) fn below(random: &mut Xoshiro256PlusPlus, end: u64) -> u64 {
 
 /// [`below`] for an index.
 pub(super) fn index_below(random: &mut Xoshiro256PlusPlus, end: usize) -> usize {
-    // Below a number that was an index.
+    // The result is below `end`, which is a usize.
     usize::try_from(below(random, end as u64)).unwrap_or_default()
 }

@@ -1,8 +1,8 @@
-//! Rules that no proxy has: they see how many requests a server is really working on, parked long polls left out.
+//! Rules that no proxy has: they see how many requests use a processor at a server, without waiting long polls.
 //!
-//! What could be won at most by a better choice, for comparison. Proxies cannot tell a parked request from a working one.
+//! They show how much a better choice could gain at most. Proxies cannot tell a waiting long poll from a request at work.
 
-use super::choice::{Choice, index_below};
+use super::choice::{PickContext, index_below};
 use super::load::{Load, Member};
 use super::rule::{Choose, Decision};
 
@@ -20,16 +20,16 @@ pub enum Comparator {
 pub(super) struct State(pub(super) Comparator);
 
 impl Choose for State {
-    fn choose(&mut self, load: &Load, choice: &mut Choice<'_>) -> Decision {
+    fn choose(&mut self, load: &Load, context: &mut PickContext<'_>) -> Decision {
         match self.0 {
-            Comparator::ShortestBusyQueue => shortest(load, choice),
-            Comparator::TwoBusyChoices => two(load, choice),
+            Comparator::ShortestBusyQueue => shortest(load, context),
+            Comparator::TwoBusyChoices => two(load, context),
         }
         .into()
     }
 }
 
-fn shortest(load: &Load, choice: &mut Choice<'_>) -> Option<usize> {
+fn shortest(load: &Load, context: &mut PickContext<'_>) -> Option<usize> {
     let mut best: Option<(usize, &Member)> = None;
     let mut tied = 0;
     for (server, member) in load.free() {
@@ -37,7 +37,7 @@ fn shortest(load: &Load, choice: &mut Choice<'_>) -> Option<usize> {
             Some((_, least)) if is_busier(member, least) => {}
             Some((_, least)) if !is_busier(least, member) => {
                 tied += 1;
-                if index_below(choice.random, tied) == 0 {
+                if index_below(context.random, tied) == 0 {
                     best = Some((server, member));
                 }
             }
@@ -47,14 +47,14 @@ fn shortest(load: &Load, choice: &mut Choice<'_>) -> Option<usize> {
     best.map(|(server, _)| server)
 }
 
-fn two(load: &Load, choice: &mut Choice<'_>) -> Option<usize> {
+fn two(load: &Load, context: &mut PickContext<'_>) -> Option<usize> {
     let count = load.free().count();
-    let nth = |place: usize| load.free().nth(place);
+    let nth = |index: usize| load.free().nth(index);
     if count < 2 {
         return nth(0).map(|(server, _)| server);
     }
-    let first = index_below(choice.random, count);
-    let other = index_below(choice.random, count - 1);
+    let first = index_below(context.random, count);
+    let other = index_below(context.random, count - 1);
     let second = if other < first { other } else { other + 1 };
     let ((first, one), (second, two)) = (nth(first)?, nth(second)?);
     Some(if is_busier(one, two) { second } else { first })

@@ -1,49 +1,50 @@
-//! Earliest deadline first: each server's next turn is one over its weight after its last.
+//! Earliest deadline first: the distance between two turns of a server is one over its weight.
 
-/// A binary heap of servers by deadline, as Go's `container/heap` keeps it: ties leave in the order that its swaps give.
+/// A binary heap of servers by deadline with the swaps of Go's `container/heap`, which decide the order of equal deadlines.
+/// `std::collections::BinaryHeap` swaps differently, so its ties would come out in another order than Traefik's.
 #[derive(Debug, Clone)]
 pub(super) struct Deadlines {
-    /// Deadline, one over the weight, server.
+    /// Deadline, distance between two turns (one over the weight), server.
     heap: Vec<(f64, f64, usize)>,
 }
 
 impl Deadlines {
-    /// Servers in the order in which they are added, with their weights; the first deadlines are one over the weight.
+    /// Adds servers in order of their index; the first deadline of each is one over its weight.
     pub(super) fn new(weights: impl IntoIterator<Item = u32>) -> Self {
         let mut deadlines = Self { heap: Vec::new() };
         for (server, weight) in weights.into_iter().enumerate() {
             let step = 1.0 / f64::from(weight.max(1));
             deadlines.heap.push((step, step, server));
-            deadlines.up(deadlines.heap.len() - 1);
+            deadlines.sift_up(deadlines.heap.len() - 1);
         }
         deadlines
     }
 
-    /// Takes the earliest, and gives every server that is passed over its next deadline too.
+    /// The server with the earliest deadline that is free; each busy server before it moves to its next deadline as well.
     pub(super) fn pick(&mut self, is_free: impl Fn(usize) -> bool) -> Option<usize> {
         if !self.heap.iter().any(|&(_, _, server)| is_free(server)) {
             return None;
         }
         loop {
-            let server = self.turn()?;
+            let server = self.pop_and_reschedule()?;
             if is_free(server) {
                 return Some(server);
             }
         }
     }
 
-    /// Pops the earliest and pushes it back later.
-    fn turn(&mut self) -> Option<usize> {
+    /// Takes the server with the earliest deadline and puts it back with its next one.
+    fn pop_and_reschedule(&mut self) -> Option<usize> {
         let last = self.heap.len().checked_sub(1)?;
         self.heap.swap(0, last);
-        self.down(last);
+        self.sift_down(last);
         let (deadline, step, server) = self.heap[last];
         self.heap[last] = (deadline + step, step, server);
-        self.up(last);
+        self.sift_up(last);
         Some(server)
     }
 
-    fn up(&mut self, mut child: usize) {
+    fn sift_up(&mut self, mut child: usize) {
         while child > 0 {
             let parent = (child - 1) / 2;
             if self.heap[child].0 >= self.heap[parent].0 {
@@ -55,7 +56,7 @@ impl Deadlines {
     }
 
     /// Restores the heap of the first `length` entries from its root.
-    fn down(&mut self, length: usize) {
+    fn sift_down(&mut self, length: usize) {
         let mut parent = 0;
         loop {
             let left = 2 * parent + 1;

@@ -2,12 +2,12 @@
 //!
 //! `source/extensions/load_balancing_policies/{ring_hash,maglev}`: tables equal to those that Envoy's own tests expect. Least
 //! request and round robin are written from the documentation. Each worker thread schedules on its own. A keyed rule without
-//! its key takes a random hash.
+//! its key draws a random hash.
 
 use rand_xoshiro::rand_core::Rng;
 use xxhash_rust::xxh64::xxh64;
 
-use super::choice::{Choice, index_below};
+use super::choice::{PickContext, index_below};
 use super::deadlines::Deadlines;
 use super::load::Load;
 use super::ring::Ring;
@@ -23,19 +23,20 @@ pub enum Envoy {
     Random,
     /// `RING_HASH`
     RingHash {
-        /// Fewest points, 1024 unless said otherwise.
+        /// Fewest points, 1024 by default.
         size_min: u32,
-        /// Most points, 8 388 608 unless said otherwise.
+        /// Most points, 8 388 608 by default.
         size_max: u32,
     },
     /// `MAGLEV`
     Maglev {
-        /// Slots, a prime; 65 537 unless said otherwise.
+        /// Slots, a prime; 65 537 by default.
         table_size: u32,
     },
-    /// `LEAST_REQUEST`: equal weights, the fewest in flight of some draws; else by weight over requests in flight and this one.
+    /// `LEAST_REQUEST`: with equal weights the fewest in flight of some draws; else the highest weight over the requests in flight
+    /// plus this one.
     LeastRequest {
-        /// Draws, 2 unless said otherwise.
+        /// Draws, 2 by default.
         choices: u32,
     },
 }
@@ -63,8 +64,8 @@ enum Table {
 }
 
 impl State {
-    pub(super) fn new(policy: Envoy, servers: &[Server], load: &Load) -> Self {
-        Self { policy, table: Table::new(policy, servers, load) }
+    pub(super) fn new(policy: Envoy, servers: &[Server]) -> Self {
+        Self { policy, table: Table::new(policy, servers) }
     }
 
     fn at(&self, hash: u64) -> Option<usize> {
@@ -80,12 +81,12 @@ impl State {
 }
 
 impl Choose for State {
-    fn choose(&mut self, load: &Load, choice: &mut Choice<'_>) -> Decision {
+    fn choose(&mut self, load: &Load, context: &mut PickContext<'_>) -> Decision {
         match self.policy {
             Envoy::RingHash { .. } | Envoy::Maglev { .. } => {
-                let hash = match choice.text() {
+                let hash = match context.non_empty_key() {
                     Some(key) => xxh64(key, 0),
-                    None => choice.random.next_u64(),
+                    None => context.random.next_u64(),
                 };
                 self.at(hash)
             }
@@ -93,8 +94,8 @@ impl Choose for State {
                 Table::Rotation(rotation) => rotation.pick(|server| load.is_free(server)),
                 _ => None,
             },
-            Envoy::Random => super::caddy::random(load, choice.random),
-            Envoy::LeastRequest { choices } => least_request(load, choices, choice),
+            Envoy::Random => super::caddy::random(load, context.random),
+            Envoy::LeastRequest { choices } => least_request(load, choices, context),
         }
         .into()
     }
@@ -102,47 +103,43 @@ impl Choose for State {
     fn server_of_key(&self, _: &Load, key: &[u8]) -> Option<usize> {
         if key.is_empty() { None } else { self.at(xxh64(key, 0)) }
     }
-
-    fn changed(&mut self, servers: &[Server], load: &Load) {
-        self.table = Table::new(self.policy, servers, load);
-    }
 }
 
 impl Table {
-    fn new(policy: Envoy, servers: &[Server], load: &Load) -> Self {
-        let up: Vec<(usize, &Server)> = servers.iter().enumerate().filter(|(index, _)| load.members[*index].up).collect();
+    fn new(policy: Envoy, servers: &[Server]) -> Self {
         match policy {
-            Envoy::RingHash { size_min, size_max } => Self::Ring(ring(&up, size_min, size_max)),
-            Envoy::Maglev { table_size } => Self::Maglev(maglev(&up, table_size)),
+            Envoy::RingHash { size_min, size_max } => Self::Ring(ring(servers, size_min, size_max)),
+            Envoy::Maglev { table_size } => Self::Maglev(maglev(servers, table_size)),
             Envoy::RoundRobin => Self::Rotation(Deadlines::new(servers.iter().map(|server| server.weight))),
             Envoy::Random | Envoy::LeastRequest { .. } => Self::None,
         }
     }
 }
 
-/// So many points that the lightest server has a whole number of them; the others' shares are dealt out as they add up.
-fn ring(servers: &[(usize, &Server)], size_min: u32, size_max: u32) -> Ring<u64> {
-    let total: f64 = servers.iter().map(|(_, server)| f64::from(server.weight)).sum();
-    let lightest = servers.iter().map(|(_, server)| f64::from(server.weight) / total).fold(1.0, f64::min);
+/// The ring has enough points for a whole number of points at the lightest server; the points of the others follow the running
+/// sum of the weights.
+fn ring(servers: &[Server], size_min: u32, size_max: u32) -> Ring<u64> {
+    let total: f64 = servers.iter().map(|server| f64::from(server.weight)).sum();
+    let lightest = servers.iter().map(|server| f64::from(server.weight) / total).fold(1.0, f64::min);
     let scale = ((lightest * f64::from(size_min)).ceil() / lightest).min(f64::from(size_max));
     let mut points = Vec::new();
     let mut target = 0.0;
-    for (index, server) in servers {
+    for (index, server) in servers.iter().enumerate() {
         target += scale * f64::from(server.weight) / total;
         let mut number = 0;
         while (points.len() as f64) < target {
-            points.push((xxh64(format!("{}_{number}", server.name).as_bytes(), 0), *index));
+            points.push((xxh64(format!("{}_{number}", server.name).as_bytes(), 0), index));
             number += 1;
         }
     }
     Ring::new(points)
 }
 
-/// Maglev (Eisenbud and others, NSDI 2016) with weights: each server walks the table by its own stride and takes the next free
-/// slot, a light one not in every round.
-fn maglev(servers: &[(usize, &Server)], table_size: u32) -> Vec<u32> {
+/// Maglev (Eisenbud and others, NSDI 2016) with weights: in each round a server walks the table by its own stride and takes the
+/// next free slot; a light server skips rounds.
+fn maglev(servers: &[Server], table_size: u32) -> Vec<u32> {
     let size = u64::from(table_size);
-    let mut servers = servers.to_vec();
+    let mut servers: Vec<(usize, &Server)> = servers.iter().enumerate().collect();
     servers.sort_by(|(_, a), (_, b)| a.name.cmp(&b.name));
     let heaviest = servers.iter().map(|(_, server)| server.weight).max().unwrap_or(1);
     let mut entries: Vec<MaglevEntry> = servers.iter().map(|(index, server)| MaglevEntry::new(*index, server, size)).collect();
@@ -196,8 +193,9 @@ impl MaglevEntry {
     }
 }
 
-/// Equal weights: draws with replacement, the earlier of equal ones. Unequal: weight over in flight and one, the highest first.
-fn least_request(load: &Load, choices: u32, choice: &mut Choice<'_>) -> Option<usize> {
+/// With equal weights: the least busy of some draws with replacement, of equal ones the first drawn. With unequal weights: the
+/// highest weight over the requests in flight plus one.
+fn least_request(load: &Load, choices: u32, context: &mut PickContext<'_>) -> Option<usize> {
     let first = load.members.first()?.weight;
     if load.members.iter().any(|member| member.weight != first) {
         let pressure = |server: usize| {
@@ -207,7 +205,7 @@ fn least_request(load: &Load, choices: u32, choice: &mut Choice<'_>) -> Option<u
         return load.free().map(|(server, _)| server).min_by(|a, b| pressure(*a).total_cmp(&pressure(*b)));
     }
     let count = load.free().count();
-    let mut draw = || load.free().nth(index_below(choice.random, count));
+    let mut draw = || load.free().nth(index_below(context.random, count));
     let mut best = draw()?;
     for _ in 1..choices {
         let drawn = draw()?;
@@ -228,7 +226,7 @@ mod tests {
 
     fn state(policy: Envoy) -> State {
         let servers = servers();
-        State::new(policy, &servers, &Load::new(&servers))
+        State::new(policy, &servers)
     }
 
     /// Expected values from Envoy's `test/extensions/load_balancing_policies/ring_hash/ring_hash_lb_test.cc`, test `Basic`.
@@ -268,8 +266,8 @@ mod tests {
     /// `BasicWithHostName`.
     #[test]
     fn the_tables_of_seven_are_those_of_envoys_own_tests() {
-        assert_eq!(maglev(&servers().iter().enumerate().collect::<Vec<_>>(), 7), [2, 4, 0, 1, 5, 0, 3]);
+        assert_eq!(maglev(&servers(), 7), [2, 4, 0, 1, 5, 0, 3]);
         let by_name: Vec<Server> = (0..6).map(|i| Server::new(&(90 + i).to_string(), 1, i)).collect();
-        assert_eq!(maglev(&by_name.iter().enumerate().collect::<Vec<_>>(), 7), [2, 5, 0, 3, 4, 1, 0]);
+        assert_eq!(maglev(&by_name, 7), [2, 5, 0, 3, 4, 1, 0]);
     }
 }

@@ -6,7 +6,7 @@ use super::hashes::Crc32;
 use super::ring::Ring;
 use super::server::Server;
 
-/// The ring of a pool. Of points at one position one survives; nginx does not say which, here the first configured.
+/// The ring of a pool. Of several points at one position one survives: nginx does not document which, here the first configured.
 pub(super) fn ring(servers: &[Server]) -> Ring<u32> {
     Ring::new(servers.iter().enumerate().flat_map(|(index, server)| points(server).map(move |point| (point, index)))).without_equal_points()
 }
@@ -14,13 +14,20 @@ pub(super) fn ring(servers: &[Server]) -> Ring<u32> {
 /// Each point is the CRC-32 of host, a zero byte, port, and the point before it.
 fn points(server: &Server) -> impl Iterator<Item = u32> {
     let (host, port) = split(server.name.as_bytes());
-    let base = Crc32::new().update(host).update(&[0]).update(port);
+    let mut base = Crc32::new();
+    base.update(host);
+    base.update(&[0]);
+    base.update(port);
+    let point = move |previous: u32| {
+        let mut state = base.clone();
+        state.update(&previous.to_le_bytes());
+        state.finalize()
+    };
     let count = POINTS_PER_WEIGHT * server.weight as usize;
-    std::iter::successors(Some(base.update(&[0; 4]).finish()), move |previous| Some(base.update(&previous.to_le_bytes()).finish()))
-        .take(count)
+    std::iter::successors(Some(point(0)), move |previous| Some(point(*previous))).take(count)
 }
 
-/// Host and port: cut at the last colon if only digits follow. `unix:` goes, and such a server has no port.
+/// Host and port, split at the last colon if only digits follow it. `unix:` is removed, and a socket has no port.
 fn split(name: &[u8]) -> (&[u8], &[u8]) {
     if let Some((scheme, path)) = name.split_at_checked(5)
         && scheme.eq_ignore_ascii_case(b"unix:")
@@ -40,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn host_and_port_are_cut_as_nginx_cuts_them() {
+    fn host_and_port_are_split_as_in_nginx() {
         assert_eq!(split(b"127.0.0.1:8013"), (&b"127.0.0.1"[..], &b"8013"[..]));
         assert_eq!(split(b"worker"), (&b"worker"[..], &b""[..]));
         assert_eq!(split(b"worker:http"), (&b"worker:http"[..], &b""[..]));

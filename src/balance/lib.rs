@@ -1,18 +1,19 @@
 //! How proxies choose a server: the exact rules of nginx, HAProxy, Caddy, Traefik, Apache httpd and Envoy, and Synapse's own
 //! sharding.
 //!
-//! Sees keys, numbers of requests in flight and weights; knows nothing of requests, plans or time. Which rule was compared
-//! with which program, and how: `docs/balancers.md`.
+//! Sees keys, numbers of requests in flight and weights; knows nothing of requests, plans or time. `docs/balancers.md` says for
+//! each rule with which program it was compared and how, and why the rules are written here instead of taken from a library.
 //!
 //! ```text
-//! Algorithm ─┐
-//! Server ×N ─┴─▶ Balancer ──pick(Choice)──▶ Pick::Server(Place)   the request runs there until done(place)
-//!                                           Pick::Queue(Line)     it waits; Waiting says who is next when a place falls free
-//!                                           Pick::Unavailable     the proxy answers with an error
+//! BalancerConfig { algorithm, servers, processes }
+//!         │
+//!         ▼
+//!     Balancer ──pick(PickContext)──▶ Pick::Server(ServerSlot)   in flight until release(slot)
+//!                                     Pick::Queue(QueueId)       waits; WaitingQueues finds the next request for a free server
+//!                                     Pick::Unavailable          the proxy responds with an error
 //! ```
 //!
-//! Invariant: after as many `done` as picks that gave a server, nothing is in flight; the same servers, algorithm, seed and
-//! calls give the same picks.
+//! Invariant: once every slot is released, nothing is in flight; the same configuration, seed and calls give the same picks.
 
 #![warn(missing_docs)]
 
@@ -38,14 +39,14 @@ mod synapse;
 mod traefik;
 
 pub use apache::Apache;
-pub use balancer::{Algorithm, Balancer, Observation, Setup};
+pub use balancer::{Algorithm, Balancer, BalancerConfig, Observation};
 pub use caddy::{Caddy, HashEra};
-pub use choice::{Choice, Line, Pick, Place};
+pub use choice::{Pick, PickContext, QueueId, ServerSlot};
 pub use comparators::Comparator;
 pub use envoy::Envoy;
-pub use haproxy::{Haproxy, HashFunction, HashType, KeyPart, Method};
+pub use haproxy::{Haproxy, HashFunction, HashMethod, HashType, KeyPart};
 pub use nginx::Nginx;
-pub use queue::Waiting;
+pub use queue::WaitingQueues;
 pub use server::Server;
 pub use synapse::shard;
 pub use traefik::Traefik;

@@ -1,26 +1,24 @@
-//! What one balancing state knows of its servers: weights, limits, requests in flight.
+//! The servers of a pool as one balancing state counts them: weights, limits, requests in flight.
 
 use super::server::Server;
 
-/// One server's numbers.
+/// The counts of one server.
 #[derive(Debug, Clone)]
 pub(super) struct Member {
     pub weight: u32,
-    /// Requests in flight.
     pub in_flight: u32,
-    /// Requests in this server's own queue.
+    /// Requests in the server's own queue.
     pub waiting: u32,
     /// Most requests in flight.
     pub limit: u32,
-    /// Requests that really use a processor now, which no proxy knows.
+    /// Requests that use a processor now, a number that no proxy knows.
     pub busy: u32,
-    pub up: bool,
 }
 
 impl Member {
     /// Whether another request may start at once.
     pub(super) fn is_free(&self) -> bool {
-        self.up && self.in_flight < self.limit && self.waiting == 0
+        self.in_flight < self.limit && self.waiting == 0
     }
 }
 
@@ -42,7 +40,6 @@ impl Load {
             waiting: 0,
             limit: server.limit.unwrap_or(u32::MAX),
             busy: 0,
-            up: true,
         });
         let members: Vec<Member> = members.collect();
         let weight = members.iter().map(|member| u64::from(member.weight)).sum();
@@ -63,7 +60,7 @@ impl Load {
         self.members.iter().enumerate().filter(|(_, member)| member.is_free())
     }
 
-    /// The server at a position of the list in which each stands as often as its weight says.
+    /// The server at a position of the list that contains each server as many times as its weight.
     pub(super) fn at_weight(&self, mut position: u64) -> usize {
         for (index, member) in self.members.iter().enumerate() {
             let weight = u64::from(member.weight);

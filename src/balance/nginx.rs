@@ -1,11 +1,11 @@
 //! nginx: round robin, `least_conn`, `hash`, `hash … consistent`, `ip_hash`, `random`, `random two least_conn`.
 //!
 //! `src/http/ngx_http_upstream_round_robin.c` and `src/http/modules/ngx_http_upstream_{hash,ip_hash,least_conn,random}_module.c`,
-//! mainline 1.31; compared with 1.22.1. Servers at `max_conns` are skipped; where none is left nginx answers 502.
+//! mainline 1.31; compared with 1.22.1. Servers at `max_conns` are skipped; where none is left nginx responds with 502.
 
 use std::net::IpAddr;
 
-use super::choice::{Choice, address_of, below};
+use super::choice::{PickContext, below, parse_address};
 use super::hashes::{Crc32, crc32};
 use super::ketama;
 use super::load::Load;
@@ -33,7 +33,7 @@ pub enum Nginx {
     RandomTwo,
 }
 
-/// A rule with its state. Round robin is also what the others fall back to.
+/// A rule with its state. All other rules fall back to round robin.
 #[derive(Debug, Clone)]
 pub(super) struct State {
     rule: Nginx,
@@ -67,10 +67,10 @@ impl State {
         self.smooth.pick_among(load, |server| !load.is_lighter(best, server))
     }
 
-    /// A server that cannot be used passes the key on: hashed again with the number of the try in front.
+    /// If the server is not free, the key is hashed again with the number of the attempt in front.
     fn hash(&mut self, load: &Load, key: &[u8]) -> Option<usize> {
         let mut sum = 0_u32;
-        for attempt in 0..=TRIES_MAX {
+        for attempt in 0..=ATTEMPTS_MAX {
             sum = sum.wrapping_add(fifteen_bits(attempt, key));
             let server = load.at_weight(u64::from(sum) % load.weight);
             if load.is_free(server) {
@@ -82,7 +82,7 @@ impl State {
 
     fn consistent(&mut self, load: &Load, key: &[u8]) -> Option<usize> {
         let mut index = self.ring.at_or_after(crc32(key));
-        for _ in 0..=TRIES_MAX {
+        for _ in 0..=ATTEMPTS_MAX {
             let (_, server) = self.ring.point(index)?;
             if load.is_free(server) {
                 return Some(server);
@@ -94,7 +94,7 @@ impl State {
 
     fn ip_hash(&mut self, load: &Load, address: Option<IpAddr>) -> Option<usize> {
         let mut hash = IP_HASH_START;
-        for _ in 0..=TRIES_MAX {
+        for _ in 0..=ATTEMPTS_MAX {
             hash = ip_hash(hash, address);
             let server = load.at_weight(u64::from(hash) % load.weight);
             if load.is_free(server) {
@@ -104,9 +104,9 @@ impl State {
         self.smooth.pick(load)
     }
 
-    fn random(&mut self, load: &Load, choice: &mut Choice<'_>) -> Option<usize> {
-        for _ in 0..=TRIES_MAX {
-            let server = load.at_weight(below(choice.random, load.weight));
+    fn random(&mut self, load: &Load, context: &mut PickContext<'_>) -> Option<usize> {
+        for _ in 0..=ATTEMPTS_MAX {
+            let server = load.at_weight(below(context.random, load.weight));
             if load.is_free(server) {
                 return Some(server);
             }
@@ -114,11 +114,11 @@ impl State {
         self.smooth.pick(load)
     }
 
-    fn random_two(&mut self, load: &Load, choice: &mut Choice<'_>) -> Option<usize> {
+    fn random_two(&mut self, load: &Load, context: &mut PickContext<'_>) -> Option<usize> {
         let mut first: Option<usize> = None;
         let mut failures = 0;
-        while failures <= TRIES_MAX {
-            let server = load.at_weight(below(choice.random, load.weight));
+        while failures <= ATTEMPTS_MAX {
+            let server = load.at_weight(below(context.random, load.weight));
             match first {
                 _ if !load.is_free(server) => failures += 1,
                 Some(first) if first == server => failures += 1,
@@ -131,18 +131,18 @@ impl State {
 }
 
 impl Choose for State {
-    fn choose(&mut self, load: &Load, choice: &mut Choice<'_>) -> Decision {
+    fn choose(&mut self, load: &Load, context: &mut PickContext<'_>) -> Decision {
         if load.len() == 1 {
             return Some(0).filter(|server| load.is_free(*server)).into();
         }
-        match (self.rule, choice.text()) {
+        match (self.rule, context.non_empty_key()) {
             (Nginx::RoundRobin, _) | (Nginx::Hash | Nginx::Consistent, None) => self.smooth.pick(load),
             (Nginx::LeastConnections, _) => self.least_connections(load),
             (Nginx::Hash, Some(key)) => self.hash(load, key),
             (Nginx::Consistent, Some(key)) => self.consistent(load, key),
-            (Nginx::IpHash, _) => self.ip_hash(load, choice.client()),
-            (Nginx::Random, _) => self.random(load, choice),
-            (Nginx::RandomTwo, _) => self.random_two(load, choice),
+            (Nginx::IpHash, _) => self.ip_hash(load, context.client_address()),
+            (Nginx::Random, _) => self.random(load, context),
+            (Nginx::RandomTwo, _) => self.random_two(load, context),
         }
         .into()
     }
@@ -151,17 +151,20 @@ impl Choose for State {
         match self.rule {
             Nginx::Hash if !key.is_empty() => Some(load.at_weight(u64::from(fifteen_bits(0, key)) % load.weight)),
             Nginx::Consistent if !key.is_empty() => self.ring.point(self.ring.at_or_after(crc32(key))).map(|(_, server)| server),
-            Nginx::IpHash => Some(load.at_weight(u64::from(ip_hash(IP_HASH_START, address_of(key))) % load.weight)),
+            Nginx::IpHash => Some(load.at_weight(u64::from(ip_hash(IP_HASH_START, parse_address(key))) % load.weight)),
             _ => None,
         }
     }
 }
 
-/// The hash of Cache::Memcached: bits 16 to 30 of a CRC-32, from the second try on with the try's number before the key.
+/// The hash of Cache::Memcached: bits 16 to 30 of a CRC-32, from the second attempt on with the attempt's number before the key.
 fn fifteen_bits(attempt: u32, key: &[u8]) -> u32 {
-    let start = Crc32::new();
-    let start = if attempt > 0 { start.update(attempt.to_string().as_bytes()) } else { start };
-    (start.update(key).finish() >> 16) & 0x7FFF
+    let mut state = Crc32::new();
+    if attempt > 0 {
+        state.update(attempt.to_string().as_bytes());
+    }
+    state.update(key);
+    (state.finalize() >> 16) & 0x7FFF
 }
 
 /// One round of `ip_hash`, modulo 6271. A client without an address counts as 0.0.0.
@@ -174,6 +177,6 @@ fn ip_hash(start: u32, address: Option<IpAddr>) -> u32 {
     }
 }
 
-/// After this many servers that cannot be used nginx goes round robin.
-const TRIES_MAX: u32 = 20;
+/// After this many servers that are not free nginx goes round robin.
+const ATTEMPTS_MAX: u32 = 20;
 const IP_HASH_START: u32 = 89;

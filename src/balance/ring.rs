@@ -1,13 +1,13 @@
-//! A ring of points, each of a server; a hash belongs to a point near it.
+//! A hash ring: points with a position, each of which belongs to a server.
 
-/// Points in order of their position.
+/// Points in the order of their positions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Ring<P> {
     points: Vec<(P, u32)>,
 }
 
 impl<P: Copy + Ord> Ring<P> {
-    /// Sorts the points; of equal positions the earlier given stands first.
+    /// Sorts the points; points with equal positions keep the order in which they were given.
     pub(super) fn new(points: impl IntoIterator<Item = (P, usize)>) -> Self {
         let narrow = |(position, server)| (position, u32::try_from(server).unwrap_or(u32::MAX));
         let mut points: Vec<(P, u32)> = points.into_iter().map(narrow).collect();
@@ -15,7 +15,7 @@ impl<P: Copy + Ord> Ring<P> {
         Self { points }
     }
 
-    /// Keeps the first of points at one position.
+    /// Keeps only the first of several points with equal positions.
     pub(super) fn without_equal_points(mut self) -> Self {
         self.points.dedup_by_key(|(position, _)| *position);
         self
@@ -25,23 +25,23 @@ impl<P: Copy + Ord> Ring<P> {
         self.points.len()
     }
 
-    /// Index of the first point at or after a position, the first of all beyond the last.
+    /// Index of the first point at or after a position; past the last point the ring begins again at index 0.
     pub(super) fn at_or_after(&self, position: P) -> usize {
         let index = self.points.partition_point(|(point, _)| *point < position);
         if index == self.points.len() { 0 } else { index }
     }
 
-    /// The next point round the ring.
+    /// Index of the next point around the ring.
     pub(super) fn next(&self, index: usize) -> usize {
         if index + 1 >= self.points.len() { 0 } else { index + 1 }
     }
 
-    /// The point before, round the ring.
+    /// Index of the previous point around the ring.
     pub(super) fn previous(&self, index: usize) -> usize {
         if index == 0 { self.points.len().saturating_sub(1) } else { index - 1 }
     }
 
-    /// A point's position and server, if the ring is not empty.
+    /// Position and server of a point; `None` if the ring is empty.
     pub(super) fn point(&self, index: usize) -> Option<(P, usize)> {
         self.points.get(index).map(|&(position, server)| (position, server as usize))
     }

@@ -1,14 +1,13 @@
-//! What every family of rules can do for the balancer that runs it.
+//! The interface between a family of rules and the balancer that runs it.
 
-use super::choice::{Choice, Line};
+use super::choice::{PickContext, QueueId};
 use super::load::Load;
-use super::server::Server;
 
-/// What a rule decides.
+/// A rule's decision, before the balancer counts the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Decision {
     Server(usize),
-    Queue(Line),
+    Queue(QueueId),
     Unavailable,
 }
 
@@ -18,19 +17,16 @@ impl From<Option<usize>> for Decision {
     }
 }
 
-/// A rule with its state. The balancer keeps the [`Load`]; the rule reads it and keeps what else it needs.
+/// A rule with its state. The balancer keeps the [`Load`]; the rule reads it and keeps only what the load does not hold.
 pub(super) trait Choose {
-    /// Chooses. The load is counted by the caller afterwards.
-    fn choose(&mut self, load: &Load, choice: &mut Choice<'_>) -> Decision;
+    /// Chooses a server. The balancer counts the request afterwards.
+    fn choose(&mut self, load: &Load, context: &mut PickContext<'_>) -> Decision;
 
-    /// The server of a key, where that depends on nothing else and every server is free; `None` for other rules.
+    /// The server of a key while every server is free, if the key alone decides it; `None` for all other rules.
     fn server_of_key(&self, _load: &Load, _key: &[u8]) -> Option<usize> {
         None
     }
 
-    /// A request started on a server or ended there, or a server's queue changed; the load is counted already.
-    fn moved(&mut self, _load: &Load, _server: usize) {}
-
-    /// A server went or came back; the load says which are up. Most rules skip servers that are down when they choose.
-    fn changed(&mut self, _servers: &[Server], _load: &Load) {}
+    /// Called after the load of a server changed: a request started there, ended there, or its queue changed.
+    fn on_load_change(&mut self, _load: &Load, _server: usize) {}
 }

@@ -1,4 +1,4 @@
-//! Smooth weighted round robin: a heavy server's turns are spread out (5:1:1 gives `a a b a c a a`).
+//! Smooth weighted round robin: the turns of a heavy server are spread out (5:1:1 gives `a a b a c a a`).
 //!
 //! nginx `src/http/ngx_http_upstream_round_robin.c`, Apache httpd `mod_lbmethod_byrequests.c`: the same recurrence.
 
@@ -15,7 +15,7 @@ impl Smooth {
         Self { current: vec![0; servers] }
     }
 
-    /// Every free server gains its weight; the first with the most is taken and pays for all of them.
+    /// Every free server gains its weight; the first with the most is chosen and loses the sum of the gains.
     pub(super) fn pick(&mut self, load: &Load) -> Option<usize> {
         let mut best: Option<(usize, i64)> = None;
         let mut total = 0;
@@ -34,7 +34,7 @@ impl Smooth {
         Some(best)
     }
 
-    /// One step among the servers that `takes_part` names.
+    /// [`pick`](Self::pick) among the servers for which `takes_part` is true.
     pub(super) fn pick_among(&mut self, load: &Load, takes_part: impl Fn(usize) -> bool) -> Option<usize> {
         let mut best: Option<(usize, i64)> = None;
         let mut total = 0;
@@ -51,7 +51,8 @@ impl Smooth {
         Some(best)
     }
 
-    /// One step in which every free server gains, but the winner is chosen by fewest in flight first (Apache `bybusyness`).
+    /// Every free server gains its weight, but the one with the fewest requests in flight is chosen; the gains only break ties
+    /// (Apache `bybusyness`).
     pub(super) fn pick_least(&mut self, load: &Load) -> Option<usize> {
         let mut best: Option<(usize, u32, i64)> = None;
         let mut total = 0;

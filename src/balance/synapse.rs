@@ -1,10 +1,10 @@
 //! Synapse's own sharding: event persisters by room, federation senders by destination, pushers by user.
 //!
-//! `synapse/config/_base.py`, `ShardedWorkerHandlingConfig`. No proxy has a say in it.
+//! `synapse/config/_base.py`, `ShardedWorkerHandlingConfig`. Proxies have no influence on it.
 
 use sha2::{Digest, Sha256};
 
-use super::choice::Choice;
+use super::choice::PickContext;
 use super::load::Load;
 use super::rule::{Choose, Decision};
 
@@ -24,9 +24,9 @@ pub fn shard(key: &[u8], instances: usize) -> usize {
 pub(super) struct State;
 
 impl Choose for State {
-    fn choose(&mut self, load: &Load, choice: &mut Choice<'_>) -> Decision {
-        let server = shard(choice.key.unwrap_or_default(), load.len());
-        if load.members.get(server).is_some_and(|member| member.up) { Decision::Server(server) } else { Decision::Unavailable }
+    fn choose(&mut self, load: &Load, context: &mut PickContext<'_>) -> Decision {
+        let server = shard(context.key.unwrap_or_default(), load.len());
+        if server < load.len() { Decision::Server(server) } else { Decision::Unavailable }
     }
 
     fn server_of_key(&self, load: &Load, key: &[u8]) -> Option<usize> {
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_digest_is_read_backwards() {
+    fn the_digest_is_a_little_endian_number() {
         // SHA-256 of "abc" begins ba 78 16 bf and ends f2 00 15 ad: modulo 256 it is its first byte, modulo 65536 its first two.
         assert_eq!(shard(b"abc", 256), 0xBA);
         assert_eq!(shard(b"abc", 65_536), 0x78BA);

@@ -1,9 +1,10 @@
 //! Traefik: `wrr`, `p2c`, `hrw`, `leasttime`.
 //!
 //! `pkg/server/service/loadbalancer/{wrr,p2c,hrw,leasttime}`, 3.7; from the source only. Traefik shuffles the servers when it builds
-//! its configuration, so where a rotation starts is unknowable; here it starts with the first. `hrw` depends on no order.
+//! its configuration, so the start of a rotation cannot be known; here it starts with the first server. `hrw` does not depend on
+//! the order.
 
-use super::choice::{Choice, index_below};
+use super::choice::{PickContext, index_below};
 use super::deadlines::Deadlines;
 use super::hashes::fnv1a_64;
 use super::load::Load;
@@ -31,13 +32,13 @@ pub(super) struct State {
     urls: Vec<Box<[u8]>>,
     rotation: Deadlines,
     times: Vec<FirstBytes>,
-    /// `leasttime` breaks ties by deadlines of its own.
+    /// The deadlines by which `leasttime` breaks ties.
     deadlines: Vec<f64>,
 }
 
 impl State {
     pub(super) fn new(strategy: Traefik, servers: &[Server]) -> Self {
-        // Each server is added one over its weight after the one before.
+        // Each server's first deadline is one over its weight after the deadline of the server before.
         let deadlines = servers.iter().scan(0.0, |deadline, server| {
             *deadline += 1.0 / f64::from(server.weight);
             Some(*deadline)
@@ -51,8 +52,8 @@ impl State {
         }
     }
 
-    /// A request's first byte came after so many whole milliseconds.
-    pub(super) fn answered(&mut self, server: usize, milliseconds: u32) {
+    /// Records the time to a response's first byte, in whole milliseconds.
+    pub(super) fn record_first_byte(&mut self, server: usize, milliseconds: u32) {
         self.times[server].add(milliseconds);
     }
 
@@ -83,11 +84,11 @@ impl State {
 }
 
 impl Choose for State {
-    fn choose(&mut self, load: &Load, choice: &mut Choice<'_>) -> Decision {
+    fn choose(&mut self, load: &Load, context: &mut PickContext<'_>) -> Decision {
         match self.strategy {
             Traefik::WeightedRoundRobin => self.rotation.pick(|server| load.is_free(server)),
-            Traefik::TwoChoices => two_choices(load, choice),
-            Traefik::HighestRandomWeight => match (choice.text(), choice.address) {
+            Traefik::TwoChoices => two_choices(load, context),
+            Traefik::HighestRandomWeight => match (context.non_empty_key(), context.address) {
                 (Some(key), _) => self.highest(load, key),
                 (None, Some(address)) => self.highest(load, address.to_string().as_bytes()),
                 (None, None) => self.highest(load, b""),
@@ -102,15 +103,15 @@ impl Choose for State {
     }
 }
 
-/// Two independent draws; where they meet, the second is the next server.
-fn two_choices(load: &Load, choice: &mut Choice<'_>) -> Option<usize> {
+/// Two independent draws; if both give the same server, the second becomes the next server.
+fn two_choices(load: &Load, context: &mut PickContext<'_>) -> Option<usize> {
     let count = load.free().count();
-    let nth = |place: usize| load.free().nth(place);
+    let nth = |index: usize| load.free().nth(index);
     if count < 2 {
         return nth(0).map(|(server, _)| server);
     }
-    let first = index_below(choice.random, count);
-    let mut second = index_below(choice.random, count);
+    let first = index_below(context.random, count);
+    let mut second = index_below(context.random, count);
     if second == first {
         second = (second + 1) % count;
     }
@@ -118,7 +119,8 @@ fn two_choices(load: &Load, choice: &mut Choice<'_>) -> Option<usize> {
     Some(if other.in_flight < one.in_flight { second } else { first })
 }
 
-/// The last hundred times to first byte, in whole milliseconds; none yet is a mean of 0, so cold servers are filled first.
+/// The last hundred times to first byte, in whole milliseconds. Without any the mean is 0, so servers without requests so far
+/// are filled first.
 #[derive(Debug, Clone, Default)]
 struct FirstBytes {
     samples: Vec<u32>,

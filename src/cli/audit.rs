@@ -15,13 +15,12 @@ use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 
-use super::output::Output;
-use super::reading::{self, Reading, told};
+use super::reading::{self, ReadArgs, ReadConfig};
 use super::{Exit, UsageError, interrupt};
 use wsim_configure::audit::traffic::{Traffic, traffic};
 use wsim_configure::audit::{self, Settings, Severity};
 use wsim_configure::read::{Disk, Kind, detect};
-use wsim_endpoints::{Choice, Classifier, Options, table_for};
+use wsim_endpoints::{Classifier, ClassifierConfig};
 use wsim_trace::ingest::Progress;
 
 /// Arguments of `wsim audit`.
@@ -53,7 +52,7 @@ pub struct Audit {
     #[arg(long, short)]
     quiet: bool,
     #[command(flatten)]
-    reading: Reading,
+    reading: ReadArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -89,8 +88,8 @@ struct Json<'j> {
 /// # Errors
 /// A file cannot be read, or there is no configuration among them.
 pub fn run(arguments: &Audit) -> anyhow::Result<Exit> {
-    let choice = choose(&arguments.reading)?;
-    let classifier = Classifier::new(&choice.table, &Options::default())?;
+    let choice = arguments.reading.table.choose()?;
+    let classifier = Classifier::new(&choice.table, &ClassifierConfig::default())?;
     let Sorted { configurations, logs } = sort(arguments)?;
     if configurations.is_empty() {
         return Err(UsageError("no configuration of a known kind among the files; name its kind with --kind".to_owned()).into());
@@ -115,11 +114,6 @@ pub fn run(arguments: &Audit) -> anyhow::Result<Exit> {
     let limit = Severity::named(&arguments.fail_on);
     let failed = limit.is_some_and(|limit| audited.findings.iter().any(|finding| finding.severity >= limit));
     Ok(if failed { Exit::Missed } else { Exit::Done })
-}
-
-fn choose(reading: &Reading) -> anyhow::Result<Choice> {
-    let choice = table_for(reading.synapse_version.as_deref()).map_err(|error| UsageError(format!("--synapse-version: {error}")))?;
-    Ok(if reading.table.is_some() { Choice { table: told::table(reading)?.0, ..choice } } else { choice })
 }
 
 struct Sorted {
@@ -185,8 +179,7 @@ fn folder(path: &Path, depth: usize) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 fn read_logs(arguments: &Audit, logs: &[String], configuration: &audit::Configuration, audited: &audit::Audit) -> anyhow::Result<Traffic> {
-    let output = Output { anonymise: None, out: PathBuf::new(), name: None, force: false, json: arguments.json, quiet: arguments.quiet };
-    let config = reading::Config::new(logs, &arguments.reading, &output, true)?;
+    let config = ReadConfig::new(logs, &arguments.reading)?.quiet(arguments.quiet);
     let progress = Arc::new(Progress::default());
     interrupt::watch(&progress);
     let read = reading::read(&config, &progress)?;

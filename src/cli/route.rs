@@ -9,7 +9,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
 use serde::Serialize;
 
-use wsim_balance::{Balancer, Choice, Line, Pick};
+use wsim_balance::{Balancer, PickContext, QueueId, Pick};
 use wsim_plan::{Plan, Pool};
 
 /// Which server each key goes to, by the proxy's exact rule.
@@ -111,16 +111,16 @@ impl Router<'_> {
 
     /// One request that ends at once.
     fn server(&mut self, key: &[u8]) -> Option<usize> {
-        match self.balancer.pick(&mut Choice { key: Some(key), address: None, random: &mut self.random }) {
-            Pick::Server(place) => {
-                self.balancer.done(place);
-                Some(place.server())
+        match self.balancer.pick(&mut PickContext { key: Some(key), address: None, random: &mut self.random }) {
+            Pick::Server(slot) => {
+                self.balancer.release(slot);
+                Some(slot.server())
             }
-            Pick::Queue(line) => {
-                self.balancer.give_up(line);
-                match line {
-                    Line::Server(server) => Some(server),
-                    Line::Pool => None,
+            Pick::Queue(queue) => {
+                self.balancer.leave_queue(queue);
+                match queue {
+                    QueueId::Server(server) => Some(server),
+                    QueueId::Pool => None,
                 }
             }
             Pick::Unavailable => None,

@@ -247,7 +247,7 @@ pub fn configure(plan: &Plan, settings: &Settings) -> Result<Configuration, Conf
     let cluster = Cluster::new(&mut plan, &release, settings)?;
     let routes = Routes::new(&plan, &choice.table);
     for pool in &plan.pools {
-        plan.balancer_setup(pool)?;
+        plan.balancer_config(pool)?;
     }
     let cluster = cluster.with_routes(&plan, &routes, &release)?;
     warnings.extend(routes.warnings(&plan));

@@ -123,7 +123,7 @@ mod tests {
                     let translated = to_proxy(&plan, proxy, &mut Vec::new()).unwrap();
                     assert_eq!(translated.check(), Ok(()), "{} {proxy:?}", plan.name);
                     for pool in &translated.pools {
-                        translated.balancer_setup(pool).unwrap_or_else(|error| panic!("{} {proxy:?}: {error}", plan.name));
+                        translated.balancer_config(pool).unwrap_or_else(|error| panic!("{} {proxy:?}: {error}", plan.name));
                     }
                 }
             }

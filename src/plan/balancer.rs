@@ -9,8 +9,8 @@ use super::model::{Plan, Pool, Proxy, ProxyKind};
 use super::rule::{Key, normalise};
 use super::server::ServerError;
 use wsim_balance::{
-    Algorithm, Apache, Balancer, Caddy, Comparator, Envoy, Haproxy, HashEra, HashFunction, HashType, KeyPart, Method, Nginx, Server, Setup,
-    Traefik,
+    Algorithm, Apache, Balancer, BalancerConfig, Caddy, Comparator, Envoy, Haproxy, HashEra, HashFunction, HashMethod, HashType, KeyPart,
+    Nginx, Server, Traefik,
 };
 
 /// Why a pool has no exact balancer.
@@ -56,7 +56,7 @@ impl Plan {
     /// # Errors
     /// The proxy does not have the pool's rule, or a server cannot be read.
     pub fn balancer(&self, pool: &Pool) -> Result<Balancer, BalancerError> {
-        Ok(Balancer::new(&self.balancer_setup(pool)?))
+        Ok(Balancer::new(&self.balancer_config(pool)?))
     }
 
     /// What the balancer of a pool is made of. Servers are the addresses as written; where the plan only counts workers, rings
@@ -64,13 +64,13 @@ impl Plan {
     ///
     /// # Errors
     /// As [`Plan::balancer`].
-    pub fn balancer_setup(&self, pool: &Pool) -> Result<Setup, BalancerError> {
+    pub fn balancer_config(&self, pool: &Pool) -> Result<BalancerConfig, BalancerError> {
         let servers = pool.servers().map_err(|error| BalancerError::Server { pool: pool.name.clone(), error })?;
         let servers: Vec<Server> =
             servers.iter().enumerate().map(|(position, server)| Server::new(&server.name, server.weight, position)).collect();
         let weighted = servers.iter().any(|server| server.weight != 1);
         let algorithm = Words::of(pool).algorithm(&self.proxy, weighted)?;
-        Ok(Setup { algorithm, servers, processes: self.proxy.processes })
+        Ok(BalancerConfig { algorithm, servers, processes: self.proxy.processes })
     }
 }
 
@@ -203,7 +203,7 @@ impl<'p> Words<'p> {
         if is_ring {
             // A factor of 0 is none.
             let balance_factor = factor.filter(|factor| *factor > 0);
-            hash.method = Method::Consistent { balance_factor, by_address: self.by_address(key)? };
+            hash.method = HashMethod::Consistent { balance_factor, by_address: self.by_address(key)? };
         }
         Ok(hash)
     }

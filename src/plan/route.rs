@@ -207,8 +207,8 @@ mod tests {
 
     #[test]
     fn requests_of_the_newest_release_go_where_its_document_sends_them() {
-        use wsim_endpoints::{Classifier, Method, Options as Classes, table_for};
-        let classifier = Classifier::new(&table_for(None).unwrap().table, &Classes::default()).unwrap();
+        use wsim_endpoints::{Classifier, ClassifierConfig, Method, table_for};
+        let classifier = Classifier::new(&table_for(None).unwrap().table, &ClassifierConfig::default()).unwrap();
         let (get, post, put) = (Method::Get, Method::Post, Method::Put);
         let cases = [
             (get, "/_matrix/client/v3/sync?since=s1&timeout=30000", "synapse-docs", "sync"),

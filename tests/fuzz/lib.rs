@@ -3,6 +3,7 @@
 pub use wsim_configure::read;
 pub use wsim_endpoints as endpoints;
 pub use wsim_logs as logs;
+pub use wsim_nginx as nginx;
 
 use logs::{Line, Parser, StampReader, Zone};
 

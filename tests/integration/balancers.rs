@@ -17,7 +17,7 @@ use std::net::IpAddr;
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
-use wsim::balance::{Balancer, Choice, Pick, Place, Waiting};
+use wsim::balance::{Balancer, PickContext, Pick, ServerSlot, WaitingQueues};
 use wsim::cli::route::{Route, run};
 use wsim::plan::Plan;
 
@@ -59,11 +59,11 @@ impl Case {
     fn balancer(&self, plan: &str) -> Balancer {
         let plan = Plan::from_toml(plan, "plan.toml").unwrap();
         let pool = plan.pools.iter().find(|pool| pool.name == self.name).unwrap();
-        let mut setup = plan.balancer_setup(pool).unwrap();
-        for server in &mut setup.servers {
+        let mut config = plan.balancer_config(pool).unwrap();
+        for server in &mut config.servers {
             server.limit = self.limit;
         }
-        Balancer::new(&setup)
+        Balancer::new(&config)
     }
 
     /// How many requests fit at once.
@@ -187,7 +187,7 @@ fn compare_open_and_close(port: u16, plan: &str, case: &Case, echoes: &[Echo], s
     let mut balancer = case.balancer(plan);
     let keyed = case.traffic == Traffic::Header;
     let mut random = Xoshiro256PlusPlus::seed_from_u64(7);
-    let mut open: Vec<(Place, client::Held)> = Vec::new();
+    let mut open: Vec<(ServerSlot, client::Held)> = Vec::new();
     let mut picks = 0;
     for step in 0..400 {
         // Mostly opening at first, then as many of both, so that loads and ties of all kinds come up.
@@ -195,9 +195,9 @@ fn compare_open_and_close(port: u16, plan: &str, case: &Case, echoes: &[Echo], s
         let opens = opens && open.len() < case.capacity();
         if !opens {
             let which = usize::try_from(random.next_u64() % open.len() as u64).unwrap();
-            let (place, held) = open.swap_remove(which);
+            let (slot, held) = open.swap_remove(which);
             held.finish(echoes);
-            balancer.done(place);
+            balancer.release(slot);
             std::thread::sleep(settle);
             continue;
         }
@@ -205,12 +205,12 @@ fn compare_open_and_close(port: u16, plan: &str, case: &Case, echoes: &[Echo], s
         let headers: Vec<(&str, &str)> = key.as_deref().map(|key| ("X-Key", key)).into_iter().collect();
         let held = client::Held::open(port, &format!("/{}/x", case.name), &headers);
         let address = Some(IpAddr::from([127, 0, 0, 1]));
-        let choice = &mut Choice { key: key.as_deref().map(str::as_bytes), address, random: &mut random };
-        let Pick::Server(place) = balancer.pick(choice) else { panic!("{}: the balancer gave no server", case.name) };
-        let expected = &balancer.servers()[place.server()].name;
+        let choice = &mut PickContext { key: key.as_deref().map(str::as_bytes), address, random: &mut random };
+        let Pick::Server(slot) = balancer.pick(choice) else { panic!("{}: the balancer gave no server", case.name) };
+        let expected = &balancer.servers()[slot.server()].name;
         assert_eq!(&held.server, expected, "{} ({}), step {step}, pick {picks}, {} open", case.name, case.balance, open.len());
         picks += 1;
-        open.push((place, held));
+        open.push((slot, held));
     }
     for (_, held) in open {
         held.finish(echoes);
@@ -218,13 +218,13 @@ fn compare_open_and_close(port: u16, plan: &str, case: &Case, echoes: &[Echo], s
     assert!(picks > 150, "{picks}");
 }
 
-/// Opens requests beyond the servers' limits and ends some: whoever waits must be let in where the balancer's lines say, in turn.
+/// Opens requests beyond the servers' limits and ends some: the waiting requests must start in the order of the balancer's queues.
 fn compare_waiting(port: u16, plan: &str, case: &Case, echoes: &[Echo]) {
     const SETTLE: std::time::Duration = std::time::Duration::from_millis(10);
     let mut balancer = case.balancer(plan);
-    let mut lines: Waiting<u64> = Waiting::new(balancer.servers().len());
+    let mut queues: WaitingQueues<u64> = WaitingQueues::new(balancer.servers().len());
     let mut random = Xoshiro256PlusPlus::seed_from_u64(11);
-    let mut held: Vec<(Place, client::Held)> = Vec::new();
+    let mut held: Vec<(ServerSlot, client::Held)> = Vec::new();
     let mut asked: BTreeMap<u64, client::Asked> = BTreeMap::new();
     let (mut waited, mut at_once) = (0, 0);
     for step in 0..150_u64 {
@@ -234,16 +234,16 @@ fn compare_waiting(port: u16, plan: &str, case: &Case, echoes: &[Echo]) {
             let headers: &[(&str, &str)] = if case.traffic == Traffic::Header { &[("X-Key", &key)] } else { &[] };
             let mut request = client::Asked::ask(port, &format!("/{}/x", case.name), headers);
             let key = (case.traffic == Traffic::Header).then_some(key.as_bytes());
-            match balancer.pick(&mut Choice { key, address: None, random: &mut random }) {
-                Pick::Server(place) => {
+            match balancer.pick(&mut PickContext { key, address: None, random: &mut random }) {
+                Pick::Server(slot) => {
                     let answered = request.answered();
-                    assert_eq!(answered.server, balancer.servers()[place.server()].name, "{}", says(&answered.server));
-                    held.push((place, answered));
+                    assert_eq!(answered.server, balancer.servers()[slot.server()].name, "{}", says(&answered.server));
+                    held.push((slot, answered));
                     at_once += 1;
                 }
-                Pick::Queue(line) => {
+                Pick::Queue(queue) => {
                     assert!(request.waits(SETTLE), "{}", says("somebody, where it should wait"));
-                    lines.join(line, step);
+                    queues.push(queue, step);
                     asked.insert(step, request);
                     waited += 1;
                 }
@@ -252,26 +252,26 @@ fn compare_waiting(port: u16, plan: &str, case: &Case, echoes: &[Echo]) {
             continue;
         }
         let which = usize::try_from(random.next_u64() % held.len() as u64).unwrap();
-        let (place, done) = held.swap_remove(which);
+        let (slot, done) = held.swap_remove(which);
         done.finish(echoes);
-        balancer.done(place);
-        if let Some((line, who)) = lines.next(place.server()) {
-            let admitted = balancer.admit(line, place.server());
+        balancer.release(slot);
+        if let Some((queue, who)) = queues.pop_for(slot.server()) {
+            let admitted = balancer.start_queued(queue, slot.server());
             let answered = asked.remove(&who).unwrap().answered();
-            assert_eq!(answered.server, balancer.servers()[place.server()].name, "{}", says(&answered.server));
+            assert_eq!(answered.server, balancer.servers()[slot.server()].name, "{}", says(&answered.server));
             held.push((admitted, answered));
         }
         std::thread::sleep(SETTLE);
     }
     assert!(waited > 15 && at_once > 15, "{}: {waited} waited, {at_once} did not", case.name);
-    while let Some((place, done)) = held.pop() {
+    while let Some((slot, done)) = held.pop() {
         done.finish(echoes);
-        balancer.done(place);
-        if let Some((line, who)) = lines.next(place.server()) {
-            held.push((balancer.admit(line, place.server()), asked.remove(&who).unwrap().answered()));
+        balancer.release(slot);
+        if let Some((queue, who)) = queues.pop_for(slot.server()) {
+            held.push((balancer.start_queued(queue, slot.server()), asked.remove(&who).unwrap().answered()));
         }
     }
-    assert!(asked.is_empty() && lines.is_empty());
+    assert!(asked.is_empty() && queues.is_empty());
 }
 
 /// Compares how often each server is chosen at random, all idle (ties only) and while some requests are held open.
@@ -286,24 +286,24 @@ fn compare_shares_at_load(port: u16, plan: &str, case: &Case, echoes: &[Echo], h
     const PICKS: u32 = 4000;
     let mut balancer = case.balancer(plan);
     let names: Vec<String> = balancer.servers().iter().map(|server| server.name.clone()).collect();
-    let place = |name: &String| names.iter().position(|known| known == name).unwrap();
+    let index_of = |name: &String| names.iter().position(|known| known == name).unwrap();
     let path = format!("/{}/x", case.name);
     let held: Vec<client::Held> = (0..held).map(|_| client::Held::open(port, &path, &[])).collect();
     for held in &held {
-        assert!(balancer.take(place(&held.server)).is_some());
+        assert!(balancer.assign(index_of(&held.server)).is_some());
     }
     // The expectation from so many draws that its own error is small.
     let mut random = Xoshiro256PlusPlus::seed_from_u64(3);
     let mut expected = vec![0.0; names.len()];
     for _ in 0..400_000 {
-        let Pick::Server(place) = balancer.pick(&mut Choice { key: None, address: None, random: &mut random }) else { panic!("no server") };
-        expected[place.server()] += f64::from(PICKS) / 400_000.0;
-        balancer.done(place);
+        let Pick::Server(slot) = balancer.pick(&mut PickContext { key: None, address: None, random: &mut random }) else { panic!("no server") };
+        expected[slot.server()] += f64::from(PICKS) / 400_000.0;
+        balancer.release(slot);
     }
     let mut counts = vec![0_u32; names.len()];
     let mut client = Client::new(port);
     for _ in 0..PICKS {
-        counts[place(&client.get(&path, &[]))] += 1;
+        counts[index_of(&client.get(&path, &[]))] += 1;
     }
     let cells = counts.iter().zip(&expected).filter(|(_, expected)| **expected > 0.0);
     let distance: f64 = cells.map(|(count, expected)| (f64::from(*count) - expected).powi(2) / expected).sum();

@@ -1,23 +1,23 @@
-//! Which part of a request's key is hashed: HAProxy `src/backend.c`, and
+//! The part of a request's key that is hashed: HAProxy `src/backend.c`, and
 //! `doc/configuration.txt`, `balance uri`, `balance url_param` and `balance hdr`.
 
 /// A part of a key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum KeyPart {
-    /// All of it: `hash EXPR`, where the key is the expression's value.
+    /// The whole key: `hash EXPR`, where the key is the expression's value.
     Whole,
-    /// `hdr(NAME)`: the key is a header, of which HAProxy hashes the first value if they are a list with commas.
+    /// `hdr(NAME)`: the key is a header; of a list with commas HAProxy hashes the first value.
     FirstValue,
     /// `uri`: the key is a request's URI.
     Uri {
-        /// `whole`: with the query.
+        /// `whole`: the query is part of the key.
         whole: bool,
-        /// `depth N`: up to the slash after N parts, counting the one at the start.
+        /// `depth N`: up to the slash after the first N segments of the path.
         depth: Option<u32>,
-        /// `len N`: at most so many bytes.
+        /// `len N`: the first N bytes at most.
         length: Option<u32>,
     },
-    /// `url_param NAME`: the key is a request's URI, the value of one parameter of its query is hashed.
+    /// `url_param NAME`: the key is a request's URI, of which the value of one query parameter is hashed.
     Parameter(String),
 }
 
@@ -33,7 +33,7 @@ impl KeyPart {
     }
 }
 
-/// Up to the first comma that stands in no quotes, without blanks around.
+/// The text before the first comma outside quotes, without surrounding blanks.
 fn first_value(header: &[u8]) -> &[u8] {
     let mut is_quoted = false;
     let mut is_escaped = false;
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_list_the_first_value_counts() {
+    fn the_first_value_of_a_list_is_hashed() {
         let of = |header: &'static str| KeyPart::FirstValue.of(header.as_bytes()).map(String::from_utf8_lossy);
         assert_eq!(of("10.0.0.1 , 10.0.0.2").as_deref(), Some("10.0.0.1"));
         assert_eq!(of("\"a,b\\\",c\" x,d").as_deref(), Some("\"a,b\\\",c\" x"));

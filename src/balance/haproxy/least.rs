@@ -5,24 +5,24 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use super::super::choice::index_below;
 use super::{Load, WEIGHT_SCALE};
 
-/// Each server's rank: a key from its load and weight, and when it got that key.
+/// The rank of each server: a key made of its load and weight, and the number of the change that gave the server this key.
 #[derive(Debug, Clone)]
-pub(super) struct Least {
+pub(super) struct LeastConnections {
     ranks: Vec<(u64, u64)>,
-    moves: u64,
+    changes: u64,
     random_ties: bool,
 }
 
-impl Least {
+impl LeastConnections {
     pub(super) fn new(load: &Load, random_ties: bool) -> Self {
-        let mut least = Self { ranks: vec![(0, 0); load.len()], moves: 0, random_ties };
+        let mut least = Self { ranks: vec![(0, 0); load.len()], changes: 0, random_ties };
         for server in 0..load.len() {
-            least.moved(load, server);
+            least.on_load_change(load, server);
         }
         least
     }
 
-    /// The server with the smallest key that is not full; of equal ones the one that has had it longest, or any.
+    /// The free server with the smallest key; of equal keys the oldest, or any of them where ties are random.
     pub(super) fn next(&self, load: &Load, random: &mut Xoshiro256PlusPlus) -> Option<usize> {
         let (first, _) = load.free().min_by_key(|(server, _)| self.ranks[*server])?;
         if !self.random_ties {
@@ -35,15 +35,15 @@ impl Least {
         }
     }
 
-    /// A server with another key goes behind those that have it already.
-    pub(super) fn moved(&mut self, load: &Load, server: usize) {
+    /// A server whose key changes is ranked behind the servers that already have the new key.
+    pub(super) fn on_load_change(&mut self, load: &Load, server: usize) {
         let member = &load.members[server];
         let requests = u64::from(member.in_flight) + u64::from(member.waiting);
         let weight = u64::from(member.weight) * u64::from(WEIGHT_SCALE);
         let key = if requests == 0 { 0 } else { (requests + 1) * KEY_SCALE / weight };
         if self.ranks[server].0 != key || self.ranks[server].1 == 0 {
-            self.moves += 1;
-            self.ranks[server] = (key, self.moves);
+            self.changes += 1;
+            self.ranks[server] = (key, self.changes);
         }
     }
 }

@@ -2,29 +2,28 @@
 
 use super::Load;
 
-/// Slots, each of a server; as many as the reduced weights sum to.
+/// A table with as many slots as the sum of the reduced weights; each slot belongs to a server.
 #[derive(Debug, Clone)]
-pub(super) struct Map {
+pub(super) struct SlotTable {
     slots: Vec<u32>,
     /// The slot that `static-rr` reads next.
-    turn: usize,
+    next: usize,
 }
 
-impl Map {
-    /// Weights are divided by what they have in common; then, slot by slot, every server gains its weight and the first of
-    /// those whose score, rounded down to whole turns, is highest takes the slot and pays the sum.
+impl SlotTable {
+    /// The weights are divided by their greatest common divisor. Then, slot by slot, every server gains its weight; the slot goes
+    /// to the first server with the highest score, rounded down to whole turns, which loses the sum of the weights.
     pub(super) fn new(load: &Load) -> Self {
-        let up: Vec<usize> = (0..load.len()).filter(|server| load.members[*server].up).collect();
-        let common = up.iter().fold(0, |divisor, server| greatest_common_divisor(divisor, load.members[*server].weight)).max(1);
+        let common = load.members.iter().fold(0, |divisor, member| greatest_common_divisor(divisor, member.weight)).max(1);
         let weight = |server: usize| i64::from(load.members[server].weight / common);
-        let total: i64 = up.iter().map(|server| weight(*server)).sum();
+        let total: i64 = (0..load.len()).map(weight).sum();
         let mut scores = vec![0; load.len()];
         let mut slots = Vec::with_capacity(usize::try_from(total).unwrap_or(0));
         for _ in 0..total {
             let mut best: Option<(usize, i64)> = None;
-            for &server in &up {
-                scores[server] += weight(server);
-                let turns = (scores[server] + total) / total;
+            for (server, score) in scores.iter_mut().enumerate() {
+                *score += weight(server);
+                let turns = (*score + total) / total;
                 if best.is_none_or(|(_, most)| turns > most) {
                     best = Some((server, turns));
                 }
@@ -34,7 +33,7 @@ impl Map {
                 slots.push(u32::try_from(server).unwrap_or(u32::MAX));
             }
         }
-        Self { slots, turn: 0 }
+        Self { slots, next: 0 }
     }
 
     /// The server of a hash.
@@ -43,11 +42,11 @@ impl Map {
         Some(self.slots[slot] as usize)
     }
 
-    /// The next server round the table that is not full.
+    /// The next server around the table that is not full.
     pub(super) fn next(&mut self, load: &Load) -> Option<usize> {
         for _ in 0..self.slots.len() {
-            let server = self.slots[self.turn] as usize;
-            self.turn = if self.turn + 1 == self.slots.len() { 0 } else { self.turn + 1 };
+            let server = self.slots[self.next] as usize;
+            self.next = if self.next + 1 == self.slots.len() { 0 } else { self.next + 1 };
             if load.is_free(server) {
                 return Some(server);
             }

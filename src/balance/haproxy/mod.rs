@@ -2,7 +2,7 @@
 //!
 //! `src/lb_{fwrr,map,chash,fwlc}.c`, `src/backend.c`, `src/hash.c`; 3.5-dev5 and 2.6 read, compared with 2.6.12. A server at its
 //! `maxconn` keeps the keys of keyed rules in its own queue; the other rules skip it and, when all are full, the request waits in
-//! the backend's queue. When a server goes or comes back, tables and rings are laid out again and `roundrobin` starts afresh.
+//! the backend's queue.
 
 mod key;
 mod least;
@@ -17,11 +17,11 @@ use rand_xoshiro::rand_core::Rng;
 
 pub use key::KeyPart;
 
-use self::least::Least;
-use self::map::Map;
-use self::nodes::Nodes;
+use self::least::LeastConnections;
+use self::map::SlotTable;
+use self::nodes::NodeRing;
 use self::rotation::Rotation;
-use super::choice::{Choice, Line, address_of};
+use super::choice::{PickContext, QueueId, parse_address};
 use super::hashes;
 use super::load::Load;
 use super::rule::{Choose, Decision};
@@ -36,59 +36,59 @@ pub enum Haproxy {
     StaticRoundRobin,
     /// `leastconn`.
     LeastConnections {
-        /// From release 3.2 on ties are random; before, the longest unused server is taken.
+        /// Whether ties are broken at random, as from release 3.2 on; before, the server that was unused the longest is taken.
         random_ties: bool,
     },
-    /// `random(N)`: N draws on the ring, the least loaded of them, the last of equal ones. Release 3.4 breaks ties by recent
-    /// request rate instead, which this does not do.
+    /// `random(N)`: the least loaded of N draws on the ring, of equal ones the last. Release 3.4 breaks ties by recent request
+    /// rate, which is not modelled here.
     Random {
-        /// Draws, 2 unless said otherwise.
+        /// Draws, 2 by default.
         draws: u32,
     },
     /// `source`: the client's address.
     Source(HashType),
     /// `uri`, `url_param`, `hdr`, `hash`: a text.
     Key {
-        /// What of the key is hashed.
+        /// The part of the key that is hashed.
         part: KeyPart,
-        /// How.
+        /// The way from the part to a server.
         hash: HashType,
     },
 }
 
-/// A `hash-type` with its companions.
+/// A `hash-type` with `hash-balance-factor` and `hash-key`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct HashType {
-    /// Table or ring.
-    pub method: Method,
-    /// From key to 32 bits; ignored by `source`.
+    /// From hash to server: a table or a ring.
+    pub method: HashMethod,
+    /// From key to 32 bits; `source` ignores it.
     pub function: HashFunction,
-    /// Whether the hash is mixed again.
+    /// Whether the avalanche mixes the hash again.
     pub avalanche: bool,
 }
 
 impl Default for HashType {
-    /// No `hash-type` line: a table, sdbm, nothing mixed.
+    /// Without a `hash-type` line: a table, sdbm, no avalanche.
     fn default() -> Self {
-        Self { method: Method::Map, function: HashFunction::Sdbm, avalanche: false }
+        Self { method: HashMethod::Map, function: HashFunction::Sdbm, avalanche: false }
     }
 }
 
 impl HashType {
-    /// `hash-type consistent` with no function: sdbm, mixed.
+    /// `hash-type consistent` without a function: sdbm with avalanche.
     pub fn consistent() -> Self {
-        Self { method: Method::Consistent { balance_factor: None, by_address: None }, function: HashFunction::Sdbm, avalanche: true }
+        Self { method: HashMethod::Consistent { balance_factor: None, by_address: None }, function: HashFunction::Sdbm, avalanche: true }
     }
 }
 
 /// From hash to server.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Method {
-    /// `map-based`: a table, hash modulo its length.
+pub enum HashMethod {
+    /// `map-based`: the hash modulo the length of a table.
     Map,
-    /// `consistent`: the nearest point of a ring, 16 points a unit of weight.
+    /// `consistent`: the nearest point of a ring with 16 points for each unit of weight.
     Consistent {
-        /// `hash-balance-factor`: percent of the mean load that a server may have; above 100.
+        /// `hash-balance-factor`: the most load of a server in percent of the mean load; above 100.
         balance_factor: Option<u32>,
         /// `hash-key addr` or `addr-port`: points follow the servers' addresses, which must be IPv4 and are given here with the
         /// port (0 for `addr`); else they follow the servers' ids.
@@ -107,7 +107,7 @@ pub enum HashFunction {
     Wt6,
     /// `crc32`
     Crc32,
-    /// `none`, since 2.8: the key is a number.
+    /// `none`, since 2.8: the key is a decimal number.
     Number,
 }
 
@@ -150,9 +150,9 @@ pub(super) struct State {
 #[derive(Debug, Clone)]
 enum Engine {
     Rotation(Rotation),
-    Map(Map),
-    Nodes(Nodes),
-    Least(Least),
+    Map(SlotTable),
+    Nodes(NodeRing),
+    Least(LeastConnections),
 }
 
 impl State {
@@ -165,10 +165,10 @@ impl State {
         matches!(self.rule, Haproxy::Source(_))
     }
 
-    fn hash(&self, choice: &Choice<'_>) -> Option<u32> {
+    fn hash(&self, context: &PickContext<'_>) -> Option<u32> {
         match &self.rule {
-            Haproxy::Source(hash) => choice.client().map(|address| hash.hash_address(address)),
-            Haproxy::Key { part, hash } => choice.text().and_then(|key| part.of(key)).map(|key| hash.hash(key)),
+            Haproxy::Source(hash) => context.client_address().map(|address| hash.hash_address(address)),
+            Haproxy::Key { part, hash } => context.non_empty_key().and_then(|key| part.of(key)).map(|key| hash.hash(key)),
             _ => None,
         }
     }
@@ -176,40 +176,40 @@ impl State {
 
 impl Engine {
     fn new(rule: &Haproxy, servers: &[Server], load: &Load) -> Self {
-        let nodes = |factor: Option<u32>, addresses: Option<&[_]>| Self::Nodes(Nodes::new(servers, load, factor, addresses));
+        let nodes = |factor: Option<u32>, addresses: Option<&[_]>| Self::Nodes(NodeRing::new(servers, load, factor, addresses));
         match rule {
             Haproxy::RoundRobin => Self::Rotation(Rotation::new(load)),
-            Haproxy::StaticRoundRobin => Self::Map(Map::new(load)),
-            Haproxy::LeastConnections { random_ties } => Self::Least(Least::new(load, *random_ties)),
+            Haproxy::StaticRoundRobin => Self::Map(SlotTable::new(load)),
+            Haproxy::LeastConnections { random_ties } => Self::Least(LeastConnections::new(load, *random_ties)),
             Haproxy::Random { .. } => nodes(None, None),
             Haproxy::Source(HashType { method, .. }) | Haproxy::Key { hash: HashType { method, .. }, .. } => match method {
-                Method::Map => Self::Map(Map::new(load)),
-                Method::Consistent { balance_factor, by_address } => nodes(*balance_factor, by_address.as_deref()),
+                HashMethod::Map => Self::Map(SlotTable::new(load)),
+                HashMethod::Consistent { balance_factor, by_address } => nodes(*balance_factor, by_address.as_deref()),
             },
         }
     }
 }
 
 impl Choose for State {
-    fn choose(&mut self, load: &Load, choice: &mut Choice<'_>) -> Decision {
-        let in_any = |server: Option<usize>| server.map_or(no_server(load), Decision::Server);
-        let hash = self.hash(choice);
+    fn choose(&mut self, load: &Load, context: &mut PickContext<'_>) -> Decision {
+        let free_or_queue = |server: Option<usize>| server.map_or(Decision::Queue(QueueId::Pool), Decision::Server);
+        let hash = self.hash(context);
         match (&mut self.engine, hash) {
-            (Engine::Rotation(rotation), _) => in_any(rotation.next(load)),
-            (Engine::Least(least), _) => in_any(least.next(load, choice.random)),
-            (Engine::Map(map), Some(hash)) => held(load, map.at(hash)),
-            (Engine::Map(map), None) => in_any(map.next(load)),
-            (Engine::Nodes(nodes), Some(hash)) => held(load, nodes.nearest(load, hash)),
+            (Engine::Rotation(rotation), _) => free_or_queue(rotation.next(load)),
+            (Engine::Least(least), _) => free_or_queue(least.next(load, context.random)),
+            (Engine::Map(map), Some(hash)) => keep_server(load, map.at(hash)),
+            (Engine::Map(map), None) => free_or_queue(map.next(load)),
+            (Engine::Nodes(nodes), Some(hash)) => keep_server(load, nodes.nearest(load, hash)),
             (Engine::Nodes(nodes), None) => match self.rule {
-                Haproxy::Random { draws } => in_any(random(nodes, load, draws, choice.random)),
-                _ => in_any(nodes.next(load)),
+                Haproxy::Random { draws } => free_or_queue(random(nodes, load, draws, context.random)),
+                _ => free_or_queue(nodes.next(load)),
             },
         }
     }
 
     fn server_of_key(&self, load: &Load, key: &[u8]) -> Option<usize> {
         let hash = match &self.rule {
-            Haproxy::Source(hash) => hash.hash_address(address_of(key)?),
+            Haproxy::Source(hash) => hash.hash_address(parse_address(key)?),
             Haproxy::Key { part, hash } if !key.is_empty() => hash.hash(part.of(key)?),
             _ => return None,
         };
@@ -220,33 +220,25 @@ impl Choose for State {
         }
     }
 
-    fn moved(&mut self, load: &Load, server: usize) {
+    fn on_load_change(&mut self, load: &Load, server: usize) {
         if let Engine::Least(least) = &mut self.engine {
-            least.moved(load, server);
+            least.on_load_change(load, server);
         }
-    }
-
-    fn changed(&mut self, servers: &[Server], load: &Load) {
-        self.engine = Engine::new(&self.rule, servers, load);
     }
 }
 
-/// A keyed rule does not let go of its server: a full one queues.
-fn held(load: &Load, server: Option<usize>) -> Decision {
+/// The decision of a keyed rule, which never takes another server: the request waits for a full one.
+fn keep_server(load: &Load, server: Option<usize>) -> Decision {
     match server {
         Some(server) if load.is_free(server) => Decision::Server(server),
-        Some(server) => Decision::Queue(Line::Server(server)),
+        Some(server) => Decision::Queue(QueueId::Server(server)),
         None => Decision::Unavailable,
     }
 }
 
-/// All are full, or none is up.
-fn no_server(load: &Load) -> Decision {
-    if load.members.iter().any(|member| member.up) { Decision::Queue(Line::Pool) } else { Decision::Unavailable }
-}
-
-/// Each draw looks up the ring, so a server's chance is its share of the ring. A full one means the backend's queue.
-fn random(nodes: &Nodes, load: &Load, draws: u32, random: &mut Xoshiro256PlusPlus) -> Option<usize> {
+/// Each draw is a lookup in the ring, so a server's chance is its share of the ring. `None` if the chosen server is full: the
+/// request then waits in the backend's queue.
+fn random(nodes: &NodeRing, load: &Load, draws: u32, random: &mut Xoshiro256PlusPlus) -> Option<usize> {
     let mut chosen = nodes.nearest(load, random.next_u32())?;
     for _ in 1..draws {
         let drawn = nodes.nearest(load, random.next_u32())?;
@@ -257,5 +249,5 @@ fn random(nodes: &Nodes, load: &Load, draws: u32, random: &mut Xoshiro256PlusPlu
     Some(chosen).filter(|server| load.is_free(*server))
 }
 
-/// HAProxy keeps weights sixteen times finer than they are written.
+/// HAProxy multiplies the configured weights by this factor.
 const WEIGHT_SCALE: u32 = 16;

@@ -8,22 +8,21 @@ use super::{Load, Server, WEIGHT_SCALE};
 
 /// The ring; a hash belongs to the nearest point on either side.
 #[derive(Debug, Clone)]
-pub(super) struct Nodes {
+pub(super) struct NodeRing {
     ring: Ring<u32>,
-    /// Where the walk of requests without a key stands.
+    /// The node that the last request without a key took.
     last: Option<usize>,
-    /// Percent of the mean load that a server may have.
+    /// The most load of a server in percent of the mean load.
     balance_factor: Option<u32>,
-    /// Weight of all servers that are up.
+    /// Weight of all servers.
     weight: u64,
-    /// Weight of the servers that are up before each server.
+    /// Weight of the servers before each server.
     weight_before: Vec<u64>,
 }
 
-impl Nodes {
+impl NodeRing {
     pub(super) fn new(servers: &[Server], load: &Load, balance_factor: Option<u32>, addresses: Option<&[(Ipv4Addr, u16)]>) -> Self {
-        let up = |server: usize| load.members[server].up;
-        let points = servers.iter().enumerate().filter(|(index, _)| up(*index)).flat_map(|(index, server)| {
+        let points = servers.iter().enumerate().flat_map(|(index, server)| {
             let base = match addresses.and_then(|addresses| addresses.get(index)) {
                 Some((address, port)) => address_key(*address, *port),
                 None => server.id.wrapping_mul(ID_STEP),
@@ -34,20 +33,20 @@ impl Nodes {
         let mut weight = 0;
         let weight_before = (0..load.len()).map(|server| {
             let before = weight;
-            weight += if up(server) { scaled(load, server) } else { 0 };
+            weight += scaled(load, server);
             before
         });
         let weight_before = weight_before.collect();
         Self { ring, last: None, balance_factor, weight, weight_before }
     }
 
-    /// Whether servers above their share pass keys on, so that a key alone does not decide.
+    /// Whether a server above its share passes keys on, so that the key alone does not decide.
     pub(super) fn is_bounded(&self) -> bool {
         self.balance_factor.is_some()
     }
 
-    /// The server nearest to a hash, the earlier of two at one distance; beyond it, the next round the ring that has not more
-    /// than its share.
+    /// The server nearest to a hash, at equal distances the one before it. With bounded loads, a server above its share passes the
+    /// request on around the ring.
     pub(super) fn nearest(&self, load: &Load, hash: u32) -> Option<usize> {
         let after = self.ring.at_or_after(hash);
         let before = self.ring.previous(after);
@@ -66,8 +65,8 @@ impl Nodes {
         Some(server)
     }
 
-    /// Bounded loads (Mirrokni, Thorup, Zadimoghaddam, arXiv 1608.01350): the slots of the requests in flight, this one and the
-    /// surplus, dealt by weight; every server has at least one.
+    /// Bounded loads (Mirrokni, Thorup, Zadimoghaddam, arXiv 1608.01350): the requests in flight and this one, times the balance
+    /// factor, give a number of slots, which are dealt by weight; every server has at least one.
     fn is_eligible(&self, load: &Load, server: usize, factor: u32) -> bool {
         let slots = ((load.in_flight + 1) * u64::from(factor)).div_ceil(100);
         let (each, rest) = (slots / self.weight, slots % self.weight);
@@ -77,7 +76,7 @@ impl Nodes {
         u64::from(load.members[server].in_flight) < dealt.max(1)
     }
 
-    /// The next node's server that is not full: what requests without a key get.
+    /// The server of the next node that is not full, for requests without a key.
     pub(super) fn next(&mut self, load: &Load) -> Option<usize> {
         for _ in 0..self.ring.len() {
             let node = self.last.map_or(0, |last| self.ring.next(last));
@@ -101,5 +100,5 @@ fn address_key(address: Ipv4Addr, port: u16) -> u32 {
     avalanche(start.wrapping_add(u32::from_le_bytes(address.octets())))
 }
 
-/// Ids are this far apart on the way to a point's position.
+/// Distance between the hash inputs of two consecutive server ids.
 const ID_STEP: u32 = 4096;

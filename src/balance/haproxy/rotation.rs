@@ -1,8 +1,8 @@
 //! `roundrobin`, the fast weighted round robin: `src/lb_fwrr.c`.
 //!
-//! Each server waits in one of three queues. In `current` it has a position on a scale that a counter walks along; in `first`
-//! (new ones, and those of the last round's end) and `next` the heaviest comes first. Weights 3:2:1:4 give `d a d b a d c d a b`.
-//! A full server is passed over but loses its turn.
+//! Each server waits in one of three queues. In `current` a server has a position, which a counter reaches in time; in `first`
+//! (new servers, and those left over from the last round) and `next` the heaviest comes first. Weights 3:2:1:4 give
+//! `d a d b a d c d a b`. A full server is passed over and loses its turn.
 
 use super::{Load, WEIGHT_SCALE};
 
@@ -10,10 +10,10 @@ use super::{Load, WEIGHT_SCALE};
 #[derive(Debug, Clone)]
 pub(super) struct Rotation {
     members: Vec<Member>,
-    /// Which of the two weight queues is `first` now; the other is `next`.
+    /// The weight queue that is `first` in this round; the other is `next`.
     first: Queue,
     counter: u64,
-    /// Weight of a round.
+    /// Sum of the weights: the length of a round.
     weight: u64,
     insertions: u64,
 }
@@ -22,7 +22,7 @@ pub(super) struct Rotation {
 struct Member {
     weight: u64,
     queue: Queue,
-    /// Key in the queue, and below it the number of the insertion: equal keys leave in the order in which they came.
+    /// Key in the queue (upper half) and number of the insertion (lower half): equal keys leave in the order of insertion.
     rank: u128,
     position: u64,
     remainder: u64,
@@ -46,18 +46,17 @@ impl Rotation {
             remainder: 0,
         };
         let members: Vec<Member> = load.members.iter().map(member).collect();
-        let up = |server: usize| load.members[server].up;
-        let weight = members.iter().enumerate().filter(|(server, _)| up(*server)).map(|(_, member)| member.weight).sum();
+        let weight = members.iter().map(|member| member.weight).sum();
         let mut rotation = Self { members, first: Queue::Even, counter: weight, weight, insertions: 0 };
-        for server in (0..load.len()).filter(|server| up(*server)) {
-            rotation.put_by_weight(server, Queue::Even);
+        for server in 0..load.len() {
+            rotation.insert_by_weight(server, Queue::Even);
         }
         rotation
     }
 
     /// The next server that is not full.
     pub(super) fn next(&mut self, load: &Load) -> Option<usize> {
-        // Almost always the first candidate will do; only then is there nothing to put back.
+        // The first candidate is almost always free, and then the list stays empty and allocates nothing.
         let mut passed_over = Vec::new();
         let mut switched = false;
         let chosen = loop {
@@ -74,16 +73,16 @@ impl Rotation {
             self.members[server].queue = Queue::None;
             self.counter += 1;
             if load.is_free(server) {
-                self.put_by_position(server);
+                self.insert_by_position(server);
                 break Some(server);
             }
             passed_over.push(server);
         };
         for server in passed_over.into_iter().rev() {
             if switched {
-                self.put_by_weight(server, self.first);
+                self.insert_by_weight(server, self.first);
             } else {
-                self.put_by_position(server);
+                self.insert_by_position(server);
             }
         }
         chosen
@@ -114,7 +113,7 @@ impl Rotation {
         has_current.then_some(current)
     }
 
-    /// Sets the position of the server's turn after this one.
+    /// Sets the position of the server's next turn.
     fn advance(&mut self, server: usize) {
         let (round, counter) = (self.weight, self.counter);
         let member = &mut self.members[server];
@@ -129,22 +128,22 @@ impl Rotation {
         }
     }
 
-    fn put_by_position(&mut self, server: usize) {
+    fn insert_by_position(&mut self, server: usize) {
         if self.members[server].position >= 2 * self.weight {
-            self.put_by_weight(server, self.next_queue());
+            self.insert_by_weight(server, self.next_queue());
             return;
         }
         let member = &mut self.members[server];
         let fine = (WEIGHT_MAX + member.remainder).saturating_sub(member.weight) / u64::from(WEIGHT_SCALE);
         let key = POSITION_SCALE * member.position + fine;
-        self.put(server, Queue::Current, key);
+        self.insert(server, Queue::Current, key);
     }
 
-    fn put_by_weight(&mut self, server: usize, queue: Queue) {
-        self.put(server, queue, WEIGHT_MAX.saturating_sub(self.members[server].weight));
+    fn insert_by_weight(&mut self, server: usize, queue: Queue) {
+        self.insert(server, queue, WEIGHT_MAX.saturating_sub(self.members[server].weight));
     }
 
-    fn put(&mut self, server: usize, queue: Queue, key: u64) {
+    fn insert(&mut self, server: usize, queue: Queue, key: u64) {
         self.insertions += 1;
         let member = &mut self.members[server];
         member.queue = queue;

@@ -23,13 +23,13 @@ pub(super) fn print(out: &mut dyn Write, audit: &Audit, traffic: Option<&Traffic
             Severity::Hint => anstyle::AnsiColor::Cyan,
         };
         let style = bold.fg_color(Some(colour.into()));
-        let place = finding.place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();
+        let at = finding.at.as_ref().map(|at| format!("{at}: ")).unwrap_or_default();
         writeln!(
             out,
             "\n{style}{}{style:#} [{}] {}{}",
             finding.severity.word(),
             finding.code,
-            escape::visible(&place),
+            escape::visible(&at),
             escape::visible(&finding.what)
         )?;
         writeln!(out, "  why: {}", escape::visible(&finding.why))?;
@@ -45,7 +45,7 @@ pub(super) fn print(out: &mut dyn Write, audit: &Audit, traffic: Option<&Traffic
     if !audit.notes.is_empty() {
         writeln!(out, "\n{bold}Left out of account{bold:#}")?;
         for note in &audit.notes {
-            writeln!(out, "  {}: {}", escape::visible(&note.place.to_string()), escape::visible(&note.text))?;
+            writeln!(out, "  {}: {}", escape::visible(&note.at.to_string()), escape::visible(&note.text))?;
         }
     }
     if let Some(traffic) = traffic {

@@ -13,7 +13,7 @@ pub(super) fn check(view: &View<'_>, choice: &Choice, findings: &mut Vec<Finding
         findings.push(Finding {
             code: "release-unknown",
             severity: Severity::Hint,
-            place: None,
+            at: None,
             what: format!("Synapse {} is newer than the tables of this program", choice.release),
             why: "the newest known table was used; rows may have been added or moved since".to_owned(),
             fix: "compare with docs/workers.md of that release".to_owned(),
@@ -61,7 +61,7 @@ pub(super) fn check(view: &View<'_>, choice: &Choice, findings: &mut Vec<Finding
     findings.push(Finding {
         code: "older-table",
         severity: Severity::Warning,
-        place: added.first().and_then(|seen| seen.rule.clone()),
+        at: added.first().and_then(|seen| seen.rule.clone()),
         what: format!(
             "the rules are those of the table of Synapse {}{until}, not of {}",
             table.since.as_ref().unwrap_or(&choice.release),

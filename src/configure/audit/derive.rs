@@ -45,10 +45,7 @@ pub(super) fn plan(view: &View<'_>, release: &str) -> Option<Derived> {
         duties: duties(view),
     };
     if let Err(fault) = plan.check() {
-        notes.push(Note {
-            place: first.pool.place.clone(),
-            text: format!("the plan it amounts to cannot be written down in whole: {fault}"),
-        });
+        notes.push(Note { at: first.pool.at.clone(), text: format!("the plan it amounts to cannot be written down in whole: {fault}") });
     }
     Some(Derived { plan, notes })
 }
@@ -127,7 +124,7 @@ fn writers(view: &View<'_>, notes: &mut Vec<Note>) -> (BTreeMap<String, Writers>
                 "{} is taken for the writer of {stream}, as it takes nothing else; homeserver.yaml would tell",
                 pool.pool.name.escape_debug()
             );
-            notes.push(Note { place: pool.pool.place.clone(), text });
+            notes.push(Note { at: pool.pool.at.clone(), text });
         }
     }
     (writers, pools)
@@ -161,7 +158,7 @@ fn balance(pool: &PoolView, notes: &mut Vec<Note>) -> (String, Option<String>) {
         Ok(_) => (plain, None),
         Err(error) => {
             let text = format!("{} is written down as round robin: {error}", pool.pool.name.escape_debug());
-            notes.push(Note { place: pool.pool.place.clone(), text });
+            notes.push(Note { at: pool.pool.at.clone(), text });
             ("round robin".to_owned(), None)
         }
     }
@@ -174,11 +171,9 @@ fn processes(view: &View<'_>, first: &PoolView, notes: &mut Vec<Note>) -> u32 {
         (false, _) => 1,
         (true, Some(count)) => count.max(1),
         (true, None) => {
-            let place = proxy.processes_at.clone().unwrap_or_else(|| first.pool.place.clone());
-            notes.push(Note {
-                place,
-                text: "the plan counts one proxy process; set processes to the cores of the proxy's machine".to_owned(),
-            });
+            let at = proxy.processes_at.clone().unwrap_or_else(|| first.pool.at.clone());
+            notes
+                .push(Note { at, text: "the plan counts one proxy process; set processes to the cores of the proxy's machine".to_owned() });
             1
         }
     }

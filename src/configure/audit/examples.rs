@@ -265,12 +265,12 @@ const MAIN_ONLY: &[(&str, &str)] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wsim_endpoints::{Options, table_for};
+    use wsim_endpoints::{ClassifierConfig, table_for};
 
     #[test]
     fn every_row_of_every_era_has_an_example_of_its_own() {
         for release in ["0.26", "1.10", "1.29", "1.66", "1.98", "1.157"] {
-            let classifier = Classifier::new(&table_for(Some(release)).unwrap().table, &Options::default()).unwrap();
+            let classifier = Classifier::new(&table_for(Some(release)).unwrap().table, &ClassifierConfig::default()).unwrap();
             let examples = of(&classifier);
             assert!(examples.len() > 40, "{release}: {}", examples.len());
             for example in &examples {
@@ -289,7 +289,7 @@ mod tests {
 
     #[test]
     fn requests_look_like_those_of_clients() {
-        let classifier = Classifier::new(&table_for(None).unwrap().table, &Options::default()).unwrap();
+        let classifier = Classifier::new(&table_for(None).unwrap().table, &ClassifierConfig::default()).unwrap();
         let examples = of(&classifier);
         let has = |method: &str, target: &str| examples.iter().any(|example| example.method == method && example.target == target);
         assert!(has("PUT", "/_matrix/client/v3/rooms/!room:example.org/send/m.room.message/t1"));

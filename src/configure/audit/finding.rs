@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-use super::super::read::Place;
+use super::super::read::SourceLocation;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,7 +45,8 @@ pub struct Finding {
     /// How bad.
     pub severity: Severity,
     /// File and line; none where something is missing everywhere.
-    pub place: Option<Place>,
+    #[serde(rename = "place")]
+    pub at: Option<SourceLocation>,
     /// What is wrong.
     pub what: String,
     /// What it does.

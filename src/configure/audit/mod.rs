@@ -111,7 +111,7 @@ pub fn audit(configuration: &Configuration, choice: &Choice, classifier: &Classi
     pools::check(&view, &mut findings);
     age::check(&view, choice, &mut findings);
     settings::check(&configuration.cluster, &choice.release, &mut findings);
-    findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.code.cmp(b.code)).then_with(|| a.place.cmp(&b.place)));
+    findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.code.cmp(b.code)).then_with(|| a.at.cmp(&b.at)));
     let plan = derive::plan(&view, &choice.release.to_string());
     let mut notes: Vec<Note> = configuration.proxies.iter().flat_map(|proxy| proxy.notes.clone()).collect();
     notes.extend(plan.iter().flat_map(|plan| plan.notes.clone()));

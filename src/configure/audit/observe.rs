@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::read::synapse::Cluster;
-use super::super::read::{Answer, KeyValue, Place, PoolAt, Proxy, ProxyName, Routed, ServerAt, Site, Unknown};
+use super::super::read::{Answer, KeyValue, PoolAt, Proxy, ProxyName, Routed, ServerAt, Site, SourceLocation, Unknown};
 use super::examples::Example;
 use super::keys::{self, Varies};
 use super::{Configuration, Settings};
@@ -36,7 +36,7 @@ pub(super) struct Seen<'v> {
     pub(super) example: &'v Example,
     pub(super) endpoint: &'v Endpoint,
     pub(super) went: Went,
-    pub(super) rule: Option<Place>,
+    pub(super) rule: Option<SourceLocation>,
     pub(super) key: KeyValue,
     pub(super) rewritten: bool,
     pub(super) varies: Option<Varies>,
@@ -118,7 +118,7 @@ pub(super) fn observe<'v>(
                     Answer::Unknown(unknown) => Went::Unknown(unknown),
                     Answer::Server(address) => {
                         let index = *named.entry(address.clone()).or_insert_with(|| {
-                            pools.push(lone(address, rule.as_ref().unwrap_or(site.place()), proxy.kind, proxy_index));
+                            pools.push(lone(address, rule.as_ref().unwrap_or(site.location()), proxy.kind, proxy_index));
                             pools.len() - 1
                         });
                         Went::Pool(index)
@@ -138,9 +138,9 @@ pub(super) fn observe<'v>(
     view
 }
 
-fn lone(address: String, place: &Place, proxy: ProxyName, proxy_index: usize) -> PoolView {
+fn lone(address: String, at: &SourceLocation, proxy: ProxyName, proxy_index: usize) -> PoolView {
     let server = ServerAt { address: address.clone(), name: None, weight: 1 };
-    let pool = PoolAt { name: address, servers: vec![server], balance: "round robin".to_owned(), shared: true, place: place.clone() };
+    let pool = PoolAt { name: address, servers: vec![server], balance: "round robin".to_owned(), shared: true, at: at.clone() };
     PoolView { pool, proxy, proxy_index, main: false, varies: None }
 }
 

@@ -32,7 +32,7 @@ fn parked(pool: &PoolView, seen: &[&Seen<'_>], findings: &mut Vec<Finding>) {
     findings.push(Finding {
         code: "least-conn-parked",
         severity: Severity::Warning,
-        place: Some(pool.pool.place.clone()),
+        at: Some(pool.pool.at.clone()),
         what: format!("{} balances syncs by {}", pool.pool.name.escape_debug(), pool.pool.balance.escape_debug()),
         why: "a sync that waits for news counts as a connection: the rule evens out parked clients, not work".to_owned(),
         fix: "balance syncs by the user (hash consistent), and keep least connections for requests that do not wait".to_owned(),
@@ -56,7 +56,7 @@ fn empty_key(pool: &PoolView, seen: &[&Seen<'_>], findings: &mut Vec<Finding>) {
         code: "empty-key",
         // A few without a key beside many with one are as meant: a pool by room has profile changes, too.
         severity: if empty.len() * 2 < seen.len() { Severity::Hint } else { Severity::Warning },
-        place: Some(pool.pool.place.clone()),
+        at: Some(pool.pool.at.clone()),
         what: format!(
             "{} hashes something that these requests do not have ({})",
             pool.pool.name.escape_debug(),
@@ -80,7 +80,7 @@ fn no_zone(view: &View<'_>, pool: &PoolView, findings: &mut Vec<Finding>) {
     findings.push(Finding {
         code: "no-zone",
         severity: if by_load(pool) { Severity::Warning } else { Severity::Hint },
-        place: Some(pool.pool.place.clone()),
+        at: Some(pool.pool.at.clone()),
         what: format!("upstream {} has no zone, and nginx runs {processes}{at}", pool.pool.name.escape_debug()),
         why: "each process counts for itself: rotation and connection counts are uneven between servers".to_owned(),
         fix: format!("add `zone {} 64k;` to the upstream", pool.pool.name.escape_debug()),

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::read::Place;
+use super::super::read::SourceLocation;
 use super::finding::{Finding, SHOWN, Severity};
 use super::observe::{Seen, View, Went};
 use wsim_plan::known::{WriterLimit, writer_limit};
@@ -12,7 +12,7 @@ use wsim_plan::known::{WriterLimit, writer_limit};
 struct Same {
     code: &'static str,
     what: String,
-    place: Option<Place>,
+    at: Option<SourceLocation>,
 }
 
 /// The words of a finding beside what makes it one.
@@ -28,9 +28,9 @@ struct Gathered {
 }
 
 impl Gathered {
-    fn add(&mut self, code: &'static str, severity: Severity, place: Option<&Place>, seen: &Seen<'_>, words: [String; 3]) {
+    fn add(&mut self, code: &'static str, severity: Severity, at: Option<&SourceLocation>, seen: &Seen<'_>, words: [String; 3]) {
         let [what, why, fix] = words;
-        let same = Same { code, what, place: place.cloned() };
+        let same = Same { code, what, at: at.cloned() };
         let entry = self.found.entry(same).or_insert_with(|| (Words { severity, why, fix }, Vec::new(), BTreeSet::new()));
         entry.1.push(seen.shown());
         entry.2.insert(words_of(&seen.endpoint.group));
@@ -44,7 +44,7 @@ impl Gathered {
             findings.push(Finding {
                 code: same.code,
                 severity,
-                place: same.place,
+                at: same.at,
                 // Such as end with a colon name their groups.
                 what: if same.what.ends_with(':') {
                     format!("{} {}", same.what, groups.into_iter().collect::<Vec<_>>().join(", "))
@@ -67,7 +67,7 @@ pub(super) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
         findings.push(Finding {
             code: "no-matrix",
             severity: Severity::Error,
-            place: view.configuration.proxies.iter().flat_map(|proxy| proxy.sites.first()).map(|site| site.place().clone()).next(),
+            at: view.configuration.proxies.iter().flat_map(|proxy| proxy.sites.first()).map(|site| site.location().clone()).next(),
             what: "no site of this proxy hands a Matrix request on to a server".to_owned(),
             why: "there is nothing to compare with the endpoint table".to_owned(),
             fix: "give the file with the server for /_matrix, or all files of the proxy".to_owned(),
@@ -81,7 +81,7 @@ pub(super) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
             Went::Unknown(unknown) => gathered.add(
                 "not-evaluated",
                 Severity::Hint,
-                Some(&unknown.place),
+                Some(&unknown.at),
                 seen,
                 [
                     unknown.why.clone(),
@@ -134,7 +134,7 @@ fn rewritten(seen: &Seen<'_>, gathered: &mut Gathered) {
 }
 
 fn at_main(view: &View<'_>, seen: &Seen<'_>, gathered: &mut Gathered) {
-    let (endpoint, place) = (seen.endpoint, seen.rule.as_ref());
+    let (endpoint, at) = (seen.endpoint, seen.rule.as_ref());
     if let Some(stream) = &endpoint.stream
         && let Some(writers) = view.cluster().writers_of(stream)
         && !writers.names.iter().any(|name| name == "main" || name == "master")
@@ -143,15 +143,15 @@ fn at_main(view: &View<'_>, seen: &Seen<'_>, gathered: &mut Gathered) {
         return;
     }
     if endpoint.workers.iter().all(|worker| worker == "media_repository") && !endpoint.workers.is_empty() {
-        if let Some((false, at)) = &view.cluster().media {
+        if let Some((false, setting)) = &view.cluster().media {
             gathered.add(
                 "no-media",
                 Severity::Error,
-                place,
+                at,
                 seen,
                 [
                     "media requests go to the main process, which serves none".to_owned(),
-                    format!("enable_media_repo is false ({at}), so they are answered with 404"),
+                    format!("enable_media_repo is false ({setting}), so they are answered with 404"),
                     "send /_matrix/media/, /_matrix/client/v1/media/ and /_matrix/federation/v1/media/ to the media worker".to_owned(),
                 ],
             );
@@ -182,7 +182,7 @@ fn at_main(view: &View<'_>, seen: &Seen<'_>, gathered: &mut Gathered) {
     gathered.add(
         "served-by-main",
         severity,
-        place,
+        at,
         seen,
         [
             what,
@@ -193,7 +193,7 @@ fn at_main(view: &View<'_>, seen: &Seen<'_>, gathered: &mut Gathered) {
 }
 
 fn at_worker(view: &View<'_>, seen: &Seen<'_>, pool: usize, gathered: &mut Gathered) {
-    let (endpoint, place) = (seen.endpoint, seen.rule.as_ref());
+    let (endpoint, at) = (seen.endpoint, seen.rule.as_ref());
     let name = view.pools[pool].pool.name.escape_debug().to_string();
     if endpoint.group == "sliding_sync" {
         return;
@@ -208,7 +208,7 @@ fn at_worker(view: &View<'_>, seen: &Seen<'_>, pool: usize, gathered: &mut Gathe
             gathered.add(
                 "wrong-method",
                 Severity::Error,
-                place,
+                at,
                 seen,
                 [
                     format!("{} goes to {name}, which may serve other methods of these paths only:", seen.example.method),
@@ -220,7 +220,7 @@ fn at_worker(view: &View<'_>, seen: &Seen<'_>, pool: usize, gathered: &mut Gathe
             gathered.add(
                 "cannot-serve",
                 Severity::Error,
-                place,
+                at,
                 seen,
                 [
                     format!("only the main process serves these, but they go to {name}:"),
@@ -322,7 +322,7 @@ fn resources(view: &View<'_>, seen: &Seen<'_>, pool: usize, gathered: &mut Gathe
                 gathered.add(
                     "unknown-server",
                     Severity::Warning,
-                    Some(&view.pools[pool].pool.place),
+                    Some(&view.pools[pool].pool.at),
                     seen,
                     [
                         format!("no process of these files listens at {}", server.address.escape_debug()),
@@ -337,11 +337,11 @@ fn resources(view: &View<'_>, seen: &Seen<'_>, pool: usize, gathered: &mut Gathe
             listener.resources.iter().any(|own| needed.contains(&own.as_str()) || (media && process.media == Some(true) && own == "client"))
         });
         if !has {
-            let place = process.listeners.first().map_or(&process.place, |listener| &listener.place);
+            let at = process.listeners.first().map_or(&process.at, |listener| &listener.at);
             gathered.add(
                 "missing-resource",
                 Severity::Error,
-                Some(place),
+                Some(at),
                 seen,
                 [
                     format!(
@@ -365,7 +365,7 @@ fn split(view: &View<'_>, seen: &Seen<'_>, pool: usize, gathered: &mut Gathered)
     if servers < 2 {
         return;
     }
-    let (name, balance, place) = (at.pool.name.escape_debug(), at.pool.balance.escape_debug(), Some(&at.pool.place));
+    let (name, balance, at) = (at.pool.name.escape_debug(), at.pool.balance.escape_debug(), Some(&at.pool.at));
     let unreadable = matches!(seen.key, super::super::read::KeyValue::Unknown(_));
     let keeps_rooms = seen.varies.is_some_and(|varies| varies.keeps_rooms());
     let keeps_users = seen.varies.is_some_and(|varies| varies.keeps_users());
@@ -373,7 +373,7 @@ fn split(view: &View<'_>, seen: &Seen<'_>, pool: usize, gathered: &mut Gathered)
         (Some("same_instance" | "single_instance" | "sso_only"), group) => gathered.add(
             "instance-split",
             Severity::Error,
-            place,
+            at,
             seen,
             [
                 format!("{group} goes to {servers} servers of {name}, but must reach one and the same process"),
@@ -384,7 +384,7 @@ fn split(view: &View<'_>, seen: &Seen<'_>, pool: usize, gathered: &mut Gathered)
         (Some("same_room_same_instance"), _) if !keeps_rooms && !unreadable => gathered.add(
             "room-split",
             Severity::Error,
-            place,
+            at,
             seen,
             [
                 format!("requests for a room's messages go to {servers} servers of {name} by {balance}"),
@@ -395,7 +395,7 @@ fn split(view: &View<'_>, seen: &Seen<'_>, pool: usize, gathered: &mut Gathered)
         (_, "sync" | "initial_sync") if !keeps_users && !unreadable => gathered.add(
             "user-split",
             Severity::Warning,
-            place,
+            at,
             seen,
             [
                 format!("a user's syncs go to {servers} servers of {name} by {balance}"),
@@ -406,7 +406,7 @@ fn split(view: &View<'_>, seen: &Seen<'_>, pool: usize, gathered: &mut Gathered)
         (_, "event_sending") if !keeps_rooms && seen.varies.is_none() && !unreadable => gathered.add(
             "room-spread",
             Severity::Hint,
-            place,
+            at,
             seen,
             [
                 format!("events of one room are sent through {servers} servers of {name} by {balance}"),

@@ -2,7 +2,7 @@
 //!
 //! Source: `synapse/config/workers.py`, docs/workers.md and docs/upgrade.md of the releases named.
 
-use super::super::read::Place;
+use super::super::read::SourceLocation;
 use super::super::read::synapse::Cluster;
 use super::finding::{Finding, Severity};
 use wsim_endpoints::Release;
@@ -20,9 +20,9 @@ pub(super) fn check(cluster: &Cluster, release: &Release, findings: &mut Vec<Fin
     redis(cluster, findings);
 }
 
-fn finding(code: &'static str, severity: Severity, place: &Place, words: [String; 3]) -> Finding {
+fn finding(code: &'static str, severity: Severity, at: &SourceLocation, words: [String; 3]) -> Finding {
     let [what, why, fix] = words;
-    Finding { code, severity, place: Some(place.clone()), what, why, fix, examples: Vec::new(), requests: 0 }
+    Finding { code, severity, at: Some(at.clone()), what, why, fix, examples: Vec::new(), requests: 0 }
 }
 
 fn writers(cluster: &Cluster, findings: &mut Vec<Finding>) {
@@ -31,7 +31,7 @@ fn writers(cluster: &Cluster, findings: &mut Vec<Finding>) {
             Some(WriterLimit::ExactlyOne) if names.names.len() > 1 => findings.push(finding(
                 "several-writers",
                 Severity::Error,
-                &names.place,
+                &names.at,
                 [
                     format!("stream_writers names {} writers for {}", names.names.len(), stream.escape_debug()),
                     "Synapse allows one and refuses to start".to_owned(),
@@ -41,7 +41,7 @@ fn writers(cluster: &Cluster, findings: &mut Vec<Finding>) {
             None => findings.push(finding(
                 "unknown-stream",
                 Severity::Warning,
-                &names.place,
+                &names.at,
                 [
                     format!("stream_writers names a stream {} that is not known here", stream.escape_debug()),
                     "Synapse ignores it, or it is newer than this program".to_owned(),
@@ -55,7 +55,7 @@ fn writers(cluster: &Cluster, findings: &mut Vec<Finding>) {
                 findings.push(finding(
                     "writer-not-mapped",
                     Severity::Error,
-                    &names.place,
+                    &names.at,
                     [
                         format!("{} writes {} but stands in no instance_map", name.escape_debug(), stream.escape_debug()),
                         "the other processes do not know where to send it work: Synapse refuses to start".to_owned(),
@@ -68,7 +68,7 @@ fn writers(cluster: &Cluster, findings: &mut Vec<Finding>) {
                 findings.push(finding(
                     "missing-resource",
                     Severity::Error,
-                    &process.place,
+                    &process.at,
                     [
                         format!("{} writes {} but has no replication listener", name.escape_debug(), stream.escape_debug()),
                         "the other processes cannot reach it: sending, typing or receipts fail".to_owned(),
@@ -89,7 +89,7 @@ fn duties(cluster: &Cluster, findings: &mut Vec<Finding>) {
                 findings.push(finding(
                     "duty-of-nobody",
                     Severity::Error,
-                    &names.place,
+                    &names.at,
                     [
                         format!("{setting} names {}, but no worker file has that name", name.escape_debug()),
                         "nobody does that work, as the main process leaves it to the named one".to_owned(),
@@ -111,7 +111,7 @@ fn apps(cluster: &Cluster, release: &Release, findings: &mut Vec<Finding>) {
         findings.push(finding(
             "deprecated-app",
             Severity::Warning,
-            &process.place,
+            &process.at,
             [
                 format!("{} runs synapse.app.{app}, an old application", process.name.escape_debug()),
                 "it is another name of the generic worker, kept for a time and removed in time".to_owned(),
@@ -122,7 +122,7 @@ fn apps(cluster: &Cluster, release: &Release, findings: &mut Vec<Finding>) {
 }
 
 fn old_settings(cluster: &Cluster, release: &Release, findings: &mut Vec<Finding>) {
-    for (key, value, place) in &cluster.keys {
+    for (key, value, at) in &cluster.keys {
         let Some((_, _, since, migration)) =
             OLD_SETTINGS.iter().find(|(old, wanted, ..)| old == key && (wanted.is_empty() || value.as_deref() == Some(*wanted)))
         else {
@@ -132,7 +132,7 @@ fn old_settings(cluster: &Cluster, release: &Release, findings: &mut Vec<Finding
             findings.push(finding(
                 "deprecated-setting",
                 Severity::Warning,
-                place,
+                at,
                 [
                     format!("{key} is an old setting"),
                     format!("replaced in Synapse {since}; later releases ignore it or refuse to start"),
@@ -145,11 +145,11 @@ fn old_settings(cluster: &Cluster, release: &Release, findings: &mut Vec<Finding
 
 fn redis(cluster: &Cluster, findings: &mut Vec<Finding>) {
     let workers = cluster.processes.iter().any(|process| !process.app.is_empty() && process.app != "synapse.app.homeserver");
-    if let (true, Some((false, place))) = (workers, &cluster.redis) {
+    if let (true, Some((false, at))) = (workers, &cluster.redis) {
         findings.push(finding(
             "no-redis",
             Severity::Error,
-            place,
+            at,
             [
                 "redis is not enabled, but there are workers".to_owned(),
                 "workers hear of each other's changes through redis only".to_owned(),

@@ -26,7 +26,7 @@ fn write_upstream(out: &mut String, context: &Context<'_>, upstream: &Upstream<'
     let _ = write!(out, "\n# {}\n<Proxy \"balancer://{}\">\n", upstream.purpose(context), upstream.name);
     let method = match &upstream.pool {
         None => "byrequests",
-        Some((pool, _)) => match context.plan.balancer_setup(pool)?.algorithm {
+        Some((pool, _)) => match context.plan.balancer_config(pool)?.algorithm {
             Algorithm::Apache(Apache::ByRequests) => "byrequests",
             Algorithm::Apache(Apache::ByTraffic) => "bytraffic",
             Algorithm::Apache(Apache::ByBusyness) => "bybusyness",

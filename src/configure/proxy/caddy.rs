@@ -146,7 +146,7 @@ fn policy(context: &Context<'_>, upstream: &Upstream<'_>, warnings: &mut Vec<Str
         return Ok((upstream.servers.len() > 1).then(|| Policy { words: "round_robin".to_owned(), header: None }));
     };
     let plain = |words: &str| Some(Policy { words: words.to_owned(), header: None });
-    Ok(match context.plan.balancer_setup(pool)?.algorithm {
+    Ok(match context.plan.balancer_config(pool)?.algorithm {
         Algorithm::Caddy(Caddy::Random) => plain("random"),
         Algorithm::Caddy(Caddy::RoundRobin) => plain("round_robin"),
         Algorithm::Caddy(Caddy::LeastConnections) => plain("least_conn"),

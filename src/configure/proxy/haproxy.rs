@@ -141,7 +141,7 @@ fn write_backend(out: &mut String, context: &Context<'_>, upstream: &Upstream<'_
 }
 
 fn write_balance(out: &mut String, context: &Context<'_>, pool: &Pool, rule: &Balance) -> Result<(), ConfigureError> {
-    if !matches!(context.plan.balancer_setup(pool)?.algorithm, Algorithm::Haproxy(_)) {
+    if !matches!(context.plan.balancer_config(pool)?.algorithm, Algorithm::Haproxy(_)) {
         return Err(ConfigureError::NoSuchRule { pool: pool.name.clone(), balance: pool.balance.clone() });
     }
     let words: Vec<&str> =

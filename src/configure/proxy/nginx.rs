@@ -139,7 +139,7 @@ fn balance(context: &Context<'_>, upstream: &Upstream<'_>) -> Result<Option<Stri
         let own: Vec<&str> = pool.balance.split_whitespace().filter(|word| word.contains('$')).collect();
         if own.is_empty() { rule.key.as_ref().map_or_else(String::new, variable) } else { own.join(" ").trim_end_matches(';').to_owned() }
     };
-    Ok(match context.plan.balancer_setup(pool)?.algorithm {
+    Ok(match context.plan.balancer_config(pool)?.algorithm {
         Algorithm::Nginx(Nginx::RoundRobin) => None,
         Algorithm::Nginx(Nginx::LeastConnections) => Some("least_conn".to_owned()),
         Algorithm::Nginx(Nginx::IpHash) => Some("ip_hash".to_owned()),

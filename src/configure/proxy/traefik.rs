@@ -101,7 +101,7 @@ fn quoted(pattern: &str) -> String {
 fn write_service(out: &mut String, context: &Context<'_>, upstream: &Upstream<'_>) -> Result<(), ConfigureError> {
     let strategy = match &upstream.pool {
         None => "wrr",
-        Some((pool, _)) => match context.plan.balancer_setup(pool)?.algorithm {
+        Some((pool, _)) => match context.plan.balancer_config(pool)?.algorithm {
             Algorithm::Traefik(Traefik::WeightedRoundRobin) => "wrr",
             Algorithm::Traefik(Traefik::TwoChoices) => "p2c",
             Algorithm::Traefik(Traefik::HighestRandomWeight) => "hrw",

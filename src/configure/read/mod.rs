@@ -13,7 +13,6 @@
 
 pub mod caddy;
 pub mod detect;
-pub mod files;
 pub mod haproxy;
 pub mod model;
 pub mod nginx;
@@ -23,5 +22,5 @@ pub mod traefik;
 pub mod tree;
 
 pub use detect::{Kind, detect};
-pub use files::{Disk, Files, NoFiles};
-pub use model::{Answer, KeyValue, Note, Place, PoolAt, Proxy, ProxyName, ReadError, Request, Routed, ServerAt, Site, Unknown};
+pub use model::{Answer, KeyValue, Note, PoolAt, Proxy, ProxyName, ReadError, Request, Routed, ServerAt, Site, SourceLocation, Unknown};
+pub use wsim_nginx::{Disk, Files, NoFiles};

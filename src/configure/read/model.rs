@@ -9,28 +9,28 @@ use serde::{Serialize, Serializer};
 
 /// A line of a file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place {
+pub struct SourceLocation {
     /// The file as it was named or included.
     pub file: Arc<str>,
     /// Line, counted from 1; 0 means the whole file.
     pub line: usize,
 }
 
-impl Place {
+impl SourceLocation {
     /// A line of a file.
     pub fn new(file: &Arc<str>, line: usize) -> Self {
         Self { file: Arc::clone(file), line }
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for SourceLocation {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let file = self.file.escape_debug();
         if self.line == 0 { write!(formatter, "{file}") } else { write!(formatter, "{file}:{}", self.line) }
     }
 }
 
-impl Serialize for Place {
+impl Serialize for SourceLocation {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
@@ -95,7 +95,7 @@ pub struct Routed {
     /// Where it goes.
     pub answer: Answer,
     /// The rule that decided; `None` where no rule did.
-    pub rule: Option<Place>,
+    pub rule: Option<SourceLocation>,
     /// What the pool's rule hashes for this request.
     pub key: KeyValue,
     /// The proxy hands on a path that it decoded or rewrote: a signature over the path no longer fits.
@@ -105,11 +105,11 @@ pub struct Routed {
 impl Routed {
     /// A request that was not understood.
     pub fn unknown(unknown: Unknown) -> Self {
-        Self { rule: Some(unknown.place.clone()), answer: Answer::Unknown(unknown), key: KeyValue::None, rewritten: false }
+        Self { rule: Some(unknown.at.clone()), answer: Answer::Unknown(unknown), key: KeyValue::None, rewritten: false }
     }
 
     /// A request that the proxy answers itself.
-    pub fn local(what: impl Into<String>, rule: Option<Place>) -> Self {
+    pub fn local(what: impl Into<String>, rule: Option<SourceLocation>) -> Self {
         Self { answer: Answer::Local(what.into()), rule, key: KeyValue::None, rewritten: false }
     }
 }
@@ -144,22 +144,21 @@ pub struct Unknown {
     /// What, as a sentence's end.
     pub why: String,
     /// Where.
-    pub place: Place,
+    pub at: SourceLocation,
 }
 
 impl Unknown {
     /// An unknown at a place.
-    pub fn new(why: impl Into<String>, place: &Place) -> Self {
-        Self { why: why.into(), place: place.clone() }
+    pub fn new(why: impl Into<String>, at: &SourceLocation) -> Self {
+        Self { why: why.into(), at: at.clone() }
     }
 }
 
 /// Something that was read and left out of account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Note {
-    /// Where.
-    pub place: Place,
-    /// What.
+    #[serde(rename = "place")]
+    pub at: SourceLocation,
     pub text: String,
 }
 
@@ -186,7 +185,7 @@ pub struct PoolAt {
     /// Balancing state is shared by all of the proxy's processes.
     pub shared: bool,
     /// Where it stands.
-    pub place: Place,
+    pub at: SourceLocation,
 }
 
 /// A virtual host: one set of rules.
@@ -194,7 +193,7 @@ pub trait Site: fmt::Debug + Send + Sync {
     /// What it is called, for people.
     fn name(&self) -> &str;
     /// Where it stands.
-    fn place(&self) -> &Place;
+    fn location(&self) -> &SourceLocation;
     /// Where a request goes.
     fn route(&self, request: &Request) -> Routed;
 }
@@ -227,7 +226,7 @@ pub struct Proxy {
     /// Processes that keep their own balancing state; `None`: as many as there are cores.
     pub processes: Option<u32>,
     /// Where that stands.
-    pub processes_at: Option<Place>,
+    pub processes_at: Option<SourceLocation>,
     /// What was left out of account.
     pub notes: Vec<Note>,
 }
@@ -244,10 +243,10 @@ pub enum ReadError {
         source: std::io::Error,
     },
     /// Text that is none of the proxy's.
-    #[error("{place}: {message}")]
+    #[error("{at}: {message}")]
     Syntax {
         /// Where.
-        place: Place,
+        at: SourceLocation,
         /// What should stand there.
         message: String,
     },

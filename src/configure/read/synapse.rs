@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::model::{Place, ReadError};
+use super::model::{ReadError, SourceLocation};
 use super::tree::{self, Node};
 
 /// A process and where it listens.
@@ -21,7 +21,7 @@ pub struct Process {
     /// `enable_media_repo` in its own file.
     pub media: Option<bool>,
     /// Where it stands.
-    pub place: Place,
+    pub at: SourceLocation,
 }
 
 /// A listener.
@@ -34,7 +34,7 @@ pub struct Listener {
     /// `client`, `federation`, `media`, `replication`, …
     pub resources: Vec<String>,
     /// Where it stands.
-    pub place: Place,
+    pub at: SourceLocation,
 }
 
 /// A setting that names processes.
@@ -43,7 +43,7 @@ pub struct Names {
     /// The processes.
     pub names: Vec<String>,
     /// Where it stands.
-    pub place: Place,
+    pub at: SourceLocation,
 }
 
 /// All of Synapse's files together.
@@ -52,17 +52,17 @@ pub struct Cluster {
     /// Processes in the order of the files.
     pub processes: Vec<Process>,
     /// `instance_map`: name and `host:port`.
-    pub instances: Vec<(String, String, Place)>,
+    pub instances: Vec<(String, String, SourceLocation)>,
     /// `stream_writers`.
     pub writers: Vec<(String, Names)>,
     /// Settings of duties, by their names.
     pub duties: Vec<(String, Names)>,
     /// `redis.enabled`, where a file says so.
-    pub redis: Option<(bool, Place)>,
+    pub redis: Option<(bool, SourceLocation)>,
     /// `enable_media_repo` of the shared configuration.
-    pub media: Option<(bool, Place)>,
+    pub media: Option<(bool, SourceLocation)>,
     /// Keys that are there, with their places: for what is deprecated.
-    pub keys: Vec<(String, Option<String>, Place)>,
+    pub keys: Vec<(String, Option<String>, SourceLocation)>,
     /// The shared configuration was among the files.
     pub shared: bool,
 }
@@ -75,9 +75,9 @@ impl Cluster {
     pub fn add(&mut self, path: &Path, text: &str) -> Result<(), ReadError> {
         let file: Arc<str> = path.to_string_lossy().into();
         let root = tree::yaml(&file, text)?;
-        let place = |node: &Node| Place::new(&file, node.line);
+        let at = |node: &Node| SourceLocation::new(&file, node.line);
         for (key, node) in root.entries() {
-            self.keys.push((key.clone(), node.text(), place(node)));
+            self.keys.push((key.clone(), node.text(), at(node)));
         }
         let worker = root.get("worker_app").or_else(|| root.get("worker_name"));
         let listeners = root.get(if worker.is_some() { "worker_listeners" } else { "listeners" });
@@ -86,25 +86,25 @@ impl Cluster {
             self.processes.push(Process {
                 name: if worker.is_some() { text("worker_name") } else { "main".to_owned() },
                 app: text("worker_app"),
-                listeners: listeners.map(Node::items).unwrap_or_default().iter().map(|node| listener(node, place(node))).collect(),
+                listeners: listeners.map(Node::items).unwrap_or_default().iter().map(|node| listener(node, at(node))).collect(),
                 media: root.get("enable_media_repo").and_then(Node::truth),
-                place: worker.or(listeners).map_or_else(|| Place::new(&file, 0), &place),
+                at: worker.or(listeners).map_or_else(|| SourceLocation::new(&file, 0), &at),
             });
         }
         if worker.is_none() {
             self.shared = true;
         }
-        self.add_shared(&root, &place, worker.is_some());
+        self.add_shared(&root, &at, worker.is_some());
         Ok(())
     }
 
-    fn add_shared(&mut self, root: &Node, place: &dyn Fn(&Node) -> Place, worker: bool) {
-        let names = |node: &Node| Names { names: node.texts(), place: place(node) };
+    fn add_shared(&mut self, root: &Node, at: &dyn Fn(&Node) -> SourceLocation, worker: bool) {
+        let names = |node: &Node| Names { names: node.texts(), at: at(node) };
         for (name, node) in root.get("instance_map").map(Node::entries).unwrap_or_default() {
             let text = |key: &str| node.get(key).and_then(Node::text).unwrap_or_default();
             let address =
                 if text("path").is_empty() { format!("{}:{}", text("host"), text("port")) } else { format!("unix:{}", text("path")) };
-            self.instances.push((name.clone(), address, place(node)));
+            self.instances.push((name.clone(), address, at(node)));
         }
         for (stream, node) in root.get("stream_writers").map(Node::entries).unwrap_or_default() {
             self.writers.push((stream.clone(), names(node)));
@@ -115,10 +115,10 @@ impl Cluster {
             }
         }
         if let Some(node) = root.at(&["redis", "enabled"]) {
-            self.redis = node.truth().map(|enabled| (enabled, place(node)));
+            self.redis = node.truth().map(|enabled| (enabled, at(node)));
         }
         if !worker && let Some(node) = root.get("enable_media_repo") {
-            self.media = node.truth().map(|enabled| (enabled, place(node)));
+            self.media = node.truth().map(|enabled| (enabled, at(node)));
         }
     }
 
@@ -158,7 +158,7 @@ impl Listener {
     }
 }
 
-fn listener(node: &Node, place: Place) -> Listener {
+fn listener(node: &Node, at: SourceLocation) -> Listener {
     let resources = node.get("resources").map(Node::items).unwrap_or_default();
     let mut names: Vec<String> = resources.iter().flat_map(|resource| resource.get("names").map(Node::texts).unwrap_or_default()).collect();
     if let Some(kind) = node.get("type").and_then(Node::text).filter(|kind| kind == "replication" || kind == "metrics") {
@@ -168,7 +168,7 @@ fn listener(node: &Node, place: Place) -> Listener {
         port: node.get("port").and_then(Node::number).and_then(|port| port.try_into().ok()),
         path: node.get("path").and_then(Node::text),
         resources: names,
-        place,
+        at,
     }
 }
 
@@ -195,7 +195,7 @@ mod tests {
         assert_eq!(cluster.at("127.0.0.1:8083").unwrap().name, "w1");
         assert_eq!(cluster.at("10.0.0.1:8008").unwrap().name, "main");
         assert_eq!(cluster.writers_of("events").unwrap().names, ["w1", "w2"]);
-        assert_eq!(cluster.writers_of("typing").unwrap().place.to_string(), "homeserver.yaml:7");
+        assert_eq!(cluster.writers_of("typing").unwrap().at.to_string(), "homeserver.yaml:7");
         assert_eq!(cluster.instances[0].1, "localhost:9093");
         assert!(cluster.at("127.0.0.1:9999").is_none() && cluster.shared);
     }

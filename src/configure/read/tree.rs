@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use toml::de::{DeTable, DeValue};
 
-use super::model::{Place, ReadError};
+use super::model::{ReadError, SourceLocation};
 
 /// A value and its line.
 #[derive(Debug, Clone, PartialEq)]
@@ -107,7 +107,7 @@ pub fn yaml(file: &Arc<str>, text: &str) -> Result<Node, ReadError> {
         let line = error.location().map_or(0, |location| usize::try_from(location.line()).unwrap_or(0));
         let message = error.to_string();
         let first = message.lines().next().unwrap_or_default().to_owned();
-        ReadError::Syntax { place: Place::new(file, line), message: format!("no YAML: {first}") }
+        ReadError::Syntax { at: SourceLocation::new(file, line), message: format!("no YAML: {first}") }
     })
 }
 
@@ -118,7 +118,7 @@ pub fn yaml(file: &Arc<str>, text: &str) -> Result<Node, ReadError> {
 pub fn toml(file: &Arc<str>, text: &str) -> Result<Node, ReadError> {
     let table = DeTable::parse(text).map_err(|error| {
         let line = error.span().map_or(0, |span| line_at(text, span.start));
-        ReadError::Syntax { place: Place::new(file, line), message: format!("no TOML: {}", error.message()) }
+        ReadError::Syntax { at: SourceLocation::new(file, line), message: format!("no TOML: {}", error.message()) }
     })?;
     let line = line_at(text, table.span().start);
     Ok(Node { value: of_table(text, table.get_ref(), 0), line })

@@ -19,7 +19,7 @@ fn algorithm(kind: ProxyKind, release: Option<&str>, balance: &str, key: Option<
         stream_writers: [].into(),
         duties: crate::Duties::default(),
     };
-    plan.balancer_setup(&pool).map(|setup| setup.algorithm).map_err(|error| error.to_string())
+    plan.balancer_config(&pool).map(|setup| setup.algorithm).map_err(|error| error.to_string())
 }
 
 fn key(part: KeyPart, hash: HashType) -> Algorithm {
@@ -44,7 +44,7 @@ fn the_words_of_nginx_name_its_rules() {
 #[test]
 fn the_words_of_haproxy_name_rule_hash_type_and_factor() {
     let of = |words, key| algorithm(ProxyKind::Haproxy, None, words, key);
-    let ring = |balance_factor| Method::Consistent { balance_factor, by_address: None };
+    let ring = |balance_factor| HashMethod::Consistent { balance_factor, by_address: None };
     let uri = KeyPart::Uri { whole: false, depth: Some(5), length: None };
     assert_eq!(of("balance hdr(X-Access-Token)", None), Ok(key(KeyPart::FirstValue, HashType::default())));
     assert_eq!(of("uri depth 5 consistent", None), Ok(key(uri, HashType::consistent())));
@@ -52,7 +52,7 @@ fn the_words_of_haproxy_name_rule_hash_type_and_factor() {
         of("balance uri whole len 40 hash-type map-based wt6 avalanche", None),
         Ok(key(
             KeyPart::Uri { whole: true, depth: None, length: Some(40) },
-            HashType { method: Method::Map, function: HashFunction::Wt6, avalanche: true }
+            HashType { method: HashMethod::Map, function: HashFunction::Wt6, avalanche: true }
         ))
     );
     assert_eq!(
@@ -72,7 +72,7 @@ fn the_words_of_haproxy_name_rule_hash_type_and_factor() {
         Ok(key(
             KeyPart::Whole,
             HashType {
-                method: Method::Consistent {
+                method: HashMethod::Consistent {
                     balance_factor: None,
                     by_address: Some(vec![([127, 0, 0, 1].into(), 8013), ([127, 0, 0, 1].into(), 8037)])
                 },

@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use wsim_fuzz::logs::formats::nginx_config;
+use wsim_fuzz::nginx;
 
 fuzz_target!(|text: &str| {
-    let _ = nginx_config::parse(std::path::Path::new("nginx.conf"), text);
+    let _ = nginx::parse(std::path::Path::new("nginx.conf"), text);
 });

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
-use wsim::balance::{Balancer, Choice, Pick};
+use wsim::balance::{Balancer, PickContext, Pick};
 use wsim::configure::Configuration;
-use wsim::endpoints::{Classifier, Method, Options, table_for};
+use wsim::endpoints::{Classifier, Method, ClassifierConfig, table_for};
 use wsim::plan::{Destination, Key, ProxyKind};
 
 use super::net::Client;
@@ -165,7 +165,7 @@ impl Seen {
     fn wrong(&mut self, proxy: ProxyKind, configuration: &Configuration, release: &str, methods: &[Method]) -> Vec<String> {
         let running = start(proxy, configuration);
         let table = table_for(Some(release)).unwrap().table;
-        let classifier = Classifier::new(&table, &Options::default()).unwrap();
+        let classifier = Classifier::new(&table, &ClassifierConfig::default()).unwrap();
         let mut judge = Judge::new(configuration, &classifier);
         let mut client = Client::new(running.port);
         let mut wrong = Vec::new();
@@ -249,10 +249,10 @@ impl<'c> Judge<'c> {
         let mut random = Xoshiro256PlusPlus::seed_from_u64(1);
         let address = Some([127, 0, 0, request.source].into());
         let balancer = &mut self.balancers[pool];
-        let Pick::Server(place) = balancer.pick(&mut Choice { key: Some(key.as_bytes()), address, random: &mut random }) else {
+        let Pick::Server(place) = balancer.pick(&mut PickContext { key: Some(key.as_bytes()), address, random: &mut random }) else {
             panic!("no server for {request:?}")
         };
-        balancer.done(place);
+        balancer.release(place);
         balancer.servers()[place.server()].name.clone()
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::super::model::{Note, Place, PoolAt, Proxy, ProxyName, ServerAt, Site};
+use super::super::model::{Note, PoolAt, Proxy, ProxyName, ServerAt, Site, SourceLocation};
 use super::super::pattern::Pattern;
 use super::map::Map;
 use super::matcher::{Matcher, Range, Set};
@@ -17,12 +17,12 @@ pub(super) fn proxy(file: &Arc<str>, segments: &[Segment]) -> Proxy {
     for segment in segments.iter().filter(|segment| segment.block.is_some() && !segment.words.is_empty()) {
         let name = segment.words.join(" ").trim_end_matches(',').to_owned();
         let routes = adapter.routes(segment.inner(), &HashMap::new(), true);
-        sites.push(Box::new(CaddySite { name, place: segment.place.clone(), routes }));
+        sites.push(Box::new(CaddySite { name, at: segment.at.clone(), routes }));
     }
     // A snippet for import: directives at the top.
     if sites.is_empty() || segments.iter().all(|segment| DIRECTIVES.contains(&segment.word(0)) || segment.word(0).starts_with('@')) {
         let routes = adapter.routes(segments, &HashMap::new(), true);
-        sites = vec![Box::new(CaddySite { name: "the directives".to_owned(), place: Place::new(file, 1), routes })];
+        sites = vec![Box::new(CaddySite { name: "the directives".to_owned(), at: SourceLocation::new(file, 1), routes })];
     }
     Proxy {
         kind: ProxyName::Caddy,
@@ -87,7 +87,7 @@ impl Adapter {
         ];
         if !HARMLESS.contains(&segment.word(0)) {
             let text = format!("the directive {} is not evaluated", segment.word(0).escape_debug());
-            self.notes.push(Note { place: segment.place.clone(), text });
+            self.notes.push(Note { at: segment.at.clone(), text });
         }
     }
 
@@ -143,7 +143,7 @@ impl Adapter {
             "request_header" => handlers.push(request_header(words)),
             other => handlers.push(Handler::Unknown(other.to_owned())),
         }
-        Some(Route { sets: set.into_iter().collect(), handlers, group, terminal: false, place: segment.place.clone() })
+        Some(Route { sets: set.into_iter().collect(), handlers, group, terminal: false, at: segment.at.clone() })
     }
 
     fn reverse_proxy(&mut self, segment: &Segment, words: &[String]) -> Handler {
@@ -156,12 +156,10 @@ impl Adapter {
                     balance = inner.words.get(1..).unwrap_or_default().join(" ");
                     hash = policy(inner.word(1), inner.word(2));
                 }
-                "dynamic" => self.notes.push(Note { place: inner.place.clone(), text: "dynamic upstreams are not evaluated".to_owned() }),
+                "dynamic" => self.notes.push(Note { at: inner.at.clone(), text: "dynamic upstreams are not evaluated".to_owned() }),
                 "rewrite" | "method" | "handle_response" => {
-                    self.notes.push(Note {
-                        place: inner.place.clone(),
-                        text: format!("{} within reverse_proxy is not evaluated", inner.word(0)),
-                    });
+                    self.notes
+                        .push(Note { at: inner.at.clone(), text: format!("{} within reverse_proxy is not evaluated", inner.word(0)) });
                 }
                 _ => {}
             }
@@ -179,7 +177,7 @@ impl Adapter {
             weight: weights.get(index).copied().unwrap_or(1),
         });
         let servers: Vec<ServerAt> = servers.collect();
-        Handler::Proxy(pool(&mut self.pools, servers, balance, &segment.place), hash)
+        Handler::Proxy(pool(&mut self.pools, servers, balance, &segment.at), hash)
     }
 }
 
@@ -195,12 +193,12 @@ fn request_header(words: &[String]) -> Handler {
 }
 
 /// The number of a pool; the same servers with the same rule are one.
-pub(super) fn pool(pools: &mut Vec<PoolAt>, servers: Vec<ServerAt>, balance: String, place: &Place) -> usize {
+pub(super) fn pool(pools: &mut Vec<PoolAt>, servers: Vec<ServerAt>, balance: String, at: &SourceLocation) -> usize {
     if let Some(known) = pools.iter().position(|pool| pool.servers == servers && pool.balance == balance) {
         return known;
     }
     let name = servers.iter().map(|server| server.address.as_str()).collect::<Vec<_>>().join(",");
-    pools.push(PoolAt { name, servers, balance, shared: true, place: place.clone() });
+    pools.push(PoolAt { name, servers, balance, shared: true, at: at.clone() });
     pools.len() - 1
 }
 

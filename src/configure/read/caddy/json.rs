@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::model::{Note, Place, PoolAt, Proxy, ProxyName, ServerAt, Site};
+use super::super::model::{Note, PoolAt, Proxy, ProxyName, ServerAt, Site, SourceLocation};
 use super::super::pattern::Pattern;
 use super::super::tree::Node;
 use super::adapt::{address, policy, pool};
@@ -17,7 +17,7 @@ pub(super) fn proxy(file: &Arc<str>, root: &Node) -> Proxy {
     let mut sites: Vec<Box<dyn Site>> = Vec::new();
     for (name, server) in servers {
         let routes = reader.routes(server.get("routes"), 0);
-        sites.push(Box::new(CaddySite { name: name.clone(), place: Place::new(file, server.line), routes }));
+        sites.push(Box::new(CaddySite { name: name.clone(), at: SourceLocation::new(file, server.line), routes }));
     }
     Proxy {
         kind: ProxyName::Caddy,
@@ -55,7 +55,7 @@ impl Reader<'_> {
                     .collect(),
                 group: route.get("group").and_then(Node::text),
                 terminal: route.get("terminal").and_then(Node::truth) == Some(true),
-                place: Place::new(self.file, route.line),
+                at: SourceLocation::new(self.file, route.line),
             })
             .collect()
     }
@@ -90,7 +90,8 @@ impl Reader<'_> {
     fn reverse_proxy(&mut self, handler: &Node) -> Handler {
         let upstreams = handler.get("upstreams").map(Node::items).unwrap_or_default();
         if handler.get("dynamic_upstreams").is_some() {
-            self.notes.push(Note { place: Place::new(self.file, handler.line), text: "dynamic upstreams are not evaluated".to_owned() });
+            self.notes
+                .push(Note { at: SourceLocation::new(self.file, handler.line), text: "dynamic upstreams are not evaluated".to_owned() });
         }
         let selection = handler.at(&["load_balancing", "selection_policy"]);
         let name = selection.and_then(|selection| selection.get("policy")).and_then(Node::text).unwrap_or_else(|| "random".to_owned());
@@ -107,7 +108,7 @@ impl Reader<'_> {
             .collect();
         let balance = if argument.is_empty() { name.clone() } else { format!("{name} {argument}") };
         let hash: Hash = policy(&name, &argument);
-        Handler::Proxy(pool(&mut self.pools, servers, balance, &Place::new(self.file, handler.line)), hash)
+        Handler::Proxy(pool(&mut self.pools, servers, balance, &SourceLocation::new(self.file, handler.line)), hash)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::super::model::{Place, Unknown};
+use super::super::model::{SourceLocation, Unknown};
 use super::super::pattern::Pattern;
 use super::state::State;
 
@@ -31,23 +31,23 @@ pub(super) enum Matcher {
 pub(super) type Set = Vec<Matcher>;
 
 /// Whether one of the sets holds; no sets hold always.
-pub(super) fn any(sets: &[Set], state: &State, place: &Place) -> Result<bool, Unknown> {
+pub(super) fn any(sets: &[Set], state: &State, at: &SourceLocation) -> Result<bool, Unknown> {
     if sets.is_empty() {
         return Ok(true);
     }
     for set in sets {
-        if all(set, state, place)? {
+        if all(set, state, at)? {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
-fn all(set: &Set, state: &State, place: &Place) -> Result<bool, Unknown> {
+fn all(set: &Set, state: &State, at: &SourceLocation) -> Result<bool, Unknown> {
     // What cannot be evaluated matters only if everything else holds.
     let mut unknown = None;
     for matcher in set {
-        match matcher.holds(state, place) {
+        match matcher.holds(state, at) {
             Ok(true) => {}
             Ok(false) => return Ok(false),
             Err(error) => unknown = Some(error),
@@ -57,11 +57,11 @@ fn all(set: &Set, state: &State, place: &Place) -> Result<bool, Unknown> {
 }
 
 impl Matcher {
-    fn holds(&self, state: &State, place: &Place) -> Result<bool, Unknown> {
+    fn holds(&self, state: &State, at: &SourceLocation) -> Result<bool, Unknown> {
         let request = &state.request;
         let regexp = |pattern: &Result<Pattern, String>, text: &str| match pattern {
             Ok(pattern) => Ok(pattern.matches(text)),
-            Err(why) => Err(Unknown::new(why.clone(), place)),
+            Err(why) => Err(Unknown::new(why.clone(), at)),
         };
         match self {
             Self::Path(paths) => {
@@ -93,18 +93,18 @@ impl Matcher {
             },
             Self::Address(ranges) => {
                 let Ok(address) = request.address.parse::<IpAddr>() else {
-                    return Err(Unknown::new("the client's address is not known", place));
+                    return Err(Unknown::new("the client's address is not known", at));
                 };
                 Ok(ranges.iter().any(|range| range.holds(address)))
             }
             Self::Variable(text, wanted) => {
                 // A name without braces is a variable's own.
                 let found = if text.contains('{') { state.filled(text) } else { state.value(&format!("vars.{text}")) };
-                let found = found.map_err(|why| Unknown::new(why, place))?;
+                let found = found.map_err(|why| Unknown::new(why, at))?;
                 Ok(wanted.contains(&found))
             }
-            Self::Not(sets) => Ok(!any(sets, state, place)? || sets.is_empty()),
-            Self::Unknown(why) => Err(Unknown::new(why.clone(), place)),
+            Self::Not(sets) => Ok(!any(sets, state, at)? || sets.is_empty()),
+            Self::Unknown(why) => Err(Unknown::new(why.clone(), at)),
         }
     }
 }
@@ -148,7 +148,7 @@ const PRIVATE: [&str; 6] = ["192.168.0.0/16", "172.16.0.0/12", "10.0.0.0/8", "12
 
 /// Decoded, with single slashes and no dots.
 pub(super) fn cleaned(path: &str) -> String {
-    String::from_utf8_lossy(&wsim_endpoints::as_nginx_sees(path.as_bytes())).into_owned()
+    String::from_utf8_lossy(&wsim_http::target::as_nginx_matches(path.as_bytes())).into_owned()
 }
 
 /// `/a*`, `*.b`, `*c*`, `/a/*/b`

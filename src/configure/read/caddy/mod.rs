@@ -19,9 +19,9 @@ mod tokens;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::files::Files;
 use super::model::{Proxy, ReadError};
 use super::tree;
+use wsim_nginx::Files;
 
 /// Reads a Caddyfile.
 ///

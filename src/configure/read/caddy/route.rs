@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::super::model::{Answer, KeyValue, Place, Request, Routed, Site, Unknown};
+use super::super::model::{Answer, KeyValue, Request, Routed, Site, SourceLocation, Unknown};
 use super::map::Map;
 use super::matcher::{Set, any};
 use super::state::State;
@@ -15,7 +15,7 @@ pub(super) struct Route {
     /// Only the first matching route of a group is taken.
     pub(super) group: Option<String>,
     pub(super) terminal: bool,
-    pub(super) place: Place,
+    pub(super) at: SourceLocation,
 }
 
 /// What is done.
@@ -61,7 +61,7 @@ pub(super) enum Hash {
 #[derive(Debug)]
 pub(super) struct CaddySite {
     pub(super) name: String,
-    pub(super) place: Place,
+    pub(super) at: SourceLocation,
     pub(super) routes: Vec<Route>,
 }
 
@@ -70,8 +70,8 @@ impl Site for CaddySite {
         &self.name
     }
 
-    fn place(&self) -> &Place {
-        &self.place
+    fn location(&self) -> &SourceLocation {
+        &self.at
     }
 
     fn route(&self, request: &Request) -> Routed {
@@ -81,7 +81,7 @@ impl Site for CaddySite {
                 routed.rewritten = run.state.request.path != request.path;
                 routed
             }
-            Ok(None) => Routed::local("an empty answer: no route takes it", Some(self.place.clone())),
+            Ok(None) => Routed::local("an empty answer: no route takes it", Some(self.at.clone())),
             Err(unknown) => Routed::unknown(unknown),
         }
     }
@@ -98,9 +98,9 @@ impl Run {
         for route in routes {
             self.steps += 1;
             if depth > DEPTH_MAX || self.steps > STEPS_MAX {
-                return Err(Unknown::new("routes without end", &route.place));
+                return Err(Unknown::new("routes without end", &route.at));
             }
-            if route.group.as_deref().is_some_and(|group| taken.contains(group)) || !any(&route.sets, &self.state, &route.place)? {
+            if route.group.as_deref().is_some_and(|group| taken.contains(group)) || !any(&route.sets, &self.state, &route.at)? {
                 continue;
             }
             taken.extend(route.group.as_deref());
@@ -110,23 +110,23 @@ impl Run {
                 }
             }
             if route.terminal {
-                return Ok(Some(Routed::local("an empty answer", Some(route.place.clone()))));
+                return Ok(Some(Routed::local("an empty answer", Some(route.at.clone()))));
             }
         }
         Ok(None)
     }
 
     fn handle(&mut self, handler: &Handler, route: &Route, depth: usize) -> Result<Option<Routed>, Unknown> {
-        let place = &route.place;
+        let at = &route.at;
         match handler {
             Handler::Subroute(routes) => return self.through(routes, depth + 1),
             Handler::Proxy(pool, hash) => {
                 let key = self.key(hash);
-                return Ok(Some(Routed { answer: Answer::Pool(*pool), rule: Some(place.clone()), key, rewritten: false }));
+                return Ok(Some(Routed { answer: Answer::Pool(*pool), rule: Some(at.clone()), key, rewritten: false }));
             }
-            Handler::Answers(what) => return Ok(Some(Routed::local(what.clone(), Some(place.clone())))),
+            Handler::Answers(what) => return Ok(Some(Routed::local(what.clone(), Some(at.clone())))),
             Handler::Rewrite(to) if to.contains('{') && to != "{path}" && to != "{uri}" => {
-                return Err(Unknown::new("a rewrite with placeholders is not evaluated", place));
+                return Err(Unknown::new("a rewrite with placeholders is not evaluated", at));
             }
             Handler::Rewrite(to) if !to.contains('{') => {
                 let (path, query) = to.split_once('?').map_or((to.as_str(), None), |(path, query)| (path, Some(query)));
@@ -168,7 +168,7 @@ impl Run {
                     self.state.set_header(name, Some(Err(format!("replacing text in the header {name} is not evaluated"))));
                 }
             }
-            Handler::Unknown(what) => return Err(Unknown::new(format!("{what} is not evaluated"), place)),
+            Handler::Unknown(what) => return Err(Unknown::new(format!("{what} is not evaluated"), at)),
             Handler::Nothing | Handler::Rewrite(_) => {}
         }
         Ok(None)

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::super::model::Request;
 use super::matcher::cleaned;
-use wsim_logs::target::percent_decode;
+use wsim_http::percent;
 
 /// The request and its variables. A text that hangs on a placeholder which is not evaluated is an error with the reason, never a guess.
 #[derive(Debug, Clone)]
@@ -115,8 +115,7 @@ impl State {
 
 /// A query's value as Go's `url.ParseQuery` decodes it.
 fn decoded(text: &str) -> String {
-    let spaced = text.replace('+', " ");
-    String::from_utf8_lossy(percent_decode(spaced.as_bytes(), &mut Vec::new())).into_owned()
+    percent::decode_text(&text.replace('+', " ")).into_owned()
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 use std::path::Path;
 
 use super::*;
-use crate::read::files::NoFiles;
 use crate::read::model::{Answer, KeyValue, Request};
+use wsim_nginx::NoFiles;
 
 fn goes(proxy: &Proxy, method: &str, target: &str) -> String {
     match proxy.sites[0].route(&Request::new(method, target)).answer {

@@ -6,15 +6,15 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::super::files::Files;
-use super::super::model::{Place, ReadError};
+use super::super::model::{ReadError, SourceLocation};
+use wsim_nginx::Files;
 
 /// A line of words, perhaps with a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Segment {
     pub(super) words: Vec<String>,
     pub(super) block: Option<Vec<Segment>>,
-    pub(super) place: Place,
+    pub(super) at: SourceLocation,
 }
 
 impl Segment {
@@ -67,10 +67,7 @@ impl Reader<'_> {
         for mut segment in segments {
             self.budget = self.budget.saturating_sub(1);
             if self.budget == 0 || depth > IMPORTS_MAX {
-                return Err(ReadError::Syntax {
-                    place: segment.place,
-                    message: "imports that refer to each other, or too many".to_owned(),
-                });
+                return Err(ReadError::Syntax { at: segment.at, message: "imports that refer to each other, or too many".to_owned() });
             }
             let name = segment.word(0).to_owned();
             if let Some(snippet) = name.strip_prefix('(').and_then(|name| name.strip_suffix(')')) {
@@ -120,41 +117,43 @@ fn filled(segment: &Segment, arguments: &[String], depth: usize) -> Segment {
             .as_ref()
             .filter(|_| depth < DEPTH_MAX)
             .map(|block| block.iter().map(|inner| filled(inner, arguments, depth + 1)).collect()),
-        place: segment.place.clone(),
+        at: segment.at.clone(),
     }
 }
 
 /// Reads a text without following imports.
 fn parse(file: &Arc<str>, text: &str) -> Result<Vec<Segment>, ReadError> {
     let tokens = tokens(text);
-    let mut at = 0;
-    let segments = block(file, &tokens, &mut at, 0)?;
-    match tokens.get(at) {
+    let mut index = 0;
+    let segments = block(file, &tokens, &mut index, 0)?;
+    match tokens.get(index) {
         None => Ok(segments),
-        Some(token) => Err(ReadError::Syntax { place: Place::new(file, token.line), message: "expected no closing brace here".to_owned() }),
+        Some(token) => {
+            Err(ReadError::Syntax { at: SourceLocation::new(file, token.line), message: "expected no closing brace here".to_owned() })
+        }
     }
 }
 
-fn block(file: &Arc<str>, tokens: &[Token], at: &mut usize, depth: usize) -> Result<Vec<Segment>, ReadError> {
+fn block(file: &Arc<str>, tokens: &[Token], index: &mut usize, depth: usize) -> Result<Vec<Segment>, ReadError> {
     let mut segments: Vec<Segment> = Vec::new();
     let mut line = 0;
-    while let Some(token) = tokens.get(*at) {
-        let place = Place::new(file, token.line);
+    while let Some(token) = tokens.get(*index) {
+        let at = SourceLocation::new(file, token.line);
         match (token.text.as_str(), token.quoted) {
             ("}", false) => return Ok(segments),
             ("{", false) => {
-                *at += 1;
+                *index += 1;
                 if depth >= DEPTH_MAX {
-                    return Err(ReadError::Syntax { place, message: "expected fewer blocks inside each other".to_owned() });
+                    return Err(ReadError::Syntax { at, message: "expected fewer blocks inside each other".to_owned() });
                 }
-                let inner = block(file, tokens, at, depth + 1)?;
-                if tokens.get(*at).is_none() {
-                    return Err(ReadError::Syntax { place, message: "expected a closing brace for this one".to_owned() });
+                let inner = block(file, tokens, index, depth + 1)?;
+                if tokens.get(*index).is_none() {
+                    return Err(ReadError::Syntax { at, message: "expected a closing brace for this one".to_owned() });
                 }
-                *at += 1;
+                *index += 1;
                 match segments.last_mut() {
                     Some(last) if line == token.line && last.block.is_none() => last.block = Some(inner),
-                    _ => segments.push(Segment { words: Vec::new(), block: Some(inner), place }),
+                    _ => segments.push(Segment { words: Vec::new(), block: Some(inner), at }),
                 }
                 line = 0;
             }
@@ -163,10 +162,10 @@ fn block(file: &Arc<str>, tokens: &[Token], at: &mut usize, depth: usize) -> Res
                 let goes_on = depth == 0 && segments.last().and_then(|last| last.words.last()).is_some_and(|word| word.ends_with(','));
                 match segments.last_mut() {
                     Some(last) if (line == token.line || goes_on) && last.block.is_none() => last.words.push(word.to_owned()),
-                    _ => segments.push(Segment { words: vec![word.to_owned()], block: None, place }),
+                    _ => segments.push(Segment { words: vec![word.to_owned()], block: None, at }),
                 }
                 line = token.line;
-                *at += 1;
+                *index += 1;
             }
         }
     }

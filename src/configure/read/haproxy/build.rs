@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::super::files::Files;
-use super::super::model::{Note, Place, PoolAt, Proxy, ProxyName, ReadError, Request, Routed, ServerAt, Site};
+use super::super::model::{Note, PoolAt, Proxy, ProxyName, ReadError, Request, Routed, ServerAt, Site, SourceLocation};
 use super::super::pattern::Pattern;
 use super::condition::{Acls, Condition, Criterion};
 use super::run;
 use super::sample::{Sample, SampleReader};
 use super::words::Line;
+use wsim_nginx::Files;
 
 /// What frontends share.
 #[derive(Debug, Default)]
@@ -44,11 +44,11 @@ pub(super) enum Balance {
 pub(super) struct Frontend {
     pub(super) config: Arc<Config>,
     name: String,
-    pub(super) place: Place,
+    pub(super) at: SourceLocation,
     pub(super) acls: Acls,
     pub(super) rules: Vec<Rule>,
     pub(super) choices: Vec<Choice>,
-    pub(super) default: Option<(String, Place)>,
+    pub(super) default: Option<(String, SourceLocation)>,
 }
 
 /// `use_backend`
@@ -56,7 +56,7 @@ pub(super) struct Frontend {
 pub(super) struct Choice {
     pub(super) backend: Format,
     pub(super) condition: Option<Condition>,
-    pub(super) place: Place,
+    pub(super) at: SourceLocation,
 }
 
 /// `http-request`
@@ -64,7 +64,7 @@ pub(super) struct Choice {
 pub(super) struct Rule {
     pub(super) action: Action,
     pub(super) condition: Option<Condition>,
-    pub(super) place: Place,
+    pub(super) at: SourceLocation,
 }
 
 /// What a rule does, as far as it matters for routing.
@@ -99,8 +99,8 @@ impl Site for Frontend {
         &self.name
     }
 
-    fn place(&self) -> &Place {
-        &self.place
+    fn location(&self) -> &SourceLocation {
+        &self.at
     }
 
     fn route(&self, request: &Request) -> Routed {
@@ -121,7 +121,7 @@ pub(super) fn proxy(path: &Path, lines: &[Line], files: &dyn Files) -> Result<Pr
             inner.push(line);
         } else if !line.word(0).starts_with('.') {
             return Err(ReadError::Syntax {
-                place: line.place.clone(),
+                at: line.at.clone(),
                 message: "expected a section such as global, defaults, frontend".to_owned(),
             });
         }
@@ -193,19 +193,19 @@ impl Builder<'_> {
         let choices = chosen.map(|line| Choice {
             backend: self.format(line.word(1)),
             condition: Condition::read(&line.words, &self.reader),
-            place: line.place.clone(),
+            at: line.at.clone(),
         });
         let choices = choices.collect();
         let default = lines.iter().rev().find(|line| line.word(0) == "default_backend");
-        let own = listen.then(|| (head.word(1).to_owned(), head.place.clone()));
+        let own = listen.then(|| (head.word(1).to_owned(), head.at.clone()));
         Frontend {
             config: Arc::default(),
             name: head.word(1).to_owned(),
-            place: head.place.clone(),
+            at: head.at.clone(),
             acls,
             rules,
             choices,
-            default: default.map(|line| (line.word(1).to_owned(), line.place.clone())).or(own),
+            default: default.map(|line| (line.word(1).to_owned(), line.at.clone())).or(own),
         }
     }
 
@@ -231,14 +231,14 @@ impl Builder<'_> {
         }
         Backend {
             balance: self.hashed(&words),
-            pool: PoolAt { name: head.word(1).to_owned(), servers, balance, shared: true, place: head.place.clone() },
+            pool: PoolAt { name: head.word(1).to_owned(), servers, balance, shared: true, at: head.at.clone() },
             acls: if listen { HashMap::new() } else { self.acls(lines) },
             rules: if listen { Vec::new() } else { self.rules(lines) },
         }
     }
 
     fn note(&mut self, line: &Line, text: &str) {
-        self.notes.push(Note { place: line.place.clone(), text: text.to_owned() });
+        self.notes.push(Note { at: line.at.clone(), text: text.to_owned() });
     }
 
     fn hashed(&self, words: &[String]) -> Balance {
@@ -261,7 +261,7 @@ impl Builder<'_> {
             .filter_map(|line| {
                 let words = if line.word(0) == "http-request" { &line.words[1..] } else { &line.words[..] };
                 let action = self.action(words)?;
-                Some(Rule { action, condition: Condition::read(&line.words, &self.reader), place: line.place.clone() })
+                Some(Rule { action, condition: Condition::read(&line.words, &self.reader), at: line.at.clone() })
             })
             .collect()
     }

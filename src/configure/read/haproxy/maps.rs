@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::super::files::Files;
 use super::super::pattern::Pattern;
+use wsim_nginx::Files;
 
 /// How a key or an acl's value is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

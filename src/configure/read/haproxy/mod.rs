@@ -15,8 +15,8 @@ mod words;
 
 use std::path::Path;
 
-use super::files::Files;
 use super::model::{Proxy, ReadError};
+use wsim_nginx::Files;
 
 /// Reads a configuration; its maps and lists are looked for where it names them, and beside it.
 ///

@@ -54,29 +54,29 @@ impl Run {
         for choice in &frontend.choices {
             let seen = self.seen();
             let holds = match &choice.condition {
-                Some(condition) => condition.holds(&frontend.acls, &seen).map_err(|why| Unknown::new(why, &choice.place))?,
+                Some(condition) => condition.holds(&frontend.acls, &seen).map_err(|why| Unknown::new(why, &choice.at))?,
                 None => true,
             };
             if !holds {
                 continue;
             }
-            let name = self.text(&choice.backend).map_err(|why| Unknown::new(why, &choice.place))?;
+            let name = self.text(&choice.backend).map_err(|why| Unknown::new(why, &choice.at))?;
             // A name that an expression gives and no backend has: the default backend takes it, and no further rule is tried.
             match frontend.config.backends.iter().position(|backend| backend.pool.name == name) {
-                Some(index) => return self.enter(frontend, index, choice.place.clone()),
+                Some(index) => return self.enter(frontend, index, choice.at.clone()),
                 None => break,
             }
         }
         match &frontend.default {
-            Some((name, place)) => match frontend.config.backends.iter().position(|backend| backend.pool.name == *name) {
-                Some(index) => self.enter(frontend, index, place.clone()),
-                None => Err(Unknown::new(format!("there is no backend {}", name.escape_debug()), place)),
+            Some((name, at)) => match frontend.config.backends.iter().position(|backend| backend.pool.name == *name) {
+                Some(index) => self.enter(frontend, index, at.clone()),
+                None => Err(Unknown::new(format!("there is no backend {}", name.escape_debug()), at)),
             },
-            None => Ok(Routed::local("status 503: no backend takes it", Some(frontend.place.clone()))),
+            None => Ok(Routed::local("status 503: no backend takes it", Some(frontend.at.clone()))),
         }
     }
 
-    fn enter(&mut self, frontend: &Frontend, index: usize, rule: super::super::model::Place) -> Result<Routed, Unknown> {
+    fn enter(&mut self, frontend: &Frontend, index: usize, rule: super::super::model::SourceLocation) -> Result<Routed, Unknown> {
         let backend = &frontend.config.backends[index];
         if let Some(answered) = self.rules(&backend.rules, &backend.acls)? {
             return Ok(answered);
@@ -86,14 +86,14 @@ impl Run {
 
     fn rules(&mut self, rules: &[Rule], acls: &Acls) -> Result<Option<Routed>, Unknown> {
         for rule in rules {
-            let unknown = |why: String| Unknown::new(why, &rule.place);
+            let unknown = |why: String| Unknown::new(why, &rule.at);
             if let Some(condition) = &rule.condition
                 && !condition.holds(acls, &self.seen()).map_err(unknown)?
             {
                 continue;
             }
             if let Some(what) = self.act(&rule.action).map_err(unknown)? {
-                return Ok(Some(Routed::local(what, Some(rule.place.clone()))));
+                return Ok(Some(Routed::local(what, Some(rule.at.clone()))));
             }
         }
         Ok(None)

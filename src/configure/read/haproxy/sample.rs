@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use super::super::files::Files;
 use super::super::pattern::Pattern;
 use super::maps::{self, MapFile, Way};
+use wsim_nginx::Files;
 
 /// A fetch with converters.
 #[derive(Debug, Clone)]
@@ -217,7 +217,7 @@ impl Converter {
                 let variable = seen.variables.get(part(1)).map_or("", String::as_str);
                 Some(format!("{value}{}{variable}{}", part(0), part(2)))
             }
-            Self::UrlDecode => Some(String::from_utf8_lossy(&wsim_endpoints::percent_decoded(value.as_bytes())).into_owned()),
+            Self::UrlDecode => Some(wsim_http::percent::decode_text(value).into_owned()),
             // Which text stands for the bytes does not matter, as long as it is the same for the same bytes.
             Self::Base64 => Some(value.to_owned()),
             Self::Bytes(from, length) => {
@@ -233,11 +233,11 @@ impl Converter {
 
 fn pick(parts: &[&str], index: i64) -> Option<String> {
     let from_start = usize::try_from(index).ok().and_then(|index| index.checked_sub(1));
-    let place = match from_start {
-        Some(place) => place,
+    let index = match from_start {
+        Some(index) => index,
         None => parts.len().checked_sub(usize::try_from(index.unsigned_abs()).ok()?)?,
     };
-    parts.get(place).map(|part| (*part).to_owned())
+    parts.get(index).map(|part| (*part).to_owned())
 }
 
 fn parameter(query: &str, name: &str) -> Option<String> {

@@ -1,8 +1,8 @@
 use std::path::Path;
 
 use super::*;
-use crate::read::files::NoFiles;
 use crate::read::model::{Answer, KeyValue, Request};
+use wsim_nginx::NoFiles;
 
 const CONFIG: &str = r#"
 global
@@ -88,5 +88,5 @@ fn pools_know_their_servers_and_rules() {
     assert_eq!(pool("main").balance, "leastconn");
     assert_eq!(pool("by-room").balance, "hdr(X-Matrix-Room) hash-type consistent");
     assert_eq!((pool("sync").servers.len(), pool("sync").servers[0].weight), (1, 2));
-    assert_eq!(pool("sync").place.to_string(), "haproxy.cfg:25");
+    assert_eq!(pool("sync").at.to_string(), "haproxy.cfg:25");
 }

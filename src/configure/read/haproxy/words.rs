@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::super::model::{Place, ReadError};
+use super::super::model::{ReadError, SourceLocation};
 
 /// A line with something on it.
 #[derive(Debug, Clone)]
 pub(super) struct Line {
     pub(super) words: Vec<String>,
-    pub(super) place: Place,
+    pub(super) at: SourceLocation,
 }
 
 impl Line {
@@ -24,11 +24,10 @@ pub(super) fn lines(path: &Path, text: &str) -> Result<Vec<Line>, ReadError> {
     let file: Arc<str> = path.to_string_lossy().into();
     let mut lines = Vec::new();
     for (number, line) in text.lines().enumerate() {
-        let place = Place::new(&file, number + 1);
-        let words =
-            words(line).ok_or_else(|| ReadError::Syntax { place: place.clone(), message: "expected a closing quote".to_owned() })?;
+        let at = SourceLocation::new(&file, number + 1);
+        let words = words(line).ok_or_else(|| ReadError::Syntax { at: at.clone(), message: "expected a closing quote".to_owned() })?;
         if !words.is_empty() {
-            lines.push(Line { words, place });
+            lines.push(Line { words, at });
         }
     }
     Ok(lines)

@@ -3,13 +3,14 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::super::model::{Note, Place, PoolAt, Proxy, ProxyName, Request, Routed, Site};
+use super::super::model::{Note, PoolAt, Proxy, ProxyName, Request, Routed, Site, SourceLocation};
 use super::super::pattern::Pattern;
 use super::location::{Location, Name};
+use super::location_of;
 use super::run;
 use super::scope::{ErrorPage, Scope};
-use super::tree::Directive;
 use super::upstream::{Upstream, upstream};
+use wsim_nginx::Directive;
 
 /// What all servers share.
 #[derive(Debug, Default)]
@@ -19,7 +20,7 @@ pub(super) struct Config {
     /// Variables that `set` declares somewhere: empty until it runs.
     pub(super) declared: HashSet<String>,
     /// Variables of `geo`, `split_clients` and programs.
-    pub(super) foreign: HashMap<String, (String, Place)>,
+    pub(super) foreign: HashMap<String, (String, SourceLocation)>,
 }
 
 /// A `map` block.
@@ -28,11 +29,11 @@ pub(super) struct Map {
     pub(super) source: String,
     /// By the key in lower case.
     pub(super) exact: HashMap<String, String>,
-    pub(super) patterns: Vec<(Result<Pattern, String>, String, Place)>,
+    pub(super) patterns: Vec<(Result<Pattern, String>, String, SourceLocation)>,
     pub(super) default: String,
     /// `hostnames`, which is not evaluated.
     pub(super) hostnames: bool,
-    pub(super) place: Place,
+    pub(super) at: SourceLocation,
 }
 
 /// A `server` block.
@@ -40,7 +41,7 @@ pub(super) struct Map {
 pub(super) struct Server {
     pub(super) config: Arc<Config>,
     name: String,
-    pub(super) place: Place,
+    pub(super) at: SourceLocation,
     pub(super) scope: Scope,
     pub(super) locations: Vec<Location>,
 }
@@ -50,8 +51,8 @@ impl Site for Server {
         &self.name
     }
 
-    fn place(&self) -> &Place {
-        &self.place
+    fn location(&self) -> &SourceLocation {
+        &self.at
     }
 
     fn route(&self, request: &Request) -> Routed {
@@ -70,7 +71,7 @@ pub(super) fn proxy(directives: &[Directive], mut notes: Vec<Note>) -> Proxy {
     if servers.is_empty()
         && let Some(first) = directives.iter().find(|directive| directive.name == "location")
     {
-        servers.push(server(directives, &config, &[], &first.place));
+        servers.push(server(directives, &config, &[], &location_of(first)));
     }
     let processes = directives.iter().find(|directive| directive.name == "worker_processes");
     Proxy {
@@ -78,7 +79,7 @@ pub(super) fn proxy(directives: &[Directive], mut notes: Vec<Note>) -> Proxy {
         pools: config.upstreams.iter().map(|upstream| upstream.pool.clone()).collect::<Vec<PoolAt>>(),
         sites: servers.into_iter().map(|server| Box::new(server) as Box<dyn Site>).collect(),
         processes: processes.map_or(Some(1), |directive| directive.argument(0).parse().ok()),
-        processes_at: processes.map(|directive| directive.place.clone()),
+        processes_at: processes.map(|directive| location_of(directive)),
         hosts: Vec::new(),
         notes,
     }
@@ -96,16 +97,13 @@ fn gather(directives: &[Directive], config: &mut Config, notes: &mut Vec<Note>, 
             }
             "geo" | "split_clients" => {
                 let last = directive.arguments.last().map_or("", String::as_str);
-                config.foreign.insert(variable(last), (directive.name.clone(), directive.place.clone()));
+                config.foreign.insert(variable(last), (directive.name.clone(), location_of(directive)));
             }
             "js_set" | "perl_set" | "auth_request_set" => {
-                config.foreign.insert(variable(directive.argument(0)), (directive.name.clone(), directive.place.clone()));
+                config.foreign.insert(variable(directive.argument(0)), (directive.name.clone(), location_of(directive)));
             }
             "auth_request" | "mirror" if directive.argument(0) != "off" => {
-                notes.push(Note {
-                    place: directive.place.clone(),
-                    text: format!("{} is taken to let every request through", directive.name),
-                });
+                notes.push(Note { at: location_of(directive), text: format!("{} is taken to let every request through", directive.name) });
             }
             _ => {}
         }
@@ -123,13 +121,13 @@ fn find_servers(directives: &[Directive], config: &Arc<Config>, around: &[ErrorP
     for directive in directives {
         match (directive.name.as_str(), &directive.block) {
             ("http", Some(block)) => find_servers(block, config, &own, servers),
-            ("server", Some(block)) => servers.push(server(block, config, &own, &directive.place)),
+            ("server", Some(block)) => servers.push(server(block, config, &own, &location_of(directive))),
             _ => {}
         }
     }
 }
 
-fn server(block: &[Directive], config: &Arc<Config>, around: &[ErrorPage], place: &Place) -> Server {
+fn server(block: &[Directive], config: &Arc<Config>, around: &[ErrorPage], at: &SourceLocation) -> Server {
     let words = |name: &str| -> Vec<&str> {
         block
             .iter()
@@ -146,7 +144,7 @@ fn server(block: &[Directive], config: &Arc<Config>, around: &[ErrorPage], place
     };
     let scope = Scope::of(block, around);
     let locations = locations(block, &scope.error_pages);
-    Server { config: Arc::clone(config), name, place: place.clone(), scope, locations }
+    Server { config: Arc::clone(config), name, at: at.clone(), scope, locations }
 }
 
 fn locations(block: &[Directive], around: &[ErrorPage]) -> Vec<Location> {
@@ -156,7 +154,7 @@ fn locations(block: &[Directive], around: &[ErrorPage]) -> Vec<Location> {
             let block = directive.block.as_deref().unwrap_or_default();
             let scope = Scope::of(block, around);
             let inner = locations(block, &scope.error_pages);
-            Location { name: Name::of(&directive.arguments), inner, scope, place: directive.place.clone() }
+            Location { name: Name::of(&directive.arguments), inner, scope, at: location_of(directive) }
         })
         .collect()
 }
@@ -168,7 +166,7 @@ fn map(directive: &Directive) -> Map {
         patterns: Vec::new(),
         default: String::new(),
         hostnames: false,
-        place: directive.place.clone(),
+        at: location_of(directive),
     };
     for entry in directive.block.as_deref().unwrap_or_default() {
         let value = entry.argument(0).to_owned();
@@ -177,8 +175,8 @@ fn map(directive: &Directive) -> Map {
             "hostnames" if entry.arguments.is_empty() => map.hostnames = true,
             "volatile" if entry.arguments.is_empty() => {}
             key => match (key.strip_prefix("~*"), key.strip_prefix('~')) {
-                (Some(pattern), _) => map.patterns.push((Pattern::new(pattern, true), value, entry.place.clone())),
-                (None, Some(pattern)) => map.patterns.push((Pattern::new(pattern, false), value, entry.place.clone())),
+                (Some(pattern), _) => map.patterns.push((Pattern::new(pattern, true), value, location_of(entry))),
+                (None, Some(pattern)) => map.patterns.push((Pattern::new(pattern, false), value, location_of(entry))),
                 (None, None) => {
                     let key = key.strip_prefix('\\').unwrap_or(key).to_lowercase();
                     map.exact.insert(key, value);

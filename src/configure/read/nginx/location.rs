@@ -3,7 +3,7 @@
 //! Source: `ngx_http_core_find_location`. An exact name wins at once; else the longest prefix is taken, and within it the same
 //! search again; unless that prefix (or a nested one) settles it, regular expressions are tried in the order of the file.
 
-use super::super::model::{Place, Unknown};
+use super::super::model::{SourceLocation, Unknown};
 use super::super::pattern::{Captures, Pattern};
 use super::scope::Scope;
 
@@ -13,7 +13,7 @@ pub(super) struct Location {
     pub(super) name: Name,
     pub(super) inner: Vec<Location>,
     pub(super) scope: Scope,
-    pub(super) place: Place,
+    pub(super) at: SourceLocation,
 }
 
 /// How it is named.
@@ -108,7 +108,7 @@ fn search<'l>(locations: &'l [Location], uri: &str) -> Result<Search<'l>, Unknow
     }
     for location in locations {
         let Name::Regex(pattern) = &location.name else { continue };
-        let pattern = pattern.as_ref().map_err(|why| Unknown::new(why.clone(), &location.place))?;
+        let pattern = pattern.as_ref().map_err(|why| Unknown::new(why.clone(), &location.at))?;
         if let Some(captures) = pattern.captures(uri) {
             return Ok(Search::Done(match search(&location.inner, uri)? {
                 Search::Done(inner) => inner,

@@ -1,25 +1,26 @@
-//! nginx: the tree of directives with their places, and sites that route as nginx does.
+//! nginx: sites that route as nginx does.
 //!
 //! ```text
-//! files ─▶ tree (includes in place) ─▶ build ─▶ Config (maps, upstreams) + servers ─▶ run (one request)
+//! files ─▶ wsim_nginx (directives, included ones in place) ─▶ build ─▶ Config (maps, upstreams) + servers ─▶ run (one request)
 //! ```
 //!
 //! Sources: nginx's `src/http/ngx_http_core_module.c` (search of locations), `src/http/modules/ngx_http_rewrite_module.c`,
-//! `ngx_http_map_module.c`, `ngx_http_proxy_module.c`. The grammar is that of [`wsim_logs::formats::nginx_config`].
+//! `ngx_http_map_module.c`, `ngx_http_proxy_module.c`. The grammar is that of [`wsim_nginx`].
 
 mod build;
 mod location;
 mod run;
 mod scope;
-mod text;
-mod tree;
 mod upstream;
 mod value;
 
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
-use super::files::Files;
-use super::model::{Proxy, ReadError};
+use wsim_nginx::{Directive, Files, IncludeError};
+
+use super::model::{Note, Proxy, ReadError, SourceLocation};
 
 /// Reads a configuration from its main file, or from a snippet that others include.
 ///
@@ -37,14 +38,50 @@ pub fn read_all(sources: &[(&Path, &str)], files: &dyn Files) -> Result<Proxy, R
     let mut notes = Vec::new();
     let mut trees = Vec::new();
     for (path, text) in sources {
-        trees.push((path, tree::read(path, text, files, &mut notes)?));
+        let tree = wsim_nginx::read(path, text, files)?;
+        // Without mime.types, which routes nothing.
+        let missing = tree.missing.iter().filter(|include| !include.pattern.ends_with("mime.types"));
+        notes.extend(missing.map(|include| Note {
+            at: SourceLocation::new(&include.file, include.line),
+            text: format!("included file {} is not there", include.pattern.escape_debug()),
+        }));
+        trees.push((path, tree.directives));
     }
-    let included = |path: &Path| {
-        let same = |place: &Path| place == path || place.canonicalize().ok().is_some_and(|place| path.canonicalize().ok() == Some(place));
-        trees.iter().any(|(own, tree)| **own != path && tree::files(tree).iter().any(|file| same(Path::new(&**file))))
+    let is_included = |path: &Path| {
+        let is_same = |file: &Path| file == path || file.canonicalize().ok().is_some_and(|file| path.canonicalize().ok() == Some(file));
+        trees.iter().any(|(other, directives)| **other != path && files_of(directives).iter().any(|file| is_same(Path::new(&**file))))
     };
-    let kept: Vec<tree::Directive> = trees.iter().filter(|(path, _)| !included(path)).flat_map(|(_, tree)| tree.clone()).collect();
+    let kept: Vec<Directive> = trees.iter().filter(|(path, _)| !is_included(path)).flat_map(|(_, directives)| directives.clone()).collect();
     Ok(build::proxy(&kept, notes))
+}
+
+/// The files that directives come from.
+fn files_of(directives: &[Directive]) -> BTreeSet<Arc<str>> {
+    let mut found = BTreeSet::new();
+    let mut rest: Vec<&Directive> = directives.iter().collect();
+    while let Some(directive) = rest.pop() {
+        found.insert(Arc::clone(&directive.file));
+        rest.extend(directive.block.as_deref().unwrap_or_default());
+    }
+    found
+}
+
+fn location_of(directive: &Directive) -> SourceLocation {
+    SourceLocation::new(&directive.file, directive.line)
+}
+
+impl From<IncludeError> for ReadError {
+    fn from(error: IncludeError) -> Self {
+        match error {
+            IncludeError::Read { path, source } => Self::Open { file: path.display().to_string(), source },
+            IncludeError::Syntax(error) => {
+                Self::Syntax { at: SourceLocation::new(&error.file, error.line), message: format!("expected {}", error.expected) }
+            }
+            IncludeError::TooMany { file, line } => {
+                Self::Syntax { at: SourceLocation::new(&file, line), message: "files include each other, or too many files".to_owned() }
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,17 +1,17 @@
 //! One request through one server: rewrite, search, rewrite again, until something answers.
 
-use super::super::model::{Answer, KeyValue, Place, Request, Routed, Unknown};
+use super::super::model::{Answer, KeyValue, Request, Routed, SourceLocation, Unknown};
 use super::build::Server;
 use super::location::{Found, Location, find, named};
 use super::scope::{Condition, Content, Flag, Scope, Step};
-use super::text::has_variables;
 use super::upstream::{Hash, address};
 use super::value::Values;
-use wsim_endpoints::as_nginx_sees;
+use wsim_http::target::as_nginx_matches;
+use wsim_nginx::variables::has_variables;
 
 /// Where a request goes.
 pub(super) fn route(server: &Server, request: &Request) -> Routed {
-    let uri = String::from_utf8_lossy(&as_nginx_sees(request.path.as_bytes())).into_owned();
+    let uri = String::from_utf8_lossy(&as_nginx_matches(request.path.as_bytes())).into_owned();
     let values = Values::new(&server.config, request, uri);
     let mut run = Run { server, values, rewritten: false, error_page_used: false };
     run.route().unwrap_or_else(Routed::unknown)
@@ -28,7 +28,7 @@ struct Run<'r> {
 enum Flow<'s> {
     /// The content of this scope is due.
     Content(&'s Scope),
-    Return(u16, Place),
+    Return(u16, SourceLocation),
     /// The path changed: search again.
     Again,
 }
@@ -37,11 +37,11 @@ impl<'r> Run<'r> {
     fn route(&mut self) -> Result<Routed, Unknown> {
         let server = self.server;
         match self.rewrite(&server.scope)? {
-            Flow::Return(code, place) => {
+            Flow::Return(code, at) => {
                 if let Some(routed) = self.error_page(&server.scope, code)? {
                     return Ok(routed);
                 }
-                return Ok(Routed::local(format!("status {code}"), Some(place)));
+                return Ok(Routed::local(format!("status {code}"), Some(at)));
             }
             Flow::Content(_) | Flow::Again => {}
         }
@@ -50,17 +50,17 @@ impl<'r> Run<'r> {
 
     fn search(&mut self, from_outside: bool, hops: usize) -> Result<Routed, Unknown> {
         if hops > HOPS_MAX {
-            return Err(Unknown::new("a request that is redirected within nginx without end (status 500)", &self.server.place));
+            return Err(Unknown::new("a request that is redirected within nginx without end (status 500)", &self.server.at));
         }
         match find(&self.server.locations, &self.values.uri)? {
-            Found::Nothing => Ok(Routed::local("a file, or status 404: no location takes it", Some(self.server.place.clone()))),
-            Found::Redirect(location) => Ok(Routed::local("status 301, for the slash at the end", Some(location.place.clone()))),
+            Found::Nothing => Ok(Routed::local("a file, or status 404: no location takes it", Some(self.server.at.clone()))),
+            Found::Redirect(location) => Ok(Routed::local("status 301, for the slash at the end", Some(location.at.clone()))),
             Found::Location(location, captures) => {
                 if let Some(captures) = captures {
                     self.values.matched(captures);
                 }
                 if location.scope.internal && from_outside {
-                    return Ok(Routed::local("status 404: the location is internal", Some(location.place.clone())));
+                    return Ok(Routed::local("status 404: the location is internal", Some(location.at.clone())));
                 }
                 self.enter(location, hops)
             }
@@ -70,27 +70,27 @@ impl<'r> Run<'r> {
     fn enter(&mut self, location: &'r Location, hops: usize) -> Result<Routed, Unknown> {
         let scope = self.limited(&location.scope);
         match self.rewrite(&location.scope)? {
-            Flow::Return(code, place) => match self.error_page(&location.scope, code)? {
+            Flow::Return(code, at) => match self.error_page(&location.scope, code)? {
                 Some(routed) => Ok(routed),
-                None => Ok(Routed::local(format!("status {code}"), Some(place))),
+                None => Ok(Routed::local(format!("status {code}"), Some(at))),
             },
             Flow::Again => self.search(false, hops + 1),
             Flow::Content(inner) => {
-                if let Some(place) = scope.denied.as_ref().or(inner.denied.as_ref()) {
+                if let Some(at) = scope.denied.as_ref().or(inner.denied.as_ref()) {
                     if let Some(routed) = self.error_page(&location.scope, 403)? {
                         return Ok(routed);
                     }
-                    return Ok(Routed::local("status 403", Some(place.clone())));
+                    return Ok(Routed::local("status 403", Some(at.clone())));
                 }
-                if let Some((files, place)) = inner.try_files.as_ref().or(location.scope.try_files.as_ref()) {
-                    return self.try_files(files, place, hops);
+                if let Some((files, at)) = inner.try_files.as_ref().or(location.scope.try_files.as_ref()) {
+                    return self.try_files(files, at, hops);
                 }
                 // An `if` that held comes before a `limit_except`, and both before the location itself.
                 let conditional = (!std::ptr::eq(inner, &raw const location.scope)).then_some(inner);
                 let content = conditional.and_then(|inner| inner.content.as_ref()).or(scope.content.as_ref());
                 let content = content.or(location.scope.content.as_ref());
                 match content {
-                    None => Ok(Routed::local("a file, or status 404", Some(location.place.clone()))),
+                    None => Ok(Routed::local("a file, or status 404", Some(location.at.clone()))),
                     Some(content) => self.answer(content, location),
                 }
             }
@@ -109,26 +109,26 @@ impl<'r> Run<'r> {
         }
     }
 
-    fn try_files(&mut self, files: &[String], place: &Place, hops: usize) -> Result<Routed, Unknown> {
-        let Some(last) = files.last() else { return Ok(Routed::local("status 404", Some(place.clone()))) };
+    fn try_files(&mut self, files: &[String], at: &SourceLocation, hops: usize) -> Result<Routed, Unknown> {
+        let Some(last) = files.last() else { return Ok(Routed::local("status 404", Some(at.clone()))) };
         if let Some(code) = last.strip_prefix('=') {
-            return Ok(Routed::local(format!("status {code}"), Some(place.clone())));
+            return Ok(Routed::local(format!("status {code}"), Some(at.clone())));
         }
         if last.starts_with('@') {
-            return self.named(last, place, hops);
+            return self.named(last, at, hops);
         }
-        let target = self.values.text(last, place)?;
+        let target = self.values.text(last, at)?;
         self.redirect(&target);
         self.search(false, hops + 1)
     }
 
-    fn named(&mut self, name: &str, place: &Place, hops: usize) -> Result<Routed, Unknown> {
+    fn named(&mut self, name: &str, at: &SourceLocation, hops: usize) -> Result<Routed, Unknown> {
         if hops > HOPS_MAX {
-            return Err(Unknown::new("named locations that refer to each other", place));
+            return Err(Unknown::new("named locations that refer to each other", at));
         }
         match named(&self.server.locations, name) {
             Some(location) => self.enter(location, hops + 1),
-            None => Ok(Routed::local(format!("status 500: there is no location {name}"), Some(place.clone()))),
+            None => Ok(Routed::local(format!("status 500: there is no location {name}"), Some(at.clone()))),
         }
     }
 
@@ -151,12 +151,12 @@ impl<'r> Run<'r> {
         let Some(page) = scope.error_pages.iter().find(|page| page.codes.contains(&code)) else { return Ok(None) };
         self.error_page_used = true;
         if page.target.starts_with('@') {
-            return self.named(&page.target, &page.place, 0).map(Some);
+            return self.named(&page.target, &page.at, 0).map(Some);
         }
         if !page.target.starts_with('/') {
             return Ok(None);
         }
-        let target = self.values.text(&page.target, &page.place)?;
+        let target = self.values.text(&page.target, &page.at)?;
         self.redirect(&target);
         self.search(false, 1).map(Some)
     }
@@ -165,7 +165,7 @@ impl<'r> Run<'r> {
         let mut changed = false;
         let mut current = scope;
         match self.steps(&scope.steps, &mut current, &mut changed)? {
-            Some(Stop::Return(code, place)) => Ok(Flow::Return(code, place)),
+            Some(Stop::Return(code, at)) => Ok(Flow::Return(code, at)),
             Some(Stop::Stay) => Ok(Flow::Content(current)),
             Some(Stop::Again) => Ok(Flow::Again),
             None if changed => Ok(Flow::Again),
@@ -176,28 +176,28 @@ impl<'r> Run<'r> {
     fn steps<'s>(&mut self, steps: &'s [Step], current: &mut &'s Scope, changed: &mut bool) -> Result<Option<Stop>, Unknown> {
         for step in steps {
             match step {
-                Step::Set { name, value, place } => {
-                    let value = self.values.text(value, place)?;
+                Step::Set { name, value, at } => {
+                    let value = self.values.text(value, at)?;
                     self.values.set(name, value);
                 }
-                Step::Return { code, place } => return Ok(Some(Stop::Return(*code, place.clone()))),
+                Step::Return { code, at } => return Ok(Some(Stop::Return(*code, at.clone()))),
                 Step::Break => return Ok(Some(Stop::Stay)),
-                Step::If { condition, scope, place } => {
-                    if self.holds(condition, place)? {
+                Step::If { condition, scope, at } => {
+                    if self.holds(condition, at)? {
                         *current = scope;
                         if let Some(stop) = self.steps(&scope.steps, current, changed)? {
                             return Ok(Some(stop));
                         }
                     }
                 }
-                Step::Rewrite { pattern, replacement, flag, place } => {
-                    let pattern = pattern.as_ref().map_err(|why| Unknown::new(why.clone(), place))?;
+                Step::Rewrite { pattern, replacement, flag, at } => {
+                    let pattern = pattern.as_ref().map_err(|why| Unknown::new(why.clone(), at))?;
                     let Some(captures) = pattern.captures(&self.values.uri) else { continue };
                     self.values.matched(captures);
                     if *flag == Flag::Redirect {
-                        return Ok(Some(Stop::Return(302, place.clone())));
+                        return Ok(Some(Stop::Return(302, at.clone())));
                     }
-                    self.replace(replacement, place)?;
+                    self.replace(replacement, at)?;
                     *changed = true;
                     match flag {
                         Flag::Last => return Ok(Some(Stop::Again)),
@@ -211,8 +211,8 @@ impl<'r> Run<'r> {
     }
 
     /// A new path; its query comes before the old one, which a `?` at the end drops.
-    fn replace(&mut self, replacement: &str, place: &Place) -> Result<(), Unknown> {
-        let text = self.values.text(replacement, place)?;
+    fn replace(&mut self, replacement: &str, at: &SourceLocation) -> Result<(), Unknown> {
+        let text = self.values.text(replacement, at)?;
         self.rewritten = true;
         let Some((path, query)) = text.split_once('?') else {
             self.values.uri = text;
@@ -229,19 +229,19 @@ impl<'r> Run<'r> {
         Ok(())
     }
 
-    fn holds(&mut self, condition: &Condition, place: &Place) -> Result<bool, Unknown> {
+    fn holds(&mut self, condition: &Condition, at: &SourceLocation) -> Result<bool, Unknown> {
         Ok(match condition {
             Condition::True(text) => {
-                let value = self.values.text(text, place)?;
+                let value = self.values.text(text, at)?;
                 !value.is_empty() && value != "0"
             }
             Condition::Equal { left, right, negated } => {
-                let (left, right) = (self.values.text(left, place)?, self.values.text(right, place)?);
+                let (left, right) = (self.values.text(left, at)?, self.values.text(right, at)?);
                 (left == right) != *negated
             }
             Condition::Matches { left, pattern, negated } => {
-                let pattern = pattern.as_ref().map_err(|why| Unknown::new(why.clone(), place))?;
-                let left = self.values.text(left, place)?;
+                let pattern = pattern.as_ref().map_err(|why| Unknown::new(why.clone(), at))?;
+                let left = self.values.text(left, at)?;
                 let found = pattern.captures(&left);
                 let matched = found.is_some();
                 if let Some(captures) = found {
@@ -250,25 +250,25 @@ impl<'r> Run<'r> {
                 matched != *negated
             }
             Condition::File { negated } => *negated,
-            Condition::Unreadable => return Err(Unknown::new("a condition that is not evaluated", place)),
+            Condition::Unreadable => return Err(Unknown::new("a condition that is not evaluated", at)),
         })
     }
 
     fn answer(&mut self, content: &Content, location: &Location) -> Result<Routed, Unknown> {
         match content {
-            Content::Other { what, place } => Ok(Routed::local(what.clone(), Some(place.clone()))),
-            Content::Program { what, place } => Err(Unknown::new(format!("{what} is not evaluated"), place)),
-            Content::Proxy { target, place } => {
-                let text = self.values.text(target, place)?;
+            Content::Other { what, at } => Ok(Routed::local(what.clone(), Some(at.clone()))),
+            Content::Program { what, at } => Err(Unknown::new(format!("{what} is not evaluated"), at)),
+            Content::Proxy { target, at } => {
+                let text = self.values.text(target, at)?;
                 let Some(rest) = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")) else {
-                    return Err(Unknown::new("a proxy_pass that is no http:// or https:// address", place));
+                    return Err(Unknown::new("a proxy_pass that is no http:// or https:// address", at));
                 };
                 let (authority, uri) = authority(rest);
                 // With variables nginx sends the path that is written; without, it puts the decoded path in its place.
                 let plain = uri.is_empty() || (has_variables(target) && uri == self.values.request.target());
                 let rewritten = self.rewritten || !plain;
                 let (answer, key) = self.upstream(authority);
-                Ok(Routed { answer, rule: Some(location.place.clone()), key, rewritten })
+                Ok(Routed { answer, rule: Some(location.at.clone()), key, rewritten })
             }
         }
     }
@@ -281,7 +281,7 @@ impl<'r> Run<'r> {
         let key = match &upstreams[index].hash {
             Hash::Nothing => KeyValue::None,
             Hash::Address => KeyValue::Text(network(&self.values.request.address)),
-            Hash::Text(text) => match self.values.text(text, &upstreams[index].pool.place) {
+            Hash::Text(text) => match self.values.text(text, &upstreams[index].pool.at) {
                 Ok(text) => KeyValue::Text(text),
                 Err(unknown) => KeyValue::Unknown(unknown.why),
             },
@@ -291,7 +291,7 @@ impl<'r> Run<'r> {
 }
 
 enum Stop {
-    Return(u16, Place),
+    Return(u16, SourceLocation),
     Stay,
     Again,
 }

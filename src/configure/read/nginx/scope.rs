@@ -1,17 +1,18 @@
 //! What may stand in a server, a location or an `if`: rewriting, and what answers.
 
-use super::super::model::Place;
+use super::super::model::SourceLocation;
 use super::super::pattern::Pattern;
-use super::tree::Directive;
+use super::location_of;
+use wsim_nginx::Directive;
 
 /// A directive of the rewrite module, in order.
 #[derive(Debug, Clone)]
 pub(super) enum Step {
-    Set { name: String, value: String, place: Place },
-    Return { code: u16, place: Place },
-    Rewrite { pattern: Result<Pattern, String>, replacement: String, flag: Flag, place: Place },
+    Set { name: String, value: String, at: SourceLocation },
+    Return { code: u16, at: SourceLocation },
+    Rewrite { pattern: Result<Pattern, String>, replacement: String, flag: Flag, at: SourceLocation },
     Break,
-    If { condition: Condition, scope: Box<Scope>, place: Place },
+    If { condition: Condition, scope: Box<Scope>, at: SourceLocation },
 }
 
 /// What a rewrite does next.
@@ -54,17 +55,17 @@ pub(super) enum Condition {
 pub(super) enum Content {
     Proxy {
         target: String,
-        place: Place,
+        at: SourceLocation,
     },
     /// Another module: `fastcgi_pass`, `root`, `stub_status`.
     Other {
         what: String,
-        place: Place,
+        at: SourceLocation,
     },
     /// A program, of which nothing is known.
     Program {
         what: String,
-        place: Place,
+        at: SourceLocation,
     },
 }
 
@@ -73,7 +74,7 @@ pub(super) enum Content {
 pub(super) struct ErrorPage {
     pub(super) codes: Vec<u16>,
     pub(super) target: String,
-    pub(super) place: Place,
+    pub(super) at: SourceLocation,
 }
 
 /// Directives of a block, without its locations.
@@ -81,13 +82,13 @@ pub(super) struct ErrorPage {
 pub(super) struct Scope {
     pub(super) steps: Vec<Step>,
     pub(super) content: Option<Content>,
-    pub(super) try_files: Option<(Vec<String>, Place)>,
+    pub(super) try_files: Option<(Vec<String>, SourceLocation)>,
     /// Own ones, or else those of the block around.
     pub(super) error_pages: Vec<ErrorPage>,
     /// Methods that are let through, and what holds for the others.
     pub(super) limit_except: Option<(Vec<String>, Box<Scope>)>,
     /// `deny all` with nobody allowed.
-    pub(super) denied: Option<Place>,
+    pub(super) denied: Option<SourceLocation>,
     pub(super) internal: bool,
 }
 
@@ -102,35 +103,35 @@ impl Scope {
         }
         let allowed = directives.iter().any(|directive| directive.name == "allow");
         let denied = directives.iter().find(|directive| directive.name == "deny" && directive.argument(0) == "all");
-        scope.denied = denied.filter(|_| !allowed).map(|directive| directive.place.clone());
+        scope.denied = denied.filter(|_| !allowed).map(|directive| location_of(directive));
         scope
     }
 
     fn take(&mut self, directive: &Directive) {
-        let place = directive.place.clone();
+        let at = location_of(directive);
         let block = directive.block.as_deref().unwrap_or_default();
         match directive.name.as_str() {
             "set" => {
                 let name = directive.argument(0).trim_start_matches('$').to_ascii_lowercase();
-                self.steps.push(Step::Set { name, value: directive.argument(1).to_owned(), place });
+                self.steps.push(Step::Set { name, value: directive.argument(1).to_owned(), at });
             }
-            "return" => self.steps.push(Step::Return { code: directive.argument(0).parse().unwrap_or(302), place }),
+            "return" => self.steps.push(Step::Return { code: directive.argument(0).parse().unwrap_or(302), at }),
             "rewrite" => self.steps.push(rewrite(directive)),
             "break" => self.steps.push(Step::Break),
             "if" => {
                 let scope = Box::new(Self::of(block, &self.error_pages));
-                self.steps.push(Step::If { condition: condition(&directive.arguments), scope, place });
+                self.steps.push(Step::If { condition: condition(&directive.arguments), scope, at });
             }
-            "proxy_pass" => self.content = Some(Content::Proxy { target: directive.argument(0).to_owned(), place }),
-            "try_files" => self.try_files = Some((directive.arguments.clone(), place)),
+            "proxy_pass" => self.content = Some(Content::Proxy { target: directive.argument(0).to_owned(), at }),
+            "try_files" => self.try_files = Some((directive.arguments.clone(), at)),
             "limit_except" => {
                 self.limit_except = Some((directive.arguments.clone(), Box::new(Self::of(block, &self.error_pages))));
             }
             "internal" => self.internal = true,
             "fastcgi_pass" | "uwsgi_pass" | "scgi_pass" | "grpc_pass" | "memcached_pass" | "stub_status" | "empty_gif" => {
-                self.content = Some(Content::Other { what: directive.name.clone(), place });
+                self.content = Some(Content::Other { what: directive.name.clone(), at });
             }
-            name if is_program(name) => self.content = Some(Content::Program { what: name.to_owned(), place }),
+            name if is_program(name) => self.content = Some(Content::Program { what: name.to_owned(), at }),
             _ => {}
         }
     }
@@ -145,7 +146,7 @@ fn is_program(name: &str) -> bool {
 fn error_page(directive: &Directive) -> Option<ErrorPage> {
     let (target, codes) = directive.arguments.split_last()?;
     let codes = codes.iter().filter_map(|code| code.parse().ok()).collect();
-    Some(ErrorPage { codes, target: target.clone(), place: directive.place.clone() })
+    Some(ErrorPage { codes, target: target.clone(), at: location_of(directive) })
 }
 
 fn rewrite(directive: &Directive) -> Step {
@@ -158,7 +159,7 @@ fn rewrite(directive: &Directive) -> Step {
         "break" => Flag::Break,
         _ => Flag::None,
     };
-    Step::Rewrite { pattern: Pattern::new(directive.argument(0), false), replacement, flag, place: directive.place.clone() }
+    Step::Rewrite { pattern: Pattern::new(directive.argument(0), false), replacement, flag, at: location_of(directive) }
 }
 
 /// `($request_method = POST)`, `($arg_since)`, `($uri !~* "x")`; the words come with their brackets.
@@ -171,11 +172,11 @@ fn condition(words: &[String]) -> Condition {
         *last = last.strip_suffix(')').unwrap_or(last).to_owned();
     }
     words.retain({
-        let mut place = 0;
+        let mut at = 0;
         let count = words.len();
         move |word| {
-            place += 1;
-            !(word.is_empty() && (place == 1 || (place == count && count != 3)))
+            at += 1;
+            !(word.is_empty() && (at == 1 || (at == count && count != 3)))
         }
     });
     match words.as_slice() {

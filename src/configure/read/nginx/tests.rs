@@ -1,8 +1,8 @@
 use std::path::Path;
 
 use super::*;
-use crate::read::files::NoFiles;
 use crate::read::model::{Answer, KeyValue, Request, Routed};
+use wsim_nginx::NoFiles;
 
 fn routed(config: &str, request: &Request) -> (Proxy, Routed) {
     let proxy = read(Path::new("nginx.conf"), config, &NoFiles).unwrap();
@@ -16,7 +16,7 @@ fn goes(config: &str, method: &str, target: &str) -> String {
         Answer::Pool(index) => proxy.pools[index].name.clone(),
         Answer::Server(address) => address,
         Answer::Local(what) => format!("local: {what}"),
-        Answer::Unknown(unknown) => format!("unknown: {} at {}", unknown.why, unknown.place),
+        Answer::Unknown(unknown) => format!("unknown: {} at {}", unknown.why, unknown.at),
     }
 }
 

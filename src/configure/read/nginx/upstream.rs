@@ -1,7 +1,8 @@
 //! `upstream` blocks.
 
 use super::super::model::{Note, PoolAt, ServerAt};
-use super::tree::Directive;
+use super::location_of;
+use wsim_nginx::Directive;
 
 /// A pool and what its rule hashes.
 #[derive(Debug, Clone)]
@@ -27,7 +28,7 @@ pub(super) fn upstream(directive: &Directive, notes: &mut Vec<Note>) -> Upstream
         servers: Vec::new(),
         balance: "round robin".to_owned(),
         shared: false,
-        place: directive.place.clone(),
+        at: location_of(directive),
     };
     let mut hash = Hash::Nothing;
     for inner in directive.block.as_deref().unwrap_or_default() {
@@ -53,7 +54,7 @@ pub(super) fn upstream(directive: &Directive, notes: &mut Vec<Note>) -> Upstream
                 hash = Hash::Nothing;
                 pool.balance = words(inner);
             }
-            "sticky" => notes.push(Note { place: inner.place.clone(), text: "sticky sessions are not evaluated".to_owned() }),
+            "sticky" => notes.push(Note { at: location_of(inner), text: "sticky sessions are not evaluated".to_owned() }),
             _ => {}
         }
     }

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::super::model::{Place, Request, Unknown};
+use super::super::model::{Request, SourceLocation, Unknown};
 use super::super::pattern::Captures;
 use super::build::{Config, Map};
-use super::text::{Piece, pieces};
+use wsim_nginx::variables::{Digits, Piece, pieces};
 
 /// The state of one request.
 #[derive(Debug)]
@@ -43,28 +43,29 @@ impl<'r> Values<'r> {
     }
 
     /// A text with its variables filled in.
-    pub(super) fn text(&mut self, text: &str, place: &Place) -> Result<String, Unknown> {
-        self.text_within(text, place, 0)
+    pub(super) fn text(&mut self, text: &str, at: &SourceLocation) -> Result<String, Unknown> {
+        self.text_within(text, at, 0)
     }
 
-    fn text_within(&mut self, text: &str, place: &Place, depth: usize) -> Result<String, Unknown> {
+    fn text_within(&mut self, text: &str, at: &SourceLocation, depth: usize) -> Result<String, Unknown> {
         let mut out = String::new();
-        for piece in pieces(text) {
+        for piece in pieces(text, Digits::Capture) {
             match piece {
-                Piece::Literal(literal) => out.push_str(&literal),
-                Piece::Variable(name) => out.push_str(&self.variable(&name, place, depth)?),
+                Piece::Literal(literal) => out.push_str(literal),
+                Piece::Dollar { .. } => out.push('$'),
+                Piece::Variable { name, .. } => out.push_str(&self.variable(&name.to_ascii_lowercase(), at, depth)?),
             }
             if out.len() > LENGTH_MAX {
-                return Err(Unknown::new("a text that grows without end", place));
+                return Err(Unknown::new("a text that grows without end", at));
             }
         }
         Ok(out)
     }
 
-    fn variable(&mut self, name: &str, place: &Place, depth: usize) -> Result<String, Unknown> {
+    fn variable(&mut self, name: &str, at: &SourceLocation, depth: usize) -> Result<String, Unknown> {
         self.steps += 1;
         if self.steps > STEPS_MAX || depth > DEPTH_MAX {
-            return Err(Unknown::new("variables that refer to each other", place));
+            return Err(Unknown::new("variables that refer to each other", at));
         }
         if let Ok(number) = name.parse::<usize>() {
             return Ok(self.groups.get(number).cloned().unwrap_or_default());
@@ -88,25 +89,25 @@ impl<'r> Values<'r> {
         if config.declared.contains(name) || !KNOWN_BUT_UNEVALUATED.iter().any(|known| name.starts_with(known)) {
             return Ok(String::new());
         }
-        Err(Unknown::new(format!("${name} is not evaluated"), place))
+        Err(Unknown::new(format!("${name} is not evaluated"), at))
     }
 
     fn map(&mut self, map: &Map, depth: usize) -> Result<String, Unknown> {
-        let source = self.text_within(&map.source, &map.place, depth + 1)?;
+        let source = self.text_within(&map.source, &map.at, depth + 1)?;
         if map.hostnames {
-            return Err(Unknown::new("a map with hostnames, which is not evaluated", &map.place));
+            return Err(Unknown::new("a map with hostnames, which is not evaluated", &map.at));
         }
         if let Some(value) = map.exact.get(&source.to_lowercase()) {
-            return self.text_within(value, &map.place, depth + 1);
+            return self.text_within(value, &map.at, depth + 1);
         }
-        for (pattern, value, place) in &map.patterns {
-            let pattern = pattern.as_ref().map_err(|why| Unknown::new(why.clone(), place))?;
+        for (pattern, value, at) in &map.patterns {
+            let pattern = pattern.as_ref().map_err(|why| Unknown::new(why.clone(), at))?;
             if let Some(captures) = pattern.captures(&source) {
                 self.matched(captures);
-                return self.text_within(value, place, depth + 1);
+                return self.text_within(value, at, depth + 1);
             }
         }
-        self.text_within(&map.default, &map.place, depth + 1)
+        self.text_within(&map.default, &map.at, depth + 1)
     }
 
     /// nginx's own variables, as far as they depend on the request.

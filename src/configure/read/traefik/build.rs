@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::super::model::{Answer, KeyValue, Note, Place, PoolAt, Proxy, ProxyName, Request, Routed, ServerAt, Site, Unknown};
+use super::super::model::{Answer, KeyValue, Note, PoolAt, Proxy, ProxyName, Request, Routed, ServerAt, Site, SourceLocation, Unknown};
 use super::super::tree::Node;
 use super::rule::Rule;
 
 /// All routers.
 #[derive(Debug)]
 struct Routers {
-    place: Place,
+    at: SourceLocation,
     /// Highest priority first.
     routers: Vec<Router>,
 }
@@ -23,7 +23,7 @@ struct Router {
     service: Result<usize, String>,
     hash: bool,
     rewrites: bool,
-    place: Place,
+    at: SourceLocation,
 }
 
 impl Site for Routers {
@@ -31,12 +31,12 @@ impl Site for Routers {
         "the routers"
     }
 
-    fn place(&self) -> &Place {
-        &self.place
+    fn location(&self) -> &SourceLocation {
+        &self.at
     }
 
     fn route(&self, request: &Request) -> Routed {
-        let path = String::from_utf8_lossy(&wsim_endpoints::percent_decoded(request.path.as_bytes())).into_owned();
+        let path = wsim_http::percent::decode_text(&request.path).into_owned();
         let mut found: Option<&Router> = None;
         for router in &self.routers {
             if found.is_some_and(|found| found.priority > router.priority) {
@@ -45,22 +45,22 @@ impl Site for Routers {
             let holds = router.rule.as_ref().map_err(Clone::clone).and_then(|rule| rule.holds(request, &path));
             match (holds, found) {
                 (Ok(false), _) => {}
-                (Err(why), _) => return Routed::unknown(Unknown::new(why, &router.place)),
+                (Err(why), _) => return Routed::unknown(Unknown::new(why, &router.at)),
                 (Ok(true), None) => found = Some(router),
                 (Ok(true), Some(first)) if first.service == router.service => {}
                 (Ok(true), Some(first)) => {
                     let why = format!("routers {} and {} have the same priority, so that either may take it", first.name, router.name);
-                    return Routed::unknown(Unknown::new(why, &router.place));
+                    return Routed::unknown(Unknown::new(why, &router.at));
                 }
             }
         }
         match found {
             None => Routed::local("status 404: no router takes it", None),
             Some(router) => match &router.service {
-                Err(why) => Routed::unknown(Unknown::new(why.clone(), &router.place)),
+                Err(why) => Routed::unknown(Unknown::new(why.clone(), &router.at)),
                 Ok(pool) => Routed {
                     answer: Answer::Pool(*pool),
-                    rule: Some(router.place.clone()),
+                    rule: Some(router.at.clone()),
                     key: if router.hash { KeyValue::Text(request.address.clone()) } else { KeyValue::None },
                     rewritten: router.rewrites,
                 },
@@ -110,28 +110,28 @@ pub(super) fn proxy(trees: &[(Arc<str>, Node)]) -> Proxy {
                 hash: service.is_some_and(|index| pools[index].balance == "hrw"),
                 service: service.ok_or_else(|| format!("there is no service {} in these files", wanted.escape_debug())),
                 rewrites: node.get("middlewares").map(Node::texts).unwrap_or_default().iter().any(|name| rewrites(name)),
-                place: Place::new(file, node.get("rule").map_or(node.line, |rule| rule.line)),
+                at: SourceLocation::new(file, node.get("rule").map_or(node.line, |rule| rule.line)),
             }
         })
         .collect();
     routers.sort_by_key(|router| std::cmp::Reverse(router.priority));
-    let place = trees.first().map_or_else(|| Place::new(&"".into(), 0), |(file, _)| Place::new(file, 0));
-    let sites: Vec<Box<dyn Site>> = vec![Box::new(Routers { place, routers })];
+    let at = trees.first().map_or_else(|| SourceLocation::new(&"".into(), 0), |(file, _)| SourceLocation::new(file, 0));
+    let sites: Vec<Box<dyn Site>> = vec![Box::new(Routers { at, routers })];
     Proxy { kind: ProxyName::Traefik, sites, pools, processes: Some(1), processes_at: None, hosts: Vec::new(), notes }
 }
 
 fn service(file: &Arc<str>, name: &str, node: &Node, services: &[(&Arc<str>, &String, &Node)], notes: &mut Vec<Note>) -> PoolAt {
     let get =
         |node: &'_ Node, key: &str| node.entries().iter().find(|(own, _)| own.eq_ignore_ascii_case(key)).map(|(_, node)| node.clone());
-    let place = Place::new(file, node.line);
-    let mut pool = PoolAt { name: name.to_owned(), servers: Vec::new(), balance: "wrr".to_owned(), shared: true, place: place.clone() };
+    let at = SourceLocation::new(file, node.line);
+    let mut pool = PoolAt { name: name.to_owned(), servers: Vec::new(), balance: "wrr".to_owned(), shared: true, at: at.clone() };
     if let Some(balancer) = get(node, "loadBalancer") {
         pool.servers = servers(&balancer);
         if let Some(strategy) = get(&balancer, "strategy").and_then(|strategy| strategy.text()) {
             pool.balance = strategy;
         }
         if get(&balancer, "sticky").is_some() {
-            notes.push(Note { place, text: "sticky cookies are left out of account: Matrix clients keep none".to_owned() });
+            notes.push(Note { at, text: "sticky cookies are left out of account: Matrix clients keep none".to_owned() });
         }
     } else if let Some(weighted) = get(node, "weighted") {
         for part in get(&weighted, "services").iter().flat_map(|list| list.items().to_vec()) {
@@ -142,7 +142,7 @@ fn service(file: &Arc<str>, name: &str, node: &Node, services: &[(&Arc<str>, &St
                 .extend(inner.iter().flat_map(servers).map(|server| ServerAt { weight: server.weight.saturating_mul(weight), ..server }));
         }
     } else {
-        notes.push(Note { place, text: "a service that is neither loadBalancer nor weighted is not evaluated".to_owned() });
+        notes.push(Note { at, text: "a service that is neither loadBalancer nor weighted is not evaluated".to_owned() });
     }
     pool
 }

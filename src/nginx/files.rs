@@ -1,16 +1,19 @@
-//! Files beside the configuration: includes and maps. Tests and fuzzers have none.
+//! Where the text of further files comes from: the disk, or nothing at all in tests and fuzz targets.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Where further files come from.
+/// A source of the files that a configuration refers to.
 pub trait Files {
-    /// The text of a file; bytes that are no UTF-8 are replaced.
+    /// The text of a file; bytes that are not UTF-8 are replaced.
     ///
     /// # Errors
-    /// As the system says.
+    /// Those of the file system.
     fn read(&self, path: &Path) -> io::Result<String>;
-    /// Files that a pattern names, sorted; relative patterns are tried in each folder in turn.
+    /// The files that a glob pattern matches, sorted as glob(3) does.
+    ///
+    /// A relative pattern is tried in each folder until one has a match. An absolute pattern without a match is tried below
+    /// the folders as well, because a configuration that was copied from another machine keeps its absolute includes.
     fn matching(&self, pattern: &str, folders: &[&Path]) -> Vec<PathBuf>;
 }
 
@@ -24,29 +27,30 @@ impl Files for Disk {
     }
 
     fn matching(&self, pattern: &str, folders: &[&Path]) -> Vec<PathBuf> {
-        let found = |full: &str| -> Vec<PathBuf> {
-            glob::glob(full).map(|paths| paths.flatten().filter(|path| path.is_file()).take(FILES_MAX).collect()).unwrap_or_default()
-        };
         if pattern.starts_with('/') {
-            let files = found(pattern);
+            let files = matching_files(pattern);
             if !files.is_empty() {
                 return files;
             }
         }
-        // A configuration that was copied from its machine: its absolute includes may lie beside it.
         folders
             .iter()
             .map(|folder| {
                 let folder = glob::Pattern::escape(&folder.to_string_lossy());
                 let inner = pattern.trim_start_matches('/');
-                found(&if folder.is_empty() { inner.to_owned() } else { format!("{folder}/{inner}") })
+                matching_files(&if folder.is_empty() { inner.to_owned() } else { format!("{folder}/{inner}") })
             })
             .find(|files| !files.is_empty())
             .unwrap_or_default()
     }
 }
 
-/// No files at all.
+fn matching_files(pattern: &str) -> Vec<PathBuf> {
+    let paths = glob::glob(pattern);
+    paths.map(|paths| paths.flatten().filter(|path| path.is_file()).take(FILES_MAX).collect()).unwrap_or_default()
+}
+
+/// No files: every include is missing.
 #[derive(Debug, Clone, Copy)]
 pub struct NoFiles;
 

@@ -1,0 +1,242 @@
+//! The grammar of nginx configuration files: words, quotes, comments, blocks.
+//!
+//! Knows nothing of included files. Source: `ngx_conf_read_token` in nginx's `src/core/ngx_conf_file.c`.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use nom::IResult;
+use nom::Parser as _;
+use nom::branch::alt;
+use nom::bytes::complete::{take_till, take_while1};
+use nom::character::complete::{anychar, char, multispace0, multispace1, satisfy};
+use nom::combinator::{map, not, recognize, value, verify};
+use nom::multi::{many0, many0_count, many1};
+use nom::sequence::{delimited, preceded, terminated};
+
+/// One directive: `listen 443 ssl;` or `server { … }`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Directive {
+    /// The first word.
+    pub name: String,
+    /// The other words, without their quotes and the quotes' backslashes.
+    pub arguments: Vec<String>,
+    /// The directives in braces; `None` if the directive ends with `;`.
+    pub block: Option<Vec<Directive>>,
+    /// The file as it was named or included.
+    pub file: Arc<str>,
+    /// Counted from 1.
+    pub line: usize,
+}
+
+impl Directive {
+    /// An argument by its index; empty where the directive has fewer.
+    pub fn argument(&self, index: usize) -> &str {
+        self.arguments.get(index).map_or("", String::as_str)
+    }
+}
+
+/// Text that is not nginx configuration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file}:{line}: expected {expected}")]
+pub struct SyntaxError {
+    /// The file as it was named or included.
+    pub file: Arc<str>,
+    /// Counted from 1.
+    pub line: usize,
+    /// Completes "expected …".
+    pub expected: &'static str,
+}
+
+/// Parses one configuration text. An `include` stays a directive like any other.
+///
+/// # Errors
+/// The text breaks the grammar, or blocks are nested more than 32 deep.
+pub fn parse(path: &Path, text: &str) -> Result<Vec<Directive>, SyntaxError> {
+    let mut reader = Reader { file: path.to_string_lossy().into(), text, at: 0 };
+    reader.block(0)
+}
+
+/// The quoted strings at the beginning of a text, and the text after them; `None` if it begins with anything else.
+pub fn quoted_strings(text: &str) -> Option<(Vec<String>, &str)> {
+    let strings: IResult<&str, Vec<String>> = many1(preceded(multispace0, quoted)).parse(text);
+    strings.ok().map(|(rest, strings)| (strings, rest))
+}
+
+/// How a directive ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Semicolon,
+    Block,
+}
+
+struct Reader<'t> {
+    file: Arc<str>,
+    text: &'t str,
+    /// Offset of the next byte to read.
+    at: usize,
+}
+
+impl Reader<'_> {
+    /// Directives up to the closing brace, or up to the end of the file at depth 0.
+    fn block(&mut self, depth: usize) -> Result<Vec<Directive>, SyntaxError> {
+        if depth > DEPTH_MAX {
+            return Err(self.error("fewer blocks inside each other"));
+        }
+        let mut directives = Vec::new();
+        loop {
+            self.skip_space();
+            let rest = &self.text[self.at..];
+            match (rest.chars().next(), depth) {
+                (None, 0) => return Ok(directives),
+                (None, _) => return Err(self.error("a closing brace `}` before the end of the file")),
+                (Some('}'), 0) => return Err(self.error("no closing brace here")),
+                (Some('}'), _) => {
+                    self.at += 1;
+                    return Ok(directives);
+                }
+                _ => directives.push(self.directive(depth)?),
+            }
+        }
+    }
+
+    fn directive(&mut self, depth: usize) -> Result<Directive, SyntaxError> {
+        let line = self.line();
+        let rest = &self.text[self.at..];
+        let (after, words) = many1(terminated(word, space)).parse(rest).map_err(|_| self.error("the name of a directive"))?;
+        self.at = self.text.len() - after.len();
+        let ending: IResult<&str, Ending> = alt((value(Ending::Semicolon, char(';')), value(Ending::Block, char('{')))).parse(after);
+        let (after, ending) = ending.map_err(|_| self.error("`;` or `{` after the words of a directive"))?;
+        self.at = self.text.len() - after.len();
+        let mut words = words.into_iter();
+        let name = words.next().unwrap_or_default();
+        let block = match ending {
+            Ending::Semicolon => None,
+            Ending::Block if name.ends_with("_by_lua_block") => {
+                self.skip_foreign_block()?;
+                Some(Vec::new())
+            }
+            Ending::Block => Some(self.block(depth + 1)?),
+        };
+        Ok(Directive { name, arguments: words.collect(), block, file: Arc::clone(&self.file), line })
+    }
+
+    /// Skips a program in another language, up to the brace that closes its block.
+    fn skip_foreign_block(&mut self) -> Result<(), SyntaxError> {
+        let mut open = 1usize;
+        for (offset, character) in self.text[self.at..].char_indices() {
+            match character {
+                '{' => open += 1,
+                '}' => open -= 1,
+                _ => {}
+            }
+            if open == 0 {
+                self.at += offset + 1;
+                return Ok(());
+            }
+        }
+        Err(self.error("a closing brace `}` before the end of the file"))
+    }
+
+    fn skip_space(&mut self) {
+        let rest = &self.text[self.at..];
+        if let Ok((after, ())) = space(rest) {
+            self.at = self.text.len() - after.len();
+        }
+    }
+
+    fn line(&self) -> usize {
+        self.text.as_bytes()[..self.at].iter().filter(|byte| **byte == b'\n').count() + 1
+    }
+
+    fn error(&self, expected: &'static str) -> SyntaxError {
+        SyntaxError { file: Arc::clone(&self.file), line: self.line(), expected }
+    }
+}
+
+/// White space and comments.
+fn space(text: &str) -> IResult<&str, ()> {
+    let comment = value((), (char('#'), take_till(|c| c == '\n')));
+    value((), many0(alt((value((), multispace1), comment)))).parse(text)
+}
+
+/// A quoted or bare word. A brace after `$` belongs to a variable.
+fn word(text: &str) -> IResult<&str, String> {
+    let variable = value((), (char('$'), delimited(char('{'), take_while1(|c| c != '}'), char('}'))));
+    let escape = value((), (char('\\'), anychar));
+    let plain = value((), satisfy(|c| !c.is_whitespace() && !matches!(c, ';' | '{' | '}')));
+    let bare = recognize(many0_count(alt((variable, escape, plain))));
+    let bare = verify(bare, |word: &str| !word.is_empty());
+    alt((quoted, preceded(not(char('#')), map(bare, ToOwned::to_owned)))).parse(text)
+}
+
+fn quoted(text: &str) -> IResult<&str, String> {
+    let body = |quote: char| {
+        move |text| {
+            let escape = value((), (char('\\'), anychar));
+            let plain = value((), take_while1(move |c| c != quote && c != '\\'));
+            recognize(many0_count(alt((escape, plain)))).parse(text)
+        }
+    };
+    let single = delimited(char('\''), body('\''), char('\''));
+    let double = delimited(char('"'), body('"'), char('"'));
+    map(alt((single, double)), unescaped).parse(text)
+}
+
+/// `\"`, `\'` and `\\` lose the backslash, `\t`, `\r` and `\n` become control characters, other backslashes stay.
+fn unescaped(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        if character != '\\' {
+            plain.push(character);
+            continue;
+        }
+        match characters.next() {
+            Some(quote @ ('"' | '\'' | '\\')) => plain.push(quote),
+            Some('t') => plain.push('\t'),
+            Some('r') => plain.push('\r'),
+            Some('n') => plain.push('\n'),
+            Some(other) => plain.extend(['\\', other]),
+            None => plain.push('\\'),
+        }
+    }
+    plain
+}
+
+const DEPTH_MAX: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn errors_name_the_line() {
+        for (text, line) in [("http {\n a b\n}", 3), ("http {\n\n", 3), ("\n}", 2), ("a \"b", 1)] {
+            assert_eq!(parse(Path::new("nginx.conf"), text).unwrap_err().line, line, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn quotes_comments_and_programs_keep_their_braces() {
+        let text = "a 'x;{' \"b\\\"c\" ${e}_f; # no } here\ncontent_by_lua_block { if a { b } -- ;\n}\ng;";
+        let directives = parse(Path::new("x"), text).unwrap();
+        assert_eq!(directives[0].arguments, ["x;{", "b\"c", "${e}_f"]);
+        assert_eq!((directives[2].name.as_str(), directives[2].line), ("g", 4));
+        assert_eq!(quoted_strings(" 'a' \"b\" ;"), Some((vec!["a".to_owned(), "b".to_owned()], " ;")));
+        assert_eq!(quoted_strings("a 'b'"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_parsed_or_rejected(text in r#"([a-z $;{}'"\\#\n]|\$\{)*"#) {
+            let _ = parse(Path::new("x"), &text);
+        }
+
+        #[test]
+        fn blocks_nested_too_deep_are_rejected(depth in 30usize..4000) {
+            prop_assert_eq!(parse(Path::new("x"), &("a {".repeat(depth) + &"}".repeat(depth))).is_ok(), depth <= 32);
+        }
+    }
+}
