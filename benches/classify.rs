@@ -6,7 +6,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use wsim::endpoints::{Classifier, Method, Options, Syntax, Table, table_for};
+use wsim::endpoints::{Classifier, Method, ClassifierConfig, Syntax, Table, table_for};
 
 /// Requests in the mix, with many rooms, users and positions each.
 const SHAPES: [(Method, &str); 20] = [
@@ -53,7 +53,7 @@ fn classify(criterion: &mut Criterion) {
     let requests = requests();
     for release in ["1.157", "1.76", "1.12"] {
         let Ok(choice) = table_for(Some(release)) else { continue };
-        let Ok(classifier) = Classifier::new(&choice.table, &Options::default()) else { continue };
+        let Ok(classifier) = Classifier::new(&choice.table, &ClassifierConfig::default()) else { continue };
         let sets = regex_sets(&choice.table);
         let mut group = criterion.benchmark_group(format!("one path, Synapse {release}"));
         group.bench_function("wsim", |bencher| {
@@ -79,7 +79,7 @@ fn build(criterion: &mut Criterion) {
     group.bench_function("read the embedded tables", |bencher| bencher.iter(|| table_for(None)));
     if let Ok(choice) = table_for(None) {
         group.bench_function("build the classifier", |bencher| {
-            bencher.iter(|| Classifier::new(&choice.table, &Options::default()));
+            bencher.iter(|| Classifier::new(&choice.table, &ClassifierConfig::default()));
         });
     }
     group.finish();

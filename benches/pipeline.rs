@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime};
-use wsim::endpoints::{Classifier, Method, Options, table_for};
+use wsim::endpoints::{Classifier, Method, ClassifierConfig, table_for};
 use wsim::logs::blocks::lines;
-use wsim::logs::detect::{self, Choices, Detection};
+use wsim::logs::detect::{self, DetectConfig, Detection};
 use wsim::logs::{Line, Parser, source};
 use wsim::profile::{self, Profiler};
 use wsim::trace::ingest::{self, Progress};
@@ -22,7 +22,7 @@ const SAMPLES: [&str; 4] = ["nginx-combined.log", "nginx-rich.log", "synapse-wor
 const BYTES: usize = 8 << 20;
 
 fn pipeline(criterion: &mut Criterion) {
-    let Some(classifier) = table_for(None).ok().and_then(|choice| Classifier::new(&choice.table, &Options::default()).ok()) else { return };
+    let Some(classifier) = table_for(None).ok().and_then(|choice| Classifier::new(&choice.table, &ClassifierConfig::default()).ok()) else { return };
     for name in SAMPLES {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples").join(name);
         let Ok(sample) = std::fs::read(&path) else {
@@ -31,7 +31,7 @@ fn pipeline(criterion: &mut Criterion) {
         };
         let text = sample.repeat(BYTES.div_ceil(sample.len().max(1)));
         let head: Vec<&[u8]> = lines(&sample).take(200).collect();
-        let Ok(Detection { mut parser, .. }) = detect::detect(&head, &Choices::default()) else { continue };
+        let Ok(Detection { mut parser, .. }) = detect::detect(&head, &DetectConfig::default()) else { continue };
         let mut group = criterion.benchmark_group(name);
         group.throughput(Throughput::Bytes(text.len() as u64)).sample_size(10).measurement_time(Duration::from_secs(4));
         group.bench_function("parse", |bencher| bencher.iter(|| parsed(parser.as_mut(), &text)));
@@ -60,11 +60,11 @@ fn classified(parser: &mut dyn Parser, classifier: &Classifier, text: &[u8]) -> 
 
 fn profiled(group: &mut BenchmarkGroup<'_, WallTime>, classifier: &Classifier, file: &Written) {
     let Ok(sources) = source::expand(&[file.path.display().to_string()]) else { return };
-    let settings = ingest::Settings { choices: Choices::default(), from_us: None, to_us: None, seed: 1, dedupe: false, threads: 1 };
+    let settings = ingest::IngestConfig { detect: DetectConfig::default(), from_us: None, to_us: None, seed: 1, dedupe: false, threads: 1 };
     let profile = profile::Settings::new(Arc::from(classifier.endpoints()));
     group.bench_function("parse, classify, identify, profile", |bencher| {
         bencher.iter(|| {
-            ingest::past_observers(&sources, &settings, classifier, &Progress::default(), vec![Profiler::new(&profile)])
+            ingest::into_observers(&sources, &settings, classifier, &Progress::default(), vec![Profiler::new(&profile)])
                 .map(|(_, profilers)| profilers.iter().map(Profiler::requests).sum::<u64>())
         });
     });

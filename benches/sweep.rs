@@ -9,8 +9,8 @@ use std::path::Path;
 use std::time::Instant;
 
 use wsim::advise::sweep::candidates::{BalanceRule, of_preset, with_rules};
-use wsim::endpoints::{Classifier, Options as ClassifierOptions, table_for};
-use wsim::logs::detect::Choices;
+use wsim::endpoints::{Classifier, ClassifierConfig, table_for};
+use wsim::logs::detect::DetectConfig;
 use wsim::logs::source;
 use wsim::plan::{Options, Preset};
 use wsim::profile::{Extras, Profiler, Settings as ProfileSettings};
@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let requests = if std::env::args().any(|word| word == "small") { REQUESTS / 10 } else { REQUESTS };
     let threads = std::thread::available_parallelism()?.get();
     let choice = table_for(None)?;
-    let classifier = Classifier::new(&choice.table, &ClassifierOptions::default())?;
+    let classifier = Classifier::new(&choice.table, &ClassifierConfig::default())?;
     let sample = sample(&classifier)?;
     let trace = hour(&sample, requests);
     let endpoints = classifier.endpoints();
@@ -91,7 +91,7 @@ fn lap() -> f64 {
 fn sample(classifier: &Classifier) -> Result<Trace, Box<dyn std::error::Error>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/cluster");
     let sources = source::expand(&[folder.display().to_string()])?;
-    let settings = ingest::Settings { choices: Choices::default(), from_us: None, to_us: None, seed: 1, dedupe: false, threads: 2 };
+    let settings = ingest::IngestConfig { detect: DetectConfig::default(), from_us: None, to_us: None, seed: 1, dedupe: false, threads: 2 };
     ingest::into_trace(&sources, &settings, classifier, &Progress::default())?.trace.ok_or_else(|| "no trace".into())
 }
 

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::EmulateError;
-use wsim_endpoints::{Classifier, Endpoint, EndpointId, Method, Options, table_for};
+use wsim_endpoints::{Classifier, Endpoint, EndpointId, Method, ClassifierConfig, table_for};
 use wsim_plan::Plan;
 use wsim_profile::{Profile, Window};
 use wsim_simulate::prepare::{PrepareSettings, Prepared};
@@ -72,7 +72,7 @@ pub(super) struct Asked {
 impl Book {
     pub(super) fn new(demands: Demands, plan: &Plan, seed: u64) -> Result<Self, EmulateError> {
         let table = table_for(Some(plan.synapse.as_str())).map_err(|error| EmulateError::Release(error.to_string()))?.table;
-        let classifier = Classifier::new(&table, &Options::default())?;
+        let classifier = Classifier::new(&table, &ClassifierConfig::default())?;
         let Demands { mut prepared, mut endpoints, rows } = demands;
         let base = endpoints.len();
         let logged = &prepared.workload.records;

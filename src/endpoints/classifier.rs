@@ -15,7 +15,7 @@ use wsim_http::{query, target};
 
 /// How to classify.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Options {
+pub struct ClassifierConfig {
     /// Sliding sync may go to the workers that serve `/sync`. No table lists it, so the default is the main process; its
     /// group is `sliding_sync` either way.
     pub sliding_sync_to_sync: bool,
@@ -56,7 +56,7 @@ pub enum ClassifierError {
 /// Tells for every request which endpoint it is. Shared by reference between threads.
 #[derive(Debug)]
 pub struct Classifier {
-    options: Options,
+    options: ClassifierConfig,
     table: Table,
     endpoints: Vec<Endpoint>,
     /// One per set of rows that some method selects.
@@ -80,7 +80,7 @@ impl Classifier {
     ///
     /// # Errors
     /// A pattern of an own table cannot be compiled.
-    pub fn new(table: &Table, options: &Options) -> Result<Self, ClassifierError> {
+    pub fn new(table: &Table, options: &ClassifierConfig) -> Result<Self, ClassifierError> {
         let compiled = Compiled::new(table)?;
         let mut endpoints: Vec<Endpoint> = Class::ALL.into_iter().map(Class::endpoint).collect();
         if options.sliding_sync_to_sync {
@@ -139,7 +139,7 @@ impl Classifier {
 
     /// The options it was built with.
     #[must_use]
-    pub fn options(&self) -> Options {
+    pub fn config(&self) -> ClassifierConfig {
         self.options
     }
 

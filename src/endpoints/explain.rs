@@ -31,7 +31,7 @@ pub struct Explanation {
 /// # Errors
 /// None for a classifier that could be built.
 pub fn explain(classifier: &Classifier, method: Method, target: &[u8]) -> Result<Explanation, ClassifierError> {
-    let decoded = classifier.options().decoded_path;
+    let decoded = classifier.config().decoded_path;
     let endpoint = classifier.classify_as(method, target, decoded);
     let other = classifier.classify_as(method, target, !decoded);
     let parts = target::split(target);

@@ -143,7 +143,7 @@ const KEY_SERVER: &str = "key_server";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Classifier, Options, table_for};
+    use crate::{Classifier, ClassifierConfig, table_for};
 
     #[test]
     fn every_group_of_an_endpoint_is_in_the_list_once() {
@@ -151,7 +151,7 @@ mod tests {
             assert!(GROUPS[..index].iter().all(|other| other.id != group.id), "{}", group.id);
         }
         for release in ["1.10", "1.50", "1.157"] {
-            let classifier = Classifier::new(&table_for(Some(release)).unwrap().table, &Options::default()).unwrap();
+            let classifier = Classifier::new(&table_for(Some(release)).unwrap().table, &ClassifierConfig::default()).unwrap();
             for endpoint in classifier.endpoints() {
                 let group = find(&endpoint.group).unwrap_or_else(|| panic!("{release}: {}", endpoint.group));
                 assert_eq!(group.origin == Internal, endpoint.internal, "{release}: {endpoint:?}");

@@ -16,6 +16,7 @@ use serde::{Serialize, Serializer};
 mod automaton;
 mod classes;
 mod classifier;
+pub mod describe;
 mod diff;
 mod explain;
 pub mod groups;
@@ -25,7 +26,7 @@ mod table;
 pub mod words;
 
 pub use automaton::PatternError;
-pub use classifier::{Classifier, ClassifierError, Options};
+pub use classifier::{Classifier, ClassifierConfig, ClassifierError};
 pub use diff::{Change, Difference, diff};
 pub use explain::{Explanation, explain};
 pub use groups::{EndpointTraits, Group};

@@ -87,7 +87,7 @@ impl Format {
 
 /// What the user said about a file.
 #[derive(Debug, Clone)]
-pub struct Choices {
+pub struct DetectConfig {
     /// `--format`; `None` is `auto`.
     pub format: Option<Format>,
     /// `--log-format`: an nginx `log_format` or an Apache `LogFormat`.
@@ -102,7 +102,7 @@ pub struct Choices {
     pub stamp: Option<StampMeaning>,
 }
 
-impl Default for Choices {
+impl Default for DetectConfig {
     fn default() -> Self {
         Self { format: None, log_format: None, nginx_config: None, log: None, zone: Zone::utc(), stamp: None }
     }
@@ -151,7 +151,7 @@ pub enum DetectError {
 ///
 /// # Errors
 /// The user's expression cannot be read, or nothing fits.
-pub fn detect(sample: &[&[u8]], choices: &Choices) -> Result<Detection, DetectError> {
+pub fn detect(sample: &[&[u8]], choices: &DetectConfig) -> Result<Detection, DetectError> {
     let lines: Vec<&[u8]> = sample.iter().copied().filter(|line| !line.trim_ascii().is_empty()).collect();
     let detector = Detector { lines, choices };
     let mut detection = detector.choose()?;
@@ -165,7 +165,7 @@ pub fn detect(sample: &[&[u8]], choices: &Choices) -> Result<Detection, DetectEr
 
 struct Detector<'d> {
     lines: Vec<&'d [u8]>,
-    choices: &'d Choices,
+    choices: &'d DetectConfig,
 }
 
 /// A parser with what it made of the sample.
@@ -535,17 +535,17 @@ mod tests {
     }
 
     fn found(text: &[u8]) -> Detection {
-        chosen(text, &Choices::default())
+        chosen(text, &DetectConfig::default())
     }
 
-    fn chosen(text: &[u8], choices: &Choices) -> Detection {
+    fn chosen(text: &[u8], choices: &DetectConfig) -> Detection {
         match detect(&lines(text), choices) {
             Ok(detection) => detection,
             Err(error) => panic!("{error}"),
         }
     }
 
-    fn refused(text: &[u8], choices: &Choices) -> String {
+    fn refused(text: &[u8], choices: &DetectConfig) -> String {
         match detect(&lines(text), choices) {
             Ok(detection) => panic!("{}", detection.reason),
             Err(error) => error.to_string(),
@@ -587,7 +587,7 @@ mod tests {
     #[test]
     fn an_inferred_format_reads_what_the_real_one_reads() {
         let mut inferred = found(RICH);
-        let mut real = chosen(RICH, &Choices { log_format: Some(RICH_FORMAT.to_owned()), ..Choices::default() });
+        let mut real = chosen(RICH, &DetectConfig { log_format: Some(RICH_FORMAT.to_owned()), ..DetectConfig::default() });
         for line in lines(RICH) {
             assert_eq!(inferred.parser.parse(line), real.parser.parse(line));
         }
@@ -624,20 +624,20 @@ mod tests {
 
     #[test]
     fn the_users_word_counts_more_than_the_lines() {
-        let mut stamped = chosen(NGINX, &Choices { stamp: Some(StampMeaning::Start), ..Choices::default() });
+        let mut stamped = chosen(NGINX, &DetectConfig { stamp: Some(StampMeaning::Start), ..DetectConfig::default() });
         assert_eq!(requests(&mut stamped, NGINX).1, Some(StampMeaning::Start));
-        let mut apache = chosen(NGINX, &Choices { format: Some(Format::ApacheCombined), ..Choices::default() });
+        let mut apache = chosen(NGINX, &DetectConfig { format: Some(Format::ApacheCombined), ..DetectConfig::default() });
         assert_eq!(apache.name, "apache combined");
         assert_eq!(requests(&mut apache, NGINX).1, Some(StampMeaning::Start));
-        let widened = chosen(RICH, &Choices { format: Some(Format::NginxCombined), ..Choices::default() });
+        let widened = chosen(RICH, &DetectConfig { format: Some(Format::NginxCombined), ..DetectConfig::default() });
         assert!(widened.reason.contains("50 of 50"), "{}", widened.reason);
-        let wrong = chosen(NGINX, &Choices { format: Some(Format::Haproxy), ..Choices::default() });
+        let wrong = chosen(NGINX, &DetectConfig { format: Some(Format::Haproxy), ..DetectConfig::default() });
         assert!(wrong.reason.contains("0 of 51 sampled lines"), "{}", wrong.reason);
     }
 
     #[test]
     fn an_expression_tells_its_server_by_itself() {
-        let choose = |expression: &str| Choices { log_format: Some(expression.to_owned()), ..Choices::default() };
+        let choose = |expression: &str| DetectConfig { log_format: Some(expression.to_owned()), ..DetectConfig::default() };
         assert_eq!(chosen(NGINX, &choose(nginx::COMBINED)).name, "nginx log_format");
         assert_eq!(chosen(APACHE, &choose("combined")).name, "apache LogFormat");
         assert_eq!(chosen(b"{}", &choose(r#"{"u":"$request_uri"}"#)).name, "nginx json");
@@ -651,10 +651,10 @@ mod tests {
         std::fs::write(&path, format!("http {{ log_format rich '{RICH_FORMAT}'; access_log /x/rich.log rich; access_log /x/a.log; }}"))
             .unwrap();
         let config = Arc::new(NginxConfig::read(&path).unwrap());
-        let choose = |log: &str| Choices { nginx_config: Some(Arc::clone(&config)), log: Some(log.into()), ..Choices::default() };
+        let choose = |log: &str| DetectConfig { nginx_config: Some(Arc::clone(&config)), log: Some(log.into()), ..DetectConfig::default() };
         assert_eq!(chosen(RICH, &choose("/y/rich.log.1")).name, "nginx log_format rich");
         assert_eq!(chosen(NGINX, &choose("a.log")).name, "nginx log_format combined");
-        let empty = Choices { nginx_config: Some(Arc::default()), ..Choices::default() };
+        let empty = DetectConfig { nginx_config: Some(Arc::default()), ..DetectConfig::default() };
         assert!(refused(NGINX, &empty).starts_with("--nginx-config: "));
     }
 
@@ -696,7 +696,7 @@ mod tests {
 
     #[test]
     fn what_nothing_reads_is_refused_with_what_was_tried() {
-        let error = refused(b"hello\nworld", &Choices::default());
+        let error = refused(b"hello\nworld", &DetectConfig::default());
         assert!(error.contains("2 sampled lines") && error.contains("nginx combined reads 0") && error.contains("--format"), "{error}");
         assert!(!error.contains("hello"));
     }
@@ -705,7 +705,7 @@ mod tests {
     fn every_name_is_a_format_with_a_parser() {
         for (name, format) in FORMATS {
             assert_eq!(Format::from_name(name), Some(format));
-            let detection = chosen(b"x", &Choices { format: Some(format), ..Choices::default() });
+            let detection = chosen(b"x", &DetectConfig { format: Some(format), ..DetectConfig::default() });
             assert_eq!(detection.parser.fork().name(), detection.name);
         }
         assert_eq!(Format::from_name("auto"), None);

@@ -1,20 +1,21 @@
 //! `--from` and `--to`: absolute and relative points in time.
 
 use jiff::civil::{Date, DateTime};
-use jiff::{Span, Timestamp, ToSpan, Zoned};
+use jiff::fmt::friendly::SpanParser;
+use jiff::{Timestamp, Zoned};
 
 use super::time::Zone;
 
-/// A `--from` or `--to` that is no point in time.
+/// A text that is not a point in time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{0}` is no point in time: use 2026-11-20, 2026-11-20T16:30, 2026-11-20T16:30:00Z, 16:30, -3h, -90m, -2d, today, yesterday or now"
+    "`{0}` is not a point in time: use 2026-11-20, 2026-11-20T16:30, 2026-11-20T16:30:00Z, 16:30, -3h, -1h30m, -2d, today, yesterday or now"
 )]
 pub struct RangeError(pub String);
 
-/// Reads a point in time as µs since the epoch. `now` anchors relative ones; what carries no zone is in `zone`.
+/// Reads a point in time as µs since the epoch. Relative times count back from `now`; times without a zone are in `zone`.
 ///
-/// Relative times are relative to now, as `journalctl --since` has it; `--to yesterday` means its end (`end` is true).
+/// With `end` a day means its end: `--to yesterday` includes yesterday.
 pub fn parse(text: &str, zone: &Zone, now: Timestamp, end: bool) -> Result<i64, RangeError> {
     let error = || RangeError(text.escape_debug().to_string());
     let local = now.to_zoned(zone.time_zone().clone());
@@ -33,16 +34,11 @@ fn relative(text: &str, now: &Zoned, end: bool) -> Option<Timestamp> {
         "yesterday" => return day(now.date().yesterday().ok()?),
         _ => {}
     }
-    let (digits, unit) = text.strip_prefix('-')?.split_at(text.len().checked_sub(2)?);
-    let amount: i64 = digits.parse().ok()?;
-    let span: Span = match unit {
-        "s" => amount.seconds(),
-        "m" => amount.minutes(),
-        "h" => amount.hours(),
-        "d" => amount.days(),
-        "w" => amount.weeks(),
-        _ => return None,
-    };
+    let span = SpanParser::new().parse_span(text.strip_prefix('-')?).ok()?;
+    // `3mo` is too close to `3m`, and no log is read by the year.
+    if span.is_negative() || span.get_years() != 0 || span.get_months() != 0 {
+        return None;
+    }
     now.checked_sub(span).ok().map(|at| at.timestamp())
 }
 
@@ -70,10 +66,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_people_type() {
+    fn points_in_time_are_read_in_the_forms_that_people_type() {
         let now: Timestamp = "2026-11-20T18:00:00Z".parse().unwrap();
         let at = |text: &str, end| parse(text, &Zone::utc(), now, end).map(|us| Timestamp::from_microsecond(us).unwrap().to_string());
         assert_eq!(at("-3h", false).unwrap(), "2026-11-20T15:00:00Z");
+        assert_eq!(at("-1h30m", false).unwrap(), "2026-11-20T16:30:00Z");
         assert_eq!(at("-2d", false).unwrap(), "2026-11-18T18:00:00Z");
         assert_eq!(at("yesterday", false).unwrap(), "2026-11-19T00:00:00Z");
         assert_eq!(at("yesterday", true).unwrap(), "2026-11-20T00:00:00Z");
@@ -85,7 +82,7 @@ mod tests {
         assert_eq!(at("16:30", false).unwrap(), "2026-11-20T16:30:00Z");
         let berlin = Zone::parse("Europe/Berlin").unwrap();
         assert_eq!(parse("today", &berlin, now, false).unwrap(), parse("2026-11-19T23:00:00Z", &berlin, now, false).unwrap());
-        for bad in ["", "-", "-3", "-3y", "soon", "-h", "2026-13-01"] {
+        for bad in ["", "-", "-3", "-3y", "--3h", "-3mo", "soon", "-h", "2026-13-01"] {
             assert!(at(bad, false).is_err(), "{bad}");
         }
     }

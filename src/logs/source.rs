@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     /// Where the bytes come from.
-    pub place: Place,
+    pub input: Input,
     /// Named by the user one by one, so that it must be readable as a log; files found in a folder may be passed over.
     pub explicit: bool,
 }
 
 /// A file or the standard input.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum Input {
     /// `-`
     StandardInput,
     /// A file, perhaps compressed.
@@ -26,9 +26,9 @@ pub enum Place {
 
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.place {
-            Place::StandardInput => f.write_str("-"),
-            Place::File(path) => write!(f, "{}", path.display()),
+        match &self.input {
+            Input::StandardInput => f.write_str("-"),
+            Input::File(path) => write!(f, "{}", path.display()),
         }
     }
 }
@@ -61,9 +61,9 @@ pub fn expand(arguments: &[String]) -> Result<Vec<Source>, SourceError> {
     let mut sources: Vec<Source> = Vec::new();
     for argument in arguments {
         for source in expand_one(argument)? {
-            if !sources.iter().any(|known| known.place == source.place) {
+            if !sources.iter().any(|known| known.input == source.input) {
                 sources.push(source);
-            } else if source.place == Place::StandardInput {
+            } else if source.input == Input::StandardInput {
                 return Err(SourceError::TwiceStandardInput);
             }
         }
@@ -73,14 +73,14 @@ pub fn expand(arguments: &[String]) -> Result<Vec<Source>, SourceError> {
 
 fn expand_one(argument: &str) -> Result<Vec<Source>, SourceError> {
     if argument == "-" {
-        return Ok(vec![Source { place: Place::StandardInput, explicit: true }]);
+        return Ok(vec![Source { input: Input::StandardInput, explicit: true }]);
     }
     let path = Path::new(argument);
     if path.is_dir() {
         return folder(argument, path);
     }
     if path.exists() {
-        return Ok(vec![Source { place: Place::File(path.to_owned()), explicit: true }]);
+        return Ok(vec![Source { input: Input::File(path.to_owned()), explicit: true }]);
     }
     if !argument.contains(['*', '?', '[']) {
         return Err(SourceError::Missing(argument.to_owned()));
@@ -111,7 +111,7 @@ fn folder(argument: &str, path: &Path) -> Result<Vec<Source>, SourceError> {
 
 fn in_order(mut files: Vec<PathBuf>) -> Vec<Source> {
     files.sort_by_cached_key(|path| rotation_key(path));
-    files.into_iter().map(|path| Source { place: Place::File(path), explicit: false }).collect()
+    files.into_iter().map(|path| Source { input: Input::File(path), explicit: false }).collect()
 }
 
 /// Sorts a rotated set oldest first: `x.log-20260101` before `x.log-20260102`, `x.log.2.gz` before `x.log.1` before `x.log`.

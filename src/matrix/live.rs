@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 
 use super::operation::{Op, TABLE, Tier};
-use super::provision::{Accounts, Settings as Provisioning, Wishes, consents, design, provision, purge};
+use super::provision::{Accounts, Settings as Provisioning, WorldConfig, has_marker_room, design, provision, purge};
 use super::{Manifest, Script, Settings, Skip, Survey};
-use wsim_endpoints::{Classifier, Method, Options, table_for};
+use wsim_endpoints::{Classifier, Method, ClassifierConfig, table_for};
 use wsim_trace::{Names, Request, Trace, flag};
 use wsim_transport::{self as transport, Client, Connector};
 
@@ -34,7 +34,7 @@ fn environment() -> (String, String) {
 }
 
 async fn client(url: &str) -> Client {
-    Client::new(Connector::new(url.parse().unwrap(), transport::Settings::default()).await.unwrap())
+    Client::new(Connector::new(url.parse().unwrap(), transport::TransportConfig::default()).await.unwrap())
 }
 
 /// A new world for rows, on the target.
@@ -43,7 +43,7 @@ async fn world(url: &str, secret: &str, names: &Names, rows: &[Request], folder:
     random[..8].copy_from_slice(&std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos().to_le_bytes()[..8]);
     let mut manifest = Manifest::new(url, random);
     let survey = Survey::of(names, rows.iter().copied());
-    design(&mut manifest, &survey, names, &Wishes::default());
+    design(&mut manifest, &survey, names, &WorldConfig::default());
     let settings = Provisioning {
         path: folder.path().join("world.json"),
         concurrency: 4,
@@ -128,7 +128,7 @@ async fn every_row_of_the_table_is_answered_by_a_real_synapse() {
         rows.push(request);
     }
     // Leaving comes last, and forgetting behind it.
-    let mut entries: Vec<_> = TABLE.iter().filter(|entry| entry.tier != Tier::Never && entry.op != Op::Unmade).collect();
+    let mut entries: Vec<_> = TABLE.iter().filter(|entry| entry.tier != Tier::Never && entry.op != Op::Unsupported).collect();
     entries.sort_by_key(|entry| match entry.op {
         Op::Leave => 1,
         Op::Forget => 2,
@@ -149,37 +149,37 @@ async fn every_row_of_the_table_is_answered_by_a_real_synapse() {
     let folder = tempfile::tempdir().unwrap();
     let (mut manifest, provisioning) = world(&url, &secret, &names, &rows, &folder).await;
     let mut client = client(&url).await;
-    assert!(consents(&mut client, &manifest).await.unwrap());
+    assert!(has_marker_room(&mut client, &manifest).await.unwrap());
     let settings = Settings { allowed: Tier::Dangerous, run: "live".to_owned(), ..Settings::default() };
     let mut script = Script::new(&manifest, &names, rows.iter().copied(), settings);
     let mut wrong = Vec::new();
     let mut checked = 0;
-    for (place, request) in rows.iter().enumerate() {
-        let number = u32::try_from(place).unwrap();
+    for (index, request) in rows.iter().enumerate() {
+        let number = u32::try_from(index).unwrap();
         let template = names.text(request.template).to_owned();
-        let outgoing = match script.request(number, 0) {
-            Ok(outgoing) => outgoing,
+        let request = match script.request(number, 0) {
+            Ok(request) => request,
             Err(skip) => {
                 wrong.push(format!("{} {template}: {skip:?}", request.method.name()));
                 continue;
             }
         };
-        assert!(!outgoing.target.contains("old.example"), "{}", outgoing.target);
-        let mut seen = outgoing.clone();
+        assert!(!request.target.contains("old.example"), "{}", request.target);
+        let mut seen = request.clone();
         seen.keep = if request.method == Method::Head { transport::Keep::Nothing } else { transport::Keep::Body };
-        let answer = client.send(&seen).await.unwrap();
+        let response = client.send(&seen).await.unwrap();
         checked += 1;
         let expected =
-            place.checked_sub(first).and_then(|_| OTHERWISE.iter().find(|(pattern, _)| template.ends_with(&format!("/{pattern}"))));
+            index.checked_sub(first).and_then(|_| OTHERWISE.iter().find(|(pattern, _)| template.ends_with(&format!("/{pattern}"))));
         let fine = match expected {
-            Some((_, status)) => answer.status == *status || (200..300).contains(&answer.status),
-            None => (200..300).contains(&answer.status),
+            Some((_, status)) => response.status == *status || (200..300).contains(&response.status),
+            None => (200..300).contains(&response.status),
         };
         if !fine {
-            let text = String::from_utf8_lossy(&answer.body[..answer.body.len().min(160)]).into_owned();
-            wrong.push(format!("{} {template} as {}: {} {text}", request.method.name(), outgoing.target, answer.status));
+            let text = String::from_utf8_lossy(&response.body[..response.body.len().min(160)]).into_owned();
+            wrong.push(format!("{} {template} as {}: {} {text}", request.method.name(), request.target, response.status));
         }
-        script.learn(number, 0, &answer);
+        script.learn(number, 0, &response);
     }
     println!("{checked} requests");
     assert!(wrong.is_empty(), "{} of {checked}:\n{}", wrong.len(), wrong.join("\n"));
@@ -189,7 +189,7 @@ async fn every_row_of_the_table_is_answered_by_a_real_synapse() {
     provision(&client, &mut manifest, &provisioning, &|progress| panic!("{progress:?}")).await.unwrap();
     assert_eq!(manifest, before);
     purge(&client, &mut manifest, &provisioning, &|_| ()).await.unwrap();
-    let gone = consents(&mut client, &before).await.unwrap();
+    let gone = has_marker_room(&mut client, &before).await.unwrap();
     assert!(!gone, "the marker is still there");
 }
 
@@ -206,24 +206,24 @@ async fn a_whole_log_is_answered_by_a_real_synapse() {
     let mut script = Script::new(&manifest, &trace.names, rows.iter().copied(), settings);
     let (mut good, mut bad, mut skipped) = (0_u32, BTreeMap::<String, u32>::new(), BTreeMap::<Skip, u32>::new());
     for (request, row) in rows.iter().zip(0_u32..) {
-        let mut outgoing = match script.request(row, 0) {
-            Ok(outgoing) => outgoing,
+        let mut request = match script.request(row, 0) {
+            Ok(request) => request,
             Err(skip) => {
                 *skipped.entry(skip).or_default() += 1;
                 continue;
             }
         };
         // One after another, so nobody may wait.
-        if let Some((before, after)) = outgoing.target.clone().split_once("timeout=") {
-            outgoing.target = format!("{before}timeout=0{}", after.trim_start_matches(|c: char| c.is_ascii_digit()));
+        if let Some((before, after)) = request.target.clone().split_once("timeout=") {
+            request.target = format!("{before}timeout=0{}", after.trim_start_matches(|c: char| c.is_ascii_digit()));
         }
-        let answer = client.send(&outgoing).await.unwrap();
-        script.learn(row, 0, &answer);
-        if (200..300).contains(&answer.status) {
+        let response = client.send(&request).await.unwrap();
+        script.learn(row, 0, &response);
+        if (200..300).contains(&response.status) {
             good += 1;
         } else if request.status < 400 {
             let template = trace.names.text(request.template);
-            *bad.entry(format!("{} {} {template} was {}", answer.status, request.method.name(), request.status)).or_default() += 1;
+            *bad.entry(format!("{} {} {template} was {}", response.status, request.method.name(), request.status)).or_default() += 1;
         }
     }
     println!("{good} answered 2xx; {bad:#?}; not sent: {skipped:?}");
@@ -239,15 +239,15 @@ fn sample() -> Trace {
     use wsim_logs::{Zone, detect, source};
     let folder = format!("{}/samples/cluster", env!("CARGO_MANIFEST_DIR"));
     let sources = source::expand(&[folder]).unwrap();
-    let settings = wsim_trace::ingest::Settings {
-        choices: detect::Choices { zone: Zone::utc(), ..Default::default() },
+    let settings = wsim_trace::ingest::IngestConfig {
+        detect: detect::DetectConfig { zone: Zone::utc(), ..Default::default() },
         from_us: None,
         to_us: None,
         seed: 1,
         dedupe: false,
         threads: 1,
     };
-    let classifier = Classifier::new(&table_for(None).unwrap().table, &Options::default()).unwrap();
+    let classifier = Classifier::new(&table_for(None).unwrap().table, &ClassifierConfig::default()).unwrap();
     let outcome = wsim_trace::ingest::into_trace(&sources, &settings, &classifier, &Default::default()).unwrap();
     wsim_trace::join::join(outcome.trace.unwrap()).0
 }

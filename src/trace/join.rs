@@ -11,21 +11,23 @@ use serde::{Deserialize, Serialize};
 use super::request::{NameId, Request, flag};
 use super::store::Trace;
 
-/// What joining found. `proxy == joined + proxy_only`, `synapse == joined + synapse_only`.
+/// How a proxy's log and Synapse's logs were joined. `proxy_requests == joined + proxy_only`, and so for Synapse. The field names
+/// are part of trace files and of reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct JoinFacts {
-    /// Requests in proxy logs.
-    pub proxy: u64,
-    /// Requests in Synapse logs, those between Synapse processes left out.
-    pub synapse: u64,
-    /// Requests in both.
+    #[serde(alias = "proxy")]
+    pub proxy_requests: u64,
+    /// Client and federation requests in Synapse's logs.
+    #[serde(alias = "synapse")]
+    pub synapse_requests: u64,
+    /// Requests found in both, counted once.
     pub joined: u64,
-    /// Of those, found by the proxy's request id.
-    pub by_request_id: u64,
-    /// Requests only in proxy logs.
+    /// Requests that only the proxy logged: it answered them itself, or Synapse's log is missing.
     pub proxy_only: u64,
-    /// Requests only in Synapse logs.
+    /// Requests that only Synapse logged: they did not come through the proxy, or its log is missing.
     pub synapse_only: u64,
+    /// The part of `joined` found by a request id in both logs; the others were found by method, target and time.
+    pub by_request_id: u64,
 }
 
 /// Joins a sealed trace. With lines of only one side nothing changes and `None` comes back.
@@ -71,9 +73,9 @@ impl Joiner {
     fn take(&mut self, request: Request, out: &mut Trace) {
         self.settle_before(request.arrival_us.saturating_sub(self.window_us), out);
         if is_proxy(&request) {
-            self.facts.proxy += 1;
+            self.facts.proxy_requests += 1;
         } else if is_synapse(&request) {
-            self.facts.synapse += 1;
+            self.facts.synapse_requests += 1;
         } else {
             out.push(request);
             return;
@@ -290,7 +292,7 @@ mod tests {
         let (rows, facts) = joined(&[proxy(1000, 7, 0), synapse(1500, 7, 0)]);
         assert_eq!(rows.len(), 1);
         assert_eq!((rows[0].arrival_us, rows[0].proxy_us, rows[0].wall_us, rows[0].cpu_us), (1000, 10_000, 9_000, 3_000));
-        assert_eq!(facts, JoinFacts { proxy: 1, synapse: 1, joined: 1, ..JoinFacts::default() });
+        assert_eq!(facts, JoinFacts { proxy_requests: 1, synapse_requests: 1, joined: 1, ..JoinFacts::default() });
     }
 
     #[test]
@@ -312,6 +314,6 @@ mod tests {
     fn requests_between_synapse_processes_pass_through() {
         let inner = Request { flags: flag::SYNAPSE | flag::INTERNAL, ..synapse(5, 7, 0) };
         let (rows, facts) = joined(&[proxy(0, 7, 0), inner, synapse(30, 7, 0)]);
-        assert_eq!((rows.len(), facts.joined, facts.synapse), (2, 1, 1));
+        assert_eq!((rows.len(), facts.joined, facts.synapse_requests), (2, 1, 1));
     }
 }

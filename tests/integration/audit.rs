@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use wsim::endpoints::{Classifier, Options, table_for};
+use wsim::endpoints::{Classifier, ClassifierConfig, table_for};
 use wsim::plan::Plan;
 
 use crate::support::wsim;
@@ -137,7 +137,7 @@ fn assert_round_trip(files: &Path, plan: &str) {
     assert_eq!(status, 0, "{:#?}", json["findings"]);
     assert_eq!(json["not_evaluated"], 0);
     let (wanted, derived) = (Plan::from_toml(plan, "wanted").unwrap(), Plan::from_toml(json["plan"].as_str().unwrap(), "derived").unwrap());
-    let classifier = Classifier::new(&table_for(Some("1.157")).unwrap().table, &Options::default()).unwrap();
+    let classifier = Classifier::new(&table_for(Some("1.157")).unwrap().table, &ClassifierConfig::default()).unwrap();
     for endpoint in classifier.endpoints().iter().filter(|endpoint| !endpoint.internal) {
         assert_eq!(destination(&derived, endpoint), destination(&wanted, endpoint), "{endpoint:?}\n{}", json["plan"].as_str().unwrap());
     }
@@ -246,7 +246,7 @@ fn round_trip(proxy: &str, plan: &Path) {
     assert_eq!(warnings.is_empty(), meant.is_empty(), "{proxy} {stem}: {warnings:#?}");
     let wanted = Plan::from_toml(&std::fs::read_to_string(files.join("plan.toml")).unwrap(), "wanted").unwrap();
     let derived = Plan::from_toml(json["plan"].as_str().unwrap(), "derived").unwrap();
-    let classifier = Classifier::new(&table_for(Some("1.157")).unwrap().table, &Options::default()).unwrap();
+    let classifier = Classifier::new(&table_for(Some("1.157")).unwrap().table, &ClassifierConfig::default()).unwrap();
     // The administration interface is closed at the proxy, so the audit cannot see where it would go.
     let open = |pattern: &str| !pattern.contains("/_synapse/admin");
     for endpoint in classifier.endpoints().iter().filter(|endpoint| !endpoint.internal && endpoint.pattern.as_deref().is_some_and(open)) {

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use regex::bytes::Regex;
 use regex_syntax::hir::{Hir, HirKind};
-use wsim::endpoints::{Classifier, Endpoint, Method, Options, Row, Syntax, Table, Tables};
+use wsim::endpoints::{Classifier, Endpoint, Method, ClassifierConfig, Row, Syntax, Table, Tables};
 
 /// A fixed sequence of numbers (xorshift64*), so that a failure can be repeated.
 struct Random(u64);
@@ -237,7 +237,7 @@ fn the_classifier_equals_every_pattern_tried_alone() {
 }
 
 fn check(table: &Table, paths: &[String], matching: &HashMap<&String, Vec<bool>>) {
-    let classifier = Classifier::new(table, &Options::default()).unwrap();
+    let classifier = Classifier::new(table, &ClassifierConfig::default()).unwrap();
     let rows: Vec<(&Row, &Vec<bool>)> = table.rows.iter().map(|row| (row, &matching[&pattern(row)])).collect();
     for (index, target) in paths.iter().enumerate() {
         let matching: Vec<&Row> = rows.iter().filter(|(_, matches)| matches[index]).map(|(row, _)| *row).collect();

@@ -12,7 +12,7 @@ use crate::table_for;
 fn classifier(release: &'static str) -> Arc<Classifier> {
     static BUILT: LazyLock<Mutex<HashMap<&str, Arc<Classifier>>>> = LazyLock::new(Mutex::default);
     let mut built = BUILT.lock().unwrap();
-    let new = || Arc::new(Classifier::new(&table_for(Some(release)).unwrap().table, &Options::default()).unwrap());
+    let new = || Arc::new(Classifier::new(&table_for(Some(release)).unwrap().table, &ClassifierConfig::default()).unwrap());
     Arc::clone(built.entry(release).or_insert_with(new))
 }
 
@@ -97,7 +97,7 @@ fn sliding_sync_is_in_no_table_but_may_be_sent_to_sync_workers() {
             assert_eq!((endpoint.group.as_str(), endpoint.workers.len()), ("sliding_sync", 0));
         }
     }
-    let options = Options { sliding_sync_to_sync: true, ..Options::default() };
+    let options = ClassifierConfig { sliding_sync_to_sync: true, ..ClassifierConfig::default() };
     for (release, workers) in [(NEWEST, "generic_worker"), ("1.12", "synchrotron")] {
         let classifier = Classifier::new(&table_for(Some(release)).unwrap().table, &options).unwrap();
         let id = classifier.classify(Post, b"/_matrix/client/unstable/org.matrix.simplified_msc3575/sync?pos=1");
@@ -118,7 +118,8 @@ fn rows_match_the_path_without_the_query() {
 fn the_path_is_matched_raw_unless_asked_otherwise() {
     let path = b"/_matrix/client/v3/rooms/!a:b%2Fsend/members";
     let encoded = b"/_matrix/client/v3/%73ync?since=s1";
-    let decoded = Classifier::new(&table_for(None).unwrap().table, &Options { decoded_path: true, ..Options::default() }).unwrap();
+    let decoded =
+        Classifier::new(&table_for(None).unwrap().table, &ClassifierConfig { decoded_path: true, ..ClassifierConfig::default() }).unwrap();
     let raw = classifier(NEWEST);
     let group_of = |classifier: &Classifier, target: &[u8]| classifier.endpoint(classifier.classify(Get, target)).group.clone();
     assert_eq!(group_of(&raw, encoded), "client_other");
@@ -211,7 +212,7 @@ fn what_no_row_matches_is_for_the_main_process_or_nobody() {
 #[test]
 fn ids_are_the_same_whenever_the_classifier_is_built() {
     let table = table_for(None).unwrap().table;
-    let (one, two) = (Classifier::new(&table, &Options::default()).unwrap(), classifier(NEWEST));
+    let (one, two) = (Classifier::new(&table, &ClassifierConfig::default()).unwrap(), classifier(NEWEST));
     assert_eq!(one.endpoints(), two.endpoints());
     assert_eq!(one.classify(Get, b"/_matrix/client/v3/sync"), two.classify(Get, b"/_matrix/client/v3/sync"));
 }

@@ -63,7 +63,7 @@ fn entry(pattern: &str, backend: &str, known: &Known) -> Row {
 #[cfg(test)]
 mod tests {
     use super::super::{OwnTableKind, detect, read_own_table};
-    use crate::{Classifier, Method, Options, Table};
+    use crate::{Classifier, ClassifierConfig, Method, Table};
 
     const MAP: &str = "\
 # path_regexp backend_name
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn the_first_line_that_matches_decides_alone() {
-        let classifier = Classifier::new(&read(MAP), &Options::default()).unwrap();
+        let classifier = Classifier::new(&read(MAP), &ClassifierConfig::default()).unwrap();
         let of = |path: &str| classifier.endpoint(classifier.classify(Method::Get, path.as_bytes())).clone();
         assert_eq!(of("/_matrix/federation/v1/send/1").workers, ["generic_worker"]);
         assert!(of("/_matrix/federation/v1/event/x").workers.is_empty(), "the main process");

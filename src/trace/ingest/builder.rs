@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::mpsc::{Receiver, sync_channel};
 
-use super::account::Account;
 use super::identify::{Identified, Wants};
+use super::line_tally::LineTally;
 use super::open::Feed;
 use super::worker::Worker;
-use super::{IngestError, Outcome, Progress, Settings, UserKeys};
+use super::{IngestConfig, IngestError, Outcome, Progress, UserKeys};
 use crate::draw::Spreader;
 use crate::names::Names;
 use crate::request::{NameId, Request};
@@ -25,12 +25,12 @@ struct Batch {
     lines: Vec<u64>,
     /// Names that the thread met for the first time, in order.
     names: Vec<String>,
-    account: Account,
+    tally: LineTally,
 }
 
-pub(super) fn run(sources: &[Source], settings: &Settings, classifier: &Classifier, progress: &Progress) -> Result<Outcome, IngestError> {
-    let threads = settings.threads.max(1);
-    let feed = Feed::new(sources, settings, progress);
+pub(super) fn run(sources: &[Source], config: &IngestConfig, classifier: &Classifier, progress: &Progress) -> Result<Outcome, IngestError> {
+    let threads = config.threads.max(1);
+    let feed = Feed::new(sources, config, progress);
     let (give, batches) = sync_channel::<Batch>(threads * 4);
     let wants = Wants { templates: true, join: sources.len() > 1 };
     let (trace, parts, user_keys) = std::thread::scope(|scope| {
@@ -39,22 +39,22 @@ pub(super) fn run(sources: &[Source], settings: &Settings, classifier: &Classifi
             .map(|thread| {
                 let give = give.clone();
                 scope.spawn(move || {
-                    let mut worker = Worker::new(settings, classifier, wants);
+                    let mut worker = Worker::new(config, classifier, wants);
                     let mut known = worker.names.len();
                     let mut buffer = Vec::new();
-                    while let Some(job) = feed.next(buffer) {
-                        let mut rows = Vec::with_capacity(usize::try_from(job.block.lines).unwrap_or(0));
+                    while let Some(task) = feed.next(buffer) {
+                        let mut rows = Vec::with_capacity(usize::try_from(task.block.lines).unwrap_or(0));
                         let mut lines = Vec::new();
-                        let account = worker.read(&job, |row, line, _| {
+                        let tally = worker.read(&task, |row, line, _| {
                             rows.push(row);
-                            if settings.dedupe {
+                            if config.dedupe {
                                 lines.push(xxhash_rust::xxh3::xxh3_64(line));
                             }
                         });
                         let names = (known..worker.names.len()).map(|id| text_of(&worker.names, id)).collect();
                         known = worker.names.len();
-                        let batch = Batch { sequence: job.sequence, file: job.file.facts.number, thread, rows, lines, names, account };
-                        buffer = job.block.into_buffer();
+                        let batch = Batch { sequence: task.sequence, file: task.file.facts.number, thread, rows, lines, names, tally };
+                        buffer = task.block.into_buffer();
                         if give.send(batch).is_err() {
                             break;
                         }
@@ -64,7 +64,7 @@ pub(super) fn run(sources: &[Source], settings: &Settings, classifier: &Classifi
             })
             .collect();
         drop(give);
-        let building = scope.spawn(move || build(&batches, threads, settings.seed, settings.dedupe));
+        let building = scope.spawn(move || build(&batches, threads, config.seed, config.dedupe));
         let mut user_keys = UserKeys::default();
         for worker in workers {
             #[expect(clippy::expect_used, reason = "a panic in a thread is a defect and goes on here")]
@@ -74,13 +74,13 @@ pub(super) fn run(sources: &[Source], settings: &Settings, classifier: &Classifi
         let (trace, parts) = building.join().expect("the builder thread panicked");
         (trace, parts, user_keys)
     });
-    let (mut accounts, partial) = feed.finish()?;
+    let (mut tallies, partial) = feed.finish()?;
     for (number, part) in parts {
-        if let Some(whole) = accounts.get_mut(number as usize) {
+        if let Some(whole) = tallies.get_mut(number as usize) {
             whole.add(part);
         }
     }
-    Ok(Outcome { accounts, trace: Some(trace), user_keys, partial })
+    Ok(Outcome { tallies, trace: Some(trace), user_keys, partial })
 }
 
 fn text_of(names: &Names, id: usize) -> String {
@@ -88,7 +88,7 @@ fn text_of(names: &Names, id: usize) -> String {
 }
 
 /// Takes batches in any order and works them off in theirs.
-fn build(batches: &Receiver<Batch>, threads: usize, seed: u64, dedupe: bool) -> (Trace, HashMap<u32, Account>) {
+fn build(batches: &Receiver<Batch>, threads: usize, seed: u64, dedupe: bool) -> (Trace, HashMap<u32, LineTally>) {
     let mut builder = Builder::new(threads, seed, dedupe);
     let mut early: BTreeMap<u64, Batch> = BTreeMap::new();
     let mut next = 0;
@@ -110,7 +110,7 @@ struct Builder {
     ready: Vec<Request>,
     seed: u64,
     seen: Option<Seen>,
-    accounts: HashMap<u32, Account>,
+    tallies: HashMap<u32, LineTally>,
 }
 
 impl Builder {
@@ -122,7 +122,7 @@ impl Builder {
             ready: Vec::new(),
             seed,
             seen: dedupe.then(Seen::default),
-            accounts: HashMap::new(),
+            tallies: HashMap::new(),
         }
     }
 
@@ -131,12 +131,12 @@ impl Builder {
         for name in &batch.names {
             numbers.push(self.trace.names.intern(name.as_bytes()));
         }
-        let mut account = batch.account;
+        let mut tally = batch.tally;
         for (row, (mut request, coarse)) in batch.rows.into_iter().enumerate() {
             if let Some(seen) = &mut self.seen
                 && seen.before(batch.file, batch.lines[row])
             {
-                account.duplicates += 1;
+                tally.duplicates += 1;
                 continue;
             }
             renumber(&mut request, numbers);
@@ -148,16 +148,16 @@ impl Builder {
                 self.trace.push(request);
             }
         }
-        self.accounts.entry(batch.file).or_default().add(account);
+        self.tallies.entry(batch.file).or_default().add(tally);
     }
 
-    fn finish(mut self) -> (Trace, HashMap<u32, Account>) {
+    fn finish(mut self) -> (Trace, HashMap<u32, LineTally>) {
         self.spreader.flush(self.seed, &mut self.ready);
         for request in self.ready.drain(..) {
             self.trace.push(request);
         }
         self.trace.seal();
-        (self.trace, self.accounts)
+        (self.trace, self.tallies)
     }
 }
 

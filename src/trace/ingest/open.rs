@@ -6,23 +6,23 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use super::account::Account;
 use super::identify::FileFacts;
-use super::{IngestError, Progress, Settings};
-use wsim_logs::blocks::{Block, Blocks, lines};
-use wsim_logs::detect::Choices;
-use wsim_logs::record::Line;
-use wsim_logs::source::{Place, Source};
+use super::line_tally::LineTally;
+use super::{IngestConfig, IngestError, Progress};
 use wsim_http::target;
+use wsim_logs::blocks::{Block, Blocks, lines};
+use wsim_logs::detect::DetectConfig;
+use wsim_logs::record::Line;
+use wsim_logs::source::{Input, Source};
 use wsim_logs::{Parser, compression, detect};
 
 /// One opened file: what all its blocks share.
-pub(super) struct FileSetup {
+pub(super) struct OpenFile {
     pub(super) facts: FileFacts,
     parser: Mutex<Box<dyn Parser>>,
 }
 
-impl FileSetup {
+impl OpenFile {
     /// A parser for one more thread.
     pub(super) fn parser(&self) -> Box<dyn Parser> {
         match self.parser.lock() {
@@ -33,16 +33,16 @@ impl FileSetup {
 }
 
 /// A block of a file, numbered over all files.
-pub(super) struct Job {
+pub(super) struct BlockTask {
     pub(super) sequence: u64,
-    pub(super) file: Arc<FileSetup>,
+    pub(super) file: Arc<OpenFile>,
     pub(super) block: Block,
 }
 
 /// Where threads get their jobs: each reads its next block itself, so that the bytes are in its cache when it parses them, and nobody
 /// waits for a hand-over.
 pub(super) struct Feed<'s> {
-    settings: &'s Settings,
+    config: &'s IngestConfig,
     progress: &'s Progress,
     reader: Mutex<Reader<'s>>,
 }
@@ -52,29 +52,29 @@ struct Reader<'s> {
     sources: std::iter::Zip<std::ops::RangeFrom<u32>, std::slice::Iter<'s, Source>>,
     current: Option<Current>,
     /// They know everything but what is in the lines.
-    accounts: Vec<Account>,
+    tallies: Vec<LineTally>,
     sequence: u64,
     stopped: bool,
     error: Option<IngestError>,
 }
 
-/// The file at hand; its account is the last one.
+/// The file at hand; its tally is the last one.
 struct Current {
-    setup: Arc<FileSetup>,
+    setup: Arc<OpenFile>,
     blocks: Blocks<Stream>,
     /// The block that the format was told by.
     first: Option<Block>,
 }
 
 impl<'s> Feed<'s> {
-    pub(super) fn new(sources: &'s [Source], settings: &'s Settings, progress: &'s Progress) -> Self {
+    pub(super) fn new(sources: &'s [Source], config: &'s IngestConfig, progress: &'s Progress) -> Self {
         let sources = (0u32..).zip(sources);
-        let reader = Reader { sources, current: None, accounts: Vec::new(), sequence: 0, stopped: false, error: None };
-        Self { settings, progress, reader: Mutex::new(reader) }
+        let reader = Reader { sources, current: None, tallies: Vec::new(), sequence: 0, stopped: false, error: None };
+        Self { config, progress, reader: Mutex::new(reader) }
     }
 
-    /// The next job, in the order of files and blocks; `None` at the end. `used` is the buffer of an earlier job, or an empty one.
-    pub(super) fn next(&self, used: Vec<u8>) -> Option<Job> {
+    /// The next task, in the order of files and blocks; `None` at the end. `used` is the buffer of an earlier task, or an empty one.
+    pub(super) fn next(&self, used: Vec<u8>) -> Option<BlockTask> {
         let mut reader = self.reader.lock().ok()?;
         if reader.error.is_some() || reader.stopped {
             return None;
@@ -83,8 +83,8 @@ impl<'s> Feed<'s> {
             reader.stopped = true;
             return None;
         }
-        match reader.next(used, self.settings, self.progress) {
-            Ok(job) => job,
+        match reader.next(used, self.config, self.progress) {
+            Ok(task) => task,
             Err(error) => {
                 reader.error = Some(error);
                 None
@@ -92,35 +92,35 @@ impl<'s> Feed<'s> {
         }
     }
 
-    /// The accounts of all inputs, and whether reading was interrupted.
-    pub(super) fn finish(self) -> Result<(Vec<Account>, bool), IngestError> {
+    /// The tallies of all inputs, and whether reading was interrupted.
+    pub(super) fn finish(self) -> Result<(Vec<LineTally>, bool), IngestError> {
         let reader = self.reader.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         match reader.error {
             Some(error) => Err(error),
-            None => Ok((reader.accounts, reader.stopped)),
+            None => Ok((reader.tallies, reader.stopped)),
         }
     }
 }
 
 impl Reader<'_> {
-    fn next(&mut self, mut used: Vec<u8>, settings: &Settings, progress: &Progress) -> Result<Option<Job>, IngestError> {
+    fn next(&mut self, mut used: Vec<u8>, config: &IngestConfig, progress: &Progress) -> Result<Option<BlockTask>, IngestError> {
         loop {
-            if let (Some(current), Some(account)) = (&mut self.current, self.accounts.last_mut()) {
-                let block = current.first.take().or_else(|| next(&mut current.blocks, std::mem::take(&mut used), account));
+            if let (Some(current), Some(tally)) = (&mut self.current, self.tallies.last_mut()) {
+                let block = current.first.take().or_else(|| next(&mut current.blocks, std::mem::take(&mut used), tally));
                 if let Some(block) = block {
                     progress.lines.fetch_add(block.lines, Ordering::Relaxed);
-                    account.bytes += block.bytes().len() as u64;
+                    tally.bytes += block.bytes().len() as u64;
                     self.sequence += 1;
-                    return Ok(Some(Job { sequence: self.sequence - 1, file: Arc::clone(&current.setup), block }));
+                    return Ok(Some(BlockTask { sequence: self.sequence - 1, file: Arc::clone(&current.setup), block }));
                 }
             }
             self.current = None;
             let Some((number, source)) = self.sources.next() else { return Ok(None) };
-            let mut account = Account { path: source.to_string(), ..Account::default() };
-            if let Opened::Log { setup, blocks, first } = open(source, number, settings, progress, &mut account)? {
+            let mut tally = LineTally { path: source.to_string(), ..LineTally::default() };
+            if let Opened::Log { setup, blocks, first } = open(source, number, config, progress, &mut tally)? {
                 self.current = Some(Current { setup, blocks, first });
             }
-            self.accounts.push(account);
+            self.tallies.push(tally);
         }
     }
 }
@@ -128,78 +128,78 @@ impl Reader<'_> {
 type Stream = Box<dyn Read + Send>;
 
 enum Opened {
-    Log { setup: Arc<FileSetup>, blocks: Blocks<Stream>, first: Option<Block> },
+    Log { setup: Arc<OpenFile>, blocks: Blocks<Stream>, first: Option<Block> },
     NoLog,
 }
 
-fn open(source: &Source, number: u32, settings: &Settings, progress: &Progress, account: &mut Account) -> Result<Opened, IngestError> {
+fn open(source: &Source, number: u32, config: &IngestConfig, progress: &Progress, tally: &mut LineTally) -> Result<Opened, IngestError> {
     let fail = |source_error| IngestError::Open { path: source.to_string(), source: source_error };
     let stream = match decompressed(source, progress) {
         Ok(stream) => stream,
         Err(error) if source.explicit => return Err(fail(error)),
         Err(error) => {
-            account.read_error = Some(error.to_string());
+            tally.read_error = Some(error.to_string());
             return Ok(Opened::NoLog);
         }
     };
     let mut blocks = Blocks::new(stream);
-    let first = next(&mut blocks, Vec::new(), account);
+    let first = next(&mut blocks, Vec::new(), tally);
     let Some(first) = first else {
-        "empty".clone_into(&mut account.format);
-        "nothing in it".clone_into(&mut account.reason);
+        "empty".clone_into(&mut tally.format);
+        "nothing in it".clone_into(&mut tally.reason);
         return Ok(Opened::NoLog);
     };
     let sample = sample(first.bytes());
-    let log = match &source.place {
-        Place::File(path) => Some(path.clone()),
-        Place::StandardInput => None,
+    let log = match &source.input {
+        Input::File(path) => Some(path.clone()),
+        Input::StandardInput => None,
     };
-    let choices = Choices { log, ..settings.choices.clone() };
+    let choices = DetectConfig { log, ..config.detect.clone() };
     let detection = match detect::detect(&sample, &choices) {
         Ok(detection) => detection,
         Err(error) if source.explicit => return Err(IngestError::Format { path: source.to_string(), source: error }),
         Err(error) => {
-            "unknown".clone_into(&mut account.format);
-            account.reason = error.to_string();
-            count_unread(first, &mut blocks, account);
+            "unknown".clone_into(&mut tally.format);
+            tally.reason = error.to_string();
+            count_unread(first, &mut blocks, tally);
             return Ok(Opened::NoLog);
         }
     };
-    account.format.clone_from(&detection.name);
-    account.reason.clone_from(&detection.reason);
-    account.stamp_note.clone_from(&detection.stamp_note);
+    tally.format.clone_from(&detection.name);
+    tally.reason.clone_from(&detection.reason);
+    tally.stamp_note.clone_from(&detection.stamp_note);
     let mut parser = detection.parser;
     let facts = FileFacts { number, process: process_name(source), queries_logged: queries_logged(&sample, parser.as_mut()) };
-    let setup = Arc::new(FileSetup { facts, parser: Mutex::new(parser) });
+    let setup = Arc::new(OpenFile { facts, parser: Mutex::new(parser) });
     Ok(Opened::Log { setup, blocks, first: Some(first) })
 }
 
 /// A file found in a folder that is no log: its lines are counted, as lines that are no requests.
-fn count_unread(first: Block, blocks: &mut Blocks<Stream>, account: &mut Account) {
+fn count_unread(first: Block, blocks: &mut Blocks<Stream>, tally: &mut LineTally) {
     let mut pending = Some(first);
     while let Some(block) = pending {
-        account.bytes += block.bytes().len() as u64;
-        account.lines += block.lines;
-        account.not_requests += block.lines;
-        pending = next(blocks, block.into_buffer(), account);
+        tally.bytes += block.bytes().len() as u64;
+        tally.lines += block.lines;
+        tally.not_requests += block.lines;
+        pending = next(blocks, block.into_buffer(), tally);
     }
 }
 
-/// The next block; a read error ends the file and is written into its account.
-fn next(blocks: &mut Blocks<Stream>, buffer: Vec<u8>, account: &mut Account) -> Option<Block> {
+/// The next block; a read error ends the file and is written into its tally.
+fn next(blocks: &mut Blocks<Stream>, buffer: Vec<u8>, tally: &mut LineTally) -> Option<Block> {
     match blocks.next_block(buffer) {
         Ok(block) => block,
         Err(error) => {
-            account.read_error = Some(error.to_string());
+            tally.read_error = Some(error.to_string());
             None
         }
     }
 }
 
 fn decompressed(source: &Source, progress: &Progress) -> io::Result<Stream> {
-    let raw: Stream = match &source.place {
-        Place::StandardInput => Box::new(io::stdin()),
-        Place::File(path) => Box::new(File::open(path)?),
+    let raw: Stream = match &source.input {
+        Input::StandardInput => Box::new(io::stdin()),
+        Input::File(path) => Box::new(File::open(path)?),
     };
     let counted = Counted { inner: raw, count: Arc::clone(&progress.bytes_read) };
     compression::open(counted).map(|(_, stream)| stream)
@@ -246,7 +246,7 @@ fn queries_logged(sample: &[&[u8]], parser: &mut dyn Parser) -> bool {
 
 /// `synapse-generic_worker1.json.log.2.gz` -> `generic_worker1`; `homeserver.log` -> `main`.
 fn process_name(source: &Source) -> String {
-    let Place::File(path) = &source.place else { return "stdin".to_owned() };
+    let Input::File(path) = &source.input else { return "stdin".to_owned() };
     let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let stem = Path::new(&file).to_string_lossy().split(".log").next().unwrap_or_default().to_owned();
     let stem = stem.strip_suffix(".json").unwrap_or(&stem);
@@ -269,7 +269,7 @@ mod tests {
             ("synapse-generic_worker1.json.log", "generic_worker1"),
             ("federation_sender1.log", "federation_sender1"),
         ] {
-            let source = Source { place: Place::File(PathBuf::from(file)), explicit: true };
+            let source = Source { input: Input::File(PathBuf::from(file)), explicit: true };
             assert_eq!(process_name(&source), process);
         }
     }

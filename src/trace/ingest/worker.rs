@@ -1,11 +1,11 @@
-//! One thread's work: lines of a block into requests.
+//! The work of one thread: the lines of a block into requests.
 
 use std::collections::HashMap;
 
-use super::account::Account;
 use super::identify::{Identified, Identifier, Wants};
-use super::open::{Feed, Job};
-use super::{IngestError, Observer, Outcome, Progress, Settings, UserKeys};
+use super::line_tally::LineTally;
+use super::open::{BlockTask, Feed};
+use super::{IngestConfig, IngestError, Observer, Outcome, Progress, UserKeys};
 use crate::Names;
 use wsim_endpoints::Classifier;
 use wsim_logs::Parser;
@@ -13,7 +13,7 @@ use wsim_logs::blocks::{LINE_BYTES_MAX, lines};
 use wsim_logs::record::{Line, Malformed};
 use wsim_logs::source::Source;
 
-/// Parses blocks; keeps one parser a file.
+/// Parses blocks, with one parser per file.
 pub(super) struct Worker<'c> {
     parser: Option<(u32, Box<dyn Parser>)>,
     pub(super) identifier: Identifier<'c>,
@@ -24,65 +24,65 @@ pub(super) struct Worker<'c> {
 }
 
 impl<'c> Worker<'c> {
-    pub(super) fn new(settings: &Settings, classifier: &'c Classifier, wants: Wants) -> Self {
+    pub(super) fn new(config: &IngestConfig, classifier: &'c Classifier, wants: Wants) -> Self {
         Self {
             parser: None,
             identifier: Identifier::new(classifier, wants),
             names: Names::new(),
-            from_us: settings.from_us.unwrap_or(i64::MIN),
-            to_us: settings.to_us.unwrap_or(i64::MAX),
+            from_us: config.from_us.unwrap_or(i64::MIN),
+            to_us: config.to_us.unwrap_or(i64::MAX),
             with_stamps: wants.templates,
         }
     }
 
-    /// Reads a block; every request within the range goes to `take` with its line.
-    pub(super) fn read(&mut self, job: &Job, mut take: impl FnMut(Identified, &[u8], &Names)) -> Account {
-        let facts = &job.file.facts;
+    /// Reads a block; every request within the time range goes to `on_request` with its line.
+    pub(super) fn read(&mut self, task: &BlockTask, mut on_request: impl FnMut(Identified, &[u8], &Names)) -> LineTally {
+        let facts = &task.file.facts;
         if self.parser.as_ref().is_none_or(|(number, _)| *number != facts.number) {
-            self.parser = Some((facts.number, job.file.parser()));
+            self.parser = Some((facts.number, task.file.parser()));
         }
-        let mut account = Account { lines: job.block.lines, ..Account::default() };
-        if job.block.cut {
+        let mut tally = LineTally { lines: task.block.lines, ..LineTally::default() };
+        if task.block.cut {
             let expected = "a line of at most 4 MiB";
-            account.malformed(job.block.first_line, Malformed { expected, column: LINE_BYTES_MAX });
-            return account;
+            tally.record_malformed(task.block.first_line, Malformed { expected, column: LINE_BYTES_MAX });
+            return tally;
         }
-        let Some((_, parser)) = &mut self.parser else { return account };
-        for (line, number) in lines(job.block.bytes()).zip(job.block.first_line..) {
-            // Matched in place: a record is too large to be moved for nothing.
+        let Some((_, parser)) = &mut self.parser else { return tally };
+        for (line, number) in lines(task.block.bytes()).zip(task.block.first_line..) {
+            // Matched by reference: a record is large and would be copied otherwise.
             match &parser.parse(line) {
-                Line::NotRequest => account.not_requests += 1,
-                Line::Malformed(why) => account.malformed(number, *why),
+                Line::NotRequest => tally.not_requests += 1,
+                Line::Malformed(why) => tally.record_malformed(number, *why),
                 Line::Request(record) => {
-                    account.requests += 1;
+                    tally.requests += 1;
                     let Some((request, coarse)) = self.identifier.request(record, facts, &mut self.names) else {
-                        account.without_clock += 1;
+                        tally.without_clock += 1;
                         continue;
                     };
                     if request.arrival_us < self.from_us || request.arrival_us >= self.to_us {
-                        account.outside += 1;
+                        tally.outside += 1;
                         continue;
                     }
-                    account.saw(request.arrival_us);
-                    take((request, coarse.filter(|_| self.with_stamps)), line, &self.names);
+                    tally.extend_span(request.arrival_us);
+                    on_request((request, coarse.filter(|_| self.with_stamps)), line, &self.names);
                 }
             }
         }
-        account
+        tally
     }
 }
 
-/// Names are thrown away when they outgrow this, so that memory stays flat; observers do not keep numbers.
+/// Names are dropped beyond this number, so that memory stays flat; observers do not keep their ids.
 const NAMES_MAX: usize = 200_000;
 
 pub(super) fn run_observers<O: Observer>(
     sources: &[Source],
-    settings: &Settings,
+    config: &IngestConfig,
     classifier: &Classifier,
     progress: &Progress,
     observers: Vec<O>,
 ) -> Result<(Outcome, Vec<O>), IngestError> {
-    let feed = Feed::new(sources, settings, progress);
+    let feed = Feed::new(sources, config, progress);
     let wants = Wants { templates: false, join: false };
     let done = std::thread::scope(|scope| {
         let feed = &feed;
@@ -90,36 +90,36 @@ pub(super) fn run_observers<O: Observer>(
             .into_iter()
             .map(|mut observer| {
                 scope.spawn(move || {
-                    let mut worker = Worker::new(settings, classifier, wants);
-                    let mut accounts: HashMap<u32, Account> = HashMap::new();
+                    let mut worker = Worker::new(config, classifier, wants);
+                    let mut tallies: HashMap<u32, LineTally> = HashMap::new();
                     let mut buffer = Vec::new();
-                    while let Some(job) = feed.next(buffer) {
-                        let part = worker.read(&job, |(request, _), _, names| observer.observe(&request, names));
-                        accounts.entry(job.file.facts.number).or_default().add(part);
-                        buffer = job.block.into_buffer();
+                    while let Some(task) = feed.next(buffer) {
+                        let part = worker.read(&task, |(request, _), _, names| observer.observe(&request, names));
+                        tallies.entry(task.file.facts.number).or_default().add(part);
+                        buffer = task.block.into_buffer();
                         if worker.names.len() > NAMES_MAX {
                             worker.names = Names::new();
                             worker.identifier.forget_names();
                         }
                     }
-                    (observer, accounts, worker.identifier.user_keys)
+                    (observer, tallies, worker.identifier.user_keys)
                 })
             })
             .collect();
         #[expect(clippy::expect_used, reason = "a panic in a thread is a defect and goes on here")]
         threads.into_iter().map(|thread| thread.join().expect("a worker thread panicked")).collect::<Vec<_>>()
     });
-    let (mut accounts, partial) = feed.finish()?;
+    let (mut tallies, partial) = feed.finish()?;
     let mut observers = Vec::new();
     let mut user_keys = UserKeys::default();
     for (observer, parts, keys) in done {
         observers.push(observer);
         user_keys.add(keys);
-        for (number, account) in parts {
-            if let Some(whole) = accounts.get_mut(number as usize) {
-                whole.add(account);
+        for (number, tally) in parts {
+            if let Some(whole) = tallies.get_mut(number as usize) {
+                whole.add(tally);
             }
         }
     }
-    Ok((Outcome { accounts, trace: None, user_keys, partial }, observers))
+    Ok((Outcome { tallies, trace: None, user_keys, partial }, observers))
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use wsim::configure::audit::examples;
 use wsim::configure::read::{Answer, NoFiles, Proxy as Evaluated, Request, haproxy, nginx};
-use wsim::endpoints::{Classifier, Options, table_for};
+use wsim::endpoints::{Classifier, ClassifierConfig, table_for};
 
 use super::echo::Echo;
 use crate::proxy::Proxy;
@@ -98,7 +98,7 @@ fn with_servers(text: &str, echoes: &[Echo], port: u16) -> String {
 
 /// The examples of the table, and paths that are made to be difficult.
 fn requests() -> Vec<Request> {
-    let classifier = Classifier::new(&table_for(Some("1.157")).unwrap().table, &Options::default()).unwrap();
+    let classifier = Classifier::new(&table_for(Some("1.157")).unwrap().table, &ClassifierConfig::default()).unwrap();
     let mut requests: Vec<Request> =
         examples::of(&classifier).iter().map(|example| Request::new(example.method, &example.target)).collect();
     let difficult = [

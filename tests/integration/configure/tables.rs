@@ -4,7 +4,7 @@
 use regex::RegexSet;
 use wsim::configure::routes::{Routes, Sync, Target};
 use wsim::configure::{Settings, configure};
-use wsim::endpoints::{Classifier, Method, Options, Release, Tables};
+use wsim::endpoints::{Classifier, Method, ClassifierConfig, Release, Tables};
 use wsim::http::query::is_initial_sync;
 use wsim::plan::{Destination, Plan};
 
@@ -17,7 +17,7 @@ fn every_table_is_routed_as_classifier_and_plan_say() {
     let (mut tables, mut compared) = (0, 0);
     for table in Tables::embedded().all().iter().filter(|table| table.since.as_ref().is_some_and(|since| *since >= oldest)) {
         let release = table.since.as_ref().unwrap().to_string();
-        let classifier = Classifier::new(table, &Options::default()).unwrap();
+        let classifier = Classifier::new(table, &ClassifierConfig::default()).unwrap();
         let requests = requests(table, &[Method::Get, Method::Post, Method::Put]);
         let classes: Vec<_> = requests.iter().map(|request| classifier.classify(request.method, request.target.as_bytes())).collect();
         for plan in plans(&release).into_iter().filter(|plan| PLANS.iter().any(|name| plan.name.starts_with(name))) {

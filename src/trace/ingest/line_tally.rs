@@ -1,50 +1,54 @@
-//! What became of every line: the account that adds up.
+//! The count of every input's lines, which always adds up.
 
 use serde::{Deserialize, Serialize};
 
 use wsim_logs::Malformed;
 
-/// One input's lines. `lines == requests + not_requests + malformed`, always.
+/// One input and the count of its lines: `lines == requests + not_requests + malformed`, always. The field names are part of
+/// trace files.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Account {
-    /// As given.
+pub struct LineTally {
+    /// As given, or as found in a folder; `-` for standard input.
     pub path: String,
-    /// Format name.
+    /// Name of the format.
     pub format: String,
-    /// Why this format, in words.
+    /// Why the input is read in this format: `200 of 200 sampled lines`.
     pub reason: String,
-    /// What was assumed of its stamps, if anything had to be.
+    /// What was assumed about the meaning of the time stamps, if anything had to be.
     pub stamp_note: Option<String>,
     /// Bytes after decompression.
     pub bytes: u64,
     /// Physical lines.
     pub lines: u64,
-    /// Lines that are requests.
+    /// Lines that report a request.
     pub requests: u64,
-    /// Whole lines that report no request.
+    /// Complete lines that report no request: other loggers, tracebacks, headers, blank lines.
     pub not_requests: u64,
     /// Lines that the format cannot explain.
     pub malformed: u64,
-    /// Requests left out because the same line stood in another file (only when asked).
+    /// Requests left out because an earlier file has the same line (only with `--dedupe`).
     pub duplicates: u64,
-    /// Requests left out because they lie outside `--from`/`--to`.
+    /// Requests left out because they are outside `--from`/`--to`.
     pub outside: u64,
-    /// Requests left out because their line carries no clock.
+    /// Requests left out because their line has no time stamp.
     pub without_clock: u64,
     /// First arrival, µs since the epoch.
     pub first_us: Option<i64>,
-    /// Last arrival.
+    /// Last arrival, µs since the epoch.
     pub last_us: Option<i64>,
-    /// Reading ended early: what the system said.
+    /// The system's message if reading ended early.
     pub read_error: Option<String>,
     /// The first few malformed lines.
-    pub examples: Vec<Example>,
+    pub examples: Vec<MalformedExample>,
 }
 
-/// A malformed line; never its text, which is secret.
+/// One of the malformed lines. Never its text, which is secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Example {
-    /// Line number from 1.
+pub struct MalformedExample {
+    /// The input that contains it.
+    #[serde(default)]
+    pub path: String,
+    /// Line number, from 1.
     pub line: u64,
     /// What was expected, and in which column (from 1).
     pub reason: String,
@@ -53,23 +57,24 @@ pub struct Example {
 /// Malformed lines kept as examples for each input.
 pub(super) const EXAMPLES_MAX: usize = 5;
 
-impl Account {
+impl LineTally {
     /// Counts a malformed line.
-    pub(super) fn malformed(&mut self, line: u64, why: Malformed) {
+    pub(super) fn record_malformed(&mut self, line: u64, why: Malformed) {
         self.malformed += 1;
         if self.examples.len() < EXAMPLES_MAX {
-            self.examples.push(Example { line, reason: format!("expected {} at column {}", why.expected, why.column + 1) });
+            let reason = format!("expected {} at column {}", why.expected, why.column + 1);
+            self.examples.push(MalformedExample { path: self.path.clone(), line, reason });
         }
     }
 
-    /// Widens the span of arrivals.
-    pub(super) fn saw(&mut self, arrival_us: i64) {
+    /// Extends the span of arrivals.
+    pub(super) fn extend_span(&mut self, arrival_us: i64) {
         self.first_us = Some(self.first_us.map_or(arrival_us, |first| first.min(arrival_us)));
         self.last_us = Some(self.last_us.map_or(arrival_us, |last| last.max(arrival_us)));
     }
 
     /// Adds the counts of another part of the same input.
-    pub(super) fn add(&mut self, part: Account) {
+    pub(super) fn add(&mut self, part: LineTally) {
         self.bytes += part.bytes;
         self.lines += part.lines;
         self.requests += part.requests;
@@ -79,9 +84,9 @@ impl Account {
         self.outside += part.outside;
         self.without_clock += part.without_clock;
         for arrival in [part.first_us, part.last_us].into_iter().flatten() {
-            self.saw(arrival);
+            self.extend_span(arrival);
         }
-        self.examples.extend(part.examples);
+        self.examples.extend(part.examples.into_iter().map(|example| MalformedExample { path: self.path.clone(), ..example }));
         self.examples.sort_by_key(|example| example.line);
         self.examples.truncate(EXAMPLES_MAX);
     }
