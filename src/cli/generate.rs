@@ -1,6 +1,6 @@
-//! `wsim generate`: shell completions and manual pages, made from the command line's own definition.
+//! `wsim generate`: shell completions and manual pages, made from the definition of the command line.
 //!
-//! Packagers and people who install by hand call it; nothing else does.
+//! For packagers, and for people who install by hand.
 
 use std::fs;
 use std::io::Write;
@@ -10,21 +10,20 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use clap_complete::Shell;
 
-/// Shell completions and manual pages.
 #[derive(Debug, Args)]
 pub struct Generate {
     #[command(subcommand)]
-    what: What,
+    output: Output,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
-    /// Completions for a shell, on standard output
+enum Output {
+    /// Print the completion script of a shell
     Completions {
-        /// Shell that completes
+        /// Shell to complete for
         shell: Shell,
     },
-    /// Manual page of wsim on standard output, or one page for each command in a folder
+    /// Print the manual page of wsim, or write a page for each command to a folder
     Man {
         /// Folder for wsim.1, wsim-analyse.1, …
         #[arg(long, value_name = "DIR")]
@@ -32,31 +31,28 @@ enum What {
     },
 }
 
-/// Writes what was asked for about `program` to `out` or into a folder.
-///
-/// # Errors
-/// If it cannot be written.
+/// Writes completions or manual pages of `program` to `out` or into a folder.
 pub fn run(arguments: &Generate, mut program: clap::Command, out: &mut dyn Write) -> anyhow::Result<()> {
-    match &arguments.what {
-        What::Completions { shell } => {
+    match &arguments.output {
+        Output::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut program, "wsim", &mut script);
             out.write_all(&script)?;
         }
-        What::Man { out: None } => {
+        Output::Man { out: None } => {
             let mut page = Vec::new();
             clap_mangen::Man::new(program).render(&mut page)?;
             out.write_all(&page)?;
         }
-        What::Man { out: Some(folder) } => {
-            pages(program, folder).with_context(|| format!("could not write manual pages to {}", folder.display()))?;
+        Output::Man { out: Some(folder) } => {
+            write_pages(program, folder).with_context(|| format!("could not write manual pages to {}", folder.display()))?;
         }
     }
     Ok(())
 }
 
-/// One page for the program and one for each command that its help lists.
-fn pages(program: clap::Command, folder: &Path) -> std::io::Result<()> {
+/// Writes one page for the program and one for each command that its help lists.
+fn write_pages(program: clap::Command, folder: &Path) -> std::io::Result<()> {
     fs::create_dir_all(folder)?;
     clap_mangen::generate_to(program, folder)
 }

@@ -1,8 +1,10 @@
-//! Ctrl-C: once ends the reading and the report is still written, twice ends at once and leaves nothing half-written.
+//! Ctrl-C: the first ends reading early and the report is still written; the second ends the program at once and removes what is
+//! half-written.
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use wsim_trace::ingest::Progress;
 
@@ -12,21 +14,34 @@ static UNFINISHED: OnceLock<Mutex<Option<PathBuf>>> = OnceLock::new();
 /// Exit status of a program ended by SIGINT, by the shells' convention.
 const INTERRUPTED: i32 = 130;
 
-/// Watches for Ctrl-C and SIGTERM from now on, on a thread of its own.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Starts a thread that watches for Ctrl-C and SIGTERM: the first sets the stop flag of `progress`, the second ends the program.
 pub(super) fn watch(progress: &Arc<Progress>) {
     let progress = Arc::clone(progress);
     std::thread::spawn(move || {
-        // Without a runtime Ctrl-C simply ends the program, which is no worse than the system's default.
+        // Without a runtime Ctrl-C ends the program, which is the system's default.
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() else { return };
         runtime.block_on(async {
             while signalled().await.is_ok() {
                 if progress.stop.swap(true, Ordering::Relaxed) {
-                    leave();
+                    exit_at_once();
                 }
-                let text = b"\ninterrupted: the report will cover what was read; once more to stop at once\n";
+                let text = b"\ninterrupted: the report will cover what was read so far; press Ctrl-C again to stop at once\n";
                 let _ = std::io::Write::write_all(&mut std::io::stderr(), text);
             }
         });
+    });
+}
+
+/// Calls `action` soon after [`watch`] has seen the first signal, on a thread of its own that ends with the process.
+pub(super) fn on_stop(progress: &Arc<Progress>, action: impl FnOnce() + Send + 'static) {
+    let progress = Arc::clone(progress);
+    std::thread::spawn(move || {
+        while !progress.stop.load(Ordering::Relaxed) {
+            std::thread::sleep(POLL_INTERVAL);
+        }
+        action();
     });
 }
 
@@ -44,12 +59,12 @@ async fn signalled() -> std::io::Result<()> {
     tokio::signal::ctrl_c().await
 }
 
-/// Calls `ready` and waits for Ctrl-C or SIGTERM: for a command that has nothing to do but to be there. A signal while `ready` runs counts.
+/// Calls `ready`, then blocks until Ctrl-C or SIGTERM, for a command that serves until it is stopped. A signal during `ready` counts.
 pub(super) fn wait(ready: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     runtime.block_on(async {
         let mut signal = std::pin::pin!(signalled());
-        // Asked once, so that it listens.
+        // Polled once before `ready`, so that the handler is installed.
         tokio::select! {
             biased;
             early = &mut signal => return Ok(early?),
@@ -61,14 +76,14 @@ pub(super) fn wait(ready: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result
 }
 
 /// Ends the program without leaving a half-written run behind.
-fn leave() -> ! {
+fn exit_at_once() -> ! {
     if let Some(folder) = cell().lock().unwrap_or_else(PoisonError::into_inner).take() {
         let _ = std::fs::remove_dir_all(folder);
     }
     std::process::exit(INTERRUPTED)
 }
 
-/// Names the folder that must not stay behind half-written; `None` once it is whole.
+/// Names the folder to remove if the program is ended now; `None` once the folder is complete.
 pub(super) fn unfinished(folder: Option<PathBuf>) {
     *cell().lock().unwrap_or_else(PoisonError::into_inner) = folder;
 }

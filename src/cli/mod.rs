@@ -1,6 +1,6 @@
 //! Arguments, progress, exit codes: one file per subcommand.
 //!
-//! A subcommand turns what was typed into a configuration, calls the modules in order, and does no work itself.
+//! A subcommand turns its arguments into a configuration and calls the crates in order; the work is done there.
 
 pub mod analyse;
 pub mod audit;
@@ -11,7 +11,9 @@ pub mod export;
 pub mod generate;
 mod interrupt;
 pub mod merge;
+mod next_steps;
 mod output;
+mod plan_arg;
 mod progress;
 pub mod provision;
 mod reading;
@@ -19,19 +21,20 @@ pub mod replay;
 pub mod report;
 pub mod route;
 pub mod simulate;
-mod window;
+mod table_args;
+mod time_range;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-/// What the program's exit status says. Statuses are those of `wsim --help`.
+/// Exit status of the program, as listed in `wsim --help`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// 0: done.
     Done,
-    /// 1: the work failed.
+    /// 1: an error.
     Failed,
     /// 2: the command line was wrong.
     Usage,
@@ -64,32 +67,32 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// From logs to a capacity report: demand, peaks, and whether to split off workers
+    /// Report capacity from logs: CPU demand, peaks, and whether you need workers
     #[command(visible_alias = "analyze")]
     Analyse(Box<analyse::Analyse>),
-    /// What plans would do with the traffic of a log, and the smallest that meets an objective
+    /// Simulate worker layouts on your traffic; recommend the smallest that meets your target
     Simulate(Box<simulate::Simulate>),
-    /// Make the users, rooms and keys on a test homeserver that a replay of a log needs, or remove them
+    /// Create the users, rooms and keys that a replay needs on a test homeserver, or remove them
     Provision(Box<provision::Provision>),
     /// Replay the traffic of a log against a test cluster
     Replay(Box<replay::Replay>),
-    /// An emulated cluster of a plan, to aim a replay at without any Synapse
+    /// Run an emulated cluster as the target of a replay, without Synapse
     Emulate(Box<emulate::Emulate>),
-    /// Join the shards of one replay into one report
+    /// Merge the shards of one replay into one report
     Merge(merge::Merge),
-    /// Finished runs beside each other: before and after, or predicted and measured
+    /// Compare finished runs: before and after, or predicted and measured
     Report(report::Report),
-    /// The requests of a log as a schedule for another load generator
+    /// Export the requests of a log as a schedule for another load generator
     Export(Box<export::Export>),
-    /// Which server of a pool a key goes to, by the proxy's exact rule
+    /// Show which server of a pool a key goes to, by the proxy's exact rule
     Route(route::Route),
     /// Write proxy and Synapse configuration for a plan
     Configure(Box<configure::Configure>),
-    /// What proxy and Synapse configuration sends where, against the endpoint table
+    /// Check proxy and Synapse configuration against the endpoint table
     Audit(Box<audit::Audit>),
-    /// Synapse's worker endpoint table: print it, explain a request, compare releases
+    /// Print Synapse's worker endpoint table, explain a request, compare releases
     Endpoints(endpoints::Endpoints),
-    /// Shell completions and manual pages
+    /// Write shell completions and manual pages
     #[command(hide = true)]
     Generate(generate::Generate),
 }
@@ -97,7 +100,7 @@ enum Command {
 const ABOUT: &str = "Capacity planning for Synapse workers, from the logs you already have";
 
 const AFTER: &str = "\
-Exit status: 0 done, 1 the work failed, 2 wrong usage, 3 done, but an objective was missed.
+Exit status: 0 done, 1 failed, 2 usage error, 3 done, but an objective was missed or the run is void.
 
 Example:
   wsim analyse /var/log/nginx/matrix-access.log /var/log/matrix-synapse/homeserver.log";
@@ -107,7 +110,7 @@ pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Help and version come this way too, as errors with exit code 0. A closed pipe is nobody's fault.
+            // Help and version come this way too, as errors with exit code 0. A closed pipe is not reported.
             let _ = error.print();
             return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
         }
@@ -155,7 +158,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
     }
 }
 
-/// Whether output went into a pipe that nobody reads any more (`wsim … | head`).
+/// Whether output went into a pipe whose reader has ended (`wsim … | head`).
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe))
 }
@@ -165,10 +168,10 @@ fn stderr_is_terminal() -> bool {
     io::stderr().is_terminal()
 }
 
-/// Columns of the terminal; where there is none what `COLUMNS` says, or 100.
+/// Columns of the terminal; without a terminal the value of `COLUMNS`, or 100.
 fn terminal_width() -> usize {
-    let told = || std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).filter(|columns| (40..=400).contains(columns));
-    terminal_size::terminal_size().map_or_else(|| told().unwrap_or(100), |(terminal_size::Width(width), _)| usize::from(width))
+    let from_environment = || std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).filter(|columns| (40..=400).contains(columns));
+    terminal_size::terminal_size().map_or_else(|| from_environment().unwrap_or(100), |(terminal_size::Width(width), _)| usize::from(width))
 }
 
 #[cfg(test)]

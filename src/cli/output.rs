@@ -1,32 +1,31 @@
-//! Where a run's report goes, and what its command line was.
+//! What every run has in common at its end: its folder, its name, its command line, and the summary that is printed.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::terminal_width;
-use wsim_report::{self as report, Report};
+use super::{interrupt, terminal_width};
+use wsim_report::{self as report, Report, RunFolder};
 
-/// What becomes of the result.
 #[derive(Debug, Args)]
 pub(super) struct Output {
-    /// Replace people, rooms, servers and addresses by keyed hashes; the key is random unless given
+    /// Replace users, rooms, servers and addresses with keyed hashes [default key: random]
     #[arg(long, value_name = "KEY", num_args = 0..=1, default_missing_value = "", require_equals = true, help_heading = "Output")]
     pub(super) anonymise: Option<String>,
-    /// Folder for runs
+    /// Folder for reports
     #[arg(long, value_name = "DIR", default_value = "reports", help_heading = "Output")]
     pub(super) out: PathBuf,
     /// Name of this run's folder [default: after the first log]
     #[arg(long, help_heading = "Output")]
     pub(super) name: Option<String>,
-    /// Replace an earlier run of that name
+    /// Replace an existing run of that name
     #[arg(long, help_heading = "Output")]
     pub(super) force: bool,
-    /// Print report.json and nothing else
+    /// Print report.json only
     #[arg(long, help_heading = "Output")]
     pub(super) json: bool,
-    /// Print nothing but errors
+    /// Print errors only
     #[arg(long, short, help_heading = "Output")]
     pub(super) quiet: bool,
 }
@@ -37,7 +36,7 @@ impl Output {
     }
 }
 
-/// What is printed of a finished run.
+/// What to print of a finished run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Print {
     Summary,
@@ -46,7 +45,6 @@ pub(super) enum Print {
 }
 
 impl Print {
-    /// As `--json` and `--quiet` say.
     pub(super) fn of(json: bool, quiet: bool) -> Self {
         match (json, quiet) {
             (true, _) => Self::Json,
@@ -56,27 +54,37 @@ impl Print {
     }
 }
 
-/// Prints a report; `place` is the folder where it is, if it could be written.
-pub(super) fn show(print: Print, report: &dyn Report, place: Option<&Path>) -> anyhow::Result<()> {
+/// Prints a report; `folder` holds its files, if they could be written.
+pub(super) fn show(print: Print, report: &dyn Report, folder: Option<&Path>) -> anyhow::Result<()> {
     match print {
         Print::Nothing => {}
         Print::Json => writeln!(std::io::stdout().lock(), "{}", report.json()?.trim_end())?,
         Print::Summary => {
-            // Colour codes are always written; the stream takes them out where they are not wanted (NO_COLOR, no terminal).
+            // Colour codes are always written; the stream removes them where they are not wanted (NO_COLOR, no terminal).
             let style = report::Style { colour: true, width: terminal_width() };
-            let written: Vec<&str> = FILES.into_iter().filter(|name| place.is_some_and(|place| place.join(name).exists())).collect();
-            let files = place.map(|folder| report::Files { folder, names: &written });
+            let written: Vec<&str> = FILES.into_iter().filter(|name| folder.is_some_and(|folder| folder.join(name).exists())).collect();
+            let files = folder.map(|folder| report::Files { folder, names: &written });
             report.terminal(&mut anstream::stdout().lock(), files, style)?;
         }
     }
     Ok(())
 }
 
-/// What a run's folder may have, the file to open first at the beginning.
+/// What a run's folder may hold, beginning with the file to open first.
 const FILES: [&str; 9] =
     ["report.html", "report.md", "report.json", "plan.toml", "charts/", "tables/", "trace.parquet", "replay.hlog", "requests.parquet"];
 
-/// A name after the first log or folder, with a suffix, that is not taken: `access`, `access-2`, …
+/// Writes a run's folder with `write` and returns its path. A second Ctrl-C meanwhile leaves no half-written folder.
+pub(super) fn write_folder(output: &Output, name: &str, write: impl FnOnce(&RunFolder) -> anyhow::Result<()>) -> anyhow::Result<PathBuf> {
+    let folder = RunFolder::create(&output.out, name, output.force)?;
+    interrupt::unfinished(Some(folder.path().to_owned()));
+    write(&folder)?;
+    let path = folder.finish()?;
+    interrupt::unfinished(None);
+    Ok(path)
+}
+
+/// A free name for a run, after its first log or folder: `access`, `access-2`, …
 pub(super) fn free_name(out: &Path, logs: &[String], suffix: &str, force: bool) -> String {
     let base = match logs.first().map(String::as_str) {
         None | Some("-") => "stdin".to_owned(),
@@ -88,9 +96,9 @@ pub(super) fn free_name(out: &Path, logs: &[String], suffix: &str, force: bool) 
     (2..).map(|number| format!("{base}-{number}")).find(|name| !out.join(name).exists()).unwrap_or(base)
 }
 
-/// The command as typed, without the key of `--anonymise`.
+/// The command line as typed, without the key of `--anonymise`.
 pub(super) fn command_line() -> String {
-    let words = std::env::args().enumerate().map(|(place, word)| match place {
+    let words = std::env::args().enumerate().map(|(index, word)| match index {
         0 => "wsim".to_owned(),
         _ if word.starts_with("--anonymise=") => "--anonymise=…".to_owned(),
         _ => shell_word(&word),
@@ -98,18 +106,18 @@ pub(super) fn command_line() -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// A word as a shell takes it (POSIX Shell Command Language, section 2.2.2): quoted unless it holds nothing that any shell minds.
+/// A word quoted for a shell where needed (POSIX Shell Command Language, section 2.2.2).
 pub(super) fn shell_word(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "_./:=@%+,-".contains(c);
     if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }
 
-/// Words as a shell takes them.
+/// A command line that a shell reads back as these words.
 pub(super) fn shell_words(words: &[String]) -> String {
     words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" ")
 }
 
-/// `/var/log/nginx/access.log.1.gz` -> `access`.
+/// A run's name after its log: `/var/log/nginx/access.log.1.gz` gives `access`.
 fn run_name(path: &Path) -> String {
     let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let stem = if file == "trace.parquet" {
@@ -127,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_for_copying_runs_nothing() {
+    fn a_quoted_word_is_never_run_by_a_shell() {
         assert_eq!(shell_words(&["/var/log/a.log".to_owned(), "b c.log".to_owned()]), "/var/log/a.log 'b c.log'");
         for word in ["$(id)", "`id`", "a;id", "a\nid", "~", "#a", "it's", "", "a(b)"] {
             let printed = std::process::Command::new("sh").arg("-c").arg(format!("printf %s {}", shell_word(word))).output().unwrap();

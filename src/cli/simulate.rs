@@ -1,25 +1,25 @@
-//! `wsim simulate`: what plans would do with the traffic of a log, and the smallest that meets an objective.
+//! `wsim simulate`: candidate plans on the traffic of a log, and the smallest that meets an objective.
 //!
 //! ```text
-//! arguments ─▶ Config ─▶ read ─▶ profile ─▶ sweep, back-test ─▶ report ─▶ terminal, folder
+//! arguments ─▶ SimulateConfig, ReadConfig ─▶ read ─▶ profile ─▶ sweep, back-test ─▶ report ─▶ terminal, folder
 //!          └─▶ synthetic (no log): a textbook station beside its formula
 //! ```
 
-mod choices;
+mod config;
 mod synthetic;
-mod watching;
 
-use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use clap::Args;
 
 use super::output::{self, Output};
-use super::reading::{self, Config, Read, Reading, told};
-use super::{Exit, interrupt};
-use choices::{Choices, Replications};
+use super::progress::ProgressReporter;
+use super::reading::{self, LogData, ReadArgs, ReadConfig};
+use super::{Exit, interrupt, next_steps};
+use config::{Replications, SimulateConfig};
 use wsim_advise::{self as advise, sweep};
-use wsim_report::{AnalysisReport, NextStep, RunFolder, SimulationReport};
+use wsim_report::{AnalysisReport, SimulationReport};
 use wsim_simulate::backtest::{Backtest, BacktestSettings, backtest};
 use wsim_simulate::prepare::PrepareSettings;
 use wsim_simulate::run::ReplicationPlan;
@@ -30,53 +30,53 @@ use wsim_trace::ingest::Progress;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, after_long_help = LONG)]
 pub struct Simulate {
-    /// Log files, folders, globs or `-`, compressed or not; or one trace.parquet of an earlier run
+    /// Log files, folders, globs or `-` (stdin), compressed or not; or the trace.parquet of an earlier run
     #[arg(value_name = "LOG|TRACE", required_unless_present = "synthetic")]
     logs: Vec<String>,
 
-    /// Plan file or standard plan to simulate, again for several [default: the standard plans]
+    /// Plan file or standard plan to simulate; repeatable [default: all standard plans]
     #[arg(long = "plan", value_name = "FILE|PRESET", help_heading = "Candidates")]
     plans: Vec<String>,
-    /// Worker counts of standard plans: 1..8, or 3
-    #[arg(long, value_name = "RANGE", default_value = "1..8", value_parser = choices::workers, help_heading = "Candidates")]
-    workers: choices::Workers,
-    /// Balancing rule for every pool, `RULE` or `RULE by KEY`, again for several [default: the plans' own]
+    /// Numbers of workers to try: 1..8, or 3
+    #[arg(long, value_name = "RANGE", default_value = "1..8", value_parser = config::worker_counts, help_heading = "Candidates")]
+    workers: config::WorkerCounts,
+    /// Balancing rule for every pool: RULE, or RULE by KEY; repeatable [default: as in the plans]
     #[arg(long = "balance", value_name = "RULE", help_heading = "Candidates")]
     balances: Vec<String>,
-    /// What a plan has to satisfy: `p95 work < 500ms, p99 sync < 2s, busy < 70%`
+    /// Target that a plan must meet: p95 work < 500ms, p99 sync < 2s, busy < 70%
     #[arg(long, value_name = "TEXT", default_value = "busy < 70%", help_heading = "Candidates")]
     objective: String,
 
-    /// Users per observed user
+    /// Number of users, as a multiple of those in the log
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0, help_heading = "Simulation")]
     growth: f64,
-    /// Part of the log: peak (the busiest hour), all, FROM..TO
+    /// Part of the log to simulate: peak (the busiest hour), all, FROM..TO
     #[arg(long, value_name = "WINDOW", default_value = "peak", help_heading = "Simulation")]
     window: String,
-    /// Replications: so many, or at least..at most
-    #[arg(long, value_name = "N|N..M", default_value = "10..40", value_parser = choices::replications, help_heading = "Simulation")]
+    /// Number of replications, or minimum..maximum
+    #[arg(long, value_name = "N|N..M", default_value = "10..40", value_parser = config::replications, help_heading = "Simulation")]
     replications: Replications,
-    /// Database connections of every process (cp_max)
+    /// Database connections of each process (cp_max)
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000), help_heading = "Simulation")]
     connections: u32,
-    /// Cores that all processes and the database share [default: a core for each process, and the database as observed]
-    #[arg(long, value_name = "N", value_parser = choices::cores, help_heading = "Simulation")]
+    /// Cores shared by all processes and the database [default: one core per process]
+    #[arg(long, value_name = "N", value_parser = config::cores, help_heading = "Simulation")]
     cores: Option<f64>,
-    /// Response times as Synapse's own log would give them too, in report.json: for comparing with a log
+    /// Add response times as Synapse would log them to report.json, for comparison with a log
     #[arg(long, help_heading = "Simulation")]
     as_logged: bool,
-    /// The observed users in every replication, none drawn anew: for comparing with a replay of the same log
+    /// Use the logged users in every replication, without resampling, for comparison with a replay
     #[arg(long, help_heading = "Simulation")]
     no_resample: bool,
-    /// Leave out the back-test of the model on the log
+    /// Skip the back-test of the model on the log
     #[arg(long, help_heading = "Simulation")]
     no_backtest: bool,
-    /// A made-up workload instead of a log, beside its exact formula; words or a TOML file (see --help)
+    /// Simulate a synthetic workload instead of a log, and compare it with its formula (see --help)
     #[arg(long, value_name = "WORDS|FILE", conflicts_with_all = ["logs", "plans", "balances"], help_heading = "Simulation")]
     synthetic: Option<String>,
 
     #[command(flatten)]
-    reading: Reading,
+    reading: ReadArgs,
     #[command(flatten)]
     output: Output,
 }
@@ -89,18 +89,18 @@ Examples:
   wsim simulate --synthetic 'poisson rate=150 service=exp:5ms'";
 
 const LONG: &str = "\
-Without --plan the standard plans are tried with every number of workers: the utilisation law discards those that cannot
-work, and the best of the others are simulated on common traffic. Plans named by --plan are all simulated. The smallest
-plan that meets the objective with its 95 % interval is recommended; exit status 3 says that none does.
+Without --plan all standard plans are candidates, with every number of workers. The utilisation law discards those that
+cannot carry the load; the best of the others are simulated on the same traffic. Plans named by --plan are always simulated.
+The smallest plan whose 95 % interval meets the objective is recommended; exit status 3 means that none does.
 
 Terms of an objective, joined by commas: `busy < 70%` (every process, in its busiest five minutes), `p95 < 500ms` (all
-requests), `p99 sync < 2s` (one endpoint group; see `wsim endpoints`); mean, p50, p95, p99. Time that a long poll waits for
-news is not latency.
+requests), `p99 sync < 2s` (one endpoint group; see `wsim endpoints`); mean, p50, p95, p99. Response times exclude
+long-poll waiting.
 
-Rules for --balance are the proxy's own words: round robin, least_conn, hash consistent, random two, ip_hash, …, and two that
-no proxy has, for comparison: join the shortest busy queue, power of two on busy requests.
+Rules for --balance are named as in the proxy's configuration: round robin, least_conn, hash consistent, random two, ip_hash, …
+Two more exist for comparison only, because no proxy has them: join the shortest busy queue, power of two on busy requests.
 
-Made-up workloads for --synthetic (times like 5ms, 250us, 1.5s):
+Synthetic workloads for --synthetic (times like 5ms, 250us, 1.5s), as words or in a TOML file:
   poisson rate=R | deterministic rate=R | erlang shape=K rate=R | batch rate=R size=N | mmpp rates=R1,R2 leaves=L1,L2
   service=exp:MEAN | det:TIME | erlang:SHAPE:MEAN | hyperexp:SCV:MEAN | lognormal:SCV:MEAN | pareto:ALPHA:MEAN
   servers=N  balance=central|round-robin|random|jsq|power-of-D  discipline=fcfs|ps
@@ -120,37 +120,43 @@ pub fn run(arguments: &Simulate) -> anyhow::Result<Exit> {
         return synthetic::run(words, arguments.reading.seed, &arguments.output);
     }
     let (reading, output) = (&arguments.reading, &arguments.output);
-    let choices = Choices::new(arguments)?;
-    let config = Config::new(&arguments.logs, reading, output, true)?;
+    let config = SimulateConfig::new(arguments)?;
+    let read_config = ReadConfig::new(&arguments.logs, reading)?.with_output(output);
     let progress = Arc::new(Progress::default());
     interrupt::watch(&progress);
-    let read = reading::read(&config, &progress)?;
-    let report = simulated(arguments, &choices, &config, &read, &progress)?;
+    let data = reading::read(&read_config, &progress)?;
+    let report = simulate(arguments, &config, &read_config, &data, &progress)?;
     let name = output.name.clone().unwrap_or_else(|| output::free_name(&output.out, &arguments.logs, "-simulation", output.force));
-    let place = write(output, &report, &read, &name)?;
-    output::show(output.print(), &report, Some(&place))?;
+    let folder = output::write_folder(output, &name, |folder| {
+        folder.write_report(&report)?;
+        if let Some((candidate, _)) = report.sweep.shown() {
+            folder.write("plan.toml", candidate.plan.to_toml())?;
+        }
+        if data.from_trace { Ok(()) } else { data.write_trace(folder) }
+    })?;
+    output::show(output.print(), &report, Some(&folder))?;
     Ok(if report.sweep.recommended.is_some() { Exit::Done } else { Exit::Missed })
 }
 
-fn simulated(
+fn simulate(
     arguments: &Simulate,
-    choices: &Choices,
-    config: &Config,
-    read: &Read,
-    progress: &Arc<Progress>,
+    config: &SimulateConfig,
+    read_config: &ReadConfig,
+    data: &LogData,
+    progress: &Progress,
 ) -> anyhow::Result<SimulationReport> {
     let reading = &arguments.reading;
-    let Some(trace) = &read.trace else { anyhow::bail!("the logs left no requests to simulate") };
-    let options = reading.plan_options(&read.told.synapse_version);
-    let (window, window_note) = sweep::choose_window(choices.window, &read.profile);
+    let Some(trace) = &data.trace else { anyhow::bail!("the logs left no requests to simulate") };
+    let options = reading.plan_options(&data.summary.synapse_version);
+    let (window, window_note) = sweep::choose_window(config.window, &data.profile);
     let prepare = PrepareSettings {
-        process_cpu: config.process_cpu.clone(),
+        process_cpu: read_config.process_cpu.clone(),
         connections: arguments.connections,
         cores: arguments.cores,
         ..PrepareSettings::default()
     };
-    let subject = sweep::Subject { trace, endpoints: &read.endpoints, profile: &read.profile, prepare: &prepare, window };
-    let (trials, discarded) = choices.trials(&options)?;
+    let subject = sweep::Subject { trace, endpoints: &data.endpoints, profile: &data.profile, prepare: &prepare, window };
+    let (trials, discarded) = config.trials(&options)?;
     let Replications { first, most } = arguments.replications;
     let replications = ReplicationPlan {
         first,
@@ -162,68 +168,58 @@ fn simulated(
         ..ReplicationPlan::default()
     };
     let settings = sweep::SweepSettings {
-        objective: choices.objective.clone(),
+        objective: config.objective.clone(),
         plans: options.clone(),
         growth: arguments.growth,
         seed: reading.seed,
         replications,
         window_note,
     };
-    let watching = watching::Watching::new(progress, arguments.output.quiet);
-    let found = sweep::sweep(&subject, trials, discarded, &settings, &watching)?;
-    drop(watching);
-    let (tested, note) = test(arguments, &subject);
-    let screen = advise::Settings { objective: choices.objective.clone(), plans: options, ..advise::Settings::default() };
-    let advice = advise::screen(&read.profile, &screen);
-    let facts = told::facts(&read.told, next_steps(arguments, read));
-    let analysis = AnalysisReport::new(facts, told::inputs(&read.told), told::malformed(&read.told), read.profile.clone(), advice);
-    Ok(SimulationReport { analysis, sweep: found, backtest: tested, backtest_note: note })
+    let reporter = ProgressReporter::new("{bar:30} simulating, {msg} {pos} of {len}, {elapsed}", arguments.output.quiet);
+    let watch = SweepProgress { reporter, progress };
+    let sweep = sweep::sweep(&subject, trials, discarded, &settings, &watch)?;
+    drop(watch);
+    let (backtest, backtest_note) = backtest_on_log(arguments, &subject);
+    let screen = advise::Settings { objective: config.objective.clone(), plans: options, ..advise::Settings::default() };
+    let advice = advise::screen(&data.profile, &screen);
+    let next = next_steps::better_input("simulate", &arguments.logs, &data.profile).into_iter().collect();
+    let analysis = AnalysisReport::new(
+        data.summary.run_facts(next),
+        data.summary.inputs(),
+        data.summary.malformed_examples(),
+        data.profile.clone(),
+        advice,
+    );
+    Ok(SimulationReport { analysis, sweep, backtest, backtest_note })
 }
 
-/// The model against the simulated part of the log; or why not.
-fn test(arguments: &Simulate, subject: &sweep::Subject<'_>) -> (Option<Backtest>, Option<String>) {
+/// Tests the model on the simulated part of the log; if that was not possible or not wanted, says why.
+fn backtest_on_log(arguments: &Simulate, subject: &sweep::Subject<'_>) -> (Option<Backtest>, Option<String>) {
     if arguments.no_backtest {
         return (None, Some("left out by --no-backtest".to_owned()));
     }
     let profile = wsim_profile::Profile { window: subject.window, ..subject.profile.clone() };
-    let how = BacktestSettings { replications: BACKTEST_REPLICATIONS, seed: arguments.reading.seed, ..BacktestSettings::default() };
-    match backtest(subject.trace, subject.endpoints, &profile, subject.prepare, &how) {
+    let settings = BacktestSettings { replications: BACKTEST_REPLICATIONS, seed: arguments.reading.seed, ..BacktestSettings::default() };
+    match backtest(subject.trace, subject.endpoints, &profile, subject.prepare, &settings) {
         Ok(test) => (Some(test), None),
         Err(error) => (None, Some(error.to_string())),
     }
 }
 
-fn write(output: &Output, report: &SimulationReport, read: &Read, name: &str) -> anyhow::Result<PathBuf> {
-    let folder = RunFolder::create(&output.out, name, output.force)?;
-    interrupt::unfinished(Some(folder.path().to_owned()));
-    folder.write_report(report)?;
-    if let Some((candidate, _)) = report.sweep.shown() {
-        folder.write("plan.toml", candidate.plan.to_toml())?;
-    }
-    if let Some(trace) = read.trace.as_ref().filter(|_| !read.from_trace) {
-        wsim_parquet::write(trace, &read.told.header(&read.endpoints), &folder.path().join("trace.parquet"))?;
-    }
-    let place = folder.finish()?;
-    interrupt::unfinished(None);
-    Ok(place)
+/// Shows how far a sweep is, and ends it early at Ctrl-C.
+struct SweepProgress<'p> {
+    reporter: ProgressReporter,
+    progress: &'p Progress,
 }
 
-/// What to type next.
-fn next_steps(arguments: &Simulate, read: &Read) -> Vec<NextStep> {
-    let logs = output::shell_words(&arguments.logs);
-    if read.profile.demand.method != "logged" {
-        return vec![NextStep {
-            why: "measure CPU instead of inferring it: add Synapse's own logs".to_owned(),
-            command: format!("wsim simulate {logs} /var/log/matrix-synapse/homeserver.log"),
-        }];
+impl sweep::Watch for SweepProgress<'_> {
+    fn at(&self, stage: &str, done: usize, all: usize) {
+        self.reporter.update(stage, done, all);
     }
-    if !read.profile.coverage.measured {
-        return vec![NextStep {
-            why: "measure the CPU that no request line shows".to_owned(),
-            command: format!("wsim simulate {logs} --process-cpu cpu.csv"),
-        }];
+
+    fn stopped(&self) -> bool {
+        self.progress.stop.load(Ordering::Relaxed)
     }
-    Vec::new()
 }
 
 const BACKTEST_REPLICATIONS: u32 = 5;

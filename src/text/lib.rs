@@ -5,6 +5,7 @@
 //! range    a value with its range: `84 % (61–120 %)`, `212 ms (205–219 ms)`, `0.22 (0.18–0.29)`
 //! prose    the same with fewer digits, for sentences
 //! time     instants, spans and durations
+//! parse    durations as typed
 //! words    plural, lists, quotation, capital letters
 //! ```
 //!
@@ -14,12 +15,14 @@
 //! Knows nothing of what is formatted. Invariant: a number that is not finite is [`UNKNOWN`], never `NaN` or `inf`.
 
 pub mod number;
+mod parse;
 pub mod prose;
 pub mod range;
 pub mod time;
 pub mod words;
 
 pub use number::{UNKNOWN, bytes, count, milliseconds, number, percent, percent_number, tick};
+pub use parse::parse_duration;
 pub use range::{milliseconds_range, percent_range, percent_range_number, range};
 pub use time::{date_time, duration, minute, rfc3339, strftime, time_span, weekday_minute};
 pub use words::{capital, list, plural, quoted};

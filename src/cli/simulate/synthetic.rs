@@ -1,4 +1,4 @@
-//! `wsim simulate --synthetic`: a textbook station beside its formula.
+//! `wsim simulate --synthetic`: a textbook queue, simulated and compared with its formula.
 
 use std::io::Write;
 use std::path::Path;
@@ -13,10 +13,10 @@ use wsim_simulate::synthetic::{Exact, RunLength, Synthetic, SyntheticResult, sim
 use wsim_stats::Interval;
 
 pub(super) fn run(words: &str, seed: u64, output: &Output) -> anyhow::Result<Exit> {
-    let synthetic = read(words)?;
-    let keeps_up = synthetic.utilisation() < 1.0;
-    // Without a steady state no interval ever narrows.
-    let length = if keeps_up { RunLength::default() } else { RunLength::exactly(CUSTOMERS_UNSTABLE) };
+    let synthetic = parse(words)?;
+    let is_stable = synthetic.utilisation() < 1.0;
+    // An unstable queue has no steady state, so its intervals never narrow.
+    let length = if is_stable { RunLength::default() } else { RunLength::exactly(CUSTOMERS_UNSTABLE) };
     let Some(result) = simulate(&synthetic, seed, length) else { anyhow::bail!("the run was too short for intervals") };
     let exact = Exact::of(&synthetic);
     if output.json {
@@ -29,8 +29,8 @@ pub(super) fn run(words: &str, seed: u64, output: &Output) -> anyhow::Result<Exi
     Ok(Exit::Done)
 }
 
-/// Words, or a TOML file of them.
-fn read(words: &str) -> anyhow::Result<Synthetic> {
+/// Parses the words, or the TOML file that they name.
+fn parse(words: &str) -> anyhow::Result<Synthetic> {
     if Path::new(words).is_file() {
         let text = std::fs::read_to_string(words).with_context(|| words.to_owned())?;
         return toml::from_str(&text).with_context(|| words.to_owned());
@@ -57,7 +57,7 @@ fn print(
         ("p99", result.p99.interval, exact.and_then(|exact| exact.p99)),
     ];
     for (name, interval, exact) in rows {
-        writeln!(out, "  {name:<6}{:<32}{}", times(interval), exact_of(exact))?;
+        writeln!(out, "  {name:<6}{:<32}{}", time_interval(interval), exact_of(exact))?;
     }
     let busy = format!("{} of {}", format::percent(result.utilisation), format::plural(u64::from(synthetic.servers), "server", "servers"));
     writeln!(out, "  {:<6}{busy:<32}{}", "busy", format::percent(synthetic.utilisation().min(1.0)))?;
@@ -68,15 +68,15 @@ fn print(
         format::count(result.warm_up)
     )?;
     if synthetic.utilisation() >= 1.0 {
-        writeln!(out, "The servers cannot keep up: there is no steady state, and the figures grow with the length of the run.")?;
+        writeln!(out, "The servers are overloaded: there is no steady state, and the figures grow with the length of the run.")?;
     } else if result.capped {
-        writeln!(out, "The cap on customers ended the run before the intervals were as narrow as wanted.")?;
+        writeln!(out, "The run reached the maximum number of customers before the intervals were narrow enough.")?;
     }
     Ok(())
 }
 
-/// `10.0 ms (9.90–10.1)`, all in the value's unit.
-fn times(seconds: Interval) -> String {
+/// Formats a duration and its interval in one unit: `10.0 ms (9.90–10.1)`.
+fn time_interval(seconds: Interval) -> String {
     let ms = seconds.scaled(1e3);
     let (scale, unit) = if ms.value >= 999.5 { (1e-3, "s") } else { (1.0, "ms") };
     let Interval { value, low, high } = ms.scaled(scale);

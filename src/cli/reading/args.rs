@@ -1,0 +1,97 @@
+//! Arguments of every command that reads logs.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::super::UsageError;
+use super::super::table_args::TableArgs;
+use wsim_logs::StampMeaning;
+use wsim_logs::detect::{self, DetectConfig, FORMATS, Format};
+use wsim_logs::formats::nginx_config::NginxConfig;
+use wsim_logs::time::Zone;
+
+/// How to read logs and classify their requests, as typed.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ReadArgs {
+    /// Log format [default: detected; --help lists the names]
+    #[arg(long, value_name = "NAME", help_heading = "Reading logs")]
+    pub(super) format: Option<String>,
+    /// nginx log_format or Apache LogFormat of the logs
+    #[arg(long, value_name = "STRING", help_heading = "Reading logs")]
+    pub(super) log_format: Option<String>,
+    /// nginx configuration that defines the log format
+    #[arg(long, value_name = "FILE", help_heading = "Reading logs")]
+    nginx_config: Option<PathBuf>,
+    /// Whether time stamps mark the start or end of a request [default: by format]
+    #[arg(long, value_parser = ["start", "end"], value_name = "start|end", help_heading = "Reading logs")]
+    stamp: Option<String>,
+    /// Time zone of time stamps without one: UTC, local, +02:00, Europe/Berlin
+    #[arg(long, value_name = "ZONE", default_value = "UTC", help_heading = "Reading logs")]
+    pub(in crate::cli) tz: String,
+    /// Ignore requests before this time: 2026-11-20, 16:30, -3h, yesterday
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, help_heading = "Reading logs")]
+    pub(in crate::cli) from: Option<String>,
+    /// Ignore requests at or after this time
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, help_heading = "Reading logs")]
+    pub(in crate::cli) to: Option<String>,
+    /// Drop duplicate lines (overlapping files)
+    #[arg(long, help_heading = "Reading logs")]
+    pub(super) dedupe: bool,
+    /// Random seed
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Reading logs")]
+    pub(in crate::cli) seed: u64,
+    /// Threads for parsing and simulation [default: all cores]
+    #[arg(long, value_name = "N", help_heading = "Reading logs")]
+    threads: Option<std::num::NonZeroUsize>,
+
+    #[command(flatten)]
+    pub(in crate::cli) table: TableArgs,
+
+    /// Measured CPU of each process: CSV (epoch,process,cpu_seconds_total) or Prometheus JSON
+    #[arg(long, value_name = "FILE", help_heading = "Advice")]
+    pub(in crate::cli) process_cpu: Option<PathBuf>,
+}
+
+impl ReadArgs {
+    pub(in crate::cli) fn threads(&self) -> usize {
+        self.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, Into::into), Into::into)
+    }
+
+    /// The time zone of `--tz`.
+    pub(in crate::cli) fn zone(&self) -> Result<Zone, UsageError> {
+        Zone::parse(&self.tz).map_err(|error| UsageError(format!("--tz: {error}")))
+    }
+
+    /// What the standard plans share.
+    pub(in crate::cli) fn plan_options(&self, synapse_version: &str) -> wsim_plan::Options {
+        wsim_plan::Options { synapse: synapse_version.to_owned(), sliding_sync: self.table.sliding_sync_to_sync }
+    }
+
+    /// What was typed about the format of the logs.
+    pub(super) fn detect_config(&self) -> anyhow::Result<DetectConfig> {
+        let format = match self.format.as_deref() {
+            None | Some("auto") => None,
+            Some(name) => Some(Format::from_name(name).ok_or_else(|| unknown_format(name))?),
+        };
+        // The expression is the same for every file, so an error in it is reported before any file is opened.
+        if let Some(expression) = &self.log_format {
+            let config = DetectConfig { log_format: Some(expression.clone()), ..DetectConfig::default() };
+            detect::detect(&[], &config).map_err(|error| UsageError(error.to_string()))?;
+        }
+        Ok(DetectConfig {
+            format,
+            log_format: self.log_format.clone(),
+            nginx_config: self.nginx_config.as_deref().map(NginxConfig::read).transpose()?.map(Arc::new),
+            log: None,
+            zone: self.zone()?,
+            stamp: self.stamp.as_deref().map(|word| if word == "start" { StampMeaning::Start } else { StampMeaning::End }),
+        })
+    }
+}
+
+fn unknown_format(name: &str) -> UsageError {
+    let known: Vec<&str> = FORMATS.iter().map(|(known, _)| *known).collect();
+    UsageError(format!("--format: unknown format `{}`; known are auto, {}", name.escape_debug(), known.join(", ")))
+}

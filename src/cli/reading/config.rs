@@ -1,0 +1,89 @@
+//! What to read and how: the arguments, checked and typed.
+
+use super::super::output::Output;
+use super::super::time_range::TimeRange;
+use super::ReadArgs;
+use wsim_endpoints::{Classifier, Table};
+use wsim_logs::source::{self, Input, Source};
+use wsim_profile::ProcessCpu;
+use wsim_trace::{anonymise, ingest};
+
+/// Everything that reading needs to know.
+pub(in crate::cli) struct ReadConfig {
+    pub(super) sources: Vec<Source>,
+    pub(super) ingest: ingest::IngestConfig,
+    pub(super) classifier: Classifier,
+    pub(super) table_note: String,
+    pub(in crate::cli) synapse_version: String,
+    pub(in crate::cli) process_cpu: Option<ProcessCpu>,
+    pub(in crate::cli) range: TimeRange,
+    /// `--from` or `--to` is a time of day, which means today.
+    pub(super) range_is_today: bool,
+    pub(super) anonymise: Option<anonymise::Key>,
+    pub(super) keep_requests: bool,
+    pub(super) quiet: bool,
+}
+
+impl ReadConfig {
+    /// Reads `logs`, keeps their requests as they are, and shows progress.
+    pub(in crate::cli) fn new(logs: &[String], args: &ReadArgs) -> anyhow::Result<Self> {
+        let range = TimeRange::parse(("--from", args.from.as_deref()), ("--to", args.to.as_deref()), &args.zone()?)?;
+        let detect = args.detect_config()?;
+        let table = args.table.choose()?;
+        Ok(Self {
+            sources: source::expand(logs)?,
+            ingest: ingest::IngestConfig {
+                detect,
+                from_us: range.from_us,
+                to_us: range.to_us,
+                seed: args.seed,
+                dedupe: args.dedupe,
+                threads: args.threads(),
+            },
+            classifier: Classifier::new(&table.table, &args.table.options())?,
+            synapse_version: release_of(&table.table),
+            table_note: args.table.describe(&table),
+            process_cpu: args.process_cpu.as_deref().map(ProcessCpu::read).transpose()?,
+            range,
+            range_is_today: [&args.from, &args.to].into_iter().flatten().any(|text| is_time_of_day(text)),
+            anonymise: None,
+            keep_requests: true,
+            quiet: false,
+        })
+    }
+
+    /// Anonymises and shows progress as the arguments say.
+    pub(in crate::cli) fn with_output(self, output: &Output) -> Self {
+        let key = |text: &str| if text.is_empty() { anonymise::Key::random() } else { anonymise::Key::from_text(text) };
+        Self { anonymise: output.anonymise.as_deref().map(key), quiet: output.quiet, ..self }
+    }
+
+    /// Without a trace memory stays flat, and nothing can be joined.
+    pub(in crate::cli) fn keep_requests(self, keep_requests: bool) -> Self {
+        Self { keep_requests, ..self }
+    }
+
+    /// No progress bar.
+    pub(in crate::cli) fn quiet(self, quiet: bool) -> Self {
+        Self { quiet, ..self }
+    }
+
+    /// Bytes on disk, if every input is a file.
+    pub(super) fn bytes(&self) -> Option<u64> {
+        let bytes = |source: &Source| match &source.input {
+            Input::File(path) => std::fs::metadata(path).ok().map(|metadata| metadata.len()),
+            Input::StandardInput => None,
+        };
+        self.sources.iter().map(bytes).sum()
+    }
+}
+
+/// The release that a table belongs to, or the name of an own table.
+fn release_of(table: &Table) -> String {
+    table.name.strip_prefix("Synapse ").unwrap_or(&table.name).to_owned()
+}
+
+/// `16:30` or `16:30:05`.
+fn is_time_of_day(text: &str) -> bool {
+    text.parse::<jiff::civil::Time>().is_ok() && !text.contains(['-', 'T'])
+}

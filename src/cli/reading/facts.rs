@@ -1,0 +1,120 @@
+//! A [`ReadSummary`] in the report's types and sentences.
+
+use super::super::output::command_line;
+use super::ReadSummary;
+use wsim_report::{Input, MalformedExample, NextStep, RunFacts, format};
+use wsim_trace::ingest::LineTally;
+
+impl ReadSummary {
+    /// What the report says of the run as a whole.
+    pub(in crate::cli) fn run_facts(&self, next: Vec<NextStep>) -> RunFacts {
+        RunFacts {
+            wsim: env!("CARGO_PKG_VERSION").to_owned(),
+            created: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            command: command_line(),
+            seed: self.seed,
+            synapse_version: self.synapse_version.clone(),
+            table_note: self.table_note.clone(),
+            time_zone: self.zone.clone(),
+            partial: self.partial,
+            joined: self.joined,
+            assumptions: self.assumptions(),
+            next,
+        }
+    }
+
+    /// Every input with the counts of its lines.
+    pub(in crate::cli) fn inputs(&self) -> Vec<Input> {
+        self.tallies.iter().map(input).collect()
+    }
+
+    /// A sample of the malformed lines.
+    pub(in crate::cli) fn malformed_examples(&self) -> Vec<MalformedExample> {
+        self.tallies.iter().flat_map(|tally| tally.examples.iter().cloned()).collect()
+    }
+
+    fn assumptions(&self) -> Vec<String> {
+        let mut list = vec![format!("Time stamps without a zone are read as {}; --tz changes that.", self.zone)];
+        if let Some(joined) = self.joined
+            && joined.joined * 2 < joined.proxy_requests.min(joined.synapse_requests)
+        {
+            list.push(format!(
+                "Only {} of {} proxied requests were found in Synapse's logs; the others are counted as one side logged them. If the logs cover the same time, check --tz.",
+                joined.joined, joined.proxy_requests
+            ));
+        }
+        list.extend(duplicate_inputs(&self.tallies).map(|(one, other)| {
+            format!(
+                "{} and {} hold the same number of requests over the same time: if they are the same requests, give only one of them.",
+                one.path, other.path
+            )
+        }));
+        list
+    }
+}
+
+fn input(tally: &LineTally) -> Input {
+    let mut notes: Vec<String> = tally.stamp_note.iter().cloned().collect();
+    if tally.outside > 0 {
+        notes.push(format!("{} requests outside --from/--to left out", tally.outside));
+    }
+    if tally.without_clock > 0 {
+        notes.push(format!("{} requests without a time stamp left out", tally.without_clock));
+    }
+    if let Some(error) = &tally.read_error {
+        notes.push(format!("reading ended early: {error}"));
+    }
+    Input {
+        path: tally.path.clone(),
+        format: tally.format.clone(),
+        format_reason: tally.reason.clone(),
+        bytes: tally.bytes,
+        lines: tally.lines,
+        requests: tally.requests,
+        not_requests: tally.not_requests,
+        malformed: tally.malformed,
+        duplicates: tally.duplicates,
+        first: tally.first_us.map(format::rfc3339),
+        last: tally.last_us.map(format::rfc3339),
+        time_note: notes.join("; "),
+    }
+}
+
+/// Pairs of inputs that look like the same traffic, logged twice.
+fn duplicate_inputs(tallies: &[LineTally]) -> impl Iterator<Item = (&LineTally, &LineTally)> {
+    let close = |a: Option<i64>, b: Option<i64>| a.zip(b).is_some_and(|(a, b)| a.abs_diff(b) < DUPLICATE_APART_US);
+    tallies.iter().enumerate().flat_map(move |(index, one)| {
+        let is_duplicate = move |other: &&LineTally| {
+            one.requests == other.requests
+                && one.requests >= DUPLICATE_REQUESTS_MIN
+                && close(one.first_us, other.first_us)
+                && close(one.last_us, other.last_us)
+        };
+        tallies[index + 1..].iter().filter(is_duplicate).map(move |other| (one, other))
+    })
+}
+
+/// Below this number of requests two logs may have the same number by chance.
+const DUPLICATE_REQUESTS_MIN: u64 = 50;
+
+/// Allows for stamps of whole seconds, of which one log's mark the start and the other's the end of a short request.
+const DUPLICATE_APART_US: u64 = 3_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_traffic_logged_twice_is_noticed() {
+        let log = |path: &str, requests, first_us| LineTally {
+            path: path.to_owned(),
+            requests,
+            first_us: Some(first_us),
+            last_us: Some(first_us + 1_000_000),
+            ..LineTally::default()
+        };
+        let tallies = [log("combined", 500, 0), log("other", 500, 90_000_000), log("rich", 500, 900_000)];
+        let found: Vec<_> = duplicate_inputs(&tallies).map(|(one, other)| (one.path.as_str(), other.path.as_str())).collect();
+        assert_eq!(found, [("combined", "rich")]);
+    }
+}

@@ -1,0 +1,148 @@
+//! The arguments of `wsim simulate`, checked and typed.
+
+use std::ops::RangeInclusive;
+
+use super::super::UsageError;
+use super::super::plan_arg::PlanArg;
+use super::super::time_range::TimeRange;
+use super::Simulate;
+use wsim_advise::Objective;
+use wsim_advise::sweep::candidates::{self, BalanceRule, Trial};
+use wsim_advise::sweep::{Discarded, WindowChoice};
+use wsim_plan::{Options, Plan};
+use wsim_profile::Window;
+
+/// Numbers of workers to try.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct WorkerCounts(pub(super) RangeInclusive<u32>);
+
+/// Replications before the first check of precision, and at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Replications {
+    pub(super) first: u32,
+    pub(super) most: u32,
+}
+
+/// What to simulate, and what a plan has to satisfy.
+pub(super) struct SimulateConfig {
+    pub(super) objective: Objective,
+    pub(super) window: WindowChoice,
+    workers: RangeInclusive<u32>,
+    rules: Vec<BalanceRule>,
+    plans: Vec<PlanArg>,
+}
+
+impl SimulateConfig {
+    pub(super) fn new(arguments: &Simulate) -> anyhow::Result<Self> {
+        let usage = |name: &str, error: &dyn std::fmt::Display| UsageError(format!("{name}: {error}"));
+        let objective = arguments.objective.parse().map_err(|error| usage("--objective", &error))?;
+        let rules = arguments.balances.iter().map(|text| BalanceRule::parse(text)).collect::<Result<_, _>>();
+        if !(arguments.growth > 0.0 && arguments.growth <= GROWTH_MAX) {
+            let why = format!("{} is out of range; give a factor above 0 and up to {GROWTH_MAX}", arguments.growth);
+            return Err(usage("--growth", &why).into());
+        }
+        Ok(Self {
+            objective,
+            window: window(arguments)?,
+            workers: arguments.workers.0.clone(),
+            rules: rules.map_err(|error| usage("--balance", &error))?,
+            plans: arguments.plans.iter().map(|text| PlanArg::parse(text)).collect::<anyhow::Result<_>>()?,
+        })
+    }
+
+    /// The candidates to simulate, and those that a proxy could not be configured for.
+    pub(super) fn trials(&self, options: &Options) -> anyhow::Result<(Vec<Trial>, Vec<Discarded>)> {
+        if self.plans.is_empty() {
+            return Ok(candidates::with_rules(candidates::standard(&self.workers, options), &self.rules));
+        }
+        let mut trials = Vec::new();
+        for plan in &self.plans {
+            match plan {
+                PlanArg::Preset { preset, workers } => {
+                    let workers = workers.map_or_else(|| self.workers.clone(), |count| count..=count);
+                    let of_preset = candidates::of_preset(preset, &workers, options);
+                    if of_preset.is_empty() {
+                        let (low, high) = (preset.workers.start(), preset.workers.end());
+                        let why = format!("--plan: {} is made for {low} to {high} workers, which --workers leaves out", preset.name);
+                        return Err(UsageError(why).into());
+                    }
+                    trials.extend(of_preset);
+                }
+                PlanArg::Plan(plan) => trials.push(Trial { strategy: plan.name.clone(), plan: Plan::clone(plan), asked: true }),
+            }
+        }
+        Ok(candidates::with_rules(trials, &self.rules))
+    }
+}
+
+fn window(arguments: &Simulate) -> anyhow::Result<WindowChoice> {
+    match arguments.window.as_str() {
+        "peak" => Ok(WindowChoice::Peak),
+        "all" => Ok(WindowChoice::All),
+        text => {
+            let ends = text.split_once("..").ok_or_else(|| UsageError(format!("--window: {text:?} is not peak, all or FROM..TO")))?;
+            match TimeRange::parse(("--window", Some(ends.0)), ("--window", Some(ends.1)), &arguments.reading.zone()?)? {
+                TimeRange { from_us: Some(start_us), to_us: Some(end_us) } => Ok(WindowChoice::Span(Window { start_us, end_us })),
+                _ => Ok(WindowChoice::All),
+            }
+        }
+    }
+}
+
+/// Reads `1..8`, `1..=8` or `3`.
+pub(super) fn worker_counts(text: &str) -> Result<WorkerCounts, String> {
+    let (low, high) = bounds(text)?;
+    if high > WORKERS_MAX {
+        return Err(format!("at most {WORKERS_MAX} workers"));
+    }
+    Ok(WorkerCounts(low..=high))
+}
+
+/// Reads a number of cores, whole or not.
+pub(super) fn cores(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(cores) if (0.1..=1024.0).contains(&cores) => Ok(cores),
+        _ => Err("give a number of cores from 0.1 to 1024".to_owned()),
+    }
+}
+
+/// Reads `10` or `10..40`.
+pub(super) fn replications(text: &str) -> Result<Replications, String> {
+    let (first, most) = bounds(text)?;
+    if first < 2 {
+        return Err("at least 2: one replication says nothing about the spread".to_owned());
+    }
+    if most > REPLICATIONS_MAX {
+        return Err(format!("at most {REPLICATIONS_MAX}"));
+    }
+    Ok(Replications { first, most })
+}
+
+/// Both ends of a range belong to it.
+fn bounds(text: &str) -> Result<(u32, u32), String> {
+    let number = |part: &str| part.trim().parse::<u32>().map_err(|_| format!("{part:?} is not a whole number; write 3 or 1..8"));
+    let (low, high) = match text.split_once("..") {
+        Some((low, high)) => (number(low)?, number(high.trim_start_matches('='))?),
+        None => (number(text)?, number(text)?),
+    };
+    if low > high { Err(format!("{low} is more than {high}")) } else { Ok((low, high)) }
+}
+
+const GROWTH_MAX: f64 = 100.0;
+const WORKERS_MAX: u32 = 1_000;
+const REPLICATIONS_MAX: u32 = 1_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_includes_both_its_ends() {
+        assert_eq!(worker_counts("1..8"), Ok(WorkerCounts(1..=8)));
+        assert_eq!(worker_counts("2..=3"), Ok(WorkerCounts(2..=3)));
+        assert_eq!(worker_counts("3"), Ok(WorkerCounts(3..=3)));
+        assert!(worker_counts("8..1").is_err() && worker_counts("many").is_err());
+        assert_eq!(replications("10..40"), Ok(Replications { first: 10, most: 40 }));
+        assert!(replications("1").is_err());
+    }
+}

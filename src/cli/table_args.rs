@@ -1,0 +1,61 @@
+//! Which endpoint table applies.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+
+use super::UsageError;
+use wsim_endpoints::{Choice, ClassifierConfig, Table, read_own_table, table_for};
+
+/// The endpoint table, as typed.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct TableArgs {
+    /// Synapse release whose endpoint table applies, for example 1.157 [default: newest known]
+    #[arg(long, value_name = "RELEASE", help_heading = "Endpoint table")]
+    pub(super) synapse_version: Option<String>,
+    /// Your own endpoint table: Ansible list, docs/workers.md or HAProxy path map
+    #[arg(long, value_name = "FILE", conflicts_with = "synapse_version", help_heading = "Endpoint table")]
+    pub(super) table: Option<PathBuf>,
+    /// Send sliding sync, which no table lists, to the sync workers
+    #[arg(long, help_heading = "Endpoint table")]
+    pub(super) sliding_sync_to_sync: bool,
+}
+
+impl TableArgs {
+    /// The table that applies; with a user's own table the release is the newest known.
+    ///
+    /// # Errors
+    /// No table is known for the release, or the file is not a table.
+    pub(super) fn choose(&self) -> anyhow::Result<Choice> {
+        let choice = table_for(self.synapse_version.as_deref());
+        let choice = choice.map_err(|error| UsageError(format!("--synapse-version: {error}")))?;
+        match &self.table {
+            Some(file) => Ok(Choice { table: read_table(file)?, ..choice }),
+            None => Ok(choice),
+        }
+    }
+
+    /// A sentence for the report that names the chosen table.
+    pub(super) fn describe(&self, choice: &Choice) -> String {
+        match (&self.table, &self.synapse_version, choice.newer_than_known) {
+            (Some(file), ..) => format!("own table from {}", file.display()),
+            (None, None, _) => format!("endpoint table of Synapse {}, the newest known; --synapse-version chooses another", choice.release),
+            (None, Some(_), false) => format!("endpoint table of Synapse {}", choice.release),
+            (None, Some(_), true) => {
+                format!("Synapse {} is newer than every release known here: the newest table was used", choice.release)
+            }
+        }
+    }
+
+    /// How requests are classified by the table.
+    pub(super) fn options(&self) -> ClassifierConfig {
+        ClassifierConfig { sliding_sync_to_sync: self.sliding_sync_to_sync, ..ClassifierConfig::default() }
+    }
+}
+
+/// Reads a user's own table.
+pub(super) fn read_table(file: &Path) -> anyhow::Result<Table> {
+    let bytes = std::fs::read(file).with_context(|| format!("could not read {}", file.display()))?;
+    Ok(read_own_table(&file.display().to_string(), &bytes)?)
+}
