@@ -34,11 +34,12 @@ pub use own_table::{OwnTableError, OwnTableKind, detect, read_own_table};
 pub use release::{Release, ReleaseError};
 pub use table::{Choice, Row, Syntax, Table, Tables, table_for};
 
-/// HTTP method, as far as routing cares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// HTTP method, as far as routing distinguishes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[repr(u8)]
 pub enum Method {
-    /// Anything not listed below, and unreadable request lines.
+    /// Any method not listed below, and unreadable request lines.
+    #[default]
     Other = 0,
     /// GET
     Get = 1,
@@ -57,16 +58,16 @@ pub enum Method {
 }
 
 impl Method {
-    /// All of them, in the order of their numbers.
+    /// All methods, in the order of their numbers.
     pub const ALL: [Self; 8] = [Self::Other, Self::Get, Self::Head, Self::Post, Self::Put, Self::Delete, Self::Options, Self::Patch];
 
-    /// The method with this number; [`Method::Other`] for numbers never given out.
+    /// The method with this number; [`Method::Other`] for unknown numbers.
     #[must_use]
     pub fn from_number(number: u8) -> Self {
         Self::ALL.get(usize::from(number)).copied().unwrap_or(Self::Other)
     }
 
-    /// Reads a method as it stands in a request line. Methods are case-sensitive (RFC 9110, section 9.1): `get` is
+    /// Reads the method of a request line. Methods are case-sensitive (RFC 9110, section 9.1): `get` is
     /// [`Method::Other`].
     #[must_use]
     #[inline]
@@ -106,23 +107,23 @@ impl Serialize for Method {
 }
 
 /// Index into [`Classifier::endpoints`]: a row of the table, or one of wsim's own classes (main only, media, scanner, …).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct EndpointId(pub u16);
 
-/// What routing needs to know of a request.
+/// What routing needs to know about a request.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Endpoint {
     /// Group id: one of [`groups::GROUPS`], or a group of a user's own table.
     pub group: String,
-    /// Worker types that may serve it, as the table names them; empty: the main process only.
+    /// Worker types that may serve it, as the table names them; empty for the main process only.
     pub workers: Vec<String>,
     /// The stream whose writer should serve it.
     pub stream: Option<String>,
     /// A condition the table attaches (`single_writer`, `same_room_same_instance`, `sso_only`, …).
     pub condition: Option<String>,
-    /// Any worker may serve it although a stream writer is preferred (the same pattern also stands in a row without a
-    /// stream, or the table says so). False for a stream row that only its writer (or the main process) may serve, and
-    /// for what only the main process serves.
+    /// Any worker may serve it although a stream writer is preferred (the same pattern is also in a row without a stream,
+    /// or the table says so). False for a stream row that only its writer or the main process may serve, and for requests
+    /// that only the main process serves.
     pub any_worker: bool,
     /// The pattern that matched; `None` for wsim's own classes.
     pub pattern: Option<String>,

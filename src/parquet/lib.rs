@@ -9,9 +9,10 @@
 mod any_request;
 mod columns;
 pub mod table_file;
+pub mod table_reader;
 
 use std::collections::HashMap;
-use std::io::Write;
+use std::io::{Read, Seek, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -19,15 +20,14 @@ use polars_arrow::array::{Array, DictionaryArray, PrimitiveArray, Utf8ViewArray}
 use polars_arrow::bitmap::Bitmap;
 use polars_arrow::datatypes::{ArrowDataType, ArrowSchema, Field, IntegerType};
 use polars_arrow::record_batch::RecordBatchT;
-use polars_io::SerReader;
-use polars_io::parquet::read::ParquetReader;
-use polars_io::prelude::ParallelStrategy;
+use polars_error::PolarsError;
 use polars_parquet::write::{
     CompressionOptions, Encoding, FileWriter, KeyValue, RowGroupIterator, StatisticsOptions, Version, WriteOptions, ZstdLevel,
 };
 use serde::{Deserialize, Serialize};
 
 use columns::{COLUMNS, Column, Kind};
+use table_reader::TableReader;
 use wsim_endpoints::{Endpoint, Method};
 use wsim_trace::Names;
 use wsim_trace::Trace;
@@ -71,7 +71,7 @@ pub enum TraceError {
         /// The file.
         path: String,
         /// What it said.
-        source: polars::error::PolarsError,
+        source: PolarsError,
     },
     /// Parquet, but no trace of ours.
     #[error("{path}: not a wsim trace: {what}; make one with `wsim analyse`")]
@@ -86,7 +86,7 @@ pub enum TraceError {
 /// Whether a file begins like Parquet.
 pub fn is_parquet(path: &Path) -> bool {
     let mut start = [0u8; 4];
-    std::fs::File::open(path).and_then(|mut file| std::io::Read::read_exact(&mut file, &mut start)).is_ok() && &start == b"PAR1"
+    std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && &start == b"PAR1"
 }
 
 /// Writes a sealed trace.
@@ -96,7 +96,7 @@ pub fn write(trace: &Trace, header: &Header, path: &Path) -> Result<(), TraceErr
     write_to(trace, header, file).map_err(|source| TraceError::Parquet { path: path.display().to_string(), source })
 }
 
-fn write_to<W: Write>(trace: &Trace, header: &Header, mut out: W) -> Result<(), polars::error::PolarsError> {
+fn write_to<W: Write>(trace: &Trace, header: &Header, mut out: W) -> Result<(), PolarsError> {
     let schema = schema();
     let statistics = StatisticsOptions::empty();
     let zstd = ZstdLevel::try_new(1)?;
@@ -120,7 +120,7 @@ fn write_to<W: Write>(trace: &Trace, header: &Header, mut out: W) -> Result<(), 
     let json = serde_json::to_string(header).unwrap_or_default();
     writer.end(Some(vec![KeyValue { key: "wsim".to_owned(), value: Some(json) }]))?;
     drop(writer);
-    out.flush().map_err(polars::error::PolarsError::from)
+    out.flush().map_err(PolarsError::from)
 }
 
 fn schema() -> ArrowSchema {
@@ -271,44 +271,36 @@ pub fn read(path: &Path) -> Result<(Trace, Header), TraceError> {
     let display = || path.display().to_string();
     let parquet = |source| TraceError::Parquet { path: display(), source };
     let open = || std::fs::File::open(path).map_err(|source| TraceError::Io { path: display(), source });
-    let mut reader = ParquetReader::new(open()?);
-    let header = header(&mut reader).map_err(parquet)?;
+    let mut reader = TableReader::new(open()?).map_err(parquet)?;
+    let header = header(&reader);
     let header = header.ok_or_else(|| TraceError::NotATrace { path: display(), what: "its metadata has no entry `wsim`".to_owned() })?;
-    let rows = reader.num_rows().map_err(parquet)?;
     let mut trace = Trace::new();
-    let mut at = 0;
-    while at < rows {
-        let slice = (at, GROUP_ROWS.min(rows - at));
-        let mut reader = ParquetReader::new(open()?).with_slice(Some(slice)).read_parallel(ParallelStrategy::None);
-        reader = reader.set_low_memory(true);
-        let frame = reader.finish().map_err(parquet)?;
-        read_frame(&frame, &mut trace).map_err(parquet)?;
-        at += slice.1;
+    for group in 0..reader.groups() {
+        read_group(&mut reader, group, &mut trace).map_err(parquet)?;
     }
     trace.seal();
     Ok((trace, header))
 }
 
-fn header(reader: &mut ParquetReader<std::fs::File>) -> Result<Option<Header>, polars::error::PolarsError> {
-    let metadata = reader.get_metadata()?;
-    let entry = metadata.key_value_metadata().iter().flatten().find(|entry| entry.key == "wsim").and_then(|entry| entry.value.as_deref());
-    Ok(entry.and_then(|json| serde_json::from_str::<Header>(json).ok()).filter(|header| header.schema == Header::SCHEMA))
+fn header<R: Read + Seek>(reader: &TableReader<R>) -> Option<Header> {
+    let header: Header = serde_json::from_str(reader.metadata("wsim")?).ok()?;
+    (header.schema == Header::SCHEMA).then_some(header)
 }
 
-/// Adds the rows of one frame.
-fn read_frame(frame: &polars::prelude::DataFrame, trace: &mut Trace) -> Result<(), polars::error::PolarsError> {
-    let mut rows = vec![Request::EMPTY; frame.height()];
-    for column in &COLUMNS {
-        let values = frame.column(column.name)?;
+/// Adds the rows of one row group.
+fn read_group<R: Read + Seek>(reader: &mut TableReader<R>, group: usize, trace: &mut Trace) -> Result<(), PolarsError> {
+    let mut rows = vec![Request::default(); reader.rows(group)];
+    for column in COLUMNS.iter().filter(|column| !matches!(column.kind, Kind::Group)) {
+        let values = reader.column(group, column.name)?;
         match &column.kind {
-            Kind::Arrival => fill(&mut rows, values.i64()?.iter(), |r, v| r.arrival_us = v),
-            Kind::Send => fill(&mut rows, values.i32()?.iter(), |r, v| r.send_us = v),
-            Kind::RequestId => fill(&mut rows, values.u64()?.iter(), |r, v| r.request_id = v),
-            Kind::Number { into, .. } => fill(&mut rows, values.u32()?.iter(), into),
-            Kind::Name { into, .. } => fill(&mut rows, values.str()?.iter(), |r, text| into(r, trace.names.intern(text.as_bytes()))),
+            Kind::Arrival => fill(&mut rows, values.numbers()?, |r, v| r.arrival_us = v),
+            Kind::Send => fill(&mut rows, values.numbers()?, |r, v| r.send_us = v),
+            Kind::RequestId => fill(&mut rows, values.numbers()?, |r, v| r.request_id = v),
+            Kind::Number { into, .. } => fill(&mut rows, values.numbers()?, into),
+            Kind::Name { into, .. } => fill(&mut rows, values.texts()?, |r, text| into(r, trace.names.intern(text.as_bytes()))),
             Kind::Method => {
                 let methods: HashMap<&str, Method> = Method::ALL.iter().map(|&method| (method.name(), method)).collect();
-                fill(&mut rows, values.str()?.iter(), |r, text| r.method = methods.get(text).copied().unwrap_or(Method::Other));
+                fill(&mut rows, values.texts()?, |r, text| r.method = methods.get(text).copied().unwrap_or(Method::Other));
             }
             Kind::Group => {}
         }

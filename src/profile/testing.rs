@@ -7,7 +7,7 @@ use wsim_trace::{Request, flag};
 
 /// A request that says nothing but when it came.
 pub(super) fn request(arrival_us: i64) -> Request {
-    Request { arrival_us, status: 200, method: Method::Get, ..Request::EMPTY }
+    Request { arrival_us, status: 200, method: Method::Get, ..Request::default() }
 }
 
 /// A request as Synapse logs it.

@@ -1,7 +1,7 @@
-//! Replaces people, rooms, servers and addresses by keyed hashes, consistently within a key.
+//! Replaces users, rooms, servers and addresses by keyed hashes, consistently for a key.
 //!
-//! What routing and skew depend on survives: who is the same as whom, which server a user belongs to, which room a request is
-//! about. Templates, agents, processes and upstreams name nobody and stay.
+//! Everything that routing and skew depend on is preserved: equal names stay equal, a user keeps belonging to the same server, and a
+//! request to the same room. Templates, agents, processes and upstreams identify no person and are kept.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,8 @@ use super::names::Names;
 use super::request::{NameId, Request};
 use super::store::Trace;
 
-/// A key. The same key gives the same pseudonyms in every trace; without it they cannot be guessed back by trying names.
+/// The key of the pseudonyms. The same key gives the same pseudonyms in every trace; without it nobody can find the names by trying
+/// candidates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Key(u64, u64);
 
@@ -21,7 +22,7 @@ impl Key {
         Self(half(hash >> 64), half(hash))
     }
 
-    /// A key nobody knows, from the operating system's randomness as the standard library's hash maps draw it.
+    /// A random key, from the operating system's randomness by way of the standard library's hash maps.
     pub fn random() -> Self {
         use std::hash::{BuildHasher, RandomState};
         Self(RandomState::new().hash_one(1), RandomState::new().hash_one(2))
@@ -34,20 +35,20 @@ impl Key {
     }
 }
 
-/// The same trace with pseudonyms. Request ids go too: they stand in other logs in clear.
+/// The same trace with pseudonyms, and without request ids, which appear in other logs.
 pub fn anonymise(trace: Trace, key: Key) -> Trace {
     let (names, requests) = trace.into_parts();
-    let mut renamed = Renamed { key, old: names, known: HashMap::new() };
+    let mut pseudonyms = Pseudonyms { key, old: names, known: HashMap::new() };
     let mut out = Trace::new();
     for request in requests {
         let request = Request {
-            user: renamed.rename(request.user, &mut out.names, pseudonym),
-            room: renamed.rename(request.room, &mut out.names, pseudonym),
-            peer: renamed.rename(request.peer, &mut out.names, server_or_address),
-            template: renamed.keep(request.template, &mut out.names),
-            agent: renamed.keep(request.agent, &mut out.names),
-            process: renamed.keep(request.process, &mut out.names),
-            upstream: renamed.keep(request.upstream, &mut out.names),
+            user: pseudonyms.rename(request.user, &mut out.names, pseudonym),
+            room: pseudonyms.rename(request.room, &mut out.names, pseudonym),
+            peer: pseudonyms.rename(request.peer, &mut out.names, server_or_address),
+            template: pseudonyms.keep(request.template, &mut out.names),
+            agent: pseudonyms.keep(request.agent, &mut out.names),
+            process: pseudonyms.keep(request.process, &mut out.names),
+            upstream: pseudonyms.keep(request.upstream, &mut out.names),
             request_id: 0,
             match_hash: 0,
             ..request
@@ -58,13 +59,13 @@ pub fn anonymise(trace: Trace, key: Key) -> Trace {
     out
 }
 
-struct Renamed {
+struct Pseudonyms {
     key: Key,
     old: Names,
     known: HashMap<(NameId, bool), NameId>,
 }
 
-impl Renamed {
+impl Pseudonyms {
     fn rename(&mut self, id: NameId, new: &mut Names, rule: fn(Key, &str) -> String) -> NameId {
         let (key, old) = (self.key, &self.old);
         *self.known.entry((id, true)).or_insert_with(|| match old.text(id) {
@@ -79,7 +80,7 @@ impl Renamed {
     }
 }
 
-/// `@alice:example.org` -> `@u-0123…:s-4567…`; rooms and aliases alike; anything else is hashed whole.
+/// `@alice:example.org` -> `@u-0123…:s-4567…`, and similarly for rooms and aliases; any other text is hashed whole.
 fn pseudonym(key: Key, text: &str) -> String {
     let mut characters = text.chars();
     let (letter, sigil) = match characters.next() {
@@ -105,7 +106,7 @@ mod tests {
     use crate::request::tests::request_at;
 
     #[test]
-    fn names_go_and_who_is_whom_stays() {
+    fn names_disappear_and_equal_names_stay_equal() {
         let mut trace = Trace::new();
         let alice = trace.names.intern(b"@alice:example.org");
         let bob = trace.names.intern(b"@bob:example.org");

@@ -1,4 +1,4 @@
-//! Arbitrary requests for property tests, of this crate and (by path) of `parquet`.
+//! Arbitrary requests for property tests of this crate and, by path, of `parquet`.
 
 use proptest::prelude::*;
 use wsim_endpoints::{EndpointId, Method};

@@ -1,9 +1,9 @@
-//! The sub-second part of stamps that have none.
+//! Draws the sub-second part of time stamps that have none.
 //!
 //! For a Poisson process the points in an interval are independent and uniform given their number, and un-rounding with
-//! uniforms restores the process where plain rounding makes it look wildly bursty (Kim and Whitt, "Are call center and hospital
-//! arrivals well modeled by nonhomogeneous Poisson processes?", M&SOM 16(3), 2014). Lines of one second keep their order: the
-//! log's order is the order of completion, so the drawn instants are sorted. Clusters shorter than a second are lost; the
+//! uniforms restores the process, while plain rounding makes it look very bursty (Kim and Whitt, "Are call center and hospital
+//! arrivals well modeled by nonhomogeneous Poisson processes?", M&SOM 16(3), 2014). Lines of one second keep their order,
+//! which is the order of completion: the drawn instants are sorted. Clusters shorter than a second are lost; the
 //! report says so.
 
 use rand::RngExt;
@@ -21,8 +21,8 @@ pub(super) struct Spreader {
 }
 
 impl Spreader {
-    /// Adds a request of file `file` whose line bears the coarse stamp `stamp_us`, `lag_us` after its arrival. When the run
-    /// before it is complete, its requests come out in `ready`.
+    /// Adds a request with its coarse stamp. If the stamp differs from the last one, the requests of the previous run are appended to
+    /// `ready`.
     pub(super) fn push(&mut self, request: Request, stamp: CoarseStamp, seed: u64, ready: &mut Vec<Request>) {
         let key = (stamp.file, stamp.micros);
         if self.key != Some(key) {
@@ -33,7 +33,7 @@ impl Spreader {
         self.run.push((request, stamp.lag_us));
     }
 
-    /// Lets the last run out.
+    /// Appends the requests of the last run to `ready`.
     pub(super) fn flush(&mut self, seed: u64, ready: &mut Vec<Request>) {
         let Some((file, micros)) = self.key.take() else { return };
         let mut random = Xoshiro256PlusPlus::seed_from_u64(seed ^ micros.cast_unsigned().rotate_left(20) ^ u64::from(file));
@@ -55,13 +55,13 @@ impl Spreader {
 /// A stamp too coarse to be an arrival.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CoarseStamp {
-    /// Which file it is in.
+    /// Index of its file.
     pub file: u32,
-    /// Beginning of the interval, µs since the epoch.
+    /// Start of the interval, µs since the epoch.
     pub micros: i64,
     /// Length of the interval, µs.
     pub resolution_us: u32,
-    /// How long before the stamped instant the request arrived (its duration, where the stamp is the end).
+    /// Time from the request's arrival to the stamp, µs (its duration if the stamp marks the end).
     pub lag_us: i64,
 }
 

@@ -1,8 +1,8 @@
-//! A proxy's log and Synapse's logs of the same traffic: each request once, with the times of both.
+//! Joins a proxy's log and Synapse's logs of the same traffic: each request once, with the times of both.
 //!
-//! Two lines are the same request when they bear the same proxy-made id, or, where Synapse did not take the proxy's id, when
-//! method and target are equal and they ended at about the same time. A line without a partner stays as it is: a proxy answers
-//! some requests itself, and Synapse gets some that did not come through this proxy.
+//! Two lines are the same request if they have the same proxy-made id or, where Synapse did not take the proxy's id, if method and
+//! target are equal and they ended at about the same time. A line without a partner stays as it is: a proxy answers some requests
+//! itself, and Synapse gets some that did not come through this proxy.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -30,7 +30,7 @@ pub struct JoinFacts {
     pub by_request_id: u64,
 }
 
-/// Joins a sealed trace. With lines of only one side nothing changes and `None` comes back.
+/// Joins a sealed trace. A trace with lines of one side only is returned unchanged, with `None`.
 pub fn join(trace: Trace) -> (Trace, Option<JoinFacts>) {
     if !(trace.any_has(flag::PROXY) && trace.any_has(flag::SYNAPSE)) {
         return (trace, None);
@@ -40,7 +40,7 @@ pub fn join(trace: Trace) -> (Trace, Option<JoinFacts>) {
     let mut joined = Trace::new();
     let (names, requests) = trace.into_parts();
     for request in requests {
-        joiner.take(request, &mut joined);
+        joiner.add(request, &mut joined);
     }
     joiner.finish(&mut joined);
     joined.names = names;
@@ -56,7 +56,7 @@ fn is_synapse(request: &Request) -> bool {
     request.has(flag::SYNAPSE) && !request.has(flag::PROXY) && !request.has(flag::INTERNAL)
 }
 
-/// Walks the requests by time with a window of those that still wait for a partner.
+/// Goes through the requests by time, with a window of lines that may still find a partner. Lines are numbered as they come.
 #[derive(Debug, Default)]
 struct Joiner {
     waiting: HashMap<u64, Request>,
@@ -65,13 +65,13 @@ struct Joiner {
     order: VecDeque<(i64, u64)>,
     next: u64,
     window_us: i64,
-    habits: Habits,
+    upstreams: UpstreamProcesses,
     facts: JoinFacts,
 }
 
 impl Joiner {
-    fn take(&mut self, request: Request, out: &mut Trace) {
-        self.settle_before(request.arrival_us.saturating_sub(self.window_us), out);
+    fn add(&mut self, request: Request, out: &mut Trace) {
+        self.decide_before(request.arrival_us.saturating_sub(self.window_us), out);
         if is_proxy(&request) {
             self.facts.proxy_requests += 1;
         } else if is_synapse(&request) {
@@ -81,89 +81,89 @@ impl Joiner {
             return;
         }
         if let Some(partner) = self.same_id(&request) {
-            let other = self.release(partner);
+            let other = self.remove(partner);
             self.facts.by_request_id += 1;
-            self.put_together(&request, &other, out);
+            self.join_pair(&request, &other, out);
             return;
         }
-        let ticket = self.next;
+        let line = self.next;
         self.next += 1;
         if request.request_id != 0 {
-            self.by_id.insert(request.request_id, ticket);
+            self.by_id.insert(request.request_id, line);
         }
-        self.by_target.entry(request.match_hash).or_default().push(ticket);
-        self.order.push_back((request.arrival_us, ticket));
-        self.waiting.insert(ticket, request);
+        self.by_target.entry(request.match_hash).or_default().push(line);
+        self.order.push_back((request.arrival_us, line));
+        self.waiting.insert(line, request);
     }
 
     /// The waiting line of the other side with the same proxy-made id.
     fn same_id(&self, request: &Request) -> Option<u64> {
-        let ticket = self.by_id.get(&request.request_id).filter(|_| request.request_id != 0)?;
-        self.waiting.get(ticket).is_some_and(|other| is_proxy(other) != is_proxy(request)).then_some(*ticket)
+        let line = self.by_id.get(&request.request_id).filter(|_| request.request_id != 0)?;
+        self.waiting.get(line).is_some_and(|other| is_proxy(other) != is_proxy(request)).then_some(*line)
     }
 
-    /// The waiting line of the other side that is most like this one and to which no other line is more like. Asked when a line's
-    /// time is over, so that whatever has the same id was put together before.
-    fn most_alike(&self, request: &Request) -> Option<u64> {
-        let mut candidates = self.alike(request);
+    /// The waiting line of the other side that is nearest to this one, unless it has a nearer line itself. Called when a line's window
+    /// is over, so that lines with the same id have been joined before.
+    fn best_partner(&self, request: &Request) -> Option<u64> {
+        let mut candidates = self.candidates(request);
         candidates.sort_unstable();
         let mut tried = candidates.into_iter().take(TRIES_MAX);
-        tried.find_map(|(distance, ticket)| {
-            let rival = self.waiting.get(&ticket).and_then(|other| self.alike(other).into_iter().min());
-            rival.is_none_or(|(rival, _)| rival >= distance).then_some(ticket)
+        tried.find_map(|(distance, line)| {
+            let nearest = self.waiting.get(&line).and_then(|other| self.candidates(other).into_iter().min());
+            nearest.is_none_or(|(nearest, _)| nearest >= distance).then_some(line)
         })
     }
 
-    /// Distances and tickets of waiting lines of the other side that may be the same request.
-    fn alike(&self, request: &Request) -> Vec<(u64, u64)> {
+    /// The waiting lines of the other side that may be the same request, with their distances.
+    fn candidates(&self, request: &Request) -> Vec<(u64, u64)> {
         let proxy = is_proxy(request);
         let candidates = self.by_target.get(&request.match_hash).map_or(&[][..], Vec::as_slice);
-        let rated = candidates.iter().take(CANDIDATES_MAX).filter_map(|ticket| {
-            let other = self.waiting.get(ticket)?;
-            // Where Synapse logged a proxy's id, only that id counts.
+        let rated = candidates.iter().take(CANDIDATES_MAX).filter_map(|line| {
+            let other = self.waiting.get(line)?;
+            // A line of Synapse with a proxy's id is joined by that id only.
             let synapse_id = if proxy { other.request_id } else { request.request_id };
             let (upstream, process) = if proxy { (request.upstream, other.process) } else { (other.upstream, request.process) };
-            let fits = is_proxy(other) != proxy && synapse_id == 0 && self.habits.allow(upstream, process);
-            fits.then(|| (distance_us(request, other), *ticket))
+            let plausible = is_proxy(other) != proxy && synapse_id == 0 && self.upstreams.allow(upstream, process);
+            plausible.then(|| (distance_us(request, other), *line))
         });
         rated.filter(|(distance, _)| *distance < DISTANCE_MAX_US).collect()
     }
 
-    fn put_together(&mut self, one: &Request, other: &Request, out: &mut Trace) {
+    fn join_pair(&mut self, one: &Request, other: &Request, out: &mut Trace) {
         self.facts.joined += 1;
         let (proxy, synapse) = if is_proxy(one) { (one, other) } else { (other, one) };
-        self.habits.learn(proxy.upstream, synapse.process);
+        self.upstreams.record(proxy.upstream, synapse.process);
         out.push(merge(proxy, synapse));
     }
 
-    fn release(&mut self, ticket: u64) -> Request {
-        #[expect(clippy::expect_used, reason = "tickets in the indexes are waiting")]
-        let request = self.waiting.remove(&ticket).expect("a partner is waiting");
-        if let Some(tickets) = self.by_target.get_mut(&request.match_hash) {
-            tickets.retain(|&other| other != ticket);
-            if tickets.is_empty() {
+    fn remove(&mut self, line: u64) -> Request {
+        #[expect(clippy::expect_used, reason = "every line in the indices is waiting")]
+        let request = self.waiting.remove(&line).expect("a partner is waiting");
+        if let Some(lines) = self.by_target.get_mut(&request.match_hash) {
+            lines.retain(|&other| other != line);
+            if lines.is_empty() {
                 self.by_target.remove(&request.match_hash);
             }
         }
-        if self.by_id.get(&request.request_id) == Some(&ticket) {
+        if self.by_id.get(&request.request_id) == Some(&line) {
             self.by_id.remove(&request.request_id);
         }
         request
     }
 
     /// Decides about every line that arrived before `arrival_us`.
-    fn settle_before(&mut self, arrival_us: i64, out: &mut Trace) {
-        while let Some(&(at, ticket)) = self.order.front()
+    fn decide_before(&mut self, arrival_us: i64, out: &mut Trace) {
+        while let Some(&(at, line)) = self.order.front()
             && at < arrival_us
         {
             self.order.pop_front();
-            if !self.waiting.contains_key(&ticket) {
+            if !self.waiting.contains_key(&line) {
                 continue;
             }
-            let request = self.release(ticket);
-            if let Some(partner) = self.most_alike(&request) {
-                let other = self.release(partner);
-                self.put_together(&request, &other, out);
+            let request = self.remove(line);
+            if let Some(partner) = self.best_partner(&request) {
+                let other = self.remove(partner);
+                self.join_pair(&request, &other, out);
             } else {
                 self.count_alone(&request);
                 out.push(request);
@@ -180,34 +180,34 @@ impl Joiner {
     }
 
     fn finish(&mut self, out: &mut Trace) {
-        self.settle_before(i64::MAX, out);
+        self.decide_before(i64::MAX, out);
     }
 }
 
-/// Which process each upstream turned out to be. Several proxies before the same workers send equal requests (`/versions`) at
-/// about the same time; what keeps them apart is that an upstream is one process.
+/// The processes that each upstream's requests were joined with. Several proxies in front of the same workers send equal requests
+/// (`/versions`) at about the same time; the rule that an upstream is one process distinguishes them.
 #[derive(Debug, Default)]
-struct Habits {
+struct UpstreamProcesses {
     seen: HashMap<NameId, HashMap<NameId, u32>>,
 }
 
-impl Habits {
-    fn learn(&mut self, upstream: NameId, process: NameId) {
+impl UpstreamProcesses {
+    fn record(&mut self, upstream: NameId, process: NameId) {
         *self.seen.entry(upstream).or_default().entry(process).or_default() += 1;
     }
 
-    /// False once an upstream has been seen often enough to know that it is another process. A proxy that answered itself (no
-    /// upstream) has no line in any Synapse log, if its log names upstreams at all.
+    /// False if enough joined requests show that the upstream is another process. This also excludes requests without an upstream,
+    /// which the proxy answered itself, if its log names upstreams at all.
     fn allow(&self, upstream: NameId, process: NameId) -> bool {
         let Some(processes) = self.seen.get(&upstream) else { return true };
         let total: u32 = processes.values().sum();
         let this = processes.get(&process).copied().unwrap_or(0);
-        total < HABIT_MIN || this * HABIT_ODDS >= total
+        total < UPSTREAM_REQUESTS_MIN || this * UPSTREAM_ODDS >= total
     }
 }
 
-/// How unlike two lines are, in µs of difference between their ends; other status or size weighs like a second or two.
-/// A client that left ends the proxy's line at once and Synapse's only when the handler is done, so then the starts count too.
+/// The distance of two lines: the difference between their ends, µs; a different status or size adds half a second or a second. When
+/// the client left, the proxy's line ends at once and Synapse's when the handler is done, so that the starts are compared as well.
 fn distance_us(a: &Request, b: &Request) -> u64 {
     let mut apart = end_us(a).abs_diff(end_us(b));
     if a.has(flag::ABORTED) || b.has(flag::ABORTED) {
@@ -215,18 +215,18 @@ fn distance_us(a: &Request, b: &Request) -> u64 {
     }
     let status = if a.status == b.status || a.has(flag::ABORTED) || b.has(flag::ABORTED) { 0 } else { 1_000_000 };
     let size = if a.bytes_sent == b.bytes_sent { 0 } else { 500_000 };
-    // Synapse logs the address that the proxy forwarded. Federation, where it logs a name, is unlike throughout.
+    // Synapse logs the address that the proxy forwarded, but a name for federation, which differs in all candidates alike.
     let peer = if a.peer == b.peer { 0 } else { 500_000 };
     apart + status + size + peer
 }
 
 fn end_us(request: &Request) -> i64 {
-    let lasted =
+    let duration =
         if is_proxy(request) { i64::from(request.proxy_us) } else { i64::from(request.wall_us) + i64::from(request.send_us.max(0)) };
-    request.arrival_us.saturating_add(lasted)
+    request.arrival_us.saturating_add(duration)
 }
 
-/// One request from two lines: the work as Synapse tells it, the client as the proxy saw it.
+/// One request from two lines: the work from Synapse's, the client from the proxy's.
 fn merge(proxy: &Request, synapse: &Request) -> Request {
     let precise = !proxy.has(flag::DRAWN) && !proxy.has(flag::NO_DURATION);
     Request {
@@ -245,23 +245,23 @@ fn merge(proxy: &Request, synapse: &Request) -> Request {
     }
 }
 
-/// How long a line waits for its partner: the proxy's line begins before an upload, Synapse's after it.
+/// How long a line may wait for its partner: the proxy's line starts before an upload, Synapse's after it.
 const WINDOW_US: i64 = 60_000_000;
 
-/// The same where proxy lines have no duration: a long poll is then sorted by its end there, by its start here.
+/// The same if proxy lines have no duration: a long poll is then sorted by its end in the proxy's log, by its start in Synapse's.
 const WINDOW_WITHOUT_DURATIONS_US: i64 = 240_000_000;
 
-/// Lines with one target that are looked at for one partner. Equal requests stand side by side, so that more would not help.
+/// Lines with the same target that are considered for one line. The partner is among the nearest, so that more would not help.
 const CANDIDATES_MAX: usize = 256;
 
-/// Joined requests after which an upstream's process is known, and how rare another one must be to be an error.
-const HABIT_MIN: u32 = 20;
-const HABIT_ODDS: u32 = 10;
+/// Joined requests after which an upstream's process is known; a process with less than one in [`UPSTREAM_ODDS`] of them is an error.
+const UPSTREAM_REQUESTS_MIN: u32 = 20;
+const UPSTREAM_ODDS: u32 = 10;
 
-/// Candidates that are asked whether they have a nearer line of their own.
+/// Candidates that are checked for a nearer line of their own.
 const TRIES_MAX: usize = 8;
 
-/// Lines that are less alike than this are not the same request: stamps of whole seconds differ by one at most.
+/// Lines of this distance or more are not the same request: stamps of whole seconds differ by one at most.
 const DISTANCE_MAX_US: u64 = 2_600_000;
 
 #[cfg(test)]
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_of_equal_requests_is_taken_and_the_rest_stays() {
+    fn the_nearest_of_equal_requests_is_joined_and_the_others_stay() {
         let rows = [proxy(0, 7, 0), proxy(900_000, 7, 0), synapse(901_000, 7, 0), proxy(50_000_000, 7, 0), synapse(0, 8, 0)];
         let (rows, facts) = joined(&rows);
         assert_eq!(rows.len(), 4);

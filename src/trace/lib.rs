@@ -1,6 +1,6 @@
 //! The trace: every request once, in arrival order, in columns; written to and read from Parquet.
 //!
-//! Everything after the trace reads the trace, never a log. Knows nothing of simulation.
+//! All later crates read the trace, never a log. Knows nothing of simulation.
 
 pub mod anonymise;
 #[cfg(test)]

@@ -1,10 +1,10 @@
-//! Identities as numbers: users, rooms, servers, addresses, path templates, agents, processes.
+//! Names as ids: users, rooms, servers, addresses, path templates, agents, processes.
 
 use super::request::NameId;
 use wsim_stats::hashing::NumberMap;
 
-/// Every distinct name once. Two names are taken for the same when their 64-bit xxh3 hashes are equal
-/// (for a million names the chance of any collision is 3e-8).
+/// Every distinct name once. Two names are taken to be equal if their 64-bit xxh3 hashes are (among a million names the
+/// probability of any collision is 3e-8).
 #[derive(Debug, Clone)]
 pub struct Names {
     text: String,
@@ -20,12 +20,12 @@ impl Default for Names {
 }
 
 impl Names {
-    /// Only the empty name, number 0.
+    /// Only the empty name, [`NameId::NONE`].
     pub fn new() -> Self {
         Self { text: String::new(), ends: vec![0], hashes: vec![0], index: NumberMap::default() }
     }
 
-    /// The number of `name`, new or known. Bytes that are not UTF-8 are replaced. The empty name is [`NameId::NONE`].
+    /// The id of `name`, a new one if it is new. Bytes that are not UTF-8 are replaced. The empty name is [`NameId::NONE`].
     pub fn intern(&mut self, name: &[u8]) -> NameId {
         if name.is_empty() {
             return NameId::NONE;
@@ -42,13 +42,13 @@ impl Names {
         NameId(id)
     }
 
-    /// The name's text; empty for [`NameId::NONE`] and for numbers never given out.
+    /// The name's text; empty for [`NameId::NONE`] and for unknown ids.
     pub fn text(&self, id: NameId) -> &str {
-        let i = id.0 as usize;
-        if i == 0 || i >= self.ends.len() {
+        let index = id.0 as usize;
+        if index == 0 || index >= self.ends.len() {
             return "";
         }
-        &self.text[self.ends[i - 1] as usize..self.ends[i] as usize]
+        &self.text[self.ends[index - 1] as usize..self.ends[index] as usize]
     }
 
     /// The name's 64-bit hash, the same in every `Names`; 0 for [`NameId::NONE`].
@@ -56,7 +56,7 @@ impl Names {
         self.hashes.get(id.0 as usize).copied().unwrap_or(0)
     }
 
-    /// How many names, the empty one included.
+    /// Number of names, including the empty one.
     pub fn len(&self) -> usize {
         self.ends.len()
     }
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_has_one_number() {
+    fn a_name_has_one_id() {
         let mut names = Names::new();
         let alice = names.intern(b"@alice:example.org");
         let bob = names.intern(b"@bob:example.org");

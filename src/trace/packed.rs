@@ -1,7 +1,7 @@
 //! A column of numbers in as few bytes as its chunk needs.
 
-/// A sealed column. Most columns of a log are narrow (status, milliseconds printed as whole ms) or constant (a proxy logs no
-/// CPU), which is what keeps a request under 64 bytes.
+/// A sealed column. Most columns of a log are narrow (status, durations in whole ms) or constant (a proxy logs no CPU), so that a
+/// request takes less than 64 bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Packed {
     /// Every value is `base + unit * stored`.
@@ -20,7 +20,7 @@ enum Stored {
 }
 
 impl Packed {
-    /// Packs values that can be read twice.
+    /// Packs values; the iterator is run twice.
     pub(super) fn from_values<I: Iterator<Item = u64> + Clone>(values: I) -> Self {
         let (mut low, mut high, mut in_thousands) = (u64::MAX, 0, true);
         for value in values.clone() {
@@ -31,7 +31,7 @@ impl Packed {
         if low >= high {
             return Self { base: high, unit: 1, stored: Stored::Constant };
         }
-        // Two loops, because a division by a number not known beforehand costs as much as all the rest.
+        // Two loops, because a division by a number unknown at compile time costs as much as everything else here.
         if in_thousands {
             Self { base: low, unit: 1000, stored: Stored::new((high - low) / 1000, values.map(|value| (value - low) / 1000)) }
         } else {
@@ -39,7 +39,7 @@ impl Packed {
         }
     }
 
-    /// The value in row `row`.
+    /// The value of a row.
     ///
     /// # Panics
     /// If there is no such row, unless all values are equal.
@@ -55,23 +55,23 @@ impl Packed {
         self.base + self.unit * stored
     }
 
-    /// Hands the values of rows `rows` to `take`, with their number within the range. Columns that are 0 throughout are passed over.
+    /// Calls `visit` for every row of a range, with the row's index within the range and its value. Columns that are 0 throughout are
+    /// skipped.
     ///
     /// # Panics
     /// If there are no such rows, unless all values are equal.
-    pub(super) fn each(&self, rows: std::ops::Range<usize>, mut take: impl FnMut(usize, u64)) {
+    pub(super) fn each(&self, rows: std::ops::Range<usize>, mut visit: impl FnMut(usize, u64)) {
         let (base, unit) = (self.base, self.unit);
         match &self.stored {
             Stored::Constant if base == 0 => {}
-            Stored::Constant => (0..rows.len()).for_each(|row| take(row, base)),
-            Stored::Bytes(values) => values[rows].iter().enumerate().for_each(|(row, &v)| take(row, base + unit * u64::from(v))),
-            Stored::Shorts(values) => values[rows].iter().enumerate().for_each(|(row, &v)| take(row, base + unit * u64::from(v))),
-            Stored::Words(values) => values[rows].iter().enumerate().for_each(|(row, &v)| take(row, base + unit * u64::from(v))),
-            Stored::Longs(values) => values[rows].iter().enumerate().for_each(|(row, &v)| take(row, base + unit * v)),
+            Stored::Constant => (0..rows.len()).for_each(|row| visit(row, base)),
+            Stored::Bytes(values) => values[rows].iter().enumerate().for_each(|(row, &v)| visit(row, base + unit * u64::from(v))),
+            Stored::Shorts(values) => values[rows].iter().enumerate().for_each(|(row, &v)| visit(row, base + unit * u64::from(v))),
+            Stored::Words(values) => values[rows].iter().enumerate().for_each(|(row, &v)| visit(row, base + unit * u64::from(v))),
+            Stored::Longs(values) => values[rows].iter().enumerate().for_each(|(row, &v)| visit(row, base + unit * v)),
         }
     }
 
-    /// Bytes on the heap.
     pub(super) fn heap_bytes(&self) -> usize {
         match &self.stored {
             Stored::Constant => 0,
@@ -84,7 +84,7 @@ impl Packed {
 }
 
 impl Stored {
-    /// The narrowest form for values up to `span`.
+    /// The narrowest representation for values up to `span`.
     fn new(span: u64, values: impl Iterator<Item = u64>) -> Self {
         if span <= u64::from(u8::MAX) {
             Self::Bytes(values.map(truncate::<u8>).collect())
@@ -98,7 +98,7 @@ impl Stored {
     }
 }
 
-/// The caller has checked the range.
+/// `value` as a narrower type; the caller has checked the range.
 fn truncate<T: TryFrom<u64> + Default>(value: u64) -> T {
     T::try_from(value).unwrap_or_default()
 }
@@ -118,7 +118,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_goes_in_comes_out(values in proptest::collection::vec(prop_oneof![0u64..300, any::<u64>(), (0u64..90_000).prop_map(|v| v * 1000)], 1..200)) {
+        fn packed_values_are_read_back(values in proptest::collection::vec(prop_oneof![0u64..300, any::<u64>(), (0u64..90_000).prop_map(|v| v * 1000)], 1..200)) {
             let packed = Packed::from_values(values.iter().copied());
             for (row, &value) in values.iter().enumerate() {
                 prop_assert_eq!(packed.at(row), value);

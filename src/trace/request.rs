@@ -1,4 +1,4 @@
-//! One request in the form everything after the logs works with: fixed size, identities as numbers.
+//! A request as every crate after the logs uses it: of fixed size, with names as ids.
 
 use wsim_endpoints::{EndpointId, Method};
 
@@ -7,19 +7,22 @@ use wsim_endpoints::{EndpointId, Method};
 pub struct NameId(pub u32);
 
 impl NameId {
-    /// Unknown or absent.
+    /// The empty name.
     pub const NONE: NameId = NameId(0);
 
-    /// Whether there is a name.
     pub fn is_some(self) -> bool {
         self.0 != 0
     }
 }
 
-/// One request. Times in µs; durations saturate at 2^32 - 1 µs (71 minutes), counts at their type's largest value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// One request. Durations saturate at 2^32 - 1 µs (71 minutes), counts at their type's largest value. The default is a request
+/// of which nothing is known.
+///
+/// A new field is also added to the columns in `chunk`, to those of trace files in the crate `parquet`, to `any_request`, and to
+/// [`Self::names_mut`] if it is a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Request {
-    /// When it arrived, µs since the epoch.
+    /// Time of arrival, µs since the epoch.
     pub arrival_us: i64,
     /// Wall time in Synapse's handler (PROC); with only a proxy log, upstream time if logged, else the proxy's time.
     pub wall_us: u32,
@@ -27,7 +30,7 @@ pub struct Request {
     pub send_us: i32,
     /// The proxy's own time from first byte to last byte; 0 unless [`flag::PROXY_TIME`].
     pub proxy_us: u32,
-    /// CPU, user + system; 0 unless [`flag::COST`].
+    /// CPU time, user + system; 0 unless [`flag::COST`].
     pub cpu_us: u32,
     /// Sum of waits for a database connection.
     pub db_sched_us: u32,
@@ -43,30 +46,28 @@ pub struct Request {
     pub bytes_received: u32,
     /// `timeout` of a long poll in ms, saturating; 0 if absent.
     pub timeout_ms: u32,
-    /// Local user, or a stand-in for one (see `trace::identity`).
+    /// Local user, or what identifies one in a proxy's log (see [`UserKeys`](super::ingest::UserKeys)).
     pub user: NameId,
     /// Room id or alias from the path.
     pub room: NameId,
-    /// Federation: origin server. Else the client's address.
+    /// Origin server of a federation request; otherwise the client's address.
     pub peer: NameId,
     /// Path template with allow-listed query, for example `/_matrix/client/v3/rooms/{room}/send/m.room.message/{txn}`.
     pub template: NameId,
     /// User agent family.
     pub agent: NameId,
-    /// The process that served it: the worker's name, its file or listener tag.
+    /// The process that served it, by the worker's name, its log file or its listener tag.
     pub process: NameId,
-    /// The upstream a proxy chose, as the proxy names it.
+    /// The upstream that a proxy chose, in the proxy's spelling.
     pub upstream: NameId,
     /// Hash of a proxy-made request id; 0 if there is none.
     pub request_id: u64,
-    /// Hash of method and target without secrets, by which a proxy's line and Synapse's are told to be the same request
-    /// where there is no common id; 0 if nothing is to be joined.
+    /// Hash of method and target without secrets, by which a proxy's and Synapse's line of the same request are joined if they
+    /// have no common id; 0 if nothing is to be joined.
     pub match_hash: u32,
-    /// Class of request.
     pub endpoint: EndpointId,
     /// HTTP status; 0 if none was sent.
     pub status: u16,
-    /// HTTP method.
     pub method: Method,
     /// See [`flag`].
     pub flags: u16,
@@ -80,67 +81,42 @@ pub mod flag {
     pub const COST: u16 = 1 << 1;
     /// `proxy_us` is known.
     pub const PROXY_TIME: u16 = 1 << 2;
-    /// The client left before the answer was complete.
+    /// The client left before the response was complete.
     pub const ABORTED: u16 = 1 << 3;
-    /// A sync that may wait for news (a `timeout` above 0, or a sliding sync with a position).
+    /// A long poll: a sync that may wait for an event (`timeout` above 0; any sync if the log has no queries).
     pub const LONG_POLL: u16 = 1 << 4;
     /// Traffic between Synapse processes.
     pub const INTERNAL: u16 = 1 << 5;
-    /// The arrival's sub-second part was drawn, not logged.
+    /// The arrival's sub-second part was drawn at random, not logged.
     pub const DRAWN: u16 = 1 << 6;
-    /// The query string was logged, so an absent `since` means an initial sync.
+    /// The target has a query.
     pub const QUERY: u16 = 1 << 7;
     /// Application service or bridge traffic (`user_id=` in the query).
     pub const APPSERVICE: u16 = 1 << 8;
-    /// Seen by a proxy (joined or proxy only).
+    /// In a proxy's log.
     pub const PROXY: u16 = 1 << 9;
-    /// Seen by Synapse.
+    /// In Synapse's log.
     pub const SYNAPSE: u16 = 1 << 10;
-    /// The arrival is off by the request's unknown duration (a stamp at the end and no duration logged).
+    /// The arrival is late by the request's unknown duration: the stamp marks the end, and no duration is logged.
     pub const NO_DURATION: u16 = 1 << 11;
     /// A proxy tried more than one upstream.
     pub const RETRIED: u16 = 1 << 12;
 }
 
 impl Request {
-    /// A request of which nothing is known.
-    pub const EMPTY: Self = Self {
-        arrival_us: 0,
-        wall_us: 0,
-        send_us: 0,
-        proxy_us: 0,
-        cpu_us: 0,
-        db_sched_us: 0,
-        db_txn_us: 0,
-        db_count: 0,
-        events: 0,
-        bytes_sent: 0,
-        bytes_received: 0,
-        timeout_ms: 0,
-        user: NameId::NONE,
-        room: NameId::NONE,
-        peer: NameId::NONE,
-        template: NameId::NONE,
-        agent: NameId::NONE,
-        process: NameId::NONE,
-        upstream: NameId::NONE,
-        request_id: 0,
-        match_hash: 0,
-        endpoint: EndpointId(0),
-        status: 0,
-        method: Method::Other,
-        flags: 0,
-    };
+    /// All fields that are names.
+    pub(crate) fn names_mut(&mut self) -> [&mut NameId; 7] {
+        [&mut self.user, &mut self.room, &mut self.peer, &mut self.template, &mut self.agent, &mut self.process, &mut self.upstream]
+    }
 
-    /// Whether a [`flag`] is set.
     pub fn has(&self, bit: u16) -> bool {
         self.flags & bit != 0
     }
 
-    /// Time an answer waited for news rather than for work, µs: `max(0, wall - cpu - db_txn - db_sched)`, at most the
-    /// request's `timeout`; 0 unless it is a long poll. For a proxy log the whole wall time up to the timeout.
-    /// Source: the park estimate of the worker model (P = L + work; the work comes almost entirely after the wake).
-    pub fn park_us(&self) -> u32 {
+    /// The part of the wall time that a long poll waited for an event rather than for work, µs:
+    /// `max(0, wall - cpu - db_txn - db_sched)`, at most the request's `timeout`; 0 for other requests. For a proxy's line this is
+    /// the whole wall time up to the timeout. Assumes that nearly all work follows the wake-up.
+    pub fn long_poll_wait_us(&self) -> u32 {
         if !self.has(flag::LONG_POLL) {
             return 0;
         }
@@ -150,9 +126,9 @@ impl Request {
         u32::try_from(rest.min(cap)).unwrap_or(u32::MAX)
     }
 
-    /// Work time, µs: wall time less [`Self::park_us`].
+    /// Work time, µs: wall time without [`Self::long_poll_wait_us`].
     pub fn work_us(&self) -> u32 {
-        self.wall_us - self.park_us().min(self.wall_us)
+        self.wall_us - self.long_poll_wait_us().min(self.wall_us)
     }
 }
 
@@ -160,18 +136,18 @@ impl Request {
 pub(crate) mod tests {
     use super::*;
 
-    /// A request of nothing but an arrival.
+    /// A GET of status 200 with nothing but an arrival.
     pub(crate) fn request_at(arrival_us: i64) -> Request {
-        Request { arrival_us, status: 200, method: Method::Get, ..Request::EMPTY }
+        Request { arrival_us, status: 200, method: Method::Get, ..Request::default() }
     }
 
     #[test]
-    fn a_park_is_what_work_does_not_explain_up_to_the_timeout() {
+    fn a_long_poll_waits_for_the_time_that_work_does_not_explain_up_to_the_timeout() {
         let poll = Request { wall_us: 30_004_000, cpu_us: 4_000, timeout_ms: 30_000, flags: flag::LONG_POLL | flag::WALL, ..request_at(0) };
-        assert_eq!((poll.park_us(), poll.work_us()), (30_000_000, 4_000));
+        assert_eq!((poll.long_poll_wait_us(), poll.work_us()), (30_000_000, 4_000));
         let woken = Request { wall_us: 90_000, cpu_us: 30_000, db_txn_us: 70_000, ..poll };
-        assert_eq!((woken.park_us(), woken.work_us()), (0, 90_000));
+        assert_eq!((woken.long_poll_wait_us(), woken.work_us()), (0, 90_000));
         let plain = Request { wall_us: 90_000, ..request_at(0) };
-        assert_eq!((plain.park_us(), plain.work_us()), (0, 90_000));
+        assert_eq!((plain.long_poll_wait_us(), plain.work_us()), (0, 90_000));
     }
 }

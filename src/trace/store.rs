@@ -1,4 +1,4 @@
-//! The trace in memory: chunks that are merged by time when read.
+//! The trace in memory: sorted chunks, merged by arrival when they are read.
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -11,7 +11,7 @@ use super::request::Request;
 /// Every request, readable in arrival order as often as needed, in about 40 bytes each.
 #[derive(Debug, Default)]
 pub struct Trace {
-    /// What the numbers in the requests mean.
+    /// The texts of the requests' names.
     pub names: Names,
     chunks: Vec<Chunk>,
     open: Vec<Request>,
@@ -19,7 +19,6 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// No requests.
     pub fn new() -> Self {
         Self::default()
     }
@@ -36,23 +35,21 @@ impl Trace {
         }
     }
 
-    /// Packs what was pushed last. Call once when all is there; pushing more afterwards is allowed.
+    /// Packs the requests pushed last. Must be called after the last push and before reading; more may be pushed afterwards.
     pub fn seal(&mut self) {
         self.chunks.extend(Chunk::seal(&mut self.open));
         self.open.clear();
     }
 
-    /// Number of requests.
     pub fn len(&self) -> usize {
         self.chunks.iter().map(Chunk::len).sum::<usize>() + self.open.len()
     }
 
-    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Bytes held by the requests, names left out.
+    /// Bytes of the requests, without the names.
     pub fn heap_bytes(&self) -> usize {
         self.chunks.iter().map(Chunk::heap_bytes).sum::<usize>() + self.open.capacity() * size_of::<Request>()
     }
@@ -62,43 +59,44 @@ impl Trace {
         self.flags_seen & flags != 0
     }
 
-    /// The names, and the requests in arrival order; memory is given back while they are read.
+    /// The names, and the requests in arrival order; memory is freed while they are read.
     pub fn into_parts(self) -> (Names, Requests<'static>) {
         debug_assert!(self.open.is_empty(), "the trace was not sealed");
         (self.names, Requests::new(self.chunks.into_iter().map(Cow::Owned).collect()))
     }
 
-    /// Every `parts`-th chunk from `part` on, for threads that share the work; each request is in exactly one part.
+    /// The requests of every `parts`-th chunk from `part` on, for threads that share the work. Each request is in exactly one part.
     pub fn part(&self, part: usize, parts: usize) -> impl Iterator<Item = Request> + '_ {
         debug_assert!(self.open.is_empty(), "the trace was not sealed");
         Blocks::new(self.chunks.iter().skip(part).step_by(parts.max(1)).map(Cow::Borrowed)).flatten()
     }
 
-    /// All requests in arrival order; equal arrivals in the order they were pushed. Everything must be [sealed](Self::seal).
+    /// All requests in arrival order; equal arrivals in the order of pushing. The trace must be [sealed](Self::seal).
     pub fn requests(&self) -> Requests<'_> {
         debug_assert!(self.open.is_empty(), "the trace was not sealed");
         Requests::new(self.chunks.iter().map(Cow::Borrowed).collect())
     }
 }
 
-/// Iterator over a trace in arrival order: a merge of chunks, each decoded a block at a time.
+/// Iterator over a trace in arrival order: a merge of chunks, each decoded block by block.
 #[derive(Debug)]
 pub struct Requests<'a> {
     chunks: Vec<Option<Cow<'a, Chunk>>>,
-    /// Chunks whose first row has not come yet, and begun ones: (arrival of the next row, chunk).
+    /// All unfinished chunks but the current one, as (arrival of the next row, chunk).
     waiting: BinaryHeap<Reverse<(i64, usize)>>,
-    begun: HashMap<usize, Cursor>,
-    /// The chunk whose rows come next, and how long it may go on: until this arrival of that other chunk.
+    started: HashMap<usize, Cursor>,
+    /// The chunk whose rows come next.
     current: Option<(usize, Cursor)>,
+    /// First row of the other chunks, as (arrival, chunk): the current chunk's rows come next until they are later.
     limit: (i64, usize),
     left: usize,
 }
 
-/// A chunk's decoded rows that have not come yet.
+/// The next rows of a chunk, decoded.
 #[derive(Debug)]
 struct Cursor {
     block: std::vec::IntoIter<Request>,
-    /// First row behind the block.
+    /// First row after the block.
     next_row: usize,
 }
 
@@ -107,19 +105,19 @@ impl<'a> Requests<'a> {
         let waiting = chunks.iter().enumerate().map(|(number, chunk)| Reverse((chunk.arrival_us(0), number))).collect();
         let left = chunks.iter().map(|chunk| chunk.len()).sum();
         let chunks = chunks.into_iter().map(Some).collect();
-        Self { chunks, waiting, begun: HashMap::new(), current: None, limit: (i64::MIN, 0), left }
+        Self { chunks, waiting, started: HashMap::new(), current: None, limit: (i64::MIN, 0), left }
     }
 
     /// Makes the chunk with the earliest row the current one.
-    fn switch(&mut self) -> Option<()> {
+    fn switch_chunk(&mut self) -> Option<()> {
         let Reverse((_, number)) = self.waiting.pop()?;
-        let cursor = self.begun.remove(&number).unwrap_or_else(|| Cursor { block: Vec::new().into_iter(), next_row: 0 });
+        let cursor = self.started.remove(&number).unwrap_or_else(|| Cursor { block: Vec::new().into_iter(), next_row: 0 });
         self.limit = self.waiting.peek().map_or((i64::MAX, usize::MAX), |Reverse(first)| *first);
         self.current = Some((number, cursor));
         Some(())
     }
 
-    /// The next row of the current chunk, decoding its next block if need be; frees the chunk at its end.
+    /// The next row of the current chunk; `None` if another chunk's row comes first, or the chunk is finished and freed.
     fn advance(&mut self) -> Option<Request> {
         let (number, cursor) = self.current.as_mut()?;
         if cursor.block.as_slice().is_empty() {
@@ -139,7 +137,7 @@ impl<'a> Requests<'a> {
         if (arrival, *number) > self.limit {
             let (number, cursor) = self.current.take()?;
             self.waiting.push(Reverse((arrival, number)));
-            self.begun.insert(number, cursor);
+            self.started.insert(number, cursor);
             return None;
         }
         cursor.block.next()
@@ -155,7 +153,7 @@ impl Iterator for Requests<'_> {
                 self.left -= 1;
                 return Some(request);
             }
-            self.switch()?;
+            self.switch_chunk()?;
         }
     }
 
@@ -166,7 +164,7 @@ impl Iterator for Requests<'_> {
 
 impl ExactSizeIterator for Requests<'_> {}
 
-/// Decoded blocks of chunks, one chunk after the other.
+/// Decoded blocks of chunks, one chunk after another.
 struct Blocks<'a, I> {
     chunks: I,
     current: Option<(Cow<'a, Chunk>, usize)>,
@@ -197,7 +195,7 @@ impl<'a, I: Iterator<Item = Cow<'a, Chunk>>> Iterator for Blocks<'a, I> {
     }
 }
 
-/// Rows decoded at once: they fit the second-level cache.
+/// Rows decoded at once, which fit the second-level cache.
 const BLOCK_ROWS: usize = 2048;
 
 #[cfg(test)]
@@ -206,7 +204,7 @@ mod tests {
     use crate::request::tests::request_at;
 
     #[test]
-    fn requests_come_out_by_time_whatever_the_chunks() {
+    fn requests_are_read_in_arrival_order_whatever_the_chunks() {
         let mut trace = Trace::new();
         for i in 0..200_000i64 {
             trace.push(request_at((i * 7919) % 200_003));

@@ -1,17 +1,17 @@
-//! A file of plain columns as its writer sees it: which columns there are, and groups of rows.
+//! The interface of a table file for its writer: columns, and groups of rows.
 //!
-//! Knows no file format: the crate `parquet` implements [`TableWriter`], so that what writes a table need not wait for polars to compile.
+//! Knows no file format: the crate `parquet` implements [`TableWriter`], so that a crate that writes a table compiles without waiting
+//! for polars.
 
 /// The type of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnKind {
     /// Unsigned 64-bit; never null.
     Number,
-    /// Unsigned 64-bit; 0 stands for null.
+    /// Unsigned 64-bit; 0 means null.
     NumberOrNull,
-    /// True or false.
     Bool,
-    /// Text by number; 0 stands for null.
+    /// Text by index; 0 means null.
     Text,
 }
 
@@ -26,20 +26,20 @@ pub enum ColumnValues<'t> {
     Texts(Vec<u32>, Vec<&'t str>),
 }
 
-/// Why a table could not be written, in the words of the file format.
+/// A table that could not be written; the source is the file format's error.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct TableError(pub Box<dyn std::error::Error + Send + Sync>);
 
-/// A table being written. A file without [`TableWriter::finish`] has no end and cannot be read.
+/// A table being written. Without [`TableWriter::finish`] the file has no footer and cannot be read.
 pub trait TableWriter: Send {
-    /// Writes a group of rows: the columns in order, all of one length.
+    /// Writes a group of rows: the columns in order, all of the same length.
     ///
     /// # Errors
     /// [`TableError`] if the columns are not those of the table, or it cannot be written.
     fn write(&mut self, values: Vec<ColumnValues<'_>>) -> Result<(), TableError>;
 
-    /// Writes the end of the table, with `schema` in its metadata.
+    /// Writes the footer, with `schema` in its metadata.
     ///
     /// # Errors
     /// [`TableError`] if it cannot be written.
@@ -47,7 +47,6 @@ pub trait TableWriter: Send {
 }
 
 impl ColumnValues<'_> {
-    /// Number of rows.
     pub fn len(&self) -> usize {
         match self {
             Self::Numbers(values) => values.len(),
@@ -56,7 +55,6 @@ impl ColumnValues<'_> {
         }
     }
 
-    /// Whether there is no row.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -1,4 +1,4 @@
-//! Puts what the workers read back into file order and builds one trace.
+//! Puts the workers' batches back into file order and builds one trace.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -15,15 +15,15 @@ use crate::store::Trace;
 use wsim_endpoints::Classifier;
 use wsim_logs::source::Source;
 
-/// One block, read.
+/// The requests of one block.
 struct Batch {
     sequence: u64,
     file: u32,
     thread: usize,
     rows: Vec<Identified>,
-    /// Hash of each row's line, only if duplicates are looked for.
+    /// Hash of each row's line; empty unless duplicates are looked for.
     lines: Vec<u64>,
-    /// Names that the thread met for the first time, in order.
+    /// Names that are new to the thread, in the order of its ids.
     names: Vec<String>,
     tally: LineTally,
 }
@@ -31,13 +31,13 @@ struct Batch {
 pub(super) fn run(sources: &[Source], config: &IngestConfig, classifier: &Classifier, progress: &Progress) -> Result<Outcome, IngestError> {
     let threads = config.threads.max(1);
     let feed = Feed::new(sources, config, progress);
-    let (give, batches) = sync_channel::<Batch>(threads * 4);
+    let (sender, batches) = sync_channel::<Batch>(threads * 4);
     let wants = Wants { templates: true, join: sources.len() > 1 };
     let (trace, parts, user_keys) = std::thread::scope(|scope| {
         let feed = &feed;
         let workers: Vec<_> = (0..threads)
             .map(|thread| {
-                let give = give.clone();
+                let sender = sender.clone();
                 scope.spawn(move || {
                     let mut worker = Worker::new(config, classifier, wants);
                     let mut known = worker.names.len();
@@ -55,7 +55,7 @@ pub(super) fn run(sources: &[Source], config: &IngestConfig, classifier: &Classi
                         known = worker.names.len();
                         let batch = Batch { sequence: task.sequence, file: task.file.facts.number, thread, rows, lines, names, tally };
                         buffer = task.block.into_buffer();
-                        if give.send(batch).is_err() {
+                        if sender.send(batch).is_err() {
                             break;
                         }
                     }
@@ -63,14 +63,14 @@ pub(super) fn run(sources: &[Source], config: &IngestConfig, classifier: &Classi
                 })
             })
             .collect();
-        drop(give);
+        drop(sender);
         let building = scope.spawn(move || build(&batches, threads, config.seed, config.dedupe));
         let mut user_keys = UserKeys::default();
         for worker in workers {
-            #[expect(clippy::expect_used, reason = "a panic in a thread is a defect and goes on here")]
+            #[expect(clippy::expect_used, reason = "a panic in a thread is a defect and is propagated")]
             user_keys.add(worker.join().expect("a worker thread panicked"));
         }
-        #[expect(clippy::expect_used, reason = "a panic in a thread is a defect and goes on here")]
+        #[expect(clippy::expect_used, reason = "a panic in a thread is a defect and is propagated")]
         let (trace, parts) = building.join().expect("the builder thread panicked");
         (trace, parts, user_keys)
     });
@@ -87,15 +87,15 @@ fn text_of(names: &Names, id: usize) -> String {
     names.text(NameId(u32::try_from(id).unwrap_or(0))).to_owned()
 }
 
-/// Takes batches in any order and works them off in theirs.
+/// Receives batches in any order and adds them in their sequence.
 fn build(batches: &Receiver<Batch>, threads: usize, seed: u64, dedupe: bool) -> (Trace, HashMap<u32, LineTally>) {
     let mut builder = Builder::new(threads, seed, dedupe);
-    let mut early: BTreeMap<u64, Batch> = BTreeMap::new();
+    let mut pending: BTreeMap<u64, Batch> = BTreeMap::new();
     let mut next = 0;
     while let Ok(batch) = batches.recv() {
-        early.insert(batch.sequence, batch);
-        while let Some(batch) = early.remove(&next) {
-            builder.take(batch);
+        pending.insert(batch.sequence, batch);
+        while let Some(batch) = pending.remove(&next) {
+            builder.add_batch(batch);
             next += 1;
         }
     }
@@ -104,12 +104,13 @@ fn build(batches: &Receiver<Batch>, threads: usize, seed: u64, dedupe: bool) -> 
 
 struct Builder {
     trace: Trace,
-    /// For each thread, what its numbers are in the trace.
-    numbers: Vec<Vec<NameId>>,
+    /// For each thread, the trace's id of each of its names.
+    ids: Vec<Vec<NameId>>,
     spreader: Spreader,
     ready: Vec<Request>,
     seed: u64,
     seen: Option<Seen>,
+    /// By file.
     tallies: HashMap<u32, LineTally>,
 }
 
@@ -117,7 +118,7 @@ impl Builder {
     fn new(threads: usize, seed: u64, dedupe: bool) -> Self {
         Self {
             trace: Trace::new(),
-            numbers: vec![vec![NameId::NONE]; threads],
+            ids: vec![vec![NameId::NONE]; threads],
             spreader: Spreader::default(),
             ready: Vec::new(),
             seed,
@@ -126,20 +127,22 @@ impl Builder {
         }
     }
 
-    fn take(&mut self, batch: Batch) {
-        let numbers = &mut self.numbers[batch.thread];
+    fn add_batch(&mut self, batch: Batch) {
+        let ids = &mut self.ids[batch.thread];
         for name in &batch.names {
-            numbers.push(self.trace.names.intern(name.as_bytes()));
+            ids.push(self.trace.names.intern(name.as_bytes()));
         }
         let mut tally = batch.tally;
         for (row, (mut request, coarse)) in batch.rows.into_iter().enumerate() {
             if let Some(seen) = &mut self.seen
-                && seen.before(batch.file, batch.lines[row])
+                && seen.is_duplicate(batch.file, batch.lines[row])
             {
                 tally.duplicates += 1;
                 continue;
             }
-            renumber(&mut request, numbers);
+            for name in request.names_mut() {
+                *name = ids[name.0 as usize];
+            }
             match coarse {
                 Some(stamp) => self.spreader.push(request, stamp, self.seed, &mut self.ready),
                 None => self.trace.push(request),
@@ -161,32 +164,18 @@ impl Builder {
     }
 }
 
-fn renumber(request: &mut Request, numbers: &[NameId]) {
-    for name in [
-        &mut request.user,
-        &mut request.room,
-        &mut request.peer,
-        &mut request.template,
-        &mut request.agent,
-        &mut request.process,
-        &mut request.upstream,
-    ] {
-        *name = numbers[name.0 as usize];
-    }
-}
-
-/// Lines of earlier files. A line that stands n times in one file is genuine n times; only what an earlier file already
-/// brought is a duplicate.
+/// The lines of earlier files. Equal lines of one file are different requests; a line is a duplicate only if an earlier file has as
+/// many of it.
 #[derive(Default)]
 struct Seen {
-    /// line -> most occurrences in any one earlier file
+    /// Hash of a line -> its largest number of occurrences in any earlier file.
     earlier: HashMap<u64, u32>,
     current: HashMap<u64, u32>,
     file: u32,
 }
 
 impl Seen {
-    fn before(&mut self, file: u32, line: u64) -> bool {
+    fn is_duplicate(&mut self, file: u32, line: u64) -> bool {
         if file != self.file {
             for (line, count) in self.current.drain() {
                 let most = self.earlier.entry(line).or_default();
@@ -207,8 +196,9 @@ mod tests {
     #[test]
     fn a_line_is_a_duplicate_only_of_an_earlier_file() {
         let mut seen = Seen::default();
-        let verdicts: Vec<bool> =
-            [(0, 7), (0, 7), (0, 8), (1, 7), (1, 7), (1, 7), (1, 9), (2, 9), (2, 7)].map(|(file, line)| seen.before(file, line)).into();
+        let verdicts: Vec<bool> = [(0, 7), (0, 7), (0, 8), (1, 7), (1, 7), (1, 7), (1, 9), (2, 9), (2, 7)]
+            .map(|(file, line)| seen.is_duplicate(file, line))
+            .into();
         assert_eq!(verdicts, [false, false, false, true, true, false, false, true, true]);
     }
 }

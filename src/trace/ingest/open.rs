@@ -1,4 +1,4 @@
-//! Opening inputs: decompression, detection, and the blocks of every file in order.
+//! Opens inputs: decompression, detection of the format, and the blocks of every file in order.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -16,14 +16,14 @@ use wsim_logs::record::Line;
 use wsim_logs::source::{Input, Source};
 use wsim_logs::{Parser, compression, detect};
 
-/// One opened file: what all its blocks share.
+/// An open file, shared by all its blocks.
 pub(super) struct OpenFile {
     pub(super) facts: FileFacts,
     parser: Mutex<Box<dyn Parser>>,
 }
 
 impl OpenFile {
-    /// A parser for one more thread.
+    /// A parser for another thread.
     pub(super) fn parser(&self) -> Box<dyn Parser> {
         match self.parser.lock() {
             Ok(parser) => parser.fork(),
@@ -32,37 +32,37 @@ impl OpenFile {
     }
 }
 
-/// A block of a file, numbered over all files.
+/// A block to parse, with its number among those of all files.
 pub(super) struct BlockTask {
     pub(super) sequence: u64,
     pub(super) file: Arc<OpenFile>,
     pub(super) block: Block,
 }
 
-/// Where threads get their jobs: each reads its next block itself, so that the bytes are in its cache when it parses them, and nobody
-/// waits for a hand-over.
+/// The source of tasks for all threads. Each thread reads its next block itself, so that the bytes are in its cache when it parses
+/// them, and no thread waits for a hand-over.
 pub(super) struct Feed<'s> {
     config: &'s IngestConfig,
     progress: &'s Progress,
     reader: Mutex<Reader<'s>>,
 }
 
-/// What one thread at a time has hold of.
+/// The state of reading, used by one thread at a time.
 struct Reader<'s> {
     sources: std::iter::Zip<std::ops::RangeFrom<u32>, std::slice::Iter<'s, Source>>,
     current: Option<Current>,
-    /// They know everything but what is in the lines.
+    /// Complete except for the counts of requests and malformed lines.
     tallies: Vec<LineTally>,
     sequence: u64,
     stopped: bool,
     error: Option<IngestError>,
 }
 
-/// The file at hand; its tally is the last one.
+/// The current file; its tally is the last one.
 struct Current {
-    setup: Arc<OpenFile>,
+    file: Arc<OpenFile>,
     blocks: Blocks<Stream>,
-    /// The block that the format was told by.
+    /// The block by which the format was detected.
     first: Option<Block>,
 }
 
@@ -73,8 +73,8 @@ impl<'s> Feed<'s> {
         Self { config, progress, reader: Mutex::new(reader) }
     }
 
-    /// The next task, in the order of files and blocks; `None` at the end. `used` is the buffer of an earlier task, or an empty one.
-    pub(super) fn next(&self, used: Vec<u8>) -> Option<BlockTask> {
+    /// The next task, in the order of files and blocks; `None` at the end. `buffer` is that of an earlier task, or an empty one.
+    pub(super) fn next(&self, buffer: Vec<u8>) -> Option<BlockTask> {
         let mut reader = self.reader.lock().ok()?;
         if reader.error.is_some() || reader.stopped {
             return None;
@@ -83,7 +83,7 @@ impl<'s> Feed<'s> {
             reader.stopped = true;
             return None;
         }
-        match reader.next(used, self.config, self.progress) {
+        match reader.next(buffer, self.config, self.progress) {
             Ok(task) => task,
             Err(error) => {
                 reader.error = Some(error);
@@ -103,22 +103,22 @@ impl<'s> Feed<'s> {
 }
 
 impl Reader<'_> {
-    fn next(&mut self, mut used: Vec<u8>, config: &IngestConfig, progress: &Progress) -> Result<Option<BlockTask>, IngestError> {
+    fn next(&mut self, mut buffer: Vec<u8>, config: &IngestConfig, progress: &Progress) -> Result<Option<BlockTask>, IngestError> {
         loop {
             if let (Some(current), Some(tally)) = (&mut self.current, self.tallies.last_mut()) {
-                let block = current.first.take().or_else(|| next(&mut current.blocks, std::mem::take(&mut used), tally));
+                let block = current.first.take().or_else(|| next(&mut current.blocks, std::mem::take(&mut buffer), tally));
                 if let Some(block) = block {
                     progress.lines.fetch_add(block.lines, Ordering::Relaxed);
                     tally.bytes += block.bytes().len() as u64;
                     self.sequence += 1;
-                    return Ok(Some(BlockTask { sequence: self.sequence - 1, file: Arc::clone(&current.setup), block }));
+                    return Ok(Some(BlockTask { sequence: self.sequence - 1, file: Arc::clone(&current.file), block }));
                 }
             }
             self.current = None;
             let Some((number, source)) = self.sources.next() else { return Ok(None) };
             let mut tally = LineTally { path: source.to_string(), ..LineTally::default() };
-            if let Opened::Log { setup, blocks, first } = open(source, number, config, progress, &mut tally)? {
-                self.current = Some(Current { setup, blocks, first });
+            if let Opened::Log { file, blocks, first } = open(source, number, config, progress, &mut tally)? {
+                self.current = Some(Current { file, blocks, first });
             }
             self.tallies.push(tally);
         }
@@ -128,7 +128,7 @@ impl Reader<'_> {
 type Stream = Box<dyn Read + Send>;
 
 enum Opened {
-    Log { setup: Arc<OpenFile>, blocks: Blocks<Stream>, first: Option<Block> },
+    Log { file: Arc<OpenFile>, blocks: Blocks<Stream>, first: Option<Block> },
     NoLog,
 }
 
@@ -146,7 +146,7 @@ fn open(source: &Source, number: u32, config: &IngestConfig, progress: &Progress
     let first = next(&mut blocks, Vec::new(), tally);
     let Some(first) = first else {
         "empty".clone_into(&mut tally.format);
-        "nothing in it".clone_into(&mut tally.reason);
+        "the file is empty".clone_into(&mut tally.reason);
         return Ok(Opened::NoLog);
     };
     let sample = sample(first.bytes());
@@ -154,8 +154,7 @@ fn open(source: &Source, number: u32, config: &IngestConfig, progress: &Progress
         Input::File(path) => Some(path.clone()),
         Input::StandardInput => None,
     };
-    let choices = DetectConfig { log, ..config.detect.clone() };
-    let detection = match detect::detect(&sample, &choices) {
+    let detection = match detect::detect(&sample, &DetectConfig { log, ..config.detect.clone() }) {
         Ok(detection) => detection,
         Err(error) if source.explicit => return Err(IngestError::Format { path: source.to_string(), source: error }),
         Err(error) => {
@@ -170,11 +169,11 @@ fn open(source: &Source, number: u32, config: &IngestConfig, progress: &Progress
     tally.stamp_note.clone_from(&detection.stamp_note);
     let mut parser = detection.parser;
     let facts = FileFacts { number, process: process_name(source), queries_logged: queries_logged(&sample, parser.as_mut()) };
-    let setup = Arc::new(OpenFile { facts, parser: Mutex::new(parser) });
-    Ok(Opened::Log { setup, blocks, first: Some(first) })
+    let file = Arc::new(OpenFile { facts, parser: Mutex::new(parser) });
+    Ok(Opened::Log { file, blocks, first: Some(first) })
 }
 
-/// A file found in a folder that is no log: its lines are counted, as lines that are no requests.
+/// Counts the lines of a file from a folder that is not a log, as lines that report no request.
 fn count_unread(first: Block, blocks: &mut Blocks<Stream>, tally: &mut LineTally) {
     let mut pending = Some(first);
     while let Some(block) = pending {
@@ -185,7 +184,7 @@ fn count_unread(first: Block, blocks: &mut Blocks<Stream>, tally: &mut LineTally
     }
 }
 
-/// The next block; a read error ends the file and is written into its tally.
+/// The next block; a read error ends the file and is recorded in its tally.
 fn next(blocks: &mut Blocks<Stream>, buffer: Vec<u8>, tally: &mut LineTally) -> Option<Block> {
     match blocks.next_block(buffer) {
         Ok(block) => block,
@@ -205,7 +204,7 @@ fn decompressed(source: &Source, progress: &Progress) -> io::Result<Stream> {
     compression::open(counted).map(|(_, stream)| stream)
 }
 
-/// Counts the bytes that pass.
+/// A stream that counts the bytes read.
 struct Counted {
     inner: Stream,
     count: Arc<AtomicU64>,
@@ -219,7 +218,7 @@ impl Read for Counted {
     }
 }
 
-/// Lines to tell the format by: from the beginning and from the middle of the first block.
+/// Lines to detect the format by: from the start of the first block, and spread over the rest of it.
 fn sample(block: &[u8]) -> Vec<&[u8]> {
     let all = || lines(block).filter(|line| !line.is_empty());
     let count = all().count();
@@ -231,7 +230,7 @@ fn sample(block: &[u8]) -> Vec<&[u8]> {
     sample
 }
 
-/// False if many Matrix requests were seen and not one has a query: then `/sync` without `since` means nothing.
+/// False if there are many client requests and none has a query: a `/sync` without `since` then need not be an initial sync.
 fn queries_logged(sample: &[&[u8]], parser: &mut dyn Parser) -> bool {
     let (mut matrix, mut with_query) = (0, 0);
     for line in sample {
