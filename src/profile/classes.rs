@@ -1,20 +1,20 @@
-//! What the profile needs to know of each endpoint class, worked out once so that counting only looks up a number.
+//! What the profile needs to know of each endpoint class, computed once so that counting is a look-up by index.
 
 use wsim_endpoints::Endpoint;
 
 use super::prior::prior;
 
-/// All classes, with two more after the table's own: one for numbers that are not in the table, and one for internal
-/// requests that the table takes for client requests.
+/// The classes of the endpoint table, followed by two more: `unknown` for indices beyond the table, and `internal` for internal
+/// requests that the table classifies as client requests.
 #[derive(Debug, Clone)]
 pub(super) struct Classes {
     pub(super) traits: Vec<ClassTraits>,
     pub(super) groups: Vec<GroupTraits>,
-    /// Classes of the table; `unknown` is the next number, `internal` the one after.
+    /// Number of classes in the table: the index of `unknown`; `internal` follows it.
     pub(super) table: usize,
 }
 
-/// One class, small enough that all of them stay in the first-level cache.
+/// One class; small, so that all classes stay in the first-level cache.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ClassTraits {
     /// Index into [`Classes::groups`].
@@ -55,7 +55,7 @@ impl Classes {
         classes
     }
 
-    /// The class of a request: its endpoint's, or one of the two further ones.
+    /// Index of a request's class.
     pub(super) fn class(&self, endpoint: u16, flagged_internal: bool) -> usize {
         let class = usize::from(endpoint).min(self.table);
         if flagged_internal && !self.traits[class].internal { self.table + 1 } else { class }
@@ -71,9 +71,9 @@ impl Classes {
     }
 }
 
-/// Where the table would let a class go: its stream's writer if it has a stream (also where any worker may serve it: the
-/// table prefers the writer, and that is where an administrator who has one would send it), else a generic worker if one may,
-/// else the first worker type named, else the main process.
+/// Where the table would let a class go: to its stream's writer if it has a stream, else to a generic worker if one may serve it,
+/// else to the first worker type named, else to the main process. The writer comes first even where any worker may serve the class,
+/// because the table prefers it and administrators with a writer send the class there.
 pub(super) fn destination(endpoint: &Endpoint) -> String {
     if let Some(stream) = &endpoint.stream {
         return format!("stream:{stream}");
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn classes_of_one_group_share_it_and_strangers_have_a_class_of_their_own() {
+    fn classes_of_one_group_share_it_and_unknown_endpoints_have_their_own_class() {
         let classes = Classes::new(&[endpoint("sync", &[], None), endpoint("sync", &[], None)]);
         assert_eq!(classes.traits[0].group, classes.traits[1].group);
         assert_eq!(classes.class(1, false), 1);

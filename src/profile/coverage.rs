@@ -1,15 +1,11 @@
 //! How much CPU a process uses for each second of CPU that its request lines show (kappa of the worker model).
 //!
-//! Request lines leave out what no request is charged with: persisting, fetching events for the cache, replication, garbage
-//! collection, timers. Measured by dividing process CPU by logged CPU over the time both cover; otherwise a prior.
-//!
-//! Splitting kappa by least squares (idle, requests, fetched events, persisted events) needs those sums per window; the
-//! demand grid and [`ProcessSums::cpu_over_time`] have them, and [`wsim_stats::least_squares`] does the fit.
+//! Request lines do not include work that Synapse charges to no request: persisting, fetching events for the cache, replication,
+//! garbage collection, timers. The factor is process CPU divided by logged CPU over the time that both cover; otherwise a prior.
 
 use wsim_stats::Interval;
 
-use super::inference::DemandMethod;
-use super::model::{Coverage, ProcessCoverage, Window};
+use super::model::{Coverage, DemandMethod, ProcessCoverage, Window};
 use super::process_cpu::{CpuCounter, ProcessCpu};
 use super::processes::ProcessSums;
 
@@ -20,8 +16,7 @@ pub(super) fn prior() -> Coverage {
         factor: Interval::new(1.8, 1.6, 2.0),
         measured: false,
         processes: Vec::new(),
-        note: "assumed: request lines showed 49 to 64 % of a worker's CPU on a measured cluster; give --process-cpu to measure yours"
-            .to_owned(),
+        note: "assumed: request lines showed 49 to 64 % of a worker's CPU on a measured cluster; --process-cpu measures yours".to_owned(),
     }
 }
 
@@ -36,16 +31,17 @@ pub(super) fn coverage(processes: &[ProcessSums], cpu: Option<&ProcessCpu>, wind
             note: "demand was fitted to process CPU itself, so it covers all of it".to_owned(),
         };
     }
-    let compared: Vec<Compared> = processes.iter().filter_map(|sums| Compared::new(sums, cpu.find(&sums.name)?, window)).collect();
+    let compared: Vec<MeasuredProcess> =
+        processes.iter().filter_map(|sums| MeasuredProcess::new(sums, cpu.find(&sums.name)?, window)).collect();
     let Some(factor) = factor(&compared) else {
         return Coverage { note: format!("{}; {}", unmatched(processes, cpu, &compared), prior().note), ..prior() };
     };
-    let mut listed: Vec<&Compared> = compared.iter().collect();
+    let mut listed: Vec<&MeasuredProcess> = compared.iter().collect();
     listed.sort_by(|a, b| b.process_seconds.total_cmp(&a.process_seconds).then_with(|| a.name.cmp(b.name)));
     Coverage {
         factor,
         measured: true,
-        processes: listed.into_iter().map(Compared::report).collect(),
+        processes: listed.into_iter().map(MeasuredProcess::report).collect(),
         note: format!(
             "measured: process CPU over CPU in request lines, over the processes that serve clients{}",
             Some(unmatched(processes, cpu, &compared)).filter(|s| !s.is_empty()).map_or_else(String::new, |s| format!("; {s}"))
@@ -54,16 +50,16 @@ pub(super) fn coverage(processes: &[ProcessSums], cpu: Option<&ProcessCpu>, wind
 }
 
 /// One process over the time that both its log and its counter cover.
-struct Compared<'a> {
+struct MeasuredProcess<'a> {
     name: &'a str,
     client_cpu_us: u64,
     process_seconds: f64,
     logged_seconds: f64,
-    /// The same in blocks of time: process CPU and logged CPU, seconds.
+    /// Process CPU and logged CPU in blocks of time, seconds.
     blocks: Vec<(f64, f64)>,
 }
 
-impl<'a> Compared<'a> {
+impl<'a> MeasuredProcess<'a> {
     fn new(sums: &'a ProcessSums, counter: &CpuCounter, window: Window) -> Option<Self> {
         let (first, last) = counter.span_us();
         let (start, end) = (first.max(window.start_us), last.min(window.end_us));
@@ -99,12 +95,12 @@ impl<'a> Compared<'a> {
     }
 }
 
-/// Ratio estimate over blocks of time of the processes that have a tenth or more of the clients' CPU (all, if none has).
-/// Others idle at a cost that has nothing to do with clients. The range is the 95 % interval of the ratio (Cochran, Sampling
-/// Techniques, section 6.3), widened to hold the factor of each process.
-fn factor(compared: &[Compared<'_>]) -> Option<Interval> {
+/// Ratio estimate over blocks of time of the processes that have a tenth or more of the clients' CPU; the cost of other processes
+/// does not depend on clients. The range is the 95 % interval of the ratio (Cochran, Sampling Techniques, section 6.3), widened to
+/// contain the factor of each process.
+fn factor(compared: &[MeasuredProcess<'_>]) -> Option<Interval> {
     let clients: u64 = compared.iter().map(|c| c.client_cpu_us).sum();
-    let serving: Vec<&Compared> =
+    let serving: Vec<&MeasuredProcess> =
         compared.iter().filter(|c| c.logged_seconds > 0.0 && c.client_cpu_us.saturating_mul(10) >= clients).collect();
     let process: f64 = serving.iter().map(|c| c.process_seconds).sum();
     let logged: f64 = serving.iter().map(|c| c.logged_seconds).sum();
@@ -127,12 +123,12 @@ fn factor(compared: &[Compared<'_>]) -> Option<Interval> {
 }
 
 /// Which processes could not be compared, for the note; empty if all could.
-fn unmatched(processes: &[ProcessSums], cpu: &ProcessCpu, compared: &[Compared<'_>]) -> String {
+fn unmatched(processes: &[ProcessSums], cpu: &ProcessCpu, compared: &[MeasuredProcess<'_>]) -> String {
     let in_log: Vec<&str> = processes.iter().filter(|p| p.costed > 0).map(|p| p.name.as_str()).collect();
     let missing = in_log.iter().filter(|name| !compared.iter().any(|c| c.name == **name)).copied();
-    let spare = cpu.synapse().filter(|c| !in_log.iter().any(|name| cpu.find(name) == Some(*c))).map(CpuCounter::name);
+    let unlogged = cpu.synapse().filter(|c| !in_log.iter().any(|name| cpu.find(name) == Some(*c))).map(CpuCounter::name);
     let mut parts = Vec::new();
-    for (what, names) in [("without process CPU", listed(missing)), ("in the CPU file only", listed(spare))] {
+    for (what, names) in [("without process CPU", listed(missing)), ("in the CPU file only", listed(unlogged))] {
         if !names.is_empty() {
             parts.push(format!("{what}: {names}"));
         }
@@ -140,7 +136,7 @@ fn unmatched(processes: &[ProcessSums], cpu: &ProcessCpu, compared: &[Compared<'
     parts.join("; ")
 }
 
-/// At most five names, each with nothing in it but letters, digits and `_.:-@`.
+/// At most five names, each reduced to letters, digits and `_.:-@`.
 fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
     let clean = |name: &str| -> String {
         name.chars().take(40).map(|c| if c.is_ascii_alphanumeric() || "_.:-@".contains(c) { c } else { '?' }).collect()
@@ -193,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_counter_of_the_logged_process_the_prior_stands() {
+    fn without_a_counter_of_the_logged_process_the_prior_is_used() {
         let (processes, window) = worker();
         let other = ProcessCpu::parse(b"1,main,0\n2,main,1\n").unwrap();
         let coverage = coverage(processes.sums(), Some(&other), window, DemandMethod::Logged);

@@ -1,107 +1,61 @@
-//! From counters to the profile.
+//! From counters to the [`Profile`].
 
 use std::collections::BTreeMap;
 
 use wsim_stats::{DurationHistogram, Interval};
 
 use super::classes::destination;
+use super::costed::CostedCounters;
 use super::coverage::coverage;
-use super::hitters::Scale;
-use super::inference::{DemandMethod, InferredDemand};
+use super::inference::InferredDemand;
 use super::model::{
-    Demand, DestinationProfile, EndpointProfile, EventRate, GroupProfile, Outcomes, Peak, Peaks, ProcessProfile, Profile, Quantiles, Window,
+    Demand, DemandMethod, DestinationProfile, EndpointProfile, EventRate, GroupProfile, Outcomes, Peak, Peaks, ProcessProfile, Profile,
+    Quantiles, Window,
 };
 use super::peaks::{Load, Loads, concurrency, dispersion};
 use super::profiler::{DemandCell, Extras, Profiler};
 use super::series::series;
+use super::sums::ClassSums;
 
 impl Profiler {
-    /// The profile of everything counted.
+    /// The profile of all requests counted so far.
     ///
-    /// Requests whose CPU is not logged are given the inferred demand of their class, if there is one in `extras`.
+    /// Requests without logged CPU get the inferred demand of their class, if `extras` has one.
     pub fn finish(self, extras: &Extras) -> Profile {
         let (window, stray_times) = self.extents.window();
-        let finish = Finish::new(&self, window, extras.inferred.as_ref());
-        let groups = finish.groups();
+        let costed = CostedCounters::new(&self, window, extras.inferred.as_ref());
+        let groups = costed.groups();
         let client_groups: Vec<usize> = groups.iter().filter(|(_, g)| !g.internal).map(|(index, _)| *index).collect();
-        let peaks = finish.peaks();
-        let endpoints = finish.endpoints(peaks.five_minutes.window);
-        let coverage = coverage(self.processes.sums(), extras.process_cpu.as_ref(), window, finish.method());
+        let peaks = costed.peaks();
+        let endpoints = costed.endpoints(peaks.five_minutes.window);
+        let coverage = coverage(self.processes.sums(), extras.process_cpu.as_ref(), window, costed.method());
         Profile {
             window,
             requests: self.requests,
             internal_requests: self.internal_requests,
-            destinations: finish.destinations(),
+            destinations: costed.destinations(),
             endpoints,
-            processes: finish.processes(extras),
-            dispersion: dispersion(&self.timeline, window, finish.work_of_bins().as_ref()),
+            processes: costed.processes(extras),
+            dispersion: dispersion(&self.timeline, window, costed.work_of_bins().as_ref()),
             concurrency: concurrency(&self.timeline, window),
-            heavy_hitters: self.hitters.finish(finish.scale(), extras.user_key.as_deref()),
+            heavy_hitters: self.hitters.finish(costed.scale(), extras.user_key.as_deref()),
             outcomes: Outcomes {
                 by_status: (0..=u16::MAX).zip(self.by_status.iter().copied()).filter(|(_, n)| *n > 0).collect(),
                 aborted: self.aborted,
                 retried: self.retried,
                 stray_times,
             },
-            demand: finish.demand(extras.inferred.as_ref()),
+            demand: costed.demand(extras.inferred.as_ref()),
             coverage,
-            events_per_second: finish.events(peaks.five_minutes.window),
-            series: series(&finish, &client_groups),
+            events_per_second: costed.events(peaks.five_minutes.window),
+            series: series(&costed, &client_groups),
             peaks,
             groups: groups.into_iter().map(|(_, group)| group).collect(),
         }
     }
 }
 
-/// The counters with all that is needed to read them.
-pub(super) struct Finish<'a> {
-    pub(super) profiler: &'a Profiler,
-    pub(super) window: Window,
-    /// Demand of a request without logged CPU, by class, µs.
-    uncosted_us: Vec<f64>,
-    inferred: Option<&'a InferredDemand>,
-    logged: bool,
-}
-
-impl<'a> Finish<'a> {
-    fn new(profiler: &'a Profiler, window: Window, inferred: Option<&'a InferredDemand>) -> Self {
-        let of_class = |class: usize| inferred.and_then(|i| i.per_endpoint_cpu_us.get(class)).copied().unwrap_or(0.0);
-        let uncosted_us = profiler.classes.traits.iter().enumerate().map(|(c, t)| if t.internal { 0.0 } else { of_class(c) }).collect();
-        Self { profiler, window, uncosted_us, inferred, logged: profiler.has_logged_cpu() }
-    }
-
-    pub(super) fn knows_cpu(&self) -> bool {
-        self.logged || self.inferred.is_some()
-    }
-
-    /// CPU of a class in one bin, µs.
-    pub(super) fn cell_cpu_us(&self, class: usize, cell: &DemandCell) -> f64 {
-        cell.cpu_us as f64 + f64::from(cell.uncosted) * self.uncosted_us[class]
-    }
-
-    /// Bins of demand that overlap the window.
-    pub(super) fn demand_rows(&self) -> impl Iterator<Item = (i64, &'a [DemandCell])> {
-        let width = self.profiler.demand.width_us();
-        let window = self.window;
-        self.profiler.demand.rows().filter(move |(start, _)| start + width > window.start_us && *start < window.end_us)
-    }
-
-    fn method(&self) -> DemandMethod {
-        if self.logged { DemandMethod::Logged } else { self.inferred.map_or(DemandMethod::None, |i| i.method) }
-    }
-
-    /// CPU seconds of a class over the whole log.
-    fn class_cpu_seconds(&self, class: usize) -> f64 {
-        let sums = &self.profiler.sums[class];
-        (sums.cpu_us as f64 + sums.uncosted as f64 * self.uncosted_us[class]) / 1e6
-    }
-
-    /// Client and federation classes with at least one request.
-    fn client_classes(&self) -> impl Iterator<Item = usize> {
-        let traits = &self.profiler.classes.traits;
-        (0..traits.len()).filter(|&class| !traits[class].internal && self.profiler.sums[class].requests > 0)
-    }
-
+impl<'a> CostedCounters<'a> {
     /// Groups with their index in the profiler, most CPU first.
     fn groups(&self) -> Vec<(usize, GroupProfile)> {
         let count = self.profiler.classes.groups.len();
@@ -115,7 +69,7 @@ impl<'a> Finish<'a> {
 
     fn group(&self, group: usize) -> Option<GroupProfile> {
         let p = self.profiler;
-        let mut sums = super::sums::ClassSums::default();
+        let mut sums = ClassSums::default();
         let (mut cpu_seconds, mut workers, mut stream) = (0.0, Vec::new(), None);
         for (class, _) in p.classes.traits.iter().enumerate().filter(|(_, t)| usize::from(t.group) == group) {
             if p.sums[class].requests == 0 {
@@ -147,7 +101,7 @@ impl<'a> Finish<'a> {
             cpu_seconds: known.then_some(cpu_seconds),
             cpu_ms: sums.cpu_ms().or_else(inferred_ms),
             latency_ms: quantiles(&p.latencies[group]),
-            parked_ms: quantiles(&p.parks[group]),
+            waiting_ms: quantiles(&p.waits[group]),
             long_polls: sums.long_polls,
             errors: sums.errors,
             aborted: sums.aborted,
@@ -239,8 +193,8 @@ impl<'a> Finish<'a> {
         all
     }
 
-    /// Five minutes and the busy hour from the demand grid, so that they agree with the sums per endpoint; the minute from
-    /// the timeline where the grid is too coarse for it.
+    /// Five minutes and the busy hour come from the demand grid, so that they agree with the sums per endpoint; the minute comes
+    /// from the timeline where the grid is too coarse.
     fn peaks(&self) -> Peaks {
         let p = self.profiler;
         let heat = p.columns().heat;
@@ -276,24 +230,6 @@ impl<'a> Finish<'a> {
         Loads { width_us, bins }.peak(self.window, MINUTE_US, by_cpu)
     }
 
-    /// CPU in a bin of the timeline, µs, from logged and nominal work.
-    fn work_of_bins(&self) -> Option<impl Fn(u64, u64) -> f64 + use<>> {
-        let factor = self.scale().nominal?;
-        Some(move |logged: u64, nominal: u64| logged as f64 + nominal as f64 * factor)
-    }
-
-    fn scale(&self) -> Scale {
-        let (mut inferred, mut nominal, mut cpu_seconds) = (0.0, 0.0, 0.0);
-        for class in self.client_classes() {
-            let uncosted = self.profiler.sums[class].uncosted as f64;
-            inferred += uncosted * self.uncosted_us[class];
-            nominal += uncosted * f64::from(self.profiler.classes.traits[class].nominal_us);
-            cpu_seconds += self.class_cpu_seconds(class);
-        }
-        let factor = if nominal > 0.0 { inferred / nominal } else { 0.0 };
-        Scale { nominal: self.knows_cpu().then_some(factor), cpu_seconds, requests: self.profiler.requests }
-    }
-
     fn demand(&self, inferred: Option<&InferredDemand>) -> Demand {
         let (costed, uncosted) =
             self.client_classes().map(|c| &self.profiler.sums[c]).fold((0, 0), |(a, b), s| (a + s.costed, b + s.uncosted));
@@ -302,7 +238,7 @@ impl<'a> Finish<'a> {
             (DemandMethod::Logged, None) => (
                 format!(
                     "CPU as Synapse logged it for {costed} requests{}",
-                    if uncosted > 0 { format!("; {uncosted} more were seen by a proxy only and count as nought") } else { String::new() }
+                    if uncosted > 0 { format!("; {uncosted} more were seen by a proxy only and count as zero") } else { String::new() }
                 ),
                 Interval::exact(1.0),
             ),
@@ -312,29 +248,24 @@ impl<'a> Finish<'a> {
             ),
             (_, Some(inferred)) => (inferred.note.clone(), inferred.range),
             (_, None) => {
-                ("no CPU is logged and none was inferred, so everything goes by number of requests".to_owned(), Interval::exact(1.0))
+                ("no CPU is logged and none was inferred, so everything is ranked by number of requests".to_owned(), Interval::exact(1.0))
             }
         };
-        Demand { method: method.name().to_owned(), note, range }
+        Demand { method, note, range }
     }
 
-    /// Events from what persisters were handed if that is more than the clients' and servers' requests suggest (a persister that
-    /// creates events itself is handed none; a monolith none at all).
+    /// Events from the persisters' internal requests if these are more than the requests of clients and servers suggest. Events that
+    /// a persister creates itself cause no internal request, and a monolith has none at all.
     fn events(&self, peak: Window) -> EventRate {
         let column = self.profiler.columns().events;
         let sum = |rows: &mut dyn Iterator<Item = (i64, &'a [DemandCell])>| {
-            rows.fold((0.0, 0.0), |(requested, handed), (_, row)| {
-                (requested + row[column].cpu_us as f64 / 1e3, handed + f64::from(row[column].requests))
+            rows.fold((0.0, 0.0), |(expected, persisted), (_, row)| {
+                (expected + row[column].cpu_us as f64 / 1e3, persisted + f64::from(row[column].requests))
             })
         };
         let (all, busiest) = (sum(&mut self.demand_rows()), sum(&mut self.rows_within(peak)));
-        let pick = |(requested, handed): (f64, f64)| if all.1 > all.0 { handed } else { requested };
+        let pick = |(expected, persisted): (f64, f64)| if all.1 > all.0 { persisted } else { expected };
         EventRate { mean: pick(all) / self.window.seconds(), peak: pick(busiest) / peak.seconds() }
-    }
-
-    fn rows_within(&self, span: Window) -> impl Iterator<Item = (i64, &'a [DemandCell])> {
-        let whole = span == self.window;
-        self.demand_rows().filter(move |(start, _)| whole || (span.start_us..span.end_us).contains(start))
     }
 }
 

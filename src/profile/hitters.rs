@@ -1,13 +1,13 @@
-//! Who makes the load: the heaviest users, rooms, servers, addresses and agents.
+//! The sources of most load: the heaviest users, rooms, servers, addresses and agents.
 
 use wsim_stats::{HeavySummary, Hitter, Tally};
 use wsim_trace::{NameId, Names, Request, flag};
 
-use super::model::{Heavy, HeavyHitters};
+use super::model::{HeavyHitter, HeavyHitters};
 
-/// One summary per kind of name; exact while a kind has no more names than stated at the end of this file.
+/// One summary per kind of name; exact as long as a kind has no more names than the limits at the end of this file.
 #[derive(Debug, Clone)]
-pub(super) struct Hitters {
+pub(super) struct HitterCounters {
     users: HeavySummary,
     rooms: HeavySummary,
     origins: HeavySummary,
@@ -16,10 +16,10 @@ pub(super) struct Hitters {
     appservices: HeavySummary,
 }
 
-/// Turns tallies into CPU and shares.
+/// Converts tallies into CPU and shares.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Scale {
-    /// Inferred demand per nominal demand; `None` if neither logged nor inferred CPU is known.
+    /// Inferred demand divided by prior demand; `None` if neither logged nor inferred CPU is known.
     pub(super) nominal: Option<f64>,
     /// All CPU of clients and servers, seconds.
     pub(super) cpu_seconds: f64,
@@ -27,7 +27,7 @@ pub(super) struct Scale {
     pub(super) requests: u64,
 }
 
-impl Hitters {
+impl HitterCounters {
     pub(super) fn new() -> Self {
         Self {
             users: HeavySummary::new(USERS),
@@ -85,18 +85,18 @@ impl Scale {
         self.nominal.map(|factor| (tally.cost_us as f64 + tally.nominal_us as f64 * factor) / 1e6)
     }
 
-    /// CPU where it is known (and anybody used any), else requests.
+    /// CPU where it is known and above zero, else requests.
     fn weight(&self, tally: &Tally) -> f64 {
         self.cpu_seconds(tally).filter(|_| self.cpu_seconds > 0.0).unwrap_or(tally.count as f64)
     }
 
-    fn heaviest(&self, summary: &HeavySummary) -> Vec<Heavy> {
+    fn heaviest(&self, summary: &HeavySummary) -> Vec<HeavyHitter> {
         let mut order: Vec<Hitter<'_>> = summary.hitters().collect();
         order.sort_by(|a, b| {
             self.weight(&b.tally).total_cmp(&self.weight(&a.tally)).then(b.tally.count.cmp(&a.tally.count)).then_with(|| a.name.cmp(b.name))
         });
         let total = if self.nominal.is_some() && self.cpu_seconds > 0.0 { self.cpu_seconds } else { self.requests as f64 };
-        let heavy = |hitter: Hitter<'_>| Heavy {
+        let heavy = |hitter: Hitter<'_>| HeavyHitter {
             name: hitter.name.to_owned(),
             requests: hitter.tally.count,
             cpu_seconds: self.cpu_seconds(&hitter.tally),
@@ -106,7 +106,7 @@ impl Scale {
     }
 }
 
-/// Requesters in Synapse's log are Matrix ids; what else a trace holds is a stand-in.
+/// Requesters in Synapse's log are Matrix ids; any other name in a trace is a stand-in.
 fn guess_user_key(users: &HeavySummary) -> &'static str {
     let requesters = users.hitters().filter(|h| h.name.starts_with('@')).count();
     match (users.len(), requesters) {
@@ -133,7 +133,7 @@ mod tests {
     fn the_peer_of_federation_is_a_server_and_else_an_address() {
         let mut names = Names::new();
         let (server, address) = (names.intern(b"other.example"), names.intern(b"192.0.2.1"));
-        let mut hitters = Hitters::new();
+        let mut hitters = HitterCounters::new();
         hitters.observe(&Request { peer: server, ..request(0) }, true, 0, &names);
         hitters.observe(&Request { peer: address, ..request(0) }, false, 0, &names);
         let lists = hitters.finish(Scale { nominal: None, cpu_seconds: 0.0, requests: 2 }, None);
@@ -144,14 +144,14 @@ mod tests {
     #[test]
     fn users_rank_by_cpu_and_not_by_requests() {
         let mut names = Names::new();
-        let (busy, dear) = (names.intern(b"@busy:x"), names.intern(b"@dear:x"));
-        let mut hitters = Hitters::new();
+        let (busy, costly) = (names.intern(b"@busy:x"), names.intern(b"@costly:x"));
+        let mut hitters = HitterCounters::new();
         for _ in 0..9 {
             hitters.observe(&Request { user: busy, ..costed(0, 0, 1000) }, false, 0, &names);
         }
-        hitters.observe(&Request { user: dear, ..costed(0, 0, 91_000) }, false, 0, &names);
+        hitters.observe(&Request { user: costly, ..costed(0, 0, 91_000) }, false, 0, &names);
         let lists = hitters.finish(Scale { nominal: Some(0.0), cpu_seconds: 0.1, requests: 10 }, None);
-        assert_eq!(lists.users.iter().map(|h| h.name.as_str()).collect::<Vec<_>>(), ["@dear:x", "@busy:x"]);
+        assert_eq!(lists.users.iter().map(|h| h.name.as_str()).collect::<Vec<_>>(), ["@costly:x", "@busy:x"]);
         assert!((lists.users[0].share - 0.91).abs() < 1e-12);
         assert!((lists.user_hhi.unwrap() - (0.91f64.powi(2) + 0.09f64.powi(2))).abs() < 1e-12);
         assert_eq!(lists.user_key, "requester in Synapse's log");

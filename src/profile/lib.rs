@@ -1,18 +1,19 @@
-//! The profile: what the traffic demands. Demand per endpoint group, peaks, burstiness, heavy hitters, coverage.
+//! The profile: how much work the traffic causes. Demand per endpoint group, peaks, burstiness, heavy hitters, coverage.
 //!
 //! ```text
-//! requests, in any order ──▶ Profiler (one per thread, merged) ──▶ finish ──▶ Profile
+//! requests, in any order ──▶ Profiler (one per thread, merged) ──▶ costed ──▶ finish ──▶ Profile
 //!        └──▶ inference (proxy logs: CPU from times) ──▶ Extras ──▶────┤
 //!             process_cpu (a file) ─────────────────────▶──────────────┘
 //! ```
 //!
 //! Knows nothing of plans. Invariant: a profile depends on the set of requests only, not on their order or on how they were
-//! split over profilers; memory depends on the number of endpoint classes, never on the length of the log.
+//! divided among profilers; memory depends on the number of endpoint classes, never on the length of the log.
 //!
-//! Times: **a request's work begins when it arrives, a long poll's when it wakes** (arrival plus park). Every bin, peak and
-//! index of dispersion counts a request where its work begins, with all its CPU, because that is when a worker gets it.
+//! Times: **a request's work starts at its arrival, that of a long poll at its wake-up** (arrival plus waiting). Every bin, peak
+//! and index of dispersion counts a request, with all its CPU, at the start of its work, because that is when a worker is busy with it.
 
 mod classes;
+mod costed;
 mod coverage;
 mod finish;
 mod hitters;
@@ -31,10 +32,10 @@ mod testing;
 mod tests;
 mod window;
 
-pub use inference::{DemandMethod, InferredDemand};
+pub use inference::InferredDemand;
 pub use model::{
-    Concurrency, Coverage, Demand, DestinationProfile, Dispersion, EndpointProfile, EventRate, GroupProfile, Heavy, HeavyHitters,
-    LATENCY_BUCKETS_MS, Outcomes, Peak, Peaks, ProcessCoverage, ProcessProfile, Profile, Quantiles, Series, Window,
+    Concurrency, Coverage, Demand, DemandMethod, DestinationProfile, Dispersion, EndpointProfile, EventRate, GroupProfile, HeavyHitter,
+    HeavyHitters, LATENCY_BUCKETS_MS, Outcomes, Peak, Peaks, ProcessCoverage, ProcessProfile, Profile, Quantiles, Series, Window,
 };
 pub use process_cpu::{ProcessCpu, ProcessCpuError};
-pub use profiler::{Extras, Profiler, Settings};
+pub use profiler::{Extras, Profiler, ProfilerConfig};

@@ -1,4 +1,6 @@
-//! What a profile says: plain data, serialisable, no methods that need the trace.
+//! What a profile says: plain serialisable data, without methods that need the trace.
+
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -17,36 +19,33 @@ pub struct Profile {
     pub groups: Vec<GroupProfile>,
     /// One entry per endpoint class seen (finer than groups), for planning.
     pub endpoints: Vec<EndpointProfile>,
-    /// Where the table would let it go: `main`, `generic_worker`, `stream:typing`, `media_repository`, …
+    /// Where the endpoint table would let requests go.
     pub destinations: Vec<DestinationProfile>,
-    /// Which process served it in the logs (Synapse) or which upstream (proxy); empty if unknown.
+    /// The processes (Synapse's log) or upstreams (a proxy's log) that served the requests; empty if unknown.
     pub processes: Vec<ProcessProfile>,
     /// Peaks by CPU demand.
     pub peaks: Peaks,
-    /// Index of dispersion for counts at growing time scales; Poisson traffic gives 1.
+    /// Index of dispersion at growing time scales; Poisson traffic gives 1.
     pub dispersion: Vec<Dispersion>,
-    /// Requests in progress, and long polls parked.
+    /// Requests at work, and long polls that wait.
     pub concurrency: Concurrency,
-    /// Who makes the load.
     pub heavy_hitters: HeavyHitters,
-    /// Failures and clients that left.
     pub outcomes: Outcomes,
-    /// How CPU demand was found.
     pub demand: Demand,
-    /// Process CPU per CPU that request lines show.
+    /// CPU of whole processes divided by the CPU that request lines show.
     pub coverage: Coverage,
-    /// Events persisted per second on average over the window and in the peak 5 minutes (sends, joins, state, inbound PDUs estimated).
+    /// Events persisted per second: sends, joins, state, and an estimate of inbound PDUs.
     pub events_per_second: EventRate,
-    /// Demand over time, for charts.
+    /// For charts.
     pub series: Series,
 }
 
 /// A span of time, µs since the epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
-    /// Start, inclusive.
+    /// Inclusive.
     pub start_us: i64,
-    /// End, exclusive.
+    /// Exclusive.
     pub end_us: i64,
 }
 
@@ -57,53 +56,44 @@ impl Window {
     }
 }
 
-/// Quantiles of a time, ms.
+/// Statistics of a time, ms.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Quantiles {
-    /// Median.
     pub p50: f64,
-    /// 90th percentile.
     pub p90: f64,
-    /// 95th percentile.
     pub p95: f64,
-    /// 99th percentile.
     pub p99: f64,
-    /// 99.9th percentile.
     pub p999: f64,
-    /// Largest.
     pub max: f64,
-    /// Arithmetic mean.
     pub mean: f64,
 }
 
 /// One endpoint group.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GroupProfile {
-    /// Group id.
     pub id: String,
     /// Traffic between Synapse processes.
     pub internal: bool,
-    /// Requests.
     pub requests: u64,
     /// CPU seconds that request lines show or that were inferred (see [`Profile::demand`]); `None` if neither is possible.
     pub cpu_seconds: Option<f64>,
-    /// Mean CPU per request, ms, with the interval that rounding to 1 ms and sampling leave.
+    /// Mean CPU per request, ms, with the uncertainty from sampling and from rounding to 1 ms.
     pub cpu_ms: Option<Interval>,
-    /// Work latency, ms: wall time less time parked in a long poll. `None` if no duration was logged.
+    /// Response time, long-poll waiting excluded. `None` if no duration was logged.
     pub latency_ms: Option<Quantiles>,
-    /// Time parked, ms, over the long polls of the group.
-    pub parked_ms: Option<Quantiles>,
-    /// Long polls among the requests.
+    /// Waiting time of the group's long polls.
+    #[serde(rename = "parked_ms")]
+    pub waiting_ms: Option<Quantiles>,
     pub long_polls: u64,
-    /// Answers of 500 and up, and requests that got none.
+    /// Responses of 500 and up, and requests without a response.
     pub errors: u64,
-    /// Clients that left early.
+    /// Requests whose client disconnected before the response was complete.
     pub aborted: u64,
     /// Bytes to clients.
     pub bytes_sent: u64,
-    /// Worker types that may serve it, as the table names them; empty: main only.
+    /// Worker types that may serve the group, as the table names them; empty for the main process only.
     pub workers: Vec<String>,
-    /// Stream whose writer should serve it.
+    /// Stream whose writer should serve the requests.
     pub stream: Option<String>,
 }
 
@@ -112,17 +102,16 @@ pub struct GroupProfile {
 pub struct EndpointProfile {
     /// Group id.
     pub group: String,
-    /// Pattern in the table, if it came from there.
+    /// Pattern in the endpoint table; `None` for classes of wsim's own.
     pub pattern: Option<String>,
-    /// Worker types that may serve it.
+    /// Worker types that may serve the class; empty for the main process only.
     pub workers: Vec<String>,
-    /// Stream whose writer should serve it.
+    /// Stream whose writer should serve the requests.
     pub stream: Option<String>,
-    /// Any worker may serve it although a writer is preferred.
+    /// Any worker may serve the class although the stream's writer is preferred.
     pub any_worker: bool,
-    /// Condition of the table.
+    /// The table's condition on who may serve the class.
     pub condition: Option<String>,
-    /// Requests.
     pub requests: u64,
     /// CPU seconds, logged or inferred.
     pub cpu_seconds: f64,
@@ -137,7 +126,6 @@ pub struct EndpointProfile {
 pub struct DestinationProfile {
     /// `main`, `generic_worker`, `stream:NAME`, `media_repository`, or another worker type of an old table.
     pub id: String,
-    /// Requests.
     pub requests: u64,
     /// CPU seconds, if known.
     pub cpu_seconds: Option<f64>,
@@ -152,7 +140,7 @@ pub struct ProcessProfile {
     pub requests: u64,
     /// Requests from other Synapse processes.
     pub internal_requests: u64,
-    /// CPU seconds in its request lines.
+    /// CPU seconds in request lines.
     pub cpu_seconds: Option<f64>,
     /// CPU seconds of the whole process over the same time, if given.
     pub process_cpu_seconds: Option<f64>,
@@ -165,22 +153,19 @@ pub struct ProcessProfile {
 /// The busiest spans, chosen by CPU demand (by requests where CPU is unknown).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Peaks {
-    /// Busiest minute.
     pub one_minute: Peak,
-    /// Busiest five minutes.
     pub five_minutes: Peak,
-    /// Busiest hour (the whole window if it is shorter).
+    /// The whole window if it is shorter than an hour.
     pub busy_hour: Peak,
 }
 
-/// One busiest span. Spans slide in steps of one second to one minute, as the window's length allows.
+/// One busiest span. Spans slide in steps of one second up to some minutes, depending on the length of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Peak {
-    /// When. Shorter than its name says if the log is shorter.
+    /// Shorter than the peak's name says if the log is shorter.
     pub window: Window,
-    /// Requests per second in it.
     pub requests_per_second: f64,
-    /// CPU demand in it, cores; `None` if unknown.
+    /// CPU demand; `None` if unknown.
     pub cores: Option<f64>,
 }
 
@@ -189,7 +174,6 @@ pub struct Peak {
 pub struct Dispersion {
     /// Length of the bins, seconds.
     pub scale_seconds: f64,
-    /// Number of bins.
     pub bins: u64,
     /// Var N / E N of arrivals per bin.
     pub arrivals: f64,
@@ -197,48 +181,48 @@ pub struct Dispersion {
     pub work: Option<f64>,
 }
 
-/// Requests in progress.
+/// Requests at work, and long polls that wait.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Concurrency {
-    /// Mean number at work (long polls count for their work only).
+    /// Mean number of requests at work; a long poll is at work from its wake-up on.
     pub working_mean: f64,
-    /// Largest number at work in any one second (mean over that second).
+    /// The largest mean over one second.
     pub working_max: f64,
-    /// Mean number of parked long polls.
-    pub parked_mean: f64,
-    /// Largest number of parked long polls (mean over one second).
-    pub parked_max: f64,
+    /// Mean number of waiting long polls.
+    #[serde(rename = "parked_mean")]
+    pub waiting_mean: f64,
+    /// The largest mean over one second.
+    #[serde(rename = "parked_max")]
+    pub waiting_max: f64,
 }
 
-/// Who makes the load, most CPU first (most requests where CPU is unknown), at most 20 each.
+/// The sources of most load: most CPU first (most requests where CPU is unknown), at most 20 of each kind.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct HeavyHitters {
-    /// Local users. The name is log text: escape it.
-    pub users: Vec<Heavy>,
-    /// Rooms.
-    pub rooms: Vec<Heavy>,
+    /// Local users.
+    pub users: Vec<HeavyHitter>,
+    pub rooms: Vec<HeavyHitter>,
     /// Remote servers.
-    pub origins: Vec<Heavy>,
+    pub origins: Vec<HeavyHitter>,
     /// Client addresses.
-    pub addresses: Vec<Heavy>,
+    pub addresses: Vec<HeavyHitter>,
     /// User agent families.
-    pub agents: Vec<Heavy>,
-    /// Application services and bridges (users that came with `user_id=`).
-    pub appservices: Vec<Heavy>,
-    /// Sum of squared user shares (1 = one user makes all load): the skew that keyed balancing meets.
+    pub agents: Vec<HeavyHitter>,
+    /// Application services and bridges (users in requests with `user_id=`).
+    pub appservices: Vec<HeavyHitter>,
+    /// Sum of squared user shares, 1 if one user causes all load: the skew that keyed balancing is exposed to.
     pub user_hhi: Option<f64>,
-    /// Distinct users (a lower bound if the counter overflowed).
+    /// A lower bound if there were too many users to count.
     pub distinct_users: u64,
-    /// How users were told apart: `requester in Synapse's log`, `hash logged by the proxy`, `address and user agent`.
+    /// How users are identified: `requester in Synapse's log`, `hash logged by the proxy`, `address and user agent`.
     pub user_key: String,
 }
 
-/// One name with its share.
+/// One user, room, server, address or agent with its share of the load.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Heavy {
-    /// Text from the log: escape it.
+pub struct HeavyHitter {
+    /// Text from the log: must be escaped.
     pub name: String,
-    /// Requests.
     pub requests: u64,
     /// CPU seconds, if known.
     pub cpu_seconds: Option<f64>,
@@ -246,52 +230,84 @@ pub struct Heavy {
     pub share: f64,
 }
 
-/// Failures and clients that left.
+/// How requests ended.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Outcomes {
-    /// Requests per status; 0 = no status sent.
+    /// Requests per status; 0 for requests without a response.
     pub by_status: Vec<(u16, u64)>,
-    /// Clients that left early.
+    /// Requests whose client disconnected before the response was complete.
     pub aborted: u64,
     /// Requests that a proxy tried on more than one upstream, as far as logged.
     pub retried: u64,
-    /// Requests whose stamps lie far from all others (a clock that jumped): in all totals, but not in the window, rates and peaks.
+    /// Requests whose timestamps lie far from all others (a clock that jumped): included in all totals, but not in the window, rates
+    /// and peaks.
     #[serde(default)]
     pub stray_times: u64,
 }
 
 /// How CPU demand was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DemandMethod {
+    /// Synapse's `ru=` in the log.
+    #[serde(rename = "logged")]
+    Logged,
+    /// Least squares on process CPU.
+    #[serde(rename = "regression on process CPU")]
+    Regression,
+    /// Response times and requests in progress.
+    #[serde(rename = "processor-sharing inversion")]
+    ProcessorSharing,
+    /// Reference values.
+    #[serde(rename = "prior table")]
+    Prior,
+    /// The CPU demand is unknown.
+    #[serde(rename = "none")]
+    None,
+}
+
+impl fmt::Display for DemandMethod {
+    /// Writes the same words as the JSON report.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Logged => "logged",
+            Self::Regression => "regression on process CPU",
+            Self::ProcessorSharing => "processor-sharing inversion",
+            Self::Prior => "prior table",
+            Self::None => "none",
+        })
+    }
+}
+
+/// CPU demand of requests: how it was found, and how uncertain it is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Demand {
-    /// `logged` (Synapse's ru=), `regression on process CPU`, `regression on requests in progress`, `processor-sharing inversion`, `prior table`, `none`.
-    pub method: String,
-    /// One sentence for people: what was done and how far to trust it.
+    pub method: DemandMethod,
+    /// One sentence: what was done and how far to trust it.
     pub note: String,
-    /// Multiplies demand: 0.5, 1, 2 for inferred demand, 1 for logged.
+    /// Factor on the demand: 0.5, 1 and 2 for inferred demand, 1 for logged.
     pub range: Interval,
 }
 
-/// Process CPU divided by the CPU in request lines (kappa of the worker model).
+/// CPU of whole processes divided by the CPU in their request lines (kappa of the worker model).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Coverage {
-    /// The factor, at least 1.
+    /// At least 1.
     pub factor: Interval,
-    /// True if measured from process CPU, false if the prior was used.
+    /// Measured from process CPU; otherwise the prior.
     pub measured: bool,
-    /// Per process where measured.
+    /// The processes that were measured.
     pub processes: Vec<ProcessCoverage>,
-    /// Where it comes from, one sentence.
+    /// Where the factor comes from, one sentence.
     pub note: String,
 }
 
 /// Coverage of one process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProcessCoverage {
-    /// Process.
     pub name: String,
-    /// CPU seconds of the whole process.
+    /// CPU of the whole process.
     pub process_cpu_seconds: f64,
-    /// CPU seconds in its request lines over the same time.
+    /// CPU in its request lines over the same time.
     pub logged_cpu_seconds: f64,
 }
 
@@ -309,7 +325,7 @@ pub struct EventRate {
 pub struct Series {
     /// Start of the first bin, µs since the epoch.
     pub start_us: i64,
-    /// Width of a bin, seconds; chosen so that there are at most 240 bins.
+    /// Width of a bin; there are at most 240 bins.
     pub bin_seconds: f64,
     /// Group ids, in the order of [`Self::requests`] and [`Self::cpu_seconds`].
     pub groups: Vec<String>,
@@ -317,9 +333,9 @@ pub struct Series {
     pub requests: Vec<Vec<u64>>,
     /// `[group][bin]` CPU seconds; empty if unknown.
     pub cpu_seconds: Vec<Vec<f64>>,
-    /// Arrivals by weekday (0 = Monday) and hour, in the chosen zone; seven rows of 24.
+    /// Arrivals by weekday (0 is Monday) and hour, in the chosen time zone; seven rows of 24.
     pub week: Vec<Vec<u64>>,
-    /// Heat map of work latency over time, client and federation traffic: `[latency bucket][bin]`, buckets as in [`LATENCY_BUCKETS_MS`].
+    /// Requests by response time over time, client and federation traffic: `[bucket of LATENCY_BUCKETS_MS][bin]`.
     pub latency_heat: Vec<Vec<u64>>,
 }
 

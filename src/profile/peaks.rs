@@ -1,4 +1,4 @@
-//! Busiest spans, burstiness and concurrency: what the bins of time say once the log is read.
+//! Busiest spans, burstiness and concurrency, computed from time bins after the whole log is read.
 
 use wsim_stats::{DispersionCounter, Timeline};
 
@@ -12,7 +12,7 @@ pub(super) struct Load {
     pub(super) cpu_us: f64,
 }
 
-/// Bins of one width by time, without empty ones.
+/// Bins of one width in order of time, without empty bins.
 #[derive(Debug, Clone)]
 pub(super) struct Loads {
     pub(super) width_us: i64,
@@ -20,8 +20,8 @@ pub(super) struct Loads {
 }
 
 impl Loads {
-    /// The span of `span_us` with the most CPU (requests, if `by_cpu` is false), in steps of a bin. The whole window if that
-    /// is no longer; a whole bin if bins are wider.
+    /// The span of length `span_us` with the most CPU (most requests, if `by_cpu` is false), in steps of a bin. The whole window if
+    /// it is not longer than the span; a whole bin if bins are wider.
     pub(super) fn peak(&self, window: Window, span_us: i64, by_cpu: bool) -> Peak {
         let length = window.end_us - window.start_us;
         let found = if length <= span_us {
@@ -35,7 +35,7 @@ impl Loads {
     }
 
     fn slide(&self, window: Window, span_us: i64, by_cpu: bool) -> (Window, (u64, f64)) {
-        // A best span begins with a bin that is not empty, or is the last one that fits.
+        // A best span starts with a bin that is not empty, or is the last span that fits.
         let last_start = -(span_us - window.end_us).div_euclid(self.width_us) * self.width_us;
         let weight = |(requests, cpu_us): (u64, f64)| if by_cpu { cpu_us } else { requests as f64 };
         let mut best = (Window { start_us: window.start_us, end_us: window.start_us + span_us }, (0, 0.0));
@@ -60,7 +60,7 @@ impl Loads {
     }
 }
 
-/// A sum that things are taken away from again, with the rounding error kept (Neumaier 1974), so that sliding leaves no residue.
+/// A sum that keeps its rounding error (Neumaier 1974), so that adding and subtracting while sliding leaves no residue.
 #[derive(Debug, Clone, Copy, Default)]
 struct Sum {
     sum: f64,
@@ -79,8 +79,8 @@ impl Sum {
     }
 }
 
-/// Index of dispersion at each scale that the window has twenty intervals of. The first and last thousandth of all arrivals
-/// are left out: a log that is cut by completion begins and ends with long requests only, which is no burst.
+/// Index of dispersion at each scale that fits twenty times into the window. The first and last thousandth of all arrivals
+/// are left out: a log that is cut by completion time starts and ends with long requests only, which is not a burst.
 pub(super) fn dispersion(timeline: &Timeline, window: Window, work_us: Option<&impl Fn(u64, u64) -> f64>) -> Vec<Dispersion> {
     let width = timeline.width_us();
     let inside = || timeline.bins().filter(|b| (window.start_us - width + 1..window.end_us).contains(&b.start_us));
@@ -123,30 +123,30 @@ pub(super) fn dispersion(timeline: &Timeline, window: Window, work_us: Option<&i
         .collect()
 }
 
-/// Mean and largest number at work and parked.
+/// Mean and largest number of requests at work and of long polls that wait.
 pub(super) fn concurrency(timeline: &Timeline, window: Window) -> Concurrency {
     let width = timeline.width_us();
-    let mut result = Concurrency { working_mean: 0.0, working_max: 0.0, parked_mean: 0.0, parked_max: 0.0 };
+    let mut result = Concurrency { working_mean: 0.0, working_max: 0.0, waiting_mean: 0.0, waiting_max: 0.0 };
     let mut before: Option<(i64, (i64, i64))> = None;
     for bin in timeline.bins() {
         let inside = bin.start_us + width > window.start_us && bin.start_us < window.end_us;
         if let Some((end, open)) = before.filter(|_| inside) {
-            // Between pages the levels stand still.
+            // Between pages the levels do not change.
             let gap = (bin.start_us - end).max(0) as f64;
             result.working_mean += open.0.max(0) as f64 * gap;
-            result.parked_mean += open.1.max(0) as f64 * gap;
+            result.waiting_mean += open.1.max(0) as f64 * gap;
         }
         before = Some((bin.start_us + width, bin.open));
         if inside {
             result.working_mean += bin.busy_us as f64;
-            result.parked_mean += bin.parked_us as f64;
+            result.waiting_mean += bin.parked_us as f64;
             result.working_max = result.working_max.max(bin.busy_us as f64 / width as f64);
-            result.parked_max = result.parked_max.max(bin.parked_us as f64 / width as f64);
+            result.waiting_max = result.waiting_max.max(bin.parked_us as f64 / width as f64);
         }
     }
     let length = (window.end_us - window.start_us).max(1) as f64;
     result.working_mean /= length;
-    result.parked_mean /= length;
+    result.waiting_mean /= length;
     result
 }
 
@@ -207,7 +207,7 @@ mod tests {
         }
         let c = concurrency(&timeline, Window { start_us: 0, end_us: 100 * SECOND });
         assert_eq!((c.working_mean, c.working_max), (0.5, 0.5));
-        assert!((c.parked_max - 2.0).abs() < 1e-9 && (c.parked_mean - 2.0).abs() < 0.03, "{c:?}");
+        assert!((c.waiting_max - 2.0).abs() < 1e-9 && (c.waiting_mean - 2.0).abs() < 0.03, "{c:?}");
     }
 
     #[test]

@@ -1,20 +1,19 @@
 //! CPU counters of whole processes, from a file that the administrator exports.
 //!
-//! Two forms are read:
+//! Two formats are read:
 //!
 //! - CSV with a header: `epoch,process,cpu_seconds_total` (seconds since 1970, name, counter in seconds), any column order;
 //!   without a header the columns are taken in this order.
-//! - The answer of Prometheus to a range query (`/api/v1/query_range`, `resultType` `matrix`) for
+//! - The response of Prometheus to a range query (`/api/v1/query_range`, `resultType` `matrix`) for
 //!   `process_cpu_seconds_total`, or for `process_cpu_user_seconds_total` and `process_cpu_system_seconds_total`, which are added up.
 //!
-//! A counter that falls was reset by a restart and counts from nought again, as in Prometheus' `increase`.
+//! A counter that falls was reset by a restart and counts from zero again, as in Prometheus' `increase`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-/// CPU counters by process.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ProcessCpu {
     counters: Vec<CpuCounter>,
@@ -23,16 +22,16 @@ pub struct ProcessCpu {
 /// One process's CPU over time.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CpuCounter {
-    /// Names it may go by, the best first (a Prometheus series has several labels).
+    /// Possible names, the best first (a Prometheus series has several labels).
     pub names: Vec<String>,
     /// Time in µs since the epoch and CPU seconds since the first sample, both never falling.
     samples: Vec<(i64, f64)>,
 }
 
-/// What a process is, as far as its name tells.
+/// The software of a process, guessed from its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// Belongs to Synapse: everything without a well-known name of something else.
+pub enum Software {
+    /// Every process without a well-known name of other software.
     Synapse,
     /// PostgreSQL.
     Database,
@@ -43,46 +42,38 @@ pub enum Role {
 /// Why a file of CPU counters could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessCpuError {
-    /// The file itself.
     #[error("could not read process CPU from {path:?}")]
-    Read {
-        /// As given.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
+    Read { path: PathBuf, source: std::io::Error },
     /// A line of a CSV file.
     #[error("line {line} of the process CPU file: {problem}; expected epoch,process,cpu_seconds_total")]
     Csv {
         /// From 1.
         line: usize,
-        /// What is wrong with it.
         problem: &'static str,
     },
-    /// Not JSON, or not the answer to a range query.
+    /// Not JSON, or not the response to a range query.
     #[error(
-        "the process CPU file is no Prometheus range query answer; export /api/v1/query_range?query=process_cpu_seconds_total as it comes"
+        "the process CPU file is not the response to a Prometheus range query; save the response of /api/v1/query_range?query=process_cpu_seconds_total unchanged"
     )]
     Json(#[source] serde_json::Error),
-    /// An instant query's answer, or another kind.
+    /// The response to an instant query, or to another kind of query.
     #[error("the process CPU file has a Prometheus result of another type than matrix; use query_range instead of query")]
     NotMatrix,
-    /// Nothing in it.
     #[error("the process CPU file has no process with two samples")]
     Empty,
 }
 
 impl ProcessCpu {
-    /// Reads a file of either form.
+    /// Reads a file in either format.
     ///
     /// # Errors
-    /// If it cannot be read, is neither form, has a broken line, or no process with two samples.
+    /// The file cannot be read, has neither format or a malformed line, or holds no process with two samples.
     pub fn read(path: &Path) -> Result<Self, ProcessCpuError> {
         let bytes = std::fs::read(path).map_err(|source| ProcessCpuError::Read { path: path.to_owned(), source })?;
         Self::parse(&bytes)
     }
 
-    /// Reads either form; what begins with a brace is JSON.
+    /// Parses either format; text that starts with a brace is JSON.
     ///
     /// # Errors
     /// As [`Self::read`].
@@ -94,39 +85,37 @@ impl ProcessCpu {
         if counters.is_empty() { Err(ProcessCpuError::Empty) } else { Ok(Self { counters }) }
     }
 
-    /// All processes.
     pub fn counters(&self) -> &[CpuCounter] {
         &self.counters
     }
 
-    /// The process that a log calls `name`: one that has exactly this name, else the only one whose name is the same but for
-    /// case, punctuation, a `synapse` or `matrix` in front and a file or unit ending behind.
+    /// The process that a log calls `name`: the one with exactly this name, else the only one whose name differs just in case,
+    /// punctuation, a prefix `synapse` or `matrix`, and a suffix of a file or unit.
     pub fn find(&self, name: &str) -> Option<&CpuCounter> {
         let exact = self.counters.iter().find(|c| c.names.iter().any(|n| n == name));
         exact.or_else(|| {
             let wanted = plain_name(name);
-            let mut alike = self.counters.iter().filter(|c| c.names.iter().any(|n| plain_name(n) == wanted));
-            alike.next().filter(|_| !wanted.is_empty() && alike.next().is_none())
+            let mut similar = self.counters.iter().filter(|c| c.names.iter().any(|n| plain_name(n) == wanted));
+            similar.next().filter(|_| !wanted.is_empty() && similar.next().is_none())
         })
     }
 
     /// The processes that belong to Synapse.
     pub fn synapse(&self) -> impl Iterator<Item = &CpuCounter> {
-        self.counters.iter().filter(|counter| counter.role() == Role::Synapse)
+        self.counters.iter().filter(|counter| counter.software() == Software::Synapse)
     }
 }
 
 impl CpuCounter {
-    /// What it counts.
-    pub fn role(&self) -> Role {
+    pub fn software(&self) -> Software {
         let names: Vec<String> = self.names.iter().map(|name| name.to_ascii_lowercase()).collect();
         let is = |known: &str| names.iter().any(|name| name.starts_with(known));
         if is("postgres") {
-            Role::Database
+            Software::Database
         } else if NOT_SYNAPSE.iter().any(|known| is(known)) {
-            Role::Other
+            Software::Other
         } else {
-            Role::Synapse
+            Software::Synapse
         }
     }
 
@@ -146,7 +135,6 @@ impl CpuCounter {
         (samples.len() >= 2).then_some(Self { names, samples })
     }
 
-    /// The name to show.
     pub fn name(&self) -> &str {
         self.names.first().map_or("", String::as_str)
     }
@@ -159,14 +147,14 @@ impl CpuCounter {
         }
     }
 
-    /// Median distance of samples, µs.
+    /// Median distance between samples, µs.
     pub fn step_us(&self) -> i64 {
         let mut steps: Vec<i64> = self.samples.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
         steps.sort_unstable();
         steps.get(steps.len() / 2).copied().unwrap_or(1).max(1)
     }
 
-    /// CPU seconds used in `[start_us, end_us)`, linear between samples, nought outside of them.
+    /// CPU seconds used in `[start_us, end_us)`: linear between samples, zero outside of them.
     pub fn seconds_between(&self, start_us: i64, end_us: i64) -> f64 {
         (self.total_at(end_us) - self.total_at(start_us)).max(0.0)
     }
@@ -179,7 +167,7 @@ impl CpuCounter {
     }
 }
 
-/// `synapse-Generic_Worker1.service` -> `genericworker1`; `homeserver`, `master` and `synapse` alone are the main process.
+/// `synapse-Generic_Worker1.service` -> `genericworker1`; `homeserver`, `master` and a plain `synapse` are the main process.
 fn plain_name(name: &str) -> String {
     let lower = name.to_ascii_lowercase();
     let mut rest = lower.rsplit('/').next().unwrap_or("");
@@ -198,11 +186,12 @@ fn plain_name(name: &str) -> String {
     }
 }
 
-type Series = BTreeMap<Vec<String>, Vec<(f64, f64)>>;
+/// Raw samples (epoch in seconds, CPU seconds) by names of the process.
+type RawSeries = BTreeMap<Vec<String>, Vec<(f64, f64)>>;
 
-fn csv_series(text: &str) -> Result<Series, ProcessCpuError> {
+fn csv_series(text: &str) -> Result<RawSeries, ProcessCpuError> {
     let mut columns = [0, 1, 2];
-    let mut series = Series::new();
+    let mut series = RawSeries::new();
     for (index, line) in text.lines().enumerate() {
         let fields: Vec<&str> = line.split(',').map(|field| field.trim().trim_matches('"')).collect();
         let problem = |problem| ProcessCpuError::Csv { line: index + 1, problem };
@@ -219,8 +208,8 @@ fn csv_series(text: &str) -> Result<Series, ProcessCpuError> {
             continue;
         }
         let [epoch, process, cpu] = columns.map(|column| fields.get(column).copied().unwrap_or(""));
-        let epoch = epoch.parse().map_err(|_| problem("the epoch is no number"))?;
-        let cpu = cpu.parse().map_err(|_| problem("the CPU seconds are no number"))?;
+        let epoch = epoch.parse().map_err(|_| problem("the epoch is not a number"))?;
+        let cpu = cpu.parse().map_err(|_| problem("the CPU seconds are not a number"))?;
         if process.is_empty() {
             return Err(problem("the process has no name"));
         }
@@ -229,18 +218,18 @@ fn csv_series(text: &str) -> Result<Series, ProcessCpuError> {
     Ok(series)
 }
 
-fn json_series(text: &str) -> Result<Series, ProcessCpuError> {
-    let answer: Answer = serde_json::from_str(text).map_err(ProcessCpuError::Json)?;
-    if answer.data.result_type != "matrix" {
+fn json_series(text: &str) -> Result<RawSeries, ProcessCpuError> {
+    let response: PrometheusResponse = serde_json::from_str(text).map_err(ProcessCpuError::Json)?;
+    if response.data.result_type != "matrix" {
         return Err(ProcessCpuError::NotMatrix);
     }
-    // Series that differ in nothing but the metric's name or the CPU mode are parts of one process.
-    let mut processes: BTreeMap<Vec<(String, String)>, Vec<PromSeries>> = BTreeMap::new();
-    for series in answer.data.result {
+    // Series that differ only in the metric's name or the CPU mode are parts of one process.
+    let mut processes: BTreeMap<Vec<(String, String)>, Vec<PrometheusSeries>> = BTreeMap::new();
+    for series in response.data.result {
         let labels = series.metric.iter().filter(|(key, _)| !matches!(key.as_str(), "__name__" | "mode" | "cpu"));
         processes.entry(labels.map(|(k, v)| (k.clone(), v.clone())).collect()).or_default().push(series);
     }
-    let mut result = Series::new();
+    let mut result = RawSeries::new();
     for mut parts in processes.into_values() {
         let whole = parts.iter().position(|p| p.metric.get("__name__").is_some_and(|n| n == "process_cpu_seconds_total"));
         if let Some(whole) = whole {
@@ -253,9 +242,9 @@ fn json_series(text: &str) -> Result<Series, ProcessCpuError> {
     Ok(result)
 }
 
-/// Adds up counters at the times of the first.
-fn sum_of_parts(parts: &[PromSeries]) -> Vec<(f64, f64)> {
-    let values = |series: &PromSeries| -> Vec<(f64, f64)> {
+/// Sums counters at the sample times of the first.
+fn sum_of_parts(parts: &[PrometheusSeries]) -> Vec<(f64, f64)> {
+    let values = |series: &PrometheusSeries| -> Vec<(f64, f64)> {
         series.values.iter().filter_map(|(time, value)| Some((*time, value.parse().ok()?))).collect()
     };
     let mut sums = values(&parts[0]);
@@ -285,7 +274,7 @@ fn names_of(metric: &BTreeMap<String, String>) -> Vec<String> {
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct PrometheusResponse {
     data: Data,
 }
 
@@ -294,11 +283,11 @@ struct Data {
     #[serde(rename = "resultType")]
     result_type: String,
     #[serde(default)]
-    result: Vec<PromSeries>,
+    result: Vec<PrometheusSeries>,
 }
 
 #[derive(Deserialize)]
-struct PromSeries {
+struct PrometheusSeries {
     #[serde(default)]
     metric: BTreeMap<String, String>,
     #[serde(default)]
@@ -345,7 +334,7 @@ mod tests {
         assert_eq!(main.seconds_between(0, i64::MAX), 3.5);
         assert_eq!(main.seconds_between(105_000_000, 110_000_000), 1.0);
         assert_eq!(cpu.synapse().map(CpuCounter::name).collect::<Vec<_>>(), ["main"]);
-        assert_eq!(cpu.find("redis").map(CpuCounter::role), Some(Role::Other));
+        assert_eq!(cpu.find("redis").map(CpuCounter::software), Some(Software::Other));
     }
 
     #[test]

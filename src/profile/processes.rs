@@ -1,4 +1,4 @@
-//! Sums per process (Synapse's name for itself) or, in a proxy's log, per upstream.
+//! Sums per process (by the name that Synapse gives itself) or, in a proxy's log, per upstream.
 
 use wsim_stats::Grid;
 use wsim_stats::hashing::NumberMap;
@@ -13,7 +13,6 @@ pub(super) struct Processes {
     recent: [(u64, u32); RECENT],
 }
 
-/// What one process did.
 #[derive(Debug, Clone)]
 pub(super) struct ProcessSums {
     hash: u64,
@@ -21,7 +20,7 @@ pub(super) struct ProcessSums {
     /// Client and federation requests.
     pub(super) requests: u64,
     pub(super) internal_requests: u64,
-    /// Requests whose cost is logged.
+    /// Requests with logged CPU.
     pub(super) costed: u64,
     pub(super) cpu_us: u64,
     /// The part of `cpu_us` in client and federation requests.
@@ -37,17 +36,17 @@ impl Processes {
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "only the low bits of a hash are wanted")]
-    pub(super) fn observe(&mut self, r: &Request, internal: bool, begins_us: i64, names: &Names) {
+    pub(super) fn observe(&mut self, r: &Request, internal: bool, start_us: i64, names: &Names) {
         let name = if r.process.is_some() { r.process } else { r.upstream };
         let hash = names.hash(name);
         if hash == 0 {
             return;
         }
-        let place = hash as usize % RECENT;
-        if self.recent[place].0 != hash {
-            self.recent[place] = (hash, self.find(hash, names.text(name)));
+        let slot = hash as usize % RECENT;
+        if self.recent[slot].0 != hash {
+            self.recent[slot] = (hash, self.find(hash, names.text(name)));
         }
-        let sums = &mut self.sums[self.recent[place].1 as usize];
+        let sums = &mut self.sums[self.recent[slot].1 as usize];
         *(if internal { &mut sums.internal_requests } else { &mut sums.requests }) += 1;
         if r.has(flag::COST) {
             let cpu_us = u64::from(r.cpu_us);
@@ -55,21 +54,21 @@ impl Processes {
             sums.cpu_us += cpu_us;
             sums.client_cpu_us += if internal { 0 } else { cpu_us };
             sums.db_us += u64::from(r.db_txn_us);
-            sums.cpu_over_time.row_mut(begins_us).0[0] += cpu_us;
+            sums.cpu_over_time.row_mut(start_us).0[0] += cpu_us;
         }
     }
 
     pub(super) fn merge(&mut self, other: Self) {
-        for theirs in other.sums {
-            let index = self.find(theirs.hash, &theirs.name);
-            let mine = &mut self.sums[index as usize];
-            mine.requests += theirs.requests;
-            mine.internal_requests += theirs.internal_requests;
-            mine.costed += theirs.costed;
-            mine.cpu_us += theirs.cpu_us;
-            mine.client_cpu_us += theirs.client_cpu_us;
-            mine.db_us += theirs.db_us;
-            mine.cpu_over_time.merge(theirs.cpu_over_time);
+        for added in other.sums {
+            let index = self.find(added.hash, &added.name);
+            let sums = &mut self.sums[index as usize];
+            sums.requests += added.requests;
+            sums.internal_requests += added.internal_requests;
+            sums.costed += added.costed;
+            sums.cpu_us += added.cpu_us;
+            sums.client_cpu_us += added.client_cpu_us;
+            sums.db_us += added.db_us;
+            sums.cpu_over_time.merge(added.cpu_over_time);
         }
     }
 
@@ -78,7 +77,7 @@ impl Processes {
     }
 
     fn find(&mut self, hash: u64, name: &str) -> u32 {
-        // Names come from logs and may be many; what comes when the house is full is counted together.
+        // Names come from logs and may be many: new names beyond the limit are counted together.
         let full = self.sums.len() >= PROCESSES_MAX && !self.index.contains_key(&hash);
         let (hash, name) = if full { (OTHERS_HASH, OTHERS) } else { (hash, name) };
         let index = *self.index.entry(hash).or_insert_with(|| u32::try_from(self.sums.len()).unwrap_or(u32::MAX));

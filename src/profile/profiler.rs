@@ -1,7 +1,7 @@
-//! Counts requests, one at a time, into memory of a fixed size.
+//! Counts requests, one at a time, in memory of a fixed size.
 //!
-//! The hot path: per request some additions in arrays, one histogram, five bins of time and up to five look-ups by
-//! 64-bit hash; no text is read but for internal requests, and nothing is allocated once every name has been seen.
+//! This is the hot path: per request some additions in arrays, one histogram, five time bins and up to five look-ups by
+//! 64-bit hash. No text is read except for internal requests, and nothing is allocated once every name has been seen.
 
 use std::sync::Arc;
 
@@ -10,51 +10,51 @@ use wsim_stats::{Cell, DurationHistogram, Grid, Interval, Timeline};
 use wsim_trace::{Names, Request, flag};
 
 use super::classes::{ClassTraits, Classes};
-use super::hitters::Hitters;
-use super::inference::{DemandMethod, InferredDemand};
-use super::model::LATENCY_BUCKETS_MS;
+use super::hitters::HitterCounters;
+use super::inference::InferredDemand;
+use super::model::{DemandMethod, LATENCY_BUCKETS_MS};
 use super::process_cpu::ProcessCpu;
 use super::processes::Processes;
-use super::sums::ClassSums;
+use super::sums::{ClassSums, is_uncosted};
 use super::window::Extents;
 
-/// What a profiler needs to know beforehand. Profilers to be merged must have been made from equal settings.
+/// What a profiler needs to know in advance. Profilers can be merged only if their configs are equal.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct ProfilerConfig {
     /// The table that requests were classified with: [`Request::endpoint`] is an index into it.
     pub endpoints: Arc<[Endpoint]>,
-    /// East of Greenwich, seconds, for the map of weekdays and hours.
+    /// Offset from UTC, positive to the east, for the map of weekdays and hours.
     pub zone_offset_seconds: i32,
 }
 
-impl Settings {
-    /// Settings for a table, in UTC.
+impl ProfilerConfig {
+    /// For a table, in UTC.
     pub fn new(endpoints: impl Into<Arc<[Endpoint]>>) -> Self {
         Self { endpoints: endpoints.into(), zone_offset_seconds: 0 }
     }
 }
 
-/// What is known besides the requests when the profile is made.
+/// What is known besides the requests when the profile is finished.
 #[derive(Debug, Clone, Default)]
 pub struct Extras {
     /// CPU of whole processes, from `--process-cpu`.
     pub process_cpu: Option<ProcessCpu>,
     /// Demand for requests whose CPU is not logged.
     pub inferred: Option<InferredDemand>,
-    /// How users were told apart, if known better than from the look of their names.
+    /// How users are identified; otherwise guessed from their names.
     pub user_key: Option<String>,
 }
 
-/// The accumulator: some 60 MB at most, however long the log.
+/// The counters: 60 MB at most, however long the log.
 #[derive(Debug, Clone)]
 pub struct Profiler {
     pub(super) endpoints: Arc<[Endpoint]>,
     pub(super) classes: Classes,
     pub(super) sums: Vec<ClassSums>,
-    /// Work latency per group.
+    /// Response time per group, long-poll waiting excluded.
     pub(super) latencies: Vec<DurationHistogram>,
-    /// Park of long polls per group.
-    pub(super) parks: Vec<DurationHistogram>,
+    /// Waiting time of long polls per group.
+    pub(super) waits: Vec<DurationHistogram>,
     pub(super) by_status: Vec<u64>,
     pub(super) aborted: u64,
     pub(super) retried: u64,
@@ -65,11 +65,11 @@ pub struct Profiler {
     pub(super) demand: Grid<DemandCell>,
     pub(super) week: Box<[u64; HOURS_PER_WEEK]>,
     zone_offset_us: i64,
-    pub(super) hitters: Hitters,
+    pub(super) hitters: HitterCounters,
     pub(super) processes: Processes,
 }
 
-/// One class in one bin of time. Further columns hold the latency heat map and events, see [`Columns`].
+/// One class in one time bin. Further columns hold the heat map of response times and events, see [`Columns`].
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct DemandCell {
     pub(super) requests: u32,
@@ -105,7 +105,7 @@ impl Columns {
 
 impl Profiler {
     /// Nothing counted yet.
-    pub fn new(settings: &Settings) -> Self {
+    pub fn new(settings: &ProfilerConfig) -> Self {
         let classes = Classes::new(&settings.endpoints);
         let (class_count, group_count) = (classes.traits.len(), classes.groups.len());
         let columns = Columns::new(classes.table).events + 1;
@@ -115,7 +115,7 @@ impl Profiler {
             classes,
             sums: vec![ClassSums::default(); class_count],
             latencies: vec![DurationHistogram::default(); group_count],
-            parks: vec![DurationHistogram::default(); group_count],
+            waits: vec![DurationHistogram::default(); group_count],
             by_status: Vec::new(),
             aborted: 0,
             retried: 0,
@@ -126,31 +126,31 @@ impl Profiler {
             demand: Grid::new(DEMAND_LADDER_US, columns, DEMAND_BINS_PER_PAGE, (DEMAND_BYTES_MAX / page_bytes).max(8)),
             week: Box::new([0; HOURS_PER_WEEK]),
             zone_offset_us: i64::from(settings.zone_offset_seconds) * 1_000_000,
-            hitters: Hitters::new(),
+            hitters: HitterCounters::new(),
             processes: Processes::new(),
         }
     }
 
-    /// Counts one request. `names` are the names its numbers stand for; requests of different `Names` may be mixed.
+    /// Counts one request. `names` resolves its name ids; requests of different `Names` may be mixed.
     pub fn observe(&mut self, r: &Request, names: &Names) {
         let class = self.classes.class(r.endpoint.0, r.has(flag::INTERNAL));
         let traits = self.classes.traits[class];
-        let park_us = r.park_us().min(r.wall_us);
-        let work_us = r.wall_us - park_us;
-        let begins_us = r.arrival_us.saturating_add(park_us.into());
+        let long_poll_wait_us = r.long_poll_wait_us().min(r.wall_us);
+        let work_us = r.wall_us - long_poll_wait_us;
+        let start_us = r.arrival_us.saturating_add(long_poll_wait_us.into());
 
         self.sums[class].observe(r);
         if r.has(flag::WALL) {
             let group = usize::from(traits.group);
             self.latencies[group].record(work_us);
             if r.has(flag::LONG_POLL) {
-                self.parks[group].record(park_us);
+                self.waits[group].record(long_poll_wait_us);
             }
         }
         self.extents.observe(r.arrival_us, r.wall_us);
-        self.processes.observe(r, traits.internal, begins_us, names);
+        self.processes.observe(r, traits.internal, start_us, names);
         if traits.internal {
-            self.observe_internal(r, begins_us, names);
+            self.observe_internal(r, start_us, names);
             return;
         }
 
@@ -161,21 +161,21 @@ impl Profiler {
         self.week[usize::try_from(hour_of_week).unwrap_or(0)] += 1;
 
         let nominal_us = if is_uncosted(r) { traits.nominal_us } else { 0 };
-        self.timeline.arrive(begins_us, r.cpu_us, nominal_us);
-        self.timeline.busy(begins_us, work_us);
-        self.timeline.parked(r.arrival_us, park_us);
-        self.observe_demand(r, class, begins_us, work_us, traits.milli_events);
+        self.timeline.arrive(start_us, r.cpu_us, nominal_us);
+        self.timeline.busy(start_us, work_us);
+        self.timeline.parked(r.arrival_us, long_poll_wait_us);
+        self.observe_demand(r, class, start_us, work_us, traits.milli_events);
         self.hitters.observe(r, traits.federation, nominal_us, names);
     }
 
-    /// Adds everything another profiler has counted; the same as if this one had counted it.
+    /// Adds the counts of another profiler, with the same result as if this profiler had counted its requests.
     pub fn merge(&mut self, other: Self) {
-        debug_assert_eq!(self.endpoints.len(), other.endpoints.len(), "profilers of one table");
-        self.sums.iter_mut().zip(&other.sums).for_each(|(mine, theirs)| mine.merge(theirs));
-        self.latencies.iter_mut().zip(&other.latencies).for_each(|(mine, theirs)| mine.merge(theirs));
-        self.parks.iter_mut().zip(&other.parks).for_each(|(mine, theirs)| mine.merge(theirs));
+        debug_assert_eq!(self.endpoints.len(), other.endpoints.len(), "profilers of one endpoint table");
+        self.sums.iter_mut().zip(&other.sums).for_each(|(own, other)| own.merge(other));
+        self.latencies.iter_mut().zip(&other.latencies).for_each(|(own, other)| own.merge(other));
+        self.waits.iter_mut().zip(&other.waits).for_each(|(own, other)| own.merge(other));
         self.by_status.resize(self.by_status.len().max(other.by_status.len()), 0);
-        self.by_status.iter_mut().zip(&other.by_status).for_each(|(mine, theirs)| *mine += theirs);
+        self.by_status.iter_mut().zip(&other.by_status).for_each(|(own, other)| *own += other);
         self.aborted += other.aborted;
         self.retried += other.retried;
         self.requests += other.requests;
@@ -183,7 +183,7 @@ impl Profiler {
         self.extents.merge(other.extents);
         self.timeline.merge(other.timeline);
         self.demand.merge(other.demand);
-        self.week.iter_mut().zip(other.week.iter()).for_each(|(mine, theirs)| *mine += theirs);
+        self.week.iter_mut().zip(other.week.iter()).for_each(|(own, other)| *own += other);
         self.hitters.merge(other.hitters);
         self.processes.merge(other.processes);
     }
@@ -198,29 +198,29 @@ impl Profiler {
         self.internal_requests
     }
 
-    /// Whether any client or federation request carried its CPU; if not, demand must be inferred.
+    /// Whether any client or federation request has logged CPU; if not, demand must be inferred.
     pub fn has_logged_cpu(&self) -> bool {
         self.sums.iter().zip(&self.classes.traits).any(|(sums, traits)| sums.costed > 0 && !traits.internal)
     }
 
-    /// For a proxy's log of everything beside Synapse logs of some workers only: the mean of each class where it is logged (twenty
-    /// requests or more), else the prior at the speed of those that are. `None` if no CPU is logged at all.
+    /// Demand for a proxy's log of all requests beside Synapse logs of some workers only: the mean of each class that is logged twenty
+    /// times or more, else the prior at the speed of those classes. `None` if no CPU is logged at all.
     ///
-    /// Not used unless it is handed back in [`Extras::inferred`]: requests that a proxy answered itself cost nothing, and the caller
-    /// knows whether such are all that lack CPU.
+    /// Only used if the caller passes it in [`Extras::inferred`]. Requests that a proxy answered itself cost nothing, and the caller
+    /// knows whether these are the only ones without CPU.
     pub fn logged_means(&self) -> Option<InferredDemand> {
         let classes = || self.sums.iter().zip(&self.classes.traits).take(self.classes.table).filter(|(_, t)| !t.internal);
         let logged: f64 = classes().map(|(s, _)| s.cpu_us as f64).sum();
-        let usual: f64 = classes().map(|(s, t)| s.costed as f64 * f64::from(t.nominal_us)).sum();
-        if usual <= 0.0 {
+        let typical: f64 = classes().map(|(s, t)| s.costed as f64 * f64::from(t.nominal_us)).sum();
+        if typical <= 0.0 {
             return None;
         }
         let mean = |(sums, traits): (&ClassSums, &ClassTraits)| {
-            if sums.costed >= 20 { sums.cpu_us as f64 / sums.costed as f64 } else { f64::from(traits.nominal_us) * logged / usual }
+            if sums.costed >= 20 { sums.cpu_us as f64 / sums.costed as f64 } else { f64::from(traits.nominal_us) * logged / typical }
         };
         Some(InferredDemand {
             method: DemandMethod::Logged,
-            note: "taken to cost what the same class costs where Synapse logged it".to_owned(),
+            note: "assumed to cost what the same class costs where Synapse logged it".to_owned(),
             per_endpoint_cpu_us: self.sums.iter().zip(&self.classes.traits).take(self.classes.table).map(mean).collect(),
             range: Interval::new(1.0, 0.5, 2.0),
         })
@@ -230,13 +230,13 @@ impl Profiler {
         Columns::new(self.classes.table)
     }
 
-    fn observe_internal(&mut self, r: &Request, begins_us: i64, names: &Names) {
+    fn observe_internal(&mut self, r: &Request, start_us: i64, names: &Names) {
         self.internal_requests += 1;
         let path = names.text(r.template).strip_prefix("/_synapse/replication/").unwrap_or("");
         let command = path.split('/').next().unwrap_or("");
         if matches!(command, "send_event" | "send_events" | "fed_send_events") && is_success(r) {
             let events = self.columns().events;
-            let cell = &mut self.demand.row_mut(begins_us).0[events];
+            let cell = &mut self.demand.row_mut(start_us).0[events];
             cell.requests = cell.requests.saturating_add(1);
         }
     }
@@ -251,9 +251,9 @@ impl Profiler {
         self.by_status[status] += 1;
     }
 
-    fn observe_demand(&mut self, r: &Request, class: usize, begins_us: i64, work_us: u32, milli_events: u16) {
+    fn observe_demand(&mut self, r: &Request, class: usize, start_us: i64, work_us: u32, milli_events: u16) {
         let columns = self.columns();
-        let (row, _) = self.demand.row_mut(begins_us);
+        let (row, _) = self.demand.row_mut(start_us);
         let logged = r.has(flag::COST);
         let cpu_us = if logged { r.cpu_us } else { 0 };
         row[class].absorb(&DemandCell { requests: 1, uncosted: u32::from(is_uncosted(r)), cpu_us: cpu_us.into() }, 0);
@@ -267,11 +267,6 @@ impl Profiler {
     }
 }
 
-/// Whether a request's demand is unknown. Synapse does not log OPTIONS, and they cost next to nothing.
-pub(super) fn is_uncosted(r: &Request) -> bool {
-    !r.has(flag::COST) && r.method != Method::Options
-}
-
 fn is_success(r: &Request) -> bool {
     (200..300).contains(&r.status)
 }
@@ -282,11 +277,11 @@ fn latency_bucket(work_us: u32) -> usize {
 
 const HOUR_US: i64 = 3_600_000_000;
 pub(super) const HOURS_PER_WEEK: usize = 7 * 24;
-/// 1970 began on a Thursday, the fourth day of a week that begins on Monday.
+/// 1970 started on a Thursday, the fourth day of a week that starts on Monday.
 const THURSDAY_HOURS: i64 = 3 * 24;
 
-/// Widths that divide five minutes and an hour, so that peaks are whole bins: a table of 150 classes has bins of 1 s up to a log of two
-/// hours, 60 s up to four days, 300 s up to three weeks.
+/// Bin widths that divide five minutes and an hour, so that peaks are whole bins. A table of 150 classes has bins of 1 s for logs of up
+/// to two hours, 60 s up to four days, 300 s up to three weeks.
 const DEMAND_LADDER_US: &[i64] =
     &[1_000_000, 5_000_000, 15_000_000, 60_000_000, 300_000_000, 900_000_000, HOUR_US, 4 * HOUR_US, 12 * HOUR_US, 24 * HOUR_US];
 const DEMAND_BINS_PER_PAGE: usize = 4;

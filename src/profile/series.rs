@@ -1,28 +1,28 @@
 //! Demand over time in at most 240 bins, for charts.
 
-use super::finish::Finish;
+use super::costed::CostedCounters;
 use super::model::{LATENCY_BUCKETS_MS, Series};
 use super::profiler::HOURS_PER_WEEK;
 
-/// Series per client group (indices into the profiler's groups, in the order to show), the week, and the latency heat map.
-pub(super) fn series(finish: &Finish<'_>, groups: &[usize]) -> Series {
-    let profiler = finish.profiler;
+/// Series per group, the week, and the heat map of response times. `groups` are indices into the profiler's groups, in the order to show.
+pub(super) fn series(costed: &CostedCounters<'_>, groups: &[usize]) -> Series {
+    let profiler = costed.profiler;
     let columns = profiler.columns();
-    let width_us = bin_width_us(profiler.demand.width_us(), finish.window.start_us, finish.window.end_us);
-    let start_us = finish.window.start_us.div_euclid(width_us) * width_us;
-    let count = usize::try_from((finish.window.end_us - 1 - start_us).max(0) / width_us + 1).unwrap_or(1);
+    let width_us = bin_width_us(profiler.demand.width_us(), costed.window.start_us, costed.window.end_us);
+    let start_us = costed.window.start_us.div_euclid(width_us) * width_us;
+    let count = usize::try_from((costed.window.end_us - 1 - start_us).max(0) / width_us + 1).unwrap_or(1);
 
     let mut requests = vec![vec![0u64; count]; groups.len()];
-    let mut cpu_seconds = vec![vec![0f64; count]; if finish.knows_cpu() { groups.len() } else { 0 }];
+    let mut cpu_seconds = vec![vec![0f64; count]; if costed.knows_cpu() { groups.len() } else { 0 }];
     let mut latency_heat = vec![vec![0u64; count]; LATENCY_BUCKETS_MS.len()];
-    let place: Vec<Option<usize>> = (0..profiler.classes.groups.len()).map(|g| groups.iter().position(|&shown| shown == g)).collect();
-    for (bin_start, row) in finish.demand_rows() {
+    let shown_index: Vec<Option<usize>> = (0..profiler.classes.groups.len()).map(|g| groups.iter().position(|&shown| shown == g)).collect();
+    for (bin_start, row) in costed.demand_rows() {
         let bin = usize::try_from((bin_start - start_us).div_euclid(width_us)).unwrap_or(0).min(count - 1);
         for (class, cell) in row[..columns.heat].iter().enumerate().filter(|(_, cell)| cell.requests > 0) {
-            let Some(group) = place[usize::from(profiler.classes.traits[class].group)] else { continue };
+            let Some(group) = shown_index[usize::from(profiler.classes.traits[class].group)] else { continue };
             requests[group][bin] += u64::from(cell.requests);
             if let Some(series) = cpu_seconds.get_mut(group) {
-                series[bin] += finish.cell_cpu_us(class, cell) / 1e6;
+                series[bin] += costed.cell_cpu_us(class, cell) / 1e6;
             }
         }
         for (bucket, cell) in latency_heat.iter_mut().zip(&row[columns.heat..columns.events]) {
@@ -40,7 +40,7 @@ pub(super) fn series(finish: &Finish<'_>, groups: &[usize]) -> Series {
     }
 }
 
-/// The narrowest round width, a multiple of the grid's, with which the window takes at most 240 bins.
+/// The narrowest round multiple of the grid's width with which the window has at most 240 bins.
 fn bin_width_us(grid_us: i64, start_us: i64, end_us: i64) -> i64 {
     let fits = |width: i64| (end_us - 1).div_euclid(width) - start_us.div_euclid(width) < BINS_MAX;
     let round = ROUND_SECONDS.iter().map(|s| s * 1_000_000).filter(|w| w % grid_us == 0).find(|&w| fits(w));

@@ -1,11 +1,9 @@
 //! Plain sums over the requests of one endpoint class.
 
+use wsim_endpoints::Method;
 use wsim_stats::Interval;
 use wsim_trace::{Request, flag};
 
-use super::profiler::is_uncosted;
-
-/// Sums of one class.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ClassSums {
     pub(super) requests: u64,
@@ -13,9 +11,9 @@ pub(super) struct ClassSums {
     pub(super) errors: u64,
     pub(super) aborted: u64,
     pub(super) bytes_sent: u64,
-    /// Requests whose CPU is logged.
+    /// Requests with logged CPU.
     pub(super) costed: u64,
-    /// Requests whose CPU is not logged and not negligible either.
+    /// Requests without logged CPU, except those of negligible cost.
     pub(super) uncosted: u64,
     pub(super) cpu_us: u64,
     cpu_us_squared: u128,
@@ -52,11 +50,12 @@ impl ClassSums {
         self.cpu_zero += other.cpu_zero;
     }
 
-    /// Mean logged CPU per request, ms, with what sampling (normal, 95 %) and rounding to 1 ms leave open; `None` if none is logged.
+    /// Mean logged CPU per request, ms, with the uncertainty from sampling (normal, 95 %) and from rounding to 1 ms; `None` if none is
+    /// logged.
     ///
-    /// A printed value is off by ± 0.5 ms, 0.29 ms in the standard deviation, user and system time each; where more than
-    /// a third of all values are printed as nought rounding need not even out, which may bias the mean by 0.5 ms.
-    /// One value alone says nothing of the spread: it is taken to be as large as the value.
+    /// User and system time are each printed with an error of ± 0.5 ms, a standard deviation of 0.29 ms. Where more than a third of
+    /// all values are printed as zero, rounding errors need not cancel out, which may bias the mean by 0.5 ms. A single value says
+    /// nothing of the spread, which is then assumed to be as large as the value.
     pub(super) fn cpu_ms(&self) -> Option<Interval> {
         if self.costed == 0 {
             return None;
@@ -70,6 +69,11 @@ impl ClassSums {
         let half = NORMAL_95 * ((variance + rounding) / n).sqrt() + bias;
         Some(Interval::new(mean, (mean - half).max(0.0), mean + half))
     }
+}
+
+/// Whether a request's demand is unknown. Synapse does not log OPTIONS, whose cost is negligible.
+pub(super) fn is_uncosted(r: &Request) -> bool {
+    !r.has(flag::COST) && r.method != Method::Options
 }
 
 const NORMAL_95: f64 = 1.96;
@@ -91,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn the_interval_of_the_mean_narrows_with_the_root_of_the_number() {
+    fn the_interval_of_the_mean_narrows_with_the_square_root_of_the_count() {
         let few = sums(&[8000, 12_000].repeat(50)).cpu_ms().unwrap();
         let many = sums(&[8000, 12_000].repeat(5000)).cpu_ms().unwrap();
         assert_eq!((few.value, many.value), (10.0, 10.0));
@@ -100,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn values_mostly_printed_as_nought_may_be_biased_by_half_a_millisecond() {
+    fn values_mostly_printed_as_zero_may_be_biased_by_half_a_millisecond() {
         let interval = sums(&[0, 0, 1000].repeat(100_000)).cpu_ms().unwrap();
         assert!((interval.high - interval.value - 0.5).abs() < 0.01, "{interval:?}");
         assert_eq!(interval.low, 0.0);

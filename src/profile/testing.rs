@@ -1,11 +1,11 @@
-//! A tiny vocabulary for the tests of this module.
+//! Short constructors for the tests of this crate.
 
 use std::sync::Arc;
 
 use wsim_endpoints::{Endpoint, Method};
 use wsim_trace::{Request, flag};
 
-/// A request that says nothing but when it came.
+/// A request with an arrival time only.
 pub(super) fn request(arrival_us: i64) -> Request {
     Request { arrival_us, status: 200, method: Method::Get, ..Request::default() }
 }

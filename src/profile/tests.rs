@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::testing::{costed, request, table, timed};
-use super::{Extras, InferredDemand, ProcessCpu, Profile, Profiler, Settings};
+use super::{DemandMethod, Extras, InferredDemand, ProcessCpu, Profile, Profiler, ProfilerConfig};
 use wsim_endpoints::{EndpointId, Method};
 use wsim_trace::{NameId, Names, Request, flag};
 
@@ -11,7 +11,7 @@ const SECOND: i64 = 1_000_000;
 const NOON: i64 = 1_700_000_000 * SECOND;
 
 fn observed(requests: &[Request], names: &Names) -> Profiler {
-    let mut profiler = Profiler::new(&Settings::new(table()));
+    let mut profiler = Profiler::new(&ProfilerConfig::new(table()));
     requests.iter().for_each(|r| profiler.observe(r, names));
     profiler
 }
@@ -121,7 +121,7 @@ proptest! {
 #[test]
 fn an_empty_log_has_an_empty_profile() {
     let p = profile(&[]);
-    assert_eq!((p.requests, p.groups.len(), p.demand.method.as_str()), (0, 0, "none"));
+    assert_eq!((p.requests, p.groups.len(), p.demand.method), (0, 0, DemandMethod::None));
 }
 
 #[test]
@@ -149,8 +149,8 @@ fn a_long_poll_counts_for_its_work_when_it_wakes() {
     let sync = &p.groups[0];
     assert_eq!((sync.id.as_str(), sync.long_polls), ("sync", 600));
     assert!((sync.latency_ms.unwrap().p50 - 5.0).abs() < 0.01);
-    assert!((sync.parked_ms.unwrap().p50 - 19_995.0).abs() < 20.0);
-    assert!(p.concurrency.working_max < 0.011 && p.concurrency.parked_max > 19.9, "{:?}", p.concurrency);
+    assert!((sync.waiting_ms.unwrap().p50 - 19_995.0).abs() < 20.0);
+    assert!(p.concurrency.working_max < 0.011 && p.concurrency.waiting_max > 19.9, "{:?}", p.concurrency);
     assert_eq!(p.series.latency_heat[2].iter().sum::<u64>(), 0);
     assert_eq!(p.series.latency_heat[3].iter().sum::<u64>(), 600);
 }
@@ -193,7 +193,7 @@ fn inferred_demand_stands_in_where_cpu_is_not_logged() {
     let mut inferred = InferredDemand::from_prior(&table(), 1.0);
     (inferred.per_endpoint_cpu_us[0], inferred.per_endpoint_cpu_us[1]) = (2000.0, 40_000.0);
     let p = observed(&requests, &Names::new()).finish(&Extras { inferred: Some(inferred), ..Extras::default() });
-    assert_eq!(p.demand.method, "prior table");
+    assert_eq!(p.demand.method, DemandMethod::Prior);
     assert_eq!((p.groups[0].id.as_str(), p.groups[0].cpu_seconds), ("event_sending", Some(20.0)));
     let per_request = p.groups[0].cpu_ms.unwrap();
     assert_eq!((per_request.low, per_request.value, per_request.high), (20.0, 40.0, 80.0));
@@ -211,14 +211,14 @@ fn what_only_a_proxy_saw_may_be_given_the_mean_of_its_class() {
     assert!(close(inferred.as_ref().unwrap().per_endpoint_cpu_us[0], 8000.0));
     let p = profiler.clone().finish(&Extras { inferred, ..Extras::default() });
     assert!(close(p.groups[0].cpu_seconds.unwrap(), 1.2));
-    assert_eq!(p.demand.method, "logged");
+    assert_eq!(p.demand.method, DemandMethod::Logged);
     assert!(close(profiler.finish(&Extras::default()).groups[0].cpu_seconds.unwrap(), 0.8));
 }
 
 #[test]
 fn without_cpu_nothing_is_made_up() {
     let p = profile(&(0..100).map(|i| timed(NOON + i * SECOND, 50_000)).collect::<Vec<_>>());
-    assert_eq!((p.demand.method.as_str(), p.groups[0].cpu_seconds, p.peaks.one_minute.cores), ("none", None, None));
+    assert_eq!((p.demand.method, p.groups[0].cpu_seconds, p.peaks.one_minute.cores), (DemandMethod::None, None, None));
     assert!(p.series.cpu_seconds.is_empty());
     assert!((p.peaks.one_minute.requests_per_second - 1.0).abs() < 0.02);
 }
@@ -238,7 +238,7 @@ fn a_log_of_months_keeps_its_totals_in_coarser_bins() {
 fn weekdays_and_hours_go_by_the_zone() {
     // Tuesday 14 November 2023, 22:13:20 UTC; an hour further east it is 23 h, three hours further Wednesday.
     for (hours, weekday, hour) in [(0, 1, 22), (1, 1, 23), (3, 2, 1)] {
-        let settings = Settings { zone_offset_seconds: hours * 3600, ..Settings::new(table()) };
+        let settings = ProfilerConfig { zone_offset_seconds: hours * 3600, ..ProfilerConfig::new(table()) };
         let mut profiler = Profiler::new(&settings);
         profiler.observe(&request(NOON), &Names::new());
         let week = profiler.finish(&Extras::default()).series.week;

@@ -1,4 +1,4 @@
-//! The span of time that a log covers, with stray stamps told apart.
+//! The span of time that a log covers, without stray timestamps.
 
 use wsim_stats::{Cell, Grid};
 
@@ -48,8 +48,8 @@ impl Extents {
 
     /// The window, and the number of stray requests outside it.
     ///
-    /// Requests fall into clusters with more than a day of silence between them. A cluster with less than a hundredth
-    /// of all requests is stray: a clock that jumped to 1970 or 2038, a line of another year. The window is the hull of the others.
+    /// Requests are divided into clusters with more than a day of silence between them. A cluster with less than a hundredth
+    /// of all requests is stray: a clock that jumped to 1970 or 2038, a line of another year. The window spans the other clusters.
     pub(super) fn window(&self) -> (Window, u64) {
         let mut clusters: Vec<Extent> = Vec::new();
         for extent in self.hours.rows().map(|(_, row)| row[0]).filter(|e| e.requests > 0) {
@@ -96,13 +96,13 @@ mod tests {
     }
 
     #[test]
-    fn clocks_that_jumped_do_not_stretch_it() {
+    fn clocks_that_jumped_do_not_extend_the_window() {
         let stamps = (0..1000).map(|i| 400_000 * HOUR + i).chain([0, 700_000 * HOUR, i64::MAX, i64::MIN]);
         assert_eq!(window(stamps), (Window { start_us: 400_000 * HOUR, end_us: 400_000 * HOUR + 2000 }, 4));
     }
 
     #[test]
-    fn a_weekend_of_silence_between_two_busy_weeks_is_part_of_it() {
+    fn a_weekend_of_silence_between_two_busy_weeks_belongs_to_the_window() {
         let (window, strays) = window((0..10).map(|i| i * HOUR).chain((0..10).map(|i| (72 + i) * HOUR)));
         assert_eq!((window.end_us - window.start_us, strays), (81 * HOUR + 1001, 0));
     }

@@ -1,13 +1,13 @@
-//! CPU demand for logs that do not hold it: what each class of request probably costs.
+//! CPU demand for logs that do not contain it: what each class of request probably costs.
 //!
-//! In order of preference, each named in the report:
+//! Methods in order of preference; the report names the one that was used:
 //!
 //! 1. [`regression`]: process CPU over time against the requests in it (needs `--process-cpu`);
-//! 2. [`sharing`]: response times taken apart into own work and sharing the processor with others (needs durations);
+//! 2. [`sharing`]: response times divided into the request's own work and the time it shared the processor (needs durations);
 //! 3. the [prior table](super::prior), measured on a reference cluster.
 //!
-//! None of them is good for more than a factor of two, so every result carries the range 0.5 to 2. A ranking of plans hardly
-//! depends on it (all plans scale alike); the number of workers does.
+//! Each is accurate to a factor of two only, so every result has the range 0.5 to 2. The ranking of plans hardly depends on the
+//! factor, because all plans scale alike; the number of workers does.
 
 pub mod regression;
 pub mod sharing;
@@ -16,47 +16,19 @@ use wsim_endpoints::Endpoint;
 use wsim_stats::Interval;
 use wsim_trace::{Request, flag};
 
+use super::model::DemandMethod;
 use super::prior::prior;
 use super::process_cpu::ProcessCpu;
-
-/// How CPU demand was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DemandMethod {
-    /// In the log (Synapse's `ru=`).
-    Logged,
-    /// Least squares on process CPU.
-    Regression,
-    /// Response times and requests in progress.
-    ProcessorSharing,
-    /// Reference values.
-    Prior,
-    /// Not at all.
-    None,
-}
-
-impl DemandMethod {
-    /// The words of [`super::Demand::method`].
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Logged => "logged",
-            Self::Regression => "regression on process CPU",
-            Self::ProcessorSharing => "processor-sharing inversion",
-            Self::Prior => "prior table",
-            Self::None => "none",
-        }
-    }
-}
 
 /// Demand per endpoint class, inferred.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InferredDemand {
-    /// How.
     pub method: DemandMethod,
-    /// One sentence for people: what was done and how far to trust it.
+    /// One sentence: what was done and how far to trust it.
     pub note: String,
     /// Mean CPU of a request by [`wsim_endpoints::EndpointId`], µs.
     pub per_endpoint_cpu_us: Vec<f64>,
-    /// Multiplies all of it: 0.5, 1, 2.
+    /// Factor on all of them: 0.5, 1, 2.
     pub range: Interval,
 }
 
@@ -65,18 +37,19 @@ impl InferredDemand {
     pub fn from_prior(endpoints: &[Endpoint], factor: f64) -> Self {
         Self {
             method: DemandMethod::Prior,
-            note: "each class of request is taken to cost what it cost on a reference cluster (Synapse 1.163); half to double is possible"
-                .to_owned(),
+            note:
+                "each class of request is assumed to cost what it cost on a reference cluster (Synapse 1.163); half to double is possible"
+                    .to_owned(),
             per_endpoint_cpu_us: endpoints.iter().map(|e| f64::from(prior(e).cpu_us) * factor).collect(),
             range: RANGE,
         }
     }
 }
 
-/// Infers demand from a trace by the best method its data allow.
+/// Infers demand from a trace by the best method that its data allow.
 ///
-/// `requests` gives the requests anew each time it is called (some five times), in order of arrival; a request that is out of
-/// order counts as arriving when the one before it did. Memory grows with the requests in progress at once, not with the trace.
+/// `requests` is called some five times and gives all requests in order of arrival each time; a request that is out of order
+/// counts as arriving with the request before it. Memory grows with the requests in progress at once, not with the trace.
 pub fn infer<I>(requests: impl Fn() -> I, endpoints: &[Endpoint], process_cpu: Option<&ProcessCpu>) -> InferredDemand
 where
     I: Iterator<Item = Request>,
@@ -88,12 +61,12 @@ where
         .unwrap_or_else(|| InferredDemand::from_prior(endpoints, 1.0))
 }
 
-/// When a request's work begins, µs: at its arrival, a long poll's at its wake.
-fn begins_us(r: &Request) -> i64 {
-    r.arrival_us.saturating_add(r.park_us().min(r.wall_us).into())
+/// When a request's work starts, µs: at its arrival, or at the wake-up of a long poll.
+fn work_start_us(r: &Request) -> i64 {
+    r.arrival_us.saturating_add(r.long_poll_wait_us().min(r.wall_us).into())
 }
 
-/// Everything inferred may be half or double.
+/// Inferred demand may be half or double.
 const RANGE: Interval = Interval { value: 1.0, low: 0.5, high: 2.0 };
 
 #[cfg(test)]

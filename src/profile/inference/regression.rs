@@ -1,17 +1,18 @@
-//! Demand from process CPU: `U(t) = U0 + Σ_k D_k X_k(t)` over windows of time, with no demand below nought.
+//! Demand from process CPU: `U(t) = U0 + Σ_k D_k X_k(t)` over windows of time, with no negative demand.
 //!
 //! U is the CPU of all Synapse processes together, X the arrivals of each group. The load of groups tends to rise and fall
-//! together, so the data alone cannot tell them apart: each demand is pulled towards the prior table times the one speed
-//! factor that fits best (ridge; equal to a normal prior with a standard deviation of 70 % of its mean), and U0 towards
-//! 3 % of a core per process. Windows with a process above 90 % busy are left out: their work spills into later ones.
+//! together, so the data alone cannot separate them. Each demand is therefore pulled towards the prior table times the one speed
+//! factor that fits best (ridge regression, equal to a normal prior with a standard deviation of 70 % of its mean), and U0 towards
+//! 3 % of a core per process. Windows with a process above 90 % busy are left out, because their work spills into later windows.
 
 use crate::process_cpu::{CpuCounter, ProcessCpu};
 use wsim_endpoints::Endpoint;
 use wsim_stats::least_squares::NonNegativeLeastSquares;
 use wsim_trace::Request;
 
+use super::super::model::DemandMethod;
 use super::super::prior::prior;
-use super::{DemandMethod, InferredDemand, RANGE, begins_us};
+use super::{InferredDemand, RANGE, work_start_us};
 
 /// Fits demand per group; `None` with fewer than three usable windows or without any request in them.
 pub fn regress<I>(requests: impl Fn() -> I, endpoints: &[Endpoint], cpu: &ProcessCpu) -> Option<InferredDemand>
@@ -23,7 +24,7 @@ where
     let windows = windows(requests(), &groups, &counters)?;
     let idle = IDLE_CORES * counters.len() as f64;
 
-    // One speed factor for all groups first; its residuals tell how noisy the windows are.
+    // First one speed factor for all groups: its residuals estimate the noise of the windows.
     let mut noise = (0.1 * mean(windows.iter().map(|w| w.cores))).powi(2).max(NOISE_MIN);
     let mut speed = 1.0;
     for _ in 0..3 {
@@ -64,7 +65,7 @@ where
     })
 }
 
-/// Which group each endpoint class is of, as small numbers.
+/// The group of each endpoint class, as an index.
 struct Groups {
     of_endpoint: Vec<usize>,
     prior_us: Vec<f64>,
@@ -86,7 +87,7 @@ impl Groups {
     }
 }
 
-/// One window: cores used, and cores that each group would use by the prior table.
+/// One window: cores used, and the cores that each group would use by the prior table.
 struct Observed {
     cores: f64,
     expected: Vec<f64>,
@@ -99,14 +100,14 @@ fn windows(requests: impl Iterator<Item = Request>, groups: &Groups, counters: &
     let count = usize::try_from((end - start) / width).ok()?;
     let seconds = width as f64 / 1e6;
     let mut expected = vec![vec![0.0; groups.count]; count];
-    // Windows that the log covers, as far as it and the counters overlap.
+    // The part of the counters' time that the log covers.
     let (mut first, mut last) = (i64::MAX, i64::MIN);
     for request in requests {
-        let begins = begins_us(&request);
-        let window = usize::try_from((begins.saturating_sub(start)).div_euclid(width));
+        let start_of_work = work_start_us(&request);
+        let window = usize::try_from((start_of_work.saturating_sub(start)).div_euclid(width));
         let endpoint = usize::from(request.endpoint.0);
-        if (start..=end).contains(&begins) {
-            (first, last) = (first.min(begins), last.max(begins));
+        if (start..=end).contains(&start_of_work) {
+            (first, last) = (first.min(start_of_work), last.max(start_of_work));
         }
         if let (Some(row), Some(&group)) = (window.ok().and_then(|w| expected.get_mut(w)), groups.of_endpoint.get(endpoint)) {
             row[group] += groups.prior_us[endpoint] / 1e6 / seconds;
@@ -128,7 +129,7 @@ fn windows(requests: impl Iterator<Item = Request>, groups: &Groups, counters: &
     (observed.len() >= WINDOWS_MIN && any).then_some(observed)
 }
 
-/// The time that all counters cover, not counting those with less than a twentieth of the CPU.
+/// The time that all counters cover; counters with less than a twentieth of the CPU are ignored.
 fn common_span(counters: &[&CpuCounter]) -> Option<(i64, i64)> {
     let used = |c: &CpuCounter| c.seconds_between(i64::MIN, i64::MAX);
     let total: f64 = counters.iter().map(|c| used(c)).sum();
@@ -168,7 +169,7 @@ mod tests {
     use rand_xoshiro::Xoshiro256PlusPlus;
     use wsim_endpoints::EndpointId;
 
-    /// An hour of syncs at 5 ms and sends at 30 ms whose rates go up and down each for itself, and the counter they make.
+    /// An hour of syncs at 5 ms and sends at 30 ms whose rates vary independently, and the resulting CPU counter.
     fn hour() -> (Vec<Request>, ProcessCpu) {
         let mut random = Xoshiro256PlusPlus::seed_from_u64(3);
         let mut requests = Vec::new();
@@ -198,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_that_never_came_keeps_its_prior_times_the_speed_of_the_machine() {
+    fn a_group_without_requests_keeps_its_prior_times_the_speed_of_the_machine() {
         let (requests, cpu) = hour();
         let demand = regress(|| requests.iter().copied(), &table(), &cpu).unwrap();
         let media = demand.per_endpoint_cpu_us[5] / 2400.0;
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_constant_load_is_shared_out_by_the_prior() {
+    fn a_constant_load_is_divided_by_the_prior() {
         let requests: Vec<Request> =
             (0..6000i64).map(|i| Request { endpoint: EndpointId(u16::from(i % 10 == 0)), ..request(i * 100_000) }).collect();
         let csv: String = (0..=60).map(|i| format!("{},main,{}\n", i * 10, f64::from(i) * 10.0 * 0.08)).collect();
@@ -218,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn cpu_before_and_after_the_log_is_not_held_against_it() {
+    fn cpu_before_and_after_the_log_is_ignored() {
         let (requests, cpu) = hour();
         let part = || requests.iter().copied().filter(|r| (1_200_000_000..2_400_000_000).contains(&r.arrival_us));
         let demand = regress(part, &table(), &cpu).unwrap();

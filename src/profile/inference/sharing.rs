@@ -1,22 +1,22 @@
-//! Demand from response times: taking apart what a request did itself from what it waited for others.
+//! Demand from response times: separates a request's own work from the time it waited for other requests.
 //!
 //! A process shares one core among the requests in progress that want it. If a request of class k in progress wants the core
-//! with probability β_k, and `B(t)` adds up the β of all in progress on its server, its demand is
+//! with probability β_k, and `B(t)` is the sum of β over all requests in progress on its server, its demand is
 //!
 //! ```text
-//! D = β_k ∫ dt / max(1, B(t))      from its arrival (a long poll's wake) to its end
+//! D = β_k ∫ dt / max(1, B(t))      from the arrival (a long poll's wake-up) to the end of the request
 //! ```
 //!
-//! β follows from the share c_k of its time that the class is on the core when nobody disturbs it (prior table): the rest of
-//! its time, waiting for the database, does not grow with load, while the time on the core is stretched by a factor S, so
-//! `β = S / (S + (1 - c) / c)`. S is the class's mean stretch in the round before; three rounds settle it. With c = 1 this
-//! is the exact inverse of processor sharing. (Setting β to demand over response time instead, as is often written, takes
-//! time in the queue for time that the core is not wanted, and loses work as load grows.)
+//! β follows from the share c_k of its time that a request of the class spends on the core of an idle server (prior table). The
+//! rest of its time, waiting for the database, does not grow with load, while the time on the core is stretched by a factor S:
+//! `β = S / (S + (1 - c) / c)`. S is the class's mean stretch in the previous round; three rounds are enough. With c = 1 this
+//! is the exact inverse of processor sharing. (The often used β = demand / response time mistakes time in the queue for time
+//! off the core, and loses work as load grows.)
 //!
-//! What comes out is too high where other things slow requests down with load (a busy database, a CPU quota: on two logs of a
-//! cluster with known CPU it was twice the truth), and the prior table is off by the speed of the machine. Either is good for
-//! a factor of two, so the result is their geometric mean (on those logs 1.4 and 1.6 times the truth), never above the mean
-//! response time. Long polls tell nothing of their work in a proxy's log; they get the prior times the speed factor of all the others.
+//! The result is too high where something else slows requests down with load (a busy database, a CPU quota: on two logs of a
+//! cluster with known CPU it was twice the true value), and the prior table is wrong by the speed of the machine. Each is
+//! accurate to a factor of two, so their geometric mean is taken (on those logs 1.4 and 1.6 times the true value), never above the
+//! mean response time. A proxy's log does not show the work of long polls: they get the prior times the speed factor of the others.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -25,8 +25,9 @@ use wsim_endpoints::Endpoint;
 use wsim_stats::hashing::NumberMap;
 use wsim_trace::{Request, flag};
 
+use super::super::model::DemandMethod;
 use super::super::prior::prior;
-use super::{DemandMethod, InferredDemand, RANGE, begins_us};
+use super::{InferredDemand, RANGE, work_start_us};
 
 /// Inverts processor sharing per server (upstream, else process, else one server for all); `None` without durations.
 pub fn invert<I>(requests: impl Fn() -> I, endpoints: &[Endpoint]) -> Option<InferredDemand>
@@ -50,45 +51,45 @@ where
     if usable < REQUESTS_MIN {
         return None;
     }
-    // What was found against the prior, over all classes: the speed of this machine.
+    // Found demand divided by prior demand, over all classes: the speed of this machine.
     let found: f64 = sums.iter().zip(&wants).map(|(s, want)| s.shared_us * want).sum();
     let expected: f64 = sums.iter().zip(&priors).map(|(s, p)| s.requests as f64 * f64::from(p.cpu_us)).sum();
     let speed = if expected > 0.0 { factor(found / expected) } else { 1.0 };
     let demand = |class: usize| {
-        let (sum, usual) = (&sums[class], f64::from(priors[class].cpu_us));
-        if sum.requests < CLASS_MIN || sum.long_polls > sum.requests || usual == 0.0 {
-            return usual * speed;
+        let (sum, typical) = (&sums[class], f64::from(priors[class].cpu_us));
+        if sum.requests < CLASS_MIN || sum.long_polls > sum.requests || typical == 0.0 {
+            return typical * speed;
         }
         let n = sum.requests as f64;
-        (usual * factor(sum.shared_us * wants[class] / n / usual)).min(sum.response_us / n)
+        (typical * factor(sum.shared_us * wants[class] / n / typical)).min(sum.response_us / n)
     };
     Some(InferredDemand {
         method: DemandMethod::ProcessorSharing,
         note: format!(
-            "worked out from the response times and the number in progress of {usable} requests, tempered by what they cost \
-             on a reference cluster ({speed:.1} times that on the whole); half to double is possible"
+            "calculated from the response times and the number in progress of {usable} requests, averaged with what they cost \
+             on a reference cluster ({speed:.1} times that in total); half to double is possible"
         ),
         per_endpoint_cpu_us: (0..endpoints.len()).map(demand).collect(),
         range: RANGE,
     })
 }
 
-/// Geometric mean of what was found (in units of the prior) and the prior, within a factor of four of the prior.
+/// Geometric mean of the found demand (in units of the prior) and the prior, within a factor of four of the prior.
 fn factor(found: f64) -> f64 {
     found.sqrt().clamp(1.0 / BOUND, BOUND)
 }
 
-/// What one sweep finds for a class.
+/// Sums of one sweep over a class.
 #[derive(Debug, Clone, Copy, Default)]
 struct ClassTimes {
     requests: u64,
     long_polls: u64,
     response_us: f64,
-    /// ∫ dt / max(1, B): response time with the stretch taken out.
+    /// ∫ dt / max(1, B): response time without the stretch.
     shared_us: f64,
 }
 
-/// A server during the sweep: how many want the core, and the integral of 1 / max(1, B) so far.
+/// A server during the sweep: how many requests want the core, and the integral of 1 / max(1, B) so far.
 #[derive(Default)]
 struct Server {
     now_us: i64,
@@ -129,11 +130,11 @@ fn sweep(requests: impl Iterator<Item = Request>, wants: &[f64]) -> Vec<ClassTim
             continue;
         }
         let name = if r.upstream.is_some() { r.upstream } else { r.process };
-        let server = servers.entry(name.0.into()).or_insert_with(|| Server { now_us: begins_us(&r), ..Server::default() });
-        let begins = begins_us(&r).max(server.now_us);
-        server.finish_until(begins, wants, &mut sums);
-        server.advance(begins);
-        server.open.push(Reverse((begins.saturating_add(r.wall_us.into()), r.endpoint.0, server.integral_us.to_bits())));
+        let server = servers.entry(name.0.into()).or_insert_with(|| Server { now_us: work_start_us(&r), ..Server::default() });
+        let start_us = work_start_us(&r).max(server.now_us);
+        server.finish_until(start_us, wants, &mut sums);
+        server.advance(start_us);
+        server.open.push(Reverse((start_us.saturating_add(r.wall_us.into()), r.endpoint.0, server.integral_us.to_bits())));
         server.wanting += wants[class];
         sums[class].requests += 1;
         sums[class].response_us += f64::from(r.wall_us);
@@ -212,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn on_a_quiet_server_demand_is_between_the_usual_share_of_the_response_time_and_the_prior() {
+    fn on_a_quiet_server_demand_lies_between_the_typical_share_of_the_response_time_and_the_prior() {
         let table = [endpoint("client", &[], None)];
         let requests: Vec<Request> = (0..500).map(|i| timed(i * 1_000_000, 20_000)).collect();
         let demand = invert(|| requests.iter().copied(), &table).unwrap();
@@ -221,8 +222,8 @@ mod tests {
     }
 
     #[test]
-    fn queueing_does_not_pass_for_demand() {
-        // Four times the load makes responses three times as long; what is found must hardly move.
+    fn queueing_is_not_mistaken_for_demand() {
+        // Four times the load makes responses three times as long; the demand found must hardly change.
         let table = [endpoint("client", &[], None), endpoint("client", &[], None)];
         let [quiet, busy] = [17.5, 70.0].map(|rate| {
             let requests = processor_sharing(rate, &[4000.0, 16_000.0], 20_000);
