@@ -19,7 +19,7 @@ use anyhow::Context;
 use super::progress::ProgressReporter;
 use wsim_endpoints::Endpoint;
 use wsim_logs::source::{Input, Source};
-use wsim_profile::{Extras, InferredDemand, Profile, Profiler, inference};
+use wsim_profile::{Extras, InferredDemand, Profile, Profiler, inference, profile_logs, profile_trace};
 use wsim_report::RunFolder;
 use wsim_trace::ingest::{self, Outcome, Progress};
 use wsim_trace::{self as trace, Trace, anonymise};
@@ -80,15 +80,14 @@ fn read_trace(config: &ReadConfig, path: &Path) -> anyhow::Result<LogData> {
     Ok(LogData { from_trace: true, ..data })
 }
 
-/// Reads the lines of all inputs: into a trace, or, if requests are not kept, into a profiler for each thread.
+/// Reads the lines of all inputs: into a trace, or, if requests are not kept, into a profiler.
 fn ingest(config: &ReadConfig, endpoints: &Arc<[Endpoint]>, progress: &Progress) -> anyhow::Result<(Outcome, Option<Profiler>)> {
     if config.keep_requests {
         return Ok((ingest::into_trace(&config.sources, &config.ingest, &config.classifier, progress)?, None));
     }
-    let settings = profile_settings(config, endpoints);
-    let profilers = (0..config.ingest.threads).map(|_| Profiler::new(&settings)).collect();
-    let (outcome, profilers) = ingest::into_observers(&config.sources, &config.ingest, &config.classifier, progress, profilers)?;
-    Ok((outcome, merge(profilers)))
+    let (outcome, profiler) =
+        profile_logs(&config.sources, &config.ingest, &config.classifier, progress, &profiler_config(config, endpoints))?;
+    Ok((outcome, Some(profiler)))
 }
 
 /// Shows bytes and lines read; for files the remaining time too.
@@ -113,11 +112,11 @@ fn finish_reading(
     trace: Option<Trace>,
     profiler: Option<Profiler>,
 ) -> anyhow::Result<LogData> {
-    let settings = profile_settings(config, &endpoints);
+    let profiler_config = profiler_config(config, &endpoints);
     let profiler = match (&trace, profiler) {
-        (Some(trace), _) => observe(trace, &settings, config.ingest.threads),
+        (Some(trace), _) => profile_trace(trace, &profiler_config, config.ingest.threads),
         (None, Some(profiler)) => profiler,
-        (None, None) => Profiler::new(&settings),
+        (None, None) => Profiler::new(&profiler_config),
     };
     if profiler.requests() + profiler.internal_requests() == 0 {
         anyhow::bail!("{}", no_requests::no_requests(config, &summary));
@@ -135,34 +134,7 @@ fn finish_reading(
     Ok(LogData { summary, endpoints, trace, profile, from_trace: false })
 }
 
-fn profile_settings(config: &ReadConfig, endpoints: &Arc<[Endpoint]>) -> wsim_profile::Settings {
+fn profiler_config(config: &ReadConfig, endpoints: &Arc<[Endpoint]>) -> wsim_profile::ProfilerConfig {
     let now = jiff::Timestamp::now().as_microsecond();
-    wsim_profile::Settings { endpoints: Arc::clone(endpoints), zone_offset_seconds: config.ingest.detect.zone.offset_seconds_at(now) }
-}
-
-/// Profiles a trace on all threads; each takes every n-th chunk.
-fn observe(trace: &Trace, settings: &wsim_profile::Settings, threads: usize) -> Profiler {
-    let profilers = std::thread::scope(|scope| {
-        let running: Vec<_> = (0..threads)
-            .map(|part| {
-                scope.spawn(move || {
-                    let mut profiler = Profiler::new(settings);
-                    for request in trace.part(part, threads) {
-                        profiler.observe(&request, &trace.names);
-                    }
-                    profiler
-                })
-            })
-            .collect();
-        #[expect(clippy::expect_used, reason = "a panic in a thread is a defect and goes on here")]
-        running.into_iter().map(|thread| thread.join().expect("a profiling thread panicked")).collect()
-    });
-    merge(profilers).unwrap_or_else(|| Profiler::new(settings))
-}
-
-fn merge(profilers: Vec<Profiler>) -> Option<Profiler> {
-    profilers.into_iter().reduce(|mut all, part| {
-        all.merge(part);
-        all
-    })
+    wsim_profile::ProfilerConfig { endpoints: Arc::clone(endpoints), zone_offset_seconds: config.ingest.detect.zone.offset_seconds_at(now) }
 }

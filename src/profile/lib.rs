@@ -19,6 +19,7 @@ mod finish;
 mod hitters;
 pub mod inference;
 pub mod model;
+mod parallel;
 mod peaks;
 mod prior;
 pub mod process_cpu;
@@ -37,5 +38,6 @@ pub use model::{
     Concurrency, Coverage, Demand, DemandMethod, DestinationProfile, Dispersion, EndpointProfile, EventRate, GroupProfile, HeavyHitter,
     HeavyHitters, LATENCY_BUCKETS_MS, Outcomes, Peak, Peaks, ProcessCoverage, ProcessProfile, Profile, Quantiles, Series, Window,
 };
+pub use parallel::{profile_logs, profile_trace};
 pub use process_cpu::{ProcessCpu, ProcessCpuError};
 pub use profiler::{Extras, Profiler, ProfilerConfig};

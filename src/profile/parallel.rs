@@ -1,0 +1,54 @@
+//! Profiling on all threads: logs while they are read, or a trace that is there.
+//!
+//! The functions are not generic over the observer, so that the loop over lines is compiled here, with this crate's optimisation.
+
+use wsim_endpoints::Classifier;
+use wsim_logs::source::Source;
+use wsim_trace::Trace;
+use wsim_trace::ingest::{self, IngestConfig, IngestError, Outcome, Progress};
+
+use super::profiler::{Profiler, ProfilerConfig};
+
+/// Reads logs without keeping the requests: each thread has a profiler of its own, and the result is their sum.
+///
+/// # Errors
+/// [`IngestError`] if a named file cannot be opened, or has no format that is known.
+pub fn profile_logs(
+    sources: &[Source],
+    ingest: &IngestConfig,
+    classifier: &Classifier,
+    progress: &Progress,
+    config: &ProfilerConfig,
+) -> Result<(Outcome, Profiler), IngestError> {
+    let profilers = (0..ingest.threads).map(|_| Profiler::new(config)).collect();
+    let (outcome, profilers) = ingest::into_observers(sources, ingest, classifier, progress, profilers)?;
+    Ok((outcome, merge(profilers, config)))
+}
+
+/// Profiles a trace; each thread takes every n-th chunk.
+pub fn profile_trace(trace: &Trace, config: &ProfilerConfig, threads: usize) -> Profiler {
+    let profilers = std::thread::scope(|scope| {
+        let running: Vec<_> = (0..threads)
+            .map(|part| {
+                scope.spawn(move || {
+                    let mut profiler = Profiler::new(config);
+                    for request in trace.part(part, threads) {
+                        profiler.observe(&request, &trace.names);
+                    }
+                    profiler
+                })
+            })
+            .collect();
+        #[expect(clippy::expect_used, reason = "a panic in a thread is a defect and goes on here")]
+        running.into_iter().map(|thread| thread.join().expect("a profiling thread panicked")).collect()
+    });
+    merge(profilers, config)
+}
+
+fn merge(profilers: Vec<Profiler>, config: &ProfilerConfig) -> Profiler {
+    let sum = profilers.into_iter().reduce(|mut all, part| {
+        all.merge(part);
+        all
+    });
+    sum.unwrap_or_else(|| Profiler::new(config))
+}
