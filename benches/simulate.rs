@@ -7,8 +7,8 @@ use wsim::simulate::cluster::Run;
 use wsim::simulate::record::{Record, mark};
 use wsim::simulate::router::{LeastInFlight, Router};
 use wsim::simulate::schedule::{Population, Schedule};
-use wsim::simulate::station::{Background, Measuring};
-use wsim::simulate::synthetic::{RunLength, Synthetic, simulate};
+use wsim::simulate::station::{Background, MeasurementWindow};
+use wsim::simulate::theory::{RunLength, Synthetic, simulate};
 use wsim::simulate::time::{Span, Time};
 use wsim::simulate::topology::{Costs, Topology};
 use wsim::simulate::workload::{Class, Lock, Workload};
@@ -33,27 +33,27 @@ fn full_model(criterion: &mut Criterion) {
     let workload = homeserver();
     let mut topology = Topology::one_pool(8);
     topology.persisters = vec![6, 7];
-    topology.processes.iter_mut().for_each(|process| process.background = Background::share(0.03));
+    topology.processes.iter_mut().for_each(|process| process.background = Background::from_utilisation(0.03));
     let costs = Costs {
-        shadow: 0.6,
+        unlogged_cpu: 0.6,
         replication: Span::from_micros(1_000),
         replication_delay: Span::from_micros(500),
         persist_cpu: Span::from_millis(3),
         persist_db: Span::from_millis(8),
-        hop_delay: Span::from_micros(700),
-        hop_cpu: Span::from_millis(1),
+        rpc_delay: Span::from_micros(700),
+        rpc_cpu: Span::from_millis(1),
         ..Costs::LOGGED
     };
     let routers = |_: usize, _: usize, _: u64| -> Box<dyn Router> { Box::new(LeastInFlight) };
     let schedule = Schedule::draw(&workload, Population::OBSERVED, 1);
-    let measuring = Measuring::over(Time::ZERO, Time::ZERO + workload.span, 240);
+    let measurement = MeasurementWindow::new(Time::ZERO, Time::ZERO + workload.span, 240);
     let run = Run {
         workload: &workload,
         schedule: &schedule,
         topology: &topology,
         routers: &routers,
         costs: &costs,
-        measuring,
+        measurement,
         as_logged: false,
         seed: 1,
     };
@@ -86,11 +86,11 @@ fn homeserver() -> Workload {
         record.db_us = u32::from(record.transactions) * 1_500;
         record.class = [0, 1, 1, 0, 0, 1, 0, 2, 0, 0, 1, 1, 0, 0, 1, 0, 0, 1, 0, 0][usize::try_from(below(20)).unwrap_or(0)];
         if record.class == 1 {
-            record.set(mark::POLL);
+            record.set(mark::LONG_POLL);
             record.wait_us = u32::try_from(below(20_000_000)).unwrap_or(0);
             let before = std::mem::replace(&mut last_poll[user as usize], index);
             if before > 0 {
-                record.set(mark::FOLLOWS);
+                record.set(mark::FOLLOWS_POLL);
                 record.think_us = 50_000;
                 records[before as usize].next = index;
             }

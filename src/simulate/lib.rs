@@ -1,34 +1,29 @@
-//! What a topology would do with a workload: an event simulation with error bars.
+//! The simulation of Synapse deployments: an event engine, queueing stations, the model of a process, and the statistics of runs.
 //!
-//! Knows nothing of files. Life cycle of a prediction:
+//! Knows nothing of files. From a log to a prediction:
 //!
-//! 1. Requests of a trace become a [`prepare::Prepared`] workload with what no request line shows ([`topology::Costs`]): costs kept
-//!    together per request, parks as instants of the outside world, device loops, cache state; 56 bytes each. Or a [`synthetic::Synthetic`] one is made up.
-//! 2. A [`schedule::Schedule`] draws who comes: everybody as observed, clones for growth, a resample of users.
-//! 3. A plan becomes a [`deploy::Deployment`], the logs' own processes an [`observed::Observed`] one: a [`topology::Topology`] says
-//!    which processes there are, [`router::Routers`] how a proxy chooses among them.
-//! 4. A [`cluster::Run`] plays the schedule: [`engine`] and [`queue`] hand out events by time and order, [`station`]s say when
-//!    things end; a [`result::RunResult`] comes out. The same input gives the same bytes.
-//! 5. A [`run::Scenario`] repeats that on common random numbers until the intervals are narrow enough, and compares.
-//! 6. A [`backtest`] does all that to the deployment that wrote the logs and compares.
+//! 1. [`calibrate`] turns a trace and its profile into a [`PreparedWorkload`](prepare::PreparedWorkload): 56 bytes per request with its own
+//!    costs, wake-up times of long polls, chains of polls and cache state, and the [costs](topology::Costs) that no request line shows.
+//! 2. [`deploy`] turns a plan into a [`topology::Topology`] and [`router::Routers`] with the proxies' exact rules.
+//! 3. A [`schedule::Schedule`] draws the arrivals: users as observed, clones for growth, or a resample of users.
+//! 4. A [`cluster::Run`] simulates one schedule: the [`engine`] hands out events in order of time, [`station`]s say when services end. The same
+//!    input gives the same [`result::RunResult`] to the bit.
+//! 5. A [`replications::Scenario`] repeats that on common random numbers until the intervals are narrow enough.
+//! 6. [`backtest`] does all that for the deployment that wrote the logs and compares with the log; [`prediction`] does it for a replay.
 //!
-//! The model of a worker and the statistics: `docs/model.md`. What theory says of it is tested in `tests/integration/theory.rs`.
+//! Folders depend on those before them only: `engine`, `station`, `synapse` (the model), `replications`, `calibrate`, `deploy`, `prediction`;
+//! `theory` has textbook queues on the same engine. The model of a worker and the statistics: `docs/model.md`. Checks against queueing theory:
+//! `tests/integration/theory.rs`.
 
-pub mod backtest;
-pub mod cluster;
+pub mod calibrate;
 pub mod deploy;
 pub mod engine;
-pub mod observed;
-pub mod prepare;
-pub mod queue;
-pub mod random;
-pub mod record;
-pub mod result;
-pub mod router;
-pub mod run;
-pub mod schedule;
+pub mod prediction;
+pub mod replications;
 pub mod station;
-pub mod synthetic;
-pub mod time;
-pub mod topology;
-pub mod workload;
+pub mod synapse;
+pub mod theory;
+
+pub use calibrate::{backtest, prepare};
+pub use engine::{queue, random, time};
+pub use synapse::{cluster, record, result, router, schedule, topology, workload};

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use wsim::profile::process_cpu::ProcessCpu;
-use wsim::profile::{Extras, Profile, Profiler, Settings};
-use wsim::simulate::backtest::{Backtest, BacktestSettings, Figure, backtest};
-use wsim::simulate::prepare::PrepareSettings;
+use wsim::profile::{Extras, Profile, Profiler, ProfilerConfig};
+use wsim::simulate::backtest::{Backtest, BacktestConfig, Figure, backtest};
+use wsim::simulate::prepare::PrepareConfig;
 use wsim::simulate::station::{Cpu, Quota};
 use wsim::simulate::time::Span;
 use wsim::trace::{self, Trace};
@@ -24,7 +24,7 @@ impl Logs {
     fn read(folder: &str) -> Self {
         let run = Run::analyse(&[folder]);
         let (trace, header) = wsim::parquet::read(&run.folder().join("trace.parquet")).unwrap();
-        let mut profiler = Profiler::new(&Settings::new(header.endpoints.clone()));
+        let mut profiler = Profiler::new(&ProfilerConfig::new(header.endpoints.clone()));
         trace.requests().for_each(|request| profiler.observe(&request, &trace.names));
         let counters = Path::new(folder).join("process-cpu.csv");
         let cpu = counters.exists().then(|| ProcessCpu::read(&counters).unwrap());
@@ -39,8 +39,8 @@ impl Logs {
             Some(_) => BTreeMap::from([("generic_worker1".to_owned(), Cpu { quota: Some(quota), ..Cpu::CORE })]),
             None => BTreeMap::new(),
         };
-        let settings = PrepareSettings { process_cpu: self.cpu.clone(), limits, ..PrepareSettings::default() };
-        let how = BacktestSettings { skip: Span::from_millis(15_000), ..BacktestSettings::default() };
+        let settings = PrepareConfig { process_cpu: self.cpu.clone(), limits, ..PrepareConfig::default() };
+        let how = BacktestConfig { skip: Span::from_millis(15_000), ..BacktestConfig::default() };
         backtest(&self.trace, &self.endpoints, &self.profile, &settings, &how).unwrap()
     }
 }

@@ -8,10 +8,10 @@ mod lattice;
 use exact::Response;
 use lattice::tails;
 use wsim::simulate::cluster::Run;
-use wsim::simulate::router::{AtRandom, Router};
+use wsim::simulate::router::{RandomServer, Router};
 use wsim::simulate::schedule::{Population, Schedule};
-use wsim::simulate::station::{Background, Measuring};
-use wsim::simulate::synthetic::{RunLength, Synthetic, SyntheticResult, simulate};
+use wsim::simulate::station::{Background, MeasurementWindow};
+use wsim::simulate::theory::{RunLength, Synthetic, SyntheticResult, simulate};
 use wsim::simulate::time::{Span, Time};
 use wsim::simulate::topology::{Costs, Slicing, Topology};
 use wsim::simulate::workload::{Class, Workload};
@@ -172,15 +172,15 @@ impl Deployment {
         let mut workload = synthetic.workload(span, seed);
         (self.prepare)(&mut workload);
         let schedule = Schedule::draw(&workload, Population::OBSERVED, seed);
-        let routers = |_: usize, _: usize, _: u64| -> Box<dyn Router> { Box::new(AtRandom) };
-        let measuring = Measuring::over(Time::from_micros(5_000_000), Time::ZERO + span, 1);
+        let routers = |_: usize, _: usize, _: u64| -> Box<dyn Router> { Box::new(RandomServer) };
+        let measurement = MeasurementWindow::new(Time::from_micros(5_000_000), Time::ZERO + span, 1);
         let run = Run {
             workload: &workload,
             schedule: &schedule,
             topology: &self.topology,
             routers: &routers,
             costs: &self.costs,
-            measuring,
+            measurement,
             seed,
             as_logged: false,
         };

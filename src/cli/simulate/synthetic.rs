@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::super::output::Output;
 use super::super::{Exit, UsageError};
 use wsim_report::format;
-use wsim_simulate::synthetic::{Exact, RunLength, Synthetic, SyntheticResult, simulate};
+use wsim_simulate::theory::{Exact, RunLength, Synthetic, SyntheticResult, simulate};
 use wsim_stats::Interval;
 
 pub(super) fn run(words: &str, seed: u64, output: &Output) -> anyhow::Result<Exit> {

@@ -1,9 +1,9 @@
-//! What a proxy would have hashed, from what the trace keeps of a request.
+//! The key that a proxy hashes, from the identities that the trace keeps of a request.
 //!
-//! The trace keeps no tokens: a key of `token` is the user. What proxies know of a user is the part of the token that says who it is, the
-//! localpart in base64 (Synapse 1.163, `handlers/auth.py`: `syt_<localpart>_<random>_<checksum>`; docs/workers.md takes it out by a
-//! map), so that is what they hash, whatever the log calls the user. A URI is put together from its template, with the room and the
-//! user in their places; what else stood there (transaction ids) is different every time.
+//! The trace keeps no access tokens, so a key of `token` is the user. A proxy identifies a user by the part of the token that names the user,
+//! the localpart in base64 (Synapse 1.163, `handlers/auth.py`: `syt_<localpart>_<random>_<checksum>`; docs/workers.md extracts that part with
+//! a map). So the localpart in base64 is the key, whatever the log calls the user. A URI is rebuilt from its template with room and user;
+//! other placeholders (transaction ids) get a different text for every request.
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
@@ -11,23 +11,23 @@ use std::net::{IpAddr, Ipv4Addr};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
-use super::super::random::{Purpose, draw};
-use super::super::record::Record;
+use crate::engine::random::{Purpose, draw};
+use crate::synapse::record::Record;
 use wsim_plan::Key;
 use wsim_trace::{NameId, Names};
 
-/// Which identity of a request a key is.
+/// The identity of a request that a key is made from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Source {
+pub(super) enum KeySource {
     User,
     Room,
     Peer,
     Uri,
-    /// Nothing that the trace keeps: the request has no such header.
+    /// The trace does not keep it: the request has no key.
     Missing,
 }
 
-impl Source {
+impl KeySource {
     pub(super) fn of(key: Option<&Key>) -> Self {
         match key {
             None => Self::Missing,
@@ -44,7 +44,7 @@ impl Source {
         }
     }
 
-    /// The name behind the key; [`NameId::NONE`] where the request has none.
+    /// The name that the key is made from; [`NameId::NONE`] if the request has none.
     pub(super) fn name(self, record: &Record) -> NameId {
         match self {
             Self::User => record.user,
@@ -54,22 +54,22 @@ impl Source {
         }
     }
 
-    /// Writes the key into `text`. Clones have names of their own but go to the same rooms.
+    /// Writes the key into `text`. Clones have names of their own but use the same rooms.
     pub(super) fn write(self, record: &Record, copy: u32, names: &Names, text: &mut String) {
         text.clear();
         if self == Self::Uri {
-            return uri(record, copy, names, text);
+            return write_uri(record, copy, names, text);
         }
         let name = self.name(record);
         if self == Self::User {
-            return user(names.text(name), copy, text);
+            return write_user(names.text(name), copy, text);
         }
         text.push_str(names.text(name));
         if copy > 0 && name.is_some() && self != Self::Room {
             if text.parse::<IpAddr>().is_ok() {
                 text.clear();
                 let bits = draw(u64::from(copy), Purpose::Users, u64::from(name.0));
-                // Bounded: 24 bits of a draw within 10.0.0.0/8.
+                // An address within 10.0.0.0/8 from 24 bits of a draw.
                 let _ = write!(text, "{}", Ipv4Addr::from(0x0a00_0000 | u32::try_from(bits >> 40).unwrap_or(0)));
             } else {
                 let _ = write!(text, "#{copy}");
@@ -78,8 +78,8 @@ impl Source {
     }
 }
 
-/// The user as it stands in a token. Nobody stays nobody.
-fn user(name: &str, copy: u32, text: &mut String) {
+/// The user as a token contains it; nothing for a request without a user.
+fn write_user(name: &str, copy: u32, text: &mut String) {
     if name.is_empty() {
         return;
     }
@@ -91,7 +91,7 @@ fn user(name: &str, copy: u32, text: &mut String) {
     }
 }
 
-fn uri(record: &Record, copy: u32, names: &Names, text: &mut String) {
+fn write_uri(record: &Record, copy: u32, names: &Names, text: &mut String) {
     let template = names.text(record.template);
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('{') {

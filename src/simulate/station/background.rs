@@ -1,53 +1,52 @@
-//! Work that a process does whatever comes: timers, garbage collection.
+//! Background work of a process, which no request causes: timers, garbage collection.
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use super::super::random::next_exponential;
-use super::super::time::{Span, Time};
+use crate::engine::random::next_exponential;
+use crate::engine::time::{Span, Time};
 
-/// Poisson instants, pieces of one mean.
+/// BackgroundPieces of work at Poisson instants, all with the same mean length.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Background {
-    /// Pieces per second.
+    /// BackgroundPieces per second.
     pub rate: f64,
-    /// Mean time of a piece.
+    /// Mean length of a piece.
     pub slice: Span,
-    /// Pieces are exponential rather than all equal (for checks against theory).
+    /// Lengths are exponential rather than equal (for checks against theory).
     pub exponential: bool,
 }
 
 impl Background {
-    /// No such work.
     pub const NONE: Self = Self { rate: 0.0, slice: Span::ZERO, exponential: false };
 
-    /// A share of a core, in 20 pieces a second.
-    pub fn share(utilisation: f64) -> Self {
+    /// This share of a core, in 20 pieces a second.
+    pub fn from_utilisation(utilisation: f64) -> Self {
         Self { rate: 20.0, slice: Span::from_seconds(utilisation / 20.0), exponential: false }
     }
 }
 
-/// The pieces as they come.
+/// The sequence of pieces in one run.
 #[derive(Debug, Clone)]
-pub(super) struct Pieces {
+pub(super) struct BackgroundPieces {
     background: Background,
     next: Time,
     random: Xoshiro256PlusPlus,
 }
 
-impl Pieces {
+impl BackgroundPieces {
     pub(super) fn new(background: Background, random: Xoshiro256PlusPlus) -> Self {
         let mut pieces = Self { background, next: Time::ZERO, random };
         pieces.next = pieces.after(Time::ZERO);
         pieces
     }
 
-    /// When the next one comes; [`Time::NEVER`] if none does.
+    /// Time of the next piece; [`Time::NEVER`] if there is none.
     #[inline]
     pub(super) fn next(&self) -> Time {
         self.next
     }
 
-    /// Takes it: its work.
+    /// Takes the next piece and returns its work.
     pub(super) fn take(&mut self) -> Span {
         self.next = self.after(self.next);
         let mean = self.background.slice;

@@ -1,84 +1,84 @@
-//! Locks that pass from one to the next in the order of asking.
+//! Locks that are granted in the order of request.
 //!
-//! Those who wait are linked lists through one table, so that a lock costs no allocation of its own.
+//! Waiting queues are linked lists through one shared table, so that a lock needs no allocation of its own.
 
 use wsim_stats::hashing::NumberMap;
 
-/// No ticket: the end of a list.
-pub const NO_TICKET: u32 = u32::MAX;
+/// Marks the end of a linked list.
+pub const END_OF_LIST: u32 = u32::MAX;
 
-/// For each ticket the one behind it. A ticket is in at most one list at a time.
+/// For each id the id behind it. An id is in at most one list at a time.
 #[derive(Debug, Clone, Default)]
 pub struct Links(Vec<u32>);
 
 impl Links {
-    /// The ticket behind this one, or [`NO_TICKET`].
-    pub fn after(&self, ticket: u32) -> u32 {
-        self.0.get(ticket as usize).copied().unwrap_or(NO_TICKET)
+    /// The id behind this one, or [`END_OF_LIST`].
+    pub fn next_of(&self, id: u32) -> u32 {
+        self.0.get(id as usize).copied().unwrap_or(END_OF_LIST)
     }
 
-    pub(super) fn set(&mut self, ticket: u32, next: u32) {
-        let place = ticket as usize;
-        if place >= self.0.len() {
-            self.0.resize(place + 1, NO_TICKET);
+    pub(super) fn set(&mut self, id: u32, next: u32) {
+        let index = id as usize;
+        if index >= self.0.len() {
+            self.0.resize(index + 1, END_OF_LIST);
         }
-        self.0[place] = next;
+        self.0[index] = next;
     }
 }
 
-/// A list of tickets, first in first out.
+/// A first-in-first-out queue of ids.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Line {
+pub(super) struct LinkedQueue {
     pub(super) head: u32,
     tail: u32,
     pub(super) count: u32,
 }
 
-impl Line {
-    pub(super) const EMPTY: Self = Self { head: NO_TICKET, tail: NO_TICKET, count: 0 };
+impl LinkedQueue {
+    pub(super) const EMPTY: Self = Self { head: END_OF_LIST, tail: END_OF_LIST, count: 0 };
 
-    pub(super) fn push(&mut self, ticket: u32, links: &mut Links) {
-        links.set(ticket, NO_TICKET);
-        if self.head == NO_TICKET {
-            self.head = ticket;
+    pub(super) fn push(&mut self, id: u32, links: &mut Links) {
+        links.set(id, END_OF_LIST);
+        if self.head == END_OF_LIST {
+            self.head = id;
         } else {
-            links.set(self.tail, ticket);
+            links.set(self.tail, id);
         }
-        self.tail = ticket;
+        self.tail = id;
         self.count += 1;
     }
 
     fn pop(&mut self, links: &Links) -> Option<u32> {
-        if self.head == NO_TICKET {
+        if self.head == END_OF_LIST {
             return None;
         }
         let first = self.head;
-        self.head = links.after(first);
+        self.head = links.next_of(first);
         self.count -= 1;
         Some(first)
     }
 }
 
-/// Locks by key; only those that are held take memory.
+/// Locks by key. Only locks that are held take memory.
 #[derive(Debug, Clone, Default)]
-pub struct Locks(NumberMap<u64, Line>);
+pub struct Locks(NumberMap<u64, LinkedQueue>);
 
 impl Locks {
-    /// Takes the lock, or waits for it: whether it is held now.
-    pub fn acquire(&mut self, key: u64, ticket: u32, links: &mut Links) -> bool {
+    /// Acquires the lock or joins its queue; returns whether it was acquired.
+    pub fn acquire(&mut self, key: u64, id: u32, links: &mut Links) -> bool {
         match self.0.get_mut(&key) {
-            Some(line) => {
-                line.push(ticket, links);
+            Some(waiting) => {
+                waiting.push(id, links);
                 false
             }
             None => {
-                self.0.insert(key, Line::EMPTY);
+                self.0.insert(key, LinkedQueue::EMPTY);
                 true
             }
         }
     }
 
-    /// Gives the lock back: who holds it next.
+    /// Releases the lock; returns the id that holds it next.
     pub fn release(&mut self, key: u64, links: &Links) -> Option<u32> {
         let next = self.0.get_mut(&key)?.pop(links);
         if next.is_none() {
@@ -87,7 +87,7 @@ impl Locks {
         next
     }
 
-    /// How many are held.
+    /// Number of locks that are held.
     pub fn held(&self) -> usize {
         self.0.len()
     }
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lock_passes_in_the_order_of_asking() {
+    fn a_lock_is_granted_in_the_order_of_request() {
         let (mut locks, mut links) = (Locks::default(), Links::default());
         assert!(locks.acquire(7, 0, &mut links));
         assert!(!locks.acquire(7, 3, &mut links));

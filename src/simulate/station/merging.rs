@@ -1,50 +1,49 @@
-//! Queues served in batches: whatever waits when a batch ends is the next batch.
+//! Queues that are served in batches: everything that waits when a batch ends is the next batch.
 //!
-//! Synapse's event persister keeps one such queue per room. With Poisson arrivals λ and exponential batch times of mean 1/µ,
-//! independent of the batch's size, it never saturates: with x = λ(λ+µ)/µ², P(busy) = x/(1+x) and the mean time in it is
-//! (1 + P(busy))/µ.
+//! Synapse's event persister keeps one such queue per room. With Poisson arrivals λ and exponential batch times of mean 1/µ, independent of
+//! the batch's size, the queue never saturates: with x = λ(λ+µ)/µ², P(busy) = x/(1+x) and the mean response time is (1 + P(busy))/µ.
 
-use super::lock::{Line, Links};
+use super::lock::{LinkedQueue, Links};
 use wsim_stats::hashing::NumberMap;
 
-/// Queues by key; only busy ones take memory.
+/// Queues by key. Only busy queues take memory.
 #[derive(Debug, Clone, Default)]
-pub struct MergingQueues(NumberMap<u64, Line>);
+pub struct MergingQueues(NumberMap<u64, LinkedQueue>);
 
-/// Tickets served together: `leader`, then each one's [`Links::after`].
+/// Ids that are served together: `leader`, then each one's [`Links::next_of`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Batch {
-    /// The first ticket.
+    /// The first id.
     pub leader: u32,
-    /// How many tickets.
+    /// Number of ids.
     pub count: u32,
 }
 
 impl MergingQueues {
-    /// Somebody comes: a batch that starts at once if the queue was idle.
-    pub fn enter(&mut self, key: u64, ticket: u32, links: &mut Links) -> Option<Batch> {
+    /// Adds an id; returns a batch that starts now if the queue was idle.
+    pub fn enter(&mut self, key: u64, id: u32, links: &mut Links) -> Option<Batch> {
         match self.0.get_mut(&key) {
             Some(waiting) => {
-                waiting.push(ticket, links);
+                waiting.push(id, links);
                 None
             }
             None => {
-                self.0.insert(key, Line::EMPTY);
-                let mut alone = Line::EMPTY;
-                alone.push(ticket, links);
-                Some(Batch { leader: alone.head, count: 1 })
+                self.0.insert(key, LinkedQueue::EMPTY);
+                let mut single = LinkedQueue::EMPTY;
+                single.push(id, links);
+                Some(Batch { leader: single.head, count: 1 })
             }
         }
     }
 
-    /// A batch has ended: the next one, which starts at once.
+    /// Ends the running batch; returns the next one, which starts now.
     pub fn finish(&mut self, key: u64) -> Option<Batch> {
         let waiting = self.0.get_mut(&key)?;
         if waiting.count == 0 {
             self.0.remove(&key);
             return None;
         }
-        let batch = std::mem::replace(waiting, Line::EMPTY);
+        let batch = std::mem::replace(waiting, LinkedQueue::EMPTY);
         Some(Batch { leader: batch.head, count: batch.count })
     }
 }
@@ -60,7 +59,7 @@ mod tests {
         assert_eq!(queues.enter(1, 5, &mut links), None);
         assert_eq!(queues.enter(1, 6, &mut links), None);
         assert_eq!(queues.finish(1), Some(Batch { leader: 5, count: 2 }));
-        assert_eq!(links.after(5), 6);
+        assert_eq!(links.next_of(5), 6);
         assert_eq!(queues.enter(1, 7, &mut links), None);
         assert_eq!(queues.finish(1), Some(Batch { leader: 7, count: 1 }));
         assert_eq!(queues.finish(1), None);

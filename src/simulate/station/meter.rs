@@ -1,57 +1,55 @@
-//! What a station did over time: busy time and numbers present, per bin and in all.
+//! Measurements of a station: busy time and number of customers present, in total and per bin of time.
 //!
-//! Nothing before the end of the warm-up or after the end of measuring is counted.
+//! Only time between the end of the warm-up and the end of the measurement counts.
 
-use super::super::time::{Span, Time};
+use crate::engine::time::{Span, Time};
 
-/// When to measure, and how finely over time.
+/// The measured time, and the resolution of timelines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Measuring {
-    /// End of the warm-up.
+pub struct MeasurementWindow {
+    /// Start: the end of the warm-up.
     pub from: Time,
-    /// End of measuring.
     pub until: Time,
     /// Width of a bin of the timelines.
     pub bin: Span,
 }
 
-impl Measuring {
-    /// From `from` to `until` in about `bins` bins (at most one more).
-    pub fn over(from: Time, until: Time, bins: u64) -> Self {
+impl MeasurementWindow {
+    /// Measures from `from` to `until` in about `bins` bins (at most one more).
+    pub fn new(from: Time, until: Time, bins: u64) -> Self {
         let width = (until - from).nanos().div_ceil(bins.max(1)).max(1);
         Self { from, until, bin: Span::from_nanos(width) }
     }
 
-    /// Length of the measured time.
     pub fn span(&self) -> Span {
         self.until - self.from
     }
 }
 
-/// Adds up weighted spans that begin in order.
+/// Sums of weighted spans per bin. The starts of the spans never go back.
 #[derive(Debug, Clone)]
 struct Bins {
-    measuring: Measuring,
+    measurement: MeasurementWindow,
     at: usize,
-    /// Of the current bin, cut to the measured time.
+    /// Start and end of the current bin, cut to the measured time.
     at_start: Time,
     at_end: Time,
     current: f64,
-    /// The same where the rate was 1, ns.
+    /// Sum of the spans with rate 1 in the current bin, ns; `current` has the others.
     whole: u64,
     sums: Vec<f64>,
 }
 
 impl Bins {
-    fn new(measuring: Measuring) -> Self {
-        let at_end = (measuring.from + measuring.bin).min(measuring.until);
-        Self { measuring, at: 0, at_start: measuring.from, at_end, current: 0.0, whole: 0, sums: vec![0.0] }
+    fn new(measurement: MeasurementWindow) -> Self {
+        let at_end = (measurement.from + measurement.bin).min(measurement.until);
+        Self { measurement, at: 0, at_start: measurement.from, at_end, current: 0.0, whole: 0, sums: vec![0.0] }
     }
 
     /// Adds `rate` times the length of `start..end` to the bins it covers.
     #[inline]
     fn add(&mut self, start: Time, end: Time, rate: f64) {
-        // Nearly all lie within the bin of the one before.
+        // Nearly all spans lie within the bin of the span before.
         if start >= self.at_start && end <= self.at_end {
             self.current += (end - start).nanos() as f64 * rate;
         } else {
@@ -59,7 +57,7 @@ impl Bins {
         }
     }
 
-    /// The same at the rate 1.
+    /// [`Self::add`] with a rate of 1.
     #[inline]
     fn add_whole(&mut self, start: Time, end: Time) {
         if start >= self.at_start && end <= self.at_end {
@@ -69,14 +67,14 @@ impl Bins {
         }
     }
 
-    /// Of the current bin.
-    fn open(&self) -> f64 {
+    /// Sum of the current bin so far.
+    fn current_sum(&self) -> f64 {
         self.current + self.whole as f64
     }
 
     #[cold]
     fn add_elsewhere(&mut self, start: Time, end: Time, rate: f64) {
-        let (start, end) = (start.max(self.measuring.from), end.min(self.measuring.until));
+        let (start, end) = (start.max(self.measurement.from), end.min(self.measurement.until));
         if start >= end {
             return;
         }
@@ -84,17 +82,17 @@ impl Bins {
         while start >= self.at_end {
             self.at += 1;
             self.at_start = self.at_end;
-            self.at_end = (self.at_end + self.measuring.bin).min(self.measuring.until);
+            self.at_end = (self.at_end + self.measurement.bin).min(self.measurement.until);
         }
         self.spread(start, end, rate);
     }
 
-    /// Puts what was added up in the current bin where it belongs.
+    /// Moves the current bin's sum into `sums`.
     fn flush(&mut self) {
         if self.sums.len() <= self.at {
             self.sums.resize(self.at + 1, 0.0);
         }
-        self.sums[self.at] += self.open();
+        self.sums[self.at] += self.current_sum();
         (self.current, self.whole) = (0.0, 0);
     }
 
@@ -108,36 +106,35 @@ impl Bins {
             self.sums[bin] += (end.min(bin_end) - start).nanos() as f64 * rate;
             start = bin_end;
             bin += 1;
-            bin_end = (bin_end + self.measuring.bin).min(self.measuring.until);
+            bin_end = (bin_end + self.measurement.bin).min(self.measurement.until);
         }
     }
 
-    /// Sums per bin over the bin's measured length.
+    /// Each bin's sum divided by the bin's measured length.
     fn means(&self) -> Vec<f64> {
-        let bins = usize::try_from(self.measuring.span().nanos().div_ceil(self.measuring.bin.nanos().max(1))).unwrap_or(0);
-        let mut start = self.measuring.from;
+        let bins = usize::try_from(self.measurement.span().nanos().div_ceil(self.measurement.bin.nanos().max(1))).unwrap_or(0);
+        let mut start = self.measurement.from;
         (0..bins)
             .map(|i| {
-                let length = ((start + self.measuring.bin).min(self.measuring.until) - start).nanos() as f64;
-                start = start + self.measuring.bin;
-                let current = if i == self.at { self.open() } else { 0.0 };
+                let length = ((start + self.measurement.bin).min(self.measurement.until) - start).nanos() as f64;
+                start = start + self.measurement.bin;
+                let current = if i == self.at { self.current_sum() } else { 0.0 };
                 (self.sums.get(i).copied().unwrap_or(0.0) + current) / length.max(1.0)
             })
             .collect()
     }
 }
 
-/// Time a server works.
+/// Time that a server is busy.
 #[derive(Debug, Clone)]
 pub struct BusyMeter(Bins);
 
 impl BusyMeter {
-    /// Nothing yet.
-    pub fn new(measuring: Measuring) -> Self {
-        Self(Bins::new(measuring))
+    pub fn new(measurement: MeasurementWindow) -> Self {
+        Self(Bins::new(measurement))
     }
 
-    /// `work` was done, evenly over `start..finish`; starts never go back.
+    /// Counts `work` that was done evenly over `start..finish`. Starts never go back.
     #[inline]
     pub fn add(&mut self, start: Time, finish: Time, work: Span) {
         let elapsed = finish - start;
@@ -148,7 +145,7 @@ impl BusyMeter {
         }
     }
 
-    /// Work was done all the time of `start..finish`.
+    /// Counts work that was done without pause over `start..finish`.
     #[inline]
     pub fn add_whole(&mut self, start: Time, finish: Time) {
         self.0.add_whole(start, finish);
@@ -156,123 +153,119 @@ impl BusyMeter {
 
     /// Work done in the measured time, seconds.
     pub fn seconds(&self) -> f64 {
-        (self.0.sums.iter().sum::<f64>() + self.0.open()) / 1e9
+        (self.0.sums.iter().sum::<f64>() + self.0.current_sum()) / 1e9
     }
 
     /// Busy share of the measured time.
     pub fn utilisation(&self) -> f64 {
-        self.seconds() / self.0.measuring.span().seconds().max(1e-9)
+        self.seconds() / self.0.measurement.span().seconds().max(1e-9)
     }
 
-    /// Busy share per bin.
     pub fn over_time(&self) -> Vec<f64> {
         self.0.means()
     }
 }
 
-/// How many are present.
+/// The number of customers at a station, and its mean over the measured time.
 #[derive(Debug, Clone)]
 pub struct Occupancy {
     present: u32,
     largest: u32,
-    measuring: Measuring,
-    /// Number times ns, were all those present to stay until the end of measuring: of each one what is measured from its coming on, less
-    /// from its going on.
+    measurement: MeasurementWindow,
+    /// Area under the occupancy curve in customers · ns. Each arrival adds the measured time still ahead of it and each departure subtracts
+    /// it, so no event needs to integrate.
     area: u128,
 }
 
 impl Occupancy {
-    /// Nobody yet.
-    pub fn new(measuring: Measuring) -> Self {
-        Self { present: 0, largest: 0, measuring, area: 0 }
+    pub fn new(measurement: MeasurementWindow) -> Self {
+        Self { present: 0, largest: 0, measurement, area: 0 }
     }
 
-    /// One more.
+    /// A customer arrives.
     #[inline]
     pub fn enter(&mut self, now: Time) {
-        self.area += u128::from(self.left(now));
+        self.area += u128::from(self.remaining_ns(now));
         self.present += 1;
         self.largest = self.largest.max(self.present);
     }
 
-    /// One less.
+    /// A customer departs.
     #[inline]
     pub fn leave(&mut self, now: Time) {
-        debug_assert!(self.present > 0, "somebody leaves an empty station");
-        self.area -= u128::from(self.left(now));
+        debug_assert!(self.present > 0, "a departure from an empty station");
+        self.area -= u128::from(self.remaining_ns(now));
         self.present = self.present.saturating_sub(1);
     }
 
-    /// Measured time from `now` on, ns.
+    /// Measured time after `now`, ns.
     #[inline]
-    fn left(&self, now: Time) -> u64 {
-        (self.measuring.until - now.max(self.measuring.from)).nanos()
+    fn remaining_ns(&self, now: Time) -> u64 {
+        (self.measurement.until - now.max(self.measurement.from)).nanos()
     }
 
-    /// How many are present now.
     #[inline]
     pub fn present(&self) -> u32 {
         self.present
     }
 
-    /// Most at any one time, warm-up included.
+    /// The largest number at any one time, warm-up included.
     pub fn largest(&self) -> u32 {
         self.largest
     }
 
-    /// Time-averaged number over the measured time, whose end must have come.
+    /// Time average over the measured time, which must have ended.
     pub fn mean(&self) -> f64 {
-        self.area as f64 / (self.measuring.span().nanos() as f64).max(1.0)
+        self.area as f64 / (self.measurement.span().nanos() as f64).max(1.0)
     }
 }
 
-/// How many are present, over time.
+/// The number of customers at a station, in total and per bin of time.
 #[derive(Debug, Clone)]
 pub struct OccupancyOverTime {
-    whole: Occupancy,
+    total: Occupancy,
     since: Time,
     bins: Bins,
 }
 
 impl OccupancyOverTime {
-    /// Nobody yet.
-    pub fn new(measuring: Measuring) -> Self {
-        Self { whole: Occupancy::new(measuring), since: Time::ZERO, bins: Bins::new(measuring) }
+    pub fn new(measurement: MeasurementWindow) -> Self {
+        Self { total: Occupancy::new(measurement), since: Time::ZERO, bins: Bins::new(measurement) }
     }
 
-    /// One more.
+    /// A customer arrives.
     #[inline]
     pub fn enter(&mut self, now: Time) {
         self.bin(now);
-        self.whole.enter(now);
+        self.total.enter(now);
     }
 
-    /// One less.
+    /// A customer departs.
     #[inline]
     pub fn leave(&mut self, now: Time) {
         self.bin(now);
-        self.whole.leave(now);
+        self.total.leave(now);
     }
 
-    /// Counts up to `now`; call once at the end.
+    /// Counts up to `now`. Call once at the end of the run.
     pub fn advance(&mut self, now: Time) {
         self.bin(now);
     }
 
-    /// The number without its history.
-    pub fn whole(&self) -> &Occupancy {
-        &self.whole
+    /// The number over the whole measured time.
+    pub fn total(&self) -> &Occupancy {
+        &self.total
     }
 
-    /// Time-averaged number per bin.
+    /// Time average of each bin.
     pub fn over_time(&self) -> Vec<f64> {
         self.bins.means()
     }
 
     #[inline]
     fn bin(&mut self, now: Time) {
-        if self.whole.present > 0 {
-            self.bins.add(self.since, now, f64::from(self.whole.present));
+        if self.total.present > 0 {
+            self.bins.add(self.since, now, f64::from(self.total.present));
         }
         self.since = now;
     }
@@ -289,7 +282,7 @@ mod tests {
 
     #[test]
     fn warm_up_and_overrun_are_not_counted() {
-        let mut busy = BusyMeter::new(Measuring { from: at(100), until: at(200), bin: Span::from_nanos(30) });
+        let mut busy = BusyMeter::new(MeasurementWindow { from: at(100), until: at(200), bin: Span::from_nanos(30) });
         busy.add(at(0), at(110), Span::from_nanos(110));
         busy.add(at(120), at(140), Span::from_nanos(10));
         busy.add(at(190), at(300), Span::from_nanos(110));
@@ -301,20 +294,20 @@ mod tests {
 
     #[test]
     fn the_mean_number_is_the_area_over_the_time() {
-        let mut number = OccupancyOverTime::new(Measuring { from: at(0), until: at(100), bin: Span::from_nanos(10) });
+        let mut number = OccupancyOverTime::new(MeasurementWindow { from: at(0), until: at(100), bin: Span::from_nanos(10) });
         number.enter(at(10));
         number.enter(at(20));
         number.leave(at(50));
         number.leave(at(90));
         number.advance(at(100));
-        assert!((number.whole().mean() - 1.1).abs() < 1e-12);
-        assert_eq!((number.whole().largest(), number.over_time()[3]), (2, 2.0));
+        assert!((number.total().mean() - 1.1).abs() < 1e-12);
+        assert_eq!((number.total().largest(), number.over_time()[3]), (2, 2.0));
     }
 
     proptest! {
         #[test]
         fn bins_add_up_to_the_whole(spans in prop::collection::vec((0u64..50, 0u64..200), 0..50), width in 1u64..300) {
-            let mut busy = BusyMeter::new(Measuring { from: at(0), until: at(100_000), bin: Span::from_nanos(width) });
+            let mut busy = BusyMeter::new(MeasurementWindow { from: at(0), until: at(100_000), bin: Span::from_nanos(width) });
             let (mut start, mut total) = (0, 0);
             for (gap, length) in spans {
                 start += gap;

@@ -1,7 +1,7 @@
-//! The places where requests wait and are served.
+//! Queueing stations: where requests wait and are served.
 //!
-//! A station knows instants and tickets, nothing of requests or processes; it says when something ends or who starts next, and
-//! the model schedules it.
+//! A station knows times and the caller's numbers for customers, and nothing of requests or processes. It returns when a service ends or who
+//! starts next, and the model schedules that.
 
 pub mod background;
 pub mod database;
@@ -15,10 +15,10 @@ pub mod sharing;
 
 pub use background::Background;
 pub use database::Database;
-pub use interpreter::{Done, Entered, Interpreter, Turn};
-pub use lock::{Links, Locks, NO_TICKET};
+pub use interpreter::{Completed, Interpreter, Poll, ThreadAdmission};
+pub use lock::{END_OF_LIST, Links, Locks};
 pub use merging::{Batch, MergingQueues};
-pub use meter::{BusyMeter, Measuring, Occupancy, OccupancyOverTime};
+pub use meter::{BusyMeter, MeasurementWindow, Occupancy, OccupancyOverTime};
 pub use pool::Pool;
 pub use processor::{Cpu, Processor, Quota};
-pub use sharing::Sharing;
+pub use sharing::ProcessorSharing;

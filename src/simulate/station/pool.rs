@@ -1,11 +1,11 @@
-//! A pool of equal servers with one line: database connections.
+//! Equal servers with one common queue, first come first served: a process's database connections.
 
 use std::collections::VecDeque;
 
-use super::super::time::Time;
-use super::meter::{Measuring, Occupancy};
+use super::meter::{MeasurementWindow, Occupancy};
+use crate::engine::time::Time;
 
-/// Servers, and those who wait for one, first come first served.
+/// The servers and their queue.
 #[derive(Debug, Clone)]
 pub struct Pool<T> {
     servers: u32,
@@ -15,25 +15,25 @@ pub struct Pool<T> {
 }
 
 impl<T> Pool<T> {
-    /// Free servers, at least one.
-    pub fn new(servers: u32, measuring: Measuring) -> Self {
-        let (serving, present) = (Occupancy::new(measuring), Occupancy::new(measuring));
+    /// An idle pool of `servers` servers, at least one.
+    pub fn new(servers: u32, measurement: MeasurementWindow) -> Self {
+        let (serving, present) = (Occupancy::new(measurement), Occupancy::new(measurement));
         Self { servers: servers.max(1), serving, waiting: VecDeque::new(), present }
     }
 
-    /// Somebody comes: gets a server at once (and is handed back), or waits.
+    /// A customer arrives: returned if a server is free, else queued.
     #[inline]
-    pub fn enter(&mut self, now: Time, ticket: T) -> Option<T> {
+    pub fn enter(&mut self, now: Time, customer: T) -> Option<T> {
         self.present.enter(now);
         if self.serving.present() < self.servers {
             self.serving.enter(now);
-            return Some(ticket);
+            return Some(customer);
         }
-        self.waiting.push_back(ticket);
+        self.waiting.push_back(customer);
         None
     }
 
-    /// Somebody leaves its server: who starts in its place.
+    /// A customer leaves its server; returns the customer that the server takes next.
     #[inline]
     pub fn leave(&mut self, now: Time) -> Option<T> {
         self.present.leave(now);
@@ -44,12 +44,12 @@ impl<T> Pool<T> {
         next
     }
 
-    /// Those served.
+    /// Customers in service.
     pub fn serving(&self) -> &Occupancy {
         &self.serving
     }
 
-    /// Those waiting or served.
+    /// Customers waiting or in service.
     pub fn present(&self) -> &Occupancy {
         &self.present
     }
@@ -57,13 +57,13 @@ impl<T> Pool<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::time::Span;
     use super::*;
+    use crate::engine::time::Span;
 
     #[test]
     fn the_longest_waiting_gets_the_next_server() {
         let at = Time::from_nanos;
-        let mut pool = Pool::new(2, Measuring { from: at(0), until: at(100), bin: Span::from_nanos(100) });
+        let mut pool = Pool::new(2, MeasurementWindow { from: at(0), until: at(100), bin: Span::from_nanos(100) });
         assert_eq!((pool.enter(at(0), 'a'), pool.enter(at(0), 'b')), (Some('a'), Some('b')));
         assert_eq!((pool.enter(at(10), 'c'), pool.enter(at(20), 'd')), (None, None));
         assert_eq!((pool.leave(at(50)), pool.leave(at(50)), pool.leave(at(60)), pool.leave(at(100))), (Some('c'), Some('d'), None, None));

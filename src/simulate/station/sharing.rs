@@ -1,17 +1,17 @@
-//! Exact processor sharing: everybody present is served at once, each at an equal part of the speed.
+//! Exact processor sharing: all customers present are served at once, each at an equal part of the speed.
 //!
-//! The limit of a reactor whose requests are cut into ever smaller slices; here as a check on that limit. Virtual time counts
-//! the service each one present has had; whoever came at virtual time v with work w leaves at v + w.
+//! This is the limit of a reactor whose requests are cut into ever smaller slices, and is used to check that limit. Virtual time counts the
+//! service that each customer present has received; a customer that arrived at virtual time v with work w leaves at v + w.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use super::super::time::{Span, Time};
+use crate::engine::time::{Span, Time};
 
-/// The shared server. Tickets are numbers of the caller's.
+/// The shared server. Ids are the caller's.
 #[derive(Debug, Clone, Default)]
-pub struct Sharing {
-    /// Service per head since the server was last empty, ns.
+pub struct ProcessorSharing {
+    /// Service per customer since the server was last empty, ns.
     virtual_now: f64,
     last: Time,
     present: BinaryHeap<Reverse<(VirtualTime, u32)>>,
@@ -35,38 +35,37 @@ impl Ord for VirtualTime {
     }
 }
 
-impl Sharing {
-    /// Somebody comes. Returns when the next one leaves unless somebody comes before; schedule a call of
-    /// [`leave`](Self::leave) for then (earlier ones may stay scheduled: they are recognised).
-    pub fn enter(&mut self, now: Time, work: Span, ticket: u32) -> Time {
+impl ProcessorSharing {
+    /// A customer arrives. Returns the time of the next departure unless somebody arrives before; schedule a call of
+    /// [`leave`](Self::leave) for that time. Earlier calls may stay scheduled: `leave` recognises that they are out of date.
+    pub fn enter(&mut self, now: Time, work: Span, id: u32) -> Time {
         self.advance(now);
         if self.present.is_empty() {
             self.virtual_now = 0.0;
         }
-        self.present.push(Reverse((VirtualTime(self.virtual_now + work.nanos() as f64), ticket)));
+        self.present.push(Reverse((VirtualTime(self.virtual_now + work.nanos() as f64), id)));
         self.next_due()
     }
 
-    /// Somebody leaves now, if that is still so: its ticket, and when the next one leaves.
+    /// The departure due at `now`, if it is still due: the id of the customer, and the time of the next departure.
     pub fn leave(&mut self, now: Time) -> Option<(u32, Option<Time>)> {
         if self.due != Some(now) {
             return None;
         }
         self.advance(now);
-        let Reverse((VirtualTime(left_at), ticket)) = self.present.pop()?;
-        // The instant was rounded to a nanosecond; the service was exact.
+        let Reverse((VirtualTime(left_at), id)) = self.present.pop()?;
+        // The time was rounded to a nanosecond; the service is exact.
         self.virtual_now = left_at;
         self.due = None;
         let next = (!self.present.is_empty()).then(|| self.next_due());
-        Some((ticket, next))
+        Some((id, next))
     }
 
-    /// How many are present.
+    /// Number of customers present.
     pub fn len(&self) -> usize {
         self.present.len()
     }
 
-    /// Whether nobody is.
     pub fn is_empty(&self) -> bool {
         self.present.is_empty()
     }
@@ -93,18 +92,18 @@ mod tests {
     #[test]
     fn two_at_once_take_twice_as_long() {
         let at = Time::from_nanos;
-        let mut server = Sharing::default();
+        let mut server = ProcessorSharing::default();
         assert_eq!(server.enter(at(0), Span::from_nanos(100), 1), at(100));
-        // The first has had 50 of 100; the second brings 20, which take 40 of the clock.
+        // The first has received 50 of 100; the second brings 20, which take 40 ns of time.
         assert_eq!(server.enter(at(50), Span::from_nanos(20), 2), at(90));
-        assert_eq!(server.leave(at(100)), None, "the first does not leave when it thought");
+        assert_eq!(server.leave(at(100)), None, "the first departure was postponed");
         assert_eq!(server.len(), 2);
     }
 
     #[test]
-    fn everybody_leaves_with_the_service_they_came_for() {
+    fn every_customer_leaves_with_its_full_service() {
         let at = Time::from_nanos;
-        let mut server = Sharing::default();
+        let mut server = ProcessorSharing::default();
         server.enter(at(0), Span::from_nanos(100), 1);
         server.enter(at(50), Span::from_nanos(20), 2);
         assert_eq!(server.leave(at(90)), Some((2, Some(at(120)))));

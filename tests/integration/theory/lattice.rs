@@ -47,7 +47,7 @@ pub(super) mod tails {
     }
 
     pub(in crate::theory) fn hyperexponential(scv: f64, mean: f64) -> impl Fn(f64) -> f64 {
-        let share = wsim::simulate::synthetic::balanced_share(scv);
+        let share = wsim::simulate::theory::balanced_share(scv);
         move |t| {
             let t = t.max(0.0);
             share * (-2.0 * share * t / mean).exp() + (1.0 - share) * (-2.0 * (1.0 - share) * t / mean).exp()

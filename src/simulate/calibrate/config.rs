@@ -1,0 +1,70 @@
+//! Choices that neither the trace nor its profile makes.
+
+use std::collections::BTreeMap;
+
+use crate::engine::time::Span;
+use crate::station::Cpu;
+use wsim_profile::{ProcessCpu, Window};
+use wsim_stats::Interval;
+
+/// How a trace is prepared for simulation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PrepareConfig {
+    /// CPU counters of whole processes. CPU that request lines do not show is fitted to them; without them it is assumed.
+    pub process_cpu: Option<ProcessCpu>,
+    /// The time that costs are fitted on; `None`: the whole trace. (A request's own CPU is always the request's own.)
+    pub calibration: Option<Window>,
+    /// CPU limits of the processes that wrote the logs, by name as logged; processes without an entry have a whole core.
+    pub limits: BTreeMap<String, Cpu>,
+    /// Multiplies every request's CPU (sensitivity: 0.5, 1, 2).
+    pub demand: f64,
+    /// Which end of the range of unlogged CPU to use.
+    pub coverage: Bound,
+    /// Which end of the range of the CPU per persisted event on every other process to use.
+    pub replication: Bound,
+    /// Database connections of every process (`cp_max`; Twisted's default is 5).
+    pub connections: u32,
+    /// Length of a period of a container's CPU limit (`cpu.cfs_period_us`, 100 ms unless configured).
+    pub quota_period: Span,
+    /// Cores that all processes and the database share, above 0. `None`: each process has a core of its own, and the database takes as
+    /// long as observed.
+    pub cores: Option<f64>,
+}
+
+impl Default for PrepareConfig {
+    fn default() -> Self {
+        Self {
+            process_cpu: None,
+            calibration: None,
+            limits: BTreeMap::new(),
+            demand: 1.0,
+            coverage: Bound::Value,
+            replication: Bound::Value,
+            connections: 5,
+            quota_period: Span::from_millis(100),
+            cores: None,
+        }
+    }
+}
+
+/// Which point of a range to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Bound {
+    /// The lower end.
+    Low,
+    /// The best estimate.
+    #[default]
+    Value,
+    /// The upper end.
+    High,
+}
+
+impl Bound {
+    pub(super) fn select(self, range: Interval) -> f64 {
+        match self {
+            Self::Low => range.low,
+            Self::Value => range.value,
+            Self::High => range.high,
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! From a trace and its profile to the input of the model: a workload, its classes, and the CPU that no request line shows.
+//!
+//! Invariant: request lines never count as all of the CPU. Without process CPU the prior holds, with its range, and the notes say so.
+
+use std::collections::BTreeMap;
+
+use super::background_roles;
+use super::classes::{ClassTable, class_of};
+use super::coalesce_wakeups::coalesce;
+pub use super::config::{Bound, PrepareConfig};
+use super::cpu_attribution::{CpuAttribution, LoggedCpu};
+use super::machine::fit_machine;
+use super::missing_cpu::MeanCpu;
+use super::observed::ObservedDeployment;
+use super::persist_costs::{PersistCosts, PersistRpcs};
+use super::served_by::{ServedBy, is_persist_rpc};
+use super::unloaded::{self, WallTimes};
+use crate::engine::time::Span;
+use crate::station::{Background, Cpu};
+use crate::synapse::topology::{Costs, ProcessSpec, TopologyError};
+use crate::synapse::workload::Workload;
+use wsim_endpoints::Endpoint;
+use wsim_plan::BackgroundRoles;
+use wsim_profile::{Profile, Window};
+use wsim_stats::DurationHistogram;
+use wsim_trace::{NameId, Names, Request, Trace, flag};
+
+/// A workload and what it costs.
+#[derive(Debug, Clone)]
+pub struct PreparedWorkload {
+    /// The client and federation requests of the window.
+    pub workload: Workload,
+    /// Costs that no request line shows.
+    pub costs: Costs,
+    /// Endpoint groups, by the `group` of the workload's classes.
+    pub groups: Vec<String>,
+    /// How the preparation was done and how far to trust it, a sentence each.
+    pub notes: Vec<String>,
+    /// The texts behind the workload's identities: proxies hash text.
+    pub names: Names,
+    /// Background work of an idle process.
+    pub idle: Background,
+    /// Database connections of every process.
+    pub connections: u32,
+    /// Length of a period of a container's CPU limit.
+    pub quota_period: Span,
+    /// Background work of single processes beyond [`Self::idle`] that no background role explains, cores by name.
+    pub own_background: BTreeMap<String, f64>,
+    /// Background work that moves with a [role](wsim_plan::BackgroundRoles), cores by Synapse's setting; empty where no process CPU shows it.
+    pub role_background: BTreeMap<&'static str, f64>,
+    /// Whether unlogged CPU was fitted to process CPU rather than assumed.
+    pub is_measured: bool,
+    served_by: ServedBy,
+    /// Background work beyond [`Self::idle`] as the observed processes had it, roles included, cores by name.
+    observed_background: BTreeMap<String, f64>,
+}
+
+impl PreparedWorkload {
+    /// Prepares the requests of a window. `endpoints` are those that the trace was classified with, `profile` is of the same trace.
+    pub fn new(trace: &Trace, endpoints: &[Endpoint], profile: &Profile, window: Window, config: &PrepareConfig) -> Self {
+        let classes = ClassTable::from_endpoints(endpoints);
+        let mean_cpu = MeanCpu::from_profile(endpoints, profile);
+        let calibration = config.calibration.unwrap_or(profile.window);
+        let served_by = ServedBy::from_trace(trace);
+        let data = CalibrationData::from_trace(trace, endpoints, &classes, &mean_cpu, &served_by, calibration, config);
+        let attribution = data.logged.attribute(profile, config);
+        let mut own_background = attribution.own_background.clone();
+        let role_background = background_roles::take(&mut own_background);
+        let persist = PersistCosts::new(&data.persist_rpcs, &attribution);
+        let machine = config.cores.map(|cores| fit_machine(cores, trace, calibration, config.process_cpu.as_ref()));
+        let costs = Costs {
+            machine: machine.as_ref().map(|(machine, _)| *machine),
+            cpu_factor: config.demand,
+            unlogged_cpu: attribution.unlogged_cpu,
+            unlogged_after_response: UNLOGGED_AFTER_RESPONSE,
+            thread_share: Some(THREAD_SHARE),
+            fetched_event: Span::from_seconds(attribution.fetched_event),
+            replication: Span::from_seconds(attribution.replication),
+            ..persist.costs()
+        };
+        let mut notes = notes(profile, &data, &attribution, &persist);
+        notes.extend(background_roles::note(&role_background));
+        notes.extend(machine.map(|(_, note)| note));
+        let workload = |window: Window| {
+            let requests = trace.requests().map(|request| mean_cpu.fill(request));
+            let bounds = (window.start_us, window.end_us);
+            let mut processes = Vec::new();
+            let class = |request: &Request| {
+                let class = class_of(request, endpoints, &served_by)?;
+                processes.push(if request.process.is_some() { request.process } else { request.upstream });
+                Some(class)
+            };
+            let mut workload = Workload::from_requests(requests, bounds, classes.classes.clone(), class);
+            coalesce(&mut workload.records, &processes, 1.0 + costs.unlogged_cpu);
+            workload
+        };
+        let mut prepared = Self {
+            workload: workload(calibration),
+            costs,
+            groups: classes.groups.clone(),
+            notes,
+            names: trace.names.clone(),
+            served_by: served_by.clone(),
+            idle: Background::from_utilisation(attribution.idle),
+            connections: config.connections,
+            quota_period: config.quota_period,
+            own_background,
+            role_background,
+            observed_background: attribution.own_background.clone(),
+            is_measured: attribution.is_measured,
+        };
+        let shares = prepared.unloaded_shares(trace, endpoints, &data.wall_times, config);
+        if calibration != window {
+            prepared.workload = workload(window);
+        }
+        unloaded::scale_delays(&mut prepared.workload, &shares);
+        for (class, share) in prepared.workload.classes.iter_mut().zip(&shares) {
+            class.delay_share = *share;
+        }
+        prepared
+    }
+
+    /// The share of observed delays and transaction times that is not due to load; all of it where the deployment cannot be simulated.
+    ///
+    /// Another coverage or replication cost is another explanation of the same log, and gets shares of its own. `demand` is not: it asks
+    /// how the same requests would do if they cost more than they did.
+    fn unloaded_shares(&self, trace: &Trace, endpoints: &[Endpoint], wall_times: &WallTimes, config: &PrepareConfig) -> Vec<f64> {
+        let costs = Costs { cpu_factor: 1.0, ..self.costs };
+        let observed = self.observed_deployment(trace, endpoints, &config.limits);
+        let shares = observed.and_then(|observed| unloaded::fit_shares(&observed, wall_times, &costs));
+        shares.unwrap_or_else(|_| vec![1.0; self.workload.classes.len()])
+    }
+
+    /// The deployment that wrote the logs. Processes that `limits` does not name have a whole core.
+    ///
+    /// # Errors
+    /// The logs name more processes than can be simulated.
+    pub(super) fn observed_deployment(
+        &self,
+        trace: &Trace,
+        endpoints: &[Endpoint],
+        limits: &BTreeMap<String, Cpu>,
+    ) -> Result<ObservedDeployment, TopologyError> {
+        let spec = |name: &str| ProcessSpec {
+            name: name.to_owned(),
+            cpu: limits.get(name).copied().unwrap_or(Cpu::CORE),
+            connections: self.connections,
+            background: self.idle_plus(self.observed_background.get(name).copied().unwrap_or(0.0)),
+        };
+        let served = self.requests(trace, endpoints).map(|request| -> NameId { self.served_by.process_of(&request) });
+        ObservedDeployment::new(trace, &self.served_by, self.workload.clone(), served, spec)
+    }
+
+    /// Background work of the process of this name under a plan's background roles.
+    pub(crate) fn background_of(&self, name: &str, roles: &BackgroundRoles) -> Background {
+        let own = self.own_background.get(name).copied().unwrap_or(0.0);
+        self.idle_plus(own + background_roles::cores_of(&self.role_background, roles, name))
+    }
+
+    fn idle_plus(&self, cores: f64) -> Background {
+        Background::from_utilisation(self.idle.rate * self.idle.slice.seconds() + cores)
+    }
+
+    /// The record of each of these requests, which are the window's in arrival order (requests between Synapse's processes may be left
+    /// out); `None` for requests that are not simulated.
+    pub fn records_of(&self, requests: &[Request], endpoints: &[Endpoint]) -> Vec<Option<u32>> {
+        let mut next = 0;
+        let mut record = |request: &Request| {
+            class_of(request, endpoints, &self.served_by)?;
+            next += 1;
+            (next <= self.workload.records.len()).then(|| u32::try_from(next - 1).ok())?
+        };
+        requests.iter().map(&mut record).collect()
+    }
+
+    /// The trace's requests behind the workload's records, in their order.
+    pub(super) fn requests<'t>(&'t self, trace: &'t Trace, endpoints: &'t [Endpoint]) -> impl Iterator<Item = Request> + 't {
+        let start = self.workload.origin_us;
+        let end = start.saturating_add(i64::try_from(self.workload.span.nanos() / 1000).unwrap_or(i64::MAX));
+        let in_window = move |request: &Request| (start..end).contains(&request.arrival_us);
+        trace.requests().filter(in_window).filter(|request| class_of(request, endpoints, &self.served_by).is_some())
+    }
+}
+
+/// Measurements of the calibration window.
+struct CalibrationData<'a> {
+    logged: LoggedCpu<'a>,
+    wall_times: WallTimes,
+    persist_rpcs: PersistRpcs,
+    seconds: f64,
+}
+
+impl<'a> CalibrationData<'a> {
+    fn from_trace(
+        trace: &'a Trace,
+        endpoints: &[Endpoint],
+        classes: &ClassTable,
+        mean_cpu: &MeanCpu,
+        served_by: &'a ServedBy,
+        window: Window,
+        config: &PrepareConfig,
+    ) -> Self {
+        let mut logged = LoggedCpu::new(window, &trace.names, served_by, config);
+        let mut persist_rpcs = PersistRpcs::default();
+        let mut classed = 0;
+        let by_class = vec![DurationHistogram::default(); classes.classes.len()];
+        let mut wall_times = WallTimes { by_class, from_synapse: trace.any_has(flag::COST) };
+        for request in trace.requests().filter(|request| (window.start_us..window.end_us).contains(&request.arrival_us)) {
+            let request = mean_cpu.fill(request);
+            let class = class_of(&request, endpoints, served_by);
+            let persists = class.is_some_and(|class| classes.classes[usize::from(class)].persists);
+            logged.observe(&request, endpoints, persists);
+            if persists && request.has(flag::WALL) {
+                persist_rpcs.observe_sender(&request);
+            }
+            if is_persist_rpc(&request, &trace.names) && request.has(flag::WALL) {
+                persist_rpcs.observe(&request);
+            }
+            // The same requests as the fit of unloaded delays simulates.
+            classed += usize::from(class.is_some());
+            if let Some(class) = class.filter(|_| request.has(flag::WALL) && classed <= unloaded::RECORDS_MAX) {
+                wall_times.by_class[usize::from(class)].record(request.work_us());
+            }
+        }
+        Self { logged, wall_times, persist_rpcs, seconds: window.seconds() }
+    }
+}
+
+fn notes(profile: &Profile, data: &CalibrationData<'_>, attribution: &CpuAttribution, persist: &PersistCosts) -> Vec<String> {
+    let mut notes = vec![attribution.note.clone()];
+    if profile.demand.method != wsim_profile::DemandMethod::Logged {
+        notes.push(format!(
+            "request CPU is inferred ({}), {:.1} to {:.1} times that is possible",
+            profile.demand.method, profile.demand.range.low, profile.demand.range.high
+        ));
+    }
+    let source = if persist.rpcs_seen > 0 {
+        format!("from {} hops in the persister's log", persist.rpcs_seen)
+    } else {
+        "assumed: no persister's log".to_owned()
+    };
+    notes.push(format!("writing an event takes {:.0} ms of the persister's time, {source}", persist.total() * 1e3));
+    notes.push(format!(
+        "{:.0} s and {} requests taught what does not depend on load; {:.1} events a second",
+        data.seconds,
+        data.wall_times.by_class.iter().map(DurationHistogram::count).sum::<u64>(),
+        data.logged.events_per_second()
+    ));
+    notes
+}
+
+/// Share of unlogged CPU that follows the response (encoding and writing it, the log line). No log shows it; half is assumed. On one
+/// measured worker every share from 0.4 to 0.65 keeps response times within 30 %.
+const UNLOGGED_AFTER_RESPONSE: f64 = 0.5;
+/// Share of request CPU that database threads burn. Assumed; predictions hardly depend on it.
+const THREAD_SHARE: f64 = 0.3;
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,376 @@
+//! Replications: one scenario with many seeds, until the intervals are narrow enough.
+//!
+//! 1. The warm-up is found once, by MSER-5 on the active requests of a pilot run, and is never shorter than the caches need.
+//! 2. Replication r of every candidate runs on schedule r: the same users, arrivals, demands and wake-ups (common random numbers).
+//! 3. A first batch of replications is run, then more, half as many again each time, until every candidate has converged or the cap is
+//!    reached ([`Scenario::replicate`]). This is the only loop and the only stopping rule: sweep, back-test and prediction use it.
+//! 4. Each figure is the mean over replications with Student's t; candidates are compared by paired differences.
+
+use crate::engine::random::{Purpose, draw};
+use crate::engine::time::{Span, Time};
+use crate::station::MeasurementWindow;
+use crate::synapse::cluster::Run;
+use crate::synapse::result::RunResult;
+use crate::synapse::router::Routers;
+use crate::synapse::schedule::{Population, Schedule};
+use crate::synapse::topology::{Costs, Topology, TopologyError};
+use crate::synapse::workload::Workload;
+use wsim_stats::{mser, student_t};
+
+/// The input that all candidates have in common.
+#[derive(Clone, Copy)]
+pub struct Scenario<'a> {
+    pub workload: &'a Workload,
+    /// Users per observed user.
+    pub growth: f64,
+    /// Costs that no request line shows.
+    pub costs: &'a Costs,
+    /// Seed of all random numbers.
+    pub seed: u64,
+    pub config: ReplicationConfig,
+}
+
+/// A topology with its balancing rules.
+#[derive(Clone, Copy)]
+pub struct Candidate<'a> {
+    pub topology: &'a Topology,
+    pub routers: &'a dyn Routers,
+}
+
+/// How many replications are run, when they stop, and what they measure.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ReplicationConfig {
+    /// Replications before the first test of convergence.
+    pub first: u32,
+    /// Most replications.
+    pub most: u32,
+    /// Wanted half-width of the mean latency's interval, as a share of the mean.
+    pub mean_within: f64,
+    /// Wanted half-width of the 95th percentile's interval, as a share of the percentile.
+    pub p95_within: f64,
+    /// Confidence of the intervals.
+    pub confidence: f64,
+    pub variation: Variation,
+    /// Least warm-up; the pilot may find that more is needed. At most half of the workload is ever removed.
+    pub warm_up: Span,
+    /// Bins of the timelines.
+    pub bins: u64,
+    /// Also measure response times as Synapse logs them, for comparison with a log.
+    pub as_logged: bool,
+    pub threads: usize,
+}
+
+/// How the traffic differs between replications. Replication 0 always has the traffic as observed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Variation {
+    /// All replications have the same users and arrivals; only other random numbers differ.
+    Fixed,
+    /// The sub-second parts of arrival times are redrawn where the log did not have them.
+    Redrawn,
+    /// Users are drawn with replacement as well.
+    Resampled,
+}
+
+impl Default for ReplicationConfig {
+    /// Ten to a hundred replications, 5 % of the mean and 10 % of the 95th percentile; five minutes of warm-up.
+    fn default() -> Self {
+        Self {
+            first: 10,
+            most: 100,
+            mean_within: 0.05,
+            p95_within: 0.10,
+            confidence: 0.95,
+            variation: Variation::Resampled,
+            warm_up: Span::from_millis(300_000),
+            bins: 240,
+            as_logged: false,
+            threads: 1,
+        }
+    }
+}
+
+impl ReplicationConfig {
+    /// Exactly this number of replications, whatever the intervals.
+    #[must_use]
+    pub fn exactly(self, replications: u32) -> Self {
+        Self { first: replications, most: replications, ..self }
+    }
+
+    /// Number of replications before the first test of convergence.
+    pub fn first_batch(&self) -> u32 {
+        self.first.clamp(1, self.most.max(1))
+    }
+
+    /// The stopping rule: whether the intervals of mean and 95th percentile are as narrow as wanted.
+    pub fn has_converged<F: LatencyFigures>(&self, runs: &[F]) -> bool {
+        let is_within = |share: f64, figure: fn(&F) -> f64| {
+            let values: Vec<f64> = runs.iter().map(figure).collect();
+            let interval = student_t::mean_interval(&values, self.confidence);
+            interval.high - interval.value <= share * interval.value
+        };
+        runs.len() > 1 && is_within(self.mean_within, F::mean_ms) && is_within(self.p95_within, F::p95_ms)
+    }
+}
+
+/// The figures of a run that the stopping rule needs. Callers keep of each run what they want, if it has these.
+pub trait LatencyFigures {
+    /// Mean work latency of all requests.
+    fn mean_ms(&self) -> f64;
+    /// 95th percentile of the work latency of all requests.
+    fn p95_ms(&self) -> f64;
+}
+
+impl LatencyFigures for RunResult {
+    fn mean_ms(&self) -> f64 {
+        self.overall().mean_ms()
+    }
+
+    fn p95_ms(&self) -> f64 {
+        self.overall().quantile_ms(0.95)
+    }
+}
+
+impl Scenario<'_> {
+    /// Adds replications to the runs of every candidate until all candidates have converged, the cap is reached, or `proceed` returns false.
+    ///
+    /// `runs` has the kept runs of each candidate, in order of replication, all the same number; start with empty ones. `keep` makes of a
+    /// run what is kept. `proceed` is called before each batch with the number of replications done. Candidates stay in step, so that every
+    /// pair of them can be compared on all replications.
+    ///
+    /// # Errors
+    /// A topology is inconsistent.
+    pub fn replicate<T: Send + LatencyFigures>(
+        &self,
+        candidates: &[Candidate<'_>],
+        runs: &mut [Vec<T>],
+        warm_up: Span,
+        keep: impl Fn(u32, RunResult) -> T + Sync,
+        mut proceed: impl FnMut(u32) -> bool,
+    ) -> Result<(), TopologyError> {
+        let most = self.config.most.max(1);
+        let mut done = runs.first().map_or(most, |runs| u32::try_from(runs.len()).unwrap_or(u32::MAX));
+        while done < most && runs.iter().any(|runs| !self.config.has_converged(runs)) && proceed(done) {
+            let batch = if done == 0 { self.config.first_batch() } else { (done / 2).clamp(1, most - done) };
+            for (candidate, run) in self.run_replications(candidates, done..done + batch, warm_up, &keep)? {
+                runs[candidate].push(run);
+            }
+            done += batch;
+        }
+        Ok(())
+    }
+
+    /// One replication of one candidate.
+    ///
+    /// # Errors
+    /// The topology is inconsistent.
+    pub fn once(&self, candidate: Candidate<'_>, replication: u32, warm_up: Span) -> Result<RunResult, TopologyError> {
+        self.run_on(candidate, &self.schedule(replication), replication, self.measurement(warm_up, self.config.bins))
+    }
+
+    /// The traffic of a replication, the same for every candidate.
+    pub fn schedule(&self, replication: u32) -> Schedule {
+        let varies = replication > 0 && self.config.variation != Variation::Fixed;
+        let resample = varies && self.config.variation == Variation::Resampled;
+        let seed = if self.config.variation == Variation::Fixed { self.seed } else { self.replication_seed(replication) };
+        Schedule::draw(self.workload, Population { growth: self.growth, resample, redraw: varies }, seed)
+    }
+
+    /// Warm-up by MSER-5 on the active requests of a pilot run, second by second; at least the configured one.
+    ///
+    /// # Errors
+    /// The topology is inconsistent.
+    pub fn find_warm_up(&self, candidate: Candidate<'_>) -> Result<Span, TopologyError> {
+        let half = self.workload.span.divided_by(2);
+        let seconds = (self.workload.span.nanos() / 1_000_000_000).clamp(1, PILOT_BINS_MAX);
+        let pilot = self.run_on(candidate, &self.schedule(0), 0, self.measurement(Span::ZERO, seconds))?;
+        let cut = mser::warm_up(&pilot.active_over_time()).unwrap_or(0);
+        let found = Span::from_seconds(cut as f64 * pilot.bin_seconds);
+        Ok(found.max(self.config.warm_up).min(half))
+    }
+
+    /// Runs these replications of every candidate on all threads. Returns what `keep` makes of each run and its replication's number, with the
+    /// index of the candidate, in order of replications, then of candidates.
+    ///
+    /// # Errors
+    /// A topology is inconsistent.
+    pub fn run_replications<T: Send>(
+        &self,
+        candidates: &[Candidate<'_>],
+        replications: std::ops::Range<u32>,
+        warm_up: Span,
+        keep: impl Fn(u32, RunResult) -> T + Sync,
+    ) -> Result<Vec<(usize, T)>, TopologyError> {
+        let measurement = self.measurement(warm_up, self.config.bins);
+        let numbers: Vec<u32> = replications.collect();
+        // A thread takes a replication with all its candidates, so that the schedule is drawn once.
+        let replicate = |replication: u32| -> Result<Vec<T>, TopologyError> {
+            let schedule = self.schedule(replication);
+            let run = |candidate: &Candidate<'_>| Ok(keep(replication, self.run_on(*candidate, &schedule, replication, measurement)?));
+            candidates.iter().map(run).collect()
+        };
+        let mut results = Vec::new();
+        for runs in in_parallel(&numbers, self.config.threads, replicate) {
+            results.extend(runs?.into_iter().enumerate());
+        }
+        Ok(results)
+    }
+
+    fn run_on(
+        &self,
+        candidate: Candidate<'_>,
+        schedule: &Schedule,
+        replication: u32,
+        measurement: MeasurementWindow,
+    ) -> Result<RunResult, TopologyError> {
+        let run = Run {
+            workload: self.workload,
+            schedule,
+            topology: candidate.topology,
+            routers: candidate.routers,
+            costs: self.costs,
+            measurement,
+            seed: self.replication_seed(replication),
+            as_logged: self.config.as_logged,
+        };
+        run.simulate()
+    }
+
+    fn measurement(&self, warm_up: Span, bins: u64) -> MeasurementWindow {
+        MeasurementWindow::new(Time::ZERO + warm_up, Time::ZERO + self.workload.span, bins)
+    }
+
+    fn replication_seed(&self, replication: u32) -> u64 {
+        draw(self.seed, Purpose::Replication, u64::from(replication))
+    }
+}
+
+/// Runs `work` on every item on `threads` threads; returns the results in the order of the items.
+fn in_parallel<T: Copy + Sync, R: Send>(items: &[T], threads: usize, work: impl Fn(T) -> R + Sync) -> Vec<R> {
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let worker = || {
+        let mut results = Vec::new();
+        loop {
+            let index = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let Some(item) = items.get(index) else { return results };
+            results.push((index, work(*item)));
+        }
+    };
+    let mut all: Vec<(usize, R)> = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads.min(items.len()).max(1)).map(|_| scope.spawn(worker)).collect();
+        let mut all = worker();
+        for other in others {
+            match other.join() {
+                Ok(results) => all.extend(results),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        all
+    });
+    all.sort_unstable_by_key(|(index, _)| *index);
+    all.into_iter().map(|(_, result)| result).collect()
+}
+
+/// Most bins of a pilot run: a day of seconds.
+const PILOT_BINS_MAX: u64 = 86_400;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::synapse::router::{FewestActive, RandomServer, Router};
+    use crate::theory::Synthetic;
+    use wsim_stats::Interval;
+    use wsim_trace::NameId;
+
+    fn random(_: usize, _: usize, _: u64) -> Box<dyn Router> {
+        Box::new(RandomServer)
+    }
+
+    fn shortest(_: usize, _: usize, _: u64) -> Box<dyn Router> {
+        Box::new(FewestActive)
+    }
+
+    /// Ten minutes of Poisson traffic by 200 users.
+    fn workload(rate: u32) -> Workload {
+        let synthetic: Synthetic = format!("poisson rate={rate} service=exp:20ms").parse().unwrap();
+        let mut workload = synthetic.workload(Span::from_millis(600_000), 1);
+        workload.records.iter_mut().zip(0u32..).for_each(|(record, i)| record.user = NameId(1 + i % 200));
+        workload
+    }
+
+    fn config() -> ReplicationConfig {
+        ReplicationConfig { warm_up: Span::from_millis(60_000), most: 40, ..ReplicationConfig::default() }
+    }
+
+    /// All replications of the candidates, and the warm-up.
+    fn replicate(scenario: &Scenario<'_>, candidates: &[Candidate<'_>]) -> (Vec<Vec<RunResult>>, Span) {
+        let warm_up = scenario.find_warm_up(candidates[0]).unwrap();
+        let mut runs = vec![Vec::new(); candidates.len()];
+        scenario.replicate(candidates, &mut runs, warm_up, |_, run| run, |_| true).unwrap();
+        (runs, warm_up)
+    }
+
+    fn means(runs: &[RunResult]) -> Vec<f64> {
+        runs.iter().map(RunResult::mean_ms).collect()
+    }
+
+    #[test]
+    fn candidates_are_compared_on_common_traffic_and_the_threads_do_not_matter() {
+        let (workload, two) = (workload(60), Topology::one_pool(2));
+        let candidates = [Candidate { topology: &two, routers: &random }, Candidate { topology: &two, routers: &shortest }];
+        let scenario = Scenario { workload: &workload, growth: 1.0, costs: &Costs::LOGGED, seed: 5, config: config() };
+        let single_threaded = replicate(&scenario, &candidates);
+        let on_threads = Scenario { config: ReplicationConfig { threads: 3, ..config() }, ..scenario };
+        assert_eq!(format!("{single_threaded:?}"), format!("{:?}", replicate(&on_threads, &candidates)));
+        let (runs, warm_up) = single_threaded;
+        let [random_runs, shortest_runs] = &runs[..] else { panic!("two candidates") };
+        assert_eq!(random_runs.len(), shortest_runs.len());
+        assert!(random_runs.len() >= 10 && scenario.config.has_converged(random_runs) && warm_up >= Span::from_millis(60_000));
+        let difference = student_t::paired_difference(&means(random_runs), &means(shortest_runs), 0.95);
+        assert!(difference.low > 5.0, "{difference:?}");
+        let strict = student_t::paired_difference(&means(random_runs), &means(shortest_runs), 1.0 - 0.05 / 10.0);
+        assert!(strict.low < difference.low && strict.high > difference.high, "Bonferroni widens");
+        let utilisations: Vec<f64> = random_runs.iter().map(|run| run.processes[0].utilisation).collect();
+        let utilisation: Interval = student_t::mean_interval(&utilisations, 0.95);
+        assert!(utilisation.low < 0.6 && 0.6 < utilisation.high + 0.03, "{utilisation:?}");
+        assert!(random_runs.iter().all(|run| run.processes.len() == 2));
+    }
+
+    #[test]
+    fn a_scenario_that_varies_too_much_is_replicated_up_to_the_cap_without_converging() {
+        let (workload, one) = (workload(46), Topology::one_pool(1));
+        let config = ReplicationConfig { most: 12, mean_within: 0.001, ..config() };
+        let scenario = Scenario { workload: &workload, growth: 1.0, costs: &Costs::LOGGED, seed: 5, config };
+        let (runs, _) = replicate(&scenario, &[Candidate { topology: &one, routers: &random }]);
+        assert!(!config.has_converged(&runs[0]));
+        assert_eq!(runs[0].len(), 12);
+    }
+
+    #[test]
+    fn cancelled_replications_keep_what_is_done() {
+        let (workload, one) = (workload(46), Topology::one_pool(1));
+        let config = ReplicationConfig { first: 3, mean_within: 0.001, ..config() };
+        let scenario = Scenario { workload: &workload, growth: 1.0, costs: &Costs::LOGGED, seed: 5, config };
+        let mut runs = vec![Vec::new()];
+        let candidate = Candidate { topology: &one, routers: &random };
+        scenario.replicate(&[candidate], &mut runs, Span::ZERO, |_, run| run, |done| done < 4).unwrap();
+        assert_eq!(runs[0].len(), 4, "a first batch of three and one more");
+    }
+
+    #[test]
+    fn growth_adds_users_and_load() {
+        let (workload, four) = (workload(40), Topology::one_pool(4));
+        let cores = |growth: f64| {
+            let scenario = Scenario { workload: &workload, growth, costs: &Costs::LOGGED, seed: 5, config: config() };
+            let run = scenario.once(Candidate { topology: &four, routers: &random }, 0, Span::ZERO).unwrap();
+            run.processes.iter().map(|process| process.cores).sum::<f64>()
+        };
+        assert!((cores(2.0) / cores(1.0) - 2.0).abs() < 0.05);
+    }
+
+    #[test]
+    fn results_are_in_the_order_of_the_items() {
+        let items: Vec<u64> = (0..100).collect();
+        assert_eq!(in_parallel(&items, 3, |i| i * i), items.iter().map(|i| i * i).collect::<Vec<_>>());
+        assert_eq!(in_parallel(&[], 2, |i: u64| i), Vec::<u64>::new());
+    }
+}

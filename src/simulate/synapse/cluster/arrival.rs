@@ -1,0 +1,273 @@
+//! The start and completion of a request: routing, long-poll wait, caches, lock; latencies, and the next long poll of a device.
+
+use super::Cluster;
+use super::event::Event;
+use super::request::{ActiveRequest, PendingRequest};
+use crate::engine::queue::EventQueue;
+use crate::engine::random::Purpose;
+use crate::engine::time::{Span, Time};
+use crate::synapse::record::{Record, mark};
+use crate::synapse::router::{Arrival, Response, RoutingDecision};
+use crate::synapse::schedule::Occurrence;
+use crate::synapse::workload::{CACHE_LIFE_US, Lock};
+use wsim_balance::ServerSlot;
+
+impl Cluster<'_> {
+    /// A request arrives at the proxy.
+    pub(super) fn admit(&mut self, now: Time, occurrence: Occurrence, queue: &mut EventQueue) {
+        match self.pending.insert(PendingRequest::new(occurrence)) {
+            Some(pending_id) => self.route(now, pending_id, None, queue),
+            None => self.counts.rejected += 1,
+        }
+    }
+
+    /// The proxy chooses a server. `key` replaces the key that the record gives (see [`Arrival::key`]).
+    pub(super) fn route(&mut self, now: Time, pending_id: u32, key: Option<&[u8]>, queue: &mut EventQueue) {
+        let occurrence = self.pending[pending_id].occurrence;
+        let record = self.record(occurrence);
+        let number = self.run.topology.routes.get(usize::from(record.endpoint)).copied().unwrap_or(0);
+        let random = self.draw(Purpose::Routing, occurrence, 0);
+        let pool = &mut self.pools[usize::from(number)];
+        let decision = pool.router.route(&Arrival { record, copy: occurrence.copy, random, pending_id, key }, &pool.loads);
+        let pending = &mut self.pending[pending_id];
+        (pending.pool, pending.arrived) = (number, now);
+        match decision {
+            RoutingDecision::Server(slot) => self.dispatch(now, pending_id, slot, queue),
+            RoutingDecision::Queue => {}
+            RoutingDecision::Reject => self.reject(now, pending_id),
+        }
+    }
+
+    fn reject(&mut self, now: Time, pending_id: u32) {
+        if let Some(live) = &mut self.live {
+            live.complete(now, pending_id, None);
+        }
+        self.counts.rejected += 1;
+        self.pending.remove(pending_id);
+    }
+
+    /// The request reaches its process: it starts, or waits if it is a long poll.
+    fn dispatch(&mut self, now: Time, pending_id: u32, server: ServerSlot, queue: &mut EventQueue) {
+        let pending = &mut self.pending[pending_id];
+        let pool = &mut self.pools[usize::from(pending.pool)];
+        let index = server.server().min(pool.members.len() - 1);
+        (pending.process, pending.dispatched_at) = (pool.members[index], now);
+        pending.server = ServerSlot::new(narrow(index), narrow(server.process()));
+        pool.loads[index].in_flight += 1;
+        let (occurrence, arrived) = (pending.occurrence, pending.arrived);
+        let record = self.record(occurrence);
+        if record.has(mark::LONG_POLL) {
+            if let Some(live) = &mut self.live {
+                if !live.start_waiting(now, pending_id) {
+                    self.start_request(now, now, pending_id, queue);
+                }
+                return;
+            }
+            let wake_at = self.wake_at(now, occurrence, record);
+            if wake_at > now {
+                queue.schedule(wake_at, Event::Wakeup.pack(pending_id));
+            } else {
+                self.start_request(now, now, pending_id, queue);
+            }
+            return;
+        }
+        self.start_request(now, arrived, pending_id, queue);
+    }
+
+    /// When a long poll is woken: an absolute time given by the trace, unless the poll timed out; then its timeout counts from its dispatch.
+    fn wake_at(&self, now: Time, occurrence: Occurrence, record: &Record) -> Time {
+        let wait = Span::from_micros(u64::from(record.wait_us));
+        if record.has(mark::TIMED_OUT) {
+            return now + wait;
+        }
+        self.run.schedule.arrival(self.run.workload, occurrence) + wait
+    }
+
+    /// A long poll is woken, or times out.
+    pub(super) fn on_wakeup(&mut self, now: Time, pending_id: u32, queue: &mut EventQueue) {
+        if now >= self.run.measurement.until {
+            // The measured time is over: the poll is not simulated any further.
+            self.pending.remove(pending_id);
+            return;
+        }
+        self.start_request(now, now, pending_id, queue);
+    }
+
+    /// The request starts its work; its latency counts from `latency_from`.
+    fn start_request(&mut self, now: Time, latency_from: Time, pending_id: u32, queue: &mut EventQueue) {
+        let pending = self.pending[pending_id];
+        let load = &mut self.pools[usize::from(pending.pool)].loads[pending.server.server()];
+        let Some(slot) = self.active.insert(ActiveRequest::new(pending, pending_id, latency_from)) else {
+            load.in_flight -= 1;
+            return self.reject(now, pending_id);
+        };
+        // A live run identifies the request by its pending id until the response.
+        if self.live.is_none() {
+            self.pending.remove(pending_id);
+        }
+        load.active += 1;
+        let PendingRequest { occurrence, process, .. } = pending;
+        let worker = &mut self.processes[usize::from(process)];
+        worker.active.enter(now);
+        worker.requests += u64::from(now >= self.run.measurement.from);
+        self.counts.started += 1;
+        let record = self.record(occurrence);
+        if record.next != 0 {
+            self.prefetch(record.next);
+        }
+        let factor = self.cache_factor(now, occurrence, record, process);
+        self.split_into_rounds(slot, record, factor);
+        let class = &self.run.workload.classes[usize::from(record.class)];
+        if let Some(key) = lock_key(class.lock, process, record) {
+            self.active[slot].holds_lock = true;
+            if !self.locks.acquire(key, slot, &mut self.links) {
+                self.active[slot].logged_from = self.processes[usize::from(process)].interpreter.free_at().max(now);
+                return;
+            }
+        }
+        self.start_service(now, slot, queue);
+    }
+
+    /// The ratio of costs with the caches as simulated to costs as observed.
+    fn cache_factor(&mut self, now: Time, occurrence: Occurrence, record: &Record, process: u16) -> f64 {
+        let Some(caches) = &mut self.caches else { return 1.0 };
+        let second = u32::try_from(now.nanos() / 1_000_000_000).unwrap_or(u32::MAX);
+        let key = record.actor(occurrence.record) ^ u64::from(occurrence.copy) << 34 ^ u64::from(process) << 48;
+        let life = u32::try_from(CACHE_LIFE_US / 1_000_000).unwrap_or(u32::MAX);
+        let last = caches.insert(key, second);
+        let cold = last.is_none_or(|last| second - last > life);
+        self.counts.cold += u64::from(cold);
+        let ratio = self.run.workload.classes[usize::from(record.class)].cold_ratio;
+        match (cold, record.has(mark::COLD)) {
+            (true, false) => ratio,
+            (false, true) => 1.0 / ratio,
+            _ => 1.0,
+        }
+    }
+
+    /// The response is ready.
+    pub(super) fn complete(&mut self, now: Time, slot: u32, queue: &mut EventQueue) {
+        let active = self.active[slot];
+        let record = self.record(active.pending.occurrence);
+        self.processes[usize::from(active.process)].interpreter.submit_unawaited(now, active.unlogged_after_response);
+        self.release_lock(now, &active, record, queue);
+        self.record_latency(now, &active, record);
+        let worker = &mut self.processes[usize::from(active.process)];
+        worker.active.leave(now);
+        let pool = &mut self.pools[usize::from(active.pending.pool)];
+        let load = &mut pool.loads[active.pending.server.server()];
+        load.in_flight -= 1;
+        load.active -= 1;
+        if let Some(live) = &mut self.live {
+            live.complete(now, active.pending_id, Some(active.process));
+            self.pending.remove(active.pending_id);
+        }
+        self.active.remove(slot);
+        let response = Response { record, server: active.pending.server, time: now - active.pending.dispatched_at };
+        let admitted = pool.router.on_response(&response, &pool.loads);
+        self.schedule_next_poll(now, active.pending.occurrence, record, queue);
+        if let Some((queued_id, server)) = admitted {
+            self.dispatch(now, queued_id, server, queue);
+        }
+    }
+
+    fn release_lock(&mut self, now: Time, active: &ActiveRequest, record: &Record, queue: &mut EventQueue) {
+        if !active.holds_lock {
+            return;
+        }
+        let class = &self.run.workload.classes[usize::from(record.class)];
+        let next = lock_key(class.lock, active.process, record).and_then(|key| self.locks.release(key, &self.links));
+        if let Some(next) = next {
+            self.start_service(now, next, queue);
+        }
+    }
+
+    fn record_latency(&mut self, now: Time, active: &ActiveRequest, record: &Record) {
+        if active.latency_from < self.run.measurement.from || active.latency_from >= self.run.measurement.until {
+            return;
+        }
+        let group = usize::from(self.run.workload.classes[usize::from(record.class)].group);
+        let tally = &mut self.groups[group];
+        tally.work.record((now - active.latency_from).micros_u32());
+        if self.run.as_logged {
+            tally.logged.record(logged(now, active, record).micros_u32());
+        }
+        if active.had_transactions {
+            let waited = active.connection_wait.micros_u32();
+            tally.waits.record(waited);
+            self.processes[usize::from(active.process)].waits.record(waited);
+        }
+    }
+
+    /// Closed loop: the device sends its next long poll after its think time.
+    fn schedule_next_poll(&mut self, now: Time, occurrence: Occurrence, record: &Record, queue: &mut EventQueue) {
+        if record.next == 0 || self.live.is_some() {
+            return;
+        }
+        let mut next = Occurrence { record: record.next, copy: occurrence.copy };
+        let at = now + Span::from_micros(u64::from(self.record(next).think_us));
+        if at >= self.run.measurement.until || self.run.schedule.starts_new_chain(self.run.workload, next) {
+            return;
+        }
+        if at > self.run.schedule.arrival(self.run.workload, next) {
+            next = self.merge_polls(at, next);
+        }
+        match self.pending.insert(PendingRequest::new(next)) {
+            Some(pending_id) => queue.schedule(at, Event::NextPoll.pack(pending_id)),
+            None => self.counts.rejected += 1,
+        }
+    }
+
+    /// A device that polls late, at `at`, gets all events since its last poll in one response. So the last of the polls that would have fetched
+    /// them replaces all of them. A poll that would have timed out is replaced by the next one if that one's wake-up falls into its wait.
+    fn merge_polls(&mut self, at: Time, first: Occurrence) -> Occurrence {
+        let (mut best, mut seen, mut skipped) = (first, first, 0);
+        for _ in 0..MERGED_POLLS_MAX {
+            let following = Occurrence { record: self.record(seen).next, ..first };
+            if following.record == 0 || self.run.schedule.starts_new_chain(self.run.workload, following) {
+                break;
+            }
+            (seen, skipped) = (following, skipped + 1);
+            let (record, best_record) = (self.record(following), self.record(best));
+            if record.has(mark::TIMED_OUT) {
+                continue;
+            }
+            let ready = if best_record.has(mark::TIMED_OUT) { at + Span::from_micros(u64::from(best_record.wait_us)) } else { at };
+            if self.wake_at(at, following, record) > ready {
+                break;
+            }
+            self.counts.merged_polls += skipped;
+            (best, skipped) = (following, 0);
+        }
+        best
+    }
+}
+
+/// The work latency as Synapse's log gives it. For a long poll that is the CPU, database time and connection waits that the log shows; for
+/// one that timed out, all time after its timeout if that is longer ([`wsim_trace::Request::work_us`]).
+fn logged(now: Time, active: &ActiveRequest, record: &Record) -> Span {
+    if !record.has(mark::LONG_POLL) {
+        return now - active.logged_from.min(now);
+    }
+    let used = active.cpu + active.db_time + active.connection_wait;
+    if record.has(mark::TIMED_OUT) { used.max(now - active.latency_from) } else { used }
+}
+
+/// The lock that a request needs in its process; `None` if it needs no lock or its record names nothing to lock.
+fn lock_key(lock: Lock, process: u16, record: &Record) -> Option<u64> {
+    let (kind, name) = match lock {
+        Lock::None => return None,
+        Lock::Room => (0, record.room),
+        Lock::Member => (1, record.room),
+        Lock::Origin => (2, record.peer),
+    };
+    name.is_some().then(|| kind << 60 | u64::from(process) << 32 | u64::from(name.0))
+}
+
+/// An index of a server or proxy process; neither has as many as 2^32.
+fn narrow(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(0)
+}
+
+/// Most polls that one response replaces.
+const MERGED_POLLS_MAX: usize = 64;

@@ -1,0 +1,298 @@
+//! The requests of a simulation, with their costs, long-poll waits, chains of long polls, and cache state.
+
+use std::collections::HashMap;
+
+use super::record::{Record, mark};
+use crate::engine::time::Span;
+use wsim_stats::hashing::NumberMap;
+use wsim_trace::{NameId, Request, flag};
+
+/// Properties of all requests of one kind.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Class {
+    /// Group in which latencies are counted: index into the caller's list of groups.
+    pub group: u16,
+    /// Lock that a request holds from its start to its completion.
+    pub lock: Lock,
+    /// The request makes an event, which a persister must write.
+    pub persists: bool,
+    /// Ratio of costs with cold caches to costs with warm ones (φ), at least 1.
+    pub cold_ratio: f64,
+    /// Share of the unexplained wall time (neither CPU, transactions nor long-poll wait) that does not depend on load (remote calls). 0 to 1.
+    pub delay_share: f64,
+}
+
+impl Class {
+    /// A class without lock, event or cache effects.
+    pub fn plain(group: u16) -> Self {
+        Self { group, lock: Lock::None, persists: false, cold_ratio: 1.0, delay_share: 0.0 }
+    }
+}
+
+/// Locks of a process that admit one request at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lock {
+    None,
+    /// Per room, while an event is being made (`room_event_creation_limit`, one since Synapse 1.78).
+    Room,
+    /// Per room, during a membership change (`member_linearizer`).
+    Member,
+    /// Per origin server, during a federation transaction.
+    Origin,
+}
+
+/// Requests in order of arrival, and their classes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Workload {
+    pub records: Vec<Record>,
+    /// Classes by the records' `class`.
+    pub classes: Vec<Class>,
+    /// Start of the workload, µs since the epoch.
+    pub origin_us: i64,
+    /// Length of the observed time.
+    pub span: Span,
+}
+
+impl Workload {
+    /// From requests in order of arrival. `classify` returns a request's class, or `None` to leave it out (traffic between Synapse's processes,
+    /// which the model produces itself). `window_us` is the observed time; requests outside are left out.
+    pub fn from_requests(
+        requests: impl Iterator<Item = Request>,
+        window_us: (i64, i64),
+        classes: Vec<Class>,
+        mut classify: impl FnMut(&Request) -> Option<u16>,
+    ) -> Self {
+        let (origin_us, end_us) = window_us;
+        let mut chains = PollChains::default();
+        let mut records: Vec<Record> = Vec::new();
+        for request in requests.filter(|r| (origin_us..end_us).contains(&r.arrival_us)) {
+            let Some((number, class)) = classify(&request).and_then(|number| Some((number, classes.get(usize::from(number))?))) else {
+                continue;
+            };
+            let mut record = record_of(&request, origin_us, class);
+            record.class = number;
+            chains.link(&request, &mut record, &mut records);
+            records.push(record);
+        }
+        records.shrink_to_fit();
+        let span = Span::from_micros(end_us.saturating_sub(origin_us).max(0).unsigned_abs());
+        Self { records, classes, origin_us, span }
+    }
+
+    /// Keeps the first `count` requests. Chains of long polls end at the cut.
+    pub fn keep_first(&mut self, count: usize) {
+        self.records.truncate(count);
+        let kept = self.records.len();
+        for record in &mut self.records {
+            if record.next as usize >= kept {
+                record.next = 0;
+            }
+        }
+    }
+
+    /// Bytes allocated for the requests.
+    pub fn heap_bytes(&self) -> usize {
+        self.records.capacity() * size_of::<Record>()
+    }
+}
+
+fn record_of(request: &Request, origin_us: i64, class: &Class) -> Record {
+    let mut record = Record::at(request.arrival_us.saturating_sub(origin_us).max(0).unsigned_abs());
+    record.cpu_us = request.cpu_us;
+    record.db_us = request.db_txn_us;
+    record.bytes = request.bytes_sent;
+    (record.user, record.room, record.peer, record.template) = (request.user, request.room, request.peer, request.template);
+    record.transactions = u16::try_from(request.db_count).unwrap_or(u16::MAX);
+    record.events = u16::try_from(request.events).unwrap_or(u16::MAX);
+    record.endpoint = request.endpoint.0;
+    record.set_parallel(parallelism(request));
+    let wait_us = request.long_poll_wait_us();
+    if request.has(flag::LONG_POLL) {
+        record.set(mark::LONG_POLL);
+        record.wait_us = wait_us;
+        if request.timeout_ms > 0 && u64::from(wait_us) + TIMEOUT_SLACK_US >= u64::from(request.timeout_ms) * 1000 {
+            record.set(mark::TIMED_OUT);
+        }
+    } else {
+        record.wait_us = Span::from_micros(u64::from(unexplained_us(request))).scaled(class.delay_share).micros_u32();
+    }
+    if request.has(flag::DRAWN) {
+        record.set(mark::DRAWN_ARRIVAL);
+    }
+    record
+}
+
+/// Wall time that neither CPU nor database explains, µs.
+fn unexplained_us(request: &Request) -> u32 {
+    let busy = u64::from(request.cpu_us) + u64::from(request.db_txn_us) + u64::from(request.db_sched_us);
+    u32::try_from(u64::from(request.wall_us).saturating_sub(busy)).unwrap_or(0)
+}
+
+/// Parallel transactions: 1 unless the sum of transaction times exceeds the wall time. A sync handles its rooms in parallel, which its wall
+/// time does not show if it waited; all transactions beyond those of every sync are taken for transactions of rooms.
+fn parallelism(request: &Request) -> u8 {
+    let rooms = if request.has(flag::LONG_POLL) { request.db_count.saturating_sub(SYNC_SERIAL).clamp(1, SYNC_ROOMS) } else { 1 };
+    let rooms = u8::try_from(rooms).unwrap_or(PARALLEL_MAX);
+    let db = u64::from(request.db_txn_us) + u64::from(request.db_sched_us);
+    if db <= u64::from(request.wall_us) {
+        return rooms;
+    }
+    let room = u64::from(request.wall_us.saturating_sub(request.cpu_us)).max(1000);
+    u8::try_from(db.div_ceil(room)).unwrap_or(PARALLEL_MAX).clamp(rooms, PARALLEL_MAX)
+}
+
+/// State of devices and caches while the workload is built.
+#[derive(Debug, Default)]
+struct PollChains {
+    /// (user or peer, agent) -> index of the last long poll and its end, µs since the epoch.
+    polls: HashMap<(NameId, NameId, NameId), (usize, i64)>,
+    /// (actor, process) -> arrival of the last request, µs since the epoch.
+    served: NumberMap<u64, i64>,
+}
+
+impl PollChains {
+    fn link(&mut self, request: &Request, record: &mut Record, records: &mut [Record]) {
+        let index = u32::try_from(records.len()).unwrap_or(u32::MAX);
+        let key = (record.actor(index) << 24) ^ u64::from(request.process.0);
+        let last = self.served.insert(key, request.arrival_us);
+        if last.is_none_or(|last| request.arrival_us - last > CACHE_LIFE_US) {
+            record.set(mark::COLD);
+        }
+        let actor = if request.user.is_some() { (request.user, NameId::NONE) } else { (NameId::NONE, request.peer) };
+        if !record.has(mark::LONG_POLL) || actor == (NameId::NONE, NameId::NONE) {
+            return;
+        }
+        let ended = request.arrival_us.saturating_add(i64::from(request.wall_us));
+        if let Some((before, last_end)) = self.polls.insert((actor.0, actor.1, request.agent), (records.len(), ended)) {
+            let think = request.arrival_us - last_end;
+            if (0..=THINK_TIME_MAX_US).contains(&think) {
+                record.set(mark::FOLLOWS_POLL);
+                record.think_us = u32::try_from(think).unwrap_or(u32::MAX);
+                records[before].next = index;
+            }
+        }
+    }
+}
+
+/// Expiry of cache entries: half an hour unless configured (Synapse, `caches.expiry_time`).
+pub(super) const CACHE_LIFE_US: i64 = 1_800_000_000;
+/// A poll after a longer pause starts a new chain.
+const THINK_TIME_MAX_US: i64 = 300_000_000;
+/// A wait that ends this close to the timeout was ended by it.
+const TIMEOUT_SLACK_US: u64 = 20_000;
+const PARALLEL_MAX: u8 = 16;
+/// Rooms that a sync handles in parallel (Synapse 1.163, `handlers/sync.py`: `concurrently_execute(handle_room_entries, room_entries, 10)`).
+const SYNC_ROOMS: u32 = 10;
+/// Transactions of a sync before its rooms, one after another. Measured: most syncs with events of one room have four in all.
+const SYNC_SERIAL: u32 = 4;
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    use wsim_endpoints::{EndpointId, Method};
+
+    pub(in super::super) fn request(arrival_us: i64) -> Request {
+        Request {
+            arrival_us,
+            wall_us: 10_000,
+            send_us: 0,
+            proxy_us: 0,
+            cpu_us: 4_000,
+            db_sched_us: 0,
+            db_txn_us: 2_000,
+            db_count: 3,
+            events: 5,
+            bytes_sent: 100,
+            bytes_received: 0,
+            timeout_ms: 0,
+            user: NameId(1),
+            room: NameId(2),
+            peer: NameId(3),
+            template: NameId(4),
+            agent: NameId(5),
+            process: NameId(6),
+            upstream: NameId::NONE,
+            request_id: 0,
+            match_hash: 0,
+            endpoint: EndpointId(7),
+            status: 200,
+            method: Method::Get,
+            flags: flag::COST | flag::WALL,
+        }
+    }
+
+    fn poll(arrival_us: i64, wall_us: u32) -> Request {
+        Request { wall_us, timeout_ms: 30_000, flags: flag::COST | flag::WALL | flag::LONG_POLL, ..request(arrival_us) }
+    }
+
+    fn workload(requests: Vec<Request>) -> Workload {
+        Workload::from_requests(requests.into_iter(), (0, 10_000_000_000), vec![Class { delay_share: 0.5, ..Class::plain(0) }], |_| Some(0))
+    }
+
+    #[test]
+    fn polls_of_one_device_form_a_chain_and_other_requests_do_not() {
+        let w = workload(vec![poll(0, 5_000_000), request(1_000_000), poll(5_100_000, 30_006_000), poll(900_000_000, 1000)]);
+        assert_eq!((w.records[0].next, w.records[2].think_us), (2, 100_000));
+        assert!(w.records[2].has(mark::FOLLOWS_POLL) && w.records[2].has(mark::TIMED_OUT));
+        assert!(!w.records[3].has(mark::FOLLOWS_POLL), "the pause was too long");
+        assert_eq!(w.records[0].wait_us, 5_000_000 - 6_000);
+        assert!(!w.records[1].has(mark::LONG_POLL) && w.records[1].next == 0);
+    }
+
+    #[test]
+    fn a_chain_ends_at_the_cut() {
+        let mut w = workload(vec![poll(0, 5_000_000), request(1_000_000), poll(5_100_000, 30_006_000)]);
+        w.keep_first(2);
+        assert_eq!((w.records.len(), w.records[0].next), (2, 0));
+    }
+
+    #[test]
+    fn only_the_share_that_does_not_depend_on_load_is_a_delay() {
+        assert_eq!(workload(vec![request(0)]).records[0].wait_us, 2_000);
+    }
+
+    #[test]
+    fn transactions_longer_than_the_wall_time_ran_in_parallel() {
+        let parallel = Request { db_txn_us: 18_000, ..request(0) };
+        assert_eq!(workload(vec![parallel]).records[0].parallel(), 3);
+        assert_eq!(workload(vec![request(0)]).records[0].parallel(), 1);
+    }
+
+    #[test]
+    fn caches_are_cold_at_first_and_after_half_an_hour() {
+        let w = workload(vec![request(0), request(1_000_000), request(1_802_000_000)]);
+        let cold: Vec<bool> = w.records.iter().map(|r| r.has(mark::COLD)).collect();
+        assert_eq!(cold, [true, false, true]);
+    }
+
+    #[test]
+    fn requests_outside_the_window_or_without_a_class_are_left_out() {
+        let requests = vec![request(-5), request(5), request(20_000_000_000)];
+        assert_eq!(workload(requests.clone()).records.len(), 1);
+        let none = Workload::from_requests(requests.into_iter(), (0, 10), vec![], |_| Some(3));
+        assert!(none.records.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn parallel_transactions_fit_into_the_wall_time_and_are_no_more_than_needed(
+            (wall_us, cpu_us, db_txn_us, db_sched_us) in (0u32..5_000_000, 0u32..5_000_000, 0u32..5_000_000, 0u32..5_000_000),
+            db_count in 0u32..200,
+            poll in any::<bool>(),
+        ) {
+            let flags = if poll { flag::LONG_POLL } else { 0 };
+            let one = Request { wall_us, cpu_us, db_txn_us, db_sched_us, db_count, flags, ..request(0) };
+            let parallel = u32::from(parallelism(&one));
+            prop_assert!((1..=u32::from(PARALLEL_MAX)).contains(&parallel));
+            let db = db_txn_us + db_sched_us;
+            if db <= wall_us {
+                let rooms = if poll { db_count.saturating_sub(SYNC_SERIAL).clamp(1, SYNC_ROOMS) } else { 1 };
+                prop_assert_eq!(parallel, rooms);
+            } else if parallel < u32::from(PARALLEL_MAX) {
+                prop_assert!(db <= parallel * wall_us.saturating_sub(cpu_us).max(1000), "{} in parallel", parallel);
+            }
+        }
+    }
+}
