@@ -13,7 +13,7 @@ use super::UsageError;
 use wsim_configure::address::Address;
 use wsim_configure::cluster::Process;
 use wsim_configure::{BASE_PORT, Configuration, Settings, configure, folder};
-use wsim_plan::{Options, Plan, Preset, ProxyKind};
+use wsim_plan::{CheckedPlan, Plan, Preset, PresetConfig, ProxyKind};
 
 /// Write proxy and Synapse configuration for a plan.
 ///
@@ -91,7 +91,7 @@ pub fn run(args: &Configure, out: &mut dyn Write) -> anyhow::Result<()> {
 }
 
 /// `plan.toml`, `sync-split:3` or `sync-split 3`.
-fn plan(text: &str) -> anyhow::Result<Plan> {
+fn plan(text: &str) -> anyhow::Result<CheckedPlan> {
     let (name, workers) = match text.rsplit_once([' ', ':']) {
         Some((name, count)) if !count.is_empty() => (name, count.parse().ok()),
         _ => (text, None),
@@ -101,7 +101,7 @@ fn plan(text: &str) -> anyhow::Result<Plan> {
         Ok(preset) if !looks_like_a_file => {
             let (low, high) = (preset.workers.start(), preset.workers.end());
             let workers = workers.unwrap_or(*low);
-            let plan = preset.plan(workers, &Options::default());
+            let plan = preset.plan(workers, &PresetConfig::default());
             Ok(plan.ok_or_else(|| UsageError(format!("{name} is made for {low} to {high} workers, not {workers}")))?)
         }
         Err(unknown) if !looks_like_a_file => Err(UsageError(format!("{unknown}; a plan file ends in .toml")).into()),
@@ -112,7 +112,7 @@ fn plan(text: &str) -> anyhow::Result<Plan> {
     }
 }
 
-fn settings(args: &Configure, plan: &Plan) -> Result<Settings, UsageError> {
+fn settings(args: &Configure, plan: &CheckedPlan) -> Result<Settings, UsageError> {
     let address = |option: &str, text: &str| Address::parse(text).map_err(|error| UsageError(format!("{option}: {error}")));
     if !args.installed.starts_with('/') || args.installed.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return Err(UsageError(format!("--installed: {:?} is no absolute path without blanks", args.installed)));
@@ -155,7 +155,8 @@ struct WorkerReport {
     address: Option<String>,
     replication: Option<String>,
     streams: Vec<String>,
-    duties: Vec<&'static str>,
+    #[serde(rename = "duties")]
+    background_roles: Vec<&'static str>,
 }
 
 fn workers(configuration: &Configuration) -> Vec<WorkerReport> {
@@ -165,7 +166,7 @@ fn workers(configuration: &Configuration) -> Vec<WorkerReport> {
         address: text(&process.clients),
         replication: text(&process.replication),
         streams: process.streams.clone(),
-        duties: process.duties.clone(),
+        background_roles: process.background_roles.clone(),
     };
     configuration.cluster.workers.iter().map(worker).collect()
 }

@@ -5,12 +5,12 @@ use std::path::Path;
 use anyhow::Context;
 
 use super::UsageError;
-use wsim_plan::{Options, Plan, Preset};
+use wsim_plan::{CheckedPlan, Plan, Preset, PresetConfig};
 
 /// A standard plan, with or without its number of workers, or a plan read from a file.
 pub(super) enum PlanArg {
     Preset { preset: &'static Preset, workers: Option<u32> },
-    Plan(Box<Plan>),
+    Plan(Box<CheckedPlan>),
 }
 
 impl PlanArg {
@@ -37,7 +37,7 @@ impl PlanArg {
     ///
     /// # Errors
     /// The standard plan is not made for that number of workers.
-    pub(super) fn into_plan(self, options: &Options) -> anyhow::Result<Plan> {
+    pub(super) fn into_plan(self, options: &PresetConfig) -> anyhow::Result<CheckedPlan> {
         match self {
             Self::Plan(plan) => Ok(*plan),
             Self::Preset { preset, workers } => {
@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn a_preset_without_its_number_is_its_smallest_plan() {
-        let options = Options::default();
+        let options = PresetConfig::default();
         let workers = |text| PlanArg::parse(text).unwrap().into_plan(&options).map(|plan| plan.workers().len());
         let three = Preset::find("sync-split").unwrap().plan(3, &options).unwrap().workers().len();
         assert_eq!(workers("sync-split:3").unwrap(), three);

@@ -9,7 +9,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
 use serde::Serialize;
 
-use wsim_balance::{Balancer, PickContext, QueueId, Pick};
+use wsim_balance::{Balancer, Pick, PickContext, QueueId};
 use wsim_plan::{Plan, Pool};
 
 /// Which server each key goes to, by the proxy's exact rule.
@@ -47,9 +47,10 @@ pub struct Route {
 pub fn run(args: &Route, out: &mut dyn Write, input: &mut dyn BufRead) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(&args.plan).with_context(|| format!("could not read the plan {}", args.plan))?;
     let plan = Plan::from_toml(&text, &args.plan)?;
-    let pool = pool_named(&plan, args)?;
-    let balancer = plan.balancer(pool).with_context(|| args.plan.clone())?;
-    let mut router = Router { balancer, random: Xoshiro256PlusPlus::seed_from_u64(args.seed), pool, json: args.json };
+    let index = pool_index(&plan, args)?;
+    let balancer = plan.balancer(index).with_context(|| args.plan.clone())?;
+    let random = Xoshiro256PlusPlus::seed_from_u64(args.seed);
+    let mut router = Router { balancer, random, pool: &plan.pools[index], json: args.json };
     let mut out = BufWriter::with_capacity(1 << 16, out);
     if args.keys.is_empty() {
         let mut line = Vec::new();
@@ -69,9 +70,9 @@ pub fn run(args: &Route, out: &mut dyn Write, input: &mut dyn BufRead) -> anyhow
     Ok(out.flush()?)
 }
 
-fn pool_named<'p>(plan: &'p Plan, args: &Route) -> anyhow::Result<&'p Pool> {
-    if let Some(pool) = plan.pools.iter().find(|pool| pool.name == args.pool) {
-        return Ok(pool);
+fn pool_index(plan: &Plan, args: &Route) -> anyhow::Result<usize> {
+    if let Some(index) = plan.pools.iter().position(|pool| pool.name == args.pool) {
+        return Ok(index);
     }
     let names: Vec<String> = plan.pools.iter().map(|pool| format!("{:?}", pool.name)).collect();
     match names.as_slice() {

@@ -4,18 +4,18 @@
 //! what could end a word in any of them is refused.
 
 use super::ConfigureError;
-use wsim_plan::{Key, Plan, Pool, Selector};
+use wsim_plan::{CheckedPlan, Key, Pool, Rule, Selector};
 
 /// # Errors
 /// [`ConfigureError::Text`] names what has to change.
-pub(super) fn check(plan: &Plan) -> Result<(), ConfigureError> {
-    for pool in &plan.pools {
-        check_pool(plan, pool)?;
+pub(super) fn check(plan: &CheckedPlan) -> Result<(), ConfigureError> {
+    for (pool, rule) in plan.pools.iter().zip(plan.rules()) {
+        check_pool(pool, rule)?;
     }
     Ok(())
 }
 
-fn check_pool(plan: &Plan, pool: &Pool) -> Result<(), ConfigureError> {
+fn check_pool(pool: &Pool, rule: &Rule) -> Result<(), ConfigureError> {
     let wrong = |what: &'static str, text: &str| ConfigureError::Text { pool: pool.name.clone(), what, text: text.to_owned() };
     let balance = pool.balance.trim_end_matches(';');
     if balance.chars().any(|c| c.is_control() || ";{}\"'`#\\".contains(c)) {
@@ -33,10 +33,8 @@ fn check_pool(plan: &Plan, pool: &Pool) -> Result<(), ConfigureError> {
             return Err(wrong("server", server));
         }
     }
-    match plan.rule(pool).map(|rule| rule.key) {
-        Ok(Some(Key::Header(name))) if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') => {
-            Err(wrong("header", &name))
-        }
+    match &rule.key {
+        Some(Key::Header(name)) if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') => Err(wrong("header", name)),
         _ => Ok(()),
     }
 }
@@ -44,15 +42,16 @@ fn check_pool(plan: &Plan, pool: &Pool) -> Result<(), ConfigureError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wsim_plan::{Options, Preset};
+    use wsim_plan::{Preset, PresetConfig};
 
     #[test]
     fn what_could_end_a_word_of_a_configuration_file_is_refused() {
-        let plan = Preset::find("sync-split").unwrap().plan(2, &Options::default()).unwrap();
+        let plan = Preset::find("sync-split").unwrap().plan(2, &PresetConfig::default()).unwrap();
         assert!(check(&plan).is_ok());
         let refused = |change: &dyn Fn(&mut Pool)| {
-            let mut plan = plan.clone();
+            let mut plan = plan.clone().into_plan();
             change(&mut plan.pools[0]);
+            let plan = plan.check().unwrap();
             assert!(matches!(check(&plan), Err(ConfigureError::Text { .. })), "{:?}", plan.pools[0]);
         };
         refused(&|pool| pool.balance = "hash $remote_addr; return 200".to_owned());

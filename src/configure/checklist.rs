@@ -7,7 +7,6 @@ use std::fmt::Write as _;
 use super::Context;
 use super::cluster::Process;
 use super::routes::Target;
-use super::translate;
 use wsim_plan::ProxyKind;
 
 /// Connections to PostgreSQL of each process: what the examples in Synapse's documentation set (`cp_max`).
@@ -20,7 +19,7 @@ pub const MEMORY_MIB: (usize, usize) = (120, 500);
 pub(super) fn text(context: &Context<'_>, warnings: &[String]) -> String {
     let mut out = format!("# Checklist: {}\n\n", context.plan.name.replace(['\n', '\r'], " "));
     let workers = &context.cluster.workers;
-    let proxy = translate::name(context.settings.proxy);
+    let proxy = context.settings.proxy.name();
     let _ = write!(
         out,
         "For Synapse {} behind {proxy}: the main process and {} {}. Nothing here has been installed or started.\n\n",
@@ -57,7 +56,7 @@ fn write_processes(out: &mut String, context: &Context<'_>) {
             address(&process.clients),
             address(&process.replication),
             or_dash(process.streams.join(", ")),
-            or_dash(process.duties.join(", "))
+            or_dash(process.background_roles.join(", "))
         );
     }
     out.push('\n');

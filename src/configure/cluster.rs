@@ -6,10 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::address::Address;
-use super::release::{Known, duty_since, several_writers_since, stream_since};
+use super::release::{Known, background_role_since, several_writers_since, stream_since};
+use super::resource::Resource;
 use super::routes::{Routes, Target};
 use super::{ConfigureError, Settings};
-use wsim_plan::Plan;
+use wsim_plan::{CheckedPlan, Plan};
 
 /// A worker process.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +25,8 @@ pub struct Process {
     pub resources: BTreeSet<Resource>,
     /// Streams it writes.
     pub streams: Vec<String>,
-    /// Settings of [`wsim_plan::Duties`] that name it.
-    pub duties: Vec<&'static str>,
+    /// Settings of [`wsim_plan::BackgroundRoles`] that name it.
+    pub background_roles: Vec<&'static str>,
     /// Program.
     pub app: &'static str,
 }
@@ -37,28 +38,6 @@ impl Process {
     }
 }
 
-/// A resource of a Synapse listener.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Resource {
-    /// Client API, admin API.
-    Client,
-    /// Federation API and signing keys.
-    Federation,
-    /// Media repository.
-    Media,
-}
-
-impl Resource {
-    /// Synapse's word.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Client => "client",
-            Self::Federation => "federation",
-            Self::Media => "media",
-        }
-    }
-}
-
 /// All processes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cluster {
@@ -66,37 +45,48 @@ pub struct Cluster {
     pub main: Address,
     /// The main process, for its workers.
     pub main_replication: Address,
-    /// In the order of [`Plan::workers`].
+    /// In the order of [`CheckedPlan::workers`].
     pub workers: Vec<Process>,
     /// Ports given away so far.
     ports: Ports,
 }
 
-impl Cluster {
-    /// Gives every worker of a pool an address, in the plan too.
-    ///
-    /// # Errors
-    /// The release knows no such stream or duty, or there is no port left.
-    pub fn new(plan: &mut Plan, release: &Known, settings: &Settings) -> Result<Self, ConfigureError> {
-        check_streams(plan, release)?;
-        check_duties(plan, release)?;
-        let mut ports = Ports::new(plan, settings);
-        for pool in &mut plan.pools {
-            let Some(workers) = pool.workers.take() else { continue };
-            for number in 1..=workers {
-                let address = ports.next(&format!("{}{number}", pool.name))?;
-                pool.servers.push(address.to_string());
-            }
+/// Gives every worker of a pool an address, in the plan too, and checks the plan with its addresses.
+///
+/// # Errors
+/// The release has no such stream or background role, or no port is left.
+pub(crate) fn assign_addresses(
+    mut plan: Plan,
+    release: &Known,
+    synapse: &str,
+    settings: &Settings,
+) -> Result<(CheckedPlan, Cluster), ConfigureError> {
+    check_streams(&plan, release, synapse)?;
+    check_background_roles(&plan, release, synapse)?;
+    let mut ports = Ports::new(&plan, settings);
+    for pool in &mut plan.pools {
+        let Some(workers) = pool.workers.take() else { continue };
+        for number in 1..=workers {
+            let address = ports.next(&format!("{}{number}", pool.name))?;
+            pool.servers.push(address.to_string());
         }
-        let workers = plan.workers();
-        let processes = workers.iter().map(|worker| {
+    }
+    let plan = plan.check()?.for_release(synapse);
+    let cluster = Cluster::new(&plan, ports, release, settings)?;
+    Ok((plan, cluster))
+}
+
+impl Cluster {
+    fn new(plan: &CheckedPlan, ports: Ports, release: &Known, settings: &Settings) -> Result<Self, ConfigureError> {
+        let processes = plan.workers().iter().map(|worker| {
             let clients = worker.address.as_deref().and_then(|address| Address::parse(address).ok());
-            let duties: Vec<_> =
-                plan.duties.assigned().into_iter().filter(|(_, names)| names.contains(&worker.name)).map(|(setting, _)| setting).collect();
+            let assigned = plan.background_roles.assigned().into_iter().filter(|(_, names)| names.contains(&worker.name));
+            let background_roles: Vec<_> = assigned.map(|(setting, _)| setting).collect();
             let writes = |(stream, writers): (&String, &wsim_plan::Writers)| writers.names().contains(&worker.name).then(|| stream.clone());
             let streams = plan.stream_writers.iter().filter_map(writes).collect();
-            let app = app(&worker.name, &duties, release)?;
-            Ok(Process { name: worker.name.clone(), clients, replication: None, resources: BTreeSet::new(), streams, duties, app })
+            let app = app(&worker.name, &background_roles, release)?;
+            let name = worker.name.clone();
+            Ok(Process { name, clients, replication: None, resources: BTreeSet::new(), streams, background_roles, app })
         });
         let workers = processes.collect::<Result<Vec<_>, ConfigureError>>()?;
         Ok(Self { main: settings.main.clone(), main_replication: settings.main_replication.clone(), workers, ports })
@@ -106,7 +96,7 @@ impl Cluster {
     ///
     /// # Errors
     /// Two listeners at one address, no port left, a socket where the release has none, media jobs without media.
-    pub fn with_routes(mut self, plan: &Plan, routes: &Routes, release: &Known) -> Result<Self, ConfigureError> {
+    pub(crate) fn with_routes(mut self, plan: &CheckedPlan, routes: &Routes, release: &Known) -> Result<Self, ConfigureError> {
         for rule in &routes.rules {
             for name in self.names(plan, &rule.target) {
                 let ports = &mut self.ports;
@@ -133,13 +123,10 @@ impl Cluster {
     }
 
     /// The workers that a target stands for, in order.
-    pub fn names(&self, plan: &Plan, target: &Target) -> Vec<String> {
+    pub fn names(&self, plan: &CheckedPlan, target: &Target) -> Vec<String> {
         match target {
             Target::Main => Vec::new(),
-            Target::Pool(pool) => {
-                let workers = plan.workers();
-                plan.members(*pool).into_iter().filter_map(|(place, _)| workers.get(place).map(|worker| worker.name.clone())).collect()
-            }
+            Target::Pool(pool) => plan.members(*pool).iter().map(|member| plan.workers()[member.worker].name.clone()).collect(),
             Target::Writers(names) => names.clone(),
         }
     }
@@ -151,7 +138,7 @@ impl Cluster {
 
     fn check_media_jobs(&self) -> Result<(), ConfigureError> {
         let setting = "media_instance_running_background_jobs";
-        match self.workers.iter().find(|process| process.duties.contains(&setting) && !process.has_media()) {
+        match self.workers.iter().find(|process| process.background_roles.contains(&setting) && !process.has_media()) {
             Some(process) => Err(ConfigureError::NoMedia(process.name.clone())),
             None => Ok(()),
         }
@@ -213,48 +200,48 @@ impl Ports {
     }
 }
 
-fn check_streams(plan: &Plan, release: &Known) -> Result<(), ConfigureError> {
+fn check_streams(plan: &Plan, release: &Known, synapse: &str) -> Result<(), ConfigureError> {
     for (stream, writers) in &plan.stream_writers {
         let since = stream_since(stream).unwrap_or(super::release::OLDEST);
         if !release.is_at_least(since) {
-            return Err(ConfigureError::Stream { release: plan.synapse.clone(), stream: stream.clone(), since });
+            return Err(ConfigureError::Stream { release: synapse.to_owned(), stream: stream.clone(), since });
         }
         if let Some(since) = several_writers_since(stream).filter(|since| writers.names().len() > 1 && !release.is_at_least(since)) {
-            return Err(ConfigureError::Writers { release: plan.synapse.clone(), stream: stream.clone(), since });
+            return Err(ConfigureError::Writers { release: synapse.to_owned(), stream: stream.clone(), since });
         }
     }
     Ok(())
 }
 
-fn check_duties(plan: &Plan, release: &Known) -> Result<(), ConfigureError> {
-    for (setting, _) in plan.duties.assigned() {
-        let since = duty_since(setting).unwrap_or(super::release::OLDEST);
+fn check_background_roles(plan: &Plan, release: &Known, synapse: &str) -> Result<(), ConfigureError> {
+    for (setting, _) in plan.background_roles.assigned() {
+        let since = background_role_since(setting).unwrap_or(super::release::OLDEST);
         if !release.is_at_least(since) {
-            return Err(ConfigureError::Duty { release: plan.synapse.clone(), setting: setting.to_owned(), since });
+            return Err(ConfigureError::BackgroundRole { release: synapse.to_owned(), setting: setting.to_owned(), since });
         }
     }
     Ok(())
 }
 
-/// The program of a worker: a generic worker, but where an old release ties a duty to a program.
-fn app(name: &str, duties: &[&'static str], release: &Known) -> Result<&'static str, ConfigureError> {
+/// The program of a worker: a generic worker, unless an old release has a separate program for one of its background roles.
+fn app(name: &str, background_roles: &[&'static str], release: &Known) -> Result<&'static str, ConfigureError> {
     let mut app: Option<&'static str> = None;
-    for own in duties.iter().filter_map(|duty| program_of(duty, release)) {
+    for program in background_roles.iter().filter_map(|role| program_of(role, release)) {
         match app {
-            Some(first) if first != own => {
+            Some(first) if first != program => {
                 let release = release.to_string();
-                return Err(ConfigureError::TwoApps { worker: name.to_owned(), first, second: own, release });
+                return Err(ConfigureError::TwoApps { worker: name.to_owned(), first, second: program, release });
             }
-            _ => app = Some(own),
+            _ => app = Some(program),
         }
     }
     Ok(app.unwrap_or("synapse.app.generic_worker"))
 }
 
-fn program_of(duty: &str, release: &Known) -> Option<&'static str> {
-    match duty {
-        "update_user_directory_from_worker" if !release.duties_by_name() => Some("synapse.app.user_dir"),
-        "notify_appservices_from_worker" if !release.duties_by_name() => Some("synapse.app.appservice"),
+fn program_of(role: &str, release: &Known) -> Option<&'static str> {
+    match role {
+        "update_user_directory_from_worker" if !release.background_roles_by_name() => Some("synapse.app.user_dir"),
+        "notify_appservices_from_worker" if !release.background_roles_by_name() => Some("synapse.app.appservice"),
         "pusher_instances" if !release.senders_are_generic() => Some("synapse.app.pusher"),
         "federation_sender_instances" if !release.senders_are_generic() => Some("synapse.app.federation_sender"),
         _ => None,

@@ -21,6 +21,7 @@ pub mod folder;
 pub mod proxy;
 pub mod read;
 pub mod release;
+pub mod resource;
 pub mod routes;
 mod synapse;
 pub mod translate;
@@ -33,7 +34,7 @@ use self::address::Address;
 use self::cluster::Cluster;
 use self::routes::Routes;
 use wsim_endpoints::ReleaseError;
-use wsim_plan::{BalancerError, Plan, ProxyKind, UnknownRule};
+use wsim_plan::{BalancerError, CheckedPlan, Fault, ProxyKind};
 
 /// What a configuration is to be like, beside its plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,7 +91,7 @@ impl OutputFile {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Configuration {
     /// The plan as configured: in the proxy's own words, every worker with an address.
-    pub plan: Plan,
+    pub plan: CheckedPlan,
     /// The release written for.
     pub release: String,
     /// Who listens where and does what.
@@ -115,14 +116,9 @@ pub enum ConfigureError {
     /// The proxy does not have the pool's rule, in its own words.
     #[error(transparent)]
     Balancer(#[from] BalancerError),
-    /// The rule means nothing.
-    #[error("pool {pool:?}: {error}")]
-    Rule {
-        /// Pool.
-        pool: String,
-        /// Why.
-        error: UnknownRule,
-    },
+    /// The plan in the proxy's words breaks a rule of plans.
+    #[error(transparent)]
+    Plan(#[from] Fault),
     /// Text that would break a configuration file.
     #[error("pool {pool:?}: {what} {text:?} has a character that would end a word in a configuration file; write it without")]
     Text {
@@ -187,9 +183,9 @@ pub enum ConfigureError {
         /// The first release that allows several.
         since: &'static str,
     },
-    /// A duty that the release cannot move to a worker.
+    /// A background role that the release cannot move to a worker.
     #[error("Synapse {release} has no setting {setting}: that came with {since}; take it out of [duties]")]
-    Duty {
+    BackgroundRole {
         /// Release.
         release: String,
         /// Setting.
@@ -211,7 +207,7 @@ pub enum ConfigureError {
         /// Release.
         release: String,
     },
-    /// A duty of one worker that needs the media repository, which it does not have.
+    /// A background role for the media repository, given to a worker without it.
     #[error("duties.media_instance_running_background_jobs: worker {0:?} serves no media; name a worker of the pool that takes \"media\"")]
     NoMedia(String),
     /// A weight that the proxy does not take.
@@ -232,19 +228,17 @@ pub enum ConfigureError {
 ///
 /// # Errors
 /// [`ConfigureError`] names what the release or the proxy cannot do.
-pub fn configure(plan: &Plan, settings: &Settings) -> Result<Configuration, ConfigureError> {
+pub fn configure(plan: &CheckedPlan, settings: &Settings) -> Result<Configuration, ConfigureError> {
     let mut warnings = Vec::new();
     check::check(plan)?;
-    let mut plan = translate::to_proxy(plan, settings.proxy, &mut warnings)?;
-    if let Some(release) = &settings.synapse {
-        plan.synapse.clone_from(release);
-    }
-    let choice = wsim_endpoints::table_for(Some(&plan.synapse))?;
+    let synapse = settings.synapse.as_ref().unwrap_or(&plan.synapse);
+    let translated = translate::to_proxy(plan, settings.proxy, &mut warnings)?;
+    let choice = wsim_endpoints::table_for(Some(synapse))?;
     if choice.newer_than_known {
-        warnings.push(format!("Synapse {} is newer than every endpoint table here; the newest one is used", plan.synapse));
+        warnings.push(format!("Synapse {synapse} is newer than every endpoint table here; the newest one is used"));
     }
     let release = release::Known::new(&choice.release)?;
-    let cluster = Cluster::new(&mut plan, &release, settings)?;
+    let (plan, cluster) = cluster::assign_addresses(translated, &release, synapse, settings)?;
     let routes = Routes::new(&plan, &choice.table);
     for pool in &plan.pools {
         plan.balancer_config(pool)?;
@@ -263,7 +257,7 @@ pub fn configure(plan: &Plan, settings: &Settings) -> Result<Configuration, Conf
 
 /// Everything a writer of files needs.
 pub(crate) struct Context<'a> {
-    pub(crate) plan: &'a Plan,
+    pub(crate) plan: &'a CheckedPlan,
     pub(crate) release: &'a release::Known,
     pub(crate) cluster: &'a Cluster,
     pub(crate) routes: &'a Routes,

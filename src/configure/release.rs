@@ -37,7 +37,7 @@ impl Known {
     }
 
     /// The user directory and application services move by naming a worker (1.59); before, by a program of their own.
-    pub fn duties_by_name(&self) -> bool {
+    pub fn background_roles_by_name(&self) -> bool {
         self.is_at_least("1.59")
     }
 
@@ -97,7 +97,7 @@ pub fn several_writers_since(stream: &str) -> Option<&'static str> {
 }
 
 /// The release that can move a duty to a worker, in one way or another; `None` if there is no such duty.
-pub fn duty_since(setting: &str) -> Option<&'static str> {
+pub fn background_role_since(setting: &str) -> Option<&'static str> {
     Some(match setting {
         "run_background_tasks_on" => "1.22",
         "update_user_directory_from_worker"
@@ -122,8 +122,8 @@ mod tests {
         for (stream, _) in STREAMS {
             assert!(stream_since(stream).is_some(), "{stream}");
         }
-        for setting in wsim_plan::duties::SETTINGS {
-            assert!(duty_since(setting).is_some(), "{setting}");
+        for setting in wsim_plan::background_roles::SETTINGS {
+            assert!(background_role_since(setting).is_some(), "{setting}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! Which requests go to which pool: one list for all proxies, first match wins.
 //!
 //! The list has the order of [`wsim_endpoints::Classifier`] (rows with a stream first, then as in the document) and the
-//! destinations of [`Plan::route`]. Knows no proxy's syntax.
+//! destinations of [`CheckedPlan::route`]. Knows no proxy's syntax.
 //!
 //! Invariant: for a request that real clients and servers send, the first rule that matches names the destination that classifier and
 //! plan name; what no rule matches goes to the main process. A path that two rows match by accident (a user called `a/send`) may stay
@@ -9,9 +9,9 @@
 
 use std::collections::BTreeSet;
 
-use super::cluster::Resource;
+use super::resource::Resource;
 use wsim_endpoints::{Method, Row, Syntax, Table};
-use wsim_plan::{Destination, EndpointFacts, Plan, Selector};
+use wsim_plan::{CheckedPlan, Destination, EndpointFacts, Selector};
 
 /// Where a request goes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -89,7 +89,7 @@ pub struct Routes {
 
 impl Routes {
     /// The routes of a plan under a release's table.
-    pub fn new(plan: &Plan, table: &Table) -> Self {
+    pub fn new(plan: &CheckedPlan, table: &Table) -> Self {
         let mut routes = Self { rules: own_patterns(plan, table) };
         for index in table.by_priority() {
             routes.add_row(plan, table, &table.rows[index]);
@@ -104,7 +104,7 @@ impl Routes {
         routes
     }
 
-    fn add_row(&mut self, plan: &Plan, table: &Table, row: &Row) {
+    fn add_row(&mut self, plan: &CheckedPlan, table: &Table, row: &Row) {
         let workers = std::slice::from_ref(&row.worker);
         let has_writer = row.stream.as_ref().is_some_and(|stream| plan.stream_writers.contains_key(stream));
         if row.stream.is_some() && !has_writer && !row.any_worker() {
@@ -131,7 +131,7 @@ impl Routes {
         }
     }
 
-    fn push(&mut self, plan: &Plan, pattern: String, methods: &[Method], sync: Sync, facts: EndpointFacts<'_>) {
+    fn push(&mut self, plan: &CheckedPlan, pattern: String, methods: &[Method], sync: Sync, facts: EndpointFacts<'_>) {
         let target = match plan.route(facts) {
             Destination::Main => Target::Main,
             Destination::Pool(pool) => Target::Pool(pool),
@@ -169,7 +169,7 @@ impl Routes {
     }
 
     /// What of the plan has no effect, or is nobody's advice but the plan's.
-    pub fn warnings(&self, plan: &Plan) -> Vec<String> {
+    pub fn warnings(&self, plan: &CheckedPlan) -> Vec<String> {
         let targets = self.targets();
         let idle = plan.pools.iter().enumerate().filter(|(index, _)| !targets.contains(&&Target::Pool(*index)));
         let mut warnings: Vec<String> =
@@ -188,7 +188,7 @@ impl Routes {
 }
 
 /// Patterns that stand in the plan and in no table, before everything else: whoever writes one means it.
-fn own_patterns(plan: &Plan, table: &Table) -> Vec<Rule> {
+fn own_patterns(plan: &CheckedPlan, table: &Table) -> Vec<Rule> {
     let is_row = |text: &str| table.rows.iter().any(|row| row.effective_pattern() == text);
     let mut rules = Vec::new();
     for (index, pool) in plan.pools.iter().enumerate() {

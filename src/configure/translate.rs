@@ -4,17 +4,17 @@
 //! is said. Knows the words, not the files they end up in.
 
 use super::ConfigureError;
-use wsim_plan::{Key, Plan, Pool, ProxyKind, Rule, Spread};
+use wsim_plan::{CheckedPlan, Key, Plan, Pool, ProxyKind, Rule, Spread};
 
 /// The plan for `proxy`.
 ///
 /// # Errors
-/// A rule means nothing, or no configuration is written for this proxy.
-pub fn to_proxy(plan: &Plan, proxy: ProxyKind, warnings: &mut Vec<String>) -> Result<Plan, ConfigureError> {
+/// No configuration is written for this proxy.
+pub fn to_proxy(plan: &CheckedPlan, proxy: ProxyKind, warnings: &mut Vec<String>) -> Result<Plan, ConfigureError> {
     if proxy == ProxyKind::Envoy {
         return Err(ConfigureError::Proxy("Envoy"));
     }
-    let mut translated = plan.clone();
+    let mut translated = plan.clone().into_plan();
     if plan.proxy.kind == proxy {
         let by_header = |pool: &&Pool| pool.size() > 1 && pool.balance.to_ascii_lowercase().replace('-', "_").contains("x_forwarded_for");
         for pool in plan.pools.iter().filter(by_header) {
@@ -27,9 +27,8 @@ pub fn to_proxy(plan: &Plan, proxy: ProxyKind, warnings: &mut Vec<String>) -> Re
     }
     translated.proxy.kind = proxy;
     translated.proxy.release = None;
-    for (pool, out) in plan.pools.iter().zip(&mut translated.pools) {
-        let rule = plan.rule(pool).map_err(|error| ConfigureError::Rule { pool: pool.name.clone(), error })?;
-        translate(pool, &rule, proxy, out, warnings);
+    for ((pool, rule), out) in plan.pools.iter().zip(plan.rules()).zip(&mut translated.pools) {
+        translate(pool, rule, proxy, out, warnings);
     }
     Ok(translated)
 }
@@ -42,7 +41,7 @@ fn translate(pool: &Pool, rule: &Rule, proxy: ProxyKind, out: &mut Pool, warning
             warnings.push(format!(
                 "pool {:?}: {} cannot choose a server by {lost}, so it {instead}: what belongs together is spread over {} workers",
                 pool.name,
-                name(proxy),
+                proxy.name(),
                 pool.size()
             ));
         }
@@ -96,32 +95,20 @@ fn caddy(key: &Key) -> String {
     }
 }
 
-/// The proxy's name for people.
-pub(crate) fn name(proxy: ProxyKind) -> &'static str {
-    match proxy {
-        ProxyKind::Nginx => "nginx",
-        ProxyKind::Haproxy => "HAProxy",
-        ProxyKind::Caddy => "Caddy",
-        ProxyKind::Traefik => "Traefik",
-        ProxyKind::Apache => "Apache httpd",
-        ProxyKind::Envoy => "Envoy",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wsim_plan::{Options, Preset};
+    use wsim_plan::{Preset, PresetConfig};
 
     #[test]
     fn every_standard_plan_becomes_one_that_every_proxy_has_the_rules_for() {
         let kinds = [ProxyKind::Nginx, ProxyKind::Haproxy, ProxyKind::Caddy, ProxyKind::Traefik, ProxyKind::Apache];
         for preset in Preset::all() {
             for n in preset.workers.clone() {
-                let plan = preset.plan(n, &Options::default()).unwrap();
+                let plan = preset.plan(n, &PresetConfig::default()).unwrap();
                 for proxy in kinds {
                     let translated = to_proxy(&plan, proxy, &mut Vec::new()).unwrap();
-                    assert_eq!(translated.check(), Ok(()), "{} {proxy:?}", plan.name);
+                    let translated = translated.check().unwrap_or_else(|fault| panic!("{} {proxy:?}: {fault}", plan.name));
                     for pool in &translated.pools {
                         translated.balancer_config(pool).unwrap_or_else(|error| panic!("{} {proxy:?}: {error}", plan.name));
                     }
@@ -132,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_key_that_a_proxy_cannot_see_is_said_to_be_lost() {
-        let plan = Preset::find("sync-split").unwrap().plan(2, &Options::default()).unwrap();
+        let plan = Preset::find("sync-split").unwrap().plan(2, &PresetConfig::default()).unwrap();
         let mut warnings = Vec::new();
         let translated = to_proxy(&plan, ProxyKind::Apache, &mut warnings).unwrap();
         assert_eq!((translated.pools[0].balance.as_str(), translated.pools[0].key.as_deref()), ("byrequests", None));
@@ -146,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_key_that_clients_can_choose_is_pointed_out() {
-        let plan = Preset::find("mdad-generic").unwrap().plan(2, &Options::default()).unwrap();
+        let plan = Preset::find("mdad-generic").unwrap().plan(2, &PresetConfig::default()).unwrap();
         let mut warnings = Vec::new();
         to_proxy(&plan, ProxyKind::Nginx, &mut warnings).unwrap();
         assert!(warnings.len() == 1 && warnings[0].contains("clients choose their worker"), "{warnings:?}");

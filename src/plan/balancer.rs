@@ -1,7 +1,7 @@
-//! From a pool's words to the proxy's exact rule: what `plan` hands to `balance`.
+//! From a pool's words to the proxy's exact rule: the configuration that `plan` passes to `balance`.
 //!
-//! Without a `release` the proxy's newest rules count. Three things changed between releases that are in use: how Caddy hashes,
-//! how HAProxy's `leastconn` breaks ties, and that is all this reads the release for.
+//! Without a `release` the proxy's newest rules apply. Only two rules depend on it, because they differ between releases in use:
+//! Caddy's hashing, and the ties of HAProxy's `leastconn`.
 
 use thiserror::Error;
 
@@ -9,8 +9,8 @@ use super::model::{Plan, Pool, Proxy, ProxyKind};
 use super::rule::{Key, normalise};
 use super::server::ServerError;
 use wsim_balance::{
-    Algorithm, Apache, Balancer, BalancerConfig, Caddy, Comparator, Envoy, Haproxy, HashEra, HashFunction, HashMethod, HashType, KeyPart,
-    Nginx, Server, Traefik,
+    Algorithm, Apache, BalancerConfig, Caddy, Comparator, Envoy, Haproxy, HashEra, HashFunction, HashMethod, HashType, KeyPart, Nginx,
+    Server, Traefik,
 };
 
 /// Why a pool has no exact balancer.
@@ -19,62 +19,43 @@ pub enum BalancerError {
     /// The proxy has no such rule.
     #[error("pool {pool:?}: {proxy} has no rule {balance:?}; it has {known}")]
     NotInProxy {
-        /// Pool.
         pool: String,
-        /// The proxy's name.
         proxy: &'static str,
-        /// What was written.
         balance: String,
-        /// The rules it has.
+        /// The rules that the proxy has, as a list in words.
         known: &'static str,
     },
     /// A word beside the rule that means nothing here.
     #[error("pool {pool:?}: {word:?} in balance {balance:?} is not understood; {hint}")]
     Word {
-        /// Pool.
         pool: String,
-        /// What was written.
         balance: String,
-        /// The word.
         word: String,
-        /// What could stand there.
+        /// The words that are possible here.
         hint: &'static str,
     },
     /// A server cannot be read.
     #[error("pool {pool:?}: {error}")]
-    Server {
-        /// Pool.
-        pool: String,
-        /// Why.
-        error: ServerError,
-    },
+    Server { pool: String, error: ServerError },
 }
 
 impl Plan {
-    /// The balancer of a pool, with nothing in flight.
+    /// The configuration of a pool's balancer. Servers are the addresses as written. Where the plan only counts workers, rings and
+    /// rendezvous hashing use the workers' names: a layout of the same kind, but not the one that real addresses will give.
     ///
     /// # Errors
     /// The proxy does not have the pool's rule, or a server cannot be read.
-    pub fn balancer(&self, pool: &Pool) -> Result<Balancer, BalancerError> {
-        Ok(Balancer::new(&self.balancer_config(pool)?))
-    }
-
-    /// What the balancer of a pool is made of. Servers are the addresses as written; where the plan only counts workers, rings
-    /// and rendezvous hashing are laid out over the workers' names, which gives *a* layout of that kind, not a future one.
-    ///
-    /// # Errors
-    /// As [`Plan::balancer`].
     pub fn balancer_config(&self, pool: &Pool) -> Result<BalancerConfig, BalancerError> {
         let servers = pool.servers().map_err(|error| BalancerError::Server { pool: pool.name.clone(), error })?;
         let servers: Vec<Server> =
-            servers.iter().enumerate().map(|(position, server)| Server::new(&server.name, server.weight, position)).collect();
+            servers.iter().enumerate().map(|(index, server)| Server::new(&server.name, server.weight, index)).collect();
         let weighted = servers.iter().any(|server| server.weight != 1);
         let algorithm = Words::of(pool).algorithm(&self.proxy, weighted)?;
         Ok(BalancerConfig { algorithm, servers, processes: self.proxy.processes })
     }
 }
 
-/// A pool's rule taken into words.
+/// The words of a pool's rule.
 struct Words<'p> {
     pool: &'p Pool,
     /// Lower case, one blank between words.
@@ -155,7 +136,7 @@ impl<'p> Words<'p> {
         })
     }
 
-    /// `uri` with its own words, and how many words that were.
+    /// `uri` with its parameters, and the number of words read.
     fn uri(&self) -> Result<(KeyPart, usize), BalancerError> {
         let (mut whole, mut depth, mut length) = (false, None, None);
         let mut read = 1;
@@ -176,7 +157,7 @@ impl<'p> Words<'p> {
         Ok((KeyPart::Uri { whole, depth, length }, read))
     }
 
-    /// `hash-type …`, `hash-balance-factor N`, `hash-key …` from one of the words on; the bare word `consistent` is
+    /// `hash-type …`, `hash-balance-factor N` and `hash-key …`, from the word at index `start` on. The bare word `consistent` means
     /// `hash-type consistent`.
     fn hash_type(&self, start: usize) -> Result<HashType, BalancerError> {
         let mut hash = HashType::default();
@@ -293,7 +274,7 @@ impl<'p> Words<'p> {
         self.text.split(' ')
     }
 
-    /// The first word, without what stands in brackets after it.
+    /// The first word, without brackets after it.
     fn first(&self) -> &str {
         self.text.split([' ', '(']).next().unwrap_or_default()
     }

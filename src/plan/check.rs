@@ -1,33 +1,31 @@
-//! Is a plan a plan? Every rule that a plan file must keep, with the way out in each message.
+//! The rules that a plan must keep. Every message names the fault and the way out.
 //!
-//! Knows nothing of files: a [`Fault`] says where in the plan, [`super::file`] turns that into a line.
-
-use std::collections::BTreeMap;
+//! Knows nothing of files: a [`Fault`] holds the path to a value of the plan, and [`super::file`] turns that into a line.
 
 use thiserror::Error;
 
+use super::checked::CheckedPlan;
 use super::known::{self, WriterLimit};
 use super::model::{Plan, Pool, Selector, Writers};
-use super::rule::UnknownRule;
+use super::rule::{Rule, UnknownRule};
 use super::server::ServerError;
 use super::suggest;
 
-/// A broken rule and where.
+/// The first rule that a plan breaks.
 #[derive(Debug, Clone, PartialEq, Error)]
 #[error("{problem}")]
 pub struct Fault {
-    /// The way from the top of the file to the value at fault.
-    pub at: Vec<Step>,
-    /// What is wrong.
+    /// The path from the top of the file to the value at fault.
+    pub path: Vec<PathStep>,
     pub problem: Problem,
 }
 
-/// One step into a plan file.
+/// One step of the path to a value in a plan file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
+pub enum PathStep {
     /// A key of a table.
     Key(String),
-    /// A place in an array, from 0.
+    /// An index of an array.
     Index(usize),
 }
 
@@ -58,101 +56,61 @@ pub enum Problem {
     /// No such group.
     #[error("pool {pool:?}: there is no endpoint group {group:?}{}", hint(suggestion.as_deref()))]
     Group {
-        /// Pool.
         pool: String,
-        /// What was written.
         group: String,
-        /// The nearest group.
+        /// The group with the most similar name.
         suggestion: Option<String>,
     },
     /// A pattern or method that cannot match.
     #[error("pool {pool:?}: {problem}")]
-    Pattern {
-        /// Pool.
-        pool: String,
-        /// Why not.
-        problem: String,
-    },
-    /// Servers and a number.
+    Pattern { pool: String, problem: String },
+    /// Both servers and a number of workers.
     #[error("pool {0:?} has both servers and workers; keep servers if the addresses matter, else workers")]
     ServersAndWorkers(String),
-    /// Neither servers nor a number.
+    /// Neither servers nor a number of workers.
     #[error("pool {0:?} has neither servers nor workers; add workers = 2, or servers = [\"127.0.0.1:8081\"]")]
     NoServers(String),
-    /// Zero workers, or absurdly many.
+    /// Zero workers, or more than [`WORKERS_MAX`].
     #[error("pool {0:?}: workers must be 1 to {WORKERS_MAX}")]
     Workers(String),
     /// Not a server.
     #[error("pool {pool:?}: {error}")]
-    Server {
-        /// Pool.
-        pool: String,
-        /// Why.
-        error: ServerError,
-    },
+    Server { pool: String, error: ServerError },
     /// One server twice in one pool.
     #[error("pool {pool:?} lists {server:?} twice; give it a weight instead: {server}=2")]
-    ServerTwice {
-        /// Pool.
-        pool: String,
-        /// Server.
-        server: String,
-    },
+    ServerTwice { pool: String, server: String },
     /// Not a balancing rule.
     #[error("pool {pool:?}: {error}")]
-    Rule {
-        /// Pool.
-        pool: String,
-        /// Why.
-        error: UnknownRule,
-    },
+    Rule { pool: String, error: UnknownRule },
     /// Not a number of cores.
     #[error("pool {0:?}: cpu must be above 0 and at most {CPU_MAX} cores; 1.0 is one core of the machine that wrote the log")]
     Cpu(String),
-    /// One process, two limits.
+    /// One process with two CPU limits.
     #[error("pool {pool:?} gives {server:?} another cpu than an earlier pool does; a worker has one limit")]
-    CpuTwice {
-        /// Pool.
-        pool: String,
-        /// Server.
-        server: String,
-    },
+    CpuTwice { pool: String, server: String },
     /// No such stream.
     #[error("there is no stream {stream:?} that a worker may write{}", hint(suggestion.as_deref()))]
     Stream {
-        /// What was written.
         stream: String,
-        /// The nearest stream.
+        /// The stream with the most similar name.
         suggestion: Option<String>,
     },
     /// Several writers where Synapse allows one, or none.
     #[error("stream {stream:?} has {count} writers, but Synapse wants {wants}; leave the stream out to have the main process write it")]
     Writers {
-        /// Stream.
         stream: String,
-        /// How many there are.
         count: usize,
-        /// How many there must be.
+        /// The number that Synapse allows, in words.
         wants: &'static str,
     },
-    /// A duty of nobody, or of a worker without a usable name, or twice of one.
+    /// A background role without a worker, of a worker without a usable name, or of one worker twice.
     #[error(
-        "duties.{setting}: {worker:?} is no usable worker name, is \"main\", or stands twice; leave the setting out to have the main process do it"
+        "duties.{setting}: {worker:?} is no usable worker name, is \"main\", or is listed twice; leave the setting out to have the main process do it"
     )]
-    DutyName {
-        /// Synapse's setting.
-        setting: &'static str,
-        /// Name.
-        worker: String,
-    },
+    RoleName { setting: &'static str, worker: String },
     /// A writer without a usable name, or twice.
-    #[error("stream {stream:?}: {writer:?} is no usable worker name, is \"main\", or stands twice")]
-    WriterName {
-        /// Stream.
-        stream: String,
-        /// Name.
-        writer: String,
-    },
+    #[error("stream {stream:?}: {writer:?} is no usable worker name, is \"main\", or is listed twice")]
+    WriterName { stream: String, writer: String },
 }
 
 fn hint(suggestion: Option<&str>) -> String {
@@ -160,11 +118,11 @@ fn hint(suggestion: Option<&str>) -> String {
 }
 
 impl Plan {
-    /// Whether this is a plan that could run: the first fault found, in the file's order.
+    /// Checks the plan and parses its rules.
     ///
     /// # Errors
-    /// [`Fault`] names the place and the way out.
-    pub fn check(&self) -> Result<(), Fault> {
+    /// The first [`Fault`] in the file's order.
+    pub fn check(self) -> Result<CheckedPlan, Fault> {
         check_release(&self.synapse).map_err(|problem| fault(&["synapse"], problem))?;
         if self.proxy.processes == 0 {
             return Err(fault(&["proxy", "processes"], Problem::NoProxyProcess));
@@ -172,68 +130,33 @@ impl Plan {
         if let Some(release) = self.proxy.release.as_ref().filter(|release| !is_release(release)) {
             return Err(fault(&["proxy", "release"], Problem::ProxyRelease(release.clone())));
         }
+        let mut rules = Vec::with_capacity(self.pools.len());
         for (index, pool) in self.pools.iter().enumerate() {
             if self.pools[..index].iter().any(|earlier| earlier.name == pool.name) {
                 return Err(in_pool(index, &["name"], Problem::DuplicatePool(pool.name.clone())));
             }
             check_pool(index, pool)?;
-            self.rule(pool).map_err(|error| in_pool(index, &["balance"], Problem::Rule { pool: pool.name.clone(), error }))?;
+            let rule = Rule::of(pool, self.proxy.kind);
+            rules.push(rule.map_err(|error| in_pool(index, &["balance"], Problem::Rule { pool: pool.name.clone(), error }))?);
         }
-        self.check_shared_limits()?;
-        for (stream, writers) in &self.stream_writers {
+        let checked = CheckedPlan::new(self, rules);
+        checked.check_shared_limits()?;
+        for (stream, writers) in &checked.stream_writers {
             check_writers(stream, writers).map_err(|problem| fault(&["stream_writers", stream], problem))?;
         }
-        for (setting, names) in self.duties.assigned() {
-            check_duty(setting, names).map_err(|problem| fault(&["duties", setting], problem))?;
+        for (setting, names) in checked.background_roles.assigned() {
+            check_role(setting, names).map_err(|problem| fault(&["duties", setting], problem))?;
         }
-        self.check_worker_names()
+        checked.check_worker_names()?;
+        Ok(checked)
     }
+}
 
-    /// What is allowed but probably not meant, one sentence each.
-    pub fn warnings(&self) -> Vec<String> {
-        let mut warnings = Vec::new();
-        let mut owner: BTreeMap<&Selector, &str> = BTreeMap::new();
-        for pool in &self.pools {
-            for selector in &pool.endpoints {
-                if let Some(first) = owner.get(selector) {
-                    warnings.push(format!(
-                        "{} stands in pool {first:?} and in pool {:?}; the first gets it",
-                        describe(selector),
-                        pool.name
-                    ));
-                    continue;
-                }
-                owner.insert(selector, &pool.name);
-                match selector {
-                    Selector::Group(group) => warnings.extend(group_warning(pool, group)),
-                    Selector::Pattern { pattern, methods } if !methods.is_empty() => warnings.push(format!(
-                        "pool {:?} takes {pattern:?} for some methods only: estimates by endpoint class leave it on the main process",
-                        pool.name
-                    )),
-                    Selector::Pattern { .. } => {}
-                }
-            }
-            if self.rule(pool).is_ok_and(|rule| rule.spread == super::rule::Spread::LeastBusy) && takes_sync(pool) {
-                warnings.push(format!(
-                    "pool {:?} balances /sync by requests in progress: every parked long poll counts, so the rule sees clients, not load",
-                    pool.name
-                ));
-            }
-            if pool.size() > 1 && takes(pool, "pagination") && self.rule(pool).is_ok_and(|rule| !rule.keeps_rooms()) {
-                warnings.push(format!(
-                    "pool {:?} names pagination, but its rule does not keep a room on one worker: /messages stays on the main process",
-                    pool.name
-                ));
-            }
-        }
-        warnings
-    }
-
+impl CheckedPlan {
     fn check_shared_limits(&self) -> Result<(), Fault> {
-        let workers = self.workers();
         for (index, pool) in self.pools.iter().enumerate() {
-            for (place, _) in self.members(index) {
-                let worker = &workers[place];
+            for member in self.members(index) {
+                let worker = &self.workers()[member.worker];
                 if (worker.cpu - pool.cpu).abs() > f64::EPSILON {
                     let server = worker.address.clone().unwrap_or_else(|| worker.name.clone());
                     return Err(in_pool(index, &["cpu"], Problem::CpuTwice { pool: pool.name.clone(), server }));
@@ -276,10 +199,10 @@ fn check_pool(index: usize, pool: &Pool) -> Result<(), Fault> {
     if pool.endpoints.is_empty() {
         return Err(in_pool(index, &["endpoints"], Problem::NoEndpoints(name())));
     }
-    for (place, selector) in pool.endpoints.iter().enumerate() {
+    for (selector_index, selector) in pool.endpoints.iter().enumerate() {
         check_selector(pool, selector).map_err(|problem| {
             let mut fault = in_pool(index, &["endpoints"], problem);
-            fault.at.push(Step::Index(place));
+            fault.path.push(PathStep::Index(selector_index));
             fault
         })?;
     }
@@ -306,8 +229,8 @@ fn check_servers(index: usize, pool: &Pool) -> Result<(), Fault> {
     if servers.len() > WORKERS_MAX as usize {
         return Err(in_pool(index, &["servers"], Problem::Workers(pool.name.clone())));
     }
-    for (place, server) in servers.iter().enumerate() {
-        if servers[..place].iter().any(|earlier| earlier.name == server.name) {
+    for (server_index, server) in servers.iter().enumerate() {
+        if servers[..server_index].iter().any(|earlier| earlier.name == server.name) {
             let problem = Problem::ServerTwice { pool: pool.name.clone(), server: server.name.clone() };
             return Err(in_pool(index, &["servers"], problem));
         }
@@ -340,11 +263,11 @@ fn check_selector(pool: &Pool, selector: &Selector) -> Result<(), Problem> {
     }
 }
 
-fn check_duty(setting: &'static str, names: &[String]) -> Result<(), Problem> {
-    let usable = |place: usize, name: &String| is_worker_name(name) && !names[..place].contains(name);
-    match names.iter().enumerate().find(|(place, name)| !usable(*place, name)) {
-        Some((_, worker)) => Err(Problem::DutyName { setting, worker: worker.clone() }),
-        None if names.is_empty() => Err(Problem::DutyName { setting, worker: String::new() }),
+fn check_role(setting: &'static str, names: &[String]) -> Result<(), Problem> {
+    let usable = |index: usize, name: &String| is_worker_name(name) && !names[..index].contains(name);
+    match names.iter().enumerate().find(|(index, name)| !usable(*index, name)) {
+        Some((_, worker)) => Err(Problem::RoleName { setting, worker: worker.clone() }),
+        None if names.is_empty() => Err(Problem::RoleName { setting, worker: String::new() }),
         None => Ok(()),
     }
 }
@@ -371,51 +294,24 @@ fn check_writers(stream: &str, writers: &Writers) -> Result<(), Problem> {
     Ok(())
 }
 
-/// A name that is safe in configuration files of any kind. `main` and `master` are the main process's own.
+/// A name that is safe in configuration files of any kind. Synapse calls its main process `main` and `master`.
 fn is_worker_name(name: &str) -> bool {
     let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
     plain && !name.is_empty() && name.len() <= 60 && name != "main" && name != "master"
 }
 
-fn group_warning(pool: &Pool, group: &str) -> Option<String> {
-    if known::is_main_only(group) {
-        return Some(format!("pool {:?} names {group}, which only the main process serves: it stays there", pool.name));
-    }
-    (group == "sliding_sync").then(|| {
-        format!(
-            "pool {:?} takes sliding_sync, which no release's worker document lists; it works on generic workers, but that is your choice",
-            pool.name
-        )
-    })
-}
-
-fn takes_sync(pool: &Pool) -> bool {
-    takes(pool, "sync") || takes(pool, "sliding_sync")
-}
-
-fn takes(pool: &Pool, group: &str) -> bool {
-    pool.endpoints.iter().any(|selector| matches!(selector, Selector::Group(name) if name == group))
-}
-
-fn describe(selector: &Selector) -> String {
-    match selector {
-        Selector::Group(group) => format!("group {group}"),
-        Selector::Pattern { pattern, .. } => format!("pattern {pattern:?}"),
-    }
-}
-
 fn fault(keys: &[&str], problem: Problem) -> Fault {
-    Fault { at: keys.iter().map(|key| Step::Key((*key).to_owned())).collect(), problem }
+    Fault { path: keys.iter().map(|key| PathStep::Key((*key).to_owned())).collect(), problem }
 }
 
 fn in_pool(index: usize, keys: &[&str], problem: Problem) -> Fault {
     let mut fault = fault(keys, problem);
-    fault.at.splice(0..0, [Step::Key("pool".to_owned()), Step::Index(index)]);
+    fault.path.splice(0..0, [PathStep::Key("pool".to_owned()), PathStep::Index(index)]);
     fault
 }
 
-/// More workers in one pool than anyone runs.
+/// The limit on the workers of one pool, beyond any real deployment.
 const WORKERS_MAX: u32 = 1000;
-/// More cores than one Python process could use; a guard against slips such as `cpu = 100` for 100 %.
+/// Cores, more than one Python process can use: a guard against slips such as `cpu = 100` for 100 %.
 const CPU_MAX: f64 = 16.0;
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"];

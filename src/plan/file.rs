@@ -1,66 +1,62 @@
 //! Plan files: TOML made to be read and edited by hand.
 //!
-//! Reading checks everything ([`super::check`]) and names file, line and the way out. What is written reads back as the same plan.
+//! Reading includes the check ([`super::check`]); messages name file, line and the way out.
+//! Invariant: a written plan reads back as the same plan.
 
 use std::fmt::Write as _;
 
 use thiserror::Error;
 use toml::de::{DeTable, DeValue};
 
-use super::check::{Fault, Step};
-use super::duties::Duties;
-use super::model::{Plan, Pool, ProxyKind, Selector, Writers};
+use super::background_roles::BackgroundRoles;
+use super::check::{Fault, PathStep};
+use super::checked::CheckedPlan;
+use super::model::{Plan, Pool, Selector, Writers};
 
-/// Why a plan file is not a plan.
+/// Why a file is not a plan.
 #[derive(Debug, Clone, PartialEq, Error)]
 pub enum PlanError {
     /// Not TOML, a key that does not exist, or a value of the wrong kind.
     #[error("{path}:{line}: {message}")]
     Syntax {
-        /// File as named on the command line.
+        /// The file as named on the command line.
         path: String,
-        /// Line, from 1.
+        /// Counted from 1.
         line: usize,
-        /// What the reader says.
+        /// The message of the TOML parser.
         message: String,
     },
-    /// Well formed, but no plan.
+    /// TOML of the right form, but not a plan that could run.
     #[error("{path}:{line}: {fault}")]
     Invalid {
-        /// File as named on the command line.
+        /// The file as named on the command line.
         path: String,
-        /// Line, from 1.
+        /// Counted from 1.
         line: usize,
-        /// What is wrong and the way out.
         fault: Box<Fault>,
     },
 }
 
 impl Plan {
-    /// Reads a plan. `path` is only for messages.
+    /// Reads and checks a plan. `path` is only for messages.
     ///
     /// # Errors
-    /// [`PlanError`] with the line at fault.
-    pub fn from_toml(text: &str, path: &str) -> Result<Self, PlanError> {
+    /// The text is not a plan; the message names the line.
+    pub fn from_toml(text: &str, path: &str) -> Result<CheckedPlan, PlanError> {
         let plan: Self = toml::from_str(text).map_err(|error| {
             let line = error.span().map_or(1, |span| line_at(text, span.start));
             PlanError::Syntax { path: path.to_owned(), line, message: error.message().trim().replace('\n', ", ") }
         })?;
-        plan.check().map_err(|fault| PlanError::Invalid {
-            path: path.to_owned(),
-            line: line_of(text, &fault.at),
-            fault: Box::new(fault),
-        })?;
-        Ok(plan)
+        plan.check().map_err(|fault| PlanError::Invalid { path: path.to_owned(), line: line_of(text, &fault.path), fault: Box::new(fault) })
     }
 
-    /// Writes a plan as a person would: a heading, the pools in order, the stream writers.
+    /// Writes a plan for people to read and edit: a heading, the pools in order, the stream writers, the background roles.
     pub fn to_toml(&self) -> String {
         let mut out = String::from(HEADING);
         line(&mut out, "name", &quoted(&self.name));
         line(&mut out, "synapse", &quoted(&self.synapse));
         out.push_str("\n[proxy]\n");
-        let _ = writeln!(out, "kind = {}", quoted(proxy_word(self.proxy.kind)));
+        let _ = writeln!(out, "kind = {}", quoted(self.proxy.kind.keyword()));
         if self.proxy.processes != 1 {
             out.push_str("# independent balancing states: an nginx upstream without a zone keeps one in each of its processes\n");
             let _ = writeln!(out, "processes = {}", self.proxy.processes);
@@ -77,7 +73,7 @@ impl Plan {
                 line(&mut out, &key(stream), &names(writers));
             }
         }
-        write_duties(&mut out, &self.duties);
+        write_roles(&mut out, &self.background_roles);
         out.push_str("\n# What no pool takes goes to the main process.\n");
         out
     }
@@ -90,15 +86,15 @@ fn names(writers: &Writers) -> String {
     }
 }
 
-fn write_duties(out: &mut String, duties: &Duties) {
-    if duties.is_empty() {
+fn write_roles(out: &mut String, roles: &BackgroundRoles) {
+    if roles.is_empty() {
         return;
     }
     out.push_str("\n# Work that no request asks for.\n[duties]\n");
-    for (setting, workers) in duties.assigned() {
+    for (setting, workers) in roles.assigned() {
         let value = match (setting, workers) {
-            ("pusher_instances", _) => duties.pusher_instances.as_ref().map(names),
-            ("federation_sender_instances", _) => duties.federation_sender_instances.as_ref().map(names),
+            ("pusher_instances", _) => roles.pusher_instances.as_ref().map(names),
+            ("federation_sender_instances", _) => roles.federation_sender_instances.as_ref().map(names),
             (_, [worker, ..]) => Some(quoted(worker)),
             _ => None,
         };
@@ -173,26 +169,15 @@ fn key(name: &str) -> String {
     if bare { name.to_owned() } else { serde_json::Value::from(name).to_string() }
 }
 
-fn proxy_word(kind: ProxyKind) -> &'static str {
-    match kind {
-        ProxyKind::Nginx => "nginx",
-        ProxyKind::Haproxy => "haproxy",
-        ProxyKind::Caddy => "caddy",
-        ProxyKind::Traefik => "traefik",
-        ProxyKind::Apache => "apache",
-        ProxyKind::Envoy => "envoy",
-    }
-}
-
-/// The line of the value at the end of a path, or of the deepest part of the path that exists.
-fn line_of(text: &str, path: &[Step]) -> usize {
+/// The line of the value at the end of a path, or of the deepest existing part of the path.
+fn line_of(text: &str, path: &[PathStep]) -> usize {
     let Ok(root) = DeTable::parse(text) else { return 1 };
     let mut start = 0;
     let mut here = DeValue::Table(root.into_inner());
     for step in path {
         let next = match step {
-            Step::Key(name) => here.get(name.as_str()),
-            Step::Index(index) => here.get(*index),
+            PathStep::Key(name) => here.get(name.as_str()),
+            PathStep::Index(index) => here.get(*index),
         };
         let Some(next) = next else { break };
         start = next.span().start;

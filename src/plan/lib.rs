@@ -1,17 +1,20 @@
-//! A plan: which pools of workers there are, which endpoints go where, how each pool is balanced, who writes which stream.
+//! A plan: the pools of workers, the endpoints of each pool, the balancing rules, the stream writers and background roles.
 //!
 //! Reads and writes plan files, holds the standard plans. Knows nothing of time.
 //!
 //! ```text
-//! plan.toml ──▶ file ──▶ Plan ──▶ check     is it a plan at all?
-//!                         │  ├──▶ topology  which processes does it start?
-//! presets ────────────────┘  ├──▶ route     who serves this endpoint class?
-//!                            └──▶ balancer  which server of the pool, exactly?
+//! plan.toml ──▶ file ──▶ Plan ──▶ check ──▶ CheckedPlan ──┬──▶ workers   the processes that it starts
+//!                         ▲                               ├──▶ route     the process that serves an endpoint
+//! presets ────────────────┘                               └──▶ balancer  the exact choice of a server in a pool
 //! ```
+//!
+//! Invariant: a [`CheckedPlan`] holds parsed rules and the list of its processes, so nothing after the check parses the text of
+//! a plan again.
 
+pub mod background_roles;
 pub mod balancer;
 pub mod check;
-pub mod duties;
+pub mod checked;
 pub mod file;
 pub mod known;
 pub mod model;
@@ -20,15 +23,17 @@ pub mod route;
 pub mod rule;
 pub mod server;
 pub mod suggest;
-pub mod topology;
+mod topology;
+mod warnings;
 
+pub use background_roles::BackgroundRoles;
 pub use balancer::BalancerError;
-pub use check::{Fault, Problem, Step};
-pub use duties::Duties;
+pub use check::{Fault, PathStep, Problem};
+pub use checked::CheckedPlan;
 pub use file::PlanError;
 pub use model::*;
-pub use presets::{Options, Preset, UnknownPreset};
+pub use presets::{Preset, PresetConfig, UnknownPreset};
 pub use route::{Destination, EndpointFacts};
 pub use rule::{Key, Rule, Spread, UnknownRule};
 pub use server::{Server, ServerError};
-pub use topology::Worker;
+pub use topology::{PoolMember, Worker};

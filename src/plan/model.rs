@@ -1,47 +1,45 @@
-//! The plan as data, exactly the TOML that people read and edit.
+//! The plan as data: exactly the TOML that people read and edit.
 
 use serde::{Deserialize, Serialize};
 
-use super::duties::Duties;
+use super::background_roles::BackgroundRoles;
 
-/// A topology. What no pool takes goes to the main process.
+/// A topology of workers. Requests that no pool takes go to the main process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
-    /// Name, one line.
+    /// One line of text.
     pub name: String,
     /// Synapse release whose endpoint table applies, for example `1.157`.
     pub synapse: String,
-    /// The proxy in front.
     #[serde(default)]
     pub proxy: Proxy,
-    /// Pools, first match wins.
+    /// In order: the first pool that names an endpoint takes it.
     #[serde(default, rename = "pool", skip_serializing_if = "Vec::is_empty")]
     pub pools: Vec<Pool>,
-    /// Stream name -> writer or writers.
+    /// The writers of each stream, by the stream's name.
     #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub stream_writers: std::collections::BTreeMap<String, Writers>,
-    /// Who does what no request asks for.
-    #[serde(default, skip_serializing_if = "Duties::is_empty")]
-    pub duties: Duties,
+    /// The workers for work that no request asks for.
+    #[serde(default, rename = "duties", skip_serializing_if = "BackgroundRoles::is_empty")]
+    pub background_roles: BackgroundRoles,
 }
 
 /// The proxy in front.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Proxy {
-    /// Which program.
     pub kind: ProxyKind,
-    /// Independent balancing states (nginx worker processes when the upstream has no `zone`).
+    /// Independent balancing states: nginx worker processes, if the upstream has no `zone`.
     #[serde(default = "one")]
     pub processes: u32,
-    /// Its release, where its rules changed: `2.6.2`; left out means the newest.
+    /// The release, for example `2.6.2`, where the rules of releases differ; `None` means the newest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<String>,
 }
 
 impl Proxy {
-    /// The release as numbers, the third 0 where it is not written; `None` for the newest.
+    /// The release as three numbers, the last 0 if it is not written; `None` for the newest.
     pub fn release(&self) -> Option<[u32; 3]> {
         let mut numbers = self.release.as_ref()?.split('.').map(|number| number.parse().unwrap_or(u32::MAX));
         Some(std::array::from_fn(|_| numbers.next().unwrap_or(0)))
@@ -58,42 +56,70 @@ impl Default for Proxy {
     }
 }
 
-/// Supported proxies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// A reverse proxy with known balancing rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ProxyKind {
-    /// nginx
     Nginx,
-    /// HAProxy
     Haproxy,
-    /// Caddy
     Caddy,
-    /// Traefik
     Traefik,
-    /// Apache httpd
+    /// Apache httpd.
     Apache,
-    /// Envoy
     Envoy,
+}
+
+impl ProxyKind {
+    pub const ALL: [Self; 6] = [Self::Nginx, Self::Haproxy, Self::Caddy, Self::Traefik, Self::Apache, Self::Envoy];
+
+    /// The word for the proxy in plan files and on the command line.
+    pub fn keyword(self) -> &'static str {
+        match self {
+            Self::Nginx => "nginx",
+            Self::Haproxy => "haproxy",
+            Self::Caddy => "caddy",
+            Self::Traefik => "traefik",
+            Self::Apache => "apache",
+            Self::Envoy => "envoy",
+        }
+    }
+
+    /// The proxy of a keyword.
+    pub fn from_keyword(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.keyword() == word)
+    }
+
+    /// The name of the program as people write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nginx => "nginx",
+            Self::Haproxy => "HAProxy",
+            Self::Caddy => "Caddy",
+            Self::Traefik => "Traefik",
+            Self::Apache => "Apache httpd",
+            Self::Envoy => "Envoy",
+        }
+    }
 }
 
 /// A pool of workers that serve the same endpoints.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pool {
-    /// Name, unique in the plan.
+    /// Unique in the plan.
     pub name: String,
-    /// Groups or patterns that go here.
+    /// The endpoints that the pool takes.
     pub endpoints: Vec<Selector>,
-    /// Addresses, `host:port` or `host:port=weight`; empty while addresses do not matter.
+    /// Addresses, `host:port` or `host:port=weight`; empty if only the number of workers matters.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub servers: Vec<String>,
-    /// Number of workers where `servers` is empty.
+    /// Number of workers if `servers` is empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workers: Option<u32>,
     /// The balancing rule in the proxy's own words (`round robin`, `hash consistent`, `least_conn`, `balance uri`, …).
     #[serde(default = "round_robin")]
     pub balance: String,
-    /// What keyed rules hash: `user`, `token`, `address`, `origin`, `room`, `uri`, `header:NAME`.
+    /// The key that keyed rules hash: `user`, `token`, `address`, `origin`, `room`, `uri`, `header:NAME`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
     /// Cores one worker may use: 0.25 is a container limit of a quarter, 2.0 a machine twice as fast as where the log was written.
@@ -114,34 +140,33 @@ fn is_full_core(cpu: &f64) -> bool {
     (*cpu - 1.0).abs() < f64::EPSILON
 }
 
-/// What a pool takes.
+/// A set of endpoints that a pool takes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected an endpoint group in quotes (\"sync\") or {pattern = \"^/_matrix/…\", methods = [\"GET\"]}")]
 pub enum Selector {
     /// An endpoint group.
     Group(String),
-    /// A pattern of one's own.
+    /// Requests whose path matches a pattern.
     Pattern {
-        /// Regular expression searched in the path.
+        /// A regular expression that is searched in the path.
         pattern: String,
-        /// Methods; empty means all.
+        /// Empty for all methods.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         methods: Vec<String>,
     },
 }
 
-/// One writer or several.
+/// One worker name or several.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected a worker's name in quotes or a list of names")]
 pub enum Writers {
-    /// One instance.
     One(String),
-    /// Several instances, sharded by Synapse itself.
+    /// Synapse shards the work among them.
     Several(Vec<String>),
 }
 
 impl Writers {
-    /// The instances, in configured order (the order Synapse's own sharding depends on).
+    /// The workers in configured order, on which Synapse's sharding depends.
     pub fn names(&self) -> &[String] {
         match self {
             Self::One(name) => std::slice::from_ref(name),

@@ -1,52 +1,52 @@
-//! The standard plans: what people run, and what is worth trying first. A registry; each entry is a function of the number of workers.
+//! The standard plans: common layouts, and the first ones to try. A registry; each entry is a function of the number of workers.
 //!
-//! Where several roles share the workers out, the role list of a preset says who gets the next one: with 3 workers the first
-//! three entries of the list exist. Addresses are defaults on one machine; edit them.
+//! A preset with several roles has a list of roles: with 3 workers the first three roles of the list exist. Addresses are defaults
+//! on one machine and are meant to be edited.
 
 use std::ops::RangeInclusive;
 
 use thiserror::Error;
 
-use super::duties::Duties;
+use super::background_roles::BackgroundRoles;
+use super::checked::CheckedPlan;
 use super::model::{Plan, Pool, Proxy, ProxyKind, Selector, Writers};
 use super::suggest;
 
 /// A standard plan, for a range of worker counts.
 #[derive(Debug, Clone)]
 pub struct Preset {
-    /// What to write on the command line.
+    /// The name on the command line.
     pub name: &'static str,
-    /// One line for people.
+    /// One line of text.
     pub description: &'static str,
-    /// Where it comes from.
+    /// The document or project that the plan comes from.
     pub source: &'static str,
-    /// Worker processes it makes sense for.
+    /// The numbers of workers that the plan is made for.
     pub workers: RangeInclusive<u32>,
-    build: fn(u32, &Options) -> Draft,
+    build: fn(u32, &PresetConfig) -> Draft,
 }
 
-/// What all presets share.
+/// The configuration of all presets.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Options {
+pub struct PresetConfig {
     /// Release whose endpoint table applies.
     pub synapse: String,
     /// Send sliding sync, which no release's table lists, to the sync workers. (`ess-helm` always does.)
     pub sliding_sync: bool,
 }
 
-impl Default for Options {
+impl Default for PresetConfig {
     fn default() -> Self {
         Self { synapse: NEWEST_RELEASE.to_owned(), sliding_sync: false }
     }
 }
 
-/// No preset of that name.
+/// No preset has this name.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("there is no standard plan {name:?}{}; they are {}", suggestion.map(|near| format!(", did you mean {near:?}?")).unwrap_or_default(), names())]
 pub struct UnknownPreset {
-    /// What was asked for.
     pub name: String,
-    /// The nearest preset.
+    /// The preset with the most similar name.
     pub suggestion: Option<&'static str>,
 }
 
@@ -59,7 +59,7 @@ impl Preset {
     /// The preset of that name.
     ///
     /// # Errors
-    /// [`UnknownPreset`] with the nearest name and the list of them.
+    /// No preset has this name; the message lists them all.
     pub fn find(name: &str) -> Result<&'static Preset, UnknownPreset> {
         PRESETS.iter().find(|preset| preset.name == name).ok_or_else(|| UnknownPreset {
             name: name.to_owned(),
@@ -68,20 +68,22 @@ impl Preset {
     }
 
     /// The plan with exactly `workers` worker processes; `None` outside [`Preset::workers`].
-    pub fn plan(&self, workers: u32, options: &Options) -> Option<Plan> {
+    pub fn plan(&self, workers: u32, config: &PresetConfig) -> Option<CheckedPlan> {
         if !self.workers.contains(&workers) {
             return None;
         }
-        let draft = (self.build)(workers, options);
+        let draft = (self.build)(workers, config);
         let name = if workers == 0 { self.name.to_owned() } else { format!("{} {workers}", self.name) };
-        Some(Plan {
+        let plan = Plan {
             name,
-            synapse: options.synapse.clone(),
+            synapse: config.synapse.clone(),
             proxy: Proxy { kind: draft.proxy, processes: 1, release: None },
             pools: draft.pools,
             stream_writers: draft.writers,
-            duties: Duties::default(),
-        })
+            background_roles: BackgroundRoles::default(),
+        };
+        #[expect(clippy::expect_used, reason = "the presets are constants; a test checks every one with every number of workers")]
+        Some(plan.check().expect("a standard plan has no faults"))
     }
 }
 
@@ -116,7 +118,7 @@ const PRESETS: [Preset; 13] = [
         description: "only sync leaves the main process, by user",
         source: "Synapse docs/workers.md, nginx example",
         workers: 1..=8,
-        build: |n, options| Draft::nginx().pool("sync", &sync_groups(options), n, HASH_RING, Some("user")),
+        build: |n, config| Draft::nginx().pool("sync", &sync_groups(config), n, HASH_RING, Some("user")),
     },
     Preset {
         name: "initial-sync-apart",
@@ -172,7 +174,7 @@ const PRESETS: [Preset; 13] = [
         description: "workers that take everything, by client address",
         source: "matrix-docker-ansible-deploy, generic workers",
         workers: 1..=8,
-        build: |n, options| Draft::nginx().pool("generic", &everything(options, n), n, "hash $http_x_forwarded_for", None),
+        build: |n, config| Draft::nginx().pool("generic", &everything(config, n), n, "hash $http_x_forwarded_for", None),
     },
     Preset {
         name: "mdad-specialised",
@@ -183,21 +185,21 @@ const PRESETS: [Preset; 13] = [
     },
 ];
 
-fn monolith(_: u32, _: &Options) -> Draft {
+fn monolith(_: u32, _: &PresetConfig) -> Draft {
     Draft::nginx()
 }
 
-fn generic(n: u32, options: &Options) -> Draft {
-    Draft::nginx().pool("generic", &everything(options, n), n, "round robin", None)
+fn generic(n: u32, config: &PresetConfig) -> Draft {
+    Draft::nginx().pool("generic", &everything(config, n), n, "round robin", None)
 }
 
-fn synapse_docs(n: u32, options: &Options) -> Draft {
-    Draft::nginx().docs_pools(n, options)
+fn synapse_docs(n: u32, config: &PresetConfig) -> Draft {
+    Draft::nginx().docs_pools(n, config)
 }
 
-fn initial_sync_apart(n: u32, options: &Options) -> Draft {
+fn initial_sync_apart(n: u32, config: &PresetConfig) -> Draft {
     let roles = ["sync", "initial", "sync", "sync", "sync", "initial", "sync", "sync"];
-    let mut groups = sync_groups(options);
+    let mut groups = sync_groups(config);
     groups.retain(|group| *group != "initial_sync");
     Draft::nginx().pool("initial", &["initial_sync"], count(&roles, "initial", n), HASH_RING, Some("user")).pool(
         "sync",
@@ -208,7 +210,7 @@ fn initial_sync_apart(n: u32, options: &Options) -> Draft {
     )
 }
 
-fn federation_apart(n: u32, _: &Options) -> Draft {
+fn federation_apart(n: u32, _: &PresetConfig) -> Draft {
     let roles = ["inbound", "reader", "inbound", "inbound", "reader", "inbound", "reader", "inbound"];
     let mut draft = Draft::nginx().pool("inbound", &["federation_send"], count(&roles, "inbound", n), "hash", Some("address"));
     if n == 1 {
@@ -218,7 +220,7 @@ fn federation_apart(n: u32, _: &Options) -> Draft {
     draft
 }
 
-fn stream_writers(n: u32, options: &Options) -> Draft {
+fn stream_writers(n: u32, config: &PresetConfig) -> Draft {
     let roles = ["writer", "persister", "generic", "generic", "generic", "persister", "generic", "generic"];
     let mut draft = Draft::nginx();
     for stream in ["typing", "to_device", "account_data", "receipts", "presence", "push_rules", "device_lists"] {
@@ -231,11 +233,11 @@ fn stream_writers(n: u32, options: &Options) -> Draft {
         [one] => drop(draft.writers.insert("events".to_owned(), Writers::One(one.clone()))),
         _ => drop(draft.writers.insert("events".to_owned(), Writers::Several(names))),
     }
-    draft.docs_pools(count(&roles, "generic", n), options)
+    draft.docs_pools(count(&roles, "generic", n), config)
 }
 
 /// Ports as the image's script counts them.
-fn docker_image(n: u32, options: &Options) -> Draft {
+fn docker_image(n: u32, config: &PresetConfig) -> Draft {
     let roles = [
         "synchrotron",
         "client_reader",
@@ -252,7 +254,7 @@ fn docker_image(n: u32, options: &Options) -> Draft {
         client.push("pagination");
     }
     let mut draft = Draft { port: 18009, ..Draft::nginx() };
-    draft = draft.pool("synchrotron", &sync_groups(options), count(&roles, "synchrotron", n), "round robin", None);
+    draft = draft.pool("synchrotron", &sync_groups(config), count(&roles, "synchrotron", n), "round robin", None);
     draft
         .pool("client_reader", &client, client_readers, "round robin", None)
         .pool("event_creator", &["event_sending"], count(&roles, "event_creator", n), "round robin", None)
@@ -261,7 +263,7 @@ fn docker_image(n: u32, options: &Options) -> Draft {
         .pool("media_repository", &MEDIA, count(&roles, "media_repository", n), "round robin", None)
 }
 
-fn ess_helm(n: u32, _: &Options) -> Draft {
+fn ess_helm(n: u32, _: &PresetConfig) -> Draft {
     let roles =
         ["sync", "event-creator", "initial-sync", "client-reader", "federation-inbound", "sync", "federation-reader", "media-repository"];
     let by_token = "balance hdr(X-Access-Token)";
@@ -276,12 +278,12 @@ fn ess_helm(n: u32, _: &Options) -> Draft {
         .pool("media-repository", &MEDIA, count(&roles, "media-repository", n), "roundrobin", None)
 }
 
-fn mdad_specialised(n: u32, options: &Options) -> Draft {
+fn mdad_specialised(n: u32, config: &PresetConfig) -> Draft {
     let roles = ["sync", "room", "client", "federation", "sync", "room", "sync", "media"];
     let client = ["client", "encryption", "device_lists", "registration_login", "user_directory", "delayed_events"];
     Draft::nginx()
         .pool("room", &["event_sending", "pagination"], count(&roles, "room", n), "hash $room_name consistent", None)
-        .pool("sync", &sync_groups(options), count(&roles, "sync", n), "hash $mxid_localpart consistent", None)
+        .pool("sync", &sync_groups(config), count(&roles, "sync", n), "hash $mxid_localpart consistent", None)
         .pool("client", &client, count(&roles, "client", n), "least_conn", None)
         .pool("federation", &["federation", "federation_send"], count(&roles, "federation", n), "hash $http_x_forwarded_for", None)
         .pool("media", &MEDIA, count(&roles, "media", n), "least_conn", None)
@@ -292,17 +294,17 @@ fn count(roles: &[&str], role: &str, n: u32) -> u32 {
     u32::try_from(roles.iter().zip(0..n).filter(|(name, _)| **name == role).count()).unwrap_or(u32::MAX)
 }
 
-fn sync_groups(options: &Options) -> Vec<&'static str> {
+fn sync_groups(config: &PresetConfig) -> Vec<&'static str> {
     let mut groups = vec!["sync", "initial_sync"];
-    if options.sliding_sync {
+    if config.sliding_sync {
         groups.push("sliding_sync");
     }
     groups
 }
 
 /// Every group that any worker may serve, in part at least. `/messages` needs one worker per room, so only a lone worker takes it here.
-fn everything(options: &Options, n: u32) -> Vec<&'static str> {
-    let mut groups = sync_groups(options);
+fn everything(config: &PresetConfig, n: u32) -> Vec<&'static str> {
+    let mut groups = sync_groups(config);
     groups.extend(["event_sending", "federation", "federation_send"]);
     groups.extend(OTHER_GENERIC);
     if n == 1 {
@@ -350,10 +352,10 @@ impl Draft {
     }
 
     /// The rules of Synapse's documentation over one set of workers.
-    fn docs_pools(self, workers: u32, options: &Options) -> Self {
+    fn docs_pools(self, workers: u32, config: &PresetConfig) -> Self {
         self.pool("generic", &OTHER_GENERIC, workers, "round robin", None)
             .shared("federation", &["federation"], "round robin", None)
-            .shared("sync", &sync_groups(options), HASH_RING, Some("user"))
+            .shared("sync", &sync_groups(config), HASH_RING, Some("user"))
             .shared("event", &["event_sending", "pagination"], HASH_RING, Some("room"))
             .shared("inbound", &["federation_send"], "hash", Some("address"))
     }
@@ -399,11 +401,10 @@ mod tests {
     fn every_preset_is_a_plan_with_as_many_workers_as_asked_for() {
         for preset in Preset::all() {
             for n in 0..=9 {
-                let Some(plan) = preset.plan(n, &Options::default()) else {
+                let Some(plan) = preset.plan(n, &PresetConfig::default()) else {
                     assert!(!preset.workers.contains(&n), "{} {n}", preset.name);
                     continue;
                 };
-                assert_eq!(plan.check(), Ok(()), "{}", plan.name);
                 assert_eq!(plan.worker_count(), n, "{}", plan.name);
                 assert_eq!(Plan::from_toml(&plan.to_toml(), "p").as_ref(), Ok(&plan));
                 let unexpected: Vec<String> = plan.warnings().into_iter().filter(|text| !text.contains("worker document lists")).collect();
@@ -414,10 +415,11 @@ mod tests {
 
     #[test]
     fn presets_cover_every_group_a_worker_may_serve() {
-        let options = Options { sliding_sync: true, ..Options::default() };
+        let config = PresetConfig { sliding_sync: true, ..PresetConfig::default() };
         let mut named: Vec<String> = Vec::new();
         for preset in Preset::all() {
-            for plan in (0..=8).filter_map(|n| preset.plan(n, &options)) {
+            for plan in (0..=8).filter_map(|n| preset.plan(n, &config)) {
+                let plan = plan.into_plan();
                 named.extend(plan.stream_writers.into_keys());
                 named.extend(plan.pools.into_iter().flat_map(|pool| pool.endpoints).filter_map(|selector| match selector {
                     Selector::Group(group) => Some(group),

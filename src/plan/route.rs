@@ -1,9 +1,10 @@
-//! Who serves an endpoint class under a plan.
+//! The process or pool that serves an endpoint class under a plan.
 //!
 //! Knows classes, not requests: a selector with a pattern takes the class whose pattern in the table is the same text; a pattern
-//! that is no row of the table, or one limited to some methods, takes no class (see [`Plan::route`]).
+//! that is no row of the table, or one limited to some methods, takes no class (see [`CheckedPlan::route`]).
 
-use super::model::{Plan, Pool, Selector};
+use super::checked::CheckedPlan;
+use super::model::{Pool, Selector};
 use wsim_endpoints::Endpoint;
 
 /// What routing needs to know of an endpoint class.
@@ -36,26 +37,25 @@ impl<'a> From<&'a Endpoint> for EndpointFacts<'a> {
     }
 }
 
-/// Who serves it.
+/// The server of an endpoint class.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Destination {
-    /// The main process.
     Main,
-    /// A pool, by its place in [`Plan::pools`].
+    /// A pool, by its index in [`Plan::pools`](super::Plan::pools).
     Pool(usize),
-    /// The writers of this stream (see [`Plan::stream_writers`]).
+    /// The writers of this stream (see [`Plan::stream_writers`](super::Plan::stream_writers)).
     Writer(String),
 }
 
-impl Plan {
-    /// Who serves an endpoint class.
+impl CheckedPlan {
+    /// The process or pool that serves an endpoint class.
     ///
     /// 1. A class that belongs on a stream goes to the stream's writer, if the plan has one. Without a writer only a class that any
     ///    worker may serve can go to a pool; the main process writes the stream itself.
     /// 2. Otherwise the first pool that names the class's group, or its very pattern, gets it, if any worker may serve it at all.
-    ///    Sliding sync stands in no release's table: it goes to a pool only if the pool names `sliding_sync`.
+    ///    Sliding sync is in no release's table: it goes to a pool only if the pool names `sliding_sync`.
     /// 3. `initial_sync` belongs to the pool that names it; where none does, to the pool that names `sync`, as the paths are the same.
-    /// 4. Rows with a condition on the configuration go to a pool only when it says so expressly. `sso_only`: the pool names the
+    /// 4. Rows with a condition on the configuration go to a pool only when the pool says so explicitly. `sso_only`: the pool names the
     ///    `sso_…` group and has one worker, as a login must stay on one process. `presence_disabled`, `msc3861_enabled`: the pool names the
     ///    pattern, as their groups hold other rows too. `same_instance`, `single_instance`: the pool has one worker.
     /// 5. `same_room_same_instance` (`/messages`) goes to a pool that is balanced by room or has one worker.
@@ -77,7 +77,7 @@ impl Plan {
         let group = self.effective_group(endpoint.group);
         let found = self.pools.iter().enumerate().find_map(|(index, pool)| Some((index, pool, names(pool, group, endpoint.pattern)?)));
         match found {
-            Some((index, pool, how)) if self.admits(pool, endpoint, how) => Destination::Pool(index),
+            Some((index, _, how)) if self.admits(index, endpoint, how) => Destination::Pool(index),
             _ => Destination::Main,
         }
     }
@@ -88,11 +88,12 @@ impl Plan {
         if group == "initial_sync" && !named(group) { "sync" } else { group }
     }
 
-    fn admits(&self, pool: &Pool, endpoint: EndpointFacts<'_>, how: Named) -> bool {
+    fn admits(&self, index: usize, endpoint: EndpointFacts<'_>, how: Named) -> bool {
+        let pool = &self.pools[index];
         match endpoint.condition {
             Some("sso_only" | "same_instance" | "single_instance") => pool.size() == 1,
             Some("presence_disabled" | "msc3861_enabled") => how == Named::Pattern,
-            Some("same_room_same_instance") => pool.size() == 1 || self.rule(pool).is_ok_and(|rule| rule.keeps_rooms()),
+            Some("same_room_same_instance") => pool.size() == 1 || self.rule(index).keeps_rooms(),
             _ => true,
         }
     }
@@ -118,7 +119,7 @@ const SLIDING_SYNC: &str = "sliding_sync";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Options, Preset};
+    use crate::{Plan, Preset, PresetConfig};
 
     /// `group, workers, stream, any worker, condition` of a class.
     fn class(group: &str, stream: Option<&str>, any_worker: bool, condition: Option<&str>) -> Endpoint {
@@ -138,13 +139,13 @@ mod tests {
         }
     }
 
-    fn plan(name: &str, n: u32, sliding_sync: bool) -> Plan {
-        let options = Options { sliding_sync, ..Options::default() };
-        Preset::find(name).unwrap().plan(n, &options).unwrap()
+    fn plan(name: &str, n: u32, sliding_sync: bool) -> CheckedPlan {
+        let config = PresetConfig { sliding_sync, ..PresetConfig::default() };
+        Preset::find(name).unwrap().plan(n, &config).unwrap()
     }
 
     /// Where a class goes, in words: `main`, the pool's name, `writer:STREAM`.
-    fn routed(plan: &Plan, endpoint: &Endpoint) -> String {
+    fn routed(plan: &CheckedPlan, endpoint: &Endpoint) -> String {
         match plan.route(endpoint) {
             Destination::Main => "main".to_owned(),
             Destination::Pool(index) => plan.pools[index].name.clone(),
@@ -240,7 +241,8 @@ mod tests {
 
     #[test]
     fn conditions_on_the_configuration_must_be_named_expressly() {
-        let mut plan = plan("generic", 1, false);
+        let mut plan = plan("generic", 1, false).into_plan();
+        let routed = |plan: &Plan, endpoint: &Endpoint| routed(&plan.clone().check().unwrap(), endpoint);
         let sso = class("sso_all", None, true, Some("sso_only"));
         plan.pools[0].endpoints.push(Selector::Group("sso_all".to_owned()));
         assert_eq!(routed(&plan, &sso), "generic");
@@ -255,7 +257,8 @@ mod tests {
 
     #[test]
     fn a_pattern_takes_its_own_row_only_and_the_first_pool_wins() {
-        let mut plan = plan("sync-split", 1, false);
+        let mut plan = plan("sync-split", 1, false).into_plan();
+        let routed = |plan: &Plan, endpoint: &Endpoint| routed(&plan.clone().check().unwrap(), endpoint);
         let mut first = plan.pools[0].clone();
         first.name = "apart".to_owned();
         first.endpoints = vec![Selector::Pattern { pattern: "^/sync$".to_owned(), methods: Vec::new() }];

@@ -1,4 +1,4 @@
-//! What a pool's `balance` words mean for capacity: even, by load, or by a key, and which key.
+//! The meaning of a pool's `balance` words for capacity: even, by load, or by a key, and which key.
 //!
 //! Knows the words of nginx, HAProxy, Caddy, Traefik, Apache and Envoy, not their exact choices. Facts from their sources:
 //! nginx `ngx_http_upstream_*_module.c`, HAProxy `doc/configuration.txt`, Caddy `selectionpolicies.go`, Traefik
@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use super::model::{Pool, ProxyKind};
 
-/// What a keyed rule hashes.
+/// The part of a request that a keyed rule hashes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Key {
     /// The user, as far as the proxy can tell (nginx's map on `syt_` tokens).
@@ -72,36 +72,35 @@ impl fmt::Display for Key {
 pub enum Spread {
     /// Each server its weight's share: rotation, or random draws.
     Even,
-    /// By requests in progress; parked long polls count among them.
+    /// By requests in progress, including waiting long polls.
     LeastBusy,
-    /// One key, one server.
+    /// All requests with one key go to one server.
     Keyed {
-        /// On a ring of points: few keys move when servers change, but the arcs differ in length.
+        /// Whether servers own arcs of a hash ring: few keys move when servers change, but the arcs differ in length.
         ring: bool,
     },
 }
 
-/// A rule with its key.
+/// A balancing rule with its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
-    /// How it spreads.
     pub spread: Spread,
-    /// What it hashes; `Some` exactly for [`Spread::Keyed`].
+    /// `Some` exactly for [`Spread::Keyed`].
     pub key: Option<Key>,
 }
 
 /// Why `balance` and `key` of a pool are not a rule.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum UnknownRule {
-    /// The words mean nothing.
+    /// Unknown words.
     #[error(
         "balance {0:?} is no rule known here; try \"round robin\", \"hash\", \"hash consistent\", \"least_conn\", \"random\", \"ip_hash\", \"balance source\", \"balance uri\" or \"balance hdr(NAME)\""
     )]
     Balance(String),
-    /// A keyed rule that does not say what it hashes.
+    /// A keyed rule without a key.
     #[error("balance {0:?} hashes a key; add key = \"user\", \"token\", \"address\", \"origin\", \"room\", \"uri\" or \"header:NAME\"")]
     NoKey(String),
-    /// The key's words mean nothing.
+    /// An unknown key.
     #[error("key {0:?} is not user, token, address, origin, room, uri or header:NAME")]
     Key(String),
 }
@@ -125,7 +124,7 @@ impl Rule {
         Ok(Self { spread: Spread::Keyed { ring }, key: Some(key) })
     }
 
-    /// Coefficient of variation of the servers' shares that the hash itself brings, with equal weights.
+    /// Coefficient of variation of the servers' shares with equal weights, caused by the hash alone.
     ///
     /// nginx: 160 points a server, 1/sqrt(160). HAProxy: 16 nodes a server and the nearest on either side, 1/sqrt(32). Envoy:
     /// a ring of 1024 points over all servers, 1/sqrt(1024/N). Modulo and rendezvous hashing: 0.

@@ -1,4 +1,4 @@
-//! One server of a pool as a plan file writes it: `host:port`, `host:port=weight`, `unix:/path`.
+//! One server of a pool as written in a plan file: `host:port`, `host:port=weight`, `unix:/path`.
 
 use thiserror::Error;
 
@@ -7,11 +7,11 @@ use thiserror::Error;
 pub struct Server {
     /// Address as written, without the weight; the worker's name where the plan only counts workers.
     pub name: String,
-    /// Share relative to its neighbours, at least 1.
+    /// Share relative to the other servers of the pool, at least 1.
     pub weight: u32,
 }
 
-/// Why a server is not one.
+/// Why a text is not a server.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ServerError {
     /// No port, or nothing before it.
@@ -26,7 +26,7 @@ pub enum ServerError {
 }
 
 impl Server {
-    /// Reads one entry of `servers`.
+    /// Parses one entry of `servers`.
     pub fn parse(text: &str) -> Result<Self, ServerError> {
         let (name, weight) = match text.rsplit_once('=') {
             Some((name, weight)) => (name, weight.parse().map_err(|_| ServerError::Weight(text.to_owned()))?),
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_server_says_why() {
+    fn text_that_is_no_server_is_rejected_with_the_reason() {
         for text in ["", "localhost", ":80", "::1:80", "a b:80", "unix:", "unix:relative", "http://a:80", "a\u{7}:80"] {
             assert_eq!(Server::parse(text), Err(ServerError::Address(text.to_owned())), "{text:?}");
         }

@@ -1,6 +1,6 @@
-//! "Did you mean …?": the nearest of a list of names.
+//! "Did you mean …?": the most similar of a list of names.
 
-/// The candidate nearest to `typed`, if it is near enough to be a slip: at most a third of its letters differ.
+/// The candidate most similar to `typed`, if the difference looks like a slip: at most a third of its letters differ.
 pub fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let typed = typed.to_ascii_lowercase();
     candidates
@@ -11,7 +11,7 @@ pub fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -
         .map(|(_, candidate)| candidate)
 }
 
-/// Levenshtein distance in characters. Input longer than [`LENGTH_MAX`] is taken as infinitely far.
+/// Levenshtein distance in characters. Text longer than [`LENGTH_MAX`] is infinitely far.
 fn distance(a: &str, b: &str) -> usize {
     let a: Vec<char> = a.chars().take(LENGTH_MAX + 1).collect();
     if a.len() > LENGTH_MAX {

@@ -1,27 +1,39 @@
-//! Which processes a plan starts, beside the main process.
+//! The processes that a plan starts, besides the main process.
 //!
 //! Invariant: one address is one process, however many pools name it (several nginx upstreams over the same workers are usual),
-//! and a stream writer named like a pool's worker is that worker.
+//! and a stream writer with the name of a pool's worker is that worker.
 
 use super::model::{Plan, Pool};
-use super::rule::{Rule, UnknownRule};
 use super::server::{Server, ServerError};
 
 /// One worker process.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Worker {
-    /// Pool and number (`sync1`), or the own name of a stream writer or of one with [duties](super::Duties).
+    /// Pool and number (`sync1`), or the own name of a stream writer or of a worker with [background
+    /// roles](super::BackgroundRoles).
     pub name: String,
-    /// Index of the first pool that names it; `None` for a process that serves no pool.
+    /// Index of the first pool that names the worker; `None` for a process that serves no pool.
     pub pool: Option<usize>,
-    /// Where it listens, if the plan says.
+    /// The address it listens at, if the plan has one.
     pub address: Option<String>,
     /// Cores it may use.
     pub cpu: f64,
 }
 
+/// A server of a pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolMember {
+    /// Index in [`CheckedPlan::workers`](super::CheckedPlan::workers).
+    pub worker: usize,
+    /// Share relative to the other servers of the pool.
+    pub weight: u32,
+}
+
 impl Pool {
     /// The servers in configured order: addresses with weights, or `name1`, `name2`, … where the plan only counts workers.
+    ///
+    /// # Errors
+    /// A server is not `host:port`, `host:port=weight` or `unix:/path`.
     pub fn servers(&self) -> Result<Vec<Server>, ServerError> {
         if self.servers.is_empty() {
             return Ok((1..=self.workers.unwrap_or(0)).map(|n| Server { name: format!("{}{n}", self.name), weight: 1 }).collect());
@@ -29,66 +41,45 @@ impl Pool {
         self.servers.iter().map(|text| Server::parse(text)).collect()
     }
 
-    /// How many servers the pool has.
+    /// Number of servers in the pool.
     pub fn size(&self) -> usize {
         if self.servers.is_empty() { self.workers.map_or(0, |n| usize::try_from(n).unwrap_or(usize::MAX)) } else { self.servers.len() }
     }
 }
 
-impl Plan {
-    /// The worker processes: those of the pools in order, then those that only write streams, then those that only have duties.
-    ///
-    /// Servers that cannot be read are left out; [`Plan::check`] reports them.
-    pub fn workers(&self) -> Vec<Worker> {
-        let mut workers: Vec<Worker> = Vec::new();
-        for (index, pool) in self.pools.iter().enumerate() {
-            let named = pool.servers.is_empty();
-            for (i, server) in pool.servers().unwrap_or_default().into_iter().enumerate() {
-                let address = (!named).then_some(server.name);
-                let known = address.is_some() && workers.iter().any(|worker| worker.address == address);
-                if !known {
-                    workers.push(Worker { name: format!("{}{}", pool.name, i + 1), pool: Some(index), address, cpu: pool.cpu });
-                }
+/// The worker processes of a plan, in the order of [`CheckedPlan::workers`](super::CheckedPlan::workers). Servers that cannot be
+/// parsed are left out; the check reports them before.
+pub(super) fn workers(plan: &Plan) -> Vec<Worker> {
+    let mut workers: Vec<Worker> = Vec::new();
+    for (index, pool) in plan.pools.iter().enumerate() {
+        let named = pool.servers.is_empty();
+        for (i, server) in pool.servers().unwrap_or_default().into_iter().enumerate() {
+            let address = (!named).then_some(server.name);
+            let known = address.is_some() && workers.iter().any(|worker| worker.address == address);
+            if !known {
+                workers.push(Worker { name: format!("{}{}", pool.name, i + 1), pool: Some(index), address, cpu: pool.cpu });
             }
         }
-        let duties = self.duties.assigned().into_iter().flat_map(|(_, names)| names);
-        for name in self.stream_writers.values().flat_map(|writers| writers.names()).chain(duties) {
-            if !workers.iter().any(|worker| worker.name == *name) {
-                workers.push(Worker { name: name.clone(), pool: None, address: None, cpu: 1.0 });
-            }
+    }
+    let roles = plan.background_roles.assigned().into_iter().flat_map(|(_, names)| names);
+    for name in plan.stream_writers.values().flat_map(|writers| writers.names()).chain(roles) {
+        if !workers.iter().any(|worker| worker.name == *name) {
+            workers.push(Worker { name: name.clone(), pool: None, address: None, cpu: 1.0 });
         }
-        workers
     }
+    workers
+}
 
-    /// Worker processes beside the main process.
-    pub fn worker_count(&self) -> u32 {
-        u32::try_from(self.workers().len()).unwrap_or(u32::MAX)
-    }
-
-    /// For each server of a pool, in order, its weight and its place in [`Plan::workers`].
-    pub fn members(&self, pool: usize) -> Vec<(usize, u32)> {
-        let workers = self.workers();
-        let Some(pool) = self.pools.get(pool) else { return Vec::new() };
-        let servers = pool.servers().unwrap_or_default();
-        servers
-            .iter()
-            .filter_map(|server| {
-                let place = workers.iter().position(|worker| match &worker.address {
-                    Some(address) => *address == server.name,
-                    None => worker.name == server.name,
-                })?;
-                Some((place, server.weight))
-            })
-            .collect()
-    }
-
-    /// The balancing rule of a pool.
-    ///
-    /// # Errors
-    /// The pool's `balance` or `key` means nothing.
-    pub fn rule(&self, pool: &Pool) -> Result<Rule, UnknownRule> {
-        Rule::of(pool, self.proxy.kind)
-    }
+/// The servers of a pool among the plan's workers.
+pub(super) fn members(pool: &Pool, workers: &[Worker]) -> Vec<PoolMember> {
+    let member = |server: Server| {
+        let worker = workers.iter().position(|worker| match &worker.address {
+            Some(address) => *address == server.name,
+            None => worker.name == server.name,
+        })?;
+        Some(PoolMember { worker, weight: server.weight })
+    };
+    pool.servers().unwrap_or_default().into_iter().filter_map(member).collect()
 }
 
 #[cfg(test)]
@@ -120,14 +111,19 @@ mod tests {
                 ("events".to_owned(), Writers::Several(vec!["persister1".to_owned(), "persister2".to_owned()])),
             ]
             .into(),
-            duties: crate::Duties { pusher_instances: Some(Writers::One("pusher1".to_owned())), ..crate::Duties::default() },
+            background_roles: crate::BackgroundRoles {
+                pusher_instances: Some(Writers::One("pusher1".to_owned())),
+                ..crate::BackgroundRoles::default()
+            },
         };
-        let names: Vec<String> = plan.workers().into_iter().map(|worker| worker.name).collect();
+        let plan = plan.check().unwrap();
+        let names: Vec<&str> = plan.workers().iter().map(|worker| worker.name.as_str()).collect();
+        let members = |pool| plan.members(pool).iter().map(|member| (member.worker, member.weight)).collect::<Vec<_>>();
         assert_eq!(names, ["sync1", "sync2", "media1", "persister1", "persister2", "pusher1"]);
         assert_eq!(plan.worker_count(), 6);
-        assert_eq!(plan.members(0), [(0, 1), (1, 3)]);
-        assert_eq!(plan.members(1), [(1, 1), (0, 1)]);
-        assert_eq!(plan.members(2), [(2, 1)]);
-        assert_eq!(plan.members(9), []);
+        assert_eq!(members(0), [(0, 1), (1, 3)]);
+        assert_eq!(members(1), [(1, 1), (0, 1)]);
+        assert_eq!(members(2), [(2, 1)]);
+        assert_eq!(members(9), []);
     }
 }

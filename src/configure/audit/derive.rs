@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::read::{Note, ProxyName};
 use super::observe::{PoolView, Seen, View};
-use wsim_plan::{Duties, Plan, Pool, Proxy, ProxyKind, Rule, Selector, Writers};
+use wsim_plan::{BackgroundRoles, Plan, Pool, Proxy, ProxyKind, Rule, Selector, Writers};
 
 /// A plan, and what of it was assumed.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,9 +42,9 @@ pub(super) fn plan(view: &View<'_>, release: &str) -> Option<Derived> {
         proxy: Proxy { kind: kind(first.proxy), processes, release: None },
         pools,
         stream_writers,
-        duties: duties(view),
+        background_roles: background_roles(view),
     };
-    if let Err(fault) = plan.check() {
+    if let Err(fault) = plan.clone().check() {
         notes.push(Note { at: first.pool.at.clone(), text: format!("the plan it amounts to cannot be written down in whole: {fault}") });
     }
     Some(Derived { plan, notes })
@@ -179,15 +179,16 @@ fn processes(view: &View<'_>, first: &PoolView, notes: &mut Vec<Note>) -> u32 {
     }
 }
 
-fn duties(view: &View<'_>) -> Duties {
-    let names = |setting: &str| view.cluster().duties.iter().find(|(own, _)| own == setting).map(|(_, names)| names.names.clone());
+fn background_roles(view: &View<'_>) -> BackgroundRoles {
+    let names =
+        |setting: &str| view.cluster().background_roles.iter().find(|(own, _)| own == setting).map(|(_, names)| names.names.clone());
     let one = |setting: &str| names(setting).and_then(|names| names.into_iter().next()).filter(|name| name != "main" && name != "master");
     let several = |setting: &str| {
         names(setting)
             .filter(|names| !names.is_empty())
             .map(|mut names| if names.len() == 1 { Writers::One(names.remove(0)) } else { Writers::Several(names) })
     };
-    Duties {
+    BackgroundRoles {
         run_background_tasks_on: one("run_background_tasks_on"),
         update_user_directory_from_worker: one("update_user_directory_from_worker"),
         notify_appservices_from_worker: one("notify_appservices_from_worker"),

@@ -14,7 +14,7 @@ pub(super) fn check(cluster: &Cluster, release: &Release, findings: &mut Vec<Fin
         return;
     }
     writers(cluster, findings);
-    duties(cluster, findings);
+    background_roles(cluster, findings);
     apps(cluster, release, findings);
     old_settings(cluster, release, findings);
     redis(cluster, findings);
@@ -81,9 +81,9 @@ fn writers(cluster: &Cluster, findings: &mut Vec<Finding>) {
     }
 }
 
-fn duties(cluster: &Cluster, findings: &mut Vec<Finding>) {
+fn background_roles(cluster: &Cluster, findings: &mut Vec<Finding>) {
     let workers = cluster.processes.iter().filter(|process| process.name != "main").count();
-    for (setting, names) in &cluster.duties {
+    for (setting, names) in &cluster.background_roles {
         for name in &names.names {
             if workers > 0 && cluster.process(name).is_none() && name != "main" && name != "master" {
                 findings.push(finding(

@@ -10,7 +10,7 @@ use super::super::routes::{Rule, Sync, Target};
 use super::super::{ConfigureError, Context, OutputFile};
 use super::{ADMIN, PUBLIC, UPLOAD_MIB, Upstream, WAIT_SECONDS, heading, keys, name};
 use wsim_balance::Algorithm;
-use wsim_plan::{Key, Pool, Rule as Balance};
+use wsim_plan::{Key, Pool, Rule as BalanceRule};
 
 pub(super) fn files(context: &Context<'_>, upstreams: &[Upstream<'_>]) -> Result<Vec<OutputFile>, ConfigureError> {
     let mut out = heading(context, "#", "HAProxy");
@@ -140,7 +140,7 @@ fn write_backend(out: &mut String, context: &Context<'_>, upstream: &Upstream<'_
     Ok(())
 }
 
-fn write_balance(out: &mut String, context: &Context<'_>, pool: &Pool, rule: &Balance) -> Result<(), ConfigureError> {
+fn write_balance(out: &mut String, context: &Context<'_>, pool: &Pool, rule: &BalanceRule) -> Result<(), ConfigureError> {
     if !matches!(context.plan.balancer_config(pool)?.algorithm, Algorithm::Haproxy(_)) {
         return Err(ConfigureError::NoSuchRule { pool: pool.name.clone(), balance: pool.balance.clone() });
     }
@@ -185,7 +185,7 @@ fn write_balance(out: &mut String, context: &Context<'_>, pool: &Pool, rule: &Ba
 }
 
 /// `balance hdr(NAME)` with a key of the plan's: the header gets the key, whatever the client sent under that name.
-fn write_key_header(out: &mut String, header: &str, rule: &Balance) {
+fn write_key_header(out: &mut String, header: &str, rule: &BalanceRule) {
     let Some(key @ (Key::User | Key::Token | Key::Room | Key::Origin)) = &rule.key else { return };
     if header.eq_ignore_ascii_case("authorization") {
         return;

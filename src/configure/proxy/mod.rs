@@ -13,11 +13,11 @@ use std::collections::BTreeSet;
 use super::address::Address;
 use super::routes::{Rule, Target};
 use super::{ConfigureError, Context, OutputFile};
-use wsim_plan::{Key, Plan, Pool, ProxyKind, Rule as Balance};
+use wsim_plan::{Key, Plan, Pool, ProxyKind, Rule as BalanceRule};
 
 /// The files of the chosen proxy, below `proxy/NAME/`.
 pub(super) fn files(context: &Context<'_>, warnings: &mut Vec<String>) -> Result<Vec<OutputFile>, ConfigureError> {
-    let upstreams = upstreams(context)?;
+    let upstreams = upstreams(context);
     match context.settings.proxy {
         ProxyKind::Nginx => nginx::files(context, &upstreams),
         ProxyKind::Haproxy => haproxy::files(context, &upstreams),
@@ -35,7 +35,7 @@ pub(super) struct Upstream<'a> {
     /// Who it is.
     pub(super) target: Target,
     /// The pool and its rule; `None` for the main process and stream writers.
-    pub(super) pool: Option<(&'a Pool, Balance)>,
+    pub(super) pool: Option<(&'a Pool, &'a BalanceRule)>,
     /// In order.
     pub(super) servers: Vec<Member>,
 }
@@ -96,34 +96,26 @@ fn subject(key: &Key) -> String {
 }
 
 /// The main process, then the pools that get requests, then the writers that do.
-fn upstreams<'a>(context: &Context<'a>) -> Result<Vec<Upstream<'a>>, ConfigureError> {
+fn upstreams<'a>(context: &Context<'a>) -> Vec<Upstream<'a>> {
     let (plan, cluster) = (context.plan, context.cluster);
     let main = Member { name: "main".to_owned(), address: cluster.main.clone(), weight: 1 };
     let mut upstreams = vec![Upstream { name: name(plan, &Target::Main), target: Target::Main, pool: None, servers: vec![main] }];
     let mut targets = context.routes.targets();
     targets.sort();
     for target in targets {
-        let pool = match target {
-            Target::Pool(index) => plan.pools.get(*index),
-            _ => None,
-        };
-        let weights: Vec<u32> = match target {
-            Target::Pool(index) => plan.members(*index).into_iter().map(|(_, weight)| weight).collect(),
-            _ => Vec::new(),
+        let (pool, members) = match target {
+            Target::Pool(index) => (Some((&plan.pools[*index], plan.rule(*index))), plan.members(*index)),
+            Target::Main | Target::Writers(_) => (None, &[][..]),
         };
         let names = cluster.names(plan, target);
-        let member = |(place, name): (usize, String)| {
+        let member = |(index, name): (usize, String)| {
             let address = cluster.worker(&name)?.clients.clone()?;
-            Some(Member { name, address, weight: weights.get(place).copied().unwrap_or(1) })
+            Some(Member { name, address, weight: members.get(index).map_or(1, |member| member.weight) })
         };
         let servers = names.into_iter().enumerate().filter_map(member).collect();
-        let pool = match pool {
-            Some(pool) => Some((pool, plan.rule(pool).map_err(|error| ConfigureError::Rule { pool: pool.name.clone(), error })?)),
-            None => None,
-        };
         upstreams.push(Upstream { name: name(plan, target), target: target.clone(), pool, servers });
     }
-    Ok(upstreams)
+    upstreams
 }
 
 /// The name of a group of servers. Names of pools and workers have no dot, so no two are the same.

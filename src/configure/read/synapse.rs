@@ -55,8 +55,8 @@ pub struct Cluster {
     pub instances: Vec<(String, String, SourceLocation)>,
     /// `stream_writers`.
     pub writers: Vec<(String, Names)>,
-    /// Settings of duties, by their names.
-    pub duties: Vec<(String, Names)>,
+    /// The settings of background roles, by their names.
+    pub background_roles: Vec<(String, Names)>,
     /// `redis.enabled`, where a file says so.
     pub redis: Option<(bool, SourceLocation)>,
     /// `enable_media_repo` of the shared configuration.
@@ -109,9 +109,9 @@ impl Cluster {
         for (stream, node) in root.get("stream_writers").map(Node::entries).unwrap_or_default() {
             self.writers.push((stream.clone(), names(node)));
         }
-        for key in DUTIES {
+        for key in BACKGROUND_ROLES {
             if let Some(node) = root.get(key) {
-                self.duties.push((key.to_owned(), names(node)));
+                self.background_roles.push((key.to_owned(), names(node)));
             }
         }
         if let Some(node) = root.at(&["redis", "enabled"]) {
@@ -172,7 +172,7 @@ fn listener(node: &Node, at: SourceLocation) -> Listener {
     }
 }
 
-const DUTIES: [&str; 6] = [
+const BACKGROUND_ROLES: [&str; 6] = [
     "federation_sender_instances",
     "pusher_instances",
     "run_background_tasks_on",

@@ -62,7 +62,7 @@ fn write_stream_writers(out: &mut String, context: &Context<'_>) {
 }
 
 fn write_duties(out: &mut String, context: &Context<'_>) {
-    for (setting, names) in context.plan.duties.assigned() {
+    for (setting, names) in context.plan.background_roles.assigned() {
         let release = context.release;
         let list = format!("[{}]", names.join(", "));
         let one = names.first().map_or("", String::as_str);
@@ -89,11 +89,11 @@ fn write_duties(out: &mut String, context: &Context<'_>) {
                 }
                 let _ = write!(out, "\n# Who sends pushes; each user belongs to one of them.\npusher_instances: {list}\n");
             }
-            "update_user_directory_from_worker" if !release.duties_by_name() => {
+            "update_user_directory_from_worker" if !release.background_roles_by_name() => {
                 let _ =
                     write!(out, "\n# {one} keeps the user directory (worker_app synapse.app.user_dir).\nupdate_user_directory: false\n");
             }
-            "notify_appservices_from_worker" if !release.duties_by_name() => {
+            "notify_appservices_from_worker" if !release.background_roles_by_name() => {
                 let _ = write!(
                     out,
                     "\n# {one} sends events to bridges and bots (worker_app synapse.app.appservice).\nnotify_appservices: false\n"
@@ -118,7 +118,7 @@ fn reason(setting: &str) -> &'static str {
 fn write_media(out: &mut String, context: &Context<'_>) {
     let media: Vec<&Process> = context.cluster.workers.iter().filter(|process| process.has_media()).collect();
     let Some(first) = media.first() else { return };
-    let named = context.plan.duties.media_instance_running_background_jobs.as_deref();
+    let named = context.plan.background_roles.media_instance_running_background_jobs.as_deref();
     let _ = write!(
         out,
         "\n# Media is served by {} only; their own files say `enable_media_repo: true`. One of them clears old media.\n\

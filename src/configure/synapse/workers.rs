@@ -72,8 +72,8 @@ fn purpose(context: &Context<'_>, process: &Process) -> String {
     if !process.streams.is_empty() {
         parts.push(format!("writes {}", process.streams.join(", ")));
     }
-    if !process.duties.is_empty() {
-        parts.push(format!("named by {}", process.duties.join(", ")));
+    if !process.background_roles.is_empty() {
+        parts.push(format!("named by {}", process.background_roles.join(", ")));
     }
     let text = parts.join("; ");
     let mut chars = text.chars();

@@ -17,9 +17,9 @@ fn algorithm(kind: ProxyKind, release: Option<&str>, balance: &str, key: Option<
         proxy,
         pools: vec![pool.clone()],
         stream_writers: [].into(),
-        duties: crate::Duties::default(),
+        background_roles: crate::BackgroundRoles::default(),
     };
-    plan.balancer_config(&pool).map(|setup| setup.algorithm).map_err(|error| error.to_string())
+    plan.balancer_config(&pool).map(|config| config.algorithm).map_err(|error| error.to_string())
 }
 
 fn key(part: KeyPart, hash: HashType) -> Algorithm {

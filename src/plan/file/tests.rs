@@ -1,6 +1,6 @@
 use proptest::prelude::{Strategy, any, prop, prop_assert_eq, prop_oneof, proptest};
 
-use super::super::duties::Duties;
+use super::super::background_roles::BackgroundRoles;
 use super::super::known;
 use super::super::model::{Plan, Pool, Proxy, ProxyKind, Selector, Writers};
 
@@ -105,7 +105,7 @@ fn every_fault_names_its_line_and_the_way_out() {
 }
 
 #[test]
-fn two_pools_of_one_name_are_refused_and_one_group_in_two_pools_is_warned_of() {
+fn two_pools_of_one_name_are_an_error_and_one_group_in_two_pools_gives_a_warning() {
     let second = |name: &str, group: &str| {
         let text = EXAMPLE
             .replace("[stream_writers]", &format!("[[pool]]\nname = {name:?}\nendpoints = [{group:?}]\nworkers = 1\n[stream_writers]"));
@@ -114,7 +114,7 @@ fn two_pools_of_one_name_are_refused_and_one_group_in_two_pools_is_warned_of() {
     let error = second("sync", "client").unwrap_err().to_string();
     assert_eq!(error, "plan.toml:14: there are two pools \"sync\"; give one of them another name");
     let warnings = second("other", "sync").unwrap().warnings();
-    assert_eq!(warnings, ["group sync stands in pool \"sync\" and in pool \"other\"; the first gets it"]);
+    assert_eq!(warnings, ["pools \"sync\" and \"other\" both take group sync; the first gets it"]);
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn one_worker_cannot_have_two_limits_and_two_workers_not_one_name() {
 }
 
 #[test]
-fn what_is_probably_not_meant_is_warned_of() {
+fn probable_mistakes_give_warnings() {
     let text = EXAMPLE
         .replace(r#"["sync"]"#, r#"["sync", "sliding_sync", "client_other", "pagination", {pattern = "^/x", methods = ["GET"]}]"#)
         .replace("hash consistent", "least_conn");
@@ -139,7 +139,7 @@ fn what_is_probably_not_meant_is_warned_of() {
     for part in [
         "no release's worker document lists",
         "names client_other, which only the main process serves",
-        "every parked long poll counts",
+        "waiting long polls count too",
         "for some methods only",
         "/messages stays on the main process",
     ] {
@@ -149,7 +149,7 @@ fn what_is_probably_not_meant_is_warned_of() {
 
 #[test]
 fn a_written_plan_looks_made_by_hand() {
-    let mut plan = Plan::from_toml(EXAMPLE, "p").unwrap();
+    let mut plan = Plan::from_toml(EXAMPLE, "p").unwrap().into_plan();
     plan.pools[0].endpoints = known::groups().take(12).map(|group| Selector::Group(group.to_owned())).collect();
     plan.pools[0].cpu = 0.25;
     let text = plan.to_toml();
@@ -157,7 +157,7 @@ fn a_written_plan_looks_made_by_hand() {
     assert!(text.lines().all(|line| line.chars().count() <= 104), "{text}");
     assert!(text.contains("\n[[pool]]\nname = \"sync\"\nendpoints = [\n    \"sync\", \"federation\","), "{text}");
     assert!(text.contains("cpu = 0.25\n"), "{text}");
-    assert_eq!(Plan::from_toml(&text, "p").unwrap(), plan);
+    assert_eq!(*Plan::from_toml(&text, "p").unwrap(), plan);
 }
 
 fn any_selector() -> impl Strategy<Value = Selector> {
@@ -215,23 +215,23 @@ fn any_plan() -> impl Strategy<Value = Plan> {
             }
             let release = (processes % 2 == 0).then(|| format!("2.{processes}"));
             let stream_writers = streams.into_iter().map(|stream| (stream.to_owned(), Writers::One("writer-1".to_owned()))).collect();
-            let duties = Duties {
+            let background_roles = BackgroundRoles {
                 run_background_tasks_on: (processes > 3).then(|| "background_1".to_owned()),
                 pusher_instances: (processes > 5).then(|| Writers::Several(vec!["pusher_1".to_owned(), "pusher_2".to_owned()])),
                 federation_sender_instances: (processes > 6).then(|| Writers::One("sender-1-".to_owned())),
-                ..Duties::default()
+                ..BackgroundRoles::default()
             };
-            Plan { name, synapse: "1.157".to_owned(), proxy: Proxy { kind, processes, release }, pools, stream_writers, duties }
+            Plan { name, synapse: "1.157".to_owned(), proxy: Proxy { kind, processes, release }, pools, stream_writers, background_roles }
         },
     )
 }
 
 proptest! {
     #[test]
-    fn what_is_written_reads_back_the_same(plan in any_plan()) {
+    fn a_written_plan_reads_back_the_same(plan in any_plan()) {
         let text = plan.to_toml();
         let read = Plan::from_toml(&text, "plan.toml");
-        prop_assert_eq!(read.as_ref(), Ok(&plan), "{}", text);
+        prop_assert_eq!(read.as_deref(), Ok(&plan), "{}", text);
         prop_assert_eq!(read.unwrap().to_toml(), text);
     }
 
