@@ -14,9 +14,9 @@ use bytes::Bytes;
 use hdrhistogram::Histogram;
 use hyper::Method;
 use wsim::endpoints::EndpointId;
-use wsim::matrix::Skip;
-use wsim::replay::{Live, Outcome, Pace, Position, Row, Run, Schedule, Script, Settings, Shape, Sink, Stop, run};
-use wsim::transport::{Answer, Connector, Keep, Outgoing};
+use wsim::replay::Unsendable;
+use wsim::replay::{EngineConfig, LiveCounters, Outcome, Pace, Position, Row, Run, Schedule, Script, Sink, StopSignal, TrafficConfig, run};
+use wsim::transport::{Connector, Keep, OutgoingRequest, Response};
 
 type Failed = Box<dyn std::error::Error>;
 
@@ -37,35 +37,39 @@ fn main() -> Result<(), Failed> {
     let connector = runtime.block_on(Connector::new(url.parse()?, Default::default()))?;
     let begin = Instant::now() + Duration::from_millis(200);
     let before = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    let (finished, measured) = run(Run {
-        schedule: Arc::new(Schedule::lay_out(rows, 0, &Shape::default())),
-        shape: Shape::default(),
+    let (finished, measurements) = run(Run {
+        schedule: Arc::new(Schedule::from_rows(rows, 0, &TrafficConfig::default())),
+        traffic: TrafficConfig::default(),
         script: Box::new(Get),
         connector,
-        sink: Measured::default(),
-        settings: Settings { connections_max: 256, pace: if has("precise") { Pace::Precise } else { Pace::Sleep }, ..Settings::default() },
+        sink: Measurements::default(),
+        config: EngineConfig {
+            connections_max: 256,
+            pace: if has("precise") { Pace::Precise } else { Pace::Sleep },
+            ..EngineConfig::default()
+        },
         begin,
-        stop: Arc::new(Stop::default()),
-        live: Arc::new(Live::default()),
+        stop: Arc::new(StopSignal::default()),
+        live: Arc::new(LiveCounters::default()),
     })?;
     let cpu = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime) - before;
     let cpu_us = cpu.tv_sec as f64 * 1e6 + cpu.tv_nsec as f64 / 1e3;
-    let account = &finished.account;
-    let mut sent = measured.sent_ns;
+    let totals = &finished.totals;
+    let mut sent = measurements.sent_ns;
     sent.sort_unstable();
     let received = arrivals.lock().unwrap_or_else(PoisonError::into_inner);
     println!(
         "{}",
         serde_json::json!({
             "scheduled": scheduled,
-            "completed": account.completed,
-            "failed": account.failed,
-            "skipped": account.skipped,
+            "completed": totals.completed,
+            "failed": totals.failed,
+            "skipped": totals.skipped,
             "rate": scheduled as f64 / seconds,
-            "achieved": account.completed as f64 / finished.took.as_secs_f64(),
-            "lateness_us": quantiles(&measured.lateness),
-            "service_us": quantiles(&measured.service),
-            "response_us": quantiles(&measured.response),
+            "achieved": totals.completed as f64 / finished.took.as_secs_f64(),
+            "lateness_us": quantiles(&measurements.lateness),
+            "service_us": quantiles(&measurements.service),
+            "response_us": quantiles(&measurements.response),
             "sent_gap_cv": cv(&sent),
             "received_gap_cv": cv(&received),
             "cpu_us_per_request": cpu_us / scheduled as f64,
@@ -89,7 +93,7 @@ fn rows(rate: f64, seconds: f64, poisson: bool) -> Vec<Row> {
             lane: Row::NO_LANE,
             endpoint: EndpointId(0),
             original_status: 200,
-            alongside: 0,
+            overlap_max: 0,
             sync: false,
             long_poll: false,
             skip: None,
@@ -108,8 +112,8 @@ fn rows(rate: f64, seconds: f64, poisson: bool) -> Vec<Row> {
 struct Get;
 
 impl Script for Get {
-    fn request(&mut self, _: Position) -> Result<Outgoing, Skip> {
-        Ok(Outgoing {
+    fn request(&mut self, _: Position) -> Result<OutgoingRequest, Unsendable> {
+        Ok(OutgoingRequest {
             method: Method::GET,
             target: "/".to_owned(),
             authorization: None,
@@ -119,18 +123,18 @@ impl Script for Get {
         })
     }
 
-    fn learn(&mut self, _: Position, _: &Answer) {}
+    fn learn(&mut self, _: Position, _: &Response) {}
 }
 
 /// Times in ns.
-struct Measured {
+struct Measurements {
     lateness: Histogram<u64>,
     service: Histogram<u64>,
     response: Histogram<u64>,
     sent_ns: Vec<u64>,
 }
 
-impl Default for Measured {
+impl Default for Measurements {
     fn default() -> Self {
         let [lateness, service, response] =
             std::array::from_fn(|_| Histogram::new_with_bounds(1, 600_000_000_000, 3).unwrap_or_else(|_| unreachable!("valid bounds")));
@@ -138,7 +142,7 @@ impl Default for Measured {
     }
 }
 
-impl Sink for Measured {
+impl Sink for Measurements {
     fn upstream(&mut self, _: u8, _: &str) {}
 
     fn outcomes(&mut self, batch: &[Outcome]) -> Result<(), String> {
@@ -178,13 +182,13 @@ fn serve(arrivals: Arc<Mutex<Vec<u64>>>) -> Result<SocketAddr, Failed> {
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let arrivals = Arc::clone(&arrivals);
-            thread::spawn(move || answer(stream, began, &arrivals));
+            thread::spawn(move || response(stream, began, &arrivals));
         }
     });
     Ok(address)
 }
 
-fn answer(mut stream: TcpStream, began: Instant, arrivals: &Mutex<Vec<u64>>) {
+fn response(mut stream: TcpStream, began: Instant, arrivals: &Mutex<Vec<u64>>) {
     let mut buffer = [0; 4096];
     while let Ok(count) = stream.read(&mut buffer) {
         let at = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);

@@ -1,4 +1,4 @@
-//! `wsim export`: the requests of a log as a schedule for another load generator.
+//! `wsim export`: writes the requests of a log as a schedule for another load generator.
 //!
 //! ```text
 //! logs ─▶ trace ─▶ script of the world, with placeholders ─▶ rows ─▶ files
@@ -13,42 +13,42 @@ use anyhow::Context;
 use clap::Args;
 
 use super::Exit;
-use super::output::Output;
-use super::reading::{self, Config, Read, Reading};
+use super::reading::{self, LogData, ReadArgs, ReadConfig};
 use wsim_endpoints::Endpoint;
 use wsim_export::{self as export, Kind, Row, User, placeholder, write_locust};
-use wsim_matrix::{LaneKind, Manifest, Placeholders, Script, Settings, Skip, Tier};
+use wsim_matrix::{LaneKind, Manifest, Placeholders, Script, ScriptConfig, Tier};
+use wsim_replay::{ReplayedRequests, Unsendable};
+use wsim_trace::Request;
 use wsim_trace::ingest::Progress;
-use wsim_trace::{Request, flag};
 
 /// Arguments of `wsim export`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, after_long_help = LONG)]
 pub struct Export {
-    /// Log files, folders, globs or `-`, compressed or not; or one trace.parquet of an earlier run
+    /// Log files, folders, globs or `-` (also compressed), or one trace.parquet of an earlier run
     #[arg(value_name = "LOG|TRACE", required = true)]
     logs: Vec<String>,
 
-    /// For which load generator (`--to` is the end of the log's part, as everywhere)
+    /// Load generator to write for
     #[arg(long = "for", value_name = "TOOL", value_parser = ["locust"], default_value = "locust", help_heading = "Schedule")]
     _tool: String,
-    /// World that `wsim provision` made
+    /// World file of `wsim provision`
     #[arg(long, value_name = "FILE", default_value = "world.json", help_heading = "Schedule")]
     world: PathBuf,
-    /// Folder for the files; made if it is not there
+    /// Folder for the files; created if missing
     #[arg(long, value_name = "DIR", help_heading = "Schedule")]
     out: PathBuf,
-    /// With requests that change state on the target
+    /// Also export requests that change state
     #[arg(long, help_heading = "Schedule")]
     allow_writes: bool,
-    /// With requests that change what cannot be changed back
+    /// Also export requests that cannot be undone
     #[arg(long, help_heading = "Schedule")]
     allow_dangerous: bool,
-    /// With the access tokens of the world, which are secret
+    /// Write the world's access tokens, which are secret
     #[arg(long, help_heading = "Schedule")]
     with_tokens: bool,
 
-    /// Print the result as JSON and nothing else
+    /// Print only the result, as JSON
     #[arg(long, help_heading = "Output")]
     json: bool,
     /// Print nothing but errors
@@ -56,7 +56,7 @@ pub struct Export {
     quiet: bool,
 
     #[command(flatten)]
-    reading: Reading,
+    reading: ReadArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -64,9 +64,9 @@ Example:
   wsim export access.log --for locust --world world.json --allow-writes --with-tokens --out schedule";
 
 const LONG: &str = "\
-For loads that outgrow one machine: Locust's own master and workers play the schedule. The folder holds `locustfile.py`, which says how it is
-started, `requests.jsonl` and `users.jsonl`. Positions, transaction ids and event ids are placeholders that the locustfile fills in while it
-runs. Uploads of files are left out.
+For load that outgrows one machine: Locust's master and workers send the schedule. The folder contains `locustfile.py`, which explains how to
+start it, `requests.jsonl` and `users.jsonl`. Sync positions, transaction ids and event ids are placeholders that the locustfile fills in at run
+time. File uploads are left out.
 
 Example:
   wsim export access.log --for locust --world world.json --allow-writes --with-tokens --out schedule";
@@ -74,47 +74,43 @@ Example:
 /// Runs the command.
 ///
 /// # Errors
-/// The command line makes no sense, the logs or the world cannot be read, the files cannot be written.
+/// The arguments make no sense, the logs or the world cannot be read, or the files cannot be written.
 pub fn run(arguments: &Export) -> anyhow::Result<Exit> {
     let quiet = arguments.quiet || arguments.json;
-    let output = Output { anonymise: None, out: PathBuf::new(), name: None, force: false, json: arguments.json, quiet };
-    let config = Config::new(&arguments.logs, &arguments.reading, &output, true)?;
+    let config = ReadConfig::new(&arguments.logs, &arguments.reading)?.quiet(quiet);
     let world = Manifest::load(&arguments.world)?;
-    let read = reading::read(&config, &Arc::new(Progress::default()))?;
-    let schedule = schedule(arguments, &config, &read, &world)?;
+    let data = reading::read(&config, &Arc::new(Progress::default()))?;
+    let schedule = schedule(arguments, &config, &data, &world)?;
     std::fs::create_dir_all(&arguments.out).with_context(|| format!("could not make {}", arguments.out.display()))?;
     let written = write_locust(&arguments.out, &schedule.users, schedule.rows)?;
     show(arguments, &written, &schedule.skipped)?;
     Ok(Exit::Done)
 }
 
-/// What is written, and what is not.
+/// The rows and users to write, and what is left out.
 struct Schedule<'a> {
     users: Vec<User>,
     rows: Vec<Row<'a>>,
-    skipped: BTreeMap<Skip, u64>,
+    skipped: BTreeMap<Unsendable, u64>,
 }
 
-fn schedule<'a>(arguments: &Export, config: &Config, read: &'a Read, world: &Manifest) -> anyhow::Result<Schedule<'a>> {
-    let Some(trace) = &read.trace else { anyhow::bail!("the logs left no requests to export") };
-    let requests: Vec<Request> = config.window.requests(trace).filter(|request| !request.has(flag::INTERNAL)).collect();
-    let allowed = match (arguments.allow_writes, arguments.allow_dangerous) {
-        (_, true) => Tier::Dangerous,
-        (true, false) => Tier::Write,
-        (false, false) => Tier::Read,
-    };
-    let settings = Settings { allowed, seed: arguments.reading.seed, placeholders: Some(PLACEHOLDERS), ..Settings::default() };
-    let mut script = Script::new(world, &trace.names, requests.iter().copied(), settings);
+fn schedule<'a>(arguments: &Export, config: &ReadConfig, data: &'a LogData, world: &Manifest) -> anyhow::Result<Schedule<'a>> {
+    let Some(trace) = &data.trace else { anyhow::bail!("the logs left no requests to export") };
+    let range = config.range;
+    let replayed = ReplayedRequests::new(range.requests(trace), range.from_us, range.to_us);
+    let allowed = Tier::highest_allowed(arguments.allow_writes, arguments.allow_dangerous);
+    let script_config = ScriptConfig { allowed, seed: arguments.reading.seed, placeholders: Some(PLACEHOLDERS), ..ScriptConfig::default() };
+    let mut script = Script::new(world, &trace.names, replayed.requests.iter().copied(), script_config);
     let devices = script.devices();
     if devices == 0 {
         anyhow::bail!("{} has no users: run wsim provision with this log first", arguments.world.display());
     }
-    let start_us = requests.first().map_or(0, |request| request.arrival_us);
-    let (mut rows, mut skipped) = (Vec::with_capacity(requests.len()), BTreeMap::new());
-    for (request, number) in requests.iter().zip(0_u32..) {
-        match row(&mut script, number, request, start_us, &read.endpoints) {
+    let start_us = replayed.requests.first().map_or(0, |request| request.arrival_us);
+    let (mut rows, mut skipped) = (Vec::with_capacity(replayed.requests.len()), BTreeMap::new());
+    for (request, index) in replayed.requests.iter().zip(0_u32..) {
+        match row(&mut script, index, request.arrival_us - start_us, request, &data.endpoints) {
             Ok(row) => rows.push(row),
-            Err(skip) => *skipped.entry(skip).or_default() += 1,
+            Err(reason) => *skipped.entry(reason).or_default() += 1,
         }
     }
     let token = |device| script.token(device, 0).filter(|_| arguments.with_tokens).map(str::to_owned);
@@ -123,35 +119,35 @@ fn schedule<'a>(arguments: &Export, config: &Config, read: &'a Read, world: &Man
     Ok(Schedule { users, rows, skipped })
 }
 
-/// One request in the schedule's form.
+/// A request as a row of the schedule.
 ///
 /// # Errors
-/// Why it is not in the schedule.
-fn row<'a>(script: &mut Script, number: u32, request: &Request, start_us: i64, endpoints: &'a [Endpoint]) -> Result<Row<'a>, Skip> {
-    let outgoing = script.request(number, 0)?;
-    // Text only: a schedule holds no files.
-    if outgoing.content_type.is_some_and(|kind| kind != "application/json") {
-        return Err(Skip::NotProvisioned);
+/// Why the schedule leaves it out.
+fn row<'a>(script: &mut Script, index: u32, at_us: i64, logged: &Request, endpoints: &'a [Endpoint]) -> Result<Row<'a>, Unsendable> {
+    let request = script.request(index, 0)?;
+    // A schedule is text, so it has no file uploads.
+    if request.content_type.is_some_and(|kind| kind != "application/json") {
+        return Err(Unsendable::NotProvisioned);
     }
-    let body = String::from_utf8(outgoing.body.to_vec()).map_err(|_| Skip::NotProvisioned)?;
-    let lane = script.lane(number);
-    // Who has no token in the log is played by somebody who has.
+    let body = String::from_utf8(request.body.to_vec()).map_err(|_| Unsendable::NotProvisioned)?;
+    let lane = script.lane(index);
+    // A request without a user is sent by a user of the world.
     let user = lane.user % script.devices();
     if script.token(user, 0).is_none() {
-        return Err(Skip::NotProvisioned);
+        return Err(Unsendable::NotProvisioned);
     }
-    let room = script.room(number, 0);
+    let room = script.room(index, 0);
     Ok(Row {
         user: format!("u{user}").into(),
-        at_us: u64::try_from(request.arrival_us - start_us).unwrap_or(0),
-        group: endpoints.get(usize::from(request.endpoint.0)).map_or("", |endpoint| endpoint.group.as_str()).into(),
+        at_us: u64::try_from(at_us).unwrap_or(0),
+        group: endpoints.get(usize::from(logged.endpoint.0)).map_or("", |endpoint| endpoint.group.as_str()).into(),
         kind: match lane.kind {
-            LaneKind::Sync if outgoing.method == hyper::Method::POST => Kind::Sliding,
+            LaneKind::Sync if request.method == hyper::Method::POST => Kind::Sliding,
             LaneKind::Sync => Kind::Sync,
             LaneKind::Plain => Kind::Plain,
         },
-        method: outgoing.method.as_str().to_owned().into(),
-        target: outgoing.target.into(),
+        method: request.method.as_str().to_owned().into(),
+        target: request.target.into(),
         room: room.map(|(room, _)| room.to_owned().into()),
         event: room.and_then(|(_, event)| event.map(|event| event.to_owned().into())),
         content_type: None,
@@ -159,9 +155,9 @@ fn row<'a>(script: &mut Script, number: u32, request: &Request, start_us: i64, e
     })
 }
 
-fn show(arguments: &Export, written: &export::Written, skipped: &BTreeMap<Skip, u64>) -> anyhow::Result<()> {
+fn show(arguments: &Export, written: &export::Written, skipped: &BTreeMap<Unsendable, u64>) -> anyhow::Result<()> {
     let mut out = anstream::stdout().lock();
-    let left_out: BTreeMap<&str, u64> = skipped.iter().map(|(skip, &count)| (skip.name(), count)).collect();
+    let left_out: BTreeMap<&str, u64> = skipped.iter().map(|(reason, &count)| (reason.name(), count)).collect();
     if arguments.json {
         let json = serde_json::json!({
             "schema": "wsim.export/1", "folder": arguments.out, "users": written.users, "requests": written.rows,
@@ -172,7 +168,7 @@ fn show(arguments: &Export, written: &export::Written, skipped: &BTreeMap<Skip, 
         let (folder, seconds) = (arguments.out.display(), written.last_us / 1_000_000);
         writeln!(out, "{} requests of {} users over {seconds} s, in {folder}", written.rows, written.users)?;
         for (reason, count) in left_out {
-            writeln!(out, "  not in it: {reason:<18} {count}")?;
+            writeln!(out, "  left out: {reason:<18} {count}")?;
         }
         writeln!(out, "Next: locust -f {folder}/locustfile.py --headless --host URL")?;
     }

@@ -1,4 +1,4 @@
-//! `wsim merge`: the shards of one replay as one report.
+//! `wsim merge`: merges the shards of one replay into one report.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::Exit;
 use super::output::{self, Print, command_line};
-use wsim_replay::record::join_hlogs;
+use wsim_replay::record::{MergeLogError, merge_interval_logs};
 use wsim_report::RunFolder;
 use wsim_report::replay::{self, ReplayReport};
 
@@ -16,20 +16,20 @@ use wsim_report::replay::{self, ReplayReport};
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE, after_long_help = LONG)]
 pub struct Merge {
-    /// Folders that `wsim replay --shard` wrote, of all machines
+    /// Run folders of `wsim replay --shard`, of all machines
     #[arg(value_name = "RUN", required = true)]
     runs: Vec<PathBuf>,
 
     /// Folder for runs
     #[arg(long, value_name = "DIR", default_value = "reports", help_heading = "Output")]
     out: PathBuf,
-    /// Name of the joined run's folder
+    /// Name of the merged run's folder
     #[arg(long, default_value = "merged", help_heading = "Output")]
     name: String,
-    /// Replace an earlier run of that name
+    /// Replace an earlier run of this name
     #[arg(long, help_heading = "Output")]
     force: bool,
-    /// Print report.json and nothing else
+    /// Print only report.json
     #[arg(long, help_heading = "Output")]
     json: bool,
     /// Print nothing but errors
@@ -42,8 +42,8 @@ Example:
   wsim merge reports/shard-0 reports/shard-1 reports/shard-2 --name monday";
 
 const LONG: &str = "\
-Counts and histograms are added exactly: the joined report is what one machine would have written. The runs must be different shards of
-the same replay. A shard that is missing or void makes the whole void (exit status 3), and the report says which.
+Counts and histograms are added exactly: the merged report is the one that a single machine would have written. The runs must be different
+shards of the same replay. If a shard is missing or void, the merged run is void (exit status 3), and the report says which shard it is.
 
 Example:
   wsim merge reports/shard-0 reports/shard-1 reports/shard-2 --name monday";
@@ -51,24 +51,24 @@ Example:
 /// Runs the command.
 ///
 /// # Errors
-/// A run cannot be read, the runs are not shards of one replay, the report cannot be written.
+/// A run cannot be read, the runs are not shards of one replay, or the report cannot be written.
 pub fn run(arguments: &Merge) -> anyhow::Result<Exit> {
     let shards = arguments.runs.iter().map(|run| read(run)).collect::<anyhow::Result<Vec<_>>>()?;
-    let mut whole = replay::join(shards)?;
-    whole.facts.command = command_line();
-    whole.facts.created = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    whole.facts.wsim = env!("CARGO_PKG_VERSION").to_owned();
+    let mut merged = replay::join(shards)?;
+    merged.facts.command = command_line();
+    merged.facts.created = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    merged.facts.wsim = env!("CARGO_PKG_VERSION").to_owned();
     let folder = RunFolder::create(&arguments.out, &arguments.name, arguments.force)?;
-    if let Some(text) = hlog(&arguments.runs)? {
+    if let Some(text) = interval_log(&arguments.runs)? {
         folder.write("replay.hlog", text)?;
     }
-    folder.write_report(&whole)?;
-    let place = folder.finish()?;
-    output::show(Print::of(arguments.json, arguments.quiet), &whole, Some(&place))?;
-    Ok(if whole.is_void() { Exit::Missed } else { Exit::Done })
+    folder.write_report(&merged)?;
+    let folder = folder.finish()?;
+    output::show(Print::of(arguments.json, arguments.quiet), &merged, Some(&folder))?;
+    Ok(if merged.is_void() { Exit::Missed } else { Exit::Done })
 }
 
-/// A run's report with its name.
+/// The name and the report of a run.
 fn read(run: &Path) -> anyhow::Result<(String, ReplayReport)> {
     let path = run.join("report.json");
     let text = fs::read_to_string(&path).with_context(|| format!("could not read {}", path.display()))?;
@@ -76,17 +76,20 @@ fn read(run: &Path) -> anyhow::Result<(String, ReplayReport)> {
     Ok((run.display().to_string(), report))
 }
 
-/// The interval logs as one; `None` unless every run has one.
-fn hlog(runs: &[PathBuf]) -> anyhow::Result<Option<String>> {
+/// The merged interval log; `None` unless every run has one.
+fn interval_log(runs: &[PathBuf]) -> anyhow::Result<Option<String>> {
     let paths: Vec<PathBuf> = runs.iter().map(|run| run.join("replay.hlog")).collect();
     if !paths.iter().all(|path| path.is_file()) {
         return Ok(None);
     }
     let read = |path: &PathBuf| fs::read_to_string(path).with_context(|| format!("could not read {}", path.display()));
     let logs = paths.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
-    let joined = join_hlogs(&logs).map_err(|error| {
-        let path = paths.get(error.log - 1).map_or_else(String::new, |path| path.display().to_string());
-        anyhow::Error::from(error).context(path)
+    let merged = merge_interval_logs(&logs).map_err(|error| match &error {
+        MergeLogError::Line { index, .. } => {
+            let path = paths.get(*index).map_or_else(String::new, |path| path.display().to_string());
+            anyhow::Error::from(error).context(path)
+        }
+        MergeLogError::Header(_) => error.into(),
     })?;
-    Ok(Some(joined))
+    Ok(Some(merged))
 }

@@ -1,11 +1,10 @@
-//! `wsim provision`: the users, rooms and keys on a test homeserver that a replay of a log needs; or their removal.
+//! `wsim provision`: creates the users, rooms and keys that a replay needs on a test homeserver, or removes them.
 //!
 //! ```text
 //! logs ─▶ trace ─▶ survey ─▶ design ─▶ (dry run: counts) ─▶ target, manifest
 //! ```
 
-mod coverage;
-mod told;
+mod summary;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -15,58 +14,60 @@ use std::time::Instant;
 use anyhow::Context;
 use clap::Args;
 
-use super::output::Output;
-use super::reading::{self, Config, Reading};
+use super::progress::ProgressReporter;
+use super::reading::{self, ReadArgs, ReadConfig};
 use super::{Exit, UsageError};
-use wsim_matrix::provision::{self, Accounts, Wishes};
-use wsim_matrix::{Manifest, Survey, domains};
+use summary::{ProvisionSummary, WorldCounts};
+use wsim_matrix::provision::{self, AccountSource, MissingItems, ProvisionConfig, WorldConfig};
+use wsim_matrix::{Coverage, Manifest, Survey, server_names};
+use wsim_trace::Request;
 use wsim_trace::ingest::Progress;
-use wsim_transport::{Client, Connector, Settings, Target};
+use wsim_transport::{Client, Connector, Target, TransportConfig};
 
 /// Arguments of `wsim provision`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, after_long_help = LONG)]
 pub struct Provision {
-    /// Log files, folders, globs or `-`, compressed or not; or one trace.parquet of an earlier run
+    /// Log files, folders, globs or `-` (also compressed), or one trace.parquet of an earlier run
     #[arg(value_name = "LOG|TRACE", required_unless_present = "purge", conflicts_with = "purge")]
     logs: Vec<String>,
 
-    /// The test homeserver: http://localhost:8008
+    /// URL of the test homeserver: http://localhost:8008
     #[arg(long, value_name = "URL", value_parser = target, help_heading = "Target")]
     target: Target,
-    /// File with the target's registration_shared_secret
+    /// File that contains the target's registration_shared_secret
     #[arg(long, value_name = "FILE", conflicts_with = "tokens", help_heading = "Target")]
     secret_file: Option<PathBuf>,
-    /// File of accounts to use instead of making them: user id, tab, access token, one a line
+    /// File of existing accounts to use instead: user id, tab, access token on each line
     #[arg(long, value_name = "FILE", help_heading = "Target")]
     tokens: Option<PathBuf>,
-    /// Certificates to trust besides the system's, PEM
+    /// Additional PEM certificates to trust
     #[arg(long, value_name = "FILE", help_heading = "Target")]
     ca: Option<PathBuf>,
-    /// Requests at a time
+    /// Concurrent requests
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256), help_heading = "Target")]
     concurrency: u16,
-    /// Go on although the log names this server, which is the target: type its name
+    /// Allow this server although it is in the log (an isolated copy)
     #[arg(long, value_name = "SERVER", help_heading = "Target")]
     allow_server: Option<String>,
 
-    /// File that holds what was made, secret; continued if it exists
+    /// World file, which lists what was created; secret; continued if it exists
     #[arg(long, value_name = "FILE", default_value = "world.json", help_heading = "World")]
     world: PathBuf,
-    /// Copies of the logged population, for replays with more load than was logged
+    /// Copies of the logged users, for replays with a load above 1
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000), help_heading = "World")]
     copies: u16,
-    /// Messages in every room; more where the log pages further back
+    /// Messages in each room; more if the log reads further back
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000), help_heading = "World")]
     history: u32,
-    /// Only say what would be made, how long it may take, and what of the log could be replayed
+    /// Show what would be created, how long it may take, and how much could be replayed; create nothing
     #[arg(long, conflicts_with = "purge", help_heading = "World")]
     dry_run: bool,
-    /// Remove everything in the world file from the target: rooms, files, accounts
+    /// Remove everything in the world file from the target
     #[arg(long, help_heading = "World")]
     purge: bool,
 
-    /// Print the result as JSON and nothing else
+    /// Print only the result, as JSON
     #[arg(long, help_heading = "Output")]
     json: bool,
     /// Print nothing but errors
@@ -74,7 +75,7 @@ pub struct Provision {
     quiet: bool,
 
     #[command(flatten)]
-    reading: Reading,
+    reading: ReadArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -84,15 +85,15 @@ Examples:
   wsim provision --target http://localhost:8008 --purge";
 
 const LONG: &str = "\
-Makes on a test homeserver what the logged requests need: a user for each logged user, a device for each of their agents, rooms with as many
-members as were seen in them, messages, keys, files; and a marker room, without which `wsim replay` refuses a target. What was made stands in the
-world file. It holds access tokens and is readable by its owner alone; users and rooms of the log are in it as salted hashes only.
+Creates what the logged requests need on a test homeserver: a user for each logged user, a device for each of a user's agents, rooms with as many
+members as in the log, messages, keys and files; and a marker room, without which `wsim replay` refuses a target. The world file lists what was
+created. It contains access tokens, so only its owner can read it; users and rooms of the log are in it as salted hashes.
 
-A second run makes only what is missing: after an interruption, for another log, for more --copies. Rate limits are obeyed and lifted for
-the users made, as far as Synapse lets an administrator; raise rc_login, rc_joins_per_room and rc_room_creation in the target's configuration, and
-lower bcrypt_rounds to 4, or it takes long.
+A second run creates only what is missing: after an interruption, for another log, for more --copies. wsim obeys rate limits and lifts them for
+the new users, as far as Synapse lets an administrator. To save time, raise rc_login, rc_joins_per_room and rc_room_creation in the target's
+configuration and lower bcrypt_rounds to 4.
 
-With --tokens nothing is registered: for targets whose accounts Matrix Authentication Service keeps.
+With --tokens nothing is registered: for targets with Matrix Authentication Service.
 
 Examples:
   wsim provision access.log --target http://localhost:8008 --secret-file secret --dry-run
@@ -102,123 +103,108 @@ Examples:
 /// Runs the command.
 ///
 /// # Errors
-/// The command line makes no sense, the logs cannot be read, the target refuses.
+/// The arguments make no sense, the logs cannot be read, or the target does not do what is asked.
 pub fn run(arguments: &Provision) -> anyhow::Result<Exit> {
     if arguments.purge {
         return purge(arguments);
     }
-    let output = Output {
-        anonymise: None,
-        out: PathBuf::from("reports"),
-        name: None,
-        force: false,
-        json: arguments.json,
-        quiet: arguments.quiet || arguments.json,
-    };
-    let config = Config::new(&arguments.logs, &arguments.reading, &output, true)?;
+    let config = ReadConfig::new(&arguments.logs, &arguments.reading)?.quiet(arguments.quiet || arguments.json);
     let accounts = if arguments.dry_run { None } else { Some(accounts(arguments)?) };
-    let progress = Arc::new(Progress::default());
-    let read = reading::read(&config, &progress)?;
-    let Some(trace) = &read.trace else { anyhow::bail!("the logs left no requests to provision for") };
-    let survey = Survey::of(&trace.names, config.window.requests(trace));
+    let data = reading::read(&config, &Arc::new(Progress::default()))?;
+    let Some(trace) = &data.trace else { anyhow::bail!("the logs left no requests to provision for") };
+    let requests: Vec<Request> = config.range.requests(trace).collect();
+    let survey = Survey::from_rows(&trace.names, requests.iter().copied());
     let mut manifest = manifest(arguments)?;
-    provision::design(
-        &mut manifest,
-        &survey,
-        &trace.names,
-        &Wishes { copies: arguments.copies, history: arguments.history, ..Wishes::default() },
-    );
-    let missing = provision::gaps(&manifest);
-    let covered = |world: &Manifest| coverage::Coverage::new(world, trace, config.window, arguments.reading.seed);
+    let world = WorldConfig { copies: arguments.copies, history: arguments.history, ..WorldConfig::default() };
+    provision::design(&mut manifest, &survey, &trace.names, &world);
+    let missing = MissingItems::from_manifest(&manifest);
+    let coverage = |world: &Manifest| Coverage::new(world, &trace.names, &requests, arguments.reading.seed);
     let Some(accounts) = accounts else {
-        let coverage = covered(&manifest.imagined());
-        let told = told::Told::planned(&manifest, &missing, arguments.concurrency.into(), &coverage);
-        told.show(arguments.json, arguments.quiet)?;
+        let coverage = coverage(&manifest.with_placeholder_ids());
+        let summary = ProvisionSummary::of_dry_run(&manifest, &missing, arguments.concurrency.into(), &coverage);
+        summary.print(arguments.json, arguments.quiet)?;
         return Ok(Exit::Done);
     };
-    let logged = domains(trace);
     let began = Instant::now();
-    let settings = provision::Settings {
-        path: arguments.world.clone(),
-        concurrency: arguments.concurrency.into(),
-        accounts,
-        forbidden: logged.into_iter().filter(|name| Some(name) != arguments.allow_server.as_ref()).collect(),
-    };
+    let in_log = server_names(trace).into_iter().filter(|name| Some(name) != arguments.allow_server.as_ref());
+    let config = provision_config(arguments, accounts, in_log.collect());
     in_runtime(async {
         let client = client(arguments).await?;
-        manifest.save(&settings.path)?;
-        let watching = told::Watching::new(arguments.quiet || arguments.json);
-        provision::provision(&client, &mut manifest, &settings, &|progress| watching.show(progress)).await?;
+        manifest.save(&config.path)?;
+        let reporter = reporter(arguments);
+        provision::provision(&client, &mut manifest, &config, &|at| reporter.update(at.stage, at.done, at.total)).await?;
         Ok(())
     })
-    .with_context(|| format!("what was made so far stands in {}; the same command goes on from there", arguments.world.display()))?;
-    let told = told::Told::made(&manifest, &missing, began.elapsed(), &covered(&manifest), &arguments.world);
-    told.show(arguments.json, arguments.quiet)?;
+    .with_context(|| format!("what was created so far is in {}; the same command continues from there", arguments.world.display()))?;
+    let summary = ProvisionSummary::of_run(&manifest, &missing, began.elapsed(), &coverage(&manifest), &arguments.world);
+    summary.print(arguments.json, arguments.quiet)?;
     Ok(Exit::Done)
 }
 
-/// Removes a world.
+/// Removes a world from its target.
 fn purge(arguments: &Provision) -> anyhow::Result<Exit> {
     let mut manifest = Manifest::load(&arguments.world)?;
-    let settings = provision::Settings {
-        path: arguments.world.clone(),
-        concurrency: arguments.concurrency.into(),
-        accounts: Accounts::Tokens(Vec::new()),
-        forbidden: BTreeSet::new(),
-    };
-    let before = told::Counts::of(&manifest);
+    let config = provision_config(arguments, AccountSource::Tokens(Vec::new()), BTreeSet::new());
+    let before = WorldCounts::of(&manifest);
     in_runtime(async {
         let client = client(arguments).await?;
-        let watching = told::Watching::new(arguments.quiet || arguments.json);
-        provision::purge(&client, &mut manifest, &settings, &|progress| watching.show(progress)).await?;
+        let reporter = reporter(arguments);
+        provision::purge(&client, &mut manifest, &config, &|at| reporter.update(at.stage, at.done, at.total)).await?;
         Ok(())
     })?;
     std::fs::remove_file(&arguments.world).with_context(|| format!("could not delete {}", arguments.world.display()))?;
-    told::purged(&before, arguments.json, arguments.quiet)?;
+    summary::print_purged(&before, arguments.json, arguments.quiet)?;
     Ok(Exit::Done)
 }
 
-/// The world file, or a new world.
+fn provision_config(arguments: &Provision, accounts: AccountSource, forbidden: BTreeSet<String>) -> ProvisionConfig {
+    ProvisionConfig { path: arguments.world.clone(), concurrency: arguments.concurrency.into(), accounts, forbidden }
+}
+
+fn reporter(arguments: &Provision) -> ProgressReporter {
+    ProgressReporter::new("{msg:22} {bar:30} {pos} of {len}, {eta} left", arguments.quiet || arguments.json)
+}
+
+/// The manifest in the world file, or that of a new world.
 fn manifest(arguments: &Provision) -> anyhow::Result<Manifest> {
     if arguments.world.exists() {
         return Ok(Manifest::load(&arguments.world)?);
     }
-    Ok(Manifest::new(&arguments.target.to_string(), random()?))
+    Ok(Manifest::new(&arguments.target.to_string(), random_bytes()?))
 }
 
-/// Bytes nobody can guess.
-pub(super) fn random() -> anyhow::Result<[u8; 16]> {
+/// Unguessable bytes.
+pub(super) fn random_bytes<const N: usize>() -> anyhow::Result<[u8; N]> {
     use rand::TryRng;
-    let mut bytes = [0; 16];
-    rand::rngs::SysRng.try_fill_bytes(&mut bytes).context("the operating system gives no random numbers")?;
+    let mut bytes = [0; N];
+    rand::rngs::SysRng.try_fill_bytes(&mut bytes).context("the operating system provides no random numbers")?;
     Ok(bytes)
 }
 
-fn accounts(arguments: &Provision) -> anyhow::Result<Accounts> {
+fn accounts(arguments: &Provision) -> anyhow::Result<AccountSource> {
     let read = |path: &Path| std::fs::read_to_string(path).with_context(|| format!("could not read {}", path.display()));
     match (&arguments.secret_file, &arguments.tokens) {
         (Some(path), _) => {
-            let secret = read(path)?;
-            let secret = secret.trim();
+            let text = read(path)?;
+            let secret = text.trim();
             if secret.is_empty() {
-                return Err(
-                    UsageError(format!("{} is empty: it should hold the target's registration_shared_secret", path.display())).into()
-                );
+                let why = format!("{} is empty: it should contain the target's registration_shared_secret", path.display());
+                return Err(UsageError(why).into());
             }
-            Ok(Accounts::Secret(secret.to_owned()))
+            Ok(AccountSource::Secret(secret.to_owned()))
         }
-        (None, Some(path)) => Ok(Accounts::Tokens(tokens(&read(path)?).with_context(|| path.display().to_string())?)),
+        (None, Some(path)) => Ok(AccountSource::Tokens(tokens(&read(path)?).with_context(|| path.display().to_string())?)),
         (None, None) => Err(UsageError("give --secret-file or --tokens".to_owned()).into()),
     }
 }
 
-/// Lines of user id, tab, token. Blank lines and those that begin with `#` are passed over.
+/// Parses lines of user id, tab, token. Blank lines and those that start with `#` are skipped.
 fn tokens(text: &str) -> Result<Vec<(String, String)>, UsageError> {
     let lines = text.lines().zip(1..).filter(|(line, _)| !line.trim().is_empty() && !line.starts_with('#'));
     lines
         .map(|(line, number)| {
             let (user, token) = line.split_once('\t').map(|(user, token)| (user.trim(), token.trim())).unwrap_or_default();
-            // The line itself is secret.
+            // The line is secret, so the error does not quote it.
             if user.starts_with('@') && user.contains(':') && !token.is_empty() {
                 Ok((user.to_owned(), token.to_owned()))
             } else {
@@ -229,17 +215,18 @@ fn tokens(text: &str) -> Result<Vec<(String, String)>, UsageError> {
 }
 
 async fn client(arguments: &Provision) -> anyhow::Result<Client> {
-    let settings = Settings {
+    let config = TransportConfig {
         ca: arguments.ca.clone(),
         user_agent: concat!("wsim-provision/", env!("CARGO_PKG_VERSION")).to_owned(),
-        ..Settings::default()
+        ..TransportConfig::default()
     };
-    Ok(Client::new(Connector::new(arguments.target.clone(), settings).await?))
+    Ok(Client::new(Connector::new(arguments.target.clone(), config).await?))
 }
 
-fn in_runtime<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+/// Runs a future to its end on this thread.
+pub(super) fn in_runtime<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("could not start the runtime")?;
-    runtime.block_on(work)
+    runtime.block_on(future)
 }
 
 fn target(text: &str) -> Result<Target, String> {
@@ -251,7 +238,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_are_read_line_by_line_and_never_repeated_in_an_error() {
+    fn tokens_are_parsed_by_line_and_never_quoted_in_an_error() {
         let read = tokens("# users\n@a:b\tsyt_1\n\n@c:d\tsyt_2\n").unwrap();
         assert_eq!(read, [("@a:b".to_owned(), "syt_1".to_owned()), ("@c:d".to_owned(), "syt_2".to_owned())]);
         for text in ["@a:b syt_secret", "a\tsyt_secret", "@a:b\t"] {

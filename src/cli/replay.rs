@@ -1,20 +1,17 @@
-//! `wsim replay`: the traffic of a log again, against a test cluster.
+//! `wsim replay`: sends the requests of a log to a test cluster, at their logged times.
 //!
 //! ```text
-//! arguments ─▶ Choices ─▶ read ─▶ Played (requests of the window) ─▶ script ─▶ rows ─▶ schedule ─▶ run ─▶ report
-//!                  └────▶ target: looked at, or emulated ───────────────┘
+//! arguments ─▶ ReplayConfig ─▶ read ─▶ ReplayedRequests ─▶ script ─▶ rows ─▶ schedule ─▶ run ─▶ report
+//!                   └────▶ target: checked, or emulated ──────┘
 //! ```
 
-mod aim;
-mod choices;
+mod config;
 mod dry_run;
 mod emulated;
 mod job;
 mod limit;
+mod player;
 mod prepare;
-mod priming;
-mod running;
-mod watching;
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -24,97 +21,97 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::output::Output;
-use super::reading::{self, Config, Reading};
-use super::window::Window;
+use super::reading::{self, ReadArgs, ReadConfig};
 use super::{Exit, interrupt};
-use choices::Choices;
-use wsim_replay::metrics::{Board, Listener};
-use wsim_replay::{Shape, Stop};
+use config::ReplayConfig;
+use player::{Player, PreparedTarget};
+use wsim_replay::metrics::{Listener, MetricsRegistry};
+use wsim_replay::{ReplayedRequests, StopSignal, TrafficConfig};
 use wsim_trace::ingest::Progress;
 
 /// Arguments of `wsim replay`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, after_long_help = LONG)]
 pub struct Replay {
-    /// Log files, folders, globs or `-`, compressed or not; or one trace.parquet of an earlier run
+    /// Log files, folders, globs or `-` (also compressed), or one trace.parquet of an earlier run
     #[arg(value_name = "LOG|TRACE", required = true)]
     logs: Vec<String>,
 
-    /// Where to: URL of a test homeserver or of its proxy, or `emulated` for the built-in cluster
+    /// URL of a test homeserver or its proxy, or `emulated` for the built-in cluster
     #[arg(long, value_name = "URL|emulated", help_heading = "Target")]
     target: String,
-    /// What `wsim provision` wrote; not needed for an emulated target
+    /// World file of `wsim provision`; not needed for an emulated target
     #[arg(long, value_name = "FILE", help_heading = "Target")]
     world: Option<PathBuf>,
-    /// Plan of the emulated cluster: a file, or a standard plan like `generic` or `sync-split:3`
+    /// Plan of the emulated cluster: a file, or a standard plan like `generic:2`
     #[arg(long, value_name = "FILE|PRESET", help_heading = "Target")]
     plan: Option<String>,
-    /// PEM certificates to trust besides the system's
+    /// Additional PEM certificates to trust
     #[arg(long, value_name = "FILE", help_heading = "Target")]
     ca: Option<PathBuf>,
-    /// Speak HTTP/2
+    /// Use HTTP/2
     #[arg(long, help_heading = "Target")]
     http2: bool,
-    /// Header of answers that names the upstream
+    /// Response header that names the upstream
     #[arg(long, value_name = "HEADER", default_value = "X-Upstream", help_heading = "Target")]
     upstream_header: String,
-    /// A target outside loopback and private networks
+    /// Allow a target with a public address
     #[arg(long, help_heading = "Target")]
     allow_public_target: bool,
-    /// This server name, although it stands in the log: a copy, cut off from the original
+    /// Allow this server although it is in the log (an isolated copy)
     #[arg(long, value_name = "NAME", help_heading = "Target")]
     allow_server: Option<String>,
 
-    /// Send requests that change state, too
+    /// Also send requests that change state
     #[arg(long, help_heading = "What is sent")]
     allow_writes: bool,
-    /// Send requests that cannot be undone, too
+    /// Also send requests that cannot be undone
     #[arg(long, requires = "allow_writes", help_heading = "What is sent")]
     allow_dangerous: bool,
-    /// Only these endpoint groups
+    /// Send only these endpoint groups
     #[arg(long, value_name = "GROUP,…", value_delimiter = ',', help_heading = "What is sent")]
     only: Vec<String>,
-    /// All but these endpoint groups
+    /// Leave out these endpoint groups
     #[arg(long, value_name = "GROUP,…", value_delimiter = ',', conflicts_with = "only", help_heading = "What is sent")]
     skip: Vec<String>,
-    /// Show what would be sent and how much is left out; send nothing
+    /// Show what would be sent and left out; send nothing
     #[arg(long, help_heading = "What is sent")]
     dry_run: bool,
 
-    /// Log seconds per second: compresses the clock (closed chains and parked syncs do not compress)
+    /// Speed of the clock; requests that wait for others or for events do not get faster
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0, help_heading = "How fast and how much")]
     speed: f64,
-    /// Users per logged user: below 1 leaves users out, above 1 clones them (provision as many copies)
+    /// Users per logged user: below 1 leaves users out, above 1 clones them (see provision --copies)
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0, help_heading = "How fast and how much")]
     load: f64,
-    /// Time over which users come in
+    /// Let users join over this time, like 60s
     #[arg(long, value_name = "TIME", default_value = "0", value_parser = choices::seconds, help_heading = "How fast and how much")]
     ramp: f64,
-    /// Step the load up until this breaks: `p95 work < 500ms`
+    /// Find the largest load that meets a target like 'p95 work < 500ms'
     #[arg(long, value_name = "OBJECTIVE", help_heading = "How fast and how much")]
     find_limit: Option<String>,
-    /// Connections at once
+    /// Most open connections
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = at_least_one, help_heading = "How fast and how much")]
     max_connections: usize,
-    /// Watch the clock instead of sleeping for the last 80 µs before each request: costs a third of a core
+    /// Send more exactly in time; takes a third of a core
     #[arg(long, help_heading = "How fast and how much")]
     precise: bool,
-    /// Serve counts and times of the run for Prometheus while it goes on; a port alone is on loopback, 0 takes a free one
+    /// Serve Prometheus metrics of the run (port only: on loopback; 0: a free port)
     #[arg(long, value_name = "[ADDRESS:]PORT", value_parser = choices::listen, help_heading = "How fast and how much")]
     metrics: Option<SocketAddr>,
 
-    /// Part i of N by user, counted from 0: one of several machines
+    /// Send only part i of N, by user, from 0: for several machines
     #[arg(long, value_name = "i/N", value_parser = choices::shard, help_heading = "Several machines")]
     shard: Option<(u32, u32)>,
-    /// Instant at which all shards begin
+    /// When all shards begin
     #[arg(long, value_name = "TIME", help_heading = "Several machines")]
     start_at: Option<String>,
-    /// Write a Kubernetes Indexed Job for the shards of --shard 0/N, and send nothing
+    /// Write a Kubernetes Job for the N shards of --shard; send nothing
     #[arg(long, value_name = "FILE", requires = "shard", help_heading = "Several machines")]
     write_job: Option<PathBuf>,
 
     #[command(flatten)]
-    reading: Reading,
+    reading: ReadArgs,
     #[command(flatten)]
     output: Output,
 }
@@ -125,12 +122,12 @@ Examples:
   wsim replay access.log --target http://127.0.0.1:8008 --world world.json --from 09:00 --to 09:10";
 
 const LONG: &str = "\
-Requests are sent at their logged times, on an absolute schedule: how late the generator was is measured and always reported, and
-a run whose generator was the bottleneck is void (exit status 3). Users arrive openly; what one user's client does stays in
-order, with as many requests under way as in the log. Tokens, ids, `since`, pagination and bodies are the target's own or made up.
+Requests are sent at their logged times. The report always says how late they were sent; if wsim itself was the bottleneck, the run is void
+(exit status 3). The requests of one user keep their order and overlap as in the log. Tokens, ids, `since`, pagination and bodies are the
+target's own or made up.
 
-Requests that change state are left out unless allowed, and what is left out is counted by reason and by its share of the CPU.
-Nothing is sent to a server that stands in the log, to a public address, or to one that `wsim provision` has not prepared.
+Requests that change state are left out unless allowed. What is left out is counted by reason and by its share of the CPU time. wsim sends
+nothing to a server that is in the log, to a public address, or to a server without a world of `wsim provision`.
 
 Examples:
   wsim replay access.log --target emulated --plan generic:2
@@ -142,56 +139,57 @@ Examples:
 /// Runs the command.
 ///
 /// # Errors
-/// The command line makes no sense, the log cannot be read, the target is refused or does not answer, the report cannot be written.
+/// The arguments make no sense, the log cannot be read, the target is unsafe or does not respond, or the report cannot be written.
 pub fn run(arguments: &Replay) -> anyhow::Result<Exit> {
-    let mut choices = Choices::new(arguments)?;
+    let mut config = ReplayConfig::new(arguments)?;
     if let (Some(path), Some((_, shards))) = (&arguments.write_job, arguments.shard) {
-        return job::run(arguments, shards, path);
+        return job::write(shards, path, arguments.output.quiet);
     }
-    // Before an hour of logs is read in vain.
+    // Bound before an hour of logs is read in vain.
     let listener = arguments.metrics.filter(|_| !arguments.dry_run).map(Listener::bind).transpose()?;
-    let config = Config::new(&arguments.logs, &arguments.reading, &arguments.output, true)?;
+    let read_config = ReadConfig::new(&arguments.logs, &arguments.reading)?.with_output(&arguments.output);
     let progress = Arc::new(Progress::default());
     interrupt::watch(&progress);
-    let read = reading::read(&config, &progress)?;
-    let Some(trace) = &read.trace else { anyhow::bail!("the logs left no requests to replay") };
-    let mut played = prepare::Played::of(trace, config.window);
-    let expanded;
-    let trace = if choices.expands() {
-        expanded = prepare::expanded(trace, &played, &choices.shape);
-        choices.shape = Shape { load: 1.0, speed: 1.0, ..choices.shape };
-        played = prepare::Played::of(&expanded, Window::default());
-        &expanded
+    let data = reading::read(&read_config, &progress)?;
+    let Some(trace) = &data.trace else { anyhow::bail!("the logs left no requests to replay") };
+    let range = read_config.range;
+    let mut replayed = ReplayedRequests::new(range.requests(trace), range.from_us, range.to_us);
+    let rewritten;
+    let trace = if config.rewrites_trace() {
+        rewritten = replayed.to_trace(&trace.names, &config.traffic);
+        config.traffic = TrafficConfig { load: 1.0, speed: 1.0, ..config.traffic };
+        replayed = ReplayedRequests::new(rewritten.requests(), None, None);
+        &rewritten
     } else {
         trace
     };
-    let leave_out = choices::left_out(&read.endpoints, &arguments.only, &arguments.skip)?;
+    let left_out = config::left_out(&data.endpoints, &arguments.only, &arguments.skip)?;
     if arguments.dry_run && arguments.world.is_none() {
-        let script = prepare::script(arguments, &prepare::imagined(trace, &played), trace, &played);
-        return dry_run::show(arguments, &read, &played, script, &leave_out);
+        let script = prepare::script(arguments, &prepare::placeholder_world(trace, &replayed), trace, &replayed);
+        return dry_run::show(arguments, &data, &replayed, script, &left_out);
     }
-    let goal = running::target(arguments, &choices, &config, &read, trace, &played)?;
+    let target = PreparedTarget::new(arguments, &config, &read_config, &data, trace, &replayed)?;
     if arguments.dry_run {
-        let script = prepare::script(arguments, goal.world(), trace, &played);
-        return dry_run::show(arguments, &read, &played, script, &leave_out);
+        let script = prepare::script(arguments, target.world(), trace, &replayed);
+        return dry_run::show(arguments, &data, &replayed, script, &left_out);
     }
-    let board = Arc::new(Board::default());
-    let server = listener.map(|listener| listener.serve(Arc::clone(&board))).transpose()?;
+    let metrics = Arc::new(MetricsRegistry::default());
+    let server = listener.map(|listener| listener.serve(Arc::clone(&metrics))).transpose()?;
     if let Some(server) = server.as_ref().filter(|_| !arguments.output.quiet) {
         writeln!(std::io::stderr(), "metrics: http://{}/metrics", server.address())?;
     }
-    let player = running::Player {
+    let player = Player {
         arguments,
-        choices: &choices,
-        read: &read,
+        config: &config,
+        data: &data,
         trace,
-        played: &played,
-        leave_out: &leave_out,
-        goal: &goal,
-        stop: Arc::new(Stop::default()),
-        board: server.is_some().then_some(&*board),
+        replayed: &replayed,
+        left_out: &left_out,
+        target: &target,
+        stop: Arc::new(StopSignal::default()),
+        metrics: server.is_some().then_some(&*metrics),
     };
-    running::play(&player, &progress)
+    player::play(&player, &progress)
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

@@ -1,8 +1,8 @@
-//! A folder that Locust runs: `locustfile.py`, the schedule, the users.
+//! Writes a folder that Locust runs: `locustfile.py`, the schedule, the users.
 //!
-//! Locust starts users and collects statistics; when a request is sent the locustfile decides, from absolute offsets. Its master gives each
-//! user of the schedule to one worker, so no row runs twice however many workers there are (data read by every worker alike is
-//! what locustio/locust#1694 is about).
+//! Locust starts users and collects statistics; the locustfile decides when a request is sent, from absolute offsets. Locust's master assigns
+//! each user of the schedule to one worker, so that no row is sent twice (if all workers read the same data, they send it several times:
+//! locustio/locust#1694).
 
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
@@ -13,13 +13,13 @@ use serde::Serialize;
 
 use super::{ExportError, Row, User, Written, placeholder};
 
-/// The program that Locust runs. It needs nothing but Locust, and no change.
+/// The program that Locust runs. It needs only Locust, and no changes.
 pub const LOCUSTFILE: &str = include_str!("locustfile.py");
 
-/// Writes the schedule into `folder`, which exists and has none of the three files. Rows may come in any order.
+/// Writes the schedule into `folder`, which must exist and have none of the three files. Rows may be in any order.
 ///
 /// # Errors
-/// [`ExportError::User`] for a name that is not plain, comes twice, or is not in `users`; [`ExportError::Write`].
+/// [`ExportError::User`] for a name that has unsafe characters, is not unique, or is not in `users`; [`ExportError::Write`].
 pub fn write_locust<'a>(folder: &Path, users: &[User], rows: impl IntoIterator<Item = Row<'a>>) -> Result<Written, ExportError> {
     let mut names = HashSet::with_capacity(users.len());
     for user in users {
@@ -56,7 +56,7 @@ impl<'a> UserLine<'a> {
     }
 }
 
-/// What can go wrong inside a file.
+/// Why a file could not be written.
 enum Fault {
     Io(io::Error),
     User(String),
@@ -67,7 +67,7 @@ fn line(out: &mut impl Write, value: &impl Serialize) -> Result<(), Fault> {
     out.write_all(b"\n").map_err(Fault::Io)
 }
 
-/// A new file, for its owner only: tokens may be in it.
+/// Creates a file that only its owner can read, because it may hold tokens.
 fn in_file(folder: &Path, name: &str, write: impl FnOnce(&mut BufWriter<File>) -> Result<(), Fault>) -> Result<(), ExportError> {
     let path = folder.join(name);
     let mut options = OpenOptions::new();
@@ -85,7 +85,7 @@ fn in_file(folder: &Path, name: &str, write: impl FnOnce(&mut BufWriter<File>) -
     })
 }
 
-/// Whether a name can stand in a file and a placeholder without escapes.
+/// Whether a name needs no escaping in a file and a placeholder.
 fn is_plain(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
 }
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn every_row_is_one_line_that_begins_with_its_user() {
+    fn every_row_is_one_line_that_starts_with_its_user() {
         let send = Row {
             kind: Kind::Plain,
             group: "event_sending".into(),
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_there_only_when_they_were_handed_over() {
+    fn tokens_are_written_only_if_passed() {
         let (_, file) = written(&[user("u1", None), user("u2", Some("syt_YQ_b_c"))], vec![]);
         assert_eq!(file("users.jsonl"), "{\"user\":\"u1\",\"token\":\"{{token:u1}}\"}\n{\"user\":\"u2\",\"token\":\"syt_YQ_b_c\"}\n");
     }
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_could_break_the_form_and_strangers_are_refused() {
+    fn unsafe_names_and_unknown_users_are_errors() {
         for name in ["", "a\"b", "a b", "@a:b"] {
             assert_eq!(written(&[user(name, None)], vec![]).0, Err(format!("{name:?} is not a user of the schedule")));
         }

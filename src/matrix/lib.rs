@@ -2,29 +2,31 @@
 //!
 //! ```text
 //! trace ─▶ Survey ─▶ provision ─▶ Manifest ─┐
-//!   └────────────────────────── rows ───────┴─▶ Script ─▶ a request when it is due, and what its answer teaches
+//!   └────────────────────────── rows ───────┴─▶ Script ─▶ a request when it is due; learns from its response
 //! ```
 //!
-//! Owns identifiers, bodies, chains of tokens, the manifest of what was created. Knows nothing of pacing: it is asked for a request when one
-//! is due, and told what came back. Invariant: nothing from a log reaches a target but shapes and sizes; identifiers, tokens
-//! and texts are the target's own or made up here.
+//! Owns identifiers, bodies, chains of tokens, and the manifest of what was created. Knows nothing of pacing: [`Script`] is called when a
+//! request is due and when its response is there. Invariant: only shapes and sizes of a log reach a target; identifiers, tokens and texts are the
+//! target's own or made up here.
 
 mod body;
-mod imagine;
-#[cfg(test)]
-mod live;
+mod coverage;
+mod device_split;
 mod manifest;
 mod operation;
 mod path;
+mod placeholder_ids;
+mod priming;
 pub mod provision;
 mod random;
 mod script;
-mod skip;
 mod survey;
-mod twins;
+mod target_check;
 
-pub use manifest::{Admin, Copy, Device, Manifest, ManifestError, Marker, Media, Room, User};
-pub use operation::{Entry, Op, Query, Shape, Shapes, Tier};
-pub use script::{Lane, LaneKind, Placeholders, Script, Settings};
-pub use skip::Skip;
-pub use survey::{DEVICES_MAX, SeenRoom, SeenUser, Survey, domains};
+pub use coverage::{Coverage, SkippedRequests, TierCoverage};
+pub use manifest::{Admin, Device, Manifest, ManifestError, Marker, Media, PopulationCopy, Room, User};
+pub use operation::{Entry, Op, Query, RequestKind, RequestKinds, Tier, operations};
+pub use priming::prime_devices;
+pub use script::{Lane, LaneKind, Placeholders, Script, ScriptConfig};
+pub use survey::{DEVICES_MAX, Survey, SurveyedRoom, SurveyedUser, server_names};
+pub use target_check::{CheckedTarget, TargetCheckError, check_target};

@@ -30,7 +30,7 @@ pub struct Manifest {
     /// The administrator among the accounts made.
     pub admin: Option<Admin>,
     /// One for each copy of the logged population.
-    pub copies: Vec<Copy>,
+    pub copies: Vec<PopulationCopy>,
     /// Files to download.
     pub media: Vec<Media>,
 }
@@ -59,7 +59,7 @@ pub struct Admin {
 
 /// The logged population once.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Copy {
+pub struct PopulationCopy {
     /// Users, in the same order in every copy.
     pub users: Vec<User>,
     /// Rooms, in the same order in every copy.
@@ -112,7 +112,7 @@ pub struct Device {
 pub struct Room {
     /// Salted hash of the logged room.
     pub key: String,
-    /// Who is in it: places in [`Copy::users`], the creator first.
+    /// Who is in it: places in [`PopulationCopy::users`], the creator first.
     pub members: Vec<u32>,
     /// Who is known not to be in it when the log begins.
     pub outside: Vec<u32>,
@@ -253,7 +253,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("world.json");
         let mut manifest = Manifest::new("http://localhost", [7; 16]);
-        manifest.copies.push(Copy { users: vec![User { key: manifest.key("user", "@a:b"), ..User::default() }], ..Copy::default() });
+        manifest.copies.push(PopulationCopy {
+            users: vec![User { key: manifest.key("user", "@a:b"), ..User::default() }],
+            ..PopulationCopy::default()
+        });
         manifest.save(&path).unwrap();
         manifest.save(&path).unwrap();
         assert_eq!(Manifest::load(&path).unwrap(), manifest);

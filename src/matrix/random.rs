@@ -57,8 +57,8 @@ impl Random {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and 200")]
         let count = self.log_normal(1.0, 1.0).clamp(1.0, 200.0) as usize;
         let mut text = String::with_capacity(count * 7);
-        for place in 0..count {
-            if place > 0 {
+        for index in 0..count {
+            if index > 0 {
                 text.push(' ');
             }
             text.push_str(self.word());

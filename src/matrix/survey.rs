@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 
-use super::operation::{Op, Shapes, Tier};
-use super::twins::Twins;
+use super::device_split::DeviceNumbering;
+use super::operation::{Op, RequestKinds, Tier};
 use wsim_endpoints::Method;
 use wsim_trace::{NameId, Names, Request, Trace};
 
@@ -14,9 +14,9 @@ use wsim_trace::{NameId, Names, Request, Trace};
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Survey {
     /// Users with at least one request that could be sent, in the order of their first.
-    pub users: Vec<SeenUser>,
+    pub users: Vec<SurveyedUser>,
     /// Rooms with at least one request that succeeded.
-    pub rooms: Vec<SeenRoom>,
+    pub rooms: Vec<SurveyedRoom>,
     /// Downloads by the power of two below their size.
     pub downloads: BTreeMap<u32, u64>,
     /// Whether there were thumbnails.
@@ -29,7 +29,7 @@ pub struct Survey {
 
 /// A user of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SeenUser {
+pub struct SurveyedUser {
     /// As the log names them.
     pub name: NameId,
     /// One for each device that can be told apart: by the family of their agents, and by a number where syncs of one agent overlap. At
@@ -41,7 +41,7 @@ pub struct SeenUser {
 
 /// A room of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SeenRoom {
+pub struct SurveyedRoom {
     /// As the log names it: an id or an alias.
     pub name: NameId,
     /// Places in [`Survey::users`] of those who were in it from the beginning.
@@ -57,7 +57,7 @@ pub const DEVICES_MAX: usize = 8;
 
 impl Survey {
     /// Reads rows in the order of their arrival.
-    pub fn of(names: &Names, rows: impl IntoIterator<Item = Request>) -> Self {
+    pub fn from_rows(names: &Names, rows: impl IntoIterator<Item = Request>) -> Self {
         let mut surveyor = Surveyor::default();
         for request in rows {
             surveyor.observe(&request, names);
@@ -74,8 +74,8 @@ impl Survey {
 #[derive(Debug, Default)]
 struct Surveyor {
     survey: Survey,
-    shapes: Shapes,
-    twins: Twins,
+    kinds: RequestKinds,
+    numbering: DeviceNumbering,
     users: HashMap<NameId, u32>,
     rooms: HashMap<NameId, u32>,
     /// Users already placed in a room.
@@ -85,13 +85,13 @@ struct Surveyor {
 impl Surveyor {
     fn observe(&mut self, request: &Request, names: &Names) {
         self.survey.requests += 1;
-        let Ok(shape) = self.shapes.of(request, names) else { return };
-        let shape = &self.shapes.all()[shape as usize];
-        let (op, pattern) = (shape.entry.op, shape.entry.pattern);
-        if shape.entry.tier >= Tier::Dangerous || shape.method == Method::Options || matches!(op, Op::Open | Op::NameFree) {
+        let Ok(kind) = self.kinds.of(request, names) else { return };
+        let kind = &self.kinds.all()[kind as usize];
+        let (op, pattern) = (kind.entry.op, kind.entry.pattern);
+        if kind.entry.tier >= Tier::Dangerous || kind.method == Method::Options || matches!(op, Op::Open | Op::UsernameAvailable) {
             return;
         }
-        let limit = shape.query.limit.unwrap_or(10);
+        let limit = kind.query.limit.unwrap_or(10);
         let succeeded = request.status == 0 || request.status == 499 || (200..400).contains(&request.status);
         match op {
             Op::Download if succeeded => *self.survey.downloads.entry(request.bytes_sent.max(1).ilog2()).or_default() += 1,
@@ -124,25 +124,25 @@ impl Surveyor {
     }
 
     fn user(&mut self, request: &Request, op: Op) -> u32 {
-        let device = (request.agent, self.twins.of(request, op));
+        let device = (request.agent, self.numbering.of(request, op));
         let users = &mut self.survey.users;
-        let place = *self.users.entry(request.user).or_insert_with(|| {
-            users.push(SeenUser { name: request.user, devices: Vec::new(), backup: false });
+        let index = *self.users.entry(request.user).or_insert_with(|| {
+            users.push(SurveyedUser { name: request.user, devices: Vec::new(), backup: false });
             u32::try_from(users.len() - 1).unwrap_or(u32::MAX)
         });
-        if let Some(user) = users.get_mut(place as usize)
+        if let Some(user) = users.get_mut(index as usize)
             && !user.devices.contains(&device)
             && user.devices.len() < DEVICES_MAX
         {
             user.devices.push(device);
         }
-        place
+        index
     }
 
     fn room(&mut self, name: NameId) -> u32 {
         let rooms = &mut self.survey.rooms;
         *self.rooms.entry(name).or_insert_with(|| {
-            rooms.push(SeenRoom { name, members: Vec::new(), outside: Vec::new(), paged: 0 });
+            rooms.push(SurveyedRoom { name, members: Vec::new(), outside: Vec::new(), paged: 0 });
             u32::try_from(rooms.len() - 1).unwrap_or(u32::MAX)
         })
     }
@@ -150,7 +150,7 @@ impl Surveyor {
 
 /// Server names in a trace: of users, rooms, aliases, and of servers that sent requests. Addresses are left out: they are
 /// clients'. A target with one of these names is not to be replayed at.
-pub fn domains(trace: &Trace) -> BTreeSet<String> {
+pub fn server_names(trace: &Trace) -> BTreeSet<String> {
     let names = &trace.names;
     let mut found = BTreeSet::new();
     let mut seen = HashSet::new();
@@ -198,10 +198,10 @@ mod tests {
                 method: if template.contains("join/") { Method::Post } else { Method::Get },
                 bytes_sent: 5_000,
                 status,
-                ..Request::EMPTY
+                ..Request::default()
             })
             .collect();
-        let survey = Survey::of(&names, requests);
+        let survey = Survey::from_rows(&names, requests);
         (survey, names)
     }
 
@@ -258,10 +258,10 @@ mod tests {
         ] {
             let (user, room, peer) =
                 (trace.names.intern(user.as_bytes()), trace.names.intern(room.as_bytes()), trace.names.intern(peer.as_bytes()));
-            trace.push(Request { user, room, peer, ..Request::EMPTY });
+            trace.push(Request { user, room, peer, ..Request::default() });
         }
         trace.seal();
-        let found: Vec<String> = domains(&trace).into_iter().collect();
+        let found: Vec<String> = server_names(&trace).into_iter().collect();
         assert_eq!(found, ["alias.example", "old.example", "other.example", "rooms.example"]);
     }
 }

@@ -1,29 +1,29 @@
-//! When to leave a target alone: it fails, or it limits rates.
+//! Stops a run when the target fails or limits rates.
 
 use super::stop::StopReason;
 use super::{End, Outcome};
 
-/// Limits of a run. A target that breaks them is not loaded any further.
+/// When to stop a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BreakerLimits {
-    /// Largest share of requests that fail, or are answered 5xx where the log's were not, 0 to 1.
+    /// Largest share of requests that fail, or get a 5xx that they did not get in the log, 0 to 1.
     pub errors_max: f64,
-    /// Largest share of answers 429, 0 to 1.
-    pub limited_max: f64,
-    /// Requests that must have ended within the window before a share means anything.
+    /// Largest share of responses 429, 0 to 1.
+    pub rate_limited_max: f64,
+    /// Requests that must have ended within the window before the shares are judged.
     pub requests_min: u64,
 }
 
 impl Default for BreakerLimits {
     fn default() -> Self {
-        Self { errors_max: 0.5, limited_max: 0.1, requests_min: 50 }
+        Self { errors_max: 0.5, rate_limited_max: 0.1, requests_min: 50 }
     }
 }
 
-/// Seconds that are looked at.
+/// Length of the window, s.
 const WINDOW: usize = 10;
 
-/// Counts of the last seconds.
+/// Counts of the last ten seconds, second by second.
 #[derive(Debug)]
 pub(super) struct Breaker {
     limits: BreakerLimits,
@@ -35,7 +35,7 @@ pub(super) struct Breaker {
 struct Counts {
     ended: u64,
     errors: u64,
-    limited: u64,
+    rate_limited: u64,
 }
 
 impl Breaker {
@@ -43,22 +43,22 @@ impl Breaker {
         Self { limits, seconds: [Counts::default(); WINDOW], now: 0 }
     }
 
-    /// Takes in a request's end; says whether it is enough.
-    pub(super) fn book(&mut self, outcome: &Outcome) -> Option<StopReason> {
+    /// Counts an outcome; returns the reason if the run must stop.
+    pub(super) fn record(&mut self, outcome: &Outcome) -> Option<StopReason> {
         if matches!(outcome.end, End::Skipped(_)) {
             return None;
         }
         let second = outcome.last_byte_ns / 1_000_000_000;
         while self.now < second {
-            // A pause longer than the window empties it, however long it was.
+            // After a pause longer than the window, skips ahead: the window is empty then.
             self.now = (self.now + 1).max(second.saturating_sub(WINDOW as u64));
-            self.seconds[place(self.now)] = Counts::default();
+            self.seconds[index(self.now)] = Counts::default();
         }
-        let counts = &mut self.seconds[place(self.now)];
+        let counts = &mut self.seconds[index(self.now)];
         counts.ended += 1;
         let is_error = matches!(outcome.end, End::Failed(_)) || (outcome.status >= 500 && outcome.original_status < 500);
         counts.errors += u64::from(is_error);
-        counts.limited += u64::from(outcome.status == 429 && outcome.original_status != 429);
+        counts.rate_limited += u64::from(outcome.status == 429 && outcome.original_status != 429);
         if is_error || outcome.status == 429 { self.verdict() } else { None }
     }
 
@@ -69,9 +69,9 @@ impl Breaker {
             return None;
         }
         let share = |part: u64| part as f64 / ended as f64;
-        let (errors, limited) = (share(sum(|counts| counts.errors)), share(sum(|counts| counts.limited)));
-        if limited > self.limits.limited_max {
-            Some(StopReason::RateLimited { share: limited })
+        let (errors, rate_limited) = (share(sum(|counts| counts.errors)), share(sum(|counts| counts.rate_limited)));
+        if rate_limited > self.limits.rate_limited_max {
+            Some(StopReason::RateLimited { share: rate_limited })
         } else if errors > self.limits.errors_max {
             Some(StopReason::Errors { share: errors })
         } else {
@@ -80,7 +80,7 @@ impl Breaker {
     }
 }
 
-fn place(second: u64) -> usize {
+fn index(second: u64) -> usize {
     usize::try_from(second % WINDOW as u64).unwrap_or(0)
 }
 
@@ -112,26 +112,26 @@ mod tests {
     }
 
     #[test]
-    fn errors_that_the_log_has_too_are_no_reason_to_stop() {
+    fn errors_that_were_in_the_log_do_not_stop_a_run() {
         let mut breaker = Breaker::new(BreakerLimits::default());
-        assert!((0..1000).all(|_| breaker.book(&ended(0, 502, 502)).is_none()));
-        let stops = (0..1100).filter_map(|_| breaker.book(&ended(1, 502, 200))).count();
+        assert!((0..1000).all(|_| breaker.record(&ended(0, 502, 502)).is_none()));
+        let stops = (0..1100).filter_map(|_| breaker.record(&ended(1, 502, 200))).count();
         assert!(stops > 0);
     }
 
     #[test]
-    fn what_was_long_ago_is_forgotten() {
+    fn old_errors_are_forgotten() {
         let mut breaker = Breaker::new(BreakerLimits::default());
-        assert!((0..49).all(|_| breaker.book(&ended(0, 0, 200)).is_none()));
-        assert!((0..40).all(|_| breaker.book(&ended(100, 0, 200)).is_none()));
-        assert!((0..60).any(|_| breaker.book(&ended(105, 0, 200)).is_some()));
+        assert!((0..49).all(|_| breaker.record(&ended(0, 0, 200)).is_none()));
+        assert!((0..40).all(|_| breaker.record(&ended(100, 0, 200)).is_none()));
+        assert!((0..60).any(|_| breaker.record(&ended(105, 0, 200)).is_some()));
     }
 
     #[test]
     fn limited_rates_stop_a_run() {
         let mut breaker = Breaker::new(BreakerLimits::default());
-        assert!((0..80).all(|_| breaker.book(&ended(3, 200, 200)).is_none()));
-        let reason = (0..20).find_map(|_| breaker.book(&ended(4, 429, 200)));
+        assert!((0..80).all(|_| breaker.record(&ended(3, 200, 200)).is_none()));
+        let reason = (0..20).find_map(|_| breaker.record(&ended(4, 429, 200)));
         assert!(matches!(reason, Some(StopReason::RateLimited { .. })), "{reason:?}");
     }
 }

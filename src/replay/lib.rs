@@ -1,19 +1,20 @@
-//! Replaying: a schedule kept to, what became of every request, and the limits within which it may happen.
+//! Replay: sends a schedule on time, and measures what becomes of every request.
 //!
 //! ```text
 //! trace ──▶ schedule ──▶ dispatcher ──▶ lanes ──▶ connections ──▶ target
 //!           (when)       (own thread)   (order     (transport)
 //!                                        per user)      │
-//!                 account, histograms ◀── outcomes ◀────┘
+//!           measurements ◀── recorder ◀── outcomes ◀────┘
 //! ```
 //!
-//! Owns time, order and connections. What a request says comes from a [`Script`]. Knows nothing of HTML. Invariant: everything
-//! scheduled ends in exactly one [`Outcome`], whatever the target does.
+//! Owns time, order, connections, measurements and the rules for a safe target. The content of a request comes from a [`Script`]. Knows
+//! nothing of Matrix and nothing of reports. Invariant: everything scheduled ends in exactly one [`Outcome`], whatever the target does.
 
 mod breaker;
 mod dispatcher;
 mod engine;
 mod lanes;
+pub mod limit;
 pub mod metrics;
 mod outcome;
 mod pool;
@@ -29,10 +30,10 @@ mod tests;
 
 pub use breaker::BreakerLimits;
 pub use dispatcher::Pace;
-pub use engine::{Finished, Live, Run, RunError, Settings, run};
-pub use outcome::{Account, End, Outcome, Reason};
+pub use engine::{EngineConfig, FinishedRun, LiveCounters, Run, RunError, run};
+pub use outcome::{End, Outcome, OutcomeTotals, SkipReason};
 pub use recording::Sink;
-pub use rows::{Lane, Plan, rows};
-pub use schedule::{Row, Schedule, Shape, Slot, count_alongside};
-pub use script::{Position, Script};
-pub use stop::{Stop, StopReason};
+pub use rows::{CpuShare, Lane, ReplayedRequests, RowInfo};
+pub use schedule::{Row, Schedule, Slot, TrafficConfig, set_overlap_limits};
+pub use script::{Position, Script, Unsendable};
+pub use stop::{StopReason, StopSignal};

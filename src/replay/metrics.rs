@@ -1,7 +1,7 @@
-//! A run's counts for Prometheus while it goes on: text exposition format 0.0.4 over HTTP, on a thread of its own.
+//! Counts of a run in progress for Prometheus: text exposition format 0.0.4 over HTTP, on a thread of its own.
 //!
-//! Reads what the recorder and the engine leave for watchers and nothing else, so the sending thread never notices. No label holds text of
-//! the log or of the target: only endpoint groups, reasons and classes of status.
+//! Reads only what the recorder and the engine publish, so that the engine is not slowed. Labels hold endpoint groups, reasons and classes
+//! of status, never text of the log or of the target.
 
 mod serve;
 mod text;
@@ -10,35 +10,34 @@ use std::sync::{Arc, Mutex};
 
 pub use serve::{Listener, MetricsError, Server};
 
-use super::record::Glimpse;
-use super::{Live, Stop};
+use super::record::LiveStats;
+use super::{LiveCounters, StopSignal};
 
-/// What a scrape shows: the run that is under way, if one is.
+/// The run that a scrape shows: the current one, if any.
 #[derive(Debug, Default)]
-pub struct Board(Mutex<Option<Source>>);
+pub struct MetricsRegistry(Mutex<Option<Source>>);
 
-/// A run to be watched.
+/// Where the figures of a run come from.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// The recorder's side; it must have been made by [`Glimpse::detailed`].
-    pub glimpse: Arc<Glimpse>,
+    /// The recorder's side, made by [`LiveStats::with_totals`].
+    pub live_stats: Arc<LiveStats>,
     /// The engine's side.
-    pub live: Arc<Live>,
-    /// Whether it was ended early, and why.
-    pub stop: Arc<Stop>,
-    /// Slots of its schedule.
+    pub live: Arc<LiveCounters>,
+    pub stop: Arc<StopSignal>,
+    /// Requests of the whole schedule.
     pub scheduled: u64,
 }
 
-impl Board {
-    /// From now on this run is shown.
+impl MetricsRegistry {
+    /// Shows this run from now on.
     pub fn show(&self, source: Source) {
-        if let Ok(mut place) = self.0.lock() {
-            *place = Some(source);
+        if let Ok(mut index) = self.0.lock() {
+            *index = Some(source);
         }
     }
 
-    /// The page; before the first run it says only that there is none.
+    /// The page that is served; before the first run it says only that none is running.
     pub fn page(&self) -> String {
         let source = self.0.lock().map_or(None, |source| source.clone());
         text::page(source.as_ref())

@@ -1,122 +1,124 @@
-//! What became of a request, and the account of all.
+//! How each scheduled request ended, and the totals of a run.
 
 use std::collections::BTreeMap;
 
+use super::Unsendable;
 use wsim_endpoints::EndpointId;
-use wsim_matrix::Skip;
 use wsim_transport::Failure;
 
-/// The end of one scheduled request. Times in ns since the run began; all of them are at least `intended_ns`, in the order of
-/// the fields, for a completed request. 64 bytes.
+/// The end of one scheduled request. Times are ns since the run began; for a completed request they are in the order of the fields. 64 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outcome {
     /// When the schedule wanted it sent.
     pub intended_ns: u64,
-    /// When it could be sent: the later of `intended_ns` and the end of what it had to wait for in its own user's chain.
+    /// When it could be sent: `intended_ns`, or later if it had to wait for earlier requests of its own lane.
     pub due_ns: u64,
-    /// Just before its first byte was written. 0 where nothing was.
+    /// Just before its first byte was written. 0 if nothing was written.
     pub sent_ns: u64,
-    /// The answer's head was complete. 0 where there was none.
+    /// When the response's head was complete. 0 without a response.
     pub first_byte_ns: u64,
-    /// The answer's last byte was read, or the failure was known.
+    /// When the response's last byte was read, or the failure was known.
     pub last_byte_ns: u64,
-    /// Bytes of the answer's body, saturating.
+    /// Bytes of the response's body, saturating.
     pub bytes: u32,
     /// Wall time in the log, µs.
     pub original_us: u32,
-    /// Row of the schedule.
+    /// Index of the row in the schedule.
     pub row: u32,
-    /// Which copy of the user.
+    /// 0: the original user; others are clones.
     pub copy: u16,
-    /// Class of request.
     pub endpoint: EndpointId,
-    /// HTTP status; 0 where there was no answer.
+    /// HTTP status; 0 without a response.
     pub status: u16,
     /// HTTP status in the log.
     pub original_status: u16,
-    /// Which upstream answered: a place in the run's list of upstreams, from 1; 0 if the target did not say, 255 for all
-    /// behind the 254th.
+    /// Upstream that served it: index into the run's list of upstreams, plus 1. 0 if the target did not say, 255 for all after the 254th.
     pub upstream: u8,
-    /// Waits for news: never counted as latency.
+    /// A request that waits for new events: never counted as latency.
     pub long_poll: bool,
-    /// How it ended.
     pub end: End,
 }
 
 /// How a scheduled request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum End {
-    /// A whole answer, of any status.
+    /// A complete response, of any status.
     Completed,
-    /// Sent, or tried to be sent, without a whole answer.
+    /// Sent, or tried to be sent, without a complete response.
     Failed(Failure),
     /// Not sent.
-    Skipped(Reason),
+    Skipped(SkipReason),
 }
 
 /// Why a scheduled request was not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Reason {
-    /// What it says cannot be made up, or is not allowed.
-    Content(Skip),
+pub enum SkipReason {
+    /// Its content cannot be made, or is not allowed.
+    Content(Unsendable),
     /// Left out by `--only` or `--skip`.
     Filtered,
-    /// Came before its user did, in a run that ramps up.
+    /// Scheduled before its user joined, in a run that ramps up.
     Ramp,
-    /// A later sync of the same device was due before this one could be sent: a client has one at a time.
+    /// A later sync of the same device was due before this one could be sent: a client has one sync at a time.
     Overtaken,
-    /// As many requests as allowed were waiting or in flight.
-    Full,
+    /// Too many requests were waiting already.
+    QueueFull,
     /// The run ended before it was due, or while it waited.
     Stopped,
 }
 
-impl Reason {
-    /// The reason as reports and `report.json` call it.
+impl SkipReason {
+    /// The reason's name in reports and `report.json`.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Content(skip) => skip.name(),
+            Self::Content(reason) => reason.name(),
             Self::Filtered => "filtered",
             Self::Ramp => "ramp",
             Self::Overtaken => "overtaken_sync",
-            Self::Full => "queue_full",
+            Self::QueueFull => "queue_full",
             Self::Stopped => "stopped",
         }
+    }
+
+    /// All reasons.
+    fn all() -> impl Iterator<Item = Self> {
+        let others = [Self::Filtered, Self::Ramp, Self::Overtaken, Self::QueueFull, Self::Stopped];
+        Unsendable::ALL.into_iter().map(Self::Content).chain(others)
     }
 }
 
 impl Outcome {
-    /// How late the generator was, ns: from when the request could be sent to its first byte. Absent where nothing was sent.
+    /// How late the generator was, ns: from the instant at which the request could be sent to its first byte. `None` if nothing was sent.
     pub fn lateness_ns(&self) -> Option<u64> {
         (self.sent_ns != 0).then(|| self.sent_ns.saturating_sub(self.due_ns))
     }
 
-    /// Service time, ns: first byte written to last byte read. Absent unless completed.
+    /// Service time, ns: first byte written to last byte read. `None` unless completed.
     pub fn service_ns(&self) -> Option<u64> {
         (self.end == End::Completed).then(|| self.last_byte_ns.saturating_sub(self.sent_ns))
     }
 
-    /// Response time, ns: from the intended instant to the last byte read, so that no delay of the generator or of the user's own
-    /// chain is left out (coordinated omission). Absent unless completed.
+    /// Response time, ns: intended instant to last byte read, so that no delay is omitted, whether the generator or the user's earlier
+    /// requests caused it (coordinated omission). `None` unless completed.
     pub fn response_ns(&self) -> Option<u64> {
         (self.end == End::Completed).then(|| self.last_byte_ns.saturating_sub(self.intended_ns))
     }
 }
 
-/// The account of a run: `scheduled = sent + skipped`, `sent = completed + failed`.
+/// Counts of a run. Invariant: `scheduled = sent + skipped` and `sent = completed + failed`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Account {
-    /// Requests with a whole answer.
+pub struct OutcomeTotals {
+    /// Requests with a complete response.
     pub completed: u64,
-    /// Requests without one, by what went wrong.
+    /// Requests without one, by the name of the failure.
     pub failed: BTreeMap<&'static str, u64>,
-    /// Requests not sent, by reason.
+    /// Requests not sent, by the name of the reason.
     pub skipped: BTreeMap<&'static str, u64>,
 }
 
-impl Account {
-    /// Books one end.
-    pub fn book(&mut self, end: End) {
+impl OutcomeTotals {
+    /// Counts one request.
+    pub fn record(&mut self, end: End) {
         match end {
             End::Completed => self.completed += 1,
             End::Failed(failure) => *self.failed.entry(failure.name()).or_default() += 1,
@@ -124,22 +126,25 @@ impl Account {
         }
     }
 
-    /// The failure or reason of this name, as reports call it; `None` if there is none.
+    /// The static text of a failure's or reason's name, for reading a report back; `None` for an unknown name.
     pub fn known(name: &str) -> Option<&'static str> {
-        let failures = Failure::ALL.into_iter().chain([Failure::Abandoned]).map(Failure::name);
-        let contents = Skip::ALL.into_iter().map(Reason::Content);
-        let others = [Reason::Filtered, Reason::Ramp, Reason::Overtaken, Reason::Full, Reason::Stopped];
-        failures.chain(contents.chain(others).map(Reason::name)).find(|known| *known == name)
+        let failures = Failure::ALL.into_iter().map(Failure::name);
+        failures.chain(SkipReason::all().map(SkipReason::name)).find(|known| *known == name)
     }
 
-    /// Adds another account: of a shard, of a thread.
+    /// Adds the totals of another shard.
     pub fn add(&mut self, other: &Self) {
         self.completed += other.completed;
-        for (mine, theirs) in [(&mut self.failed, &other.failed), (&mut self.skipped, &other.skipped)] {
-            for (name, count) in theirs {
-                *mine.entry(name).or_default() += count;
+        for (sum, part) in [(&mut self.failed, &other.failed), (&mut self.skipped, &other.skipped)] {
+            for (name, count) in part {
+                *sum.entry(name).or_default() += count;
             }
         }
+    }
+
+    /// Requests that were not sent for this reason.
+    pub fn skipped_for(&self, reason: SkipReason) -> u64 {
+        self.skipped.get(reason.name()).copied().unwrap_or(0)
     }
 
     /// Requests for which something was sent or a connection tried.
@@ -152,7 +157,7 @@ impl Account {
         self.skipped.values().sum()
     }
 
-    /// Everything booked.
+    /// All requests.
     pub fn scheduled(&self) -> u64 {
         self.sent() + self.skipped()
     }
@@ -168,19 +173,20 @@ mod tests {
     }
 
     #[test]
-    fn the_account_adds_up() {
+    fn totals_add_up() {
         let ends = [
             End::Completed,
             End::Failed(Failure::Timeout),
             End::Failed(Failure::Timeout),
-            End::Skipped(Reason::Content(Skip::Write)),
-            End::Skipped(Reason::Stopped),
+            End::Skipped(SkipReason::Content(Unsendable::Write)),
+            End::Skipped(SkipReason::Stopped),
         ];
-        let mut account = Account::default();
-        ends.into_iter().for_each(|end| account.book(end));
-        let mut twice = account.clone();
-        twice.add(&account);
-        assert_eq!((account.scheduled(), account.sent(), account.skipped()), (5, 3, 2));
+        let mut totals = OutcomeTotals::default();
+        ends.into_iter().for_each(|end| totals.record(end));
+        let mut twice = totals.clone();
+        twice.add(&totals);
+        assert_eq!((totals.scheduled(), totals.sent(), totals.skipped()), (5, 3, 2));
         assert_eq!((twice.scheduled(), twice.failed["timeout"], twice.skipped["write"]), (10, 4, 2));
+        assert_eq!((totals.skipped_for(SkipReason::Stopped), totals.skipped_for(SkipReason::QueueFull)), (1, 0));
     }
 }

@@ -1,38 +1,38 @@
-//! Connections that are kept between requests, and requests that wait for one.
+//! Keeps connections open between requests, and queues requests that wait for one.
 //!
-//! At most so many are open; idle ones are taken last in first out, so that those not needed grow old and are closed by the server. Knows
-//! nothing of what is sent. Invariant: `open` is the number of connections idle, in use or being opened.
+//! The number of open connections is limited. Idle ones are reused last in, first out, so that the server closes those that are not needed.
+//! Knows nothing of what is sent. Invariant: `open` counts the connections that are idle, in use or being opened.
 
 use std::collections::VecDeque;
 
-use wsim_transport::{Connection, Outgoing};
+use wsim_transport::{Connection, OutgoingRequest};
 
-/// A request that could be sent, were there a connection.
+/// A request that is ready to be sent on a connection.
 #[derive(Debug)]
-pub(super) struct Ready {
+pub(super) struct ReadyRequest {
     pub(super) slot: u32,
     pub(super) due_ns: u64,
-    pub(super) outgoing: Outgoing,
+    pub(super) request: OutgoingRequest,
 }
 
-/// All connections of a run.
+/// The connections of a run.
 #[derive(Debug)]
 pub(super) struct Pool {
     idle: Vec<Connection>,
     open: usize,
     open_max: usize,
-    waiting: VecDeque<Ready>,
+    waiting: VecDeque<ReadyRequest>,
 }
 
-/// What a request gets.
+/// How a request gets its connection.
 #[derive(Debug)]
-pub(super) enum Place {
-    /// A connection that is open.
-    Kept(Box<Connection>),
-    /// Leave to open one.
-    New,
-    /// Nothing yet.
-    None,
+pub(super) enum ConnectionGrant {
+    /// Use this open connection.
+    Reuse(Box<Connection>),
+    /// Open a new one.
+    Open,
+    /// Wait until one is free.
+    Wait,
 }
 
 impl Pool {
@@ -40,52 +40,52 @@ impl Pool {
         Self { idle: Vec::new(), open: 0, open_max: open_max.max(1), waiting: VecDeque::new() }
     }
 
-    /// How many requests wait.
+    /// Number of requests that wait.
     pub(super) fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
-    /// A place for one request.
-    pub(super) fn take(&mut self) -> Place {
+    /// A connection for one request.
+    pub(super) fn acquire(&mut self) -> ConnectionGrant {
         while let Some(connection) = self.idle.pop() {
             if connection.is_open() {
-                return Place::Kept(Box::new(connection));
+                return ConnectionGrant::Reuse(Box::new(connection));
             }
             self.open -= 1;
         }
         if self.open < self.open_max {
             self.open += 1;
-            return Place::New;
+            return ConnectionGrant::Open;
         }
-        Place::None
+        ConnectionGrant::Wait
     }
 
-    /// A request lines up.
-    pub(super) fn line_up(&mut self, ready: Ready) {
+    /// Lets a request wait.
+    pub(super) fn enqueue(&mut self, ready: ReadyRequest) {
         self.waiting.push_back(ready);
     }
 
-    /// A connection comes back, or is gone.
-    pub(super) fn give_back(&mut self, connection: Option<Connection>) {
+    /// Returns a connection after its request; `None` if it is closed.
+    pub(super) fn release(&mut self, connection: Option<Connection>) {
         match connection {
             Some(connection) if connection.is_open() => self.idle.push(connection),
             _ => self.open -= 1,
         }
     }
 
-    /// The first that waits, if there is a place for it.
-    pub(super) fn next(&mut self) -> Option<(Ready, Place)> {
+    /// The first waiting request and its connection, if one is free.
+    pub(super) fn next_waiting(&mut self) -> Option<(ReadyRequest, ConnectionGrant)> {
         if self.waiting.is_empty() {
             return None;
         }
-        match self.take() {
-            Place::None => None,
-            place => self.waiting.pop_front().map(|ready| (ready, place)),
+        match self.acquire() {
+            ConnectionGrant::Wait => None,
+            grant => self.waiting.pop_front().map(|ready| (ready, grant)),
         }
     }
 
-    /// Takes out every request that waits.
-    pub(super) fn drain(&mut self) -> impl Iterator<Item = Ready> + '_ {
+    /// Removes all waiting requests.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = ReadyRequest> + '_ {
         self.waiting.drain(..)
     }
 }

@@ -1,49 +1,41 @@
-//! What must hold before a single request is sent: the target is nobody's production.
+//! Refuses targets that look like a production server, before a single request is sent.
 //!
-//! Owns the rules. Whoever calls looks things up: addresses, the server's own name, the names in the log. Source of the rules: what went wrong
-//! with other tools (buger/goreplay#66 and #420, ebay/teeproxy#45), see docs/replay.md.
+//! Owns the rules; the caller looks up addresses, the server's own name and the names in the log. The rules come from accidents with other
+//! tools (buger/goreplay#66 and #420, ebay/teeproxy#45), see docs/replay.md.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
-/// What is known of a target and of the log.
+/// What is known about a target and the log.
 #[derive(Debug, Clone, Default)]
-pub struct Known {
+pub struct TargetFacts {
     /// Host name in the target's URL.
     pub host: String,
-    /// Its addresses.
     pub addresses: Vec<SocketAddr>,
-    /// What the target calls itself: its `server_name`, the host it delegates to.
+    /// The target's own names: its `server_name`, and the host that it delegates to.
     pub names: Vec<String>,
-    /// Server names and hosts that stand in the log: domains of users and rooms.
+    /// Server names in the log: domains of users and rooms, lower case.
     pub in_log: BTreeSet<String>,
 }
 
-/// What the administrator has allowed by name.
+/// Rules that the administrator has lifted.
 #[derive(Debug, Clone, Default)]
-pub struct Allowed {
-    /// Addresses outside loopback and private ranges.
+pub struct SafetyOverrides {
+    /// Allow addresses outside loopback and private ranges.
     pub public_target: bool,
-    /// This server, although it is in the log.
+    /// Allow this server although it is in the log.
     pub server_in_log: Option<String>,
 }
 
-/// Why nothing is sent.
+/// Why nothing is sent to a target.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// The target is reachable by everybody.
+pub enum UnsafeTarget {
+    /// The target has a public address.
+    #[error("{host} has the public address {address}: replay only to a test server in your own network; --allow-public-target lifts this")]
+    Public { host: String, address: IpAddr },
+    /// The target looks like the server that the log comes from.
     #[error(
-        "{host} has the public address {address}: a replay belongs on a test server in your own network; --allow-public-target lifts this"
-    )]
-    Public {
-        /// Host of the target.
-        host: String,
-        /// The address.
-        address: IpAddr,
-    },
-    /// The target is the server that the log comes from.
-    #[error(
-        "{name} stands in the log: the target looks like the server it comes from. If it is a copy of it, cut off from the original, say so with --allow-server {name}"
+        "{name} is in the log: the target looks like the server the log comes from. If it is an isolated copy, allow it with --allow-server {name}"
     )]
     InLog {
         /// Server name or host.
@@ -51,25 +43,25 @@ pub enum Refusal {
     },
 }
 
-/// Checks a target.
+/// Checks a target against the rules.
 ///
 /// # Errors
-/// The first [`Refusal`] that applies.
-pub fn check(known: &Known, allowed: &Allowed) -> Result<(), Refusal> {
+/// The first [`UnsafeTarget`] that applies.
+pub fn check(known: &TargetFacts, allowed: &SafetyOverrides) -> Result<(), UnsafeTarget> {
     if !allowed.public_target
         && let Some(address) = known.addresses.iter().map(SocketAddr::ip).find(|address| !is_private(*address))
     {
-        return Err(Refusal::Public { host: known.host.clone(), address });
+        return Err(UnsafeTarget::Public { host: known.host.clone(), address });
     }
     let mut names = std::iter::once(known.host.as_str()).chain(known.names.iter().map(String::as_str));
     let found = names.find(|name| known.in_log.contains(without_port(&name.to_ascii_lowercase())) && !is_local_name(name));
     match found {
-        Some(name) if allowed.server_in_log.as_deref() != Some(name) => Err(Refusal::InLog { name: name.to_owned() }),
+        Some(name) if allowed.server_in_log.as_deref() != Some(name) => Err(UnsafeTarget::InLog { name: name.to_owned() }),
         _ => Ok(()),
     }
 }
 
-/// Loopback, private, link-local and unique local addresses (RFC 1918, 3927, 4193, 4291).
+/// Whether an address is loopback, private, link-local or unique local (RFC 1918, 3927, 4193, 4291).
 pub fn is_private(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(four) => four.is_loopback() || four.is_private() || four.is_link_local(),
@@ -80,7 +72,7 @@ pub fn is_private(address: IpAddr) -> bool {
     }
 }
 
-/// Names that say nothing of which server it is.
+/// Whether a name is one that every machine has.
 fn is_local_name(name: &str) -> bool {
     let host = without_port(name);
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
@@ -97,8 +89,8 @@ fn without_port(name: &str) -> &str {
 mod tests {
     use super::*;
 
-    fn known(host: &str, address: &str, server_name: &str, in_log: &[&str]) -> Known {
-        Known {
+    fn known(host: &str, address: &str, server_name: &str, in_log: &[&str]) -> TargetFacts {
+        TargetFacts {
             host: host.to_owned(),
             addresses: vec![address.parse().unwrap()],
             names: vec![server_name.to_owned()],
@@ -107,15 +99,15 @@ mod tests {
     }
 
     #[test]
-    fn a_server_of_the_log_is_refused_unless_named() {
+    fn a_server_in_the_log_is_refused_unless_allowed_by_name() {
         let copy = known("10.0.0.5", "10.0.0.5:8008", "Example.org", &["example.org", "other.org"]);
-        let refused = check(&copy, &Allowed::default());
-        assert_eq!(refused, Err(Refusal::InLog { name: "Example.org".to_owned() }));
-        assert_eq!(check(&copy, &Allowed { server_in_log: Some("other.org".to_owned()), ..Allowed::default() }), refused);
-        assert_eq!(check(&copy, &Allowed { server_in_log: Some("Example.org".to_owned()), ..Allowed::default() }), Ok(()));
+        let refused = check(&copy, &SafetyOverrides::default());
+        assert_eq!(refused, Err(UnsafeTarget::InLog { name: "Example.org".to_owned() }));
+        assert_eq!(check(&copy, &SafetyOverrides { server_in_log: Some("other.org".to_owned()), ..SafetyOverrides::default() }), refused);
+        assert_eq!(check(&copy, &SafetyOverrides { server_in_log: Some("Example.org".to_owned()), ..SafetyOverrides::default() }), Ok(()));
         let by_host = known("matrix.example.org", "10.0.0.5:443", "test.local", &["matrix.example.org"]);
-        assert!(check(&by_host, &Allowed::default()).is_err());
-        assert_eq!(check(&known("localhost", "127.0.0.1:8008", "test.local", &["localhost"]), &Allowed::default()), Ok(()));
+        assert!(check(&by_host, &SafetyOverrides::default()).is_err());
+        assert_eq!(check(&known("localhost", "127.0.0.1:8008", "test.local", &["localhost"]), &SafetyOverrides::default()), Ok(()));
     }
 
     #[test]
@@ -134,8 +126,8 @@ mod tests {
             ("[::ffff:8.8.8.8]:1", false),
         ] {
             let target = known("test", address, "test", &[]);
-            assert_eq!(check(&target, &Allowed::default()).is_ok(), private, "{address}");
-            assert!(check(&target, &Allowed { public_target: true, ..Allowed::default() }).is_ok(), "{address}");
+            assert_eq!(check(&target, &SafetyOverrides::default()).is_ok(), private, "{address}");
+            assert!(check(&target, &SafetyOverrides { public_target: true, ..SafetyOverrides::default() }).is_ok(), "{address}");
         }
     }
 }

@@ -1,35 +1,62 @@
-//! Where requests come from.
+//! Where the content of requests comes from. `matrix::Script` is the implementation for Matrix; tests have their own.
 
-use wsim_matrix::Skip;
-use wsim_transport::{Answer, Outgoing};
+use wsim_transport::{OutgoingRequest, Response};
 
-/// Which request: a row of the schedule, and which copy of its user (0 unless the load is multiplied).
+/// Identifies one scheduled request: a row of the schedule, and which copy of its user sends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Position {
-    /// Row of the schedule, in arrival order.
+    /// Index of the row, in arrival order.
     pub row: u32,
-    /// Copy of the user.
+    /// 0: the original user; others are clones.
     pub copy: u16,
 }
 
-/// Makes up requests and learns from answers. Both are called on the dispatcher's thread and must be quick: microseconds.
+/// Makes requests and learns from responses. Both methods run on the engine's thread and must take microseconds only.
 pub trait Script: Send {
-    /// The request at a position, made when it is due; called once for each.
+    /// The request at a position. Called once for each position, when it is due.
     ///
     /// # Errors
-    /// Why it is not sent.
-    fn request(&mut self, at: Position) -> Result<Outgoing, Skip>;
+    /// Why the request cannot be sent.
+    fn request(&mut self, at: Position) -> Result<OutgoingRequest, Unsendable>;
 
-    /// What came back, before any later request of the same user is made. Not called for failures.
-    fn learn(&mut self, at: Position, answer: &Answer);
+    /// Takes in a response, before any later request of the same user is made. Not called for failures.
+    fn learn(&mut self, at: Position, response: &Response);
 }
 
-impl Script for wsim_matrix::Script {
-    fn request(&mut self, at: Position) -> Result<Outgoing, Skip> {
-        Self::request(self, at.row, at.copy)
-    }
+/// Why a logged request cannot be sent. Each reason is counted, and the logged CPU time behind it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Unsendable {
+    /// Changes state on the target: sent with `--allow-writes` only.
+    Write,
+    /// Cannot be undone, or reaches beyond the target: sent with `--allow-dangerous` only.
+    Dangerous,
+    /// Cannot be reproduced: inbound federation, administration, application services, single sign-on, replication.
+    Never,
+    /// Not an endpoint of the Matrix API that wsim knows.
+    Unknown,
+    /// Malformed or rejected in the log: no method, or an unknown path with status 400 or 404.
+    Invalid,
+    /// The log does not say which user sent it.
+    NoUser,
+    /// Needs something that was not provisioned: a user, a room, an event, a key, a file.
+    NotProvisioned,
+}
 
-    fn learn(&mut self, at: Position, answer: &Answer) {
-        Self::learn(self, at.row, at.copy, answer);
+impl Unsendable {
+    /// All reasons, in the order of reports.
+    pub const ALL: [Self; 7] =
+        [Self::Write, Self::Dangerous, Self::Never, Self::Unknown, Self::Invalid, Self::NoUser, Self::NotProvisioned];
+
+    /// The reason's name in reports and `report.json`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Write => "write",
+            Self::Dangerous => "dangerous",
+            Self::Never => "never_sent",
+            Self::Unknown => "unknown_endpoint",
+            Self::Invalid => "invalid",
+            Self::NoUser => "no_user",
+            Self::NotProvisioned => "not_provisioned",
+        }
     }
 }

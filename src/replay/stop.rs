@@ -3,19 +3,19 @@
 use std::fmt;
 use std::sync::OnceLock;
 
-/// Why a run was ended early.
+/// Why a run ended early.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StopReason {
     /// Ctrl-C.
     Interrupted,
-    /// Too many requests failed, or were answered by an error that the log does not have.
+    /// Too many requests failed, or got a 5xx that they did not get in the log.
     Errors {
         /// Their share in the last seconds, 0 to 1.
         share: f64,
     },
     /// The target limits rates.
     RateLimited {
-        /// Share of answers 429 in the last seconds, 0 to 1.
+        /// Share of responses 429 in the last seconds, 0 to 1.
         share: f64,
     },
     /// The measurements could not be written.
@@ -26,10 +26,10 @@ impl fmt::Display for StopReason {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Interrupted => out.write_str("interrupted"),
-            Self::Errors { share } => write!(out, "{:.0} % of the last requests failed where the log's did not", share * 100.0),
+            Self::Errors { share } => write!(out, "{:.0} % of the last requests failed that succeeded in the log", share * 100.0),
             Self::RateLimited { share } => write!(
                 out,
-                "the target limits rates: {:.0} % of the last answers were 429; raise its rc_… settings, or override them per user",
+                "the target limits rates: {:.0} % of the last responses were 429; raise its rc_… settings, or override them per user",
                 share * 100.0
             ),
             Self::Recording(why) => write!(out, "the measurements could not be written: {why}"),
@@ -37,22 +37,22 @@ impl fmt::Display for StopReason {
     }
 }
 
-/// Shared by everybody who may end a run; the first reason counts.
+/// Ends a run. Shared by all parts that may do so; the first reason counts.
 #[derive(Debug, Default)]
-pub struct Stop(OnceLock<StopReason>);
+pub struct StopSignal(OnceLock<StopReason>);
 
-impl Stop {
-    /// Ends the run. Gives back whether this was the first reason.
+impl StopSignal {
+    /// Ends the run. Returns whether this was the first reason.
     pub fn set(&self, reason: StopReason) -> bool {
         self.0.set(reason).is_ok()
     }
 
-    /// Whether the run is to end.
+    /// Whether the run must end.
     pub fn is_set(&self) -> bool {
         self.0.get().is_some()
     }
 
-    /// Why.
+    /// The first reason.
     pub fn reason(&self) -> Option<&StopReason> {
         self.0.get()
     }

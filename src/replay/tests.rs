@@ -1,4 +1,4 @@
-//! Runs against servers on loopback that answer, stall, reset, and never end.
+//! Runs against servers on loopback that respond, stall, reset connections, or never end a response.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -12,20 +12,19 @@ use hyper::Method;
 
 use super::*;
 use wsim_endpoints::EndpointId;
-use wsim_matrix::Skip;
-use wsim_transport::{Answer, Connector, Keep, Outgoing, Settings as TransportSettings};
+use wsim_transport::{Connector, Keep, OutgoingRequest, Response, TransportConfig};
 
-/// Asks for `/row/copy`; every tenth row cannot be made if `gaps`.
+/// Requests `/row/copy`; with `gaps` every tenth row cannot be made.
 struct Plain {
     gaps: bool,
 }
 
 impl Script for Plain {
-    fn request(&mut self, at: Position) -> Result<Outgoing, Skip> {
+    fn request(&mut self, at: Position) -> Result<OutgoingRequest, Unsendable> {
         if self.gaps && at.row.is_multiple_of(10) {
-            return Err(Skip::NotProvisioned);
+            return Err(Unsendable::NotProvisioned);
         }
-        Ok(Outgoing {
+        Ok(OutgoingRequest {
             method: Method::GET,
             target: format!("/{}/{}", at.row, at.copy),
             authorization: None,
@@ -35,10 +34,10 @@ impl Script for Plain {
         })
     }
 
-    fn learn(&mut self, _: Position, _: &Answer) {}
+    fn learn(&mut self, _: Position, _: &Response) {}
 }
 
-/// Keeps everything; fails after so many if asked to.
+/// Keeps all outcomes; fails after `fails_after` of them.
 #[derive(Default)]
 struct Kept {
     outcomes: Vec<Outcome>,
@@ -69,19 +68,19 @@ fn row(arrival_us: u64, lane: u32) -> Row {
         lane,
         endpoint: EndpointId(0),
         original_status: 200,
-        alongside: 0,
+        overlap_max: 0,
         sync: false,
         long_poll: false,
         skip: None,
     }
 }
 
-/// `count` rows, `gap_us` apart, each waiting for nobody.
+/// `count` rows, `gap_us` apart, without lanes.
 fn open_rows(count: u64, gap_us: u64) -> Vec<Row> {
     (0..count).map(|number| row(number * gap_us, Row::NO_LANE)).collect()
 }
 
-/// A server: each connection is given to `serve` on a thread of its own.
+/// A server that calls `serve` for each connection, on a thread of its own.
 fn server(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> std::net::SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -95,7 +94,7 @@ fn server(serve: impl Fn(TcpStream) + Send + Sync + 'static) -> std::net::Socket
     address
 }
 
-/// Reads one request's head; `false` at the end of the stream.
+/// Reads the head of one request; `false` at the end of the stream.
 fn head(stream: &mut TcpStream) -> bool {
     let mut read = Vec::new();
     let mut buffer = [0; 1024];
@@ -119,44 +118,44 @@ fn run_against(
     address: std::net::SocketAddr,
     rows: Vec<Row>,
     gaps: bool,
-    settings: Settings,
+    config: EngineConfig,
     sink: Kept,
-    stop: &Arc<Stop>,
-) -> (Finished, Kept) {
+    stop: &Arc<StopSignal>,
+) -> (FinishedRun, Kept) {
     let window_us = rows.last().map_or(0, |row| row.arrival_us);
-    let shape = Shape::default();
-    let transport = TransportSettings {
-        answer_timeout: Duration::from_millis(400),
+    let traffic = TrafficConfig::default();
+    let transport = TransportConfig {
+        response_timeout: Duration::from_millis(400),
         connect_timeout: Duration::from_millis(400),
         body_bytes_max: 1 << 20,
-        ..TransportSettings::default()
+        ..TransportConfig::default()
     };
     let target = format!("http://{address}").parse().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let connector = runtime.block_on(Connector::new(target, transport)).unwrap();
     run(Run {
-        schedule: Arc::new(Schedule::lay_out(rows, window_us, &shape)),
-        shape,
+        schedule: Arc::new(Schedule::from_rows(rows, window_us, &traffic)),
+        traffic,
         script: Box::new(Plain { gaps }),
         connector,
         sink,
-        settings,
+        config,
         begin: Instant::now() + Duration::from_millis(20),
         stop: Arc::clone(stop),
-        live: Arc::new(Live::default()),
+        live: Arc::new(LiveCounters::default()),
     })
     .unwrap()
 }
 
-/// Every slot once, in order of its row, and the account says the same.
-fn check(finished: &Finished, kept: &Kept, scheduled: usize) {
+/// Checks that every row has one outcome and that the totals agree.
+fn check(finished: &FinishedRun, kept: &Kept, scheduled: usize) {
     let mut rows: Vec<u32> = kept.outcomes.iter().map(|outcome| outcome.row).collect();
     rows.sort_unstable();
     assert_eq!(rows, (0..u32::try_from(scheduled).unwrap()).collect::<Vec<_>>(), "every row once");
-    let mut account = Account::default();
-    kept.outcomes.iter().for_each(|outcome| account.book(outcome.end));
-    assert_eq!(account, finished.account);
-    assert_eq!(account.scheduled(), scheduled as u64);
+    let mut totals = OutcomeTotals::default();
+    kept.outcomes.iter().for_each(|outcome| totals.record(outcome.end));
+    assert_eq!(totals, finished.totals);
+    assert_eq!(totals.scheduled(), scheduled as u64);
     for outcome in kept.outcomes.iter().filter(|outcome| outcome.end == End::Completed) {
         let times = [outcome.intended_ns, outcome.due_ns, outcome.sent_ns, outcome.first_byte_ns, outcome.last_byte_ns];
         assert!(times.is_sorted(), "{outcome:?}");
@@ -164,20 +163,20 @@ fn check(finished: &Finished, kept: &Kept, scheduled: usize) {
 }
 
 #[test]
-fn everything_scheduled_is_sent_in_time_and_accounted_for() {
-    let stop = Arc::new(Stop::default());
-    let (finished, kept) = run_against(server(answering), open_rows(1000, 300), true, Settings::default(), Kept::default(), &stop);
+fn everything_scheduled_is_sent_in_order_and_counted() {
+    let stop = Arc::new(StopSignal::default());
+    let (finished, kept) = run_against(server(answering), open_rows(1000, 300), true, EngineConfig::default(), Kept::default(), &stop);
     check(&finished, &kept, 1000);
-    assert_eq!((finished.account.completed, finished.account.skipped["not_provisioned"]), (900, 100));
+    assert_eq!((finished.totals.completed, finished.totals.skipped["not_provisioned"]), (900, 100));
     assert_eq!((kept.upstreams, finished.stopped), (vec!["worker1".to_owned()], None));
     assert!(kept.outcomes.iter().all(|outcome| outcome.end != End::Completed || (outcome.upstream, outcome.status) == (1, 200)));
 }
 
 #[test]
 fn a_user_s_requests_wait_for_one_another() {
-    let under_way = Arc::new(AtomicUsize::new(0));
+    let in_flight = Arc::new(AtomicUsize::new(0));
     let most = Arc::new(AtomicUsize::new(0));
-    let (counter, top) = (Arc::clone(&under_way), Arc::clone(&most));
+    let (counter, top) = (Arc::clone(&in_flight), Arc::clone(&most));
     let address = server(move |mut stream| {
         while head(&mut stream) {
             top.fetch_max(counter.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
@@ -189,17 +188,17 @@ fn a_user_s_requests_wait_for_one_another() {
         }
     });
     let rows = (0..40).map(|number| row(number * 1000, 0)).collect();
-    let (finished, kept) = run_against(address, rows, false, Settings::default(), Kept::default(), &Arc::new(Stop::default()));
+    let (finished, kept) = run_against(address, rows, false, EngineConfig::default(), Kept::default(), &Arc::new(StopSignal::default()));
     check(&finished, &kept, 40);
     assert_eq!(most.load(Ordering::SeqCst), 1);
     let held = kept.outcomes.iter().filter(|outcome| outcome.due_ns > outcome.intended_ns).count();
-    assert!(held >= 30, "{held} were held back");
+    assert!(held >= 30, "{held} waited in their lane");
     let last = kept.outcomes.last().unwrap();
-    assert!(last.response_ns() > last.service_ns(), "the wait in the chain is in the response time");
+    assert!(last.response_ns() > last.service_ns(), "the wait in the lane is in the response time");
 }
 
 #[test]
-fn of_syncs_that_come_too_soon_the_last_is_sent() {
+fn of_waiting_syncs_only_the_latest_is_sent() {
     let address = server(|mut stream| {
         while head(&mut stream) {
             thread::sleep(Duration::from_millis(60));
@@ -209,32 +208,32 @@ fn of_syncs_that_come_too_soon_the_last_is_sent() {
         }
     });
     let rows = (0..10).map(|number| Row { sync: true, long_poll: true, ..row(number * 5000, 0) }).collect();
-    let (finished, kept) = run_against(address, rows, false, Settings::default(), Kept::default(), &Arc::new(Stop::default()));
+    let (finished, kept) = run_against(address, rows, false, EngineConfig::default(), Kept::default(), &Arc::new(StopSignal::default()));
     check(&finished, &kept, 10);
-    assert!(finished.account.skipped["overtaken_sync"] >= 7, "{:?}", finished.account);
+    assert!(finished.totals.skipped["overtaken_sync"] >= 7, "{:?}", finished.totals);
     assert!(kept.outcomes.iter().any(|outcome| outcome.row == 9 && outcome.end == End::Completed));
 }
 
 #[test]
-fn a_target_that_stalls_costs_no_memory_and_nothing_is_lost() {
-    let settings = Settings {
+fn a_stalled_target_fills_the_queue_but_no_more() {
+    let config = EngineConfig {
         connections_max: 10,
         waiting_max: 20,
         breaker: BreakerLimits { errors_max: 1.1, ..BreakerLimits::default() },
-        ..Settings::default()
+        ..EngineConfig::default()
     };
     let address = server(|mut stream| {
         head(&mut stream);
         thread::sleep(Duration::from_secs(5));
     });
-    let (finished, kept) = run_against(address, open_rows(300, 1000), false, settings, Kept::default(), &Arc::new(Stop::default()));
+    let (finished, kept) = run_against(address, open_rows(300, 1000), false, config, Kept::default(), &Arc::new(StopSignal::default()));
     check(&finished, &kept, 300);
-    assert!(finished.account.skipped["queue_full"] >= 200, "{:?}", finished.account);
-    assert_eq!(finished.account.failed["timeout"], 300 - finished.account.skipped["queue_full"]);
+    assert!(finished.totals.skipped["queue_full"] >= 200, "{:?}", finished.totals);
+    assert_eq!(finished.totals.failed["timeout"], 300 - finished.totals.skipped["queue_full"]);
 }
 
 #[test]
-fn resets_half_closed_connections_and_endless_bodies_have_their_reasons() {
+fn resets_and_endless_bodies_are_failures_with_reasons() {
     let number = AtomicUsize::new(0);
     let address = server(move |mut stream| {
         if !head(&mut stream) {
@@ -250,67 +249,67 @@ fn resets_half_closed_connections_and_endless_bodies_have_their_reasons() {
             _ => drop(stream.write_all(b"\x16\x03\x01 not http\r\n\r\n")),
         }
     });
-    let settings = Settings { breaker: BreakerLimits { errors_max: 1.1, ..BreakerLimits::default() }, ..Settings::default() };
-    let (finished, kept) = run_against(address, open_rows(80, 2000), false, settings, Kept::default(), &Arc::new(Stop::default()));
+    let config = EngineConfig { breaker: BreakerLimits { errors_max: 1.1, ..BreakerLimits::default() }, ..EngineConfig::default() };
+    let (finished, kept) = run_against(address, open_rows(80, 2000), false, config, Kept::default(), &Arc::new(StopSignal::default()));
     check(&finished, &kept, 80);
     for reason in ["broken", "too_long", "protocol"] {
-        assert!(finished.account.failed.contains_key(reason), "{reason}: {:?}", finished.account);
+        assert!(finished.totals.failed.contains_key(reason), "{reason}: {:?}", finished.totals);
     }
-    assert_eq!(finished.account.completed, 0);
+    assert_eq!(finished.totals.completed, 0);
 }
 
 #[test]
-fn a_target_that_only_fails_is_left_alone() {
+fn a_run_against_a_failing_target_is_stopped() {
     let address =
         server(|mut stream| while head(&mut stream) && stream.write_all(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n").is_ok() {});
     let (finished, kept) =
-        run_against(address, open_rows(2000, 1000), false, Settings::default(), Kept::default(), &Arc::new(Stop::default()));
+        run_against(address, open_rows(2000, 1000), false, EngineConfig::default(), Kept::default(), &Arc::new(StopSignal::default()));
     check(&finished, &kept, 2000);
     assert!(matches!(finished.stopped, Some(StopReason::Errors { .. })), "{:?}", finished.stopped);
-    assert!(finished.account.skipped["stopped"] > 1500, "{:?}", finished.account);
+    assert!(finished.totals.skipped["stopped"] > 1500, "{:?}", finished.totals);
 }
 
 #[test]
-fn a_sink_that_fails_ends_the_run_and_not_the_account() {
+fn a_failing_sink_ends_the_run_with_complete_totals() {
     let sink = Kept { fails_after: Some(100), ..Kept::default() };
     let (finished, kept) =
-        run_against(server(answering), open_rows(3000, 500), false, Settings::default(), sink, &Arc::new(Stop::default()));
+        run_against(server(answering), open_rows(3000, 500), false, EngineConfig::default(), sink, &Arc::new(StopSignal::default()));
     check(&finished, &kept, 3000);
     assert_eq!(finished.stopped, Some(StopReason::Recording("no space left on device".to_owned())));
 }
 
 #[test]
-fn an_interrupted_run_drains_and_is_whole() {
-    let stop = Arc::new(Stop::default());
+fn an_interrupted_run_drains_and_has_complete_totals() {
+    let stop = Arc::new(StopSignal::default());
     let other = Arc::clone(&stop);
     thread::spawn(move || {
         thread::sleep(Duration::from_millis(150));
         other.set(StopReason::Interrupted);
     });
-    let (finished, kept) = run_against(server(answering), open_rows(3000, 500), false, Settings::default(), Kept::default(), &stop);
+    let (finished, kept) = run_against(server(answering), open_rows(3000, 500), false, EngineConfig::default(), Kept::default(), &stop);
     check(&finished, &kept, 3000);
     assert_eq!(finished.stopped, Some(StopReason::Interrupted));
-    assert!(finished.account.failed.is_empty(), "what was under way is answered: {:?}", finished.account);
+    assert!(finished.totals.failed.is_empty(), "requests in flight are completed: {:?}", finished.totals);
 }
 
 #[test]
-fn parked_syncs_are_given_up_at_the_end() {
+fn waiting_syncs_are_abandoned_after_the_drain() {
     let address = server(|mut stream| {
         head(&mut stream);
         thread::sleep(Duration::from_secs(3));
     });
     let rows = vec![Row { sync: true, long_poll: true, ..row(0, 0) }, Row { sync: true, long_poll: true, ..row(1000, 0) }];
-    let settings = Settings { drain: Duration::from_millis(100), ..Settings::default() };
-    let (finished, kept) = run_against(address, rows, false, settings, Kept::default(), &Arc::new(Stop::default()));
+    let config = EngineConfig { drain: Duration::from_millis(100), ..EngineConfig::default() };
+    let (finished, kept) = run_against(address, rows, false, config, Kept::default(), &Arc::new(StopSignal::default()));
     check(&finished, &kept, 2);
-    assert_eq!((finished.account.failed["abandoned"], finished.account.skipped["stopped"]), (1, 1));
+    assert_eq!((finished.totals.failed["abandoned"], finished.totals.skipped["stopped"]), (1, 1));
 }
 
 #[test]
-fn a_target_that_is_restarted_is_found_again() {
+fn a_restarted_target_is_reconnected() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    // Killed: nobody listens, and every connection is closed at once. Then somebody listens on the same port again.
+    // The server is killed: its port and all connections are closed. Then another server listens on the same port.
     thread::spawn(move || {
         let mut open: Vec<TcpStream> = Vec::new();
         let take = |listener: &TcpListener, open: &mut Vec<TcpStream>, until: Instant| {
@@ -338,15 +337,15 @@ fn a_target_that_is_restarted_is_found_again() {
         };
         take(&again, &mut open, Instant::now() + Duration::from_secs(60));
     });
-    let settings = Settings { breaker: BreakerLimits { errors_max: 1.1, ..BreakerLimits::default() }, ..Settings::default() };
-    let (finished, kept) = run_against(address, open_rows(1000, 1500), false, settings, Kept::default(), &Arc::new(Stop::default()));
+    let config = EngineConfig { breaker: BreakerLimits { errors_max: 1.1, ..BreakerLimits::default() }, ..EngineConfig::default() };
+    let (finished, kept) = run_against(address, open_rows(1000, 1500), false, config, Kept::default(), &Arc::new(StopSignal::default()));
     check(&finished, &kept, 1000);
     assert_eq!(finished.stopped, None);
     let completed = |rows: std::ops::Range<u32>| {
         kept.outcomes.iter().filter(|outcome| rows.contains(&outcome.row) && outcome.end == End::Completed).count()
     };
-    let failed: u64 = finished.account.failed.values().sum();
-    assert_eq!(finished.account.completed + failed, 1000, "{:?}", finished.account);
-    assert!(failed >= 50, "while nobody listened requests failed: {:?}", finished.account);
-    assert!(completed(0..100) >= 95 && completed(800..1000) >= 190, "{:?}", finished.account);
+    let failed: u64 = finished.totals.failed.values().sum();
+    assert_eq!(finished.totals.completed + failed, 1000, "{:?}", finished.totals);
+    assert!(failed >= 50, "requests failed while no server listened: {:?}", finished.totals);
+    assert!(completed(0..100) >= 95 && completed(800..1000) >= 190, "{:?}", finished.totals);
 }

@@ -1,8 +1,8 @@
-//! A client for low volumes: one connection, opened when needed and again when the server closed it.
+//! A client for low volumes: one connection, opened when needed and again after the server closed it.
 
-use super::{Answer, Connection, Connector, Failure, Outgoing};
+use super::{Connection, Connector, Failure, OutgoingRequest, Response, exchange};
 
-/// Sends requests one after another. Clones share the connector and have their own connections.
+/// Sends requests one after another. A clone shares the connector and opens its own connection.
 #[derive(Debug)]
 pub struct Client {
     connector: Connector,
@@ -21,30 +21,19 @@ impl Client {
         Self { connector, connection: None }
     }
 
-    /// The target.
+    /// The connector, and with it the target.
     pub fn connector(&self) -> &Connector {
         &self.connector
     }
 
-    /// Sends a request. A connection that the server closed while it was idle is opened anew, once, and only if the request was not
-    /// answered in any part and may be repeated without harm (every method but POST).
+    /// Sends a request; retries as [`exchange`] does.
     ///
     /// # Errors
     /// See [`Failure`].
-    pub async fn send(&mut self, outgoing: &Outgoing) -> Result<Answer, Failure> {
-        if let Some(mut connection) = self.connection.take().filter(Connection::is_open) {
-            match connection.send(outgoing).await {
-                Err(Failure::Closed) if outgoing.method != hyper::Method::POST => {}
-                Err(failure) => return Err(failure),
-                Ok(answer) => {
-                    self.connection = Some(connection);
-                    return Ok(answer);
-                }
-            }
-        }
-        let mut connection = self.connector.open().await?;
-        let answer = connection.send(outgoing).await?;
-        self.connection = Some(connection);
-        Ok(answer)
+    pub async fn send(&mut self, request: &OutgoingRequest) -> Result<Response, Failure> {
+        let kept = self.connection.take().filter(Connection::is_open);
+        let exchange = exchange(&self.connector, request, None, kept).await;
+        self.connection = exchange.connection;
+        exchange.result
     }
 }

@@ -1,4 +1,4 @@
-//! How connections to one target are opened: addresses looked up once, TLS prepared once.
+//! Opens connections to one target. Addresses are looked up once and TLS is prepared once.
 
 use std::fs::File;
 use std::io::{self, BufReader};
@@ -19,28 +19,28 @@ use tokio_rustls::TlsConnector;
 use super::connection::Connection;
 use super::{Failure, Target};
 
-/// What holds for every connection to a target.
+/// What all connections to a target share.
 #[derive(Debug, Clone)]
-pub struct Settings {
-    /// HTTP/2: by ALPN with TLS (HTTP/1.1 where the server does not offer it), with prior knowledge without.
+pub struct TransportConfig {
+    /// Speak HTTP/2: negotiated by ALPN over TLS (else HTTP/1.1), with prior knowledge over plain TCP.
     pub http2: bool,
-    /// A file of PEM certificates to trust besides the system's.
+    /// A file of PEM certificates to trust in addition to the system's.
     pub ca: Option<PathBuf>,
-    /// Value of `User-Agent`, by which the target's administrator knows these requests.
+    /// Value of `User-Agent`, so that the target's administrator can recognise the requests.
     pub user_agent: String,
-    /// In which header of an answer the proxy names the upstream.
+    /// Response header in which the proxy names the upstream.
     pub upstream_header: HeaderName,
     /// Longest wait for a connection, TLS included.
     pub connect_timeout: Duration,
-    /// Longest wait from a request's first byte to its answer's last.
-    pub answer_timeout: Duration,
-    /// Longest body that is read, bytes.
+    /// Longest wait from a request's first byte to its response's last.
+    pub response_timeout: Duration,
+    /// Longest response body that is accepted, bytes.
     pub body_bytes_max: u64,
     /// Most of a body that is kept, bytes.
     pub keep_bytes_max: usize,
 }
 
-impl Default for Settings {
+impl Default for TransportConfig {
     fn default() -> Self {
         Self {
             http2: false,
@@ -48,8 +48,8 @@ impl Default for Settings {
             user_agent: concat!("wsim/", env!("CARGO_PKG_VERSION")).to_owned(),
             upstream_header: HeaderName::from_static("x-upstream"),
             connect_timeout: Duration::from_secs(10),
-            // A sync may be parked for as long as its client asked, most ask for 30 s; Synapse's initial syncs take minutes.
-            answer_timeout: Duration::from_secs(120),
+            // Most clients ask a long poll to wait up to 30 s; Synapse's initial syncs take minutes.
+            response_timeout: Duration::from_secs(120),
             body_bytes_max: 256 << 20,
             keep_bytes_max: 8 << 20,
         }
@@ -59,35 +59,22 @@ impl Default for Settings {
 /// Why no connection can ever be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectorError {
-    /// The name has no address.
     #[error("could not look up {host}: {source}")]
-    Lookup {
-        /// Host of the target.
-        host: String,
-        /// What the resolver said.
-        source: io::Error,
-    },
-    /// The file of certificates cannot be used.
+    Lookup { host: String, source: io::Error },
     #[error("could not read certificates from {}: {why}", .path.display())]
-    Certificates {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong.
-        why: String,
-    },
-    /// TLS cannot be set up.
+    Certificates { path: PathBuf, why: String },
     #[error("could not set up TLS: {0}")]
     Tls(String),
-    /// A setting cannot stand in a header.
-    #[error("{0:?} cannot stand in a header")]
+    /// A configured text has characters that HTTP headers must not have.
+    #[error("{0:?} cannot be sent in a header")]
     Header(String),
 }
 
-/// Opens connections to a target. The addresses are those of the first look-up: what was checked is what is used.
+/// Opens connections to a target. Uses the addresses of the first look-up only, so that the addresses that were checked are those used.
 #[derive(Debug, Clone)]
 pub struct Connector {
     pub(super) target: Arc<Target>,
-    pub(super) settings: Arc<Settings>,
+    pub(super) config: Arc<TransportConfig>,
     addresses: Arc<[SocketAddr]>,
     tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     pub(super) host: HeaderValue,
@@ -101,28 +88,28 @@ impl Connector {
     ///
     /// # Errors
     /// See [`ConnectorError`].
-    pub async fn new(target: Target, settings: Settings) -> Result<Self, ConnectorError> {
+    pub async fn new(target: Target, config: TransportConfig) -> Result<Self, ConnectorError> {
         let host = target.host.clone();
         let found = tokio::net::lookup_host((target.host.as_str(), target.port)).await;
         let addresses: Vec<SocketAddr> = found.map_err(|source| ConnectorError::Lookup { host: host.clone(), source })?.collect();
         if addresses.is_empty() {
-            return Err(ConnectorError::Lookup { host, source: io::Error::new(io::ErrorKind::NotFound, "it has no address") });
+            return Err(ConnectorError::Lookup { host, source: io::Error::new(io::ErrorKind::NotFound, "the name has no address") });
         }
-        let tls = if target.tls { Some((tls(&settings)?, server_name(&target)?)) } else { None };
+        let tls = if target.tls { Some((tls(&config)?, server_name(&target)?)) } else { None };
         let header = |text: &str| HeaderValue::from_str(text).map_err(|_| ConnectorError::Header(text.to_owned()));
         let authority = target.authority();
         Ok(Self {
             addresses: addresses.into(),
             tls,
             host: header(&authority)?,
-            user_agent: header(&settings.user_agent)?,
+            user_agent: header(&config.user_agent)?,
             origin: format!("{}://{authority}", if target.tls { "https" } else { "http" }),
             target: Arc::new(target),
-            settings: Arc::new(settings),
+            config: Arc::new(config),
         })
     }
 
-    /// The same, but for the `User-Agent`.
+    /// The same connector with another `User-Agent`.
     ///
     /// # Errors
     /// [`ConnectorError::Header`].
@@ -131,29 +118,28 @@ impl Connector {
         Ok(Self { user_agent, ..self.clone() })
     }
 
-    /// The addresses that connections go to, in order of preference.
+    /// The target's addresses, in order of preference.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
-    /// The target.
     pub fn target(&self) -> &Target {
         &self.target
     }
 
-    /// Opens a connection. Must be called within a tokio runtime.
+    /// Opens a connection, within a tokio runtime.
     ///
     /// # Errors
     /// [`Failure::Connect`], [`Failure::Tls`], or [`Failure::Protocol`] where HTTP/2 cannot be agreed on.
     pub async fn open(&self) -> Result<Connection, Failure> {
-        timeout(self.settings.connect_timeout, self.open_unlimited()).await.unwrap_or(Err(Failure::Connect))
+        timeout(self.config.connect_timeout, self.open_unlimited()).await.unwrap_or(Err(Failure::Connect))
     }
 
     async fn open_unlimited(&self) -> Result<Connection, Failure> {
         let stream = TcpStream::connect(&self.addresses[..]).await.map_err(|_| Failure::Connect)?;
         stream.set_nodelay(true).map_err(|_| Failure::Connect)?;
         match &self.tls {
-            None => Connection::start(self, stream, self.settings.http2).await,
+            None => Connection::start(self, stream, self.config.http2).await,
             Some((config, name)) => {
                 let stream = TlsConnector::from(Arc::clone(config)).connect(name.clone(), stream).await.map_err(|_| Failure::Tls)?;
                 let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
@@ -162,7 +148,7 @@ impl Connector {
         }
     }
 
-    /// The request's URI: a path for HTTP/1.1, everything for HTTP/2.
+    /// The request's URI: the path for HTTP/1.1, the whole URL for HTTP/2.
     pub(super) fn uri(&self, path_and_query: &str, http2: bool) -> Option<Uri> {
         let origin = if http2 { self.origin.as_str() } else { "" };
         if origin.is_empty() && self.target.base.is_empty() {
@@ -172,11 +158,11 @@ impl Connector {
     }
 }
 
-fn tls(settings: &Settings) -> Result<Arc<ClientConfig>, ConnectorError> {
+fn tls(config: &TransportConfig) -> Result<Arc<ClientConfig>, ConnectorError> {
     let mut roots = RootCertStore::empty();
-    // A system without certificates is no fault as long as the target's own are given; a handshake will tell.
+    // A system without certificates is fine if `--ca` names the target's own; otherwise the handshake fails.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if let Some(path) = &settings.ca {
+    if let Some(path) = &config.ca {
         let wrong = |why: String| ConnectorError::Certificates { path: path.clone(), why };
         let file = File::open(path).map_err(|error| wrong(error.to_string()))?;
         let mut count = 0;
@@ -185,14 +171,14 @@ fn tls(settings: &Settings) -> Result<Arc<ClientConfig>, ConnectorError> {
             count += 1;
         }
         if count == 0 {
-            return Err(wrong("there is no PEM certificate in it".to_owned()));
+            return Err(wrong("no PEM certificate found".to_owned()));
         }
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let mut config = versions.map_err(|error| ConnectorError::Tls(error.to_string()))?.with_root_certificates(roots).with_no_client_auth();
-    config.alpn_protocols = if settings.http2 { vec![b"h2".to_vec(), b"http/1.1".to_vec()] } else { vec![b"http/1.1".to_vec()] };
-    Ok(Arc::new(config))
+    let mut client = versions.map_err(|error| ConnectorError::Tls(error.to_string()))?.with_root_certificates(roots).with_no_client_auth();
+    client.alpn_protocols = if config.http2 { vec![b"h2".to_vec(), b"http/1.1".to_vec()] } else { vec![b"http/1.1".to_vec()] };
+    Ok(Arc::new(client))
 }
 
 fn server_name(target: &Target) -> Result<ServerName<'static>, ConnectorError> {

@@ -1,19 +1,23 @@
-//! HTTP as a load generator needs it: one connection is one value, one request gives one answer with its instants.
+//! HTTP for load generation: one connection is one value, and one request gives one response with its instants.
 //!
-//! Owns addresses, TLS, HTTP/1.1 and HTTP/2, the limits on an answer. Knows nothing of Matrix and nothing of pacing: `matrix`
-//! provisions through it, `replay` sends through it. Redirects are answers like any other and never followed.
+//! Owns addresses, TLS, HTTP/1.1 and HTTP/2, the limits on a response, the retry rule. Knows nothing of Matrix and nothing of pacing:
+//! `matrix` provisions through it, `replay` sends through it. Redirects are ordinary responses and never followed.
 
 mod client;
 mod connection;
 mod connector;
+mod exchange;
 mod message;
 mod stamped;
 mod target;
 #[cfg(test)]
 mod tests;
+mod thread_timing;
 
 pub use client::Client;
 pub use connection::{Connection, ROW_HEADER};
-pub use connector::{Connector, ConnectorError, Settings};
-pub use message::{Answer, Failure, Keep, Outgoing};
+pub use connector::{Connector, ConnectorError, TransportConfig};
+pub use exchange::{Exchange, exchange};
+pub use message::{Failure, Keep, OutgoingRequest, Response};
 pub use target::{Target, TargetError};
+pub use thread_timing::{minimise_timer_slack, raise_thread_priority};

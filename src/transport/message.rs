@@ -1,6 +1,6 @@
-//! What is sent and what comes back: plain data, so that the content (`matrix`) and the clock (`replay`) meet here.
+//! Requests and responses as plain data: `matrix` makes the content, `replay` decides the time.
 //!
-//! Invariant: an [`Outgoing`] ends in exactly one [`Answer`] or one [`Failure`], whatever the server does.
+//! Invariant: an [`OutgoingRequest`] ends in exactly one [`Response`] or one [`Failure`], whatever the server does.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,10 +8,9 @@ use std::time::Instant;
 use bytes::Bytes;
 use hyper::Method;
 
-/// One request, complete but for the host, which the target adds.
+/// A complete request except for the host, which the target adds.
 #[derive(Debug, Clone)]
-pub struct Outgoing {
-    /// HTTP method.
+pub struct OutgoingRequest {
     pub method: Method,
     /// Path and query, percent-encoded, beginning with a slash. The target's own base path is put before it.
     pub target: String,
@@ -19,77 +18,71 @@ pub struct Outgoing {
     pub authorization: Option<Arc<str>>,
     /// Value of `Content-Type`; absent when there is no body.
     pub content_type: Option<&'static str>,
-    /// The body, empty for none.
+    /// Empty for a request without a body.
     pub body: Bytes,
-    /// What of the answer's body the caller wants to see.
+    /// How much of the response's body to keep.
     pub keep: Keep,
 }
 
-/// How much of an answer's body is held in memory. Bodies are always read to their end (or to the limit) and counted.
+/// How much of a response's body is kept in memory. Bodies are always read to their end (or to the limit) and counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Keep {
-    /// Nothing: the bytes are counted and dropped.
+    /// Count the bytes and drop them.
     #[default]
     Nothing,
-    /// All of it, up to the connection's limit; a longer body is cut and says so in [`Answer::cut`].
+    /// Keep the body up to the connection's limit; a longer one is cut off, see [`Response::cut`].
     Body,
 }
 
-/// A complete answer.
+/// A complete response.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub struct Response {
     /// HTTP status.
     pub status: u16,
     /// Just before the first byte of the request was written.
     pub sent: Instant,
-    /// When the head of the answer was complete.
+    /// When the head of the response was complete.
     pub first_byte: Instant,
     /// When the last byte of the body was read.
     pub last_byte: Instant,
-    /// Bytes of the body.
+    /// Bytes of the body, whether kept or not.
     pub bytes: u64,
-    /// The body as [`Keep`] asked for it.
+    /// As much of the body as [`Keep`] asked for.
     pub body: Bytes,
     /// The body was longer than what is kept.
     pub cut: bool,
-    /// Which upstream answered, where the proxy says so in a header (by default `X-Upstream`, see `tests/cluster`).
+    /// The upstream that served the request, if the proxy names it in a header (by default `X-Upstream`, see `tests/cluster`).
     pub upstream: Option<Arc<str>>,
 }
 
-/// Why there is no complete answer. Each is counted under its own reason.
+/// Why there is no complete response. Each is counted under its own reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Failure {
-    /// No connection could be opened.
     #[error("connection refused or unreachable")]
     Connect,
-    /// The TLS handshake failed.
     #[error("TLS handshake failed")]
     Tls,
-    /// The connection ended before an answer began.
-    #[error("connection closed before the answer")]
+    #[error("connection closed before the response")]
     Closed,
-    /// The connection ended within an answer.
-    #[error("connection closed within the answer")]
+    #[error("connection closed within the response")]
     Broken,
-    /// No complete answer within the time allowed.
-    #[error("no complete answer in time")]
+    #[error("no complete response in time")]
     Timeout,
-    /// The body was longer than the limit.
-    #[error("answer longer than the limit")]
+    #[error("response longer than the limit")]
     TooLong,
-    /// What came back was not HTTP.
-    #[error("answer is not HTTP")]
+    #[error("response is not HTTP")]
     Protocol,
-    /// The run ended before the answer was complete.
+    /// Not of the transport's making: whoever waited for the response stopped waiting.
     #[error("given up when the run ended")]
     Abandoned,
 }
 
 impl Failure {
-    /// All of them, in the order of reports.
-    pub const ALL: [Self; 7] = [Self::Connect, Self::Tls, Self::Closed, Self::Broken, Self::Timeout, Self::TooLong, Self::Protocol];
+    /// All failures, in the order of reports.
+    pub const ALL: [Self; 8] =
+        [Self::Connect, Self::Tls, Self::Closed, Self::Broken, Self::Timeout, Self::TooLong, Self::Protocol, Self::Abandoned];
 
-    /// The failure as reports and `report.json` call it.
+    /// The failure's name in reports and `report.json`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Connect => "connect",

@@ -1,4 +1,4 @@
-//! A stream that remembers when bytes were first written after it was asked to.
+//! A stream that records the instant of the first write after it was armed: the moment a request is sent.
 
 use std::io;
 use std::pin::Pin;
@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Shared with whoever wants to know; [`Self::arm`] before a request, [`Self::written`] after.
+/// The instant, shared between the stream and the connection: [`Self::arm`] before a request, [`Self::written`] after it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Stamp(Arc<Mutex<Mark>>);
 
@@ -21,7 +21,7 @@ enum Mark {
 }
 
 impl Stamp {
-    /// The next write counts.
+    /// Records the next write.
     pub(super) fn arm(&self) {
         self.set(Mark::Armed);
     }
@@ -46,7 +46,6 @@ impl Stamp {
     }
 }
 
-/// The stream.
 #[derive(Debug)]
 pub(super) struct Stamped<S> {
     inner: S,

@@ -1,34 +1,32 @@
-//! Where requests go: a URL taken apart once.
+//! A target's URL, parsed once.
 
 use std::fmt;
 
 /// Scheme, host, port and base path of a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// `https` rather than `http`.
+    /// `https` instead of `http`.
     pub tls: bool,
     /// Host name or address, without brackets.
     pub host: String,
     /// Port; 80 or 443 where the URL has none.
     pub port: u16,
-    /// Path before every request's own, without a slash at its end; empty as a rule.
+    /// Prefix of every request's path, without a slash at its end; usually empty.
     pub base: String,
 }
 
-/// A URL that is no target.
+/// A text that is not a valid target.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not a target: {why}")]
 pub struct TargetError {
-    /// What was given.
     pub text: String,
-    /// What is wrong with it, and how it should be.
     pub why: &'static str,
 }
 
 impl std::str::FromStr for Target {
     type Err = TargetError;
 
-    /// Reads `http://host[:port][/base]` or `https://…`; a host without a scheme is refused, because guessing it wrong sends secrets in clear.
+    /// Parses `http://host[:port][/base]` or `https://…`. A host without a scheme is an error: a wrong guess would send secrets in clear.
     fn from_str(text: &str) -> Result<Self, TargetError> {
         let wrong = |why| TargetError { text: text.to_owned(), why };
         let uri: hyper::Uri = text.parse().map_err(|_| wrong("write it as http://host:port or https://host"))?;
@@ -39,7 +37,7 @@ impl std::str::FromStr for Target {
         };
         let authority = uri.authority().ok_or_else(|| wrong("it names no host"))?;
         if authority.as_str().contains('@') {
-            return Err(wrong("a user or password in a URL is not used; give tokens to wsim provision"));
+            return Err(wrong("a target's URL has no user or password; give tokens to wsim provision"));
         }
         if uri.query().is_some() {
             return Err(wrong("it must not have a query"));
@@ -72,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls_are_taken_apart() {
+    fn urls_are_parsed() {
         let read = |text: &str| text.parse::<Target>().map(|target| (target.tls, target.host.clone(), target.port, target.to_string()));
         assert_eq!(read("http://localhost:8008/"), Ok((false, "localhost".to_owned(), 8008, "http://localhost:8008".to_owned())));
         assert_eq!(read("https://matrix.test/base/"), Ok((true, "matrix.test".to_owned(), 443, "https://matrix.test/base".to_owned())));
@@ -80,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_target_says_why() {
+    fn an_invalid_url_is_an_error() {
         for text in ["", "localhost:8008", "matrix.test", "ftp://x", "http://", "http://u:p@host", "http://host/?x=1", "/path"] {
             assert!(text.parse::<Target>().is_err(), "{text}");
         }

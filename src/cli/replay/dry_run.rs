@@ -1,20 +1,19 @@
-//! What a replay would send, and what it would leave out.
+//! `--dry-run`: what a replay would send and what it would leave out.
 
 use std::collections::BTreeMap;
 use std::io::Write;
 
 use super::super::Exit;
-use super::super::reading::Read;
+use super::super::reading::LogData;
 use super::Replay;
-use super::prepare::Played;
 use wsim_matrix::Script;
-use wsim_replay::Reason;
+use wsim_replay::{ReplayedRequests, SkipReason};
 use wsim_report::escape;
 
-/// Requests shown as they would be sent.
+/// Number of requests that are printed.
 const SHOWN: usize = 20;
 
-/// Counts of an endpoint group.
+/// Counts and CPU time of an endpoint group.
 #[derive(Default)]
 struct Group {
     sent: u64,
@@ -23,19 +22,25 @@ struct Group {
     cpu_skipped_us: u64,
 }
 
-/// Prints the first requests as they would be sent, and for each group what would be.
-pub(super) fn show(arguments: &Replay, read: &Read, played: &Played, mut script: Script, leave_out: &[bool]) -> anyhow::Result<Exit> {
-    let rows = played.rows(&script, leave_out);
+/// Prints the first requests as they would be sent, and counts for each endpoint group.
+pub(super) fn show(
+    arguments: &Replay,
+    data: &LogData,
+    replayed: &ReplayedRequests,
+    mut script: Script,
+    left_out: &[bool],
+) -> anyhow::Result<Exit> {
+    let rows = replayed.rows(&script, left_out);
     let mut groups: BTreeMap<&str, Group> = BTreeMap::new();
     let mut shown = Vec::new();
-    for ((row, request), number) in rows.iter().zip(&played.requests).zip(0_u32..) {
-        let group = groups.entry(read.endpoints[usize::from(request.endpoint.0)].group.as_str()).or_default();
+    for ((row, request), number) in rows.iter().zip(&replayed.requests).zip(0_u32..) {
+        let group = groups.entry(data.endpoints[usize::from(request.endpoint.0)].group.as_str()).or_default();
         group.cpu_us += u64::from(request.cpu_us);
         let mut skip = row.skip;
         if skip.is_none() && shown.len() < SHOWN {
             match script.request(number, 0) {
-                Ok(outgoing) => shown.push(format!("{} {}", outgoing.method, outgoing.target)),
-                Err(why) => skip = Some(Reason::Content(why)),
+                Ok(request) => shown.push(format!("{} {}", request.method, request.target)),
+                Err(reason) => skip = Some(SkipReason::Content(reason)),
             }
         }
         match skip {

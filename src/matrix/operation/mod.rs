@@ -1,6 +1,6 @@
 //! Which operation of the Matrix API a logged request was, from its method and its path template.
 //!
-//! Owns the [table] of operations and the matching. Knows nothing of users, rooms and targets. Invariant: a [`Shape`] holds text of
+//! Owns the [table] of operations and the matching. Knows nothing of users, rooms and targets. Invariant: a [`RequestKind`] holds text of
 //! this program, numbers, and names of event types of the Matrix namespaces; no other text of a log.
 
 mod query;
@@ -14,13 +14,18 @@ pub use table::{Entry, Op, Tier};
 
 use std::collections::HashMap;
 
-use super::Skip;
 use wsim_endpoints::Method;
+use wsim_replay::Unsendable;
 use wsim_trace::{NameId, Names, Request, flag};
+
+/// All operations that wsim knows.
+pub fn operations() -> &'static [Entry] {
+    TABLE
+}
 
 /// A distinct kind of request: operation, API version, parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Shape {
+pub struct RequestKind {
     /// Its row of the table.
     pub entry: &'static Entry,
     /// GET, or HEAD or OPTIONS in its place.
@@ -33,22 +38,22 @@ pub struct Shape {
     pub query: Query,
 }
 
-impl Shape {
+impl RequestKind {
     /// Reads a template as `trace` writes it.
     ///
     /// # Errors
-    /// Why such a request can never be sent: [`Skip::Invalid`], [`Skip::Unknown`], [`Skip::Never`].
-    pub fn read(method: Method, template: &str) -> Result<Self, Skip> {
+    /// Why such a request can never be sent: [`Unsendable::Invalid`], [`Unsendable::Unknown`], [`Unsendable::Never`].
+    pub fn read(method: Method, template: &str) -> Result<Self, Unsendable> {
         let (path, query) = template.split_once('?').unwrap_or((template, ""));
         if method == Method::Other {
-            return Err(Skip::Invalid);
+            return Err(Unsendable::Invalid);
         }
         if is_closed(path) {
-            return Err(Skip::Never);
+            return Err(Unsendable::Never);
         }
-        let (entry, prefix, word) = find(method, path).ok_or(Skip::Unknown)?;
+        let (entry, prefix, word) = find(method, path).ok_or(Unsendable::Unknown)?;
         if entry.tier == Tier::Never {
-            return Err(Skip::Never);
+            return Err(Unsendable::Never);
         }
         Ok(Self { entry, method, prefix, word, query: Query::read(query) })
     }
@@ -56,35 +61,35 @@ impl Shape {
 
 /// The distinct shapes of a trace, each once.
 #[derive(Debug, Default)]
-pub struct Shapes {
-    shapes: Vec<Shape>,
-    known: HashMap<(NameId, Method), Result<u32, Skip>>,
+pub struct RequestKinds {
+    kinds: Vec<RequestKind>,
+    known: HashMap<(NameId, Method), Result<u32, Unsendable>>,
 }
 
-impl Shapes {
+impl RequestKinds {
     /// The shape of a request, as its place in [`Self::all`].
     ///
     /// # Errors
-    /// As [`Shape::read`]; what no operation matches and was refused in the log is [`Skip::Invalid`].
-    pub fn of(&mut self, request: &Request, names: &Names) -> Result<u32, Skip> {
+    /// As [`RequestKind::read`]; what no operation matches and was refused in the log is [`Unsendable::Invalid`].
+    pub fn of(&mut self, request: &Request, names: &Names) -> Result<u32, Unsendable> {
         if request.has(flag::INTERNAL) {
-            return Err(Skip::Never);
+            return Err(Unsendable::Never);
         }
-        let shapes = &mut self.shapes;
+        let kinds = &mut self.kinds;
         let found = *self.known.entry((request.template, request.method)).or_insert_with(|| {
-            let shape = Shape::read(request.method, names.text(request.template))?;
-            shapes.push(shape);
-            Ok(u32::try_from(shapes.len() - 1).unwrap_or(u32::MAX))
+            let kind = RequestKind::read(request.method, names.text(request.template))?;
+            kinds.push(kind);
+            Ok(u32::try_from(kinds.len() - 1).unwrap_or(u32::MAX))
         });
         match found {
-            Err(Skip::Unknown) if matches!(request.status, 400 | 404 | 405 | 414) => Err(Skip::Invalid),
+            Err(Unsendable::Unknown) if matches!(request.status, 400 | 404 | 405 | 414) => Err(Unsendable::Invalid),
             found => found,
         }
     }
 
     /// All shapes.
-    pub fn all(&self) -> &[Shape] {
-        &self.shapes
+    pub fn all(&self) -> &[RequestKind] {
+        &self.kinds
     }
 }
 

@@ -20,6 +20,32 @@ pub enum Tier {
     Never,
 }
 
+impl Tier {
+    /// The highest tier that `--allow-writes` and `--allow-dangerous` let through.
+    pub fn highest_allowed(allow_writes: bool, allow_dangerous: bool) -> Self {
+        match (allow_dangerous, allow_writes) {
+            (true, _) => Self::Dangerous,
+            (false, true) => Self::Write,
+            (false, false) => Self::Read,
+        }
+    }
+
+    /// The requests up to this tier, as reports and `report.json` call them.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Read => "reads",
+            Self::Write => "writes",
+            Self::Dangerous => "dangerous",
+            Self::Never => "never",
+        }
+    }
+
+    /// The tier of a [`name`](Self::name) that can be allowed.
+    pub fn from_allowed(name: &str) -> Option<Self> {
+        [Self::Read, Self::Write, Self::Dangerous].into_iter().find(|tier| tier.name() == name)
+    }
+}
+
 /// What a request does, as far as making another like it differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names are those of the API")]
@@ -29,8 +55,8 @@ pub enum Op {
     /// Needs a token and what the path names.
     Plain,
     /// Needs a token of anybody.
-    Anyone,
-    NameFree,
+    AnyUser,
+    UsernameAvailable,
     Sync,
     SlidingSync,
     Messages,
@@ -81,7 +107,7 @@ pub enum Op {
     Login,
     Logout,
     /// Known, but there is nothing sensible to send in its place.
-    Unmade,
+    Unsupported,
 }
 
 /// A row of the table.
@@ -121,7 +147,7 @@ pub(crate) static TABLE: &[Entry] = &[
     client(&[Get], "auth_metadata", O::Open, Read),
     client(&[Get], "org.matrix.msc2965/auth_metadata", O::Open, Read),
     client(&[Get], "org.matrix.msc2965/auth_issuer", O::Open, Read),
-    client(&[Get], "register/available", O::NameFree, Read),
+    client(&[Get], "register/available", O::UsernameAvailable, Read),
     // A user's own matters.
     client(&[Get], "capabilities", O::Plain, Read),
     client(&[Get], "account/whoami", O::Plain, Read),
@@ -187,19 +213,19 @@ pub(crate) static TABLE: &[Entry] = &[
     client(&[Post], "rooms/{room}/receipt/{type}/{event}", O::Receipt, Read),
     client(&[Post], "rooms/{room}/read_markers", O::ReadMarkers, Read),
     // Media: what was uploaded lately is served below the client API only.
-    client(&[Get], "media/config", O::Anyone, Read),
+    client(&[Get], "media/config", O::AnyUser, Read),
     client(&[Get], "media/thumbnail/{server}/{media}", O::Thumbnail, Read),
     client(&[Get], "media/download/{server}/{media}", O::Download, Read),
     client(&[Get], "media/download/{server}/{media}/{any}", O::Download, Read),
-    client(&[Get], "media/preview_url", O::Unmade, Dangerous),
-    media(&[Get], "config", O::Anyone, Read),
+    client(&[Get], "media/preview_url", O::Unsupported, Dangerous),
+    media(&[Get], "config", O::AnyUser, Read),
     media(&[Get], "thumbnail/{server}/{media}", O::Thumbnail, Read),
     media(&[Get], "download/{server}/{media}", O::Download, Read),
     media(&[Get], "download/{server}/{media}/{any}", O::Download, Read),
-    media(&[Get], "preview_url", O::Unmade, Dangerous),
+    media(&[Get], "preview_url", O::Unsupported, Dangerous),
     media(&[Post], "upload", O::Upload, Write),
     media(&[Post], "create", O::EmptyPost, Write),
-    media(&[Put], "upload/{any}/{any}", O::Unmade, Write),
+    media(&[Put], "upload/{any}/{any}", O::Unsupported, Write),
     // Changes in rooms.
     client(&[Put], "rooms/{room}/send/{type}/{txn}", O::Send, Write),
     client(&[Post], "rooms/{room}/send/{type}", O::Send, Write),
@@ -212,15 +238,15 @@ pub(crate) static TABLE: &[Entry] = &[
     client(&[Post], "rooms/{room}/leave", O::Leave, Write),
     client(&[Post], "rooms/{room}/forget", O::Forget, Write),
     client(&[Post], "rooms/{room}/invite", O::Invite, Write),
-    client(&[Post], "knock/{room}", O::Unmade, Write),
-    client(&[Post], "rooms/{room}/report", O::Unmade, Write),
+    client(&[Post], "knock/{room}", O::Unsupported, Write),
+    client(&[Post], "rooms/{room}/report", O::Unsupported, Write),
     client(&[Post], "rooms/{room}/report/{event}", O::Report, Write),
-    client(&[Post], "rooms/{room}/kick", O::Unmade, Dangerous),
-    client(&[Post], "rooms/{room}/ban", O::Unmade, Dangerous),
-    client(&[Post], "rooms/{room}/unban", O::Unmade, Dangerous),
-    client(&[Post], "rooms/{room}/upgrade", O::Unmade, Dangerous),
-    client(&[Put, Delete], "directory/room/{alias}", O::Unmade, Write),
-    client(&[Put], "directory/list/room/{room}", O::Unmade, Write),
+    client(&[Post], "rooms/{room}/kick", O::Unsupported, Dangerous),
+    client(&[Post], "rooms/{room}/ban", O::Unsupported, Dangerous),
+    client(&[Post], "rooms/{room}/unban", O::Unsupported, Dangerous),
+    client(&[Post], "rooms/{room}/upgrade", O::Unsupported, Dangerous),
+    client(&[Put, Delete], "directory/room/{alias}", O::Unsupported, Write),
+    client(&[Put], "directory/list/room/{room}", O::Unsupported, Write),
     // Keys.
     client(&[Post], "keys/upload", O::KeysUpload, Write),
     client(&[Post], "keys/upload/{any}", O::KeysUpload, Write),
@@ -231,11 +257,11 @@ pub(crate) static TABLE: &[Entry] = &[
     client(&[Put], "room_keys/keys", O::BackupWrite, Write),
     client(&[Put], "room_keys/keys/{room}", O::BackupWrite, Write),
     client(&[Put], "room_keys/keys/{room}/{any}", O::BackupWrite, Write),
-    client(&[Put], "room_keys/version/{any}", O::Unmade, Write),
-    client(&[Delete], "room_keys/version/{any}", O::Unmade, Dangerous),
-    client(&[Delete], "room_keys/keys", O::Unmade, Dangerous),
-    client(&[Post], "keys/device_signing/upload", O::Unmade, Dangerous),
-    client(&[Put], "org.matrix.msc3814.v1/dehydrated_device", O::Unmade, Write),
+    client(&[Put], "room_keys/version/{any}", O::Unsupported, Write),
+    client(&[Delete], "room_keys/version/{any}", O::Unsupported, Dangerous),
+    client(&[Delete], "room_keys/keys", O::Unsupported, Dangerous),
+    client(&[Post], "keys/device_signing/upload", O::Unsupported, Dangerous),
+    client(&[Put], "org.matrix.msc3814.v1/dehydrated_device", O::Unsupported, Write),
     // A user's own matters, changed.
     client(&[Put], "presence/{user}/status", O::Presence, Write),
     client(&[Put], "profile/{user}/{type}", O::ProfileWrite, Write),
@@ -245,27 +271,27 @@ pub(crate) static TABLE: &[Entry] = &[
     client(&[Delete], "user/{user}/rooms/{room}/tags/{any}", O::TagDelete, Write),
     client(&[Put], "pushrules/global/{any}/{any}", O::PushRuleWrite, Write),
     client(&[Put], "pushrules/global/{any}/{any}/{any}", O::PushRuleWrite, Write),
-    client(&[Delete], "pushrules/global/{any}/{any}", O::Unmade, Write),
+    client(&[Delete], "pushrules/global/{any}/{any}", O::Unsupported, Write),
     client(&[Post], "user/{user}/openid/request_token", O::EmptyPost, Write),
     client(&[Put], "devices/{id}", O::DeviceRename, Write),
     client(&[Post], "login", O::Login, Write),
     client(&[Post], "logout", O::Logout, Write),
-    client(&[Post], "refresh", O::Unmade, Write),
+    client(&[Post], "refresh", O::Unsupported, Write),
     // Nothing that ends accounts, or calls gateways, identity servers and mailboxes.
-    client(&[Post], "pushers/set", O::Unmade, Never),
-    client(&[Post], "logout/all", O::Unmade, Dangerous),
-    client(&[Post], "register", O::Unmade, Dangerous),
-    client(&[Post], "register/{any}", O::Unmade, Dangerous),
-    client(&[Post], "register/{any}/{any}", O::Unmade, Dangerous),
-    client(&[Post], "account/{any}", O::Unmade, Dangerous),
-    client(&[Post], "account/{any}/{any}", O::Unmade, Dangerous),
-    client(&[Post], "account/{any}/{any}/{any}", O::Unmade, Dangerous),
-    client(&[Post], "delete_devices", O::Unmade, Dangerous),
-    client(&[Delete], "devices/{id}", O::Unmade, Dangerous),
+    client(&[Post], "pushers/set", O::Unsupported, Never),
+    client(&[Post], "logout/all", O::Unsupported, Dangerous),
+    client(&[Post], "register", O::Unsupported, Dangerous),
+    client(&[Post], "register/{any}", O::Unsupported, Dangerous),
+    client(&[Post], "register/{any}/{any}", O::Unsupported, Dangerous),
+    client(&[Post], "account/{any}", O::Unsupported, Dangerous),
+    client(&[Post], "account/{any}/{any}", O::Unsupported, Dangerous),
+    client(&[Post], "account/{any}/{any}/{any}", O::Unsupported, Dangerous),
+    client(&[Post], "delete_devices", O::Unsupported, Dangerous),
+    client(&[Delete], "devices/{id}", O::Unsupported, Dangerous),
     // Pages of a single sign-on.
-    client(&[Get], "login/sso/redirect", O::Unmade, Never),
-    client(&[Get], "login/sso/redirect/{any}", O::Unmade, Never),
-    client(&[Get], "login/cas/ticket", O::Unmade, Never),
-    client(&[Get], "login/cas/redirect", O::Unmade, Never),
-    client(&[Post], "login/get_token", O::Unmade, Dangerous),
+    client(&[Get], "login/sso/redirect", O::Unsupported, Never),
+    client(&[Get], "login/sso/redirect/{any}", O::Unsupported, Never),
+    client(&[Get], "login/cas/ticket", O::Unsupported, Never),
+    client(&[Get], "login/cas/redirect", O::Unsupported, Never),
+    client(&[Post], "login/get_token", O::Unsupported, Dangerous),
 ];

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn read(method: Method, template: &str) -> Result<(Op, Tier, String), Skip> {
-    Shape::read(method, template).map(|shape| (shape.entry.op, shape.entry.tier, shape.word))
+fn read(method: Method, template: &str) -> Result<(Op, Tier, String), Unsendable> {
+    RequestKind::read(method, template).map(|kind| (kind.entry.op, kind.entry.tier, kind.word))
 }
 
 /// A path as a log's template has it, for a row of the table.
@@ -18,18 +18,18 @@ fn example(entry: &Entry) -> String {
 fn every_row_of_the_table_is_found_and_none_hides_another() {
     for entry in TABLE {
         for &method in entry.methods {
-            let found = Shape::read(method, &example(entry));
+            let found = RequestKind::read(method, &example(entry));
             if entry.tier == Tier::Never {
-                assert_eq!(found, Err(Skip::Never), "{}", entry.pattern);
+                assert_eq!(found, Err(Unsendable::Never), "{}", entry.pattern);
             } else {
-                let shape = found.unwrap();
+                let kind = found.unwrap();
                 // `{any}` and `{type}` may stand for a word that another row has.
                 assert_eq!(
-                    (shape.entry.op, shape.entry.tier),
+                    (kind.entry.op, kind.entry.tier),
                     (entry.op, entry.tier),
                     "{} is taken for {}",
                     entry.pattern,
-                    shape.entry.pattern
+                    kind.entry.pattern
                 );
             }
         }
@@ -54,7 +54,7 @@ fn templates_of_real_logs_are_told_apart() {
         (Post, "/_matrix/client/v3/rooms/{room}/receipt/m.read/{event}", Op::Receipt, Tier::Read),
         (Post, "/_matrix/client/v3/join/{alias}", Op::Join, Tier::Write),
         (Post, "/_matrix/client/v3/join/{room}", Op::Join, Tier::Write),
-        (Post, "/_matrix/client/v3/rooms/{room}/kick", Op::Unmade, Tier::Dangerous),
+        (Post, "/_matrix/client/v3/rooms/{room}/kick", Op::Unsupported, Tier::Dangerous),
         (Get, "/_matrix/client/v1/media/download/{server}/{media}/{id}", Op::Download, Tier::Read),
         (Get, "/_matrix/media/r0/thumbnail/{server}/{media}?width=32&height=32", Op::Thumbnail, Tier::Read),
         (Post, "/_matrix/media/v3/upload", Op::Upload, Tier::Write),
@@ -63,9 +63,9 @@ fn templates_of_real_logs_are_told_apart() {
         (Put, "/_matrix/client/v3/pushrules/global/room/{room}", Op::PushRuleWrite, Tier::Write),
         (Get, "/_matrix/client/unstable/rooms/{room}/relations/{event}/m.thread/m.room.message", Op::Page, Tier::Read),
         (Put, "/_matrix/client/v3/sendToDevice/m.room.encrypted/{txn}", Op::ToDevice, Tier::Write),
-        (Delete, "/_matrix/client/v3/devices/{id}", Op::Unmade, Tier::Dangerous),
-        (Post, "/_matrix/client/v3/account/password", Op::Unmade, Tier::Dangerous),
-        (Post, "/_matrix/client/v3/register", Op::Unmade, Tier::Dangerous),
+        (Delete, "/_matrix/client/v3/devices/{id}", Op::Unsupported, Tier::Dangerous),
+        (Post, "/_matrix/client/v3/account/password", Op::Unsupported, Tier::Dangerous),
+        (Post, "/_matrix/client/v3/register", Op::Unsupported, Tier::Dangerous),
     ];
     for (method, template, op, tier) in cases {
         let found = read(method, template).map(|(op, tier, _)| (op, tier));
@@ -76,14 +76,14 @@ fn templates_of_real_logs_are_told_apart() {
 #[test]
 fn what_is_never_sent_says_why() {
     let cases = [
-        (Method::Put, "/_matrix/federation/v1/send/{txn}", Skip::Never),
-        (Method::Get, "/_matrix/key/v2/server", Skip::Never),
-        (Method::Get, "/_synapse/admin/v2/users", Skip::Never),
-        (Method::Get, "/_matrix/client/v3/login/sso/redirect/{id}", Skip::Never),
-        (Method::Post, "/_matrix/client/v3/pushers/set", Skip::Never),
-        (Method::Get, "(other)", Skip::Unknown),
-        (Method::Get, "/_matrix/client/v3/unheard/of", Skip::Unknown),
-        (Method::Other, "/_matrix/client/v3/sync", Skip::Invalid),
+        (Method::Put, "/_matrix/federation/v1/send/{txn}", Unsendable::Never),
+        (Method::Get, "/_matrix/key/v2/server", Unsendable::Never),
+        (Method::Get, "/_synapse/admin/v2/users", Unsendable::Never),
+        (Method::Get, "/_matrix/client/v3/login/sso/redirect/{id}", Unsendable::Never),
+        (Method::Post, "/_matrix/client/v3/pushers/set", Unsendable::Never),
+        (Method::Get, "(other)", Unsendable::Unknown),
+        (Method::Get, "/_matrix/client/v3/unheard/of", Unsendable::Unknown),
+        (Method::Other, "/_matrix/client/v3/sync", Unsendable::Invalid),
     ];
     for (method, template, skip) in cases {
         assert_eq!(read(method, template).unwrap_err(), skip, "{template}");
@@ -92,12 +92,12 @@ fn what_is_never_sent_says_why() {
 
 #[test]
 fn what_matches_nothing_and_was_refused_is_invalid() {
-    let (mut names, mut shapes) = (Names::new(), Shapes::default());
+    let (mut names, mut kinds) = (Names::new(), RequestKinds::default());
     let template = names.intern(b"/_matrix/client/v3/unheard/of");
-    let request = Request { template, method: Method::Get, status: 404, ..Request::EMPTY };
-    assert_eq!(shapes.of(&request, &names), Err(Skip::Invalid));
-    assert_eq!(shapes.of(&Request { status: 200, ..request }, &names), Err(Skip::Unknown));
-    assert_eq!(shapes.of(&Request { flags: flag::INTERNAL, ..request }, &names), Err(Skip::Never));
+    let request = Request { template, method: Method::Get, status: 404, ..Request::default() };
+    assert_eq!(kinds.of(&request, &names), Err(Unsendable::Invalid));
+    assert_eq!(kinds.of(&Request { status: 200, ..request }, &names), Err(Unsendable::Unknown));
+    assert_eq!(kinds.of(&Request { flags: flag::INTERNAL, ..request }, &names), Err(Unsendable::Never));
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn numbers_of_a_query_are_clamped_and_the_rest_is_left_out() {
 proptest! {
     #[test]
     fn any_template_is_read_without_harm(template in ".{0,200}", method in 0_u8..9) {
-        let _ = Shape::read(Method::from_number(method), &template);
+        let _ = RequestKind::read(Method::from_number(method), &template);
     }
 
     #[test]
@@ -119,7 +119,7 @@ proptest! {
         segments in proptest::collection::vec(prop_oneof!["rooms|send|state|\\{room\\}|\\{event\\}|sync|user|\\{user\\}|keys", "[^/?]{0,20}"], 0..12),
     ) {
         for prefix in PREFIXES {
-            let _ = Shape::read(Method::Put, &format!("{prefix}{}", segments.join("/")));
+            let _ = RequestKind::read(Method::Put, &format!("{prefix}{}", segments.join("/")));
         }
     }
 }

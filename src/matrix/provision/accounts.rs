@@ -6,9 +6,9 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha1::Sha1;
 
-use super::api::{Call, Reply, admin_path, client_path};
-use super::work::{Work, refuse};
-use super::{Accounts, ProvisionError};
+use super::api::{ApiCall, ApiResponse, admin_path, client_path};
+use super::provisioner::{Provisioner, check_not_forbidden};
+use super::{AccountSource, ProvisionError};
 use crate::body;
 use crate::manifest::{Admin, Manifest, User};
 use wsim_transport::Client;
@@ -21,30 +21,30 @@ struct Account {
 }
 
 /// (copy, user).
-pub(super) type Place = (usize, usize);
+pub(super) type UserIndex = (usize, usize);
 
-impl Work<'_> {
+impl Provisioner<'_> {
     /// An administrator, every user with a first device, and one guest for each copy.
     ///
     /// # Errors
-    /// [`ProvisionError::Logged`] before any user is made, where only the administrator's id tells the server's name.
-    pub(super) async fn accounts(&mut self, accounts: &Accounts, forbidden: &BTreeSet<String>) -> Result<(), ProvisionError> {
+    /// [`ProvisionError::ServerInLog`] before any user is made, where only the administrator's id tells the server's name.
+    pub(super) async fn create_accounts(&mut self, accounts: &AccountSource, forbidden: &BTreeSet<String>) -> Result<(), ProvisionError> {
         match accounts {
-            Accounts::Secret(secret) => {
-                self.administrator(secret).await?;
-                refuse(&self.manifest.server_name, forbidden)?;
-                self.registered(secret).await
+            AccountSource::Secret(secret) => {
+                self.create_administrator(secret).await?;
+                check_not_forbidden(&self.manifest.server_name, forbidden)?;
+                self.register_users(secret).await
             }
-            Accounts::Tokens(tokens) => {
+            AccountSource::Tokens(tokens) => {
                 let (first, _) = tokens.first().ok_or(ProvisionError::NoAccounts)?;
                 server_of(first).clone_into(&mut self.manifest.server_name);
-                refuse(&self.manifest.server_name, forbidden)?;
-                self.given(tokens).await
+                check_not_forbidden(&self.manifest.server_name, forbidden)?;
+                self.assign_accounts(tokens).await
             }
         }
     }
 
-    async fn administrator(&mut self, secret: &str) -> Result<(), ProvisionError> {
+    async fn create_administrator(&mut self, secret: &str) -> Result<(), ProvisionError> {
         if self.manifest.admin.is_none() {
             let localpart = format!("wsim-{}-admin", self.manifest.name);
             let password = self.manifest.password(&localpart);
@@ -56,18 +56,18 @@ impl Work<'_> {
         Ok(())
     }
 
-    async fn registered(&mut self, secret: &str) -> Result<(), ProvisionError> {
-        let jobs = self.manifest.copies.iter().enumerate().flat_map(|(copy, population)| {
-            let missing = population.users.iter().enumerate().filter(|(_, user)| user.user_id.is_none());
-            missing.map(move |(place, user)| ((copy, place), user.localpart.clone()))
+    async fn register_users(&mut self, secret: &str) -> Result<(), ProvisionError> {
+        let jobs = self.manifest.copies.iter().enumerate().flat_map(|(copy, copy_state)| {
+            let missing = copy_state.users.iter().enumerate().filter(|(_, user)| user.user_id.is_none());
+            missing.map(move |(index, user)| ((copy, index), user.localpart.clone()))
         });
         let jobs: Vec<_> =
-            jobs.map(|(place, localpart)| (place, secret.to_owned(), self.manifest.password(&localpart), localpart)).collect();
-        let call = |mut client: Client, (place, secret, password, localpart): (Place, String, String, String)| async move {
+            jobs.map(|(index, localpart)| (index, secret.to_owned(), self.manifest.password(&localpart), localpart)).collect();
+        let call = |mut client: Client, (index, secret, password, localpart): (UserIndex, String, String, String)| async move {
             let account = register(&mut client, &secret, &localpart, &password, false).await;
-            (client, account.map(|account| (place, account)))
+            (client, account.map(|account| (index, account)))
         };
-        self.stage("accounts", jobs, call, |manifest, (place, account)| put_account(user_at(manifest, place), account)).await?;
+        self.stage("accounts", jobs, call, |manifest, (index, account)| set_account(user_at(manifest, index), account)).await?;
         for copy in 0..self.manifest.copies.len() {
             if self.manifest.copies[copy].guest.is_none() {
                 let localpart = format!("wsim-{}-{copy}-guest", self.manifest.name);
@@ -80,51 +80,51 @@ impl Work<'_> {
     }
 
     /// Gives the accounts of a list to users in order; users for whom there is none stay without.
-    async fn given(&mut self, tokens: &[(String, String)]) -> Result<(), ProvisionError> {
+    async fn assign_accounts(&mut self, tokens: &[(String, String)]) -> Result<(), ProvisionError> {
         let users = || self.manifest.copies.iter().flat_map(|copy| &copy.users);
         let taken: std::collections::HashSet<&str> = users().filter_map(|user| user.user_id.as_deref()).collect();
         let free = tokens.iter().filter(|(user, _)| !taken.contains(user.as_str())).cloned();
-        let missing = self.manifest.copies.iter().enumerate().flat_map(|(copy, population)| {
-            let missing = population.users.iter().enumerate().filter(|(_, user)| user.user_id.is_none());
-            missing.map(move |(place, _)| (copy, place))
+        let missing = self.manifest.copies.iter().enumerate().flat_map(|(copy, copy_state)| {
+            let missing = copy_state.users.iter().enumerate().filter(|(_, user)| user.user_id.is_none());
+            missing.map(move |(index, _)| (copy, index))
         });
         let jobs: Vec<_> = missing.zip(free).collect();
-        let call = |mut client: Client, (place, (user_id, token)): (Place, (String, String))| async move {
-            let whoami = Call::get("checking a token", Some(&token), client_path(&["account", "whoami"])).send(&mut client).await;
-            let account = whoami.and_then(|reply| {
-                let device_id = reply.text("device_id").unwrap_or_default();
-                if reply.text("user_id")? == user_id {
-                    Ok((place, Account { user_id, token, device_id }))
+        let call = |mut client: Client, (index, (user_id, token)): (UserIndex, (String, String))| async move {
+            let whoami = ApiCall::get("checking a token", Some(&token), client_path(&["account", "whoami"])).send(&mut client).await;
+            let account = whoami.and_then(|response| {
+                let device_id = response.text("device_id").unwrap_or_default();
+                if response.text("user_id")? == user_id {
+                    Ok((index, Account { user_id, token, device_id }))
                 } else {
-                    Err(ProvisionError::Lacks { what: "checking a token", field: "user_id that is the one given with it" })
+                    Err(ProvisionError::MissingField { what: "checking a token", field: "user_id that is the one given with it" })
                 }
             });
             (client, account)
         };
-        let put = |manifest: &mut Manifest, (place, account): (Place, Account)| {
-            let user = user_at(manifest, place);
+        let put = |manifest: &mut Manifest, (index, account): (UserIndex, Account)| {
+            let user = user_at(manifest, index);
             if let Some(user) = user {
                 user.localpart.clear();
-                put_account(Some(user), account);
+                set_account(Some(user), account);
             }
         };
         self.stage("accounts", jobs, call, put).await
     }
 
     /// Further devices, by password.
-    pub(super) async fn devices(&mut self) -> Result<(), ProvisionError> {
+    pub(super) async fn log_in_devices(&mut self) -> Result<(), ProvisionError> {
         let mut jobs = Vec::new();
-        for (place, user) in users(self.manifest).filter(|(_, user)| !user.localpart.is_empty()) {
+        for (index, user) in users(self.manifest).filter(|(_, user)| !user.localpart.is_empty()) {
             let Some(id) = &user.user_id else { continue };
             let missing = user.devices.iter().enumerate().filter(|(_, device)| device.token.is_none());
-            jobs.extend(missing.map(|(device, _)| (place, device, id.clone(), self.manifest.password(&user.localpart))));
+            jobs.extend(missing.map(|(device, _)| (index, device, id.clone(), self.manifest.password(&user.localpart))));
         }
-        let call = |mut client: Client, (place, device, id, password): (Place, usize, String, String)| async move {
+        let call = |mut client: Client, (index, device, id, password): (UserIndex, usize, String, String)| async move {
             let account = login(&mut client, &id, &password).await;
-            (client, account.map(|account| (place, device, account)))
+            (client, account.map(|account| (index, device, account)))
         };
-        self.stage("devices", jobs, call, |manifest, (place, device, account)| {
-            if let Some(device) = user_at(manifest, place).and_then(|user| user.devices.get_mut(device)) {
+        self.stage("devices", jobs, call, |manifest, (index, device, account)| {
+            if let Some(device) = user_at(manifest, index).and_then(|user| user.devices.get_mut(device)) {
                 (device.device_id, device.token) = (Some(account.device_id), Some(account.token));
             }
         })
@@ -132,18 +132,18 @@ impl Work<'_> {
     }
 
     /// No rate limits for anybody, as far as an administrator can lift them.
-    pub(super) async fn limits(&mut self) -> Result<(), ProvisionError> {
+    pub(super) async fn lift_rate_limits(&mut self) -> Result<(), ProvisionError> {
         let Some(admin) = self.manifest.admin.clone() else { return Ok(()) };
         let jobs = users(self.manifest).filter(|(_, user)| !user.unlimited);
-        let jobs: Vec<_> = jobs.filter_map(|(place, user)| Some((place, user.user_id.clone()?, admin.token.clone()))).collect();
-        let call = |mut client: Client, (place, id, token): (Place, String, String)| async move {
+        let jobs: Vec<_> = jobs.filter_map(|(index, user)| Some((index, user.user_id.clone()?, admin.token.clone()))).collect();
+        let call = |mut client: Client, (index, id, token): (UserIndex, String, String)| async move {
             let free = json!({"messages_per_second": 0, "burst_count": 0});
             let target = admin_path(&["v1", "users", &id, "override_ratelimit"]);
-            let reply = Call::post("lifting rate limits", Some(&token), target, &free).repeatable().send(&mut client).await;
-            (client, reply.map(|_| place))
+            let response = ApiCall::post("lifting rate limits", Some(&token), target, &free).repeatable().send(&mut client).await;
+            (client, response.map(|_| index))
         };
-        self.stage("rate limits", jobs, call, |manifest, place| {
-            if let Some(user) = user_at(manifest, place) {
+        self.stage("rate limits", jobs, call, |manifest, index| {
+            if let Some(user) = user_at(manifest, index) {
                 user.unlimited = true;
             }
         })
@@ -151,16 +151,16 @@ impl Work<'_> {
     }
 
     /// A filter as clients have it.
-    pub(super) async fn filters(&mut self) -> Result<(), ProvisionError> {
+    pub(super) async fn create_filters(&mut self) -> Result<(), ProvisionError> {
         let jobs = with_token(self.manifest, |user| user.filter.is_none());
-        let call = |mut client: Client, (place, id, token): (Place, String, String)| async move {
+        let call = |mut client: Client, (index, id, token): (UserIndex, String, String)| async move {
             let target = client_path(&["user", &id, "filter"]);
-            let call = Call::post("making a filter", Some(&token), target, &body::filter()).repeatable();
-            let reply = call.send(&mut client).await.and_then(|reply| reply.text("filter_id"));
-            (client, reply.map(|filter| (place, filter)))
+            let call = ApiCall::post("making a filter", Some(&token), target, &body::filter()).repeatable();
+            let response = call.send(&mut client).await.and_then(|response| response.text("filter_id"));
+            (client, response.map(|filter| (index, filter)))
         };
-        self.stage("filters", jobs, call, |manifest, (place, filter)| {
-            if let Some(user) = user_at(manifest, place) {
+        self.stage("filters", jobs, call, |manifest, (index, filter)| {
+            if let Some(user) = user_at(manifest, index) {
                 user.filter = Some(filter);
             }
         })
@@ -169,22 +169,22 @@ impl Work<'_> {
 }
 
 /// All users of all copies with their places.
-pub(super) fn users(manifest: &Manifest) -> impl Iterator<Item = (Place, &User)> {
+pub(super) fn users(manifest: &Manifest) -> impl Iterator<Item = (UserIndex, &User)> {
     let copies = manifest.copies.iter().enumerate();
-    copies.flat_map(|(copy, population)| population.users.iter().enumerate().map(move |(place, user)| ((copy, place), user)))
+    copies.flat_map(|(copy, copy_state)| copy_state.users.iter().enumerate().map(move |(index, user)| ((copy, index), user)))
 }
 
 /// Users who have an account and a wish: place, id and token.
-pub(super) fn with_token(manifest: &Manifest, wish: impl Fn(&User) -> bool) -> Vec<(Place, String, String)> {
-    let some = users(manifest).filter(|(_, user)| wish(user));
-    some.filter_map(|(place, user)| Some((place, user.user_id.clone()?, user.devices.first()?.token.clone()?))).collect()
+pub(super) fn with_token(manifest: &Manifest, predicate: impl Fn(&User) -> bool) -> Vec<(UserIndex, String, String)> {
+    let some = users(manifest).filter(|(_, user)| predicate(user));
+    some.filter_map(|(index, user)| Some((index, user.user_id.clone()?, user.devices.first()?.token.clone()?))).collect()
 }
 
-pub(super) fn user_at(manifest: &mut Manifest, (copy, place): Place) -> Option<&mut User> {
-    manifest.copies.get_mut(copy)?.users.get_mut(place)
+pub(super) fn user_at(manifest: &mut Manifest, (copy, index): UserIndex) -> Option<&mut User> {
+    manifest.copies.get_mut(copy)?.users.get_mut(index)
 }
 
-fn put_account(user: Option<&mut User>, account: Account) {
+fn set_account(user: Option<&mut User>, account: Account) {
     let Some(user) = user else { return };
     user.user_id = Some(account.user_id);
     if let Some(device) = user.devices.first_mut() {
@@ -197,26 +197,26 @@ fn put_account(user: Option<&mut User>, account: Account) {
 async fn register(client: &mut Client, secret: &str, localpart: &str, password: &str, admin: bool) -> Result<Account, ProvisionError> {
     let what = "making an account";
     let path = "/_synapse/admin/v1/register";
-    let reply = Call::get(what, None, path).any(client).await?;
-    let nonce = if reply.status == 200 { reply.text("nonce")? } else { return Err(no_registration(&reply)) };
+    let response = ApiCall::get(what, None, path).send_any_status(client).await?;
+    let nonce = if response.status == 200 { response.text("nonce")? } else { return Err(no_registration(&response)) };
     let kind = if admin { "admin" } else { "notadmin" };
     let mac = mac(secret, &[&nonce, localpart, password, kind]);
-    let wish = json!({"nonce": nonce, "username": localpart, "password": password, "admin": admin, "mac": mac});
-    let reply = Call::post(what, None, path, &wish).any(client).await?;
-    match (reply.status, reply.code()) {
-        (200, _) => account(&reply),
+    let content = json!({"nonce": nonce, "username": localpart, "password": password, "admin": admin, "mac": mac});
+    let response = ApiCall::post(what, None, path, &content).send_any_status(client).await?;
+    match (response.status, response.code()) {
+        (200, _) => account(&response),
         (400, "M_USER_IN_USE") => login(client, localpart, password).await,
-        (400, "M_UNKNOWN") if reply.message().contains("not enabled") => Err(ProvisionError::NoSecret),
-        (403, _) if reply.message().contains("HMAC") => Err(ProvisionError::WrongSecret),
-        _ => Err(reply.refused()),
+        (400, "M_UNKNOWN") if response.message().contains("not enabled") => Err(ProvisionError::NoSecret),
+        (403, _) if response.message().contains("HMAC") => Err(ProvisionError::WrongSecret),
+        _ => Err(response.to_error()),
     }
 }
 
-fn no_registration(reply: &Reply) -> ProvisionError {
-    match (reply.status, reply.code()) {
+fn no_registration(response: &ApiResponse) -> ProvisionError {
+    match (response.status, response.code()) {
         (404, "M_UNRECOGNIZED") => ProvisionError::NoRegistration,
-        (_, "") => ProvisionError::NoAdmin { status: reply.status },
-        _ => reply.refused(),
+        (_, "") => ProvisionError::NoAdmin { status: response.status },
+        _ => response.to_error(),
     }
 }
 
@@ -233,13 +233,13 @@ fn mac(secret: &str, words: &[&str]) -> String {
 }
 
 async fn login(client: &mut Client, user: &str, password: &str) -> Result<Account, ProvisionError> {
-    let wish: Value = json!({"type": "m.login.password", "identifier": {"type": "m.id.user", "user": user}, "password": password});
-    let reply = Call::post("making a device", None, client_path(&["login"]), &wish).repeatable().send(client).await?;
-    account(&reply)
+    let content: Value = json!({"type": "m.login.password", "identifier": {"type": "m.id.user", "user": user}, "password": password});
+    let response = ApiCall::post("making a device", None, client_path(&["login"]), &content).repeatable().send(client).await?;
+    account(&response)
 }
 
-fn account(reply: &Reply) -> Result<Account, ProvisionError> {
-    Ok(Account { user_id: reply.text("user_id")?, token: reply.text("access_token")?, device_id: reply.text("device_id")? })
+fn account(response: &ApiResponse) -> Result<Account, ProvisionError> {
+    Ok(Account { user_id: response.text("user_id")?, token: response.text("access_token")?, device_id: response.text("device_id")? })
 }
 
 fn server_of(user_id: &str) -> &str {

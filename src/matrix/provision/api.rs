@@ -9,11 +9,11 @@ use serde_json::Value;
 use super::ProvisionError;
 use crate::body;
 use crate::path::encoded;
-use wsim_transport::{Answer, Client, Failure, Keep, Outgoing};
+use wsim_transport::{Client, Failure, Keep, OutgoingRequest, Response};
 
 /// A call.
 #[derive(Debug, Clone)]
-pub(super) struct Call {
+pub(super) struct ApiCall {
     /// What is being made, for errors.
     pub(super) what: &'static str,
     pub(super) method: Method,
@@ -27,13 +27,13 @@ pub(super) struct Call {
 
 /// What came back.
 #[derive(Debug)]
-pub(super) struct Reply {
+pub(super) struct ApiResponse {
     pub(super) what: &'static str,
     pub(super) status: u16,
     pub(super) json: Value,
 }
 
-impl Call {
+impl ApiCall {
     pub(super) fn get(what: &'static str, token: Option<&str>, target: impl Into<String>) -> Self {
         let token = token.map(str::to_owned);
         Self { what, method: Method::GET, target: target.into(), token, content_type: None, body: Bytes::new(), repeatable: true }
@@ -61,8 +61,8 @@ impl Call {
     ///
     /// # Errors
     /// [`ProvisionError::Failure`], [`ProvisionError::RateLimited`].
-    pub(super) async fn any(self, client: &mut Client) -> Result<Reply, ProvisionError> {
-        let outgoing = Outgoing {
+    pub(super) async fn send_any_status(self, client: &mut Client) -> Result<ApiResponse, ProvisionError> {
+        let request = OutgoingRequest {
             method: self.method.clone(),
             target: self.target.clone(),
             authorization: self.token.as_ref().map(|token| format!("Bearer {token}").into()),
@@ -73,9 +73,9 @@ impl Call {
         let (mut waited, mut tries) = (Duration::ZERO, 0);
         loop {
             tries += 1;
-            match client.send(&outgoing).await {
-                Ok(answer) if answer.status == 429 => {
-                    let pause = retry_after(&answer);
+            match client.send(&request).await {
+                Ok(response) if response.status == 429 => {
+                    let pause = retry_after(&response);
                     waited += pause;
                     if waited > WAIT_MAX {
                         return Err(ProvisionError::RateLimited { what: self.what, limit: limit_of(self.what) });
@@ -83,10 +83,10 @@ impl Call {
                     tokio::time::sleep(pause).await;
                 }
                 // What a proxy says while a worker starts.
-                Ok(answer) if matches!(answer.status, 502..=504) && self.repeatable && tries < TRIES_MAX => pause(tries).await,
-                Ok(answer) => {
-                    let json = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
-                    return Ok(Reply { what: self.what, status: answer.status, json });
+                Ok(response) if matches!(response.status, 502..=504) && self.repeatable && tries < TRIES_MAX => pause(tries).await,
+                Ok(response) => {
+                    let json = serde_json::from_slice(&response.body).unwrap_or(Value::Null);
+                    return Ok(ApiResponse { what: self.what, status: response.status, json });
                 }
                 Err(Failure::Closed | Failure::Connect | Failure::Broken) if self.repeatable && tries < TRIES_MAX => pause(tries).await,
                 Err(failure) => return Err(failure.into()),
@@ -97,20 +97,20 @@ impl Call {
     /// Sends it; an answer that is no success is an error.
     ///
     /// # Errors
-    /// As [`Self::any`], and [`ProvisionError::Refused`].
-    pub(super) async fn send(self, client: &mut Client) -> Result<Reply, ProvisionError> {
-        let reply = self.any(client).await?;
-        if (200..300).contains(&reply.status) { Ok(reply) } else { Err(reply.refused()) }
+    /// As [`Self::any`], and [`ProvisionError::ErrorResponse`].
+    pub(super) async fn send(self, client: &mut Client) -> Result<ApiResponse, ProvisionError> {
+        let response = self.send_any_status(client).await?;
+        if (200..300).contains(&response.status) { Ok(response) } else { Err(response.to_error()) }
     }
 }
 
-impl Reply {
+impl ApiResponse {
     /// A text field.
     ///
     /// # Errors
-    /// [`ProvisionError::Lacks`].
+    /// [`ProvisionError::MissingField`].
     pub(super) fn text(&self, field: &'static str) -> Result<String, ProvisionError> {
-        self.json.get(field).and_then(Value::as_str).map(str::to_owned).ok_or(ProvisionError::Lacks { what: self.what, field })
+        self.json.get(field).and_then(Value::as_str).map(str::to_owned).ok_or(ProvisionError::MissingField { what: self.what, field })
     }
 
     /// `errcode`.
@@ -123,10 +123,10 @@ impl Reply {
         self.json.get("error").and_then(Value::as_str).unwrap_or("")
     }
 
-    pub(super) fn refused(&self) -> ProvisionError {
+    pub(super) fn to_error(&self) -> ProvisionError {
         // What a stranger wrote goes to a terminal.
         let plain = |text: &str| text.chars().filter(|c| !c.is_control()).take(200).collect();
-        ProvisionError::Refused { what: self.what, status: self.status, code: plain(self.code()), message: plain(self.message()) }
+        ProvisionError::ErrorResponse { what: self.what, status: self.status, code: plain(self.code()), message: plain(self.message()) }
     }
 }
 
@@ -145,8 +145,8 @@ fn joined(start: &str, segments: &[&str]) -> String {
 }
 
 /// How long a 429 asks to wait; a second where it does not say.
-fn retry_after(answer: &Answer) -> Duration {
-    let json: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
+fn retry_after(response: &Response) -> Duration {
+    let json: Value = serde_json::from_slice(&response.body).unwrap_or(Value::Null);
     let asked = json.get("retry_after_ms").and_then(Value::as_u64).unwrap_or(1_000);
     Duration::from_millis(asked.clamp(50, 600_000))
 }

@@ -4,15 +4,15 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::super::manifest::{Copy, Device, Manifest, Media, Room, User};
+use super::super::device_split;
+use super::super::manifest::{Device, Manifest, Media, PopulationCopy, Room, User};
 use super::super::random::Random;
 use super::super::survey::Survey;
-use super::super::twins;
 use wsim_trace::Names;
 
 /// How large a world is wished for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wishes {
+pub struct WorldConfig {
     /// Copies of the population, at least 1.
     pub copies: u16,
     /// Messages in every room; rooms in which the log pages further back get more, up to 100.
@@ -21,7 +21,7 @@ pub struct Wishes {
     pub media_bytes_max: u64,
 }
 
-impl Default for Wishes {
+impl Default for WorldConfig {
     fn default() -> Self {
         Self { copies: 1, history: 20, media_bytes_max: 4 << 20 }
     }
@@ -31,69 +31,69 @@ impl Default for Wishes {
 const HISTORY_MAX: u32 = 100;
 
 /// Adds to the manifest what the survey needs and is not there yet.
-pub fn design(manifest: &mut Manifest, survey: &Survey, names: &Names, wishes: &Wishes) {
-    let mut first = if manifest.copies.is_empty() { Copy::default() } else { manifest.copies.remove(0) };
+pub fn design(manifest: &mut Manifest, survey: &Survey, names: &Names, config: &WorldConfig) {
+    let mut first = if manifest.copies.is_empty() { PopulationCopy::default() } else { manifest.copies.remove(0) };
     let users = add_users(manifest, &mut first, survey, names);
-    add_rooms(manifest, &mut first, survey, names, &users, wishes.history);
-    place_the_lonely(&mut first, wishes.history);
+    add_rooms(manifest, &mut first, survey, names, &users, config.history);
+    add_users_without_rooms(&mut first, config.history);
     name_users(manifest, &mut first, 0);
     manifest.copies.insert(0, first);
-    for copy in 1..wishes.copies.max(1) {
+    for copy in 1..config.copies.max(1) {
         if manifest.copies.len() <= usize::from(copy) {
-            manifest.copies.push(Copy::default());
+            manifest.copies.push(PopulationCopy::default());
         }
     }
     for copy in 1..manifest.copies.len() {
-        let mut mine = std::mem::take(&mut manifest.copies[copy]);
-        mirror(&manifest.copies[0], &mut mine);
-        name_users(manifest, &mut mine, copy);
-        manifest.copies[copy] = mine;
+        let mut mirrored = std::mem::take(&mut manifest.copies[copy]);
+        mirror(&manifest.copies[0], &mut mirrored);
+        name_users(manifest, &mut mirrored, copy);
+        manifest.copies[copy] = mirrored;
     }
-    add_media(manifest, survey, wishes.media_bytes_max);
+    add_media(manifest, survey, config.media_bytes_max);
 }
 
 /// The place in the manifest of each user of the survey.
-fn add_users(manifest: &Manifest, copy: &mut Copy, survey: &Survey, names: &Names) -> Vec<u32> {
-    let mut known: HashMap<String, u32> = copy.users.iter().zip(0..).map(|(user, place)| (user.key.clone(), place)).collect();
-    let mut places = Vec::with_capacity(survey.users.len());
+fn add_users(manifest: &Manifest, copy: &mut PopulationCopy, survey: &Survey, names: &Names) -> Vec<u32> {
+    let mut known: HashMap<String, u32> = copy.users.iter().zip(0..).map(|(user, index)| (user.key.clone(), index)).collect();
+    let mut indices = Vec::with_capacity(survey.users.len());
     for seen in &survey.users {
         let key = manifest.key("user", names.text(seen.name));
-        let place = *known.entry(key.clone()).or_insert_with(|| {
+        let index = *known.entry(key.clone()).or_insert_with(|| {
             copy.users.push(User { key, ..User::default() });
             number(copy.users.len() - 1)
         });
-        places.push(place);
-        let Some(user) = copy.users.get_mut(place as usize) else { continue };
+        indices.push(index);
+        let Some(user) = copy.users.get_mut(index as usize) else { continue };
         user.wants_backup |= seen.backup;
         for &(agent, number) in &seen.devices {
-            let key = manifest.key("agent", &twins::name(names.text(agent), number));
+            let key = manifest.key("agent", &device_split::name(names.text(agent), number));
             if !user.devices.iter().any(|device| device.key == key) {
                 user.devices.push(Device { key, ..Device::default() });
             }
         }
     }
-    places
+    indices
 }
 
-fn add_rooms(manifest: &Manifest, copy: &mut Copy, survey: &Survey, names: &Names, users: &[u32], history: u32) {
-    let mut known: HashMap<String, u32> = copy.rooms.iter().zip(0..).map(|(room, place)| (room.key.clone(), place)).collect();
-    let place_of = |seen: &u32| users.get(*seen as usize).copied();
+fn add_rooms(manifest: &Manifest, copy: &mut PopulationCopy, survey: &Survey, names: &Names, users: &[u32], history: u32) {
+    let mut known: HashMap<String, u32> = copy.rooms.iter().zip(0..).map(|(room, index)| (room.key.clone(), index)).collect();
+    let index_of = |seen: &u32| users.get(*seen as usize).copied();
     for seen in &survey.rooms {
         let key = manifest.key("room", names.text(seen.name));
-        let place = *known.entry(key.clone()).or_insert_with(|| {
+        let index = *known.entry(key.clone()).or_insert_with(|| {
             copy.rooms.push(Room { key, ..Room::default() });
             number(copy.rooms.len() - 1)
         });
-        let Some(room) = copy.rooms.get_mut(place as usize) else { continue };
+        let Some(room) = copy.rooms.get_mut(index as usize) else { continue };
         room.history = room.history.max(seen.paged.max(history).min(HISTORY_MAX));
-        for user in seen.members.iter().filter_map(place_of) {
+        for user in seen.members.iter().filter_map(index_of) {
             // Somebody who joined in one log and was there in another is in it.
             room.outside.retain(|&other| other != user);
             if !room.members.contains(&user) {
                 room.members.push(user);
             }
         }
-        for user in seen.outside.iter().filter_map(place_of) {
+        for user in seen.outside.iter().filter_map(index_of) {
             if !room.members.contains(&user) && !room.outside.contains(&user) {
                 room.outside.push(user);
             }
@@ -103,14 +103,14 @@ fn add_rooms(manifest: &Manifest, copy: &mut Copy, survey: &Survey, names: &Name
 
 /// Puts users whom the log shows in no room into one: otherwise nothing would ever wake their syncs. Rooms are taken with weights
 /// 1, 1/2, 1/3, …, those with most members first: few rooms with many members, many with few.
-fn place_the_lonely(copy: &mut Copy, history: u32) {
+fn add_users_without_rooms(copy: &mut PopulationCopy, history: u32) {
     let placed: HashSet<u32> = copy.rooms.iter().flat_map(|room| &room.members).copied().collect();
-    let lonely: Vec<u32> = (0..number(copy.users.len())).filter(|user| !placed.contains(user)).collect();
-    if lonely.is_empty() {
+    let roomless: Vec<u32> = (0..number(copy.users.len())).filter(|user| !placed.contains(user)).collect();
+    if roomless.is_empty() {
         return;
     }
     if copy.rooms.iter().all(|room| room.members.is_empty()) {
-        for background in 0..lonely.len().div_ceil(MEMBERS_TYPICAL) {
+        for background in 0..roomless.len().div_ceil(MEMBERS_TYPICAL) {
             copy.rooms.push(Room { key: format!("background {background}"), history, ..Room::default() });
         }
     }
@@ -121,7 +121,7 @@ fn place_the_lonely(copy: &mut Copy, history: u32) {
         sums.push(sum + 1.0 / f64::from(rank));
         sum + 1.0 / f64::from(rank)
     });
-    for user in lonely {
+    for user in roomless {
         let mut random = Random::new(1, "lonely", u64::from(user));
         let at = random.below(1 << 20) as f64 / f64::from(1 << 20) * total;
         let rank = sums.partition_point(|&sum| sum <= at).min(order.len() - 1);
@@ -134,33 +134,33 @@ fn place_the_lonely(copy: &mut Copy, history: u32) {
 }
 
 /// Makes a further copy like the first.
-fn mirror(first: &Copy, copy: &mut Copy) {
-    for (place, user) in first.users.iter().enumerate() {
-        if copy.users.len() <= place {
+fn mirror(first: &PopulationCopy, copy: &mut PopulationCopy) {
+    for (index, user) in first.users.iter().enumerate() {
+        if copy.users.len() <= index {
             copy.users.push(User { key: user.key.clone(), ..User::default() });
         }
-        let mine = &mut copy.users[place];
-        mine.wants_backup = user.wants_backup;
-        for device in user.devices.iter().skip(mine.devices.len()) {
-            mine.devices.push(Device { key: device.key.clone(), ..Device::default() });
+        let mirrored = &mut copy.users[index];
+        mirrored.wants_backup = user.wants_backup;
+        for device in user.devices.iter().skip(mirrored.devices.len()) {
+            mirrored.devices.push(Device { key: device.key.clone(), ..Device::default() });
         }
     }
-    for (place, room) in first.rooms.iter().enumerate() {
-        if copy.rooms.len() <= place {
+    for (index, room) in first.rooms.iter().enumerate() {
+        if copy.rooms.len() <= index {
             copy.rooms.push(Room { key: room.key.clone(), ..Room::default() });
         }
-        let mine = &mut copy.rooms[place];
-        mine.history = room.history;
-        mine.outside.clone_from(&room.outside);
+        let mirrored = &mut copy.rooms[index];
+        mirrored.history = room.history;
+        mirrored.outside.clone_from(&room.outside);
         // Members are only ever added at the end.
-        mine.members.extend(room.members.iter().skip(mine.members.len()));
+        mirrored.members.extend(room.members.iter().skip(mirrored.members.len()));
     }
 }
 
-fn name_users(manifest: &Manifest, copy: &mut Copy, number: usize) {
-    for (place, user) in copy.users.iter_mut().enumerate() {
+fn name_users(manifest: &Manifest, copy: &mut PopulationCopy, number: usize) {
+    for (index, user) in copy.users.iter_mut().enumerate() {
         if user.user_id.is_none() && user.localpart.is_empty() {
-            user.localpart = format!("wsim-{}-{number}-{place}", manifest.name);
+            user.localpart = format!("wsim-{}-{number}-{index}", manifest.name);
         }
     }
 }
@@ -182,8 +182,8 @@ fn add_media(manifest: &mut Manifest, survey: &Survey, bytes_max: u64) {
     }
 }
 
-fn number(place: usize) -> u32 {
-    u32::try_from(place).unwrap_or(u32::MAX)
+fn number(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
 }
 
 /// Members of a room where nothing is known of rooms.
@@ -204,15 +204,15 @@ mod tests {
             .iter()
             .map(|&(user, inside)| {
                 let (template, room) = if inside { (template, room) } else { (sync, NameId::NONE) };
-                Request { user: names.intern(user.as_bytes()), template, room, method: Method::Get, status: 200, ..Request::EMPTY }
+                Request { user: names.intern(user.as_bytes()), template, room, method: Method::Get, status: 200, ..Request::default() }
             })
             .collect();
-        (Survey::of(&names, rows), names)
+        (Survey::from_rows(&names, rows), names)
     }
 
     fn designed(manifest: &mut Manifest, users: &[(&str, bool)], copies: u16) {
         let (survey, names) = log(users);
-        design(manifest, &survey, &names, &Wishes { copies, ..Wishes::default() });
+        design(manifest, &survey, &names, &WorldConfig { copies, ..WorldConfig::default() });
     }
 
     #[test]

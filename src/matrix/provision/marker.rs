@@ -3,14 +3,14 @@
 use serde_json::{Value, json};
 
 use super::ProvisionError;
-use super::api::{Call, client_path};
-use super::work::Work;
+use super::api::{ApiCall, client_path};
+use super::provisioner::Provisioner;
 use crate::manifest::{Manifest, Marker};
 use wsim_transport::Client;
 
-impl Work<'_> {
+impl Provisioner<'_> {
     /// The marker: whose room it is, the room, its alias.
-    pub(super) async fn marker(&mut self) -> Result<(), ProvisionError> {
+    pub(super) async fn create_marker_room(&mut self) -> Result<(), ProvisionError> {
         if self.manifest.marker.is_none() {
             let owner = match &self.manifest.admin {
                 Some(admin) => Some((admin.user_id.clone(), admin.token.clone())),
@@ -27,19 +27,20 @@ impl Work<'_> {
         let Some(marker) = self.manifest.marker.as_mut().filter(|marker| marker.room_id.is_none()) else { return Ok(()) };
         let localpart = format!("wsim-{name}");
         let alias = format!("#{localpart}:{server}");
-        let known =
-            Call::get("looking for the marker", Some(&marker.token), client_path(&["directory", "room", &alias])).any(&mut client).await?;
+        let known = ApiCall::get("looking for the marker", Some(&marker.token), client_path(&["directory", "room", &alias]))
+            .send_any_status(&mut client)
+            .await?;
         let room = if known.status == 200 {
             known.text("room_id")?
         } else {
-            let wish = json!({
+            let content = json!({
                 "preset": "private_chat",
                 "name": "wsim world",
                 "topic": "Proof that wsim replay may send load to this homeserver. Removed by wsim provision --purge.",
                 "room_alias_name": localpart,
                 "initial_state": [{"type": Manifest::MARKER_TYPE, "state_key": "", "content": {"world": name}}],
             });
-            let call = Call::post("making the marker room", Some(&marker.token), client_path(&["createRoom"]), &wish);
+            let call = ApiCall::post("making the marker room", Some(&marker.token), client_path(&["createRoom"]), &content);
             call.send(&mut client).await?.text("room_id")?
         };
         (marker.room_id, marker.alias) = (Some(room), Some(alias));
@@ -51,11 +52,11 @@ impl Work<'_> {
 ///
 /// # Errors
 /// No answer.
-pub async fn consents(client: &mut Client, manifest: &Manifest) -> Result<bool, ProvisionError> {
+pub async fn has_marker_room(client: &mut Client, manifest: &Manifest) -> Result<bool, ProvisionError> {
     let Some((marker, room)) = manifest.marker.as_ref().and_then(|marker| Some((marker, marker.room_id.as_ref()?))) else {
         return Ok(false);
     };
     let target = client_path(&["rooms", room, "state", Manifest::MARKER_TYPE]);
-    let reply = Call::get("looking for the marker", Some(&marker.token), target).any(client).await?;
-    Ok(reply.status == 200 && reply.json.get("world").and_then(Value::as_str) == Some(manifest.name.as_str()))
+    let response = ApiCall::get("looking for the marker", Some(&marker.token), target).send_any_status(client).await?;
+    Ok(response.status == 200 && response.json.get("world").and_then(Value::as_str) == Some(manifest.name.as_str()))
 }

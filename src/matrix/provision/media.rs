@@ -5,30 +5,30 @@ use std::io::Write;
 use bytes::Bytes;
 
 use super::ProvisionError;
-use super::api::Call;
-use super::work::Work;
+use super::api::ApiCall;
+use super::provisioner::Provisioner;
 use crate::random::Random;
 use wsim_transport::Client;
 
-impl Work<'_> {
+impl Provisioner<'_> {
     /// Uploads what is missing.
-    pub(super) async fn media(&mut self) -> Result<(), ProvisionError> {
+    pub(super) async fn upload_media(&mut self) -> Result<(), ProvisionError> {
         let Some(token) = self.manifest.marker.as_ref().map(|marker| marker.token.clone()) else { return Ok(()) };
         let missing = self.manifest.media.iter().enumerate().filter(|(_, media)| media.id.is_none());
-        let jobs: Vec<_> = missing.map(|(place, media)| (place, media.bytes, media.image, token.clone())).collect();
-        let call = |mut client: Client, (place, bytes, image, token): (usize, u64, bool, String)| async move {
+        let jobs: Vec<_> = missing.map(|(index, media)| (index, media.bytes, media.image, token.clone())).collect();
+        let call = |mut client: Client, (index, bytes, image, token): (usize, u64, bool, String)| async move {
             let body: Bytes = if image { picture() } else { file(bytes) }.into();
             let size = body.len() as u64;
-            let call = Call {
+            let call = ApiCall {
                 content_type: Some(if image { "image/png" } else { "application/octet-stream" }),
                 body,
-                ..Call::post("uploading media", Some(&token), "/_matrix/media/v3/upload?filename=wsim", &serde_json::Value::Null)
+                ..ApiCall::post("uploading media", Some(&token), "/_matrix/media/v3/upload?filename=wsim", &serde_json::Value::Null)
             };
-            let uri = call.repeatable().send(&mut client).await.and_then(|reply| reply.text("content_uri"));
-            (client, uri.map(|uri| (place, size, uri.trim_start_matches("mxc://").to_owned())))
+            let uri = call.repeatable().send(&mut client).await.and_then(|response| response.text("content_uri"));
+            (client, uri.map(|uri| (index, size, uri.trim_start_matches("mxc://").to_owned())))
         };
-        self.stage("media", jobs, call, |manifest, (place, size, id)| {
-            if let Some(media) = manifest.media.get_mut(place) {
+        self.stage("media", jobs, call, |manifest, (index, size, id)| {
+            if let Some(media) = manifest.media.get_mut(index) {
                 (media.bytes, media.id) = (if media.image { size } else { media.bytes }, Some(id));
             }
         })

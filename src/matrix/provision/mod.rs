@@ -14,41 +14,41 @@ mod estimate;
 mod keys;
 mod marker;
 mod media;
+mod provisioner;
 mod purge;
 mod rooms;
 mod syncs;
 #[cfg(test)]
 mod tests;
-mod work;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-pub use design::{Wishes, design};
-pub use estimate::{Gaps, gaps};
-pub use marker::consents;
+pub use design::{WorldConfig, design};
+pub use estimate::MissingItems;
+pub use marker::has_marker_room;
 pub use purge::purge;
 
 use super::{Manifest, ManifestError};
-use work::Work;
+use provisioner::Provisioner;
 use wsim_transport::{Client, Failure};
 
 /// How to provision.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct ProvisionConfig {
     /// Where the manifest is kept.
     pub path: PathBuf,
     /// Requests at a time.
     pub concurrency: usize,
     /// Where accounts come from.
-    pub accounts: Accounts,
-    /// Server names that the target must not have, as they stand in [`super::domains`].
+    pub accounts: AccountSource,
+    /// Server names that the target must not have, as they stand in [`super::server_names`].
     pub forbidden: BTreeSet<String>,
 }
 
 /// Where accounts come from.
 #[derive(Debug, Clone)]
-pub enum Accounts {
+pub enum AccountSource {
     /// The target's `registration_shared_secret`.
     Secret(String),
     /// Accounts that exist: user id and token. Secret.
@@ -105,7 +105,7 @@ pub enum ProvisionError {
     },
     /// Anything else.
     #[error("{what}: the target answered {status} {code} {message}")]
-    Refused {
+    ErrorResponse {
         /// What was being made.
         what: &'static str,
         /// HTTP status.
@@ -117,7 +117,7 @@ pub enum ProvisionError {
     },
     /// An answer without what it must have.
     #[error("{what}: the target's answer has no {field}")]
-    Lacks {
+    MissingField {
         /// What was being made.
         what: &'static str,
         /// What is missing.
@@ -125,7 +125,7 @@ pub enum ProvisionError {
     },
     /// The target is a server of the log.
     #[error("the log names {server}, which is the target: users and rooms would be made on the server that the log is from")]
-    Logged {
+    ServerInLog {
         /// Its name.
         server: String,
     },
@@ -141,7 +141,7 @@ pub enum ProvisionError {
     #[error(
         "the target does not know the accounts of this world any more, as if it had been set up anew: delete the world file, or name another"
     )]
-    Gone,
+    WorldUnknown,
     /// Nothing can be removed.
     #[error("this world was made with given accounts and has no administrator: its accounts and rooms are left as they are")]
     NoAdministrator,
@@ -160,24 +160,24 @@ pub enum ProvisionError {
 pub async fn provision(
     client: &Client,
     manifest: &mut Manifest,
-    settings: &Settings,
+    config: &ProvisionConfig,
     show: &dyn Fn(Progress),
 ) -> Result<(), ProvisionError> {
-    let mut work = Work::new(client, manifest, settings, show)?;
-    work.greet().await?;
-    work.is_not_logged(&settings.forbidden).await?;
-    work.accounts(&settings.accounts, &settings.forbidden).await?;
-    work.marker().await?;
-    work.devices().await?;
-    work.limits().await?;
-    work.filters().await?;
-    work.rooms().await?;
-    work.members().await?;
-    work.history().await?;
-    work.keys().await?;
-    work.backups().await?;
-    work.sessions().await?;
-    work.media().await?;
-    work.syncs().await?;
-    work.save()
+    let mut provisioner = Provisioner::new(client, manifest, config, show)?;
+    provisioner.check_homeserver().await?;
+    provisioner.check_server_name(&config.forbidden).await?;
+    provisioner.create_accounts(&config.accounts, &config.forbidden).await?;
+    provisioner.create_marker_room().await?;
+    provisioner.log_in_devices().await?;
+    provisioner.lift_rate_limits().await?;
+    provisioner.create_filters().await?;
+    provisioner.create_rooms().await?;
+    provisioner.join_rooms().await?;
+    provisioner.send_history().await?;
+    provisioner.upload_keys().await?;
+    provisioner.create_key_backups().await?;
+    provisioner.fill_key_backups().await?;
+    provisioner.upload_media().await?;
+    provisioner.sync_devices().await?;
+    provisioner.save()
 }

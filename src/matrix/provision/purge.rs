@@ -7,9 +7,9 @@ use hyper::Method;
 use serde_json::{Value, json};
 
 use super::accounts::{user_at, users};
-use super::api::{Call, admin_path};
-use super::work::Work;
-use super::{Progress, ProvisionError, Settings};
+use super::api::{ApiCall, admin_path};
+use super::provisioner::Provisioner;
+use super::{Progress, ProvisionConfig, ProvisionError};
 use crate::manifest::{Admin, Manifest};
 use wsim_transport::Client;
 
@@ -18,34 +18,39 @@ use wsim_transport::Client;
 ///
 /// # Errors
 /// See [`ProvisionError`]; [`ProvisionError::NoAdministrator`] for a world of given accounts.
-pub async fn purge(client: &Client, manifest: &mut Manifest, settings: &Settings, show: &dyn Fn(Progress)) -> Result<(), ProvisionError> {
+pub async fn purge(
+    client: &Client,
+    manifest: &mut Manifest,
+    config: &ProvisionConfig,
+    show: &dyn Fn(Progress),
+) -> Result<(), ProvisionError> {
     let admin = manifest.admin.clone().ok_or(ProvisionError::NoAdministrator)?;
-    let mut work = Work::new(client, manifest, settings, show)?;
-    work.greet().await?;
-    let rooms = work.rooms_of_all(&admin).await?;
-    work.delete_rooms(&admin, rooms).await?;
-    work.delete_media(&admin).await?;
-    work.deactivate(&admin).await?;
-    for copy in &mut work.manifest.copies {
+    let mut provisioner = Provisioner::new(client, manifest, config, show)?;
+    provisioner.check_homeserver().await?;
+    let rooms = provisioner.list_rooms(&admin).await?;
+    provisioner.delete_rooms(&admin, rooms).await?;
+    provisioner.delete_media(&admin).await?;
+    provisioner.deactivate(&admin).await?;
+    for copy in &mut provisioner.manifest.copies {
         copy.rooms.clear();
         copy.users.clear();
     }
-    work.save()
+    provisioner.save()
 }
 
-impl Work<'_> {
+impl Provisioner<'_> {
     /// Every room that one of the users is in, and those in the manifest.
-    async fn rooms_of_all(&mut self, admin: &Admin) -> Result<BTreeSet<String>, ProvisionError> {
+    async fn list_rooms(&mut self, admin: &Admin) -> Result<BTreeSet<String>, ProvisionError> {
         let found = std::sync::Mutex::new(BTreeSet::new());
         let people = users(self.manifest).filter_map(|(_, user)| user.user_id.clone());
         let jobs: Vec<_> = people.chain([admin.user_id.clone()]).map(|id| (id, admin.token.clone())).collect();
         let call = |mut client: Client, (id, token): (String, String)| async move {
             let target = admin_path(&["v1", "users", &id, "joined_rooms"]);
-            let reply = Call::get("listing rooms", Some(&token), target).any(&mut client).await;
-            (client, reply.map(|reply| reply.json))
+            let response = ApiCall::get("listing rooms", Some(&token), target).send_any_status(&mut client).await;
+            (client, response.map(|response| response.json))
         };
-        self.stage("listing rooms", jobs, call, |_, answer: Value| {
-            let rooms = answer.get("joined_rooms").and_then(Value::as_array).into_iter().flatten();
+        self.stage("listing rooms", jobs, call, |_, response: Value| {
+            let rooms = response.get("joined_rooms").and_then(Value::as_array).into_iter().flatten();
             let mut found = found.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             found.extend(rooms.filter_map(Value::as_str).map(str::to_owned));
         })
@@ -78,10 +83,12 @@ impl Work<'_> {
         let jobs: Vec<_> = some.map(|id| (id, admin.token.clone())).collect();
         let call = |mut client: Client, (id, token): (String, String)| async move {
             let (server, name) = id.split_once('/').unwrap_or((&id, ""));
-            let call = Call::delete("deleting media", &token, admin_path(&["v1", "media", server, name]), &json!({}));
-            let reply =
-                call.any(&mut client).await.and_then(|reply| if reply.status == 404 { Ok(()) } else { expect(reply.status < 300, &reply) });
-            (client, reply.map(|()| id))
+            let call = ApiCall::delete("deleting media", &token, admin_path(&["v1", "media", server, name]), &json!({}));
+            let response = call
+                .send_any_status(&mut client)
+                .await
+                .and_then(|response| if response.status == 404 { Ok(()) } else { expect(response.status < 300, &response) });
+            (client, response.map(|()| id))
         };
         self.stage("deleting media", jobs, call, |manifest, id| manifest.media.retain(|media| media.id.as_ref() != Some(&id))).await
     }
@@ -89,13 +96,13 @@ impl Work<'_> {
     /// Users, guests, and last the administrator.
     async fn deactivate(&mut self, admin: &Admin) -> Result<(), ProvisionError> {
         let some = users(self.manifest).filter(|(_, user)| !user.localpart.is_empty());
-        let jobs: Vec<_> = some.filter_map(|(place, user)| Some((place, user.user_id.clone()?, admin.token.clone()))).collect();
-        let call = |mut client: Client, (place, id, token): ((usize, usize), String, String)| async move {
+        let jobs: Vec<_> = some.filter_map(|(index, user)| Some((index, user.user_id.clone()?, admin.token.clone()))).collect();
+        let call = |mut client: Client, (index, id, token): ((usize, usize), String, String)| async move {
             let result = deactivate(&mut client, &id, &token).await;
-            (client, result.map(|()| place))
+            (client, result.map(|()| index))
         };
-        self.stage("deactivating accounts", jobs, call, |manifest, place| {
-            if let Some(user) = user_at(manifest, place) {
+        self.stage("deactivating accounts", jobs, call, |manifest, index| {
+            if let Some(user) = user_at(manifest, index) {
                 user.user_id = None;
                 user.devices.clear();
             }
@@ -116,19 +123,19 @@ impl Work<'_> {
 /// Deletes a room and waits until it is gone.
 async fn delete_room(client: &mut Client, room: &str, token: &str) -> Result<(), ProvisionError> {
     let what = "deleting a room";
-    let call = Call::delete(what, token, admin_path(&["v2", "rooms", room]), &json!({"purge": true, "block": false}));
-    let reply = call.any(client).await?;
-    if reply.status == 404 {
+    let call = ApiCall::delete(what, token, admin_path(&["v2", "rooms", room]), &json!({"purge": true, "block": false}));
+    let response = call.send_any_status(client).await?;
+    if response.status == 404 {
         return Ok(());
     }
-    let delete = if reply.status < 300 { reply.text("delete_id")? } else { return Err(reply.refused()) };
+    let delete = if response.status < 300 { response.text("delete_id")? } else { return Err(response.to_error()) };
     let deadline = Instant::now() + DELETE_MAX;
     while Instant::now() < deadline {
         let target = admin_path(&["v2", "rooms", "delete_status", &delete]);
-        let reply = Call::get(what, Some(token), target).send(client).await?;
-        match reply.json.get("status").and_then(Value::as_str) {
+        let response = ApiCall::get(what, Some(token), target).send(client).await?;
+        match response.json.get("status").and_then(Value::as_str) {
             Some("complete") => return Ok(()),
-            Some("failed") => return Err(reply.refused()),
+            Some("failed") => return Err(response.to_error()),
             _ => tokio::time::sleep(Duration::from_millis(100)).await,
         }
     }
@@ -137,15 +144,15 @@ async fn delete_room(client: &mut Client, room: &str, token: &str) -> Result<(),
 }
 
 async fn deactivate(client: &mut Client, user: &str, token: &str) -> Result<(), ProvisionError> {
-    let call = Call {
+    let call = ApiCall {
         method: Method::POST,
-        ..Call::post("deactivating an account", Some(token), admin_path(&["v1", "deactivate", user]), &json!({"erase": true}))
+        ..ApiCall::post("deactivating an account", Some(token), admin_path(&["v1", "deactivate", user]), &json!({"erase": true}))
     };
     call.repeatable().send(client).await.map(|_| ())
 }
 
-fn expect(fine: bool, reply: &super::api::Reply) -> Result<(), ProvisionError> {
-    if fine { Ok(()) } else { Err(reply.refused()) }
+fn expect(fine: bool, response: &super::api::ApiResponse) -> Result<(), ProvisionError> {
+    if fine { Ok(()) } else { Err(response.to_error()) }
 }
 
 /// Longest wait for one room.

@@ -3,19 +3,19 @@
 use serde_json::json;
 
 use super::ProvisionError;
-use super::api::{Call, client_path};
-use super::work::Work;
+use super::api::{ApiCall, client_path};
+use super::provisioner::Provisioner;
 use crate::body;
-use crate::manifest::{Copy, Manifest, Room};
+use crate::manifest::{Manifest, PopulationCopy, Room};
 use crate::random::Random;
 use wsim_transport::Client;
 
 /// (copy, room).
-type Place = (usize, usize);
+type RoomIndex = (usize, usize);
 
 /// Work in one room, in order.
 struct Job {
-    place: Place,
+    index: RoomIndex,
     room: String,
     /// Tokens of those who act, in order.
     tokens: Vec<String>,
@@ -23,9 +23,9 @@ struct Job {
     name: String,
 }
 
-impl Work<'_> {
+impl Provisioner<'_> {
     /// Rooms, each by its first member who has an account; by the administrator where everybody is still outside.
-    pub(super) async fn rooms(&mut self) -> Result<(), ProvisionError> {
+    pub(super) async fn create_rooms(&mut self) -> Result<(), ProvisionError> {
         let marker = self.manifest.marker.as_ref().map(|marker| marker.token.clone());
         for copy in &mut self.manifest.copies {
             let has_token = |&member: &u32| copy.users.get(member as usize).and_then(|user| user.devices.first()?.token.as_ref()).is_some();
@@ -35,28 +35,28 @@ impl Work<'_> {
             }
         }
         let mut jobs = Vec::new();
-        for (place, copy, room) in rooms(self.manifest).filter(|(_, _, room)| room.room_id.is_none()) {
+        for (index, copy, room) in rooms(self.manifest).filter(|(_, _, room)| room.room_id.is_none()) {
             let creator = match room.members.first() {
                 Some(&member) => token(copy, member),
                 None => marker.as_deref(),
             };
             if let Some(token) = creator {
-                jobs.push((place, token.to_owned(), !room.members.is_empty(), self.manifest.name.clone()));
+                jobs.push((index, token.to_owned(), !room.members.is_empty(), self.manifest.name.clone()));
             }
         }
-        let call = |mut client: Client, (place, token, member, world): (Place, String, bool, String)| async move {
-            let wish = json!({
+        let call = |mut client: Client, (index, token, member, world): (RoomIndex, String, bool, String)| async move {
+            let content = json!({
                 "preset": "public_chat",
-                "name": format!("wsim {world} {}-{}", place.0, place.1),
+                "name": format!("wsim {world} {}-{}", index.0, index.1),
                 "topic": "made by wsim provision",
                 "power_level_content_override": {"users_default": 50},
             });
-            let reply = Call::post("creating a room", Some(&token), client_path(&["createRoom"]), &wish).send(&mut client).await;
-            let made = reply.and_then(|reply| reply.text("room_id"));
-            (client, made.map(|room| (place, room, member)))
+            let response = ApiCall::post("creating a room", Some(&token), client_path(&["createRoom"]), &content).send(&mut client).await;
+            let made = response.and_then(|response| response.text("room_id"));
+            (client, made.map(|room| (index, room, member)))
         };
-        self.stage("rooms", jobs, call, |manifest, (place, id, member)| {
-            if let Some(room) = room_at(manifest, place) {
+        self.stage("rooms", jobs, call, |manifest, (index, id, member)| {
+            if let Some(room) = room_at(manifest, index) {
                 room.room_id = Some(id);
                 room.joined = u32::from(member);
             }
@@ -65,16 +65,16 @@ impl Work<'_> {
     }
 
     /// Everybody joins, one after another in each room: Synapse lets in one at a time anyway.
-    pub(super) async fn members(&mut self) -> Result<(), ProvisionError> {
+    pub(super) async fn join_rooms(&mut self) -> Result<(), ProvisionError> {
         let mut jobs = Vec::new();
-        for (place, copy, room) in rooms(self.manifest).filter(|(_, _, room)| (room.joined as usize) < room.members.len()) {
+        for (index, copy, room) in rooms(self.manifest).filter(|(_, _, room)| (room.joined as usize) < room.members.len()) {
             let first = room.joined as usize;
             for (number, &member) in room.members.iter().enumerate().skip(first) {
                 // Accounts given by tokens may be too few: whoever has none stays outside, and so do those after.
                 let (Some(id), Some(token)) = (&room.room_id, token(copy, member)) else { break };
                 match jobs.last_mut() {
-                    Some(Job { place: last, tokens, .. }) if *last == place => tokens.push(token.to_owned()),
-                    _ => jobs.push(Job { place, room: id.clone(), tokens: vec![token.to_owned()], first: number, name: String::new() }),
+                    Some(Job { index: last, tokens, .. }) if *last == index => tokens.push(token.to_owned()),
+                    _ => jobs.push(Job { index, room: id.clone(), tokens: vec![token.to_owned()], first: number, name: String::new() }),
                 }
             }
         }
@@ -83,7 +83,7 @@ impl Work<'_> {
             let mut joined = job.first;
             let mut failed = None;
             for token in &job.tokens {
-                let call = Call::post("joining a room", Some(token), client_path(&["join", &job.room]), &json!({})).repeatable();
+                let call = ApiCall::post("joining a room", Some(token), client_path(&["join", &job.room]), &json!({})).repeatable();
                 match call.send(&mut client).await {
                     Ok(_) => joined += 1,
                     Err(error) => {
@@ -95,21 +95,21 @@ impl Work<'_> {
             // What was done is kept; the error shows again in the next try if it stays.
             let result = match failed {
                 Some(error) if joined == job.first => Err(error),
-                _ => Ok((job.place, joined)),
+                _ => Ok((job.index, joined)),
             };
             (client, result)
         };
         let wanted = jobs.iter().map(|job| job.tokens.len()).sum::<usize>();
         let before: usize = rooms(self.manifest).map(|(_, _, room)| room.joined as usize).sum();
-        self.stage("members", jobs, call, |manifest, (place, joined)| {
-            if let Some(room) = room_at(manifest, place) {
+        self.stage("members", jobs, call, |manifest, (index, joined)| {
+            if let Some(room) = room_at(manifest, index) {
                 room.joined = u32::try_from(joined).unwrap_or(u32::MAX);
             }
         })
         .await?;
         let after: usize = rooms(self.manifest).map(|(_, _, room)| room.joined as usize).sum();
         if after - before < wanted {
-            return Err(ProvisionError::Refused {
+            return Err(ProvisionError::ErrorResponse {
                 what: "joining a room",
                 status: 0,
                 code: String::new(),
@@ -120,9 +120,9 @@ impl Work<'_> {
     }
 
     /// Messages, by the members in turn.
-    pub(super) async fn history(&mut self) -> Result<(), ProvisionError> {
+    pub(super) async fn send_history(&mut self) -> Result<(), ProvisionError> {
         let mut jobs = Vec::new();
-        for (place, copy, room) in rooms(self.manifest).filter(|(_, _, room)| room.events.len() < room.history as usize) {
+        for (index, copy, room) in rooms(self.manifest).filter(|(_, _, room)| room.events.len() < room.history as usize) {
             let Some(id) = &room.room_id else { continue };
             let members = room.members.iter().take(room.joined as usize).filter_map(|&member| token(copy, member));
             let mut tokens: Vec<String> = members.map(str::to_owned).collect();
@@ -131,7 +131,7 @@ impl Work<'_> {
             }
             if !tokens.is_empty() {
                 let name = self.manifest.name.clone();
-                jobs.push((Job { place, room: id.clone(), tokens, first: room.events.len(), name }, room.history as usize));
+                jobs.push((Job { index, room: id.clone(), tokens, first: room.events.len(), name }, room.history as usize));
             }
         }
         // The longest first, so that none is left alone at the end.
@@ -143,18 +143,18 @@ impl Work<'_> {
                 // The same again after an interruption, so that Synapse knows it for the same message.
                 let transaction = format!("wsim-{}-{number}", job.name);
                 let target = client_path(&["rooms", &job.room, "send", "m.room.message", &transaction]);
-                let call = Call::put("sending history", &job.tokens[number % job.tokens.len()], target, &body::message(&mut random));
-                match call.send(&mut client).await.and_then(|reply| reply.text("event_id")) {
+                let call = ApiCall::put("sending history", &job.tokens[number % job.tokens.len()], target, &body::message(&mut random));
+                match call.send(&mut client).await.and_then(|response| response.text("event_id")) {
                     Ok(event) => events.push(event),
                     Err(error) if events.is_empty() => return (client, Err(error)),
                     // The rest is missing and shows as a gap.
                     Err(_) => break,
                 }
             }
-            (client, Ok((job.place, events)))
+            (client, Ok((job.index, events)))
         };
-        self.stage("history", jobs, call, |manifest, (place, events)| {
-            if let Some(room) = room_at(manifest, place) {
+        self.stage("history", jobs, call, |manifest, (index, events)| {
+            if let Some(room) = room_at(manifest, index) {
                 room.events.extend(events);
             }
         })
@@ -163,15 +163,15 @@ impl Work<'_> {
 }
 
 /// All rooms of all copies with their places.
-pub(super) fn rooms(manifest: &Manifest) -> impl Iterator<Item = (Place, &Copy, &Room)> {
+pub(super) fn rooms(manifest: &Manifest) -> impl Iterator<Item = (RoomIndex, &PopulationCopy, &Room)> {
     let copies = manifest.copies.iter().enumerate();
-    copies.flat_map(|(number, copy)| copy.rooms.iter().enumerate().map(move |(place, room)| ((number, place), copy, room)))
+    copies.flat_map(|(number, copy)| copy.rooms.iter().enumerate().map(move |(index, room)| ((number, index), copy, room)))
 }
 
-fn room_at(manifest: &mut Manifest, (copy, place): Place) -> Option<&mut Room> {
-    manifest.copies.get_mut(copy)?.rooms.get_mut(place)
+fn room_at(manifest: &mut Manifest, (copy, index): RoomIndex) -> Option<&mut Room> {
+    manifest.copies.get_mut(copy)?.rooms.get_mut(index)
 }
 
-fn token(copy: &Copy, member: u32) -> Option<&str> {
+fn token(copy: &PopulationCopy, member: u32) -> Option<&str> {
     copy.users.get(member as usize)?.devices.first()?.token.as_deref()
 }

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::Manifest;
-use wsim_transport::{Connector, Settings as Transport, Target};
+use wsim_transport::{Connector, Target, TransportConfig};
 
 /// What a request is answered: its number, method and path decide.
 type Answers = fn(usize, &str) -> (u16, &'static str);
@@ -42,22 +42,22 @@ async fn homeserver(answers: Answers) -> (String, Arc<AtomicUsize>) {
     (url, count)
 }
 
-async fn provisioned(answers: Answers, accounts: Accounts, forbidden: &[&str]) -> (Result<(), ProvisionError>, usize) {
+async fn provisioned(answers: Answers, accounts: AccountSource, forbidden: &[&str]) -> (Result<(), ProvisionError>, usize) {
     let (url, count) = homeserver(answers).await;
     let target: Target = url.parse().unwrap();
-    let client = Client::new(Connector::new(target, Transport::default()).await.unwrap());
+    let client = Client::new(Connector::new(target, TransportConfig::default()).await.unwrap());
     let folder = tempfile::tempdir().unwrap();
     let mut manifest = Manifest::new(&url, [1; 16]);
     let forbidden: BTreeSet<String> = forbidden.iter().map(|&name| name.to_owned()).collect();
-    let settings = Settings { path: folder.path().join("world.json"), concurrency: 2, accounts, forbidden };
-    let done = provision(&client, &mut manifest, &settings, &|_| ()).await;
+    let config = ProvisionConfig { path: folder.path().join("world.json"), concurrency: 2, accounts, forbidden };
+    let done = provision(&client, &mut manifest, &config, &|_| ()).await;
     (done, count.load(Ordering::Relaxed))
 }
 
 const VERSIONS: (u16, &str) = (200, "{\"versions\":[\"v1.1\"]}");
 
-fn secret() -> Accounts {
-    Accounts::Secret("shared".to_owned())
+fn secret() -> AccountSource {
+    AccountSource::Secret("shared".to_owned())
 }
 
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn what_stands_in_the_way_is_named() {
                 "GET /_matrix/key/v2/server" => (404, ""),
                 _ => (500, "{\"errcode\":\"M_UNKNOWN\",\"error\":\"Internal\\u0007 server error\"}"),
             },
-            |error| matches!(error, ProvisionError::Refused { status: 500, message, .. } if message == "Internal server error"),
+            |error| matches!(error, ProvisionError::ErrorResponse { status: 500, message, .. } if message == "Internal server error"),
         ),
     ];
     for (number, (answers, expected)) in cases.into_iter().enumerate() {
@@ -119,13 +119,13 @@ async fn the_server_of_the_log_is_refused_before_anything_is_made() {
         _ => panic!("{path}"),
     };
     let (done, requests) = provisioned(answers, secret(), &["old.example"]).await;
-    assert!(matches!(done, Err(ProvisionError::Logged { server }) if server == "old.example"));
+    assert!(matches!(done, Err(ProvisionError::ServerInLog { server }) if server == "old.example"));
     assert_eq!(requests, 2);
     let (done, _) = provisioned(|_, _| VERSIONS, secret(), &["127.0.0.1"]).await;
-    assert!(matches!(done, Err(ProvisionError::Logged { .. })));
-    let tokens = Accounts::Tokens(vec![("@a:old.example".to_owned(), "t".to_owned())]);
+    assert!(matches!(done, Err(ProvisionError::ServerInLog { .. })));
+    let tokens = AccountSource::Tokens(vec![("@a:old.example".to_owned(), "t".to_owned())]);
     let (done, _) = provisioned(|_, _| VERSIONS, tokens, &["old.example"]).await;
-    assert!(matches!(done, Err(ProvisionError::Logged { .. })));
+    assert!(matches!(done, Err(ProvisionError::ServerInLog { .. })));
 }
 
 #[tokio::test]
@@ -146,12 +146,12 @@ async fn a_rate_limit_is_waited_out() {
 #[tokio::test]
 async fn a_world_belongs_to_its_target() {
     let (url, _) = homeserver(|_, _| VERSIONS).await;
-    let client = Client::new(Connector::new(url.parse().unwrap(), Transport::default()).await.unwrap());
+    let client = Client::new(Connector::new(url.parse().unwrap(), TransportConfig::default()).await.unwrap());
     let mut manifest = Manifest::new("http://elsewhere", [1; 16]);
-    let settings = Settings { path: "world.json".into(), concurrency: 1, accounts: secret(), forbidden: BTreeSet::new() };
-    let done = provision(&client, &mut manifest, &settings, &|_| ()).await;
+    let config = ProvisionConfig { path: "world.json".into(), concurrency: 1, accounts: secret(), forbidden: BTreeSet::new() };
+    let done = provision(&client, &mut manifest, &config, &|_| ()).await;
     assert!(matches!(done, Err(ProvisionError::OtherTarget { .. })));
-    let done = purge(&client, &mut manifest, &settings, &|_| ()).await;
+    let done = purge(&client, &mut manifest, &config, &|_| ()).await;
     assert!(matches!(done, Err(ProvisionError::NoAdministrator)));
 }
 
@@ -159,21 +159,21 @@ async fn a_world_belongs_to_its_target() {
 async fn a_target_that_was_set_up_anew_is_noticed() {
     let answers: Answers = |_, path| if path.ends_with("versions") { VERSIONS } else { (401, "{\"errcode\":\"M_UNKNOWN_TOKEN\"}") };
     let (url, count) = homeserver(answers).await;
-    let client = Client::new(Connector::new(url.parse().unwrap(), Transport::default()).await.unwrap());
+    let client = Client::new(Connector::new(url.parse().unwrap(), TransportConfig::default()).await.unwrap());
     let mut manifest = Manifest::new(&url, [1; 16]);
     manifest.admin = Some(crate::Admin { user_id: "@a:b".to_owned(), token: "t".to_owned() });
-    let settings = Settings { path: "world.json".into(), concurrency: 1, accounts: secret(), forbidden: BTreeSet::new() };
-    for done in [provision(&client, &mut manifest, &settings, &|_| ()).await, purge(&client, &mut manifest, &settings, &|_| ()).await] {
-        assert!(matches!(done, Err(ProvisionError::Gone)), "{done:?}");
+    let config = ProvisionConfig { path: "world.json".into(), concurrency: 1, accounts: secret(), forbidden: BTreeSet::new() };
+    for done in [provision(&client, &mut manifest, &config, &|_| ()).await, purge(&client, &mut manifest, &config, &|_| ()).await] {
+        assert!(matches!(done, Err(ProvisionError::WorldUnknown)), "{done:?}");
     }
     assert_eq!(count.load(Ordering::Relaxed), 4);
 }
 
 #[test]
 fn an_estimate_grows_with_what_is_missing() {
-    let some = Gaps { accounts: 100, messages: 1_000, ..Gaps::default() };
+    let some = MissingItems { accounts: 100, messages: 1_000, ..MissingItems::default() };
     assert_eq!(some.calls(), 1_200);
-    let (quick, slow) = some.time(4);
-    assert!(quick < slow && some.time(1).0 > quick && some.time(100).0 == quick);
-    assert_eq!(Gaps::default().time(4).1, std::time::Duration::ZERO);
+    let (quick, slow) = some.duration_range(4);
+    assert!(quick < slow && some.duration_range(1).0 > quick && some.duration_range(100).0 == quick);
+    assert_eq!(MissingItems::default().duration_range(4).1, std::time::Duration::ZERO);
 }

@@ -3,29 +3,30 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::make::{Maker, json};
+use super::request_builder::{RequestBuilder, json};
+use crate::body;
 use crate::operation::Op;
 use crate::random::Random;
-use crate::{Skip, body};
 use wsim_endpoints::Method;
+use wsim_replay::Unsendable;
 
-impl Maker<'_> {
+impl RequestBuilder<'_> {
     /// Content type and body.
     ///
     /// # Errors
-    /// [`Skip::NotProvisioned`] for what only the run shows.
-    pub(super) fn content(&mut self) -> Result<(Option<&'static str>, Bytes), Skip> {
-        let shape = self.place.shape;
-        if matches!(shape.method, Method::Get | Method::Head | Method::Delete) {
+    /// [`Unsendable::NotProvisioned`] for what only the run shows.
+    pub(super) fn content(&mut self) -> Result<(Option<&'static str>, Bytes), Unsendable> {
+        let kind = self.context.kind;
+        if matches!(kind.method, Method::Get | Method::Head | Method::Delete) {
             return Ok((None, Bytes::new()));
         }
-        let value = match shape.entry.op {
+        let value = match kind.entry.op {
             Op::Upload => return Ok((Some("application/octet-stream"), self.upload())),
             Op::SlidingSync => self.sliding_sync(),
             Op::FilterCreate => body::filter(),
             Op::Typing => json!({"typing": true, "timeout": 30_000}),
             Op::ReadMarkers => {
-                let event = self.event(true).ok_or(Skip::NotProvisioned)?;
+                let event = self.event(true).ok_or(Unsendable::NotProvisioned)?;
                 json!({"m.fully_read": event, "m.read": event})
             }
             Op::KeysQuery => self.keys_query(),
@@ -33,7 +34,7 @@ impl Maker<'_> {
             Op::Search => {
                 json!({"search_categories": {"room_events": {"search_term": self.random.word(), "filter": {"limit": 10}, "order_by": "recent"}}})
             }
-            Op::PublicRooms => json!({"limit": shape.query.limit.unwrap_or(20)}),
+            Op::PublicRooms => json!({"limit": kind.query.limit.unwrap_or(20)}),
             Op::Send => self.message()?,
             Op::Redact => json!({"reason": self.random.word()}),
             Op::State => self.state_content(),
@@ -44,14 +45,14 @@ impl Maker<'_> {
             Op::BackupVersion => body::backup_version(&mut self.random),
             Op::BackupWrite => self.backup(),
             Op::CreateRoom => {
-                json!({"preset": "private_chat", "name": self.random.word(), "creation_content": {"org.wsim.run": self.settings.run}})
+                json!({"preset": "private_chat", "name": self.random.word(), "creation_content": {"org.wsim.run": self.config.run}})
             }
-            Op::Invite => json!({"user_id": self.population.guest.as_deref().ok_or(Skip::NotProvisioned)?}),
+            Op::Invite => json!({"user_id": self.copy_state.guest.as_deref().ok_or(Unsendable::NotProvisioned)?}),
             Op::ProfileWrite if self.word() == "avatar_url" => json!({"avatar_url": self.picture()}),
             Op::ProfileWrite => json!({"displayname": self.unique_words()}),
             Op::AccountData => json!({"wsim": self.unique_words()}),
             Op::TagWrite => json!({"order": 0.5}),
-            Op::PushRuleWrite if shape.entry.pattern.ends_with("{any}/{any}/{any}") => json!({"enabled": false}),
+            Op::PushRuleWrite if kind.entry.pattern.ends_with("{any}/{any}/{any}") => json!({"enabled": false}),
             Op::PushRuleWrite => json!({"pattern": "wsim", "actions": ["notify"]}),
             Op::DeviceRename => json!({"display_name": self.unique_words()}),
             Op::Report => json!({"reason": "wsim"}),
@@ -65,17 +66,17 @@ impl Maker<'_> {
     fn unique_words(&mut self) -> String {
         let words = self.random.words();
         // A device's name may have 100 characters.
-        let cut = words.char_indices().nth(40).map_or(words.len(), |(place, _)| place);
+        let cut = words.char_indices().nth(40).map_or(words.len(), |(index, _)| index);
         format!("{} {}", &words[..cut], self.transaction())
     }
 
     /// Size of the body alone, as far as it is known: the logged size has the request's head in it.
     fn body_bytes(&self, least: usize, most: usize) -> Option<usize> {
-        let size = self.place.planned.size as usize;
+        let size = self.context.decision.size as usize;
         (size > 0).then(|| size.saturating_sub(HEAD_BYTES).clamp(least, most))
     }
 
-    fn message(&mut self) -> Result<Value, Skip> {
+    fn message(&mut self) -> Result<Value, Unsendable> {
         let word = self.word();
         Ok(match word.as_str() {
             "m.room.encrypted" => {
@@ -84,7 +85,7 @@ impl Maker<'_> {
                 body::megolm(&mut self.random, characters)
             }
             "m.reaction" => {
-                let event = self.event(false).ok_or(Skip::NotProvisioned)?;
+                let event = self.event(false).ok_or(Unsendable::NotProvisioned)?;
                 // One user may annotate an event with one key once.
                 json!({"m.relates_to": {"rel_type": "m.annotation", "event_id": event, "key": self.transaction()}})
             }
@@ -125,7 +126,7 @@ impl Maker<'_> {
         let wanted = 1 + self.random.below(20);
         let mut device_keys = serde_json::Map::new();
         for _ in 0..wanted {
-            if let Some(user) = self.somebody() {
+            if let Some(user) = self.room_member() {
                 device_keys.insert(user.id.clone(), json!([]));
             }
         }
@@ -137,10 +138,10 @@ impl Maker<'_> {
 
     /// Somebody in a common room and one of their devices, or the user's own.
     fn partner(&mut self) -> (String, String) {
-        let place = self.somebody_place().or(self.device.map(|device| device.user)).unwrap_or(0) as usize;
-        let first = self.state.first_device.get(place).copied().unwrap_or(0);
-        let user = self.population.users.get(place).map_or("", |user| user.id.as_str());
-        let device = self.population.devices.get(first as usize).map_or("", |device| device.id.as_str());
+        let index = self.room_member_index().or(self.device.map(|device| device.user)).unwrap_or(0) as usize;
+        let first = self.state.first_device.get(index).copied().unwrap_or(0);
+        let user = self.copy_state.users.get(index).map_or("", |user| user.id.as_str());
+        let device = self.copy_state.devices.get(first as usize).map_or("", |device| device.id.as_str());
         (user.to_owned(), device.to_owned())
     }
 
@@ -169,10 +170,10 @@ impl Maker<'_> {
 
     fn backup(&mut self) -> Value {
         let session = body::backup_session(&mut self.random);
-        match self.place.shape.entry.pattern {
+        match self.context.kind.entry.pattern {
             "room_keys/keys" => {
                 let room =
-                    self.user.and_then(|user| self.population.rooms.get(*user.rooms.first()? as usize)).map_or("!none", |room| &room.id);
+                    self.user.and_then(|user| self.copy_state.rooms.get(*user.rooms.first()? as usize)).map_or("!none", |room| &room.id);
                 json!({"rooms": {room: {"sessions": {body::session_id(0): session}}}})
             }
             "room_keys/keys/{room}" => json!({"sessions": {body::session_id(0): session}}),
@@ -193,7 +194,7 @@ impl Maker<'_> {
 
     fn sliding_sync(&mut self) -> Value {
         // Who plays a schedule cannot acknowledge.
-        let mut to_device = json!({"enabled": self.settings.placeholders.is_none(), "limit": 100});
+        let mut to_device = json!({"enabled": self.config.placeholders.is_none(), "limit": 100});
         let position = self.device.map_or("", |device| device.to_device.as_str());
         if !position.is_empty() {
             // Without it Synapse answers at once for as long as there is a message.

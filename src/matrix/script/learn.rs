@@ -8,10 +8,10 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 
-use super::make::bearer;
-use super::state::{Population, State};
+use super::request_builder::bearer;
+use super::state::{CopyState, State};
 use crate::operation::Op;
-use wsim_transport::Answer;
+use wsim_transport::Response;
 
 /// Of a sync.
 #[derive(Deserialize)]
@@ -131,23 +131,23 @@ impl<'de: 'a, 'a> Deserialize<'de> for Last<'a> {
 
 impl State {
     /// Takes from an answer what later requests need.
-    pub(super) fn learn(&mut self, op: Op, device: u32, room: u32, copy: u16, answer: &Answer) {
-        let Some(population) = self.copies.get_mut(usize::from(copy)) else { return };
-        if op == Op::SlidingSync && answer.status == 400 {
+    pub(super) fn learn(&mut self, op: Op, device: u32, room: u32, copy: u16, response: &Response) {
+        let Some(copy_state) = self.copies.get_mut(usize::from(copy)) else { return };
+        if op == Op::SlidingSync && response.status == 400 {
             // The position is not known any more: begin again.
-            if let Some(device) = population.devices.get_mut(device as usize) {
+            if let Some(device) = copy_state.devices.get_mut(device as usize) {
                 device.position.clear();
             }
         }
-        if !(200..300).contains(&answer.status) || answer.body.is_empty() {
+        if !(200..300).contains(&response.status) || response.body.is_empty() {
             return;
         }
-        let body = &answer.body[..];
+        let body = &response.body[..];
         match op {
-            Op::Sync => population.synced(&self.room_places, device, body, answer.cut),
-            Op::SlidingSync => population.slid(&self.room_places, device, body),
+            Op::Sync => copy_state.on_sync(&self.room_indices, device, body, response.cut),
+            Op::SlidingSync => copy_state.on_sliding_sync(&self.room_indices, device, body),
             Op::Messages => {
-                if let (Ok(Page { end }), Some(device)) = (serde_json::from_slice(body), population.devices.get_mut(device as usize)) {
+                if let (Ok(Page { end }), Some(device)) = (serde_json::from_slice(body), copy_state.devices.get_mut(device as usize)) {
                     match end {
                         Some(end) => device.pages.insert(room, end.into_owned()),
                         // The beginning of the room: the next one begins at its end again.
@@ -157,19 +157,19 @@ impl State {
             }
             Op::Send => {
                 if let (Ok(Event { event_id: Some(event) }), Some(room)) =
-                    (serde_json::from_slice(body), population.rooms.get_mut(room as usize))
+                    (serde_json::from_slice(body), copy_state.rooms.get_mut(room as usize))
                 {
-                    room.saw(event.into_owned());
+                    room.remember_event(event.into_owned());
                 }
             }
             Op::Login => {
                 if let Ok(login) = serde_json::from_slice::<Login<'_>>(body) {
-                    population.spares.retain(|(user, _)| user != login.user_id.as_ref());
-                    population.spares.push((login.user_id.into_owned(), bearer(&login.access_token)));
+                    copy_state.spares.retain(|(user, _)| user != login.user_id.as_ref());
+                    copy_state.spares.push((login.user_id.into_owned(), bearer(&login.access_token)));
                 }
             }
             Op::BackupVersion => {
-                if let (Ok(version), Some(user)) = (serde_json::from_slice::<Version<'_>>(body), population.user_mut(device)) {
+                if let (Ok(version), Some(user)) = (serde_json::from_slice::<Version<'_>>(body), copy_state.user_mut(device)) {
                     user.backup = Some(version.version.into_owned());
                 }
             }
@@ -178,13 +178,13 @@ impl State {
     }
 }
 
-impl Population {
+impl CopyState {
     fn user_mut(&mut self, device: u32) -> Option<&mut super::state::User> {
         let user = self.devices.get(device as usize)?.user;
         self.users.get_mut(user as usize)
     }
 
-    fn synced(&mut self, places: &HashMap<String, u32>, device: u32, body: &[u8], cut: bool) {
+    fn on_sync(&mut self, indices: &HashMap<String, u32>, device: u32, body: &[u8], cut: bool) {
         let Some(device) = self.devices.get_mut(device as usize) else { return };
         match serde_json::from_slice::<Sync<'_>>(body) {
             Ok(sync) => {
@@ -193,7 +193,7 @@ impl Population {
                 }
                 sync.next_batch.as_ref().clone_into(&mut device.since);
                 for (id, joined) in sync.rooms.join {
-                    let Some(room) = places.get(id.as_ref()).and_then(|&place| self.rooms.get_mut(place as usize)) else { continue };
+                    let Some(room) = indices.get(id.as_ref()).and_then(|&index| self.rooms.get_mut(index as usize)) else { continue };
                     room.learn(joined.timeline.events.0, joined.timeline.prev_batch);
                 }
             }
@@ -207,7 +207,7 @@ impl Population {
         }
     }
 
-    fn slid(&mut self, places: &HashMap<String, u32>, device: u32, body: &[u8]) {
+    fn on_sliding_sync(&mut self, indices: &HashMap<String, u32>, device: u32, body: &[u8]) {
         let Some(device) = self.devices.get_mut(device as usize) else { return };
         let Ok(sync) = serde_json::from_slice::<Sliding<'_>>(body) else { return };
         sync.pos.as_ref().clone_into(&mut device.position);
@@ -215,7 +215,7 @@ impl Population {
             batch.next_batch.as_ref().clone_into(&mut device.to_device);
         }
         for (id, seen) in sync.rooms {
-            let Some(room) = places.get(id.as_ref()).and_then(|&place| self.rooms.get_mut(place as usize)) else { continue };
+            let Some(room) = indices.get(id.as_ref()).and_then(|&index| self.rooms.get_mut(index as usize)) else { continue };
             room.learn(seen.timeline.0, seen.prev_batch);
         }
     }
@@ -224,7 +224,7 @@ impl Population {
 impl super::state::Room {
     fn learn(&mut self, event: Option<Cow<'_, str>>, prev_batch: Option<Cow<'_, str>>) {
         if let Some(event) = event.filter(|event| self.recent.back().is_none_or(|known| known != event)) {
-            self.saw(event.into_owned());
+            self.remember_event(event.into_owned());
         }
         if let Some(token) = prev_batch {
             token.as_ref().clone_into(&mut self.prev_batch);

@@ -10,28 +10,29 @@
 //! run and every row.
 
 mod content;
+mod decisions;
 mod learn;
-mod make;
-mod plan;
 mod query;
+mod request_builder;
 mod state;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 
+use super::Manifest;
 use super::operation::{Op, Tier};
 use super::random::Random;
-use super::{Manifest, Skip};
 pub(super) use content::device_random;
-use plan::Plan;
+use decisions::RowDecisions;
 use state::State;
+use wsim_replay::{Position, RowInfo, SkipReason, Unsendable};
 use wsim_trace::{Names, Request};
-use wsim_transport::{Answer, Outgoing};
+use wsim_transport::{OutgoingRequest, Response};
 
 /// What is allowed, and what tells runs apart.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct ScriptConfig {
     /// The highest tier that is sent: [`Tier::Read`], [`Tier::Write`] or [`Tier::Dangerous`].
     pub allowed: Tier,
     /// Seed of everything drawn.
@@ -61,7 +62,7 @@ pub struct Placeholders {
     pub event: &'static str,
 }
 
-impl Default for Settings {
+impl Default for ScriptConfig {
     fn default() -> Self {
         Self { allowed: Tier::Read, seed: 1, run: String::new(), rooms_max: 1_000, upload_bytes_max: 4 << 20, placeholders: None }
     }
@@ -88,34 +89,34 @@ pub enum LaneKind {
 /// Makes up requests. See the module.
 #[derive(Debug)]
 pub struct Script {
-    settings: Settings,
-    plan: Plan,
+    config: ScriptConfig,
+    decisions: RowDecisions,
     state: State,
     rooms_left: u32,
 }
 
 impl Script {
     /// Reads the rows once, in the order of the schedule, and decides what becomes of each.
-    pub fn new(manifest: &Manifest, names: &Names, rows: impl IntoIterator<Item = Request>, settings: Settings) -> Self {
+    pub fn new(manifest: &Manifest, names: &Names, rows: impl IntoIterator<Item = Request>, config: ScriptConfig) -> Self {
         let mut state = State::new(manifest);
-        if let Some(words) = &settings.placeholders {
+        if let Some(words) = &config.placeholders {
             state.blank(words);
         }
-        let plan = Plan::new(manifest, &state, names, rows, &settings);
-        if plan.shapes.all().iter().any(|shape| shape.entry.op == Op::Upload) {
-            state.noise = Random::new(settings.seed, "noise", 0).bytes(settings.upload_bytes_max as usize).into();
+        let decisions = RowDecisions::new(manifest, &state, names, rows, &config);
+        if decisions.kinds.all().iter().any(|kind| kind.entry.op == Op::Upload) {
+            state.noise = Random::new(config.seed, "noise", 0).bytes(config.upload_bytes_max as usize).into();
         }
-        Self { rooms_left: settings.rooms_max, settings, plan, state }
+        Self { rooms_left: config.rooms_max, config, decisions, state }
     }
 
     /// Number of rows.
     pub fn rows(&self) -> usize {
-        self.plan.rows.len()
+        self.decisions.rows.len()
     }
 
     /// Number of lanes; [`Lane::user`] is below.
     pub fn lanes(&self) -> u32 {
-        self.plan.lanes
+        self.decisions.lanes
     }
 
     /// Copies of the population that were provisioned.
@@ -126,67 +127,72 @@ impl Script {
     /// Whether a row is going to be sent.
     ///
     /// # Errors
-    /// Why it is not; [`Skip::Invalid`] for a row that does not exist.
-    pub fn decide(&self, row: u32) -> Result<(), Skip> {
-        self.plan.row(row).map(|_| ())
+    /// Why it is not; [`Unsendable::Invalid`] for a row that does not exist.
+    pub fn decide(&self, row: u32) -> Result<(), Unsendable> {
+        self.decisions.row(row).map(|_| ())
     }
 
     /// The lane of a row; a row that does not exist has lane 0.
     pub fn lane(&self, row: u32) -> Lane {
-        self.plan.lane(row)
+        self.decisions.lane(row)
+    }
+
+    /// The user of a schedule's lane, as in [`Lane::user`].
+    pub fn lane_user(schedule_lane: u32) -> u32 {
+        schedule_lane / 2
     }
 
     /// The request of a row for a copy of its user, made when it is due.
     ///
     /// # Errors
-    /// Why it is not sent: as [`Self::decide`], and [`Skip::NotProvisioned`] for what only the run shows.
-    pub fn request(&mut self, row: u32, copy: u16) -> Result<Outgoing, Skip> {
-        let planned = self.plan.row(row)?;
-        let shape = &self.plan.shapes.all()[planned.shape as usize];
-        if shape.entry.op == Op::CreateRoom {
-            self.rooms_left = self.rooms_left.checked_sub(1).ok_or(Skip::NotProvisioned)?;
+    /// Why it is not sent: as [`Self::decide`], and [`Unsendable::NotProvisioned`] for what only the run shows.
+    pub fn request(&mut self, row: u32, copy: u16) -> Result<OutgoingRequest, Unsendable> {
+        let decision = self.decisions.row(row)?;
+        let kind = &self.decisions.kinds.all()[decision.kind as usize];
+        if kind.entry.op == Op::CreateRoom {
+            self.rooms_left = self.rooms_left.checked_sub(1).ok_or(Unsendable::NotProvisioned)?;
         }
         let identity = (u64::from(row) << 16) | u64::from(copy);
-        let random = Random::new(self.settings.seed, &self.settings.run, identity);
-        let place = make::Place { row, copy, planned, shape };
-        let outgoing = make::Maker::new(&self.settings, &self.state, place, random)?.request()?;
-        if shape.entry.op == Op::Logout
-            && let Some(population) = self.state.copies.get_mut(usize::from(copy))
+        let random = Random::new(self.config.seed, &self.config.run, identity);
+        let context = request_builder::RowContext { row, copy, decision, kind };
+        let request = request_builder::RequestBuilder::new(&self.config, &self.state, context, random)?.request()?;
+        if kind.entry.op == Op::Logout
+            && let Some(copy_state) = self.state.copies.get_mut(usize::from(copy))
         {
-            population.spares.pop();
+            copy_state.spares.pop();
         }
-        Ok(outgoing)
+        Ok(request)
     }
 
     /// What came back.
-    pub fn learn(&mut self, row: u32, copy: u16, answer: &Answer) {
-        let Ok(&planned) = self.plan.row(row) else { return };
-        let shape = &self.plan.shapes.all()[planned.shape as usize];
-        self.state.learn(shape.entry.op, planned.device, planned.room, copy, answer);
+    pub fn learn(&mut self, row: u32, copy: u16, response: &Response) {
+        let Ok(&decision) = self.decisions.row(row) else { return };
+        let kind = &self.decisions.kinds.all()[decision.kind as usize];
+        self.state.learn(kind.entry.op, decision.device, decision.room, copy, response);
     }
 
     /// The sync that brings a device up to date before the run, for lane `user`; nothing for who does not sync in it.
     /// Its answer belongs into [`Self::primed`].
-    pub fn prime(&self, user: u32, copy: u16) -> Option<Outgoing> {
-        self.plan.syncs.get(user as usize).copied().filter(|&syncs| syncs)?;
+    pub fn prime(&self, user: u32, copy: u16) -> Option<OutgoingRequest> {
+        self.decisions.syncs.get(user as usize).copied().filter(|&syncs| syncs)?;
         self.state.prime(user, copy)
     }
 
     /// The answer to [`Self::prime`].
-    pub fn primed(&mut self, user: u32, copy: u16, answer: &Answer) {
-        self.state.learn(Op::Sync, user, u32::MAX, copy, answer);
+    pub fn primed(&mut self, user: u32, copy: u16, response: &Response) {
+        self.state.learn(Op::Sync, user, u32::MAX, copy, response);
     }
 
     /// The room of a row in a copy, and an event in it: for a schedule that something else plays.
     pub fn room(&self, row: u32, copy: u16) -> Option<(&str, Option<&str>)> {
-        let planned = self.plan.row(row).ok()?;
-        let room = self.state.copies.get(usize::from(copy))?.rooms.get(planned.room as usize).filter(|room| !room.id.is_empty())?;
+        let decision = self.decisions.row(row).ok()?;
+        let room = self.state.copies.get(usize::from(copy))?.rooms.get(decision.room as usize).filter(|room| !room.id.is_empty())?;
         Some((&room.id, room.recent.back().map(String::as_str)))
     }
 
     /// Devices of a copy; lanes from here on are of those without a token.
     pub fn devices(&self) -> u32 {
-        u32::try_from(self.plan.syncs.len()).unwrap_or(u32::MAX)
+        u32::try_from(self.decisions.syncs.len()).unwrap_or(u32::MAX)
     }
 
     /// The access token of a device. Secret.
@@ -196,11 +202,35 @@ impl Script {
     }
 
     /// Rows by what becomes of them: sent (no reason) or not.
-    pub fn counts(&self) -> BTreeMap<Option<Skip>, u64> {
+    pub fn counts(&self) -> BTreeMap<Option<Unsendable>, u64> {
         let mut counts = BTreeMap::new();
-        for row in &self.plan.rows {
+        for row in &self.decisions.rows {
             *counts.entry(row.skip).or_default() += 1;
         }
         counts
+    }
+}
+
+/// Makes the rows' requests during a replay.
+impl wsim_replay::Script for Script {
+    fn request(&mut self, at: Position) -> Result<OutgoingRequest, Unsendable> {
+        Self::request(self, at.row, at.copy)
+    }
+
+    fn learn(&mut self, at: Position, response: &Response) {
+        Self::learn(self, at.row, at.copy, response);
+    }
+}
+
+/// Each user has two lanes of the schedule: an even one, and an odd one for syncs.
+impl RowInfo for Script {
+    fn lane(&self, row: u32) -> Option<wsim_replay::Lane> {
+        let lane = Self::lane(self, row);
+        let sync = lane.kind == LaneKind::Sync;
+        Some(wsim_replay::Lane { number: 2 * lane.user + u32::from(sync), sync })
+    }
+
+    fn skip(&self, row: u32) -> Option<SkipReason> {
+        self.decide(row).err().map(SkipReason::Content)
     }
 }

@@ -2,17 +2,17 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::make::Maker;
+use super::request_builder::RequestBuilder;
 use crate::operation::Op;
 use crate::path::push_encoded;
 use wsim_endpoints::Method;
 
-impl<'a> Maker<'a> {
+impl<'a> RequestBuilder<'a> {
     /// Appends the query.
     pub(super) fn query(&mut self, out: &mut String) {
         use std::fmt::Write;
-        let (shape, mut mark) = (self.place.shape, '?');
-        let query = &shape.query;
+        let (kind, mut mark) = (self.context.kind, '?');
+        let query = &kind.query;
         let mut add = |name: &str, value: &str| {
             out.push(mark);
             mark = '&';
@@ -21,8 +21,8 @@ impl<'a> Maker<'a> {
             push_encoded(out, value);
         };
         let number = |number: u32| number.to_string();
-        let wait_ms = query.timeout_ms.unwrap_or(0).min(self.place.planned.wait_ms);
-        match shape.entry.op {
+        let wait_ms = query.timeout_ms.unwrap_or(0).min(self.context.decision.wait_ms);
+        match kind.entry.op {
             Op::Sync => {
                 if let Some(filter) = self.user.and_then(|user| user.filter.as_deref()).filter(|_| query.filter) {
                     add("filter", filter);
@@ -56,7 +56,7 @@ impl<'a> Maker<'a> {
                 }
             }
             Op::Page | Op::PublicRooms => {
-                if let Some(limit) = query.limit.filter(|_| shape.method != Method::Post) {
+                if let Some(limit) = query.limit.filter(|_| kind.method != Method::Post) {
                     add("limit", &number(limit));
                 }
             }
@@ -70,7 +70,7 @@ impl<'a> Maker<'a> {
                 add("ts", &now.to_string());
                 add("dir", "b");
             }
-            Op::NameFree => {
+            Op::UsernameAvailable => {
                 let name = format!("wsim{}", self.random.hex(6));
                 add("username", &name);
             }
@@ -79,7 +79,7 @@ impl<'a> Maker<'a> {
                 add("height", &number(query.height.unwrap_or(32)));
                 add("method", "scale");
             }
-            Op::BackupRead | Op::BackupWrite if shape.entry.pattern.starts_with("room_keys/keys") => {
+            Op::BackupRead | Op::BackupWrite if kind.entry.pattern.starts_with("room_keys/keys") => {
                 add("version", self.user.and_then(|user| user.backup.as_deref()).unwrap_or(""));
             }
             Op::Upload => {
@@ -92,7 +92,7 @@ impl<'a> Maker<'a> {
     /// Where `/messages` of the room begins.
     fn page(&self) -> Option<&'a str> {
         let (device, room) = (self.device?, self.room?);
-        let known = device.pages.get(&self.place.planned.room).map(String::as_str);
+        let known = device.pages.get(&self.context.decision.room).map(String::as_str);
         known
             .or(Some(room.prev_batch.as_str()).filter(|token| !token.is_empty()))
             .or(Some(device.since.as_str()))

@@ -8,12 +8,12 @@ use hyper::Method;
 
 use crate::path::encoded;
 use crate::{Manifest, manifest};
-use wsim_transport::{Keep, Outgoing};
+use wsim_transport::{Keep, OutgoingRequest};
 
 /// All copies of the population, and what they share.
 #[derive(Debug)]
 pub(super) struct State {
-    pub(super) copies: Vec<Population>,
+    pub(super) copies: Vec<CopyState>,
     /// Files, plain ones and pictures: (size, `SERVER/ID`).
     pub(super) files: Vec<(u64, String)>,
     pub(super) pictures: Vec<(u64, String)>,
@@ -24,12 +24,12 @@ pub(super) struct State {
     /// First device of each user.
     pub(super) first_device: Vec<u32>,
     /// Rooms of all copies by id: each is in one copy only, so the place within its copy will do.
-    pub(super) room_places: HashMap<String, u32>,
+    pub(super) room_indices: HashMap<String, u32>,
 }
 
 /// One copy.
 #[derive(Debug)]
-pub(super) struct Population {
+pub(super) struct CopyState {
     pub(super) users: Vec<User>,
     pub(super) devices: Vec<Device>,
     pub(super) rooms: Vec<Room>,
@@ -97,35 +97,35 @@ impl State {
             }
         }
         Self {
-            copies: manifest.copies.iter().map(|copy| Population::new(manifest, copy)).collect(),
+            copies: manifest.copies.iter().map(|copy| CopyState::new(manifest, copy)).collect(),
             files: files(false),
             pictures: files(true),
             alias: manifest.marker.as_ref().and_then(|marker| marker.alias.as_deref()).map(encoded),
             noise: Bytes::new(),
             first_device,
-            room_places: room_places(manifest),
+            room_indices: room_indices(manifest),
         }
     }
 
     /// Puts words where the run's own values would be.
     pub(super) fn blank(&mut self, words: &super::Placeholders) {
-        for population in &mut self.copies {
-            for device in &mut population.devices {
+        for copy_state in &mut self.copies {
+            for device in &mut copy_state.devices {
                 words.since.clone_into(&mut device.since);
                 words.since.clone_into(&mut device.since_before);
                 words.position.clone_into(&mut device.position);
             }
-            for room in &mut population.rooms {
+            for room in &mut copy_state.rooms {
                 words.from.clone_into(&mut room.prev_batch);
             }
         }
     }
 
     /// A sync from where the device stands, or from nothing, that does not wait.
-    pub(super) fn prime(&self, device: u32, copy: u16) -> Option<Outgoing> {
-        let population = self.copies.get(usize::from(copy))?;
-        let device = population.devices.get(device as usize)?;
-        let user = population.users.get(device.user as usize)?;
+    pub(super) fn prime(&self, device: u32, copy: u16) -> Option<OutgoingRequest> {
+        let copy_state = self.copies.get(usize::from(copy))?;
+        let device = copy_state.devices.get(device as usize)?;
+        let user = copy_state.users.get(device.user as usize)?;
         let mut target = String::from("/_matrix/client/v3/sync?timeout=0");
         for (name, value) in [("filter", user.filter.as_deref().unwrap_or("")), ("since", device.since.as_str())] {
             if !value.is_empty() {
@@ -133,27 +133,27 @@ impl State {
             }
         }
         let authorization = Some(device.authorization.clone()?);
-        Some(Outgoing { method: Method::GET, target, authorization, content_type: None, body: Bytes::new(), keep: Keep::Body })
+        Some(OutgoingRequest { method: Method::GET, target, authorization, content_type: None, body: Bytes::new(), keep: Keep::Body })
     }
 }
 
-fn room_places(manifest: &Manifest) -> HashMap<String, u32> {
+fn room_indices(manifest: &Manifest) -> HashMap<String, u32> {
     let rooms = manifest.copies.iter().flat_map(|copy| copy.rooms.iter().zip(0_u32..));
-    rooms.filter_map(|(room, place)| Some((room.room_id.clone()?, place))).collect()
+    rooms.filter_map(|(room, index)| Some((room.room_id.clone()?, index))).collect()
 }
 
-impl Population {
-    fn new(manifest: &Manifest, copy: &manifest::Copy) -> Self {
+impl CopyState {
+    fn new(manifest: &Manifest, copy: &manifest::PopulationCopy) -> Self {
         let (mut users, mut devices) = (Vec::with_capacity(copy.users.len()), Vec::new());
-        for (place, user) in copy.users.iter().enumerate() {
-            let place = u32::try_from(place).unwrap_or(u32::MAX);
+        for (index, user) in copy.users.iter().enumerate() {
+            let index = u32::try_from(index).unwrap_or(u32::MAX);
             let first = user.devices.first().and_then(|device| device.token.as_deref());
             for device in &user.devices {
                 // A device that could not be made borrows the token of the user's first.
                 let token = device.token.as_deref().or(first).filter(|_| user.user_id.is_some());
                 let since = device.next_batch.clone().unwrap_or_default();
                 devices.push(Device {
-                    user: place,
+                    user: index,
                     id: device.device_id.clone().unwrap_or_default(),
                     authorization: token.map(|token| format!("Bearer {token}").into()),
                     since_before: since.clone(),
@@ -174,11 +174,11 @@ impl Population {
             });
         }
         let mut rooms = Vec::with_capacity(copy.rooms.len());
-        for (place, room) in copy.rooms.iter().enumerate() {
+        for (index, room) in copy.rooms.iter().enumerate() {
             let members: Vec<u32> = room.members.iter().take(room.joined as usize).copied().collect();
             for &member in &members {
                 if let Some(user) = users.get_mut(member as usize) {
-                    user.rooms.push(u32::try_from(place).unwrap_or(u32::MAX));
+                    user.rooms.push(u32::try_from(index).unwrap_or(u32::MAX));
                 }
             }
             let id = room.room_id.clone().unwrap_or_default();
@@ -196,7 +196,7 @@ impl Population {
 
 impl Room {
     /// A newer event.
-    pub(super) fn saw(&mut self, event: String) {
+    pub(super) fn remember_event(&mut self, event: String) {
         if self.recent.len() == RECENT {
             self.recent.pop_front();
         }

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::operation::TABLE;
-use crate::provision::{Wishes, design};
+use crate::provision::{WorldConfig, design};
 use crate::{Survey, manifest};
 use wsim_endpoints::Method;
 use wsim_trace::{NameId, flag};
@@ -37,7 +37,7 @@ impl Log {
             method,
             status: 200,
             bytes_received: 1_000,
-            ..Request::EMPTY
+            ..Request::default()
         });
         self
     }
@@ -49,24 +49,24 @@ impl Log {
 
     fn world(&self) -> Manifest {
         let mut world = Manifest::new("http://localhost", [3; 16]);
-        let survey = Survey::of(&self.names, self.rows.iter().copied());
-        design(&mut world, &survey, &self.names, &Wishes { copies: 2, ..Wishes::default() });
+        let survey = Survey::from_rows(&self.names, self.rows.iter().copied());
+        design(&mut world, &survey, &self.names, &WorldConfig { copies: 2, ..WorldConfig::default() });
         world.server_name = "new.example".to_owned();
         world.media.push(manifest::Media { bytes: 1_000, image: false, id: None });
         world.media.push(manifest::Media { bytes: 1_000, image: true, id: None });
-        world.imagined()
+        world.with_placeholder_ids()
     }
 
     fn script(&self, allowed: Tier) -> Script {
-        let settings = Settings { allowed, run: "r1".to_owned(), ..Settings::default() };
-        Script::new(&self.world(), &self.names, self.rows.iter().copied(), settings)
+        let config = ScriptConfig { allowed, run: "r1".to_owned(), ..ScriptConfig::default() };
+        Script::new(&self.world(), &self.names, self.rows.iter().copied(), config)
     }
 }
 
-fn answer(status: u16, body: &str) -> Answer {
+fn response(status: u16, body: &str) -> Response {
     let now = Instant::now();
     let body = Bytes::from(body.to_owned());
-    Answer { status, sent: now, first_byte: now, last_byte: now, bytes: body.len() as u64, body, cut: false, upstream: None }
+    Response { status, sent: now, first_byte: now, last_byte: now, bytes: body.len() as u64, body, cut: false, upstream: None }
 }
 
 const SYNC: &str = "/_matrix/client/v3/sync?since={since}&timeout=30000";
@@ -75,12 +75,12 @@ const SEND: &str = "/_matrix/client/v3/rooms/{room}/send/m.room.message/{txn}";
 
 #[test]
 fn a_row_is_small() {
-    assert!(size_of::<plan::Planned>() <= 32, "{}", size_of::<plan::Planned>());
+    assert!(size_of::<decisions::RowDecision>() <= 32, "{}", size_of::<decisions::RowDecision>());
 }
 
 #[test]
 fn every_operation_is_a_well_formed_request_that_names_nothing_of_the_log() {
-    for entry in TABLE.iter().filter(|entry| entry.tier <= Tier::Write && entry.op != Op::Unmade) {
+    for entry in TABLE.iter().filter(|entry| entry.tier <= Tier::Write && entry.op != Op::Unsupported) {
         for &method in entry.methods {
             let prefix = if entry.media { "/_matrix/media/v3/" } else { "/_matrix/client/v3/" };
             let template = format!("{prefix}{}", entry.pattern.replace("{type}", "m.room.message").replace("{any}", "hunter"));
@@ -93,7 +93,7 @@ fn every_operation_is_a_well_formed_request_that_names_nothing_of_the_log() {
             }
             log.row("@alice:old.example", method, &template);
             let mut script = log.script(Tier::Write);
-            script.learn(3, 0, &answer(200, "{\"user_id\":\"@a:b\",\"access_token\":\"spare\"}"));
+            script.learn(3, 0, &response(200, "{\"user_id\":\"@a:b\",\"access_token\":\"spare\"}"));
             let last = u32::try_from(log.rows.len() - 1).unwrap();
             let made = script.request(last, 0).unwrap_or_else(|skip| panic!("{template}: {skip:?}"));
             let uri: hyper::Uri = made.target.parse().unwrap_or_else(|error| panic!("{}: {error}", made.target));
@@ -110,7 +110,7 @@ fn every_operation_is_a_well_formed_request_that_names_nothing_of_the_log() {
             let has_body = matches!(method, Method::Post | Method::Put);
             assert_eq!(made.content_type.is_some(), has_body, "{template}");
             assert_eq!(made.method.as_str(), method.name());
-            let open = matches!(entry.op, Op::Open | Op::NameFree | Op::Login);
+            let open = matches!(entry.op, Op::Open | Op::UsernameAvailable | Op::Login);
             assert_eq!(made.authorization.is_some(), !open, "{template}");
         }
     }
@@ -123,12 +123,12 @@ fn syncs_go_on_where_the_last_answer_ended() {
     let mut script = log.script(Tier::Read);
     let first = script.request(0, 0).unwrap();
     assert_eq!((first.target.as_str(), first.keep), ("/_matrix/client/v3/sync?timeout=30000", Keep::Body));
-    script.learn(0, 0, &answer(200, "{\"next_batch\":\"s1_2/3\",\"rooms\":{\"join\":{}}}"));
+    script.learn(0, 0, &response(200, "{\"next_batch\":\"s1_2/3\",\"rooms\":{\"join\":{}}}"));
     assert_eq!(script.request(1, 0).unwrap().target, "/_matrix/client/v3/sync?since=s1_2%2F3&timeout=30000");
     // Others are not touched: another user, another copy, an answer that is no success.
     assert!(!script.request(2, 0).unwrap().target.contains("since"));
     assert!(!script.request(1, 1).unwrap().target.contains("since"));
-    script.learn(1, 0, &answer(502, "{\"next_batch\":\"wrong\"}"));
+    script.learn(1, 0, &response(502, "{\"next_batch\":\"wrong\"}"));
     assert!(script.request(1, 0).unwrap().target.contains("s1_2"));
 }
 
@@ -154,7 +154,7 @@ fn a_device_is_brought_up_to_date_before_the_run() {
     let lane = script.lane(0).user;
     assert_eq!(script.prime(lane, 0).unwrap().target, "/_matrix/client/v3/sync?timeout=0&filter=0");
     assert!(script.prime(script.lane(1).user, 0).is_none(), "who does not sync is not primed");
-    script.primed(lane, 0, &answer(200, "{\"next_batch\":\"s9\"}"));
+    script.primed(lane, 0, &response(200, "{\"next_batch\":\"s9\"}"));
     assert!(script.request(0, 0).unwrap().target.contains("since=s9"));
 }
 
@@ -168,13 +168,13 @@ fn sliding_sync_acknowledges_and_begins_again_when_its_position_is_gone() {
     script.learn(
         0,
         0,
-        &answer(200, "{\"pos\":\"5/s1\",\"extensions\":{\"to_device\":{\"next_batch\":\"12\",\"events\":[]}},\"rooms\":{}}"),
+        &response(200, "{\"pos\":\"5/s1\",\"extensions\":{\"to_device\":{\"next_batch\":\"12\",\"events\":[]}},\"rooms\":{}}"),
     );
     let next = script.request(0, 0).unwrap();
     assert!(next.target.ends_with("?timeout=30000&pos=5%2Fs1"), "{}", next.target);
     let body: serde_json::Value = serde_json::from_slice(&next.body).unwrap();
     assert_eq!(body["extensions"]["to_device"]["since"], "12");
-    script.learn(0, 0, &answer(400, "{\"errcode\":\"M_UNKNOWN_POS\"}"));
+    script.learn(0, 0, &response(400, "{\"errcode\":\"M_UNKNOWN_POS\"}"));
     assert!(!script.request(0, 0).unwrap().target.contains("pos"));
 }
 
@@ -190,7 +190,7 @@ fn pages_and_events_are_the_targets_own() {
     script.learn(
         3,
         0,
-        &answer(
+        &response(
             200,
             &serde_json::json!({"next_batch": "s1", "rooms": {"join": {
         room: {"timeline": {"prev_batch": "p1", "events": [{"event_id": "$old"}, {"type": "x"}, {"event_id": "$new"}]}},
@@ -199,12 +199,12 @@ fn pages_and_events_are_the_targets_own() {
         ),
     );
     assert!(script.request(0, 0).unwrap().target.ends_with("&from=p1"));
-    script.learn(0, 0, &answer(200, "{\"chunk\":[],\"end\":\"p0\"}"));
+    script.learn(0, 0, &response(200, "{\"chunk\":[],\"end\":\"p0\"}"));
     assert!(script.request(0, 0).unwrap().target.ends_with("&from=p0"));
-    script.learn(0, 0, &answer(200, "{\"chunk\":[]}"));
+    script.learn(0, 0, &response(200, "{\"chunk\":[]}"));
     assert!(script.request(0, 0).unwrap().target.ends_with("&from=p1"), "at the beginning of the room it begins at the end again");
     assert!(script.request(2, 0).unwrap().target.ends_with("/receipt/m.read/%24new"));
-    script.learn(1, 0, &answer(200, "{\"event_id\":\"$mine\"}"));
+    script.learn(1, 0, &response(200, "{\"event_id\":\"$mine\"}"));
     assert!(script.request(2, 0).unwrap().target.ends_with("/receipt/m.read/%24mine"));
 }
 
@@ -214,8 +214,8 @@ fn transaction_ids_are_new_for_every_row_copy_and_run() {
     log.row("@a:old", Method::Put, SEND).row("@a:old", Method::Put, SEND);
     let mut seen = HashSet::new();
     for run in ["r1", "r2"] {
-        let settings = Settings { allowed: Tier::Write, run: run.to_owned(), ..Settings::default() };
-        let mut script = Script::new(&log.world(), &log.names, log.rows.iter().copied(), settings);
+        let config = ScriptConfig { allowed: Tier::Write, run: run.to_owned(), ..ScriptConfig::default() };
+        let mut script = Script::new(&log.world(), &log.names, log.rows.iter().copied(), config);
         for (row, copy) in [(0, 0), (1, 0), (0, 1), (1, 1)] {
             let target = script.request(row, copy).unwrap().target;
             assert!(seen.insert(target.rsplit('/').next().unwrap().to_owned()), "{target}");
@@ -238,14 +238,19 @@ fn tiers_and_reasons() {
         let script = log.script(allowed);
         (0..8).map(|row| script.decide(row).err()).collect::<Vec<_>>()
     };
-    let (write, dangerous, missing, nobody, never) =
-        (Some(Skip::Write), Some(Skip::Dangerous), Some(Skip::NotProvisioned), Some(Skip::NoUser), Some(Skip::Never));
+    let (write, dangerous, missing, nobody, never) = (
+        Some(Unsendable::Write),
+        Some(Unsendable::Dangerous),
+        Some(Unsendable::NotProvisioned),
+        Some(Unsendable::NoUser),
+        Some(Unsendable::Never),
+    );
     assert_eq!(reasons(Tier::Read), [write, write, write, dangerous, nobody, None, None, never]);
     assert_eq!(reasons(Tier::Write), [None, dangerous, dangerous, dangerous, nobody, None, None, never]);
     assert_eq!(reasons(Tier::Dangerous), [None, missing, None, missing, nobody, None, None, never]);
     let script = log.script(Tier::Write);
     assert_eq!(script.counts().values().sum::<u64>(), 8);
-    assert_eq!(script.decide(8), Err(Skip::Invalid));
+    assert_eq!(script.decide(8), Err(Unsendable::Invalid));
 }
 
 #[test]
@@ -261,7 +266,7 @@ fn who_is_in_a_room_follows_the_log() {
         .row("@new:old", Method::Get, MESSAGES)
         .status(403);
     let script = log.script(Tier::Write);
-    let missing = Err(Skip::NotProvisioned);
+    let missing = Err(Unsendable::NotProvisioned);
     let decided: Vec<_> = (0..7).map(|row| script.decide(row)).collect();
     // A request that was refused in the log may be refused again.
     assert_eq!(decided, [Ok(()), Ok(()), Ok(()), Ok(()), missing, missing, Ok(())]);
@@ -288,10 +293,10 @@ fn lanes_are_devices_and_for_strangers_addresses() {
 fn rooms_that_may_be_created_are_counted() {
     let mut log = Log::default();
     log.row("@a:old", Method::Post, "/_matrix/client/v3/createRoom").row("@a:old", Method::Post, "/_matrix/client/v3/createRoom");
-    let settings = Settings { allowed: Tier::Write, rooms_max: 1, ..Settings::default() };
-    let mut script = Script::new(&log.world(), &log.names, log.rows.iter().copied(), settings);
+    let config = ScriptConfig { allowed: Tier::Write, rooms_max: 1, ..ScriptConfig::default() };
+    let mut script = Script::new(&log.world(), &log.names, log.rows.iter().copied(), config);
     assert!(script.request(0, 0).is_ok());
-    assert_eq!(script.request(1, 0).unwrap_err(), Skip::NotProvisioned);
+    assert_eq!(script.request(1, 0).unwrap_err(), Unsendable::NotProvisioned);
 }
 
 #[test]
@@ -303,10 +308,10 @@ fn a_large_answer_is_read_and_a_cut_one_gives_its_token() {
     let events: Vec<_> = std::iter::repeat_n(event, 5_000).collect();
     let body = serde_json::json!({"next_batch": "s5", "rooms": {"join": {"!r:x": {"timeline": {"events": events}}}}}).to_string();
     assert!(body.len() > 5_000_000);
-    script.learn(0, 0, &answer(200, &body));
+    script.learn(0, 0, &response(200, &body));
     assert!(script.request(0, 0).unwrap().target.contains("since=s5"));
     let cut = format!("{{\"next_batch\":\"s6\",{}", &body[1..1_000]);
-    script.learn(0, 0, &Answer { cut: true, ..answer(200, &cut) });
+    script.learn(0, 0, &Response { cut: true, ..response(200, &cut) });
     assert!(script.request(0, 0).unwrap().target.contains("since=s6"));
 }
 
@@ -335,7 +340,7 @@ proptest! {
         log.row("@a:old", Method::Get, SYNC).row("@a:old", Method::Get, MESSAGES).row("@a:old", Method::Put, SEND);
         let mut script = log.script(Tier::Write);
         for row in 0..3 {
-            script.learn(row, 0, &answer(status, &body));
+            script.learn(row, 0, &response(status, &body));
             prop_assert!(script.request(row, 0).is_ok());
         }
     }

@@ -1,4 +1,4 @@
-//! The listener: one thread, a few connections, one page.
+//! The HTTP server for scrapes: one thread, a few connections, one page.
 
 use std::convert::Infallible;
 use std::io;
@@ -17,27 +17,27 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use super::Board;
+use super::MetricsRegistry;
 
-/// Why there are no metrics.
+/// Why metrics cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum MetricsError {
-    /// The address is taken, or not of this machine.
-    #[error("could not listen on {0} for --metrics: give another address or port (port 0 takes a free one)")]
+    /// The address is in use, or not of this machine.
+    #[error("could not listen on {0} for --metrics: choose another address or port (port 0 takes a free one)")]
     Bind(SocketAddr, #[source] io::Error),
-    /// The system gives no thread or no event queue.
+    /// The system provides no thread or no event queue.
     #[error("could not start the thread for --metrics")]
     Start(#[source] io::Error),
 }
 
-/// An address that is ours, before anybody is answered.
+/// A bound address, not served yet.
 #[derive(Debug)]
 pub struct Listener {
     socket: std::net::TcpListener,
     address: SocketAddr,
 }
 
-/// Answers until it is dropped.
+/// A running server; stops when dropped.
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
@@ -46,10 +46,10 @@ pub struct Server {
 }
 
 impl Listener {
-    /// Takes the address.
+    /// Binds the address.
     ///
     /// # Errors
-    /// [`MetricsError::Bind`] if it cannot be had.
+    /// [`MetricsError::Bind`].
     pub fn bind(address: SocketAddr) -> Result<Self, MetricsError> {
         let failed = |source| MetricsError::Bind(address, source);
         let socket = std::net::TcpListener::bind(address).map_err(failed)?;
@@ -58,11 +58,11 @@ impl Listener {
         Ok(Self { socket, address })
     }
 
-    /// Answers from a thread of its own.
+    /// Serves from a thread of its own.
     ///
     /// # Errors
     /// [`MetricsError::Start`].
-    pub fn serve(self, board: Arc<Board>) -> Result<Server, MetricsError> {
+    pub fn serve(self, registry: Arc<MetricsRegistry>) -> Result<Server, MetricsError> {
         let Self { socket, address } = self;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(MetricsError::Start)?;
         let socket = {
@@ -70,14 +70,14 @@ impl Listener {
             TcpListener::from_std(socket).map_err(MetricsError::Start)?
         };
         let (end, ended) = oneshot::channel();
-        let work = move || runtime.block_on(answer_all(socket, board, ended));
+        let work = move || runtime.block_on(serve_all(socket, registry, ended));
         let thread = thread::Builder::new().name("metrics".to_owned()).spawn(work).map_err(MetricsError::Start)?;
         Ok(Server { address, end: Some(end), thread: Some(thread) })
     }
 }
 
 impl Server {
-    /// Where it listens, its port known.
+    /// The address it listens on; never port 0.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -92,7 +92,7 @@ impl Drop for Server {
     }
 }
 
-async fn answer_all(socket: TcpListener, board: Arc<Board>, mut ended: oneshot::Receiver<()>) {
+async fn serve_all(socket: TcpListener, registry: Arc<MetricsRegistry>, mut ended: oneshot::Receiver<()>) {
     let mut connections = JoinSet::new();
     loop {
         let full = connections.len() >= CONNECTIONS_MAX;
@@ -101,21 +101,21 @@ async fn answer_all(socket: TcpListener, board: Arc<Board>, mut ended: oneshot::
             Some(_) = connections.join_next() => {}
             accepted = socket.accept(), if !full => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(tokio::time::timeout(LONGEST, answer(stream, Arc::clone(&board))));
+                    connections.spawn(tokio::time::timeout(CONNECTION_TIMEOUT, serve_connection(stream, Arc::clone(&registry))));
                 }
-                // Out of file descriptors, say: the run has need of them first.
-                Err(_) => tokio::time::sleep(PAUSE).await,
+                // For example out of file descriptors: the run needs them first.
+                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             },
         }
     }
 }
 
-async fn answer(stream: TcpStream, board: Arc<Board>) {
+async fn serve_connection(stream: TcpStream, registry: Arc<MetricsRegistry>) {
     let service = service_fn(move |request: Request<Incoming>| {
-        let response = respond(request.method(), request.uri().path(), &board);
+        let response = respond(request.method(), request.uri().path(), &registry);
         async move { Ok::<_, Infallible>(response) }
     });
-    // A scraper that breaks off is nobody's fault. The whole connection ends after `LONGEST`, its head included.
+    // A scraper that disconnects is not an error. The timeout for the whole connection covers its head, too.
     let _ = hyper::server::conn::http1::Builder::new()
         .header_read_timeout(None)
         .keep_alive(false)
@@ -123,9 +123,9 @@ async fn answer(stream: TcpStream, board: Arc<Board>) {
         .await;
 }
 
-fn respond(method: &Method, path: &str, board: &Board) -> Response<Full<Bytes>> {
+fn respond(method: &Method, path: &str, registry: &MetricsRegistry) -> Response<Full<Bytes>> {
     let (status, body) = match (method, path) {
-        (&Method::GET | &Method::HEAD, "/metrics") => (StatusCode::OK, board.page()),
+        (&Method::GET | &Method::HEAD, "/metrics") => (StatusCode::OK, registry.page()),
         (&Method::GET | &Method::HEAD, _) => (StatusCode::NOT_FOUND, "the metrics are at /metrics\n".to_owned()),
         _ => (StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n".to_owned()),
     };
@@ -138,9 +138,9 @@ fn respond(method: &Method, path: &str, board: &Board) -> Response<Full<Bytes>> 
     response
 }
 
-/// Scrapers at a time.
+/// Connections at a time.
 const CONNECTIONS_MAX: usize = 16;
 /// Longest time for a connection.
-const LONGEST: Duration = Duration::from_secs(10);
-/// After a failure to accept.
-const PAUSE: Duration = Duration::from_millis(100);
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
+/// Wait after a failure to accept.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

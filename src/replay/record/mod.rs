@@ -1,17 +1,17 @@
-//! What a run measured: times by endpoint group and by upstream, as HDR histograms in ns.
+//! Measurements of a run: times by endpoint group and by upstream, as HDR histograms in ns.
 //!
-//! Four times that are not the same (Gil Tene, "How NOT to measure latency"): *lateness*, the generator's own fault; *service time*, first byte
-//! written to last byte read; *response time*, from the intended instant, so that nothing that delayed a request is left out; and the
-//! *original* time in the log. Long polls have their own tally: a sync that waits for news is not slow.
+//! Four different times (Gil Tene, "How NOT to measure latency"): *lateness* of the generator; *service time*, first byte written to last byte
+//! read; *response time*, from the intended instant, so that no delay is omitted; and the *original* time in the log. Long polls have a tally of
+//! their own, because a sync that waits for new events is not slow. All other requests are *work*.
 //!
-//! Flat in memory: two histograms per time and group, however many requests. Invariant: every outcome is in exactly one group's counts, and the
-//! tallies of shards added are the tally of the whole.
+//! Memory does not grow with the number of requests. Invariant: every outcome counts in exactly one group, and the measurements of shards add up
+//! to those of the whole run.
 
-mod figures;
-mod glimpse;
-mod hlog;
+mod interval_log;
+mod live_stats;
+mod merge_interval_logs;
 mod requests;
-mod shards;
+mod running_totals;
 mod tally;
 mod verdict;
 
@@ -19,239 +19,234 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
 
-pub use figures::{BOUNDS_MS, Figures, GroupFigures};
-pub use glimpse::{Glimpse, Recent};
-pub use hlog::HlogError;
+pub use interval_log::IntervalLogError;
+pub use live_stats::{LiveStats, Window5s};
+pub use merge_interval_logs::{MergeLogError, merge_interval_logs};
 pub use requests::{COLUMNS as REQUEST_COLUMNS, RequestsError};
-pub use shards::{ShardLogError, join_hlogs};
-pub use tally::{Tally, Times};
+pub use running_totals::{BOUNDS_MS, GroupTotals, RunningTotals};
+pub use tally::{LatencyHistogram, Tally};
 pub use verdict::{VoidReason, VoidRules};
 
 use wsim_trace::table::TableWriter;
 
-use super::{Account, End, Outcome, Sink};
-use glimpse::Span;
-use hlog::Hlog;
+use super::{End, Outcome, OutcomeTotals, Sink};
+use interval_log::IntervalLog;
+use live_stats::CurrentWindow;
 use requests::{Names, Requests};
 
-/// Takes in outcomes.
+/// Measures outcomes, and writes the files beside the report.
 pub struct Recorder {
-    /// Group of each endpoint class, by its number.
+    /// Index of each endpoint class's group, by the class's id.
     groups_of: Vec<usize>,
-    measured: Measured,
-    hlog: Option<Hlog>,
+    measurements: Measurements,
+    interval_log: Option<IntervalLog>,
     requests: Option<Requests>,
-    glimpse: Option<(Arc<Glimpse>, Span)>,
-    /// Kept only where somebody wants them.
-    figures: Option<Figures>,
+    live_stats: Option<(Arc<LiveStats>, CurrentWindow)>,
+    /// `None` if not wanted.
+    running_totals: Option<RunningTotals>,
 }
 
-/// Why a file beside the measurements could not be written. The measurements are whole all the same.
+/// Why a file beside the report could not be written. The measurements are complete all the same.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
-    /// The interval log.
     #[error(transparent)]
-    Hlog(#[from] HlogError),
-    /// The requests.
+    IntervalLog(#[from] IntervalLogError),
     #[error(transparent)]
     Requests(#[from] RequestsError),
 }
 
-/// Everything measured.
+/// All measurements of a run or a shard.
 #[derive(Debug, Clone, Default)]
-pub struct Measured {
-    /// Endpoint groups in the order of the table, work and long polls apart.
+pub struct Measurements {
+    /// In the order of the endpoint table.
     pub groups: Vec<Group>,
-    /// Upstreams in the order in which they showed themselves.
+    /// In the order in which they were first seen.
     pub upstreams: Vec<Upstream>,
-    /// Where everything went.
-    pub account: Account,
-    /// Lateness of everything sent, ns.
-    pub lateness: Times,
-    /// Time that requests waited for earlier ones of their own user, ns; of those that did.
-    pub held: Times,
-    /// Answers 429 where the log has none.
-    pub limited: u64,
+    pub totals: OutcomeTotals,
+    /// Lateness of all requests that were sent, ns.
+    pub lateness: LatencyHistogram,
+    /// How long requests waited for earlier ones of their own lane, ns; only of those that did.
+    pub held: LatencyHistogram,
+    /// Responses 429 that were not 429 in the log.
+    pub rate_limited: u64,
 }
 
-/// An endpoint group.
+/// Measurements of an endpoint group.
 #[derive(Debug, Clone, Default)]
 pub struct Group {
-    /// Its id.
     pub id: String,
-    /// Requests that work.
+    /// All requests but long polls.
     pub work: Tally,
-    /// Requests that wait for news.
+    /// Long polls.
     pub polls: Tally,
 }
 
-/// An upstream.
+/// Measurements of an upstream.
 #[derive(Debug, Clone, Default)]
 pub struct Upstream {
-    /// As the proxy names it. Text of the target: escape where it is written.
+    /// The proxy's name for it. Text of the target: escape it on output.
     pub name: String,
-    /// Answers, long polls too.
+    /// Responses, including long polls.
     pub requests: u64,
     /// Service time of work, ns.
-    pub service: Times,
+    pub service: LatencyHistogram,
 }
 
 impl Recorder {
-    /// A recorder for endpoint classes whose groups are these, by number.
+    /// A recorder; `groups` are the ids of the groups of all endpoint classes, in the order of the classes.
     pub fn new<'a>(groups: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut measured = Measured::default();
-        let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut measurements = Measurements::default();
+        let mut indices: BTreeMap<&str, usize> = BTreeMap::new();
         let groups_of = groups
             .into_iter()
             .map(|id| {
-                *places.entry(id).or_insert_with(|| {
-                    measured.groups.push(Group { id: id.to_owned(), ..Group::default() });
-                    measured.groups.len() - 1
+                *indices.entry(id).or_insert_with(|| {
+                    measurements.groups.push(Group { id: id.to_owned(), ..Group::default() });
+                    measurements.groups.len() - 1
                 })
             })
             .collect();
-        Self { groups_of, measured, hlog: None, requests: None, glimpse: None, figures: None }
+        Self { groups_of, measurements, interval_log: None, requests: None, live_stats: None, running_totals: None }
     }
 
-    /// Writes an interval log beside: one line a second and group that had answers.
+    /// Also writes an interval log: one line per second and group with responses.
     #[must_use]
-    pub fn with_hlog(mut self, out: Box<dyn Write + Send>, began: std::time::SystemTime) -> Self {
-        self.hlog = Some(Hlog::new(out, began, self.measured.groups.iter().map(|group| group.id.clone()).collect()));
+    pub fn with_interval_log(mut self, out: Box<dyn Write + Send>, began: std::time::SystemTime) -> Self {
+        self.interval_log = Some(IntervalLog::new(out, began, self.measurements.groups.iter().map(|group| group.id.clone()).collect()));
         self
     }
 
-    /// Leaves figures of the last seconds there while the run goes on.
+    /// Also publishes live statistics during the run.
     #[must_use]
-    pub fn with_glimpse(mut self, glimpse: Arc<Glimpse>) -> Self {
-        self.figures = glimpse.wants_figures().then(|| Figures::new(&self.measured.groups));
-        self.glimpse = Some((glimpse, Span::default()));
+    pub fn with_live_stats(mut self, live_stats: Arc<LiveStats>) -> Self {
+        self.running_totals = live_stats.wants_totals().then(|| RunningTotals::new(&self.measurements.groups));
+        self.live_stats = Some((live_stats, CurrentWindow::default()));
         self
     }
 
-    /// Writes every request beside, as a row of a Parquet file.
-    /// `table` has the columns [`REQUEST_COLUMNS`].
+    /// Also writes every outcome as a row of `table`, which has the columns [`REQUEST_COLUMNS`].
     #[must_use]
     pub fn with_requests(mut self, table: Box<dyn TableWriter>) -> Self {
         self.requests = Some(Requests::new(table));
         self
     }
 
-    /// Ends the files and gives out what was measured.
+    /// Finishes the files and returns the measurements.
     ///
     /// # Errors
-    /// [`RecordError`] with what was measured: nothing is lost because a disk is full.
-    pub fn finish(mut self) -> (Measured, Result<(), RecordError>) {
-        let log = self.hlog.take().map_or(Ok(()), Hlog::finish);
-        let requests = self.requests.take().map_or(Ok(()), |requests| requests.finish(&names(&self.measured)));
+    /// [`RecordError`], beside the measurements: a full disk does not lose them.
+    pub fn finish(mut self) -> (Measurements, Result<(), RecordError>) {
+        let log = self.interval_log.take().map_or(Ok(()), IntervalLog::finish);
+        let requests = self.requests.take().map_or(Ok(()), |requests| requests.finish(&names(&self.measurements)));
         let written = log.map_err(RecordError::from).and(requests.map_err(RecordError::from));
-        self.measured.groups.retain(|group| group.work.scheduled + group.polls.scheduled > 0);
-        (self.measured, written)
+        self.measurements.groups.retain(|group| group.work.scheduled + group.polls.scheduled > 0);
+        (self.measurements, written)
     }
 
     fn add(&mut self, outcome: &Outcome) -> Result<(), RecordError> {
-        let place = self.count(outcome);
-        if let Some((glimpse, span)) = &mut self.glimpse {
-            span.add(outcome, glimpse);
+        let index = self.count(outcome);
+        if let Some((live_stats, current_window)) = &mut self.live_stats {
+            current_window.add(outcome, live_stats);
         }
-        if let Some(figures) = &mut self.figures {
-            figures.add(outcome, place);
+        if let Some(running_totals) = &mut self.running_totals {
+            running_totals.add(outcome, index);
         }
         if let Some(requests) = &mut self.requests
-            && requests.add(outcome, place)
-            && let Err(error) = requests.write(&names(&self.measured))
+            && requests.add(outcome, index)
+            && let Err(error) = requests.write(&names(&self.measurements))
         {
             self.requests = None;
             return Err(error.into());
         }
-        match (&mut self.hlog, outcome.response_ns()) {
-            (Some(hlog), Some(ns)) if !outcome.long_poll => hlog.record(place, outcome.last_byte_ns, ns).map_err(|error| {
-                self.hlog = None;
+        match (&mut self.interval_log, outcome.response_ns()) {
+            (Some(interval_log), Some(ns)) if !outcome.long_poll => interval_log.record(index, outcome.last_byte_ns, ns).map_err(|error| {
+                self.interval_log = None;
                 error.into()
             }),
             _ => Ok(()),
         }
     }
 
-    /// Counts an outcome; the place of its group.
+    /// Counts an outcome; returns the index of its group.
     fn count(&mut self, outcome: &Outcome) -> usize {
-        let measured = &mut self.measured;
-        measured.account.book(outcome.end);
-        let place = self.groups_of.get(usize::from(outcome.endpoint.0)).copied().unwrap_or(0);
-        if let Some(group) = measured.groups.get_mut(place) {
+        let measurements = &mut self.measurements;
+        measurements.totals.record(outcome.end);
+        let index = self.groups_of.get(usize::from(outcome.endpoint.0)).copied().unwrap_or(0);
+        if let Some(group) = measurements.groups.get_mut(index) {
             if outcome.long_poll { &mut group.polls } else { &mut group.work }.add(outcome);
         }
         if let Some(ns) = outcome.lateness_ns() {
-            measured.lateness.record(ns);
+            measurements.lateness.record(ns);
         }
         if outcome.due_ns > outcome.intended_ns {
-            measured.held.record(outcome.due_ns - outcome.intended_ns);
+            measurements.held.record(outcome.due_ns - outcome.intended_ns);
         }
-        measured.limited += u64::from(outcome.status == 429 && outcome.original_status != 429);
-        let known = usize::from(outcome.upstream).checked_sub(1).and_then(|place| measured.upstreams.get_mut(place));
+        measurements.rate_limited += u64::from(outcome.status == 429 && outcome.original_status != 429);
+        let known = usize::from(outcome.upstream).checked_sub(1).and_then(|index| measurements.upstreams.get_mut(index));
         if let (Some(upstream), End::Completed) = (known, outcome.end) {
             upstream.requests += 1;
             if let (Some(ns), false) = (outcome.service_ns(), outcome.long_poll) {
                 upstream.service.record(ns);
             }
         }
-        place
+        index
     }
 }
 
-/// Names of groups and upstreams by number.
-fn names(measured: &Measured) -> Names<'_> {
+/// The names of groups and upstreams by index.
+fn names(measurements: &Measurements) -> Names<'_> {
     Names {
-        groups: measured.groups.iter().map(|group| group.id.as_str()).collect(),
-        upstreams: measured.upstreams.iter().map(|upstream| upstream.name.as_str()).collect(),
+        groups: measurements.groups.iter().map(|group| group.id.as_str()).collect(),
+        upstreams: measurements.upstreams.iter().map(|upstream| upstream.name.as_str()).collect(),
     }
 }
 
 impl Sink for Recorder {
     fn upstream(&mut self, number: u8, name: &str) {
-        debug_assert_eq!(usize::from(number), self.measured.upstreams.len() + 1, "upstreams are numbered as they come");
-        self.measured.upstreams.push(Upstream { name: name.to_owned(), ..Upstream::default() });
+        debug_assert_eq!(usize::from(number), self.measurements.upstreams.len() + 1, "upstreams are numbered in order");
+        self.measurements.upstreams.push(Upstream { name: name.to_owned(), ..Upstream::default() });
     }
 
     fn outcomes(&mut self, batch: &[Outcome]) -> Result<(), String> {
         let mut result = Ok(());
         for outcome in batch {
-            // The account goes on when a file cannot.
+            // Counting goes on when a file cannot be written.
             if let Err(error) = self.add(outcome) {
                 result = Err(error.to_string());
             }
         }
-        if let (Some((glimpse, _)), Some(figures)) = (&self.glimpse, &self.figures) {
-            glimpse.leave(figures);
+        if let (Some((live_stats, _)), Some(running_totals)) = (&self.live_stats, &self.running_totals) {
+            live_stats.publish(running_totals);
         }
         result
     }
 }
 
-impl Measured {
-    /// Adds another shard's.
+impl Measurements {
+    /// Adds the measurements of another shard.
     pub fn add(&mut self, other: &Self) {
-        for theirs in &other.groups {
-            let place = self.groups.iter().position(|group| group.id == theirs.id).unwrap_or_else(|| {
-                self.groups.push(Group { id: theirs.id.clone(), ..Group::default() });
+        for other in &other.groups {
+            let index = self.groups.iter().position(|group| group.id == other.id).unwrap_or_else(|| {
+                self.groups.push(Group { id: other.id.clone(), ..Group::default() });
                 self.groups.len() - 1
             });
-            let mine = &mut self.groups[place];
-            mine.work.merge(&theirs.work);
-            mine.polls.merge(&theirs.polls);
+            let own = &mut self.groups[index];
+            own.work.merge(&other.work);
+            own.polls.merge(&other.polls);
         }
-        for theirs in &other.upstreams {
-            let place = self.upstreams.iter().position(|upstream| upstream.name == theirs.name).unwrap_or_else(|| {
-                self.upstreams.push(Upstream { name: theirs.name.clone(), ..Upstream::default() });
+        for other in &other.upstreams {
+            let index = self.upstreams.iter().position(|upstream| upstream.name == other.name).unwrap_or_else(|| {
+                self.upstreams.push(Upstream { name: other.name.clone(), ..Upstream::default() });
                 self.upstreams.len() - 1
             });
-            let mine = &mut self.upstreams[place];
-            mine.requests += theirs.requests;
-            mine.service.merge(&theirs.service);
+            let own = &mut self.upstreams[index];
+            own.requests += other.requests;
+            own.service.merge(&other.service);
         }
-        self.account.add(&other.account);
+        self.totals.add(&other.totals);
         self.lateness.merge(&other.lateness);
         self.held.merge(&other.held);
-        self.limited += other.limited;
+        self.rate_limited += other.rate_limited;
     }
 
     /// All groups together.

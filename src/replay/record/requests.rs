@@ -1,7 +1,7 @@
-//! Every request's end as a row of a Parquet file, for whoever wants to ask what no table answers.
+//! Every outcome as a row of a Parquet file, for questions that the report's tables do not answer.
 //!
-//! Written in groups while the run goes on, so that memory does not grow with it. Invariant: one row for each outcome, in the order in which
-//! they ended. Columns: see [`COLUMNS`]; times in ns since the run began, null where there was none.
+//! Written in row groups during the run, so that memory does not grow. Invariant: one row per outcome, in the order in which requests ended.
+//! Columns: see [`COLUMNS`]; times in ns since the run began, null if there was none.
 
 use super::super::{End, Outcome};
 use wsim_trace::table::{ColumnKind, ColumnValues, TableError, TableWriter};
@@ -11,7 +11,7 @@ use wsim_trace::table::{ColumnKind, ColumnValues, TableError, TableWriter};
 #[error("the requests could not be written to requests.parquet: {0}")]
 pub struct RequestsError(#[from] TableError);
 
-/// The columns in order. Add at the end, never rename.
+/// The columns in order. New ones go at the end; none is renamed.
 pub const COLUMNS: [(&str, ColumnKind); 16] = [
     ("intended_ns", ColumnKind::Number),
     ("due_ns", ColumnKind::Number),
@@ -34,17 +34,17 @@ pub const COLUMNS: [(&str, ColumnKind); 16] = [
 /// Name of the file's schema.
 const SCHEMA: &str = "wsim.requests/1";
 
-/// Rows in a group: 4 MiB of outcomes.
+/// Rows in a row group: 4 MiB of outcomes.
 const GROUP_ROWS: usize = 65_536;
 
-/// The file being written.
+/// The file that is being written.
 pub(super) struct Requests {
     table: Box<dyn TableWriter>,
-    /// Outcomes with the place of their group.
+    /// Outcomes of the current row group, each with the number of its endpoint group, from 1.
     waiting: Vec<(Outcome, u32)>,
 }
 
-/// Texts that the numbers of a group of rows stand for.
+/// The texts that a row group's numbers stand for.
 pub(super) struct Names<'n> {
     pub(super) groups: Vec<&'n str>,
     pub(super) upstreams: Vec<&'n str>,
@@ -55,13 +55,13 @@ impl Requests {
         Self { table, waiting: Vec::new() }
     }
 
-    /// Takes in an outcome; says whether a group is full.
+    /// Adds an outcome. `true` if the row group is full.
     pub(super) fn add(&mut self, outcome: &Outcome, group: usize) -> bool {
-        self.waiting.push((*outcome, u32::try_from(group).map_or(0, |place| place + 1)));
+        self.waiting.push((*outcome, u32::try_from(group).map_or(0, |index| index + 1)));
         self.waiting.len() >= GROUP_ROWS
     }
 
-    /// Writes what waits.
+    /// Writes the current row group.
     pub(super) fn write(&mut self, names: &Names<'_>) -> Result<(), RequestsError> {
         let rows = std::mem::take(&mut self.waiting);
         if rows.is_empty() {
@@ -69,21 +69,21 @@ impl Requests {
         }
         let numbers = |of: fn(&Outcome) -> u64| ColumnValues::Numbers(rows.iter().map(|(outcome, _)| of(outcome)).collect());
         let skipped = |outcome: &Outcome| matches!(outcome.end, End::Skipped(_));
-        let (mut reasons, mut places): (Vec<&str>, Vec<u32>) = (Vec::new(), Vec::with_capacity(rows.len()));
+        let (mut reasons, mut indices): (Vec<&str>, Vec<u32>) = (Vec::new(), Vec::with_capacity(rows.len()));
         for (outcome, _) in &rows {
             let reason = match outcome.end {
                 End::Completed => "",
                 End::Failed(failure) => failure.name(),
                 End::Skipped(reason) => reason.name(),
             };
-            places.push(place(&mut reasons, reason));
+            indices.push(index(&mut reasons, reason));
         }
         let ended = rows.iter().map(|(outcome, _)| match outcome.end {
             End::Completed => 1,
             End::Failed(_) => 2,
             End::Skipped(_) => 3,
         });
-        // The last number stands for all upstreams that have none of their own.
+        // A number beyond the list stands for all upstreams without a number of their own.
         let upstreams = rows
             .iter()
             .map(|(outcome, _)| u32::from(outcome.upstream))
@@ -103,7 +103,7 @@ impl Requests {
             numbers(|outcome| u64::from(outcome.bytes)),
             ColumnValues::Bools(rows.iter().map(|(outcome, _)| outcome.long_poll).collect()),
             ColumnValues::Texts(ended.collect(), vec!["completed", "failed", "skipped"]),
-            ColumnValues::Texts(places, reasons),
+            ColumnValues::Texts(indices, reasons),
             numbers(|outcome| u64::from(outcome.copy)),
             numbers(|outcome| u64::from(outcome.row)),
         ];
@@ -113,7 +113,7 @@ impl Requests {
         Ok(())
     }
 
-    /// Writes what waits and the end of the file.
+    /// Writes the current row group and the end of the file.
     pub(super) fn finish(mut self, names: &Names<'_>) -> Result<(), RequestsError> {
         self.write(names)?;
         self.table.finish(SCHEMA)?;
@@ -122,7 +122,7 @@ impl Requests {
 }
 
 /// The number of a reason, from 1; 0 for none.
-fn place(reasons: &mut Vec<&'static str>, reason: &'static str) -> u32 {
+fn index(reasons: &mut Vec<&'static str>, reason: &'static str) -> u32 {
     if reason.is_empty() {
         return 0;
     }

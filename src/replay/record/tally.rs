@@ -1,4 +1,4 @@
-//! Counts and times of one group.
+//! Counts and times of one endpoint group.
 
 use std::collections::BTreeMap;
 
@@ -7,19 +7,20 @@ use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer}
 
 use super::super::{End, Outcome};
 
-/// Times in ns: three significant digits, up to an hour.
+/// A histogram of times in ns: three significant digits, up to an hour. `stats::histogram` is another one, of µs in less memory, for
+/// simulations; this one is stored in HdrHistogram's own format.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Times {
+pub struct LatencyHistogram {
     histogram: Option<Box<Histogram<u64>>>,
     sum_ns: u128,
 }
 
-/// Longest time that is told apart, ns.
+/// Longer times count as this, ns.
 const LONGEST_NS: u64 = 3_600_000_000_000;
 const SIGNIFICANT_DIGITS: u8 = 3;
 
-impl Times {
-    /// Adds one.
+impl LatencyHistogram {
+    /// Adds a time.
     pub fn record(&mut self, ns: u64) {
         self.sum_ns += u128::from(ns);
         if self.histogram.is_none() {
@@ -30,30 +31,30 @@ impl Times {
         }
     }
 
-    /// Adds all of another.
+    /// Adds the times of another histogram.
     pub fn merge(&mut self, other: &Self) {
         self.sum_ns += other.sum_ns;
         match (&mut self.histogram, &other.histogram) {
-            (Some(mine), Some(theirs)) => {
-                // Bounds are the same, so this cannot fail; what cannot be added would be lost, never counted twice.
-                let _ = mine.add(&**theirs);
+            (Some(own), Some(other)) => {
+                // Cannot fail, because the bounds are the same.
+                let _ = own.add(&**other);
             }
-            (None, Some(theirs)) => self.histogram = Some(theirs.clone()),
+            (None, Some(other)) => self.histogram = Some(other.clone()),
             (_, None) => {}
         }
     }
 
-    /// How many.
+    /// Number of times.
     pub fn count(&self) -> u64 {
         self.histogram.as_ref().map_or(0, |histogram| histogram.len())
     }
 
-    /// Quantile, ns; 0 if empty.
+    /// Quantile (0 to 1), ns; 0 if empty.
     pub fn quantile_ns(&self, quantile: f64) -> u64 {
         self.histogram.as_ref().map_or(0, |histogram| histogram.value_at_quantile(quantile).min(histogram.max()))
     }
 
-    /// Largest, ns; 0 if empty.
+    /// Maximum, ns; 0 if empty.
     pub fn max_ns(&self) -> u64 {
         self.histogram.as_ref().map_or(0, |histogram| histogram.max())
     }
@@ -63,17 +64,17 @@ impl Times {
         if self.count() == 0 { 0.0 } else { self.sum_ns as f64 / self.count() as f64 }
     }
 
-    /// The histogram in HdrHistogram's V2 form, deflated; empty if there is nothing.
+    /// The histogram in HdrHistogram's V2 format, deflated; no bytes if empty.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         if let Some(histogram) = &self.histogram {
-            // Writing into memory does not fail.
+            // Writing to memory does not fail.
             let _ = V2DeflateSerializer::new().serialize(histogram, &mut bytes);
         }
         bytes
     }
 
-    /// Reads [`Self::to_bytes`] back; `None` where it is not such a form.
+    /// Reads the bytes of [`Self::to_bytes`]; `None` if they are malformed.
     pub fn from_bytes(bytes: &[u8], sum_ns: u128) -> Option<Self> {
         if bytes.is_empty() {
             return Some(Self::default());
@@ -84,7 +85,7 @@ impl Times {
         Some(Self { histogram: Some(histogram), sum_ns })
     }
 
-    /// Sum of all, ns.
+    /// Exact sum, ns.
     pub fn sum_ns(&self) -> u128 {
         self.sum_ns
     }
@@ -95,33 +96,33 @@ fn empty() -> Option<Box<Histogram<u64>>> {
     Histogram::new_with_bounds(1, LONGEST_NS, SIGNIFICANT_DIGITS).ok().map(Box::new)
 }
 
-/// Counts and times of some requests. Times in ns.
+/// Counts and times of some requests.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Tally {
     /// Requests in the schedule.
     pub scheduled: u64,
-    /// Requests sent: answered or failed.
+    /// Requests sent: completed or failed.
     pub sent: u64,
-    /// Requests with a whole answer.
+    /// Requests with a complete response.
     pub completed: u64,
     /// How late the generator was.
-    pub lateness: Times,
+    pub lateness: LatencyHistogram,
     /// First byte written to last byte read.
-    pub service: Times,
+    pub service: LatencyHistogram,
     /// Intended instant to last byte read.
-    pub response: Times,
-    /// In the log, of those completed.
-    pub original: Times,
-    /// Answers by status.
+    pub response: LatencyHistogram,
+    /// Times in the log of the completed requests.
+    pub original: LatencyHistogram,
+    /// Responses by status.
     pub status: BTreeMap<u16, u64>,
-    /// Answers of another class of status (2xx, 4xx, …) than the log's.
+    /// Responses of another class of status (2xx, 4xx, …) than in the log.
     pub differs: u64,
-    /// Bytes of answers.
+    /// Bytes of response bodies.
     pub bytes: u64,
 }
 
 impl Tally {
-    /// Takes in a request's end.
+    /// Adds an outcome.
     pub fn add(&mut self, outcome: &Outcome) {
         self.scheduled += 1;
         if matches!(outcome.end, End::Skipped(_)) {
@@ -141,7 +142,7 @@ impl Tally {
         self.bytes += u64::from(outcome.bytes);
     }
 
-    /// Adds another's.
+    /// Adds another tally.
     pub fn merge(&mut self, other: &Self) {
         self.scheduled += other.scheduled;
         self.sent += other.sent;

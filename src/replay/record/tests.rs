@@ -1,14 +1,15 @@
-//! The account adds up, and shards are parts of a whole.
+//! Totals add up, shards add up to the whole run, and full disks lose no measurements.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::Reason;
+use crate::{SkipReason, Unsendable};
 use wsim_endpoints::EndpointId;
-use wsim_matrix::Skip;
+use wsim_trace::table::ColumnKind;
 use wsim_transport::Failure;
 
 fn outcome(endpoint: u16, second: u64, late_us: u64, service_us: u64, end: End) -> Outcome {
@@ -41,54 +42,54 @@ fn recorder() -> Recorder {
 }
 
 #[test]
-fn times_are_told_apart() {
+fn the_four_times_are_separate() {
     let mut recorder = recorder();
     recorder.outcomes(&[outcome(0, 1, 500, 3000, End::Completed), outcome(2, 1, 100, 30_000_000, End::Completed)]).unwrap();
-    let (measured, written) = recorder.finish();
+    let (measurements, written) = recorder.finish();
     assert!(written.is_ok());
-    assert_eq!(measured.groups.iter().map(|group| group.id.as_str()).collect::<Vec<_>>(), ["client", "sync"]);
-    let work = &measured.groups[0].work;
+    assert_eq!(measurements.groups.iter().map(|group| group.id.as_str()).collect::<Vec<_>>(), ["client", "sync"]);
+    let work = &measurements.groups[0].work;
     let near = |ns: u64, ms: f64| (ns as f64 / 1e6 - ms).abs() < ms * 0.002;
     assert!(near(work.service.quantile_ns(0.5), 3.0) && near(work.response.quantile_ns(0.5), 3.5) && near(work.original.max_ns(), 2.0));
-    assert_eq!(measured.whole().work.completed, 1, "a parked sync is not work");
-    assert_eq!((measured.upstreams[0].requests, measured.upstreams[0].service.count()), (2, 1));
+    assert_eq!(measurements.whole().work.completed, 1, "a waiting sync is not work");
+    assert_eq!((measurements.upstreams[0].requests, measurements.upstreams[0].service.count()), (2, 1));
 }
 
 #[test]
-fn a_glimpse_is_of_the_last_whole_seconds() {
-    let glimpse = Arc::new(Glimpse::default());
-    let mut recorder = recorder().with_glimpse(Arc::clone(&glimpse));
+fn live_stats_are_of_the_last_complete_window() {
+    let live_stats = Arc::new(LiveStats::default());
+    let mut recorder = recorder().with_live_stats(Arc::clone(&live_stats));
     let mut add = |second, late_us, service_us, endpoint| {
         recorder.outcomes(&[outcome(endpoint, second, late_us, service_us, End::Completed)]).unwrap();
     };
     add(0, 100, 3000, 0);
     add(1, 100, 3_000_000, 2);
-    assert_eq!(glimpse.recent(), None, "the first five seconds are not over");
+    assert_eq!(live_stats.last_window(), None, "the first five seconds are not over");
     add(6, 900, 8000, 2);
     let near = |ns: u64, ms: f64| (ns as f64 / 1e6 - ms).abs() < ms * 0.002;
-    let first = glimpse.recent().unwrap();
+    let first = live_stats.last_window().unwrap();
     assert!(near(first.lateness_p99_ns, 0.1) && near(first.work_p95_ns.unwrap(), 3.1), "{first:?}");
     add(60, 1, 1, 0);
-    let second = glimpse.recent().unwrap();
+    let second = live_stats.last_window().unwrap();
     assert!(near(second.lateness_p99_ns, 0.9), "{second:?}");
-    assert_eq!(second.work_p95_ns, None, "a long poll is no work");
+    assert_eq!(second.work_p95_ns, None, "a long poll is not work");
 }
 
 #[test]
-fn counts_are_kept_where_somebody_wants_them_and_add_up() {
-    let plain = Arc::new(Glimpse::default());
-    recorder().with_glimpse(Arc::clone(&plain)).outcomes(&[outcome(0, 0, 100, 3000, End::Completed)]).unwrap();
-    assert_eq!(plain.figures(), None);
-    let glimpse = Arc::new(Glimpse::detailed());
-    let mut recorder = recorder().with_glimpse(Arc::clone(&glimpse));
+fn totals_are_kept_only_if_wanted_and_add_up() {
+    let plain = Arc::new(LiveStats::default());
+    recorder().with_live_stats(Arc::clone(&plain)).outcomes(&[outcome(0, 0, 100, 3000, End::Completed)]).unwrap();
+    assert_eq!(plain.totals(), None);
+    let live_stats = Arc::new(LiveStats::with_totals());
+    let mut recorder = recorder().with_live_stats(Arc::clone(&live_stats));
     let ends = [(0, End::Completed), (2, End::Completed), (2, End::Completed), (2, End::Failed(Failure::Timeout))];
     let batch: Vec<_> = ends.into_iter().map(|(endpoint, end)| outcome(endpoint, 1, 100, 7000, end)).collect();
     recorder.outcomes(&batch).unwrap();
-    let figures = glimpse.figures().unwrap();
-    assert_eq!((figures.account.sent(), figures.account.completed, figures.by_class.iter().sum::<u64>()), (4, 3, 3));
-    let (measured, _) = recorder.finish();
-    for group in &measured.groups {
-        let counted = figures.groups.iter().find(|one| one.id == group.id).unwrap();
+    let running_totals = live_stats.totals().unwrap();
+    assert_eq!((running_totals.outcomes.sent(), running_totals.outcomes.completed, running_totals.by_class.iter().sum::<u64>()), (4, 3, 3));
+    let (measurements, _) = recorder.finish();
+    for group in &measurements.groups {
+        let counted = running_totals.groups.iter().find(|one| one.id == group.id).unwrap();
         assert_eq!(counted.buckets.iter().sum::<u64>(), group.work.completed, "{}", group.id);
         assert_eq!(u128::from(counted.sum_ns), group.work.response.sum_ns(), "{}", group.id);
         assert_eq!(counted.long_polls, group.polls.completed, "{}", group.id);
@@ -110,12 +111,12 @@ impl Write for Shared {
 }
 
 #[test]
-fn the_interval_log_has_a_line_a_second_and_group() {
+fn the_interval_log_has_a_line_per_second_and_group() {
     use hdrhistogram::Histogram;
     use hdrhistogram::serialization::Deserializer;
     use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
     let out = Shared::default();
-    let mut recorder = recorder().with_hlog(Box::new(out.clone()), SystemTime::UNIX_EPOCH);
+    let mut recorder = recorder().with_interval_log(Box::new(out.clone()), SystemTime::UNIX_EPOCH);
     for second in 0..3 {
         for _ in 0..=second {
             recorder.outcomes(&[outcome(0, second, 0, 5000, End::Completed), outcome(3, second, 0, 9000, End::Completed)]).unwrap();
@@ -149,22 +150,22 @@ impl Write for Full {
 }
 
 #[test]
-fn a_full_disk_loses_nothing_of_the_account() {
-    let mut recorder = recorder().with_hlog(Box::new(Full), SystemTime::UNIX_EPOCH);
+fn a_full_disk_loses_no_totals() {
+    let mut recorder = recorder().with_interval_log(Box::new(Full), SystemTime::UNIX_EPOCH);
     let batch: Vec<Outcome> = (0..5).map(|second| outcome(0, second, 0, 5000, End::Completed)).collect();
     let error = recorder.outcomes(&batch).unwrap_err();
     assert!(error.contains("interval log"), "{error}");
-    assert_eq!(recorder.finish().0.account.completed, 5);
+    assert_eq!(recorder.finish().0.totals.completed, 5);
 }
 
-/// Takes so many bytes and no more.
+/// A disk that is full after this many bytes.
 struct Small(usize);
 
 impl Write for Small {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let room = self.0.min(bytes.len());
-        self.0 -= room;
-        if room == 0 { Err(std::io::Error::from(std::io::ErrorKind::StorageFull)) } else { Ok(room) }
+        let left = self.0.min(bytes.len());
+        self.0 -= left;
+        if left == 0 { Err(std::io::Error::from(std::io::ErrorKind::StorageFull)) } else { Ok(left) }
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
@@ -177,31 +178,30 @@ fn table(out: impl Write + Send + 'static) -> Box<dyn TableWriter> {
 }
 
 #[test]
-fn a_disk_that_fills_up_ends_the_file_of_requests_and_not_the_account() {
+fn a_disk_that_fills_up_ends_the_requests_file_but_not_the_totals() {
     let batch: Vec<Outcome> = (0..100_000).map(|number| outcome(0, number / 1000, number % 77, 5000, End::Completed)).collect();
     let mut recorder = recorder().with_requests(table(Small(1000)));
     let error = recorder.outcomes(&batch).unwrap_err();
     assert!(error.contains("requests.parquet"), "{error}");
-    assert_eq!(recorder.finish().0.account.completed, 100_000);
-    // Full at the very end: said by `finish`.
+    assert_eq!(recorder.finish().0.totals.completed, 100_000);
+    // If the disk is full only at the end, `finish` reports it.
     let mut recorder = self::recorder().with_requests(table(Small(1000)));
     recorder.outcomes(&batch[..50_000]).unwrap();
-    let (measured, written) = recorder.finish();
-    assert_eq!(measured.account.completed, 50_000);
+    let (measurements, written) = recorder.finish();
+    assert_eq!(measurements.totals.completed, 50_000);
     assert!(written.unwrap_err().to_string().contains("requests.parquet"));
 }
 
 #[test]
 fn requests_have_a_row_each_and_read_back() {
-    use polars_io::SerReader;
-    use polars_io::parquet::read::ParquetReader;
-    // More than one group of rows.
+    use wsim_parquet::table_reader::TableReader;
+    // More than one row group.
     let rows = 70_000;
     let out = Shared::default();
     let mut recorder = recorder().with_requests(table(out.clone()));
     let end = |number: u64| match number % 10 {
         3 => End::Failed(Failure::Timeout),
-        4 => End::Skipped(Reason::Content(Skip::Write)),
+        4 => End::Skipped(SkipReason::Content(Unsendable::Write)),
         _ => End::Completed,
     };
     let all: Vec<Outcome> = (0..rows)
@@ -215,10 +215,24 @@ fn requests_have_a_row_each_and_read_back() {
     assert!(before > 1000, "nothing was written while the run went on: {before}");
     assert!(recorder.finish().1.is_ok());
     let bytes = out.0.lock().unwrap().clone();
-    let frame = ParquetReader::new(std::io::Cursor::new(bytes)).finish().unwrap();
-    assert_eq!(frame.height(), all.len());
-    let number = |name: &str, row: usize| frame.column(name).unwrap().u64().unwrap().get(row);
-    let text = |name: &str, row: usize| frame.column(name).unwrap().str().unwrap().get(row).map(ToOwned::to_owned);
+    let mut table = TableReader::new(std::io::Cursor::new(bytes)).unwrap();
+    assert_eq!((0..table.groups()).map(|group| table.rows(group)).sum::<usize>(), all.len());
+    let mut columns: BTreeMap<&str, Vec<Option<String>>> = BTreeMap::new();
+    for (name, kind) in REQUEST_COLUMNS {
+        for group in 0..table.groups() {
+            let column = table.column(group, name).unwrap();
+            let texts = match kind {
+                ColumnKind::Number | ColumnKind::NumberOrNull => {
+                    column.numbers::<u64>().unwrap().map(|v| v.map(|v| v.to_string())).collect()
+                }
+                ColumnKind::Bool => column.bools().unwrap().map(|v| v.map(|v| v.to_string())).collect::<Vec<_>>(),
+                ColumnKind::Text => column.texts().unwrap().map(|v| v.map(str::to_owned)).collect(),
+            };
+            columns.entry(name).or_default().extend(texts);
+        }
+    }
+    let text = |name: &str, row: usize| columns[name][row].clone();
+    let number = |name: &str, row: usize| text(name, row).map(|text| text.parse::<u64>().unwrap());
     let null = |value: u64| (value != 0).then_some(value);
     for (row, outcome) in all.iter().enumerate().step_by(601) {
         let sent = !matches!(outcome.end, End::Skipped(_));
@@ -237,7 +251,7 @@ fn requests_have_a_row_each_and_read_back() {
             _ => ("completed", None),
         };
         assert_eq!((text("end", row).as_deref(), text("reason", row).as_deref()), (Some(end), reason));
-        assert_eq!(frame.column("long_poll").unwrap().bool().unwrap().get(row), Some(outcome.long_poll));
+        assert_eq!(text("long_poll", row), Some(outcome.long_poll.to_string()));
     }
 }
 
@@ -245,14 +259,14 @@ fn any_end() -> impl Strategy<Value = End> {
     prop_oneof![
         4 => Just(End::Completed),
         1 => prop::sample::select(Failure::ALL.to_vec()).prop_map(End::Failed),
-        1 => prop::sample::select(Skip::ALL.to_vec()).prop_map(|skip| End::Skipped(Reason::Content(skip))),
-        1 => Just(End::Skipped(Reason::Stopped)),
+        1 => prop::sample::select(Unsendable::ALL.to_vec()).prop_map(|skip| End::Skipped(SkipReason::Content(skip))),
+        1 => Just(End::Skipped(SkipReason::Stopped)),
     ]
 }
 
 proptest! {
     #[test]
-    fn shards_added_are_the_whole(
+    fn shards_add_up_to_the_whole_run(
         rows in prop::collection::vec((0_u16..5, 0_u64..20, 0_u64..9000, 1_u64..900_000, any_end()), 0..120),
         cut in 0_usize..120,
     ) {
@@ -265,13 +279,13 @@ proptest! {
         let cut = cut.min(all.len());
         let (whole, mut sum) = (part(&all), part(&all[..cut]));
         sum.add(&part(&all[cut..]));
-        prop_assert_eq!(&sum.account, &whole.account);
+        prop_assert_eq!(&sum.totals, &whole.totals);
         prop_assert_eq!(sum.whole().work, whole.whole().work);
         prop_assert_eq!(sum.whole().polls, whole.whole().polls);
         prop_assert_eq!(&sum.lateness, &whole.lateness);
         let scheduled: u64 = whole.groups.iter().map(|group| group.work.scheduled + group.polls.scheduled).sum();
-        prop_assert_eq!(scheduled, whole.account.scheduled());
+        prop_assert_eq!(scheduled, whole.totals.scheduled());
         let bytes = whole.lateness.to_bytes();
-        prop_assert_eq!(Times::from_bytes(&bytes, whole.lateness.sum_ns()), Some(whole.lateness));
+        prop_assert_eq!(LatencyHistogram::from_bytes(&bytes, whole.lateness.sum_ns()), Some(whole.lateness));
     }
 }

@@ -1,4 +1,4 @@
-//! TLS with an authority of one's own, HTTP/2 by ALPN and with prior knowledge, against hyper's server.
+//! TLS with a private certificate authority, HTTP/2 by ALPN and with prior knowledge, against hyper's server.
 
 use std::convert::Infallible;
 use std::io::Write;
@@ -17,18 +17,18 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use super::{get, quick};
-use crate::{Client, Connector, Failure, Settings};
+use super::{get, short_timeouts};
+use crate::{Client, Connector, Failure, TransportConfig};
 
-/// Says the version and the authority that it was asked by.
+/// Responds with the HTTP version, and `+` if the request was for `localhost`.
 async fn echo(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let authority = request.uri().authority().map(ToString::to_string);
     let host = request.headers().get("host").and_then(|host| host.to_str().ok()).map(str::to_owned);
-    let asked = authority.or(host).unwrap_or_default().starts_with("localhost");
-    Ok(Response::new(Full::new(Bytes::from(format!("{:?}{}", request.version(), if asked { "+" } else { "-" })))))
+    let is_localhost = authority.or(host).unwrap_or_default().starts_with("localhost");
+    Ok(Response::new(Full::new(Bytes::from(format!("{:?}{}", request.version(), if is_localhost { "+" } else { "-" })))))
 }
 
-async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, http2: bool) {
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, http2: bool) {
     let io = TokioIo::new(stream);
     let _ = if http2 {
         hyper::server::conn::http2::Builder::new(TokioExecutor::new()).serve_connection(io, service_fn(echo)).await
@@ -37,15 +37,15 @@ async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, ht
     };
 }
 
-/// A server for `localhost`, and its authority's certificate.
+/// A TLS server for `localhost`, and its certificate.
 async fn server(http2: bool) -> (SocketAddr, tempfile::NamedTempFile) {
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let certificate = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let mut file = tempfile::NamedTempFile::new().unwrap();
-    file.write_all(made.cert.pem().as_bytes()).unwrap();
-    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    file.write_all(certificate.cert.pem().as_bytes()).unwrap();
+    let key = PrivateKeyDer::try_from(certificate.signing_key.serialize_der()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let mut config = builder.with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key).unwrap();
+    let mut config = builder.with_no_client_auth().with_single_cert(vec![certificate.cert.der().clone()], key).unwrap();
     config.alpn_protocols = if http2 { vec![b"h2".to_vec()] } else { vec![] };
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -55,7 +55,7 @@ async fn server(http2: bool) -> (SocketAddr, tempfile::NamedTempFile) {
             let acceptor = acceptor.clone();
             tokio::spawn(async move {
                 if let Ok(stream) = acceptor.accept(stream).await {
-                    answer(stream, http2).await;
+                    serve(stream, http2).await;
                 }
             });
         }
@@ -63,49 +63,49 @@ async fn server(http2: bool) -> (SocketAddr, tempfile::NamedTempFile) {
     (address, file)
 }
 
-async fn ask(address: SocketAddr, scheme: &str, settings: Settings) -> Result<String, Failure> {
+async fn fetch_twice(address: SocketAddr, scheme: &str, config: TransportConfig) -> Result<String, Failure> {
     let target = format!("{scheme}://localhost:{}", address.port()).parse().unwrap();
-    let mut client = Client::new(Connector::new(target, Settings { keep_bytes_max: 100, ..settings }).await.unwrap());
-    // Twice, so that a kept connection is used too.
+    let mut client = Client::new(Connector::new(target, TransportConfig { keep_bytes_max: 100, ..config }).await.unwrap());
+    // The second request uses the kept connection.
     client.send(&get("/_matrix/client/versions?x=1")).await?;
-    client.send(&get("/_matrix/client/versions?x=1")).await.map(|answer| String::from_utf8_lossy(&answer.body).into_owned())
+    client.send(&get("/_matrix/client/versions?x=1")).await.map(|response| String::from_utf8_lossy(&response.body).into_owned())
 }
 
 #[tokio::test]
-async fn an_authority_of_one_s_own_is_trusted_and_no_other() {
+async fn a_private_authority_is_trusted_only_if_given() {
     let (address, ca) = server(false).await;
-    let trusting = Settings { ca: Some(ca.path().to_owned()), ..quick() };
-    assert_eq!(ask(address, "https", trusting).await.as_deref(), Ok(&*format!("{:?}+", Version::HTTP_11)));
-    assert_eq!(ask(address, "https", quick()).await, Err(Failure::Tls));
+    let trusting = TransportConfig { ca: Some(ca.path().to_owned()), ..short_timeouts() };
+    assert_eq!(fetch_twice(address, "https", trusting).await.as_deref(), Ok(&*format!("{:?}+", Version::HTTP_11)));
+    assert_eq!(fetch_twice(address, "https", short_timeouts()).await, Err(Failure::Tls));
 }
 
 #[tokio::test]
-async fn http_2_is_spoken_where_it_is_offered() {
+async fn http_2_is_used_where_the_server_offers_it() {
     let (address, ca) = server(true).await;
-    let settings = Settings { ca: Some(ca.path().to_owned()), http2: true, ..quick() };
-    assert_eq!(ask(address, "https", settings).await.as_deref(), Ok(&*format!("{:?}+", Version::HTTP_2)));
+    let config = TransportConfig { ca: Some(ca.path().to_owned()), http2: true, ..short_timeouts() };
+    assert_eq!(fetch_twice(address, "https", config).await.as_deref(), Ok(&*format!("{:?}+", Version::HTTP_2)));
     let (plain, ca) = server(false).await;
-    let settings = Settings { ca: Some(ca.path().to_owned()), http2: true, ..quick() };
-    assert_eq!(ask(plain, "https", settings).await.as_deref(), Ok(&*format!("{:?}+", Version::HTTP_11)), "not offered");
+    let config = TransportConfig { ca: Some(ca.path().to_owned()), http2: true, ..short_timeouts() };
+    assert_eq!(fetch_twice(plain, "https", config).await.as_deref(), Ok(&*format!("{:?}+", Version::HTTP_11)), "not offered");
 }
 
 #[tokio::test]
-async fn http_2_without_tls_is_taken_for_granted() {
+async fn http_2_without_tls_needs_no_negotiation() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(answer(stream, true));
+            tokio::spawn(serve(stream, true));
         }
     });
-    let settings = Settings { http2: true, ..quick() };
-    assert_eq!(ask(address, "http", settings).await.as_deref(), Ok(&*format!("{:?}+", Version::HTTP_2)));
+    let config = TransportConfig { http2: true, ..short_timeouts() };
+    assert_eq!(fetch_twice(address, "http", config).await.as_deref(), Ok(&*format!("{:?}+", Version::HTTP_2)));
 }
 
 #[tokio::test]
-async fn a_file_without_certificates_is_refused() {
+async fn a_file_without_certificates_is_an_error() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    let settings = Settings { ca: Some(file.path().to_owned()), ..quick() };
-    let error = Connector::new("https://localhost:1".parse().unwrap(), settings).await.unwrap_err().to_string();
+    let config = TransportConfig { ca: Some(file.path().to_owned()), ..short_timeouts() };
+    let error = Connector::new("https://localhost:1".parse().unwrap(), config).await.unwrap_err().to_string();
     assert!(error.contains("no PEM certificate"), "{error}");
 }

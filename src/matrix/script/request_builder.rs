@@ -5,66 +5,67 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hyper::Method;
 
-use super::Settings;
-use super::plan::Planned;
-use super::state::{Device, Population, Room, State, User};
-use crate::operation::{Op, Shape, is_event_type};
+use super::ScriptConfig;
+use super::decisions::RowDecision;
+use super::state::{CopyState, Device, Room, State, User};
+use crate::body;
+use crate::operation::{Op, RequestKind, is_event_type};
 use crate::path::push_encoded;
 use crate::random::Random;
-use crate::{Skip, body};
-use wsim_endpoints::Method as Logged;
-use wsim_transport::{Keep, Outgoing};
+use wsim_endpoints::Method as LoggedMethod;
+use wsim_replay::Unsendable;
+use wsim_transport::{Keep, OutgoingRequest};
 
 /// Which request is made.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place<'a> {
+pub(super) struct RowContext<'a> {
     pub(super) row: u32,
     pub(super) copy: u16,
-    pub(super) planned: &'a Planned,
-    pub(super) shape: &'a Shape,
+    pub(super) decision: &'a RowDecision,
+    pub(super) kind: &'a RequestKind,
 }
 
 /// What is known of it and its surroundings.
-pub(super) struct Maker<'a> {
-    pub(super) settings: &'a Settings,
+pub(super) struct RequestBuilder<'a> {
+    pub(super) config: &'a ScriptConfig,
     pub(super) state: &'a State,
-    pub(super) place: Place<'a>,
-    pub(super) population: &'a Population,
+    pub(super) context: RowContext<'a>,
+    pub(super) copy_state: &'a CopyState,
     pub(super) device: Option<&'a Device>,
     pub(super) user: Option<&'a User>,
     pub(super) room: Option<&'a Room>,
     pub(super) random: Random,
 }
 
-impl<'a> Maker<'a> {
+impl<'a> RequestBuilder<'a> {
     /// # Errors
-    /// [`Skip::NotProvisioned`] where this copy lacks what copy 0 has.
-    pub(super) fn new(settings: &'a Settings, state: &'a State, place: Place<'a>, mut random: Random) -> Result<Self, Skip> {
-        let population = state.copies.get(usize::from(place.copy)).ok_or(Skip::NotProvisioned)?;
-        let op = place.shape.entry.op;
-        let own = population.devices.get(place.planned.device as usize).filter(|device| device.authorization.is_some());
-        let for_anybody = matches!(op, Op::Anyone | Op::Download | Op::Thumbnail | Op::Login);
-        let device = own.or_else(|| if for_anybody { anybody(population, &mut random) } else { None });
-        let user = device.and_then(|device| population.users.get(device.user as usize));
-        let room = population.rooms.get(place.planned.room as usize).filter(|room| !room.id.is_empty());
-        let open = matches!(op, Op::Open | Op::NameFree) || place.shape.method == Logged::Options;
-        let needs_room = place.shape.entry.pattern.contains("{room}") && !open;
+    /// [`Unsendable::NotProvisioned`] where this copy lacks what copy 0 has.
+    pub(super) fn new(config: &'a ScriptConfig, state: &'a State, context: RowContext<'a>, mut random: Random) -> Result<Self, Unsendable> {
+        let copy_state = state.copies.get(usize::from(context.copy)).ok_or(Unsendable::NotProvisioned)?;
+        let op = context.kind.entry.op;
+        let own = copy_state.devices.get(context.decision.device as usize).filter(|device| device.authorization.is_some());
+        let any_user_will_do = matches!(op, Op::AnyUser | Op::Download | Op::Thumbnail | Op::Login);
+        let device = own.or_else(|| if any_user_will_do { any_device(copy_state, &mut random) } else { None });
+        let user = device.and_then(|device| copy_state.users.get(device.user as usize));
+        let room = copy_state.rooms.get(context.decision.room as usize).filter(|room| !room.id.is_empty());
+        let open = matches!(op, Op::Open | Op::UsernameAvailable) || context.kind.method == LoggedMethod::Options;
+        let needs_room = context.kind.entry.pattern.contains("{room}") && !open;
         if (!open && user.is_none()) || (needs_room && room.is_none()) {
-            return Err(Skip::NotProvisioned);
+            return Err(Unsendable::NotProvisioned);
         }
-        Ok(Self { settings, state, place, population, device, user, room, random })
+        Ok(Self { config, state, context, copy_state, device, user, room, random })
     }
 
     /// # Errors
-    /// [`Skip::NotProvisioned`] for what only the run shows: no event seen yet, no login to end.
-    pub(super) fn request(mut self) -> Result<Outgoing, Skip> {
-        let (shape, op) = (self.place.shape, self.place.shape.entry.op);
-        let preflight = shape.method == Logged::Options;
+    /// [`Unsendable::NotProvisioned`] for what only the run shows: no event seen yet, no login to end.
+    pub(super) fn request(mut self) -> Result<OutgoingRequest, Unsendable> {
+        let (kind, op) = (self.context.kind, self.context.kind.entry.op);
+        let preflight = kind.method == LoggedMethod::Options;
         let target = self.target()?;
         let authorization = match op {
             _ if preflight => None,
-            Op::Open | Op::NameFree | Op::Login => None,
-            Op::Logout => Some(self.population.spares.last().map(|(_, token)| Arc::clone(token)).ok_or(Skip::NotProvisioned)?),
+            Op::Open | Op::UsernameAvailable | Op::Login => None,
+            Op::Logout => Some(self.copy_state.spares.last().map(|(_, token)| Arc::clone(token)).ok_or(Unsendable::NotProvisioned)?),
             _ => self.device.and_then(|device| device.authorization.clone()),
         };
         let (content_type, body) = if preflight { (None, Bytes::new()) } else { self.content()? };
@@ -72,42 +73,42 @@ impl<'a> Maker<'a> {
             Op::Sync | Op::SlidingSync | Op::Messages | Op::Send | Op::Login | Op::BackupVersion if !preflight => Keep::Body,
             _ => Keep::Nothing,
         };
-        Ok(Outgoing { method: method(shape.method), target, authorization, content_type, body, keep })
+        Ok(OutgoingRequest { method: method(kind.method), target, authorization, content_type, body, keep })
     }
 
     /// Path and query.
-    fn target(&mut self) -> Result<String, Skip> {
-        let shape = self.place.shape;
+    fn target(&mut self) -> Result<String, Unsendable> {
+        let kind = self.context.kind;
         let mut out = String::with_capacity(160);
         // What was uploaded lately is served below the client API only.
-        let legacy_media = shape.entry.media && matches!(shape.entry.op, Op::Download | Op::Thumbnail) && self.place.planned.succeeded;
-        out.push_str(if legacy_media { "/_matrix/client/v1/media/" } else { shape.prefix });
+        let legacy_media = kind.entry.media && matches!(kind.entry.op, Op::Download | Op::Thumbnail) && self.context.decision.succeeded;
+        out.push_str(if legacy_media { "/_matrix/client/v1/media/" } else { kind.prefix });
         // The device in the path is gone from the API.
-        let pattern = if shape.entry.op == Op::KeysUpload { "keys/upload" } else { shape.entry.pattern };
-        for (place, segment) in pattern.split('/').enumerate() {
-            if place > 0 {
+        let pattern = if kind.entry.op == Op::KeysUpload { "keys/upload" } else { kind.entry.pattern };
+        for (index, segment) in pattern.split('/').enumerate() {
+            if index > 0 {
                 out.push('/');
             }
             if segment.starts_with('{') { self.fill(segment, &mut out)? } else { out.push_str(segment) }
         }
         self.query(&mut out);
-        if self.settings.placeholders.is_some() {
+        if self.config.placeholders.is_some() {
             return Ok(out.replace("%7B%7B", "{{").replace("%7D%7D", "}}"));
         }
         Ok(out)
     }
 
     /// Writes what stands for a placeholder.
-    fn fill(&mut self, placeholder: &str, out: &mut String) -> Result<(), Skip> {
-        let op = self.place.shape.entry.op;
+    fn fill(&mut self, placeholder: &str, out: &mut String) -> Result<(), Unsendable> {
+        let op = self.context.kind.entry.op;
         match placeholder {
             "{room}" => out.push_str(self.room.map_or("%21none", |room| &room.encoded)),
             "{user}" => {
-                let other = matches!(op, Op::Profile | Op::OthersPresence).then(|| self.somebody()).flatten();
+                let other = matches!(op, Op::Profile | Op::OthersPresence).then(|| self.room_member()).flatten();
                 out.push_str(other.or(self.user).map_or("%40nobody", |user| &user.encoded));
             }
             "{event}" => {
-                if let Some(words) = &self.settings.placeholders {
+                if let Some(words) = &self.config.placeholders {
                     out.push_str(words.event);
                     return Ok(());
                 }
@@ -125,7 +126,7 @@ impl<'a> Maker<'a> {
             "{id}" if op == Op::FilterRead => push_encoded(out, self.user.and_then(|user| user.filter.as_deref()).unwrap_or("0")),
             "{id}" => push_encoded(out, self.device.map_or("NONE", |device| &device.id)),
             "{server}" | "{media}" => {
-                let size = u64::from(self.place.planned.size);
+                let size = u64::from(self.context.decision.size);
                 let files = if op == Op::Thumbnail { &self.state.pictures } else { &self.state.files };
                 let id = nearest(files, size).unwrap_or("none/none");
                 let (server, media) = id.split_once('/').unwrap_or((id, id));
@@ -138,12 +139,12 @@ impl<'a> Maker<'a> {
     }
 
     /// What stands for a segment that was not kept.
-    fn fill_any(&mut self, out: &mut String) -> Result<(), Skip> {
-        let shape = self.place.shape;
-        match shape.entry.op {
+    fn fill_any(&mut self, out: &mut String) -> Result<(), Unsendable> {
+        let kind = self.context.kind;
+        match kind.entry.op {
             Op::PushRule | Op::PushRuleWrite => {
                 // The first one is the kind, the second the rule, the third what of it. A rule of one's own where one is made.
-                let makes = shape.entry.op == Op::PushRuleWrite && shape.entry.pattern.ends_with("global/{any}/{any}");
+                let makes = kind.entry.op == Op::PushRuleWrite && kind.entry.pattern.ends_with("global/{any}/{any}");
                 let word = match out.rsplit('/').nth(1) {
                     Some("global") if makes => "content",
                     Some("global") => "override",
@@ -154,7 +155,7 @@ impl<'a> Maker<'a> {
                 out.push_str(word);
             }
             Op::BackupRead if out.ends_with("/version/") => {
-                let version = self.user.and_then(|user| user.backup.as_deref()).ok_or(Skip::NotProvisioned)?;
+                let version = self.user.and_then(|user| user.backup.as_deref()).ok_or(Unsendable::NotProvisioned)?;
                 push_encoded(out, version);
             }
             Op::BackupRead | Op::BackupWrite => {
@@ -163,7 +164,7 @@ impl<'a> Maker<'a> {
             }
             Op::TagWrite | Op::TagDelete => out.push_str("u.wsim"),
             Op::Profile => out.push_str("displayname"),
-            Op::Page => out.push_str(if shape.word == "m.annotation" { "m.reaction" } else { "m.room.message" }),
+            Op::Page => out.push_str(if kind.word == "m.annotation" { "m.reaction" } else { "m.room.message" }),
             Op::Download => out.push_str("file.bin"),
             _ => out.push_str("wsim"),
         }
@@ -172,19 +173,19 @@ impl<'a> Maker<'a> {
 
     /// The word for `{type}`.
     pub(super) fn word(&self) -> String {
-        let shape = self.place.shape;
-        let logged = shape.word.as_str();
+        let kind = self.context.kind;
+        let logged = kind.word.as_str();
         let known = |words: &[&'static str], or: &'static str| words.iter().copied().find(|&word| word == logged).unwrap_or(or).to_owned();
-        match shape.entry.op {
+        match kind.entry.op {
             Op::Receipt => known(&["m.read", "m.read.private", "m.fully_read"], "m.read"),
             Op::ProfileWrite => known(&["displayname", "avatar_url"], "displayname"),
-            Op::StateEvent if !self.place.planned.succeeded => "m.room.wsim_none".to_owned(),
+            Op::StateEvent if !self.context.decision.succeeded => "m.room.wsim_none".to_owned(),
             Op::StateEvent => known(
                 &["m.room.create", "m.room.power_levels", "m.room.join_rules", "m.room.history_visibility", "m.room.member"],
                 "m.room.name",
             ),
             // Push rules are there for everybody.
-            Op::Plain if self.place.planned.succeeded => "m.push_rules".to_owned(),
+            Op::Plain if self.context.decision.succeeded => "m.push_rules".to_owned(),
             Op::Plain => "m.wsim_none".to_owned(),
             Op::AccountData if matches!(logged, "m.push_rules" | "m.fully_read") => "m.direct".to_owned(),
             // A redaction is an operation of its own.
@@ -196,55 +197,55 @@ impl<'a> Maker<'a> {
 
     /// A transaction id that no run and no row had before.
     pub(super) fn transaction(&self) -> String {
-        match &self.settings.placeholders {
+        match &self.config.placeholders {
             Some(words) => words.transaction.to_owned(),
-            None => format!("wsim{}.{}.{}", self.settings.run, self.place.row, self.place.copy),
+            None => format!("wsim{}.{}.{}", self.config.run, self.context.row, self.context.copy),
         }
     }
 
     /// An event of the room: the newest, or any of those remembered.
     pub(super) fn event(&mut self, newest: bool) -> Option<String> {
         let recent = &self.room?.recent;
-        let place = if newest { recent.len().checked_sub(1)? } else { self.random.below(recent.len()) };
-        recent.get(place).cloned()
+        let index = if newest { recent.len().checked_sub(1)? } else { self.random.below(recent.len()) };
+        recent.get(index).cloned()
     }
 
     /// Somebody in one of the user's rooms, the user included: their place.
-    pub(super) fn somebody_place(&mut self) -> Option<u32> {
+    pub(super) fn room_member_index(&mut self) -> Option<u32> {
         let user = self.user?;
         let room = *user.rooms.get(self.random.below(user.rooms.len()))?;
-        let members = &self.population.rooms.get(room as usize)?.members;
+        let members = &self.copy_state.rooms.get(room as usize)?.members;
         members.get(self.random.below(members.len())).copied()
     }
 
     /// The same, themselves.
-    pub(super) fn somebody(&mut self) -> Option<&'a User> {
-        let place = self.somebody_place()?;
-        self.population.users.get(place as usize).filter(|user| !user.id.is_empty())
+    pub(super) fn room_member(&mut self) -> Option<&'a User> {
+        let index = self.room_member_index()?;
+        self.copy_state.users.get(index as usize).filter(|user| !user.id.is_empty())
     }
 
     /// Whether the state key is the sender, as it must be for some types.
     fn state_key_is_user(&self) -> bool {
-        let word = self.place.shape.word.as_str();
+        let word = self.context.kind.word.as_str();
         word == "m.room.member" || word.ends_with("call.member") || word.ends_with("beacon_info")
     }
 }
 
-fn method(method: Logged) -> Method {
+fn method(method: LoggedMethod) -> Method {
     match method {
-        Logged::Head => Method::HEAD,
-        Logged::Post => Method::POST,
-        Logged::Put => Method::PUT,
-        Logged::Delete => Method::DELETE,
-        Logged::Options => Method::OPTIONS,
-        Logged::Patch => Method::PATCH,
-        Logged::Get | Logged::Other => Method::GET,
+        LoggedMethod::Head => Method::HEAD,
+        LoggedMethod::Post => Method::POST,
+        LoggedMethod::Put => Method::PUT,
+        LoggedMethod::Delete => Method::DELETE,
+        LoggedMethod::Options => Method::OPTIONS,
+        LoggedMethod::Patch => Method::PATCH,
+        LoggedMethod::Get | LoggedMethod::Other => Method::GET,
     }
 }
 
 /// Any device with a token; the first where chance finds none.
-fn anybody<'a>(population: &'a Population, random: &mut Random) -> Option<&'a Device> {
-    let devices = &population.devices;
+fn any_device<'a>(copy_state: &'a CopyState, random: &mut Random) -> Option<&'a Device> {
+    let devices = &copy_state.devices;
     let chosen = devices.get(random.below(devices.len())).filter(|device| device.authorization.is_some());
     chosen.or_else(|| devices.iter().find(|device| device.authorization.is_some()))
 }

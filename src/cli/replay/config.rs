@@ -1,4 +1,4 @@
-//! What `wsim replay` was asked for: checked, typed, nothing left to parse.
+//! The arguments of `wsim replay`, checked and typed.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, SystemTime};
@@ -11,43 +11,43 @@ use wsim_advise::Objective;
 use wsim_endpoints::Endpoint;
 use wsim_logs::range;
 use wsim_logs::time::Zone;
-use wsim_replay::safety::Allowed;
-use wsim_replay::{Pace, Settings, Shape};
-use wsim_transport::{self as transport, Target};
+use wsim_replay::safety::SafetyOverrides;
+use wsim_replay::{EngineConfig, Pace, TrafficConfig};
+use wsim_transport::{Target, TransportConfig};
 
-/// Where requests go.
+/// Where requests are sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Aim {
-    /// A homeserver that is there.
+pub(super) enum TargetChoice {
+    /// A running homeserver.
     Server(Target),
     /// The built-in cluster.
     Emulated,
 }
 
-/// Typed choices.
-pub(super) struct Choices {
-    pub(super) aim: Aim,
-    pub(super) shape: Shape,
-    pub(super) settings: Settings,
-    pub(super) transport: transport::Settings,
-    /// `User-Agent` of the run; looking at the target and priming devices go by [`transport::Settings`]' own.
+/// What `wsim replay` does.
+pub(super) struct ReplayConfig {
+    pub(super) target: TargetChoice,
+    pub(super) traffic: TrafficConfig,
+    pub(super) engine: EngineConfig,
+    pub(super) transport: TransportConfig,
+    /// `User-Agent` of the run. Checks and priming have that of `transport`.
     pub(super) user_agent: String,
-    pub(super) allowed: Allowed,
+    pub(super) overrides: SafetyOverrides,
     pub(super) start_at: Option<SystemTime>,
     pub(super) find_limit: Option<Objective>,
 }
 
-impl Choices {
+impl ReplayConfig {
     pub(super) fn new(arguments: &Replay) -> anyhow::Result<Self> {
         let usage = |name: &str, error: &dyn std::fmt::Display| UsageError(format!("{name}: {error}"));
         for (name, value, most) in [("--speed", arguments.speed, 1000.0), ("--load", arguments.load, 1000.0)] {
             if !(value > 0.0 && value <= most) {
-                return Err(UsageError(format!("{name}: {value} is not above 0 and at most {most}")).into());
+                return Err(UsageError(format!("{name}: {value} must be above 0 and at most {most}")).into());
             }
         }
-        let aim = match arguments.target.as_str() {
-            "emulated" => Aim::Emulated,
-            url => Aim::Server(url.parse().map_err(|error| usage("--target", &error))?),
+        let target = match arguments.target.as_str() {
+            "emulated" => TargetChoice::Emulated,
+            url => TargetChoice::Server(url.parse().map_err(|error| usage("--target", &error))?),
         };
         let header: Result<HeaderName, _> = arguments.upstream_header.parse();
         let find_limit: Option<Objective> =
@@ -56,62 +56,63 @@ impl Choices {
             return Err(UsageError("--find-limit: a replay measures latencies only; write one like 'p95 work < 500ms'".to_owned()).into());
         }
         Ok(Self {
-            aim,
-            shape: Shape {
+            target,
+            traffic: TrafficConfig {
                 speed: arguments.speed,
                 load: arguments.load,
                 ramp_seconds: arguments.ramp,
                 seed: arguments.reading.seed,
                 shard: arguments.shard,
             },
-            settings: Settings {
+            engine: EngineConfig {
                 connections_max: arguments.max_connections,
                 pace: if arguments.precise { Pace::Precise } else { Pace::Sleep },
-                ..Settings::default()
+                ..EngineConfig::default()
             },
-            transport: transport::Settings {
+            transport: TransportConfig {
                 http2: arguments.http2,
                 ca: arguments.ca.clone(),
                 upstream_header: header.map_err(|error| usage("--upstream-header", &error))?,
-                ..transport::Settings::default()
+                ..TransportConfig::default()
             },
             user_agent: format!("wsim-replay/{} (run {})", env!("CARGO_PKG_VERSION"), run_id()),
-            allowed: Allowed { public_target: arguments.allow_public_target, server_in_log: arguments.allow_server.clone() },
+            overrides: SafetyOverrides { public_target: arguments.allow_public_target, server_in_log: arguments.allow_server.clone() },
             start_at: arguments.start_at.as_deref().map(|text| start_at(text, &arguments.reading.tz)).transpose()?,
             find_limit,
         })
     }
 }
 
-impl Choices {
-    /// Whether clones become requests of their own before anything else, see [`expanded`](super::prepare::expanded).
-    pub(super) fn expands(&self) -> bool {
-        self.aim == Aim::Emulated && self.find_limit.is_none() && (self.shape.load != 1.0 || self.shape.speed != 1.0)
+impl ReplayConfig {
+    /// Whether load and speed are applied to the trace before everything else. The emulated cluster and its prediction then see exactly the
+    /// requests that are sent.
+    pub(super) fn rewrites_trace(&self) -> bool {
+        self.target == TargetChoice::Emulated && self.find_limit.is_none() && (self.traffic.load != 1.0 || self.traffic.speed != 1.0)
     }
 }
 
-/// Which endpoint classes, by number, are left out by `--only` and `--skip`.
+/// For each endpoint class, by its id, whether `--only` or `--skip` leave it out.
 pub(super) fn left_out(endpoints: &[Endpoint], only: &[String], skip: &[String]) -> anyhow::Result<Vec<bool>> {
     for name in only.iter().chain(skip) {
         if !endpoints.iter().any(|endpoint| endpoint.group == *name) {
-            return Err(UsageError(format!("{name:?} is no endpoint group; `wsim endpoints` lists them")).into());
+            return Err(UsageError(format!("{name:?} is not an endpoint group; `wsim endpoints` lists them")).into());
         }
     }
     let named = |names: &[String], endpoint: &Endpoint| names.contains(&endpoint.group);
     Ok(endpoints.iter().map(|endpoint| named(skip, endpoint) || (!only.is_empty() && !named(only, endpoint))).collect())
 }
 
-/// `i/N`, counted from 0 (a Kubernetes job's completion index is).
+/// Parses `i/N`; `i` counts from 0 like the completion index of a Kubernetes Job.
 pub(super) fn shard(text: &str) -> Result<(u32, u32), String> {
     let parsed = text.split_once('/').and_then(|(part, of)| Some((part.parse().ok()?, of.parse().ok()?)));
     match parsed {
         Some((part, of)) if part < of => Ok((part, of)),
-        Some((part, of)) => Err(format!("{part} is not below {of}: shards are counted from 0, 0/{of} to {}/{of}", of.saturating_sub(1))),
+        Some((part, of)) => Err(format!("{part} is not below {of}: shards count from 0, 0/{of} to {}/{of}", of.saturating_sub(1))),
         None => Err("write it as 0/4: the first of four".to_owned()),
     }
 }
 
-/// `9464`, `127.0.0.1:9464`, `[::1]:9464`.
+/// Parses `9464`, `127.0.0.1:9464` or `[::1]:9464`.
 pub(super) fn listen(text: &str) -> Result<SocketAddr, String> {
     if let Ok(port) = text.strip_prefix(':').unwrap_or(text).parse::<u16>() {
         return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
@@ -119,18 +120,13 @@ pub(super) fn listen(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "write a port like 9464, or an address with a port like 10.0.0.5:9464".to_owned())
 }
 
-/// `90`, `90s`, `5m`, `1h` as seconds.
+/// Reads `90`, `90s`, `5m` or `1h30m` as seconds.
 pub(super) fn seconds(text: &str) -> Result<f64, String> {
-    let (number, factor) = match text.as_bytes().last() {
-        Some(b's') => (&text[..text.len() - 1], 1.0),
-        Some(b'm') => (&text[..text.len() - 1], 60.0),
-        Some(b'h') => (&text[..text.len() - 1], 3600.0),
-        _ => (text, 1.0),
+    let duration = match text.parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
+        Err(_) => wsim_text::parse_duration(text),
     };
-    match number.parse::<f64>() {
-        Ok(value) if (0.0..=1e6).contains(&value) => Ok(value * factor),
-        _ => Err("write a time like 90s, 5m or 1h".to_owned()),
-    }
+    duration.map(|duration| duration.as_secs_f64()).ok_or_else(|| "write a time like 90s, 5m or 1h30m".to_owned())
 }
 
 fn start_at(text: &str, zone: &str) -> anyhow::Result<SystemTime> {
@@ -140,7 +136,7 @@ fn start_at(text: &str, zone: &str) -> anyhow::Result<SystemTime> {
     Ok(SystemTime::UNIX_EPOCH + since_epoch)
 }
 
-/// Names a run in the target's logs: seconds since the epoch, so that two runs differ.
+/// Identifies a run in the target's logs: seconds since the epoch.
 fn run_id() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
@@ -158,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn shards_and_times_are_read() {
+    fn shards_and_times_are_parsed() {
         assert_eq!(shard("0/4"), Ok((0, 4)));
         assert!(shard("4/4").is_err() && shard("1").is_err() && shard("a/b").is_err());
         assert_eq!((seconds("90"), seconds("1.5m"), seconds("2h")), (Ok(90.0), Ok(90.0), Ok(7200.0)));

@@ -3,18 +3,19 @@
 use std::collections::{HashMap, HashSet};
 
 use super::state::State;
-use super::{Lane, LaneKind, Settings};
-use crate::operation::{Op, Shape, Shapes, Tier, is_dangerous_state, is_made_up_state};
-use crate::twins::{self, Twins};
-use crate::{Manifest, Skip};
+use super::{Lane, LaneKind, ScriptConfig};
+use crate::Manifest;
+use crate::device_split::{self, DeviceNumbering};
+use crate::operation::{Op, RequestKind, RequestKinds, Tier, is_dangerous_state, is_made_up_state};
 use wsim_endpoints::Method;
+use wsim_replay::Unsendable;
 use wsim_trace::{NameId, Names, Request, flag};
 
 /// All rows.
 #[derive(Debug)]
-pub(super) struct Plan {
-    pub(super) rows: Vec<Planned>,
-    pub(super) shapes: Shapes,
+pub(super) struct RowDecisions {
+    pub(super) rows: Vec<RowDecision>,
+    pub(super) kinds: RequestKinds,
     /// Devices, then addresses of those without a token.
     pub(super) lanes: u32,
     /// Which devices sync.
@@ -23,9 +24,9 @@ pub(super) struct Plan {
 
 /// One row: 28 bytes.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Planned {
+pub(super) struct RowDecision {
     /// Place among the shapes.
-    pub(super) shape: u32,
+    pub(super) kind: u32,
     /// Place among a copy's devices; `u32::MAX` for nobody.
     pub(super) device: u32,
     pub(super) lane: u32,
@@ -39,51 +40,51 @@ pub(super) struct Planned {
     pub(super) sync: bool,
     /// Succeeded in the log.
     pub(super) succeeded: bool,
-    pub(super) skip: Option<Skip>,
+    pub(super) skip: Option<Unsendable>,
 }
 
-impl Plan {
+impl RowDecisions {
     pub(super) fn new(
         manifest: &Manifest,
         state: &State,
         names: &Names,
         rows: impl IntoIterator<Item = Request>,
-        settings: &Settings,
+        config: &ScriptConfig,
     ) -> Self {
-        let mut planner = Planner::new(manifest, state, names, settings);
-        let rows = rows.into_iter().map(|request| planner.row(&request)).collect();
-        let lanes = planner.devices + u32::try_from(planner.strangers.len()).unwrap_or(0);
-        Self { rows, lanes, syncs: planner.syncs, shapes: planner.shapes }
+        let mut decider = RowDecider::new(manifest, state, names, config);
+        let rows = rows.into_iter().map(|request| decider.row(&request)).collect();
+        let lanes = decider.devices + u32::try_from(decider.address_lanes.len()).unwrap_or(0);
+        Self { rows, lanes, syncs: decider.syncs, kinds: decider.kinds }
     }
 
-    pub(super) fn row(&self, row: u32) -> Result<&Planned, Skip> {
-        let planned = self.rows.get(row as usize).ok_or(Skip::Invalid)?;
-        planned.skip.map_or(Ok(planned), Err)
+    pub(super) fn row(&self, row: u32) -> Result<&RowDecision, Unsendable> {
+        let decision = self.rows.get(row as usize).ok_or(Unsendable::Invalid)?;
+        decision.skip.map_or(Ok(decision), Err)
     }
 
     pub(super) fn lane(&self, row: u32) -> Lane {
-        let planned = self.rows.get(row as usize);
-        let kind = if planned.is_some_and(|planned| planned.sync) { LaneKind::Sync } else { LaneKind::Plain };
-        Lane { user: planned.map_or(0, |planned| planned.lane), kind }
+        let decision = self.rows.get(row as usize);
+        let kind = if decision.is_some_and(|decision| decision.sync) { LaneKind::Sync } else { LaneKind::Plain };
+        Lane { user: decision.map_or(0, |decision| decision.lane), kind }
     }
 }
 
 /// Looks up who and where.
-struct Planner<'a> {
+struct RowDecider<'a> {
     manifest: &'a Manifest,
     state: &'a State,
     names: &'a Names,
-    settings: &'a Settings,
-    shapes: Shapes,
+    config: &'a ScriptConfig,
+    kinds: RequestKinds,
     users_by_key: HashMap<&'a str, u32>,
     rooms_by_key: HashMap<&'a str, u32>,
     /// Logged names already looked up.
     users: HashMap<NameId, Option<u32>>,
     device_of: HashMap<(NameId, NameId, u8), Option<u32>>,
-    twins: Twins,
+    numbering: DeviceNumbering,
     rooms: HashMap<NameId, Option<u32>>,
     /// Lanes of those without a token.
-    strangers: HashMap<NameId, u32>,
+    address_lanes: HashMap<NameId, u32>,
     devices: u32,
     syncs: Vec<bool>,
     /// Whether a user is in a room now, where that changed since the beginning.
@@ -91,29 +92,29 @@ struct Planner<'a> {
     initially: HashSet<(u32, u32)>,
 }
 
-impl<'a> Planner<'a> {
-    fn new(manifest: &'a Manifest, state: &'a State, names: &'a Names, settings: &'a Settings) -> Self {
-        let number = |place: usize| u32::try_from(place).unwrap_or(u32::MAX);
+impl<'a> RowDecider<'a> {
+    fn new(manifest: &'a Manifest, state: &'a State, names: &'a Names, config: &'a ScriptConfig) -> Self {
+        let number = |index: usize| u32::try_from(index).unwrap_or(u32::MAX);
         let first = manifest.copies.first();
         let users = first.map_or(&[][..], |copy| &copy.users);
         let rooms = first.map_or(&[][..], |copy| &copy.rooms);
         let devices = state.copies.first().map_or(0, |copy| copy.devices.len());
-        let joined = |(place, room): (usize, &'a crate::Room)| {
-            room.members.iter().take(room.joined as usize).map(move |&user| (user, number(place)))
+        let joined = |(index, room): (usize, &'a crate::Room)| {
+            room.members.iter().take(room.joined as usize).map(move |&user| (user, number(index)))
         };
         Self {
             manifest,
             state,
             names,
-            settings,
-            shapes: Shapes::default(),
-            users_by_key: users.iter().enumerate().map(|(place, user)| (user.key.as_str(), number(place))).collect(),
-            rooms_by_key: rooms.iter().enumerate().map(|(place, room)| (room.key.as_str(), number(place))).collect(),
+            config,
+            kinds: RequestKinds::default(),
+            users_by_key: users.iter().enumerate().map(|(index, user)| (user.key.as_str(), number(index))).collect(),
+            rooms_by_key: rooms.iter().enumerate().map(|(index, room)| (room.key.as_str(), number(index))).collect(),
             users: HashMap::new(),
             device_of: HashMap::new(),
-            twins: Twins::default(),
+            numbering: DeviceNumbering::default(),
             rooms: HashMap::new(),
-            strangers: HashMap::new(),
+            address_lanes: HashMap::new(),
             devices: number(devices),
             syncs: vec![false; devices],
             moved: HashMap::new(),
@@ -121,14 +122,14 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn row(&mut self, request: &Request) -> Planned {
-        let shape = self.shapes.of(request, self.names);
-        let op = shape.as_ref().ok().map(|&shape| self.shapes.all()[shape as usize].entry.op);
-        let number = op.map_or(0, |op| self.twins.of(request, op));
+    fn row(&mut self, request: &Request) -> RowDecision {
+        let kind = self.kinds.of(request, self.names);
+        let op = kind.as_ref().ok().map(|&kind| self.kinds.all()[kind as usize].entry.op);
+        let number = op.map_or(0, |op| self.numbering.of(request, op));
         let device = self.device(request, number);
-        let lane = device.unwrap_or_else(|| self.stranger(request));
-        let mut planned = Planned {
-            shape: shape.unwrap_or(0),
+        let lane = device.unwrap_or_else(|| self.address_lane(request));
+        let mut decision = RowDecision {
+            kind: kind.unwrap_or(0),
             device: device.unwrap_or(u32::MAX),
             lane,
             room: self.room(request.room).unwrap_or(u32::MAX),
@@ -138,102 +139,102 @@ impl<'a> Planner<'a> {
             succeeded: request.status == 0 || request.status == 499 || (200..400).contains(&request.status),
             skip: None,
         };
-        match shape {
-            Err(skip) => planned.skip = Some(skip),
-            Ok(shape) => {
-                let shape = self.shapes.all()[shape as usize].clone();
-                let op = shape.entry.op;
-                planned.sync = matches!(op, Op::Sync | Op::SlidingSync) && shape.method != Method::Options;
+        match kind {
+            Err(skip) => decision.skip = Some(skip),
+            Ok(kind) => {
+                let kind = self.kinds.all()[kind as usize].clone();
+                let op = kind.entry.op;
+                decision.sync = matches!(op, Op::Sync | Op::SlidingSync) && kind.method != Method::Options;
                 if matches!(op, Op::Download | Op::Thumbnail) {
-                    planned.size = request.bytes_sent;
+                    decision.size = request.bytes_sent;
                 }
-                planned.skip = self.fits(&shape, request, &planned).err();
-                if planned.skip.is_none() {
-                    self.happens(op, &planned);
+                decision.skip = self.check_feasible(&kind, request, &decision).err();
+                if decision.skip.is_none() {
+                    self.apply_side_effects(op, &decision);
                 }
             }
         }
-        planned
+        decision
     }
 
     /// Whether the row can be made.
-    fn fits(&mut self, shape: &Shape, request: &Request, planned: &Planned) -> Result<(), Skip> {
-        let entry = shape.entry;
-        if shape.method == Method::Options {
+    fn check_feasible(&mut self, kind: &RequestKind, request: &Request, decision: &RowDecision) -> Result<(), Unsendable> {
+        let entry = kind.entry;
+        if kind.method == Method::Options {
             return Ok(());
         }
-        if entry.tier > self.settings.allowed {
-            return Err(if entry.tier == Tier::Dangerous { Skip::Dangerous } else { Skip::Write });
+        if entry.tier > self.config.allowed {
+            return Err(if entry.tier == Tier::Dangerous { Unsendable::Dangerous } else { Unsendable::Write });
         }
-        let dangerous = entry.op == Op::State && is_dangerous_state(&shape.word);
-        if dangerous && self.settings.allowed < Tier::Dangerous {
-            return Err(Skip::Dangerous);
+        let dangerous = entry.op == Op::State && is_dangerous_state(&kind.word);
+        if dangerous && self.config.allowed < Tier::Dangerous {
+            return Err(Unsendable::Dangerous);
         }
-        if entry.op == Op::Unmade || (dangerous && !is_made_up_state(&shape.word)) {
-            return Err(Skip::NotProvisioned);
+        if entry.op == Op::Unsupported || (dangerous && !is_made_up_state(&kind.word)) {
+            return Err(Unsendable::NotProvisioned);
         }
-        if matches!(entry.op, Op::Open | Op::NameFree) {
+        if matches!(entry.op, Op::Open | Op::UsernameAvailable) {
             return Ok(());
         }
-        if matches!(entry.op, Op::Anyone | Op::Download | Op::Thumbnail | Op::Login) && !request.user.is_some() {
+        if matches!(entry.op, Op::AnyUser | Op::Download | Op::Thumbnail | Op::Login) && !request.user.is_some() {
             let able = self.has_account(0) && (entry.op != Op::Login || !self.password_of(0).is_empty());
-            return if able { self.has_files(entry.op) } else { Err(Skip::NotProvisioned) };
+            return if able { self.has_files(entry.op) } else { Err(Unsendable::NotProvisioned) };
         }
         if !request.user.is_some() {
-            return Err(Skip::NoUser);
+            return Err(Unsendable::NoUser);
         }
-        if planned.device == u32::MAX || !self.has_account(planned.device) {
-            return Err(Skip::NotProvisioned);
+        if decision.device == u32::MAX || !self.has_account(decision.device) {
+            return Err(Unsendable::NotProvisioned);
         }
         self.has_files(entry.op)?;
-        if entry.op == Op::Login && self.password_of(planned.device).is_empty() {
-            return Err(Skip::NotProvisioned);
+        if entry.op == Op::Login && self.password_of(decision.device).is_empty() {
+            return Err(Unsendable::NotProvisioned);
         }
-        if (matches!(entry.op, Op::BackupRead | Op::BackupWrite)) && !self.has_backup(planned.device) {
-            return Err(Skip::NotProvisioned);
+        if (matches!(entry.op, Op::BackupRead | Op::BackupWrite)) && !self.has_backup(decision.device) {
+            return Err(Unsendable::NotProvisioned);
         }
         if entry.pattern.contains("{alias}") && self.state.alias.is_none() {
-            return Err(Skip::NotProvisioned);
+            return Err(Unsendable::NotProvisioned);
         }
-        if entry.pattern.contains("{room}") { self.fits_room(shape, planned) } else { Ok(()) }
+        if entry.pattern.contains("{room}") { self.check_room(kind, decision) } else { Ok(()) }
     }
 
     /// The room is there, with an event if one is needed, and its user in it if the log says so.
-    fn fits_room(&self, shape: &Shape, planned: &Planned) -> Result<(), Skip> {
+    fn check_room(&self, kind: &RequestKind, decision: &RowDecision) -> Result<(), Unsendable> {
         let rooms = self.state.copies.first().map_or(&[][..], |copy| &copy.rooms);
-        let room = rooms.get(planned.room as usize).filter(|room| !room.id.is_empty()).ok_or(Skip::NotProvisioned)?;
-        let op = shape.entry.op;
-        let needs_event = shape.entry.pattern.contains("{event}") || matches!(op, Op::ReadMarkers);
+        let room = rooms.get(decision.room as usize).filter(|room| !room.id.is_empty()).ok_or(Unsendable::NotProvisioned)?;
+        let op = kind.entry.op;
+        let needs_event = kind.entry.pattern.contains("{event}") || matches!(op, Op::ReadMarkers);
         if needs_event && room.recent.is_empty() {
-            return Err(Skip::NotProvisioned);
+            return Err(Unsendable::NotProvisioned);
         }
-        let inside = self.is_in(planned);
+        let inside = self.is_in(decision);
         match op {
             Op::Join | Op::BackupRead | Op::BackupWrite => Ok(()),
-            Op::Forget if inside => Err(Skip::NotProvisioned),
+            Op::Forget if inside => Err(Unsendable::NotProvisioned),
             Op::Forget => Ok(()),
-            Op::Leave if !inside => Err(Skip::NotProvisioned),
-            Op::Invite if self.state.copies.first().is_none_or(|copy| copy.guest.is_none()) => Err(Skip::NotProvisioned),
-            _ if planned.succeeded && !inside => Err(Skip::NotProvisioned),
+            Op::Leave if !inside => Err(Unsendable::NotProvisioned),
+            Op::Invite if self.state.copies.first().is_none_or(|copy| copy.guest.is_none()) => Err(Unsendable::NotProvisioned),
+            _ if decision.succeeded && !inside => Err(Unsendable::NotProvisioned),
             _ => Ok(()),
         }
     }
 
     /// What the row changes for later ones.
-    fn happens(&mut self, op: Op, planned: &Planned) {
-        if planned.sync
-            && let Some(syncs) = self.syncs.get_mut(planned.device as usize)
+    fn apply_side_effects(&mut self, op: Op, decision: &RowDecision) {
+        if decision.sync
+            && let Some(syncs) = self.syncs.get_mut(decision.device as usize)
         {
             *syncs = true;
         }
-        if let (Op::Join | Op::Leave, Some(user)) = (op, self.user_of(planned.device)) {
-            self.moved.insert((user, planned.room), op == Op::Join);
+        if let (Op::Join | Op::Leave, Some(user)) = (op, self.user_of(decision.device)) {
+            self.moved.insert((user, decision.room), op == Op::Join);
         }
     }
 
-    fn is_in(&self, planned: &Planned) -> bool {
-        let Some(user) = self.user_of(planned.device) else { return false };
-        let key = (user, planned.room);
+    fn is_in(&self, decision: &RowDecision) -> bool {
+        let Some(user) = self.user_of(decision.device) else { return false };
+        let key = (user, decision.room);
         self.moved.get(&key).copied().unwrap_or_else(|| self.initially.contains(&key))
     }
 
@@ -255,10 +256,10 @@ impl<'a> Planner<'a> {
         user.map_or("", |user| user.password.as_str())
     }
 
-    fn has_files(&self, op: Op) -> Result<(), Skip> {
+    fn has_files(&self, op: Op) -> Result<(), Unsendable> {
         match op {
-            Op::Download if self.state.files.is_empty() => Err(Skip::NotProvisioned),
-            Op::Thumbnail if self.state.pictures.is_empty() => Err(Skip::NotProvisioned),
+            Op::Download if self.state.files.is_empty() => Err(Unsendable::NotProvisioned),
+            Op::Thumbnail if self.state.pictures.is_empty() => Err(Unsendable::NotProvisioned),
             _ => Ok(()),
         }
     }
@@ -284,9 +285,9 @@ impl<'a> Planner<'a> {
         let user = user?;
         let first = *self.state.first_device.get(user as usize)?;
         let devices = &manifest.copies.first()?.users.get(user as usize)?.devices;
-        let agent = manifest.key("agent", &twins::name(names.text(request.agent), number));
-        let place = devices.iter().position(|device| device.key == agent).unwrap_or(0);
-        Some(first + u32::try_from(place).unwrap_or(0))
+        let agent = manifest.key("agent", &device_split::name(names.text(request.agent), number));
+        let index = devices.iter().position(|device| device.key == agent).unwrap_or(0);
+        Some(first + u32::try_from(index).unwrap_or(0))
     }
 
     fn room(&mut self, name: NameId) -> Option<u32> {
@@ -298,21 +299,21 @@ impl<'a> Planner<'a> {
     }
 
     /// The lane of somebody who has no device: by user if that is known, else by address.
-    fn stranger(&mut self, request: &Request) -> u32 {
+    fn address_lane(&mut self, request: &Request) -> u32 {
         let who = if request.user.is_some() { request.user } else { request.peer };
-        let next = self.devices + u32::try_from(self.strangers.len()).unwrap_or(0);
-        *self.strangers.entry(who).or_insert(next)
+        let next = self.devices + u32::try_from(self.address_lanes.len()).unwrap_or(0);
+        *self.address_lanes.entry(who).or_insert(next)
     }
 }
 
-/// See [`Planned::wait_ms`].
+/// See [`RowDecision::wait_ms`].
 fn wait_ms(request: &Request) -> u32 {
     if !request.has(flag::LONG_POLL) || !request.has(flag::WALL) {
         return u32::MAX;
     }
     // A proxy's time is wait and work together; the target's work comes on top of the wait here, too.
     let work_us = if request.has(flag::COST) { 0 } else { TYPICAL_WORK_US };
-    request.park_us().saturating_sub(work_us) / 1000
+    request.long_poll_wait_us().saturating_sub(work_us) / 1000
 }
 
 /// Work of a sync that brings little, where only a proxy's time is known.

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tokio::task::JoinSet;
 
-use super::api::{Call, client_path};
-use super::{Progress, ProvisionError, Settings};
+use super::api::{ApiCall, client_path};
+use super::{Progress, ProvisionConfig, ProvisionError};
 use crate::Manifest;
 use wsim_transport::Client;
 
 /// The manifest and the means to fill it.
-pub(super) struct Work<'a> {
+pub(super) struct Provisioner<'a> {
     pub(super) manifest: &'a mut Manifest,
     /// Idle clients, each with its connection.
     clients: Vec<Client>,
@@ -22,19 +22,19 @@ pub(super) struct Work<'a> {
     show: &'a dyn Fn(Progress),
 }
 
-impl<'a> Work<'a> {
+impl<'a> Provisioner<'a> {
     pub(super) fn new(
         client: &Client,
         manifest: &'a mut Manifest,
-        settings: &Settings,
+        config: &ProvisionConfig,
         show: &'a dyn Fn(Progress),
     ) -> Result<Self, ProvisionError> {
         let here = client.connector().target().to_string();
         if manifest.target != here {
             return Err(ProvisionError::OtherTarget { there: manifest.target.clone(), here });
         }
-        let clients = (0..settings.concurrency.max(1)).map(|_| client.clone()).collect();
-        Ok(Self { manifest, clients, path: settings.path.clone(), saved: Instant::now(), show })
+        let clients = (0..config.concurrency.max(1)).map(|_| client.clone()).collect();
+        Ok(Self { manifest, clients, path: config.path.clone(), saved: Instant::now(), show })
     }
 
     /// A client for one call after another.
@@ -44,27 +44,28 @@ impl<'a> Work<'a> {
     }
 
     /// Whether there is a homeserver, and the one where this world was made.
-    pub(super) async fn greet(&mut self) -> Result<(), ProvisionError> {
-        let reply = Call::get("greeting", None, "/_matrix/client/versions").any(&mut self.client()).await?;
-        if reply.status != 200 || !reply.json.get("versions").is_some_and(Value::is_array) {
-            return Err(ProvisionError::NotMatrix { status: reply.status });
+    pub(super) async fn check_homeserver(&mut self) -> Result<(), ProvisionError> {
+        let response = ApiCall::get("greeting", None, "/_matrix/client/versions").send_any_status(&mut self.client()).await?;
+        if response.status != 200 || !response.json.get("versions").is_some_and(Value::is_array) {
+            return Err(ProvisionError::NotMatrix { status: response.status });
         }
         let known = self.manifest.admin.as_ref().map(|admin| &admin.token).or(self.manifest.marker.as_ref().map(|marker| &marker.token));
         let Some(token) = known.cloned() else { return Ok(()) };
         let target = client_path(&["account", "whoami"]);
-        let reply = Call::get("looking for the world", Some(&token), target).any(&mut self.client()).await?;
-        if reply.status == 401 { Err(ProvisionError::Gone) } else { Ok(()) }
+        let response = ApiCall::get("looking for the world", Some(&token), target).send_any_status(&mut self.client()).await?;
+        if response.status == 401 { Err(ProvisionError::WorldUnknown) } else { Ok(()) }
     }
 
     /// Whether the target is a server of the log, as far as it says without an account.
-    pub(super) async fn is_not_logged(&mut self, forbidden: &BTreeSet<String>) -> Result<(), ProvisionError> {
+    pub(super) async fn check_server_name(&mut self, forbidden: &BTreeSet<String>) -> Result<(), ProvisionError> {
         let mut client = self.client();
-        refuse(&client.connector().target().host, forbidden)?;
+        check_not_forbidden(&client.connector().target().host, forbidden)?;
         // Not every target answers this one.
-        if let Ok(reply) = Call::get("asking for the server's name", None, "/_matrix/key/v2/server").any(&mut client).await
-            && let Some(name) = reply.json.get("server_name").and_then(Value::as_str)
+        if let Ok(response) =
+            ApiCall::get("asking for the server's name", None, "/_matrix/key/v2/server").send_any_status(&mut client).await
+            && let Some(name) = response.json.get("server_name").and_then(Value::as_str)
         {
-            refuse(name, forbidden)?;
+            check_not_forbidden(name, forbidden)?;
         }
         Ok(())
     }
@@ -128,11 +129,11 @@ impl<'a> Work<'a> {
 }
 
 /// Refuses a server by its name, with or without a port.
-pub(super) fn refuse(name: &str, forbidden: &BTreeSet<String>) -> Result<(), ProvisionError> {
+pub(super) fn check_not_forbidden(name: &str, forbidden: &BTreeSet<String>) -> Result<(), ProvisionError> {
     let name = name.to_ascii_lowercase();
     let host = name.rsplit_once(':').map_or(name.as_str(), |(host, _)| host);
     if forbidden.contains(&name) || forbidden.contains(host) {
-        return Err(ProvisionError::Logged { server: name });
+        return Err(ProvisionError::ServerInLog { server: name });
     }
     Ok(())
 }

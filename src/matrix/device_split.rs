@@ -12,7 +12,7 @@ use wsim_trace::{NameId, Request};
 
 /// Numbers devices of one user and agent from 0.
 #[derive(Debug, Default)]
-pub(super) struct Twins {
+pub(super) struct DeviceNumbering {
     /// Until when the last sync of each device was parked, µs since the epoch.
     parked: HashMap<(NameId, NameId), Vec<i64>>,
 }
@@ -20,7 +20,7 @@ pub(super) struct Twins {
 /// A sync may arrive so much before the last one has ended in the log, µs: stamps are rounded, and two processes' clocks are not one.
 const SLACK_US: i64 = 100_000;
 
-impl Twins {
+impl DeviceNumbering {
     /// The device of a row; of several that are free the one that synced last. Rows that are no syncs are the first device's.
     pub(super) fn of(&mut self, request: &Request, op: Op) -> u8 {
         if !matches!(op, Op::Sync | Op::SlidingSync) || request.method == Method::Options {
@@ -28,9 +28,9 @@ impl Twins {
         }
         let devices = self.parked.entry((request.user, request.agent)).or_default();
         let end = request.arrival_us + i64::from(request.wall_us.max(request.proxy_us));
-        let free = (0..devices.len()).filter(|&place| devices[place] <= request.arrival_us + SLACK_US);
-        let place = match free.max_by_key(|&place| devices[place]) {
-            Some(place) => place,
+        let free = (0..devices.len()).filter(|&index| devices[index] <= request.arrival_us + SLACK_US);
+        let index = match free.max_by_key(|&index| devices[index]) {
+            Some(index) => index,
             None if devices.len() < DEVICES_MAX => {
                 devices.push(end);
                 devices.len() - 1
@@ -38,8 +38,8 @@ impl Twins {
             // A client that never waits: its syncs are one chain.
             None => 0,
         };
-        devices[place] = devices[place].max(end);
-        u8::try_from(place).unwrap_or(0)
+        devices[index] = devices[index].max(end);
+        u8::try_from(index).unwrap_or(0)
     }
 }
 
@@ -53,20 +53,20 @@ mod tests {
     use super::*;
 
     fn sync(at_ms: i64, ms: u32) -> Request {
-        Request { arrival_us: at_ms * 1000, wall_us: ms * 1000, user: NameId(1), agent: NameId(2), ..Request::EMPTY }
+        Request { arrival_us: at_ms * 1000, wall_us: ms * 1000, user: NameId(1), agent: NameId(2), ..Request::default() }
     }
 
     #[test]
     fn syncs_that_overlap_are_of_two_devices() {
-        let mut twins = Twins::default();
+        let mut numbering = DeviceNumbering::default();
         let rows = [sync(0, 30_000), sync(5_000, 30_000), sync(30_010, 1_000), sync(35_020, 1_000), sync(40_000, 10)];
-        assert_eq!(rows.map(|row| twins.of(&row, Op::Sync)), [0, 1, 0, 1, 1]);
-        assert_eq!(twins.of(&sync(40_005, 10), Op::Messages), 0);
+        assert_eq!(rows.map(|row| numbering.of(&row, Op::Sync)), [0, 1, 0, 1, 1]);
+        assert_eq!(numbering.of(&sync(40_005, 10), Op::Messages), 0);
     }
 
     #[test]
     fn a_stamp_that_is_off_makes_no_device() {
-        let mut twins = Twins::default();
-        assert_eq!([sync(0, 1_000), sync(960, 1_000), sync(1_940, 5)].map(|row| twins.of(&row, Op::SlidingSync)), [0, 0, 0]);
+        let mut numbering = DeviceNumbering::default();
+        assert_eq!([sync(0, 1_000), sync(960, 1_000), sync(1_940, 5)].map(|row| numbering.of(&row, Op::SlidingSync)), [0, 0, 0]);
     }
 }
