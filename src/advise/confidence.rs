@@ -1,73 +1,57 @@
-//! How sure the advice is: the worst of a few plain rules.
+//! How far the advice can be trusted: the lowest level that any of a few plain rules gives.
 //!
 //! | rule | level |
 //! | --- | --- |
-//! | the log is shorter than a day: its peak need not be the day's | low |
-//! | fewer than 1,000 requests in the busiest five minutes are few when CPU is inferred; fewer than 100 always | low |
-//! | CPU inferred from times of a proxy log, or from a prior table | low |
+//! | the log is shorter than a day, so it may miss the day's peak | low |
+//! | fewer than 1,000 requests in the busiest five minutes where CPU is inferred; fewer than 100 anywhere | low |
+//! | CPU inferred from the times of a proxy log, or from the prior table | low |
 //! | CPU inferred by regression on process CPU | medium |
 //! | CPU logged, but the CPU outside requests is a prior | medium |
-//! | the log is shorter than a week: its peak need not be the week's | medium |
-//! | the verdict turns within the range of its inputs | one of the above, at best medium |
+//! | the log is shorter than a week, so it may miss the week's peak | medium |
+//! | the verdict changes within the range of its inputs | one of the above, at best medium |
 //! | otherwise | high |
 
-use super::model::{Confidence, Meets};
-use super::reasons::Findings;
-use wsim_profile::Profile;
+use super::findings::Findings;
+use super::model::{Confidence, ConfidenceLevel, Meets};
+use wsim_profile::{DemandMethod, Profile};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Level {
-    Low,
-    Medium,
-    High,
-}
-
-impl Level {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Low => "low",
-            Self::Medium => "medium",
-            Self::High => "high",
-        }
-    }
-}
-
-/// The lowest level any rule gives, with the reasons for that level.
+/// The lowest level of all doubts, with the doubts of that level.
 pub(super) fn confidence(findings: &Findings<'_>) -> Confidence {
     let mut doubts = doubts(findings.profile);
-    if let Some(meets) = findings.chosen().map(|candidate| candidate.meets_objective)
-        && meets == Meets::Maybe
-    {
-        doubts.push((Level::Medium, "the objective lies within the range of the estimate".to_owned()));
+    if findings.recommended().is_some_and(|candidate| candidate.meets == Meets::Maybe) {
+        doubts.push((ConfidenceLevel::Medium, "the limit of the objective lies within the range of the estimate".to_owned()));
     }
-    let level = doubts.iter().map(|(level, _)| *level).min().unwrap_or(Level::High);
+    let level = doubts.iter().map(|(level, _)| *level).min().unwrap_or(ConfidenceLevel::High);
     let why: Vec<String> = doubts.into_iter().filter(|(doubt, _)| *doubt == level).map(|(_, why)| why).collect();
     let why = if why.is_empty() { "CPU is logged and measured over a week or more".to_owned() } else { why.join("; ") };
-    Confidence { level: level.word().to_owned(), why }
+    Confidence { level, why }
 }
 
-fn doubts(profile: &Profile) -> Vec<(Level, String)> {
+fn doubts(profile: &Profile) -> Vec<(ConfidenceLevel, String)> {
+    use ConfidenceLevel::{Low, Medium};
     let mut doubts = Vec::new();
-    let mut doubt = |level: Level, why: &str| doubts.push((level, why.to_owned()));
-    match profile.window.seconds() {
-        seconds if seconds < DAY_SECONDS => doubt(Level::Low, "the log is shorter than a day, so the day's peak may not be in it"),
-        seconds if seconds < 7.0 * DAY_SECONDS => {
-            doubt(Level::Medium, "the log is shorter than a week, so the week's peak may not be in it");
-        }
-        _ => {}
+    let seconds = profile.window.seconds();
+    if seconds < DAY_SECONDS {
+        doubts.push((Low, format!("the log covers only {}: give at least one full day", wsim_text::duration(seconds))));
+    } else if seconds < 7.0 * DAY_SECONDS {
+        doubts.push((Medium, format!("the log covers {}: a full week shows the week's peak", wsim_text::duration(seconds))));
     }
-    let logged = profile.demand.method == "logged";
-    match profile.demand.method.as_str() {
-        "logged" => {}
-        "regression on process CPU" => doubt(Level::Medium, "CPU per request is inferred by regression, not logged"),
-        _ => doubt(Level::Low, "CPU per request is inferred, not logged: the order of the plans is robust, the number of workers is not"),
+    match profile.demand.method {
+        DemandMethod::Logged => {}
+        DemandMethod::Regression => doubts.push((Medium, "CPU per request is inferred by regression, not logged".to_owned())),
+        DemandMethod::ProcessorSharing | DemandMethod::Prior | DemandMethod::None => doubts.push((
+            Low,
+            "CPU per request is inferred, not logged, so the order of the plans can be trusted, the number of workers cannot".to_owned(),
+        )),
     }
+    let logged = profile.demand.method == DemandMethod::Logged;
     let requests: u64 = profile.endpoints.iter().map(|endpoint| endpoint.peak_requests).sum();
     if requests < FEW_REQUESTS || (!logged && requests < FEW_REQUESTS_INFERRED) {
-        doubt(Level::Low, &format!("the busiest five minutes hold only {requests} requests"));
+        let requests = wsim_text::plural(requests, "request", "requests");
+        doubts.push((Low, format!("the busiest five minutes hold only {requests}")));
     }
     if logged && !profile.coverage.measured {
-        doubt(Level::Medium, "the CPU that processes use outside requests is a prior, not measured (--process-cpu)");
+        doubts.push((Medium, "CPU outside requests is assumed, not measured (--process-cpu)".to_owned()));
     }
     doubts
 }
@@ -80,35 +64,36 @@ const FEW_REQUESTS_INFERRED: u64 = 1000;
 mod tests {
     use super::*;
     use crate::fixture::ProfileFixture;
-    use crate::{Settings, screen};
+    use crate::{ScreenConfig, screen};
 
-    fn judged(profile: &Profile) -> (String, String) {
-        let confidence = screen(profile, &Settings::default()).confidence;
+    fn of(profile: &Profile) -> (ConfidenceLevel, String) {
+        let confidence = screen(profile, &ScreenConfig::default()).confidence;
         (confidence.level, confidence.why)
     }
 
     #[test]
     fn a_measured_week_is_high_and_a_short_or_inferred_log_is_low() {
+        use ConfidenceLevel::{High, Low, Medium};
         let week = || ProfileFixture::new().class("sync", 0.1, 10);
-        assert_eq!(judged(&week().build()).0, "high");
-        let (level, why) = judged(&week().window_seconds(3600).build());
-        assert_eq!((level.as_str(), why.as_str()), ("low", "the log is shorter than a day, so the day's peak may not be in it"));
-        assert_eq!(judged(&week().window_seconds(3 * 86_400).build()).0, "medium");
-        assert_eq!(judged(&week().coverage(1.6, 1.8, 2.0).build()).0, "medium");
-        let (level, why) = judged(&week().demand(0.5, 1.0, 2.0).build());
-        assert!(level == "low" && why.contains("inferred"), "{why}");
+        assert_eq!(of(&week().build()).0, High);
+        let (level, why) = of(&week().window_seconds(3600).build());
+        assert_eq!((level, why.as_str()), (Low, "the log covers only 1 h: give at least one full day"));
+        assert_eq!(of(&week().window_seconds(3 * 86_400).build()).0, Medium);
+        assert_eq!(of(&week().coverage(1.6, 1.8, 2.0).build()).0, Medium);
+        let (level, why) = of(&week().demand(0.5, 1.0, 2.0).build());
+        assert!(level == Low && why.contains("inferred"), "{why}");
         let mut regression = week().demand(0.7, 1.0, 1.4).build();
-        regression.demand.method = "regression on process CPU".to_owned();
-        assert_eq!(judged(&regression).0, "medium");
-        let (level, why) = judged(&ProfileFixture::new().class("sync", 0.1, 0).build());
-        assert!(level == "low" && why.contains("only 0 requests"), "{why}");
+        regression.demand.method = DemandMethod::Regression;
+        assert_eq!(of(&regression).0, Medium);
+        let (level, why) = of(&ProfileFixture::new().class("sync", 0.1, 0).build());
+        assert!(level == Low && why.contains("only 0 requests"), "{why}");
     }
 
     #[test]
-    fn an_answer_that_turns_within_the_range_is_never_high() {
+    fn a_verdict_that_changes_within_the_range_is_never_high() {
         let mut profile = ProfileFixture::new().main_only("client_other", 0.5, 50).build();
         profile.coverage.factor = wsim_stats::Interval { value: 1.2, low: 1.0, high: 1.5 };
-        let (level, why) = judged(&profile);
-        assert_eq!((level.as_str(), why.as_str()), ("medium", "the objective lies within the range of the estimate"));
+        let (level, why) = of(&profile);
+        assert_eq!((level, why.as_str()), (ConfidenceLevel::Medium, "the limit of the objective lies within the range of the estimate"));
     }
 }

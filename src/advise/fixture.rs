@@ -1,12 +1,12 @@
 //! A small profile whose numbers can be checked by hand.
 
 use wsim_profile::{
-    Concurrency, Coverage, Demand, EndpointProfile, EventRate, Heavy, HeavyHitters, Outcomes, Peak, Peaks, ProcessProfile, Profile, Series,
-    Window,
+    Concurrency, Coverage, Demand, DemandMethod, EndpointProfile, EventRate, HeavyHitter, HeavyHitters, Outcomes, Peak, Peaks,
+    ProcessProfile, Profile, Series, Window,
 };
 use wsim_stats::Interval;
 
-/// Builds a [`Profile`]: a week long, peak of five minutes, logged CPU, coverage exactly 1, no events, nothing heavy.
+/// Builds a [`Profile`]: a week long, peak of five minutes, logged CPU, coverage exactly 1, no events, no heavy users.
 pub(crate) struct ProfileFixture {
     profile: Profile,
 }
@@ -31,7 +31,7 @@ impl ProfileFixture {
             processes: Vec::new(),
             peaks: Peaks { one_minute: peak, five_minutes: peak, busy_hour: peak },
             dispersion: Vec::new(),
-            concurrency: Concurrency { working_mean: 0.0, working_max: 0.0, parked_mean: 0.0, parked_max: 0.0 },
+            concurrency: Concurrency { working_mean: 0.0, working_max: 0.0, waiting_mean: 0.0, waiting_max: 0.0 },
             heavy_hitters: HeavyHitters {
                 user_hhi: Some(0.0),
                 distinct_users: 1000,
@@ -39,7 +39,7 @@ impl ProfileFixture {
                 ..HeavyHitters::default()
             },
             outcomes: Outcomes::default(),
-            demand: Demand { method: "logged".to_owned(), note: "CPU from the request lines".to_owned(), range: Interval::exact(1.0) },
+            demand: Demand { method: DemandMethod::Logged, note: "CPU from the request lines".to_owned(), range: Interval::exact(1.0) },
             coverage: Coverage { factor: Interval::exact(1.0), measured: true, processes: Vec::new(), note: "measured".to_owned() },
             events_per_second: EventRate::default(),
             series: Series::default(),
@@ -100,7 +100,7 @@ impl ProfileFixture {
 
     pub(crate) fn demand(mut self, low: f64, value: f64, high: f64) -> Self {
         self.profile.demand =
-            Demand { method: "processor-sharing inversion".to_owned(), note: "inferred".to_owned(), range: Interval { value, low, high } };
+            Demand { method: DemandMethod::ProcessorSharing, note: "inferred".to_owned(), range: Interval { value, low, high } };
         self
     }
 
@@ -114,7 +114,7 @@ impl ProfileFixture {
         self
     }
 
-    /// The user with the largest share; the rest is many small ones.
+    /// A heavy user; all the others are many and small.
     pub(crate) fn user(mut self, name: &str, share: f64) -> Self {
         self.profile.heavy_hitters.users.push(heavy(name, share));
         let hhi = self.profile.heavy_hitters.user_hhi.unwrap_or(0.0) + share * share;
@@ -140,8 +140,8 @@ impl ProfileFixture {
         self
     }
 
-    pub(crate) fn parked(mut self, mean: f64) -> Self {
-        self.profile.concurrency = Concurrency { working_mean: 1.0, working_max: 3.0, parked_mean: mean, parked_max: 2.0 * mean };
+    pub(crate) fn waiting(mut self, mean: f64) -> Self {
+        self.profile.concurrency = Concurrency { working_mean: 1.0, working_max: 3.0, waiting_mean: mean, waiting_max: 2.0 * mean };
         self
     }
 
@@ -150,6 +150,6 @@ impl ProfileFixture {
     }
 }
 
-fn heavy(name: &str, share: f64) -> Heavy {
-    Heavy { name: name.to_owned(), requests: 100, cpu_seconds: None, share }
+fn heavy(name: &str, share: f64) -> HeavyHitter {
+    HeavyHitter { name: name.to_owned(), requests: 100, cpu_seconds: None, share }
 }

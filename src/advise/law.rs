@@ -7,27 +7,27 @@
 //!                         + rest
 //! ```
 //!
-//! The utilisation law itself is exact (Denning and Buzen 1978: busy share = throughput times service demand); the prices in it are
-//! not, so each is a value with a range and the law is evaluated three times: all low, best, all high.
+//! The utilisation law itself is exact (Denning and Buzen 1978: busy share = throughput times service demand); the costs in it are
+//! not. Each cost is a value with a range, and the law is evaluated three times: all low, best, all high.
 
 use wsim_profile::Profile;
 use wsim_stats::Interval;
 
-/// What is not in any request line: priors with their ranges.
+/// CPU costs that no request line shows: priors with their ranges.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Costs {
     /// CPU that one process spends on receiving one persisted event by replication, ms.
     ///
     /// 3 to 6: matrix.org 2020, 20 to 25 % of a core per process (matrix-org/synapse#7670, #8283); Element, January 2025, 25 % of each
-    /// worker at 40 events/s, that is 6 ms. A small quiet server is below: the cluster under `persisting_ms` showed 1 to 3 ms.
+    /// worker at 40 events/s, which is 6 ms. A small quiet server needs less: the cluster under `persisting_ms` showed 1 to 3 ms.
     pub replication_ms: Interval,
     /// CPU that persisting one event costs the process that does it, ms.
     ///
-    /// Synapse persists in a background process whose CPU stands in no request line (`storage/controllers/persist_events.py`). Measured on
-    /// one small cluster (Synapse 1.163.2, 2.4 events/s): an event persister used 5.28 s of CPU for 260 events in 111 s; less its rest
-    /// of 1 to 3 % this is 7 to 16 ms an event. The lower bound allows for faster machines.
+    /// Synapse persists in a background process whose CPU no request line shows (`storage/controllers/persist_events.py`). Measured on
+    /// one small cluster (Synapse 1.163.2, 2.4 events/s): an event persister used 5.28 s of CPU for 260 events in 111 s; without its
+    /// idle CPU of 1 to 3 % this is 7 to 16 ms an event. The lower bound allows for faster machines.
     pub persisting_ms: Interval,
-    /// Share of a core that a process uses at rest: timers, garbage collection, metrics.
+    /// Share of a core that an idle process uses: timers, garbage collection, metrics.
     ///
     /// Measured 1 to 3 % on the same cluster; the upper bound allows for the garbage of larger caches (2 to 5 %, inferred).
     pub rest: Interval,
@@ -43,24 +43,24 @@ impl Default for Costs {
     }
 }
 
-/// The prices at one server's peak.
+/// The costs at one server's peak.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Law {
-    /// Cores of a process per core that its request lines show; demand range included.
+    /// Cores of a process per core that its request lines show; the range of inferred demand is included.
     pub request_factor: Interval,
     /// The coverage factor (kappa) without the fixed costs that the law adds again.
     pub kappa: Interval,
-    /// Cores of replication per process.
+    /// Cores that every process of a cluster spends on replication.
     pub replication: Interval,
-    /// Cores of persisting, on whoever does it.
+    /// Cores that persisting all events takes, on the process or processes that do it.
     pub persisting: Interval,
-    /// Cores at rest.
+    /// Cores of an idle process.
     pub rest: Interval,
 }
 
-/// What one process does, before prices.
+/// What one process does at the peak, before costs.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Duties {
+pub struct ProcessDemand {
     /// CPU of the request lines it serves at the peak, cores.
     pub requests: Interval,
     /// Whether it takes part in replication.
@@ -70,7 +70,7 @@ pub struct Duties {
 }
 
 impl Law {
-    /// The prices for the five busiest minutes of a profile.
+    /// The costs in the busiest five minutes of a profile.
     pub fn new(profile: &Profile, costs: &Costs) -> Self {
         let events = profile.events_per_second.peak.max(0.0);
         let kappa = net_kappa(profile, costs);
@@ -84,34 +84,34 @@ impl Law {
         }
     }
 
-    /// Cores that a process needs at the peak. Low, best and high prices go together.
-    pub fn cores(&self, duties: &Duties) -> Interval {
-        let replicates = if duties.replicates { 1.0 } else { 0.0 };
+    /// Cores that a process needs at the peak. Low, best and high costs go together.
+    pub fn cores(&self, demand: &ProcessDemand) -> Interval {
+        let replicates = if demand.replicates { 1.0 } else { 0.0 };
         let at = |bound: fn(Interval) -> f64| {
-            bound(self.request_factor) * bound(duties.requests)
+            bound(self.request_factor) * bound(demand.requests)
                 + bound(self.replication) * replicates
-                + bound(self.persisting) * duties.persists
+                + bound(self.persisting) * demand.persists
                 + bound(self.rest)
         };
         let (low, value, high) = (at(|i| i.low), at(|i| i.value), at(|i| i.high));
-        // A netted kappa may fall while the fixed costs rise, so the three need not come in order.
+        // A net kappa may fall while the fixed costs rise, so the three values need not be in order.
         Interval::new(value, low.min(high), high.max(low))
     }
 
-    /// What is left of an objective for requests on a worker of so many cores: `busy * cpu - replication - rest`.
-    /// Where it is not above 0, no number of workers suffices.
-    pub fn room_for_requests(&self, busy: f64, cpu: f64) -> Interval {
-        let room = |fixed: f64| busy * cpu - fixed;
+    /// Cores that the busy limit leaves for requests on a worker of `cpu` cores: `busy * cpu - replication - rest`.
+    /// Where nothing is left, no number of workers is enough.
+    pub fn left_for_requests(&self, busy: f64, cpu: f64) -> Interval {
+        let left = |fixed: f64| busy * cpu - fixed;
         let fixed = self.replication.plus(self.rest);
-        Interval::new(room(fixed.value), room(fixed.high), room(fixed.low))
+        Interval::new(left(fixed.value), left(fixed.high), left(fixed.low))
     }
 }
 
 /// The coverage factor without the fixed costs that the law adds on its own.
 ///
-/// A measured factor is process CPU over request CPU, so it holds rest, replication and persisting at the *mean* load; adding
-/// them again would count them twice, and would let them grow with the requests. They are taken out here, so that the law gives
-/// back the measured CPU at the load where it was measured. A prior is used as it is: it errs on the high side.
+/// A measured factor is process CPU over request CPU, so it includes idle CPU, replication and persisting at the *mean* load.
+/// Adding these costs again would count them twice and let them grow with the requests. They are subtracted here, so that the
+/// law gives the measured CPU at the load where it was measured. A prior is used as it is: it errs on the high side.
 fn net_kappa(profile: &Profile, costs: &Costs) -> Interval {
     let coverage = &profile.coverage;
     let logged: f64 = coverage.processes.iter().map(|process| process.logged_cpu_seconds).sum();
@@ -146,7 +146,7 @@ fn zip(a: Interval, b: Interval, f: impl Fn(f64, f64) -> f64) -> Interval {
     Interval { value: f(a.value, b.value), low: f(a.low, b.low), high: f(a.high, b.high) }
 }
 
-/// Processes that persist events, by the names people give them.
+/// Usual names of processes that persist events.
 const PERSISTING_NAMES: [&str; 4] = ["main", "master", "homeserver", "persister"];
 
 #[cfg(test)]
@@ -160,23 +160,26 @@ mod tests {
     }
 
     #[test]
-    fn the_law_is_the_sum_one_can_do_by_hand() {
+    fn the_law_is_a_sum_that_can_be_checked_by_hand() {
         // kappa 1.8 (1.6 to 2), demand logged, 10 events/s.
         let profile = ProfileFixture::new().coverage(1.6, 1.8, 2.0).events(10.0).build();
         let law = Law::new(&profile, &Costs::default());
-        let worker = law.cores(&Duties { requests: Interval::exact(0.2), replicates: true, persists: 0.0 });
+        let worker = law.cores(&ProcessDemand { requests: Interval::exact(0.2), replicates: true, persists: 0.0 });
         close(worker.value, 0.2 * 1.8 + 0.045 + 0.02);
         close(worker.low, 0.2 * 1.6 + 0.03 + 0.01);
         close(worker.high, 0.2 * 2.0 + 0.06 + 0.05);
-        let alone = law.cores(&Duties { requests: Interval::exact(0.2), replicates: false, persists: 1.0 });
+        let alone = law.cores(&ProcessDemand { requests: Interval::exact(0.2), replicates: false, persists: 1.0 });
         close(alone.value, 0.2 * 1.8 + 0.10 + 0.02);
     }
 
     #[test]
     fn inferred_demand_widens_the_range() {
         let profile = ProfileFixture::new().coverage(1.0, 1.0, 1.0).demand(0.5, 1.0, 2.0).build();
-        let cores =
-            Law::new(&profile, &Costs::default()).cores(&Duties { requests: Interval::exact(0.3), replicates: false, persists: 0.0 });
+        let cores = Law::new(&profile, &Costs::default()).cores(&ProcessDemand {
+            requests: Interval::exact(0.3),
+            replicates: false,
+            persists: 0.0,
+        });
         close(cores.value, 0.32);
         close(cores.low, 0.16);
         close(cores.high, 0.65);
@@ -190,21 +193,21 @@ mod tests {
         profile.coverage.processes = vec![ProcessCoverage { name: "main".to_owned(), process_cpu_seconds: 20.0, logged_cpu_seconds: 10.0 }];
         let law = Law::new(&profile, &Costs::default());
         close(law.kappa.value, 2.0 - 0.02 * 100.0 / 10.0);
-        let cores = law.cores(&Duties { requests: Interval::exact(0.1), replicates: false, persists: 1.0 });
+        let cores = law.cores(&ProcessDemand { requests: Interval::exact(0.1), replicates: false, persists: 1.0 });
         close(cores.value, 0.2);
         close(cores.low, 0.2);
         close(cores.high, 0.2);
     }
 
     #[test]
-    fn the_wall_of_replication_is_where_the_room_ends() {
+    fn replication_leaves_nothing_for_requests_from_some_event_rate_on() {
         // 0.7 - 4.5 ms * 150/s - 0.02 = 0.005; one more event a second and it is gone (at 151.1).
-        let room = |events: f64| {
+        let left = |events: f64| {
             let profile = ProfileFixture::new().events(events).build();
-            Law::new(&profile, &Costs::default()).room_for_requests(0.7, 1.0)
+            Law::new(&profile, &Costs::default()).left_for_requests(0.7, 1.0)
         };
-        close(room(150.0).value, 0.005);
-        assert!(room(152.0).value < 0.0);
-        assert!(room(120.0).low < 0.0 && room(120.0).value > 0.0);
+        close(left(150.0).value, 0.005);
+        assert!(left(152.0).value < 0.0);
+        assert!(left(120.0).low < 0.0 && left(120.0).value > 0.0);
     }
 }

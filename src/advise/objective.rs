@@ -1,4 +1,4 @@
-//! What a plan has to satisfy, written as text: `p95 work < 500ms, p99 sync < 2s, busy < 70%`.
+//! What a plan has to satisfy, as a type and as text: `p95 work < 500ms, p99 sync < 2s, busy < 70%`.
 //!
 //! ```text
 //! OBJECTIVE  TERM, TERM and TERM …
@@ -12,41 +12,35 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-/// What a plan must keep to at the peak.
+/// What a plan must satisfy at the peak.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Objective {
-    /// Largest busy share of any process, exclusive; above 0, at most 1.
+    /// Upper limit of the busy share of any process, exclusive; above 0, at most 1.
     pub busy: f64,
-    /// Latencies, in the order they were written.
+    /// In the order in which they were written.
     pub latencies: Vec<LatencyTerm>,
 }
 
-/// A bound on the work latency, parked time of long polls left out.
+/// An upper limit of a response time, long-poll waiting excluded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LatencyTerm {
-    /// Which figure of the latency.
     pub statistic: Statistic,
     /// Endpoint group; `None`: all requests together.
     pub group: Option<String>,
-    /// Upper bound, exclusive, ms; above 0.
+    /// Exclusive; above 0.
     pub below_ms: f64,
 }
 
-/// A figure of a latency.
+/// A summary of a distribution of response times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Statistic {
-    /// Arithmetic mean.
     Mean,
-    /// Median.
     P50,
-    /// 95th percentile.
     P95,
-    /// 99th percentile.
     P99,
 }
 
 impl Statistic {
-    /// As it is written.
     pub fn word(self) -> &'static str {
         match self {
             Self::Mean => "mean",
@@ -58,17 +52,17 @@ impl Statistic {
 }
 
 impl Default for Objective {
-    /// Below 70 %: beyond it waiting grows faster than load (at 70 % a request waits twice its own work in an M/M/1 queue).
+    /// Below 70 %: above it waiting grows faster than load (at 70 % a request waits more than twice its own work in an M/M/1 queue).
     fn default() -> Self {
         Self { busy: 0.7, latencies: Vec::new() }
     }
 }
 
 impl Objective {
-    /// The objective, if it can be judged without a clock.
+    /// The objective, if it can be judged without response times.
     ///
     /// # Errors
-    /// [`ObjectiveError::Latency`] with the first term that needs one.
+    /// [`ObjectiveError::Latency`] with the first term about a response time.
     pub fn without_latencies(self) -> Result<Self, ObjectiveError> {
         match self.latencies.first() {
             Some(term) => Err(ObjectiveError::Latency(term.to_string())),
@@ -80,30 +74,33 @@ impl Objective {
 /// Why a text is not an objective.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ObjectiveError {
-    /// Nothing there.
     #[error("an objective looks like \"busy < 70%\" or \"p95 work < 500ms, busy < 70%\"")]
     Empty,
     /// Not `NAME < VALUE`.
     #[error("{0:?} is not an objective; write it like \"busy < 70%\" or \"p95 sync < 500ms\"")]
     Form(String),
-    /// A latency: the screen has no clock.
-    #[error("{0:?} is about latency, which only `wsim simulate` can answer; `wsim analyse` takes \"busy < 70%\"")]
+    /// A term about response times, which the screen does not know.
+    #[error("{0:?} is about response times, which only `wsim simulate` can predict; `wsim analyse` takes \"busy < 70%\"")]
     Latency(String),
-    /// Something else.
-    #[error("{0:?} is nothing that can be asked for; write \"busy < 70%\", or mean, p50, p95 or p99 as in \"p95 sync < 500ms\"")]
-    Subject(String),
+    /// The left side is neither `busy` nor a statistic with at most one group.
+    #[error("unknown objective {term:?}; {}", hint(suggestion.as_deref()))]
+    Subject {
+        term: String,
+        /// The same term with the misspelt word corrected.
+        suggestion: Option<String>,
+    },
     /// Not between 0 and 100 %.
     #[error("{0:?} must be above 0% and at most 100%, like \"busy < 70%\"")]
     Value(String),
-    /// Not a time.
-    #[error("{0:?} must end in a time above nought with its unit, like 500ms or 1.5s")]
+    /// Not a time above 0.
+    #[error("{0:?} must end in a time above zero with its unit, like 500ms or 1.5s")]
     Time(String),
 }
 
 impl FromStr for Objective {
     type Err = ObjectiveError;
 
-    /// Terms joined by `,` or `and`; of several `busy` terms the strictest counts, without any a process may be up to 100 % busy.
+    /// Reads terms joined by `,` or `and`. Of several `busy` terms the strictest counts; without one a process may be up to 100 % busy.
     fn from_str(text: &str) -> Result<Self, ObjectiveError> {
         let lower = text.to_ascii_lowercase();
         let terms = lower.split(',').flat_map(|part| part.split(" and ")).map(str::trim).filter(|term| !term.is_empty());
@@ -119,10 +116,25 @@ impl FromStr for Objective {
                 ["busy" | "utilisation" | "utilization"] => objective.busy = objective.busy.min(busy(term, value)?),
                 [statistic] => objective.latencies.push(latency(term, statistic, "work", value)?),
                 [statistic, group] => objective.latencies.push(latency(term, statistic, group, value)?),
-                _ => return Err(ObjectiveError::Subject(term.to_owned())),
+                _ => return Err(unknown(term)),
             }
         }
         if any { Ok(objective) } else { Err(ObjectiveError::Empty) }
+    }
+}
+
+/// The error for a term whose first word is unknown, with the word that was probably meant.
+fn unknown(term: &str) -> ObjectiveError {
+    let typed = term.split(|c: char| !c.is_alphanumeric()).next().unwrap_or("");
+    let known = ["busy", "utilisation", "mean", "median", "p50", "p95", "p99"];
+    let near = wsim_plan::suggest::nearest(typed, known).filter(|near| *near != typed);
+    ObjectiveError::Subject { term: term.to_owned(), suggestion: near.map(|near| term.replacen(typed, near, 1)) }
+}
+
+fn hint(suggestion: Option<&str>) -> String {
+    match suggestion {
+        Some(suggestion) => format!("did you mean {suggestion:?}?"),
+        None => "write \"busy < 70%\", or mean, p50, p95 or p99 as in \"p95 sync < 500ms\"".to_owned(),
     }
 }
 
@@ -143,7 +155,7 @@ fn latency(term: &str, statistic: &str, group: &str, value: &str) -> Result<Late
         "p50" | "median" => Statistic::P50,
         "p95" => Statistic::P95,
         "p99" => Statistic::P99,
-        _ => return Err(ObjectiveError::Subject(term.to_owned())),
+        _ => return Err(unknown(term)),
     };
     let group = Some(group).filter(|group| !matches!(*group, "work" | "overall" | "latency" | "all")).map(str::to_owned);
     let below_ms = milliseconds(value).ok_or_else(|| ObjectiveError::Time(term.to_owned()))?;
@@ -151,9 +163,7 @@ fn latency(term: &str, statistic: &str, group: &str, value: &str) -> Result<Late
 }
 
 fn milliseconds(text: &str) -> Option<f64> {
-    let units = [("us", 1e-3), ("µs", 1e-3), ("ms", 1.0), ("s", 1000.0)];
-    let (digits, scale) = units.iter().find_map(|(unit, scale)| text.strip_suffix(unit).map(|digits| (digits, *scale)))?;
-    digits.trim().parse::<f64>().ok().map(|value| value * scale).filter(|ms| ms.is_finite() && *ms > 0.0)
+    wsim_text::parse_duration(text).map(|duration| duration.as_nanos() as f64 / 1e6).filter(|ms| *ms > 0.0)
 }
 
 impl fmt::Display for LatencyTerm {
@@ -168,7 +178,7 @@ impl fmt::Display for Objective {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut terms: Vec<String> = self.latencies.iter().map(LatencyTerm::to_string).collect();
         if terms.is_empty() || self.busy < 1.0 {
-            // Enough digits for what people write, without 70.00000000000001.
+            // Rounded, so that 70 % is not written as 70.00000000000001.
             terms.push(format!("busy < {}%", (self.busy * 1e6).round() / 1e4));
         }
         f.write_str(&terms.join(", "))
@@ -197,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn latency_terms_name_a_figure_a_group_and_a_time() {
+    fn latency_terms_name_a_statistic_a_group_and_a_time() {
         let read = |text: &str| text.parse::<Objective>().unwrap().to_string();
         assert_eq!(read("p95 work < 500ms, busy < 70%"), "p95 work < 500ms, busy < 70%");
         assert_eq!(read("p95(sync) < 1.5 s and median < 250us"), "p95 sync < 1.5s, p50 work < 0.25ms");
@@ -210,8 +220,9 @@ mod tests {
     #[test]
     fn an_error_says_what_to_write() {
         let error = |text: &str| text.parse::<Objective>().unwrap_err();
-        assert!(matches!(error("colour < 3"), ObjectiveError::Subject(_)));
-        assert!(matches!(error("p95 sync initial < 3s"), ObjectiveError::Subject(_)));
+        assert!(matches!(error("colour < 3"), ObjectiveError::Subject { suggestion: None, .. }));
+        assert!(matches!(error("p95 sync initial < 3s"), ObjectiveError::Subject { suggestion: None, .. }));
+        assert_eq!(error("bussy < 50%").to_string(), "unknown objective \"bussy < 50%\"; did you mean \"busy < 50%\"?");
         assert!(matches!(error("busy"), ObjectiveError::Form(_)));
         assert!(matches!(error("busy < 70"), ObjectiveError::Value(_)));
         assert!(matches!(error("busy < nan"), ObjectiveError::Value(_)));

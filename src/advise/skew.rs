@@ -1,27 +1,28 @@
-//! How uneven a keyed pool will be: heavy hitters and the hash's own arcs.
+//! How uneven a keyed pool will be: heavy hitters, and the unequal arcs of a hash ring.
 //!
 //! For users with CPU shares s over N servers under even hashing the coefficient of variation of a server's load is
-//! sqrt((N-1) * sum s^2); a ring adds its own in squares; the busiest of N servers is expected near 1 + CV * sqrt(2 ln N) times
-//! the mean (the usual bound on the maximum of N normal values).
+//! sqrt((N-1) * sum s^2). The variance of a ring's arcs adds to it. The busiest of N servers is expected near
+//! 1 + CV * sqrt(2 ln N) times the mean (the usual bound on the maximum of N normal values).
 
+use wsim_endpoints::groups::is_federation;
 use wsim_plan::{Key, Pool, Rule, Selector};
-use wsim_profile::{EndpointProfile, Heavy, Profile};
+use wsim_profile::{EndpointProfile, HeavyHitter, Profile};
 
 /// The concentration of the load over the values of one key.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Skew<'a> {
-    /// Sum of squared shares, 0 (endlessly many equal values) to 1 (one value).
+    /// Sum of squared shares, 0 (very many equal values) to 1 (one value).
     pub hhi: f64,
     /// The value with the largest share, with that share of the pool's load.
-    pub top: Option<(&'a Heavy, f64)>,
+    pub top: Option<(&'a HeavyHitter, f64)>,
 }
 
 impl<'a> Skew<'a> {
-    /// Nothing to balance unevenly.
+    /// A rule without a key spreads the load evenly.
     pub const EVEN: Skew<'static> = Skew { hhi: 0.0, top: None };
 
-    /// The concentration that a pool's rule meets. Shares of rooms and remote servers are of all load in the profile, so they are
-    /// scaled to the requests that have a room or a remote server; what a list of twenty leaves out counts as even.
+    /// The concentration for a pool's rule. The profile gives shares of rooms and remote servers of *all* load, so they are
+    /// scaled to the requests that have a room or a remote server. Values beyond the twenty listed count as even.
     pub fn of(rule: &Rule, pool: &Pool, profile: &'a Profile) -> Self {
         let hitters = &profile.heavy_hitters;
         let Some(key) = &rule.key else { return Self::EVEN };
@@ -30,13 +31,13 @@ impl<'a> Skew<'a> {
             Key::Origin => Self::from_list(&hitters.origins, scale(profile, is_federation)),
             Key::Address if only_federation(pool) => Self::from_list(&hitters.origins, scale(profile, is_federation)),
             Key::Address if !hitters.addresses.is_empty() => Self::from_list(&hitters.addresses, 1.0),
-            // Where addresses are unknown: one address sends at least what one of its users does.
+            // Where addresses are unknown, users give a lower bound: one address sends at least what one of its users does.
             key if key.keeps_users() => Self::of_users(profile),
             _ => Self::EVEN,
         }
     }
 
-    /// A bridge's requests all carry its own token, so the user it speaks for most is a lower bound on its share of one server.
+    /// All requests of a bridge carry its token, so its most active user is a lower bound on the bridge's share.
     fn of_users(profile: &'a Profile) -> Self {
         let hitters = &profile.heavy_hitters;
         let listed = Self::from_list(&hitters.users, 1.0);
@@ -46,14 +47,14 @@ impl<'a> Skew<'a> {
         Self { hhi, top: if larger(&bridges) > larger(&listed) { bridges.top } else { listed.top } }
     }
 
-    fn from_list(list: &'a [Heavy], scale: f64) -> Self {
-        let share = |heavy: &Heavy| (heavy.share * scale).clamp(0.0, 1.0);
+    fn from_list(list: &'a [HeavyHitter], scale: f64) -> Self {
+        let share = |heavy: &HeavyHitter| (heavy.share * scale).clamp(0.0, 1.0);
         let hhi: f64 = list.iter().map(|heavy| share(heavy).powi(2)).sum();
         let top = list.iter().map(|heavy| (heavy, share(heavy))).max_by(|a, b| a.1.total_cmp(&b.1));
         Self { hhi: hhi.min(1.0), top }
     }
 
-    /// Variance of a server's load in units of its mean squared, for `servers` equal servers.
+    /// Variance of a server's load in units of its squared mean, for `servers` equal servers.
     pub fn variance(&self, ring_variation: f64, servers: usize) -> f64 {
         if servers < 2 {
             return 0.0;
@@ -63,11 +64,11 @@ impl<'a> Skew<'a> {
 }
 
 /// How many standard deviations above the mean the busiest of `servers` is expected.
-pub fn extreme(servers: usize) -> f64 {
+pub fn expected_maximum(servers: usize) -> f64 {
     (2.0 * (servers.max(1) as f64).ln()).sqrt()
 }
 
-/// All load over the load of the classes that have the key.
+/// All load divided by the load of the classes that have the key.
 fn scale(profile: &Profile, has_key: fn(&str) -> bool) -> f64 {
     let sum = |keep: &dyn Fn(&EndpointProfile) -> bool| -> f64 {
         profile.endpoints.iter().filter(|endpoint| keep(endpoint)).map(|endpoint| endpoint.cpu_seconds).sum()
@@ -78,10 +79,6 @@ fn scale(profile: &Profile, has_key: fn(&str) -> bool) -> f64 {
 
 fn has_room(group: &str) -> bool {
     matches!(group, "event_sending" | "pagination" | "client" | "typing" | "receipts")
-}
-
-fn is_federation(group: &str) -> bool {
-    group.starts_with("federation")
 }
 
 fn only_federation(pool: &Pool) -> bool {

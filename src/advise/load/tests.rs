@@ -1,13 +1,13 @@
 use super::*;
 use crate::fixture::ProfileFixture;
-use wsim_plan::{Options, Preset};
+use wsim_plan::{Preset, PresetConfig};
 
-fn plan(name: &str, n: u32) -> Plan {
-    Preset::find(name).unwrap().plan(n, &Options::default()).unwrap()
+fn plan(name: &str, n: u32) -> CheckedPlan {
+    Preset::find(name).unwrap().plan(n, &PresetConfig::default()).unwrap()
 }
 
 fn cores(load: &Load<'_>) -> f64 {
-    load.duties.requests.value
+    load.demand.requests.value
 }
 
 fn close(a: f64, b: f64) {
@@ -67,8 +67,9 @@ fn rooms_and_servers_are_counted_among_the_requests_that_have_them() {
 #[test]
 fn weights_divide_a_rotation() {
     let profile = ProfileFixture::new().class("client", 0.6, 30).build();
-    let mut plan = plan("generic", 2);
+    let mut plan = plan("generic", 2).into_plan();
     plan.pools[0].servers[0].push_str("=2");
+    let plan = plan.check().unwrap();
     let loads = loads(&plan, &profile);
     close(cores(&loads[1]), 0.4);
     close(cores(&loads[2]), 0.2);
@@ -80,22 +81,22 @@ fn streams_go_to_their_writer_and_persisting_to_the_persisters() {
     let profile = ProfileFixture::new().stream("typing", 0.05, 5).class("client", 0.3, 10).build();
     let without = loads(&plan("generic", 1), &profile);
     close(cores(&without[0]), 0.05);
-    close(without[0].duties.persists, 1.0);
+    close(without[0].demand.persists, 1.0);
     let with = loads(&plan("stream-writers", 6), &profile);
     let of = |name: &str| with.iter().find(|load| load.name == name).unwrap();
     close(cores(of("stream_writer1")), 0.05);
-    close(of("event_persister1").duties.persists, 0.5);
-    close(of("event_persister2").duties.persists, 0.5);
-    close(with[0].duties.persists, 0.0);
+    close(of("event_persister1").demand.persists, 0.5);
+    close(of("event_persister2").demand.persists, 0.5);
+    close(with[0].demand.persists, 0.0);
     close(cores(&with[0]), 0.0);
     assert_eq!(of("event_persister1").requests, 0);
 }
 
 #[test]
-fn wandering_syncs_cost_more_at_the_upper_end() {
+fn syncs_on_cold_caches_cost_more_at_the_upper_end() {
     let profile = ProfileFixture::new().class("sync", 0.4, 20).class("initial_sync", 0.2, 1).build();
     let total = |name: &str, n: u32, bound: fn(Interval) -> f64| -> f64 {
-        loads(&plan(name, n), &profile).iter().map(|load| bound(load.duties.requests)).sum()
+        loads(&plan(name, n), &profile).iter().map(|load| bound(load.demand.requests)).sum()
     };
     close(total("generic", 1, |i| i.high), 0.6);
     close(total("generic", 2, |i| i.value), 0.4 + 0.3);
@@ -126,7 +127,7 @@ fn requests_are_conserved_under_every_plan() {
         .user("@bridge:x", 0.37)
         .build();
     for preset in Preset::all() {
-        for plan in (0..=8).filter_map(|n| preset.plan(n, &Options::default())) {
+        for plan in (0..=8).filter_map(|n| preset.plan(n, &PresetConfig::default())) {
             let loads = loads(&plan, &profile);
             assert_eq!(loads.iter().map(|load| load.requests).sum::<u64>(), profile.requests, "{}", plan.name);
             let per_second: f64 = loads.iter().map(|load| load.requests_per_second).sum();

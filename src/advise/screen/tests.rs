@@ -2,21 +2,22 @@ use proptest::prelude::{Strategy, prop, prop_assert, proptest};
 
 use super::*;
 use crate::fixture::ProfileFixture;
-use wsim_plan::{Options, Preset};
+use crate::model::Decision;
+use wsim_plan::{Preset, PresetConfig};
 
-fn preset(name: &str, n: u32) -> Plan {
-    Preset::find(name).unwrap().plan(n, &Options::default()).unwrap()
+fn preset(name: &str, n: u32) -> CheckedPlan {
+    Preset::find(name).unwrap().plan(n, &PresetConfig::default()).unwrap()
 }
 
-fn judged(profile: &Profile, plan: Plan) -> Candidate {
-    judge(profile, plan, &Settings::default())
+fn judged(profile: &Profile, plan: CheckedPlan) -> PlanSummary {
+    judge(profile, plan, &ScreenConfig::default())
 }
 
 fn advice(profile: &Profile) -> Advice {
-    screen(profile, &Settings::default())
+    screen(profile, &ScreenConfig::default())
 }
 
-fn chosen(advice: &Advice) -> &Candidate {
+fn chosen(advice: &Advice) -> &PlanSummary {
     &advice.candidates[advice.recommended.unwrap()]
 }
 
@@ -29,13 +30,14 @@ fn a_quiet_server_stays_with_one_process() {
     // 0.12 cores of requests and 2 % at rest: 14 % busy; (0.7 - 0.02) / 0.12 = 5.67 times.
     let advice = advice(&ProfileFixture::new().class("sync", 0.12, 12).build());
     assert_eq!(chosen(&advice).plan.name, "monolith");
-    assert_eq!(chosen(&advice).verdict, "main process 14 % busy (13-17)");
+    assert_eq!(chosen(&advice).reason, "main process 14 % busy (13–17 %)");
     assert_eq!(
-        advice.verdict,
-        "Stay with one process: the main process is 14 % (13-17) busy in its busiest five minutes (2026-11-20 16:57 UTC); \
-         nothing needs splitting below 5.6 times this load (5.4 at the upper end of the range)."
+        advice.verdict.text,
+        "The main process is 14 % busy (13–17 %) at the peak (five minutes from 2026-11-20 16:57 UTC), so one process is enough. \
+         You can grow 5.6× (5.4× at the upper end of the range) before you need a worker."
     );
-    assert_eq!(advice.confidence.level, "high");
+    assert_eq!(advice.verdict.decision, Decision::StayWithOneProcess);
+    assert_eq!(advice.confidence.level, ConfidenceLevel::High);
 }
 
 #[test]
@@ -43,41 +45,42 @@ fn a_busy_server_splits_and_says_what_it_gains() {
     let profile = ProfileFixture::new().class("sync", 0.55, 50).class("event_sending", 0.15, 8).main_only("client_other", 0.25, 10).build();
     let advice = advice(&profile);
     let candidate = chosen(&advice);
-    assert_eq!((candidate.workers, candidate.meets_objective), (1, Meets::Yes), "{}", advice.verdict);
+    assert_eq!((candidate.workers, candidate.meets), (1, Meets::Yes), "{}", advice.verdict.text);
     // (0.7 - 0.02) / 0.55 = 1.24 times.
     assert_eq!(
-        advice.verdict,
-        "Split off /sync first: it makes 58 % of the CPU; 1 worker (plan \"sync-split 1\", hash consistent by user) takes the main process \
-         from 97 % to 42 % busy in the busiest five minutes (2026-11-20 16:57 UTC), the busiest worker to 57 % (56-60). \
-         This holds up to 1.2 times this load; then sync1 passes 70 % first."
+        advice.verdict.text,
+        "Split off /sync first: it takes 58 % of the CPU. 1 worker (plan \"sync-split 1\", hash consistent by user) takes the main process \
+         from 97 % to 42 % busy at the peak (five minutes from 2026-11-20 16:57 UTC); the busiest worker is 57 % busy (56–60 %). \
+         You can grow 1.2× before sync1 passes 70 %."
     );
     assert!(
-        advice.reasons.iter().any(|reason| reason.starts_with("Every further worker costs 2 % (1-5) of a core")),
+        advice.reasons.iter().any(|reason| reason.starts_with("Every further worker costs 2 % (1–5 %) of a core")),
         "{:#?}",
         advice.reasons
     );
 }
 
 #[test]
-fn numbers_of_a_split_are_those_of_the_law() {
+fn the_figures_of_a_split_follow_the_law() {
     let profile =
         ProfileFixture::new().class("sync", 0.6, 60).main_only("client_other", 0.2, 10).coverage(1.5, 1.5, 1.5).events(4.0).build();
     let candidate = judged(&profile, preset("sync-split", 1));
-    close(candidate.processes[0].utilisation.value, 0.2 * 1.5 + 4.0 * 0.0045 + 4.0 * 0.010 + 0.02);
-    close(candidate.processes[1].utilisation.value, 0.6 * 1.5 + 4.0 * 0.0045 + 0.02);
+    close(candidate.processes[0].peak.value, 0.2 * 1.5 + 4.0 * 0.0045 + 4.0 * 0.010 + 0.02);
+    close(candidate.processes[1].peak.value, 0.6 * 1.5 + 4.0 * 0.0045 + 0.02);
     close(candidate.total_cores.value, 0.8 * 1.5 + 2.0 * 4.0 * 0.0045 + 4.0 * 0.010 + 2.0 * 0.02);
     close(candidate.processes[1].requests_per_second, 60.0);
     assert_eq!(candidate.processes[1].name, "sync1");
-    assert_eq!(candidate.meets_objective, Meets::No);
+    assert_eq!(candidate.meets, Meets::No);
 }
 
 #[test]
 fn a_cpu_limit_divides() {
     let profile = ProfileFixture::new().class("sync", 0.1, 10).build();
-    let mut plan = preset("sync-split", 1);
+    let mut plan = preset("sync-split", 1).into_plan();
     plan.pools[0].cpu = 0.25;
+    let plan = plan.check().unwrap();
     let candidate = judged(&profile, plan);
-    close(candidate.processes[1].utilisation.value, (0.1 + 0.02) / 0.25);
+    close(candidate.processes[1].peak.value, (0.1 + 0.02) / 0.25);
     close(candidate.total_cores.value, 0.1 + 0.04);
 }
 
@@ -92,37 +95,46 @@ fn candidates_come_cheapest_first_and_the_plan_without_workers_leads() {
 }
 
 #[test]
-fn where_replication_eats_a_worker_no_number_suffices() {
+fn where_replication_fills_a_worker_no_number_is_enough() {
     let advice = advice(&ProfileFixture::new().class("sync", 0.9, 50).events(200.0).build());
     assert_eq!(advice.recommended, None);
     assert!(
-        advice.verdict.starts_with("No number of workers suffices: at 200 events/s replication and rest alone take 92 % of every worker"),
+        advice
+            .verdict
+            .text
+            .starts_with("No number of workers is enough: at 200 events/s replication and idle CPU alone take 92 % of every worker"),
         "{}",
-        advice.verdict
+        advice.verdict.text
     );
 }
 
 #[test]
-fn what_no_pool_may_take_is_named_when_nothing_helps() {
+fn what_no_pool_may_take_is_named_when_no_plan_meets() {
     let advice = advice(&ProfileFixture::new().class("sync", 0.2, 20).main_only("client_other", 0.9, 50).build());
     assert_eq!(advice.recommended, None);
     assert!(
-        advice.verdict.contains("the main process is 92 % (91-95) busy: no pool may take client requests in no table (82 % of the CPU)"),
+        advice
+            .verdict
+            .text
+            .contains("the main process is 92 % busy (91–95 %), because no pool may take client requests in no table (82 % of the CPU)"),
         "{}",
-        advice.verdict
+        advice.verdict.text
     );
 }
 
 #[test]
-fn a_heavy_bridge_gets_a_worker_of_its_own_or_is_told_to_slow_down() {
+fn a_heavy_user_gets_a_worker_of_its_own_or_has_to_slow_down() {
     let with = |share: f64| advice(&ProfileFixture::new().class("sync", 1.2, 50).user("@_bridge:x\u{1b}", share).build());
     let reason = |advice: &Advice| advice.reasons.iter().find(|reason| reason.contains("@_bridge")).cloned().unwrap_or_default();
     assert_eq!(reason(&with(0.05)), "");
-    let mild = reason(&with(0.3));
-    assert!(mild.contains("makes 30 % of the load, 0.36 cores at the peak: balanced by user it stays on one worker"), "{mild}");
-    assert!(!mild.contains('\u{1b}'));
-    let wild = reason(&with(0.7));
-    assert!(wild.contains("no number of workers balanced by user helps"), "{wild}");
+    let moderate = reason(&with(0.3));
+    assert!(
+        moderate.contains("causes 30 % of the load (0.36 cores at the peak) and always lands on one worker when balanced by user"),
+        "{moderate}"
+    );
+    assert!(!moderate.contains('\u{1b}'));
+    let extreme = reason(&with(0.7));
+    assert!(extreme.contains("no number of workers balanced by user helps"), "{extreme}");
     let pinned = judged(&ProfileFixture::new().class("sync", 1.2, 50).user("@bridge:x", 0.7).build(), preset("sync-split", 4));
     assert_eq!(pinned.processes[1].limit.as_deref(), Some("\"@bridge:x\" alone needs 0.84 cores"));
 }
@@ -131,17 +143,21 @@ fn a_heavy_bridge_gets_a_worker_of_its_own_or_is_told_to_slow_down() {
 fn an_estimate_across_the_objective_is_a_maybe() {
     let profile = ProfileFixture::new().main_only("client_other", 0.4, 50).coverage(1.2, 1.6, 2.0).build();
     let advice = advice(&profile);
-    assert_eq!(chosen(&advice).meets_objective, Meets::Maybe);
+    assert_eq!(chosen(&advice).meets, Meets::Maybe);
     assert!(
-        advice.verdict.contains("at the upper end of the range the main process would be 85 % busy, and no standard plan is sure"),
+        advice.verdict.text.contains("at the upper end of the range the main process would be 85 % busy, and no standard plan is certain"),
         "{}",
-        advice.verdict
+        advice.verdict.text
     );
     // With something to move, the sure plan is recommended and the cheaper guess is named.
     let profile = ProfileFixture::new().class("sync", 0.4, 50).main_only("client_other", 0.02, 1).coverage(1.0, 1.3, 1.7).build();
-    let advice = screen(&profile, &Settings { objective: "busy < 60%".parse().unwrap(), ..Settings::default() });
-    assert_eq!(chosen(&advice).workers, 2, "{}", advice.verdict);
-    assert!(advice.verdict.contains("At the best estimate one process would do (main process 57 % busy (43-76))."), "{}", advice.verdict);
+    let advice = screen(&profile, &ScreenConfig { objective: "busy < 60%".parse().unwrap(), ..ScreenConfig::default() });
+    assert_eq!(chosen(&advice).workers, 2, "{}", advice.verdict.text);
+    assert!(
+        advice.verdict.text.contains("By the best estimate one process would be enough: main process 57 % busy (43–76 %)."),
+        "{}",
+        advice.verdict.text
+    );
 }
 
 #[test]
@@ -153,32 +169,41 @@ fn logs_of_a_server_with_workers_say_so() {
         "{}",
         advice.reasons[0]
     );
+    assert_eq!(advice.verdict.decision, Decision::WorkersNotNeeded);
+    assert!(
+        advice.verdict.text.starts_with("This traffic does not need your 2 processes: one process would be about 12 % busy (11–15 %)"),
+        "{}",
+        advice.verdict.text
+    );
 }
 
 #[test]
-fn parked_polls_warn_of_counting_connections() {
-    let advice = advice(&ProfileFixture::new().class("sync", 0.1, 10).parked(35.0).build());
+fn idle_long_polls_warn_of_balancing_by_connections() {
+    let advice = advice(&ProfileFixture::new().class("sync", 0.1, 10).waiting(35.0).build());
     assert!(
-        advice.reasons.iter().any(|reason| reason.starts_with("35 long polls are parked for every 1.0 requests at work")),
+        advice
+            .reasons
+            .iter()
+            .any(|reason| reason.starts_with("Do not balance /sync with least_conn") && reason.ends_with("(35 idle, 1.0 working).")),
         "{:#?}",
         advice.reasons
     );
 }
 
 #[test]
-fn sliding_sync_stays_on_the_main_process_until_asked_otherwise() {
+fn sliding_sync_stays_on_the_main_process_unless_configured() {
     let profile = ProfileFixture::new().main_only("sliding_sync", 0.9, 50).build();
-    assert!(advice(&profile).reasons.iter().any(|reason| reason.starts_with("Sliding sync makes 100 % of the CPU")));
-    let settings = Settings { plans: Options { sliding_sync: true, ..Options::default() }, ..Settings::default() };
-    let moved = judge(&profile, Preset::find("sync-split").unwrap().plan(2, &settings.plans).unwrap(), &settings);
-    close(moved.processes[0].utilisation.value, 0.02);
+    assert!(advice(&profile).reasons.iter().any(|reason| reason.starts_with("Sliding sync (Element X) takes 100 % of the CPU")));
+    let config = ScreenConfig { plans: PresetConfig { sliding_sync: true, ..PresetConfig::default() }, ..ScreenConfig::default() };
+    let moved = judge(&profile, Preset::find("sync-split").unwrap().plan(2, &config.plans).unwrap(), &config);
+    close(moved.processes[0].peak.value, 0.02);
 }
 
 #[test]
 fn without_cpu_there_is_no_advice() {
     let advice = advice(&ProfileFixture::new().class("sync", 0.0, 10).build());
     assert_eq!(advice.recommended, None);
-    assert!(advice.verdict.starts_with("No advice: these logs show no CPU time"), "{}", advice.verdict);
+    assert!(advice.verdict.text.starts_with("No advice: these logs show no CPU time"), "{}", advice.verdict.text);
 }
 
 #[test]
@@ -187,10 +212,10 @@ fn every_assumption_carries_its_number() {
     let text = advice(&profile).assumptions.join("\n");
     for part in [
         "10.0 requests/s, 10.0 events/s",
-        "uses 1.80 (1.60-2.00) times the CPU of its request lines (a prior",
-        "4.5 (3.0-6.0) ms",
-        "10 (5-16) ms",
-        "2 % (1-5) of a core at rest",
+        "uses 1.80 (1.60–2.00) times the CPU of its request lines (a prior",
+        "4.5 (3.0–6.0) ms",
+        "10 (5–16) ms",
+        "2 % (1–5 %) of a core when idle",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
@@ -218,26 +243,26 @@ fn build(cores: &[f64], user: f64, events: f64) -> Profile {
 #[test]
 fn of_equally_busy_workers_the_first_is_named() {
     let candidate = judged(&ProfileFixture::new().class("client", 0.9, 10).build(), preset("generic", 3));
-    assert_eq!(candidate.verdict, "generic1 32 % busy (31-35)");
+    assert_eq!(candidate.reason, "generic1 32 % busy (31–35 %)");
 }
 
 #[test]
-fn a_server_too_large_for_the_standard_plans_is_told_how_many_workers_it_would_take() {
+fn a_server_too_large_for_the_standard_plans_learns_how_many_workers_it_would_need() {
     let advice = advice(&ProfileFixture::new().class("sync", 6.0, 400).build());
     assert_eq!(advice.recommended, None);
-    assert!(advice.reasons.iter().any(|reason| reason.ends_with("so at least 9 by that sum alone.")), "{:#?}", advice.reasons);
+    assert!(advice.reasons.iter().any(|reason| reason.ends_with("at least 9 needed by this sum alone.")), "{:#?}", advice.reasons);
 }
 
 proptest! {
     #[test]
     fn more_demand_makes_no_process_less_busy((cores, user, events) in any_profile(), factor in 1.0..3.0_f64, which in 0..13_usize, n in 1..9_u32) {
-        let Some(plan) = Preset::all()[which].plan(n, &Options::default()) else { return Ok(()) };
+        let Some(plan) = Preset::all()[which].plan(n, &PresetConfig::default()) else { return Ok(()) };
         let more: Vec<f64> = cores.iter().map(|c| c * factor).collect();
         let (before, after) = (judged(&build(&cores, user, events), plan.clone()), judged(&build(&more, user, events), plan));
         for process in &before.processes {
             let then = after.processes.iter().find(|other| other.name == process.name).unwrap();
             // The extra 0.01 core of the main process shifts room shares by less than this.
-            prop_assert!(then.utilisation.value >= process.utilisation.value - 0.02, "{} {process:?} {then:?}", before.plan.name);
+            prop_assert!(then.peak.value >= process.peak.value - 0.02, "{} {process:?} {then:?}", before.plan.name);
         }
         prop_assert!(after.total_cores.value >= before.total_cores.value - 1e-9);
     }
@@ -247,7 +272,7 @@ proptest! {
         let profile = build(&cores, user, events);
         for name in ["generic", "synapse-docs", "sync-split", "event-senders", "mdad-generic"] {
             let (fewer, more) = (judged(&profile, preset(name, n)), judged(&profile, preset(name, n + 1)));
-            let heaviest = |candidate: &Candidate| candidate.processes[1..].iter().map(|process| process.utilisation.value).fold(0.0, f64::max);
+            let heaviest = |candidate: &PlanSummary| candidate.processes[1..].iter().map(|process| process.peak.value).fold(0.0, f64::max);
             prop_assert!(heaviest(&more) <= heaviest(&fewer) + 1e-9, "{name} {n}: {} then {}", heaviest(&fewer), heaviest(&more));
             prop_assert!(more.total_cores.value >= fewer.total_cores.value - 1e-9, "{name} {n}");
         }

@@ -3,22 +3,23 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use super::super::model::{Candidate, Meets};
-use super::super::screen::{self, balance_words};
+use super::super::config::ScreenConfig;
+use super::super::model::{Meets, PlanSummary};
+use super::super::screen;
 use super::super::words;
-use super::model::Discarded;
-use wsim_plan::{Key, Options, Plan, Preset, Spread};
+use super::model::DiscardedPlan;
+use wsim_plan::{CheckedPlan, Key, Plan, Preset, PresetConfig, Rule, Spread};
 use wsim_profile::Profile;
+use wsim_text::{plural, prose};
 
 /// A plan to try.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trial {
-    /// Plans of one strategy differ in their number of workers only.
+    /// Plans of one strategy differ only in their number of workers.
     pub strategy: String,
-    /// The plan.
-    pub plan: Plan,
-    /// Named on the command line: simulated whatever the screen says.
-    pub asked: bool,
+    pub plan: CheckedPlan,
+    /// Named on the command line, so it is simulated whatever the screen says.
+    pub requested: bool,
 }
 
 /// A balancing rule to put in every pool of several workers.
@@ -26,7 +27,7 @@ pub struct Trial {
 pub struct BalanceRule {
     /// As typed.
     pub text: String,
-    /// The rule in the proxy's words.
+    /// In the proxy's words.
     pub rule: String,
     /// What a keyed rule hashes.
     pub key: Option<String>,
@@ -36,7 +37,7 @@ impl BalanceRule {
     /// Reads `RULE` or `RULE by KEY`.
     ///
     /// # Errors
-    /// The key is none of those that there are.
+    /// There is no rule, or the key is unknown.
     pub fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
         let (rule, key) = match text.rsplit_once(" by ") {
@@ -52,14 +53,14 @@ impl BalanceRule {
         Ok(Self { text: text.to_owned(), rule: rule.to_owned(), key: key.map(str::to_owned) })
     }
 
-    /// The plan with this rule in its pools. A keyed rule without a key keeps the pool's, or takes the user.
-    fn applied(&self, plan: &Plan) -> Plan {
-        let mut plan = plan.clone();
+    /// The plan with this rule in its pools. A keyed rule without a key keeps the pool's key, or takes the user.
+    fn apply(&self, plan: &CheckedPlan) -> Plan {
+        let mut plan = plan.clone().into_plan();
         for pool in plan.pools.iter_mut().filter(|pool| pool.size() > 1) {
             pool.balance.clone_from(&self.rule);
             pool.key = self.key.clone().or(pool.key.take());
             let kind = plan.proxy.kind;
-            match wsim_plan::Rule::of(pool, kind) {
+            match Rule::of(pool, kind) {
                 Ok(rule) if matches!(rule.spread, Spread::Keyed { .. }) => {}
                 Ok(_) => pool.key = None,
                 Err(_) if pool.key.is_none() => pool.key = Some("user".to_owned()),
@@ -71,27 +72,27 @@ impl BalanceRule {
     }
 }
 
-/// Every standard plan for every number of workers, and the one without.
-pub fn standard(workers: &RangeInclusive<u32>, options: &Options) -> Vec<Trial> {
+/// Every standard plan for every number of workers, and the plan without workers.
+pub fn standard_trials(workers: &RangeInclusive<u32>, config: &PresetConfig) -> Vec<Trial> {
     let counts: Vec<u32> = std::iter::once(0).chain(workers.clone().filter(|n| *n > 0)).collect();
-    let of = |preset: &Preset| counts.iter().filter_map(|n| trial(preset, *n, options, false)).collect::<Vec<_>>();
+    let of = |preset: &Preset| counts.iter().filter_map(|n| trial(preset, *n, config, false)).collect::<Vec<_>>();
     Preset::all().iter().flat_map(of).collect()
 }
 
 /// One standard plan for every number of workers that it can have.
-pub fn of_preset(preset: &Preset, workers: &RangeInclusive<u32>, options: &Options) -> Vec<Trial> {
+pub fn preset_trials(preset: &Preset, workers: &RangeInclusive<u32>, config: &PresetConfig) -> Vec<Trial> {
     let all = workers.clone().chain(preset.workers.contains(&0).then_some(0));
-    let mut trials: Vec<Trial> = all.filter_map(|n| trial(preset, n, options, true)).collect();
+    let mut trials: Vec<Trial> = all.filter_map(|n| trial(preset, n, config, true)).collect();
     trials.dedup();
     trials
 }
 
-fn trial(preset: &Preset, workers: u32, options: &Options, asked: bool) -> Option<Trial> {
-    Some(Trial { strategy: preset.name.to_owned(), plan: preset.plan(workers, options)?, asked })
+fn trial(preset: &Preset, workers: u32, config: &PresetConfig, requested: bool) -> Option<Trial> {
+    Some(Trial { strategy: preset.name.to_owned(), plan: preset.plan(workers, config)?, requested })
 }
 
-/// Every trial with every rule; those whose proxy does not have the rule are given back with the reason.
-pub fn with_rules(trials: Vec<Trial>, rules: &[BalanceRule]) -> (Vec<Trial>, Vec<Discarded>) {
+/// Every trial with every rule; combinations that the plan's proxy does not support are discarded.
+pub fn apply_rules(trials: Vec<Trial>, rules: &[BalanceRule]) -> (Vec<Trial>, Vec<DiscardedPlan>) {
     if rules.is_empty() {
         return (trials, Vec::new());
     }
@@ -102,26 +103,37 @@ pub fn with_rules(trials: Vec<Trial>, rules: &[BalanceRule]) -> (Vec<Trial>, Vec
             continue;
         }
         for rule in rules {
-            let plan = rule.applied(&trial.plan);
-            match plan.pools.iter().find_map(|pool| plan.balancer_setup(pool).err()) {
-                Some(error) => discarded.push(discard(&plan, error.to_string())),
-                None => all.push(Trial { strategy: format!("{}, {}", trial.strategy, rule.text), plan, asked: trial.asked }),
+            let plan = rule.apply(&trial.plan);
+            let unsupported = plan.pools.iter().find_map(|pool| plan.balancer_config(pool).err()).map(|error| error.to_string());
+            let checked = match unsupported {
+                Some(why) => Err(why),
+                None => plan.clone().check().map_err(|fault| fault.to_string()),
+            };
+            match checked {
+                Ok(plan) => all.push(Trial { strategy: format!("{}, {}", trial.strategy, rule.text), plan, requested: trial.requested }),
+                Err(why) => discarded.push(DiscardedPlan {
+                    plan: plan.name.clone(),
+                    workers: trial.plan.worker_count(),
+                    balance: words::balance(&plan),
+                    why,
+                    overloaded: false,
+                }),
             }
         }
     }
     (all, discarded)
 }
 
-/// What the screen leaves: not the hopeless, and at most `most` plans of the strategies that it ranks best, so that each of them is
-/// seen with several numbers of workers. What was asked for stays.
-pub fn screened(trials: Vec<Trial>, profile: &Profile, settings: &screen::Settings, most: usize) -> (Vec<Trial>, Vec<Discarded>) {
+/// What the screen leaves: no overloaded plans, and at most `most` plans of the strategies that it ranks best, so that each of
+/// these is seen with several numbers of workers. Requested trials stay.
+pub fn screen_trials(trials: Vec<Trial>, profile: &Profile, config: &ScreenConfig, most: usize) -> (Vec<Trial>, Vec<DiscardedPlan>) {
     let mut discarded = Vec::new();
-    let mut judged: Vec<(Trial, Option<Candidate>)> = Vec::new();
+    let mut judged: Vec<(Trial, Option<PlanSummary>)> = Vec::new();
     let known = screen::demand_known(profile);
     for trial in trials {
-        let candidate = known.then(|| screen::judge(profile, trial.plan.clone(), settings));
-        match candidate.as_ref().and_then(|candidate| hopeless(candidate, settings.objective.busy)) {
-            Some(why) if !trial.asked => discarded.push(discard(&trial.plan, why)),
+        let candidate = known.then(|| screen::judge(profile, trial.plan.clone(), config));
+        match candidate.as_ref().and_then(|candidate| overload(candidate, config.objective.busy)) {
+            Some(why) if !trial.requested => discarded.push(DiscardedPlan { overloaded: true, ..discard(&trial.plan, why) }),
             _ => judged.push((trial, candidate)),
         }
     }
@@ -131,10 +143,11 @@ pub fn screened(trials: Vec<Trial>, profile: &Profile, settings: &screen::Settin
     let mut kept: Vec<Trial> = Vec::new();
     for (trial, _) in judged {
         let rank = ranks.get(&trial.strategy).copied().unwrap_or(usize::MAX);
-        if trial.asked || trial.plan.worker_count() == 0 || rank < strategies {
+        if trial.requested || trial.plan.worker_count() == 0 || rank < strategies {
             kept.push(trial);
         } else {
-            let why = format!("not simulated: {} of its kind do better by the screen", words::strategies(strategies));
+            let better = plural(strategies as u64, "strategy does", "strategies do");
+            let why = format!("not simulated: {better} better in the screen");
             discarded.push(discard(&trial.plan, why));
         }
     }
@@ -148,19 +161,19 @@ pub fn screened(trials: Vec<Trial>, profile: &Profile, settings: &screen::Settin
     (kept, discarded)
 }
 
-/// Why a plan cannot work, if even the low end of the range says so.
-fn hopeless(candidate: &Candidate, busy: f64) -> Option<String> {
-    let worst = candidate.processes.iter().max_by(|a, b| a.utilisation.low.total_cmp(&b.utilisation.low))?;
-    let low = worst.utilisation.low;
-    (low >= busy * HOPELESS).then(|| format!("hopeless by the utilisation law: {} is at least {} busy", worst.name, words::percent(low)))
+/// Why a plan cannot work, if it is far over the objective even at the lower end of the range.
+fn overload(candidate: &PlanSummary, busy: f64) -> Option<String> {
+    let worst = candidate.processes.iter().max_by(|a, b| a.peak.low.total_cmp(&b.peak.low))?;
+    let low = worst.peak.low;
+    (low >= busy * OVERLOAD).then(|| format!("{} at least {} busy by the utilisation law", worst.title(), prose::percent(low)))
 }
 
-/// Place of each strategy: needs the fewest workers, then the least busy there.
-fn ranks(judged: &[(Trial, Option<Candidate>)]) -> BTreeMap<String, usize> {
+/// Rank of each strategy: the one that needs the fewest workers first, then the one that is least busy with them.
+fn ranks(judged: &[(Trial, Option<PlanSummary>)]) -> BTreeMap<String, usize> {
     let mut best: BTreeMap<&str, (u32, f64)> = BTreeMap::new();
     for (trial, candidate) in judged.iter().filter(|(trial, _)| trial.plan.worker_count() > 0) {
-        let meets = candidate.as_ref().is_none_or(|candidate| candidate.meets_objective != Meets::No);
-        let worst = candidate.as_ref().and_then(screen::busiest).map_or(0.0, |process| process.utilisation.value);
+        let meets = candidate.as_ref().is_none_or(|candidate| candidate.meets != Meets::No);
+        let worst = candidate.as_ref().and_then(PlanSummary::busiest).map_or(0.0, |process| process.peak.value);
         let key = (if meets { trial.plan.worker_count() } else { u32::MAX }, worst);
         let entry = best.entry(&trial.strategy).or_insert(key);
         if key.0.cmp(&entry.0).then(key.1.total_cmp(&entry.1)).is_lt() {
@@ -172,12 +185,12 @@ fn ranks(judged: &[(Trial, Option<Candidate>)]) -> BTreeMap<String, usize> {
     order.into_iter().enumerate().map(|(rank, (name, _))| (name.to_owned(), rank)).collect()
 }
 
-pub(super) fn discard(plan: &Plan, why: String) -> Discarded {
-    Discarded { plan: plan.name.clone(), workers: plan.worker_count(), balance: balance_words(plan), why }
+pub(super) fn discard(plan: &CheckedPlan, why: String) -> DiscardedPlan {
+    DiscardedPlan { plan: plan.name.clone(), workers: plan.worker_count(), balance: words::balance(plan), why, overloaded: false }
 }
 
-/// How far over the objective the low end of the screen must be: it and the simulation work out background CPU on different ways.
-const HOPELESS: f64 = 1.5;
+/// How far over the objective the lower end must be, as a factor: screen and simulation estimate background CPU differently.
+const OVERLOAD: f64 = 1.5;
 
 #[cfg(test)]
 mod tests {
@@ -190,9 +203,9 @@ mod tests {
 
     #[test]
     fn a_rule_goes_into_every_pool_of_several_workers() {
-        let trials = of_preset(Preset::find("sync-split").unwrap(), &(1..=3), &Options::default());
+        let trials = preset_trials(Preset::find("sync-split").unwrap(), &(1..=3), &PresetConfig::default());
         assert_eq!(trials.len(), 3);
-        let (all, discarded) = with_rules(trials, &[rule("least_conn"), rule("hash consistent by room")]);
+        let (all, discarded) = apply_rules(trials, &[rule("least_conn"), rule("hash consistent by room")]);
         assert!(discarded.is_empty(), "{discarded:?}");
         // One worker leaves nothing to balance.
         assert_eq!(all.len(), 1 + 2 * 2);
@@ -203,24 +216,24 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_that_the_proxy_does_not_have_says_so() {
-        let trials = of_preset(Preset::find("sync-split").unwrap(), &(2..=2), &Options::default());
-        let (all, discarded) = with_rules(trials, &[rule("maglev")]);
+    fn a_rule_that_the_proxy_does_not_have_is_discarded_with_the_reason() {
+        let trials = preset_trials(Preset::find("sync-split").unwrap(), &(2..=2), &PresetConfig::default());
+        let (all, discarded) = apply_rules(trials, &[rule("maglev")]);
         assert!(all.is_empty());
         assert!(discarded[0].why.contains("nginx") && discarded[0].why.contains("maglev"), "{discarded:?}");
     }
 
     #[test]
-    fn the_hopeless_are_discarded_with_the_reason_unless_asked_for() {
+    fn overloaded_plans_are_discarded_with_the_reason_unless_requested() {
         let profile = ProfileFixture::new().class("sync", 1.5, 100).main_only("admin", 0.1, 5).build();
-        let settings = screen::Settings::default();
-        let (kept, discarded) = screened(standard(&(1..=4), &Options::default()), &profile, &settings, 24);
+        let config = ScreenConfig::default();
+        let (kept, discarded) = screen_trials(standard_trials(&(1..=4), &PresetConfig::default()), &profile, &config, 24);
         assert!(kept.iter().all(|trial| trial.plan.name != "monolith"));
         let monolith = discarded.iter().find(|other| other.plan == "monolith").unwrap();
-        assert!(monolith.why.contains("main is at least 16"), "{}", monolith.why);
+        assert!(monolith.why.contains("main process at least 16"), "{}", monolith.why);
         assert!(kept.len() <= 24 && !kept.is_empty());
         assert!(kept.is_sorted_by_key(|trial| trial.plan.worker_count()));
-        let asked = of_preset(Preset::find("monolith").unwrap(), &(1..=4), &Options::default());
-        assert_eq!(screened(asked, &profile, &settings, 24).0.len(), 1);
+        let requested = preset_trials(Preset::find("monolith").unwrap(), &(1..=4), &PresetConfig::default());
+        assert_eq!(screen_trials(requested, &profile, &config, 24).0.len(), 1);
     }
 }

@@ -1,56 +1,53 @@
 //! What a sweep found: plain data.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::super::model::{Candidate, Meets, Process};
-use super::super::objective::Statistic;
-use wsim_plan::Plan;
+use super::super::model::{Meets, PlanSummary, Verdict};
+use super::super::objective::{Objective, Statistic};
 use wsim_profile::Window;
 use wsim_stats::Interval;
 
 /// The result over all candidates. Intervals are 95 % confidence intervals over replications.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Sweep {
-    /// What a plan has to satisfy, as text: `p95 work < 500ms, busy < 70%`.
-    pub objective: String,
-    /// Largest busy share that the objective allows, 0 to 1.
-    pub busy: f64,
-    /// Everything random hangs on it.
+    pub objective: Objective,
+    /// Determines everything random.
     pub seed: u64,
-    /// Users per observed user.
+    /// Simulated users per observed user.
     pub growth: f64,
     /// What was simulated, warm-up included.
     pub window: Window,
-    /// The busiest five minutes within it.
+    /// The busiest five minutes of the window.
     pub peak: Window,
-    /// How that window was chosen, a few words.
+    /// How the window was chosen, in a few words.
     pub window_note: String,
-    /// Requests in it.
+    /// Requests in the window.
     pub requests: u64,
-    /// Interrupted: some candidates are missing.
+    /// The sweep was cancelled: some candidates are missing.
     pub partial: bool,
-    /// Most replications that any candidate had.
+    /// The largest number of replications of any candidate.
     pub replications: u32,
-    /// Whether they draw users anew.
+    /// Whether every replication resamples the users.
     pub resampled: bool,
-    /// Time from the beginning that is not measured, seconds.
+    /// Time from the start of the window that is not measured, seconds.
     pub warm_up_seconds: f64,
     /// Simulated candidates, fewest workers first.
-    pub candidates: Vec<Simulated>,
-    /// Candidates that were not simulated, with the reason.
-    pub discarded: Vec<Discarded>,
+    pub candidates: Vec<SimulatedPlan>,
+    /// Candidates that were not simulated.
+    pub discarded: Vec<DiscardedPlan>,
     /// Index of the smallest candidate that meets the objective with its interval.
     pub recommended: Option<usize>,
-    /// Index of the candidate that would be next.
+    /// Index of the candidate to show: the recommended one, else the closest to the objective.
+    pub shown: Option<usize>,
+    /// Index of the candidate that would be recommended next.
     pub runner_up: Option<usize>,
-    /// The recommended plan less the runner-up, on common traffic.
+    /// The recommended plan minus the runner-up, on common traffic.
     pub comparison: Option<Comparison>,
-    /// The recommended (else the closest) plan under growing load, as far as it holds and one step further.
-    pub growth_steps: Vec<Case>,
-    /// The same plan under other assumptions.
-    pub sensitivity: Vec<Case>,
-    /// One sentence: what to do.
-    pub verdict: String,
+    /// The recommended plan under growing load, until it no longer meets the objective.
+    pub growth_steps: Vec<StressCase>,
+    /// The shown plan under other assumptions.
+    pub sensitivity: Vec<StressCase>,
+    pub verdict: Verdict,
     /// Sentences to act on, most important first.
     pub reasons: Vec<String>,
     /// What the numbers rest on, one sentence each.
@@ -58,150 +55,115 @@ pub struct Sweep {
 }
 
 /// One simulated plan.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Simulated {
-    /// The plan.
-    pub plan: Plan,
-    /// Plans of one strategy differ in their number of workers only.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SimulatedPlan {
+    pub summary: PlanSummary,
+    /// Plans of one strategy differ only in their number of workers.
     pub strategy: String,
-    /// Worker processes besides the main process.
-    pub workers: u32,
-    /// Balancing rules in words.
-    pub balance: String,
-    /// Whether it meets the objective with its intervals, at the best estimate only, or not.
-    pub meets: Meets,
-    /// Why, in a few words.
-    pub verdict: String,
-    /// How much of the objective it uses up, in the term that is nearest: 1 is the bound itself.
-    pub margin: f64,
     /// Replications run.
     pub replications: u32,
-    /// Whether the cap on replications and not the width of the intervals ended it.
+    /// The limit on replications, not the width of the intervals, ended the runs.
     pub capped: bool,
-    /// Every process, the main process first.
-    pub processes: Vec<SimulatedProcess>,
-    /// Work latency by endpoint group.
+    /// Response times by endpoint group.
     pub groups: Vec<SimulatedGroup>,
-    /// Work latency of all requests together.
+    /// Response times of all requests together.
     pub overall: Latency,
-    /// Cores used by all processes together, mean over the measured time.
-    pub total_cores: Interval,
-    /// Busy time of the busiest member over the mean of its pool, in the most uneven pool; `None` without a pool of several.
+    /// The most uneven pool; `None` without a pool of several workers.
     pub imbalance: Option<Imbalance>,
-    /// Requests at work in all processes, mean per bin, in the replication that has the traffic as observed.
+    /// Requests at work in all processes, mean per bin, in the replication with the observed traffic.
     pub working: Vec<f64>,
-    /// First bin, seconds from the window's beginning.
+    /// Start of the first bin, seconds from the start of the window.
     pub working_from_seconds: f64,
     /// Width of a bin, seconds.
     pub bin_seconds: f64,
-    /// Share of requests that a proxy refused.
-    pub refused_share: f64,
+    /// Share of requests that a proxy rejected.
+    pub rejected_share: f64,
     /// Share of transactions that ran at a database concurrency beyond what the log shows.
     pub extrapolated_share: f64,
 }
 
-/// One process of a simulated plan.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SimulatedProcess {
-    /// `main`, or the worker's name.
-    pub name: String,
-    /// Pool it belongs to.
-    pub pool: Option<String>,
-    /// Busy share of what it may use, mean over the measured time.
-    pub utilisation: Interval,
-    /// Busy share in its busiest five minutes.
-    pub peak: Interval,
-    /// Requests it served in the measured time, mean over replications.
-    pub requests: u64,
-}
-
-/// Work latency of one endpoint group.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// Response times of one endpoint group, long-poll waiting excluded.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SimulatedGroup {
     /// Group id.
     pub id: String,
     /// Requests in the measured time, mean over replications.
     pub requests: u64,
-    /// Its latency.
     pub latency_ms: Latency,
-    /// The same as Synapse's own log would give it, from the moment the process looks at the request; only where that was asked for
-    /// ([`ReplicationPlan::as_logged`](wsim_simulate::run::ReplicationPlan)).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The same as Synapse's own log would show it, from the moment when the process starts the request; only on request
+    /// ([`ReplicationConfig::as_logged`](wsim_simulate::replications::ReplicationConfig)).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub logged_ms: Option<Latency>,
     /// Waits for database connections (`db sched`) of requests with transactions; only with `logged_ms`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub db_wait_ms: Option<Latency>,
 }
 
-/// Latency, ms.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+/// A distribution of response times, ms.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Latency {
-    /// Arithmetic mean.
     pub mean: Interval,
-    /// Median.
     pub p50: Interval,
-    /// 95th percentile.
     pub p95: Interval,
-    /// 99th percentile.
     pub p99: Interval,
 }
 
-/// The most uneven pool.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Imbalance {
-    /// Pool.
     pub pool: String,
-    /// Busiest member over mean, 1 and more.
+    /// CPU of the busiest member divided by the pool's mean, 1 and more.
     pub factor: Interval,
 }
 
 /// A candidate that was not simulated.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Discarded {
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct DiscardedPlan {
     /// Name of the plan.
     pub plan: String,
-    /// Worker processes.
+    /// Worker processes besides the main process.
     pub workers: u32,
     /// Balancing rules in words.
     pub balance: String,
-    /// Why, a few words.
+    /// The reason, in a few words.
     pub why: String,
+    /// The screen found a process far over the objective even at the lower end of the range.
+    #[serde(skip)]
+    pub overloaded: bool,
 }
 
 /// Paired differences of two plans on common traffic; negative: the recommended plan is better.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Comparison {
-    /// Mean work latency, ms.
+    /// Mean response time, ms.
     pub mean_ms: Interval,
-    /// 95th percentile of the work latency, ms.
+    /// 95th percentile of the response time, ms.
     pub p95_ms: Interval,
     /// Busy share of the busiest process in its busiest five minutes.
     pub busy: Interval,
-    /// Whether nought lies in the intervals of both latencies.
+    /// Whether zero lies in the intervals of both response times.
     pub indistinguishable: bool,
 }
 
-/// The plan under another assumption.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Case {
+/// A plan under another load or assumption.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StressCase {
     /// What differs: `load × 1.5`, `CPU demand × 2`, `replication high`.
     pub name: String,
-    /// The factor, where it is one.
+    /// The factor on load or demand, 1 where another assumption differs.
     pub factor: f64,
-    /// Whether the plan still meets the objective.
     pub meets: Meets,
     /// Why, in a few words.
-    pub verdict: String,
-    /// Busiest process in its busiest five minutes.
+    #[serde(rename = "verdict")]
+    pub reason: String,
+    /// Busy share of the busiest process in its busiest five minutes.
     pub busy: Interval,
-    /// Its name.
+    /// Name of the busiest process.
     pub busiest: String,
-    /// 95th percentile of the work latency, ms.
+    /// 95th percentile of the response time, ms.
     pub p95_ms: Interval,
 }
 
 impl Latency {
-    /// One figure of it.
     pub fn of(&self, statistic: Statistic) -> Interval {
         match statistic {
             Statistic::Mean => self.mean,
@@ -212,45 +174,20 @@ impl Latency {
     }
 }
 
-impl Simulated {
-    /// The process that is busiest in its busiest five minutes.
-    pub fn busiest(&self) -> Option<&SimulatedProcess> {
-        self.processes.iter().reduce(|best, other| if other.peak.value > best.peak.value { other } else { best })
-    }
-
-    /// The same in the words of the screen, busy shares in the busiest five minutes.
-    pub fn as_candidate(&self, measured_seconds: f64) -> Candidate {
-        let process = |process: &SimulatedProcess| Process {
-            name: process.name.clone(),
-            pool: process.pool.clone(),
-            utilisation: process.peak,
-            requests_per_second: process.requests as f64 / measured_seconds.max(1e-6),
-            requests: process.requests,
-            limit: None,
+impl SimulatedPlan {
+    /// One statistic of the response times of a group, or of all requests; `None` if the group had no requests.
+    pub fn latency(&self, group: Option<&str>, statistic: Statistic) -> Option<Interval> {
+        let latency = match group {
+            None => Some(&self.overall),
+            Some(id) => self.groups.iter().find(|group| group.id == id).map(|group| &group.latency_ms),
         };
-        Candidate {
-            plan: self.plan.clone(),
-            workers: self.workers,
-            balance: self.balance.clone(),
-            meets_objective: self.meets,
-            verdict: self.verdict.clone(),
-            processes: self.processes.iter().map(process).collect(),
-            total_cores: self.total_cores,
-        }
+        latency.map(|latency| latency.of(statistic))
     }
 }
 
 impl Sweep {
-    /// The recommended candidate, else the one that comes closest; with whether it is recommended.
-    pub fn shown(&self) -> Option<(&Simulated, bool)> {
-        if let Some(candidate) = self.recommended.and_then(|index| self.candidates.get(index)) {
-            return Some((candidate, true));
-        }
-        super::choice::closest(&self.candidates).and_then(|index| Some((self.candidates.get(index)?, false)))
-    }
-
-    /// Measured seconds of one replication.
-    pub fn measured_seconds(&self) -> f64 {
-        (self.window.seconds() - self.warm_up_seconds).max(1e-6)
+    /// The candidate to show, with whether it is recommended.
+    pub fn shown(&self) -> Option<(&SimulatedPlan, bool)> {
+        self.shown.and_then(|index| self.candidates.get(index)).map(|plan| (plan, self.recommended == self.shown))
     }
 }

@@ -1,224 +1,228 @@
 //! What a sweep says in sentences: the verdict first, then what an administrator can act on.
 
-use super::super::model::Meets;
+use super::super::findings::has_workers;
+use super::super::model::{Decision, Meets, PlanSummary, Verdict};
 use super::super::words;
-use super::model::{Case, Comparison, Simulated, Sweep};
+use super::model::{Comparison, SimulatedPlan, StressCase, Sweep};
+use wsim_profile::Profile;
+use wsim_text::{list, minute, plural, prose, weekday_minute};
 
 /// Writes verdict, reasons and assumptions. `notes` are those of the preparation.
-pub(super) fn write(sweep: &mut Sweep, notes: &[String]) {
-    sweep.verdict = verdict(sweep);
+pub(super) fn write(sweep: &mut Sweep, profile: &Profile, notes: &[String]) {
+    sweep.verdict = verdict(sweep, profile);
     sweep.reasons = reasons(sweep);
     sweep.assumptions = assumptions(sweep, notes);
 }
 
-fn verdict(sweep: &Sweep) -> String {
-    match sweep.shown() {
-        Some((candidate, true)) if candidate.workers == 0 => {
-            format!("Stay with one process: it keeps to {} at the {} peak.", sweep.objective, peak(sweep))
-        }
-        Some((candidate, true)) => {
-            format!("{} ({}), {}, keeps to {}.", capital(&setup(candidate)), candidate.plan.name, rules(candidate), sweep.objective)
-        }
-        Some((candidate, false)) if candidate.meets == Meets::Maybe => format!(
-            "No simulated plan keeps to {} for certain; the nearest, {} ({}), does at the best estimate.",
-            sweep.objective,
-            candidate.plan.name,
-            setup(candidate)
+fn verdict(sweep: &Sweep, profile: &Profile) -> Verdict {
+    let Some((simulated, recommended)) = sweep.shown() else {
+        return Verdict { decision: Decision::Unknown, text: "Nothing was simulated.".to_owned() };
+    };
+    let plan = &simulated.summary;
+    let objective = &sweep.objective;
+    let (decision, text) = match (recommended, plan.workers) {
+        (true, 0) if has_workers(profile) => (
+            Decision::WorkersNotNeeded,
+            format!(
+                "This traffic does not need your {}: one process meets the objective ({objective}) at the {} peak. Changing back is optional.",
+                words::processes_seen(profile),
+                peak(sweep)
+            ),
         ),
-        Some((candidate, false)) => format!(
-            "No simulated plan keeps to {}; the nearest is {} ({}): {}.",
-            sweep.objective,
-            candidate.plan.name,
-            setup(candidate),
-            candidate.verdict
+        (true, 0) => (Decision::StayWithOneProcess, format!("One process meets the objective ({objective}) at the {} peak.", peak(sweep))),
+        (true, _) => (
+            Decision::AddWorkers,
+            format!("The {} ({}), {}, meet the objective ({objective}).", plan.layout(), plan.plan.name, balancing(plan)),
         ),
-        None => "Nothing was simulated.".to_owned(),
-    }
+        (false, _) if plan.meets == Meets::Maybe => (
+            Decision::NoPlanMeets,
+            format!(
+                "No simulated plan meets the objective ({objective}) for certain. The closest, {} ({}), does by the best estimate.",
+                plan.plan.name,
+                plan.layout()
+            ),
+        ),
+        (false, _) => (
+            Decision::NoPlanMeets,
+            format!(
+                "No simulated plan meets the objective ({objective}). The closest is {} ({}): {}.",
+                plan.plan.name,
+                plan.layout(),
+                plan.reason
+            ),
+        ),
+    };
+    Verdict { decision, text }
 }
 
 fn reasons(sweep: &Sweep) -> Vec<String> {
-    let Some((candidate, recommended)) = sweep.shown() else { return Vec::new() };
-    let mut reasons = vec![load(sweep, candidate)];
+    let Some((plan, recommended)) = sweep.shown() else { return Vec::new() };
+    let mut reasons = vec![at_the_peak(sweep, plan)];
     if recommended {
-        reasons.extend(smaller(sweep, candidate));
-        reasons.extend(sweep.runner_up.and_then(|index| sweep.candidates.get(index)).zip(sweep.comparison).map(versus));
-        reasons.extend(growing(sweep));
+        reasons.extend(fewer_workers(sweep, &plan.summary));
+        reasons.extend(sweep.runner_up.and_then(|index| sweep.candidates.get(index)).zip(sweep.comparison).map(runner_up));
+        reasons.extend(growth(sweep));
     }
-    reasons.extend(uneven(candidate));
-    reasons.extend(sensitive(sweep));
-    reasons.extend(refused(candidate));
-    reasons.extend(hopeless(sweep));
+    reasons.extend(uneven_pool(plan));
+    reasons.extend(sensitivity(sweep));
+    reasons.extend(rejected(plan));
+    reasons.extend(overloaded(sweep));
     reasons
 }
 
-/// `At the Monday … peak the busiest process, sync1, is 61 % busy (58-64); 95 of 100 requests are answered within 120 ms (…)`.
-fn load(sweep: &Sweep, candidate: &Simulated) -> String {
-    let busiest = candidate.busiest().map_or_else(String::new, |process| {
-        format!("the busiest process, {}, is {} busy{}; ", process.name, words::percent(process.peak.value), range(process.peak))
+/// `At the Monday … peak the busiest process, sync1, is 61 % busy (58–64 %). Response times: p95 120 ms (…), …`.
+fn at_the_peak(sweep: &Sweep, plan: &SimulatedPlan) -> String {
+    let busiest = plan.summary.busiest().map_or_else(String::new, |process| {
+        format!("At the {} peak the busiest process, {}, is {}. ", peak(sweep), process.name, words::busy_share(process))
     });
     format!(
-        "At the {} peak {busiest}95 of 100 requests are answered within {} of work, 99 within {}; all processes together use {} cores.",
-        peak(sweep),
-        words::milliseconds_range(candidate.overall.p95),
-        words::milliseconds_range(candidate.overall.p99),
-        words::range(candidate.total_cores, 2)
+        "{busiest}Response times: p95 {}, p99 {}, long-poll waiting excluded. All processes together use {} cores.",
+        prose::milliseconds_range(plan.overall.p95),
+        prose::milliseconds_range(plan.overall.p99),
+        prose::range(plan.summary.total_cores, 2)
     )
 }
 
-/// Why not fewer workers.
-fn smaller(sweep: &Sweep, candidate: &Simulated) -> Option<String> {
-    let fewer = |other: &&Simulated| other.workers < candidate.workers;
-    let best = sweep.candidates.iter().filter(fewer).min_by(|a, b| a.margin.total_cmp(&b.margin));
-    match best {
+fn fewer_workers(sweep: &Sweep, plan: &PlanSummary) -> Option<String> {
+    let smaller = sweep.candidates.iter().map(|candidate| &candidate.summary).filter(|other| other.workers < plan.workers);
+    match smaller.min_by(|a, b| a.margin.total_cmp(&b.margin)) {
         Some(best) => {
-            Some(format!("Fewer workers do not suffice: the best of them, {} ({}), has {}.", best.plan.name, setup(best), best.verdict))
+            Some(format!("Fewer workers are not enough. The best such plan is {} ({}): {}.", best.plan.name, best.layout(), best.reason))
         }
         None => sweep
             .discarded
             .iter()
-            .find(|other| other.workers < candidate.workers && other.why.starts_with("hopeless"))
-            .map(|other| format!("Fewer workers do not suffice: {} is {}.", other.plan, other.why)),
+            .find(|other| other.workers < plan.workers && other.overloaded)
+            .map(|other| format!("Fewer workers are not enough. {}: {}.", wsim_text::capital(&other.plan), other.why)),
     }
 }
 
-fn versus((other, comparison): (&Simulated, Comparison)) -> String {
+fn runner_up((other, comparison): (&SimulatedPlan, Comparison)) -> String {
     let Comparison { mean_ms, p95_ms, indistinguishable, .. } = comparison;
-    let name = format!("{} ({})", other.plan.name, setup(other));
+    let name = format!("{} ({})", other.summary.plan.name, other.summary.layout());
     if indistinguishable {
         return format!(
-            "Runner-up: {name}. On the same traffic the two are indistinguishable in latency; choose the one that is easier to run."
+            "Runner-up: {name}. On the same traffic its response times cannot be told from the recommended plan's; choose the one that is easier to run."
         );
     }
-    let word = |ms: f64| if ms < 0.0 { "shorter" } else { "longer" };
+    let change = |ms: f64| format!("{} {}", prose::milliseconds(ms.abs()), if ms < 0.0 { "shorter" } else { "longer" });
     format!(
-        "Runner-up: {name}. On the same traffic the recommended plan's mean is {} {} and its p95 {} {}{}.",
-        words::milliseconds(mean_ms.value.abs()),
-        word(mean_ms.value),
-        words::milliseconds(p95_ms.value.abs()),
-        word(p95_ms.value),
+        "Runner-up: {name}. On the same traffic the recommended plan's mean response time is {} and its p95 {}{}.",
+        change(mean_ms.value),
+        change(p95_ms.value),
         if mean_ms.value > 0.0 { "; it is recommended because it is smaller or simpler" } else { "" }
     )
 }
 
-/// What breaks first.
-fn growing(sweep: &Sweep) -> Option<String> {
+/// Up to which growth the plan meets the objective, and what fails beyond it.
+fn growth(sweep: &Sweep) -> Option<String> {
     let steps = &sweep.growth_steps;
     let held = steps.iter().take_while(|case| case.meets == Meets::Yes).last();
-    let broken = steps.iter().find(|case| case.meets == Meets::No).or_else(|| steps.iter().find(|case| case.meets == Meets::Maybe));
-    let until = held.map_or_else(String::new, |case| format!("it holds at {} times this load; ", case.factor));
-    let extrapolated =
-        |factor: f64| if factor * sweep.growth > EXTRAPOLATED { " (beyond twice what was observed: an extrapolation)" } else { "" };
-    match (held, broken) {
-        (_, Some(case)) => Some(format!(
-            "What breaks first when load grows: {until}at {} times {}{}.",
-            case.factor,
-            case.verdict,
-            extrapolated(case.factor)
-        )),
+    let failed = steps.iter().find(|case| case.meets == Meets::No).or_else(|| steps.iter().find(|case| case.meets == Meets::Maybe));
+    let extrapolated = |factor: f64| {
+        if factor * sweep.growth > EXTRAPOLATED { " (an extrapolation beyond twice the observed load)" } else { "" }
+    };
+    match (held, failed) {
+        (None, None) => None,
         (Some(held), None) => Some(format!(
-            "It still holds at {} times this load, as far as was simulated{}; there the busiest process, {}, is {} busy.",
+            "The plan still meets the objective at {}× this load, the most that was simulated{}: the busiest process, {}, is then {} busy.",
             held.factor,
             extrapolated(held.factor),
             held.busiest,
-            words::percent(held.busy.value)
+            prose::percent(held.busy.value)
         )),
-        (None, None) => None,
+        (held, Some(failed)) => {
+            let held = held.map_or_else(String::new, |held| format!("You can grow {}×. ", held.factor));
+            Some(format!("{held}What fails first: at {}× this load {}{}.", failed.factor, failed.reason, extrapolated(failed.factor)))
+        }
     }
 }
 
-fn uneven(candidate: &Simulated) -> Option<String> {
-    let imbalance = candidate.imbalance.as_ref().filter(|imbalance| imbalance.factor.value >= UNEVEN)?;
+fn uneven_pool(plan: &SimulatedPlan) -> Option<String> {
+    let imbalance = plan.imbalance.as_ref().filter(|imbalance| imbalance.factor.value >= UNEVEN)?;
     Some(format!(
-        "The pool {} is uneven: its busiest worker does {} times the mean. A worker of its own for the heaviest users, or a rule that does not hash, evens it out.",
+        "The pool {} is uneven: its busiest worker does {} times the mean. A worker of its own for the heaviest users, or a rule without a key, evens it out.",
         imbalance.pool,
-        words::range(imbalance.factor, 1)
+        prose::range(imbalance.factor, 1)
     ))
 }
 
-fn sensitive(sweep: &Sweep) -> Option<String> {
-    let fails: Vec<&Case> = sweep.sensitivity.iter().filter(|case| case.meets == Meets::No).collect();
+fn sensitivity(sweep: &Sweep) -> Option<String> {
+    let failing: Vec<&StressCase> = sweep.sensitivity.iter().filter(|case| case.meets == Meets::No).collect();
     if sweep.sensitivity.is_empty() {
         return None;
     }
-    if fails.is_empty() {
-        return Some(
-            "The answer stands with half and twice the CPU demand, and over the range of the CPU that no request line shows.".to_owned(),
-        );
+    if failing.is_empty() {
+        return Some("The verdict is the same with half and twice the CPU demand, and over the whole range of background CPU.".to_owned());
     }
-    sweep.recommended?;
-    let said: Vec<String> = fails.iter().map(|case| format!("with {} ({})", case.name, case.verdict)).collect();
-    Some(format!("The answer turns {}.", words::list(&said)))
+    let (plan, _) = sweep.shown().filter(|(_, recommended)| *recommended)?;
+    let is_enough = match plan.summary.workers {
+        0 => "one process is not enough".to_owned(),
+        1 => "1 worker is not enough".to_owned(),
+        workers => format!("{workers} workers are not enough"),
+    };
+    let cases: Vec<String> = failing.iter().map(|case| format!("{} ({})", case.name, case.reason)).collect();
+    Some(format!("The estimate matters: with {} {is_enough}.", list(&cases)))
 }
 
-fn refused(candidate: &Simulated) -> Option<String> {
-    (candidate.refused_share > 0.0).then(|| format!("The proxy refuses {} of all requests.", words::percent(candidate.refused_share)))
+fn rejected(plan: &SimulatedPlan) -> Option<String> {
+    (plan.rejected_share > 0.0).then(|| format!("The proxy rejects {} of all requests.", prose::percent(plan.rejected_share)))
 }
 
-fn hopeless(sweep: &Sweep) -> Option<String> {
-    let out: Vec<_> = sweep.discarded.iter().filter(|one| one.why.starts_with("hopeless")).collect();
-    let first = out.first()?;
-    Some(format!("{} plans were not worth simulating, {} for one: {}.", out.len(), first.plan, first.why))
+fn overloaded(sweep: &Sweep) -> Option<String> {
+    let overloaded: Vec<_> = sweep.discarded.iter().filter(|plan| plan.overloaded).collect();
+    let first = overloaded.first()?;
+    let plans = plural(overloaded.len() as u64, "plan was", "plans were");
+    Some(format!("{plans} too overloaded to simulate, for example {}: {}.", first.plan, first.why))
 }
 
 fn assumptions(sweep: &Sweep, notes: &[String]) -> Vec<String> {
     let capped = sweep.candidates.iter().filter(|candidate| candidate.capped).count();
-    let mut list = vec![format!(
-        "Simulated: {}, {} to {}, {} requests, the first {:.0} s not measured; 95 % intervals over up to {} replications {}; seed {}.",
+    let mut assumptions = vec![format!(
+        "Simulated: {}, {} to {}, {}; the first {:.0} s are not measured. Intervals are 95 % over up to {} replications {}; seed {}.",
         sweep.window_note,
-        words::instant(sweep.window.start_us),
-        words::instant(sweep.window.end_us),
-        sweep.requests,
+        minute(sweep.window.start_us),
+        minute(sweep.window.end_us),
+        plural(sweep.requests, "request", "requests"),
         sweep.warm_up_seconds,
         sweep.replications,
         if sweep.resampled { "that resample users" } else { "of the observed users" },
         sweep.seed
     )];
     if (sweep.growth - 1.0).abs() > 1e-9 {
-        list.push(format!("Load × {}: users were cloned, the clock was not touched.", words::factor(sweep.growth)));
+        assumptions.push(format!("Load × {}: more users, the same time span.", prose::factor(sweep.growth)));
     }
     if sweep.growth > EXTRAPOLATED {
-        list.push("The load is more than twice what was observed: an extrapolation that no log backs.".to_owned());
+        assumptions.push("The load is more than twice what was observed: an extrapolation that no log supports.".to_owned());
     }
     if capped > 0 {
-        list.push(format!(
-            "For {capped} of {} candidates the number of replications and not the width of the intervals ended the runs (wanted: 5 % of the mean, 10 % of p95); --replications raises it.",
-            sweep.candidates.len()
+        assumptions.push(format!(
+            "For {capped} of {} the limit on replications ended the runs before the intervals were narrow enough (5 % of the mean, 10 % of p95); --replications raises it.",
+            plural(sweep.candidates.len() as u64, "candidate", "candidates")
         ));
     }
     if sweep.candidates.iter().any(|candidate| candidate.extrapolated_share > 0.0) {
-        list.push("Some transactions ran at a database concurrency that the log never shows: their times are extrapolated.".to_owned());
+        assumptions
+            .push("Some transactions ran at a database concurrency that the log never shows: their times are extrapolated.".to_owned());
     }
-    list.extend(notes.iter().cloned());
-    list
+    assumptions.extend(notes.iter().cloned());
+    assumptions
 }
 
-/// `main process and 3 workers`.
-fn setup(candidate: &Simulated) -> String {
-    if candidate.workers == 0 { "main process only".to_owned() } else { format!("main process and {}", words::workers(candidate.workers)) }
-}
-
-fn rules(candidate: &Simulated) -> String {
-    let keys: std::collections::BTreeSet<&str> = candidate.plan.pools.iter().filter_map(|pool| pool.key.as_deref()).collect();
+/// `keyed by user`, or the balancing rules where no pool has a key.
+fn balancing(plan: &PlanSummary) -> String {
+    let keys: std::collections::BTreeSet<&str> = plan.plan.pools.iter().filter_map(|pool| pool.key.as_deref()).collect();
     if keys.is_empty() {
-        return candidate.balance.clone();
+        return plan.balance.clone();
     }
-    format!("keyed by {}", words::list(&keys.into_iter().map(str::to_owned).collect::<Vec<_>>()))
+    format!("keyed by {}", list(&keys.into_iter().collect::<Vec<_>>()))
 }
 
 fn peak(sweep: &Sweep) -> String {
-    words::weekday_instant(sweep.peak.start_us)
+    weekday_minute(sweep.peak.start_us)
 }
 
-fn range(share: wsim_stats::Interval) -> String {
-    words::percent_range(share).split_once(" (").map_or_else(String::new, |(_, range)| format!(" ({range}"))
-}
-
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
-}
-
-/// Busiest over mean from which a pool is worth a sentence.
+/// Busiest member over mean from which a pool is called uneven.
 const UNEVEN: f64 = 1.3;
 /// Growth beyond which a prediction is an extrapolation (the customary limit of capacity planning).
 const EXTRAPOLATED: f64 = 2.0;

@@ -1,11 +1,11 @@
-//! The sweep on made-up traffic whose answers can be worked out.
+//! The sweep on synthetic traffic whose results can be worked out.
 
 use super::*;
-use crate::Meets;
-use wsim_endpoints::{Classifier, Method, Options as ClassifyOptions, table_for};
-use wsim_plan::Preset;
-use wsim_profile::{Extras, Profiler, Settings as ProfileSettings};
-use wsim_simulate::synthetic::Synthetic;
+use crate::model::Meets;
+use wsim_endpoints::{Classifier, ClassifierConfig, Method, table_for};
+use wsim_plan::{Preset, PresetConfig};
+use wsim_profile::{Extras, Profiler, ProfilerConfig};
+use wsim_simulate::theory::Synthetic;
 use wsim_trace::{NameId, Request, flag};
 
 /// Ten minutes of incremental syncs without waiting by 40 users, 20 a second of this much CPU (ms).
@@ -13,13 +13,13 @@ struct Traffic {
     trace: Trace,
     endpoints: Vec<Endpoint>,
     profile: Profile,
-    prepare: PrepareSettings,
+    prepare: PrepareConfig,
 }
 
 impl Traffic {
     fn of(cpu_ms: u32) -> Self {
         let table = table_for(None).unwrap().table;
-        let classifier = Classifier::new(&table, &ClassifyOptions::default()).unwrap();
+        let classifier = Classifier::new(&table, &ClassifierConfig::default()).unwrap();
         let endpoint = classifier.classify(Method::Get, b"/_matrix/client/v3/sync?timeout=0&since=s1");
         let endpoints: Vec<Endpoint> = classifier.endpoints().to_vec();
         let mut trace = Trace::new();
@@ -56,45 +56,48 @@ impl Traffic {
             });
         }
         trace.seal();
-        let mut profiler = Profiler::new(&ProfileSettings { endpoints: endpoints.clone().into(), zone_offset_seconds: 0 });
+        let mut profiler = Profiler::new(&ProfilerConfig { endpoints: endpoints.clone().into(), zone_offset_seconds: 0 });
         trace.requests().for_each(|request| profiler.observe(&request, &trace.names));
-        Self { profile: profiler.finish(&Extras::default()), trace, endpoints, prepare: PrepareSettings::default() }
+        Self { profile: profiler.finish(&Extras::default()), trace, endpoints, prepare: PrepareConfig::default() }
     }
 
     fn sweep(&self, trials: Vec<Trial>, objective: &str) -> Result<Sweep, SweepError> {
         let (window, window_note) = choose_window(WindowChoice::Peak, &self.profile);
-        let subject = Subject { trace: &self.trace, endpoints: &self.endpoints, profile: &self.profile, prepare: &self.prepare, window };
+        let input = SweepInput { trace: &self.trace, endpoints: &self.endpoints, profile: &self.profile, prepare: &self.prepare, window };
         let replications =
-            ReplicationPlan { first: 4, most: 6, warm_up: Span::from_millis(60_000), threads: 2, ..ReplicationPlan::default() };
-        let settings = SweepSettings {
+            ReplicationConfig { first: 4, most: 6, warm_up: Span::from_millis(60_000), threads: 2, ..ReplicationConfig::default() };
+        let config = SweepConfig {
             objective: objective.parse().unwrap(),
-            plans: Options::default(),
+            plans: PresetConfig::default(),
             growth: 1.0,
             seed: 7,
             replications,
             window_note,
         };
-        sweep(&subject, trials, Vec::new(), &settings, &Unwatched)
+        sweep(&input, trials, Vec::new(), &config, &NoProgress)
     }
 }
 
 fn trials(presets: &[&str], workers: std::ops::RangeInclusive<u32>) -> Vec<Trial> {
-    presets.iter().flat_map(|name| candidates::of_preset(Preset::find(name).unwrap(), &workers, &Options::default())).collect()
+    presets.iter().flat_map(|name| candidates::preset_trials(Preset::find(name).unwrap(), &workers, &PresetConfig::default())).collect()
 }
 
 #[test]
 fn the_smallest_plan_that_meets_the_objective_is_recommended() {
-    // 20 requests of 30 ms a second: 0.6 cores before what no request line shows. One process is over 70 %, two workers are not.
+    // 20 requests of 30 ms a second are 0.6 cores, without background CPU. One process is over 70 %, two workers are not.
     let sweep = Traffic::of(30).sweep(trials(&["monolith", "generic"], 1..=3), "busy < 70%").unwrap();
-    let (candidate, recommended) = sweep.shown().unwrap();
-    assert!(recommended, "{}", sweep.verdict);
-    assert!((1..=3).contains(&candidate.workers), "{}", sweep.verdict);
+    let (shown, recommended) = sweep.shown().unwrap();
+    let candidate = &shown.summary;
+    assert!(recommended, "{}", sweep.verdict.text);
+    assert_eq!(sweep.verdict.decision, Decision::AddWorkers);
+    assert!((1..=3).contains(&candidate.workers), "{}", sweep.verdict.text);
     assert_eq!(candidate.meets, Meets::Yes);
-    let monolith = sweep.candidates.iter().find(|candidate| candidate.workers == 0).unwrap();
-    assert_eq!(monolith.meets, Meets::No, "{}", monolith.verdict);
-    assert!(monolith.verdict.contains("over 70 %"), "{}", monolith.verdict);
-    assert!(sweep.candidates.iter().filter(|other| other.workers < candidate.workers).all(|other| other.meets != Meets::Yes));
-    assert!(sweep.reasons.iter().any(|reason| reason.contains("breaks first") || reason.contains("still holds")), "{:?}", sweep.reasons);
+    let summaries = || sweep.candidates.iter().map(|candidate| &candidate.summary);
+    let monolith = summaries().find(|candidate| candidate.workers == 0).unwrap();
+    assert_eq!(monolith.meets, Meets::No, "{}", monolith.reason);
+    assert!(monolith.reason.contains("over 70 %"), "{}", monolith.reason);
+    assert!(summaries().filter(|other| other.workers < candidate.workers).all(|other| other.meets != Meets::Yes));
+    assert!(sweep.reasons.iter().any(|reason| reason.contains("fails first") || reason.contains("still meets")), "{:?}", sweep.reasons);
     assert!(sweep.sensitivity.iter().any(|case| case.name == "replication high"));
     let requests: u64 = candidate.processes.iter().map(|process| process.requests).sum();
     assert!((8_000..12_000).contains(&requests), "{requests}");
@@ -104,7 +107,7 @@ fn the_smallest_plan_that_meets_the_objective_is_recommended() {
 fn an_objective_out_of_reach_recommends_nothing_and_names_the_nearest() {
     let sweep = Traffic::of(20).sweep(trials(&["monolith", "generic"], 1..=2), "p95 sync < 1ms").unwrap();
     assert_eq!(sweep.recommended, None);
-    assert!(sweep.verdict.starts_with("No simulated plan keeps to p95 sync < 1ms"), "{}", sweep.verdict);
+    assert!(sweep.verdict.text.starts_with("No simulated plan meets the objective (p95 sync < 1ms)"), "{}", sweep.verdict.text);
     assert!(sweep.shown().is_some());
 }
 
@@ -116,7 +119,7 @@ fn the_same_seed_gives_the_same_result() {
 }
 
 #[test]
-fn an_objective_about_a_group_that_is_not_there_is_refused() {
+fn an_objective_about_a_group_without_requests_is_an_error() {
     let error = Traffic::of(10).sweep(trials(&["monolith"], 1..=1), "p95 typing < 1s").unwrap_err();
     assert_eq!(error.to_string(), "the objective asks about \"typing\", of which there are no requests in the window; there are sync");
 }

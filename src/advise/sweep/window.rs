@@ -1,19 +1,19 @@
-//! Which part of a trace is simulated: the busiest hour by CPU demand with a lead-in, everything, or a span of one's own.
+//! Which part of a trace is simulated: the busiest hour by CPU demand with a lead-in, the whole trace, or a given span.
 
 use wsim_profile::{Profile, Window};
 
-/// What was asked for.
+/// Which part of a trace to simulate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WindowChoice {
     /// The busiest hour, and five minutes before it to warm up.
     Peak,
-    /// All of the trace.
+    /// The whole trace.
     All,
-    /// This span.
+    /// A given span, as far as the trace covers it.
     Span(Window),
 }
 
-/// The window, and how it was chosen in a few words.
+/// The window, with how it was chosen in a few words.
 pub fn choose(choice: WindowChoice, profile: &Profile) -> (Window, String) {
     let whole = profile.window;
     let hour = profile.peaks.busy_hour.window;
@@ -21,7 +21,7 @@ pub fn choose(choice: WindowChoice, profile: &Profile) -> (Window, String) {
         WindowChoice::All => (whole, "the whole log".to_owned()),
         WindowChoice::Span(window) => {
             let start_us = window.start_us.max(whole.start_us);
-            (Window { start_us, end_us: window.end_us.min(whole.end_us).max(start_us) }, "as asked for".to_owned())
+            (Window { start_us, end_us: window.end_us.min(whole.end_us).max(start_us) }, "as requested".to_owned())
         }
         WindowChoice::Peak if hour.start_us <= whole.start_us && hour.end_us >= whole.end_us => {
             (whole, "the whole log, which is no longer than an hour".to_owned())
@@ -33,12 +33,12 @@ pub fn choose(choice: WindowChoice, profile: &Profile) -> (Window, String) {
     }
 }
 
-/// How much of a window is not measured at least: five minutes for the caches, but no more than a fifth of a short one.
+/// The least time of a window that is not measured: five minutes for the caches, but no more than a fifth of a short window.
 pub fn warm_up_seconds(window: Window) -> f64 {
     (window.seconds() / 5.0).min(LEAD_IN_US as f64 / 1e6)
 }
 
-/// The busiest five minutes if they lie in the window, else the window.
+/// The busiest five minutes if the window contains them, else the window.
 pub(super) fn peak(profile: &Profile, window: Window) -> Window {
     let peak = profile.peaks.five_minutes.window;
     if peak.start_us >= window.start_us && peak.end_us <= window.end_us { peak } else { window }

@@ -1,0 +1,64 @@
+//! What the screen's numbers rest on, one sentence each.
+
+use wsim_text::prose;
+
+use super::findings::Findings;
+use super::law::Law;
+use super::words;
+use wsim_profile::Profile;
+
+pub(super) fn assumptions(findings: &Findings<'_>) -> Vec<String> {
+    let Findings { profile, law, config, .. } = findings;
+    let costs = &config.costs;
+    let peak = &profile.peaks.five_minutes;
+    vec![
+        format!(
+            "The plans are judged at the {}, chosen by CPU demand: {:.1} requests/s, {:.1} events/s.",
+            words::peak(peak),
+            peak.requests_per_second,
+            profile.events_per_second.peak
+        ),
+        format!(
+            "CPU per request: {} ({}); multiplied by {}.",
+            profile.demand.method,
+            profile.demand.note.trim_end_matches('.'),
+            prose::range(profile.demand.range, 2)
+        ),
+        coverage(profile, law),
+        skew(profile),
+        format!(
+            "Every process of a plan with workers spends {} ms of CPU on replication per event ({} of a core here). This is a prior: published values are 3 to 6 ms, small servers need less.",
+            prose::range(costs.replication_ms, 1),
+            prose::percent_range(law.replication)
+        ),
+        format!(
+            "Persisting takes {} ms of CPU per event ({} of a core here), on the main process or on event persisters. This is a prior from one small cluster.",
+            prose::range(costs.persisting_ms, 0),
+            prose::percent_range(law.persisting)
+        ),
+        format!("Every process uses {} of a core when idle; measured: 1 to 3 % on one small cluster.", prose::percent_range(costs.rest)),
+        "In pools that are balanced in turn or by requests in progress, an initial sync costs 1.5 (1–2) times and any other sync 1 (1–2) times as much, because caches are cold: measured on one cluster, with a default range.".to_owned(),
+        "These numbers are CPU only: waiting for the database, memory and response times are not included. Outgoing federation and push are counted as the main process's work.".to_owned(),
+    ]
+}
+
+fn coverage(profile: &Profile, law: &Law) -> String {
+    let factor = prose::range(profile.coverage.factor, 2);
+    let net = prose::range(law.kappa, 2);
+    let source = if profile.coverage.measured { "measured" } else { "a prior, not measured here" };
+    let fixed =
+        if net == factor { String::new() } else { format!(" Without the fixed costs below, which are counted apart, it is {net} times.") };
+    format!("A process uses {factor} times the CPU of its request lines ({source}).{fixed}")
+}
+
+fn skew(profile: &Profile) -> String {
+    let hitters = &profile.heavy_hitters;
+    let users = match hitters.user_hhi {
+        Some(hhi) => format!("{} users, concentration (sum of squared shares) {hhi:.3}", hitters.distinct_users),
+        None => "users unknown, so their concentration counts as zero".to_owned(),
+    };
+    format!(
+        "The busiest worker of a keyed pool is taken at its expected share, 1/N * (1 + CV * sqrt(2 ln N)): {users}; users are identified by {}.",
+        hitters.user_key
+    )
+}

@@ -1,0 +1,251 @@
+//! The figures of one run that are averaged over replications. A run's histograms are large, its figures are small.
+
+use super::super::model::{Meets, PlanSummary, ProcessRole, ProcessSummary};
+use super::super::words;
+use super::model::{Imbalance, Latency, SimulatedGroup, SimulatedPlan};
+use wsim_plan::CheckedPlan;
+use wsim_simulate::deploy::Deployment;
+use wsim_simulate::replications::LatencyFigures;
+use wsim_simulate::result::{GroupResult, ProcessResult, RunResult};
+use wsim_stats::{DurationHistogram, Interval, student_t};
+
+#[derive(Debug, Clone)]
+pub(super) struct RunSummary {
+    overall: Figures,
+    groups: Vec<GroupFigures>,
+    processes: Vec<ProcessFigures>,
+    cores: f64,
+    working: Vec<f64>,
+    bin_seconds: f64,
+    rejected_share: f64,
+    extrapolated_share: f64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Figures {
+    mean: f64,
+    p50: f64,
+    p95: f64,
+    p99: f64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct GroupFigures {
+    requests: u64,
+    work: Figures,
+    /// Measured only for comparison with a log.
+    logged: Option<Figures>,
+    waits: Option<Figures>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct ProcessFigures {
+    utilisation: f64,
+    peak: f64,
+    cores: f64,
+    requests: u64,
+}
+
+impl Figures {
+    fn from_histogram(work: &DurationHistogram) -> Self {
+        Self { mean: work.mean_ms(), p50: work.quantile_ms(0.5), p95: work.quantile_ms(0.95), p99: work.quantile_ms(0.99) }
+    }
+}
+
+impl GroupFigures {
+    fn from_result(group: &GroupResult) -> Self {
+        let any = |times: &DurationHistogram| (times.count() > 0).then(|| Figures::from_histogram(times));
+        let logged = any(&group.logged);
+        Self {
+            requests: group.work.count(),
+            work: Figures::from_histogram(&group.work),
+            logged,
+            waits: logged.and_then(|_| any(&group.waits)),
+        }
+    }
+}
+
+impl RunSummary {
+    /// The timeline is kept for replication 0 only, which has the observed traffic.
+    pub(super) fn from_run(replication: u32, run: &RunResult) -> Self {
+        let process = |process: &ProcessResult| ProcessFigures {
+            utilisation: process.utilisation,
+            peak: peak_share(process, run.bin_seconds),
+            cores: process.cores,
+            requests: process.requests,
+        };
+        Self {
+            overall: Figures::from_histogram(&run.overall()),
+            groups: run.groups.iter().map(GroupFigures::from_result).collect(),
+            processes: run.processes.iter().map(process).collect(),
+            cores: run.processes.iter().map(|process| process.cores).sum(),
+            working: if replication == 0 { run.active_over_time() } else { Vec::new() },
+            bin_seconds: run.bin_seconds,
+            rejected_share: run.rejected as f64 / (run.started + run.rejected).max(1) as f64,
+            extrapolated_share: run.extrapolated_share,
+        }
+    }
+
+    /// Peak of the busiest process.
+    pub(super) fn highest_peak(&self) -> f64 {
+        self.processes.iter().map(|process| process.peak).fold(0.0, f64::max)
+    }
+}
+
+impl LatencyFigures for RunSummary {
+    fn mean_ms(&self) -> f64 {
+        self.overall.mean
+    }
+
+    fn p95_ms(&self) -> f64 {
+        self.overall.p95
+    }
+}
+
+/// Busy share in the busiest five minutes; in the whole run if that is shorter.
+fn peak_share(process: &ProcessResult, bin_seconds: f64) -> f64 {
+    let bins = &process.cores_over_time;
+    if process.cores <= 0.0 || bins.is_empty() {
+        return process.utilisation;
+    }
+    let capacity = process.cores / process.utilisation;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bins are a few hundred")]
+    let width = ((PEAK_SECONDS / bin_seconds.max(1e-6)).round() as usize).clamp(1, bins.len());
+    let busiest = bins.windows(width).map(|window| window.iter().sum::<f64>() / width as f64).fold(0.0, f64::max);
+    busiest / capacity
+}
+
+/// Mean over replications with its interval, both at least zero.
+pub(super) fn interval(values: &[f64]) -> Interval {
+    let Interval { value, low, high } = student_t::mean_interval(values, CONFIDENCE);
+    let high = if high.is_finite() { high } else { value };
+    Interval { value, low: low.max(0.0).min(value), high }
+}
+
+/// Paired difference `plan - baseline` over common replications; the confidence is divided among `comparisons` (Bonferroni).
+pub(super) fn difference(plan: &[RunSummary], baseline: &[RunSummary], figure: fn(&RunSummary) -> f64, comparisons: usize) -> Interval {
+    let values = |runs: &[RunSummary]| runs.iter().map(figure).collect::<Vec<_>>();
+    let confidence = 1.0 - (1.0 - CONFIDENCE) / comparisons.max(1) as f64;
+    student_t::paired_difference(&values(plan), &values(baseline), confidence)
+}
+
+/// A plan's figures over its runs, before they are held against the objective. `measured_seconds` is the measured time of one run.
+pub(super) fn simulated_plan(
+    plan: &CheckedPlan,
+    strategy: &str,
+    deployed: &Deployment,
+    group_ids: &[String],
+    runs: &[RunSummary],
+    measured_seconds: f64,
+) -> SimulatedPlan {
+    let processes = processes(plan, deployed, runs, measured_seconds);
+    let first = runs.first();
+    let mean = |figure: fn(&RunSummary) -> f64| runs.iter().map(figure).sum::<f64>() / runs.len().max(1) as f64;
+    SimulatedPlan {
+        strategy: strategy.to_owned(),
+        replications: u32::try_from(runs.len()).unwrap_or(u32::MAX),
+        capped: false,
+        imbalance: imbalance(&processes, runs),
+        groups: group_ids.iter().enumerate().filter_map(|(index, id)| group(id, index, runs)).collect(),
+        overall: latency(&runs.iter().map(|run| run.overall).collect::<Vec<_>>()),
+        working: first.map(|run| run.working.clone()).unwrap_or_default(),
+        working_from_seconds: 0.0,
+        bin_seconds: first.map_or(0.0, |run| run.bin_seconds),
+        rejected_share: mean(|run| run.rejected_share),
+        extrapolated_share: mean(|run| run.extrapolated_share),
+        summary: PlanSummary {
+            plan: plan.clone(),
+            workers: plan.worker_count(),
+            balance: words::balance(plan),
+            meets: Meets::No,
+            reason: String::new(),
+            margin: 0.0,
+            processes,
+            total_cores: interval(&runs.iter().map(|run| run.cores).collect::<Vec<_>>()),
+        },
+    }
+}
+
+/// The processes of a deployment, the main process first.
+fn processes(plan: &CheckedPlan, deployed: &Deployment, runs: &[RunSummary], measured_seconds: f64) -> Vec<ProcessSummary> {
+    let workers = plan.workers();
+    let of_process = |index: usize, name: &str| {
+        let worker = workers.iter().find(|worker| worker.name == name);
+        let of = |figure: fn(&ProcessFigures) -> f64| {
+            interval(&runs.iter().filter_map(|run| run.processes.get(index)).map(figure).collect::<Vec<_>>())
+        };
+        let requests = rounded(of(|process| process.requests as f64).value);
+        ProcessSummary {
+            name: name.to_owned(),
+            role: if worker.is_none() { ProcessRole::Main } else { ProcessRole::Worker },
+            pool: worker.and_then(|worker| plan.pools.get(worker.pool?)).map(|pool| pool.name.clone()),
+            peak: of(|process| process.peak),
+            mean: Some(of(|process| process.utilisation)),
+            requests_per_second: requests as f64 / measured_seconds.max(1e-6),
+            requests,
+            limit: None,
+        }
+    };
+    deployed.topology.processes.iter().enumerate().map(|(index, process)| of_process(index, &process.name)).collect()
+}
+
+/// A group that had requests in at least half of the runs, and in at least two.
+fn group(id: &str, index: usize, runs: &[RunSummary]) -> Option<SimulatedGroup> {
+    let seen: Vec<GroupFigures> = runs.iter().filter_map(|run| run.groups.get(index).copied()).filter(|group| group.requests > 0).collect();
+    if seen.len() < 2 || seen.len() * 2 < runs.len() {
+        return None;
+    }
+    let requests = seen.iter().map(|group| group.requests as f64).sum::<f64>() / runs.len() as f64;
+    let of = |figures: fn(&GroupFigures) -> Option<Figures>| {
+        let figures: Vec<Figures> = seen.iter().filter_map(figures).collect();
+        (!figures.is_empty()).then(|| latency(&figures))
+    };
+    Some(SimulatedGroup {
+        id: id.to_owned(),
+        requests: rounded(requests),
+        latency_ms: of(|group| Some(group.work))?,
+        logged_ms: of(|group| group.logged),
+        db_wait_ms: of(|group| group.waits),
+    })
+}
+
+fn latency(figures: &[Figures]) -> Latency {
+    let of = |figure: fn(&Figures) -> f64| interval(&figures.iter().map(figure).collect::<Vec<_>>());
+    Latency { mean: of(|f| f.mean), p50: of(|f| f.p50), p95: of(|f| f.p95), p99: of(|f| f.p99) }
+}
+
+fn imbalance(processes: &[ProcessSummary], runs: &[RunSummary]) -> Option<Imbalance> {
+    let mut pools: Vec<&str> = processes.iter().filter_map(|process| process.pool.as_deref()).collect();
+    pools.dedup();
+    let of_pool = |pool: &str| -> Option<Imbalance> {
+        let members: Vec<usize> = (0..processes.len()).filter(|index| processes[*index].pool.as_deref() == Some(pool)).collect();
+        let factor = |run: &RunSummary| {
+            let cores: Vec<f64> = members.iter().filter_map(|index| run.processes.get(*index)).map(|process| process.cores).collect();
+            let mean = cores.iter().sum::<f64>() / cores.len().max(1) as f64;
+            if mean > 0.0 { cores.iter().copied().fold(0.0, f64::max) / mean } else { 1.0 }
+        };
+        (members.len() > 1).then(|| Imbalance { pool: pool.to_owned(), factor: interval(&runs.iter().map(factor).collect::<Vec<_>>()) })
+    };
+    pools.iter().filter_map(|pool| of_pool(pool)).max_by(|a, b| a.factor.value.total_cmp(&b.factor.value))
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a mean of counts")]
+fn rounded(count: f64) -> u64 {
+    count.round().max(0.0) as u64
+}
+
+const CONFIDENCE: f64 = 0.95;
+const PEAK_SECONDS: f64 = 300.0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interval_is_finite_and_not_below_zero() {
+        let one = interval(&[3.0]);
+        assert_eq!((one.low, one.value, one.high), (0.0, 3.0, 3.0));
+        let wide = interval(&[0.0, 1.0]);
+        assert!(wide.low == 0.0 && wide.high > 1.0);
+    }
+}

@@ -1,0 +1,128 @@
+//! The candidates of a sweep while they are simulated: first all of them, then the best with more replications.
+
+use super::candidates::{Trial, discard};
+use super::judge;
+use super::model::{DiscardedPlan, SimulatedPlan};
+use super::progress::ProgressListener;
+use super::run_summary::{self, RunSummary};
+use super::{SweepConfig, SweepInput};
+use wsim_simulate::deploy::Deployment;
+use wsim_simulate::prepare::PreparedWorkload;
+use wsim_simulate::replications::{Candidate, ReplicationConfig, Scenario};
+use wsim_simulate::time::Span;
+use wsim_simulate::topology::TopologyError;
+
+pub(super) struct SweepState<'a> {
+    pub(super) input: &'a SweepInput<'a>,
+    pub(super) config: &'a SweepConfig,
+    pub(super) prepared: &'a PreparedWorkload,
+    pub(super) candidates: Vec<CandidateRuns>,
+    /// Time from the start of a run that is not measured.
+    pub(super) warm_up: Span,
+    /// The sweep was cancelled before it was complete.
+    pub(super) partial: bool,
+}
+
+/// One candidate with its runs so far.
+pub(super) struct CandidateRuns {
+    pub(super) trial: Trial,
+    pub(super) deployment: Deployment,
+    pub(super) runs: Vec<RunSummary>,
+    /// The limit on replications, not the width of the intervals, ended the runs.
+    pub(super) capped: bool,
+}
+
+impl CandidateRuns {
+    fn candidate(&self) -> Candidate<'_> {
+        Candidate { topology: &self.deployment.topology, routers: &self.deployment.routers }
+    }
+}
+
+impl SweepState<'_> {
+    fn scenario(&self, config: ReplicationConfig) -> Scenario<'_> {
+        let SweepConfig { growth, seed, .. } = *self.config;
+        Scenario { workload: &self.prepared.workload, growth, costs: &self.prepared.costs, seed, config }
+    }
+
+    /// The first replications of all candidates, a few candidates at a time. After a cancellation the others are discarded.
+    pub(super) fn first_round(&mut self, listener: &dyn ProgressListener, discarded: &mut Vec<DiscardedPlan>) -> Result<(), TopologyError> {
+        let Some(pilot) = self.candidates.first() else { return Ok(()) };
+        let config = self.config.replications;
+        self.warm_up = self.scenario(config).find_warm_up(pilot.candidate())?;
+        let all = self.candidates.len();
+        let mut done = 0;
+        while done < all && !(done > 0 && listener.is_cancelled()) {
+            listener.on_progress("candidates", done, all);
+            let chosen: Vec<usize> = (done..all.min(done + CANDIDATES_AT_ONCE)).collect();
+            self.replicate(&chosen, config.exactly(config.first_batch()), |_| true)?;
+            done += chosen.len();
+        }
+        for candidate in self.candidates.drain(done..) {
+            self.partial = true;
+            discarded.push(discard(&candidate.trial.plan, "interrupted before it was simulated".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// More replications for the finalists, on the same traffic, until their intervals have converged or the limit is reached.
+    pub(super) fn final_round(&mut self, listener: &dyn ProgressListener) -> Result<(), TopologyError> {
+        let config = self.config.replications;
+        let order = judge::order(&self.judged());
+        let mut finalists: Vec<usize> = order.into_iter().take(FINALISTS).collect();
+        finalists.sort_unstable();
+        self.replicate(&finalists, config, |done| {
+            let proceed = !listener.is_cancelled();
+            if proceed {
+                listener.on_progress("replications", done as usize, config.most as usize);
+            }
+            proceed
+        })?;
+        self.partial |= listener.is_cancelled();
+        for candidate in &mut self.candidates {
+            candidate.capped = !config.has_converged(&candidate.runs);
+        }
+        Ok(())
+    }
+
+    /// Adds replications to the runs of some candidates, which have equally many so far.
+    fn replicate(&mut self, chosen: &[usize], config: ReplicationConfig, proceed: impl FnMut(u32) -> bool) -> Result<(), TopologyError> {
+        let mut runs: Vec<Vec<RunSummary>> = chosen.iter().map(|index| std::mem::take(&mut self.candidates[*index].runs)).collect();
+        let candidates: Vec<Candidate<'_>> = chosen.iter().map(|index| self.candidates[*index].candidate()).collect();
+        let keep = |replication, run| RunSummary::from_run(replication, &run);
+        self.scenario(config).replicate(&candidates, &mut runs, self.warm_up, keep, proceed)?;
+        for (index, runs) in chosen.iter().zip(runs) {
+            self.candidates[*index].runs = runs;
+        }
+        Ok(())
+    }
+
+    /// Every candidate over its runs, held against the objective.
+    pub(super) fn judged(&self) -> Vec<SimulatedPlan> {
+        let judged = |candidate: &CandidateRuns| {
+            let Trial { plan, strategy, .. } = &candidate.trial;
+            let mut simulated = run_summary::simulated_plan(
+                plan,
+                strategy,
+                &candidate.deployment,
+                &self.prepared.groups,
+                &candidate.runs,
+                self.measured_seconds(),
+            );
+            simulated.capped = candidate.capped;
+            simulated.working_from_seconds = self.warm_up.seconds();
+            judge::judge(&mut simulated, &self.config.objective);
+            simulated
+        };
+        self.candidates.iter().map(judged).collect()
+    }
+
+    /// Measured time of one run, seconds.
+    pub(super) fn measured_seconds(&self) -> f64 {
+        (self.input.window.seconds() - self.warm_up.seconds()).max(1e-6)
+    }
+}
+
+/// Candidates that share a drawn schedule: limits memory, and the time until a cancellation takes effect.
+const CANDIDATES_AT_ONCE: usize = 4;
+/// Candidates that get more replications.
+const FINALISTS: usize = 4;

@@ -1,0 +1,159 @@
+//! The screen's verdict: keep one process, or what to split off first and why.
+
+use wsim_text::{plural, prose, quoted};
+
+use super::findings::{Findings, has_workers};
+use super::model::{Decision, Meets, PlanSummary, Verdict, busiest};
+use super::reasons::left_on_main;
+use super::words;
+
+pub(super) fn verdict(findings: &Findings<'_>) -> Verdict {
+    let (decision, text) = match findings.recommended() {
+        None => (Decision::NoPlanMeets, no_plan_meets(findings)),
+        Some(candidate) if candidate.workers > 0 => (Decision::AddWorkers, add_workers(findings, candidate)),
+        Some(candidate) if has_workers(findings.profile) => (Decision::WorkersNotNeeded, workers_not_needed(findings, candidate)),
+        Some(candidate) => (Decision::StayWithOneProcess, stay(findings, candidate)),
+    };
+    Verdict { decision, text }
+}
+
+/// The verdict where no CPU demand is known.
+pub(super) fn unknown() -> Verdict {
+    Verdict {
+        decision: Decision::Unknown,
+        text:
+            "No advice: these logs show no CPU time and not enough to infer it. Add Synapse's own log, or a proxy log with request times."
+                .to_owned(),
+    }
+}
+
+fn stay(findings: &Findings<'_>, candidate: &PlanSummary) -> String {
+    let Some(main) = candidate.processes.first() else { return String::new() };
+    let peak = words::peak(&findings.profile.peaks.five_minutes);
+    format!(
+        "The main process is {} at the {peak}, so one process is enough.{}{}",
+        words::busy_share(main),
+        growth(findings, candidate, "you need a worker"),
+        caveat(findings, candidate)
+    )
+}
+
+fn workers_not_needed(findings: &Findings<'_>, candidate: &PlanSummary) -> String {
+    let Some(main) = candidate.processes.first() else { return String::new() };
+    let profile = findings.profile;
+    format!(
+        "This traffic does not need your {}: one process would be about {} at the {}. Changing back is optional.{}{}",
+        words::processes_seen(profile),
+        words::busy_share(main),
+        words::peak(&profile.peaks.five_minutes),
+        growth(findings, candidate, "one process is too few"),
+        caveat(findings, candidate)
+    )
+}
+
+/// ` You can grow 5.6× (5.4× at the upper end of the range) before you need a worker.`
+fn growth(findings: &Findings<'_>, candidate: &PlanSummary, limit: &str) -> String {
+    let Some(headroom) = findings.headroom(candidate) else { return String::new() };
+    if headroom.factor.is_infinite() {
+        return " No growth of this traffic needs a worker.".to_owned();
+    }
+    let (best, upper) = (prose::factor(headroom.factor), prose::factor(headroom.factor_at_upper_end));
+    if best == "1" {
+        return format!(" No headroom: any growth takes {} over {}.", words::the_process(headroom.process), findings.busy_limit());
+    }
+    let upper = if upper == best || headroom.factor_at_upper_end < 1.0 {
+        String::new()
+    } else {
+        format!(" ({upper}× at the upper end of the range)")
+    };
+    format!(" You can grow {best}×{upper} before {limit}.")
+}
+
+fn add_workers(findings: &Findings<'_>, candidate: &PlanSummary) -> String {
+    let moved = findings.groups_moved(&candidate.plan);
+    let what = match moved.as_slice() {
+        [] => "streams and events first".to_owned(),
+        groups if groups.len() > 3 => "what workers may serve".to_owned(),
+        groups => format!("{} first", wsim_text::list(&groups.iter().map(|(group, _)| words::group(group)).collect::<Vec<_>>())),
+    };
+    let why = match moved.first() {
+        Some((group, share)) => {
+            let subject = if moved.len() == 1 { "it" } else { words::group(group) };
+            format!("{subject} takes {} of the CPU", prose::percent(*share))
+        }
+        None => "the main process does too much".to_owned(),
+    };
+    let one_rule = !candidate.balance.contains(';');
+    let rule = if one_rule { format!(", {}", candidate.balance) } else { String::new() };
+    let main = |candidate: Option<&PlanSummary>| candidate.and_then(|c| c.processes.first()).map_or(0.0, |process| process.peak.value);
+    let worker = candidate.processes.get(1..).and_then(busiest);
+    format!(
+        "Split off {what}: {why}. {} (plan {}{rule}) take{} the main process from {} to {} busy at the {}{}.{}{}",
+        plural(candidate.workers.into(), "worker", "workers"),
+        quoted(&candidate.plan.name),
+        if candidate.workers == 1 { "s" } else { "" },
+        prose::percent(main(findings.monolith())),
+        prose::percent(main(Some(candidate))),
+        words::peak(&findings.profile.peaks.five_minutes),
+        worker.map_or_else(String::new, |worker| format!("; the busiest worker is {}", words::busy_share(worker))),
+        growth_of_split(findings, candidate),
+        caveat(findings, candidate)
+    )
+}
+
+/// ` You can grow 1.2× before sync1 passes 70 %.`
+fn growth_of_split(findings: &Findings<'_>, candidate: &PlanSummary) -> String {
+    let Some(headroom) = findings.headroom(candidate).filter(|headroom| headroom.factor.is_finite()) else { return String::new() };
+    let (process, limit) = (words::the_process(headroom.process), findings.busy_limit());
+    match prose::factor(headroom.factor).as_str() {
+        "1" => format!(" No headroom: any growth takes {process} over {limit}."),
+        factor => format!(" You can grow {factor}× before {process} passes {limit}."),
+    }
+}
+
+/// What a `Maybe` leaves open, and which plan would be certain; or that a smaller plan might do.
+fn caveat(findings: &Findings<'_>, candidate: &PlanSummary) -> String {
+    if candidate.meets == Meets::Maybe {
+        let upper = candidate.processes.iter().max_by(|a, b| a.peak.high.total_cmp(&b.peak.high));
+        return upper.map_or_else(String::new, |process| {
+            format!(
+                " This is the best estimate: at the upper end of the range {} would be {} busy, and no standard plan is certain to stay below {}.",
+                words::the_process(process),
+                prose::percent(process.peak.high),
+                findings.busy_limit()
+            )
+        });
+    }
+    let smaller = findings.candidates.iter().find(|other| other.meets == Meets::Maybe && other.workers < candidate.workers);
+    smaller.map_or_else(String::new, |other| {
+        let name = if other.workers == 0 { "one process".to_owned() } else { format!("plan {}", quoted(&other.plan.name)) };
+        format!(" By the best estimate {name} would be enough: {}.", other.reason)
+    })
+}
+
+fn no_plan_meets(findings: &Findings<'_>) -> String {
+    let limit = findings.busy_limit();
+    let left = findings.law.left_for_requests(findings.config.objective.busy, 1.0);
+    if left.value <= 0.0 {
+        return format!(
+            "No number of workers is enough: at {:.0} events/s replication and idle CPU alone take {} of every worker, which leaves nothing of {limit} for requests.",
+            findings.profile.events_per_second.peak,
+            prose::percent(findings.law.replication.plus(findings.law.rest).value),
+        );
+    }
+    let Some((candidate, process)) = findings.shown().and_then(|candidate| Some((candidate, candidate.busiest()?))) else {
+        return format!("No standard plan keeps every process below {limit}.");
+    };
+    let why = match &process.limit {
+        Some(limit) => format!(", because {limit} and one worker must carry it"),
+        None if process.is_main() => format!(", because no pool may take {}", left_on_main(findings, candidate)),
+        None => String::new(),
+    };
+    format!(
+        "No standard plan with up to {} keeps every process below {limit}. In the closest, {}, {} is {}{why}.",
+        plural((*findings.config.workers.end()).into(), "worker", "workers"),
+        quoted(&candidate.plan.name),
+        words::the_process(process),
+        words::busy_share(process),
+    )
+}
