@@ -1,34 +1,33 @@
-//! Cuts a byte stream into blocks of whole lines, so that threads can parse them side by side.
+//! Cuts a byte stream into blocks of whole lines, which threads can parse in parallel.
 
 use std::io::{self, Read};
 
-/// Bytes in a block. Large enough to make hand-over free, small enough to stay in the second-level cache.
+/// Bytes in a block: large enough that the hand-over costs nothing, small enough for the second-level cache.
 pub const BLOCK_BYTES: usize = 512 * 1024;
 
-/// A physical line longer than this is cut and counted as malformed. No real request line comes near it.
+/// A physical line longer than this is cut and counted as malformed. Real request lines are much shorter.
 pub const LINE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Whole lines.
+/// A block of whole lines.
 #[derive(Debug, Clone, Default)]
 pub struct Block {
-    /// Longer than its content, so that it can be read into again without being cleared.
+    /// Longer than its content, so that it can be reused without being cleared.
     buffer: Vec<u8>,
     len: usize,
     /// Number of the first line, from 1.
     pub first_line: u64,
-    /// Number of lines.
     pub lines: u64,
-    /// The block is the beginning of one line that was longer than [`LINE_BYTES_MAX`]; the rest was thrown away.
+    /// The block is the start of one line longer than [`LINE_BYTES_MAX`]; the rest of the line is dropped.
     pub cut: bool,
 }
 
 impl Block {
-    /// The lines with their terminators; only the last line of a stream may lack one.
+    /// The lines with their terminators; only the last line of a stream may have none.
     pub fn bytes(&self) -> &[u8] {
         &self.buffer[..self.len]
     }
 
-    /// The buffer, for [`Blocks::next_block`] to use again.
+    /// The buffer, for reuse in [`Blocks::next_block`].
     pub fn into_buffer(self) -> Vec<u8> {
         self.buffer
     }
@@ -55,25 +54,25 @@ impl<R: Read> Blocks<R> {
         Self { stream, block_bytes: block_bytes.max(1), rest: Vec::new(), line: 1, done: false }
     }
 
-    /// The next block; `None` at the end. After an error what was read before it is delivered first, then the error once.
-    /// `reuse` is a buffer of an earlier block, or an empty one.
+    /// The next block; `None` at the end. On an error the bytes read before it are delivered first, then the error once.
+    /// `reuse` is the buffer of an earlier block, or an empty one.
     pub fn next_block(&mut self, reuse: Vec<u8>) -> io::Result<Option<Block>> {
         let mut buffer = reuse;
         let mut len = self.rest.len();
-        make_room(&mut buffer, self.block_bytes.max(len));
+        grow(&mut buffer, self.block_bytes.max(len));
         buffer[..len].copy_from_slice(&self.rest);
         self.rest.clear();
         loop {
             let wanted = self.block_bytes.max(len + self.block_bytes.div_ceil(2));
             let before = len;
-            make_room(&mut buffer, wanted);
+            grow(&mut buffer, wanted);
             let outcome = if self.done { Ok(()) } else { self.fill(&mut buffer[..wanted], &mut len) };
             if let Err(error) = outcome {
                 if len == 0 {
                     self.done = true;
                     return Err(error);
                 }
-                // Deliver what is there; the stream will repeat its error or be at its end.
+                // Deliver the bytes read; the stream will repeat its error or be at its end.
                 return Ok(Some(self.block(buffer, len, false)));
             }
             if self.done {
@@ -100,7 +99,7 @@ impl<R: Read> Blocks<R> {
         Block { buffer, len, first_line, lines, cut }
     }
 
-    /// Reads until `buffer` is full or the stream ends; `len` bytes of it are.
+    /// Reads until `buffer` is full or the stream ends; its first `len` bytes are in use.
     fn fill(&mut self, buffer: &mut [u8], len: &mut usize) -> io::Result<()> {
         while *len < buffer.len() {
             match self.stream.read(&mut buffer[*len..]) {
@@ -116,7 +115,7 @@ impl<R: Read> Blocks<R> {
         Ok(())
     }
 
-    /// Throws away the rest of an endless line.
+    /// Drops the rest of an overlong line.
     fn skip_line(&mut self) -> io::Result<()> {
         let mut piece = Vec::new();
         loop {
@@ -133,8 +132,8 @@ impl<R: Read> Blocks<R> {
     }
 }
 
-/// Bytes that were read into before are left as they are: clearing them would cost as much as reading.
-fn make_room(buffer: &mut Vec<u8>, len: usize) {
+/// Extends the buffer. Bytes that it had before are not cleared, which would cost as much as reading.
+fn grow(buffer: &mut Vec<u8>, len: usize) {
     if buffer.len() < len {
         buffer.resize(len, 0);
     }
@@ -183,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn long_lines_are_whole_and_endless_ones_are_cut_once() {
+    fn long_lines_are_whole_and_overlong_ones_are_cut_once() {
         let long = vec![b'x'; 2 * BLOCK_BYTES + 7];
         let text = [b"a\n".as_slice(), &long, b"\r\nb"].concat();
         let (found, total, cut) = read_all(&text);
@@ -196,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_read_error_comes_after_what_was_read() {
+    fn a_read_error_follows_the_bytes_before_it() {
         struct Broken(u8);
         impl Read for Broken {
             fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

@@ -1,11 +1,10 @@
-//! Compressed logs, told by their first bytes and never by their name.
+//! Compressed logs, recognised by their first bytes, never by their name.
 
 use std::io::{self, BufRead, BufReader, Chain, Cursor, Read};
 
-/// What the first bytes of a file say.
+/// How a file is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
-    /// Plain text.
     None,
     /// RFC 1952.
     Gzip,
@@ -13,7 +12,6 @@ pub enum Compression {
     Zstandard,
     /// The .xz file format.
     Xz,
-    /// bzip2.
     Bzip2,
 }
 
@@ -30,8 +28,8 @@ impl Compression {
     }
 }
 
-/// Plain bytes out of whatever is inside. Files that were compressed in several goes (logrotate appending, `pigz`, `cat a.gz
-/// b.gz`) are read to their end.
+/// The decompressed stream. Files of several compressed members (logrotate appending, `pigz`, `cat a.gz b.gz`) are read to their
+/// end.
 pub fn open<R: Read + Send + 'static>(mut raw: R) -> io::Result<(Compression, Box<dyn Read + Send>)> {
     let mut start = [0u8; 6];
     let mut filled = 0;
@@ -74,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn each_compression_is_told_by_content_and_read_to_its_last_member() {
+    fn each_compression_is_recognised_by_content_and_read_to_its_last_member() {
         let text = b"one line\nand another\n".repeat(500);
         let gzip = |text: &[u8]| {
             let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

@@ -1,7 +1,6 @@
-//! The escapes that log writers put into quoted fields, undone.
+//! Undoes the escapes that log writers put into quoted fields.
 //!
-//! Each reader takes the bytes between the quotes. What is no escape is left as it stands, so rubbish never fails.
-//! Without an escape the text is lent, not copied.
+//! Invalid escapes stay as they are, so that no text is an error. Text without an escape is borrowed, not copied.
 
 use std::borrow::Cow;
 
@@ -9,23 +8,23 @@ use memchr::memchr;
 
 use wsim_http::scan;
 
-/// How a format escapes what could break its lines.
+/// How a format escapes bytes that could break its lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Escape {
-    /// nginx `escape=default`: `"`, `\` and every byte outside printable ASCII as `\xHH`, capital digits.
+    /// nginx `escape=default`: `"`, `\` and every byte outside printable ASCII as `\xHH`, upper-case digits.
     Nginx,
-    /// Apache: `\"`, `\\`, C's letters for control characters, `\xhh` with small digits for the rest.
+    /// Apache: `\"`, `\\`, C's letters for control characters, `\xhh` with lower-case digits for the rest.
     Apache,
     /// Traefik: `\"` in quoted fields, but nothing in the request line.
     Traefik,
     /// HAProxy: `#HH` (`"`, `#`, control and non-ASCII bytes; in captured headers also `{`, `|`, `}`).
     Haproxy,
-    /// Nothing is escaped (nginx `escape=none`): a quote inside a field cannot be told from its end.
+    /// Nothing is escaped (nginx `escape=none`): a quote inside a field looks like its end.
     Raw,
 }
 
 impl Escape {
-    /// Undoes the escapes of one field.
+    /// Undoes the escapes of one field, given without its quotes.
     pub fn undo<'a>(self, text: &'a [u8]) -> Cow<'a, [u8]> {
         let Some(mark) = self.mark() else { return Cow::Borrowed(text) };
         let Some(first) = memchr(mark, text) else { return Cow::Borrowed(text) };
@@ -47,13 +46,13 @@ impl Escape {
         Cow::Owned(plain)
     }
 
-    /// Whether an escape may stand in the text.
+    /// Whether the text may contain an escape.
     #[inline]
-    pub fn stands_in(self, text: &[u8]) -> bool {
+    pub fn occurs_in(self, text: &[u8]) -> bool {
         self.mark().is_some_and(|mark| scan::find(mark, text).is_some())
     }
 
-    /// The byte that begins an escape.
+    /// The byte that starts an escape.
     pub fn mark(self) -> Option<u8> {
         match self {
             Self::Nginx | Self::Apache | Self::Traefik => Some(b'\\'),
@@ -62,8 +61,8 @@ impl Escape {
         }
     }
 
-    /// The byte that an escape at the start of `text` stands for, and how many bytes the escape takes; an escape that is
-    /// none stands for its own first byte.
+    /// The byte that an escape at the start of `text` means, and the length of the escape; for an invalid escape its own first
+    /// byte and 1.
     #[inline]
     fn one(self, text: &[u8]) -> (u8, usize) {
         let hexadecimal = match (self, text) {
@@ -119,7 +118,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn text_without_an_escape_is_lent() {
+    fn text_without_an_escape_is_borrowed() {
         for escape in [Escape::Nginx, Escape::Apache, Escape::Traefik, Escape::Haproxy, Escape::Raw] {
             assert!(matches!(escape.undo(b"Element/1.11"), Cow::Borrowed(b"Element/1.11")));
         }
@@ -134,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_escape_stays() {
+    fn an_invalid_escape_stays() {
         assert_eq!(*Escape::Nginx.undo(br"\ \x \x2 \xZZ \n \"), *br"\ \x \x2 \xZZ \n \");
         assert_eq!(*Escape::Apache.undo(br"\q \x2 \"), *br"\q \x2 \");
         assert_eq!(*Escape::Haproxy.undo(b"# #2 #ZZ #"), *b"# #2 #ZZ #");

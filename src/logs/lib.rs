@@ -7,6 +7,7 @@
 //! Owns files, compression, formats, stamps and zones, redaction of secrets. Knows nothing of endpoints or workers.
 //! Invariant: every physical line yields exactly one [`Line`].
 
+mod binary;
 pub mod blocks;
 pub mod compression;
 pub mod detect;
@@ -22,9 +23,9 @@ pub mod time;
 pub use record::{Cost, Line, Malformed, Record, Stamp, StampMeaning};
 pub use time::{StampReader, Zone};
 
-/// Reads lines of one format. One instance per thread: it may keep a cache (the last second's stamp, scratch for escapes).
+/// Reads lines of one format. Every thread has its own, which may hold caches (the last second's stamp, a buffer for escapes).
 pub trait Parser: Send {
-    /// The format's name for people and reports: `nginx combined`, `synapse`, `caddy json`.
+    /// The format's name in reports: `nginx combined`, `synapse`, `caddy json`.
     fn name(&self) -> &str;
 
     /// Reads one line, given without its line terminator (`\n` or `\r\n`). Any bytes; never panics.

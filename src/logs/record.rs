@@ -1,32 +1,31 @@
-//! What one log line says about one request, before anything is looked up or kept.
+//! The content of one log line, before anything is looked up or kept.
 //!
-//! A [`Record`] borrows from the line. Everything a format does not say is `None`; nothing is guessed here.
-//! Times are in microseconds throughout the program.
+//! A [`Record`] borrows from the line. Values that the format does not have are `None`; nothing is guessed here.
 
 use std::borrow::Cow;
 
-/// What a parser makes of one physical line. Every line is exactly one of these.
+/// The result of parsing one physical line.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "a box would cost an allocation a line")]
 pub enum Line<'a> {
-    /// A request, including one where the client sent rubbish that the server logged properly.
+    /// A request, even an invalid one, if the server logged it properly.
     Request(Record<'a>),
-    /// A line that is whole but reports no request: other loggers, tracebacks, headers, blank lines.
+    /// A complete line that reports no request: other loggers, tracebacks, headers, blank lines.
     NotRequest,
     /// A line that the format cannot explain.
     Malformed(Malformed),
 }
 
-/// Why a line could not be read. Never carries text from the log: that text is secret.
+/// Why a line could not be read. Never contains text from the log, which is secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Malformed {
-    /// What was expected, for example `"a closing quote after the request line"`.
+    /// For example `"a closing quote after the request line"`.
     pub expected: &'static str,
     /// Byte offset in the line where it was expected, counted from 0.
     pub column: usize,
 }
 
-/// Whether a stamp was taken when the request arrived or when it was finished.
+/// Whether a time stamp was taken when the request arrived or when it was finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StampMeaning {
     /// Apache `%t`, HAProxy `%tr`, Traefik.
@@ -35,53 +34,52 @@ pub enum StampMeaning {
     End,
 }
 
-/// A point in time as a log states it.
+/// A time stamp of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     /// Microseconds since 1970-01-01T00:00:00Z. With a resolution above 1 µs this is the start of the interval.
     pub micros: i64,
-    /// The true instant lies in `[micros, micros + resolution_us)`.
+    /// The true instant is in `[micros, micros + resolution_us)`.
     pub resolution_us: u32,
-    /// Start or end of the request.
     pub meaning: StampMeaning,
 }
 
-/// One request as a log line tells it.
+/// One request as a log line reports it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Record<'a> {
-    /// When; `None` if the format carries no clock (a bare Synapse message).
+    /// `None` if the format has no time (a bare Synapse message).
     pub stamp: Option<Stamp>,
-    /// HTTP method as written. Empty if the request line was unreadable.
+    /// HTTP method as logged; empty if the request line is unreadable.
     pub method: &'a [u8],
-    /// Request target as sent (path and query, percent-encoding untouched, log escapes undone). Empty if unreadable.
-    /// May still be an absolute URI (`https://host/path`, HAProxy with HTTP/2); [`crate::target`] takes it apart.
+    /// Request target as sent: path and query, percent-encoding kept, log escapes undone. Empty if unreadable. May be an absolute
+    /// URI (`https://host/path`, HAProxy with HTTP/2); [`wsim_http::target`] splits it.
     pub target: Cow<'a, [u8]>,
-    /// HTTP status; 0 where none was sent (HAProxy -1, nginx 000, Caddy 0).
+    /// HTTP status; 0 if none was sent (HAProxy -1, nginx 000, Caddy 0).
     pub status: u16,
-    /// The client left before the answer was complete (Synapse `!`, nginx 499, HAProxy `C...`, Apache `%X` = X).
+    /// The client left before the response was complete (Synapse `!`, nginx 499, HAProxy `C...`, Apache `%X` = X).
     pub aborted: bool,
-    /// Wall time the server of this log spent: nginx `$request_time`, Apache `%D`, HAProxy `Ta`, Caddy `duration`,
+    /// Wall time in the server whose log this is: nginx `$request_time`, Apache `%D`, HAProxy `Ta`, Caddy `duration`,
     /// Traefik `Duration`; for Synapse PROC (start of handling to the end of the handler).
     pub wall_us: Option<u64>,
     /// Synapse SEND: from the end of the handler to the last byte; negative if the response ended first.
     pub send_us: Option<i64>,
-    /// Time spent with upstreams, all attempts added up (nginx `$upstream_response_time`, HAProxy `Tr` + data, Traefik `OriginDuration`).
+    /// Time spent with upstreams, the sum of all attempts (nginx `$upstream_response_time`, HAProxy `Tr` + data, Traefik `OriginDuration`).
     pub upstream_us: Option<u64>,
     /// The upstream that answered (the last of a list): `127.0.0.1:8081`, `unix:/path`, HAProxy `backend/server`.
     pub upstream: Option<Cow<'a, [u8]>>,
     /// How many upstreams were tried; 0 if the proxy answered itself or does not say.
     pub upstream_tries: u8,
-    /// Body bytes to the client (with headers where the format knows no better; 1 % matters to nobody here).
+    /// Body bytes sent to the client, with headers if the format has only that sum.
     pub bytes_sent: Option<u64>,
-    /// Bytes of the request including its body.
+    /// Bytes of the request with its body.
     pub bytes_received: Option<u64>,
     /// Client address without port.
     pub address: Option<&'a [u8]>,
-    /// Who: Synapse's requester (`@user:server`, a server name), a proxy's basic-auth user, or a logged user hash.
+    /// The user: Synapse's requester (`@user:server`, a server name), a proxy's basic-auth user, or a logged user hash.
     pub user: Option<Cow<'a, [u8]>>,
-    /// A logged `Authorization` value or access token header, secret: only ever hashed or reduced to its localpart.
+    /// A logged `Authorization` header or access token. Secret: only ever hashed or reduced to its localpart.
     pub authorization: Option<Cow<'a, [u8]>>,
-    /// User agent. Log escapes are undone in the product's name; what follows its version or comment may stand as logged.
+    /// User agent. Log escapes are undone in the product's name; the text after its version or comment may be as logged.
     pub agent: Option<Cow<'a, [u8]>>,
     /// Request id as text: the number of Synapse's `GET-123`, or the proxy's id (`$request_id`).
     pub request_id: Option<&'a [u8]>,
@@ -89,18 +87,18 @@ pub struct Record<'a> {
     pub site: Option<&'a [u8]>,
     /// Process name found in the line's prefix (`synapse_main | `, `client_reader1 | `, a journald unit).
     pub process: Option<&'a [u8]>,
-    /// Synapse only: what the request cost.
+    /// The request's cost, in Synapse's log only.
     pub cost: Option<Cost>,
 }
 
-/// Synapse's own account of a request.
+/// The cost of a request as Synapse logs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Cost {
     /// User CPU time, µs.
     pub cpu_user_us: u64,
     /// System CPU time, µs.
     pub cpu_system_us: u64,
-    /// Sum of waits for a database connection, µs; 0 where the release did not log it.
+    /// Sum of waits for a database connection, µs; 0 for releases that do not log it.
     pub db_sched_us: u64,
     /// Sum of time inside transactions, µs; parallel queries add up.
     pub db_txn_us: u64,
@@ -111,10 +109,10 @@ pub struct Cost {
 }
 
 impl<'a> Record<'a> {
-    /// Arrival, µs since the epoch: the stamp, less the duration where the stamp is the end.
+    /// Arrival, µs since the epoch: the stamp, minus the duration if the stamp marks the end. `None` without a stamp.
     ///
-    /// Synapse writes its line at the later of handler end and send end, so its start is
-    /// `stamp - PROC - max(SEND, 0)`. `None` without a clock.
+    /// Synapse writes its line at the later of handler end and send end, so a request starts at
+    /// `stamp - PROC - max(SEND, 0)`.
     pub fn arrival_us(&self) -> Option<i64> {
         let stamp = self.stamp?;
         Some(match stamp.meaning {

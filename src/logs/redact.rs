@@ -1,14 +1,13 @@
-//! Secrets cut out of text that is going to be kept or shown, and what may be told from a token.
+//! Removes secrets from text that is going to be kept or shown.
 //!
-//! The rule of the house is that only what a module asks for by name is kept of a request. This is the net below it, for
-//! text that is shown whole: examples, error messages, template paths.
-//! Invariant: [`scrub`] never lengthens the life of a token; when in doubt it cuts.
+//! Only values that a module names are kept of a request. This is the safety net for text that is shown as a whole: examples, error
+//! messages, template paths. Invariant: no token survives [`scrub`]; in case of doubt it cuts.
 
 use std::borrow::Cow;
 
 use super::escape::pair;
 
-/// Parameters whose values are secrets, in the spelling of the Matrix specification; compared without regard to case.
+/// Parameters whose values are secrets, in the spelling of the Matrix specification; compared without case.
 pub const SECRET_PARAMETERS: [&str; 12] = [
     "access_token",
     "client_secret",
@@ -24,21 +23,21 @@ pub const SECRET_PARAMETERS: [&str; 12] = [
     "token",
 ];
 
-/// Cuts everything that may be a secret: values of [`SECRET_PARAMETERS`] (also behind percent-encoding, once or more often,
-/// in name, `=` or value), Matrix tokens, `Bearer` and `Basic` credentials, JSON web tokens, long opaque text.
+/// Cuts everything that may be a secret: values of [`SECRET_PARAMETERS`] (also percent-encoded, once or several times, in name,
+/// `=` or value), Matrix tokens, `Bearer` and `Basic` credentials, JSON web tokens, long opaque text.
 ///
 /// ```
 /// use wsim::logs::redact::scrub;
 /// assert_eq!(scrub("/sync?access%5Ftoken=syt_a_b_c&since=s1"), "/sync?access%5Ftoken=<redacted>&since=s1");
 /// ```
 pub fn scrub(text: &str) -> Cow<'_, str> {
-    let shadow = Shadow::of(text.as_bytes());
+    let decoded = Decoded::of(text.as_bytes());
     let mut cuts: Vec<(usize, usize)> = Vec::new();
     let mut at = 0;
-    while at < shadow.plain.len() {
-        match shadow.secret_at(at) {
+    while at < decoded.plain.len() {
+        match decoded.secret_at(at) {
             Some((start, end)) if end > start => {
-                cuts.push((shadow.place[start], shadow.place[end]));
+                cuts.push((decoded.index[start], decoded.index[end]));
                 at = end;
             }
             _ => at += 1,
@@ -58,24 +57,24 @@ pub fn scrub(text: &str) -> Cow<'_, str> {
     Cow::Owned(scrubbed)
 }
 
-/// Text with all percent-encoding undone, and where each byte came from.
-struct Shadow {
+/// Text with all percent-encoding decoded, and the origin of each byte.
+struct Decoded {
     plain: Vec<u8>,
-    /// How often each byte was encoded.
+    /// How many times each byte was encoded.
     depth: Vec<u8>,
-    /// Place of each byte in the text, and at the end the text's length.
-    place: Vec<usize>,
+    /// Index of each byte in the original text, and at the end that text's length.
+    index: Vec<usize>,
 }
 
-impl Shadow {
+impl Decoded {
     fn of(text: &[u8]) -> Self {
-        let mut shadow = Self { plain: text.to_vec(), depth: vec![0; text.len()], place: (0..=text.len()).collect() };
+        let mut decoded = Self { plain: text.to_vec(), depth: vec![0; text.len()], index: (0..=text.len()).collect() };
         for _ in 0..LAYERS_MAX {
-            if !shadow.decode_once() {
+            if !decoded.decode_once() {
                 break;
             }
         }
-        shadow
+        decoded
     }
 
     fn decode_once(&mut self) -> bool {
@@ -86,20 +85,20 @@ impl Shadow {
                 [b'%', high, low, ..] => pair(high, low),
                 _ => None,
             };
-            self.place[write] = self.place[read];
+            self.index[write] = self.index[read];
             self.plain[write] = escaped.unwrap_or(self.plain[read]);
             self.depth[write] = self.depth[read] + u8::from(escaped.is_some());
             read += if escaped.is_some() { 3 } else { 1 };
             write += 1;
         }
-        self.place[write] = self.place[len];
+        self.index[write] = self.index[len];
         self.plain.truncate(write);
         self.depth.truncate(write);
-        self.place.truncate(write + 1);
+        self.index.truncate(write + 1);
         write < len
     }
 
-    /// The range of a secret that is announced or begins at `at`.
+    /// The range of a secret that starts, or whose name starts, at `at`.
     fn secret_at(&self, at: usize) -> Option<(usize, usize)> {
         let before = at.checked_sub(1).map(|before| self.plain[before]);
         if before.is_some_and(is_word) {
@@ -124,7 +123,7 @@ impl Shadow {
         next += 1;
         next += self.spaces(next);
         next += usize::from(matches!(self.plain.get(next), Some(b'"' | b'\'')));
-        // an encoded delimiter belongs to the value, unless the whole parameter is encoded as deeply
+        // An encoded delimiter belongs to the value, unless the whole parameter is encoded as often.
         let ends = |index: usize| {
             self.depth[index] <= depth && matches!(self.plain[index], b'&' | b'"' | b'\'' | b' ' | b'<' | b'>' | b'#' | b'\n')
         };
@@ -146,14 +145,14 @@ impl Shadow {
         (is_token && end - at >= TOKEN_MIN).then_some((at, end))
     }
 
-    /// `xsyt_…`: in the middle of a word only what can be nothing else.
+    /// `xsyt_…`: in the middle of a word only text that cannot be anything but a token.
     fn glued_token(&self, at: usize) -> Option<(usize, usize)> {
         let is_token = ["syt_", "mct_", "mpt_"].iter().any(|token| starts_with(&self.plain[at..], token.as_bytes()));
         let end = if is_token { self.run(at, |byte| is_opaque(byte) || byte == b'.') } else { at };
         (end - at >= GLUED_TOKEN_MIN).then_some((at, end))
     }
 
-    /// Macaroons, application services' tokens: long text without a break.
+    /// Macaroons, tokens of application services: long text without a delimiter.
     fn opaque(&self, at: usize) -> Option<(usize, usize)> {
         let end = self.run(at, is_opaque);
         (end - at >= OPAQUE_MIN).then_some((at, end))
@@ -181,9 +180,9 @@ fn is_opaque(byte: u8) -> bool {
 }
 
 const CUT: &str = "<redacted>";
-/// Percent-encoding inside percent-encoding is undone this often.
+/// How many layers of percent-encoding are decoded.
 const LAYERS_MAX: usize = 4;
-/// What begins an access token of Synapse, or one of the Matrix authentication service (access, refresh, personal).
+/// The prefixes of tokens of Synapse and of the Matrix authentication service (access, refresh, personal).
 const TOKENS: [&str; 6] = ["syt_", "syr_", "mct_", "mat_", "mpt_", "mcr_"];
 const SCHEMES: [&str; 2] = ["Bearer", "Basic"];
 const TOKEN_MIN: usize = 8;
@@ -199,7 +198,7 @@ mod tests {
     const TOKEN: &str = "syt_YWxpY2U_hSsyFQHqpjzBtuMmKRvL_3VVZyc";
 
     #[test]
-    fn a_token_is_cut_wherever_it_stands() {
+    fn a_token_is_cut_wherever_it_is() {
         for (text, scrubbed) in [
             (format!("/sync?access_token={TOKEN}&since=s1"), "/sync?access_token=<redacted>&since=s1"),
             (format!("/sync?access%5Ftoken={TOKEN}&since=s1"), "/sync?access%5Ftoken=<redacted>&since=s1"),
@@ -226,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_secret_stays() {
+    fn text_without_a_secret_stays() {
         for text in [
             "/_matrix/client/v3/rooms/!NPhsp-jxd9SUPO1jeLRVoMIANmMlGMLFGa2jz5PbSpw/state/m.room.name",
             "/_matrix/client/v3/rooms/!a:b/event/$NPhsp-jxd9SUPO1jeLRVoMIANmMlGMLFGa2jz5PbSpw",

@@ -1,17 +1,15 @@
 //! Which files to read, and in which order.
 //!
-//! Arguments may be files, `-`, folders and globs. Rotated sets come out oldest first, so that line numbers and
-//! duplicates mean what a reader of the files would expect; the merge by time happens later.
+//! Arguments may be files, `-`, folders and globs. Rotated logs are ordered oldest first, so that line numbers and duplicates mean
+//! what a reader of the files expects; requests are merged by time later.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// One input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
-    /// Where the bytes come from.
     pub input: Input,
-    /// Named by the user one by one, so that it must be readable as a log; files found in a folder may be passed over.
+    /// Named by the user, so that it must be readable as a log. A file found in a folder may be skipped instead.
     pub explicit: bool,
 }
 
@@ -20,7 +18,7 @@ pub struct Source {
 pub enum Input {
     /// `-`
     StandardInput,
-    /// A file, perhaps compressed.
+    /// A file, which may be compressed.
     File(PathBuf),
 }
 
@@ -33,30 +31,24 @@ impl fmt::Display for Source {
     }
 }
 
-/// Why an argument names no input.
+/// An argument that names no input.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// Nothing there.
     #[error("{0}: no such file or folder")]
     Missing(String),
-    /// A glob that matches nothing.
     #[error("{0}: the pattern matches no file")]
     NoMatch(String),
-    /// A glob that is none.
     #[error("{0}: not a valid pattern: {1}")]
     BadPattern(String, String),
-    /// A folder without files.
-    #[error("{0}: the folder holds no files")]
+    #[error("{0}: the folder contains no files")]
     EmptyFolder(String),
-    /// A folder that cannot be listed.
     #[error("{0}: {1}")]
     Unreadable(String, std::io::Error),
-    /// `-` more than once.
     #[error("-: the standard input can be read only once")]
-    TwiceStandardInput,
+    StandardInputTwice,
 }
 
-/// Turns arguments into inputs, each file once.
+/// The inputs that the arguments name, each file once.
 pub fn expand(arguments: &[String]) -> Result<Vec<Source>, SourceError> {
     let mut sources: Vec<Source> = Vec::new();
     for argument in arguments {
@@ -64,7 +56,7 @@ pub fn expand(arguments: &[String]) -> Result<Vec<Source>, SourceError> {
             if !sources.iter().any(|known| known.input == source.input) {
                 sources.push(source);
             } else if source.input == Input::StandardInput {
-                return Err(SourceError::TwiceStandardInput);
+                return Err(SourceError::StandardInputTwice);
             }
         }
     }
@@ -93,7 +85,7 @@ fn expand_one(argument: &str) -> Result<Vec<Source>, SourceError> {
     Ok(in_order(files))
 }
 
-/// The files right in a folder; hidden ones and subfolders are left alone.
+/// The files directly in a folder, without hidden ones.
 fn folder(argument: &str, path: &Path) -> Result<Vec<Source>, SourceError> {
     let unreadable = |error| SourceError::Unreadable(argument.to_owned(), error);
     let mut files = Vec::new();
@@ -168,6 +160,6 @@ mod tests {
         assert_eq!(expand(&[glob]).unwrap().len(), 1);
         assert!(matches!(expand(&["/no/such/file".to_owned()]), Err(SourceError::Missing(_))));
         assert!(matches!(expand(&["/no/such/*.log".to_owned()]), Err(SourceError::NoMatch(_))));
-        assert!(matches!(expand(&["-".to_owned(), "-".to_owned()]), Err(SourceError::TwiceStandardInput)));
+        assert!(matches!(expand(&["-".to_owned(), "-".to_owned()]), Err(SourceError::StandardInputTwice)));
     }
 }

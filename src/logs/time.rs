@@ -1,21 +1,21 @@
-//! Stamps: the ways logs write a point in time, and the zone of those that do not say theirs.
+//! Time stamps in all the notations of logs, and the zone of those without one.
 //!
-//! Everything becomes microseconds since 1970-01-01T00:00:00Z. Civil dates are turned into days by Howard Hinnant's
-//! algorithm ("chrono-compatible low-level date algorithms", `days_from_civil`), because a library call per line would cost
-//! more than the rest of the parsing; zones are jiff's, asked once an hour of log time.
+//! All results are microseconds since 1970-01-01T00:00:00Z. Civil dates are converted by Howard Hinnant's algorithm
+//! ("chrono-compatible low-level date algorithms", `days_from_civil`), because a library call per line would cost more than the
+//! rest of the parsing; jiff is asked for the zone's offset once per hour of log time.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::{Offset, TimeZone};
 
-/// The zone in which stamps without a zone are read: Synapse's default format, HAProxy's `%tr`.
+/// The zone of stamps without one: Synapse's default format, HAProxy's `%tr`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Zone {
     name: String,
     zone: TimeZone,
 }
 
-/// A `--tz` value that is no zone.
+/// A `--tz` value that is not a zone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no time zone: use UTC, local, an offset such as +02:00, or a name such as Europe/Berlin")]
 pub struct ZoneError(pub String);
@@ -46,12 +46,11 @@ impl Zone {
         Ok(Self { name: text.to_owned(), zone })
     }
 
-    /// As given, for reports.
+    /// The name as given, for reports.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// jiff's zone.
     pub fn time_zone(&self) -> &TimeZone {
         &self.zone
     }
@@ -62,18 +61,18 @@ impl Zone {
     }
 }
 
-/// Reads stamps and remembers the last one: neighbouring lines mostly share their second.
+/// Reads stamps, and caches the last one: most neighbouring lines are of the same second.
 #[derive(Debug, Clone)]
 pub struct StampReader {
     zone: Zone,
-    /// Civil hour since the epoch (as if UTC) and the zone's offset in it.
+    /// Civil hour since the epoch (as if in UTC) and the zone's offset during it.
     offset: Option<(i64, i64)>,
     last: [u8; 26],
     last_micros: i64,
 }
 
 impl StampReader {
-    /// For stamps whose missing zone is `zone`.
+    /// `zone` is that of stamps without one.
     pub fn new(zone: Zone) -> Self {
         Self { zone, offset: None, last: [0; 26], last_micros: 0 }
     }
@@ -107,8 +106,8 @@ impl StampReader {
         Some(self.localise(civil) * 1_000_000 + fraction)
     }
 
-    /// RFC 3339 and its relatives: `2026-01-02T15:04:05[.frac][Z|+00:00|+0000]`; without a zone the reader's own.
-    /// Gives µs and the resolution in µs that the number of digits allows.
+    /// RFC 3339 and similar notations: `2026-01-02T15:04:05[.frac][Z|+00:00|+0000]`; without a zone in the reader's own.
+    /// Returns µs and the resolution in µs by the number of digits.
     pub fn iso(&mut self, text: &[u8]) -> Option<(i64, u32)> {
         let civil = civil_seconds(text.first_chunk()?)?;
         let mut rest = text.get(19..)?;
@@ -128,7 +127,7 @@ impl StampReader {
         Some((seconds * 1_000_000 + fraction, resolution))
     }
 
-    /// Seconds as if UTC -> seconds in UTC. In a gap or fold the earlier offset is taken (jiff's "compatible").
+    /// Local seconds -> seconds in UTC. In a gap or fold the earlier offset is used (jiff's "compatible").
     fn localise(&mut self, civil: i64) -> i64 {
         let hour = civil.div_euclid(3600);
         if let Some((cached, offset)) = self.offset
@@ -148,8 +147,8 @@ impl StampReader {
     }
 }
 
-/// Epoch seconds as a decimal number (`1767366245.123`, nginx `$msec`, Caddy `ts`): µs and the resolution the digits allow.
-/// Exponents (`1.7e9`) are read too, slowly.
+/// Epoch seconds as a decimal number (`1767366245.123`, nginx `$msec`, Caddy `ts`): µs and the resolution by the number of
+/// digits. Exponents (`1.7e9`) are read too, but slowly.
 pub fn epoch_seconds(text: &[u8]) -> Option<(i64, u32)> {
     let digits = text.iter().take_while(|b| b.is_ascii_digit()).count();
     if digits == 0 || digits > 12 {
@@ -198,7 +197,7 @@ pub fn decimal(text: &[u8]) -> Option<i64> {
     Some(value)
 }
 
-/// A separator from `separators`, then at least one digit: µs, further digits cut off.
+/// A separator, then at least one digit: µs, further digits cut off.
 fn fraction_us(text: &[u8], separators: &[u8]) -> Option<i64> {
     let (first, digits) = text.split_first()?;
     if !separators.contains(first) || digits.is_empty() {
@@ -230,7 +229,7 @@ fn zone_offset(text: &[u8]) -> Option<i64> {
     (hours < 24 && minutes < 60).then_some(sign * (hours * 3600 + minutes * 60))
 }
 
-/// `02/Jan/2026:15:04:05` as seconds, as if UTC.
+/// `02/Jan/2026:15:04:05` in seconds, as if in UTC.
 fn clf_seconds(text: &[u8; 20]) -> Option<i64> {
     if text[2] != b'/' || text[6] != b'/' || text[11] != b':' {
         return None;
@@ -253,7 +252,7 @@ fn clf_seconds(text: &[u8; 20]) -> Option<i64> {
     civil(decimal(&text[7..11])?, month, decimal(&text[0..2])?, &text[12..20])
 }
 
-/// `2026-07-01 09:15:42` or with a `T`, as seconds, as if UTC.
+/// `2026-07-01 09:15:42` or with a `T`, in seconds, as if in UTC.
 fn civil_seconds(text: &[u8; 19]) -> Option<i64> {
     if text[4] != b'-' || text[7] != b'-' || !matches!(text[10], b' ' | b'T' | b't') {
         return None;
@@ -322,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn rubbish_is_no_stamp() {
+    fn other_text_is_no_stamp() {
         for text in [
             &b""[..],
             b"02/Jxx/2026:15:04:05 +0000",

@@ -1,6 +1,6 @@
 //! Client addresses as servers write them.
 
-/// The address of `203.0.113.7:51034` or `[2001:db8::1]:51034`. What has no port stays as it is.
+/// The address in `203.0.113.7:51034` or `[2001:db8::1]:51034`. An address without a port stays as it is.
 pub(super) fn without_port(address: &[u8]) -> &[u8] {
     let bracketed = |text: &'_ [u8]| text.first() == Some(&b'[') && text.last() == Some(&b']');
     let host = match memchr::memrchr(b':', address) {

@@ -27,16 +27,14 @@ use super::variable::{Clock, Unit, Variable};
 use crate::escape::Escape;
 use crate::{StampMeaning, StampReader};
 
-/// `common`.
 pub const COMMON: &str = r#"%h %l %u %t "%r" %>s %b"#;
-/// `combined`.
 pub const COMBINED: &str = r#"%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i""#;
 /// Debian's `vhost_combined`.
 pub const VHOST_COMBINED: &str = r#"%v:%p %h %l %u %t "%r" %>s %O "%{Referer}i" "%{User-Agent}i""#;
 /// The manual's `combinedio`.
 pub const COMBINED_IO: &str = r#"%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i" %I %O"#;
 
-/// A `LogFormat`, read but not yet compiled.
+/// A parsed `LogFormat`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogFormat {
     text: String,
@@ -44,7 +42,7 @@ pub struct LogFormat {
 }
 
 impl LogFormat {
-    /// Reads the text of a format in any of the forms above.
+    /// Parses a format given in any of the ways above.
     pub fn parse(text: &str) -> Result<Self, FormatError> {
         let text = argument(text.trim());
         let text = NICKNAMES.iter().find(|(name, _)| *name == text).map_or(text, |(_, format)| (*format).to_owned());
@@ -65,7 +63,7 @@ impl LogFormat {
         }
     }
 
-    /// The text of the format, without the configuration's quotes.
+    /// The text of the format without the configuration's quotes.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -81,12 +79,10 @@ impl LogFormat {
     }
 }
 
-/// Apache `common`.
 pub fn common(stamps: StampReader) -> TextParser {
     predefined("apache common", COMMON, stamps)
 }
 
-/// Apache `combined`.
 pub fn combined(stamps: StampReader) -> TextParser {
     predefined("apache combined", COMBINED, stamps)
 }
@@ -162,7 +158,7 @@ fn header_meaning(name: &str) -> Variable {
     }
 }
 
-/// `%{…}t`: a number, a fraction, or a text of strftime's with text around it.
+/// `%{…}t`: a number, a fraction, or strftime conversions with text around them.
 fn time_pieces(argument: &str, at: usize, pieces: &mut Vec<Piece>) {
     let (meaning, form) = match (argument.strip_prefix("end:"), argument.strip_prefix("begin:")) {
         (Some(form), _) => (StampMeaning::End, form),
@@ -193,7 +189,7 @@ fn time_pieces(argument: &str, at: usize, pieces: &mut Vec<Piece>) {
     }
 }
 
-/// Empty literals go; `%U%q` is one value; of `%s` and `%>s` the last counts, which is the final one by custom.
+/// Removes empty literals, makes `%U%q` a single value, and keeps only the last of `%s` and `%>s`, which by custom is the final status.
 fn tidy(pieces: Vec<Piece>) -> Vec<Piece> {
     let mut tidied: Vec<Piece> = Vec::with_capacity(pieces.len());
     for piece in pieces {
@@ -206,7 +202,7 @@ fn tidy(pieces: Vec<Piece>) -> Vec<Piece> {
     tidied
 }
 
-/// The argument of a `LogFormat` directive: keyword, quotes, nickname and the quotes' backslashes taken away.
+/// The argument of a `LogFormat` directive, without keyword, quotes, nickname and the quotes' backslashes.
 fn argument(text: &str) -> String {
     let keyword: IResult<&str, &str> = preceded((tag_no_case("LogFormat"), multispace1), rest).parse(text);
     let is_directive = keyword.is_ok();
@@ -246,7 +242,7 @@ fn unquoted(text: &str) -> String {
     plain
 }
 
-/// `%%`, text, or `%400,501>{argument}i`: modifiers and the argument in any order, as `parse_log_item` takes them.
+/// `%%`, text, or `%400,501>{argument}i`: modifiers and the argument in any order, as `parse_log_item` accepts them.
 fn item(text: &str) -> IResult<&str, Item> {
     enum Modifier<'t> {
         Argument(&'t str),
@@ -275,7 +271,7 @@ fn item(text: &str) -> IResult<&str, Item> {
 const NICKNAMES: [(&str, &str); 4] =
     [("common", COMMON), ("combined", COMBINED), ("vhost_combined", VHOST_COMBINED), ("combinedio", COMBINED_IO)];
 
-/// The texts of strftime's that administrators use, longer ones first.
+/// The strftime formats that administrators use, longer ones first.
 const STRFTIME: [(&str, Clock); 6] = [
     ("%d/%b/%Y:%H:%M:%S %z", Clock::Common),
     ("%d/%b/%Y:%H:%M:%S", Clock::CommonLocal),
@@ -321,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_said_nothing_is_a_request() {
+    fn a_connection_without_a_request_line_is_a_request() {
         let mut parser = common(stamps());
         let record = request(&mut parser, r#"203.0.113.7 - - [02/Jan/2026:15:03:35 +0000] "-" 408 -"#);
         assert_eq!((record.status, record.method, &*record.target, record.bytes_sent), (408, &b""[..], &b""[..], None));
@@ -341,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_to_say_the_duration() {
+    fn every_notation_of_the_duration_is_read() {
         for (directive, value, wall) in
             [("%D", "2310", 2310), ("%T", "3", 3_000_000), ("%{s}T", "3", 3_000_000), ("%{ms}T", "30001", 30_001_000), ("%{us}T", "17", 17)]
         {
@@ -356,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_to_say_the_time() {
+    fn every_notation_of_the_time_is_read() {
         for (directive, value, micros, resolution_us, meaning) in [
             ("%t", "[02/Jan/2026:15:03:35 +0000]", 0, 1_000_000, StampMeaning::Start),
             ("%{begin:sec}t", "1767366215", 0, 1_000_000, StampMeaning::Start),

@@ -1,7 +1,7 @@
-//! Caddy's access log, 2.4 to 2.10: JSON, or the console form with the same JSON behind `time level logger message`.
+//! Caddy's access log, 2.4 to 2.10: JSON, or the console form with the same JSON after `time level logger message`.
 //!
-//! Owns Caddy's keys, its ways of writing a duration, and which of its loggers report requests. Upstreams are in the log
-//! only where the site adds them by `log_append`.
+//! Owns Caddy's keys, its notations of a duration, and which of its loggers report requests. Upstreams are in the log only if the site
+//! adds them by `log_append`.
 //! Source: `modules/caddyhttp/server.go` and `marshalers.go`, `modules/logging/encoders.go`; zap's encoders for durations.
 
 use super::address::without_port;
@@ -12,8 +12,8 @@ use crate::{Line, Malformed, Parser, Record, Stamp, StampMeaning, StampReader};
 
 /// Reads Caddy's access log.
 ///
-/// A status of 0 under the message `handled request` means that the client left before there was an answer, and the record
-/// says so; under `NOP` no handler took the request. Values that Caddy hid (`REDACTED`, an empty list) are absent.
+/// A status of 0 with the message `handled request` means that the client left before the response; the record says so. With `NOP` no
+/// handler accepted the request. Redacted values (`REDACTED`, an empty list) are absent.
 #[derive(Debug, Clone)]
 pub struct Caddy {
     stamps: StampReader,
@@ -21,8 +21,7 @@ pub struct Caddy {
 }
 
 impl Caddy {
-    /// Stamps of the `wall` forms and of the console say no zone (Caddy writes them in UTC unless told otherwise); they are
-    /// in that of `stamps`.
+    /// `stamps` has the zone of stamps without one: those of the `wall` notations and of the console, which are in UTC by default.
     pub fn new(stamps: StampReader) -> Self {
         Self { stamps, scratch: Vec::new() }
     }
@@ -137,7 +136,7 @@ fn request_members<'a>(walker: &mut Walker<'a>, values: &mut Values<'a>) -> Resu
     Ok(())
 }
 
-/// A header is a list of its values, of which the first counts; a filter may have made it a text.
+/// A header is a list of its values, of which the first counts; a filter may have turned it into a text.
 fn header_members<'a>(walker: &mut Walker<'a>, values: &mut Values<'a>) -> Result<(), Malformed> {
     while let Some((key, value)) = walker.member()? {
         let field = match key.len() {
@@ -172,14 +171,14 @@ fn console<'a>(head: &'a [u8], values: &mut Values<'a>) {
         if words.next() == Some(b"NOP") {
             values[MSG] = plain(b"NOP");
         }
-        // A time of two words ends in the clock.
+        // A time of two words ends with the time of day.
         let time = if before[1].get(2) == Some(&b':') { span(head, before) } else { before[1] };
         values[TS] = plain(time);
         return;
     }
 }
 
-/// From the beginning of the first word to the end of the second.
+/// The text from the start of the first word to the end of the second.
 fn span<'a>(head: &'a [u8], [first, second]: [&'a [u8]; 2]) -> &'a [u8] {
     let start = first.as_ptr().addr() - head.as_ptr().addr();
     let end = second.as_ptr().addr() + second.len() - head.as_ptr().addr();
@@ -192,7 +191,7 @@ fn is_level(word: &[u8]) -> bool {
     [&b"DEBUG"[..], b"INFO", b"WARN", b"ERROR", b"FATAL", b"PANIC"].iter().any(|level| word.eq_ignore_ascii_case(level))
 }
 
-/// Numbers lose their trailing zeros, so the digits say nothing of the resolution.
+/// Numbers are logged without trailing zeros, so that the digits do not show the resolution.
 fn stamp(time: &[u8], stamps: &mut StampReader) -> Option<Stamp> {
     let (micros, resolution_us) = stamp_text::read(time, stamps)?;
     let resolution_us = if memchr::memchr(b'.', time).is_some() && time.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.') {
@@ -203,9 +202,9 @@ fn stamp(time: &[u8], stamps: &mut StampReader) -> Option<Stamp> {
     Some(Stamp { micros, resolution_us, meaning: StampMeaning::End })
 }
 
-/// A number in the unit that its form allows. With a fraction it is seconds, the default. Whole numbers are milliseconds or
-/// nanoseconds (`duration_format`): below 1,000 they cannot be nanoseconds, above 10,000,000 (three hours) hardly
-/// milliseconds; between the two nothing is said.
+/// A duration in µs, with the unit inferred from the number. With a fraction it is seconds, the default. Whole numbers are milliseconds
+/// or nanoseconds (`duration_format`): below 1,000 they cannot be nanoseconds, above 10,000,000 (three hours) hardly milliseconds; in
+/// between the unit is unknown.
 fn duration(text: &[u8]) -> Option<u64> {
     if !text.iter().all(u8::is_ascii_digit) {
         return duration_us(text).or_else(|| {
@@ -221,7 +220,7 @@ fn duration(text: &[u8]) -> Option<u64> {
     }
 }
 
-/// Go's way of writing a duration (`30.0006s`, `1.2ms`, `340µs`, `1m2.5s`), or a number that a filter has put into quotes.
+/// Go's notation of a duration (`30.0006s`, `1.2ms`, `340µs`, `1m2.5s`), or a number that a filter has put into quotes.
 fn written_duration(text: &[u8]) -> Option<u64> {
     if text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.') {
         return duration(text);
@@ -286,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_told_in_full() {
+    fn a_request_is_read_completely() {
         let mut parser = parser();
         let record = request(&mut parser, LINE);
         assert_eq!(text(record.method), "GET");
@@ -312,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_duration_is_read_where_its_unit_is_certain() {
+    fn a_duration_is_read_if_its_unit_is_certain() {
         let told = |duration: &str| request(&mut parser(), &LINE.replace("30.000612", duration)).wall_us;
         assert_eq!(told("0.000012"), Some(12));
         assert_eq!(told("1.2e-5"), Some(12));
@@ -346,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn what_log_append_adds_is_read() {
+    fn members_of_log_append_are_read() {
         let line = LINE.replace("\"size\"", r#""upstream":"127.0.0.1:8081","upstream_latency":"29.5ms","size""#);
         let mut parser = parser();
         let record = request(&mut parser, &line);
@@ -357,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn no_answer_is_an_abort_unless_nobody_handled_it() {
+    fn no_response_is_an_abort_unless_no_handler_accepted_the_request() {
         assert!(request(&mut parser(), &LINE.replace(":200", ":0")).aborted);
         assert!(!request(&mut parser(), &LINE.replace(":200", ":0").replace("handled request", "NOP")).aborted);
     }
@@ -395,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_cut_anywhere_is_malformed() {
+    fn a_line_truncated_anywhere_is_malformed() {
         for end in 1..LINE.len() {
             assert!(malformed(&mut parser(), &LINE[..end]).column <= end);
         }

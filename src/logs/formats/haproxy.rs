@@ -1,18 +1,18 @@
-//! HAProxy's `option httplog`, behind any collector's prefix, and `option httplog clf`.
+//! HAProxy's `option httplog`, after any collector's prefix, and `option httplog clf`.
 //!
 //! ```text
 //! %ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq {%hrl} {%hsl} "%r"
 //! ```
 //!
-//! The stamp is the first byte of the request, in local time without a zone. Wall time is `Ta`; upstream time is `Tr` and
-//! the data time together, that is `Ta - TR - Tw - Tc`, known only if no timer is -1. With `option logasap` (`+`) neither
-//! duration nor bytes are final, so both are left out. Formats of before 1.7 have five timers too (`Tq/Tw/Tc/Tr/Tt`) and
-//! cannot be told apart: their total includes idle time of kept connections.
+//! The stamp marks the first byte of the request, in local time without a zone. Wall time is `Ta`; upstream time is `Tr` plus the
+//! data time, that is `Ta - TR - Tw - Tc`, known only if no timer is -1. With `option logasap` (`+`) neither duration nor bytes are
+//! final, so that both are left out. Formats before 1.7 also have five timers (`Tq/Tw/Tc/Tr/Tt`) and cannot be distinguished: their
+//! total includes the idle time of kept connections.
 //!
 //! HAProxy cuts its messages at `log … len`, 1024 bytes by default, so a long line may end inside the request line.
 //!
-//! What HAProxy captures has no name in the log: an item is taken for what it looks like (a credential, an address, a host,
-//! a user agent).
+//! Captured headers have no names in the log: the meaning of an item is guessed from its form (a credential, an address, a host, a
+//! user agent).
 //!
 //! Source: HAProxy configuration manual 3.2, sections 8.2.3 to 8.6; escapes `lf_encode_chunk` in `src/log.c`.
 
@@ -37,12 +37,12 @@ pub struct Haproxy {
 }
 
 impl Haproxy {
-    /// A parser; `stamps` has the zone in which HAProxy ran.
+    /// `stamps` has the zone in which HAProxy ran.
     pub fn new(stamps: StampReader) -> Self {
         Self { stamps, meaning: StampMeaning::Start }
     }
 
-    /// The same with stamps of another meaning (`--stamp`).
+    /// The parser with another meaning of its stamps (`--stamp`).
     pub fn with_meaning(self, meaning: StampMeaning) -> Self {
         Self { meaning, ..self }
     }
@@ -54,7 +54,7 @@ impl Parser for Haproxy {
     }
 
     fn parse<'a>(&'a mut self, line: &'a [u8]) -> Line<'a> {
-        match place_of_stamp(line) {
+        match stamp_index(line) {
             Some(open) => self.message(line, open),
             None => without_stamp(line),
         }
@@ -65,7 +65,7 @@ impl Parser for Haproxy {
     }
 }
 
-/// The parser of `option httplog clf`, whose stamp has a zone and whose milliseconds stand apart.
+/// The parser of `option httplog clf`, whose stamp has a zone and its milliseconds in a separate field.
 pub fn clf(stamps: StampReader) -> TextParser {
     let word = Variable::IgnoredWord;
     let fields = [
@@ -94,7 +94,7 @@ pub fn clf(stamps: StampReader) -> TextParser {
     TextParser::new("haproxy clf", pattern, stamps)
 }
 
-/// Whether an item that HAProxy captured looks like a user agent: `Name/1.2`, `Mozilla/5.0 (…`.
+/// Whether a captured item looks like a user agent: `Name/1.2`, `Mozilla/5.0 (…`.
 fn looks_like_agent(item: &[u8]) -> bool {
     memchr_iter(b'/', item).any(|at| {
         let before = at > 0 && (item[at - 1].is_ascii_alphanumeric() || b"-_.".contains(&item[at - 1]));
@@ -118,7 +118,7 @@ impl Haproxy {
         }
     }
 
-    /// Reads what follows the stamp's bracket; `None` for a line about a connection.
+    /// Reads the line after the stamp's bracket; `None` for a line about a connection.
     fn read<'a>(&mut self, fields: &mut Fields<'a>, open: usize) -> Result<Option<Record<'a>>, &'static str> {
         let mut record = Record::default();
         let mut draft = Draft::new(&mut record);
@@ -139,7 +139,7 @@ impl Haproxy {
         let server = fields.word("a backend and a server")?;
         let timers = fields.word("five timers such as 0/0/1/2/3")?;
         if timers.iter().filter(|byte| **byte == b'/').count() == 2 {
-            return Ok(None); // `option tcplog`: a connection, which may be any number of requests
+            return Ok(None); // `option tcplog`: a connection with any number of requests
         }
         let slash = memchr(b'/', server).ok_or("a backend and a server")?;
         if server.get(slash + 1).is_some_and(|byte| *byte != b'<') {
@@ -165,11 +165,11 @@ impl Haproxy {
             return Err("five numbers of connections");
         }
         if memchr(b'+', connections).is_some() && draft.record.upstream.is_some() {
-            draft.record.upstream_tries = 2; // moved to another server
+            draft.record.upstream_tries = 2; // redispatched to another server
         }
-        let queues = fields.word("two places in queues")?;
+        let queues = fields.word("two positions in queues")?;
         if queues.iter().filter(|byte| **byte == b'/').count() != 1 {
-            return Err("two places in queues");
+            return Err("two positions in queues");
         }
         self.captures(fields, &mut draft)?;
         let request = fields.request()?;
@@ -237,7 +237,7 @@ impl Timers {
     }
 }
 
-/// The rest of a line, taken field by field.
+/// The rest of a line, read field by field.
 struct Fields<'a> {
     line: &'a [u8],
     at: usize,
@@ -259,7 +259,7 @@ impl<'a> Fields<'a> {
         Ok(&rest[..len])
     }
 
-    /// The next group of captures, if one stands here.
+    /// The next group of captures, if there is one.
     fn group(&mut self) -> Result<Option<&'a [u8]>, &'static str> {
         let rest = self.rest();
         if !rest.starts_with(b"{") {
@@ -271,12 +271,12 @@ impl<'a> Fields<'a> {
         Ok(Some(&rest[1..close]))
     }
 
-    /// The quoted request line and, from `option httpslog`, what follows it.
+    /// The quoted request line, and the text after it of `option httpslog`.
     fn request(&mut self) -> Result<&'a [u8], &'static str> {
         let rest = self.rest();
         let text = rest.strip_prefix(b"\"").ok_or("an opening quote before the request line")?;
         let Some(close) = memchr(b'"', text) else {
-            // cut by HAProxy itself, not in writing
+            // Truncated by HAProxy itself rather than while writing.
             return if self.line.len() >= CUT_MIN { Ok(text) } else { Err("a closing quote after the request line") };
         };
         let suffix = &text[close + 1..];
@@ -286,15 +286,15 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Offset of the bracket before `02/Jan/2026:`, which no collector's prefix holds.
-fn place_of_stamp(line: &[u8]) -> Option<usize> {
+/// Index of the bracket before `02/Jan/2026:`, which no collector's prefix contains.
+fn stamp_index(line: &[u8]) -> Option<usize> {
     memchr_iter(b'[', line).take(BRACKETS_MAX).find(|at| {
         let text = &line[at + 1..];
         *at > 1 && line[at - 1] == b' ' && text.len() >= 12 && text[2] == b'/' && text[6] == b'/' && text[11] == b':'
     })
 }
 
-/// HAProxy's other messages, unless the line is the beginning of one with a stamp.
+/// HAProxy's other messages, unless the line is the start of one with a stamp.
 fn without_stamp(line: &[u8]) -> Line<'static> {
     let start = prefix::len(line).unwrap_or(0);
     let message = &line[start..];
@@ -320,7 +320,7 @@ fn is_public_address(item: &[u8]) -> bool {
     }
 }
 
-/// A line of this length without its end is HAProxy's work: 1024 bytes less what syslog takes off.
+/// A truncated line of at least this length was truncated by HAProxy: 1024 bytes, minus the part that syslog removes.
 const CUT_MIN: usize = 1000;
 /// A prefix has few brackets: `haproxy[1234]`, structured data.
 const BRACKETS_MAX: usize = 16;
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_read_behind_every_prefix() {
+    fn a_request_is_read_after_every_prefix() {
         for prefix in [
             "",
             "Jan  2 15:04:35 lb haproxy[1234]: ",
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn captured_headers_are_known_by_their_looks() {
+    fn captured_headers_are_recognised_by_their_form() {
         let head = "::1:4000 [02/Jan/2026:15:04:42.001] matrix main/main 0/0/0/5/5 200 +10 - - ---- 3/1/0/0/+1 0/0";
         for (captures, agent, site) in [
             (
@@ -443,7 +443,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_haproxy_cut_is_a_request_but_one_cut_short_is_not() {
+    fn a_line_that_haproxy_truncated_is_a_request_but_a_shorter_one_is_not() {
         let head = r#"1.2.3.4:5 [02/Jan/2026:15:04:42.001] m~ b/s 0/0/0/5/7 200 10 - - ---- 1/1/1/1/0 0/0 "GET /sync?"#;
         let line = format!("{head}{}", "a".repeat(1019 - head.len()));
         assert_eq!(request(&mut haproxy(), &line).target.len(), 1019 - head.len() + "/sync?".len());
@@ -465,7 +465,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_cut_anywhere_is_malformed_or_says_nothing() {
+    fn a_line_truncated_anywhere_is_malformed_or_no_request() {
         let line = format!("Jan  2 15:04:35 lb haproxy[1234]: {SYNC}");
         let message = line.len() - SYNC.len() + "203.0.113.7:51034 ".len();
         for cut in 0..line.len() {

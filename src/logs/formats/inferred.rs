@@ -1,12 +1,12 @@
-//! A format guessed from lines: combined with further fields, whose names tell what they are.
+//! Infers a format from lines: combined with further fields, whose names show their meaning.
 //!
 //! ```text
 //! … "Element/1.11" rt=0.003 urt=0.003 ua=127.0.0.1:8081 user=3272   ->   … rt=$request_time urt=$upstream_response_time …
 //! ```
 //!
-//! Gives the text of a `log_format` or `LogFormat`, which a person can check and correct; compiling it is for
-//! [`super::nginx`] and [`super::apache`]. What it cannot name is left out, never guessed from numbers alone, except the
-//! `S.mmm` of nginx.
+//! The result is the text of a `log_format` or `LogFormat`, which the user can check and correct; [`super::nginx`] and
+//! [`super::apache`] compile it. Fields of unknown meaning are ignored; nothing is inferred from numbers alone, except nginx's
+//! `S.mmm`.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use memchr::{memchr, memchr2};
 
 use super::prefix;
 
-/// Whose format it is.
+/// The server that writes a format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Family {
     /// nginx: stamps are ends.
@@ -23,20 +23,19 @@ pub enum Family {
     Apache,
 }
 
-/// A guessed format.
+/// An inferred format.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inferred {
-    /// Whose expression the text is.
     pub family: Family,
-    /// The expression.
+    /// The `log_format` or `LogFormat`.
     pub text: String,
     /// The keys of the further fields, in order.
     pub keys: Vec<String>,
 }
 
-/// Guesses the most common shape among the lines; `family` where escapes have told it already.
+/// Infers the most common layout of the lines. `family` is set if escapes have shown it already.
 pub fn infer(lines: &[&[u8]], family: Option<Family>) -> Option<Inferred> {
-    let mut shapes: HashMap<Shape, Vec<Vec<&[u8]>>> = HashMap::new();
+    let mut shapes: HashMap<Layout, Vec<Vec<&[u8]>>> = HashMap::new();
     for line in lines {
         let start = prefix::len(line).unwrap_or(0);
         if let Some((shape, values)) = read(line).or_else(|| read(&line[start..])) {
@@ -49,9 +48,9 @@ pub fn infer(lines: &[&[u8]], family: Option<Family>) -> Option<Inferred> {
     Some(shape.describe(family, &rows))
 }
 
-/// What lines of one format have in common.
+/// The layout of a line, equal for lines of one format.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-struct Shape {
+struct Layout {
     site: Site,
     iso: bool,
     headers: bool,
@@ -71,7 +70,7 @@ struct Token {
     quoted: bool,
 }
 
-impl Shape {
+impl Layout {
     fn describe(&self, family: Family, rows: &[Vec<&[u8]>]) -> Inferred {
         let mut text = String::new();
         let nginx = family == Family::Nginx;
@@ -140,7 +139,7 @@ fn apache_field(key: &str) -> &'static str {
     }
 }
 
-/// A field without a name: `"$http_x_forwarded_for"` by custom, or nginx's times in the order in which all examples have them.
+/// A field without a name: `"$http_x_forwarded_for"` by custom, or nginx's times in the order of all published examples.
 fn nginx_position(quoted: bool, values: &[&[u8]], times: &mut usize) -> &'static str {
     if quoted && all(values, is_addresses) {
         return "$http_x_forwarded_for";
@@ -156,8 +155,8 @@ fn nginx_position(quoted: bool, values: &[&[u8]], times: &mut usize) -> &'static
     }
 }
 
-/// Reads one line as combined with a tail; the tail's values in the order of its tokens.
-fn read(line: &[u8]) -> Option<(Shape, Vec<&[u8]>)> {
+/// Reads one line as combined with a tail, and returns the tail's values in the order of its tokens.
+fn read(line: &[u8]) -> Option<(Layout, Vec<&[u8]>)> {
     let open = memchr::memmem::find(line, b" [")?;
     let words: Vec<&[u8]> = line[..open].split(|byte| *byte == b' ').collect();
     let site = match words[..] {
@@ -185,7 +184,7 @@ fn read(line: &[u8]) -> Option<(Shape, Vec<&[u8]>)> {
         rest = after;
         (tail.len() <= TOKENS_MAX).then_some(())?;
     }
-    Some((Shape { site, iso, headers: headers.is_some(), tail }, values))
+    Some((Layout { site, iso, headers: headers.is_some(), tail }, values))
 }
 
 fn token(text: &[u8]) -> Option<(Token, &[u8], &[u8])> {
@@ -217,7 +216,7 @@ fn before_next_key(value: &[u8]) -> usize {
         .unwrap_or(value.len())
 }
 
-/// After a quoted field that begins here.
+/// The text after a quoted field.
 fn skip_quoted(text: &[u8]) -> Option<&[u8]> {
     let mut rest = text.strip_prefix(b"\"")?;
     loop {
@@ -258,7 +257,7 @@ fn is_addresses(value: &[u8]) -> bool {
     value == b"-" || std::str::from_utf8(value).is_ok_and(|text| text.split(',').all(is_one))
 }
 
-/// nginx and Apache fields that the parsers know to be of no use.
+/// Fields that the parsers of nginx and Apache ignore.
 const NGINX_OTHER: &str = "$_";
 const APACHE_OTHER: &str = "%{other}n";
 const APACHE_KEYS: [&str; 4] = ["D", "T", "X", "worker"];
@@ -270,7 +269,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_tell_what_nginxs_further_fields_are() {
+    fn names_show_the_meaning_of_nginxs_further_fields() {
         let line = br#"127.0.0.1 - - [2026-11-20T16:57:44+00:00] "GET / HTTP/2.0" 200 657 "-" "curl" rt=5.602 uct=0.000, 0.000 urt=5.281, 0.321 ua=127.0.0.1:8081, 127.0.0.1:8082 us=502, 200 user= grp=sync conn=1/2"#;
         let inferred = infer(&[line], None).unwrap();
         assert_eq!(
@@ -281,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn apaches_letters_tell_apache() {
+    fn apaches_letters_show_apache() {
         let line = br#"test.local:80 ::1 - - [20/Nov/2026:16:53:36 +0000] "GET / HTTP/1.1" 200 523 "-" "a" D=1562 T=0 worker=http://127.0.0.1:8081 X=+"#;
         let inferred = infer(&[line], None).unwrap();
         assert_eq!(
@@ -292,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_without_a_name_is_not_guessed_unless_it_is_nginxs_seconds() {
+    fn a_number_without_a_name_is_ignored_unless_it_is_nginxs_seconds() {
         let head = r#"h 1.1.1.1 - - [20/Nov/2026:16:53:36 +0000] "GET / HTTP/1.1" 200 5 "-" "a""#;
         for (tail, text) in [
             (" 2310", " $_"),
@@ -305,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_no_such_shape_give_nothing() {
+    fn lines_of_another_layout_give_nothing() {
         assert_eq!(infer(&[b"", b"a b c", b"x - - [ ] \"", b"{}"], None), None);
     }
 }

@@ -1,6 +1,6 @@
-//! The log formats: one module each, and what they share.
+//! The log formats, one module each, and the parts they share.
 //!
-//! A format's parser turns one line into one [`crate::Line`]. It knows nothing of files, order or endpoints.
+//! A format's parser turns one line into one [`crate::Line`]. It knows nothing of files, their order, and endpoints.
 
 mod address;
 pub mod apache;
@@ -27,7 +27,7 @@ pub mod traefik;
 pub mod traefik_json;
 pub mod variable;
 
-/// The vocabulary of the parsers' tests.
+/// Helpers for the parsers' tests.
 #[cfg(test)]
 pub(crate) mod testing {
     use crate::{Line, Malformed, Parser, Record, StampReader, Zone};
@@ -36,7 +36,7 @@ pub(crate) mod testing {
         StampReader::new(Zone::utc())
     }
 
-    /// The request that a line must be.
+    /// Asserts that a line is a request, and returns it.
     #[track_caller]
     pub(crate) fn request<'a>(parser: &'a mut dyn Parser, line: &'a (impl AsRef<[u8]> + ?Sized)) -> Record<'a> {
         match parser.parse(line.as_ref()) {
@@ -45,7 +45,7 @@ pub(crate) mod testing {
         }
     }
 
-    /// Why a line must be malformed.
+    /// Asserts that a line is malformed, and returns the reason.
     #[track_caller]
     pub(crate) fn malformed(parser: &mut dyn Parser, line: &(impl AsRef<[u8]> + ?Sized)) -> Malformed {
         match parser.parse(line.as_ref()) {
@@ -54,12 +54,12 @@ pub(crate) mod testing {
         }
     }
 
-    /// Text for assertions.
+    /// Bytes as text, for assertions.
     pub(crate) fn text(bytes: &(impl AsRef<[u8]> + ?Sized)) -> String {
         String::from_utf8_lossy(bytes.as_ref()).into_owned()
     }
 
-    /// Requests, lines that are none, malformed lines of a sample.
+    /// Numbers of requests, lines without a request, and malformed lines of a sample.
     pub(crate) fn tally(parser: &mut dyn Parser, sample: &[u8]) -> (usize, usize, usize) {
         let mut tally = (0, 0, 0);
         for line in sample.strip_suffix(b"\n").unwrap_or(sample).split(|byte| *byte == b'\n') {

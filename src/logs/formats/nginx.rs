@@ -27,18 +27,18 @@ pub use super::variable::{Clock, Draft, Unit, Variable};
 use crate::escape::Escape;
 use crate::{StampMeaning, StampReader};
 
-/// `combined`, which nginx uses where no format is named.
+/// `combined`, which nginx uses if no format is named.
 pub const COMBINED: &str =
     r#"$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent""#;
-/// `main` of the distributed configuration file.
+/// `main` of nginx's own configuration file.
 pub const MAIN: &str = r#"$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent" "$http_x_forwarded_for""#;
-/// What people call vcombined: the virtual host with its port in front.
+/// Often called vcombined: combined after the virtual host and its port.
 pub const VHOST_PORT: &str = r#"$host:$server_port $remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent""#;
-/// The virtual host alone in front.
+/// combined after the virtual host.
 pub const VHOST: &str =
     r#"$host $remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent""#;
 
-/// A `log_format`, read but not yet compiled.
+/// A parsed `log_format`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogFormat {
     text: String,
@@ -49,7 +49,7 @@ pub struct LogFormat {
 /// The `escape=` parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Escaping {
-    /// `escape=default`, or none given.
+    /// `escape=default`, or no parameter.
     #[default]
     Default,
     /// `escape=json`.
@@ -65,7 +65,7 @@ enum Part {
 }
 
 impl LogFormat {
-    /// Reads the text of a format in any of the forms above.
+    /// Parses a format given in any of the ways above.
     pub fn parse(text: &str) -> Result<Self, FormatError> {
         let (escape, body) = directive(text.trim());
         let format = Self::from_body(&body, escape)?;
@@ -75,7 +75,7 @@ impl LogFormat {
         Ok(format)
     }
 
-    /// A format from its text after quotes, and its escaping.
+    /// A format from its text without quotes, and its escaping.
     pub fn from_body(body: &str, escape: Escaping) -> Result<Self, FormatError> {
         let parts = parts(body)?;
         Ok(Self { text: body.to_owned(), escape, parts })
@@ -86,18 +86,13 @@ impl LogFormat {
         &self.text
     }
 
-    /// The `escape=` parameter.
-    pub fn escaping(&self) -> Escaping {
-        self.escape
-    }
-
     /// Whether lines of this format are JSON objects.
     pub fn is_json(&self) -> bool {
         self.text.trim_start().starts_with('{')
     }
 
-    /// The fields of a JSON format: key (nested keys joined by a dot) and meaning. Keys whose value is not one variable
-    /// are left out, except those that spell a request line or a target.
+    /// The fields of a JSON format: key (nested keys joined by a dot) and meaning. Keys whose value is not a single variable are
+    /// left out, except for request lines and targets made of several.
     pub fn json_fields(&self) -> Result<Vec<(String, Variable)>, FormatError> {
         let json: serde_json::Value = serde_json::from_str(&self.as_json_template())
             .map_err(|error| FormatError::new(format!("the format begins like JSON, but is none: {error}"), &self.text, 0))?;
@@ -107,7 +102,7 @@ impl LogFormat {
         Ok(fields)
     }
 
-    /// A parser for lines of this format; JSON formats are not for this one.
+    /// A parser for lines of this format, which must not be JSON.
     pub fn parser(&self, name: &str, stamps: StampReader) -> Result<TextParser, FormatError> {
         let pieces = self.pieces();
         self.check_request(pieces.iter().filter_map(|piece| if let Piece::Field(variable, _) = piece { Some(*variable) } else { None }))?;
@@ -140,7 +135,7 @@ impl LogFormat {
         pieces
     }
 
-    /// Variables outside strings are put into quotes: a template that is JSON before anything is logged.
+    /// The format as valid JSON: variables outside strings are put into quotes.
     fn as_json_template(&self) -> String {
         let mut template = String::new();
         let mut inside = false;
@@ -177,22 +172,21 @@ pub fn json_fields(format: &str) -> Result<Vec<(String, Variable)>, FormatError>
     LogFormat::parse(format)?.json_fields()
 }
 
-/// nginx `combined`.
 pub fn combined(stamps: StampReader) -> TextParser {
     predefined("nginx combined", COMBINED, stamps)
 }
 
-/// nginx `main`: combined and `X-Forwarded-For`.
+/// nginx `main`: combined with `X-Forwarded-For`.
 pub fn main(stamps: StampReader) -> TextParser {
     predefined("nginx main", MAIN, stamps)
 }
 
-/// combined with `host:port` in front.
+/// combined after `host:port`.
 pub fn vhost_port(stamps: StampReader) -> TextParser {
     predefined("nginx vhost combined", VHOST_PORT, stamps)
 }
 
-/// combined with the host's name in front.
+/// combined after the host's name.
 pub fn vhost(stamps: StampReader) -> TextParser {
     predefined("nginx vhost combined", VHOST, stamps)
 }
@@ -204,7 +198,7 @@ fn predefined(name: &str, format: &str, stamps: StampReader) -> TextParser {
 
 /// The meaning of a variable; `before` is the text in front of it (`user=`).
 ///
-/// A variable that nginx does not define is the administrator's own. It is taken for a key of the user if its name says so.
+/// A variable that nginx does not define is the administrator's own, and is a key of the user if its name says so.
 pub fn meaning(name: &str, before: &str) -> Variable {
     match name {
         "time_local" => Variable::Time(Clock::Common, StampMeaning::End),
@@ -245,7 +239,7 @@ fn is_known(name: &str) -> bool {
         .any(|prefix| name.starts_with(prefix))
 }
 
-/// `$uri$is_args$args` holds one value: how many parts to skip after the first.
+/// `$uri$is_args$args` is a single value: the number of parts to skip after the first.
 fn starts_target(name: &str, later: &[Part]) -> Option<usize> {
     let is = |index: usize, names: &[&str]| matches!(later.get(index), Some(Part::Variable { name, .. }) if names.contains(&name.as_str()));
     (matches!(name, "uri" | "document_uri") && is(0, &["is_args"]) && is(1, &["args", "query_string"])).then_some(2)
@@ -275,7 +269,7 @@ fn collect_fields(json: &serde_json::Value, key: String, fields: &mut Vec<(Strin
     }
 }
 
-/// `log_format NAME`, `escape=…`, quoted strings, `;`: each may be left out. Gives the joined text.
+/// Parses `log_format NAME`, `escape=…`, quoted strings, `;`, each of which may be missing, and joins the strings.
 fn directive(text: &str) -> (Escaping, String) {
     let whole_directive = text.starts_with("log_format");
     let (after, escape) = head(text).unwrap_or((text, Escaping::Default));
@@ -307,7 +301,7 @@ fn parts(body: &str) -> Result<Vec<Part>, FormatError> {
     variables::pieces(body, Digits::Name).into_iter().map(part).collect()
 }
 
-/// Variables whose values hold no space.
+/// Variables whose values contain no space.
 const WORDS: [&str; 24] = [
     "binary_remote_addr",
     "connection",
@@ -354,12 +348,11 @@ mod tests {
     fn the_predefined_formats_compile() {
         for parser in [combined(stamps()), main(stamps()), vhost(stamps()), vhost_port(stamps())] {
             assert_eq!(parser.meaning(), Some(StampMeaning::End));
-            assert!(!parser.has_durations());
         }
     }
 
     #[test]
-    fn a_combined_line_is_read_whole() {
+    fn a_combined_line_is_read_completely() {
         let mut parser = combined(stamps());
         let record = request(&mut parser, SYNC);
         assert_eq!((record.address, record.user), (Some(&b"203.0.113.7"[..]), None));
@@ -370,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_log_format_explains_is_a_request_whatever_the_client_sent() {
+    fn a_line_that_fits_the_format_is_a_request_whatever_the_client_sent() {
         for (sent, status, method, target) in [
             (r"\x16\x03\x01\x02\x00\x01", 400, "", ""),
             ("", 400, "", ""),
@@ -389,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_copied_only_where_an_escape_stands() {
+    fn only_text_with_an_escape_is_copied() {
         use std::borrow::Cow::Borrowed;
         let mut parser = vhost_port(stamps());
         let record = request(
@@ -463,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn the_forwarded_address_counts_behind_a_proxy_of_our_own_only() {
+    fn the_forwarded_address_counts_only_behind_a_proxy_of_the_same_installation() {
         let mut parser = main(stamps());
         for (peer, forwarded, address) in [
             ("10.0.0.1", "203.0.113.7, 10.0.0.9", "203.0.113.7"),
@@ -494,11 +487,11 @@ mod tests {
             "escape=default $host [$time_local] \"$request\" $status",
         ] {
             let format = LogFormat::parse(written).unwrap();
-            assert_eq!((format.text(), format.escaping()), (plain.text(), Escaping::Default), "{written}");
+            assert_eq!((format.text(), format.escape), (plain.text(), Escaping::Default), "{written}");
         }
         let mut braces = parser("${host} [${time_local}]\"${request}\"${status}x");
         assert_eq!(request(&mut braces, "h [02/Jan/2026:15:04:05 +0000]\"GET / HTTP/1.1\"200x").status, 200);
-        assert_eq!(LogFormat::parse("escape=none '$request'").unwrap().escaping(), Escaping::None);
+        assert_eq!(LogFormat::parse("escape=none '$request'").unwrap().escape, Escaping::None);
     }
 
     #[test]
@@ -542,7 +535,7 @@ mod tests {
     }
 
     #[test]
-    fn collectors_prefixes_are_passed_over_and_neighbours_are_no_requests() {
+    fn collectors_prefixes_are_skipped_and_other_lines_are_no_requests() {
         let mut parser = combined(stamps());
         for prefix in ["nginx: ", "<190>Jan  2 15:04:05 host nginx: ", "2026-01-02T15:04:05.123456789Z ", "web_1  | "] {
             let line = format!("{prefix}{SYNC}");
@@ -561,7 +554,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_cut_anywhere_is_malformed_and_says_where() {
+    fn a_line_truncated_anywhere_is_malformed_with_its_column() {
         let mut parser = combined(stamps());
         for cut in 1..SYNC.len() {
             let error = malformed(&mut parser, &SYNC[..cut]);
@@ -592,7 +585,7 @@ mod tests {
     }
 
     #[test]
-    fn monstrous_lines_are_read_or_refused() {
+    fn very_long_lines_are_read_or_rejected() {
         let mut parser = combined(stamps());
         let long = SYNC.replace("s1_2", &"a".repeat(70_000));
         assert!(request(&mut parser, &long).target.len() > 70_000);
@@ -619,7 +612,7 @@ mod tests {
         }
 
         #[test]
-        fn any_expression_is_compiled_or_refused(text in r#"[ -~]{0,40}"#) {
+        fn any_expression_is_compiled_or_rejected(text in r#"[ -~]{0,40}"#) {
             if let Ok(format) = LogFormat::parse(&text) {
                 let _ = format.json_fields();
                 if let Ok(mut parser) = format.parser("x", stamps()) {
@@ -629,7 +622,7 @@ mod tests {
         }
 
         #[test]
-        fn a_byte_changed_never_moves_a_field_out_of_its_place(at in 0usize..SYNC.len(), byte: u8) {
+        fn a_changed_byte_never_moves_another_field(at in 0usize..SYNC.len(), byte: u8) {
             let mut bytes = SYNC.as_bytes().to_vec();
             bytes[at] = byte;
             let mut parser = combined(stamps());

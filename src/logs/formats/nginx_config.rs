@@ -1,6 +1,6 @@
 //! The log formats and access logs of an nginx configuration.
 //!
-//! The grammar and the included files belong to `wsim-nginx`; only `log_format` and `access_log` are looked at here.
+//! `wsim-nginx` owns the grammar and the included files; only `log_format` and `access_log` are read here.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -53,8 +53,8 @@ impl NginxConfig {
         Ok(config)
     }
 
-    /// The name and the format of a log file, found by the file's name (also a rotated one: `access.log.2.gz`); where no
-    /// `access_log` has that name, the format that most of them use. `None` if the configuration names no access log.
+    /// The name and the format of a log file, by the file's name (also a rotated one: `access.log.2.gz`). If no `access_log` has that
+    /// name, the format that most of them use; `None` if the configuration names no access log.
     pub fn format_for(&self, log: &Path) -> Option<(&str, LogFormat)> {
         let file = log.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let by_name = self
@@ -80,7 +80,7 @@ impl NginxConfig {
             *uses.entry(format).or_default() += 1;
         }
         let most = uses.values().copied().max()?;
-        // the first in the file among equals; without any access_log the only declared format
+        // The first of equals.
         self.access_logs.iter().map(|(_, format)| format).find(|format| uses.get(format) == Some(&most))
     }
 
@@ -174,13 +174,13 @@ mod tests {
             config.format("rich").unwrap().text(),
             r#"$remote_addr - $remote_user [$time_iso8601] "$request" $status $body_bytes_sent rt=$request_time "quoted""#
         );
-        assert_eq!(config.format("jsonl").unwrap().escaping(), Escaping::Json);
+        assert!(config.format("jsonl").unwrap().is_json());
         assert_eq!(config.format("jsonl").unwrap().json_fields().unwrap().len(), 2);
         assert_eq!(config.access_logs.len(), 4);
     }
 
     #[test]
-    fn a_log_gets_its_format_by_its_name_or_else_the_most_used_one() {
+    fn a_log_has_the_format_of_its_name_or_the_most_used_one() {
         let config = config(CONFIG);
         let format = |log: &str| config.format_for(Path::new(log)).unwrap().0.to_owned();
         assert_eq!(format("/tmp/json.log"), "jsonl");

@@ -1,7 +1,7 @@
 //! nginx access logs whose `log_format` is a JSON object.
 //!
-//! Owns the way from members to [`Variable`]s: by the `log_format` where it is known, else by the names that
-//! administrators give their keys. What a variable means is [`Draft`]'s.
+//! Owns the mapping of members to [`Variable`]s: by the `log_format` if it is known, otherwise by the names that administrators give
+//! their keys. [`Draft`] owns the meaning of a variable.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::{nginx, stamp_text};
 use crate::json::{self, Value, Walker, texts};
 use crate::{Line, Malformed, Parser, Record, Stamp, StampMeaning, StampReader};
 
-/// Reads nginx's JSON access log. Quotes around numbers and lists may be there or not; a missing value may be empty or `-`.
+/// Reads nginx's JSON access log. Numbers and lists may be quoted or not; a missing value may be empty or `-`.
 #[derive(Debug, Clone)]
 pub struct NginxJson {
     fields: Option<Arc<[(String, Variable)]>>,
@@ -20,8 +20,8 @@ pub struct NginxJson {
 }
 
 impl NginxJson {
-    /// Takes members for what their keys are commonly called: `ts`, `time_iso8601`, `request_uri`, `urt` and many more. A
-    /// value that does not fit its key is left out.
+    /// Guesses the meaning of members by common names of keys: `ts`, `time_iso8601`, `request_uri`, `urt` and many more. A value
+    /// that does not fit its key is ignored.
     pub fn guessed(stamps: StampReader) -> Self {
         Self { fields: None, stamps, scratch: Vec::new() }
     }
@@ -29,13 +29,13 @@ impl NginxJson {
     /// For lines of a known `log_format`, in any form that [`nginx::LogFormat`] reads.
     ///
     /// # Errors
-    /// The format is no JSON object of variables, or logs no request.
+    /// The format is not a JSON object of variables, or logs no request.
     pub fn from_log_format(format: &str, stamps: StampReader) -> Result<Self, nginx::FormatError> {
         Ok(Self::from_fields(nginx::json_fields(format)?, stamps))
     }
 
-    /// Takes members for what `fields` says: key (nested keys joined by a dot) and meaning. A value that nginx cannot have
-    /// written makes its line malformed.
+    /// Reads members by `fields`: key (nested keys joined by a dot) and meaning. A value that nginx cannot have written makes the
+    /// line malformed.
     pub fn from_fields(fields: Vec<(String, Variable)>, stamps: StampReader) -> Self {
         Self { fields: Some(fields.into()), stamps, scratch: Vec::new() }
     }
@@ -69,12 +69,12 @@ impl Parser for NginxJson {
     }
 }
 
-/// The meaning of a member, asked with its key and the keys of the objects around it, outermost first.
+/// The meaning of a member, by its key and the keys of the objects around it, outermost first.
 trait Meanings {
     fn of(&mut self, path: &[&[u8]], value: Value<'_>) -> Option<Variable>;
 }
 
-/// A field list: asked for the next field first, because a format writes its keys in one order.
+/// A list of fields. The next field is tried first, because a format always writes its keys in the same order.
 struct Known<'f> {
     fields: &'f [(String, Variable)],
     next: usize,
@@ -103,7 +103,7 @@ fn is_path(dotted: &[u8], path: &[&[u8]]) -> bool {
     }
 }
 
-/// The names that keys commonly have; the innermost key counts.
+/// Common names of keys; the innermost key counts.
 struct ByName;
 
 impl Meanings for ByName {
@@ -115,14 +115,14 @@ impl Meanings for ByName {
         name.make_ascii_lowercase();
         let name = name.strip_prefix(b"nginx_").unwrap_or(name);
         match (name, value) {
-            // `ua` is a user agent to some and the upstream's address to others.
+            // Some use `ua` for the user agent, others for the upstream's address.
             (b"ua", Value::Text { raw, .. }) => Some(if is_upstream(raw) { Variable::UpstreamAddress } else { Variable::Agent }),
             _ => meaning(name),
         }
     }
 }
 
-/// `127.0.0.1:8081`, `unix:/path`, `[::1]:80`: no user agent begins so.
+/// `127.0.0.1:8081`, `unix:/path`, `[::1]:80`: no user agent starts like that.
 fn is_upstream(text: &[u8]) -> bool {
     text.starts_with(b"unix:") || (text.first().is_some_and(|byte| byte.is_ascii_digit() || *byte == b'[') && text.contains(&b':'))
 }
@@ -156,11 +156,11 @@ fn meaning(name: &[u8]) -> Option<Variable> {
     })
 }
 
-/// The members of one line that mean something.
+/// The members of one line that have a meaning.
 struct Members<'a> {
     variables: [Variable; MEMBERS_MAX],
     values: [Option<Value<'a>>; MEMBERS_MAX],
-    /// Where each value begins in the line.
+    /// Start of each value in the line.
     columns: [usize; MEMBERS_MAX],
     count: usize,
 }
@@ -190,7 +190,7 @@ impl<'a> Members<'a> {
                 _ => {
                     if let Some(variable) = meanings.of(&path[..=depth], value).filter(|_| self.count < MEMBERS_MAX) {
                         (self.variables[self.count], self.values[self.count]) = (variable, Some(value));
-                        self.columns[self.count] = begin(walker.column(), value);
+                        self.columns[self.count] = start_of(walker.column(), value);
                         self.count += 1;
                     }
                 }
@@ -225,8 +225,8 @@ impl<'a> Members<'a> {
         if says_something { Ok(record) } else { Err(Malformed { expected: "a member that tells of a request", column: 0 }) }
     }
 
-    /// A guessed `uri` is `$request_uri`, unless the query stands apart: then it is nginx's `$uri`, which is decoded. A
-    /// guessed `request` may be a target, too.
+    /// A guessed `uri` is `$request_uri`, unless the query is a member of its own: then it is nginx's decoded `$uri`. A guessed
+    /// `request` may be a target, too.
     fn settle_paths(&mut self, texts: &[Option<&[u8]>; MEMBERS_MAX]) {
         for (variable, text) in self.variables.iter_mut().zip(texts) {
             if *variable == Variable::RequestLine && text.is_some_and(|text| text.starts_with(b"/")) {
@@ -243,8 +243,8 @@ impl<'a> Members<'a> {
     }
 }
 
-/// Where a value begins that ends at `end`.
-fn begin(end: usize, value: Value<'_>) -> usize {
+/// Start of a value that ends at `end`.
+fn start_of(end: usize, value: Value<'_>) -> usize {
     match value {
         Value::Text { raw, .. } => end.saturating_sub(raw.len() + 1),
         Value::Bare(raw) => end.saturating_sub(raw.len()),
@@ -252,14 +252,14 @@ fn begin(end: usize, value: Value<'_>) -> usize {
     }
 }
 
-/// Several keys may state the time (`msec` beside `time_local`).
+/// Keeps the finer of two stamps: several keys may hold the time (`msec` besides `time_local`).
 fn keep_finest(known: &mut Option<Stamp>, stamp: Stamp) {
     if known.is_none_or(|known| stamp.resolution_us < known.resolution_us) {
         *known = Some(stamp);
     }
 }
 
-/// More members with a meaning than any format has.
+/// More members with a meaning than real formats have.
 const MEMBERS_MAX: usize = 32;
 const NESTING_MAX: usize = 6;
 const NAME_MAX: usize = 32;
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn quotes_do_not_matter_nor_does_what_is_missing() {
+    fn quotes_and_missing_values_do_not_matter() {
         let bare = r#"{"status":499,"urt":0.001, 0.030 : 0.200,"rt":0.231,"us":502, 500 : 200,"bytes":,"ua":"Element","request":"GET /a?b=c HTTP/2.0"}"#;
         let mut parser = guessed();
         let record = request(&mut parser, bare);
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn the_best_of_several_targets_is_taken() {
+    fn the_best_of_several_targets_is_used() {
         let target = |members: &str| text(&request(&mut guessed(), &format!("{{\"status\":200,{members}}}")).target);
         assert_eq!(target(r#""uri":"/a b","request_uri":"/a%20b?c""#), "/a%20b?c");
         assert_eq!(target(r#""request":"GET /a%20b?c HTTP/1.1","uri":"/a b""#), "/a%20b?c");
@@ -312,13 +312,13 @@ mod tests {
     }
 
     #[test]
-    fn the_finest_of_several_times_is_taken() {
+    fn the_finest_of_several_times_is_used() {
         let line = r#"{"status":200,"time":"2026-01-02T15:04:05+00:00","msec":"1767366245.123","time_local":"02/Jan/2026:15:04:05 +0000"}"#;
         assert_eq!(request(&mut guessed(), line).stamp.map(|stamp| stamp.micros), Some(1_767_366_245_123_000));
     }
 
     #[test]
-    fn a_known_format_settles_what_keys_mean() {
+    fn a_known_format_defines_the_meaning_of_keys() {
         let format =
             r#"escape=json '{"a":"$msec","b":{"m":"$request_method","u":"$request_uri"},' '"status":"$request_time","s":$status}'"#;
         let mut parser = NginxJson::from_log_format(format, stamps()).unwrap();
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_utf_8_are_kept() {
+    fn bytes_that_are_not_utf_8_are_kept() {
         let line = b"{\"status\":200,\"uri\":\"/x\",\"user_agent\":\"caf\xe9 \\u0009 \\x22q\\x22\"}";
         assert_eq!(request(&mut guessed(), line).agent.as_deref(), Some(&b"caf\xe9 \t \"q\""[..]));
     }

@@ -1,15 +1,15 @@
-//! The parser of files that are known to hold no requests: error logs, empty files.
+//! The parser of files that contain no requests: error logs, empty files.
 
 use crate::{Line, Parser};
 
-/// Says of every line that it is no request.
+/// Reads every line as one that reports no request.
 #[derive(Debug, Clone)]
 pub struct NoRequests {
     name: &'static str,
 }
 
 impl NoRequests {
-    /// A parser with the kind of file as its name, such as `nginx error log`.
+    /// `name` is the kind of file, such as `nginx error log`.
     pub fn new(name: &'static str) -> Self {
         Self { name }
     }

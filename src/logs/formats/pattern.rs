@@ -1,14 +1,15 @@
-//! A compiled line pattern, literals and fields in turn, and the parser that runs it.
+//! A compiled line pattern of alternating literals and fields, and the parser that runs it.
 //!
-//! Owns how fields end; what they mean is [`Variable`]'s. A field ends where the next literal begins:
+//! Owns the rules by which fields end; [`Variable`] owns their meaning. A field ends where the next literal starts:
 //!
 //! ```text
-//! "$request" $status     quoted: the first quote that is not escaped, and the literal must stand there
-//! $status $body…         a word: the first space, and the literal must stand there
-//! $remote_user [         text: the first place where the literal stands, or a later one if the rest does not fit
+//! "$request" $status     quoted: at the first quote that is not escaped, where the literal must be
+//! $status $body…         a word: at the first space, where the literal must be
+//! $remote_user [         text: at the first occurrence of the literal, or a later one if the rest of the line does not fit
 //! ```
 //!
-//! Invariant: a line is accepted only as a whole, from its first byte (or the end of a collector's prefix) to its last.
+//! Invariant: a line is accepted only if the pattern matches all of it, from its first byte (or the end of a collector's prefix) to
+//! its last.
 
 use std::sync::Arc;
 
@@ -22,34 +23,34 @@ use crate::escape::Escape;
 use crate::{Line, Malformed, Parser, Record, StampMeaning, StampReader};
 use wsim_http::scan;
 
-/// One part of a format as its grammar reads it.
+/// One part of a format.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
-    /// Text that stands in every line.
+    /// Text that every line contains.
     Literal(Vec<u8>),
-    /// A value; with the place of the field in the expression, for errors.
+    /// A value, with the byte index of the field in the expression for errors.
     Field(Variable, usize),
 }
 
-/// A line pattern, compiled. Shared by the parsers of all threads.
+/// A compiled line pattern, shared by the parsers of all threads.
 #[derive(Debug, Clone)]
 pub struct Pattern {
     start: Literal,
     steps: Box<[Step]>,
     escape: Escape,
-    /// Some field's end is not certain at first sight.
-    searches: bool,
+    /// At least one field's end is ambiguous, so that parsing may need backtracking.
+    backtracks: bool,
 }
 
 #[derive(Debug, Clone)]
 struct Step {
     variable: Variable,
     end: End,
-    /// What follows the field; empty after the last one.
+    /// The text after the field; empty after the last one.
     literal: Literal,
 }
 
-/// Text that must stand in every line. Compared as one number: a call to compare a few bytes costs more than the bytes.
+/// Text that every line contains. Compared as one number, because a call to compare a few bytes costs more than the comparison.
 #[derive(Debug, Clone)]
 struct Literal {
     text: Box<[u8]>,
@@ -70,7 +71,7 @@ impl Literal {
     fn starts(&self, text: &[u8]) -> bool {
         match text.first_chunk() {
             Some(head) if self.text.len() <= 8 => u64::from_le_bytes(*head) & self.mask == self.word,
-            // comparing nothing is slow where it is a masked load from the address of an empty box
+            // Comparing with an empty box is slow: a masked load from a dangling address.
             _ => self.text.is_empty() || text.starts_with(&self.text),
         }
     }
@@ -80,7 +81,8 @@ impl Literal {
         self.text.len()
     }
 
-    /// Literals are short and begin with a byte that is rare in the fields before them: cheaper than a general searcher.
+    /// Finds the first occurrence. Literals are short and start with a byte that is rare in the fields before them, so that this is
+    /// faster than a general search.
     #[inline]
     fn find(&self, text: &[u8]) -> Option<usize> {
         let first = *self.text.first()?;
@@ -95,7 +97,7 @@ impl Literal {
     }
 }
 
-/// Where a field ends.
+/// The rule by which a field ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
     /// `02/Jan/2026:15:04:05 +0000`: after 26 bytes.
@@ -104,36 +106,36 @@ enum End {
     Quote,
     /// At the first quote.
     PlainQuote,
-    /// At the first space or first byte of the literal.
+    /// At the first space or the first byte of the literal.
     Word,
-    /// At the last such byte before the next space: `[::1]:443`.
+    /// At the last colon before the next space: `[::1]:443`.
     LastColon,
-    /// Where the literal stands, if not inside a list's separators.
+    /// At the literal, if that is not part of a list's separator.
     List,
-    /// Where the literal stands.
+    /// At the literal.
     Search,
-    /// At the end of the line, without a space.
+    /// At the end of the line, which the field must reach without a space.
     LineWord,
     /// At the end of the line.
     Line,
 }
 
-/// A format that cannot be compiled: what is wrong at which byte of the expression.
+/// A format that cannot be compiled, because two fields touch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ambiguous {
-    /// Place of the second of two fields that touch.
+    /// Byte index of the second field in the expression.
     pub at: usize,
 }
 
 impl Ambiguous {
-    /// As an error of the expression that the pieces came from.
+    /// The error of the expression that the pieces came from.
     pub fn error(self, expression: &str) -> FormatError {
         FormatError::new("nothing separates this field from the one before it, so their values cannot be told apart", expression, self.at)
     }
 }
 
 impl Pattern {
-    /// Compiles pieces. Two fields that touch cannot be told apart, unless both are of no use.
+    /// Compiles pieces. Two fields that touch cannot be separated, which is an error unless both are ignored.
     pub fn compile(pieces: &[Piece], escape: Escape) -> Result<Self, Ambiguous> {
         let mut start = Vec::new();
         let mut fields: Vec<(Variable, Vec<u8>)> = Vec::new();
@@ -154,11 +156,11 @@ impl Pattern {
             let end = end_of(*variable, before, literal, index + 1 == fields.len(), escape);
             steps.push(Step { variable: *variable, end, literal: Literal::new(literal) });
         }
-        let searches = steps.iter().any(|step| matches!(step.end, End::Search));
-        Ok(Self { start: Literal::new(&start), steps: steps.into(), escape, searches })
+        let backtracks = steps.iter().any(|step| matches!(step.end, End::Search));
+        Ok(Self { start: Literal::new(&start), steps: steps.into(), escape, backtracks })
     }
 
-    /// The same with stamps of another meaning.
+    /// The pattern with another meaning of its stamps.
     pub fn with_meaning(mut self, meaning: StampMeaning) -> Self {
         for step in &mut self.steps {
             step.variable = step.variable.with_meaning(meaning);
@@ -171,7 +173,7 @@ impl Pattern {
         self.steps.iter().map(|step| step.variable)
     }
 
-    /// Reads one line from its first byte to its last.
+    /// Reads one line, which the pattern must match completely.
     #[inline]
     pub fn read<'a>(&self, line: &'a [u8], draft: &mut Draft<'_, 'a>, stamps: &mut StampReader) -> Result<(), Malformed> {
         if !self.start.starts(line) {
@@ -192,8 +194,8 @@ impl Pattern {
         if at == line.len() { Ok(()) } else { Err(Malformed { expected: END, column: at }) }
     }
 
-    /// Reads a line in which the first place that fits a literal is not its true one.
-    fn read_searching<'a>(&self, line: &'a [u8], draft: &mut Draft<'_, 'a>, stamps: &mut StampReader) -> Option<()> {
+    /// Reads a line in which the first occurrence of a literal is not the end of its field.
+    fn read_backtracking<'a>(&self, line: &'a [u8], draft: &mut Draft<'_, 'a>, stamps: &mut StampReader) -> Option<()> {
         let rest = line.strip_prefix(&*self.start.text)?;
         let mut values = Vec::with_capacity(self.steps.len());
         let mut trials = TRIALS_MAX;
@@ -239,7 +241,7 @@ impl Pattern {
 }
 
 impl Step {
-    /// Length of the field at the start of `text`, and whether escapes stand in it.
+    /// The length of the field at the start of `text`, and whether it contains escapes.
     #[inline(always)]
     fn end_in(&self, text: &[u8]) -> Result<(usize, bool), Malformed> {
         let first = self.literal.text.first().copied().unwrap_or(b' ');
@@ -267,23 +269,23 @@ impl Step {
         found.ok_or(Malformed { expected: self.after(), column: text.len() })
     }
 
-    /// Where to search from: an unquoted request line goes on to its protocol.
+    /// The index from which the literal is searched: an unquoted request line extends at least to its protocol.
     fn earliest_end(&self, text: &[u8]) -> usize {
         let is_request = self.variable == Variable::RequestLine && self.literal.text.first() == Some(&b' ');
         if is_request { memchr::memmem::find(text, b" HTTP/").map_or(0, |at| at + 1) } else { 0 }
     }
 
-    /// What was expected where this field's literal should stand.
+    /// Name of this field's literal, for errors.
     fn after(&self) -> &'static str {
         match (self.end, self.variable) {
             (End::Quote, Variable::RequestLine) => "a closing quote after the request line",
             (End::Quote, Variable::Agent) => "a closing quote after the user agent",
             (End::Quote, _) => "a closing quote",
             (End::CommonTime, variable) => variable.expected(),
-            (_, Variable::Status) => "a status of three digits and what follows it",
-            (_, Variable::Address) => "a client address and what follows it",
-            (_, Variable::User) => "a user and what follows it",
-            _ => "what the format has after this field",
+            (_, Variable::Status) => "a status of three digits and the text after it",
+            (_, Variable::Address) => "a client address and the text after it",
+            (_, Variable::User) => "a user and the text after it",
+            _ => "the text of the format after this field",
         }
     }
 }
@@ -303,24 +305,19 @@ pub struct TextParser {
 }
 
 impl TextParser {
-    /// A parser with a name for reports.
+    /// `name` is the format's name in reports.
     pub fn new(name: &str, pattern: Pattern, stamps: StampReader) -> Self {
         Self { name: name.into(), pattern: Arc::new(pattern), stamps }
     }
 
-    /// The same with stamps of another meaning (`--stamp`).
+    /// The parser with another meaning of its stamps (`--stamp`).
     pub fn with_meaning(self, meaning: StampMeaning) -> Self {
         Self { pattern: Arc::new(Arc::unwrap_or_clone(self.pattern).with_meaning(meaning)), ..self }
     }
 
-    /// What stamps of this format mean; `None` if it has none.
+    /// The meaning of the stamps; `None` if the format has none.
     pub fn meaning(&self) -> Option<StampMeaning> {
         self.pattern.variables().find_map(|variable| if let Variable::Time(_, meaning) = variable { Some(meaning) } else { None })
-    }
-
-    /// Whether the format says how long requests took.
-    pub fn has_durations(&self) -> bool {
-        self.pattern.variables().any(|variable| matches!(variable, Variable::Wall(_)))
     }
 
     #[inline]
@@ -332,7 +329,7 @@ impl TextParser {
     }
 
     #[cold]
-    fn second_look<'a>(&mut self, line: &'a [u8], first: Malformed) -> Line<'a> {
+    fn read_again<'a>(&mut self, line: &'a [u8], first: Malformed) -> Line<'a> {
         if prefix::is_no_access_line(line) {
             return Line::NotRequest;
         }
@@ -349,10 +346,10 @@ impl TextParser {
                 return Line::NotRequest;
             }
         }
-        if self.pattern.searches {
+        if self.pattern.backtracks {
             let mut record = Record::default();
             let mut draft = Draft::new(&mut record);
-            if self.pattern.read_searching(&line[start..], &mut draft, &mut self.stamps).is_some() {
+            if self.pattern.read_backtracking(&line[start..], &mut draft, &mut self.stamps).is_some() {
                 draft.finish(&mut self.stamps);
                 return Line::Request(record);
             }
@@ -367,14 +364,14 @@ impl Parser for TextParser {
     }
 
     fn parse<'a>(&'a mut self, line: &'a [u8]) -> Line<'a> {
-        // The record is built in the place of the answer.
-        let mut answer = Line::Request(Record::default());
-        if let Line::Request(record) = &mut answer
+        // The record is built inside the result, because moving it is expensive.
+        let mut result = Line::Request(Record::default());
+        if let Line::Request(record) = &mut result
             && let Err(error) = self.read(line, record)
         {
-            answer = self.second_look(line, error);
+            result = self.read_again(line, error);
         }
-        answer
+        result
     }
 
     fn fork(&self) -> Box<dyn Parser> {
@@ -391,7 +388,7 @@ fn assign<'a>(
     stamps: &mut StampReader,
 ) -> Result<(), &'static str> {
     if escape == Escape::Raw {
-        return draft.assign_lent(variable, value, stamps);
+        return draft.assign_borrowed(variable, value, stamps);
     }
     match variable {
         Variable::RequestLine if escape != Escape::Traefik => {
@@ -400,13 +397,13 @@ fn assign<'a>(
             draft.record.target = escape.undo(target);
             Ok(())
         }
-        Variable::Agent if !escape.stands_in(product(value)) => draft.assign_lent(variable, value, stamps),
+        Variable::Agent if !escape.occurs_in(product(value)) => draft.assign_borrowed(variable, value, stamps),
         _ if variable.keeps_text() => draft.assign(variable, escape.undo(value), stamps),
-        _ => draft.assign_lent(variable, value, stamps),
+        _ => draft.assign_borrowed(variable, value, stamps),
     }
 }
 
-/// What a user agent begins with, up to its version or its comment.
+/// The start of a user agent, up to its version or comment.
 fn product(agent: &[u8]) -> &[u8] {
     &agent[..agent.iter().position(|byte| matches!(byte, b'/' | b'(' | b';')).unwrap_or(agent.len())]
 }
@@ -422,10 +419,10 @@ fn end_of(variable: Variable, before: &[u8], literal: &[u8], is_last: bool, esca
     } else if quoted && escape == Escape::Haproxy {
         End::PlainQuote
     } else if literal.is_empty() && is_last {
-        if variable.may_hold_spaces() { End::Line } else { End::LineWord }
+        if variable.may_contain_spaces() { End::Line } else { End::LineWord }
     } else if literal == b":" {
         End::LastColon
-    } else if !variable.may_hold_spaces() {
+    } else if !variable.may_contain_spaces() {
         End::Word
     } else if variable.is_list() {
         End::List
@@ -440,8 +437,8 @@ impl Variable {
     }
 }
 
-/// The first quote that no backslash escapes, and whether a backslash was met on the way. The writer escapes backslashes
-/// too, so a quote is escaped if an odd number of them stands before it.
+/// The first unescaped quote, and whether a backslash precedes it. The writer escapes backslashes too, so that a quote is escaped if
+/// an odd number of them precedes it.
 #[inline]
 fn quote_in(text: &[u8]) -> Option<(usize, bool)> {
     if let [b'-', b'"', ..] = text {
@@ -455,7 +452,7 @@ fn quote_in(text: &[u8]) -> Option<(usize, bool)> {
     Some((at, escaped))
 }
 
-/// Where an unquoted upstream list ends: at the literal, unless a list's own separator stands there.
+/// The end of an unquoted upstream list: at the literal, unless that is part of the list's separator.
 fn list_end(text: &[u8], literal: &Literal) -> Option<usize> {
     let mut from = 0;
     loop {
@@ -470,5 +467,5 @@ fn list_end(text: &[u8], literal: &Literal) -> Option<usize> {
 
 const START: &str = "the start of the format";
 const END: &str = "the end of the line";
-/// How many ends are tried for fields whose end is uncertain before the line is given up.
+/// Number of field ends that are tried in total before a line counts as malformed.
 const TRIALS_MAX: u32 = 500;

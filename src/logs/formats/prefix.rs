@@ -1,6 +1,6 @@
-//! What collectors put in front of a line: syslog, journald, containers, process supervisors.
+//! The prefixes that collectors put before a line: syslog, journald, containers, process supervisors.
 //!
-//! Knows the shapes of prefixes and of the lines that servers write beside their access log; no access format.
+//! Knows the forms of prefixes and of the lines that servers write besides their access log, but no access format.
 
 use memchr::memchr;
 
@@ -31,28 +31,29 @@ pub fn len(line: &[u8]) -> Option<usize> {
     (at > 0).then_some(at)
 }
 
-/// Whether a server wrote this line beside its access log: blank, its error log, a container's greeting.
+/// Whether a server's output has this line besides its access log: a blank line, its error log, a container's banner.
 pub fn is_no_access_line(line: &[u8]) -> bool {
     line.trim_ascii().is_empty() || is_nginx_error(line) || is_apache_error(line) || line.starts_with(b"/docker-entrypoint")
 }
 
 /// `2026/11/20 16:53:31 [notice] 20797#20797: `
 pub fn is_nginx_error(line: &[u8]) -> bool {
-    shaped(line, b"dddd/dd/dd dd:dd:dd [") && LEVELS.iter().any(|level| line[21..].starts_with(level.as_bytes()))
+    matches_pattern(line, b"dddd/dd/dd dd:dd:dd [") && LEVELS.iter().any(|level| line[21..].starts_with(level.as_bytes()))
 }
 
 /// `[Fri Nov 20 16:53:32.557839 2026] [mpm_event:notice] [pid 1`
 pub fn is_apache_error(line: &[u8]) -> bool {
-    shaped(line, b"[aaa aaa dd dd:dd:dd") && memchr(b']', &line[..line.len().min(48)]).is_some_and(|at| line[at..].starts_with(b"] ["))
+    matches_pattern(line, b"[aaa aaa dd dd:dd:dd")
+        && memchr(b']', &line[..line.len().min(48)]).is_some_and(|at| line[at..].starts_with(b"] ["))
         || is_apache_start(line)
 }
 
 /// `AH00558: apache2: Could not reliably determine …`, written before the log is open.
 fn is_apache_start(line: &[u8]) -> bool {
-    line.strip_prefix(b"AH").is_some_and(|rest| shaped(rest, b"ddddd: "))
+    line.strip_prefix(b"AH").is_some_and(|rest| matches_pattern(rest, b"ddddd: "))
 }
 
-/// `name | `, with spaces before the bar.
+/// `name | `, with any number of spaces before the bar.
 fn supervisor(line: &[u8]) -> Option<usize> {
     let name = line.iter().take(64).position(|byte| !(byte.is_ascii_alphanumeric() || b"_.-".contains(byte)))?;
     let spaces = line[name..].iter().take_while(|byte| **byte == b' ').count();
@@ -66,7 +67,7 @@ fn priority(line: &[u8]) -> Option<usize> {
     (digits > 0 && rest.get(digits) == Some(&b'>')).then_some(digits + 2)
 }
 
-/// `<190>1 2026-01-02T15:04:05Z host app pid id [data] `; the priority may be gone.
+/// `<190>1 2026-01-02T15:04:05Z host app pid id [data] `; the priority may be missing.
 fn rfc5424(line: &[u8]) -> Option<usize> {
     let mut at = priority(line)?;
     at += line[at..].strip_prefix(b"1 ").map(|_| 2)?;
@@ -82,10 +83,10 @@ fn rfc5424(line: &[u8]) -> Option<usize> {
 
 /// `Jan  2 15:04:05 ` or `2026-01-02T15:04:05.123Z `
 fn clock(line: &[u8]) -> Option<usize> {
-    if shaped(line, b"aaa dd dd:dd:dd ") || shaped(line, b"aaa  d dd:dd:dd ") {
+    if matches_pattern(line, b"aaa dd dd:dd:dd ") || matches_pattern(line, b"aaa  d dd:dd:dd ") {
         return Some(16);
     }
-    if !(shaped(line, b"dddd-dd-ddTdd:dd:dd") || shaped(line, b"dddd-dd-dd dd:dd:dd")) {
+    if !(matches_pattern(line, b"dddd-dd-ddTdd:dd:dd") || matches_pattern(line, b"dddd-dd-dd dd:dd:dd")) {
         return None;
     }
     let rest = &line[19..];
@@ -99,7 +100,7 @@ fn stream(line: &[u8]) -> Option<usize> {
     (line.get(8) == Some(&b' ') && matches!(line[7], b'F' | b'P')).then_some(9)
 }
 
-/// `nginx: `, `haproxy[12]: `; after a clock with the host's name before it.
+/// `nginx: `, `haproxy[12]: `; after a time with the host's name before it.
 fn ident(line: &[u8], after_clock: bool) -> Option<usize> {
     let host = if after_clock { memchr(b' ', &line[..line.len().min(256)]).map_or(0, |at| at + 1) } else { 0 };
     [0, host].into_iter().find_map(|start| {
@@ -112,10 +113,10 @@ fn ident(line: &[u8], after_clock: bool) -> Option<usize> {
     })
 }
 
-/// `d` a digit, `a` a letter, anything else itself.
-fn shaped(line: &[u8], shape: &[u8]) -> bool {
-    line.len() >= shape.len()
-        && shape.iter().zip(line).all(|(shape, byte)| match shape {
+/// Whether a line starts with a pattern: `d` is a digit, `a` a letter, other bytes themselves.
+fn matches_pattern(line: &[u8], pattern: &[u8]) -> bool {
+    line.len() >= pattern.len()
+        && pattern.iter().zip(line).all(|(pattern, byte)| match pattern {
             b'd' => byte.is_ascii_digit(),
             b'a' => byte.is_ascii_alphabetic(),
             other => byte == other,
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn every_collectors_prefix_is_taken_off_whole() {
+    fn every_collectors_prefix_is_removed_completely() {
         strips("");
         strips("nginx: ");
         strips("apache2[123]: ");
@@ -157,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn error_logs_are_known() {
+    fn error_logs_are_recognised() {
         assert!(is_nginx_error(b"2026/11/20 16:53:31 [notice] 20797#20797: nginx/1.22.1"));
         assert!(is_apache_error(b"[Fri Nov 20 16:53:32.557839 2026] [mpm_event:notice] [pid 20826:tid 20826] AH00489: x"));
         assert!(!is_nginx_error(b"2026/11/20 16:53:31 [notice"));

@@ -1,9 +1,9 @@
 //! The first line of an HTTP request as logs quote it: `METHOD target PROTOCOL`, or whatever the client sent instead.
 
-/// Splits a logged request line into method and target; both empty where nothing can be read.
+/// Splits a logged request line into method and target; both are empty if it is unreadable.
 ///
-/// Takes what real logs hold: an empty line, `-`, binary rubbish (escaped or not), `HELP`, lines cut off before the
-/// protocol (status 414, HAProxy's 1024 bytes), targets with raw spaces. The protocol is dropped.
+/// Accepts everything that real logs contain: an empty line, `-`, binary data (escaped or not), `HELP`, lines truncated before
+/// the protocol (status 414, HAProxy's 1024 bytes), targets with raw spaces. The protocol is dropped.
 ///
 /// ```
 /// use wsim::logs::formats::request_line::split;
@@ -28,7 +28,7 @@ pub fn split(line: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// The methods of HTTP as text that outlives any line, for values that were copied out of theirs; others become empty.
+/// A method of HTTP as text that outlives the line, for values that had to be copied; empty for other methods.
 pub fn known_method(method: &[u8]) -> &'static [u8] {
     METHODS.iter().find(|known| known.as_bytes() == method).map_or(b"", |known| known.as_bytes())
 }
@@ -85,13 +85,13 @@ mod tests {
     }
 
     #[test]
-    fn a_line_cut_before_its_protocol_keeps_the_target() {
+    fn a_line_truncated_before_its_protocol_keeps_the_target() {
         assert_eq!(text("GET /_matrix/client/v3/sync?aaaa"), is("GET", "/_matrix/client/v3/sync?aaaa"));
         assert_eq!(text("HELP"), is("HELP", ""));
     }
 
     #[test]
-    fn rubbish_is_empty() {
+    fn unreadable_lines_are_empty() {
         for line in ["", "-", " ", r"\x16\x03\x01", r"\x03\x00\x00/*\xE0\x00Cookie: mstshash=Administr", "<BADREQ>", "\u{16}\u{3}\u{1}"] {
             assert_eq!(text(line), is("", ""), "{line:?}");
         }

@@ -1,15 +1,14 @@
-//! A parser whose stamps are said to mean something else than its format has it (`--stamp start|end`).
+//! A parser with another meaning of its time stamps (`--stamp start|end`).
 
 use crate::{Line, Parser, StampMeaning};
 
-/// Another parser, its stamps taken for starts or ends.
+/// A parser whose stamps are read as starts or as ends, whatever its format says.
 pub struct Restamped {
     inner: Box<dyn Parser>,
     meaning: StampMeaning,
 }
 
 impl Restamped {
-    /// Puts the meaning over whatever `inner` says.
     pub fn new(inner: Box<dyn Parser>, meaning: StampMeaning) -> Self {
         Self { inner, meaning }
     }

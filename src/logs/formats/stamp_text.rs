@@ -1,15 +1,15 @@
-//! A stamp whose form is left open by its format: Caddy's `time_format`, a nginx JSON key that merely says `time`.
+//! Time stamps whose notation the format leaves open: Caddy's `time_format`, an nginx JSON key called `time`.
 //!
-//! Owns the telling apart of forms, which is by their digits and separators; reading them is [`StampReader`]'s.
+//! Owns the recognition of notations by their digits and separators; [`StampReader`] reads them.
 
 use crate::StampReader;
 use crate::time::{decimal, epoch_seconds};
 
-/// Reads a stamp in any form that a server can be told to write: µs and resolution in µs.
+/// Reads a stamp in any notation that a server can be configured to write: µs and resolution in µs.
 ///
-/// Numbers are since 1970 in seconds, milliseconds, microseconds or nanoseconds, told by their size: until the year 5138
-/// seconds have at most eleven digits, and from 1973 on milliseconds have at least twelve. A stamp that names no zone is
-/// in the reader's.
+/// Numbers count seconds, milliseconds, microseconds or nanoseconds since 1970, recognised by their size: until the year 5138
+/// seconds have at most eleven digits, and from 1973 on milliseconds have at least twelve. A stamp without a zone is in the
+/// reader's.
 pub(super) fn read(text: &[u8], stamps: &mut StampReader) -> Option<(i64, u32)> {
     match text {
         [_, _, b'/', ..] => Some((stamps.common(text)?, 1_000_000)),
@@ -19,7 +19,7 @@ pub(super) fn read(text: &[u8], stamps: &mut StampReader) -> Option<(i64, u32)> 
     }
 }
 
-/// `2026/01/02 15:04:05.123`, Caddy's `wall` forms.
+/// `2026/01/02 15:04:05.123`, Caddy's `wall` notations.
 fn with_slashes(text: &[u8], stamps: &mut StampReader) -> Option<(i64, u32)> {
     let mut dashed = [0; 40];
     let dashed = dashed.get_mut(..text.len())?;
@@ -43,7 +43,7 @@ fn number(text: &[u8]) -> Option<(i64, u32)> {
     }
     let resolution = if per_second == 1_000 { 1000 } else { 1 };
     let mut micros = if per_second > 1_000_000 { value / 1000 } else { value * (1_000_000 / per_second) };
-    // Caddy's `unix_milli_float` has a fraction of milliseconds; a fraction of anything smaller is noise.
+    // Caddy's `unix_milli_float` has fractions of milliseconds; fractions of smaller units are ignored.
     let fraction = text.get(whole + 1..whole + 4).and_then(decimal);
     match (text.get(whole), fraction) {
         (None, _) => Some((micros, resolution)),
@@ -62,7 +62,7 @@ mod tests {
     use crate::formats::testing::stamps;
 
     #[test]
-    fn every_form_of_one_instant_is_told_apart() {
+    fn every_notation_of_one_instant_is_recognised() {
         let second = 1_767_366_245_000_000;
         for (text, micros, resolution) in [
             ("1767366245.123456", second + 123_456, 1),
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn rubbish_is_no_stamp() {
+    fn other_text_is_no_stamp() {
         for text in ["", "x", "-1", "17673662451234567890123", "1767366245123x", "2026/01/02", &"2026/01/02".repeat(9)] {
             assert_eq!(read(text.as_bytes(), &mut stamps()), None, "{text}");
         }

@@ -1,10 +1,10 @@
 //! Synapse's request log as text, of every release since 0.16.0 and under any log configuration.
 //!
-//! Owns the decision what a line is: a request if it holds a whole access message (`synapse_message`) and no other logger
-//! claims it in its prefix (`synapse_prefix`), of which nothing is required.
+//! Owns the classification of a line: it is a request if it contains a complete access message (`synapse_message`) and its prefix
+//! (`synapse_prefix`) names no other logger. The prefix may be missing.
 //!
-//! Invariant: a line that the access logger wrote and that is not whole is malformed; a line of any other logger, a
-//! continuation or a banner is no request, whatever text it quotes.
+//! Invariant: an incomplete line of the access logger is malformed; a line of any other logger, a continuation or a banner is no
+//! request, whatever text it quotes.
 
 use memchr::memmem::{self, Finder};
 
@@ -14,11 +14,11 @@ use crate::{Line, Malformed, Parser, StampReader};
 
 /// Reads Synapse's text log. Its stamps have no zone, so it needs the one Synapse ran in.
 ///
-/// - [`Record::user`](crate::Record::user) is the user on whose behalf the request ran: of `{@admin:server|@user:server}`
-///   the second name; a federation request's is the server name.
-/// - [`Record::request_id`](crate::Record::request_id) is what follows the method in `GET-48213`: the process's own
-///   counter, or any text a proxy sent.
-/// - [`Record::process`](crate::Record::process) is as the prefix says, `synapse_` of the Docker image's supervisor included.
+/// - [`Record::user`](crate::Record::user) is the user on whose behalf the request ran: the second name of
+///   `{@admin:server|@user:server}`; for a federation request the server name.
+/// - [`Record::request_id`](crate::Record::request_id) is the text after the method in `GET-48213`: the process's own counter, or any
+///   text that a proxy sent.
+/// - [`Record::process`](crate::Record::process) is as in the prefix, with `synapse_` of the Docker image's supervisor.
 #[derive(Debug, Clone)]
 pub struct Synapse {
     stamps: StampReader,
@@ -27,21 +27,21 @@ pub struct Synapse {
 }
 
 impl Synapse {
-    /// For a log whose process ran in the zone of `stamps`.
+    /// `stamps` has the zone in which Synapse ran.
     pub fn new(stamps: StampReader) -> Self {
         Self { stamps, processed: Finder::new(PROCESSED), access_logger: Finder::new(ACCESS_LOGGER) }
     }
 
-    /// Reads a text that `logger` wrote; [`Logger::Unknown`] leaves that to what the text itself says.
+    /// Reads a text of `logger`; for [`Logger::Unknown`] the text itself decides.
     pub(super) fn read<'a>(&mut self, text: &'a [u8], logger: Logger) -> Line<'a> {
         let mut broken: Option<Broken> = None;
         let mut from = 0;
-        // More than one only where a client forged the text in its address, user agent or path.
+        // More than one only if a client forged the text in its address, user agent or path.
         for _ in 0..ATTEMPTS_MAX {
             let Some(offset) = self.processed.find(&text[from..]) else { break };
             match synapse_message::read(text, from + offset) {
                 Ok(message) => return self.request(text, message),
-                Err(error) if broken.is_none_or(|known| error.shaped && !known.shaped) => broken = Some(error),
+                Err(error) if broken.is_none_or(|known| error.has_client && !known.has_client) => broken = Some(error),
                 Err(_) => {}
             }
             from += offset + PROCESSED.len() - 1;
@@ -57,8 +57,8 @@ impl Synapse {
             return Line::NotRequest;
         }
         let mut record = message.record;
-        // A target holds no space, so this is the beginning of one line with another behind it, as two writers to one file
-        // leave them.
+        // A target contains no space, so that this is the start of one line followed by another, as two writers to one file leave
+        // them.
         if memchr::memchr(b' ', &record.target).is_some() && self.processed.find(&record.target).is_some() {
             return Line::Malformed(Malformed { expected: "one access message in the line", column: 0 });
         }
@@ -73,20 +73,20 @@ impl Synapse {
         Line::Request(record)
     }
 
-    /// A line with no whole access message: the access logger's and cut, or somebody else's.
-    fn no_request(&self, line: &[u8], said: Logger, broken: Option<Broken>) -> Line<'static> {
+    /// Classifies a line without a complete access message: truncated, or of another logger.
+    fn no_request(&self, line: &[u8], claimed: Logger, broken: Option<Broken>) -> Line<'static> {
         let whole_tail = line.ends_with(b" dbevts]");
-        if said == Logger::Unknown && broken.is_none() && !whole_tail && self.access_logger.find(line).is_none() {
+        if claimed == Logger::Unknown && broken.is_none() && !whole_tail && self.access_logger.find(line).is_none() {
             return Line::NotRequest;
         }
         let found = || logger(line, Clock::find(line).map_or(0, |clock| clock.end));
-        let logger = if said == Logger::Unknown { found() } else { said };
-        let malformed = match (logger, broken) {
+        let claimed = if claimed == Logger::Unknown { found() } else { claimed };
+        let malformed = match (claimed, broken) {
             (Logger::Other, _) => return Line::NotRequest,
-            (Logger::Access, Some(broken)) | (Logger::Unknown, Some(broken @ Broken { shaped: true, .. })) => broken.malformed,
+            (Logger::Access, Some(broken)) | (Logger::Unknown, Some(broken @ Broken { has_client: true, .. })) => broken.malformed,
             (Logger::Access, None) if is_arrival(line) => return Line::NotRequest,
-            (Logger::Access, None) => Malformed { expected: "`Processed request:` and what follows it", column: line.len() },
-            (Logger::Unknown, _) if whole_tail => Malformed { expected: "the beginning of the access message", column: 0 },
+            (Logger::Access, None) => Malformed { expected: "`Processed request:` and the text after it", column: line.len() },
+            (Logger::Unknown, _) if whole_tail => Malformed { expected: "the start of the access message", column: 0 },
             (Logger::Unknown, _) => return Line::NotRequest,
         };
         Line::Malformed(malformed)
@@ -115,7 +115,7 @@ fn is_arrival(line: &[u8]) -> bool {
 }
 
 const RECEIVED: &[u8] = b" - Received request: ";
-/// How many times `Processed request:` is tried in one line; bounds the time that a forged line can take.
+/// How many times `Processed request:` is tried in one line, which bounds the time that a forged line can take.
 const ATTEMPTS_MAX: usize = 8;
 
 #[cfg(test)]
@@ -132,7 +132,7 @@ mod tests {
     }
 
     /// A record in one line, so that a test shows all of it. Times in µs, stamp without its date.
-    fn told(record: &Record<'_>) -> String {
+    fn described(record: &Record<'_>) -> String {
         let text = |bytes: Option<&[u8]>| bytes.map_or("?".to_owned(), |bytes| String::from_utf8_lossy(bytes).into_owned());
         let cost = record.cost.unwrap();
         format!(
@@ -164,7 +164,7 @@ mod tests {
 
     fn outcome(line: &str) -> String {
         match parser().parse(line.as_bytes()) {
-            Line::Request(record) => told(&record),
+            Line::Request(record) => described(&record),
             Line::NotRequest => "not a request".to_owned(),
             Line::Malformed(malformed) => format!("malformed at {}: {}", malformed.column, malformed.expected),
         }
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn any_prefix_will_do() {
+    fn any_prefix_is_accepted() {
         let expect = |prefix: &str, beginning: &str, process: &str| {
             let told = outcome(&format!("{prefix}{MESSAGE}"));
             assert!(told.starts_with(beginning) && told.ends_with(&format!(" in {process}")), "{prefix}: {told}");
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn an_access_line_cut_anywhere_is_malformed() {
+    fn an_access_line_truncated_anywhere_is_malformed() {
         let (line, _) = ERAS[0];
         let named = line.find("synapse.access.").unwrap() + "synapse.access.".len();
         for end in named..line.len() {
@@ -312,27 +312,27 @@ mod tests {
     }
 
     #[test]
-    fn the_rest_of_a_cut_line_is_malformed() {
+    fn the_rest_of_a_truncated_line_is_malformed() {
         let (line, _) = ERAS[0];
         let processed = line.find(" Processed").unwrap();
         for start in processed..line.len() - " dbevts]".len() {
-            assert_eq!(outcome(&line[start..]), "malformed at 0: the beginning of the access message");
+            assert_eq!(outcome(&line[start..]), "malformed at 0: the start of the access message");
         }
     }
 
     #[test]
     fn a_broken_message_names_what_is_missing_and_where() {
-        let told = |from: &str, to: &str| {
+        let broken = |from: &str, to: &str| {
             let line = MESSAGE.replace(from, to);
             let malformed = malformed(&mut parser(), &line);
             format!("{} before `{}`", malformed.expected, line[malformed.column..].split(' ').next().unwrap())
         };
-        assert_eq!(told("30.004sec/", "30.004/"), "a duration before `30.004/0.001sec`");
-        assert_eq!(told("ru=(", "ru=["), "the CPU times in brackets before `[0.004sec,`");
-        assert_eq!(told("412B", "B"), "a number before `B`");
-        assert_eq!(told("200", "HTTPStatus.WHAT"), "a status before `HTTPStatus.WHAT`");
-        assert_eq!(told(" [2 dbevts]", ""), "the count of events in brackets before ``");
-        assert_eq!(told("[2 dbevts]", "[x dbevts]"), "the count of events in brackets before ``");
+        assert_eq!(broken("30.004sec/", "30.004/"), "a duration before `30.004/0.001sec`");
+        assert_eq!(broken("ru=(", "ru=["), "the CPU times in brackets before `[0.004sec,`");
+        assert_eq!(broken("412B", "B"), "a number before `B`");
+        assert_eq!(broken("200", "HTTPStatus.WHAT"), "a status before `HTTPStatus.WHAT`");
+        assert_eq!(broken(" [2 dbevts]", ""), "the count of events in brackets before ``");
+        assert_eq!(broken("[2 dbevts]", "[x dbevts]"), "the count of events in brackets before ``");
         let logged = format!("2026-07-01 09:15:42,118 - synapse.access.http.8008 - 1 - INFO - GET-7 - {MESSAGE}");
         let unnamed = logged.replace("{@alice:example.org}", "alice");
         let column = unnamed.find(" Processed").unwrap();
@@ -340,16 +340,16 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_twisted_could_not_read_is_a_request() {
-        let told = |request: &str| {
+    fn a_request_unreadable_to_twisted_is_a_request() {
+        let broken = |request: &str| {
             let line = MESSAGE.replace("GET /x HTTP/1.1", request);
             let mut parser = parser();
             let record = super::super::testing::request(&mut parser, &line);
             (text(record.method), text(&record.target))
         };
-        assert_eq!(told("GET /x (no clientproto yet)"), ("GET".to_owned(), "/x".to_owned()));
-        assert_eq!(told("(no method yet) (no uri yet) (no clientproto yet)"), (String::new(), String::new()));
-        assert_eq!(told(""), (String::new(), String::new()));
+        assert_eq!(broken("GET /x (no clientproto yet)"), ("GET".to_owned(), "/x".to_owned()));
+        assert_eq!(broken("(no method yet) (no uri yet) (no clientproto yet)"), (String::new(), String::new()));
+        assert_eq!(broken(""), (String::new(), String::new()));
     }
 
     #[test]
@@ -396,7 +396,7 @@ mod tests {
         }
 
         #[test]
-        fn any_agent_comes_back_as_it_was(agent in "[ -~é]{1,60}") {
+        fn any_agent_is_read_unchanged(agent in "[ -~é]{1,60}") {
             let line = HOSTILE.replace("AGENT", &agent);
             let mut parser = parser();
             let record = request(&mut parser, &line);

@@ -1,6 +1,6 @@
 //! One access line of each era of Synapse, for the tests of its parsers.
 
-/// One line of each era, and what it tells.
+/// One line of each era, and the expected record.
 pub(super) const ERAS: [(&str, &str); 25] = [
     // ≥1.150.0, client /sync long poll, puppet-free user
     (
@@ -57,7 +57,7 @@ pub(super) const ERAS: [(&str, &str); 25] = [
         r#"2024-05-02 10:02:00,000 - synapse.access.http.8085 - 465 - INFO - GET-310 - 2001:db8::25 - 8085 - {@alice:example.org} Processed request: 0.012sec/8.441sec (0.004sec, 0.001sec) (0.000sec/0.003sec/2) 10485760B 200 "GET /_matrix/client/v1/media/download/example.org/AbCdEf HTTP/1.1" "Mozilla/5.0 (X11; Linux x86_64; rv:125.0) Gecko/20100101 Firefox/125.0" [0 dbevts]"#,
         "10:02:00.000 310 GET 200 12000+8441000 cpu 4000+1000 db 0/3000/2 0 events 10485760 B from 2001:db8::25 at 8085 for @alice:example.org by Mozilla/5.0 (X11; Linux x86_64; rv:125.0) Gecko/20100101 Firefox/125.0 in ?",
     ),
-    // secrets cut out of the query
+    // secrets redacted from the query
     (
         r#"2024-05-02 10:03:00,000 - synapse.access.http.8008 - 465 - INFO - GET-311 - 203.0.113.7 - 8008 - {None} Processed request: 0.020sec/0.000sec (0.004sec, 0.001sec) (0.000sec/0.003sec/2) 60B 400 "GET /_matrix/client/unstable/registration/email/submit_token?token=abc&client_secret=<redacted>&sid=xyz HTTP/1.1" "Mozilla/5.0" [0 dbevts]"#,
         "10:03:00.000 311 GET 400 20000+0 cpu 4000+1000 db 0/3000/2 0 events 60 B from 203.0.113.7 at 8008 for ? by Mozilla/5.0 in ?",

@@ -1,7 +1,7 @@
 //! Synapse's JSON logs: `TerseJsonFormatter` and `JsonFormatter` (1.23.0 on), the structured logging of 1.4.0 to 1.22.x, and
-//! `GcpJsonFormatter` (1.155.0 on). Also text lines that Docker's `json-file` driver has wrapped.
+//! `GcpJsonFormatter` (1.155.0 on). Also text lines wrapped by Docker's `json-file` driver.
 //!
-//! Owns the keys. Times, status and costs stand only inside the message, which is read as the text log's is.
+//! Owns the keys. Times, status and costs are only in the message, which is parsed like that of the text log.
 //! Source: `synapse/logging/_terse_json.py` and `_structured.py`.
 
 use super::synapse::Synapse;
@@ -10,11 +10,11 @@ use crate::json::{self, Value, Walker, texts};
 use crate::time::epoch_seconds;
 use crate::{Line, Malformed, Parser, Stamp, StampMeaning, StampReader};
 
-/// Reads any of Synapse's JSON logs. A column inside the message is counted from the message's first byte in the line;
-/// escapes before it (mostly `\"`) are counted once.
+/// Reads any of Synapse's JSON logs. The column of an error in the message counts from the message's first byte in the line, with each
+/// escape before it (mostly `\"`) as one byte.
 ///
-/// `TerseJsonFormatter` rounds its time to two decimals, so the stamp begins 5 ms earlier and its resolution is 10 ms.
-/// `JsonFormatter` logs no time at all: the record has no stamp.
+/// `TerseJsonFormatter` rounds its time to two decimals, so that the stamp's interval starts 5 ms earlier and lasts 10 ms.
+/// `JsonFormatter` logs no time: the record has no stamp.
 #[derive(Debug, Clone)]
 pub struct SynapseJson {
     text: Synapse,
@@ -23,7 +23,7 @@ pub struct SynapseJson {
 }
 
 impl SynapseJson {
-    /// Only wrapped text lines have stamps without a zone; they are in that of `stamps`.
+    /// `stamps` has the zone of wrapped text lines, the only ones without a zone.
     pub fn new(stamps: StampReader) -> Self {
         Self { text: Synapse::new(stamps.clone()), stamps, scratch: Vec::new() }
     }
@@ -69,7 +69,7 @@ impl Parser for SynapseJson {
 
 type Members<'a> = [Option<Value<'a>>; 5];
 
-/// The members of interest, and where the message begins in the line.
+/// The members that are read, and the index of the message in the line.
 fn members<'a>(mut walker: Walker<'a>) -> Result<(Members<'a>, usize), Malformed> {
     let mut values = [None; 5];
     let mut message_start = 0;
@@ -92,14 +92,14 @@ fn members<'a>(mut walker: Walker<'a>) -> Result<(Members<'a>, usize), Malformed
     Ok((values, message_start))
 }
 
-/// Text is GCP's or Docker's ISO time; a number is the terse formatter's.
+/// A text is GCP's or Docker's ISO time, a number the terse formatter's.
 fn stamp(time: &[u8], quoted: bool, stamps: &mut StampReader) -> Option<Stamp> {
     let (micros, resolution_us) = if quoted { stamps.iso(time)? } else { epoch_seconds(time)? };
     let meaning = StampMeaning::End;
     if quoted || resolution_us < ROUNDED_US {
         return Some(Stamp { micros, resolution_us, meaning });
     }
-    // Rounded, not cut, and without trailing zeros: `.1` is `.10`.
+    // Rounded, not truncated, and without trailing zeros: `.1` is `.10`.
     Some(Stamp { micros: micros - i64::from(ROUNDED_US / 2), resolution_us: ROUNDED_US, meaning })
 }
 
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn the_keys_of_before_1_23_are_read() {
+    fn the_keys_before_1_23_are_read() {
         let line = TERSE.replace("\"namespace\"", "\"log_namespace\"").replace("\"ip_address\":\"203.0.113.7\",", "\"scope\":null,");
         assert_eq!(stamp_of(&line), stamp_of(TERSE));
     }
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_cut_anywhere_is_malformed() {
+    fn a_line_truncated_anywhere_is_malformed() {
         for end in 1..TERSE.len() {
             let error = malformed(&mut parser(), &TERSE[..end]);
             assert!(error.column <= end, "{error:?} of {end}");
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_message_is_malformed_where_it_stands() {
+    fn a_broken_message_is_malformed_with_its_column() {
         let error = malformed(&mut parser(), &TERSE.replace("30.004sec", "30.004"));
         assert_eq!(error, Malformed { expected: "a duration", column: 69 });
         let error = malformed(&mut parser(), r#"{"log":"203.0.113.7 - 8083 - {No","namespace":"synapse.access.http.8083"}"#);
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_requests_as_in_the_text_log_come_out() {
+    fn the_same_requests_as_in_the_text_log_are_read() {
         let text = include_bytes!("../../../samples/synapse-worker.log").split(|byte| *byte == b'\n');
         let json = include_bytes!("../../../samples/synapse-terse.json.log").split(|byte| *byte == b'\n');
         let (mut text_parser, mut json_parser) = (Synapse::new(stamps()), parser());

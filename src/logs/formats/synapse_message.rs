@@ -1,12 +1,12 @@
-//! The message with which Synapse reports a finished request, in every form since 0.16.0:
+//! The message by which Synapse reports a finished request, in every form since 0.16.0:
 //!
 //! ```text
 //! IP - TAG - {WHO} Processed request: PROC/SEND ru=(UTIME, STIME) db=(SCHED/TXN/COUNT) BYTESB CODE "METHOD URI PROTO" "AGENT" [EVENTS dbevts]
 //! ```
 //!
-//! Owns the grammar of that message; knows nothing of what a log configuration puts in front of it. Nothing in the message
-//! is escaped, so both ends are found first: what stands before ` Processed request: ` is read leftwards, the end of the
-//! user agent is the last quote, and only the middle is read from left to right.
+//! Owns the grammar of that message; knows nothing of the log configuration's prefix. Nothing in the message is escaped, so that both
+//! ends are read first: the text before ` Processed request: ` from right to left, and the end of the user agent at the last quote.
+//! Only the middle is read from left to right.
 //!
 //! Source: the format strings of `synapse/http/site.py`, releases 0.16.0 to 1.157.1.
 
@@ -20,42 +20,42 @@ use nom::sequence::{delimited, preceded, separated_pair, terminated};
 use super::request_line;
 use crate::{Cost, Malformed, Record};
 
-/// What every access message contains.
+/// The text that every access message contains.
 pub(super) const PROCESSED: &[u8] = b" Processed request: ";
 
-/// A message that was read, and where it begins.
+/// A parsed message.
 #[derive(Debug)]
 pub(super) struct Message<'a> {
     /// The request, without a stamp, request id or process.
     pub(super) record: Record<'a>,
-    /// Offset of the client address: what stands before is the log configuration's.
+    /// Index of the client address, where the log configuration's prefix ends.
     pub(super) start: usize,
 }
 
-/// Why there is no message.
+/// The reason why a text is no message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Broken {
     pub(super) malformed: Malformed,
-    /// `IP - TAG - {WHO}` stands where it should: this was meant to be an access message.
-    pub(super) shaped: bool,
+    /// `IP - TAG - {WHO}` is complete, so that this is part of an access message.
+    pub(super) has_client: bool,
 }
 
-/// Reads the message in `text` whose [`PROCESSED`] stands at `processed`.
+/// Reads the message in `text` whose [`PROCESSED`] is at index `processed`.
 pub(super) fn read(text: &[u8], processed: usize) -> Result<Message<'_>, Broken> {
-    let client = Client::before(text, processed).map_err(|malformed| Broken { malformed, shaped: false })?;
-    let broken = |malformed| Broken { malformed, shaped: true };
+    let client = Client::before(text, processed).map_err(|malformed| Broken { malformed, has_client: false })?;
+    let broken = |malformed| Broken { malformed, has_client: true };
     let end = End::of(text).map_err(broken)?;
     let middle = text.get(processed + PROCESSED.len()..end.quote).unwrap_or_default();
-    let at = |wanted: Wanted| broken(Malformed { expected: wanted.expected, column: end.quote.saturating_sub(wanted.left) });
+    let at = |wanted: Expected| broken(Malformed { expected: wanted.expected, column: end.quote.saturating_sub(wanted.left) });
 
     let (quoted, numbers) = numbers(middle).map_err(|error| match error {
         nom::Err::Error(wanted) | nom::Err::Failure(wanted) => at(wanted),
-        nom::Err::Incomplete(_) => at(Wanted { expected: "a whole message", left: 0 }),
+        nom::Err::Incomplete(_) => at(Expected { expected: "a whole message", left: 0 }),
     })?;
     if numbers.send_us.is_some() && end.events.is_none() {
         return Err(broken(Malformed { expected: "the count of events in brackets", column: text.len() }));
     }
-    let (request, agent) = split_quoted(quoted).ok_or_else(|| at(Wanted { expected: "a quoted user agent", left: 0 }))?;
+    let (request, agent) = split_quoted(quoted).ok_or_else(|| at(Expected { expected: "a quoted user agent", left: 0 }))?;
     let (method, target) = request_line::split(request.strip_suffix(NO_PROTOCOL).map_or(request, <[u8]>::trim_ascii_end));
     let no_agent = agent == b"-" || (numbers.send_us.is_none() && agent == b"None");
     Ok(Message {
@@ -78,10 +78,10 @@ pub(super) fn read(text: &[u8], processed: usize) -> Result<Message<'_>, Broken>
     })
 }
 
-/// The user on whose behalf a request ran; `None` if nobody was authenticated.
+/// The user on whose behalf a request ran; `None` if no user was authenticated.
 ///
-/// Where one user authenticated and controls another, that is the second name: `@admin:server|@user:server` (1.43.0 on),
-/// with a full stop (1.32.0 to 1.42.x) or a comma (1.23.0 to 1.31.x) in place of the bar. A server name stands alone.
+/// If the authenticated user controls another one, that is the second name: `@admin:server|@user:server` (1.43.0 on), with a full
+/// stop (1.32.0 to 1.42.x) or a comma (1.23.0 to 1.31.x) in place of the bar. A server name is never followed by another name.
 pub(super) fn controlled_user(who: &[u8]) -> Option<&[u8]> {
     if who == b"None" {
         return None;
@@ -98,7 +98,7 @@ pub(super) fn controlled_user(who: &[u8]) -> Option<&[u8]> {
     Some(who)
 }
 
-/// What stands before [`PROCESSED`].
+/// The text before [`PROCESSED`].
 struct Client<'a> {
     start: usize,
     address: &'a [u8],
@@ -107,7 +107,7 @@ struct Client<'a> {
 }
 
 impl<'a> Client<'a> {
-    /// Reads `IP - TAG - {WHO}` leftwards. A tag may hold spaces, an address may not.
+    /// Reads `IP - TAG - {WHO}` from right to left. A tag may contain spaces, an address may not.
     fn before(text: &'a [u8], processed: usize) -> Result<Self, Malformed> {
         let head = &text[..processed];
         let expected = |expected, column| Malformed { expected, column };
@@ -127,9 +127,9 @@ impl<'a> Client<'a> {
     }
 }
 
-/// What stands after the user agent.
+/// The text after the user agent.
 struct End {
-    /// Offset of the quote that closes the user agent.
+    /// Index of the quote that closes the user agent.
     quote: usize,
     /// `[N dbevts]`, from 0.32.0 on.
     events: Option<u32>,
@@ -157,7 +157,7 @@ impl End {
     }
 }
 
-/// The middle, up to and with the quote that opens the request line.
+/// The middle, including the quote that opens the request line.
 struct Numbers {
     wall_us: u64,
     send_us: Option<i64>,
@@ -185,7 +185,7 @@ fn numbers(input: &[u8]) -> Parsed<'_, Numbers> {
     .parse(rest)?;
     let (rest, bytes) = labelled("a number of bytes", delimited(tag(" "), number, tag("B "))).parse(rest)?;
     let (rest, (status, aborted)) = labelled("a status and a quoted request", terminated(status, tag(" \""))).parse(rest)?;
-    // Up to 0.26.x the time waited for a connection was not logged: one time stands alone.
+    // Up to 0.26.x the wait for a connection was not logged, so that there is only one time.
     let (sched, txn) = second.map_or((0, first), |second| (first, second));
     let cost = Cost {
         cpu_user_us: positive(user),
@@ -198,14 +198,14 @@ fn numbers(input: &[u8]) -> Parsed<'_, Numbers> {
     Ok((rest, Numbers { wall_us: positive(wall), send_us: send, cost, bytes, status, aborted }))
 }
 
-/// `30.004sec` or `131ms`, in µs. A clock that was set back makes any of them negative.
+/// `30.004sec` or `131ms`, in µs. Negative if the clock was set back.
 fn duration(input: &[u8]) -> Parsed<'_, i64> {
-    let error = || nom::Err::Error(Wanted { expected: "a duration", left: input.len() });
+    let error = || nom::Err::Error(Expected { expected: "a duration", left: input.len() });
     let (negative, unsigned) = match input.split_first() {
         Some((b'-', rest)) => (true, rest),
         _ => (false, input),
     };
-    let (mut rest, whole) = number(unsigned).map_err(|_: nom::Err<Wanted>| error())?;
+    let (mut rest, whole) = number(unsigned).map_err(|_: nom::Err<Expected>| error())?;
     let mut micros = i64::try_from(whole).ok().and_then(|whole| whole.checked_mul(1_000_000)).ok_or_else(error)?;
     if let Some((b'.', fraction)) = rest.split_first() {
         let mut scale = 100_000;
@@ -236,19 +236,18 @@ fn number(input: &[u8]) -> Parsed<'_, u64> {
         value = value * 10 + u64::from(digit);
         length += 1;
         if length > 12 {
-            return Err(nom::Err::Error(Wanted { expected: "a number of at most 12 digits", left: input.len() }));
+            return Err(nom::Err::Error(Expected { expected: "a number of at most 12 digits", left: input.len() }));
         }
     }
     if length == 0 {
-        return Err(nom::Err::Error(Wanted { expected: "a number", left: input.len() }));
+        return Err(nom::Err::Error(Expected { expected: "a number", left: input.len() }));
     }
     Ok((&input[length..], value))
 }
 
-/// `200`, `200!` as the code writes it, `!200` as the documentation prints it, or `HTTPStatus.NOT_FOUND`; with whether the
-/// client was gone.
+/// `200`, `200!` as the code writes it, `!200` as in the documentation, or `HTTPStatus.NOT_FOUND`; and whether the client had left.
 fn status(input: &[u8]) -> Parsed<'_, (u16, bool)> {
-    let error = || nom::Err::Error(Wanted { expected: "a status", left: input.len() });
+    let error = || nom::Err::Error(Expected { expected: "a status", left: input.len() });
     let named = preceded(tag("HTTPStatus."), take_till(|byte| byte == b' ' || byte == b'!'));
     let code = alt((
         number.map(|code| u16::try_from(code).ok().filter(|code| *code < 1000)),
@@ -259,8 +258,8 @@ fn status(input: &[u8]) -> Parsed<'_, (u16, bool)> {
     Ok((rest, (code, before.is_some() || after.is_some())))
 }
 
-/// `METHOD URI PROTO" "AGENT` at the quotes between the two: the first that follow a protocol, else the first. Neither quotes
-/// in the URI nor quotes in the agent move them, because a URI that was accepted holds no space.
+/// Splits `METHOD URI PROTO" "AGENT` at the quotes between the two: the first ones after a protocol, otherwise the first. Quotes in
+/// the URI or in the agent do not mislead it, because an accepted URI contains no space.
 fn split_quoted(quoted: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut first = None;
     for quote in memchr::memchr_iter(b'"', quoted) {
@@ -286,16 +285,16 @@ fn whole(digits: &[u8]) -> Option<u64> {
     rest.is_empty().then_some(value)
 }
 
-/// What the grammar wanted, and how many bytes were left when it did not find it.
+/// What the grammar expected, and how many bytes were left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Wanted {
+struct Expected {
     expected: &'static str,
     left: usize,
 }
 
-type Parsed<'a, T> = nom::IResult<&'a [u8], T, Wanted>;
+type Parsed<'a, T> = nom::IResult<&'a [u8], T, Expected>;
 
-impl ParseError<&[u8]> for Wanted {
+impl ParseError<&[u8]> for Expected {
     fn from_error_kind(input: &[u8], _: ErrorKind) -> Self {
         Self { expected: UNNAMED, left: input.len() }
     }
@@ -305,16 +304,16 @@ impl ParseError<&[u8]> for Wanted {
     }
 }
 
-/// Names what `parser` reads in errors that have no better name.
+/// Names the expectation of `parser` in errors without a more specific name.
 fn labelled<'a, T>(
     expected: &'static str,
-    parser: impl Parser<&'a [u8], Output = T, Error = Wanted>,
-) -> impl Parser<&'a [u8], Output = T, Error = Wanted> {
+    parser: impl Parser<&'a [u8], Output = T, Error = Expected>,
+) -> impl Parser<&'a [u8], Output = T, Error = Expected> {
     let mut parser = parser;
     move |input: &'a [u8]| {
         parser
             .parse(input)
-            .map_err(|error| error.map(|wanted| if wanted.expected == UNNAMED { Wanted { expected, ..wanted } } else { wanted }))
+            .map_err(|error| error.map(|wanted| if wanted.expected == UNNAMED { Expected { expected, ..wanted } } else { wanted }))
     }
 }
 
@@ -396,7 +395,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_requester_is_the_user_on_whose_behalf_the_request_ran() {
+    fn the_requester_is_the_user_on_whose_behalf_the_request_ran() {
         for (who, user) in [
             ("@a:x|@b:x", "@b:x"),
             ("@a:x.@b:x", "@b:x"),

@@ -1,13 +1,13 @@
-//! What stands before Synapse's access message: stamp, logger, request id, process name.
+//! The prefix of Synapse's access message: stamp, logger, request id, process name.
 //!
-//! The prefix is the log configuration's and the collectors', so any part may be missing. Knows the default format, the one
-//! for the systemd journal in Synapse's `contrib`, and what Docker, syslog and the journal put in front.
+//! The log configuration and collectors define it, so that any part may be missing. Knows the default format, the one for the systemd
+//! journal in Synapse's `contrib`, and the prefixes of Docker, syslog and the journal.
 
 use memchr::memmem;
 
 use crate::{Stamp, StampMeaning, StampReader};
 
-/// Where a prefix states the time.
+/// The position of the time stamp in a prefix.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Clock {
     pub(super) start: usize,
@@ -17,7 +17,7 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    /// The first asctime; without one the first stamp of a collector (`2026-07-01T09:15:42.118Z`).
+    /// Finds the first asctime; without one the first stamp of a collector (`2026-07-01T09:15:42.118Z`).
     pub(super) fn find(head: &[u8]) -> Option<Self> {
         if is_asctime(head) {
             return Some(Self { start: 0, end: ASCTIME_LENGTH, asctime: true });
@@ -46,7 +46,7 @@ impl Clock {
     }
 }
 
-/// `2026-07-01 09:15:42,118`, digits not looked at.
+/// `2026-07-01 09:15:42,118`, without checking the digits.
 fn is_asctime(text: &[u8]) -> bool {
     text.len() >= ASCTIME_LENGTH && text[19] == b',' && text[10] == b' ' && is_civil(text)
 }
@@ -68,12 +68,12 @@ pub(super) enum Logger {
     Access,
     /// The prefix names another logger.
     Other,
-    /// The prefix names none that we recognise.
+    /// The prefix names no known logger.
     Unknown,
 }
 
-/// Who wrote a line whose stamp ends at `after_clock`: from the parts between dashes (the default format and its relatives),
-/// else from a word such as `synapse.access.http.8008:` (the format for the systemd journal in Synapse's `contrib`).
+/// The logger of a line whose stamp ends at `after_clock`: from the parts between dashes (the default format and similar ones),
+/// otherwise from a word such as `synapse.access.http.8008:` (the format for the systemd journal in Synapse's `contrib`).
 pub(super) fn logger(head: &[u8], after_clock: usize) -> Logger {
     let text = &head[after_clock..];
     if let Some(dashed) = text.strip_prefix(b" - ") {
@@ -111,8 +111,8 @@ impl<'a> Iterator for Dashed<'a> {
     }
 }
 
-/// What follows `METHOD-` at the end of a prefix: `GET-48213 - `, `GET-48213- ` (the documentation's sample), `[GET-48213] `.
-/// A proxy's id may hold spaces and dashes; then the first `METHOD-` counts.
+/// The text after `METHOD-` at the end of a prefix: `GET-48213 - `, `GET-48213- ` (the documentation's sample), `[GET-48213] `.
+/// A proxy's id may contain spaces and dashes; then the first `METHOD-` counts.
 pub(super) fn request_id<'a>(head: &'a [u8], method: &[u8]) -> Option<&'a [u8]> {
     let head = head.strip_suffix(b" - ").or_else(|| head.strip_suffix(b"- ")).unwrap_or_else(|| head.trim_ascii_end());
     let head = head.strip_suffix(b":").unwrap_or(head);
@@ -123,14 +123,14 @@ pub(super) fn request_id<'a>(head: &'a [u8], method: &[u8]) -> Option<&'a [u8]> 
     memchr::memchr_iter(b' ', head).find_map(|space| id_of(&head[space + 1..], method))
 }
 
-/// `METHOD-ID` or `[METHOD-ID]` to ID.
+/// `METHOD-ID` or `[METHOD-ID]` -> `ID`.
 pub(super) fn id_of<'a>(text: &'a [u8], method: &[u8]) -> Option<&'a [u8]> {
     let text = text.strip_prefix(b"[").map_or(text, |inner| inner.strip_suffix(b"]").unwrap_or(inner));
     text.strip_prefix(method)?.strip_prefix(b"-").filter(|id| !id.is_empty())
 }
 
-/// `client_reader1` of `client_reader1 | ` (Docker), or the identifier of `host matrix-synapse[977]: ` (syslog, journal).
-/// The interpreter's name says nothing, so `python3[977]: ` is nobody.
+/// `client_reader1` in `client_reader1 | ` (Docker), or the identifier in `host matrix-synapse[977]: ` (syslog, journal). `None` for
+/// the interpreter (`python3[977]: `), which is the same for every process.
 pub(super) fn process(before: &[u8]) -> Option<&[u8]> {
     if before.is_empty() {
         return None;
@@ -149,5 +149,5 @@ pub(super) fn process(before: &[u8]) -> Option<&[u8]> {
 
 const ASCTIME_LENGTH: usize = "2026-07-01 09:15:42,118".len();
 const LEVELS: [&[u8]; 5] = [b"DEBUG", b"INFO", b"WARNING", b"ERROR", b"CRITICAL"];
-/// What the names of the access loggers begin with: `synapse.access.http.8008`.
+/// The start of the access loggers' names: `synapse.access.http.8008`.
 pub(super) const ACCESS_LOGGER: &[u8] = b"synapse.access.";

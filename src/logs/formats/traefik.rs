@@ -1,11 +1,11 @@
-//! Traefik's `common` access log: combined with a tail of its own, and `genericCLF`, which is plain combined.
+//! Traefik's `common` access log, which is combined with further fields, and `genericCLF`, which is plain combined.
 //!
 //! ```text
 //! host - user [start] "method path proto" status size "referer" "agent" count "router" "service URL" Nms
 //! ```
 //!
-//! The stamp is the start in UTC. Path and user name are not escaped: a request line with a quote in it ends where the rest
-//! of the line fits.
+//! The stamp is the start in UTC. Path and user name are not escaped: a request line that contains a quote ends where the rest of the
+//! line fits.
 //!
 //! Source: Traefik v3 documentation, "Access logs"; `pkg/middlewares/accesslog/logger_formatters.go`.
 
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_cut_anywhere_is_malformed() {
+    fn a_line_truncated_anywhere_is_malformed() {
         let mut parser = common(stamps());
         for cut in 1..SYNC.len() {
             malformed(&mut parser, &SYNC[..cut]);

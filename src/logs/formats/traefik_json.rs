@@ -1,6 +1,6 @@
 //! Traefik's access log in JSON, v1 to v3.
 //!
-//! Owns Traefik's keys. Fields may be dropped by configuration, so none is required but one that only a request has.
+//! Owns Traefik's keys. The configuration may drop fields, so that only one that identifies a request is required.
 //! Source: `pkg/middlewares/accesslog/logdata.go` and `logger.go`.
 
 use super::address::without_port;
@@ -9,8 +9,8 @@ use crate::json::{self, Value, Walker, texts};
 use crate::time::decimal;
 use crate::{Line, Malformed, Parser, Record, Stamp, StampMeaning, StampReader};
 
-/// Reads Traefik's JSON access log. The stamp is `StartUTC` (or `StartLocal`), the request's beginning; where both were
-/// dropped it is `time`, its end to the second.
+/// Reads Traefik's JSON access log. The stamp is `StartUTC` or `StartLocal`, the start of the request; without them `time`, its end in
+/// whole seconds.
 ///
 /// Lines of Traefik's own log in the same file are no requests.
 #[derive(Debug, Clone)]
@@ -20,7 +20,7 @@ pub struct TraefikJson {
 }
 
 impl TraefikJson {
-    /// Every stamp of Traefik's names its zone; `stamps` is for those that a collector rewrote.
+    /// `stamps` has the zone of stamps without one, which only collectors write.
     pub fn new(stamps: StampReader) -> Self {
         Self { stamps, scratch: Vec::new() }
     }
@@ -131,7 +131,7 @@ fn host_member<'a>(walker: &mut Walker<'a>) -> Result<Option<Value<'a>>, Malform
     Ok(host)
 }
 
-/// `request_User-Agent` and its like: request headers that were told to be kept.
+/// `request_User-Agent` and similar: request headers that the configuration keeps.
 fn header(key: &[u8]) -> Option<usize> {
     let name = key.strip_prefix(b"request_")?;
     [(&b"user-agent"[..], AGENT), (b"authorization", AUTHORIZATION), (b"x-request-id", REQUEST_ID)]
@@ -140,7 +140,7 @@ fn header(key: &[u8]) -> Option<usize> {
         .map(|(_, field)| *field)
 }
 
-/// `http://172.18.0.5:8083/path` to `172.18.0.5:8083`.
+/// `http://172.18.0.5:8083/path` -> `172.18.0.5:8083`.
 fn authority(url: &[u8]) -> &[u8] {
     let after = memchr::memmem::find(url, b"://").map_or(url, |scheme| &url[scheme + 3..]);
     after.split(|byte| *byte == b'/').next().unwrap_or(after)
@@ -181,13 +181,13 @@ mod tests {
         TraefikJson::new(stamps())
     }
 
-    /// The line of the sample, counted from 0.
+    /// A line of the sample, from 0.
     fn line(index: usize) -> &'static str {
         SAMPLE.lines().nth(index).unwrap()
     }
 
     #[test]
-    fn a_request_is_told_in_full() {
+    fn a_request_is_read_completely() {
         let mut parser = parser();
         let record = request(&mut parser, line(1));
         assert_eq!((text(record.method), text(&record.target)), ("GET".to_owned(), "/_matrix/client/v3/sync?since=s1_2".to_owned()));
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_of_traefik_itself_has_no_upstream() {
+    fn a_response_of_traefik_itself_has_no_upstream() {
         let mut parser = parser();
         let record = request(&mut parser, line(4));
         assert_eq!((record.status, record.upstream, record.upstream_us, record.upstream_tries), (404, None, None, 0));
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn without_its_start_a_request_has_its_end() {
+    fn a_request_without_its_start_has_its_end() {
         let dropped = line(1).replace("\"StartUTC\":\"2026-01-02T15:04:05.123456789Z\",", "");
         let stamp = request(&mut parser(), &dropped).stamp.unwrap();
         assert_eq!((stamp.resolution_us, stamp.meaning), (1_000_000, StampMeaning::End));
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_cut_anywhere_is_malformed() {
+    fn a_line_truncated_anywhere_is_malformed() {
         for end in 1..line(5).len() {
             assert!(malformed(&mut parser(), &line(5)[..end]).column <= end);
         }

@@ -1,8 +1,8 @@
-//! What a field of a log format means, and the record put together from fields.
+//! The meanings of a log format's fields, and the record made from their values.
 //!
-//! nginx's variables and Apache's directives are both compiled to [`Variable`]; a [`Draft`] takes their values one by one
-//! and becomes a [`Record`]. Knows meanings and units, not how a format delimits or escapes its fields.
-//! Invariant: a value that a format cannot have written is an error, a missing one (`-`, empty) never is.
+//! nginx's variables and Apache's directives are both compiled to [`Variable`]; a [`Draft`] collects their values into a [`Record`].
+//! Knows meanings and units, not how a format delimits or escapes its fields.
+//! Invariant: a value that a format cannot have written is an error, a missing one (`-`, empty) is not.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -16,47 +16,43 @@ use crate::{Record, Stamp, StampMeaning, StampReader};
 /// The meaning of one field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Variable {
-    /// The whole stamp.
+    /// The complete time stamp.
     Time(Clock, StampMeaning),
-    /// Apache `%{msec_frac}t`, `%{usec_frac}t`: what the stamp lacks below a second.
+    /// Apache `%{msec_frac}t`, `%{usec_frac}t`: the part of the stamp below a second.
     Fraction(Unit),
     /// Apache `%{%z}t`: the zone of a stamp written without it.
     ZoneOffset,
     /// `METHOD target PROTOCOL`.
     RequestLine,
-    /// The method alone.
     Method,
     /// Path and query as sent.
     Target,
-    /// The path, decoded and normalised by the server (nginx `$uri`, Apache `%U`): used where nothing better is logged.
+    /// The path, decoded and normalised by the server (nginx `$uri`, Apache `%U`): used if nothing better is logged.
     Path,
     /// The query alone, with or without its `?`.
     Query,
-    /// The status sent to the client.
     Status,
-    /// Bytes to the client.
+    /// Bytes sent to the client.
     BytesSent,
     /// Bytes of the request.
     BytesReceived,
-    /// Duration of the request.
     Wall(Unit),
     /// Upstreams tried: `a, b : c`.
     UpstreamAddress,
-    /// Their statuses: used where [`Variable::Status`] is not logged.
+    /// The upstreams' statuses: used if [`Variable::Status`] is not logged.
     UpstreamStatus,
-    /// Their times.
+    /// The upstreams' times.
     UpstreamTime(Unit),
     /// The client's address.
     Address,
-    /// `X-Forwarded-For`: the client's address where the peer is a proxy of our own.
+    /// `X-Forwarded-For`: the client's address if the peer is a proxy of the same installation.
     ForwardedFor,
-    /// A name from basic authentication.
+    /// The user of basic authentication.
     User,
-    /// A key that stands for the user: a hash, a localpart, or (if the administrator's map falls through) the whole header.
+    /// A key that identifies the user: a hash, a localpart, or the whole header if the administrator's map has no match.
     UserKey,
     /// An `Authorization` header or an access token: secret.
     Authorization,
-    /// The user agent.
     Agent,
     /// The virtual host.
     Site,
@@ -66,43 +62,40 @@ pub enum Variable {
     RequestIdText,
     /// Apache `%X`: `X` aborted, `+` may be kept alive, `-` closed.
     ConnectionState,
-    /// Known never to hold a space, and of no use here (`$connection`, `$server_port`).
+    /// An ignored field that never contains a space (`$connection`, `$server_port`).
     IgnoredWord,
-    /// Of no use here.
+    /// An ignored field.
     Ignored,
 }
 
-/// How a stamp is written.
+/// The notation of a time stamp.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Clock {
     /// `02/Jan/2026:15:04:05 +0000`
     Common,
     /// `02/Jan/2026:15:04:05` in the reader's zone, or in that of a [`Variable::ZoneOffset`].
     CommonLocal,
-    /// `2026-01-02T15:04:05+00:00` and its relatives.
+    /// `2026-01-02T15:04:05+00:00` and similar notations.
     Iso,
-    /// `2026-01-02 15:04:05`, the same with a space before the clock.
+    /// `2026-01-02 15:04:05`: the same with a space in place of the `T`.
     IsoSpaced,
     /// A number since 1970 in this unit.
     Epoch(Unit),
 }
 
-/// The unit of a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     /// Seconds, with or without a fraction.
     Seconds,
-    /// Seconds with exactly three decimals, as nginx prints them: fewer mean that the line is cut.
+    /// Seconds with exactly three decimals, as nginx writes them: fewer mean that the line is truncated.
     SecondsMillis,
-    /// Milliseconds.
     Millis,
-    /// Microseconds.
     Micros,
 }
 
 impl Variable {
-    /// Whether a value may hold spaces; where it may not, the first space ends it.
-    pub fn may_hold_spaces(self) -> bool {
+    /// Whether a value may contain spaces. Otherwise the first space ends it.
+    pub fn may_contain_spaces(self) -> bool {
         match self {
             Self::Time(Clock::Common | Clock::IsoSpaced, _)
             | Self::RequestLine
@@ -140,7 +133,7 @@ impl Variable {
         matches!(self, Self::UpstreamAddress | Self::UpstreamStatus | Self::UpstreamTime(_))
     }
 
-    /// Whether text of this meaning is kept, so that its escapes must be undone.
+    /// Whether the record keeps the text of this value, so that its escapes must be undone.
     pub fn keeps_text(self) -> bool {
         matches!(
             self,
@@ -156,12 +149,12 @@ impl Variable {
         )
     }
 
-    /// The same with a stamp of another meaning.
+    /// The variable with another meaning of its stamp.
     pub fn with_meaning(self, meaning: StampMeaning) -> Self {
         if let Self::Time(clock, _) = self { Self::Time(clock, meaning) } else { self }
     }
 
-    /// What a reader of the line expects in this place, for [`crate::Malformed`].
+    /// The name of the value in a [`crate::Malformed`].
     pub fn expected(self) -> &'static str {
         match self {
             Self::Time(Clock::Common | Clock::CommonLocal, _) => "a time such as 02/Jan/2026:15:04:05 +0000",
@@ -191,17 +184,16 @@ impl Variable {
     }
 }
 
-/// A record in the making. It stays where it is: moving a record costs as much as reading several fields.
+/// An incomplete record. It is filled in place, because moving a record costs as much as reading several fields.
 #[derive(Debug)]
 pub struct Draft<'r, 'a> {
-    /// What is known so far.
     pub record: &'r mut Record<'a>,
     wall_is_fine: bool,
-    /// Apart, because few formats need it and every line would pay for its room.
+    /// Boxed, because few formats need it and every line would pay for its size.
     parts: Option<Box<Parts<'a>>>,
 }
 
-/// Values that are put together only when all are known.
+/// Values that are combined when all of them are known.
 #[derive(Debug, Default)]
 struct Parts<'a> {
     path: Option<Cow<'a, [u8]>>,
@@ -213,35 +205,35 @@ struct Parts<'a> {
 }
 
 impl<'r, 'a> Draft<'r, 'a> {
-    /// Fills a record of which nothing is known yet.
+    /// Fills an empty record.
     #[inline]
     pub fn new(record: &'r mut Record<'a>) -> Self {
         Self { record, wall_is_fine: false, parts: None }
     }
 
-    /// Takes one value, its escapes undone. `-` and nothing mean that it is missing. Times, numbers and addresses are taken from
-    /// lent text only: one that had to be copied is none.
+    /// Assigns one value, with its escapes undone. `-` and the empty string mean missing. Times, numbers and addresses are parsed from
+    /// borrowed text only; a value that needed unescaping cannot be one.
     ///
-    /// The error says what was expected instead.
+    /// The error is the name of the value that was expected.
     pub fn assign(&mut self, variable: Variable, value: Cow<'a, [u8]>, stamps: &mut StampReader) -> Result<(), &'static str> {
         match (variable, value) {
-            (_, Cow::Borrowed(value)) => return self.assign_lent(variable, value, stamps),
+            (_, Cow::Borrowed(value)) => return self.assign_borrowed(variable, value, stamps),
             (Variable::RequestLine, Cow::Owned(line)) => {
                 let (method, target) = request_line::split(&line);
                 (self.record.method, self.record.target) = (request_line::known_method(method), Cow::Owned(target.to_vec()));
             }
-            // glued lines would otherwise be read as one with a strange user
+            // Two lines written into one would otherwise be read as one line with an odd user.
             (Variable::User, value) if memmem::find(&value, b" - ").is_some() => return Err(variable.expected()),
             (Variable::User, value) => self.record.user = present(value),
             (Variable::Agent, value) => self.record.agent = present(value),
-            (other, value) => self.assign_rarer(other, value, stamps)?,
+            (other, value) => self.assign_rare(other, value, stamps)?,
         }
         Ok(())
     }
 
-    /// [`Self::assign`] for a value without escapes: the fields of the common formats, which every line has.
+    /// [`Self::assign`] for a value without escapes, with the fields of the common formats first.
     #[inline]
-    pub fn assign_lent(&mut self, variable: Variable, value: &'a [u8], stamps: &mut StampReader) -> Result<(), &'static str> {
+    pub fn assign_borrowed(&mut self, variable: Variable, value: &'a [u8], stamps: &mut StampReader) -> Result<(), &'static str> {
         let record = &mut *self.record;
         match variable {
             Variable::Ignored | Variable::IgnoredWord => {}
@@ -258,16 +250,16 @@ impl<'r, 'a> Draft<'r, 'a> {
             Variable::BytesSent => record.bytes_sent = count(value).ok_or_else(|| variable.expected())?,
             Variable::BytesReceived => record.bytes_received = count(value).ok_or_else(|| variable.expected())?,
             Variable::User if !is_present(&value) => record.user = None,
-            // glued lines would otherwise be read as one with a strange user
+            // Two lines written into one would otherwise be read as one line with an odd user.
             Variable::User if memmem::find(value, b" - ").is_some() => return Err(variable.expected()),
             Variable::User => record.user = Some(Cow::Borrowed(value)),
             Variable::Agent => record.agent = Some(value).filter(is_present).map(Cow::Borrowed),
-            other => self.assign_rarer(other, Cow::Borrowed(value), stamps)?,
+            other => self.assign_rare(other, Cow::Borrowed(value), stamps)?,
         }
         Ok(())
     }
 
-    fn assign_rarer(&mut self, variable: Variable, value: Cow<'a, [u8]>, stamps: &mut StampReader) -> Result<(), &'static str> {
+    fn assign_rare(&mut self, variable: Variable, value: Cow<'a, [u8]>, stamps: &mut StampReader) -> Result<(), &'static str> {
         let error = variable.expected();
         let record = &mut *self.record;
         match variable {
@@ -323,13 +315,13 @@ impl<'r, 'a> Draft<'r, 'a> {
             }
             Variable::RequestIdText => record.request_id = borrowed(&value).filter(is_present),
             Variable::ConnectionState => record.aborted |= &*value == b"X",
-            // the common ones are assigned by the caller, an upstream's status is not needed beside the own one
+            // The frequent variables are assigned by the caller; an upstream's status is ignored if the proxy's own is known.
             _ => {}
         }
         Ok(())
     }
 
-    /// Completes the record, once all values are in.
+    /// Completes the record after the last value.
     #[inline]
     pub fn finish(mut self, stamps: &mut StampReader) {
         if self.record.status == 499 {
@@ -344,7 +336,7 @@ impl<'r, 'a> Draft<'r, 'a> {
         self.parts.get_or_insert_default()
     }
 
-    /// Whole seconds never replace something finer.
+    /// Whole seconds do not replace a finer value.
     fn assign_wall(&mut self, value: &[u8], unit: Unit) -> Option<()> {
         let fine = unit != Unit::Seconds || memchr(b'.', value).is_some();
         let Some(wall) = optional(value, |value| duration(value, unit))? else { return Some(()) };
@@ -379,7 +371,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// The items of an upstream list, which `, ` and ` : ` separate.
+/// The items of an upstream list, separated by `, ` or ` : `.
 pub fn entries(list: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(list);
     std::iter::from_fn(move || {
@@ -395,7 +387,7 @@ pub fn entries(list: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Whether text is a credential rather than a name: nginx maps often fall through to the whole header.
+/// Whether a text is a credential rather than a name: an nginx map without a match often yields the whole header.
 pub fn is_credential(text: &[u8]) -> bool {
     const SCHEMES: [&[u8]; 5] = [b"Bearer ", b"X-Matrix ", b"Basic ", b"Digest ", b"Negotiate "];
     const TOKENS: [&[u8]; 5] = [b"syt_", b"mct_", b"mat_", b"mpt_", b"mcr_"];
@@ -413,13 +405,13 @@ fn present(value: Cow<'_, [u8]>) -> Option<Cow<'_, [u8]>> {
     is_present(&&*value).then_some(value)
 }
 
-/// Text that had to be copied cannot be lent: such values (an address with escapes) are rubbish anyway.
+/// The borrowed text; `None` for text that had to be copied, which is invalid in such values (an address with escapes).
 #[inline]
 fn borrowed<'a>(value: &Cow<'a, [u8]>) -> Option<&'a [u8]> {
     if let Cow::Borrowed(value) = value { Some(value) } else { None }
 }
 
-/// `-` and nothing are `Some(None)`; what cannot be read is `None`.
+/// `Some(None)` for `-` and the empty string, `None` for an unreadable value.
 fn optional<T>(value: &[u8], read: impl FnOnce(&[u8]) -> Option<T>) -> Option<Option<T>> {
     if is_present(&value) { read(value).map(Some) } else { Some(None) }
 }
@@ -466,7 +458,7 @@ fn fraction(text: &[u8], unit: Unit) -> Option<(i64, u32)> {
     }
 }
 
-/// The last of the list answered; `-` says that there was no upstream.
+/// The last upstream of a list, which responded, and the number of upstreams; `-` means that there was none.
 fn upstreams<'a>(list: &Cow<'a, [u8]>) -> (Option<Cow<'a, [u8]>>, u8) {
     let (mut tries, mut last) = (0u8, 0..0);
     for item in entries(list) {
@@ -491,7 +483,7 @@ pub fn without_scheme(upstream: &[u8]) -> &[u8] {
     [&b"http://"[..], b"https://", b"h2c://"].into_iter().find_map(|scheme| upstream.strip_prefix(scheme)).unwrap_or(upstream)
 }
 
-/// All attempts added up; a step that was not reached is `-`.
+/// The sum of all attempts; `-` is a step that was not reached.
 fn sum_of_times(list: &[u8], unit: Unit) -> Option<Option<u64>> {
     let mut sum = None;
     for item in entries(list) {
@@ -502,7 +494,7 @@ fn sum_of_times(list: &[u8], unit: Unit) -> Option<Option<u64>> {
     Some(sum)
 }
 
-/// A decoded path and a raw query as a target: what would end the path early is encoded again.
+/// The target of a decoded path and a raw query; bytes that would end the path are encoded again.
 fn target_of(path: &[u8], query: Option<&[u8]>) -> Vec<u8> {
     let mut target = Vec::with_capacity(path.len() + query.map_or(0, <[u8]>::len) + 1);
     for &byte in path {
@@ -518,7 +510,7 @@ fn target_of(path: &[u8], query: Option<&[u8]>) -> Vec<u8> {
     target
 }
 
-/// A peer that must be another proxy of the installation: a socket, loopback or a private address.
+/// Whether a peer must be another proxy of the installation: a socket, a loopback or private address.
 fn is_our_own(address: &[u8]) -> bool {
     if address.starts_with(b"unix:") {
         return true;

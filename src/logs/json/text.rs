@@ -1,9 +1,9 @@
-//! The texts of JSON values, their escapes undone.
+//! The texts of JSON values, with escapes undone.
 
 use super::Value;
 
-/// The texts of `values`, escapes undone in `scratch` where there are any. `null`, an absent value, a value that is
-/// nothing (`"urt":,`) and containers are `None`.
+/// The texts of `values`; texts with escapes are decoded into `scratch`. `None` for `null`, absent and empty values (`"urt":,`),
+/// and containers.
 pub fn texts<'a, const N: usize>(values: &[Option<Value<'a>>; N], scratch: &'a mut Vec<u8>) -> [Option<&'a [u8]>; N] {
     scratch.clear();
     let mut ends = [0; N];
@@ -26,8 +26,8 @@ pub fn texts<'a, const N: usize>(values: &[Option<Value<'a>>; N], scratch: &'a m
     })
 }
 
-/// Appends the text of a string. A surrogate without its partner becomes U+FFFD; an escape that JSON does not know stays as
-/// it is, except nginx's `\xHH`, which becomes that byte.
+/// Appends the text of a string. An unpaired surrogate becomes U+FFFD, nginx's `\xHH` becomes that byte; other escapes that JSON does
+/// not define stay as they are.
 pub fn unescape(raw: &[u8], out: &mut Vec<u8>) {
     let mut rest = raw;
     while let Some(at) = memchr::memchr(b'\\', rest) {
@@ -42,7 +42,7 @@ pub fn unescape(raw: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(rest);
 }
 
-/// Undoes the escape whose backslash stands before `after`; returns how many bytes it used, 0 if it is none.
+/// Undoes an escape, given the bytes after its backslash. Returns how many of them it used; 0 for an unknown escape.
 fn one_escape(after: &[u8], out: &mut Vec<u8>) -> usize {
     let byte = match after.first() {
         Some(b'n') => b'\n',

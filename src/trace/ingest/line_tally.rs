@@ -30,6 +30,9 @@ pub struct LineTally {
     pub duplicates: u64,
     /// Requests left out because they are outside `--from`/`--to`.
     pub outside: u64,
+    /// First and last arrival of those, µs since the epoch. Not kept in trace files.
+    #[serde(skip)]
+    pub outside_span_us: Option<(i64, i64)>,
     /// Requests left out because their line has no time stamp.
     pub without_clock: u64,
     /// First arrival, µs since the epoch.
@@ -67,6 +70,17 @@ impl LineTally {
         }
     }
 
+    /// Counts a request outside `--from`/`--to`.
+    pub(super) fn record_outside(&mut self, arrival_us: i64) {
+        self.outside += 1;
+        self.extend_outside_span((arrival_us, arrival_us));
+    }
+
+    fn extend_outside_span(&mut self, (first, last): (i64, i64)) {
+        let (earliest, latest) = self.outside_span_us.unwrap_or((first, last));
+        self.outside_span_us = Some((earliest.min(first), latest.max(last)));
+    }
+
     /// Extends the span of arrivals.
     pub(super) fn extend_span(&mut self, arrival_us: i64) {
         self.first_us = Some(self.first_us.map_or(arrival_us, |first| first.min(arrival_us)));
@@ -83,6 +97,9 @@ impl LineTally {
         self.duplicates += part.duplicates;
         self.outside += part.outside;
         self.without_clock += part.without_clock;
+        if let Some(span) = part.outside_span_us {
+            self.extend_outside_span(span);
+        }
         for arrival in [part.first_us, part.last_us].into_iter().flatten() {
             self.extend_span(arrival);
         }

@@ -85,6 +85,9 @@ pub enum IngestError {
     /// A named file that cannot be opened.
     #[error("{path}")]
     Open { path: String, source: std::io::Error },
+    /// A named file that is not text.
+    #[error("{path} is not a text log{}", kind.map_or_else(String::new, |kind| format!(" (looks like {kind})")))]
+    NotText { path: String, kind: Option<&'static str> },
     /// A named file in no known format.
     #[error("{path}")]
     Format { path: String, source: wsim_logs::detect::DetectError },

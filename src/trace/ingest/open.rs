@@ -11,7 +11,7 @@ use super::line_tally::LineTally;
 use super::{IngestConfig, IngestError, Progress};
 use wsim_http::target;
 use wsim_logs::blocks::{Block, Blocks, lines};
-use wsim_logs::detect::DetectConfig;
+use wsim_logs::detect::{DetectConfig, DetectError};
 use wsim_logs::record::Line;
 use wsim_logs::source::{Input, Source};
 use wsim_logs::{Parser, compression, detect};
@@ -156,6 +156,7 @@ fn open(source: &Source, number: u32, config: &IngestConfig, progress: &Progress
     };
     let detection = match detect::detect(&sample, &DetectConfig { log, ..config.detect.clone() }) {
         Ok(detection) => detection,
+        Err(DetectError::NotText { kind }) if source.explicit => return Err(IngestError::NotText { path: source.to_string(), kind }),
         Err(error) if source.explicit => return Err(IngestError::Format { path: source.to_string(), source: error }),
         Err(error) => {
             "unknown".clone_into(&mut tally.format);

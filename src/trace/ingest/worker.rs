@@ -60,7 +60,7 @@ impl<'c> Worker<'c> {
                         continue;
                     };
                     if request.arrival_us < self.from_us || request.arrival_us >= self.to_us {
-                        tally.outside += 1;
+                        tally.record_outside(request.arrival_us);
                         continue;
                     }
                     tally.extend_span(request.arrival_us);

@@ -1,0 +1,162 @@
+//! Populations other than the observed one: more or fewer users, a resample, shards. Used by simulations and by replays, so that a
+//! prediction and the replay that checks it have the same users.
+//!
+//! Growth clones users and never compresses time: a clone repeats its original's requests, shifted by whole minutes. An *actor* is the user
+//! behind requests, with all of them. Invariant: every choice is a function of the seed, the actor and the copy alone.
+
+use super::NameId;
+use wsim_stats::hashing::NumberMap;
+use wsim_stats::random::{Purpose, below, draw, unit};
+
+/// The actor of a request: its user, else its peer, else the request itself (`index`). 34 bits.
+#[inline]
+pub fn actor(user: NameId, peer: NameId, index: u32) -> u64 {
+    if user.is_some() {
+        u64::from(user.0)
+    } else if peer.is_some() {
+        u64::from(peer.0) | 1 << 32
+    } else {
+        u64::from(index) | 1 << 33
+    }
+}
+
+/// How many copies of each actor a population has. Copy 0 is the original, others are clones.
+#[derive(Debug, Clone)]
+pub struct CopyCounts {
+    growth: f64,
+    seed: u64,
+    /// `None` unless actors are resampled.
+    resampled: Option<NumberMap<u64, u32>>,
+}
+
+impl CopyCounts {
+    /// `growth` users per observed user; below 1 whole users are left out.
+    pub fn grown(growth: f64, seed: u64) -> Self {
+        Self { growth: growth.max(0.0), seed, resampled: None }
+    }
+
+    /// As many draws with replacement as there are actors, each drawn user with all requests (a block), because the requests of one user
+    /// depend on each other; then grown. `actors` may repeat.
+    pub fn resampled(mut actors: Vec<u64>, growth: f64, seed: u64) -> Self {
+        let mut counts = Self::grown(growth, seed);
+        actors.sort_unstable();
+        actors.dedup();
+        let mut resampled = NumberMap::default();
+        for draw_number in 0..actors.len() {
+            let chosen = actors[below(draw(seed, Purpose::Users, draw_number as u64 | 1 << 63), actors.len())];
+            *resampled.entry(chosen).or_insert(0) += counts.grow(chosen, draw_number as u64 + 1);
+        }
+        counts.resampled = Some(resampled);
+        counts
+    }
+
+    /// Copies of an actor; 0 if it is left out.
+    pub fn of(&self, actor: u64) -> u32 {
+        match &self.resampled {
+            Some(resampled) => resampled.get(&actor).copied().unwrap_or(0),
+            None => self.grow(actor, 0),
+        }
+    }
+
+    /// The growth factor, rounded up or down at random so that it is right on average.
+    fn grow(&self, actor: u64, draw_number: u64) -> u32 {
+        let whole = self.growth.floor();
+        let extra = unit(draw(self.seed, Purpose::Users, actor ^ draw_number << 34 ^ 1 << 62)) <= self.growth - whole;
+        #[expect(clippy::cast_possible_truncation, reason = "saturates at a growth that no memory would hold")]
+        #[expect(clippy::cast_sign_loss, reason = "not negative")]
+        let whole = whole as u32;
+        whole.saturating_add(u32::from(extra && self.growth.fract() > 0.0))
+    }
+}
+
+/// A clone's time shift in minutes, between one and ten either way, the same for all requests of the clone; 0 for the original.
+#[inline]
+pub fn shift_minutes(actor: u64, copy: u32, seed: u64) -> i64 {
+    if copy == 0 {
+        return 0;
+    }
+    let drawn = i64::try_from(below(draw(seed, Purpose::Users, clone_of(actor, copy)), 20)).unwrap_or(0);
+    if drawn < 10 { drawn - 10 } else { drawn - 9 }
+}
+
+/// A shifted time within a window of this span, in any unit: what leaves the window at one end enters it at the other.
+#[inline]
+pub fn wrap(at: i64, span: i64) -> i64 {
+    // The common case avoids the division.
+    if (0..span).contains(&at) { at } else { at.rem_euclid(span) }
+}
+
+/// The shard of an actor's copy, below `shards`.
+pub fn shard_of(actor: u64, copy: u32, seed: u64, shards: u32) -> u32 {
+    let shard = below(draw(seed, Purpose::Shard, clone_of(actor, copy)), shards.max(1) as usize);
+    u32::try_from(shard).unwrap_or(0)
+}
+
+/// When an actor's copy joins a run that ramps up: above 0 and up to 1, uniform over the ramp.
+pub fn joining_point(actor: u64, copy: u32, seed: u64) -> f64 {
+    unit(draw(seed, Purpose::Ramp, clone_of(actor, copy)))
+}
+
+/// A number that identifies one copy of an actor.
+#[inline]
+fn clone_of(actor: u64, copy: u32) -> u64 {
+    actor ^ u64::from(copy) << 40
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Actors of two kinds: 700 users and 300 peers.
+    fn actors() -> Vec<u64> {
+        let user = |id| actor(NameId(id), NameId::NONE, 0);
+        let peer = |id| actor(NameId::NONE, NameId(id), 0);
+        (1..=700).map(user).chain((1..=300).map(peer)).collect()
+    }
+
+    #[test]
+    fn users_peers_and_single_requests_are_different_actors() {
+        let all = [actor(NameId(7), NameId(7), 7), actor(NameId::NONE, NameId(7), 7), actor(NameId::NONE, NameId::NONE, 7)];
+        assert!(all[0] != all[1] && all[1] != all[2] && all[0] != all[2]);
+        assert_eq!(all[0], actor(NameId(7), NameId(8), 9), "the user alone counts");
+    }
+
+    #[test]
+    fn growth_is_right_on_average_and_keeps_every_original_above_one() {
+        let actors = actors();
+        let total = |growth| actors.iter().map(|&actor| CopyCounts::grown(growth, 1).of(actor)).sum::<u32>();
+        assert_eq!((total(1.0), total(2.0), total(0.0)), (1000, 2000, 0));
+        assert!((430..=570).contains(&total(0.5)) && (2430..=2570).contains(&total(2.5)), "{} {}", total(0.5), total(2.5));
+        assert!(actors.iter().all(|&actor| (2..=3).contains(&CopyCounts::grown(2.5, 1).of(actor))));
+    }
+
+    #[test]
+    fn a_resample_draws_as_many_users_as_there_are() {
+        let actors = actors();
+        let counts = CopyCounts::resampled(actors.clone(), 1.0, 3);
+        assert_eq!(actors.iter().map(|&actor| counts.of(actor)).sum::<u32>(), 1000);
+        let absent = actors.iter().filter(|&&actor| counts.of(actor) == 0).count();
+        assert!((320..=420).contains(&absent), "about 37 % are not drawn: {absent}");
+    }
+
+    #[test]
+    fn clones_shift_by_one_to_ten_minutes_and_stay_in_the_window() {
+        for actor in actors() {
+            assert_eq!(shift_minutes(actor, 0, 1), 0);
+            let shift = shift_minutes(actor, 1, 1);
+            assert!((1..=10).contains(&shift.abs()), "{shift}");
+        }
+        assert_eq!((wrap(-1, 10), wrap(3, 10), wrap(10, 10), wrap(25, 10)), (9, 3, 0, 5));
+    }
+
+    #[test]
+    fn shards_have_equal_shares_and_a_ramp_is_uniform() {
+        let actors = actors();
+        for shard in 0..4 {
+            let count = actors.iter().filter(|&&actor| shard_of(actor, 0, 1, 4) == shard).count();
+            assert!((200..=300).contains(&count), "{count}");
+        }
+        let mean = actors.iter().map(|&actor| joining_point(actor, 1, 1)).sum::<f64>() / 1000.0;
+        assert!((mean - 0.5).abs() < 0.05, "{mean}");
+    }
+}
