@@ -64,22 +64,21 @@ pub fn run(arguments: &Analyse) -> anyhow::Result<Exit> {
     let objective: Result<advise::Objective, _> = arguments.objective.parse().and_then(advise::Objective::without_latencies);
     let objective = objective.map_err(|error| UsageError(format!("--objective: {error}")))?;
     let config = ReadConfig::new(&arguments.logs, reading)?.with_output(output).keep_requests(!arguments.no_trace);
-    let screen = advise::Settings { objective, plans: reading.plan_options(&config.synapse_version), ..advise::Settings::default() };
+    let screen = advise::ScreenConfig { objective, plans: reading.plan_options(&config.synapse_version), ..advise::ScreenConfig::default() };
     let progress = Arc::new(Progress::default());
     interrupt::watch(&progress);
     let data = reading::read(&config, &progress)?;
-    let report = AnalysisReport::new(
-        data.summary.run_facts(next_steps(arguments, &data)),
-        data.summary.inputs(),
-        data.summary.malformed_examples(),
-        data.profile.clone(),
-        advise::screen(&data.profile, &screen),
-    );
+    let report = AnalysisReport {
+        facts: data.summary.run_facts(next_steps(arguments, &data)),
+        inputs: data.summary.tallies.clone(),
+        profile: data.profile.clone(),
+        advice: advise::screen(&data.profile, &screen),
+    };
     let name = output.name.clone().unwrap_or_else(|| output::free_name(&output.out, &arguments.logs, "", output.force));
     let folder = output::write_folder(output, &name, |folder| {
         folder.write_report(&report)?;
-        if let Some(shown) = report.shown() {
-            folder.write("plan.toml", shown.candidate.plan.to_toml())?;
+        if let Some((shown, _)) = report.advice.shown() {
+            folder.write("plan.toml", shown.plan.to_toml())?;
         }
         data.write_trace(folder)
     })?;

@@ -63,7 +63,7 @@ pub(super) fn show(print: Print, report: &dyn Report, folder: Option<&Path>) -> 
             // Colour codes are always written; the stream removes them where they are not wanted (NO_COLOR, no terminal).
             let style = report::Style { colour: true, width: terminal_width() };
             let written: Vec<&str> = FILES.into_iter().filter(|name| folder.is_some_and(|folder| folder.join(name).exists())).collect();
-            let files = folder.map(|folder| report::Files { folder, names: &written });
+            let files = folder.map(|folder| report::WrittenFiles { folder, names: &written });
             report.terminal(&mut anstream::stdout().lock(), files, style)?;
         }
     }

@@ -20,9 +20,9 @@ use super::{Exit, interrupt, next_steps};
 use config::{Replications, SimulateConfig};
 use wsim_advise::{self as advise, sweep};
 use wsim_report::{AnalysisReport, SimulationReport};
-use wsim_simulate::backtest::{Backtest, BacktestSettings, backtest};
-use wsim_simulate::prepare::PrepareSettings;
-use wsim_simulate::run::ReplicationPlan;
+use wsim_simulate::backtest::{Backtest, BacktestConfig, backtest};
+use wsim_simulate::prepare::PrepareConfig;
+use wsim_simulate::replications::{ReplicationConfig, Variation};
 use wsim_simulate::time::Span;
 use wsim_trace::ingest::Progress;
 
@@ -130,7 +130,7 @@ pub fn run(arguments: &Simulate) -> anyhow::Result<Exit> {
     let folder = output::write_folder(output, &name, |folder| {
         folder.write_report(&report)?;
         if let Some((candidate, _)) = report.sweep.shown() {
-            folder.write("plan.toml", candidate.plan.to_toml())?;
+            folder.write("plan.toml", candidate.summary.plan.to_toml())?;
         }
         if data.from_trace { Ok(()) } else { data.write_trace(folder) }
     })?;
@@ -149,25 +149,25 @@ fn simulate(
     let Some(trace) = &data.trace else { anyhow::bail!("the logs left no requests to simulate") };
     let options = reading.plan_options(&data.summary.synapse_version);
     let (window, window_note) = sweep::choose_window(config.window, &data.profile);
-    let prepare = PrepareSettings {
+    let prepare = PrepareConfig {
         process_cpu: read_config.process_cpu.clone(),
         connections: arguments.connections,
         cores: arguments.cores,
-        ..PrepareSettings::default()
+        ..PrepareConfig::default()
     };
-    let subject = sweep::Subject { trace, endpoints: &data.endpoints, profile: &data.profile, prepare: &prepare, window };
+    let input = sweep::SweepInput { trace, endpoints: &data.endpoints, profile: &data.profile, prepare: &prepare, window };
     let (trials, discarded) = config.trials(&options)?;
     let Replications { first, most } = arguments.replications;
-    let replications = ReplicationPlan {
+    let replications = ReplicationConfig {
         first,
         most,
         warm_up: Span::from_seconds(sweep::warm_up_seconds(window)),
         threads: reading.threads(),
         as_logged: arguments.as_logged,
-        resample: !arguments.no_resample,
-        ..ReplicationPlan::default()
+        variation: if arguments.no_resample { Variation::Redrawn } else { Variation::Resampled },
+        ..ReplicationConfig::default()
     };
-    let settings = sweep::SweepSettings {
+    let sweep_config = sweep::SweepConfig {
         objective: config.objective.clone(),
         plans: options.clone(),
         growth: arguments.growth,
@@ -177,30 +177,25 @@ fn simulate(
     };
     let reporter = ProgressReporter::new("{bar:30} simulating, {msg} {pos} of {len}, {elapsed}", arguments.output.quiet);
     let watch = SweepProgress { reporter, progress };
-    let sweep = sweep::sweep(&subject, trials, discarded, &settings, &watch)?;
+    let sweep = sweep::sweep(&input, trials, discarded, &sweep_config, &watch)?;
     drop(watch);
-    let (backtest, backtest_note) = backtest_on_log(arguments, &subject);
-    let screen = advise::Settings { objective: config.objective.clone(), plans: options, ..advise::Settings::default() };
+    let (backtest, backtest_note) = backtest_on_log(arguments, &input);
+    let screen = advise::ScreenConfig { objective: config.objective.clone(), plans: options, ..advise::ScreenConfig::default() };
     let advice = advise::screen(&data.profile, &screen);
     let next = next_steps::better_input("simulate", &arguments.logs, &data.profile).into_iter().collect();
-    let analysis = AnalysisReport::new(
-        data.summary.run_facts(next),
-        data.summary.inputs(),
-        data.summary.malformed_examples(),
-        data.profile.clone(),
-        advice,
-    );
+    let facts = data.summary.run_facts(next);
+    let analysis = AnalysisReport { facts, inputs: data.summary.tallies.clone(), profile: data.profile.clone(), advice };
     Ok(SimulationReport { analysis, sweep, backtest, backtest_note })
 }
 
 /// Tests the model on the simulated part of the log; if that was not possible or not wanted, says why.
-fn backtest_on_log(arguments: &Simulate, subject: &sweep::Subject<'_>) -> (Option<Backtest>, Option<String>) {
+fn backtest_on_log(arguments: &Simulate, input: &sweep::SweepInput<'_>) -> (Option<Backtest>, Option<String>) {
     if arguments.no_backtest {
         return (None, Some("left out by --no-backtest".to_owned()));
     }
-    let profile = wsim_profile::Profile { window: subject.window, ..subject.profile.clone() };
-    let settings = BacktestSettings { replications: BACKTEST_REPLICATIONS, seed: arguments.reading.seed, ..BacktestSettings::default() };
-    match backtest(subject.trace, subject.endpoints, &profile, subject.prepare, &settings) {
+    let profile = wsim_profile::Profile { window: input.window, ..input.profile.clone() };
+    let settings = BacktestConfig { replications: BACKTEST_REPLICATIONS, seed: arguments.reading.seed, ..BacktestConfig::default() };
+    match backtest(input.trace, input.endpoints, &profile, input.prepare, &settings) {
         Ok(test) => (Some(test), None),
         Err(error) => (None, Some(error.to_string())),
     }
@@ -212,12 +207,12 @@ struct SweepProgress<'p> {
     progress: &'p Progress,
 }
 
-impl sweep::Watch for SweepProgress<'_> {
-    fn at(&self, stage: &str, done: usize, all: usize) {
-        self.reporter.update(stage, done, all);
+impl sweep::ProgressListener for SweepProgress<'_> {
+    fn on_progress(&self, stage: &str, done: usize, total: usize) {
+        self.reporter.update(stage, done, total);
     }
 
-    fn stopped(&self) -> bool {
+    fn is_cancelled(&self) -> bool {
         self.progress.stop.load(Ordering::Relaxed)
     }
 }

@@ -53,7 +53,7 @@ mod tests {
     fn a_range_includes_its_start_and_excludes_its_end() {
         let mut trace = Trace::new();
         for arrival_us in 0..5 {
-            trace.push(Request { arrival_us, ..Request::EMPTY });
+            trace.push(Request { arrival_us, ..Request::default() });
         }
         trace.seal();
         let inside = |from_us, to_us| TimeRange { from_us, to_us }.requests(&trace).map(|request| request.arrival_us).collect::<Vec<_>>();

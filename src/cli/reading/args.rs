@@ -65,8 +65,8 @@ impl ReadArgs {
     }
 
     /// What the standard plans share.
-    pub(in crate::cli) fn plan_options(&self, synapse_version: &str) -> wsim_plan::Options {
-        wsim_plan::Options { synapse: synapse_version.to_owned(), sliding_sync: self.table.sliding_sync_to_sync }
+    pub(in crate::cli) fn plan_options(&self, synapse_version: &str) -> wsim_plan::PresetConfig {
+        wsim_plan::PresetConfig { synapse: synapse_version.to_owned(), sliding_sync: self.table.sliding_sync_to_sync }
     }
 
     /// What was typed about the format of the logs.

@@ -1,8 +1,8 @@
-//! A [`ReadSummary`] in the report's types and sentences.
+//! What a [`ReadSummary`] contributes to the facts of a report.
 
 use super::super::output::command_line;
 use super::ReadSummary;
-use wsim_report::{Input, MalformedExample, NextStep, RunFacts, format};
+use wsim_report::{NextStep, RunFacts};
 use wsim_trace::ingest::LineTally;
 
 impl ReadSummary {
@@ -23,16 +23,6 @@ impl ReadSummary {
         }
     }
 
-    /// Every input with the counts of its lines.
-    pub(in crate::cli) fn inputs(&self) -> Vec<Input> {
-        self.tallies.iter().map(input).collect()
-    }
-
-    /// A sample of the malformed lines.
-    pub(in crate::cli) fn malformed_examples(&self) -> Vec<MalformedExample> {
-        self.tallies.iter().flat_map(|tally| tally.examples.iter().cloned()).collect()
-    }
-
     fn assumptions(&self) -> Vec<String> {
         let mut list = vec![format!("Time stamps without a zone are read as {}; --tz changes that.", self.zone)];
         if let Some(joined) = self.joined
@@ -50,33 +40,6 @@ impl ReadSummary {
             )
         }));
         list
-    }
-}
-
-fn input(tally: &LineTally) -> Input {
-    let mut notes: Vec<String> = tally.stamp_note.iter().cloned().collect();
-    if tally.outside > 0 {
-        notes.push(format!("{} requests outside --from/--to left out", tally.outside));
-    }
-    if tally.without_clock > 0 {
-        notes.push(format!("{} requests without a time stamp left out", tally.without_clock));
-    }
-    if let Some(error) = &tally.read_error {
-        notes.push(format!("reading ended early: {error}"));
-    }
-    Input {
-        path: tally.path.clone(),
-        format: tally.format.clone(),
-        format_reason: tally.reason.clone(),
-        bytes: tally.bytes,
-        lines: tally.lines,
-        requests: tally.requests,
-        not_requests: tally.not_requests,
-        malformed: tally.malformed,
-        duplicates: tally.duplicates,
-        first: tally.first_us.map(format::rfc3339),
-        last: tally.last_us.map(format::rfc3339),
-        time_note: notes.join("; "),
     }
 }
 

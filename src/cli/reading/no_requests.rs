@@ -1,6 +1,8 @@
 //! Why logs without a single usable request have none.
 
+use super::super::time_range::TimeRange;
 use super::{ReadConfig, ReadSummary};
+use wsim_text as text;
 use wsim_trace::ingest::LineTally;
 
 /// An error message that names the cause and the way out.
@@ -9,7 +11,7 @@ pub(super) fn no_requests(config: &ReadConfig, summary: &ReadSummary) -> String 
     let (lines, malformed) = (sum(|tally| tally.lines), sum(|tally| tally.malformed));
     let (outside, without_clock) = (sum(|tally| tally.outside), sum(|tally| tally.without_clock));
     if outside > 0 {
-        return outside_range(config, outside);
+        return outside_range(config, summary);
     }
     if without_clock > 0 {
         return format!("none of the {without_clock} requests has a time stamp: give the proxy's log, or log with %(asctime)s");
@@ -24,7 +26,17 @@ pub(super) fn no_requests(config: &ReadConfig, summary: &ReadSummary) -> String 
     }
 }
 
-fn outside_range(config: &ReadConfig, requests: u64) -> String {
+/// Says what the logs cover, and what was asked for.
+fn outside_range(config: &ReadConfig, summary: &ReadSummary) -> String {
+    let spans = summary.tallies.iter().filter_map(|tally| tally.outside_span_us);
+    let (first, last) = spans.reduce(|all, span| (all.0.min(span.0), all.1.max(span.1))).unwrap_or_default();
+    let TimeRange { from_us, to_us } = config.range;
+    let asked = match (from_us, to_us) {
+        (Some(from), Some(to)) => format!("{} to {}", text::minute(from), text::minute(to)),
+        (Some(from), None) => format!("{} onwards", text::minute(from)),
+        (None, Some(to)) => format!("times before {}", text::minute(to)),
+        (None, None) => "all of it".to_owned(),
+    };
     let today = if config.range_is_today { " (a time without a date means today)" } else { "" };
-    format!("all {requests} requests are outside --from/--to{today}")
+    format!("the logs cover {} to {}; you asked for {asked}{today}", text::minute(first), text::minute(last))
 }

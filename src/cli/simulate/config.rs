@@ -8,8 +8,8 @@ use super::super::time_range::TimeRange;
 use super::Simulate;
 use wsim_advise::Objective;
 use wsim_advise::sweep::candidates::{self, BalanceRule, Trial};
-use wsim_advise::sweep::{Discarded, WindowChoice};
-use wsim_plan::{Options, Plan};
+use wsim_advise::sweep::{DiscardedPlan, WindowChoice};
+use wsim_plan::{CheckedPlan, PresetConfig};
 use wsim_profile::Window;
 
 /// Numbers of workers to try.
@@ -51,16 +51,16 @@ impl SimulateConfig {
     }
 
     /// The candidates to simulate, and those that a proxy could not be configured for.
-    pub(super) fn trials(&self, options: &Options) -> anyhow::Result<(Vec<Trial>, Vec<Discarded>)> {
+    pub(super) fn trials(&self, options: &PresetConfig) -> anyhow::Result<(Vec<Trial>, Vec<DiscardedPlan>)> {
         if self.plans.is_empty() {
-            return Ok(candidates::with_rules(candidates::standard(&self.workers, options), &self.rules));
+            return Ok(candidates::apply_rules(candidates::standard_trials(&self.workers, options), &self.rules));
         }
         let mut trials = Vec::new();
         for plan in &self.plans {
             match plan {
                 PlanArg::Preset { preset, workers } => {
                     let workers = workers.map_or_else(|| self.workers.clone(), |count| count..=count);
-                    let of_preset = candidates::of_preset(preset, &workers, options);
+                    let of_preset = candidates::preset_trials(preset, &workers, options);
                     if of_preset.is_empty() {
                         let (low, high) = (preset.workers.start(), preset.workers.end());
                         let why = format!("--plan: {} is made for {low} to {high} workers, which --workers leaves out", preset.name);
@@ -68,10 +68,10 @@ impl SimulateConfig {
                     }
                     trials.extend(of_preset);
                 }
-                PlanArg::Plan(plan) => trials.push(Trial { strategy: plan.name.clone(), plan: Plan::clone(plan), asked: true }),
+                PlanArg::Plan(plan) => trials.push(Trial { strategy: plan.name.clone(), plan: CheckedPlan::clone(plan), requested: true }),
             }
         }
-        Ok(candidates::with_rules(trials, &self.rules))
+        Ok(candidates::apply_rules(trials, &self.rules))
     }
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::super::output::Output;
 use super::super::{Exit, UsageError};
-use wsim_report::format;
+use wsim_text as text;
 use wsim_simulate::theory::{Exact, RunLength, Synthetic, SyntheticResult, simulate};
 use wsim_stats::Interval;
 
@@ -49,7 +49,7 @@ fn print(
     let formula = exact.map_or("formula", |exact| exact.formula);
     writeln!(out, "{}\n", wsim_report::escape::terminal(words, 200))?;
     writeln!(out, "        simulated                       {formula}")?;
-    let exact_of = |value: Option<f64>| value.map_or_else(|| format::UNKNOWN.to_owned(), |seconds| format::milliseconds(seconds * 1e3));
+    let exact_of = |value: Option<f64>| value.map_or_else(|| text::UNKNOWN.to_owned(), |seconds| text::milliseconds(seconds * 1e3));
     let rows = [
         ("mean", result.mean.interval, exact.map(|exact| exact.mean)),
         ("p50", result.p50.interval, None),
@@ -59,13 +59,13 @@ fn print(
     for (name, interval, exact) in rows {
         writeln!(out, "  {name:<6}{:<32}{}", time_interval(interval), exact_of(exact))?;
     }
-    let busy = format!("{} of {}", format::percent(result.utilisation), format::plural(u64::from(synthetic.servers), "server", "servers"));
-    writeln!(out, "  {:<6}{busy:<32}{}", "busy", format::percent(synthetic.utilisation().min(1.0)))?;
+    let busy = format!("{} of {}", text::percent(result.utilisation), text::plural(u64::from(synthetic.servers), "server", "servers"));
+    writeln!(out, "  {:<6}{busy:<32}{}", "busy", text::percent(synthetic.utilisation().min(1.0)))?;
     writeln!(
         out,
         "\n{}, {} of them as warm-up; 95 % intervals by batch means; seed {seed}.",
-        format::plural(result.customers, "customer", "customers"),
-        format::count(result.warm_up)
+        text::plural(result.customers, "customer", "customers"),
+        text::count(result.warm_up)
     )?;
     if synthetic.utilisation() >= 1.0 {
         writeln!(out, "The servers are overloaded: there is no steady state, and the figures grow with the length of the run.")?;
@@ -80,7 +80,7 @@ fn time_interval(seconds: Interval) -> String {
     let ms = seconds.scaled(1e3);
     let (scale, unit) = if ms.value >= 999.5 { (1e-3, "s") } else { (1.0, "ms") };
     let Interval { value, low, high } = ms.scaled(scale);
-    format!("{} {unit} ({}–{})", format::number(value), format::number(low), format::number(high))
+    format!("{} {unit} ({}–{})", text::number(value), text::number(low), text::number(high))
 }
 
 #[derive(Serialize)]
