@@ -1,28 +1,29 @@
 //! Capacity planning for Synapse workers, from the logs an administrator already has.
 //!
-//! Each module is a crate of its own in `src/`. Data flows one way, and a crate depends on those above it in this list only:
+//! Each module is a crate of its own in `src/`. Data flows one way: a crate depends only on those above it in this list, which
+//! CONTRIBUTING.md has with the details.
 //!
 //! ```text
-//! stats      histograms, dispersion, heavy hitters           knows nothing of requests
-//! text       numbers, ranges, times and lists as people read them   knows nothing of what is formatted
-//! nginx      nginx's configuration grammar, includes, variables   knows nothing of what directives mean
-//! http       request targets, queries, percent-encoding, identities   knows nothing of log formats
-//! logs       files and formats: bytes -> Record              knows nothing of endpoints
+//! stats      histograms, dispersion, heavy hitters
+//! text       numbers, ranges, times and lists as people read them
+//! http       request targets, queries, percent-encoding, identities
+//! nginx      nginx's configuration grammar, includes, variables
+//! logs       files and formats: bytes -> Record
 //! endpoints  Synapse's worker endpoint tables: request -> Endpoint
-//! trace      columns, identities, joining                    knows nothing of simulation
-//! parquet    trace files and tables as Parquet               the only crate that uses polars
+//! trace      columns, identities, joining
+//! parquet    trace files and tables as Parquet
 //! profile    demand, peaks, burstiness, heavy hitters, coverage
-//! balance    the exact choice rules of proxies              knows nothing of requests
-//! plan       a topology: pools, endpoints, balancing, stream writers
-//! simulate   the event engine, the model of a process, replications   knows nothing of files
-//! advise     candidates, the analytic screen, the recommendation
-//! configure  a plan -> proxy and Synapse files; a proxy's files -> a plan; the audit   knows nothing of simulation
-//! transport  HTTP for load: one connection, one request, one response with its instants   knows nothing of Matrix
-//! matrix     what a replay needs of the Matrix API: provisioning, identifiers, bodies, chains   knows nothing of pacing
-//! replay     schedule, pacing, connections, measurements, safety   knows nothing of HTML
-//! export     a schedule in the own form of another load generator   knows nothing of Matrix and of pacing
-//! emulate    the built-in emulated cluster                   knows nothing of replay
-//! report     one report model -> terminal, HTML, Markdown, JSON, charts
+//! balance    the exact balancing rules of proxies
+//! plan       a plan: pools, endpoints, balancing, stream writers
+//! simulate   the event engine, the model of a process, replications
+//! advise     candidates, the analytic screen, the sweep, the recommendation
+//! configure  a plan -> proxy and Synapse files; a proxy's files -> a plan; the audit
+//! transport  HTTP for load: one connection, one request, one response with its instants
+//! replay     schedule, pacing, connections, measurements, safety
+//! matrix     what a replay needs of the Matrix API: provisioning, identifiers, bodies, chains of requests
+//! export     a schedule in the format of another load generator
+//! emulate    the emulated cluster
+//! report     results -> terminal, HTML, Markdown, JSON, charts
 //! cli        arguments, progress, exit codes
 //! ```
 
