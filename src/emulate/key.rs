@@ -1,6 +1,6 @@
-//! What the proxy in front hashes of a request, as `wsim configure` writes it for the real ones.
+//! The key that the emulated proxy hashes, as `wsim configure` configures it for real proxies.
 //!
-//! Knows nothing of pools. Every source of a key is the request itself.
+//! Knows nothing of pools. Keys are made from the request only.
 
 use std::net::IpAddr;
 
@@ -10,14 +10,14 @@ use hyper::{HeaderMap, Uri};
 use wsim_http::identity;
 use wsim_plan::Key;
 
-/// The key, to the byte; empty where the request has no such thing.
-pub(super) fn of(key: &Key, headers: &HeaderMap, uri: &Uri, peer: IpAddr) -> Vec<u8> {
+/// The key, byte for byte; empty if the request has none.
+pub(super) fn hash_key(key: &Key, headers: &HeaderMap, uri: &Uri, peer: IpAddr) -> Vec<u8> {
     match key {
-        // All devices of a user share the localpart within a token that Synapse made; other tokens are keys as they are.
+        // All devices of a user share the localpart in Synapse's tokens; other tokens are used as they are.
         Key::User => {
-            let whole = credentials(headers, uri);
-            let token = whole.strip_prefix("Bearer ").unwrap_or(whole);
-            identity::token_user(token.as_bytes()).unwrap_or(whole.as_bytes()).to_vec()
+            let credentials = credentials(headers, uri);
+            let token = credentials.strip_prefix("Bearer ").unwrap_or(credentials);
+            identity::token_user(token.as_bytes()).unwrap_or(credentials.as_bytes()).to_vec()
         }
         Key::Token => credentials(headers, uri).as_bytes().to_vec(),
         Key::Address => peer.to_string().into_bytes(),
@@ -37,7 +37,7 @@ pub(super) fn token<'r>(headers: &'r HeaderMap, uri: &'r Uri) -> Option<&'r str>
     Some(credentials.strip_prefix("Bearer ").unwrap_or(credentials)).filter(|token| !token.is_empty())
 }
 
-/// The whole header, else the token in the query, else nothing.
+/// The whole `Authorization` header, else the token in the query, else an empty text.
 fn credentials<'r>(headers: &'r HeaderMap, uri: &'r Uri) -> &'r str {
     let header = headers.get(hyper::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let in_query = || uri.query()?.split('&').find_map(|parameter| parameter.strip_prefix("access_token="));
@@ -65,11 +65,11 @@ mod tests {
             headers.insert("authorization", value.parse().unwrap());
         }
         let peer = "10.1.2.3".parse().unwrap();
-        String::from_utf8(of(&Key::parse(key).unwrap(), &headers, &target.parse().unwrap(), peer)).unwrap()
+        String::from_utf8(hash_key(&Key::parse(key).unwrap(), &headers, &target.parse().unwrap(), peer)).unwrap()
     }
 
     #[test]
-    fn keys_are_what_the_real_proxies_hash() {
+    fn keys_are_those_that_real_proxies_hash() {
         let token = Some("Bearer syt_YWxpY2U_abc_def");
         assert_eq!(key("user", token, "/x"), "YWxpY2U");
         assert_eq!(key("user", None, "/x?a=b&access_token=syt_Ym9i_a_b"), "Ym9i");

@@ -1,27 +1,28 @@
-//! The built-in emulated cluster: what a replay can aim at without any Synapse.
+//! The built-in emulated cluster: a target for replays without any Synapse.
 //!
 //! ```text
-//!          HTTP                  when, key, record                 instants
-//! client ──────▶ front ───────────────────────────▶ clock ────────────────▶ model (simulate::cluster::Live)
-//!          ◀──── world, api ◀──────────────────────   │   ◀──────────────── who has ended, and where
-//!          answer            the process that answers
+//!          HTTP                    time, key, record                      times
+//! client ──────▶ frontend ──────────────────────────▶ model thread ──────────────▶ model (simulate::cluster::LiveRun)
+//!          ◀──── homeserver, api ◀───────────────────      │      ◀────────────── completed requests
+//!         response              the process that served the request
 //! ```
 //!
-//! It is the simulation's own model (proxy, reactors, connections, locks, persisters, replication) on the wall clock: a request becomes an
-//! arrival at the instant its head was read, and is answered when the model says so. Demand is time on the model's clock, no CPU is burnt, so there can be
-//! more workers than cores; and what the simulation predicts can differ from what is measured only by the path between (sockets, threads, clocks).
-//! Knows nothing of replay. What it does not emulate: what an answer's size costs, typing and receipts as news for others' syncs, encryption.
+//! The cluster is the simulation's own model (proxy, reactors, connections, locks, persisters, replication) on the wall clock: a request
+//! arrives in the model at the time its head was read, and gets its response when the model has completed it. Service takes time on the
+//! model's clock and no CPU, so there can be more workers than cores; and a measurement can differ from the simulation's prediction only by
+//! the path between (sockets, threads, clocks). Knows nothing of replay. Not emulated: the cost of a response's size, typing and receipts as
+//! wake-ups of other users' syncs, encryption.
 
 mod api;
-mod demands;
-mod front;
+mod costs;
+mod frontend;
+mod homeserver;
 mod key;
-mod model;
+mod model_thread;
 #[cfg(test)]
 mod tests;
-mod world;
 
-pub use demands::Demands;
+pub use costs::LoggedCosts;
 
 use std::fmt;
 use std::io;
@@ -31,45 +32,44 @@ use std::thread::{self, JoinHandle};
 
 use tokio::sync::oneshot;
 
-use demands::Book;
-use front::Front;
-use model::Clockwork;
+use costs::CostTable;
+use frontend::HttpFrontend;
+use model_thread::ModelThread;
 use wsim_endpoints::ClassifierError;
-use wsim_plan::Plan;
+use wsim_plan::CheckedPlan;
 use wsim_simulate::deploy::DeployError;
 
-/// What a cluster is like beside its plan.
+/// The properties of a cluster beside its plan.
 #[derive(Clone)]
-pub struct Settings {
-    /// Where it listens; port 0 for any that is free.
+pub struct EmulationConfig {
+    /// Address to listen on; port 0 for any free port.
     pub listen: SocketAddr,
-    /// Everything random hangs on it.
+    /// Seed of all random numbers.
     pub seed: u64,
-    /// The registration's shared secret. Never printed.
+    /// Shared secret of the registration API. Never printed.
     pub secret: String,
-    /// What the homeserver calls itself.
     pub server_name: String,
-    /// What requests cost that name no row.
+    /// The costs of requests that name no row.
     pub without_row: WithoutRow,
-    /// What keyed pools hash of requests that name a row.
-    pub keys: Keys,
+    /// The key of requests that name a row, in keyed pools.
+    pub key_source: KeySource,
 }
 
-impl fmt::Debug for Settings {
+impl fmt::Debug for EmulationConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { listen, seed, secret: _, server_name, without_row, keys } = self;
-        f.debug_struct("Settings")
+        let Self { listen, seed, secret: _, server_name, without_row, key_source } = self;
+        f.debug_struct("EmulationConfig")
             .field("listen", listen)
             .field("seed", seed)
             .field("server_name", server_name)
             .field("without_row", without_row)
-            .field("keys", keys)
+            .field("key_source", key_source)
             .finish_non_exhaustive()
     }
 }
 
-impl Default for Settings {
-    /// A free port on loopback, everything costs, keys of the requests themselves; the secret is empty and no account can be made.
+impl Default for EmulationConfig {
+    /// A free port on loopback, costs for all requests, keys from the requests themselves; the secret is empty, so no account can be made.
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -77,117 +77,111 @@ impl Default for Settings {
             secret: String::new(),
             server_name: "emulated.wsim.invalid".to_owned(),
             without_row: WithoutRow::Drawn,
-            keys: Keys::OfRequest,
+            key_source: KeySource::Request,
         }
     }
 }
 
-/// What a request costs that names no row of the trace.
+/// The costs of a request that names no row of the trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WithoutRow {
-    /// What a logged one of its kind cost, drawn.
+    /// The costs of a random similar logged request.
     Drawn,
-    /// Nothing: it is answered at once, past the model (provisioning within a replay).
+    /// No costs: the response is immediate and bypasses the model (provisioning within a replay).
     Free,
 }
 
-/// Whose key a keyed pool hashes where a request names a row.
+/// Where the key of a request that names a row is taken from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keys {
-    /// That of the request, as a real proxy would: test users lie on the workers in another way than the logged ones.
-    OfRequest,
-    /// That of the logged request: users lie on the workers exactly as in the simulation.
-    OfLog,
+pub enum KeySource {
+    /// From the request, as in a real proxy: test users are distributed over the workers in another way than the logged users.
+    Request,
+    /// From the logged request: users are distributed over the workers exactly as in the simulation.
+    Log,
 }
 
-/// Why there is no cluster.
+/// Why a cluster could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum EmulateError {
-    /// The plan cannot be laid out.
+    /// The plan cannot be deployed.
     #[error(transparent)]
     Deploy(#[from] DeployError),
     /// The plan's release is unknown.
     #[error("the plan's Synapse release: {0}")]
     Release(String),
-    /// The table of the plan's release cannot be used.
+    /// The endpoint table of the plan's release cannot be used.
     #[error(transparent)]
     Classifier(#[from] ClassifierError),
-    /// Nobody can listen there.
+    /// The address cannot be listened on.
     #[error("could not listen on {address}: {source}")]
-    Listen {
-        /// Where.
-        address: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// No thread.
+    Listen { address: SocketAddr, source: io::Error },
     #[error("could not start a thread: {0}")]
     Thread(io::Error),
-    /// More requests than can be numbered.
+    /// There are more requests than can be numbered.
     #[error("more than four thousand million requests")]
     TooLong,
 }
 
 /// A running cluster; stopped when dropped.
 #[derive(Debug)]
-pub struct Cluster {
+pub struct EmulatedCluster {
     address: SocketAddr,
     processes: Vec<String>,
-    clock: Clockwork,
+    model: ModelThread,
     stop: Option<oneshot::Sender<()>>,
     server: Option<JoinHandle<()>>,
 }
 
-impl Cluster {
-    /// Starts a cluster of a plan on threads of its own; it answers when this returns.
+impl EmulatedCluster {
+    /// Starts a cluster of a plan on threads of its own. It accepts requests when this returns.
     ///
     /// # Errors
-    /// The plan cannot be laid out, or the address is taken.
-    pub fn start(plan: &Plan, demands: Demands, settings: Settings) -> Result<Self, EmulateError> {
-        let book = Book::new(demands, plan, settings.seed)?;
-        let deployment = model::deployment(&book, plan)?;
+    /// The plan cannot be deployed, or the address is in use.
+    pub fn start(plan: &CheckedPlan, costs: LoggedCosts, config: EmulationConfig) -> Result<Self, EmulateError> {
+        let costs = CostTable::new(costs, plan, config.seed)?;
+        let deployment = model_thread::deployment(&costs, plan)?;
         let processes: Vec<String> = deployment.topology.processes.iter().map(|process| process.name.clone()).collect();
-        let pools = front::Pools::of(plan, &deployment);
-        let unheard = |source| EmulateError::Listen { address: settings.listen, source };
-        let listener = std::net::TcpListener::bind(settings.listen).map_err(unheard)?;
-        let address = listener.local_addr().map_err(unheard)?;
-        listener.set_nonblocking(true).map_err(unheard)?;
-        let clock = Clockwork::start(Arc::clone(&book.prepared), deployment, settings.seed)?;
+        let pools = frontend::PoolKeys::new(plan, &deployment);
+        let cannot_listen = |source| EmulateError::Listen { address: config.listen, source };
+        let listener = std::net::TcpListener::bind(config.listen).map_err(cannot_listen)?;
+        let address = listener.local_addr().map_err(cannot_listen)?;
+        listener.set_nonblocking(true).map_err(cannot_listen)?;
+        let model = ModelThread::start(Arc::clone(&costs.prepared), deployment, config.seed)?;
         let (stop, stopped) = oneshot::channel();
-        let (names, commands) = (processes.clone(), clock.commands.clone());
-        let server = thread::Builder::new().name("emulated-front".to_owned()).spawn(move || {
-            front::serve(listener, Front::new(book, pools, &names, commands, settings), stopped);
+        let (names, commands) = (processes.clone(), model.commands.clone());
+        let server = thread::Builder::new().name("emulated-http".to_owned()).spawn(move || {
+            frontend::serve(listener, HttpFrontend::new(costs, pools, &names, commands, config), stopped);
         });
-        Ok(Self { address, processes, clock, stop: Some(stop), server: Some(server.map_err(EmulateError::Thread)?) })
+        Ok(Self { address, processes, model, stop: Some(stop), server: Some(server.map_err(EmulateError::Thread)?) })
     }
 
-    /// Where it listens.
+    /// The address that the cluster listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Its processes, main first: the names in `X-Upstream`.
+    /// The processes, main first: the names in `X-Upstream`.
     pub fn processes(&self) -> &[String] {
         &self.processes
     }
 
     /// Closes every connection and ends the threads.
     pub fn stop(mut self) {
-        self.end();
+        self.shut_down();
     }
 
-    fn end(&mut self) {
-        // Whoever ended before needs not be told.
+    fn shut_down(&mut self) {
+        // The server may have ended already.
         let _ = self.stop.take().map(|stop| stop.send(()));
         if let Some(server) = self.server.take() {
             let _ = server.join();
         }
-        self.clock.stop();
+        self.model.stop();
     }
 }
 
-impl Drop for Cluster {
+impl Drop for EmulatedCluster {
     fn drop(&mut self) {
-        self.end();
+        self.shut_down();
     }
 }

@@ -1,4 +1,4 @@
-//! A cluster on sockets, through the transport that replays use. No bound here is tighter than a busy machine allows.
+//! A cluster on sockets, with the HTTP client that replays use. All bounds leave room for a busy machine.
 
 use std::time::{Duration, Instant};
 
@@ -7,51 +7,53 @@ use serde_json::{Value, json};
 
 use super::api::tests::{SECRET, registration};
 use super::*;
-use wsim_endpoints::{Classifier, Method, Options, table_for};
+use wsim_endpoints::{Classifier, ClassifierConfig, Method, table_for};
+use wsim_plan::Plan;
 use wsim_profile::{Extras, Profiler};
 use wsim_simulate::cluster::Run;
 use wsim_simulate::deploy::Deployment;
-use wsim_simulate::prepare::PrepareSettings;
+use wsim_simulate::prepare::PrepareConfig;
 use wsim_simulate::random::{Purpose, draw, unit};
 use wsim_simulate::schedule::{Population, Schedule};
-use wsim_simulate::station::Measuring;
+use wsim_simulate::station::MeasurementWindow;
 use wsim_simulate::time::Time;
 use wsim_trace::{Request, Trace, flag};
-use wsim_transport::{Answer, Client, Connector, Keep, Outgoing, Target};
+use wsim_transport::{Client, Connector, Keep, OutgoingRequest, Response, Target};
 
 const PLAN: &str = "name = \"test\"\nsynapse = \"1.157\"\n[[pool]]\nname = \"client\"\nendpoints = [\"client\", \"sync\"]\nworkers = 2\n";
 
 /// Forty requests of 30 ms of CPU to one endpoint.
-fn demands() -> Demands {
+fn costs() -> LoggedCosts {
     logged(&[30_000; 40], 100_000)
 }
 
 /// Requests to one endpoint with these CPU times, µs, one every `gap_us`, by twenty users in turn.
-fn logged(cpu_us: &[u32], gap_us: i64) -> Demands {
+fn logged(cpu_us: &[u32], gap_us: i64) -> LoggedCosts {
     let table = table_for(Some("1.157")).unwrap().table;
-    let classifier = Classifier::new(&table, &Options::default()).unwrap();
+    let classifier = Classifier::new(&table, &ClassifierConfig::default()).unwrap();
     let endpoint = classifier.classify(Method::Get, b"/_matrix/client/v3/joined_rooms");
     let mut trace = Trace::new();
     let mut arrival_us = 1_000_000;
     for (cpu_us, number) in cpu_us.iter().zip(0_u32..) {
         let flags = flag::WALL | flag::COST | flag::SYNAPSE;
         let user = trace.names.intern(format!("@logged{}:x", number % 20).as_bytes());
-        let cost = Request { arrival_us, wall_us: *cpu_us, cpu_us: *cpu_us, ..Request::EMPTY };
+        let cost = Request { arrival_us, wall_us: *cpu_us, cpu_us: *cpu_us, ..Request::default() };
         trace.push(Request { user, endpoint, method: Method::Get, status: 200, flags, ..cost });
         arrival_us += gap_us;
     }
     trace.seal();
     let endpoints = classifier.endpoints();
-    let mut profiler = Profiler::new(&wsim_profile::Settings::new(endpoints.to_vec()));
+    let mut profiler = Profiler::new(&wsim_profile::ProfilerConfig::new(endpoints.to_vec()));
     trace.requests().for_each(|request| profiler.observe(&request, &trace.names));
     let profile = profiler.finish(&Extras { process_cpu: None, inferred: None, user_key: None });
     let rows: Vec<Request> = trace.requests().collect();
-    Demands::of(&trace, endpoints, &profile, &rows, &PrepareSettings::default())
+    LoggedCosts::from_trace(&trace, endpoints, &profile, &rows, &PrepareConfig::default())
 }
 
-fn start(without_row: WithoutRow) -> Cluster {
+fn start(without_row: WithoutRow) -> EmulatedCluster {
     let plan = Plan::from_toml(PLAN, "test.toml").unwrap();
-    Cluster::start(&plan, demands(), Settings { secret: SECRET.to_owned(), without_row, ..Settings::default() }).unwrap()
+    EmulatedCluster::start(&plan, costs(), EmulationConfig { secret: SECRET.to_owned(), without_row, ..EmulationConfig::default() })
+        .unwrap()
 }
 
 struct User {
@@ -60,13 +62,13 @@ struct User {
 }
 
 impl User {
-    async fn at(cluster: &Cluster) -> Self {
+    async fn at(cluster: &EmulatedCluster) -> Self {
         let target: Target = format!("http://{}", cluster.address()).parse().unwrap();
-        Self { client: Client::new(Connector::new(target, wsim_transport::Settings::default()).await.unwrap()), token: None }
+        Self { client: Client::new(Connector::new(target, wsim_transport::TransportConfig::default()).await.unwrap()), token: None }
     }
 
-    async fn ask(&mut self, method: hyper::Method, target: &str, body: &str) -> (Answer, Value) {
-        let outgoing = Outgoing {
+    async fn send(&mut self, method: hyper::Method, target: &str, body: &str) -> (Response, Value) {
+        let outgoing = OutgoingRequest {
             method,
             target: target.to_owned(),
             authorization: self.token.as_ref().map(|token| format!("Bearer {token}").into()),
@@ -74,31 +76,31 @@ impl User {
             body: Bytes::copy_from_slice(body.as_bytes()),
             keep: Keep::Body,
         };
-        let answer = self.client.send(&outgoing).await.unwrap();
-        let json = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
-        (answer, json)
+        let response = self.client.send(&outgoing).await.unwrap();
+        let json = serde_json::from_slice(&response.body).unwrap_or(Value::Null);
+        (response, json)
     }
 
-    async fn register(cluster: &Cluster, name: &str) -> Self {
+    async fn register(cluster: &EmulatedCluster, name: &str) -> Self {
         let mut user = Self::at(cluster).await;
         let path = "/_synapse/admin/v1/register";
-        let (_, nonce) = user.ask(hyper::Method::GET, path, "").await;
+        let (_, nonce) = user.send(hyper::Method::GET, path, "").await;
         let body = registration(nonce["nonce"].as_str().unwrap(), name);
-        let (_, account) = user.ask(hyper::Method::POST, path, &body).await;
+        let (_, account) = user.send(hyper::Method::POST, path, &body).await;
         user.token = Some(account["access_token"].as_str().unwrap().to_owned());
         user
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_row_takes_its_logged_time_at_the_worker_that_the_plan_says() {
+async fn a_row_takes_its_logged_time_at_the_worker_of_the_plan() {
     let cluster = start(WithoutRow::Free);
     let user = User::register(&cluster, "alice").await;
     let connector = user.client.connector().clone();
     let mut upstreams = Vec::new();
     for row in 0..4 {
         let mut connection = connector.open().await.unwrap();
-        let outgoing = Outgoing {
+        let outgoing = OutgoingRequest {
             method: hyper::Method::GET,
             target: "/_matrix/client/v3/joined_rooms".to_owned(),
             authorization: Some(format!("Bearer {}", user.token.as_ref().unwrap()).into()),
@@ -106,11 +108,11 @@ async fn a_row_takes_its_logged_time_at_the_worker_that_the_plan_says() {
             body: Bytes::new(),
             keep: Keep::Body,
         };
-        let answer = connection.send_as(&outgoing, Some(row)).await.unwrap();
-        let took = answer.last_byte - answer.sent;
-        assert_eq!(answer.status, 200);
+        let response = connection.send_row(&outgoing, Some(row)).await.unwrap();
+        let took = response.last_byte - response.sent;
+        assert_eq!(response.status, 200);
         assert!(took >= Duration::from_millis(29) && took < Duration::from_secs(5), "{took:?}");
-        upstreams.push(answer.upstream.unwrap().to_string());
+        upstreams.push(response.upstream.unwrap().to_string());
     }
     assert_eq!(upstreams, ["client1", "client2", "client1", "client2"]);
     assert_eq!(cluster.processes(), ["main", "client1", "client2"]);
@@ -118,46 +120,46 @@ async fn a_row_takes_its_logged_time_at_the_worker_that_the_plan_says() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_parked_sync_wakes_when_a_message_comes_and_not_before() {
+async fn a_waiting_sync_wakes_when_a_message_is_sent_and_not_before() {
     for without_row in [WithoutRow::Free, WithoutRow::Drawn] {
         let cluster = start(without_row);
         let (mut alice, mut bob) = (User::register(&cluster, "alice").await, User::register(&cluster, "bob").await);
-        let (_, room) = alice.ask(hyper::Method::POST, "/_matrix/client/v3/createRoom", "{}").await;
+        let (_, room) = alice.send(hyper::Method::POST, "/_matrix/client/v3/createRoom", "{}").await;
         let room = room["room_id"].as_str().unwrap().to_owned();
         let path = room.replace('!', "%21").replace(':', "%3A");
-        bob.ask(hyper::Method::POST, &format!("/_matrix/client/v3/join/{path}"), "{}").await;
-        let (_, first) = bob.ask(hyper::Method::GET, "/_matrix/client/v3/sync", "").await;
+        bob.send(hyper::Method::POST, &format!("/_matrix/client/v3/join/{path}"), "{}").await;
+        let (_, first) = bob.send(hyper::Method::GET, "/_matrix/client/v3/sync", "").await;
         let target = format!("/_matrix/client/v3/sync?timeout=20000&since={}", first["next_batch"].as_str().unwrap());
-        let began = Instant::now();
-        let waiting = tokio::spawn(async move { bob.ask(hyper::Method::GET, &target, "").await });
+        let started = Instant::now();
+        let waiting = tokio::spawn(async move { bob.send(hyper::Method::GET, &target, "").await });
         tokio::time::sleep(Duration::from_millis(300)).await;
         assert!(!waiting.is_finished());
-        alice.ask(hyper::Method::PUT, &format!("/_matrix/client/v3/rooms/{path}/send/m.room.message/1"), "{\"body\":\"x\"}").await;
-        let (_, news) = waiting.await.unwrap();
-        let took = began.elapsed();
+        alice.send(hyper::Method::PUT, &format!("/_matrix/client/v3/rooms/{path}/send/m.room.message/1"), "{\"body\":\"x\"}").await;
+        let (_, sync) = waiting.await.unwrap();
+        let took = started.elapsed();
         assert!(took >= Duration::from_millis(300) && took < Duration::from_secs(15), "{took:?}");
-        assert_eq!(news["rooms"]["join"][&room]["timeline"]["events"][0]["content"], json!({"body": "x"}));
+        assert_eq!(sync["rooms"]["join"][&room]["timeline"]["events"][0]["content"], json!({"body": "x"}));
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_sync_without_news_ends_with_its_timeout() {
+async fn a_sync_without_new_events_ends_with_its_timeout() {
     let cluster = start(WithoutRow::Drawn);
     let mut alice = User::register(&cluster, "alice").await;
-    let (_, first) = alice.ask(hyper::Method::GET, "/_matrix/client/v3/sync", "").await;
+    let (_, first) = alice.send(hyper::Method::GET, "/_matrix/client/v3/sync", "").await;
     let target = format!("/_matrix/client/v3/sync?timeout=250&since={}", first["next_batch"].as_str().unwrap());
-    let (answer, second) = alice.ask(hyper::Method::GET, &target, "").await;
-    let took = answer.last_byte - answer.sent;
+    let (response, second) = alice.send(hyper::Method::GET, &target, "").await;
+    let took = response.last_byte - response.sent;
     assert!(took >= Duration::from_millis(249) && took < Duration::from_secs(10), "{took:?}");
     assert_eq!(second["next_batch"], first["next_batch"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn huge_bodies_are_refused_and_the_cluster_goes_on() {
+async fn huge_bodies_are_rejected_and_the_cluster_continues() {
     let cluster = start(WithoutRow::Free);
     let mut alice = User::register(&cluster, "alice").await;
     let huge = " ".repeat(11 << 20);
-    let outgoing = Outgoing {
+    let outgoing = OutgoingRequest {
         method: hyper::Method::PUT,
         target: "/_matrix/client/v3/user/x/account_data/y".to_owned(),
         authorization: None,
@@ -165,34 +167,34 @@ async fn huge_bodies_are_refused_and_the_cluster_goes_on() {
         body: huge.into(),
         keep: Keep::Body,
     };
-    // The answer may come while the body is still on its way, which a client may take for a broken connection.
-    let refused = alice.client.send(&outgoing).await;
-    assert!(refused.is_err() || refused.is_ok_and(|answer| answer.status == 413));
-    assert_eq!(alice.ask(hyper::Method::GET, "/_matrix/client/versions", "").await.0.status, 200);
+    // The response may arrive while the body is still being sent, which the client may take for a broken connection.
+    let result = alice.client.send(&outgoing).await;
+    assert!(result.is_err() || result.is_ok_and(|response| response.status == 413));
+    assert_eq!(alice.send(hyper::Method::GET, "/_matrix/client/versions", "").await.0.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn http_2_is_told_by_its_first_bytes() {
+async fn http_2_is_recognised_by_its_first_bytes() {
     let cluster = start(WithoutRow::Free);
     let target: Target = format!("http://{}", cluster.address()).parse().unwrap();
-    let settings = wsim_transport::Settings { http2: true, ..wsim_transport::Settings::default() };
-    let mut user = User { client: Client::new(Connector::new(target, settings).await.unwrap()), token: None };
-    assert_eq!(user.ask(hyper::Method::GET, "/_matrix/client/versions", "").await.0.status, 200);
+    let config = wsim_transport::TransportConfig { http2: true, ..wsim_transport::TransportConfig::default() };
+    let mut user = User { client: Client::new(Connector::new(target, config).await.unwrap()), token: None };
+    assert_eq!(user.send(hyper::Method::GET, "/_matrix/client/versions", "").await.0.status, 200);
 }
 
-/// What the simulation predicts of these requests under a plan: median and 95th percentile, ms.
-fn predicted(plan: &Plan, demands: &Demands) -> [f64; 2] {
+/// Predicted median and 95th percentile of these requests under a plan, ms.
+fn predicted(plan: &CheckedPlan, costs: &LoggedCosts) -> [f64; 2] {
     let table = table_for(Some("1.157")).unwrap().table;
-    let classifier = Classifier::new(&table, &Options::default()).unwrap();
-    let prepared = demands.prepared();
-    let deployment = Deployment::of(plan, classifier.endpoints(), prepared).unwrap();
+    let classifier = Classifier::new(&table, &ClassifierConfig::default()).unwrap();
+    let prepared = costs.prepared();
+    let deployment = Deployment::from_plan(plan, classifier.endpoints(), prepared).unwrap();
     let run = Run {
         workload: &prepared.workload,
         schedule: &Schedule::draw(&prepared.workload, Population::OBSERVED, 1),
         topology: &deployment.topology,
         routers: &deployment.routers,
         costs: &prepared.costs,
-        measuring: Measuring::over(Time::ZERO, Time::ZERO + prepared.workload.span, 1),
+        measurement: MeasurementWindow::new(Time::ZERO, Time::ZERO + prepared.workload.span, 1),
         seed: draw(1, Purpose::Replication, 0),
         as_logged: false,
     };
@@ -200,16 +202,16 @@ fn predicted(plan: &Plan, demands: &Demands) -> [f64; 2] {
     [work.quantile_ms(0.5), work.quantile_ms(0.95)]
 }
 
-/// What is measured when the rows are sent at their times.
-async fn measured(cluster: &Cluster, token: &str, rows: u32, gap: Duration) -> [f64; 2] {
+/// Measured median and 95th percentile when the rows are sent at their times, ms.
+async fn measured(cluster: &EmulatedCluster, token: &str, rows: u32, gap: Duration) -> [f64; 2] {
     let target: Target = format!("http://{}", cluster.address()).parse().unwrap();
-    let connector = Connector::new(target, wsim_transport::Settings::default()).await.unwrap();
+    let connector = Connector::new(target, wsim_transport::TransportConfig::default()).await.unwrap();
     let pool = Arc::new(std::sync::Mutex::new(Vec::new()));
     let begin = tokio::time::Instant::now() + Duration::from_millis(50);
     let mut tasks = tokio::task::JoinSet::new();
     for row in 0..rows {
         let (connector, pool) = (connector.clone(), Arc::clone(&pool));
-        let outgoing = Outgoing {
+        let outgoing = OutgoingRequest {
             method: hyper::Method::GET,
             target: "/_matrix/client/v3/joined_rooms".to_owned(),
             authorization: Some(format!("Bearer {token}").into()),
@@ -224,9 +226,9 @@ async fn measured(cluster: &Cluster, token: &str, rows: u32, gap: Duration) -> [
                 Some(connection) => connection,
                 None => connector.open().await.unwrap(),
             };
-            let answer = connection.send_as(&outgoing, Some(row)).await.unwrap();
+            let response = connection.send_row(&outgoing, Some(row)).await.unwrap();
             pool.lock().unwrap().push(connection);
-            (answer.last_byte - answer.sent).as_secs_f64() * 1e3
+            (response.last_byte - response.sent).as_secs_f64() * 1e3
         });
     }
     let mut times = tasks.join_all().await;
@@ -234,23 +236,28 @@ async fn measured(cluster: &Cluster, token: &str, rows: u32, gap: Duration) -> [
     [times[times.len() / 2], times[times.len() * 95 / 100]]
 }
 
-/// Exponential with mean 6 ms.
+/// Exponentially distributed with mean 6 ms.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a draw is neither large nor negative")]
 fn exponential_us(number: u64) -> u32 {
     (-unit(draw(7, Purpose::Service, number)).ln() * 6_000.0) as u32
 }
 
-/// Three rules on one to three workers. What a busy machine adds is bounded loosely; run alone with `--no-capture` it shows the figures.
+/// Three rules on one to three workers. The bounds allow for a busy machine; run alone with `--no-capture` the test shows the figures.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_measured_is_what_the_simulation_predicts() {
+async fn measurements_match_the_predictions_of_the_simulation() {
     let cpu_us: Vec<u32> = (0..300).map(|i| 500 + exponential_us(i)).collect();
     for (workers, balance) in [(1, ""), (2, "balance = \"least_conn\"\n"), (3, "balance = \"hash consistent\"\nkey = \"user\"\n")] {
         let text = PLAN.replace("workers = 2\n", &format!("workers = {workers}\n{balance}"));
         let plan = Plan::from_toml(&text, "test.toml").unwrap();
-        let demands = logged(&cpu_us, 12_000);
-        let expected = predicted(&plan, &demands);
-        let settings = Settings { secret: SECRET.to_owned(), without_row: WithoutRow::Free, keys: Keys::OfLog, ..Settings::default() };
-        let cluster = Cluster::start(&plan, demands, settings).unwrap();
+        let costs = logged(&cpu_us, 12_000);
+        let expected = predicted(&plan, &costs);
+        let config = EmulationConfig {
+            secret: SECRET.to_owned(),
+            without_row: WithoutRow::Free,
+            key_source: KeySource::Log,
+            ..EmulationConfig::default()
+        };
+        let cluster = EmulatedCluster::start(&plan, costs, config).unwrap();
         let token = User::register(&cluster, "alice").await.token.unwrap();
         let found = measured(&cluster, &token, 300, Duration::from_millis(12)).await;
         println!("{workers} workers {balance:?}: predicted {expected:.2?} ms, measured {found:.2?} ms");

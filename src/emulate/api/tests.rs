@@ -1,37 +1,37 @@
 //! The API without sockets and without time.
 
-use super::super::world::World;
+use super::super::homeserver::Homeserver;
 use super::*;
 
-/// A world and its secret.
-pub(in super::super) struct Scene {
-    pub(in super::super) world: World,
+/// A homeserver that is called without sockets.
+pub(in super::super) struct TestHomeserver {
+    pub(in super::super) homeserver: Homeserver,
 }
 
 pub(in super::super) const SECRET: &str = "shared";
 
-impl Scene {
+impl TestHomeserver {
     pub(in super::super) fn new() -> Self {
-        Self { world: World::new("test.invalid", 1) }
+        Self { homeserver: Homeserver::new("test.invalid", 1) }
     }
 
-    fn ask(&mut self, method: &str, target: &str, token: Option<&str>, body: &str) -> (u16, Value) {
-        let call = Call::read(method.parse().unwrap(), &target.parse().unwrap(), token, Bytes::copy_from_slice(body.as_bytes()));
-        let reply = answer(&mut self.world, &call, SECRET, 1);
-        (reply.status, serde_json::from_slice(&reply.body).unwrap_or(Value::Null))
+    fn send(&mut self, method: &str, target: &str, token: Option<&str>, body: &str) -> (u16, Value) {
+        let request = ApiRequest::read(method.parse().unwrap(), &target.parse().unwrap(), token, Bytes::copy_from_slice(body.as_bytes()));
+        let response = respond(&mut self.homeserver, &request, SECRET, 1);
+        (response.status, serde_json::from_slice(&response.body).unwrap_or(Value::Null))
     }
 
-    /// Registers as provisioning does; the token.
+    /// Registers a user like provisioning does; returns the token.
     fn register(&mut self, name: &str) -> String {
-        let (_, nonce) = self.ask("GET", "/_synapse/admin/v1/register", None, "");
+        let (_, nonce) = self.send("GET", "/_synapse/admin/v1/register", None, "");
         let body = registration(nonce["nonce"].as_str().unwrap(), name);
-        let (status, account) = self.ask("POST", "/_synapse/admin/v1/register", None, &body);
+        let (status, account) = self.send("POST", "/_synapse/admin/v1/register", None, &body);
         assert_eq!(status, 200, "{account}");
         account["access_token"].as_str().unwrap().to_owned()
     }
 
-    fn parks(&self, target: &str, token: &str) -> bool {
-        parks(&self.world, &Call::read(Method::GET, &target.parse().unwrap(), Some(token), Bytes::new())).is_some()
+    fn would_wait(&self, target: &str, token: &str) -> bool {
+        long_poll_wait(&self.homeserver, &ApiRequest::read(Method::GET, &target.parse().unwrap(), Some(token), Bytes::new())).is_some()
     }
 }
 
@@ -46,53 +46,53 @@ pub(in super::super) fn registration(nonce: &str, name: &str) -> String {
 
 #[test]
 fn a_registered_user_joins_and_sees_a_message_and_pages_back() {
-    let mut scene = Scene::new();
-    let (alice, bob) = (scene.register("alice"), scene.register("bob"));
+    let mut server = TestHomeserver::new();
+    let (alice, bob) = (server.register("alice"), server.register("bob"));
     assert!(alice.starts_with("syt_YWxpY2U_"), "{alice}");
-    let (_, room) = scene.ask("POST", "/_matrix/client/v3/createRoom", Some(&alice), r#"{"name":"n","room_alias_name":"a"}"#);
+    let (_, room) = server.send("POST", "/_matrix/client/v3/createRoom", Some(&alice), r#"{"name":"n","room_alias_name":"a"}"#);
     let room = room["room_id"].as_str().unwrap().to_owned();
     let path = room.replace('!', "%21").replace(':', "%3A");
-    let (_, found) = scene.ask("GET", "/_matrix/client/v3/directory/room/%23a%3Atest.invalid", Some(&bob), "");
+    let (_, found) = server.send("GET", "/_matrix/client/v3/directory/room/%23a%3Atest.invalid", Some(&bob), "");
     assert_eq!(found["room_id"], room.as_str());
-    let (status, _) = scene.ask("GET", &format!("/_matrix/client/v3/rooms/{path}/state"), Some(&bob), "");
-    assert_eq!(status, 403, "not inside yet");
-    scene.ask("POST", &format!("/_matrix/client/v3/join/{path}"), Some(&bob), "{}");
-    let (_, first) = scene.ask("GET", "/_matrix/client/v3/sync", Some(&bob), "");
+    let (status, _) = server.send("GET", &format!("/_matrix/client/v3/rooms/{path}/state"), Some(&bob), "");
+    assert_eq!(status, 403, "not a member yet");
+    server.send("POST", &format!("/_matrix/client/v3/join/{path}"), Some(&bob), "{}");
+    let (_, first) = server.send("GET", "/_matrix/client/v3/sync", Some(&bob), "");
     let since = first["next_batch"].as_str().unwrap().to_owned();
     assert!(first["rooms"]["join"][&room]["timeline"]["prev_batch"].is_string());
     let target = format!("/_matrix/client/v3/sync?since={since}&timeout=30000");
-    assert!(scene.parks(&target, &bob) && !scene.parks("/_matrix/client/v3/sync?timeout=30000", &bob));
+    assert!(server.would_wait(&target, &bob) && !server.would_wait("/_matrix/client/v3/sync?timeout=30000", &bob));
     let (_, sent) =
-        scene.ask("PUT", &format!("/_matrix/client/v3/rooms/{path}/send/m.room.message/1"), Some(&alice), r#"{"body":"hello"}"#);
-    assert!(!scene.parks(&target, &bob));
-    let (_, second) = scene.ask("GET", &target, Some(&bob), "");
+        server.send("PUT", &format!("/_matrix/client/v3/rooms/{path}/send/m.room.message/1"), Some(&alice), r#"{"body":"hello"}"#);
+    assert!(!server.would_wait(&target, &bob));
+    let (_, second) = server.send("GET", &target, Some(&bob), "");
     let events = &second["rooms"]["join"][&room]["timeline"]["events"];
     assert_eq!((&events[0]["event_id"], &events[0]["content"]["body"]), (&sent["event_id"], &json!("hello")));
-    let (_, page) = scene.ask("GET", &format!("/_matrix/client/v3/rooms/{path}/messages?dir=b&limit=2"), Some(&bob), "");
+    let (_, page) = server.send("GET", &format!("/_matrix/client/v3/rooms/{path}/messages?dir=b&limit=2"), Some(&bob), "");
     assert_eq!(page["chunk"][0]["event_id"], sent["event_id"]);
     let next = format!("/_matrix/client/v3/rooms/{path}/messages?dir=b&limit=50&from={}", page["end"].as_str().unwrap());
-    let (_, rest) = scene.ask("GET", &next, Some(&bob), "");
+    let (_, rest) = server.send("GET", &next, Some(&bob), "");
     assert!(rest["chunk"].as_array().unwrap().len() >= 3 && rest["end"].is_null(), "{rest}");
 }
 
 #[test]
-fn sliding_syncs_have_positions_of_their_own() {
-    let mut scene = Scene::new();
-    let alice = scene.register("alice");
-    scene.ask("POST", "/_matrix/client/v3/createRoom", Some(&alice), "{}");
+fn sliding_syncs_have_their_own_positions() {
+    let mut server = TestHomeserver::new();
+    let alice = server.register("alice");
+    server.send("POST", "/_matrix/client/v3/createRoom", Some(&alice), "{}");
     let path = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync";
-    let (_, first) = scene.ask("POST", path, Some(&alice), r#"{"lists":{"all":{"ranges":[[0,19]]}}}"#);
+    let (_, first) = server.send("POST", path, Some(&alice), r#"{"lists":{"all":{"ranges":[[0,19]]}}}"#);
     assert_eq!((first["lists"]["all"]["count"].as_u64(), first["rooms"].as_object().unwrap().len()), (Some(1), 1));
     let position = first["pos"].as_str().unwrap();
-    let (_, second) = scene.ask("POST", &format!("{path}?pos={position}"), Some(&alice), "{}");
+    let (_, second) = server.send("POST", &format!("{path}?pos={position}"), Some(&alice), "{}");
     assert_eq!(second["rooms"], json!({}));
-    assert_eq!(scene.ask("POST", &format!("{path}?pos=rubbish"), Some(&alice), "{}").1["errcode"], "M_UNKNOWN_POS");
+    assert_eq!(server.send("POST", &format!("{path}?pos=nonsense"), Some(&alice), "{}").1["errcode"], "M_UNKNOWN_POS");
 }
 
 #[test]
-fn what_is_hostile_or_unknown_is_an_error_of_matrix() {
-    let mut scene = Scene::new();
-    let alice = scene.register("alice");
+fn hostile_or_unknown_requests_get_a_matrix_error() {
+    let mut server = TestHomeserver::new();
+    let alice = server.register("alice");
     let cases = [
         ("GET", "/nowhere", None, "", 404, "M_UNRECOGNIZED"),
         ("GET", "/_matrix/client/v3/unheard/of", Some(alice.as_str()), "", 404, "M_UNRECOGNIZED"),
@@ -115,23 +115,23 @@ fn what_is_hostile_or_unknown_is_an_error_of_matrix() {
         ("POST", "/_matrix/client/v3/login", None, "{\"user\":\"alice\",\"password\":\"wrong\"}", 403, "M_FORBIDDEN"),
     ];
     for (method, target, token, body, status, code) in cases {
-        let (got, json) = scene.ask(method, target, token, body);
+        let (got, json) = server.send(method, target, token, body);
         assert_eq!((got, json["errcode"].as_str()), (status, Some(code)), "{method} {target}");
     }
 }
 
 #[test]
 fn a_nonce_is_good_once_and_the_mac_must_be_right() {
-    let mut scene = Scene::new();
-    let (_, nonce) = scene.ask("GET", "/_synapse/admin/v1/register", None, "");
+    let mut server = TestHomeserver::new();
+    let (_, nonce) = server.send("GET", "/_synapse/admin/v1/register", None, "");
     let body = registration(nonce["nonce"].as_str().unwrap(), "carol");
     let wrong = body.replace("carol", "carla");
-    assert_eq!(scene.ask("POST", "/_synapse/admin/v1/register", None, &wrong).0, 403);
-    assert_eq!(scene.ask("POST", "/_synapse/admin/v1/register", None, &body).1["error"], "unrecognised nonce");
-    scene.register("carol");
-    let (_, nonce) = scene.ask("GET", "/_synapse/admin/v1/register", None, "");
+    assert_eq!(server.send("POST", "/_synapse/admin/v1/register", None, &wrong).0, 403);
+    assert_eq!(server.send("POST", "/_synapse/admin/v1/register", None, &body).1["error"], "unrecognised nonce");
+    server.register("carol");
+    let (_, nonce) = server.send("GET", "/_synapse/admin/v1/register", None, "");
     let again = registration(nonce["nonce"].as_str().unwrap(), "carol");
-    assert_eq!(scene.ask("POST", "/_synapse/admin/v1/register", None, &again).1["errcode"], "M_USER_IN_USE");
-    let (status, account) = scene.ask("POST", "/_matrix/client/v3/login", None, r#"{"identifier":{"user":"carol"},"password":"pass"}"#);
+    assert_eq!(server.send("POST", "/_synapse/admin/v1/register", None, &again).1["errcode"], "M_USER_IN_USE");
+    let (status, account) = server.send("POST", "/_matrix/client/v3/login", None, r#"{"identifier":{"user":"carol"},"password":"pass"}"#);
     assert_eq!((status, account["user_id"].as_str()), (200, Some("@carol:test.invalid")));
 }

@@ -25,7 +25,7 @@ use wsim_profile::{Profile, Window};
 use wsim_stats::DurationHistogram;
 use wsim_trace::{NameId, Names, Request, Trace, flag};
 
-/// A workload and what it costs.
+/// A workload and its costs.
 #[derive(Debug, Clone)]
 pub struct PreparedWorkload {
     /// The client and federation requests of the window.
@@ -235,15 +235,15 @@ fn notes(profile: &Profile, data: &CalibrationData<'_>, attribution: &CpuAttribu
         ));
     }
     let source = if persist.rpcs_seen > 0 {
-        format!("from {} hops in the persister's log", persist.rpcs_seen)
+        format!("from {} replication requests in the persister's log", persist.rpcs_seen)
     } else {
         "assumed: no persister's log".to_owned()
     };
     notes.push(format!("writing an event takes {:.0} ms of the persister's time, {source}", persist.total() * 1e3));
     notes.push(format!(
-        "{:.0} s and {} requests taught what does not depend on load; {:.1} events a second",
-        data.seconds,
+        "delays that do not depend on load are estimated from {} requests in {:.0} s, with {:.1} events a second",
         data.wall_times.by_class.iter().map(DurationHistogram::count).sum::<u64>(),
+        data.seconds,
         data.logged.events_per_second()
     ));
     notes

@@ -1,6 +1,6 @@
 //! A request as the model needs it: 56 bytes, so that a million records and their entries in a schedule take 64 MB.
 
-use wsim_trace::NameId;
+use wsim_trace::{NameId, population};
 
 /// One request. Its costs stay together: CPU, transactions and bytes of one request depend on each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,13 +92,7 @@ impl Record {
 
     /// The actor behind the request: its user, else its peer, else the record itself (`index`). 34 bits.
     pub fn actor(&self, index: u32) -> u64 {
-        if self.user.is_some() {
-            u64::from(self.user.0)
-        } else if self.peer.is_some() {
-            u64::from(self.peer.0) | 1 << 32
-        } else {
-            u64::from(index) | 1 << 33
-        }
+        population::actor(self.user, self.peer, index)
     }
 }
 

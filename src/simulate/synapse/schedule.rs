@@ -1,17 +1,16 @@
 //! The arrivals of a run: the observed users, more or fewer of them, or a resample.
 //!
-//! Growth clones users and never compresses time: a clone repeats its original's requests, shifted_arrival by whole minutes, under a name of its
-//! own (so hash rules may send the clone to another server) and in the same rooms. The bootstrap draws as many users as there are, with
-//! replacement, each with all of the user's requests (a block), because the requests of one user depend on each other.
+//! Which users there are, and by how much clones are shifted, is decided by [`wsim_trace::population`], for replays too. A clone has a name of its
+//! own, so that hash rules may send it to another server than its original, and is in the same rooms.
 //!
 //! Invariant: the schedule is a function of the workload, the population and the seed alone, so that strategies are compared on one
 //! schedule.
 
 use super::record::{Record, mark};
 use super::workload::Workload;
-use crate::engine::random::{Purpose, below, draw, unit};
+use crate::engine::random::{Purpose, draw, unit};
 use crate::engine::time::{Span, Time};
-use wsim_stats::hashing::NumberMap;
+use wsim_trace::population::{self, CopyCounts};
 
 /// How the simulated population is derived from the observed one.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -60,7 +59,7 @@ impl Schedule {
     /// Draws the arrivals of a population.
     pub fn draw(workload: &Workload, population: Population, seed: u64) -> Self {
         let mut schedule = Self { order: Vec::new(), seed, span: workload.span, redraw: population.redraw };
-        let copies = Copies::draw(workload, population, seed);
+        let copies = copy_counts(workload, population, seed);
         schedule.order.reserve_exact(workload.records.len());
         let mut sorted = !population.redraw;
         for (record, index) in workload.records.iter().zip(0u32..) {
@@ -134,59 +133,20 @@ impl Schedule {
     fn shifted_arrival(&self, record: &Record, occurrence: Occurrence, unshifted: Time) -> Time {
         let span = self.span.nanos().max(1).cast_signed();
         let at = unshifted.nanos().cast_signed() + self.shift_minutes(record, occurrence) * MINUTE_US * 1000;
-        let within = if (0..span).contains(&at) { at } else { at.rem_euclid(span) };
-        Time::from_nanos(within.cast_unsigned())
+        Time::from_nanos(population::wrap(at, span).cast_unsigned())
     }
 
-    /// The clone's time shift: whole minutes, between one and ten either way, the same for all requests of one clone.
     fn shift_minutes(&self, record: &Record, occurrence: Occurrence) -> i64 {
-        if occurrence.copy == 0 {
-            return 0;
-        }
-        let actor = record.actor(occurrence.record) ^ u64::from(occurrence.copy) << 40;
-        let drawn = i64::try_from(below(draw(self.seed, Purpose::Users, actor), 20)).unwrap_or(0);
-        if drawn < 10 { drawn - 10 } else { drawn - 9 }
+        population::shift_minutes(record.actor(occurrence.record), occurrence.copy, self.seed)
     }
 }
 
-/// How many copies of each actor there are.
-#[derive(Debug)]
-struct Copies {
-    drawn: NumberMap<u64, u32>,
-    resample: bool,
-    growth: f64,
-    seed: u64,
-}
-
-impl Copies {
-    fn draw(workload: &Workload, population: Population, seed: u64) -> Self {
-        let mut copies = Self { drawn: NumberMap::default(), resample: population.resample, growth: population.growth.max(0.0), seed };
-        if population.resample {
-            let mut actors: Vec<u64> = workload.records.iter().zip(0..).map(|(record, index)| record.actor(index)).collect();
-            actors.sort_unstable();
-            actors.dedup();
-            for draw_number in 0..actors.len() {
-                let chosen = actors[below(draw(seed, Purpose::Users, draw_number as u64 | 1 << 63), actors.len())];
-                let grown = copies.grown(chosen, draw_number as u64 + 1);
-                *copies.drawn.entry(chosen).or_insert(0) += grown;
-            }
-        }
-        copies
+fn copy_counts(workload: &Workload, population: Population, seed: u64) -> CopyCounts {
+    if !population.resample {
+        return CopyCounts::grown(population.growth, seed);
     }
-
-    fn of(&self, actor: u64) -> u32 {
-        if self.resample { self.drawn.get(&actor).copied().unwrap_or(0) } else { self.grown(actor, 0) }
-    }
-
-    /// The growth factor, rounded up or down at random so that it is right on average.
-    fn grown(&self, actor: u64, draw_number: u64) -> u32 {
-        let whole = self.growth.floor();
-        let extra = unit(draw(self.seed, Purpose::Users, actor ^ draw_number << 34 ^ 1 << 62)) <= self.growth - whole;
-        #[expect(clippy::cast_possible_truncation, reason = "saturates at a growth that no memory would hold")]
-        #[expect(clippy::cast_sign_loss, reason = "not negative")]
-        let whole = whole as u32;
-        whole.saturating_add(u32::from(extra && self.growth.fract() > 0.0))
-    }
+    let actors = workload.records.iter().zip(0..).map(|(record, index)| record.actor(index));
+    CopyCounts::resampled(actors.collect(), population.growth, seed)
 }
 
 const MINUTE_US: i64 = 60_000_000;

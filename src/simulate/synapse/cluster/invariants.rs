@@ -72,11 +72,11 @@ proptest! {
     #[test]
     fn on_a_machine_without_limits_sharing_changes_nothing(
         mut scene in any_scene(),
-        (share, shadow) in (prop::sample::select(vec![0.0, 0.3, 1.0]), 0.0f64..2.0),
+        (share, unlogged) in (prop::sample::select(vec![0.0, 0.3, 1.0]), 0.0f64..2.0),
         (background, last) in (0.0f64..0.3, prop::option::of(0.0f64..1.0)),
     ) {
         scene.costs.thread_share = Some(share);
-        (scene.costs.unlogged_cpu, scene.costs.unlogged_after_response) = (shadow, 0.5);
+        (scene.costs.unlogged_cpu, scene.costs.unlogged_after_response) = (unlogged, 0.5);
         scene.costs.slicing = last.map_or(Slicing::Even, Slicing::LastShare);
         scene.topology.processes.iter_mut().for_each(|process| process.background = Background::from_utilisation(background));
         let apart = format!("{:?}", scene.play());
@@ -127,11 +127,11 @@ proptest! {
     #[test]
     fn with_one_process_all_rules_are_the_same(scene in any_scene()) {
         let mut scene = Scene { topology: Topology::one_pool(1), ..scene };
-        let answers: Vec<String> = RULES.iter().map(|&rule| {
+        let results: Vec<String> = RULES.iter().map(|&rule| {
             scene.rule = rule;
             format!("{:?}", scene.play())
         }).collect();
-        prop_assert!(answers.iter().all(|answer| *answer == answers[0]));
+        prop_assert!(results.iter().all(|result| *result == results[0]));
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! What the emulated homeserver remembers: accounts, rooms, events, files.
+//! The state of the emulated homeserver: accounts, rooms, events, files.
 //!
-//! Owns state. Knows nothing of paths and of time. Every event has a place in one stream, and tokens of syncs are places in it. Invariant:
-//! memory is bounded by what clients made: rooms keep their last [`EVENTS_MAX`] events, files are sizes.
+//! Knows nothing of paths and of time. Every event has a position in one stream, and sync tokens are positions in it. Invariant: memory is
+//! bounded by what clients create: rooms keep their last [`EVENTS_MAX`] events, files keep their sizes only.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::rc::Rc;
@@ -12,14 +12,14 @@ use serde_json::{Value, json};
 
 use wsim_simulate::random::{Purpose, draw};
 
-/// A user, by place.
+/// Index of a user.
 pub(super) type UserId = usize;
-/// A room, by place.
+/// Index of a room.
 pub(super) type RoomId = usize;
 
-/// Everything.
+/// All state.
 #[derive(Debug)]
-pub(super) struct World {
+pub(super) struct Homeserver {
     pub(super) server_name: String,
     pub(super) users: Vec<User>,
     user_ids: HashMap<String, UserId>,
@@ -27,18 +27,17 @@ pub(super) struct World {
     pub(super) rooms: Vec<Room>,
     room_ids: HashMap<String, RoomId>,
     pub(super) aliases: HashMap<String, RoomId>,
-    /// Bytes of each file.
+    /// Size of each file, bytes.
     pub(super) media: HashMap<String, usize>,
     pub(super) nonces: HashSet<String>,
-    /// Place of the last event.
+    /// Position of the last event.
     pub(super) stream: u64,
-    made: u64,
+    letters_drawn: u64,
     seed: u64,
-    /// Parked syncs that have news.
+    /// Waiting syncs that have new events.
     woken: Vec<u64>,
 }
 
-/// An account.
 #[derive(Debug, Default)]
 pub(super) struct User {
     pub(super) id: String,
@@ -51,12 +50,11 @@ pub(super) struct User {
     pub(super) profile: BTreeMap<String, Value>,
     pub(super) filters: Vec<Value>,
     pub(super) backup: u64,
-    /// Place of the last event in a room of theirs.
-    pub(super) news: u64,
-    parked: HashSet<u64>,
+    /// Position of the last event in the user's rooms.
+    pub(super) last_event: u64,
+    waiting: HashSet<u64>,
 }
 
-/// A room.
 #[derive(Debug)]
 pub(super) struct Room {
     pub(super) id: String,
@@ -66,10 +64,9 @@ pub(super) struct Room {
     pub(super) deleted: bool,
 }
 
-/// An event.
 #[derive(Debug)]
 pub(super) struct Event {
-    pub(super) place: u64,
+    pub(super) position: u64,
     pub(super) id: String,
     pub(super) sender: String,
     pub(super) kind: String,
@@ -90,7 +87,7 @@ impl Event {
     }
 }
 
-impl World {
+impl Homeserver {
     pub(super) fn new(server_name: &str, seed: u64) -> Self {
         Self {
             server_name: server_name.to_owned(),
@@ -103,57 +100,57 @@ impl World {
             media: HashMap::new(),
             nonces: HashSet::new(),
             stream: 0,
-            made: 0,
+            letters_drawn: 0,
             seed,
             woken: Vec::new(),
         }
     }
 
-    /// Letters that nobody had before.
-    pub(super) fn fresh(&mut self, length: usize) -> String {
+    /// Random letters, different at every call.
+    pub(super) fn random_letters(&mut self, length: usize) -> String {
         const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-        self.made += 1;
+        self.letters_drawn += 1;
         let mut text = String::with_capacity(length);
-        for place in 0..length as u64 {
-            let random = draw(self.seed ^ place << 48, Purpose::Users, self.made);
+        for index in 0..length as u64 {
+            let random = draw(self.seed ^ index << 48, Purpose::Users, self.letters_drawn);
             text.push(char::from(LETTERS[usize::try_from(random % LETTERS.len() as u64).unwrap_or(0)]));
         }
         text
     }
 
-    /// The user of a name, with or without `@` and server.
+    /// The user with this name, which may lack `@` and server.
     pub(super) fn user(&self, name: &str) -> Option<UserId> {
         let id = if name.starts_with('@') { name.to_owned() } else { format!("@{name}:{}", self.server_name) };
         self.user_ids.get(&id).copied().filter(|&user| !self.users[user].deactivated)
     }
 
-    /// A new account; `None` if the name is taken.
+    /// Creates an account; `None` if the name is taken.
     pub(super) fn register(&mut self, localpart: &str, password: &str, admin: bool) -> Option<UserId> {
         let id = format!("@{localpart}:{}", self.server_name);
         if self.user_ids.contains_key(&id) {
             return None;
         }
-        let place = self.users.len();
+        let user = self.users.len();
         let profile = BTreeMap::from([("displayname".to_owned(), json!(localpart))]);
         self.users.push(User { id: id.clone(), password: password.to_owned(), admin, profile, ..User::default() });
-        self.user_ids.insert(id, place);
-        Some(place)
+        self.user_ids.insert(id, user);
+        Some(user)
     }
 
-    /// A token for a device, like Synapse's own: `syt_<localpart in base64>_<random>_<checksum>`.
+    /// Logs a device in. The token has Synapse's form: `syt_<localpart in base64>_<random>_<checksum>`.
     pub(super) fn log_in(&mut self, user: UserId, device: Option<&str>) -> Value {
-        let device = device.map_or_else(|| self.fresh(10).to_uppercase(), str::to_owned);
+        let device = device.map_or_else(|| self.random_letters(10).to_uppercase(), str::to_owned);
         let id = self.users[user].id.clone();
         let localpart = id.trim_start_matches('@').split(':').next().unwrap_or_default();
-        let start = format!("syt_{}_{}", STANDARD_NO_PAD.encode(localpart), self.fresh(20));
+        let start = format!("syt_{}_{}", STANDARD_NO_PAD.encode(localpart), self.random_letters(20));
         let token = format!("{start}_{}", checksum(&start));
         self.users[user].devices.entry(device.clone()).or_insert(Value::Null);
         self.tokens.insert(token.clone(), (user, device.clone()));
         json!({"user_id": id, "access_token": token, "device_id": device, "home_server": self.server_name})
     }
 
-    /// Who has a token, and on which device.
-    pub(super) fn whose(&self, token: &str) -> Option<(UserId, &str)> {
+    /// The user and the device of a token.
+    pub(super) fn token_owner(&self, token: &str) -> Option<(UserId, &str)> {
         self.tokens.get(token).map(|(user, device)| (*user, device.as_str()))
     }
 
@@ -170,20 +167,20 @@ impl World {
     }
 
     pub(super) fn room(&self, id: &str) -> Option<RoomId> {
-        let place = if id.starts_with('#') { self.aliases.get(id) } else { self.room_ids.get(id) };
-        place.copied().filter(|&room| !self.rooms[room].deleted)
+        let room = if id.starts_with('#') { self.aliases.get(id) } else { self.room_ids.get(id) };
+        room.copied().filter(|&room| !self.rooms[room].deleted)
     }
 
-    /// A room of one member.
+    /// Creates a room with its creator as the only member.
     pub(super) fn create_room(&mut self, creator: UserId, at_ms: u64) -> RoomId {
-        let id = format!("!{}:{}", self.fresh(18), self.server_name);
-        let place = self.rooms.len();
+        let id = format!("!{}:{}", self.random_letters(18), self.server_name);
+        let room = self.rooms.len();
         self.rooms.push(Room { id: id.clone(), members: BTreeSet::new(), state: BTreeMap::new(), events: VecDeque::new(), deleted: false });
-        self.room_ids.insert(id, place);
+        self.room_ids.insert(id, room);
         let sender = self.users[creator].id.clone();
-        self.add(place, creator, "m.room.create", Some(""), json!({"creator": sender, "room_version": "10"}), at_ms);
-        self.join(place, creator, at_ms);
-        place
+        self.add(room, creator, "m.room.create", Some(""), json!({"creator": sender, "room_version": "10"}), at_ms);
+        self.join(room, creator, at_ms);
+        room
     }
 
     pub(super) fn join(&mut self, room: RoomId, user: UserId, at_ms: u64) {
@@ -207,8 +204,8 @@ impl World {
         if !self.rooms[room].members.contains(&user) {
             self.users[user].invites.insert(room);
             self.member_event(room, sender, user, "invite", at_ms);
-            let place = self.stream;
-            self.tell(user, place);
+            let position = self.stream;
+            self.notify(user, position);
         }
     }
 
@@ -218,12 +215,12 @@ impl World {
         self.add(room, sender, "m.room.member", Some(&key), json!({"membership": membership, "displayname": name}), at_ms);
     }
 
-    /// A new event, of which the room's members hear; its id.
+    /// Adds an event, which wakes the members' syncs; returns the event's id.
     pub(super) fn add(&mut self, room: RoomId, sender: UserId, kind: &str, key: Option<&str>, content: Value, at_ms: u64) -> String {
         self.stream += 1;
         let event = Rc::new(Event {
-            place: self.stream,
-            id: format!("${}", self.fresh(43)),
+            position: self.stream,
+            id: format!("${}", self.random_letters(43)),
             sender: self.users[sender].id.clone(),
             kind: kind.to_owned(),
             state_key: key.map(str::to_owned),
@@ -231,7 +228,7 @@ impl World {
             at_ms,
         });
         let id = event.id.clone();
-        let place = self.stream;
+        let position = self.stream;
         let room = &mut self.rooms[room];
         if let Some(key) = key {
             room.state.insert((kind.to_owned(), key.to_owned()), Rc::clone(&event));
@@ -242,53 +239,53 @@ impl World {
         }
         let members: Vec<UserId> = room.members.iter().copied().collect();
         for member in members {
-            self.tell(member, place);
+            self.notify(member, position);
         }
         id
     }
 
-    fn tell(&mut self, user: UserId, place: u64) {
+    fn notify(&mut self, user: UserId, position: u64) {
         let user = &mut self.users[user];
-        user.news = place;
-        self.woken.extend(user.parked.drain());
+        user.last_event = position;
+        self.woken.extend(user.waiting.drain());
     }
 
-    /// A sync of this user waits for news.
-    pub(super) fn park(&mut self, user: UserId, ticket: u64) {
-        self.users[user].parked.insert(ticket);
+    /// Registers a sync that waits for new events.
+    pub(super) fn add_waiting_sync(&mut self, user: UserId, sync: u64) {
+        self.users[user].waiting.insert(sync);
     }
 
-    /// It waits no longer; whether it still did.
-    pub(super) fn unpark(&mut self, user: UserId, ticket: u64) -> bool {
-        self.users[user].parked.remove(&ticket)
+    /// Removes a sync that no longer waits; returns whether it still waited.
+    pub(super) fn remove_waiting_sync(&mut self, user: UserId, sync: u64) -> bool {
+        self.users[user].waiting.remove(&sync)
     }
 
-    pub(super) fn is_parked(&self, user: UserId, ticket: u64) -> bool {
-        self.users[user].parked.contains(&ticket)
+    pub(super) fn is_waiting(&self, user: UserId, sync: u64) -> bool {
+        self.users[user].waiting.contains(&sync)
     }
 
-    /// Parked syncs that have news by now.
-    pub(super) fn woken(&mut self) -> Vec<u64> {
+    /// Takes the waiting syncs that have new events.
+    pub(super) fn take_woken(&mut self) -> Vec<u64> {
         std::mem::take(&mut self.woken)
     }
 }
 
 impl Room {
-    /// The last events behind a place, oldest first; whether there were more.
-    pub(super) fn since(&self, place: u64, limit: usize) -> (Vec<&Rc<Event>>, bool) {
-        let mut events: Vec<&Rc<Event>> = self.events.iter().rev().take_while(|event| event.place > place).take(limit + 1).collect();
+    /// The last events after a position, oldest first, and whether there were more.
+    pub(super) fn since(&self, position: u64, limit: usize) -> (Vec<&Rc<Event>>, bool) {
+        let mut events: Vec<&Rc<Event>> = self.events.iter().rev().take_while(|event| event.position > position).take(limit + 1).collect();
         let limited = events.len() > limit;
         events.truncate(limit);
         events.reverse();
         (events, limited)
     }
 
-    pub(super) fn last(&self) -> u64 {
-        self.events.back().map_or(0, |event| event.place)
+    pub(super) fn last_position(&self) -> u64 {
+        self.events.back().map_or(0, |event| event.position)
     }
 }
 
-/// Six characters that a token ends with, as Synapse's does.
+/// The six characters at the end of a token, as in Synapse.
 fn checksum(text: &str) -> String {
     const DIGITS: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let mut crc = flate2::Crc::new();
@@ -302,5 +299,5 @@ fn checksum(text: &str) -> String {
     digits.iter().map(|&digit| char::from(digit)).collect()
 }
 
-/// Events that a room keeps.
+/// Most events that a room keeps.
 pub(super) const EVENTS_MAX: usize = 1_000;
