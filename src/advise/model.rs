@@ -188,10 +188,16 @@ impl ProcessSummary {
     }
 }
 
-/// The busiest of some processes at their peaks: of equals the first. Shares that differ by less than 1e-9 are equal, because
-/// sums in another order differ in their last digits.
+/// The busiest of some processes at their peaks: of equals the first.
 pub fn busiest(processes: &[ProcessSummary]) -> Option<&ProcessSummary> {
-    processes.iter().reduce(|best, process| if process.peak.value > best.peak.value + 1e-9 { process } else { best })
+    first_largest(processes.iter().map(|process| process.peak.value)).map(|index| &processes[index])
+}
+
+/// Index of the largest value: of equals the first. Values that differ by less than 1e-9 are equal, because sums in another order
+/// differ in their last digits.
+pub(super) fn first_largest(values: impl IntoIterator<Item = f64>) -> Option<usize> {
+    let larger = |best: (usize, f64), next: (usize, f64)| if next.1 > best.1 + 1e-9 { next } else { best };
+    values.into_iter().enumerate().reduce(larger).map(|(index, _)| index)
 }
 
 /// Indices of plans in the order in which they would be chosen: those that meet the objective first, of those the ones with

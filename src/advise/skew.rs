@@ -23,7 +23,7 @@ impl<'a> Skew<'a> {
 
     /// The concentration for a pool's rule. The profile gives shares of rooms and remote servers of *all* load, so they are
     /// scaled to the requests that have a room or a remote server. Values beyond the twenty listed count as even.
-    pub fn of(rule: &Rule, pool: &Pool, profile: &'a Profile) -> Self {
+    pub fn for_rule(rule: &Rule, pool: &Pool, profile: &'a Profile) -> Self {
         let hitters = &profile.heavy_hitters;
         let Some(key) = &rule.key else { return Self::EVEN };
         match key {
@@ -32,13 +32,13 @@ impl<'a> Skew<'a> {
             Key::Address if only_federation(pool) => Self::from_list(&hitters.origins, scale(profile, is_federation)),
             Key::Address if !hitters.addresses.is_empty() => Self::from_list(&hitters.addresses, 1.0),
             // Where addresses are unknown, users give a lower bound: one address sends at least what one of its users does.
-            key if key.keeps_users() => Self::of_users(profile),
+            key if key.keeps_users() => Self::from_users(profile),
             _ => Self::EVEN,
         }
     }
 
     /// All requests of a bridge carry its token, so its most active user is a lower bound on the bridge's share.
-    fn of_users(profile: &'a Profile) -> Self {
+    fn from_users(profile: &'a Profile) -> Self {
         let hitters = &profile.heavy_hitters;
         let listed = Self::from_list(&hitters.users, 1.0);
         let bridges = Self::from_list(&hitters.appservices, 1.0);

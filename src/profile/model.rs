@@ -68,7 +68,6 @@ pub struct Quantiles {
     pub mean: f64,
 }
 
-/// One endpoint group.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GroupProfile {
     pub id: String,
@@ -100,7 +99,6 @@ pub struct GroupProfile {
 /// One endpoint class, for planning. Client and federation traffic only.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EndpointProfile {
-    /// Group id.
     pub group: String,
     /// Pattern in the endpoint table; `None` for classes of wsim's own.
     pub pattern: Option<String>,
@@ -230,7 +228,6 @@ pub struct HeavyHitter {
     pub share: f64,
 }
 
-/// How requests ended.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Outcomes {
     /// Requests per status; 0 for requests without a response.
@@ -320,7 +317,6 @@ pub struct EventRate {
     pub peak: f64,
 }
 
-/// Demand over time.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Series {
     /// Start of the first bin, µs since the epoch.

@@ -139,9 +139,9 @@ pub(super) fn concurrency(timeline: &Timeline, window: Window) -> Concurrency {
         before = Some((bin.start_us + width, bin.open));
         if inside {
             result.working_mean += bin.busy_us as f64;
-            result.waiting_mean += bin.parked_us as f64;
+            result.waiting_mean += bin.waiting_us as f64;
             result.working_max = result.working_max.max(bin.busy_us as f64 / width as f64);
-            result.waiting_max = result.waiting_max.max(bin.parked_us as f64 / width as f64);
+            result.waiting_max = result.waiting_max.max(bin.waiting_us as f64 / width as f64);
         }
     }
     let length = (window.end_us - window.start_us).max(1) as f64;
@@ -202,8 +202,8 @@ mod tests {
     fn one_request_a_second_that_takes_half_of_it_is_half_a_request_at_work() {
         let mut timeline = Timeline::new();
         for second in 0..100 {
-            timeline.busy(second * SECOND, 500_000);
-            timeline.parked(second * SECOND, 2_000_000);
+            timeline.record_busy(second * SECOND, 500_000);
+            timeline.record_waiting(second * SECOND, 2_000_000);
         }
         let c = concurrency(&timeline, Window { start_us: 0, end_us: 100 * SECOND });
         assert_eq!((c.working_mean, c.working_max), (0.5, 0.5));
@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn scales_need_twenty_intervals() {
         let mut timeline = Timeline::new();
-        (0..1000).for_each(|second| timeline.arrive(second * SECOND, 10, 0));
+        (0..1000).for_each(|second| timeline.record_arrival(second * SECOND, 10, 0));
         let all = dispersion(&timeline, Window { start_us: 0, end_us: 1000 * SECOND }, Some(&|work: u64, _: u64| work as f64));
         assert_eq!(all.iter().map(|d| d.scale_seconds).collect::<Vec<_>>(), [1.0, 2.0, 5.0, 10.0, 30.0]);
         assert!(all.iter().all(|d| d.arrivals == 0.0 && d.work == Some(0.0)), "{all:?}");

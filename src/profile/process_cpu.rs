@@ -326,7 +326,7 @@ mod tests {
     const CSV: &str = "epoch,process,cpu_seconds_total\n100,main,5.0\n110,main,7\n120,main,1.5\n100,redis,0\n120,redis,4\n";
 
     #[test]
-    fn a_csv_counter_is_read_and_a_restart_begins_again_at_nought() {
+    fn a_csv_counter_is_read_and_a_restart_starts_again_at_zero() {
         let cpu = ProcessCpu::parse(CSV.as_bytes()).unwrap();
         let main = cpu.find("main").unwrap();
         assert_eq!(main.span_us(), (100_000_000, 120_000_000));

@@ -104,7 +104,6 @@ impl Columns {
 }
 
 impl Profiler {
-    /// Nothing counted yet.
     pub fn new(settings: &ProfilerConfig) -> Self {
         let classes = Classes::new(&settings.endpoints);
         let (class_count, group_count) = (classes.traits.len(), classes.groups.len());
@@ -161,9 +160,9 @@ impl Profiler {
         self.week[usize::try_from(hour_of_week).unwrap_or(0)] += 1;
 
         let nominal_us = if is_uncosted(r) { traits.nominal_us } else { 0 };
-        self.timeline.arrive(start_us, r.cpu_us, nominal_us);
-        self.timeline.busy(start_us, work_us);
-        self.timeline.parked(r.arrival_us, long_poll_wait_us);
+        self.timeline.record_arrival(start_us, r.cpu_us, nominal_us);
+        self.timeline.record_busy(start_us, work_us);
+        self.timeline.record_waiting(r.arrival_us, long_poll_wait_us);
         self.observe_demand(r, class, start_us, work_us, traits.milli_events);
         self.hitters.observe(r, traits.federation, nominal_us, names);
     }

@@ -197,7 +197,7 @@ fn inferred_demand_stands_in_where_cpu_is_not_logged() {
     assert_eq!((p.groups[0].id.as_str(), p.groups[0].cpu_seconds), ("event_sending", Some(20.0)));
     let per_request = p.groups[0].cpu_ms.unwrap();
     assert_eq!((per_request.low, per_request.value, per_request.high), (20.0, 40.0, 80.0));
-    // The peak lies in the half with the dear requests.
+    // The peak is in the half with the expensive requests.
     assert!(p.peaks.five_minutes.window.start_us >= NOON + 500 * SECOND);
     assert!(close(p.peaks.five_minutes.cores.unwrap(), 0.04));
 }

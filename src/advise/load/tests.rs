@@ -1,6 +1,7 @@
 use super::*;
 use crate::fixture::ProfileFixture;
 use wsim_plan::{Preset, PresetConfig};
+use wsim_stats::Interval;
 
 fn plan(name: &str, n: u32) -> CheckedPlan {
     Preset::find(name).unwrap().plan(n, &PresetConfig::default()).unwrap()

@@ -54,13 +54,11 @@ pub struct Sweep {
     pub assumptions: Vec<String>,
 }
 
-/// One simulated plan.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SimulatedPlan {
     pub summary: PlanSummary,
     /// Plans of one strategy differ only in their number of workers.
     pub strategy: String,
-    /// Replications run.
     pub replications: u32,
     /// The limit on replications, not the width of the intervals, ended the runs.
     pub capped: bool,
@@ -85,7 +83,6 @@ pub struct SimulatedPlan {
 /// Response times of one endpoint group, long-poll waiting excluded.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SimulatedGroup {
-    /// Group id.
     pub id: String,
     /// Requests in the measured time, mean over replications.
     pub requests: u64,

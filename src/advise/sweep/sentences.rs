@@ -102,7 +102,7 @@ fn runner_up((other, comparison): (&SimulatedPlan, Comparison)) -> String {
     let name = format!("{} ({})", other.summary.plan.name, other.summary.layout());
     if indistinguishable {
         return format!(
-            "Runner-up: {name}. On the same traffic its response times cannot be told from the recommended plan's; choose the one that is easier to run."
+            "Runner-up: {name}. On the same traffic its response times cannot be distinguished from the recommended plan's; choose the one that is easier to run."
         );
     }
     let change = |ms: f64| format!("{} {}", prose::milliseconds(ms.abs()), if ms < 0.0 { "shorter" } else { "longer" });

@@ -32,17 +32,17 @@ where
         for window in &windows {
             problem.observe(&[1.0, window.expected.iter().sum()], window.cores);
         }
-        problem.pull(0, idle, noise / idle.powi(2));
-        problem.pull(1, 1.0, noise / SPEED_DEVIATION.powi(2));
+        problem.add_prior(0, idle, noise / idle.powi(2));
+        problem.add_prior(1, 1.0, noise / SPEED_DEVIATION.powi(2));
         let fit = problem.solve();
         speed = fit[1].max(SPEED_MIN);
         noise = mean(windows.iter().map(|w| (w.cores - fit[0] - speed * w.expected.iter().sum::<f64>()).powi(2))).max(NOISE_MIN);
     }
 
     let mut problem = NonNegativeLeastSquares::new(1 + groups.count);
-    problem.pull(0, idle, noise / idle.powi(2));
+    problem.add_prior(0, idle, noise / idle.powi(2));
     for group in 0..groups.count {
-        problem.pull(1 + group, speed, noise / (GROUP_DEVIATION * speed).powi(2));
+        problem.add_prior(1 + group, speed, noise / (GROUP_DEVIATION * speed).powi(2));
     }
     for window in &windows {
         let coefficients: Vec<f64> = std::iter::once(1.0).chain(window.expected.iter().copied()).collect();
