@@ -76,7 +76,7 @@ pub(super) fn deployment(costs: &CostTable, plan: &wsim_plan::CheckedPlan) -> Re
 }
 
 fn run(prepared: &PreparedWorkload, deployment: &Deployment, seed: u64, inbox: &Receiver<Command>) {
-    set_timer_slack();
+    wsim_transport::minimise_timer_slack();
     let schedule = Schedule::empty();
     let run = Run {
         workload: &prepared.workload,
@@ -171,15 +171,6 @@ impl ModelLoop<'_> {
     fn time(&self, instant: Instant) -> Time {
         let since = instant.saturating_duration_since(self.started).as_nanos();
         Time::from_nanos(u64::try_from(since).unwrap_or(u64::MAX))
-    }
-}
-
-/// Asks the kernel to wake this thread without the usual slack.
-fn set_timer_slack() {
-    #[cfg(target_os = "linux")]
-    {
-        // The default slack is 50 µs. If the call fails, the model's times are exact all the same.
-        let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
     }
 }
 
