@@ -1,4 +1,4 @@
-//! `wsim audit`: what configuration files send where, and what is wrong with it.
+//! `wsim audit`: finds faults in configuration files.
 //!
 //! ```text
 //! files ─▶ configuration or log? ─▶ configure::read ─▶ audit ─▶ findings (terminal, JSON), plan
@@ -18,7 +18,7 @@ use serde::Serialize;
 use super::reading::{self, ReadArgs, ReadConfig};
 use super::{Exit, UsageError, interrupt};
 use wsim_configure::audit::traffic::{Traffic, traffic};
-use wsim_configure::audit::{self, Settings, Severity};
+use wsim_configure::audit::{self, AuditConfig, Severity};
 use wsim_configure::read::{Disk, Kind, detect};
 use wsim_endpoints::{Classifier, ClassifierConfig};
 use wsim_trace::ingest::Progress;
@@ -27,19 +27,19 @@ use wsim_trace::ingest::Progress;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, after_long_help = LONG)]
 pub struct Audit {
-    /// Configuration of nginx, HAProxy, Caddy, Traefik and Synapse: files and folders; and logs that name the upstream
+    /// Configuration files and folders of nginx, HAProxy, Caddy, Traefik and Synapse; optionally logs with the upstream
     #[arg(value_name = "CONFIG|LOG", required = true)]
     files: Vec<String>,
-    /// What the configuration files are, if detection errs
+    /// Program that the configuration files belong to [default: detected]
     #[arg(long, value_name = "KIND", value_parser = ["nginx", "haproxy", "caddy", "caddy-json", "traefik", "synapse"])]
     kind: Option<String>,
-    /// Address of the main process, if neither Synapse's files nor the requests tell; again for several
+    /// Address of the main process; repeatable [default: from Synapse's files, or from the requests that only it serves]
     #[arg(long, value_name = "HOST:PORT")]
     main: Vec<String>,
     /// Exit with status 3 if there are findings of this severity or worse
     #[arg(long, value_name = "SEVERITY", value_parser = ["hint", "warning", "error", "never"], default_value = "error")]
     fail_on: String,
-    /// Write the plan that the configuration amounts to
+    /// Write the plan that the configuration implements
     #[arg(long, value_name = "FILE")]
     plan_out: Option<PathBuf>,
     /// Replace an existing plan file
@@ -48,7 +48,7 @@ pub struct Audit {
     /// Print JSON and nothing else
     #[arg(long)]
     json: bool,
-    /// Print nothing; the exit status tells
+    /// Print nothing; only set the exit status
     #[arg(long, short)]
     quiet: bool,
     #[command(flatten)]
@@ -62,11 +62,11 @@ Examples:
   wsim audit nginx.conf /var/log/nginx/matrix-access.log /var/log/matrix-synapse/ --plan-out plan.toml";
 
 const LONG: &str = "\
-Every row of the endpoint table is turned into real requests, which go through the proxy's own rules of precedence. What
-cannot be evaluated (programs, look-around in patterns) is said with its file and line. With Synapse's files listeners,
-stream writers and duties are checked too. docs/audit.md lists the findings.
+Turns every row of the endpoint table into example requests and evaluates them by the proxy's own rules of precedence. Rules
+that cannot be evaluated (programs, look-around in patterns) are reported with file and line. With Synapse's files, the audit
+also checks listeners, stream writers and background roles. docs/audit.md lists the findings.
 
-Severities: error (requests fail), warning (works badly, or by luck), hint (could be better).
+Severities: error (requests fail), warning (works badly, or only under some conditions), hint (could be better).
 
 Examples:
   wsim audit /etc/nginx/nginx.conf /etc/matrix-synapse/ --synapse-version 1.157
@@ -86,13 +86,13 @@ struct Json<'j> {
 /// Runs the command.
 ///
 /// # Errors
-/// A file cannot be read, or there is no configuration among them.
+/// A file cannot be read, or no file is a configuration.
 pub fn run(arguments: &Audit) -> anyhow::Result<Exit> {
     let choice = arguments.reading.table.choose()?;
     let classifier = Classifier::new(&choice.table, &ClassifierConfig::default())?;
     let Sorted { configurations, logs } = sort(arguments)?;
     if configurations.is_empty() {
-        return Err(UsageError("no configuration of a known kind among the files; name its kind with --kind".to_owned()).into());
+        return Err(UsageError("none of the files is a known configuration; name the program with --kind".to_owned()).into());
     }
     if let Some((_, path, _)) = configurations.first().filter(|_| configurations.iter().all(|(kind, ..)| *kind == Kind::TraefikStatic)) {
         let text = format!(
@@ -104,14 +104,14 @@ pub fn run(arguments: &Audit) -> anyhow::Result<Exit> {
     let sources: Vec<(Kind, &Path, &str)> =
         configurations.iter().map(|(kind, path, text)| (*kind, path.as_path(), text.as_str())).collect();
     let configuration = audit::read(&sources, &Disk)?;
-    let settings = Settings { main: arguments.main.clone() };
-    let audited = audit::audit(&configuration, &choice, &classifier, &settings);
-    let seen = if logs.is_empty() { None } else { Some(read_logs(arguments, &logs, &configuration, &audited)?) };
+    let audit_config = AuditConfig { main: arguments.main.clone() };
+    let audited = audit::audit(&configuration, &choice, &classifier, &audit_config);
+    let traffic = if logs.is_empty() { None } else { Some(read_logs(arguments, &logs, &configuration, &audited)?) };
     if let (Some(path), Some(derived)) = (&arguments.plan_out, &audited.plan) {
         write_plan(path, &derived.plan.to_toml(), arguments.force)?;
     }
-    show(arguments, &audited, seen.as_ref())?;
-    let limit = Severity::named(&arguments.fail_on);
+    show(arguments, &audited, traffic.as_ref())?;
+    let limit = Severity::from_word(&arguments.fail_on);
     let failed = limit.is_some_and(|limit| audited.findings.iter().any(|finding| finding.severity >= limit));
     Ok(if failed { Exit::Missed } else { Exit::Done })
 }
@@ -121,9 +121,9 @@ struct Sorted {
     logs: Vec<String>,
 }
 
-/// Tells configuration from logs.
+/// Separates configuration files from logs.
 fn sort(arguments: &Audit) -> anyhow::Result<Sorted> {
-    let told = arguments.kind.as_deref().and_then(Kind::named);
+    let kind = arguments.kind.as_deref().and_then(Kind::from_keyword);
     let mut sorted = Sorted { configurations: Vec::new(), logs: Vec::new() };
     for argument in &arguments.files {
         let path = Path::new(argument);
@@ -135,8 +135,8 @@ fn sort(arguments: &Audit) -> anyhow::Result<Sorted> {
                 }
             }
         } else if argument != "-" && path.is_file() {
-            let told = told.filter(|kind| *kind == Kind::Synapse || !is_yaml_of_synapse(path));
-            if let Some((kind, text)) = configuration(path, told)? {
+            let kind = kind.filter(|kind| *kind == Kind::Synapse || !is_synapse_yaml(path));
+            if let Some((kind, text)) = configuration(path, kind)? {
                 sorted.configurations.push((kind, path.to_owned(), text));
             }
         }
@@ -147,20 +147,20 @@ fn sort(arguments: &Audit) -> anyhow::Result<Sorted> {
     Ok(sorted)
 }
 
-/// Whether `--kind` of a proxy does not mean this file.
-fn is_yaml_of_synapse(path: &Path) -> bool {
+/// Whether a file is Synapse's, so that a proxy in `--kind` does not apply to it.
+fn is_synapse_yaml(path: &Path) -> bool {
     matches!(configuration(path, None), Ok(Some((Kind::Synapse, _))))
 }
 
 /// The kind and text of a configuration file; `None` for anything else, such as a log.
-fn configuration(path: &Path, told: Option<Kind>) -> anyhow::Result<Option<(Kind, String)>> {
+fn configuration(path: &Path, kind: Option<Kind>) -> anyhow::Result<Option<(Kind, String)>> {
     let size = std::fs::metadata(path).with_context(|| path.display().to_string())?.len();
     let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
     if size > SIZE_MAX || name.contains(".log") || name.ends_with(".parquet") {
         return Ok(None);
     }
     let text = String::from_utf8_lossy(&std::fs::read(path).with_context(|| path.display().to_string())?).into_owned();
-    Ok(told.or_else(|| detect(path, &text)).map(|kind| (kind, text)))
+    Ok(kind.or_else(|| detect(path, &text)).map(|kind| (kind, text)))
 }
 
 fn folder(path: &Path, depth: usize) -> anyhow::Result<Vec<PathBuf>> {
@@ -183,7 +183,7 @@ fn read_logs(arguments: &Audit, logs: &[String], configuration: &audit::Configur
     let progress = Arc::new(Progress::default());
     interrupt::watch(&progress);
     let read = reading::read(&config, &progress)?;
-    let Some(trace) = &read.trace else { anyhow::bail!("the logs left no requests") };
+    let Some(trace) = &read.trace else { anyhow::bail!("the logs contain no requests") };
     let mut main = arguments.main.clone();
     main.extend(audited.main_addresses.iter().cloned());
     Ok(traffic(trace, &read.endpoints, &configuration.cluster, &main))
@@ -197,15 +197,15 @@ fn write_plan(path: &Path, text: &str, force: bool) -> anyhow::Result<()> {
     file.write_all(text.as_bytes()).with_context(|| path.display().to_string())
 }
 
-fn show(arguments: &Audit, audited: &audit::Audit, seen: Option<&Traffic>) -> anyhow::Result<()> {
+fn show(arguments: &Audit, audited: &audit::Audit, traffic: Option<&Traffic>) -> anyhow::Result<()> {
     if arguments.json {
         let plan = audited.plan.as_ref().map(|derived| derived.plan.to_toml());
-        let json = Json { schema: "wsim.audit/1", wsim: env!("CARGO_PKG_VERSION"), audit: audited, logs: seen, plan };
+        let json = Json { schema: "wsim.audit/1", wsim: env!("CARGO_PKG_VERSION"), audit: audited, logs: traffic, plan };
         let mut out = std::io::stdout().lock();
         serde_json::to_writer_pretty(&mut out, &json)?;
         writeln!(out)?;
     } else if !arguments.quiet {
-        print::print(&mut anstream::stdout().lock(), audited, seen)?;
+        print::print(&mut anstream::stdout().lock(), audited, traffic)?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
-//! `wsim configure`: a plan's proxy and Synapse configuration.
+//! `wsim configure`: writes proxy and Synapse configuration for a plan.
 //!
-//! Wires `plan` and `configure` to files; everything in them comes from there.
+//! Connects `plan` and `configure` with the file system; the contents of the files come from `configure`.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -12,50 +12,51 @@ use serde::Serialize;
 use super::UsageError;
 use wsim_configure::address::Address;
 use wsim_configure::cluster::Process;
-use wsim_configure::{BASE_PORT, Configuration, Settings, configure, folder};
+use wsim_configure::{BASE_PORT, Configuration, ConfigureConfig, configure, folder};
 use wsim_plan::{CheckedPlan, Plan, Preset, PresetConfig, ProxyKind};
 
 /// Write proxy and Synapse configuration for a plan.
 ///
 /// The folder gets the proxy's files, Synapse's shared settings and one file per worker, log settings, systemd units, the plan as
 /// configured (every worker with an address, rules in the proxy's own words), and CHECKLIST.md with the steps. Nothing is installed.
+/// `wsim audit` checks all of it except files for Apache, which it cannot read.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE, after_long_help = EXAMPLE)]
 pub struct Configure {
-    /// Plan file, or a standard plan with its workers: sync-split:3.
+    /// Plan file, or a standard plan with its number of workers, such as sync-split:3
     #[arg(value_name = "PLAN")]
     pub plan: String,
     /// Proxy to write for: nginx, haproxy, caddy, traefik or apache [default: the plan's]
     #[arg(long, value_name = "NAME")]
     pub proxy: Option<String>,
-    /// Folder to write; it must not be there yet, or be empty.
+    /// Folder to write; it must be empty or not exist yet
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     /// Synapse release to write for [default: the plan's]
     #[arg(long, value_name = "RELEASE")]
     pub synapse_version: Option<String>,
-    /// First port for workers and listeners whose address the plan leaves open.
+    /// First port for workers and listeners without an address in the plan
     #[arg(long, value_name = "PORT", default_value_t = BASE_PORT, value_parser = clap::value_parser!(u16).range(1..))]
     pub base_port: u16,
-    /// Where the main process serves clients and federation.
+    /// Address at which the main process serves clients and federation
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8008")]
     pub main: String,
-    /// Where the main process answers its workers.
+    /// Address at which the main process serves replication
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9093")]
     pub main_replication: String,
-    /// Where the written synapse/ folder will lie on the server, absolute.
+    /// Absolute path of the synapse/ folder on the server
     #[arg(long, value_name = "DIR", default_value = "/etc/matrix-synapse/wsim")]
     pub installed: String,
-    /// Add an X-Upstream header that names the answering server to every answer; for tests.
+    /// Add an X-Upstream header with the server's name to every response, for tests
     #[arg(long)]
     pub expose_upstream: bool,
-    /// Replace a configuration that wsim wrote there before.
+    /// Replace a configuration that wsim wrote there before
     #[arg(long)]
     pub force: bool,
-    /// Print what was written as JSON and nothing else.
+    /// Print the list of files and workers as JSON
     #[arg(long)]
     pub json: bool,
-    /// Print nothing but errors.
+    /// Print errors only
     #[arg(long, short)]
     pub quiet: bool,
 }
@@ -66,7 +67,7 @@ pub struct Configure {
 /// The plan cannot be read or configured, or the folder cannot be written.
 pub fn run(args: &Configure, out: &mut dyn Write) -> anyhow::Result<()> {
     let plan = plan(&args.plan)?;
-    let configuration = configure(&plan, &settings(args, &plan)?).with_context(|| args.plan.clone())?;
+    let configuration = configure(&plan, &config(args, &plan)?).with_context(|| args.plan.clone())?;
     folder::write(&args.out, &configuration.files, args.force)?;
     let mut warnings = plan.warnings();
     warnings.extend(configuration.warnings.iter().cloned());
@@ -87,7 +88,7 @@ pub fn run(args: &Configure, out: &mut dyn Write) -> anyhow::Result<()> {
     for file in &configuration.files {
         writeln!(out, "{}{}", args.out.join(&file.path).display(), if file.secret { "  (mode 0600)" } else { "" })?;
     }
-    Ok(writeln!(out, "Begin with {}.", args.out.join("CHECKLIST.md").display())?)
+    Ok(writeln!(out, "Start with {}.", args.out.join("CHECKLIST.md").display())?)
 }
 
 /// `plan.toml`, `sync-split:3` or `sync-split 3`.
@@ -112,12 +113,12 @@ fn plan(text: &str) -> anyhow::Result<CheckedPlan> {
     }
 }
 
-fn settings(args: &Configure, plan: &CheckedPlan) -> Result<Settings, UsageError> {
+fn config(args: &Configure, plan: &CheckedPlan) -> Result<ConfigureConfig, UsageError> {
     let address = |option: &str, text: &str| Address::parse(text).map_err(|error| UsageError(format!("{option}: {error}")));
     if !args.installed.starts_with('/') || args.installed.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err(UsageError(format!("--installed: {:?} is no absolute path without blanks", args.installed)));
+        return Err(UsageError(format!("--installed: {:?} is not an absolute path without blanks", args.installed)));
     }
-    Ok(Settings {
+    Ok(ConfigureConfig {
         proxy: args.proxy.as_deref().map_or(Ok(plan.proxy.kind), proxy)?,
         synapse: args.synapse_version.clone(),
         main: address("--main", &args.main)?,
@@ -129,14 +130,9 @@ fn settings(args: &Configure, plan: &CheckedPlan) -> Result<Settings, UsageError
 }
 
 fn proxy(name: &str) -> Result<ProxyKind, UsageError> {
-    Ok(match name {
-        "nginx" => ProxyKind::Nginx,
-        "haproxy" => ProxyKind::Haproxy,
-        "caddy" => ProxyKind::Caddy,
-        "traefik" => ProxyKind::Traefik,
-        "apache" => ProxyKind::Apache,
-        _ => return Err(UsageError(format!("--proxy: {name:?} is no proxy known here; choose nginx, haproxy, caddy, traefik or apache"))),
-    })
+    ProxyKind::from_keyword(name)
+        .filter(|kind| *kind != ProxyKind::Envoy)
+        .ok_or_else(|| UsageError(format!("--proxy: {name:?} is not supported; choose nginx, haproxy, caddy, traefik or apache")))
 }
 
 #[derive(Serialize)]

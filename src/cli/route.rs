@@ -1,6 +1,6 @@
-//! `wsim route`: which server a key goes to.
+//! `wsim route`: the server of a pool that a key goes to.
 //!
-//! Wires `plan` and `balance` to a terminal; every answer comes from there.
+//! Connects `plan` and `balance` with the terminal; the choice is made there.
 
 use std::io::{BufRead, BufWriter, Write};
 
@@ -12,29 +12,29 @@ use serde::Serialize;
 use wsim_balance::{Balancer, Pick, PickContext, QueueId};
 use wsim_plan::{Plan, Pool};
 
-/// Which server each key goes to, by the proxy's exact rule.
+/// Show the server of a pool for each key, by the proxy's exact rule.
 ///
-/// A key is what the proxy hashes, to the byte: `Bearer syt_…` and `syt_…` are two keys, so are `!room` and `%21room`. For
-/// `balance uri` and `url_param` with key = "uri" it is the request's URI; for rules that hash the client's address
-/// (`ip_hash`, `source`) it is an IP address. An empty key is a request without one.
+/// A key is the text that the proxy hashes, byte for byte: `Bearer syt_…` and `syt_…` are two keys, and so are `!room` and
+/// `%21room`. For `balance uri`, and for `url_param` with key = "uri", the key is the request's URI; for rules that hash the
+/// client's address (`ip_hash`, `source`) it is an IP address. An empty key stands for a request without a key.
 ///
-/// A rule that does not look at keys takes each as one request that ends before the next comes.
+/// For rules that ignore keys, each key is one request that ends before the next one starts.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(after_help = EXAMPLES, after_long_help = EXAMPLES)]
 pub struct Route {
-    /// Plan file with the pool's servers, its balancing words and the proxy.
+    /// Plan file with the proxy, the pool's servers and its balancing rule
     #[arg(long, value_name = "FILE")]
     pub plan: String,
-    /// Pool of the plan.
+    /// Name of the pool in the plan
     #[arg(long, value_name = "NAME")]
     pub pool: String,
-    /// Keys; without any they are read from standard input, one a line.
+    /// Keys [default: read from standard input, one per line]
     #[arg(value_name = "KEY")]
     pub keys: Vec<String>,
-    /// Seed for rules that draw at random.
+    /// Random seed, for random rules
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub seed: u64,
-    /// Print JSON, one object a line.
+    /// Print one JSON object per line
     #[arg(long)]
     pub json: bool,
 }
@@ -42,8 +42,8 @@ pub struct Route {
 /// Runs the command: one line `key<TAB>server` per key. Reads `input` only if no keys are given.
 ///
 /// # Errors
-/// The plan cannot be read, has no such pool or a rule that the proxy does not have; a key is no address where the rule wants
-/// one; `out` cannot be written.
+/// The plan cannot be read, has no such pool, or has a rule that the proxy does not have; a key is not an address but the rule hashes
+/// addresses; `out` cannot be written.
 pub fn run(args: &Route, out: &mut dyn Write, input: &mut dyn BufRead) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(&args.plan).with_context(|| format!("could not read the plan {}", args.plan))?;
     let plan = Plan::from_toml(&text, &args.plan)?;
@@ -95,10 +95,10 @@ struct Routed<'k> {
 }
 
 impl Router<'_> {
-    /// `number` says which key it is, in messages: keys may be secrets.
+    /// `number` identifies the key in messages, because keys may be secrets.
     fn print(&mut self, key: &[u8], number: u64, out: &mut dyn Write) -> anyhow::Result<()> {
         if self.balancer.hashes_addresses() && !is_address(key) {
-            bail!("key {number} is no IP address, and pool {:?} ({}) hashes the client's address", self.pool.name, self.pool.balance);
+            bail!("key {number} is not an IP address, but pool {:?} ({}) hashes the client's address", self.pool.name, self.pool.balance);
         }
         let server = self.server(key);
         let server = server.and_then(|server| self.balancer.servers().get(server)).map_or("-", |server| server.name.as_str());
@@ -110,7 +110,7 @@ impl Router<'_> {
         Ok(writeln!(out, "\t{server}")?)
     }
 
-    /// One request that ends at once.
+    /// The server of one request, which ends at once.
     fn server(&mut self, key: &[u8]) -> Option<usize> {
         match self.balancer.pick(&mut PickContext { key: Some(key), address: None, random: &mut self.random }) {
             Pick::Server(slot) => {
@@ -133,7 +133,7 @@ fn is_address(key: &[u8]) -> bool {
     std::str::from_utf8(key).is_ok_and(|text| text.trim().parse::<std::net::IpAddr>().is_ok())
 }
 
-/// The key as it is, but for control characters: they could change what a terminal shows, or make two columns three.
+/// The key with control characters escaped: they could change the terminal's output, or add a column.
 fn printable(key: &[u8]) -> Vec<u8> {
     let mut shown = Vec::with_capacity(key.len());
     for &byte in key {

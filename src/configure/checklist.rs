@@ -1,6 +1,6 @@
-//! CHECKLIST.md: what to do with the files, in which order, what to watch, and the way back.
+//! CHECKLIST.md: the steps to install the files, in order, what to watch, and the way back.
 //!
-//! Figures are sums over the plan; the per-process ones are named with their source.
+//! Figures are sums over the plan; the figures for one process are given with their source.
 
 use std::fmt::Write as _;
 
@@ -9,23 +9,23 @@ use super::cluster::Process;
 use super::routes::Target;
 use wsim_plan::ProxyKind;
 
-/// Connections to PostgreSQL of each process: what the examples in Synapse's documentation set (`cp_max`).
+/// Connections of each process to PostgreSQL: `cp_max` in the examples of Synapse's documentation.
 pub const CONNECTIONS: usize = 10;
-/// Connections that PostgreSQL keeps for its superuser, and a few for an administrator's own.
+/// Connections that PostgreSQL reserves for its superuser, and a few for administrators.
 const RESERVED: usize = 13;
-/// Resident memory of a process just started and after a day with caches, MiB: measured with Synapse 1.163, and what operators report.
+/// Resident memory of a process in MiB, just started (measured with Synapse 1.163) and after a day with full caches (reported by
+/// operators).
 pub const MEMORY_MIB: (usize, usize) = (120, 500);
 
 pub(super) fn text(context: &Context<'_>, warnings: &[String]) -> String {
     let mut out = format!("# Checklist: {}\n\n", context.plan.name.replace(['\n', '\r'], " "));
     let workers = &context.cluster.workers;
-    let proxy = context.settings.proxy.name();
+    let proxy = context.config.proxy.name();
     let _ = write!(
         out,
-        "For Synapse {} behind {proxy}: the main process and {} {}. Nothing here has been installed or started.\n\n",
+        "For Synapse {} behind {proxy}: the main process and {}. Nothing here has been installed or started.\n\n",
         context.plan.synapse,
-        workers.len(),
-        if workers.len() == 1 { "worker" } else { "workers" }
+        plural(workers.len(), "worker", "workers")
     );
     if !warnings.is_empty() {
         out.push_str("## Read first\n\n");
@@ -42,10 +42,17 @@ pub(super) fn text(context: &Context<'_>, warnings: &[String]) -> String {
     out
 }
 
+/// `1 process`, `4 processes`
+fn plural(count: usize, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
 fn write_processes(out: &mut String, context: &Context<'_>) {
-    out.push_str("## Processes\n\n| process | serves at | replication at | writes | named by |\n|---|---|---|---|---|\n");
+    out.push_str(
+        "## Processes\n\n| process | serves at | replication at | stream writer for | background roles |\n|---|---|---|---|---|\n",
+    );
     let cluster = context.cluster;
-    let _ = writeln!(out, "| main | {} | {} | what no other writes | |", cluster.main, cluster.main_replication);
+    let _ = writeln!(out, "| main | {} | {} | all other streams | all others |", cluster.main, cluster.main_replication);
     let or_dash = |text: String| if text.is_empty() { "–".to_owned() } else { text };
     for process in &cluster.workers {
         let address = |address: &Option<super::address::Address>| or_dash(address.as_ref().map(ToString::to_string).unwrap_or_default());
@@ -64,14 +71,16 @@ fn write_processes(out: &mut String, context: &Context<'_>) {
 
 fn write_resources(out: &mut String, processes: usize) {
     let (fresh, warm) = MEMORY_MIB;
+    let count = plural(processes, "process", "processes");
+    let each = if processes == 1 { "" } else { " each" };
     let _ = write!(
         out,
-        "## Before you begin: does it fit?\n\n\
-         - **Database connections.** {processes} processes with up to {CONNECTIONS} connections each (`cp_max`; unset, Synapse takes 5): \
-         {} at most. PostgreSQL's `max_connections` (100 unless changed) should be at least {}. Look: `SHOW max_connections;`\n\
-         - **Memory.** {processes} processes: about {} MiB after the start ({fresh} MiB each, measured with Synapse 1.163), rather {} MiB \
-         once caches are full ({warm} MiB each, a rule of thumb: `caches.global_factor` decides, and each process has its own caches).\n\
-         - **Cores.** A process uses one core at most. More busy processes than cores only take turns.\n\n",
+        "## Before you begin: check the resources\n\n\
+         - **Database connections.** {count} with up to {CONNECTIONS} connections{each} (`cp_max`; Synapse's default is 5): \
+         {} at most. PostgreSQL's `max_connections` (100 by default) should be at least {}. Check it with `SHOW max_connections;`\n\
+         - **Memory.** {count}: about {} MiB after the start ({fresh} MiB{each}, measured with Synapse 1.163), about {} MiB \
+         with full caches ({warm} MiB{each}, a rule of thumb: it depends on `caches.global_factor`, and each process has its own caches).\n\
+         - **Cores.** A process uses one core at most. More busy processes than cores compete for CPU.\n\n",
         processes * CONNECTIONS,
         processes * CONNECTIONS + RESERVED,
         processes * fresh,
@@ -80,20 +89,20 @@ fn write_resources(out: &mut String, processes: usize) {
 }
 
 fn write_steps(out: &mut String, context: &Context<'_>, proxy: &str) {
-    let installed = &context.settings.installed;
+    let installed = &context.config.installed;
     let workers = !context.cluster.workers.is_empty();
     let mut steps: Vec<String> = vec![
-        "Save what runs now: copy homeserver.yaml, the proxy's configuration and the units; take a backup of the database.".to_owned(),
+        "Save the current state: copy homeserver.yaml, the proxy's configuration and the units; back up the database.".to_owned(),
         format!(
-            "Copy `synapse/` to `{installed}/synapse/`, readable by Synapse's user. Files with mode 0600 hold secrets: give them to that user, and to nobody else."
+            "Copy `synapse/` to `{installed}/synapse/`, readable by Synapse's user. Files with mode 0600 contain secrets: only that user may read them."
         ),
-        "Merge `synapse/homeserver-additions.yaml` into homeserver.yaml by hand. Settings that workers.yaml has too are replaced by it."
+        "Merge `synapse/homeserver-additions.yaml` into homeserver.yaml by hand. Where workers.yaml has the same settings, it overrides them."
             .to_owned(),
     ];
     if workers {
-        steps.push("Install and start Redis. It must not be reachable from outside.".to_owned());
+        steps.push("Install and start Redis. It must not be reachable from other machines.".to_owned());
     }
-    steps.push("Copy `systemd/*` to /etc/systemd/system/ and run `systemctl daemon-reload`. The main process's unit replaces the package's; compare them first.".to_owned());
+    steps.push("Copy `systemd/*` to /etc/systemd/system/ and run `systemctl daemon-reload`. The unit of the main process replaces the unit of the package: compare them first.".to_owned());
     steps.push(restart_step(context));
     if workers {
         let names: Vec<String> =
@@ -107,12 +116,12 @@ fn write_steps(out: &mut String, context: &Context<'_>, proxy: &str) {
             .map(|address| format!("`curl -f http://{address}/health`"))
             .collect();
         if !checks.is_empty() {
-            steps.push(format!("Ask each whether it serves: {}.", checks.join(", ")));
+            steps.push(format!("Check that each worker responds: {}.", checks.join(", ")));
         }
     }
-    steps.push(format!("Only now let {proxy} send them requests: {}", proxy_step(context.settings.proxy)));
-    steps.push("Enable the target, so that all of it starts with the machine: `systemctl enable matrix-synapse.target`.".to_owned());
-    steps.push("Watch for an hour: 5xx answers in the proxy's log, errors in each process's log, CPU of each process. Then run `wsim analyse` on the new logs.".to_owned());
+    steps.push(format!("Only now let {proxy} send requests to the workers: {}", proxy_step(context.config.proxy)));
+    steps.push("Enable the target, so that all processes start with the machine: `systemctl enable matrix-synapse.target`.".to_owned());
+    steps.push("Watch for an hour: 5xx responses in the proxy's log, errors in each process's log, CPU of each process. Then run `wsim analyse` on the new logs.".to_owned());
     out.push_str("## Steps\n\n");
     for (number, step) in steps.iter().enumerate() {
         let _ = writeln!(out, "{}. {step}", number + 1);
@@ -123,17 +132,17 @@ fn write_steps(out: &mut String, context: &Context<'_>, proxy: &str) {
 fn proxy_step(proxy: ProxyKind) -> &'static str {
     match proxy {
         ProxyKind::Nginx => {
-            "copy wsim-maps.conf to /etc/nginx/conf.d/ and wsim-locations.conf to /etc/nginx/snippets/, include the latter in your site (example-site.conf shows how) in place of its own locations for Matrix, then `nginx -t && systemctl reload nginx`."
+            "copy wsim-maps.conf to /etc/nginx/conf.d/ and wsim-locations.conf to /etc/nginx/snippets/, include the latter in your site (see example-site.conf) instead of its own locations for Matrix, then `nginx -t && systemctl reload nginx`."
         }
         ProxyKind::Haproxy => {
             "merge haproxy.cfg into yours, or use it with your own `bind` lines and certificate, then `haproxy -c -f FILE && systemctl reload haproxy`."
         }
-        ProxyKind::Caddy => "take the Caddyfile with your own site address, then `caddy validate --config FILE && systemctl reload caddy`.",
+        ProxyKind::Caddy => "use the Caddyfile with your own site address, then `caddy validate --config FILE && systemctl reload caddy`.",
         ProxyKind::Traefik => {
-            "put dynamic.yaml where the file provider looks, with your own entry points and rule for the host; Traefik reads it by itself. Its timeouts are in the static configuration: see the comment in static-additions.yaml."
+            "copy dynamic.yaml to the folder of the file provider, with your own entry points and rule for the host; Traefik reloads it without a restart. Timeouts belong to the static configuration: see the comment in static-additions.yaml."
         }
         ProxyKind::Apache => {
-            "include wsim.conf in your site in place of its own ProxyPass lines for Matrix, enable the modules it names, then `apachectl -t && systemctl reload apache2`."
+            "include wsim.conf in your site instead of its own ProxyPass lines for Matrix, enable the modules it names, then `apachectl -t && systemctl reload apache2`."
         }
         ProxyKind::Envoy => "",
     }
@@ -144,21 +153,21 @@ fn restart_step(context: &Context<'_>) -> String {
     let mut meanwhile = if context.cluster.workers.is_empty() {
         "Clients notice only the restart.".to_owned()
     } else if moved.is_empty() {
-        "From now on it also listens for its workers; clients notice only the restart.".to_owned()
+        "From now on it also accepts connections from workers; clients notice only the restart.".to_owned()
     } else {
         format!(
-            "**From this restart until the proxy sends them to their writer, requests that write {} can fail**: the main process no longer \
-             writes these streams, and refuses typing, to-device messages and push rules outright. Go through the next steps without a pause.",
+            "**Requests that write {} can fail from this restart until the proxy sends them to their writer**: the main process no longer \
+             writes these streams, and rejects typing, to-device messages and push rules. Do the next steps without a pause.",
             moved.join(", ")
         )
     };
     if context.cluster.workers.iter().any(Process::has_media) {
-        meanwhile += " **Media is served again only when the proxy sends it to its worker.**";
+        meanwhile += " **Media requests fail until the proxy sends them to the media worker.**";
     }
-    format!("Restart the main process and look into its log. {meanwhile}")
+    format!("Restart the main process and check its log. {meanwhile}")
 }
 
-/// Streams whose requests go to a writer.
+/// The streams whose requests the proxy sends to a writer.
 fn moved_streams<'a>(context: &Context<'a>) -> Vec<&'a str> {
     let mut streams: Vec<&str> = Vec::new();
     for rule in context.routes.rules.iter().filter(|rule| matches!(rule.target, Target::Writers(_))) {
@@ -172,38 +181,38 @@ fn moved_streams<'a>(context: &Context<'a>) -> Vec<&'a str> {
 fn write_back(out: &mut String, context: &Context<'_>, proxy: &str) {
     out.push_str("## The way back\n\n");
     if context.cluster.workers.is_empty() {
-        let _ = writeln!(out, "Put {proxy}'s old configuration back and reload.\n");
+        let _ = writeln!(out, "Restore {proxy}'s old configuration and reload it.\n");
         return;
     }
     let moved = moved_streams(context);
     let has_media = context.cluster.workers.iter().any(Process::has_media);
-    let _ = write!(out, "Putting only {proxy}'s old configuration back, and leaving the processes as they are, ");
+    let _ = write!(out, "Restoring only {proxy}'s old configuration, with the processes left as they are, ");
     if !moved.is_empty() {
         let _ = writeln!(
             out,
-            "is not enough: requests that write {} would reach the main process, which does not write them now.\n",
+            "is not enough: requests that write {} would reach the main process, which no longer writes them.\n",
             moved.join(", ")
         );
     } else if has_media {
-        out.push_str("is not enough: media would reach the main process, whose media repository is off (workers.yaml).\n\n");
+        out.push_str("is not enough: media requests would reach the main process, whose media repository is disabled (workers.yaml).\n\n");
     } else {
-        out.push_str("takes the requests from the workers: the main process can serve every one.\n\n");
+        out.push_str("is enough: all requests go to the main process again, which can serve them.\n\n");
     }
     let _ = write!(
         out,
-        "1. Stop every process, workers too: `systemctl stop matrix-synapse.target`. No worker may run on with the old settings.\n\
-         2. Put homeserver.yaml, the units and {proxy}'s configuration back; `systemctl daemon-reload`.\n\
-         3. Start the main process, reload {proxy}. Redis may stay.\n\n"
+        "1. Stop every process, including the workers: `systemctl stop matrix-synapse.target`. No worker may keep running with the new settings.\n\
+         2. Restore homeserver.yaml, the units and {proxy}'s configuration; `systemctl daemon-reload`.\n\
+         3. Start the main process, reload {proxy}. Redis can keep running.\n\n"
     );
 }
 
 fn write_later(out: &mut String, context: &Context<'_>) {
-    out.push_str("## What needs which restart\n\n| change | restart |\n|---|---|\n");
+    out.push_str("## Restarts after later changes\n\n| change | restart |\n|---|---|\n");
     out.push_str("| weights, balancing rules, timeouts | reload the proxy |\n");
-    out.push_str("| one more worker in a pool | start it, then reload the proxy; a keyed rule then moves some users or rooms, whose caches are cold |\n");
+    out.push_str("| one more worker in a pool | start it, then reload the proxy; a keyed rule then moves some users or rooms to servers with cold caches |\n");
     if !context.cluster.workers.is_empty() {
         out.push_str("| `stream_writers`, `instance_map`, number of event persisters | every process at once |\n");
-        out.push_str("| federation senders, pushers and other duties | every process, so that no two do the same work |\n");
+        out.push_str("| federation senders, pushers and other background roles | every process, so that no two do the same work |\n");
     }
-    out.push_str("| Synapse itself | the main process first (it brings the database up to date), then the workers; write this configuration again for the new release |\n");
+    out.push_str("| Synapse release | the main process first (it updates the database), then the workers; run `wsim configure` again for the new release |\n");
 }

@@ -9,7 +9,7 @@ use super::address::Address;
 use super::release::{Known, background_role_since, several_writers_since, stream_since};
 use super::resource::Resource;
 use super::routes::{Routes, Target};
-use super::{ConfigureError, Settings};
+use super::{ConfigureConfig, ConfigureError};
 use wsim_plan::{CheckedPlan, Plan};
 
 /// A worker process.
@@ -25,7 +25,7 @@ pub struct Process {
     pub resources: BTreeSet<Resource>,
     /// Streams it writes.
     pub streams: Vec<String>,
-    /// Settings of [`wsim_plan::BackgroundRoles`] that name it.
+    /// ConfigureConfig of [`wsim_plan::BackgroundRoles`] that name it.
     pub background_roles: Vec<&'static str>,
     /// Program.
     pub app: &'static str,
@@ -59,11 +59,11 @@ pub(crate) fn assign_addresses(
     mut plan: Plan,
     release: &Known,
     synapse: &str,
-    settings: &Settings,
+    config: &ConfigureConfig,
 ) -> Result<(CheckedPlan, Cluster), ConfigureError> {
     check_streams(&plan, release, synapse)?;
     check_background_roles(&plan, release, synapse)?;
-    let mut ports = Ports::new(&plan, settings);
+    let mut ports = Ports::new(&plan, config);
     for pool in &mut plan.pools {
         let Some(workers) = pool.workers.take() else { continue };
         for number in 1..=workers {
@@ -72,12 +72,12 @@ pub(crate) fn assign_addresses(
         }
     }
     let plan = plan.check()?.for_release(synapse);
-    let cluster = Cluster::new(&plan, ports, release, settings)?;
+    let cluster = Cluster::new(&plan, ports, release, config)?;
     Ok((plan, cluster))
 }
 
 impl Cluster {
-    fn new(plan: &CheckedPlan, ports: Ports, release: &Known, settings: &Settings) -> Result<Self, ConfigureError> {
+    fn new(plan: &CheckedPlan, ports: Ports, release: &Known, config: &ConfigureConfig) -> Result<Self, ConfigureError> {
         let processes = plan.workers().iter().map(|worker| {
             let clients = worker.address.as_deref().and_then(|address| Address::parse(address).ok());
             let assigned = plan.background_roles.assigned().into_iter().filter(|(_, names)| names.contains(&worker.name));
@@ -89,7 +89,7 @@ impl Cluster {
             Ok(Process { name, clients, replication: None, resources: BTreeSet::new(), streams, background_roles, app })
         });
         let workers = processes.collect::<Result<Vec<_>, ConfigureError>>()?;
-        Ok(Self { main: settings.main.clone(), main_replication: settings.main_replication.clone(), workers, ports })
+        Ok(Self { main: config.main.clone(), main_replication: config.main_replication.clone(), workers, ports })
     }
 
     /// Adds what only the routes tell: what each worker serves, and where writers listen.
@@ -175,16 +175,16 @@ struct Ports {
 }
 
 impl Ports {
-    fn new(plan: &Plan, settings: &Settings) -> Self {
+    fn new(plan: &Plan, config: &ConfigureConfig) -> Self {
         let named =
             plan.pools.iter().flat_map(|pool| pool.servers().unwrap_or_default()).filter_map(|server| Address::parse(&server.name).ok());
-        let own = [settings.main.clone(), settings.main_replication.clone()];
+        let own = [config.main.clone(), config.main_replication.clone()];
         let port = |address| match address {
             Address::Tcp { port, .. } => Some(port),
             Address::Unix(_) => None,
         };
         let taken = named.chain(own).filter_map(port).collect();
-        Self { base: settings.base_port, next: u32::from(settings.base_port), taken }
+        Self { base: config.base_port, next: u32::from(config.base_port), taken }
     }
 
     /// The next port, on loopback.

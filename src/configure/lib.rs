@@ -38,7 +38,7 @@ use wsim_plan::{BalancerError, CheckedPlan, Fault, ProxyKind};
 
 /// What a configuration is to be like, beside its plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
+pub struct ConfigureConfig {
     /// The proxy to write for.
     pub proxy: ProxyKind,
     /// Release whose endpoint table and settings apply; the plan's if `None`.
@@ -55,7 +55,7 @@ pub struct Settings {
     pub installed: String,
 }
 
-impl Default for Settings {
+impl Default for ConfigureConfig {
     fn default() -> Self {
         Self {
             proxy: ProxyKind::Nginx,
@@ -228,24 +228,24 @@ pub enum ConfigureError {
 ///
 /// # Errors
 /// [`ConfigureError`] names what the release or the proxy cannot do.
-pub fn configure(plan: &CheckedPlan, settings: &Settings) -> Result<Configuration, ConfigureError> {
+pub fn configure(plan: &CheckedPlan, config: &ConfigureConfig) -> Result<Configuration, ConfigureError> {
     let mut warnings = Vec::new();
     check::check(plan)?;
-    let synapse = settings.synapse.as_ref().unwrap_or(&plan.synapse);
-    let translated = translate::to_proxy(plan, settings.proxy, &mut warnings)?;
+    let synapse = config.synapse.as_ref().unwrap_or(&plan.synapse);
+    let translated = translate::to_proxy(plan, config.proxy, &mut warnings)?;
     let choice = wsim_endpoints::table_for(Some(synapse))?;
     if choice.newer_than_known {
         warnings.push(format!("Synapse {synapse} is newer than every endpoint table here; the newest one is used"));
     }
     let release = release::Known::new(&choice.release)?;
-    let (plan, cluster) = cluster::assign_addresses(translated, &release, synapse, settings)?;
+    let (plan, cluster) = cluster::assign_addresses(translated, &release, synapse, config)?;
     let routes = Routes::new(&plan, &choice.table);
     for pool in &plan.pools {
         plan.balancer_config(pool)?;
     }
     let cluster = cluster.with_routes(&plan, &routes, &release)?;
     warnings.extend(routes.warnings(&plan));
-    let context = Context { plan: &plan, release: &release, cluster: &cluster, routes: &routes, settings };
+    let context = Context { plan: &plan, release: &release, cluster: &cluster, routes: &routes, config };
     let mut files = proxy::files(&context, &mut warnings)?;
     files.extend(synapse::files(&context));
     files.push(OutputFile::new("plan.toml", plan.to_toml()));
@@ -261,7 +261,7 @@ pub(crate) struct Context<'a> {
     pub(crate) release: &'a release::Known,
     pub(crate) cluster: &'a Cluster,
     pub(crate) routes: &'a Routes,
-    pub(crate) settings: &'a Settings,
+    pub(crate) config: &'a ConfigureConfig,
 }
 
 /// First port given to workers without an address, unless another is asked for.

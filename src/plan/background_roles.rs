@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::model::Writers;
+use super::writers::Writers;
 
 /// The workers of each background role. A role without a worker stays with the main process.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,10 +6,11 @@ use thiserror::Error;
 
 use super::checked::CheckedPlan;
 use super::known::{self, WriterLimit};
-use super::model::{Plan, Pool, Selector, Writers};
+use super::model::{Plan, Pool, Selector};
 use super::rule::{Rule, UnknownRule};
 use super::server::ServerError;
 use super::suggest;
+use super::writers::Writers;
 
 /// The first rule that a plan breaks.
 #[derive(Debug, Clone, PartialEq, Error)]

@@ -11,7 +11,8 @@ use toml::de::{DeTable, DeValue};
 use super::background_roles::BackgroundRoles;
 use super::check::{Fault, PathStep};
 use super::checked::CheckedPlan;
-use super::model::{Plan, Pool, Selector, Writers};
+use super::model::{Plan, Pool, Selector};
+use super::writers::Writers;
 
 /// Why a file is not a plan.
 #[derive(Debug, Clone, PartialEq, Error)]

@@ -25,6 +25,7 @@ pub mod server;
 pub mod suggest;
 mod topology;
 mod warnings;
+mod writers;
 
 pub use background_roles::BackgroundRoles;
 pub use balancer::BalancerError;
@@ -37,3 +38,4 @@ pub use route::{Destination, EndpointFacts};
 pub use rule::{Key, Rule, Spread, UnknownRule};
 pub use server::{Server, ServerError};
 pub use topology::{PoolMember, Worker};
+pub use writers::Writers;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::background_roles::BackgroundRoles;
+use super::writers::Writers;
 
 /// A topology of workers. Requests that no pool takes go to the main process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -154,23 +155,4 @@ pub enum Selector {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         methods: Vec<String>,
     },
-}
-
-/// One worker name or several.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "expected a worker's name in quotes or a list of names")]
-pub enum Writers {
-    One(String),
-    /// Synapse shards the work among them.
-    Several(Vec<String>),
-}
-
-impl Writers {
-    /// The workers in configured order, on which Synapse's sharding depends.
-    pub fn names(&self) -> &[String] {
-        match self {
-            Self::One(name) => std::slice::from_ref(name),
-            Self::Several(names) => names,
-        }
-    }
 }

@@ -9,8 +9,9 @@ use thiserror::Error;
 
 use super::background_roles::BackgroundRoles;
 use super::checked::CheckedPlan;
-use super::model::{Plan, Pool, Proxy, ProxyKind, Selector, Writers};
+use super::model::{Plan, Pool, Proxy, ProxyKind, Selector};
 use super::suggest;
+use super::writers::Writers;
 
 /// A standard plan, for a range of worker counts.
 #[derive(Debug, Clone)]

@@ -85,7 +85,8 @@ pub(super) fn members(pool: &Pool, workers: &[Worker]) -> Vec<PoolMember> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Selector, Writers};
+    use crate::model::Selector;
+    use crate::writers::Writers;
 
     fn pool(name: &str, servers: &[&str], workers: Option<u32>) -> Pool {
         Pool {

@@ -29,7 +29,7 @@ pub fn route(proxy: &read::Proxy) {
         ] {
             let request = read::Request::new(method, target).with_header("Authorization", "Bearer syt_YWxpY2U_a_b");
             let routed = site.route(&request);
-            if let read::Answer::Pool(pool) = routed.answer {
+            if let read::RouteTarget::Pool(pool) = routed.target {
                 assert!(pool < proxy.pools.len(), "the pool exists");
             }
         }

@@ -1,10 +1,11 @@
-//! `wsim audit`: each damage gives its finding, known set-ups their known weaknesses, and a sound one nothing.
+//! `wsim audit`: each damaged configuration gives its finding, well-known configurations give their known weaknesses, a sound one gives
+//! no finding, and everything that `wsim configure` writes is read back as the plan it was written from.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use wsim::endpoints::{Classifier, ClassifierConfig, table_for};
-use wsim::plan::Plan;
+use wsim::plan::{CheckedPlan, Plan};
 
 use crate::support::wsim;
 
@@ -12,14 +13,14 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/audit")
 }
 
-/// Runs the command on files of `tests/audit/`; exit status and JSON.
-fn audit(files: &[&str], further: &[&str]) -> (i32, Value) {
+/// Runs the command on files of `tests/audit/` and returns the exit status and the JSON report.
+fn audit(files: &[&str], more_arguments: &[&str]) -> (i32, Value) {
     let output = wsim()
         .current_dir(folder())
         .arg("audit")
         .args(files)
         .args(["--json", "--synapse-version", "1.157"])
-        .args(further)
+        .args(more_arguments)
         .output()
         .unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -43,7 +44,7 @@ fn assert_has(files: &[&str], found: &[String], expected: &str) {
 }
 
 #[test]
-fn every_damage_gives_its_finding_at_its_line() {
+fn every_damaged_file_gives_its_finding_at_the_right_line() {
     let synapse = ["synapse/homeserver.yaml", "synapse/typing1.yaml", "synapse/pusher1.yaml"];
     let cases: &[(&[&str], &str)] = &[
         (&["damaged/cannot-serve.conf"], "error cannot-serve damaged/cannot-serve.conf:4"),
@@ -77,7 +78,7 @@ fn every_damage_gives_its_finding_at_its_line() {
 }
 
 #[test]
-fn a_damage_is_not_found_where_it_was_repaired() {
+fn a_repaired_file_no_longer_gives_the_finding() {
     let cases = [
         ("damaged/user-split.conf", "user-split", "upstream syncs {", "upstream syncs { hash $http_authorization;"),
         ("damaged/least-conn-parked.conf", "least-conn-parked", "least_conn;", "hash $http_authorization consistent;"),
@@ -100,19 +101,19 @@ fn a_damage_is_not_found_where_it_was_repaired() {
 }
 
 #[test]
-fn known_set_ups_have_their_known_weaknesses() {
-    // Synapse's own example: right for what it takes, and only a part of a configuration.
+fn well_known_configurations_have_their_known_weaknesses() {
+    // Synapse's own example routes correctly but is only part of a configuration.
     let (status, json) = audit(&["synapse-document.conf"], &[]);
     let found = findings(&json);
     assert_eq!(status, 0, "{found:#?}");
     assert!(found.iter().all(|finding| finding.starts_with("hint")), "{found:#?}");
     assert!(found.iter().any(|finding| finding.contains("not-routed")), "{found:#?}");
     let plan = Plan::from_toml(json["plan"].as_str().unwrap(), "plan.toml").unwrap();
-    let shape: Vec<(&str, &str, Option<&str>, usize)> =
+    let pools: Vec<(&str, &str, Option<&str>, usize)> =
         plan.pools.iter().map(|pool| (pool.name.as_str(), pool.balance.as_str(), pool.key.as_deref(), pool.servers.len())).collect();
-    assert_eq!(shape, [("synapse_initial_sync", "hash consistent", Some("user"), 2), ("synapse_sync", "hash consistent", Some("user"), 4)]);
+    assert_eq!(pools, [("synapse_initial_sync", "hash consistent", Some("user"), 2), ("synapse_sync", "hash consistent", Some("user"), 4)]);
 
-    // The docker image: round robin for everything.
+    // The Docker image balances everything by round robin.
     let (status, json) = audit(&["docker-image.conf"], &[]);
     let found = findings(&json);
     assert_eq!(status, 3);
@@ -121,7 +122,7 @@ fn known_set_ups_have_their_known_weaknesses() {
         assert_has(&["docker-image.conf"], &found, expected);
     }
 
-    // The playbook: a table of 2021, and a header that may not be there.
+    // The Ansible playbook uses an endpoint table of 2021 and hashes a header that may be missing.
     let (_, json) = audit(&["ansible-playbook.conf"], &[]);
     let found = findings(&json);
     assert!(found.iter().any(|finding| finding.starts_with("warning older-table")), "{found:#?}");
@@ -130,8 +131,8 @@ fn known_set_ups_have_their_known_weaknesses() {
     assert!(older["what"].as_str().unwrap().contains("Synapse 1.3"), "{older}");
 }
 
-/// What a folder of generated files must give: an equivalent plan, and nothing worse than a hint.
-fn assert_round_trip(files: &Path, plan: &str) {
+/// Asserts that the audit of a folder gives an equivalent plan and nothing worse than a hint.
+fn assert_audit_gives_plan(files: &Path, plan: &str) {
     let files = files.to_str().unwrap();
     let (status, json) = audit(&[files], &["--fail-on", "warning"]);
     assert_eq!(status, 0, "{:#?}", json["findings"]);
@@ -142,17 +143,17 @@ fn assert_round_trip(files: &Path, plan: &str) {
         assert_eq!(destination(&derived, endpoint), destination(&wanted, endpoint), "{endpoint:?}\n{}", json["plan"].as_str().unwrap());
     }
     assert_eq!(derived.stream_writers, wanted.stream_writers);
-    assert_eq!(derived.duties, wanted.duties);
+    assert_eq!(derived.background_roles, wanted.background_roles);
 }
 
-/// Servers, rule and key, or the writer, of whoever serves an endpoint.
-fn destination(plan: &Plan, endpoint: &wsim::endpoints::Endpoint) -> String {
+/// The servers, rule and key of the pool that serves an endpoint, or the stream whose writer serves it.
+fn destination(plan: &CheckedPlan, endpoint: &wsim::endpoints::Endpoint) -> String {
     match plan.route(endpoint) {
         wsim::plan::Destination::Main => "main".to_owned(),
         wsim::plan::Destination::Writer(stream) => format!("writer of {stream}"),
         wsim::plan::Destination::Pool(index) => {
             let pool = &plan.pools[index];
-            format!("{:?} {:?}", pool.servers, plan.rule(pool).unwrap())
+            format!("{:?} {:?}", pool.servers, plan.rule(index))
         }
     }
 }
@@ -160,11 +161,11 @@ fn destination(plan: &Plan, endpoint: &wsim::endpoints::Endpoint) -> String {
 #[test]
 fn a_sound_configuration_gives_its_plan_and_nothing_to_fix() {
     let plan = std::fs::read_to_string(folder().join("sound/plan.toml")).unwrap();
-    assert_round_trip(&folder().join("sound/files"), &plan);
+    assert_audit_gives_plan(&folder().join("sound/files"), &plan);
 }
 
 #[test]
-fn severities_and_quiet_decide_the_exit_status() {
+fn the_exit_status_depends_on_severity_and_fail_on() {
     let status = |arguments: &[&str]| wsim().current_dir(folder()).arg("audit").args(arguments).output().unwrap();
     let run = status(&["damaged/user-split.conf", "--quiet"]);
     assert_eq!((run.status.code(), run.stdout.is_empty()), (Some(0), true));
@@ -175,7 +176,7 @@ fn severities_and_quiet_decide_the_exit_status() {
 }
 
 #[test]
-fn logs_show_which_requests_went_astray() {
+fn logs_show_which_requests_reached_the_wrong_process() {
     let place = tempfile::tempdir().unwrap();
     let log = place.path().join("access.log");
     let line = |second: u32, request: &str, status: u16, upstream: &str| {
@@ -204,50 +205,50 @@ fn logs_show_which_requests_went_astray() {
     assert_eq!(strays, [("cannot-serve", "client_other", 20, 20), ("served-by-main", "sync", 20, 0)]);
 }
 
-/// `wsim configure` and back: nothing to fix, and every endpoint where the plan wanted it.
-fn round_trip(proxy: &str, plan: &Path) {
+/// Runs `wsim configure` and audits its files: nothing to fix, and every endpoint is routed as the plan says.
+fn assert_configured_plan_is_read_back(proxy: &str, plan: &Path) {
     let scratch = tempfile::tempdir().unwrap();
     let files = scratch.path().join("files");
     let written = wsim().arg("configure").arg(plan).args(["--proxy", proxy, "--quiet", "--out"]).arg(&files).output().unwrap();
     assert!(written.status.success(), "{proxy} {}: {}", plan.display(), String::from_utf8_lossy(&written.stderr));
     let place = |path: &str| files.join(path).to_str().unwrap().to_owned();
-    let mut given = Vec::new();
+    let mut arguments = Vec::new();
     if proxy == "nginx" {
-        // The site includes the locations from where an administrator puts them.
+        // The example site includes the locations from the folder where an administrator would put them.
         let site = files.join("proxy/nginx/example-site.conf");
         let text = std::fs::read_to_string(&site).unwrap().replace("/etc/nginx/snippets/", &place("proxy/nginx/"));
         std::fs::write(&site, text).unwrap();
-        given.extend([place("proxy/nginx/wsim-maps.conf"), place("proxy/nginx/example-site.conf")]);
+        arguments.extend([place("proxy/nginx/wsim-maps.conf"), place("proxy/nginx/example-site.conf")]);
     }
-    given.extend(match proxy {
+    arguments.extend(match proxy {
         "haproxy" => vec![place("proxy/haproxy/haproxy.cfg")],
         "caddy" => vec![place("proxy/caddy/Caddyfile")],
         "traefik" => vec![place("proxy/traefik/static-additions.yaml"), place("proxy/traefik/dynamic.yaml")],
         _ => Vec::new(),
     });
-    given.push(place("synapse/workers.yaml"));
+    arguments.push(place("synapse/workers.yaml"));
     if let Ok(workers) = std::fs::read_dir(files.join("synapse/workers")) {
-        given.extend(workers.map(|worker| worker.unwrap().path().to_str().unwrap().to_owned()));
+        arguments.extend(workers.map(|worker| worker.unwrap().path().to_str().unwrap().to_owned()));
     }
-    let given: Vec<&str> = given.iter().map(String::as_str).collect();
-    let (status, json) = audit(&given, &["--fail-on", "error"]);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let (status, json) = audit(&arguments, &["--fail-on", "error"]);
     assert_eq!(status, 0, "{proxy} {}: {:#?}", plan.display(), json["findings"]);
     assert_eq!(json["not_evaluated"], 0, "{proxy} {}", plan.display());
-    // What the plan itself does, the audit must say: users and rooms over several workers, parked syncs counted as load.
+    // The audit must report what the plan itself does: it spreads users and rooms over several workers, or counts waiting syncs as load.
     let stem = plan.file_stem().unwrap().to_str().unwrap();
-    let meant: &[&str] = match stem.rsplit_once('-') {
+    let intended: &[&str] = match stem.rsplit_once('-') {
         Some(("round-robin" | "generic", "2" | "3")) => &["user-split", "room-split"],
         Some(("least-conn", _)) => &["user-split", "room-split", "least-conn-parked"],
         _ => &[],
     };
     let warnings: Vec<String> = findings(&json).into_iter().filter(|finding| finding.starts_with("warning")).collect();
-    let unmeant: Vec<&String> = warnings.iter().filter(|finding| !meant.iter().any(|code| finding.contains(code))).collect();
-    assert!(unmeant.is_empty(), "{proxy} {stem}: {unmeant:#?}");
-    assert_eq!(warnings.is_empty(), meant.is_empty(), "{proxy} {stem}: {warnings:#?}");
+    let unexpected: Vec<&String> = warnings.iter().filter(|finding| !intended.iter().any(|code| finding.contains(code))).collect();
+    assert!(unexpected.is_empty(), "{proxy} {stem}: {unexpected:#?}");
+    assert_eq!(warnings.is_empty(), intended.is_empty(), "{proxy} {stem}: {warnings:#?}");
     let wanted = Plan::from_toml(&std::fs::read_to_string(files.join("plan.toml")).unwrap(), "wanted").unwrap();
     let derived = Plan::from_toml(json["plan"].as_str().unwrap(), "derived").unwrap();
     let classifier = Classifier::new(&table_for(Some("1.157")).unwrap().table, &ClassifierConfig::default()).unwrap();
-    // The administration interface is closed at the proxy, so the audit cannot see where it would go.
+    // The proxy rejects requests to the administration interface, so the audit cannot know which process would serve them.
     let open = |pattern: &str| !pattern.contains("/_synapse/admin");
     for endpoint in classifier.endpoints().iter().filter(|endpoint| !endpoint.internal && endpoint.pattern.as_deref().is_some_and(open)) {
         let (derived, wanted) = (destination(&derived, endpoint), destination(&wanted, endpoint));
@@ -256,16 +257,16 @@ fn round_trip(proxy: &str, plan: &Path) {
 }
 
 #[test]
-fn what_configure_writes_audit_reads_back_from_nginx() {
-    each_plan(|plan| round_trip("nginx", plan));
+fn audit_reads_back_what_configure_writes_for_nginx() {
+    each_plan(|plan| assert_configured_plan_is_read_back("nginx", plan));
 }
 
 #[test]
-fn what_configure_writes_audit_reads_back_from_haproxy() {
-    each_plan(|plan| round_trip("haproxy", plan));
+fn audit_reads_back_what_configure_writes_for_haproxy() {
+    each_plan(|plan| assert_configured_plan_is_read_back("haproxy", plan));
 }
 
-/// Every plan that a real cluster is tested with.
+/// Calls `test` with every plan of `tests/cluster/plans`.
 fn each_plan(test: impl Fn(&Path)) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster/plans");
     let mut plans: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -275,11 +276,11 @@ fn each_plan(test: impl Fn(&Path)) {
 }
 
 #[test]
-fn what_configure_writes_audit_reads_back_from_caddy() {
-    each_plan(|plan| round_trip("caddy", plan));
+fn audit_reads_back_what_configure_writes_for_caddy() {
+    each_plan(|plan| assert_configured_plan_is_read_back("caddy", plan));
 }
 
 #[test]
-fn what_configure_writes_audit_reads_back_from_traefik() {
-    each_plan(|plan| round_trip("traefik", plan));
+fn audit_reads_back_what_configure_writes_for_traefik() {
+    each_plan(|plan| assert_configured_plan_is_read_back("traefik", plan));
 }

@@ -5,15 +5,16 @@ use std::io::{self, Write};
 use wsim_configure::audit::traffic::Traffic;
 use wsim_configure::audit::{Audit, Severity};
 use wsim_report::escape;
+use wsim_text::plural;
 
-/// Writes findings, worst first, then what was left out, then what the logs say.
+/// Writes the findings (worst first), the parts that were not evaluated, the traffic of the logs, and a summary.
 pub(super) fn print(out: &mut dyn Write, audit: &Audit, traffic: Option<&Traffic>) -> io::Result<()> {
     let bold = anstyle::Style::new().bold();
     writeln!(
         out,
-        "{bold}Synapse {}{bold:#}: {} requests of its endpoint table tried; main process: {}",
+        "{bold}Synapse {}{bold:#}: {} checked; main process: {}",
         audit.synapse,
-        audit.tried,
+        plural(audit.tried as u64, "example request", "example requests"),
         escape::visible(&audit.main)
     )?;
     for finding in &audit.findings {
@@ -39,11 +40,11 @@ pub(super) fn print(out: &mut dyn Write, audit: &Audit, traffic: Option<&Traffic
         }
         let more = finding.requests.saturating_sub(finding.examples.len());
         if more > 0 {
-            writeln!(out, "       … and {more} more of the table's requests")?;
+            writeln!(out, "       … and {more} more")?;
         }
     }
     if !audit.notes.is_empty() {
-        writeln!(out, "\n{bold}Left out of account{bold:#}")?;
+        writeln!(out, "\n{bold}Not evaluated{bold:#}")?;
         for note in &audit.notes {
             writeln!(out, "  {}: {}", escape::visible(&note.at.to_string()), escape::visible(&note.text))?;
         }
@@ -51,35 +52,47 @@ pub(super) fn print(out: &mut dyn Write, audit: &Audit, traffic: Option<&Traffic
     if let Some(traffic) = traffic {
         strays(out, traffic)?;
     }
-    let count = |severity| audit.findings.iter().filter(|finding| finding.severity == severity).count();
-    writeln!(
-        out,
-        "\n{} errors, {} warnings, {} hints; {} of {} requests could not be evaluated",
-        count(Severity::Error),
-        count(Severity::Warning),
-        count(Severity::Hint),
-        audit.not_evaluated,
-        audit.tried
-    )
+    writeln!(out, "\n{}", summary(audit))
+}
+
+/// `2 errors, 1 hint. 3 of 412 requests could not be evaluated.`
+fn summary(audit: &Audit) -> String {
+    let count = |severity| audit.findings.iter().filter(|finding| finding.severity == severity).count() as u64;
+    let counts = [(Severity::Error, "error", "errors"), (Severity::Warning, "warning", "warnings"), (Severity::Hint, "hint", "hints")];
+    let counts = counts.map(|(severity, one, many)| (count(severity), one, many));
+    let parts: Vec<String> =
+        counts.into_iter().filter(|(count, ..)| *count > 0).map(|(count, one, many)| plural(count, one, many)).collect();
+    let findings = if parts.is_empty() { "No findings".to_owned() } else { parts.join(", ") };
+    let evaluated = match (audit.tried, audit.not_evaluated) {
+        (0, _) if audit.findings.iter().any(|finding| finding.code == "no-matrix") => {
+            "Nothing could be checked: the proxy files contain no Matrix site".to_owned()
+        }
+        (0, _) => "No request was checked, because no proxy file was given".to_owned(),
+        (_, 0) => "All requests were evaluated".to_owned(),
+        (tried, not_evaluated) => format!("{not_evaluated} of {} could not be evaluated", plural(tried as u64, "request", "requests")),
+    };
+    format!("{findings}. {evaluated}.")
 }
 
 fn strays(out: &mut dyn Write, traffic: &Traffic) -> io::Result<()> {
     let bold = anstyle::Style::new().bold();
-    writeln!(out, "\n{bold}In the logs{bold:#}: {} requests with a known server, {} without", traffic.placed, traffic.unplaced)?;
+    let placed = plural(traffic.placed, "request", "requests");
+    writeln!(out, "\n{bold}In the logs{bold:#}: {placed} with a known server, {} without", traffic.unplaced)?;
     for stray in &traffic.strays {
         let cost = stray.cpu_seconds.map_or("CPU not logged".to_owned(), |seconds| format!("{seconds:.1} CPU seconds"));
         let what = if stray.code == "served-by-main" {
-            "went to the main process though workers may serve them"
+            "went to the main process, although workers can serve them"
         } else {
             "went to a worker that cannot serve them"
         };
         writeln!(
             out,
-            "  {} {} requests {what} ({}): {cost}, {} refused",
+            "  {} {} {} {what} ({}): {cost}, {} failed with 404 or 405",
             stray.requests,
             escape::visible(&stray.group),
+            if stray.requests == 1 { "request" } else { "requests" },
             escape::visible(&stray.at),
-            stray.refused
+            stray.rejected
         )?;
     }
     Ok(())

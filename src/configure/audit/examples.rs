@@ -1,8 +1,8 @@
-//! Real requests for every row of the table: path, method, query.
+//! Example requests for every row of the table: path, method, query.
 //!
-//! A row's pattern says which paths match, not which exist; the tails and methods here are those of the Matrix specification and of
-//! Synapse's admin API. Invariant: every example is a request that a client or server really sends, and is classified by the
-//! table's own classifier.
+//! A row's pattern describes the paths that match, not the paths that exist; the path endings and methods here are those of the
+//! Matrix specification and of Synapse's admin API. Invariant: every example is a request that clients or servers send, and has the
+//! class that the table's own classifier gives it.
 
 use std::collections::BTreeSet;
 
@@ -17,11 +17,10 @@ pub struct Example {
     pub method: &'static str,
     /// Path and query.
     pub target: String,
-    /// Its class.
     pub endpoint: EndpointId,
 }
 
-/// Requests for every row, and such as only the main process serves.
+/// Requests for every row, and requests that only the main process serves.
 pub fn of(classifier: &Classifier) -> Vec<Example> {
     let mut found: BTreeSet<(String, &'static str)> = BTreeSet::new();
     for row in &classifier.table().rows {
@@ -44,7 +43,7 @@ pub fn of(classifier: &Classifier) -> Vec<Example> {
     classified.collect()
 }
 
-/// Beginnings of paths that a pattern describes, with every alternative.
+/// The beginnings of the paths that a pattern describes, with every alternative.
 fn paths(pattern: &str, syntax: Syntax) -> Vec<String> {
     if syntax == Syntax::Prefix {
         return vec![pattern.to_owned()];
@@ -54,12 +53,12 @@ fn paths(pattern: &str, syntax: Syntax) -> Vec<String> {
     spelled(&hir).into_iter().map(|path| filled(&path)).collect()
 }
 
-/// Texts of an expression, with [`OPEN`] where anything may stand.
+/// The texts that an expression matches, with [`OPEN`] for parts that match anything.
 fn spelled(hir: &Hir) -> Vec<String> {
     let mut texts = match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => vec![String::new()],
         HirKind::Literal(literal) => vec![String::from_utf8_lossy(&literal.0).into_owned()],
-        // A single dot in a table's pattern is meant as one.
+        // A single dot in a table's pattern means a literal dot.
         HirKind::Class(_) => vec![".".to_owned()],
         HirKind::Capture(capture) => spelled(&capture.sub),
         HirKind::Alternation(parts) => parts.iter().flat_map(spelled).collect(),
@@ -80,7 +79,7 @@ fn spelled(hir: &Hir) -> Vec<String> {
     texts
 }
 
-/// The open places filled with what stands there in a real path.
+/// A path with every [`OPEN`] part replaced by a realistic value.
 fn filled(path: &str) -> String {
     let mut out = String::new();
     let mut parts = path.split(OPEN);
@@ -109,7 +108,7 @@ fn filled(path: &str) -> String {
     out
 }
 
-/// Whole targets of a beginning: with what follows in a real path, and the queries that matter.
+/// Complete targets for the beginning of a path: with realistic endings, and with the queries that affect routing.
 fn finished(path: &str, method: &str) -> Vec<String> {
     let ends = |end: &str| path.ends_with(end);
     let one = |tail: &str| vec![format!("{path}{tail}")];
@@ -137,7 +136,7 @@ fn finished(path: &str, method: &str) -> Vec<String> {
     }
 }
 
-/// Methods of a path in the specification.
+/// The methods of a path in the specification.
 fn methods(path: &str) -> &'static [&'static str] {
     METHODS.iter().find(|(part, _)| path.contains(part)).map_or(&["GET"], |(_, methods)| methods)
 }
@@ -147,7 +146,7 @@ const ROOM: &str = "!room:example.org";
 const USER: &str = "@alice:example.org";
 const TEXTS_MAX: usize = 24;
 
-/// Ends of patterns that go on in real paths; with a method for which the bare path exists too.
+/// Ends of patterns that continue in real paths: the end, the continuation, and a method for which the bare path exists too.
 const TAILS: [(&str, &str, Option<&str>); 24] = [
     ("/send", "/m.room.message/t1", None),
     ("/redact", "/$event:example.org/t1", None),
@@ -175,7 +174,7 @@ const TAILS: [(&str, &str, Option<&str>); 24] = [
     ("/directory/room/", "%23alias%3Aexample.org", None),
 ];
 
-/// Methods by what a path contains; the first that fits.
+/// Methods by a part of the path; the first match applies.
 const METHODS: [(&str, &[&str]); 61] = [
     ("/joined_", &["GET"]),
     ("/_synapse/admin/v2/users/", &["GET", "PUT"]),
@@ -240,7 +239,7 @@ const METHODS: [(&str, &[&str]); 61] = [
     ("/presence/", &["GET", "PUT"]),
 ];
 
-/// Requests that only the main process serves in every release, or in most: the classifier has the last word.
+/// Requests that only the main process serves in most releases; the classifier decides for each release.
 const MAIN_ONLY: &[(&str, &str)] = &[
     ("POST", "/_matrix/client/v3/logout"),
     ("POST", "/_matrix/client/v3/logout/all"),

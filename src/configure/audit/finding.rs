@@ -1,22 +1,22 @@
-//! A finding: what, where, why, and what to do.
+//! A finding: the fault, its location, its effect, and the fix.
 
 use serde::{Serialize, Serializer};
 
 use super::super::read::SourceLocation;
 
-/// How bad it is.
+/// How serious a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// Works, and could be better.
+    /// Works, but could be better.
     Hint,
-    /// Works badly, or only by luck.
+    /// Works badly, or only under some conditions.
     Warning,
     /// Requests fail.
     Error,
 }
 
 impl Severity {
-    /// As people write it.
+    /// The word in output and on the command line.
     pub fn word(self) -> &'static str {
         match self {
             Self::Hint => "hint",
@@ -25,8 +25,8 @@ impl Severity {
         }
     }
 
-    /// Reads the word.
-    pub fn named(word: &str) -> Option<Self> {
+    /// The severity of a word.
+    pub fn from_word(word: &str) -> Option<Self> {
         [Self::Hint, Self::Warning, Self::Error].into_iter().find(|severity| severity.word() == word)
     }
 }
@@ -37,25 +37,23 @@ impl Serialize for Severity {
     }
 }
 
-/// Something to look at.
+/// A fault or a possible improvement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// Short name, stable between releases.
+    /// A short identifier, stable between releases.
     pub code: &'static str,
-    /// How bad.
     pub severity: Severity,
-    /// File and line; none where something is missing everywhere.
+    /// `None` if something is missing from all files.
     #[serde(rename = "place")]
     pub at: Option<SourceLocation>,
-    /// What is wrong.
+    /// The fault, as a phrase.
     pub what: String,
-    /// What it does.
+    /// Its effect.
     pub why: String,
-    /// What to do.
     pub fix: String,
-    /// Some of the requests, `METHOD path`.
+    /// Some of the affected requests, `METHOD path`.
     pub examples: Vec<String>,
-    /// How many requests of the table it concerns.
+    /// Number of affected example requests.
     pub requests: usize,
 }
 

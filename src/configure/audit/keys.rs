@@ -1,11 +1,11 @@
-//! What a pool's rule really hashes, found by asking: change one thing of a request and see whether the key changes.
+//! The part of a request that a pool's rule hashes, found by experiment: change one part of a request and compare the keys.
 
-use super::super::read::{Answer, KeyValue, Request, Site};
+use super::super::read::{KeyValue, Request, RouteTarget, Site};
 use wsim_plan::Key;
 
-/// Which changes of a request change its key.
+/// The parts of a request that change its key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Varies {
+pub(super) struct KeyInputs {
     pub(super) device: bool,
     pub(super) user: bool,
     pub(super) origin: bool,
@@ -15,8 +15,8 @@ pub(super) struct Varies {
     pub(super) tail: bool,
 }
 
-impl Varies {
-    /// The key in a plan's words; `None` if nothing changes it.
+impl KeyInputs {
+    /// The key in a plan's words; `None` if no part changes it.
     pub(super) fn key(&self) -> Option<Key> {
         Some(if self.device {
             Key::Token
@@ -35,17 +35,17 @@ impl Varies {
         })
     }
 
-    /// All requests of one room go to one server.
+    /// Whether all requests of one room go to one server.
     pub(super) fn keeps_rooms(&self) -> bool {
         !(self.device || self.user || self.origin || self.address || self.query)
     }
 
-    /// Requests of one user (or of each of their devices) go to one server.
+    /// Whether all requests of one user (or of each device) go to one server.
     pub(super) fn keeps_users(&self) -> bool {
         !(self.room || self.query || self.tail)
     }
 
-    /// Both changes.
+    /// The parts in either of the two.
     pub(super) fn or(self, other: Self) -> Self {
         Self {
             device: self.device || other.device,
@@ -59,8 +59,8 @@ impl Varies {
     }
 }
 
-/// A request as a logged-in client or a server sends it.
-pub(super) fn usual(method: &str, target: &str, host: Option<&str>) -> Request {
+/// A request as a logged-in client or another server sends it.
+pub(super) fn typical_request(method: &str, target: &str, host: Option<&str>) -> Request {
     let request = Request::new(method, target);
     let request = match host {
         Some(host) => request.with_header("Host", host),
@@ -76,15 +76,15 @@ pub(super) fn usual(method: &str, target: &str, host: Option<&str>) -> Request {
     request.with_header("User-Agent", "wsim")
 }
 
-/// What changes the key of this request.
-pub(super) fn varies(site: &dyn Site, request: &Request) -> Option<Varies> {
+/// The parts of this request that change its key.
+pub(super) fn key_inputs(site: &dyn Site, request: &Request) -> Option<KeyInputs> {
     let base = site.route(request);
-    let KeyValue::Text(own) = &base.key else { return None };
+    let KeyValue::Text(base_key) = &base.key else { return None };
     let changed = |other: Request| {
         let routed = site.route(&other);
-        routed.answer == base.answer && matches!(&routed.key, KeyValue::Text(key) if key != own)
+        routed.target == base.target && matches!(&routed.key, KeyValue::Text(key) if key != base_key)
     };
-    debug_assert!(matches!(base.answer, Answer::Pool(_)));
+    debug_assert!(matches!(base.target, RouteTarget::Pool(_)));
     let with_authorization = |value: &str| {
         let mut other = request.clone();
         if let Some((_, own)) = other.headers.iter_mut().find(|(name, _)| name == "Authorization") {
@@ -104,7 +104,7 @@ pub(super) fn varies(site: &dyn Site, request: &Request) -> Option<Varies> {
     if let Some(start) = tail.path.strip_suffix("/t1") {
         tail.path = format!("{start}/t2");
     }
-    Some(Varies {
+    Some(KeyInputs {
         device: !federation && changed(with_authorization(TOKEN_OTHER_DEVICE)),
         user: !federation && changed(with_authorization(TOKEN_OTHER_USER)),
         origin: federation && changed(with_authorization(OTHER_ORIGIN)),
@@ -115,7 +115,7 @@ pub(super) fn varies(site: &dyn Site, request: &Request) -> Option<Varies> {
     })
 }
 
-// Made up: alice's first and second device, bob's; two servers.
+// Invented: Alice's first and second device, Bob's device; two servers.
 const TOKEN: &str = "Bearer syt_YWxpY2U_AAAAAAAAAAAAAAAAAAAA_0aaaaa";
 const TOKEN_OTHER_DEVICE: &str = "Bearer syt_YWxpY2U_BBBBBBBBBBBBBBBBBBBB_1bbbbb";
 const TOKEN_OTHER_USER: &str = "Bearer syt_Ym9i_CCCCCCCCCCCCCCCCCCCC_2ccccc";

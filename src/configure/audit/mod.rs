@@ -1,13 +1,13 @@
-//! What is wrong with a configuration, against the endpoint table of a release.
+//! The audit of a configuration against the endpoint table of a release.
 //!
 //! ```text
-//! table ─▶ examples (real requests for every row) ─▶ observe (through the evaluators) ─▶ checks ─▶ findings
-//!                                                                       └─▶ derive ─▶ a plan
-//! logs  ─▶ traffic (which requests really went elsewhere) ─────────────────────────────▶ strays
+//! table ─▶ examples (requests for every row) ─▶ observe (through the evaluators) ─▶ checks ─▶ findings
+//!                                                                 └─▶ derive ─▶ a plan
+//! logs  ─▶ traffic (requests that reached the wrong process) ──────────────────────▶ strays
 //! ```
 //!
-//! Knows the table and the proxies' evaluators, not their syntax. Invariant: every finding names a place; what could not be
-//! evaluated is counted and said, and never becomes a finding about routing.
+//! Knows the table and the proxies' evaluators, not their syntax. Invariant: every finding has a location; a request that could not
+//! be evaluated is counted and reported, and never becomes a finding about routing.
 
 mod age;
 mod derive;
@@ -29,51 +29,50 @@ pub use finding::{Finding, Severity};
 
 use super::read::synapse::Cluster;
 use super::read::{Files, Kind, Note, Proxy, ReadError, caddy, haproxy, nginx, traefik};
-use wsim_endpoints::{Choice, Classifier};
+use wsim_endpoints::{Classifier, SelectedTable};
 
-/// Files that were read.
+/// The parsed files.
 #[derive(Debug, Default)]
 pub struct Configuration {
-    /// Proxies.
     pub proxies: Vec<Proxy>,
-    /// Synapse's own files.
+    /// The processes in Synapse's files.
     pub cluster: Cluster,
 }
 
-/// What the audit is told beside the files.
+/// Input of the audit besides the files.
 #[derive(Debug, Clone, Default)]
-pub struct Settings {
-    /// Addresses of the main process, where the files do not say.
+pub struct AuditConfig {
+    /// Addresses of the main process, if the files do not contain them.
     pub main: Vec<String>,
 }
 
-/// What the audit found.
+/// The result of an audit.
 #[derive(Debug, Serialize)]
 pub struct Audit {
-    /// Release whose table applies.
+    /// The release whose table applies.
     pub synapse: String,
-    /// Requests that were tried.
+    /// Number of example requests.
     pub tried: usize,
-    /// Of those, such as could not be evaluated.
+    /// Number of example requests that could not be evaluated.
     pub not_evaluated: usize,
-    /// How the main process was told.
+    /// Reason for taking a server as the main process, in words.
     pub main: String,
-    /// Servers that are the main process: addresses, and `backend/server` as HAProxy logs it.
+    /// The main process in logs: addresses, and `backend/server` as HAProxy writes it.
     #[serde(skip)]
     pub main_addresses: Vec<String>,
     /// Worst first.
     pub findings: Vec<Finding>,
-    /// What was left out of account.
+    /// Parts of the files that were read but not evaluated.
     pub notes: Vec<Note>,
-    /// The plan it amounts to.
+    /// The plan that the configuration implements.
     #[serde(skip)]
     pub plan: Option<Derived>,
 }
 
-/// Reads files of known kinds together; those of one proxy are one configuration.
+/// Parses files of known kinds; the files of one proxy are one configuration.
 ///
 /// # Errors
-/// One of them cannot be read.
+/// A file cannot be read or parsed.
 pub fn read(sources: &[(Kind, &Path, &str)], files: &dyn Files) -> Result<Configuration, ReadError> {
     let mut configuration = Configuration::default();
     let mut dynamic = Vec::new();
@@ -85,7 +84,7 @@ pub fn read(sources: &[(Kind, &Path, &str)], files: &dyn Files) -> Result<Config
             Kind::Caddyfile => configuration.proxies.push(caddy::read(path, text, files)?),
             Kind::CaddyJson => configuration.proxies.push(caddy::read_json(path, text)?),
             Kind::Traefik => dynamic.push((*path, *text)),
-            // Entry points and logs: nothing in it says where a request goes.
+            // Entry points and logs only: this file routes nothing.
             Kind::TraefikStatic => {}
             Kind::Synapse => configuration.cluster.add(path, text)?,
         }
@@ -103,24 +102,24 @@ pub fn read(sources: &[(Kind, &Path, &str)], files: &dyn Files) -> Result<Config
 }
 
 /// Audits a configuration.
-pub fn audit(configuration: &Configuration, choice: &Choice, classifier: &Classifier, settings: &Settings) -> Audit {
+pub fn audit(configuration: &Configuration, choice: &SelectedTable, classifier: &Classifier, config: &AuditConfig) -> Audit {
     let examples = examples::of(classifier);
-    let view = observe::observe(configuration, &examples, classifier, settings);
+    let observed = observe::observe(configuration, &examples, classifier, config);
     let mut findings = Vec::new();
-    routing::check(&view, &mut findings);
-    pools::check(&view, &mut findings);
-    age::check(&view, choice, &mut findings);
+    routing::check(&observed, &mut findings);
+    pools::check(&observed, &mut findings);
+    age::check(&observed, choice, &mut findings);
     settings::check(&configuration.cluster, &choice.release, &mut findings);
     findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.code.cmp(b.code)).then_with(|| a.at.cmp(&b.at)));
-    let plan = derive::plan(&view, &choice.release.to_string());
+    let plan = derive::plan(&observed, &choice.release.to_string());
     let mut notes: Vec<Note> = configuration.proxies.iter().flat_map(|proxy| proxy.notes.clone()).collect();
     notes.extend(plan.iter().flat_map(|plan| plan.notes.clone()));
     Audit {
         synapse: choice.release.to_string(),
-        tried: view.seen.len(),
-        not_evaluated: view.unknown(),
-        main: view.main_told.clone(),
-        main_addresses: view.main_addresses(),
+        tried: observed.observations.len(),
+        not_evaluated: observed.unknown(),
+        main: observed.main_evidence.clone(),
+        main_addresses: observed.main_addresses(),
         findings,
         notes,
         plan,

@@ -1,65 +1,66 @@
-//! Every example through every site that serves Matrix: where it goes, by which rule, with which key.
+//! Every example request at every site that serves Matrix: its destination, the rule that decided, and the key.
 
 use std::collections::BTreeMap;
 
 use super::super::read::synapse::Cluster;
-use super::super::read::{Answer, KeyValue, PoolAt, Proxy, ProxyName, Routed, ServerAt, Site, SourceLocation, Unknown};
+use super::super::read::{KeyValue, Proxy, RouteTarget, Routed, Site, SourceLocation, Unknown, UpstreamPool, UpstreamServer};
 use super::examples::Example;
-use super::keys::{self, Varies};
-use super::{Configuration, Settings};
+use super::keys::{self, KeyInputs};
+use super::{AuditConfig, Configuration};
 use wsim_endpoints::{Classifier, Endpoint};
+use wsim_plan::ProxyKind;
 
-/// What was seen.
-pub(super) struct View<'v> {
+/// The destinations of all example requests.
+pub(super) struct Observed<'v> {
     pub(super) configuration: &'v Configuration,
     pub(super) pools: Vec<PoolView>,
-    pub(super) seen: Vec<Seen<'v>>,
-    /// How the main process was told.
-    pub(super) main_told: String,
-    /// Some pool is the main process.
+    pub(super) observations: Vec<Observation<'v>>,
+    /// Reason for taking a pool as the main process, in words.
+    pub(super) main_evidence: String,
+    /// Whether some pool is the main process.
     pub(super) main_known: bool,
 }
 
 /// A pool of any proxy.
 #[derive(Debug, Clone)]
 pub(super) struct PoolView {
-    pub(super) pool: PoolAt,
-    pub(super) proxy: ProxyName,
+    pub(super) pool: UpstreamPool,
+    pub(super) proxy: ProxyKind,
     pub(super) proxy_index: usize,
     pub(super) main: bool,
-    /// What changes the key; `None` if the rule hashes nothing.
-    pub(super) varies: Option<Varies>,
+    /// Parts of a request that change the key; `None` if the rule hashes nothing.
+    pub(super) key_inputs: Option<KeyInputs>,
 }
 
-/// One example at one site.
-pub(super) struct Seen<'v> {
+/// One example request at one site.
+pub(super) struct Observation<'v> {
     pub(super) example: &'v Example,
     pub(super) endpoint: &'v Endpoint,
-    pub(super) went: Went,
+    pub(super) destination: Destination,
     pub(super) rule: Option<SourceLocation>,
     pub(super) key: KeyValue,
     pub(super) rewritten: bool,
-    pub(super) varies: Option<Varies>,
+    pub(super) key_inputs: Option<KeyInputs>,
 }
 
-/// Where it went.
+/// The destination of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Went {
+pub(super) enum Destination {
     Pool(usize),
     Local(String),
     Unknown(Unknown),
 }
 
-impl View<'_> {
+impl Observed<'_> {
     pub(super) fn unknown(&self) -> usize {
-        self.seen.iter().filter(|seen| matches!(seen.went, Went::Unknown(_))).count()
+        self.observations.iter().filter(|observation| matches!(observation.destination, Destination::Unknown(_))).count()
     }
 
     pub(super) fn cluster(&self) -> &Cluster {
         &self.configuration.cluster
     }
 
-    /// How logs may name the main process.
+    /// The names of the main process that logs may contain.
     pub(super) fn main_addresses(&self) -> Vec<String> {
         let servers =
             self.pools.iter().filter(|pool| pool.main).flat_map(|pool| pool.pool.servers.iter().map(move |server| (pool, server)));
@@ -70,17 +71,17 @@ impl View<'_> {
         names.collect()
     }
 
-    /// Names of the processes behind a pool, as far as Synapse's files tell.
+    /// Names of the processes behind a pool; `None` where Synapse's files have no process at that address.
     pub(super) fn processes(&self, pool: usize) -> Vec<Option<&str>> {
         let servers = &self.pools[pool].pool.servers;
         servers.iter().map(|server| self.cluster().at(&server.address).map(|process| process.name.as_str())).collect()
     }
 }
 
-impl Seen<'_> {
-    /// The pool it went to.
+impl Observation<'_> {
+    /// The pool of the destination.
     pub(super) fn pool(&self) -> Option<usize> {
-        if let Went::Pool(pool) = self.went { Some(pool) } else { None }
+        if let Destination::Pool(pool) = self.destination { Some(pool) } else { None }
     }
 
     /// `METHOD path`.
@@ -89,15 +90,15 @@ impl Seen<'_> {
     }
 }
 
-/// Routes all examples.
+/// Routes all example requests.
 pub(super) fn observe<'v>(
     configuration: &'v Configuration,
     examples: &'v [Example],
     classifier: &'v Classifier,
-    settings: &Settings,
-) -> View<'v> {
+    config: &AuditConfig,
+) -> Observed<'v> {
     let mut pools: Vec<PoolView> = Vec::new();
-    let mut seen = Vec::new();
+    let mut observations = Vec::new();
     for (proxy_index, proxy) in configuration.proxies.iter().enumerate() {
         let first = pools.len();
         pools.extend(proxy.pools.iter().map(|pool| PoolView {
@@ -105,46 +106,54 @@ pub(super) fn observe<'v>(
             proxy: proxy.kind,
             proxy_index,
             main: false,
-            varies: None,
+            key_inputs: None,
         }));
         let mut named: BTreeMap<String, usize> = BTreeMap::new();
         for (site, host) in matrix_sites(proxy) {
             for example in examples {
-                let request = keys::usual(example.method, &example.target, host);
-                let Routed { answer, rule, key, rewritten } = site.route(&request);
-                let went = match answer {
-                    Answer::Pool(index) => Went::Pool(first + index),
-                    Answer::Local(what) => Went::Local(what),
-                    Answer::Unknown(unknown) => Went::Unknown(unknown),
-                    Answer::Server(address) => {
+                let request = keys::typical_request(example.method, &example.target, host);
+                let Routed { target, rule, key, rewritten } = site.route(&request);
+                let destination = match target {
+                    RouteTarget::Pool(index) => Destination::Pool(first + index),
+                    RouteTarget::Local(what) => Destination::Local(what),
+                    RouteTarget::Unknown(unknown) => Destination::Unknown(unknown),
+                    RouteTarget::Server(address) => {
                         let index = *named.entry(address.clone()).or_insert_with(|| {
-                            pools.push(lone(address, rule.as_ref().unwrap_or(site.location()), proxy.kind, proxy_index));
+                            pools.push(single_server_pool(address, rule.as_ref().unwrap_or(site.location()), proxy.kind, proxy_index));
                             pools.len() - 1
                         });
-                        Went::Pool(index)
+                        Destination::Pool(index)
                     }
                 };
-                let varies = matches!(key, KeyValue::Text(_)).then(|| keys::varies(site, &request)).flatten();
-                if let (Went::Pool(pool), Some(varies)) = (&went, varies) {
-                    let known = &mut pools[*pool].varies;
-                    *known = Some(known.unwrap_or_default().or(varies));
+                let key_inputs = matches!(key, KeyValue::Text(_)).then(|| keys::key_inputs(site, &request)).flatten();
+                if let (Destination::Pool(pool), Some(key_inputs)) = (&destination, key_inputs) {
+                    let known = &mut pools[*pool].key_inputs;
+                    *known = Some(known.unwrap_or_default().or(key_inputs));
                 }
-                seen.push(Seen { example, endpoint: classifier.endpoint(example.endpoint), went, rule, key, rewritten, varies });
+                observations.push(Observation {
+                    example,
+                    endpoint: classifier.endpoint(example.endpoint),
+                    destination,
+                    rule,
+                    key,
+                    rewritten,
+                    key_inputs,
+                });
             }
         }
     }
-    let mut view = View { configuration, pools, seen, main_told: String::new(), main_known: false };
-    find_main(&mut view, settings);
-    view
+    let mut observed = Observed { configuration, pools, observations, main_evidence: String::new(), main_known: false };
+    find_main(&mut observed, config);
+    observed
 }
 
-fn lone(address: String, at: &SourceLocation, proxy: ProxyName, proxy_index: usize) -> PoolView {
-    let server = ServerAt { address: address.clone(), name: None, weight: 1 };
-    let pool = PoolAt { name: address, servers: vec![server], balance: "round robin".to_owned(), shared: true, at: at.clone() };
-    PoolView { pool, proxy, proxy_index, main: false, varies: None }
+fn single_server_pool(address: String, at: &SourceLocation, proxy: ProxyKind, proxy_index: usize) -> PoolView {
+    let server = UpstreamServer { address: address.clone(), name: None, weight: 1 };
+    let pool = UpstreamPool { name: address, servers: vec![server], balance: "round robin".to_owned(), shared: true, at: at.clone() };
+    PoolView { pool, proxy, proxy_index, main: false, key_inputs: None }
 }
 
-/// Sites that hand on a Matrix request, each with a host name that its rules ask for.
+/// Sites that pass on Matrix requests, each with a host name that its rules expect.
 fn matrix_sites(proxy: &Proxy) -> Vec<(&dyn Site, Option<&str>)> {
     let hosts: Vec<Option<&str>> =
         if proxy.hosts.is_empty() { vec![None] } else { proxy.hosts.iter().map(|host| Some(host.as_str())).collect() };
@@ -152,38 +161,42 @@ fn matrix_sites(proxy: &Proxy) -> Vec<(&dyn Site, Option<&str>)> {
         PROBES
             .iter()
             .filter(|(method, target)| {
-                let answer = site.route(&keys::usual(method, target, host)).answer;
-                matches!(answer, Answer::Pool(_) | Answer::Server(_) | Answer::Unknown(_))
+                let target = site.route(&keys::typical_request(method, target, host)).target;
+                matches!(target, RouteTarget::Pool(_) | RouteTarget::Server(_) | RouteTarget::Unknown(_))
             })
             .count()
     };
     let sites = proxy.sites.iter().filter_map(|site| {
-        // One host is enough: the one for which most is handed on.
+        // One host is enough: the one with the most requests passed on.
         let host = hosts.iter().max_by_key(|host| serves(site.as_ref(), **host))?;
         (serves(site.as_ref(), *host) > 0).then_some((site.as_ref(), *host))
     });
     sites.collect()
 }
 
-/// Which pools are the main process: by Synapse's files, by what was said, else by where its own requests go.
-fn find_main(view: &mut View<'_>, settings: &Settings) {
-    let cluster = &view.configuration.cluster;
+/// Finds the pools that are the main process: by Synapse's files, by `--main`, or by the requests that only the main process serves.
+fn find_main(observed: &mut Observed<'_>, config: &AuditConfig) {
+    let cluster = &observed.configuration.cluster;
     let by_files = |address: &str| cluster.at(address).is_some_and(|process| process.name == "main");
-    let known = |address: &str| by_files(address) || settings.main.iter().any(|main| main == address);
+    let known = |address: &str| by_files(address) || config.main.iter().any(|main| main == address);
     let all = |pool: &PoolView| !pool.pool.servers.is_empty() && pool.pool.servers.iter().all(|server| known(&server.address));
-    if view.pools.iter().any(all) {
-        for pool in &mut view.pools {
+    if observed.pools.iter().any(all) {
+        for pool in &mut observed.pools {
             pool.main = all(pool);
         }
-        view.main_told = if settings.main.is_empty() { "by Synapse's listeners".to_owned() } else { "as told by --main".to_owned() };
-        view.main_known = true;
+        observed.main_evidence = if config.main.is_empty() { "by Synapse's listeners".to_owned() } else { "named by --main".to_owned() };
+        observed.main_known = true;
         return;
     }
-    // One vote for each group, so that a single rule that is too wide does not decide.
+    // One vote for each group, so that a single rule that is too broad does not decide.
     let mut groups: BTreeMap<&str, BTreeMap<usize, usize>> = BTreeMap::new();
-    for seen in view.seen.iter().filter(|seen| seen.endpoint.workers.is_empty() && seen.endpoint.group != "sliding_sync") {
-        if let Went::Pool(pool) = seen.went {
-            *groups.entry(&seen.endpoint.group).or_default().entry(pool).or_default() += 1;
+    for observation in observed
+        .observations
+        .iter()
+        .filter(|observation| observation.endpoint.workers.is_empty() && observation.endpoint.group != "sliding_sync")
+    {
+        if let Destination::Pool(pool) = observation.destination {
+            *groups.entry(&observation.endpoint.group).or_default().entry(pool).or_default() += 1;
         }
     }
     let mut votes: BTreeMap<usize, usize> = BTreeMap::new();
@@ -193,15 +206,16 @@ fn find_main(view: &mut View<'_>, settings: &Settings) {
         }
     }
     let Some((main, _)) = votes.iter().max_by_key(|(_, votes)| **votes) else {
-        "unknown: no request that only it serves goes to any server; name it with --main HOST:PORT".clone_into(&mut view.main_told);
+        "unknown: no request that only the main process serves reaches a server; name it with --main HOST:PORT"
+            .clone_into(&mut observed.main_evidence);
         return;
     };
-    let addresses: Vec<String> = view.pools[*main].pool.servers.iter().map(|server| server.address.clone()).collect();
-    for pool in &mut view.pools {
+    let addresses: Vec<String> = observed.pools[*main].pool.servers.iter().map(|server| server.address.clone()).collect();
+    for pool in &mut observed.pools {
         pool.main = !pool.pool.servers.is_empty() && pool.pool.servers.iter().all(|server| addresses.contains(&server.address));
     }
-    view.main_told = format!("{}, because requests that only the main process serves go there", addresses.join(", "));
-    view.main_known = true;
+    observed.main_evidence = format!("{}, because requests that only the main process serves go there", addresses.join(", "));
+    observed.main_known = true;
 }
 
 const PROBES: [(&str, &str); 6] = [

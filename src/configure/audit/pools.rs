@@ -1,32 +1,36 @@
-//! How pools are balanced: by connections that only wait, by a key that is not there, by counts that nobody shares.
+//! How pools are balanced: by connections that only wait, by a key that requests lack, by counts that processes do not share.
 
-use super::super::read::{KeyValue, ProxyName};
+use super::super::read::KeyValue;
 use super::finding::{Finding, SHOWN, Severity};
-use super::observe::{PoolView, Seen, View};
+use super::observe::{Observation, Observed, PoolView};
+use wsim_plan::ProxyKind;
 
-/// Looks at every pool that gets requests.
-pub(super) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
-    for (index, pool) in view.pools.iter().enumerate() {
-        let seen: Vec<&Seen<'_>> = view.seen.iter().filter(|seen| seen.pool() == Some(index)).collect();
-        if seen.is_empty() || pool.pool.servers.len() < 2 {
+/// Checks every pool that gets requests.
+pub(super) fn check(observed: &Observed<'_>, findings: &mut Vec<Finding>) {
+    for (index, pool) in observed.pools.iter().enumerate() {
+        let observations: Vec<&Observation<'_>> =
+            observed.observations.iter().filter(|observation| observation.pool() == Some(index)).collect();
+        if observations.is_empty() || pool.pool.servers.len() < 2 {
             continue;
         }
-        parked(pool, &seen, findings);
-        empty_key(pool, &seen, findings);
-        no_zone(view, pool, findings);
+        load_counts_polls(pool, &observations, findings);
+        empty_key(pool, &observations, findings);
+        no_zone(observed, pool, findings);
     }
 }
 
-/// Whether the rule goes by requests in progress.
-fn by_load(pool: &PoolView) -> bool {
+/// Whether the rule counts requests in progress.
+fn counts_load(pool: &PoolView) -> bool {
     let words = pool.pool.balance.to_ascii_lowercase();
     ["least", "random two", "p2c", "random(2)", "random_choose"].iter().any(|word| words.starts_with(word))
 }
 
-fn parked(pool: &PoolView, seen: &[&Seen<'_>], findings: &mut Vec<Finding>) {
-    let syncs: Vec<&&Seen<'_>> =
-        seen.iter().filter(|seen| matches!(seen.endpoint.group.as_str(), "sync" | "initial_sync" | "sliding_sync")).collect();
-    if !by_load(pool) || syncs.is_empty() {
+fn load_counts_polls(pool: &PoolView, observations: &[&Observation<'_>], findings: &mut Vec<Finding>) {
+    let syncs: Vec<&&Observation<'_>> = observations
+        .iter()
+        .filter(|observation| matches!(observation.endpoint.group.as_str(), "sync" | "initial_sync" | "sliding_sync"))
+        .collect();
+    if !counts_load(pool) || syncs.is_empty() {
         return;
     }
     findings.push(Finding {
@@ -34,55 +38,57 @@ fn parked(pool: &PoolView, seen: &[&Seen<'_>], findings: &mut Vec<Finding>) {
         severity: Severity::Warning,
         at: Some(pool.pool.at.clone()),
         what: format!("{} balances syncs by {}", pool.pool.name.escape_debug(), pool.pool.balance.escape_debug()),
-        why: "a sync that waits for news counts as a connection: the rule evens out parked clients, not work".to_owned(),
-        fix: "balance syncs by the user (hash consistent), and keep least connections for requests that do not wait".to_owned(),
+        why: "a sync that waits counts as a connection: the rule evens out idle clients, not work".to_owned(),
+        fix: "balance syncs by user (hash consistent); use least connections only for requests that do not wait".to_owned(),
         requests: syncs.len(),
-        examples: syncs.iter().take(SHOWN).map(|seen| seen.shown()).collect(),
+        examples: syncs.iter().take(SHOWN).map(|observation| observation.shown()).collect(),
     });
 }
 
-fn empty_key(pool: &PoolView, seen: &[&Seen<'_>], findings: &mut Vec<Finding>) {
-    let empty: Vec<&&Seen<'_>> = seen.iter().filter(|seen| seen.key == KeyValue::Text(String::new())).collect();
+fn empty_key(pool: &PoolView, observations: &[&Observation<'_>], findings: &mut Vec<Finding>) {
+    let empty: Vec<&&Observation<'_>> =
+        observations.iter().filter(|observation| observation.key == KeyValue::Text(String::new())).collect();
     if empty.is_empty() {
         return;
     }
     let why = match pool.proxy {
-        ProxyName::Nginx => "nginx takes the next server in turn: they are spread, and nothing is kept together",
-        ProxyName::Haproxy => "HAProxy takes the next server in turn: they are spread, and nothing is kept together",
-        ProxyName::Caddy => "Caddy takes its fallback, a server at random: nothing is kept together",
-        ProxyName::Traefik => "nothing is kept together",
+        ProxyKind::Nginx => "nginx sends them to the servers in turn, so no user or room stays on one server",
+        ProxyKind::Haproxy => "HAProxy sends them to the servers in turn, so no user or room stays on one server",
+        ProxyKind::Caddy => "Caddy sends them to a random server, so no user or room stays on one server",
+        ProxyKind::Traefik | ProxyKind::Apache | ProxyKind::Envoy => "no user or room stays on one server",
     };
     findings.push(Finding {
         code: "empty-key",
-        // A few without a key beside many with one are as meant: a pool by room has profile changes, too.
-        severity: if empty.len() * 2 < seen.len() { Severity::Hint } else { Severity::Warning },
+        // A few requests without a key are normal: a pool balanced by room also serves profile changes.
+        severity: if empty.len() * 2 < observations.len() { Severity::Hint } else { Severity::Warning },
         at: Some(pool.pool.at.clone()),
         what: format!(
-            "{} hashes something that these requests do not have ({})",
+            "{} hashes a key that these requests do not have ({})",
             pool.pool.name.escape_debug(),
             pool.pool.balance.escape_debug()
         ),
-        why: format!("{why}; X-Forwarded-For, for one, is there only behind another proxy"),
-        fix: "hash what every such request has: the access token's user, the room in the path, or the client's address".to_owned(),
+        why: format!("{why}; X-Forwarded-For, for example, exists only behind another proxy"),
+        fix: "hash a part that each of these requests has: the user in the access token, the room in the path, or the client's address"
+            .to_owned(),
         requests: empty.len(),
-        examples: empty.iter().take(SHOWN).map(|seen| seen.shown()).collect(),
+        examples: empty.iter().take(SHOWN).map(|observation| observation.shown()).collect(),
     });
 }
 
-fn no_zone(view: &View<'_>, pool: &PoolView, findings: &mut Vec<Finding>) {
-    let proxy = &view.configuration.proxies[pool.proxy_index];
+fn no_zone(observed: &Observed<'_>, pool: &PoolView, findings: &mut Vec<Finding>) {
+    let proxy = &observed.configuration.proxies[pool.proxy_index];
     let keyed = ["hash", "ip_hash"].iter().any(|word| pool.pool.balance.starts_with(word));
-    if pool.proxy != ProxyName::Nginx || proxy.processes == Some(1) || pool.pool.shared || keyed {
+    if pool.proxy != ProxyKind::Nginx || proxy.processes == Some(1) || pool.pool.shared || keyed {
         return;
     }
     let processes = proxy.processes.map_or("one process per core".to_owned(), |count| format!("{count} processes"));
     let at = proxy.processes_at.as_ref().map(|at| format!(" ({at})")).unwrap_or_default();
     findings.push(Finding {
         code: "no-zone",
-        severity: if by_load(pool) { Severity::Warning } else { Severity::Hint },
+        severity: if counts_load(pool) { Severity::Warning } else { Severity::Hint },
         at: Some(pool.pool.at.clone()),
         what: format!("upstream {} has no zone, and nginx runs {processes}{at}", pool.pool.name.escape_debug()),
-        why: "each process counts for itself: rotation and connection counts are uneven between servers".to_owned(),
+        why: "each process counts its own requests: rotation and connection counts differ between servers".to_owned(),
         fix: format!("add `zone {} 64k;` to the upstream", pool.pool.name.escape_debug()),
         examples: Vec::new(),
         requests: 0,

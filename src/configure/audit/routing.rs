@@ -1,55 +1,63 @@
-//! Requests in the wrong place: one finding for each group of endpoints and place.
+//! Requests that reach the wrong process: one finding for each cause, with all its requests.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::read::SourceLocation;
 use super::finding::{Finding, SHOWN, Severity};
-use super::observe::{Seen, View, Went};
+use super::observe::{Destination, Observation, Observed};
 use wsim_plan::known::{WriterLimit, writer_limit};
 
-/// What makes findings one.
+/// Requests with equal keys are one finding.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Same {
+struct FindingKey {
     code: &'static str,
     what: String,
     at: Option<SourceLocation>,
 }
 
-/// The words of a finding beside what makes it one.
-struct Words {
+/// The texts of a finding that are not part of its key.
+struct FindingText {
     severity: Severity,
     why: String,
     fix: String,
 }
 
-/// Findings under way.
-struct Gathered {
-    found: BTreeMap<Same, (Words, Vec<String>, BTreeSet<String>)>,
+/// Findings by their keys, while requests are added.
+struct FindingGroups {
+    /// The texts, the requests, and the names of the requests' groups.
+    found: BTreeMap<FindingKey, (FindingText, Vec<String>, BTreeSet<String>)>,
 }
 
-impl Gathered {
-    fn add(&mut self, code: &'static str, severity: Severity, at: Option<&SourceLocation>, seen: &Seen<'_>, words: [String; 3]) {
+impl FindingGroups {
+    fn add(
+        &mut self,
+        code: &'static str,
+        severity: Severity,
+        at: Option<&SourceLocation>,
+        observation: &Observation<'_>,
+        words: [String; 3],
+    ) {
         let [what, why, fix] = words;
-        let same = Same { code, what, at: at.cloned() };
-        let entry = self.found.entry(same).or_insert_with(|| (Words { severity, why, fix }, Vec::new(), BTreeSet::new()));
-        entry.1.push(seen.shown());
-        entry.2.insert(words_of(&seen.endpoint.group));
+        let key = FindingKey { code, what, at: at.cloned() };
+        let entry = self.found.entry(key).or_insert_with(|| (FindingText { severity, why, fix }, Vec::new(), BTreeSet::new()));
+        entry.1.push(observation.shown());
+        entry.2.insert(group_title(&observation.endpoint.group));
     }
 
     fn into_findings(self, findings: &mut Vec<Finding>) {
-        for (same, (words, mut requests, groups)) in self.found {
+        for (key, (text, mut requests, groups)) in self.found {
             requests.sort();
             requests.dedup();
-            let Words { severity, why, fix } = words;
+            let FindingText { severity, why, fix } = text;
             findings.push(Finding {
-                code: same.code,
+                code: key.code,
                 severity,
-                at: same.at,
-                // Such as end with a colon name their groups.
-                what: if same.what.ends_with(':') {
-                    format!("{} {}", same.what, groups.into_iter().collect::<Vec<_>>().join(", "))
+                at: key.at,
+                // A text that ends with a colon is followed by the names of the groups.
+                what: if key.what.ends_with(':') {
+                    format!("{} {}", key.what, groups.into_iter().collect::<Vec<_>>().join(", "))
                 } else {
-                    same.what
+                    key.what
                 },
                 why,
                 fix,
@@ -60,98 +68,105 @@ impl Gathered {
     }
 }
 
-/// Looks at every example.
-pub(super) fn check(view: &View<'_>, findings: &mut Vec<Finding>) {
-    let mut gathered = Gathered { found: BTreeMap::new() };
-    if view.seen.is_empty() && !view.configuration.proxies.is_empty() {
+/// Checks where every example goes.
+pub(super) fn check(observed: &Observed<'_>, findings: &mut Vec<Finding>) {
+    let mut groups = FindingGroups { found: BTreeMap::new() };
+    if observed.observations.is_empty() && !observed.configuration.proxies.is_empty() {
         findings.push(Finding {
             code: "no-matrix",
             severity: Severity::Error,
-            at: view.configuration.proxies.iter().flat_map(|proxy| proxy.sites.first()).map(|site| site.location().clone()).next(),
-            what: "no site of this proxy hands a Matrix request on to a server".to_owned(),
-            why: "there is nothing to compare with the endpoint table".to_owned(),
-            fix: "give the file with the server for /_matrix, or all files of the proxy".to_owned(),
+            at: observed.configuration.proxies.iter().flat_map(|proxy| proxy.sites.first()).map(|site| site.location().clone()).next(),
+            what: "no site of this proxy passes a Matrix request to a server".to_owned(),
+            why: "nothing can be compared with the endpoint table".to_owned(),
+            fix: "name the file with the server for /_matrix, or all files of the proxy".to_owned(),
             examples: Vec::new(),
             requests: 0,
         });
     }
-    // Paths that exist nowhere only tell where everything else goes.
-    for seen in view.seen.iter().filter(|seen| !matches!(seen.endpoint.group.as_str(), "matrix_other" | "synapse_other")) {
-        match &seen.went {
-            Went::Unknown(unknown) => gathered.add(
+    // Paths that exist nowhere only show where all other requests go.
+    for observation in
+        observed.observations.iter().filter(|observation| !matches!(observation.endpoint.group.as_str(), "matrix_other" | "synapse_other"))
+    {
+        match &observation.destination {
+            Destination::Unknown(unknown) => groups.add(
                 "not-evaluated",
                 Severity::Hint,
                 Some(&unknown.at),
-                seen,
+                observation,
                 [
                     unknown.why.clone(),
-                    "where these requests go is not known, so nothing is said of them".to_owned(),
-                    "write the rule in plainer words, or look yourself".to_owned(),
+                    "the destination of these requests is unknown, so they are not checked".to_owned(),
+                    "simplify the rule, or check it by hand".to_owned(),
                 ],
             ),
-            Went::Local(what) => local(what, seen, &mut gathered),
-            Went::Pool(pool) => {
-                if seen.rewritten {
-                    rewritten(seen, &mut gathered);
+            Destination::Local(what) => local(what, observation, &mut groups),
+            Destination::Pool(pool) => {
+                if observation.rewritten {
+                    rewritten(observation, &mut groups);
                 }
-                if view.pools[*pool].main { at_main(view, seen, &mut gathered) } else { at_worker(view, seen, *pool, &mut gathered) }
+                if observed.pools[*pool].main {
+                    at_main(observed, observation, &mut groups)
+                } else {
+                    at_worker(observed, observation, *pool, &mut groups)
+                }
             }
         }
     }
-    gathered.into_findings(findings);
+    groups.into_findings(findings);
 }
 
-fn local(what: &str, seen: &Seen<'_>, gathered: &mut Gathered) {
-    // The admin API is kept from the outside on purpose.
-    if seen.example.target.starts_with("/_synapse/") || seen.endpoint.group == "sliding_sync" {
+fn local(what: &str, observation: &Observation<'_>, groups: &mut FindingGroups) {
+    // Many proxies block the admin API on purpose.
+    if observation.example.target.starts_with("/_synapse/") || observation.endpoint.group == "sliding_sync" {
         return;
     }
-    gathered.add(
+    groups.add(
         "not-routed",
         Severity::Hint,
-        seen.rule.as_ref(),
-        seen,
+        observation.rule.as_ref(),
+        observation,
         [
-            format!("requests of the Matrix API go to no server here: {what}"),
-            "fine if these files are part of a larger configuration, else these requests fail".to_owned(),
-            "give all files of the proxy, or add a rule that sends /_matrix to the main process".to_owned(),
+            format!("requests of the Matrix API reach no server here: {what}"),
+            "correct if these files are part of a larger configuration; otherwise these requests fail".to_owned(),
+            "name all files of the proxy, or add a rule that sends /_matrix to the main process".to_owned(),
         ],
     );
 }
 
-fn rewritten(seen: &Seen<'_>, gathered: &mut Gathered) {
-    gathered.add(
+fn rewritten(observation: &Observation<'_>, groups: &mut FindingGroups) {
+    groups.add(
         "path-rewritten",
         Severity::Error,
-        seen.rule.as_ref(),
-        seen,
+        observation.rule.as_ref(),
+        observation,
         [
-            "the path is handed on decoded or rewritten".to_owned(),
-            "federation requests are signed over the path as sent, and room ids contain characters that change: 401, 404".to_owned(),
-            "leave the path out of proxy_pass (proxy_pass http://pool;) and rewrite nothing below /_matrix".to_owned(),
+            "the path is passed on decoded or rewritten".to_owned(),
+            "signatures of federation requests cover the path as sent, and room ids contain characters that decoding changes: 401, 404"
+                .to_owned(),
+            "remove the path from proxy_pass (proxy_pass http://pool;) and do not rewrite paths below /_matrix".to_owned(),
         ],
     );
 }
 
-fn at_main(view: &View<'_>, seen: &Seen<'_>, gathered: &mut Gathered) {
-    let (endpoint, at) = (seen.endpoint, seen.rule.as_ref());
+fn at_main(observed: &Observed<'_>, observation: &Observation<'_>, groups: &mut FindingGroups) {
+    let (endpoint, at) = (observation.endpoint, observation.rule.as_ref());
     if let Some(stream) = &endpoint.stream
-        && let Some(writers) = view.cluster().writers_of(stream)
+        && let Some(writers) = observed.cluster().writers_of(stream)
         && !writers.names.iter().any(|name| name == "main" || name == "master")
     {
-        not_on_writer(stream, &writers.names.join(", "), "the main process", endpoint.any_worker, seen, gathered);
+        not_on_writer(stream, &writers.names.join(", "), "the main process", endpoint.any_worker, observation, groups);
         return;
     }
     if endpoint.workers.iter().all(|worker| worker == "media_repository") && !endpoint.workers.is_empty() {
-        if let Some((false, setting)) = &view.cluster().media {
-            gathered.add(
+        if let Some((false, setting)) = &observed.cluster().media {
+            groups.add(
                 "no-media",
                 Severity::Error,
                 at,
-                seen,
+                observation,
                 [
-                    "media requests go to the main process, which serves none".to_owned(),
-                    format!("enable_media_repo is false ({setting}), so they are answered with 404"),
+                    "media requests go to the main process, which serves no media".to_owned(),
+                    format!("enable_media_repo is false ({setting}), so these requests get 404"),
                     "send /_matrix/media/, /_matrix/client/v1/media/ and /_matrix/federation/v1/media/ to the media worker".to_owned(),
                 ],
             );
@@ -160,124 +175,126 @@ fn at_main(view: &View<'_>, seen: &Seen<'_>, gathered: &mut Gathered) {
     }
     let conditional = endpoint.condition.as_deref().is_some_and(|condition| CONDITIONAL.contains(&condition));
     let servable = !endpoint.workers.is_empty() && (endpoint.stream.is_none() || endpoint.any_worker) && !conditional;
-    let has_workers = view.seen.iter().any(|other| other.pool().is_some_and(|pool| !view.pools[pool].main));
-    // The admin API is rare, and mostly kept from the outside.
+    let has_workers = observed.observations.iter().any(|other| other.pool().is_some_and(|pool| !observed.pools[pool].main));
+    // Requests of the admin API are rare, and most proxies block them.
     if !servable || !has_workers || endpoint.group == "admin" {
         return;
     }
-    // Part of a group on workers and part not is rarely meant.
-    let partly = view.seen.iter().any(|other| {
+    // A group that is only partly on workers is rarely intended.
+    let partly = observed.observations.iter().any(|other| {
         other.endpoint.group == endpoint.group
             && other.endpoint.stream == endpoint.stream
-            && other.pool().is_some_and(|pool| !view.pools[pool].main)
+            && other.pool().is_some_and(|pool| !observed.pools[pool].main)
     });
     let (severity, what) = if partly {
         (
             Severity::Warning,
-            format!("part of {} goes to the main process, though a worker may serve it and the rest goes to workers", endpoint.group),
+            format!("part of {} goes to the main process; workers could serve it, and serve the rest of the group", endpoint.group),
         )
     } else {
-        (Severity::Hint, "these go to the main process, though a worker may serve them:".to_owned())
+        (Severity::Hint, "the main process serves requests that workers could serve:".to_owned())
     };
-    gathered.add(
+    groups.add(
         "served-by-main",
         severity,
         at,
-        seen,
+        observation,
         [
             what,
-            "the main process is the one that cannot be multiplied: what others may serve takes its time".to_owned(),
+            "the main process is the only one that cannot be split: requests that workers could serve use its CPU".to_owned(),
             "add the patterns of these groups to the rule of a worker pool; `wsim endpoints` prints them".to_owned(),
         ],
     );
 }
 
-fn at_worker(view: &View<'_>, seen: &Seen<'_>, pool: usize, gathered: &mut Gathered) {
-    let (endpoint, at) = (seen.endpoint, seen.rule.as_ref());
-    let name = view.pools[pool].pool.name.escape_debug().to_string();
+fn at_worker(observed: &Observed<'_>, observation: &Observation<'_>, pool: usize, groups: &mut FindingGroups) {
+    let (endpoint, at) = (observation.endpoint, observation.rule.as_ref());
+    let name = observed.pools[pool].pool.name.escape_debug().to_string();
     if endpoint.group == "sliding_sync" {
         return;
     }
     if endpoint.workers.is_empty() {
-        let other = view.seen.iter().any(|other| {
+        let other = observed.observations.iter().any(|other| {
             !other.endpoint.workers.is_empty()
-                && path(&other.example.target) == path(&seen.example.target)
-                && other.example.method != seen.example.method
+                && path(&other.example.target) == path(&observation.example.target)
+                && other.example.method != observation.example.method
         });
         if other {
-            gathered.add(
+            groups.add(
                 "wrong-method",
                 Severity::Error,
                 at,
-                seen,
+                observation,
                 [
-                    format!("{} goes to {name}, which may serve other methods of these paths only:", seen.example.method),
-                    "a worker has no handler for this method: 404 or 405".to_owned(),
-                    "limit the rule to the methods of the table, and send the others to the main process".to_owned(),
+                    format!("{} requests go to {name}, which can serve these paths with other methods only:", observation.example.method),
+                    "a worker has no handler for this method and responds with 404 or 405".to_owned(),
+                    "limit the rule to the methods in the endpoint table, and send other methods to the main process".to_owned(),
                 ],
             );
         } else {
-            gathered.add(
+            groups.add(
                 "cannot-serve",
                 Severity::Error,
                 at,
-                seen,
+                observation,
                 [
-                    format!("only the main process serves these, but they go to {name}:"),
-                    "a worker answers 404: logins, uploads or settings seem to be missing".to_owned(),
-                    "narrow the rule down to the patterns of the endpoint table, and let the rest go to the main process".to_owned(),
+                    format!("requests that only the main process can serve go to {name}:"),
+                    "a worker responds with 404: logins, uploads or settings fail".to_owned(),
+                    "limit the rule to the patterns of the endpoint table, and send all other requests to the main process".to_owned(),
                 ],
             );
         }
         return;
     }
     if let Some(stream) = &endpoint.stream {
-        stream_at_worker(view, seen, pool, stream, gathered);
+        stream_at_worker(observed, observation, pool, stream, groups);
     }
-    resources(view, seen, pool, gathered);
-    split(view, seen, pool, gathered);
+    resources(observed, observation, pool, groups);
+    split(observed, observation, pool, groups);
 }
 
-fn stream_at_worker(view: &View<'_>, seen: &Seen<'_>, pool: usize, stream: &str, gathered: &mut Gathered) {
-    let endpoint = seen.endpoint;
-    let name = view.pools[pool].pool.name.escape_debug().to_string();
-    let here = view.processes(pool);
-    match view.cluster().writers_of(stream) {
+fn stream_at_worker(observed: &Observed<'_>, observation: &Observation<'_>, pool: usize, stream: &str, groups: &mut FindingGroups) {
+    let endpoint = observation.endpoint;
+    let name = observed.pools[pool].pool.name.escape_debug().to_string();
+    let here = observed.processes(pool);
+    match observed.cluster().writers_of(stream) {
         Some(writers) => {
-            let strangers = here.iter().any(|process| process.is_none_or(|process| !writers.names.iter().any(|writer| writer == process)));
-            if strangers && here.iter().any(Option::is_some) {
-                not_on_writer(stream, &writers.names.join(", "), &name, endpoint.any_worker, seen, gathered);
+            let has_other_process =
+                here.iter().any(|process| process.is_none_or(|process| !writers.names.iter().any(|writer| writer == process)));
+            if has_other_process && here.iter().any(Option::is_some) {
+                not_on_writer(stream, &writers.names.join(", "), &name, endpoint.any_worker, observation, groups);
             }
         }
         None if endpoint.any_worker => {}
-        None if view.cluster().shared => {
-            not_on_writer(stream, "the main process (stream_writers names nobody)", &name, false, seen, gathered);
+        None if observed.cluster().shared => {
+            not_on_writer(stream, "the main process (stream_writers has no entry)", &name, false, observation, groups);
         }
         None => {
-            let servers = view.pools[pool].pool.servers.len();
-            let mixed = view.seen.iter().any(|other| other.pool() == Some(pool) && other.endpoint.stream.as_deref() != Some(stream));
+            let servers = observed.pools[pool].pool.servers.len();
+            let mixed =
+                observed.observations.iter().any(|other| other.pool() == Some(pool) && other.endpoint.stream.as_deref() != Some(stream));
             if servers > 1 && writer_limit(stream) == Some(WriterLimit::ExactlyOne) {
-                gathered.add(
+                groups.add(
                     "several-writers",
                     Severity::Error,
-                    seen.rule.as_ref(),
-                    seen,
+                    observation.rule.as_ref(),
+                    observation,
                     [
-                        format!("requests of the {stream} stream go to {servers} servers of {name}, but it has one writer"),
-                        "all but the writer answer 404".to_owned(),
-                        format!("send them to the one worker that stream_writers names for {stream}, or to the main process"),
+                        format!("requests of the {stream} stream go to {servers} servers of {name}, but the stream has one writer"),
+                        "all servers except the writer respond with 404".to_owned(),
+                        format!("send them to the worker that stream_writers names for {stream}, or to the main process"),
                     ],
                 );
             } else if mixed {
-                gathered.add(
+                groups.add(
                     "writer-unknown",
                     Severity::Warning,
-                    seen.rule.as_ref(),
-                    seen,
+                    observation.rule.as_ref(),
+                    observation,
                     [
-                        format!("requests of the {stream} stream go to {name}, among others"),
-                        format!("right only if stream_writers names that very worker for {stream}; any other answers 404"),
-                        "give homeserver.yaml and the worker files too, then this is checked".to_owned(),
+                        format!("requests of the {stream} stream go to {name}, together with other requests"),
+                        format!("correct only if stream_writers names this worker for {stream}; any other worker responds with 404"),
+                        "add homeserver.yaml and the worker files to the audit, which then checks this".to_owned(),
                     ],
                 );
             }
@@ -285,17 +302,17 @@ fn stream_at_worker(view: &View<'_>, seen: &Seen<'_>, pool: usize, stream: &str,
     }
 }
 
-fn not_on_writer(stream: &str, writers: &str, here: &str, any: bool, seen: &Seen<'_>, gathered: &mut Gathered) {
+fn not_on_writer(stream: &str, writers: &str, here: &str, any: bool, observation: &Observation<'_>, groups: &mut FindingGroups) {
     let (severity, why) = if any {
-        (Severity::Hint, "works, but every such request makes a further one to the writer".to_owned())
+        (Severity::Hint, "works, but each of these requests causes another one to the writer".to_owned())
     } else {
-        (Severity::Error, "a process that does not write the stream answers 404".to_owned())
+        (Severity::Error, "a process that does not write the stream responds with 404".to_owned())
     };
-    gathered.add(
+    groups.add(
         "not-on-writer",
         severity,
-        seen.rule.as_ref(),
-        seen,
+        observation.rule.as_ref(),
+        observation,
         [
             format!("requests of the {stream} stream go to {here}, but its writer is {writers}"),
             why,
@@ -304,10 +321,10 @@ fn not_on_writer(stream: &str, writers: &str, here: &str, any: bool, seen: &Seen
     );
 }
 
-/// Whether the listener that is reached has what the request needs.
-fn resources(view: &View<'_>, seen: &Seen<'_>, pool: usize, gathered: &mut Gathered) {
-    let target = seen.example.target.as_str();
-    let media = seen.endpoint.workers.iter().all(|worker| worker == "media_repository");
+/// Whether the listener at the destination offers the resource that the request needs.
+fn resources(observed: &Observed<'_>, observation: &Observation<'_>, pool: usize, groups: &mut FindingGroups) {
+    let target = observation.example.target.as_str();
+    let media = observation.endpoint.workers.iter().all(|worker| worker == "media_repository");
     let needed: &[&str] = if media {
         &["media"]
     } else if target.starts_with("/_matrix/federation/") || target.starts_with("/_matrix/key/") {
@@ -315,19 +332,19 @@ fn resources(view: &View<'_>, seen: &Seen<'_>, pool: usize, gathered: &mut Gathe
     } else {
         &["client"]
     };
-    for server in &view.pools[pool].pool.servers {
-        let Some(process) = view.cluster().at(&server.address) else {
-            // Without any worker's file nothing can be said.
-            if view.cluster().processes.iter().any(|process| !process.app.is_empty()) {
-                gathered.add(
+    for server in &observed.pools[pool].pool.servers {
+        let Some(process) = observed.cluster().at(&server.address) else {
+            // Without any worker file the listeners are unknown.
+            if observed.cluster().processes.iter().any(|process| !process.app.is_empty()) {
+                groups.add(
                     "unknown-server",
                     Severity::Warning,
-                    Some(&view.pools[pool].pool.at),
-                    seen,
+                    Some(&observed.pools[pool].pool.at),
+                    observation,
                     [
                         format!("no process of these files listens at {}", server.address.escape_debug()),
-                        "requests to it fail with 502, unless its file was left out".to_owned(),
-                        "correct the port, or give the worker's file too".to_owned(),
+                        "requests to it fail with 502, unless the file of that process is missing here".to_owned(),
+                        "correct the port, or add the worker's file to the audit".to_owned(),
                     ],
                 );
             }
@@ -338,19 +355,19 @@ fn resources(view: &View<'_>, seen: &Seen<'_>, pool: usize, gathered: &mut Gathe
         });
         if !has {
             let at = process.listeners.first().map_or(&process.at, |listener| &listener.at);
-            gathered.add(
+            groups.add(
                 "missing-resource",
                 Severity::Error,
                 Some(at),
-                seen,
+                observation,
                 [
                     format!(
                         "{} gets {} requests, but its listener has no resource {}",
                         process.name.escape_debug(),
-                        seen.endpoint.group,
+                        observation.endpoint.group,
                         needed.join(", ")
                     ),
-                    "the worker answers 404".to_owned(),
+                    "the worker responds with 404".to_owned(),
                     format!("add {} to the names of the listener's resources", needed.join(", ")),
                 ],
             );
@@ -358,59 +375,60 @@ fn resources(view: &View<'_>, seen: &Seen<'_>, pool: usize, gathered: &mut Gathe
     }
 }
 
-/// Requests that must stay together.
-fn split(view: &View<'_>, seen: &Seen<'_>, pool: usize, gathered: &mut Gathered) {
-    let at = &view.pools[pool];
-    let (endpoint, servers) = (seen.endpoint, at.pool.servers.len());
+/// Requests that must all reach one server.
+fn split(observed: &Observed<'_>, observation: &Observation<'_>, pool: usize, groups: &mut FindingGroups) {
+    let pool = &observed.pools[pool].pool;
+    let (endpoint, servers) = (observation.endpoint, pool.servers.len());
     if servers < 2 {
         return;
     }
-    let (name, balance, at) = (at.pool.name.escape_debug(), at.pool.balance.escape_debug(), Some(&at.pool.at));
-    let unreadable = matches!(seen.key, super::super::read::KeyValue::Unknown(_));
-    let keeps_rooms = seen.varies.is_some_and(|varies| varies.keeps_rooms());
-    let keeps_users = seen.varies.is_some_and(|varies| varies.keeps_users());
+    let (name, balance, at) = (pool.name.escape_debug(), pool.balance.escape_debug(), Some(&pool.at));
+    let unreadable = matches!(observation.key, super::super::read::KeyValue::Unknown(_));
+    let keeps_rooms = observation.key_inputs.is_some_and(|key_inputs| key_inputs.keeps_rooms());
+    let keeps_users = observation.key_inputs.is_some_and(|key_inputs| key_inputs.keeps_users());
     match (endpoint.condition.as_deref(), endpoint.group.as_str()) {
-        (Some("same_instance" | "single_instance" | "sso_only"), group) => gathered.add(
+        (Some("same_instance" | "single_instance" | "sso_only"), group) => groups.add(
             "instance-split",
             Severity::Error,
             at,
-            seen,
+            observation,
             [
-                format!("{group} goes to {servers} servers of {name}, but must reach one and the same process"),
-                "what one process began the next does not know: registration and logins fail at random".to_owned(),
-                "send these to one server, or to the main process".to_owned(),
+                format!("requests of {group} go to {servers} servers of {name}, but must all reach one process"),
+                "each process keeps its own sessions: registration and logins fail at random".to_owned(),
+                "send these requests to one server, or to the main process".to_owned(),
             ],
         ),
-        (Some("same_room_same_instance"), _) if !keeps_rooms && !unreadable => gathered.add(
+        (Some("same_room_same_instance"), _) if !keeps_rooms && !unreadable => groups.add(
             "room-split",
             Severity::Error,
             at,
-            seen,
+            observation,
             [
                 format!("requests for a room's messages go to {servers} servers of {name} by {balance}"),
-                "the table wants all of a room's on one server: pagination may skip or repeat events while history is purged".to_owned(),
-                "balance this pool by the room in the path, or send /messages to a pool of one".to_owned(),
+                "Synapse expects all of a room's requests on one server: pagination may skip or repeat events while history is purged"
+                    .to_owned(),
+                "balance this pool by the room in the path, or send /messages to a pool with one server".to_owned(),
             ],
         ),
-        (_, "sync" | "initial_sync") if !keeps_users && !unreadable => gathered.add(
+        (_, "sync" | "initial_sync") if !keeps_users && !unreadable => groups.add(
             "user-split",
             Severity::Warning,
             at,
-            seen,
+            observation,
             [
                 format!("a user's syncs go to {servers} servers of {name} by {balance}"),
-                "each server keeps its own cache of what the user saw: syncs take more time and memory, and presence flickers".to_owned(),
-                "balance by the user: hash a map of the access token's first part, as docs/workers.md shows".to_owned(),
+                "each server has its own cache of the user's syncs: syncs take more time and memory, and presence flickers".to_owned(),
+                "balance by user: hash the user part of the access token with a map, as in docs/workers.md".to_owned(),
             ],
         ),
-        (_, "event_sending") if !keeps_rooms && seen.varies.is_none() && !unreadable => gathered.add(
+        (_, "event_sending") if !keeps_rooms && observation.key_inputs.is_none() && !unreadable => groups.add(
             "room-spread",
             Severity::Hint,
             at,
-            seen,
+            observation,
             [
                 format!("events of one room are sent through {servers} servers of {name} by {balance}"),
-                "right, but each server loads the room's state for itself".to_owned(),
+                "correct, but each server loads the room's state separately".to_owned(),
                 "balance by the room in the path".to_owned(),
             ],
         ),
@@ -422,7 +440,7 @@ fn path(target: &str) -> &str {
     target.split('?').next().unwrap_or_default()
 }
 
-fn words_of(group: &str) -> String {
+fn group_title(group: &str) -> String {
     match group {
         "client_other" => "client API outside the table".to_owned(),
         "federation_other" => "federation API outside the table".to_owned(),
@@ -431,7 +449,7 @@ fn words_of(group: &str) -> String {
     }
 }
 
-/// Conditions on the configuration, so that the main process is a right place.
+/// Conditions of the table under which the main process is a correct destination.
 const CONDITIONAL: [&str; 7] = [
     "sso_only",
     "presence_disabled",

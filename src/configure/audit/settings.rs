@@ -1,4 +1,4 @@
-//! Synapse's own settings: writers, maps, duties, old names.
+//! Synapse's own settings: stream writers, instance map, background roles, old names.
 //!
 //! Source: `synapse/config/workers.py`, docs/workers.md and docs/upgrade.md of the releases named.
 
@@ -8,7 +8,7 @@ use super::finding::{Finding, Severity};
 use wsim_endpoints::Release;
 use wsim_plan::known::{WriterLimit, writer_limit};
 
-/// Looks at Synapse's files.
+/// Checks Synapse's files.
 pub(super) fn check(cluster: &Cluster, release: &Release, findings: &mut Vec<Finding>) {
     if cluster.processes.is_empty() && !cluster.shared {
         return;
@@ -34,7 +34,7 @@ fn writers(cluster: &Cluster, findings: &mut Vec<Finding>) {
                 &names.at,
                 [
                     format!("stream_writers names {} writers for {}", names.names.len(), stream.escape_debug()),
-                    "Synapse allows one and refuses to start".to_owned(),
+                    "Synapse allows one writer and refuses to start".to_owned(),
                     "keep one of them".to_owned(),
                 ],
             )),
@@ -92,8 +92,8 @@ fn background_roles(cluster: &Cluster, findings: &mut Vec<Finding>) {
                     &names.at,
                     [
                         format!("{setting} names {}, but no worker file has that name", name.escape_debug()),
-                        "nobody does that work, as the main process leaves it to the named one".to_owned(),
-                        "correct the name, or give that worker's file too".to_owned(),
+                        "no process does this work, because the main process leaves it to the named worker".to_owned(),
+                        "correct the name, or add that worker's file to the audit".to_owned(),
                     ],
                 ));
             }
@@ -114,7 +114,7 @@ fn apps(cluster: &Cluster, release: &Release, findings: &mut Vec<Finding>) {
             &process.at,
             [
                 format!("{} runs synapse.app.{app}, an old application", process.name.escape_debug()),
-                "it is another name of the generic worker, kept for a time and removed in time".to_owned(),
+                "it is an old name of the generic worker, which a later release removes".to_owned(),
                 format!("worker_app: synapse.app.generic_worker{migration}"),
             ],
         ));
@@ -152,14 +152,14 @@ fn redis(cluster: &Cluster, findings: &mut Vec<Finding>) {
             at,
             [
                 "redis is not enabled, but there are workers".to_owned(),
-                "workers hear of each other's changes through redis only".to_owned(),
+                "workers get each other's changes through redis only".to_owned(),
                 "redis: enabled: true".to_owned(),
             ],
         ));
     }
 }
 
-/// Old applications and what to write instead.
+/// Old applications and the settings that replace them.
 const OLD_APPS: [(&str, &str); 10] = [
     ("pusher", ", and pusher_instances: [NAME] in the shared configuration instead of start_pushers: false"),
     ("appservice", ", and notify_appservices_from_worker: NAME instead of notify_appservices: false"),
@@ -173,7 +173,7 @@ const OLD_APPS: [(&str, &str); 10] = [
     ("event_creator", ""),
 ];
 
-/// Old settings: key, value that makes it matter, release, what to write instead.
+/// Old settings: the key, the value with an effect (empty for any), the release that replaced it, and the replacement.
 const OLD_SETTINGS: [(&str, &str, &str, &str); 8] = [
     ("start_pushers", "false", "1.59", "pusher_instances: [NAME] in the shared configuration"),
     ("send_federation", "false", "1.59", "federation_sender_instances: [NAME] in the shared configuration"),
@@ -182,5 +182,5 @@ const OLD_SETTINGS: [(&str, &str, &str, &str); 8] = [
     ("worker_replication_host", "", "1.84", "an entry main with host and port in instance_map of the shared configuration"),
     ("worker_replication_port", "", "1.30", "redis, and an entry main in instance_map"),
     ("worker_replication_http_port", "", "1.84", "an entry main with host and port in instance_map of the shared configuration"),
-    ("worker_main_http_uri", "", "1.67", "nothing: leave it out"),
+    ("worker_main_http_uri", "", "1.67", "nothing: remove it"),
 ];

@@ -1,4 +1,4 @@
-//! Which requests of a log really went elsewhere than the table says, and what that cost.
+//! The requests of a log that reached another process than the table says, and their cost.
 
 use std::collections::BTreeMap;
 
@@ -8,38 +8,37 @@ use crate::read::synapse::Cluster;
 use wsim_endpoints::Endpoint;
 use wsim_trace::{Trace, flag};
 
-/// Requests of one group at one process where they do not belong.
+/// Requests of one group that reached the wrong process.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Stray {
     /// `served-by-main`, `cannot-serve`.
     pub code: &'static str,
-    /// Endpoint group.
     pub group: String,
-    /// The upstream or process, as the log names it.
+    /// The upstream or process as the log names it.
     pub at: String,
-    /// How many.
     pub requests: u64,
-    /// Of those, answered with 404 or 405.
-    pub refused: u64,
-    /// CPU seconds, of the requests whose log tells; `None` where none does.
+    /// Number of these requests with status 404 or 405.
+    #[serde(rename = "refused")]
+    pub rejected: u64,
+    /// CPU seconds of the requests whose log has them; `None` if no log has.
     pub cpu_seconds: Option<f64>,
 }
 
-/// What the logs say.
+/// The requests of the logs by their process.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Traffic {
-    /// Requests whose log names an upstream or a process.
+    /// Number of requests whose log names an upstream or a process.
     pub placed: u64,
-    /// Requests whose log does not.
+    /// Number of requests whose log names neither.
     pub unplaced: u64,
-    /// Most requests first.
+    /// The largest number of requests first.
     pub strays: Vec<Stray>,
 }
 
 #[derive(Debug, Default)]
 struct Tally {
     requests: u64,
-    refused: u64,
+    rejected: u64,
     cpu_us: u64,
     costed: u64,
 }
@@ -47,15 +46,15 @@ struct Tally {
 /// Compares a trace with the table. `main` are the addresses and names of the main process.
 pub fn traffic(trace: &Trace, endpoints: &[Endpoint], cluster: &Cluster, main: &[String]) -> Traffic {
     let mut tallies: BTreeMap<(&str, &str, bool), Tally> = BTreeMap::new();
-    let mut told = Traffic::default();
+    let mut traffic = Traffic::default();
     for request in trace.requests() {
         let Some(endpoint) = endpoints.get(usize::from(request.endpoint.0)).filter(|endpoint| !endpoint.internal) else { continue };
         let at = if request.upstream.is_some() { request.upstream } else { request.process };
         if !at.is_some() {
-            told.unplaced += 1;
+            traffic.unplaced += 1;
             continue;
         }
-        told.placed += 1;
+        traffic.placed += 1;
         let at = trace.names.text(at);
         let address = at.rsplit([',', ' ']).next().unwrap_or(at);
         let is_main = is_main(address, cluster, main);
@@ -71,25 +70,25 @@ pub fn traffic(trace: &Trace, endpoints: &[Endpoint], cluster: &Cluster, main: &
         }
         let tally = tallies.entry((endpoint.group.as_str(), at, is_main)).or_default();
         tally.requests += 1;
-        tally.refused += u64::from(matches!(request.status, 404 | 405));
+        tally.rejected += u64::from(matches!(request.status, 404 | 405));
         if request.has(flag::COST) {
             tally.costed += 1;
             tally.cpu_us += u64::from(request.cpu_us);
         }
     }
-    told.strays = tallies
+    traffic.strays = tallies
         .into_iter()
         .map(|((group, at, is_main), tally)| Stray {
             code: if is_main { "served-by-main" } else { "cannot-serve" },
             group: group.to_owned(),
             at: at.to_owned(),
             requests: tally.requests,
-            refused: tally.refused,
+            rejected: tally.rejected,
             cpu_seconds: (tally.costed > 0).then_some(tally.cpu_us as f64 / 1e6),
         })
         .collect();
-    told.strays.sort_by(|a, b| b.requests.cmp(&a.requests).then_with(|| a.group.cmp(&b.group)));
-    told
+    traffic.strays.sort_by(|a, b| b.requests.cmp(&a.requests).then_with(|| a.group.cmp(&b.group)));
+    traffic
 }
 
 fn is_main(address: &str, cluster: &Cluster, main: &[String]) -> bool {

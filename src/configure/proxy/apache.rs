@@ -95,7 +95,7 @@ fn write_pass(out: &mut String, context: &Context<'_>) {
          \n# Not smaller than max_upload_size in homeserver.yaml ({UPLOAD_MIB} MiB).\nLimitRequestBody {}\n",
         u64::from(UPLOAD_MIB) << 20
     );
-    if context.settings.expose_upstream {
+    if context.config.expose_upstream {
         out.push_str(
             "\n# Which server answered; asked for by --expose-upstream.\nHeader always set X-Upstream \"%{BALANCER_WORKER_NAME}e\"\n",
         );

@@ -114,7 +114,7 @@ fn write_upstream(
     out.push_str(
         "\t\t\t\t# With `request_id_header: X-Request-ID` Synapse logs this id.\n\t\t\t\theader_up X-Request-ID {http.request.uuid}\n",
     );
-    if context.settings.expose_upstream {
+    if context.config.expose_upstream {
         out.push_str("\t\t\t\t# Which server answered; asked for by --expose-upstream.\n\t\t\t\theader_down X-Upstream {http.reverse_proxy.upstream.hostport}\n");
     }
     let _ = write!(

@@ -115,7 +115,7 @@ fn write_backend(out: &mut String, context: &Context<'_>, upstream: &Upstream<'_
     } else if upstream.servers.len() > 1 {
         out.push_str("    balance roundrobin\n");
     }
-    if context.settings.expose_upstream {
+    if context.config.expose_upstream {
         out.push_str("    # Which server answered; asked for by --expose-upstream.\n    http-response set-header X-Upstream %[srv_name]\n");
     }
     if upstream.servers.len() > 1 {

@@ -18,7 +18,7 @@ use wsim_plan::{Key, Plan, Pool, ProxyKind, Rule as BalanceRule};
 /// The files of the chosen proxy, below `proxy/NAME/`.
 pub(super) fn files(context: &Context<'_>, warnings: &mut Vec<String>) -> Result<Vec<OutputFile>, ConfigureError> {
     let upstreams = upstreams(context);
-    match context.settings.proxy {
+    match context.config.proxy {
         ProxyKind::Nginx => nginx::files(context, &upstreams),
         ProxyKind::Haproxy => haproxy::files(context, &upstreams),
         ProxyKind::Caddy => caddy::files(context, &upstreams, warnings),

@@ -186,7 +186,7 @@ fn locations(context: &Context<'_>) -> String {
          # Not smaller than max_upload_size in homeserver.yaml.\n    \
          client_max_body_size {UPLOAD_MIB}M;\n"
     );
-    if context.settings.expose_upstream {
+    if context.config.expose_upstream {
         pass.push_str("    # Which server answered; asked for by --expose-upstream.\n    add_header X-Upstream $upstream_addr always;\n");
     }
     let public: Vec<&str> = PUBLIC.iter().map(|path| path.trim_start_matches('/')).collect();

@@ -17,7 +17,7 @@ pub(super) fn files(
 ) -> Result<Vec<OutputFile>, ConfigureError> {
     warnings.push("Traefik matches the decoded path: an escaped slash in an alias or a user id counts as a slash".to_owned());
     warnings.push("the files for Traefik were checked against its documented keys, not by Traefik itself".to_owned());
-    if context.settings.expose_upstream {
+    if context.config.expose_upstream {
         warnings.push(
             "Traefik cannot name the answering server in a header: --expose-upstream has no effect; its log has ServiceURL".to_owned(),
         );

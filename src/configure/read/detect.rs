@@ -25,9 +25,9 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Reads the name that `--kind` takes.
-    pub fn named(name: &str) -> Option<Self> {
-        Some(match name {
+    /// The kind of a keyword on the command line.
+    pub fn from_keyword(word: &str) -> Option<Self> {
+        Some(match word {
             "nginx" => Self::Nginx,
             "haproxy" => Self::Haproxy,
             "caddy" | "caddyfile" => Self::Caddyfile,

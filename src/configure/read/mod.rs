@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Owns the proxies' rules of precedence. Knows nothing of Matrix endpoints and plans. Invariant: what cannot be evaluated is
-//! said with its place ([`Answer::Unknown`], [`Note`]), never guessed; any bytes end in a result, in bounded time and depth.
+//! said with its place ([`RouteTarget::Unknown`], [`Note`]), never guessed; any bytes end in a result, in bounded time and depth.
 
 pub mod caddy;
 pub mod detect;
@@ -22,5 +22,7 @@ pub mod traefik;
 pub mod tree;
 
 pub use detect::{Kind, detect};
-pub use model::{Answer, KeyValue, Note, PoolAt, Proxy, ProxyName, ReadError, Request, Routed, ServerAt, Site, SourceLocation, Unknown};
+pub use model::{
+    KeyValue, Note, Proxy, ReadError, Request, RouteTarget, Routed, Site, SourceLocation, Unknown, UpstreamPool, UpstreamServer,
+};
 pub use wsim_nginx::{Disk, Files, NoFiles};

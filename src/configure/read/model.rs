@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
+use wsim_plan::ProxyKind;
 
 /// A line of a file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -93,7 +94,7 @@ impl Request {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Routed {
     /// Where it goes.
-    pub answer: Answer,
+    pub target: RouteTarget,
     /// The rule that decided; `None` where no rule did.
     pub rule: Option<SourceLocation>,
     /// What the pool's rule hashes for this request.
@@ -105,18 +106,18 @@ pub struct Routed {
 impl Routed {
     /// A request that was not understood.
     pub fn unknown(unknown: Unknown) -> Self {
-        Self { rule: Some(unknown.at.clone()), answer: Answer::Unknown(unknown), key: KeyValue::None, rewritten: false }
+        Self { rule: Some(unknown.at.clone()), target: RouteTarget::Unknown(unknown), key: KeyValue::None, rewritten: false }
     }
 
     /// A request that the proxy answers itself.
     pub fn local(what: impl Into<String>, rule: Option<SourceLocation>) -> Self {
-        Self { answer: Answer::Local(what.into()), rule, key: KeyValue::None, rewritten: false }
+        Self { target: RouteTarget::Local(what.into()), rule, key: KeyValue::None, rewritten: false }
     }
 }
 
 /// Where a request goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub enum RouteTarget {
     /// To a pool, by its place in [`Proxy::pools`].
     Pool(usize),
     /// To a server that is named on the spot.
@@ -164,7 +165,7 @@ pub struct Note {
 
 /// A server of a pool.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServerAt {
+pub struct UpstreamServer {
     /// `host:port`, `unix:/path`.
     pub address: String,
     /// Its name, where the proxy gives it one.
@@ -175,11 +176,11 @@ pub struct ServerAt {
 
 /// A pool of servers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PoolAt {
+pub struct UpstreamPool {
     /// Its name; the address where it has none.
     pub name: String,
     /// Servers in order, without those that are down or only a reserve.
-    pub servers: Vec<ServerAt>,
+    pub servers: Vec<UpstreamServer>,
     /// The rule in the proxy's own words.
     pub balance: String,
     /// Balancing state is shared by all of the proxy's processes.
@@ -198,29 +199,15 @@ pub trait Site: fmt::Debug + Send + Sync {
     fn route(&self, request: &Request) -> Routed;
 }
 
-/// The program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ProxyName {
-    /// nginx
-    Nginx,
-    /// HAProxy
-    Haproxy,
-    /// Caddy
-    Caddy,
-    /// Traefik
-    Traefik,
-}
-
 /// A proxy's configuration, ready to route.
 #[derive(Debug)]
 pub struct Proxy {
     /// The program.
-    pub kind: ProxyName,
+    pub kind: ProxyKind,
     /// Virtual hosts in order.
     pub sites: Vec<Box<dyn Site>>,
     /// Pools in order.
-    pub pools: Vec<PoolAt>,
+    pub pools: Vec<UpstreamPool>,
     /// Host names that rules ask for, where the rules and not the sites tell hosts apart.
     pub hosts: Vec<String>,
     /// Processes that keep their own balancing state; `None`: as many as there are cores.

@@ -5,7 +5,7 @@
 use super::super::{Context, OutputFile};
 
 pub(super) fn files(context: &Context<'_>) -> Vec<OutputFile> {
-    let installed = &context.settings.installed;
+    let installed = &context.config.installed;
     let secret = context.release.has_replication_secret() && !context.cluster.workers.is_empty();
     let configs = |with_worker: bool| {
         let mut files = vec!["/etc/matrix-synapse/homeserver.yaml".to_owned(), "/etc/matrix-synapse/conf.d/".to_owned()];

@@ -51,7 +51,7 @@ fn worker(context: &Context<'_>, process: &Process) -> String {
         out.push_str("  # For the other processes, which hand it what it writes. Never let the proxy or anybody outside reach this one.\n");
         out += &listener(address, &["replication"], false, 2, false);
     }
-    let _ = write!(out, "\nworker_log_config: {}/synapse/log/{}.yaml\n", context.settings.installed, process.name);
+    let _ = write!(out, "\nworker_log_config: {}/synapse/log/{}.yaml\n", context.config.installed, process.name);
     out
 }
 

@@ -2,7 +2,8 @@ use proptest::prelude::{Strategy, any, prop, prop_assert_eq, prop_oneof, proptes
 
 use super::super::background_roles::BackgroundRoles;
 use super::super::known;
-use super::super::model::{Plan, Pool, Proxy, ProxyKind, Selector, Writers};
+use super::super::model::{Plan, Pool, Proxy, ProxyKind, Selector};
+use super::super::writers::Writers;
 
 const EXAMPLE: &str = r#"name = "sync by user, events by room"
 synapse = "1.157"

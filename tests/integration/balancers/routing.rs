@@ -1,19 +1,19 @@
-//! Where requests go: the evaluators of `wsim audit` compared with nginx and HAProxy on the same configuration.
+//! The route evaluators of `wsim audit` compared with nginx and HAProxy on the same configuration.
 //!
-//! Every row of the endpoint table with every method it has, and paths that are made to be difficult.
+//! The requests are one for every method of every row of the endpoint table, and paths that are difficult to route.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 
 use wsim::configure::audit::examples;
-use wsim::configure::read::{Answer, NoFiles, Proxy as Evaluated, Request, haproxy, nginx};
+use wsim::configure::read::{RouteTarget, NoFiles, Proxy as Configuration, Request, haproxy, nginx};
 use wsim::endpoints::{Classifier, ClassifierConfig, table_for};
 
 use super::echo::Echo;
 use crate::proxy::Proxy;
 
-/// `S0` … `S7` stand for servers.
+/// `S0` to `S7` are replaced by the servers' addresses.
 const NGINX: &str = r#"
   map $request_method $by_method { default http://S1; PUT http://S2; "~^(DELETE|POST)$" http://S3; }
   map $arg_since $sync { default syncs; '' initials; }
@@ -90,13 +90,13 @@ frontend matrix
 
 fn with_servers(text: &str, echoes: &[Echo], port: u16) -> String {
     let mut text = text.replace("LISTEN", &format!("127.0.0.1:{port}"));
-    for (number, echo) in echoes.iter().enumerate() {
-        text = text.replace(&format!("S{number}"), &echo.address());
+    for (index, echo) in echoes.iter().enumerate() {
+        text = text.replace(&format!("S{index}"), &echo.address());
     }
     text
 }
 
-/// The examples of the table, and paths that are made to be difficult.
+/// The examples of the endpoint table, and paths that are difficult to route.
 fn requests() -> Vec<Request> {
     let classifier = Classifier::new(&table_for(Some("1.157")).unwrap().table, &ClassifierConfig::default()).unwrap();
     let mut requests: Vec<Request> =
@@ -165,49 +165,49 @@ fn requests() -> Vec<Request> {
     requests
 }
 
-/// The server that answered, or the status where none did.
-fn ask(port: u16, request: &Request) -> Result<String, u16> {
+/// Sends a request; the server that responded, or the status if the proxy itself responded.
+fn send(port: u16, request: &Request) -> Result<String, u16> {
     let headers: String = request.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let length = if request.method == "GET" { "" } else { "Content-Length: 0\r\n" };
     let text = format!("{} {} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{length}{headers}\r\n", request.method, request.target());
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
     stream.write_all(text.as_bytes()).unwrap();
-    let mut answer = Vec::new();
-    let _ = stream.read_to_end(&mut answer);
-    let answer = String::from_utf8_lossy(&answer).into_owned();
-    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
-    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    let mut response = Vec::new();
+    let _ = stream.read_to_end(&mut response);
+    let response = String::from_utf8_lossy(&response).into_owned();
+    let status = response.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+    let body = response.split_once("\r\n\r\n").map_or("", |(_, body)| body);
     let server = body.lines().find(|line| line.starts_with("127.0.0.1:"));
     server.map(|line| line.trim().to_owned()).ok_or(status)
 }
 
-fn compare(evaluated: &Evaluated, port: u16) {
+fn compare(configuration: &Configuration, port: u16) {
     let requests = requests();
     assert!(requests.len() > 700, "{}", requests.len());
     let (mut wrong, mut servers, mut local) = (Vec::new(), std::collections::BTreeSet::new(), 0);
     for request in &requests {
-        let real = ask(port, request);
-        let said = match evaluated.sites[0].route(request).answer {
-            Answer::Pool(pool) => Some(evaluated.pools[pool].servers[0].address.clone()),
-            Answer::Server(address) => Some(address),
-            Answer::Local(_) => None,
-            Answer::Unknown(unknown) => panic!("{} {}: {} at {}", request.method, request.target(), unknown.why, unknown.place),
+        let actual = send(port, request);
+        let evaluated = match configuration.sites[0].route(request).target {
+            RouteTarget::Pool(pool) => Some(configuration.pools[pool].servers[0].address.clone()),
+            RouteTarget::Server(address) => Some(address),
+            RouteTarget::Local(_) => None,
+            RouteTarget::Unknown(unknown) => panic!("{} {}: {} at {}", request.method, request.target(), unknown.why, unknown.at),
         };
-        if real.as_ref().ok() != said.as_ref() {
-            wrong.push(format!("{} {}: {real:?}, said {said:?}", request.method, request.target()));
+        if actual.as_ref().ok() != evaluated.as_ref() {
+            wrong.push(format!("{} {}: {actual:?}, evaluated {evaluated:?}", request.method, request.target()));
         }
-        servers.extend(real.as_ref().ok().cloned());
-        local += usize::from(real.is_err());
+        servers.extend(actual.as_ref().ok().cloned());
+        local += usize::from(actual.is_err());
     }
-    assert_eq!(servers.len(), 8, "every server is reached, else this proves little");
-    assert!(local > 10, "some requests are answered by the proxy itself");
+    assert_eq!(servers.len(), 8, "not every server was reached, so the comparison proves little");
+    assert!(local > 10, "too few requests were answered by the proxy itself");
     assert!(wrong.is_empty(), "{} of {}: {wrong:#?}", wrong.len(), requests.len());
 }
 
 #[test]
-fn nginx_routes_as_the_evaluator_says() {
-    let echoes = Echo::several(8);
+fn the_nginx_evaluator_routes_like_nginx() {
+    let echoes = Echo::start_all(8);
     let configure = |port: u16, _: &Path| {
         format!(
             "daemon off;\npid nginx.pid;\nerror_log stderr;\nworker_processes 1;\nevents {{ worker_connections 1024; }}\nhttp {{\n  access_log off;\n  \
@@ -219,20 +219,20 @@ fn nginx_routes_as_the_evaluator_says() {
     let proxy = Proxy::start("nginx", configure, |command, folder| {
         command.args(["-e", "stderr", "-p"]).arg(folder).arg("-c").arg(folder.join("config"));
     });
-    let evaluated = nginx::read(Path::new("nginx.conf"), &configure(proxy.port, Path::new("")), &NoFiles).unwrap();
-    compare(&evaluated, proxy.port);
+    let configuration = nginx::read(Path::new("nginx.conf"), &configure(proxy.port, Path::new("")), &NoFiles).unwrap();
+    compare(&configuration, proxy.port);
 }
 
 #[test]
-fn haproxy_routes_as_the_evaluator_says() {
-    let echoes = Echo::several(8);
+fn the_haproxy_evaluator_routes_like_haproxy() {
+    let echoes = Echo::start_all(8);
     let configure = |port: u16, _: &Path| {
-        let backends: String = (0..8).map(|number| format!("backend b{number}\n  server s S{number}\n")).collect();
+        let backends: String = (0..8).map(|index| format!("backend b{index}\n  server s S{index}\n")).collect();
         with_servers(&format!("{HAPROXY}{backends}"), &echoes, port)
     };
     let proxy = Proxy::start("haproxy", configure, |command, folder| {
         command.arg("-db").arg("-f").arg(folder.join("config"));
     });
-    let evaluated = haproxy::read(Path::new("haproxy.cfg"), &configure(proxy.port, Path::new("")), &NoFiles).unwrap();
-    compare(&evaluated, proxy.port);
+    let configuration = haproxy::read(Path::new("haproxy.cfg"), &configure(proxy.port, Path::new("")), &NoFiles).unwrap();
+    compare(&configuration, proxy.port);
 }

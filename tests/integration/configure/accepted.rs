@@ -6,9 +6,9 @@ use std::path::Path;
 use std::process::Command;
 
 use wsim::configure::release::{several_writers_since, stream_since};
-use wsim::configure::{Configuration, Settings, configure};
+use wsim::configure::{Configuration, ConfigureConfig, configure};
 use wsim::endpoints::Release;
-use wsim::plan::{Duties, Options, Plan, Preset, ProxyKind, Writers};
+use wsim::plan::{BackgroundRoles, CheckedPlan, Plan, Preset, PresetConfig, ProxyKind, Writers};
 
 use super::plans::{APART, file};
 use super::proxy::find;
@@ -91,19 +91,22 @@ fn try_all(proxy: ProxyKind, prepare: impl Fn(&Configuration, &Path) -> Command)
     assert!(tried > RELEASES.len() * 10, "only {tried} configurations");
 }
 
-pub(super) fn configured(plan: &Plan, proxy: ProxyKind, release: &str) -> Configuration {
-    let settings = Settings { proxy, synapse: Some(release.to_owned()), expose_upstream: true, ..Settings::default() };
-    configure(plan, &settings).unwrap_or_else(|error| panic!("{}, {release}: {error}", plan.name))
+pub(super) fn configured(plan: &CheckedPlan, proxy: ProxyKind, release: &str) -> Configuration {
+    let config = ConfigureConfig { proxy, synapse: Some(release.to_owned()), expose_upstream: true, ..ConfigureConfig::default() };
+    configure(plan, &config).unwrap_or_else(|error| panic!("{}, {release}: {error}", plan.name))
 }
 
-/// One plan of every standard kind, one with everything apart, one with duties; without the streams that the release cannot move.
-pub(super) fn plans(release: &str) -> Vec<Plan> {
-    let options = Options { sliding_sync: true, ..Options::default() };
-    let mut plans: Vec<Plan> = Preset::all().iter().map(|preset| preset.plan((*preset.workers.end()).min(7), &options).unwrap()).collect();
-    plans.push(Plan::from_toml(APART, "plan.toml").unwrap());
-    let mut duties = Plan::from_toml(APART, "plan.toml").unwrap();
+/// One plan of every standard kind, one with everything apart, one with background roles; without the streams that the release
+/// cannot move.
+pub(super) fn plans(release: &str) -> Vec<CheckedPlan> {
+    let config = PresetConfig { sliding_sync: true, ..PresetConfig::default() };
+    let standard = Preset::all().iter().map(|preset| preset.plan((*preset.workers.end()).min(7), &config).unwrap().into_plan());
+    let mut plans: Vec<Plan> = standard.collect();
+    let apart = Plan::from_toml(APART, "plan.toml").unwrap().into_plan();
+    let mut with_roles = apart.clone();
+    plans.push(apart);
     let one = |name: &str| Some(name.to_owned());
-    duties.duties = Duties {
+    with_roles.background_roles = BackgroundRoles {
         run_background_tasks_on: one("background1").filter(|_| is_at_least(release, "1.22")),
         update_user_directory_from_worker: one("directory1"),
         notify_appservices_from_worker: one("bridges1"),
@@ -111,8 +114,8 @@ pub(super) fn plans(release: &str) -> Vec<Plan> {
         federation_sender_instances: Some(Writers::One("sender1".to_owned())),
         media_instance_running_background_jobs: one("media1"),
     };
-    "duties".clone_into(&mut duties.name);
-    plans.push(duties);
+    "duties".clone_into(&mut with_roles.name);
+    plans.push(with_roles);
     for plan in &mut plans {
         plan.stream_writers.retain(|stream, writers| {
             let several = writers.names().len() > 1;
@@ -120,7 +123,7 @@ pub(super) fn plans(release: &str) -> Vec<Plan> {
                 && (!several || several_writers_since(stream).is_some_and(|since| is_at_least(release, since)))
         });
     }
-    plans
+    plans.into_iter().map(|plan| plan.check().unwrap()).collect()
 }
 
 fn is_at_least(release: &str, since: &str) -> bool {

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 
 use wsim::configure::address::Address;
-use wsim::configure::{Configuration, Settings, configure};
+use wsim::configure::{Configuration, ConfigureConfig, configure};
 use wsim::plan::{Plan, ProxyKind};
 
 use super::net;
@@ -131,15 +131,15 @@ pub(super) fn served(plan: &str, proxy: ProxyKind, release: &str) -> Configurati
     let plan = Plan::from_toml(plan, "plan.toml").unwrap();
     for _ in 0..50 {
         let base_port = free_port();
-        let settings = Settings {
+        let config = ConfigureConfig {
             proxy,
             synapse: Some(release.to_owned()),
             main: Address::tcp("127.0.0.1", free_port()),
             main_replication: Address::tcp("127.0.0.1", free_port()),
             base_port,
-            ..Settings::default()
+            ..ConfigureConfig::default()
         };
-        let Ok(configuration) = configure(&plan, &settings) else { continue };
+        let Ok(configuration) = configure(&plan, &config) else { continue };
         let workers = configuration.cluster.workers.iter().filter_map(|process| process.clients.clone());
         let addresses: Vec<String> =
             std::iter::once(configuration.cluster.main.clone()).chain(workers).map(|address| address.to_string()).collect();
@@ -150,7 +150,7 @@ pub(super) fn served(plan: &str, proxy: ProxyKind, release: &str) -> Configurati
     // The reason, if it was not the ports.
     panic!(
         "{:?}",
-        configure(&plan, &Settings { proxy, synapse: Some(release.to_owned()), ..Settings::default() }).map(|_| "no free ports")
+        configure(&plan, &ConfigureConfig { proxy, synapse: Some(release.to_owned()), ..ConfigureConfig::default() }).map(|_| "no free ports")
     );
 }
 

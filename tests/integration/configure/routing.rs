@@ -220,7 +220,7 @@ struct Judge<'c> {
 impl<'c> Judge<'c> {
     fn new(configuration: &'c Configuration, classifier: &'c Classifier) -> Self {
         let plan = &configuration.plan;
-        let balancers = plan.pools.iter().map(|pool| plan.balancer(pool).unwrap()).collect();
+        let balancers = (0..plan.pools.len()).map(|pool| plan.balancer(pool).unwrap()).collect();
         Self { configuration, classifier, balancers }
     }
 
@@ -236,7 +236,7 @@ impl<'c> Judge<'c> {
             }
             Destination::Pool(index) => {
                 let pool = &plan.pools[index];
-                let key = plan.rule(pool).unwrap().key.and_then(|key| value(&key, request));
+                let key = plan.rule(index).key.as_ref().and_then(|key| value(key, request));
                 match key.filter(|_| pool.size() > 1) {
                     Some(key) => Expected { servers: vec![self.pick(index, &key, request)], keyed: Some(pool.name.clone()) },
                     None => any(pool.servers.clone()),
@@ -249,11 +249,11 @@ impl<'c> Judge<'c> {
         let mut random = Xoshiro256PlusPlus::seed_from_u64(1);
         let address = Some([127, 0, 0, request.source].into());
         let balancer = &mut self.balancers[pool];
-        let Pick::Server(place) = balancer.pick(&mut PickContext { key: Some(key.as_bytes()), address, random: &mut random }) else {
+        let Pick::Server(slot) = balancer.pick(&mut PickContext { key: Some(key.as_bytes()), address, random: &mut random }) else {
             panic!("no server for {request:?}")
         };
-        balancer.release(place);
-        balancer.servers()[place.server()].name.clone()
+        balancer.release(slot);
+        balancer.servers()[slot.server()].name.clone()
     }
 }
 

@@ -3,7 +3,7 @@
 
 use regex::RegexSet;
 use wsim::configure::routes::{Routes, Sync, Target};
-use wsim::configure::{Settings, configure};
+use wsim::configure::{ConfigureConfig, configure};
 use wsim::endpoints::{Classifier, Method, ClassifierConfig, Release, Tables};
 use wsim::http::query::is_initial_sync;
 use wsim::plan::{Destination, Plan};
@@ -21,8 +21,8 @@ fn every_table_is_routed_as_classifier_and_plan_say() {
         let requests = requests(table, &[Method::Get, Method::Post, Method::Put]);
         let classes: Vec<_> = requests.iter().map(|request| classifier.classify(request.method, request.target.as_bytes())).collect();
         for plan in plans(&release).into_iter().filter(|plan| PLANS.iter().any(|name| plan.name.starts_with(name))) {
-            let settings = Settings { proxy: plan.proxy.kind, synapse: Some(release.clone()), ..Settings::default() };
-            let configuration = configure(&plan, &settings).unwrap_or_else(|error| panic!("{} {release}: {error}", plan.name));
+            let config = ConfigureConfig { proxy: plan.proxy.kind, synapse: Some(release.clone()), ..ConfigureConfig::default() };
+            let configuration = configure(&plan, &config).unwrap_or_else(|error| panic!("{} {release}: {error}", plan.name));
             let list = List::new(&configuration.routes);
             for (request, class) in requests.iter().zip(&classes) {
                 let endpoint = classifier.endpoint(*class);

@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::super::model::{Note, PoolAt, Proxy, ProxyName, ServerAt, Site, SourceLocation};
+use super::super::model::{Note, Proxy, Site, SourceLocation, UpstreamPool, UpstreamServer};
 use super::super::pattern::Pattern;
 use super::map::Map;
 use super::matcher::{Matcher, Range, Set};
 use super::route::{CaddySite, Handler, Hash, Route};
 use super::tokens::Segment;
+use wsim_plan::ProxyKind;
 
 /// Makes a proxy of a Caddyfile.
 pub(super) fn proxy(file: &Arc<str>, segments: &[Segment]) -> Proxy {
@@ -25,7 +26,7 @@ pub(super) fn proxy(file: &Arc<str>, segments: &[Segment]) -> Proxy {
         sites = vec![Box::new(CaddySite { name: "the directives".to_owned(), at: SourceLocation::new(file, 1), routes })];
     }
     Proxy {
-        kind: ProxyName::Caddy,
+        kind: ProxyKind::Caddy,
         sites,
         pools: adapter.pools,
         processes: Some(1),
@@ -36,7 +37,7 @@ pub(super) fn proxy(file: &Arc<str>, segments: &[Segment]) -> Proxy {
 }
 
 struct Adapter {
-    pools: Vec<PoolAt>,
+    pools: Vec<UpstreamPool>,
     notes: Vec<Note>,
     depth: usize,
 }
@@ -171,12 +172,12 @@ impl Adapter {
         if balance.starts_with("weighted_round_robin") {
             "weighted_round_robin".clone_into(&mut balance);
         }
-        let servers = addresses.iter().enumerate().map(|(index, text)| ServerAt {
+        let servers = addresses.iter().enumerate().map(|(index, text)| UpstreamServer {
             address: address(text),
             name: None,
             weight: weights.get(index).copied().unwrap_or(1),
         });
-        let servers: Vec<ServerAt> = servers.collect();
+        let servers: Vec<UpstreamServer> = servers.collect();
         Handler::Proxy(pool(&mut self.pools, servers, balance, &segment.at), hash)
     }
 }
@@ -193,12 +194,12 @@ fn request_header(words: &[String]) -> Handler {
 }
 
 /// The number of a pool; the same servers with the same rule are one.
-pub(super) fn pool(pools: &mut Vec<PoolAt>, servers: Vec<ServerAt>, balance: String, at: &SourceLocation) -> usize {
+pub(super) fn pool(pools: &mut Vec<UpstreamPool>, servers: Vec<UpstreamServer>, balance: String, at: &SourceLocation) -> usize {
     if let Some(known) = pools.iter().position(|pool| pool.servers == servers && pool.balance == balance) {
         return known;
     }
     let name = servers.iter().map(|server| server.address.as_str()).collect::<Vec<_>>().join(",");
-    pools.push(PoolAt { name, servers, balance, shared: true, at: at.clone() });
+    pools.push(UpstreamPool { name, servers, balance, shared: true, at: at.clone() });
     pools.len() - 1
 }
 

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use super::super::model::{Note, PoolAt, Proxy, ProxyName, ServerAt, Site, SourceLocation};
+use super::super::model::{Note, Proxy, Site, SourceLocation, UpstreamPool, UpstreamServer};
 use super::super::pattern::Pattern;
 use super::super::tree::Node;
 use super::adapt::{address, policy, pool};
 use super::map::Map;
 use super::matcher::{Matcher, Range, Set};
 use super::route::{CaddySite, Handler, Hash, Route};
+use wsim_plan::ProxyKind;
 
 /// Makes a proxy of a tree.
 pub(super) fn proxy(file: &Arc<str>, root: &Node) -> Proxy {
@@ -20,7 +21,7 @@ pub(super) fn proxy(file: &Arc<str>, root: &Node) -> Proxy {
         sites.push(Box::new(CaddySite { name: name.clone(), at: SourceLocation::new(file, server.line), routes }));
     }
     Proxy {
-        kind: ProxyName::Caddy,
+        kind: ProxyKind::Caddy,
         sites,
         pools: reader.pools,
         processes: Some(1),
@@ -32,7 +33,7 @@ pub(super) fn proxy(file: &Arc<str>, root: &Node) -> Proxy {
 
 struct Reader<'r> {
     file: &'r Arc<str>,
-    pools: Vec<PoolAt>,
+    pools: Vec<UpstreamPool>,
     notes: Vec<Note>,
 }
 
@@ -97,10 +98,10 @@ impl Reader<'_> {
         let name = selection.and_then(|selection| selection.get("policy")).and_then(Node::text).unwrap_or_else(|| "random".to_owned());
         let argument = ["field", "key", "name"].iter().find_map(|key| selection?.get(key)?.text()).unwrap_or_default();
         let weights = selection.and_then(|selection| selection.get("weights")).map(Node::items).unwrap_or_default();
-        let servers: Vec<ServerAt> = upstreams
+        let servers: Vec<UpstreamServer> = upstreams
             .iter()
             .enumerate()
-            .map(|(index, upstream)| ServerAt {
+            .map(|(index, upstream)| UpstreamServer {
                 address: address(&upstream.get("dial").and_then(Node::text).unwrap_or_default()),
                 name: None,
                 weight: weights.get(index).and_then(Node::number).and_then(|weight| weight.try_into().ok()).unwrap_or(1),

@@ -3,8 +3,10 @@
 use std::net::IpAddr;
 
 use super::super::model::{SourceLocation, Unknown};
+
 use super::super::pattern::Pattern;
 use super::state::State;
+use super::text::clean_path;
 
 /// One matcher.
 #[derive(Debug, Clone)]
@@ -65,10 +67,10 @@ impl Matcher {
         };
         match self {
             Self::Path(paths) => {
-                let path = cleaned(&request.path).to_lowercase();
+                let path = clean_path(&request.path).to_lowercase();
                 Ok(paths.iter().any(|wanted| path_matches(&wanted.to_lowercase(), &path)))
             }
-            Self::PathRegexp(pattern) => regexp(pattern, &cleaned(&request.path)),
+            Self::PathRegexp(pattern) => regexp(pattern, &clean_path(&request.path)),
             Self::Method(methods) => Ok(methods.iter().any(|method| method.eq_ignore_ascii_case(&request.method))),
             Self::Host(hosts) => {
                 // Without a name the host is taken to be the right one.
@@ -145,11 +147,6 @@ impl Range {
 
 /// Caddy's `private_ranges` (`modules/internal/network.go`).
 const PRIVATE: [&str; 6] = ["192.168.0.0/16", "172.16.0.0/12", "10.0.0.0/8", "127.0.0.1/8", "fd00::/8", "::1"];
-
-/// Decoded, with single slashes and no dots.
-pub(super) fn cleaned(path: &str) -> String {
-    String::from_utf8_lossy(&wsim_http::target::as_nginx_matches(path.as_bytes())).into_owned()
-}
 
 /// `/a*`, `*.b`, `*c*`, `/a/*/b`
 fn path_matches(wanted: &str, path: &str) -> bool {

@@ -14,6 +14,7 @@ mod map;
 mod matcher;
 mod route;
 mod state;
+mod text;
 mod tokens;
 
 use std::path::Path;

@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::super::model::{Answer, KeyValue, Request, Routed, Site, SourceLocation, Unknown};
+use super::super::model::{KeyValue, Request, RouteTarget, Routed, Site, SourceLocation, Unknown};
+
 use super::map::Map;
 use super::matcher::{Set, any};
 use super::state::State;
@@ -122,7 +123,7 @@ impl Run {
             Handler::Subroute(routes) => return self.through(routes, depth + 1),
             Handler::Proxy(pool, hash) => {
                 let key = self.key(hash);
-                return Ok(Some(Routed { answer: Answer::Pool(*pool), rule: Some(at.clone()), key, rewritten: false }));
+                return Ok(Some(Routed { target: RouteTarget::Pool(*pool), rule: Some(at.clone()), key, rewritten: false }));
             }
             Handler::Answers(what) => return Ok(Some(Routed::local(what.clone(), Some(at.clone())))),
             Handler::Rewrite(to) if to.contains('{') && to != "{path}" && to != "{uri}" => {

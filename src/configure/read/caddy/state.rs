@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::super::model::Request;
-use super::matcher::cleaned;
+use super::text::clean_path;
 use wsim_http::percent;
 
 /// The request and its variables. A text that hangs on a placeholder which is not evaluated is an error with the reason, never a guess.
@@ -84,7 +84,7 @@ impl State {
         match name {
             "http.request.method" | "method" => text(&request.method),
             "http.request.uri" | "uri" => Ok(request.target()),
-            "http.request.uri.path" | "path" => Ok(cleaned(&request.path)),
+            "http.request.uri.path" | "path" => Ok(clean_path(&request.path)),
             "http.request.uri.query" | "query" => text(request.query.as_deref().unwrap_or_default()),
             "http.request.host" | "host" => {
                 let host = request.header("host").unwrap_or_default();

@@ -1,13 +1,13 @@
 use std::path::Path;
 
 use super::*;
-use crate::read::model::{Answer, KeyValue, Request};
+use crate::read::model::{KeyValue, Request, RouteTarget};
 use wsim_nginx::NoFiles;
 
 fn goes(proxy: &Proxy, method: &str, target: &str) -> String {
-    match proxy.sites[0].route(&Request::new(method, target)).answer {
-        Answer::Pool(index) => proxy.pools[index].name.clone(),
-        Answer::Local(what) => format!("local: {what}"),
+    match proxy.sites[0].route(&Request::new(method, target)).target {
+        RouteTarget::Pool(index) => proxy.pools[index].name.clone(),
+        RouteTarget::Local(what) => format!("local: {what}"),
         other => format!("{other:?}"),
     }
 }
@@ -116,14 +116,14 @@ fn maps_set_variables_that_matchers_and_headers_use() {
     let route = |method: &str, target: &str| {
         let request = Request::new(method, target).with_header("Authorization", "Bearer syt_YWxpY2U_x_y").with_header("X-User", "forged");
         let routed = proxy.sites[1].route(&request);
-        let Answer::Pool(pool) = routed.answer else { panic!("{routed:?}") };
+        let RouteTarget::Pool(pool) = routed.target else { panic!("{routed:?}") };
         (proxy.pools[pool].name.clone(), routed.key)
     };
     assert_eq!(route("GET", "/_matrix/client/v3/sync?since=1"), ("sync:1,sync:2".to_owned(), KeyValue::Text("YWxpY2U".to_owned())));
     assert_eq!(route("PUT", "/_matrix/client/v3/rooms/!a/typing/@b").0, "writer:1");
     assert_eq!(route("GET", "/_matrix/client/v3/rooms/!a/typing/@b").0, "main:1");
     let outside = proxy.sites[0].route(&Request::new("GET", "/"));
-    assert!(matches!(&outside.answer, Answer::Local(what) if what.contains("403")), "{outside:?}");
+    assert!(matches!(&outside.target, RouteTarget::Local(what) if what.contains("403")), "{outside:?}");
 }
 
 #[test]

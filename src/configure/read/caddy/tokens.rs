@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::super::model::{ReadError, SourceLocation};
+
 use wsim_nginx::Files;
 
 /// A line of words, perhaps with a block.

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::super::model::{Note, PoolAt, Proxy, ProxyName, ReadError, Request, Routed, ServerAt, Site, SourceLocation};
+use super::super::model::{Note, Proxy, ReadError, Site, SourceLocation, UpstreamPool, UpstreamServer};
 use super::super::pattern::Pattern;
 use super::condition::{Acls, Condition, Criterion};
-use super::run;
 use super::sample::{Sample, SampleReader};
 use super::words::Line;
 use wsim_nginx::Files;
+use wsim_plan::ProxyKind;
 
 /// What frontends share.
 #[derive(Debug, Default)]
@@ -21,7 +21,7 @@ pub(super) struct Config {
 /// A backend, or the backend half of a `listen`.
 #[derive(Debug)]
 pub(super) struct Backend {
-    pub(super) pool: PoolAt,
+    pub(super) pool: UpstreamPool,
     pub(super) balance: Balance,
     pub(super) acls: Acls,
     pub(super) rules: Vec<Rule>,
@@ -43,7 +43,7 @@ pub(super) enum Balance {
 #[derive(Debug)]
 pub(super) struct Frontend {
     pub(super) config: Arc<Config>,
-    name: String,
+    pub(super) name: String,
     pub(super) at: SourceLocation,
     pub(super) acls: Acls,
     pub(super) rules: Vec<Rule>,
@@ -92,20 +92,6 @@ pub(super) struct Format(pub(super) Vec<Piece>);
 pub(super) enum Piece {
     Literal(String),
     Sample(Box<Sample>),
-}
-
-impl Site for Frontend {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn location(&self) -> &SourceLocation {
-        &self.at
-    }
-
-    fn route(&self, request: &Request) -> Routed {
-        run::route(self, request)
-    }
 }
 
 /// Makes a proxy of all lines.
@@ -167,7 +153,7 @@ impl Builder<'_> {
         let sites =
             self.frontends.into_iter().map(|frontend| Box::new(Frontend { config: Arc::clone(&config), ..frontend }) as Box<dyn Site>);
         Proxy {
-            kind: ProxyName::Haproxy,
+            kind: ProxyKind::Haproxy,
             sites: sites.collect(),
             pools,
             processes: Some(1),
@@ -223,7 +209,7 @@ impl Builder<'_> {
                 "server" => servers.extend(server(line)),
                 "server-template" => {
                     self.note(line, "servers of a server-template are not counted");
-                    servers.push(ServerAt { address: line.word(3).to_owned(), name: Some(line.word(1).to_owned()), weight: 1 });
+                    servers.push(UpstreamServer { address: line.word(3).to_owned(), name: Some(line.word(1).to_owned()), weight: 1 });
                 }
                 "use-server" | "stick" | "dispatch" => self.note(line, &format!("{} is not evaluated", line.word(0))),
                 _ => {}
@@ -231,7 +217,7 @@ impl Builder<'_> {
         }
         Backend {
             balance: self.hashed(&words),
-            pool: PoolAt { name: head.word(1).to_owned(), servers, balance, shared: true, at: head.at.clone() },
+            pool: UpstreamPool { name: head.word(1).to_owned(), servers, balance, shared: true, at: head.at.clone() },
             acls: if listen { HashMap::new() } else { self.acls(lines) },
             rules: if listen { Vec::new() } else { self.rules(lines) },
         }
@@ -344,7 +330,7 @@ fn closing(text: &str) -> Option<usize> {
 }
 
 /// A server that takes part; weight 0, `disabled` and `backup` do not.
-fn server(line: &Line) -> Option<ServerAt> {
+fn server(line: &Line) -> Option<UpstreamServer> {
     let option = |name: &str| line.words.iter().position(|word| word == name);
     if option("backup").is_some() || option("disabled").is_some() {
         return None;
@@ -352,7 +338,7 @@ fn server(line: &Line) -> Option<ServerAt> {
     let weight = option("weight").and_then(|at| line.word(at + 1).parse().ok()).unwrap_or(1);
     let address = line.word(2).trim_start_matches("ipv4@").trim_start_matches("ipv6@").replace("unix@", "unix:");
     let address = if address.starts_with('/') { format!("unix:{address}") } else { address };
-    (weight > 0).then(|| ServerAt { address, name: Some(line.word(1).to_owned()), weight })
+    (weight > 0).then(|| UpstreamServer { address, name: Some(line.word(1).to_owned()), weight })
 }
 
 const SECTIONS: [&str; 22] = [

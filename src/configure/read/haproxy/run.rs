@@ -2,13 +2,27 @@
 
 use std::collections::HashMap;
 
-use super::super::model::{Answer, KeyValue, Request, Routed, Unknown};
+use super::super::model::{KeyValue, Request, RouteTarget, Routed, Site, SourceLocation, Unknown};
+
 use super::build::{Action, Backend, Balance, Format, Frontend, Piece, Rule};
 use super::condition::Acls;
 use super::sample::Seen;
 
-/// Where a request goes.
-pub(super) fn route(frontend: &Frontend, request: &Request) -> Routed {
+impl Site for Frontend {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn location(&self) -> &SourceLocation {
+        &self.at
+    }
+
+    fn route(&self, request: &Request) -> Routed {
+        route(self, request)
+    }
+}
+
+fn route(frontend: &Frontend, request: &Request) -> Routed {
     let mut run = Run {
         method: request.method.clone(),
         path: request.path.clone(),
@@ -76,12 +90,12 @@ impl Run {
         }
     }
 
-    fn enter(&mut self, frontend: &Frontend, index: usize, rule: super::super::model::SourceLocation) -> Result<Routed, Unknown> {
+    fn enter(&mut self, frontend: &Frontend, index: usize, rule: SourceLocation) -> Result<Routed, Unknown> {
         let backend = &frontend.config.backends[index];
         if let Some(answered) = self.rules(&backend.rules, &backend.acls)? {
             return Ok(answered);
         }
-        Ok(Routed { answer: Answer::Pool(index), rule: Some(rule), key: self.key(backend), rewritten: false })
+        Ok(Routed { target: RouteTarget::Pool(index), rule: Some(rule), key: self.key(backend), rewritten: false })
     }
 
     fn rules(&mut self, rules: &[Rule], acls: &Acls) -> Result<Option<Routed>, Unknown> {

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::read::model::{Answer, KeyValue, Request};
+use crate::read::model::{KeyValue, Request, RouteTarget};
 use wsim_nginx::NoFiles;
 
 const CONFIG: &str = r#"
@@ -44,8 +44,8 @@ backend named
 fn goes(request: &Request) -> (String, KeyValue) {
     let proxy = read(Path::new("haproxy.cfg"), CONFIG, &NoFiles).unwrap();
     let routed = proxy.sites[0].route(request);
-    let name = match routed.answer {
-        Answer::Pool(index) => proxy.pools[index].name.clone(),
+    let name = match routed.target {
+        RouteTarget::Pool(index) => proxy.pools[index].name.clone(),
         other => format!("{other:?}"),
     };
     (name, routed.key)

@@ -1,63 +1,26 @@
 //! From directives to a proxy: maps, upstreams, servers.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::super::model::{Note, PoolAt, Proxy, ProxyName, Request, Routed, Site, SourceLocation};
+use super::super::model::{Note, Proxy, Site, SourceLocation, UpstreamPool};
 use super::super::pattern::Pattern;
+use super::config::{Config, Map};
 use super::location::{Location, Name};
 use super::location_of;
-use super::run;
 use super::scope::{ErrorPage, Scope};
-use super::upstream::{Upstream, upstream};
+use super::upstream::upstream;
 use wsim_nginx::Directive;
-
-/// What all servers share.
-#[derive(Debug, Default)]
-pub(super) struct Config {
-    pub(super) upstreams: Vec<Upstream>,
-    pub(super) maps: HashMap<String, Map>,
-    /// Variables that `set` declares somewhere: empty until it runs.
-    pub(super) declared: HashSet<String>,
-    /// Variables of `geo`, `split_clients` and programs.
-    pub(super) foreign: HashMap<String, (String, SourceLocation)>,
-}
-
-/// A `map` block.
-#[derive(Debug, Clone)]
-pub(super) struct Map {
-    pub(super) source: String,
-    /// By the key in lower case.
-    pub(super) exact: HashMap<String, String>,
-    pub(super) patterns: Vec<(Result<Pattern, String>, String, SourceLocation)>,
-    pub(super) default: String,
-    /// `hostnames`, which is not evaluated.
-    pub(super) hostnames: bool,
-    pub(super) at: SourceLocation,
-}
+use wsim_plan::ProxyKind;
 
 /// A `server` block.
 #[derive(Debug)]
 pub(super) struct Server {
     pub(super) config: Arc<Config>,
-    name: String,
+    pub(super) name: String,
     pub(super) at: SourceLocation,
     pub(super) scope: Scope,
     pub(super) locations: Vec<Location>,
-}
-
-impl Site for Server {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn location(&self) -> &SourceLocation {
-        &self.at
-    }
-
-    fn route(&self, request: &Request) -> Routed {
-        run::route(self, request)
-    }
 }
 
 /// Makes a proxy of a whole tree.
@@ -75,8 +38,8 @@ pub(super) fn proxy(directives: &[Directive], mut notes: Vec<Note>) -> Proxy {
     }
     let processes = directives.iter().find(|directive| directive.name == "worker_processes");
     Proxy {
-        kind: ProxyName::Nginx,
-        pools: config.upstreams.iter().map(|upstream| upstream.pool.clone()).collect::<Vec<PoolAt>>(),
+        kind: ProxyKind::Nginx,
+        pools: config.upstreams.iter().map(|upstream| upstream.pool.clone()).collect::<Vec<UpstreamPool>>(),
         sites: servers.into_iter().map(|server| Box::new(server) as Box<dyn Site>).collect(),
         processes: processes.map_or(Some(1), |directive| directive.argument(0).parse().ok()),
         processes_at: processes.map(|directive| location_of(directive)),

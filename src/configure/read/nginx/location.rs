@@ -4,6 +4,7 @@
 //! search again; unless that prefix (or a nested one) settles it, regular expressions are tried in the order of the file.
 
 use super::super::model::{SourceLocation, Unknown};
+
 use super::super::pattern::{Captures, Pattern};
 use super::scope::Scope;
 

@@ -8,6 +8,7 @@
 //! `ngx_http_map_module.c`, `ngx_http_proxy_module.c`. The grammar is that of [`wsim_nginx`].
 
 mod build;
+mod config;
 mod location;
 mod run;
 mod scope;

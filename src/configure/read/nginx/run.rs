@@ -1,6 +1,7 @@
 //! One request through one server: rewrite, search, rewrite again, until something answers.
 
-use super::super::model::{Answer, KeyValue, Request, Routed, SourceLocation, Unknown};
+use super::super::model::{KeyValue, Request, RouteTarget, Routed, Site, SourceLocation, Unknown};
+
 use super::build::Server;
 use super::location::{Found, Location, find, named};
 use super::scope::{Condition, Content, Flag, Scope, Step};
@@ -9,8 +10,21 @@ use super::value::Values;
 use wsim_http::target::as_nginx_matches;
 use wsim_nginx::variables::has_variables;
 
-/// Where a request goes.
-pub(super) fn route(server: &Server, request: &Request) -> Routed {
+impl Site for Server {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn location(&self) -> &SourceLocation {
+        &self.at
+    }
+
+    fn route(&self, request: &Request) -> Routed {
+        route(self, request)
+    }
+}
+
+fn route(server: &Server, request: &Request) -> Routed {
     let uri = String::from_utf8_lossy(&as_nginx_matches(request.path.as_bytes())).into_owned();
     let values = Values::new(&server.config, request, uri);
     let mut run = Run { server, values, rewritten: false, error_page_used: false };
@@ -91,7 +105,7 @@ impl<'r> Run<'r> {
                 let content = content.or(location.scope.content.as_ref());
                 match content {
                     None => Ok(Routed::local("a file, or status 404", Some(location.at.clone()))),
-                    Some(content) => self.answer(content, location),
+                    Some(content) => self.respond(content, location),
                 }
             }
         }
@@ -254,29 +268,29 @@ impl<'r> Run<'r> {
         })
     }
 
-    fn answer(&mut self, content: &Content, location: &Location) -> Result<Routed, Unknown> {
+    fn respond(&mut self, content: &Content, location: &Location) -> Result<Routed, Unknown> {
         match content {
             Content::Other { what, at } => Ok(Routed::local(what.clone(), Some(at.clone()))),
             Content::Program { what, at } => Err(Unknown::new(format!("{what} is not evaluated"), at)),
-            Content::Proxy { target, at } => {
-                let text = self.values.text(target, at)?;
+            Content::Proxy { address: proxied, at } => {
+                let text = self.values.text(proxied, at)?;
                 let Some(rest) = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")) else {
                     return Err(Unknown::new("a proxy_pass that is no http:// or https:// address", at));
                 };
                 let (authority, uri) = authority(rest);
                 // With variables nginx sends the path that is written; without, it puts the decoded path in its place.
-                let plain = uri.is_empty() || (has_variables(target) && uri == self.values.request.target());
+                let plain = uri.is_empty() || (has_variables(proxied) && uri == self.values.request.target());
                 let rewritten = self.rewritten || !plain;
-                let (answer, key) = self.upstream(authority);
-                Ok(Routed { answer, rule: Some(location.at.clone()), key, rewritten })
+                let (target, key) = self.upstream(authority);
+                Ok(Routed { target, rule: Some(location.at.clone()), key, rewritten })
             }
         }
     }
 
-    fn upstream(&mut self, authority: &str) -> (Answer, KeyValue) {
+    fn upstream(&mut self, authority: &str) -> (RouteTarget, KeyValue) {
         let upstreams = &self.server.config.upstreams;
         let Some(index) = upstreams.iter().position(|upstream| upstream.pool.name.eq_ignore_ascii_case(authority)) else {
-            return (Answer::Server(address(authority)), KeyValue::None);
+            return (RouteTarget::Server(address(authority)), KeyValue::None);
         };
         let key = match &upstreams[index].hash {
             Hash::Nothing => KeyValue::None,
@@ -286,7 +300,7 @@ impl<'r> Run<'r> {
                 Err(unknown) => KeyValue::Unknown(unknown.why),
             },
         };
-        (Answer::Pool(index), key)
+        (RouteTarget::Pool(index), key)
     }
 }
 

@@ -54,19 +54,14 @@ pub(super) enum Condition {
 #[derive(Debug, Clone)]
 pub(super) enum Content {
     Proxy {
-        target: String,
+        /// The argument of `proxy_pass`.
+        address: String,
         at: SourceLocation,
     },
     /// Another module: `fastcgi_pass`, `root`, `stub_status`.
-    Other {
-        what: String,
-        at: SourceLocation,
-    },
+    Other { what: String, at: SourceLocation },
     /// A program, of which nothing is known.
-    Program {
-        what: String,
-        at: SourceLocation,
-    },
+    Program { what: String, at: SourceLocation },
 }
 
 /// `error_page 418 = @name`
@@ -122,7 +117,7 @@ impl Scope {
                 let scope = Box::new(Self::of(block, &self.error_pages));
                 self.steps.push(Step::If { condition: condition(&directive.arguments), scope, at });
             }
-            "proxy_pass" => self.content = Some(Content::Proxy { target: directive.argument(0).to_owned(), at }),
+            "proxy_pass" => self.content = Some(Content::Proxy { address: directive.argument(0).to_owned(), at }),
             "try_files" => self.try_files = Some((directive.arguments.clone(), at)),
             "limit_except" => {
                 self.limit_except = Some((directive.arguments.clone(), Box::new(Self::of(block, &self.error_pages))));

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::read::model::{Answer, KeyValue, Request, Routed};
+use crate::read::model::{KeyValue, Request, RouteTarget, Routed};
 use wsim_nginx::NoFiles;
 
 fn routed(config: &str, request: &Request) -> (Proxy, Routed) {
@@ -12,11 +12,11 @@ fn routed(config: &str, request: &Request) -> (Proxy, Routed) {
 
 fn goes(config: &str, method: &str, target: &str) -> String {
     let (proxy, routed) = routed(config, &Request::new(method, target));
-    match routed.answer {
-        Answer::Pool(index) => proxy.pools[index].name.clone(),
-        Answer::Server(address) => address,
-        Answer::Local(what) => format!("local: {what}"),
-        Answer::Unknown(unknown) => format!("unknown: {} at {}", unknown.why, unknown.at),
+    match routed.target {
+        RouteTarget::Pool(index) => proxy.pools[index].name.clone(),
+        RouteTarget::Server(address) => address,
+        RouteTarget::Local(what) => format!("local: {what}"),
+        RouteTarget::Unknown(unknown) => format!("unknown: {} at {}", unknown.why, unknown.at),
     }
 }
 
@@ -108,7 +108,7 @@ fn keys_are_worked_out_through_maps() {
     };
     let (proxy, first) = asked("since=s1", "Bearer syt_YWxpY2U_abc_1");
     assert_eq!(first.key, KeyValue::Text("YWxpY2U".to_owned()));
-    assert_eq!(first.answer, Answer::Pool(0));
+    assert_eq!(first.target, RouteTarget::Pool(0));
     assert_eq!(proxy.pools[0].servers.iter().map(|server| server.weight).collect::<Vec<_>>(), [1, 3]);
     assert_eq!(asked("since=s1&access_token=syt_Ym9i_x_1", "").1.key, KeyValue::Text("Ym9i".to_owned()));
     assert_eq!(asked("since=s1", "").1.key, KeyValue::Text(String::new()));

@@ -1,13 +1,14 @@
 //! `upstream` blocks.
 
-use super::super::model::{Note, PoolAt, ServerAt};
+use super::super::model::{Note, UpstreamPool, UpstreamServer};
+
 use super::location_of;
 use wsim_nginx::Directive;
 
 /// A pool and what its rule hashes.
 #[derive(Debug, Clone)]
 pub(super) struct Upstream {
-    pub(super) pool: PoolAt,
+    pub(super) pool: UpstreamPool,
     pub(super) hash: Hash,
 }
 
@@ -23,7 +24,7 @@ pub(super) enum Hash {
 
 /// Reads a block.
 pub(super) fn upstream(directive: &Directive, notes: &mut Vec<Note>) -> Upstream {
-    let mut pool = PoolAt {
+    let mut pool = UpstreamPool {
         name: directive.argument(0).to_owned(),
         servers: Vec::new(),
         balance: "round robin".to_owned(),
@@ -39,7 +40,7 @@ pub(super) fn upstream(directive: &Directive, notes: &mut Vec<Note>) -> Upstream
                     continue;
                 }
                 let weight = options.iter().find_map(|option| option.strip_prefix("weight=")).and_then(|weight| weight.parse().ok());
-                pool.servers.push(ServerAt { address: address(inner.argument(0)), name: None, weight: weight.unwrap_or(1) });
+                pool.servers.push(UpstreamServer { address: address(inner.argument(0)), name: None, weight: weight.unwrap_or(1) });
             }
             "zone" => pool.shared = true,
             "hash" => {

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use super::super::model::{Request, SourceLocation, Unknown};
+
 use super::super::pattern::Captures;
-use super::build::{Config, Map};
+use super::config::{Config, Map};
 use wsim_nginx::variables::{Digits, Piece, pieces};
 
 /// The state of one request.

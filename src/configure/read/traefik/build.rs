@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use super::super::model::{Answer, KeyValue, Note, PoolAt, Proxy, ProxyName, Request, Routed, ServerAt, Site, SourceLocation, Unknown};
+use super::super::model::{
+    KeyValue, Note, Proxy, Request, RouteTarget, Routed, Site, SourceLocation, Unknown, UpstreamPool, UpstreamServer,
+};
 use super::super::tree::Node;
 use super::rule::Rule;
+use wsim_plan::ProxyKind;
 
 /// All routers.
 #[derive(Debug)]
@@ -59,7 +62,7 @@ impl Site for Routers {
             Some(router) => match &router.service {
                 Err(why) => Routed::unknown(Unknown::new(why.clone(), &router.at)),
                 Ok(pool) => Routed {
-                    answer: Answer::Pool(*pool),
+                    target: RouteTarget::Pool(*pool),
                     rule: Some(router.at.clone()),
                     key: if router.hash { KeyValue::Text(request.address.clone()) } else { KeyValue::None },
                     rewritten: router.rewrites,
@@ -117,14 +120,14 @@ pub(super) fn proxy(trees: &[(Arc<str>, Node)]) -> Proxy {
     routers.sort_by_key(|router| std::cmp::Reverse(router.priority));
     let at = trees.first().map_or_else(|| SourceLocation::new(&"".into(), 0), |(file, _)| SourceLocation::new(file, 0));
     let sites: Vec<Box<dyn Site>> = vec![Box::new(Routers { at, routers })];
-    Proxy { kind: ProxyName::Traefik, sites, pools, processes: Some(1), processes_at: None, hosts: Vec::new(), notes }
+    Proxy { kind: ProxyKind::Traefik, sites, pools, processes: Some(1), processes_at: None, hosts: Vec::new(), notes }
 }
 
-fn service(file: &Arc<str>, name: &str, node: &Node, services: &[(&Arc<str>, &String, &Node)], notes: &mut Vec<Note>) -> PoolAt {
+fn service(file: &Arc<str>, name: &str, node: &Node, services: &[(&Arc<str>, &String, &Node)], notes: &mut Vec<Note>) -> UpstreamPool {
     let get =
         |node: &'_ Node, key: &str| node.entries().iter().find(|(own, _)| own.eq_ignore_ascii_case(key)).map(|(_, node)| node.clone());
     let at = SourceLocation::new(file, node.line);
-    let mut pool = PoolAt { name: name.to_owned(), servers: Vec::new(), balance: "wrr".to_owned(), shared: true, at: at.clone() };
+    let mut pool = UpstreamPool { name: name.to_owned(), servers: Vec::new(), balance: "wrr".to_owned(), shared: true, at: at.clone() };
     if let Some(balancer) = get(node, "loadBalancer") {
         pool.servers = servers(&balancer);
         if let Some(strategy) = get(&balancer, "strategy").and_then(|strategy| strategy.text()) {
@@ -138,8 +141,9 @@ fn service(file: &Arc<str>, name: &str, node: &Node, services: &[(&Arc<str>, &St
             let wanted = get(&part, "name").and_then(|name| name.text()).unwrap_or_default();
             let weight = get(&part, "weight").and_then(|weight| weight.number()).and_then(|weight| weight.try_into().ok()).unwrap_or(1);
             let inner = services.iter().find(|(_, own, _)| **own == wanted).and_then(|(_, _, node)| get(node, "loadBalancer"));
-            pool.servers
-                .extend(inner.iter().flat_map(servers).map(|server| ServerAt { weight: server.weight.saturating_mul(weight), ..server }));
+            pool.servers.extend(
+                inner.iter().flat_map(servers).map(|server| UpstreamServer { weight: server.weight.saturating_mul(weight), ..server }),
+            );
         }
     } else {
         notes.push(Note { at, text: "a service that is neither loadBalancer nor weighted is not evaluated".to_owned() });
@@ -147,13 +151,13 @@ fn service(file: &Arc<str>, name: &str, node: &Node, services: &[(&Arc<str>, &St
     pool
 }
 
-fn servers(balancer: &Node) -> Vec<ServerAt> {
+fn servers(balancer: &Node) -> Vec<UpstreamServer> {
     let list = balancer.entries().iter().find(|(key, _)| key == "servers").map(|(_, list)| list.items()).unwrap_or_default();
     let read = list.iter().filter_map(|server| {
         let url = server.get("url").and_then(Node::text)?;
         let address = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest).split('/').next().unwrap_or_default().to_owned();
         let weight = server.get("weight").and_then(Node::number).and_then(|weight| weight.try_into().ok()).unwrap_or(1);
-        Some(ServerAt { address, name: None, weight })
+        Some(UpstreamServer { address, name: None, weight })
     });
     read.collect()
 }

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::read::model::{Answer, Request};
+use crate::read::model::{Request, RouteTarget};
 
 const YAML: &str = r#"
 http:
@@ -25,8 +25,8 @@ http:
 #[test]
 fn the_longest_rule_wins_unless_a_priority_says_otherwise() {
     let proxy = read(&[(Path::new("d.yaml"), YAML)]).unwrap();
-    let goes = |method: &str, target: &str| match proxy.sites[0].route(&Request::new(method, target)).answer {
-        Answer::Pool(index) => proxy.pools[index].name.clone(),
+    let goes = |method: &str, target: &str| match proxy.sites[0].route(&Request::new(method, target)).target {
+        RouteTarget::Pool(index) => proxy.pools[index].name.clone(),
         other => format!("{other:?}"),
     };
     assert_eq!(goes("GET", "/_matrix/client/v3/sync"), "sync");
@@ -44,6 +44,6 @@ fn the_longest_rule_wins_unless_a_priority_says_otherwise() {
 fn equal_priorities_that_disagree_are_said() {
     let text = "[http.routers.a]\nrule = \"PathPrefix(`/x`)\"\nservice = \"a\"\n[http.routers.b]\nrule = \"PathPrefix(`/`)\"\npriority = 16\nservice = \"b\"\n[http.services.a.loadBalancer]\nservers = [{url = \"http://a:1\"}]\n[http.services.b.loadBalancer]\nservers = [{url = \"http://b:1\"}]\n";
     let proxy = read(&[(Path::new("d.toml"), text)]).unwrap();
-    let answer = proxy.sites[0].route(&Request::new("GET", "/x/y")).answer;
-    assert!(matches!(&answer, Answer::Unknown(unknown) if unknown.why.contains("priority")), "{answer:?}");
+    let answer = proxy.sites[0].route(&Request::new("GET", "/x/y")).target;
+    assert!(matches!(&answer, RouteTarget::Unknown(unknown) if unknown.why.contains("priority")), "{answer:?}");
 }
