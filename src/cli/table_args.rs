@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::Args;
 
 use super::UsageError;
-use wsim_endpoints::{Choice, ClassifierConfig, Table, read_own_table, table_for};
+use wsim_endpoints::{SelectedTable, ClassifierConfig, Table, read_own_table, table_for};
 
 /// The endpoint table, as typed.
 #[derive(Debug, Clone, Default, Args)]
@@ -27,17 +27,17 @@ impl TableArgs {
     ///
     /// # Errors
     /// No table is known for the release, or the file is not a table.
-    pub(super) fn choose(&self) -> anyhow::Result<Choice> {
+    pub(super) fn choose(&self) -> anyhow::Result<SelectedTable> {
         let choice = table_for(self.synapse_version.as_deref());
         let choice = choice.map_err(|error| UsageError(format!("--synapse-version: {error}")))?;
         match &self.table {
-            Some(file) => Ok(Choice { table: read_table(file)?, ..choice }),
+            Some(file) => Ok(SelectedTable { table: read_table(file)?, ..choice }),
             None => Ok(choice),
         }
     }
 
     /// A sentence for the report that names the chosen table.
-    pub(super) fn describe(&self, choice: &Choice) -> String {
+    pub(super) fn describe(&self, choice: &SelectedTable) -> String {
         match (&self.table, &self.synapse_version, choice.newer_than_known) {
             (Some(file), ..) => format!("own table from {}", file.display()),
             (None, None, _) => format!("endpoint table of Synapse {}, the newest known; --synapse-version chooses another", choice.release),

@@ -1,15 +1,15 @@
-//! wsim's own classes, for what no row of a table matches: all of it goes to the main process, or to no Synapse at all.
+//! wsim's own classes, for paths that no row of a table matches: they go to the main process, or to no Synapse process at all.
 //!
-//! Knows nothing of tables and methods: the same path is the same class whatever the method, so that a preflight
-//! (`OPTIONS`) is counted with the request it announces, as a proxy routes it.
+//! Knows nothing of tables and methods: a path has the same class for all methods, so that a preflight (`OPTIONS`) is counted with the
+//! request that it announces, as a proxy routes it.
 
 use super::Endpoint;
 
-/// What a path is that no row matches. The order is that of the first endpoint ids, which no table changes.
+/// The class of a path that no row matches, in the order of the first endpoint ids, which are the same for every table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u16)]
 pub(super) enum Class {
-    /// Nothing that could be routed: no target, binary rubbish, `CONNECT host:port`, the HTTP/2 preface.
+    /// Not routable: no target, binary data, `CONNECT host:port`, the HTTP/2 preface.
     Invalid,
     /// Everything outside Matrix: scanners, a web client, `favicon.ico`.
     NotMatrix,
@@ -21,7 +21,7 @@ pub(super) enum Class {
     FederationOther,
     /// Signing keys.
     KeyServer,
-    /// Media where the table has no row for it.
+    /// Media, if the table has no row for it.
     Media,
     /// `/_synapse/admin`.
     Admin,
@@ -35,14 +35,14 @@ pub(super) enum Class {
     Metrics,
     /// Traffic between Synapse's own processes.
     Replication,
-    /// The rest below `/_matrix`.
+    /// Other paths below `/_matrix`.
     MatrixOther,
-    /// The rest below `/_synapse`.
+    /// Other paths below `/_synapse`.
     SynapseOther,
 }
 
 impl Class {
-    /// All, in the order of their numbers.
+    /// All classes in the order of their numbers.
     pub(super) const ALL: [Self; 15] = [
         Self::Invalid,
         Self::NotMatrix,
@@ -137,7 +137,7 @@ impl Class {
     }
 }
 
-/// What follows `folder` in `path`: nothing, or a slash and more.
+/// The rest of `path` after `folder`: empty, or starting with a slash.
 fn below<'p>(path: &'p [u8], folder: &[u8]) -> Option<&'p [u8]> {
     path.strip_prefix(folder).filter(|rest| matches!(rest.first(), None | Some(b'/')))
 }
@@ -147,14 +147,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_numbers_are_the_places_in_the_list() {
+    fn the_numbers_are_the_indices_in_the_list() {
         for (index, class) in Class::ALL.into_iter().enumerate() {
             assert_eq!(class as usize, index);
         }
     }
 
     #[test]
-    fn every_kind_of_path_lands_somewhere_sensible() {
+    fn every_kind_of_path_has_its_class() {
         let cases = [
             ("/_matrix/client/unstable/org.matrix.simplified_msc3575/sync", "sliding_sync"),
             ("/_matrix/client/unstable/org.matrix.msc3575/sync", "sliding_sync"),

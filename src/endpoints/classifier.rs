@@ -1,8 +1,8 @@
 //! The classifier: method and request target in, [`EndpointId`] out.
 //!
-//! Owns the rules by which rows become endpoints. The automaton does the matching, `target` the taking apart, `classes`
-//! what no row matches. The invariant: for a given table and options the ids and endpoints are always the same, and all
-//! endpoints are known once the classifier is built.
+//! Owns the rules by which rows become endpoints. `automaton` matches paths, `wsim_http::target` splits targets, `classes` classifies
+//! paths that no row matches. Invariant: for a given table and config the ids and endpoints are always the same, and all endpoints are
+//! known when the classifier has been built.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use super::table::{Row, Syntax, Table};
 use super::{Endpoint, EndpointId, Method, words};
 use wsim_http::{query, target};
 
-/// How to classify.
+/// Options of the classification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ClassifierConfig {
     /// Sliding sync may go to the workers that serve `/sync`. No table lists it, so the default is the main process; its
@@ -24,7 +24,7 @@ pub struct ClassifierConfig {
     pub decoded_path: bool,
 }
 
-/// Why a table cannot be used. Never happens to an embedded one.
+/// A table that cannot be used. Never an embedded one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ClassifierError {
     /// A pattern cannot be compiled.
@@ -32,9 +32,9 @@ pub enum ClassifierError {
     Pattern {
         /// The table's name.
         table: String,
-        /// The pattern, escaped and cut.
+        /// Escaped and truncated.
         pattern: String,
-        /// Why.
+        /// The reason.
         source: PatternError,
     },
     /// The patterns cannot be compiled together.
@@ -42,7 +42,7 @@ pub enum ClassifierError {
     Table {
         /// The table's name.
         table: String,
-        /// Why.
+        /// The reason.
         source: PatternError,
     },
     /// More worker types than there are bits.
@@ -53,17 +53,17 @@ pub enum ClassifierError {
     },
 }
 
-/// Tells for every request which endpoint it is. Shared by reference between threads.
+/// Finds the endpoint of every request. Shared by reference between threads.
 #[derive(Debug)]
 pub struct Classifier {
-    options: ClassifierConfig,
+    config: ClassifierConfig,
     table: Table,
     endpoints: Vec<Endpoint>,
-    /// One per set of rows that some method selects.
+    /// One per set of rows that a method selects.
     machines: Vec<Machine>,
-    /// Which machine a method uses.
+    /// Index of each method's machine.
     by_method: [u8; Method::ALL.len()],
-    /// For each endpoint of group `sync` its twin of group `initial_sync`.
+    /// For each endpoint of group `sync` its counterpart of group `initial_sync`.
     initial: Vec<Option<EndpointId>>,
 }
 
@@ -71,25 +71,24 @@ pub struct Classifier {
 struct Machine {
     automaton: Automaton,
     /// The endpoint of each outcome; `None` where no row matched.
-    answers: Vec<Option<EndpointId>>,
+    endpoints: Vec<Option<EndpointId>>,
 }
 
 impl Classifier {
-    /// Builds the classifier of a table. Takes some tens of milliseconds: build it once, and only if something is to be
-    /// classified.
+    /// Builds the classifier of a table, which takes some tens of milliseconds.
     ///
     /// # Errors
-    /// A pattern of an own table cannot be compiled.
-    pub fn new(table: &Table, options: &ClassifierConfig) -> Result<Self, ClassifierError> {
+    /// A pattern of a user's own table cannot be compiled.
+    pub fn new(table: &Table, config: &ClassifierConfig) -> Result<Self, ClassifierError> {
         let compiled = Compiled::new(table)?;
         let mut endpoints: Vec<Endpoint> = Class::ALL.into_iter().map(Class::endpoint).collect();
-        if options.sliding_sync_to_sync {
+        if config.sliding_sync_to_sync {
             let workers = sync_workers(table);
             let endpoint = &mut endpoints[Class::SlidingSync as usize];
             endpoint.any_worker = !workers.is_empty();
             endpoint.workers = workers;
         }
-        // All methods together, so that the same rows have the same id whatever the method.
+        // Over all methods, so that the same rows have the same id for every method.
         let outcomes: BTreeSet<Outcome> =
             compiled.automata.iter().flat_map(Automaton::outcomes).filter(|outcome| **outcome != Outcome::NONE).copied().collect();
         let outcomes: Vec<Outcome> = outcomes.into_iter().collect();
@@ -112,14 +111,14 @@ impl Classifier {
         let machines = compiled
             .automata
             .into_iter()
-            .map(|automaton| Machine { answers: automaton.outcomes().iter().map(answer).collect(), automaton })
+            .map(|automaton| Machine { endpoints: automaton.outcomes().iter().map(answer).collect(), automaton })
             .collect();
         let by_method = compiled.by_method;
-        Ok(Self { options: *options, table: table.clone(), endpoints, machines, by_method, initial })
+        Ok(Self { config: *config, table: table.clone(), endpoints, machines, by_method, initial })
     }
 
-    /// What every id stands for. The first ones are wsim's own classes, the same for every table; then come the rows that
-    /// can be first, by priority, each with the workers that can be added by further rows.
+    /// The endpoints by id. The first ones are wsim's own classes, equal for every table; then follow the rows that can be first, by
+    /// priority, each with the workers that further rows can add.
     #[must_use]
     pub fn endpoints(&self) -> &[Endpoint] {
         &self.endpoints
@@ -137,23 +136,23 @@ impl Classifier {
         &self.table
     }
 
-    /// The options it was built with.
+    /// The config it was built with.
     #[must_use]
     pub fn config(&self) -> ClassifierConfig {
-        self.options
+        self.config
     }
 
-    /// Classifies a request. `target` is what stands in the request line: path and perhaps `?query`, or an absolute URI.
-    /// Rows are matched against the path alone; the query only tells an initial sync from another.
+    /// Classifies a request. `target` is that of the request line: a path with or without `?query`, or an absolute URI. Rows are matched
+    /// against the path alone; the query only distinguishes an initial sync from an incremental one.
     ///
-    /// A log that does not record queries makes every sync an initial one: only the caller can know that.
+    /// Without queries in the log every sync is an initial one, which only the caller can know.
     #[must_use]
     #[inline]
     pub fn classify(&self, method: Method, target: &[u8]) -> EndpointId {
-        self.classify_as(method, target, self.options.decoded_path)
+        self.classify_as(method, target, self.config.decoded_path)
     }
 
-    /// [`Self::classify`] with the choice between raw and decoded path made here.
+    /// [`Self::classify`] of the path as sent or decoded.
     #[inline]
     pub(super) fn classify_as(&self, method: Method, target: &[u8], decoded: bool) -> EndpointId {
         let Some(target::Target { path, query }) = target::split(target) else { return not_a_path(method, target) };
@@ -167,7 +166,7 @@ impl Classifier {
     #[must_use]
     #[inline]
     pub fn classify_path(&self, method: Method, path: &[u8], initial: impl FnOnce() -> bool) -> EndpointId {
-        if self.options.decoded_path {
+        if self.config.decoded_path {
             self.search(method, &target::as_nginx_matches(path), initial)
         } else {
             self.search(method, path, initial)
@@ -177,9 +176,9 @@ impl Classifier {
     #[inline]
     fn search(&self, method: Method, path: &[u8], initial: impl FnOnce() -> bool) -> EndpointId {
         let machine = &self.machines[usize::from(self.by_method[method as usize])];
-        match machine.answers[machine.automaton.search(path)] {
+        match machine.endpoints[machine.automaton.search(path)] {
             Some(endpoint) => match self.initial[usize::from(endpoint.0)] {
-                Some(twin) if is_initial_sync(path, initial) => twin,
+                Some(counterpart) if is_initial_sync(path, initial) => counterpart,
                 _ => endpoint,
             },
             None => EndpointId(Class::of(path) as u16),
@@ -187,21 +186,21 @@ impl Classifier {
     }
 }
 
-/// Whether a request that a `sync` row matched is an initial sync.
+/// Whether a request matched by a `sync` row is an initial sync.
 fn is_initial_sync(path: &[u8], initial: impl FnOnce() -> bool) -> bool {
     if path.ends_with(b"/sync") { initial() } else { path.ends_with(b"/initialSync") }
 }
 
-/// `OPTIONS *` asks about a server as a whole and is fine; anything else that is no path cannot be routed.
+/// `OPTIONS *` asks about the server as a whole; any other target that is not a path is invalid.
 #[cold]
 fn not_a_path(method: Method, target: &[u8]) -> EndpointId {
     let class = if method == Method::Options && target == b"*" { Class::NotMatrix } else { Class::Invalid };
     EndpointId(class as u16)
 }
 
-/// A table made ready for matching.
+/// A compiled table.
 struct Compiled {
-    /// Row indices by priority: the automata's rule numbers are places in this list.
+    /// Row indices by priority: the automata's rules are indices of this list.
     order: Vec<usize>,
     /// The worker of each bit.
     workers: Vec<String>,
@@ -229,13 +228,13 @@ impl Compiled {
         let mut by_method = [0; Method::ALL.len()];
         for method in Method::ALL {
             let selection: Vec<usize> = (0..order.len()).filter(|&rule| table.rows[order[rule]].applies_to(method)).collect();
-            let place = selections.iter().position(|known| *known == selection).unwrap_or_else(|| {
+            let index = selections.iter().position(|known| *known == selection).unwrap_or_else(|| {
                 selections.push(selection);
                 selections.len() - 1
             });
-            by_method[method as usize] = u8::try_from(place).unwrap_or(u8::MAX); // at most eight methods
+            by_method[method as usize] = u8::try_from(index).unwrap_or(u8::MAX); // at most eight methods
         }
-        // Two automata take as long as one on two cores.
+        // One thread per automaton: on two cores two automata take as long as one.
         let automata = std::thread::scope(|scope| {
             let building: Vec<_> = selections
                 .iter()
@@ -250,7 +249,7 @@ impl Compiled {
         Ok(Self { order, workers, automata, by_method })
     }
 
-    /// The endpoint of a sum of rows.
+    /// The endpoint of a combination of rows.
     fn endpoint(&self, table: &Table, outcome: Outcome) -> Endpoint {
         let row = &table.rows[self.order[outcome.first as usize]];
         let workers = self.workers.iter().enumerate().filter(|(bit, _)| outcome.workers & 1 << bit != 0);
@@ -266,7 +265,6 @@ impl Compiled {
     }
 }
 
-/// Parses the pattern of a row.
 pub(super) fn parse(table: &Table, row: &Row) -> Result<regex_syntax::hir::Hir, ClassifierError> {
     match row.syntax {
         Syntax::Prefix => Ok(parse_prefix(row.effective_pattern())),
@@ -278,7 +276,7 @@ pub(super) fn parse(table: &Table, row: &Row) -> Result<regex_syntax::hir::Hir, 
     }
 }
 
-/// The worker types of a table, in the order in which they are listed to people: generic workers first.
+/// The worker types of a table in the order of lists: generic workers first.
 fn worker_names(table: &Table) -> Vec<String> {
     let mut names: Vec<&String> = Vec::new();
     for row in &table.rows {
@@ -290,7 +288,7 @@ fn worker_names(table: &Table) -> Vec<String> {
     names.into_iter().cloned().collect()
 }
 
-/// Workers of the rows that match `/sync`.
+/// The workers of the rows that match `/sync`.
 fn sync_workers(table: &Table) -> Vec<String> {
     let serves_sync = |worker: &String| {
         table.rows.iter().any(|row| row.group == SYNC && row.worker == *worker && row.effective_pattern().contains("/sync"))
@@ -298,7 +296,7 @@ fn sync_workers(table: &Table) -> Vec<String> {
     worker_names(table).into_iter().filter(serves_sync).collect()
 }
 
-/// Endpoint id of a place in the list; the caller refuses longer lists.
+/// The endpoint id of an index; the caller rejects longer lists.
 fn id(index: usize) -> EndpointId {
     EndpointId(u16::try_from(index).unwrap_or(u16::MAX))
 }

@@ -1,19 +1,19 @@
-//! What changed between two tables, row by row.
+//! The changes between two tables, row by row.
 
 use serde::Serialize;
 
 use super::table::{Row, Table};
 
-/// The way from one table to another.
+/// The changes from one table to another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Difference {
     /// Name of the table before.
     pub from: String,
     /// Name of the table after.
     pub to: String,
-    /// What changed: rows of the table after in its order, then what it no longer has.
+    /// Added and changed rows in the order of the table after, then removed rows.
     pub changes: Vec<Change>,
-    /// Rows that are the same in both.
+    /// Number of equal rows.
     pub unchanged: usize,
 }
 
@@ -31,7 +31,7 @@ pub enum Change {
         /// The row.
         row: Row,
     },
-    /// In both, but not alike.
+    /// In both tables, with differences.
     Changed {
         /// Before.
         before: Box<Row>,
@@ -42,17 +42,17 @@ pub enum Change {
     },
 }
 
-/// Compares two tables. Rows belong together if they are for the same worker, stream and pattern; a row left over on either
-/// side is paired with one whose pattern differs only in the API versions it lists or in how it ends.
+/// Compares two tables. Rows with the same worker, stream and pattern are paired; the remaining rows are paired if their
+/// patterns differ only in the API versions or in the end.
 #[must_use]
 pub fn diff(from: &Table, to: &Table) -> Difference {
     let mut before: Vec<Option<&Row>> = from.rows.iter().map(Some).collect();
     let mut partners: Vec<Option<&Row>> = vec![None; to.rows.len()];
     let steps: [fn(&Row, &Row) -> bool; 4] = [
         |a, b| a == b,
-        |a, b| same_place(a, b) && a.pattern == b.pattern && a.methods == b.methods,
-        |a, b| same_place(a, b) && a.pattern == b.pattern,
-        |a, b| same_place(a, b) && core(&a.pattern) == core(&b.pattern),
+        |a, b| same_destination(a, b) && a.pattern == b.pattern && a.methods == b.methods,
+        |a, b| same_destination(a, b) && a.pattern == b.pattern,
+        |a, b| same_destination(a, b) && core(&a.pattern) == core(&b.pattern),
     ];
     for belongs in steps {
         for (row, partner) in to.rows.iter().zip(&mut partners) {
@@ -82,7 +82,7 @@ pub fn diff(from: &Table, to: &Table) -> Difference {
     Difference { from: from.name.clone(), to: to.name.clone(), changes, unchanged }
 }
 
-fn same_place(a: &Row, b: &Row) -> bool {
+fn same_destination(a: &Row, b: &Row) -> bool {
     a.worker == b.worker && a.stream == b.stream
 }
 
@@ -102,7 +102,7 @@ fn changed_fields(before: &Row, after: &Row) -> Vec<&'static str> {
     .collect()
 }
 
-/// A pattern without the API versions and without what it demands at the end:
+/// A pattern without the API versions and without its end:
 /// `^/_matrix/client/(r0|v3|unstable)/keys/upload/` -> `^/_matrix/client` and `keys/upload`.
 fn core(pattern: &str) -> (&str, &str) {
     let (head, tail) = ["^/_matrix/client/", "^/_matrix/federation/"]

@@ -1,6 +1,6 @@
-//! Why a request is classified as it is: the rows that match, one by one.
+//! Explains the classification of a request by the rows that match.
 //!
-//! For people, so it takes its time: every row is tried alone.
+//! For interactive use only: every row is compiled and tried alone.
 
 use super::automaton::{Automaton, Outcome, Rule};
 use super::classifier::{self, Classifier, ClassifierError};
@@ -10,23 +10,21 @@ use wsim_http::target;
 /// A classification with its reasons.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
-    /// The answer.
+    /// The classification.
     pub endpoint: EndpointId,
-    /// The path that was matched (decoded if the classifier's options say so); `None` if the target has none.
+    /// The matched path (decoded if the classifier's config says so); `None` if the target has none.
     pub path: Option<Vec<u8>>,
-    /// The target has a query.
+    /// Whether the target has a query.
     pub query: bool,
-    /// Indices into the table's rows that match path and method, by priority: the first gives group, stream, condition
-    /// and pattern.
+    /// Indices of the table's rows that match path and method, by priority. The first determines group, stream, condition and pattern.
     pub rows: Vec<usize>,
     /// Indices of rows that match the path, but not the method.
     pub rows_of_other_methods: Vec<usize>,
-    /// The answer of the other reading of the path (nginx matches it decoded, Synapse and HAProxy as sent), where it
-    /// differs.
+    /// The classification of the other form of the path (nginx matches it decoded, Synapse and HAProxy as sent), if it differs.
     pub otherwise: Option<EndpointId>,
 }
 
-/// Explains what [`Classifier::classify`] says of a request.
+/// Explains the result of [`Classifier::classify`].
 ///
 /// # Errors
 /// None for a classifier that could be built.

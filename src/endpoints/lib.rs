@@ -1,6 +1,6 @@
 //! Synapse's worker endpoint tables: which requests a worker may serve, by release.
 //!
-//! Owns the tables of every release and the classifier. Knows nothing of logs.
+//! Owns the tables of every release, the list of endpoint groups, and the classifier. Knows nothing of logs.
 //!
 //! ```text
 //! tables.txt ──▶ Table ──▶ Classifier ──▶ EndpointId ──▶ Endpoint
@@ -32,7 +32,7 @@ pub use explain::{Explanation, explain};
 pub use groups::{EndpointTraits, Group};
 pub use own_table::{OwnTableError, OwnTableKind, detect, read_own_table};
 pub use release::{Release, ReleaseError};
-pub use table::{Choice, Row, Syntax, Table, Tables, table_for};
+pub use table::{Row, SelectedTable, Syntax, Table, Tables, table_for};
 
 /// HTTP method, as far as routing distinguishes them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -106,7 +106,7 @@ impl Serialize for Method {
     }
 }
 
-/// Index into [`Classifier::endpoints`]: a row of the table, or one of wsim's own classes (main only, media, scanner, …).
+/// Index of [`Classifier::endpoints`]: a row of the table, or one of wsim's own classes (media, admin, scanners, …).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct EndpointId(pub u16);
 

@@ -1,4 +1,4 @@
-//! A Synapse release number: read from what people type, ordered as releases are.
+//! A Synapse release number, parsed from the user's text and ordered as releases are.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -92,19 +92,19 @@ impl Serialize for Release {
     }
 }
 
-/// Why no table can be chosen.
+/// A release for which there is no table.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReleaseError {
-    /// The text is no release.
-    #[error("\"{text}\" is no Synapse release: write it as 1.157 or 1.157.1")]
+    /// A text that is not a release.
+    #[error("\"{text}\" is not a Synapse release: write it as 1.157 or 1.157.1")]
     Unreadable {
-        /// What was given, escaped and cut.
+        /// The text, escaped and truncated.
         text: String,
     },
     /// Before the first table.
     #[error("Synapse {release} has no endpoint table: the first is that of {oldest}")]
     TooOld {
-        /// What was asked for.
+        /// The requested release.
         release: Release,
         /// The first release with a table.
         oldest: Release,
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_release_is_an_error() {
+    fn other_text_is_an_error() {
         for text in ["", "1", "one", "1.x", "1..2", "1.2.3.4.5", "latest", "1.+5", "99999999999.1", "1.5rcx", "é.rc"] {
             assert!(text.parse::<Release>().is_err(), "{text}");
         }

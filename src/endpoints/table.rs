@@ -1,7 +1,7 @@
 //! The endpoint tables as data: rows, tables, and the embedded set of all releases.
 //!
-//! Owns the reading of `tables.txt` (made by `make_tables.py`) and the choice of a table by release. Knows nothing of
-//! matching. The rows of a table stand in the order of the document.
+//! Owns the parsing of `tables.txt` (made by `make_tables.py`) and the choice of a table by release. Knows nothing of matching. The rows
+//! of a table are in the order of the document.
 
 use serde::Serialize;
 
@@ -13,12 +13,12 @@ use super::release::{Release, ReleaseError};
 pub struct Row {
     /// As printed in the document.
     pub pattern: String,
-    /// What is matched instead where the printed pattern does not compile.
+    /// The pattern to match if the printed one does not compile.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub corrected_pattern: Option<String>,
-    /// How the pattern is to be read.
+    /// Regular expression or prefix.
     pub syntax: Syntax,
-    /// Worker type, for example `generic_worker`; [`Row::MAIN`] in an own table that names the main process.
+    /// Worker type, for example `generic_worker`; [`Row::MAIN`] in a user's own table that names the main process.
     pub worker: String,
     /// Group of endpoints, for example `sync`.
     pub group: String,
@@ -50,33 +50,33 @@ impl Row {
         self.methods.is_empty() || self.methods.contains(&method)
     }
 
-    /// Whether any worker may serve it although a stream is named.
+    /// Whether any worker may serve it although it names a stream.
     #[must_use]
     pub fn any_worker(&self) -> bool {
         self.stream.is_none() || self.notes.iter().any(|note| note == "any_worker")
     }
 }
 
-/// How a pattern is to be read.
+/// The syntax of a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Syntax {
     /// A regular expression, searched in the path.
     Regex,
-    /// A literal beginning of the path.
+    /// A literal prefix of the path.
     Prefix,
 }
 
 /// The rows of one document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Table {
-    /// Where it is from, for people: `Synapse 1.157`, or the path of an own table.
+    /// Its origin: `Synapse 1.157`, or the path of a user's own table.
     pub name: String,
     /// The document, for example `docs/workers.md`.
     pub document: String,
-    /// First release with it; `None` for an own table.
+    /// First release with it; `None` for a user's own table.
     pub since: Option<Release>,
-    /// First release without it; `None`: still valid.
+    /// First release without it; `None` if it is still valid.
     pub until: Option<Release>,
     /// All releases with it, in order.
     pub releases: Vec<Release>,
@@ -99,18 +99,18 @@ impl Table {
     }
 }
 
-/// An embedded table and how it was found.
+/// An embedded table, selected by release.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Choice {
-    /// The table.
+pub struct SelectedTable {
+    /// Its table.
     pub table: Table,
-    /// The release that was asked for; the newest known one if none was.
+    /// The requested release; the newest known one if none was requested.
     pub release: Release,
-    /// The release asked for is newer than every release wsim knows: this is the newest table, and it may be out of date.
+    /// The requested release is newer than all that wsim knows: this is the newest table, which may be outdated.
     pub newer_than_known: bool,
 }
 
-/// The embedded tables.
+/// All embedded tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tables {
     tables: Vec<Table>,
@@ -120,7 +120,7 @@ impl Tables {
     /// All embedded tables, oldest first.
     #[must_use]
     pub fn embedded() -> Self {
-        // The file is part of the program and a test reads it: a line that cannot be read cannot ship.
+        // The file is part of the program, and a test parses it, so that this cannot fail.
         let tables = read(EMBEDDED).unwrap_or_default();
         debug_assert!(!tables.is_empty());
         Self { tables }
@@ -135,8 +135,8 @@ impl Tables {
     /// The table of a release (`1.157`, `v1.98.0`, `1.4`); the newest for `None`.
     ///
     /// # Errors
-    /// The text is no release, or one older than the first table (0.26.0).
-    pub fn choose(&self, release: Option<&str>) -> Result<Choice, ReleaseError> {
+    /// The text is not a release, or an older one than that of the first table (0.26.0).
+    pub fn choose(&self, release: Option<&str>) -> Result<SelectedTable, ReleaseError> {
         let newest = self.newest().and_then(|table| table.releases.last().cloned()).unwrap_or_else(Release::oldest);
         let release = match release {
             Some(text) => text.parse::<Release>()?,
@@ -150,7 +150,7 @@ impl Tables {
             .ok_or_else(|| ReleaseError::TooOld { release: release.clone(), oldest: Release::oldest() })?;
         let mut table = table.clone();
         table.name = format!("Synapse {release}");
-        Ok(Choice { table, newer_than_known: release.is_after(&newest), release })
+        Ok(SelectedTable { table, newer_than_known: release.is_after(&newest), release })
     }
 
     fn newest(&self) -> Option<&Table> {
@@ -162,11 +162,11 @@ impl Tables {
 ///
 /// # Errors
 /// As [`Tables::choose`].
-pub fn table_for(release: Option<&str>) -> Result<Choice, ReleaseError> {
+pub fn table_for(release: Option<&str>) -> Result<SelectedTable, ReleaseError> {
     Tables::embedded().choose(release)
 }
 
-/// Reads the embedded format; `None` names no line, because only a developer ever sees it (in a test).
+/// Parses the embedded format. `None` for an error, which only a developer can see (in a test).
 fn read(text: &str) -> Option<Vec<Table>> {
     let mut rows: Vec<Row> = Vec::new();
     let mut tables = Vec::new();

@@ -1,6 +1,6 @@
 //! The vocabulary of the tables in words: workers, conditions, notes.
 //!
-//! The meanings are those of Synapse's `docs/workers.md` in the releases that use them.
+//! Source: Synapse's `docs/workers.md` in the releases that use them.
 
 /// Rank of a worker type in lists: generic workers first, then the old types, then any other.
 #[must_use]
@@ -8,19 +8,19 @@ pub fn worker_rank(worker: &str) -> usize {
     WORKERS.iter().position(|(name, _)| *name == worker).unwrap_or(WORKERS.len())
 }
 
-/// What a worker type is.
+/// The description of a worker type.
 #[must_use]
 pub fn worker(name: &str) -> Option<&'static str> {
     find(&WORKERS, name)
 }
 
-/// What a condition requires.
+/// The meaning of a condition.
 #[must_use]
 pub fn condition(name: &str) -> Option<&'static str> {
     find(&CONDITIONS, name)
 }
 
-/// What a note says.
+/// The meaning of a note.
 #[must_use]
 pub fn note(name: &str) -> Option<&'static str> {
     find(&NOTES, name)

@@ -1,8 +1,8 @@
-//! Batch means: an interval for the mean of a long correlated series.
+//! Batch means: a confidence interval for the mean of a long correlated series.
 //!
 //! Law and Carson, "A sequential procedure for determining the length of a steady-state simulation", Operations Research 27
 //! (1979): consecutive values are averaged in batches long enough that the averages are nearly independent; Student's t over
-//! 20 to 40 of them gives the interval. The batch length is doubled until their lag-1 autocorrelation is below 0.1; where the
+//! 20 to 40 of them gives the interval. The batch length is doubled until their lag-1 autocorrelation is below 0.1; if the
 //! series is too short for that, the estimate says so.
 //!
 //! Memory is fixed: batches are merged in pairs as the series grows.
@@ -19,7 +19,7 @@ pub struct BatchMeans {
     open_count: u64,
 }
 
-/// What a series says about its mean.
+/// The estimated mean of a series.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BatchEstimate {
     /// The mean with its confidence interval.
@@ -31,7 +31,7 @@ pub struct BatchEstimate {
 }
 
 impl BatchEstimate {
-    /// Whether the batches are long enough for the interval to be trusted.
+    /// Whether the batches are long enough for the interval to be reliable.
     pub fn settled(&self) -> bool {
         self.correlation < CORRELATION_MAX
     }
@@ -54,7 +54,7 @@ impl BatchMeans {
         }
     }
 
-    /// Values seen.
+    /// Number of values.
     pub fn count(&self) -> u64 {
         self.sums.len() as u64 * self.length + self.open_count
     }
@@ -73,7 +73,7 @@ impl BatchMeans {
         if per_batch == 0 {
             return None;
         }
-        // What does not fill a batch is left out at the beginning, where the warm-up was.
+        // Values that do not fill a batch are left out at the start, where the warm-up was.
         let used = &self.sums[self.sums.len() - per_batch * batches..];
         let scale = 1.0 / (per_batch as f64 * self.length as f64);
         let means: Vec<f64> = used.chunks_exact(per_batch).map(|batch| batch.iter().sum::<f64>() * scale).collect();
@@ -107,11 +107,11 @@ pub(super) fn lag_one(values: &[f64], mean: f64) -> f64 {
     values.windows(2).map(|w| (w[0] - mean) * (w[1] - mean)).sum::<f64>() / variance
 }
 
-/// Most batches an interval rests on.
+/// Largest number of batches of an interval.
 pub(super) const BATCHES_MAX: usize = 40;
-/// Fewest.
+/// Smallest number of batches of an interval.
 pub(super) const BATCHES_MIN: usize = 20;
-/// Batches kept before they are merged in pairs; many more than are used, so that little is left over.
+/// Batches kept before they are merged in pairs: many more than are used, so that few values are left out.
 const FINE_MAX: usize = 1280;
 /// Law and Carson use 0.4 with a jackknife correction; 0.1 is stricter and needs none.
 const CORRELATION_MAX: f64 = 0.1;

@@ -1,15 +1,15 @@
 //! Quantiles of a long correlated series, with intervals.
 //!
 //! Sectioning (Asmussen and Glynn, Stochastic Simulation, 2007, section III.5; Nakayama, ACM TOMACS 24(4), 2014): the estimate
-//! is the quantile of the whole series, its spread is taken over the same quantile of 20 to 40 consecutive batches around it.
-//! Never from the pooled values, which are correlated.
+//! is the quantile of the whole series; its spread is that of the same quantile in 20 to 40 consecutive batches, never that of the
+//! pooled values, which are correlated.
 
 use super::batch_means::{BATCHES_MAX, BATCHES_MIN, BatchEstimate, lag_one};
 use super::histogram::DurationHistogram;
 use super::interval::Interval;
 use super::student_t;
 
-/// Running batch histograms of a series; values as in [`DurationHistogram`], µs in and ms out.
+/// Running batch histograms of a series. Values in µs, results in ms, as in [`DurationHistogram`].
 #[derive(Debug, Clone)]
 pub struct BatchQuantiles {
     batches: Vec<DurationHistogram>,
@@ -24,7 +24,7 @@ impl Default for BatchQuantiles {
 }
 
 impl BatchQuantiles {
-    /// Adds the next value of the series, µs.
+    /// Adds the next value, µs.
     #[inline]
     pub fn push(&mut self, us: u32) {
         self.open.record(us);
@@ -33,8 +33,8 @@ impl BatchQuantiles {
         }
     }
 
-    /// Quantiles with their intervals, ms; `None` before 20 batches of 64 values are full. Over 40 batches where the batch
-    /// quantiles are nearly uncorrelated, else over 20, twice as long.
+    /// Quantiles with their intervals, ms; `None` before 20 batches of 64 values are full. Uses 40 batches if their quantiles are nearly
+    /// uncorrelated, otherwise 20 of twice the length.
     pub fn estimates_ms<const N: usize>(&self, quantiles: [f64; N], confidence: f64) -> Option<[BatchEstimate; N]> {
         let whole = self.whole();
         let twenty = self.grouped(BATCHES_MIN)?;
@@ -45,14 +45,14 @@ impl BatchQuantiles {
         }))
     }
 
-    /// The last values in so many equal batches.
+    /// The last values in this number of equal batches.
     fn grouped(&self, batches: usize) -> Option<Vec<DurationHistogram>> {
         let per_batch = self.batches.len() / batches;
         let used = &self.batches[self.batches.len() - per_batch * batches..];
         (per_batch > 0).then(|| used.chunks_exact(per_batch).map(merged).collect())
     }
 
-    /// Everything seen.
+    /// The histogram of all values.
     pub fn whole(&self) -> DurationHistogram {
         let mut whole = merged(&self.batches);
         whole.merge(&self.open);

@@ -4,7 +4,7 @@
 //! scale for traffic with trends (Cox and Lewis, The Statistical Analysis of Series of Events, 1966; for queues:
 //! Gusella, IEEE Journal on Selected Areas in Communications 9(2), 1991).
 
-/// Adds up values that come at equal steps into intervals of `steps` values, and keeps the sums' mean and variance.
+/// Sums a series of equally spaced values over intervals of `steps` values, and keeps the mean and variance of the sums.
 #[derive(Debug, Clone)]
 pub struct DispersionCounter {
     steps: u64,
@@ -21,7 +21,7 @@ impl DispersionCounter {
         Self { steps: steps.max(1), filled: 0, open: 0.0, intervals: 0, sum: 0.0, sum_of_squares: 0.0 }
     }
 
-    /// The next value.
+    /// Adds the next value.
     pub fn push(&mut self, value: f64) {
         self.open += value;
         self.filled += 1;
@@ -30,7 +30,7 @@ impl DispersionCounter {
         }
     }
 
-    /// The next `count` values are nought; takes the same time for any count.
+    /// Adds `count` zeros, in a time that does not depend on `count`.
     pub fn push_zeros(&mut self, count: u64) {
         let to_close = self.steps - self.filled;
         if count < to_close {
@@ -43,7 +43,7 @@ impl DispersionCounter {
         self.filled = rest % self.steps;
     }
 
-    /// Complete intervals so far.
+    /// Number of complete intervals.
     pub fn intervals(&self) -> u64 {
         self.intervals
     }
@@ -53,7 +53,7 @@ impl DispersionCounter {
         if self.intervals == 0 { 0.0 } else { self.sum / self.intervals as f64 }
     }
 
-    /// Variance (with n - 1) over mean of the complete intervals; `None` below two intervals or with a mean of nought.
+    /// Variance (with n - 1) over mean of the complete intervals; `None` below two intervals or with a mean of 0.
     pub fn index(&self) -> Option<f64> {
         let n = self.intervals as f64;
         if self.intervals < 2 || self.sum <= 0.0 {
@@ -117,12 +117,12 @@ mod tests {
     }
 
     #[test]
-    fn an_even_stream_has_an_index_of_nought() {
+    fn an_even_stream_has_an_index_of_zero() {
         assert_eq!(index(&[5.0; 100], 10), 0.0);
     }
 
     #[test]
-    fn too_little_has_no_index() {
+    fn too_few_intervals_have_no_index() {
         let mut counter = DispersionCounter::new(2);
         counter.push(1.0);
         counter.push(1.0);
@@ -131,7 +131,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn noughts_in_bulk_equal_noughts_one_by_one(steps in 1u64..7, runs in prop::collection::vec((0u64..30, 0u32..5), 0..20)) {
+        fn zeros_in_bulk_equal_zeros_one_by_one(steps in 1u64..7, runs in prop::collection::vec((0u64..30, 0u32..5), 0..20)) {
             let (mut bulk, mut single) = (DispersionCounter::new(steps), DispersionCounter::new(steps));
             for (zeros, value) in runs {
                 bulk.push_zeros(zeros);

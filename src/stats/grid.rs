@@ -1,17 +1,17 @@
-//! Time cut into bins, kept only where something happened, in memory that does not grow with the length of time.
+//! Sparse bins of time, in memory that does not grow with the length of time.
 //!
-//! Bins of one width lie in pages of neighbouring bins; a page exists from its first entry on. When there would be more
-//! than a fixed number of pages, all bins widen to the next step of a ladder of widths. So a stray stamp decades away
-//! costs one page and leaves the resolution alone, while a log too long for fine bins gets wider ones.
+//! Bins of equal width are in pages of neighbouring bins; a page exists from its first entry on. If there would be more than a fixed
+//! number of pages, all bins widen to the next step of a ladder of widths. A stray time decades away thus costs one page and does not
+//! change the resolution, while a log too long for fine bins gets wider ones.
 //!
-//! Invariant: widths on the ladder divide one another and the width is the narrowest at which the pages fit; so the
-//! state depends only on what was entered, not on its order.
+//! Invariant: each width of the ladder divides the next, and the width is the narrowest at which the pages fit. The state therefore
+//! depends only on the entries, not on their order.
 
 use super::hashing::NumberMap;
 
-/// What a bin holds. Sums must be associative and commutative for the grid to be so (integers, not floats).
+/// The content of a bin. Its sums must be associative and commutative (integers, not floats), so that the grid's are.
 pub trait Cell: Default + Clone {
-    /// Adds a cell of a bin that starts `shift_us` (not negative) after this cell's bin.
+    /// Adds the cell of a bin that starts `shift_us` (not negative) after this cell's bin.
     fn absorb(&mut self, other: &Self, shift_us: i64);
 }
 
@@ -39,7 +39,7 @@ pub struct Grid<C> {
 }
 
 impl<C: Cell> Grid<C> {
-    /// An empty grid. `ladder_us`: the widths of bins in turn, each a divisor of the next; beyond its end widths double.
+    /// An empty grid. `ladder_us` are the successive widths of bins, each a divisor of the next; beyond its end widths double.
     ///
     /// # Panics
     /// If the ladder is empty, there are no columns or bins, or fewer than eight pages (they are constants of the program).
@@ -71,22 +71,21 @@ impl<C: Cell> Grid<C> {
         self.width_us
     }
 
-    /// The row of the bin that `time_us` lies in, made if need be, and how far into the bin it lies, µs.
-    ///
-    /// Times beyond ± 30,000 years are taken for the ends of that range.
+    /// The row of the bin that contains `time_us`, created if necessary, and the time's offset in the bin, µs. Times beyond ± 30,000 years
+    /// count as the ends of that range.
     #[expect(clippy::cast_possible_truncation, reason = "a bin of a page, whose size is a usize")]
     pub fn row_mut(&mut self, time_us: i64) -> (&mut [C], i64) {
         let time_us = time_us.clamp(-LIMIT_US, LIMIT_US);
         let mut since = time_us.wrapping_sub(self.recent_start_us);
         if !(0..self.page_us).contains(&since) {
-            since = self.turn_to_page(time_us);
+            since = self.select_page(time_us);
         }
         let bin = since / self.width_us;
         let first = self.recent_cell + bin.cast_unsigned() as usize * self.columns;
         (&mut self.cells[first..first + self.columns], since - bin * self.width_us)
     }
 
-    /// Adds everything another grid of the same shape holds.
+    /// Adds the content of another grid with the same parameters.
     pub fn merge(&mut self, mut other: Self) {
         while self.level < other.level {
             self.widen();
@@ -94,16 +93,16 @@ impl<C: Cell> Grid<C> {
         while other.level < self.level {
             other.widen();
         }
-        for (start_us, row) in other.rows() {
-            // The other's bins may be narrower by now: entering a page can widen this grid's.
-            let (mine, shift) = self.row_mut(start_us);
-            for (cell, theirs) in mine.iter_mut().zip(row) {
-                cell.absorb(theirs, shift);
+        for (start_us, added) in other.rows() {
+            // Adding a page can widen this grid's bins, so that the other's may be narrower.
+            let (row, shift) = self.row_mut(start_us);
+            for (cell, added) in row.iter_mut().zip(added) {
+                cell.absorb(added, shift);
             }
         }
     }
 
-    /// All bins of all pages by time: start of the bin, and its row. Bins between pages are left out.
+    /// All bins of all pages by time, as (start of the bin, row). Bins between pages are left out.
     pub fn rows(&self) -> impl Iterator<Item = (i64, &[C])> {
         let mut order: Vec<u32> = (0..).take(self.starts_us.len()).collect();
         order.sort_unstable_by_key(|&page| self.starts_us[page as usize]);
@@ -116,7 +115,7 @@ impl<C: Cell> Grid<C> {
     }
 
     #[cold]
-    fn turn_to_page(&mut self, time_us: i64) -> i64 {
+    fn select_page(&mut self, time_us: i64) -> i64 {
         loop {
             let key = time_us.div_euclid(self.page_us);
             let page = match self.index.get(&key) {
@@ -160,7 +159,7 @@ impl<C: Cell> Grid<C> {
         let bins = i64::try_from(self.bins_per_page).unwrap_or(1);
         self.width_us = steps.get(level as usize).copied().unwrap_or(steps[last]);
         for _ in last..level as usize {
-            // A page of half the range or more: at most five of them, which always fit.
+            // At most five pages of half the range or more, which always fit.
             if self.width_us * bins <= LIMIT_US / 2 {
                 self.width_us *= 2;
             }
@@ -169,7 +168,7 @@ impl<C: Cell> Grid<C> {
     }
 }
 
-/// About 30,000 years: far beyond any stamp, far below overflow.
+/// About 30,000 years: far beyond any time stamp, and far from overflow.
 const LIMIT_US: i64 = 1 << 60;
 
 #[cfg(test)]
@@ -192,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_tells_how_far_into_its_bin_a_time_lies() {
+    fn a_row_comes_with_the_offset_of_the_time_in_its_bin() {
         let mut grid = Grid::<u64>::new(&[10], 1, 4, 8);
         assert_eq!(grid.row_mut(-3).1, 7);
         assert_eq!(grid.row_mut(10).1, 0);
@@ -206,14 +205,14 @@ mod tests {
     }
 
     #[test]
-    fn stamps_all_over_time_end_in_wide_bins() {
+    fn times_far_apart_need_wide_bins() {
         let times: Vec<i64> = (0..1000).map(|i| (i - 500) * (LIMIT_US / 500)).collect();
         let grid = filled(&times);
         assert_eq!(grid.rows().map(|(_, row)| row[0]).sum::<u64>(), 1000);
     }
 
     #[test]
-    fn the_ends_of_time_do_no_harm() {
+    fn the_extreme_times_are_accepted() {
         let grid = filled(&[i64::MIN, i64::MAX, 0, -1, 1]);
         assert_eq!(grid.width_us(), 1);
         assert_eq!(grid.rows().map(|(_, row)| row[0]).sum::<u64>(), 5);

@@ -1,22 +1,20 @@
-//! The heaviest of very many names in fixed memory: a summary in the family of Space-Saving (Metwally, Agrawal, El Abbadi,
-//! "Efficient computation of frequent and top-k elements in data streams", ICDT 2005) with weights, which makes room for half
+//! The heaviest of very many names in fixed memory: a summary of the Space-Saving family (Metwally, Agrawal, El Abbadi,
+//! "Efficient computation of frequent and top-k elements in data streams", ICDT 2005) with weights, which evicts half
 //! of its names at a time (Anderson et al., "A high-performance algorithm for identifying frequent items in data streams",
-//! IMC 2017) and is merged as in Agarwal et al., "Mergeable summaries", PODS 2012.
+//! IMC 2017) and merges as in Agarwal et al., "Mergeable summaries", PODS 2012.
 //!
-//! Exact while there are no more names than it may hold. When it is full, the lighter half goes, and the largest weight that
-//! went is the possible error of every name that comes later. That error never exceeds 2 × total weight / capacity, so no name
-//! heavier than that is missed.
+//! Exact as long as the names fit the capacity. When it is full, the lighter half is evicted, and the largest evicted weight is the
+//! possible error of every later name. That error never exceeds 2 × total weight / capacity, so that no heavier name is missed.
 //!
-//! Hot path: one look-up in an open table whose slots hold hash and sums side by side, so mostly one cache line per addition.
+//! Hot path: one look-up in an open table whose slots have hash and sums side by side, so that an addition mostly touches one cache line.
 
-/// What is added up per name.
+/// The sums of one name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
-    /// How often it came.
     pub count: u64,
     /// Measured cost, µs.
     pub cost_us: u64,
-    /// Cost of those without a measured one, by their usual size, µs.
+    /// Usual cost of the occurrences without a measured one, µs.
     pub nominal_us: u64,
 }
 
@@ -27,22 +25,21 @@ impl Tally {
         self.nominal_us = self.nominal_us.saturating_add(other.nominal_us);
     }
 
-    /// What names are held by: cost, and a microsecond for each time so that names without cost rank by count.
+    /// The weight by which names are kept: the cost, plus one microsecond per occurrence so that names without cost rank by count.
     fn weight(self) -> u64 {
         self.count.saturating_add(self.cost_us).saturating_add(self.nominal_us)
     }
 }
 
-/// One name with what is known of it.
+/// One name with its sums.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hitter<'a> {
-    /// Hash that it was added under.
     pub hash: u64,
-    /// Its text as first given, at most 255 bytes of it (the longest Matrix identifier).
+    /// Its text when first added, at most 255 bytes (the longest Matrix identifier).
     pub name: &'a str,
-    /// What was surely its own.
+    /// The sums since it was last kept: a lower bound.
     pub tally: Tally,
-    /// Weight that it may have had besides, before it was held; 0 if exact.
+    /// Weight that it may have had before; 0 if exact.
     pub error: u64,
 }
 
@@ -52,12 +49,12 @@ pub struct HeavySummary {
     capacity: usize,
     /// Open addressing with linear probing; a power of two long, at most half full.
     slots: Vec<Slot>,
-    /// What is rarely needed, in the order of `slots`.
+    /// Rarely needed values, in the order of `slots`.
     texts: Vec<Text>,
     len: usize,
-    /// The largest full weight that was ever dropped; 0 while the summary is exact.
+    /// The largest weight that was ever evicted; 0 as long as the summary is exact.
     floor: u64,
-    /// Buffers of dropped names, for new ones.
+    /// Buffers of evicted names, for reuse.
     spare: Vec<String>,
 }
 
@@ -81,12 +78,12 @@ impl Slot {
 }
 
 impl HeavySummary {
-    /// Holds at most `capacity` names, at least two. Takes memory as names come.
+    /// Keeps at most `capacity` names, at least two. Memory grows with the number of names.
     pub fn new(capacity: usize) -> Self {
         Self { capacity: capacity.max(2), slots: Vec::new(), texts: Vec::new(), len: 0, floor: 0, spare: Vec::new() }
     }
 
-    /// Adds to a name. Its text is only asked for when the name is new.
+    /// Adds to a name's sums. `name` is called only if the name is new.
     pub fn add<'a>(&mut self, hash: u64, tally: Tally, name: impl FnOnce() -> &'a str) {
         let hash = hash.max(1);
         if let Some(slot) = self.find(hash) {
@@ -96,9 +93,9 @@ impl HeavySummary {
         }
     }
 
-    /// Adds everything another summary holds.
+    /// Adds the content of another summary.
     pub fn merge(&mut self, other: Self) {
-        // A name that one of the two does not hold may have had that one's floor in it.
+        // A name that one of the two does not have may have been evicted there with a weight up to its floor.
         for (slot, text) in self.slots.iter().zip(&mut self.texts).filter(|(slot, _)| slot.hash != 0) {
             if other.find(slot.hash).is_none() {
                 text.error = text.error.saturating_add(other.floor);
@@ -112,36 +109,35 @@ impl HeavySummary {
                 self.texts[slot].error = self.texts[slot].error.saturating_add(text.error);
             } else {
                 text.error = text.error.saturating_add(mine);
-                self.place(theirs, text);
+                self.insert_slot(theirs, text);
             }
         }
         if self.len > self.capacity {
-            self.drop_lighter(self.capacity);
+            self.evict_lighter(self.capacity);
         }
     }
 
-    /// Names held.
+    /// Number of names.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether nothing was added.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Whether every name that came is held with all that is its own.
+    /// Whether no name has been evicted.
     pub fn is_exact(&self) -> bool {
         self.floor == 0
     }
 
-    /// All names held, in no particular order.
+    /// All names, in no particular order.
     pub fn hitters(&self) -> impl Iterator<Item = Hitter<'_>> {
         let held = self.slots.iter().zip(&self.texts).filter(|(slot, _)| slot.hash != 0);
         held.map(|(slot, text)| Hitter { hash: slot.hash, name: &text.name, tally: slot.tally, error: text.error })
     }
 
-    /// Herfindahl–Hirschman index: sum of squared shares in `value` over the names held; `None` if all values are nought.
+    /// Herfindahl–Hirschman index: sum of squared shares in `value` over the names; `None` if all values are 0.
     /// 1: one name has everything; 1/n: n names have equal shares.
     pub fn concentration(&self, value: impl Fn(&Tally) -> f64) -> Option<f64> {
         // Sorted, so that the rounding of sums does not depend on the order of arrival.
@@ -169,23 +165,23 @@ impl HeavySummary {
     #[cold]
     fn insert(&mut self, hash: u64, tally: Tally, name: &str) {
         if self.len >= self.capacity {
-            self.drop_lighter(self.capacity / 2);
+            self.evict_lighter(self.capacity / 2);
         }
         let mut buffer = self.spare.pop().unwrap_or_default();
         buffer.clear();
         buffer.push_str(&name[..name.floor_char_boundary(NAME_BYTES_MAX)]);
-        self.place(Slot { hash, tally }, Text { name: buffer, error: self.floor });
+        self.insert_slot(Slot { hash, tally }, Text { name: buffer, error: self.floor });
     }
 
-    /// Puts a name that is not held into the table, which grows if it would be more than half full.
-    fn place(&mut self, slot: Slot, text: Text) {
+    /// Inserts a new name into the table, which grows if it would be more than half full.
+    fn insert_slot(&mut self, slot: Slot, text: Text) {
         if (self.len + 1) * 2 > self.slots.len() {
             let length = (self.slots.len() * 2).max(SLOTS_MIN);
             let slots = std::mem::replace(&mut self.slots, vec![Slot::default(); length]);
             let texts = std::mem::replace(&mut self.texts, vec![Text::default(); length]);
             self.len = 0;
             for (slot, text) in slots.into_iter().zip(texts).filter(|(slot, _)| slot.hash != 0) {
-                self.place(slot, text);
+                self.insert_slot(slot, text);
             }
         }
         let mask = self.slots.len() - 1;
@@ -198,8 +194,8 @@ impl HeavySummary {
         self.len += 1;
     }
 
-    /// Keeps the `keep` heaviest names.
-    fn drop_lighter(&mut self, keep: usize) {
+    /// Evicts all but the `keep` heaviest names.
+    fn evict_lighter(&mut self, keep: usize) {
         let mut held: Vec<(Slot, Text)> = self
             .slots
             .iter_mut()
@@ -214,14 +210,14 @@ impl HeavySummary {
         }
         self.len = 0;
         for (slot, text) in held {
-            self.place(slot, text);
+            self.insert_slot(slot, text);
         }
     }
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "masked to the length of the table")]
 fn home(hash: u64, mask: usize) -> usize {
-    // Keys are hashes already.
+    // The keys are hashes.
     hash as usize & mask
 }
 
@@ -276,7 +272,7 @@ mod tests {
         }
 
         #[test]
-        fn a_held_name_is_bounded_from_both_sides_and_no_heavy_name_is_missed(
+        fn a_kept_name_is_bounded_on_both_sides_and_no_heavy_name_is_missed(
             names in prop::collection::vec(1u64..60, 1..400),
             cut in 0usize..400,
         ) {

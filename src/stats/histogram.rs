@@ -1,15 +1,15 @@
 //! Durations in an HDR histogram (Gil Tene's HdrHistogram: constant relative error), with an exact sum.
 //!
-//! In: µs. Out: ms. Three significant digits, so a quantile is off by at most 0.1 %; mean and largest are exact.
+//! Values in µs, results in ms. Three significant digits, so that a quantile is off by at most 0.1 %; mean and maximum are exact.
 
 use hdrhistogram::Histogram;
 
-/// Durations in µs. Takes no memory before the first one, then at most 100 kB, however many are recorded.
+/// Durations in µs. Allocates nothing before the first duration, then at most 100 kB for any number of them.
 #[derive(Debug, Clone, Default)]
 pub struct DurationHistogram {
-    /// Those of 0 µs, which are most of all waits, are only counted: one bucket of a large table would be a cache miss each.
+    /// Number of durations of 0 µs, as most waits are. A bucket in the large table would be a cache miss for each.
     zeros: u64,
-    /// All others.
+    /// All other durations.
     buckets: Option<Box<Histogram<u32>>>,
     count: u64,
     sum_us: u64,
@@ -30,12 +30,12 @@ impl DurationHistogram {
             self.buckets = empty_buckets();
         }
         if let Some(buckets) = &mut self.buckets {
-            // Grows by itself up to the largest u32, so this cannot run out of range; a full bucket stays full.
+            // The histogram grows up to the largest u32, so that no value is out of range; a full bucket stays full.
             buckets.saturating_record(u64::from(us));
         }
     }
 
-    /// Adds everything another histogram holds.
+    /// Adds the content of another histogram.
     pub fn merge(&mut self, other: &Self) {
         self.count += other.count;
         self.zeros += other.zeros;
@@ -52,7 +52,7 @@ impl DurationHistogram {
         }
     }
 
-    /// How many durations.
+    /// Number of durations.
     pub fn count(&self) -> u64 {
         self.count
     }
@@ -62,12 +62,12 @@ impl DurationHistogram {
         if self.count == 0 { 0.0 } else { self.sum_us as f64 / self.count as f64 / 1e3 }
     }
 
-    /// Exact largest, ms; 0 if empty.
+    /// Exact maximum, ms; 0 if empty.
     pub fn max_ms(&self) -> f64 {
         f64::from(self.max_us) / 1e3
     }
 
-    /// The smallest recorded value (to three digits) that a share `quantile` of all is at or below, ms; 0 if empty.
+    /// The smallest recorded value (to three digits) that a share `quantile` of all values does not exceed, ms; 0 if empty.
     pub fn quantile_ms(&self, quantile: f64) -> f64 {
         let Some(buckets) = self.buckets.as_ref().filter(|buckets| !buckets.is_empty()) else { return 0.0 };
         let others = buckets.len() as f64;
@@ -75,13 +75,13 @@ impl DurationHistogram {
         if rank < 1.0 {
             return 0.0;
         }
-        // Half a rank below, so that rounding cannot step over it.
+        // Half a rank less, so that rounding cannot exceed the rank.
         buckets.value_at_quantile((rank - 0.5) / others).min(u64::from(self.max_us)) as f64 / 1e3
     }
 }
 
 fn empty_buckets() -> Option<Box<Histogram<u32>>> {
-    // The bounds are constants that the library accepts; `ok` keeps the impossible case free of panics.
+    // The library accepts these constants; `ok` avoids a panic in the impossible case.
     Histogram::new_with_bounds(1, u64::from(u32::MAX), SIGNIFICANT_DIGITS).ok().map(Box::new)
 }
 
@@ -99,13 +99,13 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_histogram_says_nought() {
+    fn an_empty_histogram_is_zero() {
         let h = DurationHistogram::default();
         assert_eq!((h.count(), h.mean_ms(), h.max_ms(), h.quantile_ms(0.5)), (0, 0.0, 0.0, 0.0));
     }
 
     #[test]
-    fn nought_and_the_largest_duration_are_both_kept() {
+    fn zero_and_the_largest_duration_are_both_kept() {
         let h = of(&[0, u32::MAX]);
         assert_eq!(h.quantile_ms(0.5), 0.0);
         assert_eq!(h.quantile_ms(1.0), f64::from(u32::MAX) / 1e3);

@@ -1,16 +1,14 @@
-//! A value with the range it may lie in.
+//! A value with lower and upper bound.
 
 use serde::{Deserialize, Serialize};
 
-/// A value and its bounds, `low <= value <= high`. What the bounds mean is said where it is used
-/// (a 95 % confidence interval, or the range of a prior).
+/// A value and its bounds, `low <= value <= high`. The user of an interval states what the bounds mean (a 95 % confidence interval, or
+/// the range of a prior).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
     /// Best estimate.
     pub value: f64,
-    /// Lower bound.
     pub low: f64,
-    /// Upper bound.
     pub high: f64,
 }
 
@@ -20,18 +18,18 @@ impl Interval {
         Self { value, low: value, high: value }
     }
 
-    /// A value with bounds, put in order.
+    /// A value with bounds in any order.
     pub fn new(value: f64, low: f64, high: f64) -> Self {
         Self { value, low: low.min(value), high: high.max(value) }
     }
 
-    /// The same interval times a factor that is not negative.
+    /// The interval times a factor that is not negative.
     #[must_use]
     pub fn scaled(self, factor: f64) -> Self {
         Self { value: self.value * factor, low: self.low * factor, high: self.high * factor }
     }
 
-    /// Sum of two intervals, bounds added (the bounds move together).
+    /// Sum of two intervals, with their bounds added: the values are taken to be fully correlated.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         Self { value: self.value + other.value, low: self.low + other.low, high: self.high + other.high }

@@ -1,4 +1,4 @@
-//! Least squares with coefficients that are not negative.
+//! Least squares with non-negative coefficients, and priors of the coefficients (ridge).
 //!
 //! Small problems (tens of unknowns) by the active-set method on the normal equations (Lawson and Hanson, Solving Least
 //! Squares Problems, 1974, chapter 23).
@@ -14,12 +14,11 @@ pub struct NonNegativeLeastSquares {
 }
 
 impl NonNegativeLeastSquares {
-    /// No observations yet.
     pub fn new(unknowns: usize) -> Self {
         Self { unknowns, gram: vec![0.0; unknowns * unknowns], target: vec![0.0; unknowns] }
     }
 
-    /// One observation: `value` should be `Σ_k coefficients_k x_k`. Missing coefficients are nought.
+    /// Adds an observation: `value` should be `Σ_k coefficients_k x_k`. Missing coefficients are 0.
     pub fn observe(&mut self, coefficients: &[f64], value: f64) {
         for (i, &a) in coefficients.iter().take(self.unknowns).enumerate().filter(|(_, a)| **a != 0.0) {
             self.target[i] += a * value;
@@ -29,17 +28,17 @@ impl NonNegativeLeastSquares {
         }
     }
 
-    /// Pulls an unknown towards `prior` with the weight of `strength` observations of it (ridge).
-    pub fn pull(&mut self, unknown: usize, prior: f64, strength: f64) {
+    /// Adds a prior of an unknown, with the weight of `strength` observations of it (ridge).
+    pub fn add_prior(&mut self, unknown: usize, prior: f64, strength: f64) {
         self.gram[unknown * self.unknowns + unknown] += strength;
         self.target[unknown] += strength * prior;
     }
 
-    /// The coefficients; an unknown that nothing was said of is 0.
+    /// The coefficients; an unknown without observation and prior is 0.
     pub fn solve(&self) -> Vec<f64> {
         let n = self.unknowns;
         let mut x = vec![0.0; n];
-        // Unknowns that are free to be above nought; the others stay at it.
+        // Unknowns that may be positive; the others are 0.
         let mut free: Vec<usize> = Vec::new();
         for _ in 0..STEPS_PER_UNKNOWN * n {
             let Some(entering) = self.steepest(&x, &free) else { break };
@@ -67,7 +66,7 @@ impl NonNegativeLeastSquares {
         x
     }
 
-    /// The unknown at nought whose growth lowers the objective most, if any does, measured in its own scale.
+    /// The unknown at 0 whose increase, in its own scale, lowers the objective most; `None` if none does.
     fn steepest(&self, x: &[f64], free: &[usize]) -> Option<usize> {
         let descent = |k: usize| {
             let row = &self.gram[k * self.unknowns..(k + 1) * self.unknowns];
@@ -86,7 +85,7 @@ impl NonNegativeLeastSquares {
             .map(|(k, _)| k)
     }
 
-    /// The unconstrained minimum over some unknowns, by Cholesky's method on columns of length one.
+    /// The unconstrained minimum over some unknowns, by Cholesky's method on normalised columns.
     fn solve_free(&self, free: &[usize]) -> Vec<f64> {
         let m = free.len();
         let length: Vec<f64> = free.iter().map(|&k| self.gram[k * self.unknowns + k].sqrt().max(f64::MIN_POSITIVE)).collect();
@@ -96,7 +95,7 @@ impl NonNegativeLeastSquares {
             for j in 0..=i {
                 let entry = self.gram[free[i] * self.unknowns + free[j]] / (length[i] * length[j]);
                 let rest = entry - (0..j).map(|k| lower[i * m + k] * lower[j * m + k]).sum::<f64>();
-                // Columns that depend on one another get a pivot that is not quite nought.
+                // Linearly dependent columns get a small positive pivot.
                 lower[i * m + j] = if i == j { rest.max(PIVOT_MIN).sqrt() } else { rest / lower[j * m + j] };
             }
             let known: f64 = (0..i).map(|k| lower[i * m + k] * y[k]).sum();
@@ -120,7 +119,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_coefficient_that_wants_to_be_negative_is_nought() {
+    fn a_negative_coefficient_becomes_zero() {
         let mut problem = NonNegativeLeastSquares::new(2);
         problem.observe(&[1.0, 0.0], -3.0);
         problem.observe(&[0.0, 2.0], 4.0);
@@ -131,8 +130,8 @@ mod tests {
     fn collinear_unknowns_keep_the_proportions_of_their_priors() {
         let mut problem = NonNegativeLeastSquares::new(2);
         (0..100).for_each(|_| problem.observe(&[1.0, 1.0], 6.0));
-        problem.pull(0, 1.0, 1e-3);
-        problem.pull(1, 3.0, 1e-3);
+        problem.add_prior(0, 1.0, 1e-3);
+        problem.add_prior(1, 3.0, 1e-3);
         let x = problem.solve();
         assert!((x[0] - 2.0).abs() < 1e-3 && (x[1] - 4.0).abs() < 1e-3, "{x:?}");
     }

@@ -1,8 +1,8 @@
-//! Numbers without a subject: histograms, intervals, dispersion, heavy hitters, timelines, least squares, and the statistics of
-//! simulation output (batch means and quantiles, warm-up, Student's t).
+//! Statistics: histograms, intervals, dispersion, heavy hitters, timelines, least squares, and the analysis of simulation output
+//! (batch means and quantiles, warm-up, Student's t).
 //!
-//! Knows nothing of requests. Everything that counts can be merged, so that two threads can each count half: its state
-//! depends on what was added, never on the order or on how the input was split (heavy hitters: while they are exact).
+//! Knows nothing of requests. All counters can be merged, so that two threads can each count half of the input: their state depends on
+//! the values added, not on their order or on how the input was split (heavy hitters: as long as they are exact).
 
 pub mod batch_means;
 pub mod batch_quantiles;
@@ -14,7 +14,7 @@ pub mod histogram;
 pub mod interval;
 pub mod least_squares;
 pub mod mser;
-pub mod quantile_interval;
+pub mod random;
 pub mod recorder;
 mod special;
 pub mod student_t;

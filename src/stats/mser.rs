@@ -1,10 +1,10 @@
-//! MSER-5: how much of a simulation's beginning to throw away.
+//! MSER-5: how many values at the start of a simulation are warm-up.
 //!
 //! White, "An effective truncation heuristic for bias reduction in simulation output", Simulation 69 (1997); batches of five as
-//! in White, Cobb and Spratt (Winter Simulation Conference 2000): the cut that minimises the standard error of what is left.
+//! in White, Cobb and Spratt (Winter Simulation Conference 2000): the cut that minimises the standard error of the remaining values.
 
-/// Values to delete from the beginning of a series: a multiple of 5, at most half. `None` if the least error lies at the very
-/// end of the range, which says that the series is too short to have settled, or if there are fewer than 20 values.
+/// Number of values to delete from the start of a series: a multiple of 5, at most half. `None` if the smallest error is at the end of
+/// the range, which means that the series is too short to have settled, or if there are fewer than 20 values.
 pub fn warm_up(series: &[f64]) -> Option<usize> {
     let batches: Vec<f64> = series.chunks_exact(BATCH).map(|b| b.iter().sum::<f64>() / BATCH as f64).collect();
     if batches.len() < 4 {
@@ -18,7 +18,7 @@ pub fn warm_up(series: &[f64]) -> Option<usize> {
         squares += value * value;
         kept += 1.0;
         let error = (squares - sum * sum / kept).max(0.0) / (kept * kept);
-        // Equal errors: the smaller cut, which keeps more.
+        // Of equal errors the smaller cut, which keeps more values.
         if cut <= last && error <= best.0 {
             best = (error, cut);
         }

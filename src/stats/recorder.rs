@@ -1,9 +1,9 @@
-//! A histogram that is written to all the time.
+//! Batched recording into a histogram, for callers that record all the time.
 
 use super::DurationHistogram;
 
-/// Durations in µs on their way into a histogram. They wait in a batch: each one's bucket is likely not in the processor's cache, and a batch of
-/// them is fetched at once rather than one after the other.
+/// Records durations in µs into a histogram, in batches: a bucket is rarely in the processor's cache, and the buckets of a batch are
+/// fetched in parallel rather than one after another.
 #[derive(Debug, Clone, Default)]
 pub struct DurationRecorder {
     histogram: DurationHistogram,
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_waits_is_counted_too() {
+    fn durations_in_the_batch_are_counted_too() {
         for count in [0, 1, 255, 256, 257, 1000] {
             let (mut recorder, mut histogram) = (DurationRecorder::default(), DurationHistogram::default());
             for us in 0..count {

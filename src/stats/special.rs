@@ -1,11 +1,14 @@
-//! The two special functions that intervals need: the logarithm of Γ and the regularised incomplete beta function.
+//! The special functions behind Student's t: the logarithm of Γ and the regularised incomplete beta function.
+//!
+//! Why not statrs: these are the only two of its functions that wsim needs, they are held to closed forms and printed tables, and a
+//! report's figures must not change with a new release of a library.
 
 /// ln Γ(x) for x > 0, to about 1e-13 relative (Lanczos' approximation with g = 7 and nine terms; Godfrey's coefficients).
 pub(super) fn ln_gamma(x: f64) -> f64 {
     let x = x - 1.0;
     let mut sum = LANCZOS[0];
-    for (i, coefficient) in LANCZOS.iter().enumerate().skip(1) {
-        sum += coefficient / (x + i as f64);
+    for (index, coefficient) in LANCZOS.iter().enumerate().skip(1) {
+        sum += coefficient / (x + index as f64);
     }
     let t = x + 7.5;
     0.5 * (2.0 * std::f64::consts::PI).ln() + (x + 0.5) * t.ln() - t + sum.ln()
@@ -19,24 +22,24 @@ pub(super) fn incomplete_beta(x: f64, a: f64, b: f64) -> f64 {
     if x >= 1.0 {
         return 1.0;
     }
-    // The fraction converges fast below the mean only; above it the mirror image is taken.
+    // The fraction converges fast only below the mean; above it the mirrored one is used.
     if x > (a + 1.0) / (a + b + 2.0) {
         return 1.0 - incomplete_beta(1.0 - x, b, a);
     }
     let front = (ln_gamma(a + b) - ln_gamma(a) - ln_gamma(b) + a * x.ln() + b * (1.0 - x).ln()).exp() / a;
-    let keep = |v: f64| if v.abs() < TINY { TINY } else { v };
+    let not_zero = |v: f64| if v.abs() < TINY { TINY } else { v };
     let mut c = 1.0;
-    let mut d = 1.0 / keep(1.0 - (a + b) * x / (a + 1.0));
+    let mut d = 1.0 / not_zero(1.0 - (a + b) * x / (a + 1.0));
     let mut fraction = d;
     for m in 1..TERMS_MAX {
         let m = f64::from(m);
         let even = m * (b - m) * x / ((a + 2.0 * m - 1.0) * (a + 2.0 * m));
-        d = 1.0 / keep(1.0 + even * d);
-        c = keep(1.0 + even / c);
+        d = 1.0 / not_zero(1.0 + even * d);
+        c = not_zero(1.0 + even / c);
         fraction *= d * c;
         let odd = -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0));
-        d = 1.0 / keep(1.0 + odd * d);
-        c = keep(1.0 + odd / c);
+        d = 1.0 / not_zero(1.0 + odd * d);
+        c = not_zero(1.0 + odd / c);
         fraction *= d * c;
         if (d * c - 1.0).abs() < 1e-15 {
             break;

@@ -1,10 +1,10 @@
-//! Student's t distribution, and the intervals of means that rest on it.
+//! Student's t distribution, and confidence intervals of means.
 
 use super::interval::Interval;
 use super::special::incomplete_beta;
 
-/// The value that Student's t with `degrees` degrees of freedom is below with `probability` (0 to 1, both excluded).
-/// Infinite for less than one degree of freedom: from one observation nothing is known of the spread.
+/// The quantile of Student's t with `degrees` degrees of freedom; `probability` between 0 and 1, both excluded. Infinite for less than
+/// one degree of freedom, because one observation shows no spread.
 pub fn quantile(probability: f64, degrees: f64) -> f64 {
     if degrees < 1.0 {
         return f64::INFINITY;
@@ -33,7 +33,7 @@ pub fn cdf(t: f64, degrees: f64) -> f64 {
     if t < 0.0 { tail } else { 1.0 - tail }
 }
 
-/// Mean of independent values with its confidence interval (`confidence` such as 0.95). Unbounded for one value; 0 for none.
+/// Mean of independent values with its confidence interval (`confidence` such as 0.95). Unbounded for one value; 0 for no values.
 pub fn mean_interval(values: &[f64], confidence: f64) -> Interval {
     let n = values.len() as f64;
     if values.is_empty() {
@@ -48,10 +48,10 @@ pub fn mean_interval(values: &[f64], confidence: f64) -> Interval {
     Interval { value: mean, low: mean - half, high: mean + half }
 }
 
-/// Mean of `ours[i] - theirs[i]` with its confidence interval: the comparison for pairs that share their random numbers.
-/// Pairs beyond the shorter slice are left out.
-pub fn paired_difference(ours: &[f64], theirs: &[f64], confidence: f64) -> Interval {
-    let differences: Vec<f64> = ours.iter().zip(theirs).map(|(a, b)| a - b).collect();
+/// Mean of `candidate[i] - baseline[i]` with its confidence interval, for runs that share their random numbers pair by pair. Values
+/// beyond the shorter slice are left out.
+pub fn paired_difference(candidate: &[f64], baseline: &[f64], confidence: f64) -> Interval {
+    let differences: Vec<f64> = candidate.iter().zip(baseline).map(|(a, b)| a - b).collect();
     mean_interval(&differences, confidence)
 }
 
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mean_bears_the_interval_of_the_textbook() {
+    fn a_mean_has_the_interval_of_the_textbook() {
         let interval = mean_interval(&[1.0, 2.0, 3.0, 4.0, 5.0], 0.95);
         assert!((interval.value - 3.0).abs() < 1e-12);
         assert!((interval.high - 3.0 - 2.776_445 * (2.5f64 / 5.0).sqrt()).abs() < 1e-5);
@@ -88,9 +88,9 @@ mod tests {
 
     #[test]
     fn paired_values_that_move_together_differ_by_little() {
-        let ours: Vec<f64> = (0..20).map(|i| f64::from(i * i)).collect();
-        let theirs: Vec<f64> = ours.iter().enumerate().map(|(i, v)| v - 1.0 - 0.01 * (i % 3) as f64).collect();
-        let difference = paired_difference(&ours, &theirs, 0.95);
+        let candidate: Vec<f64> = (0..20).map(|i| f64::from(i * i)).collect();
+        let baseline: Vec<f64> = candidate.iter().enumerate().map(|(i, v)| v - 1.0 - 0.01 * (i % 3) as f64).collect();
+        let difference = paired_difference(&candidate, &baseline, 0.95);
         assert!(difference.low > 0.99 && difference.high < 1.02, "{difference:?}");
     }
 }

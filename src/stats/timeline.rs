@@ -1,10 +1,10 @@
-//! Load over time in bins of one second and up: arrivals, work, and how many were under way.
+//! Load over time in bins of one second and more: arrivals, work, and the number of requests in progress.
 //!
-//! How many are under way is kept as two sums per bin instead of an entry in every bin that a span covers: a start adds
-//! one to the level and its offset in the bin to the offsets, an end takes both away. The time covered within a bin is
-//! then `level before × width + level change × width - offsets`, exactly, so a span costs two additions however long it is.
+//! The number in progress is kept as two sums per bin instead of an entry in every bin that a span covers: a start adds one to the level
+//! and its offset in the bin to the offsets, an end subtracts both. The time covered within a bin is then exactly
+//! `level before × width + level change × width - offsets`, so that a span of any length costs two additions.
 //!
-//! Invariant: all sums are integers modulo 2^64, so order and split do not matter, and widening bins loses nothing.
+//! Invariant: all sums are integers modulo 2^64, so that order and split do not matter, and widening the bins loses nothing.
 
 use super::grid::{Cell, Grid};
 
@@ -14,22 +14,21 @@ pub struct Timeline {
     grid: Grid<Bin>,
 }
 
-/// One bin, as [`Timeline::bins`] reads it.
+/// One bin of [`Timeline::bins`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TimelineBin {
     /// Start of the bin, µs.
     pub start_us: i64,
-    /// Arrivals.
     pub arrivals: u64,
     /// Measured work that arrived, µs.
     pub work_us: u64,
-    /// Nominal work that arrived, µs (see [`Timeline::arrive`]).
+    /// Nominal work that arrived, µs (see [`Timeline::record_arrival`]).
     pub nominal_us: u64,
-    /// Time spans of the first kind covered within the bin, µs.
+    /// Sum of the busy spans within the bin, µs.
     pub busy_us: i64,
-    /// Time spans of the second kind covered within the bin, µs.
-    pub parked_us: i64,
-    /// Both levels at the end of the bin: spans begun and not yet over.
+    /// Sum of the waiting spans within the bin, µs.
+    pub waiting_us: i64,
+    /// Numbers of busy and of waiting spans at the end of the bin.
     pub open: (i64, i64),
 }
 
@@ -40,30 +39,29 @@ impl Default for Timeline {
 }
 
 impl Timeline {
-    /// Empty.
     pub fn new() -> Self {
         Self { grid: Grid::new(LADDER_US, 1, BINS_PER_PAGE, PAGES_MAX) }
     }
 
-    /// An arrival that brings measured work, or work only known by its usual size (nominal), or neither.
-    pub fn arrive(&mut self, time_us: i64, work_us: u32, nominal_us: u32) {
+    /// Records an arrival with its measured work, its usual work (nominal), or neither.
+    pub fn record_arrival(&mut self, time_us: i64, work_us: u32, nominal_us: u32) {
         let bin = &mut self.grid.row_mut(time_us).0[0];
         bin.arrivals = bin.arrivals.saturating_add(1);
         bin.work_us = bin.work_us.saturating_add(u64::from(work_us));
         bin.nominal_us = bin.nominal_us.saturating_add(u64::from(nominal_us));
     }
 
-    /// A span at work, `[start_us, start_us + length_us)`.
-    pub fn busy(&mut self, start_us: i64, length_us: u32) {
+    /// Records a busy span, `[start_us, start_us + length_us)`.
+    pub fn record_busy(&mut self, start_us: i64, length_us: u32) {
         self.span(start_us, length_us, |bin| &mut bin.busy);
     }
 
-    /// A parked span, `[start_us, start_us + length_us)`.
-    pub fn parked(&mut self, start_us: i64, length_us: u32) {
-        self.span(start_us, length_us, |bin| &mut bin.parked);
+    /// Records a waiting span, `[start_us, start_us + length_us)`.
+    pub fn record_waiting(&mut self, start_us: i64, length_us: u32) {
+        self.span(start_us, length_us, |bin| &mut bin.waiting);
     }
 
-    /// Adds everything another timeline holds.
+    /// Adds the content of another timeline.
     pub fn merge(&mut self, other: Self) {
         self.grid.merge(other.grid);
     }
@@ -73,8 +71,7 @@ impl Timeline {
         self.grid.width_us()
     }
 
-    /// The bins by time. Bins in which nothing begins or ends may be left out: nothing arrives in them, and the levels
-    /// there are those [`TimelineBin::open`] of the bin before says.
+    /// The bins by time. Bins in which nothing starts or ends may be left out; their levels are [`TimelineBin::open`] of the bin before.
     pub fn bins(&self) -> impl Iterator<Item = TimelineBin> {
         let width = self.width_us();
         self.grid.rows().scan((0i64, 0i64), move |level, (start_us, row)| {
@@ -82,15 +79,15 @@ impl Timeline {
             let covered = |before: i64, change: &Level| {
                 (before.wrapping_add(change.count.into())).wrapping_mul(width).wrapping_sub(change.offsets_us)
             };
-            let (busy_us, parked_us) = (covered(level.0, &bin.busy), covered(level.1, &bin.parked));
-            *level = (level.0 + i64::from(bin.busy.count), level.1 + i64::from(bin.parked.count));
+            let (busy_us, waiting_us) = (covered(level.0, &bin.busy), covered(level.1, &bin.waiting));
+            *level = (level.0 + i64::from(bin.busy.count), level.1 + i64::from(bin.waiting.count));
             Some(TimelineBin {
                 start_us,
                 arrivals: bin.arrivals.into(),
                 work_us: bin.work_us,
                 nominal_us: bin.nominal_us,
                 busy_us,
-                parked_us,
+                waiting_us,
                 open: *level,
             })
         })
@@ -113,10 +110,10 @@ struct Bin {
     work_us: u64,
     nominal_us: u64,
     busy: Level,
-    parked: Level,
+    waiting: Level,
 }
 
-/// Starts less ends, and the sum of their offsets in the bin.
+/// Number of starts minus ends, and the sum of their offsets in the bin.
 #[derive(Debug, Clone, Default)]
 struct Level {
     count: i32,
@@ -140,7 +137,7 @@ impl Cell for Bin {
         self.work_us = self.work_us.saturating_add(other.work_us);
         self.nominal_us = self.nominal_us.saturating_add(other.nominal_us);
         self.busy.absorb(&other.busy, shift_us);
-        self.parked.absorb(&other.parked, shift_us);
+        self.waiting.absorb(&other.waiting, shift_us);
     }
 }
 
@@ -159,7 +156,7 @@ mod tests {
 
     fn busy_by_second(spans: &[(i64, u32)]) -> Vec<(i64, i64)> {
         let mut timeline = Timeline::new();
-        spans.iter().for_each(|&(start, length)| timeline.busy(start, length));
+        spans.iter().for_each(|&(start, length)| timeline.record_busy(start, length));
         timeline.bins().filter(|b| b.busy_us != 0).map(|b| (b.start_us / SECOND, b.busy_us)).collect()
     }
 
@@ -169,11 +166,11 @@ mod tests {
     }
 
     #[test]
-    fn a_span_across_a_hole_stays_open_in_between() {
+    fn a_span_across_a_gap_stays_open_in_between() {
         let mut timeline = Timeline::new();
-        timeline.busy(0, 1_000_000_000);
-        let last_before_hole = timeline.bins().take_while(|b| b.start_us < 900 * SECOND).last().unwrap();
-        assert_eq!((last_before_hole.start_us, last_before_hole.open.0), (63 * SECOND, 1));
+        timeline.record_busy(0, 1_000_000_000);
+        let last_before_gap = timeline.bins().take_while(|b| b.start_us < 900 * SECOND).last().unwrap();
+        assert_eq!((last_before_gap.start_us, last_before_gap.open.0), (63 * SECOND, 1));
         assert_eq!(timeline.bins().last().unwrap().open.0, 0);
     }
 
@@ -191,7 +188,7 @@ mod tests {
                 }
             }
             expected.retain(|_, covered| *covered > 0);
-            // Bins of a page left out lie in holes where nothing changes; 250 s are four pages, all touched or level.
+            // Only bins of unchanged level are left out; 250 s are four pages, all with entries or of constant level.
             let got: std::collections::BTreeMap<i64, i64> = busy_by_second(&spans).into_iter().collect();
             for (second, covered) in got {
                 prop_assert_eq!(expected.get(&second), Some(&covered), "second {}", second);
@@ -204,7 +201,7 @@ mod tests {
         let mut timeline = Timeline::new();
         let mut total = 0;
         for i in 0..5000i64 {
-            timeline.busy(i * 90 * SECOND + 400_000, 70_000_000);
+            timeline.record_busy(i * 90 * SECOND + 400_000, 70_000_000);
             total += 70_000_000;
         }
         assert_eq!(timeline.width_us(), 2 * SECOND);

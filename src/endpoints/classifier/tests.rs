@@ -1,4 +1,4 @@
-//! The traps of the endpoint tables, one by one.
+//! The special cases of the endpoint tables.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock, Mutex};
@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::table_for;
 
-/// Building a classifier takes a while without optimisation: one per release.
+/// One classifier per release, because building one takes long without optimisation.
 fn classifier(release: &'static str) -> Arc<Classifier> {
     static BUILT: LazyLock<Mutex<HashMap<&str, Arc<Classifier>>>> = LazyLock::new(Mutex::default);
     let mut built = BUILT.lock().unwrap();
@@ -30,7 +30,7 @@ use Method::{Delete, Get, Head, Options as Preflight, Other, Post, Put};
 const NEWEST: &str = "1.157";
 
 #[test]
-fn a_row_for_get_applies_to_get_alone() {
+fn a_row_for_get_applies_to_get_only() {
     let path = "/_synapse/admin/v2/users/@a:b";
     assert_eq!(endpoint(NEWEST, Get, path).workers, ["generic_worker"]);
     for method in [Put, Head, Delete, Post, Preflight, Other] {
@@ -41,7 +41,7 @@ fn a_row_for_get_applies_to_get_alone() {
 
 #[test]
 fn a_stream_row_comes_before_a_row_without_a_stream() {
-    // The generic row stands first in the document.
+    // The generic row is first in the document.
     let get = endpoint(NEWEST, Get, "/_matrix/client/v3/presence/@a:b/status");
     assert_eq!((get.group.as_str(), get.stream.as_deref(), get.any_worker), ("presence", Some("presence"), true));
     let put = endpoint(NEWEST, Put, "/_matrix/client/v3/presence/@a:b/status");
@@ -115,7 +115,7 @@ fn rows_match_the_path_without_the_query() {
 }
 
 #[test]
-fn the_path_is_matched_raw_unless_asked_otherwise() {
+fn the_path_is_matched_as_sent_by_default() {
     let path = b"/_matrix/client/v3/rooms/!a:b%2Fsend/members";
     let encoded = b"/_matrix/client/v3/%73ync?since=s1";
     let decoded =
@@ -141,7 +141,7 @@ fn a_literal_prefix_is_a_prefix_and_no_regular_expression() {
 }
 
 #[test]
-fn a_sync_from_nothing_is_an_initial_sync_with_the_workers_of_sync() {
+fn a_sync_of_the_whole_state_is_an_initial_sync_with_the_workers_of_sync() {
     let cases = [
         ("/_matrix/client/v3/sync", "initial_sync"),
         ("/_matrix/client/v3/sync?timeout=0", "initial_sync"),
@@ -183,7 +183,7 @@ fn conditions_stay_with_the_endpoint() {
 }
 
 #[test]
-fn what_no_row_matches_is_for_the_main_process_or_nobody() {
+fn a_path_in_no_row_goes_to_the_main_process_or_to_none() {
     let cases = [
         (Get, "/_synapse/admin/v1/server_version", "admin"),
         (Post, "/_synapse/replication/presence_set_state/x", "replication"),
@@ -210,7 +210,7 @@ fn what_no_row_matches_is_for_the_main_process_or_nobody() {
 }
 
 #[test]
-fn ids_are_the_same_whenever_the_classifier_is_built() {
+fn ids_do_not_depend_on_when_the_classifier_is_built() {
     let table = table_for(None).unwrap().table;
     let (one, two) = (Classifier::new(&table, &ClassifierConfig::default()).unwrap(), classifier(NEWEST));
     assert_eq!(one.endpoints(), two.endpoints());

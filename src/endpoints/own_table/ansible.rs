@@ -1,13 +1,12 @@
-//! The endpoint lists of matrix-docker-ansible-deploy (`roles/*/matrix-synapse/vars/*.yml`), read by words.
+//! The endpoint lists of matrix-docker-ansible-deploy (`roles/*/matrix-synapse/vars/*.yml`), read word by word.
 //!
-//! Not a YAML parser: a list is a key that ends in `_endpoints:` and the `- ^/…` items after it. That reads the file in its
-//! usual form and in the one where all newlines are lost and comments no longer end. An item that is commented out
-//! (`# ^/…`, `# - ^/…`) is off, as in the playbook.
+//! Not a YAML parser: a list is a key that ends in `_endpoints:` and the `- ^/…` items after it. This also reads a file that has lost all
+//! newlines, in which comments have no end. An item that is commented out (`# ^/…`, `# - ^/…`) is disabled, as in the playbook.
 
 use super::{Found, Known, Sentences, is_pattern, row};
 use crate::words;
 
-/// Whether the text holds such a list.
+/// Whether the text contains such a list.
 pub(super) fn looks_like(text: &str) -> bool {
     text.split_ascii_whitespace().any(|word| list_name(word).is_some())
 }
@@ -32,10 +31,10 @@ pub(super) fn read(text: &str, known: &Known) -> Found {
             } else if is_key(word) && (flat || !in_comment) {
                 list = None;
             } else if word == "#" || (!in_comment && word.starts_with('#')) {
-                settle(&mut comment, &mut section, &mut sentences);
+                end_comment(&mut comment, &mut section, &mut sentences);
                 in_comment = true;
             } else if word == "-" && before != "#" && (flat || !in_comment) {
-                settle(&mut comment, &mut section, &mut sentences);
+                end_comment(&mut comment, &mut section, &mut sentences);
                 let pattern = words.peek().map(|next| next.trim_matches(['\'', '"'])).filter(|next| is_pattern(next));
                 if let (Some(pattern), Some(list)) = (pattern, &list) {
                     let mut row = row(pattern, &list.worker);
@@ -55,13 +54,13 @@ pub(super) fn read(text: &str, known: &Known) -> Found {
             }
             before = word;
         }
-        settle(&mut comment, &mut section, &mut sentences);
+        end_comment(&mut comment, &mut section, &mut sentences);
     }
     Ok(found)
 }
 
-/// A comment has ended: a short one that names requests is a section, any other one is a sentence.
-fn settle(comment: &mut String, section: &mut Option<String>, sentences: &mut Sentences) {
+/// Handles a complete comment: a short one that names requests is a section, any other one a sentence.
+fn end_comment(comment: &mut String, section: &mut Option<String>, sentences: &mut Sentences) {
     let text = std::mem::take(comment);
     let title = text.trim().trim_end_matches('.');
     if title.is_empty() {
@@ -73,7 +72,7 @@ fn settle(comment: &mut String, section: &mut Option<String>, sentences: &mut Se
         *section = Some(title.to_owned());
         return;
     }
-    // A capital letter after the end of a sentence: what came before is about something else.
+    // A capital letter after the end of a sentence: the text before it is about another list.
     if sentences.text.trim_end().ends_with(['.', ':', ')']) {
         sentences.clear();
     }
@@ -98,12 +97,12 @@ fn list_name(word: &str) -> Option<List> {
     Some(List { worker, stream: None })
 }
 
-/// Another variable of the playbook.
+/// Whether a word is the key of another variable of the playbook.
 fn is_key(word: &str) -> bool {
     word.starts_with("matrix_") && word.ends_with(':')
 }
 
-/// A key and the first item of its list in one line: the newlines are lost.
+/// Whether a key and the first item of its list are in one line, so that the newlines are lost.
 fn is_flat(text: &str) -> bool {
     text.lines().any(|line| {
         let mut words = line.split_ascii_whitespace();
@@ -184,7 +183,7 @@ matrix_synapse_workers_avail_list:
     }
 
     #[test]
-    fn rows_enabled_by_hand_keep_what_the_comment_says() {
+    fn rows_enabled_by_hand_keep_the_meaning_of_the_comment() {
         let list = "\
 matrix_synapse_workers_generic_worker_endpoints:
   # Additionally, the following REST endpoints can be handled for GET requests:

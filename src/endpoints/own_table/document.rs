@@ -1,14 +1,14 @@
 //! Synapse's `docs/workers.md` (and the older `docs/workers.rst`), as a file or as copied from a web front end.
 //!
-//! A row is a line that is nothing but a pattern, below a heading that names a worker application. What it is for comes from
-//! the heading, from the `# Title` line in its block and from the sentences before it. Indentation is not needed, because
-//! front ends lose it; lines of a single `|`, which they add, are skipped.
+//! A row is a line of only a pattern, below a heading that names a worker application. Its meaning comes from the heading, from the
+//! `# Title` line in its block, and from the sentences before it. Indentation is not needed, because front ends lose it; lines of a
+//! single `|`, which they add, are skipped.
 
 use super::{Found, Known, Sentences, is_pattern, row};
 use crate::Method;
 use crate::table::Row;
 
-/// Whether the text is such a document: it names a worker application in a line of its own and lists patterns.
+/// Whether the text is such a document: it has a line with only the name of a worker application, and it lists patterns.
 pub(super) fn looks_like(text: &str) -> bool {
     text.lines().any(|line| application(line.trim()).is_some())
         && text.lines().any(|line| line.split_ascii_whitespace().next().is_some_and(is_pattern))
@@ -30,13 +30,13 @@ struct Reader<'k> {
     title: Option<String>,
     stream: Option<String>,
     sentences: Sentences,
-    /// The last thing read was a row: the next sentence begins a new paragraph.
+    /// The last line was a row, so that the next sentence starts a new paragraph.
     after_row: bool,
-    /// Inside a fenced block of a language (an example, not a list).
+    /// In a fenced block with a language: an example, not a list.
     example: bool,
-    /// The next row is for GET alone.
+    /// The next row is for GET only.
     get_only: bool,
-    /// Patterns that need `worker_main_http_uri`, as remarks in the list say.
+    /// Patterns that need `worker_main_http_uri` by a remark in the list.
     need_main_uri: Vec<String>,
     single_process: bool,
     rows: Vec<(usize, Row)>,
@@ -66,7 +66,7 @@ impl<'k> Reader<'k> {
         } else if self.example || line.is_empty() || line == "|" {
         } else if let Some(worker) = application(line) {
             self.worker = Some(worker.to_owned());
-            self.begin_section(None);
+            self.start_section(None);
         } else if line.starts_with('#') {
             self.hash(line);
         } else if line.split_ascii_whitespace().next().is_some_and(is_pattern) && self.is_row(line) {
@@ -77,16 +77,16 @@ impl<'k> Reader<'k> {
     }
 
     /// `## Heading` or, inside a list, `# Title`. A list may have lost its indentation, so that only the number of hashes
-    /// tells them apart.
+    /// distinguishes them.
     fn hash(&mut self, line: &str) {
         let text = line.trim_start_matches('#').trim();
         match line.len() - line.trim_start_matches('#').len() {
             1 => self.title(text),
             2 => {
                 self.worker = None;
-                self.begin_section(None);
+                self.start_section(None);
             }
-            _ => self.begin_section(Some(text.replace('`', ""))),
+            _ => self.start_section(Some(text.replace('`', ""))),
         }
     }
 
@@ -101,7 +101,7 @@ impl<'k> Reader<'k> {
         }
     }
 
-    fn begin_section(&mut self, heading: Option<String>) {
+    fn start_section(&mut self, heading: Option<String>) {
         self.stream = heading.as_deref().and_then(|heading| heading.strip_prefix("The ")?.strip_suffix(" stream")).map(str::to_owned);
         self.heading = heading;
         self.title = None;
@@ -119,7 +119,7 @@ impl<'k> Reader<'k> {
         self.single_process |= self.sentences.says("all sso logins go to a single process");
     }
 
-    /// A pattern and nothing else, or with a remark behind it.
+    /// Whether a line is only a pattern, with or without a remark after it.
     fn is_row(&self, line: &str) -> bool {
         let rest = line.split_once(char::is_whitespace).map_or("", |(_, rest)| rest.trim());
         self.worker.is_some() && (rest.is_empty() || rest.starts_with(['#', '(']))
@@ -169,7 +169,7 @@ mod tests {
     use super::super::{OwnTableKind, detect, read_own_table};
     use crate::{Method, Table};
 
-    /// Short, in the shape of the document.
+    /// A short version of the document.
     const DOCUMENT: &str = "\
 # Scaling
 
@@ -245,7 +245,7 @@ It can handle all endpoints starting with:
     }
 
     #[test]
-    fn the_document_says_worker_section_methods_stream_and_condition_of_each_row() {
+    fn the_document_determines_worker_section_methods_stream_and_condition_of_each_row() {
         assert_eq!(detect(DOCUMENT), Some(OwnTableKind::WorkersDocument));
         let table = read(DOCUMENT);
         let rows: Vec<_> = table

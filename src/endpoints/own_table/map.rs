@@ -1,15 +1,14 @@
-//! A HAProxy path map: `PATTERN BACKEND` per line, `#` begins a comment.
+//! A HAProxy path map: `PATTERN BACKEND` per line, `#` starts a comment.
 //!
-//! As in `map_reg`, the first pattern that matches decides; a pattern that does not begin with `^` is taken as a literal
-//! prefix when it is a plain path, as in `map_beg`. A backend is a worker of its own name where Synapse knows such a worker
-//! (`media_repository`, also written `media-repository`), the main process where its name says so (`main`), and generic
-//! workers otherwise: the applications that were folded into the generic worker live on as names of backends. It serves a
-//! stream where its name holds the name of the stream that Synapse's document gives the pattern to.
+//! As in `map_reg`, the first pattern that matches decides; a plain path that does not start with `^` is a literal prefix, as in
+//! `map_beg`. A backend is the worker of its name if Synapse has such a worker (`media_repository`, also written `media-repository`), the
+//! main process if its name contains `main`, and generic workers otherwise: the applications that were merged into the generic worker are
+//! still used as names of backends. A backend serves a stream if its name contains that of the pattern's stream in Synapse's document.
 
 use super::{Found, Known, row};
 use crate::table::{Row, Syntax};
 
-/// Whether the text is such a map: nothing but comments and pairs, and a Matrix path among them.
+/// Whether the text is such a map: only comments and pairs, with at least one Matrix path.
 pub(super) fn looks_like(text: &str) -> bool {
     let mut pairs = entries(text).peekable();
     pairs.peek().is_some()
@@ -118,7 +117,7 @@ mod tests {
     fn a_file_of_another_kind_is_no_table() {
         for text in ["", "hello world\n", "server {\n listen 80;\n}\n", "# only a comment\n", "/var/log/x y\n"] {
             let error = read_own_table("m", text.as_bytes()).unwrap_err().to_string();
-            assert!(error.contains("is no endpoint table"), "{text:?}: {error}");
+            assert!(error.contains("is not an endpoint table"), "{text:?}: {error}");
         }
     }
 }

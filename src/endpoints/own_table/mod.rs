@@ -1,7 +1,7 @@
-//! Tables of an administrator's own: an Ansible list, a `docs/workers.md`, a HAProxy path map.
+//! An administrator's own tables: an Ansible list, a `docs/workers.md`, a HAProxy path map.
 //!
-//! Owns telling them apart and what they share: checking patterns, and naming groups after the embedded tables. One file
-//! per kind. Any bytes in, never a panic; errors name file and line.
+//! Owns the detection of the kind and the common parts: the check of patterns, and the names of groups from the embedded tables. One file
+//! per kind. Any bytes are accepted without a panic; errors name file and line.
 
 use std::collections::HashMap;
 
@@ -13,10 +13,10 @@ mod ansible;
 mod document;
 mod map;
 
-/// What kind of file an own table is.
+/// The kind of file of a user's own table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OwnTableKind {
-    /// matrix-docker-ansible-deploy: `matrix_synapse_workers_…_endpoints:` lists, also with all newlines lost.
+    /// matrix-docker-ansible-deploy: `matrix_synapse_workers_…_endpoints:` lists, with or without newlines.
     Ansible,
     /// Synapse's `docs/workers.md`.
     WorkersDocument,
@@ -36,39 +36,39 @@ impl OwnTableKind {
     }
 }
 
-/// Why a file cannot be used as a table.
+/// A file that cannot be used as a table.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OwnTableError {
-    /// None of the kinds.
+    /// A file of no known kind.
     #[error(
-        "{file} is no endpoint table: expected matrix_synapse_workers_…_endpoints lists (Ansible), \
+        "{file} is not an endpoint table: expected matrix_synapse_workers_…_endpoints lists (Ansible), \
          a Synapse docs/workers.md, or a HAProxy map of `PATTERN BACKEND` lines"
     )]
     Unknown {
-        /// The file.
+        /// Name of the file.
         file: String,
     },
-    /// The kind is clear, but there is no endpoint in it.
-    #[error("{file} looks like a {kind}, but no endpoint pattern is in it", kind = .kind.name())]
+    /// A file of a known kind without an endpoint.
+    #[error("{file} looks like a {kind}, but contains no endpoint pattern", kind = .kind.name())]
     Empty {
-        /// The file.
+        /// Name of the file.
         file: String,
-        /// What it looked like.
+        /// The detected kind.
         kind: OwnTableKind,
     },
     /// A line that cannot be read.
     #[error("{file}:{line}: {reason}")]
     Line {
-        /// The file.
+        /// Name of the file.
         file: String,
         /// Line from 1.
         line: usize,
-        /// Why; text of the file is escaped and cut in it.
+        /// Text of the file is escaped and truncated in it.
         reason: String,
     },
 }
 
-/// Tells the kind of a file by its content.
+/// Detects the kind of a file by its content.
 #[must_use]
 pub fn detect(text: &str) -> Option<OwnTableKind> {
     if ansible::looks_like(text) {
@@ -82,12 +82,11 @@ pub fn detect(text: &str) -> Option<OwnTableKind> {
     }
 }
 
-/// Reads an own table. `file` is its name in messages and becomes the table's name.
-///
-/// Groups and, where the file says nothing, streams are those that Synapse's tables give to the same pattern.
+/// Reads a user's own table. `file` is its name in messages, and becomes the table's name. Groups, and streams that the file does not
+/// state, are those of the same pattern in Synapse's tables.
 ///
 /// # Errors
-/// The file is none of the kinds, holds no endpoint, or has a line or pattern that cannot be read.
+/// The file is of no known kind, contains no endpoint, or has a line or pattern that cannot be read.
 pub fn read_own_table(file: &str, bytes: &[u8]) -> Result<Table, OwnTableError> {
     let text = String::from_utf8_lossy(bytes);
     let kind = detect(&text).ok_or_else(|| OwnTableError::Unknown { file: file.to_owned() })?;
@@ -120,10 +119,10 @@ pub fn read_own_table(file: &str, bytes: &[u8]) -> Result<Table, OwnTableError> 
     Ok(table)
 }
 
-/// Rows with the line (from 1) that each stands in, or the line that cannot be read and why.
+/// Rows with their line numbers (from 1), or the number of an unreadable line with the reason.
 type Found = Result<Vec<(usize, Row)>, (usize, String)>;
 
-/// A pattern as a table writes it: a regular expression begins with `^`, anything else is a literal prefix.
+/// The row of a pattern: a regular expression starts with `^`, any other text is a literal prefix.
 fn row(pattern: &str, worker: &str) -> Row {
     Row {
         pattern: pattern.to_owned(),
@@ -145,7 +144,7 @@ fn is_pattern(word: &str) -> bool {
     path.starts_with("/_matrix/") || path.starts_with("/_synapse/") || (word.starts_with("^/") && word.len() > 2)
 }
 
-/// What the embedded tables know of patterns: the newest row with a pattern counts.
+/// The patterns of the embedded tables; the newest row with a pattern counts.
 struct Known {
     rows: HashMap<String, Vec<Row>>,
 }
@@ -186,7 +185,7 @@ fn bare(pattern: &str) -> String {
     pattern.strip_prefix('^').unwrap_or(pattern).to_owned()
 }
 
-/// What sentences before a list of endpoints say of them.
+/// The sentences before a list of endpoints, which state properties of its rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Sentences {
     text: String,
@@ -206,7 +205,7 @@ impl Sentences {
         self.text.contains(words)
     }
 
-    /// Fills in methods, condition, notes and stream of a row.
+    /// Sets methods, condition, notes and stream of a row.
     fn apply(&self, row: &mut Row) {
         if self.says("for get requests") || self.says("only the get") || self.says("get requests only") {
             row.methods = vec![Method::Get];
@@ -264,7 +263,7 @@ const SECTIONS: [(&str, &str); 17] = [
     ("SAML requests", "sso_saml"),
 ];
 
-/// Parts of a pattern that tell the group where nothing else does.
+/// Parts of a pattern that determine the group if nothing else does.
 const PATHS: [(&str, &str); 8] = [
     ("/sync", "sync"),
     ("/initialSync", "sync"),

@@ -253,8 +253,8 @@ fn fit(processes: &[MeasuredProcess]) -> CpuAttribution {
             squares.observe(&coefficients, (row.cpu - known) / deviation);
         }
     }
-    (0..COMMON).for_each(|unknown| squares.pull(unknown, 1.0, 1.0 / PRIOR_DEVIATIONS[unknown].powi(2)));
-    (0..processes.len()).for_each(|process| squares.pull(COMMON + process, 0.0, 1.0));
+    (0..COMMON).for_each(|unknown| squares.add_prior(unknown, 1.0, 1.0 / PRIOR_DEVIATIONS[unknown].powi(2)));
+    (0..processes.len()).for_each(|process| squares.add_prior(COMMON + process, 0.0, 1.0));
     let x = squares.solve();
     let own = processes.iter().enumerate().filter(|(_, process)| process.role == Role::Idle);
     let mut attribution = CpuAttribution {
