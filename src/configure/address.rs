@@ -1,6 +1,6 @@
-//! Where a process listens: a host and port, or a unix socket.
+//! The address of a listener: a host and port, or a unix socket.
 //!
-//! Knows how the programs write it, not who listens there.
+//! Knows the notations of the programs, not the processes.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -12,17 +12,16 @@ use wsim_plan::{Server, ServerError};
 pub enum Address {
     /// Host (IPv6 without brackets) and port.
     Tcp {
-        /// Name or address.
+        /// A name or an IP address.
         host: String,
-        /// Port, 1 to 65535.
+        /// 1 to 65535.
         port: u16,
     },
-    /// Path of a unix socket, absolute.
+    /// The absolute path of a unix socket.
     Unix(String),
 }
 
 impl Address {
-    /// A host and a port.
     pub fn tcp(host: &str, port: u16) -> Self {
         Self::Tcp { host: host.to_owned(), port }
     }
@@ -30,7 +29,7 @@ impl Address {
     /// Reads `host:port`, `[v6]:port` or `unix:/path`.
     ///
     /// # Errors
-    /// [`ServerError`] says what is missing.
+    /// The text is not an address.
     pub fn parse(text: &str) -> Result<Self, ServerError> {
         let server = Server::parse(text)?;
         if server.name != text {
@@ -53,7 +52,7 @@ impl Address {
         }
     }
 
-    /// The address a process binds to serve there: the address itself where it is one, every IPv4 address where only a name is known.
+    /// The address that a process binds to serve here: an IP address itself; for a name, all IPv4 addresses.
     pub fn bind(&self) -> Option<&str> {
         match self {
             Self::Tcp { host, .. } if host.parse::<IpAddr>().is_ok() => Some(host),
@@ -65,7 +64,7 @@ impl Address {
 }
 
 impl fmt::Display for Address {
-    /// As plan files write it.
+    /// The notation of plan files.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self, self.host_port()) {
             (Self::Unix(path), _) => write!(f, "unix:{path}"),

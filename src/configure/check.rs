@@ -1,13 +1,13 @@
-//! Is the plan's text safe to write into configuration files?
+//! Checks that the texts of a plan are safe to write into configuration files.
 //!
-//! A plan is trusted, but a stray quote or line break would make another file of it than was meant. Knows no syntax of any one proxy:
-//! what could end a word in any of them is refused.
+//! A plan is trusted, but a stray quote or line break would change the meaning of a file. Knows nothing of a proxy's syntax:
+//! characters that end a word in any proxy's files are rejected.
 
 use super::ConfigureError;
 use wsim_plan::{CheckedPlan, Key, Pool, Rule, Selector};
 
 /// # Errors
-/// [`ConfigureError::Text`] names what has to change.
+/// A text has such a character.
 pub(super) fn check(plan: &CheckedPlan) -> Result<(), ConfigureError> {
     for (pool, rule) in plan.pools.iter().zip(plan.rules()) {
         check_pool(pool, rule)?;

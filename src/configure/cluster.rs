@@ -1,7 +1,7 @@
-//! Who runs, where each listens, and what each does: what the proxy's and Synapse's files have in common.
+//! The processes, their addresses and their work: the common ground of the proxy's and Synapse's files.
 //!
-//! Knows nothing of the files. Invariant: no address is given to two listeners, and every server of every pool and every stream writer
-//! that serves requests has one.
+//! Knows nothing of the files. Invariant: no two listeners have the same address, and every server of a pool and every stream writer
+//! that serves requests has an address.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,24 +15,23 @@ use wsim_plan::{CheckedPlan, Plan};
 /// A worker process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {
-    /// Name: `worker_name`.
+    /// `worker_name`.
     pub name: String,
-    /// Where it serves clients and federation; `None` if no request goes to it.
+    /// The address for clients and federation; `None` if no request goes to the process.
     pub clients: Option<Address>,
-    /// Where other processes reach it; only stream writers have it.
+    /// The address for replication; only stream writers have one.
     pub replication: Option<Address>,
-    /// What it serves to clients.
+    /// The resources of the listener for clients and federation.
     pub resources: BTreeSet<Resource>,
-    /// Streams it writes.
     pub streams: Vec<String>,
-    /// ConfigureConfig of [`wsim_plan::BackgroundRoles`] that name it.
+    /// The settings of [`wsim_plan::BackgroundRoles`] that name the process.
     pub background_roles: Vec<&'static str>,
-    /// Program.
+    /// `worker_app`.
     pub app: &'static str,
 }
 
 impl Process {
-    /// Whether it holds the media repository.
+    /// Whether the process has the media repository.
     pub fn has_media(&self) -> bool {
         self.resources.contains(&Resource::Media)
     }
@@ -41,13 +40,12 @@ impl Process {
 /// All processes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cluster {
-    /// The main process, for clients and federation.
+    /// The address of the main process for clients and federation.
     pub main: Address,
-    /// The main process, for its workers.
+    /// The address of the main process for replication.
     pub main_replication: Address,
     /// In the order of [`CheckedPlan::workers`].
     pub workers: Vec<Process>,
-    /// Ports given away so far.
     ports: Ports,
 }
 
@@ -92,10 +90,10 @@ impl Cluster {
         Ok(Self { main: config.main.clone(), main_replication: config.main_replication.clone(), workers, ports })
     }
 
-    /// Adds what only the routes tell: what each worker serves, and where writers listen.
+    /// Adds the resources that the routes need from each worker, and the replication addresses of stream writers.
     ///
     /// # Errors
-    /// Two listeners at one address, no port left, a socket where the release has none, media jobs without media.
+    /// Two listeners have one address, no port is left, the release has no unix sockets, or media jobs are on a worker without media.
     pub(crate) fn with_routes(mut self, plan: &CheckedPlan, routes: &Routes, release: &Known) -> Result<Self, ConfigureError> {
         for rule in &routes.rules {
             for name in self.names(plan, &rule.target) {
@@ -111,7 +109,7 @@ impl Cluster {
         for process in workers.iter_mut().filter(|process| !process.streams.is_empty()) {
             process.replication = Some(ports.next(&process.name)?);
         }
-        // A pool's worker that no route reaches still listens: the proxy's file names it.
+        // A pool's worker without a route still listens, because the proxy's file contains its address.
         for process in &mut self.workers {
             if process.clients.is_some() && process.resources.is_empty() {
                 process.resources.insert(Resource::Client);
@@ -122,7 +120,7 @@ impl Cluster {
         Ok(self)
     }
 
-    /// The workers that a target stands for, in order.
+    /// The names of a target's workers, in order.
     pub fn names(&self, plan: &CheckedPlan, target: &Target) -> Vec<String> {
         match target {
             Target::Main => Vec::new(),
@@ -166,7 +164,7 @@ impl Cluster {
     }
 }
 
-/// Ports that nobody has.
+/// Free ports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Ports {
     base: u16,
@@ -187,7 +185,7 @@ impl Ports {
         Self { base: config.base_port, next: u32::from(config.base_port), taken }
     }
 
-    /// The next port, on loopback.
+    /// The next free port, on the loopback address.
     fn next(&mut self, worker: &str) -> Result<Address, ConfigureError> {
         loop {
             let port = u16::try_from(self.next).ok().filter(|port| *port > 0);

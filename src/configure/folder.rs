@@ -1,6 +1,7 @@
-//! The folder a configuration is written to: whole or not at all.
+//! Writes the folder of a configuration, completely or not at all.
 //!
-//! Written beside its place and renamed. Invariant: the place holds nothing, the old configuration whole, or the new one whole.
+//! The files are written to a temporary folder beside the target, which is then renamed. Invariant: the target is missing, holds the
+//! complete old configuration, or holds the complete new one.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -11,27 +12,26 @@ use super::OutputFile;
 /// Why a configuration was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
-    /// Something is there.
-    #[error("{} is there already: name another folder with --out, or replace it with --force", .0.display())]
+    /// The folder exists and is not empty.
+    #[error("{} already exists: name another folder with --out, or replace it with --force", .0.display())]
     Exists(PathBuf),
-    /// Something is there that no configuration of this program is.
+    /// The folder does not hold a configuration that this program wrote.
     #[error("{} was not written by `wsim configure`, so --force does not replace it: name another folder with --out", .0.display())]
-    NotOurs(PathBuf),
-    /// The file system said no.
+    Foreign(PathBuf),
+    /// The file system returned an error.
     #[error("could not write {}", .path.display())]
     Io {
-        /// File or folder.
+        /// The file or folder.
         path: PathBuf,
-        /// Reason.
         source: io::Error,
     },
 }
 
-/// Writes all files into `folder`, which is made. An empty folder is used as it is; one with files is replaced only with `force`, and
-/// only if it is a configuration that this program wrote.
+/// Writes all files into `folder`, which is created if it is missing. A folder with files is replaced only with `force`, and only if it
+/// holds a configuration that this program wrote.
 ///
 /// # Errors
-/// [`FolderError`]; what was there is then still there.
+/// The folder cannot be written or must not be replaced; its contents are then unchanged.
 pub fn write(folder: &Path, files: &[OutputFile], force: bool) -> Result<(), FolderError> {
     let io = |path: &Path| {
         let path = path.to_owned();
@@ -47,7 +47,7 @@ pub fn write(folder: &Path, files: &[OutputFile], force: bool) -> Result<(), Fol
         written.map_err(io(&folder.join(&file.path)))?;
     }
     open_to_readers(partial.path()).map_err(io(folder))?;
-    // Again: it may have appeared meanwhile.
+    // Again, because another process may have created the folder meanwhile.
     check(folder, force)?;
     if !folder.exists() {
         fs::rename(partial.path(), folder).map_err(io(folder))?;
@@ -58,7 +58,7 @@ pub fn write(folder: &Path, files: &[OutputFile], force: bool) -> Result<(), Fol
     let old = aside.path().join("old");
     fs::rename(folder, &old).map_err(io(folder))?;
     if let Err(source) = fs::rename(partial.path(), folder) {
-        // If even this fails the old files must not go with the temporary folder they lie in.
+        // If this fails too, the temporary folder must not be deleted, because it holds the old files.
         if fs::rename(&old, folder).is_err() {
             let _kept = aside.keep();
         }
@@ -73,7 +73,7 @@ fn check(folder: &Path, force: bool) -> Result<(), FolderError> {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         // A file, or a folder that cannot be read.
-        Err(_) => return Err(FolderError::NotOurs(folder.to_owned())),
+        Err(_) => return Err(FolderError::Foreign(folder.to_owned())),
     };
     if entries.next().is_none() {
         return Ok(());
@@ -81,8 +81,8 @@ fn check(folder: &Path, force: bool) -> Result<(), FolderError> {
     if !force {
         return Err(FolderError::Exists(folder.to_owned()));
     }
-    let ours = MARKS.iter().all(|mark| folder.join(mark).is_file());
-    if ours { Ok(()) } else { Err(FolderError::NotOurs(folder.to_owned())) }
+    let is_configuration = MARKS.iter().all(|mark| folder.join(mark).is_file());
+    if is_configuration { Ok(()) } else { Err(FolderError::Foreign(folder.to_owned())) }
 }
 
 fn write_file(path: &Path, file: &OutputFile) -> io::Result<()> {
@@ -91,13 +91,13 @@ fn write_file(path: &Path, file: &OutputFile) -> io::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt as _;
-        // Closed before the first byte is in it.
+        // The mode is set before the first byte of a secret is written.
         options.mode(if file.secret { 0o600 } else { 0o644 });
     }
     options.open(path)?.write_all(file.text.as_bytes())
 }
 
-/// A temporary folder is closed to others; the configuration is not (its secrets are, each for itself).
+/// Temporary folders are readable by their owner only; a configuration must be readable, except for its secret files.
 fn open_to_readers(folder: &Path) -> io::Result<()> {
     #[cfg(unix)]
     {
@@ -109,7 +109,7 @@ fn open_to_readers(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Files that every configuration has.
+/// The files by which a configuration of this program is recognised.
 const MARKS: [&str; 2] = ["CHECKLIST.md", "plan.toml"];
 
 #[cfg(test)]
@@ -133,7 +133,7 @@ mod tests {
         let other = parent.path().join("other");
         fs::create_dir(&other).unwrap();
         fs::write(other.join("mine"), "").unwrap();
-        assert!(matches!(write(&other, &files("x"), true), Err(FolderError::NotOurs(_))));
+        assert!(matches!(write(&other, &files("x"), true), Err(FolderError::Foreign(_))));
         let left: Vec<_> = fs::read_dir(parent.path().join("a")).unwrap().collect();
         assert_eq!(left.len(), 1, "nothing temporary stays behind: {left:?}");
     }

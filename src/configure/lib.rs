@@ -1,16 +1,15 @@
-//! A plan becomes files: a proxy's configuration, Synapse's, systemd units and a list of steps. And back: files become what goes where, and
-//! what is wrong with it.
+//! Configuration files: written from a plan (proxy, Synapse, systemd units, a checklist), and read back to evaluate and audit them.
 //!
 //! ```text
-//! Plan ──▶ translate (the proxy's own words) ──▶ cluster (who listens where) ──▶ routes (pattern → pool)
+//! plan  ──▶ translate (the proxy's own words) ──▶ cluster (processes, addresses) ──▶ routes (pattern → pool)
 //!                                                                             ├──▶ proxy/*    one file set per proxy
 //!                                                                             ├──▶ synapse/*  shared, workers, logs, units
 //!                                                                             └──▶ checklist
-//! files ──▶ read (what goes where) ──▶ audit (against the endpoint table) ──▶ findings, a plan
+//! files ──▶ read (request → server) ──▶ audit (against the endpoint table) ──▶ findings, a plan
 //! ```
 //!
-//! Knows nothing of simulation. Invariant: all proxies are written from the same [`routes::Routes`], so they differ in words only,
-//! and what a proxy cannot say stands in [`Configuration::warnings`].
+//! Knows nothing of simulation. Invariant: the files of all proxies are written from the same [`routes::Routes`], so they differ in
+//! words only; parts of a plan that a proxy cannot express are listed in [`Configuration::warnings`].
 
 pub mod address;
 pub mod audit;
@@ -36,22 +35,22 @@ use self::routes::Routes;
 use wsim_endpoints::ReleaseError;
 use wsim_plan::{BalancerError, CheckedPlan, Fault, ProxyKind};
 
-/// What a configuration is to be like, beside its plan.
+/// Input of a configuration besides its plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigureConfig {
     /// The proxy to write for.
     pub proxy: ProxyKind,
-    /// Release whose endpoint table and settings apply; the plan's if `None`.
+    /// The release whose endpoint table and settings apply; `None` for the plan's release.
     pub synapse: Option<String>,
-    /// Where the main process serves clients and federation.
+    /// The address at which the main process serves clients and federation.
     pub main: Address,
-    /// Where the main process answers its workers.
+    /// The address at which the main process serves replication.
     pub main_replication: Address,
-    /// First port for workers, and replication listeners, whose address the plan leaves open.
+    /// The first port for workers and replication listeners without an address in the plan.
     pub base_port: u16,
-    /// Add an `X-Upstream` header that names the answering server to every answer.
+    /// Add an `X-Upstream` header with the server's name to every response.
     pub expose_upstream: bool,
-    /// Where the `synapse/` folder will lie on the server, as an absolute path: units and log settings name it.
+    /// The absolute path of the `synapse/` folder on the server, which units and log settings contain.
     pub installed: String,
 }
 
@@ -76,12 +75,12 @@ pub struct OutputFile {
     pub path: String,
     /// Contents.
     pub text: String,
-    /// Readable by its owner only: it holds a secret.
+    /// Whether the file contains a secret, so that only its owner may read it.
     pub secret: bool,
 }
 
 impl OutputFile {
-    /// A file that anyone may read.
+    /// A file without secrets.
     pub(crate) fn new(path: impl Into<String>, text: impl Into<String>) -> Self {
         Self { path: path.into(), text: text.into(), secret: false }
     }
@@ -92,26 +91,24 @@ impl OutputFile {
 pub struct Configuration {
     /// The plan as configured: in the proxy's own words, every worker with an address.
     pub plan: CheckedPlan,
-    /// The release written for.
+    /// The Synapse release that the files are for.
     pub release: String,
-    /// Who listens where and does what.
     pub cluster: Cluster,
-    /// Which requests go where.
     pub routes: Routes,
     /// Everything to write, sorted by path.
     pub files: Vec<OutputFile>,
-    /// What the proxy or the release cannot do as planned, and what was done instead; one sentence each.
+    /// Differences from the plan because of the proxy or the release, one sentence each.
     pub warnings: Vec<String>,
 }
 
-/// Why there is no configuration.
+/// Why a plan cannot be configured.
 #[derive(Debug, Error)]
 pub enum ConfigureError {
-    /// The release has no table, or is no release.
+    /// The release has no table, or the text is not a release.
     #[error("synapse: {0}")]
     Release(#[from] ReleaseError),
-    /// A release whose workers spoke another protocol.
-    #[error("Synapse {0} is too old: configuration is written for {oldest} and later, whose workers speak over Redis", oldest = release::OLDEST)]
+    /// A release whose workers used another protocol.
+    #[error("Synapse {0} is too old: configuration is written for {oldest} and later, whose workers communicate over Redis", oldest = release::OLDEST)]
     TooOld(String),
     /// The proxy does not have the pool's rule, in its own words.
     #[error(transparent)]
@@ -120,106 +117,80 @@ pub enum ConfigureError {
     #[error(transparent)]
     Plan(#[from] Fault),
     /// Text that would break a configuration file.
-    #[error("pool {pool:?}: {what} {text:?} has a character that would end a word in a configuration file; write it without")]
+    #[error("pool {pool:?}: {what} {text:?} has a character that would end a word in a configuration file; remove it")]
     Text {
-        /// Pool.
         pool: String,
-        /// What it is.
+        /// The kind of text: `server`, `pattern`, ….
         what: &'static str,
         /// The text.
         text: String,
     },
     /// A rule that no proxy has.
-    #[error("pool {pool:?}: no proxy has the rule {balance:?}; it exists to compare others with")]
-    NoSuchRule {
-        /// Pool.
-        pool: String,
-        /// What was written.
-        balance: String,
-    },
+    #[error("pool {pool:?}: no proxy has the rule {balance:?}, which exists only for comparison")]
+    NoSuchRule { pool: String, balance: String },
     /// No configuration is written for this proxy.
     #[error("no configuration is written for {0}; choose nginx, haproxy, caddy, traefik or apache")]
     Proxy(&'static str),
     /// An address that the release or the proxy cannot use.
     #[error("worker {worker:?} at {address}: {problem}")]
     Address {
-        /// Worker.
         worker: String,
-        /// Its address.
         address: String,
-        /// Why not, and what to do.
+        /// The reason and the way out.
         problem: String,
     },
-    /// Two things at one address.
+    /// Two listeners at one address.
     #[error("{first} and {second} would both listen at {address}; change the plan, --main or --base-port")]
     AddressTwice {
-        /// Address.
         address: String,
-        /// Who has it.
+        /// The listener that has the address.
         first: String,
-        /// Who would get it too.
+        /// The listener that would also get it.
         second: String,
     },
     /// No free port left for a worker.
     #[error("no port from {0} on is free for worker {1:?}; choose a lower --base-port")]
     NoPort(u16, String),
     /// A stream that the release's workers cannot write.
-    #[error("Synapse {release} has no worker that writes {stream:?}: that came with {since}; take it out of [stream_writers]")]
+    #[error("workers of Synapse {release} cannot write {stream:?}, which needs {since} or later; remove it from [stream_writers]")]
     Stream {
-        /// Release.
         release: String,
-        /// Stream.
         stream: String,
-        /// The first release that can.
+        /// The first release whose workers can write the stream.
         since: &'static str,
     },
     /// Several writers where the release allows one.
-    #[error("Synapse {release} allows one writer of {stream:?}: several came with {since}; name one")]
+    #[error("Synapse {release} allows one writer of {stream:?} (several from {since} on); name one")]
     Writers {
-        /// Release.
         release: String,
-        /// Stream.
         stream: String,
         /// The first release that allows several.
         since: &'static str,
     },
     /// A background role that the release cannot move to a worker.
-    #[error("Synapse {release} has no setting {setting}: that came with {since}; take it out of [duties]")]
+    #[error("Synapse {release} has no setting {setting}, which needs {since} or later; remove it from [duties]")]
     BackgroundRole {
-        /// Release.
         release: String,
-        /// Setting.
         setting: String,
-        /// The first release with it.
+        /// The first release with the setting.
         since: &'static str,
     },
     /// A worker that would need two programs.
     #[error(
         "worker {worker:?} would have to run {first} and {second}, which Synapse {release} has as separate programs; name two workers in [duties]"
     )]
-    TwoApps {
-        /// Worker.
-        worker: String,
-        /// One program.
-        first: &'static str,
-        /// The other.
-        second: &'static str,
-        /// Release.
-        release: String,
-    },
+    TwoApps { worker: String, first: &'static str, second: &'static str, release: String },
     /// A background role for the media repository, given to a worker without it.
     #[error("duties.media_instance_running_background_jobs: worker {0:?} serves no media; name a worker of the pool that takes \"media\"")]
     NoMedia(String),
     /// A weight that the proxy does not take.
-    #[error("pool {pool:?}: {proxy} takes weights up to {most}, not {weight}; divide them all")]
+    #[error("pool {pool:?}: {proxy} accepts weights up to {most}, not {weight}; divide all weights")]
     Weight {
-        /// Pool.
         pool: String,
-        /// Proxy.
         proxy: &'static str,
-        /// Largest.
+        /// The largest weight.
         most: u32,
-        /// Asked for.
+        /// The weight in the plan.
         weight: u32,
     },
 }
@@ -227,7 +198,7 @@ pub enum ConfigureError {
 /// Turns a plan into files.
 ///
 /// # Errors
-/// [`ConfigureError`] names what the release or the proxy cannot do.
+/// The release or the proxy cannot do what the plan says.
 pub fn configure(plan: &CheckedPlan, config: &ConfigureConfig) -> Result<Configuration, ConfigureError> {
     let mut warnings = Vec::new();
     check::check(plan)?;
@@ -235,7 +206,7 @@ pub fn configure(plan: &CheckedPlan, config: &ConfigureConfig) -> Result<Configu
     let translated = translate::to_proxy(plan, config.proxy, &mut warnings)?;
     let choice = wsim_endpoints::table_for(Some(synapse))?;
     if choice.newer_than_known {
-        warnings.push(format!("Synapse {synapse} is newer than every endpoint table here; the newest one is used"));
+        warnings.push(format!("Synapse {synapse} is newer than every known endpoint table; the newest table is used"));
     }
     let release = release::Known::new(&choice.release)?;
     let (plan, cluster) = cluster::assign_addresses(translated, &release, synapse, config)?;
@@ -255,7 +226,7 @@ pub fn configure(plan: &CheckedPlan, config: &ConfigureConfig) -> Result<Configu
     Ok(Configuration { release: plan.synapse.clone(), plan, cluster, routes, files, warnings })
 }
 
-/// Everything a writer of files needs.
+/// The input of the modules that write files.
 pub(crate) struct Context<'a> {
     pub(crate) plan: &'a CheckedPlan,
     pub(crate) release: &'a release::Known,
@@ -264,5 +235,5 @@ pub(crate) struct Context<'a> {
     pub(crate) config: &'a ConfigureConfig,
 }
 
-/// First port given to workers without an address, unless another is asked for.
+/// The default first port for workers without an address.
 pub const BASE_PORT: u16 = 18100;

@@ -1,12 +1,12 @@
-//! Which settings a Synapse release knows, and by which name.
+//! The settings that a Synapse release has, and their names.
 //!
 //! Source: `synapse/config/workers.py`, `synapse/app/generic_worker.py` and the upgrade notes of the releases named. Where the release
-//! that brought a setting lies between two that were read, the later one stands here: a setting is written only where it surely works.
+//! that added a setting lies between two that were examined, the later one is used here, so a setting is written only where it exists.
 
 use super::ConfigureError;
 use wsim_endpoints::Release;
 
-/// A release that configuration can be written for.
+/// A release for which configuration can be written.
 #[derive(Debug, Clone)]
 pub struct Known {
     release: Release,
@@ -14,54 +14,54 @@ pub struct Known {
 
 impl Known {
     /// # Errors
-    /// [`ConfigureError::TooOld`] before [`OLDEST`].
+    /// The release is older than [`OLDEST`].
     pub fn new(release: &Release) -> Result<Self, ConfigureError> {
         let known = Self { release: release.clone() };
         if known.is_at_least(OLDEST) { Ok(known) } else { Err(ConfigureError::TooOld(release.to_string())) }
     }
 
-    /// Whether it is this release or a later one.
+    /// Whether this is the given release or a later one.
     pub fn is_at_least(&self, other: &str) -> bool {
         other.parse::<Release>().is_ok_and(|other| self.release >= other)
     }
 
-    /// The main process stands in `instance_map` (1.84); before, every worker file names it by `worker_replication_host` and
+    /// Whether `instance_map` contains the main process (1.84); before, every worker file has `worker_replication_host` and
     /// `worker_replication_http_port`.
     pub fn main_in_instance_map(&self) -> bool {
         self.is_at_least("1.84")
     }
 
-    /// Workers pass key uploads on to `worker_main_http_uri`; since 1.73 they find the main process by themselves.
+    /// Whether workers need `worker_main_http_uri` to pass on key uploads; since 1.73 they find the main process without it.
     pub fn needs_main_http_uri(&self) -> bool {
         !self.is_at_least("1.73")
     }
 
-    /// The user directory and application services move by naming a worker (1.59); before, by a program of their own.
+    /// Whether a setting moves the user directory and application services to a worker (1.59); before, separate programs did.
     pub fn background_roles_by_name(&self) -> bool {
         self.is_at_least("1.59")
     }
 
-    /// Any worker may send pushes and federation (read in 1.33); before, only the programs made for it.
+    /// Whether generic workers can send pushes and federation (seen in 1.33); before, only separate programs could.
     pub fn senders_are_generic(&self) -> bool {
         self.is_at_least("1.33")
     }
 
-    /// `worker_replication_secret` (read in 1.26).
+    /// Whether `worker_replication_secret` exists (seen in 1.26).
     pub fn has_replication_secret(&self) -> bool {
         self.is_at_least("1.26")
     }
 
-    /// `request_id_header` in a listener (read in 1.73).
+    /// Whether listeners have `request_id_header` (seen in 1.73).
     pub fn has_request_id_header(&self) -> bool {
         self.is_at_least("1.73")
     }
 
-    /// `outbound_federation_restricted_to` (1.89).
+    /// Whether `outbound_federation_restricted_to` exists (1.89).
     pub fn has_outbound_federation_restricted_to(&self) -> bool {
         self.is_at_least("1.89")
     }
 
-    /// Listeners on unix sockets (1.90, for replication too).
+    /// Whether listeners can be unix sockets (1.90, also for replication).
     pub fn has_unix_sockets(&self) -> bool {
         self.is_at_least("1.90")
     }
@@ -73,7 +73,7 @@ impl std::fmt::Display for Known {
     }
 }
 
-/// The release that made a stream writable by a worker; `None` if there is no such stream.
+/// The first release whose workers can write a stream; `None` if there is no such stream.
 pub fn stream_since(stream: &str) -> Option<&'static str> {
     Some(match stream {
         "events" | "typing" => OLDEST,
@@ -86,7 +86,7 @@ pub fn stream_since(stream: &str) -> Option<&'static str> {
     })
 }
 
-/// The release that allowed several writers; `None` where one is still the most.
+/// The first release that allows several writers of a stream; `None` if no release does.
 pub fn several_writers_since(stream: &str) -> Option<&'static str> {
     Some(match stream {
         "events" => OLDEST,
@@ -96,7 +96,7 @@ pub fn several_writers_since(stream: &str) -> Option<&'static str> {
     })
 }
 
-/// The release that can move a duty to a worker, in one way or another; `None` if there is no such duty.
+/// The first release that can move a background role to a worker; `None` if there is no such role.
 pub fn background_role_since(setting: &str) -> Option<&'static str> {
     Some(match setting {
         "run_background_tasks_on" => "1.22",
@@ -109,7 +109,7 @@ pub fn background_role_since(setting: &str) -> Option<&'static str> {
     })
 }
 
-/// The first release that configuration is written for: generic workers and Redis as its document recommends them.
+/// The first supported release: the first whose documentation recommends generic workers and Redis.
 pub const OLDEST: &str = "1.18";
 
 #[cfg(test)]

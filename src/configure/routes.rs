@@ -1,11 +1,11 @@
-//! Which requests go to which pool: one list for all proxies, first match wins.
+//! The routes from requests to pools: one list for all proxies, in which the first match decides.
 //!
 //! The list has the order of [`wsim_endpoints::Classifier`] (rows with a stream first, then as in the document) and the
-//! destinations of [`CheckedPlan::route`]. Knows no proxy's syntax.
+//! destinations of [`CheckedPlan::route`]. Knows nothing of the proxies' syntax.
 //!
-//! Invariant: for a request that real clients and servers send, the first rule that matches names the destination that classifier and
-//! plan name; what no rule matches goes to the main process. A path that two rows match by accident (a user called `a/send`) may stay
-//! on the main process, which can serve everything.
+//! Invariant: for a request of real clients and servers, the first matching rule has the destination that the classifier and the plan
+//! give; a request without a matching rule goes to the main process. A path that two rows match by accident (a user called `a/send`)
+//! may stay on the main process, which can serve everything.
 
 use std::collections::BTreeSet;
 
@@ -13,48 +13,44 @@ use super::resource::Resource;
 use wsim_endpoints::{Method, Row, Syntax, Table};
 use wsim_plan::{CheckedPlan, Destination, EndpointFacts, Selector};
 
-/// Where a request goes.
+/// The destination of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Target {
-    /// The main process.
     Main,
-    /// A pool, by its place in the plan.
+    /// A pool, by its index in the plan.
     Pool(usize),
     /// The workers that write one or several streams.
     Writers(Vec<String>),
 }
 
-/// Which syncs a rule takes.
+/// The syncs that a rule matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sync {
-    /// Any request.
     Any,
-    /// Only those that start from nothing: no `since`, or `full_state=true`.
+    /// Only initial syncs: without `since`, or with `full_state=true`.
     Initial,
 }
 
-/// One rule.
+/// A rule of the list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
-    /// Regular expression, searched in the path as sent (not decoded, no query).
+    /// A regular expression that is searched in the path as sent (not decoded, without the query).
     pub pattern: String,
-    /// Methods it takes; empty: all.
+    /// Empty for all methods.
     pub methods: Vec<Method>,
-    /// Which syncs it takes.
     pub sync: Sync,
-    /// Where they go.
     pub target: Target,
-    /// Endpoint group; `own` for a pattern of the plan's own.
+    /// The endpoint group; [`OWN`] for a pattern of the plan that is not in the table.
     pub group: String,
-    /// The stream the endpoint writes, if any.
+    /// The stream that the endpoint writes, if any.
     pub stream: Option<String>,
 }
 
-/// Group of rules that the plan wrote itself.
+/// The group of rules from patterns of the plan.
 pub const OWN: &str = "own";
 
 impl Rule {
-    /// What a Synapse listener must offer to serve it.
+    /// The resources that a Synapse listener needs to serve the requests.
     pub fn resources(&self) -> BTreeSet<Resource> {
         let mut resources = BTreeSet::new();
         if self.pattern.contains("/_matrix/federation") || self.pattern.contains("/_matrix/key") {
@@ -68,7 +64,7 @@ impl Rule {
         resources
     }
 
-    /// The alternatives of the pattern at its top level, each with whether it is tied to the beginning of the path.
+    /// The top-level alternatives of the pattern, each with whether it is anchored to the beginning of the path.
     pub fn alternatives(&self) -> Vec<(bool, String)> {
         split_alternatives(&self.pattern)
             .into_iter()
@@ -80,10 +76,10 @@ impl Rule {
     }
 }
 
-/// All rules.
+/// The rules of a plan under a release's table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Routes {
-    /// First match wins; what none matches goes to the main process.
+    /// In order of precedence. Requests without a matching rule go to the main process.
     pub rules: Vec<Rule>,
 }
 
@@ -108,7 +104,7 @@ impl Routes {
         let workers = std::slice::from_ref(&row.worker);
         let has_writer = row.stream.as_ref().is_some_and(|stream| plan.stream_writers.contains_key(stream));
         if row.stream.is_some() && !has_writer && !row.any_worker() {
-            // Some methods of a stream's endpoints only read, and stand in rows of their own without a stream.
+            // The methods of a stream's endpoint that only read have rows of their own, without a stream.
             for reads in table.rows.iter().filter(|other| other.stream.is_none() && other.group == row.group) {
                 if plan.route(facts(reads, workers)) != Destination::Main {
                     self.push(plan, pattern(reads), &reads.methods, Sync::Any, facts(reads, workers));
@@ -141,7 +137,7 @@ impl Routes {
         };
         let (group, stream) = (facts.group.to_owned(), facts.stream.map(str::to_owned));
         let rule = Rule { pattern, methods: methods.to_vec(), sync, target, group, stream };
-        // A row that repeats an earlier one adds nothing: the earlier one takes everything.
+        // A rule that repeats an earlier one has no effect, because the earlier one matches first.
         let same = |earlier: &Rule| {
             earlier.pattern == rule.pattern && (earlier.methods.is_empty() || earlier.methods == rule.methods) && {
                 earlier.sync == Sync::Any || earlier.sync == rule.sync
@@ -152,7 +148,7 @@ impl Routes {
         }
     }
 
-    /// The targets beside the main process, in the order of their first rule.
+    /// The targets other than the main process, in the order of their first rule.
     pub fn targets(&self) -> Vec<&Target> {
         let mut targets = Vec::new();
         for rule in &self.rules {
@@ -163,31 +159,31 @@ impl Routes {
         targets
     }
 
-    /// Whether a rule tells initial syncs from others.
+    /// Whether some rule matches initial syncs only.
     pub fn splits_syncs(&self) -> bool {
         self.rules.iter().any(|rule| rule.sync == Sync::Initial)
     }
 
-    /// What of the plan has no effect, or is nobody's advice but the plan's.
+    /// Parts of the plan that have no effect, or that Synapse's documentation does not recommend.
     pub fn warnings(&self, plan: &CheckedPlan) -> Vec<String> {
         let targets = self.targets();
         let idle = plan.pools.iter().enumerate().filter(|(index, _)| !targets.contains(&&Target::Pool(*index)));
         let mut warnings: Vec<String> =
-            idle.map(|(_, pool)| format!("pool {:?} gets no requests: nothing it names may leave the main process", pool.name)).collect();
+            idle.map(|(_, pool)| format!("pool {:?} gets no requests: only the main process serves its endpoints", pool.name)).collect();
         for rule in self.rules.iter().filter(|rule| rule.group == OWN) {
-            warnings.push(format!("{:?} is a pattern of the plan's own: whether a worker can serve it is not checked", rule.pattern));
+            warnings.push(format!("{:?} is not in the endpoint table: whether a worker can serve it is not checked", rule.pattern));
         }
         let takes = |group: &str| self.rules.iter().any(|rule| rule.group == group && rule.target != Target::Main);
         if takes("media") && !takes("media_admin") {
             warnings.push(
-                "\"media\" leaves the main process, \"media_admin\" does not: its requests find no media repository there".to_owned(),
+                "\"media\" goes to workers, but \"media_admin\" stays on the main process, which then has no media repository".to_owned(),
             );
         }
         warnings
     }
 }
 
-/// Patterns that stand in the plan and in no table, before everything else: whoever writes one means it.
+/// Patterns of the plan that are not in the table. They come first, because the administrator wrote them on purpose.
 fn own_patterns(plan: &CheckedPlan, table: &Table) -> Vec<Rule> {
     let is_row = |text: &str| table.rows.iter().any(|row| row.effective_pattern() == text);
     let mut rules = Vec::new();
@@ -223,7 +219,7 @@ fn pattern(row: &Row) -> String {
     }
 }
 
-/// Cuts a pattern at the `|` that stand in no group or class.
+/// Splits a pattern at each `|` outside groups and classes.
 fn split_alternatives(pattern: &str) -> Vec<&str> {
     let (mut depth, mut class, mut escaped, mut start) = (0_usize, false, false, 0);
     let mut parts = Vec::new();
@@ -246,6 +242,6 @@ fn split_alternatives(pattern: &str) -> Vec<&str> {
     parts
 }
 
-/// In no table; they go where the plan's group `sliding_sync` goes.
+/// Paths of sliding sync, which no table has; they follow the plan's group `sliding_sync`.
 const SLIDING_SYNC: [&str; 2] =
     ["/_matrix/client/unstable/org\\.matrix\\.simplified_msc3575/sync", "/_matrix/client/unstable/org\\.matrix\\.msc3575/sync"];

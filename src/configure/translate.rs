@@ -1,7 +1,7 @@
-//! A plan in the words of the proxy that is to be configured.
+//! A plan in the words of the proxy to configure.
 //!
-//! A plan that was written for this proxy keeps its words. Another's rule becomes the nearest one this proxy has, and every change
-//! is said. Knows the words, not the files they end up in.
+//! A plan for this proxy keeps its words. A rule of another proxy becomes the most similar rule of this one, with a warning if the key
+//! changes. Knows the words, not the files.
 
 use super::ConfigureError;
 use wsim_plan::{CheckedPlan, Key, Plan, Pool, ProxyKind, Rule, Spread};
@@ -19,7 +19,7 @@ pub fn to_proxy(plan: &CheckedPlan, proxy: ProxyKind, warnings: &mut Vec<String>
         let by_header = |pool: &&Pool| pool.size() > 1 && pool.balance.to_ascii_lowercase().replace('-', "_").contains("x_forwarded_for");
         for pool in plan.pools.iter().filter(by_header) {
             warnings.push(format!(
-                "pool {:?} hashes X-Forwarded-For as it arrives: right only behind another proxy that sets it, else clients choose their worker",
+                "pool {:?} hashes X-Forwarded-For as received: this is right only behind another proxy that sets the header, otherwise clients choose their worker",
                 pool.name
             ));
         }
@@ -36,10 +36,10 @@ pub fn to_proxy(plan: &CheckedPlan, proxy: ProxyKind, warnings: &mut Vec<String>
 fn translate(pool: &Pool, rule: &Rule, proxy: ProxyKind, out: &mut Pool, warnings: &mut Vec<String>) {
     let (words, key) = words(rule, proxy);
     if let Some(lost) = rule.key.as_ref().filter(|lost| key.as_ref() != Some(*lost)) {
-        let instead = key.as_ref().map_or_else(|| "takes turns".to_owned(), |key| format!("goes by {key}"));
+        let instead = key.as_ref().map_or_else(|| "uses the workers in turn".to_owned(), |key| format!("balances by {key}"));
         if pool.size() > 1 {
             warnings.push(format!(
-                "pool {:?}: {} cannot choose a server by {lost}, so it {instead}: what belongs together is spread over {} workers",
+                "pool {:?}: {} cannot choose a server by {lost}, so it {instead}: requests that belong together are spread over {} workers",
                 pool.name,
                 proxy.name(),
                 pool.size()
@@ -50,7 +50,7 @@ fn translate(pool: &Pool, rule: &Rule, proxy: ProxyKind, out: &mut Pool, warning
     out.balance = words;
 }
 
-/// The words of a rule in a proxy, and the key that they really use.
+/// The words of a rule in a proxy, and the key that the proxy really uses.
 fn words(rule: &Rule, proxy: ProxyKind) -> (String, Option<Key>) {
     let plain = |text: &str| (text.to_owned(), None);
     let Some(key) = &rule.key else {

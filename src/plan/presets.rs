@@ -123,7 +123,7 @@ const PRESETS: [Preset; 13] = [
     },
     Preset {
         name: "initial-sync-apart",
-        description: "sync by user, initial syncs on workers of their own where they block nobody",
+        description: "sync by user, initial syncs on separate workers, where they delay no other requests",
         source: "Synapse docs/workers.md, \"Load balancing\"; ess-helm",
         workers: 2..=8,
         build: initial_sync_apart,
@@ -303,7 +303,7 @@ fn sync_groups(config: &PresetConfig) -> Vec<&'static str> {
     groups
 }
 
-/// Every group that any worker may serve, in part at least. `/messages` needs one worker per room, so only a lone worker takes it here.
+/// Every group that any worker may serve at least in part. `/messages` needs one worker per room, so only a single worker gets it.
 fn everything(config: &PresetConfig, n: u32) -> Vec<&'static str> {
     let mut groups = sync_groups(config);
     groups.extend(["event_sending", "federation", "federation_send"]);

@@ -1,7 +1,8 @@
 //! Apache httpd: one file to include in a `VirtualHost`.
 //!
-//! mod_rewrite only names the group of servers, in an environment variable; one plain `ProxyPass` with `nocanon` then passes the request
-//! on as it was sent. (`ProxyPassMatch` and `RewriteRule … [P]` write escapes anew, which breaks federation signatures.)
+//! mod_rewrite only puts the name of the group of servers into an environment variable; one plain `ProxyPass` with `nocanon` then
+//! passes the request on unchanged. (`ProxyPassMatch` and `RewriteRule … [P]` encode the path again, which breaks federation signatures.)
+//! `wsim audit` cannot read Apache's configuration.
 
 use std::fmt::Write as _;
 
@@ -33,7 +34,7 @@ fn write_upstream(out: &mut String, context: &Context<'_>, upstream: &Upstream<'
             _ => return Err(ConfigureError::NoSuchRule { pool: pool.name.clone(), balance: pool.balance.clone() }),
         },
     };
-    // A lone server is asked again at once: there is nobody else.
+    // A single server is retried at once, because there is no other.
     let retry = if upstream.servers.len() > 1 { 5 } else { 0 };
     for server in &upstream.servers {
         if server.weight > WEIGHT_MAX {
@@ -74,7 +75,7 @@ fn write_table(out: &mut String, context: &Context<'_>) {
         let _ = write!(
             out,
             "RewriteCond \"%{{THE_REQUEST}}\" \"{}\"\nRewriteRule \"^\" \"-\" [E=WSIM_UPSTREAM:{},L]\n",
-            // mod_rewrite has a reader of its own: backslashes stay, and a quote inside quotes is not possible.
+            // mod_rewrite parses its own arguments: backslashes stay, and a quote inside quotes is not possible.
             over_target(rule, "(?:[a-z]+://[^/ ]+)?").replace('"', "\\x22"),
             name(context.plan, &rule.target)
         );
@@ -85,7 +86,7 @@ fn write_table(out: &mut String, context: &Context<'_>) {
 fn write_pass(out: &mut String, context: &Context<'_>) {
     out.push_str(PASS);
     for path in PUBLIC.iter().chain(&[ADMIN]) {
-        // With the slash: /_matrixx is not Synapse's.
+        // With the slash, because /_matrixx does not belong to Synapse.
         let _ = writeln!(out, "ProxyPass \"{path}/\" \"balancer://${{WSIM_UPSTREAM}}{path}/\" interpolate nocanon");
     }
     let _ = write!(
@@ -97,12 +98,12 @@ fn write_pass(out: &mut String, context: &Context<'_>) {
     );
     if context.config.expose_upstream {
         out.push_str(
-            "\n# Which server answered; asked for by --expose-upstream.\nHeader always set X-Upstream \"%{BALANCER_WORKER_NAME}e\"\n",
+            "\n# The server that responded, because of --expose-upstream.\nHeader always set X-Upstream \"%{BALANCER_WORKER_NAME}e\"\n",
         );
     }
 }
 
-/// The largest weight that mod_proxy_balancer takes.
+/// The largest weight that mod_proxy_balancer accepts.
 const WEIGHT_MAX: u32 = 100;
 
 const HEAD: &str = r#"# Include this in the VirtualHost for 443 and 8448, in place of its own ProxyPass lines for Matrix. It needs:

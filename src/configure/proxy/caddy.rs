@@ -1,6 +1,6 @@
 //! Caddy: one Caddyfile. All routing is one `map` over method and target, whose expressions are tried in order.
 //!
-//! `{http.request.uri}` is the path as it was sent, escapes and all, with its query; the expressions stop at the query.
+//! `{http.request.uri}` is the path as sent, still encoded, with its query; the expressions stop at the query.
 
 use std::fmt::Write as _;
 
@@ -27,7 +27,7 @@ pub(super) fn files(
     Ok(vec![OutputFile::new("proxy/caddy/Caddyfile", out)])
 }
 
-/// Who may ask for what at all.
+/// The access rules: public paths, and the admin API.
 fn doors() -> String {
     let public = PUBLIC.map(|path| format!("{path}/*")).join(" ");
     format!(
@@ -77,7 +77,7 @@ fn write_table(out: &mut String, context: &Context<'_>) {
     let _ = writeln!(out, "\t\t\tdefault {}\n\t\t}}", name(context.plan, &Target::Main));
 }
 
-/// In backticks, where nothing has to be escaped.
+/// The text in backticks, where no character needs an escape.
 fn quoted(text: &str) -> String {
     if text.contains('`') { format!("\"{}\"", text.replace('"', "\\\"")) } else { format!("`{text}`") }
 }
@@ -115,7 +115,7 @@ fn write_upstream(
         "\t\t\t\t# With `request_id_header: X-Request-ID` Synapse logs this id.\n\t\t\t\theader_up X-Request-ID {http.request.uuid}\n",
     );
     if context.config.expose_upstream {
-        out.push_str("\t\t\t\t# Which server answered; asked for by --expose-upstream.\n\t\t\t\theader_down X-Upstream {http.reverse_proxy.upstream.hostport}\n");
+        out.push_str("\t\t\t\t# The server that responded, because of --expose-upstream.\n\t\t\t\theader_down X-Upstream {http.reverse_proxy.upstream.hostport}\n");
     }
     let _ = write!(
         out,
@@ -136,13 +136,13 @@ fn address(address: &Address) -> String {
 /// A balancing policy.
 struct Policy {
     words: String,
-    /// The key that must be put into a header for it.
+    /// The key that a header must contain for the policy.
     header: Option<&'static str>,
 }
 
 fn policy(context: &Context<'_>, upstream: &Upstream<'_>, warnings: &mut Vec<String>) -> Result<Option<Policy>, ConfigureError> {
     let Some((pool, rule)) = &upstream.pool else {
-        // Caddy draws at random unless told otherwise.
+        // Caddy's default is random.
         return Ok((upstream.servers.len() > 1).then(|| Policy { words: "round_robin".to_owned(), header: None }));
     };
     let plain = |words: &str| Some(Policy { words: words.to_owned(), header: None });
@@ -159,7 +159,7 @@ fn policy(context: &Context<'_>, upstream: &Upstream<'_>, warnings: &mut Vec<Str
         }
         Algorithm::Caddy(Caddy::Hash(_)) => {
             if upstream.servers.iter().any(|server| server.weight != 1) {
-                warnings.push(format!("pool {:?}: Caddy's hashing policies know no weights; all servers count the same", pool.name));
+                warnings.push(format!("pool {:?}: Caddy's hashing policies have no weights; all servers get the same share", pool.name));
             }
             Some(hash(&pool.balance, rule.key.as_ref()))
         }
@@ -167,7 +167,7 @@ fn policy(context: &Context<'_>, upstream: &Upstream<'_>, warnings: &mut Vec<Str
     })
 }
 
-/// The policy for a key, unless the plan's own words say it all.
+/// The policy for a key, unless the plan's own words are already a complete policy.
 fn hash(balance: &str, key: Option<&Key>) -> Policy {
     let by_header = |key: &'static str| Policy { words: format!("header X-Wsim-{key}"), header: Some(key) };
     let plain = |words: String| Policy { words, header: None };

@@ -1,7 +1,7 @@
-//! HAProxy: one file with a frontend, the table as `use_backend` lines, and a backend per group of servers.
+//! HAProxy: one file with a frontend, the routes as `use_backend` lines, and a backend for each group of servers.
 //!
-//! `path_reg` matches the raw path without the query, as Synapse does. What the balance rules hash is set by the backend itself, never
-//! taken from a header that a client could choose.
+//! `path_reg` matches the raw path without the query, as Synapse does. The backend itself sets the key of its balance rule; the key is
+//! never taken from a header that a client could choose.
 
 use std::fmt::Write as _;
 
@@ -59,7 +59,7 @@ fn write_keys(out: &mut String, upstreams: &[Upstream<'_>]) {
     let words: String = upstreams.iter().filter_map(|upstream| Some(upstream.pool.as_ref()?.0.balance.as_str())).collect();
     let keys = keys(upstreams);
     let needs = |key: &str| keys.contains(key) || words.contains(&format!("txn.wsim_{key}"));
-    // The log names users too.
+    // The log contains user names too.
     out.push_str(USER);
     if needs("token") {
         out.push_str(TOKEN);
@@ -103,7 +103,7 @@ fn condition(rule: &Rule) -> String {
     words.join(" ")
 }
 
-/// In single quotes: in double quotes `$` would begin an environment variable.
+/// The text in single quotes, because `$` begins an environment variable in double quotes.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
@@ -116,10 +116,12 @@ fn write_backend(out: &mut String, context: &Context<'_>, upstream: &Upstream<'_
         out.push_str("    balance roundrobin\n");
     }
     if context.config.expose_upstream {
-        out.push_str("    # Which server answered; asked for by --expose-upstream.\n    http-response set-header X-Upstream %[srv_name]\n");
+        out.push_str(
+            "    # The server that responded, because of --expose-upstream.\n    http-response set-header X-Upstream %[srv_name]\n",
+        );
     }
     if upstream.servers.len() > 1 {
-        // A lone server is not checked: there is nobody else to ask, and it would be back a second later than it is.
+        // A single server has no health check: there is no other server, and a check would only delay its return.
         out.push_str(
             "    # A worker that restarts is left alone for as long as it takes, and is back a second after it answers.\n    \
              option httpchk GET /health\n    default-server check inter 2s fastinter 1s downinter 1s fall 3 rise 1\n",
@@ -162,7 +164,7 @@ fn write_balance(out: &mut String, context: &Context<'_>, pool: &Pool, rule: &Ba
     let first = lines.first().cloned().unwrap_or_default();
     let lower = first.to_ascii_lowercase();
     if lower.starts_with("hash-type") {
-        // The words name no subject: the plan's key does.
+        // The words do not contain the key, but the plan does.
         lines.insert(0, rule.key.as_ref().map_or_else(String::new, |key| format!("balance {}", by(key))));
     } else {
         lines[0] = if ["round robin", "round_robin", "round-robin"].contains(&lower.as_str()) {
@@ -184,7 +186,7 @@ fn write_balance(out: &mut String, context: &Context<'_>, pool: &Pool, rule: &Ba
     Ok(())
 }
 
-/// `balance hdr(NAME)` with a key of the plan's: the header gets the key, whatever the client sent under that name.
+/// For `balance hdr(NAME)` with a key in the plan: the header is set to the key and replaces a header from the client.
 fn write_key_header(out: &mut String, header: &str, rule: &BalanceRule) {
     let Some(key @ (Key::User | Key::Token | Key::Room | Key::Origin)) = &rule.key else { return };
     if header.eq_ignore_ascii_case("authorization") {
@@ -207,7 +209,7 @@ fn by(key: &Key) -> String {
     }
 }
 
-/// The largest weight that HAProxy takes.
+/// The largest weight that HAProxy accepts.
 const WEIGHT_MAX: u32 = 256;
 
 const GLOBAL: &str = "

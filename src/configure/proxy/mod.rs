@@ -1,6 +1,6 @@
-//! One module per proxy, all from the same routes.
+//! The files of the proxies: one module for each, all from the same routes.
 //!
-//! This file holds what they share: groups of servers with names, and which keys the rules of a plan need. Knows no syntax.
+//! This file has the parts that all proxies share: named groups of servers, and the keys of a plan's rules. Knows no syntax.
 
 mod apache;
 mod caddy;
@@ -30,38 +30,35 @@ pub(super) fn files(context: &Context<'_>, warnings: &mut Vec<String>) -> Result
 
 /// A group of servers.
 pub(super) struct Upstream<'a> {
-    /// Name in the proxy's files.
+    /// The name in the proxy's files.
     pub(super) name: String,
-    /// Who it is.
     pub(super) target: Target,
     /// The pool and its rule; `None` for the main process and stream writers.
     pub(super) pool: Option<(&'a Pool, &'a BalanceRule)>,
-    /// In order.
     pub(super) servers: Vec<Member>,
 }
 
 /// One server of a group.
 pub(super) struct Member {
-    /// The process.
+    /// The name of the process.
     pub(super) name: String,
-    /// Where it listens.
     pub(super) address: Address,
-    /// Share.
+    /// Share relative to the other servers.
     pub(super) weight: u32,
 }
 
 impl Upstream<'_> {
-    /// What it is for, as a comment.
+    /// The purpose of the group, for a comment.
     pub(super) fn purpose(&self, context: &Context<'_>) -> String {
         match &self.target {
-            Target::Main => "The main process: everything that no line of the table sends elsewhere.".to_owned(),
+            Target::Main => "The main process: all requests that no rule sends elsewhere.".to_owned(),
             Target::Pool(_) => {
                 let what = match self.pool.as_ref().map(|(_, rule)| &rule.key) {
                     _ if self.servers.len() == 1 => "One worker, so there is nothing to balance.".to_owned(),
                     Some(Some(key)) => {
-                        format!("Balanced by {key}: requests of one {} meet the same worker and its warm caches.", subject(key))
+                        format!("Balanced by {key}: all requests of one {} reach the same worker, whose caches are warm.", subject(key))
                     }
-                    _ => "Any worker can take any of these requests.".to_owned(),
+                    _ => "Any worker can serve any of these requests.".to_owned(),
                 };
                 format!("{}. {what}", self.groups(context).join(", "))
             }
@@ -71,7 +68,7 @@ impl Upstream<'_> {
         }
     }
 
-    /// The endpoint groups that go here.
+    /// The endpoint groups whose requests go to this group of servers.
     fn groups<'c>(&self, context: &'c Context<'_>) -> Vec<&'c str> {
         let mut groups: Vec<&str> = Vec::new();
         for rule in context.routes.rules.iter().filter(|rule| rule.target == self.target) {
@@ -95,7 +92,7 @@ fn subject(key: &Key) -> String {
     }
 }
 
-/// The main process, then the pools that get requests, then the writers that do.
+/// The groups of servers: the main process, the pools that get requests, the stream writers that get requests.
 fn upstreams<'a>(context: &Context<'a>) -> Vec<Upstream<'a>> {
     let (plan, cluster) = (context.plan, context.cluster);
     let main = Member { name: "main".to_owned(), address: cluster.main.clone(), weight: 1 };
@@ -118,7 +115,7 @@ fn upstreams<'a>(context: &Context<'a>) -> Vec<Upstream<'a>> {
     upstreams
 }
 
-/// The name of a group of servers. Names of pools and workers have no dot, so no two are the same.
+/// The name of a group of servers. The names are unique, because names of pools and workers have no dot.
 pub(super) fn name(plan: &Plan, target: &Target) -> String {
     match target {
         Target::Main => "synapse_main".to_owned(),
@@ -127,7 +124,7 @@ pub(super) fn name(plan: &Plan, target: &Target) -> String {
     }
 }
 
-/// A rule as one expression over `METHOD TARGET …`, where the target has its query and something may follow after a blank.
+/// A rule as one expression over `METHOD TARGET …`, where the target includes the query, and more text may follow after a blank.
 ///
 /// `.` and negated classes stop at the query, and the end of the path is the query or a blank.
 fn over_target(rule: &Rule, after_method: &str) -> String {
@@ -176,28 +173,28 @@ fn within_path(pattern: &str) -> String {
     out
 }
 
-/// The keys that some rule uses.
+/// The keys that the rules use.
 fn keys(upstreams: &[Upstream<'_>]) -> BTreeSet<String> {
     upstreams.iter().filter_map(|upstream| upstream.pool.as_ref()?.1.key.as_ref()).map(ToString::to_string).collect()
 }
 
-/// The beginning of every file.
+/// The heading of every file.
 fn heading(context: &Context<'_>, comment: &str, what: &str) -> String {
     let lines = [
         format!("{what} for the plan {:?}, Synapse {}.", context.plan.name, context.plan.synapse),
-        "Written by `wsim configure`; change plan.toml and write it again rather than this file.".to_owned(),
+        "Written by `wsim configure`: do not edit this file, but change plan.toml and run it again.".to_owned(),
     ];
     lines.iter().map(|line| format!("{comment} {line}\n")).collect()
 }
 
-/// Largest upload, in MiB: Synapse's own default for `max_upload_size`.
+/// Largest upload in MiB: Synapse's default for `max_upload_size`.
 const UPLOAD_MIB: u32 = 50;
-/// Longest wait for an answer, in seconds: initial syncs of large accounts take minutes, long polls half a minute.
+/// Timeout for a response in seconds: initial syncs of large accounts take minutes, long polls half a minute.
 const WAIT_SECONDS: u32 = 600;
 
-/// What the outside world may ask of Synapse, as the beginning of a path. The admin API is apart: see [`ADMIN`].
+/// Beginnings of the paths that are public. For the admin API see [`ADMIN`].
 const PUBLIC: [&str; 3] = ["/_matrix", "/_synapse/client", "/_synapse/oidc"];
-/// The admin API: only from the proxy's own machine, as Synapse's reverse proxy document leaves it out on purpose.
+/// The admin API, open only to the proxy's own machine: Synapse's documentation of reverse proxies excludes it on purpose.
 const ADMIN: &str = "/_synapse/admin";
 
 #[cfg(test)]

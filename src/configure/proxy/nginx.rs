@@ -1,7 +1,7 @@
-//! nginx: maps for the `http` level, locations for a `server`, and a site to copy from.
+//! nginx: maps for the `http` block, locations for a `server`, and an example site.
 //!
-//! All routing is one `map` over method and raw path: its regular expressions are tried in order and the first match wins, as in the
-//! table. `$request_uri` is matched rather than `$uri`, because Synapse matches the path as it was sent, escapes and all.
+//! All routing is one `map` over method and raw path: its regular expressions are tried in order and the first match decides, as in
+//! the table. It matches `$request_uri` and not `$uri`, because Synapse matches the path as sent, still encoded.
 
 use std::fmt::Write as _;
 
@@ -14,7 +14,7 @@ use wsim_plan::Key;
 
 pub(super) fn files(context: &Context<'_>, upstreams: &[Upstream<'_>]) -> Result<Vec<OutputFile>, ConfigureError> {
     let mut maps = heading(context, "#", "Maps and upstreams");
-    maps.push_str("# Include this at the `http` level, for example as /etc/nginx/conf.d/wsim-maps.conf.\n");
+    maps.push_str("# Include this in the `http` block, for example as /etc/nginx/conf.d/wsim-maps.conf.\n");
     maps.push_str(LOG_FORMAT);
     maps.push_str(RAW_PATH);
     write_keys(&mut maps, upstreams);
@@ -30,7 +30,7 @@ pub(super) fn files(context: &Context<'_>, upstreams: &[Upstream<'_>]) -> Result
     ])
 }
 
-/// Maps that cut keys out of requests; only those that some rule uses.
+/// The maps that extract keys from requests, only for the keys that some rule uses.
 fn write_keys(out: &mut String, upstreams: &[Upstream<'_>]) {
     out.push_str(LOG_USER);
     let words: String = upstreams.iter().filter_map(|upstream| Some(upstream.pool.as_ref()?.0.balance.as_str())).collect();
@@ -58,7 +58,7 @@ fn write_table(out: &mut String, context: &Context<'_>) {
     for (index, rule) in routes.rules.iter().enumerate() {
         let mut target = name(plan, &rule.target);
         if rule.sync == Sync::Initial {
-            // The next rule has the same pattern and takes the other syncs: both together are one line with a variable.
+            // The next rule has the same pattern and matches the other syncs: both become one line with a variable.
             let other = routes.rules[index + 1..].iter().find(|other| other.pattern == rule.pattern && other.sync == Sync::Any);
             let split = (target, other.map_or_else(|| name(plan, &Target::Main), |other| name(plan, &other.target)));
             let number = splits.iter().position(|known| *known == split).unwrap_or_else(|| {
@@ -106,7 +106,7 @@ fn expression(rule: &Rule) -> String {
     }
 }
 
-/// Inside double quotes.
+/// The text in double quotes.
 fn quoted(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"")
 }
@@ -116,7 +116,7 @@ fn write_upstream(out: &mut String, context: &Context<'_>, upstream: &Upstream<'
     let _ = writeln!(out, "upstream {} {{", upstream.name);
     let many = upstream.servers.len() > 1;
     if many {
-        out.push_str("    # Rotation and connection counts are shared by all nginx processes; without a zone each has its own.\n");
+        out.push_str("    # All nginx processes share rotation and connection counts; without a zone each process has its own.\n");
     }
     let _ = writeln!(out, "    zone {} 64k;", upstream.name);
     if let Some(rule) = balance(context, upstream)? {
@@ -124,15 +124,15 @@ fn write_upstream(out: &mut String, context: &Context<'_>, upstream: &Upstream<'
     }
     for server in &upstream.servers {
         let weight = if server.weight == 1 { String::new() } else { format!(" weight={}", server.weight) };
-        // One refused connection must not move a worker's users away for ten seconds.
+        // Without this, one failed connection would move a worker's users to other workers for ten seconds.
         let fails = if many { " max_fails=3 fail_timeout=5s" } else { "" };
         let _ = writeln!(out, "    server {}{weight}{fails}; # {}", server.address, server.name);
     }
-    out.push_str("    # Kept connections spare a TCP handshake per request.\n    keepalive 64;\n    keepalive_timeout 60s;\n}\n");
+    out.push_str("    # Kept connections save a TCP handshake for each request.\n    keepalive 64;\n    keepalive_timeout 60s;\n}\n");
     Ok(())
 }
 
-/// The rule in nginx's words; `None` for round robin.
+/// The rule as a directive of nginx; `None` for round robin.
 fn balance(context: &Context<'_>, upstream: &Upstream<'_>) -> Result<Option<String>, ConfigureError> {
     let Some((pool, rule)) = &upstream.pool else { return Ok(None) };
     let subject = || {
@@ -151,7 +151,7 @@ fn balance(context: &Context<'_>, upstream: &Upstream<'_>) -> Result<Option<Stri
     })
 }
 
-/// The variable that holds a key.
+/// The variable that contains a key.
 fn variable(key: &Key) -> String {
     match key {
         Key::User => "$mxid_localpart".to_owned(),
@@ -180,21 +180,21 @@ fn locations(context: &Context<'_>) -> String {
          proxy_set_header X-Forwarded-Proto $scheme;\n    \
          # With `request_id_header: X-Request-ID` Synapse logs the same id as nginx.\n    \
          proxy_set_header X-Request-ID $request_id;\n    \
-         # Long polls wait half a minute and more, initial syncs compute for minutes.\n    \
+         # Long polls wait half a minute or more, initial syncs take minutes.\n    \
          proxy_read_timeout {WAIT_SECONDS}s;\n    \
          proxy_send_timeout {WAIT_SECONDS}s;\n    \
          # Not smaller than max_upload_size in homeserver.yaml.\n    \
          client_max_body_size {UPLOAD_MIB}M;\n"
     );
     if context.config.expose_upstream {
-        pass.push_str("    # Which server answered; asked for by --expose-upstream.\n    add_header X-Upstream $upstream_addr always;\n");
+        pass.push_str("    # The server that responded, because of --expose-upstream.\n    add_header X-Upstream $upstream_addr always;\n");
     }
     let public: Vec<&str> = PUBLIC.iter().map(|path| path.trim_start_matches('/')).collect();
     let _ = write!(
         out,
-        "\n# The admin API, from this machine only: Synapse's own document leaves it out of the proxy on purpose.\n\
+        "\n# The admin API, from this machine only: Synapse's documentation excludes it from the proxy on purpose.\n\
          location ^~ {ADMIN} {{\n    allow 127.0.0.0/8;\n    allow ::1;\n    deny all;\n{pass}}}\n\
-         \n# Clients, federation, media, pages of a login. Not /_synapse/metrics and not /_synapse/replication: those are nobody's outside.\n\
+         \n# Clients, federation, media, login pages. Not /_synapse/metrics and /_synapse/replication, which must not be public.\n\
          location ~ ^/(?:{})(?:/|$) {{\n{pass}}}\n",
         public.join("|")
     );
@@ -206,7 +206,7 @@ fn site() -> String {
 }
 
 const LOG_FORMAT: &str = r#"
-# The log that wsim reads best: when, how long, which server, which user. Access tokens in a URL are cut.
+# The log format that wsim reads best, with times, upstream and user. Access tokens in a URL are removed.
 map $request $wsim_request {
     default $request;
     "~^(?<wsim_before>.*[?&]access_token=)[^& ]*(?<wsim_after>.*)$" "$wsim_before<redacted>$wsim_after";
@@ -217,7 +217,7 @@ log_format wsim '$remote_addr - $remote_user [$time_iso8601] "$wsim_request" $st
 "#;
 
 const RAW_PATH: &str = r#"
-# The path as it was sent, without the query. $uri would be decoded: an escaped slash in a room alias would become a real one.
+# The path as sent, without the query. $uri is decoded: an encoded slash in a room alias would become a real one.
 map $request_uri $wsim_path {
     default "";
     "~^(?<wsim_raw>[^?#]*)" $wsim_raw;
@@ -225,7 +225,7 @@ map $request_uri $wsim_path {
 "#;
 
 const LOG_USER: &str = r#"
-# For the log only: the user's localpart, as the base64 that stands in tokens Synapse made. Empty for other tokens, which are secrets.
+# For the log only: the user's localpart in base64, as in Synapse's own tokens. Empty for other tokens, which are secrets.
 map $http_authorization $wsim_log_user {
     default "";
     "~^Bearer syt_(?<wsim_logged>[^_]*)_" $wsim_logged;
@@ -233,8 +233,8 @@ map $http_authorization $wsim_log_user {
 "#;
 
 const USER: &str = r#"
-# Who asks. Tokens that Synapse made are syt_<localpart in base64>_<random>_<checksum>, so all devices of a user have one key. Other
-# tokens (bridges, an identity provider) count whole: one key per device. The token may also stand in the URL.
+# The user. Synapse's own tokens are syt_<localpart in base64>_<random>_<checksum>, so all devices of a user have one key. Other
+# tokens (bridges, an identity provider) are keys as a whole: one key per device. The token may also be in the URL.
 map $arg_access_token $wsim_user_in_url {
     default $arg_access_token;
     "~^syt_(?<wsim_url_user>[^_]*)_" $wsim_url_user;
@@ -247,7 +247,7 @@ map $http_authorization $mxid_localpart {
 "#;
 
 const ROOM: &str = r#"
-# The room in the path, escapes and all. Requests without a room have no key: nginx then takes the servers in turn.
+# The room in the path, still encoded. Requests without a room have no key: nginx then uses the servers in turn.
 map $request_uri $room_name {
     default "";
     "~^[^?]*?/(?:rooms|join|knock)/(?<wsim_room>[^/?]+)" $wsim_room;
@@ -270,13 +270,13 @@ map $http_authorization $wsim_origin {
 }
 "#;
 
-const SITE: &str = r#"# Needs wsim-maps.conf at the http level. Change server_name, the certificate's files and the path of the include.
+const SITE: &str = r#"# Needs wsim-maps.conf in the http block. Change server_name, the certificate's files and the path of the include.
 
 server {
-    # From nginx 1.25.1 on without `http2` here, and `http2 on;` as a line of its own.
+    # From nginx 1.25.1 on, remove `http2` here and add the line `http2 on;`.
     listen 443 ssl http2;
     listen [::]:443 ssl http2;
-    # Federation; not needed where /.well-known/matrix/server names port 443.
+    # Federation; not needed if /.well-known/matrix/server names port 443.
     listen 8448 ssl http2 default_server;
     listen [::]:8448 ssl http2 default_server;
     server_name matrix.example.org;

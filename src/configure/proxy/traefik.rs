@@ -1,6 +1,7 @@
-//! Traefik 3: routers, services and middlewares for the file provider, and what the static configuration must say.
+//! Traefik 3: routers, services and middlewares for the file provider, and additions to the static configuration.
 //!
-//! One router per rule, its priority the place in the table. Traefik matches the decoded path; it hashes client addresses only.
+//! One router for each rule, whose priority follows the order of the rules. Traefik matches the decoded path, and hashes client
+//! addresses only.
 
 use std::fmt::Write as _;
 
@@ -52,7 +53,7 @@ fn write_routers(out: &mut String, context: &Context<'_>) {
             group = &rule.group;
             let _ = writeln!(out, "    # {group}");
         }
-        // Higher wins; the default, the length of the rule, would be a lottery.
+        // The higher priority wins. The default priority, the length of the rule, would not follow the order of the rules.
         let priority = BASE_PRIORITY + rules.len() - place;
         write_router(out, &format!("wsim-{:03}", place + 1), &condition(rule), &name(plan, &rule.target), priority, admin(&rule.pattern));
     }
@@ -88,7 +89,7 @@ fn condition(rule: &Rule) -> String {
     };
     parts.push(path);
     if rule.sync == Sync::Initial {
-        // A sync without `since` computes everything, and would hold up the others.
+        // A sync without `since` computes the whole state and would delay other requests.
         parts.push("(!QueryRegexp(`since`, `.+`) || Query(`full_state`, `true`))".to_owned());
     }
     parts.join(" && ")
@@ -132,7 +133,7 @@ fn write_service(out: &mut String, context: &Context<'_>, upstream: &Upstream<'_
     Ok(())
 }
 
-/// Below every router of the table.
+/// Lower than the priority of every router from a rule.
 const BASE_PRIORITY: usize = 100;
 
 const HEAD: &str = "\

@@ -1,26 +1,23 @@
-//! Which program a configuration file belongs to, by its name and its text.
+//! Detects the program that a configuration file belongs to, by the file's name and text.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use super::tree;
 
-/// Kinds of files.
+/// Kinds of configuration files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// nginx
     Nginx,
-    /// HAProxy
     Haproxy,
-    /// Caddyfile
     Caddyfile,
-    /// Caddy's JSON
+    /// Caddy's JSON.
     CaddyJson,
-    /// Traefik's dynamic configuration
+    /// Traefik's dynamic configuration.
     Traefik,
-    /// Traefik's static configuration, which routes nothing
+    /// Traefik's static configuration, which routes nothing.
     TraefikStatic,
-    /// homeserver.yaml, shared configuration, worker files
+    /// homeserver.yaml, shared configuration, worker files.
     Synapse,
 }
 
@@ -39,7 +36,7 @@ impl Kind {
     }
 }
 
-/// The kind of a file; `None` if it is no configuration that is known here.
+/// The kind of a file; `None` if it is not a known configuration.
 pub fn detect(path: &Path, text: &str) -> Option<Kind> {
     let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
     let extension = path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
@@ -56,7 +53,7 @@ pub fn detect(path: &Path, text: &str) -> Option<Kind> {
             if TRAEFIK_STATIC.iter().any(|key| root.get(key).is_some()) {
                 return Some(Kind::TraefikStatic);
             }
-            // A file of settings for no workers says nothing, and is Synapse's all the same.
+            // A file with settings for no workers is empty, and still belongs to Synapse.
             let says: String = text.lines().map(str::trim).filter(|line| !line.starts_with('#')).collect();
             let is_empty = extension != "json" && matches!(says.as_str(), "" | "{}");
             (is_empty || SYNAPSE.iter().any(|key| root.get(key).is_some())).then_some(Kind::Synapse)

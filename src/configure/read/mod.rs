@@ -1,15 +1,16 @@
-//! Configuration text → where each request goes.
+//! Parses configuration files and evaluates them: the server of each request.
 //!
 //! ```text
-//! nginx      ┐ grammar ─▶ typed tree with places ─▶ evaluator ┐
-//! HAProxy    ┤                                                ├─▶ Site::route(request) ─▶ Routed
-//! Caddy      ┤                                                │
-//! Traefik    ┘                                                ┘
-//! Synapse's YAML ─▶ Cluster: processes, listeners, stream writers, duties
+//! nginx      ┐ grammar ─▶ typed tree with lines ─▶ evaluator ┐
+//! HAProxy    ┤                                               ├─▶ Site::route(request) ─▶ Routed
+//! Caddy      ┤                                               │
+//! Traefik    ┘                                               ┘
+//! Synapse's YAML ─▶ Cluster: processes, listeners, stream writers, background roles
 //! ```
 //!
-//! Owns the proxies' rules of precedence. Knows nothing of Matrix endpoints and plans. Invariant: what cannot be evaluated is
-//! said with its place ([`RouteTarget::Unknown`], [`Note`]), never guessed; any bytes end in a result, in bounded time and depth.
+//! Owns the proxies' rules of precedence. Knows nothing of Matrix endpoints; of plans it only uses the list of proxies.
+//! Invariant: parts that cannot be evaluated are reported with their location ([`RouteTarget::Unknown`], [`Note`]), never guessed; any
+//! bytes end in a result, in bounded time and depth.
 
 pub mod caddy;
 pub mod detect;

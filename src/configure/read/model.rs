@@ -1,6 +1,6 @@
-//! What reading a proxy's configuration gives: sites that route requests, pools of servers, and what was not understood.
+//! A parsed proxy configuration: sites that route requests, pools of servers, and the parts that were not evaluated.
 //!
-//! The same for every proxy, so that the audit need not know which one it looks at.
+//! The types are the same for every proxy, so the audit does not depend on the proxy.
 
 use std::fmt;
 use std::sync::Arc;
@@ -42,31 +42,31 @@ impl Serialize for SourceLocation {
 pub struct Request {
     /// `GET`, `PUT`, …
     pub method: String,
-    /// As sent, before the question mark.
+    /// The part of the target before the question mark, as sent.
     pub path: String,
-    /// As sent, after the question mark.
+    /// The part of the target after the question mark, as sent.
     pub query: Option<String>,
-    /// In order; names in any case.
+    /// In order; the case of names does not matter.
     pub headers: Vec<(String, String)>,
     /// The client's IP address.
     pub address: String,
 }
 
 impl Request {
-    /// A request without query from one address.
+    /// A request without headers, from an example address.
     pub fn new(method: &str, target: &str) -> Self {
         let (path, query) = target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query.to_owned())));
         Self { method: method.to_owned(), path: path.to_owned(), query, headers: Vec::new(), address: "192.0.2.1".to_owned() }
     }
 
-    /// The same with one header more.
+    /// The same request with one more header.
     #[must_use]
     pub fn with_header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// The first header of a name, in any case.
+    /// The first header with a name; its case does not matter.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
@@ -79,7 +79,7 @@ impl Request {
         }
     }
 
-    /// The first parameter of a name in the query, as sent.
+    /// The first query parameter with a name, as sent.
     pub fn parameter(&self, name: &str) -> Option<&str> {
         let query = self.query.as_deref()?;
         query.split('&').find_map(|pair| match pair.split_once('=') {
@@ -90,72 +90,68 @@ impl Request {
     }
 }
 
-/// Where a request goes, and by which rule.
+/// The destination of a request, and the rule that decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Routed {
-    /// Where it goes.
     pub target: RouteTarget,
-    /// The rule that decided; `None` where no rule did.
+    /// The rule that decided; `None` if no rule did.
     pub rule: Option<SourceLocation>,
-    /// What the pool's rule hashes for this request.
+    /// The key that the pool's rule hashes for this request.
     pub key: KeyValue,
-    /// The proxy hands on a path that it decoded or rewrote: a signature over the path no longer fits.
+    /// Whether the proxy decodes or rewrites the path that it passes on, which breaks signatures over the path.
     pub rewritten: bool,
 }
 
 impl Routed {
-    /// A request that was not understood.
+    /// A request whose destination could not be evaluated.
     pub fn unknown(unknown: Unknown) -> Self {
         Self { rule: Some(unknown.at.clone()), target: RouteTarget::Unknown(unknown), key: KeyValue::None, rewritten: false }
     }
 
-    /// A request that the proxy answers itself.
+    /// A request to which the proxy responds itself.
     pub fn local(what: impl Into<String>, rule: Option<SourceLocation>) -> Self {
         Self { target: RouteTarget::Local(what.into()), rule, key: KeyValue::None, rewritten: false }
     }
 }
 
-/// Where a request goes.
+/// The destination of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RouteTarget {
-    /// To a pool, by its place in [`Proxy::pools`].
+    /// A pool, by its index in [`Proxy::pools`].
     Pool(usize),
-    /// To a server that is named on the spot.
+    /// A server outside all pools, by its address.
     Server(String),
-    /// The proxy answers itself: a file, a redirect, an error.
+    /// The proxy itself responds: with a file, a redirect or an error.
     Local(String),
-    /// Not evaluated.
     Unknown(Unknown),
 }
 
-/// What is hashed.
+/// The key of a request in a pool.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyValue {
-    /// The pool hashes nothing.
+    /// The pool's rule has no key.
     None,
-    /// This text; empty where the request lacks it.
+    /// The text that the rule hashes; empty if the request lacks it.
     Text(String),
-    /// Not evaluated, for this reason.
+    /// The reason why the key could not be evaluated.
     Unknown(String),
 }
 
-/// Something that could not be evaluated.
+/// A part of a configuration that could not be evaluated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unknown {
-    /// What, as a sentence's end.
+    /// The reason, as a phrase.
     pub why: String,
-    /// Where.
     pub at: SourceLocation,
 }
 
 impl Unknown {
-    /// An unknown at a place.
     pub fn new(why: impl Into<String>, at: &SourceLocation) -> Self {
         Self { why: why.into(), at: at.clone() }
     }
 }
 
-/// Something that was read and left out of account.
+/// A part of a configuration that was read, but not evaluated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Note {
     #[serde(rename = "place")]
@@ -168,57 +164,52 @@ pub struct Note {
 pub struct UpstreamServer {
     /// `host:port`, `unix:/path`.
     pub address: String,
-    /// Its name, where the proxy gives it one.
+    /// The server's name, if the proxy's configuration has one.
     pub name: Option<String>,
-    /// Share relative to its neighbours.
+    /// Share relative to the other servers of the pool.
     pub weight: u32,
 }
 
 /// A pool of servers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpstreamPool {
-    /// Its name; the address where it has none.
+    /// The pool's name; for a pool without a name, the address of its server.
     pub name: String,
-    /// Servers in order, without those that are down or only a reserve.
+    /// In order, without servers that are down or only a backup.
     pub servers: Vec<UpstreamServer>,
-    /// The rule in the proxy's own words.
+    /// The balancing rule in the proxy's own words.
     pub balance: String,
-    /// Balancing state is shared by all of the proxy's processes.
+    /// Whether all processes of the proxy share the balancing state.
     pub shared: bool,
-    /// Where it stands.
     pub at: SourceLocation,
 }
 
 /// A virtual host: one set of rules.
 pub trait Site: fmt::Debug + Send + Sync {
-    /// What it is called, for people.
+    /// The site's name for people.
     fn name(&self) -> &str;
-    /// Where it stands.
     fn location(&self) -> &SourceLocation;
-    /// Where a request goes.
+    /// The destination of a request.
     fn route(&self, request: &Request) -> Routed;
 }
 
 /// A proxy's configuration, ready to route.
 #[derive(Debug)]
 pub struct Proxy {
-    /// The program.
     pub kind: ProxyKind,
-    /// Virtual hosts in order.
     pub sites: Vec<Box<dyn Site>>,
-    /// Pools in order.
     pub pools: Vec<UpstreamPool>,
-    /// Host names that rules ask for, where the rules and not the sites tell hosts apart.
+    /// Host names that rules compare with, for proxies whose rules and not sites select the host.
     pub hosts: Vec<String>,
-    /// Processes that keep their own balancing state; `None`: as many as there are cores.
+    /// Number of processes with their own balancing state; `None` for one for each core.
     pub processes: Option<u32>,
-    /// Where that stands.
+    /// The location of the setting behind [`Self::processes`].
     pub processes_at: Option<SourceLocation>,
-    /// What was left out of account.
+    /// The parts that were read, but not evaluated.
     pub notes: Vec<Note>,
 }
 
-/// Why a configuration cannot be read at all.
+/// Why a configuration cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// A file that cannot be opened.
@@ -232,12 +223,11 @@ pub enum ReadError {
     /// Text that is none of the proxy's.
     #[error("{at}: {message}")]
     Syntax {
-        /// Where.
         at: SourceLocation,
         /// What should stand there.
         message: String,
     },
-    /// A file of no known kind.
-    #[error("{0}: neither nginx, HAProxy, Caddy, Traefik nor Synapse configuration; say which with --kind")]
+    /// A file of unknown kind.
+    #[error("{0}: neither nginx, HAProxy, Caddy, Traefik nor Synapse configuration; name the program with --kind")]
     Kind(String),
 }

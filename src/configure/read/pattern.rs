@@ -1,7 +1,7 @@
 //! A proxy's regular expression: matching with captures.
 //!
-//! nginx and HAProxy use PCRE, Caddy and Traefik Go's engine. Matching is bounded in time here, so that look-around and back
-//! references, which only PCRE has, are not evaluated; [`Pattern::new`] says so.
+//! nginx and HAProxy use PCRE, Caddy and Traefik use Go's engine. Matching here is bounded in time, so look-around and back
+//! references, which only PCRE has, are not supported; [`Pattern::new`] returns an error for them.
 
 use std::sync::Arc;
 
@@ -14,25 +14,25 @@ pub struct Pattern {
     regex: Arc<Regex>,
 }
 
-/// What matched: the whole and the groups, by number and by name.
+/// The texts that an expression matched: the whole match and the groups, by number and by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Captures {
-    /// The whole match, then the groups; empty where a group took no part.
+    /// The whole match, then the groups; empty for a group that did not take part.
     pub groups: Vec<String>,
     /// Named groups.
     pub named: Vec<(String, String)>,
 }
 
 impl Pattern {
-    /// Compiles an expression; the error says in words why it cannot be evaluated.
+    /// Compiles an expression. The error is the reason why it cannot be evaluated, as a phrase.
     ///
     /// # Errors
-    /// It is no expression, or one that only a backtracking engine evaluates.
+    /// The text is not a regular expression, or only a backtracking engine can evaluate it.
     pub fn new(text: &str, ignore_case: bool) -> Result<Self, String> {
         if text.len() > LENGTH_MAX {
             return Err("a regular expression of more than 20 kB".to_owned());
         }
-        // PCRE's older way to write a named group.
+        // PCRE's older syntax of named groups.
         let text = text.replace("(?'", "(?<").replace("\\Z", "\\z");
         let limits = Config::new().nfa_size_limit(Some(SIZE_MAX)).onepass(false);
         let syntax = syntax::Config::new().unicode(false).utf8(false).case_insensitive(ignore_case).nest_limit(NESTING_MAX);
@@ -45,12 +45,12 @@ impl Pattern {
         }
     }
 
-    /// Whether it matches somewhere in the text.
+    /// Whether the expression matches anywhere in the text.
     pub fn matches(&self, text: &str) -> bool {
         self.regex.is_match(text)
     }
 
-    /// What it matches.
+    /// The first match in the text.
     pub fn captures(&self, text: &str) -> Option<Captures> {
         let mut found = self.regex.create_captures();
         self.regex.captures(text, &mut found);
@@ -66,7 +66,7 @@ impl Pattern {
         Some(Captures { groups, named })
     }
 
-    /// The text with the first match (or all) replaced; `\1` or `$1` in the replacement stand for groups by `group`.
+    /// The text with the first match (or all matches) replaced by the result of `replacement`.
     pub fn replaced(&self, text: &str, all: bool, replacement: impl Fn(&Captures) -> String) -> String {
         let mut out = String::new();
         let mut rest = text;

@@ -1,6 +1,6 @@
 //! Synapse's own files: homeserver.yaml, shared configuration, worker files.
 //!
-//! Owns what the keys say about processes; what is right or wrong with it is the audit's. Source: `synapse/config/workers.py`,
+//! Owns the meaning of the keys for processes; the audit judges them. Sources: `synapse/config/workers.py`,
 //! `synapse/config/server.py`.
 
 use std::path::Path;
@@ -9,61 +9,55 @@ use std::sync::Arc;
 use super::model::{ReadError, SourceLocation};
 use super::tree::{self, Node};
 
-/// A process and where it listens.
+/// A process with its listeners.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {
     /// `worker_name`; `main` for the main process.
     pub name: String,
     /// `worker_app`; empty for the main process.
     pub app: String,
-    /// Its listeners.
     pub listeners: Vec<Listener>,
     /// `enable_media_repo` in its own file.
     pub media: Option<bool>,
-    /// Where it stands.
     pub at: SourceLocation,
 }
 
 /// A listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listener {
-    /// TCP port.
     pub port: Option<u16>,
-    /// Path of a socket.
+    /// The path of a unix socket.
     pub path: Option<String>,
     /// `client`, `federation`, `media`, `replication`, …
     pub resources: Vec<String>,
-    /// Where it stands.
     pub at: SourceLocation,
 }
 
-/// A setting that names processes.
+/// The value of a setting that names processes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Names {
-    /// The processes.
     pub names: Vec<String>,
-    /// Where it stands.
     pub at: SourceLocation,
 }
 
-/// All of Synapse's files together.
+/// The content of all of Synapse's files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cluster {
-    /// Processes in the order of the files.
+    /// In the order of the files.
     pub processes: Vec<Process>,
-    /// `instance_map`: name and `host:port`.
+    /// `instance_map`: the name of a process, and its `host:port`.
     pub instances: Vec<(String, String, SourceLocation)>,
     /// `stream_writers`.
     pub writers: Vec<(String, Names)>,
     /// The settings of background roles, by their names.
     pub background_roles: Vec<(String, Names)>,
-    /// `redis.enabled`, where a file says so.
+    /// `redis.enabled`, if a file has it.
     pub redis: Option<(bool, SourceLocation)>,
     /// `enable_media_repo` of the shared configuration.
     pub media: Option<(bool, SourceLocation)>,
-    /// Keys that are there, with their places: for what is deprecated.
+    /// All top-level keys with their values, to find deprecated ones.
     pub keys: Vec<(String, Option<String>, SourceLocation)>,
-    /// The shared configuration was among the files.
+    /// Whether the shared configuration is among the files.
     pub shared: bool,
 }
 
@@ -71,7 +65,7 @@ impl Cluster {
     /// Adds a file.
     ///
     /// # Errors
-    /// It is no YAML.
+    /// The text is not YAML.
     pub fn add(&mut self, path: &Path, text: &str) -> Result<(), ReadError> {
         let file: Arc<str> = path.to_string_lossy().into();
         let root = tree::yaml(&file, text)?;
@@ -122,14 +116,13 @@ impl Cluster {
         }
     }
 
-    /// The writers of a stream, if the files name any.
     pub fn writers_of(&self, stream: &str) -> Option<&Names> {
         self.writers.iter().find(|(own, _)| own == stream).map(|(_, names)| names)
     }
 
-    /// The process that listens at an address: by port or socket, as host names differ between machines.
+    /// The process that listens at an address. It is found by port or socket, because host names differ between machines.
     ///
-    /// Where several processes listen at one port on different machines, `instance_map` does not help either: the answer is `None`.
+    /// `None` if several processes listen at this port on different machines, because `instance_map` cannot distinguish them either.
     pub fn at(&self, address: &str) -> Option<&Process> {
         let listens = |process: &&Process| process.listeners.iter().any(|listener| listener.is_at(address));
         let mut found = self.processes.iter().filter(listens);
@@ -137,12 +130,11 @@ impl Cluster {
         if found.next().is_none() {
             return Some(first);
         }
-        // In containers every worker has the same port, and the host is its name.
+        // In containers every worker has the same port, and the host is the name of the worker.
         let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
         self.processes.iter().filter(listens).find(|process| host == process.name || host.ends_with(&format!("-{}", process.name)))
     }
 
-    /// A process by its name.
     pub fn process(&self, name: &str) -> Option<&Process> {
         self.processes.iter().find(|process| process.name == name)
     }

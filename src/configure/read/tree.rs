@@ -1,6 +1,6 @@
-//! YAML, JSON and TOML as one tree that knows its lines.
+//! YAML, JSON and TOML as one tree with line numbers.
 //!
-//! JSON is read as the YAML that it is, because only that reader tells places. Knows nothing of what the keys mean.
+//! JSON is parsed as YAML, because only the YAML parser gives line numbers. Knows nothing of the keys' meaning.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,28 +13,21 @@ use super::model::{ReadError, SourceLocation};
 /// A value and its line.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
-    /// The value.
     pub value: Value,
-    /// Line, counted from 1; 0 where the reader did not say.
+    /// Counted from 1; 0 if the parser gave no line.
     pub line: usize,
 }
 
-/// A value.
+/// A value of the tree.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
-    /// Nothing.
     Null,
-    /// Yes or no.
     Bool(bool),
-    /// A whole number.
     Int(i64),
-    /// Another number.
     Float(f64),
-    /// Text.
     Text(String),
-    /// A list.
     List(Vec<Node>),
-    /// Keys and values in order.
+    /// Keys and values, in order.
     Map(Vec<(String, Node)>),
 }
 
@@ -49,12 +42,12 @@ impl Node {
         path.iter().try_fold(self, |node, key| node.get(key))
     }
 
-    /// Keys and values; none if it is no map.
+    /// Keys and values; empty for any other value than a map.
     pub fn entries(&self) -> &[(String, Self)] {
         if let Value::Map(entries) = &self.value { entries } else { &[] }
     }
 
-    /// The items of a list; a single value is its own only item, nothing is none.
+    /// The items of a list. Any other value counts as a list of one, null as an empty list.
     pub fn items(&self) -> &[Self] {
         match &self.value {
             Value::List(items) => items,
@@ -63,7 +56,7 @@ impl Node {
         }
     }
 
-    /// Text, or a number or truth value as text.
+    /// Text, or a number or boolean as text.
     pub fn text(&self) -> Option<String> {
         match &self.value {
             Value::Text(text) => Some(text.clone()),
@@ -79,7 +72,7 @@ impl Node {
         self.items().iter().filter_map(Self::text).collect()
     }
 
-    /// Yes or no, as YAML's older words have it too.
+    /// A boolean, including YAML 1.1's `yes`, `no`, `on` and `off`.
     pub fn truth(&self) -> Option<bool> {
         match &self.value {
             Value::Bool(truth) => Some(*truth),
@@ -92,33 +85,33 @@ impl Node {
         }
     }
 
-    /// A whole number, also in quotes.
+    /// An integer, also in quotes.
     pub fn number(&self) -> Option<i64> {
         if let Value::Int(number) = self.value { Some(number) } else { self.text()?.parse().ok() }
     }
 }
 
-/// Reads YAML or JSON.
+/// Parses YAML or JSON.
 ///
 /// # Errors
-/// The text is neither, with its line.
+/// The text is neither; the error has the line.
 pub fn yaml(file: &Arc<str>, text: &str) -> Result<Node, ReadError> {
     serde_saphyr::from_str::<Node>(text).map_err(|error| {
         let line = error.location().map_or(0, |location| usize::try_from(location.line()).unwrap_or(0));
         let message = error.to_string();
         let first = message.lines().next().unwrap_or_default().to_owned();
-        ReadError::Syntax { at: SourceLocation::new(file, line), message: format!("no YAML: {first}") }
+        ReadError::Syntax { at: SourceLocation::new(file, line), message: format!("not YAML: {first}") }
     })
 }
 
-/// Reads TOML.
+/// Parses TOML.
 ///
 /// # Errors
-/// The text is none, with its line.
+/// The text is not TOML; the error has the line.
 pub fn toml(file: &Arc<str>, text: &str) -> Result<Node, ReadError> {
     let table = DeTable::parse(text).map_err(|error| {
         let line = error.span().map_or(0, |span| line_at(text, span.start));
-        ReadError::Syntax { at: SourceLocation::new(file, line), message: format!("no TOML: {}", error.message()) }
+        ReadError::Syntax { at: SourceLocation::new(file, line), message: format!("not TOML: {}", error.message()) }
     })?;
     let line = line_at(text, table.span().start);
     Ok(Node { value: of_table(text, table.get_ref(), 0), line })

@@ -1,19 +1,19 @@
-//! Log settings: one file per process, request lines included, in the form that wsim reads best.
+//! Log settings: one file for each process, with request lines, in the format that wsim reads best.
 //!
-//! The format is Synapse's own default, to the character: tools that read Synapse logs expect it.
+//! The format is exactly Synapse's default, which tools for Synapse logs expect.
 
 use super::super::{Context, OutputFile};
 use super::heading;
 
 pub(super) fn files(context: &Context<'_>) -> Vec<OutputFile> {
-    let mut files = vec![OutputFile::new("synapse/log.yaml", settings(context, "homeserver", "the main process"))];
+    let mut files = vec![OutputFile::new("synapse/log.yaml", config(context, "homeserver", "the main process"))];
     for process in &context.cluster.workers {
-        files.push(OutputFile::new(format!("synapse/log/{}.yaml", process.name), settings(context, &process.name, &process.name)));
+        files.push(OutputFile::new(format!("synapse/log/{}.yaml", process.name), config(context, &process.name, &process.name)));
     }
     files
 }
 
-fn settings(context: &Context<'_>, file: &str, who: &str) -> String {
+fn config(context: &Context<'_>, file: &str, process: &str) -> String {
     format!(
         "{}version: 1
 
@@ -27,16 +27,16 @@ handlers:
     formatter: precise
     filename: /var/log/matrix-synapse/{file}.log
     when: midnight
-    # A week: what wsim needs to see every busy hour once.
+    # A week, so that wsim sees the busy hours of every weekday.
     backupCount: 7
     encoding: utf8
   {buffer}
 
 loggers:
   synapse.storage.SQL:
-    # DEBUG would log what is in the database.
+    # DEBUG would log contents of the database.
     level: INFO
-  # \"Processed request\" lines, with the CPU and database time of each request: what `wsim analyse` reads.
+  # \"Processed request\" lines with the CPU and database time of each request, for `wsim analyse`.
   synapse.access:
     level: INFO
 
@@ -46,7 +46,7 @@ root:
 
 disable_existing_loggers: false
 ",
-        heading(context, &format!("Log settings of {who}")),
+        heading(context, &format!("Log settings of {process}")),
         buffer = if context.release.is_at_least("1.59") { PERIODIC } else { PLAIN }
     )
 }

@@ -1,4 +1,4 @@
-//! Settings that every process reads: `workers.yaml`, the secret, and what homeserver.yaml itself must say.
+//! Settings that every process reads: `workers.yaml`, the secret, and additions to homeserver.yaml.
 
 use std::fmt::Write as _;
 
@@ -21,14 +21,14 @@ pub(super) fn files(context: &Context<'_>) -> Vec<OutputFile> {
 /// `workers.yaml`.
 fn workers(context: &Context<'_>) -> String {
     let mut out = heading(context, "Settings shared by all processes");
-    out.push_str("# Every process reads this after homeserver.yaml, and the settings here replace those of the same name there.\n");
+    out.push_str("# Every process reads this file after homeserver.yaml; settings here override those of the same name there.\n");
     if context.cluster.workers.is_empty() {
-        out.push_str("\n# The plan has no workers: there is nothing to say.\n{}\n");
+        out.push_str("\n# Empty, because the plan has no workers.\n{}\n");
         return out;
     }
     write_instance_map(&mut out, context);
     write_stream_writers(&mut out, context);
-    write_duties(&mut out, context);
+    write_background_roles(&mut out, context);
     write_media(&mut out, context);
     out
 }
@@ -40,7 +40,7 @@ fn write_instance_map(out: &mut String, context: &Context<'_>) {
     if entries.is_empty() {
         return;
     }
-    out.push_str("\n# Where processes reach each other: the main process, and those that write streams. Other workers need not stand here, so their\n# number can change without a restart of all.\n");
+    out.push_str("\n# The replication addresses of the main process and of the stream writers. Other workers are not listed, so their number can\n# change without a restart of all processes.\n");
     out.push_str("instance_map:\n");
     for (name, address) in entries {
         let _ = writeln!(out, "  {name}:");
@@ -55,13 +55,13 @@ fn write_stream_writers(out: &mut String, context: &Context<'_>) {
     if context.plan.stream_writers.is_empty() {
         return;
     }
-    out.push_str("\n# Who writes which stream. Changing this needs a restart of every process at once: two writers that do not know of each other\n# give out the same positions.\nstream_writers:\n");
+    out.push_str("\n# The writers of each stream. A change needs a restart of all processes at once: two writers that do not know of each other\n# would use the same positions twice.\nstream_writers:\n");
     for (stream, writers) in &context.plan.stream_writers {
         let _ = writeln!(out, "  {stream}: [{}]", writers.names().join(", "));
     }
 }
 
-fn write_duties(out: &mut String, context: &Context<'_>) {
+fn write_background_roles(out: &mut String, context: &Context<'_>) {
     for (setting, names) in context.plan.background_roles.assigned() {
         let release = context.release;
         let list = format!("[{}]", names.join(", "));
@@ -69,11 +69,11 @@ fn write_duties(out: &mut String, context: &Context<'_>) {
         match setting {
             "federation_sender_instances" => {
                 if !release.senders_are_generic() {
-                    out.push_str("\n# In this release the main process must be told to stop sending.\nsend_federation: false\n");
+                    out.push_str("\n# This release needs a setting for the main process to stop sending.\nsend_federation: false\n");
                 }
                 let _ = write!(
                     out,
-                    "\n# Who sends to other servers; each destination belongs to one of them.\nfederation_sender_instances: {list}\n"
+                    "\n# The workers that send to other servers; each destination belongs to one of them.\nfederation_sender_instances: {list}\n"
                 );
                 if release.has_outbound_federation_restricted_to() {
                     let _ = write!(
@@ -85,13 +85,13 @@ fn write_duties(out: &mut String, context: &Context<'_>) {
             }
             "pusher_instances" => {
                 if !release.senders_are_generic() {
-                    out.push_str("\n# In this release the main process must be told to stop pushing.\nstart_pushers: false\n");
+                    out.push_str("\n# This release needs a setting for the main process to stop pushing.\nstart_pushers: false\n");
                 }
-                let _ = write!(out, "\n# Who sends pushes; each user belongs to one of them.\npusher_instances: {list}\n");
+                let _ = write!(out, "\n# The workers that send pushes; each user belongs to one of them.\npusher_instances: {list}\n");
             }
             "update_user_directory_from_worker" if !release.background_roles_by_name() => {
                 let _ =
-                    write!(out, "\n# {one} keeps the user directory (worker_app synapse.app.user_dir).\nupdate_user_directory: false\n");
+                    write!(out, "\n# {one} updates the user directory (worker_app synapse.app.user_dir).\nupdate_user_directory: false\n");
             }
             "notify_appservices_from_worker" if !release.background_roles_by_name() => {
                 let _ = write!(
@@ -99,7 +99,7 @@ fn write_duties(out: &mut String, context: &Context<'_>) {
                     "\n# {one} sends events to bridges and bots (worker_app synapse.app.appservice).\nnotify_appservices: false\n"
                 );
             }
-            // With the media settings.
+            // Written with the media settings.
             "media_instance_running_background_jobs" => {}
             _ => drop(write!(out, "\n# {}\n{setting}: {one}\n", reason(setting))),
         }
@@ -108,10 +108,10 @@ fn write_duties(out: &mut String, context: &Context<'_>) {
 
 fn reason(setting: &str) -> &'static str {
     match setting {
-        "run_background_tasks_on" => "Who cleans up the database, counts statistics and removes expired messages.",
-        "update_user_directory_from_worker" => "Who keeps the user directory.",
-        "notify_appservices_from_worker" => "Who sends events to bridges and bots.",
-        _ => "Who does it.",
+        "run_background_tasks_on" => "The worker that cleans up the database, counts statistics and removes expired messages.",
+        "update_user_directory_from_worker" => "The worker that updates the user directory.",
+        "notify_appservices_from_worker" => "The worker that sends events to bridges and bots.",
+        _ => "The worker of this background role.",
     }
 }
 
@@ -128,26 +128,26 @@ fn write_media(out: &mut String, context: &Context<'_>) {
     );
 }
 
-/// What must be merged into homeserver.yaml by hand, because lists there cannot be added to from another file.
+/// The settings to merge into homeserver.yaml by hand, because another file cannot add to its lists.
 fn additions(context: &Context<'_>) -> String {
     let mut out = heading(context, "Additions to homeserver.yaml");
-    out.push_str("# Merge by hand: `listeners` is a list, and a second file would replace all of it.\n\n");
+    out.push_str("# Merge this by hand: `listeners` is a list, which a second file would replace as a whole.\n\n");
     if context.cluster.workers.is_empty() {
         out.push_str("# The main process for the proxy.\n");
     } else {
-        out.push_str("# Redis carries what processes tell each other. Workers do not start without it.\nredis:\n  enabled: true\n  host: localhost\n  port: 6379\n\n");
+        out.push_str("# The processes communicate over Redis. Workers do not start without it.\nredis:\n  enabled: true\n  host: localhost\n  port: 6379\n\n");
     }
     out.push_str("listeners:\n  # For the proxy.\n");
     let request_id = context.release.has_request_id_header();
     out += &listener(&context.cluster.main, &["client", "federation"], true, 2, request_id);
     if !context.cluster.workers.is_empty() {
-        out.push_str("  # For the workers. Never let the proxy or anybody outside reach this one.\n");
+        out.push_str("  # For the workers. Neither the proxy nor other machines may reach this listener.\n");
         out += &listener(&context.cluster.main_replication, &["replication"], false, 2, false);
     }
     if !context.cluster.workers.is_empty() {
         let _ = write!(
             out,
-            "\n# Every process has its own connections to PostgreSQL: {} processes with cp_max each. See CHECKLIST.md for max_connections.\n\
+            "\n# Every process has its own connections to PostgreSQL: {} processes with up to cp_max connections each. See CHECKLIST.md for max_connections.\n\
              # database:\n#   args:\n#     cp_min: 5\n#     cp_max: {}\n",
             context.cluster.workers.len() + 1,
             super::super::checklist::CONNECTIONS
@@ -156,19 +156,19 @@ fn additions(context: &Context<'_>) -> String {
     out
 }
 
-/// A secret of its own for every configuration written.
+/// A new secret for every configuration.
 fn secret() -> String {
     use sha2::{Digest, Sha256};
     use std::hash::{BuildHasher, RandomState};
     let mut hash = Sha256::new();
-    // The operating system's randomness, as the standard library's hash maps draw it: 128 bits each.
+    // The standard library's hash maps get 128 random bits each from the operating system.
     for number in 0..4_u64 {
         hash.update(RandomState::new().hash_one(number).to_le_bytes());
         hash.update(RandomState::new().hash_one(number).to_le_bytes());
     }
     let text: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     format!(
-        "# The password between Synapse's processes. Readable by Synapse's user only; not in any repository.\n\
+        "# The password between Synapse's processes. Only Synapse's user may read it; keep it out of repositories.\n\
          worker_replication_secret: {text}\n"
     )
 }

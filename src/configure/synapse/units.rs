@@ -1,6 +1,7 @@
-//! systemd: a target for all of it, the main process, and one template for the workers.
+//! systemd units: a target for all processes, the main process, and one template for the workers.
 //!
-//! Programs and paths are those of the packages of packages.matrix.org; comments say what to change for another installation.
+//! Programs and paths are those of the packages from packages.matrix.org; comments in the units name the changes for other
+//! installations.
 
 use super::super::{Context, OutputFile};
 
@@ -31,17 +32,17 @@ pub(super) fn files(context: &Context<'_>) -> Vec<OutputFile> {
         OutputFile::new("systemd/matrix-synapse.service", unit("main process", "synapse.app.homeserver", &configs(false), "")),
     ];
     if !context.cluster.workers.is_empty() {
-        let after = "# Workers wait for the main process, which brings the database up to date.\nAfter=matrix-synapse.service\nWants=matrix-synapse.service\n";
+        let after = "# Workers wait for the main process, which updates the database schema.\nAfter=matrix-synapse.service\nWants=matrix-synapse.service\n";
         files.push(OutputFile::new(
             "systemd/matrix-synapse-worker@.service",
             unit("worker %i", "synapse.app.generic_worker", &configs(true), after),
         ));
     }
     for process in context.cluster.workers.iter().filter(|process| process.app != "synapse.app.generic_worker") {
-        // The template names the generic worker; these run another program.
+        // The template runs the generic worker; these workers run another program.
         let configs = configs(true);
         let text = format!(
-            "# {} has a program of its own in this release.\n[Service]\nExecStart=\nExecStart=/opt/venvs/matrix-synapse/bin/python -m {}{configs}\n",
+            "# {} runs a separate program in this release.\n[Service]\nExecStart=\nExecStart=/opt/venvs/matrix-synapse/bin/python -m {}{configs}\n",
             process.name, process.app
         );
         files.push(OutputFile::new(format!("systemd/matrix-synapse-worker@{}.service.d/program.conf", process.name), text));
@@ -53,9 +54,9 @@ fn unit(what: &str, module: &str, configs: &str, extra: &str) -> String {
     format!(
         "[Unit]\nDescription=Synapse {what}\nPartOf=matrix-synapse.target\n{extra}\n[Service]\nType=notify\nNotifyAccess=main\nUser=matrix-synapse\nWorkingDirectory=/var/lib/matrix-synapse\n\
          EnvironmentFile=-/etc/default/matrix-synapse\n\
-         # /opt/venvs/matrix-synapse is where the Debian packages put Synapse; name the Python of your own environment otherwise.\n\
+         # The Debian packages install Synapse to /opt/venvs/matrix-synapse; for another installation, name its Python here.\n\
          ExecStart=/opt/venvs/matrix-synapse/bin/python -m {module}{configs}\n\
          ExecReload=/bin/kill -HUP $MAINPID\nRestart=always\nRestartSec=3\n\
-         # A process holds a file or a connection for every waiting sync.\nLimitNOFILE=65536\n\n[Install]\nWantedBy=matrix-synapse.target\n"
+         # A process needs an open connection for every waiting sync.\nLimitNOFILE=65536\n\n[Install]\nWantedBy=matrix-synapse.target\n"
     )
 }

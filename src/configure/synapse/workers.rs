@@ -1,4 +1,4 @@
-//! One file per worker: its name, program, listeners and log settings.
+//! One file for each worker: name, program, listeners and log settings.
 
 use std::fmt::Write as _;
 
@@ -27,17 +27,17 @@ fn worker(context: &Context<'_>, process: &Process) -> String {
     {
         let _ = write!(
             out,
-            "\n# Where the main process answers its workers.\nworker_replication_host: '{host}'\nworker_replication_http_port: {port}\n"
+            "\n# The replication address of the main process.\nworker_replication_host: '{host}'\nworker_replication_http_port: {port}\n"
         );
     }
     if release.needs_main_http_uri()
         && process.clients.is_some()
         && let Some(main) = context.cluster.main.host_port()
     {
-        let _ = write!(out, "\n# Key uploads are passed on to the main process.\nworker_main_http_uri: http://{main}\n");
+        let _ = write!(out, "\n# The worker passes key uploads on to the main process.\nworker_main_http_uri: http://{main}\n");
     }
     if process.has_media() {
-        out.push_str("\n# workers.yaml turns it off for the others.\nenable_media_repo: true\n");
+        out.push_str("\n# workers.yaml disables it for all other processes.\nenable_media_repo: true\n");
     }
     if process.clients.is_some() || process.replication.is_some() {
         out.push_str("\nworker_listeners:\n");
@@ -48,14 +48,16 @@ fn worker(context: &Context<'_>, process: &Process) -> String {
         out += &listener(address, &names, true, 2, release.has_request_id_header());
     }
     if let Some(address) = &process.replication {
-        out.push_str("  # For the other processes, which hand it what it writes. Never let the proxy or anybody outside reach this one.\n");
+        out.push_str(
+            "  # For the other processes, which send their writes here. Neither the proxy nor other machines may reach this listener.\n",
+        );
         out += &listener(address, &["replication"], false, 2, false);
     }
     let _ = write!(out, "\nworker_log_config: {}/synapse/log/{}.yaml\n", context.config.installed, process.name);
     out
 }
 
-/// What it is for, in one line.
+/// The purpose of a worker, in one line.
 fn purpose(context: &Context<'_>, process: &Process) -> String {
     let mut parts = Vec::new();
     let pools: Vec<&str> = context
@@ -73,7 +75,7 @@ fn purpose(context: &Context<'_>, process: &Process) -> String {
         parts.push(format!("writes {}", process.streams.join(", ")));
     }
     if !process.background_roles.is_empty() {
-        parts.push(format!("named by {}", process.background_roles.join(", ")));
+        parts.push(format!("has the background roles {}", process.background_roles.join(", ")));
     }
     let text = parts.join("; ");
     let mut chars = text.chars();

@@ -1,19 +1,17 @@
-//! The command itself: what it prints, what it writes, what it never replaces.
+//! The command `wsim configure`: its output, the files that it writes, and the files that it does not replace.
 
 use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::wsim;
+use crate::support::run_in;
 
-fn configure(folder: &Path, words: &[&str]) -> (i32, String, String) {
-    let output = wsim().current_dir(folder).arg("configure").args(words).output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+fn configure(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
+    run_in(folder, &[&["configure"][..], arguments].concat())
 }
 
 #[test]
-fn json_lists_what_was_written_and_the_secret_is_closed_and_not_printed() {
+fn json_lists_the_written_files_and_the_secret_is_private_and_not_printed() {
     let folder = tempfile::tempdir().unwrap();
     let (code, out, error) = configure(folder.path(), &["stream-writers:4", "--out", "out", "--json"]);
     assert_eq!((code, error.as_str()), (0, ""));
@@ -56,7 +54,7 @@ fn json_lists_what_was_written_and_the_secret_is_closed_and_not_printed() {
 }
 
 #[test]
-fn the_written_plan_is_a_plan_and_gives_the_same_files_again() {
+fn the_written_plan_gives_the_same_files_again() {
     let folder = tempfile::tempdir().unwrap();
     for proxy in ["nginx", "haproxy", "caddy", "traefik", "apache"] {
         let (first, second) = (format!("first-{proxy}"), format!("second-{proxy}"));
@@ -71,6 +69,7 @@ fn the_written_plan_is_a_plan_and_gives_the_same_files_again() {
     }
 }
 
+/// The text of a file, or of every file in a folder.
 fn read(path: &Path) -> Vec<String> {
     if path.is_file() {
         return vec![std::fs::read_to_string(path).unwrap()];
@@ -81,13 +80,13 @@ fn read(path: &Path) -> Vec<String> {
 }
 
 #[test]
-fn an_earlier_configuration_is_replaced_only_with_force_and_quiet_says_nothing() {
+fn an_earlier_configuration_is_replaced_only_with_force_and_quiet_prints_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let words = ["sync-split:2", "--out", "out", "--quiet"];
     assert_eq!(configure(folder.path(), &words), (0, String::new(), String::new()));
     let (code, out, error) = configure(folder.path(), &words);
     assert_eq!((code, out.as_str()), (1, ""));
-    assert!(error.contains("out is there already") && error.contains("--force"), "{error}");
+    assert!(error.contains("out already exists") && error.contains("--force"), "{error}");
     let (code, ..) = configure(folder.path(), &["generic:1", "--out", "out", "--quiet", "--force"]);
     assert_eq!(code, 0);
     assert!(std::fs::read_to_string(folder.path().join("out/plan.toml")).unwrap().contains("generic 1"));
@@ -95,7 +94,7 @@ fn an_earlier_configuration_is_replaced_only_with_force_and_quiet_says_nothing()
     assert_eq!(left.len(), 1, "{left:?}");
 }
 
-/// One release after another: each has the names of its time, and none has a name that it does not know.
+/// The files for a release use the setting names of that release and none that it does not know.
 #[test]
 fn settings_have_the_names_of_their_release() {
     let folder = tempfile::tempdir().unwrap();
@@ -115,7 +114,7 @@ pusher_instances = "pusher1"
 federation_sender_instances = "sender1"
 "#;
     std::fs::write(folder.path().join("plan.toml"), plan).unwrap();
-    let all = |release: &str| {
+    let settings = |release: &str| {
         let out = format!("out-{release}");
         let (code, _, error) = configure(folder.path(), &["plan.toml", "--synapse-version", release, "--out", &out, "--quiet"]);
         assert_eq!(code, 0, "{release}: {error}");
@@ -158,9 +157,9 @@ federation_sender_instances = "sender1"
             &["worker_replication_http_port"],
         ),
     ];
-    for (release, there, missing) in cases {
-        let text = all(release);
-        for word in there {
+    for (release, present, missing) in cases {
+        let text = settings(release);
+        for word in present {
             assert!(text.contains(word), "{release} lacks {word}:\n{text}");
         }
         for word in missing {

@@ -1,4 +1,4 @@
-//! From a Caddyfile's segments to routes, as Caddy's adapter does it.
+//! From the segments of a Caddyfile to routes, as in Caddy's adapter.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::route::{CaddySite, Handler, Hash, Route};
 use super::tokens::Segment;
 use wsim_plan::ProxyKind;
 
-/// Makes a proxy of a Caddyfile.
+/// Builds the proxy from a Caddyfile.
 pub(super) fn proxy(file: &Arc<str>, segments: &[Segment]) -> Proxy {
     let mut adapter = Adapter { pools: Vec::new(), notes: Vec::new(), depth: 0 };
     let mut sites: Vec<Box<dyn Site>> = Vec::new();
@@ -20,7 +20,7 @@ pub(super) fn proxy(file: &Arc<str>, segments: &[Segment]) -> Proxy {
         let routes = adapter.routes(segment.inner(), &HashMap::new(), true);
         sites.push(Box::new(CaddySite { name, at: segment.at.clone(), routes }));
     }
-    // A snippet for import: directives at the top.
+    // A snippet for import has directives at the top level.
     if sites.is_empty() || segments.iter().all(|segment| DIRECTIVES.contains(&segment.word(0)) || segment.word(0).starts_with('@')) {
         let routes = adapter.routes(segments, &HashMap::new(), true);
         sites = vec![Box::new(CaddySite { name: "the directives".to_owned(), at: SourceLocation::new(file, 1), routes })];
@@ -45,7 +45,7 @@ struct Adapter {
 type Named = HashMap<String, Set>;
 
 impl Adapter {
-    /// The routes of a block; `sorted` as Caddy sorts directives outside `route`.
+    /// The routes of a block; `sorted` selects Caddy's order of directives, which applies outside `route`.
     fn routes(&mut self, segments: &[Segment], outer: &Named, sorted: bool) -> Vec<Route> {
         self.depth += 1;
         let mut named = outer.clone();
@@ -193,7 +193,7 @@ fn request_header(words: &[String]) -> Handler {
     }
 }
 
-/// The number of a pool; the same servers with the same rule are one.
+/// The index of a pool; pools with equal servers and rules are one.
 pub(super) fn pool(pools: &mut Vec<UpstreamPool>, servers: Vec<UpstreamServer>, balance: String, at: &SourceLocation) -> usize {
     if let Some(known) = pools.iter().position(|pool| pool.servers == servers && pool.balance == balance) {
         return known;
@@ -203,7 +203,7 @@ pub(super) fn pool(pools: &mut Vec<UpstreamPool>, servers: Vec<UpstreamServer>, 
     pools.len() - 1
 }
 
-/// What a selection policy hashes.
+/// The key of a selection policy.
 pub(super) fn policy(name: &str, argument: &str) -> Hash {
     match name {
         "ip_hash" | "client_ip_hash" => Hash::Address,
@@ -225,7 +225,7 @@ pub(super) fn address(text: &str) -> String {
     }
 }
 
-/// Longer paths first, then whatever has a matcher, then the rest.
+/// Longer paths first, then routes with another matcher, then the rest.
 fn by_path(left: &Route, right: &Route) -> std::cmp::Ordering {
     let single = |route: &Route| match route.sets.as_slice() {
         [set] => set.iter().find_map(|matcher| match matcher {
@@ -256,7 +256,7 @@ fn named_set(segment: &Segment) -> Set {
 fn add(set: &mut Set, words: &[String], block: &[Segment], depth: usize) {
     let Some((kind, rest)) = words.split_first() else { return };
     let pair = || (rest.first().cloned().unwrap_or_default(), rest.get(1..).unwrap_or_default().to_vec());
-    // Lines of one kind add to each other.
+    // Several lines of one kind are alternatives of one matcher.
     let matcher = match kind.as_str() {
         "path" => Matcher::Path(rest.to_vec()),
         "path_regexp" => Matcher::PathRegexp(Pattern::new(rest.last().map_or("", String::as_str), false)),

@@ -11,7 +11,7 @@ use super::matcher::{Matcher, Range, Set};
 use super::route::{CaddySite, Handler, Hash, Route};
 use wsim_plan::ProxyKind;
 
-/// Makes a proxy of a tree.
+/// Builds the proxy from the tree.
 pub(super) fn proxy(file: &Arc<str>, root: &Node) -> Proxy {
     let mut reader = Reader { file, pools: Vec::new(), notes: Vec::new() };
     let servers = root.at(&["apps", "http", "servers"]).map(Node::entries).unwrap_or_default();
@@ -113,8 +113,8 @@ impl Reader<'_> {
     }
 }
 
-/// What a `headers` handler does to the request, in Caddy's order (`modules/caddyhttp/headers/headers.go`, `ApplyTo`): values added, values set,
-/// names taken away, text replaced.
+/// The changes of a `headers` handler to the request, in Caddy's order (`modules/caddyhttp/headers/headers.go`, `ApplyTo`): values added,
+/// values set, names removed, text replaced.
 fn headers(handler: &Node) -> Vec<Handler> {
     let set = handler.at(&["request", "set"]).map(Node::entries).unwrap_or_default();
     let taken = handler.at(&["request", "delete"]).map(Node::texts).unwrap_or_default();

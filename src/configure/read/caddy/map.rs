@@ -1,7 +1,7 @@
-//! Caddy's `map` directive: variables from a text, by the first line that fits.
+//! Caddy's `map` directive: sets variables from a text, by the first line that matches.
 //!
 //! Source: Caddy's `modules/caddyhttp/map/map.go` and `caddyfile.go`: an input that begins with `~` is a regular expression, whose
-//! groups its outputs may use; an output `-` stands for none, and the default is taken.
+//! groups the outputs may use; for an output `-` the default is used.
 
 use super::super::pattern::{Captures, Pattern};
 use super::super::tree::Node;
@@ -12,7 +12,7 @@ use super::tokens::Segment;
 #[derive(Debug, Clone)]
 pub(super) struct Map {
     source: String,
-    /// Variables that it sets, without braces.
+    /// The variables that the map sets, without braces.
     destinations: Vec<String>,
     rows: Vec<Row>,
     defaults: Vec<String>,
@@ -31,7 +31,7 @@ enum Input {
 }
 
 impl Map {
-    /// `map SOURCE {destination}… { INPUT OUTPUT…; default OUTPUT… }`, the matcher left out of `words`.
+    /// Parses `map SOURCE {destination}… { INPUT OUTPUT…; default OUTPUT… }`; `words` are the words after the matcher.
     pub(super) fn of_caddyfile(words: &[String], block: &[Segment]) -> Option<Self> {
         let (source, destinations) = words.split_first()?;
         let destinations: Vec<String> = destinations.iter().map(|name| bare(name)).collect();

@@ -15,24 +15,24 @@ pub(super) enum Matcher {
     PathRegexp(Result<Pattern, String>),
     Method(Vec<String>),
     Host(Vec<String>),
-    /// Parameters with the values that are wanted; `*` is any.
+    /// Query parameters with their allowed values; `*` allows any value.
     Query(Vec<(String, Vec<String>)>),
     Header(Vec<(String, Vec<String>)>),
     HeaderRegexp(String, Result<Pattern, String>),
-    /// The client's address lies in one of these ranges.
+    /// The client's address is in one of these ranges.
     Address(Vec<Range>),
     /// A text with placeholders is one of these values.
     Variable(String, Vec<String>),
     /// None of these sets.
     Not(Vec<Set>),
-    /// Not evaluated.
+    /// The reason why the matcher is not evaluated.
     Unknown(String),
 }
 
 /// Matchers that must all hold.
 pub(super) type Set = Vec<Matcher>;
 
-/// Whether one of the sets holds; no sets hold always.
+/// Whether one of the sets holds; an empty list always holds.
 pub(super) fn any(sets: &[Set], state: &State, at: &SourceLocation) -> Result<bool, Unknown> {
     if sets.is_empty() {
         return Ok(true);
@@ -46,7 +46,7 @@ pub(super) fn any(sets: &[Set], state: &State, at: &SourceLocation) -> Result<bo
 }
 
 fn all(set: &Set, state: &State, at: &SourceLocation) -> Result<bool, Unknown> {
-    // What cannot be evaluated matters only if everything else holds.
+    // A matcher that cannot be evaluated matters only if all others hold.
     let mut unknown = None;
     for matcher in set {
         match matcher.holds(state, at) {
@@ -73,7 +73,7 @@ impl Matcher {
             Self::PathRegexp(pattern) => regexp(pattern, &clean_path(&request.path)),
             Self::Method(methods) => Ok(methods.iter().any(|method| method.eq_ignore_ascii_case(&request.method))),
             Self::Host(hosts) => {
-                // Without a name the host is taken to be the right one.
+                // A request without a Host header is assumed to match.
                 let Some(host) = request.header("host") else { return Ok(true) };
                 let host = host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(host, _)| host);
                 Ok(hosts.iter().any(|wanted| host_matches(wanted, host)))
@@ -100,7 +100,7 @@ impl Matcher {
                 Ok(ranges.iter().any(|range| range.holds(address)))
             }
             Self::Variable(text, wanted) => {
-                // A name without braces is a variable's own.
+                // A name without braces is the name of a variable.
                 let found = if text.contains('{') { state.filled(text) } else { state.value(&format!("vars.{text}")) };
                 let found = found.map_err(|why| Unknown::new(why, at))?;
                 Ok(wanted.contains(&found))
@@ -119,7 +119,7 @@ pub(super) struct Range {
 }
 
 impl Range {
-    /// `192.0.2.0/24`, `::1`; several for `private_ranges`. `None` for what is no address.
+    /// Parses `192.0.2.0/24`, `::1` or `private_ranges`; `None` if the text is not an address.
     pub(super) fn parse(text: &str) -> Option<Vec<Self>> {
         if text == "private_ranges" {
             return PRIVATE.iter().map(|text| Self::one(text)).collect();
@@ -163,7 +163,7 @@ fn path_matches(wanted: &str, path: &str) -> bool {
     }
 }
 
-/// Go's `path.Match` as far as `*` goes, which takes no slash; in time proportional to both lengths.
+/// Go's `path.Match`, only with `*`, which does not match a slash. The time is proportional to both lengths.
 fn glob(wanted: &[u8], path: &[u8]) -> bool {
     let (mut w, mut p) = (0, 0);
     let mut star: Option<(usize, usize)> = None;

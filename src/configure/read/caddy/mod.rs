@@ -1,4 +1,4 @@
-//! Caddy: Caddyfile and JSON, both as the routes that Caddy makes of them.
+//! Caddy: Caddyfile and JSON, both as Caddy's routes.
 //!
 //! ```text
 //! Caddyfile ─▶ tokens ─▶ directives (sorted as Caddy sorts them) ─┐
@@ -27,7 +27,7 @@ use wsim_nginx::Files;
 /// Reads a Caddyfile.
 ///
 /// # Errors
-/// The text is no Caddyfile.
+/// The text is not a Caddyfile.
 pub fn read(path: &Path, text: &str, files: &dyn Files) -> Result<Proxy, ReadError> {
     let file: Arc<str> = path.to_string_lossy().into();
     let blocks = tokens::read(path, &file, text, files)?;
@@ -37,7 +37,7 @@ pub fn read(path: &Path, text: &str, files: &dyn Files) -> Result<Proxy, ReadErr
 /// Reads Caddy's JSON.
 ///
 /// # Errors
-/// The text is no JSON.
+/// The text is not JSON.
 pub fn read_json(path: &Path, text: &str) -> Result<Proxy, ReadError> {
     let file: Arc<str> = path.to_string_lossy().into();
     Ok(json::proxy(&file, &tree::yaml(&file, text)?))

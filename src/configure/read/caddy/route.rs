@@ -1,4 +1,4 @@
-//! Routes and what they come to for one request.
+//! Routes, and their evaluation for one request.
 
 use std::collections::HashSet;
 
@@ -8,46 +8,46 @@ use super::map::Map;
 use super::matcher::{Set, any};
 use super::state::State;
 
-/// Matchers and what is done.
+/// Matchers and handlers.
 #[derive(Debug, Clone)]
 pub(super) struct Route {
     pub(super) sets: Vec<Set>,
     pub(super) handlers: Vec<Handler>,
-    /// Only the first matching route of a group is taken.
+    /// Of the routes of one group only the first match is used.
     pub(super) group: Option<String>,
     pub(super) terminal: bool,
     pub(super) at: SourceLocation,
 }
 
-/// What is done.
+/// A step of a route.
 #[derive(Debug, Clone)]
 pub(super) enum Handler {
     Subroute(Vec<Route>),
-    /// To a pool, by its number, and what is hashed.
+    /// A pool, by its index, and the key of its rule.
     Proxy(usize, Hash),
     Answers(String),
     /// A new path.
     Rewrite(String),
     StripPrefix(String),
     SetMethod(String),
-    /// Variables from a text.
+    /// Variables set from a text.
     Map(Map),
-    /// A variable's new value, which may hold placeholders.
+    /// A variable and its new value, which may have placeholders.
     SetVariable(String, String),
-    /// A request header's new value, which may hold placeholders; `None` takes the header away.
+    /// A request header and its new value, which may have placeholders; `None` removes the header.
     SetHeader(String, Option<String>),
-    /// One more value of a request header.
+    /// An additional value of a request header.
     AddHeader(String, String),
-    /// Text within a request header is replaced, which is not evaluated.
+    /// Replacement of text within a request header, which is not evaluated.
     EditHeader(String),
-    /// One after the other.
+    /// Several handlers in order.
     Several(Vec<Handler>),
     Unknown(String),
-    /// Nothing that routes.
+    /// A handler that routes nothing.
     Nothing,
 }
 
-/// What a selection policy hashes.
+/// The key of a selection policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Hash {
     Nothing,
@@ -82,7 +82,7 @@ impl Site for CaddySite {
                 routed.rewritten = run.state.request.path != request.path;
                 routed
             }
-            Ok(None) => Routed::local("an empty answer: no route takes it", Some(self.at.clone())),
+            Ok(None) => Routed::local("an empty response: no route matches", Some(self.at.clone())),
             Err(unknown) => Routed::unknown(unknown),
         }
     }
@@ -111,7 +111,7 @@ impl Run {
                 }
             }
             if route.terminal {
-                return Ok(Some(Routed::local("an empty answer", Some(route.at.clone()))));
+                return Ok(Some(Routed::local("an empty response", Some(route.at.clone()))));
             }
         }
         Ok(None)

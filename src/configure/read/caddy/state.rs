@@ -1,4 +1,4 @@
-//! A request on its way through the routes: what was rewritten, and the variables set so far.
+//! A request while it passes the routes: its rewritten parts, and the variables set so far.
 
 use std::collections::HashMap;
 
@@ -6,16 +6,16 @@ use super::super::model::Request;
 use super::text::clean_path;
 use wsim_http::percent;
 
-/// The request and its variables. A text that hangs on a placeholder which is not evaluated is an error with the reason, never a guess.
+/// The request and its variables. A text with a placeholder that is not evaluated is an error with the reason, never a guess.
 #[derive(Debug, Clone)]
 pub(super) struct State {
     pub(super) request: Request,
     variables: HashMap<String, Value>,
-    /// Headers whose value is not known.
+    /// Headers with an unknown value, and the reason.
     unknown_headers: HashMap<String, String>,
 }
 
-/// A text, or why it is not known.
+/// A text, or the reason why it is unknown.
 pub(super) type Value = Result<String, String>;
 
 impl State {
@@ -23,12 +23,12 @@ impl State {
         Self { request: request.clone(), variables: HashMap::new(), unknown_headers: HashMap::new() }
     }
 
-    /// Sets a variable; its name is without braces.
+    /// Sets a variable. The name has no braces.
     pub(super) fn set(&mut self, name: &str, value: Value) {
         self.variables.insert(name.to_owned(), value);
     }
 
-    /// Replaces a request header; `None` takes it away.
+    /// Replaces a request header; `None` removes it.
     pub(super) fn set_header(&mut self, name: &str, value: Option<Value>) {
         let name_is = |own: &str| own.eq_ignore_ascii_case(name);
         self.request.headers.retain(|(own, _)| !name_is(own));
@@ -40,12 +40,12 @@ impl State {
         }
     }
 
-    /// Whether the request has such a header, known or not.
+    /// Whether the request has this header, with a known value or not.
     pub(super) fn has_header(&self, name: &str) -> bool {
         !matches!(self.known_header(name), Ok(None))
     }
 
-    /// A header, or why its value is not known.
+    /// The value of a header, or the reason why it is unknown.
     pub(super) fn known_header(&self, name: &str) -> Result<Option<&str>, String> {
         match self.unknown_headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)) {
             Some((_, why)) => Err(why.clone()),
@@ -53,7 +53,7 @@ impl State {
         }
     }
 
-    /// A text with its placeholders filled in, as Caddy's `Replacer.ReplaceAll` does with an empty text for what is not there.
+    /// A text with its placeholders replaced, as by Caddy's `Replacer.ReplaceAll` with an empty text for missing values.
     pub(super) fn filled(&self, text: &str) -> Value {
         let mut out = String::new();
         let mut rest = text;
@@ -74,7 +74,7 @@ impl State {
         Ok(out)
     }
 
-    /// A placeholder's value, by its name without braces: a variable first, then what Caddy says of a request, by its short or its long name.
+    /// The value of a placeholder, by its name without braces: a variable, or else a property of the request by its short or long name.
     pub(super) fn value(&self, name: &str) -> Value {
         if let Some(value) = self.variables.get(name).or_else(|| self.variables.get(name.strip_prefix("http.vars.")?)) {
             return value.clone();

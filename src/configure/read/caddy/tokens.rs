@@ -10,7 +10,7 @@ use super::super::model::{ReadError, SourceLocation};
 
 use wsim_nginx::Files;
 
-/// A line of words, perhaps with a block.
+/// A line of words, optionally with a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Segment {
     pub(super) words: Vec<String>,
@@ -19,7 +19,7 @@ pub(super) struct Segment {
 }
 
 impl Segment {
-    /// A word; empty where there is none.
+    /// A word by its index; empty if there are fewer words.
     pub(super) fn word(&self, index: usize) -> &str {
         self.words.get(index).map_or("", String::as_str)
     }
@@ -37,12 +37,12 @@ struct Token {
     quoted: bool,
 }
 
-/// Reads a file: site blocks, global options, with snippets and imports put in their places.
+/// Reads a file: site blocks and global options, with snippets and imports expanded.
 pub(super) fn read(path: &Path, file: &Arc<str>, text: &str, files: &dyn Files) -> Result<Vec<Segment>, ReadError> {
     let mut reader = Reader { files, snippets: HashMap::new(), budget: SEGMENTS_MAX };
     let segments = parse(file, text)?;
     let mut whole = reader.expand(segments, path, 0)?;
-    // One site without braces: its first line is the address, the others are directives.
+    // A single site without braces: the first line is the address, the others are directives.
     let braced = whole.iter().any(|segment| segment.block.is_some() && !is_directive(segment.word(0)));
     if !braced && whole.first().is_some_and(|first| !is_directive(first.word(0))) && whole.len() > 1 {
         let mut first = whole.remove(0);
@@ -102,7 +102,7 @@ impl Reader<'_> {
     }
 }
 
-/// A snippet with `{args[0]}` filled in.
+/// A snippet with its arguments (`{args[0]}`) replaced.
 fn filled(segment: &Segment, arguments: &[String], depth: usize) -> Segment {
     let fill = |word: &String| {
         let mut word = word.clone();
@@ -159,7 +159,7 @@ fn block(file: &Arc<str>, tokens: &[Token], index: &mut usize, depth: usize) -> 
                 line = 0;
             }
             (word, _) => {
-                // A comma at the end of an address goes on in the next line.
+                // After a comma the list of addresses continues on the next line.
                 let goes_on = depth == 0 && segments.last().and_then(|last| last.words.last()).is_some_and(|word| word.ends_with(','));
                 match segments.last_mut() {
                     Some(last) if (line == token.line || goes_on) && last.block.is_none() => last.words.push(word.to_owned()),

@@ -12,7 +12,7 @@ use super::words::Line;
 use wsim_nginx::Files;
 use wsim_plan::ProxyKind;
 
-/// What frontends share.
+/// The parts of a configuration that all frontends share.
 #[derive(Debug, Default)]
 pub(super) struct Config {
     pub(super) backends: Vec<Backend>,
@@ -27,7 +27,7 @@ pub(super) struct Backend {
     pub(super) rules: Vec<Rule>,
 }
 
-/// What the rule hashes.
+/// The key of a balance rule.
 #[derive(Debug, Clone)]
 pub(super) enum Balance {
     Nothing,
@@ -67,7 +67,7 @@ pub(super) struct Rule {
     pub(super) at: SourceLocation,
 }
 
-/// What a rule does, as far as it matters for routing.
+/// The action of a rule, if it affects routing.
 #[derive(Debug)]
 pub(super) enum Action {
     SetVariable(String, Sample),
@@ -87,14 +87,14 @@ pub(super) enum Action {
 #[derive(Debug, Clone)]
 pub(super) struct Format(pub(super) Vec<Piece>);
 
-/// A piece of it.
+/// A piece of a [`Format`].
 #[derive(Debug, Clone)]
 pub(super) enum Piece {
     Literal(String),
     Sample(Box<Sample>),
 }
 
-/// Makes a proxy of all lines.
+/// Builds the proxy from all lines.
 pub(super) fn proxy(path: &Path, lines: &[Line], files: &dyn Files) -> Result<Proxy, ReadError> {
     let reader = SampleReader { config: path, files };
     let mut builder =
@@ -252,7 +252,7 @@ impl Builder<'_> {
             .collect()
     }
 
-    /// `None` for what routes nothing.
+    /// `None` for actions that route nothing.
     fn action(&self, words: &[String]) -> Option<Action> {
         let word = |index: usize| words.get(index).map_or("", String::as_str);
         let (name, arguments) = super::sample::call(word(0));
@@ -273,7 +273,7 @@ impl Builder<'_> {
             },
             "deny" | "reject" | "tarpit" | "block" => Action::Answers(format!("status 403 ({name})")),
             "redirect" => Action::Answers("a redirect".to_owned()),
-            "return" => Action::Answers("an answer of its own".to_owned()),
+            "return" => Action::Answers("a response of its own".to_owned()),
             "auth" | "use-service" => Action::Answers(name.to_owned()),
             "set-uri" | "set-pathq" | "normalize-uri" | "lua" | "send-spoe-group" | "replace-header" => {
                 Action::Unknown(format!("http-request {name} is not evaluated"))
@@ -315,7 +315,7 @@ fn hosts(lines: &[Line]) -> Vec<String> {
     hosts
 }
 
-/// The bracket that closes an expression; brackets within regular expressions are balanced.
+/// The position of the bracket that closes an expression; brackets within regular expressions are balanced.
 fn closing(text: &str) -> Option<usize> {
     let mut depth = 0usize;
     for (at, character) in text.char_indices() {
@@ -329,7 +329,7 @@ fn closing(text: &str) -> Option<usize> {
     None
 }
 
-/// A server that takes part; weight 0, `disabled` and `backup` do not.
+/// A server of a pool; `None` with weight 0, `disabled` or `backup`.
 fn server(line: &Line) -> Option<UpstreamServer> {
     let option = |name: &str| line.words.iter().position(|word| word == name);
     if option("backup").is_some() || option("disabled").is_some() {

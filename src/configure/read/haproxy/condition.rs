@@ -5,25 +5,25 @@ use std::collections::HashMap;
 use super::maps::{self, Wanted, Way};
 use super::sample::{Fetch, Sample, SampleReader, Seen};
 
-/// One criterion with what it compares.
+/// A criterion and the values that it compares with.
 #[derive(Debug, Clone)]
 pub(super) struct Criterion {
     sample: Sample,
     way: Way,
     ignore_case: bool,
     wanted: Vec<Wanted>,
-    /// Why it cannot be evaluated.
+    /// The reason why the criterion cannot be evaluated.
     problem: Option<String>,
 }
 
-/// Acls by name; those of one name are alternatives.
+/// Acls by name; several acls with one name are alternatives.
 pub(super) type Acls = HashMap<String, Vec<Criterion>>;
 
 /// `if` or `unless` with terms.
 #[derive(Debug, Clone)]
 pub(super) struct Condition {
     unless: bool,
-    /// Alternatives of terms that must all hold.
+    /// Alternatives; within each, all terms must hold.
     alternatives: Vec<Vec<Term>>,
 }
 
@@ -40,7 +40,7 @@ enum What {
 }
 
 impl Criterion {
-    /// Reads the words after an acl's name, or those in braces.
+    /// Parses the words after the name of an acl, or the words in braces.
     pub(super) fn read(words: &[String], reader: &SampleReader<'_>) -> Self {
         let first = words.first().map_or("", String::as_str);
         let (fetch, mut way) = matching(first);
@@ -64,7 +64,7 @@ impl Criterion {
                             let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
                             values.extend(lines.map(str::to_owned));
                         }
-                        None => problem = Some(format!("the file {} is not there", name.escape_debug())),
+                        None => problem = Some(format!("the file {} does not exist", name.escape_debug())),
                     }
                 }
                 (true, "--") => flags = false,
@@ -82,7 +82,7 @@ impl Criterion {
         Self { sample, way, ignore_case, wanted, problem }
     }
 
-    /// Whether it holds.
+    /// Whether the condition holds.
     pub(super) fn holds(&self, seen: &Seen<'_>) -> Result<bool, String> {
         if let Some(problem) = &self.problem {
             return Err(problem.clone());
@@ -106,7 +106,7 @@ impl Criterion {
 }
 
 impl Condition {
-    /// Reads the words from `if` or `unless` on; `None` where there are none.
+    /// Parses the words from `if` or `unless` on; `None` if the line has neither.
     pub(super) fn read(words: &[String], reader: &SampleReader<'_>) -> Option<Self> {
         let start = words.iter().position(|word| word == "if" || word == "unless")?;
         let mut alternatives = vec![Vec::new()];
@@ -137,7 +137,7 @@ impl Condition {
         Some(Self { unless: words[start] == "unless", alternatives })
     }
 
-    /// Whether it holds.
+    /// Whether the condition holds.
     pub(super) fn holds(&self, acls: &Acls, seen: &Seen<'_>) -> Result<bool, String> {
         for terms in &self.alternatives {
             let mut all = true;
@@ -179,7 +179,7 @@ fn named(name: &str, acls: &Acls, seen: &Seen<'_>) -> Result<bool, String> {
     })
 }
 
-/// A criterion's first word: the expression, and the way of matching that its name ends with.
+/// The first word of a criterion: the expression, and the kind of match at the end of its name.
 fn matching(word: &str) -> (String, Option<Way>) {
     let end = word.find(['(', ',']).unwrap_or(word.len());
     let (name, rest) = word.split_at(end);
@@ -201,7 +201,7 @@ fn natural(sample: &Sample, values: &[String]) -> Way {
     }
 }
 
-/// `gt 0` and the like as ranges.
+/// `gt 0` and similar comparisons as ranges.
 fn ranges(values: Vec<String>) -> Vec<String> {
     let mut operator = "eq".to_owned();
     let mut ranges = Vec::new();

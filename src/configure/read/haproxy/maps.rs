@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::super::pattern::Pattern;
 use wsim_nginx::Files;
 
-/// How a key or an acl's value is compared.
+/// The way in which a key or the value of an acl is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
     Str,
@@ -44,7 +44,7 @@ impl Way {
     }
 }
 
-/// One value to compare with.
+/// A value to compare with.
 #[derive(Debug, Clone)]
 pub(super) enum Wanted {
     Text(String),
@@ -60,7 +60,7 @@ impl Wanted {
         Self::Text(if ignore_case { text.to_lowercase() } else { text.to_owned() })
     }
 
-    /// Whether a text is wanted; why that cannot be said.
+    /// Whether a text matches the value, or the reason why this is unknown.
     pub(super) fn holds(&self, text: &str, way: Way, ignore_case: bool) -> Result<bool, String> {
         let lower;
         let text = if ignore_case && way != Way::Reg {
@@ -137,12 +137,12 @@ fn address(text: &str, wanted: &str) -> Option<bool> {
 /// A map file.
 #[derive(Debug, Clone)]
 pub(super) struct MapFile {
-    /// Key as written, what it wants, and its value.
+    /// The key as written, its comparison, and the value.
     entries: Vec<(Wanted, usize, String)>,
 }
 
 impl MapFile {
-    /// Reads the text of a map.
+    /// Parses the text of a map.
     pub(super) fn new(text: &str, way: Way) -> Self {
         let entries = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).map(|line| {
             let (key, value) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
@@ -151,7 +151,7 @@ impl MapFile {
         Self { entries: entries.collect() }
     }
 
-    /// The value of a text: of the longest prefix for `map_beg`, else of the first line that matches.
+    /// The value of a text: the value of the longest prefix for `map_beg`, else of the first matching line.
     pub(super) fn value(&self, text: &str, way: Way) -> Result<Option<&str>, String> {
         let mut best: Option<(usize, &str)> = None;
         for (wanted, length, value) in &self.entries {
@@ -168,7 +168,7 @@ impl MapFile {
     }
 }
 
-/// Reads a file where it is named, or beside the configuration by its last name.
+/// Reads a file at its path, or by its name in the folder of the configuration.
 pub(super) fn text(named: &str, config: &Path, files: &dyn Files) -> Option<Arc<str>> {
     let beside = config.parent().unwrap_or(Path::new(""));
     let path = Path::new(named);

@@ -1,4 +1,4 @@
-//! HAProxy: sections of lines, and frontends that route as HAProxy does.
+//! HAProxy: sections of lines, and frontends that route by HAProxy's rules.
 //!
 //! ```text
 //! lines ─▶ words ─▶ sections ─▶ build (acls, rules, backends) ─▶ run (one request)
@@ -18,18 +18,18 @@ use std::path::Path;
 use super::model::{Proxy, ReadError};
 use wsim_nginx::Files;
 
-/// Reads a configuration; its maps and lists are looked for where it names them, and beside it.
+/// Reads a configuration. Its maps and lists are read from their paths or from the configuration's folder.
 ///
 /// # Errors
-/// The text is no HAProxy configuration.
+/// The text is not HAProxy configuration.
 pub fn read(path: &Path, text: &str, files: &dyn Files) -> Result<Proxy, ReadError> {
     read_all(&[(path, text)], files)
 }
 
-/// Reads several files one after the other, as HAProxy does with several `-f`.
+/// Reads several files as one configuration, like HAProxy with several `-f`.
 ///
 /// # Errors
-/// One is no HAProxy configuration.
+/// A text is not HAProxy configuration.
 pub fn read_all(sources: &[(&Path, &str)], files: &dyn Files) -> Result<Proxy, ReadError> {
     let mut lines = Vec::new();
     for (path, text) in sources {

@@ -1,4 +1,4 @@
-//! One request through a frontend: its `http-request` rules in order, then `use_backend`, then the backend's own rules.
+//! Evaluates one request in a frontend: its `http-request` rules in order, then `use_backend`, then the rules of the backend.
 
 use std::collections::HashMap;
 
@@ -75,7 +75,7 @@ impl Run {
                 continue;
             }
             let name = self.text(&choice.backend).map_err(|why| Unknown::new(why, &choice.at))?;
-            // A name that an expression gives and no backend has: the default backend takes it, and no further rule is tried.
+            // If an expression gives a name without a backend, HAProxy uses the default backend and tries no further rule.
             match frontend.config.backends.iter().position(|backend| backend.pool.name == name) {
                 Some(index) => return self.enter(frontend, index, choice.at.clone()),
                 None => break,
@@ -86,7 +86,7 @@ impl Run {
                 Some(index) => self.enter(frontend, index, at.clone()),
                 None => Err(Unknown::new(format!("there is no backend {}", name.escape_debug()), at)),
             },
-            None => Ok(Routed::local("status 503: no backend takes it", Some(frontend.at.clone()))),
+            None => Ok(Routed::local("status 503: no backend matches", Some(frontend.at.clone()))),
         }
     }
 
@@ -131,7 +131,7 @@ impl Run {
                 self.variables.remove(name);
             }
             Action::SetHeader(name, format, replace) => {
-                // What a header is set to matters only if something reads it: an unknown value is kept as such by its absence.
+                // The value of a header matters only if some rule reads the header. An unknown value is treated as a missing header.
                 let value = self.text(format);
                 if *replace {
                     self.headers.retain(|(own, _)| !own.eq_ignore_ascii_case(name));

@@ -14,7 +14,7 @@ pub(super) struct Sample {
     converters: Vec<Converter>,
 }
 
-/// What is fetched.
+/// The part of a request that a sample fetches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Fetch {
     Path,
@@ -23,7 +23,7 @@ pub(super) enum Fetch {
     Query,
     Base,
     Method,
-    /// A header; whether its value is cut at commas.
+    /// A header, and whether its value is split at commas.
     Header {
         name: String,
         split: bool,
@@ -36,7 +36,7 @@ pub(super) enum Fetch {
     Variable(String),
     Constant(String),
     Tls,
-    /// Not evaluated.
+    /// The reason why the fetch is not evaluated.
     Unknown(String),
 }
 
@@ -56,7 +56,7 @@ enum Converter {
     Unknown(String),
 }
 
-/// What a fetch looks at.
+/// The request as a fetch sees it.
 pub(super) struct Seen<'s> {
     pub(super) method: &'s str,
     pub(super) path: &'s str,
@@ -66,14 +66,14 @@ pub(super) struct Seen<'s> {
     pub(super) variables: &'s HashMap<String, String>,
 }
 
-/// Reading samples, with the files that maps need.
+/// A parser of samples, with access to the files of maps.
 pub(super) struct SampleReader<'r> {
     pub(super) config: &'r Path,
     pub(super) files: &'r dyn Files,
 }
 
 impl SampleReader<'_> {
-    /// Reads an expression.
+    /// Parses an expression.
     pub(super) fn read(&self, text: &str) -> Sample {
         let mut parts = split(text, ',').into_iter();
         let fetch = fetch(&parts.next().unwrap_or_default());
@@ -119,7 +119,7 @@ impl SampleReader<'_> {
 }
 
 impl Sample {
-    /// The value; `None` where the request has none. The error says what is not evaluated.
+    /// The value; `None` if the request has none. The error is the reason why the value is unknown.
     pub(super) fn value(&self, seen: &Seen<'_>) -> Result<Option<String>, String> {
         let mut value = match self.fetched(seen)? {
             Some(value) => value,
@@ -134,7 +134,7 @@ impl Sample {
         Ok(Some(value))
     }
 
-    /// All values: a header's parts at commas.
+    /// All values: the parts of a header between commas.
     pub(super) fn values(&self, seen: &Seen<'_>) -> Result<Vec<String>, String> {
         if let Fetch::Header { name, split: true, .. } = &self.fetch {
             let headers = seen.headers.iter().filter(|(own, _)| own.eq_ignore_ascii_case(name));
@@ -210,7 +210,7 @@ impl Converter {
                 }
                 text
             })),
-            Self::Map { file: None, name, .. } => return Err(format!("the map file {} is not there", name.escape_debug())),
+            Self::Map { file: None, name, .. } => return Err(format!("the map file {} does not exist", name.escape_debug())),
             Self::Map { file: Some(file), way, default, .. } => file.value(value, *way)?.map(str::to_owned).or_else(|| default.clone()),
             Self::Concat(parts) => {
                 let part = |index: usize| parts.get(index).map_or("", String::as_str);
@@ -218,7 +218,7 @@ impl Converter {
                 Some(format!("{value}{}{variable}{}", part(0), part(2)))
             }
             Self::UrlDecode => Some(wsim_http::percent::decode_text(value).into_owned()),
-            // Which text stands for the bytes does not matter, as long as it is the same for the same bytes.
+            // Any text can represent the bytes, if equal bytes have equal texts.
             Self::Base64 => Some(value.to_owned()),
             Self::Bytes(from, length) => {
                 let bytes = value.as_bytes().get(*from..).unwrap_or_default();
@@ -282,7 +282,7 @@ pub(super) fn call(text: &str) -> (&str, Vec<String>) {
     }
 }
 
-/// Parts between separators that stand in no brackets and no quotes; quotes and backslashes are taken away.
+/// The parts between separators outside brackets and quotes, without the quotes and backslashes.
 fn split(text: &str, separator: char) -> Vec<String> {
     let (mut parts, mut part) = (Vec::new(), String::new());
     let (mut depth, mut quote) = (0usize, None);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::super::model::{ReadError, SourceLocation};
 
-/// A line with something on it.
+/// A line with at least one word.
 #[derive(Debug, Clone)]
 pub(super) struct Line {
     pub(super) words: Vec<String>,
@@ -13,13 +13,13 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// A word; empty where there is none.
+    /// A word by its index; empty if there are fewer words.
     pub(super) fn word(&self, index: usize) -> &str {
         self.words.get(index).map_or("", String::as_str)
     }
 }
 
-/// Takes a text apart.
+/// Splits a text into lines of words.
 pub(super) fn lines(path: &Path, text: &str) -> Result<Vec<Line>, ReadError> {
     let file: Arc<str> = path.to_string_lossy().into();
     let mut lines = Vec::new();
@@ -33,7 +33,7 @@ pub(super) fn lines(path: &Path, text: &str) -> Result<Vec<Line>, ReadError> {
     Ok(lines)
 }
 
-/// The words of a line; `None` if a quote is left open.
+/// The words of a line; `None` if a quote is not closed.
 fn words(line: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
@@ -43,7 +43,7 @@ fn words(line: &str) -> Option<Vec<String>> {
         match (character, quote) {
             ('\'', Some('\'')) | ('"', Some('"')) => quote = None,
             (_, Some('\'')) => word.get_or_insert_default().push(character),
-            // In double quotes a backslash protects only what would mean something there.
+            // In double quotes a backslash only escapes characters that are special there.
             ('\\', _) => {
                 let next = characters.next();
                 let word = word.get_or_insert_default();

@@ -23,14 +23,14 @@ pub(super) struct Server {
     pub(super) locations: Vec<Location>,
 }
 
-/// Makes a proxy of a whole tree.
+/// Builds the proxy from all directives.
 pub(super) fn proxy(directives: &[Directive], mut notes: Vec<Note>) -> Proxy {
     let mut config = Config::default();
     gather(directives, &mut config, &mut notes, 0);
     let config = Arc::new(config);
     let mut servers = Vec::new();
     find_servers(directives, &config, &[], &mut servers);
-    // A snippet that others include: its locations stand at the top.
+    // A snippet that other files include has locations at the top level.
     if servers.is_empty()
         && let Some(first) = directives.iter().find(|directive| directive.name == "location")
     {

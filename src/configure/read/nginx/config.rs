@@ -11,7 +11,7 @@ use super::upstream::Upstream;
 pub(super) struct Config {
     pub(super) upstreams: Vec<Upstream>,
     pub(super) maps: HashMap<String, Map>,
-    /// Variables that `set` declares somewhere: empty until it runs.
+    /// Variables that some `set` declares; they are empty until it runs.
     pub(super) declared: HashSet<String>,
     /// Variables of `geo`, `split_clients` and programs.
     pub(super) foreign: HashMap<String, (String, SourceLocation)>,
@@ -21,7 +21,7 @@ pub(super) struct Config {
 #[derive(Debug, Clone)]
 pub(super) struct Map {
     pub(super) source: String,
-    /// By the key in lower case.
+    /// Values by the key in lower case.
     pub(super) exact: HashMap<String, String>,
     pub(super) patterns: Vec<(Result<Pattern, String>, String, SourceLocation)>,
     pub(super) default: String,

@@ -1,14 +1,14 @@
-//! Which location a path belongs to.
+//! Finds the location of a path.
 //!
-//! Source: `ngx_http_core_find_location`. An exact name wins at once; else the longest prefix is taken, and within it the same
-//! search again; unless that prefix (or a nested one) settles it, regular expressions are tried in the order of the file.
+//! Source: `ngx_http_core_find_location`. An exact name decides at once; else the longest prefix is selected, and the same search
+//! repeats within it. Unless that prefix (or a nested one) is final, regular expressions are tried in the order of the file.
 
 use super::super::model::{SourceLocation, Unknown};
 
 use super::super::pattern::{Captures, Pattern};
 use super::scope::Scope;
 
-/// A location with those inside it.
+/// A location with its nested locations.
 #[derive(Debug, Clone)]
 pub(super) struct Location {
     pub(super) name: Name,
@@ -17,7 +17,7 @@ pub(super) struct Location {
     pub(super) at: SourceLocation,
 }
 
-/// How it is named.
+/// The name of a location.
 #[derive(Debug, Clone)]
 pub(super) enum Name {
     Exact(String),
@@ -27,7 +27,7 @@ pub(super) enum Name {
 }
 
 impl Name {
-    /// Reads `= /x`, `^~ /x`, `~* ^/x`, `@x`, `/x`, also written together.
+    /// Parses `= /x`, `^~ /x`, `~* ^/x`, `@x` and `/x`, also without the space.
     pub(super) fn of(arguments: &[String]) -> Self {
         let joined = |text: &str| -> (String, String) {
             let length = ["~*", "^~", "~", "="].iter().find(|sign| text.starts_with(**sign)).map_or(0, |sign| sign.len());
@@ -49,7 +49,7 @@ impl Name {
     }
 }
 
-/// What a search found.
+/// The result of a search.
 #[derive(Debug)]
 pub(super) enum Found<'l> {
     Location(&'l Location, Option<Captures>),
@@ -59,9 +59,9 @@ pub(super) enum Found<'l> {
 }
 
 enum Search<'l> {
-    /// Settled.
+    /// The result is final.
     Done(Found<'l>),
-    /// A prefix, which a regular expression may still overrule.
+    /// A prefix; a regular expression may still take precedence.
     Prefix(&'l Location),
     Nothing,
 }
@@ -75,7 +75,7 @@ pub(super) fn find<'l>(locations: &'l [Location], uri: &str) -> Result<Found<'l>
     })
 }
 
-/// The location of a name.
+/// The named location `@name`.
 pub(super) fn named<'l>(locations: &'l [Location], name: &str) -> Option<&'l Location> {
     locations.iter().find(|location| matches!(&location.name, Name::Named(own) if own == name))
 }

@@ -1,4 +1,4 @@
-//! nginx: sites that route as nginx does.
+//! nginx: sites that route by nginx's rules.
 //!
 //! ```text
 //! files ─▶ wsim_nginx (directives, included ones in place) ─▶ build ─▶ Config (maps, upstreams) + servers ─▶ run (one request)
@@ -23,28 +23,28 @@ use wsim_nginx::{Directive, Files, IncludeError};
 
 use super::model::{Note, Proxy, ReadError, SourceLocation};
 
-/// Reads a configuration from its main file, or from a snippet that others include.
+/// Reads a configuration from its main file, or from a snippet that other files include.
 ///
 /// # Errors
-/// The text is no nginx configuration.
+/// The text is not nginx configuration.
 pub fn read(path: &Path, text: &str, files: &dyn Files) -> Result<Proxy, ReadError> {
     read_all(&[(path, text)], files)
 }
 
-/// Reads several files as one configuration; one that another includes is read once.
+/// Reads several files as one configuration; a file that another one includes is read once.
 ///
 /// # Errors
-/// One is no nginx configuration.
+/// A text is not nginx configuration.
 pub fn read_all(sources: &[(&Path, &str)], files: &dyn Files) -> Result<Proxy, ReadError> {
     let mut notes = Vec::new();
     let mut trees = Vec::new();
     for (path, text) in sources {
         let tree = wsim_nginx::read(path, text, files)?;
-        // Without mime.types, which routes nothing.
+        // mime.types routes nothing, so it may be missing.
         let missing = tree.missing.iter().filter(|include| !include.pattern.ends_with("mime.types"));
         notes.extend(missing.map(|include| Note {
             at: SourceLocation::new(&include.file, include.line),
-            text: format!("included file {} is not there", include.pattern.escape_debug()),
+            text: format!("included file {} does not exist", include.pattern.escape_debug()),
         }));
         trees.push((path, tree.directives));
     }
@@ -56,7 +56,7 @@ pub fn read_all(sources: &[(&Path, &str)], files: &dyn Files) -> Result<Proxy, R
     Ok(build::proxy(&kept, notes))
 }
 
-/// The files that directives come from.
+/// The files that the directives come from.
 fn files_of(directives: &[Directive]) -> BTreeSet<Arc<str>> {
     let mut found = BTreeSet::new();
     let mut rest: Vec<&Directive> = directives.iter().collect();

@@ -1,4 +1,4 @@
-//! One request through one server: rewrite, search, rewrite again, until something answers.
+//! Evaluates one request in one server: rewrite, search, rewrite again, until a module responds.
 
 use super::super::model::{KeyValue, Request, RouteTarget, Routed, Site, SourceLocation, Unknown};
 
@@ -38,12 +38,12 @@ struct Run<'r> {
     error_page_used: bool,
 }
 
-/// What the rewrite directives came to.
+/// The result of the rewrite directives.
 enum Flow<'s> {
-    /// The content of this scope is due.
+    /// The content of this scope responds.
     Content(&'s Scope),
     Return(u16, SourceLocation),
-    /// The path changed: search again.
+    /// The path changed: search the locations again.
     Again,
 }
 
@@ -67,7 +67,7 @@ impl<'r> Run<'r> {
             return Err(Unknown::new("a request that is redirected within nginx without end (status 500)", &self.server.at));
         }
         match find(&self.server.locations, &self.values.uri)? {
-            Found::Nothing => Ok(Routed::local("a file, or status 404: no location takes it", Some(self.server.at.clone()))),
+            Found::Nothing => Ok(Routed::local("a file, or status 404: no location matches", Some(self.server.at.clone()))),
             Found::Redirect(location) => Ok(Routed::local("status 301, for the slash at the end", Some(location.at.clone()))),
             Found::Location(location, captures) => {
                 if let Some(captures) = captures {
@@ -99,7 +99,7 @@ impl<'r> Run<'r> {
                 if let Some((files, at)) = inner.try_files.as_ref().or(location.scope.try_files.as_ref()) {
                     return self.try_files(files, at, hops);
                 }
-                // An `if` that held comes before a `limit_except`, and both before the location itself.
+                // A true `if` takes precedence over `limit_except`, and both over the location itself.
                 let conditional = (!std::ptr::eq(inner, &raw const location.scope)).then_some(inner);
                 let content = conditional.and_then(|inner| inner.content.as_ref()).or(scope.content.as_ref());
                 let content = content.or(location.scope.content.as_ref());
@@ -111,7 +111,7 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// The `limit_except` block where the method is not let through.
+    /// The `limit_except` block if it applies to the method, else the location itself.
     fn limited(&self, scope: &'r Scope) -> &'r Scope {
         match &scope.limit_except {
             Some((methods, inner)) => {
@@ -157,7 +157,7 @@ impl<'r> Run<'r> {
         self.rewritten = true;
     }
 
-    /// Where `error_page` sends a status.
+    /// The destination that `error_page` gives a status, if any.
     fn error_page(&mut self, scope: &Scope, code: u16) -> Result<Option<Routed>, Unknown> {
         if self.error_page_used || code < 300 {
             return Ok(None);
@@ -224,7 +224,7 @@ impl<'r> Run<'r> {
         Ok(None)
     }
 
-    /// A new path; its query comes before the old one, which a `?` at the end drops.
+    /// Sets a new path. Its query comes before the old query, which a `?` at the end removes.
     fn replace(&mut self, replacement: &str, at: &SourceLocation) -> Result<(), Unknown> {
         let text = self.values.text(replacement, at)?;
         self.rewritten = true;
@@ -275,10 +275,10 @@ impl<'r> Run<'r> {
             Content::Proxy { address: proxied, at } => {
                 let text = self.values.text(proxied, at)?;
                 let Some(rest) = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")) else {
-                    return Err(Unknown::new("a proxy_pass that is no http:// or https:// address", at));
+                    return Err(Unknown::new("a proxy_pass without an http:// or https:// address", at));
                 };
                 let (authority, uri) = authority(rest);
-                // With variables nginx sends the path that is written; without, it puts the decoded path in its place.
+                // With variables in proxy_pass, nginx sends its path as written; without, nginx replaces the location's part of the decoded path.
                 let plain = uri.is_empty() || (has_variables(proxied) && uri == self.values.request.target());
                 let rewritten = self.rewritten || !plain;
                 let (target, key) = self.upstream(authority);
@@ -310,7 +310,7 @@ enum Stop {
     Again,
 }
 
-/// What `ip_hash` looks at: three bytes of an IPv4 address, all of an IPv6 one.
+/// The part of an address that `ip_hash` hashes: three bytes of an IPv4 address, all of an IPv6 address.
 fn network(address: &str) -> String {
     match (address.contains(':'), address.rsplit_once('.')) {
         (false, Some((network, _))) => network.to_owned(),

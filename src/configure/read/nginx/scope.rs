@@ -1,4 +1,4 @@
-//! What may stand in a server, a location or an `if`: rewriting, and what answers.
+//! The directives of a server, a location or an `if`: rewriting, and the module that responds.
 
 use super::super::model::SourceLocation;
 use super::super::pattern::Pattern;
@@ -15,23 +15,23 @@ pub(super) enum Step {
     If { condition: Condition, scope: Box<Scope>, at: SourceLocation },
 }
 
-/// What a rewrite does next.
+/// The step after a rewrite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flag {
-    /// Goes on with the next directive, then searches again.
+    /// Continue with the next directive, then search the locations again.
     None,
-    /// Searches again at once.
+    /// Search the locations again at once.
     Last,
-    /// Stays in this location.
+    /// Stay in this location.
     Break,
-    /// Tells the client.
+    /// Redirect the client.
     Redirect,
 }
 
-/// Of an `if`.
+/// The condition of an `if`.
 #[derive(Debug, Clone)]
 pub(super) enum Condition {
-    /// A text that is neither empty nor `0`.
+    /// True if the text is neither empty nor `0`.
     True(String),
     Equal {
         left: String,
@@ -43,14 +43,14 @@ pub(super) enum Condition {
         pattern: Result<Pattern, String>,
         negated: bool,
     },
-    /// `-f` and the like: no file is there, as nothing below `/_matrix` is one.
+    /// `-f` and similar tests: no file exists, because nothing below `/_matrix` is a file.
     File {
         negated: bool,
     },
     Unreadable,
 }
 
-/// What answers.
+/// The module that responds.
 #[derive(Debug, Clone)]
 pub(super) enum Content {
     Proxy {
@@ -60,7 +60,7 @@ pub(super) enum Content {
     },
     /// Another module: `fastcgi_pass`, `root`, `stub_status`.
     Other { what: String, at: SourceLocation },
-    /// A program, of which nothing is known.
+    /// A program whose behaviour is unknown.
     Program { what: String, at: SourceLocation },
 }
 
@@ -78,17 +78,17 @@ pub(super) struct Scope {
     pub(super) steps: Vec<Step>,
     pub(super) content: Option<Content>,
     pub(super) try_files: Option<(Vec<String>, SourceLocation)>,
-    /// Own ones, or else those of the block around.
+    /// The block's own ones, or else those of the surrounding block.
     pub(super) error_pages: Vec<ErrorPage>,
-    /// Methods that are let through, and what holds for the others.
+    /// The allowed methods, and the scope for the others.
     pub(super) limit_except: Option<(Vec<String>, Box<Scope>)>,
-    /// `deny all` with nobody allowed.
+    /// `deny all` without any `allow`.
     pub(super) denied: Option<SourceLocation>,
     pub(super) internal: bool,
 }
 
 impl Scope {
-    /// Reads a block.
+    /// Collects the directives of a block.
     pub(super) fn of(directives: &[Directive], around: &[ErrorPage]) -> Self {
         let mut scope = Self::default();
         let own: Vec<ErrorPage> = directives.iter().filter(|directive| directive.name == "error_page").filter_map(error_page).collect();
@@ -132,7 +132,7 @@ impl Scope {
     }
 }
 
-/// Whether a directive runs a program that may answer; what one does while headers or logs are written routes nothing.
+/// Whether a directive runs a program that may respond. Programs that only write headers or logs route nothing.
 fn is_program(name: &str) -> bool {
     let late = ["log_", "header_filter", "body_filter", "init_"].iter().any(|start| name.starts_with(start));
     (name.contains("_by_lua") && !late) || name == "js_content" || name == "perl"
@@ -157,7 +157,7 @@ fn rewrite(directive: &Directive) -> Step {
     Step::Rewrite { pattern: Pattern::new(directive.argument(0), false), replacement, flag, at: location_of(directive) }
 }
 
-/// `($request_method = POST)`, `($arg_since)`, `($uri !~* "x")`; the words come with their brackets.
+/// Parses `($request_method = POST)`, `($arg_since)`, `($uri !~* "x")`; the words include the brackets.
 fn condition(words: &[String]) -> Condition {
     let mut words: Vec<String> = words.to_vec();
     if let Some(first) = words.first_mut() {

@@ -5,14 +5,14 @@ use super::super::model::{Note, UpstreamPool, UpstreamServer};
 use super::location_of;
 use wsim_nginx::Directive;
 
-/// A pool and what its rule hashes.
+/// A pool and the key of its rule.
 #[derive(Debug, Clone)]
 pub(super) struct Upstream {
     pub(super) pool: UpstreamPool,
     pub(super) hash: Hash,
 }
 
-/// What a rule hashes.
+/// The key of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Hash {
     Nothing,
@@ -22,7 +22,7 @@ pub(super) enum Hash {
     Address,
 }
 
-/// Reads a block.
+/// Reads an `upstream` block.
 pub(super) fn upstream(directive: &Directive, notes: &mut Vec<Note>) -> Upstream {
     let mut pool = UpstreamPool {
         name: directive.argument(0).to_owned(),
@@ -62,7 +62,7 @@ pub(super) fn upstream(directive: &Directive, notes: &mut Vec<Note>) -> Upstream
     Upstream { pool, hash }
 }
 
-/// A server as nginx understands it: port 80 where none is written.
+/// A server's address with nginx's default port 80.
 pub(super) fn address(text: &str) -> String {
     let is_port = |(host, port): (&str, &str)| {
         let whole = !host.contains(':') || host.ends_with(']');

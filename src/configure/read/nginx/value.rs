@@ -1,4 +1,4 @@
-//! What variables are worth for one request.
+//! The values of variables for one request.
 
 use std::collections::HashMap;
 
@@ -13,12 +13,12 @@ use wsim_nginx::variables::{Digits, Piece, pieces};
 pub(super) struct Values<'r> {
     pub(super) config: &'r Config,
     pub(super) request: &'r Request,
-    /// Path as matched: decoded, perhaps rewritten.
+    /// The path that is matched: decoded, perhaps rewritten.
     pub(super) uri: String,
-    /// Query, perhaps rewritten.
+    /// The query, perhaps rewritten.
     pub(super) args: Option<String>,
     set: HashMap<String, String>,
-    /// Values of maps: worked out once, as nginx keeps them.
+    /// Values of maps, evaluated once for each request as in nginx.
     kept: HashMap<String, String>,
     /// `$0`, `$1`, … of the last expression that matched.
     groups: Vec<String>,
@@ -35,7 +35,7 @@ impl<'r> Values<'r> {
         self.set.insert(name.to_owned(), value);
     }
 
-    /// Keeps what an expression matched.
+    /// Stores the groups of a match.
     pub(super) fn matched(&mut self, captures: Captures) {
         self.groups = captures.groups;
         for (name, value) in captures.named {
@@ -43,7 +43,7 @@ impl<'r> Values<'r> {
         }
     }
 
-    /// A text with its variables filled in.
+    /// A text with its variables replaced by their values.
     pub(super) fn text(&mut self, text: &str, at: &SourceLocation) -> Result<String, Unknown> {
         self.text_within(text, at, 0)
     }
@@ -86,7 +86,7 @@ impl<'r> Values<'r> {
         if let Some(value) = self.builtin(name) {
             return Ok(value);
         }
-        // A named group of an expression that did not match, or a `set` that did not run.
+        // A named group of an expression that did not match, or a `set` that did not run, is empty.
         if config.declared.contains(name) || !KNOWN_BUT_UNEVALUATED.iter().any(|known| name.starts_with(known)) {
             return Ok(String::new());
         }
@@ -111,7 +111,7 @@ impl<'r> Values<'r> {
         self.text_within(&map.default, &map.at, depth + 1)
     }
 
-    /// nginx's own variables, as far as they depend on the request.
+    /// nginx's own variables that depend on the request only.
     fn builtin(&self, name: &str) -> Option<String> {
         let request = self.request;
         Some(match name {
@@ -156,7 +156,7 @@ fn argument_of(args: &str, name: &str) -> String {
     found.map(|(_, value)| value.to_owned()).unwrap_or_default()
 }
 
-/// Beginnings of variables that nginx knows and that are not evaluated here; any other name is one that an expression gives.
+/// Beginnings of nginx's variables that are not evaluated here. Any other name belongs to a named group of an expression.
 const KNOWN_BUT_UNEVALUATED: [&str; 20] = [
     "ssl_",
     "time_",

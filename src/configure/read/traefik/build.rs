@@ -1,4 +1,4 @@
-//! Routers and services from trees.
+//! Builds routers and services from trees.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use wsim_plan::ProxyKind;
 #[derive(Debug)]
 struct Routers {
     at: SourceLocation,
-    /// Highest priority first.
+    /// In order of priority, the highest first.
     routers: Vec<Router>,
 }
 
@@ -22,7 +22,7 @@ struct Router {
     name: String,
     rule: Result<Rule, String>,
     priority: i64,
-    /// Pool, or why there is none.
+    /// The index of the pool, or the reason why there is none.
     service: Result<usize, String>,
     hash: bool,
     rewrites: bool,
@@ -72,7 +72,7 @@ impl Site for Routers {
     }
 }
 
-/// Makes a proxy of all trees.
+/// Builds the proxy from all trees.
 pub(super) fn proxy(trees: &[(Arc<str>, Node)]) -> Proxy {
     let (mut pools, mut notes) = (Vec::new(), Vec::new());
     let part = |kind: &str| -> Vec<(&Arc<str>, &String, &Node)> {

@@ -1,7 +1,7 @@
 //! Traefik's file provider: YAML or TOML with routers and services.
 //!
 //! Sources: Traefik's `pkg/muxer/http/mux.go` (priority: a rule's length unless it is set), `matcher.go`, `pkg/rules/parser.go`.
-//! Where two routers of equal priority disagree, Traefik leaves the order open; that is said, not guessed.
+//! For two routers of equal priority that disagree, Traefik's order is undefined, so the result is unknown.
 
 mod build;
 mod rule;
@@ -15,7 +15,7 @@ use super::tree;
 /// Reads the dynamic configuration of several files together.
 ///
 /// # Errors
-/// One is neither YAML nor TOML.
+/// A text is neither YAML nor TOML.
 pub fn read(sources: &[(&Path, &str)]) -> Result<Proxy, ReadError> {
     let mut trees = Vec::new();
     for (path, text) in sources {

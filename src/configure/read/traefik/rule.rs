@@ -22,7 +22,7 @@ pub(super) enum Rule {
 }
 
 impl Rule {
-    /// Reads a rule; the error says what is not understood.
+    /// Parses a rule. The error is the reason why the rule cannot be evaluated.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let mut parser = Parser { rest: text, depth: 0 };
         let rule = parser.any()?;
@@ -30,7 +30,7 @@ impl Rule {
         if parser.rest.is_empty() { Ok(rule) } else { Err("a rule with something left over at its end".to_owned()) }
     }
 
-    /// Whether it holds; why that cannot be said.
+    /// Whether the rule holds, or the reason why this is unknown.
     pub(super) fn holds(&self, request: &Request, path: &str) -> Result<bool, String> {
         Ok(match self {
             Self::All(rules) => {
@@ -56,7 +56,7 @@ impl Rule {
                 return unknown.map_or(Ok(false), Err);
             }
             Self::Not(rule) => !rule.holds(request, path)?,
-            // The host is taken to be the right one.
+            // The host is assumed to match.
             Self::Host => true,
             Self::Path(paths) => paths.iter().any(|wanted| wanted == path),
             Self::Prefix(paths) => paths.iter().any(|wanted| path.starts_with(wanted.as_str())),
