@@ -6,9 +6,9 @@
 //! | fewer than 1,000 requests in the busiest five minutes where CPU is inferred; fewer than 100 anywhere | low |
 //! | CPU inferred from the times of a proxy log, or from the prior table | low |
 //! | CPU inferred by regression on process CPU | medium |
-//! | CPU logged, but the CPU outside requests is a prior | medium |
+//! | CPU logged, but background CPU is a prior | medium |
 //! | the log is shorter than a week, so it may miss the week's peak | medium |
-//! | the verdict changes within the range of its inputs | one of the above, at best medium |
+//! | the verdict changes within the uncertainty of its inputs | one of the above, at best medium |
 //! | otherwise | high |
 
 use super::findings::Findings;
@@ -19,7 +19,7 @@ use wsim_profile::{DemandMethod, Profile};
 pub(super) fn confidence(findings: &Findings<'_>) -> Confidence {
     let mut doubts = doubts(findings.profile);
     if findings.recommended().is_some_and(|candidate| candidate.meets == Meets::Maybe) {
-        doubts.push((ConfidenceLevel::Medium, "the limit of the objective lies within the range of the estimate".to_owned()));
+        doubts.push((ConfidenceLevel::Medium, "the limit of the objective lies within the uncertainty of the estimate".to_owned()));
     }
     let level = doubts.iter().map(|(level, _)| *level).min().unwrap_or(ConfidenceLevel::High);
     let why: Vec<String> = doubts.into_iter().filter(|(doubt, _)| *doubt == level).map(|(_, why)| why).collect();
@@ -51,7 +51,7 @@ fn doubts(profile: &Profile) -> Vec<(ConfidenceLevel, String)> {
         doubts.push((Low, format!("the busiest five minutes hold only {requests}")));
     }
     if logged && !profile.coverage.measured {
-        doubts.push((Medium, "CPU outside requests is assumed, not measured (--process-cpu)".to_owned()));
+        doubts.push((Medium, "background CPU is assumed, not measured (--process-cpu)".to_owned()));
     }
     doubts
 }
@@ -90,10 +90,13 @@ mod tests {
     }
 
     #[test]
-    fn a_verdict_that_changes_within_the_range_is_never_high() {
+    fn a_verdict_that_changes_within_the_uncertainty_is_never_high() {
         let mut profile = ProfileFixture::new().main_only("client_other", 0.5, 50).build();
         profile.coverage.factor = wsim_stats::Interval { value: 1.2, low: 1.0, high: 1.5 };
         let (level, why) = of(&profile);
-        assert_eq!((level, why.as_str()), (ConfidenceLevel::Medium, "the limit of the objective lies within the range of the estimate"));
+        assert_eq!(
+            (level, why.as_str()),
+            (ConfidenceLevel::Medium, "the limit of the objective lies within the uncertainty of the estimate")
+        );
     }
 }

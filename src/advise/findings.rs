@@ -25,7 +25,7 @@ pub(super) struct Findings<'a> {
 pub(super) struct Headroom<'a> {
     /// Factor at the best estimate; infinite if growth does not load the process.
     pub(super) factor: f64,
-    /// Factor at the upper end of the range.
+    /// Factor at the upper end of the uncertainty.
     pub(super) factor_at_upper_end: f64,
     /// The process that reaches the objective first.
     pub(super) process: &'a ProcessSummary,

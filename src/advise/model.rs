@@ -132,11 +132,11 @@ pub enum ProcessRole {
     Worker,
 }
 
-/// Whether a plan meets the objective, given the range of the estimate. Best first.
+/// Whether a plan meets the objective, given the uncertainty of the estimate. Best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Meets {
-    /// Even at the upper end of the range.
+    /// Even at the upper end of the uncertainty.
     Yes,
     /// At the best estimate, but not at the upper end.
     Maybe,

@@ -103,7 +103,7 @@ fn replication_limit(findings: &Findings<'_>) -> Option<String> {
     let consequence = if left.value <= 0.0 {
         "more workers cannot help, only fewer events or faster cores"
     } else if left.low <= 0.0 {
-        "at the upper end of the range no number of workers is enough; measure it with --process-cpu"
+        "at the upper end of the uncertainty no number of workers is enough; measure it with --process-cpu"
     } else {
         return None;
     };

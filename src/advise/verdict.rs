@@ -51,7 +51,7 @@ fn workers_not_needed(findings: &Findings<'_>, candidate: &PlanSummary) -> Strin
     )
 }
 
-/// ` You can grow 5.6× (5.4× at the upper end of the range) before you need a worker.`
+/// ` You can grow 5.6× (5.4× at the upper end of the uncertainty) before you need a worker.`
 fn growth(findings: &Findings<'_>, candidate: &PlanSummary, limit: &str) -> String {
     let Some(headroom) = findings.headroom(candidate) else { return String::new() };
     if headroom.factor.is_infinite() {
@@ -64,7 +64,7 @@ fn growth(findings: &Findings<'_>, candidate: &PlanSummary, limit: &str) -> Stri
     let upper = if upper == best || headroom.factor_at_upper_end < 1.0 {
         String::new()
     } else {
-        format!(" ({upper}× at the upper end of the range)")
+        format!(" ({upper}× at the upper end of the uncertainty)")
     };
     format!(" You can grow {best}×{upper} before {limit}.")
 }
@@ -117,7 +117,7 @@ fn caveat(findings: &Findings<'_>, candidate: &PlanSummary) -> String {
         let upper = candidate.processes.iter().max_by(|a, b| a.peak.high.total_cmp(&b.peak.high));
         return upper.map_or_else(String::new, |process| {
             format!(
-                " This is the best estimate: at the upper end of the range {} would be {} busy, and no standard plan is certain to stay below {}.",
+                " This is the best estimate: at the upper end of the uncertainty {} would be {} busy, and no standard plan is certain to stay below {}.",
                 words::the_process(process),
                 prose::percent(process.peak.high),
                 findings.busy_limit()

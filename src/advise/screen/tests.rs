@@ -34,7 +34,7 @@ fn a_quiet_server_stays_with_one_process() {
     assert_eq!(
         advice.verdict.text,
         "The main process is 14 % busy (13–17 %) at the peak (five minutes from 2026-11-20 16:57 UTC), so one process is enough. \
-         You can grow 5.6× (5.4× at the upper end of the range) before you need a worker."
+         You can grow 5.6× (5.4× at the upper end of the uncertainty) before you need a worker."
     );
     assert_eq!(advice.verdict.decision, Decision::StayWithOneProcess);
     assert_eq!(advice.confidence.level, ConfidenceLevel::High);
@@ -145,7 +145,10 @@ fn an_estimate_across_the_objective_is_a_maybe() {
     let advice = advice(&profile);
     assert_eq!(chosen(&advice).meets, Meets::Maybe);
     assert!(
-        advice.verdict.text.contains("at the upper end of the range the main process would be 85 % busy, and no standard plan is certain"),
+        advice
+            .verdict
+            .text
+            .contains("at the upper end of the uncertainty the main process would be 85 % busy, and no standard plan is certain"),
         "{}",
         advice.verdict.text
     );

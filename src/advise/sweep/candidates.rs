@@ -161,7 +161,7 @@ pub fn screen_trials(trials: Vec<Trial>, profile: &Profile, config: &ScreenConfi
     (kept, discarded)
 }
 
-/// Why a plan cannot work, if it is far over the objective even at the lower end of the range.
+/// Why a plan cannot work, if it is far over the objective even at the lower end of the uncertainty.
 fn overload(candidate: &PlanSummary, busy: f64) -> Option<String> {
     let worst = candidate.processes.iter().max_by(|a, b| a.peak.low.total_cmp(&b.peak.low))?;
     let low = worst.peak.low;

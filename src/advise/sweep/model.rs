@@ -123,7 +123,7 @@ pub struct DiscardedPlan {
     pub balance: String,
     /// The reason, in a few words.
     pub why: String,
-    /// The screen found a process far over the objective even at the lower end of the range.
+    /// The screen found a process far over the objective even at the lower end of the uncertainty.
     #[serde(skip)]
     pub overloaded: bool,
 }

@@ -153,7 +153,9 @@ fn sensitivity(sweep: &Sweep) -> Option<String> {
         return None;
     }
     if failing.is_empty() {
-        return Some("The verdict is the same with half and twice the CPU demand, and over the whole range of background CPU.".to_owned());
+        return Some(
+            "The verdict is the same with half and twice the CPU demand, and over the whole uncertainty of background CPU.".to_owned(),
+        );
     }
     let (plan, _) = sweep.shown().filter(|(_, recommended)| *recommended)?;
     let is_enough = match plan.summary.workers {

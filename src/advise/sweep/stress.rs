@@ -42,8 +42,8 @@ pub(super) fn sensitivity(state: &SweepState<'_>, index: usize, listener: &dyn P
         ("CPU demand × 0.5", 0.5, demand(0.5)),
         ("CPU demand × 1", 1.0, demand(1.0)),
         ("CPU demand × 2", 2.0, demand(2.0)),
-        ("CPU outside requests low", 1.0, coverage(Bound::Low)),
-        ("CPU outside requests high", 1.0, coverage(Bound::High)),
+        ("background CPU low", 1.0, coverage(Bound::Low)),
+        ("background CPU high", 1.0, coverage(Bound::High)),
     ];
     if state.candidates[index].trial.plan.worker_count() > 0 {
         variants.push(("replication low", 1.0, replication(Bound::Low)));
