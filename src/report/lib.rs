@@ -1,58 +1,31 @@
-//! One report model, many forms: terminal, HTML, Markdown, JSON, CSV, charts.
+//! Reports of finished runs as terminal text, HTML, Markdown, JSON, CSV and SVG charts.
 //!
 //! ```text
-//! profile, advice, run facts -> AnalysisReport -> json, html, markdown, csv, charts -> RunFolder
-//!                                             `-> terminal
+//! shared (tables, page, terminal, escaping) ◀── charts ◀── analysis ◀── simulation
+//!                                                     ◀── replay   ◀── comparison
 //! ```
 //!
-//! Knows nothing of where numbers came from. Every piece of log text is escaped here, in [`escape`].
+//! - [`exporter`]: the formats every report is written in, and the folder of a run.
+//! - [`analysis`], [`simulation`], [`replay`], [`comparison`]: one folder per kind of report, with one file per format.
+//! - [`charts`]: one file per chart.
+//! - [`shared`]: what all reports use. Every piece of log text is made harmless in [`escape`].
+//!
+//! A report formats the results of the other crates and computes no figure that those crates could compute.
 
-mod account;
 pub mod analysis;
 pub mod charts;
 pub mod comparison;
-pub mod escape;
-pub mod folder;
-pub mod format;
-mod forms;
-mod grid;
-pub mod html;
-pub mod json;
-pub mod markdown;
-pub mod model;
-mod page;
-pub mod picture;
+pub mod exporter;
 pub mod replay;
+pub mod shared;
 pub mod simulation;
-pub mod table;
-pub mod tables;
-pub mod terminal;
-pub mod words;
-
-#[cfg(test)]
-pub(crate) mod fixture;
-#[cfg(test)]
-mod schema_check;
 
 pub use analysis::AnalysisReport;
 pub use comparison::ComparisonReport;
-pub use folder::{FolderError, RunFolder};
-pub use forms::{Report, WriteError};
-pub use html::html;
-pub use json::json;
-pub use markdown::markdown;
-pub use model::{Input, JoinFacts, MalformedExample, NextStep, RunFacts};
+pub use exporter::{Report, ReportError, WriteError};
 pub use replay::ReplayReport;
+pub use shared::escape;
+pub use shared::run_facts::{NextStep, RunFacts};
+pub use shared::run_folder::{FolderError, RunFolder};
+pub use shared::terminal::{Style, WrittenFiles};
 pub use simulation::SimulationReport;
-pub use terminal::{Files, Style, terminal};
-
-/// Why a form could not be made.
-#[derive(Debug, thiserror::Error)]
-pub enum ReportError {
-    /// JSON.
-    #[error("could not write the report as JSON")]
-    Json(#[from] serde_json::Error),
-    /// HTML.
-    #[error("could not write the report as HTML")]
-    Html(#[from] askama::Error),
-}

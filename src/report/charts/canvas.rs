@@ -1,7 +1,7 @@
-//! What all charts share: paper, ink, text, hover values, text alternatives.
+//! What all charts use: colours, text, lines, hover values, text alternatives.
 //!
-//! plotters draws; its output is finished here. Text widths are only estimated by plotters' SVG backend, so nothing relies on them:
-//! margins are generous and labels are anchored, not measured.
+//! plotters draws, and this file completes its output. plotters' SVG backend only estimates the width of text, so nothing relies on
+//! it: margins are generous, and labels are anchored instead of measured.
 
 use std::fmt::Write as _;
 
@@ -12,41 +12,40 @@ use plotters::element::{PathElement, Rectangle, Text};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, IntoFont, RGBColor, ShapeStyle};
 
-use crate::escape;
+use crate::shared::escape;
 
-/// The whole picture in pixels.
+/// The drawing area, in pixels.
 pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-/// What drawing returns.
+/// Result of drawing.
 pub(super) type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
-/// Becomes `currentColor`.
+/// Colour of text and lines; [`tidy`] replaces it by `currentColor`.
 pub(super) const INK: RGBColor = RGBColor(1, 2, 3);
 /// Main series.
 pub(super) const BLUE: RGBColor = RGBColor(0x44, 0x77, 0xaa);
-/// Second series, and "too much".
+/// Second series, and values over a limit.
 pub(super) const RED: RGBColor = RGBColor(0xee, 0x66, 0x77);
-/// Everything that has no colour of its own.
+/// Everything without a colour of its own.
 pub(super) const GREY: RGBColor = RGBColor(0xa0, 0xa0, 0xa0);
-/// Series in the order of their size (Tol "bright").
+/// Series in the order of their size (Paul Tol's "bright" scheme).
 pub(super) const SERIES: [RGBColor; 6] =
     [BLUE, RED, RGBColor(0x22, 0x88, 0x33), RGBColor(0xcc, 0xbb, 0x44), RGBColor(0x66, 0xcc, 0xee), RGBColor(0xaa, 0x33, 0x77)];
 
-/// What a chart is called and shows, for those who do not see it.
-pub(super) struct Words<'a> {
+/// Texts of a chart for readers who cannot see it.
+pub(super) struct ChartText<'a> {
     /// Unique in a page.
     pub(super) name: &'a str,
-    /// One line.
     pub(super) title: &'a str,
-    /// The finding in a sentence or two, with its main numbers.
+    /// The main numbers, in a sentence or two.
     pub(super) summary: String,
 }
 
-/// Values that show on hover, over the finished picture.
+/// Values that are shown when the pointer is over a part of the chart.
 #[derive(Default)]
-pub(super) struct Hovers(String);
+pub(super) struct HoverValues(String);
 
-impl Hovers {
-    /// `text` shows over the rectangle from `(left, top)` to `(right, bottom)`.
+impl HoverValues {
+    /// Shows `text` over the rectangle from `(left, top)` to `(right, bottom)`.
     pub(super) fn add(&mut self, (left, top): (i32, i32), (right, bottom): (i32, i32), text: &str) {
         let (width, height) = ((right - left).max(1), (bottom - top).max(1));
         let _infallible =
@@ -54,20 +53,24 @@ impl Hovers {
     }
 }
 
-/// Draws `width` × `height` pixels with `paint` and finishes the SVG.
-pub(super) fn svg(words: &Words<'_>, (width, height): (u32, u32), paint: impl FnOnce(&Area<'_>, &mut Hovers) -> Drawn) -> String {
+/// Draws an SVG of `width` × `height` pixels with `paint`.
+pub(super) fn svg(
+    chart_text: &ChartText<'_>,
+    (width, height): (u32, u32),
+    paint: impl FnOnce(&Area<'_>, &mut HoverValues) -> Drawn,
+) -> String {
     let mut drawn = String::new();
-    let mut hovers = Hovers::default();
+    let mut hovers = HoverValues::default();
     let result = {
         let area = SVGBackend::with_string(&mut drawn, (width, height)).into_drawing_area();
         paint(&area, &mut hovers).and_then(|()| area.present())
     };
     let body = match result {
         Ok(()) => drawn.split_once('>').map_or("", |(_, rest)| rest).trim_end().trim_end_matches("</svg>"),
-        // Writing to a string does not fail; a chart is not worth failing a report for.
+        // Writing to a string does not fail; if it did, the report would still be useful without the chart.
         Err(_) => r##"<text x="20" y="40" fill="#010203">This chart could not be drawn.</text>"##,
     };
-    let Words { name, title, summary } = words;
+    let ChartText { name, title, summary } = chart_text;
     let (title, summary) = (escape::xml(title), escape::xml(&escape::visible(summary)));
     format!(
         r##"<svg class="chart" width="{width}" height="{height}" viewBox="0 0 {width} {height}" color="#1b2733" font-family="{FONTS}" role="img" aria-labelledby="{name}-title {name}-desc" xmlns="http://www.w3.org/2000/svg">
@@ -83,18 +86,18 @@ pub(super) fn svg(words: &Words<'_>, (width, height): (u32, u32), paint: impl Fn
     )
 }
 
-/// Text at a point.
+/// Draws a text at a point.
 pub(super) fn text(area: &Area<'_>, content: &str, at: (i32, i32), size: u32, (h, v): (HPos, VPos), alpha: f64) -> Drawn {
     let style = ("sans-serif", size).into_font().color(&INK.mix(alpha)).pos(Pos::new(h, v));
     area.draw(&Text::new(content.to_owned(), at, style))
 }
 
-/// A filled rectangle between two corners.
+/// Draws a filled rectangle between two corners.
 pub(super) fn bar(area: &Area<'_>, from: (i32, i32), to: (i32, i32), colour: RGBColor, alpha: f64) -> Drawn {
     area.draw(&Rectangle::new([from, to], colour.mix(alpha).filled()))
 }
 
-/// A line between two points.
+/// Draws a line between two points.
 pub(super) fn line(area: &Area<'_>, from: (i32, i32), to: (i32, i32), colour: RGBColor, alpha: f64, wide: u32) -> Drawn {
     area.draw(&PathElement::new(vec![from, to], ShapeStyle { color: colour.mix(alpha), filled: false, stroke_width: wide }))
 }
@@ -113,8 +116,8 @@ pub(super) fn ticks(max: f64) -> Vec<f64> {
     ticks
 }
 
-/// A pixel between `from` and `to` for a share of the way.
-#[expect(clippy::cast_possible_truncation, reason = "clamped to the picture")]
+/// The pixel at a share of the way from `from` to `to`.
+#[expect(clippy::cast_possible_truncation, reason = "clamped to the chart")]
 pub(super) fn along(from: i32, to: i32, share: f64) -> i32 {
     if !share.is_finite() {
         return if share > 0.0 { to } else { from };
@@ -122,12 +125,12 @@ pub(super) fn along(from: i32, to: i32, share: f64) -> i32 {
     from + (f64::from(to - from) * share.clamp(0.0, 1.0)).round() as i32
 }
 
-/// A number that is known and not negative, or 0.
+/// The number if it is known and positive, else 0.
 pub(super) fn known(value: Option<f64>) -> f64 {
     value.filter(|value| value.is_finite() && *value > 0.0).unwrap_or(0.0)
 }
 
-/// plotters' output, smaller and in the colours of its place.
+/// Makes plotters' output smaller and lets it inherit the colour and font of the page.
 fn tidy(body: &str) -> String {
     body.replace("#010203", "currentColor")
         .replace(" font-family=\"sans-serif\"", "")
@@ -155,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn pixels_stay_in_the_picture() {
+    fn pixels_stay_in_the_chart() {
         assert_eq!(along(10, 110, 0.5), 60);
         assert_eq!(along(10, 110, 7.0), 110);
         assert_eq!(along(10, 110, f64::NAN), 10);
@@ -164,8 +167,8 @@ mod tests {
 
     #[test]
     fn a_hover_text_is_inert() {
-        let words = Words { name: "x", title: "<b>", summary: "a\u{202e}<script>".to_owned() };
-        let svg = svg(&words, (100, 50), |_, hovers| {
+        let chart_text = ChartText { name: "x", title: "<b>", summary: "a\u{202e}<script>".to_owned() };
+        let svg = svg(&chart_text, (100, 50), |_, hovers| {
             hovers.add((0, 0), (5, 5), "<script>&\"");
             Ok(())
         });

@@ -1,15 +1,16 @@
-//! Demand by group over time, stacked.
+//! Demand by endpoint group over time, stacked.
 
 use plotters::element::Polygon;
 use plotters::style::Color;
 use plotters::style::text_anchor::{HPos, VPos};
 
-use super::canvas::{self, Area, Drawn, GREY, Hovers, INK, SERIES, Words};
+use super::canvas::{self, Area, ChartText, Drawn, GREY, HoverValues, INK, SERIES};
 use super::time_axis::TimeAxis;
-use crate::{escape, format};
+use crate::shared::escape;
 use wsim_profile::{Profile, Series};
+use wsim_text as text;
 
-/// Stacked steps, CPU cores where CPU is known, else requests per second. The six heaviest groups by name, the others together.
+/// Stacked steps, in CPU cores if CPU is known, else in requests per second: the six groups with the largest demand, and all others together.
 pub fn demand_over_time(profile: &Profile) -> String {
     let series = &profile.series;
     let layers = layers(series);
@@ -18,24 +19,24 @@ pub fn demand_over_time(profile: &Profile) -> String {
     let largest = totals.iter().copied().fold(0.0, f64::max);
     let unit = unit(series);
     let heaviest = layers.first().map_or("none", |layer| layer.name.as_str());
-    let words = Words {
+    let chart_text = ChartText {
         name: "demand-over-time",
         title: "Demand over time by endpoint group",
         summary: format!(
-            "Stacked area chart. Largest value {} {unit} in a bin of {}; heaviest group: {heaviest}.",
-            format::number(largest),
-            format::duration(series.bin_seconds)
+            "Stacked area chart. Largest value {} {unit} in a bin of {}; largest group: {heaviest}.",
+            text::number(largest),
+            text::duration(series.bin_seconds)
         ),
     };
-    canvas::svg(&words, (WIDTH, HEIGHT), |area, hovers| {
+    canvas::svg(&chart_text, (WIDTH, HEIGHT), |area, hovers| {
         let Some(ticks) = (bins > 0).then(|| canvas::ticks(largest)) else {
-            return canvas::text(area, "No demand over time is known.", (20, 40), 13, (HPos::Left, VPos::Top), 0.8);
+            return canvas::text(area, "The demand over time is unknown.", (20, 40), 13, (HPos::Left, VPos::Top), 0.8);
         };
         let top = ticks.last().copied().unwrap_or(1.0);
         let y = |value: f64| canvas::along(BOTTOM, TOP, value / top);
         for &tick in &ticks {
             canvas::line(area, (LEFT, y(tick)), (RIGHT, y(tick)), INK, 0.12, 1)?;
-            canvas::text(area, &format::tick(tick), (LEFT - 8, y(tick)), 11, (HPos::Right, VPos::Center), 0.75)?;
+            canvas::text(area, &text::tick(tick), (LEFT - 8, y(tick)), 11, (HPos::Right, VPos::Center), 0.75)?;
         }
         canvas::text(area, unit, (LEFT - 8, TOP - 22), 11, (HPos::Left, VPos::Center), 0.75)?;
         let axis = TimeAxis { start_us: series.start_us, end_us: series.start_us + span_us(series, bins), left: LEFT, right: RIGHT };
@@ -48,7 +49,7 @@ pub fn demand_over_time(profile: &Profile) -> String {
     })
 }
 
-/// What one colour stands for.
+/// The values that have one colour.
 pub(super) struct Layer {
     pub(super) name: String,
     pub(super) values: Vec<f64>,
@@ -58,7 +59,7 @@ fn unit(series: &Series) -> &'static str {
     if series.cpu_seconds.is_empty() { "requests per second" } else { "CPU cores" }
 }
 
-/// Heaviest first; all beyond the palette in one last layer.
+/// Largest first; the last layer sums up the groups for which there is no colour.
 fn layers(series: &Series) -> Vec<Layer> {
     let per_second = 1.0 / series.bin_seconds.max(1e-6);
     let finite = |value: f64| if value.is_finite() { value.max(0.0) * per_second } else { 0.0 };
@@ -82,7 +83,7 @@ fn layers(series: &Series) -> Vec<Layer> {
     if layers.len() > SERIES.len() + 1 {
         let rest = layers.split_off(SERIES.len());
         let values = (0..bins).map(|bin| rest.iter().map(|layer| layer.values[bin]).sum()).collect();
-        layers.push(Layer { name: format!("{} others", rest.len()), values });
+        layers.push(Layer { name: format!("{} other groups", rest.len()), values });
     }
     layers
 }
@@ -107,7 +108,7 @@ fn stack(area: &Area<'_>, layers: &[Layer], axis: TimeAxis, y: &dyn Fn(f64) -> i
     Ok(())
 }
 
-/// Shades the busiest five minutes, widened where they would be too thin to see.
+/// Shades the peak, widened if it would be too thin to see.
 fn peak(area: &Area<'_>, profile: &Profile, axis: TimeAxis) -> Drawn {
     let window = profile.peaks.five_minutes.window;
     if window.end_us <= axis.start_us || window.start_us >= axis.end_us || window.end_us <= window.start_us {
@@ -115,15 +116,15 @@ fn peak(area: &Area<'_>, profile: &Profile, axis: TimeAxis) -> Drawn {
     }
     let (from, to) = (axis.x(window.start_us), axis.x(window.end_us).max(axis.x(window.start_us) + 2));
     if to - from > (RIGHT - LEFT) * 9 / 10 {
-        return Ok(()); // a log of five minutes is its own peak
+        return Ok(()); // a log of five minutes is all peak
     }
     canvas::bar(area, (from, TOP - 10), (to, BOTTOM), INK, 0.12)?;
     let anchor = if from > (LEFT + RIGHT) / 2 { HPos::Right } else { HPos::Left };
     let x = if from > (LEFT + RIGHT) / 2 { from - 4 } else { to + 4 };
-    canvas::text(area, "busiest 5 min", (x, TOP - 10), 11, (anchor, VPos::Top), 0.85)
+    canvas::text(area, "peak", (x, TOP - 10), 11, (anchor, VPos::Top), 0.85)
 }
 
-/// Names in the order of the stack, from top to bottom.
+/// Draws the names in the order of the stack, from top to bottom.
 fn legend(area: &Area<'_>, layers: &[Layer]) -> Drawn {
     for (row, (index, layer)) in (0_i32..).zip(layers.iter().enumerate().rev()) {
         let y = TOP + 8 + row * 22;
@@ -133,18 +134,18 @@ fn legend(area: &Area<'_>, layers: &[Layer]) -> Drawn {
     Ok(())
 }
 
-fn hover(hovers: &mut Hovers, series: &Series, layers: &[Layer], totals: &[f64], axis: TimeAxis) {
+fn hover(hovers: &mut HoverValues, series: &Series, layers: &[Layer], totals: &[f64], axis: TimeAxis) {
     for (bin, total) in totals.iter().enumerate() {
-        let when = format::time(series.start_us + span_us(series, bin));
-        let mut text = format!("{when} UTC: {} {}", format::number(*total), unit(series));
+        let when = text::date_time(series.start_us + span_us(series, bin));
+        let mut text = format!("{when} UTC: {} {}", text::number(*total), unit(series));
         for layer in layers.iter().filter(|layer| layer.values[bin] > 0.0) {
-            text.push_str(&format!("\n{}: {}", layer.name, format::number(layer.values[bin])));
+            text.push_str(&format!("\n{}: {}", layer.name, text::number(layer.values[bin])));
         }
         hovers.add((axis.bin(bin, totals.len()), TOP), (axis.bin(bin + 1, totals.len()), BOTTOM), &text);
     }
 }
 
-/// µs that `bins` bins span.
+/// Time that `bins` bins span, µs.
 #[expect(clippy::cast_possible_truncation, reason = "a log spans far less than 292,000 years; the cast saturates")]
 pub(super) fn span_us(series: &Series, bins: usize) -> i64 {
     (series.bin_seconds * 1e6 * bins as f64) as i64

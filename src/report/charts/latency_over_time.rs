@@ -1,51 +1,57 @@
-//! Work latency over time as a heat map.
+//! Response times over time as a heat map.
 
 use plotters::style::text_anchor::{HPos, VPos};
 
-use super::arrivals;
-use super::canvas::{self, BLUE, INK, Words};
+use super::arrivals::draw_colour_scale;
+use super::canvas::{self, BLUE, ChartText, INK};
 use super::demand_over_time::span_us;
 use super::time_axis::TimeAxis;
-use crate::format;
 use wsim_profile::{LATENCY_BUCKETS_MS, Profile};
+use wsim_text as text;
 
-/// Time across, latency buckets up, the number of requests as strength of colour on a logarithmic scale.
+/// Time horizontally, response times vertically, the number of requests as strength of colour on a logarithmic scale.
 pub fn latency_over_time(profile: &Profile) -> String {
     let series = &profile.series;
     let heat: Vec<&Vec<u64>> = series.latency_heat.iter().take(LATENCY_BUCKETS_MS.len()).collect();
     let bins = heat.iter().map(|row| row.len()).max().unwrap_or(0);
     let largest = heat.iter().flat_map(|row| row.iter()).copied().max().unwrap_or(0);
     let busiest = heat.iter().enumerate().max_by_key(|(_, row)| row.iter().sum::<u64>()).map_or(0, |(bucket, _)| bucket);
-    let words = Words {
+    let chart_text = ChartText {
         name: "latency-over-time",
-        title: "Work latency over time",
-        summary: format!("Heat map of {} latency ranges. Most requests took {}.", heat.len(), label(busiest)),
+        title: "Response times over time",
+        summary: format!("Heat map of {} ranges of response times. Most requests took {}.", heat.len(), label(busiest)),
     };
     let rows = i32::try_from(heat.len()).unwrap_or(0);
-    let bottom = TOP + rows * HIGH;
-    canvas::svg(&words, (960, u32::try_from(bottom + 76).unwrap_or(300)), |area, hovers| {
+    let bottom = TOP + rows * ROW_HEIGHT;
+    canvas::svg(&chart_text, (960, u32::try_from(bottom + 76).unwrap_or(300)), |area, hovers| {
         let axis = TimeAxis { start_us: series.start_us, end_us: series.start_us + span_us(series, bins), left: LEFT, right: RIGHT };
         for (bucket, row) in heat.iter().enumerate() {
-            let y = bottom - (i32::try_from(bucket).unwrap_or(0) + 1) * HIGH;
-            canvas::text(area, &label(bucket), (LEFT - 10, y + HIGH / 2), 11, (HPos::Right, VPos::Center), 0.85)?;
+            let y = bottom - (i32::try_from(bucket).unwrap_or(0) + 1) * ROW_HEIGHT;
+            canvas::text(area, &label(bucket), (LEFT - 10, y + ROW_HEIGHT / 2), 11, (HPos::Right, VPos::Center), 0.85)?;
             canvas::line(area, (LEFT, y), (RIGHT, y), INK, 0.06, 1)?;
             for (bin, &count) in row.iter().enumerate().filter(|(_, count)| **count > 0) {
                 let share = ((count + 1) as f64).ln() / ((largest + 1) as f64).ln();
-                canvas::bar(area, (axis.bin(bin, bins), y + 1), (axis.bin(bin + 1, bins), y + HIGH), BLUE, 0.08 + 0.92 * share * share)?;
+                canvas::bar(
+                    area,
+                    (axis.bin(bin, bins), y + 1),
+                    (axis.bin(bin + 1, bins), y + ROW_HEIGHT),
+                    BLUE,
+                    0.08 + 0.92 * share * share,
+                )?;
             }
         }
         for bin in 0..bins {
             let lines: Vec<String> = (0..heat.len())
                 .rev()
                 .filter_map(|bucket| {
-                    heat[bucket].get(bin).filter(|count| **count > 0).map(|&count| format!("{}: {}", label(bucket), format::count(count)))
+                    heat[bucket].get(bin).filter(|count| **count > 0).map(|&count| format!("{}: {}", label(bucket), text::count(count)))
                 })
                 .collect();
-            let when = format::time(series.start_us + span_us(series, bin));
+            let when = text::date_time(series.start_us + span_us(series, bin));
             hovers.add((axis.bin(bin, bins), TOP), (axis.bin(bin + 1, bins), bottom), &format!("{when} UTC\n{}", lines.join("\n")));
         }
         axis.draw(area, bottom)?;
-        arrivals::scale(area, (LEFT, bottom + 50), &format!("{} requests in a cell (logarithmic)", format::count(largest)))
+        draw_colour_scale(area, (LEFT, bottom + 50), &format!("{} requests per cell (logarithmic)", text::count(largest)))
     })
 }
 
@@ -65,7 +71,7 @@ fn label(bucket: usize) -> String {
 const LEFT: i32 = 100;
 const RIGHT: i32 = 880;
 const TOP: i32 = 14;
-const HIGH: i32 = 20;
+const ROW_HEIGHT: i32 = 20;
 
 #[cfg(test)]
 mod tests {

@@ -1,67 +1,69 @@
-//! Requests at work over time: a small panel per plan, all with the same axes.
+//! Requests in progress over time: a small panel for each plan, all with the same axes.
 
 use plotters::element::{PathElement, Polygon};
 use plotters::style::text_anchor::{HPos, VPos};
 use plotters::style::{Color, ShapeStyle};
 
-use super::canvas::{self, Area, BLUE, Drawn, GREY, Hovers, INK, RED, Words};
+use super::canvas::{self, Area, BLUE, ChartText, Drawn, GREY, HoverValues, INK, RED};
 use super::time_axis::TimeAxis;
-use crate::{escape, format};
+use crate::shared::escape;
 use wsim_advise::Meets;
-use wsim_advise::sweep::{Simulated, Sweep};
+use wsim_advise::sweep::{SimulatedPlan, Sweep};
+use wsim_text as text;
 
-/// Requests at work in all processes (parked long polls left out), mean per bin, with the traffic as observed.
+/// Requests in progress in all processes (waiting long polls excluded), averaged over each bin, with the traffic of the log.
 pub fn queue_over_time(sweep: &Sweep) -> String {
     let panels = panels(sweep);
-    let words = Words {
+    let chart_text = ChartText {
         name: "queue-over-time",
-        title: "Requests at work over time, by plan",
-        summary: panels.iter().map(|one| format!("{}: at most {}. ", one.name, format::number(one.largest()))).collect(),
+        title: "Requests in progress over time, by plan",
+        summary: panels.iter().map(|panel| format!("{}: at most {}. ", panel.name, text::number(panel.largest()))).collect(),
     };
     let ticks = canvas::ticks(panels.iter().map(Panel::largest).fold(0.0, f64::max));
     let rows = i32::try_from(panels.len()).unwrap_or(0).div_euclid(COLUMNS) + i32::from(!panels.len().is_multiple_of(COLUMNS as usize));
-    let height = TOP + rows * PITCH + 34;
-    canvas::svg(&words, (960, height.unsigned_abs()), |area, hovers| {
+    let height = TOP + rows * PANEL_PITCH + 34;
+    canvas::svg(&chart_text, (960, height.unsigned_abs()), |area, hovers| {
         for (index, panel) in (0_i32..).zip(&panels) {
-            let left = LEFT + index % COLUMNS * (WIDE + GAP);
-            let top = TOP + index / COLUMNS * PITCH;
-            let place = Place {
-                axis: TimeAxis { start_us: sweep.window.start_us, end_us: sweep.window.end_us, left, right: left + WIDE },
+            let left = LEFT + index % COLUMNS * (PANEL_WIDTH + GAP);
+            let top = TOP + index / COLUMNS * PANEL_PITCH;
+            let frame = Frame {
+                axis: TimeAxis { start_us: sweep.window.start_us, end_us: sweep.window.end_us, left, right: left + PANEL_WIDTH },
                 top,
-                bottom: top + HIGH,
-                most: ticks.last().copied().unwrap_or(1.0),
+                bottom: top + PANEL_HEIGHT,
+                max: ticks.last().copied().unwrap_or(1.0),
             };
-            place.draw(area, sweep, &ticks)?;
-            panel.draw(area, hovers, &place)?;
+            frame.draw(area, sweep, &ticks)?;
+            panel.draw(area, hovers, &frame)?;
         }
-        let day = format::stamp(sweep.window.start_us, "%A %-d %B %Y");
-        let text = format!("{day}, UTC. Shaded: the busiest five minutes. Scale of all panels: requests at work.");
+        let day = text::strftime(sweep.window.start_us, "%A %-d %B %Y");
+        let text = format!("{day}, UTC. Shaded: the peak (busiest five minutes). Vertical axes: requests in progress.");
         canvas::text(area, &text, (LEFT, height - 14), 11, (HPos::Left, VPos::Center), 0.75)
     })
 }
 
-/// A plan's line.
+/// The curve of a plan.
 struct Panel<'a> {
     name: String,
-    candidate: &'a Simulated,
+    candidate: &'a SimulatedPlan,
     start_us: i64,
 }
 
-/// Where a panel stands.
-struct Place {
+/// Position and axes of a panel.
+struct Frame {
     axis: TimeAxis,
     top: i32,
     bottom: i32,
-    most: f64,
+    /// Value at the top.
+    max: f64,
 }
 
-/// The recommended plan and the next one, one process alone, the slowest, then the best of each number of workers; fewest
-/// workers first.
+/// The recommended plan, the runner-up, the best plan without workers, the slowest plan, and then the best plan of each number of
+/// workers; fewest workers first.
 fn panels(sweep: &Sweep) -> Vec<Panel<'_>> {
     let p95 = |index: usize| sweep.candidates[index].overall.p95.value;
     let mut all: Vec<usize> = (0..sweep.candidates.len()).filter(|&index| !sweep.candidates[index].working.is_empty()).collect();
     all.sort_by(|&a, &b| p95(a).total_cmp(&p95(b)));
-    let workers = |index: usize| sweep.candidates[index].workers;
+    let workers = |index: usize| sweep.candidates[index].summary.workers;
     let mut chosen: Vec<usize> = Vec::new();
     let special = [sweep.recommended, sweep.runner_up, all.iter().copied().find(|&index| workers(index) == 0), all.last().copied()];
     for index in special.into_iter().flatten().filter(|index| all.contains(index)) {
@@ -78,7 +80,7 @@ fn panels(sweep: &Sweep) -> Vec<Panel<'_>> {
     let panel = |index: usize| {
         let candidate = &sweep.candidates[index];
         let word = if sweep.recommended == Some(index) { "recommended: " } else { "" };
-        Panel { name: escape::page(&format!("{word}{}", candidate.plan.name), 40), candidate, start_us: sweep.window.start_us }
+        Panel { name: escape::page(&format!("{word}{}", candidate.summary.plan.name), 40), candidate, start_us: sweep.window.start_us }
     };
     chosen.into_iter().map(panel).collect()
 }
@@ -88,64 +90,66 @@ impl Panel<'_> {
         self.candidate.working.iter().copied().filter(|value| value.is_finite()).fold(0.0, f64::max)
     }
 
-    /// When a bin begins.
-    fn at(&self, bin: usize) -> i64 {
+    /// Start of a bin, µs.
+    fn bin_start_us(&self, bin: usize) -> i64 {
         self.start_us + micros(self.candidate.working_from_seconds + bin as f64 * self.candidate.bin_seconds)
     }
 
-    fn draw(&self, area: &Area<'_>, hovers: &mut Hovers, place: &Place) -> Drawn {
-        let colour = match self.candidate.meets {
+    fn draw(&self, area: &Area<'_>, hovers: &mut HoverValues, frame: &Frame) -> Drawn {
+        let colour = match self.candidate.summary.meets {
             Meets::Yes => BLUE,
             Meets::Maybe => GREY,
             Meets::No => RED,
         };
-        let word = match self.candidate.meets {
+        let word = match self.candidate.summary.meets {
             Meets::Yes => "meets the objective",
-            Meets::Maybe => "perhaps meets the objective",
+            Meets::Maybe => "may meet the objective",
             Meets::No => "misses the objective",
         };
-        let axis = place.axis;
-        canvas::text(area, &self.name, (axis.left, place.top - 26), 12, (HPos::Left, VPos::Center), 1.0)?;
-        let most = format!("{word}; at most {}", format::number(self.largest()));
-        canvas::text(area, &most, (axis.left, place.top - 11), 11, (HPos::Left, VPos::Center), 0.75)?;
+        let axis = frame.axis;
+        canvas::text(area, &self.name, (axis.left, frame.top - 26), 12, (HPos::Left, VPos::Center), 1.0)?;
+        let subtitle = format!("{word}; at most {}", text::number(self.largest()));
+        canvas::text(area, &subtitle, (axis.left, frame.top - 11), 11, (HPos::Left, VPos::Center), 0.75)?;
         let values = &self.candidate.working;
         let line: Vec<(i32, i32)> = values
             .iter()
             .enumerate()
-            .flat_map(|(bin, &value)| [(axis.x(self.at(bin)), place.y(value)), (axis.x(self.at(bin + 1)), place.y(value))])
+            .flat_map(|(bin, &value)| {
+                [(axis.x(self.bin_start_us(bin)), frame.y(value)), (axis.x(self.bin_start_us(bin + 1)), frame.y(value))]
+            })
             .collect();
         if let (Some(first), Some(last)) = (line.first(), line.last()) {
-            let ground = [(last.0, place.bottom), (first.0, place.bottom)];
+            let ground = [(last.0, frame.bottom), (first.0, frame.bottom)];
             area.draw(&Polygon::new(line.iter().copied().chain(ground).collect::<Vec<_>>(), colour.mix(0.35).filled()))?;
             area.draw(&PathElement::new(line, ShapeStyle { color: colour.mix(1.0), filled: false, stroke_width: 1 }))?;
         }
-        let together = values.len().div_ceil(HOVERS).max(1);
-        for (index, part) in values.chunks(together).enumerate() {
-            let (from, to) = (index * together, index * together + part.len());
+        let bins_per_hover = values.len().div_ceil(HOVERS_MAX).max(1);
+        for (index, part) in values.chunks(bins_per_hover).enumerate() {
+            let (from, to) = (index * bins_per_hover, index * bins_per_hover + part.len());
             let highest = part.iter().copied().filter(|value| value.is_finite()).fold(0.0, f64::max);
-            let text = format!("{}\n{} UTC: {} at work", self.name, format::time(self.at(from)), format::number(highest));
-            hovers.add((axis.x(self.at(from)), place.top), (axis.x(self.at(to)), place.bottom), &text);
+            let text = format!("{}\n{} UTC: {} in progress", self.name, text::date_time(self.bin_start_us(from)), text::number(highest));
+            hovers.add((axis.x(self.bin_start_us(from)), frame.top), (axis.x(self.bin_start_us(to)), frame.bottom), &text);
         }
         Ok(())
     }
 }
 
-impl Place {
+impl Frame {
     fn y(&self, value: f64) -> i32 {
-        canvas::along(self.bottom, self.top, value / self.most)
+        canvas::along(self.bottom, self.top, value / self.max)
     }
 
     fn draw(&self, area: &Area<'_>, sweep: &Sweep, ticks: &[f64]) -> Drawn {
         let TimeAxis { left, right, .. } = self.axis;
         let (from, to) = (self.axis.x(sweep.peak.start_us), self.axis.x(sweep.peak.end_us));
-        if to - from < WIDE * 9 / 10 {
+        if to - from < PANEL_WIDTH * 9 / 10 {
             canvas::bar(area, (from, self.top), (to.max(from + 1), self.bottom), INK, 0.09)?;
         }
         for &tick in [ticks.first(), ticks.get(ticks.len() / 2), ticks.last()].into_iter().flatten() {
             canvas::line(area, (left, self.y(tick)), (right, self.y(tick)), INK, 0.14, 1)?;
-            canvas::text(area, &format::tick(tick), (left - 6, self.y(tick)), 11, (HPos::Right, VPos::Center), 0.75)?;
+            canvas::text(area, &text::tick(tick), (left - 6, self.y(tick)), 11, (HPos::Right, VPos::Center), 0.75)?;
         }
-        let label = |at_us: i64| format::stamp(at_us, "%H:%M");
+        let label = |at_us: i64| text::strftime(at_us, "%H:%M");
         canvas::text(area, &label(self.axis.start_us), (left, self.bottom + 6), 11, (HPos::Left, VPos::Top), 0.75)?;
         canvas::text(area, &label(self.axis.end_us), (right, self.bottom + 6), 11, (HPos::Right, VPos::Top), 0.75)
     }
@@ -157,15 +161,15 @@ fn micros(seconds: f64) -> i64 {
 }
 
 const PANELS_MAX: usize = 9;
-/// Values that a pointer can tell apart in a panel.
-const HOVERS: usize = 40;
+/// Values in a panel that a pointer can tell apart.
+const HOVERS_MAX: usize = 40;
 const COLUMNS: i32 = 3;
 const LEFT: i32 = 44;
-const WIDE: i32 = 262;
+const PANEL_WIDTH: i32 = 262;
 const GAP: i32 = 56;
 const TOP: i32 = 48;
-const HIGH: i32 = 104;
-const PITCH: i32 = 180;
+const PANEL_HEIGHT: i32 = 104;
+const PANEL_PITCH: i32 = 180;
 
 #[cfg(test)]
 mod tests {
@@ -178,6 +182,6 @@ mod tests {
         let panels = panels(&sweep);
         assert!((2..=PANELS_MAX).contains(&panels.len()), "{}", panels.len());
         assert_eq!(panels.iter().filter(|panel| panel.name.starts_with("recommended: ")).count(), 1);
-        assert!(panels.is_sorted_by_key(|panel| panel.candidate.workers));
+        assert!(panels.is_sorted_by_key(|panel| panel.candidate.summary.workers));
     }
 }

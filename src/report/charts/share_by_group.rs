@@ -1,17 +1,20 @@
-//! Share of CPU and of requests by group, side by side.
+//! Share of CPU and of requests by endpoint group, side by side.
 
 use plotters::style::text_anchor::{HPos, VPos};
 
-use super::canvas::{self, BLUE, GREY, INK, Words};
-use crate::{escape, format};
+use super::canvas::{self, BLUE, ChartText, GREY, INK};
+use crate::shared::escape;
+use crate::shared::share;
 use wsim_profile::{GroupProfile, Profile};
+use wsim_text as text;
 
-/// Horizontal bars, at most twelve groups, the others together. Without CPU only requests. Internal traffic is not in it.
+/// Horizontal bars for at most twelve groups, the last one for all others; only requests if CPU is unknown. Requests between processes
+/// are excluded.
 pub fn share_by_group(profile: &Profile) -> String {
     let rows = rows(profile);
     let has_cpu = rows.iter().any(|row| row.cpu > 0.0);
     let largest = rows.iter().map(|row| row.cpu.max(row.requests)).fold(0.0, f64::max);
-    let words = Words {
+    let chart_text = ChartText {
         name: "share-by-group",
         title: "Share of CPU and of requests by endpoint group",
         summary: rows
@@ -21,8 +24,8 @@ pub fn share_by_group(profile: &Profile) -> String {
                 format!(
                     "{}: {} of requests{}. ",
                     row.name,
-                    format::percent(row.requests),
-                    if has_cpu { format!(", {} of CPU", format::percent(row.cpu)) } else { String::new() }
+                    text::percent(row.requests),
+                    if has_cpu { format!(", {} of CPU", text::percent(row.cpu)) } else { String::new() }
                 )
             })
             .collect(),
@@ -30,7 +33,7 @@ pub fn share_by_group(profile: &Profile) -> String {
     let pitch = if has_cpu { 36 } else { 24 };
     let count = i32::try_from(rows.len()).unwrap_or(0);
     let height = u32::try_from(TOP + count * pitch + 12).unwrap_or(100);
-    canvas::svg(&words, (WIDTH, height), |area, hovers| {
+    canvas::svg(&chart_text, (WIDTH, height), |area, hovers| {
         let x = |share: f64| canvas::along(LEFT, RIGHT, share / largest.max(1e-9));
         if has_cpu {
             canvas::bar(area, (LEFT, 12), (LEFT + 12, 24), BLUE, 1.0)?;
@@ -46,11 +49,11 @@ pub fn share_by_group(profile: &Profile) -> String {
             let mut below = y;
             if has_cpu {
                 canvas::bar(area, (LEFT, y), (x(row.cpu).max(LEFT + 1), y + 14), BLUE, 1.0)?;
-                canvas::text(area, &format::percent(row.cpu), (x(row.cpu) + 6, y + 7), 11, (HPos::Left, VPos::Center), 0.9)?;
+                canvas::text(area, &text::percent(row.cpu), (x(row.cpu) + 6, y + 7), 11, (HPos::Left, VPos::Center), 0.9)?;
                 below = y + 15;
             }
             canvas::bar(area, (LEFT, below), (x(row.requests).max(LEFT + 1), below + 12), GREY, 1.0)?;
-            canvas::text(area, &format::percent(row.requests), (x(row.requests) + 6, below + 6), 11, (HPos::Left, VPos::Center), 0.75)?;
+            canvas::text(area, &text::percent(row.requests), (x(row.requests) + 6, below + 6), 11, (HPos::Left, VPos::Center), 0.75)?;
             hovers.add((0, y - 4), (RIGHT, y + pitch - 4), &row.hover);
         }
         canvas::line(area, (LEFT, TOP - 4), (LEFT, TOP + count * pitch - 4), INK, 0.4, 1)
@@ -70,15 +73,15 @@ fn rows(profile: &Profile) -> Vec<Row> {
     let requests = |groups: &[&GroupProfile]| groups.iter().map(|group| group.requests as f64).sum::<f64>();
     let (all_cpu, all_requests) = (cpu(&groups), requests(&groups));
     let row = |name: String, part: &[&GroupProfile]| Row {
-        hover: format!("{name}: {} requests, {} CPU seconds", format::number(requests(part)), format::number(cpu(part))),
-        cpu: format::share(cpu(part), all_cpu),
-        requests: format::share(requests(part), all_requests),
+        hover: format!("{name}: {} requests, {} CPU seconds", text::number(requests(part)), text::number(cpu(part))),
+        cpu: share(cpu(part), all_cpu),
+        requests: share(requests(part), all_requests),
         name,
     };
     let shown = if groups.len() > ROWS_MAX { ROWS_MAX - 1 } else { groups.len() };
     let mut rows: Vec<Row> = groups[..shown].iter().map(|group| row(escape::page(&group.id, 26), &[*group])).collect();
     if shown < groups.len() {
-        rows.push(row(format!("{} others", groups.len() - shown), &groups[shown..]));
+        rows.push(row(format!("{} other groups", groups.len() - shown), &groups[shown..]));
     }
     rows
 }

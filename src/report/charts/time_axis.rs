@@ -1,16 +1,14 @@
-//! A time axis in UTC: round instants, few enough to read.
+//! A horizontal time axis in UTC, with at most nine labels at round instants.
 
 use plotters::style::text_anchor::{HPos, VPos};
 
 use super::canvas::{self, Area, Drawn, INK};
-use crate::format;
+use wsim_text as text;
 
-/// From an instant to a pixel.
+/// Maps instants to pixels.
 #[derive(Clone, Copy)]
 pub(super) struct TimeAxis {
-    /// First instant, µs.
     pub(super) start_us: i64,
-    /// Last instant, µs.
     pub(super) end_us: i64,
     /// Pixel of the first instant.
     pub(super) left: i32,
@@ -24,7 +22,7 @@ impl TimeAxis {
         canvas::along(self.left, self.right, (at_us - self.start_us) as f64 / (self.end_us - self.start_us).max(1) as f64)
     }
 
-    /// The pixel where bin `index` begins.
+    /// The pixel where bin `index` of `bins` starts.
     pub(super) fn bin(&self, index: usize, bins: usize) -> i32 {
         canvas::along(self.left, self.right, index as f64 / bins.max(1) as f64)
     }
@@ -34,24 +32,24 @@ impl TimeAxis {
         canvas::line(area, (self.left, y), (self.right, y), INK, 0.4, 1)?;
         let step = self.step();
         let mut at = self.start_us.div_euclid(step) * step;
-        let mut day_said = String::new();
+        let mut last_day = String::new();
         let mut last_x = self.left;
         while at <= self.end_us {
             if at >= self.start_us {
                 let x = self.x(at);
                 last_x = x;
                 canvas::line(area, (x, y), (x, y + 4), INK, 0.4, 1)?;
-                let day = format::stamp(at, "%a %-d %b");
+                let day = text::strftime(at, "%a %-d %b");
                 if step < DAY_US {
                     let pattern = if step < 60_000_000 { "%H:%M:%S" } else { "%H:%M" };
-                    canvas::text(area, &format::stamp(at, pattern), (x, y + 8), 11, (HPos::Center, VPos::Top), 0.75)?;
-                    if day != day_said {
+                    canvas::text(area, &text::strftime(at, pattern), (x, y + 8), 11, (HPos::Center, VPos::Top), 0.75)?;
+                    if day != last_day {
                         canvas::text(area, &day, (x, y + 22), 11, (HPos::Center, VPos::Top), 0.75)?;
                     }
                 } else {
                     canvas::text(area, &day, (x, y + 8), 11, (HPos::Center, VPos::Top), 0.75)?;
                 }
-                day_said = day;
+                last_day = day;
             }
             at += step;
         }
@@ -59,7 +57,7 @@ impl TimeAxis {
         canvas::text(area, "UTC", (zone_x, y + 8), 11, (HPos::Left, VPos::Top), 0.75)
     }
 
-    /// At most nine labels.
+    /// Time between labels, µs, so that there are at most nine.
     fn step(&self) -> i64 {
         let span = (self.end_us - self.start_us).max(1);
         STEPS_S.iter().map(|seconds| seconds * 1_000_000).find(|step| span / step <= 8).unwrap_or(span / 8)

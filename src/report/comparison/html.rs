@@ -1,37 +1,40 @@
-//! `report.html` of a comparison, in the frame that all pages share.
+//! `report.html` of a comparison.
 
 use askama::Template;
 
-use super::super::ReportError;
-use super::super::charts::Chart;
-use super::super::format;
-use super::super::page::{Shell, Top, sentence};
-use super::super::table::Table;
 use super::ComparisonReport;
+use crate::Report;
+use crate::charts::Chart;
+use crate::exporter::ReportError;
+use crate::shared::glossary::TERMS;
+use crate::shared::page::{PageFrame, sentence};
+use crate::shared::table::Table;
+use crate::shared::verdict::Verdict;
+use wsim_text as text;
 
-/// The whole page.
-///
-/// # Errors
-/// [`ReportError::Html`] if the template fails, which no value of the model makes it do.
-pub fn html(report: &ComparisonReport) -> Result<String, ReportError> {
+pub(super) fn html(report: &ComparisonReport) -> Result<String, ReportError> {
     let charts = report.charts();
-    let shell = Shell::of_several("comparison", &report.wsim, &report.created, format!("{} runs", report.runs.len())).with_contents([
+    let runs = text::plural(report.runs.len() as u64, "run", "runs");
+    let frame = PageFrame::of_several_runs("comparison", &report.wsim, &report.created, runs).with_contents([
         ("charts", "Charts", !charts.is_empty()),
         ("compared", "Tables", true),
         ("method", "Method", true),
+        ("terms", "Terms", true),
     ]);
-    let lead = report.doubts().iter().map(|doubt| sentence(&format!("{}.", format::capital(doubt)))).collect();
-    let top = Top { headline: sentence(&format::capital(&report.verdict())), lead, ..Top::default() };
-    Ok(Page { shell, top, report, charts, tables: report.tables(), command: sentence(&report.command) }.render()?)
+    let lead = report.doubts().iter().map(|doubt| sentence(&format!("{doubt}."))).collect();
+    let verdict = Verdict { headline: sentence(&report.verdict()), lead, ..Verdict::default() };
+    let page = Page { frame, verdict, report, charts, tables: report.tables(), command: sentence(&report.command), terms: &TERMS };
+    Ok(page.render()?)
 }
 
 #[derive(Template)]
 #[template(path = "comparison.html")]
 struct Page<'a> {
-    shell: Shell,
-    top: Top,
+    frame: PageFrame,
+    verdict: Verdict,
     report: &'a ComparisonReport,
     charts: Vec<Chart>,
     tables: Vec<Table>,
     command: String,
+    terms: &'static [(&'static str, &'static str)],
 }

@@ -2,20 +2,16 @@
 
 use serde::Serialize;
 
-use super::super::ReportError;
-use super::super::escape;
 use super::ComparisonReport;
-use super::model::{Pair, Run};
+use super::model::{Run, RunPair};
+use crate::exporter::ReportError;
+use crate::shared::json;
 
-/// The JSON Schema (2020-12) of [`json`]'s output.
+/// The JSON Schema (2020-12) of a comparison.
 pub const SCHEMA: &str = include_str!("../schema/comparison-1.json");
 
-/// The report as indented JSON with a final newline.
-///
-/// # Errors
-/// [`ReportError::Json`] if serialising fails, which no value of the model makes it do.
-pub fn json(report: &ComparisonReport) -> Result<String, ReportError> {
-    let mut text = escape::json(&serde_json::to_string_pretty(&Comparison {
+pub(super) fn json(report: &ComparisonReport) -> Result<String, ReportError> {
+    json::write(&Comparison {
         schema: "wsim.comparison/1",
         wsim: &report.wsim,
         created: &report.created,
@@ -24,9 +20,7 @@ pub fn json(report: &ComparisonReport) -> Result<String, ReportError> {
         doubts: report.doubts(),
         runs: &report.runs,
         pairs: &report.pairs,
-    })?);
-    text.push('\n');
-    Ok(text)
+    })
 }
 
 #[derive(Serialize)]
@@ -38,5 +32,5 @@ struct Comparison<'a> {
     verdict: String,
     doubts: Vec<String>,
     runs: &'a [Run],
-    pairs: &'a [Pair],
+    pairs: &'a [RunPair],
 }

@@ -1,13 +1,12 @@
-//! `report.md` of a comparison: the findings for a ticket.
+//! `report.md` of a comparison: the findings for an issue tracker.
 
-use super::super::format;
-use super::super::markdown::{block, list, push, section, sentence};
 use super::ComparisonReport;
+use crate::Report;
+use crate::shared::markdown::{code_block, list, push, section, sentence};
 
-/// The whole text.
-pub fn markdown(report: &ComparisonReport) -> String {
+pub(super) fn markdown(report: &ComparisonReport) -> String {
     let mut out = String::new();
-    push(&mut out, &format!("# {}", sentence(&format::capital(&report.verdict()))));
+    push(&mut out, &format!("# {}", sentence(&report.verdict())));
     let doubts = report.doubts();
     if !doubts.is_empty() {
         push(&mut out, &list(&doubts, false));
@@ -16,6 +15,6 @@ pub fn markdown(report: &ComparisonReport) -> String {
         section(&mut out, &table, 2);
     }
     push(&mut out, "## Command");
-    push(&mut out, &block(&report.command));
+    push(&mut out, &code_block(&report.command));
     out
 }

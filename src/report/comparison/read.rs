@@ -1,51 +1,42 @@
-//! A finished run's `report.json`, of any command, in the figures that all share.
+//! Reads the `report.json` of a finished run of any command, as far as all kinds of run have the same figures.
 
 use serde::Deserialize;
 
-use super::super::replay;
-use super::model::{Latencies, Run, RunGroup, RunProcess, Sort};
+use super::model::{Latencies, Run, RunGroup, RunKind, RunProcess};
 use super::pair::ALL;
+use crate::replay;
 use wsim_profile::{GroupProfile, ProcessProfile, Quantiles};
-use wsim_replay::record::{Tally, Times};
+use wsim_replay::record::{LatencyHistogram, Tally};
 use wsim_stats::Interval;
 
-/// Why a file cannot be compared.
+/// Why a run could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// Not JSON.
     #[error("not JSON: give the folder of a finished run as wsim wrote it")]
     NotJson(#[source] serde_json::Error),
-    /// JSON of something else.
-    #[error("it names no schema, so it is no report of wsim: give the folder of a finished run")]
+    /// JSON, but not a report.
+    #[error("not a report of wsim, because it names no schema: give the folder of a finished run")]
     NoSchema,
-    /// Another kind of report, or another version's.
+    /// Another kind of report, or a report of another version of wsim.
     #[error(
         "its schema is {0:?}, which this version of wsim does not compare; it reads wsim.analysis/1, wsim.simulation/1 and wsim.replay/1"
     )]
     Schema(String),
-    /// The schema is right and the rest is not.
-    #[error("it is no whole {schema} report: the file is damaged or was changed")]
-    Damaged {
-        /// What it says it is.
-        schema: &'static str,
-        /// What is wrong.
-        source: serde_json::Error,
-    },
-    /// A replay's report.
+    /// The schema is named, but the file does not conform to it.
+    #[error("not a complete {schema} report: the file is damaged or was changed")]
+    Damaged { schema: &'static str, source: serde_json::Error },
     #[error(transparent)]
     Replay(#[from] replay::ReadError),
-    /// A simulation of nothing.
-    #[error("no plan was simulated in it, so there is nothing to compare")]
+    #[error("this simulation contains no plan, so there is nothing to compare")]
     NoCandidate,
-    /// `--plan` names none of its plans.
-    #[error("--plan: {0:?} was not simulated in it; its plans are {1}")]
+    #[error("--plan: {0:?} was not simulated in this run; its plans are {1}")]
     NoSuchPlan(String, String),
 }
 
-/// Reads a run. Of a simulation, `plan` says which candidate counts; else the recommended one does, or the first if none is.
+/// Reads a run. Of a simulation it takes the candidate named `plan`, by default the recommended one, or the first if none is recommended.
 ///
 /// # Errors
-/// [`ReadError`] if it is something else or does not have that plan.
+/// [`ReadError`] if the text is not a report, or does not contain that plan.
 pub fn read(name: &str, text: &str, plan: Option<&str>) -> Result<Run, ReadError> {
     let schema: Schema = serde_json::from_str(text).map_err(ReadError::NotJson)?;
     match schema.schema.as_ref().and_then(serde_json::Value::as_str) {
@@ -70,18 +61,18 @@ fn analysis(name: &str, file: Analysis) -> Run {
         requests: group.requests,
         cpu_seconds: group.cpu_seconds,
         cpu_ms: group.cpu_ms,
-        service_ms: group.latency_ms.map_or_else(Latencies::default, |quantiles| bare(&quantiles)),
+        service_ms: group.latency_ms.map_or_else(Latencies::default, |quantiles| exact_latencies(&quantiles)),
         ..RunGroup::default()
     });
     let processes = file.processes.into_iter().map(|process| RunProcess {
         requests: process.requests + process.internal_requests,
-        // The whole process where it was measured, as a simulation says it too; else what its request lines show.
+        // The CPU of the whole process if it was measured, as in a simulation; else the CPU of its request lines.
         utilisation: process.process_cpu_seconds.map(|cpu| cpu / seconds).or(process.utilisation).map(Interval::exact),
         name: process.name,
     });
     Run {
         name: name.to_owned(),
-        sort: Sort::Analysis,
+        kind: RunKind::Analysis,
         plan: None,
         target: None,
         wsim: file.wsim,
@@ -96,33 +87,33 @@ fn analysis(name: &str, file: Analysis) -> Run {
     }
 }
 
-fn bare(quantiles: &Quantiles) -> Latencies {
+fn exact_latencies(quantiles: &Quantiles) -> Latencies {
     let exact = |value| Some(Interval::exact(value));
     Latencies { p50: exact(quantiles.p50), p95: exact(quantiles.p95), p99: exact(quantiles.p99) }
 }
 
 fn simulation(name: &str, mut file: Simulation, plan: Option<&str>) -> Result<Run, ReadError> {
     let wanted = plan.or(file.recommended.as_deref());
-    let place = match wanted {
+    let index = match wanted {
         Some(wanted) => file.candidates.iter().position(|candidate| candidate.plan == wanted).ok_or_else(|| {
             let names: Vec<&str> = file.candidates.iter().map(|candidate| candidate.plan.as_str()).collect();
             ReadError::NoSuchPlan(wanted.to_owned(), names.join(", "))
         })?,
         None => 0,
     };
-    if place >= file.candidates.len() {
+    if index >= file.candidates.len() {
         return Err(ReadError::NoCandidate);
     }
-    let candidate = file.candidates.swap_remove(place);
+    let candidate = file.candidates.swap_remove(index);
     let times = |latency: &Latency| Latencies { p50: latency.p50.known(), p95: latency.p95.known(), p99: latency.p99.known() };
     let mut groups: Vec<RunGroup> = candidate
         .groups
         .iter()
-        .map(|one| RunGroup {
-            id: one.id.clone(),
-            requests: one.requests,
-            service_ms: times(&one.latency_ms),
-            logged_ms: one.logged_ms.as_ref().map(times),
+        .map(|group| RunGroup {
+            id: group.id.clone(),
+            requests: group.requests,
+            service_ms: times(&group.latency_ms),
+            logged_ms: group.logged_ms.as_ref().map(times),
             ..RunGroup::default()
         })
         .collect();
@@ -130,7 +121,7 @@ fn simulation(name: &str, mut file: Simulation, plan: Option<&str>) -> Result<Ru
     groups.push(RunGroup { id: ALL.to_owned(), requests: all, service_ms: times(&candidate.latency_ms), ..RunGroup::default() });
     Ok(Run {
         name: name.to_owned(),
-        sort: Sort::Simulation,
+        kind: RunKind::Simulation,
         plan: Some(candidate.plan),
         target: None,
         wsim: file.wsim,
@@ -159,10 +150,14 @@ fn replayed(name: &str, report: &replay::ReplayReport) -> Run {
         response_ms: Some(latencies(&group.work, |tally| &tally.response)),
         ..RunGroup::default()
     });
-    let processes = measured.upstreams.iter().map(|one| RunProcess { name: one.name.clone(), requests: one.requests, utilisation: None });
+    let processes = measured.upstreams.iter().map(|upstream| RunProcess {
+        name: upstream.name.clone(),
+        requests: upstream.requests,
+        utilisation: None,
+    });
     Run {
         name: name.to_owned(),
-        sort: Sort::Replay,
+        kind: RunKind::Replay,
         plan: report.target.strip_prefix("emulated: ").map(str::to_owned),
         target: Some(report.target.clone()),
         wsim: report.facts.wsim.clone(),
@@ -177,14 +172,14 @@ fn replayed(name: &str, report: &replay::ReplayReport) -> Run {
     }
 }
 
-fn latencies(tally: &Tally, of: fn(&Tally) -> &Times) -> Latencies {
+fn latencies(tally: &Tally, of: fn(&Tally) -> &LatencyHistogram) -> Latencies {
     let times = of(tally);
     Latencies { p50: quantile(times, 0.5), p95: quantile(times, 0.95), p99: quantile(times, 0.99) }
 }
 
-/// A quantile with its distribution-free 95 % interval: the order statistics whose ranks a binomial count leaves open (Conover, *Practical
+/// A quantile with its distribution-free 95 % interval: the order statistics between the binomial bounds of the rank (Conover, *Practical
 /// Nonparametric Statistics*, 3.2, in the normal approximation).
-fn quantile(times: &Times, quantile: f64) -> Option<Interval> {
+fn quantile(times: &LatencyHistogram, quantile: f64) -> Option<Interval> {
     if times.count() == 0 {
         return None;
     }
@@ -257,7 +252,7 @@ struct Latency {
     p99: Wire,
 }
 
-/// JSON has no word for a number that is not finite but `null`.
+/// An interval in JSON, where `null` stands for a number that is not finite.
 #[derive(Deserialize)]
 struct Wire {
     value: Option<f64>,

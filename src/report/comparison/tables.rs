@@ -1,13 +1,13 @@
 //! The tables of a comparison.
 
-use super::super::format;
-use super::super::table::{Cell, Column, Table, Tone};
 use super::ComparisonReport;
-use super::model::{Figure, Kind, Pair, Sort};
+use super::model::{FigurePair, PairKind, RunKind, RunPair};
 use super::pair::{P50_LIMIT, P95_LIMIT, REQUESTS_MIN};
+use crate::shared::table::{Cell, Column, Table, Tone};
 use wsim_stats::Interval;
+use wsim_text as text;
 
-/// Predicted beside measured, by group.
+/// Predicted and measured response times by group.
 pub(super) fn predictions(report: &ComparisonReport) -> Table {
     let mut columns = vec![
         Column::text("Group"),
@@ -23,7 +23,7 @@ pub(super) fn predictions(report: &ComparisonReport) -> Table {
         Column::number("Measured rate", "requests/s"),
         Column::number("Error rate", "%"),
     ];
-    let rows = rows(report, Kind::Prediction, &mut columns, |pair| {
+    let rows = rows(report, PairKind::Prediction, &mut columns, |pair| {
         pair.groups.iter().filter(|group| group.p50.is_known()).map(|group| {
             let mut row = vec![Cell::text(group.id.clone())];
             for (figure, limit) in [(&group.p50, P50_LIMIT), (&group.p95, P95_LIMIT)] {
@@ -35,9 +35,9 @@ pub(super) fn predictions(report: &ComparisonReport) -> Table {
     });
     Table {
         id: "predicted-measured",
-        title: "Predicted and measured, by endpoint group",
+        title: "Predicted and measured response times by endpoint group",
         note: format!(
-            "Time from the first byte sent to the last byte read, of work. Error: predicted over measured, less 1. “Covered”: the measured value lies in the predicted 95 % interval. Groups of fewer than {REQUESTS_MIN} requests are shown and not counted."
+            "From the first byte sent to the last byte read, long-poll waiting excluded. Error: predicted / measured - 1. “Covered”: the predicted 95 % interval contains the measured value. Groups with fewer than {REQUESTS_MIN} requests are shown but do not count."
         ),
         columns,
         rows,
@@ -60,26 +60,26 @@ pub(super) fn traffic(report: &ComparisonReport) -> Table {
             Column::number("CPU before", "cores"),
             Column::number("CPU after", "cores"),
             Column::number("CPU change", "%"),
-            Column::number("CPU of a request before", "ms"),
-            Column::number("CPU of a request after", "ms"),
-            Column::text("CPU of a request"),
+            Column::number("CPU per request before", "ms"),
+            Column::number("CPU per request after", "ms"),
+            Column::text("CPU per request"),
         ]);
     }
-    let rows = rows(report, Kind::Change, &mut columns, |pair| {
+    let rows = rows(report, PairKind::Change, &mut columns, |pair| {
         pair.groups.iter().map(|group| {
             let mut row = vec![Cell::text(group.id.clone()), count(group.requests.from), count(group.requests.to)];
             row.extend([value(group.rate.from), value(group.rate.to), change(&group.rate)]);
             if cpu {
                 row.extend([value(group.cores.from), value(group.cores.to), change(&group.cores)]);
-                row.extend([ranged(group.cpu_ms.from), ranged(group.cpu_ms.to), judged(&group.cpu_ms)]);
+                row.extend([ranged(group.cpu_ms.from), ranged(group.cpu_ms.to), significant_change(&group.cpu_ms)]);
             }
             row
         })
     });
-    Table { id: "traffic", title: "Traffic and CPU, by endpoint group", note: String::new(), columns, rows }
+    Table { id: "traffic", title: "Traffic and CPU by endpoint group", note: String::new(), columns, rows }
 }
 
-/// Latency before and after, by group.
+/// Response times before and after, by group.
 pub(super) fn latencies(report: &ComparisonReport) -> Table {
     let mut columns = vec![
         Column::text("Group"),
@@ -93,36 +93,40 @@ pub(super) fn latencies(report: &ComparisonReport) -> Table {
         Column::number("p99 after", "ms"),
         Column::text("p99"),
     ];
-    let rows = rows(report, Kind::Change, &mut columns, |pair| {
+    let rows = rows(report, PairKind::Change, &mut columns, |pair| {
         pair.groups.iter().filter(|group| group.p50.is_known()).map(|group| {
             let mut row = vec![Cell::text(group.id.clone())];
             for figure in [&group.p50, &group.p95, &group.p99] {
-                row.extend([value(figure.from), value(figure.to), judged(figure)]);
+                row.extend([value(figure.from), value(figure.to), significant_change(figure)]);
             }
             row
         })
     });
-    let replays = changes(report).any(|pair| [pair.from, pair.to].iter().all(|&place| report.runs[place].sort == Sort::Replay));
-    let from = if replays { " Times of two replays count from the intended instant." } else { "" };
+    let replays = changes(report).any(|pair| [pair.from, pair.to].iter().all(|&index| report.runs[index].kind == RunKind::Replay));
+    let start = if replays { " Response times of two replays are measured from the scheduled time of a request." } else { "" };
     Table {
         id: "latency",
-        title: "Work latency, by endpoint group",
+        title: "Response times by endpoint group",
         note: format!(
-            "“Indistinguishable”: nought lies in the 95 % interval of the difference, as far as the number of requests and of simulated runs tells. Where a run has no intervals only the change is said.{from}"
+            "Long-poll waiting excluded. “Indistinguishable”: the difference is within its uncertainty (its 95 % interval contains 0). If a run has no uncertainty, only the change is shown.{start}"
         ),
         columns,
         rows,
     }
 }
 
-/// Processes of both runs.
+/// Busy shares and rates by process.
 pub(super) fn processes(report: &ComparisonReport) -> Table {
     let busy = report.pairs.iter().any(|pair| pair.processes.iter().any(|process| process.utilisation.is_known()));
     let mut columns = vec![Column::text("Process")];
     if busy {
-        columns.extend([Column::number("Busy A", "%"), Column::number("Busy B", "%"), Column::text("Busy B to A")]);
+        columns.extend([Column::number("Busy A", "%"), Column::number("Busy B", "%"), Column::text("Busy, B against A")]);
     }
-    columns.extend([Column::number("Rate A", "requests/s"), Column::number("Rate B", "requests/s"), Column::number("Rate B to A", "%")]);
+    columns.extend([
+        Column::number("Rate A", "requests/s"),
+        Column::number("Rate B", "requests/s"),
+        Column::number("Rate, B against A", "%"),
+    ]);
     let several = report.pairs.len() > 1;
     if several {
         columns.insert(0, Column::text("Runs"));
@@ -130,10 +134,10 @@ pub(super) fn processes(report: &ComparisonReport) -> Table {
     let mut rows = Vec::new();
     for pair in &report.pairs {
         for process in &pair.processes {
-            let mut row = if several { vec![Cell::text(runs_of(pair))] } else { Vec::new() };
+            let mut row = if several { vec![Cell::text(run_numbers(pair))] } else { Vec::new() };
             row.push(Cell::log(&process.name));
             if busy {
-                row.extend([share(process.utilisation.from), share(process.utilisation.to), judged(&process.utilisation)]);
+                row.extend([share(process.utilisation.from), share(process.utilisation.to), significant_change(&process.utilisation)]);
             }
             row.extend([value(process.rate.from), value(process.rate.to), change(&process.rate)]);
             rows.push(row);
@@ -142,27 +146,27 @@ pub(super) fn processes(report: &ComparisonReport) -> Table {
     Table {
         id: "processes",
         title: "Processes",
-        note: "A is the run before, or measured; B the run after, or predicted. Utilisation is that of one core over the whole run: of the process where it was measured or simulated, of its request lines else. A replay knows its upstreams by the proxy's names and not their CPU: analyse the target's logs for that.".to_owned(),
+        note: "A: the run before, or the measurement. B: the run after, or the prediction. Busy: share of one core over the whole run, background CPU included if it was measured or simulated. A replay does not know the CPU of its target; to get it, analyse the target's logs.".to_owned(),
         columns,
         rows,
     }
 }
 
-/// What was compared.
+/// The runs that were compared.
 pub(super) fn runs(report: &ComparisonReport) -> Table {
-    let rows = report.runs.iter().enumerate().map(|(place, run)| {
-        let sort = match run.sort {
-            Sort::Analysis => "analysis",
-            Sort::Simulation => "simulation",
-            Sort::Replay => "replay",
+    let rows = report.runs.iter().enumerate().map(|(index, run)| {
+        let kind = match run.kind {
+            RunKind::Analysis => "analysis",
+            RunKind::Simulation => "simulation",
+            RunKind::Replay => "replay",
         };
         vec![
-            Cell::count(place as u64 + 1),
+            Cell::count(index as u64 + 1),
             Cell::text(run.name.clone()),
-            Cell::text(if place == 0 { format!("{sort}, baseline") } else { sort.to_owned() }),
-            Cell::text(run.plan.clone().or_else(|| run.target.clone()).unwrap_or_else(|| format::UNKNOWN.to_owned())),
-            Cell::number(format!("× {}", format::tick(run.load)), run.load),
-            Cell::number(format::number(run.seconds), run.seconds),
+            Cell::text(if index == 0 { format!("{kind}, baseline") } else { kind.to_owned() }),
+            Cell::text(run.plan.clone().or_else(|| run.target.clone()).unwrap_or_else(|| text::UNKNOWN.to_owned())),
+            Cell::number(format!("× {}", text::tick(run.load)), run.load),
+            Cell::number(text::number(run.seconds), run.seconds),
             Cell::text(if run.void.is_empty() { "valid" } else { "void" }).with_tone(if run.void.is_empty() {
                 Tone::Good
             } else {
@@ -183,18 +187,18 @@ pub(super) fn runs(report: &ComparisonReport) -> Table {
             Column::number("Load", ""),
             Column::number("Length", "s"),
             Column::text("State"),
-            Column::text("Made"),
+            Column::text("Created"),
         ],
         rows: rows.collect(),
     }
 }
 
-/// Rows of all pairs of a kind; a column that names them comes first if the baseline is compared with several.
+/// The rows of all pairs of a kind. If the baseline is compared with several runs, a column that names the runs is inserted.
 fn rows<'a, I: Iterator<Item = Vec<Cell>>>(
     report: &'a ComparisonReport,
-    kind: Kind,
+    kind: PairKind,
     columns: &mut Vec<Column>,
-    of: impl Fn(&'a Pair) -> I,
+    rows_of: impl Fn(&'a RunPair) -> I,
 ) -> Vec<Vec<Cell>> {
     let several = report.pairs.len() > 1;
     if several {
@@ -202,9 +206,9 @@ fn rows<'a, I: Iterator<Item = Vec<Cell>>>(
     }
     let mut rows = Vec::new();
     for pair in report.pairs.iter().filter(|pair| pair.kind == kind) {
-        for mut row in of(pair) {
+        for mut row in rows_of(pair) {
             if several {
-                row.insert(0, Cell::text(runs_of(pair)));
+                row.insert(0, Cell::text(run_numbers(pair)));
             }
             rows.push(row);
         }
@@ -212,38 +216,38 @@ fn rows<'a, I: Iterator<Item = Vec<Cell>>>(
     rows
 }
 
-fn changes(report: &ComparisonReport) -> impl Iterator<Item = &Pair> {
-    report.pairs.iter().filter(|pair| pair.kind == Kind::Change)
+fn changes(report: &ComparisonReport) -> impl Iterator<Item = &RunPair> {
+    report.pairs.iter().filter(|pair| pair.kind == PairKind::Change)
 }
 
-/// The numbers that [`runs`] gives them: names are long.
-fn runs_of(pair: &Pair) -> String {
+/// The numbers of the two runs in the table [`runs`], because their names are long.
+fn run_numbers(pair: &RunPair) -> String {
     format!("{} → {}", pair.from + 1, pair.to + 1)
 }
 
 fn value(figure: Option<Interval>) -> Cell {
-    Cell::maybe(figure.map(|one| one.value), format::number)
+    Cell::maybe(figure.map(|interval| interval.value), text::number)
 }
 
 fn ranged(figure: Option<Interval>) -> Cell {
-    figure.map_or_else(|| Cell::text(format::UNKNOWN), |one| Cell::number(format::range(one), one.value))
+    figure.map_or_else(Cell::unknown, Cell::range)
 }
 
 fn share(figure: Option<Interval>) -> Cell {
-    figure.map_or_else(|| Cell::text(format::UNKNOWN), |one| Cell::number(format::percent_range_number(one), one.value * 100.0))
+    figure.map_or_else(Cell::unknown, Cell::share_range)
 }
 
 fn count(figure: Option<Interval>) -> Cell {
-    Cell::maybe(figure.map(|one| one.value), |value| format!("{value:.0}"))
+    Cell::maybe(figure.map(|interval| interval.value), |value| format!("{value:.0}"))
 }
 
-/// A relative change in a column of per cent.
-fn change(figure: &Figure) -> Cell {
-    figure.relative.map_or_else(|| Cell::text(format::UNKNOWN), |relative| Cell::number(signed(relative), relative * 100.0))
+/// A relative change in a column of percentages.
+fn change(figure: &FigurePair) -> Cell {
+    figure.relative.map_or_else(Cell::unknown, |relative| Cell::number(signed(relative), relative * 100.0))
 }
 
-/// A relative change, or that there is none beyond noise.
-fn judged(figure: &Figure) -> Cell {
+/// A relative change, or that there is none beyond the uncertainty.
+fn significant_change(figure: &FigurePair) -> Cell {
     match (figure.relative, figure.indistinguishable) {
         (Some(relative), Some(true)) => Cell::text(format!("indistinguishable ({} %)", signed(relative))),
         (Some(relative), _) => {
@@ -256,21 +260,21 @@ fn judged(figure: &Figure) -> Cell {
             };
             Cell::text(format!("{} %", signed(relative))).with_tone(tone)
         }
-        (None, _) => Cell::text(format::UNKNOWN),
+        (None, _) => Cell::unknown(),
     }
 }
 
-fn error(figure: &Figure, limit: f64) -> Cell {
-    let Some(relative) = figure.relative else { return Cell::text(format::UNKNOWN) };
+fn error(figure: &FigurePair, limit: f64) -> Cell {
+    let Some(relative) = figure.relative else { return Cell::unknown() };
     let tone = if relative.abs() <= limit { Tone::Good } else { Tone::Warn };
     Cell::number(signed(relative), relative * 100.0).with_tone(tone)
 }
 
-fn covered(figure: &Figure) -> Cell {
+fn covered(figure: &FigurePair) -> Cell {
     match figure.covered {
         Some(true) => Cell::text("yes").with_tone(Tone::Good),
         Some(false) => Cell::text("no").with_tone(Tone::Warn),
-        None => Cell::text(format::UNKNOWN),
+        None => Cell::unknown(),
     }
 }
 
@@ -278,5 +282,5 @@ fn signed(relative: f64) -> String {
     format!("{:+.0}", relative * 100.0)
 }
 
-/// As the back-test wants it of throughput.
+/// Largest relative error of a well-predicted rate, as in the back-test of a simulation.
 const RATE_LIMIT: f64 = 0.1;

@@ -1,22 +1,18 @@
-//! Every form of a comparison: it fits its schema, the figures are right, hostile text is inert.
+//! Every format of a comparison: it conforms to its schema, the figures are right, hostile text is inert.
 
 use serde_json::Value;
 
-use super::{Kind, Latencies, ReadError, Run, fixture, html, json, markdown, read, terminal};
-use crate::{Style, schema_check};
+use super::{ComparisonReport, Latencies, PairKind, ReadError, Run, fixture, read};
+use crate::Report;
+use crate::exporter::printed;
+use crate::shared::schema_check;
 use wsim_stats::Interval;
-
-fn shown(report: &super::ComparisonReport) -> String {
-    let mut out = Vec::new();
-    terminal(&mut out, report, None, Style { colour: false, width: 100 }).unwrap();
-    String::from_utf8(out).unwrap()
-}
 
 #[test]
 fn real_output_fits_the_schema() {
     let schema: Value = serde_json::from_str(super::SCHEMA).unwrap();
     for report in [fixture::change(), fixture::prediction(), fixture::several()] {
-        let mut value: Value = serde_json::from_str(&json(&report).unwrap()).unwrap();
+        let mut value: Value = serde_json::from_str(&report.json().unwrap()).unwrap();
         let problems = schema_check::problems(&schema, &value);
         assert!(problems.is_empty(), "{problems:#?}");
         value["pairs"][0]["kind"] = "guess".into();
@@ -26,40 +22,40 @@ fn real_output_fits_the_schema() {
 }
 
 #[test]
-fn forms_are_as_reviewed() {
-    insta::assert_snapshot!("change", shown(&fixture::change()));
-    insta::assert_snapshot!("prediction", shown(&fixture::prediction()));
-    insta::assert_snapshot!("markdown", markdown(&fixture::prediction()));
+fn formats_are_as_reviewed() {
+    insta::assert_snapshot!("change", printed(&fixture::change(), 100));
+    insta::assert_snapshot!("prediction", printed(&fixture::prediction(), 100));
+    insta::assert_snapshot!("markdown", fixture::prediction().markdown());
 }
 
 #[test]
-fn a_prediction_is_held_against_what_was_measured_in_either_order() {
+fn a_prediction_is_compared_with_the_measurement_in_either_order() {
     let report = fixture::prediction();
     let pair = &report.pairs[0];
-    assert_eq!((pair.kind, pair.from, pair.to), (Kind::Prediction, 1, 0));
+    assert_eq!((pair.kind, pair.from, pair.to), (PairKind::Prediction, 1, 0));
     let sync = pair.groups.iter().find(|group| group.id == "sync").unwrap();
     assert!((sync.p50.relative.unwrap() - 0.3).abs() < 1e-9, "{:?}", sync.p50);
     let summary = pair.summary;
     assert_eq!((summary.groups, summary.p50_within, summary.p95_within), (1, 0, 1));
     assert_eq!((summary.p50_covered, summary.p95_covered), (0, 1));
-    let turned = super::ComparisonReport::new(String::new(), String::new(), String::new(), report.runs.iter().rev().cloned().collect());
-    assert_eq!((turned.pairs[0].from, turned.pairs[0].to), (0, 1));
-    assert_eq!(turned.pairs[0].summary, summary);
+    let reversed = ComparisonReport::new(String::new(), String::new(), String::new(), report.runs.iter().rev().cloned().collect());
+    assert_eq!((reversed.pairs[0].from, reversed.pairs[0].to), (0, 1));
+    assert_eq!(reversed.pairs[0].summary, summary);
     assert_eq!(report.charts().len(), 1);
 }
 
 #[test]
-fn a_homeservers_log_is_predicted_by_its_own_clock_where_that_is_known() {
+fn a_homeservers_log_is_compared_with_times_as_logged_if_they_were_simulated() {
     let mut simulated = fixture::simulated("a");
     let sync = simulated.groups.iter_mut().find(|group| group.id == "sync").unwrap();
     sync.logged_ms = Some(Latencies { p50: Some(Interval::exact(1.25)), ..sync.service_ms });
     let predicted = |measured: Run| {
-        let report = super::ComparisonReport::new(String::new(), String::new(), String::new(), vec![simulated.clone(), measured]);
+        let report = ComparisonReport::new(String::new(), String::new(), String::new(), vec![simulated.clone(), measured]);
         let pair = &report.pairs[0];
         pair.groups.iter().find(|group| group.id == "sync").and_then(|group| group.p50.to).map(|p50| p50.value)
     };
     assert_eq!(predicted(fixture::change().runs.remove(0)), Some(1.25));
-    assert_ne!(predicted(fixture::replayed("b")), Some(1.25), "a replay's clock runs from the first byte sent");
+    assert_ne!(predicted(fixture::replayed("b")), Some(1.25), "a replay measures from the first byte sent");
 }
 
 #[test]
@@ -72,7 +68,7 @@ fn a_change_is_counted_and_the_same_run_is_indistinguishable() {
     let same = &fixture::several().pairs[0];
     assert!(same.groups.iter().all(|group| group.p95.indistinguishable != Some(false)));
     assert!(same.groups.iter().any(|group| group.p95.indistinguishable == Some(true)), "a replay's histograms have intervals");
-    let text = shown(&fixture::several());
+    let text = printed(&fixture::several(), 100);
     assert!(text.contains("reports/void is void") && text.contains("1 → 3  sync"), "{text}");
 }
 
@@ -88,9 +84,9 @@ fn every_row_has_a_cell_per_column() {
 #[test]
 fn hostile_names_are_inert() {
     for report in [fixture::change(), fixture::prediction(), fixture::several()] {
-        let text = shown(&report);
+        let text = printed(&report, 100);
         assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}'), "{text}");
-        let page = html(&report).unwrap();
+        let page = report.html().unwrap();
         assert!(!page.contains("<script>alert") && !page.contains("<b>tuesday") && !page.contains('\u{202e}'));
         for table in report.tables() {
             let csv = table.csv();
@@ -100,14 +96,14 @@ fn hostile_names_are_inert() {
 }
 
 #[test]
-fn what_is_no_report_is_refused() {
+fn text_that_is_not_a_report_is_rejected() {
     assert!(matches!(read("x", "no JSON", None), Err(ReadError::NotJson(_))));
     assert!(matches!(read("x", "{}", None), Err(ReadError::NoSchema)));
     assert!(matches!(read("x", r#"{"schema": 7}"#, None), Err(ReadError::NoSchema)));
     let error = read("x", r#"{"schema": "wsim.analysis/2"}"#, None).unwrap_err();
     assert!(error.to_string().contains("wsim.analysis/2") && error.to_string().contains("wsim.replay/1"), "{error}");
     assert!(matches!(read("x", r#"{"schema": "wsim.analysis/1"}"#, None), Err(ReadError::Damaged { .. })));
-    let text = crate::simulation::json(&crate::simulation::fixture::report()).unwrap();
+    let text = crate::simulation::fixture::report().json().unwrap();
     let error = read("x", &text, Some("nonsense")).unwrap_err();
     assert!(matches!(&error, ReadError::NoSuchPlan(_, plans) if plans.contains("monolith") || plans.contains(' ')), "{error}");
 }

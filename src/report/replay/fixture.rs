@@ -1,12 +1,12 @@
-//! A made-up run: hostile names included.
+//! An invented replay, hostile names included.
 
 use super::{CpuShare, LimitStep, Predicted, ReplayReport};
-use crate::fixture;
+use crate::analysis::fixture;
 use wsim_endpoints::EndpointId;
-use wsim_matrix::Skip;
+use wsim_matrix::Tier;
 use wsim_profile::Window;
 use wsim_replay::record::Recorder;
-use wsim_replay::{End, Outcome, Reason, Sink};
+use wsim_replay::{End, Outcome, Sink, SkipReason, Unsendable};
 use wsim_stats::Interval;
 use wsim_transport::Failure;
 
@@ -20,7 +20,7 @@ pub(crate) fn report() -> ReplayReport {
         let endpoint = u16::try_from(number % 3).unwrap();
         let end = match number {
             7 => End::Failed(Failure::Timeout),
-            10..=19 => End::Skipped(Reason::Content(Skip::Write)),
+            10..=19 => End::Skipped(SkipReason::Content(Unsendable::Write)),
             _ => End::Completed,
         };
         let sent = !matches!(end, End::Skipped(_));
@@ -49,15 +49,13 @@ pub(crate) fn report() -> ReplayReport {
     let range = |value: f64| Interval::new(value, value * 0.9, value * 1.1);
     ReplayReport {
         facts: analysis.facts,
-        inputs: analysis.inputs,
-        malformed: Vec::new(),
         target: "http://127.0.0.1:18000".to_owned(),
         server_name: Some("wsim.test".to_owned()),
         window: Window { start_us: 1_763_653_640_000_000, end_us: 1_763_653_820_000_000 },
         speed: 1.0,
         load: 1.5,
         shard: None,
-        allowed: "reads",
+        allowed: Tier::Read,
         took_seconds: 180.5,
         measured: recorder.finish().0,
         void_reasons: Vec::new(),
@@ -70,7 +68,7 @@ pub(crate) fn report() -> ReplayReport {
     }
 }
 
-/// A run that says nothing.
+/// A void run.
 pub(crate) fn void() -> ReplayReport {
     ReplayReport { void_reasons: vec!["the generator was late: p99 34.0 ms".to_owned()], predicted: Vec::new(), ..report() }
 }

@@ -1,66 +1,80 @@
-//! `report.html` of a replay, with the style and script of the analysis.
+//! `report.html` of a replay.
 
 use askama::Template;
 
-use super::super::ReportError;
-use super::super::charts::Chart;
-use super::super::escape;
-use super::super::format;
-use super::super::page::{Shell, Top, sentence};
-use super::super::table::Table;
-use super::super::words;
 use super::ReplayReport;
+use crate::Report;
+use crate::charts::Chart;
+use crate::exporter::ReportError;
+use crate::shared::escape;
+use crate::shared::glossary::TERMS;
+use crate::shared::page::{PageFrame, sentence};
+use crate::shared::table::Table;
+use crate::shared::verdict::{Verdict, next_steps};
+use crate::shared::vocabulary;
+use wsim_text as text;
 
-/// The whole page.
-///
-/// # Errors
-/// [`ReportError::Html`] if the template fails, which no value of the model makes it do.
-pub fn html(report: &ReplayReport) -> Result<String, ReportError> {
-    let method = vec![
-        ("Target", escape::page(&report.target, 200)),
-        ("Server name", escape::page(report.server_name.as_deref().unwrap_or(format::UNKNOWN), 200)),
-        ("Part of the log", format::window(report.window)),
-        ("Speed", format!("× {}", format::tick(report.speed))),
-        ("Load", format!("× {} users", format::tick(report.load))),
-        ("Allowed", report.allowed.to_owned()),
-        ("Took", format::duration(report.took_seconds)),
-        ("Seed", report.facts.seed.to_string()),
-        ("Command", sentence(&report.facts.command)),
-        ("Made", format!("{} by wsim {}", report.facts.created, report.facts.wsim)),
-    ];
+pub(super) fn html(report: &ReplayReport) -> Result<String, ReportError> {
     let page = Page {
-        shell: shell(report),
-        top: top(report),
+        frame: frame(report),
+        verdict: verdict(report),
         charts: report.charts(),
         tables: report.tables(),
-        method,
+        method: method(report),
         assumptions: vec![ASSUMPTION.to_owned()],
-        glossary: &words::GLOSSARY,
+        terms: &TERMS,
     };
     Ok(page.render()?)
 }
 
-fn shell(report: &ReplayReport) -> Shell {
-    let mut shell = Shell::new("replay", &report.facts, format::window(report.window)).with_contents([
+#[derive(Template)]
+#[template(path = "replay.html")]
+struct Page {
+    frame: PageFrame,
+    verdict: Verdict,
+    charts: Vec<Chart>,
+    tables: Vec<Table>,
+    method: Vec<(&'static str, String)>,
+    assumptions: Vec<String>,
+    terms: &'static [(&'static str, &'static str)],
+}
+
+fn frame(report: &ReplayReport) -> PageFrame {
+    let mut frame = PageFrame::new("replay", &report.facts, vocabulary::window(report.window)).with_contents([
         ("charts", "Charts", !report.charts().is_empty()),
         ("measured", "Measurements", true),
         ("method", "Method", true),
-        ("glossary", "Glossary", true),
+        ("terms", "Terms", true),
     ]);
-    shell.notice = report.is_void().then_some(("Void", "the figures below say nothing about the target."));
-    shell
+    frame.notice = report.is_void().then_some(("Void", "the figures below say nothing about the target."));
+    frame
 }
 
-fn top(report: &ReplayReport) -> Top {
-    Top {
+fn verdict(report: &ReplayReport) -> Verdict {
+    Verdict {
         headline: headline(report),
-        lead: [report.verdict(), report.lateness(), report.coverage()]
+        lead: [report.verdict(), report.lateness_sentence(), report.coverage_sentence()]
             .iter()
-            .map(|text| sentence(&format!("{}.", format::capital(text).trim_end_matches('.'))))
+            .map(|text| sentence(&format!("{}.", text::capital(text).trim_end_matches('.'))))
             .collect(),
-        next: Top::steps(&report.facts),
-        ..Top::default()
+        next: next_steps(&report.facts),
+        ..Verdict::default()
     }
+}
+
+fn method(report: &ReplayReport) -> Vec<(&'static str, String)> {
+    vec![
+        ("Target", escape::page(&report.target, 200)),
+        ("Server name", escape::page(report.server_name.as_deref().unwrap_or(text::UNKNOWN), 200)),
+        ("Part of the log", vocabulary::window(report.window)),
+        ("Speed", format!("× {}", text::tick(report.speed))),
+        ("Load", format!("× {} users", text::tick(report.load))),
+        ("Requests allowed", report.allowed.name().to_owned()),
+        ("Duration", text::duration(report.took_seconds)),
+        ("Random seed", report.facts.seed.to_string()),
+        ("Command", sentence(&report.facts.command)),
+        ("Created", format!("{} by wsim {}", report.facts.created, report.facts.wsim)),
+    ]
 }
 
 /// The result in a few words.
@@ -70,26 +84,14 @@ fn headline(report: &ReplayReport) -> String {
     }
     if !report.steps.is_empty() {
         return report.limit().map_or_else(
-            || "The target does not hold the smallest load that was tried".to_owned(),
-            |step| format!("The target holds {} times the logged users", format::tick(step.load)),
+            || "The target misses the objective even at the smallest load tried".to_owned(),
+            |step| format!("The target meets the objective up to {} times the users of the log", text::tick(step.load)),
         );
     }
     let work = report.measured.whole().work;
-    let p95 = |ns: u64| format::milliseconds(ns as f64 / 1e6);
-    let (now, then) = (work.response.quantile_ns(0.95), work.original.quantile_ns(0.95));
-    sentence(&format!("95 % of the work took at most {}, in the log {}", p95(now), p95(then)))
+    let p95 = |ns: u64| text::milliseconds(ns as f64 / 1e6);
+    let (replay, log) = (work.response.quantile_ns(0.95), work.original.quantile_ns(0.95));
+    sentence(&format!("p95 {} in the replay, {} in the log", p95(replay), p95(log)))
 }
 
-const ASSUMPTION: &str = "Requests are sent at the log's times on an absolute schedule; users arrive openly, and what one user's client does stays in order with as many requests under way as in the log. Response times count from the intended instant, so that no delay of the generator is left out.";
-
-#[derive(Template)]
-#[template(path = "replay.html")]
-struct Page {
-    shell: Shell,
-    top: Top,
-    charts: Vec<Chart>,
-    tables: Vec<Table>,
-    method: Vec<(&'static str, String)>,
-    assumptions: Vec<String>,
-    glossary: &'static [(&'static str, &'static str)],
-}
+const ASSUMPTION: &str = "Requests are sent at the times of the log, whether or not earlier ones were slow (open arrivals). The requests of one user's client keep their order, with as many in progress at once as in the log. Response times are measured from the scheduled time of a request, so that any delay of the generator is included.";

@@ -1,66 +1,58 @@
-//! Shards of one replay, joined.
+//! Joins the shards of one replay.
 //!
-//! Invariant: counts and histograms of the joined report are those that one machine would have written for the same outcomes; whatever makes
-//! a shard void, or is missing, makes the whole void.
+//! Invariant: counts and histograms of the joined report are those that one machine would have written for the same outcomes. The joined
+//! report is void if a shard is void or missing.
 
-use super::super::format;
 use super::ReplayReport;
+use crate::shared::vocabulary;
 
 /// Why reports are not shards of one replay.
 #[derive(Debug, thiserror::Error)]
 pub enum JoinError {
-    /// None.
     #[error("there is nothing to join")]
     Nothing,
-    /// A run that is whole.
-    #[error("{0} is no shard but a whole run: give the folders of runs with --shard")]
-    Whole(String),
-    /// Two runs of the same shard.
+    #[error("{0} is not a shard but a complete run: give the folders of runs with --shard")]
+    Complete(String),
     #[error("{0} and {1} are both shard {2}: give each shard once")]
-    Twice(String, String, u32),
-    /// Shards of two replays.
-    #[error("{first} and {other} are not of one replay: {what} is {mine} there and {theirs} here")]
+    Duplicate(String, String, u32),
+    #[error("{first} and {other} are not shards of the same replay: {what} is {first_value} in the first and {other_value} in the second")]
     Mixed {
-        /// The first run.
         first: String,
-        /// The one that does not fit.
         other: String,
-        /// What differs.
+        /// The property that differs.
         what: &'static str,
-        /// Of the first.
-        mine: String,
-        /// Of the other.
-        theirs: String,
+        first_value: String,
+        other_value: String,
     },
-    /// Steps of several shards were not taken at the same time.
-    #[error("{0} looked for the limit, step by step on its own: runs with --find-limit cannot be joined")]
+    /// Several shards do not take the steps of the search at the same time.
+    #[error("{0} was run with --find-limit: such runs cannot be joined")]
     Limit(String),
 }
 
-/// Joins reports with their names. Facts (command, time) are the first's.
+/// Joins reports, each given with its name. Command and time are those of the first shard.
 ///
 /// # Errors
 /// [`JoinError`] if they are not different shards of one replay.
 pub fn join(mut shards: Vec<(String, ReplayReport)>) -> Result<ReplayReport, JoinError> {
     let mut numbers: Vec<(u32, String)> = Vec::new();
-    let mut of = 0;
+    let mut expected = 0;
     for (name, report) in &shards {
-        let Some((number, count)) = report.shard else { return Err(JoinError::Whole(name.clone())) };
+        let Some((number, count)) = report.shard else { return Err(JoinError::Complete(name.clone())) };
         if !report.steps.is_empty() {
             return Err(JoinError::Limit(name.clone()));
         }
         if let Some((first, first_report)) = shards.first() {
-            same(first, first_report, name, report)?;
+            check_same_replay(first, first_report, name, report)?;
         }
-        if let Some((_, twin)) = numbers.iter().find(|(taken, _)| *taken == number) {
-            return Err(JoinError::Twice(twin.clone(), name.clone(), number));
+        if let Some((_, duplicate)) = numbers.iter().find(|(taken, _)| *taken == number) {
+            return Err(JoinError::Duplicate(duplicate.clone(), name.clone(), number));
         }
         numbers.push((number, name.clone()));
-        of = count;
+        expected = count;
     }
-    // By number, so that the order of the arguments changes nothing.
+    // Sorted, so that the order of the arguments does not matter.
     shards.sort_by_key(|(_, report)| report.shard);
-    let mut void = missing(of, &numbers);
+    let mut void = missing(expected, &numbers);
     let partial = !void.is_empty();
     for (name, report) in &shards {
         let number = report.shard.map_or(0, |(number, _)| number);
@@ -79,43 +71,45 @@ pub fn join(mut shards: Vec<(String, ReplayReport)>) -> Result<ReplayReport, Joi
     Ok(whole)
 }
 
-/// A reason if not all are there.
-fn missing(of: u32, numbers: &[(u32, String)]) -> Vec<String> {
-    let there = |number: &u32| numbers.iter().any(|(taken, _)| taken == number);
-    let count = (0..of).filter(|number| !there(number)).count();
+/// A reason for the joined run to be void, unless all `expected` shards are given.
+fn missing(expected: u32, numbers: &[(u32, String)]) -> Vec<String> {
+    let given = |number: &u32| numbers.iter().any(|(taken, _)| taken == number);
+    let count = (0..expected).filter(|number| !given(number)).count();
     if count == 0 {
         return Vec::new();
     }
-    let mut named: Vec<String> = (0..of).filter(|number| !there(number)).take(NAMED).map(|number| number.to_string()).collect();
-    if count > NAMED {
-        named.push(format!("and {} more", count - NAMED));
+    let mut named: Vec<String> = (0..expected).filter(|number| !given(number)).take(NAMED_MAX).map(|number| number.to_string()).collect();
+    if count > NAMED_MAX {
+        named.push(format!("and {} more", count - NAMED_MAX));
     }
     let are = if count == 1 { "is" } else { "are" };
-    vec![format!("{count} of {of} shards {are} missing: {}", named.join(", "))]
+    vec![format!("{count} of {expected} shards {are} missing: {}", named.join(", "))]
 }
 
-/// Checks that two reports are of one replay.
-fn same(first: &str, a: &ReplayReport, other: &str, b: &ReplayReport) -> Result<(), JoinError> {
+/// Checks that two reports are shards of the same replay.
+fn check_same_replay(first: &str, a: &ReplayReport, other: &str, b: &ReplayReport) -> Result<(), JoinError> {
     let of = |report: &ReplayReport| report.shard.map_or(1, |(_, of)| of).to_string();
     let name = |report: &ReplayReport| report.server_name.clone().unwrap_or_else(|| "unknown".to_owned());
     let facts = [
         ("the number of shards", of(a), of(b)),
         ("the target", a.target.clone(), b.target.clone()),
-        ("the server's name", name(a), name(b)),
-        ("the part of the log", format::window(a.window), format::window(b.window)),
-        ("the beginning, µs,", a.window.start_us.to_string(), b.window.start_us.to_string()),
-        ("the end, µs,", a.window.end_us.to_string(), b.window.end_us.to_string()),
+        ("the server name", name(a), name(b)),
+        ("the part of the log", vocabulary::window(a.window), vocabulary::window(b.window)),
+        ("the start (µs)", a.window.start_us.to_string(), b.window.start_us.to_string()),
+        ("the end (µs)", a.window.end_us.to_string(), b.window.end_us.to_string()),
         ("--speed", a.speed.to_string(), b.speed.to_string()),
         ("--load", a.load.to_string(), b.load.to_string()),
         ("--seed", a.facts.seed.to_string(), b.facts.seed.to_string()),
-        ("what was allowed", a.allowed.to_owned(), b.allowed.to_owned()),
+        ("the kind of requests allowed", a.allowed.name().to_owned(), b.allowed.name().to_owned()),
         ("the Synapse release of the endpoint table", a.facts.synapse_version.clone(), b.facts.synapse_version.clone()),
     ];
-    match facts.into_iter().find(|(_, mine, theirs)| mine != theirs) {
+    match facts.into_iter().find(|(_, a, b)| a != b) {
         None => Ok(()),
-        Some((what, mine, theirs)) => Err(JoinError::Mixed { first: first.to_owned(), other: other.to_owned(), what, mine, theirs }),
+        Some((what, first_value, other_value)) => {
+            Err(JoinError::Mixed { first: first.to_owned(), other: other.to_owned(), what, first_value, other_value })
+        }
     }
 }
 
 /// Missing shards that are named.
-const NAMED: usize = 10;
+const NAMED_MAX: usize = 10;

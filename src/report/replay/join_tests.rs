@@ -1,20 +1,21 @@
-//! Shards written, read and joined are the whole; what does not belong together is refused.
+//! Shards that are written, read and joined equal the whole; reports that do not belong together are rejected.
 
 use proptest::prelude::*;
 
-use super::{ReplayReport, fixture, join, json, read};
+use super::{ReplayReport, fixture, join, read};
+use crate::Report;
 use wsim_endpoints::EndpointId;
-use wsim_matrix::Skip;
-use wsim_replay::record::{Measured, Recorder};
-use wsim_replay::{End, Outcome, Reason, Sink};
+use wsim_matrix::Tier;
+use wsim_replay::record::{Measurements, Recorder};
+use wsim_replay::{End, Outcome, Sink, SkipReason, Unsendable};
 use wsim_transport::Failure;
 
-fn shard(number: u32, of: u32, measured: Measured) -> (String, ReplayReport) {
+fn shard(number: u32, of: u32, measured: Measurements) -> (String, ReplayReport) {
     let report = ReplayReport { shard: Some((number, of)), measured, steps: Vec::new(), predicted: Vec::new(), ..fixture::report() };
     (format!("shard-{number}"), report)
 }
 
-fn measured(outcomes: &[Outcome]) -> Measured {
+fn measured(outcomes: &[Outcome]) -> Measurements {
     let mut recorder = Recorder::new(["sync", "media", "event_sending"]);
     recorder.upstream(1, "worker1");
     recorder.upstream(2, "worker2");
@@ -26,8 +27,8 @@ fn any_outcome() -> impl Strategy<Value = Outcome> {
     let end = prop_oneof![
         4 => Just(End::Completed),
         1 => prop::sample::select(Failure::ALL.to_vec()).prop_map(End::Failed),
-        1 => prop::sample::select(Skip::ALL.to_vec()).prop_map(|skip| End::Skipped(Reason::Content(skip))),
-        1 => prop::sample::select(vec![Reason::Full, Reason::Ramp, Reason::Overtaken, Reason::Filtered]).prop_map(End::Skipped),
+        1 => prop::sample::select(Unsendable::ALL.to_vec()).prop_map(|skip| End::Skipped(SkipReason::Content(skip))),
+        1 => prop::sample::select(vec![SkipReason::QueueFull, SkipReason::Ramp, SkipReason::Overtaken, SkipReason::Filtered]).prop_map(End::Skipped),
     ];
     (0_u16..3, 0_u64..1_000_000_000, 0_u64..9_000_000, 1_u64..900_000_000, 1_u8..3, prop::sample::select(vec![200, 404, 429]), end)
         .prop_map(|(endpoint, intended_ns, late_ns, service_ns, upstream, status, end)| {
@@ -52,24 +53,24 @@ fn any_outcome() -> impl Strategy<Value = Outcome> {
         })
 }
 
-/// The figures alone, in an order of their own: groups and upstreams stand in the order in which a machine first saw them.
+/// The figures alone, sorted: otherwise groups and upstreams are in the order in which a machine first saw them.
 fn sorted(mut report: ReplayReport) -> String {
     report.shard = None;
     report.measured.groups.sort_by(|a, b| a.id.cmp(&b.id));
     report.measured.upstreams.sort_by(|a, b| a.name.cmp(&b.name));
-    json(&report).unwrap()
+    report.json().unwrap()
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
-    fn shards_through_their_files_are_the_whole(outcomes in prop::collection::vec((any_outcome(), 0_u32..3), 1..80)) {
+    fn shards_joined_from_their_files_equal_the_whole(outcomes in prop::collection::vec((any_outcome(), 0_u32..3), 1..80)) {
         let all: Vec<Outcome> = outcomes.iter().map(|(outcome, _)| *outcome).collect();
         let (_, whole) = shard(0, 1, measured(&all));
         let shards = (0..3).rev().map(|number| {
-            let own: Vec<Outcome> = outcomes.iter().filter(|(_, shard)| *shard == number).map(|(outcome, _)| *outcome).collect();
-            let (name, report) = shard(number, 3, measured(&own));
-            (name, read(&json(&report).unwrap()).unwrap())
+            let part: Vec<Outcome> = outcomes.iter().filter(|(_, shard)| *shard == number).map(|(outcome, _)| *outcome).collect();
+            let (name, report) = shard(number, 3, measured(&part));
+            (name, read(&report.json().unwrap()).unwrap())
         });
         let joined = join(shards.collect()).unwrap();
         prop_assert_eq!(&joined.void_reasons, &Vec::<String>::new());
@@ -80,15 +81,15 @@ proptest! {
 #[test]
 fn a_report_read_back_is_the_same_report() {
     for report in [fixture::report(), fixture::void()] {
-        let mut back = read(&json(&report).unwrap()).unwrap();
-        // Of fractions the last digit may change.
-        for (mine, theirs) in report.predicted.iter().zip(&back.predicted) {
-            assert_eq!(mine.id, theirs.id);
-            assert!((mine.p95.high - theirs.p95.high).abs() < 1e-9 && (mine.p50.low - theirs.p50.low).abs() < 1e-9);
+        let mut back = read(&report.json().unwrap()).unwrap();
+        // The last digit of a fraction may change.
+        for (written, read) in report.predicted.iter().zip(&back.predicted) {
+            assert_eq!(written.id, read.id);
+            assert!((written.p95.high - read.p95.high).abs() < 1e-9 && (written.p50.low - read.p50.low).abs() < 1e-9);
         }
         assert_eq!(report.predicted.len(), back.predicted.len());
         back.predicted.clone_from(&report.predicted);
-        assert_eq!(json(&back).unwrap(), json(&report).unwrap());
+        assert_eq!(back.json().unwrap(), report.json().unwrap());
     }
 }
 
@@ -103,33 +104,36 @@ fn a_missing_or_void_shard_makes_the_whole_void() {
 }
 
 #[test]
-fn what_does_not_belong_together_is_refused() {
+fn reports_that_do_not_belong_together_are_rejected() {
     let one = |number| shard(number, 2, fixture::report().measured);
-    let refused = |change: fn(&mut ReplayReport)| {
+    let error = |change: fn(&mut ReplayReport)| {
         let mut other = one(1);
         change(&mut other.1);
         join(vec![one(0), other]).unwrap_err().to_string()
     };
-    let expected = "shard-0 and shard-1 are not of one replay: --speed is 1 there and 2 here";
-    assert_eq!(refused(|report| report.speed = 2.0), expected);
-    assert!(refused(|report| report.target = "http://127.0.0.1:1".to_owned()).contains("the target is"));
-    assert!(refused(|report| report.facts.seed += 1).contains("--seed is"));
-    assert!(refused(|report| report.allowed = "writes").contains("what was allowed is reads there and writes here"));
-    assert!(refused(|report| report.window.start_us += 1).contains("the beginning"));
-    assert!(refused(|report| report.shard = Some((1, 3))).contains("the number of shards is 2 there and 3 here"));
-    assert!(refused(|report| report.shard = Some((0, 2))).contains("are both shard 0"));
-    assert!(refused(|report| report.shard = None).contains("no shard but a whole run"));
-    assert!(refused(|report| report.steps = fixture::report().steps).contains("--find-limit"));
+    let expected = "shard-0 and shard-1 are not shards of the same replay: --speed is 1 in the first and 2 in the second";
+    assert_eq!(error(|report| report.speed = 2.0), expected);
+    assert!(error(|report| report.target = "http://127.0.0.1:1".to_owned()).contains("the target is"));
+    assert!(error(|report| report.facts.seed += 1).contains("--seed is"));
+    assert!(
+        error(|report| report.allowed = Tier::Write)
+            .contains("the kind of requests allowed is reads in the first and writes in the second")
+    );
+    assert!(error(|report| report.window.start_us += 1).contains("the start"));
+    assert!(error(|report| report.shard = Some((1, 3))).contains("the number of shards is 2 in the first and 3 in the second"));
+    assert!(error(|report| report.shard = Some((0, 2))).contains("are both shard 0"));
+    assert!(error(|report| report.shard = None).contains("not a shard but a complete run"));
+    assert!(error(|report| report.steps = fixture::report().steps).contains("--find-limit"));
 }
 
 #[test]
-fn a_changed_or_foreign_file_is_said() {
-    let text = json(&fixture::report()).unwrap();
+fn a_changed_or_foreign_file_is_reported() {
+    let text = fixture::report().json().unwrap();
     let error = read(&text.replace("wsim.replay/1", "wsim.analysis/1")).unwrap_err();
     assert!(error.to_string().contains("\"wsim.analysis/1\""), "{error}");
     let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
     value["groups"][0]["sent"] = 1.into();
-    assert!(read(&value.to_string()).unwrap_err().to_string().contains("are said to be sent"));
+    assert!(read(&value.to_string()).unwrap_err().to_string().contains("the number of requests sent is"));
     value["histograms"]["lateness"]["hdr"] = "SGVsbG8=".into();
     assert!(read(&value.to_string()).unwrap_err().to_string().contains("histogram of lateness"));
     assert!(read("{}").is_err());

@@ -6,23 +6,16 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
 
-use super::super::ReportError;
-use super::super::escape;
-use super::super::format;
 use super::ReplayReport;
-use wsim_replay::record::{Group, Tally, Times};
+use crate::exporter::ReportError;
+use crate::shared::json::{self, Span};
+use wsim_replay::record::{Group, LatencyHistogram, Tally};
 
-/// The JSON Schema (2020-12) of [`json`]'s output.
+/// The JSON Schema (2020-12) of a replay.
 pub const SCHEMA: &str = include_str!("../schema/replay-1.json");
 
-/// The report as indented JSON with a final newline.
-///
-/// # Errors
-/// [`ReportError::Json`] if serialising fails, which no value of the model makes it do.
-pub fn json(report: &ReplayReport) -> Result<String, ReportError> {
-    let mut text = escape::json(&serde_json::to_string_pretty(&Replay::from(report))?);
-    text.push('\n');
-    Ok(text)
+pub(super) fn json(report: &ReplayReport) -> Result<String, ReportError> {
+    json::write(&Replay::from(report))
 }
 
 #[derive(Serialize)]
@@ -60,15 +53,8 @@ struct Replay<'a> {
     predicted: Vec<WirePredicted<'a>>,
     limit: Option<f64>,
     limit_steps: Vec<WireStep<'a>>,
-    /// For `wsim merge`: exact.
+    /// Exact histograms, for `wsim merge`.
     histograms: Histograms,
-}
-
-#[derive(Serialize)]
-struct Span {
-    start: String,
-    end: String,
-    seconds: f64,
 }
 
 #[derive(Serialize)]
@@ -141,7 +127,7 @@ struct WireStep<'a> {
     why: &'a str,
 }
 
-/// HdrHistogram V2, deflated, base64; ns. The sums make means exact.
+/// Histograms of times in ns: HdrHistogram V2, deflated, base64. The sums make the means exact.
 #[derive(Serialize)]
 struct Histograms {
     lateness: WireTimes,
@@ -173,7 +159,6 @@ struct WireTimes {
 impl<'a> From<&'a ReplayReport> for Replay<'a> {
     fn from(report: &'a ReplayReport) -> Self {
         let (facts, measured) = (&report.facts, &report.measured);
-        let window = report.window;
         Self {
             schema: "wsim.replay/1",
             wsim: &facts.wsim,
@@ -185,18 +170,18 @@ impl<'a> From<&'a ReplayReport> for Replay<'a> {
             verdict: report.verdict(),
             target: &report.target,
             server_name: report.server_name.as_deref(),
-            window: Span { start: format::rfc3339(window.start_us), end: format::rfc3339(window.end_us), seconds: window.seconds() },
+            window: report.window.into(),
             speed: report.speed,
             load: report.load,
             shard: report.shard.map(|(part, of)| [part, of]),
-            allowed: report.allowed,
+            allowed: report.allowed.name(),
             took_seconds: report.took_seconds,
-            scheduled: measured.account.scheduled(),
-            sent: measured.account.sent(),
-            completed: measured.account.completed,
-            failed: &measured.account.failed,
-            skipped: &measured.account.skipped,
-            limited: measured.limited,
+            scheduled: measured.totals.scheduled(),
+            sent: measured.totals.sent(),
+            completed: measured.totals.completed,
+            failed: &measured.totals.failed,
+            skipped: &measured.totals.skipped,
+            limited: measured.rate_limited,
             lateness_us: lateness(&measured.lateness),
             held_ms: latency(&measured.held),
             void: report.is_void(),
@@ -210,9 +195,9 @@ impl<'a> From<&'a ReplayReport> for Replay<'a> {
             upstreams: measured
                 .upstreams
                 .iter()
-                .map(|one| WireUpstream { name: &one.name, requests: one.requests, service_ms: latency(&one.service) })
+                .map(|upstream| WireUpstream { name: &upstream.name, requests: upstream.requests, service_ms: latency(&upstream.service) })
                 .collect(),
-            predicted: report.predicted.iter().map(|one| WirePredicted { id: &one.id, p50: one.p50, p95: one.p95 }).collect(),
+            predicted: report.predicted.iter().map(|group| WirePredicted { id: &group.id, p50: group.p50, p95: group.p95 }).collect(),
             limit: report.limit().map(|step| step.load),
             limit_steps: report
                 .steps
@@ -228,8 +213,12 @@ impl<'a> From<&'a ReplayReport> for Replay<'a> {
             histograms: Histograms {
                 lateness: times(&measured.lateness),
                 held: times(&measured.held),
-                groups: measured.groups.iter().map(|one| GroupTimes { work: all(&one.work), long_polls: all(&one.polls) }).collect(),
-                upstreams: measured.upstreams.iter().map(|one| times(&one.service)).collect(),
+                groups: measured
+                    .groups
+                    .iter()
+                    .map(|group| GroupTimes { work: tally_times(&group.work), long_polls: tally_times(&group.polls) })
+                    .collect(),
+                upstreams: measured.upstreams.iter().map(|upstream| times(&upstream.service)).collect(),
             },
         }
     }
@@ -254,7 +243,7 @@ fn tally(tally: &Tally) -> WireTally {
     }
 }
 
-fn latency(times: &Times) -> Latency {
+fn latency(times: &LatencyHistogram) -> Latency {
     let ms = |quantile| times.quantile_ns(quantile) as f64 / 1e6;
     Latency {
         count: times.count(),
@@ -268,11 +257,11 @@ fn latency(times: &Times) -> Latency {
     }
 }
 
-fn lateness(times: &Times) -> Lateness {
+fn lateness(times: &LatencyHistogram) -> Lateness {
     Lateness { p50: times.quantile_ns(0.5) as f64 / 1e3, p99: times.quantile_ns(0.99) as f64 / 1e3, max: times.max_ns() as f64 / 1e3 }
 }
 
-fn all(tally: &Tally) -> TallyTimes {
+fn tally_times(tally: &Tally) -> TallyTimes {
     TallyTimes {
         lateness: times(&tally.lateness),
         service: times(&tally.service),
@@ -281,7 +270,7 @@ fn all(tally: &Tally) -> TallyTimes {
     }
 }
 
-fn times(times: &Times) -> WireTimes {
-    // A string: JSON numbers lose digits beyond 2^53.
+fn times(times: &LatencyHistogram) -> WireTimes {
+    // A string, because JSON readers lose digits of numbers beyond 2^53.
     WireTimes { sum_ns: times.sum_ns().to_string(), hdr: BASE64_STANDARD.encode(times.to_bytes()) }
 }

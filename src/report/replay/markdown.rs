@@ -1,32 +1,33 @@
-//! `report.md` of a replay: the findings for a ticket.
+//! `report.md` of a replay: the findings for an issue tracker.
 
-use super::super::format;
-use super::super::markdown::{block, push, section, sentence};
 use super::ReplayReport;
+use crate::Report;
+use crate::shared::markdown::{code_block, push, section, sentence};
+use crate::shared::vocabulary;
+use wsim_text as text;
 
-/// The whole text.
-pub fn markdown(report: &ReplayReport) -> String {
+pub(super) fn markdown(report: &ReplayReport) -> String {
     let mut out = String::new();
-    push(&mut out, &format!("# {}", sentence(&format::capital(&report.verdict()))));
+    push(&mut out, &format!("# {}", sentence(&text::capital(&report.verdict()))));
     if report.is_void() {
         push(&mut out, "**Void:** the figures below say nothing about the target.");
     }
-    push(&mut out, &sentence(&format!("{}.", report.lateness())));
-    push(&mut out, &sentence(&format!("{}.", report.coverage())));
-    let what = format!(
-        "Target {}{}; {} of the log, speed × {}, load × {}; requests allowed: {}.",
+    push(&mut out, &sentence(&format!("{}.", report.lateness_sentence())));
+    push(&mut out, &sentence(&format!("{}.", report.coverage_sentence())));
+    let circumstances = format!(
+        "Target: {}{}. Part of the log: {}. Speed × {}, load × {} users. Requests allowed: {}.",
         report.target,
         report.server_name.as_ref().map_or_else(String::new, |name| format!(" ({name})")),
-        format::window(report.window),
-        format::tick(report.speed),
-        format::tick(report.load),
-        report.allowed
+        vocabulary::window(report.window),
+        text::tick(report.speed),
+        text::tick(report.load),
+        report.allowed.name()
     );
-    push(&mut out, &sentence(&what));
+    push(&mut out, &sentence(&circumstances));
     for table in report.tables() {
         section(&mut out, &table, 2);
     }
     push(&mut out, "## Command");
-    push(&mut out, &block(&report.facts.command));
+    push(&mut out, &code_block(&report.facts.command));
     out
 }

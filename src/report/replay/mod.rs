@@ -1,6 +1,6 @@
-//! The report of a replay: what was measured beside what the log says and, if given, what was predicted.
+//! The report of `wsim replay`: measurements beside the log and, if available, a prediction.
 //!
-//! Every form begins with whether the run is valid and how late the generator was: without that no other figure means anything.
+//! Every format starts with whether the run is valid and how late the generator was, because all other figures depend on that.
 
 mod html;
 mod join;
@@ -10,95 +10,91 @@ mod read;
 mod tables;
 mod terminal;
 
-pub use html::html;
-pub use join::{JoinError, join};
-pub use json::{SCHEMA, json};
-pub use markdown::markdown;
-pub use read::{ReadError, read};
-pub use terminal::terminal;
+#[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
+mod join_tests;
+#[cfg(test)]
+mod tests;
 
-use super::charts::{self, Chart};
-use super::format;
-use super::model::{Input, MalformedExample, RunFacts};
-use super::table::Table;
+use std::io::{self, Write};
+
+use crate::charts::{self, Chart, PredictedFigure};
+use crate::exporter::{Report, ReportError};
+use crate::shared::run_facts::RunFacts;
+use crate::shared::share;
+use crate::shared::table::Table;
+use crate::shared::terminal::{Style, WrittenFiles};
+use wsim_matrix::Tier;
 use wsim_profile::Window;
-use wsim_replay::record::Measured;
+use wsim_replay::record::Measurements;
 use wsim_stats::Interval;
+use wsim_text as text;
 
-/// A run and its circumstances.
+pub use join::{JoinError, join};
+pub use json::SCHEMA;
+pub use read::{ReadError, read};
+pub use wsim_replay::CpuShare;
+
+/// A replay: its circumstances and its measurements.
 #[derive(Debug, Clone)]
 pub struct ReplayReport {
-    /// Version, command, seed.
     pub facts: RunFacts,
-    /// What was read.
-    pub inputs: Vec<Input>,
-    /// A sample of malformed lines.
-    pub malformed: Vec<MalformedExample>,
     /// URL of the target, or `emulated` with its plan.
     pub target: String,
-    /// What the target calls itself.
+    /// Server name that the target reports.
     pub server_name: Option<String>,
     /// Part of the log that was replayed.
     pub window: Window,
-    /// Log seconds per second.
+    /// Seconds of the log per second of the replay.
     pub speed: f64,
-    /// Users per logged user.
+    /// Users per user of the log.
     pub load: f64,
-    /// Which shard of how many.
+    /// Index of this shard, and the number of shards.
     pub shard: Option<(u32, u32)>,
-    /// Which requests were allowed: `reads`, `writes`, `dangerous`.
-    pub allowed: &'static str,
-    /// From the beginning of the schedule to the last answer, s.
+    /// The highest tier of requests that was allowed.
+    pub allowed: Tier,
+    /// From the start of the schedule to the last response, s.
     pub took_seconds: f64,
-    /// What was measured.
-    pub measured: Measured,
-    /// Why it says nothing about the target; empty for a valid run.
+    pub measured: Measurements,
+    /// Why the run is void, that is, says nothing about the target; empty for a valid run.
     pub void_reasons: Vec<String>,
-    /// CPU of the logged requests, s, and how much of it was not replayed, by reason; `None` where the log has no CPU.
+    /// CPU of the requests in the log, and how much of it was not replayed; `None` if the log contains no CPU.
     pub cpu: Option<CpuShare>,
-    /// What the simulator predicts, by group; empty without a prediction.
+    /// Response times that the simulator predicts, by group; empty without a prediction.
     pub predicted: Vec<Predicted>,
-    /// Steps of a search for the limit.
+    /// Steps of the search for the limit (`--find-limit`).
     pub steps: Vec<LimitStep>,
 }
 
-/// How much of the logged CPU a replay covers.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct CpuShare {
-    /// All requests of the window, s.
-    pub logged_seconds: f64,
-    /// Of requests not replayed, s, by reason.
-    pub skipped_seconds: Vec<(&'static str, f64)>,
-}
-
-/// The simulator's prediction for a group's work.
+/// Response times that the simulator predicts for a group, long-poll waiting excluded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Predicted {
     /// Group id.
     pub id: String,
-    /// Median, ms.
+    /// ms.
     pub p50: Interval,
-    /// 95th percentile, ms.
+    /// ms.
     pub p95: Interval,
 }
 
-/// A step of `--find-limit`.
+/// A step of the search for the limit (`--find-limit`).
 #[derive(Debug, Clone, PartialEq)]
 pub struct LimitStep {
-    /// Users per logged user.
+    /// Users per user of the log.
     pub load: f64,
-    /// Requests a second that were answered.
+    /// Requests completed per second.
     pub rate: f64,
-    /// p95 of all work, ms.
+    /// p95 response time of all requests, ms.
     pub p95_ms: f64,
-    /// Whether the objective held.
+    /// Whether the objective was met.
     pub holds: bool,
-    /// Why not, or what is nearest to its bound.
+    /// The term of the objective that was missed, or the one closest to its limit.
     pub why: String,
 }
 
 impl ReplayReport {
-    /// Whether it says nothing about the target.
+    /// Whether the run says nothing about the target.
     pub fn is_void(&self) -> bool {
         !self.void_reasons.is_empty()
     }
@@ -109,12 +105,12 @@ impl ReplayReport {
             return format!("void: {}", self.void_reasons.join("; "));
         }
         let whole = self.measured.whole();
-        let failed: u64 = self.measured.account.failed.values().sum();
-        let failures = if failed > 0 { format!(", {} failed", format::count(failed)) } else { String::new() };
+        let failed: u64 = self.measured.totals.failed.values().sum();
+        let failures = if failed > 0 { format!(", {} failed", text::count(failed)) } else { String::new() };
         format!(
-            "{} of {} sent requests were answered{failures}; work took {} at the median and {} at the 95th percentile, in the log {} and {}",
-            format::count(self.measured.account.completed),
-            format::count(self.measured.account.sent()),
+            "{} of {} completed{failures}; response times p50 {}, p95 {}; in the log p50 {}, p95 {}",
+            text::count(self.measured.totals.completed),
+            text::plural(self.measured.totals.sent(), "request", "requests"),
             ms(whole.work.response.quantile_ns(0.5)),
             ms(whole.work.response.quantile_ns(0.95)),
             ms(whole.work.original.quantile_ns(0.5)),
@@ -122,39 +118,16 @@ impl ReplayReport {
         )
     }
 
-    /// The largest load that held, if a limit was looked for.
+    /// The largest load at which the objective was met, if the limit was searched for.
     pub fn limit(&self) -> Option<&LimitStep> {
         self.steps.iter().filter(|step| step.holds).max_by(|a, b| a.load.total_cmp(&b.load))
     }
 
-    /// All tables, in order, for CSV files too.
-    pub fn tables(&self) -> Vec<Table> {
-        let mut tables =
-            vec![tables::steps(self), tables::groups(self), tables::polls(self), tables::upstreams(self), tables::account(self)];
-        tables.retain(|table| !table.is_empty());
-        tables
-    }
-
-    /// Every chart for which there is data.
-    pub fn charts(&self) -> Vec<Chart> {
-        let whole = self.measured.whole();
-        let mut pairs = Vec::new();
-        for one in &self.predicted {
-            let Some(group) = self.measured.groups.iter().chain([&whole]).find(|group| group.id == one.id) else { continue };
-            for (label, predicted, quantile) in [("p50", one.p50, 0.5), ("p95", one.p95, 0.95)] {
-                let measured = group.work.service.quantile_ns(quantile) as f64 / 1e6;
-                pairs.push(charts::Pair { name: format!("{}, {label}", one.id), predicted, measured, fine: None });
-            }
-        }
-        let caption = "Work by endpoint group: what the simulation says of the plan, and what this run measured.";
-        charts::of_pairs(&pairs, caption).into_iter().collect()
-    }
-
-    /// How late the generator was, in a sentence.
-    fn lateness(&self) -> String {
+    /// How late the generator sent requests, in a sentence.
+    fn lateness_sentence(&self) -> String {
         let late = &self.measured.lateness;
         format!(
-            "The generator was late by {} at the median, {} at the 99th percentile, {} at most",
+            "The generator sent requests late by {} at the median, {} at p99, {} at most",
             us(late.quantile_ns(0.5)),
             us(late.quantile_ns(0.99)),
             us(late.max_ns())
@@ -162,31 +135,63 @@ impl ReplayReport {
     }
 
     /// How much of the traffic was replayed, in a sentence.
-    fn coverage(&self) -> String {
-        let account = &self.measured.account;
-        let requests = format::percent(format::share(account.sent() as f64, account.scheduled() as f64));
+    fn coverage_sentence(&self) -> String {
+        let account = &self.measured.totals;
+        let requests = text::percent(share(account.sent() as f64, account.scheduled() as f64));
         match &self.cpu {
             Some(cpu) if cpu.logged_seconds > 0.0 => {
                 let skipped: f64 = cpu.skipped_seconds.iter().map(|(_, seconds)| seconds).sum();
-                let share = format::percent(1.0 - skipped / cpu.logged_seconds);
-                format!("{requests} of the requests were sent, with {share} of the CPU seconds in the log")
+                let cpu_share = text::percent(1.0 - skipped / cpu.logged_seconds);
+                format!("{requests} of the requests were sent, with {cpu_share} of the CPU in the log")
             }
-            _ => format!("{requests} of the requests were sent; the log has no CPU times to weigh them by"),
+            _ => format!("{requests} of the requests were sent; their share of CPU is unknown because the log contains no CPU"),
         }
     }
 }
 
+impl Report for ReplayReport {
+    fn json(&self) -> Result<String, ReportError> {
+        json::json(self)
+    }
+
+    fn markdown(&self) -> String {
+        markdown::markdown(self)
+    }
+
+    fn html(&self) -> Result<String, ReportError> {
+        html::html(self)
+    }
+
+    fn charts(&self) -> Vec<Chart> {
+        let whole = self.measured.whole();
+        let mut figures = Vec::new();
+        for prediction in &self.predicted {
+            let Some(group) = self.measured.groups.iter().chain([&whole]).find(|group| group.id == prediction.id) else { continue };
+            for (label, predicted, quantile) in [("p50", prediction.p50, 0.5), ("p95", prediction.p95, 0.95)] {
+                let measured = group.work.service.quantile_ns(quantile) as f64 / 1e6;
+                figures.push(PredictedFigure { name: format!("{}, {label}", prediction.id), predicted, measured, within_limit: None });
+            }
+        }
+        let caption = "Response times by endpoint group: as the simulator predicts them for the plan, and as this run measured them.";
+        charts::predicted_measured_chart(&figures, caption).into_iter().collect()
+    }
+
+    fn tables(&self) -> Vec<Table> {
+        let mut tables =
+            vec![tables::steps(self), tables::groups(self), tables::polls(self), tables::upstreams(self), tables::outcomes(self)];
+        tables.retain(|table| !table.is_empty());
+        tables
+    }
+
+    fn terminal(&self, out: &mut dyn Write, files: Option<WrittenFiles<'_>>, style: Style) -> io::Result<()> {
+        terminal::terminal(out, self, files, style)
+    }
+}
+
 fn ms(ns: u64) -> String {
-    format::milliseconds(ns as f64 / 1e6)
+    text::milliseconds(ns as f64 / 1e6)
 }
 
 fn us(ns: u64) -> String {
     if ns < 1_000_000 { format!("{} µs", ns / 1000) } else { ms(ns) }
 }
-
-#[cfg(test)]
-pub(crate) mod fixture;
-#[cfg(test)]
-mod join_tests;
-#[cfg(test)]
-mod tests;

@@ -1,6 +1,7 @@
-//! A replay's `report.json` read back: counts, sums and histograms exactly, not the rounded quantiles that stand there for people.
+//! Reads the `report.json` of a replay: exact counts, sums and histograms, not the rounded quantiles that the file contains for people.
 //!
-//! What is not in the file (inputs, notes about the table) is empty. Invariant: what is read adds up, or it is an error.
+//! Parts of a report that the file does not contain (inputs, notes about the endpoint table) are empty. Invariant: the counts of a report
+//! that was read add up; if they do not, reading fails.
 
 use std::collections::BTreeMap;
 
@@ -8,37 +9,35 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 
-use super::super::model::RunFacts;
 use super::{CpuShare, LimitStep, Predicted, ReplayReport};
+use crate::shared::run_facts::RunFacts;
+use wsim_matrix::Tier;
 use wsim_profile::Window;
-use wsim_replay::Account;
-use wsim_replay::record::{Group, Measured, Tally, Times, Upstream};
+use wsim_replay::OutcomeTotals;
+use wsim_replay::record::{Group, LatencyHistogram, Measurements, Tally, Upstream};
 use wsim_stats::Interval;
 
-/// Why a file is not a replay's report.
+/// Why a file could not be read as the report of a replay.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// Not JSON, or something is missing.
-    #[error("not a replay's report")]
+    /// Not JSON, or a field is missing.
+    #[error("not the report of a replay")]
     Json(#[from] serde_json::Error),
-    /// Another command's report, or another version's.
+    /// The report of another command or of another version of wsim.
     #[error("its schema is {0:?}, and only \"wsim.replay/1\" can be read: give folders that `wsim replay` wrote")]
     Schema(String),
-    /// A value that this version does not know.
     #[error("{0} is {1:?}, which this version of wsim does not know: use the version that wrote it")]
     Unknown(&'static str, String),
-    /// A histogram that cannot be read.
     #[error("the histogram of {0} cannot be read: the file is damaged")]
     Histogram(String),
-    /// Counts that contradict each other.
     #[error("{0}: the file is damaged or was changed")]
     Sums(String),
 }
 
-/// Reads what [`super::json()`] wrote.
+/// Reads the `report.json` of a replay.
 ///
 /// # Errors
-/// [`ReadError`] if it is something else or does not add up.
+/// [`ReadError`] if the text is something else, or if its counts do not add up.
 pub fn read(text: &str) -> Result<ReplayReport, ReadError> {
     let schema: Schema = serde_json::from_str(text)?;
     if schema.schema != "wsim.replay/1" {
@@ -46,7 +45,7 @@ pub fn read(text: &str) -> Result<ReplayReport, ReadError> {
     }
     let file: File = serde_json::from_str(text)?;
     let measured = measured(&file)?;
-    adds_up(&measured, &file)?;
+    check_sums(&measured, &file)?;
     let names = |names: &BTreeMap<String, f64>| names.iter().map(|(name, &value)| Ok((known(name)?, value))).collect();
     let cpu = match &file.cpu {
         Some(cpu) => {
@@ -69,23 +68,18 @@ pub fn read(text: &str) -> Result<ReplayReport, ReadError> {
             assumptions: Vec::new(),
             next: Vec::new(),
         },
-        inputs: Vec::new(),
-        malformed: Vec::new(),
         target: file.target,
         server_name: file.server_name,
         window: Window { start_us: file.window.start.as_microsecond(), end_us: file.window.end.as_microsecond() },
         speed: file.speed,
         load: file.load,
         shard: file.shard.map(|[part, of]| (part, of)),
-        allowed: ["reads", "writes", "dangerous"]
-            .into_iter()
-            .find(|name| *name == file.allowed)
-            .ok_or(ReadError::Unknown("`allowed`", file.allowed))?,
+        allowed: Tier::from_allowed(&file.allowed).ok_or(ReadError::Unknown("`allowed`", file.allowed))?,
         took_seconds: file.took_seconds,
         measured,
         void_reasons: file.void_reasons,
         cpu,
-        predicted: file.predicted.into_iter().map(|one| Predicted { id: one.id, p50: one.p50, p95: one.p95 }).collect(),
+        predicted: file.predicted.into_iter().map(|group| Predicted { id: group.id, p50: group.p50, p95: group.p95 }).collect(),
         steps: file
             .limit_steps
             .into_iter()
@@ -100,7 +94,7 @@ pub fn read(text: &str) -> Result<ReplayReport, ReadError> {
     })
 }
 
-fn measured(file: &File) -> Result<Measured, ReadError> {
+fn measured(file: &File) -> Result<Measurements, ReadError> {
     let histograms = &file.histograms;
     if file.groups.len() != histograms.groups.len() || file.upstreams.len() != histograms.upstreams.len() {
         return Err(ReadError::Sums("there are more or fewer histograms than groups and upstreams".to_owned()));
@@ -117,13 +111,13 @@ fn measured(file: &File) -> Result<Measured, ReadError> {
     let upstreams = file.upstreams.iter().zip(&histograms.upstreams).map(|(upstream, service)| {
         Ok(Upstream { name: upstream.name.clone(), requests: upstream.requests, service: times(&upstream.name, service)? })
     });
-    Ok(Measured {
+    Ok(Measurements {
         groups: groups.collect::<Result<_, ReadError>>()?,
         upstreams: upstreams.collect::<Result<_, ReadError>>()?,
-        account: Account { completed: file.completed, failed: counts(&file.failed)?, skipped: counts(&file.skipped)? },
+        totals: OutcomeTotals { completed: file.completed, failed: counts(&file.failed)?, skipped: counts(&file.skipped)? },
         lateness: times("lateness", &histograms.lateness)?,
         held: times("held", &histograms.held)?,
-        limited: file.limited,
+        rate_limited: file.limited,
     })
 }
 
@@ -142,33 +136,35 @@ fn tally(id: &str, counts: &WireTally, histograms: &TallyTimes) -> Result<Tally,
     })
 }
 
-fn times(what: &str, wire: &WireTimes) -> Result<Times, ReadError> {
+fn times(what: &str, wire: &WireTimes) -> Result<LatencyHistogram, ReadError> {
     let bytes = BASE64_STANDARD.decode(&wire.hdr).ok();
     let sum = wire.sum_ns.parse().ok();
-    bytes.zip(sum).and_then(|(bytes, sum)| Times::from_bytes(&bytes, sum)).ok_or_else(|| ReadError::Histogram(what.to_owned()))
+    bytes.zip(sum).and_then(|(bytes, sum)| LatencyHistogram::from_bytes(&bytes, sum)).ok_or_else(|| ReadError::Histogram(what.to_owned()))
 }
 
-/// The account of the whole is that of the groups, and a histogram has one entry for each answer.
-fn adds_up(measured: &Measured, file: &File) -> Result<(), ReadError> {
+/// Checks that totals equal the sums over the groups, and that histograms have one entry for each response.
+fn check_sums(measured: &Measurements, file: &File) -> Result<(), ReadError> {
     let whole = measured.whole();
     let both = |of: fn(&Tally) -> u64| of(&whole.work) + of(&whole.polls);
-    let account = &measured.account;
+    let account = &measured.totals;
     let pairs = [
         ("scheduled", file.scheduled, both(|tally| tally.scheduled)),
         ("sent", file.sent, both(|tally| tally.sent)),
-        ("answered", file.completed, both(|tally| tally.completed)),
-        ("answered", account.completed, both(|tally| tally.response.count())),
+        ("completed", file.completed, both(|tally| tally.completed)),
+        ("completed", account.completed, both(|tally| tally.response.count())),
         ("scheduled", file.scheduled, account.scheduled()),
         ("sent", file.sent, account.sent()),
     ];
-    match pairs.into_iter().find(|(_, said, counted)| said != counted) {
-        Some((what, said, counted)) => Err(ReadError::Sums(format!("{said} requests are said to be {what}, but {counted} are counted"))),
+    match pairs.into_iter().find(|(_, stated, counted)| stated != counted) {
+        Some((what, stated, counted)) => {
+            Err(ReadError::Sums(format!("the number of requests {what} is {stated}, but the parts add up to {counted}")))
+        }
         None => Ok(()),
     }
 }
 
 fn known(name: &str) -> Result<&'static str, ReadError> {
-    Account::known(name).ok_or_else(|| ReadError::Unknown("a reason", name.to_owned()))
+    OutcomeTotals::known(name).ok_or_else(|| ReadError::Unknown("a reason", name.to_owned()))
 }
 
 #[derive(Deserialize)]
@@ -244,7 +240,7 @@ struct WireTally {
     bytes: u64,
 }
 
-/// JSON's keys are texts, and within a flattened object serde does not turn them into numbers itself.
+/// Keys in JSON are strings, and within a flattened object serde does not convert them to numbers.
 fn statuses<'de, D: serde::Deserializer<'de>>(from: D) -> Result<BTreeMap<u16, u64>, D::Error> {
     let texts = BTreeMap::<String, u64>::deserialize(from)?;
     let number = |text: String| text.parse::<u16>().map_err(serde::de::Error::custom);

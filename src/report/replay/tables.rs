@@ -1,16 +1,17 @@
 //! The tables of a replay.
 
-use super::super::format;
-use super::super::table::{Cell, Column, Table, Tone};
 use super::ReplayReport;
-use wsim_replay::record::{Tally, Times};
+use crate::shared::share;
+use crate::shared::table::{Cell, Column, Table, Tone};
+use wsim_replay::record::{LatencyHistogram, Tally};
+use wsim_text as text;
 
-/// Work by group: in the log, predicted, measured.
+/// Response times by group: in the log, predicted, measured. Long-poll waiting is excluded.
 pub(super) fn groups(report: &ReplayReport) -> Table {
     let predicted = !report.predicted.is_empty();
     let mut columns = vec![
         Column::text("Group"),
-        Column::number("Answered", ""),
+        Column::number("Completed", ""),
         Column::number("Log p50", "ms"),
         Column::number("Log p95", "ms"),
         Column::number("Response p50", "ms"),
@@ -47,10 +48,10 @@ pub(super) fn groups(report: &ReplayReport) -> Table {
             differs(tally),
         ];
         if predicted {
-            let found = report.predicted.iter().find(|one| one.id == group.id);
-            for (interval, quantile) in [(found.map(|one| one.p50), 0.5), (found.map(|one| one.p95), 0.95)] {
+            let prediction = report.predicted.iter().find(|prediction| prediction.id == group.id);
+            for (interval, quantile) in [(prediction.map(|group| group.p50), 0.5), (prediction.map(|group| group.p95), 0.95)] {
                 let measured = tally.service.quantile_ns(quantile) as f64 / 1e6;
-                row.push(interval.map_or_else(|| Cell::text(format::UNKNOWN), |one| Cell::number(format::range(one), one.value)));
+                row.push(interval.map_or_else(Cell::unknown, Cell::range));
                 row.push(match interval {
                     Some(one) if measured > 0.0 => {
                         let error = (one.value / measured - 1.0) * 100.0;
@@ -58,7 +59,7 @@ pub(super) fn groups(report: &ReplayReport) -> Table {
                         let tone = if error.abs() <= 10.0 || inside { Tone::Good } else { Tone::Warn };
                         Cell::number(format!("{error:+.0}{}", if inside { " (inside)" } else { "" }), error).with_tone(tone)
                     }
-                    _ => Cell::text(format::UNKNOWN),
+                    _ => Cell::unknown(),
                 });
             }
         }
@@ -66,14 +67,14 @@ pub(super) fn groups(report: &ReplayReport) -> Table {
     }
     Table {
         id: "groups",
-        title: "Work by endpoint group",
-        note: "Response time counts from the instant at which the log's schedule wanted a request sent; service time from its first byte. “Other status”: answers of another class (2xx, 4xx, …) than the log's.".to_owned(),
+        title: "Response times by endpoint group",
+        note: "Response times are measured from the scheduled time of a request, service times from its first byte; long polls have a table of their own. “Other status”: responses of another class (2xx, 4xx, …) than in the log.".to_owned(),
         columns,
         rows,
     }
 }
 
-/// Long polls, which are no latency.
+/// Long polls, whose duration is mostly waiting.
 pub(super) fn polls(report: &ReplayReport) -> Table {
     let rows = report.measured.groups.iter().filter(|group| group.polls.sent > 0).map(|group| {
         let tally = &group.polls;
@@ -90,10 +91,10 @@ pub(super) fn polls(report: &ReplayReport) -> Table {
     Table {
         id: "long-polls",
         title: "Long polls",
-        note: "A sync that waits for news is not slow. How long it was parked depends on what else happened.".to_owned(),
+        note: "A long poll that waits for an event is not slow. How long it waits depends on the other traffic.".to_owned(),
         columns: vec![
             Column::text("Group"),
-            Column::number("Answered", ""),
+            Column::number("Completed", ""),
             Column::number("Log p50", "ms"),
             Column::number("Open p50", "ms"),
             Column::number("Open p95", "ms"),
@@ -104,25 +105,25 @@ pub(super) fn polls(report: &ReplayReport) -> Table {
     }
 }
 
-/// Who answered.
+/// Requests and service times by upstream.
 pub(super) fn upstreams(report: &ReplayReport) -> Table {
     let all: u64 = report.measured.upstreams.iter().map(|upstream| upstream.requests).sum();
     let rows = report.measured.upstreams.iter().map(|upstream| {
         vec![
             Cell::log(&upstream.name),
             Cell::count(upstream.requests),
-            Cell::share(format::share(upstream.requests as f64, all as f64)),
+            Cell::share(share(upstream.requests as f64, all as f64)),
             ms(&upstream.service, 0.5),
             ms(&upstream.service, 0.95),
         ]
     });
     Table {
         id: "upstreams",
-        title: "Who answered",
-        note: "As the proxy names its upstreams in the answers; service time of work.".to_owned(),
+        title: "Upstreams",
+        note: "Named as in the proxy's response header; service times without long polls.".to_owned(),
         columns: vec![
             Column::text("Upstream"),
-            Column::number("Answers", ""),
+            Column::number("Responses", ""),
             Column::number("Share", "%"),
             Column::number("Service p50", "ms"),
             Column::number("Service p95", "ms"),
@@ -131,9 +132,9 @@ pub(super) fn upstreams(report: &ReplayReport) -> Table {
     }
 }
 
-/// Where everything went.
-pub(super) fn account(report: &ReplayReport) -> Table {
-    let account = &report.measured.account;
+/// The outcome of every scheduled request.
+pub(super) fn outcomes(report: &ReplayReport) -> Table {
+    let account = &report.measured.totals;
     let scheduled = account.scheduled();
     let cpu = |reason: &str| {
         let cpu = report.cpu.as_ref()?;
@@ -141,21 +142,21 @@ pub(super) fn account(report: &ReplayReport) -> Table {
         (cpu.logged_seconds > 0.0).then(|| seconds / cpu.logged_seconds * 100.0)
     };
     let row = |what: String, count: u64, cpu: Option<f64>| {
-        let share = format::share(count as f64, scheduled as f64);
+        let share = share(count as f64, scheduled as f64);
         vec![Cell::text(what), Cell::count(count), Cell::share(share), Cell::maybe(cpu, |share| format!("{share:.1}"))]
     };
-    let mut rows = vec![row("scheduled".to_owned(), scheduled, None), row("answered".to_owned(), account.completed, None)];
-    rows.extend(account.failed.iter().map(|(why, count)| row(format!("failed: {}", words(why)), *count, None)));
-    rows.extend(account.skipped.iter().map(|(why, count)| row(format!("not sent: {}", words(why)), *count, cpu(why))));
+    let mut rows = vec![row("scheduled".to_owned(), scheduled, None), row("completed".to_owned(), account.completed, None)];
+    rows.extend(account.failed.iter().map(|(why, count)| row(format!("failed: {}", reason_text(why)), *count, None)));
+    rows.extend(account.skipped.iter().map(|(why, count)| row(format!("not sent: {}", reason_text(why)), *count, cpu(why))));
     Table {
         id: "account",
-        title: "Where everything went",
-        note: "Scheduled = answered + failed + not sent. CPU is that of the logged requests.".to_owned(),
+        title: "Outcomes",
+        note: "Scheduled = completed + failed + not sent. CPU: of these requests in the log.".to_owned(),
         columns: vec![
-            Column::text("What became of it"),
+            Column::text("Outcome"),
             Column::number("Requests", ""),
             Column::number("Share", "%"),
-            Column::number("Logged CPU", "%"),
+            Column::number("CPU in the log", "%"),
         ],
         rows,
     }
@@ -164,11 +165,11 @@ pub(super) fn account(report: &ReplayReport) -> Table {
 /// Steps of a search for the limit.
 pub(super) fn steps(report: &ReplayReport) -> Table {
     let rows = report.steps.iter().map(|step| {
-        let (word, tone) = if step.holds { ("holds", Tone::Good) } else { ("broken", Tone::Bad) };
+        let (word, tone) = if step.holds { ("met", Tone::Good) } else { ("missed", Tone::Bad) };
         vec![
             Cell::number(format!("{:.2}", step.load), step.load),
-            Cell::number(format::number(step.rate), step.rate),
-            Cell::number(format::milliseconds(step.p95_ms), step.p95_ms),
+            Cell::number(text::number(step.rate), step.rate),
+            Cell::number(text::milliseconds(step.p95_ms), step.p95_ms),
             Cell::text(word).with_tone(tone),
             Cell::text(step.why.clone()),
         ]
@@ -176,38 +177,38 @@ pub(super) fn steps(report: &ReplayReport) -> Table {
     Table {
         id: "limit",
         title: "Search for the limit",
-        note: "Load is users per logged user.".to_owned(),
+        note: "Load: users per user of the log.".to_owned(),
         columns: vec![
             Column::number("Load", "×"),
             Column::number("Answered", "requests/s"),
-            Column::number("p95 of work", "ms"),
+            Column::number("p95", "ms"),
             Column::text("Objective"),
-            Column::text("Because"),
+            Column::text("Reason"),
         ],
         rows: rows.collect(),
     }
 }
 
-/// A reason of the account, in words.
-fn words(reason: &str) -> String {
+/// Why a request failed or was not sent, in words.
+fn reason_text(reason: &str) -> String {
     match reason {
         "write" => "changes state (--allow-writes)".to_owned(),
         "dangerous" => "cannot be undone (--allow-dangerous)".to_owned(),
         "never_sent" => "federation, administration, application services".to_owned(),
-        "not_provisioned" => "needs what was not provisioned".to_owned(),
-        "overtaken_sync" => "sync overtaken by the device's next".to_owned(),
-        "queue_full" => "too many waited".to_owned(),
+        "not_provisioned" => "needs an account, room or device that was not provisioned".to_owned(),
+        "overtaken_sync" => "replaced by the next sync of the device".to_owned(),
+        "queue_full" => "too many requests were waiting".to_owned(),
         "stopped" => "the run had ended".to_owned(),
         other => other.replace('_', " "),
     }
 }
 
-fn ms(times: &Times, quantile: f64) -> Cell {
+fn ms(times: &LatencyHistogram, quantile: f64) -> Cell {
     if times.count() == 0 {
-        return Cell::text(format::UNKNOWN);
+        return Cell::unknown();
     }
     let ms = times.quantile_ns(quantile) as f64 / 1e6;
-    Cell::number(format::number(ms), ms)
+    Cell::number(text::number(ms), ms)
 }
 
 fn failed(tally: &Tally) -> Cell {
@@ -216,6 +217,6 @@ fn failed(tally: &Tally) -> Cell {
 }
 
 fn differs(tally: &Tally) -> Cell {
-    let share = format::share(tally.differs as f64, tally.completed as f64);
-    Cell::number(format::percent_number(share), share * 100.0).with_tone(if share > 0.05 { Tone::Warn } else { Tone::Plain })
+    let share = share(tally.differs as f64, tally.completed as f64);
+    Cell::number(text::percent_number(share), share * 100.0).with_tone(if share > 0.05 { Tone::Warn } else { Tone::Plain })
 }

@@ -2,67 +2,57 @@
 
 use std::io::{self, Write};
 
-use super::super::escape;
-use super::super::format;
-use super::super::grid::{Align, Grid, Piece};
-use super::super::table::{Table, Tone};
-use super::super::terminal::{Files, Style, Summary, bold, dim, tone};
 use super::ReplayReport;
+use crate::Report;
+use crate::shared::escape;
+use crate::shared::table::{Column, Table, Tone};
+use crate::shared::terminal::{ColumnView, Style, TerminalWriter, WrittenFiles, bold, dim, tone_style};
+use crate::shared::vocabulary;
+use wsim_text as text;
 
-/// Writes the summary.
-///
-/// # Errors
-/// Those of `out`.
-pub fn terminal(out: &mut dyn Write, report: &ReplayReport, files: Option<Files<'_>>, style: Style) -> io::Result<()> {
-    let mut summary = Summary::new(out, style);
+pub(super) fn terminal(out: &mut dyn Write, report: &ReplayReport, files: Option<WrittenFiles<'_>>, style: Style) -> io::Result<()> {
+    let mut terminal = TerminalWriter::new(out, style);
     let head = format!(
-        "wsim {} · {} replayed at {} · {} · seed {}",
+        "wsim {} · {} replayed against {} · {} · seed {}",
         report.facts.wsim,
-        format::plural(report.measured.account.scheduled(), "request", "requests"),
+        text::plural(report.measured.totals.scheduled(), "request", "requests"),
         escape::terminal(&report.target, 60),
-        format::window(report.window),
+        vocabulary::window(report.window),
         report.facts.seed
     );
-    summary.paragraph(0, &head, dim())?;
-    summary.blank()?;
-    let verdict = format::capital(&report.verdict());
-    summary.paragraph(0, &verdict, if report.is_void() { tone(Tone::Bad) } else { bold() })?;
-    summary.blank()?;
-    summary.wrapped("Late", &report.lateness(), anstyle::Style::new())?;
-    summary.wrapped("Sent", &report.coverage(), anstyle::Style::new())?;
+    terminal.paragraph(0, &head, dim())?;
+    terminal.empty_line()?;
+    let verdict = text::capital(&report.verdict());
+    terminal.paragraph(0, &verdict, if report.is_void() { tone_style(Tone::Bad) } else { bold() })?;
+    terminal.empty_line()?;
+    terminal.labelled("Lateness", &report.lateness_sentence(), anstyle::Style::new())?;
+    terminal.labelled("Sent", &report.coverage_sentence(), anstyle::Style::new())?;
     if let Some(limit) = report.limit() {
-        let text = format!("{:.2} times the logged users, {} requests/s", limit.load, format::number(limit.rate));
-        summary.wrapped("Limit", &text, bold())?;
+        let text = format!("{:.2} times the users of the log, {} requests/s", limit.load, text::number(limit.rate));
+        terminal.labelled("Limit", &text, bold())?;
     }
     for table in report.tables() {
-        show(&mut summary, &table)?;
+        write_table(&mut terminal, &table)?;
     }
-    summary.places(files)
+    terminal.written_files(files)
 }
 
-/// A table, with the columns that tell most where a terminal has no room for all.
-fn show(summary: &mut Summary<'_>, table: &Table) -> io::Result<()> {
-    let wanted = |label: &str| table.id != "groups" || GROUP_COLUMNS.contains(&label);
-    let places: Vec<usize> = (0..table.columns.len()).filter(|&place| wanted(table.columns[place].label)).collect();
-    let heads: Vec<String> = places.iter().map(|&place| head(table, place)).collect();
-    let aligned = |place: usize| if table.columns[place].number { Align::Right } else { Align::Left };
-    let heads: Vec<(&str, Align)> = heads.iter().zip(&places).map(|(label, &place)| (label.as_str(), aligned(place))).collect();
-    let mut grid = Grid::new(&heads);
-    for row in &table.rows {
-        let cells = places.iter().filter_map(|&place| row.get(place));
-        grid.row(cells.map(|cell| Piece::styled(escape::terminal(&cell.text, 48), tone(cell.tone))).collect());
-    }
-    summary.heading(table.title, if table.id == "groups" { "times in ms, from the intended instant" } else { "" })?;
-    summary.grid(&grid)
+/// Writes a table. Of the groups it shows only the columns that matter most, because a terminal is too narrow for all.
+fn write_table(terminal: &mut TerminalWriter<'_>, table: &Table) -> io::Result<()> {
+    let groups = table.id == "groups";
+    let head = |column: &Column| match (groups, column.unit) {
+        (true, _) => column.label.replace("Response", "Now").replace("Error p95", "Predicted p95 off by %"),
+        (false, "") => column.label.to_owned(),
+        (false, unit) => format!("{} {unit}", column.label),
+    };
+    let view = ColumnView {
+        shows: &|column| !groups || GROUP_COLUMNS.contains(&column.label),
+        head: &head,
+        cell: &|_, cell| cell.text.clone(),
+        cell_columns: 48,
+    };
+    terminal.table(table, if groups { "ms, from the scheduled time of a request" } else { "" }, &view)
 }
 
-/// Columns of the groups that a terminal shows; the report has all.
-const GROUP_COLUMNS: [&str; 8] = ["Group", "Answered", "Failed", "Log p50", "Log p95", "Response p50", "Response p95", "Error p95"];
-
-fn head(table: &Table, place: usize) -> String {
-    let column = table.columns[place];
-    if table.id == "groups" {
-        return column.label.replace("Response", "Now").replace("Error p95", "Predicted p95 off by %");
-    }
-    if column.unit.is_empty() { column.label.to_owned() } else { format!("{} {}", column.label, column.unit) }
-}
+/// Columns of the groups that a terminal shows.
+const GROUP_COLUMNS: [&str; 8] = ["Group", "Completed", "Failed", "Log p50", "Log p95", "Response p50", "Response p95", "Error p95"];

@@ -1,23 +1,22 @@
-//! A sweep made up from the analysis' fixture: hostile names included.
+//! A sweep derived from the fixture of the analysis, hostile names included.
 
 use super::SimulationReport;
-use crate::fixture;
-use wsim_advise::Meets;
-use wsim_advise::sweep::{Case, Comparison, Discarded, Imbalance, Latency, Simulated, SimulatedGroup, SimulatedProcess, Sweep};
+use crate::analysis::fixture;
+use wsim_advise::sweep::{Comparison, DiscardedPlan, Imbalance, Latency, SimulatedGroup, SimulatedPlan, StressCase, Sweep};
+use wsim_advise::{Decision, Meets, PlanSummary, ProcessSummary, Verdict};
 use wsim_profile::Window;
-use wsim_simulate::backtest::{Backtest, Compared, Figure};
+use wsim_simulate::backtest::{Backtest, ComparedFigure, Figure};
 use wsim_stats::Interval;
 
 /// A sweep with a recommendation and a back-test.
 pub(crate) fn report() -> SimulationReport {
     let analysis = fixture::report();
-    let candidates: Vec<Simulated> = analysis.advice.candidates.iter().map(simulated).collect();
-    let recommended = candidates.iter().position(|candidate| candidate.meets == Meets::Yes).unwrap();
+    let candidates: Vec<SimulatedPlan> = analysis.advice.candidates.iter().map(simulated).collect();
+    let recommended = candidates.iter().position(|candidate| candidate.summary.meets == Meets::Yes).unwrap();
     let window =
         Window { start_us: analysis.profile.peaks.busy_hour.window.start_us, end_us: analysis.profile.peaks.busy_hour.window.end_us };
     let sweep = Sweep {
-        objective: "p95 work < 500ms, busy < 70%".to_owned(),
-        busy: 0.7,
+        objective: "p95 work < 500ms, busy < 70%".parse().unwrap(),
         seed: 7,
         growth: 1.0,
         window,
@@ -29,6 +28,7 @@ pub(crate) fn report() -> SimulationReport {
         resampled: true,
         warm_up_seconds: 300.0,
         recommended: Some(recommended),
+        shown: Some(recommended),
         runner_up: Some(recommended + 1),
         comparison: Some(Comparison {
             mean_ms: Interval::new(-4.0, -6.0, -2.0),
@@ -38,22 +38,26 @@ pub(crate) fn report() -> SimulationReport {
         }),
         growth_steps: vec![case("load × 1.25", 1.25, Meets::Yes), case("load × 1.5", 1.5, Meets::No)],
         sensitivity: vec![case("CPU demand × 0.5", 0.5, Meets::Yes), case("CPU demand × 2", 2.0, Meets::No)],
-        verdict: "Main process and 2 workers (sync-split 2), keyed by user, keeps to p95 work < 500ms, busy < 70%.".to_owned(),
+        verdict: Verdict {
+            decision: Decision::AddWorkers,
+            text: "Main process and 2 workers (sync-split 2), keyed by user, keeps to p95 work < 500ms, busy < 70%.".to_owned(),
+        },
         reasons: vec![
             "At the Monday 2026-11-02 09:05 UTC peak the busiest process, main, is 61 % busy (58-64).".to_owned(),
             "What breaks first when load grows: at 1.5 times main is 84 % busy; @<script>alert(1)</script>:evil.example is in it."
                 .to_owned(),
         ],
         assumptions: vec!["Seed 7.".to_owned()],
-        discarded: vec![Discarded {
+        discarded: vec![DiscardedPlan {
             plan: "monolith".to_owned(),
             workers: 0,
             balance: "none".to_owned(),
             why: "hopeless by the utilisation law: main is at least 88 % busy".to_owned(),
+            overloaded: true,
         }],
         candidates,
     };
-    let compared = |name: &str, figure, observed: f64, predicted: f64, limit: f64| Compared {
+    let compared = |name: &str, figure, observed: f64, predicted: f64, limit: f64| ComparedFigure {
         name: name.to_owned(),
         figure,
         requests: 1_200,
@@ -82,9 +86,12 @@ pub(crate) fn out_of_reach() -> SimulationReport {
     report.sweep.comparison = None;
     report.sweep.growth_steps.clear();
     report.sweep.partial = true;
-    report.sweep.verdict = "No simulated plan keeps to p95 work < 1ms; the nearest is generic 8.".to_owned();
+    report.sweep.verdict = Verdict {
+        decision: Decision::NoPlanMeets,
+        text: "No simulated plan keeps to p95 work < 1ms; the nearest is generic 8.".to_owned(),
+    };
     for candidate in &mut report.sweep.candidates {
-        candidate.meets = Meets::No;
+        candidate.summary.meets = Meets::No;
     }
     report.backtest = None;
     report.backtest_note = Some("the log is too short for a back-test: 12 s are left, at least 20 are needed".to_owned());
@@ -104,53 +111,43 @@ pub(crate) fn large() -> SimulationReport {
     report
 }
 
-fn simulated(candidate: &wsim_advise::Candidate) -> Simulated {
-    let busiest = candidate.processes.iter().map(|process| process.utilisation.value).fold(0.0, f64::max);
+fn simulated(candidate: &PlanSummary) -> SimulatedPlan {
+    let busiest = candidate.processes.iter().map(|process| process.peak.value).fold(0.0, f64::max);
     let around = |value: f64| Interval::new(value, value * 0.95, value * 1.06);
     let scale = 1.0 / (1.05 - busiest.min(1.0));
     let latency = Latency { mean: around(9.0 * scale), p50: around(5.0 * scale), p95: around(40.0 * scale), p99: around(95.0 * scale) };
     let strategy = candidate.plan.name.rsplit_once(' ').map_or(candidate.plan.name.as_str(), |(name, _)| name).to_owned();
-    Simulated {
-        plan: candidate.plan.clone(),
+    SimulatedPlan {
+        summary: PlanSummary {
+            processes: candidate
+                .processes
+                .iter()
+                .map(|process| ProcessSummary { mean: Some(process.peak.scaled(0.9)), limit: None, ..process.clone() })
+                .collect(),
+            ..candidate.clone()
+        },
         strategy,
-        workers: candidate.workers,
-        balance: candidate.balance.clone(),
-        meets: candidate.meets_objective,
-        verdict: candidate.verdict.clone(),
-        margin: busiest / 0.7,
         replications: 40,
         capped: busiest > 0.9,
-        processes: candidate
-            .processes
-            .iter()
-            .map(|process| SimulatedProcess {
-                name: process.name.clone(),
-                pool: process.pool.clone(),
-                utilisation: process.utilisation.scaled(0.9),
-                peak: process.utilisation,
-                requests: process.requests,
-            })
-            .collect(),
         groups: ["sync", "federation_send", "event_sending"]
             .map(|id| SimulatedGroup { id: id.to_owned(), requests: 4_321, latency_ms: latency, logged_ms: None, db_wait_ms: None })
             .into(),
         overall: latency,
-        total_cores: candidate.total_cores,
         imbalance: (candidate.workers > 1).then(|| Imbalance { pool: "sync".to_owned(), factor: around(1.4) }),
         working: (0..240).map(|bin| scale * (1.0 + f64::from(bin) / 50.0 % 2.0)).collect(),
         working_from_seconds: 300.0,
         bin_seconds: 15.0,
-        refused_share: 0.0,
+        rejected_share: 0.0,
         extrapolated_share: 0.0,
     }
 }
 
-fn case(name: &str, factor: f64, meets: Meets) -> Case {
-    Case {
+fn case(name: &str, factor: f64, meets: Meets) -> StressCase {
+    StressCase {
         name: name.to_owned(),
         factor,
         meets,
-        verdict: "main process 84 % busy (80-88), over 70 %".to_owned(),
+        reason: "main process 84 % busy (80–88 %), over 70 %".to_owned(),
         busy: Interval::new(0.84, 0.8, 0.88),
         busiest: "main".to_owned(),
         p95_ms: Interval::new(120.0, 110.0, 131.0),

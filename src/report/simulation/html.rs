@@ -1,199 +1,138 @@
-//! `report.html` of a simulation, with the style and script of the analysis.
+//! `report.html` of a simulation.
 
 use askama::Template;
 
-use super::super::ReportError;
-use super::super::account;
-use super::super::charts::Chart;
-use super::super::escape;
-use super::super::format;
-use super::super::page::{Answer, Fact, Shell, Top, costs, filled, headline, lead, sentence};
-use super::super::picture::Picture;
-use super::super::table::Table;
-use super::super::tables as analysis_tables;
-use super::super::words;
-use super::SimulationReport;
-use super::tables;
-use wsim_advise::sweep::{Simulated, Sweep};
+use super::{SimulationReport, charts, tables};
+use crate::analysis::{line_prose, tables as analysis_tables};
+use crate::charts::Chart;
+use crate::exporter::ReportError;
+use crate::shared::glossary::TERMS;
+use crate::shared::page::{PageFrame, non_empty, sentence};
+use crate::shared::table::Table;
+use crate::shared::verdict::{Fact, Verdict, VerdictBox, headline, next_steps};
+use crate::shared::vocabulary;
+use wsim_advise::sweep::Sweep;
+use wsim_text as text;
 
-/// The whole page.
-///
-/// # Errors
-/// [`ReportError::Html`] if the template fails, which no value of the model makes it do.
-pub fn html(report: &SimulationReport) -> Result<String, ReportError> {
+pub(super) fn html(report: &SimulationReport) -> Result<String, ReportError> {
     Ok(Page::new(report).render()?)
 }
 
 #[derive(Template)]
 #[template(path = "simulation.html")]
 struct Page {
-    shell: Shell,
-    top: Top,
+    frame: PageFrame,
+    verdict: Verdict,
     charts: Vec<Chart>,
     plan: Vec<Table>,
     candidates: Vec<Table>,
     backtest: Vec<Table>,
     backtest_sentence: String,
     inputs: Vec<Table>,
-    accounts: Vec<String>,
+    line_prose: Vec<String>,
     method: Vec<(&'static str, String)>,
     assumptions: Vec<String>,
-    glossary: &'static [(&'static str, &'static str)],
+    terms: &'static [(&'static str, &'static str)],
 }
 
 impl Page {
     fn new(report: &SimulationReport) -> Self {
         let SimulationReport { analysis, sweep, .. } = report;
         let facts = &analysis.facts;
-        let mut plan =
-            sweep.shown().map(|(candidate, _)| vec![tables::groups(candidate), tables::processes(candidate)]).unwrap_or_default();
-        plan.push(tables::stress(sweep));
-        plan.retain(|table| !table.is_empty());
+        let plan = sweep.shown().into_iter().flat_map(|(candidate, _)| [tables::groups(candidate), tables::processes(&candidate.summary)]);
         let mut page = Self {
-            shell: Shell { seed: sweep.seed, ..Shell::new("simulation", facts, format::window(sweep.window)) },
-            top: top(report),
-            charts: report.charts(),
-            plan,
-            candidates: filled([tables::candidates(report), tables::discarded(sweep)]),
-            backtest: filled([tables::backtest(report)]),
+            frame: PageFrame { seed: sweep.seed, ..PageFrame::new("simulation", facts, vocabulary::window(sweep.window)) },
+            verdict: verdict(report),
+            charts: charts::charts(report),
+            plan: non_empty(plan.chain([tables::stress(sweep)])),
+            candidates: non_empty([tables::candidates(report), tables::discarded(sweep)]),
+            backtest: non_empty([tables::backtest(report)]),
             backtest_sentence: sentence(&tables::backtest_sentence(report)),
-            inputs: filled([analysis_tables::inputs(analysis), analysis_tables::malformed(analysis)]),
-            accounts: account::lines(analysis).iter().map(|account| sentence(account)).collect(),
+            inputs: non_empty([analysis_tables::inputs(analysis), analysis_tables::malformed(analysis)]),
+            line_prose: line_prose(analysis).iter().map(|text| sentence(text)).collect(),
             method: method(report),
             assumptions: sweep.assumptions.iter().chain(&facts.assumptions).map(|assumption| sentence(assumption)).collect(),
-            glossary: &words::GLOSSARY,
+            terms: &TERMS,
         };
-        if report.partial() {
-            page.shell.notice = Some(("Partial", "interrupted. All numbers cover what there was until then."));
+        if report.is_partial() {
+            page.frame.notice = Some(("Partial", "the run was interrupted. All numbers cover what was finished until then."));
         }
-        page.shell = page.shell.with_contents([
+        page.frame = page.frame.with_contents([
             ("charts", "Charts", !page.charts.is_empty()),
             ("plan", "The plan", !page.plan.is_empty()),
             ("candidates", "Candidates", !page.candidates.is_empty()),
             ("backtest", "Back-test", true),
             ("inputs", "Inputs", true),
             ("method", "Method", true),
-            ("glossary", "Glossary", true),
+            ("terms", "Terms", true),
         ]);
         page
     }
 }
 
-fn top(report: &SimulationReport) -> Top {
+fn verdict(report: &SimulationReport) -> Verdict {
     let sweep = &report.sweep;
-    Top {
-        headline: sweep.shown().map_or_else(
-            || "Nothing was simulated".to_owned(),
-            |(candidate, recommended)| headline(&candidate.as_candidate(sweep.measured_seconds()), recommended),
-        ),
-        lead: vec![lead(&sweep.verdict)],
-        answer: answer(sweep),
+    Verdict {
+        headline: sweep
+            .shown()
+            .map_or_else(|| "Nothing was simulated".to_owned(), |(candidate, _)| headline(sweep.verdict.decision, &candidate.summary)),
+        lead: vec![sentence(&sweep.verdict.text)],
+        plan: verdict_box(sweep),
         reasons: sweep.reasons.iter().map(|reason| sentence(reason)).collect(),
         confidence: (&report.confidence()).into(),
-        next: Top::steps(&report.analysis.facts),
+        next: next_steps(&report.analysis.facts),
     }
 }
 
-fn answer(sweep: &Sweep) -> Option<Answer> {
+fn verdict_box(sweep: &Sweep) -> Option<VerdictBox> {
     let (candidate, recommended) = sweep.shown()?;
-    let (meets, tone) = analysis_tables::meets(candidate.meets);
-    Some(Answer {
-        heading: if recommended { "Recommended plan" } else { "Closest plan (none meets the objective)" },
-        name: escape::page(&candidate.plan.name, 80),
-        tone: tone.class(),
-        verdict: sentence(&candidate.verdict),
-        facts: facts(candidate, meets, &sweep.objective),
-        picture: Picture::of(&candidate.as_candidate(sweep.measured_seconds()), &busy_text(sweep)),
-        range: "95 % interval",
-        costs: costs(candidate.workers, candidate.total_cores, "on average over the simulated time"),
-    })
-}
-
-/// The objective's busy term as the picture reads it.
-fn busy_text(sweep: &Sweep) -> String {
-    format!("busy < {} %", format::percent_number(sweep.busy))
-}
-
-fn facts(candidate: &Simulated, meets: &str, objective: &str) -> Vec<Fact> {
-    let busiest = candidate.busiest();
     let p95 = candidate.overall.p95;
-    vec![
-        Fact {
-            label: "Processes",
-            value: if candidate.workers == 0 { "main only".to_owned() } else { format!("main + {}", candidate.workers) },
-            note: if candidate.workers == 0 { "no workers".to_owned() } else { sentence(&candidate.balance) },
-        },
-        Fact {
-            label: "Busiest process",
-            value: busiest.map_or_else(|| format::UNKNOWN.to_owned(), |process| format::percent(process.peak.value)),
-            note: busiest.map_or_else(String::new, |process| {
-                format!(
-                    "{}, {}–{} %",
-                    escape::page(&process.name, 30),
-                    format::percent_number(process.peak.low),
-                    format::percent_number(process.peak.high)
-                )
-            }),
-        },
-        Fact {
-            label: "95th percentile of work",
-            value: format::milliseconds(p95.value),
-            note: format!("{} to {}", format::milliseconds(p95.low), format::milliseconds(p95.high)),
-        },
-        Fact { label: "Meets the objective", value: meets.to_owned(), note: escape::page(objective, 80) },
-    ]
+    let response_time = Fact {
+        label: "p95 response time",
+        value: text::milliseconds(p95.value),
+        note: format!("95 % interval {}", text::range::between(&text::milliseconds(p95.low), &text::milliseconds(p95.high))),
+    };
+    let periods = ("95 % interval", "on average over the simulated time");
+    Some(VerdictBox::new(&candidate.summary, recommended, response_time, &sweep.objective, periods))
 }
 
 fn method(report: &SimulationReport) -> Vec<(&'static str, String)> {
     let SimulationReport { analysis, sweep, .. } = report;
     let rows = vec![
-        ("Simulated", format!("{}: {}", sweep.window_note, format::window(sweep.window))),
-        ("Warm-up", format!("{} not measured", format::duration(sweep.warm_up_seconds))),
-        ("Replications", format!("up to {}; intervals are Student's t over them, 95 %", sweep.replications)),
-        ("Seed", sweep.seed.to_string()),
+        ("Simulated", format!("{}: {}", sweep.window_note, vocabulary::window(sweep.window))),
+        ("Warm-up", format!("{}, not measured", text::duration(sweep.warm_up_seconds))),
+        ("Replications", format!("up to {}; 95 % intervals over them by Student's t", sweep.replications)),
+        ("Random seed", sweep.seed.to_string()),
         ("Endpoint table", format!("Synapse {}. {}", analysis.facts.synapse_version, analysis.facts.table_note)),
         ("Command", analysis.facts.command.clone()),
-        ("Made", format!("{} by wsim {}", analysis.facts.created, analysis.facts.wsim)),
+        ("Created", format!("{} by wsim {}", analysis.facts.created, analysis.facts.wsim)),
     ];
     rows.into_iter().map(|(label, text)| (label, sentence(&text))).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture;
     use super::*;
-
-    fn body(report: &SimulationReport) -> String {
-        let page = html(report).unwrap();
-        let (_, after) = page.split_once("<body>").unwrap();
-        after.split_once("<script>").unwrap().0.to_owned()
-    }
+    use crate::Report;
+    use crate::shared::html_check;
+    use crate::simulation::fixture;
 
     #[test]
     fn log_text_is_inert_and_nothing_is_fetched() {
         for report in [fixture::report(), fixture::out_of_reach()] {
-            let body = body(&report);
-            assert!(!body.contains("<script") && !body.contains("<img") && !body.contains("<b>"), "markup from a log");
             let page = html(&report).unwrap();
-            for word in ["src=\"", "href=\"http", "@import", "url(", "<link", "<iframe"] {
-                assert!(!page.contains(word), "{word}");
-            }
-            assert!(page.contains("default-src"));
+            html_check::assert_log_text_is_inert(&page);
+            html_check::assert_nothing_is_fetched(&page);
         }
     }
 
     #[test]
-    fn every_id_is_unique_and_the_answer_comes_first() {
+    fn every_id_is_unique_and_the_recommendation_comes_first() {
         let page = html(&fixture::report()).unwrap();
-        let mut ids: Vec<&str> = page.split(" id=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
-        let all = ids.len();
-        ids.sort_unstable();
-        ids.dedup();
-        assert_eq!(ids.len(), all);
-        let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text} is missing"));
+        html_check::assert_ids_are_unique(&page);
         let order =
             ["Recommended plan", "id=\"reasons\"", "id=\"charts\"", "id=\"plan\"", "id=\"candidates\"", "id=\"backtest\"", "id=\"method\""];
-        assert!(order.windows(2).all(|pair| at(pair[0]) < at(pair[1])));
+        html_check::assert_order(&page, &order);
         assert!(page.len() < 1_500_000, "{}", page.len());
     }
 
@@ -206,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_are_written_where_asked() {
+    fn pages_are_written_to_the_folder_in_wsim_keep() {
         let Some(folder) = std::env::var_os("WSIM_KEEP") else { return };
         let folder = std::path::Path::new(&folder);
         std::fs::write(folder.join("simulation.html"), html(&fixture::report()).unwrap()).unwrap();

@@ -2,29 +2,21 @@
 
 use serde::Serialize;
 
-use super::super::ReportError;
-use super::super::escape;
-use super::super::format;
-use super::super::model::{Input, NextStep};
 use super::SimulationReport;
-use wsim_advise::sweep::{Case, Comparison, Discarded, Imbalance, Latency, Simulated, SimulatedGroup, SimulatedProcess};
-use wsim_advise::{Confidence, Meets};
+use crate::exporter::ReportError;
+use crate::shared::json::{self, Span, WireInput};
+use crate::shared::run_facts::NextStep;
+use wsim_advise::sweep::{Comparison, DiscardedPlan, Imbalance, Latency, SimulatedGroup, SimulatedPlan, StressCase};
+use wsim_advise::{Confidence, Meets, ProcessSummary};
 use wsim_plan::Plan;
-use wsim_profile::Window;
 use wsim_simulate::backtest::Backtest;
 use wsim_stats::Interval;
 
-/// The JSON Schema (2020-12) of [`json`]'s output.
+/// The JSON Schema (2020-12) of a simulation.
 pub const SCHEMA: &str = include_str!("../schema/simulation-1.json");
 
-/// The report as indented JSON with a final newline.
-///
-/// # Errors
-/// [`ReportError::Json`] if serialising fails, which no value of the model makes it do.
-pub fn json(report: &SimulationReport) -> Result<String, ReportError> {
-    let mut text = escape::json(&serde_json::to_string_pretty(&Simulation::from(report))?);
-    text.push('\n');
-    Ok(text)
+pub(super) fn json(report: &SimulationReport) -> Result<String, ReportError> {
+    json::write(&Simulation::from(report))
 }
 
 #[derive(Serialize)]
@@ -35,7 +27,7 @@ struct Simulation<'a> {
     command: &'a str,
     seed: u64,
     replications: u32,
-    objective: &'a str,
+    objective: String,
     partial: bool,
     synapse_version: &'a str,
     verdict: &'a str,
@@ -52,33 +44,22 @@ struct Simulation<'a> {
     requests: u64,
     warm_up_seconds: f64,
     candidates: Vec<WireCandidate<'a>>,
-    discarded: &'a [Discarded],
+    discarded: &'a [DiscardedPlan],
     comparison: Option<Comparison>,
-    growth_steps: &'a [Case],
-    sensitivity: &'a [Case],
+    growth_steps: &'a [StressCase],
+    sensitivity: &'a [StressCase],
     backtest: Option<&'a Backtest>,
     backtest_note: Option<&'a str>,
-    inputs: &'a [Input],
-}
-
-#[derive(Serialize)]
-struct Span {
-    start: String,
-    end: String,
-    seconds: f64,
-}
-
-impl From<Window> for Span {
-    fn from(window: Window) -> Self {
-        Self { start: format::rfc3339(window.start_us), end: format::rfc3339(window.end_us), seconds: window.seconds() }
-    }
+    inputs: Vec<WireInput<'a>>,
 }
 
 impl<'a> From<&'a SimulationReport> for Simulation<'a> {
     fn from(report: &'a SimulationReport) -> Self {
         let SimulationReport { analysis, sweep, backtest, backtest_note } = report;
         let facts = &analysis.facts;
-        let name = |index: Option<usize>| index.and_then(|index| sweep.candidates.get(index)).map(|one| one.plan.name.as_str());
+        let name = |index: Option<usize>| {
+            index.and_then(|index| sweep.candidates.get(index)).map(|candidate| candidate.summary.plan.name.as_str())
+        };
         Self {
             schema: "wsim.simulation/1",
             wsim: &facts.wsim,
@@ -86,10 +67,10 @@ impl<'a> From<&'a SimulationReport> for Simulation<'a> {
             command: &facts.command,
             seed: sweep.seed,
             replications: sweep.replications,
-            objective: &sweep.objective,
-            partial: report.partial(),
+            objective: sweep.objective.to_string(),
+            partial: report.is_partial(),
             synapse_version: &facts.synapse_version,
-            verdict: &sweep.verdict,
+            verdict: &sweep.verdict.text,
             recommended: name(sweep.recommended),
             runner_up: name(sweep.runner_up),
             reasons: &sweep.reasons,
@@ -109,7 +90,7 @@ impl<'a> From<&'a SimulationReport> for Simulation<'a> {
             sensitivity: &sweep.sensitivity,
             backtest: backtest.as_ref(),
             backtest_note: backtest_note.as_deref(),
-            inputs: &analysis.inputs,
+            inputs: analysis.inputs.iter().map(WireInput::from).collect(),
         }
     }
 }
@@ -130,31 +111,54 @@ struct WireCandidate<'a> {
     imbalance: Option<&'a Imbalance>,
     refused_share: f64,
     extrapolated_share: f64,
-    processes: &'a [SimulatedProcess],
+    processes: Vec<WireProcess<'a>>,
     groups: &'a [SimulatedGroup],
     definition: &'a Plan,
 }
 
-impl<'a> From<&'a Simulated> for WireCandidate<'a> {
-    fn from(candidate: &'a Simulated) -> Self {
+impl<'a> From<&'a SimulatedPlan> for WireCandidate<'a> {
+    fn from(candidate: &'a SimulatedPlan) -> Self {
+        let plan = &candidate.summary;
         Self {
-            plan: &candidate.plan.name,
-            workers: candidate.workers,
-            balance: &candidate.balance,
+            plan: &plan.plan.name,
+            workers: plan.workers,
+            balance: &plan.balance,
             strategy: &candidate.strategy,
-            meets_objective: candidate.meets == Meets::Yes,
-            meets: candidate.meets,
-            verdict: &candidate.verdict,
+            meets_objective: plan.meets == Meets::Yes,
+            meets: plan.meets,
+            verdict: &plan.reason,
             replications: candidate.replications,
             capped: candidate.capped,
-            total_cores: candidate.total_cores,
+            total_cores: plan.total_cores,
             latency_ms: candidate.overall,
             imbalance: candidate.imbalance.as_ref(),
-            refused_share: candidate.refused_share,
+            refused_share: candidate.rejected_share,
             extrapolated_share: candidate.extrapolated_share,
-            processes: &candidate.processes,
+            processes: plan.processes.iter().map(WireProcess::from).collect(),
             groups: &candidate.groups,
-            definition: &candidate.plan,
+            definition: &plan.plan,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct WireProcess<'a> {
+    name: &'a str,
+    pool: Option<&'a str>,
+    /// Mean over the measured time.
+    utilisation: Interval,
+    peak: Interval,
+    requests: u64,
+}
+
+impl<'a> From<&'a ProcessSummary> for WireProcess<'a> {
+    fn from(process: &'a ProcessSummary) -> Self {
+        Self {
+            name: &process.name,
+            pool: process.pool.as_deref(),
+            utilisation: process.mean.unwrap_or(process.peak),
+            peak: process.peak,
+            requests: process.requests,
         }
     }
 }
@@ -163,16 +167,16 @@ impl<'a> From<&'a Simulated> for WireCandidate<'a> {
 mod tests {
     use serde_json::Value;
 
-    use super::super::fixture;
     use super::*;
-    use crate::schema_check;
+    use crate::shared::schema_check;
+    use crate::simulation::fixture;
 
     fn written(report: &SimulationReport) -> Value {
         serde_json::from_str(&json(report).unwrap()).unwrap()
     }
 
     #[test]
-    fn real_output_fits_the_schema() {
+    fn real_output_conforms_to_the_schema() {
         let schema: Value = serde_json::from_str(SCHEMA).unwrap();
         for report in [fixture::report(), fixture::out_of_reach()] {
             let problems = schema_check::problems(&schema, &written(&report));
@@ -181,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn the_schema_is_not_satisfied_by_anything() {
+    fn the_schema_rejects_other_values() {
         let schema: Value = serde_json::from_str(SCHEMA).unwrap();
         let mut value = written(&fixture::report());
         value["schema"] = "wsim.analysis/1".into();

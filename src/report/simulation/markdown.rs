@@ -1,35 +1,34 @@
-//! `report.md` of a simulation: the findings for a ticket.
+//! `report.md` of a simulation: the findings for an issue tracker.
 
-use super::super::account;
-use super::super::escape;
-use super::super::format;
-use super::super::markdown::{block, list, push, section, sentence};
-use super::super::tables as analysis_tables;
-use super::SimulationReport;
-use super::tables;
+use super::{SimulationReport, tables};
+use crate::analysis::{line_prose, tables as analysis_tables};
+use crate::shared::markdown::{code_block, created_by, list, push, section, sentence};
+use crate::shared::plan_cells::meets_text;
+use crate::shared::verdict::plan_heading;
+use wsim_text as text;
 
-/// The whole text.
-pub fn markdown(report: &SimulationReport) -> String {
+pub(super) fn markdown(report: &SimulationReport) -> String {
     let (sweep, facts) = (&report.sweep, &report.analysis.facts);
     let mut out = String::new();
-    push(&mut out, &format!("# {}", sentence(&sweep.verdict)));
-    if report.partial() {
-        push(&mut out, "**Partial:** interrupted. All numbers cover what there was until then.");
+    push(&mut out, &format!("# {}", sentence(&sweep.verdict.text)));
+    if report.is_partial() {
+        push(&mut out, "**Partial:** the run was interrupted. All numbers cover what was finished until then.");
     }
     if let Some((candidate, recommended)) = sweep.shown() {
-        let (meets, _) = analysis_tables::meets(candidate.meets);
-        push(&mut out, if recommended { "## Recommended plan" } else { "## Closest plan (none meets the objective)" });
+        let plan = &candidate.summary;
+        let (meets, _) = meets_text(plan.meets);
+        push(&mut out, &format!("## {}", plan_heading(recommended)));
         push(
             &mut out,
             &format!(
                 "**{}**: {}. Objective {}: {meets}. {}.",
-                sentence(&candidate.plan.name),
-                sentence(&candidate.balance),
-                sentence(&sweep.objective),
-                sentence(&candidate.verdict)
+                sentence(&plan.plan.name),
+                sentence(&plan.balance),
+                sentence(&sweep.objective.to_string()),
+                sentence(&plan.reason)
             ),
         );
-        section(&mut out, &tables::processes(candidate), 3);
+        section(&mut out, &tables::processes(plan), 3);
         section(&mut out, &tables::groups(candidate), 3);
     }
     if !sweep.reasons.is_empty() {
@@ -37,37 +36,30 @@ pub fn markdown(report: &SimulationReport) -> String {
         push(&mut out, &list(&sweep.reasons, true));
     }
     let confidence = report.confidence();
-    push(&mut out, &format!("**How sure:** {}: {}", sentence(&confidence.level), sentence(&confidence.why)));
+    push(&mut out, &format!("**Confidence:** {}: {}", confidence.level.word(), sentence(&confidence.why)));
     for step in &facts.next {
-        push(&mut out, &format!("**Next:** {}\n\n{}", sentence(&format::capital(&step.why)), block(&step.command)));
+        push(&mut out, &format!("**Next:** {}\n\n{}", sentence(&text::capital(&step.why)), code_block(&step.command)));
     }
     section(&mut out, &tables::stress(sweep), 2);
     section(&mut out, &tables::candidates(report), 2);
+    push(&mut out, "## Back-test");
     push(&mut out, &sentence(&tables::backtest_sentence(report)));
-    section(&mut out, &tables::backtest(report), 2);
+    section(&mut out, &tables::backtest(report), 3);
     section(&mut out, &tables::discarded(sweep), 2);
-    push(&mut out, "## What was read");
-    push(&mut out, &list(&account::lines(&report.analysis), false));
+    push(&mut out, "## Inputs");
+    push(&mut out, &list(&line_prose(&report.analysis), false));
     section(&mut out, &analysis_tables::inputs(&report.analysis), 3);
     push(&mut out, "## Method and assumptions");
     let assumptions: Vec<String> = sweep.assumptions.iter().chain(&facts.assumptions).cloned().collect();
     push(&mut out, &list(&assumptions, false));
-    push(
-        &mut out,
-        &format!(
-            "Made by wsim {} on {}:\n\n{}",
-            sentence(&facts.wsim),
-            sentence(&facts.created),
-            block(&escape::page(&facts.command, 1_000))
-        ),
-    );
+    push(&mut out, &created_by(facts));
     out
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture;
     use super::*;
+    use crate::simulation::fixture;
 
     #[test]
     fn the_ticket_has_its_parts_and_no_markup_from_a_log() {

@@ -1,43 +1,40 @@
 //! The tables of a simulation.
 
-use super::super::format;
-use super::super::table::{Cell, Column, Table, Tone};
-use super::super::tables::meets;
-use super::SimulationReport;
-use wsim_advise::sweep::{Case, Simulated, Sweep};
-use wsim_simulate::backtest::{Compared, Figure};
-use wsim_stats::Interval;
+use super::{SimulationReport, backtest_counts, backtest_figures};
+use crate::shared::plan_cells::{busiest_cells, meets_cell};
+use crate::shared::table::{Cell, Column, Table, Tone};
+use wsim_advise::PlanSummary;
+use wsim_advise::sweep::{SimulatedPlan, StressCase, Sweep};
+use wsim_simulate::backtest::{ComparedFigure, Figure};
+use wsim_text as text;
 
-/// Every simulated candidate, fewest workers first.
+/// Every simulated plan, fewest workers first.
 pub(super) fn candidates(report: &SimulationReport) -> Table {
     let sweep = &report.sweep;
-    let row = |(index, candidate): (usize, &Simulated)| {
-        let (word, tone) = meets(candidate.meets);
-        let busiest = candidate.busiest();
+    let row = |(index, candidate): (usize, &SimulatedPlan)| {
+        let plan = &candidate.summary;
+        let [busiest, busy] = busiest_cells(plan);
         vec![
-            Cell::text(marked(sweep, index, candidate)),
-            Cell::count(u64::from(candidate.workers)),
-            Cell::text(candidate.balance.clone()),
-            Cell::text(busiest.map_or(format::UNKNOWN, |process| process.name.as_str())),
-            busiest.map_or_else(
-                || Cell::text(format::UNKNOWN),
-                |process| Cell::number(format::percent_range_number(process.peak), process.peak.value * 100.0).with_bar(process.peak.value),
-            ),
-            interval(candidate.overall.mean),
-            interval(candidate.overall.p95),
-            interval(candidate.overall.p99),
-            candidate.imbalance.as_ref().map_or_else(|| Cell::text(format::UNKNOWN), |imbalance| interval(imbalance.factor)),
-            interval(candidate.total_cores),
+            Cell::text(marked_name(sweep, index, plan)),
+            Cell::count(u64::from(plan.workers)),
+            Cell::text(&plan.balance),
+            busiest,
+            busy,
+            Cell::range(candidate.overall.mean),
+            Cell::range(candidate.overall.p95),
+            Cell::range(candidate.overall.p99),
+            candidate.imbalance.as_ref().map_or_else(Cell::unknown, |imbalance| Cell::range(imbalance.factor)),
+            Cell::range(plan.total_cores),
             Cell::count(u64::from(candidate.replications)),
-            Cell::text(word).with_tone(tone),
-            Cell::text(candidate.verdict.clone()),
+            meets_cell(plan.meets),
+            Cell::text(&plan.reason),
         ]
     };
     Table {
         id: "candidates",
         title: "Simulated plans",
         note: format!(
-            "Work latency of all requests, busy share in the busiest five minutes; in brackets 95 % intervals over replications. Objective: {}. “yes” holds with the interval, “maybe” only at the best estimate.",
+            "Response times of all requests, long-poll waiting excluded; busy at the peak; 95 % intervals in brackets. Objective: {}. “yes”: met even at the upper end of the interval; “maybe”: met only by the best estimate.",
             sweep.objective
         ),
         columns: vec![
@@ -50,32 +47,32 @@ pub(super) fn candidates(report: &SimulationReport) -> Table {
             Column::number("p95", "ms"),
             Column::number("p99", "ms"),
             Column::number("Imbalance", "busiest/mean"),
-            Column::number("All processes", "cores"),
+            Column::number("Total CPU", "cores"),
             Column::number("Replications", ""),
             Column::text("Meets"),
-            Column::text("Because"),
+            Column::text("Reason"),
         ],
         rows: sweep.candidates.iter().enumerate().map(row).collect(),
     }
 }
 
-/// Work latency by group under one plan.
-pub(super) fn groups(candidate: &Simulated) -> Table {
+/// Response times by group under one plan.
+pub(super) fn groups(candidate: &SimulatedPlan) -> Table {
     let rows = candidate.groups.iter().map(|group| {
         let latency = group.latency_ms;
         vec![
-            Cell::text(group.id.clone()),
+            Cell::text(&group.id),
             Cell::count(group.requests),
-            interval(latency.mean),
-            interval(latency.p50),
-            interval(latency.p95),
-            interval(latency.p99),
+            Cell::range(latency.mean),
+            Cell::range(latency.p50),
+            Cell::range(latency.p95),
+            Cell::range(latency.p99),
         ]
     });
     Table {
         id: "simulated-groups",
-        title: "Work latency by endpoint group",
-        note: format!("Under {}; time parked in long polls is not in it. In brackets 95 % intervals.", candidate.plan.name),
+        title: "Response times by endpoint group",
+        note: format!("Under {}, long-poll waiting excluded; 95 % intervals in brackets.", candidate.summary.plan.name),
         columns: vec![
             Column::text("Group"),
             Column::number("Requests", ""),
@@ -89,20 +86,20 @@ pub(super) fn groups(candidate: &Simulated) -> Table {
 }
 
 /// Every process of one plan.
-pub(super) fn processes(candidate: &Simulated) -> Table {
-    let rows = candidate.processes.iter().map(|process| {
+pub(super) fn processes(plan: &PlanSummary) -> Table {
+    let rows = plan.processes.iter().map(|process| {
         vec![
-            Cell::text(process.name.clone()),
+            Cell::text(&process.name),
             Cell::text(process.pool.clone().unwrap_or_default()),
-            Cell::number(format::percent_range_number(process.peak), process.peak.value * 100.0).with_bar(process.peak.value),
-            Cell::number(format::percent_range_number(process.utilisation), process.utilisation.value * 100.0),
+            Cell::busy(process.peak),
+            process.mean.map_or_else(Cell::unknown, Cell::share_range),
             Cell::count(process.requests),
         ]
     });
     Table {
         id: "simulated-processes",
         title: "Processes",
-        note: format!("Under {}.", candidate.plan.name),
+        note: format!("Under {}; 95 % intervals in brackets.", plan.plan.name),
         columns: vec![
             Column::text("Process"),
             Column::text("Pool"),
@@ -114,30 +111,29 @@ pub(super) fn processes(candidate: &Simulated) -> Table {
     }
 }
 
-/// Growth and other assumptions.
+/// The plan under growth and under other assumptions.
 pub(super) fn stress(sweep: &Sweep) -> Table {
-    let row = |case: &Case| {
-        let (word, tone) = meets(case.meets);
+    let row = |case: &StressCase| {
         vec![
-            Cell::text(case.name.clone()),
-            Cell::text(case.busiest.clone()),
-            Cell::number(format::percent_range_number(case.busy), case.busy.value * 100.0).with_bar(case.busy.value),
-            interval(case.p95_ms),
-            Cell::text(word).with_tone(tone),
-            Cell::text(case.verdict.clone()),
+            Cell::text(&case.name),
+            Cell::text(&case.busiest),
+            Cell::busy(case.busy),
+            Cell::range(case.p95_ms),
+            meets_cell(case.meets),
+            Cell::text(&case.reason),
         ]
     };
     Table {
         id: "stress",
         title: "The plan under other loads and assumptions",
-        note: "Load grows by cloning users; demand and replication are varied because no log shows all of them.".to_owned(),
+        note: "Load grows by cloning users. CPU demand and replication costs are varied because no log contains them in full.".to_owned(),
         columns: vec![
-            Column::text("Case"),
+            Column::text("StressCase"),
             Column::text("Busiest process"),
             Column::number("Busy", "%"),
             Column::number("p95", "ms"),
             Column::text("Meets"),
-            Column::text("Because"),
+            Column::text("Reason"),
         ],
         rows: sweep.growth_steps.iter().chain(&sweep.sensitivity).map(row).collect(),
     }
@@ -145,84 +141,88 @@ pub(super) fn stress(sweep: &Sweep) -> Table {
 
 /// Plans that were not simulated.
 pub(super) fn discarded(sweep: &Sweep) -> Table {
-    let rows = sweep.discarded.iter().map(|one| {
+    let rows = sweep.discarded.iter().map(|discarded| {
         vec![
-            Cell::text(one.plan.clone()),
-            Cell::count(u64::from(one.workers)),
-            Cell::text(one.balance.clone()),
-            Cell::text(one.why.clone()),
+            Cell::text(&discarded.plan),
+            Cell::count(u64::from(discarded.workers)),
+            Cell::text(&discarded.balance),
+            Cell::text(&discarded.why),
         ]
     });
     Table {
         id: "discarded",
         title: "Plans that were not simulated",
         note: String::new(),
-        columns: vec![Column::text("Plan"), Column::number("Workers", ""), Column::text("Balancing"), Column::text("Because")],
+        columns: vec![Column::text("Plan"), Column::number("Workers", ""), Column::text("Balancing"), Column::text("Reason")],
         rows: rows.collect(),
     }
 }
 
-/// Predictions beside observations.
+/// Simulated figures beside observed ones.
 pub(super) fn backtest(report: &SimulationReport) -> Table {
-    let compared = report.backtest.iter().flat_map(|test| std::iter::once(&test.throughput).chain(&test.processes).chain(&test.groups));
-    let row = |one: &Compared| {
-        let (name, scale) = figure(one.figure);
-        let tone = if one.within() { Tone::Good } else { Tone::Warn };
+    let row = |compared: &ComparedFigure| {
+        let (name, scale) = figure_name(compared.figure);
+        let (result, tone) = match (compared.counts, compared.within()) {
+            (false, _) => (NOT_COUNTED, Tone::Plain),
+            (true, true) => ("within", Tone::Good),
+            (true, false) => ("outside", Tone::Warn),
+        };
         vec![
-            Cell::text(one.name.clone()),
+            Cell::text(&compared.name),
             Cell::text(name),
-            Cell::count(one.requests),
-            Cell::number(format::number(one.observed * scale), one.observed * scale),
-            interval(one.predicted.scaled(scale)),
-            Cell::number(format!("{:+.0} %", one.error * 100.0), one.error * 100.0).with_tone(if one.counts { tone } else { Tone::Plain }),
-            Cell::number(format!("{:.0} %", one.limit * 100.0), one.limit * 100.0),
-            Cell::text(if one.counts { if one.within() { "within" } else { "outside" } } else { "not counted" }),
+            Cell::count(compared.requests),
+            Cell::number(text::number(compared.observed * scale), compared.observed * scale),
+            Cell::range(compared.predicted.scaled(scale)),
+            Cell::number(format!("{:+.0} %", compared.error * 100.0), compared.error * 100.0).with_tone(tone),
+            Cell::number(format!("{:.0} %", compared.limit * 100.0), compared.limit * 100.0),
+            Cell::text(result),
         ]
     };
     Table {
         id: "backtest",
-        title: "The model against the log",
-        note: "The observed deployment, simulated on time it was not calibrated on. Customary limits: 10 % on utilisation and throughput, 30 % on response times. Figures over too few requests, or without a measurement apart from the model, do not count.".to_owned(),
+        title: "Simulated and observed figures",
+        note: "The observed deployment, simulated for time that was not used to fit the model. Usual limits: 10 % for utilisation and throughput, 30 % for response times. A figure does not count if it rests on too few requests or was not measured independently of the model.".to_owned(),
         columns: vec![
-            Column::text("Of"),
+            Column::text("Process or group"),
             Column::text("Figure"),
             Column::number("Requests", ""),
             Column::number("Observed", ""),
             Column::number("Simulated", ""),
             Column::number("Error", ""),
             Column::number("Limit", ""),
-            Column::text("Verdict"),
+            Column::text("Result"),
         ],
-        rows: compared.map(row).collect(),
+        rows: report.backtest.iter().flat_map(backtest_figures).map(row).collect(),
     }
 }
 
-/// A sentence on the back-test.
+/// The result of the back-test in a sentence.
 pub(super) fn backtest_sentence(report: &SimulationReport) -> String {
     match (&report.backtest, &report.backtest_note) {
         (Some(test), _) => {
-            let (outside, counted) = super::figures(test);
-            let verdict = if test.passed { "all".to_owned() } else { (counted - outside).to_string() };
-            format!("Back-test on the log itself: {verdict} of {counted} figures that count are within their limits.")
+            let counts = backtest_counts(test);
+            let within = if test.passed { "all".to_owned() } else { (counts.counted - counts.outside).to_string() };
+            format!("Back-test on this log: {within} of {} figures are within their limits.", counts.counted)
         }
         (None, Some(why)) => format!("No back-test: {why}."),
         (None, None) => "No back-test.".to_owned(),
     }
 }
 
-fn figure(figure: Figure) -> (&'static str, f64) {
+/// The figure with its unit, and the factor from its value to that unit.
+fn figure_name(figure: Figure) -> (&'static str, f64) {
     match figure {
         Figure::Throughput => ("requests/s", 1.0),
         Figure::Utilisation => ("busy, %", 100.0),
-        Figure::WorkP50 => ("work p50, ms", 1.0),
-        Figure::WorkP95 => ("work p95, ms", 1.0),
+        Figure::WorkP50 => ("response time p50, ms", 1.0),
+        Figure::WorkP95 => ("response time p95, ms", 1.0),
         Figure::WaitP95 => ("wait for a database connection p95, ms", 1.0),
     }
 }
 
-/// The plan's name with what it is.
-pub(super) fn marked(sweep: &Sweep, index: usize, candidate: &Simulated) -> String {
-    let name = &candidate.plan.name;
+/// The plan's name, marked if it is the recommended plan or the runner-up.
+fn marked_name(sweep: &Sweep, index: usize, plan: &PlanSummary) -> String {
+    let name = &plan.plan.name;
     if sweep.recommended == Some(index) {
         format!("{name} (recommended)")
     } else if sweep.runner_up == Some(index) {
@@ -232,25 +232,30 @@ pub(super) fn marked(sweep: &Sweep, index: usize, candidate: &Simulated) -> Stri
     }
 }
 
-fn interval(interval: Interval) -> Cell {
-    Cell::number(format::range(interval), interval.value)
-}
+/// Result of a figure that does not count.
+pub(super) const NOT_COUNTED: &str = "not counted";
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture;
     use super::*;
+    use crate::simulation::fixture;
 
     #[test]
     fn every_row_has_a_cell_per_column() {
         let report = fixture::report();
         let (shown, _) = report.sweep.shown().unwrap();
-        let tables =
-            [candidates(&report), groups(shown), processes(shown), stress(&report.sweep), discarded(&report.sweep), backtest(&report)];
+        let tables = [
+            candidates(&report),
+            groups(shown),
+            processes(&shown.summary),
+            stress(&report.sweep),
+            discarded(&report.sweep),
+            backtest(&report),
+        ];
         for table in tables {
             assert!(!table.is_empty(), "{}", table.id);
             assert!(table.rows.iter().all(|row| row.len() == table.columns.len()), "{}", table.id);
         }
-        assert_eq!(backtest_sentence(&report), "Back-test on the log itself: 3 of 4 figures that count are within their limits.");
+        assert_eq!(backtest_sentence(&report), "Back-test on this log: 3 of 4 figures are within their limits.");
     }
 }

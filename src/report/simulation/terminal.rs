@@ -1,140 +1,129 @@
 //! The summary of a simulation on a terminal.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use super::super::escape;
-use super::super::format;
-use super::super::grid::{Align, Grid, Piece};
-use super::super::tables as analysis_tables;
-use super::super::terminal::{Files, Style, Summary, bold, dim, tone};
-use super::SimulationReport;
-use super::tables;
-use wsim_advise::Meets;
-use wsim_advise::sweep::{Simulated, Sweep};
+use super::{SimulationReport, tables};
+use crate::analysis::write_inputs;
+use crate::shared::escape;
+use crate::shared::plan_cells::{busiest_texts, meets_text};
+use crate::shared::table::{Cell, Tone};
+use crate::shared::terminal::{Style, TerminalWriter, WrittenFiles, bold, dim, tone_style};
+use crate::shared::text_table::{Align, TextCell, TextTable};
+use crate::shared::vocabulary;
+use wsim_advise::sweep::{SimulatedPlan, Sweep};
+use wsim_text as text;
 
-/// Writes the summary.
-///
-/// # Errors
-/// Those of `out`.
-pub fn terminal(out: &mut dyn Write, report: &SimulationReport, files: Option<Files<'_>>, style: Style) -> io::Result<()> {
-    let mut summary = Summary::new(out, style);
-    head(&mut summary, report)?;
-    verdict(&mut summary, report)?;
-    candidates(&mut summary, report)?;
-    groups(&mut summary, report)?;
-    stress(&mut summary, report)?;
-    backtest(&mut summary, report)?;
-    summary.inputs(&report.analysis)?;
-    summary.files(&report.analysis, files)
+pub(super) fn terminal(out: &mut dyn Write, report: &SimulationReport, files: Option<WrittenFiles<'_>>, style: Style) -> io::Result<()> {
+    let mut terminal = TerminalWriter::new(out, style);
+    write_head(&mut terminal, report)?;
+    write_verdict(&mut terminal, report)?;
+    write_candidates(&mut terminal, report)?;
+    write_groups(&mut terminal, report)?;
+    write_stress(&mut terminal, report)?;
+    write_backtest(&mut terminal, report)?;
+    write_inputs(&mut terminal, &report.analysis)?;
+    terminal.written_files(files)?;
+    terminal.next_step(&report.analysis.facts)
 }
 
-fn head(summary: &mut Summary<'_>, report: &SimulationReport) -> io::Result<()> {
+fn write_head(terminal: &mut TerminalWriter<'_>, report: &SimulationReport) -> io::Result<()> {
     let sweep = &report.sweep;
-    let growth = if (sweep.growth - 1.0).abs() > 1e-9 { format!(" · load × {}", format::tick(sweep.growth)) } else { String::new() };
-    let text = format!(
+    let growth = if (sweep.growth - 1.0).abs() > 1e-9 { format!(" · load × {}", text::tick(sweep.growth)) } else { String::new() };
+    let head = format!(
         "wsim {} · {} simulated, {}{growth} · {} · seed {}",
         report.analysis.facts.wsim,
-        format::plural(sweep.requests, "request", "requests"),
-        format::window(sweep.window),
-        format::plural(u64::from(sweep.replications), "replication", "replications"),
+        text::plural(sweep.requests, "request", "requests"),
+        vocabulary::window(sweep.window),
+        text::plural(u64::from(sweep.replications), "replication", "replications"),
         sweep.seed
     );
-    summary.paragraph(0, &text, dim())?;
-    if report.partial() {
-        summary.paragraph(
-            0,
-            "PARTIAL: interrupted; the numbers cover what there was until then.",
-            tone(super::super::table::Tone::Warn),
-        )?;
+    terminal.paragraph(0, &head, dim())?;
+    if report.is_partial() {
+        let notice = "PARTIAL: the run was interrupted; the numbers cover what was finished until then.";
+        terminal.paragraph(0, notice, tone_style(Tone::Warn))?;
     }
     Ok(())
 }
 
-fn verdict(summary: &mut Summary<'_>, report: &SimulationReport) -> io::Result<()> {
+fn write_verdict(terminal: &mut TerminalWriter<'_>, report: &SimulationReport) -> io::Result<()> {
     let sweep = &report.sweep;
-    summary.blank()?;
-    summary.paragraph(0, &sweep.verdict, bold())?;
-    summary.blank()?;
+    terminal.empty_line()?;
+    terminal.paragraph(0, &sweep.verdict.text, bold())?;
+    terminal.empty_line()?;
     if let Some((candidate, recommended)) = sweep.shown() {
-        let (meets, meets_tone) = analysis_tables::meets(candidate.meets);
-        summary.wrapped(
-            if recommended { "Plan" } else { "Closest" },
-            &format!("{} ({}; {} cores)", candidate.plan.name, how(candidate), format::range(candidate.total_cores)),
-            bold(),
-        )?;
-        summary.wrapped("", &format!("objective {}: {meets}; {}", sweep.objective, candidate.verdict), tone(meets_tone))?;
+        let plan = &candidate.summary;
+        let layout = if plan.workers == 0 { plan.layout() } else { plan.balance.clone() };
+        terminal.plan(plan, recommended, &layout, (&sweep.objective, &plan.reason))?;
     }
-    let confidence = report.confidence();
-    summary.wrapped("Sure", &format!("{}: {}", confidence.level, confidence.why), anstyle::Style::new())?;
-    for (index, reason) in sweep.reasons.iter().enumerate() {
-        summary.hanging(if index == 0 { "Why" } else { "" }, &format!("{}. ", index + 1), reason, anstyle::Style::new())?;
-    }
-    Ok(())
+    terminal.confidence_and_reasons(&report.confidence(), &sweep.reasons)
 }
 
-fn candidates(summary: &mut Summary<'_>, report: &SimulationReport) -> io::Result<()> {
+fn write_candidates(terminal: &mut TerminalWriter<'_>, report: &SimulationReport) -> io::Result<()> {
     let sweep = &report.sweep;
-    summary.heading("Simulated plans", "the best for each number of workers, busiest five minutes; > recommended, + runner-up")?;
-    let mut grid = Grid::new(&[
+    terminal.heading("Simulated plans", "the best for each number of workers, at the peak; > recommended, + runner-up")?;
+    let mut table = TextTable::new(&[
         ("", Align::Left),
         ("workers", Align::Right),
         ("plan", Align::Left),
-        ("busiest", Align::Left),
+        ("busiest process", Align::Left),
         ("busy", Align::Left),
         ("p95 ms", Align::Left),
         ("meets", Align::Left),
     ]);
-    let shown = rows(sweep);
-    for (index, candidate) in &shown {
-        let index = *index;
+    let shown = best_by_workers(sweep);
+    for &(index, candidate) in &shown {
         let mark = match index {
             index if sweep.recommended == Some(index) => ">",
             index if sweep.runner_up == Some(index) => "+",
             _ => "",
         };
-        let busiest = candidate.busiest();
-        let (meets, meets_tone) = analysis_tables::meets(candidate.meets);
-        grid.row(vec![
-            Piece::styled(mark.to_owned(), bold()),
-            Piece::plain(candidate.workers.to_string()),
-            Piece::plain(escape::terminal(&candidate.plan.name, 30)),
-            Piece::plain(busiest.map_or_else(String::new, |process| escape::terminal(&process.name, 14))),
-            Piece::plain(busiest.map_or_else(String::new, |process| format::percent_range(process.peak))),
-            Piece::plain(format::range(candidate.overall.p95)),
-            Piece::styled(meets.to_owned(), tone(meets_tone)),
+        let plan = &candidate.summary;
+        let (meets, tone) = meets_text(plan.meets);
+        let (name, busy) = busiest_texts(plan);
+        table.push(vec![
+            TextCell::styled(mark.to_owned(), bold()),
+            TextCell::plain(plan.workers.to_string()),
+            TextCell::plain(escape::terminal(&plan.plan.name, 30)),
+            TextCell::plain(escape::terminal(&name, 15)),
+            TextCell::plain(busy),
+            TextCell::plain(text::range(candidate.overall.p95)),
+            TextCell::styled(meets.to_owned(), tone_style(tone)),
         ]);
     }
-    summary.grid(&grid)?;
-    summary.more(sweep.candidates.len(), shown.len(), "simulated plans")?;
+    terminal.text_table(&table)?;
+    terminal.left_out(sweep.candidates.len(), shown.len(), "simulated plans")?;
     if !sweep.discarded.is_empty() {
-        let text = format!("{} not simulated; the report says why", format::plural(sweep.discarded.len() as u64, "plan", "plans"));
-        summary.paragraph(2, &text, dim())?;
+        let plans = text::plural(sweep.discarded.len() as u64, "plan was", "plans were");
+        terminal.paragraph(2, &format!("{plans} not simulated; the report says why"), dim())?;
     }
     Ok(())
 }
 
-/// The best few for each number of workers, by the objective and then by latency; what is recommended is always there.
-fn rows(sweep: &Sweep) -> Vec<(usize, &Simulated)> {
-    let mut order: Vec<(usize, &Simulated)> = sweep.candidates.iter().enumerate().collect();
-    let marked = |index: usize| sweep.recommended != Some(index) && sweep.runner_up != Some(index);
-    let latency = |candidate: &Simulated| candidate.overall.p95.value;
+/// The best few plans for each number of workers, by the objective and then by response time, with their indices. The recommended
+/// plan and the runner-up are always among them.
+fn best_by_workers(sweep: &Sweep) -> Vec<(usize, &SimulatedPlan)> {
+    let mut order: Vec<(usize, &SimulatedPlan)> = sweep.candidates.iter().enumerate().collect();
+    let unmarked = |index: usize| sweep.recommended != Some(index) && sweep.runner_up != Some(index);
+    let latency = |candidate: &SimulatedPlan| candidate.overall.p95.value;
     order.sort_by(|(i, a), (j, b)| {
-        let key = |index: usize, one: &Simulated| (one.workers, marked(index), one.meets != Meets::Yes, one.meets == Meets::No);
+        let key = |index: usize, candidate: &SimulatedPlan| (candidate.summary.workers, unmarked(index), candidate.summary.meets);
         key(*i, a).cmp(&key(*j, b)).then(latency(a).total_cmp(&latency(b)))
     });
-    let mut seen = std::collections::BTreeMap::<u32, usize>::new();
+    let mut shown = BTreeMap::<u32, usize>::new();
     order.retain(|(_, candidate)| {
-        let count = seen.entry(candidate.workers).or_default();
+        let count = shown.entry(candidate.summary.workers).or_default();
         *count += 1;
-        *count <= EACH_MAX
+        *count <= PLANS_PER_COUNT_MAX
     });
     order
 }
 
-fn groups(summary: &mut Summary<'_>, report: &SimulationReport) -> io::Result<()> {
-    let Some((Simulated { groups, plan, .. }, _)) = report.sweep.shown() else { return Ok(()) };
-    summary.heading("Work latency", &format!("ms, under {}; time parked in long polls is not in it", escape::terminal(&plan.name, 40)))?;
-    let mut grid = Grid::new(&[
+fn write_groups(terminal: &mut TerminalWriter<'_>, report: &SimulationReport) -> io::Result<()> {
+    let Some((SimulatedPlan { summary, groups, .. }, _)) = report.sweep.shown() else { return Ok(()) };
+    let note = format!("ms, under {}, long-poll waiting excluded", escape::terminal(&summary.plan.name, 40));
+    terminal.heading("Response times", &note)?;
+    let mut table = TextTable::new(&[
         ("group", Align::Left),
         ("requests", Align::Right),
         ("mean", Align::Left),
@@ -146,54 +135,54 @@ fn groups(summary: &mut Summary<'_>, report: &SimulationReport) -> io::Result<()
     order.sort_by(|a, b| b.requests.cmp(&a.requests).then(a.id.cmp(&b.id)));
     for group in order.iter().take(GROUPS_MAX) {
         let latency = group.latency_ms;
-        grid.row(vec![
-            Piece::plain(escape::terminal(&group.id, 20)),
-            Piece::plain(format::count(group.requests)),
-            Piece::plain(format::number(latency.mean.value)),
-            Piece::plain(format::number(latency.p50.value)),
-            Piece::plain(format::range(latency.p95)),
-            Piece::plain(format::range(latency.p99)),
+        table.push(vec![
+            TextCell::plain(escape::terminal(&group.id, 20)),
+            TextCell::plain(text::count(group.requests)),
+            TextCell::plain(text::number(latency.mean.value)),
+            TextCell::plain(text::number(latency.p50.value)),
+            TextCell::plain(text::range(latency.p95)),
+            TextCell::plain(text::range(latency.p99)),
         ]);
     }
-    summary.grid(&grid)?;
-    summary.more(groups.len(), GROUPS_MAX, "groups")
+    terminal.text_table(&table)?;
+    terminal.left_out(groups.len(), GROUPS_MAX, "groups")
 }
 
-fn stress(summary: &mut Summary<'_>, report: &SimulationReport) -> io::Result<()> {
+fn write_stress(terminal: &mut TerminalWriter<'_>, report: &SimulationReport) -> io::Result<()> {
     let sweep = &report.sweep;
     if sweep.growth_steps.is_empty() && sweep.sensitivity.is_empty() {
         return Ok(());
     }
-    summary.heading("Other loads and assumptions", "the same plan")?;
-    let mut grid = Grid::new(&[
+    terminal.heading("Other loads and assumptions", "the same plan")?;
+    let mut table = TextTable::new(&[
         ("case", Align::Left),
-        ("busiest", Align::Left),
+        ("busiest process", Align::Left),
         ("busy", Align::Left),
         ("p95 ms", Align::Left),
         ("meets", Align::Left),
     ]);
     for case in sweep.growth_steps.iter().chain(&sweep.sensitivity) {
-        let (meets, meets_tone) = analysis_tables::meets(case.meets);
-        grid.row(vec![
-            Piece::plain(case.name.clone()),
-            Piece::plain(escape::terminal(&case.busiest, 16)),
-            Piece::plain(format::percent_range(case.busy)),
-            Piece::plain(format::range(case.p95_ms)),
-            Piece::styled(meets.to_owned(), tone(meets_tone)),
+        let (meets, tone) = meets_text(case.meets);
+        table.push(vec![
+            TextCell::plain(case.name.clone()),
+            TextCell::plain(escape::terminal(&case.busiest, 16)),
+            TextCell::plain(text::percent_range(case.busy)),
+            TextCell::plain(text::range(case.p95_ms)),
+            TextCell::styled(meets.to_owned(), tone_style(tone)),
         ]);
     }
-    summary.grid(&grid)
+    terminal.text_table(&table)
 }
 
-fn backtest(summary: &mut Summary<'_>, report: &SimulationReport) -> io::Result<()> {
-    let table = tables::backtest(report);
-    summary.heading("The model against the log", "observed deployment, held-out time")?;
-    summary.paragraph(2, &tables::backtest_sentence(report), anstyle::Style::new())?;
-    if table.is_empty() {
+fn write_backtest(terminal: &mut TerminalWriter<'_>, report: &SimulationReport) -> io::Result<()> {
+    let figures = tables::backtest(report);
+    terminal.heading("Back-test", "the observed deployment, simulated for time that was not used to fit the model")?;
+    terminal.paragraph(2, &tables::backtest_sentence(report), anstyle::Style::new())?;
+    if figures.is_empty() {
         return Ok(());
     }
-    let mut grid = Grid::new(&[
-        ("of", Align::Left),
+    let mut table = TextTable::new(&[
+        ("process or group", Align::Left),
         ("figure", Align::Left),
         ("requests", Align::Right),
         ("observed", Align::Right),
@@ -201,32 +190,26 @@ fn backtest(summary: &mut Summary<'_>, report: &SimulationReport) -> io::Result<
         ("error", Align::Right),
         ("limit", Align::Right),
     ]);
-    let counted = |row: &&Vec<super::super::table::Cell>| row.last().is_some_and(|cell| cell.text != "not counted");
-    let rows: Vec<_> = table.rows.iter().filter(counted).collect();
-    for row in rows.iter().take(BACKTEST_MAX) {
-        let texts = row.iter().take(7).enumerate().map(|(place, cell)| {
-            let text = escape::terminal(&cell.text, 30);
-            if place == 5 { Piece::styled(text, tone(cell.tone)) } else { Piece::plain(text) }
-        });
-        grid.row(texts.collect());
+    let counts = |row: &&Vec<Cell>| row.last().is_some_and(|result| result.text != tables::NOT_COUNTED);
+    let rows: Vec<&Vec<Cell>> = figures.rows.iter().filter(counts).collect();
+    for row in rows.iter().take(FIGURES_MAX) {
+        // Without the last cell, the result: the colour of the error shows it.
+        let cells = row.iter().take(7).map(|cell| TextCell::styled(escape::terminal(&cell.text, 30), tone_style(cell.tone)));
+        table.push(cells.collect());
     }
-    summary.grid(&grid)?;
-    summary.more(table.rows.len(), rows.len().min(BACKTEST_MAX), "figures")
+    terminal.text_table(&table)?;
+    terminal.left_out(figures.rows.len(), rows.len().min(FIGURES_MAX), "figures")
 }
 
-const EACH_MAX: usize = 3;
+/// Plans shown for each number of workers.
+const PLANS_PER_COUNT_MAX: usize = 3;
 const GROUPS_MAX: usize = 12;
-const BACKTEST_MAX: usize = 24;
-
-/// How a plan spreads its work, in words.
-fn how(candidate: &Simulated) -> &str {
-    if candidate.workers == 0 { "main process only" } else { &candidate.balance }
-}
+const FIGURES_MAX: usize = 24;
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture;
     use super::*;
+    use crate::simulation::fixture;
 
     fn printed(report: &SimulationReport, colour: bool) -> String {
         let mut out = Vec::new();

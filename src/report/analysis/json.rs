@@ -1,37 +1,28 @@
-//! `report.json`: schema `wsim.analysis/1`.
-//!
-//! The wire types stand apart from the model, so that the model can change and the file cannot. The schema is
-//! `schema/analysis-1.json`; a test holds real output against it.
+//! `report.json` of an analysis: schema `wsim.analysis/1`, in `schema/analysis-1.json`.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::ReportError;
-use super::analysis::AnalysisReport;
-use super::escape;
-use super::format;
-use super::model::{Input, JoinFacts, MalformedExample, NextStep};
-use wsim_advise::{Candidate, Confidence, Meets, Process};
+use super::AnalysisReport;
+use crate::exporter::ReportError;
+use crate::shared::json::{self, Span, WireInput};
+use crate::shared::run_facts::NextStep;
+use wsim_advise::{Confidence, Meets, PlanSummary, ProcessSummary};
 use wsim_plan::Plan;
 use wsim_profile::{
     Concurrency, Coverage, Demand, DestinationProfile, Dispersion, EndpointProfile, EventRate, GroupProfile, HeavyHitters, Peak,
-    ProcessProfile, Series, Window,
+    ProcessProfile, Series,
 };
 use wsim_stats::Interval;
+use wsim_trace::ingest::MalformedExample;
+use wsim_trace::join::JoinFacts;
 
-/// The JSON Schema (2020-12) of [`json`]'s output.
-pub const SCHEMA: &str = include_str!("schema/analysis-1.json");
+/// The JSON Schema (2020-12) of an analysis.
+pub const SCHEMA: &str = include_str!("../schema/analysis-1.json");
 
-/// The report as indented JSON with a final newline. Log text is in it unchanged (JSON escapes what JSON must); whoever
-/// prints it escapes it for where it goes.
-///
-/// # Errors
-/// [`ReportError::Json`] if serialising fails, which no value of the model makes it do.
-pub fn json(report: &AnalysisReport) -> Result<String, ReportError> {
-    let mut text = escape::json(&serde_json::to_string_pretty(&Analysis::from(report))?);
-    text.push('\n');
-    Ok(text)
+pub(super) fn json(report: &AnalysisReport) -> Result<String, ReportError> {
+    json::write(&Analysis::from(report))
 }
 
 #[derive(Serialize)]
@@ -46,14 +37,14 @@ struct Analysis<'a> {
     table_note: &'a str,
     time_zone: &'a str,
     verdict: &'a str,
-    objective: &'a str,
+    objective: String,
     recommended: Option<&'a str>,
     reasons: &'a [String],
     confidence: &'a Confidence,
     next: &'a [NextStep],
     assumptions: Vec<&'a str>,
-    inputs: &'a [Input],
-    malformed_examples: &'a [MalformedExample],
+    inputs: Vec<WireInput<'a>>,
+    malformed_examples: Vec<&'a MalformedExample>,
     joined: Option<JoinFacts>,
     requests: u64,
     client_requests: u64,
@@ -78,7 +69,7 @@ struct Analysis<'a> {
 
 impl<'a> From<&'a AnalysisReport> for Analysis<'a> {
     fn from(report: &'a AnalysisReport) -> Self {
-        let AnalysisReport { facts, inputs, malformed_examples, profile, advice } = report;
+        let AnalysisReport { facts, inputs, profile, advice } = report;
         Self {
             schema: "wsim.analysis/1",
             wsim: &facts.wsim,
@@ -89,15 +80,15 @@ impl<'a> From<&'a AnalysisReport> for Analysis<'a> {
             synapse_version: &facts.synapse_version,
             table_note: &facts.table_note,
             time_zone: &facts.time_zone,
-            verdict: &advice.verdict,
-            objective: &advice.objective,
-            recommended: report.shown().filter(|shown| shown.recommended).map(|shown| shown.candidate.plan.name.as_str()),
+            verdict: &advice.verdict.text,
+            objective: advice.objective.to_string(),
+            recommended: advice.shown().filter(|(_, recommended)| *recommended).map(|(plan, _)| plan.plan.name.as_str()),
             reasons: &advice.reasons,
             confidence: &advice.confidence,
             next: &facts.next,
             assumptions: facts.assumptions.iter().chain(&advice.assumptions).map(String::as_str).collect(),
-            inputs,
-            malformed_examples,
+            inputs: inputs.iter().map(WireInput::from).collect(),
+            malformed_examples: report.malformed_examples().collect(),
             joined: facts.joined,
             requests: report.requests(),
             client_requests: profile.requests,
@@ -131,20 +122,6 @@ impl<'a> From<&'a AnalysisReport> for Analysis<'a> {
     }
 }
 
-/// Times as people and other programs read them.
-#[derive(Serialize)]
-struct Span {
-    start: String,
-    end: String,
-    seconds: f64,
-}
-
-impl From<Window> for Span {
-    fn from(window: Window) -> Self {
-        Self { start: format::rfc3339(window.start_us), end: format::rfc3339(window.end_us), seconds: window.seconds() }
-    }
-}
-
 #[derive(Serialize)]
 struct Peaks {
     one_minute: WirePeak,
@@ -173,7 +150,7 @@ struct Outcomes {
     stray_times: u64,
 }
 
-/// As in `wsim.simulation/1`; the screen knows no latencies, so `groups` is empty here.
+/// The fields of `wsim.simulation/1`. The analytic screen estimates no latencies, so `groups` is empty.
 #[derive(Serialize)]
 struct WireCandidate<'a> {
     plan: &'a str,
@@ -183,24 +160,47 @@ struct WireCandidate<'a> {
     meets: Meets,
     verdict: &'a str,
     total_cores: Interval,
-    processes: &'a [Process],
+    processes: Vec<WireProcess<'a>>,
     groups: [(); 0],
     definition: &'a Plan,
 }
 
-impl<'a> From<&'a Candidate> for WireCandidate<'a> {
-    fn from(candidate: &'a Candidate) -> Self {
+impl<'a> From<&'a PlanSummary> for WireCandidate<'a> {
+    fn from(plan: &'a PlanSummary) -> Self {
         Self {
-            plan: &candidate.plan.name,
-            workers: candidate.workers,
-            balance: &candidate.balance,
-            meets_objective: candidate.meets_objective == Meets::Yes,
-            meets: candidate.meets_objective,
-            verdict: &candidate.verdict,
-            total_cores: candidate.total_cores,
-            processes: &candidate.processes,
+            plan: &plan.plan.name,
+            workers: plan.workers,
+            balance: &plan.balance,
+            meets_objective: plan.meets == Meets::Yes,
+            meets: plan.meets,
+            verdict: &plan.reason,
+            total_cores: plan.total_cores,
+            processes: plan.processes.iter().map(WireProcess::from).collect(),
             groups: [],
-            definition: &candidate.plan,
+            definition: &plan.plan,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct WireProcess<'a> {
+    name: &'a str,
+    pool: Option<&'a str>,
+    utilisation: Interval,
+    requests_per_second: f64,
+    requests: u64,
+    limit: Option<&'a str>,
+}
+
+impl<'a> From<&'a ProcessSummary> for WireProcess<'a> {
+    fn from(process: &'a ProcessSummary) -> Self {
+        Self {
+            name: &process.name,
+            pool: process.pool.as_deref(),
+            utilisation: process.peak,
+            requests_per_second: process.requests_per_second,
+            requests: process.requests,
+            limit: process.limit.as_deref(),
         }
     }
 }
@@ -210,14 +210,14 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::{fixture, schema_check};
+    use crate::{analysis::fixture, shared::schema_check};
 
     fn written(report: &AnalysisReport) -> Value {
         serde_json::from_str(&json(report).unwrap()).unwrap()
     }
 
     #[test]
-    fn real_output_fits_the_schema() {
+    fn real_output_conforms_to_the_schema() {
         let schema: Value = serde_json::from_str(SCHEMA).unwrap();
         for report in [fixture::report(), fixture::proxy_only(), fixture::empty()] {
             let problems = schema_check::problems(&schema, &written(&report));
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn the_schema_is_not_satisfied_by_anything() {
+    fn the_schema_rejects_other_values() {
         let schema: Value = serde_json::from_str(SCHEMA).unwrap();
         let mut value = written(&fixture::report());
         value["schema"] = "wsim.analysis/2".into();
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn totals_and_recommendation_are_said_at_the_top() {
+    fn totals_and_recommendation_are_at_the_top_level() {
         let report = fixture::report();
         let value = written(&report);
         assert_eq!(
@@ -253,7 +253,7 @@ mod tests {
     #[test]
     fn maybe_is_not_yes() {
         let mut report = fixture::report();
-        report.advice.candidates[0].meets_objective = Meets::Maybe;
+        report.advice.candidates[0].meets = Meets::Maybe;
         let value = written(&report);
         assert_eq!(value["candidates"][0]["meets_objective"], false);
         assert_eq!(value["candidates"][0]["meets"], "maybe");

@@ -1,10 +1,10 @@
-//! As much of JSON Schema 2020-12 as `schema/*.json` use: type, const, enum, minimum, required, properties, items, `$ref`
-//! within the file. An unknown keyword fails the test, so that none is silently not checked.
+//! Checks a value against the subset of JSON Schema 2020-12 that `schema/*.json` use: type, const, enum, minimum, required,
+//! properties, items, `$ref` within the file. Any other keyword fails the test, so that none is ignored silently.
 
 use serde_json::Value;
 
-/// What does not fit, one line each with its JSON pointer.
-pub(super) fn problems(schema: &Value, value: &Value) -> Vec<String> {
+/// The violations of the schema, one line each, with their JSON pointers.
+pub(crate) fn problems(schema: &Value, value: &Value) -> Vec<String> {
     let mut found = Vec::new();
     check(schema, schema, value, "", &mut found);
     found

@@ -1,14 +1,16 @@
-//! A realistic report with hostile names, for the tests of every form.
+//! A realistic report with hostile names, for the tests of every format.
 
-use super::analysis::AnalysisReport;
-use super::model::{Input, JoinFacts, MalformedExample, NextStep, RunFacts};
-use wsim_advise::{Advice, Candidate, Confidence, Meets, Process};
+use super::AnalysisReport;
+use crate::shared::run_facts::{NextStep, RunFacts};
+use wsim_advise::{Advice, Confidence, ConfidenceLevel, Decision, Meets, Objective, PlanSummary, ProcessRole, ProcessSummary, Verdict};
 use wsim_plan::{Plan, Pool, Proxy, ProxyKind, Selector, Writers};
 use wsim_profile::{
-    Concurrency, Coverage, Demand, DestinationProfile, Dispersion, EndpointProfile, EventRate, GroupProfile, Heavy, HeavyHitters,
-    LATENCY_BUCKETS_MS, Outcomes, Peak, Peaks, ProcessCoverage, ProcessProfile, Profile, Quantiles, Series, Window,
+    Concurrency, Coverage, Demand, DemandMethod, DestinationProfile, Dispersion, EndpointProfile, EventRate, GroupProfile, HeavyHitter,
+    HeavyHitters, LATENCY_BUCKETS_MS, Outcomes, Peak, Peaks, ProcessCoverage, ProcessProfile, Profile, Quantiles, Series, Window,
 };
 use wsim_stats::Interval;
+use wsim_trace::ingest::{LineTally, MalformedExample};
+use wsim_trace::join::JoinFacts;
 
 /// Monday, 2026-11-02 00:00 UTC.
 const START_US: i64 = 1_793_577_600_000_000;
@@ -35,7 +37,7 @@ const ROWS: [Row; 12] = [
 
 /// Synapse and proxy logs of a week, joined.
 pub(crate) fn report() -> AnalysisReport {
-    AnalysisReport::new(facts(), inputs(), malformed(), profile(), advice())
+    AnalysisReport { facts: facts(), inputs: inputs(), profile: profile(), advice: advice() }
 }
 
 /// Only a proxy log: no CPU in it, demand unknown, nothing recommended.
@@ -57,16 +59,19 @@ pub(crate) fn proxy_only() -> AnalysisReport {
     profile.series.bin_seconds = 60.0;
     profile.window.end_us = START_US + BINS as i64 * 60_000_000;
     profile.demand = Demand {
-        method: "none".to_owned(),
+        method: DemandMethod::None,
         note: "The log has no durations, so demand is unknown.".to_owned(),
         range: Interval::new(1.0, 0.5, 2.0),
     };
     let hitters = &mut profile.heavy_hitters;
     hitters.users.iter_mut().chain(&mut hitters.rooms).chain(&mut hitters.agents).for_each(|heavy| heavy.cpu_seconds = None);
     report.advice.recommended = None;
-    report.advice.verdict = "No standard plan keeps every process below 70 % busy: sync split with 4 workers comes closest.".to_owned();
+    report.advice.verdict = Verdict {
+        decision: Decision::NoPlanMeets,
+        text: "No standard plan keeps every process below 70 % busy: sync split with 4 workers comes closest.".to_owned(),
+    };
     for candidate in &mut report.advice.candidates {
-        candidate.meets_objective = Meets::No;
+        candidate.meets = Meets::No;
     }
     report
 }
@@ -76,18 +81,13 @@ pub(crate) fn empty() -> AnalysisReport {
     let mut report = report();
     let window = Window { start_us: START_US, end_us: START_US };
     let peak = Peak { window, requests_per_second: 0.0, cores: None };
-    report.inputs = vec![Input {
-        lines: 0,
-        requests: 0,
-        not_requests: 0,
-        malformed: 0,
-        duplicates: 0,
-        bytes: 0,
-        first: None,
-        last: None,
-        ..report.inputs[0].clone()
+    report.inputs = vec![LineTally {
+        path: report.inputs[0].path.clone(),
+        format: report.inputs[0].format.clone(),
+        reason: report.inputs[0].reason.clone(),
+        stamp_note: report.inputs[0].stamp_note.clone(),
+        ..LineTally::default()
     }];
-    report.malformed_examples.clear();
     report.facts.joined = None;
     report.facts.next.clear();
     report.profile = Profile {
@@ -100,7 +100,7 @@ pub(crate) fn empty() -> AnalysisReport {
         processes: Vec::new(),
         peaks: Peaks { one_minute: peak, five_minutes: peak, busy_hour: peak },
         dispersion: Vec::new(),
-        concurrency: Concurrency { working_mean: 0.0, working_max: 0.0, parked_mean: 0.0, parked_max: 0.0 },
+        concurrency: Concurrency { working_mean: 0.0, working_max: 0.0, waiting_mean: 0.0, waiting_max: 0.0 },
         heavy_hitters: HeavyHitters::default(),
         outcomes: Outcomes::default(),
         series: Series::default(),
@@ -110,7 +110,8 @@ pub(crate) fn empty() -> AnalysisReport {
     report.advice = Advice {
         candidates: Vec::new(),
         recommended: None,
-        verdict: "There is no request in the input, so there is nothing to plan.".to_owned(),
+        shown: None,
+        verdict: Verdict { decision: Decision::Unknown, text: "There is no request in the input, so there is nothing to plan.".to_owned() },
         reasons: Vec::new(),
         ..report.advice
     };
@@ -156,49 +157,38 @@ fn facts() -> RunFacts {
     }
 }
 
-fn inputs() -> Vec<Input> {
-    let proxy = Input {
+fn inputs() -> Vec<LineTally> {
+    let example = |path: &str, line, reason: &str| MalformedExample { path: path.to_owned(), line, reason: reason.to_owned() };
+    let proxy = LineTally {
         path: "access.log".to_owned(),
         format: "nginx log_format main_timed".to_owned(),
-        format_reason: "200 of 200 sampled lines".to_owned(),
+        reason: "200 of 200 sampled lines".to_owned(),
+        stamp_note: Some("stamp at the end, 1 ms, zone +0100 in the log".to_owned()),
         bytes: 1_734_220_118,
         lines: 5_867_868,
         requests: 5_867_423,
         not_requests: 12,
         malformed: 433,
-        duplicates: 0,
-        first: Some("2026-11-02T00:00:00.114Z".to_owned()),
-        last: Some("2026-11-08T23:59:59.871Z".to_owned()),
-        time_note: "stamp at the end, 1 ms, zone +0100 in the log".to_owned(),
+        // 2026-11-02T00:00:00.114Z and 2026-11-08T23:59:59.871Z.
+        first_us: Some(START_US + 114_000),
+        last_us: Some(START_US + BINS as i64 * HOUR_US - 129_000),
+        examples: vec![example("access.log", 10_442, "expected a closing quote after the request line at column 71")],
+        ..LineTally::default()
     };
-    let synapse = Input {
+    let synapse = LineTally {
         path: "homeserver.log.<b>1</b>".to_owned(),
         format: "synapse".to_owned(),
-        format_reason: "64 of 200 sampled lines, the others are other loggers'".to_owned(),
+        reason: "64 of 200 sampled lines, the others are other loggers'".to_owned(),
+        stamp_note: Some("no zone in the log: UTC assumed".to_owned()),
         bytes: 9_120_411_000,
         lines: 41_200_118,
         requests: 6_353_017,
         not_requests: 34_847_100,
         malformed: 1,
-        time_note: "no zone in the log: UTC assumed".to_owned(),
+        examples: vec![example("homeserver.log.<b>1</b>", 41_200_118, "expected the end of the line at column 12: the file stops here")],
         ..proxy.clone()
     };
     vec![proxy, synapse]
-}
-
-fn malformed() -> Vec<MalformedExample> {
-    vec![
-        MalformedExample {
-            path: "access.log".to_owned(),
-            line: 10_442,
-            reason: "expected a closing quote after the request line at column 71".to_owned(),
-        },
-        MalformedExample {
-            path: "homeserver.log.<b>1</b>".to_owned(),
-            line: 41_200_118,
-            reason: "expected the end of the line at column 12: the file stops here".to_owned(),
-        },
-    ]
 }
 
 fn quantiles(scale: f64) -> Quantiles {
@@ -224,7 +214,7 @@ fn groups() -> Vec<GroupProfile> {
                 cpu_seconds: Some(cpu),
                 cpu_ms: Some(Interval::new(cpu_ms, cpu_ms * 0.97, cpu_ms * 1.04)),
                 latency_ms: Some(quantiles(scale)),
-                parked_ms: (long_polls > 0).then_some(Quantiles {
+                waiting_ms: (long_polls > 0).then_some(Quantiles {
                     p50: 11_200.0,
                     p90: 30_000.0,
                     p95: 30_000.0,
@@ -267,7 +257,7 @@ fn profile() -> Profile {
             .iter()
             .map(|&(scale_seconds, arrivals)| Dispersion { scale_seconds, bins: 604_800, arrivals, work: Some(arrivals * 2.3) })
             .collect(),
-        concurrency: Concurrency { working_mean: 0.42, working_max: 18.2, parked_mean: 43.9, parked_max: 121.0 },
+        concurrency: Concurrency { working_mean: 0.42, working_max: 18.2, waiting_mean: 43.9, waiting_max: 121.0 },
         heavy_hitters: heavy_hitters(),
         outcomes: Outcomes {
             by_status: vec![(200, 5_640_201), (304, 90_221), (401, 61_002), (404, 71_201), (499, 9_021), (502, 311), (0, 466)],
@@ -276,7 +266,7 @@ fn profile() -> Profile {
             stray_times: 0,
         },
         demand: Demand {
-            method: "logged".to_owned(),
+            method: DemandMethod::Logged,
             note: "CPU is what Synapse logged for each request (ru=).".to_owned(),
             range: Interval::exact(1.0),
         },
@@ -341,7 +331,9 @@ fn processes() -> Vec<ProcessProfile> {
 
 fn heavy_hitters() -> HeavyHitters {
     let heavy = |rows: &[(&str, u64, f64, f64)]| {
-        rows.iter().map(|&(name, requests, cpu, share)| Heavy { name: name.to_owned(), requests, cpu_seconds: Some(cpu), share }).collect()
+        rows.iter()
+            .map(|&(name, requests, cpu, share)| HeavyHitter { name: name.to_owned(), requests, cpu_seconds: Some(cpu), share })
+            .collect()
     };
     HeavyHitters {
         users: heavy(&[
@@ -451,11 +443,15 @@ const PLANS: [PlanRow; 10] = [
 
 fn advice() -> Advice {
     Advice {
-        objective: "busy < 70%".to_owned(),
+        objective: Objective::default(),
         candidates: PLANS.iter().map(candidate).collect(),
         recommended: Some(4),
-        verdict: "Split off /sync first: the main process alone would be 106 % busy (88–139) in the busiest five minutes, and sync is 39 % of all CPU.".to_owned(),
-        confidence: Confidence { level: "medium".to_owned(), why: "demand was logged by Synapse, but no process CPU was given: what lines do not show is a prior (× 1.2 to 1.9)".to_owned() },
+        shown: Some(4),
+        verdict: Verdict {
+            decision: Decision::AddWorkers,
+            text: "Split off /sync first: the main process alone would be 106 % busy (88–139) in the busiest five minutes, and sync is 39 % of all CPU.".to_owned(),
+        },
+        confidence: Confidence { level: ConfidenceLevel::Medium, why: "demand was logged by Synapse, but no process CPU was given: what lines do not show is a prior (× 1.2 to 1.9)".to_owned() },
         reasons: vec![
             "Two sync workers keyed by user take 0.62 cores off the main process at the peak; no other group takes more.".to_owned(),
             "Federation on a worker of its own keeps a burst from matrix.org (8 % of CPU) away from people's clients.".to_owned(),
@@ -469,7 +465,7 @@ fn advice() -> Advice {
     }
 }
 
-fn candidate(&(name, pools, busy, meets_objective): &PlanRow) -> Candidate {
+fn candidate(&(name, pools, busy, meets): &PlanRow) -> PlanSummary {
     let pool = |&(name, workers, endpoints, balance, key): &(&str, u32, &[&str], &str, Option<&str>)| Pool {
         name: name.to_owned(),
         endpoints: endpoints.iter().map(|&group| Selector::Group(group.to_owned())).collect(),
@@ -483,20 +479,22 @@ fn candidate(&(name, pools, busy, meets_objective): &PlanRow) -> Candidate {
     for &(pool, workers, ..) in pools {
         names.extend((1..=workers).map(|i| (format!("{pool}{i}"), Some(pool.to_owned()))));
     }
-    let processes: Vec<Process> = names
+    let processes: Vec<ProcessSummary> = names
         .into_iter()
         .zip(busy)
-        .map(|((name, pool), &value)| Process {
+        .map(|((name, pool), &value)| ProcessSummary {
+            role: if name == "main" { ProcessRole::Main } else { ProcessRole::Worker },
             name,
             pool,
-            utilisation: Interval::new(value, value * 0.83, value * 1.31),
+            peak: Interval::new(value, value * 0.83, value * 1.31),
+            mean: None,
             requests_per_second: value * 21.0,
             requests: 1_200_345,
             limit: (value > 0.9).then(|| "user @bridge-whatsapp:example.org alone needs 0.15 cores".to_owned()),
         })
         .collect();
     let total: f64 = busy.iter().sum();
-    Candidate {
+    PlanSummary {
         plan: Plan {
             name: name.to_owned(),
             synapse: "1.157".to_owned(),
@@ -507,12 +505,15 @@ fn candidate(&(name, pools, busy, meets_objective): &PlanRow) -> Candidate {
             } else {
                 std::collections::BTreeMap::new()
             },
-            duties: wsim_plan::Duties::default(),
-        },
+            background_roles: wsim_plan::BackgroundRoles::default(),
+        }
+        .check()
+        .unwrap(),
         workers: pools.iter().map(|pool| pool.1).sum(),
         balance: pools.first().map_or("none", |pool| pool.3).to_owned(),
-        meets_objective,
-        verdict: format!("main process {:.0} % busy", busy[0] * 100.0),
+        meets,
+        reason: format!("main process {:.0} % busy", busy[0] * 100.0),
+        margin: busy.iter().copied().fold(0.0, f64::max) / 0.7,
         processes,
         total_cores: Interval::new(total, total * 0.85, total * 1.3),
     }

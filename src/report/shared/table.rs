@@ -1,69 +1,60 @@
-//! A table without a form: the same rows become HTML, Markdown, CSV and terminal text.
+//! Tables, independent of the format: the same rows become HTML, Markdown, CSV and terminal text.
 //!
-//! Knows nothing of what is in it. A cell marked as log text is escaped by each form; all other text is made visible too,
-//! because a sentence may quote a log.
+//! Knows nothing of the content. A cell marked as log text is escaped by each format; invisible characters are shown in all other
+//! text too, because a sentence may quote a log.
 
 use super::escape;
+use wsim_stats::Interval;
+use wsim_text as text;
 
-/// A table.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Table {
-    /// Unique in a report; also the name of its CSV file.
+    /// Unique in a report; also the name of the CSV file.
     pub id: &'static str,
-    /// Heading.
     pub title: &'static str,
-    /// One or two sentences on how to read it; may be empty.
+    /// How to read the table, in one or two sentences; may be empty.
     pub note: String,
-    /// Columns, at least one.
+    /// At least one.
     pub columns: Vec<Column>,
-    /// Rows, each with one cell per column.
+    /// Each row has one cell per column.
     pub rows: Vec<Vec<Cell>>,
 }
 
-/// A column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Column {
-    /// Heading.
     pub label: &'static str,
-    /// Unit of all its numbers; empty if there is none.
+    /// Unit of all numbers in the column; empty if there is none.
     pub unit: &'static str,
-    /// Numbers are aligned to the right.
+    /// Whether the column holds numbers, which are aligned to the right.
     pub number: bool,
 }
 
-/// A cell.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Cell {
-    /// What people read.
     pub text: String,
-    /// The number behind it, for sorting and for CSV.
+    /// The number that the text shows, for sorting and for CSV.
     pub value: Option<f64>,
-    /// Length of a bar in it, 0 to 1.
+    /// Length of a bar in the cell, 0 to 1.
     pub bar: Option<f64>,
-    /// Text from a log: set as code and cut.
+    /// Whether the text comes from a log; such text is set as code and cut.
     pub log: bool,
-    /// What the text says, as a colour.
     pub tone: Tone,
-    /// More words on hover; never needed.
+    /// A few words below the text; empty for none.
     pub help: &'static str,
 }
 
 /// A colour that repeats what the text says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Tone {
-    /// None.
     #[default]
     Plain,
-    /// Meets, fine.
     Good,
-    /// Perhaps.
     Warn,
-    /// Does not.
     Bad,
 }
 
 impl Tone {
-    /// Its class in the page.
+    /// Name of the CSS class.
     pub fn class(self) -> &'static str {
         match self {
             Self::Plain => "plain",
@@ -84,103 +75,120 @@ impl Column {
     pub const fn number(label: &'static str, unit: &'static str) -> Self {
         Self { label, unit, number: true }
     }
+
+    /// The label with the unit in brackets: `CPU (s)`.
+    fn label_with_unit(&self) -> String {
+        if self.unit.is_empty() { self.label.to_owned() } else { format!("{} ({})", self.label, self.unit) }
+    }
 }
 
 impl Cell {
-    /// Words of our own.
+    /// A text of the report, which may quote a log.
     pub fn text(text: impl Into<String>) -> Self {
         Self { text: text.into(), ..Self::default() }
     }
 
-    /// Text from a log.
+    /// A name from a log.
     pub fn log(text: &str) -> Self {
         Self { text: text.to_owned(), log: true, ..Self::default() }
     }
 
-    /// A number and how it reads.
+    /// A dash in place of a value.
+    pub fn unknown() -> Self {
+        Self::text(text::UNKNOWN)
+    }
+
+    /// A number and its text.
     pub fn number(text: impl Into<String>, value: f64) -> Self {
         Self { text: text.into(), value: value.is_finite().then_some(value), ..Self::default() }
     }
 
-    /// A count.
     pub fn count(value: u64) -> Self {
-        Self::number(super::format::count(value), value as f64)
+        Self::number(text::count(value), value as f64)
     }
 
-    /// A share of 1 in a column of per cent, with its bar.
+    /// A share of 1 in a column of percentages, with a bar.
     pub fn share(share: f64) -> Self {
-        Self::number(super::format::percent_number(share), share * 100.0).with_bar(share)
+        Self::number(text::percent_number(share), share * 100.0).with_bar(share)
     }
 
-    /// A number that may be unknown.
-    pub fn maybe(value: Option<f64>, text: impl Fn(f64) -> String) -> Self {
-        value.filter(|value| value.is_finite()).map_or_else(|| Self::text(super::format::UNKNOWN), |value| Self::number(text(value), value))
+    /// A share of 1 with its uncertainty, in a column of percentages.
+    pub fn share_range(share: Interval) -> Self {
+        Self::number(text::percent_range_number(share), share.value * 100.0)
     }
 
-    /// With a bar of `share`.
+    /// The busy share of a process with its uncertainty, in a column of percentages, with a bar.
+    pub fn busy(busy: Interval) -> Self {
+        Self::share_range(busy).with_bar(busy.value)
+    }
+
+    /// A number with its uncertainty.
+    pub fn range(interval: Interval) -> Self {
+        Self::number(text::range(interval), interval.value)
+    }
+
+    /// A number that may be unknown, formatted by `format`.
+    pub fn maybe(value: Option<f64>, format: impl Fn(f64) -> String) -> Self {
+        value.filter(|value| value.is_finite()).map_or_else(Self::unknown, |value| Self::number(format(value), value))
+    }
+
     #[must_use]
     pub fn with_bar(mut self, share: f64) -> Self {
         self.bar = share.is_finite().then_some(share.clamp(0.0, 1.0));
         self
     }
 
-    /// With a colour.
     #[must_use]
     pub fn with_tone(mut self, tone: Tone) -> Self {
         self.tone = tone;
         self
     }
 
-    /// With words on hover.
     #[must_use]
     pub fn with_help(mut self, help: &'static str) -> Self {
         self.help = help;
         self
     }
 
-    /// The text for a page: visible and cut, markup not yet escaped. Nothing is a dash, so that no cell looks forgotten.
+    /// The text for a page, visible and cut; the template escapes markup. An empty text becomes a dash, so that no cell looks
+    /// forgotten.
     pub fn page(&self) -> String {
         if self.text.is_empty() {
-            return super::format::UNKNOWN.to_owned();
+            return text::UNKNOWN.to_owned();
         }
         escape::page(&self.text, if self.log { NAME_COLUMNS } else { SENTENCE_COLUMNS })
     }
 
-    /// What a browser sorts by: the number, or nothing (then the text).
-    pub fn sort(&self) -> String {
+    /// The value that a browser sorts by; if empty, it sorts by the text.
+    pub fn sort_key(&self) -> String {
         self.value.map_or_else(String::new, |value| format!("{value}"))
     }
 
-    /// Width of the bar in percent.
+    /// Width of the bar in per cent.
     pub fn bar_percent(&self) -> Option<String> {
         self.bar.map(|share| format!("{:.1}", share * 100.0))
     }
 }
 
 impl Table {
-    /// Whether there is nothing to show.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    /// Whether a page shows its first rows only until it is asked for all.
+    /// Whether a page shows only the first rows until the reader asks for all.
     pub fn is_long(&self) -> bool {
-        self.rows.len() > ROWS_OPEN
+        self.rows.len() > ROWS_UNFOLDED
     }
 
-    /// The note for a page: visible, markup not yet escaped.
+    /// The note for a page, visible and cut; the template escapes markup.
     pub fn note_page(&self) -> String {
         escape::page(&self.note, SENTENCE_COLUMNS)
     }
 
-    /// GitHub's table, which GitLab, Gitea and others read too.
+    /// A table in GitHub's syntax, which GitLab and Gitea render too.
     pub fn markdown(&self) -> String {
         let mut out = String::new();
-        let heads = self
-            .columns
-            .iter()
-            .map(|column| if column.unit.is_empty() { column.label.to_owned() } else { format!("{} ({})", column.label, column.unit) });
-        push_row(&mut out, heads);
+        push_row(&mut out, self.columns.iter().map(Column::label_with_unit));
         push_row(&mut out, self.columns.iter().map(|column| if column.number { "--:".to_owned() } else { "---".to_owned() }));
         for row in &self.rows {
             push_row(
@@ -197,17 +205,11 @@ impl Table {
         out
     }
 
-    /// CSV with a header line; numbers unformatted (point, no separators), in the column's unit.
+    /// CSV with a header line; numbers are unformatted (decimal point, no separators) and in the column's unit.
     pub fn csv(&self) -> String {
         let mut out = String::new();
-        let heads: Vec<String> = self
-            .columns
-            .iter()
-            .map(|column| {
-                escape::csv(&if column.unit.is_empty() { column.label.to_owned() } else { format!("{} ({})", column.label, column.unit) })
-            })
-            .collect();
-        out.push_str(&heads.join(","));
+        let labels: Vec<String> = self.columns.iter().map(|column| escape::csv(&column.label_with_unit())).collect();
+        out.push_str(&labels.join(","));
         out.push_str("\r\n");
         for row in &self.rows {
             let fields: Vec<String> = row
@@ -231,11 +233,11 @@ fn push_row(out: &mut String, cells: impl Iterator<Item = String>) {
     out.push('\n');
 }
 
-/// Rows of a table that stand open; of a longer one the style shows twelve.
-const ROWS_OPEN: usize = 20;
-/// Longest name shown in full.
+/// Rows up to which a page shows a table in full; the style sheet shows twelve rows of a longer one.
+const ROWS_UNFOLDED: usize = 20;
+/// Longest name that is shown in full.
 const NAME_COLUMNS: usize = 72;
-/// Longest sentence shown in full.
+/// Longest sentence that is shown in full.
 const SENTENCE_COLUMNS: usize = 600;
 
 #[cfg(test)]

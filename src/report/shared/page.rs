@@ -1,0 +1,112 @@
+//! The frame of every page: head, security policy, contents.
+//!
+//! Knows nothing of the content of a page. The policy contains the hash of the script, computed from the script itself.
+
+use std::sync::OnceLock;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest as _, Sha256};
+
+use super::escape;
+use super::run_facts::RunFacts;
+use super::table::Table;
+
+/// What surrounds the content of a page.
+pub(crate) struct PageFrame {
+    pub(crate) policy: &'static str,
+    pub(crate) style: &'static str,
+    pub(crate) script: &'static str,
+    /// `capacity report`, …
+    pub(crate) kind: &'static str,
+    /// Version of wsim.
+    pub(crate) wsim: String,
+    /// Synapse release, and the seed; empty and unused for a page about several runs.
+    pub(crate) synapse: String,
+    pub(crate) created: String,
+    pub(crate) seed: u64,
+    /// Window of time, for the head of the page.
+    pub(crate) window: String,
+    /// A word and a sentence above everything else.
+    pub(crate) notice: Option<(&'static str, &'static str)>,
+    /// Ids and names of the sections, in order.
+    pub(crate) contents: Vec<(&'static str, &'static str)>,
+}
+
+impl PageFrame {
+    pub(crate) fn new(kind: &'static str, facts: &RunFacts, window: String) -> Self {
+        let frame = Self::of_several_runs(kind, &facts.wsim, &facts.created, window);
+        Self { synapse: facts.synapse_version.clone(), seed: facts.seed, ..frame }
+    }
+
+    /// The frame of a page about several runs, which have no release and no seed in common.
+    pub(crate) fn of_several_runs(kind: &'static str, wsim: &str, created: &str, window: String) -> Self {
+        Self {
+            policy: policy(),
+            style: STYLE,
+            script: SCRIPT,
+            kind,
+            wsim: wsim.to_owned(),
+            synapse: String::new(),
+            created: created.to_owned(),
+            seed: 0,
+            window,
+            notice: None,
+            contents: Vec::new(),
+        }
+    }
+
+    /// Sets the contents to the sections whose third value says that they exist.
+    #[must_use]
+    pub(crate) fn with_contents<const N: usize>(mut self, sections: [(&'static str, &'static str, bool); N]) -> Self {
+        self.contents = sections.into_iter().filter(|(.., exists)| *exists).map(|(id, name, _)| (id, name)).collect();
+        self
+    }
+
+    /// Id of the section that follows the verdict.
+    pub(crate) fn first_section(&self) -> &'static str {
+        self.contents.first().map_or("verdict", |(id, _)| id)
+    }
+}
+
+/// The tables that have rows.
+pub(crate) fn non_empty(tables: impl IntoIterator<Item = Table>) -> Vec<Table> {
+    tables.into_iter().filter(|table| !table.is_empty()).collect()
+}
+
+/// A sentence of the report, which may quote a log: visible and cut, with a percentage on one line. The template escapes markup.
+pub(crate) fn sentence(text: &str) -> String {
+    escape::page(text, 1_000).replace(" %", "\u{a0}%")
+}
+
+/// A policy under which the page loads nothing and runs only the script with this hash.
+fn policy() -> &'static str {
+    static POLICY: OnceLock<String> = OnceLock::new();
+    POLICY.get_or_init(|| {
+        let hash = STANDARD.encode(Sha256::digest(SCRIPT));
+        format!(
+            "default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{hash}'; img-src data:; base-uri 'none'; form-action 'none'"
+        )
+    })
+}
+
+const STYLE: &str = include_str!("../templates/style.css");
+const SCRIPT: &str = include_str!("../templates/page.js");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Report;
+    use crate::analysis::fixture;
+
+    #[test]
+    fn the_policy_contains_the_hash_of_the_script_in_the_page() {
+        let page = fixture::report().html().unwrap();
+        let script = page.split_once("<script>").unwrap().1.split_once("</script>").unwrap().0;
+        assert!(!script.trim().is_empty());
+        let hash = STANDARD.encode(Sha256::digest(script.as_bytes()));
+        let policy = page.split_once("Content-Security-Policy\" content=\"").unwrap().1.split_once('"').unwrap().0;
+        assert!(policy.contains("default-src &#39;none&#39;"), "{policy}");
+        assert!(policy.replace("&#43;", "+").replace("&#61;", "=").contains(&format!("sha256-{hash}&#39;")), "{policy}");
+    }
+}

@@ -1,0 +1,65 @@
+//! Words, cells and rows that describe a plan, the same for estimated and for simulated plans.
+
+use super::table::{Cell, Column, Table, Tone};
+use super::vocabulary;
+use wsim_advise::{Meets, PlanSummary, ProcessSummary};
+use wsim_text as text;
+
+/// Whether an objective is met, as a word and its colour.
+pub(crate) fn meets_text(meets: Meets) -> (&'static str, Tone) {
+    match meets {
+        Meets::Yes => ("yes", Tone::Good),
+        Meets::Maybe => ("maybe", Tone::Warn),
+        Meets::No => ("no", Tone::Bad),
+    }
+}
+
+pub(crate) fn meets_cell(meets: Meets) -> Cell {
+    let (word, tone) = meets_text(meets);
+    Cell::text(word).with_tone(tone)
+}
+
+/// The cells "Busiest process" and "Busy" in a table of plans.
+pub(crate) fn busiest_cells(plan: &PlanSummary) -> [Cell; 2] {
+    match plan.busiest() {
+        Some(process) => [Cell::text(&process.name), Cell::busy(process.peak)],
+        None => [Cell::unknown(), Cell::unknown()],
+    }
+}
+
+/// Name and busy share of the busiest process, for a terminal; empty for a plan without processes.
+pub(crate) fn busiest_texts(plan: &PlanSummary) -> (String, String) {
+    plan.busiest().map_or_else(Default::default, |process| (process.name.clone(), text::percent_range(process.peak)))
+}
+
+/// Every process with the requests that it serves, for `report.md`, which has no diagram.
+pub(crate) fn process_table(plan: &PlanSummary) -> Table {
+    let row = |process: &ProcessSummary| {
+        let pool = process.pool.as_ref().and_then(|name| plan.plan.pools.iter().find(|pool| pool.name == *name));
+        let serves = match pool {
+            Some(pool) => pool.endpoints.iter().map(vocabulary::selector).collect::<Vec<_>>().join(", "),
+            None if process.is_main() => "everything else".to_owned(),
+            None => "streams".to_owned(),
+        };
+        vec![
+            Cell::text(&process.name),
+            Cell::text(serves),
+            Cell::text(pool.map(vocabulary::balancing_rule).unwrap_or_default()),
+            Cell::text(text::percent_range(process.peak)),
+            Cell::text(process.limit.clone().unwrap_or_default()),
+        ]
+    };
+    Table {
+        id: "plan",
+        title: "",
+        note: String::new(),
+        columns: vec![
+            Column::text("Process"),
+            Column::text("Serves"),
+            Column::text("Balancing"),
+            Column::number("Busy (uncertainty)", ""),
+            Column::text("Limited by"),
+        ],
+        rows: plan.processes.iter().map(row).collect(),
+    }
+}

@@ -1,0 +1,248 @@
+//! Writes a summary to a terminal, in at most 100 columns.
+//!
+//! Colour repeats what the words say. Log text is made visible and cut; see [`escape`].
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use anstyle::{AnsiColor, Effects, Style as Ansi};
+
+use super::escape;
+use super::plan_cells::meets_text;
+use super::run_facts::RunFacts;
+use super::table::{Cell, Column, Table, Tone};
+use super::text_table::{Align, TextCell, TextTable};
+use wsim_advise::{Confidence, Objective, PlanSummary};
+use wsim_text as text;
+
+/// How to write to the terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Style {
+    /// Whether to write ANSI colours and bold.
+    pub colour: bool,
+    /// Columns of the terminal; a summary uses 60 to 100 of them.
+    pub width: usize,
+}
+
+/// What was written to disk.
+#[derive(Debug, Clone, Copy)]
+pub struct WrittenFiles<'a> {
+    /// Folder of the run.
+    pub folder: &'a Path,
+    /// Names in the folder, the one to open first at the front.
+    pub names: &'a [&'a str],
+}
+
+/// Which columns of a [`Table`] a terminal shows, and how.
+pub(crate) struct ColumnView<'a> {
+    pub(crate) shows: &'a dyn Fn(&Column) -> bool,
+    pub(crate) head: &'a dyn Fn(&Column) -> String,
+    pub(crate) cell: &'a dyn Fn(&Column, &Cell) -> String,
+    /// Longest text of a cell that is shown in full.
+    pub(crate) cell_columns: usize,
+}
+
+/// The terminal that a summary is written to.
+pub(crate) struct TerminalWriter<'a> {
+    out: &'a mut dyn Write,
+    width: usize,
+    colour: bool,
+}
+
+impl<'a> TerminalWriter<'a> {
+    pub(crate) fn new(out: &'a mut dyn Write, style: Style) -> Self {
+        Self { out, width: style.width.clamp(60, 100), colour: style.colour }
+    }
+
+    pub(crate) fn empty_line(&mut self) -> io::Result<()> {
+        writeln!(self.out)
+    }
+
+    pub(crate) fn heading(&mut self, title: &str, note: &str) -> io::Result<()> {
+        let note = escape::terminal(note, self.width.saturating_sub(escape::columns(title) + 2));
+        let title = TextCell::styled(title.to_owned(), bold()).render(self.colour);
+        let line = format!("{title}  {}", TextCell::styled(note, dim()).render(self.colour));
+        writeln!(self.out, "\n{}", line.trim_end())
+    }
+
+    /// Writes a text indented by `indent` and wrapped at words.
+    pub(crate) fn paragraph(&mut self, indent: usize, text: &str, style: Ansi) -> io::Result<()> {
+        let text = escape::terminal(text, TEXT_COLUMNS_MAX);
+        for line in wrap(&text, self.width - indent) {
+            writeln!(self.out, "{:indent$}{}", "", TextCell::styled(line, style).render(self.colour))?;
+        }
+        Ok(())
+    }
+
+    /// Writes a label and, beside it, a text wrapped at words.
+    pub(crate) fn labelled(&mut self, label: &str, text: &str, style: Ansi) -> io::Result<()> {
+        self.labelled_item(label, "", text, style)
+    }
+
+    /// Writes a label and, beside it, a text that is indented by the width of its `mark` (`1. `).
+    fn labelled_item(&mut self, label: &str, mark: &str, text: &str, style: Ansi) -> io::Result<()> {
+        let text = escape::terminal(text, TEXT_COLUMNS_MAX);
+        let indent = escape::columns(mark);
+        for (index, line) in wrap(&text, self.width - LABEL_COLUMNS - indent).into_iter().enumerate() {
+            let (label, mark) = if index == 0 { (label, mark) } else { ("", "") };
+            let label = TextCell::styled(format!("{label:LABEL_COLUMNS$}"), dim()).render(self.colour);
+            writeln!(self.out, "{label}{mark:indent$}{}", TextCell::styled(line, style).render(self.colour))?;
+        }
+        Ok(())
+    }
+
+    /// Writes the plan that a report shows first. `layout` says in words what it consists of, `detail` what limits it.
+    pub(crate) fn plan(
+        &mut self,
+        plan: &PlanSummary,
+        recommended: bool,
+        layout: &str,
+        (objective, detail): (&Objective, &str),
+    ) -> io::Result<()> {
+        let (meets, tone) = meets_text(plan.meets);
+        let label = if recommended { "Plan" } else { "Closest" };
+        self.labelled(label, &format!("{} ({layout}; CPU at peak {} cores)", plan.plan.name, text::range(plan.total_cores)), bold())?;
+        self.labelled("", &format!("objective {objective}: {meets}; {detail}"), tone_style(tone))
+    }
+
+    pub(crate) fn confidence_and_reasons(&mut self, confidence: &Confidence, reasons: &[String]) -> io::Result<()> {
+        self.labelled("Confidence", &format!("{}: {}", confidence.level.word(), confidence.why), Ansi::new())?;
+        for (index, reason) in reasons.iter().enumerate() {
+            self.labelled_item(if index == 0 { "Why" } else { "" }, &format!("{}. ", index + 1), reason, Ansi::new())?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn text_table(&mut self, table: &TextTable) -> io::Result<()> {
+        table.write(self.out, self.width, self.colour)
+    }
+
+    /// Writes a table of the report under its title, with the columns that `view` selects.
+    pub(crate) fn table(&mut self, table: &Table, note: &str, view: &ColumnView<'_>) -> io::Result<()> {
+        let shown: Vec<(usize, &Column)> = table.columns.iter().enumerate().filter(|(_, column)| (view.shows)(column)).collect();
+        let heads: Vec<String> = shown.iter().map(|(_, column)| (view.head)(column)).collect();
+        let align = |column: &Column| if column.number { Align::Right } else { Align::Left };
+        let heads: Vec<(&str, Align)> = heads.iter().zip(&shown).map(|(head, (_, column))| (head.as_str(), align(column))).collect();
+        let mut lines = TextTable::new(&heads);
+        for row in &table.rows {
+            let cells = shown.iter().filter_map(|&(index, column)| Some((column, row.get(index)?)));
+            let cell = |(column, cell): (&Column, &Cell)| {
+                TextCell::styled(escape::terminal(&(view.cell)(column, cell), view.cell_columns), tone_style(cell.tone))
+            };
+            lines.push(cells.map(cell).collect());
+        }
+        self.heading(table.title, note)?;
+        self.text_table(&lines)
+    }
+
+    /// Says how many rows were left out of `all`.
+    pub(crate) fn left_out(&mut self, all: usize, shown: usize, what: &str) -> io::Result<()> {
+        if all > shown {
+            self.paragraph(2, &format!("… and {} more {what} in the report", all - shown), dim())?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn written_files(&mut self, files: Option<WrittenFiles<'_>>) -> io::Result<()> {
+        let Some(WrittenFiles { folder, names }) = files else { return Ok(()) };
+        self.heading("Written", "")?;
+        let mut names = names.iter();
+        if let Some(first) = names.next() {
+            let path = escape::terminal(&folder.join(first).to_string_lossy(), self.width - 2);
+            writeln!(self.out, "  {}", TextCell::styled(path, bold()).render(self.colour))?;
+        }
+        let rest: Vec<&str> = names.copied().collect();
+        if !rest.is_empty() {
+            self.paragraph(2, &format!("and in the same folder {}", rest.join(", ")), dim())?;
+        }
+        Ok(())
+    }
+
+    /// Writes the most useful next command. The command is not wrapped, because it is there to be copied.
+    pub(crate) fn next_step(&mut self, facts: &RunFacts) -> io::Result<()> {
+        let Some(step) = facts.next.first() else { return Ok(()) };
+        self.empty_line()?;
+        self.labelled("Next", &text::capital(&step.why), Ansi::new())?;
+        writeln!(self.out, "{}{}", " ".repeat(LABEL_COLUMNS), escape::terminal(&step.command, 1_000))
+    }
+}
+
+/// Lines of at most `columns`, broken at spaces, or within a word that is longer than a line.
+fn wrap(text: &str, columns: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    // A number and its per cent sign stay on one line.
+    for word in text.replace(" %", TIED_PERCENT).split(' ') {
+        let mut word = word.to_owned();
+        let used = lines.last().map_or(0, |line| escape::columns(line));
+        if used > 0 && used + 1 + escape::columns(&word) > columns {
+            lines.push(String::new());
+        }
+        while escape::columns(&word) > columns {
+            let head = escape::cut(&word, columns + 1).trim_end_matches('…').to_owned();
+            if head.is_empty() {
+                break;
+            }
+            word = word[head.len()..].to_owned();
+            if let Some(line) = lines.last_mut().filter(|line| line.is_empty()) {
+                line.push_str(&head);
+            }
+            lines.push(String::new());
+        }
+        if let Some(line) = lines.last_mut() {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(&word);
+        }
+    }
+    lines.into_iter().map(|line| line.replace(TIED_PERCENT, " %")).collect()
+}
+
+/// A bar of at most `columns` block characters, in steps of an eighth of a column.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0 to 8 × columns")]
+pub(crate) fn bar(share: f64, columns: usize) -> String {
+    let eighths = (share.clamp(0.0, 1.0) * 8.0 * columns as f64).round() as usize;
+    let mut bar = "█".repeat(eighths / 8);
+    if !eighths.is_multiple_of(8) {
+        bar.push(['▏', '▎', '▍', '▌', '▋', '▊', '▉'][eighths % 8 - 1]);
+    }
+    bar
+}
+
+pub(crate) fn bold() -> Ansi {
+    Ansi::new().effects(Effects::BOLD)
+}
+
+pub(crate) fn dim() -> Ansi {
+    Ansi::new().effects(Effects::DIMMED)
+}
+
+pub(crate) fn tone_style(tone: Tone) -> Ansi {
+    let colour = match tone {
+        Tone::Plain => return Ansi::new(),
+        Tone::Good => AnsiColor::Green,
+        Tone::Warn => AnsiColor::Yellow,
+        Tone::Bad => AnsiColor::Red,
+    };
+    Ansi::new().fg_color(Some(colour.into()))
+}
+
+/// A no-break space and the per cent sign.
+const TIED_PERCENT: &str = "\u{a0}%";
+/// Width of the labels to the left of a text.
+const LABEL_COLUMNS: usize = 12;
+/// Longest text that is written in full.
+const TEXT_COLUMNS_MAX: usize = 1_200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_wrapped_whole_where_they_fit() {
+        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
+        assert_eq!(wrap("below 70 % busy", 9), ["below", "70 % busy"]);
+        assert_eq!(wrap("abcdefghij", 4), ["abcd", "efgh", "ij"]);
+        assert_eq!(wrap("a 漢字漢字", 4), ["a", "漢字", "漢字"]);
+    }
+}
