@@ -39,7 +39,7 @@ impl ProgressReporter {
         reporter
     }
 
-    /// Shows that `done` of `total` steps of `stage` are finished. The remaining time is estimated for each stage anew.
+    /// Shows that `done` of `total` steps of `stage` are finished. Each stage starts a new estimate of the remaining time.
     pub(super) fn update(&self, stage: &str, done: usize, total: usize) {
         if self.bar.message() != stage {
             self.bar.reset_eta();

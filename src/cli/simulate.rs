@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! arguments ─▶ SimulateConfig, ReadConfig ─▶ read ─▶ profile ─▶ sweep, back-test ─▶ report ─▶ terminal, folder
-//!          └─▶ synthetic (no log): a textbook station beside its formula
+//!          └─▶ synthetic (no log): a textbook queue, compared with its formula
 //! ```
 
 mod config;

@@ -35,9 +35,10 @@ pub(super) fn classify_lines(classifier: &Classifier, out: &mut dyn Write, input
         }
         let (method, target) = split(text);
         let endpoint = classifier.endpoint(classifier.classify(Method::from_bytes(method), target));
+        let shown = without_token(target);
         let classified = ClassifiedLine {
             method: &String::from_utf8_lossy(method),
-            path: &String::from_utf8_lossy(&without_token(target)),
+            path: &String::from_utf8_lossy(&shown),
             group: &endpoint.group,
             workers: &endpoint.workers,
             stream: endpoint.stream.as_deref(),

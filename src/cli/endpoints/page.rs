@@ -18,7 +18,7 @@ impl<'o> Page<'o> {
         writeln!(self.out)
     }
 
-    /// A name and its value beside it.
+    /// Writes a name and its value.
     pub(super) fn field(&mut self, name: &str, value: &str) -> io::Result<()> {
         self.paragraph(&format!("{name:<10} "), value)
     }

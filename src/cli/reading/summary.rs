@@ -1,4 +1,4 @@
-//! What reading logs found out beside the requests themselves.
+//! What is known of the inputs apart from the requests themselves.
 
 use serde::{Deserialize, Serialize};
 
