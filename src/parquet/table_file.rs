@@ -5,10 +5,10 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use polars::error::PolarsError;
 use polars_arrow::array::{Array, BooleanArray, PrimitiveArray};
 use polars_arrow::datatypes::{ArrowDataType, ArrowSchema, ArrowSchemaRef, Field, IntegerType};
 use polars_arrow::record_batch::RecordBatchT;
+use polars_error::PolarsError;
 use polars_parquet::write::{
     CompressionOptions, Encoding, FileWriter, KeyValue, RowGroupIterator, StatisticsOptions, Version, WriteOptions, ZstdLevel,
 };
