@@ -1,16 +1,13 @@
-//! The columns of a trace file: their names, types and meaning, in one table that writing and reading share.
+//! The columns of a trace file in one table that writing and reading share.
 
 use wsim_trace::{NameId, Request, flag};
 
-/// A column.
 pub(super) struct Column {
-    /// Name in the file.
     pub name: &'static str,
-    /// How it is read from and put into a request.
     pub kind: Kind,
 }
 
-/// What a column holds.
+/// The type of a column, and the field of the request.
 pub(super) enum Kind {
     /// Signed 64-bit.
     Arrival,
@@ -18,17 +15,17 @@ pub(super) enum Kind {
     Send,
     /// Unsigned 64-bit, null for 0.
     RequestId,
-    /// Unsigned 32-bit; null where the flag is not set (no flag: never null).
+    /// Unsigned 32-bit; null if the flag `known` is not set. With `known` 0 never null.
     Number { of: Gather, into: fn(&mut Request, u32), known: u16 },
     /// Text through the names; null for the empty name.
     Name { of: Gather, into: fn(&mut Request, NameId) },
     /// HTTP method as text.
     Method,
-    /// Endpoint group as text: for people and other tools; `endpoint` decides when read back.
+    /// Endpoint group as text, for other tools; reading uses the column `endpoint`.
     Group,
 }
 
-/// Appends one field of every row. A function per column rather than per row: it runs for every request.
+/// Appends one field of every row. Called per column and block, not per row, because it runs for every request.
 pub(super) type Gather = fn(&[Request], &mut Vec<u32>);
 
 macro_rules! number {

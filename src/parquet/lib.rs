@@ -1,8 +1,8 @@
-//! Trace files: Parquet with zstd, one row a request, in arrival order.
+//! Trace files: Parquet with zstd, one row per request, in arrival order.
 //!
-//! Written row group by row group, so that memory does not grow with the trace. Names are dictionary pages: any Parquet reader
-//! (polars, DuckDB, pandas) shows them as text. What a reader needs besides the rows stands as JSON under the key `wsim` of the
-//! file's metadata ([`Header`]).
+//! Written row group by row group, so that memory does not grow with the trace. Names are dictionary pages, which any Parquet reader
+//! (polars, DuckDB, pandas) shows as text. Everything else that a reader needs is JSON under the key `wsim` of the file's metadata
+//! ([`Header`]).
 
 #[cfg(test)]
 #[path = "../trace/any_request.rs"]
@@ -35,17 +35,17 @@ use wsim_trace::{NameId, Request};
 
 /// Rows in a row group, a multiple of [`BLOCK_ROWS`].
 const GROUP_ROWS: usize = 131_072;
-/// Rows taken apart at once: they fit the second-level cache.
+/// Rows that are split into columns at once, which fit the second-level cache.
 const BLOCK_ROWS: usize = 2048;
 
-/// What stands in a trace file besides its rows. `extra` belongs to whoever wrote the trace.
+/// The content of a trace file besides its rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Header {
     /// `wsim.trace/1`.
     pub schema: String,
-    /// What the column `endpoint` counts.
+    /// The endpoints by the index in column `endpoint`.
     pub endpoints: Vec<Endpoint>,
-    /// Facts of the run that made it: inputs, seed, zone, release.
+    /// Facts of the run that made it (inputs, seed, zone, release), in a form that only the writer knows.
     pub extra: serde_json::Value,
 }
 
@@ -54,36 +54,19 @@ impl Header {
     pub const SCHEMA: &'static str = "wsim.trace/1";
 }
 
-/// Why a trace file could not be written or read.
+/// A trace file that could not be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum TraceError {
-    /// The file system said no.
     #[error("{path}")]
-    Io {
-        /// The file.
-        path: String,
-        /// What it said.
-        source: std::io::Error,
-    },
-    /// Parquet said no.
+    Io { path: String, source: std::io::Error },
     #[error("{path}: not a readable Parquet file")]
-    Parquet {
-        /// The file.
-        path: String,
-        /// What it said.
-        source: PolarsError,
-    },
-    /// Parquet, but no trace of ours.
-    #[error("{path}: not a wsim trace: {what}; make one with `wsim analyse`")]
-    NotATrace {
-        /// The file.
-        path: String,
-        /// What is missing.
-        what: String,
-    },
+    Parquet { path: String, source: PolarsError },
+    /// A Parquet file that is not a trace.
+    #[error("{path}: not a wsim trace: {reason}; make one with `wsim analyse`")]
+    NotATrace { path: String, reason: String },
 }
 
-/// Whether a file begins like Parquet.
+/// Whether a file starts like Parquet.
 pub fn is_parquet(path: &Path) -> bool {
     let mut start = [0u8; 4];
     std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && &start == b"PAR1"
@@ -112,7 +95,7 @@ fn write_to<W: Write>(trace: &Trace, header: &Header, mut out: W) -> Result<(), 
         let rows = columns.fill(&mut requests);
         (rows > 0).then(|| RecordBatchT::try_new(rows, Arc::clone(&shared), columns.arrays(&trace.names, &groups, &mut dictionary)))
     });
-    // polars would try a dictionary for every number; zstd does as well at a fraction of the time.
+    // The default tries a dictionary for every number; zstd compresses as well in a fraction of the time.
     let encodings = COLUMNS.iter().map(|column| vec![if is_text(column) { Encoding::RleDictionary } else { Encoding::Plain }]).collect();
     for group in RowGroupIterator::try_new(batches, &schema, options, encodings)? {
         writer.write(u64::MAX, group?)?;
@@ -158,7 +141,7 @@ struct Columns {
     sends: Vec<i32>,
     request_ids: Vec<u64>,
     flags: Vec<u32>,
-    /// One for each of [`COLUMNS`]; empty for those above. Names, methods and groups as numbers, 0 for none.
+    /// One per column of [`COLUMNS`]; empty for those above. Names, methods and groups as numbers, 0 for none.
     numbers: Vec<Vec<u32>>,
 }
 
@@ -174,7 +157,7 @@ impl Columns {
         }
     }
 
-    /// Takes the rows of one group, and says how many there were. A block of them is taken apart while it is in the cache.
+    /// Reads the rows of one group and returns their number. Each block of them is split into columns while it is in the cache.
     fn fill(&mut self, requests: &mut impl Iterator<Item = Request>) -> usize {
         self.flags.clear();
         while self.flags.len() < GROUP_ROWS {
@@ -199,7 +182,7 @@ impl Columns {
         self.flags.len()
     }
 
-    /// The group's arrays; no values are left.
+    /// The group's arrays, which leaves no values.
     fn arrays(&mut self, names: &Names, groups: &[&str], dictionary: &mut Dictionary) -> Vec<Box<dyn Array>> {
         let mut arrays: Vec<Box<dyn Array>> = Vec::with_capacity(COLUMNS.len());
         for (column, numbers) in COLUMNS.iter().zip(&mut self.numbers) {
@@ -225,15 +208,15 @@ impl Columns {
     }
 }
 
-/// Which values are known; `None` if all are.
+/// The bitmap of known values; `None` if all are known.
 fn validity<T>(values: &[T], known: impl Fn(&T) -> bool) -> Option<Bitmap> {
     (!values.iter().all(&known)).then(|| values.iter().map(known).collect())
 }
 
-/// Turns numbers with a meaning into dictionary columns; keeps its tables between columns.
+/// Turns numbers that stand for texts into dictionary columns. Its tables are reused for the next column.
 #[derive(Default)]
 struct Dictionary {
-    /// number -> key + 1 in the current column; 0 = not seen.
+    /// Number -> key + 1 in the current column; 0 if it has not occurred.
     keys: Vec<u32>,
     seen: Vec<u32>,
 }
@@ -244,7 +227,7 @@ impl Dictionary {
         let known = validity(&numbers, |&number| number != 0);
         let largest = numbers.iter().copied().max().unwrap_or(0) as usize;
         self.keys.resize(self.keys.len().max(largest + 1), 0);
-        // A null has a key too, which nobody reads.
+        // Null needs a key too, which is never read.
         self.keys[0] = 1;
         for number in &mut numbers {
             let key = &mut self.keys[*number as usize];
@@ -273,7 +256,7 @@ pub fn read(path: &Path) -> Result<(Trace, Header), TraceError> {
     let open = || std::fs::File::open(path).map_err(|source| TraceError::Io { path: display(), source });
     let mut reader = TableReader::new(open()?).map_err(parquet)?;
     let header = header(&reader);
-    let header = header.ok_or_else(|| TraceError::NotATrace { path: display(), what: "its metadata has no entry `wsim`".to_owned() })?;
+    let header = header.ok_or_else(|| TraceError::NotATrace { path: display(), reason: "its metadata has no entry `wsim`".to_owned() })?;
     let mut trace = Trace::new();
     for group in 0..reader.groups() {
         read_group(&mut reader, group, &mut trace).map_err(parquet)?;
@@ -328,7 +311,7 @@ mod tests {
     use wsim_trace::flag;
 
     fn known(mut request: Request) -> Request {
-        // A value without its flag is nothing that a log said.
+        // Values without their flag are not written.
         if !request.has(flag::WALL) {
             request.wall_us = 0;
         }
@@ -370,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_trace_is_said() {
+    fn another_file_is_an_error() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), b"PAR1 and then rubbish").unwrap();
         assert!(is_parquet(file.path()));

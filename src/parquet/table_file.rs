@@ -1,6 +1,6 @@
-//! Parquet files of plain columns, written group by group while the rows come in: memory holds one group.
+//! Parquet files of plain columns, written group by group as the rows arrive: memory holds one group.
 //!
-//! Knows nothing of what the columns mean. Readable by any Parquet tool; texts are dictionary pages.
+//! Knows nothing of the meaning of columns. Texts are dictionary pages.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use wsim_trace::table::{ColumnKind, ColumnValues, TableError, TableWriter};
 
 use super::{Dictionary, validity};
 
-/// A file being written. Without [`TableWriter::finish`] it has no end and cannot be read.
+/// A file being written. Without [`TableWriter::finish`] it has no footer and cannot be read.
 pub struct TableFile<W: Write> {
     writer: FileWriter<W>,
     columns: Vec<(&'static str, ColumnKind)>,
@@ -27,7 +27,7 @@ pub struct TableFile<W: Write> {
 }
 
 impl<W: Write> TableFile<W> {
-    /// Begins a file with these columns.
+    /// Starts a file with these columns.
     ///
     /// # Errors
     /// [`TableError`] if `out` cannot be written.
@@ -61,7 +61,7 @@ impl<W: Write> TableFile<W> {
 
     fn write_end(mut self, schema: &str) -> Result<(), PolarsError> {
         let about = serde_json::json!({ "schema": schema }).to_string();
-        // With metadata of one's own none of Arrow's is written: readers without categories then see texts.
+        // With custom metadata Arrow's is not written, so that readers without categories see texts.
         self.writer.end(Some(vec![KeyValue { key: "wsim".to_owned(), value: Some(about) }]))?;
         self.writer.into_inner().flush().map_err(PolarsError::from)
     }

@@ -1,7 +1,7 @@
 //! Parquet files read column by column, one row group at a time: memory holds one column of one group.
 //!
-//! Uses `polars-parquet` directly. Its own reader (`polars-io`) gives a `DataFrame`, which would bring `polars-core` into every build of
-//! wsim for a few lines. Knows nothing of what the columns mean.
+//! Uses `polars-parquet` directly. The reader of `polars-io` returns a `DataFrame`, which would add `polars-core` to every build of wsim.
+//! Knows nothing of the meaning of columns.
 
 use std::io::{Cursor, Read, Seek, SeekFrom};
 
@@ -27,7 +27,7 @@ pub struct ColumnArray {
 }
 
 impl<R: Read + Seek> TableReader<R> {
-    /// Reads the end of the file: its columns and row groups.
+    /// Reads the file's footer: its columns and row groups.
     ///
     /// # Errors
     /// [`PolarsError`] if `input` is not a Parquet file, or cannot be read.
