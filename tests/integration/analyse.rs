@@ -1,4 +1,4 @@
-//! `wsim analyse` on real logs: what it counts, joins, keeps and never shows.
+//! `wsim analyse` on real logs: counts, joined lines, the stored trace, and secrets that must not appear in any output.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -24,8 +24,8 @@ fn count_by<K: Ord>(trace: &Trace, key: impl Fn(&Request) -> Option<K>) -> BTree
 #[test]
 fn every_line_of_the_cluster_is_accounted_for() {
     let report = Run::analyse(&[sample("cluster")]).json();
-    // (file, lines, requests), counted by the program that wrote the logs: samples/README.md
-    let truth = [
+    // (file, lines, requests) as counted by the program that wrote the logs; see samples/README.md.
+    let expected = [
         ("nginx-rich", 5687, 5687),
         ("synapse-main", 2298, 960),
         ("synapse-generic_worker1", 3146, 2269),
@@ -36,8 +36,8 @@ fn every_line_of_the_cluster_is_accounted_for() {
         ("synapse-federation_sender1", 1563, 0),
     ];
     let inputs = report["inputs"].as_array().unwrap();
-    assert_eq!(inputs.len(), truth.len());
-    for (name, lines, requests) in truth {
+    assert_eq!(inputs.len(), expected.len());
+    for (name, lines, requests) in expected {
         let input = inputs.iter().find(|input| input["path"].as_str().unwrap().contains(name)).unwrap();
         assert_eq!((&input["lines"], &input["requests"]), (&json!(lines), &json!(requests)), "{name}");
         assert_eq!(input["malformed"], 0, "{name}");
@@ -49,24 +49,25 @@ fn every_line_of_the_cluster_is_accounted_for() {
 fn nginx_and_synapse_logs_of_the_same_traffic_are_joined() {
     let run = Run::analyse(&[sample("cluster")]);
     let report = run.json();
-    // nginx sent 2805 requests to generic_worker2, which takes its ids; 3 of them are OPTIONS, which Synapse does not log.
+    // nginx sent 2805 requests to generic_worker2, which logs nginx's request ids; 3 of them are OPTIONS, which Synapse does not log.
     assert_eq!(report["joined"]["by_request_id"], 2802);
     assert_eq!(report["joined"]["proxy_requests"], 5687);
     let trace = trace_of(&run);
     let upstreams = count_by(&trace, |r| r.upstream.is_some().then(|| trace.names.text(r.upstream).to_owned()));
-    let truth = [
+    let expected = [
         ("127.0.0.1:8008", 811),
         ("127.0.0.1:8081", 1692),
         ("127.0.0.1:8082", 2805),
         ("127.0.0.1:8201", 262),
         ("unix:/run/matrix-synapse/media_worker1.sock", 39),
     ];
-    assert_eq!(upstreams, truth.into_iter().map(|(name, count)| (name.to_owned(), count)).collect());
+    assert_eq!(upstreams, expected.into_iter().map(|(name, count)| (name.to_owned(), count)).collect());
     let both = trace.requests().filter(|r| r.has(flag::PROXY) && r.has(flag::SYNAPSE)).count();
     let sent = trace.requests().filter(|r| r.upstream.is_some()).count();
     assert_eq!(sent, 5609);
     assert!(both * 1000 >= sent * 995, "{both} of {sent} proxied requests were found in Synapse's logs");
-    // Where both names are known they are the same process; a request that nginx tried twice may be in the first one's log by its id.
+    // An upstream and a process that are both known must be the same process. Retried requests are left out: their id may be in the
+    // log of the first process that nginx tried.
     let pairs = count_by(&trace, |r| {
         (!r.has(flag::RETRIED) && r.upstream.is_some() && r.process.is_some())
             .then(|| (trace.names.text(r.upstream), trace.names.text(r.process)))
@@ -94,22 +95,22 @@ fn requests_between_synapse_processes_are_not_client_traffic() {
 }
 
 #[test]
-fn a_trace_tells_the_same_story_as_its_logs() {
+fn a_trace_gives_the_same_report_as_its_logs() {
     let from_logs = Run::analyse(&[sample("cluster")]);
     let trace = from_logs.folder().join("trace.parquet").to_string_lossy().into_owned();
     let from_trace = Run::analyse(&[trace]);
-    let told = |run: &Run| {
+    let comparable = |run: &Run| {
         let mut report = run.json();
         for key in ["created", "command", "next"] {
             report.as_object_mut().unwrap().remove(key);
         }
         report
     };
-    assert_eq!(told(&from_logs), told(&from_trace));
+    assert_eq!(comparable(&from_logs), comparable(&from_trace));
 }
 
 #[test]
-fn the_same_seed_gives_the_same_trace_whatever_the_threads() {
+fn the_same_seed_gives_the_same_trace_on_any_number_of_threads() {
     let bytes = |threads: &str, seed: &str| {
         let run = Run::analyse(&["--threads", threads, "--seed", seed, &sample("nginx-combined.log"), &sample("synapse-worker.log")]);
         std::fs::read(run.folder().join("trace.parquet")).unwrap()
@@ -119,10 +120,10 @@ fn the_same_seed_gives_the_same_trace_whatever_the_threads() {
 }
 
 #[test]
-fn without_a_trace_the_counts_are_the_same() {
-    let whole = Run::analyse(&[sample("nginx-rich.log")]);
-    let flat = Run::analyse(&["--no-trace", &sample("nginx-rich.log")]);
-    assert!(!flat.folder().join("trace.parquet").exists());
+fn counts_are_the_same_without_a_trace() {
+    let with_trace = Run::analyse(&[sample("nginx-rich.log")]);
+    let without_trace = Run::analyse(&["--no-trace", &sample("nginx-rich.log")]);
+    assert!(!without_trace.folder().join("trace.parquet").exists());
     let requests = |run: &Run| {
         let report = run.json();
         let groups = report["groups"].as_array().unwrap();
@@ -131,11 +132,11 @@ fn without_a_trace_the_counts_are_the_same() {
         list.sort_by(|a, b| a.0.cmp(&b.0));
         (report["requests"].clone(), list)
     };
-    assert_eq!(requests(&whole), requests(&flat));
+    assert_eq!(requests(&with_trace), requests(&without_trace));
 }
 
 #[test]
-fn compression_is_told_by_content() {
+fn compression_is_detected_from_the_content() {
     let text = std::fs::read(sample("nginx-combined.log")).unwrap();
     let plain = Run::analyse(&[sample("nginx-combined.log")]).json()["requests"].clone();
     let folder = tempfile::tempdir().unwrap();
@@ -145,16 +146,16 @@ fn compression_is_told_by_content() {
     xz.write_all(&text).unwrap();
     let mut bz2 = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
     bz2.write_all(&text).unwrap();
-    let packed = [gzip.finish().unwrap(), zstd::encode_all(&text[..], 1).unwrap(), xz.finish().unwrap(), bz2.finish().unwrap()];
-    for (number, bytes) in packed.into_iter().enumerate() {
-        let path = folder.path().join(format!("access{number}.log"));
+    let compressed = [gzip.finish().unwrap(), zstd::encode_all(&text[..], 1).unwrap(), xz.finish().unwrap(), bz2.finish().unwrap()];
+    for (index, bytes) in compressed.into_iter().enumerate() {
+        let path = folder.path().join(format!("access{index}.log"));
         std::fs::write(&path, bytes).unwrap();
         assert_eq!(Run::analyse(&[path]).json()["requests"], plain);
     }
 }
 
 #[test]
-fn a_cut_gzip_file_gives_what_can_be_read_and_says_so() {
+fn a_truncated_gzip_file_is_read_as_far_as_possible_and_reported() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("access.log.gz");
     let whole = std::fs::read(sample("cluster/nginx-rich.log.gz")).unwrap();
@@ -168,7 +169,7 @@ fn a_cut_gzip_file_gives_what_can_be_read_and_says_so() {
 }
 
 #[test]
-fn overlapping_files_count_once_when_asked() {
+fn dedupe_counts_overlapping_files_once() {
     let text = std::fs::read_to_string(sample("nginx-combined.log")).unwrap();
     let lines: Vec<&str> = text.lines().collect();
     let folder = tempfile::tempdir().unwrap();
@@ -184,18 +185,18 @@ fn overlapping_files_count_once_when_asked() {
 }
 
 #[test]
-fn only_the_time_asked_for_is_profiled() {
+fn only_the_requested_time_range_is_profiled() {
     let report =
         Run::analyse(&["--from", "2026-11-20T16:55", "--to", "2026-11-20T16:56", &sample("cluster/synapse-generic_worker1.log.gz")]).json();
     assert!(report["window"]["seconds"].as_f64().unwrap() <= 150.0, "{}", report["window"]);
     assert!(report["window"]["start"].as_str().unwrap() >= "2026-11-20T16:55:00");
     let input = &report["inputs"][0];
-    assert_eq!(input["requests"], 2269, "lines outside the time are still lines");
+    assert_eq!(input["requests"], 2269, "lines outside the time range are still counted as requests of the file");
     assert!(report["requests"].as_u64().unwrap() < 1000);
 }
 
 #[test]
-fn nothing_written_holds_a_token_or_runs() {
+fn output_contains_no_token_and_no_active_content() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("access.log");
     let mut log = String::new();
@@ -213,40 +214,40 @@ fn nothing_written_holds_a_token_or_runs() {
     let run = Run::analyse(&[&path]);
     assert!(run.output.status.code().is_some_and(|code| code == 0 || code == 3), "{}", run.stderr());
     let mut texts = vec![("terminal".to_owned(), run.stdout())];
-    for entry in walk(&run.folder()) {
+    for entry in files_below(&run.folder()) {
         texts.push((entry.display().to_string(), String::from_utf8_lossy(&std::fs::read(&entry).unwrap()).into_owned()));
     }
     assert!(texts.len() > 6);
     for (name, text) in &texts {
-        assert!(!text.contains("topsecretvalue"), "{name} holds a token");
+        assert!(!text.contains("topsecretvalue"), "{name} contains a token");
         if name.ends_with(".html") || name.ends_with(".svg") || name.ends_with(".md") {
             let text = if name.ends_with(".md") { markdown_without_code(text) } else { text.clone() };
-            for live in ["<script>alert", "<svg onload", "<img/src"] {
-                assert!(!text.contains(live), "{name} holds {live}");
+            for active in ["<script>alert", "<svg onload", "<img/src"] {
+                assert!(!text.contains(active), "{name} contains {active}");
             }
         }
         if name == "terminal" || name.ends_with(".md") {
-            assert!(!text.contains("\u{1b}[31m") && !text.contains('\u{202e}'), "{name} holds a control sequence");
+            assert!(!text.contains("\u{1b}[31m") && !text.contains('\u{202e}'), "{name} contains a control sequence");
         }
     }
 }
 
-/// Markdown less code spans and escaped brackets, in which nothing is live.
+/// The Markdown without code spans and escaped brackets, which a renderer shows as plain text.
 fn markdown_without_code(text: &str) -> String {
     text.split('`').step_by(2).collect::<String>().replace("\\<", "")
 }
 
-fn walk(folder: &Path) -> Vec<std::path::PathBuf> {
+fn files_below(folder: &Path) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() { found.extend(walk(&path)) } else { found.push(path) }
+        if path.is_dir() { found.extend(files_below(&path)) } else { found.push(path) }
     }
     found
 }
 
 #[test]
-fn an_anonymous_trace_names_nobody() {
+fn an_anonymised_trace_contains_no_names() {
     let run = Run::analyse(&["--anonymise=key", &sample("cluster/synapse-generic_worker1.log.gz"), &sample("cluster/nginx-rich.log.gz")]);
     let trace = trace_of(&run);
     for request in trace.requests() {
@@ -255,19 +256,18 @@ fn an_anonymous_trace_names_nobody() {
             assert!(!name.contains("test.local") && !name.starts_with("127."), "{name}");
         }
     }
-    let users = |run: &Run| {
+    let requests_per_user = |run: &Run| {
         let trace = trace_of(run);
-        let counts: Vec<usize> = count_by(&trace, |r| r.user.is_some().then_some(r.user)).into_values().collect();
-        let mut counts = counts;
+        let mut counts: Vec<usize> = count_by(&trace, |r| r.user.is_some().then_some(r.user)).into_values().collect();
         counts.sort_unstable();
         counts
     };
     let open = Run::analyse(&[sample("cluster/synapse-generic_worker1.log.gz"), sample("cluster/nginx-rich.log.gz")]);
-    assert_eq!(users(&run), users(&open), "who is whom stays");
+    assert_eq!(requests_per_user(&run), requests_per_user(&open), "each user keeps one pseudonym");
 }
 
 #[test]
-fn process_cpu_gives_the_coverage_factor() {
+fn process_cpu_samples_give_the_coverage_factor() {
     let cpu = sample("one-worker/process-cpu.csv");
     let logs: Vec<String> = ["synapse-main", "synapse-generic_worker1", "synapse-stream_writer1", "synapse-event_persister1"]
         .map(|n| sample(&format!("one-worker/{n}.log.gz")))
@@ -277,12 +277,12 @@ fn process_cpu_gives_the_coverage_factor() {
     let report = Run::analyse(&arguments).json();
     assert_eq!(report["coverage"]["measured"], true);
     let worker = report["coverage"]["processes"].as_array().unwrap().iter().find(|p| p["name"] == "generic_worker1").unwrap().clone();
-    let kappa = worker["process_cpu_seconds"].as_f64().unwrap() / worker["logged_cpu_seconds"].as_f64().unwrap();
-    // The request log showed 59 % of the worker's CPU: samples/README.md.
-    assert!((1.5..2.0).contains(&kappa), "{kappa}");
+    let factor = worker["process_cpu_seconds"].as_f64().unwrap() / worker["logged_cpu_seconds"].as_f64().unwrap();
+    // The request log accounts for 59 % of the worker's CPU; see samples/README.md.
+    assert!((1.5..2.0).contains(&factor), "{factor}");
     let prior = Run::analyse(&logs).json();
     assert_eq!(prior["coverage"]["measured"], false);
-    assert!(prior["coverage"]["factor"]["low"].as_f64().unwrap() > 1.0, "never taken to be 1");
+    assert!(prior["coverage"]["factor"]["low"].as_f64().unwrap() > 1.0, "without measurements the factor must not be assumed to be 1");
 }
 
 #[test]
@@ -315,7 +315,7 @@ fn hostile_bytes_are_counted_and_reported() {
 }
 
 #[test]
-fn the_json_on_standard_output_is_the_report() {
+fn json_on_standard_output_equals_the_report_file() {
     let run = Run::analyse(&["--json", &sample("caddy.log")]);
     let printed: Value = serde_json::from_str(&run.stdout()).unwrap();
     assert_eq!(printed, run.json());
@@ -323,7 +323,7 @@ fn the_json_on_standard_output_is_the_report() {
 }
 
 #[test]
-fn one_interrupt_ends_the_reading_and_still_writes_the_report() {
+fn an_interrupt_stops_reading_and_the_report_is_still_written() {
     let folder = tempfile::tempdir().unwrap();
     let mut program = std::process::Command::new(assert_cmd::cargo::cargo_bin("wsim"))
         .args(["analyse", "-", "--name", "run", "--out"])
@@ -335,13 +335,13 @@ fn one_interrupt_ends_the_reading_and_still_writes_the_report() {
         .unwrap();
     let mut pipe = program.stdin.take().unwrap();
     let log = std::fs::read(sample("nginx-rich.log")).unwrap();
-    // More than one block, so that something has been read when the signal comes; then the log goes on.
+    // More than one block, so that at least one has been read when the signal arrives.
     for _ in 0..(3 << 20) / log.len() {
         pipe.write_all(&log).unwrap();
     }
-    let killed = std::process::Command::new("kill").args(["-INT", &program.id().to_string()]).status().unwrap();
-    assert!(killed.success());
-    // The reader notices at its next block; the pipe may be closed by then.
+    let signalled = std::process::Command::new("kill").args(["-INT", &program.id().to_string()]).status().unwrap();
+    assert!(signalled.success());
+    // The reader notices the signal at its next block and may close the pipe before everything is written.
     for _ in 0..(3 << 20) / log.len() {
         if pipe.write_all(&log).is_err() {
             break;
@@ -357,7 +357,7 @@ fn one_interrupt_ends_the_reading_and_still_writes_the_report() {
 }
 
 #[test]
-fn an_earlier_run_is_never_written_over_by_accident() {
+fn an_earlier_run_is_not_overwritten_without_force() {
     let folder = tempfile::tempdir().unwrap();
     let run = |extra: &[&str]| {
         wsim()

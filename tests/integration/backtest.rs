@@ -1,4 +1,5 @@
-//! The model against real processes: simulated, and compared with what they logged. Run with `--no-capture` for the table of errors.
+//! The model compared with real processes: their traffic is simulated, and the result compared with what they logged. Run with
+//! `--no-capture` to see the table of errors.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,7 +10,7 @@ use wsim::simulate::backtest::{Backtest, BacktestConfig, Figure, backtest};
 use wsim::simulate::prepare::PrepareConfig;
 use wsim::simulate::station::{Cpu, Quota};
 use wsim::simulate::time::Span;
-use wsim::trace::{self, Trace};
+use wsim::trace::Trace;
 
 use crate::support::{Run, sample};
 
@@ -32,31 +33,31 @@ impl Logs {
         Self { trace, endpoints: header.endpoints, profile, cpu }
     }
 
-    /// With counters it is the single worker: held to 5 ms of every 20 ms, the first 15 s start-up.
+    /// Logs with CPU counters are those of the single worker, which was limited to 5 ms of every 20 ms and started up for the first 15 s.
     fn backtest(&self) -> Backtest {
         let quota = Quota { budget: Span::from_millis(5), period: Span::from_millis(20) };
         let limits = match self.cpu {
             Some(_) => BTreeMap::from([("generic_worker1".to_owned(), Cpu { quota: Some(quota), ..Cpu::CORE })]),
             None => BTreeMap::new(),
         };
-        let settings = PrepareConfig { process_cpu: self.cpu.clone(), limits, ..PrepareConfig::default() };
-        let how = BacktestConfig { skip: Span::from_millis(15_000), ..BacktestConfig::default() };
-        backtest(&self.trace, &self.endpoints, &self.profile, &settings, &how).unwrap()
+        let prepare = PrepareConfig { process_cpu: self.cpu.clone(), limits, ..PrepareConfig::default() };
+        let config = BacktestConfig { skip: Span::from_millis(15_000), ..BacktestConfig::default() };
+        backtest(&self.trace, &self.endpoints, &self.profile, &prepare, &config).unwrap()
     }
 }
 
-/// `docs/accuracy.md` has this table.
-fn show(result: &Backtest) {
-    for one in result.processes.iter().chain(&result.groups).chain([&result.throughput]) {
+/// Prints the table that `docs/accuracy.md` shows.
+fn print_errors(result: &Backtest) {
+    for comparison in result.processes.iter().chain(&result.groups).chain([&result.throughput]) {
         eprintln!(
             "| {} | {:?} | {} | {:.3} | {:.3} | {:+.0} % |{}",
-            one.name,
-            one.figure,
-            one.requests,
-            one.observed,
-            one.predicted.value,
-            one.error * 100.0,
-            if one.counts { "" } else { " too few, or no limit" }
+            comparison.name,
+            comparison.figure,
+            comparison.requests,
+            comparison.observed,
+            comparison.predicted.value,
+            comparison.error * 100.0,
+            if comparison.counts { "" } else { " too few, or no limit" }
         );
     }
     eprintln!("{}", result.notes.join("\n"));
@@ -64,19 +65,23 @@ fn show(result: &Backtest) {
 
 fn error_of(result: &Backtest, name: &str, figure: Figure) -> f64 {
     let all = || result.processes.iter().chain(&result.groups);
-    all().find(|one| one.name == name && one.figure == figure).unwrap_or_else(|| panic!("no {figure:?} of {name}")).error.abs()
+    all()
+        .find(|comparison| comparison.name == name && comparison.figure == figure)
+        .unwrap_or_else(|| panic!("no {figure:?} of {name}"))
+        .error
+        .abs()
 }
 
 #[test]
-fn one_worker_is_reproduced_on_time_it_was_not_calibrated_on() {
+fn one_worker_is_reproduced_in_a_period_without_calibration() {
     let result = Logs::read(&sample("one-worker")).backtest();
-    show(&result);
+    print_errors(&result);
     assert!(result.passed);
     for process in ["generic_worker1", "event_persister1", "main", "stream_writer1"] {
         assert!(error_of(&result, process, Figure::Utilisation) <= 0.05, "{process}");
     }
     assert!(result.throughput.error.abs() <= 0.01);
-    let counted = result.groups.iter().filter(|one| one.counts).count();
+    let counted = result.groups.iter().filter(|comparison| comparison.counts).count();
     assert_eq!(counted, 8, "p50 and p95 of client, event_sending, initial_sync and pagination");
     for group in ["client", "event_sending", "pagination"] {
         assert!(error_of(&result, group, Figure::WorkP50) <= 0.20, "{group}");
@@ -87,13 +92,13 @@ fn one_worker_is_reproduced_on_time_it_was_not_calibrated_on() {
     assert!(error_of(&result, "initial_sync", Figure::WorkP95) <= 0.15);
 }
 
-/// Fourteen processes on two cores: the model knows nothing of the machine they share, so the limits are not met, and are not claimed.
+/// Fourteen processes on two cores. The model does not know that they share a machine, so the published limits do not apply here.
 #[test]
 fn a_crowded_machine_is_reproduced_less_well() {
     let logs = Logs::read(&sample("cluster"));
     let result = logs.backtest();
-    show(&result);
-    let errors: Vec<f64> = result.groups.iter().filter(|one| one.counts).map(|one| one.error.abs()).collect();
+    print_errors(&result);
+    let errors: Vec<f64> = result.groups.iter().filter(|comparison| comparison.counts).map(|comparison| comparison.error.abs()).collect();
     let within = errors.iter().filter(|error| **error <= 0.30).count();
     assert!(within * 2 >= errors.len(), "{within} of {}", errors.len());
 }

@@ -1,4 +1,4 @@
-//! Exit statuses, errors and help, as golden files in `tests/cmd/`. `TRYCMD=overwrite cargo test` rewrites them.
+//! Exit statuses, errors and help; most cases are golden files in `tests/cmd/`. `TRYCMD=overwrite cargo test` rewrites them.
 
 use crate::support::{sample, wsim};
 
@@ -8,7 +8,7 @@ fn golden_cases() {
 }
 
 #[test]
-fn exit_statuses_say_what_happened() {
+fn exit_statuses_distinguish_usage_errors_failures_and_missed_objectives() {
     let folder = tempfile::tempdir().unwrap();
     let status = |arguments: &[&str]| {
         let output = wsim().current_dir(folder.path()).args(arguments).output().unwrap();
@@ -27,13 +27,13 @@ fn exit_statuses_say_what_happened() {
     assert!(error.contains("--synapse-version"), "{error}");
     let (code, error) = status(&["analize", "x"]);
     assert_eq!(code, 2);
-    assert!(error.contains("analyze") || error.contains("analyse"), "a wrong word suggests the right one: {error}");
+    assert!(error.contains("analyze") || error.contains("analyse"), "a misspelt command suggests the right one: {error}");
     let log = sample("cluster/synapse-generic_worker1.log.gz");
     assert_eq!(status(&["analyse", &log, "--quiet", "--objective", "busy < 1%"]).0, 3);
 }
 
 #[test]
-fn a_closed_pipe_is_no_failure() {
+fn a_closed_pipe_is_not_a_failure() {
     let mut program = std::process::Command::new(assert_cmd::cargo::cargo_bin("wsim"))
         .arg("endpoints")
         .stdout(std::process::Stdio::piped())

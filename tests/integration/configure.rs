@@ -1,16 +1,18 @@
-//! What `wsim configure` writes, held against the real programs.
+//! The files that `wsim configure` writes, checked with the real programs.
 //!
-//! `accepted`: nginx, HAProxy, Caddy and Apache take the files. `routing`: a real nginx, HAProxy, Caddy and Apache with the written files
-//! send every row of the table, by every method, to the pool that classifier and plan name, and keyed requests to the very server.
-//! `tables`: the same without a proxy, for every table. `traefik`: its files by their documented keys. The programs come by
-//! `tests/proxies/install`; a test fails where one is missing.
-#![expect(clippy::unwrap_used, reason = "a comparison that cannot go on has failed")]
+//! `accepted`: nginx, HAProxy, Caddy and Apache accept the files. `routing`: a real nginx, HAProxy, Caddy and Apache with the written files
+//! send every row of the endpoint table, by every method, to the pool that the classifier and the plan name, and requests with a key to
+//! exactly the server of the key. `tables`: the same without a proxy, for every table. `traefik`: its files contain documented keys only.
+//! `tests/proxies/install` installs the programs; a test fails if its program is missing.
+#![expect(clippy::unwrap_used, reason = "a comparison that cannot continue has failed")]
 
 mod accepted;
 mod command;
+mod expected;
 mod logs;
 mod net;
 mod plans;
+mod proxies;
 mod requests;
 mod routing;
 mod tables;

@@ -1,7 +1,7 @@
-//! The classifier equals trying every pattern of a table alone with a plain regex engine.
+//! The classifier gives the same result as trying every pattern of a table on its own with a plain regex engine.
 //!
-//! Paths are made from the patterns of all tables and then bent, so that most of them nearly match something. Every path is
-//! tried on every table with several methods. The rules from rows to endpoint are written out here a second time, plainly.
+//! Paths are generated from the patterns of all tables and then mutated, so that most of them nearly match something. Every path is
+//! tried on every table with several methods. The rules that turn matching rows into an endpoint are implemented here independently.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use regex::bytes::Regex;
 use regex_syntax::hir::{Hir, HirKind};
-use wsim::endpoints::{Classifier, Endpoint, Method, ClassifierConfig, Row, Syntax, Table, Tables};
+use wsim::endpoints::{Classifier, ClassifierConfig, Endpoint, Method, Row, Syntax, Table, Tables};
 
 /// A fixed sequence of numbers (xorshift64*), so that a failure can be repeated.
 struct Random(u64);
@@ -23,12 +23,12 @@ impl Random {
         usize::try_from(self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33).unwrap() % end
     }
 
-    fn of<'t, T: ?Sized>(&mut self, choices: &[&'t T]) -> &'t T {
+    fn choose<'t, T: ?Sized>(&mut self, choices: &[&'t T]) -> &'t T {
         choices[self.below(choices.len())]
     }
 }
 
-const FILLINGS: [&str; 16] = [
+const WILDCARD_TEXTS: [&str; 16] = [
     "",
     "x",
     "!room:example.org",
@@ -46,7 +46,7 @@ const FILLINGS: [&str; 16] = [
     "\u{e9}",
     "tags/receipt",
 ];
-const ENDS: [&str; 18] = [
+const SUFFIXES: [&str; 18] = [
     "",
     "",
     "",
@@ -97,49 +97,49 @@ fn parse(pattern: &str) -> Hir {
     regex_syntax::ParserBuilder::new().unicode(false).utf8(false).build().parse(pattern).unwrap()
 }
 
-/// A text that the pattern matches, but for the bytes that a dot may stand for.
-fn instance(hir: &Hir, random: &mut Random, path: &mut String) {
+/// Appends a text that the pattern matches, except that a dot may become a character that it does not match.
+fn push_example(hir: &Hir, random: &mut Random, path: &mut String) {
     match hir.kind() {
         HirKind::Literal(literal) => path.push_str(std::str::from_utf8(&literal.0).unwrap()),
-        HirKind::Class(_) => path.push_str(random.of(&[".", ".", "x", "-"])),
+        HirKind::Class(_) => path.push_str(random.choose(&[".", ".", "x", "-"])),
         HirKind::Repetition(repetition) if repetition.max == Some(1) => {
             if random.below(2) == 0 {
-                instance(&repetition.sub, random, path);
+                push_example(&repetition.sub, random, path);
             }
         }
-        HirKind::Repetition(_) => path.push_str(random.of(&FILLINGS)),
-        HirKind::Capture(capture) => instance(&capture.sub, random, path),
-        HirKind::Concat(parts) => parts.iter().for_each(|part| instance(part, random, path)),
-        HirKind::Alternation(choices) => instance(&choices[random.below(choices.len())], random, path),
+        HirKind::Repetition(_) => path.push_str(random.choose(&WILDCARD_TEXTS)),
+        HirKind::Capture(capture) => push_example(&capture.sub, random, path),
+        HirKind::Concat(parts) => parts.iter().for_each(|part| push_example(part, random, path)),
+        HirKind::Alternation(choices) => push_example(&choices[random.below(choices.len())], random, path),
         HirKind::Look(_) | HirKind::Empty => {}
     }
 }
 
-fn bent(mut path: String, random: &mut Random) -> String {
+fn mutated(mut path: String, random: &mut Random) -> String {
     match random.below(10) {
         0 => {
-            let keep = path.char_indices().nth(random.below(path.chars().count() + 1)).map_or(path.len(), |(at, _)| at);
+            let keep = path.char_indices().nth(random.below(path.chars().count() + 1)).map_or(path.len(), |(offset, _)| offset);
             path.truncate(keep);
         }
         1 => {
-            let from = random.of(&VERSIONS);
-            path = path.replacen(from, random.of(&VERSIONS), 1);
+            let from = random.choose(&VERSIONS);
+            path = path.replacen(from, random.choose(&VERSIONS), 1);
         }
         2 => {
             let mut parts: Vec<&str> = path.split('/').collect();
-            let place = random.below(parts.len());
-            parts[place] = random.of(&SEGMENTS);
+            let index = random.below(parts.len());
+            parts[index] = random.choose(&SEGMENTS);
             path = parts.join("/");
         }
-        3 => path.insert_str(0, random.of(&["/x", "x", "/", "http://example.org", "https://h:8448"])),
+        3 => path.insert_str(0, random.choose(&["/x", "x", "/", "http://example.org", "https://h:8448"])),
         4 => {
-            let (at, _) = path.char_indices().nth(random.below(path.chars().count().max(1))).unwrap_or((0, ' '));
-            path.insert_str(at, random.of(&["/", "x", "%", "/rooms/", ".", "\\"]));
+            let (offset, _) = path.char_indices().nth(random.below(path.chars().count().max(1))).unwrap_or((0, ' '));
+            path.insert_str(offset, random.choose(&["/", "x", "%", "/rooms/", ".", "\\"]));
         }
         5 => path = path.to_uppercase(),
         _ => {}
     }
-    path.push_str(random.of(&ENDS));
+    path.push_str(random.choose(&SUFFIXES));
     path
 }
 
@@ -150,15 +150,15 @@ fn paths(patterns: &BTreeSet<String>, per_pattern: usize) -> Vec<String> {
         let hir = parse(pattern);
         for _ in 0..per_pattern {
             let mut path = String::new();
-            instance(&hir, &mut random, &mut path);
-            paths.insert(bent(path, &mut random));
+            push_example(&hir, &mut random, &mut path);
+            paths.insert(mutated(path, &mut random));
         }
     }
     paths.into_iter().collect()
 }
 
-/// Path and query of a target, for the targets that are made here.
-fn taken_apart(target: &str) -> Option<(&str, Option<&str>)> {
+/// Path and query of a generated target.
+fn split_target(target: &str) -> Option<(&str, Option<&str>)> {
     let target = match target.split_once("://") {
         Some((scheme, rest)) if scheme == "http" || scheme == "https" => &rest[rest.find(['/', '?', '#']).unwrap_or(rest.len())..],
         _ if target.starts_with('/') => target,
@@ -168,9 +168,9 @@ fn taken_apart(target: &str) -> Option<(&str, Option<&str>)> {
     Some(target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query))))
 }
 
-/// What the rows whose pattern matches say together.
+/// The endpoint that the rows whose pattern matches give together.
 fn expected(matching: &[&Row], target: &str, method: Method) -> Option<Endpoint> {
-    let (path, query) = taken_apart(target)?;
+    let (path, query) = split_target(target)?;
     let rows: Vec<&Row> = matching.iter().copied().filter(|row| row.methods.is_empty() || row.methods.contains(&method)).collect();
     let first = rows.iter().find(|row| row.stream.is_some()).or(rows.first())?;
     let mut workers: Vec<String> = Vec::new();
@@ -202,18 +202,18 @@ fn expected(matching: &[&Row], target: &str, method: Method) -> Option<Endpoint>
 }
 
 #[test]
-fn the_classifier_equals_every_pattern_tried_alone() {
+fn the_classifier_agrees_with_every_pattern_tried_alone() {
     let tables = Tables::embedded();
     let tables = tables.all();
     let patterns: BTreeSet<String> = tables.iter().flat_map(|table| &table.rows).map(pattern).collect();
     let paths = paths(&patterns, 40);
     assert!(paths.len() > 5000, "{} paths", paths.len());
-    // A path matches a pattern or not, whatever the table: tried once for all tables.
+    // Whether a path matches a pattern does not depend on the table, so each pair is tried once for all tables.
     let matching: HashMap<&String, Vec<bool>> = patterns
         .iter()
         .map(|pattern| {
             let regex = Regex::new(&format!("(?s-u){pattern}")).unwrap();
-            let matches = |target: &String| taken_apart(target).is_some_and(|(path, _)| regex.is_match(path.as_bytes()));
+            let matches = |target: &String| split_target(target).is_some_and(|(path, _)| regex.is_match(path.as_bytes()));
             (pattern, paths.iter().map(matches).collect())
         })
         .collect();
@@ -241,7 +241,7 @@ fn check(table: &Table, paths: &[String], matching: &HashMap<&String, Vec<bool>>
     let rows: Vec<(&Row, &Vec<bool>)> = table.rows.iter().map(|row| (row, &matching[&pattern(row)])).collect();
     for (index, target) in paths.iter().enumerate() {
         let matching: Vec<&Row> = rows.iter().filter(|(_, matches)| matches[index]).map(|(row, _)| *row).collect();
-        // Tables tell GET from the rest; the others are tried now and then all the same.
+        // Tables distinguish GET from the other methods, so all methods are tried for every eighth path only.
         let methods = if index % 8 == 0 { &Method::ALL[..] } else { &[Method::Get, Method::Put] };
         for &method in methods {
             let found = classifier.endpoint(classifier.classify(method, target.as_bytes()));

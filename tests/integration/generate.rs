@@ -1,4 +1,4 @@
-//! Completions and manual pages are what shells and `man` take.
+//! Shell completions and manual pages are well formed.
 
 use std::process::Command;
 
@@ -11,7 +11,7 @@ fn generate(arguments: &[&str]) -> String {
 }
 
 #[test]
-fn bash_takes_its_completions() {
+fn bash_accepts_its_completions() {
     let folder = tempfile::tempdir().unwrap();
     let script = folder.path().join("wsim.bash");
     std::fs::write(&script, generate(&["completions", "bash"])).unwrap();
@@ -20,7 +20,7 @@ fn bash_takes_its_completions() {
 }
 
 #[test]
-fn every_shell_knows_every_command() {
+fn completions_of_every_shell_name_the_commands() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = generate(&["completions", shell]);
         for word in ["analyse", "simulate", "replay", "configure", "quiet"] {
@@ -30,13 +30,13 @@ fn every_shell_knows_every_command() {
 }
 
 #[test]
-fn a_manual_page_has_its_parts() {
+fn a_manual_page_has_the_standard_sections() {
     let folder = tempfile::tempdir().unwrap();
     generate(&["man", "--out", folder.path().to_str().unwrap()]);
     for (name, title) in [("wsim.1", ".TH wsim 1"), ("wsim-analyse.1", ".TH wsim-analyse 1")] {
         let page = std::fs::read_to_string(folder.path().join(name)).unwrap();
-        for part in [title, ".SH NAME", ".SH SYNOPSIS", ".SH OPTIONS"] {
-            assert!(page.contains(part), "{name}: {part} is missing");
+        for section in [title, ".SH NAME", ".SH SYNOPSIS", ".SH OPTIONS"] {
+            assert!(page.contains(section), "{name}: {section} is missing");
         }
     }
     assert!(generate(&["man"]).contains(".SH SYNOPSIS"));

@@ -1,6 +1,6 @@
-//! Every test that runs the program as its users do, in one binary: each further one would link everything again.
+//! All tests that run the program as its users do. They are one binary because each further binary would link everything again.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod analyse;
 mod audit;
@@ -18,4 +18,5 @@ mod readme;
 mod report;
 mod simulate;
 mod support;
+mod synthesis;
 mod theory;

@@ -1,38 +1,39 @@
-//! `wsim merge`: folders as several machines leave them.
+//! `wsim merge` on the folders that shards of a replay on several machines write.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use wsim::endpoints::EndpointId;
+use wsim::matrix::Tier;
 use wsim::profile::Window;
-use wsim::replay::record::{Measured, Recorder};
+use wsim::replay::record::{Measurements, Recorder};
 use wsim::replay::{End, Outcome, Sink};
 use wsim::report::replay::ReplayReport;
-use wsim::report::{RunFacts, replay};
+use wsim::report::{Report, RunFacts};
 
-use super::support::wsim;
+use crate::support::wsim;
 
-/// Forty answers of one shard, each a millisecond longer than the last.
-fn measured(folder: &Path, number: u64) -> Measured {
+/// Measurements of one shard with forty responses, each a millisecond slower than the one before.
+fn measured(folder: &Path, number: u64) -> Measurements {
     let log = std::fs::File::create(folder.join("replay.hlog")).unwrap();
     let began = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_800_000_000);
-    let mut recorder = Recorder::new(["sync", "media"]).with_hlog(Box::new(log), began);
+    let mut recorder = Recorder::new(["sync", "media"]).with_interval_log(Box::new(log), began);
     recorder.upstream(1, "worker1");
     let outcomes: Vec<Outcome> = (0..40)
-        .map(|place| {
-            let intended_ns = place * 100_000_000;
+        .map(|index| {
+            let intended_ns = index * 100_000_000;
             let sent_ns = intended_ns + 50_000;
             Outcome {
                 intended_ns,
                 due_ns: intended_ns,
                 sent_ns,
                 first_byte_ns: sent_ns,
-                last_byte_ns: sent_ns + (number * 40 + place + 1) * 1_000_000,
+                last_byte_ns: sent_ns + (number * 40 + index + 1) * 1_000_000,
                 bytes: 10,
                 original_us: 2000,
                 row: 0,
                 copy: 0,
-                endpoint: EndpointId(u16::try_from(place % 2).unwrap()),
+                endpoint: EndpointId(u16::try_from(index % 2).unwrap()),
                 status: 200,
                 original_status: 200,
                 upstream: 1,
@@ -64,15 +65,13 @@ fn shard(parent: &Path, number: u32, seed: u64) -> PathBuf {
             assumptions: Vec::new(),
             next: Vec::new(),
         },
-        inputs: Vec::new(),
-        malformed: Vec::new(),
         target: "http://127.0.0.1:28008".to_owned(),
         server_name: Some("wsim.test".to_owned()),
         window: Window { start_us: 1_763_653_640_000_000, end_us: 1_763_653_820_000_000 },
         speed: 1.0,
         load: 1.0,
         shard: Some((number, 2)),
-        allowed: "reads",
+        allowed: Tier::Read,
         took_seconds: 4.0,
         measured: measured(&folder, u64::from(number)),
         void_reasons: Vec::new(),
@@ -80,15 +79,15 @@ fn shard(parent: &Path, number: u32, seed: u64) -> PathBuf {
         predicted: Vec::new(),
         steps: Vec::new(),
     };
-    std::fs::write(folder.join("report.json"), replay::json(&report).unwrap()).unwrap();
+    std::fs::write(folder.join("report.json"), report.json().unwrap()).unwrap();
     folder
 }
 
-/// Copies runs to where `tests/hlog/check` wants them, if it asks.
+/// Copies the runs to `$WSIM_KEEP_RUNS` if it is set, as `tests/hlog/check` does.
 fn keep(runs: [&PathBuf; 3]) {
-    let Some(place) = std::env::var_os("WSIM_KEEP_RUNS") else { return };
+    let Some(target) = std::env::var_os("WSIM_KEEP_RUNS") else { return };
     for run in runs {
-        let to = Path::new(&place).join(run.file_name().unwrap());
+        let to = Path::new(&target).join(run.file_name().unwrap());
         std::fs::create_dir(&to).unwrap();
         for name in ["replay.hlog", "report.json"] {
             std::fs::copy(run.join(name), to.join(name)).unwrap();
@@ -97,7 +96,7 @@ fn keep(runs: [&PathBuf; 3]) {
 }
 
 #[test]
-fn two_shards_are_one_run() {
+fn two_shards_are_merged_into_one_run() {
     let place = tempfile::tempdir().unwrap();
     let runs = [shard(place.path(), 1, 7), shard(place.path(), 0, 7)];
     let merge = || wsim().arg("merge").args(&runs).args(["--name", "whole", "--out"]).arg(place.path()).output().unwrap();
@@ -121,7 +120,7 @@ fn two_shards_are_one_run() {
 }
 
 #[test]
-fn one_of_two_shards_is_void() {
+fn a_merge_with_a_missing_shard_is_void() {
     let place = tempfile::tempdir().unwrap();
     let run = shard(place.path(), 1, 7);
     let output = wsim().arg("merge").arg(run).arg("--out").arg(place.path()).output().unwrap();
@@ -130,12 +129,12 @@ fn one_of_two_shards_is_void() {
 }
 
 #[test]
-fn shards_of_two_replays_are_refused() {
+fn shards_of_different_replays_are_not_merged() {
     let place = tempfile::tempdir().unwrap();
     let runs = [shard(place.path(), 0, 7), shard(place.path(), 1, 8)];
     let output = wsim().arg("merge").args(runs).arg("--out").arg(place.path()).output().unwrap();
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(1), "{told}");
-    assert!(told.contains("are not of one replay: --seed is 7 there and 8 here"), "{told}");
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("are not shards of the same replay: --seed is 7 in the first and 8 in the second"), "{stderr}");
     assert!(!place.path().join("merged").exists());
 }

@@ -1,34 +1,24 @@
-//! `wsim replay --metrics`, scraped while a run goes on.
+//! `wsim replay --metrics`, scraped during a run.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::support::{sample, wsim};
+use crate::support::{BackgroundProcess, sample, wsim};
 
-/// Ends the program whatever becomes of the test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Head and body of an answer.
-fn ask(address: &str, method: &str, path: &str) -> Option<(String, String)> {
+/// Sends a request and returns the head (in lower case) and the body of the response.
+fn request(address: &str, method: &str, path: &str) -> Option<(String, String)> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
     write!(stream, "{method} {path} HTTP/1.1\r\nHost: {address}\r\n\r\n").ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    answer.split_once("\r\n\r\n").map(|(head, body)| (head.to_ascii_lowercase(), body.to_owned()))
+    let mut response = String::new();
+    stream.read_to_string(&mut response).ok()?;
+    response.split_once("\r\n\r\n").map(|(head, body)| (head.to_ascii_lowercase(), body.to_owned()))
 }
 
-/// Samples of a page as name with labels and value; every family has its help and type before them.
-fn parsed(page: &str) -> Vec<(String, f64)> {
+/// The samples of a metrics page as (name with labels, value). Asserts that the type of each family is given before its samples.
+fn parse_samples(page: &str) -> Vec<(String, f64)> {
     let mut families = Vec::new();
     let mut samples = Vec::new();
     for line in page.lines() {
@@ -49,7 +39,7 @@ fn parsed(page: &str) -> Vec<(String, f64)> {
 }
 
 #[test]
-fn a_run_is_scraped_while_it_goes_on() {
+fn metrics_can_be_scraped_during_a_run() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_wsim"));
     command.args([
@@ -66,25 +56,25 @@ fn a_run_is_scraped_while_it_goes_on() {
         "--out",
     ]);
     let child = command.arg(folder.path()).arg(sample("nginx-rich.log")).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut running = Running(child);
-    let mut told = BufReader::new(running.0.stderr.take().unwrap());
+    let mut running = BackgroundProcess(child);
+    let mut stderr = BufReader::new(running.0.stderr.take().unwrap());
     let mut line = String::new();
     while !line.starts_with("metrics: ") {
         line.clear();
-        assert!(told.read_line(&mut line).unwrap() > 0, "the program ended without telling where it listens");
+        assert!(stderr.read_line(&mut line).unwrap() > 0, "the program ended without printing its metrics address");
     }
     let address = line.trim().strip_prefix("metrics: http://").unwrap().strip_suffix("/metrics").unwrap().to_owned();
-    let mut last = Vec::new();
+    let mut pages = Vec::new();
     let begin = Instant::now();
     while running.0.try_wait().unwrap().is_none() && begin.elapsed() < Duration::from_secs(120) {
-        if let Some((head, body)) = ask(&address, "GET", "/metrics") {
+        if let Some((head, body)) = request(&address, "GET", "/metrics") {
             assert!(head.starts_with("http/1.1 200 ok\r\n") && head.contains("content-type: text/plain; version=0.0.4"), "{head}");
             assert!(!body.contains('@') && !body.contains("syt_"), "{body}");
-            last.push(parsed(&body));
+            pages.push(parse_samples(&body));
         }
-        if last.len() == 1 {
-            assert!(ask(&address, "GET", "/").unwrap().0.starts_with("http/1.1 404"));
-            assert!(ask(&address, "POST", "/metrics").unwrap().0.starts_with("http/1.1 405"));
+        if pages.len() == 1 {
+            assert!(request(&address, "GET", "/").unwrap().0.starts_with("http/1.1 404"));
+            assert!(request(&address, "POST", "/metrics").unwrap().0.starts_with("http/1.1 405"));
         }
         std::thread::sleep(Duration::from_millis(50));
     }
@@ -95,30 +85,30 @@ fn a_run_is_scraped_while_it_goes_on() {
         page.iter().filter(|(sample, _)| sample.split('{').next() == Some(name)).map(|(_, value)| value).sum()
     };
     let counters = ["wsim_replay_scheduled_total", "wsim_replay_sent_total", "wsim_replay_completed_total", "wsim_replay_not_sent_total"];
-    for pair in last.windows(2) {
+    for pair in pages.windows(2) {
         for name in counters {
-            assert!(sum(&pair[0], name) <= sum(&pair[1], name), "{name} went back");
+            assert!(sum(&pair[0], name) <= sum(&pair[1], name), "{name} decreased");
         }
     }
-    let page = last.iter().rev().find(|page| sum(page, "wsim_replay_completed_total") > 0.0).expect("no scrape saw an answer");
-    let most = |name: &str| report[name].as_f64().unwrap();
-    assert!(sum(page, "wsim_replay_completed_total") <= most("completed"));
-    assert!((sum(page, "wsim_replay_schedule_requests") - most("scheduled")).abs() < 0.5);
+    let page = pages.iter().rev().find(|page| sum(page, "wsim_replay_completed_total") > 0.0).expect("no scrape saw a completed request");
+    let reported = |name: &str| report[name].as_f64().unwrap();
+    assert!(sum(page, "wsim_replay_completed_total") <= reported("completed"));
+    assert!((sum(page, "wsim_replay_schedule_requests") - reported("scheduled")).abs() < 0.5);
     assert!(page.iter().any(|(name, _)| name.starts_with("wsim_replay_response_seconds_bucket{group=")), "{page:?}");
     assert_eq!(sum(page, "wsim_replay_breaker_open"), 0.0);
-    assert!(TcpStream::connect(&address).is_err(), "nobody listens any more");
+    assert!(TcpStream::connect(&address).is_err(), "the port is closed after the program has ended");
 }
 
 #[test]
-fn an_address_that_is_taken_is_said_before_anything_is_read() {
+fn an_address_in_use_is_reported_before_any_log_is_read() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let output =
         wsim().args(["replay", "missing.log", "--target", "emulated", "--plan", "generic:2", "--metrics", &address]).output().unwrap();
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1));
-    assert!(told.contains(&format!("could not listen on {address} for --metrics")) && !told.contains("missing.log"), "{told}");
+    assert!(stderr.contains(&format!("could not listen on {address} for --metrics")) && !stderr.contains("missing.log"), "{stderr}");
 }
 
-/// The log's five minutes in some seconds.
+/// Replays the log's five minutes in a few seconds.
 const SPEED: &str = "40";

@@ -1,20 +1,20 @@
-//! A proxy as a child process with a configuration of its own, on a free loopback port; gone when the test ends.
+//! A reverse proxy as a child process with its own configuration, on a free loopback port; it is stopped when the test ends.
 
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A running proxy.
 pub(crate) struct Proxy {
-    /// Where it listens.
+    /// The port on which the proxy listens.
     pub(crate) port: u16,
     process: Child,
     folder: tempfile::TempDir,
 }
 
 impl Proxy {
-    /// Starts a program. `configure` writes its configuration for a port, `command` runs it in a folder.
+    /// Starts a program and waits until it listens. `configure` gives the text of its configuration for a port and a folder, `command` adds
+    /// the arguments that read `config` in that folder.
     pub(crate) fn start(program: &str, configure: impl Fn(u16, &Path) -> String, command: impl Fn(&mut Command, &Path)) -> Self {
         let binary = find(program);
         let folder = tempfile::tempdir().unwrap();
@@ -33,16 +33,16 @@ impl Proxy {
             .spawn()
             .unwrap();
         let mut proxy = Self { port, process, folder };
-        proxy.wait_until_it_listens(program);
+        proxy.wait_until_listening(program);
         proxy
     }
 
-    /// Where its configuration and its output (`log`) lie.
+    /// The folder of the configuration (`config`) and of the program's output (`log`).
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    fn wait_until_it_listens(&mut self, program: &str) {
+    fn wait_until_listening(&mut self, program: &str) {
         let start = Instant::now();
         while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
             let ended = self.process.try_wait().unwrap();
@@ -57,30 +57,37 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        // Not SIGKILL: nginx's master would leave its workers behind.
-        let asked = Command::new("kill").arg(self.process.id().to_string()).status();
-        if !asked.is_ok_and(|status| status.success()) {
+        // SIGTERM, not SIGKILL: nginx's master process must be able to stop its workers.
+        let terminated = Command::new("kill").arg(self.process.id().to_string()).status();
+        if !terminated.is_ok_and(|status| status.success()) {
             let _ = self.process.kill();
         }
         let _ = self.process.wait();
     }
 }
 
-/// What a program says of its version.
+/// The version text that a program prints on standard output and standard error.
 pub(crate) fn version(program: &str, argument: &str) -> String {
     let output = Command::new(find(program)).arg(argument).output().unwrap();
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
+/// The path of an installed program.
 pub(crate) fn find(program: &str) -> PathBuf {
     let path = std::env::var("PATH").unwrap_or_default();
     let folders = path.split(':').chain(["/usr/sbin", "/usr/local/sbin"]);
     folders
         .map(|folder| Path::new(folder).join(program))
         .find(|file| file.is_file())
-        .unwrap_or_else(|| panic!("{program} is not installed, so it cannot be compared with; run tests/proxies/install as root"))
+        .unwrap_or_else(|| panic!("{program} is not installed, so wsim cannot be compared with it; run tests/proxies/install as root"))
 }
 
-fn free_port() -> u16 {
+/// The leading digits and dots of a version such as `2.6.12-1+deb12u4`.
+pub(crate) fn release_number(version: &str) -> String {
+    version.split(|c: char| !c.is_ascii_digit() && c != '.').next().unwrap_or_default().to_owned()
+}
+
+/// A loopback port that was free a moment ago.
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

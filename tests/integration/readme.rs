@@ -1,4 +1,4 @@
-//! What the README shows is what the program does.
+//! The README's summary, commands and log format match what the program does.
 
 use std::path::Path;
 
@@ -8,14 +8,14 @@ fn readme() -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
 }
 
-/// The fenced blocks of one language.
+/// The contents of the fenced code blocks of one language.
 fn blocks(text: &str, language: &str) -> Vec<String> {
     let fence = format!("```{language}\n");
     text.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect()
 }
 
 #[test]
-fn its_summary_is_what_the_first_command_prints() {
+fn the_summary_in_the_readme_is_what_the_first_command_prints() {
     let shown = blocks(&readme(), "text").into_iter().find(|block| block.starts_with("wsim ")).expect("the README shows a summary");
     let out = tempfile::tempdir().unwrap();
     let output =
@@ -26,7 +26,7 @@ fn its_summary_is_what_the_first_command_prints() {
 }
 
 #[test]
-fn its_commands_run() {
+fn the_commands_in_the_readme_succeed() {
     let commands: Vec<String> = blocks(&readme(), "console")
         .iter()
         .flat_map(|block| block.lines().filter_map(|line| line.strip_prefix("$ ")).map(str::to_owned).collect::<Vec<_>>())
@@ -35,7 +35,7 @@ fn its_commands_run() {
     assert!(commands.iter().any(|command| command == "tests/run"));
     let mut ran = 0;
     for command in &commands {
-        // Logs of an administrator's own machine are not here; the sweep has a test of its own (simulate.rs).
+        // Commands on an administrator's own logs cannot run here; simulations are tested in simulate.rs.
         let Some(arguments) =
             command.strip_prefix("wsim ").filter(|arguments| !arguments.contains("/var/log") && !arguments.starts_with("simulate"))
         else {
@@ -50,7 +50,7 @@ fn its_commands_run() {
 }
 
 #[test]
-fn its_log_format_is_one_that_wsim_reads() {
+fn wsim_reads_the_log_format_in_the_readme() {
     let format = blocks(&readme(), "nginx").pop().expect("the README shows a log_format");
     let line = r#"203.0.113.7 - - [2026-11-20T15:04:05+00:00] "GET /_matrix/client/versions HTTP/2.0" 200 5 "-" "curl" rt=0.003 urt=0.002 ua=127.0.0.1:8008 us=200 rl=90 rid=0123456789abcdef0123456789abcdef"#;
     let folder = tempfile::tempdir().unwrap();

@@ -1,50 +1,42 @@
-//! `wsim report` on folders that the other commands left.
-
-use std::path::Path;
+//! `wsim report` on folders that other commands wrote.
 
 use serde_json::Value;
 
-use super::support::{sample, wsim};
-
-fn run(folder: &Path, words: &[&str]) -> (i32, String, String) {
-    let output = wsim().current_dir(folder).args(words).output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
-}
+use crate::support::{run_in, sample};
 
 #[test]
-fn two_analyses_are_before_and_after() {
-    let place = tempfile::tempdir().unwrap();
+fn two_analyses_are_compared_as_before_and_after() {
+    let folder = tempfile::tempdir().unwrap();
     for (name, number) in [("before", 1), ("after", 2)] {
         let log = sample(&format!("cluster/synapse-generic_worker{number}.log.gz"));
-        let (_, _, told) = run(place.path(), &["analyse", &log, "--quiet", "--no-trace", "--name", name]);
-        assert!(place.path().join("reports").join(name).join("tables/groups.csv").is_file(), "{told}");
+        let (_, _, stderr) = run_in(folder.path(), &["analyse", &log, "--quiet", "--no-trace", "--name", name]);
+        assert!(folder.path().join("reports").join(name).join("tables/groups.csv").is_file(), "{stderr}");
     }
-    let (status, said, told) = run(place.path(), &["report", "reports/before", "reports/after"]);
-    assert_eq!(status, 0, "{told}");
-    assert!(said.contains("From reports/before to reports/after"), "{said}");
-    let folder = place.path().join("reports/comparison");
+    let (status, stdout, stderr) = run_in(folder.path(), &["report", "reports/before", "reports/after"]);
+    assert_eq!(status, 0, "{stderr}");
+    assert!(stdout.contains("reports/after against reports/before"), "{stdout}");
+    let comparison = folder.path().join("reports/comparison");
     for name in ["report.html", "report.md", "tables/runs.csv", "tables/traffic.csv"] {
-        assert!(folder.join(name).is_file(), "{name}");
+        assert!(comparison.join(name).is_file(), "{name}");
     }
-    let report: Value = serde_json::from_str(&std::fs::read_to_string(folder.join("report.json")).unwrap()).unwrap();
+    let report: Value = serde_json::from_str(&std::fs::read_to_string(comparison.join("report.json")).unwrap()).unwrap();
     assert_eq!((report["schema"].as_str(), report["pairs"][0]["kind"].as_str()), (Some("wsim.comparison/1"), Some("change")));
-    let (status, _, told) = run(place.path(), &["report", "reports/before", "reports/comparison", "--name", "again"]);
-    assert!(status == 1 && told.contains("wsim.comparison/1"), "{told}");
+    let (status, _, stderr) = run_in(folder.path(), &["report", "reports/before", "reports/comparison", "--name", "again"]);
+    assert!(status == 1 && stderr.contains("wsim.comparison/1"), "{stderr}");
 }
 
 #[test]
-fn a_simulation_and_a_replay_are_predicted_and_measured() {
-    let place = tempfile::tempdir().unwrap();
+fn a_simulation_and_a_replay_are_compared_as_predicted_and_measured() {
+    let folder = tempfile::tempdir().unwrap();
     let log = sample("synapse-worker.log");
     let simulate = ["simulate", &log, "--plan", "generic", "--workers", "2..2", "--no-backtest", "--quiet", "--name", "simulated"];
-    let (_, _, told) = run(place.path(), &simulate);
-    assert!(place.path().join("reports/simulated/tables/candidates.csv").is_file(), "{told}");
+    let (_, _, stderr) = run_in(folder.path(), &simulate);
+    assert!(folder.path().join("reports/simulated/tables/candidates.csv").is_file(), "{stderr}");
     let replay = ["replay", &log, "--target", "emulated", "--plan", "generic:2", "--speed", "20", "--quiet", "--name", "replayed"];
-    let (_, _, told) = run(place.path(), &replay);
-    assert!(place.path().join("reports/replayed/report.json").is_file(), "{told}");
-    let (_, said, told) = run(place.path(), &["report", "reports/simulated", "reports/replayed", "--json"]);
-    let report: Value = serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {told}"));
+    let (_, _, stderr) = run_in(folder.path(), &replay);
+    assert!(folder.path().join("reports/replayed/report.json").is_file(), "{stderr}");
+    let (_, stdout, stderr) = run_in(folder.path(), &["report", "reports/simulated", "reports/replayed", "--json"]);
+    let report: Value = serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{error}: {stderr}"));
     let pair = &report["pairs"][0];
     assert_eq!((pair["kind"].as_str(), pair["from"].as_u64(), pair["to"].as_u64()), (Some("prediction"), Some(1), Some(0)));
     assert!(pair["groups"].as_array().unwrap().iter().any(|group| group["p50"]["relative"].is_f64()), "{pair}");

@@ -1,4 +1,4 @@
-// The largest page that a report can be: tables of 100 groups and 48 candidates. Loading, sorting and filtering are no wait.
+// The largest page that a report can be (tables of 100 groups and 48 candidates) loads, sorts and filters without a noticeable wait.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,11 +6,11 @@ import { join } from 'node:path';
 import { open, unfold } from './browser.mjs';
 
 const ROWS = 4_800;
-// On two cores without a graphics processor; a change of the table is felt from 100 ms on and is a wait from a second on.
+// Bounds for two cores without a graphics processor. A change that takes longer than a second feels like a wait.
 const LONGEST_MS = { load: 2000, sort: 500, filter: 1000 };
 const TRIES = 5;
 
-/** Makes the page in `folder` out of the real `page`, whose longest table gets 4,800 rows, and measures it. */
+/** Copies `page` into `folder` with its longest table extended to 4,800 rows, and measures the copy. */
 export async function check(browser, page, folder) {
   const { html, rows } = enlarged(readFileSync(page, 'utf8'));
   if (rows < ROWS) return [`no table of ${page} could be made longer`];
@@ -25,15 +25,15 @@ export async function check(browser, page, folder) {
     await opened.context.close();
   }
   const problems = [];
-  const told = [];
+  const summary = [];
   for (const [what, all] of Object.entries(times)) {
     if (all.length === 0) continue;
-    // The fastest of a few: a busy machine slows some of them, nothing speeds one up.
+    // The fastest attempt counts, because other programs can only slow an attempt down.
     const fastest = Math.min(...all);
-    told.push(`${what} ${fastest.toFixed(0)} ms`);
+    summary.push(`${what} ${fastest.toFixed(0)} ms`);
     if (fastest > LONGEST_MS[what]) problems.push(`${what} takes ${fastest.toFixed(0)} ms, ${LONGEST_MS[what]} are allowed`);
   }
-  console.log(`a page of ${ROWS} rows: ${told.join(', ')}`);
+  console.log(`a page of ${ROWS} rows: ${summary.join(', ')}`);
   return problems;
 }
 
@@ -49,10 +49,10 @@ function count(body) {
   return body.split('<tr').length;
 }
 
-/** In the page: milliseconds until the change is laid out. */
+/** Runs in the page: milliseconds until a change is laid out. */
 async function measure() {
   const table = [...document.querySelectorAll('table')].sort((a, b) => b.rows.length - a.rows.length)[0];
-  const settled = async (change) => {
+  const timeUntilLaidOut = async (change) => {
     const start = performance.now();
     change();
     document.body.getBoundingClientRect();
@@ -60,11 +60,11 @@ async function measure() {
   };
   const navigation = performance.getEntriesByType('navigation')[0];
   const buttons = table.tHead.querySelectorAll('button');
-  const sort = Math.max(await settled(() => buttons[0].click()), await settled(() => buttons[buttons.length - 1].click()));
+  const sort = Math.max(await timeUntilLaidOut(() => buttons[0].click()), await timeUntilLaidOut(() => buttons[buttons.length - 1].click()));
   const field = document.querySelector(`input[data-filter="${table.dataset.name}"]`);
   const type = () => {
     field.value = 'sync';
     field.dispatchEvent(new Event('input', { bubbles: true }));
   };
-  return { load: navigation.loadEventEnd - navigation.startTime, sort, ...(field && { filter: await settled(type) }) };
+  return { load: navigation.loadEventEnd - navigation.startTime, sort, ...(field && { filter: await timeUntilLaidOut(type) }) };
 }

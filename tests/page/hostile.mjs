@@ -1,9 +1,9 @@
-// Logs of an attacker: every field that a client chooses carries something that acts, hides or breaks a form.
+// Logs written by an attacker: every field that a client controls contains active content, hidden characters, or markup that breaks a format.
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** What a browser, a terminal, a ticket or a spreadsheet would act on. Every script sets `__pwned`, so that one look tells. */
+/** Texts that a browser, a terminal, a ticket system or a spreadsheet would act on. Every script sets `__pwned`. */
 export const PAYLOADS = [
   '<script>window.__pwned=1</script>',
   '"><img src=x onerror=window.__pwned=1>',
@@ -37,15 +37,15 @@ export const PAYLOADS = [
   'pwned%0d%0aSet-Cookie:%20x=1%00%1b[31m%e2%80%ae',
 ];
 
-/** As many payloads as a report's lists of heavy hitters surely show. */
-const AT_A_TIME = 6;
+/** Payloads in one log: few enough that the report's lists of the most frequent values show all of them. */
+const PAYLOADS_PER_LOG = 6;
 
-/** Writes pairs of logs (nginx in the rich format, Synapse) into `folder`; returns one list of paths for each report to be made. */
+/** Writes pairs of logs (nginx in the rich format, Synapse) into `folder`; returns a list of paths for each report. */
 export function write(folder) {
   const reports = [];
-  for (let first = 0; first < PAYLOADS.length; first += AT_A_TIME) {
-    const payloads = PAYLOADS.slice(first, first + AT_A_TIME);
-    // The file's name comes from an attacker, too: a log share, a ticket's attachment.
+  for (let first = 0; first < PAYLOADS.length; first += PAYLOADS_PER_LOG) {
+    const payloads = PAYLOADS.slice(first, first + PAYLOADS_PER_LOG);
+    // An attacker may also choose the file's name, for example in an attachment of a ticket.
     const name = fileName(payloads[0]);
     const nginx = join(folder, `${reports.length}-nginx${name}.log`);
     const synapse = join(folder, `${reports.length}-synapse${name}.log`);
@@ -56,14 +56,14 @@ export function write(folder) {
   return reports;
 }
 
-/** Each payload twenty times as written by the server, which escapes, and once raw, as from a server that does not. */
+/** Each payload twenty times as a server writes it (escaped), and once raw, as from a server that does not escape. */
 function lines(payloads, line) {
   const all = [];
-  for (let turn = 0; turn < 20; turn += 1) {
+  for (let round = 0; round < 20; round += 1) {
     for (const [index, payload] of payloads.entries()) {
-      const second = turn * payloads.length + index;
+      const second = round * payloads.length + index;
       all.push(line(payload, second, true));
-      if (turn === 0) all.push(line(payload, second, false));
+      if (round === 0) all.push(line(payload, second, false));
     }
   }
   const broken = Buffer.from([0x1b, 0x5b, 0x32, 0x4a, 0xff, 0xfe, 0x3c, 0x62, 0x3e, 0x0a]);
@@ -91,7 +91,7 @@ function nginxLine(payload, second, escaped) {
 
 function synapseLine(payload, second, escaped) {
   const time = new Date(Date.UTC(2026, 10, 20, 18, 0, second)).toISOString().replace('T', ' ').slice(0, 19);
-  // Synapse writes what the client sent, but a request line has no raw line breaks.
+  // Synapse writes the text that the client sent, but a request line cannot contain raw line breaks.
   const word = escaped ? payload.replace(/[\n\r\0]/g, '?') : payload;
   const path = escaped ? encodeURIComponent(payload) : word;
   return (

@@ -1,8 +1,8 @@
-// A page whose log is hostile: the log's text is there to be read, and nothing of it acts.
+// The page of a hostile log shows the log's text, and none of it is active.
 
 import { hidden } from './texts.mjs';
 
-/** Problems of the opened `page`. */
+/** Returns the problems of the opened `page`. */
 export async function check(page) {
   const found = await page.evaluate(() => {
     const all = [...document.querySelectorAll('*')];
@@ -11,11 +11,11 @@ export async function check(page) {
       ('html head meta title style body a header p span main section h1 h2 h3 div dl dt dd ul ol li b i u small strong em nav figure figcaption ' +
         'details summary table caption thead tbody tr th td button code pre footer script input label output svg abbr time article aside').split(' '),
     );
-    const drawn = (element) => element.closest('svg') !== null && element.closest('svg').closest('figure, .picture, .chart, .spark') !== null;
+    const isInChart = (element) => element.closest('svg') !== null && element.closest('svg').closest('figure, .picture, .chart, .spark') !== null;
     return {
-      strangers: all.filter((element) => !known.has(element.localName) && !drawn(element)).map(name),
+      unknown: all.filter((element) => !known.has(element.localName) && !isInChart(element)).map(name),
       scripts: document.scripts.length,
-      pictures: [...document.querySelectorAll('svg')].filter((svg) => !drawn(svg)).map(name),
+      pictures: [...document.querySelectorAll('svg')].filter((svg) => !isInChart(svg)).map(name),
       handlers: all.filter((element) => [...element.attributes].some((attribute) => /^on/i.test(attribute.name))).map(name),
       links: all.filter((element) => ['href', 'src', 'srcset', 'srcdoc', 'action', 'data'].some((key) => element.hasAttribute(key) && !/^#/.test(element.getAttribute(key)))).map(name),
       texts: all.flatMap((element) => [...element.attributes].map((attribute) => attribute.value)).concat(document.documentElement.textContent),
@@ -24,15 +24,15 @@ export async function check(page) {
   });
   const problems = [];
   const say = (what, list) => list.length > 0 && problems.push(`${what}: ${list.slice(0, 3).join(' ')}`);
-  say('elements that are not of the page', found.strangers);
+  say('elements that the page does not use', found.unknown);
   say('pictures outside the charts', found.pictures);
   say('elements with handlers', found.handlers);
-  say('links out of the page', found.links);
+  say('links to other pages', found.links);
   if (found.scripts !== 1) problems.push(`${found.scripts} scripts, not 1`);
   for (const text of found.texts) {
     const control = hidden(text);
     if (control) problems.push(control);
   }
-  if (!found.shown.includes('pwned') && !found.shown.includes('ppppp')) problems.push('nothing of the log is shown, so this proves nothing');
+  if (!found.shown.includes('pwned') && !found.shown.includes('ppppp')) problems.push('no text of the log is shown, so the check proves nothing');
   return problems;
 }

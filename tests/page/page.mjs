@@ -1,4 +1,4 @@
-// What every page must be: an answer, whole tables, nothing fetched, readable by everyone, small.
+// Requirements of every page: a verdict at the top, complete tables, no network requests, accessibility, limited size.
 
 import { mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,60 +13,62 @@ import * as tables from './tables.mjs';
 const LARGEST_BYTES = 2_000_000;
 const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'];
 
-/** Problems of the page `file`; pictures go to `pictures`, if given, under `name`. */
+/** Returns the problems of the page `file`. Writes screenshots to `pictures` under `name`, if given. */
 export async function check(browser, { name, file, hostile, pictures }) {
   const problems = [];
   const bytes = statSync(file).size;
-  if (bytes >= LARGEST_BYTES) problems.push(`it has ${bytes} bytes, ${LARGEST_BYTES} are too many`);
+  if (bytes >= LARGEST_BYTES) problems.push(`the page has ${bytes} bytes; it must have fewer than ${LARGEST_BYTES}`);
   for (const look of Object.keys(LOOKS)) {
     const { context, page, seen } = await open(browser, file, look);
     const say = (found) => problems.push(...found.map((problem) => `${look}: ${problem}`));
     if (pictures) await picture(page, pictures, name, look);
     await unfold(page);
     if (look === 'light') {
-      say(await answer(page));
+      say(await verdict(page));
       if (hostile) say(await inert.check(page));
       say(await tables.check(page));
       say(await parts.check(page));
     }
-    if (look === 'phone') say(await narrow(page));
-    say(await readable(page, look));
-    if (hostile && (await page.evaluate(() => '__pwned' in window))) say(['a script from the log has run']);
+    if (look === 'phone') say(await fitsWidth(page));
+    say(await accessible(page, look));
+    if (hostile && (await page.evaluate(() => '__pwned' in window))) say(['a script from the log was executed']);
     say([...new Set(seen)]);
     await context.close();
   }
   return problems;
 }
 
-async function answer(page) {
+/** The page starts with a verdict and has one main heading and a title. */
+async function verdict(page) {
   const heading = await page.locator('#verdict h1').innerText({ timeout: 2000 }).catch(() => '');
-  const problems = heading.trim().length < 5 ? ['#verdict h1 says nothing'] : [];
-  if ((await page.locator('h1').count()) !== 1) problems.push('it has not exactly one h1');
-  if ((await page.title()).trim() === '') problems.push('it has no title');
+  const problems = heading.trim().length < 5 ? ['#verdict h1 has no text'] : [];
+  if ((await page.locator('h1').count()) !== 1) problems.push('the page does not have exactly one h1');
+  if ((await page.title()).trim() === '') problems.push('the page has no title');
   return problems;
 }
 
-async function narrow(page) {
+/** The page does not scroll sideways on a phone. */
+async function fitsWidth(page) {
   const wide = await page.evaluate(() => {
-    const room = document.documentElement.clientWidth;
+    const width = document.documentElement.clientWidth;
     const inScroller = (element) => element.closest('.scroll') !== null;
-    const out = [...document.body.querySelectorAll('*')].filter((element) => !inScroller(element) && element.getBoundingClientRect().right > room + 1);
+    const out = [...document.body.querySelectorAll('*')].filter((element) => !inScroller(element) && element.getBoundingClientRect().right > width + 1);
     const name = (element) => element.tagName.toLowerCase() + (element.id && `#${element.id}`) + [...element.classList].map((word) => `.${word}`).join('');
-    return { room, needs: document.documentElement.scrollWidth, out: out.slice(0, 5).map(name) };
+    return { width, needs: document.documentElement.scrollWidth, out: out.slice(0, 5).map(name) };
   });
-  return wide.needs > wide.room ? [`scrolls sideways: ${wide.needs} px wide on ${wide.room} (${wide.out.join(', ')})`] : [];
+  return wide.needs > wide.width ? [`scrolls sideways: ${wide.needs} px wide on ${wide.width} (${wide.out.join(', ')})`] : [];
 }
 
-/** Accessibility: every rule on the page as it opens, what depends on colours or on the width again where those differ. */
-async function readable(page, look) {
-  // Rows of a table are alike, and so are the values of a chart: a dozen of each tell, thousands take minutes.
+/** Accessibility: all rules in the light look, rules about colours again in the dark look, rules about the width again on a phone. */
+async function accessible(page, look) {
+  // The rows of a table are alike, and so are the values of a chart: a dozen of each suffice, thousands would take minutes.
   await page.evaluate((most) => {
     document.querySelectorAll('tbody, .values').forEach((group) => [...group.children].slice(most).forEach((child) => child.remove()));
   }, 12);
   const rules = { light: null, dark: ['color-contrast', 'link-in-text-block'], phone: ['target-size', 'meta-viewport', 'scrollable-region-focusable'] }[look];
   const builder = rules ? new AxeBuilder({ page }).withRules(rules) : new AxeBuilder({ page }).withTags(RULES);
   const found = await builder.analyze();
-  if (found.passes.length < (rules ? 1 : 5)) return ['the accessibility rules found nothing to look at'];
+  if (found.passes.length < (rules ? 1 : 5)) return ['the accessibility rules found nothing to check'];
   return found.violations.map((rule) => {
     const where = rule.nodes.slice(0, 4).map((node) => node.target.join(' '));
     return `axe ${rule.id} (${rule.impact}): ${rule.help}; ${rule.nodes.length} × ${where.join(' | ')}`;

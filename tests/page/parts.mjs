@@ -1,23 +1,23 @@
-// Parts of the page that answer to a reader: filters beside tables, charts that take the keyboard.
+// Interactive parts of the page: filters of tables, and charts that can be read with the keyboard.
 
-/** Rows from which on a table has a filter. */
-const LONG = 9;
+/** The number of rows from which on a table has a filter. */
+const FILTERED_ROWS_MIN = 9;
 
-/** Problems of the parts; each is missing or does not work. */
+/** Returns the parts that are missing or do not work. */
 export async function check(page) {
   return [...(await filters(page)), ...(await charts(page))];
 }
 
 async function filters(page) {
   const fields = await page.$$('input[type=search][data-filter]');
-  const long = await page.$$eval('table.sortable', (tables, least) => tables.filter((table) => table.tBodies[0].rows.length >= least).length, LONG);
-  const problems = fields.length === long ? [] : [`${fields.length} filters (input[type=search][data-filter]) for ${long} tables of ${LONG} rows and more`];
+  const long = await page.$$eval('table.sortable', (tables, least) => tables.filter((table) => table.tBodies[0].rows.length >= least).length, FILTERED_ROWS_MIN);
+  const problems = fields.length === long ? [] : [`${fields.length} filters (input[type=search][data-filter]) for ${long} tables of ${FILTERED_ROWS_MIN} rows and more`];
   for (const field of fields) {
     const name = await field.getAttribute('data-filter');
     const table = page.locator(`table[data-name="${name}"]`);
-    const said = page.locator(`output[data-filter="${name}"], :has(> [data-filter="${name}"]) output`).first();
+    const output = page.locator(`output[data-filter="${name}"], :has(> [data-filter="${name}"]) output`).first();
     if ((await table.count()) !== 1) problems.push(`filter ${name}: ${await table.count()} tables of that name`);
-    if ((await said.count()) !== 1) problems.push(`filter ${name}: no output beside it says how many rows are left`);
+    if ((await output.count()) !== 1) problems.push(`filter ${name}: no output beside the filter shows the number of rows`);
     if (problems.length > 0) continue;
     const rows = () => table.locator('tbody tr').evaluateAll((all) => all.map((row) => ({ text: row.innerText.toLowerCase(), shown: row.offsetParent !== null })));
     const all = await rows();
@@ -25,13 +25,13 @@ async function filters(page) {
     await field.fill(word);
     const some = await rows();
     const shown = some.filter((row) => row.shown);
-    const fit = all.filter((row) => row.text.includes(word)).length;
-    if (shown.length !== fit) problems.push(`filter ${name}: ${JSON.stringify(word)} leaves ${shown.length} rows of ${fit}`);
-    if (!(await said.innerText()).includes(String(fit))) problems.push(`filter ${name}: the output says ${JSON.stringify(await said.innerText())}, not ${fit}`);
+    const matching = all.filter((row) => row.text.includes(word)).length;
+    if (shown.length !== matching) problems.push(`filter ${name}: ${JSON.stringify(word)} leaves ${shown.length} rows of ${matching}`);
+    if (!(await output.innerText()).includes(String(matching))) problems.push(`filter ${name}: the output says ${JSON.stringify(await output.innerText())}, not ${matching}`);
     await field.fill('no row has this text');
-    if ((await rows()).some((row) => row.shown)) problems.push(`filter ${name}: rows stay that do not fit`);
+    if ((await rows()).some((row) => row.shown)) problems.push(`filter ${name}: rows that do not match are still shown`);
     await field.fill('');
-    if ((await rows()).some((row) => !row.shown)) problems.push(`filter ${name}: emptied, it does not show all rows again`);
+    if ((await rows()).some((row) => !row.shown)) problems.push(`filter ${name}: an empty filter does not show all rows again`);
     if (!(await field.evaluate((element) => element.labels?.length > 0 || element.hasAttribute('aria-label')))) problems.push(`filter ${name}: no label`);
   }
   return problems;
@@ -39,12 +39,12 @@ async function filters(page) {
 
 async function charts(page) {
   const figures = await page.$$('figure[id^=chart-]');
-  // A pointer that rests on a chart has a value of its own.
+  // The pointer must not rest on a chart, because it would select a value there.
   await page.mouse.move(0, 0);
   const problems = [];
   for (const figure of figures) {
     const id = await figure.getAttribute('id');
-    // A chart of a log that has nothing to draw has no values.
+    // A chart without data has no values.
     if ((await figure.$$('.values rect')).length === 0) continue;
     const target = (await figure.$('[tabindex="0"]')) ?? figure;
     await target.focus();

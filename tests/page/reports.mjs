@@ -1,4 +1,4 @@
-// Reports made freshly by wsim: one of each kind, and those of a hostile log.
+// Creates reports with wsim: one of each kind, and those of a hostile log.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
@@ -9,7 +9,7 @@ import * as hostile from './hostile.mjs';
 const WSIM = process.env.WSIM;
 const SAMPLES = join(process.cwd(), 'samples');
 
-/** Runs wsim in `folder`; statuses 0 and 3 are reports. Returns what it printed. */
+/** Runs wsim in `folder` and returns its output. With statuses 0 and 3 it has written a report; others are errors. */
 export function wsim(folder, args, options = {}) {
   const run = spawnSync(WSIM, args, { cwd: folder, timeout: 300_000, maxBuffer: 1 << 28, ...options });
   if (![0, 3].includes(run.status)) {
@@ -18,15 +18,15 @@ export function wsim(folder, args, options = {}) {
   return { stdout: run.stdout.toString(), stderr: run.stderr.toString() };
 }
 
-/** Makes all reports under `folder`: `{name, folder, hostile}` each, and what the hostile runs printed. */
+/** Creates all reports under `folder`. Returns `{name, folder, hostile}` for each, the output of the hostile runs, and the folder of the hostile logs. */
 export function make(folder) {
   const out = join(folder, 'reports');
   const made = [];
   const printed = [];
   const run = (name, args, isHostile = false) => {
-    const said = wsim(folder, [...args, '--out', out, '--name', name]);
+    const output = wsim(folder, [...args, '--out', out, '--name', name]);
     made.push({ name, folder: join(out, name), hostile: isHostile });
-    if (isHostile) printed.push({ name, text: said.stdout + said.stderr });
+    if (isHostile) printed.push({ name, text: output.stdout + output.stderr });
   };
   const quick = ['--replications', '2', '--window', 'all'];
   const emulated = ['--target', 'emulated', '--plan', 'generic:2', '--allow-writes'];

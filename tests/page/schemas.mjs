@@ -1,4 +1,4 @@
-// Every report.json against its schema, by a validator that is not wsim's.
+// Validates every report.json against its schema with an independent validator.
 
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +8,7 @@ import addFormats from 'ajv-formats';
 
 const SCHEMAS = join(process.cwd(), 'src/report/schema');
 
-/** Problems of the `report.json` files; also a schema that takes what it must not. */
+/** Returns the problems of the `report.json` files, and of schemas that accept values that they should reject. */
 export function check(files) {
   const problems = [];
   const seen = new Set();
@@ -17,18 +17,18 @@ export function check(files) {
     const found = problemsOf(report);
     problems.push(...found.map((problem) => `${file}: ${problem}`));
     seen.add(report.schema);
-    if (found.length === 0) problems.push(...lax(report).map((problem) => `${report.schema}: ${problem}`));
+    if (found.length === 0) problems.push(...unconstrainedKeys(report).map((problem) => `${report.schema}: ${problem}`));
   }
   for (const name of readdirSync(SCHEMAS)) {
     const id = `wsim.${name.replace(/\.json$/, '').replace('-', '/')}`;
-    if (!seen.has(id)) problems.push(`src/report/schema/${name}: no report of ${id} was looked at`);
+    if (!seen.has(id)) problems.push(`src/report/schema/${name}: no report of ${id} was validated`);
   }
   return [...new Set(problems)];
 }
 
 function problemsOf(report) {
   const name = /^wsim\.([a-z]+)\/(\d+)$/.exec(report.schema ?? '');
-  if (!name) return [`its schema is ${JSON.stringify(report.schema)}`];
+  if (!name) return [`the report's schema is ${JSON.stringify(report.schema)}`];
   const path = join(SCHEMAS, `${name[1]}-${name[2]}.json`);
   if (!existsSync(path)) return [`${report.schema} has no file in src/report/schema`];
   const validate = compiled(path);
@@ -36,14 +36,14 @@ function problemsOf(report) {
   return validate.errors.slice(0, 8).map((error) => `${error.instancePath || '/'} ${error.message} ${JSON.stringify(error.params)}`);
 }
 
-/** The report without each of its keys, and with each wrongly named or of the wrong kind, must not fit. */
-function lax(report) {
-  const wrong = [];
+/** The keys of the report for which the schema accepts a value of a wrong kind. */
+function unconstrainedKeys(report) {
+  const keys = [];
   for (const key of Object.keys(report)) {
     const { [key]: _, ...rest } = report;
-    if (problemsOf({ ...rest, [key]: () => 0 }).length === 0) wrong.push(`${key} may be anything`);
+    if (problemsOf({ ...rest, [key]: () => 0 }).length === 0) keys.push(`${key} may be anything`);
   }
-  return wrong;
+  return keys;
 }
 
 const validators = new Map();

@@ -1,24 +1,24 @@
-// Tables of a page: every row is whole, and a click or a key on a heading really sorts.
+// Tables of a page: every row is complete, and headings sort the table by mouse and keyboard.
 
-/** Problems of all tables of `page`. */
+/** Returns the problems of all tables of `page`. */
 export async function check(page) {
   const problems = [];
   const tables = await page.$$('table');
-  if (tables.length === 0) return ['it has no table'];
+  if (tables.length === 0) return ['the page has no table'];
   let sorted = 0;
   for (const table of tables) {
     const { found, columns, name } = await table.evaluate(inspect);
     problems.push(...found);
     if (columns === 0) continue;
-    problems.push(...(await byHand(table)).map((problem) => `table ${name}: ${problem}`));
+    problems.push(...(await sortsByMouseAndKeyboard(table)).map((problem) => `table ${name}: ${problem}`));
     sorted += columns;
   }
-  if (sorted === 0) problems.push('no table of it can be sorted');
+  if (sorted === 0) problems.push('no table of the page can be sorted');
   return problems;
 }
 
-/** The first heading answers to the mouse, Enter and Space, one way, the other and back. */
-async function byHand(table) {
+/** Mouse, Enter and Space on the first heading each reverse the order. */
+async function sortsByMouseAndKeyboard(table) {
   const button = await table.$('thead th button');
   const directions = [];
   for (const how of ['mouse', 'Enter', 'Space']) {
@@ -28,13 +28,16 @@ async function byHand(table) {
   }
   const known = directions.every((direction) => ['ascending', 'descending'].includes(direction));
   if (known && directions[0] !== directions[1] && directions[0] === directions[2]) return [];
-  return [`mouse, Enter and Space sort its first column ${directions.join(', ')}`];
+  return [`mouse, Enter and Space sort the first column ${directions.join(', ')}`];
 }
 
-/** In the page, so that a table of hundreds of rows is not sent for every column: whole rows, and every column sorted both ways. */
+/**
+ * Checks that rows are complete and sorts every column both ways. Runs in the page, so that a table of hundreds of rows is not transferred for
+ * every column.
+ */
 function inspect(table) {
   const read = readTable();
-  const found = whole(read);
+  const found = incomplete(read);
   const sortable = table.classList.contains('sortable') && read.rows.length >= 3;
   if (!sortable) return { found, columns: 0, name: read.name };
   const buttons = [...table.tHead.querySelectorAll('th button')];
@@ -43,17 +46,17 @@ function inspect(table) {
   }
   for (const [column, label] of read.labels.entries()) {
     const directions = [];
-    for (let turn = 0; turn < 2; turn += 1) {
+    for (let click = 1; click <= 2; click += 1) {
       buttons[column].click();
       const after = readTable();
       directions.push(after.sorted[column]);
-      found.push(...ordered(read, after, column).map((problem) => `table ${read.name}, column ${label}, after ${turn + 1} clicks: ${problem}`));
+      found.push(...ordered(read, after, column).map((problem) => `table ${read.name}, column ${label}, after ${click} clicks: ${problem}`));
     }
-    if (directions[0] === directions[1]) found.push(`table ${read.name}, column ${label}: two clicks sort it ${directions.join(', ')}`);
+    if (directions[0] === directions[1]) found.push(`table ${read.name}, column ${label}: two clicks sort the column ${directions.join(', ')}`);
   }
   return { found, columns: read.labels.length, name: read.name };
 
-  /** The table as text. `value` is what numbers are sorted by, `text` what people see. */
+  /** The table as text. Numbers are sorted by `value`; `text` is what the reader sees. */
   function readTable() {
     const heads = [...table.tHead.rows[0].cells];
     const cell = (td) => ({ text: td.textContent.trim().replace(/\s+/g, ' '), value: td.getAttribute('data-v') });
@@ -66,7 +69,7 @@ function inspect(table) {
     };
   }
 
-  function whole({ name, labels, rows }) {
+  function incomplete({ name, labels, rows }) {
     const problems = [];
     if (rows.length === 0) problems.push(`table ${name} has no rows`);
     rows.forEach((row, index) => {
@@ -94,7 +97,7 @@ function inspect(table) {
     return problems;
   }
 
-  /** By the exact values, with unknown ones together at either end; and what people see does not contradict them. */
+  /** Whether the exact values rise, with unknown values together at either end, and the visible texts agree with that order. */
   function numbersRise(cells) {
     const known = cells.map((cell) => cell.value !== null && cell.value !== '');
     const ends = known.slice(1).filter((is, index) => is !== known[index]).length;
@@ -104,7 +107,7 @@ function inspect(table) {
     return ends <= 1 && !values.some(Number.isNaN) && rises(values, (a, b) => a <= b) && rises(plain, (a, b) => a <= b);
   }
 
-  /** In any of the orders that people accept: by code unit, by the language, numbers within words by size. */
+  /** Whether the texts rise in one of the usual orders: by code unit, by the language, by the language with numbers by size. */
   function textsRise(texts) {
     const lower = texts.map((text) => text.toLowerCase());
     const orders = [(a, b) => a <= b, ...[false, true].map((numeric) => new Intl.Collator('en', { numeric }).compare).map((compare) => (a, b) => compare(a, b) <= 0)];

@@ -1,11 +1,9 @@
-"""Predicted beside measured: figures, limits, the ranking of plans, and tables of them.
+"""Compares predictions with measurements: figures, limits, and the ranking of plans.
 
-The limits are those that docs/accuracy.md names. An error is (predicted - measured) / measured; utilisation counts for processes busier than
-10 %, response times for groups of at least 200 requests in all repetitions together, as measured.
+The limits are those of docs/accuracy.md. An error is (predicted - measured) / measured. Utilisation counts for processes that are more than
+10 % busy, response times count for groups with at least 200 measured requests in all repetitions together.
 """
 
-import csv
-import io
 import itertools
 import math
 import statistics
@@ -15,17 +13,20 @@ LEAST_BUSY = 0.10
 LEAST_REQUESTS = 200
 # Two-sided 95 % quantiles of Student's t, for means of two to five repetitions.
 _T = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78}
-# db sched is logged in ms; a wait of a few is rounding and thread hand-off.
+# Synapse logs db sched in ms; a wait of a few ms is only rounding and the hand-over to a thread.
 _WAIT_MS = 10.0
 
 
 def compare(runs, prediction, proxy_only, slack=1.0, least_requests=LEAST_REQUESTS, least_busy=LEAST_BUSY):
-    """Every figure of one plan and load. `slack` widens the limits, `least_requests` is what a group needs to count, `least_busy` what a process."""
+    """A row for every figure of one plan and load.
+
+    `slack` widens the limits. A group counts from `least_requests` requests on, a process if its utilisation is above `least_busy`.
+    """
     first = runs[0]
     rows = []
 
     def row(kind, name, values, value, counts):
-        values = [one for one in values if one is not None]
+        values = [item for item in values if item is not None]
         if not values or value is None:
             return
         mean = statistics.mean(values)
@@ -53,18 +54,18 @@ def compare(runs, prediction, proxy_only, slack=1.0, least_requests=LEAST_REQUES
     for process in prediction["processes"]:
         name = process["name"]
         busy = [run.utilisation(name) for run in runs]
-        counts = all(one is not None and one > least_busy for one in busy)
+        counts = all(share is not None and share > least_busy for share in busy)
         row("utilisation", name, busy, process["utilisation"], counts)
         served = [requests(run, name) / run.seconds for run in runs]
         row("throughput", name, served, exact(process["requests"] / prediction["seconds"]), counts)
     for group in prediction["groups"]:
-        seen = [run.groups[group["id"]] for run in runs if group["id"] in run.groups]
-        if not seen:
+        measured = [run.groups[group["id"]] for run in runs if group["id"] in run.groups]
+        if not measured:
             continue
-        counts = len(seen) == len(runs) and sum(one["requests"] for one in seen) >= least_requests
+        counts = len(measured) == len(runs) and sum(one_run["requests"] for one_run in measured) >= least_requests
         times = group["latency_ms"] if proxy_only else group.get("logged_ms", group["latency_ms"])
-        row("p50", group["id"], [one["latency_ms"]["p50"] for one in seen], times["p50"], counts)
-        row("p95", group["id"], [one["latency_ms"]["p95"] for one in seen], times["p95"], counts)
+        row("p50", group["id"], [one_run["latency_ms"]["p50"] for one_run in measured], times["p50"], counts)
+        row("p95", group["id"], [one_run["latency_ms"]["p95"] for one_run in measured], times["p95"], counts)
         if not proxy_only:
             waits = [run.wait_p95(group["id"]) for run in runs]
             long = counts and all(wait is not None and wait >= _WAIT_MS for wait in waits)
@@ -73,12 +74,12 @@ def compare(runs, prediction, proxy_only, slack=1.0, least_requests=LEAST_REQUES
 
 
 def requests(run, name):
-    """Requests of clients and other servers that a process served."""
+    """The number of requests from clients and other servers that a process served."""
     return run.processes.get(name, {"requests": 0})["requests"]
 
 
 def ranking(cells, predictions):
-    """For every two plans of one load: which has the lower mean work latency, measured and predicted."""
+    """For every two plans at the same load: which of them has the lower mean work latency, measured and predicted."""
     rows = []
     for load in sorted({load for _, load in cells}):
         plans = [plan for plan, other in cells if other == load and (plan, load) in predictions]
@@ -106,7 +107,7 @@ def ranking(cells, predictions):
 
 
 def _spread(samples):
-    """Degrees of freedom and standard deviation of a single run, pooled over plans."""
+    """Degrees of freedom and standard deviation of a single run, pooled over plans; None without repetitions."""
     samples = [values for values in samples if len(values) > 1]
     freedom = sum(len(values) - 1 for values in samples)
     if freedom == 0:
@@ -116,14 +117,14 @@ def _spread(samples):
 
 
 def _mean_work(prediction):
-    """Mean work latency of all requests, as a log would give it where that was asked for."""
+    """Mean work latency of all requests in ms; as a log would show it if the prediction has that figure."""
     groups = prediction["groups"]
     total = sum(group["requests"] for group in groups)
     return sum(group["requests"] * group.get("logged_ms", group["latency_ms"])["mean"]["value"] for group in groups) / max(1, total)
 
 
 def summary(figures, ranks, slack=1.0):
-    """load -> counts per kind."""
+    """load -> kind of figure -> counts and errors."""
     loads = sorted({row["load"] for row in figures})
     return {f"{load:g}": _summary([row for row in figures if row["load"] == load], [row for row in ranks if row["load"] == load], slack) for load in loads}
 
@@ -144,131 +145,3 @@ def _summary(figures, ranks, slack):
     counted = [row for row in ranks if row["counts"]]
     found["ranking"] = {"limit": None, "counted": len(counted), "within": sum(row["right"] for row in counted)}
     return found
-
-
-_NAMES = {
-    "utilisation": "utilisation of a process",
-    "throughput": "requests of a process",
-    "p50": "p50 of work of a group",
-    "p95": "p95 of work of a group",
-    "wait_p95": "p95 of db sched of a group",
-    "ranking": "which of two plans is faster",
-}
-
-
-def _value(kind, value):
-    if kind == "utilisation":
-        return f"{100 * value:.1f} %"
-    if kind == "throughput":
-        return f"{value:.2f}/s"
-    return f"{value:.0f} ms" if value >= 10 else f"{value:.1f} ms"
-
-
-def _percent(value):
-    return "–" if value is None else f"{100 * value:+.0f} %"
-
-
-def _summary_rows(document):
-    for load, kind, part in ((load, kind, part) for load, parts in document["summary"].items() for kind, part in parts.items()):
-        limit = "" if part["limit"] is None else f"{100 * part['limit']:.0f} %"
-        median = part.get("median_error")
-        worst = part.get("worst_error")
-        if part["counted"] == 0:
-            continue
-        yield [
-            load,
-            _NAMES[kind],
-            limit,
-            f"{part['within']} of {part['counted']}",
-            "–" if median is None else f"{100 * median:.0f} %",
-            "–" if worst is None else f"{100 * worst:.0f} %",
-            _percent(part.get("mean_signed_error")),
-        ]
-
-
-_SUMMARY = ["load", "figure", "limit", "within", "median error", "worst", "mean, with sign"]
-_FIGURES = ["plan", "load", "figure", "of", "measured", "over runs", "predicted", "95 %", "error", ""]
-
-
-def _figure_rows(figures):
-    for row in figures:
-        kind = row["kind"]
-        verdict = "does not count" if not row["counts"] else "" if row["within"] else "missed"
-        yield [
-            row["plan"],
-            f"{row['load']:g}",
-            {"wait_p95": "p95 db sched"}.get(kind, kind),
-            row["name"],
-            _value(kind, row["measured"]),
-            f"{_value(kind, row['least'])} to {_value(kind, row['most'])}" if row["runs"] > 1 else "one run",
-            _value(kind, row["predicted"]),
-            f"{_value(kind, row['low'])} to {_value(kind, row['high'])}",
-            _percent(row["error"]),
-            verdict,
-        ]
-
-
-_RANKING = ["load", "plans", "measured", "noise", "predicted", ""]
-
-
-def _rank_rows(ranks):
-    for row in ranks:
-        verdict = ("right" if row["right"] else "wrong") if row["counts"] else "within the noise"
-        noise = "unknown" if row["noise_ms"] is None else f"{row['noise_ms']:.1f} ms"
-        yield [f"{row['load']:g}", " → ".join(row["plans"]), f"{row['measured_ms']:+.1f} ms", noise, f"{row['predicted_ms']:+.1f} ms", verdict]
-
-
-def _aligned(head, rows):
-    rows = [head, *rows]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
-
-
-def _marked(head, rows):
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
-
-
-def terminal(document, everything):
-    """Tables for a terminal."""
-    figures = [row for row in document["figures"] if row["counts"] or everything]
-    parts = [
-        _aligned(_FIGURES, _figure_rows(figures)),
-        _aligned(_RANKING, _rank_rows(document["ranking"])),
-        _aligned(_SUMMARY, _summary_rows(document)),
-    ]
-    if document["void"]:
-        parts.append("void runs: " + ", ".join(document["void"]))
-    return "\n\n".join(parts)
-
-
-def markdown(document):
-    """Tables for a page."""
-    machine = document["machine"]
-    what = "the proxy's log alone" if document["proxy_only"] else "logs and process CPU"
-    void = ", ".join(document["void"])
-    return "\n\n".join(
-        [
-            "# Predicted and measured",
-            f"Calibrated on {what} of `{document['calibrated_on']}`. {machine['processors']} processors, {machine['processor']}, Linux {machine['kernel']}; "
-            f"{document['wsim']}. Written by `tests/cluster/accuracy`; docs/accuracy.md says what it means.",
-            *([f"Void runs: {void}."] if void else []),
-            "## In short",
-            _marked(_SUMMARY, _summary_rows(document)),
-            "## Which plan is faster",
-            "Mean work latency of the second plan less the first.",
-            _marked(_RANKING, _rank_rows(document["ranking"])),
-            "## Every figure",
-            _marked(_FIGURES, _figure_rows(document["figures"])),
-        ]
-    ) + "\n"
-
-
-def table(figures):
-    """The figures as CSV."""
-    out = io.StringIO()
-    columns = ["plan", "load", "kind", "name", "runs", "measured", "least", "most", "predicted", "low", "high", "error", "counts", "within"]
-    writer = csv.DictWriter(out, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(figures)
-    return out.getvalue()

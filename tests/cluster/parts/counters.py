@@ -1,4 +1,4 @@
-"""Counters that a process serves for Prometheus, and the difference of two readings."""
+"""Reads the Prometheus counters of a process and computes differences between two readings."""
 
 import re
 import urllib.request
@@ -11,11 +11,11 @@ _NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def read(process):
-    """(name, labels as a sorted tuple) -> value, of one process of a cluster that was started with --metrics."""
+    """(name, labels as a sorted tuple) -> value, for a process of a cluster that was started with --metrics."""
     if "metrics" not in process:
         raise Problem(f"{process['name']} serves no counters; start the cluster with --metrics")
-    with _NO_PROXY.open(f"http://127.0.0.1:{process['metrics']}/", timeout=10) as answer:
-        text = answer.read().decode()
+    with _NO_PROXY.open(f"http://127.0.0.1:{process['metrics']}/", timeout=10) as response:
+        text = response.read().decode()
     found = {}
     for line in text.splitlines():
         if match := _LINE.match(line):
@@ -23,19 +23,19 @@ def read(process):
     return found
 
 
-def rise(before, after):
-    """By how much each counter rose; one that was not there before began at nought."""
+def increase(before, after):
+    """The increase of each counter. A counter that is only in `after` started at zero."""
     return {key: value - before.get(key, 0.0) for key, value in after.items()}
 
 
 def total(counters, name, **labels):
-    """The sum of a counter over all labels but those given."""
+    """The sum of all counters of this name that have the given labels."""
     wanted = set(labels.items())
     return sum(value for (other, own), value in counters.items() if other == name and wanted <= set(own))
 
 
 def by_label(counters, name, label):
-    """label's value -> sum."""
+    """value of the label -> sum of all counters of this name with that value."""
     found = {}
     for (other, own), value in counters.items():
         if other == name:
@@ -45,7 +45,7 @@ def by_label(counters, name, label):
 
 
 def quantile(buckets, share):
-    """The upper end of the bucket of a histogram in which a quantile lies. `buckets`: upper end as text -> cumulated count."""
+    """The upper bound of the histogram bucket that contains a quantile. `buckets`: upper bound as text -> cumulative count."""
     ordered = sorted((float(end), count) for end, count in buckets.items())
     most = ordered[-1][1] if ordered else 0.0
     return next((end for end, count in ordered if count >= share * most and most > 0), None)

@@ -1,14 +1,15 @@
-"""Where everything of one cluster lies, and the state file that `up` writes and every other command reads.
+"""The paths and ports of one cluster, and the state file that `up` writes and every other command reads.
 
-    DIR/cluster.json   what runs: written anew after every start, so that an interrupted `up` leaves nothing unknown
-    DIR/plan.toml      the plan as it runs, its ports moved to this cluster's
-    DIR/configured/    what `wsim configure` wrote
-    DIR/conf/          what is this machine's own: homeserver.yaml, nginx.conf, keys, log settings
+    DIR/cluster.json   the running processes: rewritten after every start, so that `down` finds them after an interrupted `up`
+    DIR/plan.toml      the plan with the ports of this cluster
+    DIR/configured/    the files of `wsim configure`
+    DIR/conf/          files for this machine: homeserver.yaml, nginx.conf, keys, log settings
     DIR/data/          PostgreSQL, Redis, media
-    DIR/logs/          synapse-NAME.log, nginx-rich.log, NAME.out for what a process says on stdout and stderr
+    DIR/logs/          synapse-NAME.log, nginx-rich.log, and NAME.out for stdout and stderr of a process
 
 Ports, from the base port on: 0 the proxy, 1 the proxy with TLS and HTTP/2, 2 main's clients, 3 main's replication, 4 PostgreSQL, 5 Redis,
-10 to 89 the workers that a plan gives an address, 100 and up what `wsim configure` gives away (stream writers, replication), 160 and up counters for Prometheus (`up --metrics`).
+10 to 89 workers with an address in the plan, from 100 on ports that `wsim configure` assigns (stream writers, replication), from 160 on Prometheus
+counters (`up --metrics`).
 """
 
 import json
@@ -25,7 +26,7 @@ PROXY, PROXY_TLS, MAIN, MAIN_REPLICATION, POSTGRES, REDIS, ASSIGNED, METRICS = 0
 
 
 def add_arguments(parser):
-    """`--dir` and `--base-port`, which together say which cluster is meant."""
+    """Adds `--dir` and `--base-port`, which identify the cluster."""
     parser.add_argument("--dir", metavar="DIR", help="the cluster's folder (default: wsim-cluster-PORT in the temporary folder)")
     parser.add_argument("--base-port", type=int, default=BASE_PORT, metavar="PORT", help=f"first port of the cluster (default: {BASE_PORT})")
 
@@ -44,18 +45,18 @@ class Folder:
 
     @classmethod
     def named(cls, args):
-        """The folder that the arguments mean."""
+        """The folder that the arguments identify."""
         return cls(args.dir or Path(tempfile.gettempdir()) / f"wsim-cluster-{args.base_port}")
 
     def create(self):
-        """Makes it. A folder that holds something is refused: it is another cluster, or not ours."""
+        """Creates the folder. A folder that is not empty is an error: it belongs to another cluster or to something else."""
         if self.state_file.exists():
-            raise Problem(f"{self.path} holds a cluster already; take it down first: tests/cluster/down --dir {self.path}")
+            raise Problem(f"{self.path} already contains a cluster; stop it first: tests/cluster/down --dir {self.path}")
         if self.path.exists() and any(self.path.iterdir()):
             raise Problem(f"{self.path} is not empty; name another folder with --dir")
         for folder in (self.path, self.conf, self.data, self.logs):
             folder.mkdir(parents=True, exist_ok=True)
-        # PostgreSQL runs as another user when this is root, and must reach its data; the secrets in conf/ stay closed.
+        # If this runs as root, PostgreSQL runs as another user and must have access to its data. The secrets in conf/ stay private.
         self.path.chmod(0o711)
         self.data.chmod(0o711)
         self.conf.chmod(0o700)
@@ -67,16 +68,16 @@ class Folder:
         os.replace(partial, self.state_file)
 
     def state(self):
-        """What runs."""
+        """The state of the cluster."""
         try:
             state = json.loads(self.state_file.read_text())
         except FileNotFoundError:
             raise Problem(f"there is no cluster in {self.path}; tests/cluster/up starts one") from None
         if state.get("schema") != SCHEMA:
-            raise Problem(f"{self.state_file} is not the state of a cluster of this version")
+            raise Problem(f"{self.state_file} is not a state file of this version")
         return state
 
     def remove(self):
-        """Deletes it, if it is a cluster's."""
+        """Deletes the folder if it contains a cluster."""
         if self.state_file.exists():
             shutil.rmtree(self.path)

@@ -1,4 +1,5 @@
-"""Runs in Synapse's environment: loads SHARED... and then SHARED... + one worker's file each, prints what was understood as JSON.
+"""Loads configuration files with Synapse's loader, in Synapse's environment: SHARED... for the main process, SHARED... and WORKER for each worker.
+Prints the facts that `load` checks as JSON.
 
     python loader.py SHARED... -- WORKER...
 """
@@ -10,13 +11,14 @@ from synapse.config.homeserver import HomeServerConfig
 
 
 def load(files):
+    """Loads the files of one process and returns its name, ports, streams and background roles."""
     words = [word for file in files for word in ("-c", file)]
     config = HomeServerConfig.load_config("loader", words)
     worker, writers = config.worker, config.worker.writers
     streams = [attribute.name for attribute in writers.__attrs_attrs__]
     name = worker.worker_name or "master"
     listeners = worker.worker_listeners if worker.worker_app else config.server.listeners
-    # Before 1.59 these duties belong to a program of their own, and before 1.33 sending does.
+    # Before Synapse 1.59 these two background roles belong to worker apps of their own.
     app = (worker.worker_app or "").rpartition(".")[2]
     return {
         "name": name,
@@ -25,8 +27,8 @@ def load(files):
         "pusher": worker.start_pushers,
         "sender": worker.send_federation,
         "background": worker.run_background_tasks,
-        "appservices": duty(worker, "should_notify_appservices", app == "appservice"),
-        "directory": duty(worker, "should_update_user_directory", app == "user_dir"),
+        "appservices": attribute_or(worker, "should_notify_appservices", app == "appservice"),
+        "directory": attribute_or(worker, "should_update_user_directory", app == "user_dir"),
     }
 
 
@@ -34,11 +36,11 @@ def as_list(names):
     return [names] if isinstance(names, str) else names
 
 
-def duty(worker, name, otherwise):
+def attribute_or(worker, name, default):
     try:
         return getattr(worker, name)
     except AttributeError:
-        return otherwise
+        return default
 
 
 def main():

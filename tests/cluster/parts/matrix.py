@@ -1,4 +1,4 @@
-"""As much of the Matrix client API as checks need, over one kept connection a client. Not a load generator."""
+"""The part of the Matrix client API that the checks need, over one persistent connection for each client. Not a load generator."""
 
 import hashlib
 import hmac
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 class MatrixError(Exception):
-    """An answer that is no success."""
+    """A response with a status other than 2xx."""
 
     def __init__(self, status, body, request):
         super().__init__(f"{request}: {status} {body}")
@@ -18,7 +18,7 @@ class MatrixError(Exception):
 
 
 class Client:
-    """One client with one connection. `upstream` is the X-Upstream header of the last answer."""
+    """One client with one connection. `upstream` is the X-Upstream header of the last response."""
 
     def __init__(self, url, token=None):
         parts = urllib.parse.urlsplit(url)
@@ -29,7 +29,7 @@ class Client:
         self.upstream = None
 
     def call(self, method, path, body=None, **query):
-        """Sends a request and returns the answer's JSON."""
+        """Sends a request and returns the JSON of the response."""
         query = {key: value for key, value in query.items() if value is not None}
         target = path + ("?" + urllib.parse.urlencode(query) if query else "")
         headers = {"User-Agent": "wsim-cluster-check"}
@@ -41,24 +41,24 @@ class Client:
             headers["Content-Type"] = "application/json"
         try:
             self.connection.request(method, target, body=data, headers=headers)
-            answer = self.connection.getresponse()
+            response = self.connection.getresponse()
         except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
-            # The server may close a kept connection at any time; nginx does after 1000 requests.
+            # A server may close a persistent connection at any time; nginx does so after 1000 requests.
             self.connection.close()
             self.connection.request(method, target, body=data, headers=headers)
-            answer = self.connection.getresponse()
-        content = answer.read()
-        self.upstream = answer.getheader("X-Upstream")
+            response = self.connection.getresponse()
+        content = response.read()
+        self.upstream = response.getheader("X-Upstream")
         try:
             parsed = json.loads(content)
         except ValueError:
             parsed = {"text": content[:200].decode(errors="replace")}
-        if not 200 <= answer.status < 300:
-            raise MatrixError(answer.status, parsed, f"{method} {path}")
+        if not 200 <= response.status < 300:
+            raise MatrixError(response.status, parsed, f"{method} {path}")
         return parsed
 
     def register(self, secret_file, localpart, admin=False):
-        """Makes an account by the shared secret and takes its token."""
+        """Registers an account with the shared secret and uses its token from then on."""
         secret = Path(secret_file).read_text().strip()
         nonce = self.call("GET", "/_synapse/admin/v1/register")["nonce"]
         password = secrets.token_hex(8)
@@ -71,5 +71,5 @@ class Client:
 
 
 def quote(part):
-    """An id as one segment of a path."""
+    """An id, escaped as one segment of a path."""
     return urllib.parse.quote(part, safe="")

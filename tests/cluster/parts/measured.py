@@ -1,7 +1,7 @@
-"""What one run of an experiment measured: read from its folder, by code that shares nothing with the simulation.
+"""The measurements of one run of an experiment, read from its folder by code that shares nothing with the simulation.
 
-Latencies and counts per endpoint group are those of `wsim analyse` on Synapse's own logs; waits for database connections are read from the
-log lines here, CPU from the counters of the processes.
+Latencies and counts of endpoint groups come from `wsim analyse` on Synapse's logs, waits for database connections from the log lines, and CPU from
+the counters of the processes.
 """
 
 import bisect
@@ -17,13 +17,13 @@ from pathlib import Path
 
 from . import wsim
 
-# As `wsim simulate` leaves out of a window that is too short for more.
+# The share of a short window that `wsim simulate` leaves out as its warm-up.
 WARM_UP = 0.2
 _LINE = re.compile(r"Processed request: .* db=\(([0-9.]+)sec/([0-9.]+)sec/(\d+)\) .* \"([A-Z]+) (\S+) HTTP")
 
 
 class Run:
-    """A folder PLAN/load-L/run-N. The first fifth of the time is left out, as a simulation leaves out its warm-up."""
+    """The run in a folder PLAN/load-L/run-N. The first fifth of its time is left out, as a simulation leaves out its warm-up."""
 
     def __init__(self, folder, program):
         self.folder = Path(folder)
@@ -37,20 +37,20 @@ class Run:
         self.proxy_logs = sorted(file for file in (self.folder / "logs").iterdir() if file not in self.synapse_logs)
         self._analyse(program)
         self._waits(program)
-        self.cpu = counters(self.folder / "process-cpu.csv", self.begin, self.end)
+        self.cpu = cpu_seconds(self.folder / "process-cpu.csv", self.begin, self.end)
 
     def _analyse(self, program):
         with tempfile.TemporaryDirectory(prefix="wsim-measured-") as out:
             words = ["analyse", *self.synapse_logs, "--process-cpu", self.folder / "process-cpu.csv"]
-            words += ["--from", f"{stamp(self.begin):%Y-%m-%dT%H:%M:%S}Z"]
+            words += ["--from", f"{utc_time(self.begin):%Y-%m-%dT%H:%M:%S}Z"]
             text = wsim.call(program, *words, "--no-trace", "--json", "--quiet", "--out", out)
         analysis = json.loads(text)
         self.groups = {group["id"]: group for group in analysis["groups"] if not group["internal"]}
         self.processes = {process["name"]: process for process in analysis["processes"]}
 
     def _waits(self, program):
-        """db sched in ms, sorted, per endpoint group, of requests with transactions."""
-        found, begin = [], f"{stamp(self.begin):%Y-%m-%d %H:%M:%S}"
+        """Reads db sched in ms of requests with transactions, sorted, for each endpoint group."""
+        found, begin = [], f"{utc_time(self.begin):%Y-%m-%d %H:%M:%S}"
         for file in self.synapse_logs:
             with gzip.open(file, "rt", errors="replace") if file.suffix == ".gz" else open(file, errors="replace") as lines:
                 found += [(match[4], match[5], 1000 * float(match[1])) for line in lines if (match := _LINE.search(line)) and int(match[3]) > 0 and line >= begin]
@@ -63,7 +63,7 @@ class Run:
             values.sort()
 
     def utilisation(self, name):
-        """Busy share of a core, and with a CPU limit of what it may use; None for a process without a counter."""
+        """CPU use as a share of a core, or of the process's CPU limit; None for a process without CPU samples."""
         if name not in self.cpu:
             return None
         limit = self.facts["cpu_limits"].get(name, 1.0)
@@ -84,23 +84,23 @@ class Run:
         return sum(self.cpu.values()) / self.seconds
 
 
-def stamp(seconds):
-    """Seconds since 1970 as a time in UTC."""
+def utc_time(seconds):
+    """A time in UTC from seconds since 1970."""
     return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
 
 
-def counters(file, begin, end):
-    """process -> CPU seconds between two instants, linear between samples."""
+def cpu_seconds(file, begin, end):
+    """process -> CPU seconds between two times, interpolated linearly between samples."""
     samples = collections.defaultdict(list)
     with open(file, newline="") as rows:
         for row in csv.DictReader(rows):
             samples[row["process"]].append((float(row["epoch"]), float(row["cpu_seconds_total"])))
 
     def at(series, instant):
-        place = bisect.bisect_left(series, (instant, 0.0))
-        if place == 0 or place == len(series):
-            return series[min(place, len(series) - 1)][1]
-        (t0, c0), (t1, c1) = series[place - 1], series[place]
+        index = bisect.bisect_left(series, (instant, 0.0))
+        if index == 0 or index == len(series):
+            return series[min(index, len(series) - 1)][1]
+        (t0, c0), (t1, c1) = series[index - 1], series[index]
         return c0 + (c1 - c0) * (instant - t0) / (t1 - t0)
 
     return {name: at(series, end) - at(series, begin) for name, series in samples.items()}

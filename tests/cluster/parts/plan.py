@@ -1,7 +1,6 @@
-"""wsim's plan files as far as a cluster needs them: moved to other ports, and who serves which group.
+"""The parts of wsim's plan files that a cluster needs: servers and their ports, pools of endpoint groups, stream writers, CPU limits.
 
-The plans in tests/cluster/plans name ports from 18000 on; `moved` shifts them to the base port asked for. Everything else about a plan is
-wsim's business: this reads what it needs and checks nothing.
+The plans in tests/cluster/plans name ports from 18000 on; `moved` changes them to another base port. wsim checks plans; this module does not.
 """
 
 import re
@@ -10,12 +9,12 @@ import tomllib
 from .folder import BASE_PORT
 from .problem import Problem
 
-# Rules that choose by a key, in the words of nginx and HAProxy.
+# Balancing rules with a key, as nginx and HAProxy write them.
 _KEYED = re.compile(r"^(hash\b|ip_hash|balance (source|uri|hdr|url_param|rdp-cookie|hash)|source|uri|hdr|url_param)")
 
 
 def moved(text, base_port):
-    """The plan's text with the ports of 127.0.0.1 from BASE_PORT to BASE_PORT + 89 moved to the new base."""
+    """The plan's text with the ports of 127.0.0.1 from BASE_PORT to BASE_PORT + 89 moved to another base port."""
 
     def move(match):
         port = int(match[1])
@@ -26,7 +25,7 @@ def moved(text, base_port):
 
 
 class Plan:
-    """A plan that has been read."""
+    """A parsed plan."""
 
     def __init__(self, text, path):
         try:
@@ -39,14 +38,14 @@ class Plan:
         self.writers = {stream: [names] if isinstance(names, str) else names for stream, names in self.data.get("stream_writers", {}).items()}
 
     def pool_of(self, group):
-        """The pool that names the group first, or None. `initial_sync` falls to the pool of `sync` if no pool names it."""
+        """The first pool that names the group, or None. `initial_sync` belongs to the pool of `sync` if no pool names it."""
         for pool in self.pools:
             if group in pool["endpoints"]:
                 return pool
         return self.pool_of("sync") if group == "initial_sync" else None
 
     def worker_names(self):
-        """address -> the name of its process: the first pool that lists it, and its place there (`generic1`)."""
+        """address -> the name of its process: the first pool that lists it, and its number there (`generic1`)."""
         names = {}
         for pool in self.pools:
             for number, server in enumerate(pool.get("servers", []), 1):
@@ -54,7 +53,7 @@ class Plan:
         return names
 
     def cpu_limits(self):
-        """worker's name -> cores it may use, where the plan says less or more than one."""
+        """worker's name -> its CPU limit in cores, if the plan has one other than 1."""
         names = self.worker_names()
         limits = {}
         for pool in self.pools:
@@ -64,7 +63,7 @@ class Plan:
 
 
 def keyed(pool):
-    """Whether the pool's rule chooses by a key."""
+    """Whether the pool's balancing rule has a key."""
     return bool(_KEYED.match(pool.get("balance", "round robin")))
 
 

@@ -1,4 +1,4 @@
-"""Messages to people, and the one exception for what a person can mend."""
+"""Messages of the commands, and the exception for problems that the user can solve."""
 
 import os
 import signal
@@ -7,11 +7,11 @@ import time
 
 
 class Problem(Exception):
-    """Something that a person can mend; its text says what and how. Ends a command with status 1 and no traceback."""
+    """A problem that the user can solve. Its text says what is wrong and what to do. Ends a command with status 1 and without a traceback."""
 
 
 def say(text):
-    """One line on stderr, with the seconds since the command began."""
+    """Prints a line on stderr with the seconds since the command started."""
     print(f"[{time.monotonic() - _BEGAN:5.1f} s] {text}", file=sys.stderr, flush=True)
 
 
@@ -28,7 +28,7 @@ def run(main):
         print(f"{os.path.basename(sys.argv[0])}: interrupted", file=sys.stderr)
         status = 130
     except BrokenPipeError:
-        # Whoever read the output has enough; Python would complain again when it flushes at exit.
+        # The reader has closed the pipe. Without this, Python would report the error again when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
     sys.exit(status)

@@ -1,7 +1,7 @@
-"""Processes: started in groups of their own, waited for, known by pid *and* start time, stopped for certain.
+"""Starts processes in their own process groups, waits for them, identifies them by pid and start time, and stops them.
 
-A process is a dict in the state file: `name`, `kind` (one of KINDS), `pid`, `started` (clock ticks since boot, field 22 of
-/proc/PID/stat: a pid that was given to another process since has another), `log` (the file with its own words), `port` or None.
+A process is a dict in the state file: `name`, `kind` (one of KINDS), `pid`, `started` (clock ticks since boot, field 22 of /proc/PID/stat,
+which differs if the pid was reused), `log` (the file with its output), `port` or None.
 """
 
 import os
@@ -17,14 +17,14 @@ from .problem import Problem, say
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 STOP_SECONDS = 10
-# In the order of stopping. A throttled worker hears nothing until its throttle has let it go.
-KINDS = ("keeper", "throttle", "proxy", "synapse", "database")
-# Every process that this command started, noted the moment it exists.
+# In the order of stopping. A throttle comes before its worker: a worker that is suspended cannot handle SIGTERM.
+KINDS = ("watchdog", "throttle", "proxy", "synapse", "database")
+# Every process that this command started.
 STARTED = []
 
 
 def start(name, kind, command, log, *, port=None, cwd=None, stdout=None):
-    """Starts a process that stays in the foreground, its output in `log`, or its standard output apart. Does not wait for it to serve."""
+    """Starts a program that stays in the foreground. Writes its output to `log`, or standard output to `stdout`. Does not wait until it is ready."""
     with open(log, "ab") as errors, open(stdout or log, "ab") as out:
         child = subprocess.Popen(
             [str(word) for word in command], stdin=subprocess.DEVNULL, stdout=out, stderr=errors, start_new_session=True, cwd=cwd
@@ -36,18 +36,18 @@ def start(name, kind, command, log, *, port=None, cwd=None, stdout=None):
 
 
 def started(pid):
-    """When the process began, in ticks since boot; None if there is no such process, or only its remains."""
+    """The start time of the process in ticks since boot; None if there is no such process or only a zombie."""
     fields = _stat(pid)
     return None if fields is None or fields[0] == "Z" else int(fields[19])
 
 
 def alive(process):
-    """Whether this very process runs."""
+    """Whether the process is running, and its pid was not reused."""
     return process["started"] is not None and started(process["pid"]) == process["started"]
 
 
 def wait(processes, ready, seconds):
-    """Waits until `ready(process)` for each. A process that ends, or is not ready in time, is a Problem with the tail of its log."""
+    """Waits until `ready(process)` holds for each process. Raises a Problem with the end of the log if a process ends or is not ready in time."""
     deadline = time.monotonic() + seconds
     waiting = list(processes)
     while waiting:
@@ -55,15 +55,15 @@ def wait(processes, ready, seconds):
             if ready(process):
                 waiting.remove(process)
             elif not alive(process):
-                raise Problem(f"{process['name']} ended while starting\n{words(process)}")
+                raise Problem(f"{process['name']} ended while starting\n{last_output(process)}")
         if waiting and time.monotonic() > deadline:
-            raise Problem(f"{waiting[0]['name']} did not serve within {seconds} s\n{words(waiting[0])}")
+            raise Problem(f"{waiting[0]['name']} was not ready within {seconds} s\n{last_output(waiting[0])}")
         if waiting:
             time.sleep(0.05)
 
 
 def listens(process):
-    """Whether something accepts connections at its port."""
+    """Whether the port of the process accepts connections."""
     try:
         socket.create_connection(("127.0.0.1", process["port"]), timeout=1).close()
         return True
@@ -72,16 +72,16 @@ def listens(process):
 
 
 def healthy(process):
-    """Whether `GET /health` answers 200."""
+    """Whether `GET /health` returns status 200."""
     try:
-        with _NO_PROXY.open(f"http://127.0.0.1:{process['port']}/health", timeout=2) as answer:
-            return answer.status == 200
+        with _NO_PROXY.open(f"http://127.0.0.1:{process['port']}/health", timeout=2) as response:
+            return response.status == 200
     except (OSError, urllib.error.URLError, ValueError):
         return False
 
 
-def taken(ports):
-    """Those of the ports that somebody listens at."""
+def ports_in_use(ports):
+    """Those of the ports that are in use."""
     found = []
     for port in ports:
         with socket.socket() as probe:
@@ -93,8 +93,8 @@ def taken(ports):
     return found
 
 
-def words(process, lines=25):
-    """The last lines of what a process said: its own output, and its log file where it has one beside it."""
+def last_output(process, lines=25):
+    """The last lines of a process's output, and of its log file if it has one."""
     out = []
     log = Path(process["log"])
     for file in (log, log.with_suffix(".log")):
@@ -106,10 +106,10 @@ def words(process, lines=25):
 
 
 def stop(processes):
-    """Stops them all, by kind. Returns the names that had to be killed."""
+    """Stops all processes in the order of KINDS. Returns the names of those that had to be killed."""
     killed = []
     for kind in KINDS:
-        # The keeper may be what became this very command.
+        # This command may be the watchdog process itself.
         group = [process for process in processes if process["kind"] == kind and process["pid"] != os.getpid() and alive(process)]
         for process in group:
             # PostgreSQL: SIGINT is the fast shutdown, SIGTERM waits for clients to leave.
@@ -127,7 +127,7 @@ def stop(processes):
 
 
 def cpu_seconds(pid):
-    """User and system seconds of one process so far, and those of its children that have ended; None if it is gone."""
+    """CPU seconds of a process so far, and those of its children that have ended; None if the process has ended."""
     fields = _stat(pid)
     if fields is None:
         return None
@@ -135,22 +135,22 @@ def cpu_seconds(pid):
     return own / TICKS_PER_SECOND, reaped / TICKS_PER_SECOND
 
 
-def children(pid):
-    """The pids of all processes below this one."""
-    below = {}
+def descendants(pid):
+    """The pids of all descendants of a process."""
+    children = {}
     for entry in os.listdir("/proc"):
         if entry.isdigit() and (fields := _stat(int(entry))) is not None:
-            below.setdefault(int(fields[1]), []).append(int(entry))
-    found, todo = [], [pid]
-    while todo:
-        for child in below.get(todo.pop(), []):
+            children.setdefault(int(fields[1]), []).append(int(entry))
+    found, pending = [], [pid]
+    while pending:
+        for child in children.get(pending.pop(), []):
             found.append(child)
-            todo.append(child)
+            pending.append(child)
     return found
 
 
 def _stat(pid):
-    """The fields of /proc/PID/stat after the command's name, which may hold anything: `[0]` is the state."""
+    """The fields of /proc/PID/stat after the command's name, which may contain any character. Field `[0]` is the state."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -171,11 +171,11 @@ def _signal(process, number, whole_group=False):
 
 
 def _reap():
-    """Children that ended are zombies until they are waited for; only those this command started itself."""
+    """Collects the status of children that have ended, which are zombies until then."""
     for child in _CHILDREN:
         child.poll()
 
 
 _CHILDREN = []
-# Loopback never goes through a proxy, whatever the environment says.
+# Connections to loopback must not use a proxy, even if the environment names one.
 _NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))

@@ -1,8 +1,8 @@
-"""nginx or HAProxy in front, from what `wsim configure` wrote.
+"""Starts nginx or HAProxy with the files that `wsim configure` wrote.
 
-nginx gets a frame around the written files: where it listens, and two logs. `nginx-rich.log` is the format that wsim reads best (see
-samples/README.md). `nginx-keys.log` holds, as JSON, everything a key can be made of, tokens included, so that a test can work out each
-request's key on its own; it belongs to a cluster that lives for minutes, and stays in its folder.
+nginx needs a configuration around the written files, with the addresses to listen at and two logs. `nginx-rich.log` has the format with the most
+fields for wsim (see samples/README.md). `nginx-keys.log` has, as JSON, every part of a request that a routing key can come from, including access
+tokens, so that a check can compute the keys by itself. It is deleted with the cluster's folder.
 """
 
 import os
@@ -27,7 +27,7 @@ _KEYS = (
 
 
 def find(kind):
-    """The proxy's program."""
+    """The path of the proxy's program."""
     found = shutil.which(kind) or shutil.which(kind, path="/usr/sbin")
     if not found:
         raise Problem(f"{kind} is not installed; run tests/cluster/install")
@@ -35,12 +35,12 @@ def find(kind):
 
 
 def start(folder, plan, kind, base):
-    """Writes what is missing of the proxy's configuration, checks it, and starts the proxy; does not wait."""
+    """Completes the proxy's configuration, checks it, and starts the proxy. Does not wait until it is ready."""
     return {"nginx": _start_nginx, "haproxy": _start_haproxy}[kind](folder, plan, base)
 
 
 def make_certificate(folder):
-    """An authority that lives as long as the cluster, and a certificate of it for 127.0.0.1 and localhost. Returns the authority's file."""
+    """Creates a certificate authority for this cluster and a certificate for 127.0.0.1 and localhost. Returns the authority's file."""
     conf = folder.conf
     new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
     _call(*new, "-subj", "/CN=wsim test authority", "-keyout", conf / "ca.key", "-out", conf / "ca.pem")
@@ -72,7 +72,7 @@ error_log {folder.logs}/nginx-error.log warn;
 events {{ worker_connections 4096; }}
 http {{
 {temporaries}
-  # The localpart in a Synapse token, as base64, whatever the written files call it; for the log only.
+  # The localpart in a Synapse token, as base64, for the log only; independent of the maps in the written files.
   map $http_authorization $cluster_user {{ default ""; "~^Bearer syt_(?<cluster_localpart>[^_]*)_" $cluster_localpart; }}
   log_format rich {_RICH};
   log_format keys escape=json {_KEYS};
@@ -89,11 +89,11 @@ http {{
   }}
 }}
 """)
-    # Tokens are in it: closed before nginx writes the first line.
+    # The log contains tokens, so its mode is set before nginx writes the first line.
     (folder.logs / "nginx-keys.log").touch(mode=0o600)
     checked = subprocess.run([found, "-t", "-q", "-c", conf], capture_output=True, text=True)
     if checked.returncode != 0:
-        raise Problem(f"nginx refuses the configuration\n{checked.stderr[-3000:]}")
+        raise Problem(f"nginx does not accept the configuration\n{checked.stderr[-3000:]}")
     return program.start("nginx", "proxy", [found, "-c", conf], folder.logs / "nginx.out", port=base + places.PROXY)
 
 
@@ -101,15 +101,15 @@ def _start_haproxy(folder, plan, base):
     found = find("haproxy")
     text = (folder.configured / "proxy" / "haproxy" / "haproxy.cfg").read_text()
     conf = folder.conf / "haproxy.cfg"
-    conf.write_text(_own_haproxy(text, folder, base))
+    conf.write_text(_adapted_haproxy(text, folder, base))
     checked = subprocess.run([found, "-c", "-q", "-f", conf], capture_output=True, text=True)
     if checked.returncode != 0:
-        raise Problem(f"HAProxy refuses the configuration\n{checked.stdout[-2000:]}{checked.stderr[-2000:]}")
+        raise Problem(f"HAProxy does not accept the configuration\n{checked.stdout[-2000:]}{checked.stderr[-2000:]}")
     return program.start("haproxy", "proxy", [found, "-db", "-f", conf], folder.logs / "haproxy.out", port=base + places.PROXY, stdout=folder.logs / "haproxy.log")
 
 
-def _own_haproxy(text, folder, base):
-    """The written file with this cluster's own addresses to listen at, and its log on stdout."""
+def _adapted_haproxy(text, folder, base):
+    """The written file with this cluster's addresses to listen at, and with the log on stdout."""
     binds = f"    bind 127.0.0.1:{base + places.PROXY}\n    bind 127.0.0.1:{base + places.PROXY_TLS} ssl crt {folder.conf}/tls.pem alpn h2,http/1.1\n"
     text, count = re.subn(r"^[ \t]*bind .*\n", binds, text, count=1, flags=re.M)
     if count == 0:

@@ -1,7 +1,7 @@
-"""Reads nginx-keys.log, and works out by itself what nginx should have hashed.
+"""Reads nginx-keys.log and computes the key that nginx should have hashed for each request.
 
-The key is derived here from the raw request (the Authorization header, the request line, the address), not taken from nginx's variables, so
-that a wrong `map` in the written configuration shows.
+The key is derived from the raw request (the Authorization header, the request line, the address) and not from nginx's variables, so that a
+wrong `map` in the written configuration is detected.
 """
 
 import json
@@ -13,7 +13,7 @@ _TOKEN = re.compile(r"syt_([^_]*)_")
 
 
 class Line:
-    """One request as nginx saw it."""
+    """One request as nginx logged it."""
 
     def __init__(self, fields):
         self.end = float(fields["time"])
@@ -23,12 +23,12 @@ class Line:
         self.address, self.authorization = fields["address"], fields["authorization"]
         self.pool = fields["pool"]
         self.status = int(fields["status"] or 0)
-        # After a failed try nginx lists several servers; the first is the one that its rule chose.
+        # After a failed attempt nginx lists several servers; the first is the one that the balancing rule chose.
         self.upstreams = [part for part in re.split(r"[,:] +", fields["upstream"]) if part and part != "-"]
 
     @property
     def upstream(self):
-        """The server that the balancing rule chose, or None where nginx answered itself."""
+        """The server that the balancing rule chose, or None if nginx responded itself."""
         return self.upstreams[0] if self.upstreams else None
 
     @property
@@ -37,7 +37,7 @@ class Line:
         return dict(urllib.parse.parse_qsl(self.query, keep_blank_values=True))
 
     def user(self):
-        """The localpart in the token as base64, as Synapse's documentation keys syncs; what else stands in the header; the URL's token."""
+        """The key that Synapse's documentation uses for syncs: the localpart in the token as base64, else the header, else the token in the URL."""
         if found := re.match(r"Bearer syt_(.*?)_", self.authorization):
             return found[1]
         if self.authorization:
@@ -47,12 +47,12 @@ class Line:
         return found[1] if found else token
 
     def room(self):
-        """The room as it stands in the request line, escapes and all; None where there is none."""
+        """The room id as it is in the request line, still escaped; None without one."""
         found = _ROOM.search(self.uri)
         return found[1] if found else None
 
     def key(self, kind):
-        """The key of a pool, by the plan's word for it; None where this derivation does not know it."""
+        """The value of a plan's `key` for this request; None for kinds of keys that are not derived here."""
         match kind:
             case "user":
                 return self.user()
@@ -68,7 +68,7 @@ class Line:
 
 
 def read(file, begin=0.0):
-    """The lines that ended after `begin` (seconds since 1970)."""
+    """The requests that ended after `begin` (seconds since 1970)."""
     with open(file, encoding="utf8", errors="surrogateescape") as lines:
         for text in lines:
             line = Line(json.loads(text, strict=False))

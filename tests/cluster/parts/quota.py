@@ -1,12 +1,11 @@
-"""Holding a worker to a part of a core, by a control group of its own.
+"""Limits a worker to a part of a core with its own control group.
 
-Control groups of version 2 (`cpu.max`) or 1 (`cpu.cfs_quota_us`), whichever the machine lets this user write. The period is 20 ms unless said, short
-beside a request's latency, so that the worker looks slow rather than stopped (containers have 100 ms); longer work is spread over periods.
+Uses control groups of version 2 (`cpu.max`) or 1 (`cpu.cfs_quota_us`), whichever this user may write. The default period of 20 ms is shorter than a
+request's latency, so that the worker looks slow rather than stopped (containers have 100 ms); longer work is spread over several periods.
 
-Where no control group can be made (a container without the right), `throttle` stands in: a process that stops and continues the worker by
-signals so that it runs its share of every period. It is coarser: a stopped worker does not even accept connections, the scheduler adds
-up to some ms of jitter, and the share is of time, not of CPU used: a worker that was idle in its slot has lost it. Both are named in
-the state file as `method`, and a report should say which was used.
+If no control group can be created (for example in a container), a `throttle` process stops and continues the worker by signals, so that it runs
+for its share of every period. This is coarser: a stopped worker does not accept connections, the scheduler adds some ms of jitter, and the limit
+is on time rather than on CPU used, so an idle worker cannot use its share later. The state file names the method; a report should name it too.
 """
 
 import os
@@ -21,24 +20,24 @@ PERIOD_US = 20_000
 
 
 def apply(limits, processes, base, period_us=PERIOD_US):
-    """Applies the limits (worker's name -> cores). Returns what `remove` needs, None where there are no limits, and the processes it started."""
+    """Applies the limits (worker's name -> cores). Returns the argument of `remove` (None without limits) and the throttle processes."""
     if not limits:
         return None, []
     by_name = {process["name"]: process for process in processes}
     for name, cores in limits.items():
         if name not in by_name:
-            raise Problem(f"a CPU limit is for {name}, which is no worker; there are {', '.join(by_name) or 'none'}")
+            raise Problem(f"a CPU limit is for {name}, which is not a worker; there are {', '.join(by_name) or 'none'}")
         if not 0.01 <= cores <= 64:
             raise Problem(f"a CPU limit of {cores} for {name} is not between 0.01 and 64 cores")
     applied = {"method": None, "period_us": period_us, "limits": limits, "folders": []}
     for version, root in _roots():
         try:
             for name, cores in limits.items():
-                place = root / f"wsim-{base}-{name}"
-                place.mkdir()
-                applied["folders"].append(str(place))
-                _write_limit(version, place, cores, period_us)
-                (place / "cgroup.procs").write_text(str(by_name[name]["pid"]))
+                group = root / f"wsim-{base}-{name}"
+                group.mkdir()
+                applied["folders"].append(str(group))
+                _write_limit(version, group, cores, period_us)
+                (group / "cgroup.procs").write_text(str(by_name[name]["pid"]))
             applied["method"] = f"cgroup v{version}"
             return applied, []
         except OSError as error:
@@ -52,19 +51,19 @@ def apply(limits, processes, base, period_us=PERIOD_US):
             process = by_name[name]
             command = [sys.executable, "-S", "-c", _THROTTLE, process["pid"], process["started"], cores, period_us]
             throttles.append(program.start(f"throttle-{name}", "throttle", command, process["log"] + ".throttle"))
-    say("CPU limits by stopping and continuing: coarser than control groups")
+    say("CPU limits by stopping and continuing workers, which is coarser than control groups")
     return applied, throttles
 
 
 def remove(applied):
-    """Deletes the groups; a process that is still in one moves back to the root."""
+    """Deletes the control groups. A process that is still in one is moved to the parent group."""
     for name in applied["folders"] if applied else []:
-        place = Path(name)
+        group = Path(name)
         for _ in range(50):
             try:
-                for pid in (place / "cgroup.procs").read_text().split():
-                    (place.parent / "cgroup.procs").write_text(pid)
-                place.rmdir()
+                for pid in (group / "cgroup.procs").read_text().split():
+                    (group.parent / "cgroup.procs").write_text(pid)
+                group.rmdir()
                 break
             except FileNotFoundError:
                 break
@@ -73,10 +72,10 @@ def remove(applied):
 
 
 def throttled_seconds(applied):
-    """worker's name -> seconds that it was held back by its control group; empty for signals."""
+    """worker's name -> seconds for which its control group has throttled it; empty if signals are used."""
     found = {}
-    for name, place in zip(applied["limits"], applied["folders"]) if applied else []:
-        for line in (Path(place) / "cpu.stat").read_text().splitlines():
+    for name, group in zip(applied["limits"], applied["folders"]) if applied else []:
+        for line in (Path(group) / "cpu.stat").read_text().splitlines():
             key, _, value = line.partition(" ")
             if key == "throttled_time":
                 found[name] = int(value) / 1e9
@@ -86,49 +85,49 @@ def throttled_seconds(applied):
 
 
 def _roots():
-    """Where groups can be made: (version, folder)."""
-    for place in ("/sys/fs/cgroup/cpu", "/sys/fs/cgroup/cpu,cpuacct"):
-        if os.access(f"{place}/cgroup.procs", os.W_OK):
-            yield 1, Path(place)
+    """The (version, folder) of hierarchies in which groups can be created."""
+    for group in ("/sys/fs/cgroup/cpu", "/sys/fs/cgroup/cpu,cpuacct"):
+        if os.access(f"{group}/cgroup.procs", os.W_OK):
+            yield 1, Path(group)
             break
-    for place in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified"):
-        controllers = Path(place) / "cgroup.controllers"
-        if controllers.exists() and "cpu" in controllers.read_text().split() and os.access(f"{place}/cgroup.procs", os.W_OK):
-            yield 2, Path(place)
+    for group in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified"):
+        controllers = Path(group) / "cgroup.controllers"
+        if controllers.exists() and "cpu" in controllers.read_text().split() and os.access(f"{group}/cgroup.procs", os.W_OK):
+            yield 2, Path(group)
 
 
-def _write_limit(version, place, cores, period_us):
+def _write_limit(version, group, cores, period_us):
     share = int(cores * period_us)
     if version == 1:
-        (place / "cpu.cfs_period_us").write_text(str(period_us))
-        (place / "cpu.cfs_quota_us").write_text(str(share))
+        (group / "cpu.cfs_period_us").write_text(str(period_us))
+        (group / "cpu.cfs_quota_us").write_text(str(share))
         return
-    control = place.parent / "cgroup.subtree_control"
+    control = group.parent / "cgroup.subtree_control"
     if "cpu" not in control.read_text().split():
         control.write_text("+cpu")
-    (place / "cpu.max").write_text(f"{share} {period_us}")
+    (group / "cpu.max").write_text(f"{share} {period_us}")
 
 
-# Ends with the worker; always leaves it running.
+# Ends when the worker ends, and leaves the worker running when it is stopped itself.
 _THROTTLE = """
 import os, signal, sys, time
 pid, began, cores, period = int(sys.argv[1]), sys.argv[2], float(sys.argv[3]), int(sys.argv[4]) / 1e6
-def ours():
+def worker_runs():
     try:
         return open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[19] == began
     except OSError:
         return False
 def leave(*_):
-    if ours():
+    if worker_runs():
         os.kill(pid, signal.SIGCONT)
     sys.exit(0)
 for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
     signal.signal(number, leave)
 edge = time.monotonic()
-while ours():
+while worker_runs():
     os.kill(pid, signal.SIGCONT)
     time.sleep(max(0.0, edge + cores * period - time.monotonic()))
-    if not ours():
+    if not worker_runs():
         break
     os.kill(pid, signal.SIGSTOP)
     edge += period

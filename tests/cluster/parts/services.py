@@ -1,4 +1,4 @@
-"""PostgreSQL and Redis, each on a port of its own and with data of its own. Set for tests: nothing in them survives a power cut."""
+"""PostgreSQL and Redis, each with its own port and data. The settings are for tests: data does not survive a power failure."""
 
 import os
 import pwd
@@ -14,7 +14,7 @@ USER = "synapse"
 
 
 def postgres_folder():
-    """The folder with PostgreSQL's programs, the newest release."""
+    """The folder of the programs of the newest installed PostgreSQL."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda file: float(file.parent.parent.name))
     if not found:
         raise Problem("PostgreSQL is not installed; run tests/cluster/install")
@@ -30,23 +30,23 @@ class Postgres:
         self.port = port
         self.connections = connections
         self.programs = postgres_folder()
-        # It refuses to run as root: then it runs as the user that Debian's package makes.
+        # PostgreSQL does not run as root. Under root it runs as the user that Debian's package creates.
         self.prefix = []
         if os.geteuid() == 0:
             try:
                 self.owner = pwd.getpwnam("postgres")
             except KeyError:
-                raise Problem("PostgreSQL does not run as root and there is no user postgres; run tests/cluster/install") from None
+                raise Problem("PostgreSQL cannot run as root and there is no user postgres; run tests/cluster/install") from None
             self.prefix = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"]
 
     def start(self):
-        """Starts it, on new data where there are none yet; does not wait."""
+        """Starts the server, and creates its data if there is none. Does not wait until it is ready."""
         fresh = not self.data.exists()
         self.data.mkdir(exist_ok=True)
         if self.prefix:
             shutil.chown(self.data, "postgres", "postgres")
             if subprocess.run([*self.prefix, "test", "-w", self.data], cwd="/").returncode != 0:
-                raise Problem(f"the user postgres cannot reach {self.data}: choose a --dir whose parent folders everyone may enter")
+                raise Problem(f"the user postgres has no access to {self.data}: choose a --dir whose parent folders every user may enter")
         if fresh:
             self._call("initdb", "--no-sync", "--encoding=UTF8", "--locale=C", f"--username={USER}", "--auth=trust", f"--pgdata={self.data}")
         settings = {
@@ -65,20 +65,20 @@ class Postgres:
         return program.start("postgres", "database", command, self.log, port=self.port, cwd="/")
 
     def create_database(self):
-        """The database as Synapse wants it."""
+        """Creates the database with the encoding and collation that Synapse requires."""
         statement = f"create database {DATABASE} encoding 'UTF8' lc_collate 'C' lc_ctype 'C' template template0"
         self._call("psql", "-qX", "-h", "127.0.0.1", "-p", self.port, "-U", USER, "-d", "postgres", "-c", statement)
 
     def _call(self, name, *words):
         command = [*self.prefix, self.programs / name, *words]
-        # The working folder may be closed to the other user.
+        # The user postgres may have no access to the working folder.
         done = subprocess.run([str(word) for word in command], cwd="/", capture_output=True, text=True)
         if done.returncode != 0:
             raise Problem(f"{name} failed\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
 
 
 def start_redis(folder, port):
-    """Starts Redis, memory only; does not wait."""
+    """Starts Redis without persistence. Does not wait until it is ready."""
     found = shutil.which("redis-server")
     if not found:
         raise Problem("Redis is not installed; run tests/cluster/install")

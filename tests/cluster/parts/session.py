@@ -1,4 +1,4 @@
-"""A cluster for as long as a piece of Python runs: up before, down after, whatever happens in between."""
+"""A cluster for the length of a `with` block: it is started before and stopped after the block, also after an exception."""
 
 import contextlib
 import json
@@ -14,7 +14,7 @@ HERE = Path(__file__).resolve().parents[1]
 
 @contextlib.contextmanager
 def cluster(plan, base_port, *words, folder=None, keep=False):
-    """Starts a cluster and gives its state. Another process takes it down should this one be killed."""
+    """Starts a cluster and yields its state. If this process is killed, a watchdog stops the cluster."""
     where = ["--base-port", str(base_port), *(["--dir", str(folder)] if folder else [])]
     state = json.loads(command("up", "--plan", plan, "--owner", os.getpid(), *where, *words))
     try:
@@ -24,7 +24,7 @@ def cluster(plan, base_port, *words, folder=None, keep=False):
 
 
 def command(name, *words):
-    """Runs one of the commands beside this folder; its messages go to the terminal, its standard output is returned."""
+    """Runs a command of tests/cluster and returns its standard output; its messages go to the terminal."""
     # A group of its own: Ctrl-C reaches this process, which then takes the cluster down in order.
     done = subprocess.run([sys.executable, HERE / name, *(str(word) for word in words)], stdout=subprocess.PIPE, text=True)
     if done.returncode != 0:

@@ -1,6 +1,7 @@
-"""What makes a cluster the same homeserver again: its database, its media, its secrets. Ports and workers may differ between the two.
+"""Saves and restores a homeserver: its database, media and secrets. The restored cluster may have other ports and workers.
 
-`down --save` writes it when all processes have ended, `up --restore` starts from a copy, so that one provisioned world serves many plans.
+`down --save` writes a snapshot when all processes have ended, and `up --restore` starts from a copy, so that one provisioned homeserver can be used
+with many plans.
 """
 
 import shutil
@@ -15,9 +16,9 @@ def save(folder, target):
     """Moves the data of a stopped cluster to a new folder."""
     target = Path(target).absolute()
     if target.exists():
-        raise Problem(f"{target} is there already")
+        raise Problem(f"{target} exists already")
     target.mkdir(parents=True)
-    # As the cluster's own folders: PostgreSQL's user must get through, the secrets stay closed.
+    # As for the cluster's own folder: PostgreSQL's user needs access to its data, the secrets stay private.
     target.chmod(0o711)
     for name in _FOLDERS:
         if (folder.data / name).exists():
@@ -26,7 +27,7 @@ def save(folder, target):
 
 
 def restore(folder, source):
-    """Copies it into a cluster that has not started yet."""
+    """Copies a snapshot into a cluster that has not started yet."""
     source = Path(source)
     if not (source / "secrets.json").exists():
         raise Problem(f"{source} was not written by tests/cluster/down --save")
@@ -37,7 +38,7 @@ def restore(folder, source):
 
 
 def _copy_with_owner(source, target):
-    """A copy whose files belong to whom they belonged."""
+    """Copies a folder and keeps the owners of its files."""
 
     def copy(old, new):
         shutil.copy2(old, new)

@@ -1,7 +1,7 @@
-"""Synapse: the configuration that is this machine's own, and the processes.
+"""Synapse's processes, and the part of its configuration that depends on this machine.
 
-Which workers there are, what they serve and who writes which stream comes from `wsim configure`; this adds the database, Redis, the secrets,
-limits that a load test does not meet, and a log file for each process. Configuration files are JSON, which is YAML too.
+`wsim configure` writes the workers, their endpoints and the stream writers. This module adds the database, Redis, the secrets, rate limits that a
+load test does not reach, and a log file for each process. Configuration files are written as JSON, which is also YAML.
 """
 
 import base64
@@ -17,14 +17,14 @@ from . import program, services, wsim
 from .problem import Problem
 
 VERSION = os.environ.get("WSIM_SYNAPSE_VERSION", "1.163.2")
-# Connections per process: what Twisted, and so Synapse, takes where nothing is said. The pool is a resource of its own under load, so it is not larger.
+# Database connections of each process: the default of Twisted, and so of Synapse. The pool limits throughput under load, so it is not made larger.
 POOL = 5
 _SECRETS = ("registration", "macaroon", "form", "replication")
 _FREE = {"per_second": 100_000, "burst_count": 100_000}
 
 
 def python():
-    """The interpreter of the environment that `install` makes."""
+    """The Python interpreter of the environment that `install` creates."""
     cache = Path(os.environ.get("WSIM_CACHE") or wsim.ROOT / "target" / "python")
     environment = cache / f"synapse-{VERSION}"
     if not (environment / "complete").exists():
@@ -33,15 +33,15 @@ def python():
 
 
 def write_configuration(folder, base, server_name):
-    """homeserver.yaml, the keys and the secrets: new ones, or those that a restored cluster has. Returns the file of the registration secret."""
+    """Writes homeserver.yaml, keys and secrets, which are new unless the cluster was restored. Returns the file of the registration secret."""
     own = folder.conf / "secrets.json"
     if not own.exists():
         _write(own, {**{name: secrets.token_hex(16) for name in _SECRETS}, "signing": _unpadded(secrets.token_bytes(32)), "server_name": server_name})
     own = json.loads(own.read_text())
     secret_file = folder.conf / "registration-secret"
-    _write_closed(secret_file, own["registration"] + "\n")
+    _write_private(secret_file, own["registration"] + "\n")
     key_file = folder.conf / "signing.key"
-    _write_closed(key_file, f"ed25519 a_wsim {own['signing']}\n")
+    _write_private(key_file, f"ed25519 a_wsim {own['signing']}\n")
     listener = {"type": "http", "bind_addresses": ["127.0.0.1"]}
     settings = {
         "server_name": own["server_name"],
@@ -53,7 +53,7 @@ def write_configuration(folder, base, server_name):
         "macaroon_secret_key": own["macaroon"],
         "form_secret": own["form"],
         "signing_key_path": str(key_file),
-        # Logins are otherwise dominated by bcrypt.
+        # With the default, bcrypt would take most of the time of a login.
         "bcrypt_rounds": 4,
         "url_preview_enabled": False,
         "media_store_path": str(folder.data / "media"),
@@ -90,12 +90,12 @@ def write_configuration(folder, base, server_name):
 
 
 def start_main(folder, interpreter, base, metrics=None):
-    """Starts the main process; does not wait. `metrics` is the port of its counters, if they are wanted."""
+    """Starts the main process. Does not wait until it is ready. `metrics` is the port of its Prometheus counters, or None."""
     return _start(folder, interpreter, "main", "synapse.app.homeserver", _files(folder), base + places.MAIN, metrics)
 
 
 def workers(folder, interpreter):
-    """The workers that `wsim configure` wrote: (name, its file, port that serves clients or None, port that serves anything or None)."""
+    """The workers that `wsim configure` wrote: (name, file, port for clients or None, any port or None)."""
     files = sorted(
         (folder.configured / "synapse" / "workers").glob("*.yaml"), key=lambda file: [int(x) if x.isdigit() else x for x in re.split(r"(\d+)", file.stem)]
     )
@@ -106,7 +106,7 @@ def workers(folder, interpreter):
             names = {name for resource in listener.get("resources", []) for name in resource.get("names", [])}
             port = listener.get("port")
             anything = anything or port
-            # Only a listener with more than replication answers /health.
+            # A listener that serves only replication has no /health.
             if names - {"replication"}:
                 clients = clients or port
         found.append((settings.get("worker_name", file.stem), file, clients, anything))
@@ -114,7 +114,7 @@ def workers(folder, interpreter):
 
 
 def start_worker(folder, interpreter, worker, metrics=None):
-    """Starts a worker; does not wait."""
+    """Starts a worker. Does not wait until it is ready."""
     name, file, clients, anything = worker
     process = _start(folder, interpreter, name, "synapse.app.generic_worker", [*_files(folder), file], clients or anything, metrics)
     process["health"] = clients is not None
@@ -122,7 +122,7 @@ def start_worker(folder, interpreter, worker, metrics=None):
 
 
 def ready(process):
-    """Whether the process serves."""
+    """Whether the process is ready to serve."""
     if process["port"] is None:
         return True
     return program.healthy(process) if process.get("health", True) else program.listens(process)
@@ -134,10 +134,10 @@ def _start(folder, interpreter, name, module, files, port, metrics):
     last = folder.conf / f"last-{name}.yaml"
     own = {"log_config" if name == "main" else "worker_log_config": str(log)}
     if metrics is not None:
-        # A later file replaces a list whole.
+        # A later file replaces the whole list.
         key = "listeners" if name == "main" else "worker_listeners"
-        there = next((found[key] for found in reversed(_read(interpreter, files)) if key in found), [])
-        own |= {"enable_metrics": True, key: [*there, {"type": "metrics", "bind_addresses": ["127.0.0.1"], "port": metrics}]}
+        existing = next((found[key] for found in reversed(_read(interpreter, files)) if key in found), [])
+        own |= {"enable_metrics": True, key: [*existing, {"type": "metrics", "bind_addresses": ["127.0.0.1"], "port": metrics}]}
     _write(last, own)
     command = [interpreter, "-m", module]
     for file in [*files, last]:
@@ -152,7 +152,7 @@ def _files(folder):
 
 
 def _read(interpreter, files):
-    """YAML through Synapse's own reader: the standard library has none."""
+    """Reads YAML files with the parser of Synapse's environment, because the standard library has none."""
     code = "import json, sys, yaml; json.dump([yaml.safe_load(open(file)) or {} for file in sys.argv[1:]], sys.stdout)"
     done = subprocess.run([interpreter, "-c", code, *files], capture_output=True, text=True)
     if done.returncode != 0:
@@ -161,7 +161,7 @@ def _read(interpreter, files):
 
 
 def _logging(file):
-    """Synapse's own default settings, but for the second (instead of 5) that a line may stay in the buffer."""
+    """Synapse's default log settings, except that lines are buffered for 1 s instead of 5 s."""
     return {
         "version": 1,
         "formatters": {"precise": {"format": "%(asctime)s - %(name)s - %(lineno)d - %(levelname)s - %(request)s - %(message)s"}},
@@ -182,7 +182,7 @@ def _logging(file):
 
 
 def _limits():
-    """Rate limits far above what one machine can do."""
+    """Rate limits far above the capacity of one machine."""
     plain = [
         "rc_message",
         "rc_registration",
@@ -210,11 +210,11 @@ def _limits():
 
 
 def _write(file, settings):
-    _write_closed(file, json.dumps(settings, indent=1) + "\n")
+    _write_private(file, json.dumps(settings, indent=1) + "\n")
 
 
-def _write_closed(file, text):
-    """For the owner only: there are secrets in most of them."""
+def _write_private(file, text):
+    """Writes a file that only its owner can read, because most of these files contain secrets."""
     file.touch(mode=0o600)
     file.write_text(text)
 

@@ -1,4 +1,4 @@
-"""The program under test."""
+"""Finds and calls wsim, the program under test."""
 
 import json
 import os
@@ -12,12 +12,12 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def find(named=None):
-    """The program: as named, $WSIM, the newest build of this clone, or the one on the PATH."""
-    for choice in (named, os.environ.get("WSIM")):
-        if choice:
-            if not shutil.which(choice):
-                raise Problem(f"{choice} is not a program")
-            return str(Path(shutil.which(choice)).absolute())
+    """The path of wsim: the named one, $WSIM, the newest build of this clone, or the one on the PATH."""
+    for name in (named, os.environ.get("WSIM")):
+        if name:
+            if not shutil.which(name):
+                raise Problem(f"{name} is not a program")
+            return str(Path(shutil.which(name)).absolute())
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     built = sorted((file for file in target.glob("*/wsim") if os.access(file, os.X_OK)), key=lambda file: file.stat().st_mtime)
     if built:
@@ -28,7 +28,7 @@ def find(named=None):
 
 
 def call(program, *words, text_in=None, accept=(0,), seconds=600):
-    """Runs it and returns its standard output. Another status than those accepted is a Problem with what it said."""
+    """Runs the program and returns its standard output. A status that is not in `accept` is a Problem with the end of the output."""
     command = [program, *(str(word) for word in words)]
     try:
         done = subprocess.run(command, input=text_in, capture_output=True, text=True, timeout=seconds)
@@ -40,19 +40,19 @@ def call(program, *words, text_in=None, accept=(0,), seconds=600):
 
 
 def route(program, plan, pool, keys):
-    """key -> server, for the pool of a plan file, by `wsim route`. Keys with control characters cannot be asked for."""
+    """key -> server that `wsim route` prints for the pool of a plan file. Keys must not contain control characters."""
     keys = sorted(set(keys))
     if not keys:
         return {}
     out = call(program, "route", "--plan", plan, "--pool", pool, "--json", text_in="".join(key + "\n" for key in keys))
     servers = [json.loads(line)["server"] for line in out.splitlines()]
     if len(servers) != len(keys):
-        raise Problem(f"wsim route answered {len(servers)} lines for {len(keys)} keys")
+        raise Problem(f"wsim route printed {len(servers)} lines for {len(keys)} keys")
     return dict(zip(keys, servers))
 
 
 def classify(program, release, requests):
-    """(method, path) -> the group and the stream of `wsim endpoints`."""
+    """(method, path) -> the endpoint that `wsim endpoints` prints."""
     requests = sorted(set(requests))
     if not requests:
         return {}
@@ -60,5 +60,5 @@ def classify(program, release, requests):
     out = call(program, *words, text_in="".join(f"{method} {path}\n" for method, path in requests))
     found = [json.loads(line) for line in out.splitlines()]
     if len(found) != len(requests):
-        raise Problem(f"wsim endpoints answered {len(found)} lines for {len(requests)} requests")
-    return {request: answer for request, answer in zip(requests, found)}
+        raise Problem(f"wsim endpoints printed {len(found)} lines for {len(requests)} requests")
+    return dict(zip(requests, found))

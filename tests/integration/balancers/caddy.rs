@@ -1,9 +1,9 @@
-//! Caddy.
+//! wsim's Caddy rules compared with Caddy.
 
 use std::fmt::Write as _;
 
 use super::echo::Echo;
-use super::proxy::{Proxy, version};
+use super::proxy::{Proxy, release_number, version};
 use super::{Case, Traffic, case, compare_keys, compare_open_and_close, compare_shares, plan};
 
 const CASES: &[Case] = &[
@@ -11,19 +11,19 @@ const CASES: &[Case] = &[
     case("header-two", "header X-Key", &[1, 1], Traffic::Header),
     case("uri", "uri_hash", &[1, 1, 1], Traffic::Uri),
     case("ip", "ip_hash", &[1, 1, 1], Traffic::Address),
-    case("round-robin", "round_robin", &[1, 1, 1, 1], Traffic::Nothing),
+    case("round-robin", "round_robin", &[1, 1, 1, 1], Traffic::Keyless),
 ];
 
-const BY_LOAD: &[Case] = &[case("round-robin", "round_robin", &[1, 1, 1], Traffic::Nothing)];
+const BY_LOAD: &[Case] = &[case("round-robin", "round_robin", &[1, 1, 1], Traffic::Keyless)];
 
 const RANDOM: &[Case] = &[
-    case("random", "random", &[1, 1, 1, 1], Traffic::Nothing),
-    case("least", "least_conn", &[1, 1, 1], Traffic::Nothing),
-    case("choose", "random_choose 2", &[1, 1, 1, 1], Traffic::Nothing),
-    case("header", "header X-Key", &[1, 1, 1], Traffic::Nothing),
+    case("random", "random", &[1, 1, 1, 1], Traffic::Keyless),
+    case("least", "least_conn", &[1, 1, 1], Traffic::Keyless),
+    case("choose", "random_choose 2", &[1, 1, 1, 1], Traffic::Keyless),
+    case("header", "header X-Key", &[1, 1, 1], Traffic::Keyless),
 ];
 
-/// The plan's words are Caddy's own.
+/// Starts Caddy with a route for each case. The `balance` of a case is Caddy's own `lb_policy`.
 fn start(cases: &[Case], echoes: &[Echo]) -> Proxy {
     let configure = |port: u16, _: &std::path::Path| {
         let mut routes = String::new();
@@ -46,23 +46,21 @@ fn start(cases: &[Case], echoes: &[Echo]) -> Proxy {
     })
 }
 
-/// `2.6.2` of `2.6.2` or `v2.8.4 h1:…`.
+/// The release of the installed Caddy, which prints `2.6.2` or `v2.8.4 h1:…`.
 fn release() -> String {
-    let version = version("caddy", "version");
-    let number = version.trim_start_matches('v');
-    number.split(|c: char| !c.is_ascii_digit() && c != '.').next().unwrap_or_default().to_owned()
+    release_number(version("caddy", "version").trim_start_matches('v'))
 }
 
 #[test]
 fn every_key_goes_where_caddy_sends_it() {
-    let echoes = Echo::several(4);
+    let echoes = Echo::start_all(4);
     let proxy = start(CASES, &echoes);
     compare_keys(proxy.port, &plan("caddy", &release(), CASES, &echoes), CASES);
 }
 
 #[test]
 fn requests_held_open_go_where_caddy_sends_them() {
-    let echoes = Echo::several(3);
+    let echoes = Echo::start_all(3);
     let proxy = start(BY_LOAD, &echoes);
     let plan = plan("caddy", &release(), BY_LOAD, &echoes);
     for case in BY_LOAD {
@@ -72,7 +70,7 @@ fn requests_held_open_go_where_caddy_sends_them() {
 
 #[test]
 fn random_policies_draw_as_caddy_draws() {
-    let echoes = Echo::several(4);
+    let echoes = Echo::start_all(4);
     let proxy = start(RANDOM, &echoes);
     let plan = plan("caddy", &release(), RANDOM, &echoes);
     for case in RANDOM {

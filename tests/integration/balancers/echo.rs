@@ -1,4 +1,4 @@
-//! A server that answers with its own address, and can hold a request open.
+//! Servers that respond with their own address and can hold a request open.
 
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Write};
@@ -11,15 +11,16 @@ pub(super) struct Echo {
     released: Arc<Released>,
 }
 
+/// Ids of held requests that may be completed; shared by all servers of a test.
 #[derive(Default)]
 struct Released {
-    held: Mutex<HashSet<String>>,
+    ids: Mutex<HashSet<String>>,
     changed: Condvar,
 }
 
 impl Echo {
-    /// Starts so many servers on free ports.
-    pub(super) fn several(count: usize) -> Vec<Self> {
+    /// Starts `count` servers on free ports.
+    pub(super) fn start_all(count: usize) -> Vec<Self> {
         let released = Arc::<Released>::default();
         (0..count).map(|_| Self::start(Arc::clone(&released))).collect()
     }
@@ -37,20 +38,20 @@ impl Echo {
         Self { address, released }
     }
 
-    /// `host:port`, as proxies and plans are told it.
+    /// `host:port`, as proxies and plans write it.
     pub(super) fn address(&self) -> String {
         self.address.to_string()
     }
 
-    /// Lets a request that was held open end.
+    /// Completes the response to a request that is held open.
     pub(super) fn release(&self, id: &str) {
-        self.released.held.lock().unwrap().insert(id.to_owned());
+        self.released.ids.lock().unwrap().insert(id.to_owned());
         self.released.changed.notify_all();
     }
 }
 
-/// Answers requests on one connection. One with `X-Hold: ID` gets its answer but for the last byte, which comes when ID is
-/// released: the client knows the server at once, and the request stays open.
+/// Responds to the requests of one connection. A request with `X-Hold: ID` gets the last byte of its response only when ID is
+/// released, so that the client learns the server's name at once while the request stays open.
 fn serve(stream: &TcpStream, name: &str, released: &Released) -> Option<()> {
     stream.set_nodelay(true).ok()?;
     let mut reader = BufReader::new(stream);
@@ -76,9 +77,9 @@ fn serve(stream: &TcpStream, name: &str, released: &Released) -> Option<()> {
         let head = format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{name}", name.len() + 1);
         writer.write_all(head.as_bytes()).ok()?;
         if let Some(id) = hold {
-            let mut held = released.held.lock().ok()?;
-            while !held.remove(&id) {
-                held = released.changed.wait(held).ok()?;
+            let mut ids = released.ids.lock().ok()?;
+            while !ids.remove(&id) {
+                ids = released.changed.wait(ids).ok()?;
             }
         }
         writer.write_all(b"\n").ok()?;

@@ -1,10 +1,10 @@
-//! HAProxy.
+//! wsim's HAProxy rules compared with HAProxy.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::echo::Echo;
-use super::proxy::{Proxy, version};
+use super::proxy::{Proxy, release_number, version};
 use super::{Case, Traffic, case, compare_keys, compare_open_and_close, compare_shares, compare_waiting, plan};
 
 const fn header(name: &'static str, balance: &'static str, weights: &'static [u32]) -> Case {
@@ -27,8 +27,8 @@ const CASES: &[Case] = &[
     header("ring-wt6", "hdr(X-Key) hash-type consistent wt6", &[1, 1, 1]),
     header("ring-crc32", "hdr(X-Key) hash-type consistent crc32 avalanche", &[3, 1, 2]),
     header("expression", "hash req.fhdr(x-key) hash-type consistent", &[1, 1, 1]),
-    case("no-key", "hdr(X-Key)", &[3, 1, 2], Traffic::Nothing),
-    case("ring-no-key", "hdr(X-Key) hash-type consistent", &[3, 1, 2], Traffic::Nothing),
+    case("no-key", "hdr(X-Key)", &[3, 1, 2], Traffic::Keyless),
+    case("ring-no-key", "hdr(X-Key) hash-type consistent", &[3, 1, 2], Traffic::Keyless),
     case("uri", "uri", &[1, 1, 1, 1], Traffic::Uri),
     case("uri-whole", "uri whole", &[1, 1, 1, 1], Traffic::Uri),
     case("uri-depth", "uri depth 5 hash-type consistent", &[1, 1, 1], Traffic::Uri),
@@ -40,27 +40,27 @@ const CASES: &[Case] = &[
     case("source", "source", &[1, 1, 1, 1], Traffic::Address),
     case("source-ring", "source hash-type consistent", &[3, 1, 2], Traffic::Address),
     case("source-avalanche", "source hash-type map-based sdbm avalanche", &[3, 1, 2], Traffic::Address),
-    case("roundrobin", "roundrobin", &[1, 1, 1, 1], Traffic::Nothing),
-    case("roundrobin-weights", "roundrobin", &[3, 2, 1, 4], Traffic::Nothing),
-    case("roundrobin-uneven", "roundrobin", &[7, 3, 11, 200], Traffic::Nothing),
-    case("static-rr", "static-rr", &[3, 2, 1, 4], Traffic::Nothing),
-    case("static-rr-heavy", "static-rr", &[5, 1, 1], Traffic::Nothing),
+    case("roundrobin", "roundrobin", &[1, 1, 1, 1], Traffic::Keyless),
+    case("roundrobin-weights", "roundrobin", &[3, 2, 1, 4], Traffic::Keyless),
+    case("roundrobin-uneven", "roundrobin", &[7, 3, 11, 200], Traffic::Keyless),
+    case("static-rr", "static-rr", &[3, 2, 1, 4], Traffic::Keyless),
+    case("static-rr-heavy", "static-rr", &[5, 1, 1], Traffic::Keyless),
 ];
 
 const BY_LOAD: &[Case] = &[
-    case("leastconn", "leastconn", &[1, 1, 1, 1], Traffic::Nothing),
-    case("leastconn-weights", "leastconn", &[3, 1, 2], Traffic::Nothing),
-    case("roundrobin", "roundrobin", &[3, 2, 1, 4], Traffic::Nothing),
-    case("roundrobin-full", "roundrobin", &[3, 2, 1, 4], Traffic::Nothing).with_limit(4),
-    case("static-rr-full", "static-rr", &[3, 2, 1, 4], Traffic::Nothing).with_limit(4),
-    case("leastconn-full", "leastconn", &[3, 2, 1, 4], Traffic::Nothing).with_limit(4),
+    case("leastconn", "leastconn", &[1, 1, 1, 1], Traffic::Keyless),
+    case("leastconn-weights", "leastconn", &[3, 1, 2], Traffic::Keyless),
+    case("roundrobin", "roundrobin", &[3, 2, 1, 4], Traffic::Keyless),
+    case("roundrobin-full", "roundrobin", &[3, 2, 1, 4], Traffic::Keyless).with_limit(4),
+    case("static-rr-full", "static-rr", &[3, 2, 1, 4], Traffic::Keyless).with_limit(4),
+    case("leastconn-full", "leastconn", &[3, 2, 1, 4], Traffic::Keyless).with_limit(4),
 ];
 
-/// More requests than places: some wait, in the backend's line or, with a key, in their server's.
+/// More requests than the servers' limits allow: some wait, in the backend's queue or, if they have a key, in the queue of their server.
 const WAITING: &[Case] = &[
-    case("waits-roundrobin", "roundrobin", &[1, 1, 1, 1], Traffic::Nothing).with_limit(2),
-    case("waits-static", "static-rr", &[3, 2, 1, 4], Traffic::Nothing).with_limit(2),
-    case("waits-leastconn", "leastconn", &[1, 1, 1, 1], Traffic::Nothing).with_limit(2),
+    case("waits-roundrobin", "roundrobin", &[1, 1, 1, 1], Traffic::Keyless).with_limit(2),
+    case("waits-static", "static-rr", &[3, 2, 1, 4], Traffic::Keyless).with_limit(2),
+    case("waits-leastconn", "leastconn", &[1, 1, 1, 1], Traffic::Keyless).with_limit(2),
     header("waits-table", "hdr(X-Key)", &[1, 1, 1, 1]).with_limit(2),
     header("waits-ring", "hdr(X-Key) hash-type consistent", &[3, 1, 2]).with_limit(2),
 ];
@@ -71,17 +71,17 @@ const BOUNDED: &[Case] = &[
 ];
 
 const RANDOM: &[Case] =
-    &[case("random", "random", &[1, 1, 1, 1], Traffic::Nothing), case("random-one", "random(1)", &[1, 2, 3], Traffic::Nothing)];
+    &[case("random", "random", &[1, 1, 1, 1], Traffic::Keyless), case("random-one", "random(1)", &[1, 2, 3], Traffic::Keyless)];
 
-/// The plan's words are HAProxy's own directives, one a line.
+/// Starts HAProxy with a backend for each case. The `balance` of a case is HAProxy's own directives in one line.
 fn start(cases: &[Case], echoes: &[Echo]) -> Proxy {
     let configure = |port: u16, _: &std::path::Path| {
         let mut backends = String::new();
         for case in cases {
             let lines = case.balance.replace(" hash-type", "\n  hash-type").replace(" hash-balance-factor", "\n  hash-balance-factor");
             let _ = writeln!(backends, "backend {}\n  balance {lines}", case.name);
-            for (number, (echo, weight)) in echoes.iter().zip(case.weights).enumerate() {
-                let _ = writeln!(backends, "  server s{number} {} weight {weight} maxconn {}", echo.address(), case.limit.unwrap_or(0));
+            for (index, (echo, weight)) in echoes.iter().zip(case.weights).enumerate() {
+                let _ = writeln!(backends, "  server s{index} {} weight {weight} maxconn {}", echo.address(), case.limit.unwrap_or(0));
             }
         }
         format!(
@@ -94,23 +94,21 @@ fn start(cases: &[Case], echoes: &[Echo]) -> Proxy {
     })
 }
 
-/// `2.6.12` of `HAProxy version 2.6.12-1+deb12u4 …`.
+/// The release of the installed HAProxy, which prints `HAProxy version 2.6.12-1+deb12u4 …`.
 fn release() -> String {
-    let version = version("haproxy", "-v");
-    let number = version.split("version ").nth(1).unwrap_or_default();
-    number.split(|c: char| !c.is_ascii_digit() && c != '.').next().unwrap_or_default().to_owned()
+    release_number(version("haproxy", "-v").split("version ").nth(1).unwrap_or_default())
 }
 
 #[test]
 fn every_key_goes_where_haproxy_sends_it() {
-    let echoes = Echo::several(4);
+    let echoes = Echo::start_all(4);
     let proxy = start(CASES, &echoes);
     compare_keys(proxy.port, &plan("haproxy", &release(), CASES, &echoes), CASES);
 }
 
 #[test]
 fn requests_held_open_go_where_haproxy_sends_them() {
-    let echoes = Echo::several(4);
+    let echoes = Echo::start_all(4);
     let proxy = start(BY_LOAD, &echoes);
     let plan = plan("haproxy", &release(), BY_LOAD, &echoes);
     for case in BY_LOAD {
@@ -120,7 +118,7 @@ fn requests_held_open_go_where_haproxy_sends_them() {
 
 #[test]
 fn bounded_loads_overflow_where_haproxys_do() {
-    let echoes = Echo::several(4);
+    let echoes = Echo::start_all(4);
     let proxy = start(BOUNDED, &echoes);
     let plan = plan("haproxy", &release(), BOUNDED, &echoes);
     for case in BOUNDED {
@@ -130,7 +128,7 @@ fn bounded_loads_overflow_where_haproxys_do() {
 
 #[test]
 fn random_rules_draw_as_haproxy_draws() {
-    let echoes = Echo::several(4);
+    let echoes = Echo::start_all(4);
     let proxy = start(RANDOM, &echoes);
     let plan = plan("haproxy", &release(), RANDOM, &echoes);
     for case in RANDOM {
@@ -139,8 +137,8 @@ fn random_rules_draw_as_haproxy_draws() {
 }
 
 #[test]
-fn requests_that_find_every_place_taken_are_let_in_as_haproxy_lets_them_in() {
-    let echoes = Echo::several(4);
+fn waiting_requests_start_in_the_order_of_haproxy() {
+    let echoes = Echo::start_all(4);
     let proxy = start(WAITING, &echoes);
     let plan = plan("haproxy", &release(), WAITING, &echoes);
     for case in WAITING {

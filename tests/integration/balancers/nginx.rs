@@ -1,4 +1,4 @@
-//! nginx.
+//! wsim's nginx rules compared with nginx.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -13,30 +13,30 @@ const CASES: &[Case] = &[
     case("hash-weights", "hash $http_x_key", &[3, 1, 2], Traffic::Header).with_key("user"),
     case("ring", "hash $http_x_key consistent", &[1, 1, 1, 1], Traffic::Header).with_key("user"),
     case("ring-weights", "hash $http_x_key consistent", &[3, 1, 2], Traffic::Header).with_key("user"),
-    case("hash-no-key", "hash $http_x_key", &[1, 2, 1], Traffic::Nothing).with_key("user"),
-    case("ring-no-key", "hash $http_x_key consistent", &[1, 2, 1], Traffic::Nothing).with_key("user"),
+    case("hash-no-key", "hash $http_x_key", &[1, 2, 1], Traffic::Keyless).with_key("user"),
+    case("ring-no-key", "hash $http_x_key consistent", &[1, 2, 1], Traffic::Keyless).with_key("user"),
     case("uri-hash", "hash $request_uri", &[1, 1, 1], Traffic::Uri),
     case("ip-hash", "ip_hash", &[1, 1, 1, 1], Traffic::Address),
     case("ip-hash-weights", "ip_hash", &[1, 3, 2], Traffic::Address),
-    case("round-robin", "round robin", &[1, 1, 1, 1], Traffic::Nothing),
-    case("round-robin-weights", "round robin", &[5, 1, 1], Traffic::Nothing),
+    case("round-robin", "round robin", &[1, 1, 1, 1], Traffic::Keyless),
+    case("round-robin-weights", "round robin", &[5, 1, 1], Traffic::Keyless),
 ];
 
 const BY_LOAD: &[Case] = &[
-    case("least", "least_conn", &[1, 1, 1, 1], Traffic::Nothing),
-    case("least-weights", "least_conn", &[3, 1, 2], Traffic::Nothing),
-    case("round-robin", "round robin", &[3, 1, 2], Traffic::Nothing),
-    case("round-robin-full", "round robin", &[3, 1, 2], Traffic::Nothing).with_limit(5),
-    case("least-full", "least_conn", &[3, 1, 2], Traffic::Nothing).with_limit(5),
+    case("least", "least_conn", &[1, 1, 1, 1], Traffic::Keyless),
+    case("least-weights", "least_conn", &[3, 1, 2], Traffic::Keyless),
+    case("round-robin", "round robin", &[3, 1, 2], Traffic::Keyless),
+    case("round-robin-full", "round robin", &[3, 1, 2], Traffic::Keyless).with_limit(5),
+    case("least-full", "least_conn", &[3, 1, 2], Traffic::Keyless).with_limit(5),
     case("hash-full", "hash $http_x_key", &[3, 1, 2, 1], Traffic::Header).with_key("user").with_limit(4),
     case("ring-full", "hash $http_x_key consistent", &[3, 1, 2, 1], Traffic::Header).with_key("user").with_limit(4),
-    case("ip-hash-full", "ip_hash", &[3, 1, 2, 1], Traffic::Nothing).with_limit(4),
+    case("ip-hash-full", "ip_hash", &[3, 1, 2, 1], Traffic::Keyless).with_limit(4),
 ];
 
 const RANDOM: &[Case] =
-    &[case("random", "random", &[3, 1, 2], Traffic::Nothing), case("random-two", "random two least_conn", &[1, 2, 3, 2], Traffic::Nothing)];
+    &[case("random", "random", &[3, 1, 2], Traffic::Keyless), case("random-two", "random two least_conn", &[1, 2, 3, 2], Traffic::Keyless)];
 
-/// The plan's words are nginx's own directives, but for round robin, which is none.
+/// Starts nginx with an upstream for each case. The `balance` of a case is nginx's own directive, except round robin, which needs none.
 fn start(cases: &[Case], echoes: &[Echo], processes: u32, zone: bool) -> Proxy {
     let configure = |port: u16, _: &std::path::Path| {
         let mut upstreams = String::new();
@@ -69,14 +69,14 @@ fn start(cases: &[Case], echoes: &[Echo], processes: u32, zone: bool) -> Proxy {
 
 #[test]
 fn every_key_goes_where_nginx_sends_it() {
-    let echoes = Echo::several(4);
+    let echoes = Echo::start_all(4);
     let proxy = start(CASES, &echoes, 1, false);
     compare_keys(proxy.port, &plan("nginx", "1.22.1", CASES, &echoes), CASES);
 }
 
 #[test]
 fn requests_held_open_go_where_nginx_sends_them() {
-    let echoes = Echo::several(4);
+    let echoes = Echo::start_all(4);
     let proxy = start(BY_LOAD, &echoes, 1, false);
     let plan = plan("nginx", "1.22.1", BY_LOAD, &echoes);
     for case in BY_LOAD {
@@ -86,7 +86,7 @@ fn requests_held_open_go_where_nginx_sends_them() {
 
 #[test]
 fn random_rules_draw_as_nginx_draws() {
-    let echoes = Echo::several(4);
+    let echoes = Echo::start_all(4);
     let proxy = start(RANDOM, &echoes, 1, false);
     let plan = plan("nginx", "1.22.1", RANDOM, &echoes);
     for case in RANDOM {
@@ -95,26 +95,26 @@ fn random_rules_draw_as_nginx_draws() {
 }
 
 #[test]
-fn four_nginx_processes_keep_one_rotation_each_unless_there_is_a_zone() {
-    let echoes = Echo::several(3);
-    let case = &[case("turns", "round robin", &[1, 1, 1], Traffic::Nothing)];
+fn nginx_processes_rotate_separately_unless_the_upstream_has_a_zone() {
+    let echoes = Echo::start_all(3);
+    let case = &[case("rotation", "round robin", &[1, 1, 1], Traffic::Keyless)];
     let addresses: Vec<String> = echoes.iter().map(Echo::address).collect();
     for zone in [false, true] {
         let proxy = start(case, &echoes, 4, zone);
-        // A new connection each, so that any process may take it; the answer says which did.
-        let answers: Vec<(String, usize)> = (0..120)
+        // A new connection for each request, so that any process may accept it; a header of the response names the process.
+        let responses: Vec<(String, usize)> = (0..120)
             .map(|_| {
-                let (answer, process) = Client::new(proxy.port).get_with_header("/turns/x", "x-process");
-                (process, addresses.iter().position(|address| *address == answer).unwrap())
+                let (server, process) = Client::new(proxy.port).get_with_header("/rotation/x", "x-process");
+                (process, addresses.iter().position(|address| *address == server).unwrap())
             })
             .collect();
-        let mut turns = std::collections::BTreeMap::<&str, usize>::new();
-        for (process, server) in &answers {
-            let turn = turns.entry(if zone { "all" } else { process }).or_default();
-            assert_eq!(*server, *turn % 3, "zone {zone}: {answers:?}");
-            *turn += 1;
+        let mut rotations = std::collections::BTreeMap::<&str, usize>::new();
+        for (process, server) in &responses {
+            let next = rotations.entry(if zone { "all" } else { process }).or_default();
+            assert_eq!(*server, *next % 3, "zone {zone}: {responses:?}");
+            *next += 1;
         }
-        let processes: std::collections::BTreeSet<&String> = answers.iter().map(|(process, _)| process).collect();
-        assert!(processes.len() > 1, "one process took everything, which proves nothing");
+        let processes: std::collections::BTreeSet<&String> = responses.iter().map(|(process, _)| process).collect();
+        assert!(processes.len() > 1, "one process accepted every connection, so the comparison proves nothing");
     }
 }

@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::path::Path;
 
 use wsim::configure::audit::examples;
-use wsim::configure::read::{RouteTarget, NoFiles, Proxy as Configuration, Request, haproxy, nginx};
+use wsim::configure::read::{NoFiles, Proxy as Configuration, Request, RouteTarget, haproxy, nginx};
 use wsim::endpoints::{Classifier, ClassifierConfig, table_for};
 
 use super::echo::Echo;

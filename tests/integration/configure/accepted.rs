@@ -1,6 +1,6 @@
-//! The programs take the files: every standard plan, releases from the oldest that is written for to the newest.
+//! The proxies accept the written files, for every standard plan and for releases from the oldest supported one to the newest.
 //!
-//! Synapse's own loader takes its files in `tests/cluster/load`, which needs a Python environment.
+//! `tests/cluster/load` gives Synapse's files to Synapse's own loader; it needs a Python environment.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,17 +11,17 @@ use wsim::endpoints::Release;
 use wsim::plan::{BackgroundRoles, CheckedPlan, Plan, Preset, PresetConfig, ProxyKind, Writers};
 
 use super::plans::{APART, file};
+use super::proxies::apache_frame;
 use super::proxy::find;
-use super::routing::apache_frame;
 
-/// Spread over the tables: v3 paths came with 1.48, presence off the main process with 1.33, push rules with 1.107, device lists with 1.135.
+/// Releases on both sides of changes: v3 paths since 1.48, presence on a worker since 1.33, push rules since 1.107, device lists since 1.135.
 const RELEASES: [&str; 8] = ["1.18", "1.33", "1.48", "1.70", "1.90", "1.107", "1.135", "1.157"];
 
 #[test]
-fn nginx_takes_every_standard_plan() {
-    try_all(ProxyKind::Nginx, |configuration, folder| {
+fn nginx_accepts_every_standard_plan() {
+    check_all(ProxyKind::Nginx, |configuration, folder| {
         let site = file(configuration, "proxy/nginx/example-site.conf");
-        // The example's certificate and addresses are not here.
+        // The example's certificates, ports and folders do not exist on this machine.
         let site = site.replace(" ssl http2", "").replace(":443", ":20443").replace(" 443", " 20443").replace("8448", "28448");
         let site: String = site.lines().filter(|line| !line.contains("ssl_certificate")).map(|line| format!("{line}\n")).collect();
         let site =
@@ -29,9 +29,9 @@ fn nginx_takes_every_standard_plan() {
         for name in ["wsim-maps.conf", "wsim-locations.conf"] {
             std::fs::write(folder.join(name), file(configuration, &format!("proxy/nginx/{name}"))).unwrap();
         }
-        let here = folder.display();
+        let folder_text = folder.display();
         let text = format!(
-            "pid {here}/pid;\nerror_log stderr;\nevents {{}}\nhttp {{\naccess_log {here}/log;\ninclude {here}/wsim-maps.conf;\n{site}}}\n"
+            "pid {folder_text}/pid;\nerror_log stderr;\nevents {{}}\nhttp {{\naccess_log {folder_text}/log;\ninclude {folder_text}/wsim-maps.conf;\n{site}}}\n"
         );
         std::fs::write(folder.join("nginx.conf"), text).unwrap();
         let mut command = Command::new(find("nginx"));
@@ -41,8 +41,8 @@ fn nginx_takes_every_standard_plan() {
 }
 
 #[test]
-fn haproxy_takes_every_standard_plan() {
-    try_all(ProxyKind::Haproxy, |configuration, folder| {
+fn haproxy_accepts_every_standard_plan() {
+    check_all(ProxyKind::Haproxy, |configuration, folder| {
         std::fs::write(folder.join("haproxy.cfg"), file(configuration, "proxy/haproxy/haproxy.cfg")).unwrap();
         let mut command = Command::new(find("haproxy"));
         command.args(["-c", "-q", "-f"]).arg(folder.join("haproxy.cfg"));
@@ -51,8 +51,8 @@ fn haproxy_takes_every_standard_plan() {
 }
 
 #[test]
-fn caddy_takes_every_standard_plan() {
-    try_all(ProxyKind::Caddy, |configuration, folder| {
+fn caddy_accepts_every_standard_plan() {
+    check_all(ProxyKind::Caddy, |configuration, folder| {
         let text = file(configuration, "proxy/caddy/Caddyfile").replace("/var/log/caddy", &folder.display().to_string());
         std::fs::write(folder.join("Caddyfile"), text).unwrap();
         let mut command = Command::new(find("caddy"));
@@ -63,8 +63,8 @@ fn caddy_takes_every_standard_plan() {
 }
 
 #[test]
-fn apache_takes_every_standard_plan() {
-    try_all(ProxyKind::Apache, |configuration, folder| {
+fn apache_accepts_every_standard_plan() {
+    check_all(ProxyKind::Apache, |configuration, folder| {
         let text = apache_frame(20080, folder, file(configuration, "proxy/apache/wsim.conf"));
         std::fs::write(folder.join("apache.conf"), text).unwrap();
         let mut command = Command::new(find("apache2"));
@@ -73,31 +73,31 @@ fn apache_takes_every_standard_plan() {
     });
 }
 
-/// Runs the program's own check on every plan and release.
-fn try_all(proxy: ProxyKind, prepare: impl Fn(&Configuration, &Path) -> Command) {
-    let mut tried = 0;
+/// Runs the proxy's own check of its configuration for every plan and release.
+fn check_all(proxy: ProxyKind, prepare: impl Fn(&Configuration, &Path) -> Command) {
+    let mut checked = 0;
     for release in RELEASES {
         for plan in plans(release) {
-            let configuration = configured(&plan, proxy, release);
+            let configuration = configure_plan(&plan, proxy, release);
             let folder = tempfile::tempdir().unwrap();
             let output = prepare(&configuration, folder.path()).output().unwrap();
-            let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-            assert!(output.status.success(), "{proxy:?}, {}, {release}: {said}", plan.name);
-            let warned = said.lines().find(|line| line.to_ascii_lowercase().contains("[warn") && !line.contains("WSIM_UPSTREAM"));
-            assert_eq!(warned, None, "{proxy:?}, {}, {release}", plan.name);
-            tried += 1;
+            let printed = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+            assert!(output.status.success(), "{proxy:?}, {}, {release}: {printed}", plan.name);
+            let warning = printed.lines().find(|line| line.to_ascii_lowercase().contains("[warn") && !line.contains("WSIM_UPSTREAM"));
+            assert_eq!(warning, None, "{proxy:?}, {}, {release}", plan.name);
+            checked += 1;
         }
     }
-    assert!(tried > RELEASES.len() * 10, "only {tried} configurations");
+    assert!(checked > RELEASES.len() * 10, "only {checked} configurations");
 }
 
-pub(super) fn configured(plan: &CheckedPlan, proxy: ProxyKind, release: &str) -> Configuration {
+pub(super) fn configure_plan(plan: &CheckedPlan, proxy: ProxyKind, release: &str) -> Configuration {
     let config = ConfigureConfig { proxy, synapse: Some(release.to_owned()), expose_upstream: true, ..ConfigureConfig::default() };
     configure(plan, &config).unwrap_or_else(|error| panic!("{}, {release}: {error}", plan.name))
 }
 
-/// One plan of every standard kind, one with everything apart, one with background roles; without the streams that the release
-/// cannot move.
+/// A plan of every preset, one with a pool for every kind of endpoint, and one with background roles. Stream writers that the release does
+/// not support are left out.
 pub(super) fn plans(release: &str) -> Vec<CheckedPlan> {
     let config = PresetConfig { sliding_sync: true, ..PresetConfig::default() };
     let standard = Preset::all().iter().map(|preset| preset.plan((*preset.workers.end()).min(7), &config).unwrap().into_plan());
@@ -105,16 +105,16 @@ pub(super) fn plans(release: &str) -> Vec<CheckedPlan> {
     let apart = Plan::from_toml(APART, "plan.toml").unwrap().into_plan();
     let mut with_roles = apart.clone();
     plans.push(apart);
-    let one = |name: &str| Some(name.to_owned());
+    let name = |name: &str| Some(name.to_owned());
     with_roles.background_roles = BackgroundRoles {
-        run_background_tasks_on: one("background1").filter(|_| is_at_least(release, "1.22")),
-        update_user_directory_from_worker: one("directory1"),
-        notify_appservices_from_worker: one("bridges1"),
+        run_background_tasks_on: name("background1").filter(|_| is_at_least(release, "1.22")),
+        update_user_directory_from_worker: name("directory1"),
+        notify_appservices_from_worker: name("bridges1"),
         pusher_instances: Some(Writers::Several(vec!["pusher1".to_owned(), "pusher2".to_owned()])),
         federation_sender_instances: Some(Writers::One("sender1".to_owned())),
-        media_instance_running_background_jobs: one("media1"),
+        media_instance_running_background_jobs: name("media1"),
     };
-    "duties".clone_into(&mut with_roles.name);
+    "background roles".clone_into(&mut with_roles.name);
     plans.push(with_roles);
     for plan in &mut plans {
         plan.stream_writers.retain(|stream, writers| {

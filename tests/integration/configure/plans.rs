@@ -1,14 +1,13 @@
-//! Plans for these tests: addresses are given away by `wsim configure`, so that no port is fixed.
-
-use std::net::TcpListener;
+//! Plans for these tests. `wsim configure` assigns the addresses, so that no port is fixed.
 
 use wsim::configure::address::Address;
 use wsim::configure::{Configuration, ConfigureConfig, configure};
 use wsim::plan::{Plan, ProxyKind};
 
 use super::net;
+use super::proxy::free_port;
 
-/// Everything of its own: initial syncs apart, streams with writers, events by room, inbound federation by address, media.
+/// A pool for each kind of endpoint: initial syncs, syncs by user, events by room, inbound federation by address, media; stream writers.
 pub(super) const APART: &str = r#"
 name = "everything apart"
 synapse = "1.157"
@@ -60,7 +59,7 @@ events = ["persister1", "persister2"]
 typing = "writer1"
 "#;
 
-/// Workers for everything, no stream writer: what only reads a stream leaves the main process, what writes it stays.
+/// One pool for everything, no stream writer: requests that only read a stream go to the pool, requests that write it to the main process.
 pub(super) const GENERIC: &str = r#"
 name = "generic workers"
 synapse = "1.157"
@@ -76,8 +75,8 @@ balance = "hash consistent"
 key = "token"
 "#;
 
-/// HAProxy's own words, with weights, a ring, and a pattern of the plan's own.
-pub(super) const HAPROXYS_WORDS: &str = r#"
+/// A plan whose balancing rules are HAProxy's own directives.
+pub(super) const HAPROXY_RULES: &str = r#"
 name = "in HAProxy's words"
 synapse = "1.157"
 [proxy]
@@ -116,7 +115,7 @@ workers = 2
 balance = "leastconn"
 "#;
 
-/// Streams of which the release may have several writers, and those of which it may not.
+/// More stream writers, to be appended to a plan: streams that allow several writers have two, the others one.
 pub(super) const MORE_WRITERS: &str = r#"
 to_device = "writer1"
 account_data = "writer2"
@@ -126,8 +125,8 @@ push_rules = "writer2"
 device_lists = ["writer3", "writer4"]
 "#;
 
-/// The configuration, with a server at every address that it names.
-pub(super) fn served(plan: &str, proxy: ProxyKind, release: &str) -> Configuration {
+/// Writes the configuration of a plan and starts a server at every address that it names.
+pub(super) fn configure_and_serve(plan: &str, proxy: ProxyKind, release: &str) -> Configuration {
     let plan = Plan::from_toml(plan, "plan.toml").unwrap();
     for _ in 0..50 {
         let base_port = free_port();
@@ -147,19 +146,16 @@ pub(super) fn served(plan: &str, proxy: ProxyKind, release: &str) -> Configurati
             return configuration;
         }
     }
-    // The reason, if it was not the ports.
+    // Shows the reason, if it was not the ports.
     panic!(
         "{:?}",
-        configure(&plan, &ConfigureConfig { proxy, synapse: Some(release.to_owned()), ..ConfigureConfig::default() }).map(|_| "no free ports")
+        configure(&plan, &ConfigureConfig { proxy, synapse: Some(release.to_owned()), ..ConfigureConfig::default() })
+            .map(|_| "no free ports")
     );
 }
 
-/// A file of a configuration.
+/// The text of a file of a configuration.
 pub(super) fn file<'c>(configuration: &'c Configuration, path: &str) -> &'c str {
     let found = configuration.files.iter().find(|file| file.path == path);
     &found.unwrap_or_else(|| panic!("there is no {path}")).text
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

@@ -1,20 +1,19 @@
-//! Requests for every row of an endpoint table: the row's pattern with real names put in, by every relevant method.
+//! Requests for every row of an endpoint table: the row's pattern with names in place of its wildcards, by every relevant method.
 
 use regex_syntax::hir::{Hir, HirKind};
 use wsim::endpoints::{Method, Syntax, Table};
 
-/// One request.
 #[derive(Debug, Clone)]
 pub(super) struct Request {
     pub(super) method: Method,
     pub(super) target: String,
     /// The Authorization header, or empty.
     pub(super) authorization: String,
-    /// Last part of the client's address, 127.0.0.N.
+    /// The last byte of the client's address 127.0.0.N.
     pub(super) source: u8,
 }
 
-/// Requests for all rows, and some that stand in no row. The same table gives the same requests.
+/// Requests for all rows and some that match no row. The same table gives the same requests.
 pub(super) fn requests(table: &Table, methods: &[Method]) -> Vec<Request> {
     let mut requests = Vec::new();
     for row in &table.rows {
@@ -26,10 +25,10 @@ pub(super) fn requests(table: &Table, methods: &[Method]) -> Vec<Request> {
             add(&mut requests, &path, methods);
         }
     }
-    for path in OTHERS {
+    for path in UNLISTED_PATHS {
         add(&mut requests, path, methods);
     }
-    // Transactions of many servers, sends into many rooms, syncs of many users: keys need numbers.
+    // Transactions of many servers, sends to many rooms, syncs of many users: a comparison of keys needs many of them.
     for number in 0..60 {
         add(&mut requests, &format!("/_matrix/federation/v1/send/{number}"), &[Method::Put]);
         add(&mut requests, &format!("/_matrix/client/r0/rooms/!r{number}:example.org/send/m.room.message/{number}"), &[Method::Put]);
@@ -76,13 +75,13 @@ fn add(requests: &mut Vec<Request>, path: &str, methods: &[Method]) {
     }
 }
 
-/// Paths that a pattern matches. `seed` varies the names in them.
+/// Paths that the pattern matches. `seed` varies the names in them.
 fn paths(pattern: &str, seed: usize) -> Vec<String> {
     let hir = regex_syntax::parse(pattern).unwrap();
     let mut names = Names(seed);
-    let open = !pattern.ends_with('$');
+    let is_open_ended = !pattern.ends_with('$');
     let mut paths = expand(&hir, &mut names);
-    if open {
+    if is_open_ended {
         let tails: &[&str] = if pattern.ends_with('/') { &["tail", "%21a%2Fb%3Ac/x"] } else { &["", "/tail"] };
         paths = paths.iter().flat_map(|path| tails.iter().map(move |tail| format!("{path}{tail}"))).collect();
     }
@@ -94,10 +93,10 @@ fn expand(hir: &Hir, names: &mut Names) -> Vec<String> {
     match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => vec![String::new()],
         HirKind::Literal(literal) => vec![String::from_utf8(literal.0.to_vec()).unwrap()],
-        // A class of two letters stands for an alternation such as (v1|v2), which the parser has simplified; others are wildcards.
+        // The parser simplifies an alternation such as (v1|v2) to a class of two letters; larger classes are wildcards.
         HirKind::Class(class) => match class.literal() {
             Some(literal) => vec![String::from_utf8(literal).unwrap()],
-            None => few(class).unwrap_or_else(|| vec![names.next()]),
+            None => small_class(class).unwrap_or_else(|| vec![names.next()]),
         },
         HirKind::Repetition(repetition) if repetition.max == Some(1) => {
             let mut both = expand(&repetition.sub, names);
@@ -114,7 +113,8 @@ fn expand(hir: &Hir, names: &mut Names) -> Vec<String> {
     }
 }
 
-fn few(class: &regex_syntax::hir::Class) -> Option<Vec<String>> {
+/// The characters of a class with at most four of them.
+fn small_class(class: &regex_syntax::hir::Class) -> Option<Vec<String>> {
     let regex_syntax::hir::Class::Unicode(class) = class else { return None };
     let letters: usize = class.iter().map(|range| range.len()).sum();
     (letters <= 4).then(|| class.iter().flat_map(|range| (range.start()..=range.end()).map(String::from)).collect())
@@ -135,8 +135,8 @@ impl Names {
     }
 }
 
-/// In no row, or nearly in one.
-const OTHERS: [&str; 12] = [
+/// Paths that are in no row, some nearly in one.
+const UNLISTED_PATHS: [&str; 12] = [
     "/_matrix/client/v3/logout",
     "/_matrix/client/v3/account/password",
     "/_matrix/client/v3/syncs",

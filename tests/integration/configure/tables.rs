@@ -1,10 +1,10 @@
-//! Every endpoint table that configuration is written for, not only those that go through a proxy: the list of routes against classifier
-//! and plan.
+//! The generated list of routes agrees with the classifier and the plan for every supported endpoint table. No proxy is involved, so all
+//! tables can be tried.
 
 use regex::RegexSet;
 use wsim::configure::routes::{Routes, Sync, Target};
 use wsim::configure::{ConfigureConfig, configure};
-use wsim::endpoints::{Classifier, Method, ClassifierConfig, Release, Tables};
+use wsim::endpoints::{Classifier, ClassifierConfig, Method, Release, Tables};
 use wsim::http::query::is_initial_sync;
 use wsim::plan::{Destination, Plan};
 
@@ -12,7 +12,7 @@ use super::accepted::plans;
 use super::requests::{Request, requests};
 
 #[test]
-fn every_table_is_routed_as_classifier_and_plan_say() {
+fn routes_of_every_table_agree_with_classifier_and_plan() {
     let oldest: Release = "1.18".parse().unwrap();
     let (mut tables, mut compared) = (0, 0);
     for table in Tables::embedded().all().iter().filter(|table| table.since.as_ref().is_some_and(|since| *since >= oldest)) {
@@ -23,11 +23,11 @@ fn every_table_is_routed_as_classifier_and_plan_say() {
         for plan in plans(&release).into_iter().filter(|plan| PLANS.iter().any(|name| plan.name.starts_with(name))) {
             let config = ConfigureConfig { proxy: plan.proxy.kind, synapse: Some(release.clone()), ..ConfigureConfig::default() };
             let configuration = configure(&plan, &config).unwrap_or_else(|error| panic!("{} {release}: {error}", plan.name));
-            let list = List::new(&configuration.routes);
+            let matcher = RouteMatcher::new(&configuration.routes);
             for (request, class) in requests.iter().zip(&classes) {
                 let endpoint = classifier.endpoint(*class);
                 let expected = target(&configuration.plan, configuration.plan.route(endpoint));
-                assert_eq!(list.find(request), expected, "{} {release}: {request:?} {endpoint:?}", plan.name);
+                assert_eq!(matcher.find(request), expected, "{} {release}: {request:?} {endpoint:?}", plan.name);
                 compared += 1;
             }
         }
@@ -37,7 +37,7 @@ fn every_table_is_routed_as_classifier_and_plan_say() {
     assert!(compared > 150_000, "only {compared} requests");
 }
 
-/// What differs in the routes: no writers, all writers, everything apart, one worker of a kind, HAProxy's words.
+/// Beginnings of the names of plans whose routes differ: no writers, all writers, a pool for each kind, one worker of each kind, HAProxy.
 const PLANS: [&str; 5] = ["generic", "stream-writers", "everything apart", "docker-image", "ess-helm"];
 
 fn target(plan: &Plan, destination: Destination) -> Target {
@@ -48,24 +48,24 @@ fn target(plan: &Plan, destination: Destination) -> Target {
     }
 }
 
-/// The routes, made ready for matching.
-struct List<'r> {
+/// Finds the route of a request.
+struct RouteMatcher<'r> {
     routes: &'r Routes,
     patterns: RegexSet,
 }
 
-impl<'r> List<'r> {
+impl<'r> RouteMatcher<'r> {
     fn new(routes: &'r Routes) -> Self {
         Self { routes, patterns: RegexSet::new(routes.rules.iter().map(|rule| &rule.pattern)).unwrap() }
     }
 
-    /// What the first rule that matches says.
+    /// The target of the first rule that matches.
     fn find(&self, request: &Request) -> Target {
         let (path, query) = request.target.split_once('?').map_or((request.target.as_str(), None), |(path, query)| (path, Some(query)));
         let initial = is_initial_sync(query.map(str::as_bytes));
-        let rules = self.patterns.matches(path).into_iter().map(|place| &self.routes.rules[place]);
-        let mut fitting =
+        let rules = self.patterns.matches(path).into_iter().map(|index| &self.routes.rules[index]);
+        let mut matching =
             rules.filter(|rule| (rule.methods.is_empty() || rule.methods.contains(&request.method)) && (rule.sync == Sync::Any || initial));
-        fitting.next().map_or(Target::Main, |rule| rule.target.clone())
+        matching.next().map_or(Target::Main, |rule| rule.target.clone())
     }
 }

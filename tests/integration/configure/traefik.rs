@@ -1,16 +1,16 @@
-//! Traefik has no Debian package: its files are held against the keys that its documentation names, and against themselves.
+//! Traefik has no Debian package, so its files are compared with the keys in its documentation and checked for consistency.
 //!
-//! That is less than Traefik's own word: a rule that Traefik would not understand passes if its brackets and matchers are right.
+//! This is weaker than running Traefik: an invalid rule passes if its brackets and matchers are correct.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use wsim::plan::ProxyKind;
 
-use super::accepted::{configured, plans};
+use super::accepted::{configure_plan, plans};
 use super::plans::file;
 
-/// The file provider's dynamic configuration, as far as it is written here. Unknown keys are errors.
+/// The part of the file provider's dynamic configuration that wsim writes. Unknown keys are errors.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Dynamic {
@@ -78,13 +78,13 @@ struct Transport {
 }
 
 #[test]
-fn traefiks_files_have_only_documented_keys_and_hang_together() {
+fn the_traefik_files_are_consistent_and_have_only_documented_keys() {
     for release in ["1.18", "1.48", "1.90", "1.135", "1.157"] {
         for plan in plans(release) {
-            let configuration = configured(&plan, ProxyKind::Traefik, release);
+            let configuration = configure_plan(&plan, ProxyKind::Traefik, release);
             let dynamic: Dynamic = serde_saphyr::from_str(file(&configuration, "proxy/traefik/dynamic.yaml"))
                 .unwrap_or_else(|error| panic!("{} {release}: {error}", plan.name));
-            check(&dynamic.http);
+            check_http(&dynamic.http);
             let statics: BTreeMap<String, serde_json::Value> =
                 serde_saphyr::from_str(file(&configuration, "proxy/traefik/static-additions.yaml")).unwrap();
             assert_eq!(statics.keys().collect::<Vec<_>>(), ["accessLog", "entryPoints"]);
@@ -92,7 +92,7 @@ fn traefiks_files_have_only_documented_keys_and_hang_together() {
     }
 }
 
-fn check(http: &Http) {
+fn check_http(http: &Http) {
     let mut priorities = BTreeSet::new();
     for (name, router) in &http.routers {
         assert!(http.services.contains_key(&router.service), "{name}: no service {}", router.service);
@@ -128,12 +128,12 @@ fn check(http: &Http) {
     }
 }
 
-/// Matchers of Traefik 3 joined by && and ||, brackets closed, every pattern a regular expression.
+/// Asserts that the rule consists of Traefik 3's matchers, that its brackets match, and that every pattern is a regular expression.
 fn check_rule(rule: &str) {
     let known = ["Host", "PathRegexp", "PathPrefix", "Method", "Query", "QueryRegexp"];
     let (mut outside, mut depth, mut patterns) = (String::new(), 0_i32, Vec::new());
-    for (place, part) in rule.split('`').enumerate() {
-        if place % 2 == 1 {
+    for (index, part) in rule.split('`').enumerate() {
+        if index % 2 == 1 {
             patterns.push(part);
             continue;
         }

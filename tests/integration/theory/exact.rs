@@ -1,19 +1,19 @@
 //! Formulae of queueing theory. Times in seconds. Sources: Kleinrock, Queueing Systems I (1975); Gross, Shortle, Thompson and
 //! Harris, Fundamentals of Queueing Theory (2008).
 
-/// A law of responses: its mean and P(R > t).
+/// A distribution of response times: the mean and P(R > t).
 pub(super) struct Response {
     pub(super) mean: f64,
     pub(super) tail: Box<dyn Fn(f64) -> f64>,
 }
 
 impl Response {
-    /// Exponential responses.
+    /// Exponential response times.
     pub(super) fn exponential(mean: f64) -> Self {
         Self { mean, tail: Box::new(move |t| (-t / mean).exp()) }
     }
 
-    /// The time that a share `quantile` of all responses does not exceed.
+    /// The quantile, by bisection.
     pub(super) fn quantile(&self, quantile: f64) -> f64 {
         let (mut low, mut high) = (0.0, self.mean);
         while (self.tail)(high) > 1.0 - quantile {
@@ -38,19 +38,20 @@ pub(super) fn erlang_c(servers: u32, offered: f64) -> f64 {
     blocking / (1.0 - load * (1.0 - blocking))
 }
 
-/// M/M/c.
+/// Response times of M/M/c.
 pub(super) fn mmc(rate: f64, service: f64, servers: u32) -> Response {
     let wait = erlang_c(servers, rate * service);
     let (mu, drain) = (1.0 / service, f64::from(servers) / service - rate);
     let mean = service + wait / drain;
     let tail = move |t: f64| {
-        // Service alone, plus the convolution of a wait with the service.
+        // The service time alone, plus the convolution of the waiting time with the service time.
         (1.0 - wait) * (-mu * t).exp() + wait * (drain * (-mu * t).exp() - mu * (-drain * t).exp()) / (drain - mu)
     };
     Response { mean, tail: Box::new(tail) }
 }
 
-/// GI/M/1 by its root σ = A*(µ(1 - σ)), A* the Laplace transform of the gaps: responses are exponential.
+/// Response times of GI/M/1, which are exponential: σ is the root of σ = A*(µ(1 - σ)), where A* is the Laplace transform of the
+/// interarrival times.
 pub(super) fn gim1(transform: impl Fn(f64) -> f64, service: f64) -> Response {
     let mut sigma = 0.5;
     for _ in 0..10_000 {
@@ -65,8 +66,8 @@ pub(super) fn mg1_mean(rate: f64, service: f64, scv: f64) -> f64 {
     service + load * service * (1.0 + scv) / 2.0 / (1.0 - load)
 }
 
-/// The queue served in batches of all who wait, each taking an exponential time of this mean: with x = λ(λ+µ)/µ²,
-/// P(busy) = x/(1+x); who finds it idle is served at once, who does not waits for the rest of a batch first.
+/// A queue whose server takes all waiting customers as one batch, with an exponential service time of mean `batch`. With x = λ(λ+µ)/µ²,
+/// P(busy) = x/(1+x). A customer who finds the server idle is served at once, others first wait for the rest of the current batch.
 pub(super) fn merging(rate: f64, batch: f64) -> Response {
     let mu = 1.0 / batch;
     let x = rate * (rate + mu) / (mu * mu);
@@ -74,7 +75,7 @@ pub(super) fn merging(rate: f64, batch: f64) -> Response {
     Response { mean: (1.0 + busy) / mu, tail: Box::new(move |t| (-mu * t).exp() * (1.0 + busy * mu * t)) }
 }
 
-/// Responses of customers who find `present[n]` (a probability) others before them at an exponential server.
+/// Response times at an exponential server where an arrival finds n customers with probability `present[n]`.
 pub(super) fn erlang_mixture(present: Vec<f64>, service: f64) -> Response {
     let mean = present.iter().zip(1..).map(|(p, n)| p * f64::from(n) * service).sum();
     let tail = move |t: f64| {

@@ -1,9 +1,9 @@
-//! M/G/1 with any law of service, numerically: the wait is a geometric sum of residual services (Pollaczek and Khinchine), whose
-//! law on a lattice follows from Panjer's recursion.
+//! Numerical response times of M/G/1 with any distribution of service times: the waiting time is a geometric sum of residual service times
+//! (Pollaczek and Khinchine), whose distribution on a lattice follows from Panjer's recursion.
 
 use super::exact::Response;
 
-/// Responses of M/G/1 first come first served; `tail` is P(S > t), `mean` its mean.
+/// Response times of M/G/1, first come first served; `tail` is P(S > t) of the service time, `mean` its mean.
 pub(super) fn mg1(rate: f64, mean: f64, tail: impl Fn(f64) -> f64 + 'static) -> Response {
     let (step, load) = (mean / STEPS_PER_MEAN, rate * mean);
     let residual = residual_masses(step, mean, &tail);
@@ -14,12 +14,12 @@ pub(super) fn mg1(rate: f64, mean: f64, tail: impl Fn(f64) -> f64 + 'static) -> 
         wait.push(load * scale * sum);
     }
     let expected: f64 = wait.iter().enumerate().map(|(j, p)| p * j as f64 * step).sum();
-    let left = 1.0 - wait.iter().sum::<f64>();
-    let tail = move |t: f64| wait.iter().enumerate().map(|(j, p)| p * tail(t - j as f64 * step)).sum::<f64>() + left;
+    let remainder = 1.0 - wait.iter().sum::<f64>();
+    let tail = move |t: f64| wait.iter().enumerate().map(|(j, p)| p * tail(t - j as f64 * step)).sum::<f64>() + remainder;
     Response { mean: expected + mean, tail: Box::new(tail) }
 }
 
-/// Mass of the residual service within half a step of each lattice point; its density is P(S > t) / E S.
+/// The probability mass of the residual service time within half a step of each lattice point; its density is P(S > t) / E S.
 fn residual_masses(step: f64, mean: f64, tail: &impl Fn(f64) -> f64) -> Vec<f64> {
     let fine = 20;
     let part = step / f64::from(fine);
@@ -28,7 +28,7 @@ fn residual_masses(step: f64, mean: f64, tail: &impl Fn(f64) -> f64) -> Vec<f64>
     (0..POINTS).map(|k| if k == 0 { integral(0.0, fine / 2) } else { integral((k as f64 - 0.5) * step, fine) }).collect()
 }
 
-/// P(S > t) of the laws that are tested.
+/// P(S > t) of the tested distributions.
 pub(super) mod tails {
     pub(in crate::theory) fn deterministic(mean: f64) -> impl Fn(f64) -> f64 {
         move |t| if t < mean { 1.0 } else { 0.0 }

@@ -1,31 +1,31 @@
-"""Checks and their verdict, as a table for people."""
+"""Collects checks and prints them as a table."""
 
 
 class Checks:
-    """Collects checks; `passed` when all held."""
+    """A list of checks. `passed` if all of them passed."""
 
     def __init__(self):
         self.rows = []
 
     @property
     def passed(self):
-        """Whether every check held."""
+        """Whether every check passed."""
         return all(held for held, _, _ in self.rows)
 
     def holds(self, what, held, otherwise=""):
-        """A check that holds or not."""
+        """Adds a condition. `otherwise` explains a failure."""
         self.rows.append((bool(held), what, "" if held else otherwise))
 
     def equal(self, what, found, expected):
-        """A number that must be exactly another."""
+        """Adds a value that must equal the expected one."""
         self.rows.append((found == expected, what, f"{found}" if found == expected else f"{found}, not {expected}"))
 
     def at_least(self, what, found, least, unit=""):
-        """A number that must reach another."""
+        """Adds a number with a lower bound."""
         self.rows.append((found >= least, what, f"{found:g}{unit} (at least {least:g}{unit})"))
 
     def note(self, what, value):
-        """A number without a verdict."""
+        """Adds a value that is only shown."""
         self.rows.append((True, what, str(value)))
 
     def print(self):
