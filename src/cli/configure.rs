@@ -10,10 +10,11 @@ use clap::Args;
 use serde::Serialize;
 
 use super::UsageError;
+use super::plan_arg::PlanArg;
 use wsim_configure::address::Address;
 use wsim_configure::cluster::Process;
 use wsim_configure::{BASE_PORT, Configuration, ConfigureConfig, configure, folder};
-use wsim_plan::{CheckedPlan, Plan, Preset, PresetConfig, ProxyKind};
+use wsim_plan::{CheckedPlan, PresetConfig, ProxyKind};
 
 /// Write proxy and Synapse configuration for a plan.
 ///
@@ -66,7 +67,7 @@ pub struct Configure {
 /// # Errors
 /// The plan cannot be read or configured, or the folder cannot be written.
 pub fn run(args: &Configure, out: &mut dyn Write) -> anyhow::Result<()> {
-    let plan = plan(&args.plan)?;
+    let plan = PlanArg::parse(&args.plan)?.into_plan(&PresetConfig::default())?;
     let configuration = configure(&plan, &config(args, &plan)?).with_context(|| args.plan.clone())?;
     folder::write(&args.out, &configuration.files, args.force)?;
     let mut warnings = plan.warnings();
@@ -89,28 +90,6 @@ pub fn run(args: &Configure, out: &mut dyn Write) -> anyhow::Result<()> {
         writeln!(out, "{}{}", args.out.join(&file.path).display(), if file.secret { "  (mode 0600)" } else { "" })?;
     }
     Ok(writeln!(out, "Start with {}.", args.out.join("CHECKLIST.md").display())?)
-}
-
-/// `plan.toml`, `sync-split:3` or `sync-split 3`.
-fn plan(text: &str) -> anyhow::Result<CheckedPlan> {
-    let (name, workers) = match text.rsplit_once([' ', ':']) {
-        Some((name, count)) if !count.is_empty() => (name, count.parse().ok()),
-        _ => (text, None),
-    };
-    let looks_like_a_file = text.contains(['/', '.']) || std::path::Path::new(text).exists();
-    match Preset::find(name) {
-        Ok(preset) if !looks_like_a_file => {
-            let (low, high) = (preset.workers.start(), preset.workers.end());
-            let workers = workers.unwrap_or(*low);
-            let plan = preset.plan(workers, &PresetConfig::default());
-            Ok(plan.ok_or_else(|| UsageError(format!("{name} is made for {low} to {high} workers, not {workers}")))?)
-        }
-        Err(unknown) if !looks_like_a_file => Err(UsageError(format!("{unknown}; a plan file ends in .toml")).into()),
-        _ => {
-            let content = std::fs::read_to_string(text).with_context(|| format!("could not read the plan {text}"))?;
-            Ok(Plan::from_toml(&content, text)?)
-        }
-    }
 }
 
 fn config(args: &Configure, plan: &CheckedPlan) -> Result<ConfigureConfig, UsageError> {

@@ -14,7 +14,7 @@ pub(super) enum PlanArg {
 }
 
 impl PlanArg {
-    /// Reads `text` as typed; a plan file is read and checked.
+    /// Parses the argument; a plan file is read and checked.
     ///
     /// # Errors
     /// No standard plan has that name and no such file exists, or the file is not a plan.
@@ -25,7 +25,7 @@ impl PlanArg {
         };
         match Preset::find(name) {
             Ok(preset) => Ok(Self::Preset { preset, workers }),
-            Err(unknown) if !is_like_a_file(text) => Err(UsageError(format!("--plan: {unknown}; a plan file ends in .toml")).into()),
+            Err(unknown) if !is_like_a_file(text) => Err(UsageError(format!("{unknown}; a plan file ends in .toml")).into()),
             Err(_) => {
                 let content = std::fs::read_to_string(text).with_context(|| format!("could not read the plan {text}"))?;
                 Ok(Self::Plan(Box::new(Plan::from_toml(&content, text)?)))
@@ -33,17 +33,18 @@ impl PlanArg {
         }
     }
 
-    /// The one plan that this names; of a standard plan without a number the smallest.
+    /// The plan; for a standard plan without a number of workers, the smallest one.
     ///
     /// # Errors
     /// The standard plan is not made for that number of workers.
-    pub(super) fn into_plan(self, options: &PresetConfig) -> anyhow::Result<CheckedPlan> {
+    pub(super) fn into_plan(self, config: &PresetConfig) -> anyhow::Result<CheckedPlan> {
         match self {
             Self::Plan(plan) => Ok(*plan),
             Self::Preset { preset, workers } => {
                 let (name, low, high) = (preset.name, preset.workers.start(), preset.workers.end());
-                let plan = preset.plan(workers.unwrap_or(*low), options);
-                Ok(plan.ok_or_else(|| UsageError(format!("--plan: {name} is made for {low} to {high} workers")))?)
+                let workers = workers.unwrap_or(*low);
+                let plan = preset.plan(workers, config);
+                Ok(plan.ok_or_else(|| UsageError(format!("{name} is made for {low} to {high} workers, not {workers}")))?)
             }
         }
     }
@@ -69,9 +70,9 @@ mod tests {
 
     #[test]
     fn a_preset_without_its_number_is_its_smallest_plan() {
-        let options = PresetConfig::default();
-        let workers = |text| PlanArg::parse(text).unwrap().into_plan(&options).map(|plan| plan.workers().len());
-        let three = Preset::find("sync-split").unwrap().plan(3, &options).unwrap().workers().len();
+        let config = PresetConfig::default();
+        let workers = |text| PlanArg::parse(text).unwrap().into_plan(&config).map(|plan| plan.workers().len());
+        let three = Preset::find("sync-split").unwrap().plan(3, &config).unwrap().workers().len();
         assert_eq!(workers("sync-split:3").unwrap(), three);
         assert!(workers("sync-split").unwrap() <= three && workers("sync-split:99999").is_err());
     }

@@ -137,7 +137,7 @@ impl Plan {
                 return Err(in_pool(index, &["name"], Problem::DuplicatePool(pool.name.clone())));
             }
             check_pool(index, pool)?;
-            let rule = Rule::of(pool, self.proxy.kind);
+            let rule = Rule::from_pool(pool, self.proxy.kind);
             rules.push(rule.map_err(|error| in_pool(index, &["balance"], Problem::Rule { pool: pool.name.clone(), error }))?);
         }
         let checked = CheckedPlan::new(self, rules);

@@ -44,7 +44,7 @@ impl Default for PresetConfig {
 
 /// No preset has this name.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("there is no standard plan {name:?}{}; they are {}", suggestion.map(|near| format!(", did you mean {near:?}?")).unwrap_or_default(), names())]
+#[error("there is no standard plan {name:?}{}; standard plans: {}", suggestion.map(|near| format!(" (did you mean {near:?}?)")).unwrap_or_default(), names())]
 pub struct UnknownPreset {
     pub name: String,
     /// The preset with the most similar name.
@@ -442,7 +442,7 @@ mod tests {
         assert!(
             error
                 .to_string()
-                .starts_with("there is no standard plan \"sync-splitt\", did you mean \"sync-split\"?; they are monolith, generic"),
+                .starts_with("there is no standard plan \"sync-splitt\" (did you mean \"sync-split\"?); standard plans: monolith, generic"),
             "{error}"
         );
         assert_eq!(Preset::find("ess-helm").unwrap().name, "ess-helm");

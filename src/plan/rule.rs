@@ -110,7 +110,7 @@ impl Rule {
     ///
     /// An explicit `key` is kept for keyed rules and ignored for the others. Without one the key is taken from the rule's own words:
     /// `ip_hash` and `source` hash the address, `hdr(X-Matrix-Room)` the room, `hash $mxid_localpart` the user.
-    pub fn of(pool: &Pool, proxy: ProxyKind) -> Result<Self, UnknownRule> {
+    pub fn from_pool(pool: &Pool, proxy: ProxyKind) -> Result<Self, UnknownRule> {
         let stated = match &pool.key {
             Some(text) => Some(Key::parse(text).ok_or_else(|| UnknownRule::Key(text.clone()))?),
             None => None,
@@ -251,7 +251,7 @@ mod tests {
             key: key.map(str::to_owned),
             cpu: 1.0,
         };
-        Rule::of(&pool, proxy)
+        Rule::from_pool(&pool, proxy)
     }
 
     #[test]

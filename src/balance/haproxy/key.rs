@@ -23,7 +23,7 @@ pub enum KeyPart {
 
 impl KeyPart {
     /// The bytes to hash; `None` if the URI does not have the parameter, or the header's first value is empty.
-    pub(super) fn of<'k>(&self, key: &'k [u8]) -> Option<&'k [u8]> {
+    pub(super) fn extract<'k>(&self, key: &'k [u8]) -> Option<&'k [u8]> {
         match self {
             Self::Whole => Some(key),
             Self::FirstValue => Some(first_value(key)).filter(|value| !value.is_empty()),
@@ -77,7 +77,7 @@ mod tests {
 
     fn cut(whole: bool, depth: Option<u32>, length: Option<u32>) -> String {
         let key = b"/_matrix/client/v3/rooms/!a:b/send?x=/1";
-        String::from_utf8_lossy(KeyPart::Uri { whole, depth, length }.of(key).unwrap()).into_owned()
+        String::from_utf8_lossy(KeyPart::Uri { whole, depth, length }.extract(key).unwrap()).into_owned()
     }
 
     #[test]
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn the_first_value_of_a_list_is_hashed() {
-        let of = |header: &'static str| KeyPart::FirstValue.of(header.as_bytes()).map(String::from_utf8_lossy);
+        let of = |header: &'static str| KeyPart::FirstValue.extract(header.as_bytes()).map(String::from_utf8_lossy);
         assert_eq!(of("10.0.0.1 , 10.0.0.2").as_deref(), Some("10.0.0.1"));
         assert_eq!(of("\"a,b\\\",c\" x,d").as_deref(), Some("\"a,b\\\",c\" x"));
         assert_eq!(of("one").as_deref(), Some("one"));
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_parameter_is_found_by_its_whole_name() {
-        let of = |uri: &'static str| KeyPart::Parameter("since".to_owned()).of(uri.as_bytes()).map(String::from_utf8_lossy);
+        let of = |uri: &'static str| KeyPart::Parameter("since".to_owned()).extract(uri.as_bytes()).map(String::from_utf8_lossy);
         assert_eq!(of("/sync?asince=1&since=s2&since=s3").as_deref(), Some("s2"));
         assert_eq!(of("/sync?since=").as_deref(), Some(""));
         assert_eq!(of("/sync?since"), None);

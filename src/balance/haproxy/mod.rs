@@ -168,7 +168,7 @@ impl State {
     fn hash(&self, context: &PickContext<'_>) -> Option<u32> {
         match &self.rule {
             Haproxy::Source(hash) => context.client_address().map(|address| hash.hash_address(address)),
-            Haproxy::Key { part, hash } => context.non_empty_key().and_then(|key| part.of(key)).map(|key| hash.hash(key)),
+            Haproxy::Key { part, hash } => context.non_empty_key().and_then(|key| part.extract(key)).map(|key| hash.hash(key)),
             _ => None,
         }
     }
@@ -210,7 +210,7 @@ impl Choose for State {
     fn server_of_key(&self, load: &Load, key: &[u8]) -> Option<usize> {
         let hash = match &self.rule {
             Haproxy::Source(hash) => hash.hash_address(parse_address(key)?),
-            Haproxy::Key { part, hash } if !key.is_empty() => hash.hash(part.of(key)?),
+            Haproxy::Key { part, hash } if !key.is_empty() => hash.hash(part.extract(key)?),
             _ => return None,
         };
         match &self.engine {

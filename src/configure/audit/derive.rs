@@ -157,7 +157,7 @@ fn balance(pool: &PoolView, notes: &mut Vec<Note>) -> (String, Option<String>) {
         key: key.clone(),
         cpu: 1.0,
     };
-    match Rule::of(&candidate, pool.proxy) {
+    match Rule::from_pool(&candidate, pool.proxy) {
         Ok(rule) if rule.key.is_some() => (plain, key),
         Ok(_) => (plain, None),
         Err(error) => {

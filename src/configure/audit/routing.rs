@@ -105,9 +105,9 @@ pub(super) fn check(observed: &Observed<'_>, findings: &mut Vec<Finding>) {
                     rewritten(observation, &mut groups);
                 }
                 if observed.pools[*pool].main {
-                    at_main(observed, observation, &mut groups)
+                    at_main(observed, observation, &mut groups);
                 } else {
-                    at_worker(observed, observation, *pool, &mut groups)
+                    at_worker(observed, observation, *pool, &mut groups);
                 }
             }
         }

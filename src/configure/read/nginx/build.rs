@@ -42,7 +42,7 @@ pub(super) fn proxy(directives: &[Directive], mut notes: Vec<Note>) -> Proxy {
         pools: config.upstreams.iter().map(|upstream| upstream.pool.clone()).collect::<Vec<UpstreamPool>>(),
         sites: servers.into_iter().map(|server| Box::new(server) as Box<dyn Site>).collect(),
         processes: processes.map_or(Some(1), |directive| directive.argument(0).parse().ok()),
-        processes_at: processes.map(|directive| location_of(directive)),
+        processes_at: processes.map(location_of),
         hosts: Vec::new(),
         notes,
     }

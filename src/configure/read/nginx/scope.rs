@@ -98,7 +98,7 @@ impl Scope {
         }
         let allowed = directives.iter().any(|directive| directive.name == "allow");
         let denied = directives.iter().find(|directive| directive.name == "deny" && directive.argument(0) == "all");
-        scope.denied = denied.filter(|_| !allowed).map(|directive| location_of(directive));
+        scope.denied = denied.filter(|_| !allowed).map(location_of);
         scope
     }
 
