@@ -449,18 +449,18 @@ fn advice() -> Advice {
         shown: Some(4),
         verdict: Verdict {
             decision: Decision::AddWorkers,
-            text: "Split off /sync first: the main process alone would be 106 % busy (88–139) in the busiest five minutes, and sync is 39 % of all CPU.".to_owned(),
+            text: "Split off /sync first: the main process alone would be 106 % busy (88–139 %) at the peak, and sync is 39 % of all CPU.".to_owned(),
         },
-        confidence: Confidence { level: ConfidenceLevel::Medium, why: "demand was logged by Synapse, but no process CPU was given: what lines do not show is a prior (× 1.2 to 1.9)".to_owned() },
+        confidence: Confidence { level: ConfidenceLevel::Medium, why: "demand was logged by Synapse, but no process CPU was given: background CPU is assumed (× 1.2 to 1.9)".to_owned() },
         reasons: vec![
-            "Two sync workers keyed by user take 0.62 cores off the main process at the peak; no other group takes more.".to_owned(),
+            "Two sync workers keyed by user take 0.62 cores off the main process at the peak; no other group takes as much.".to_owned(),
             "Federation on a worker of its own keeps a burst from matrix.org (8 % of CPU) away from people's clients.".to_owned(),
-            "@<script>alert(document.cookie)</script>:evil.example and @bridge-whatsapp:example.org make 18 % of the load; a third sync worker would not split them.".to_owned(),
+            "@<script>alert(document.cookie)</script>:evil.example and @bridge-whatsapp:example.org cause 18 % of the load; a third sync worker would not split them.".to_owned(),
         ],
         assumptions: vec![
             "Request lines show 1/1.45 of a process's CPU (1/1.2 to 1/1.9).".to_owned(),
             "Every worker spends 4.5 ms (3–6) of CPU on each persisted event for replication.".to_owned(),
-            "The peak is the busiest five minutes by CPU demand.".to_owned(),
+            "The peak is the five minutes with the largest CPU demand.".to_owned(),
         ],
     }
 }

@@ -12,7 +12,7 @@ use crate::charts::Chart;
 use crate::exporter::ReportError;
 use crate::shared::escape;
 use crate::shared::glossary::TERMS;
-use crate::shared::page::{PageFrame, non_empty, sentence};
+use crate::shared::page::{PageFrame, non_empty, run_rows, sentence};
 use crate::shared::table::Table;
 use crate::shared::verdict::{Fact, Verdict, VerdictBox, headline, next_steps};
 use crate::shared::vocabulary;
@@ -203,7 +203,7 @@ fn method(report: &AnalysisReport) -> Vec<(&'static str, String)> {
         (
             "Coverage",
             format!(
-                "{} ({}). {}",
+                "{}, {}. {}",
                 text::range(profile.coverage.factor),
                 if profile.coverage.measured { "measured" } else { "assumed" },
                 profile.coverage.note
@@ -212,15 +212,11 @@ fn method(report: &AnalysisReport) -> Vec<(&'static str, String)> {
         ("Endpoint table", format!("Synapse {}. {}", report.facts.synapse_version, report.facts.table_note)),
     ];
     rows.extend(report.facts.joined.as_ref().map(|facts| ("Joined logs", joined(facts))));
-    rows.extend([
-        ("Random seed", report.facts.seed.to_string()),
-        (
-            "Time zone",
-            format!("{} for times without a zone in a log and for weekdays; times in this report are in UTC", report.facts.time_zone),
-        ),
-        ("Command", report.facts.command.clone()),
-        ("Created", format!("{} by wsim {}", report.facts.created, report.facts.wsim)),
-    ]);
+    rows.push((
+        "Time zone",
+        format!("{} for times without a zone in a log and for weekdays; times in this report are in UTC", report.facts.time_zone),
+    ));
+    rows.extend(run_rows(&report.facts, report.facts.seed));
     rows.into_iter().map(|(label, text)| (label, sentence(&text))).collect()
 }
 

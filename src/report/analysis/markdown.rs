@@ -69,7 +69,7 @@ fn method(report: &AnalysisReport) -> String {
     let mut rows = vec![
         format!("CPU demand: {}: {}", profile.demand.method, profile.demand.note),
         format!(
-            "Coverage: {} ({}). {}",
+            "Coverage: {}, {}. {}",
             text::range(profile.coverage.factor),
             if profile.coverage.measured { "measured" } else { "assumed" },
             profile.coverage.note

@@ -1,7 +1,7 @@
 //! The tables of an analysis: columns, their order and their wording, independent of the format.
 
 use super::AnalysisReport;
-use crate::shared::plan_cells::{busiest_cells, meets_cell};
+use crate::shared::plan_cells::{plan_cells, plan_columns, result_cells, result_columns};
 use crate::shared::share;
 use crate::shared::table::{Cell, Column, Table, Tone};
 use crate::shared::vocabulary;
@@ -161,18 +161,9 @@ pub(super) fn heavy_hitters(report: &AnalysisReport) -> Vec<Table> {
 /// Every candidate, in the order of the advice.
 pub(super) fn candidates(report: &AnalysisReport) -> Table {
     let row = |(index, plan): (usize, &PlanSummary)| {
-        let recommended = if report.advice.recommended == Some(index) { " (recommended)" } else { "" };
-        let [busiest, busy] = busiest_cells(plan);
-        vec![
-            Cell::text(format!("{}{recommended}", plan.plan.name)),
-            Cell::count(u64::from(plan.workers)),
-            Cell::text(&plan.balance),
-            busiest,
-            busy,
-            Cell::range(plan.total_cores),
-            meets_cell(plan.meets),
-            Cell::text(&plan.reason),
-        ]
+        let mark = if report.advice.recommended == Some(index) { "recommended" } else { "" };
+        let cores = Cell::range(plan.total_cores);
+        plan_cells(plan, mark).into_iter().chain([cores]).chain(result_cells(plan.meets, &plan.reason)).collect()
     };
     Table {
         id: "candidates",
@@ -181,16 +172,7 @@ pub(super) fn candidates(report: &AnalysisReport) -> Table {
             "At the peak. Objective: {}. “yes”: met even at the upper end of the uncertainty; “maybe”: met only by the best estimate.",
             report.advice.objective
         ),
-        columns: vec![
-            Column::text("Plan"),
-            Column::number("Workers", ""),
-            Column::text("Balancing"),
-            Column::text("Busiest process"),
-            Column::number("Busy", "%"),
-            Column::number("Total CPU", "cores"),
-            Column::text("Meets"),
-            Column::text("Reason"),
-        ],
+        columns: plan_columns().into_iter().chain([Column::number("Total CPU", "cores")]).chain(result_columns()).collect(),
         rows: report.advice.candidates.iter().enumerate().map(row).collect(),
     }
 }

@@ -137,7 +137,7 @@ fn write_heavy_hitters(terminal: &mut TerminalWriter<'_>, report: &AnalysisRepor
         return Ok(());
     }
     let by_cpu = hitters.users.iter().chain(&hitters.rooms).chain(&hitters.origins).any(|heavy| heavy.cpu_seconds.is_some());
-    terminal.heading("HeavyHitter hitters", "the top three of each kind")?;
+    terminal.heading("Heavy hitters", "the top three of each kind")?;
     let mut table = TextTable::new(&[
         ("", Align::Left),
         ("name", Align::Left),
@@ -162,8 +162,7 @@ fn write_candidates(terminal: &mut TerminalWriter<'_>, report: &AnalysisReport) 
     if best.is_empty() {
         return Ok(());
     }
-    let note = format!("the best for each number of workers, at the peak; objective {}; > recommended", report.advice.objective);
-    terminal.heading("Candidate plans", &note)?;
+    terminal.heading("Candidate plans", "the best for each number of workers, at the peak; > recommended")?;
     let mut table = TextTable::new(&[
         ("", Align::Left),
         ("workers", Align::Right),

@@ -78,7 +78,9 @@ impl ComparisonReport {
                 "The runs had different loads (--load, --speed, --growth), which is one reason for different response times".to_owned(),
             );
         }
-        doubts.extend(self.pairs.iter().filter(|pair| pair.kind == PairKind::Prediction).filter_map(|pair| self.length_doubt(pair)));
+        for pair in self.pairs.iter().filter(|pair| pair.kind == PairKind::Prediction) {
+            doubts.extend(self.length_doubt(pair));
+        }
         doubts
     }
 

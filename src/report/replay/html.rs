@@ -8,7 +8,7 @@ use crate::charts::Chart;
 use crate::exporter::ReportError;
 use crate::shared::escape;
 use crate::shared::glossary::TERMS;
-use crate::shared::page::{PageFrame, sentence};
+use crate::shared::page::{PageFrame, run_rows, sentence};
 use crate::shared::table::Table;
 use crate::shared::verdict::{Verdict, next_steps};
 use crate::shared::vocabulary;
@@ -63,7 +63,7 @@ fn verdict(report: &ReplayReport) -> Verdict {
 }
 
 fn method(report: &ReplayReport) -> Vec<(&'static str, String)> {
-    vec![
+    let rows = [
         ("Target", escape::page(&report.target, 200)),
         ("Server name", escape::page(report.server_name.as_deref().unwrap_or(text::UNKNOWN), 200)),
         ("Part of the log", vocabulary::window(report.window)),
@@ -71,10 +71,8 @@ fn method(report: &ReplayReport) -> Vec<(&'static str, String)> {
         ("Load", format!("× {} users", text::tick(report.load))),
         ("Requests allowed", report.allowed.name().to_owned()),
         ("Duration", text::duration(report.took_seconds)),
-        ("Random seed", report.facts.seed.to_string()),
-        ("Command", sentence(&report.facts.command)),
-        ("Created", format!("{} by wsim {}", report.facts.created, report.facts.wsim)),
-    ]
+    ];
+    rows.into_iter().chain(run_rows(&report.facts, report.facts.seed)).map(|(label, text)| (label, sentence(&text))).collect()
 }
 
 /// The result in a few words.

@@ -1,15 +1,15 @@
-//! Text from a log, made inert for each form of output. Everything that prints log text comes through here.
+//! Makes text from a log harmless for each format of output. All log text that is printed passes through this file.
 //!
-//! Owns what may appear in a page, a ticket, a spreadsheet, a terminal or a picture; knows nothing of what the text means.
-//! Invariant: after [`visible`] a text has no control characters, no bidirectional or invisible marks, and no line breaks;
-//! what was there is shown as a Rust escape (`\u{202e}`), so that two different names never look the same.
+//! Decides which characters may appear in a page, a Markdown file, a spreadsheet, a terminal or a chart; knows nothing of the
+//! meaning of a text. Invariant: after [`visible`] a text contains no control characters, no bidirectional or invisible marks and
+//! no line breaks. They are shown as Rust escapes (`\u{202e}`), so that two different names never look the same.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// Shows what would act or hide: control characters (C0, DEL, C1), line and paragraph separators, bidirectional marks
+/// Escapes characters that act on the output or are invisible: control characters (C0, DEL, C1), line and paragraph separators, bidirectional marks
 /// (U+061C, U+200E, U+200F, U+202A to U+202E, U+2066 to U+2069), zero-width and tag characters.
 pub fn visible(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_hidden) {
@@ -26,9 +26,9 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// At most `columns` terminal columns of `text`, `…` in place of what was cut. Wide characters count two.
+/// Cuts `text` to at most `columns` terminal columns, with `…` in place of the rest. Wide characters take two columns.
 pub fn cut(text: &str, columns: usize) -> Cow<'_, str> {
-    // A byte is at least as much as a column, except that no text is wider than its bytes: the common case needs no table.
+    // No text has more columns than bytes, so the common case needs no look-up of widths.
     if text.len() <= columns {
         return Cow::Borrowed(text);
     }
@@ -47,7 +47,7 @@ pub fn cut(text: &str, columns: usize) -> Cow<'_, str> {
     Cow::Borrowed(text)
 }
 
-/// Columns `text` takes in a terminal.
+/// Number of terminal columns that `text` takes.
 pub fn columns(text: &str) -> usize {
     text.width()
 }
@@ -57,13 +57,13 @@ pub fn terminal(text: &str, columns: usize) -> String {
     cut(&visible(bounded(text)), columns).into_owned()
 }
 
-/// Log text for a page or a picture: visible and at most `columns` wide. The markup characters are still to be escaped, by
-/// askama's autoescaping or by [`xml`].
+/// Log text for a page or a chart: visible and at most `columns` wide. Markup characters remain to be escaped, by askama or by
+/// [`xml`].
 pub fn page(text: &str, columns: usize) -> String {
     terminal(text, columns)
 }
 
-/// Markup characters of HTML and XML as references, in text and in quoted attributes.
+/// Escapes the markup characters of HTML and XML, for text and for quoted attributes.
 pub fn xml(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -79,7 +79,7 @@ pub fn xml(text: &str) -> String {
     out
 }
 
-/// A sentence that may quote a log, for Markdown prose and table cells: nothing in it is markup, a link or an image.
+/// Escapes a sentence that may quote a log, for Markdown prose and table cells: no part of the result is markup, a link or an image.
 pub fn markdown(text: &str) -> String {
     let text = visible(text);
     let mut out = String::with_capacity(text.len() + 8);
@@ -87,13 +87,13 @@ pub fn markdown(text: &str) -> String {
     let mut start = true;
     let mut before = ' ';
     while let Some(c) = rest.next() {
-        // `www.` and `scheme://` become links by themselves in tickets.
+        // Issue trackers turn `www.` and `scheme://` into links.
         let link = (c == ':' && rest.peek() == Some(&'/'))
             || (c == '.' && out.len() >= 3 && out[out.floor_char_boundary(out.len() - 3)..].eq_ignore_ascii_case("www"));
         let next = rest.peek().copied().unwrap_or(' ');
         let markup = match c {
             '\\' | '`' | '*' | '[' | ']' | '>' | '|' | '#' | '~' | '!' | '&' | '$' => true,
-            // Within a word an underscore is a letter, and a tag begins with a letter or one of `/!?`.
+            // An underscore within a word is not markup, and a tag starts with a letter or one of `/!?`.
             '_' => !(before.is_alphanumeric() && next.is_alphanumeric()),
             '<' => !(next == ' ' || next.is_ascii_digit()),
             _ => false,
@@ -109,8 +109,7 @@ pub fn markdown(text: &str) -> String {
     out
 }
 
-/// A name from a log as a Markdown code span that also holds in a table cell (`|` is escaped there, as GitHub's and
-/// GitLab's tables want it).
+/// A name from a log as a Markdown code span, also for a table cell (`|` is escaped as GitHub's and GitLab's tables require).
 pub fn markdown_code(text: &str, columns: usize) -> String {
     let text = terminal(text, columns);
     if text.is_empty() {
@@ -122,7 +121,7 @@ pub fn markdown_code(text: &str, columns: usize) -> String {
     format!("{fence}{pad}{}{pad}{fence}", text.replace('|', "\\|"))
 }
 
-/// A text field of a CSV file (RFC 4180 quoting). A field that a spreadsheet would take for a formula gets a leading
+/// A text field of a CSV file (RFC 4180 quoting). A field that a spreadsheet would treat as a formula gets a leading
 /// apostrophe (OWASP, "CSV Injection": `=`, `+`, `-`, `@`, tab, carriage return, and their full-width forms).
 pub fn csv(text: &str) -> String {
     let text = visible(text);
@@ -135,9 +134,8 @@ pub fn csv(text: &str) -> String {
     }
 }
 
-/// Enough of a text for any form: a 70 kB name is cut before it is looked at closely.
-/// JSON in which nothing acts on a terminal or hides: what [`visible`] shows stands there as `\uXXXX`, which any reader of JSON takes
-/// for the same text (RFC 8259, section 7). `text` is JSON already, so that such characters stand in its strings only; line feeds stay.
+/// Escapes the characters that [`visible`] escapes as `\uXXXX`, which every JSON reader decodes to the same text (RFC 8259,
+/// section 7). `text` is valid JSON, so such characters occur in its strings only, except line feeds, which stay.
 pub fn json(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -152,6 +150,7 @@ pub fn json(text: &str) -> String {
     out
 }
 
+/// Cuts a very long text before it is examined character by character.
 fn bounded(text: &str) -> &str {
     &text[..text.floor_char_boundary(LONGEST_BYTES)]
 }
@@ -164,14 +163,14 @@ fn is_hidden(c: char) -> bool {
             | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
-/// No name is looked at beyond this. Matrix user and room identifiers have at most 255 bytes.
+/// Bytes of a text that are examined. Matrix user and room identifiers have at most 255 bytes.
 const LONGEST_BYTES: usize = 2048;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// What attackers put into user agents, paths and names.
+    /// Texts that attackers put into user agents, paths and names.
     fn hostile() -> Vec<String> {
         vec![
             "<script>alert(1)</script>".to_owned(),
@@ -210,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn escapes_are_shown_not_obeyed() {
+    fn escape_sequences_are_shown() {
         assert_eq!(visible("\x1b[31mred"), "\\u{1b}[31mred");
         assert_eq!(visible("a\u{202e}b\n"), "a\\u{202e}b\\n");
         assert!(matches!(visible("@alice:example.org"), Cow::Borrowed(_)));
@@ -238,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn json_means_the_same_and_hides_nothing() {
+    fn json_keeps_its_meaning_and_hides_nothing() {
         let value = serde_json::json!({ "name": "a\u{9b}b\u{202e}c\u{e0041}\u{1b}[31m" });
         let text = json(&serde_json::to_string_pretty(&value).unwrap());
         assert!(!text.chars().any(|c| c != '\n' && is_hidden(c)), "{text:?}");

@@ -74,6 +74,15 @@ pub(crate) fn non_empty(tables: impl IntoIterator<Item = Table>) -> Vec<Table> {
     tables.into_iter().filter(|table| !table.is_empty()).collect()
 }
 
+/// Rows of the section "Method" that all runs have: seed, command, version and time.
+pub(crate) fn run_rows(facts: &RunFacts, seed: u64) -> [(&'static str, String); 3] {
+    [
+        ("Random seed", seed.to_string()),
+        ("Command", facts.command.clone()),
+        ("Created", format!("{} by wsim {}", facts.created, facts.wsim)),
+    ]
+}
+
 /// A sentence of the report, which may quote a log: visible and cut, with a percentage on one line. The template escapes markup.
 pub(crate) fn sentence(text: &str) -> String {
     escape::page(text, 1_000).replace(" %", "\u{a0}%")

@@ -14,17 +14,37 @@ pub(crate) fn meets_text(meets: Meets) -> (&'static str, Tone) {
     }
 }
 
-pub(crate) fn meets_cell(meets: Meets) -> Cell {
-    let (word, tone) = meets_text(meets);
-    Cell::text(word).with_tone(tone)
+/// The first columns of a table of plans; [`plan_cells`] fills them.
+pub(crate) fn plan_columns() -> [Column; 5] {
+    let [process, busy] = busiest_columns();
+    [Column::text("Plan"), Column::number("Workers", ""), Column::text("Balancing"), process, busy]
 }
 
-/// The cells "Busiest process" and "Busy" in a table of plans.
-pub(crate) fn busiest_cells(plan: &PlanSummary) -> [Cell; 2] {
-    match plan.busiest() {
+/// The first cells of a plan in a table. `mark` says that the plan is recommended or the runner-up; it may be empty.
+pub(crate) fn plan_cells(plan: &PlanSummary, mark: &str) -> [Cell; 5] {
+    let mark = if mark.is_empty() { String::new() } else { format!(" ({mark})") };
+    let [process, busy] = match plan.busiest() {
         Some(process) => [Cell::text(&process.name), Cell::busy(process.peak)],
         None => [Cell::unknown(), Cell::unknown()],
-    }
+    };
+    let name = Cell::text(format!("{}{mark}", plan.plan.name));
+    [name, Cell::count(u64::from(plan.workers)), Cell::text(&plan.balance), process, busy]
+}
+
+/// The columns of the busiest process.
+pub(crate) fn busiest_columns() -> [Column; 2] {
+    [Column::text("Busiest process"), Column::number("Busy", "%")]
+}
+
+/// The last columns of a table of plans; [`result_cells`] fills them.
+pub(crate) fn result_columns() -> [Column; 2] {
+    [Column::text("Meets"), Column::text("Reason")]
+}
+
+/// Whether a plan meets the objective, and why.
+pub(crate) fn result_cells(meets: Meets, reason: &str) -> [Cell; 2] {
+    let (word, tone) = meets_text(meets);
+    [Cell::text(word).with_tone(tone), Cell::text(reason)]
 }
 
 /// Name and busy share of the busiest process, for a terminal; empty for a plan without processes.

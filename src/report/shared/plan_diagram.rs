@@ -119,7 +119,7 @@ impl Scale {
         let streams: Vec<&str> = plan
             .stream_writers
             .iter()
-            .filter(|(_, writers)| writers.names().iter().any(|writer| *writer == process.name))
+            .filter(|(_, writers)| writers.names().contains(&process.name))
             .map(|(stream, _)| stream.as_str())
             .collect();
         let writes = (!streams.is_empty()).then(|| format!("writes {}", streams.join(", ")));

@@ -1,7 +1,7 @@
-//! The folder of one run: written beside its place and moved there when whole.
+//! The folder of a run. It is written to a temporary folder next to its final path and renamed when it is complete.
 //!
-//! Owns the temporary folder and the one rename; knows nothing of what the files say. Invariant: the place of the run holds
-//! either nothing, the old run whole, or the new run whole. Dropping a [`RunFolder`] leaves nothing behind.
+//! Knows nothing of the content of the files. Invariant: the final path holds nothing, the complete old run, or the complete new
+//! run. Dropping a [`RunFolder`] leaves nothing behind.
 
 use std::fs;
 use std::io;
@@ -9,71 +9,66 @@ use std::path::{Component, Path, PathBuf};
 
 use tempfile::TempDir;
 
-/// A run being written.
+/// A run that is being written.
 #[derive(Debug)]
 pub struct RunFolder {
     temporary: TempDir,
-    place: PathBuf,
+    final_path: PathBuf,
+    /// Whether to replace an existing run.
     force: bool,
 }
 
-/// What can go wrong with a run folder.
+/// Why a run folder could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
-    /// Another run is there.
-    #[error("{} is there already: give another --name, move it away, or replace it with --force", .0.display())]
+    /// There is another run.
+    #[error("{} exists already: give another --name, move it away, or replace it with --force", .0.display())]
     Exists(PathBuf),
-    /// Something is there that is no run folder: `--force` does not replace it.
-    #[error("{} is there and is not a folder that wsim wrote, so --force does not replace it: give another --name or move it away", .0.display())]
+    /// There is something other than a run, which `--force` does not replace.
+    #[error("{} exists and was not written by wsim, so --force does not replace it: give another --name or move it away", .0.display())]
     NotARun(PathBuf),
-    /// Not one plain name.
+    /// Not a plain folder name.
     #[error("{0:?} is not a name for a run: use one folder name without slashes, not starting with a dot")]
     Name(String),
-    /// The file system said no.
     #[error("could not write {}", .path.display())]
-    Io {
-        /// File or folder concerned.
-        path: PathBuf,
-        /// Reason.
-        source: io::Error,
-    },
+    Io { path: PathBuf, source: io::Error },
 }
 
 impl RunFolder {
-    /// Starts the run `parent/name` in a temporary folder in `parent`, which is made if missing. With `force` a run that
-    /// is there already is replaced by [`Self::finish`], not before.
+    /// Starts the run `parent/name` in a temporary folder in `parent`, which is created if it is missing. With `force`,
+    /// [`Self::finish`] replaces an existing run; it stays until then.
     ///
     /// # Errors
-    /// [`FolderError::Exists`] if there is one and `force` is false, [`FolderError::NotARun`] if what is there is no run,
-    /// [`FolderError::Name`] if `name` is not one plain folder name, [`FolderError::Io`].
+    /// [`FolderError::Exists`] if the run exists and `force` is false, [`FolderError::NotARun`] if the path holds something else,
+    /// [`FolderError::Name`] if `name` is not a plain folder name, [`FolderError::Io`].
     pub fn create(parent: &Path, name: &str, force: bool) -> Result<Self, FolderError> {
         let plain = matches!(Path::new(name).components().collect::<Vec<_>>()[..], [Component::Normal(only)] if only == name);
         if !plain || name.starts_with('.') || name.chars().any(char::is_control) {
             return Err(FolderError::Name(super::escape::terminal(name, 80)));
         }
-        let place = parent.join(name);
-        check_place(&place, force)?;
+        let final_path = parent.join(name);
+        check_place(&final_path, force)?;
         fs::create_dir_all(parent).map_err(|source| FolderError::Io { path: parent.to_owned(), source })?;
-        // Beside its place, so that the rename stays within one file system.
+        // In the same parent, so that the rename stays within one file system.
         let temporary = tempfile::Builder::new()
             .prefix(&format!(".{name}."))
             .suffix(".partial")
             .tempdir_in(parent)
             .map_err(|source| FolderError::Io { path: parent.to_owned(), source })?;
-        Ok(Self { temporary, place, force })
+        Ok(Self { temporary, final_path, force })
     }
 
-    /// The temporary folder. Files written into it by others become part of the run.
+    /// The temporary folder. Files that other code writes to it become part of the run.
     pub fn path(&self) -> &Path {
         self.temporary.path()
     }
 
-    /// Where the run will be.
-    pub fn place(&self) -> &Path {
-        &self.place
+    /// The path of the run after [`Self::finish`].
+    pub fn final_path(&self) -> &Path {
+        &self.final_path
     }
 
-    /// Writes one file; `name` is relative and may name folders (`charts/demand.svg`), which are made.
+    /// Writes a file. `name` is relative and may contain folders (`charts/demand.svg`), which are created.
     ///
     /// # Errors
     /// [`FolderError::Name`] if `name` leaves the folder, [`FolderError::Io`].
@@ -83,62 +78,62 @@ impl RunFolder {
         }
         let path = self.path().join(name);
         let written = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&path, bytes));
-        written.map_err(|source| FolderError::Io { path: self.place.join(name), source })
+        written.map_err(|source| FolderError::Io { path: self.final_path.join(name), source })
     }
 
-    /// Moves the run to its place and says where that is.
+    /// Moves the run to its final path and returns that path.
     ///
     /// # Errors
-    /// As [`Self::create`], if another run has come there meanwhile; [`FolderError::Io`]. The old run is then still there.
+    /// Those of [`Self::create`] if another run was written in the meantime; [`FolderError::Io`]. An old run is not lost.
     pub fn finish(self) -> Result<PathBuf, FolderError> {
-        check_place(&self.place, self.force)?;
-        let io = |source| FolderError::Io { path: self.place.clone(), source };
-        open_to_readers(self.path()).map_err(io)?;
-        if !self.place.exists() {
-            fs::rename(self.path(), &self.place).map_err(io)?;
-            return Ok(self.gone());
+        check_place(&self.final_path, self.force)?;
+        let io = |source| FolderError::Io { path: self.final_path.clone(), source };
+        set_usual_mode(self.path()).map_err(io)?;
+        if !self.final_path.exists() {
+            fs::rename(self.path(), &self.final_path).map_err(io)?;
+            return Ok(self.into_final_path());
         }
-        // Aside first: a rename cannot replace a folder that has something in it.
-        let aside = tempfile::Builder::new().prefix(".old.").tempdir_in(self.place.parent().unwrap_or(Path::new("."))).map_err(io)?;
+        // A rename cannot replace a folder that is not empty, so the old run is moved away first.
+        let aside = tempfile::Builder::new().prefix(".old.").tempdir_in(self.final_path.parent().unwrap_or(Path::new("."))).map_err(io)?;
         let old = aside.path().join("run");
-        fs::rename(&self.place, &old).map_err(io)?;
-        if let Err(source) = fs::rename(self.path(), &self.place) {
-            // If even this fails the old run must not go with the temporary folder it lies in.
-            if fs::rename(&old, &self.place).is_err() {
+        fs::rename(&self.final_path, &old).map_err(io)?;
+        if let Err(source) = fs::rename(self.path(), &self.final_path) {
+            // If the old run cannot be moved back either, the temporary folder that contains it must not be deleted.
+            if fs::rename(&old, &self.final_path).is_err() {
                 let _kept = aside.keep();
             }
-            return Err(FolderError::Io { path: self.place.clone(), source });
+            return Err(FolderError::Io { path: self.final_path.clone(), source });
         }
-        Ok(self.gone())
+        Ok(self.into_final_path())
     }
 
-    /// The temporary folder has been renamed: nothing to clean up.
-    fn gone(self) -> PathBuf {
+    /// Forgets the temporary folder, which has been renamed.
+    fn into_final_path(self) -> PathBuf {
         let _renamed = self.temporary.keep();
-        self.place
+        self.final_path
     }
 }
 
-fn check_place(place: &Path, force: bool) -> Result<(), FolderError> {
-    match fs::symlink_metadata(place) {
+fn check_place(final_path: &Path, force: bool) -> Result<(), FolderError> {
+    match fs::symlink_metadata(final_path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(source) => Err(FolderError::Io { path: place.to_owned(), source }),
-        Ok(_) if !force => Err(FolderError::Exists(place.to_owned())),
-        Ok(found) if found.is_dir() && looks_like_a_run(place) => Ok(()),
-        Ok(_) => Err(FolderError::NotARun(place.to_owned())),
+        Err(source) => Err(FolderError::Io { path: final_path.to_owned(), source }),
+        Ok(_) if !force => Err(FolderError::Exists(final_path.to_owned())),
+        Ok(found) if found.is_dir() && looks_like_a_run(final_path) => Ok(()),
+        Ok(_) => Err(FolderError::NotARun(final_path.to_owned())),
     }
 }
 
-/// A folder that holds a report, or nothing.
-fn looks_like_a_run(place: &Path) -> bool {
-    place.join("report.json").is_file() || fs::read_dir(place).is_ok_and(|mut entries| entries.next().is_none())
+/// Whether a folder contains a report, or nothing.
+fn looks_like_a_run(final_path: &Path) -> bool {
+    final_path.join("report.json").is_file() || fs::read_dir(final_path).is_ok_and(|mut entries| entries.next().is_none())
 }
 
-/// Temporary folders are made for their owner only; a report is as readable as any other new folder.
+/// Gives the folder the usual mode of new folders, because temporary folders are readable by their owner only.
 #[cfg(unix)]
-fn open_to_readers(path: &Path) -> io::Result<()> {
+fn set_usual_mode(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
-    // The process's umask is known only by making something: a folder made plainly has the usual mode.
+    // Only a new folder reveals the umask of the process.
     let probe = path.join(".mode");
     fs::create_dir(&probe)?;
     let mode = fs::metadata(&probe)?.permissions().mode();
@@ -147,7 +142,7 @@ fn open_to_readers(path: &Path) -> io::Result<()> {
 }
 
 #[cfg(not(unix))]
-fn open_to_readers(_: &Path) -> io::Result<()> {
+fn set_usual_mode(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
@@ -169,13 +164,13 @@ mod tests {
     }
 
     #[test]
-    fn a_run_appears_whole_or_not_at_all() {
+    fn a_run_appears_when_it_is_complete() {
         let parent = tempfile::tempdir().unwrap();
         let run = RunFolder::create(parent.path(), "access", false).unwrap();
         run.write("report.json", "{}").unwrap();
         assert!(!parent.path().join("access").exists());
-        let place = run.finish().unwrap();
-        assert_eq!(fs::read_to_string(place.join("report.json")).unwrap(), "{}");
+        let final_path = run.finish().unwrap();
+        assert_eq!(fs::read_to_string(final_path.join("report.json")).unwrap(), "{}");
         assert_eq!(entries(parent.path()), ["access"]);
     }
 
@@ -199,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_appears_meanwhile_is_kept() {
+    fn a_run_written_in_the_meantime_is_kept() {
         let parent = tempfile::tempdir().unwrap();
         let late = RunFolder::create(parent.path(), "access", false).unwrap();
         finished(parent.path(), "first", false).unwrap();
@@ -208,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn force_replaces_the_old_run_only_when_the_new_one_is_whole() {
+    fn force_replaces_the_old_run_only_when_the_new_one_is_complete() {
         let parent = tempfile::tempdir().unwrap();
         finished(parent.path(), "old", false).unwrap();
         fs::write(parent.path().join("access/extra"), "old").unwrap();
@@ -221,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn force_does_not_replace_what_is_no_run() {
+    fn force_does_not_replace_other_files() {
         let parent = tempfile::tempdir().unwrap();
         fs::create_dir(parent.path().join("access")).unwrap();
         fs::write(parent.path().join("access/thesis.tex"), "years of work").unwrap();
@@ -246,9 +241,9 @@ mod tests {
     fn a_finished_run_is_as_readable_as_any_new_folder() {
         use std::os::unix::fs::PermissionsExt;
         let parent = tempfile::tempdir().unwrap();
-        let place = finished(parent.path(), "{}", false).unwrap();
+        let final_path = finished(parent.path(), "{}", false).unwrap();
         fs::create_dir(parent.path().join("plain")).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
-        assert_eq!(mode(&place), mode(&parent.path().join("plain")));
+        assert_eq!(mode(&final_path), mode(&parent.path().join("plain")));
     }
 }

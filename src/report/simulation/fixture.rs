@@ -43,7 +43,7 @@ pub(crate) fn report() -> SimulationReport {
             text: "Main process and 2 workers (sync-split 2), keyed by user, keeps to p95 work < 500ms, busy < 70%.".to_owned(),
         },
         reasons: vec![
-            "At the Monday 2026-11-02 09:05 UTC peak the busiest process, main, is 61 % busy (58-64).".to_owned(),
+            "At the Monday 2026-11-02 09:05 UTC peak the busiest process, main, is 61 % busy (58–64 %).".to_owned(),
             "What breaks first when load grows: at 1.5 times main is 84 % busy; @<script>alert(1)</script>:evil.example is in it."
                 .to_owned(),
         ],
@@ -52,7 +52,7 @@ pub(crate) fn report() -> SimulationReport {
             plan: "monolith".to_owned(),
             workers: 0,
             balance: "none".to_owned(),
-            why: "hopeless by the utilisation law: main is at least 88 % busy".to_owned(),
+            why: "overloaded by the utilisation law: main is at least 88 % busy".to_owned(),
             overloaded: true,
         }],
         candidates,

@@ -7,7 +7,7 @@ use crate::analysis::{line_prose, tables as analysis_tables};
 use crate::charts::Chart;
 use crate::exporter::ReportError;
 use crate::shared::glossary::TERMS;
-use crate::shared::page::{PageFrame, non_empty, sentence};
+use crate::shared::page::{PageFrame, non_empty, run_rows, sentence};
 use crate::shared::table::Table;
 use crate::shared::verdict::{Fact, Verdict, VerdictBox, headline, next_steps};
 use crate::shared::vocabulary;
@@ -98,16 +98,13 @@ fn verdict_box(sweep: &Sweep) -> Option<VerdictBox> {
 
 fn method(report: &SimulationReport) -> Vec<(&'static str, String)> {
     let SimulationReport { analysis, sweep, .. } = report;
-    let rows = vec![
+    let rows = [
         ("Simulated", format!("{}: {}", sweep.window_note, vocabulary::window(sweep.window))),
         ("Warm-up", format!("{}, not measured", text::duration(sweep.warm_up_seconds))),
         ("Replications", format!("up to {}; 95 % intervals over them by Student's t", sweep.replications)),
-        ("Random seed", sweep.seed.to_string()),
         ("Endpoint table", format!("Synapse {}. {}", analysis.facts.synapse_version, analysis.facts.table_note)),
-        ("Command", analysis.facts.command.clone()),
-        ("Created", format!("{} by wsim {}", analysis.facts.created, analysis.facts.wsim)),
     ];
-    rows.into_iter().map(|(label, text)| (label, sentence(&text))).collect()
+    rows.into_iter().chain(run_rows(&analysis.facts, sweep.seed)).map(|(label, text)| (label, sentence(&text))).collect()
 }
 
 #[cfg(test)]

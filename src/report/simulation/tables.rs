@@ -1,7 +1,7 @@
 //! The tables of a simulation.
 
 use super::{SimulationReport, backtest_counts, backtest_figures};
-use crate::shared::plan_cells::{busiest_cells, meets_cell};
+use crate::shared::plan_cells::{busiest_columns, plan_cells, plan_columns, result_cells, result_columns};
 use crate::shared::table::{Cell, Column, Table, Tone};
 use wsim_advise::PlanSummary;
 use wsim_advise::sweep::{SimulatedPlan, StressCase, Sweep};
@@ -13,23 +13,29 @@ pub(super) fn candidates(report: &SimulationReport) -> Table {
     let sweep = &report.sweep;
     let row = |(index, candidate): (usize, &SimulatedPlan)| {
         let plan = &candidate.summary;
-        let [busiest, busy] = busiest_cells(plan);
-        vec![
-            Cell::text(marked_name(sweep, index, plan)),
-            Cell::count(u64::from(plan.workers)),
-            Cell::text(&plan.balance),
-            busiest,
-            busy,
+        let mark = match Some(index) {
+            index if index == sweep.recommended => "recommended",
+            index if index == sweep.runner_up => "runner-up",
+            _ => "",
+        };
+        let figures = [
             Cell::range(candidate.overall.mean),
             Cell::range(candidate.overall.p95),
             Cell::range(candidate.overall.p99),
             candidate.imbalance.as_ref().map_or_else(Cell::unknown, |imbalance| Cell::range(imbalance.factor)),
             Cell::range(plan.total_cores),
             Cell::count(u64::from(candidate.replications)),
-            meets_cell(plan.meets),
-            Cell::text(&plan.reason),
-        ]
+        ];
+        plan_cells(plan, mark).into_iter().chain(figures).chain(result_cells(plan.meets, &plan.reason)).collect()
     };
+    let figures = [
+        Column::number("Mean", "ms"),
+        Column::number("p95", "ms"),
+        Column::number("p99", "ms"),
+        Column::number("Imbalance", "busiest/mean"),
+        Column::number("Total CPU", "cores"),
+        Column::number("Replications", ""),
+    ];
     Table {
         id: "candidates",
         title: "Simulated plans",
@@ -37,21 +43,7 @@ pub(super) fn candidates(report: &SimulationReport) -> Table {
             "Response times of all requests, long-poll waiting excluded; busy at the peak; 95 % intervals in brackets. Objective: {}. “yes”: met even at the upper end of the interval; “maybe”: met only by the best estimate.",
             sweep.objective
         ),
-        columns: vec![
-            Column::text("Plan"),
-            Column::number("Workers", ""),
-            Column::text("Balancing"),
-            Column::text("Busiest process"),
-            Column::number("Busy", "%"),
-            Column::number("Mean", "ms"),
-            Column::number("p95", "ms"),
-            Column::number("p99", "ms"),
-            Column::number("Imbalance", "busiest/mean"),
-            Column::number("Total CPU", "cores"),
-            Column::number("Replications", ""),
-            Column::text("Meets"),
-            Column::text("Reason"),
-        ],
+        columns: plan_columns().into_iter().chain(figures).chain(result_columns()).collect(),
         rows: sweep.candidates.iter().enumerate().map(row).collect(),
     }
 }
@@ -114,27 +106,16 @@ pub(super) fn processes(plan: &PlanSummary) -> Table {
 /// The plan under growth and under other assumptions.
 pub(super) fn stress(sweep: &Sweep) -> Table {
     let row = |case: &StressCase| {
-        vec![
-            Cell::text(&case.name),
-            Cell::text(&case.busiest),
-            Cell::busy(case.busy),
-            Cell::range(case.p95_ms),
-            meets_cell(case.meets),
-            Cell::text(&case.reason),
-        ]
+        let figures = [Cell::text(&case.name), Cell::text(&case.busiest), Cell::busy(case.busy), Cell::range(case.p95_ms)];
+        figures.into_iter().chain(result_cells(case.meets, &case.reason)).collect()
     };
+    let [process, busy] = busiest_columns();
+    let figures = [Column::text("Case"), process, busy, Column::number("p95", "ms")];
     Table {
         id: "stress",
         title: "The plan under other loads and assumptions",
         note: "Load grows by cloning users. CPU demand and replication costs are varied because no log contains them in full.".to_owned(),
-        columns: vec![
-            Column::text("StressCase"),
-            Column::text("Busiest process"),
-            Column::number("Busy", "%"),
-            Column::number("p95", "ms"),
-            Column::text("Meets"),
-            Column::text("Reason"),
-        ],
+        columns: figures.into_iter().chain(result_columns()).collect(),
         rows: sweep.growth_steps.iter().chain(&sweep.sensitivity).map(row).collect(),
     }
 }
@@ -217,18 +198,6 @@ fn figure_name(figure: Figure) -> (&'static str, f64) {
         Figure::WorkP50 => ("response time p50, ms", 1.0),
         Figure::WorkP95 => ("response time p95, ms", 1.0),
         Figure::WaitP95 => ("wait for a database connection p95, ms", 1.0),
-    }
-}
-
-/// The plan's name, marked if it is the recommended plan or the runner-up.
-fn marked_name(sweep: &Sweep, index: usize, plan: &PlanSummary) -> String {
-    let name = &plan.plan.name;
-    if sweep.recommended == Some(index) {
-        format!("{name} (recommended)")
-    } else if sweep.runner_up == Some(index) {
-        format!("{name} (runner-up)")
-    } else {
-        name.clone()
     }
 }
 
