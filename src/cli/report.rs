@@ -1,4 +1,4 @@
-//! `wsim report`: finished runs beside each other.
+//! `wsim report`: compares finished runs.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +12,6 @@ use super::{Exit, UsageError};
 use wsim_report::RunFolder;
 use wsim_report::comparison::{self, ComparisonReport, Run};
 
-/// Arguments of `wsim report`.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, after_long_help = LONG)]
 pub struct Report {
@@ -20,22 +19,22 @@ pub struct Report {
     #[arg(value_name = "RUN", required = true)]
     runs: Vec<PathBuf>,
 
-    /// Which plan of a simulation counts [default: that of an emulated replay among the runs, else the recommended]
+    /// Plan of a simulation to compare [default: the plan of an emulated replay among the runs, else the recommended plan]
     #[arg(long, value_name = "NAME")]
     plan: Option<String>,
-    /// Folder for runs
+    /// Folder for reports
     #[arg(long, value_name = "DIR", default_value = "reports", help_heading = "Output")]
     out: PathBuf,
-    /// Name of the comparison's folder
+    /// Name of the folder of the comparison
     #[arg(long, default_value = "comparison", help_heading = "Output")]
     name: String,
-    /// Replace an earlier run of that name
+    /// Replace an existing run of that name
     #[arg(long, help_heading = "Output")]
     force: bool,
-    /// Print report.json and nothing else
+    /// Print report.json only
     #[arg(long, help_heading = "Output")]
     json: bool,
-    /// Print nothing but errors
+    /// Print errors only
     #[arg(long, short, help_heading = "Output")]
     quiet: bool,
 }
@@ -46,10 +45,10 @@ Examples:
   wsim report reports/access-simulation reports/access-replay --name predicted";
 
 const LONG: &str = "\
-A simulation beside a replay, or beside an analysis of the replayed cluster's logs, is a prediction beside a measurement: errors by
-endpoint group and process, and whether the predicted intervals cover what was measured. Any other two runs are before and after. Where
-both figures have intervals, a difference within noise is said to be indistinguishable. Of more than two runs, the first is compared with
-each of the others.
+The first run is the baseline and is compared with each of the others. A simulation and a replay, or a simulation and an analysis of the
+replayed cluster's logs, are compared as prediction and measurement: errors by endpoint group and process, and whether the predicted
+intervals contain the measured values. Any other two runs are compared as before and after. If both figures have an uncertainty, a
+difference within it is reported as indistinguishable.
 
 Examples:
   wsim report reports/monday reports/tuesday
@@ -59,11 +58,11 @@ Examples:
 /// Runs the command.
 ///
 /// # Errors
-/// Fewer than two runs, a run that cannot be read, the report cannot be written.
+/// Fewer than two runs are given, a run cannot be read, or the report cannot be written.
 pub fn run(arguments: &Report) -> anyhow::Result<Exit> {
     if arguments.runs.len() < 2 {
         let why =
-            "one run has nothing to be compared with: give two or more folders, the baseline first (its own report is in report.html)";
+            "a comparison needs two or more runs: give their folders, the baseline first (the report of one run is in its report.html)";
         return Err(UsageError(why.to_owned()).into());
     }
     let texts = texts(&arguments.runs)?;
@@ -75,12 +74,12 @@ pub fn run(arguments: &Report) -> anyhow::Result<Exit> {
     );
     let folder = RunFolder::create(&arguments.out, &arguments.name, arguments.force)?;
     folder.write_report(&report)?;
-    let place = folder.finish()?;
-    output::show(Print::of(arguments.json, arguments.quiet), &report, Some(&place))?;
+    let path = folder.finish()?;
+    output::show(Print::of(arguments.json, arguments.quiet), &report, Some(&path))?;
     Ok(if report.runs.iter().all(|run| run.void.is_empty()) { Exit::Done } else { Exit::Missed })
 }
 
-/// `report.json` of each folder, with the folder's name.
+/// The `report.json` of each folder, with the folder's name.
 fn texts(runs: &[PathBuf]) -> anyhow::Result<Vec<(String, String)>> {
     let mut seen: BTreeMap<PathBuf, &PathBuf> = BTreeMap::new();
     let mut texts = Vec::new();
@@ -92,10 +91,10 @@ fn texts(runs: &[PathBuf]) -> anyhow::Result<Vec<(String, String)>> {
         if !path.is_file() {
             anyhow::bail!("{} has no report.json: give the folder of a finished run", run.display());
         }
-        // Two ways to write one folder are still one.
-        let whole = fs::canonicalize(run).with_context(|| format!("could not read {}", run.display()))?;
-        if let Some(twin) = seen.insert(whole, run) {
-            return Err(UsageError(format!("{} and {} are the same run: give each once", twin.display(), run.display())).into());
+        // The same folder can be written in several ways.
+        let canonical = fs::canonicalize(run).with_context(|| format!("could not read {}", run.display()))?;
+        if let Some(duplicate) = seen.insert(canonical, run) {
+            return Err(UsageError(format!("{} and {} are the same run: give each once", duplicate.display(), run.display())).into());
         }
         let text = fs::read_to_string(&path).with_context(|| format!("could not read {}", path.display()))?;
         texts.push((run.display().to_string(), text));
@@ -103,17 +102,17 @@ fn texts(runs: &[PathBuf]) -> anyhow::Result<Vec<(String, String)>> {
     Ok(texts)
 }
 
-/// The runs; of a simulation the plan that was asked for, else the one that a replay among them had.
+/// Reads the runs. Of a simulation it takes the plan that the user named, by default the plan of a replay among the runs.
 fn read(texts: &[(String, String)], plan: Option<&str>) -> anyhow::Result<Vec<Run>> {
-    let one = |(name, text): &(String, String), plan: Option<&str>| {
+    let read = |(name, text): &(String, String), plan: Option<&str>| {
         comparison::read(name, text, plan).with_context(|| Path::new(name).join("report.json").display().to_string())
     };
     if plan.is_some() {
-        return texts.iter().map(|text| one(text, plan)).collect();
+        return texts.iter().map(|text| read(text, plan)).collect();
     }
-    let runs = texts.iter().map(|text| one(text, None)).collect::<anyhow::Result<Vec<_>>>()?;
+    let runs = texts.iter().map(|text| read(text, None)).collect::<anyhow::Result<Vec<_>>>()?;
     let replayed = runs.iter().find(|run| run.target.is_some()).and_then(|run| run.plan.clone());
-    // A simulation without that plan is compared all the same: its recommended plan may be what was built.
-    let again = |(run, text): (Run, &(String, String))| comparison::read(&text.0, &text.1, replayed.as_deref()).unwrap_or(run);
-    Ok(runs.into_iter().zip(texts).map(again).collect())
+    // A simulation without that plan is compared by its recommended plan, which may be the one that was built.
+    let with_plan = |(run, text): (Run, &(String, String))| comparison::read(&text.0, &text.1, replayed.as_deref()).unwrap_or(run);
+    Ok(runs.into_iter().zip(texts).map(with_plan).collect())
 }

@@ -1,8 +1,8 @@
-// Sorts and filters tables, shows the values of charts, opens what is folded before printing. Nothing on the page needs it.
+// Sorts and filters tables, shows the values of charts, unfolds sections before printing. The page is complete without this script.
 (function () {
   'use strict';
   const FILTER_FROM = 9; // rows
-  const REACH = 60; // how far from a value the pointer may be, in the chart's own units
+  const REACH = 60; // largest distance between the pointer and a value, in the units of the chart
 
   const make = (name, attributes, text) => {
     const element = document.createElement(name);
@@ -26,7 +26,7 @@
     const body = table.tBodies[0];
     const rows = Array.from(body.rows, (row) => [key(row, column, number), row]);
     rows.sort((a, b) => (a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : 0) * (down ? -1 : 1));
-    // Out of the page while they move: else every row is styled again as often as there are rows.
+    // The rows are moved while they are not in the page; otherwise every row would be styled again for each move.
     const after = body.nextSibling;
     body.remove();
     body.append(...rows.map((pair) => pair[1]));
@@ -115,7 +115,7 @@
       const number = (name) => parseFloat(rect.getAttribute(name));
       const title = rect.querySelector('title');
       const mark = { rect, text: title.textContent, x: number('x'), y: number('y') };
-      title.textContent = ''; // else the browser shows its own tip too
+      title.textContent = ''; // otherwise the browser shows its own tooltip too
       mark.right = mark.x + number('width');
       mark.bottom = mark.y + number('height');
       return mark;
@@ -132,7 +132,7 @@
       return best;
     };
     const point = (event) => {
-      // The page moved under a pointer at rest: the keyboard's value stays.
+      // The page scrolled under a pointer that did not move: keep the value chosen with the keyboard.
       if (event.type === 'pointermove' && event.movementX === 0 && event.movementY === 0) return;
       const mark = nearest(event);
       if (mark) show(mark);
