@@ -1,8 +1,8 @@
 //! The part of the Matrix API that provisioning and replays use.
 //!
-//! Owns the meaning of requests and the content of responses. Knows nothing of sockets, and of time only the timestamp it is given. A request
-//! is parsed once ([`ApiRequest::read`]) and gets its response when the model has completed it ([`respond`]). Responses that need no content
-//! are `{}`.
+//! Owns the meaning of requests and the content of responses. Knows nothing of sockets, and of time only the timestamp
+//! it is given. A request is parsed once ([`ApiRequest::read`]) and gets its response when the model has completed it
+//! ([`respond`]). Responses that need no content are `{}`.
 
 mod account;
 mod room;

@@ -26,8 +26,9 @@ pub struct LoggedCosts {
 }
 
 impl LoggedCosts {
-    /// The costs of a trace's requests. `rows` are the requests that a replay numbers from 0: those of the window in arrival order, without those
-    /// between Synapse's processes. `endpoints` are those that the trace was classified with; `profile` is of the same trace.
+    /// The costs of a trace's requests. `rows` are the requests that a replay numbers from 0: those of the window in
+    /// arrival order, without those between Synapse's processes. `endpoints` are those that the trace was classified
+    /// with; `profile` is of the same trace.
     pub fn from_trace(trace: &Trace, endpoints: &[Endpoint], profile: &Profile, rows: &[Request], config: &PrepareConfig) -> Self {
         let start_us = rows.first().map_or(profile.window.start_us, |request| request.arrival_us);
         let end_us = rows.last().map_or(profile.window.end_us, |request| request.arrival_us + 1);

@@ -1,8 +1,8 @@
 //! The HTTP side of the emulated proxy: reads requests, submits them to the model, and responds when the model has completed them.
 //!
-//! Owns connections, limits and the homeserver's state. The model chooses the worker with the plan's exact rules; this file only extracts the
-//! key that a rule hashes. Runs on one thread, so nothing is locked. Invariant: every request that was read gets a response, unless its client
-//! has disconnected.
+//! Owns connections, limits and the homeserver's state. The model chooses the worker with the plan's exact rules; this
+//! file only extracts the key that a rule hashes. Runs on one thread, so nothing is locked. Invariant: every request
+//! that was read gets a response, unless its client has disconnected.
 
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;

@@ -7,11 +7,12 @@
 //!         response              the process that served the request
 //! ```
 //!
-//! The cluster is the simulation's own model (proxy, reactors, connections, locks, persisters, replication) on the wall clock: a request
-//! arrives in the model at the time its head was read, and gets its response when the model has completed it. Service takes time on the
-//! model's clock and no CPU, so there can be more workers than cores; and a measurement can differ from the simulation's prediction only by
-//! the path between (sockets, threads, clocks). Knows nothing of replay. Not emulated: the cost of a response's size, typing and receipts as
-//! wake-ups of other users' syncs, encryption.
+//! The cluster is the simulation's own model (proxy, reactors, connections, locks, persisters, replication) on the wall
+//! clock: a request arrives in the model at the time its head was read, and gets its response when the model has
+//! completed it. Service takes time on the model's clock and no CPU, so there can be more workers than cores; and a
+//! measurement can differ from the simulation's prediction only by the path between (sockets, threads, clocks). Knows
+//! nothing of replay. Not emulated: the cost of a response's size, typing and receipts as wake-ups of other users'
+//! syncs, encryption.
 
 mod api;
 mod costs;

@@ -1,7 +1,8 @@
 //! The thread that runs the model on the wall clock: it sleeps until the next event is due.
 //!
-//! Owns the run. Knows nothing of HTTP. The model's times are exact whatever the machine does: an event that is handled late keeps its time, so
-//! delays of the machine never accumulate; only responses leave late. A request arrives at the time at which its head was read.
+//! Owns the run. Knows nothing of HTTP. The model's times are exact whatever the machine does: an event that is handled
+//! late keeps its time, so delays of the machine never accumulate; only responses leave late. A request arrives at the
+//! time at which its head was read.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -129,7 +130,8 @@ impl ModelLoop<'_> {
         }
     }
 
-    /// Sleeps until the next event is due or a message arrives. The kernel waits for an absolute time (a futex), as precisely as in a sleep.
+    /// Sleeps until the next event is due or a message arrives. The kernel waits for an absolute time (a futex), as
+    /// precisely as in a sleep.
     fn wait(&mut self, inbox: &Receiver<Command>) -> Result<Command, RecvTimeoutError> {
         let next = self.run.next_time();
         if next == Time::NEVER {

@@ -23,8 +23,8 @@ pub struct GroupPrediction {
     pub p95: Interval,
 }
 
-/// Predicts the response times of `requests`, which `prepared` was made from, under a plan; `growth` is users per observed user. Groups with
-/// long polls are left out, because a replay measures their waits too.
+/// Predicts the response times of `requests`, which `prepared` was made from, under a plan; `growth` is users per
+/// observed user. Groups with long polls are left out, because a replay measures their waits too.
 ///
 /// # Errors
 /// The plan cannot be deployed.

@@ -131,7 +131,8 @@ impl LatencyFigures for RunResult {
 }
 
 impl Scenario<'_> {
-    /// Adds replications to the runs of every candidate until all candidates have converged, the cap is reached, or `proceed` returns false.
+    /// Adds replications to the runs of every candidate until all candidates have converged, the cap is reached, or
+    /// `proceed` returns false.
     ///
     /// `runs` has the kept runs of each candidate, in order of replication, all the same number; start with empty ones. `keep` makes of a
     /// run what is kept. `proceed` is called before each batch with the number of replications done. Candidates stay in step, so that every
@@ -188,8 +189,8 @@ impl Scenario<'_> {
         Ok(found.max(self.config.warm_up).min(half))
     }
 
-    /// Runs these replications of every candidate on all threads. Returns what `keep` makes of each run and its replication's number, with the
-    /// index of the candidate, in order of replications, then of candidates.
+    /// Runs these replications of every candidate on all threads. Returns what `keep` makes of each run and its
+    /// replication's number, with the index of the candidate, in order of replications, then of candidates.
     ///
     /// # Errors
     /// A topology is inconsistent.

@@ -1,8 +1,9 @@
 //! Background work that a plan may move to another process: measured at processes that do nothing else and are named after their role.
 //!
-//! Only process CPU shows such work, and only where it is separate from requests: at a process that serves clients it cannot be distinguished
-//! from the requests' unlogged CPU (see `cpu_attribution`), and stays there. Names are those of Synapse's docs/workers.md, its docker image
-//! and matrix-docker-ansible-deploy: `federation_sender1`, `pusher1`, `background_worker`, `appservice_sender`, `user_dir`.
+//! Only process CPU shows such work, and only where it is separate from requests: at a process that serves clients it
+//! cannot be distinguished from the requests' unlogged CPU (see `cpu_attribution`), and stays there. Names are those of
+//! Synapse's docs/workers.md, its docker image and matrix-docker-ansible-deploy: `federation_sender1`, `pusher1`,
+//! `background_worker`, `appservice_sender`, `user_dir`.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! The test of the model against the log: the observed deployment is simulated on a part of the log that was not used for calibration.
 //!
-//! From the evaluated part itself come the arrivals and each request's own CPU, transactions and long-poll wait (a trace-driven simulation).
-//! Everything that turns those into utilisation and response times comes from the other part.
+//! From the evaluated part itself come the arrivals and each request's own CPU, transactions and long-poll wait (a
+//! trace-driven simulation). Everything that turns those into utilisation and response times comes from the other part.
 
 use std::collections::BTreeMap;
 
@@ -107,8 +107,8 @@ pub enum BacktestError {
 
 /// Simulates the observed deployment on held-out parts of the log and compares.
 ///
-/// Two spans of equal length are each predicted after calibration on the other. Limits: 10 % for utilisation and throughput, 30 % for response
-/// times (Lazowska et al., Quantitative System Performance, 1984).
+/// Two spans of equal length are each predicted after calibration on the other. Limits: 10 % for utilisation and
+/// throughput, 30 % for response times (Lazowska et al., Quantitative System Performance, 1984).
 ///
 /// # Errors
 /// The log has no durations or is too short, or there are more processes than can be simulated.

@@ -70,8 +70,8 @@ fn persists(endpoint: &Endpoint) -> bool {
     }
 }
 
-/// Ratio of costs with cold caches to costs with warm ones. Measured with three workers (Synapse 1.163): initial sync 43 ms with round robin,
-/// 18 to 39 ms with hashing by user; the other classes hardly changed.
+/// Ratio of costs with cold caches to costs with warm ones. Measured with three workers (Synapse 1.163): initial sync
+/// 43 ms with round robin, 18 to 39 ms with hashing by user; the other classes hardly changed.
 fn cold_ratio(group: &str) -> f64 {
     if group == "initial_sync" { 1.5 } else { 1.0 }
 }

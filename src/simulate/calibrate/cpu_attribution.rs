@@ -8,9 +8,9 @@
 //! cpu(t) = idle + persist·events(t)                                                       of an event persister
 //! ```
 //!
-//! `idle`, `unlogged`, `fetched`, `replication`, `persist` are common to all processes; `own` is the background work of processes that serve
-//! no clients (for the others it cannot be distinguished from `unlogged`). At a constant rate the terms cannot be distinguished either, and
-//! the priors decide.
+//! `idle`, `unlogged`, `fetched`, `replication`, `persist` are common to all processes; `own` is the background work of
+//! processes that serve no clients (for the others it cannot be distinguished from `unlogged`). At a constant rate the
+//! terms cannot be distinguished either, and the priors decide.
 
 use std::collections::BTreeMap;
 

@@ -27,8 +27,8 @@ impl MeanCpu {
         Self { mean_us: endpoints.iter().map(mean).collect() }
     }
 
-    /// The request with its CPU: the logged one, else drawn around the endpoint's mean (exponential, which is about as variable as real request
-    /// CPU), at most the request's wall time.
+    /// The request with its CPU: the logged one, else drawn around the endpoint's mean (exponential, which is about as
+    /// variable as real request CPU), at most the request's wall time.
     pub(super) fn fill(&self, mut request: Request) -> Request {
         if request.has(flag::COST) {
             return request;

@@ -1,8 +1,8 @@
 //! From a trace and its profile to the inputs of the model, and the check of the model against the trace.
 //!
-//! [`prepare`] is the entry; each of its steps is a file: costs that no request line shows ([`cpu_attribution`], [`background_roles`],
-//! [`machine`], [`persist_costs`]), delays that do not depend on load ([`unloaded`]), wake-ups of long polls ([`coalesce_wakeups`]).
-//! [`backtest`] simulates the deployment that wrote the logs ([`observed`]) and compares.
+//! [`prepare`] is the entry; each of its steps is a file: costs that no request line shows (`cpu_attribution`, `background_roles`,
+//! `machine`, `persist_costs`), delays that do not depend on load (`unloaded`), wake-ups of long polls (`coalesce_wakeups`).
+//! [`backtest`] simulates the deployment that wrote the logs (`observed`) and compares.
 
 mod background_roles;
 pub mod backtest;

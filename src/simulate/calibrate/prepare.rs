@@ -46,7 +46,8 @@ pub struct PreparedWorkload {
     pub quota_period: Span,
     /// Background work of single processes beyond [`Self::idle`] that no background role explains, cores by name.
     pub own_background: BTreeMap<String, f64>,
-    /// Background work that moves with a [role](wsim_plan::BackgroundRoles), cores by Synapse's setting; empty where no process CPU shows it.
+    /// Background work that moves with a [role](wsim_plan::BackgroundRoles), cores by Synapse's setting; empty where no
+    /// process CPU shows it.
     pub role_background: BTreeMap<&'static str, f64>,
     /// Whether unlogged CPU was fitted to process CPU rather than assumed.
     pub is_measured: bool,

@@ -1,12 +1,14 @@
 //! The part of observed times that does not depend on load.
 //!
-//! Wall times and transaction times of a loaded process contain waits that the simulation produces itself; simulating them as observed would
-//! count the waits twice. So the calibration window is simulated in its observed deployment: once with no delays but CPU and queues, once with
-//! all of the observed delays and transaction times. Each class keeps the share of them with which its simulated wall times match the logged
-//! ones (compared by their deciles on a logarithmic scale, so that short times count as much as long ones).
+//! Wall times and transaction times of a loaded process contain waits that the simulation produces itself; simulating
+//! them as observed would count the waits twice. So the calibration window is simulated in its observed deployment:
+//! once with no delays but CPU and queues, once with all of the observed delays and transaction times. Each class keeps
+//! the share of them with which its simulated wall times match the logged ones (compared by their deciles on a
+//! logarithmic scale, so that short times count as much as long ones).
 //!
-//! (The usual way, a regression of the unexplained time on concurrent CPU, left half to three quarters of it as delay on a worker that makes no
-//! remote calls: concurrent CPU is measured too imprecisely, so its coefficient is attenuated.)
+//! (The usual way, a regression of the unexplained time on concurrent CPU, left half to three quarters of it as delay
+//! on a worker that makes no remote calls: concurrent CPU is measured too imprecisely, so its coefficient is
+//! attenuated.)
 
 use super::observed::ObservedDeployment;
 use crate::engine::time::Span;
@@ -74,8 +76,8 @@ pub(super) fn scale_delays(workload: &mut Workload, shares: &[f64]) {
     }
 }
 
-/// A secant step per class. `logged` has the number of requests and the level of each class. Classes with few requests are shrunk towards the
-/// common share.
+/// A secant step per class. `logged` has the number of requests and the level of each class. Classes with few requests
+/// are shrunk towards the common share.
 fn corrected(shares: &[f64], logged: &[(f64, f64)], simulated: &[f64], without: &[f64], with: &[f64]) -> Vec<f64> {
     let fitted: Vec<Option<f64>> = (0..shares.len())
         .map(|class| {

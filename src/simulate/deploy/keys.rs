@@ -1,9 +1,10 @@
 //! The key that a proxy hashes, from the identities that the trace keeps of a request.
 //!
-//! The trace keeps no access tokens, so a key of `token` is the user. A proxy identifies a user by the part of the token that names the user,
-//! the localpart in base64 (Synapse 1.163, `handlers/auth.py`: `syt_<localpart>_<random>_<checksum>`; docs/workers.md extracts that part with
-//! a map). So the localpart in base64 is the key, whatever the log calls the user. A URI is rebuilt from its template with room and user;
-//! other placeholders (transaction ids) get a different text for every request.
+//! The trace keeps no access tokens, so a key of `token` is the user. A proxy identifies a user by the part of the
+//! token that names the user, the localpart in base64 (Synapse 1.163, `handlers/auth.py`:
+//! `syt_<localpart>_<random>_<checksum>`; docs/workers.md extracts that part with a map). So the localpart in base64 is
+//! the key, whatever the log calls the user. A URI is rebuilt from its template with room and user; other placeholders
+//! (transaction ids) get a different text for every request.
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};

@@ -1,7 +1,7 @@
 //! The event loop: hands arrivals, timers and events to a model in order of time.
 //!
-//! Two streams of events are merged: arrivals from outside, which are in order already and never enter the queue, and events and timers that
-//! the model sets. At equal instants arrivals come first, then events, then timers.
+//! Two streams of events are merged: arrivals from outside, which are in order already and never enter the queue, and
+//! events and timers that the model sets. At equal instants arrivals come first, then events, then timers.
 
 use super::queue::EventQueue;
 use super::time::Time;

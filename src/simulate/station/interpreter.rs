@@ -1,19 +1,21 @@
 //! The Python interpreter of a process, which runs one thread at a time: the reactor's or a database thread.
 //!
-//! A slice is the part of a request that runs in the reactor between two waits. A Twisted reactor runs slices in the order in which they
-//! become ready, each to its end, and work that no request waits for (timers, garbage collection, replication) in the same queue. The reactor
-//! is one thread, which needs CPython's global interpreter lock (GIL) like every other thread. The lock is granted in the order of request,
-//! and a slice loses it after the switch interval if another thread waits (CPython, `Python/ceval_gil.h`; `sys.setswitchinterval`). So a
-//! database thread waits for one interval and for other threads, however long the reactor's queue is. A database thread keeps the lock until
-//! it waits for the database again, which is soon.
+//! A slice is the part of a request that runs in the reactor between two waits. A Twisted reactor runs slices in the
+//! order in which they become ready, each to its end, and work that no request waits for (timers, garbage collection,
+//! replication) in the same queue. The reactor is one thread, which needs CPython's global interpreter lock (GIL) like
+//! every other thread. The lock is granted in the order of request, and a slice loses it after the switch interval if
+//! another thread waits (CPython, `Python/ceval_gil.h`; `sys.setswitchinterval`). So a database thread waits for one
+//! interval and for other threads, however long the reactor's queue is. A database thread keeps the lock until it waits
+//! for the database again, which is soon.
 //!
-//! With a CFS quota of 5 ms or less per period, database threads queue behind the reactor instead of contending for the GIL. Linux hands a
-//! quota to processors in slices of 5 ms (Documentation/scheduler/sched-bwc.rst, `sched_cfs_bandwidth_slice_us`), so the processor that runs
-//! the reactor has all of it, and a thread that wakes on another processor waits for a later period. Measured on `samples/one-worker`: this
-//! rule gives its waits within 16 %, the GIL's rule a quarter of them.
+//! With a CFS quota of 5 ms or less per period, database threads queue behind the reactor instead of contending for the
+//! GIL. Linux hands a quota to processors in slices of 5 ms (Documentation/scheduler/sched-bwc.rst,
+//! `sched_cfs_bandwidth_slice_us`), so the processor that runs the reactor has all of it, and a thread that wakes on
+//! another processor waits for a later period. Measured on `samples/one-worker`: this rule gives its waits within 16 %,
+//! the GIL's rule a quarter of them.
 //!
-//! Invariants: one thing runs at a time, and something runs while anything waits; no work is lost. Between calls, if nothing runs then nothing
-//! waits, except after a [`poll`](Interpreter::poll) that returned [`Poll::Done`].
+//! Invariants: one thing runs at a time, and something runs while anything waits; no work is lost. Between calls, if
+//! nothing runs then nothing waits, except after a [`poll`](Interpreter::poll) that returned [`Poll::Done`].
 
 use std::collections::VecDeque;
 
@@ -182,8 +184,9 @@ impl Interpreter {
         }
     }
 
-    /// Advances the interpreter to `now`. Call it at the time that [`submit_slice`](Self::submit_slice), [`submit_thread`](Self::submit_thread)
-    /// or a previous `poll` returned, and again immediately after [`Poll::Done`].
+    /// Advances the interpreter to `now`. Call it at the time that [`submit_slice`](Self::submit_slice),
+    /// [`submit_thread`](Self::submit_thread) or a previous `poll` returned, and again immediately after
+    /// [`Poll::Done`].
     pub fn poll(&mut self, now: Time) -> Poll {
         self.add_background(now);
         if let Some(running) = &self.running {
@@ -389,164 +392,4 @@ const BANDWIDTH_SLICE: Span = Span::from_millis(5);
 const SWITCH_INTERVAL: Span = Span::from_millis(5);
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use proptest::prelude::*;
-
-    use super::super::processor::Quota;
-    use super::*;
-    use crate::engine::random::{Purpose, stream};
-
-    fn ms(value: u64) -> Time {
-        Time::from_millis(value)
-    }
-
-    fn work(milliseconds: u64) -> Span {
-        Span::from_millis(milliseconds)
-    }
-
-    fn interpreter(cpu: Cpu, background: Background) -> Interpreter {
-        Interpreter::new(cpu, background, stream(1, Purpose::Background, 0), MeasurementWindow::new(Time::ZERO, ms(1_000_000), 10))
-    }
-
-    #[derive(Debug, Clone, Copy)]
-    enum Submission {
-        Slice(Span),
-        Thread(Span),
-        Unawaited(Span),
-    }
-
-    /// Submits everything at its time; returns what is done and when, by index of submission.
-    fn play(interpreter: &mut Interpreter, submissions: &[(Time, Submission)]) -> Vec<(u32, Time)> {
-        let (mut due, mut done) = (BTreeSet::new(), Vec::new());
-        let poll_until = |interpreter: &mut Interpreter, due: &mut BTreeSet<Time>, done: &mut Vec<(u32, Time)>, until: Time| {
-            while let Some(now) = due.first().copied().filter(|&at| at < until) {
-                due.remove(&now);
-                loop {
-                    match interpreter.poll(now) {
-                        Poll::Done(one) => {
-                            assert!(one.started <= now && one.arrived <= one.started);
-                            done.push((one.payload, now));
-                        }
-                        Poll::At(at) => {
-                            due.extend(Some(at).filter(|&at| at != Time::NEVER));
-                            break;
-                        }
-                        Poll::Unchanged => break,
-                    }
-                }
-            }
-        };
-        for (&(now, submission), payload) in submissions.iter().zip(0..) {
-            poll_until(interpreter, &mut due, &mut done, now);
-            match submission {
-                Submission::Slice(work) => due.extend(interpreter.submit_slice(now, work, payload)),
-                Submission::Unawaited(work) => interpreter.submit_unawaited(now, work),
-                Submission::Thread(work) => match interpreter.submit_thread(now, work, payload, now) {
-                    ThreadAdmission::Immediate => done.push((payload, now)),
-                    ThreadAdmission::At(at) => due.extend([at]),
-                    ThreadAdmission::Waiting => {}
-                },
-            }
-        }
-        poll_until(interpreter, &mut due, &mut done, Time::NEVER);
-        done
-    }
-
-    #[test]
-    fn slices_run_in_order_and_unawaited_work_among_them() {
-        let submissions = [
-            (ms(0), Submission::Slice(work(3))),
-            (ms(1), Submission::Unawaited(work(2))),
-            (ms(2), Submission::Slice(work(4))),
-            (ms(20), Submission::Unawaited(work(5))),
-        ];
-        let submissions = [&submissions[..], &[(ms(21), Submission::Slice(work(1)))]].concat();
-        assert_eq!(play(&mut interpreter(Cpu::CORE, Background::NONE), &submissions), [(0, ms(3)), (2, ms(9)), (4, ms(26))]);
-    }
-
-    #[test]
-    fn a_thread_waits_for_a_switch_and_not_for_the_reactor_s_queue() {
-        // Ten slices of 4 ms and one of 30; a thread without work, and one that works 1 ms.
-        let slices = (0..10).map(|_| (ms(0), Submission::Slice(work(4)))).chain([(ms(0), Submission::Slice(work(30)))]);
-        let submissions: Vec<_> = slices.chain([(ms(1), Submission::Thread(work(0))), (ms(43), Submission::Thread(work(1)))]).collect();
-        let done = play(&mut interpreter(Cpu::CORE, Background::NONE), &submissions);
-        let at = |payload: u32| done.iter().find(|one| one.0 == payload).map(|one| one.1);
-        assert_eq!((at(0), at(11)), (Some(ms(4)), Some(ms(4))), "after the running slice");
-        assert_eq!(at(12), Some(ms(49)), "after 5 ms of a long one");
-        assert_eq!(at(10), Some(ms(71)), "which resumes after the thread");
-    }
-
-    #[test]
-    fn under_a_small_quota_threads_queue_behind_the_reactor() {
-        let thin = Cpu { speed: 1.0, quota: Some(Quota { budget: work(5), period: work(20) }) };
-        let submissions = [
-            (ms(0), Submission::Slice(work(4))),
-            (ms(0), Submission::Slice(work(4))),
-            (ms(1), Submission::Thread(work(0))),
-            (ms(1), Submission::Slice(work(1))),
-        ];
-        let submissions = [&submissions[..], &[(ms(2), Submission::Thread(work(2)))]].concat();
-        let done = play(&mut interpreter(thin, Background::NONE), &submissions);
-        assert_eq!(done, [(0, ms(4)), (1, ms(23)), (2, ms(23)), (3, ms(24)), (4, ms(41))]);
-    }
-
-    #[test]
-    fn threads_do_not_starve_the_reactor() {
-        // A thread of 2 ms every ms, and a slice submitted after the first of them.
-        let threads = (1..20).map(|at| (ms(at), Submission::Thread(work(2))));
-        let submissions: Vec<_> =
-            [(ms(0), Submission::Thread(work(2))), (ms(0), Submission::Slice(work(3)))].into_iter().chain(threads).collect();
-        let done = play(&mut interpreter(Cpu::CORE, Background::NONE), &submissions);
-        assert_eq!(done[..2], [(0, ms(2)), (1, ms(5))]);
-    }
-
-    #[test]
-    fn background_work_takes_its_share_and_its_place_in_the_queue() {
-        let end = ms(1_000_000);
-        let mut interpreter = interpreter(Cpu::CORE, Background::from_utilisation(0.1));
-        interpreter.advance(end);
-        assert!((interpreter.busy().utilisation() - 0.1).abs() < 0.005, "{}", interpreter.busy().utilisation());
-        let ends = interpreter.submit_slice(end, work(1), 7).unwrap();
-        assert!(ends >= end + work(1));
-        assert!(matches!(interpreter.poll(ends), Poll::Done(Completed { payload: 7, .. })));
-        assert_eq!(interpreter.present().present(), 0);
-    }
-
-    proptest! {
-        #[test]
-        fn whatever_runs_first_all_work_is_done_as_soon_as_possible(
-            rows in prop::collection::vec((0u64..8_000, 0u8..3, 0u64..12_000), 1..60),
-            quota in any::<bool>(),
-        ) {
-            let cpu = Cpu { speed: 1.0, quota: quota.then_some(Quota { budget: work(8), period: work(20) }) };
-            let mut now = Time::ZERO;
-            let submissions: Vec<(Time, Submission)> = rows.iter().map(|&(gap, kind, us)| {
-                now = now + Span::from_micros(gap);
-                let work = Span::from_micros(us);
-                (now, match kind { 0 => Submission::Slice(work), 1 => Submission::Thread(work), _ => Submission::Unawaited(work) })
-            }).collect();
-            let mut one = interpreter(cpu, Background::NONE);
-            let done = play(&mut one, &submissions);
-            // Every submission once, threads and slices each in their order.
-            let of = |wanted: fn(&Submission) -> bool| -> Vec<u32> { submissions.iter().zip(0..).filter(|(c, _)| wanted(&c.1)).map(|(_, n)| n).collect() };
-            let (slices, threads) = (of(|c| matches!(c, Submission::Slice(_))), of(|c| matches!(c, Submission::Thread(_))));
-            let order = |these: &[u32]| -> Vec<u32> { done.iter().map(|d| d.0).filter(|n| these.contains(n)).collect() };
-            prop_assert_eq!(order(&slices), slices);
-            prop_assert_eq!(order(&threads), threads);
-            prop_assert_eq!(one.present().present(), 0);
-            // Work conservation: the end is that of a server that takes everything in the order of arrival.
-            let mut plain = Processor::new(cpu, MeasurementWindow::new(Time::ZERO, ms(1_000_000), 10));
-            for &(at, submission) in &submissions {
-                let (Submission::Slice(work) | Submission::Thread(work) | Submission::Unawaited(work)) = submission;
-                if work > Span::ZERO {
-                    plain.serve(at, work);
-                }
-            }
-            one.advance(ms(1_000_000));
-            prop_assert_eq!(one.free_at(), plain.free_at());
-            prop_assert!((one.busy().seconds() - plain.busy().seconds()).abs() < 1e-9);
-        }
-    }
-}
+mod tests;

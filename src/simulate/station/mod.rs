@@ -1,7 +1,7 @@
 //! Queueing stations: where requests wait and are served.
 //!
-//! A station knows times and the caller's numbers for customers, and nothing of requests or processes. It returns the end of a service or the next
-//! customer to be served, and the model schedules that.
+//! A station knows times and the caller's numbers for customers, and nothing of requests or processes. It returns the
+//! end of a service or the next customer to be served, and the model schedules that.
 
 pub mod background;
 pub mod database;

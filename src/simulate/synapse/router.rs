@@ -1,6 +1,7 @@
 //! Which server gets a request: the interface of balancing rules, and simple rules for checks.
 //!
-//! Knows nothing of proxies. A rule sees what a proxy sees: the request's identities, and the requests in flight at each server of its pool.
+//! Knows nothing of proxies. A rule sees what a proxy sees: the request's identities, and the requests in flight at
+//! each server of its pool.
 
 use super::record::Record;
 use crate::engine::random::{Purpose, below, draw};

@@ -82,13 +82,14 @@ pub enum TopologyError {
 pub struct Costs {
     /// Multiplies the CPU of every request (for sensitivity; a₁ of the coverage fit).
     pub cpu_factor: f64,
-    /// Unlogged CPU per logged second of CPU: the coverage factor less 1, as far as the terms below do not explain it. No request waits for it.
+    /// Unlogged CPU per logged second of CPU: the coverage factor less 1, as far as the terms below do not explain it.
+    /// No request waits for it.
     pub unlogged_cpu: f64,
     /// Share of the unlogged CPU after the response rather than after each slice (encoding and writing the response, the log line). 0 to 1.
     pub unlogged_after_response: f64,
-    /// Share of a request's CPU that its transactions use in database threads. The threads compete with the reactor for the GIL and hold their
-    /// connection meanwhile; a thread with a connection requests the GIL before it sends its query. `None`: transactions need no CPU and start
-    /// at once.
+    /// Share of a request's CPU that its transactions use in database threads. The threads compete with the reactor for
+    /// the GIL and hold their connection meanwhile; a thread with a connection requests the GIL before it sends its
+    /// query. `None`: transactions need no CPU and start at once.
     pub thread_share: Option<f64>,
     /// CPU per event fetched from the database (a₂).
     pub fetched_event: Span,
@@ -140,8 +141,8 @@ impl Costs {
     };
 }
 
-/// Cores that all processes and the database share evenly: processor sharing among the busy ones, which models Linux's fair scheduler at the
-/// time scale of slices.
+/// Cores that all processes and the database share evenly: processor sharing among the busy ones, which models Linux's
+/// fair scheduler at the time scale of slices.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Machine {
     /// Cores, more than 0.

@@ -18,7 +18,8 @@ pub struct Class {
     pub persists: bool,
     /// Ratio of costs with cold caches to costs with warm ones (φ), at least 1.
     pub cold_ratio: f64,
-    /// Share of the unexplained wall time (neither CPU, transactions nor long-poll wait) that does not depend on load (remote calls). 0 to 1.
+    /// Share of the unexplained wall time (neither CPU, transactions nor long-poll wait) that does not depend on load
+    /// (remote calls). 0 to 1.
     pub delay_share: f64,
 }
 
@@ -54,8 +55,9 @@ pub struct Workload {
 }
 
 impl Workload {
-    /// From requests in order of arrival. `classify` returns a request's class, or `None` to leave it out (traffic between Synapse's processes,
-    /// which the model produces itself). `window_us` is the observed time; requests outside are left out.
+    /// From requests in order of arrival. `classify` returns a request's class, or `None` to leave it out (traffic
+    /// between Synapse's processes, which the model produces itself). `window_us` is the observed time; requests
+    /// outside are left out.
     pub fn from_requests(
         requests: impl Iterator<Item = Request>,
         window_us: (i64, i64),
@@ -181,7 +183,8 @@ const THINK_TIME_MAX_US: i64 = 300_000_000;
 /// A wait that ends this close to the timeout was ended by it.
 const TIMEOUT_SLACK_US: u64 = 20_000;
 const PARALLEL_MAX: u8 = 16;
-/// Rooms that a sync handles in parallel (Synapse 1.163, `handlers/sync.py`: `concurrently_execute(handle_room_entries, room_entries, 10)`).
+/// Rooms that a sync handles in parallel (Synapse 1.163, `handlers/sync.py`: `concurrently_execute(handle_room_entries,
+/// room_entries, 10)`).
 const SYNC_ROOMS: u32 = 10;
 /// Transactions of a sync before its rooms, one after another. Measured: most syncs with events of one room have four in all.
 const SYNC_SERIAL: u32 = 4;

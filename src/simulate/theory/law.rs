@@ -10,10 +10,7 @@ use crate::engine::time::Span;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum ServiceLaw {
     /// Exponential.
-    Exponential {
-        /// Mean.
-        mean: f64,
-    },
+    Exponential { mean: f64 },
     /// A constant.
     Deterministic {
         /// The constant.
@@ -30,21 +27,18 @@ pub enum ServiceLaw {
     Hyperexponential {
         /// Squared coefficient of variation, at least 1.
         scv: f64,
-        /// Mean.
         mean: f64,
     },
     /// The logarithm is normally distributed.
     Lognormal {
         /// Squared coefficient of variation.
         scv: f64,
-        /// Mean.
         mean: f64,
     },
     /// Pareto (type I): P(S > x) = (m/x)^alpha.
     Pareto {
         /// Tail index, above 1; the variance is infinite up to 2.
         alpha: f64,
-        /// Mean.
         mean: f64,
     },
 }

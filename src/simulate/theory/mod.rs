@@ -83,8 +83,8 @@ pub struct SyntheticResult {
     pub seconds: f64,
 }
 
-/// Runs a synthetic workload. The same seed gives the same result to the bit. `None` if the cap allows too few customers for intervals (fewer
-/// than about 1,500).
+/// Runs a synthetic workload. The same seed gives the same result to the bit. `None` if the cap allows too few
+/// customers for intervals (fewer than about 1,500).
 pub fn simulate(synthetic: &Synthetic, seed: u64, length: RunLength) -> Option<SyntheticResult> {
     let pilot = usize::try_from((length.customers_first / 10).min(PILOT_MAX)).unwrap_or(0);
     let typical = Span::from_seconds(synthetic.service.mean()).saturating_mul(4);

@@ -4,11 +4,11 @@
 //! after them, by number. So a run never depends on how events are stored.
 //!
 //! Three stores, because one binary heap spends most of a run on events that are far away:
-//! - [`Near`] keeps the few events of the next hundredth of a second sorted, as 16-byte keys: time, sequence number and payload in one
+//! - `Near` keeps the few events of the next hundredth of a second sorted, as 16-byte keys: time, sequence number and payload in one
 //!   `u128`, so that one comparison decides.
-//! - [`Calendar`] keeps all later events on pages, each sorted when its time comes. The thousands of waiting long polls cost two moves each
+//! - `Calendar` keeps all later events on pages, each sorted when its time comes. The thousands of waiting long polls cost two moves each
 //!   and do not slow the near events down.
-//! - [`Timers`] hold events of which each thing has at most one pending, and often: the next poll of a process's interpreter.
+//! - `Timers` hold events of which each thing has at most one pending, and often: the next poll of a process's interpreter.
 
 mod calendar;
 mod near;

@@ -74,7 +74,8 @@ impl Cluster<'_> {
         self.start_request(now, arrived, pending_id, queue);
     }
 
-    /// When a long poll is woken: an absolute time given by the trace, unless the poll timed out; then its timeout counts from its dispatch.
+    /// When a long poll is woken: an absolute time given by the trace, unless the poll timed out; then its timeout
+    /// counts from its dispatch.
     fn wake_at(&self, now: Time, occurrence: Occurrence, record: &Record) -> Time {
         let wait = Span::from_micros(u64::from(record.wait_us));
         if record.has(mark::TIMED_OUT) {
@@ -218,8 +219,9 @@ impl Cluster<'_> {
         }
     }
 
-    /// A device that polls late, at `at`, gets all events since its last poll in one response. So the last of the polls that would have fetched
-    /// them replaces all of them. A poll that would have timed out is replaced by the next one if that one's wake-up falls into its wait.
+    /// A device that polls late, at `at`, gets all events since its last poll in one response. So the last of the polls
+    /// that would have fetched them replaces all of them. A poll that would have timed out is replaced by the next one
+    /// if that one's wake-up falls into its wait.
     fn merge_polls(&mut self, at: Time, first: Occurrence) -> Occurrence {
         let (mut best, mut seen, mut skipped) = (first, first, 0);
         for _ in 0..MERGED_POLLS_MAX {

@@ -2,8 +2,8 @@
 
 use super::request::{SLOT_BITS, SLOT_MAX};
 
-/// Event kind (upper 4 bits of the payload). The lower 24 bits are the id of a pending request for the first two kinds, the slot of an active
-/// request for the others, and a packed (process, count) for `EventsReplicated`.
+/// Event kind (upper 4 bits of the payload). The lower 24 bits are the id of a pending request for the first two kinds,
+/// the slot of an active request for the others, and a packed (process, count) for `EventsReplicated`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub(super) enum Event {

@@ -1,9 +1,9 @@
 //! A run whose requests are submitted from outside, step by step: the same model, driven by the caller's clock.
 //!
-//! Owns which long polls wait and until when, and which requests have completed. Knows nothing of real time: the caller says what time it is. A
-//! submitted request names a record of the workload and has that record's costs. A long poll waits until [`LiveRun::wake`] or its own
-//! timeout, and no device sends a next poll by itself. Invariant: every submitted request is returned once, by
-//! [`LiveRun::take_responses`], unless a balancer queues it for ever.
+//! Owns which long polls wait and until when, and which requests have completed. Knows nothing of real time: the caller
+//! says what time it is. A submitted request names a record of the workload and has that record's costs. A long poll
+//! waits until [`LiveRun::wake`] or its own timeout, and no device sends a next poll by itself. Invariant: every
+//! submitted request is returned once, by [`LiveRun::take_responses`], unless a balancer queues it for ever.
 
 use std::collections::{BTreeSet, HashMap};
 

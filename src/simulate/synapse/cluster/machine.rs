@@ -1,6 +1,7 @@
 //! Processes and database on one machine: each gets its share of the cores.
 //!
-//! The share is computed when a slice or transaction starts and holds to its end; both are short compared with the bursts that fill a machine.
+//! The share is computed when a slice or transaction starts and holds to its end; both are short compared with the
+//! bursts that fill a machine.
 
 use super::Cluster;
 use crate::engine::time::{Span, Time};

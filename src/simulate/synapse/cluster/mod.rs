@@ -1,14 +1,14 @@
 //! One simulated run of a Synapse deployment: processes behind a proxy.
 //!
 //! Life cycle of a request:
-//! 1. Arrival ([`arrival`]): the proxy's rule routes the request to a process. A long poll waits there until its wake-up, an absolute time,
+//! 1. Arrival (`arrival`): the proxy's rule routes the request to a process. A long poll waits there until its wake-up, an absolute time,
 //!    or its timeout; meanwhile the request is in flight but not active.
 //! 2. Start: its costs are the observed ones, corrected for caches that are warmer or colder than observed; the request acquires its lock.
-//! 3. Work ([`work`]): a slice in the reactor, then a round of transactions through the connection pool, and so on, in competition with other
-//!    requests for the process's interpreter ([`gil`]). Each slice is followed by unlogged CPU, which no request line shows.
-//! 4. Requests that make an event ([`persist`]): a replication RPC to the room's persister, whose queue merges all waiting events into one
+//! 3. Work (`work`): a slice in the reactor, then a round of transactions through the connection pool, and so on, in competition with other
+//!    requests for the process's interpreter (`gil`). Each slice is followed by unlogged CPU, which no request line shows.
+//! 4. Requests that make an event (`persist`): a replication RPC to the room's persister, whose queue merges all waiting events into one
 //!    batch. The written events reach every other process as unawaited work; the RPC's response waits behind that work.
-//! 5. Completion ([`arrival`]): locks are released, latencies are recorded, a device sends its next long poll after its think time.
+//! 5. Completion (`arrival`): locks are released, latencies are recorded, a device sends its next long poll after its think time.
 
 mod arrival;
 mod event;
@@ -68,8 +68,8 @@ pub struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Simulates. Requests that arrive after the measured time are left out; requests that arrive before its end are served to completion. The
-    /// same input gives the same result to the bit.
+    /// Simulates. Requests that arrive after the measured time are left out; requests that arrive before its end are
+    /// served to completion. The same input gives the same result to the bit.
     ///
     /// # Errors
     /// The topology is inconsistent.
@@ -239,7 +239,7 @@ impl Model for Cluster<'_> {
 
 /// Prefetch distance of records, in arrivals.
 const ARRIVALS_AHEAD: usize = 4;
-/// Prefetch distances of pending requests and of their records, in events. A record's index is read from the pending request, so the pending
-/// request must be prefetched earlier.
+/// Prefetch distances of pending requests and of their records, in events. A record's index is read from the pending
+/// request, so the pending request must be prefetched earlier.
 const PENDING_AHEAD: usize = 5;
 const RECORDS_AHEAD: usize = 2;

@@ -1,7 +1,8 @@
 //! Requests under way, in reusable slots.
 //!
-//! A request before its work (a long poll that waits, a device's think time, a queue in the proxy) is a [`PendingRequest`], a request at work
-//! an [`ActiveRequest`]. Thousands are pending and few are active, so the active ones stay in the processor's first-level cache.
+//! A request before its work (a long poll that waits, a device's think time, a queue in the proxy) is a
+//! [`PendingRequest`], a request at work an [`ActiveRequest`]. Thousands are pending and few are active, so the active
+//! ones stay in the processor's first-level cache.
 
 use prefetch_index::prefetch_index;
 
