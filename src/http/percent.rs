@@ -5,9 +5,10 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode;
 
 /// `%21a%3Ab` -> `!a:b`. Text without an escape is borrowed.
+#[inline]
 #[must_use]
 pub fn decode(text: &[u8]) -> Cow<'_, [u8]> {
-    percent_decode(text).into()
+    if text.contains(&b'%') { percent_decode(text).into() } else { Cow::Borrowed(text) }
 }
 
 /// [`decode`] into a buffer that the caller keeps, so that decoding many short texts does not allocate.

@@ -26,6 +26,7 @@ pub fn parameters(query: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
 /// Whether a `/sync` with this query asks for the whole state: without a `since` (an empty one, which is all that nginx's
 /// `$arg_since` shows of a missing one, counts as missing), or with `full_state=true`. Names and values may be
 /// percent-encoded; the first of several parameters of one name counts, as in Synapse.
+#[inline]
 #[must_use]
 pub fn is_initial_sync(query: Option<&[u8]>) -> bool {
     let (mut since, mut full_state) = (None, None);

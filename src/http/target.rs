@@ -24,9 +24,9 @@ pub struct Target<'t> {
 #[inline]
 pub fn split(target: &[u8]) -> Option<Target<'_>> {
     let local = if target.first() == Some(&b'/') { target } else { after_authority(target)? };
-    let (path, rest) = local.split_at(scan::find_either(b'?', b'#', local).unwrap_or(local.len()));
+    let (path, rest) = local.split_at(memchr::memchr2(b'?', b'#', local).unwrap_or(local.len()));
     let path = if path.is_empty() { b"/" } else { path };
-    let query = rest.strip_prefix(b"?").map(|query| &query[..scan::find(b'#', query).unwrap_or(query.len())]);
+    let query = rest.strip_prefix(b"?").map(|query| &query[..memchr::memchr(b'#', query).unwrap_or(query.len())]);
     Some(Target { path, query })
 }
 
