@@ -23,7 +23,7 @@ Examples:
   wsim analyse /var/log/matrix-synapse/ --process-cpu cpu.csv --synapse-version 1.157
   zcat access.log.*.gz | wsim analyse - --from yesterday --json", after_long_help = LONG)]
 pub struct Analyse {
-    /// Log files, folders, globs or `-` (stdin), compressed or not; or the trace.parquet of an earlier run
+    /// Log files, folders, globs, `-` (stdin), compressed or not; or one trace.parquet
     #[arg(value_name = "LOG", required = true)]
     logs: Vec<String>,
 
@@ -64,7 +64,8 @@ pub fn run(arguments: &Analyse) -> anyhow::Result<Exit> {
     let objective: Result<advise::Objective, _> = arguments.objective.parse().and_then(advise::Objective::without_latencies);
     let objective = objective.map_err(|error| UsageError(format!("--objective: {error}")))?;
     let config = ReadConfig::new(&arguments.logs, reading)?.with_output(output).keep_requests(!arguments.no_trace);
-    let screen = advise::ScreenConfig { objective, plans: reading.plan_options(&config.synapse_version), ..advise::ScreenConfig::default() };
+    let screen =
+        advise::ScreenConfig { objective, plans: reading.plan_options(&config.synapse_version), ..advise::ScreenConfig::default() };
     let progress = Arc::new(Progress::default());
     interrupt::watch(&progress);
     let data = reading::read(&config, &progress)?;

@@ -26,18 +26,22 @@ use wsim_http::query::without_token;
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(after_help = EXAMPLES, after_long_help = EXAMPLES)]
 pub struct Endpoints {
-    /// Method of the request to explain; or `-` to classify METHOD PATH lines from stdin as JSON
+    /// Method of the request to explain, or `-` to classify lines from stdin
+    ///
+    /// The lines are METHOD PATH or whole request lines; the output is one JSON object per line.
     #[arg(value_name = "METHOD|-")]
     method: Option<String>,
-    /// Path of the request as in a log, with its query
+    /// Path of the request as in a log, query included
     #[arg(value_name = "PATH")]
     path: Option<String>,
     #[command(flatten)]
     table: TableArgs,
-    /// Show what changed between two tables; each is a release or a file as for --table
+    /// Compare two tables, each a release or a file as for --table
     #[arg(long, num_args = 2, value_names = ["FROM", "TO"], conflicts_with_all = ["method", "path", "table", "synapse_version"])]
     diff: Vec<String>,
-    /// Match the percent-decoded path, as nginx does [default: the path as sent, as Synapse and HAProxy do]
+    /// Match the percent-decoded path, as nginx does
+    ///
+    /// By default the path is matched as sent, as Synapse and HAProxy do.
     #[arg(long)]
     decoded_path: bool,
     /// Print JSON

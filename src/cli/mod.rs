@@ -67,12 +67,12 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Report capacity from logs: CPU demand, peaks, and whether you need workers
+    /// Report capacity from logs: CPU demand, peaks, whether you need workers
     #[command(visible_alias = "analyze")]
     Analyse(Box<analyse::Analyse>),
     /// Simulate worker layouts on your traffic; recommend the smallest that meets your target
     Simulate(Box<simulate::Simulate>),
-    /// Create the users, rooms and keys that a replay needs on a test homeserver, or remove them
+    /// Create what a replay needs on a test homeserver: users, rooms, keys; or remove it
     Provision(Box<provision::Provision>),
     /// Replay the traffic of a log against a test cluster
     Replay(Box<replay::Replay>),
@@ -100,7 +100,7 @@ enum Command {
 const ABOUT: &str = "Capacity planning for Synapse workers, from the logs you already have";
 
 const AFTER: &str = "\
-Exit status: 0 done, 1 failed, 2 usage error, 3 done, but an objective was missed or the run is void.
+Exit status: 0 done, 1 failed, 2 usage error, 3 objective missed or run void.
 
 Example:
   wsim analyse /var/log/nginx/matrix-access.log /var/log/matrix-synapse/homeserver.log";

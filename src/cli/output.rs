@@ -10,7 +10,7 @@ use wsim_report::{self as report, Report, RunFolder};
 
 #[derive(Debug, Args)]
 pub(super) struct Output {
-    /// Replace users, rooms, servers and addresses with keyed hashes [default key: random]
+    /// Hash users, rooms, servers and addresses [default key: random]
     #[arg(long, value_name = "KEY", num_args = 0..=1, default_missing_value = "", require_equals = true, help_heading = "Output")]
     pub(super) anonymise: Option<String>,
     /// Folder for reports

@@ -30,27 +30,27 @@ use wsim_trace::ingest::Progress;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, after_long_help = LONG)]
 pub struct Simulate {
-    /// Log files, folders, globs or `-` (stdin), compressed or not; or the trace.parquet of an earlier run
+    /// Log files, folders, globs, `-` (stdin), compressed or not; or one trace.parquet
     #[arg(value_name = "LOG|TRACE", required_unless_present = "synthetic")]
     logs: Vec<String>,
 
-    /// Plan file or standard plan to simulate; repeatable [default: all standard plans]
+    /// Plan file or standard plan; repeatable [default: all standard plans]
     #[arg(long = "plan", value_name = "FILE|PRESET", help_heading = "Candidates")]
     plans: Vec<String>,
     /// Numbers of workers to try: 1..8, or 3
     #[arg(long, value_name = "RANGE", default_value = "1..8", value_parser = config::worker_counts, help_heading = "Candidates")]
     workers: config::WorkerCounts,
-    /// Balancing rule for every pool: RULE, or RULE by KEY; repeatable [default: as in the plans]
+    /// RULE or RULE by KEY for every pool; repeatable [default: the plans' own]
     #[arg(long = "balance", value_name = "RULE", help_heading = "Candidates")]
     balances: Vec<String>,
-    /// Target that a plan must meet: p95 work < 500ms, p99 sync < 2s, busy < 70%
+    /// Target that a plan must meet (see --help)
     #[arg(long, value_name = "TEXT", default_value = "busy < 70%", help_heading = "Candidates")]
     objective: String,
 
     /// Number of users, as a multiple of those in the log
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0, help_heading = "Simulation")]
     growth: f64,
-    /// Part of the log to simulate: peak (the busiest hour), all, FROM..TO
+    /// Part of the log: peak (busiest hour), all, FROM..TO
     #[arg(long, value_name = "WINDOW", default_value = "peak", help_heading = "Simulation")]
     window: String,
     /// Number of replications, or minimum..maximum
@@ -59,19 +59,21 @@ pub struct Simulate {
     /// Database connections of each process (cp_max)
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000), help_heading = "Simulation")]
     connections: u32,
-    /// Cores shared by all processes and the database [default: one core per process]
+    /// Cores shared by all processes and the database [default: not shared]
+    ///
+    /// By default each process has a core of its own, and the database is as fast as observed.
     #[arg(long, value_name = "N", value_parser = config::cores, help_heading = "Simulation")]
     cores: Option<f64>,
-    /// Add response times as Synapse would log them to report.json, for comparison with a log
+    /// Add response times as Synapse logs them to report.json
     #[arg(long, help_heading = "Simulation")]
     as_logged: bool,
-    /// Use the logged users in every replication, without resampling, for comparison with a replay
+    /// Same users in every replication, for comparison with a replay
     #[arg(long, help_heading = "Simulation")]
     no_resample: bool,
     /// Skip the back-test of the model on the log
     #[arg(long, help_heading = "Simulation")]
     no_backtest: bool,
-    /// Simulate a synthetic workload instead of a log, and compare it with its formula (see --help)
+    /// Simulate a synthetic workload instead of a log (see --help)
     #[arg(long, value_name = "WORDS|FILE", conflicts_with_all = ["logs", "plans", "balances"], help_heading = "Simulation")]
     synthetic: Option<String>,
 

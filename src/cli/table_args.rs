@@ -6,15 +6,15 @@ use anyhow::Context;
 use clap::Args;
 
 use super::UsageError;
-use wsim_endpoints::{SelectedTable, ClassifierConfig, Table, read_own_table, table_for};
+use wsim_endpoints::{ClassifierConfig, SelectedTable, Table, read_own_table, table_for};
 
 /// The endpoint table, as typed.
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct TableArgs {
-    /// Synapse release whose endpoint table applies, for example 1.157 [default: newest known]
+    /// Synapse release whose table applies, like 1.157 [default: newest]
     #[arg(long, value_name = "RELEASE", help_heading = "Endpoint table")]
     pub(super) synapse_version: Option<String>,
-    /// Your own endpoint table: Ansible list, docs/workers.md or HAProxy path map
+    /// Your own table: Ansible list, docs/workers.md or HAProxy map
     #[arg(long, value_name = "FILE", conflicts_with = "synapse_version", help_heading = "Endpoint table")]
     pub(super) table: Option<PathBuf>,
     /// Send sliding sync, which no table lists, to the sync workers

@@ -24,10 +24,10 @@ pub(in crate::cli) struct ReadArgs {
     /// nginx configuration that defines the log format
     #[arg(long, value_name = "FILE", help_heading = "Reading logs")]
     nginx_config: Option<PathBuf>,
-    /// Whether time stamps mark the start or end of a request [default: by format]
-    #[arg(long, value_parser = ["start", "end"], value_name = "start|end", help_heading = "Reading logs")]
+    /// Time stamps mark a request's start or end [default: by format]
+    #[arg(long, value_parser = ["start", "end"], hide_possible_values = true, value_name = "start|end", help_heading = "Reading logs")]
     stamp: Option<String>,
-    /// Time zone of time stamps without one: UTC, local, +02:00, Europe/Berlin
+    /// Time zone of stamps without one: local, +02:00, Europe/Berlin
     #[arg(long, value_name = "ZONE", default_value = "UTC", help_heading = "Reading logs")]
     pub(in crate::cli) tz: String,
     /// Ignore requests before this time: 2026-11-20, 16:30, -3h, yesterday
@@ -49,7 +49,9 @@ pub(in crate::cli) struct ReadArgs {
     #[command(flatten)]
     pub(in crate::cli) table: TableArgs,
 
-    /// Measured CPU of each process: CSV (epoch,process,cpu_seconds_total) or Prometheus JSON
+    /// CPU of each process over the same time: CSV or Prometheus JSON
+    ///
+    /// The columns of the CSV are epoch,process,cpu_seconds_total; docs/method.md says how to record it.
     #[arg(long, value_name = "FILE", help_heading = "Advice")]
     pub(in crate::cli) process_cpu: Option<PathBuf>,
 }
