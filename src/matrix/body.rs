@@ -1,10 +1,10 @@
-//! Bodies that provisioning and replaying both send.
+//! Request bodies that provisioning and replaying share.
 
 use serde_json::{Value, json};
 
 use super::random::Random;
 
-/// The filter that clients of today use: members as they are needed.
+/// The filter that today's clients use: room members are loaded lazily.
 pub(super) fn filter() -> Value {
     json!({"room": {"state": {"lazy_load_members": true}, "timeline": {"limit": 20}}})
 }
@@ -14,7 +14,7 @@ pub(super) fn message(random: &mut Random) -> Value {
     json!({"msgtype": "m.text", "body": random.words()})
 }
 
-/// A message in the form of Megolm's, with a ciphertext of about so many characters.
+/// A message in Megolm's format, with a ciphertext of about `characters` characters.
 pub(super) fn megolm(random: &mut Random, characters: usize) -> Value {
     json!({
         "algorithm": "m.megolm.v1.aes-sha2",
@@ -25,7 +25,7 @@ pub(super) fn megolm(random: &mut Random, characters: usize) -> Value {
     })
 }
 
-/// A message to one device in the form of Olm's.
+/// A message to one device in Olm's format.
 pub(super) fn olm(random: &mut Random, characters: usize) -> Value {
     let key = random.base64(43);
     json!({
@@ -35,7 +35,7 @@ pub(super) fn olm(random: &mut Random, characters: usize) -> Value {
     })
 }
 
-/// What a device uploads: its keys, always the same for one device, a fallback key, and fresh one-time keys.
+/// A device's key upload: identity keys from `fixed`, always the same for one device, and a fallback key and one-time keys from `fresh`.
 pub(super) fn keys(user: &str, device: &str, fixed: &mut Random, fresh: &mut Random, one_time: usize) -> Value {
     let sign = |random: &mut Random| json!({user: {format!("ed25519:{device}"): random.base64(86)}});
     let key = fixed.base64(43);
@@ -57,7 +57,7 @@ pub(super) fn keys(user: &str, device: &str, fixed: &mut Random, fresh: &mut Ran
     json!({"device_keys": device_keys, "one_time_keys": one_time_keys, "fallback_keys": fallback})
 }
 
-/// What a new key backup is.
+/// A new version of a key backup.
 pub(super) fn backup_version(random: &mut Random) -> Value {
     json!({"algorithm": "m.megolm_backup.v1.curve25519-aes-sha2", "auth_data": {"public_key": random.base64(43), "signatures": {}}})
 }
@@ -68,7 +68,7 @@ pub(super) fn backup_session(random: &mut Random) -> Value {
     json!({"first_message_index": 0, "forwarded_count": 0, "is_verified": true, "session_data": data})
 }
 
-/// A backup of some sessions, the same ids in every room.
+/// A backup of [`SESSIONS`] sessions per room, with the same ids in every room.
 pub(super) fn backup(rooms: &[String], random: &mut Random) -> Value {
     let mut all = serde_json::Map::with_capacity(rooms.len());
     for room in rooms {
@@ -78,15 +78,14 @@ pub(super) fn backup(rooms: &[String], random: &mut Random) -> Value {
     json!({"rooms": all})
 }
 
-/// Sessions of a room in a backup.
+/// Sessions per room in a backup.
 pub(super) const SESSIONS: usize = 4;
 
-/// Id of one of them.
+/// Id of a session in a backup.
 pub(super) fn session_id(number: usize) -> String {
     format!("wsimsession{number}")
 }
 
-/// The body as bytes.
 pub(super) fn bytes(value: &Value) -> bytes::Bytes {
     value.to_string().into_bytes().into()
 }

@@ -1,7 +1,7 @@
-//! The world that was made on a test homeserver for a replay: the file of it, private to its owner.
+//! The world file: what was created on a test homeserver for a replay.
 //!
-//! Owns the file's form and how it is written: whole or not at all, readable by its owner alone, because it holds tokens. Invariant: nothing of
-//! a log stands in it but salted hashes of names, numbers and sizes.
+//! Owns the file's format and how it is written: completely or not at all, and readable by its owner only, because it contains tokens. Invariant:
+//! of a log it contains only salted hashes of names, numbers and sizes.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -12,128 +12,126 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-/// Everything provisioned on one target.
+/// Everything that was provisioned on one target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// [`Manifest::SCHEMA`].
+    /// Always [`Manifest::SCHEMA`].
     pub schema: String,
-    /// The target's URL.
+    /// URL of the target.
     pub target: String,
-    /// The target's server name; empty before the first account was made.
+    /// The target's server name; empty until the first account is created.
     pub server_name: String,
-    /// Key of the hashes by which a log's users and rooms are found again. Secret: with it names can be tried.
+    /// Key of the hashes by which a log's users and rooms are found again. Secret: names could be guessed with it.
     pub salt: String,
-    /// Short name of this world, in the names of its users.
+    /// Short name of the world, part of its users' names.
     pub name: String,
-    /// Proof that the target's owner wants to be replayed at.
+    /// Proof that the target may be replayed to.
     pub marker: Option<Marker>,
-    /// The administrator among the accounts made.
+    /// The administrator that was created.
     pub admin: Option<Admin>,
-    /// One for each copy of the logged population.
+    /// One for each copy of the logged users.
     pub copies: Vec<PopulationCopy>,
-    /// Files to download.
+    /// Files that can be downloaded.
     pub media: Vec<Media>,
 }
 
-/// A room that only provisioning makes.
+/// A room that only provisioning creates.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Marker {
-    /// Whose room it is.
+    /// Owner of the room.
     pub user_id: String,
-    /// Access token. Secret.
+    /// Secret.
     pub token: String,
-    /// The room, with a state event of type [`Manifest::MARKER_TYPE`].
+    /// It has a state event of type [`Manifest::MARKER_TYPE`].
     pub room_id: Option<String>,
-    /// Its alias.
     pub alias: Option<String>,
 }
 
-/// An account with an administrator's rights.
+/// An account with administrator rights.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Admin {
-    /// User id.
     pub user_id: String,
-    /// Access token. Secret.
+    /// Secret.
     pub token: String,
 }
 
-/// The logged population once.
+/// One copy of the logged users and rooms.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PopulationCopy {
-    /// Users, in the same order in every copy.
+    /// In the same order in every copy.
     pub users: Vec<User>,
-    /// Rooms, in the same order in every copy.
+    /// In the same order in every copy.
     pub rooms: Vec<Room>,
-    /// Who gets the invitations: in no room.
+    /// The account that gets invitations; it is in no room.
     pub guest: Option<String>,
 }
 
-/// One user.
+/// A user.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct User {
     /// Salted hash of the logged user.
     pub key: String,
-    /// Made-up localpart; empty for an account that was given by its token.
+    /// Made-up localpart; empty for an existing account that was given by its token.
     pub localpart: String,
-    /// User id, once registered.
+    /// `None` until registered.
     pub user_id: Option<String>,
     /// At least one.
     pub devices: Vec<Device>,
-    /// Rate limits were lifted.
+    /// Rate limits are lifted.
     pub unlimited: bool,
     /// Id of the filter with lazily loaded members.
     pub filter: Option<String>,
-    /// Whether a key backup is wanted.
+    /// The log has a key backup.
     pub wants_backup: bool,
-    /// Version of the key backup.
+    /// Version of the key backup, once created.
     pub backup: Option<String>,
-    /// There is something in it.
+    /// The key backup has sessions.
     #[serde(default)]
     pub sessions: bool,
 }
 
-/// One device.
+/// A device.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Device {
     /// Salted hash of the logged agent.
     pub key: String,
-    /// The target's name for it.
+    /// The target's id of the device.
     pub device_id: Option<String>,
-    /// Access token. Secret.
+    /// Secret.
     pub token: Option<String>,
-    /// Keys were uploaded.
+    /// Its keys are uploaded.
     pub keys: bool,
-    /// Where its next sync begins.
+    /// `since` of its next sync.
     pub next_batch: Option<String>,
 }
 
-/// One room.
+/// A room.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Room {
     /// Salted hash of the logged room.
     pub key: String,
-    /// Who is in it: places in [`PopulationCopy::users`], the creator first.
+    /// Members, as indices into [`PopulationCopy::users`], the creator first.
     pub members: Vec<u32>,
-    /// Who is known not to be in it when the log begins.
+    /// Users who are not in the room when the log begins.
     pub outside: Vec<u32>,
-    /// Room id, once created.
+    /// `None` until created.
     pub room_id: Option<String>,
     /// How many of `members`, from the first, have joined.
     pub joined: u32,
-    /// Messages wanted.
+    /// Number of messages that the room should have.
     pub history: u32,
-    /// Ids of the messages sent so far.
+    /// Event ids of the messages that were sent so far.
     pub events: Vec<String>,
-    /// Where pagination backwards begins.
+    /// Where backwards pagination starts.
     pub prev_batch: Option<String>,
 }
 
-/// One file in the media repository.
+/// A file in the media repository.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Media {
-    /// Its size.
+    /// Size.
     pub bytes: u64,
-    /// Whether it is a picture, of which there are thumbnails.
+    /// A picture, which has thumbnails.
     pub image: bool,
     /// `SERVER/ID`, once uploaded.
     pub id: Option<String>,
@@ -142,39 +140,21 @@ pub struct Media {
 /// Why a manifest could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
-    /// It could not be read.
     #[error("could not read the world {}, which `wsim provision` makes", .path.display())]
-    Read {
-        /// Which file.
-        path: PathBuf,
-        /// What the file system said.
-        source: io::Error,
-    },
-    /// It could not be written.
+    Read { path: PathBuf, source: io::Error },
     #[error("could not write {}", .path.display())]
-    Write {
-        /// Which file.
-        path: PathBuf,
-        /// What the file system said.
-        source: io::Error,
-    },
-    /// Not a manifest.
+    Write { path: PathBuf, source: io::Error },
     #[error("{} is not a world that `wsim provision` made: {why}", .path.display())]
-    Form {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong.
-        why: String,
-    },
+    Form { path: PathBuf, why: String },
 }
 
 impl Manifest {
-    /// The form of the file.
+    /// Name and version of the file's format.
     pub const SCHEMA: &'static str = "wsim.world/1";
     /// Type of the state event in the marker's room; its content holds the world's name.
     pub const MARKER_TYPE: &'static str = "org.wsim.world";
 
-    /// A world with nothing in it, for a target; `random` is 16 bytes that nobody can guess.
+    /// An empty world for a target; `random` must be unguessable.
     pub fn new(target: &str, random: [u8; 16]) -> Self {
         let salt = URL_SAFE_NO_PAD.encode(random);
         let mut manifest = Self {
@@ -200,8 +180,8 @@ impl Manifest {
         let text = std::fs::read(path).map_err(|source| ManifestError::Read { path: path.to_owned(), source })?;
         let form = |why: String| ManifestError::Form { path: path.to_owned(), why };
         let manifest: Self = serde_json::from_slice(&text).map_err(|error| {
-            // What serde says may quote the file, which is secret.
-            form(format!("it is not what was expected at line {}, column {}", error.line(), error.column()))
+            // The error's own text may quote the file, which is secret.
+            form(format!("unexpected content at line {}, column {}", error.line(), error.column()))
         })?;
         if manifest.schema != Self::SCHEMA {
             return Err(form(format!("its schema is {:?}, this version reads {:?}", manifest.schema, Self::SCHEMA)));
@@ -209,14 +189,14 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// Writes the manifest beside its place and moves it there, mode 0600.
+    /// Writes the manifest to a temporary file with mode 0600 and renames it to `path`.
     ///
     /// # Errors
     /// See [`ManifestError`].
     pub fn save(&self, path: &Path) -> Result<(), ManifestError> {
         let wrong = |source: io::Error| ManifestError::Write { path: path.to_owned(), source };
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-        // Temporary files are made for their owner alone.
+        // Temporary files are readable by their owner only.
         let mut file = tempfile::NamedTempFile::new_in(folder).map_err(wrong)?;
         let text = serde_json::to_vec(self).map_err(|error| wrong(error.into()))?;
         file.write_all(&text).and_then(|()| file.write_all(b"\n")).and_then(|()| file.as_file().sync_all()).map_err(wrong)?;
@@ -224,18 +204,18 @@ impl Manifest {
         Ok(())
     }
 
-    /// The key of a logged name: 128 bits of HMAC-SHA-256 under the salt. `kind` keeps users, rooms and agents apart.
+    /// The key of a logged name: 128 bits of HMAC-SHA-256 with the salt. Users, rooms and agents of the same name differ by `kind`.
     pub fn key(&self, kind: &str, name: &str) -> String {
         self.digest(kind, name).chars().take(22).collect()
     }
 
-    /// The password of an account made here: a function of the salt, so that it need not be kept.
+    /// The password of an account that provisioning created: a function of the salt, so that it need not be stored.
     pub fn password(&self, localpart: &str) -> String {
         self.digest("password", localpart)
     }
 
     fn digest(&self, kind: &str, text: &str) -> String {
-        // Any length is a key for HMAC.
+        // HMAC accepts keys of any length.
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.salt.as_bytes()) else { return String::new() };
         mac.update(kind.as_bytes());
         mac.update(&[0]);
@@ -249,7 +229,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_manifest_is_read_as_it_was_written_and_closed_to_others() {
+    fn a_manifest_is_read_as_written_and_private_to_its_owner() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("world.json");
         let mut manifest = Manifest::new("http://localhost", [7; 16]);
@@ -280,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_manifest_says_so() {
+    fn other_files_are_errors() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("world.json");
         assert!(Manifest::load(&path).unwrap_err().to_string().starts_with("could not read the world "));

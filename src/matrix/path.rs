@@ -1,6 +1,6 @@
-//! Identifiers as segments of a path.
+//! Percent-encoding of identifiers in paths and queries.
 
-/// Appends `text` as one segment of a path or one value of a query: everything but RFC 3986's unreserved characters is percent-encoded.
+/// Appends `text` as one path segment or query value: percent-encodes everything but the unreserved characters of RFC 3986.
 pub(super) fn push_encoded(out: &mut String, text: &str) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     for byte in text.bytes() {
@@ -14,7 +14,7 @@ pub(super) fn push_encoded(out: &mut String, text: &str) {
     }
 }
 
-/// `text` as one segment of a path.
+/// `text` as one path segment.
 pub(super) fn encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
     push_encoded(&mut out, text);

@@ -1,9 +1,9 @@
-//! A manifest as it would be after provisioning: for counting and for schedules whose identifiers come later.
+//! A manifest as it would be after provisioning, for dry runs and for schedules that get their identifiers later.
 
 use super::manifest::Manifest;
 
 impl Manifest {
-    /// The same world with made-up ids wherever there is none yet. Nothing of it exists.
+    /// The same world, with made-up ids in place of missing ones. Nothing of it exists on the target.
     #[must_use]
     pub fn with_placeholder_ids(&self) -> Self {
         let mut world = self.clone();

@@ -1,40 +1,38 @@
-//! Random text and numbers, a function of the seed and of what they are for.
+//! Random text and numbers: a function of the seed, the run and a purpose.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-/// A generator of its own for one thing.
+/// A generator for one purpose.
 #[derive(Debug, Clone)]
 pub(super) struct Random(Xoshiro256PlusPlus);
 
 impl Random {
-    /// The generator for `what` under a seed; `unique` tells runs apart where that matters.
-    pub(super) fn new(seed: u64, unique: &str, what: u64) -> Self {
+    /// The generator for a purpose; `unique` distinguishes runs if needed.
+    pub(super) fn new(seed: u64, unique: &str, purpose: u64) -> Self {
         let hash = xxhash_rust::xxh3::xxh3_64_with_seed(unique.as_bytes(), seed);
-        Self(Xoshiro256PlusPlus::seed_from_u64(xxhash_rust::xxh3::xxh3_64_with_seed(&what.to_le_bytes(), hash)))
+        Self(Xoshiro256PlusPlus::seed_from_u64(xxhash_rust::xxh3::xxh3_64_with_seed(&purpose.to_le_bytes(), hash)))
     }
 
     /// A number below `bound`; 0 for a bound of 0.
     pub(super) fn below(&mut self, bound: usize) -> usize {
-        let product = u128::from(self.0.next_u64()) * bound as u128;
-        usize::try_from(product >> 64).unwrap_or(0)
+        wsim_stats::random::below(self.0.next_u64(), bound)
     }
 
-    /// Random bytes.
     pub(super) fn bytes(&mut self, count: usize) -> Vec<u8> {
         let mut bytes = vec![0; count];
         self.0.fill_bytes(&mut bytes);
         bytes
     }
 
-    /// Random base64 without padding, as Matrix writes keys, of about `length` characters.
+    /// Base64 without padding, as Matrix writes keys, of about `length` characters.
     pub(super) fn base64(&mut self, length: usize) -> String {
         STANDARD_NO_PAD.encode(self.bytes(length * 3 / 4))
     }
 
-    /// Random lower-case hexadecimal digits.
+    /// Lower-case hexadecimal digits of `bytes` random bytes.
     pub(super) fn hex(&mut self, bytes: usize) -> String {
         use std::fmt::Write;
         self.bytes(bytes).iter().fold(String::new(), |mut text, byte| {
@@ -52,7 +50,7 @@ impl Random {
         (mean + deviation * normal).exp()
     }
 
-    /// Words, at least one, at most 200: their number is log-normal (1, 1), as matrix-locust draws it.
+    /// Between 1 and 200 words: their number is log-normal (1, 1), as in matrix-locust.
     pub(super) fn words(&mut self) -> String {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and 200")]
         let count = self.log_normal(1.0, 1.0).clamp(1.0, 200.0) as usize;
@@ -66,7 +64,6 @@ impl Random {
         text
     }
 
-    /// One word.
     pub(super) fn word(&mut self) -> &'static str {
         WORDS[self.below(WORDS.len())]
     }
@@ -84,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_thing_gets_the_same_text_and_another_run_another() {
+    fn text_depends_on_seed_run_and_purpose_alone() {
         let text = |seed, run, what| Random::new(seed, run, what).base64(40);
         assert_eq!(text(1, "a", 7), text(1, "a", 7));
         let all: std::collections::HashSet<_> = [text(1, "a", 7), text(2, "a", 7), text(1, "b", 7), text(1, "a", 8)].into();

@@ -1,6 +1,6 @@
-//! What a log needs of a test homeserver: its users and their devices, its rooms and who is in them, sizes of files.
+//! What a log needs on a test homeserver: users and their devices, rooms and their members, sizes of files.
 //!
-//! Reads rows once. Knows nothing of any target.
+//! Reads the rows once. Knows nothing of a target.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
@@ -10,53 +10,51 @@ use super::operation::{Op, RequestKinds, Tier};
 use wsim_endpoints::Method;
 use wsim_trace::{NameId, Names, Request, Trace};
 
-/// What was seen.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Survey {
-    /// Users with at least one request that could be sent, in the order of their first.
+    /// Users with at least one request that could be sent, in the order of their first request.
     pub users: Vec<SurveyedUser>,
     /// Rooms with at least one request that succeeded.
     pub rooms: Vec<SurveyedRoom>,
-    /// Downloads by the power of two below their size.
+    /// Number of downloads by the binary logarithm of their size in bytes.
     pub downloads: BTreeMap<u32, u64>,
-    /// Whether there were thumbnails.
+    /// Whether the log has thumbnails.
     pub pictures: bool,
-    /// Whether there were requests about keys.
+    /// Whether the log has requests about encryption keys.
     pub keys: bool,
-    /// All rows.
+    /// Number of rows.
     pub requests: u64,
 }
 
 /// A user of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SurveyedUser {
-    /// As the log names them.
     pub name: NameId,
-    /// One for each device that can be told apart: by the family of their agents, and by a number where syncs of one agent overlap. At
-    /// most [`DEVICES_MAX`].
+    /// Devices that can be distinguished: by the user agent's family, and by a number if syncs of one agent overlap. At most
+    /// [`DEVICES_MAX`].
     pub devices: Vec<(NameId, u8)>,
-    /// Whether there is a key backup.
+    /// Whether the user has a key backup.
     pub backup: bool,
 }
 
 /// A room of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SurveyedRoom {
-    /// As the log names it: an id or an alias.
+    /// Room id or alias.
     pub name: NameId,
-    /// Places in [`Survey::users`] of those who were in it from the beginning.
+    /// Users who are in the room from the beginning: indices into [`Survey::users`].
     pub members: Vec<u32>,
-    /// Of those whose first request about it was a join.
+    /// Users whose first request about the room is a join: indices into [`Survey::users`].
     pub outside: Vec<u32>,
-    /// Messages asked for, all pages together.
+    /// Messages that were requested, all pages together.
     pub paged: u32,
 }
 
-/// Devices of one user that are kept apart. A script with a thousand agents is still one user.
+/// Most devices of one user. A bot with a thousand user agents does not need a thousand devices.
 pub const DEVICES_MAX: usize = 8;
 
 impl Survey {
-    /// Reads rows in the order of their arrival.
+    /// Reads rows in arrival order.
     pub fn from_rows(names: &Names, rows: impl IntoIterator<Item = Request>) -> Self {
         let mut surveyor = Surveyor::default();
         for request in rows {
@@ -65,7 +63,7 @@ impl Survey {
         surveyor.survey
     }
 
-    /// Devices of all users.
+    /// Number of devices of all users.
     pub fn devices(&self) -> usize {
         self.users.iter().map(|user| user.devices.len()).sum()
     }
@@ -78,7 +76,7 @@ struct Surveyor {
     numbering: DeviceNumbering,
     users: HashMap<NameId, u32>,
     rooms: HashMap<NameId, u32>,
-    /// Users already placed in a room.
+    /// (user, room) pairs that are already members or outside.
     placed: HashSet<(u32, u32)>,
 }
 
@@ -148,8 +146,8 @@ impl Surveyor {
     }
 }
 
-/// Server names in a trace: of users, rooms, aliases, and of servers that sent requests. Addresses are left out: they are
-/// clients'. A target with one of these names is not to be replayed at.
+/// Server names in a trace: of users, rooms, aliases, and of servers that sent requests, without ports, in lower case. A target with one of
+/// these names must not be replayed to. Addresses are left out, because they belong to clients.
 pub fn server_names(trace: &Trace) -> BTreeSet<String> {
     let names = &trace.names;
     let mut found = BTreeSet::new();
@@ -170,7 +168,7 @@ pub fn server_names(trace: &Trace) -> BTreeSet<String> {
     found
 }
 
-/// Adds a server name without its port, unless it is an address.
+/// Adds a server name without its port, unless it is an IP address.
 fn add(found: &mut BTreeSet<String>, name: &str) {
     let host = match name.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
@@ -208,7 +206,7 @@ mod tests {
     const MESSAGES: &str = "/_matrix/client/v3/rooms/{room}/messages?limit=50";
 
     #[test]
-    fn people_are_where_their_first_success_puts_them() {
+    fn users_are_members_by_their_first_successful_request() {
         let rows = [
             ("@a:old", "Element", MESSAGES, 200),
             ("@b:old", "Element", "/_matrix/client/v3/join/{room}", 200),
@@ -240,14 +238,14 @@ mod tests {
     }
 
     #[test]
-    fn a_thousand_agents_are_not_a_thousand_devices() {
+    fn the_number_of_devices_is_limited() {
         let agents: Vec<String> = (0..1000).map(|number| format!("agent{number}")).collect();
         let rows: Vec<_> = agents.iter().map(|agent| ("@a:old", agent.as_str(), MESSAGES, 200)).collect();
         assert_eq!(seen(&rows).0.devices(), DEVICES_MAX);
     }
 
     #[test]
-    fn servers_are_named_without_ports_and_clients_not_at_all() {
+    fn server_names_have_no_ports_and_client_addresses_are_left_out() {
         let mut trace = Trace::new();
         for (user, room, peer) in [
             ("@a:Old.example:8448", "", "192.0.2.1"),

@@ -1,10 +1,10 @@
 //! From logged requests to the rows of a schedule.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use super::SkipReason;
 use super::schedule::{Row, Schedule, TrafficConfig, set_overlap_limits};
-use wsim_trace::{NameId, Names, Request, Trace, flag};
+use wsim_trace::{Names, Request, Trace, flag, population};
 
 /// The lane of a request: the requests of one lane keep their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,17 +60,13 @@ impl ReplayedRequests {
 
     /// The rows of a schedule. `left_out` says for each endpoint class, by its id, whether `--only` or `--skip` leave it out.
     pub fn rows(&self, info: &impl RowInfo, left_out: &[bool]) -> Vec<Row> {
-        let mut actors: HashMap<(NameId, NameId), u32> = HashMap::new();
         let rows = self.requests.iter().zip(0_u32..).map(|(request, row)| {
-            // Without a user a request belongs to its peer; load and shards then choose by peer.
-            let who = if request.user.is_some() { (request.user, NameId::NONE) } else { (NameId::NONE, request.peer) };
-            let next = u32::try_from(actors.len()).unwrap_or(u32::MAX);
             let lane = info.lane(row);
             let filtered = left_out.get(usize::from(request.endpoint.0)).copied().unwrap_or(false);
             Row {
                 arrival_us: u64::try_from(request.arrival_us - self.start_us).unwrap_or(0),
                 original_us: if request.has(flag::PROXY_TIME) { request.proxy_us } else { request.wall_us },
-                actor: *actors.entry(who).or_insert(next),
+                actor: population::actor(request.user, request.peer, row),
                 lane: lane.map_or(Row::NO_LANE, |lane| lane.number),
                 endpoint: request.endpoint,
                 original_status: request.status,

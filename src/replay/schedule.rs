@@ -1,14 +1,16 @@
-//! When each request is to be sent: the log's own times, faster or slower, with more or fewer users.
+//! When each request is sent: at the log's own times, faster or slower, with more or fewer users.
 //!
-//! Two knobs that are not the same. `speed` compresses the clock: a closed chain or a parked sync does not compress with it. `load` keeps the
-//! clock and multiplies users, which is what capacity planning asks. Load clones users, never requests: a clone does what its
-//! original does, whole minutes earlier or later (as in `simulate::schedule`), with an account of its own; load below 1 leaves
-//! users out.
+//! `speed` and `load` are different things. `speed` compresses the clock; requests that wait for others, or for new events, do not get faster
+//! with it. `load` keeps the clock and changes the number of users, which is the question of capacity planning: above 1 it clones users with
+//! all their requests (each clone has accounts of its own), below 1 it leaves users out. [`wsim_trace::population`] decides which, for
+//! simulations too.
 //!
-//! Invariant: a schedule is a function of its rows and its shape alone; the shards of a schedule are disjoint and together the whole.
+//! Invariant: a schedule is a function of its rows and its [`TrafficConfig`] alone; the shards of a schedule are disjoint and together the
+//! whole schedule.
 
 use super::SkipReason;
 use wsim_endpoints::EndpointId;
+use wsim_trace::population::{self, CopyCounts};
 
 /// What the engine knows of a logged request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,8 +19,8 @@ pub struct Row {
     pub arrival_us: u64,
     /// Wall time in the log, µs.
     pub original_us: u32,
-    /// Whose: a number below [`Schedule::actors`], by which load and shards choose. Requests without a user have one for their peer.
-    pub actor: u32,
+    /// The user behind the request, see [`population::actor`]: load, shards and the ramp choose by it.
+    pub actor: u64,
     /// Its lane; [`Row::NO_LANE`] for a request that waits for no other.
     pub lane: u32,
     pub endpoint: EndpointId,
@@ -80,8 +82,6 @@ pub struct Schedule {
     pub slots: Vec<Slot>,
     /// Number of lanes of one copy.
     pub lanes: u32,
-    /// Number of actors.
-    pub actors: u32,
     /// Most copies of any user.
     pub copies: u16,
     /// Length of the run, ns.
@@ -89,34 +89,37 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// Lays out rows, which are in arrival order and within `window_us` of their beginning.
+    /// Schedules rows, which are in arrival order and within `window_us` of the start.
     pub fn from_rows(rows: Vec<Row>, window_us: u64, traffic: &TrafficConfig) -> Self {
-        let actors = rows.iter().map(|row| row.actor + 1).max().unwrap_or(0);
         let lanes = rows.iter().filter(|row| row.lane != Row::NO_LANE).map(|row| row.lane + 1).max().unwrap_or(0);
         let window_us = window_us.max(rows.last().map_or(0, |row| row.arrival_us)).max(1);
+        let counts = CopyCounts::grown(traffic.load, traffic.seed);
         let mut slots = Vec::with_capacity(rows.len());
         let mut copies = 0;
-        for (row, number) in rows.iter().zip(0_u32..) {
-            for copy in 0..copies_of(row.actor, traffic) {
-                copies = copies.max(copy + 1);
-                if traffic.shard.is_some_and(|(shard, of)| shard_of(row.actor, copy, traffic.seed, of) != shard) {
+        for (row, index) in rows.iter().zip(0_u32..) {
+            let count = u16::try_from(counts.of(row.actor)).unwrap_or(u16::MAX);
+            copies = copies.max(count);
+            for copy in 0..count {
+                let is_elsewhere = |(shard, shards)| population::shard_of(row.actor, u32::from(copy), traffic.seed, shards) != shard;
+                if traffic.shard.is_some_and(is_elsewhere) {
                     continue;
                 }
-                let at_us = shifted(row, copy, window_us, traffic.seed);
-                slots.push(Slot { intended_ns: scaled_ns(at_us, traffic.speed), row: number, copy });
+                let at_us = shifted_us(row, copy, window_us, traffic.seed);
+                slots.push(Slot { intended_ns: scaled_ns(at_us, traffic.speed), row: index, copy });
             }
         }
         slots.sort_unstable();
-        Self { rows, slots, lanes, actors, copies, span_ns: scaled_ns(window_us, traffic.speed) }
+        Self { rows, slots, lanes, copies, span_ns: scaled_ns(window_us, traffic.speed) }
     }
 
-    /// Whether a slot comes before its user does, in a run that [ramps](Shape::ramp_seconds) up.
+    /// Whether a slot is scheduled before its user joins, in a run that [ramps](TrafficConfig::ramp_seconds) up.
     pub fn is_before_ramp(&self, slot: Slot, traffic: &TrafficConfig) -> bool {
         if traffic.ramp_seconds <= 0.0 {
             return false;
         }
-        let begins = unit(traffic.seed, Purpose::Ramp, who(self.rows[slot.row as usize].actor, slot.copy)) * traffic.ramp_seconds * 1e9;
-        (slot.intended_ns as f64) < begins
+        let actor = self.rows[slot.row as usize].actor;
+        let joins_ns = population::joining_point(actor, u32::from(slot.copy), traffic.seed) * traffic.ramp_seconds * 1e9;
+        (slot.intended_ns as f64) < joins_ns
     }
 }
 
@@ -138,28 +141,11 @@ pub fn set_overlap_limits(rows: &mut [Row]) {
     }
 }
 
-fn copies_of(actor: u32, traffic: &TrafficConfig) -> u16 {
-    let whole = traffic.load.max(0.0).floor();
-    let one_more = unit(traffic.seed, Purpose::Load, u64::from(actor)) < traffic.load - whole;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped before")]
-    let whole = whole.min(f64::from(u16::MAX - 1)) as u16;
-    whole + u16::from(one_more)
-}
-
-fn shard_of(actor: u32, copy: u16, seed: u64, shards: u32) -> u32 {
-    let drawn = draw(seed, Purpose::Shard, who(actor, copy)) % u64::from(shards.max(1));
-    u32::try_from(drawn).unwrap_or(0)
-}
-
-/// Whole minutes, between one and ten either way, the same for all requests of one clone, around the end of the window.
-fn shifted(row: &Row, copy: u16, window_us: u64, seed: u64) -> u64 {
-    if copy == 0 {
-        return row.arrival_us;
-    }
-    let drawn = draw(seed, Purpose::Shift, who(row.actor, copy)) % 20;
-    let minutes = i128::from(drawn) - if drawn < 10 { 10 } else { 9 };
-    let at = (i128::from(row.arrival_us) + minutes * 60_000_000).rem_euclid(i128::from(window_us));
-    u64::try_from(at).unwrap_or(0)
+/// Arrival of a copy of a row, µs since the start of the window.
+fn shifted_us(row: &Row, copy: u16, window_us: u64, seed: u64) -> u64 {
+    let shift_us = population::shift_minutes(row.actor, u32::from(copy), seed) * 60_000_000;
+    let at_us = population::wrap(row.arrival_us.cast_signed() + shift_us, window_us.cast_signed());
+    at_us.cast_unsigned()
 }
 
 fn scaled_ns(at_us: u64, speed: f64) -> u64 {
@@ -171,42 +157,17 @@ fn scaled_ns(at_us: u64, speed: f64) -> u64 {
     scaled
 }
 
-/// What is drawn, so that one choice does not follow from another.
-#[derive(Clone, Copy)]
-enum Purpose {
-    Load = 1,
-    Shift = 2,
-    Shard = 3,
-    Ramp = 4,
-}
-
-fn who(actor: u32, copy: u16) -> u64 {
-    u64::from(actor) | u64::from(copy) << 32
-}
-
-fn draw(seed: u64, purpose: Purpose, who: u64) -> u64 {
-    let mut bytes = [0; 24];
-    bytes[..8].copy_from_slice(&seed.to_le_bytes());
-    bytes[8..16].copy_from_slice(&(purpose as u64).to_le_bytes());
-    bytes[16..].copy_from_slice(&who.to_le_bytes());
-    xxhash_rust::xxh3::xxh3_64(&bytes)
-}
-
-fn unit(seed: u64, purpose: Purpose, who: u64) -> f64 {
-    (draw(seed, purpose, who) >> 11) as f64 / (1_u64 << 53) as f64
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn row(arrival_us: u64, actor: u32) -> Row {
+    fn row(arrival_us: u64, actor: u64) -> Row {
         Row {
             arrival_us,
             original_us: 1000,
             actor,
-            lane: actor,
+            lane: u32::try_from(actor).unwrap(),
             endpoint: EndpointId(0),
             original_status: 200,
             overlap_max: 0,
@@ -225,7 +186,7 @@ mod tests {
 
     #[test]
     fn speed_changes_the_clock_and_load_the_users() {
-        let rows: Vec<Row> = (0..1000).map(|number| row(number * 600_000, u32::try_from(number % 100).unwrap())).collect();
+        let rows: Vec<Row> = (0..1000).map(|number| row(number * 600_000, number % 100)).collect();
         let plain = Schedule::from_rows(rows.clone(), 600_000_000, &TrafficConfig::default());
         assert_eq!((plain.slots.len(), plain.slots[3].intended_ns, plain.span_ns), (1000, 1_800_000_000, 600_000_000_000));
         let fast = Schedule::from_rows(rows.clone(), 600_000_000, &TrafficConfig { speed: 2.0, ..TrafficConfig::default() });
@@ -233,7 +194,7 @@ mod tests {
         let heavy = Schedule::from_rows(rows.clone(), 600_000_000, &TrafficConfig { load: 2.5, ..TrafficConfig::default() });
         assert!((2300..=2700).contains(&heavy.slots.len()) && heavy.copies == 3, "{}", heavy.slots.len());
         let light = Schedule::from_rows(rows, 600_000_000, &TrafficConfig { load: 0.5, ..TrafficConfig::default() });
-        let users: std::collections::BTreeSet<u32> = light.slots.iter().map(|slot| light.rows[slot.row as usize].actor).collect();
+        let users: std::collections::BTreeSet<u64> = light.slots.iter().map(|slot| light.rows[slot.row as usize].actor).collect();
         assert_eq!(light.slots.len(), users.len() * 10, "all of a user or nothing");
         assert!((35..=65).contains(&users.len()), "{}", users.len());
     }
@@ -241,7 +202,7 @@ mod tests {
     proptest! {
         #[test]
         fn shards_are_disjoint_and_together_the_whole(count in 1_u64..300, shards in 1_u32..7, seed: u64, load in 0.1_f64..3.0) {
-            let rows: Vec<Row> = (0..count).map(|number| row(number * 1000, u32::try_from(number % 37).unwrap())).collect();
+            let rows: Vec<Row> = (0..count).map(|number| row(number * 1000, number % 37)).collect();
             let traffic = TrafficConfig { load, seed, ..TrafficConfig::default() };
             let whole = Schedule::from_rows(rows.clone(), 1_000_000, &traffic);
             let mut joined: Vec<Slot> = (0..shards)

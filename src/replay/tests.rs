@@ -64,7 +64,7 @@ fn row(arrival_us: u64, lane: u32) -> Row {
     Row {
         arrival_us,
         original_us: 1000,
-        actor: lane.min(1000),
+        actor: u64::from(lane),
         lane,
         endpoint: EndpointId(0),
         original_status: 200,

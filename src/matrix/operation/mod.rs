@@ -1,7 +1,7 @@
-//! Which operation of the Matrix API a logged request was, from its method and its path template.
+//! Recognises the operation of the Matrix API behind a logged request, from its method and path template.
 //!
-//! Owns the [table] of operations and the matching. Knows nothing of users, rooms and targets. Invariant: a [`RequestKind`] holds text of
-//! this program, numbers, and names of event types of the Matrix namespaces; no other text of a log.
+//! Owns the [table] of operations and the matching. Knows nothing of users, rooms and targets. Invariant: a [`RequestKind`] contains text of this
+//! program, numbers, and event types of the Matrix namespaces, but no other text of a log.
 
 mod query;
 mod table;
@@ -23,26 +23,26 @@ pub fn operations() -> &'static [Entry] {
     TABLE
 }
 
-/// A distinct kind of request: operation, API version, parameters.
+/// A kind of request: operation, API version, parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestKind {
-    /// Its row of the table.
+    /// The row of the table.
     pub entry: &'static Entry,
-    /// GET, or HEAD or OPTIONS in its place.
+    /// The logged method: one of the entry's, or HEAD or OPTIONS in its place.
     pub method: Method,
-    /// What stands before the entry's pattern: `/_matrix/client/v3/`.
+    /// The part of the path before the entry's pattern: `/_matrix/client/v3/`.
     pub prefix: &'static str,
-    /// What the pattern's `{type}` was: an event type, a kind of receipt. Empty where there is none.
+    /// The text at the pattern's `{type}`: an event type, a kind of receipt. Empty if the pattern has none.
     pub word: String,
-    /// The parameters that change the work.
+    /// The query parameters that affect how much work the request is.
     pub query: Query,
 }
 
 impl RequestKind {
-    /// Reads a template as `trace` writes it.
+    /// Recognises a path template of a trace.
     ///
     /// # Errors
-    /// Why such a request can never be sent: [`Unsendable::Invalid`], [`Unsendable::Unknown`], [`Unsendable::Never`].
+    /// Why such a request cannot be sent: [`Unsendable::Invalid`], [`Unsendable::Unknown`], [`Unsendable::Never`].
     pub fn read(method: Method, template: &str) -> Result<Self, Unsendable> {
         let (path, query) = template.split_once('?').unwrap_or((template, ""));
         if method == Method::Other {
@@ -59,7 +59,7 @@ impl RequestKind {
     }
 }
 
-/// The distinct shapes of a trace, each once.
+/// The distinct kinds of request in a trace.
 #[derive(Debug, Default)]
 pub struct RequestKinds {
     kinds: Vec<RequestKind>,
@@ -67,10 +67,10 @@ pub struct RequestKinds {
 }
 
 impl RequestKinds {
-    /// The shape of a request, as its place in [`Self::all`].
+    /// The kind of a request, as an index into [`Self::all`].
     ///
     /// # Errors
-    /// As [`RequestKind::read`]; what no operation matches and was refused in the log is [`Unsendable::Invalid`].
+    /// As [`RequestKind::read`]; an unknown request that got an error status in the log is [`Unsendable::Invalid`].
     pub fn of(&mut self, request: &Request, names: &Names) -> Result<u32, Unsendable> {
         if request.has(flag::INTERNAL) {
             return Err(Unsendable::Never);
@@ -87,13 +87,13 @@ impl RequestKinds {
         }
     }
 
-    /// All shapes.
+    /// All kinds so far.
     pub fn all(&self) -> &[RequestKind] {
         &self.kinds
     }
 }
 
-/// Paths of other servers, administrators, application services and Synapse's own processes.
+/// Whether a path belongs to other servers, administrators, application services or Synapse's own processes.
 fn is_closed(path: &str) -> bool {
     ["/_matrix/federation/", "/_matrix/key/", "/_matrix/app/", "/_synapse/"].iter().any(|start| path.starts_with(start))
 }
@@ -108,7 +108,7 @@ fn find(method: Method, path: &str) -> Option<(&'static Entry, &'static str, Str
     })
 }
 
-/// Whether a path has a pattern's form, and what stood for `{type}`.
+/// Matches a path against a pattern. Returns the text at `{type}`, empty if the pattern has none; `None` if the path does not match.
 fn matched(pattern: &str, path: &str) -> Option<String> {
     let mut word = String::new();
     let (mut wanted, mut found) = (pattern.split('/'), path.split('/'));
@@ -116,12 +116,12 @@ fn matched(pattern: &str, path: &str) -> Option<String> {
         match (wanted.next(), found.next()) {
             (None, None) => return Some(word),
             (Some("{type}"), Some(text)) => text.clone_into(&mut word),
-            // Whatever it is, it is not kept.
+            // Any text matches; it is not kept.
             (Some("{any}"), Some(text)) if !text.is_empty() => {}
-            // An alias where a room may stand, too.
+            // Room ids and aliases are interchangeable.
             (Some("{room}"), Some("{room}" | "{alias}" | "{id}")) | (Some("{alias}"), Some("{alias}" | "{room}" | "{id}")) => {}
             (Some("{user}"), Some("{user}" | "{id}")) | (Some("{event}"), Some("{event}" | "{id}")) => {}
-            // The usual state key is empty.
+            // Most state keys are empty.
             (Some("{key}"), Some("")) => {}
             (Some(wanted), Some(text)) if wanted == text => {}
             _ => return None,
@@ -129,8 +129,8 @@ fn matched(pattern: &str, path: &str) -> Option<String> {
     }
 }
 
-/// Beginnings of paths that are kept as they were logged: versions of the API route differently and are served alike. The last of them is
-/// for what has no version.
+/// Prefixes of paths, which are kept as logged: proxies may route versions of the API differently, although Synapse serves them alike. The last
+/// ones have no version.
 const PREFIXES: [&str; 11] = [
     "/_matrix/client/v3/",
     "/_matrix/client/r0/",
@@ -145,7 +145,7 @@ const PREFIXES: [&str; 11] = [
     "/.well-known/matrix/",
 ];
 
-/// Whether a word may be an event type: a name of the specification's and of clients' own name spaces, in plain letters.
+/// Whether a word may be an event type: a name in a namespace of the specification or of known clients, in plain characters.
 pub(super) fn is_event_type(word: &str) -> bool {
     let spaces = ["m.", "org.matrix.", "im.vector.", "io.element."];
     word.len() <= 64
@@ -153,7 +153,7 @@ pub(super) fn is_event_type(word: &str) -> bool {
         && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'_' | b'-'))
 }
 
-/// State that decides who may do what, or ends a room.
+/// Whether a state event decides who may do what, or ends a room.
 pub(super) fn is_dangerous_state(kind: &str) -> bool {
     let kinds = [
         "m.room.power_levels",
@@ -170,7 +170,7 @@ pub(super) fn is_dangerous_state(kind: &str) -> bool {
     kinds.contains(&kind)
 }
 
-/// Dangerous state that can be set to what it is, by every member of a provisioned room.
+/// Whether dangerous state can be set to its present value by every member of a provisioned room.
 pub(super) fn is_made_up_state(kind: &str) -> bool {
     ["m.room.join_rules", "m.room.guest_access"].contains(&kind)
 }

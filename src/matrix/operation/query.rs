@@ -1,19 +1,19 @@
-//! The parameters of a request that change how much work it is.
+//! The query parameters that affect how much work a request is.
 
-/// What a template's query says. Numbers are clamped to what clients send.
+/// The query of a path template. Numbers are clamped to what clients send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Query {
-    /// `since=` was there.
+    /// `since=` is present.
     pub since: bool,
-    /// `pos=` was there.
+    /// `pos=` is present.
     pub pos: bool,
-    /// `from=` was there.
+    /// `from=` is present.
     pub from: bool,
-    /// `filter=` was there.
+    /// `filter=` is present.
     pub filter: bool,
-    /// `full_state=true`.
+    /// `full_state=true` is present.
     pub full_state: bool,
-    /// `dir=f`; `b` otherwise.
+    /// `dir=f` is present; otherwise `dir=b` is meant.
     pub forwards: bool,
     /// `timeout`, ms, at most ten minutes.
     pub timeout_ms: Option<u32>,
@@ -26,7 +26,7 @@ pub struct Query {
 }
 
 impl Query {
-    /// Reads the part of a template behind its question mark. What cannot be read is as if it were not there.
+    /// Parses the part of a template after the question mark. Malformed parameters are ignored.
     pub fn read(text: &str) -> Self {
         let mut query = Self::default();
         for (name, value) in text.split('&').filter_map(|pair| pair.split_once('=')) {

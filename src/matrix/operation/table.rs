@@ -1,22 +1,22 @@
-//! The operations, row by row: how a path is recognised, and what may become of it.
+//! The table of operations: how a path is recognised, and whether it may be sent.
 //!
-//! From the client-server API of the Matrix specification and Synapse's servlets. The first row that matches counts.
+//! From the client-server API of the Matrix specification and Synapse's servlets. The first matching row counts.
 
 use Method::{Delete, Get, Post, Put};
 use Op as O;
 use Tier::{Dangerous, Never, Read, Write};
 use wsim_endpoints::Method;
 
-/// What may be sent.
+/// How far-reaching a request is; higher tiers must be allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Tier {
-    /// Leaves nothing behind but read markers and typing notices.
+    /// Changes at most read markers and typing notices.
     Read,
     /// Changes state on the target.
     Write,
-    /// Changes what cannot be changed back, or reaches beyond the target.
+    /// Cannot be undone, or reaches beyond the target.
     Dangerous,
-    /// Is not sent, whatever is allowed.
+    /// Never sent.
     Never,
 }
 
@@ -46,15 +46,15 @@ impl Tier {
     }
 }
 
-/// What a request does, as far as making another like it differs.
+/// What a request does. Operations that are made in the same way are one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names are those of the API")]
 pub enum Op {
     /// Needs neither a user nor a body.
     Open,
-    /// Needs a token and what the path names.
+    /// Needs a token of its user and what the path names, no body.
     Plain,
-    /// Needs a token of anybody.
+    /// Needs a token, but of any user.
     AnyUser,
     UsernameAvailable,
     Sync,
@@ -106,23 +106,21 @@ pub enum Op {
     Upload,
     Login,
     Logout,
-    /// Known, but there is nothing sensible to send in its place.
+    /// Known, but there is no useful request to send in its place.
     Unsupported,
 }
 
 /// A row of the table.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Methods; `HEAD` goes with `GET`, `OPTIONS` with any.
+    /// `HEAD` counts as `GET`, `OPTIONS` as any.
     pub methods: &'static [Method],
-    /// Below `/_matrix/media/` rather than `/_matrix/client/`.
+    /// Under `/_matrix/media/` instead of `/_matrix/client/`.
     pub media: bool,
-    /// The path behind the API version, with the placeholders of templates, `{type}` for a word that is kept if it is a known one, `{any}` for
-    /// one that is not.
+    /// The path after the API version, with the placeholders of path templates, `{type}` for a word that is kept if it is known, and `{any}` for
+    /// one that is not kept.
     pub pattern: &'static str,
-    /// What it does.
     pub op: Op,
-    /// What has to be allowed.
     pub tier: Tier,
 }
 
@@ -134,11 +132,11 @@ const fn media(methods: &'static [Method], pattern: &'static str, op: Op, tier: 
     Entry { methods, media: true, pattern, op, tier }
 }
 
-/// All operations that are known.
+/// All operations that wsim knows.
 pub(crate) static TABLE: &[Entry] = &[
     client(&[Get], "sync", O::Sync, Read),
     client(&[Post], "org.matrix.simplified_msc3575/sync", O::SlidingSync, Read),
-    // Open to everybody.
+    // Without a token.
     client(&[Get], "versions", O::Open, Read),
     client(&[Get], "login", O::Open, Read),
     client(&[Get], "client", O::Open, Read),
@@ -148,7 +146,7 @@ pub(crate) static TABLE: &[Entry] = &[
     client(&[Get], "org.matrix.msc2965/auth_metadata", O::Open, Read),
     client(&[Get], "org.matrix.msc2965/auth_issuer", O::Open, Read),
     client(&[Get], "register/available", O::UsernameAvailable, Read),
-    // A user's own matters.
+    // A user's own data.
     client(&[Get], "capabilities", O::Plain, Read),
     client(&[Get], "account/whoami", O::Plain, Read),
     client(&[Get], "account/3pid", O::Plain, Read),
@@ -177,7 +175,7 @@ pub(crate) static TABLE: &[Entry] = &[
     client(&[Get], "user/{user}/rooms/{room}/account_data/{type}", O::Plain, Read),
     client(&[Get], "user/{user}/rooms/{room}/tags", O::Plain, Read),
     client(&[Get], "admin/whois/{user}", O::AdminWhois, Read),
-    // Other people.
+    // Other users.
     client(&[Get], "profile/{user}", O::Profile, Read),
     client(&[Get], "profile/{user}/displayname", O::Profile, Read),
     client(&[Get], "profile/{user}/avatar_url", O::Profile, Read),
@@ -212,7 +210,7 @@ pub(crate) static TABLE: &[Entry] = &[
     client(&[Put], "rooms/{room}/typing/{user}", O::Typing, Read),
     client(&[Post], "rooms/{room}/receipt/{type}/{event}", O::Receipt, Read),
     client(&[Post], "rooms/{room}/read_markers", O::ReadMarkers, Read),
-    // Media: what was uploaded lately is served below the client API only.
+    // Media. Recent uploads are served under the client API only.
     client(&[Get], "media/config", O::AnyUser, Read),
     client(&[Get], "media/thumbnail/{server}/{media}", O::Thumbnail, Read),
     client(&[Get], "media/download/{server}/{media}", O::Download, Read),
@@ -262,7 +260,7 @@ pub(crate) static TABLE: &[Entry] = &[
     client(&[Delete], "room_keys/keys", O::Unsupported, Dangerous),
     client(&[Post], "keys/device_signing/upload", O::Unsupported, Dangerous),
     client(&[Put], "org.matrix.msc3814.v1/dehydrated_device", O::Unsupported, Write),
-    // A user's own matters, changed.
+    // Changes of a user's own data.
     client(&[Put], "presence/{user}/status", O::Presence, Write),
     client(&[Put], "profile/{user}/{type}", O::ProfileWrite, Write),
     client(&[Put], "user/{user}/account_data/{type}", O::AccountData, Write),
@@ -277,7 +275,7 @@ pub(crate) static TABLE: &[Entry] = &[
     client(&[Post], "login", O::Login, Write),
     client(&[Post], "logout", O::Logout, Write),
     client(&[Post], "refresh", O::Unsupported, Write),
-    // Nothing that ends accounts, or calls gateways, identity servers and mailboxes.
+    // Requests that end accounts, or make Synapse call push gateways, identity servers or mail servers.
     client(&[Post], "pushers/set", O::Unsupported, Never),
     client(&[Post], "logout/all", O::Unsupported, Dangerous),
     client(&[Post], "register", O::Unsupported, Dangerous),
@@ -288,7 +286,7 @@ pub(crate) static TABLE: &[Entry] = &[
     client(&[Post], "account/{any}/{any}/{any}", O::Unsupported, Dangerous),
     client(&[Post], "delete_devices", O::Unsupported, Dangerous),
     client(&[Delete], "devices/{id}", O::Unsupported, Dangerous),
-    // Pages of a single sign-on.
+    // Single sign-on.
     client(&[Get], "login/sso/redirect", O::Unsupported, Never),
     client(&[Get], "login/sso/redirect/{any}", O::Unsupported, Never),
     client(&[Get], "login/cas/ticket", O::Unsupported, Never),

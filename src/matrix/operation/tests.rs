@@ -1,4 +1,4 @@
-//! Which template is which operation; that no template can do harm.
+//! Templates are recognised as the right operation, and no template causes a panic.
 
 use proptest::prelude::*;
 
@@ -8,7 +8,7 @@ fn read(method: Method, template: &str) -> Result<(Op, Tier, String), Unsendable
     RequestKind::read(method, template).map(|kind| (kind.entry.op, kind.entry.tier, kind.word))
 }
 
-/// A path as a log's template has it, for a row of the table.
+/// A path template for a row of the table.
 fn example(entry: &Entry) -> String {
     let prefix = if entry.media { "/_matrix/media/v3/" } else { "/_matrix/client/v3/" };
     format!("{prefix}{}", entry.pattern.replace("{type}", "m.example").replace("{any}", "{id}"))
@@ -23,7 +23,7 @@ fn every_row_of_the_table_is_found_and_none_hides_another() {
                 assert_eq!(found, Err(Unsendable::Never), "{}", entry.pattern);
             } else {
                 let kind = found.unwrap();
-                // `{any}` and `{type}` may stand for a word that another row has.
+                // `{any}` and `{type}` also match words of other rows.
                 assert_eq!(
                     (kind.entry.op, kind.entry.tier),
                     (entry.op, entry.tier),
@@ -37,7 +37,7 @@ fn every_row_of_the_table_is_found_and_none_hides_another() {
 }
 
 #[test]
-fn templates_of_real_logs_are_told_apart() {
+fn templates_of_real_logs_are_recognised() {
     use Method::{Delete, Get, Head, Options, Post, Put};
     let cases = [
         (Get, "/_matrix/client/v3/sync?since={since}&filter={filter}&timeout=30000", Op::Sync, Tier::Read),
@@ -74,7 +74,7 @@ fn templates_of_real_logs_are_told_apart() {
 }
 
 #[test]
-fn what_is_never_sent_says_why() {
+fn requests_that_are_never_sent_have_a_reason() {
     let cases = [
         (Method::Put, "/_matrix/federation/v1/send/{txn}", Unsendable::Never),
         (Method::Get, "/_matrix/key/v2/server", Unsendable::Never),
@@ -91,7 +91,7 @@ fn what_is_never_sent_says_why() {
 }
 
 #[test]
-fn what_matches_nothing_and_was_refused_is_invalid() {
+fn an_unknown_request_with_an_error_status_is_invalid() {
     let (mut names, mut kinds) = (Names::new(), RequestKinds::default());
     let template = names.intern(b"/_matrix/client/v3/unheard/of");
     let request = Request { template, method: Method::Get, status: 404, ..Request::default() };
@@ -101,7 +101,7 @@ fn what_matches_nothing_and_was_refused_is_invalid() {
 }
 
 #[test]
-fn numbers_of_a_query_are_clamped_and_the_rest_is_left_out() {
+fn query_numbers_are_clamped_and_other_parameters_ignored() {
     let query = Query::read("since={since}&timeout=4294967295&limit=99999&dir=f&full_state=true&width={other}&x=y&limit");
     let expected =
         Query { since: true, full_state: true, forwards: true, timeout_ms: Some(600_000), limit: Some(1_000), ..Query::default() };
@@ -110,12 +110,12 @@ fn numbers_of_a_query_are_clamped_and_the_rest_is_left_out() {
 
 proptest! {
     #[test]
-    fn any_template_is_read_without_harm(template in ".{0,200}", method in 0_u8..9) {
+    fn any_template_is_read_without_a_panic(template in ".{0,200}", method in 0_u8..9) {
         let _ = RequestKind::read(Method::from_number(method), &template);
     }
 
     #[test]
-    fn a_path_of_any_segments_is_read_without_harm(
+    fn a_path_of_any_segments_is_read_without_a_panic(
         segments in proptest::collection::vec(prop_oneof!["rooms|send|state|\\{room\\}|\\{event\\}|sync|user|\\{user\\}|keys", "[^/?]{0,20}"], 0..12),
     ) {
         for prefix in PREFIXES {

@@ -1,4 +1,4 @@
-//! Accounts: registered by the shared secret or taken from a list, their devices, and what belongs to one user alone.
+//! Creates accounts (with the registration secret) or takes them from a list; their devices, rate limits and filters.
 
 use std::collections::BTreeSet;
 
@@ -13,21 +13,21 @@ use crate::body;
 use crate::manifest::{Admin, Manifest, User};
 use wsim_transport::Client;
 
-/// A fresh account.
+/// An account with its first device.
 struct Account {
     user_id: String,
     token: String,
     device_id: String,
 }
 
-/// (copy, user).
+/// Index of the copy, index of the user in it.
 pub(super) type UserIndex = (usize, usize);
 
 impl Provisioner<'_> {
-    /// An administrator, every user with a first device, and one guest for each copy.
+    /// Creates an administrator, every user with a first device, and one guest for each copy.
     ///
     /// # Errors
-    /// [`ProvisionError::ServerInLog`] before any user is made, where only the administrator's id tells the server's name.
+    /// [`ProvisionError::ServerInLog`] before any user is created, if only the administrator's id tells the server's name.
     pub(super) async fn create_accounts(&mut self, accounts: &AccountSource, forbidden: &BTreeSet<String>) -> Result<(), ProvisionError> {
         match accounts {
             AccountSource::Secret(secret) => {
@@ -79,7 +79,7 @@ impl Provisioner<'_> {
         self.save()
     }
 
-    /// Gives the accounts of a list to users in order; users for whom there is none stay without.
+    /// Assigns the accounts of a list to users in order. If the list is too short, the last users stay without.
     async fn assign_accounts(&mut self, tokens: &[(String, String)]) -> Result<(), ProvisionError> {
         let users = || self.manifest.copies.iter().flat_map(|copy| &copy.users);
         let taken: std::collections::HashSet<&str> = users().filter_map(|user| user.user_id.as_deref()).collect();
@@ -111,7 +111,7 @@ impl Provisioner<'_> {
         self.stage("accounts", jobs, call, put).await
     }
 
-    /// Further devices, by password.
+    /// Creates further devices by password login.
     pub(super) async fn log_in_devices(&mut self) -> Result<(), ProvisionError> {
         let mut jobs = Vec::new();
         for (index, user) in users(self.manifest).filter(|(_, user)| !user.localpart.is_empty()) {
@@ -131,7 +131,7 @@ impl Provisioner<'_> {
         .await
     }
 
-    /// No rate limits for anybody, as far as an administrator can lift them.
+    /// Lifts rate limits of all users, as far as an administrator can.
     pub(super) async fn lift_rate_limits(&mut self) -> Result<(), ProvisionError> {
         let Some(admin) = self.manifest.admin.clone() else { return Ok(()) };
         let jobs = users(self.manifest).filter(|(_, user)| !user.unlimited);
@@ -150,12 +150,12 @@ impl Provisioner<'_> {
         .await
     }
 
-    /// A filter as clients have it.
+    /// Creates a filter like clients do.
     pub(super) async fn create_filters(&mut self) -> Result<(), ProvisionError> {
         let jobs = with_token(self.manifest, |user| user.filter.is_none());
         let call = |mut client: Client, (index, id, token): (UserIndex, String, String)| async move {
             let target = client_path(&["user", &id, "filter"]);
-            let call = ApiCall::post("making a filter", Some(&token), target, &body::filter()).repeatable();
+            let call = ApiCall::post("creating a filter", Some(&token), target, &body::filter()).repeatable();
             let response = call.send(&mut client).await.and_then(|response| response.text("filter_id"));
             (client, response.map(|filter| (index, filter)))
         };
@@ -168,13 +168,13 @@ impl Provisioner<'_> {
     }
 }
 
-/// All users of all copies with their places.
+/// All users of all copies with their indices.
 pub(super) fn users(manifest: &Manifest) -> impl Iterator<Item = (UserIndex, &User)> {
     let copies = manifest.copies.iter().enumerate();
     copies.flat_map(|(copy, copy_state)| copy_state.users.iter().enumerate().map(move |(index, user)| ((copy, index), user)))
 }
 
-/// Users who have an account and a wish: place, id and token.
+/// The users with an account that `predicate` selects: index, id and token.
 pub(super) fn with_token(manifest: &Manifest, predicate: impl Fn(&User) -> bool) -> Vec<(UserIndex, String, String)> {
     let some = users(manifest).filter(|(_, user)| predicate(user));
     some.filter_map(|(index, user)| Some((index, user.user_id.clone()?, user.devices.first()?.token.clone()?))).collect()
@@ -192,10 +192,9 @@ fn set_account(user: Option<&mut User>, account: Account) {
     }
 }
 
-/// Registers by the shared secret. An account of this name is ours, from a run that was interrupted before it could be noted: it is
-/// logged in to.
+/// Registers an account with the shared secret. If the name is taken, a run was interrupted before it could save the account: logs in to it.
 async fn register(client: &mut Client, secret: &str, localpart: &str, password: &str, admin: bool) -> Result<Account, ProvisionError> {
-    let what = "making an account";
+    let what = "creating an account";
     let path = "/_synapse/admin/v1/register";
     let response = ApiCall::get(what, None, path).send_any_status(client).await?;
     let nonce = if response.status == 200 { response.text("nonce")? } else { return Err(no_registration(&response)) };
@@ -220,10 +219,10 @@ fn no_registration(response: &ApiResponse) -> ProvisionError {
     }
 }
 
-/// Hexadecimal HMAC-SHA-1 over words joined by NUL, as Synapse's registration API wants it.
+/// Hexadecimal HMAC-SHA-1 over words joined by NUL, for Synapse's registration API.
 fn mac(secret: &str, words: &[&str]) -> String {
     use std::fmt::Write;
-    // Any length is a key for HMAC.
+    // HMAC accepts keys of any length.
     let Ok(mut mac) = Hmac::<Sha1>::new_from_slice(secret.as_bytes()) else { return String::new() };
     mac.update(words.join("\0").as_bytes());
     mac.finalize().into_bytes().iter().fold(String::new(), |mut text, byte| {
@@ -234,7 +233,7 @@ fn mac(secret: &str, words: &[&str]) -> String {
 
 async fn login(client: &mut Client, user: &str, password: &str) -> Result<Account, ProvisionError> {
     let content: Value = json!({"type": "m.login.password", "identifier": {"type": "m.id.user", "user": user}, "password": password});
-    let response = ApiCall::post("making a device", None, client_path(&["login"]), &content).repeatable().send(client).await?;
+    let response = ApiCall::post("creating a device", None, client_path(&["login"]), &content).repeatable().send(client).await?;
     account(&response)
 }
 
@@ -251,7 +250,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_mac_is_that_of_synapses_own_example() {
+    fn the_mac_equals_that_of_synapses_own_script() {
         // register_new_matrix_user computes: hmac.new(b"shared", b"nonce\0user\0pass\0notadmin", sha1)
         assert_eq!(mac("shared", &["nonce", "user", "pass", "notadmin"]), MAC);
     }

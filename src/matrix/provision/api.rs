@@ -1,4 +1,4 @@
-//! One call of the Matrix API: sent, waited for, tried again where that is right.
+//! One call of the Matrix API: waits out rate limits, and retries where that is safe.
 
 use std::time::Duration;
 
@@ -11,21 +11,20 @@ use crate::body;
 use crate::path::encoded;
 use wsim_transport::{Client, Failure, Keep, OutgoingRequest, Response};
 
-/// A call.
 #[derive(Debug, Clone)]
 pub(super) struct ApiCall {
-    /// What is being made, for errors.
+    /// What is being created, for errors.
     pub(super) what: &'static str,
     pub(super) method: Method,
     pub(super) target: String,
     pub(super) token: Option<String>,
     pub(super) content_type: Option<&'static str>,
     pub(super) body: Bytes,
-    /// May be sent twice without harm.
+    /// Sending it twice does no harm.
     pub(super) repeatable: bool,
 }
 
-/// What came back.
+/// The response to a call.
 #[derive(Debug)]
 pub(super) struct ApiResponse {
     pub(super) what: &'static str,
@@ -52,12 +51,12 @@ impl ApiCall {
         Self { method: Method::DELETE, ..Self::post(what, Some(token), target, json) }.repeatable()
     }
 
-    /// The same, to be sent again where no answer came.
+    /// Allows retries if there is no response.
     pub(super) fn repeatable(self) -> Self {
         Self { repeatable: true, ..self }
     }
 
-    /// Sends it and waits out rate limits.
+    /// Sends the call; waits out rate limits.
     ///
     /// # Errors
     /// [`ProvisionError::Failure`], [`ProvisionError::RateLimited`].
@@ -82,7 +81,7 @@ impl ApiCall {
                     }
                     tokio::time::sleep(pause).await;
                 }
-                // What a proxy says while a worker starts.
+                // A proxy's response while a worker starts.
                 Ok(response) if matches!(response.status, 502..=504) && self.repeatable && tries < TRIES_MAX => pause(tries).await,
                 Ok(response) => {
                     let json = serde_json::from_slice(&response.body).unwrap_or(Value::Null);
@@ -94,10 +93,10 @@ impl ApiCall {
         }
     }
 
-    /// Sends it; an answer that is no success is an error.
+    /// Sends the call; an error status is an error.
     ///
     /// # Errors
-    /// As [`Self::any`], and [`ProvisionError::ErrorResponse`].
+    /// As [`Self::send_any_status`], and [`ProvisionError::ErrorResponse`].
     pub(super) async fn send(self, client: &mut Client) -> Result<ApiResponse, ProvisionError> {
         let response = self.send_any_status(client).await?;
         if (200..300).contains(&response.status) { Ok(response) } else { Err(response.to_error()) }
@@ -105,7 +104,7 @@ impl ApiCall {
 }
 
 impl ApiResponse {
-    /// A text field.
+    /// A text field of the response.
     ///
     /// # Errors
     /// [`ProvisionError::MissingField`].
@@ -124,18 +123,18 @@ impl ApiResponse {
     }
 
     pub(super) fn to_error(&self) -> ProvisionError {
-        // What a stranger wrote goes to a terminal.
+        // The target's text goes to a terminal.
         let plain = |text: &str| text.chars().filter(|c| !c.is_control()).take(200).collect();
         ProvisionError::ErrorResponse { what: self.what, status: self.status, code: plain(self.code()), message: plain(self.message()) }
     }
 }
 
-/// `/_matrix/client/v3/` and segments, encoded.
+/// A path under `/_matrix/client/v3/`; segments are percent-encoded.
 pub(super) fn client_path(segments: &[&str]) -> String {
     joined("/_matrix/client/v3", segments)
 }
 
-/// `/_synapse/admin/` and segments, encoded.
+/// A path under `/_synapse/admin/`; segments are percent-encoded.
 pub(super) fn admin_path(segments: &[&str]) -> String {
     joined("/_synapse/admin", segments)
 }
@@ -144,7 +143,7 @@ fn joined(start: &str, segments: &[&str]) -> String {
     segments.iter().fold(start.to_owned(), |path, segment| path + "/" + &encoded(segment))
 }
 
-/// How long a 429 asks to wait; a second where it does not say.
+/// How long to wait after a 429: as it says, else a second.
 fn retry_after(response: &Response) -> Duration {
     let json: Value = serde_json::from_slice(&response.body).unwrap_or(Value::Null);
     let asked = json.get("retry_after_ms").and_then(Value::as_u64).unwrap_or(1_000);
@@ -155,11 +154,11 @@ async fn pause(tries: u32) {
     tokio::time::sleep(Duration::from_millis(100 << tries)).await;
 }
 
-/// Which of Synapse's settings limit what.
+/// The Synapse settings that limit a kind of call.
 fn limit_of(what: &str) -> &'static str {
     match what {
-        "making a device" => "rc_login",
-        "making an account" => "rc_registration",
+        "creating a device" => "rc_login",
+        "creating an account" => "rc_registration",
         "joining a room" => "rc_joins and rc_joins_per_room",
         "creating a room" => "rc_room_creation",
         "sending history" => "rc_message",
@@ -167,8 +166,8 @@ fn limit_of(what: &str) -> &'static str {
     }
 }
 
-/// Longest wait for rate limits in one call.
+/// Longest total wait for rate limits in one call.
 const WAIT_MAX: Duration = Duration::from_secs(120);
 
-/// Tries of what may be tried again.
+/// Most attempts of a repeatable call.
 const TRIES_MAX: u32 = 5;

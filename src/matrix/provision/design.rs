@@ -1,6 +1,6 @@
-//! From what was seen in a log to what there shall be: entries of the manifest without ids yet.
+//! From a survey of a log to the manifest's entries, which have no ids yet.
 //!
-//! Only adds: what an earlier log wanted stays. Every copy has the same users and rooms in the same order.
+//! Only adds entries: those of an earlier log stay. Every copy has the same users and rooms in the same order.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,12 +10,12 @@ use super::super::random::Random;
 use super::super::survey::Survey;
 use wsim_trace::Names;
 
-/// How large a world is wished for.
+/// Size of a world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WorldConfig {
-    /// Copies of the population, at least 1.
+    /// Copies of the logged users, at least 1.
     pub copies: u16,
-    /// Messages in every room; rooms in which the log pages further back get more, up to 100.
+    /// Messages in each room; rooms in which the log pages further back get more, up to 100.
     pub history: u32,
     /// Largest file, bytes.
     pub media_bytes_max: u64,
@@ -30,7 +30,7 @@ impl Default for WorldConfig {
 /// Most messages in a room.
 const HISTORY_MAX: u32 = 100;
 
-/// Adds to the manifest what the survey needs and is not there yet.
+/// Adds to the manifest what the survey needs and the manifest does not have yet.
 pub fn design(manifest: &mut Manifest, survey: &Survey, names: &Names, config: &WorldConfig) {
     let mut first = if manifest.copies.is_empty() { PopulationCopy::default() } else { manifest.copies.remove(0) };
     let users = add_users(manifest, &mut first, survey, names);
@@ -52,7 +52,7 @@ pub fn design(manifest: &mut Manifest, survey: &Survey, names: &Names, config: &
     add_media(manifest, survey, config.media_bytes_max);
 }
 
-/// The place in the manifest of each user of the survey.
+/// Adds users. Returns the index in the manifest of each user of the survey.
 fn add_users(manifest: &Manifest, copy: &mut PopulationCopy, survey: &Survey, names: &Names) -> Vec<u32> {
     let mut known: HashMap<String, u32> = copy.users.iter().zip(0..).map(|(user, index)| (user.key.clone(), index)).collect();
     let mut indices = Vec::with_capacity(survey.users.len());
@@ -87,7 +87,7 @@ fn add_rooms(manifest: &Manifest, copy: &mut PopulationCopy, survey: &Survey, na
         let Some(room) = copy.rooms.get_mut(index as usize) else { continue };
         room.history = room.history.max(seen.paged.max(history).min(HISTORY_MAX));
         for user in seen.members.iter().filter_map(index_of) {
-            // Somebody who joined in one log and was there in another is in it.
+            // A user who joins in one log and is a member from the beginning in another is a member.
             room.outside.retain(|&other| other != user);
             if !room.members.contains(&user) {
                 room.members.push(user);
@@ -101,8 +101,8 @@ fn add_rooms(manifest: &Manifest, copy: &mut PopulationCopy, survey: &Survey, na
     }
 }
 
-/// Puts users whom the log shows in no room into one: otherwise nothing would ever wake their syncs. Rooms are taken with weights
-/// 1, 1/2, 1/3, …, those with most members first: few rooms with many members, many with few.
+/// Adds each user without a room to one, because otherwise no event would ever wake their syncs. Rooms are drawn with weights 1, 1/2, 1/3, …,
+/// those with most members first: few rooms have many members, many have few.
 fn add_users_without_rooms(copy: &mut PopulationCopy, history: u32) {
     let placed: HashSet<u32> = copy.rooms.iter().flat_map(|room| &room.members).copied().collect();
     let roomless: Vec<u32> = (0..number(copy.users.len())).filter(|user| !placed.contains(user)).collect();
@@ -125,7 +125,7 @@ fn add_users_without_rooms(copy: &mut PopulationCopy, history: u32) {
         let mut random = Random::new(1, "lonely", u64::from(user));
         let at = random.below(1 << 20) as f64 / f64::from(1 << 20) * total;
         let rank = sums.partition_point(|&sum| sum <= at).min(order.len() - 1);
-        // Not where the log shows them join later.
+        // Not a room that the user joins later in the log.
         let room = order[rank..].iter().chain(&order[..rank]).find(|&&room| !copy.rooms[room].outside.contains(&user));
         if let Some(&room) = room {
             copy.rooms[room].members.push(user);
@@ -133,7 +133,7 @@ fn add_users_without_rooms(copy: &mut PopulationCopy, history: u32) {
     }
 }
 
-/// Makes a further copy like the first.
+/// Makes a further copy equal to the first.
 fn mirror(first: &PopulationCopy, copy: &mut PopulationCopy) {
     for (index, user) in first.users.iter().enumerate() {
         if copy.users.len() <= index {
@@ -152,7 +152,7 @@ fn mirror(first: &PopulationCopy, copy: &mut PopulationCopy) {
         let mirrored = &mut copy.rooms[index];
         mirrored.history = room.history;
         mirrored.outside.clone_from(&room.outside);
-        // Members are only ever added at the end.
+        // Members are only added at the end.
         mirrored.members.extend(room.members.iter().skip(mirrored.members.len()));
     }
 }
@@ -168,7 +168,7 @@ fn name_users(manifest: &Manifest, copy: &mut PopulationCopy, number: usize) {
 fn add_media(manifest: &mut Manifest, survey: &Survey, bytes_max: u64) {
     let mut wanted: Vec<(u64, bool)> = Vec::new();
     for &bucket in survey.downloads.keys() {
-        // The middle of a bucket by ratio.
+        // The middle of the bucket.
         let bytes = (1_u64 << bucket) + (1_u64 << bucket) / 2;
         wanted.push((bytes.min(bytes_max.max(1)), false));
     }
@@ -186,7 +186,7 @@ fn number(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
 }
 
-/// Members of a room where nothing is known of rooms.
+/// Members of a room if the log has no rooms.
 const MEMBERS_TYPICAL: usize = 8;
 
 #[cfg(test)]
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn copies_are_alike_but_for_their_names_also_when_they_come_later() {
+    fn copies_are_equal_except_for_names_even_if_added_later() {
         let mut manifest = Manifest::new("http://x", [1; 16]);
         designed(&mut manifest, &[("@a:old", true)], 1);
         manifest.copies[0].users[0].user_id = Some("@made:x".to_owned());
@@ -241,12 +241,12 @@ mod tests {
             assert_eq!((copy.users.len(), copy.rooms.len()), (first.users.len(), first.rooms.len()));
             assert!(copy.users.iter().all(|user| localparts.insert(&user.localpart) && user.user_id.is_none()));
         }
-        // Who was made stays as it was.
+        // An existing account stays as it was.
         assert_eq!(first.users[0].user_id.as_deref(), Some("@made:x"));
     }
 
     #[test]
-    fn nobody_is_alone() {
+    fn every_user_is_in_a_room() {
         let names: Vec<String> = (0..100).map(|number| format!("@u{number}:old")).collect();
         let users: Vec<_> = names.iter().map(|name| (name.as_str(), false)).collect();
         let mut manifest = Manifest::new("http://x", [1; 16]);

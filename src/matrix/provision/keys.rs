@@ -1,4 +1,4 @@
-//! Keys of devices, and key backups.
+//! Uploads devices' keys and creates key backups.
 
 use super::ProvisionError;
 use super::accounts::{UserIndex, user_at, users, with_token};
@@ -10,13 +10,13 @@ use crate::{body, script};
 use wsim_transport::Client;
 
 impl Provisioner<'_> {
-    /// Keys of every device.
+    /// Uploads the keys of every device.
     pub(super) async fn upload_keys(&mut self) -> Result<(), ProvisionError> {
         let mut jobs = Vec::new();
         for (index, user) in users(self.manifest) {
             let Some(id) = &user.user_id else { continue };
             for (number, device) in user.devices.iter().enumerate().filter(|(_, device)| !device.keys) {
-                // An account given by a token may have no device.
+                // An existing account may have no device.
                 if let (Some(token), Some(device)) = (&device.token, device.device_id.as_ref().filter(|id| !id.is_empty())) {
                     jobs.push((index, number, id.clone(), device.clone(), token.clone(), self.manifest.salt.clone()));
                 }
@@ -38,13 +38,13 @@ impl Provisioner<'_> {
         .await
     }
 
-    /// Key backups where the log has them.
+    /// Creates key backups for users who have one in the log.
     pub(super) async fn create_key_backups(&mut self) -> Result<(), ProvisionError> {
         let jobs = with_token(self.manifest, |user| user.wants_backup && user.backup.is_none());
         let call = |mut client: Client, (index, id, token): (UserIndex, String, String)| async move {
             let mut random = Random::new(1, &id, 1);
             let call = ApiCall::post(
-                "making a key backup",
+                "creating a key backup",
                 Some(&token),
                 client_path(&["room_keys", "version"]),
                 &body::backup_version(&mut random),
@@ -60,7 +60,7 @@ impl Provisioner<'_> {
         .await
     }
 
-    /// Sessions in the backups, the same few for every room of the user.
+    /// Fills the backups with the same few sessions for every room of the user.
     pub(super) async fn fill_key_backups(&mut self) -> Result<(), ProvisionError> {
         let mut jobs = Vec::new();
         for (index, _, token) in with_token(self.manifest, |user| user.backup.is_some() && !user.sessions) {
@@ -85,7 +85,7 @@ impl Provisioner<'_> {
     }
 }
 
-/// Rooms that a backup has sessions of.
+/// Most rooms in a backup.
 const BACKUP_ROOMS_MAX: usize = 20;
 
 /// One-time keys of a new device, as many as clients upload.

@@ -1,4 +1,4 @@
-//! The proof that a target may be replayed at: a room that only provisioning makes.
+//! The marker room: the proof that a target was provisioned and may be replayed to.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::manifest::{Manifest, Marker};
 use wsim_transport::Client;
 
 impl Provisioner<'_> {
-    /// The marker: whose room it is, the room, its alias.
+    /// Creates the marker room and its alias, owned by the administrator or the first user.
     pub(super) async fn create_marker_room(&mut self) -> Result<(), ProvisionError> {
         if self.manifest.marker.is_none() {
             let owner = match &self.manifest.admin {
@@ -40,7 +40,7 @@ impl Provisioner<'_> {
                 "room_alias_name": localpart,
                 "initial_state": [{"type": Manifest::MARKER_TYPE, "state_key": "", "content": {"world": name}}],
             });
-            let call = ApiCall::post("making the marker room", Some(&marker.token), client_path(&["createRoom"]), &content);
+            let call = ApiCall::post("creating the marker room", Some(&marker.token), client_path(&["createRoom"]), &content);
             call.send(&mut client).await?.text("room_id")?
         };
         (marker.room_id, marker.alias) = (Some(room), Some(alias));
@@ -48,10 +48,10 @@ impl Provisioner<'_> {
     }
 }
 
-/// Whether the target has the marker of this world: its owner provisioned it, so it may be replayed at.
+/// Whether the target has the marker room of this world, so that it may be replayed to.
 ///
 /// # Errors
-/// No answer.
+/// The target does not respond.
 pub async fn has_marker_room(client: &mut Client, manifest: &Manifest) -> Result<bool, ProvisionError> {
     let Some((marker, room)) = manifest.marker.as_ref().and_then(|marker| Some((marker, marker.room_id.as_ref()?))) else {
         return Ok(false);

@@ -1,4 +1,4 @@
-//! Files to download and a picture to make thumbnails of.
+//! Uploads files for downloads and a picture for thumbnails.
 
 use std::io::Write;
 
@@ -11,7 +11,7 @@ use crate::random::Random;
 use wsim_transport::Client;
 
 impl Provisioner<'_> {
-    /// Uploads what is missing.
+    /// Uploads the missing files.
     pub(super) async fn upload_media(&mut self) -> Result<(), ProvisionError> {
         let Some(token) = self.manifest.marker.as_ref().map(|marker| marker.token.clone()) else { return Ok(()) };
         let missing = self.manifest.media.iter().enumerate().filter(|(_, media)| media.id.is_none());
@@ -36,28 +36,28 @@ impl Provisioner<'_> {
     }
 }
 
-/// Random bytes, which no layer can compress.
+/// Random bytes, which cannot be compressed.
 fn file(bytes: u64) -> Vec<u8> {
     Random::new(1, "file", bytes).bytes(usize::try_from(bytes).unwrap_or(0))
 }
 
-/// A PNG picture of 320 by 240 points of noise, large enough for every thumbnail that Synapse makes by default.
+/// A PNG picture of 320 × 240 pixels of noise, large enough for every thumbnail size that Synapse has by default.
 fn picture() -> Vec<u8> {
     const WIDTH: u32 = 320;
     const HEIGHT: u32 = 240;
     let mut random = Random::new(1, "picture", 0);
     let mut points = Vec::new();
     for _ in 0..HEIGHT {
-        // A line begins with its filter: none.
+        // Each line starts with its filter: none.
         points.push(0);
         points.extend(random.bytes(WIDTH as usize));
     }
     let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
-    // Writing into memory cannot fail.
+    // Writing to memory cannot fail.
     let packed = encoder.write_all(&points).and_then(|()| encoder.finish()).unwrap_or_default();
     let mut header = Vec::from(WIDTH.to_be_bytes());
     header.extend(HEIGHT.to_be_bytes());
-    // Eight bits, grey, the only compression and filter there are, not interlaced.
+    // Eight bits, greyscale, default compression and filter, not interlaced.
     header.extend([8, 0, 0, 0, 0]);
     let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
     for (kind, data) in [(b"IHDR", header), (b"IDAT", packed), (b"IEND", Vec::new())] {
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_picture_has_the_form_of_a_png() {
+    fn the_picture_is_a_png() {
         let png = picture();
         assert!(png.starts_with(b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\x01\x40\0\0\0\xf0"));
         assert!(png.ends_with(b"IEND\xaeB`\x82"));

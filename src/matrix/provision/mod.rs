@@ -1,11 +1,11 @@
-//! Making a world on a test homeserver, and removing it.
+//! Creates a world on a test homeserver, and removes it.
 //!
 //! ```text
-//! Survey ─▶ design ─▶ Manifest with gaps ─▶ stages, one kind of gap each ─▶ Manifest without
-//!                          ▲    └─ saved while it is filled: an interrupted run goes on where it was
+//! Survey ─▶ design ─▶ Manifest without ids ─▶ stages, one for each kind of item ─▶ Manifest with ids
+//!                          ▲    └─ saved during every stage, so that an interrupted run can continue
 //! ```
 //!
-//! Invariant: what exists is in the manifest, so nothing is made twice but what was made in the instant of an interruption.
+//! Invariant: what exists is in the manifest, so that nothing is created twice except what was being created when a run was interrupted.
 
 mod accounts;
 mod api;
@@ -33,16 +33,14 @@ use super::{Manifest, ManifestError};
 use provisioner::Provisioner;
 use wsim_transport::{Client, Failure};
 
-/// How to provision.
 #[derive(Debug, Clone)]
 pub struct ProvisionConfig {
-    /// Where the manifest is kept.
+    /// File of the manifest.
     pub path: PathBuf,
-    /// Requests at a time.
+    /// Concurrent requests.
     pub concurrency: usize,
-    /// Where accounts come from.
     pub accounts: AccountSource,
-    /// Server names that the target must not have, as they stand in [`super::server_names`].
+    /// Server names that the target must not have, in lower case, see [`server_names`](super::server_names).
     pub forbidden: BTreeSet<String>,
 }
 
@@ -51,109 +49,94 @@ pub struct ProvisionConfig {
 pub enum AccountSource {
     /// The target's `registration_shared_secret`.
     Secret(String),
-    /// Accounts that exist: user id and token. Secret.
+    /// Existing accounts: user id and token. Secret.
     Tokens(Vec<(String, String)>),
 }
 
-/// How far a stage is.
+/// Progress of a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// What is being made, in a few words.
+    /// What is being created.
     pub stage: &'static str,
-    /// How many are made.
+    /// Items that are finished.
     pub done: usize,
-    /// Of how many.
+    /// Items of the stage.
     pub total: usize,
 }
 
-/// Why a world could not be made or removed. What was made until then is in the manifest.
+/// Why a world could not be created or removed. What was created until then is in the manifest.
 #[derive(Debug, thiserror::Error)]
 pub enum ProvisionError {
-    /// No answer.
-    #[error("the target does not answer: {0}")]
+    #[error("the target does not respond: {0}")]
     Failure(#[from] Failure),
-    /// It is no homeserver.
-    #[error("the target is no Matrix homeserver: GET /_matrix/client/versions answered {status}")]
+    #[error("the target is not a Matrix homeserver: GET /_matrix/client/versions returned {status}")]
     NotMatrix {
         /// HTTP status.
         status: u16,
     },
-    /// The registration API has no secret.
+    /// The registration API is disabled.
     #[error("the target has no registration_shared_secret: set one in its homeserver.yaml, or give accounts with --tokens")]
     NoSecret,
-    /// The secret is another.
     #[error("the target refused the registration secret: it is not the registration_shared_secret of its homeserver.yaml")]
     WrongSecret,
-    /// There is no registration API: Matrix Authentication Service has the accounts.
+    /// There is no registration API, because Matrix Authentication Service manages the accounts.
     #[error(
-        "the target has no registration API (accounts are kept by Matrix Authentication Service): make accounts there and give them with --tokens"
+        "the target has no registration API (accounts are managed by Matrix Authentication Service): create accounts there and give them with --tokens"
     )]
     NoRegistration,
-    /// A proxy is in the way.
-    #[error("the target does not let /_synapse/admin through ({status}): use an address where it does, for example Synapse's own port")]
+    /// A proxy blocks the administration API.
+    #[error("the target blocks /_synapse/admin ({status}): use an address that does not, for example Synapse's own port")]
     NoAdmin {
         /// HTTP status.
         status: u16,
     },
-    /// Rate limits.
     #[error("rate limited for too long at {what}: raise {limit} in the target's homeserver.yaml")]
     RateLimited {
-        /// What was being made.
+        /// What was being created.
         what: &'static str,
-        /// Which settings hold for it.
+        /// The settings that limit it.
         limit: &'static str,
     },
-    /// Anything else.
-    #[error("{what}: the target answered {status} {code} {message}")]
+    /// Any other error response.
+    #[error("{what}: the target returned {status} {code} {message}")]
     ErrorResponse {
-        /// What was being made.
+        /// What was being created.
         what: &'static str,
-        /// HTTP status.
         status: u16,
         /// `errcode`.
         code: String,
-        /// `error`, cut.
+        /// `error`, shortened.
         message: String,
     },
-    /// An answer without what it must have.
-    #[error("{what}: the target's answer has no {field}")]
+    #[error("{what}: the target's response has no {field}")]
     MissingField {
-        /// What was being made.
+        /// What was being created.
         what: &'static str,
-        /// What is missing.
         field: &'static str,
     },
-    /// The target is a server of the log.
-    #[error("the log names {server}, which is the target: users and rooms would be made on the server that the log is from")]
-    ServerInLog {
-        /// Its name.
-        server: String,
-    },
-    /// The manifest belongs to another target.
-    #[error("this world was made at {there}, not at {here}: name another --world")]
+    #[error("the target is {server}, which is in the log: users and rooms would be created on the server that the log is from")]
+    ServerInLog { server: String },
+    #[error("this world was created at {there}, not at {here}: give another --world")]
     OtherTarget {
-        /// Where it was made.
+        /// Target of the manifest.
         there: String,
-        /// Where it was to go on.
+        /// Target of this run.
         here: String,
     },
-    /// The target knows nothing of this world.
+    /// The target does not know the accounts in the manifest.
     #[error(
-        "the target does not know the accounts of this world any more, as if it had been set up anew: delete the world file, or name another"
+        "the target does not know this world's accounts any more; it may have been reinstalled: delete the world file, or give another --world"
     )]
     WorldUnknown,
-    /// Nothing can be removed.
-    #[error("this world was made with given accounts and has no administrator: its accounts and rooms are left as they are")]
+    #[error("this world was created with existing accounts and has no administrator, so its accounts and rooms cannot be removed")]
     NoAdministrator,
-    /// There is nobody to make anything with.
     #[error("there are no accounts: the list of tokens is empty")]
     NoAccounts,
-    /// The manifest.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
 }
 
-/// Fills the manifest's gaps on the target. `show` is called whenever something was made.
+/// Creates what the manifest lacks on the target. Calls `show` after every item.
 ///
 /// # Errors
 /// See [`ProvisionError`].

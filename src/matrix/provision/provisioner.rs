@@ -1,4 +1,4 @@
-//! Stages: many calls of one kind at a time, their results put into the manifest, the manifest saved.
+//! Stages: makes many calls of one kind concurrently, puts their results into the manifest and saves it.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
@@ -12,10 +12,10 @@ use super::{Progress, ProvisionConfig, ProvisionError};
 use crate::Manifest;
 use wsim_transport::Client;
 
-/// The manifest and the means to fill it.
+/// Fills a manifest by calls to its target.
 pub(super) struct Provisioner<'a> {
     pub(super) manifest: &'a mut Manifest,
-    /// Idle clients, each with its connection.
+    /// Idle clients, each with a connection.
     clients: Vec<Client>,
     path: PathBuf,
     saved: Instant,
@@ -37,30 +37,30 @@ impl<'a> Provisioner<'a> {
         Ok(Self { manifest, clients, path: config.path.clone(), saved: Instant::now(), show })
     }
 
-    /// A client for one call after another.
+    /// A client for sequential calls.
     pub(super) fn client(&mut self) -> Client {
-        // There is always one: a stage gives back what it took.
+        // There is always one, because a stage returns all clients.
         self.clients[0].clone()
     }
 
-    /// Whether there is a homeserver, and the one where this world was made.
+    /// Checks that the target is a homeserver, and the one where this world was created.
     pub(super) async fn check_homeserver(&mut self) -> Result<(), ProvisionError> {
-        let response = ApiCall::get("greeting", None, "/_matrix/client/versions").send_any_status(&mut self.client()).await?;
+        let response = ApiCall::get("checking the target", None, "/_matrix/client/versions").send_any_status(&mut self.client()).await?;
         if response.status != 200 || !response.json.get("versions").is_some_and(Value::is_array) {
             return Err(ProvisionError::NotMatrix { status: response.status });
         }
         let known = self.manifest.admin.as_ref().map(|admin| &admin.token).or(self.manifest.marker.as_ref().map(|marker| &marker.token));
         let Some(token) = known.cloned() else { return Ok(()) };
         let target = client_path(&["account", "whoami"]);
-        let response = ApiCall::get("looking for the world", Some(&token), target).send_any_status(&mut self.client()).await?;
+        let response = ApiCall::get("checking the accounts of the world", Some(&token), target).send_any_status(&mut self.client()).await?;
         if response.status == 401 { Err(ProvisionError::WorldUnknown) } else { Ok(()) }
     }
 
-    /// Whether the target is a server of the log, as far as it says without an account.
+    /// Checks that the target is not a server of the log, as far as it tells its name without an account.
     pub(super) async fn check_server_name(&mut self, forbidden: &BTreeSet<String>) -> Result<(), ProvisionError> {
         let mut client = self.client();
         check_not_forbidden(&client.connector().target().host, forbidden)?;
-        // Not every target answers this one.
+        // Not every target has this endpoint.
         if let Ok(response) =
             ApiCall::get("asking for the server's name", None, "/_matrix/key/v2/server").send_any_status(&mut client).await
             && let Some(name) = response.json.get("server_name").and_then(Value::as_str)
@@ -76,8 +76,8 @@ impl<'a> Provisioner<'a> {
         Ok(())
     }
 
-    /// Does jobs, several at a time, and puts what came of them into the manifest as it comes. The first error ends the stage when the calls
-    /// under way have ended; their results are kept.
+    /// Runs jobs concurrently and puts each result into the manifest. After the first error the calls in flight are finished and their results
+    /// kept, then the stage ends.
     pub(super) async fn stage<J, R, F>(
         &mut self,
         stage: &'static str,
@@ -105,7 +105,7 @@ impl<'a> Provisioner<'a> {
                 running.spawn(call(client, job));
             }
             let Some(ended) = running.join_next().await else { break };
-            // A task that panicked is a defect and goes on here.
+            // A panic in a task is a defect and goes on here.
             let (client, result) = match ended {
                 Ok(ended) => ended,
                 Err(error) => std::panic::resume_unwind(error.into_panic()),
@@ -128,7 +128,7 @@ impl<'a> Provisioner<'a> {
     }
 }
 
-/// Refuses a server by its name, with or without a port.
+/// Checks that a server name, with or without a port, is not forbidden.
 pub(super) fn check_not_forbidden(name: &str, forbidden: &BTreeSet<String>) -> Result<(), ProvisionError> {
     let name = name.to_ascii_lowercase();
     let host = name.rsplit_once(':').map_or(name.as_str(), |(host, _)| host);
@@ -138,5 +138,5 @@ pub(super) fn check_not_forbidden(name: &str, forbidden: &BTreeSet<String>) -> R
     Ok(())
 }
 
-/// How much of the work an interruption may cost.
+/// How much work an interruption may lose.
 const SAVE_EVERY: Duration = Duration::from_secs(2);

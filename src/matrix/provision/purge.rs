@@ -1,4 +1,4 @@
-//! Removing a world: rooms, files, accounts, in this order, because rooms are found by their members.
+//! Removes a world: rooms, then files, then accounts, because rooms are found by their members.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -13,11 +13,11 @@ use super::{Progress, ProvisionConfig, ProvisionError};
 use crate::manifest::{Admin, Manifest};
 use wsim_transport::Client;
 
-/// Removes everything in the manifest from the target, and rooms that replays made. The manifest is saved as it empties; afterwards only the
-/// file is left to be deleted.
+/// Removes everything in the manifest from the target, and the rooms that replays created. The manifest is saved during the removal; afterwards
+/// the caller deletes the file.
 ///
 /// # Errors
-/// See [`ProvisionError`]; [`ProvisionError::NoAdministrator`] for a world of given accounts.
+/// See [`ProvisionError`]; [`ProvisionError::NoAdministrator`] for a world of existing accounts.
 pub async fn purge(
     client: &Client,
     manifest: &mut Manifest,
@@ -39,7 +39,7 @@ pub async fn purge(
 }
 
 impl Provisioner<'_> {
-    /// Every room that one of the users is in, and those in the manifest.
+    /// All rooms that any of the users is in, and those in the manifest.
     async fn list_rooms(&mut self, admin: &Admin) -> Result<BTreeSet<String>, ProvisionError> {
         let found = std::sync::Mutex::new(BTreeSet::new());
         let people = users(self.manifest).filter_map(|(_, user)| user.user_id.clone());
@@ -93,7 +93,7 @@ impl Provisioner<'_> {
         self.stage("deleting media", jobs, call, |manifest, id| manifest.media.retain(|media| media.id.as_ref() != Some(&id))).await
     }
 
-    /// Users, guests, and last the administrator.
+    /// Deactivates users, guests, and finally the administrator.
     async fn deactivate(&mut self, admin: &Admin) -> Result<(), ProvisionError> {
         let some = users(self.manifest).filter(|(_, user)| !user.localpart.is_empty());
         let jobs: Vec<_> = some.filter_map(|(index, user)| Some((index, user.user_id.clone()?, admin.token.clone()))).collect();
@@ -139,7 +139,7 @@ async fn delete_room(client: &mut Client, room: &str, token: &str) -> Result<(),
             _ => tokio::time::sleep(Duration::from_millis(100)).await,
         }
     }
-    // Synapse goes on with it by itself.
+    // Synapse continues in the background.
     Ok(())
 }
 

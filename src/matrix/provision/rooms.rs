@@ -1,4 +1,4 @@
-//! Rooms, who is in them, and what was said.
+//! Creates rooms, their members and their messages.
 
 use serde_json::json;
 
@@ -10,27 +10,27 @@ use crate::manifest::{Manifest, PopulationCopy, Room};
 use crate::random::Random;
 use wsim_transport::Client;
 
-/// (copy, room).
+/// Index of the copy, index of the room in it.
 type RoomIndex = (usize, usize);
 
-/// Work in one room, in order.
+/// Calls in one room, in order.
 struct Job {
     index: RoomIndex,
     room: String,
-    /// Tokens of those who act, in order.
+    /// Tokens of the users who make the calls, in order.
     tokens: Vec<String>,
     first: usize,
     name: String,
 }
 
 impl Provisioner<'_> {
-    /// Rooms, each by its first member who has an account; by the administrator where everybody is still outside.
+    /// Creates each room by its first member who has an account, or by the administrator if all join later.
     pub(super) async fn create_rooms(&mut self) -> Result<(), ProvisionError> {
         let marker = self.manifest.marker.as_ref().map(|marker| marker.token.clone());
         for copy in &mut self.manifest.copies {
             let has_token = |&member: &u32| copy.users.get(member as usize).and_then(|user| user.devices.first()?.token.as_ref()).is_some();
             for room in copy.rooms.iter_mut().filter(|room| room.room_id.is_none()) {
-                // Given accounts may be too few: those who have one come first and are the ones who join.
+                // There may be too few existing accounts: members with one come first, and only they join.
                 room.members.sort_by_key(|member| !has_token(member));
             }
         }
@@ -64,13 +64,13 @@ impl Provisioner<'_> {
         .await
     }
 
-    /// Everybody joins, one after another in each room: Synapse lets in one at a time anyway.
+    /// Joins members to rooms, one after another in each room, because Synapse admits one at a time anyway.
     pub(super) async fn join_rooms(&mut self) -> Result<(), ProvisionError> {
         let mut jobs = Vec::new();
         for (index, copy, room) in rooms(self.manifest).filter(|(_, _, room)| (room.joined as usize) < room.members.len()) {
             let first = room.joined as usize;
             for (number, &member) in room.members.iter().enumerate().skip(first) {
-                // Accounts given by tokens may be too few: whoever has none stays outside, and so do those after.
+                // There may be too few existing accounts: members from the first without one on stay outside.
                 let (Some(id), Some(token)) = (&room.room_id, token(copy, member)) else { break };
                 match jobs.last_mut() {
                     Some(Job { index: last, tokens, .. }) if *last == index => tokens.push(token.to_owned()),
@@ -92,7 +92,7 @@ impl Provisioner<'_> {
                     }
                 }
             }
-            // What was done is kept; the error shows again in the next try if it stays.
+            // Keeps the joins that succeeded; a lasting error shows in the next run.
             let result = match failed {
                 Some(error) if joined == job.first => Err(error),
                 _ => Ok((job.index, joined)),
@@ -119,7 +119,7 @@ impl Provisioner<'_> {
         Ok(())
     }
 
-    /// Messages, by the members in turn.
+    /// Sends messages, by the members in turn.
     pub(super) async fn send_history(&mut self) -> Result<(), ProvisionError> {
         let mut jobs = Vec::new();
         for (index, copy, room) in rooms(self.manifest).filter(|(_, _, room)| room.events.len() < room.history as usize) {
@@ -134,20 +134,20 @@ impl Provisioner<'_> {
                 jobs.push((Job { index, room: id.clone(), tokens, first: room.events.len(), name }, room.history as usize));
             }
         }
-        // The longest first, so that none is left alone at the end.
+        // Longest first, so that the last jobs are short.
         jobs.sort_by_key(|(job, wanted)| std::cmp::Reverse(wanted - job.first));
         let call = |mut client: Client, (job, wanted): (Job, usize)| async move {
             let mut events = Vec::with_capacity(wanted - job.first);
             for number in job.first..wanted {
                 let mut random = Random::new(1, &job.room, number as u64);
-                // The same again after an interruption, so that Synapse knows it for the same message.
+                // Stays the same after an interruption, so that Synapse recognises the message.
                 let transaction = format!("wsim-{}-{number}", job.name);
                 let target = client_path(&["rooms", &job.room, "send", "m.room.message", &transaction]);
                 let call = ApiCall::put("sending history", &job.tokens[number % job.tokens.len()], target, &body::message(&mut random));
                 match call.send(&mut client).await.and_then(|response| response.text("event_id")) {
                     Ok(event) => events.push(event),
                     Err(error) if events.is_empty() => return (client, Err(error)),
-                    // The rest is missing and shows as a gap.
+                    // The next run sends the rest.
                     Err(_) => break,
                 }
             }
@@ -162,7 +162,7 @@ impl Provisioner<'_> {
     }
 }
 
-/// All rooms of all copies with their places.
+/// All rooms of all copies with their indices.
 pub(super) fn rooms(manifest: &Manifest) -> impl Iterator<Item = (RoomIndex, &PopulationCopy, &Room)> {
     let copies = manifest.copies.iter().enumerate();
     copies.flat_map(|(number, copy)| copy.rooms.iter().enumerate().map(move |(index, room)| ((number, index), copy, room)))

@@ -1,4 +1,4 @@
-//! One initial sync for every device: warms the target's caches, and says where syncs and pagination begin.
+//! One initial sync for every device: warms the target's caches, and yields where syncs and pagination start.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use crate::path::encoded;
 use wsim_transport::Client;
 
 impl Provisioner<'_> {
-    /// Syncs every device that never did.
+    /// Syncs every device that has not synced yet.
     pub(super) async fn sync_devices(&mut self) -> Result<(), ProvisionError> {
         let mut jobs = Vec::new();
         for (index, user) in users(self.manifest) {

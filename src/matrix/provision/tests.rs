@@ -1,4 +1,4 @@
-//! Against a server on loopback that says what homeservers say when something is wrong.
+//! Provisioning against a server on loopback that responds like homeservers with a problem.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use super::*;
 use crate::Manifest;
 use wsim_transport::{Connector, Target, TransportConfig};
 
-/// What a request is answered: its number, method and path decide.
+/// The response to a request, by its number, method and path.
 type Answers = fn(usize, &str) -> (u16, &'static str);
 
-/// Serves until the test ends. The URL, and how many requests came.
+/// Serves until the test ends. Returns the URL and the number of requests so far.
 async fn homeserver(answers: Answers) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -61,7 +61,7 @@ fn secret() -> AccountSource {
 }
 
 #[tokio::test]
-async fn what_stands_in_the_way_is_named() {
+async fn each_obstacle_has_its_own_error() {
     type Case = (Answers, fn(&ProvisionError) -> bool);
     let cases: [Case; 6] = [
         (|_, _| (200, "<html>"), |error| matches!(error, ProvisionError::NotMatrix { status: 200 })),
@@ -112,7 +112,7 @@ async fn what_stands_in_the_way_is_named() {
 }
 
 #[tokio::test]
-async fn the_server_of_the_log_is_refused_before_anything_is_made() {
+async fn the_server_of_the_log_is_refused_before_anything_is_created() {
     let answers: Answers = |_, path| match path {
         "GET /_matrix/client/versions" => VERSIONS,
         "GET /_matrix/key/v2/server" => (200, "{\"server_name\":\"Old.example\"}"),
@@ -156,7 +156,7 @@ async fn a_world_belongs_to_its_target() {
 }
 
 #[tokio::test]
-async fn a_target_that_was_set_up_anew_is_noticed() {
+async fn a_reinstalled_target_is_noticed() {
     let answers: Answers = |_, path| if path.ends_with("versions") { VERSIONS } else { (401, "{\"errcode\":\"M_UNKNOWN_TOKEN\"}") };
     let (url, count) = homeserver(answers).await;
     let client = Client::new(Connector::new(url.parse().unwrap(), TransportConfig::default()).await.unwrap());

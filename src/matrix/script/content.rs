@@ -1,4 +1,4 @@
-//! Bodies: what each operation sends.
+//! The request body of each operation.
 
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ impl RequestBuilder<'_> {
     /// Content type and body.
     ///
     /// # Errors
-    /// [`Unsendable::NotProvisioned`] for what only the run shows.
+    /// [`Unsendable::NotProvisioned`] for what is known only during the run.
     pub(super) fn content(&mut self) -> Result<(Option<&'static str>, Bytes), Unsendable> {
         let kind = self.context.kind;
         if matches!(kind.method, Method::Get | Method::Head | Method::Delete) {
@@ -62,15 +62,15 @@ impl RequestBuilder<'_> {
         Ok(json(&value))
     }
 
-    /// Random words, and where they come from, so that a state never equals what is there.
+    /// Random words and the transaction id, so that a new value always differs from the present one.
     fn unique_words(&mut self) -> String {
         let words = self.random.words();
-        // A device's name may have 100 characters.
+        // A device name may have at most 100 characters.
         let cut = words.char_indices().nth(40).map_or(words.len(), |(index, _)| index);
         format!("{} {}", &words[..cut], self.transaction())
     }
 
-    /// Size of the body alone, as far as it is known: the logged size has the request's head in it.
+    /// Size of the body between `least` and `most`; `None` if not logged. The logged size includes the request's head.
     fn body_bytes(&self, least: usize, most: usize) -> Option<usize> {
         let size = self.context.decision.size as usize;
         (size > 0).then(|| size.saturating_sub(HEAD_BYTES).clamp(least, most))
@@ -80,13 +80,13 @@ impl RequestBuilder<'_> {
         let word = self.word();
         Ok(match word.as_str() {
             "m.room.encrypted" => {
-                // What is not ciphertext in such a body is about 300 bytes.
+                // Such a body has about 300 bytes besides the ciphertext.
                 let characters = self.body_bytes(500, 60_000).map_or_else(|| self.typical_ciphertext(), |bytes| bytes - 300);
                 body::megolm(&mut self.random, characters)
             }
             "m.reaction" => {
                 let event = self.event(false).ok_or(Unsendable::NotProvisioned)?;
-                // One user may annotate an event with one key once.
+                // A user may annotate an event with the same key only once.
                 json!({"m.relates_to": {"rel_type": "m.annotation", "event_id": event, "key": self.transaction()}})
             }
             "m.sticker" => json!({"body": self.random.word(), "url": self.picture(), "info": {}}),
@@ -121,7 +121,7 @@ impl RequestBuilder<'_> {
         }
     }
 
-    /// As many of a common room's members as a client asks for at once.
+    /// A query for up to 20 members of the user's rooms.
     fn keys_query(&mut self) -> Value {
         let wanted = 1 + self.random.below(20);
         let mut device_keys = serde_json::Map::new();
@@ -136,7 +136,7 @@ impl RequestBuilder<'_> {
         json!({"timeout": 10_000, "device_keys": device_keys})
     }
 
-    /// Somebody in a common room and one of their devices, or the user's own.
+    /// A member of one of the user's rooms and their first device, or the user's own.
     fn partner(&mut self) -> (String, String) {
         let index = self.room_member_index().or(self.device.map(|device| device.user)).unwrap_or(0) as usize;
         let first = self.state.first_device.get(index).copied().unwrap_or(0);
@@ -161,7 +161,7 @@ impl RequestBuilder<'_> {
         json!({"messages": {user: {device: content}}})
     }
 
-    /// The device's keys as they are, and fresh one-time keys: as many as the logged size allows.
+    /// The device's identity keys, and new one-time keys: as many as fit the logged size.
     fn keys_upload(&mut self) -> Value {
         let (user, device) = (self.user.map_or("", |user| user.id.as_str()), self.device.map_or("", |device| device.id.as_str()));
         let count = self.body_bytes(0, 10_000).map_or(50, |bytes| bytes / ONE_TIME_KEY_BYTES).clamp(1, 50);
@@ -187,17 +187,17 @@ impl RequestBuilder<'_> {
             "type": "m.login.password",
             "identifier": {"type": "m.id.user", "user": id},
             "password": password,
-            // The same again, so that devices do not pile up.
+            // Always the same device, so that devices do not accumulate.
             "device_id": "WSIMSPARE",
         })
     }
 
     fn sliding_sync(&mut self) -> Value {
-        // Who plays a schedule cannot acknowledge.
+        // Another load generator does not know the `since` that acknowledges messages.
         let mut to_device = json!({"enabled": self.config.placeholders.is_none(), "limit": 100});
         let position = self.device.map_or("", |device| device.to_device.as_str());
         if !position.is_empty() {
-            // Without it Synapse answers at once for as long as there is a message.
+            // Without it Synapse responds at once as long as there is a message.
             to_device["since"] = json!(position);
         }
         let required_state = json!([["m.room.name", ""], ["m.room.avatar", ""], ["m.room.encryption", ""], ["m.room.member", "$LAZY"]]);
@@ -214,7 +214,7 @@ impl RequestBuilder<'_> {
         })
     }
 
-    /// Random bytes, as many as were logged: another part of the same noise each time, because making it takes milliseconds.
+    /// As many random bytes as logged: a random part of the same noise each time, because generating it takes milliseconds.
     fn upload(&mut self) -> Bytes {
         let most = self.state.noise.len().max(1);
         let bytes = self.body_bytes(1, most).unwrap_or(UPLOAD_BYTES).min(self.state.noise.len());
@@ -223,16 +223,16 @@ impl RequestBuilder<'_> {
     }
 }
 
-/// The generator of what never changes about a device.
+/// The generator of a device's identity keys, which never change.
 pub(crate) fn device_random(device: &str) -> Random {
     Random::new(0, device, 0)
 }
 
-/// Of an upload whose size was not logged.
+/// Size of an upload without a logged size.
 const UPLOAD_BYTES: usize = 20_000;
 
-/// About what the head of a client's request takes.
+/// Typical size of a request's head.
 const HEAD_BYTES: usize = 400;
 
-/// About what a signed one-time key takes in an upload.
+/// Typical size of a signed one-time key in an upload.
 const ONE_TIME_KEY_BYTES: usize = 230;

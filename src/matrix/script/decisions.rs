@@ -1,4 +1,4 @@
-//! Decisions that need no answer, made once for every row: who, where, and whether at all.
+//! Decisions made once for every row, before the run: which user and room, and whether the row can be sent.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,34 +11,34 @@ use wsim_endpoints::Method;
 use wsim_replay::Unsendable;
 use wsim_trace::{NameId, Names, Request, flag};
 
-/// All rows.
+/// The decisions on all rows.
 #[derive(Debug)]
 pub(super) struct RowDecisions {
     pub(super) rows: Vec<RowDecision>,
     pub(super) kinds: RequestKinds,
-    /// Devices, then addresses of those without a token.
+    /// Number of lanes: of devices, then of senders without a device.
     pub(super) lanes: u32,
-    /// Which devices sync.
+    /// For each device, whether it syncs.
     pub(super) syncs: Vec<bool>,
 }
 
-/// One row: 28 bytes.
+/// The decision on one row: 28 bytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RowDecision {
-    /// Place among the shapes.
+    /// Index into the kinds.
     pub(super) kind: u32,
-    /// Place among a copy's devices; `u32::MAX` for nobody.
+    /// Index of the device in a copy; `u32::MAX` for none.
     pub(super) device: u32,
     pub(super) lane: u32,
-    /// Place among a copy's rooms; `u32::MAX` for none.
+    /// Index of the room in a copy; `u32::MAX` for none.
     pub(super) room: u32,
-    /// Logged size that matters: of the answer for a download, else of the request. 0 if unknown.
+    /// Logged size of the response for a download, else of the request. 0 if unknown.
     pub(super) size: u32,
-    /// How long a long poll waited for news in the log, ms; `u32::MAX` if that is not known. It waits no longer here: what woke it may be
-    /// missing, and every sync of the device behind it would be late or lost.
+    /// How long a long poll waited in the log, ms; `u32::MAX` if unknown. It waits no longer in the replay, because the event that woke it may be
+    /// missing, and then all later syncs of the device would be late or overtaken.
     pub(super) wait_ms: u32,
     pub(super) sync: bool,
-    /// Succeeded in the log.
+    /// The request succeeded in the log.
     pub(super) succeeded: bool,
     pub(super) skip: Option<Unsendable>,
 }
@@ -69,7 +69,7 @@ impl RowDecisions {
     }
 }
 
-/// Looks up who and where.
+/// Decides row by row.
 struct RowDecider<'a> {
     manifest: &'a Manifest,
     state: &'a State,
@@ -78,16 +78,16 @@ struct RowDecider<'a> {
     kinds: RequestKinds,
     users_by_key: HashMap<&'a str, u32>,
     rooms_by_key: HashMap<&'a str, u32>,
-    /// Logged names already looked up.
+    /// Users already looked up.
     users: HashMap<NameId, Option<u32>>,
     device_of: HashMap<(NameId, NameId, u8), Option<u32>>,
     numbering: DeviceNumbering,
     rooms: HashMap<NameId, Option<u32>>,
-    /// Lanes of those without a token.
+    /// Lanes of senders without a device, by user or address.
     address_lanes: HashMap<NameId, u32>,
     devices: u32,
     syncs: Vec<bool>,
-    /// Whether a user is in a room now, where that changed since the beginning.
+    /// Whether a user is in a room now, for those who joined or left since the beginning: (user, room).
     moved: HashMap<(u32, u32), bool>,
     initially: HashSet<(u32, u32)>,
 }
@@ -157,7 +157,7 @@ impl<'a> RowDecider<'a> {
         decision
     }
 
-    /// Whether the row can be made.
+    /// Whether the row can be sent.
     fn check_feasible(&mut self, kind: &RequestKind, request: &Request, decision: &RowDecision) -> Result<(), Unsendable> {
         let entry = kind.entry;
         if kind.method == Method::Options {
@@ -199,7 +199,7 @@ impl<'a> RowDecider<'a> {
         if entry.pattern.contains("{room}") { self.check_room(kind, decision) } else { Ok(()) }
     }
 
-    /// The room is there, with an event if one is needed, and its user in it if the log says so.
+    /// Whether the room exists, has an event if one is needed, and has the user as a member if the request succeeded in the log.
     fn check_room(&self, kind: &RequestKind, decision: &RowDecision) -> Result<(), Unsendable> {
         let rooms = self.state.copies.first().map_or(&[][..], |copy| &copy.rooms);
         let room = rooms.get(decision.room as usize).filter(|room| !room.id.is_empty()).ok_or(Unsendable::NotProvisioned)?;
@@ -220,7 +220,7 @@ impl<'a> RowDecider<'a> {
         }
     }
 
-    /// What the row changes for later ones.
+    /// Notes what the row changes for later ones.
     fn apply_side_effects(&mut self, op: Op, decision: &RowDecision) {
         if decision.sync
             && let Some(syncs) = self.syncs.get_mut(decision.device as usize)
@@ -264,7 +264,7 @@ impl<'a> RowDecider<'a> {
         }
     }
 
-    /// The device of the logged user and agent; the user's first where the agent is not known.
+    /// The device of the logged user and agent; the user's first if the agent is unknown.
     fn device(&mut self, request: &Request, number: u8) -> Option<u32> {
         if !request.user.is_some() {
             return None;
@@ -298,7 +298,7 @@ impl<'a> RowDecider<'a> {
         *self.rooms.entry(name).or_insert_with(|| by_key.get(manifest.key("room", names.text(name)).as_str()).copied())
     }
 
-    /// The lane of somebody who has no device: by user if that is known, else by address.
+    /// The lane of a sender without a device: by user if known, else by address.
     fn address_lane(&mut self, request: &Request) -> u32 {
         let who = if request.user.is_some() { request.user } else { request.peer };
         let next = self.devices + u32::try_from(self.address_lanes.len()).unwrap_or(0);
@@ -306,15 +306,15 @@ impl<'a> RowDecider<'a> {
     }
 }
 
-/// See [`RowDecision::wait_ms`].
+/// Wait of a long poll, see [`RowDecision::wait_ms`].
 fn wait_ms(request: &Request) -> u32 {
     if !request.has(flag::LONG_POLL) || !request.has(flag::WALL) {
         return u32::MAX;
     }
-    // A proxy's time is wait and work together; the target's work comes on top of the wait here, too.
+    // A proxy logs wait and work together, and the replay's target adds its own work to the wait.
     let work_us = if request.has(flag::COST) { 0 } else { TYPICAL_WORK_US };
     request.long_poll_wait_us().saturating_sub(work_us) / 1000
 }
 
-/// Work of a sync that brings little, where only a proxy's time is known.
+/// Typical work of a small sync, for logs of proxies.
 const TYPICAL_WORK_US: u32 = 10_000;

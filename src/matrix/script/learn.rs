@@ -1,6 +1,6 @@
-//! What answers teach: where to go on, and what is new in a room.
+//! Learns from responses: sync and pagination tokens, and new events in rooms.
 //!
-//! Only what is needed is taken out of a body; everything else is skipped while it is read. A body that cannot be read teaches nothing.
+//! Takes only the needed fields out of a body and skips all others while parsing. Ignores a body that cannot be parsed.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ use super::state::{CopyState, State};
 use crate::operation::Op;
 use wsim_transport::Response;
 
-/// Of a sync.
+/// The response of a sync.
 #[derive(Deserialize)]
 struct Sync<'a> {
     #[serde(borrow)]
@@ -42,7 +42,7 @@ struct Timeline<'a> {
     events: Last<'a>,
 }
 
-/// Of a sliding sync.
+/// The response of a sliding sync.
 #[derive(Deserialize)]
 struct Sliding<'a> {
     #[serde(borrow)]
@@ -99,7 +99,7 @@ struct Version<'a> {
     version: Cow<'a, str>,
 }
 
-/// The id of the last event of a list; the others are read past.
+/// The id of the last event in a list of events.
 #[derive(Default)]
 struct Last<'a>(Option<Cow<'a, str>>);
 
@@ -130,11 +130,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Last<'a> {
 }
 
 impl State {
-    /// Takes from an answer what later requests need.
+    /// Takes from a response what later requests need.
     pub(super) fn learn(&mut self, op: Op, device: u32, room: u32, copy: u16, response: &Response) {
         let Some(copy_state) = self.copies.get_mut(usize::from(copy)) else { return };
         if op == Op::SlidingSync && response.status == 400 {
-            // The position is not known any more: begin again.
+            // The server does not know the position any more: start again.
             if let Some(device) = copy_state.devices.get_mut(device as usize) {
                 device.position.clear();
             }
@@ -150,7 +150,7 @@ impl State {
                 if let (Ok(Page { end }), Some(device)) = (serde_json::from_slice(body), copy_state.devices.get_mut(device as usize)) {
                     match end {
                         Some(end) => device.pages.insert(room, end.into_owned()),
-                        // The beginning of the room: the next one begins at its end again.
+                        // The beginning of the room is reached: the next page is the newest again.
                         None => device.pages.remove(&room),
                     };
                 }
@@ -197,7 +197,7 @@ impl CopyState {
                     room.learn(joined.timeline.events.0, joined.timeline.prev_batch);
                 }
             }
-            // Of a body that is too long to keep there is at least the token, which Synapse writes first.
+            // A body that is too long to keep still has the token, which Synapse writes first.
             Err(_) if cut => {
                 if let Some(token) = first_token(body) {
                     token.clone_into(&mut device.since);
@@ -232,7 +232,7 @@ impl super::state::Room {
     }
 }
 
-/// The value of the first `next_batch` in a text that need not be whole JSON.
+/// The value of the first `next_batch` in a text that may be truncated JSON.
 fn first_token(body: &[u8]) -> Option<&str> {
     let at = memchr::memmem::find(body, b"\"next_batch\":\"")? + b"\"next_batch\":\"".len();
     let end = memchr::memchr(b'"', &body[at..])?;

@@ -1,9 +1,9 @@
-//! The script of a replay: each row's request, made when it is due, and what is learnt from answers.
+//! The script of a replay: makes each row's request when it is due, and learns from responses.
 //!
 //! ```text
-//! rows ─▶ plan (once: what may be sent, which user and room) ─▶ make (when due) ─▶ learn (when answered)
-//!                                                                  ▲                    │
-//!                                                                  └──── world state ◀──┘
+//! rows ─▶ RowDecisions (once: what may be sent, which user and room) ─▶ RequestBuilder (when due) ─▶ learn (from the response)
+//!                                                                           ▲                          │
+//!                                                                           └──────── State ◀──────────┘
 //! ```
 //!
 //! Invariant: `since`, `pos`, pagination tokens, event ids and access tokens in a request are the target's own; transaction ids are new in every
@@ -30,33 +30,33 @@ use wsim_replay::{Position, RowInfo, SkipReason, Unsendable};
 use wsim_trace::{Names, Request};
 use wsim_transport::{OutgoingRequest, Response};
 
-/// What is allowed, and what tells runs apart.
+/// What a script may send, and how.
 #[derive(Debug, Clone)]
 pub struct ScriptConfig {
     /// The highest tier that is sent: [`Tier::Read`], [`Tier::Write`] or [`Tier::Dangerous`].
     pub allowed: Tier,
-    /// Seed of everything drawn.
+    /// Random seed.
     pub seed: u64,
-    /// Letters and digits, never used before against this target: transaction ids begin with it.
+    /// Letters and digits, never used before with this target: transaction ids start with it.
     pub run: String,
-    /// Most rooms that may be created in a run, over all copies.
+    /// Most rooms that a run creates, over all copies.
     pub rooms_max: u32,
-    /// Longest body of an upload, bytes.
+    /// Longest upload, bytes.
     pub upload_bytes_max: u32,
-    /// For a schedule that something else plays: what stands where only the run knows.
+    /// Placeholders for values known only at run time; set when exporting to another load generator (Locust).
     pub placeholders: Option<Placeholders>,
 }
 
-/// Words for what only a run knows; in targets they stand as they are, not percent-encoded.
+/// Words in place of values known only at run time. They are not percent-encoded in targets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Placeholders {
-    /// A fresh transaction id.
+    /// A new transaction id.
     pub transaction: &'static str,
     /// The device's last `next_batch`.
     pub since: &'static str,
     /// The device's last sliding sync position.
     pub position: &'static str,
-    /// Where pagination of the room begins.
+    /// Where pagination of the room starts.
     pub from: &'static str,
     /// The newest event of the room.
     pub event: &'static str,
@@ -68,12 +68,12 @@ impl Default for ScriptConfig {
     }
 }
 
-/// Which requests must keep their order.
+/// Identifies the requests that must keep their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Lane {
-    /// A device, or whoever sends without a token from one address; below [`Script::lanes`]. Each copy has lanes of its own.
+    /// A device, or an address that sends requests without a token; below [`Script::lanes`]. Each copy has lanes of its own.
     pub user: u32,
-    /// Syncs wait for syncs, everything else for everything else.
+    /// Syncs wait for syncs, other requests for other requests.
     pub kind: LaneKind,
 }
 
@@ -86,7 +86,7 @@ pub enum LaneKind {
     Plain,
 }
 
-/// Makes up requests. See the module.
+/// Makes requests; see the [module](self).
 #[derive(Debug)]
 pub struct Script {
     config: ScriptConfig,
@@ -96,11 +96,11 @@ pub struct Script {
 }
 
 impl Script {
-    /// Reads the rows once, in the order of the schedule, and decides what becomes of each.
+    /// Reads the rows once, in arrival order, and decides for each whether it can be sent.
     pub fn new(manifest: &Manifest, names: &Names, rows: impl IntoIterator<Item = Request>, config: ScriptConfig) -> Self {
         let mut state = State::new(manifest);
         if let Some(words) = &config.placeholders {
-            state.blank(words);
+            state.set_placeholders(words);
         }
         let decisions = RowDecisions::new(manifest, &state, names, rows, &config);
         if decisions.kinds.all().iter().any(|kind| kind.entry.op == Op::Upload) {
@@ -114,20 +114,20 @@ impl Script {
         self.decisions.rows.len()
     }
 
-    /// Number of lanes; [`Lane::user`] is below.
+    /// Number of users with lanes: [`Lane::user`] is below it.
     pub fn lanes(&self) -> u32 {
         self.decisions.lanes
     }
 
-    /// Copies of the population that were provisioned.
+    /// Provisioned copies of the logged users.
     pub fn copies(&self) -> u16 {
         u16::try_from(self.state.copies.len()).unwrap_or(u16::MAX)
     }
 
-    /// Whether a row is going to be sent.
+    /// Whether a row will be sent.
     ///
     /// # Errors
-    /// Why it is not; [`Unsendable::Invalid`] for a row that does not exist.
+    /// Why it will not; [`Unsendable::Invalid`] for a row that does not exist.
     pub fn decide(&self, row: u32) -> Result<(), Unsendable> {
         self.decisions.row(row).map(|_| ())
     }
@@ -145,7 +145,7 @@ impl Script {
     /// The request of a row for a copy of its user, made when it is due.
     ///
     /// # Errors
-    /// Why it is not sent: as [`Self::decide`], and [`Unsendable::NotProvisioned`] for what only the run shows.
+    /// As [`Self::decide`], and [`Unsendable::NotProvisioned`] for what is known only during the run.
     pub fn request(&mut self, row: u32, copy: u16) -> Result<OutgoingRequest, Unsendable> {
         let decision = self.decisions.row(row)?;
         let kind = &self.decisions.kinds.all()[decision.kind as usize];
@@ -164,44 +164,44 @@ impl Script {
         Ok(request)
     }
 
-    /// What came back.
+    /// Takes in the response of a row's request.
     pub fn learn(&mut self, row: u32, copy: u16, response: &Response) {
         let Ok(&decision) = self.decisions.row(row) else { return };
         let kind = &self.decisions.kinds.all()[decision.kind as usize];
         self.state.learn(kind.entry.op, decision.device, decision.room, copy, response);
     }
 
-    /// The sync that brings a device up to date before the run, for lane `user`; nothing for who does not sync in it.
-    /// Its answer belongs into [`Self::primed`].
+    /// The sync that brings a device up to date before the run; `user` is that of the [`Lane`]. `None` if the device has no syncs in the run.
+    /// Pass the response to [`Self::primed`].
     pub fn prime(&self, user: u32, copy: u16) -> Option<OutgoingRequest> {
         self.decisions.syncs.get(user as usize).copied().filter(|&syncs| syncs)?;
         self.state.prime(user, copy)
     }
 
-    /// The answer to [`Self::prime`].
+    /// Takes in the response to the request of [`Self::prime`].
     pub fn primed(&mut self, user: u32, copy: u16, response: &Response) {
         self.state.learn(Op::Sync, user, u32::MAX, copy, response);
     }
 
-    /// The room of a row in a copy, and an event in it: for a schedule that something else plays.
+    /// Ids of a row's room in a copy and of an event in it, for exported schedules.
     pub fn room(&self, row: u32, copy: u16) -> Option<(&str, Option<&str>)> {
         let decision = self.decisions.row(row).ok()?;
         let room = self.state.copies.get(usize::from(copy))?.rooms.get(decision.room as usize).filter(|room| !room.id.is_empty())?;
         Some((&room.id, room.recent.back().map(String::as_str)))
     }
 
-    /// Devices of a copy; lanes from here on are of those without a token.
+    /// Number of devices of a copy; lanes from this number on have no token.
     pub fn devices(&self) -> u32 {
         u32::try_from(self.decisions.syncs.len()).unwrap_or(u32::MAX)
     }
 
-    /// The access token of a device. Secret.
+    /// Access token of a device. Secret.
     pub fn token(&self, user: u32, copy: u16) -> Option<&str> {
         let device = self.state.copies.get(usize::from(copy))?.devices.get(user as usize)?;
         device.authorization.as_deref()?.strip_prefix("Bearer ")
     }
 
-    /// Rows by what becomes of them: sent (no reason) or not.
+    /// Number of rows that will be sent (`None`), and that will not be, by reason.
     pub fn counts(&self) -> BTreeMap<Option<Unsendable>, u64> {
         let mut counts = BTreeMap::new();
         for row in &self.decisions.rows {

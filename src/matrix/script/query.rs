@@ -1,4 +1,4 @@
-//! Queries: positions of the target's own, and the parameters that change the work.
+//! The query of a request: the target's own tokens, and the parameters that affect how much work it is.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -32,7 +32,7 @@ impl<'a> RequestBuilder<'a> {
                 if chained {
                     add("since", since);
                 }
-                // An initial sync answers at once whatever its timeout; nobody waits in it.
+                // An initial sync gets a response at once, whatever its timeout.
                 add("timeout", &number(if query.since { wait_ms } else { 0 }));
                 if query.full_state {
                     add("full_state", "true");
@@ -89,7 +89,7 @@ impl<'a> RequestBuilder<'a> {
         }
     }
 
-    /// Where `/messages` of the room begins.
+    /// `from` of the room's next `/messages`.
     fn page(&self) -> Option<&'a str> {
         let (device, room) = (self.device?, self.room?);
         let known = device.pages.get(&self.context.decision.room).map(String::as_str);

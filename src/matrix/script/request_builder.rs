@@ -1,4 +1,4 @@
-//! One request, from its row and what is known when it is due.
+//! Builds one request, from its row and the state when it is due.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use wsim_endpoints::Method as LoggedMethod;
 use wsim_replay::Unsendable;
 use wsim_transport::{Keep, OutgoingRequest};
 
-/// Which request is made.
+/// The row of a request.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RowContext<'a> {
     pub(super) row: u32,
@@ -25,7 +25,7 @@ pub(super) struct RowContext<'a> {
     pub(super) kind: &'a RequestKind,
 }
 
-/// What is known of it and its surroundings.
+/// Builds a request: its row, the state, and its device, user and room, if it has them.
 pub(super) struct RequestBuilder<'a> {
     pub(super) config: &'a ScriptConfig,
     pub(super) state: &'a State,
@@ -39,7 +39,7 @@ pub(super) struct RequestBuilder<'a> {
 
 impl<'a> RequestBuilder<'a> {
     /// # Errors
-    /// [`Unsendable::NotProvisioned`] where this copy lacks what copy 0 has.
+    /// [`Unsendable::NotProvisioned`] if this copy lacks what copy 0 has.
     pub(super) fn new(config: &'a ScriptConfig, state: &'a State, context: RowContext<'a>, mut random: Random) -> Result<Self, Unsendable> {
         let copy_state = state.copies.get(usize::from(context.copy)).ok_or(Unsendable::NotProvisioned)?;
         let op = context.kind.entry.op;
@@ -57,7 +57,7 @@ impl<'a> RequestBuilder<'a> {
     }
 
     /// # Errors
-    /// [`Unsendable::NotProvisioned`] for what only the run shows: no event seen yet, no login to end.
+    /// [`Unsendable::NotProvisioned`] for what is known only during the run: no event seen yet, no login to end.
     pub(super) fn request(mut self) -> Result<OutgoingRequest, Unsendable> {
         let (kind, op) = (self.context.kind, self.context.kind.entry.op);
         let preflight = kind.method == LoggedMethod::Options;
@@ -80,10 +80,10 @@ impl<'a> RequestBuilder<'a> {
     fn target(&mut self) -> Result<String, Unsendable> {
         let kind = self.context.kind;
         let mut out = String::with_capacity(160);
-        // What was uploaded lately is served below the client API only.
+        // Recent uploads are served under the client API only.
         let legacy_media = kind.entry.media && matches!(kind.entry.op, Op::Download | Op::Thumbnail) && self.context.decision.succeeded;
         out.push_str(if legacy_media { "/_matrix/client/v1/media/" } else { kind.prefix });
-        // The device in the path is gone from the API.
+        // The API no longer has the device in the path.
         let pattern = if kind.entry.op == Op::KeysUpload { "keys/upload" } else { kind.entry.pattern };
         for (index, segment) in pattern.split('/').enumerate() {
             if index > 0 {
@@ -98,7 +98,7 @@ impl<'a> RequestBuilder<'a> {
         Ok(out)
     }
 
-    /// Writes what stands for a placeholder.
+    /// Appends the value of a placeholder.
     fn fill(&mut self, placeholder: &str, out: &mut String) -> Result<(), Unsendable> {
         let op = self.context.kind.entry.op;
         match placeholder {
@@ -138,12 +138,12 @@ impl<'a> RequestBuilder<'a> {
         Ok(())
     }
 
-    /// What stands for a segment that was not kept.
+    /// Appends a value for a segment `{any}`, whose logged text was not kept.
     fn fill_any(&mut self, out: &mut String) -> Result<(), Unsendable> {
         let kind = self.context.kind;
         match kind.entry.op {
             Op::PushRule | Op::PushRuleWrite => {
-                // The first one is the kind, the second the rule, the third what of it. A rule of one's own where one is made.
+                // The first segment is the kind, the second the rule, the third an attribute. New rules are of kind `content`.
                 let makes = kind.entry.op == Op::PushRuleWrite && kind.entry.pattern.ends_with("global/{any}/{any}");
                 let word = match out.rsplit('/').nth(1) {
                     Some("global") if makes => "content",
@@ -171,7 +171,7 @@ impl<'a> RequestBuilder<'a> {
         Ok(())
     }
 
-    /// The word for `{type}`.
+    /// The word for `{type}`: the logged one if it is known.
     pub(super) fn word(&self) -> String {
         let kind = self.context.kind;
         let logged = kind.word.as_str();
@@ -184,7 +184,7 @@ impl<'a> RequestBuilder<'a> {
                 &["m.room.create", "m.room.power_levels", "m.room.join_rules", "m.room.history_visibility", "m.room.member"],
                 "m.room.name",
             ),
-            // Push rules are there for everybody.
+            // Every user has push rules.
             Op::Plain if self.context.decision.succeeded => "m.push_rules".to_owned(),
             Op::Plain => "m.wsim_none".to_owned(),
             Op::AccountData if matches!(logged, "m.push_rules" | "m.fully_read") => "m.direct".to_owned(),
@@ -195,7 +195,7 @@ impl<'a> RequestBuilder<'a> {
         }
     }
 
-    /// A transaction id that no run and no row had before.
+    /// A transaction id that is new for every run, row and copy.
     pub(super) fn transaction(&self) -> String {
         match &self.config.placeholders {
             Some(words) => words.transaction.to_owned(),
@@ -203,14 +203,14 @@ impl<'a> RequestBuilder<'a> {
         }
     }
 
-    /// An event of the room: the newest, or any of those remembered.
+    /// An event of the room: the newest, or a random one of those remembered.
     pub(super) fn event(&mut self, newest: bool) -> Option<String> {
         let recent = &self.room?.recent;
         let index = if newest { recent.len().checked_sub(1)? } else { self.random.below(recent.len()) };
         recent.get(index).cloned()
     }
 
-    /// Somebody in one of the user's rooms, the user included: their place.
+    /// Index of a random member of a random room of the user; may be the user.
     pub(super) fn room_member_index(&mut self) -> Option<u32> {
         let user = self.user?;
         let room = *user.rooms.get(self.random.below(user.rooms.len()))?;
@@ -218,13 +218,13 @@ impl<'a> RequestBuilder<'a> {
         members.get(self.random.below(members.len())).copied()
     }
 
-    /// The same, themselves.
+    /// A random member of a random room of the user; may be the user.
     pub(super) fn room_member(&mut self) -> Option<&'a User> {
         let index = self.room_member_index()?;
         self.copy_state.users.get(index as usize).filter(|user| !user.id.is_empty())
     }
 
-    /// Whether the state key is the sender, as it must be for some types.
+    /// Whether the state key must be the sender.
     fn state_key_is_user(&self) -> bool {
         let word = self.context.kind.word.as_str();
         word == "m.room.member" || word.ends_with("call.member") || word.ends_with("beacon_info")
@@ -243,26 +243,25 @@ fn method(method: LoggedMethod) -> Method {
     }
 }
 
-/// Any device with a token; the first where chance finds none.
+/// A random device with a token.
 fn any_device<'a>(copy_state: &'a CopyState, random: &mut Random) -> Option<&'a Device> {
     let devices = &copy_state.devices;
     let chosen = devices.get(random.below(devices.len())).filter(|device| device.authorization.is_some());
     chosen.or_else(|| devices.iter().find(|device| device.authorization.is_some()))
 }
 
-/// The file whose size is nearest, by ratio.
+/// The file whose size is nearest by ratio.
 fn nearest(files: &[(u64, String)], size: u64) -> Option<&str> {
     let distance = |bytes: u64| ((bytes.max(1) as f64).ln() - (size.max(1) as f64).ln()).abs();
     let found = files.iter().min_by(|a, b| distance(a.0).total_cmp(&distance(b.0)))?;
     Some(&found.1)
 }
 
-/// `Bearer` and a token.
 pub(super) fn bearer(token: &str) -> Arc<str> {
     format!("Bearer {token}").into()
 }
 
-/// JSON as content.
+/// Content type and body of a JSON value.
 pub(super) fn json(value: &serde_json::Value) -> (Option<&'static str>, Bytes) {
     (Some("application/json"), body::bytes(value))
 }

@@ -1,4 +1,4 @@
-//! What is known of the target's world: identifiers, tokens, and what answers taught.
+//! What the script knows about the target: identifiers, tokens, and what it learnt from responses.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -10,43 +10,43 @@ use crate::path::encoded;
 use crate::{Manifest, manifest};
 use wsim_transport::{Keep, OutgoingRequest};
 
-/// All copies of the population, and what they share.
+/// All copies of the logged users and rooms, and what they share.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) copies: Vec<CopyState>,
-    /// Files, plain ones and pictures: (size, `SERVER/ID`).
+    /// Files other than pictures: (size, `SERVER/ID`).
     pub(super) files: Vec<(u64, String)>,
     pub(super) pictures: Vec<(u64, String)>,
-    /// An alias that exists, percent-encoded.
+    /// An existing room alias, percent-encoded.
     pub(super) alias: Option<String>,
-    /// What uploads are made of.
+    /// Random bytes for uploads.
     pub(super) noise: Bytes,
-    /// First device of each user.
+    /// Index of each user's first device.
     pub(super) first_device: Vec<u32>,
-    /// Rooms of all copies by id: each is in one copy only, so the place within its copy will do.
+    /// Index of each room within its copy, by id. A room is in one copy only.
     pub(super) room_indices: HashMap<String, u32>,
 }
 
-/// One copy.
+/// One copy of the logged users and rooms.
 #[derive(Debug)]
 pub(super) struct CopyState {
     pub(super) users: Vec<User>,
     pub(super) devices: Vec<Device>,
     pub(super) rooms: Vec<Room>,
     pub(super) guest: Option<String>,
-    /// Logins made in the run, to log out from: user id and token. One for each user, because a second ends the first.
+    /// Logins of the run, for logouts: user id and token. At most one for each user, because a second login ends the first.
     pub(super) spares: Vec<(String, Arc<str>)>,
 }
 
 #[derive(Debug)]
 pub(super) struct User {
-    /// Empty where there is no account.
+    /// Empty without an account.
     pub(super) id: String,
     pub(super) encoded: String,
     pub(super) password: String,
     pub(super) filter: Option<String>,
     pub(super) backup: Option<String>,
-    /// Rooms the user is in.
+    /// Indices of the user's rooms.
     pub(super) rooms: Vec<u32>,
 }
 
@@ -54,21 +54,21 @@ pub(super) struct User {
 pub(super) struct Device {
     pub(super) user: u32,
     pub(super) id: String,
-    /// `Bearer …`; absent where there is no account.
+    /// `Bearer …`; `None` without an account.
     pub(super) authorization: Option<Arc<str>>,
     pub(super) since: String,
     /// `since` when the run began.
     pub(super) since_before: String,
     pub(super) position: String,
-    /// Where sliding sync's messages to the device go on.
+    /// `since` of sliding sync's to-device messages.
     pub(super) to_device: String,
-    /// Where `/messages` goes on, by room.
+    /// `from` of the next `/messages`, by room.
     pub(super) pages: HashMap<u32, String>,
 }
 
 #[derive(Debug)]
 pub(super) struct Room {
-    /// Empty where there is none.
+    /// Empty if the room was not created.
     pub(super) id: String,
     pub(super) encoded: String,
     pub(super) members: Vec<u32>,
@@ -77,7 +77,7 @@ pub(super) struct Room {
     pub(super) prev_batch: String,
 }
 
-/// Events remembered of a room.
+/// Events of a room that are remembered.
 pub(super) const RECENT: usize = 16;
 
 impl State {
@@ -107,8 +107,8 @@ impl State {
         }
     }
 
-    /// Puts words where the run's own values would be.
-    pub(super) fn blank(&mut self, words: &super::Placeholders) {
+    /// Replaces values that are known only at run time by placeholders.
+    pub(super) fn set_placeholders(&mut self, words: &super::Placeholders) {
         for copy_state in &mut self.copies {
             for device in &mut copy_state.devices {
                 words.since.clone_into(&mut device.since);
@@ -121,7 +121,7 @@ impl State {
         }
     }
 
-    /// A sync from where the device stands, or from nothing, that does not wait.
+    /// A sync from the device's last position, or an initial sync, that does not wait.
     pub(super) fn prime(&self, device: u32, copy: u16) -> Option<OutgoingRequest> {
         let copy_state = self.copies.get(usize::from(copy))?;
         let device = copy_state.devices.get(device as usize)?;
@@ -149,7 +149,7 @@ impl CopyState {
             let index = u32::try_from(index).unwrap_or(u32::MAX);
             let first = user.devices.first().and_then(|device| device.token.as_deref());
             for device in &user.devices {
-                // A device that could not be made borrows the token of the user's first.
+                // A device that could not be created uses the token of the user's first.
                 let token = device.token.as_deref().or(first).filter(|_| user.user_id.is_some());
                 let since = device.next_batch.clone().unwrap_or_default();
                 devices.push(Device {
@@ -195,7 +195,7 @@ impl CopyState {
 }
 
 impl Room {
-    /// A newer event.
+    /// Remembers a new event.
     pub(super) fn remember_event(&mut self, event: String) {
         if self.recent.len() == RECENT {
             self.recent.pop_front();

@@ -1,4 +1,4 @@
-//! Requests made for rows, and what answers change.
+//! Requests that the script makes, and what responses change.
 
 use std::collections::HashSet;
 use std::time::Instant;
@@ -14,7 +14,7 @@ use wsim_endpoints::Method;
 use wsim_trace::{NameId, flag};
 use wsim_transport::Keep;
 
-/// Rows by their templates: who, where, what.
+/// Builds the rows of a log.
 #[derive(Default)]
 struct Log {
     names: Names,
@@ -79,7 +79,7 @@ fn a_row_is_small() {
 }
 
 #[test]
-fn every_operation_is_a_well_formed_request_that_names_nothing_of_the_log() {
+fn every_operation_makes_a_well_formed_request_without_names_of_the_log() {
     for entry in TABLE.iter().filter(|entry| entry.tier <= Tier::Write && entry.op != Op::Unsupported) {
         for &method in entry.methods {
             let prefix = if entry.media { "/_matrix/media/v3/" } else { "/_matrix/client/v3/" };
@@ -117,7 +117,7 @@ fn every_operation_is_a_well_formed_request_that_names_nothing_of_the_log() {
 }
 
 #[test]
-fn syncs_go_on_where_the_last_answer_ended() {
+fn a_sync_continues_from_the_last_response() {
     let mut log = Log::default();
     log.row("@a:old", Method::Get, SYNC).row("@a:old", Method::Get, SYNC).row("@b:old", Method::Get, SYNC);
     let mut script = log.script(Tier::Read);
@@ -133,7 +133,7 @@ fn syncs_go_on_where_the_last_answer_ended() {
 }
 
 #[test]
-fn a_long_poll_waits_no_longer_than_it_did() {
+fn a_long_poll_waits_no_longer_than_in_the_log() {
     let mut log = Log::default();
     log.row("@a:old", Method::Get, SYNC).row("@a:old", Method::Get, SYNC).row("@a:old", Method::Get, SYNC);
     for (row, wall_us, cpu_us, cost) in [(0, 1_500_400, 7_000, flag::COST), (1, 30_004_000, 0, 0)] {
@@ -159,7 +159,7 @@ fn a_device_is_brought_up_to_date_before_the_run() {
 }
 
 #[test]
-fn sliding_sync_acknowledges_and_begins_again_when_its_position_is_gone() {
+fn sliding_sync_acknowledges_and_restarts_if_its_position_is_unknown() {
     let template = "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync?pos={pos}&timeout=30000";
     let mut log = Log::default();
     log.row("@a:old", Method::Post, template);
@@ -179,7 +179,7 @@ fn sliding_sync_acknowledges_and_begins_again_when_its_position_is_gone() {
 }
 
 #[test]
-fn pages_and_events_are_the_targets_own() {
+fn pagination_tokens_and_event_ids_are_the_targets_own() {
     let mut log = Log::default();
     log.row("@a:old", Method::Get, MESSAGES).row("@a:old", Method::Put, SEND);
     log.row("@a:old", Method::Post, "/_matrix/client/v3/rooms/{room}/receipt/m.read/{event}").row("@a:old", Method::Get, SYNC);
@@ -202,7 +202,7 @@ fn pages_and_events_are_the_targets_own() {
     script.learn(0, 0, &response(200, "{\"chunk\":[],\"end\":\"p0\"}"));
     assert!(script.request(0, 0).unwrap().target.ends_with("&from=p0"));
     script.learn(0, 0, &response(200, "{\"chunk\":[]}"));
-    assert!(script.request(0, 0).unwrap().target.ends_with("&from=p1"), "at the beginning of the room it begins at the end again");
+    assert!(script.request(0, 0).unwrap().target.ends_with("&from=p1"), "at the beginning of the room the next page is the newest again");
     assert!(script.request(2, 0).unwrap().target.ends_with("/receipt/m.read/%24new"));
     script.learn(1, 0, &response(200, "{\"event_id\":\"$mine\"}"));
     assert!(script.request(2, 0).unwrap().target.ends_with("/receipt/m.read/%24mine"));
@@ -254,7 +254,7 @@ fn tiers_and_reasons() {
 }
 
 #[test]
-fn who_is_in_a_room_follows_the_log() {
+fn room_membership_follows_the_log() {
     let (join, leave) = ("/_matrix/client/v3/join/{room}", "/_matrix/client/v3/rooms/{room}/leave");
     let mut log = Log::default();
     log.row("@in:old", Method::Get, MESSAGES)
@@ -268,14 +268,14 @@ fn who_is_in_a_room_follows_the_log() {
     let script = log.script(Tier::Write);
     let missing = Err(Unsendable::NotProvisioned);
     let decided: Vec<_> = (0..7).map(|row| script.decide(row)).collect();
-    // A request that was refused in the log may be refused again.
+    // A request that failed in the log may fail again.
     assert_eq!(decided, [Ok(()), Ok(()), Ok(()), Ok(()), missing, missing, Ok(())]);
-    // Without writes nobody joins, so nothing behind the join can succeed.
+    // Without writes no user joins, so requests after the join cannot succeed.
     assert_eq!(log.script(Tier::Read).decide(2), missing);
 }
 
 #[test]
-fn lanes_are_devices_and_for_strangers_addresses() {
+fn lanes_are_devices_or_addresses() {
     let mut log = Log::default();
     log.row("@a:old", Method::Get, SYNC).row("@a:old", Method::Put, SEND).row("@b:old", Method::Get, SYNC);
     log.row("", Method::Get, "/_matrix/client/versions").row("", Method::Get, "/_matrix/client/versions");
@@ -290,7 +290,7 @@ fn lanes_are_devices_and_for_strangers_addresses() {
 }
 
 #[test]
-fn rooms_that_may_be_created_are_counted() {
+fn the_number_of_created_rooms_is_limited() {
     let mut log = Log::default();
     log.row("@a:old", Method::Post, "/_matrix/client/v3/createRoom").row("@a:old", Method::Post, "/_matrix/client/v3/createRoom");
     let config = ScriptConfig { allowed: Tier::Write, rooms_max: 1, ..ScriptConfig::default() };
@@ -300,7 +300,7 @@ fn rooms_that_may_be_created_are_counted() {
 }
 
 #[test]
-fn a_large_answer_is_read_and_a_cut_one_gives_its_token() {
+fn a_large_response_is_parsed_and_a_truncated_one_yields_its_token() {
     let mut log = Log::default();
     log.row("@a:old", Method::Get, SYNC);
     let mut script = log.script(Tier::Read);
@@ -335,7 +335,7 @@ proptest! {
     }
 
     #[test]
-    fn any_answer_can_be_learnt_from(body in ".{0,200}", status in 0_u16..600) {
+    fn any_response_is_accepted(body in ".{0,200}", status in 0_u16..600) {
         let mut log = Log::default();
         log.row("@a:old", Method::Get, SYNC).row("@a:old", Method::Get, MESSAGES).row("@a:old", Method::Put, SEND);
         let mut script = log.script(Tier::Write);
