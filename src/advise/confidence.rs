@@ -32,9 +32,9 @@ fn doubts(profile: &Profile) -> Vec<(ConfidenceLevel, String)> {
     let mut doubts = Vec::new();
     let seconds = profile.window.seconds();
     if seconds < DAY_SECONDS {
-        doubts.push((Low, format!("the log covers only {}: give at least one full day", wsim_text::duration(seconds))));
+        doubts.push((Low, format!("the log covers only {} (give at least one full day)", wsim_text::duration(seconds))));
     } else if seconds < 7.0 * DAY_SECONDS {
-        doubts.push((Medium, format!("the log covers {}: a full week shows the week's peak", wsim_text::duration(seconds))));
+        doubts.push((Medium, format!("the log covers {} (a full week shows the week's peak)", wsim_text::duration(seconds))));
     }
     match profile.demand.method {
         DemandMethod::Logged => {}
@@ -77,7 +77,7 @@ mod tests {
         let week = || ProfileFixture::new().class("sync", 0.1, 10);
         assert_eq!(of(&week().build()).0, High);
         let (level, why) = of(&week().window_seconds(3600).build());
-        assert_eq!((level, why.as_str()), (Low, "the log covers only 1 h: give at least one full day"));
+        assert_eq!((level, why.as_str()), (Low, "the log covers only 1 h (give at least one full day)"));
         assert_eq!(of(&week().window_seconds(3 * 86_400).build()).0, Medium);
         assert_eq!(of(&week().coverage(1.6, 1.8, 2.0).build()).0, Medium);
         let (level, why) = of(&week().demand(0.5, 1.0, 2.0).build());

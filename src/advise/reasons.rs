@@ -169,7 +169,7 @@ fn idle_long_polls(findings: &Findings<'_>) -> Option<String> {
     let uses_it = findings.recommended().is_some_and(|candidate| balances_by_connections(&candidate.plan));
     let which = if uses_it { "as this plan's pools are" } else { "or any other rule that counts connections" };
     Some(format!(
-        "Do not balance /sync with least_conn, {which}: most open /sync connections are idle ({idle:.0} idle, {working:.1} working)."
+        "Do not balance /sync with least_conn, {which}: most open connections are idle long polls ({idle:.0} idle, {working:.1} working)."
     ))
 }
 

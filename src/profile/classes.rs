@@ -25,7 +25,7 @@ pub(super) struct ClassTraits {
     pub(super) federation: bool,
     /// Prior demand, µs.
     pub(super) nominal_us: u32,
-    /// Events that a successful request which is not a GET persists, thousandths.
+    /// Thousandths of an event that a successful request persists, unless it is a GET.
     pub(super) milli_events: u16,
 }
 
@@ -84,8 +84,8 @@ pub(super) fn destination(endpoint: &Endpoint) -> String {
     endpoint.workers.first().map_or_else(|| "main".to_owned(), Clone::clone)
 }
 
-/// Events that a success of this class persists on average, thousandths: one per event sent, joined, redacted; the first
-/// events of a created room; a share of federation transactions (see [`MILLI_PDUS_PER_TRANSACTION`]).
+/// Thousandths of an event that a successful request of this class persists on average: one event for a message, join or redaction;
+/// the first events of a created room; a share of federation transactions (see [`MILLI_PDUS_PER_TRANSACTION`]).
 fn milli_events(endpoint: &Endpoint) -> u16 {
     let pattern = endpoint.pattern.as_deref().unwrap_or("");
     let has = |part: &str| pattern.contains(part);

@@ -8,7 +8,7 @@ use super::profiler::{DemandCell, Profiler};
 pub(super) struct CostedCounters<'a> {
     pub(super) profiler: &'a Profiler,
     pub(super) window: Window,
-    /// Demand of a request without logged CPU, by class, µs.
+    /// Inferred demand of a request without logged CPU, by class.
     uncosted_us: Vec<f64>,
     pub(super) inferred: Option<&'a InferredDemand>,
     /// Whether any client or federation request has logged CPU.
@@ -54,7 +54,7 @@ impl<'a> CostedCounters<'a> {
         (0..traits.len()).filter(|&class| !traits[class].internal && self.profiler.sums[class].requests > 0)
     }
 
-    /// CPU in a bin of the timeline, µs, from logged and nominal work.
+    /// CPU in a bin of the timeline, µs, from logged work and prior demand.
     pub(super) fn work_of_bins(&self) -> Option<impl Fn(u64, u64) -> f64 + use<>> {
         let factor = self.scale().nominal?;
         Some(move |logged: u64, nominal: u64| logged as f64 + nominal as f64 * factor)

@@ -1,4 +1,4 @@
-//! Profiling on all threads: logs while they are read, or a trace that is there.
+//! Profiling on all threads: logs while they are read, or an existing trace.
 //!
 //! The functions are not generic over the observer, so that the loop over lines is compiled here, with this crate's optimisation.
 

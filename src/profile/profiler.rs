@@ -75,7 +75,6 @@ pub(super) struct DemandCell {
     pub(super) requests: u32,
     /// Requests whose CPU is not logged.
     pub(super) uncosted: u32,
-    /// Logged CPU.
     pub(super) cpu_us: u64,
 }
 
@@ -87,12 +86,14 @@ impl Cell for DemandCell {
     }
 }
 
-/// Where things are in a row of the demand grid: a column per class of the table and one for unknown classes; then one
-/// per latency bucket (`requests` counts); then thousandths of events (in `cpu_us`) as the requests of clients and
-/// servers suggest them, and events that creators handed to persisters (`requests` counts).
+/// The layout of a row of the demand grid. First one column per class of the table and one for unknown classes; then one column
+/// per latency bucket, which counts in `requests`; last one column of events, with thousandths of the events that requests of clients
+/// and servers suggest in `cpu_us`, and the internal requests to persisters in `requests`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Columns {
+    /// Index of the first latency bucket.
     pub(super) heat: usize,
+    /// Index of the column of events.
     pub(super) events: usize,
 }
 

@@ -173,7 +173,7 @@ fn traffic_between_processes_is_counted_apart() {
     assert!(p.groups.iter().any(|g| g.internal && g.id == "replication" && close(g.cpu_seconds.unwrap(), 0.3)));
     assert_eq!((p.processes[0].internal_requests, p.processes[0].requests), (100, 0));
     assert!((p.peaks.busy_hour.cores.unwrap() - 0.01).abs() < 0.001);
-    // One event per hop, of which the persister's log tells exactly.
+    // The persister's log shows exactly one event per internal request.
     assert!((p.events_per_second.mean - 1.0).abs() < 0.02, "{:?}", p.events_per_second);
 }
 
@@ -187,7 +187,7 @@ fn events_are_estimated_from_successful_sends() {
 }
 
 #[test]
-fn inferred_demand_stands_in_where_cpu_is_not_logged() {
+fn inferred_demand_is_used_where_cpu_is_not_logged() {
     let requests: Vec<Request> =
         (0..1000).map(|i| Request { endpoint: EndpointId(u16::from(i >= 500)), ..timed(NOON + i * SECOND, 50_000) }).collect();
     let mut inferred = InferredDemand::from_prior(&table(), 1.0);

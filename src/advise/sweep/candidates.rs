@@ -60,7 +60,7 @@ impl BalanceRule {
             pool.balance.clone_from(&self.rule);
             pool.key = self.key.clone().or(pool.key.take());
             let kind = plan.proxy.kind;
-            match Rule::of(pool, kind) {
+            match Rule::from_pool(pool, kind) {
                 Ok(rule) if matches!(rule.spread, Spread::Keyed { .. }) => {}
                 Ok(_) => pool.key = None,
                 Err(_) if pool.key.is_none() => pool.key = Some("user".to_owned()),

@@ -1,6 +1,7 @@
 //! The sweep: candidates simulated on common traffic, the smallest that meets the objective, and where its limits are.
 //!
 //! ```text
+//! config       the traffic, and how to simulate it
 //! candidates   standard plans × workers × rules, or those named ──▶ screen ──▶ trials; discarded plans with the reason
 //! state        every trial, the same replications; finalists until their intervals have converged
 //! run_summary  the figures of one run, and a plan's figures over its runs
@@ -12,6 +13,7 @@
 //! Invariant: the work is limited by counts and never by a clock, so the same seed gives the same result.
 
 pub mod candidates;
+mod config;
 mod judge;
 mod model;
 mod progress;
@@ -22,55 +24,21 @@ mod stress;
 mod window;
 
 pub use candidates::{BalanceRule, Trial};
+pub use config::{SweepConfig, SweepInput};
 pub use model::*;
 pub use progress::{NoProgress, ProgressListener};
 pub use window::{WindowChoice, choose as choose_window, warm_up_seconds};
 
 use super::config::ScreenConfig;
 use super::model::{Decision, Verdict};
-use super::objective::Objective;
 use candidates::discard;
 use run_summary::RunSummary;
 use state::{CandidateRuns, SweepState};
-use wsim_endpoints::Endpoint;
-use wsim_plan::PresetConfig;
-use wsim_profile::{Profile, Window};
 use wsim_simulate::deploy::Deployment;
-use wsim_simulate::prepare::{PrepareConfig, PreparedWorkload};
-use wsim_simulate::replications::{ReplicationConfig, Variation};
+use wsim_simulate::prepare::PreparedWorkload;
+use wsim_simulate::replications::Variation;
 use wsim_simulate::time::Span;
 use wsim_simulate::topology::TopologyError;
-use wsim_trace::Trace;
-
-/// What is simulated.
-#[derive(Clone, Copy)]
-pub struct SweepInput<'a> {
-    pub trace: &'a Trace,
-    /// What the requests were classified with.
-    pub endpoints: &'a [Endpoint],
-    /// The profile of the whole trace.
-    pub profile: &'a Profile,
-    /// How costs are worked out.
-    pub prepare: &'a PrepareConfig,
-    /// Which part of the trace, lead-in included.
-    pub window: Window,
-}
-
-/// How to sweep.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SweepConfig {
-    pub objective: Objective,
-    /// What the standard plans share.
-    pub plans: PresetConfig,
-    /// Simulated users per observed user.
-    pub growth: f64,
-    /// Determines everything random.
-    pub seed: u64,
-    /// Number of replications, and how narrow the intervals must be. Candidates get `first` replications, finalists up to `most`.
-    pub replications: ReplicationConfig,
-    /// How the window was chosen, in a few words.
-    pub window_note: String,
-}
 
 /// Why there is no result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,11 +1,11 @@
 //! The candidates of a sweep while they are simulated: first all of them, then the best with more replications.
 
 use super::candidates::{Trial, discard};
+use super::config::{SweepConfig, SweepInput};
 use super::judge;
 use super::model::{DiscardedPlan, SimulatedPlan};
 use super::progress::ProgressListener;
 use super::run_summary::{self, RunSummary};
-use super::{SweepConfig, SweepInput};
 use wsim_simulate::deploy::Deployment;
 use wsim_simulate::prepare::PreparedWorkload;
 use wsim_simulate::replications::{Candidate, ReplicationConfig, Scenario};

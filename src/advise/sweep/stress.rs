@@ -12,7 +12,7 @@ use wsim_simulate::replications::{Candidate, Scenario};
 use wsim_simulate::topology::TopologyError;
 use wsim_stats::Interval;
 
-/// The plan at growing load until it fails, or up to four times today's.
+/// The plan under growing load until it misses the objective, at most at four times the load.
 pub(super) fn growth(state: &SweepState<'_>, index: usize, listener: &dyn ProgressListener) -> Result<Vec<StressCase>, TopologyError> {
     let mut cases = Vec::new();
     for (done, factor) in GROWTH.into_iter().enumerate() {
@@ -32,7 +32,7 @@ pub(super) fn growth(state: &SweepState<'_>, index: usize, listener: &dyn Progre
     Ok(cases)
 }
 
-/// The plan with half and twice the CPU demand, and with background CPU and replication at both ends of their ranges.
+/// The plan with half and twice the CPU demand, and with background CPU and replication at both ends of their uncertainty.
 pub(super) fn sensitivity(state: &SweepState<'_>, index: usize, listener: &dyn ProgressListener) -> Result<Vec<StressCase>, TopologyError> {
     let base = state.input.prepare;
     let demand = |factor: f64| PrepareConfig { demand: base.demand * factor, ..base.clone() };

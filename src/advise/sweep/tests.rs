@@ -2,11 +2,13 @@
 
 use super::*;
 use crate::model::Meets;
-use wsim_endpoints::{Classifier, ClassifierConfig, Method, table_for};
+use wsim_endpoints::{Classifier, ClassifierConfig, Endpoint, Method, table_for};
 use wsim_plan::{Preset, PresetConfig};
-use wsim_profile::{Extras, Profiler, ProfilerConfig};
+use wsim_profile::{Extras, Profile, Profiler, ProfilerConfig};
+use wsim_simulate::prepare::PrepareConfig;
+use wsim_simulate::replications::ReplicationConfig;
 use wsim_simulate::theory::Synthetic;
-use wsim_trace::{NameId, Request, flag};
+use wsim_trace::{NameId, Request, Trace, flag};
 
 /// Ten minutes of incremental syncs without waiting by 40 users, 20 a second of this much CPU (ms).
 struct Traffic {
