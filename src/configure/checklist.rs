@@ -8,6 +8,7 @@ use super::Context;
 use super::cluster::Process;
 use super::routes::Target;
 use wsim_plan::ProxyKind;
+use wsim_text::plural;
 
 /// Connections of each process to PostgreSQL: `cp_max` in the examples of Synapse's documentation.
 pub const CONNECTIONS: usize = 10;
@@ -25,7 +26,7 @@ pub(super) fn text(context: &Context<'_>, warnings: &[String]) -> String {
         out,
         "For Synapse {} behind {proxy}: the main process and {}. Nothing here has been installed or started.\n\n",
         context.plan.synapse,
-        plural(workers.len(), "worker", "workers")
+        plural(workers.len() as u64, "worker", "workers")
     );
     if !warnings.is_empty() {
         out.push_str("## Read first\n\n");
@@ -40,11 +41,6 @@ pub(super) fn text(context: &Context<'_>, warnings: &[String]) -> String {
     write_back(&mut out, context, proxy);
     write_later(&mut out, context);
     out
-}
-
-/// `1 process`, `4 processes`
-fn plural(count: usize, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 fn write_processes(out: &mut String, context: &Context<'_>) {
@@ -71,7 +67,7 @@ fn write_processes(out: &mut String, context: &Context<'_>) {
 
 fn write_resources(out: &mut String, processes: usize) {
     let (fresh, warm) = MEMORY_MIB;
-    let count = plural(processes, "process", "processes");
+    let count = plural(processes as u64, "process", "processes");
     let each = if processes == 1 { "" } else { " each" };
     let _ = write!(
         out,
