@@ -118,7 +118,7 @@ pub(crate) fn empty() -> AnalysisReport {
     report
 }
 
-/// As many groups and candidates as a report has to bear.
+/// The largest number of groups and candidates that a report must be able to show.
 pub(crate) fn large() -> AnalysisReport {
     let mut report = report();
     let groups = report.profile.groups.clone();

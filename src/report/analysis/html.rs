@@ -14,7 +14,7 @@ use crate::shared::escape;
 use crate::shared::glossary::TERMS;
 use crate::shared::page::{PageFrame, non_empty, run_rows, sentence};
 use crate::shared::table::Table;
-use crate::shared::verdict::{Fact, Verdict, VerdictBox, headline, next_steps};
+use crate::shared::verdict::{Fact, VerdictBox, VerdictSection, headline, next_steps};
 use crate::shared::vocabulary;
 use wsim_text as text;
 
@@ -26,7 +26,7 @@ pub(super) fn html(report: &AnalysisReport) -> Result<String, ReportError> {
 #[template(path = "analysis.html")]
 struct Page {
     frame: PageFrame,
-    verdict: Verdict,
+    verdict: VerdictSection,
     facts: Vec<Fact>,
     charts: Vec<Chart>,
     candidates: Vec<Table>,
@@ -88,13 +88,13 @@ fn window(report: &AnalysisReport) -> String {
     if report.requests() == 0 { "no requests".to_owned() } else { vocabulary::window(report.profile.window) }
 }
 
-fn verdict(report: &AnalysisReport) -> Verdict {
+fn verdict(report: &AnalysisReport) -> VerdictSection {
     let advice = &report.advice;
-    Verdict {
+    VerdictSection {
         headline: match advice.shown() {
             Some((plan, _)) => headline(advice.verdict.decision, plan),
             None if report.requests() == 0 => "Nothing to plan: no requests".to_owned(),
-            None => "No advice: the CPU demand is unknown".to_owned(),
+            None => "The CPU demand is unknown".to_owned(),
         },
         lead: vec![sentence(&advice.verdict.text)],
         plan: verdict_box(report),

@@ -50,7 +50,12 @@ fn write_verdict(terminal: &mut TerminalWriter<'_>, report: &AnalysisReport) -> 
     terminal.empty_line()?;
     if let Some((plan, recommended)) = advice.shown() {
         let (name, busy) = busiest_texts(plan);
-        terminal.plan(plan, recommended, &plan.layout(), (&advice.objective, &format!("busiest process {name} {busy}")))?;
+        terminal.plan(
+            plan,
+            recommended,
+            (&plan.layout(), "at the peak"),
+            (&advice.objective, &format!("busiest process {name} {busy}")),
+        )?;
     }
     terminal.confidence_and_reasons(&advice.confidence, &advice.reasons)
 }

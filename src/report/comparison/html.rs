@@ -9,7 +9,7 @@ use crate::exporter::ReportError;
 use crate::shared::glossary::TERMS;
 use crate::shared::page::{PageFrame, sentence};
 use crate::shared::table::Table;
-use crate::shared::verdict::Verdict;
+use crate::shared::verdict::VerdictSection;
 use wsim_text as text;
 
 pub(super) fn html(report: &ComparisonReport) -> Result<String, ReportError> {
@@ -22,7 +22,7 @@ pub(super) fn html(report: &ComparisonReport) -> Result<String, ReportError> {
         ("terms", "Terms", true),
     ]);
     let lead = report.doubts().iter().map(|doubt| sentence(&format!("{doubt}."))).collect();
-    let verdict = Verdict { headline: sentence(&report.verdict()), lead, ..Verdict::default() };
+    let verdict = VerdictSection { headline: sentence(&report.verdict()), lead, ..VerdictSection::default() };
     let page = Page { frame, verdict, report, charts, tables: report.tables(), command: sentence(&report.command), terms: &TERMS };
     Ok(page.render()?)
 }
@@ -31,7 +31,7 @@ pub(super) fn html(report: &ComparisonReport) -> Result<String, ReportError> {
 #[template(path = "comparison.html")]
 struct Page<'a> {
     frame: PageFrame,
-    verdict: Verdict,
+    verdict: VerdictSection,
     report: &'a ComparisonReport,
     charts: Vec<Chart>,
     tables: Vec<Table>,

@@ -10,7 +10,7 @@ use crate::shared::escape;
 use crate::shared::glossary::TERMS;
 use crate::shared::page::{PageFrame, run_rows, sentence};
 use crate::shared::table::Table;
-use crate::shared::verdict::{Verdict, next_steps};
+use crate::shared::verdict::{VerdictSection, next_steps};
 use crate::shared::vocabulary;
 use wsim_text as text;
 
@@ -31,7 +31,7 @@ pub(super) fn html(report: &ReplayReport) -> Result<String, ReportError> {
 #[template(path = "replay.html")]
 struct Page {
     frame: PageFrame,
-    verdict: Verdict,
+    verdict: VerdictSection,
     charts: Vec<Chart>,
     tables: Vec<Table>,
     method: Vec<(&'static str, String)>,
@@ -50,15 +50,15 @@ fn frame(report: &ReplayReport) -> PageFrame {
     frame
 }
 
-fn verdict(report: &ReplayReport) -> Verdict {
-    Verdict {
+fn verdict(report: &ReplayReport) -> VerdictSection {
+    VerdictSection {
         headline: headline(report),
         lead: [report.verdict(), report.lateness_sentence(), report.coverage_sentence()]
             .iter()
             .map(|text| sentence(&format!("{}.", text::capital(text).trim_end_matches('.'))))
             .collect(),
         next: next_steps(&report.facts),
-        ..Verdict::default()
+        ..VerdictSection::default()
     }
 }
 

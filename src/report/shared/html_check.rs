@@ -6,7 +6,7 @@ pub(crate) fn body(page: &str) -> &str {
     after.split_once("<script>").unwrap().0
 }
 
-/// Log text must not become markup and must not act on whoever copies it.
+/// Log text must not become markup, and must not contain control characters.
 pub(crate) fn assert_log_text_is_inert(page: &str) {
     let body = body(page);
     assert!(!body.contains("<script") && !body.contains("<img") && !body.contains("<b>"), "markup from a log");

@@ -11,23 +11,25 @@ pub(crate) fn problems(schema: &Value, value: &Value) -> Vec<String> {
 }
 
 fn check(root: &Value, schema: &Value, value: &Value, at: &str, found: &mut Vec<String>) {
-    for (keyword, want) in schema.as_object().expect("a schema is an object") {
+    for (keyword, expected) in schema.as_object().expect("a schema is an object") {
         match keyword.as_str() {
             "$schema" | "$id" | "$defs" | "title" | "description" => {}
             "$ref" => {
-                let pointer = want.as_str().and_then(|text| text.strip_prefix('#')).expect("references stay in the file");
+                let pointer = expected.as_str().and_then(|text| text.strip_prefix('#')).expect("references stay in the file");
                 check(root, root.pointer(pointer).expect("the reference exists"), value, at, found);
             }
-            "type" if !types(want).iter().any(|name| has_type(name, value)) => found.push(format!("{at}: not {want}")),
-            "const" if want != value => found.push(format!("{at}: not {want}")),
-            "enum" if !want.as_array().unwrap().contains(value) => found.push(format!("{at}: not one of {want}")),
-            "minimum" if value.as_f64().is_some_and(|number| number < want.as_f64().unwrap()) => found.push(format!("{at}: below {want}")),
+            "type" if !types(expected).iter().any(|name| has_type(name, value)) => found.push(format!("{at}: not {expected}")),
+            "const" if expected != value => found.push(format!("{at}: not {expected}")),
+            "enum" if !expected.as_array().unwrap().contains(value) => found.push(format!("{at}: not one of {expected}")),
+            "minimum" if value.as_f64().is_some_and(|number| number < expected.as_f64().unwrap()) => {
+                found.push(format!("{at}: below {expected}"))
+            }
             "required" if value.is_object() => {
-                let missing = want.as_array().unwrap().iter().filter(|key| value.get(key.as_str().unwrap()).is_none());
+                let missing = expected.as_array().unwrap().iter().filter(|key| value.get(key.as_str().unwrap()).is_none());
                 found.extend(missing.map(|key| format!("{at}: {key} is missing")));
             }
             "properties" => {
-                for (key, inner) in want.as_object().unwrap() {
+                for (key, inner) in expected.as_object().unwrap() {
                     if let Some(part) = value.get(key) {
                         check(root, inner, part, &format!("{at}/{key}"), found);
                     }
@@ -35,7 +37,7 @@ fn check(root: &Value, schema: &Value, value: &Value, at: &str, found: &mut Vec<
             }
             "items" => {
                 for (index, part) in value.as_array().into_iter().flatten().enumerate() {
-                    check(root, want, part, &format!("{at}/{index}"), found);
+                    check(root, expected, part, &format!("{at}/{index}"), found);
                 }
             }
             "type" | "const" | "enum" | "minimum" | "required" => {}
@@ -44,8 +46,8 @@ fn check(root: &Value, schema: &Value, value: &Value, at: &str, found: &mut Vec<
     }
 }
 
-fn types(want: &Value) -> Vec<&str> {
-    match want {
+fn types(expected: &Value) -> Vec<&str> {
+    match expected {
         Value::String(name) => vec![name],
         Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
         _ => Vec::new(),

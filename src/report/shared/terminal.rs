@@ -91,17 +91,18 @@ impl<'a> TerminalWriter<'a> {
         Ok(())
     }
 
-    /// Writes the plan that a report shows first. `layout` says in words what it consists of, `detail` what limits it.
+    /// Writes the plan that a report shows first. `layout` says in words what it consists of, `cores` over which time its CPU is a mean,
+    /// `detail` what limits it.
     pub(crate) fn plan(
         &mut self,
         plan: &PlanSummary,
         recommended: bool,
-        layout: &str,
+        (layout, cores): (&str, &str),
         (objective, detail): (&Objective, &str),
     ) -> io::Result<()> {
         let (meets, tone) = meets_text(plan.meets);
         let label = if recommended { "Plan" } else { "Closest" };
-        self.labelled(label, &format!("{} ({layout}; CPU at peak {} cores)", plan.plan.name, text::range(plan.total_cores)), bold())?;
+        self.labelled(label, &format!("{} ({layout}; {} cores {cores})", plan.plan.name, text::range(plan.total_cores)), bold())?;
         self.labelled("", &format!("objective {objective}: {meets}; {detail}"), tone_style(tone))
     }
 

@@ -16,7 +16,7 @@ use wsim_text as text;
 
 /// The top of a page. All texts are escaped for it except for markup characters, which the template escapes.
 #[derive(Default)]
-pub(crate) struct Verdict {
+pub(crate) struct VerdictSection {
     /// A few words.
     pub(crate) headline: String,
     /// The sentences below the headline.
@@ -29,7 +29,7 @@ pub(crate) struct Verdict {
     pub(crate) next: Vec<(String, String)>,
 }
 
-impl Verdict {
+impl VerdictSection {
     /// The reasons that are shown unfolded.
     pub(crate) fn strongest(&self) -> &[String] {
         &self.reasons[..self.reasons.len().min(REASONS_UNFOLDED)]
@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn three_reasons_are_unfolded() {
-        let verdict = |count: usize| Verdict { reasons: (0..count).map(|i| i.to_string()).collect(), ..Verdict::default() };
+        let verdict = |count: usize| VerdictSection { reasons: (0..count).map(|i| i.to_string()).collect(), ..VerdictSection::default() };
         assert_eq!((verdict(5).strongest().len(), verdict(5).further_label().as_str()), (3, "2 further reasons"));
         assert_eq!((verdict(2).strongest().len(), verdict(2).further().len()), (2, 0));
     }

@@ -98,7 +98,7 @@ pub(crate) fn out_of_reach() -> SimulationReport {
     report
 }
 
-/// As many plans and groups as a report has to bear.
+/// The largest number of plans and groups that a report must be able to show.
 pub(crate) fn large() -> SimulationReport {
     let mut report = report();
     let plans = report.sweep.candidates.clone();

@@ -9,7 +9,7 @@ use crate::exporter::ReportError;
 use crate::shared::glossary::TERMS;
 use crate::shared::page::{PageFrame, non_empty, run_rows, sentence};
 use crate::shared::table::Table;
-use crate::shared::verdict::{Fact, Verdict, VerdictBox, headline, next_steps};
+use crate::shared::verdict::{Fact, VerdictBox, VerdictSection, headline, next_steps};
 use crate::shared::vocabulary;
 use wsim_advise::sweep::Sweep;
 use wsim_text as text;
@@ -22,7 +22,7 @@ pub(super) fn html(report: &SimulationReport) -> Result<String, ReportError> {
 #[template(path = "simulation.html")]
 struct Page {
     frame: PageFrame,
-    verdict: Verdict,
+    verdict: VerdictSection,
     charts: Vec<Chart>,
     plan: Vec<Table>,
     candidates: Vec<Table>,
@@ -70,9 +70,9 @@ impl Page {
     }
 }
 
-fn verdict(report: &SimulationReport) -> Verdict {
+fn verdict(report: &SimulationReport) -> VerdictSection {
     let sweep = &report.sweep;
-    Verdict {
+    VerdictSection {
         headline: sweep
             .shown()
             .map_or_else(|| "Nothing was simulated".to_owned(), |(candidate, _)| headline(sweep.verdict.decision, &candidate.summary)),

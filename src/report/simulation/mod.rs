@@ -49,7 +49,7 @@ impl SimulationReport {
             Some(test) => {
                 let counts = backtest_counts(test);
                 format!(
-                    "in the back-test {} of {} figures were outside their limits, so use the simulation to rank plans, not for exact milliseconds",
+                    "the back-test missed its limits in {} of {} figures, so use the simulation to rank plans, not for exact milliseconds",
                     counts.outside, counts.counted
                 )
             }

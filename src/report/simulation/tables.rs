@@ -40,7 +40,7 @@ pub(super) fn candidates(report: &SimulationReport) -> Table {
         id: "candidates",
         title: "Simulated plans",
         note: format!(
-            "Response times of all requests, long-poll waiting excluded; busy at the peak; 95 % intervals in brackets. Objective: {}. “yes”: met even at the upper end of the interval; “maybe”: met only by the best estimate.",
+            "Response times of all requests, long-poll waiting excluded; busy at the peak, total CPU on average over the simulated time; 95 % intervals in brackets. Objective: {}. “yes”: met even at the upper end of the interval; “maybe”: met only by the best estimate.",
             sweep.objective
         ),
         columns: plan_columns().into_iter().chain(figures).chain(result_columns()).collect(),

@@ -54,7 +54,7 @@ fn write_verdict(terminal: &mut TerminalWriter<'_>, report: &SimulationReport) -
     if let Some((candidate, recommended)) = sweep.shown() {
         let plan = &candidate.summary;
         let layout = if plan.workers == 0 { plan.layout() } else { plan.balance.clone() };
-        terminal.plan(plan, recommended, &layout, (&sweep.objective, &plan.reason))?;
+        terminal.plan(plan, recommended, (&layout, "on average"), (&sweep.objective, &plan.reason))?;
     }
     terminal.confidence_and_reasons(&report.confidence(), &sweep.reasons)
 }
