@@ -8,6 +8,7 @@ mod backtest;
 mod balancers;
 mod command_line;
 mod configure;
+mod contributing;
 mod emulate;
 mod endpoints;
 mod generate;
