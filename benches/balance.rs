@@ -1,8 +1,7 @@
-//! What it costs to choose a server, per rule: nanoseconds a pick, four servers.
+//! The time that each balancing rule takes to choose one of four servers.
 //!
-//! `cargo bench --bench balance`: one iteration is one pick and one request that ends, a hundred others being in flight; keyed
-//! rules hash a key of 40 bytes, a thousand of them in turn. "known key" is what remains where the caller has looked the key's
-//! server up once before.
+//! `cargo bench --bench balance`. One iteration is one pick and the end of one earlier request, with a hundred others in flight. Rules with a key
+//! hash keys of 40 bytes, a thousand of them in turn. "known key" is the time of a pick whose key has been mapped to a server before.
 
 use std::collections::VecDeque;
 use std::hint::black_box;
@@ -11,8 +10,8 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
 use wsim::balance::{
-    Algorithm, Apache, Balancer, Caddy, PickContext, Comparator, Envoy, Haproxy, HashEra, HashType, KeyPart, Nginx, Pick, ServerSlot, Server, BalancerConfig,
-    Traefik,
+    Algorithm, Apache, Balancer, BalancerConfig, Caddy, Comparator, Envoy, Haproxy, HashEra, HashType, KeyPart, Nginx, Pick, PickContext,
+    Server, ServerSlot, Traefik,
 };
 
 fn algorithms() -> Vec<(&'static str, Algorithm)> {
@@ -50,8 +49,8 @@ fn balancer(algorithm: Algorithm) -> Balancer {
     Balancer::new(&BalancerConfig { algorithm, servers, processes: 1 })
 }
 
-/// Ends the oldest request that is in flight.
-fn turn_over(balancer: &mut Balancer, flight: &mut VecDeque<ServerSlot>, slot: ServerSlot) {
+/// Adds a request to those in flight, and ends the oldest of them if there are more than a hundred.
+fn replace_oldest(balancer: &mut Balancer, flight: &mut VecDeque<ServerSlot>, slot: ServerSlot) {
     flight.push_back(slot);
     if flight.len() > 100
         && let Some(oldest) = flight.pop_front()
@@ -67,13 +66,13 @@ fn picks(criterion: &mut Criterion) {
         let mut balancer = balancer(algorithm);
         let mut random = Xoshiro256PlusPlus::seed_from_u64(1);
         let mut flight = VecDeque::with_capacity(128);
-        let mut turn = keys.iter().cycle();
+        let mut next_key = keys.iter().cycle();
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
-                let key = turn.next().map(Vec::as_slice);
-                let choice = &mut PickContext { key: black_box(key), address: None, random: &mut random };
-                if let Pick::Server(slot) = balancer.pick(choice) {
-                    turn_over(&mut balancer, &mut flight, slot);
+                let key = next_key.next().map(Vec::as_slice);
+                let context = &mut PickContext { key: black_box(key), address: None, random: &mut random };
+                if let Pick::Server(slot) = balancer.pick(context) {
+                    replace_oldest(&mut balancer, &mut flight, slot);
                 }
             });
         });
@@ -81,11 +80,11 @@ fn picks(criterion: &mut Criterion) {
     let mut balancer = balancer(Algorithm::Nginx(Nginx::Consistent));
     let mut flight = VecDeque::with_capacity(128);
     let servers: Vec<usize> = keys.iter().filter_map(|key| balancer.server_of_key(key)).collect();
-    let mut turn = servers.iter().cycle();
+    let mut next_server = servers.iter().cycle();
     group.bench_function("known key", |bencher| {
         bencher.iter(|| {
-            if let Some(slot) = turn.next().and_then(|server| balancer.assign(black_box(*server))) {
-                turn_over(&mut balancer, &mut flight, slot);
+            if let Some(slot) = next_server.next().and_then(|server| balancer.assign(black_box(*server))) {
+                replace_oldest(&mut balancer, &mut flight, slot);
             }
         });
     });

@@ -1,15 +1,16 @@
-//! What it costs to classify one request, beside a `RegexSet` of the same rows.
+//! The time to classify one request, compared with matching the same patterns with a `RegexSet`.
 //!
-//! `cargo bench --bench classify`: the time of one iteration is that of one path; the paths come in turn, so that no branch
-//! predictor learns them one by one. The mix is that of a busy homeserver: mostly syncs and event sending, long room ids.
+//! `cargo bench --bench classify`. One iteration is one path; the paths alternate, so that a branch predictor cannot learn a single one. The mix
+//! is that of a busy homeserver: mostly syncs and event sending, long room ids. The comparison favours `RegexSet`, which only says which patterns
+//! match, while the classifier also decides the endpoint group, the workers and the stream.
 
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use wsim::endpoints::{Classifier, Method, ClassifierConfig, Syntax, Table, table_for};
+use wsim::endpoints::{Classifier, ClassifierConfig, Method, Syntax, Table, table_for};
 
-/// Requests in the mix, with many rooms, users and positions each.
-const SHAPES: [(Method, &str); 20] = [
+/// The mix of requests; `{n}` becomes many different rooms, users and positions.
+const REQUEST_TEMPLATES: [(Method, &str); 20] = [
     (Method::Get, "/_matrix/client/v3/sync?filter=2&timeout=30000&since=s{n}_4483_1934_72_11_5&set_presence=online"),
     (Method::Get, "/_matrix/client/v3/sync?filter=2&timeout=30000&since=s{n}_4484_1934_72_11_5"),
     (Method::Get, "/_matrix/client/r0/sync?since=s{n}_4484_1934_72_11_5&timeout=30000&_cacheBuster=1700000{n}"),
@@ -34,11 +35,13 @@ const SHAPES: [(Method, &str); 20] = [
 
 fn requests() -> Vec<(Method, Vec<u8>)> {
     (0..100)
-        .flat_map(|n| SHAPES.map(|(method, shape)| (method, shape.replace("{n}", &(n * 7919 + 10_007).to_string()).into_bytes())))
+        .flat_map(|n| {
+            REQUEST_TEMPLATES.map(|(method, template)| (method, template.replace("{n}", &(n * 7919 + 10_007).to_string()).into_bytes()))
+        })
         .collect()
 }
 
-/// The rows of the table as a plain set, one for GET and one for the rest.
+/// The patterns of the table as a `RegexSet`: one for GET and one for all other methods.
 fn regex_sets(table: &Table) -> [regex::bytes::RegexSet; 2] {
     [Method::Get, Method::Put].map(|method| {
         let patterns = table.rows.iter().filter(|row| row.applies_to(method)).map(|row| match row.syntax {
@@ -57,13 +60,13 @@ fn classify(criterion: &mut Criterion) {
         let sets = regex_sets(&choice.table);
         let mut group = criterion.benchmark_group(format!("one path, Synapse {release}"));
         group.bench_function("wsim", |bencher| {
-            let mut turn = requests.iter().cycle();
-            bencher.iter(|| turn.next().map(|(method, target)| classifier.classify(*method, black_box(target))));
+            let mut next = requests.iter().cycle();
+            bencher.iter(|| next.next().map(|(method, target)| classifier.classify(*method, black_box(target))));
         });
         group.bench_function("RegexSet, matching alone", |bencher| {
-            let mut turn = requests.iter().cycle();
+            let mut next = requests.iter().cycle();
             bencher.iter(|| {
-                turn.next().map(|(method, target)| {
+                next.next().map(|(method, target)| {
                     let path = target.split(|byte| *byte == b'?').next().unwrap_or_default();
                     sets[usize::from(*method != Method::Get)].matches(black_box(path))
                 })

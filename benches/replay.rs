@@ -1,8 +1,8 @@
-//! How exactly, and how cheaply, requests are sent: `cargo bench --bench replay -- URL RATE SECONDS [poisson] [precise]`.
+//! The precision and the CPU cost with which `wsim replay` sends requests.
 //!
-//! Sends `GET` requests to any HTTP server at a constant rate (or as a Poisson process) through the whole engine of `wsim replay`: dispatcher,
-//! lanes, pool, connections, recorder. Prints one JSON object. Without a URL it starts a small server of its own, which also notes when
-//! requests arrive. `benches/compare/replay` runs it against nginx beside wrk.
+//! `cargo bench --bench replay -- URL RATE SECONDS [poisson] [precise]` sends `GET` requests to any HTTP server at a constant rate (or as a
+//! Poisson process) through the whole engine of `wsim replay`: dispatcher, lanes, pool, connections, recorder. Prints one JSON object. Without a
+//! URL it starts its own small server, which also records when requests arrive. `benches/compare/replay` compares it with wrk.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -20,14 +20,14 @@ use wsim::transport::{Connector, Keep, OutgoingRequest, Response};
 
 type Failed = Box<dyn std::error::Error>;
 
-#[expect(clippy::print_stdout, reason = "the figures are what it is run for")]
+#[expect(clippy::print_stdout, reason = "the result of the benchmark")]
 fn main() -> Result<(), Failed> {
-    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
-    let has = |word: &str| words.iter().any(|given| given == word);
-    let numbers: Vec<f64> = words.iter().filter_map(|word| word.parse().ok()).collect();
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect();
+    let has = |word: &str| arguments.iter().any(|argument| argument == word);
+    let numbers: Vec<f64> = arguments.iter().filter_map(|argument| argument.parse().ok()).collect();
     let (rate, seconds) = (numbers.first().copied().unwrap_or(5000.0), numbers.get(1).copied().unwrap_or(5.0));
     let arrivals = Arc::new(Mutex::new(Vec::new()));
-    let url = match words.iter().find(|word| word.starts_with("http")) {
+    let url = match arguments.iter().find(|argument| argument.starts_with("http")) {
         Some(url) => url.clone(),
         None => format!("http://{}/", serve(Arc::clone(&arrivals))?),
     };
@@ -40,7 +40,7 @@ fn main() -> Result<(), Failed> {
     let (finished, measurements) = run(Run {
         schedule: Arc::new(Schedule::from_rows(rows, 0, &TrafficConfig::default())),
         traffic: TrafficConfig::default(),
-        script: Box::new(Get),
+        script: Box::new(GetRoot),
         connector,
         sink: Measurements::default(),
         config: EngineConfig {
@@ -70,8 +70,8 @@ fn main() -> Result<(), Failed> {
             "lateness_us": quantiles(&measurements.lateness),
             "service_us": quantiles(&measurements.service),
             "response_us": quantiles(&measurements.response),
-            "sent_gap_cv": cv(&sent),
-            "received_gap_cv": cv(&received),
+            "sent_gap_cv": gap_cv(&sent),
+            "received_gap_cv": gap_cv(&received),
             "cpu_us_per_request": cpu_us / scheduled as f64,
             "cpu_counts_the_server": !received.is_empty(),
         })
@@ -98,7 +98,7 @@ fn rows(rate: f64, seconds: f64, poisson: bool) -> Vec<Row> {
             long_poll: false,
             skip: None,
         });
-        // xorshift64*, good enough for gaps.
+        // xorshift64*, sufficient for interarrival times.
         state ^= state >> 12;
         state ^= state << 25;
         state ^= state >> 27;
@@ -108,10 +108,10 @@ fn rows(rate: f64, seconds: f64, poisson: bool) -> Vec<Row> {
     rows
 }
 
-/// `GET /`, again and again.
-struct Get;
+/// Sends `GET /` for every row.
+struct GetRoot;
 
-impl Script for Get {
+impl Script for GetRoot {
     fn request(&mut self, _: Position) -> Result<OutgoingRequest, Unsendable> {
         Ok(OutgoingRequest {
             method: Method::GET,
@@ -126,7 +126,7 @@ impl Script for Get {
     fn learn(&mut self, _: Position, _: &Response) {}
 }
 
-/// Times in ns.
+/// Histograms in ns.
 struct Measurements {
     lateness: Histogram<u64>,
     service: Histogram<u64>,
@@ -166,15 +166,15 @@ fn quantiles(histogram: &Histogram<u64>) -> serde_json::Value {
     serde_json::json!({ "p50": us(0.5), "p90": us(0.9), "p99": us(0.99), "max": histogram.max() as f64 / 1e3 })
 }
 
-/// Coefficient of variation of the gaps.
-fn cv(instants: &[u64]) -> f64 {
+/// The coefficient of variation of the gaps between the instants.
+fn gap_cv(instants: &[u64]) -> f64 {
     let gaps: Vec<f64> = instants.windows(2).map(|pair| pair[1].saturating_sub(pair[0]) as f64).collect();
     let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
     let variance = gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / gaps.len() as f64;
     variance.sqrt() / mean
 }
 
-/// Answers on as many threads as there are connections, and notes when each request was read.
+/// Starts a server with a thread for each connection, which records when each request was read.
 fn serve(arrivals: Arc<Mutex<Vec<u64>>>) -> Result<SocketAddr, Failed> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
@@ -182,13 +182,13 @@ fn serve(arrivals: Arc<Mutex<Vec<u64>>>) -> Result<SocketAddr, Failed> {
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let arrivals = Arc::clone(&arrivals);
-            thread::spawn(move || response(stream, began, &arrivals));
+            thread::spawn(move || respond(stream, began, &arrivals));
         }
     });
     Ok(address)
 }
 
-fn response(mut stream: TcpStream, began: Instant, arrivals: &Mutex<Vec<u64>>) {
+fn respond(mut stream: TcpStream, began: Instant, arrivals: &Mutex<Vec<u64>>) {
     let mut buffer = [0; 4096];
     while let Ok(count) = stream.read(&mut buffer) {
         let at = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX);

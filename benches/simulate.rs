@@ -1,6 +1,6 @@
-//! How fast the engine and the model are, on one core.
+//! The speed of the simulator on one core: its event queue alone, and the full model.
 //!
-//! Aims: 5 million queue events per second for M/M/4, 0.3 million requests per second through the full model.
+//! `cargo bench --bench simulate`. Targets: 5 million queue events per second for M/M/4, 0.3 million requests per second for the full model.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use wsim::simulate::cluster::Run;
@@ -19,10 +19,10 @@ fn queue_events(criterion: &mut Criterion) {
     group.sample_size(20);
     for (name, words) in [
         ("M/M/4", "poisson rate=640 service=exp:5ms servers=4"),
-        ("four servers, shortest line", "poisson rate=640 service=exp:5ms servers=4 balance=jsq"),
+        ("four servers, shortest queue", "poisson rate=640 service=exp:5ms servers=4 balance=jsq"),
     ] {
         let Ok(synthetic) = words.parse::<Synthetic>() else { continue };
-        // Every customer is an arrival and a departure.
+        // Each customer is two events, an arrival and a departure.
         group.throughput(Throughput::Elements(2 * CUSTOMERS));
         group.bench_function(name, |bencher| bencher.iter(|| simulate(&synthetic, 1, RunLength::exactly(CUSTOMERS))));
     }
@@ -67,8 +67,8 @@ fn full_model(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// A quarter of an hour of a busy server: 280 requests a second, a third of them long polls in device loops, one in twenty an
-/// event, five transactions each on average.
+/// A quarter of an hour of a busy homeserver: 280 requests a second, a third of them long polls that follow each other, one in twenty sends an
+/// event; five database transactions each on average.
 fn homeserver() -> Workload {
     let mut state = 1u64;
     let mut below = |bound: u64| {

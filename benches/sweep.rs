@@ -1,58 +1,58 @@
-//! How long a whole sweep takes: an hour of a million requests, six balancing rules, one to eight workers, ten replications.
+//! The duration of a whole sweep: an hour with a million requests, six balancing rules, one to eight workers, ten replications.
 //!
-//! `cargo bench --bench sweep` (minutes; `-- small` for a tenth of the requests). Traffic is that of `samples/cluster`: its users with
-//! all that they did, copied under names of their own until there are enough, over an hour. Every candidate runs every replication;
-//! nothing is screened out or stopped early. One worker is one candidate, whatever the rule, as in `wsim simulate`.
+//! `cargo bench --bench sweep` takes minutes; `-- small` uses a tenth of the requests. The traffic is that of `samples/cluster`, whose users are
+//! copied under other names until there are enough requests, spread over an hour. Every candidate runs every replication: none is screened out or
+//! stopped early. A single worker is one candidate for all rules, as in `wsim simulate`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
-use wsim::advise::sweep::candidates::{BalanceRule, of_preset, with_rules};
+use wsim::advise::sweep::candidates::{BalanceRule, apply_rules, preset_trials};
 use wsim::endpoints::{Classifier, ClassifierConfig, table_for};
 use wsim::logs::detect::DetectConfig;
 use wsim::logs::source;
-use wsim::plan::{Options, Preset};
-use wsim::profile::{Extras, Profiler, Settings as ProfileSettings};
+use wsim::plan::{Preset, PresetConfig};
+use wsim::profile::{Extras, Profiler, ProfilerConfig};
 use wsim::simulate::deploy::Deployment;
-use wsim::simulate::prepare::{PrepareSettings, Prepared};
-use wsim::simulate::run::{Candidate, ReplicationPlan, Scenario};
+use wsim::simulate::prepare::{PrepareConfig, PreparedWorkload};
+use wsim::simulate::replications::{Candidate, ReplicationConfig, Scenario};
 use wsim::simulate::time::Span;
 use wsim::trace::ingest::{self, Progress};
 use wsim::trace::{NameId, Request, Trace, flag};
 
-#[expect(clippy::print_stdout, reason = "the figures are what it is run for")]
+#[expect(clippy::print_stdout, reason = "the result of the benchmark")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let requests = if std::env::args().any(|word| word == "small") { REQUESTS / 10 } else { REQUESTS };
     let threads = std::thread::available_parallelism()?.get();
     let choice = table_for(None)?;
     let classifier = Classifier::new(&choice.table, &ClassifierConfig::default())?;
     let sample = sample(&classifier)?;
-    let trace = hour(&sample, requests);
+    let trace = one_hour(&sample, requests);
     let endpoints = classifier.endpoints();
-    let mut profiler = Profiler::new(&ProfileSettings::new(endpoints.to_vec()));
+    let mut profiler = Profiler::new(&ProfilerConfig::new(endpoints.to_vec()));
     trace.requests().for_each(|request| profiler.observe(&request, &trace.names));
     let profile = profiler.finish(&Extras { process_cpu: None, inferred: None, user_key: None });
-    let prepared = Prepared::new(&trace, endpoints, &profile, profile.window, &PrepareSettings::default());
+    let prepared = PreparedWorkload::new(&trace, endpoints, &profile, profile.window, &PrepareConfig::default());
     let bytes = size_of_val(prepared.workload.records.as_slice()) as f64 / prepared.workload.records.len() as f64;
 
     let rules = RULES.iter().map(|rule| BalanceRule::parse(rule)).collect::<Result<Vec<_>, _>>()?;
-    let (trials, _) = with_rules(of_preset(Preset::find("generic")?, &(1..=8), &Options::default()), &rules);
+    let (trials, _) = apply_rules(preset_trials(Preset::find("generic")?, &(1..=8), &PresetConfig::default()), &rules);
     let deployments = trials
         .iter()
         .filter(|t| t.plan.worker_count() > 0)
-        .map(|t| Deployment::of(&t.plan, endpoints, &prepared))
+        .map(|t| Deployment::from_plan(&t.plan, endpoints, &prepared))
         .collect::<Result<Vec<_>, _>>()?;
     let candidates: Vec<Candidate<'_>> =
-        deployments.iter().map(|one| Candidate { topology: &one.topology, routers: &one.routers }).collect();
+        deployments.iter().map(|deployment| Candidate { topology: &deployment.topology, routers: &deployment.routers }).collect();
 
-    let plan = ReplicationPlan { threads, ..ReplicationPlan::default() };
-    let scenario = Scenario { workload: &prepared.workload, growth: 1.0, costs: &prepared.costs, seed: 1, plan };
+    let config = ReplicationConfig { threads, ..ReplicationConfig::default() };
+    let scenario = Scenario { workload: &prepared.workload, growth: 1.0, costs: &prepared.costs, seed: 1, config };
     let started = Instant::now();
-    let runs =
-        scenario.run_each(&candidates, 0..REPLICATIONS, Span::from_millis(300_000), |_, run| (run.begun, run.queue_events, lap()))?;
+    let runs = scenario
+        .run_replications(&candidates, 0..REPLICATIONS, Span::from_millis(300_000), |_, run| (run.started, run.queue_events, lap()))?;
     let seconds = started.elapsed().as_secs_f64();
-    let (begun, events) = runs.iter().fold((0, 0), |(begun, events), (_, run)| (begun + run.0, events + run.1));
+    let (requests, events) = runs.iter().fold((0, 0), |(requests, events), (_, run)| (requests + run.0, events + run.1));
     println!(
         "{} records of {bytes:.0} bytes over {:.0} s, {} candidates, {REPLICATIONS} replications, {threads} threads",
         prepared.workload.records.len(),
@@ -61,9 +61,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     );
     println!(
         "{seconds:.1} s for {:.0} million requests and {:.0} million events: {:.2} million requests, {:.1} million events a second and thread",
-        begun as f64 / 1e6,
+        requests as f64 / 1e6,
         events as f64 / 1e6,
-        begun as f64 / 1e6 / seconds / threads as f64,
+        requests as f64 / 1e6 / seconds / threads as f64,
         events as f64 / 1e6 / seconds / threads as f64
     );
     let counts: Vec<u32> = trials.iter().map(|trial| trial.plan.worker_count()).filter(|&count| count > 0).collect();
@@ -81,7 +81,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Seconds since this thread last asked; a thread runs one candidate after the other.
+/// Seconds since the last call on this thread, which runs one candidate after the other.
 fn lap() -> f64 {
     thread_local!(static LAST: std::cell::Cell<Instant> = std::cell::Cell::new(Instant::now()));
     LAST.with(|last| last.replace(Instant::now()).elapsed().as_secs_f64())
@@ -91,43 +91,42 @@ fn lap() -> f64 {
 fn sample(classifier: &Classifier) -> Result<Trace, Box<dyn std::error::Error>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/cluster");
     let sources = source::expand(&[folder.display().to_string()])?;
-    let settings = ingest::IngestConfig { detect: DetectConfig::default(), from_us: None, to_us: None, seed: 1, dedupe: false, threads: 2 };
-    ingest::into_trace(&sources, &settings, classifier, &Progress::default())?.trace.ok_or_else(|| "no trace".into())
+    let config = ingest::IngestConfig { detect: DetectConfig::default(), from_us: None, to_us: None, seed: 1, dedupe: false, threads: 2 };
+    ingest::into_trace(&sources, &config, classifier, &Progress::default())?.trace.ok_or_else(|| "no trace".into())
 }
 
-/// An hour of so many requests: the sample's users and rooms again and again, each copy under its own names, later by its share of
-/// the hour.
-fn hour(sample: &Trace, requests: usize) -> Trace {
+/// An hour with the given number of requests: copies of the sample, each with its own users and rooms, shifted evenly over the hour.
+fn one_hour(sample: &Trace, requests: usize) -> Trace {
     let rows: Vec<Request> = sample.requests().collect();
     let first = rows.first().map_or(0, |row| row.arrival_us);
     let mut trace = Trace::new();
-    // The sample's names keep their numbers; a copy's names come after.
+    // The sample's names keep their ids; the names of copies follow.
     let texts: Vec<Vec<u8>> =
         (0..u32::try_from(sample.names.len()).unwrap_or(0)).map(|id| sample.names.text(NameId(id)).as_bytes().to_vec()).collect();
     for text in texts.iter().skip(1) {
         trace.names.intern(text);
     }
-    // Requests between processes teach what a hop costs; once is enough.
+    // Requests between processes are needed only once, to estimate the cost of a hop.
     let clients = rows.iter().filter(|row| !row.has(flag::INTERNAL)).count();
     let copies = requests.div_ceil(clients);
-    let mut left = requests;
+    let mut remaining = requests;
     for copy in 0..copies {
-        let named = |trace: &mut Trace, id: NameId| match (copy, texts.get(id.0 as usize)) {
+        let copied_name = |trace: &mut Trace, id: NameId| match (copy, texts.get(id.0 as usize)) {
             (0, _) | (_, None) => id,
             _ if !id.is_some() => id,
             (_, Some(text)) => trace.names.intern(&[text, b"~".as_slice(), copy.to_string().as_bytes()].concat()),
         };
-        let later = HOUR_US * i64::try_from(copy).unwrap_or(0) / i64::try_from(copies).unwrap_or(1);
+        let shift_us = HOUR_US * i64::try_from(copy).unwrap_or(0) / i64::try_from(copies).unwrap_or(1);
         for row in rows.iter().filter(|row| copy == 0 || !row.has(flag::INTERNAL)) {
-            if left == 0 {
+            if remaining == 0 {
                 break;
             }
-            left -= usize::from(!row.has(flag::INTERNAL));
-            let at = (row.arrival_us - first + later).rem_euclid(HOUR_US);
-            let user = named(&mut trace, row.user);
-            let room = named(&mut trace, row.room);
-            let peer = named(&mut trace, row.peer);
-            trace.push(Request { arrival_us: first + at, user, room, peer, ..*row });
+            remaining -= usize::from(!row.has(flag::INTERNAL));
+            let offset_us = (row.arrival_us - first + shift_us).rem_euclid(HOUR_US);
+            let user = copied_name(&mut trace, row.user);
+            let room = copied_name(&mut trace, row.room);
+            let peer = copied_name(&mut trace, row.peer);
+            trace.push(Request { arrival_us: first + offset_us, user, room, peer, ..*row });
         }
     }
     trace.seal();

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Makes a large log out of a small real one, for benchmarks.
+"""Makes a large log from a small real one, for benches/compare/analyse.
 
     generate.py SAMPLE OUT BYTES nginx|synapse
 
-SAMPLE is a log of samples/cluster (gzipped): nginx's rich format, which is cut down to `combined`, or a Synapse log. Its lines are
-repeated with the clock moved on, so that stamps grow as in a real log, and with room identifiers varied, so that tables of names
-grow too. The same arguments give the same bytes.
+SAMPLE is a gzipped log of samples/cluster: nginx's rich format, which is reduced to `combined`, or a Synapse log. Its lines are repeated with
+later times, so that times increase as in a real log, and with different room ids, so that tables of names grow too. The same arguments give the
+same bytes.
 """
 
 import gzip
@@ -18,7 +18,7 @@ ASCTIME = re.compile(rb"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),\d{3}")
 
 
 def combined(line: bytes) -> bytes:
-    """A line of the rich format as nginx's combined has it."""
+    """A line of the rich format, reduced to nginx's combined format."""
     line = line[: line.rindex(b" rt=")] + b"\n"
     return ISO.sub(lambda m: datetime.fromisoformat(m.group(1).decode()).strftime("[%d/%b/%Y:%H:%M:%S +0000]").encode(), line, count=1)
 
@@ -39,23 +39,23 @@ def main() -> None:
     span = (max(known) - min(known)) + timedelta(seconds=1)
     written = 0
     with open(out, "wb") as target:
-        turn = 0
+        repetition = 0
         while written < size:
-            shift = span * turn
+            shift = span * repetition
             cache = {}
-            mark = b"%04d" % (turn % 500)
+            mark = b"%04d" % (repetition % 500)
             for line, stamp in zip(lines, stamps):
                 if stamp is not None:
-                    at, moment = stamp
+                    offset, moment = stamp
                     text = cache.get(moment)
                     if text is None:
                         text = cache[moment] = (moment + shift).strftime(form).encode()
-                    line = line[:at] + text + line[at + len(text):]
-                    if turn:
+                    line = line[:offset] + text + line[offset + len(text):]
+                    if repetition:
                         line = line.replace(b"/rooms/!", b"/rooms/!" + mark, 1).replace(b"/rooms/%21", b"/rooms/%21" + mark, 1)
                 target.write(line)
                 written += len(line)
-            turn += 1
+            repetition += 1
 
 
 main()

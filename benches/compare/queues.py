@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""The same M/M/4 queue in wsim, SimPy and Ciw: customers per CPU-second, and the mean time in system beside the exact one.
+"""Compares the speed of wsim's simulator with SimPy and Ciw on the same M/M/4 queue: customers for each CPU second.
 
     python3 -m venv /tmp/queues && /tmp/queues/bin/pip install simpy ciw
     cargo build --release
     /tmp/queues/bin/python benches/compare/queues.py target/release/wsim [CUSTOMERS]
 
-A customer is two queue events (arrival and departure). wsim's figure includes starting the program; `cargo bench --bench simulate`
-has the engine alone. 4 servers, 80 % busy: arrivals at 3.2 a second, service of 1 s, both exponential.
+4 servers, 80 % busy: 3.2 arrivals a second, service times of 1 s, both exponential. All programs simulate the same queue, and the mean time in the
+system is printed with the exact value, so that a wrong simulation would show. A customer is two queue events (arrival and departure). wsim's
+figure includes starting the program; `cargo bench --bench simulate` measures the engine alone.
 """
 
 import json
@@ -79,9 +80,9 @@ def main() -> None:
     customers = int(sys.argv[2]) if len(sys.argv) > 2 else 200_000
     print(f"M/M/{SERVERS} at {RATE * SERVICE / SERVERS:.0%}: exact mean time in system {exact():.3f} s")
     for name, run in (("SimPy", with_simpy), ("Ciw", with_ciw)):
-        begun = time.process_time()
+        started = time.process_time()
         mean = run(customers)
-        report(name, customers, time.process_time() - begun, mean)
+        report(name, customers, time.process_time() - started, mean)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     spec = f"poisson rate={RATE} service=exp:{SERVICE:.0f}s servers={SERVERS}"
     output = subprocess.run([wsim, "simulate", "--synthetic", spec, "--json"], check=True, capture_output=True, text=True).stdout

@@ -137,13 +137,14 @@ fn assert_audit_gives_plan(files: &Path, plan: &str) {
     let (status, json) = audit(&[files], &["--fail-on", "warning"]);
     assert_eq!(status, 0, "{:#?}", json["findings"]);
     assert_eq!(json["not_evaluated"], 0);
-    let (wanted, derived) = (Plan::from_toml(plan, "wanted").unwrap(), Plan::from_toml(json["plan"].as_str().unwrap(), "derived").unwrap());
+    let (expected, derived) =
+        (Plan::from_toml(plan, "expected").unwrap(), Plan::from_toml(json["plan"].as_str().unwrap(), "derived").unwrap());
     let classifier = Classifier::new(&table_for(Some("1.157")).unwrap().table, &ClassifierConfig::default()).unwrap();
     for endpoint in classifier.endpoints().iter().filter(|endpoint| !endpoint.internal) {
-        assert_eq!(destination(&derived, endpoint), destination(&wanted, endpoint), "{endpoint:?}\n{}", json["plan"].as_str().unwrap());
+        assert_eq!(destination(&derived, endpoint), destination(&expected, endpoint), "{endpoint:?}\n{}", json["plan"].as_str().unwrap());
     }
-    assert_eq!(derived.stream_writers, wanted.stream_writers);
-    assert_eq!(derived.background_roles, wanted.background_roles);
+    assert_eq!(derived.stream_writers, expected.stream_writers);
+    assert_eq!(derived.background_roles, expected.background_roles);
 }
 
 /// The servers, rule and key of the pool that serves an endpoint, or the stream whose writer serves it.
@@ -245,14 +246,14 @@ fn assert_configured_plan_is_read_back(proxy: &str, plan: &Path) {
     let unexpected: Vec<&String> = warnings.iter().filter(|finding| !intended.iter().any(|code| finding.contains(code))).collect();
     assert!(unexpected.is_empty(), "{proxy} {stem}: {unexpected:#?}");
     assert_eq!(warnings.is_empty(), intended.is_empty(), "{proxy} {stem}: {warnings:#?}");
-    let wanted = Plan::from_toml(&std::fs::read_to_string(files.join("plan.toml")).unwrap(), "wanted").unwrap();
+    let expected = Plan::from_toml(&std::fs::read_to_string(files.join("plan.toml")).unwrap(), "expected").unwrap();
     let derived = Plan::from_toml(json["plan"].as_str().unwrap(), "derived").unwrap();
     let classifier = Classifier::new(&table_for(Some("1.157")).unwrap().table, &ClassifierConfig::default()).unwrap();
     // The proxy rejects requests to the administration interface, so the audit cannot know which process would serve them.
     let open = |pattern: &str| !pattern.contains("/_synapse/admin");
     for endpoint in classifier.endpoints().iter().filter(|endpoint| !endpoint.internal && endpoint.pattern.as_deref().is_some_and(open)) {
-        let (derived, wanted) = (destination(&derived, endpoint), destination(&wanted, endpoint));
-        assert_eq!(derived, wanted, "{proxy} {}: {endpoint:?}\n{}", plan.display(), json["plan"].as_str().unwrap());
+        let (derived, expected) = (destination(&derived, endpoint), destination(&expected, endpoint));
+        assert_eq!(derived, expected, "{proxy} {}: {endpoint:?}\n{}", plan.display(), json["plan"].as_str().unwrap());
     }
 }
 

@@ -41,7 +41,7 @@ fn an_emulated_cluster_listens_on_loopback_only() {
     let output =
         wsim().args(["emulate", "--plan", "generic:2", "--listen", "0.0.0.0:0"]).arg(sample("synapse-worker.log")).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("no loopback address"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("is not a loopback address"));
 }
 
 #[test]

@@ -168,8 +168,8 @@ fn split_target(target: &str) -> Option<(&str, Option<&str>)> {
     Some(target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query))))
 }
 
-/// The endpoint that the rows whose pattern matches give together.
-fn expected(matching: &[&Row], target: &str, method: Method) -> Option<Endpoint> {
+/// The endpoint that the matching rows give together.
+fn expected_endpoint(matching: &[&Row], target: &str, method: Method) -> Option<Endpoint> {
     let (path, query) = split_target(target)?;
     let rows: Vec<&Row> = matching.iter().copied().filter(|row| row.methods.is_empty() || row.methods.contains(&method)).collect();
     let first = rows.iter().find(|row| row.stream.is_some()).or(rows.first())?;
@@ -245,9 +245,9 @@ fn check(table: &Table, paths: &[String], matching: &HashMap<&String, Vec<bool>>
         let methods = if index % 8 == 0 { &Method::ALL[..] } else { &[Method::Get, Method::Put] };
         for &method in methods {
             let found = classifier.endpoint(classifier.classify(method, target.as_bytes()));
-            let wanted = expected(&matching, target, method);
-            match wanted {
-                Some(wanted) => assert_eq!(*found, wanted, "{}: {} {target}", table.name, method.name()),
+            let expected = expected_endpoint(&matching, target, method);
+            match expected {
+                Some(expected) => assert_eq!(*found, expected, "{}: {} {target}", table.name, method.name()),
                 None => assert!(
                     found.pattern.is_none() && found.workers.is_empty() && found.stream.is_none(),
                     "{}: {} {target}: no row matches, found {found:?}",

@@ -30,8 +30,8 @@ def increase(before, after):
 
 def total(counters, name, **labels):
     """The sum of all counters of this name that have the given labels."""
-    wanted = set(labels.items())
-    return sum(value for (other, own), value in counters.items() if other == name and wanted <= set(own))
+    required = set(labels.items())
+    return sum(value for (other, own), value in counters.items() if other == name and required <= set(own))
 
 
 def by_label(counters, name, label):

@@ -65,8 +65,8 @@ class Client:
         words = [nonce, localpart, password, "admin" if admin else "notadmin"]
         mac = hmac.new(secret.encode(), "\0".join(words).encode(), hashlib.sha1).hexdigest()
         body = {"nonce": nonce, "username": localpart, "password": password, "admin": admin, "mac": mac}
-        made = self.call("POST", "/_synapse/admin/v1/register", body)
-        self.token, self.user = made["access_token"], made["user_id"]
+        registered = self.call("POST", "/_synapse/admin/v1/register", body)
+        self.token, self.user = registered["access_token"], registered["user_id"]
         return self
 
 

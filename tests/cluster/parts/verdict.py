@@ -34,7 +34,7 @@ def totals(checks, report, lines):
 
 
 def statuses(checks, lines, logged_errors, least=95.0):
-    """At least `least` percent of the responses are 2xx, apart from requests that already failed in the log.
+    """At least `least` percent of the responses are 2xx, not counting requests that already failed in the log.
 
     The proxy cannot know which request was an error in the log. So all of those errors are subtracted from the failures, as if each of them had
     failed again; the failures that remain are caused by the replay.
@@ -42,7 +42,7 @@ def statuses(checks, lines, logged_errors, least=95.0):
     good = sum(200 <= line.status < 300 for line in lines)
     bad = collections.Counter(line.status for line in lines if not 200 <= line.status < 300)
     own = max(0, sum(bad.values()) - logged_errors)
-    checks.at_least("responses 2xx, apart from errors in the log", round(100 * good / max(1, good + own), 2), least, " %")
+    checks.at_least("responses 2xx, without errors in the log", round(100 * good / max(1, good + own), 2), least, " %")
     checks.note("other responses", ", ".join(f"{status}: {count}" for status, count in sorted(bad.items())) or "none")
 
 

@@ -42,9 +42,13 @@ fn send(client: &mut Client, case: &Case, key: &str) -> String {
     }
 }
 
-/// Opens and completes requests in a fixed random order and compares every choice with the balancer's. `settle` is how long the proxy
-/// may take to notice that a request has ended.
-pub(super) fn compare_open_and_close(port: u16, plan: &str, case: &Case, echoes: &[Echo], settle: Duration) {
+/// Opens and completes requests of every case in a fixed random order and compares every choice with the balancer's. `settle` is how long the
+/// proxy may take to notice that a request has ended.
+pub(super) fn compare_open_and_close(port: u16, plan: &str, cases: &[Case], echoes: &[Echo], settle: Duration) {
+    cases.iter().for_each(|case| open_and_close(port, plan, case, echoes, settle));
+}
+
+fn open_and_close(port: u16, plan: &str, case: &Case, echoes: &[Echo], settle: Duration) {
     let mut balancer = case.balancer(plan);
     let keyed = case.traffic == Traffic::Header;
     let mut random = Xoshiro256PlusPlus::seed_from_u64(7);
@@ -79,9 +83,13 @@ pub(super) fn compare_open_and_close(port: u16, plan: &str, case: &Case, echoes:
     assert!(picks > 150, "{picks}");
 }
 
-/// Opens requests beyond the servers' limits and completes some of them. The waiting requests must start in the order of the balancer's
-/// queues.
-pub(super) fn compare_waiting(port: u16, plan: &str, case: &Case, echoes: &[Echo]) {
+/// Opens requests of every case beyond the servers' limits and completes some of them. The waiting requests must start in the order of the
+/// balancer's queues.
+pub(super) fn compare_waiting(port: u16, plan: &str, cases: &[Case], echoes: &[Echo]) {
+    cases.iter().for_each(|case| fill_queues(port, plan, case, echoes));
+}
+
+fn fill_queues(port: u16, plan: &str, case: &Case, echoes: &[Echo]) {
     const SETTLE: Duration = Duration::from_millis(10);
     let mut balancer = case.balancer(plan);
     let mut queues: WaitingQueues<u64> = WaitingQueues::new(balancer.servers().len());
@@ -137,9 +145,11 @@ pub(super) fn compare_waiting(port: u16, plan: &str, case: &Case, echoes: &[Echo
 }
 
 /// Compares how often each server is chosen at random: with all servers idle (only ties), and while some requests are held open.
-pub(super) fn compare_shares(port: u16, plan: &str, case: &Case, echoes: &[Echo]) {
-    for held in [0, 9] {
-        compare_shares_at_load(port, plan, case, echoes, held);
+pub(super) fn compare_shares(port: u16, plan: &str, cases: &[Case], echoes: &[Echo]) {
+    for case in cases {
+        for held in [0, 9] {
+            compare_shares_at_load(port, plan, case, echoes, held);
+        }
     }
 }
 

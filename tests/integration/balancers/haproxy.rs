@@ -110,38 +110,26 @@ fn every_key_goes_where_haproxy_sends_it() {
 fn requests_held_open_go_where_haproxy_sends_them() {
     let echoes = Echo::start_all(4);
     let proxy = start(BY_LOAD, &echoes);
-    let plan = plan("haproxy", &release(), BY_LOAD, &echoes);
-    for case in BY_LOAD {
-        compare_open_and_close(proxy.port, &plan, case, &echoes, Duration::from_millis(3));
-    }
+    compare_open_and_close(proxy.port, &plan("haproxy", &release(), BY_LOAD, &echoes), BY_LOAD, &echoes, Duration::from_millis(3));
 }
 
 #[test]
-fn bounded_loads_overflow_where_haproxys_do() {
+fn bounded_loads_overflow_like_haproxy() {
     let echoes = Echo::start_all(4);
     let proxy = start(BOUNDED, &echoes);
-    let plan = plan("haproxy", &release(), BOUNDED, &echoes);
-    for case in BOUNDED {
-        compare_open_and_close(proxy.port, &plan, case, &echoes, Duration::from_millis(3));
-    }
+    compare_open_and_close(proxy.port, &plan("haproxy", &release(), BOUNDED, &echoes), BOUNDED, &echoes, Duration::from_millis(3));
 }
 
 #[test]
-fn random_rules_draw_as_haproxy_draws() {
+fn random_rules_choose_like_haproxy() {
     let echoes = Echo::start_all(4);
     let proxy = start(RANDOM, &echoes);
-    let plan = plan("haproxy", &release(), RANDOM, &echoes);
-    for case in RANDOM {
-        compare_shares(proxy.port, &plan, case, &echoes);
-    }
+    compare_shares(proxy.port, &plan("haproxy", &release(), RANDOM, &echoes), RANDOM, &echoes);
 }
 
 #[test]
 fn waiting_requests_start_in_the_order_of_haproxy() {
     let echoes = Echo::start_all(4);
     let proxy = start(WAITING, &echoes);
-    let plan = plan("haproxy", &release(), WAITING, &echoes);
-    for case in WAITING {
-        compare_waiting(proxy.port, &plan, case, &echoes);
-    }
+    compare_waiting(proxy.port, &plan("haproxy", &release(), WAITING, &echoes), WAITING, &echoes);
 }

@@ -201,7 +201,7 @@ fn compare(configuration: &Configuration, port: u16) {
         local += usize::from(actual.is_err());
     }
     assert_eq!(servers.len(), 8, "not every server was reached, so the comparison proves little");
-    assert!(local > 10, "too few requests were answered by the proxy itself");
+    assert!(local > 10, "the proxy itself responded to too few requests");
     assert!(wrong.is_empty(), "{} of {}: {wrong:#?}", wrong.len(), requests.len());
 }
 

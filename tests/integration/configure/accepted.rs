@@ -10,7 +10,7 @@ use wsim::configure::{Configuration, ConfigureConfig, configure};
 use wsim::endpoints::Release;
 use wsim::plan::{BackgroundRoles, CheckedPlan, Plan, Preset, PresetConfig, ProxyKind, Writers};
 
-use super::plans::{APART, file};
+use super::plans::{SEPARATE_POOLS, file};
 use super::proxies::apache_frame;
 use super::proxy::find;
 
@@ -102,9 +102,9 @@ pub(super) fn plans(release: &str) -> Vec<CheckedPlan> {
     let config = PresetConfig { sliding_sync: true, ..PresetConfig::default() };
     let standard = Preset::all().iter().map(|preset| preset.plan((*preset.workers.end()).min(7), &config).unwrap().into_plan());
     let mut plans: Vec<Plan> = standard.collect();
-    let apart = Plan::from_toml(APART, "plan.toml").unwrap().into_plan();
-    let mut with_roles = apart.clone();
-    plans.push(apart);
+    let separate_pools = Plan::from_toml(SEPARATE_POOLS, "plan.toml").unwrap().into_plan();
+    let mut with_roles = separate_pools.clone();
+    plans.push(separate_pools);
     let name = |name: &str| Some(name.to_owned());
     with_roles.background_roles = BackgroundRoles {
         run_background_tasks_on: name("background1").filter(|_| is_at_least(release, "1.22")),

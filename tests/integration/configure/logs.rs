@@ -6,7 +6,7 @@ use wsim::endpoints::{Method, table_for};
 use wsim::plan::ProxyKind;
 
 use super::net::Client;
-use super::plans::{APART, configure_and_serve};
+use super::plans::{SEPARATE_POOLS, configure_and_serve};
 use super::proxies::start;
 use super::requests::requests;
 use crate::support::Run;
@@ -46,7 +46,7 @@ fn the_apache_log_is_read_completely() {
 
 /// Sends requests through the proxy and analyses its log. Returns the report's entry for the log, and the log.
 fn analyse_log_of(proxy: ProxyKind, log: &str, arguments: &[&str]) -> (Value, String) {
-    let configuration = configure_and_serve(APART, proxy, "1.157");
+    let configuration = configure_and_serve(SEPARATE_POOLS, proxy, "1.157");
     let running = start(proxy, &configuration);
     let path = running.folder().join(log);
     let before = std::fs::read_to_string(&path).unwrap_or_default().lines().count();

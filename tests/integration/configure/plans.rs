@@ -8,8 +8,8 @@ use super::net;
 use super::proxy::free_port;
 
 /// A pool for each kind of endpoint: initial syncs, syncs by user, events by room, inbound federation by address, media; stream writers.
-pub(super) const APART: &str = r#"
-name = "everything apart"
+pub(super) const SEPARATE_POOLS: &str = r#"
+name = "separate pools"
 synapse = "1.157"
 [[pool]]
 name = "initial"

@@ -9,7 +9,7 @@ use wsim::plan::ProxyKind;
 
 use super::expected::ExpectedRouter;
 use super::net::Client;
-use super::plans::{APART, GENERIC, HAPROXY_RULES, MORE_WRITERS, configure_and_serve};
+use super::plans::{GENERIC, HAPROXY_RULES, MORE_WRITERS, SEPARATE_POOLS, configure_and_serve};
 use super::proxies::start;
 use super::proxy::version;
 use super::requests::{Request, requests};
@@ -35,9 +35,9 @@ fn haproxy_routes_every_row_as_the_plan_says() {
 /// Caddy as Debian packages it uses an older hash than current releases.
 #[test]
 fn caddy_routes_every_row_as_the_plan_says() {
-    let apart = format!("{APART}{MORE_WRITERS}");
+    let separate_pools = format!("{SEPARATE_POOLS}{MORE_WRITERS}");
     let mut comparison = Comparison::default();
-    comparison.compare(ProxyKind::Caddy, &apart, "1.157", &ALL);
+    comparison.compare(ProxyKind::Caddy, &separate_pools, "1.157", &ALL);
     comparison.compare(ProxyKind::Caddy, GENERIC, "1.73", &ALL);
     comparison.compare(ProxyKind::Caddy, &keyed_by_origin(), "1.60", &FEW);
     comparison.assert_enough_requests();
@@ -46,9 +46,9 @@ fn caddy_routes_every_row_as_the_plan_says() {
 /// Apache has no rule with a key, so no keys are compared.
 #[test]
 fn apache_routes_every_row_as_the_plan_says() {
-    let apart = format!("{APART}{MORE_WRITERS}");
+    let separate_pools = format!("{SEPARATE_POOLS}{MORE_WRITERS}");
     let mut comparison = Comparison::default();
-    comparison.compare(ProxyKind::Apache, &apart, "1.157", &ALL);
+    comparison.compare(ProxyKind::Apache, &separate_pools, "1.157", &ALL);
     comparison.compare(ProxyKind::Apache, GENERIC, "1.73", &ALL);
     assert!(comparison.requests > 4000, "only {} requests", comparison.requests);
 }
@@ -121,10 +121,10 @@ fn a_changed_line_in_the_configuration_is_detected() {
     }
 }
 
-/// The plan `APART` with inbound federation keyed by the sending server.
+/// The plan `SEPARATE_POOLS` with inbound federation keyed by the sending server.
 fn keyed_by_origin() -> String {
-    let plan = APART.replace("key = \"address\"", "key = \"origin\"");
-    assert_ne!(plan, APART);
+    let plan = SEPARATE_POOLS.replace("key = \"address\"", "key = \"origin\"");
+    assert_ne!(plan, SEPARATE_POOLS);
     plan
 }
 
@@ -140,7 +140,7 @@ struct Comparison {
 impl Comparison {
     /// The newest release by every method, and releases of different ages by the methods that clients use most.
     fn compare_releases(&mut self, proxy: ProxyKind) {
-        self.compare(proxy, &format!("{APART}{MORE_WRITERS}"), "1.157", &ALL);
+        self.compare(proxy, &format!("{SEPARATE_POOLS}{MORE_WRITERS}"), "1.157", &ALL);
         self.compare(proxy, GENERIC, "1.157", &ALL);
         for release in ["1.18", "1.48", "1.73", "1.100"] {
             self.compare(proxy, GENERIC, release, &FEW);

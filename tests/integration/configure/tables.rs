@@ -38,7 +38,7 @@ fn routes_of_every_table_agree_with_classifier_and_plan() {
 }
 
 /// Beginnings of the names of plans whose routes differ: no writers, all writers, a pool for each kind, one worker of each kind, HAProxy.
-const PLANS: [&str; 5] = ["generic", "stream-writers", "everything apart", "docker-image", "ess-helm"];
+const PLANS: [&str; 5] = ["generic", "stream-writers", "separate pools", "docker-image", "ess-helm"];
 
 fn target(plan: &Plan, destination: Destination) -> Target {
     match destination {
