@@ -341,13 +341,13 @@ impl<'r> Builder<'r> {
                 threads.push(id);
             }
         }
-        threads.retain(|&id| self.matters(outcome, self.owner[id as usize]));
+        threads.retain(|&id| self.can_change(outcome, self.owner[id as usize]));
         threads.sort_unstable();
         threads.dedup();
         Draft { outcome, threads: threads.into_boxed_slice() }
     }
 
-    fn matters(&self, outcome: Outcome, rule: u32) -> bool {
+    fn can_change(&self, outcome: Outcome, rule: u32) -> bool {
         rule < outcome.first || (!self.first_only && outcome.with(rule, &self.rules[rule as usize]) != outcome)
     }
 

@@ -1,6 +1,6 @@
-//! Tables, rows, endpoints and explanations in words, for people.
+//! Descriptions of tables, rows, endpoints and explanations.
 //!
-//! Text of a user's own table is passed on as it is: whoever prints a description must escape it for a terminal.
+//! Text of a user's own table is not changed: the caller must escape a description before printing it on a terminal.
 
 use super::classifier::Classifier;
 use super::diff::{Change, Difference};
@@ -155,7 +155,7 @@ impl Difference {
     pub fn describe(&self) -> String {
         let count = |wanted: fn(&Change) -> bool| self.changes.iter().filter(|change| wanted(change)).count();
         format!(
-            "{} -> {}: {} rows added, {} changed, {} removed, {} unchanged",
+            "{} -> {}, rows: {} added, {} changed, {} removed, {} unchanged",
             self.from,
             self.to,
             count(|change| matches!(change, Change::Added { .. })),

@@ -27,7 +27,7 @@ pub const SECRET_PARAMETERS: [&str; 12] = [
 /// `=` or value), Matrix tokens, `Bearer` and `Basic` credentials, JSON web tokens, long opaque text.
 ///
 /// ```
-/// use wsim::logs::redact::scrub;
+/// use wsim_logs::redact::scrub;
 /// assert_eq!(scrub("/sync?access%5Ftoken=syt_a_b_c&since=s1"), "/sync?access%5Ftoken=<redacted>&since=s1");
 /// ```
 pub fn scrub(text: &str) -> Cow<'_, str> {
@@ -102,7 +102,7 @@ impl Decoded {
     fn secret_at(&self, at: usize) -> Option<(usize, usize)> {
         let before = at.checked_sub(1).map(|before| self.plain[before]);
         if before.is_some_and(is_word) {
-            return self.glued_token(at);
+            return self.embedded_token(at);
         }
         self.parameter(at).or_else(|| self.credential(at)).or_else(|| self.opaque(at))
     }
@@ -146,10 +146,10 @@ impl Decoded {
     }
 
     /// `xsyt_…`: in the middle of a word only text that cannot be anything but a token.
-    fn glued_token(&self, at: usize) -> Option<(usize, usize)> {
+    fn embedded_token(&self, at: usize) -> Option<(usize, usize)> {
         let is_token = ["syt_", "mct_", "mpt_"].iter().any(|token| starts_with(&self.plain[at..], token.as_bytes()));
         let end = if is_token { self.run(at, |byte| is_opaque(byte) || byte == b'.') } else { at };
-        (end - at >= GLUED_TOKEN_MIN).then_some((at, end))
+        (end - at >= EMBEDDED_TOKEN_MIN).then_some((at, end))
     }
 
     /// Macaroons, tokens of application services: long text without a delimiter.
@@ -186,7 +186,7 @@ const LAYERS_MAX: usize = 4;
 const TOKENS: [&str; 6] = ["syt_", "syr_", "mct_", "mat_", "mpt_", "mcr_"];
 const SCHEMES: [&str; 2] = ["Bearer", "Basic"];
 const TOKEN_MIN: usize = 8;
-const GLUED_TOKEN_MIN: usize = 16;
+const EMBEDDED_TOKEN_MIN: usize = 16;
 /// Room and event ids have 43 characters, hexadecimal application service tokens 64.
 const OPAQUE_MIN: usize = 60;
 

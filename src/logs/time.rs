@@ -204,8 +204,8 @@ fn fraction_us(text: &[u8], separators: &[u8]) -> Option<i64> {
         return None;
     }
     let mut value = 0;
-    for place in 0..6 {
-        value = value * 10 + digits.get(place).map_or(Some(0), |byte| byte.is_ascii_digit().then(|| i64::from(byte - b'0')))?;
+    for index in 0..6 {
+        value = value * 10 + digits.get(index).map_or(Some(0), |byte| byte.is_ascii_digit().then(|| i64::from(byte - b'0')))?;
     }
     digits.iter().skip(6).all(u8::is_ascii_digit).then_some(value)
 }

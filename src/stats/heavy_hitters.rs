@@ -149,7 +149,7 @@ impl HeavySummary {
 
     fn find(&self, hash: u64) -> Option<usize> {
         let mask = self.slots.len().checked_sub(1)?;
-        let mut slot = home(hash, mask);
+        let mut slot = home_slot(hash, mask);
         loop {
             let held = self.slots[slot].hash;
             if held == hash {
@@ -185,7 +185,7 @@ impl HeavySummary {
             }
         }
         let mask = self.slots.len() - 1;
-        let mut at = home(slot.hash, mask);
+        let mut at = home_slot(slot.hash, mask);
         while self.slots[at].hash != 0 {
             at = (at + 1) & mask;
         }
@@ -216,7 +216,7 @@ impl HeavySummary {
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "masked to the length of the table")]
-fn home(hash: u64, mask: usize) -> usize {
+fn home_slot(hash: u64, mask: usize) -> usize {
     // The keys are hashes.
     hash as usize & mask
 }

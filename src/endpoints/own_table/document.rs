@@ -116,7 +116,7 @@ impl<'k> Reader<'k> {
             self.title = None;
         }
         self.sentences.push(line);
-        self.single_process |= self.sentences.says("all sso logins go to a single process");
+        self.single_process |= self.sentences.mention("all sso logins go to a single process");
     }
 
     /// Whether a line is only a pattern, with or without a remark after it.

@@ -201,35 +201,35 @@ impl Sentences {
         self.text.push(' ');
     }
 
-    fn says(&self, words: &str) -> bool {
+    fn mention(&self, words: &str) -> bool {
         self.text.contains(words)
     }
 
     /// Sets methods, condition, notes and stream of a row.
     fn apply(&self, row: &mut Row) {
-        if self.says("for get requests") || self.says("only the get") || self.says("get requests only") {
+        if self.mention("for get requests") || self.mention("only the get") || self.mention("get requests only") {
             row.methods = vec![Method::Get];
         }
         if let Some(stream) = self.stream() {
             row.stream = Some(stream);
         }
         let condition = if row.stream.is_some() {
-            Some(if self.says("supports multiple writers") { "multi_writer" } else { "single_writer" })
-        } else if self.says("pagination requests") {
+            Some(if self.mention("supports multiple writers") { "multi_writer" } else { "single_writer" })
+        } else if self.mention("pagination requests") {
             Some("same_room_same_instance")
-        } else if self.says("to use sso") {
+        } else if self.mention("to use sso") {
             Some("sso_only")
-        } else if self.says("msc3861") {
+        } else if self.mention("msc3861") {
             Some("msc3861_enabled")
-        } else if self.says("use_presence") || self.says("presence is disabled") {
+        } else if self.mention("use_presence") || self.mention("presence is disabled") {
             Some("presence_disabled")
-        } else if self.says("user directory updates allow") {
+        } else if self.mention("user directory updates allow") {
             Some("update_user_directory_from_worker")
         } else {
             None
         };
         row.condition = condition.map(str::to_owned);
-        if row.stream.is_some() && self.says("any worker") {
+        if row.stream.is_some() && self.mention("any worker") {
             row.notes.push("any_worker".to_owned());
         }
     }

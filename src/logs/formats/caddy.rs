@@ -300,33 +300,33 @@ mod tests {
 
     #[test]
     fn every_time_format_is_read() {
-        let told = |time: &str| stamp_of(&LINE.replace("1767366245.123456", time));
-        assert_eq!(told("\"2026-01-02T15:04:05.123Z\""), Some((1_767_366_245_123_000, 1000)));
-        assert_eq!(told("\"2026-01-02T16:04:05+01:00\""), Some((1_767_366_245_000_000, 1_000_000)));
-        assert_eq!(told("\"2026/01/02 15:04:05.123\""), Some((1_767_366_245_123_000, 1000)));
-        assert_eq!(told("1767366245123"), Some((1_767_366_245_123_000, 1000)));
-        assert_eq!(told("1767366245123.4"), Some((1_767_366_245_123_000, 1)));
-        assert_eq!(told("1767366245123456789"), Some((1_767_366_245_123_456, 1)));
-        assert_eq!(told("1767366245.5"), Some((1_767_366_245_500_000, 1)));
+        let read = |time: &str| stamp_of(&LINE.replace("1767366245.123456", time));
+        assert_eq!(read("\"2026-01-02T15:04:05.123Z\""), Some((1_767_366_245_123_000, 1000)));
+        assert_eq!(read("\"2026-01-02T16:04:05+01:00\""), Some((1_767_366_245_000_000, 1_000_000)));
+        assert_eq!(read("\"2026/01/02 15:04:05.123\""), Some((1_767_366_245_123_000, 1000)));
+        assert_eq!(read("1767366245123"), Some((1_767_366_245_123_000, 1000)));
+        assert_eq!(read("1767366245123.4"), Some((1_767_366_245_123_000, 1)));
+        assert_eq!(read("1767366245123456789"), Some((1_767_366_245_123_456, 1)));
+        assert_eq!(read("1767366245.5"), Some((1_767_366_245_500_000, 1)));
     }
 
     #[test]
     fn a_duration_is_read_if_its_unit_is_certain() {
-        let told = |duration: &str| request(&mut parser(), &LINE.replace("30.000612", duration)).wall_us;
-        assert_eq!(told("0.000012"), Some(12));
-        assert_eq!(told("1.2e-5"), Some(12));
-        assert_eq!(told("\"30.0006s\""), Some(30_000_600));
-        assert_eq!(told("\"1.2ms\""), Some(1200));
-        assert_eq!(told("\"340µs\""), Some(340));
-        assert_eq!(told("\"1m2.5s\""), Some(62_500_000));
-        assert_eq!(told("\"1h0m0.25s\""), Some(3_600_250_000));
-        assert_eq!(told("30000612000"), Some(30_000_612));
-        assert_eq!(told("412"), Some(412_000));
-        assert_eq!(told("0"), Some(0));
-        assert_eq!(told("30001"), None);
-        assert_eq!(told("\"soon\""), None);
-        assert_eq!(told("\"\""), None);
-        assert_eq!(told("-1.5"), None);
+        let read = |duration: &str| request(&mut parser(), &LINE.replace("30.000612", duration)).wall_us;
+        assert_eq!(read("0.000012"), Some(12));
+        assert_eq!(read("1.2e-5"), Some(12));
+        assert_eq!(read("\"30.0006s\""), Some(30_000_600));
+        assert_eq!(read("\"1.2ms\""), Some(1200));
+        assert_eq!(read("\"340µs\""), Some(340));
+        assert_eq!(read("\"1m2.5s\""), Some(62_500_000));
+        assert_eq!(read("\"1h0m0.25s\""), Some(3_600_250_000));
+        assert_eq!(read("30000612000"), Some(30_000_612));
+        assert_eq!(read("412"), Some(412_000));
+        assert_eq!(read("0"), Some(0));
+        assert_eq!(read("30001"), None);
+        assert_eq!(read("\"soon\""), None);
+        assert_eq!(read("\"\""), None);
+        assert_eq!(read("-1.5"), None);
     }
 
     #[test]

@@ -203,7 +203,7 @@ impl<'a> Members<'a> {
         let mut draft = Draft::new(&mut record);
         let texts = texts(&self.values, scratch);
         if guessed {
-            self.settle_paths(&texts);
+            self.resolve_paths(&texts);
         }
         for (index, text) in texts.iter().enumerate().take(self.count) {
             let Some(text) = *text else { continue };
@@ -227,7 +227,7 @@ impl<'a> Members<'a> {
 
     /// A guessed `uri` is `$request_uri`, unless the query is a member of its own: then it is nginx's decoded `$uri`. A guessed
     /// `request` may be a target, too.
-    fn settle_paths(&mut self, texts: &[Option<&[u8]>; MEMBERS_MAX]) {
+    fn resolve_paths(&mut self, texts: &[Option<&[u8]>; MEMBERS_MAX]) {
         for (variable, text) in self.variables.iter_mut().zip(texts) {
             if *variable == Variable::RequestLine && text.is_some_and(|text| text.starts_with(b"/")) {
                 *variable = Variable::Target;

@@ -130,7 +130,7 @@ pub struct Ambiguous {
 impl Ambiguous {
     /// The error of the expression that the pieces came from.
     pub fn error(self, expression: &str) -> FormatError {
-        FormatError::new("nothing separates this field from the one before it, so their values cannot be told apart", expression, self.at)
+        FormatError::new("nothing separates this field from the previous one, so their values cannot be distinguished", expression, self.at)
     }
 }
 

@@ -6,7 +6,7 @@
 /// the protocol (status 414, HAProxy's 1024 bytes), targets with raw spaces. The protocol is dropped.
 ///
 /// ```
-/// use wsim::logs::formats::request_line::split;
+/// use wsim_logs::formats::request_line::split;
 /// assert_eq!(split(b"GET /_matrix/client/versions HTTP/2.0"), (&b"GET"[..], &b"/_matrix/client/versions"[..]));
 /// assert_eq!(split(br"\x16\x03\x01"), (&b""[..], &b""[..]));
 /// ```

@@ -202,8 +202,8 @@ mod tests {
     #[test]
     fn any_prefix_is_accepted() {
         let expect = |prefix: &str, beginning: &str, process: &str| {
-            let told = outcome(&format!("{prefix}{MESSAGE}"));
-            assert!(told.starts_with(beginning) && told.ends_with(&format!(" in {process}")), "{prefix}: {told}");
+            let actual = outcome(&format!("{prefix}{MESSAGE}"));
+            assert!(actual.starts_with(beginning) && actual.ends_with(&format!(" in {process}")), "{prefix}: {actual}");
         };
         expect("", "? ? GET 200", "?");
         expect("2026-07-01 09:15:42,118 - ", "09:15:42.118 ? GET", "?");
