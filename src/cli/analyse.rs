@@ -65,7 +65,7 @@ pub fn run(arguments: &Analyse) -> anyhow::Result<Exit> {
     let objective = objective.map_err(|error| UsageError(format!("--objective: {error}")))?;
     let config = ReadConfig::new(&arguments.logs, reading)?.with_output(output).keep_requests(!arguments.no_trace);
     let screen =
-        advise::ScreenConfig { objective, plans: reading.plan_options(&config.synapse_version), ..advise::ScreenConfig::default() };
+        advise::ScreenConfig { objective, plans: reading.preset_config(&config.synapse_version), ..advise::ScreenConfig::default() };
     let progress = Arc::new(Progress::default());
     interrupt::watch(&progress);
     let data = reading::read(&config, &progress)?;

@@ -88,7 +88,7 @@ struct Json<'j> {
 /// # Errors
 /// A file cannot be read, or no file is a configuration.
 pub fn run(arguments: &Audit) -> anyhow::Result<Exit> {
-    let choice = arguments.reading.table.choose()?;
+    let choice = arguments.reading.table.select()?;
     let classifier = Classifier::new(&choice.table, &ClassifierConfig::default())?;
     let Sorted { configurations, logs } = sort(arguments)?;
     if configurations.is_empty() {

@@ -80,7 +80,7 @@ pub fn run(arguments: &Emulate) -> anyhow::Result<Exit> {
         return Err(UsageError(why).into());
     }
     let config = ReadConfig::new(&arguments.logs, &arguments.reading)?.quiet(arguments.quiet || arguments.json);
-    let plan = PlanArg::parse(&arguments.plan)?.into_plan(&arguments.reading.plan_options(&config.synapse_version))?;
+    let plan = PlanArg::parse(&arguments.plan)?.into_plan(&arguments.reading.preset_config(&config.synapse_version))?;
     let (secret, secret_file) = secret(arguments.secret_file.as_deref())?;
     let read = reading::read(&config, &Arc::new(Progress::default()))?;
     let Some(trace) = &read.trace else { anyhow::bail!("the logs left no requests, so nothing says what requests cost") };

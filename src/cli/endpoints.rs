@@ -66,14 +66,14 @@ pub fn run(args: &Endpoints, out: &mut dyn Write, input: &mut dyn BufRead) -> an
         let difference = diff(&table_named(from)?, &table_named(to)?);
         return if args.json { print_json(out, &difference) } else { Ok(print::print_difference(out, &difference)?) };
     }
-    let choice = args.table.choose()?;
-    let (table, newer_than_known) = (&choice.table, choice.newer_than_known);
+    let selected = args.table.select()?;
+    let (table, newer_than_known) = (&selected.table, selected.newer_than_known);
     if newer_than_known {
         let newest = table.releases.last().map(ToString::to_string).unwrap_or_default();
-        let release = choice.release;
+        let release = selected.release;
         anstream::eprintln!("wsim knows Synapse up to {newest}, not {release}: using the table of {newest}, which may be out of date");
     }
-    let classifier = || Classifier::new(table, &ClassifierConfig { decoded_path: args.decoded_path, ..args.table.options() });
+    let classifier = || Classifier::new(table, &ClassifierConfig { decoded_path: args.decoded_path, ..args.table.classifier_config() });
     match (args.method.as_deref(), args.path.as_deref()) {
         (None, _) if args.json => print_json(out, &TableJson { table, newer_than_known }),
         (None, _) => Ok(print::print_table(out, table)?),
@@ -89,7 +89,7 @@ pub fn run(args: &Endpoints, out: &mut dyn Write, input: &mut dyn BufRead) -> an
 /// The table of a release, or else of a file.
 fn table_named(name: &str) -> anyhow::Result<Table> {
     match table_for(Some(name)) {
-        Ok(choice) => Ok(choice.table),
+        Ok(selected) => Ok(selected.table),
         Err(_) if Path::new(name).is_file() => read_table(Path::new(name)),
         Err(error) => Err(UsageError(format!("--diff: {error}")).into()),
     }

@@ -149,7 +149,7 @@ fn simulate(
 ) -> anyhow::Result<SimulationReport> {
     let reading = &arguments.reading;
     let Some(trace) = &data.trace else { anyhow::bail!("the logs left no requests to simulate") };
-    let options = reading.plan_options(&data.summary.synapse_version);
+    let presets = reading.preset_config(&data.summary.synapse_version);
     let (window, window_note) = sweep::choose_window(config.window, &data.profile);
     let prepare = PrepareConfig {
         process_cpu: read_config.process_cpu.clone(),
@@ -158,7 +158,7 @@ fn simulate(
         ..PrepareConfig::default()
     };
     let input = sweep::SweepInput { trace, endpoints: &data.endpoints, profile: &data.profile, prepare: &prepare, window };
-    let (trials, discarded) = config.trials(&options)?;
+    let (trials, discarded) = config.trials(&presets)?;
     let Replications { first, most } = arguments.replications;
     let replications = ReplicationConfig {
         first,
@@ -171,7 +171,7 @@ fn simulate(
     };
     let sweep_config = sweep::SweepConfig {
         objective: config.objective.clone(),
-        plans: options.clone(),
+        plans: presets.clone(),
         growth: arguments.growth,
         seed: reading.seed,
         replications,
@@ -182,7 +182,7 @@ fn simulate(
     let sweep = sweep::sweep(&input, trials, discarded, &sweep_config, &watch)?;
     drop(watch);
     let (backtest, backtest_note) = backtest_on_log(arguments, &input);
-    let screen = advise::ScreenConfig { objective: config.objective.clone(), plans: options, ..advise::ScreenConfig::default() };
+    let screen = advise::ScreenConfig { objective: config.objective.clone(), plans: presets, ..advise::ScreenConfig::default() };
     let advice = advise::screen(&data.profile, &screen);
     let next = next_steps::better_input("simulate", &arguments.logs, &data.profile).into_iter().collect();
     let facts = data.summary.run_facts(next);

@@ -27,29 +27,31 @@ impl TableArgs {
     ///
     /// # Errors
     /// No table is known for the release, or the file is not a table.
-    pub(super) fn choose(&self) -> anyhow::Result<SelectedTable> {
-        let choice = table_for(self.synapse_version.as_deref());
-        let choice = choice.map_err(|error| UsageError(format!("--synapse-version: {error}")))?;
+    pub(super) fn select(&self) -> anyhow::Result<SelectedTable> {
+        let selected = table_for(self.synapse_version.as_deref());
+        let selected = selected.map_err(|error| UsageError(format!("--synapse-version: {error}")))?;
         match &self.table {
-            Some(file) => Ok(SelectedTable { table: read_table(file)?, ..choice }),
-            None => Ok(choice),
+            Some(file) => Ok(SelectedTable { table: read_table(file)?, ..selected }),
+            None => Ok(selected),
         }
     }
 
-    /// A sentence for the report that names the chosen table.
-    pub(super) fn describe(&self, choice: &SelectedTable) -> String {
-        match (&self.table, &self.synapse_version, choice.newer_than_known) {
+    /// A sentence for the report that names the selected table.
+    pub(super) fn describe(&self, selected: &SelectedTable) -> String {
+        match (&self.table, &self.synapse_version, selected.newer_than_known) {
             (Some(file), ..) => format!("own table from {}", file.display()),
-            (None, None, _) => format!("endpoint table of Synapse {}, the newest known; --synapse-version chooses another", choice.release),
-            (None, Some(_), false) => format!("endpoint table of Synapse {}", choice.release),
+            (None, None, _) => {
+                format!("endpoint table of Synapse {}, the newest known; --synapse-version chooses another", selected.release)
+            }
+            (None, Some(_), false) => format!("endpoint table of Synapse {}", selected.release),
             (None, Some(_), true) => {
-                format!("Synapse {} is newer than every release known here: the newest table was used", choice.release)
+                format!("Synapse {} is newer than every release known here: the newest table was used", selected.release)
             }
         }
     }
 
     /// How requests are classified by the table.
-    pub(super) fn options(&self) -> ClassifierConfig {
+    pub(super) fn classifier_config(&self) -> ClassifierConfig {
         ClassifierConfig { sliding_sync_to_sync: self.sliding_sync_to_sync, ..ClassifierConfig::default() }
     }
 }

@@ -117,7 +117,7 @@ fn tables_and_differences_are_json_too() {
 #[test]
 fn a_difference_shows_what_was_and_what_is() {
     let text = output(&["--diff", "1.47", "1.48"]);
-    assert!(text.starts_with("Synapse 1.47 -> Synapse 1.48: 0 rows added, "), "{text}");
+    assert!(text.starts_with("Synapse 1.47 -> Synapse 1.48, rows: 0 added, "), "{text}");
     assert!(text.contains("~ ^/_matrix/client/(v2_alpha|r0|v3)/sync$\n    was ^/_matrix/client/(v2_alpha|r0)/sync$\n"), "{text}");
 }
 
@@ -130,7 +130,7 @@ fn an_own_table_is_used_where_given() {
     let text = output(&["--table", file, "POST", "/_matrix/client/v3/logout"]);
     assert!(text.contains("workers    generic_worker"), "{text}");
     let text = output(&["--diff", "1.157", file]);
-    assert!(text.contains("1 rows added, 0 changed, 114 removed"), "{text}");
+    assert!(text.contains("rows: 1 added, 0 changed, 114 removed"), "{text}");
 }
 
 #[test]

@@ -67,7 +67,7 @@ impl ReadArgs {
     }
 
     /// What the standard plans share.
-    pub(in crate::cli) fn plan_options(&self, synapse_version: &str) -> wsim_plan::PresetConfig {
+    pub(in crate::cli) fn preset_config(&self, synapse_version: &str) -> wsim_plan::PresetConfig {
         wsim_plan::PresetConfig { synapse: synapse_version.to_owned(), sliding_sync: self.table.sliding_sync_to_sync }
     }
 

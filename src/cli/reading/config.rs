@@ -29,7 +29,7 @@ impl ReadConfig {
     pub(in crate::cli) fn new(logs: &[String], args: &ReadArgs) -> anyhow::Result<Self> {
         let range = TimeRange::parse(("--from", args.from.as_deref()), ("--to", args.to.as_deref()), &args.zone()?)?;
         let detect = args.detect_config()?;
-        let table = args.table.choose()?;
+        let table = args.table.select()?;
         Ok(Self {
             sources: source::expand(logs)?,
             ingest: ingest::IngestConfig {
@@ -40,7 +40,7 @@ impl ReadConfig {
                 dedupe: args.dedupe,
                 threads: args.threads(),
             },
-            classifier: Classifier::new(&table.table, &args.table.options())?,
+            classifier: Classifier::new(&table.table, &args.table.classifier_config())?,
             synapse_version: release_of(&table.table),
             table_note: args.table.describe(&table),
             process_cpu: args.process_cpu.as_deref().map(ProcessCpu::read).transpose()?,

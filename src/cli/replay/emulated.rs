@@ -46,7 +46,7 @@ pub(super) fn start(
         .plan
         .as_deref()
         .ok_or_else(|| UsageError("--target emulated needs --plan: a plan file, or a standard plan like generic:2".to_owned()))?;
-    let plan = PlanArg::parse(text)?.into_plan(&arguments.reading.plan_options(&read_config.synapse_version))?;
+    let plan = PlanArg::parse(text)?.into_plan(&arguments.reading.preset_config(&read_config.synapse_version))?;
     let prepare = PrepareConfig { process_cpu: read_config.process_cpu.clone(), ..PrepareConfig::default() };
     let costs = LoggedCosts::from_trace(trace, &data.endpoints, &data.profile, &replayed.requests, &prepare);
     let (growth, seed) = (config.traffic.load, config.traffic.seed);

@@ -51,16 +51,16 @@ impl SimulateConfig {
     }
 
     /// The candidates to simulate, and those that a proxy could not be configured for.
-    pub(super) fn trials(&self, options: &PresetConfig) -> anyhow::Result<(Vec<Trial>, Vec<DiscardedPlan>)> {
+    pub(super) fn trials(&self, presets: &PresetConfig) -> anyhow::Result<(Vec<Trial>, Vec<DiscardedPlan>)> {
         if self.plans.is_empty() {
-            return Ok(candidates::apply_rules(candidates::standard_trials(&self.workers, options), &self.rules));
+            return Ok(candidates::apply_rules(candidates::standard_trials(&self.workers, presets), &self.rules));
         }
         let mut trials = Vec::new();
         for plan in &self.plans {
             match plan {
                 PlanArg::Preset { preset, workers } => {
                     let workers = workers.map_or_else(|| self.workers.clone(), |count| count..=count);
-                    let of_preset = candidates::preset_trials(preset, &workers, options);
+                    let of_preset = candidates::preset_trials(preset, &workers, presets);
                     if of_preset.is_empty() {
                         let (low, high) = (preset.workers.start(), preset.workers.end());
                         let why = format!("--plan: {} is made for {low} to {high} workers, which --workers leaves out", preset.name);

@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use super::super::output::Output;
 use super::super::{Exit, UsageError};
-use wsim_text as text;
 use wsim_simulate::theory::{Exact, RunLength, Synthetic, SyntheticResult, simulate};
 use wsim_stats::Interval;
+use wsim_text as text;
 
 pub(super) fn run(words: &str, seed: u64, output: &Output) -> anyhow::Result<Exit> {
     let synthetic = parse(words)?;
