@@ -22,7 +22,7 @@ fn check(root: &Value, schema: &Value, value: &Value, at: &str, found: &mut Vec<
             "const" if expected != value => found.push(format!("{at}: not {expected}")),
             "enum" if !expected.as_array().unwrap().contains(value) => found.push(format!("{at}: not one of {expected}")),
             "minimum" if value.as_f64().is_some_and(|number| number < expected.as_f64().unwrap()) => {
-                found.push(format!("{at}: below {expected}"))
+                found.push(format!("{at}: below {expected}"));
             }
             "required" if value.is_object() => {
                 let missing = expected.as_array().unwrap().iter().filter(|key| value.get(key.as_str().unwrap()).is_none());
