@@ -186,7 +186,7 @@ fn media(homeserver: &mut Homeserver, request: &ApiRequest) -> Result<ApiRespons
             let id = homeserver.random_letters(24);
             Ok(ApiResponse::ok(&json!({"content_uri": format!("mxc://{}/{id}", homeserver.server_name)})))
         }
-        ["config"] => Ok(ApiResponse::ok(&json!({"m.upload.size": super::frontend::UPLOAD_MAX}))),
+        ["config"] => Ok(ApiResponse::ok(&json!({"m.upload.size": UPLOAD_MAX}))),
         ["preview_url"] => Ok(ApiResponse::ok(&json!({}))),
         [what @ ("download" | "thumbnail"), _, id, ..] => {
             let bytes = *homeserver.media.get(*id).ok_or_else(|| ApiResponse::error(404, "M_NOT_FOUND", "no such file"))?;
@@ -256,6 +256,8 @@ const KNOWN: &[&str] = &[
     "summary",
     "support",
 ];
+/// Largest upload, Synapse's default, bytes.
+pub(super) const UPLOAD_MAX: usize = 50 << 20;
 const THUMBNAIL_BYTES: usize = 16_384;
 
 #[cfg(test)]

@@ -90,7 +90,7 @@ impl HttpFrontend {
         let (head, body) = request.into_parts();
         let token = key::token(&head.headers, &head.uri);
         let mut api_request = ApiRequest::read(head.method.clone(), &head.uri, token, Bytes::new());
-        let most = if api_request.area == Area::Media { UPLOAD_MAX } else { BODY_MAX };
+        let most = if api_request.area == Area::Media { api::UPLOAD_MAX } else { BODY_MAX };
         match Limited::new(body, most).collect().await {
             Ok(body) => api_request.body = body.to_bytes(),
             Err(error) if error.is::<LengthLimitError>() => {
@@ -260,8 +260,6 @@ impl<F: Future<Output = ()> + 'static> Executor<F> for LocalExecutor {
 /// Start of HTTP/2 with prior knowledge; no method of HTTP/1.1 starts like this.
 const PREFACE: [u8; 4] = *b"PRI ";
 const RETRY_INTERVAL: Duration = Duration::from_millis(20);
-/// Largest upload, Synapse's default, bytes.
-pub(super) const UPLOAD_MAX: usize = 50 << 20;
 /// Largest other body, bytes.
 const BODY_MAX: usize = 10 << 20;
 const STREAMS_MAX: u32 = 1_000;

@@ -59,7 +59,7 @@ pub struct ComparedFigure {
     pub figure: Figure,
     /// Number of observed requests behind the figure.
     pub requests: u64,
-    /// ObservedDeployment value, in the figure's unit.
+    /// Observed value, in the figure's unit.
     pub observed: f64,
     /// Mean over replications with its 95 % interval.
     pub predicted: Interval,

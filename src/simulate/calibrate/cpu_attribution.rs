@@ -68,7 +68,7 @@ enum Role {
     Persister,
 }
 
-/// LoggedCpu CPU and events of each process in each window of time.
+/// Logged CPU and events of each process in each window of time.
 pub(super) struct LoggedCpu<'a> {
     window: Window,
     names: &'a Names,
@@ -284,7 +284,7 @@ fn fit(processes: &[MeasuredProcess]) -> CpuAttribution {
 const COMMON: usize = 5;
 /// Standard deviations of the priors, as shares of the priors.
 const PRIOR_DEVIATIONS: [f64; COMMON] = [1.0, 0.8, 1.0, 0.5, 1.0];
-/// Cores of an idle process: timers, garbage collection. MeasuredProcess on a quiet cluster: 0.009, main process 0.013 (docs/accuracy.md).
+/// Cores of an idle process: timers, garbage collection. Measured on a quiet cluster: 0.009, main process 0.013 (docs/accuracy.md).
 const IDLE: Interval = Interval { value: 0.02, low: 0.005, high: 0.05 };
 /// Unlogged CPU per logged second. From a coverage of 1.6 to 2.0 measured on one cluster (Synapse 1.163.2), less idle and replication.
 const UNLOGGED: f64 = 0.5;
@@ -295,7 +295,7 @@ const FETCHED: f64 = 0.000_2;
 /// Per persisted event and other process, s: 25 % of each worker at 40 events a second (Element, "Scaling to millions of users requires
 /// Synapse Pro", January 2025), and less than half of it: measured on a small cluster, 2.9 ms (docs/accuracy.md).
 const REPLICATION: Interval = Interval { value: 0.004_5, low: 0.002_5, high: 0.006 };
-/// Per persisted event at its persister, s. MeasuredProcess on one cluster: 10 to 20 ms.
+/// Per persisted event at its persister, s. Measured on one cluster: 10 to 20 ms.
 const PERSIST: Interval = Interval { value: 0.012, low: 0.006, high: 0.02 };
 /// Unit of a process's own background work, cores.
 const OWN: f64 = 0.01;

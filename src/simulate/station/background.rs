@@ -5,10 +5,10 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use crate::engine::random::next_exponential;
 use crate::engine::time::{Span, Time};
 
-/// BackgroundPieces of work at Poisson instants, all with the same mean length.
+/// Pieces of work at Poisson instants, all with the same mean length.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Background {
-    /// BackgroundPieces per second.
+    /// Pieces per second.
     pub rate: f64,
     /// Mean length of a piece.
     pub slice: Span,

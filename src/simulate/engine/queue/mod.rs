@@ -9,6 +9,10 @@
 //! - `Calendar` keeps all later events on pages, each sorted when its time comes. The thousands of waiting long polls cost two moves each
 //!   and do not slow the near events down.
 //! - `Timers` hold events of which each thing has at most one pending, and often: the next poll of a process's interpreter.
+//!
+//! Measured by removing one event and scheduling another, four million times, with a quarter of the events 20 to 30 s
+//! ahead and the others within 8 ms: with 1,000, 10,000 and 50,000 events pending this queue handles 45, 29 and 17
+//! million events a second, one `BinaryHeap` of the same keys 18, 11 and 7.5.
 
 mod calendar;
 mod near;
