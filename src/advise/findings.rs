@@ -99,7 +99,7 @@ impl<'a> Findings<'a> {
 
 /// How many times the load may grow, everything in proportion, until a process with this busy share reaches `limit`.
 /// `rest` is the part that does not grow. Infinite for a process that does nothing else; 0 if its rest alone is too much.
-pub fn headroom(busy: f64, rest: f64, limit: f64) -> f64 {
+fn headroom(busy: f64, rest: f64, limit: f64) -> f64 {
     let (available, used) = (limit - rest, busy - rest);
     if available <= 0.0 {
         0.0

@@ -45,33 +45,33 @@ impl Default for Costs {
 
 /// The costs at one server's peak.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Law {
+pub(super) struct Law {
     /// Cores of a process per core that its request lines show; the range of inferred demand is included.
-    pub request_factor: Interval,
+    pub(super) request_factor: Interval,
     /// The coverage factor (kappa) without the fixed costs that the law adds again.
-    pub kappa: Interval,
+    pub(super) kappa: Interval,
     /// Cores that every process of a cluster spends on replication.
-    pub replication: Interval,
+    pub(super) replication: Interval,
     /// Cores that persisting all events takes, on the process or processes that do it.
-    pub persisting: Interval,
+    pub(super) persisting: Interval,
     /// Cores of an idle process.
-    pub rest: Interval,
+    pub(super) rest: Interval,
 }
 
 /// What one process does at the peak, before costs.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ProcessDemand {
+pub(super) struct ProcessDemand {
     /// CPU of the request lines it serves at the peak, cores.
-    pub requests: Interval,
+    pub(super) requests: Interval,
     /// Whether it takes part in replication.
-    pub replicates: bool,
+    pub(super) replicates: bool,
     /// Share of all events that it persists, 0 to 1.
-    pub persists: f64,
+    pub(super) persists: f64,
 }
 
 impl Law {
     /// The costs in the busiest five minutes of a profile.
-    pub fn new(profile: &Profile, costs: &Costs) -> Self {
+    pub(super) fn new(profile: &Profile, costs: &Costs) -> Self {
         let events = profile.events_per_second.peak.max(0.0);
         let kappa = net_kappa(profile, costs);
         let range = profile.demand.range;
@@ -85,7 +85,7 @@ impl Law {
     }
 
     /// Cores that a process needs at the peak. Low, best and high costs go together.
-    pub fn cores(&self, demand: &ProcessDemand) -> Interval {
+    pub(super) fn cores(&self, demand: &ProcessDemand) -> Interval {
         let replicates = if demand.replicates { 1.0 } else { 0.0 };
         let at = |bound: fn(Interval) -> f64| {
             bound(self.request_factor) * bound(demand.requests)
@@ -100,7 +100,7 @@ impl Law {
 
     /// Cores that the busy limit leaves for requests on a worker of `cpu` cores: `busy * cpu - replication - rest`.
     /// Where nothing is left, no number of workers is enough.
-    pub fn left_for_requests(&self, busy: f64, cpu: f64) -> Interval {
+    pub(super) fn left_for_requests(&self, busy: f64, cpu: f64) -> Interval {
         let left = |fixed: f64| busy * cpu - fixed;
         let fixed = self.replication.plus(self.rest);
         Interval::new(left(fixed.value), left(fixed.high), left(fixed.low))

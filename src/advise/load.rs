@@ -14,26 +14,26 @@ use wsim_profile::{EndpointProfile, HeavyHitter, Profile};
 
 /// One process with the demand on it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Load<'a> {
+pub(super) struct Load<'a> {
     /// `main` or the worker's name.
-    pub name: String,
-    pub role: ProcessRole,
+    pub(super) name: String,
+    pub(super) role: ProcessRole,
     /// Name of the pool; `None` for the main process and for processes that only write streams.
-    pub pool: Option<String>,
+    pub(super) pool: Option<String>,
     /// Cores that the process may use.
-    pub cpu: f64,
+    pub(super) cpu: f64,
     /// Demand at the peak.
-    pub demand: ProcessDemand,
+    pub(super) demand: ProcessDemand,
     /// Requests per second at the peak.
-    pub requests_per_second: f64,
+    pub(super) requests_per_second: f64,
     /// Requests over the whole log.
-    pub requests: u64,
+    pub(super) requests: u64,
     /// The heaviest user, room or server that a keyed rule sends to this process, with its request CPU in cores.
-    pub pinned: Option<(&'a HeavyHitter, f64)>,
+    pub(super) pinned: Option<(&'a HeavyHitter, f64)>,
 }
 
 /// The load of every process: the main process first, then the plan's workers in order.
-pub fn loads<'a>(plan: &CheckedPlan, profile: &'a Profile) -> Vec<Load<'a>> {
+pub(super) fn loads<'a>(plan: &CheckedPlan, profile: &'a Profile) -> Vec<Load<'a>> {
     let workers = plan.workers();
     let seconds = profile.peaks.five_minutes.window.seconds();
     let mut main = LoadSum::default();
@@ -74,7 +74,7 @@ pub fn loads<'a>(plan: &CheckedPlan, profile: &'a Profile) -> Vec<Load<'a>> {
 }
 
 /// What routing needs to know of an endpoint class.
-pub fn endpoint_facts(endpoint: &EndpointProfile) -> EndpointFacts<'_> {
+pub(super) fn endpoint_facts(endpoint: &EndpointProfile) -> EndpointFacts<'_> {
     EndpointFacts {
         group: &endpoint.group,
         pattern: endpoint.pattern.as_deref(),

@@ -46,7 +46,7 @@ pub fn screen(profile: &Profile, config: &ScreenConfig) -> Advice {
 }
 
 /// What one plan would do at the busiest five minutes.
-pub fn judge(profile: &Profile, plan: CheckedPlan, config: &ScreenConfig) -> PlanSummary {
+pub(super) fn judge(profile: &Profile, plan: CheckedPlan, config: &ScreenConfig) -> PlanSummary {
     summary(profile, plan, config, &Law::new(profile, &config.costs))
 }
 

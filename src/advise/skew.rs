@@ -10,20 +10,20 @@ use wsim_profile::{EndpointProfile, HeavyHitter, Profile};
 
 /// The concentration of the load over the values of one key.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Skew<'a> {
+pub(super) struct Skew<'a> {
     /// Sum of squared shares, 0 (very many equal values) to 1 (one value).
-    pub hhi: f64,
+    pub(super) hhi: f64,
     /// The value with the largest share, with that share of the pool's load.
-    pub top: Option<(&'a HeavyHitter, f64)>,
+    pub(super) top: Option<(&'a HeavyHitter, f64)>,
 }
 
 impl<'a> Skew<'a> {
     /// A rule without a key spreads the load evenly.
-    pub const EVEN: Skew<'static> = Skew { hhi: 0.0, top: None };
+    pub(super) const EVEN: Skew<'static> = Skew { hhi: 0.0, top: None };
 
     /// The concentration for a pool's rule. The profile gives shares of rooms and remote servers of *all* load, so they are
     /// scaled to the requests that have a room or a remote server. Values beyond the twenty listed count as even.
-    pub fn for_rule(rule: &Rule, pool: &Pool, profile: &'a Profile) -> Self {
+    pub(super) fn for_rule(rule: &Rule, pool: &Pool, profile: &'a Profile) -> Self {
         let hitters = &profile.heavy_hitters;
         let Some(key) = &rule.key else { return Self::EVEN };
         match key {
@@ -55,7 +55,7 @@ impl<'a> Skew<'a> {
     }
 
     /// Variance of a server's load in units of its squared mean, for `servers` equal servers.
-    pub fn variance(&self, ring_variation: f64, servers: usize) -> f64 {
+    pub(super) fn variance(&self, ring_variation: f64, servers: usize) -> f64 {
         if servers < 2 {
             return 0.0;
         }
@@ -64,7 +64,7 @@ impl<'a> Skew<'a> {
 }
 
 /// How many standard deviations above the mean the busiest of `servers` is expected.
-pub fn expected_maximum(servers: usize) -> f64 {
+pub(super) fn expected_maximum(servers: usize) -> f64 {
     (2.0 * (servers.max(1) as f64).ln()).sqrt()
 }
 
