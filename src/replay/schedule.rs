@@ -143,6 +143,10 @@ pub fn set_overlap_limits(rows: &mut [Row]) {
 
 /// Arrival of a copy of a row, µs since the start of the window.
 fn shifted_us(row: &Row, copy: u16, window_us: u64, seed: u64) -> u64 {
+    // An original may arrive at the very end of the window, where a clone would wrap.
+    if copy == 0 {
+        return row.arrival_us;
+    }
     let shift_us = population::shift_minutes(row.actor, u32::from(copy), seed) * 60_000_000;
     let at_us = population::wrap(row.arrival_us.cast_signed() + shift_us, window_us.cast_signed());
     at_us.cast_unsigned()

@@ -211,7 +211,7 @@ fn of_waiting_syncs_only_the_latest_is_sent() {
     let (finished, kept) = run_against(address, rows, false, EngineConfig::default(), Kept::default(), &Arc::new(StopSignal::default()));
     check(&finished, &kept, 10);
     assert!(finished.totals.skipped["overtaken_sync"] >= 7, "{:?}", finished.totals);
-    assert!(kept.outcomes.iter().any(|outcome| outcome.row == 9 && outcome.end == End::Completed));
+    assert!(kept.outcomes.iter().any(|outcome| outcome.row == 9 && outcome.end == End::Completed), "{:?}", kept.outcomes);
 }
 
 #[test]
