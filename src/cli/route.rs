@@ -197,7 +197,7 @@ workers = 2
     }
 
     #[test]
-    fn round_robin_takes_each_key_as_one_request_that_has_ended() {
+    fn with_round_robin_each_key_is_one_request_that_has_ended() {
         assert_eq!(route("media", &["a", "a", "b"], b"", false).unwrap(), "a\tmedia1\na\tmedia2\nb\tmedia1\n");
         assert_eq!(route("media", &["a"], b"", true).unwrap(), "{\"key\":\"a\",\"server\":\"media1\"}\n");
     }
@@ -208,14 +208,14 @@ workers = 2
     }
 
     #[test]
-    fn what_cannot_be_routed_says_why() {
+    fn a_key_or_pool_that_cannot_be_routed_is_an_error() {
         assert_eq!(
             route("snyc", &["a"], b"", false),
             Err("plan.toml has no pool \"snyc\"; it has \"sync\", \"federation\", \"media\"".to_owned())
         );
         assert_eq!(
             route("federation", &["10.0.0.1", "secret"], b"", false),
-            Err("key 2 is no IP address, and pool \"federation\" (ip_hash) hashes the client's address".to_owned())
+            Err("key 2 is not an IP address, but pool \"federation\" (ip_hash) hashes the client's address".to_owned())
         );
     }
 }
