@@ -11,6 +11,7 @@ pub mod ingest;
 pub mod join;
 pub mod names;
 mod packed;
+pub mod population;
 mod query;
 pub mod request;
 pub mod store;
