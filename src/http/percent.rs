@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::percent_decode;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, utf8_percent_encode};
 
 /// `%21a%3Ab` -> `!a:b`. Text without an escape is borrowed.
 #[inline]
@@ -24,6 +24,19 @@ pub fn decode_text(text: &str) -> Cow<'_, str> {
     percent_decode(text.as_bytes()).decode_utf8_lossy()
 }
 
+/// Appends `text` as one path segment or query value: encodes everything but the unreserved characters of RFC 3986.
+pub fn push_encoded(out: &mut String, text: &str) {
+    out.extend(utf8_percent_encode(text, RESERVED));
+}
+
+/// `text` as one path segment or query value, see [`push_encoded`].
+#[must_use]
+pub fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, RESERVED).to_string()
+}
+
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -40,7 +53,18 @@ mod tests {
         assert!(matches!(decode(b"plain"), Cow::Borrowed(_)));
     }
 
+    #[test]
+    fn an_identifier_is_encoded_as_one_segment() {
+        assert_eq!(encoded("!a/b:c.d"), "%21a%2Fb%3Ac.d");
+        assert_eq!(encoded("@ü~_-"), "%40%C3%BC~_-");
+    }
+
     proptest! {
+        #[test]
+        fn encoded_text_is_decoded_unchanged(text: String) {
+            prop_assert_eq!(decode_text(&encoded(&text)), text);
+        }
+
         #[test]
         fn any_bytes_can_be_decoded(bytes: Vec<u8>) {
             prop_assert!(decode(&bytes).len() <= bytes.len());

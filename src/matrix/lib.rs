@@ -14,7 +14,6 @@ mod coverage;
 mod device_split;
 mod manifest;
 mod operation;
-mod path;
 mod placeholder_ids;
 mod priming;
 pub mod provision;

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::ProvisionError;
 use crate::body;
-use crate::path::encoded;
+use wsim_http::percent::encoded;
 use wsim_transport::{Client, Failure, Keep, OutgoingRequest, Response};
 
 #[derive(Debug, Clone)]

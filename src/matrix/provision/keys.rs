@@ -4,9 +4,9 @@ use super::ProvisionError;
 use super::accounts::{UserIndex, user_at, users, with_token};
 use super::api::{ApiCall, client_path};
 use super::provisioner::Provisioner;
-use crate::path::encoded;
 use crate::random::Random;
 use crate::{body, script};
+use wsim_http::percent::encoded;
 use wsim_transport::Client;
 
 impl Provisioner<'_> {

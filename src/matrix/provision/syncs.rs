@@ -9,7 +9,7 @@ use super::accounts::{user_at, users};
 use super::api::ApiCall;
 use super::provisioner::Provisioner;
 use crate::manifest::Manifest;
-use crate::path::encoded;
+use wsim_http::percent::encoded;
 use wsim_transport::Client;
 
 impl Provisioner<'_> {

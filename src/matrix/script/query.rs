@@ -4,8 +4,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::request_builder::RequestBuilder;
 use crate::operation::Op;
-use crate::path::push_encoded;
 use wsim_endpoints::Method;
+use wsim_http::percent::push_encoded;
 
 impl<'a> RequestBuilder<'a> {
     /// Appends the query.

@@ -10,9 +10,9 @@ use super::decisions::RowDecision;
 use super::state::{CopyState, Device, Room, State, User};
 use crate::body;
 use crate::operation::{Op, RequestKind, is_event_type};
-use crate::path::push_encoded;
 use crate::random::Random;
 use wsim_endpoints::Method as LoggedMethod;
+use wsim_http::percent::push_encoded;
 use wsim_replay::Unsendable;
 use wsim_transport::{Keep, OutgoingRequest};
 

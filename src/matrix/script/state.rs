@@ -6,8 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hyper::Method;
 
-use crate::path::encoded;
 use crate::{Manifest, manifest};
+use wsim_http::percent::encoded;
 use wsim_transport::{Keep, OutgoingRequest};
 
 /// All copies of the logged users and rooms, and what they share.
