@@ -64,6 +64,11 @@ class Postgres:
         command = [*self.prefix, self.programs / "postgres", "-D", self.data, *options]
         return program.start("postgres", "database", command, self.log, port=self.port, cwd="/")
 
+    def is_ready(self):
+        """Whether the server accepts queries. It listens earlier, while it is still starting up."""
+        command = [self.programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        return subprocess.run(command, cwd="/", capture_output=True).returncode == 0
+
     def create_database(self):
         """Creates the database with the encoding and collation that Synapse requires."""
         statement = f"create database {DATABASE} encoding 'UTF8' lc_collate 'C' lc_ctype 'C' template template0"
