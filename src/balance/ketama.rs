@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ring_of_synapses_own_example_is_lopsided_as_measured() {
+    fn the_ring_of_synapses_own_example_is_as_uneven_as_measured() {
         let ring_of = |ports: &[u16]| {
             let servers: Vec<Server> = ports.iter().enumerate().map(|(i, port)| Server::new(&format!("127.0.0.1:{port}"), 1, i)).collect();
             shares(&ring(&servers), servers.len())

@@ -257,7 +257,7 @@ fn a_full_server_keeps_its_keys_and_other_requests_wait_for_the_pool() {
 }
 
 #[test]
-fn nginx_answers_for_itself_when_all_are_full() {
+fn nginx_responds_itself_when_all_servers_are_full() {
     for rule in [Nginx::RoundRobin, Nginx::LeastConnections, Nginx::Hash, Nginx::Consistent, Nginx::IpHash, Nginx::Random, Nginx::RandomTwo]
     {
         let servers = servers(&[1, 1, 1]).into_iter().map(|server| server.with_limit(1)).collect();

@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_read_is_written_the_same() {
+    fn a_parsed_address_is_written_unchanged() {
         for text in ["127.0.0.1:8008", "worker-a:8081", "[::1]:9093", "unix:/run/synapse/sync1.sock"] {
             assert_eq!(Address::parse(text).unwrap().to_string(), text);
         }

@@ -45,7 +45,7 @@ mod tests {
     use wsim_plan::{Preset, PresetConfig};
 
     #[test]
-    fn what_could_end_a_word_of_a_configuration_file_is_refused() {
+    fn characters_that_end_a_word_of_a_configuration_file_are_rejected() {
         let plan = Preset::find("sync-split").unwrap().plan(2, &PresetConfig::default()).unwrap();
         assert!(check(&plan).is_ok());
         let refused = |change: &dyn Fn(&mut Pool)| {

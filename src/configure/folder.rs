@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn an_earlier_configuration_is_replaced_only_when_told_so_and_nothing_else_ever() {
+    fn force_replaces_an_earlier_configuration_and_nothing_else() {
         let parent = tempfile::tempdir().unwrap();
         let folder = parent.path().join("a/b");
         write(&folder, &files("one"), false).unwrap();
@@ -140,7 +140,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn secrets_are_closed_to_others() {
+    fn only_the_owner_can_read_secrets() {
         use std::os::unix::fs::PermissionsExt as _;
         let parent = tempfile::tempdir().unwrap();
         let folder = parent.path().join("out");

@@ -118,7 +118,7 @@ mod tests {
     use wsim_plan::known::STREAMS;
 
     #[test]
-    fn every_stream_and_duty_has_a_first_release() {
+    fn every_stream_and_background_role_has_a_first_release() {
         for (stream, _) in STREAMS {
             assert!(stream_since(stream).is_some(), "{stream}");
         }
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn releases_before_generic_workers_are_refused() {
+    fn releases_before_generic_workers_are_rejected() {
         assert!(matches!(Known::new(&"1.17".parse().unwrap()), Err(ConfigureError::TooOld(_))));
         let newest = Known::new(&"1.157".parse().unwrap()).unwrap();
         assert!(newest.main_in_instance_map() && !newest.needs_main_http_uri());

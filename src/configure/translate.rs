@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_a_proxy_cannot_see_is_said_to_be_lost() {
+    fn a_key_that_a_proxy_cannot_see_gives_a_warning() {
         let plan = Preset::find("sync-split").unwrap().plan(2, &PresetConfig::default()).unwrap();
         let mut warnings = Vec::new();
         let translated = to_proxy(&plan, ProxyKind::Apache, &mut warnings).unwrap();
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_clients_can_choose_is_pointed_out() {
+    fn a_key_that_clients_can_choose_gives_a_warning() {
         let plan = Preset::find("mdad-generic").unwrap().plan(2, &PresetConfig::default()).unwrap();
         let mut warnings = Vec::new();
         to_proxy(&plan, ProxyKind::Nginx, &mut warnings).unwrap();

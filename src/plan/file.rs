@@ -75,7 +75,7 @@ impl Plan {
             }
         }
         write_roles(&mut out, &self.background_roles);
-        out.push_str("\n# What no pool takes goes to the main process.\n");
+        out.push_str("\n# All other requests go to the main process.\n");
         out
     }
 }
@@ -196,7 +196,7 @@ const WIDTH: usize = 88;
 const HEADING: &str = "\
 # A plan for Synapse's workers: which requests go to which pool, and how each pool is balanced.
 # Pools are tried in order; the first that names an endpoint gets it. Endpoint groups: `wsim endpoints`.
-# Where addresses do not matter yet, `workers = 3` may stand instead of `servers`.
+# Where addresses do not matter yet, write `workers = 3` instead of `servers`.
 
 ";
 

@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn conditions_on_the_configuration_must_be_named_expressly() {
+    fn conditions_on_the_configuration_must_be_named_explicitly() {
         let mut plan = plan("generic", 1, false).into_plan();
         let routed = |plan: &Plan, endpoint: &Endpoint| routed(&plan.clone().check().unwrap(), endpoint);
         let sso = class("sso_all", None, true, Some("sso_only"));

@@ -278,14 +278,14 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_balance_says_so() {
+    fn a_pool_without_a_valid_rule_is_an_error() {
         assert!(matches!(rule("by the moon", None, ProxyKind::Nginx), Err(UnknownRule::Balance(_))));
         assert!(matches!(rule("hash consistent", None, ProxyKind::Nginx), Err(UnknownRule::NoKey(_))));
         assert!(matches!(rule("hash", Some("colour"), ProxyKind::Nginx), Err(UnknownRule::Key(_))));
     }
 
     #[test]
-    fn the_ring_brings_its_own_spread() {
+    fn a_ring_has_its_own_variation() {
         let ring = rule("hash consistent", Some("user"), ProxyKind::Nginx).unwrap();
         assert!((ring.ring_variation(ProxyKind::Nginx, 4) - 0.079).abs() < 0.001);
         assert!((ring.ring_variation(ProxyKind::Haproxy, 4) - 0.177).abs() < 0.001);

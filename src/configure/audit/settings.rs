@@ -57,7 +57,7 @@ fn writers(cluster: &Cluster, findings: &mut Vec<Finding>) {
                     Severity::Error,
                     &names.at,
                     [
-                        format!("{} writes {} but stands in no instance_map", name.escape_debug(), stream.escape_debug()),
+                        format!("{} writes {} but is not in instance_map", name.escape_debug(), stream.escape_debug()),
                         "the other processes do not know where to send it work: Synapse refuses to start".to_owned(),
                         "add it to instance_map with the host and port of its replication listener".to_owned(),
                     ],

@@ -106,26 +106,26 @@ fn write_pass(out: &mut String, context: &Context<'_>) {
 /// The largest weight that mod_proxy_balancer accepts.
 const WEIGHT_MAX: u32 = 100;
 
-const HEAD: &str = r#"# Include this in the VirtualHost for 443 and 8448, in place of its own ProxyPass lines for Matrix. It needs:
+const HEAD: &str = r#"# Include this in the VirtualHost for 443 and 8448, instead of its own ProxyPass lines for Matrix. It needs:
 #   a2enmod proxy proxy_http proxy_balancer lbmethod_byrequests lbmethod_bytraffic lbmethod_bybusyness slotmem_shm rewrite headers
 # `apachectl -t` warns that WSIM_UPSTREAM is not defined: it is set for each request, further down.
 
-# The log that wsim reads best: when, how long in microseconds, which server. A token in a URL stands in it: keep it to yourself.
+# The log format that wsim reads best, with microseconds and server. It contains tokens from URLs: keep it private.
 # Use it with: CustomLog ${APACHE_LOG_DIR}/matrix-access.log wsim
 LogFormat "%h %l %u %t \"%r\" %>s %b \"%{Referer}i\" \"%{User-Agent}i\" %D %{BALANCER_WORKER_NAME}e" wsim
 "#;
 
-const INITIAL: &str = r#"# A sync without `since`, or with `full_state=true`, computes everything: it can take minutes and would hold up the others.
+const INITIAL: &str = r#"# A sync without `since`, or with `full_state=true`, computes the whole state: it can take minutes and would delay other requests.
 RewriteCond "%{QUERY_STRING}" "!(?:^|&)since=[^&]" [OR]
 RewriteCond "%{QUERY_STRING}" "(?:^|&)full_state=true(?:&|$)"
 "#;
 
 const PASS: &str = r#"
-# Escaped slashes in room aliases and user ids must stay as they are, and so must all other escapes (nocanon): Synapse reads the path as
-# it was sent, and federation signs it.
+# Encoded slashes in room aliases and user ids must stay encoded, and so must all other encoded characters (nocanon): Synapse reads
+# the path as sent, and signatures of federation requests cover it.
 AllowEncodedSlashes NoDecode
 ProxyPreserveHost On
-# The one address that Synapse is to believe: what the client sent goes, and mod_proxy adds the peer's.
+# The only address that Synapse trusts: a header from the client is removed, and mod_proxy adds the client's address.
 RequestHeader unset X-Forwarded-For
 RequestHeader set X-Forwarded-Proto "expr=%{REQUEST_SCHEME}"
 ProxyPassInterpolateEnv On

@@ -204,8 +204,8 @@ matrix.example.org, matrix.example.org:8448 {
 	}
 "#;
 
-const USER: &str = r#"		# Who asks. Tokens that Synapse made are syt_<localpart in base64>_<random>_<checksum>, so all devices of a user have one key. Other
-		# tokens (bridges, an identity provider) count whole: one key per device. The token may also stand in the URL.
+const USER: &str = r#"		# The user. Synapse's own tokens are syt_<localpart in base64>_<random>_<checksum>, so all devices of a user have one key. Other
+		# tokens (bridges, an identity provider) are keys as a whole: one key per device. The token may also be in the URL.
 		map "{http.request.header.Authorization}|{http.request.uri.query.access_token}" {wsim_user} {
 			`~^Bearer syt_([^_|]*)_` "${1}"
 			`~^([^|]+)\|` "${1}"

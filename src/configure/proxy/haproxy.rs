@@ -226,7 +226,7 @@ frontend matrix
     # With TLS, instead of the line above:
     # bind :443 ssl crt /etc/haproxy/certs/matrix.example.org.pem alpn h2,http/1.1
     # bind :8448 ssl crt /etc/haproxy/certs/matrix.example.org.pem alpn h2,http/1.1
-    # The one address that Synapse is to believe; what the client sent is replaced.
+    # The only address that Synapse trusts; it replaces a header from the client.
     http-request set-header X-Forwarded-For %[src]
     http-request set-header X-Forwarded-Proto https if { ssl_fc }
     http-request set-header X-Forwarded-Proto http if !{ ssl_fc }
@@ -235,16 +235,16 @@ frontend matrix
     http-request set-header X-Request-ID %[unique-id]
 ";
 
-const USER: &str = "    # Who asks. Tokens that Synapse made are syt_<localpart in base64>_<random>_<checksum>, so all devices of a user have one key.
-    # Other tokens (bridges, an identity provider) count whole: one key per device. The token may also stand in the URL, which HAProxy's
-    # log shows as it is: keep that log to yourself.
+const USER: &str = "    # The user. Synapse's own tokens are syt_<localpart in base64>_<random>_<checksum>, so all devices of a user have one key.
+    # Other tokens (bridges, an identity provider) are keys as a whole: one key per device. The token may also be in the URL, which
+    # HAProxy logs unchanged: keep that log private.
     acl wsim_has_header req.hdr(authorization) -m found
     http-request set-var(txn.wsim_log) req.fhdr(authorization),field(2,_) if { req.fhdr(authorization) -m beg 'Bearer syt_' }
     http-request set-var(txn.wsim_user) var(txn.wsim_log)
     http-request set-var(txn.wsim_user) req.fhdr(authorization) if wsim_has_header !{ var(txn.wsim_user) -m found }
     http-request set-var(txn.wsim_user) url_param(access_token),field(2,_) if !wsim_has_header { url_param(access_token) -m beg syt_ }
     http-request set-var(txn.wsim_user) url_param(access_token) if !wsim_has_header { url_param(access_token) -m found } !{ var(txn.wsim_user) -m found }
-    # In the log: the user's localpart where the token shows it, never a token.
+    # For the log: the user's localpart if the token contains it, never the token.
     http-request capture var(txn.wsim_log) len 128
     http-request capture req.fhdr(user-agent) len 128
 
@@ -256,8 +256,7 @@ const TOKEN: &str = "    # The access token, from the header or the URL: one key
 
 ";
 
-const ROOM: &str =
-    "    # The room in the path, escapes and all. Requests without a room have no key: HAProxy then takes the servers in turn.
+const ROOM: &str = "    # The room in the path, still encoded. Requests without a room have no key: HAProxy then uses the servers in turn.
     http-request set-var(txn.wsim_room) path,field(6,/) if { path_reg -- '^/_matrix/client/[^/]+/(rooms|join|knock)/[^/]' }
     http-request set-var(txn.wsim_room) path,field(7,/) if { path_reg -- '^/_matrix/client/[^/]+/[^/]+/(rooms|join|knock)/[^/]' }
 

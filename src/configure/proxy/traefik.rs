@@ -137,7 +137,7 @@ fn write_service(out: &mut String, context: &Context<'_>, upstream: &Upstream<'_
 const BASE_PRIORITY: usize = 100;
 
 const HEAD: &str = "\
-# Replace matrix.example.org by your own name, and add entryPoints and tls to the routers if your installation has no defaults for them.
+# Replace matrix.example.org with your own name, and add entryPoints and tls to the routers if your installation has no defaults.
 
 http:
 ";
@@ -145,7 +145,7 @@ http:
 const STATIC: &str = "\
 # Merge by hand into traefik.yaml.
 
-# The log that wsim reads best. A token in a URL stands in it: keep it to yourself.
+# The log format that wsim reads best. It contains tokens from URLs: keep it private.
 accessLog:
   filePath: /var/log/traefik/access.log
   format: json
@@ -155,7 +155,7 @@ accessLog:
       names:
         User-Agent: keep
 
-# Uploads may take longer than the 60 s that Traefik gives a request by default.
+# Uploads may take longer than Traefik's default timeout of 60 s for a request.
 entryPoints:
   websecure:
     transport:

@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_are_known_by_name_and_text() {
+    fn files_are_recognised_by_name_and_text() {
         let kind = |name: &str, text: &str| detect(Path::new(name), text);
         assert_eq!(kind("a.conf", "# x\nlocation / {\n  proxy_pass http://a;\n}\n"), Some(Kind::Nginx));
         assert_eq!(kind("haproxy.cfg", "global\n  maxconn 1\nfrontend a\n  bind :80\n"), Some(Kind::Haproxy));

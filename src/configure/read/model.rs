@@ -222,11 +222,7 @@ pub enum ReadError {
     },
     /// Text that is none of the proxy's.
     #[error("{at}: {message}")]
-    Syntax {
-        at: SourceLocation,
-        /// What should stand there.
-        message: String,
-    },
+    Syntax { at: SourceLocation, message: String },
     /// A file of unknown kind.
     #[error("{0}: neither nginx, HAProxy, Caddy, Traefik nor Synapse configuration; name the program with --kind")]
     Kind(String),

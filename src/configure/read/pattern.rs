@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn look_around_is_said_not_guessed() {
+    fn look_around_is_an_error() {
         assert!(Pattern::new("^/(?!x)", false).unwrap_err().contains("look-around"));
         assert!(Pattern::new("(", false).is_err());
         assert!(Pattern::new("a{1000}{1000}{1000}", false).is_err());

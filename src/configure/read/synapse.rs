@@ -178,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn processes_are_found_by_where_they_listen() {
+    fn processes_are_found_by_their_listeners() {
         let mut cluster = Cluster::default();
         let homeserver = "server_name: a\nlisteners:\n  - port: 8008\n    resources:\n      - names: [client, federation]\nstream_writers:\n  typing: w1\n  events: [w1, w2]\ninstance_map:\n  main: {host: localhost, port: 9093}\n";
         cluster.add(Path::new("homeserver.yaml"), homeserver).unwrap();

@@ -230,7 +230,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_value_knows_its_line() {
+    fn every_value_has_its_line() {
         let file: Arc<str> = "a.yaml".into();
         let text = "a: 1\nstream_writers:\n  typing: worker1\n  events:\n    - p1\n    - p2\nb: {x: [yes, \"2\"]}\nmessage: on\n";
         let node = yaml(&file, text).unwrap();

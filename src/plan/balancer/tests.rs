@@ -83,7 +83,7 @@ fn the_words_of_haproxy_name_rule_hash_type_and_factor() {
 }
 
 #[test]
-fn a_release_brings_its_rules_and_none_means_the_newest() {
+fn a_release_selects_its_rules_and_none_means_the_newest() {
     let least = |release| algorithm(ProxyKind::Haproxy, release, "leastconn", None);
     let ties = |random_ties| Ok(Algorithm::Haproxy(Haproxy::LeastConnections { random_ties }));
     assert_eq!(least(Some("2.6.12")), ties(false));
@@ -102,7 +102,7 @@ fn a_release_brings_its_rules_and_none_means_the_newest() {
 }
 
 #[test]
-fn a_comparator_stands_behind_any_proxy() {
+fn a_comparator_works_behind_any_proxy() {
     for kind in [ProxyKind::Nginx, ProxyKind::Envoy] {
         let jsq = algorithm(kind, None, "Join the shortest busy queue", None);
         assert_eq!(jsq, Ok(Algorithm::Comparator(Comparator::ShortestBusyQueue)));
@@ -112,7 +112,7 @@ fn a_comparator_stands_behind_any_proxy() {
 }
 
 #[test]
-fn what_a_proxy_does_not_have_says_what_it_has() {
+fn the_error_for_an_unknown_rule_lists_the_proxys_rules() {
     let error = |kind, words| algorithm(kind, None, words, None).unwrap_err();
     assert_eq!(
         error(ProxyKind::Traefik, "least_conn"),

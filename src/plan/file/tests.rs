@@ -119,7 +119,7 @@ fn two_pools_of_one_name_are_an_error_and_one_group_in_two_pools_gives_a_warning
 }
 
 #[test]
-fn one_worker_cannot_have_two_limits_and_two_workers_not_one_name() {
+fn one_worker_with_two_limits_and_two_workers_with_one_name_are_errors() {
     let plus = |pools: &str| {
         Plan::from_toml(&EXAMPLE.replace("[stream_writers]", &format!("{pools}\n[stream_writers]")), "p").unwrap_err().to_string()
     };
@@ -149,7 +149,7 @@ fn probable_mistakes_give_warnings() {
 }
 
 #[test]
-fn a_written_plan_looks_made_by_hand() {
+fn a_written_plan_looks_handwritten() {
     let mut plan = Plan::from_toml(EXAMPLE, "p").unwrap().into_plan();
     plan.pools[0].endpoints = known::groups().take(12).map(|group| Selector::Group(group.to_owned())).collect();
     plan.pools[0].cpu = 0.25;

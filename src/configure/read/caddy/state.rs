@@ -60,7 +60,7 @@ impl State {
         while let Some(open) = rest.find('{') {
             let Some(close) = rest[open..].find('}').map(|length| open + length) else { break };
             if open > 0 && rest.as_bytes()[open - 1] == b'\\' {
-                // An escaped brace stands for itself.
+                // An escaped brace is literal.
                 out.push_str(&rest[..open - 1]);
                 out.push('{');
                 rest = &rest[open + 1..];
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn placeholders_are_filled_or_said_to_be_unknown() {
+    fn placeholders_are_replaced_or_reported_as_unknown() {
         let mut state = State::new(&Request::new("GET", "/a%20b?x=1%2F2").with_header("Authorization", "Bearer t"));
         state.set("user", Ok("alice".to_owned()));
         assert_eq!(state.filled("{method} {uri}|{http.request.uri.path}").unwrap(), "GET /a%20b?x=1%2F2|/a b");

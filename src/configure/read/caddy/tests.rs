@@ -146,7 +146,7 @@ fn json_has_maps_too() {
 }
 
 #[test]
-fn a_header_that_is_changed_in_a_way_not_evaluated_is_unknown_and_one_that_is_not_there_is_not() {
+fn an_unsupported_change_makes_an_existing_header_unknown() {
     let text = r#"
 matrix.example.org {
   request_header +X-More b

@@ -82,7 +82,7 @@ fn keys_are_what_the_rule_hashes() {
 }
 
 #[test]
-fn pools_know_their_servers_and_rules() {
+fn pools_have_their_servers_and_rules() {
     let proxy = read(Path::new("haproxy.cfg"), CONFIG, &NoFiles).unwrap();
     let pool = |name: &str| proxy.pools.iter().find(|pool| pool.name == name).unwrap();
     assert_eq!(pool("main").balance, "leastconn");

@@ -75,7 +75,7 @@ mod tests {
     use super::words;
 
     #[test]
-    fn quotes_and_backslashes_are_taken_away() {
+    fn quotes_and_backslashes_are_removed() {
         let read = |line: &str| words(line).unwrap();
         assert_eq!(read("  acl a path_reg ^/x$ # comment"), ["acl", "a", "path_reg", "^/x$"]);
         assert_eq!(read(r#"x "a b" 'c "d"' e\ f "\"" ''"#), ["x", "a b", "c \"d\"", "e f", "\"", ""]);

@@ -50,7 +50,7 @@ fn locations_have_nginxs_precedence() {
 }
 
 #[test]
-fn methods_are_told_apart_in_every_usual_way() {
+fn methods_are_distinguished_in_every_common_way() {
     let config = "map $request_method $typing { default http://main:1; PUT http://writer:1; }
       server {
         error_page 418 = @writer;
@@ -68,7 +68,7 @@ fn methods_are_told_apart_in_every_usual_way() {
 }
 
 #[test]
-fn rewrites_search_again_and_are_told() {
+fn rewrites_search_again_and_are_reported() {
     let config = "server {
         rewrite ^/old/(.*)$ /new/$1;
         location /new/ { proxy_pass http://new:1; }
@@ -90,7 +90,7 @@ fn rewrites_search_again_and_are_told() {
 }
 
 #[test]
-fn keys_are_worked_out_through_maps() {
+fn keys_are_evaluated_through_maps() {
     let config = r#"
       map $arg_since $sync { default syncs; '' initials; }
       map $arg_access_token $from_url { default $arg_access_token; "~syt_(?<username>.*?)_.*" $username; }
@@ -118,7 +118,7 @@ fn keys_are_worked_out_through_maps() {
 }
 
 #[test]
-fn what_is_not_evaluated_says_where() {
+fn parts_that_are_not_evaluated_have_a_location() {
     let config = "split_clients $remote_addr $side { 50% a; * b; }
     server {
       location ~ ^/(?!x)y { proxy_pass http://a:1; }

@@ -41,7 +41,7 @@ fn the_longest_rule_wins_unless_a_priority_says_otherwise() {
 }
 
 #[test]
-fn equal_priorities_that_disagree_are_said() {
+fn equal_priorities_that_disagree_make_the_result_unknown() {
     let text = "[http.routers.a]\nrule = \"PathPrefix(`/x`)\"\nservice = \"a\"\n[http.routers.b]\nrule = \"PathPrefix(`/`)\"\npriority = 16\nservice = \"b\"\n[http.services.a.loadBalancer]\nservers = [{url = \"http://a:1\"}]\n[http.services.b.loadBalancer]\nservers = [{url = \"http://b:1\"}]\n";
     let proxy = read(&[(Path::new("d.toml"), text)]).unwrap();
     let answer = proxy.sites[0].route(&Request::new("GET", "/x/y")).target;
