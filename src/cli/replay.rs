@@ -85,7 +85,7 @@ pub struct Replay {
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0, help_heading = "How fast and how much")]
     load: f64,
     /// Let users join over this time, like 60s
-    #[arg(long, value_name = "TIME", default_value = "0", value_parser = choices::seconds, help_heading = "How fast and how much")]
+    #[arg(long, value_name = "TIME", default_value = "0", value_parser = config::seconds, help_heading = "How fast and how much")]
     ramp: f64,
     /// Find the largest load that meets a target like 'p95 work < 500ms'
     #[arg(long, value_name = "OBJECTIVE", help_heading = "How fast and how much")]
@@ -97,11 +97,11 @@ pub struct Replay {
     #[arg(long, help_heading = "How fast and how much")]
     precise: bool,
     /// Serve Prometheus metrics of the run (port only: on loopback; 0: a free port)
-    #[arg(long, value_name = "[ADDRESS:]PORT", value_parser = choices::listen, help_heading = "How fast and how much")]
+    #[arg(long, value_name = "[ADDRESS:]PORT", value_parser = config::listen, help_heading = "How fast and how much")]
     metrics: Option<SocketAddr>,
 
     /// Send only part i of N, by user, from 0: for several machines
-    #[arg(long, value_name = "i/N", value_parser = choices::shard, help_heading = "Several machines")]
+    #[arg(long, value_name = "i/N", value_parser = config::shard, help_heading = "Several machines")]
     shard: Option<(u32, u32)>,
     /// When all shards begin
     #[arg(long, value_name = "TIME", help_heading = "Several machines")]

@@ -72,7 +72,7 @@ pub enum Failure {
     TooLong,
     #[error("response is not HTTP")]
     Protocol,
-    /// Not of the transport's making: whoever waited for the response stopped waiting.
+    /// The caller stopped waiting for the response; the transport itself does not report this.
     #[error("given up when the run ended")]
     Abandoned,
 }

@@ -26,7 +26,7 @@ use wsim_replay::{
     self as replay, EngineConfig, FinishedRun, LiveCounters, ReplayedRequests, Run, Schedule, StopReason, StopSignal, TrafficConfig,
 };
 use wsim_report::replay::{LimitStep, Predicted, ReplayReport};
-use wsim_report::{RunFolder, format};
+use wsim_report::RunFolder;
 use wsim_trace::Trace;
 use wsim_trace::ingest::Progress;
 
@@ -183,8 +183,6 @@ impl Player<'_> {
         let rows = replayed.rows(&self.script(), self.left_out);
         ReplayReport {
             facts: summary.run_facts(Vec::new()),
-            inputs: summary.inputs(),
-            malformed: summary.malformed_examples(),
             target: self.target.shown.clone(),
             server_name: self.target.checked.server_name.clone(),
             window: Window { start_us: replayed.start_us, end_us: replayed.end_us() },
@@ -242,7 +240,7 @@ fn show_progress(live: &Arc<LiveCounters>, stats: &Arc<LiveStats>, scheduled: u6
 /// The figures of the last seconds; empty until there are any.
 fn last_window(stats: &LiveStats) -> String {
     let Some(window) = stats.last_window() else { return String::new() };
-    let ms = |ns: u64| format::milliseconds(ns as f64 / 1e6);
+    let ms = |ns: u64| wsim_text::milliseconds(ns as f64 / 1e6);
     let work = window.work_p95_ns.map_or_else(String::new, |ns| format!(", work p95 {}", ms(ns)));
     format!(", late p99 {}{work}", ms(window.lateness_p99_ns))
 }

@@ -17,10 +17,10 @@ use crate::Manifest;
 use wsim_transport::{Connector, Target, TransportConfig};
 
 /// The response to a request, by its number, method and path.
-type Answers = fn(usize, &str) -> (u16, &'static str);
+type Responses = fn(usize, &str) -> (u16, &'static str);
 
 /// Serves until the test ends. Returns the URL and the number of requests so far.
-async fn homeserver(answers: Answers) -> (String, Arc<AtomicUsize>) {
+async fn homeserver(responses: Responses) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let count = Arc::new(AtomicUsize::new(0));
@@ -31,7 +31,7 @@ async fn homeserver(answers: Answers) -> (String, Arc<AtomicUsize>) {
             tokio::spawn(async move {
                 let service = service_fn(move |request: Request<Incoming>| {
                     let number = counted.fetch_add(1, Ordering::Relaxed);
-                    let (status, body) = answers(number, &format!("{} {}", request.method(), request.uri().path()));
+                    let (status, body) = responses(number, &format!("{} {}", request.method(), request.uri().path()));
                     let response = Response::builder().status(status).body(Full::new(Bytes::from_static(body.as_bytes())));
                     async move { response }
                 });
@@ -42,8 +42,8 @@ async fn homeserver(answers: Answers) -> (String, Arc<AtomicUsize>) {
     (url, count)
 }
 
-async fn provisioned(answers: Answers, accounts: AccountSource, forbidden: &[&str]) -> (Result<(), ProvisionError>, usize) {
-    let (url, count) = homeserver(answers).await;
+async fn provisioned(responses: Responses, accounts: AccountSource, forbidden: &[&str]) -> (Result<(), ProvisionError>, usize) {
+    let (url, count) = homeserver(responses).await;
     let target: Target = url.parse().unwrap();
     let client = Client::new(Connector::new(target, TransportConfig::default()).await.unwrap());
     let folder = tempfile::tempdir().unwrap();
@@ -62,7 +62,7 @@ fn secret() -> AccountSource {
 
 #[tokio::test]
 async fn each_obstacle_has_its_own_error() {
-    type Case = (Answers, fn(&ProvisionError) -> bool);
+    type Case = (Responses, fn(&ProvisionError) -> bool);
     let cases: [Case; 6] = [
         (|_, _| (200, "<html>"), |error| matches!(error, ProvisionError::NotMatrix { status: 200 })),
         (
@@ -105,20 +105,20 @@ async fn each_obstacle_has_its_own_error() {
             |error| matches!(error, ProvisionError::ErrorResponse { status: 500, message, .. } if message == "Internal server error"),
         ),
     ];
-    for (number, (answers, expected)) in cases.into_iter().enumerate() {
-        let error = provisioned(answers, secret(), &[]).await.0.unwrap_err();
+    for (number, (responses, expected)) in cases.into_iter().enumerate() {
+        let error = provisioned(responses, secret(), &[]).await.0.unwrap_err();
         assert!(expected(&error), "case {number}: {error:?}");
     }
 }
 
 #[tokio::test]
 async fn the_server_of_the_log_is_refused_before_anything_is_created() {
-    let answers: Answers = |_, path| match path {
+    let responses: Responses = |_, path| match path {
         "GET /_matrix/client/versions" => VERSIONS,
         "GET /_matrix/key/v2/server" => (200, "{\"server_name\":\"Old.example\"}"),
         _ => panic!("{path}"),
     };
-    let (done, requests) = provisioned(answers, secret(), &["old.example"]).await;
+    let (done, requests) = provisioned(responses, secret(), &["old.example"]).await;
     assert!(matches!(done, Err(ProvisionError::ServerInLog { server }) if server == "old.example"));
     assert_eq!(requests, 2);
     let (done, _) = provisioned(|_, _| VERSIONS, secret(), &["127.0.0.1"]).await;
@@ -130,14 +130,14 @@ async fn the_server_of_the_log_is_refused_before_anything_is_created() {
 
 #[tokio::test]
 async fn a_rate_limit_is_waited_out() {
-    let answers: Answers = |number, _| match number {
+    let responses: Responses = |number, _| match number {
         0 => VERSIONS,
         1 => (404, ""),
         2..5 => (429, "{\"errcode\":\"M_LIMIT_EXCEEDED\",\"retry_after_ms\":60}"),
         _ => (404, "{\"errcode\":\"M_UNRECOGNIZED\"}"),
     };
     let began = std::time::Instant::now();
-    let (done, requests) = provisioned(answers, secret(), &[]).await;
+    let (done, requests) = provisioned(responses, secret(), &[]).await;
     assert!(matches!(done, Err(ProvisionError::NoRegistration)), "{done:?}");
     assert_eq!(requests, 6);
     assert!(began.elapsed() >= std::time::Duration::from_millis(180));
@@ -157,8 +157,8 @@ async fn a_world_belongs_to_its_target() {
 
 #[tokio::test]
 async fn a_reinstalled_target_is_noticed() {
-    let answers: Answers = |_, path| if path.ends_with("versions") { VERSIONS } else { (401, "{\"errcode\":\"M_UNKNOWN_TOKEN\"}") };
-    let (url, count) = homeserver(answers).await;
+    let responses: Responses = |_, path| if path.ends_with("versions") { VERSIONS } else { (401, "{\"errcode\":\"M_UNKNOWN_TOKEN\"}") };
+    let (url, count) = homeserver(responses).await;
     let client = Client::new(Connector::new(url.parse().unwrap(), TransportConfig::default()).await.unwrap());
     let mut manifest = Manifest::new(&url, [1; 16]);
     manifest.admin = Some(crate::Admin { user_id: "@a:b".to_owned(), token: "t".to_owned() });

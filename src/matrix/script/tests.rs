@@ -125,7 +125,7 @@ fn a_sync_continues_from_the_last_response() {
     assert_eq!((first.target.as_str(), first.keep), ("/_matrix/client/v3/sync?timeout=30000", Keep::Body));
     script.learn(0, 0, &response(200, "{\"next_batch\":\"s1_2/3\",\"rooms\":{\"join\":{}}}"));
     assert_eq!(script.request(1, 0).unwrap().target, "/_matrix/client/v3/sync?since=s1_2%2F3&timeout=30000");
-    // Others are not touched: another user, another copy, an answer that is no success.
+    // Others are not touched: another user, another copy, a response with an error status.
     assert!(!script.request(2, 0).unwrap().target.contains("since"));
     assert!(!script.request(1, 1).unwrap().target.contains("since"));
     script.learn(1, 0, &response(502, "{\"next_batch\":\"wrong\"}"));
@@ -238,16 +238,16 @@ fn tiers_and_reasons() {
         let script = log.script(allowed);
         (0..8).map(|row| script.decide(row).err()).collect::<Vec<_>>()
     };
-    let (write, dangerous, missing, nobody, never) = (
+    let (write, dangerous, missing, no_user, never) = (
         Some(Unsendable::Write),
         Some(Unsendable::Dangerous),
         Some(Unsendable::NotProvisioned),
         Some(Unsendable::NoUser),
         Some(Unsendable::Never),
     );
-    assert_eq!(reasons(Tier::Read), [write, write, write, dangerous, nobody, None, None, never]);
-    assert_eq!(reasons(Tier::Write), [None, dangerous, dangerous, dangerous, nobody, None, None, never]);
-    assert_eq!(reasons(Tier::Dangerous), [None, missing, None, missing, nobody, None, None, never]);
+    assert_eq!(reasons(Tier::Read), [write, write, write, dangerous, no_user, None, None, never]);
+    assert_eq!(reasons(Tier::Write), [None, dangerous, dangerous, dangerous, no_user, None, None, never]);
+    assert_eq!(reasons(Tier::Dangerous), [None, missing, None, missing, no_user, None, None, never]);
     let script = log.script(Tier::Write);
     assert_eq!(script.counts().values().sum::<u64>(), 8);
     assert_eq!(script.decide(8), Err(Unsendable::Invalid));
