@@ -1,6 +1,6 @@
 //! The charts of an analysis, with their captions.
 
-use super::AnalysisReport;
+use super::model::AnalysisReport;
 use crate::charts::{self, Chart};
 use wsim_text as text;
 

@@ -1,6 +1,6 @@
 //! A realistic report with hostile names, for the tests of every format.
 
-use super::AnalysisReport;
+use super::model::AnalysisReport;
 use crate::shared::run_facts::{NextStep, RunFacts};
 use wsim_advise::{Advice, Confidence, ConfidenceLevel, Decision, Meets, Objective, PlanSummary, ProcessRole, ProcessSummary, Verdict};
 use wsim_plan::{Plan, Pool, Proxy, ProxyKind, Selector, Writers};

@@ -7,7 +7,8 @@
 use askama::Template;
 
 use super::line_prose::{joined, line_prose};
-use super::{AnalysisReport, charts, tables};
+use super::model::AnalysisReport;
+use super::{charts, tables};
 use crate::charts::Chart;
 use crate::exporter::ReportError;
 use crate::shared::escape;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::AnalysisReport;
+use super::model::AnalysisReport;
 use crate::exporter::ReportError;
 use crate::shared::json::{self, Span, WireInput};
 use crate::shared::run_facts::NextStep;
@@ -22,7 +22,7 @@ use wsim_trace::join::JoinFacts;
 pub const SCHEMA: &str = include_str!("../schema/analysis-1.json");
 
 pub(super) fn json(report: &AnalysisReport) -> Result<String, ReportError> {
-    json::write(&Analysis::from(report))
+    Ok(json::write(&Analysis::from(report))?)
 }
 
 #[derive(Serialize)]

@@ -1,6 +1,6 @@
 //! How lines became requests, in sentences: every line and every request is accounted for.
 
-use super::AnalysisReport;
+use super::model::AnalysisReport;
 use wsim_text::{count, plural};
 use wsim_trace::join::JoinFacts;
 

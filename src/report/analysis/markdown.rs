@@ -1,6 +1,8 @@
 //! `report.md` of an analysis: the findings for an issue tracker.
 
-use super::{AnalysisReport, line_prose, tables};
+use super::line_prose::line_prose;
+use super::model::AnalysisReport;
+use super::tables;
 use crate::shared::markdown::{code_block, created_by, list, push, section, sentence};
 use crate::shared::plan_cells::{meets_text, process_table};
 use crate::shared::verdict::plan_heading;

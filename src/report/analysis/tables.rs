@@ -1,6 +1,6 @@
 //! The tables of an analysis: columns, their order and their wording, independent of the format.
 
-use super::AnalysisReport;
+use super::model::AnalysisReport;
 use crate::shared::plan_cells::{plan_cells, plan_columns, result_cells, result_columns};
 use crate::shared::share;
 use crate::shared::table::{Cell, Column, Table, Tone};

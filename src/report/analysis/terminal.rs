@@ -4,7 +4,9 @@ use std::io::{self, Write};
 
 use anstyle::Style as Ansi;
 
-use super::{AnalysisReport, best_by_workers, line_prose, tables};
+use super::line_prose::line_prose;
+use super::model::{AnalysisReport, best_by_workers};
+use super::tables;
 use crate::shared::escape;
 use crate::shared::plan_cells::{busiest_texts, meets_text};
 use crate::shared::table::Tone;

@@ -54,8 +54,8 @@ pub(crate) fn predicted_measured_chart(figures: &[PredictedFigure], caption: &st
 
 #[cfg(test)]
 mod tests {
-    use crate::Report;
     use crate::analysis::fixture;
+    use crate::exporter::Report;
 
     #[test]
     fn every_chart_stands_alone_and_is_inert() {

@@ -1,7 +1,8 @@
 //! Runs as the other commands write them, hostile names included.
 
 use super::{ComparisonReport, Run, read};
-use crate::{Report, analysis as analysis_report, replay, simulation};
+use crate::exporter::Report;
+use crate::{analysis as analysis_report, replay, simulation};
 
 fn analysis(name: &str) -> Run {
     read(name, &analysis_report::fixture::report().json().unwrap(), None).unwrap()

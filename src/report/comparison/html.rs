@@ -2,9 +2,9 @@
 
 use askama::Template;
 
-use super::ComparisonReport;
-use crate::Report;
+use super::report::ComparisonReport;
 use crate::charts::Chart;
+use crate::exporter::Report;
 use crate::exporter::ReportError;
 use crate::shared::glossary::TERMS;
 use crate::shared::page::{PageFrame, sentence};

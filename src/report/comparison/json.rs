@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::ComparisonReport;
 use super::model::{Run, RunPair};
+use super::report::ComparisonReport;
 use crate::exporter::ReportError;
 use crate::shared::json;
 
@@ -11,7 +11,7 @@ use crate::shared::json;
 pub const SCHEMA: &str = include_str!("../schema/comparison-1.json");
 
 pub(super) fn json(report: &ComparisonReport) -> Result<String, ReportError> {
-    json::write(&Comparison {
+    Ok(json::write(&Comparison {
         schema: "wsim.comparison/1",
         wsim: &report.wsim,
         created: &report.created,
@@ -20,7 +20,7 @@ pub(super) fn json(report: &ComparisonReport) -> Result<String, ReportError> {
         doubts: report.doubts(),
         runs: &report.runs,
         pairs: &report.pairs,
-    })
+    })?)
 }
 
 #[derive(Serialize)]

@@ -1,7 +1,7 @@
 //! `report.md` of a comparison: the findings for an issue tracker.
 
-use super::ComparisonReport;
-use crate::Report;
+use super::report::ComparisonReport;
+use crate::exporter::Report;
 use crate::shared::markdown::{code_block, list, push, section, sentence};
 
 pub(super) fn markdown(report: &ComparisonReport) -> String {

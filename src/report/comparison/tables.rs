@@ -1,8 +1,8 @@
 //! The tables of a comparison.
 
-use super::ComparisonReport;
 use super::model::{FigurePair, PairKind, RunKind, RunPair};
 use super::pair::{P50_LIMIT, P95_LIMIT, REQUESTS_MIN};
+use super::report::ComparisonReport;
 use crate::shared::table::{Cell, Column, Table, Tone};
 use wsim_stats::Interval;
 use wsim_text as text;

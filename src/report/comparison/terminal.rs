@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use super::ComparisonReport;
-use crate::Report;
+use super::report::ComparisonReport;
+use crate::exporter::Report;
 use crate::shared::table::{Cell, Column, Tone};
 use crate::shared::terminal::{ColumnView, Style, TerminalWriter, WrittenFiles, bold, dim, tone_style};
 use wsim_text as text;

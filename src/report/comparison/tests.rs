@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{ComparisonReport, Latencies, PairKind, ReadError, Run, fixture, read};
-use crate::Report;
+use crate::exporter::Report;
 use crate::exporter::printed;
 use crate::shared::schema_check;
 use wsim_stats::Interval;

@@ -1,6 +1,6 @@
 //! An invented replay, hostile names included.
 
-use super::{CpuShare, LimitStep, Predicted, ReplayReport};
+use super::model::{CpuShare, LimitStep, Predicted, ReplayReport};
 use crate::analysis::fixture;
 use wsim_endpoints::EndpointId;
 use wsim_matrix::Tier;

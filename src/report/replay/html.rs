@@ -2,9 +2,9 @@
 
 use askama::Template;
 
-use super::ReplayReport;
-use crate::Report;
+use super::model::ReplayReport;
 use crate::charts::Chart;
+use crate::exporter::Report;
 use crate::exporter::ReportError;
 use crate::shared::escape;
 use crate::shared::glossary::TERMS;

@@ -3,7 +3,7 @@
 //! Invariant: counts and histograms of the joined report are those that one machine would have written for the same outcomes. The joined
 //! report is void if a shard is void or missing.
 
-use super::ReplayReport;
+use super::model::ReplayReport;
 use crate::shared::vocabulary;
 
 /// Why reports are not shards of one replay.

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::{ReplayReport, fixture, join, read};
-use crate::Report;
+use crate::exporter::Report;
 use wsim_endpoints::EndpointId;
 use wsim_matrix::Tier;
 use wsim_replay::record::{Measurements, Recorder};

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
 
-use super::ReplayReport;
+use super::model::ReplayReport;
 use crate::exporter::ReportError;
 use crate::shared::json::{self, Span};
 use wsim_replay::record::{Group, LatencyHistogram, Tally};
@@ -15,7 +15,7 @@ use wsim_replay::record::{Group, LatencyHistogram, Tally};
 pub const SCHEMA: &str = include_str!("../schema/replay-1.json");
 
 pub(super) fn json(report: &ReplayReport) -> Result<String, ReportError> {
-    json::write(&Replay::from(report))
+    Ok(json::write(&Replay::from(report))?)
 }
 
 #[derive(Serialize)]

@@ -1,7 +1,7 @@
 //! `report.md` of a replay: the findings for an issue tracker.
 
-use super::ReplayReport;
-use crate::Report;
+use super::model::ReplayReport;
+use crate::exporter::Report;
 use crate::shared::markdown::{code_block, push, section, sentence};
 use crate::shared::vocabulary;
 use wsim_text as text;

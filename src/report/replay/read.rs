@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 
-use super::{CpuShare, LimitStep, Predicted, ReplayReport};
+use super::model::{CpuShare, LimitStep, Predicted, ReplayReport};
 use crate::shared::run_facts::RunFacts;
 use wsim_matrix::Tier;
 use wsim_profile::Window;

@@ -1,6 +1,6 @@
 //! The tables of a replay.
 
-use super::ReplayReport;
+use super::model::ReplayReport;
 use crate::shared::share;
 use crate::shared::table::{Cell, Column, Table, Tone};
 use wsim_replay::record::{LatencyHistogram, Tally};

@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use super::ReplayReport;
-use crate::Report;
+use super::model::ReplayReport;
+use crate::exporter::Report;
 use crate::shared::escape;
 use crate::shared::table::{Column, Table, Tone};
 use crate::shared::terminal::{ColumnView, Style, TerminalWriter, WrittenFiles, bold, dim, tone_style};

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::fixture;
-use crate::Report;
+use crate::exporter::Report;
 use crate::exporter::printed;
 use crate::shared::schema_check;
 

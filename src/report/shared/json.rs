@@ -6,7 +6,6 @@
 use serde::Serialize;
 
 use super::{escape, vocabulary};
-use crate::exporter::ReportError;
 use wsim_profile::Window;
 use wsim_text as text;
 use wsim_trace::ingest::LineTally;
@@ -15,8 +14,8 @@ use wsim_trace::ingest::LineTally;
 /// written as `\uXXXX`; a program that prints a value must escape it for its output.
 ///
 /// # Errors
-/// [`ReportError::Json`] if serialising fails.
-pub(crate) fn write(report: &impl Serialize) -> Result<String, ReportError> {
+/// Those of `serde_json`; no value of a report causes one.
+pub(crate) fn write(report: &impl Serialize) -> serde_json::Result<String> {
     let mut text = escape::json(&serde_json::to_string_pretty(report)?);
     text.push('\n');
     Ok(text)

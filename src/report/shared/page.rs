@@ -105,8 +105,8 @@ const SCRIPT: &str = include_str!("../templates/page.js");
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Report;
     use crate::analysis::fixture;
+    use crate::exporter::Report;
 
     #[test]
     fn the_policy_contains_the_hash_of_the_script_in_the_page() {

@@ -1,6 +1,6 @@
 //! The charts of a simulation, with their captions.
 
-use super::SimulationReport;
+use super::model::SimulationReport;
 use crate::charts::{self, Chart, PredictedFigure};
 use wsim_advise::sweep::Sweep;
 use wsim_simulate::backtest::{ComparedFigure, Figure};

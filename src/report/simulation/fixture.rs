@@ -1,6 +1,6 @@
 //! A sweep derived from the fixture of the analysis, hostile names included.
 
-use super::SimulationReport;
+use super::model::SimulationReport;
 use crate::analysis::fixture;
 use wsim_advise::sweep::{Comparison, DiscardedPlan, Imbalance, Latency, SimulatedGroup, SimulatedPlan, StressCase, Sweep};
 use wsim_advise::{Decision, Meets, PlanSummary, ProcessSummary, Verdict};

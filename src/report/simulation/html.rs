@@ -2,7 +2,8 @@
 
 use askama::Template;
 
-use super::{SimulationReport, charts, tables};
+use super::model::SimulationReport;
+use super::{charts, tables};
 use crate::analysis::{line_prose, tables as analysis_tables};
 use crate::charts::Chart;
 use crate::exporter::ReportError;
@@ -110,7 +111,7 @@ fn method(report: &SimulationReport) -> Vec<(&'static str, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Report;
+    use crate::exporter::Report;
     use crate::shared::html_check;
     use crate::simulation::fixture;
 

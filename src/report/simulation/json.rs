@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::SimulationReport;
+use super::model::SimulationReport;
 use crate::exporter::ReportError;
 use crate::shared::json::{self, Span, WireInput};
 use crate::shared::run_facts::NextStep;
@@ -16,7 +16,7 @@ use wsim_stats::Interval;
 pub const SCHEMA: &str = include_str!("../schema/simulation-1.json");
 
 pub(super) fn json(report: &SimulationReport) -> Result<String, ReportError> {
-    json::write(&Simulation::from(report))
+    Ok(json::write(&Simulation::from(report))?)
 }
 
 #[derive(Serialize)]

@@ -1,6 +1,7 @@
 //! `report.md` of a simulation: the findings for an issue tracker.
 
-use super::{SimulationReport, tables};
+use super::model::SimulationReport;
+use super::tables;
 use crate::analysis::{line_prose, tables as analysis_tables};
 use crate::shared::markdown::{code_block, created_by, list, push, section, sentence};
 use crate::shared::plan_cells::meets_text;

@@ -1,6 +1,6 @@
 //! The tables of a simulation.
 
-use super::{SimulationReport, backtest_counts, backtest_figures};
+use super::model::{SimulationReport, backtest_counts, backtest_figures};
 use crate::shared::plan_cells::{busiest_columns, plan_cells, plan_columns, result_cells, result_columns};
 use crate::shared::table::{Cell, Column, Table, Tone};
 use wsim_advise::PlanSummary;

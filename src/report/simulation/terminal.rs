@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use super::{SimulationReport, tables};
+use super::model::SimulationReport;
+use super::tables;
 use crate::analysis::write_inputs;
 use crate::shared::escape;
 use crate::shared::plan_cells::{busiest_texts, meets_text};
