@@ -170,7 +170,8 @@ fn stderr_is_terminal() -> bool {
 
 /// Columns of the terminal; without a terminal the value of `COLUMNS`, or 100.
 fn terminal_width() -> usize {
-    let from_environment = || std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).filter(|columns| (40..=400).contains(columns));
+    let from_environment =
+        || std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).filter(|columns| (40..=400).contains(columns));
     terminal_size::terminal_size().map_or_else(|| from_environment().unwrap_or(100), |(terminal_size::Width(width), _)| usize::from(width))
 }
 
