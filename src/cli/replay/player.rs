@@ -25,8 +25,8 @@ use wsim_replay::record::{LiveStats, Measurements, REQUEST_COLUMNS, Recorder, Vo
 use wsim_replay::{
     self as replay, EngineConfig, FinishedRun, LiveCounters, ReplayedRequests, Run, Schedule, StopReason, StopSignal, TrafficConfig,
 };
-use wsim_report::replay::{LimitStep, Predicted, ReplayReport};
 use wsim_report::RunFolder;
+use wsim_report::replay::{LimitStep, Predicted, ReplayReport};
 use wsim_trace::Trace;
 use wsim_trace::ingest::Progress;
 
