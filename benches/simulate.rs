@@ -24,7 +24,7 @@ fn queue_events(criterion: &mut Criterion) {
         let Ok(synthetic) = words.parse::<Synthetic>() else { continue };
         // Each customer is two events, an arrival and a departure.
         group.throughput(Throughput::Elements(2 * CUSTOMERS));
-        group.bench_function(name, |bencher| bencher.iter(|| simulate(&synthetic, 1, RunLength::exactly(CUSTOMERS))));
+        group.bench_function(name, |bencher| bencher.iter(|| simulate(&synthetic, 1, RunLength::with_fixed_count(CUSTOMERS))));
     }
     group.finish();
 }

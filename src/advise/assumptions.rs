@@ -6,6 +6,7 @@ use super::findings::Findings;
 use super::law::Law;
 use super::words;
 use wsim_profile::Profile;
+use wsim_stats::Interval;
 
 pub(super) fn assumptions(findings: &Findings<'_>) -> Vec<String> {
     let Findings { profile, law, config, .. } = findings;
@@ -19,10 +20,14 @@ pub(super) fn assumptions(findings: &Findings<'_>) -> Vec<String> {
             profile.events_per_second.peak
         ),
         format!(
-            "CPU per request: {} ({}); multiplied by {}.",
+            "CPU per request: {} ({}){}.",
             profile.demand.method,
             profile.demand.note.trim_end_matches('.'),
-            prose::range(profile.demand.range, 2)
+            if profile.demand.range == Interval::exact(1.0) {
+                String::new()
+            } else {
+                format!("; multiplied by {}", prose::range(profile.demand.range, 2))
+            }
         ),
         coverage(profile, law),
         skew(profile),
@@ -37,17 +42,20 @@ pub(super) fn assumptions(findings: &Findings<'_>) -> Vec<String> {
             prose::percent_range(law.persisting)
         ),
         format!("Every process uses {} of a core when idle; measured: 1 to 3 % on one small cluster.", prose::percent_range(costs.rest)),
-        "In pools that are balanced in turn or by requests in progress, an initial sync costs 1.5 (1–2) times and any other sync 1 (1–2) times as much, because caches are cold: measured on one cluster, with a default range.".to_owned(),
+        "Round robin and least connections spread a user's requests over workers with cold caches: an initial sync then costs 1.5 (1–2) times as much, any other sync 1 (1–2) times (measured on one cluster; the range is a default).".to_owned(),
         "These numbers are CPU only: waiting for the database, memory and response times are not included. Outgoing federation and push are counted as the main process's work.".to_owned(),
     ]
 }
 
 fn coverage(profile: &Profile, law: &Law) -> String {
     let factor = prose::range(profile.coverage.factor, 2);
-    let net = prose::range(law.kappa, 2);
+    let net = prose::range(law.coverage_factor, 2);
     let source = if profile.coverage.measured { "measured" } else { "a prior, not measured here" };
-    let fixed =
-        if net == factor { String::new() } else { format!(" Without the fixed costs below, which are counted apart, it is {net} times.") };
+    let fixed = if net == factor {
+        String::new()
+    } else {
+        format!(" Without replication, persisting and idle CPU, which are listed below, the factor is {net}.")
+    };
     format!("A process uses {factor} times the CPU of its request lines ({source}).{fixed}")
 }
 
@@ -58,7 +66,7 @@ fn skew(profile: &Profile) -> String {
         None => "users unknown, so their concentration counts as zero".to_owned(),
     };
     format!(
-        "The busiest worker of a keyed pool is taken at its expected share, 1/N * (1 + CV * sqrt(2 ln N)): {users}; users are identified by {}.",
+        "The busiest worker of a keyed pool is taken at its expected share, 1/N × (1 + CV × √(2 ln N)): {users}; users are identified by {}.",
         hitters.user_key
     )
 }

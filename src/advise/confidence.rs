@@ -15,31 +15,31 @@ use super::findings::Findings;
 use super::model::{Confidence, ConfidenceLevel, Meets};
 use wsim_profile::{DemandMethod, Profile};
 
-/// The lowest level of all doubts, with the doubts of that level.
+/// The lowest level of all limitations, with the limitations of that level.
 pub(super) fn confidence(findings: &Findings<'_>) -> Confidence {
-    let mut doubts = doubts(findings.profile);
+    let mut limitations = limitations(findings.profile);
     if findings.recommended().is_some_and(|candidate| candidate.meets == Meets::Maybe) {
-        doubts.push((ConfidenceLevel::Medium, "the limit of the objective lies within the uncertainty of the estimate".to_owned()));
+        limitations.push((ConfidenceLevel::Medium, "the limit of the objective lies within the uncertainty of the estimate".to_owned()));
     }
-    let level = doubts.iter().map(|(level, _)| *level).min().unwrap_or(ConfidenceLevel::High);
-    let why: Vec<String> = doubts.into_iter().filter(|(doubt, _)| *doubt == level).map(|(_, why)| why).collect();
+    let level = limitations.iter().map(|(level, _)| *level).min().unwrap_or(ConfidenceLevel::High);
+    let why: Vec<String> = limitations.into_iter().filter(|(limiting, _)| *limiting == level).map(|(_, why)| why).collect();
     let why = if why.is_empty() { "CPU is logged and measured over a week or more".to_owned() } else { why.join("; ") };
     Confidence { level, why }
 }
 
-fn doubts(profile: &Profile) -> Vec<(ConfidenceLevel, String)> {
+fn limitations(profile: &Profile) -> Vec<(ConfidenceLevel, String)> {
     use ConfidenceLevel::{Low, Medium};
-    let mut doubts = Vec::new();
+    let mut limitations = Vec::new();
     let seconds = profile.window.seconds();
     if seconds < DAY_SECONDS {
-        doubts.push((Low, format!("the log covers only {} (give at least one full day)", wsim_text::duration(seconds))));
+        limitations.push((Low, format!("the log covers only {} (give at least one full day)", wsim_text::duration(seconds))));
     } else if seconds < 7.0 * DAY_SECONDS {
-        doubts.push((Medium, format!("the log covers {} (a full week shows the week's peak)", wsim_text::duration(seconds))));
+        limitations.push((Medium, format!("the log covers {} (a full week shows the week's peak)", wsim_text::duration(seconds))));
     }
     match profile.demand.method {
         DemandMethod::Logged => {}
-        DemandMethod::Regression => doubts.push((Medium, "CPU per request is inferred by regression, not logged".to_owned())),
-        DemandMethod::ProcessorSharing | DemandMethod::Prior | DemandMethod::None => doubts.push((
+        DemandMethod::Regression => limitations.push((Medium, "CPU per request is inferred by regression, not logged".to_owned())),
+        DemandMethod::ProcessorSharing | DemandMethod::Prior | DemandMethod::None => limitations.push((
             Low,
             "CPU per request is inferred, not logged, so the order of the plans can be trusted, the number of workers cannot".to_owned(),
         )),
@@ -48,12 +48,12 @@ fn doubts(profile: &Profile) -> Vec<(ConfidenceLevel, String)> {
     let requests: u64 = profile.endpoints.iter().map(|endpoint| endpoint.peak_requests).sum();
     if requests < FEW_REQUESTS || (!logged && requests < FEW_REQUESTS_INFERRED) {
         let requests = wsim_text::plural(requests, "request", "requests");
-        doubts.push((Low, format!("the busiest five minutes hold only {requests}")));
+        limitations.push((Low, format!("the busiest five minutes hold only {requests}")));
     }
     if logged && !profile.coverage.measured {
-        doubts.push((Medium, "background CPU is assumed, not measured (--process-cpu)".to_owned()));
+        limitations.push((Medium, "background CPU is assumed, not measured (--process-cpu)".to_owned()));
     }
-    doubts
+    limitations
 }
 
 const DAY_SECONDS: f64 = 86_400.0;

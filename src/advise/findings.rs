@@ -85,7 +85,7 @@ impl<'a> Findings<'a> {
     /// The groups that a plan takes off the main process and that matter (5 % of the CPU, at least one), largest first.
     pub(super) fn groups_moved(&self, plan: &CheckedPlan) -> Vec<(&'a str, f64)> {
         let mut moved = self.group_shares(|endpoint| plan.route(endpoint_facts(endpoint)) != Destination::Main);
-        let matter = moved.iter().filter(|(_, share)| *share >= MATTERING_SHARE).count().max(1);
+        let matter = moved.iter().filter(|(_, share)| *share >= SIGNIFICANT_SHARE).count().max(1);
         moved.truncate(matter);
         moved
     }
@@ -116,7 +116,7 @@ pub(super) fn has_workers(profile: &Profile) -> bool {
 }
 
 /// Share of the CPU from which a group is worth naming.
-pub(super) const MATTERING_SHARE: f64 = 0.05;
+pub(super) const SIGNIFICANT_SHARE: f64 = 0.05;
 
 #[cfg(test)]
 mod tests {

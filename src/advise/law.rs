@@ -1,7 +1,7 @@
 //! The utilisation law of a Synapse process, with ranges.
 //!
 //! ```text
-//! busy cores of a process = kappa * (CPU of the request lines it serves)
+//! busy cores of a process = coverage factor * (CPU of the request lines it serves)
 //!                         + replication * events        if there are workers at all
 //!                         + persisting * events          on the process that persists events
 //!                         + rest
@@ -48,8 +48,8 @@ impl Default for Costs {
 pub(super) struct Law {
     /// Cores of a process per core that its request lines show; the range of inferred demand is included.
     pub(super) request_factor: Interval,
-    /// The coverage factor (kappa) without the fixed costs that the law adds again.
-    pub(super) kappa: Interval,
+    /// The coverage factor without the fixed costs that the law adds again.
+    pub(super) coverage_factor: Interval,
     /// Cores that every process of a cluster spends on replication.
     pub(super) replication: Interval,
     /// Cores that persisting all events takes, on the process or processes that do it.
@@ -73,11 +73,11 @@ impl Law {
     /// The costs in the busiest five minutes of a profile.
     pub(super) fn new(profile: &Profile, costs: &Costs) -> Self {
         let events = profile.events_per_second.peak.max(0.0);
-        let kappa = net_kappa(profile, costs);
+        let coverage_factor = net_coverage_factor(profile, costs);
         let range = profile.demand.range;
         Self {
-            request_factor: zip(kappa, range, |kappa, demand| kappa * demand.max(0.0)),
-            kappa,
+            request_factor: zip(coverage_factor, range, |factor, demand| factor * demand.max(0.0)),
+            coverage_factor,
             replication: costs.replication_ms.scaled(events / 1000.0),
             persisting: costs.persisting_ms.scaled(events / 1000.0),
             rest: costs.rest,
@@ -94,7 +94,7 @@ impl Law {
                 + bound(self.rest)
         };
         let (low, value, high) = (at(|i| i.low), at(|i| i.value), at(|i| i.high));
-        // A net kappa may fall while the fixed costs rise, so the three values need not be in order.
+        // A net coverage factor may fall while the fixed costs rise, so the three values need not be in order.
         Interval::new(value, low.min(high), high.max(low))
     }
 
@@ -112,7 +112,7 @@ impl Law {
 /// A measured factor is process CPU over request CPU, so it includes idle CPU, replication and persisting at the *mean* load.
 /// Adding these costs again would count them twice and let them grow with the requests. They are subtracted here, so that the
 /// law gives the measured CPU at the load where it was measured. A prior is used as it is: it errs on the high side.
-fn net_kappa(profile: &Profile, costs: &Costs) -> Interval {
+fn net_coverage_factor(profile: &Profile, costs: &Costs) -> Interval {
     let coverage = &profile.coverage;
     let logged: f64 = coverage.processes.iter().map(|process| process.logged_cpu_seconds).sum();
     if !coverage.measured || logged <= 0.0 {
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn the_law_is_a_sum_that_can_be_checked_by_hand() {
-        // kappa 1.8 (1.6 to 2), demand logged, 10 events/s.
+        // Coverage factor 1.8 (1.6 to 2), demand logged, 10 events/s.
         let profile = ProfileFixture::new().coverage(1.6, 1.8, 2.0).events(10.0).build();
         let law = Law::new(&profile, &Costs::default());
         let worker = law.cores(&ProcessDemand { requests: Interval::exact(0.2), replicates: true, persists: 0.0 });
@@ -192,7 +192,7 @@ mod tests {
         profile.coverage.measured = true;
         profile.coverage.processes = vec![ProcessCoverage { name: "main".to_owned(), process_cpu_seconds: 20.0, logged_cpu_seconds: 10.0 }];
         let law = Law::new(&profile, &Costs::default());
-        close(law.kappa.value, 2.0 - 0.02 * 100.0 / 10.0);
+        close(law.coverage_factor.value, 2.0 - 0.02 * 100.0 / 10.0);
         let cores = law.cores(&ProcessDemand { requests: Interval::exact(0.1), replicates: false, persists: 1.0 });
         close(cores.value, 0.2);
         close(cores.low, 0.2);

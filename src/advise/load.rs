@@ -110,7 +110,7 @@ fn load<'a>(sum: &LoadSum, name: &str, role: ProcessRole, demand: ProcessDemand)
 /// Measured with three workers: an initial sync took 43 ms in turn against 18 to 39 ms by user, other classes hardly changed; elsewhere
 /// the factor is unknown between 1 and 2.
 fn cold_cache_factor(plan: &CheckedPlan, pool: usize, group: &str) -> [f64; 3] {
-    let keeps = plan.pools[pool].size() < 2 || plan.rule(pool).keeps_users();
+    let keeps = plan.pools[pool].size() < 2 || plan.rule(pool).is_keyed_by_user();
     match group {
         "initial_sync" if !keeps => INITIAL_SYNC_COLD,
         "sync" | "sliding_sync" if !keeps => SYNC_COLD,

@@ -2,7 +2,7 @@
 
 use wsim_text::{list, plural, prose, quoted};
 
-use super::findings::{Findings, MATTERING_SHARE};
+use super::findings::{Findings, SIGNIFICANT_SHARE};
 use super::load::endpoint_facts;
 use super::model::PlanSummary;
 use super::words;
@@ -52,7 +52,7 @@ fn largest_groups(findings: &Findings<'_>) -> Option<String> {
         .group_shares(|_| true)
         .into_iter()
         .take(3)
-        .filter(|(_, share)| *share >= MATTERING_SHARE)
+        .filter(|(_, share)| *share >= SIGNIFICANT_SHARE)
         .map(|(group, share)| format!("{} {}", words::group(group), prose::percent(share)))
         .collect();
     (!top.is_empty()).then(|| format!("Where the CPU goes at the peak: {}.", top.join(", ")))
@@ -85,7 +85,7 @@ fn heavy_user(heavy: &HeavyHitter, kind: &str, cores: f64, findings: &Findings<'
     );
     if cores > left {
         Some(format!(
-            "{subject}, more than one worker may carry ({}): no number of workers balanced by user helps. Slow it down, or give it workers of its own, balanced in turn.",
+            "{subject}, more than one worker may carry ({}): no number of workers balanced by user helps. Limit its rate, or give it a pool of its own, balanced round robin.",
             prose::cores(left.max(0.0))
         ))
     } else if cores >= HEAVY_CORES {
@@ -137,7 +137,7 @@ fn workers_needed(findings: &Findings<'_>) -> Option<String> {
     let demand = findings.law.request_factor.scaled(moved);
     (left.value > 0.0 && demand.value > 0.0).then(|| {
         format!(
-            "The requests of the workers need {} cores. A worker below {} has {} left for requests after replication and idle CPU: at least {:.0} needed by this sum alone.",
+            "The requests of the workers need {} cores. A worker below {} has {} left for requests after replication and idle CPU. Minimum number of workers by this sum alone: {:.0}.",
             prose::range(demand, 2),
             findings.busy_limit(),
             prose::cores(left.value),
@@ -162,24 +162,24 @@ fn cost_of_workers(findings: &Findings<'_>) -> Option<String> {
 /// Balancing by open connections counts long polls that only wait.
 fn idle_long_polls(findings: &Findings<'_>) -> Option<String> {
     let concurrency = &findings.profile.concurrency;
-    let (idle, working) = (concurrency.waiting_mean, concurrency.working_mean);
-    if idle < IDLE_POLLS || idle < IDLE_PER_WORKING * working.max(0.1) {
+    let (waiting, active) = (concurrency.waiting_mean, concurrency.working_mean);
+    if waiting < IDLE_POLLS || waiting < IDLE_PER_WORKING * active.max(0.1) {
         return None;
     }
-    let uses_it = findings.recommended().is_some_and(|candidate| balances_by_connections(&candidate.plan));
+    let uses_it = findings.recommended().is_some_and(|candidate| has_least_connections(&candidate.plan));
     let which = if uses_it { "as this plan's pools are" } else { "or any other rule that counts connections" };
     Some(format!(
-        "Do not balance /sync with least_conn, {which}: most open connections are idle long polls ({idle:.0} idle, {working:.1} working)."
+        "Do not balance /sync with least_conn, {which}: most open connections are waiting long polls ({waiting:.0} waiting, {active:.1} active on average)."
     ))
 }
 
-fn balances_by_connections(plan: &CheckedPlan) -> bool {
+fn has_least_connections(plan: &CheckedPlan) -> bool {
     plan.rules().iter().any(|rule| rule.spread == Spread::LeastBusy)
 }
 
 fn sliding_sync(findings: &Findings<'_>) -> Option<String> {
     let (_, share) = findings.group_shares(|_| true).into_iter().find(|(group, _)| *group == "sliding_sync")?;
-    (share >= MATTERING_SHARE && !findings.config.plans.sliding_sync).then(|| {
+    (share >= SIGNIFICANT_SHARE && !findings.config.plans.sliding_sync).then(|| {
         format!(
             "Sliding sync (Element X) takes {} of the CPU. Synapse's documentation lists no worker for it, so these plans leave it on the main process (except ess-helm); the sync workers can serve it.",
             prose::percent(share)
@@ -191,7 +191,7 @@ fn heavy_room(findings: &Findings<'_>) -> Option<String> {
     let room = findings.profile.heavy_hitters.rooms.iter().max_by(|a, b| a.share.total_cmp(&b.share))?;
     (room.share >= HEAVY_SHARE).then(|| {
         format!(
-            "The room {} causes {} of the load. Balanced by room it always lands on one worker; balanced in turn, its senders create forks, and resolving them costs CPU that these numbers do not include.",
+            "The room {} causes {} of the load. Balanced by room it always lands on one worker; balanced round robin, its senders create forks, and resolving them costs CPU that these numbers do not include.",
             quoted(&room.name),
             prose::percent(room.share)
         )

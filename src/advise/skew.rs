@@ -32,7 +32,7 @@ impl<'a> Skew<'a> {
             Key::Address if only_federation(pool) => Self::from_list(&hitters.origins, scale(profile, is_federation)),
             Key::Address if !hitters.addresses.is_empty() => Self::from_list(&hitters.addresses, 1.0),
             // Where addresses are unknown, users give a lower bound: one address sends at least what one of its users does.
-            key if key.keeps_users() => Self::from_users(profile),
+            key if key.is_keyed_by_user() => Self::from_users(profile),
             _ => Self::EVEN,
         }
     }

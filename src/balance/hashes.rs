@@ -1,8 +1,8 @@
-//! The hash functions of the proxies that no well-kept crate has: sdbm, djb2, wt6, the avalanche, FNV-1a.
+//! Hash functions of the proxies: HAProxy's sdbm, djb2, wt6, its key as a number, and its avalanche (the final mix of a hash);
+//! FNV-1a of Caddy and Traefik; CRC-32, from `crc32fast`, for all rules that use it.
 //!
-//! All arithmetic wraps at 32 or 64 bits. Definitions: sdbm, djb2, wt6 and the avalanche as in HAProxy `src/hash.c` and
-//! `include/haproxy/intops.h`; FNV-1a from Fowler, Noll and Vo. CRC-32 (ISO 3309, as in nginx `src/core/ngx_crc32.c`) comes from
-//! `crc32fast`, xxHash from `xxhash-rust`, SHA-256 from `sha2`.
+//! All arithmetic wraps at 32 or 64 bits. Definitions: HAProxy's as in its `src/hash.c` and `include/haproxy/intops.h`; FNV-1a from
+//! Fowler, Noll and Vo; CRC-32 is ISO 3309, as in nginx `src/core/ngx_crc32.c`.
 
 pub(super) use crc32fast::{Hasher as Crc32, hash as crc32};
 

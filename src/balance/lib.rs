@@ -1,8 +1,10 @@
-//! How proxies choose a server: the exact rules of nginx, HAProxy, Caddy, Traefik, Apache httpd and Envoy, and Synapse's own
-//! sharding.
+//! How proxies choose a server: the exact rules of nginx, HAProxy, Caddy, Traefik, Apache httpd and Envoy, Synapse's own sharding,
+//! and for comparison two rules that no proxy has ([`Comparator`]).
 //!
-//! Sees keys, numbers of requests in flight and weights; knows nothing of requests, plans or time. `docs/balancers.md` says for
-//! each rule with which program it was compared and how, and why the rules are written here instead of taken from a library.
+//! A rule sees the request's key and client address, each server's weight and load, and what was observed of earlier responses. It
+//! knows nothing else of a request, and nothing of plans; it reads no clock. Each process of the proxy has a rule's state of its own
+//! ([`BalancerConfig::processes`]). `docs/balancers.md` says for each rule with which program it was compared and how, and why the
+//! rules are written here instead of taken from a library.
 //!
 //! ```text
 //! BalancerConfig { algorithm, servers, processes }

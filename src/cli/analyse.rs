@@ -40,14 +40,14 @@ pub struct Analyse {
 }
 
 const LONG: &str = "\
-Formats for --format: nginx-combined nginx-main nginx-vhost nginx-json apache-common apache-combined apache-vhost haproxy
+Formats for --format: nginx-combined nginx-main nginx-vhost nginx-json apache-common apache-combined apache-vhost haproxy \
 caddy traefik traefik-json synapse synapse-json.
 
-Output: a summary on the terminal, and a folder with report.html (open it), report.md, report.json, trace.parquet (the requests,
+Output: a summary on the terminal, and a folder with report.html (open it), report.md, report.json, trace.parquet (the requests, \
 for the other commands), plan.toml (the recommended plan) and charts/*.svg.
 
-Utilisation is that of one CPU core, because a Synapse process cannot use more. It is the CPU time in Synapse's request log,
-times a coverage factor for background CPU. From a proxy's log alone CPU is inferred: good for comparing plans, poor for
+Utilisation is that of one CPU core, because a Synapse process cannot use more. It is the CPU time in Synapse's request log, \
+times a coverage factor for background CPU. From a proxy's log alone CPU is inferred: good for comparing plans, poor for \
 counting workers. Give Synapse's own logs and --process-cpu where you can.
 
 Examples:

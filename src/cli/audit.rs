@@ -45,10 +45,10 @@ pub struct Audit {
     /// Replace an existing plan file
     #[arg(long)]
     force: bool,
-    /// Print JSON and nothing else
+    /// Print the result as JSON
     #[arg(long)]
     json: bool,
-    /// Print nothing; only set the exit status
+    /// Print only errors
     #[arg(long, short)]
     quiet: bool,
     #[command(flatten)]
@@ -62,8 +62,8 @@ Examples:
   wsim audit nginx.conf /var/log/nginx/matrix-access.log /var/log/matrix-synapse/ --plan-out plan.toml";
 
 const LONG: &str = "\
-Turns every row of the endpoint table into example requests and evaluates them by the proxy's own rules of precedence. Rules
-that cannot be evaluated (programs, look-around in patterns) are reported with file and line. With Synapse's files, the audit
+Turns every row of the endpoint table into example requests and evaluates them by the proxy's own rules of precedence. Rules \
+that cannot be evaluated (programs, look-around in patterns) are reported with file and line. With Synapse's files, the audit \
 also checks listeners, stream writers and background roles. docs/audit.md lists the findings.
 
 Severities: error (requests fail), warning (works badly, or only under some conditions), hint (could be better).
@@ -141,6 +141,10 @@ fn sort(arguments: &Audit) -> anyhow::Result<Sorted> {
             }
         }
         if sorted.configurations.len() == before {
+            let is_pattern = argument == "-" || argument.contains(['*', '?', '[']);
+            if !is_pattern && !path.exists() {
+                return Err(UsageError(format!("{argument}: no such file or folder")).into());
+            }
             sorted.logs.push(argument.clone());
         }
     }

@@ -57,7 +57,7 @@ pub struct Configure {
     /// Print the list of files and workers as JSON
     #[arg(long)]
     pub json: bool,
-    /// Print errors only
+    /// Print only errors
     #[arg(long, short)]
     pub quiet: bool,
 }
@@ -95,7 +95,7 @@ pub fn run(args: &Configure, out: &mut dyn Write) -> anyhow::Result<()> {
 fn config(args: &Configure, plan: &CheckedPlan) -> Result<ConfigureConfig, UsageError> {
     let address = |option: &str, text: &str| Address::parse(text).map_err(|error| UsageError(format!("{option}: {error}")));
     if !args.installed.starts_with('/') || args.installed.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err(UsageError(format!("--installed: {:?} is not an absolute path without blanks", args.installed)));
+        return Err(UsageError(format!("--installed: {:?} is not an absolute path without spaces", args.installed)));
     }
     Ok(ConfigureConfig {
         proxy: args.proxy.as_deref().map_or(Ok(plan.proxy.kind), proxy)?,

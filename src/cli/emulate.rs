@@ -21,6 +21,7 @@ use super::{Exit, UsageError, interrupt};
 use wsim_emulate::{EmulatedCluster, EmulationConfig, KeySource, LoggedCosts, WithoutRow};
 use wsim_plan::CheckedPlan;
 use wsim_simulate::prepare::PrepareConfig;
+use wsim_text::plural;
 use wsim_trace::ingest::Progress;
 use wsim_trace::{Request, flag};
 
@@ -28,7 +29,7 @@ use wsim_trace::{Request, flag};
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, after_long_help = LONG)]
 pub struct Emulate {
-    /// Logs that say what requests cost: files, folders, globs or `-` (also compressed), or one trace.parquet
+    /// Log files, folders, globs, `-` (stdin), compressed or not; or one trace.parquet
     #[arg(value_name = "LOG|TRACE", required = true)]
     logs: Vec<String>,
 
@@ -48,7 +49,7 @@ pub struct Emulate {
     /// Print the address and the secret file as JSON
     #[arg(long, help_heading = "Output")]
     json: bool,
-    /// Print nothing but errors
+    /// Print only errors
     #[arg(long, short, help_heading = "Output")]
     quiet: bool,
 
@@ -62,8 +63,8 @@ Examples:
   wsim emulate --plan plan.toml trace.parquet --listen 127.0.0.1:9000";
 
 const LONG: &str = "\
-Emulates the workers with the model of `wsim simulate`, in real time: a request takes the CPU, database and waiting time of a random logged request of
-its kind, and queues at the worker that the plan's rule chooses. It uses no real CPU time, so there may be more workers than cores. The response
+Emulates the workers with the model of `wsim simulate`, in real time: a request takes the CPU, database and waiting time of a random logged request of \
+its kind, and queues at the worker that the plan's rule chooses. It uses no real CPU time, so there may be more workers than cores. The response \
 header X-Upstream names the worker. The API covers what `wsim provision` and `wsim replay` need; nothing is stored on disk.
 
 Examples:
@@ -83,7 +84,7 @@ pub fn run(arguments: &Emulate) -> anyhow::Result<Exit> {
     let plan = PlanArg::parse(&arguments.plan)?.into_plan(&arguments.reading.preset_config(&config.synapse_version))?;
     let (secret, secret_file) = secret(arguments.secret_file.as_deref())?;
     let read = reading::read(&config, &Arc::new(Progress::default()))?;
-    let Some(trace) = &read.trace else { anyhow::bail!("the logs left no requests, so nothing says what requests cost") };
+    let Some(trace) = &read.trace else { anyhow::bail!("no requests are left in the logs to learn costs from") };
     let rows: Vec<Request> = config.range.requests(trace).filter(|request| !request.has(flag::INTERNAL)).collect();
     let prepare = PrepareConfig { process_cpu: config.process_cpu, ..PrepareConfig::default() };
     let costs = LoggedCosts::from_trace(trace, &read.endpoints, &read.profile, &rows, &prepare);
@@ -109,7 +110,7 @@ fn announce(arguments: &Emulate, plan: &CheckedPlan, cluster: &EmulatedCluster, 
         let facts = serde_json::json!({"url": url, "secret_file": secret_file, "plan": plan.name, "processes": cluster.processes()});
         writeln!(out, "{facts}")?;
     } else if !arguments.quiet {
-        writeln!(out, "{url}  {}: {} processes", plan.name, cluster.processes().len())?;
+        writeln!(out, "{url}  {}: {}", plan.name, plural(cluster.processes().len() as u64, "process", "processes"))?;
         writeln!(out, "wsim provision LOG --target {url} --secret-file {}", secret_file.display())?;
         writeln!(out, "Stop it with Ctrl-C.")?;
     }

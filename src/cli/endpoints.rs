@@ -44,7 +44,7 @@ pub struct Endpoints {
     /// By default the path is matched as sent, as Synapse and HAProxy do.
     #[arg(long)]
     decoded_path: bool,
-    /// Print JSON
+    /// Print the result as JSON
     #[arg(long)]
     json: bool,
 }

@@ -18,6 +18,7 @@ use wsim_endpoints::Endpoint;
 use wsim_export::{self as export, Kind, Row, User, placeholder, write_locust};
 use wsim_matrix::{LaneKind, Manifest, Placeholders, Script, ScriptConfig, Tier};
 use wsim_replay::{ReplayedRequests, Unsendable};
+use wsim_text::{self as text, plural};
 use wsim_trace::Request;
 use wsim_trace::ingest::Progress;
 
@@ -25,7 +26,7 @@ use wsim_trace::ingest::Progress;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, after_long_help = LONG)]
 pub struct Export {
-    /// Log files, folders, globs or `-` (also compressed), or one trace.parquet of an earlier run
+    /// Log files, folders, globs, `-` (stdin), compressed or not; or one trace.parquet
     #[arg(value_name = "LOG|TRACE", required = true)]
     logs: Vec<String>,
 
@@ -48,10 +49,10 @@ pub struct Export {
     #[arg(long, help_heading = "Schedule")]
     with_tokens: bool,
 
-    /// Print only the result, as JSON
+    /// Print the result as JSON
     #[arg(long, help_heading = "Output")]
     json: bool,
-    /// Print nothing but errors
+    /// Print only errors
     #[arg(long, short, help_heading = "Output")]
     quiet: bool,
 
@@ -64,8 +65,8 @@ Example:
   wsim export access.log --for locust --world world.json --allow-writes --with-tokens --out schedule";
 
 const LONG: &str = "\
-For load that outgrows one machine: Locust's master and workers send the schedule. The folder contains `locustfile.py`, which explains how to
-start it, `requests.jsonl` and `users.jsonl`. Sync positions, transaction ids and event ids are placeholders that the locustfile fills in at run
+For load that outgrows one machine: Locust's master and workers send the schedule. The folder contains `locustfile.py`, which explains how to \
+start it, `requests.jsonl` and `users.jsonl`. Sync positions, transaction ids and event ids are placeholders that the locustfile fills in at run \
 time. File uploads are left out.
 
 Example:
@@ -95,7 +96,7 @@ struct Schedule<'a> {
 }
 
 fn schedule<'a>(arguments: &Export, config: &ReadConfig, data: &'a LogData, world: &Manifest) -> anyhow::Result<Schedule<'a>> {
-    let Some(trace) = &data.trace else { anyhow::bail!("the logs left no requests to export") };
+    let Some(trace) = &data.trace else { anyhow::bail!("no requests are left in the logs to export") };
     let range = config.range;
     let replayed = ReplayedRequests::new(range.requests(trace), range.from_us, range.to_us);
     let allowed = Tier::highest_allowed(arguments.allow_writes, arguments.allow_dangerous);
@@ -157,18 +158,19 @@ fn row<'a>(script: &mut Script, index: u32, at_us: i64, logged: &Request, endpoi
 
 fn show(arguments: &Export, written: &export::Written, skipped: &BTreeMap<Unsendable, u64>) -> anyhow::Result<()> {
     let mut out = anstream::stdout().lock();
-    let left_out: BTreeMap<&str, u64> = skipped.iter().map(|(reason, &count)| (reason.name(), count)).collect();
     if arguments.json {
+        let left_out: BTreeMap<&str, u64> = skipped.iter().map(|(reason, &count)| (reason.name(), count)).collect();
         let json = serde_json::json!({
             "schema": "wsim.export/1", "folder": arguments.out, "users": written.users, "requests": written.rows,
             "seconds": written.last_us as f64 / 1e6, "skipped": left_out,
         });
         writeln!(out, "{json:#}")?;
     } else if !arguments.quiet {
-        let (folder, seconds) = (arguments.out.display(), written.last_us / 1_000_000);
-        writeln!(out, "{} requests of {} users over {seconds} s, in {folder}", written.rows, written.users)?;
-        for (reason, count) in left_out {
-            writeln!(out, "  left out: {reason:<18} {count}")?;
+        let folder = arguments.out.display();
+        let (requests, users) = (plural(written.rows, "request", "requests"), plural(written.users, "user", "users"));
+        writeln!(out, "{requests} of {users} over {}, in {folder}", text::duration(written.last_us as f64 / 1e6))?;
+        for (reason, &count) in skipped {
+            writeln!(out, "  left out: {}: {}", reason.describe(), text::count(count))?;
         }
         writeln!(out, "Next: locust -f {folder}/locustfile.py --headless --host URL")?;
     }

@@ -20,19 +20,19 @@ pub struct Merge {
     #[arg(value_name = "RUN", required = true)]
     runs: Vec<PathBuf>,
 
-    /// Folder for runs
+    /// Folder of the reports
     #[arg(long, value_name = "DIR", default_value = "reports", help_heading = "Output")]
     out: PathBuf,
     /// Name of the merged run's folder
     #[arg(long, default_value = "merged", help_heading = "Output")]
     name: String,
-    /// Replace an earlier run of this name
+    /// Replace the run of this name
     #[arg(long, help_heading = "Output")]
     force: bool,
     /// Print only report.json
     #[arg(long, help_heading = "Output")]
     json: bool,
-    /// Print nothing but errors
+    /// Print only errors
     #[arg(long, short, help_heading = "Output")]
     quiet: bool,
 }
@@ -42,7 +42,7 @@ Example:
   wsim merge reports/shard-0 reports/shard-1 reports/shard-2 --name monday";
 
 const LONG: &str = "\
-Counts and histograms are added exactly: the merged report is the one that a single machine would have written. The runs must be different
+Counts and histograms are added exactly: the merged report is the one that a single machine would have written. The runs must be different \
 shards of the same replay. If a shard is missing or void, the merged run is void (exit status 3), and the report says which shard it is.
 
 Example:
@@ -54,7 +54,7 @@ Example:
 /// A run cannot be read, the runs are not shards of one replay, or the report cannot be written.
 pub fn run(arguments: &Merge) -> anyhow::Result<Exit> {
     let shards = arguments.runs.iter().map(|run| read(run)).collect::<anyhow::Result<Vec<_>>>()?;
-    let mut merged = replay::join(shards)?;
+    let mut merged = replay::merge_shards(shards)?;
     merged.facts.command = command_line();
     merged.facts.created = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     merged.facts.wsim = env!("CARGO_PKG_VERSION").to_owned();

@@ -13,19 +13,19 @@ pub(super) struct Output {
     /// Hash users, rooms, servers and addresses [default key: random]
     #[arg(long, value_name = "KEY", num_args = 0..=1, default_missing_value = "", require_equals = true, help_heading = "Output")]
     pub(super) anonymise: Option<String>,
-    /// Folder for reports
+    /// Folder of the reports
     #[arg(long, value_name = "DIR", default_value = "reports", help_heading = "Output")]
     pub(super) out: PathBuf,
     /// Name of this run's folder [default: after the first log]
     #[arg(long, help_heading = "Output")]
     pub(super) name: Option<String>,
-    /// Replace an existing run of that name
+    /// Replace the run of this name
     #[arg(long, help_heading = "Output")]
     pub(super) force: bool,
-    /// Print report.json only
+    /// Print only report.json
     #[arg(long, help_heading = "Output")]
     pub(super) json: bool,
-    /// Print errors only
+    /// Print only errors
     #[arg(long, short, help_heading = "Output")]
     pub(super) quiet: bool,
 }

@@ -19,7 +19,7 @@ use super::reading::{self, ReadArgs, ReadConfig};
 use super::{Exit, UsageError};
 use summary::{ProvisionSummary, WorldCounts};
 use wsim_matrix::provision::{self, AccountSource, MissingItems, ProvisionConfig, WorldConfig};
-use wsim_matrix::{Coverage, Manifest, Survey, server_names};
+use wsim_matrix::{Manifest, ReplayableShare, Survey, server_names};
 use wsim_trace::Request;
 use wsim_trace::ingest::Progress;
 use wsim_transport::{Client, Connector, Target, TransportConfig};
@@ -28,7 +28,7 @@ use wsim_transport::{Client, Connector, Target, TransportConfig};
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, after_long_help = LONG)]
 pub struct Provision {
-    /// Log files, folders, globs or `-` (also compressed), or one trace.parquet of an earlier run
+    /// Log files, folders, globs, `-` (stdin), compressed or not; or one trace.parquet
     #[arg(value_name = "LOG|TRACE", required_unless_present = "purge", conflicts_with = "purge")]
     logs: Vec<String>,
 
@@ -67,10 +67,10 @@ pub struct Provision {
     #[arg(long, help_heading = "World")]
     purge: bool,
 
-    /// Print only the result, as JSON
+    /// Print the result as JSON
     #[arg(long, help_heading = "Output")]
     json: bool,
-    /// Print nothing but errors
+    /// Print only errors
     #[arg(long, short, help_heading = "Output")]
     quiet: bool,
 
@@ -85,12 +85,12 @@ Examples:
   wsim provision --target http://localhost:8008 --purge";
 
 const LONG: &str = "\
-Creates what the logged requests need on a test homeserver: a user for each logged user, a device for each of a user's agents, rooms with as many
-members as in the log, messages, keys and files; and a marker room, without which `wsim replay` refuses a target. The world file lists what was
+Creates what the logged requests need on a test homeserver: a user for each logged user, a device for each of a user's agents, rooms with as many \
+members as in the log, messages, keys and files; and a marker room, without which `wsim replay` rejects a target. The world file lists what was \
 created. It contains access tokens, so only its owner can read it; users and rooms of the log are in it as salted hashes.
 
-A second run creates only what is missing: after an interruption, for another log, for more --copies. wsim obeys rate limits and lifts them for
-the new users, as far as Synapse lets an administrator. To save time, raise rc_login, rc_joins_per_room and rc_room_creation in the target's
+A second run creates only what is missing: after an interruption, for another log, for more --copies. wsim obeys rate limits and lifts them for \
+the new users, as far as Synapse lets an administrator. To save time, raise rc_login, rc_joins_per_room and rc_room_creation in the target's \
 configuration and lower bcrypt_rounds to 4.
 
 With --tokens nothing is registered: for targets with Matrix Authentication Service.
@@ -111,17 +111,17 @@ pub fn run(arguments: &Provision) -> anyhow::Result<Exit> {
     let config = ReadConfig::new(&arguments.logs, &arguments.reading)?.quiet(arguments.quiet || arguments.json);
     let accounts = if arguments.dry_run { None } else { Some(accounts(arguments)?) };
     let data = reading::read(&config, &Arc::new(Progress::default()))?;
-    let Some(trace) = &data.trace else { anyhow::bail!("the logs left no requests to provision for") };
+    let Some(trace) = &data.trace else { anyhow::bail!("no requests are left in the logs to provision for") };
     let requests: Vec<Request> = config.range.requests(trace).collect();
     let survey = Survey::from_rows(&trace.names, requests.iter().copied());
     let mut manifest = manifest(arguments)?;
     let world = WorldConfig { copies: arguments.copies, history: arguments.history, ..WorldConfig::default() };
     provision::design(&mut manifest, &survey, &trace.names, &world);
     let missing = MissingItems::from_manifest(&manifest);
-    let coverage = |world: &Manifest| Coverage::new(world, &trace.names, &requests, arguments.reading.seed);
+    let replayable = |world: &Manifest| ReplayableShare::new(world, &trace.names, &requests, arguments.reading.seed);
     let Some(accounts) = accounts else {
-        let coverage = coverage(&manifest.with_placeholder_ids());
-        let summary = ProvisionSummary::of_dry_run(&manifest, &missing, arguments.concurrency.into(), &coverage);
+        let replayable = replayable(&manifest.with_placeholder_ids());
+        let summary = ProvisionSummary::of_dry_run(&manifest, &missing, arguments.concurrency.into(), &replayable);
         summary.print(arguments.json, arguments.quiet)?;
         return Ok(Exit::Done);
     };
@@ -136,7 +136,7 @@ pub fn run(arguments: &Provision) -> anyhow::Result<Exit> {
         Ok(())
     })
     .with_context(|| format!("what was created so far is in {}; the same command continues from there", arguments.world.display()))?;
-    let summary = ProvisionSummary::of_run(&manifest, &missing, began.elapsed(), &coverage(&manifest), &arguments.world);
+    let summary = ProvisionSummary::of_run(&manifest, &missing, began.elapsed(), &replayable(&manifest), &arguments.world);
     summary.print(arguments.json, arguments.quiet)?;
     Ok(Exit::Done)
 }

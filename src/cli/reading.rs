@@ -19,7 +19,7 @@ use anyhow::Context;
 use super::progress::ProgressReporter;
 use wsim_endpoints::Endpoint;
 use wsim_logs::source::{Input, Source};
-use wsim_profile::{Extras, InferredDemand, Profile, Profiler, inference, profile_logs, profile_trace};
+use wsim_profile::{InferredDemand, Profile, ProfileInputs, Profiler, inference, profile_logs, profile_trace};
 use wsim_report::RunFolder;
 use wsim_trace::ingest::{self, Outcome, Progress};
 use wsim_trace::{self as trace, Trace, anonymise};
@@ -129,8 +129,9 @@ fn finish_reading(
         }
         _ => InferredDemand::from_prior(&endpoints, 1.0),
     });
-    let extras = Extras { process_cpu: config.process_cpu.clone(), inferred: Some(inferred), user_key: Some(summary.user_key.clone()) };
-    let profile = profiler.finish(&extras);
+    let inputs =
+        ProfileInputs { process_cpu: config.process_cpu.clone(), inferred: Some(inferred), user_key: Some(summary.user_key.clone()) };
+    let profile = profiler.finish(&inputs);
     Ok(LogData { summary, endpoints, trace, profile, from_trace: false })
 }
 

@@ -33,7 +33,7 @@ use wsim_trace::ingest::Progress;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, after_long_help = LONG)]
 pub struct Replay {
-    /// Log files, folders, globs or `-` (also compressed), or one trace.parquet of an earlier run
+    /// Log files, folders, globs, `-` (stdin), compressed or not; or one trace.parquet
     #[arg(value_name = "LOG|TRACE", required = true)]
     logs: Vec<String>,
 
@@ -122,11 +122,11 @@ Examples:
   wsim replay access.log --target http://127.0.0.1:8008 --world world.json --from 09:00 --to 09:10";
 
 const LONG: &str = "\
-Requests are sent at their logged times. The report always says how late they were sent; if wsim itself was the bottleneck, the run is void
-(exit status 3). The requests of one user keep their order and overlap as in the log. Tokens, ids, `since`, pagination and bodies are the
+Requests are sent at their logged times. The report always says how late they were sent; if wsim itself was the bottleneck, the run is void \
+(exit status 3). The requests of one user keep their order and overlap as in the log. Tokens, ids, `since`, pagination and bodies are the \
 target's own or made up.
 
-Requests that change state are left out unless allowed. What is left out is counted by reason and by its share of the CPU time. wsim sends
+Requests that change state are left out unless allowed. What is left out is counted by reason and by its share of the CPU time. wsim sends \
 nothing to a server that is in the log, to a public address, or to a server without a world of `wsim provision`.
 
 Examples:
@@ -151,7 +151,7 @@ pub fn run(arguments: &Replay) -> anyhow::Result<Exit> {
     let progress = Arc::new(Progress::default());
     interrupt::watch(&progress);
     let data = reading::read(&read_config, &progress)?;
-    let Some(trace) = &data.trace else { anyhow::bail!("the logs left no requests to replay") };
+    let Some(trace) = &data.trace else { anyhow::bail!("no requests are left in the logs to replay") };
     let range = read_config.range;
     let mut replayed = ReplayedRequests::new(range.requests(trace), range.from_us, range.to_us);
     let rewritten;

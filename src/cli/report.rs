@@ -22,19 +22,19 @@ pub struct Report {
     /// Plan of a simulation to compare [default: the plan of an emulated replay among the runs, else the recommended plan]
     #[arg(long, value_name = "NAME")]
     plan: Option<String>,
-    /// Folder for reports
+    /// Folder of the reports
     #[arg(long, value_name = "DIR", default_value = "reports", help_heading = "Output")]
     out: PathBuf,
     /// Name of the folder of the comparison
     #[arg(long, default_value = "comparison", help_heading = "Output")]
     name: String,
-    /// Replace an existing run of that name
+    /// Replace the run of this name
     #[arg(long, help_heading = "Output")]
     force: bool,
-    /// Print report.json only
+    /// Print only report.json
     #[arg(long, help_heading = "Output")]
     json: bool,
-    /// Print errors only
+    /// Print only errors
     #[arg(long, short, help_heading = "Output")]
     quiet: bool,
 }
@@ -45,9 +45,9 @@ Examples:
   wsim report reports/access-simulation reports/access-replay --name predicted";
 
 const LONG: &str = "\
-The first run is the baseline and is compared with each of the others. A simulation and a replay, or a simulation and an analysis of the
-replayed cluster's logs, are compared as prediction and measurement: errors by endpoint group and process, and whether the predicted
-intervals contain the measured values. Any other two runs are compared as before and after. If both figures have an uncertainty, a
+The first run is the baseline and is compared with each of the others. A simulation and a replay, or a simulation and an analysis of the \
+replayed cluster's logs, are compared as prediction and measurement: errors by endpoint group and process, and whether the predicted \
+intervals contain the measured values. Any other two runs are compared as before and after. If both figures have an uncertainty, a \
 difference within it is reported as indistinguishable.
 
 Examples:

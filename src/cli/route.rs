@@ -32,7 +32,7 @@ pub struct Route {
     #[arg(value_name = "KEY")]
     pub keys: Vec<String>,
     /// Random seed, for random rules
-    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
     /// Print one JSON object per line
     #[arg(long)]

@@ -91,21 +91,35 @@ Examples:
   wsim simulate --synthetic 'poisson rate=150 service=exp:5ms'";
 
 const LONG: &str = "\
-Without --plan all standard plans are candidates, with every number of workers. The utilisation law discards those that
-cannot carry the load; the best of the others are simulated on the same traffic. Plans named by --plan are always simulated.
+Without --plan all standard plans are candidates, with every number of workers. The utilisation law discards those that \
+cannot carry the load; the best of the others are simulated on the same traffic. Plans named by --plan are always simulated. \
 The smallest plan whose 95 % interval meets the objective is recommended; exit status 3 means that none does.
 
-Terms of an objective, joined by commas: `busy < 70%` (every process, in its busiest five minutes), `p95 < 500ms` (all
-requests), `p99 sync < 2s` (one endpoint group; see `wsim endpoints`); mean, p50, p95, p99. Response times exclude
+Terms of an objective, joined by commas: `busy < 70%` (every process, in its busiest five minutes), `p95 < 500ms` (all \
+requests), `p99 sync < 2s` (one endpoint group; see `wsim endpoints`); mean, p50, p95, p99. Response times exclude \
 long-poll waiting.
 
-Rules for --balance are named as in the proxy's configuration: round robin, least_conn, hash consistent, random two, ip_hash, …
+Rules for --balance are named as in the proxy's configuration: round robin, least_conn, hash consistent, random two, ip_hash and so on. \
 Two more exist for comparison only, because no proxy has them: join the shortest busy queue, power of two on busy requests.
 
-Synthetic workloads for --synthetic (times like 5ms, 250us, 1.5s), as words or in a TOML file:
-  poisson rate=R | deterministic rate=R | erlang shape=K rate=R | batch rate=R size=N | mmpp rates=R1,R2 leaves=L1,L2
-  service=exp:MEAN | det:TIME | erlang:SHAPE:MEAN | hyperexp:SCV:MEAN | lognormal:SCV:MEAN | pareto:ALPHA:MEAN
-  servers=N  balance=central|round-robin|random|jsq|power-of-D  discipline=fcfs|ps
+Synthetic workloads for --synthetic, as words or in a TOML file; times like 5ms, 250us, 1.5s.
+Arrivals, one of:
+  poisson rate=R
+  deterministic rate=R
+  erlang shape=K rate=R
+  batch rate=R size=N
+  mmpp rates=R1,R2 leaves=L1,L2
+Service times, one of:
+  service=exp:MEAN
+  service=det:TIME
+  service=erlang:SHAPE:MEAN
+  service=hyperexp:SCV:MEAN
+  service=lognormal:SCV:MEAN
+  service=pareto:ALPHA:MEAN
+Servers:
+  servers=N
+  balance=central|round-robin|random|jsq|power-of-D
+  discipline=fcfs|ps
 
 Examples:
   wsim simulate /var/log/matrix-synapse/ --process-cpu cpu.csv --objective 'p95 work < 500ms, busy < 70%'
@@ -148,7 +162,7 @@ fn simulate(
     progress: &Progress,
 ) -> anyhow::Result<SimulationReport> {
     let reading = &arguments.reading;
-    let Some(trace) = &data.trace else { anyhow::bail!("the logs left no requests to simulate") };
+    let Some(trace) = &data.trace else { anyhow::bail!("no requests are left in the logs to simulate") };
     let presets = reading.preset_config(&data.summary.synapse_version);
     let (window, window_note) = sweep::choose_window(config.window, &data.profile);
     let prepare = PrepareConfig {

@@ -41,9 +41,9 @@ impl TableArgs {
         match (&self.table, &self.synapse_version, selected.newer_than_known) {
             (Some(file), ..) => format!("own table from {}", file.display()),
             (None, None, _) => {
-                format!("endpoint table of Synapse {}, the newest known; --synapse-version chooses another", selected.release)
+                format!("Synapse {}, the newest known; --synapse-version chooses another", selected.release)
             }
-            (None, Some(_), false) => format!("endpoint table of Synapse {}", selected.release),
+            (None, Some(_), false) => format!("Synapse {}", selected.release),
             (None, Some(_), true) => {
                 format!("Synapse {} is newer than every release known here: the newest table was used", selected.release)
             }

@@ -12,11 +12,11 @@ use super::OutputFile;
 /// Why a configuration was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
-    /// The folder exists and is not empty.
+    /// The folder holds a configuration that this program wrote.
     #[error("{} already exists: name another folder with --out, or replace it with --force", .0.display())]
     Exists(PathBuf),
-    /// The folder does not hold a configuration that this program wrote.
-    #[error("{} was not written by `wsim configure`, so --force does not replace it: name another folder with --out", .0.display())]
+    /// The folder holds something else than a configuration that this program wrote.
+    #[error("{} contains other files: name an empty folder with --out", .0.display())]
     Foreign(PathBuf),
     /// The file system returned an error.
     #[error("could not write {}", .path.display())]
@@ -78,11 +78,10 @@ fn check(folder: &Path, force: bool) -> Result<(), FolderError> {
     if entries.next().is_none() {
         return Ok(());
     }
-    if !force {
-        return Err(FolderError::Exists(folder.to_owned()));
+    if !MARKS.iter().all(|mark| folder.join(mark).is_file()) {
+        return Err(FolderError::Foreign(folder.to_owned()));
     }
-    let is_configuration = MARKS.iter().all(|mark| folder.join(mark).is_file());
-    if is_configuration { Ok(()) } else { Err(FolderError::Foreign(folder.to_owned())) }
+    if force { Ok(()) } else { Err(FolderError::Exists(folder.to_owned())) }
 }
 
 fn write_file(path: &Path, file: &OutputFile) -> io::Result<()> {

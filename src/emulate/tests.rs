@@ -9,7 +9,7 @@ use super::api::tests::{SECRET, registration};
 use super::*;
 use wsim_endpoints::{Classifier, ClassifierConfig, Method, table_for};
 use wsim_plan::Plan;
-use wsim_profile::{Extras, Profiler};
+use wsim_profile::{ProfileInputs, Profiler};
 use wsim_simulate::cluster::Run;
 use wsim_simulate::deploy::Deployment;
 use wsim_simulate::prepare::PrepareConfig;
@@ -45,7 +45,7 @@ fn logged(cpu_us: &[u32], gap_us: i64) -> LoggedCosts {
     let endpoints = classifier.endpoints();
     let mut profiler = Profiler::new(&wsim_profile::ProfilerConfig::new(endpoints.to_vec()));
     trace.requests().for_each(|request| profiler.observe(&request, &trace.names));
-    let profile = profiler.finish(&Extras { process_cpu: None, inferred: None, user_key: None });
+    let profile = profiler.finish(&ProfileInputs { process_cpu: None, inferred: None, user_key: None });
     let rows: Vec<Request> = trace.requests().collect();
     LoggedCosts::from_trace(&trace, endpoints, &profile, &rows, &PrepareConfig::default())
 }

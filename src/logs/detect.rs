@@ -122,7 +122,7 @@ pub enum DetectError {
     #[error("--nginx-config: no access_log has a declared log_format, so the format of this log is unknown")]
     NoAccessLog,
     /// No candidate reads enough of the sample.
-    #[error("no known format fits{}; name the format with --format, or give it with --log-format", tried_text(*.sampled, .tried))]
+    #[error("no known log format fits the sampled lines{}; name it with --format or describe it with --log-format", tried_text(*.sampled, .tried))]
     NothingFits {
         /// Number of sampled lines.
         sampled: usize,
@@ -339,7 +339,7 @@ impl Detector<'_> {
 
     fn synapse(&self, trial: Trial) -> Detection {
         let name = trial.name().to_owned();
-        let reason = format!("{name}: {} requests in {} sampled lines of a Synapse log", trial.requests, self.lines.len());
+        let reason = format!("{name}: requests in {} of {} sampled lines of a Synapse log", trial.requests, self.lines.len());
         Detection { parser: trial.parser, name, reason, stamp_note: None }
     }
 
@@ -503,16 +503,16 @@ fn contains(line: &[u8], text: &[u8]) -> bool {
     memmem::find(line, text).is_some()
 }
 
-/// How close the best candidates came: `: nginx combined reads 12 of 200 sampled lines, haproxy 3`.
+/// How close the best candidates came: ` (nginx combined: requests in 12 of 200 lines; haproxy: 3)`; empty if none came close.
 fn tried_text(sampled: usize, tried: &[(String, usize)]) -> String {
     let mut best: Vec<&(String, usize)> = tried.iter().filter(|(_, requests)| *requests > 0).collect();
     best.sort_by_key(|(_, requests)| Reverse(*requests));
     best.dedup_by_key(|(name, _)| name);
     let Some(((name, requests), others)) = best.split_first() else {
-        return format!(": none reads any of the {sampled} sampled lines");
+        return String::new();
     };
-    let others: Vec<String> = others.iter().map(|(name, requests)| format!(", {name} {requests}")).collect();
-    format!(": {name} reads {requests} of the {sampled} sampled lines{}", others.concat())
+    let others: Vec<String> = others.iter().map(|(name, requests)| format!("; {name}: {requests}")).collect();
+    format!(" ({name}: requests in {requests} of {sampled} lines{})", others.concat())
 }
 
 #[cfg(test)]
@@ -675,7 +675,7 @@ mod tests {
         assert_eq!(found(other.as_bytes()).name, "synapse");
         let request = r#"2026-07-01 09:15:42,118 - synapse.access.http.8008 - 12 - INFO - GET-1 - 127.0.0.1 - 8008 - {None} Processed request: 0.001sec/0.000sec (0.001sec, 0.000sec) (0.000sec/0.000sec/0) 12B 200 "GET /_matrix/client/versions HTTP/1.1" "curl" [0 dbevts]"#;
         let detection = found(format!("{other}{request}").as_bytes());
-        assert_eq!(detection.reason, "synapse: 1 requests in 51 sampled lines of a Synapse log");
+        assert_eq!(detection.reason, "synapse: requests in 1 of 51 sampled lines of a Synapse log");
     }
 
     #[test]
@@ -694,7 +694,7 @@ mod tests {
     #[test]
     fn lines_in_no_known_format_are_rejected() {
         let error = rejected(b"hello\nworld", &DetectConfig::default());
-        assert!(error.contains("none reads any of the 2 sampled lines") && error.contains("--format"), "{error}");
+        assert!(error.contains("no known log format fits the sampled lines;") && error.contains("--format"), "{error}");
         assert!(!error.contains("hello"));
         assert_eq!(rejected(b"\x89PNG\r\n\x1a\n\0", &DetectConfig::default()), "not a text log (looks like PNG)");
     }

@@ -10,7 +10,6 @@
 //! target's own or made up here.
 
 mod body;
-mod coverage;
 mod device_split;
 mod manifest;
 mod operation;
@@ -18,14 +17,15 @@ mod placeholder_ids;
 mod priming;
 pub mod provision;
 mod random;
+mod replayable_share;
 mod script;
 mod survey;
 mod target_check;
 
-pub use coverage::{Coverage, SkippedRequests, TierCoverage};
 pub use manifest::{Admin, Device, Manifest, ManifestError, Marker, Media, PopulationCopy, Room, User};
 pub use operation::{Entry, Op, Query, RequestKind, RequestKinds, Tier, operations};
 pub use priming::prime_devices;
+pub use replayable_share::{ReplayableShare, SkippedRequests, TierShare};
 pub use script::{Lane, LaneKind, Placeholders, Script, ScriptConfig};
 pub use survey::{DEVICES_MAX, Survey, SurveyedRoom, SurveyedUser, server_names};
 pub use target_check::{CheckedTarget, TargetCheckError, check_target};

@@ -113,7 +113,8 @@ pub struct Room {
     /// Members, as indices into [`PopulationCopy::users`], the creator first.
     pub members: Vec<u32>,
     /// Users who are not in the room when the log begins.
-    pub outside: Vec<u32>,
+    #[serde(rename = "outside")]
+    pub joins_later: Vec<u32>,
     /// `None` until created.
     pub room_id: Option<String>,
     /// How many of `members`, from the first, have joined.

@@ -1,6 +1,7 @@
-//! What a log needs on a test homeserver: users and their devices, rooms and their members, sizes of files.
+//! What the replay of a log needs on a test homeserver: users and their devices, rooms and their members, sizes of files. Also the
+//! server names in a log, to which it must not be replayed.
 //!
-//! Reads the rows once. Knows nothing of a target.
+//! [`Survey::from_rows`] reads the rows once, [`server_names`] reads the trace. Neither knows the target of a replay.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
@@ -18,8 +19,7 @@ pub struct Survey {
     pub rooms: Vec<SurveyedRoom>,
     /// Number of downloads by the binary logarithm of their size in bytes.
     pub downloads: BTreeMap<u32, u64>,
-    /// Whether the log has thumbnails.
-    pub pictures: bool,
+    pub has_thumbnails: bool,
     /// Whether the log has requests about encryption keys.
     pub keys: bool,
     /// Number of rows.
@@ -45,9 +45,9 @@ pub struct SurveyedRoom {
     /// Users who are in the room from the beginning: indices into [`Survey::users`].
     pub members: Vec<u32>,
     /// Users whose first request about the room is a join: indices into [`Survey::users`].
-    pub outside: Vec<u32>,
-    /// Messages that were requested, all pages together.
-    pub paged: u32,
+    pub joins_later: Vec<u32>,
+    /// All pages together.
+    pub messages_requested: u32,
 }
 
 /// Most devices of one user. A bot with a thousand user agents does not need a thousand devices.
@@ -76,7 +76,7 @@ struct Surveyor {
     numbering: DeviceNumbering,
     users: HashMap<NameId, u32>,
     rooms: HashMap<NameId, u32>,
-    /// (user, room) pairs that are already members or outside.
+    /// (user, room) pairs that are already in a room's lists.
     placed: HashSet<(u32, u32)>,
 }
 
@@ -93,7 +93,7 @@ impl Surveyor {
         let succeeded = request.status == 0 || request.status == 499 || (200..400).contains(&request.status);
         match op {
             Op::Download if succeeded => *self.survey.downloads.entry(request.bytes_sent.max(1).ilog2()).or_default() += 1,
-            Op::Thumbnail => self.survey.pictures = true,
+            Op::Thumbnail => self.survey.has_thumbnails = true,
             Op::KeysQuery | Op::KeysUpload | Op::KeysClaim | Op::ToDevice => self.survey.keys = true,
             _ => {}
         }
@@ -110,13 +110,13 @@ impl Surveyor {
         let about_a_room = pattern.contains("{room}") && !pattern.starts_with("room_keys/");
         if about_a_room && succeeded && request.room.is_some() {
             let room = self.room(request.room);
-            let outside = op == Op::Join;
-            let Some(seen) = self.survey.rooms.get_mut(room as usize) else { return };
+            let joins_later = op == Op::Join;
+            let Some(surveyed) = self.survey.rooms.get_mut(room as usize) else { return };
             if op == Op::Messages {
-                seen.paged = seen.paged.saturating_add(limit);
+                surveyed.messages_requested = surveyed.messages_requested.saturating_add(limit);
             }
             if self.placed.insert((user, room)) {
-                if outside { seen.outside.push(user) } else { seen.members.push(user) }
+                if joins_later { surveyed.joins_later.push(user) } else { surveyed.members.push(user) }
             }
         }
     }
@@ -140,7 +140,7 @@ impl Surveyor {
     fn room(&mut self, name: NameId) -> u32 {
         let rooms = &mut self.survey.rooms;
         *self.rooms.entry(name).or_insert_with(|| {
-            rooms.push(SurveyedRoom { name, members: Vec::new(), outside: Vec::new(), paged: 0 });
+            rooms.push(SurveyedRoom { name, members: Vec::new(), joins_later: Vec::new(), messages_requested: 0 });
             u32::try_from(rooms.len() - 1).unwrap_or(u32::MAX)
         })
     }
@@ -221,7 +221,10 @@ mod tests {
         assert_eq!(users, [("@a:old", 2), ("@b:old", 1), ("@c:old", 1)]);
         assert_eq!((survey.devices(), survey.requests), (4, 7));
         assert_eq!(survey.rooms.len(), 1);
-        assert_eq!((&survey.rooms[0].members[..], &survey.rooms[0].outside[..], survey.rooms[0].paged), (&[0][..], &[1][..], 150));
+        assert_eq!(
+            (&survey.rooms[0].members[..], &survey.rooms[0].joins_later[..], survey.rooms[0].messages_requested),
+            (&[0][..], &[1][..], 150)
+        );
     }
 
     #[test]
@@ -233,7 +236,7 @@ mod tests {
             ("@b:old", "", "/_matrix/client/v3/room_keys/version", 200),
         ];
         let (survey, _) = seen(&rows);
-        assert_eq!((survey.downloads, survey.pictures), ([(12, 1)].into(), true));
+        assert_eq!((survey.downloads, survey.has_thumbnails), ([(12, 1)].into(), true));
         assert_eq!(survey.users.iter().map(|user| user.backup).collect::<Vec<_>>(), [false, true]);
     }
 

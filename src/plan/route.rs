@@ -93,7 +93,7 @@ impl CheckedPlan {
         match endpoint.condition {
             Some("sso_only" | "same_instance" | "single_instance") => pool.size() == 1,
             Some("presence_disabled" | "msc3861_enabled") => how == Named::Pattern,
-            Some("same_room_same_instance") => pool.size() == 1 || self.rule(index).keeps_rooms(),
+            Some("same_room_same_instance") => pool.size() == 1 || self.rule(index).is_keyed_by_room(),
             _ => true,
         }
     }

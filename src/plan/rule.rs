@@ -44,7 +44,7 @@ impl Key {
     }
 
     /// Whether all requests of one user go to one server.
-    pub fn keeps_users(&self) -> bool {
+    pub fn is_keyed_by_user(&self) -> bool {
         match self {
             Self::User | Self::Token | Self::Address => true,
             Self::Header(name) => matches!(name.as_str(), "authorization" | "x-access-token" | "x-forwarded-for"),
@@ -138,13 +138,13 @@ impl Rule {
     }
 
     /// Whether the rule sends all requests of one room to one server.
-    pub fn keeps_rooms(&self) -> bool {
+    pub fn is_keyed_by_room(&self) -> bool {
         self.key == Some(Key::Room)
     }
 
     /// Whether the rule sends all requests of one user to one server.
-    pub fn keeps_users(&self) -> bool {
-        self.key.as_ref().is_some_and(Key::keeps_users)
+    pub fn is_keyed_by_user(&self) -> bool {
+        self.key.as_ref().is_some_and(Key::is_keyed_by_user)
     }
 }
 

@@ -34,7 +34,7 @@ impl CheckedPlan {
                     pool.name
                 ));
             }
-            if pool.size() > 1 && takes(pool, "pagination") && !self.rule(index).keeps_rooms() {
+            if pool.size() > 1 && takes(pool, "pagination") && !self.rule(index).is_keyed_by_room() {
                 warnings.push(format!(
                     "pool {:?} names pagination, but its rule does not keep a room on one worker: /messages stays on the main process",
                     pool.name

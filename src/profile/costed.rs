@@ -22,7 +22,7 @@ impl<'a> CostedCounters<'a> {
         Self { profiler, window, uncosted_us, inferred, logged: profiler.has_logged_cpu() }
     }
 
-    pub(super) fn knows_cpu(&self) -> bool {
+    pub(super) fn has_cpu(&self) -> bool {
         self.logged || self.inferred.is_some()
     }
 
@@ -70,7 +70,7 @@ impl<'a> CostedCounters<'a> {
             cpu_seconds += self.class_cpu_seconds(class);
         }
         let factor = if nominal > 0.0 { inferred / nominal } else { 0.0 };
-        Scale { nominal: self.knows_cpu().then_some(factor), cpu_seconds, requests: self.profiler.requests }
+        Scale { nominal: self.has_cpu().then_some(factor), cpu_seconds, requests: self.profiler.requests }
     }
 
     /// Bins of demand that start in a span.

@@ -1,4 +1,4 @@
-//! How much CPU a process uses for each second of CPU that its request lines show (kappa of the worker model).
+//! How much CPU a process uses for each second of CPU that its request lines show (the coverage factor).
 //!
 //! Request lines do not include work that Synapse charges to no request: persisting, fetching events for the cache, replication,
 //! garbage collection, timers. The factor is process CPU divided by logged CPU over the time that both cover; otherwise a prior.

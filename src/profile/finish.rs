@@ -13,39 +13,39 @@ use super::model::{
     Quantiles, Window,
 };
 use super::peaks::{Load, Loads, concurrency, dispersion};
-use super::profiler::{DemandCell, Extras, Profiler};
+use super::profiler::{DemandCell, ProfileInputs, Profiler};
 use super::series::series;
 use super::sums::ClassSums;
 
 impl Profiler {
     /// The profile of all requests counted so far.
     ///
-    /// Requests without logged CPU get the inferred demand of their class, if `extras` has one.
-    pub fn finish(self, extras: &Extras) -> Profile {
+    /// Requests without logged CPU get the inferred demand of their class, if `inputs` has one.
+    pub fn finish(self, inputs: &ProfileInputs) -> Profile {
         let (window, stray_times) = self.extents.window();
-        let costed = CostedCounters::new(&self, window, extras.inferred.as_ref());
+        let costed = CostedCounters::new(&self, window, inputs.inferred.as_ref());
         let groups = costed.groups();
         let client_groups: Vec<usize> = groups.iter().filter(|(_, g)| !g.internal).map(|(index, _)| *index).collect();
         let peaks = costed.peaks();
         let endpoints = costed.endpoints(peaks.five_minutes.window);
-        let coverage = coverage(self.processes.sums(), extras.process_cpu.as_ref(), window, costed.method());
+        let coverage = coverage(self.processes.sums(), inputs.process_cpu.as_ref(), window, costed.method());
         Profile {
             window,
             requests: self.requests,
             internal_requests: self.internal_requests,
             destinations: costed.destinations(),
             endpoints,
-            processes: costed.processes(extras),
+            processes: costed.processes(inputs),
             dispersion: dispersion(&self.timeline, window, costed.work_of_bins().as_ref()),
             concurrency: concurrency(&self.timeline, window),
-            heavy_hitters: self.hitters.finish(costed.scale(), extras.user_key.as_deref()),
+            heavy_hitters: self.hitters.finish(costed.scale(), inputs.user_key.as_deref()),
             outcomes: Outcomes {
                 by_status: (0..=u16::MAX).zip(self.by_status.iter().copied()).filter(|(_, n)| *n > 0).collect(),
                 aborted: self.aborted,
                 retried: self.retried,
                 stray_times,
             },
-            demand: costed.demand(extras.inferred.as_ref()),
+            demand: costed.demand(inputs.inferred.as_ref()),
             coverage,
             events_per_second: costed.events(peaks.five_minutes.window),
             series: series(&costed, &client_groups),
@@ -88,7 +88,7 @@ impl<'a> CostedCounters<'a> {
         workers.sort_unstable();
         workers.dedup();
         let traits = &p.classes.groups[group];
-        let known = sums.costed > 0 || (self.knows_cpu() && !traits.internal);
+        let known = sums.costed > 0 || (self.has_cpu() && !traits.internal);
         let inferred_ms = || {
             let range = self.inferred.filter(|_| sums.uncosted > 0)?.range;
             let mean = cpu_seconds * 1e3 / sums.uncosted as f64;
@@ -151,7 +151,7 @@ impl<'a> CostedCounters<'a> {
         }
         let mut all: Vec<DestinationProfile> = sums
             .into_iter()
-            .map(|(id, (requests, cpu))| DestinationProfile { id, requests, cpu_seconds: self.knows_cpu().then_some(cpu) })
+            .map(|(id, (requests, cpu))| DestinationProfile { id, requests, cpu_seconds: self.has_cpu().then_some(cpu) })
             .collect();
         all.sort_by(|a, b| {
             b.cpu_seconds
@@ -163,7 +163,7 @@ impl<'a> CostedCounters<'a> {
         all
     }
 
-    fn processes(&self, extras: &Extras) -> Vec<ProcessProfile> {
+    fn processes(&self, inputs: &ProfileInputs) -> Vec<ProcessProfile> {
         let mut all: Vec<ProcessProfile> = self
             .profiler
             .processes
@@ -171,7 +171,7 @@ impl<'a> CostedCounters<'a> {
             .iter()
             .map(|sums| {
                 let cpu_seconds = (sums.costed > 0).then_some(sums.cpu_us as f64 / 1e6);
-                let counter = extras.process_cpu.as_ref().and_then(|cpu| cpu.find(&sums.name));
+                let counter = inputs.process_cpu.as_ref().and_then(|cpu| cpu.find(&sums.name));
                 ProcessProfile {
                     name: sums.name.clone(),
                     requests: sums.requests,
@@ -210,7 +210,7 @@ impl<'a> CostedCounters<'a> {
                 .filter(|load| load.requests > 0)
                 .collect(),
         };
-        let by_cpu = self.knows_cpu();
+        let by_cpu = self.has_cpu();
         let peak = |span_us| grid.peak(self.window, span_us, by_cpu);
         let one_minute = if grid.width_us <= SECOND_US { peak(MINUTE_US) } else { self.peak_minute(by_cpu) };
         Peaks { one_minute, five_minutes: peak(5 * MINUTE_US), busy_hour: peak(60 * MINUTE_US) }
@@ -237,13 +237,13 @@ impl<'a> CostedCounters<'a> {
         let (note, range) = match (method, inferred) {
             (DemandMethod::Logged, None) => (
                 format!(
-                    "CPU as Synapse logged it for {costed} requests{}",
-                    if uncosted > 0 { format!("; {uncosted} more were seen by a proxy only and count as zero") } else { String::new() }
+                    "CPU is logged for {costed} requests{}",
+                    if uncosted > 0 { format!("; {uncosted} more are in a proxy's log only and count as zero") } else { String::new() }
                 ),
                 Interval::exact(1.0),
             ),
             (DemandMethod::Logged, Some(inferred)) => (
-                format!("CPU as Synapse logged it for {costed} requests; {uncosted} more were seen by a proxy only: {}", inferred.note),
+                format!("CPU is logged for {costed} requests; {uncosted} more are in a proxy's log only: {}", inferred.note),
                 Interval::exact(1.0),
             ),
             (_, Some(inferred)) => (inferred.note.clone(), inferred.range),

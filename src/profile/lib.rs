@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! requests, in any order ──▶ Profiler (one per thread, merged) ──▶ costed ──▶ finish ──▶ Profile
-//!        └──▶ inference (proxy logs: CPU from times) ──▶ Extras ──▶────┤
+//!        └──▶ inference (proxy logs: CPU from times) ──▶ ProfileInputs ┤
 //!             process_cpu (a file) ─────────────────────▶──────────────┘
 //! ```
 //!
@@ -40,4 +40,4 @@ pub use model::{
 };
 pub use parallel::{profile_logs, profile_trace};
 pub use process_cpu::{ProcessCpu, ProcessCpuError};
-pub use profiler::{Extras, Profiler, ProfilerConfig};
+pub use profiler::{ProfileInputs, Profiler, ProfilerConfig};

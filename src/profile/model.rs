@@ -285,7 +285,7 @@ pub struct Demand {
     pub range: Interval,
 }
 
-/// CPU of whole processes divided by the CPU in their request lines (kappa of the worker model).
+/// CPU of whole processes divided by the CPU in their request lines.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Coverage {
     /// At least 1.

@@ -39,7 +39,7 @@ pub fn profile_trace(trace: &Trace, config: &ProfilerConfig, threads: usize) -> 
                 })
             })
             .collect();
-        #[expect(clippy::expect_used, reason = "a panic in a thread is a defect and goes on here")]
+        #[expect(clippy::expect_used, reason = "a panic in a thread is a defect and is propagated")]
         running.into_iter().map(|thread| thread.join().expect("a profiling thread panicked")).collect()
     });
     merge(profilers, config)

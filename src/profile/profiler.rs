@@ -16,7 +16,7 @@ use super::model::{DemandMethod, LATENCY_BUCKETS_MS};
 use super::process_cpu::ProcessCpu;
 use super::processes::Processes;
 use super::sums::{ClassSums, is_uncosted};
-use super::window::Extents;
+use super::window::HourlyExtents;
 
 /// What a profiler needs to know in advance. Profilers can be merged only if their configs are equal.
 #[derive(Debug, Clone)]
@@ -34,9 +34,9 @@ impl ProfilerConfig {
     }
 }
 
-/// What is known besides the requests when the profile is finished.
+/// Facts that a finished profile uses in addition to the requests.
 #[derive(Debug, Clone, Default)]
-pub struct Extras {
+pub struct ProfileInputs {
     /// CPU of whole processes, from `--process-cpu`.
     pub process_cpu: Option<ProcessCpu>,
     /// Demand for requests whose CPU is not logged.
@@ -60,7 +60,7 @@ pub struct Profiler {
     pub(super) retried: u64,
     pub(super) requests: u64,
     pub(super) internal_requests: u64,
-    pub(super) extents: Extents,
+    pub(super) extents: HourlyExtents,
     pub(super) timeline: Timeline,
     pub(super) demand: Grid<DemandCell>,
     pub(super) week: Box<[u64; HOURS_PER_WEEK]>,
@@ -105,13 +105,13 @@ impl Columns {
 }
 
 impl Profiler {
-    pub fn new(settings: &ProfilerConfig) -> Self {
-        let classes = Classes::new(&settings.endpoints);
+    pub fn new(config: &ProfilerConfig) -> Self {
+        let classes = Classes::new(&config.endpoints);
         let (class_count, group_count) = (classes.traits.len(), classes.groups.len());
         let columns = Columns::new(classes.table).events + 1;
         let page_bytes = columns * DEMAND_BINS_PER_PAGE * size_of::<DemandCell>();
         Self {
-            endpoints: Arc::clone(&settings.endpoints),
+            endpoints: Arc::clone(&config.endpoints),
             classes,
             sums: vec![ClassSums::default(); class_count],
             latencies: vec![DurationHistogram::default(); group_count],
@@ -121,11 +121,11 @@ impl Profiler {
             retried: 0,
             requests: 0,
             internal_requests: 0,
-            extents: Extents::new(),
+            extents: HourlyExtents::new(),
             timeline: Timeline::new(),
             demand: Grid::new(DEMAND_LADDER_US, columns, DEMAND_BINS_PER_PAGE, (DEMAND_BYTES_MAX / page_bytes).max(8)),
             week: Box::new([0; HOURS_PER_WEEK]),
-            zone_offset_us: i64::from(settings.zone_offset_seconds) * 1_000_000,
+            zone_offset_us: i64::from(config.zone_offset_seconds) * 1_000_000,
             hitters: HitterCounters::new(),
             processes: Processes::new(),
         }
@@ -206,7 +206,7 @@ impl Profiler {
     /// Demand for a proxy's log of all requests beside Synapse logs of some workers only: the mean of each class that is logged twenty
     /// times or more, else the prior at the speed of those classes. `None` if no CPU is logged at all.
     ///
-    /// Only used if the caller passes it in [`Extras::inferred`]. Requests that a proxy answered itself cost nothing, and the caller
+    /// Only used if the caller passes it in [`ProfileInputs::inferred`]. Requests that a proxy answered itself cost nothing, and the caller
     /// knows whether these are the only ones without CPU.
     pub fn logged_means(&self) -> Option<InferredDemand> {
         let classes = || self.sums.iter().zip(&self.classes.traits).take(self.classes.table).filter(|(_, t)| !t.internal);

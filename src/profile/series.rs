@@ -13,7 +13,7 @@ pub(super) fn series(costed: &CostedCounters<'_>, groups: &[usize]) -> Series {
     let count = usize::try_from((costed.window.end_us - 1 - start_us).max(0) / width_us + 1).unwrap_or(1);
 
     let mut requests = vec![vec![0u64; count]; groups.len()];
-    let mut cpu_seconds = vec![vec![0f64; count]; if costed.knows_cpu() { groups.len() } else { 0 }];
+    let mut cpu_seconds = vec![vec![0f64; count]; if costed.has_cpu() { groups.len() } else { 0 }];
     let mut latency_heat = vec![vec![0u64; count]; LATENCY_BUCKETS_MS.len()];
     let shown_index: Vec<Option<usize>> = (0..profiler.classes.groups.len()).map(|g| groups.iter().position(|&shown| shown == g)).collect();
     for (bin_start, row) in costed.demand_rows() {

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::testing::{costed, request, table, timed};
-use super::{DemandMethod, Extras, InferredDemand, ProcessCpu, Profile, Profiler, ProfilerConfig};
+use super::{DemandMethod, InferredDemand, ProcessCpu, Profile, ProfileInputs, Profiler, ProfilerConfig};
 use wsim_endpoints::{EndpointId, Method};
 use wsim_trace::{NameId, Names, Request, flag};
 
@@ -17,7 +17,7 @@ fn observed(requests: &[Request], names: &Names) -> Profiler {
 }
 
 fn profile(requests: &[Request]) -> Profile {
-    observed(requests, &Names::new()).finish(&Extras::default())
+    observed(requests, &Names::new()).finish(&ProfileInputs::default())
 }
 
 fn close(a: f64, b: f64) -> bool {
@@ -70,25 +70,25 @@ proptest! {
     #[test]
     fn order_and_split_do_not_matter(requests in prop::collection::vec(any_request(), 0..120), cut in 0usize..120, inferred: bool) {
         let names = six_names();
-        let extras = Extras {
+        let inputs = ProfileInputs {
             inferred: inferred.then(|| InferredDemand::from_prior(&table(), 1.5)),
-            ..Extras::default()
+            ..ProfileInputs::default()
         };
-        let whole = observed(&requests, &names).finish(&extras);
+        let whole = observed(&requests, &names).finish(&inputs);
 
         let cut = cut.min(requests.len());
         let mut halves = observed(&requests[cut..], &names);
         halves.merge(observed(&requests[..cut], &names));
-        prop_assert_eq!(&halves.finish(&extras), &whole);
+        prop_assert_eq!(&halves.finish(&inputs), &whole);
 
         let mut backwards = requests;
         backwards.reverse();
-        prop_assert_eq!(&observed(&backwards, &names).finish(&extras), &whole);
+        prop_assert_eq!(&observed(&backwards, &names).finish(&inputs), &whole);
     }
 
     #[test]
     fn totals_add_up(requests in prop::collection::vec(any_request(), 1..120)) {
-        let p = observed(&requests, &six_names()).finish(&Extras::default());
+        let p = observed(&requests, &six_names()).finish(&ProfileInputs::default());
         prop_assert_eq!(p.requests + p.internal_requests, requests.len() as u64);
         prop_assert_eq!(p.groups.iter().filter(|g| !g.internal).map(|g| g.requests).sum::<u64>(), p.requests);
         prop_assert_eq!(p.groups.iter().filter(|g| g.internal).map(|g| g.requests).sum::<u64>(), p.internal_requests);
@@ -160,15 +160,15 @@ fn traffic_between_processes_is_counted_apart() {
     let mut names = Names::new();
     let process = names.intern(b"event_persister1");
     let template = names.intern(b"/_synapse/replication/send_events/{id}");
-    let hop = |i: i64| Request {
+    let internal_request = |i: i64| Request {
         endpoint: EndpointId(6),
         template,
         process,
         flags: flag::WALL | flag::COST | flag::INTERNAL,
         ..costed(NOON + i * SECOND, 10_000, 3000)
     };
-    let requests: Vec<Request> = (0..100).flat_map(|i| [hop(i), costed(NOON + i * SECOND, 10_000, 10_000)]).collect();
-    let p = observed(&requests, &names).finish(&Extras::default());
+    let requests: Vec<Request> = (0..100).flat_map(|i| [internal_request(i), costed(NOON + i * SECOND, 10_000, 10_000)]).collect();
+    let p = observed(&requests, &names).finish(&ProfileInputs::default());
     assert_eq!((p.requests, p.internal_requests), (100, 100));
     assert!(p.groups.iter().any(|g| g.internal && g.id == "replication" && close(g.cpu_seconds.unwrap(), 0.3)));
     assert_eq!((p.processes[0].internal_requests, p.processes[0].requests), (100, 0));
@@ -192,7 +192,7 @@ fn inferred_demand_is_used_where_cpu_is_not_logged() {
         (0..1000).map(|i| Request { endpoint: EndpointId(u16::from(i >= 500)), ..timed(NOON + i * SECOND, 50_000) }).collect();
     let mut inferred = InferredDemand::from_prior(&table(), 1.0);
     (inferred.per_endpoint_cpu_us[0], inferred.per_endpoint_cpu_us[1]) = (2000.0, 40_000.0);
-    let p = observed(&requests, &Names::new()).finish(&Extras { inferred: Some(inferred), ..Extras::default() });
+    let p = observed(&requests, &Names::new()).finish(&ProfileInputs { inferred: Some(inferred), ..ProfileInputs::default() });
     assert_eq!(p.demand.method, DemandMethod::Prior);
     assert_eq!((p.groups[0].id.as_str(), p.groups[0].cpu_seconds), ("event_sending", Some(20.0)));
     let per_request = p.groups[0].cpu_ms.unwrap();
@@ -209,10 +209,10 @@ fn what_only_a_proxy_saw_may_be_given_the_mean_of_its_class() {
     let profiler = observed(&requests, &Names::new());
     let inferred = profiler.logged_means();
     assert!(close(inferred.as_ref().unwrap().per_endpoint_cpu_us[0], 8000.0));
-    let p = profiler.clone().finish(&Extras { inferred, ..Extras::default() });
+    let p = profiler.clone().finish(&ProfileInputs { inferred, ..ProfileInputs::default() });
     assert!(close(p.groups[0].cpu_seconds.unwrap(), 1.2));
     assert_eq!(p.demand.method, DemandMethod::Logged);
-    assert!(close(profiler.finish(&Extras::default()).groups[0].cpu_seconds.unwrap(), 0.8));
+    assert!(close(profiler.finish(&ProfileInputs::default()).groups[0].cpu_seconds.unwrap(), 0.8));
 }
 
 #[test]
@@ -241,7 +241,7 @@ fn weekdays_and_hours_go_by_the_zone() {
         let settings = ProfilerConfig { zone_offset_seconds: hours * 3600, ..ProfilerConfig::new(table()) };
         let mut profiler = Profiler::new(&settings);
         profiler.observe(&request(NOON), &Names::new());
-        let week = profiler.finish(&Extras::default()).series.week;
+        let week = profiler.finish(&ProfileInputs::default()).series.week;
         assert_eq!(week[weekday][hour], 1);
     }
 }
@@ -253,9 +253,9 @@ fn coverage_is_measured_where_process_cpu_is_given() {
     let requests: Vec<Request> = (0..1000).map(|i| Request { process, ..costed(NOON + i * SECOND / 5, 30_000, 20_000) }).collect();
     let csv: String = (0..=20).map(|i| format!("{},synapse-generic-worker-1,{}\n", NOON / SECOND + i * 10, i * 10 / 5)).collect();
     let process_cpu = Some(ProcessCpu::parse(csv.as_bytes()).unwrap());
-    let p = observed(&requests, &names).finish(&Extras { process_cpu, ..Extras::default() });
+    let p = observed(&requests, &names).finish(&ProfileInputs { process_cpu, ..ProfileInputs::default() });
     assert!(p.coverage.measured && (p.coverage.factor.value - 2.0).abs() < 0.05, "{:?}", p.coverage);
     assert!((p.processes[0].process_cpu_seconds.unwrap() - 40.0).abs() < 0.1);
-    let prior = observed(&requests, &names).finish(&Extras::default()).coverage;
+    let prior = observed(&requests, &names).finish(&ProfileInputs::default()).coverage;
     assert_eq!((prior.measured, prior.factor.value, prior.factor.low, prior.factor.high), (false, 1.8, 1.6, 2.0));
 }

@@ -6,7 +6,7 @@ use super::model::Window;
 
 /// First arrival, last end and number of requests, by the hour.
 #[derive(Debug, Clone)]
-pub(super) struct Extents {
+pub(super) struct HourlyExtents {
     hours: Grid<Extent>,
 }
 
@@ -31,7 +31,7 @@ impl Cell for Extent {
     }
 }
 
-impl Extents {
+impl HourlyExtents {
     pub(super) fn new() -> Self {
         Self { hours: Grid::new(&[3_600_000_000], 1, 1, PAGES_MAX) }
     }
@@ -85,7 +85,7 @@ mod tests {
     const HOUR: i64 = 3_600_000_000;
 
     fn window(stamps: impl IntoIterator<Item = i64>) -> (Window, u64) {
-        let mut extents = Extents::new();
+        let mut extents = HourlyExtents::new();
         stamps.into_iter().for_each(|stamp| extents.observe(stamp, 1000));
         extents.window()
     }

@@ -80,6 +80,23 @@ impl SkipReason {
         }
     }
 
+    /// The reason in words for users.
+    pub const fn describe(self) -> &'static str {
+        match self {
+            Self::Content(reason) => reason.describe(),
+            Self::Filtered => "filtered",
+            Self::Ramp => "ramp",
+            Self::Overtaken => "replaced by the next sync of the device",
+            Self::QueueFull => "too many requests were waiting",
+            Self::Stopped => "the run had ended",
+        }
+    }
+
+    /// The reason with this [`Self::name`].
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::all().find(|reason| reason.name() == name)
+    }
+
     /// All reasons.
     fn all() -> impl Iterator<Item = Self> {
         let others = [Self::Filtered, Self::Ramp, Self::Overtaken, Self::QueueFull, Self::Stopped];

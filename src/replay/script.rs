@@ -59,4 +59,17 @@ impl Unsendable {
             Self::NotProvisioned => "not_provisioned",
         }
     }
+
+    /// The reason in words for users.
+    pub const fn describe(self) -> &'static str {
+        match self {
+            Self::Write => "changes state (--allow-writes)",
+            Self::Dangerous => "cannot be undone (--allow-dangerous)",
+            Self::Never => "federation, administration, application services",
+            Self::Unknown => "unknown endpoint",
+            Self::Invalid => "invalid",
+            Self::NoUser => "no user",
+            Self::NotProvisioned => "needs an account, room or device that was not provisioned",
+        }
+    }
 }

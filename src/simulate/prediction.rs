@@ -37,7 +37,7 @@ pub fn predict(
     seed: u64,
 ) -> Result<Vec<GroupPrediction>, DeployError> {
     let deployment = Deployment::from_plan(plan, endpoints, prepared)?;
-    let config = ReplicationConfig { variation: Variation::Fixed, bins: 1, ..ReplicationConfig::default() }.exactly(REPLICATIONS);
+    let config = ReplicationConfig { variation: Variation::Fixed, bins: 1, ..ReplicationConfig::default() }.with_fixed_count(REPLICATIONS);
     let scenario = Scenario { workload: &prepared.workload, growth, costs: &prepared.costs, seed, config };
     let candidate = Candidate { topology: &deployment.topology, routers: &deployment.routers };
     let mut runs: [Vec<RunResult>; 1] = [Vec::new()];

@@ -92,7 +92,7 @@ impl Default for ReplicationConfig {
 impl ReplicationConfig {
     /// Exactly this number of replications, whatever the intervals.
     #[must_use]
-    pub fn exactly(self, replications: u32) -> Self {
+    pub fn with_fixed_count(self, replications: u32) -> Self {
         Self { first: replications, most: replications, ..self }
     }
 

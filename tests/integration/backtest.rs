@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use wsim::profile::process_cpu::ProcessCpu;
-use wsim::profile::{Extras, Profile, Profiler, ProfilerConfig};
+use wsim::profile::{Profile, ProfileInputs, Profiler, ProfilerConfig};
 use wsim::simulate::backtest::{Backtest, BacktestConfig, Figure, backtest};
 use wsim::simulate::prepare::PrepareConfig;
 use wsim::simulate::station::{Cpu, Quota};
@@ -29,7 +29,7 @@ impl Logs {
         trace.requests().for_each(|request| profiler.observe(&request, &trace.names));
         let counters = Path::new(folder).join("process-cpu.csv");
         let cpu = counters.exists().then(|| ProcessCpu::read(&counters).unwrap());
-        let profile = profiler.finish(&Extras { process_cpu: cpu.clone(), inferred: None, user_key: None });
+        let profile = profiler.finish(&ProfileInputs { process_cpu: cpu.clone(), inferred: None, user_key: None });
         Self { trace, endpoints: header.endpoints, profile, cpu }
     }
 

@@ -187,7 +187,7 @@ fn idle_long_polls_warn_of_balancing_by_connections() {
         advice
             .reasons
             .iter()
-            .any(|reason| reason.starts_with("Do not balance /sync with least_conn") && reason.ends_with("(35 idle, 1.0 working).")),
+            .any(|reason| reason.starts_with("Do not balance /sync with least_conn") && reason.ends_with("(35 waiting, 1.0 active on average).")),
         "{:#?}",
         advice.reasons
     );
@@ -253,7 +253,11 @@ fn of_equally_busy_workers_the_first_is_named() {
 fn a_server_too_large_for_the_standard_plans_learns_how_many_workers_it_would_need() {
     let advice = advice(&ProfileFixture::new().class("sync", 6.0, 400).build());
     assert_eq!(advice.recommended, None);
-    assert!(advice.reasons.iter().any(|reason| reason.ends_with("at least 9 needed by this sum alone.")), "{:#?}", advice.reasons);
+    assert!(
+        advice.reasons.iter().any(|reason| reason.ends_with("Minimum number of workers by this sum alone: 9.")),
+        "{:#?}",
+        advice.reasons
+    );
 }
 
 proptest! {

@@ -1,4 +1,8 @@
-//! Which plans to try: standard plans times worker counts times balancing rules, or those that were named.
+//! The plans that a sweep simulates.
+//!
+//! [`standard_trials`] and [`preset_trials`] make them from standard plans and worker counts; the caller adds those of plan files.
+//! [`apply_rules`] combines all of them with the balancing rules, [`screen_trials`] discards those that cannot win by the estimate,
+//! and those that equal an earlier one. Plans that the user named are never discarded by the estimate.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -19,7 +23,7 @@ pub struct Trial {
     pub strategy: String,
     pub plan: CheckedPlan,
     /// Named on the command line, so it is simulated whatever the screen says.
-    pub requested: bool,
+    pub named: bool,
 }
 
 /// A balancing rule to put in every pool of several workers.
@@ -87,8 +91,8 @@ pub fn preset_trials(preset: &Preset, workers: &RangeInclusive<u32>, config: &Pr
     trials
 }
 
-fn trial(preset: &Preset, workers: u32, config: &PresetConfig, requested: bool) -> Option<Trial> {
-    Some(Trial { strategy: preset.name.to_owned(), plan: preset.plan(workers, config)?, requested })
+fn trial(preset: &Preset, workers: u32, config: &PresetConfig, named: bool) -> Option<Trial> {
+    Some(Trial { strategy: preset.name.to_owned(), plan: preset.plan(workers, config)?, named })
 }
 
 /// Every trial with every rule; combinations that the plan's proxy does not support are discarded.
@@ -110,7 +114,7 @@ pub fn apply_rules(trials: Vec<Trial>, rules: &[BalanceRule]) -> (Vec<Trial>, Ve
                 None => plan.clone().check().map_err(|fault| fault.to_string()),
             };
             match checked {
-                Ok(plan) => all.push(Trial { strategy: format!("{}, {}", trial.strategy, rule.text), plan, requested: trial.requested }),
+                Ok(plan) => all.push(Trial { strategy: format!("{}, {}", trial.strategy, rule.text), plan, named: trial.named }),
                 Err(why) => discarded.push(DiscardedPlan {
                     plan: plan.name.clone(),
                     workers: trial.plan.worker_count(),
@@ -124,30 +128,30 @@ pub fn apply_rules(trials: Vec<Trial>, rules: &[BalanceRule]) -> (Vec<Trial>, Ve
     (all, discarded)
 }
 
-/// What the screen leaves: no overloaded plans, and at most `most` plans of the strategies that it ranks best, so that each of
-/// these is seen with several numbers of workers. Requested trials stay.
-pub fn screen_trials(trials: Vec<Trial>, profile: &Profile, config: &ScreenConfig, most: usize) -> (Vec<Trial>, Vec<DiscardedPlan>) {
+/// What the screen leaves: no overloaded plans, and at most `kept_max` plans of the strategies that it ranks best, so that each of
+/// these is seen with several numbers of workers. Named trials stay.
+pub fn screen_trials(trials: Vec<Trial>, profile: &Profile, config: &ScreenConfig, kept_max: usize) -> (Vec<Trial>, Vec<DiscardedPlan>) {
     let mut discarded = Vec::new();
-    let mut judged: Vec<(Trial, Option<PlanSummary>)> = Vec::new();
+    let mut estimated: Vec<(Trial, Option<PlanSummary>)> = Vec::new();
     let known = screen::demand_known(profile);
     for trial in trials {
         let candidate = known.then(|| screen::judge(profile, trial.plan.clone(), config));
         match candidate.as_ref().and_then(|candidate| overload(candidate, config.objective.busy)) {
-            Some(why) if !trial.requested => discarded.push(DiscardedPlan { overloaded: true, ..discard(&trial.plan, why) }),
-            _ => judged.push((trial, candidate)),
+            Some(why) if !trial.named => discarded.push(DiscardedPlan { overloaded: true, ..discard(&trial.plan, why) }),
+            _ => estimated.push((trial, candidate)),
         }
     }
-    let ranks = ranks(&judged);
-    let counts: std::collections::BTreeSet<u32> = judged.iter().map(|(trial, _)| trial.plan.worker_count()).filter(|n| *n > 0).collect();
-    let strategies = (most.saturating_sub(1) / counts.len().max(1)).max(1);
+    let ranks = ranks(&estimated);
+    let counts: std::collections::BTreeSet<u32> = estimated.iter().map(|(trial, _)| trial.plan.worker_count()).filter(|n| *n > 0).collect();
+    let strategies = (kept_max.saturating_sub(1) / counts.len().max(1)).max(1);
     let mut kept: Vec<Trial> = Vec::new();
-    for (trial, _) in judged {
+    for (trial, _) in estimated {
         let rank = ranks.get(&trial.strategy).copied().unwrap_or(usize::MAX);
-        if trial.requested || trial.plan.worker_count() == 0 || rank < strategies {
+        if trial.named || trial.plan.worker_count() == 0 || rank < strategies {
             kept.push(trial);
         } else {
-            let better = plural(strategies as u64, "strategy does", "strategies do");
-            let why = format!("not simulated: {better} better in the screen");
+            let closer = plural(strategies as u64, "other standard plan comes", "other standard plans come");
+            let why = format!("{closer} closer to the objective in the screen");
             discarded.push(discard(&trial.plan, why));
         }
     }
@@ -165,13 +169,13 @@ pub fn screen_trials(trials: Vec<Trial>, profile: &Profile, config: &ScreenConfi
 fn overload(candidate: &PlanSummary, busy: f64) -> Option<String> {
     let worst = candidate.processes.iter().max_by(|a, b| a.peak.low.total_cmp(&b.peak.low))?;
     let low = worst.peak.low;
-    (low >= busy * OVERLOAD).then(|| format!("{} at least {} busy by the utilisation law", worst.title(), prose::percent(low)))
+    (low >= busy * OVERLOAD).then(|| format!("{} would be at least {} busy", words::the_process(worst), prose::percent(low)))
 }
 
 /// Rank of each strategy: the one that needs the fewest workers first, then the one that is least busy with them.
-fn ranks(judged: &[(Trial, Option<PlanSummary>)]) -> BTreeMap<String, usize> {
+fn ranks(estimated: &[(Trial, Option<PlanSummary>)]) -> BTreeMap<String, usize> {
     let mut best: BTreeMap<&str, (u32, f64)> = BTreeMap::new();
-    for (trial, candidate) in judged.iter().filter(|(trial, _)| trial.plan.worker_count() > 0) {
+    for (trial, candidate) in estimated.iter().filter(|(trial, _)| trial.plan.worker_count() > 0) {
         let meets = candidate.as_ref().is_none_or(|candidate| candidate.meets != Meets::No);
         let worst = candidate.as_ref().and_then(PlanSummary::busiest).map_or(0.0, |process| process.peak.value);
         let key = (if meets { trial.plan.worker_count() } else { u32::MAX }, worst);
@@ -224,16 +228,16 @@ mod tests {
     }
 
     #[test]
-    fn overloaded_plans_are_discarded_with_the_reason_unless_requested() {
+    fn overloaded_plans_are_discarded_with_the_reason_unless_named() {
         let profile = ProfileFixture::new().class("sync", 1.5, 100).main_only("admin", 0.1, 5).build();
         let config = ScreenConfig::default();
         let (kept, discarded) = screen_trials(standard_trials(&(1..=4), &PresetConfig::default()), &profile, &config, 24);
         assert!(kept.iter().all(|trial| trial.plan.name != "monolith"));
         let monolith = discarded.iter().find(|other| other.plan == "monolith").unwrap();
-        assert!(monolith.why.contains("main process at least 16"), "{}", monolith.why);
+        assert!(monolith.why.contains("main process would be at least 16"), "{}", monolith.why);
         assert!(kept.len() <= 24 && !kept.is_empty());
         assert!(kept.is_sorted_by_key(|trial| trial.plan.worker_count()));
-        let requested = preset_trials(Preset::find("monolith").unwrap(), &(1..=4), &PresetConfig::default());
-        assert_eq!(screen_trials(requested, &profile, &config, 24).0.len(), 1);
+        let named = preset_trials(Preset::find("monolith").unwrap(), &(1..=4), &PresetConfig::default());
+        assert_eq!(screen_trials(named, &profile, &config, 24).0.len(), 1);
     }
 }

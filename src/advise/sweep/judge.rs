@@ -1,4 +1,4 @@
-//! Holds simulated plans against the objective, and chooses among them.
+//! Compares simulated plans with the objective, and chooses among them.
 
 use super::super::model::{Meets, PlanSummary, order_of_choice};
 use super::super::objective::Objective;
@@ -9,7 +9,7 @@ use wsim_simulate::replications::LatencyFigures;
 use wsim_stats::Interval;
 use wsim_text::prose;
 
-/// One term of the objective held against a plan.
+/// One term of the objective compared with a plan.
 struct JudgedTerm {
     text: String,
     meets: Meets,
@@ -23,15 +23,16 @@ pub(super) fn judge(plan: &mut SimulatedPlan, objective: &Objective) {
     let worst = terms.iter().map(|term| term.meets).max().unwrap_or(Meets::No);
     plan.summary.meets = worst;
     plan.summary.margin = terms.iter().map(|term| term.margin).fold(0.0, f64::max);
-    let said = terms.into_iter().filter(|term| worst == Meets::Yes || term.meets != Meets::Yes).map(|term| term.text);
-    plan.summary.reason = said.collect::<Vec<_>>().join("; ");
+    let reasons = terms.into_iter().filter(|term| worst == Meets::Yes || term.meets != Meets::Yes).map(|term| term.text);
+    plan.summary.reason = reasons.collect::<Vec<_>>().join("; ");
 }
 
 fn terms(plan: &SimulatedPlan, objective: &Objective) -> Vec<JudgedTerm> {
     let mut terms = Vec::new();
     if let Some(busiest) = plan.summary.busiest() {
         let meets = Meets::busy(&plan.summary.processes, objective.busy);
-        let text = format!("{}{}", words::busy(busiest), over(meets, &prose::percent(objective.busy)));
+        let text =
+            format!("{} is {}{}", words::the_process(busiest), words::busy_share(busiest), over(meets, &prose::percent(objective.busy)));
         terms.push(JudgedTerm { text, meets, margin: busiest.peak.value / objective.busy });
     }
     for term in &objective.latencies {
@@ -40,7 +41,7 @@ fn terms(plan: &SimulatedPlan, objective: &Objective) -> Vec<JudgedTerm> {
         let meets = Meets::limit(value, term.below_ms);
         let subject = term.group.as_deref().unwrap_or("work");
         let over = over(meets, &prose::milliseconds(term.below_ms));
-        let text = format!("{} {subject} {}{over}", term.statistic.word(), prose::milliseconds_range(value));
+        let text = format!("{} {subject} is {}{over}", term.statistic.word(), prose::milliseconds_range(value));
         terms.push(JudgedTerm { text, meets, margin: value.value / term.below_ms });
     }
     terms
@@ -92,11 +93,11 @@ pub(super) fn compare(plan: &[RunSummary], baseline: &[RunSummary], comparisons:
     let mean_ms = finite(difference(plan, baseline, LatencyFigures::mean_ms, comparisons));
     let p95_ms = finite(difference(plan, baseline, LatencyFigures::p95_ms, comparisons));
     let busy = finite(difference(plan, baseline, RunSummary::highest_peak, comparisons));
-    let holds_zero = |interval: Interval| interval.low <= 0.0 && interval.high >= 0.0;
-    Comparison { mean_ms, p95_ms, busy, indistinguishable: holds_zero(mean_ms) && holds_zero(p95_ms) }
+    let contains_zero = |interval: Interval| interval.low <= 0.0 && interval.high >= 0.0;
+    Comparison { mean_ms, p95_ms, busy, indistinguishable: contains_zero(mean_ms) && contains_zero(p95_ms) }
 }
 
-/// A single pair says nothing about the spread: an infinite interval becomes a finite one that holds zero.
+/// A single pair says nothing about the spread: an infinite interval becomes a finite one that contains zero.
 fn finite(interval: Interval) -> Interval {
     let Interval { value, low, high } = interval;
     let bound = value.abs() * 2.0;

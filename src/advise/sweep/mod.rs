@@ -5,7 +5,7 @@
 //! candidates   standard plans × workers × rules, or those named ──▶ screen ──▶ trials; discarded plans with the reason
 //! state        every trial, the same replications; finalists until their intervals have converged
 //! run_summary  the figures of one run, and a plan's figures over its runs
-//! judge        each plan held against the objective ──▶ recommended, runner-up, paired difference
+//! judge        each plan compared with the objective ──▶ recommended, runner-up, paired difference
 //! stress       the recommended plan under growing load and other assumptions
 //! sentences    what an administrator can act on
 //! ```

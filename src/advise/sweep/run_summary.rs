@@ -129,7 +129,7 @@ pub(super) fn difference(plan: &[RunSummary], baseline: &[RunSummary], figure: f
     student_t::paired_difference(&values(plan), &values(baseline), confidence)
 }
 
-/// A plan's figures over its runs, before they are held against the objective. `measured_seconds` is the measured time of one run.
+/// A plan's figures over its runs, before they are compared with the objective. `measured_seconds` is the measured time of one run.
 pub(super) fn simulated_plan(
     plan: &CheckedPlan,
     strategy: &str,

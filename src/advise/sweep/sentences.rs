@@ -133,7 +133,7 @@ fn growth(sweep: &Sweep) -> Option<String> {
         )),
         (held, Some(failed)) => {
             let held = held.map_or_else(String::new, |held| format!("You can grow {}×. ", held.factor));
-            Some(format!("{held}What fails first: at {}× this load {}{}.", failed.factor, failed.reason, extrapolated(failed.factor)))
+            Some(format!("{held}First limit: at {}× this load {}{}.", failed.factor, failed.reason, extrapolated(failed.factor)))
         }
     }
 }

@@ -54,7 +54,7 @@ impl SweepState<'_> {
         while done < all && !(done > 0 && listener.is_cancelled()) {
             listener.on_progress("candidates", done, all);
             let chosen: Vec<usize> = (done..all.min(done + CANDIDATES_AT_ONCE)).collect();
-            self.replicate(&chosen, config.exactly(config.first_batch()), |_| true)?;
+            self.replicate(&chosen, config.with_fixed_count(config.first_batch()), |_| true)?;
             done += chosen.len();
         }
         for candidate in self.candidates.drain(done..) {
@@ -96,7 +96,7 @@ impl SweepState<'_> {
         Ok(())
     }
 
-    /// Every candidate over its runs, held against the objective.
+    /// Every candidate over its runs, compared with the objective.
     pub(super) fn judged(&self) -> Vec<SimulatedPlan> {
         let judged = |candidate: &CandidateRuns| {
             let Trial { plan, strategy, .. } = &candidate.trial;

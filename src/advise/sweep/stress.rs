@@ -74,7 +74,7 @@ fn case(
     let trial = &state.candidates[index].trial;
     let Ok(deployment) = Deployment::from_plan(&trial.plan, state.input.endpoints, prepared) else { return Ok(None) };
     let config = state.config.replications;
-    let config = config.exactly(REPLICATIONS.min(config.first_batch().max(2)));
+    let config = config.with_fixed_count(REPLICATIONS.min(config.first_batch().max(2)));
     let scenario = Scenario { workload: &prepared.workload, growth, costs: &prepared.costs, seed: state.config.seed, config };
     let candidate = Candidate { topology: &deployment.topology, routers: &deployment.routers };
     let keep = |replication, run| RunSummary::from_run(replication, &run);

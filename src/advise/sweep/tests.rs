@@ -4,7 +4,7 @@ use super::*;
 use crate::model::Meets;
 use wsim_endpoints::{Classifier, ClassifierConfig, Endpoint, Method, table_for};
 use wsim_plan::{Preset, PresetConfig};
-use wsim_profile::{Extras, Profile, Profiler, ProfilerConfig};
+use wsim_profile::{Profile, ProfileInputs, Profiler, ProfilerConfig};
 use wsim_simulate::prepare::PrepareConfig;
 use wsim_simulate::replications::ReplicationConfig;
 use wsim_simulate::theory::Synthetic;
@@ -60,7 +60,7 @@ impl Traffic {
         trace.seal();
         let mut profiler = Profiler::new(&ProfilerConfig { endpoints: endpoints.clone().into(), zone_offset_seconds: 0 });
         trace.requests().for_each(|request| profiler.observe(&request, &trace.names));
-        Self { profile: profiler.finish(&Extras::default()), trace, endpoints, prepare: PrepareConfig::default() }
+        Self { profile: profiler.finish(&ProfileInputs::default()), trace, endpoints, prepare: PrepareConfig::default() }
     }
 
     fn sweep(&self, trials: Vec<Trial>, objective: &str) -> Result<Sweep, SweepError> {
@@ -99,7 +99,7 @@ fn the_smallest_plan_that_meets_the_objective_is_recommended() {
     assert_eq!(monolith.meets, Meets::No, "{}", monolith.reason);
     assert!(monolith.reason.contains("over 70 %"), "{}", monolith.reason);
     assert!(summaries().filter(|other| other.workers < candidate.workers).all(|other| other.meets != Meets::Yes));
-    assert!(sweep.reasons.iter().any(|reason| reason.contains("fails first") || reason.contains("still meets")), "{:?}", sweep.reasons);
+    assert!(sweep.reasons.iter().any(|reason| reason.contains("First limit") || reason.contains("still meets")), "{:?}", sweep.reasons);
     assert!(sweep.sensitivity.iter().any(|case| case.name == "replication high"));
     let requests: u64 = candidate.processes.iter().map(|process| process.requests).sum();
     assert!((8_000..12_000).contains(&requests), "{requests}");

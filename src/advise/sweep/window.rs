@@ -24,7 +24,7 @@ pub fn choose(choice: WindowChoice, profile: &Profile) -> (Window, String) {
             (Window { start_us, end_us: window.end_us.min(whole.end_us).max(start_us) }, "as requested".to_owned())
         }
         WindowChoice::Peak if hour.start_us <= whole.start_us && hour.end_us >= whole.end_us => {
-            (whole, "the whole log, which is no longer than an hour".to_owned())
+            (whole, "the whole log (not longer than an hour)".to_owned())
         }
         WindowChoice::Peak => {
             let start_us = hour.start_us.saturating_sub(LEAD_IN_US).max(whole.start_us);

@@ -202,7 +202,7 @@ impl Choose for State {
             (Engine::Nodes(nodes), Some(hash)) => keep_server(load, nodes.nearest(load, hash)),
             (Engine::Nodes(nodes), None) => match self.rule {
                 Haproxy::Random { draws } => free_or_queue(random(nodes, load, draws, context.random)),
-                _ => free_or_queue(nodes.next(load)),
+                _ => free_or_queue(nodes.next_without_key(load)),
             },
         }
     }

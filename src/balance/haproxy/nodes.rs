@@ -1,4 +1,5 @@
-//! The ring of consistent hashing and of `random`: `src/lb_chash.c`.
+//! HAProxy's ring of server nodes, with bounded loads: for `hash-type consistent`, and for `random`, which draws its hash. After
+//! HAProxy's `src/lb_chash.c`.
 
 use std::net::Ipv4Addr;
 
@@ -11,11 +12,11 @@ use super::{Load, Server, WEIGHT_SCALE};
 pub(super) struct NodeRing {
     ring: Ring<u32>,
     /// The node that the last request without a key took.
-    last: Option<usize>,
+    last_node: Option<usize>,
     /// The most load of a server in percent of the mean load.
     balance_factor: Option<u32>,
     /// Weight of all servers.
-    weight: u64,
+    weight_total: u64,
     /// Weight of the servers before each server.
     weight_before: Vec<u64>,
 }
@@ -33,11 +34,11 @@ impl NodeRing {
         let mut weight = 0;
         let weight_before = (0..load.len()).map(|server| {
             let before = weight;
-            weight += scaled(load, server);
+            weight += scaled_weight(load, server);
             before
         });
         let weight_before = weight_before.collect();
-        Self { ring, last: None, balance_factor, weight, weight_before }
+        Self { ring, last_node: None, balance_factor, weight_total: weight, weight_before }
     }
 
     /// Whether a server above its share passes keys on, so that the key alone does not decide.
@@ -69,18 +70,18 @@ impl NodeRing {
     /// factor, give a number of slots, which are dealt by weight; every server has at least one.
     fn is_eligible(&self, load: &Load, server: usize, factor: u32) -> bool {
         let slots = ((load.in_flight + 1) * u64::from(factor)).div_ceil(100);
-        let (each, rest) = (slots / self.weight, slots % self.weight);
-        let weight = scaled(load, server);
+        let (each, rest) = (slots / self.weight_total, slots % self.weight_total);
+        let weight = scaled_weight(load, server);
         let before = self.weight_before[server];
-        let dealt = weight * each + (before + weight) * rest / self.weight - before * rest / self.weight;
+        let dealt = weight * each + (before + weight) * rest / self.weight_total - before * rest / self.weight_total;
         u64::from(load.members[server].in_flight) < dealt.max(1)
     }
 
     /// The server of the next node that is not full, for requests without a key.
-    pub(super) fn next(&mut self, load: &Load) -> Option<usize> {
+    pub(super) fn next_without_key(&mut self, load: &Load) -> Option<usize> {
         for _ in 0..self.ring.len() {
-            let node = self.last.map_or(0, |last| self.ring.next(last));
-            self.last = Some(node);
+            let node = self.last_node.map_or(0, |last| self.ring.next(last));
+            self.last_node = Some(node);
             let (_, server) = self.ring.point(node)?;
             if load.is_free(server) {
                 return Some(server);
@@ -90,7 +91,7 @@ impl NodeRing {
     }
 }
 
-fn scaled(load: &Load, server: usize) -> u64 {
+fn scaled_weight(load: &Load, server: usize) -> u64 {
     u64::from(load.members[server].weight) * u64::from(WEIGHT_SCALE)
 }
 

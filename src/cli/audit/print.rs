@@ -50,7 +50,7 @@ pub(super) fn print(out: &mut dyn Write, audit: &Audit, traffic: Option<&Traffic
         }
     }
     if let Some(traffic) = traffic {
-        strays(out, traffic)?;
+        print_misrouted(out, traffic)?;
     }
     writeln!(out, "\n{}", summary(audit))
 }
@@ -74,13 +74,13 @@ fn summary(audit: &Audit) -> String {
     format!("{findings}. {evaluated}.")
 }
 
-fn strays(out: &mut dyn Write, traffic: &Traffic) -> io::Result<()> {
+fn print_misrouted(out: &mut dyn Write, traffic: &Traffic) -> io::Result<()> {
     let bold = anstyle::Style::new().bold();
     let placed = plural(traffic.placed, "request", "requests");
     writeln!(out, "\n{bold}In the logs{bold:#}: {placed} with a known server, {} without", traffic.unplaced)?;
-    for stray in &traffic.strays {
-        let cost = stray.cpu_seconds.map_or("CPU not logged".to_owned(), |seconds| format!("{seconds:.1} CPU seconds"));
-        let what = if stray.code == "served-by-main" {
+    for misrouted in &traffic.misrouted {
+        let cost = misrouted.cpu_seconds.map_or("CPU not logged".to_owned(), |seconds| format!("{seconds:.1} CPU seconds"));
+        let what = if misrouted.code == "served-by-main" {
             "went to the main process, although workers can serve them"
         } else {
             "went to a worker that cannot serve them"
@@ -88,11 +88,11 @@ fn strays(out: &mut dyn Write, traffic: &Traffic) -> io::Result<()> {
         writeln!(
             out,
             "  {} {} {} {what} ({}): {cost}, {} failed with 404 or 405",
-            stray.requests,
-            escape::visible(&stray.group),
-            if stray.requests == 1 { "request" } else { "requests" },
-            escape::visible(&stray.at),
-            stray.rejected
+            misrouted.requests,
+            escape::visible(&misrouted.group),
+            if misrouted.requests == 1 { "request" } else { "requests" },
+            escape::visible(&misrouted.at),
+            misrouted.rejected
         )?;
     }
     Ok(())

@@ -9,6 +9,7 @@ use super::Replay;
 use wsim_matrix::Script;
 use wsim_replay::{ReplayedRequests, SkipReason};
 use wsim_report::escape;
+use wsim_text as text;
 
 /// Number of requests that are printed.
 const SHOWN: usize = 20;
@@ -17,7 +18,7 @@ const SHOWN: usize = 20;
 #[derive(Default)]
 struct Group {
     sent: u64,
-    skipped: BTreeMap<&'static str, u64>,
+    skipped: BTreeMap<SkipReason, u64>,
     cpu_us: u64,
     cpu_skipped_us: u64,
 }
@@ -46,7 +47,7 @@ pub(super) fn show(
         match skip {
             None => group.sent += 1,
             Some(reason) => {
-                *group.skipped.entry(reason.name()).or_default() += 1;
+                *group.skipped.entry(reason).or_default() += 1;
                 group.cpu_skipped_us += u64::from(request.cpu_us);
             }
         }
@@ -66,25 +67,35 @@ pub(super) fn show(
         (sent + group.sent, out + group.skipped.values().sum::<u64>(), cpu + group.cpu_us, cpu_out + group.cpu_skipped_us)
     });
     for (id, group) in &groups {
-        let reasons: Vec<String> = group.skipped.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
+        let reasons: Vec<String> =
+            group.skipped.iter().map(|(reason, count)| format!("{}: {}", reason.describe(), text::count(*count))).collect();
         let left: u64 = group.skipped.values().sum();
         let cpu = share(group.cpu_skipped_us, group.cpu_us);
-        writeln!(out, "  {:<28} {:>9} {:>9}  {:>12}  {}", escape::terminal(id, 28), group.sent, left, cpu, reasons.join(", "))?;
+        writeln!(
+            out,
+            "  {:<28} {:>9} {:>9}  {:>12}  {}",
+            escape::terminal(id, 28),
+            text::count(group.sent),
+            text::count(left),
+            cpu,
+            reasons.join("; ")
+        )?;
     }
-    writeln!(out, "  {:<28} {:>9} {:>9}  {:>12}", "all", all.0, all.1, share(all.3, all.2))?;
+    writeln!(out, "  {:<28} {:>9} {:>9}  {:>12}", "all", text::count(all.0), text::count(all.1), share(all.3, all.2))?;
     Ok(Exit::Done)
 }
 
 fn json(id: &str, group: &Group) -> serde_json::Value {
+    let skipped: BTreeMap<&str, u64> = group.skipped.iter().map(|(reason, count)| (reason.name(), *count)).collect();
     serde_json::json!({
         "id": id,
         "sent": group.sent,
-        "skipped": group.skipped,
+        "skipped": skipped,
         "cpu_seconds": group.cpu_us as f64 / 1e6,
         "cpu_seconds_skipped": group.cpu_skipped_us as f64 / 1e6,
     })
 }
 
 fn share(part: u64, whole: u64) -> String {
-    if whole == 0 { "–".to_owned() } else { format!("{:.0} %", part as f64 / whole as f64 * 100.0) }
+    if whole == 0 { "–".to_owned() } else { text::percent(part as f64 / whole as f64) }
 }

@@ -68,7 +68,7 @@ impl SimulateConfig {
                     }
                     trials.extend(of_preset);
                 }
-                PlanArg::Plan(plan) => trials.push(Trial { strategy: plan.name.clone(), plan: CheckedPlan::clone(plan), requested: true }),
+                PlanArg::Plan(plan) => trials.push(Trial { strategy: plan.name.clone(), plan: CheckedPlan::clone(plan), named: true }),
             }
         }
         Ok(candidates::apply_rules(trials, &self.rules))

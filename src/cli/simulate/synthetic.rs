@@ -16,7 +16,7 @@ pub(super) fn run(words: &str, seed: u64, output: &Output) -> anyhow::Result<Exi
     let synthetic = parse(words)?;
     let is_stable = synthetic.utilisation() < 1.0;
     // An unstable queue has no steady state, so its intervals never narrow.
-    let length = if is_stable { RunLength::default() } else { RunLength::exactly(CUSTOMERS_UNSTABLE) };
+    let length = if is_stable { RunLength::default() } else { RunLength::with_fixed_count(CUSTOMERS_UNSTABLE) };
     let Some(result) = simulate(&synthetic, seed, length) else { anyhow::bail!("the run was too short for intervals") };
     let exact = Exact::of(&synthetic);
     if output.json {

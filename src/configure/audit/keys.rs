@@ -36,12 +36,12 @@ impl KeyInputs {
     }
 
     /// Whether all requests of one room go to one server.
-    pub(super) fn keeps_rooms(&self) -> bool {
+    pub(super) fn is_keyed_by_room(&self) -> bool {
         !(self.device || self.user || self.origin || self.address || self.query)
     }
 
     /// Whether all requests of one user (or of each device) go to one server.
-    pub(super) fn keeps_users(&self) -> bool {
+    pub(super) fn is_keyed_by_user(&self) -> bool {
         !(self.room || self.query || self.tail)
     }
 

@@ -3,7 +3,7 @@
 //! ```text
 //! table ─▶ examples (requests for every row) ─▶ observe (through the evaluators) ─▶ checks ─▶ findings
 //!                                                                 └─▶ derive ─▶ a plan
-//! logs  ─▶ traffic (requests that reached the wrong process) ──────────────────────▶ strays
+//! logs  ─▶ traffic (requests that reached the wrong process) ──────────────────────▶ misrouted
 //! ```
 //!
 //! Knows the table and the proxies' evaluators, not their syntax. Invariant: every finding has a location; a request that could not
@@ -27,7 +27,7 @@ use serde::Serialize;
 pub use derive::Derived;
 pub use finding::{Finding, Severity};
 
-use super::read::synapse::Cluster;
+use super::read::synapse::SynapseFiles;
 use super::read::{Files, Kind, Note, Proxy, ReadError, caddy, haproxy, nginx, traefik};
 use wsim_endpoints::{Classifier, SelectedTable};
 
@@ -36,7 +36,7 @@ use wsim_endpoints::{Classifier, SelectedTable};
 pub struct Configuration {
     pub proxies: Vec<Proxy>,
     /// The processes in Synapse's files.
-    pub cluster: Cluster,
+    pub cluster: SynapseFiles,
 }
 
 /// Input of the audit besides the files.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::read::synapse::Cluster;
+use super::super::read::synapse::SynapseFiles;
 use super::super::read::{KeyValue, Proxy, RouteTarget, Routed, Site, SourceLocation, Unknown, UpstreamPool, UpstreamServer};
 use super::examples::Example;
 use super::keys::{self, KeyInputs};
@@ -56,7 +56,7 @@ impl Observed<'_> {
         self.observations.iter().filter(|observation| matches!(observation.destination, Destination::Unknown(_))).count()
     }
 
-    pub(super) fn cluster(&self) -> &Cluster {
+    pub(super) fn cluster(&self) -> &SynapseFiles {
         &self.configuration.cluster
     }
 

@@ -384,8 +384,8 @@ fn split(observed: &Observed<'_>, observation: &Observation<'_>, pool: usize, gr
     }
     let (name, balance, at) = (pool.name.escape_debug(), pool.balance.escape_debug(), Some(&pool.at));
     let unreadable = matches!(observation.key, super::super::read::KeyValue::Unknown(_));
-    let keeps_rooms = observation.key_inputs.is_some_and(|key_inputs| key_inputs.keeps_rooms());
-    let keeps_users = observation.key_inputs.is_some_and(|key_inputs| key_inputs.keeps_users());
+    let is_keyed_by_room = observation.key_inputs.is_some_and(|key_inputs| key_inputs.is_keyed_by_room());
+    let is_keyed_by_user = observation.key_inputs.is_some_and(|key_inputs| key_inputs.is_keyed_by_user());
     match (endpoint.condition.as_deref(), endpoint.group.as_str()) {
         (Some("same_instance" | "single_instance" | "sso_only"), group) => groups.add(
             "instance-split",
@@ -398,7 +398,7 @@ fn split(observed: &Observed<'_>, observation: &Observation<'_>, pool: usize, gr
                 "send these requests to one server, or to the main process".to_owned(),
             ],
         ),
-        (Some("same_room_same_instance"), _) if !keeps_rooms && !unreadable => groups.add(
+        (Some("same_room_same_instance"), _) if !is_keyed_by_room && !unreadable => groups.add(
             "room-split",
             Severity::Error,
             at,
@@ -410,7 +410,7 @@ fn split(observed: &Observed<'_>, observation: &Observation<'_>, pool: usize, gr
                 "balance this pool by the room in the path, or send /messages to a pool with one server".to_owned(),
             ],
         ),
-        (_, "sync" | "initial_sync") if !keeps_users && !unreadable => groups.add(
+        (_, "sync" | "initial_sync") if !is_keyed_by_user && !unreadable => groups.add(
             "user-split",
             Severity::Warning,
             at,
@@ -421,7 +421,7 @@ fn split(observed: &Observed<'_>, observation: &Observation<'_>, pool: usize, gr
                 "balance by user: hash the user part of the access token with a map, as in docs/workers.md".to_owned(),
             ],
         ),
-        (_, "event_sending") if !keeps_rooms && observation.key_inputs.is_none() && !unreadable => groups.add(
+        (_, "event_sending") if !is_keyed_by_room && observation.key_inputs.is_none() && !unreadable => groups.add(
             "room-spread",
             Severity::Hint,
             at,

@@ -3,13 +3,13 @@
 //! Source: `synapse/config/workers.py`, docs/workers.md and docs/upgrade.md of the releases named.
 
 use super::super::read::SourceLocation;
-use super::super::read::synapse::Cluster;
+use super::super::read::synapse::SynapseFiles;
 use super::finding::{Finding, Severity};
 use wsim_endpoints::Release;
 use wsim_plan::known::{WriterLimit, writer_limit};
 
 /// Checks Synapse's files.
-pub(super) fn check(cluster: &Cluster, release: &Release, findings: &mut Vec<Finding>) {
+pub(super) fn check(cluster: &SynapseFiles, release: &Release, findings: &mut Vec<Finding>) {
     if cluster.processes.is_empty() && !cluster.shared {
         return;
     }
@@ -25,7 +25,7 @@ fn finding(code: &'static str, severity: Severity, at: &SourceLocation, words: [
     Finding { code, severity, at: Some(at.clone()), what, why, fix, examples: Vec::new(), requests: 0 }
 }
 
-fn writers(cluster: &Cluster, findings: &mut Vec<Finding>) {
+fn writers(cluster: &SynapseFiles, findings: &mut Vec<Finding>) {
     for (stream, names) in &cluster.writers {
         match writer_limit(stream) {
             Some(WriterLimit::ExactlyOne) if names.names.len() > 1 => findings.push(finding(
@@ -81,7 +81,7 @@ fn writers(cluster: &Cluster, findings: &mut Vec<Finding>) {
     }
 }
 
-fn background_roles(cluster: &Cluster, findings: &mut Vec<Finding>) {
+fn background_roles(cluster: &SynapseFiles, findings: &mut Vec<Finding>) {
     let workers = cluster.processes.iter().filter(|process| process.name != "main").count();
     for (setting, names) in &cluster.background_roles {
         for name in &names.names {
@@ -101,7 +101,7 @@ fn background_roles(cluster: &Cluster, findings: &mut Vec<Finding>) {
     }
 }
 
-fn apps(cluster: &Cluster, release: &Release, findings: &mut Vec<Finding>) {
+fn apps(cluster: &SynapseFiles, release: &Release, findings: &mut Vec<Finding>) {
     let generic_since: Release = "1.12.0".parse().unwrap_or_else(|_| Release::oldest());
     for process in &cluster.processes {
         let Some((app, migration)) = OLD_APPS.iter().find(|(app, _)| process.app == format!("synapse.app.{app}")) else { continue };
@@ -121,7 +121,7 @@ fn apps(cluster: &Cluster, release: &Release, findings: &mut Vec<Finding>) {
     }
 }
 
-fn old_settings(cluster: &Cluster, release: &Release, findings: &mut Vec<Finding>) {
+fn old_settings(cluster: &SynapseFiles, release: &Release, findings: &mut Vec<Finding>) {
     for (key, value, at) in &cluster.keys {
         let Some((_, _, since, migration)) =
             OLD_SETTINGS.iter().find(|(old, wanted, ..)| old == key && (wanted.is_empty() || value.as_deref() == Some(*wanted)))
@@ -143,7 +143,7 @@ fn old_settings(cluster: &Cluster, release: &Release, findings: &mut Vec<Finding
     }
 }
 
-fn redis(cluster: &Cluster, findings: &mut Vec<Finding>) {
+fn redis(cluster: &SynapseFiles, findings: &mut Vec<Finding>) {
     let workers = cluster.processes.iter().any(|process| !process.app.is_empty() && process.app != "synapse.app.homeserver");
     if let (true, Some((false, at))) = (workers, &cluster.redis) {
         findings.push(finding(

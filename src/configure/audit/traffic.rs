@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::read::synapse::Cluster;
+use crate::read::synapse::SynapseFiles;
 use wsim_endpoints::Endpoint;
 use wsim_trace::{Trace, flag};
 
 /// Requests of one group that reached the wrong process.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Stray {
+pub struct Misrouted {
     /// `served-by-main`, `cannot-serve`.
     pub code: &'static str,
     pub group: String,
@@ -32,7 +32,8 @@ pub struct Traffic {
     /// Number of requests whose log names neither.
     pub unplaced: u64,
     /// The largest number of requests first.
-    pub strays: Vec<Stray>,
+    #[serde(rename = "strays")]
+    pub misrouted: Vec<Misrouted>,
 }
 
 #[derive(Debug, Default)]
@@ -44,7 +45,7 @@ struct Tally {
 }
 
 /// Compares a trace with the table. `main` are the addresses and names of the main process.
-pub fn traffic(trace: &Trace, endpoints: &[Endpoint], cluster: &Cluster, main: &[String]) -> Traffic {
+pub fn traffic(trace: &Trace, endpoints: &[Endpoint], cluster: &SynapseFiles, main: &[String]) -> Traffic {
     let mut tallies: BTreeMap<(&str, &str, bool), Tally> = BTreeMap::new();
     let mut traffic = Traffic::default();
     for request in trace.requests() {
@@ -60,12 +61,12 @@ pub fn traffic(trace: &Trace, endpoints: &[Endpoint], cluster: &Cluster, main: &
         let is_main = is_main(address, cluster, main);
         let conditional =
             endpoint.condition.is_some() || endpoint.group == "admin" || endpoint.workers.iter().all(|worker| worker == "media_repository");
-        let stray = if is_main {
+        let is_misrouted = if is_main {
             !endpoint.workers.is_empty() && !conditional && (endpoint.stream.is_none() || endpoint.any_worker)
         } else {
             endpoint.workers.is_empty() && ["client_other", "federation_other", "admin", "key_server"].contains(&endpoint.group.as_str())
         };
-        if !stray {
+        if !is_misrouted {
             continue;
         }
         let tally = tallies.entry((endpoint.group.as_str(), at, is_main)).or_default();
@@ -76,9 +77,9 @@ pub fn traffic(trace: &Trace, endpoints: &[Endpoint], cluster: &Cluster, main: &
             tally.cpu_us += u64::from(request.cpu_us);
         }
     }
-    traffic.strays = tallies
+    traffic.misrouted = tallies
         .into_iter()
-        .map(|((group, at, is_main), tally)| Stray {
+        .map(|((group, at, is_main), tally)| Misrouted {
             code: if is_main { "served-by-main" } else { "cannot-serve" },
             group: group.to_owned(),
             at: at.to_owned(),
@@ -87,11 +88,11 @@ pub fn traffic(trace: &Trace, endpoints: &[Endpoint], cluster: &Cluster, main: &
             cpu_seconds: (tally.costed > 0).then_some(tally.cpu_us as f64 / 1e6),
         })
         .collect();
-    traffic.strays.sort_by(|a, b| b.requests.cmp(&a.requests).then_with(|| a.group.cmp(&b.group)));
+    traffic.misrouted.sort_by(|a, b| b.requests.cmp(&a.requests).then_with(|| a.group.cmp(&b.group)));
     traffic
 }
 
-fn is_main(address: &str, cluster: &Cluster, main: &[String]) -> bool {
+fn is_main(address: &str, cluster: &SynapseFiles, main: &[String]) -> bool {
     let bare = address.rsplit('/').next().unwrap_or(address);
     main.iter().any(|own| own == address || own == bare)
         || cluster.at(address).is_some_and(|process| process.name == "main")

@@ -17,7 +17,7 @@ pub(super) fn files(
     warnings: &mut Vec<String>,
 ) -> Result<Vec<OutputFile>, ConfigureError> {
     let mut out = heading(context, "#", "Caddyfile");
-    let _ = write!(out, "{SITE}\n\troute {{\n{}", doors());
+    let _ = write!(out, "{SITE}\n\troute {{\n{}", access_rules());
     write_keys(&mut out, upstreams);
     write_table(&mut out, context);
     for upstream in upstreams {
@@ -28,7 +28,7 @@ pub(super) fn files(
 }
 
 /// The access rules: public paths, and the admin API.
-fn doors() -> String {
+fn access_rules() -> String {
     let public = PUBLIC.map(|path| format!("{path}/*")).join(" ");
     format!(
         "\t\t# The admin API, from this machine only: Synapse's own document leaves it out of the proxy on purpose.\n\

@@ -5,7 +5,7 @@
 //! HAProxy    ┤                                               ├─▶ Site::route(request) ─▶ Routed
 //! Caddy      ┤                                               │
 //! Traefik    ┘                                               ┘
-//! Synapse's YAML ─▶ Cluster: processes, listeners, stream writers, background roles
+//! Synapse's YAML ─▶ SynapseFiles: processes, listeners, stream writers, background roles
 //! ```
 //!
 //! Owns the proxies' rules of precedence. Knows nothing of Matrix endpoints; of plans it only uses the list of proxies.

@@ -11,7 +11,7 @@ use super::tree::{self, Node};
 
 /// A process with its listeners.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Process {
+pub struct SynapseProcess {
     /// `worker_name`; `main` for the main process.
     pub name: String,
     /// `worker_app`; empty for the main process.
@@ -42,9 +42,9 @@ pub struct Names {
 
 /// The content of all of Synapse's files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Cluster {
+pub struct SynapseFiles {
     /// In the order of the files.
-    pub processes: Vec<Process>,
+    pub processes: Vec<SynapseProcess>,
     /// `instance_map`: the name of a process, and its `host:port`.
     pub instances: Vec<(String, String, SourceLocation)>,
     /// `stream_writers`.
@@ -61,7 +61,7 @@ pub struct Cluster {
     pub shared: bool,
 }
 
-impl Cluster {
+impl SynapseFiles {
     /// Adds a file.
     ///
     /// # Errors
@@ -77,7 +77,7 @@ impl Cluster {
         let listeners = root.get(if worker.is_some() { "worker_listeners" } else { "listeners" });
         let text = |key: &str| root.get(key).and_then(Node::text).unwrap_or_default();
         if worker.is_some() || listeners.is_some() {
-            self.processes.push(Process {
+            self.processes.push(SynapseProcess {
                 name: if worker.is_some() { text("worker_name") } else { "main".to_owned() },
                 app: text("worker_app"),
                 listeners: listeners.map(Node::items).unwrap_or_default().iter().map(|node| listener(node, at(node))).collect(),
@@ -123,8 +123,8 @@ impl Cluster {
     /// The process that listens at an address. It is found by port or socket, because host names differ between machines.
     ///
     /// `None` if several processes listen at this port on different machines, because `instance_map` cannot distinguish them either.
-    pub fn at(&self, address: &str) -> Option<&Process> {
-        let listens = |process: &&Process| process.listeners.iter().any(|listener| listener.is_at(address));
+    pub fn at(&self, address: &str) -> Option<&SynapseProcess> {
+        let listens = |process: &&SynapseProcess| process.listeners.iter().any(|listener| listener.is_at(address));
         let mut found = self.processes.iter().filter(listens);
         let first = found.next()?;
         if found.next().is_none() {
@@ -135,7 +135,7 @@ impl Cluster {
         self.processes.iter().filter(listens).find(|process| host == process.name || host.ends_with(&format!("-{}", process.name)))
     }
 
-    pub fn process(&self, name: &str) -> Option<&Process> {
+    pub fn process(&self, name: &str) -> Option<&SynapseProcess> {
         self.processes.iter().find(|process| process.name == name)
     }
 }
@@ -179,7 +179,7 @@ mod tests {
 
     #[test]
     fn processes_are_found_by_their_listeners() {
-        let mut cluster = Cluster::default();
+        let mut cluster = SynapseFiles::default();
         let homeserver = "server_name: a\nlisteners:\n  - port: 8008\n    resources:\n      - names: [client, federation]\nstream_writers:\n  typing: w1\n  events: [w1, w2]\ninstance_map:\n  main: {host: localhost, port: 9093}\n";
         cluster.add(Path::new("homeserver.yaml"), homeserver).unwrap();
         let worker = "worker_app: synapse.app.generic_worker\nworker_name: w1\nworker_listeners:\n  - type: http\n    port: 8083\n    resources: [{names: [client]}]\n";

@@ -417,7 +417,7 @@ mod tests {
         assert_eq!(text(&record.user.unwrap()), "a b");
 
         let cut = &line[..line.len() - 1];
-        assert_eq!(malformed(&mut parser, cut).expected, "a request id of 32 hexadecimal digits");
+        assert_eq!(malformed(&mut parser, cut).expected, "a request ID of 32 hexadecimal digits");
     }
 
     #[test]

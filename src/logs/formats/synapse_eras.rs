@@ -67,7 +67,7 @@ pub(super) const ERAS: [(&str, &str); 25] = [
         r#"2024-05-02 10:04:00,000 - synapse.access.http.unix - 465 - INFO - GET-5 - /run/synapse/main_public.sock - unix - {None} Processed request: 0.001sec/0.000sec (0.000sec, 0.000sec) (0.000sec/0.000sec/0) 20B 404 "GET /_matrix/client/v3/nothing HTTP/1.0" "-" [0 dbevts]"#,
         "10:04:00.000 5 GET 404 1000+0 cpu 0+0 db 0/0/0 0 events 20 B from /run/synapse/main_public.sock at unix for ? by ? in ?",
     ),
-    // listener with a tag, request id taken from a proxy header (1.68.0 on)
+    // listener with a tag, request ID taken from a proxy header (1.68.0 on)
     (
         r#"2024-05-02 10:05:00,000 - synapse.access.http.client-main - 465 - INFO - GET-7f3c9e1a5b - 203.0.113.7 - client-main - {@alice:example.org} Processed request: 0.004sec/0.000sec (0.003sec, 0.000sec) (0.000sec/0.001sec/1) 44B 200 "GET /_matrix/client/v3/account/whoami HTTP/1.1" "Element" [0 dbevts]"#,
         "10:05:00.000 7f3c9e1a5b GET 200 4000+0 cpu 3000+0 db 0/1000/1 0 events 44 B from 203.0.113.7 at client-main for @alice:example.org by Element in ?",

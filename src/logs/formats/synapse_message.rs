@@ -26,7 +26,7 @@ pub(super) const PROCESSED: &[u8] = b" Processed request: ";
 /// A parsed message.
 #[derive(Debug)]
 pub(super) struct Message<'a> {
-    /// The request, without a stamp, request id or process.
+    /// The request, without a stamp, request ID or process.
     pub(super) record: Record<'a>,
     /// Index of the client address, where the log configuration's prefix ends.
     pub(super) start: usize,

@@ -1,4 +1,4 @@
-//! The prefix of Synapse's access message: stamp, logger, request id, process name.
+//! The prefix of Synapse's access message: stamp, logger, request ID, process name.
 //!
 //! The log configuration and collectors define it, so that any part may be missing. Knows the default format, the one for the systemd
 //! journal in Synapse's `contrib`, and the prefixes of Docker, syslog and the journal.

@@ -58,7 +58,7 @@ pub enum Variable {
     Site,
     /// nginx `$request_id`: 32 hexadecimal digits.
     RequestId,
-    /// A request id from a header or another server: any text.
+    /// A request ID from a header or another server: any text.
     RequestIdText,
     /// Apache `%X`: `X` aborted, `+` may be kept alive, `-` closed.
     ConnectionState,
@@ -176,8 +176,8 @@ impl Variable {
             Self::User | Self::UserKey | Self::Authorization => "a user",
             Self::Agent => "a user agent",
             Self::Site => "a host name",
-            Self::RequestId => "a request id of 32 hexadecimal digits",
-            Self::RequestIdText => "a request id",
+            Self::RequestId => "a request ID of 32 hexadecimal digits",
+            Self::RequestIdText => "a request ID",
             Self::ConnectionState => "a connection state",
             Self::IgnoredWord | Self::Ignored => "a field",
         }

@@ -85,17 +85,17 @@ fn add_rooms(manifest: &Manifest, copy: &mut PopulationCopy, survey: &Survey, na
             number(copy.rooms.len() - 1)
         });
         let Some(room) = copy.rooms.get_mut(index as usize) else { continue };
-        room.history = room.history.max(seen.paged.max(history).min(HISTORY_MAX));
+        room.history = room.history.max(seen.messages_requested.max(history).min(HISTORY_MAX));
         for user in seen.members.iter().filter_map(index_of) {
             // A user who joins in one log and is a member from the beginning in another is a member.
-            room.outside.retain(|&other| other != user);
+            room.joins_later.retain(|&other| other != user);
             if !room.members.contains(&user) {
                 room.members.push(user);
             }
         }
-        for user in seen.outside.iter().filter_map(index_of) {
-            if !room.members.contains(&user) && !room.outside.contains(&user) {
-                room.outside.push(user);
+        for user in seen.joins_later.iter().filter_map(index_of) {
+            if !room.members.contains(&user) && !room.joins_later.contains(&user) {
+                room.joins_later.push(user);
             }
         }
     }
@@ -126,7 +126,7 @@ fn add_users_without_rooms(copy: &mut PopulationCopy, history: u32) {
         let at = random.below(1 << 20) as f64 / f64::from(1 << 20) * total;
         let rank = sums.partition_point(|&sum| sum <= at).min(order.len() - 1);
         // Not a room that the user joins later in the log.
-        let room = order[rank..].iter().chain(&order[..rank]).find(|&&room| !copy.rooms[room].outside.contains(&user));
+        let room = order[rank..].iter().chain(&order[..rank]).find(|&&room| !copy.rooms[room].joins_later.contains(&user));
         if let Some(&room) = room {
             copy.rooms[room].members.push(user);
         }
@@ -151,7 +151,7 @@ fn mirror(first: &PopulationCopy, copy: &mut PopulationCopy) {
         }
         let mirrored = &mut copy.rooms[index];
         mirrored.history = room.history;
-        mirrored.outside.clone_from(&room.outside);
+        mirrored.joins_later.clone_from(&room.joins_later);
         // Members are only added at the end.
         mirrored.members.extend(room.members.iter().skip(mirrored.members.len()));
     }
@@ -172,7 +172,7 @@ fn add_media(manifest: &mut Manifest, survey: &Survey, bytes_max: u64) {
         let bytes = (1_u64 << bucket) + (1_u64 << bucket) / 2;
         wanted.push((bytes.min(bytes_max.max(1)), false));
     }
-    if survey.pictures {
+    if survey.has_thumbnails {
         wanted.push((0, true));
     }
     for (bytes, image) in wanted {

@@ -93,7 +93,7 @@ struct ClassTimes {
 #[derive(Default)]
 struct Server {
     now_us: i64,
-    wanting: f64,
+    runnable: f64,
     integral_us: f64,
     /// End, class, and the integral at its arrival (as bits, so that the heap can order it).
     open: BinaryHeap<Reverse<(i64, u16, u64)>>,
@@ -102,7 +102,7 @@ struct Server {
 impl Server {
     fn advance(&mut self, to_us: i64) {
         if to_us > self.now_us {
-            self.integral_us += (to_us - self.now_us) as f64 / self.wanting.max(1.0);
+            self.integral_us += (to_us - self.now_us) as f64 / self.runnable.max(1.0);
             self.now_us = to_us;
         }
     }
@@ -111,7 +111,7 @@ impl Server {
         while let Some(&Reverse((end, class, integral_before))) = self.open.peek().filter(|o| o.0.0 <= time_us) {
             self.advance(end);
             self.open.pop();
-            self.wanting = if self.open.is_empty() { 0.0 } else { (self.wanting - wants[usize::from(class)]).max(0.0) };
+            self.runnable = if self.open.is_empty() { 0.0 } else { (self.runnable - wants[usize::from(class)]).max(0.0) };
             sums[usize::from(class)].shared_us += self.integral_us - f64::from_bits(integral_before);
         }
     }
@@ -135,7 +135,7 @@ fn sweep(requests: impl Iterator<Item = Request>, wants: &[f64]) -> Vec<ClassTim
         server.finish_until(start_us, wants, &mut sums);
         server.advance(start_us);
         server.open.push(Reverse((start_us.saturating_add(r.wall_us.into()), r.endpoint.0, server.integral_us.to_bits())));
-        server.wanting += wants[class];
+        server.runnable += wants[class];
         sums[class].requests += 1;
         sums[class].response_us += f64::from(r.wall_us);
     }

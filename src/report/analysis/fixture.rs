@@ -138,7 +138,7 @@ fn facts() -> RunFacts {
         command: "wsim analyse access.log homeserver.log.* --nginx-config /etc/nginx/nginx.conf".to_owned(),
         seed: 1,
         synapse_version: "1.157".to_owned(),
-        table_note: "newest table in this wsim; say --synapse-version if yours is older".to_owned(),
+        table_note: "Synapse 1.157, the newest known; --synapse-version chooses another".to_owned(),
         time_zone: "UTC".to_owned(),
         partial: false,
         joined: Some(JoinFacts {
@@ -274,7 +274,7 @@ fn profile() -> Profile {
             factor: Interval::new(1.45, 1.2, 1.9),
             measured: false,
             processes: vec![ProcessCoverage { name: "main".to_owned(), process_cpu_seconds: 151_000.0, logged_cpu_seconds: 104_000.0 }],
-            note: "No process CPU was given: the prior 1.45 (1.2–1.9) is used. --process-cpu makes it a measurement.".to_owned(),
+            note: "assumed: no process CPU was given; --process-cpu measures yours".to_owned(),
         },
         events_per_second: EventRate { mean: 0.61, peak: 3.4 },
         series: series(&groups),

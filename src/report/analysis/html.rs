@@ -201,16 +201,8 @@ fn method(report: &AnalysisReport) -> Vec<(&'static str, String)> {
     let profile = &report.profile;
     let mut rows = vec![
         ("CPU demand", format!("{}: {} Uncertainty: × {}.", profile.demand.method, profile.demand.note, text::range(profile.demand.range))),
-        (
-            "Coverage",
-            format!(
-                "{}, {}. {}",
-                text::range(profile.coverage.factor),
-                if profile.coverage.measured { "measured" } else { "assumed" },
-                profile.coverage.note
-            ),
-        ),
-        ("Endpoint table", format!("Synapse {}. {}", report.facts.synapse_version, report.facts.table_note)),
+        ("Coverage factor", format!("{}; {}", text::range(profile.coverage.factor), profile.coverage.note)),
+        ("Endpoint table", report.facts.table_note.clone()),
     ];
     rows.extend(report.facts.joined.as_ref().map(|facts| ("Joined logs", joined(facts))));
     rows.push((

@@ -70,13 +70,8 @@ fn method(report: &AnalysisReport) -> String {
     let profile = &report.profile;
     let mut rows = vec![
         format!("CPU demand: {}: {}", profile.demand.method, profile.demand.note),
-        format!(
-            "Coverage: {}, {}. {}",
-            text::range(profile.coverage.factor),
-            if profile.coverage.measured { "measured" } else { "assumed" },
-            profile.coverage.note
-        ),
-        format!("Endpoint table: Synapse {}. {}", report.facts.synapse_version, report.facts.table_note),
+        format!("Coverage factor: {}; {}", text::range(profile.coverage.factor), profile.coverage.note),
+        format!("Endpoint table: {}.", report.facts.table_note),
         format!(
             "Random seed: {}. Times above are in UTC; times without a zone in a log were read as {}.",
             report.facts.seed, report.facts.time_zone

@@ -111,7 +111,7 @@ pub(super) fn processes(report: &AnalysisReport) -> Table {
         id: "processes",
         title: "Processes in the log",
         note:
-            "Busy: CPU of request lines as a share of one core, averaged over the whole log. Background CPU is not included (see Coverage)."
+            "Busy: CPU of request lines as a share of one core, averaged over the whole log. Background CPU is not included (see Coverage factor)."
                 .to_owned(),
         columns: vec![
             Column::text("Process or upstream"),
@@ -222,7 +222,7 @@ pub(super) fn peaks(report: &AnalysisReport) -> Table {
             Cell::text(vocabulary::window(peak.window)),
             Cell::maybe(Some(peak.requests_per_second), text::number),
             Cell::maybe(peak.cores, text::number),
-            Cell::maybe(Some(times_mean), |times| format!("{} ×", text::number(times))),
+            Cell::maybe(Some(times_mean), |times| format!("{}×", text::number(times))),
         ]
     };
     let mean = vec![
@@ -230,7 +230,7 @@ pub(super) fn peaks(report: &AnalysisReport) -> Table {
         Cell::text("the whole log"),
         Cell::maybe(Some(mean_rate), text::number),
         Cell::maybe(mean_cores, text::number),
-        Cell::number("1 ×", 1.0),
+        Cell::number("1×", 1.0),
     ];
     let rows = if report.requests() == 0 {
         Vec::new()
@@ -241,7 +241,10 @@ pub(super) fn peaks(report: &AnalysisReport) -> Table {
     Table {
         id: "peaks",
         title: "Peaks",
-        note: "Chosen by CPU demand if it is known, else by requests. CPU of requests only, as logged or inferred; background CPU is not included.".to_owned(),
+        note: format!(
+            "Chosen by {}. CPU of requests only, as logged or inferred; background CPU is not included.",
+            if profile.peaks.five_minutes.cores.is_some() { "CPU demand" } else { "requests" }
+        ),
         columns: vec![
             Column::text("Span"),
             Column::text("When"),
@@ -316,7 +319,7 @@ pub(super) fn coverage(report: &AnalysisReport) -> Table {
     });
     Table {
         id: "coverage",
-        title: "Coverage",
+        title: "Coverage factor",
         note: report.profile.coverage.note.clone(),
         columns: vec![
             Column::text("Process"),
@@ -333,9 +336,11 @@ pub(crate) fn inputs(report: &AnalysisReport) -> Table {
     let rows = report.inputs.iter().map(|input| {
         let note = vocabulary::input_note(input);
         let note = if note.is_empty() { note } else { format!("; {note}") };
+        let begins_with_format = input.reason.starts_with(input.format.as_str());
+        let evidence = if begins_with_format { input.reason.clone() } else { format!("{}: {}", input.format, input.reason) };
         vec![
             Cell::log(&input.path),
-            Cell::text(format!("{}: {}{note}", input.format, input.reason)),
+            Cell::text(format!("{evidence}{note}")),
             Cell::count(input.lines),
             Cell::count(input.requests),
             Cell::count(input.not_requests),

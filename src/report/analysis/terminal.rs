@@ -31,6 +31,9 @@ pub(super) fn terminal(out: &mut dyn Write, report: &AnalysisReport, files: Opti
 
 fn write_head(terminal: &mut TerminalWriter<'_>, report: &AnalysisReport) -> io::Result<()> {
     let mut head = format!("wsim {} · {}", report.facts.wsim, text::plural(report.requests(), "request", "requests"));
+    if report.profile.internal_requests > 0 {
+        head.push_str(&format!(" ({} of them between Synapse processes)", text::count(report.profile.internal_requests)));
+    }
     if report.requests() > 0 {
         head.push_str(&format!(" · {}", vocabulary::window(report.profile.window)));
     }
@@ -80,7 +83,7 @@ fn write_groups(terminal: &mut TerminalWriter<'_>, report: &AnalysisReport) -> i
     ]);
     groups.iter().take(GROUPS_MAX).for_each(|group| table.push(group_row(report, group)));
     terminal.text_table(&table)?;
-    terminal.left_out(groups.len(), GROUPS_MAX, "groups")
+    terminal.left_out(groups.len(), GROUPS_MAX, "group", "groups")
 }
 
 fn group_row(report: &AnalysisReport, group: &GroupProfile) -> Vec<TextCell> {
@@ -103,7 +106,12 @@ fn write_peaks(terminal: &mut TerminalWriter<'_>, report: &AnalysisReport) -> io
     if report.requests() == 0 {
         return Ok(());
     }
-    terminal.heading("Peaks", "by CPU demand if it is known; times in UTC")?;
+    let note = if report.profile.peaks.five_minutes.cores.is_some() {
+        "chosen by CPU demand; CPU of requests only, background CPU excluded; times in UTC"
+    } else {
+        "chosen by requests; times in UTC"
+    };
+    terminal.heading("Peaks", note)?;
     let mut table = TextTable::new(&[
         ("span", Align::Left),
         ("from", Align::Left),
@@ -193,7 +201,7 @@ fn write_candidates(terminal: &mut TerminalWriter<'_>, report: &AnalysisReport) 
         ]);
     }
     terminal.text_table(&table)?;
-    terminal.left_out(report.advice.candidates.len(), best.len(), "candidate plans")
+    terminal.left_out(report.advice.candidates.len(), best.len(), "candidate plan", "candidate plans")
 }
 
 /// Writes the inputs with their line counts, and how lines became requests.
@@ -218,7 +226,7 @@ pub(crate) fn write_inputs(terminal: &mut TerminalWriter<'_>, report: &AnalysisR
         ]);
     }
     terminal.text_table(&table)?;
-    terminal.left_out(report.inputs.len(), INPUTS_MAX, "inputs")?;
+    terminal.left_out(report.inputs.len(), INPUTS_MAX, "input", "inputs")?;
     // The first sentence repeats the table if there is only one input.
     let skip = usize::from(report.inputs.len() == 1);
     for sentence in line_prose(report).iter().skip(skip) {

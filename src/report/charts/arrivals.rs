@@ -57,10 +57,10 @@ fn week(profile: &Profile) -> String {
             hovers.add(
                 (x, y),
                 (x + wide, y + high),
-                &format!("{} {hour:02}:00–{:02}:00: {} requests", DAYS[day], hour + 1, text::count(count)),
+                &format!("{} {hour:02}:00–{:02}:00: {}", DAYS[day], hour + 1, text::plural(count, "request", "requests")),
             );
         }
-        draw_colour_scale(area, (left, top + 7 * high + 16), &format!("{} requests", text::count(largest)))
+        draw_colour_scale(area, (left, top + 7 * high + 16), &text::plural(largest, "request", "requests"))
     })
 }
 
@@ -97,7 +97,7 @@ fn rate(profile: &Profile) -> String {
             return canvas::text(area, "The log contains no arrivals over time.", (20, 40), 13, (HPos::Left, VPos::Top), 0.8);
         }
         let ticks = canvas::ticks(largest);
-        let y = |value: f64| canvas::along(bottom, top, value / ticks.last().copied().unwrap_or(1.0));
+        let y = |value: f64| canvas::interpolate(bottom, top, value / ticks.last().copied().unwrap_or(1.0));
         for &tick in &ticks {
             canvas::line(area, (left, y(tick)), (right, y(tick)), INK, 0.12, 1)?;
             canvas::text(area, &text::tick(tick), (left - 8, y(tick)), 11, (HPos::Right, VPos::Center), 0.75)?;

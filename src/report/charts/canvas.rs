@@ -81,7 +81,7 @@ pub(super) fn svg(
 {}</g>
 </svg>
 "##,
-        tidy(body),
+        minify_svg(body),
         hovers.0
     )
 }
@@ -118,7 +118,7 @@ pub(super) fn ticks(max: f64) -> Vec<f64> {
 
 /// The pixel at a share of the way from `from` to `to`.
 #[expect(clippy::cast_possible_truncation, reason = "clamped to the chart")]
-pub(super) fn along(from: i32, to: i32, share: f64) -> i32 {
+pub(super) fn interpolate(from: i32, to: i32, share: f64) -> i32 {
     if !share.is_finite() {
         return if share > 0.0 { to } else { from };
     }
@@ -131,7 +131,7 @@ pub(super) fn known(value: Option<f64>) -> f64 {
 }
 
 /// Makes plotters' output smaller and lets it inherit the colour and font of the page.
-fn tidy(body: &str) -> String {
+fn minify_svg(body: &str) -> String {
     body.replace("#010203", "currentColor")
         .replace(" font-family=\"sans-serif\"", "")
         .replace(" opacity=\"1\"", "")
@@ -159,10 +159,10 @@ mod tests {
 
     #[test]
     fn pixels_stay_in_the_chart() {
-        assert_eq!(along(10, 110, 0.5), 60);
-        assert_eq!(along(10, 110, 7.0), 110);
-        assert_eq!(along(10, 110, f64::NAN), 10);
-        assert_eq!(along(10, 110, f64::INFINITY), 110);
+        assert_eq!(interpolate(10, 110, 0.5), 60);
+        assert_eq!(interpolate(10, 110, 7.0), 110);
+        assert_eq!(interpolate(10, 110, f64::NAN), 10);
+        assert_eq!(interpolate(10, 110, f64::INFINITY), 110);
     }
 
     #[test]

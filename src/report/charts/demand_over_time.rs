@@ -33,7 +33,7 @@ pub fn demand_over_time(profile: &Profile) -> String {
             return canvas::text(area, "The demand over time is unknown.", (20, 40), 13, (HPos::Left, VPos::Top), 0.8);
         };
         let top = ticks.last().copied().unwrap_or(1.0);
-        let y = |value: f64| canvas::along(BOTTOM, TOP, value / top);
+        let y = |value: f64| canvas::interpolate(BOTTOM, TOP, value / top);
         for &tick in &ticks {
             canvas::line(area, (LEFT, y(tick)), (RIGHT, y(tick)), INK, 0.12, 1)?;
             canvas::text(area, &text::tick(tick), (LEFT - 8, y(tick)), 11, (HPos::Right, VPos::Center), 0.75)?;
@@ -83,7 +83,7 @@ fn layers(series: &Series) -> Vec<Layer> {
     if layers.len() > SERIES.len() + 1 {
         let rest = layers.split_off(SERIES.len());
         let values = (0..bins).map(|bin| rest.iter().map(|layer| layer.values[bin]).sum()).collect();
-        layers.push(Layer { name: format!("{} other groups", rest.len()), values });
+        layers.push(Layer { name: text::plural(rest.len() as u64, "other group", "other groups"), values });
     }
     layers
 }

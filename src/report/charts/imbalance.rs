@@ -24,7 +24,7 @@ pub fn imbalance(sweep: &Sweep) -> String {
     };
     let bottom = TOP + ROW_HEIGHT * i32::try_from(rows.len()).unwrap_or(0);
     canvas::svg(&chart_text, (960, u32::try_from(bottom + 40).unwrap_or(200)), |area, hovers| {
-        let x = |factor: f64| canvas::along(LEFT, RIGHT, (factor - 1.0) / (largest - 1.0));
+        let x = |factor: f64| canvas::interpolate(LEFT, RIGHT, (factor - 1.0) / (largest - 1.0));
         for tick in canvas::ticks(largest - 1.0).into_iter().map(|tick| tick + 1.0).filter(|tick| *tick <= largest) {
             canvas::line(area, (x(tick), TOP), (x(tick), bottom), INK, 0.12, 1)?;
             canvas::text(area, &text::tick(tick), (x(tick), bottom + 8), 11, (HPos::Center, VPos::Top), 0.75)?;

@@ -42,7 +42,7 @@ pub fn latency_by_group(profile: &Profile) -> String {
         if rows == 0 {
             return canvas::text(area, "The log contains no durations.", (20, 40), 13, (HPos::Left, VPos::Top), 0.8);
         }
-        let axis = LogAxis::over(work.iter().chain(&waiting).flat_map(|row| [row.quantiles.p50, row.quantiles.p99]), LEFT, RIGHT);
+        let axis = LogAxis::from_values(work.iter().chain(&waiting).flat_map(|row| [row.quantiles.p50, row.quantiles.p99]), LEFT, RIGHT);
         axis.draw(area, TOP - 6, bottom)?;
         key(area)?;
         for (index, row) in (0_i32..).zip(&work) {

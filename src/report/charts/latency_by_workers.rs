@@ -20,7 +20,7 @@ pub fn latency_by_workers(sweep: &Sweep) -> String {
     };
     let all = || strategies.iter().flat_map(|strategy| strategy.points.iter());
     let workers_max = all().map(|point| point.workers).max().unwrap_or(0);
-    let scale = Scale::over(all().copied(), workers_max);
+    let scale = Scale::from_points(all().copied(), workers_max);
     canvas::svg(&chart_text, (960, BOTTOM.unsigned_abs() + 48), |area, hovers| {
         scale.draw(area)?;
         for (strategy, index) in strategies.iter().zip(0usize..) {
@@ -123,17 +123,17 @@ struct Scale {
 }
 
 impl Scale {
-    fn over(points: impl Iterator<Item = Point>, workers_max: u32) -> Self {
-        let times = LogScale::over(points.flat_map(|point| [point.low, point.high]));
+    fn from_points(points: impl Iterator<Item = Point>, workers_max: u32) -> Self {
+        let times = LogScale::from_values(points.flat_map(|point| [point.low, point.high]));
         Self { workers_max: workers_max.max(1), times }
     }
 
     fn x(&self, workers: u32) -> i32 {
-        canvas::along(LEFT + 20, RIGHT - 20, f64::from(workers) / f64::from(self.workers_max))
+        canvas::interpolate(LEFT + 20, RIGHT - 20, f64::from(workers) / f64::from(self.workers_max))
     }
 
     fn y(&self, ms: f64) -> i32 {
-        canvas::along(BOTTOM, TOP, self.times.share(ms))
+        canvas::interpolate(BOTTOM, TOP, self.times.share(ms))
     }
 
     fn draw(&self, area: &Area<'_>) -> Drawn {

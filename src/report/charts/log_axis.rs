@@ -14,7 +14,7 @@ pub(super) struct LogScale {
 impl LogScale {
     /// A scale that contains all `values` (ms). Values below a tenth of a millisecond are placed at its start.
     #[expect(clippy::cast_possible_truncation, reason = "an exponent of ten of an f64 is below 400")]
-    pub(super) fn over(values: impl Iterator<Item = f64>) -> Self {
+    pub(super) fn from_values(values: impl Iterator<Item = f64>) -> Self {
         let (low, high) = values.fold((f64::INFINITY, SMALLEST_MS), |(low, high), value| (low.min(value), high.max(value)));
         let low = low.min(high);
         let low = low.max(SMALLEST_MS).log10().floor() as i32;
@@ -45,13 +45,13 @@ pub(super) struct LogAxis {
 
 impl LogAxis {
     /// An axis that contains all `values` (ms).
-    pub(super) fn over(values: impl Iterator<Item = f64>, left: i32, right: i32) -> Self {
-        Self { scale: LogScale::over(values), left, right }
+    pub(super) fn from_values(values: impl Iterator<Item = f64>, left: i32, right: i32) -> Self {
+        Self { scale: LogScale::from_values(values), left, right }
     }
 
     /// The pixel of a value.
     pub(super) fn x(&self, ms: f64) -> i32 {
-        canvas::along(self.left, self.right, self.scale.share(ms))
+        canvas::interpolate(self.left, self.right, self.scale.share(ms))
     }
 
     /// Draws a line from `top` to `bottom` for each tick, with its label below.
@@ -73,9 +73,9 @@ mod tests {
 
     #[test]
     fn an_axis_spans_whole_powers_of_ten() {
-        let axis = LogAxis::over([3.0, 250.0].into_iter(), 0, 300);
+        let axis = LogAxis::from_values([3.0, 250.0].into_iter(), 0, 300);
         assert_eq!((axis.x(1.0), axis.x(10.0), axis.x(1000.0)), (0, 100, 300));
-        let axis = LogAxis::over(std::iter::empty(), 0, 100);
+        let axis = LogAxis::from_values(std::iter::empty(), 0, 100);
         assert_eq!(axis.x(0.0), 0);
         assert!(axis.scale.high > axis.scale.low);
     }

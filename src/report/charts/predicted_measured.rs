@@ -38,7 +38,7 @@ pub fn predicted_measured(figures: &[PredictedFigure]) -> String {
             return canvas::text(area, "No figure was both predicted and measured.", (20, 40), 13, (HPos::Left, VPos::Top), 0.8);
         }
         let ends = figures.iter().flat_map(|figure| [figure.predicted.low, figure.predicted.high, figure.measured]);
-        let axis = LogAxis::over(ends, LEFT, RIGHT);
+        let axis = LogAxis::from_values(ends, LEFT, RIGHT);
         axis.draw(area, TOP - 4, bottom)?;
         key(area)?;
         for (row, figure) in (0_i32..).zip(&figures) {

@@ -16,16 +16,16 @@ use wsim_text as text;
 pub fn processes(profile: &Profile, candidates: &[PlanSummary], shown: Option<(&PlanSummary, bool)>, busy_max: f64) -> String {
     let mut sections = now(profile, candidates);
     // The monolith is drawn already.
-    sections.extend(shown.filter(|(plan, _)| plan.workers > 0).map(|(plan, recommended)| Section::of_shown(plan, recommended)));
+    sections.extend(shown.filter(|(plan, _)| plan.workers > 0).map(|(plan, recommended)| Section::from_shown(plan, recommended)));
     bars("processes", "CPU of each process, now and under the plan", &sections, busy_max)
 }
 
 /// The same bars for the plan that a sweep shows first, and for its runner-up.
 pub fn simulated_processes(sweep: &Sweep) -> String {
-    let shown = sweep.shown().map(|(candidate, recommended)| Section::of_shown(&candidate.summary, recommended));
+    let shown = sweep.shown().map(|(candidate, recommended)| Section::from_shown(&candidate.summary, recommended));
     let runner_up = sweep.runner_up.and_then(|index| sweep.candidates.get(index));
     let sections: Vec<Section> =
-        shown.into_iter().chain(runner_up.map(|candidate| Section::of_plan("Runner-up", &candidate.summary))).collect();
+        shown.into_iter().chain(runner_up.map(|candidate| Section::from_plan("Runner-up", &candidate.summary))).collect();
     bars("simulated-processes", "CPU of each process", &sections, sweep.objective.busy)
 }
 
@@ -63,11 +63,11 @@ struct Section {
 }
 
 impl Section {
-    fn of_shown(plan: &PlanSummary, recommended: bool) -> Self {
-        Self::of_plan(if recommended { "Recommended" } else { "Closest" }, plan)
+    fn from_shown(plan: &PlanSummary, recommended: bool) -> Self {
+        Self::from_plan(if recommended { "Recommended" } else { "Closest" }, plan)
     }
 
-    fn of_plan(label: &str, plan: &PlanSummary) -> Self {
+    fn from_plan(label: &str, plan: &PlanSummary) -> Self {
         Self { title: format!("{label}: {}", escape::page(&plan.plan.name, 48)), rows: rows(plan), judged: true }
     }
 }
@@ -79,7 +79,7 @@ struct Row {
 
 impl Row {
     fn draw(&self, area: &Area<'_>, hovers: &mut HoverValues, scale: f64, y: i32, busy_max: Option<f64>) -> Drawn {
-        let x = |share: f64| canvas::along(LEFT, RIGHT, share / scale);
+        let x = |share: f64| canvas::interpolate(LEFT, RIGHT, share / scale);
         let middle = y + ROW_HEIGHT / 2;
         let over = busy_max.is_some_and(|limit| self.busy.value > limit);
         let colour: RGBColor = match busy_max {
@@ -130,7 +130,7 @@ fn list(rows: &[Row]) -> String {
 }
 
 fn axis(area: &Area<'_>, scale: f64, bottom: i32, busy_max: f64) -> Drawn {
-    let x = |share: f64| canvas::along(LEFT, RIGHT, share / scale);
+    let x = |share: f64| canvas::interpolate(LEFT, RIGHT, share / scale);
     for tick in canvas::ticks(scale).into_iter().filter(|tick| *tick <= scale) {
         canvas::line(area, (x(tick), TOP), (x(tick), bottom), INK, 0.12, 1)?;
         canvas::text(area, &text::percent(tick), (x(tick), bottom + 8), 11, (HPos::Center, VPos::Top), 0.75)?;

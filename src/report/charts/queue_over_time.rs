@@ -136,7 +136,7 @@ impl Panel<'_> {
 
 impl Frame {
     fn y(&self, value: f64) -> i32 {
-        canvas::along(self.bottom, self.top, value / self.max)
+        canvas::interpolate(self.bottom, self.top, value / self.max)
     }
 
     fn draw(&self, area: &Area<'_>, sweep: &Sweep, ticks: &[f64]) -> Drawn {

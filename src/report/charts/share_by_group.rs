@@ -34,7 +34,7 @@ pub fn share_by_group(profile: &Profile) -> String {
     let count = i32::try_from(rows.len()).unwrap_or(0);
     let height = u32::try_from(TOP + count * pitch + 12).unwrap_or(100);
     canvas::svg(&chart_text, (WIDTH, height), |area, hovers| {
-        let x = |share: f64| canvas::along(LEFT, RIGHT, share / largest.max(1e-9));
+        let x = |share: f64| canvas::interpolate(LEFT, RIGHT, share / largest.max(1e-9));
         if has_cpu {
             canvas::bar(area, (LEFT, 12), (LEFT + 12, 24), BLUE, 1.0)?;
             canvas::text(area, "CPU", (LEFT + 18, 18), 12, (HPos::Left, VPos::Center), 0.9)?;
@@ -73,7 +73,11 @@ fn rows(profile: &Profile) -> Vec<Row> {
     let requests = |groups: &[&GroupProfile]| groups.iter().map(|group| group.requests as f64).sum::<f64>();
     let (all_cpu, all_requests) = (cpu(&groups), requests(&groups));
     let row = |name: String, part: &[&GroupProfile]| Row {
-        hover: format!("{name}: {} requests, {} CPU seconds", text::number(requests(part)), text::number(cpu(part))),
+        hover: format!(
+            "{name}: {}, {} CPU seconds",
+            text::plural(part.iter().map(|group| group.requests).sum(), "request", "requests"),
+            text::number(cpu(part))
+        ),
         cpu: share(cpu(part), all_cpu),
         requests: share(requests(part), all_requests),
         name,
@@ -81,7 +85,7 @@ fn rows(profile: &Profile) -> Vec<Row> {
     let shown = if groups.len() > ROWS_MAX { ROWS_MAX - 1 } else { groups.len() };
     let mut rows: Vec<Row> = groups[..shown].iter().map(|group| row(escape::page(&group.id, 26), &[*group])).collect();
     if shown < groups.len() {
-        rows.push(row(format!("{} other groups", groups.len() - shown), &groups[shown..]));
+        rows.push(row(text::plural((groups.len() - shown) as u64, "other group", "other groups"), &groups[shown..]));
     }
     rows
 }

@@ -19,12 +19,12 @@ pub(super) struct TimeAxis {
 impl TimeAxis {
     /// The pixel of an instant, within the axis.
     pub(super) fn x(&self, at_us: i64) -> i32 {
-        canvas::along(self.left, self.right, (at_us - self.start_us) as f64 / (self.end_us - self.start_us).max(1) as f64)
+        canvas::interpolate(self.left, self.right, (at_us - self.start_us) as f64 / (self.end_us - self.start_us).max(1) as f64)
     }
 
     /// The pixel where bin `index` of `bins` starts.
     pub(super) fn bin(&self, index: usize, bins: usize) -> i32 {
-        canvas::along(self.left, self.right, index as f64 / bins.max(1) as f64)
+        canvas::interpolate(self.left, self.right, index as f64 / bins.max(1) as f64)
     }
 
     /// Draws ticks and labels below `y`, and the zone at the right end.

@@ -15,7 +15,7 @@ use wsim_text as text;
 pub(super) fn html(report: &ComparisonReport) -> Result<String, ReportError> {
     let charts = report.charts();
     let runs = text::plural(report.runs.len() as u64, "run", "runs");
-    let frame = PageFrame::of_several_runs("comparison", &report.wsim, &report.created, runs).with_contents([
+    let frame = PageFrame::from_several_runs("comparison", &report.wsim, &report.created, runs).with_contents([
         ("charts", "Charts", !charts.is_empty()),
         ("compared", "Tables", true),
         ("method", "Method", true),

@@ -123,7 +123,7 @@ fn predicted(measured: &Run, simulated: &Run, summary: &Summary) -> String {
         );
     }
     format!(
-        "{} predicts plan {plan} against {}: of {}, p50 within {} % for {p50_within}, p95 within {} % for {p95_within}; the 95 % interval contains the measured p50 for {p50_covered}, the p95 for {p95_covered}",
+        "{} predicts plan {plan} against {}: {} compared; p50 within {} % in {p50_within}, p95 within {} % in {p95_within}; the predicted 95 % interval contains the measured p50 in {p50_covered}, the p95 in {p95_covered}",
         simulated.name,
         measured.name,
         text::plural(groups, "endpoint group", "endpoint groups"),

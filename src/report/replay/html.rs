@@ -53,7 +53,7 @@ fn frame(report: &ReplayReport) -> PageFrame {
 fn verdict(report: &ReplayReport) -> VerdictSection {
     VerdictSection {
         headline: headline(report),
-        lead: [report.verdict(), report.lateness_sentence(), report.coverage_sentence()]
+        lead: [report.verdict(), report.lateness_sentence(), report.replayed_share_sentence()]
             .iter()
             .map(|text| sentence(&format!("{}.", text::capital(text).trim_end_matches('.'))))
             .collect(),
@@ -68,7 +68,7 @@ fn method(report: &ReplayReport) -> Vec<(&'static str, String)> {
         ("Server name", escape::page(report.server_name.as_deref().unwrap_or(text::UNKNOWN), 200)),
         ("Part of the log", vocabulary::window(report.window)),
         ("Speed", format!("× {}", text::tick(report.speed))),
-        ("Load", format!("× {} users", text::tick(report.load))),
+        ("Load", format!("{}× the logged users", text::tick(report.load))),
         ("Requests allowed", report.allowed.name().to_owned()),
         ("Duration", text::duration(report.took_seconds)),
     ];
@@ -83,7 +83,7 @@ fn headline(report: &ReplayReport) -> String {
     if !report.steps.is_empty() {
         return report.limit().map_or_else(
             || "The target misses the objective even at the smallest load tried".to_owned(),
-            |step| format!("The target meets the objective up to {} times the users of the log", text::tick(step.load)),
+            |step| format!("The target meets the objective up to {}× the logged users", text::tick(step.load)),
         );
     }
     let work = report.measured.whole().work;

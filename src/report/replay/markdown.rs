@@ -13,9 +13,9 @@ pub(super) fn markdown(report: &ReplayReport) -> String {
         push(&mut out, "**Void:** the figures below say nothing about the target.");
     }
     push(&mut out, &sentence(&format!("{}.", report.lateness_sentence())));
-    push(&mut out, &sentence(&format!("{}.", report.coverage_sentence())));
+    push(&mut out, &sentence(&format!("{}.", report.replayed_share_sentence())));
     let circumstances = format!(
-        "Target: {}{}. Part of the log: {}. Speed × {}, load × {} users. Requests allowed: {}.",
+        "Target: {}{}. Part of the log: {}. Speed × {}, load {}× the logged users. Requests allowed: {}.",
         report.target,
         report.server_name.as_ref().map_or_else(String::new, |name| format!(" ({name})")),
         vocabulary::window(report.window),

@@ -3,9 +3,9 @@
 //! Every format starts with whether the run is valid and how late the generator was, because all other figures depend on that.
 
 mod html;
-mod join;
 mod json;
 mod markdown;
+mod merge_shards;
 mod model;
 mod read;
 mod tables;
@@ -14,7 +14,7 @@ mod terminal;
 #[cfg(test)]
 pub(crate) mod fixture;
 #[cfg(test)]
-mod join_tests;
+mod merge_shards_tests;
 #[cfg(test)]
 mod tests;
 
@@ -25,8 +25,8 @@ use crate::exporter::{Report, ReportError};
 use crate::shared::table::Table;
 use crate::shared::terminal::{Style, WrittenFiles};
 
-pub use join::{JoinError, join};
 pub use json::SCHEMA;
+pub use merge_shards::{MergeError, merge_shards};
 pub use model::{CpuShare, LimitStep, Predicted, ReplayReport};
 pub use read::{ReadError, read};
 

@@ -110,9 +110,9 @@ impl ReplayReport {
     }
 
     /// How much of the traffic was replayed, in a sentence.
-    pub(super) fn coverage_sentence(&self) -> String {
-        let account = &self.measured.totals;
-        let requests = text::percent(share(account.sent() as f64, account.scheduled() as f64));
+    pub(super) fn replayed_share_sentence(&self) -> String {
+        let totals = &self.measured.totals;
+        let requests = text::percent(share(totals.sent() as f64, totals.scheduled() as f64));
         match &self.cpu {
             Some(cpu) if cpu.logged_seconds > 0.0 => {
                 let skipped: f64 = cpu.skipped_seconds.iter().map(|(_, seconds)| seconds).sum();

@@ -146,14 +146,14 @@ fn times(what: &str, wire: &WireTimes) -> Result<LatencyHistogram, ReadError> {
 fn check_sums(measured: &Measurements, file: &File) -> Result<(), ReadError> {
     let whole = measured.whole();
     let both = |of: fn(&Tally) -> u64| of(&whole.work) + of(&whole.polls);
-    let account = &measured.totals;
+    let totals = &measured.totals;
     let pairs = [
         ("scheduled", file.scheduled, both(|tally| tally.scheduled)),
         ("sent", file.sent, both(|tally| tally.sent)),
         ("completed", file.completed, both(|tally| tally.completed)),
-        ("completed", account.completed, both(|tally| tally.response.count())),
-        ("scheduled", file.scheduled, account.scheduled()),
-        ("sent", file.sent, account.sent()),
+        ("completed", totals.completed, both(|tally| tally.response.count())),
+        ("scheduled", file.scheduled, totals.scheduled()),
+        ("sent", file.sent, totals.sent()),
     ];
     match pairs.into_iter().find(|(_, stated, counted)| stated != counted) {
         Some((what, stated, counted)) => {

@@ -3,6 +3,7 @@
 use super::model::ReplayReport;
 use crate::shared::share;
 use crate::shared::table::{Cell, Column, Table, Tone};
+use wsim_replay::SkipReason;
 use wsim_replay::record::{LatencyHistogram, Tally};
 use wsim_text as text;
 
@@ -96,8 +97,8 @@ pub(super) fn polls(report: &ReplayReport) -> Table {
             Column::text("Group"),
             Column::number("Completed", ""),
             Column::number("Log p50", "ms"),
-            Column::number("Open p50", "ms"),
-            Column::number("Open p95", "ms"),
+            Column::number("Duration p50", "ms"),
+            Column::number("Duration p95", "ms"),
             Column::number("Failed", ""),
             Column::number("Other status", "%"),
         ],
@@ -134,8 +135,8 @@ pub(super) fn upstreams(report: &ReplayReport) -> Table {
 
 /// The outcome of every scheduled request.
 pub(super) fn outcomes(report: &ReplayReport) -> Table {
-    let account = &report.measured.totals;
-    let scheduled = account.scheduled();
+    let totals = &report.measured.totals;
+    let scheduled = totals.scheduled();
     let cpu = |reason: &str| {
         let cpu = report.cpu.as_ref()?;
         let (_, seconds) = cpu.skipped_seconds.iter().find(|(name, _)| *name == reason)?;
@@ -143,13 +144,13 @@ pub(super) fn outcomes(report: &ReplayReport) -> Table {
     };
     let row = |what: String, count: u64, cpu: Option<f64>| {
         let share = share(count as f64, scheduled as f64);
-        vec![Cell::text(what), Cell::count(count), Cell::share(share), Cell::maybe(cpu, |share| format!("{share:.1}"))]
+        vec![Cell::text(what), Cell::count(count), Cell::share(share), Cell::maybe(cpu, |percent| text::percent_number(percent / 100.0))]
     };
-    let mut rows = vec![row("scheduled".to_owned(), scheduled, None), row("completed".to_owned(), account.completed, None)];
-    rows.extend(account.failed.iter().map(|(why, count)| row(format!("failed: {}", reason_text(why)), *count, None)));
-    rows.extend(account.skipped.iter().map(|(why, count)| row(format!("not sent: {}", reason_text(why)), *count, cpu(why))));
+    let mut rows = vec![row("scheduled".to_owned(), scheduled, None), row("completed".to_owned(), totals.completed, None)];
+    rows.extend(totals.failed.iter().map(|(why, count)| row(format!("failed: {}", reason_text(why)), *count, None)));
+    rows.extend(totals.skipped.iter().map(|(why, count)| row(format!("not sent: {}", reason_text(why)), *count, cpu(why))));
     Table {
-        id: "account",
+        id: "outcomes",
         title: "Outcomes",
         note: "Scheduled = completed + failed + not sent. CPU: of these requests in the log.".to_owned(),
         columns: vec![
@@ -180,7 +181,7 @@ pub(super) fn steps(report: &ReplayReport) -> Table {
         note: "Load: users per user of the log.".to_owned(),
         columns: vec![
             Column::number("Load", "×"),
-            Column::number("Answered", "requests/s"),
+            Column::number("Completed", "requests/s"),
             Column::number("p95", "ms"),
             Column::text("Objective"),
             Column::text("Reason"),
@@ -191,16 +192,7 @@ pub(super) fn steps(report: &ReplayReport) -> Table {
 
 /// Why a request failed or was not sent, in words.
 fn reason_text(reason: &str) -> String {
-    match reason {
-        "write" => "changes state (--allow-writes)".to_owned(),
-        "dangerous" => "cannot be undone (--allow-dangerous)".to_owned(),
-        "never_sent" => "federation, administration, application services".to_owned(),
-        "not_provisioned" => "needs an account, room or device that was not provisioned".to_owned(),
-        "overtaken_sync" => "replaced by the next sync of the device".to_owned(),
-        "queue_full" => "too many requests were waiting".to_owned(),
-        "stopped" => "the run had ended".to_owned(),
-        other => other.replace('_', " "),
-    }
+    SkipReason::from_name(reason).map_or_else(|| reason.replace('_', " "), |reason| reason.describe().to_owned())
 }
 
 fn ms(times: &LatencyHistogram, quantile: f64) -> Cell {

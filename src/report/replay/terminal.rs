@@ -26,9 +26,9 @@ pub(super) fn terminal(out: &mut dyn Write, report: &ReplayReport, files: Option
     terminal.paragraph(0, &verdict, if report.is_void() { tone_style(Tone::Bad) } else { bold() })?;
     terminal.empty_line()?;
     terminal.labelled("Lateness", &report.lateness_sentence(), anstyle::Style::new())?;
-    terminal.labelled("Sent", &report.coverage_sentence(), anstyle::Style::new())?;
+    terminal.labelled("Sent", &report.replayed_share_sentence(), anstyle::Style::new())?;
     if let Some(limit) = report.limit() {
-        let text = format!("{:.2} times the users of the log, {} requests/s", limit.load, text::number(limit.rate));
+        let text = format!("{:.2}× the logged users, {} requests/s", limit.load, text::number(limit.rate));
         terminal.labelled("Limit", &text, bold())?;
     }
     for table in report.tables() {
@@ -41,7 +41,7 @@ pub(super) fn terminal(out: &mut dyn Write, report: &ReplayReport, files: Option
 fn write_table(terminal: &mut TerminalWriter<'_>, table: &Table) -> io::Result<()> {
     let groups = table.id == "groups";
     let head = |column: &Column| match (groups, column.unit) {
-        (true, _) => column.label.replace("Response", "Now").replace("Error p95", "Predicted p95 off by %"),
+        (true, _) => column.label.replace("Response", "Replay").replace("Error p95", "Prediction error p95 %"),
         (false, "") => column.label.to_owned(),
         (false, unit) => format!("{} {unit}", column.label),
     };

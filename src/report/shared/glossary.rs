@@ -4,7 +4,10 @@
 
 /// Terms and their definitions, in the order of the section "Terms".
 pub(crate) const TERMS: [(&str, &str); 22] = [
-    ("Request", "One HTTP request from a client or another server, as one line of a log reports it."),
+    (
+        "Request",
+        "One HTTP request from a client or another server, as a log reports it. A request in both the proxy's and Synapse's log counts once.",
+    ),
     ("Endpoint group", "Matrix API endpoints that Synapse's worker documentation lists together, such as sync or federation."),
     (
         "Long poll",
@@ -20,7 +23,7 @@ pub(crate) const TERMS: [(&str, &str); 22] = [
         "Busy (utilisation)",
         "Share of one CPU core that a process uses. A Synapse process can use little more than one core, so requests queue as it approaches 100 %.",
     ),
-    ("Demand", "CPU time that requests cost, in contrast to the time that clients wait for them."),
+    ("Service demand", "CPU time that requests cost, in contrast to the time that clients wait for them."),
     ("Peak", "The five minutes with the largest CPU demand in the log. Plans are judged at the peak."),
     (
         "Uncertainty (a–b)",
@@ -31,7 +34,7 @@ pub(crate) const TERMS: [(&str, &str); 22] = [
         "Background CPU",
         "CPU that a process uses without any request line in the log to account for it: background jobs, garbage collection, event persistence, replication.",
     ),
-    ("Coverage", "CPU of a whole process divided by the CPU that its request lines show."),
+    ("Coverage factor", "CPU of a whole process divided by the CPU that its request lines show."),
     ("Worker, pool", "A worker is a Synapse process besides the main process. A pool is a set of workers that serve the same endpoints."),
     ("Stream writer", "The only process that may write a stream, such as typing notifications or receipts."),
     (

@@ -5,6 +5,7 @@
 use super::escape;
 use super::run_facts::RunFacts;
 use super::table::Table;
+use wsim_text as text;
 
 /// Appends a paragraph, heading or table, and an empty line.
 pub(crate) fn push(out: &mut String, text: &str) {
@@ -26,7 +27,8 @@ pub(crate) fn section(out: &mut String, table: &Table, level: usize) {
     cut.rows.truncate(ROWS_MAX);
     push(out, &cut.markdown());
     if table.rows.len() > ROWS_MAX {
-        push(out, &format!("… and {} more rows in report.html.", table.rows.len() - ROWS_MAX));
+        let rows = text::plural((table.rows.len() - ROWS_MAX) as u64, "more row", "more rows");
+        push(out, &format!("… and {rows} in report.html."));
     }
 }
 

@@ -35,12 +35,12 @@ pub(crate) struct PageFrame {
 
 impl PageFrame {
     pub(crate) fn new(kind: &'static str, facts: &RunFacts, window: String) -> Self {
-        let frame = Self::of_several_runs(kind, &facts.wsim, &facts.created, window);
+        let frame = Self::from_several_runs(kind, &facts.wsim, &facts.created, window);
         Self { synapse: facts.synapse_version.clone(), seed: facts.seed, ..frame }
     }
 
     /// The frame of a page about several runs, which have no release and no seed in common.
-    pub(crate) fn of_several_runs(kind: &'static str, wsim: &str, created: &str, window: String) -> Self {
+    pub(crate) fn from_several_runs(kind: &'static str, wsim: &str, created: &str, window: String) -> Self {
         Self {
             policy: policy(),
             style: STYLE,

@@ -3,6 +3,7 @@
 use super::table::{Cell, Column, Table, Tone};
 use super::vocabulary;
 use wsim_advise::{Meets, PlanSummary, ProcessSummary};
+use wsim_plan::Plan;
 use wsim_text as text;
 
 /// Whether an objective is met, as a word and its colour.
@@ -52,13 +53,18 @@ pub(crate) fn busiest_texts(plan: &PlanSummary) -> (String, String) {
     plan.busiest().map_or_else(Default::default, |process| (process.name.clone(), text::percent_range(process.peak)))
 }
 
+/// The requests that the main process serves under a plan.
+pub(crate) fn served_by_main(plan: &Plan) -> &'static str {
+    if plan.pools.is_empty() { "everything" } else { "everything else" }
+}
+
 /// Every process with the requests that it serves, for `report.md`, which has no diagram.
 pub(crate) fn process_table(plan: &PlanSummary) -> Table {
     let row = |process: &ProcessSummary| {
         let pool = process.pool.as_ref().and_then(|name| plan.plan.pools.iter().find(|pool| pool.name == *name));
         let serves = match pool {
             Some(pool) => pool.endpoints.iter().map(vocabulary::selector).collect::<Vec<_>>().join(", "),
-            None if process.is_main() => "everything else".to_owned(),
+            None if process.is_main() => served_by_main(&plan.plan).to_owned(),
             None => "streams".to_owned(),
         };
         vec![

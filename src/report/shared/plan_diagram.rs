@@ -3,6 +3,7 @@
 //! Contains the data only; `templates/verdict.html` draws it.
 
 use super::escape;
+use super::plan_cells::served_by_main;
 use super::table::Tone;
 use super::vocabulary;
 use wsim_advise::{Objective, PlanSummary, ProcessSummary};
@@ -66,7 +67,7 @@ impl PlanDiagram {
         };
         let mut rows = vec![DiagramRow {
             name: "main process".to_owned(),
-            serves: vec![if plan.pools.is_empty() { "everything" } else { "everything else" }.to_owned()],
+            serves: vec![served_by_main(plan).to_owned()],
             rule: String::new(),
             bars: bars(None, true),
         }];

@@ -137,9 +137,10 @@ impl<'a> TerminalWriter<'a> {
     }
 
     /// Says how many rows were left out of `all`.
-    pub(crate) fn left_out(&mut self, all: usize, shown: usize, what: &str) -> io::Result<()> {
+    pub(crate) fn left_out(&mut self, all: usize, shown: usize, one: &str, many: &str) -> io::Result<()> {
         if all > shown {
-            self.paragraph(2, &format!("… and {} more {what} in the report", all - shown), dim())?;
+            let rows = text::plural((all - shown) as u64, &format!("more {one}"), &format!("more {many}"));
+            self.paragraph(2, &format!("… and {rows} in the report"), dim())?;
         }
         Ok(())
     }

@@ -20,7 +20,7 @@ fn of_sweep(sweep: &Sweep) -> Vec<Chart> {
         Chart {
             name: "latency-by-workers",
             title: "Response time by number of workers",
-            caption: "95th percentile over all requests, long-poll waiting excluded, with a line for each strategy; bands show 95 % intervals; logarithmic axis."
+            caption: "95th percentile over all requests, long-poll waiting excluded, one line per standard plan; bands show 95 % intervals; logarithmic axis."
                 .to_owned(),
             svg: charts::latency_by_workers(sweep),
         },

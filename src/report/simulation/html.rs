@@ -103,7 +103,7 @@ fn method(report: &SimulationReport) -> Vec<(&'static str, String)> {
         ("Simulated", format!("{}: {}", sweep.window_note, vocabulary::window(sweep.window))),
         ("Warm-up", format!("{}, not measured", text::duration(sweep.warm_up_seconds))),
         ("Replications", format!("up to {}; 95 % intervals over them by Student's t", sweep.replications)),
-        ("Endpoint table", format!("Synapse {}. {}", analysis.facts.synapse_version, analysis.facts.table_note)),
+        ("Endpoint table", analysis.facts.table_note.clone()),
     ];
     rows.into_iter().chain(run_rows(&analysis.facts, sweep.seed)).map(|(label, text)| (label, sentence(&text))).collect()
 }

@@ -18,15 +18,16 @@ pub(super) fn markdown(report: &SimulationReport) -> String {
     if let Some((candidate, recommended)) = sweep.shown() {
         let plan = &candidate.summary;
         let (meets, _) = meets_text(plan.meets);
+        let layout = if plan.workers == 0 { plan.layout() } else { format!("{} ({})", plan.layout(), plan.balance) };
         push(&mut out, &format!("## {}", plan_heading(recommended)));
         push(
             &mut out,
             &format!(
                 "**{}**: {}. Objective {}: {meets}. {}.",
                 sentence(&plan.plan.name),
-                sentence(&plan.balance),
+                sentence(&layout),
                 sentence(&sweep.objective.to_string()),
-                sentence(&plan.reason)
+                sentence(&text::capital(&plan.reason))
             ),
         );
         section(&mut out, &tables::processes(plan), 3);

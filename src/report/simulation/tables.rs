@@ -154,7 +154,7 @@ pub(super) fn backtest(report: &SimulationReport) -> Table {
             Cell::count(compared.requests),
             Cell::number(text::number(compared.observed * scale), compared.observed * scale),
             Cell::range(compared.predicted.scaled(scale)),
-            Cell::number(format!("{:+.0} %", compared.error * 100.0), compared.error * 100.0).with_tone(tone),
+            error_cell(compared).with_tone(tone),
             Cell::number(format!("{:.0} %", compared.limit * 100.0), compared.limit * 100.0),
             Cell::text(result),
         ]
@@ -175,6 +175,16 @@ pub(super) fn backtest(report: &SimulationReport) -> Table {
         ],
         rows: report.backtest.iter().flat_map(backtest_figures).map(row).collect(),
     }
+}
+
+/// The signed error in whole per cents; a dash where nothing was observed.
+fn error_cell(compared: &ComparedFigure) -> Cell {
+    if compared.observed <= 0.0 {
+        return Cell::unknown();
+    }
+    let percent = (compared.error * 100.0).round();
+    let sign = if percent < 0.0 { "" } else { "+" };
+    Cell::number(format!("{sign}{} %", text::tick(percent)), compared.error * 100.0)
 }
 
 /// The result of the back-test in a sentence.

@@ -62,7 +62,8 @@ fn write_verdict(terminal: &mut TerminalWriter<'_>, report: &SimulationReport) -
 
 fn write_candidates(terminal: &mut TerminalWriter<'_>, report: &SimulationReport) -> io::Result<()> {
     let sweep = &report.sweep;
-    terminal.heading("Simulated plans", "the best for each number of workers, at the peak; > recommended, + runner-up")?;
+    let note = format!("the best {PLANS_PER_COUNT_MAX} for each number of workers, at the peak; > recommended, + runner-up");
+    terminal.heading("Simulated plans", &note)?;
     let mut table = TextTable::new(&[
         ("", Align::Left),
         ("workers", Align::Right),
@@ -72,7 +73,7 @@ fn write_candidates(terminal: &mut TerminalWriter<'_>, report: &SimulationReport
         ("p95 ms", Align::Left),
         ("meets", Align::Left),
     ]);
-    let shown = best_by_workers(sweep);
+    let shown = best_plans_by_workers(sweep);
     for &(index, candidate) in &shown {
         let mark = match index {
             index if sweep.recommended == Some(index) => ">",
@@ -93,7 +94,7 @@ fn write_candidates(terminal: &mut TerminalWriter<'_>, report: &SimulationReport
         ]);
     }
     terminal.text_table(&table)?;
-    terminal.left_out(sweep.candidates.len(), shown.len(), "simulated plans")?;
+    terminal.left_out(sweep.candidates.len(), shown.len(), "simulated plan", "simulated plans")?;
     if !sweep.discarded.is_empty() {
         let plans = text::plural(sweep.discarded.len() as u64, "plan was", "plans were");
         terminal.paragraph(2, &format!("{plans} not simulated; the report says why"), dim())?;
@@ -103,7 +104,7 @@ fn write_candidates(terminal: &mut TerminalWriter<'_>, report: &SimulationReport
 
 /// The best few plans for each number of workers, by the objective and then by response time, with their indices. The recommended
 /// plan and the runner-up are always among them.
-fn best_by_workers(sweep: &Sweep) -> Vec<(usize, &SimulatedPlan)> {
+fn best_plans_by_workers(sweep: &Sweep) -> Vec<(usize, &SimulatedPlan)> {
     let mut order: Vec<(usize, &SimulatedPlan)> = sweep.candidates.iter().enumerate().collect();
     let unmarked = |index: usize| sweep.recommended != Some(index) && sweep.runner_up != Some(index);
     let latency = |candidate: &SimulatedPlan| candidate.overall.p95.value;
@@ -146,7 +147,7 @@ fn write_groups(terminal: &mut TerminalWriter<'_>, report: &SimulationReport) ->
         ]);
     }
     terminal.text_table(&table)?;
-    terminal.left_out(groups.len(), GROUPS_MAX, "groups")
+    terminal.left_out(groups.len(), GROUPS_MAX, "group", "groups")
 }
 
 fn write_stress(terminal: &mut TerminalWriter<'_>, report: &SimulationReport) -> io::Result<()> {
@@ -199,7 +200,7 @@ fn write_backtest(terminal: &mut TerminalWriter<'_>, report: &SimulationReport) 
         table.push(cells.collect());
     }
     terminal.text_table(&table)?;
-    terminal.left_out(figures.rows.len(), rows.len().min(FIGURES_MAX), "figures")
+    terminal.left_out(figures.rows.len(), rows.len().min(FIGURES_MAX), "figure", "figures")
 }
 
 /// Plans shown for each number of workers.

@@ -187,7 +187,7 @@ impl Tally {
             warm_up: config.warm_up,
             ..ReplicationConfig::default()
         };
-        let replications = replications.exactly(config.replications);
+        let replications = replications.with_fixed_count(config.replications);
         let scenario =
             Scenario { workload: &observed.workload, growth: 1.0, costs: &prepared.costs, seed: config.seed, config: replications };
         let candidate = Candidate { topology: &observed.topology, routers: &observed.routers };

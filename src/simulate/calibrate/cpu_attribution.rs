@@ -21,6 +21,7 @@ use wsim_profile::process_cpu::CpuCounter;
 use wsim_profile::{Profile, Window};
 use wsim_stats::Interval;
 use wsim_stats::least_squares::NonNegativeLeastSquares;
+use wsim_text::prose;
 use wsim_trace::{NameId, Names, Request, flag};
 
 /// Costs beside the request lines.
@@ -170,16 +171,12 @@ impl<'a> LoggedCpu<'a> {
             own_background: BTreeMap::new(),
             is_measured: false,
             note: if demand_covers_all {
-                format!("CPU beside requests: {}", profile.coverage.note)
+                format!("Background CPU: {}.", profile.coverage.note)
             } else {
                 format!(
-                    "CPU that no request line shows is assumed, not measured (process CPU over logged CPU {:.1}, {:.1} to {:.1} possible; {:.1} ms, {:.0} to {:.0} possible, for each event at every other process); give --process-cpu to measure yours",
-                    factor.value,
-                    factor.low,
-                    factor.high,
-                    REPLICATION.value * 1e3,
-                    REPLICATION.low * 1e3,
-                    REPLICATION.high * 1e3
+                    "Background CPU is assumed, not measured: a process uses {} times its logged CPU, and each event costs every other process {}. --process-cpu measures yours.",
+                    prose::range(factor, 1),
+                    prose::milliseconds_range(REPLICATION.scaled(1e3))
                 )
             },
         }
@@ -269,7 +266,7 @@ fn fit(processes: &[MeasuredProcess]) -> CpuAttribution {
     };
     attribution.unlogged_cpu = attribution.unlogged_cpu.max(UNLOGGED_MIN);
     attribution.note = format!(
-        "CPU that no request line shows is fitted to process CPU: {:.2} s after each logged second, {:.1} ms for each event at every other process, {:.1} ms at its persister, {:.1} % of a core idle (over {} windows of {:.0} s; at a constant rate the split leans on priors, the sum does not)",
+        "Background CPU is fitted to process CPU: {:.2} s after each logged second, {:.1} ms for each event at every other process, {:.1} ms at its persister, {:.1} % of a core idle (over {} windows of {:.0} s; at a constant rate the sum is measured, but its split depends on priors).",
         attribution.unlogged_cpu,
         attribution.replication * 1e3,
         attribution.persist * 1e3,

@@ -231,18 +231,18 @@ fn notes(profile: &Profile, data: &CalibrationData<'_>, attribution: &CpuAttribu
     let mut notes = vec![attribution.note.clone()];
     if profile.demand.method != wsim_profile::DemandMethod::Logged {
         notes.push(format!(
-            "request CPU is inferred ({}), {:.1} to {:.1} times that is possible",
+            "Request CPU is inferred ({}); {:.1} to {:.1} times that is possible.",
             profile.demand.method, profile.demand.range.low, profile.demand.range.high
         ));
     }
     let source = if persist.rpcs_seen > 0 {
         format!("from {} replication requests in the persister's log", persist.rpcs_seen)
     } else {
-        "assumed: no persister's log".to_owned()
+        "assumed, because there is no persister's log".to_owned()
     };
-    notes.push(format!("writing an event takes {:.0} ms of the persister's time, {source}", persist.total() * 1e3));
+    notes.push(format!("An event takes its persister {:.0} ms ({source}).", persist.total() * 1e3));
     notes.push(format!(
-        "delays that do not depend on load are estimated from {} requests in {:.0} s, with {:.1} events a second",
+        "Delays that do not depend on load are estimated from {} requests in {:.0} s, with {:.1} events/s.",
         data.wall_times.by_class.iter().map(DurationHistogram::count).sum::<u64>(),
         data.seconds,
         data.logged.events_per_second()

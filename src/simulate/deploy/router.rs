@@ -31,7 +31,7 @@ struct PoolRule {
     servers: Arc<[u16]>,
 }
 
-/// What a rule must be told besides the request.
+/// Feedback that a rule needs in addition to the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Feedback {
     None,

@@ -36,7 +36,7 @@ impl Ord for VirtualTime {
 }
 
 impl ProcessorSharing {
-    /// A customer arrives. Returns the time of the next departure unless somebody arrives before; schedule a call of
+    /// A customer arrives. Returns the time of the next departure unless another customer arrives first; schedule a call of
     /// [`leave`](Self::leave) for that time. Earlier calls may stay scheduled: `leave` recognises that they are out of date.
     pub fn enter(&mut self, now: Time, work: Span, id: u32) -> Time {
         self.advance(now);

@@ -51,7 +51,7 @@ impl Default for RunLength {
 
 impl RunLength {
     /// Exactly this number of customers.
-    pub fn exactly(customers: u64) -> Self {
+    pub fn with_fixed_count(customers: u64) -> Self {
         Self { customers_first: customers, customers_max: customers, ..Self::default() }
     }
 }

@@ -13,5 +13,5 @@ fuzz_target!(|text: &str| {
             route(&proxy);
         }
     }
-    let _ = synapse::Cluster::default().add(Path::new("w.yaml"), text);
+    let _ = synapse::SynapseFiles::default().add(Path::new("w.yaml"), text);
 });

@@ -16,7 +16,7 @@ struct Runs {
 impl Runs {
     fn simulate(words: &str, seeds: u64, customers: u64) -> Self {
         let synthetic: Synthetic = words.parse().unwrap();
-        let results = (1..=seeds).map(|seed| simulate(&synthetic, seed, RunLength::exactly(customers)).unwrap()).collect();
+        let results = (1..=seeds).map(|seed| simulate(&synthetic, seed, RunLength::with_fixed_count(customers)).unwrap()).collect();
         Self { results, words: words.to_owned() }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::maps::{self, Wanted, Way};
-use super::sample::{Fetch, Sample, SampleReader, Seen};
+use super::sample::{Fetch, RequestView, Sample, SampleReader};
 
 /// A criterion and the values that it compares with.
 #[derive(Debug, Clone)]
@@ -59,7 +59,7 @@ impl Criterion {
                 },
                 (true, "-f") => {
                     let name = rest.next().map_or("", String::as_str);
-                    match maps::text(name, reader.config, reader.files) {
+                    match maps::text(name, reader.config_path, reader.files) {
                         Some(text) => {
                             let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
                             values.extend(lines.map(str::to_owned));
@@ -83,11 +83,11 @@ impl Criterion {
     }
 
     /// Whether the condition holds.
-    pub(super) fn holds(&self, seen: &Seen<'_>) -> Result<bool, String> {
+    pub(super) fn holds(&self, view: &RequestView<'_>) -> Result<bool, String> {
         if let Some(problem) = &self.problem {
             return Err(problem.clone());
         }
-        let values = self.sample.values(seen)?;
+        let values = self.sample.values(view)?;
         if self.way == Way::Found {
             return Ok(!values.is_empty());
         }
@@ -138,13 +138,13 @@ impl Condition {
     }
 
     /// Whether the condition holds.
-    pub(super) fn holds(&self, acls: &Acls, seen: &Seen<'_>) -> Result<bool, String> {
+    pub(super) fn holds(&self, acls: &Acls, view: &RequestView<'_>) -> Result<bool, String> {
         for terms in &self.alternatives {
             let mut all = true;
             for term in terms {
                 let holds = match &term.what {
-                    What::Inline(criterion) => criterion.holds(seen)?,
-                    What::Named(name) => named(name, acls, seen)?,
+                    What::Inline(criterion) => criterion.holds(view)?,
+                    What::Named(name) => named(name, acls, view)?,
                 };
                 if holds == term.negated {
                     all = false;
@@ -159,10 +159,10 @@ impl Condition {
     }
 }
 
-fn named(name: &str, acls: &Acls, seen: &Seen<'_>) -> Result<bool, String> {
+fn named(name: &str, acls: &Acls, view: &RequestView<'_>) -> Result<bool, String> {
     if let Some(criteria) = acls.get(name) {
         for criterion in criteria {
-            if criterion.holds(seen)? {
+            if criterion.holds(view)? {
                 return Ok(true);
             }
         }
@@ -171,9 +171,9 @@ fn named(name: &str, acls: &Acls, seen: &Seen<'_>) -> Result<bool, String> {
     Ok(match name {
         "TRUE" | "HTTP" | "HTTP_1.1" | "HTTP_URL_SLASH" => true,
         "FALSE" | "HTTP_1.0" | "HTTP_URL_ABS" | "HTTP_URL_STAR" => false,
-        "METH_GET" => matches!(seen.method, "GET" | "HEAD"),
+        "METH_GET" => matches!(view.method, "GET" | "HEAD"),
         _ => match name.strip_prefix("METH_") {
-            Some(method) => seen.method == method,
+            Some(method) => view.method == method,
             None => return Err(format!("there is no acl {}", name.escape_debug())),
         },
     })
@@ -193,9 +193,8 @@ fn matching(word: &str) -> (String, Option<Way>) {
 
 fn natural(sample: &Sample, values: &[String]) -> Way {
     match &sample.fetch {
-        _ if sample.counts() => Way::Int,
+        _ if sample.is_number() => Way::Int,
         Fetch::Source => Way::Ip,
-        Fetch::HeaderCount(_) => Way::Int,
         Fetch::Constant(_) | Fetch::Tls if values.is_empty() => Way::Bool,
         _ => Way::Str,
     }

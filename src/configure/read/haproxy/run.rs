@@ -6,7 +6,7 @@ use super::super::model::{KeyValue, Request, RouteTarget, Routed, Site, SourceLo
 
 use super::build::{Action, Backend, Balance, Format, Frontend, Piece, Rule};
 use super::condition::Acls;
-use super::sample::Seen;
+use super::sample::RequestView;
 
 impl Site for Frontend {
     fn name(&self) -> &str {
@@ -50,8 +50,8 @@ struct Run {
 }
 
 impl Run {
-    fn seen(&self) -> Seen<'_> {
-        Seen {
+    fn request_view(&self) -> RequestView<'_> {
+        RequestView {
             method: &self.method,
             path: &self.path,
             query: self.query.as_deref(),
@@ -66,9 +66,9 @@ impl Run {
             return Ok(answered);
         }
         for choice in &frontend.choices {
-            let seen = self.seen();
+            let view = self.request_view();
             let holds = match &choice.condition {
-                Some(condition) => condition.holds(&frontend.acls, &seen).map_err(|why| Unknown::new(why, &choice.at))?,
+                Some(condition) => condition.holds(&frontend.acls, &view).map_err(|why| Unknown::new(why, &choice.at))?,
                 None => true,
             };
             if !holds {
@@ -102,7 +102,7 @@ impl Run {
         for rule in rules {
             let unknown = |why: String| Unknown::new(why, &rule.at);
             if let Some(condition) = &rule.condition
-                && !condition.holds(acls, &self.seen()).map_err(unknown)?
+                && !condition.holds(acls, &self.request_view()).map_err(unknown)?
             {
                 continue;
             }
@@ -115,7 +115,7 @@ impl Run {
 
     fn act(&mut self, action: &Action) -> Result<Option<String>, String> {
         match action {
-            Action::SetVariable(name, sample) => match sample.value(&self.seen())? {
+            Action::SetVariable(name, sample) => match sample.value(&self.request_view())? {
                 Some(value) => {
                     self.variables.insert(name.clone(), value);
                 }
@@ -164,14 +164,14 @@ impl Run {
         for piece in &format.0 {
             match piece {
                 Piece::Literal(literal) => text.push_str(literal),
-                Piece::Sample(sample) => text.push_str(&sample.value(&self.seen())?.unwrap_or_default()),
+                Piece::Sample(sample) => text.push_str(&sample.value(&self.request_view())?.unwrap_or_default()),
             }
         }
         Ok(text)
     }
 
     fn key(&self, backend: &Backend) -> KeyValue {
-        let seen = self.seen();
+        let view = self.request_view();
         let text = match &backend.balance {
             Balance::Nothing => return KeyValue::None,
             Balance::Unknown(why) => return KeyValue::Unknown(why.clone()),
@@ -188,7 +188,7 @@ impl Run {
                 let pairs = self.query.iter().flat_map(|query| query.split('&')).filter_map(|pair| pair.split_once('='));
                 pairs.filter(|(own, _)| own == name).map(|(_, value)| value.to_owned()).next().unwrap_or_default()
             }
-            Balance::Sample(sample) => match sample.value(&seen) {
+            Balance::Sample(sample) => match sample.value(&view) {
                 Ok(value) => value.unwrap_or_default(),
                 Err(why) => return KeyValue::Unknown(why),
             },

@@ -1,4 +1,5 @@
-//! Sample expressions: a fetch and its converters, `path,lower,map_reg(file,default)`.
+//! HAProxy's sample expressions, a fetch and its converters (`path,lower,map_reg(file,default)`): read from text, and evaluated for
+//! one request. An error is the reason why a value is unknown.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -46,18 +47,18 @@ enum Converter {
     Upper,
     Field(i64, String),
     Word(i64, String),
-    Regsub(Pattern, String, bool),
+    Regsub { pattern: Pattern, replacement: String, all: bool },
     Map { file: Option<MapFile>, name: String, way: Way, default: Option<String> },
     Concat(Vec<String>),
     UrlDecode,
     Base64,
-    Bytes(usize, Option<usize>),
+    Bytes { from: usize, length: Option<usize> },
     Length,
     Unknown(String),
 }
 
 /// The request as a fetch sees it.
-pub(super) struct Seen<'s> {
+pub(super) struct RequestView<'s> {
     pub(super) method: &'s str,
     pub(super) path: &'s str,
     pub(super) query: Option<&'s str>,
@@ -68,7 +69,7 @@ pub(super) struct Seen<'s> {
 
 /// A parser of samples, with access to the files of maps.
 pub(super) struct SampleReader<'r> {
-    pub(super) config: &'r Path,
+    pub(super) config_path: &'r Path,
     pub(super) files: &'r dyn Files,
 }
 
@@ -92,25 +93,19 @@ impl SampleReader<'_> {
             "regsub" => {
                 let flags = argument(2);
                 match Pattern::new(argument(0), flags.contains('i')) {
-                    Ok(pattern) => Converter::Regsub(pattern, argument(1).to_owned(), flags.contains('g')),
+                    Ok(pattern) => Converter::Regsub { pattern, replacement: argument(1).to_owned(), all: flags.contains('g') },
                     Err(why) => Converter::Unknown(why),
                 }
             }
             "concat" => Converter::Concat(arguments),
             "url_dec" => Converter::UrlDecode,
-            "b64dec" | "base64" => {
-                if name == "base64" {
-                    Converter::Base64
-                } else {
-                    unknown()
-                }
-            }
-            "bytes" => Converter::Bytes(argument(0).parse().unwrap_or(0), argument(1).parse().ok()),
+            "base64" => Converter::Base64,
+            "bytes" => Converter::Bytes { from: argument(0).parse().unwrap_or(0), length: argument(1).parse().ok() },
             "length" => Converter::Length,
             _ if name == "map" || name.starts_with("map_") => {
                 let way = if name == "map" { Some(Way::Str) } else { name.split('_').nth(1).and_then(Way::of) };
                 let Some(way) = way else { return unknown() };
-                let file = maps::text(argument(0), self.config, self.files).map(|text| MapFile::new(&text, way));
+                let file = maps::text(argument(0), self.config_path, self.files).map(|text| MapFile::new(&text, way));
                 Converter::Map { file, name: argument(0).to_owned(), way, default: arguments.get(1).cloned() }
             }
             _ => unknown(),
@@ -120,13 +115,13 @@ impl SampleReader<'_> {
 
 impl Sample {
     /// The value; `None` if the request has none. The error is the reason why the value is unknown.
-    pub(super) fn value(&self, seen: &Seen<'_>) -> Result<Option<String>, String> {
-        let mut value = match self.fetched(seen)? {
+    pub(super) fn value(&self, view: &RequestView<'_>) -> Result<Option<String>, String> {
+        let mut value = match self.fetched(view)? {
             Some(value) => value,
             None => return Ok(None),
         };
         for converter in &self.converters {
-            match converter.apply(&value, seen)? {
+            match converter.apply(&value, view)? {
                 Some(next) => value = next,
                 None => return Ok(None),
             }
@@ -135,54 +130,54 @@ impl Sample {
     }
 
     /// All values: the parts of a header between commas.
-    pub(super) fn values(&self, seen: &Seen<'_>) -> Result<Vec<String>, String> {
+    pub(super) fn values(&self, view: &RequestView<'_>) -> Result<Vec<String>, String> {
         if let Fetch::Header { name, split: true, .. } = &self.fetch {
-            let headers = seen.headers.iter().filter(|(own, _)| own.eq_ignore_ascii_case(name));
+            let headers = view.headers.iter().filter(|(own, _)| own.eq_ignore_ascii_case(name));
             let parts: Vec<String> = headers.flat_map(|(_, value)| value.split(',')).map(|part| part.trim().to_owned()).collect();
             let mut values = Vec::new();
             for part in parts {
                 let mut value = Some(part);
                 for converter in &self.converters {
                     if let Some(now) = value {
-                        value = converter.apply(&now, seen)?;
+                        value = converter.apply(&now, view)?;
                     }
                 }
                 values.extend(value);
             }
             return Ok(values);
         }
-        Ok(self.value(seen)?.into_iter().collect())
+        Ok(self.value(view)?.into_iter().collect())
     }
 
     /// Whether the value is a number.
-    pub(super) fn counts(&self) -> bool {
-        matches!(self.converters.last(), Some(Converter::Length))
+    pub(super) fn is_number(&self) -> bool {
+        matches!(self.fetch, Fetch::HeaderCount(_)) || matches!(self.converters.last(), Some(Converter::Length))
     }
 
-    fn fetched(&self, seen: &Seen<'_>) -> Result<Option<String>, String> {
-        let with_query = || seen.query.map_or_else(|| seen.path.to_owned(), |query| format!("{}?{query}", seen.path));
+    fn fetched(&self, view: &RequestView<'_>) -> Result<Option<String>, String> {
+        let with_query = || view.query.map_or_else(|| view.path.to_owned(), |query| format!("{}?{query}", view.path));
         Ok(match &self.fetch {
-            Fetch::Path => Some(seen.path.to_owned()),
+            Fetch::Path => Some(view.path.to_owned()),
             Fetch::PathAndQuery | Fetch::Url => Some(with_query()),
-            Fetch::Query => Some(seen.query.unwrap_or_default().to_owned()),
-            Fetch::Base => Some(format!("{}{}", headers(seen, "host").next().unwrap_or_default(), seen.path)),
-            Fetch::Method => Some(seen.method.to_owned()),
+            Fetch::Query => Some(view.query.unwrap_or_default().to_owned()),
+            Fetch::Base => Some(format!("{}{}", headers(view, "host").next().unwrap_or_default(), view.path)),
+            Fetch::Method => Some(view.method.to_owned()),
             Fetch::Header { name, split, last } => {
                 let mut parts: Vec<String> = if *split {
-                    headers(seen, name).flat_map(|value| value.split(',')).map(|part| part.trim().to_owned()).collect()
+                    headers(view, name).flat_map(|value| value.split(',')).map(|part| part.trim().to_owned()).collect()
                 } else {
-                    headers(seen, name).map(str::to_owned).collect()
+                    headers(view, name).map(str::to_owned).collect()
                 };
                 if *last { parts.pop() } else { parts.into_iter().next() }
             }
-            Fetch::HeaderCount(name) => Some(headers(seen, name).count().to_string()),
-            Fetch::Parameter(name) => parameter(seen.query.unwrap_or_default(), name),
+            Fetch::HeaderCount(name) => Some(headers(view, name).count().to_string()),
+            Fetch::Parameter(name) => parameter(view.query.unwrap_or_default(), name),
             Fetch::Cookie(name) => {
-                let pairs = headers(seen, "cookie").flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+                let pairs = headers(view, "cookie").flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
                 pairs.filter(|(own, _)| own == name).map(|(_, value)| value.to_owned()).next()
             }
-            Fetch::Source => Some(seen.address.to_owned()),
-            Fetch::Variable(name) => seen.variables.get(name).cloned(),
+            Fetch::Source => Some(view.address.to_owned()),
+            Fetch::Variable(name) => view.variables.get(name).cloned(),
             Fetch::Constant(text) => Some(text.clone()),
             Fetch::Tls => Some("1".to_owned()),
             Fetch::Unknown(what) => return Err(format!("the sample {} is not evaluated", what.escape_debug())),
@@ -190,12 +185,12 @@ impl Sample {
     }
 }
 
-fn headers<'s>(seen: &Seen<'s>, name: &'s str) -> impl Iterator<Item = &'s str> {
-    seen.headers.iter().filter(move |(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+fn headers<'s>(view: &RequestView<'s>, name: &'s str) -> impl Iterator<Item = &'s str> {
+    view.headers.iter().filter(move |(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
 }
 
 impl Converter {
-    fn apply(&self, value: &str, seen: &Seen<'_>) -> Result<Option<String>, String> {
+    fn apply(&self, value: &str, view: &RequestView<'_>) -> Result<Option<String>, String> {
         Ok(match self {
             Self::Lower => Some(value.to_ascii_lowercase()),
             Self::Upper => Some(value.to_ascii_uppercase()),
@@ -203,7 +198,7 @@ impl Converter {
             Self::Word(index, delimiters) => {
                 pick(&value.split(|c| delimiters.contains(c)).filter(|word| !word.is_empty()).collect::<Vec<_>>(), *index)
             }
-            Self::Regsub(pattern, replacement, all) => Some(pattern.replaced(value, *all, |captures| {
+            Self::Regsub { pattern, replacement, all } => Some(pattern.replaced(value, *all, |captures| {
                 let mut text = replacement.clone();
                 for (number, group) in captures.groups.iter().enumerate() {
                     text = text.replace(&format!("\\{number}"), group);
@@ -214,13 +209,13 @@ impl Converter {
             Self::Map { file: Some(file), way, default, .. } => file.value(value, *way)?.map(str::to_owned).or_else(|| default.clone()),
             Self::Concat(parts) => {
                 let part = |index: usize| parts.get(index).map_or("", String::as_str);
-                let variable = seen.variables.get(part(1)).map_or("", String::as_str);
+                let variable = view.variables.get(part(1)).map_or("", String::as_str);
                 Some(format!("{value}{}{variable}{}", part(0), part(2)))
             }
             Self::UrlDecode => Some(wsim_http::percent::decode_text(value).into_owned()),
             // Any text can represent the bytes, if equal bytes have equal texts.
             Self::Base64 => Some(value.to_owned()),
-            Self::Bytes(from, length) => {
+            Self::Bytes { from, length } => {
                 let bytes = value.as_bytes().get(*from..).unwrap_or_default();
                 let end = length.map_or(bytes.len(), |length| length.min(bytes.len()));
                 Some(String::from_utf8_lossy(&bytes[..end]).into_owned())

@@ -1,7 +1,7 @@
 use super::*;
 use crate::synapse::workload::Lock;
 use wsim_endpoints::{EndpointId, Method};
-use wsim_profile::{Extras, InferredDemand, ProcessCpu, Profiler, ProfilerConfig};
+use wsim_profile::{InferredDemand, ProcessCpu, ProfileInputs, Profiler, ProfilerConfig};
 use wsim_trace::NameId;
 
 pub(crate) fn endpoint(group: &str, pattern: &str) -> Endpoint {
@@ -57,7 +57,7 @@ pub(crate) fn profile(trace: &Trace, process_cpu: Option<ProcessCpu>) -> Profile
     let mut profiler = Profiler::new(&ProfilerConfig::new(endpoints()));
     trace.requests().for_each(|request| profiler.observe(&request, &trace.names));
     let inferred = (!trace.any_has(flag::COST)).then(|| InferredDemand::from_prior(&endpoints(), 1.0));
-    profiler.finish(&Extras { process_cpu, inferred, user_key: None })
+    profiler.finish(&ProfileInputs { process_cpu, inferred, user_key: None })
 }
 
 fn prepared(trace: &Trace, config: &PrepareConfig) -> PreparedWorkload {

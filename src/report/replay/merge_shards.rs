@@ -1,17 +1,17 @@
-//! Joins the shards of one replay.
+//! Merges the shards of one replay, for `wsim merge`: checks that they belong together, and adds what they measured.
 //!
-//! Invariant: counts and histograms of the joined report are those that one machine would have written for the same outcomes. The joined
-//! report is void if a shard is void or missing.
+//! Invariant: counts and histograms of the merged report are those that one machine would have written for the same outcomes. The
+//! merged report is void (it says nothing about the target) if a shard is void or missing.
 
 use super::model::ReplayReport;
 use crate::shared::vocabulary;
 
 /// Why reports are not shards of one replay.
 #[derive(Debug, thiserror::Error)]
-pub enum JoinError {
-    #[error("there is nothing to join")]
+pub enum MergeError {
+    #[error("there is nothing to merge")]
     Nothing,
-    #[error("{0} is not a shard but a complete run: give the folders of runs with --shard")]
+    #[error("{0} is not a shard but a complete run: give folders that `wsim replay --shard` wrote")]
     Complete(String),
     #[error("{0} and {1} are both shard {2}: give each shard once")]
     Duplicate(String, String, u32),
@@ -25,27 +25,27 @@ pub enum JoinError {
         other_value: String,
     },
     /// Several shards do not take the steps of the search at the same time.
-    #[error("{0} was run with --find-limit: such runs cannot be joined")]
+    #[error("{0} was run with --find-limit: such runs cannot be merged")]
     Limit(String),
 }
 
-/// Joins reports, each given with its name. Command and time are those of the first shard.
+/// Merges reports, each given with its name. Command and time are those of the first shard.
 ///
 /// # Errors
-/// [`JoinError`] if they are not different shards of one replay.
-pub fn join(mut shards: Vec<(String, ReplayReport)>) -> Result<ReplayReport, JoinError> {
+/// [`MergeError`] if they are not different shards of one replay.
+pub fn merge_shards(mut shards: Vec<(String, ReplayReport)>) -> Result<ReplayReport, MergeError> {
     let mut numbers: Vec<(u32, String)> = Vec::new();
     let mut expected = 0;
     for (name, report) in &shards {
-        let Some((number, count)) = report.shard else { return Err(JoinError::Complete(name.clone())) };
+        let Some((number, count)) = report.shard else { return Err(MergeError::Complete(name.clone())) };
         if !report.steps.is_empty() {
-            return Err(JoinError::Limit(name.clone()));
+            return Err(MergeError::Limit(name.clone()));
         }
         if let Some((first, first_report)) = shards.first() {
             check_same_replay(first, first_report, name, report)?;
         }
         if let Some((_, duplicate)) = numbers.iter().find(|(taken, _)| *taken == number) {
-            return Err(JoinError::Duplicate(duplicate.clone(), name.clone(), number));
+            return Err(MergeError::Duplicate(duplicate.clone(), name.clone(), number));
         }
         numbers.push((number, name.clone()));
         expected = count;
@@ -59,7 +59,7 @@ pub fn join(mut shards: Vec<(String, ReplayReport)>) -> Result<ReplayReport, Joi
         void.extend(report.void_reasons.iter().map(|reason| format!("shard {number} ({name}): {reason}")));
     }
     let mut rest = shards.into_iter().map(|(_, report)| report);
-    let mut whole = rest.next().ok_or(JoinError::Nothing)?;
+    let mut whole = rest.next().ok_or(MergeError::Nothing)?;
     for report in rest {
         whole.measured.add(&report.measured);
         whole.took_seconds = whole.took_seconds.max(report.took_seconds);
@@ -71,7 +71,7 @@ pub fn join(mut shards: Vec<(String, ReplayReport)>) -> Result<ReplayReport, Joi
     Ok(whole)
 }
 
-/// A reason for the joined run to be void, unless all `expected` shards are given.
+/// A reason for the merged run to be void, unless all `expected` shards are given.
 fn missing(expected: u32, numbers: &[(u32, String)]) -> Vec<String> {
     let given = |number: &u32| numbers.iter().any(|(taken, _)| taken == number);
     let count = (0..expected).filter(|number| !given(number)).count();
@@ -87,7 +87,7 @@ fn missing(expected: u32, numbers: &[(u32, String)]) -> Vec<String> {
 }
 
 /// Checks that two reports are shards of the same replay.
-fn check_same_replay(first: &str, a: &ReplayReport, other: &str, b: &ReplayReport) -> Result<(), JoinError> {
+fn check_same_replay(first: &str, a: &ReplayReport, other: &str, b: &ReplayReport) -> Result<(), MergeError> {
     let of = |report: &ReplayReport| report.shard.map_or(1, |(_, of)| of).to_string();
     let name = |report: &ReplayReport| report.server_name.clone().unwrap_or_else(|| "unknown".to_owned());
     let facts = [
@@ -106,7 +106,7 @@ fn check_same_replay(first: &str, a: &ReplayReport, other: &str, b: &ReplayRepor
     match facts.into_iter().find(|(_, a, b)| a != b) {
         None => Ok(()),
         Some((what, first_value, other_value)) => {
-            Err(JoinError::Mixed { first: first.to_owned(), other: other.to_owned(), what, first_value, other_value })
+            Err(MergeError::Mixed { first: first.to_owned(), other: other.to_owned(), what, first_value, other_value })
         }
     }
 }

@@ -10,16 +10,16 @@ use wsim_trace::{Names, Request, flag};
 
 /// What a replay would send with and without `--allow-writes`.
 #[derive(Debug, Serialize)]
-pub struct Coverage {
+pub struct ReplayableShare {
     /// By default.
-    pub reads: TierCoverage,
+    pub reads: TierShare,
     /// With `--allow-writes`.
-    pub writes: TierCoverage,
+    pub writes: TierShare,
 }
 
 /// What a replay would send of one tier and those below.
 #[derive(Debug, Default, Serialize)]
-pub struct TierCoverage {
+pub struct TierShare {
     /// Requests that would be sent.
     pub sent: u64,
     /// Their share of the logged CPU time, 0 to 1; absent if none was logged.
@@ -36,15 +36,15 @@ pub struct SkippedRequests {
     pub cpu_share: Option<f64>,
 }
 
-impl Coverage {
+impl ReplayableShare {
     /// For a world as it is. `requests` are in arrival order; those between Synapse's own processes are not counted.
     pub fn new(world: &Manifest, names: &Names, requests: &[Request], seed: u64) -> Self {
-        let tier = |allowed| TierCoverage::new(world, names, requests, ScriptConfig { allowed, seed, ..ScriptConfig::default() });
+        let tier = |allowed| TierShare::new(world, names, requests, ScriptConfig { allowed, seed, ..ScriptConfig::default() });
         Self { reads: tier(Tier::Read), writes: tier(Tier::Write) }
     }
 }
 
-impl TierCoverage {
+impl TierShare {
     fn new(world: &Manifest, names: &Names, requests: &[Request], config: ScriptConfig) -> Self {
         let script = Script::new(world, names, requests.iter().copied(), config);
         let mut by_reason: BTreeMap<Option<Unsendable>, (u64, u64)> = BTreeMap::new();
@@ -55,16 +55,16 @@ impl TierCoverage {
         }
         let total_us: u64 = by_reason.values().map(|(_, cpu_us)| cpu_us).sum();
         let share = |cpu_us: u64| (total_us > 0).then(|| cpu_us as f64 / total_us as f64);
-        let mut coverage = Self::default();
+        let mut tier = Self::default();
         for (reason, (count, cpu_us)) in by_reason {
             match reason {
-                None => (coverage.sent, coverage.cpu_share) = (count, share(cpu_us)),
+                None => (tier.sent, tier.cpu_share) = (count, share(cpu_us)),
                 Some(reason) => {
-                    coverage.skipped.insert(reason.name(), SkippedRequests { requests: count, cpu_share: share(cpu_us) });
+                    tier.skipped.insert(reason.name(), SkippedRequests { requests: count, cpu_share: share(cpu_us) });
                 }
             }
         }
-        coverage
+        tier
     }
 
     /// All requests, sent or not.

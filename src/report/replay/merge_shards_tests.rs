@@ -1,8 +1,8 @@
-//! Shards that are written, read and joined equal the whole; reports that do not belong together are rejected.
+//! Shards that are written, read and merged equal the whole; reports that do not belong together are rejected.
 
 use proptest::prelude::*;
 
-use super::{ReplayReport, fixture, join, read};
+use super::{ReplayReport, fixture, merge_shards, read};
 use crate::exporter::Report;
 use wsim_endpoints::EndpointId;
 use wsim_matrix::Tier;
@@ -64,7 +64,7 @@ fn sorted(mut report: ReplayReport) -> String {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
-    fn shards_joined_from_their_files_equal_the_whole(outcomes in prop::collection::vec((any_outcome(), 0_u32..3), 1..80)) {
+    fn shards_merged_from_their_files_equal_the_whole(outcomes in prop::collection::vec((any_outcome(), 0_u32..3), 1..80)) {
         let all: Vec<Outcome> = outcomes.iter().map(|(outcome, _)| *outcome).collect();
         let (_, whole) = shard(0, 1, measured(&all));
         let shards = (0..3).rev().map(|number| {
@@ -72,9 +72,9 @@ proptest! {
             let (name, report) = shard(number, 3, measured(&part));
             (name, read(&report.json().unwrap()).unwrap())
         });
-        let joined = join(shards.collect()).unwrap();
-        prop_assert_eq!(&joined.void_reasons, &Vec::<String>::new());
-        prop_assert_eq!(sorted(joined), sorted(whole));
+        let merged = merge_shards(shards.collect()).unwrap();
+        prop_assert_eq!(&merged.void_reasons, &Vec::<String>::new());
+        prop_assert_eq!(sorted(merged), sorted(whole));
     }
 }
 
@@ -98,9 +98,9 @@ fn a_missing_or_void_shard_makes_the_whole_void() {
     let one = || shard(1, 3, fixture::report().measured);
     let mut void = shard(2, 3, fixture::report().measured);
     void.1.void_reasons.push("the generator was late".to_owned());
-    let joined = join(vec![one(), void]).unwrap();
-    assert_eq!(joined.void_reasons, ["1 of 3 shards is missing: 0", "shard 2 (shard-2): the generator was late"]);
-    assert!(joined.facts.partial && joined.shard.is_none());
+    let merged = merge_shards(vec![one(), void]).unwrap();
+    assert_eq!(merged.void_reasons, ["1 of 3 shards is missing: 0", "shard 2 (shard-2): the generator was late"]);
+    assert!(merged.facts.partial && merged.shard.is_none());
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn reports_that_do_not_belong_together_are_rejected() {
     let error = |change: fn(&mut ReplayReport)| {
         let mut other = one(1);
         change(&mut other.1);
-        join(vec![one(0), other]).unwrap_err().to_string()
+        merge_shards(vec![one(0), other]).unwrap_err().to_string()
     };
     let expected = "shard-0 and shard-1 are not shards of the same replay: --speed is 1 in the first and 2 in the second";
     assert_eq!(error(|report| report.speed = 2.0), expected);
