@@ -187,7 +187,8 @@ fn idle_long_polls_warn_of_balancing_by_connections() {
         advice
             .reasons
             .iter()
-            .any(|reason| reason.starts_with("Do not balance /sync with least_conn") && reason.ends_with("(35 waiting, 1.0 active on average).")),
+            .any(|reason| reason.starts_with("Do not balance /sync with least_conn")
+                && reason.ends_with("(35 waiting, 1.0 active on average).")),
         "{:#?}",
         advice.reasons
     );
