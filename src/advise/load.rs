@@ -1,4 +1,7 @@
-//! Which process serves what under a plan: the demand on every process at the peak, before costs.
+//! Which process serves what under a plan: the demand on every process at the peak, before
+//! background CPU and replication are added (`law`).
+//!
+//! Keys are not spread evenly: the heaviest key of a keyed pool is placed on one worker, and pools that share workers are spread together.
 //!
 //! Invariant: requests are conserved. Under any plan the requests of all processes add up to those of the profile's classes.
 
@@ -28,7 +31,7 @@ pub(super) struct Load<'a> {
     pub(super) requests_per_second: f64,
     /// Requests over the whole log.
     pub(super) requests: u64,
-    /// The heaviest user, room or server that a keyed rule sends to this process, with its request CPU in cores.
+    /// The heaviest user, room or server of a keyed pool, assumed to be sent to this process, with its request CPU in cores.
     pub(super) pinned: Option<(&'a HeavyHitter, f64)>,
 }
 

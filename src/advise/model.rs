@@ -96,7 +96,7 @@ pub struct PlanSummary {
     pub meets: Meets,
     /// Why, in a few words: `main process 84 % busy (61–120 %)`.
     pub reason: String,
-    /// Value over limit in the term of the objective that is nearest to its limit: 1 is the limit itself.
+    /// Largest value over limit among the terms of the objective: 1 is the limit itself.
     pub margin: f64,
     /// The main process first, then the workers in the order of the plan's pools.
     pub processes: Vec<ProcessSummary>,
@@ -112,7 +112,8 @@ pub struct ProcessSummary {
     pub role: ProcessRole,
     /// Pool of the process; `None` for the main process and for processes that only write streams.
     pub pool: Option<String>,
-    /// Busy share of what it may use (one core unless limited) in its busiest five minutes, 0 to 1 and more.
+    /// Busy share of what it may use (one core unless limited) at the peak, 0 to 1 and more: in the screen the
+    /// profile's busiest five minutes for all processes, in a simulation the busiest five minutes of this process.
     pub peak: Interval,
     /// The same on average over the measured time; `None` from the screen, which knows the peak only.
     pub mean: Option<Interval>,
@@ -163,7 +164,7 @@ impl Meets {
 }
 
 impl PlanSummary {
-    /// The process that is nearest to the busy limit at its peak. See [`busiest`].
+    /// The process with the highest busy share at the peak. See [`busiest`].
     pub fn busiest(&self) -> Option<&ProcessSummary> {
         busiest(&self.processes)
     }
@@ -200,8 +201,8 @@ pub(super) fn first_largest(values: impl IntoIterator<Item = f64>) -> Option<usi
     values.into_iter().enumerate().reduce(larger).map(|(index, _)| index)
 }
 
-/// Indices of plans in the order in which they would be chosen: those that meet the objective first, of those the ones with
-/// fewest workers, then with the lowest latency; of plans that do not meet it the one nearest to its limits. Equals keep their order.
+/// Indices of plans in the order in which they would be chosen: plans that meet the objective, then those that may meet
+/// it, each by fewest workers and then by lowest latency; then plans that do not meet it, by the smallest margin. Equals keep their order.
 ///
 /// Each plan comes with its mean latency, ms; 0 where none is known.
 pub(super) fn order_of_choice(plans: &[(&PlanSummary, f64)]) -> Vec<usize> {

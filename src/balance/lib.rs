@@ -1,8 +1,8 @@
 //! How proxies choose a server: the exact rules of nginx, HAProxy, Caddy, Traefik, Apache httpd and Envoy, Synapse's own sharding,
 //! and for comparison two rules that no proxy has ([`Comparator`]).
 //!
-//! A rule sees the request's key and client address, each server's weight and load, and what was observed of earlier responses. It
-//! knows nothing else of a request, and nothing of plans; it reads no clock. Each process of the proxy has a rule's state of its own
+//! A rule sees the request's key and client address, each server's name, weight and load, what was observed of earlier responses, and
+//! random numbers of a seed. It knows nothing else of a request, and nothing of plans; the caller says what time it is. Each process of the proxy has a rule's state of its own
 //! ([`BalancerConfig::processes`]). `docs/balancers.md` says for each rule with which program it was compared and how, and why the
 //! rules are written here instead of taken from a library.
 //!

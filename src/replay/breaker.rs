@@ -8,7 +8,7 @@ use super::{End, Outcome};
 pub struct BreakerLimits {
     /// Largest share of requests that fail, or get a 5xx that they did not get in the log, 0 to 1.
     pub errors_max: f64,
-    /// Largest share of responses 429, 0 to 1.
+    /// Largest share of requests that get a 429 which they did not get in the log, 0 to 1.
     pub rate_limited_max: f64,
     /// Requests that must have ended within the window before the shares are judged.
     pub requests_min: u64,

@@ -26,7 +26,7 @@ impl Client {
         &self.connector
     }
 
-    /// Sends a request; retries as [`exchange`] does.
+    /// Sends a request; retries as [`exchange()`] does.
     ///
     /// # Errors
     /// See [`Failure`].

@@ -81,12 +81,12 @@ pub(super) fn recommend(plans: &[SimulatedPlan], runs: &[&[RunSummary]]) -> Opti
     })
 }
 
-/// The plan that would be chosen without the recommended one.
+/// The next plan in [`order`] that meets the objective or may meet it.
 pub(super) fn runner_up(plans: &[SimulatedPlan], recommended: usize) -> Option<usize> {
     order(plans).into_iter().find(|index| *index != recommended && plans[*index].summary.meets != Meets::No)
 }
 
-/// Paired differences; the confidence is divided among `comparisons`.
+/// Paired differences. The permitted error is divided among twice the `comparisons`, because two figures decide each.
 pub(super) fn compare(plan: &[RunSummary], baseline: &[RunSummary], comparisons: usize) -> Comparison {
     // Two figures decide, each counts as a comparison.
     let comparisons = comparisons.max(1) * 2;

@@ -19,7 +19,7 @@ pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 /// Result of drawing.
 pub(super) type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
-/// Colour of text and lines; [`tidy`] replaces it by `currentColor`.
+/// Colour of text and lines; [`minify_svg`] replaces it by `currentColor`.
 pub(super) const INK: RGBColor = RGBColor(1, 2, 3);
 /// Main series.
 pub(super) const BLUE: RGBColor = RGBColor(0x44, 0x77, 0xaa);
