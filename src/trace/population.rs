@@ -31,12 +31,14 @@ pub struct CopyCounts {
 
 impl CopyCounts {
     /// `growth` users per observed user; below 1 whole users are left out.
+    #[inline]
     pub fn grown(growth: f64, seed: u64) -> Self {
         Self { growth: growth.max(0.0), seed, resampled: None }
     }
 
     /// As many draws with replacement as there are actors, each drawn user with all requests (a block), because the requests of one user
     /// depend on each other; then grown. `actors` may repeat.
+    #[inline]
     pub fn resampled(mut actors: Vec<u64>, growth: f64, seed: u64) -> Self {
         let mut counts = Self::grown(growth, seed);
         actors.sort_unstable();
@@ -51,6 +53,7 @@ impl CopyCounts {
     }
 
     /// Copies of an actor; 0 if it is left out.
+    #[inline]
     pub fn of(&self, actor: u64) -> u32 {
         match &self.resampled {
             Some(resampled) => resampled.get(&actor).copied().unwrap_or(0),
@@ -87,12 +90,14 @@ pub fn wrap(at: i64, span: i64) -> i64 {
 }
 
 /// The shard of an actor's copy, below `shards`.
+#[inline]
 pub fn shard_of(actor: u64, copy: u32, seed: u64, shards: u32) -> u32 {
     let shard = below(draw(seed, Purpose::Shard, clone_of(actor, copy)), shards.max(1) as usize);
     u32::try_from(shard).unwrap_or(0)
 }
 
 /// When an actor's copy joins a run that ramps up: above 0 and up to 1, uniform over the ramp.
+#[inline]
 pub fn joining_point(actor: u64, copy: u32, seed: u64) -> f64 {
     unit(draw(seed, Purpose::Ramp, clone_of(actor, copy)))
 }
