@@ -14,6 +14,7 @@ mod endpoints;
 mod generate;
 mod merge;
 mod metrics;
+mod planted;
 mod proxy;
 mod readme;
 mod report;
