@@ -99,7 +99,7 @@ fn homeserver() -> Workload {
     }
     let events = Class { lock: Lock::Room, persists: true, ..Class::plain(2) };
     let span = Span::from_micros(SPACING_US * u64::from(REQUESTS));
-    Workload { records, classes: vec![Class::plain(0), Class::plain(1), events], origin_us: 0, span }
+    Workload { records, classes: vec![Class::plain(0), Class::plain(1), events], origin_us: 0, span, skips: Vec::new() }
 }
 
 const CUSTOMERS: u64 = 500_000;

@@ -47,7 +47,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         deployments.iter().map(|deployment| Candidate { topology: &deployment.topology, routers: &deployment.routers }).collect();
 
     let config = ReplicationConfig { threads, ..ReplicationConfig::default() };
-    let scenario = Scenario { workload: &prepared.workload, growth: 1.0, costs: &prepared.costs, seed: 1, config };
+    let scenario = Scenario { workload: &prepared.workload, growth: 1.0, costs: &prepared.costs, seed: 1, config, stop: &wsim::simulate::NEVER_STOPPED };
     let started = Instant::now();
     let runs = scenario
         .run_replications(&candidates, 0..REPLICATIONS, Span::from_millis(300_000), |_, run| (run.started, run.queue_events, lap()))?;
@@ -90,7 +90,7 @@ fn lap() -> f64 {
 /// The requests of `samples/cluster`.
 fn sample(classifier: &Classifier) -> Result<Trace, Box<dyn std::error::Error>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/cluster");
-    let sources = source::expand(&[folder.display().to_string()])?;
+    let sources = source::expand(&[folder.display().to_string()])?.sources;
     let config = ingest::IngestConfig { detect: DetectConfig::default(), from_us: None, to_us: None, seed: 1, dedupe: false, threads: 2 };
     ingest::into_trace(&sources, &config, classifier, &Progress::default())?.trace.ok_or_else(|| "no trace".into())
 }

@@ -42,7 +42,7 @@ pub(super) fn assumptions(findings: &Findings<'_>) -> Vec<String> {
             prose::percent_range(law.persisting)
         ),
         format!("Every process uses {} of a core when idle; measured: 1 to 3 % on one small cluster.", prose::percent_range(costs.rest)),
-        "Round robin and least connections spread a user's requests over workers with cold caches: an initial sync then costs 1.5 (1–2) times as much, any other sync 1 (1–2) times (measured on one cluster; the range is a default).".to_owned(),
+        "Round robin and least connections spread a user's requests over workers with cold caches: an initial sync then costs 1.5 (1.1–2.4) times as much (measured on one cluster), any other sync 1 (1–2) times (hardly more on that cluster; the range is a default).".to_owned(),
         "These numbers are CPU only: waiting for the database, memory and response times are not included. Outgoing federation and push are counted as the main process's work.".to_owned(),
     ]
 }
@@ -62,7 +62,13 @@ fn coverage(profile: &Profile, law: &Law) -> String {
 fn skew(profile: &Profile) -> String {
     let hitters = &profile.heavy_hitters;
     let users = match hitters.user_hhi {
-        Some(hhi) => format!("{} users, concentration (sum of squared shares) {hhi:.3}", hitters.distinct_users),
+        Some(hhi) => {
+            format!(
+                "{}{} users, concentration (sum of squared shares) {hhi:.3}",
+                hitters.distinct_users_are.prefix(),
+                hitters.distinct_users
+            )
+        }
         None => "users unknown, so their concentration counts as zero".to_owned(),
     };
     format!(

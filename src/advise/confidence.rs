@@ -2,6 +2,7 @@
 //!
 //! | rule | level |
 //! | --- | --- |
+//! | an input is damaged, so that the peak may be missing | low |
 //! | the log is shorter than a day, so it may miss the day's peak | low |
 //! | fewer than 1,000 requests in the busiest five minutes where CPU is inferred; fewer than 100 anywhere | low |
 //! | CPU inferred from the times of a proxy log, or from the prior table | low |
@@ -18,6 +19,7 @@ use wsim_profile::{DemandMethod, Profile};
 /// The lowest level of all limitations, with the limitations of that level.
 pub(super) fn confidence(findings: &Findings<'_>) -> Confidence {
     let mut limitations = limitations(findings.profile);
+    limitations.extend(findings.config.lost.iter().map(|lost| (ConfidenceLevel::Low, lost.clone())));
     if findings.recommended().is_some_and(|candidate| candidate.meets == Meets::Maybe) {
         limitations.push((ConfidenceLevel::Medium, "the limit of the objective lies within the uncertainty of the estimate".to_owned()));
     }
@@ -30,7 +32,7 @@ pub(super) fn confidence(findings: &Findings<'_>) -> Confidence {
 fn limitations(profile: &Profile) -> Vec<(ConfidenceLevel, String)> {
     use ConfidenceLevel::{Low, Medium};
     let mut limitations = Vec::new();
-    let seconds = profile.window.seconds();
+    let seconds = profile.observed_seconds();
     if seconds < DAY_SECONDS {
         limitations.push((Low, format!("the log covers only {} (give at least one full day)", wsim_text::duration(seconds))));
     } else if seconds < 7.0 * DAY_SECONDS {
@@ -87,6 +89,15 @@ mod tests {
         assert_eq!(of(&regression).0, Medium);
         let (level, why) = of(&ProfileFixture::new().class("sync", 0.1, 0).build());
         assert!(level == Low && why.contains("only 0 requests"), "{why}");
+    }
+
+    #[test]
+    fn a_damaged_input_makes_a_measured_week_low() {
+        let week = ProfileFixture::new().class("sync", 0.1, 10).build();
+        let lost = "1 of 2 inputs are damaged".to_owned();
+        let config = ScreenConfig { lost: Some(lost.clone()), ..ScreenConfig::default() };
+        let confidence = screen(&week, &config).confidence;
+        assert_eq!((confidence.level, confidence.why), (ConfidenceLevel::Low, lost));
     }
 
     #[test]

@@ -22,6 +22,7 @@ impl ProfileFixture {
             cores: Some(0.0),
         };
         let profile = Profile {
+            gaps: Vec::new(),
             window: Window { start_us: PEAK_START_US - 86_400_000_000, end_us: PEAK_START_US + 7 * 86_400_000_000 },
             requests: 0,
             internal_requests: 0,

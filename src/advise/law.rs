@@ -119,7 +119,7 @@ fn net_coverage_factor(profile: &Profile, costs: &Costs) -> Interval {
         return at_least_one(coverage.factor);
     }
     let count = coverage.processes.len();
-    let seconds = profile.window.seconds();
+    let seconds = profile.observed_seconds();
     let events = profile.events_per_second.mean.max(0.0);
     let several = count > 1 || profile.processes.len() > 1;
     let persister =

@@ -137,7 +137,8 @@ fn whole(requests: f64) -> u64 {
 
 /// The name of the main process in reports; no plan may use it for a worker.
 const MAIN_NAME: &str = "main";
-const INITIAL_SYNC_COLD: [f64; 3] = [1.0, 1.5, 2.0];
+/// 43 ms over 39, 28.5 and 18 ms.
+const INITIAL_SYNC_COLD: [f64; 3] = [1.1, 1.5, 2.4];
 const SYNC_COLD: [f64; 3] = [1.0, 1.0, 2.0];
 
 #[cfg(test)]

@@ -6,18 +6,20 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context;
 use clap::Args;
 
-use super::Exit;
-use super::reading::{self, LogData, ReadArgs, ReadConfig};
+use super::output;
+use super::{Exit, gaps};
+use super::reading::{self, AnonymiseArgs, LogData, ReadArgs, ReadConfig};
 use wsim_endpoints::Endpoint;
+use wsim_folder::OutputFolder;
 use wsim_export::{self as export, Kind, Row, User, placeholder, write_locust};
 use wsim_matrix::{LaneKind, Manifest, Placeholders, Script, ScriptConfig, Tier};
-use wsim_replay::{ReplayedRequests, Unsendable};
+use wsim_replay::Unsendable;
+use wsim_report::escape;
 use wsim_text::{self as text, plural};
 use wsim_trace::Request;
 use wsim_trace::ingest::Progress;
@@ -36,7 +38,7 @@ pub struct Export {
     /// World file of `wsim provision`
     #[arg(long, value_name = "FILE", default_value = "world.json", help_heading = "Schedule")]
     world: PathBuf,
-    /// Folder for the files; created if missing
+    /// Folder to write; it must be empty or not exist yet
     #[arg(long, value_name = "DIR", help_heading = "Schedule")]
     out: PathBuf,
     /// Also export requests that change state
@@ -49,6 +51,14 @@ pub struct Export {
     #[arg(long, help_heading = "Schedule")]
     with_tokens: bool,
 
+    /// Keep gaps of the log too [default: 10 s for each]
+    #[arg(long, help_heading = "Schedule")]
+    keep_gaps: bool,
+    /// Replace a schedule that wsim wrote there before
+    #[arg(long, help_heading = "Output")]
+    force: bool,
+    #[command(flatten)]
+    anonymise: AnonymiseArgs,
     /// Print the result as JSON
     #[arg(long, help_heading = "Output")]
     json: bool,
@@ -78,13 +88,21 @@ Example:
 /// The arguments make no sense, the logs or the world cannot be read, or the files cannot be written.
 pub fn run(arguments: &Export) -> anyhow::Result<Exit> {
     let quiet = arguments.quiet || arguments.json;
-    let config = ReadConfig::new(&arguments.logs, &arguments.reading)?.quiet(quiet);
+    arguments.anonymise.require_kept_key()?;
+    let config = ReadConfig::new(&arguments.logs, &arguments.reading)?.quiet(quiet).anonymised(&arguments.anonymise)?;
     let world = Manifest::load(&arguments.world)?;
+    let folder = OutputFolder::create_at(&arguments.out, arguments.force)?;
+    // The folder may hold tokens.
+    folder.make_private()?;
     let data = reading::read(&config, &Arc::new(Progress::default()))?;
     let schedule = schedule(arguments, &config, &data, &world)?;
-    std::fs::create_dir_all(&arguments.out).with_context(|| format!("could not make {}", arguments.out.display()))?;
-    let written = write_locust(&arguments.out, &schedule.users, schedule.rows)?;
-    show(arguments, &written, &schedule.skipped)?;
+    let written = write_locust(folder.path(), &schedule.users, schedule.rows)?;
+    let path = output::finish_folder(folder, false)?;
+    let shown = if arguments.anonymise.wanted() { Path::new("OUT") } else { &path };
+    if let Some(left_out) = schedule.left_out_time.filter(|_| !quiet) {
+        writeln!(std::io::stderr(), "note: {left_out}")?;
+    }
+    show(arguments, shown, &written, &schedule.skipped)?;
     Ok(Exit::Done)
 }
 
@@ -93,12 +111,13 @@ struct Schedule<'a> {
     users: Vec<User>,
     rows: Vec<Row<'a>>,
     skipped: BTreeMap<Unsendable, u64>,
+    /// Sentences about the time that no log covers.
+    left_out_time: Option<String>,
 }
 
 fn schedule<'a>(arguments: &Export, config: &ReadConfig, data: &'a LogData, world: &Manifest) -> anyhow::Result<Schedule<'a>> {
     let Some(trace) = &data.trace else { anyhow::bail!("no requests are left in the logs to export") };
-    let range = config.range;
-    let replayed = ReplayedRequests::new(range.requests(trace), range.from_us, range.to_us);
+    let (replayed, left_out_time) = gaps::replayed_requests(trace, config.range, arguments.keep_gaps);
     let allowed = Tier::highest_allowed(arguments.allow_writes, arguments.allow_dangerous);
     let script_config = ScriptConfig { allowed, seed: arguments.reading.seed, placeholders: Some(PLACEHOLDERS), ..ScriptConfig::default() };
     let mut script = Script::new(world, &trace.names, replayed.requests.iter().copied(), script_config);
@@ -106,10 +125,10 @@ fn schedule<'a>(arguments: &Export, config: &ReadConfig, data: &'a LogData, worl
     if devices == 0 {
         anyhow::bail!("{} has no users: run wsim provision with this log first", arguments.world.display());
     }
-    let start_us = replayed.requests.first().map_or(0, |request| request.arrival_us);
+    let start_us = replayed.requests.first().map_or(0, |request| replayed.offset_us(request));
     let (mut rows, mut skipped) = (Vec::with_capacity(replayed.requests.len()), BTreeMap::new());
     for (request, index) in replayed.requests.iter().zip(0_u32..) {
-        match row(&mut script, index, request.arrival_us - start_us, request, &data.endpoints) {
+        match row(&mut script, index, replayed.offset_us(request) - start_us, request, &data.endpoints) {
             Ok(row) => rows.push(row),
             Err(reason) => *skipped.entry(reason).or_default() += 1,
         }
@@ -117,14 +136,14 @@ fn schedule<'a>(arguments: &Export, config: &ReadConfig, data: &'a LogData, worl
     let token = |device| script.token(device, 0).filter(|_| arguments.with_tokens).map(str::to_owned);
     let users = (0..devices).filter(|&device| script.token(device, 0).is_some());
     let users = users.map(|device| User { name: format!("u{device}"), token: token(device) }).collect();
-    Ok(Schedule { users, rows, skipped })
+    Ok(Schedule { users, rows, skipped, left_out_time })
 }
 
 /// A request as a row of the schedule.
 ///
 /// # Errors
 /// Why the schedule leaves it out.
-fn row<'a>(script: &mut Script, index: u32, at_us: i64, logged: &Request, endpoints: &'a [Endpoint]) -> Result<Row<'a>, Unsendable> {
+fn row<'a>(script: &mut Script, index: u32, at_us: u64, logged: &Request, endpoints: &'a [Endpoint]) -> Result<Row<'a>, Unsendable> {
     let request = script.request(index, 0)?;
     // A schedule is text, so it has no file uploads.
     if request.content_type.is_some_and(|kind| kind != "application/json") {
@@ -140,7 +159,7 @@ fn row<'a>(script: &mut Script, index: u32, at_us: i64, logged: &Request, endpoi
     let room = script.room(index, 0);
     Ok(Row {
         user: format!("u{user}").into(),
-        at_us: u64::try_from(at_us).unwrap_or(0),
+        at_us,
         group: endpoints.get(usize::from(logged.endpoint.0)).map_or("", |endpoint| endpoint.group.as_str()).into(),
         kind: match lane.kind {
             LaneKind::Sync if request.method == hyper::Method::POST => Kind::Sliding,
@@ -156,17 +175,17 @@ fn row<'a>(script: &mut Script, index: u32, at_us: i64, logged: &Request, endpoi
     })
 }
 
-fn show(arguments: &Export, written: &export::Written, skipped: &BTreeMap<Unsendable, u64>) -> anyhow::Result<()> {
+fn show(arguments: &Export, folder: &Path, written: &export::Written, skipped: &BTreeMap<Unsendable, u64>) -> anyhow::Result<()> {
     let mut out = anstream::stdout().lock();
     if arguments.json {
         let left_out: BTreeMap<&str, u64> = skipped.iter().map(|(reason, &count)| (reason.name(), count)).collect();
         let json = serde_json::json!({
-            "schema": "wsim.export/1", "folder": arguments.out, "users": written.users, "requests": written.rows,
+            "schema": "wsim.export/1", "folder": folder, "users": written.users, "requests": written.rows,
             "seconds": written.last_us as f64 / 1e6, "skipped": left_out,
         });
         writeln!(out, "{json:#}")?;
     } else if !arguments.quiet {
-        let folder = arguments.out.display();
+        let folder = escape::visible(&folder.to_string_lossy()).into_owned();
         let (requests, users) = (plural(written.rows, "request", "requests"), plural(written.users, "user", "users"));
         writeln!(out, "{requests} of {users} over {}, in {folder}", text::duration(written.last_us as f64 / 1e6))?;
         for (reason, &count) in skipped {

@@ -8,7 +8,9 @@ pub mod configure;
 pub mod emulate;
 pub mod endpoints;
 pub mod export;
+mod gaps;
 pub mod generate;
+mod guard_args;
 mod interrupt;
 pub mod merge;
 mod next_steps;
@@ -24,10 +26,14 @@ pub mod simulate;
 mod table_args;
 mod time_range;
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ErrorKind};
 use clap::{CommandFactory, Parser, Subcommand};
+use wsim_logs::redact;
+use wsim_report::escape;
 
 /// Exit status of the program, as listed in `wsim --help`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +44,7 @@ pub enum Exit {
     Failed,
     /// 2: the command line was wrong.
     Usage,
-    /// 3: done, but an objective was missed or a run is void.
+    /// 3: done, but an objective was missed, a run is void or an input is damaged.
     Missed,
 }
 
@@ -100,7 +106,7 @@ enum Command {
 const ABOUT: &str = "Capacity planning for Synapse workers, from the logs you already have";
 
 const AFTER: &str = "\
-Exit status: 0 done, 1 failed, 2 usage error, 3 objective missed or run void.
+Exit status: 0 done, 1 failed, 2 usage error, 3 objective missed, run void or input damaged.
 
 Example:
   wsim analyse /var/log/nginx/matrix-access.log /var/log/matrix-synapse/homeserver.log";
@@ -110,21 +116,61 @@ pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
-            // Help and version come this way too, as errors with exit code 0. A closed pipe is not reported.
-            let _ = error.print();
+            let error = quoting_visibly(error);
+            print_usage_error(&error);
             return if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() };
         }
     };
+    interrupt::start();
     match run(arguments.command) {
-        Ok(exit) => exit.into(),
+        Ok(exit) => reading::damage::exit(exit).into(),
         Err(error) if is_closed_pipe(&error) => Exit::Done.into(),
         Err(error) => {
             let mut message = anstream::stderr();
             let style = anstyle::Style::new().bold().fg_color(Some(anstyle::AnsiColor::Red.into()));
-            let _ = writeln!(message, "{style}error:{style:#} {error:#}");
+            // The one place where errors are printed. The names of files and texts of logs that errors repeat may hold a token or act on the
+            // terminal.
+            let _ = writeln!(message, "{style}error:{style:#} {}", escape::message(&redact::scrubbed(format!("{error:#}"))));
             if error.is::<UsageError>() { Exit::Usage.into() } else { Exit::Failed.into() }
         }
     }
+}
+
+/// Prints what clap says of a command line, without the secrets in the words that it repeats. Help and version come this way too, as
+/// errors with exit code 0. A closed pipe is not reported.
+fn print_usage_error(error: &clap::Error) {
+    if is_key_on_command_line(error) {
+        let why = "error: --anonymise takes no key on the command line, where other users and the shell's history see it: put the key into a file \
+                   and give --anonymise-key FILE";
+        let _ = writeln!(anstream::stderr(), "{why}");
+        return;
+    }
+    let plain = error.render().to_string();
+    match redact::scrub(&plain) {
+        Cow::Owned(scrubbed) if error.use_stderr() => drop(write!(anstream::stderr(), "{scrubbed}")),
+        _ => drop(error.print()),
+    }
+}
+
+/// The error for the same command line with its control characters escaped, because an error of the command line quotes it.
+fn quoting_visibly(error: clap::Error) -> clap::Error {
+    let given: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    let visible: Vec<String> = given.iter().map(|word| escape::visible(word).into_owned()).collect();
+    if visible == given {
+        return error;
+    }
+    Arguments::try_parse_from(visible).err().unwrap_or_else(|| Arguments::command().error(error.kind(), escape::message(&error.to_string())))
+}
+
+/// Whether somebody wrote `--anonymise=KEY`, the form of earlier versions. clap's own message repeats the key.
+fn is_key_on_command_line(error: &clap::Error) -> bool {
+    let argument = error.get(ContextKind::InvalidArg).map(ToString::to_string);
+    error.kind() == ErrorKind::TooManyValues && argument.is_some_and(|argument| argument == "--anonymise")
+}
+
+/// The definition of the command line.
+pub fn command() -> clap::Command {
+    Arguments::command()
 }
 
 fn run(command: Command) -> anyhow::Result<Exit> {
@@ -147,7 +193,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
             Ok(Exit::Done)
         }
         Command::Generate(arguments) => {
-            generate::run(&arguments, Arguments::command(), &mut io::stdout().lock())?;
+            generate::run(&arguments, self::command(), &mut io::stdout().lock())?;
             Ok(Exit::Done)
         }
         Command::Endpoints(arguments) => {
@@ -162,6 +208,9 @@ fn run(command: Command) -> anyhow::Result<Exit> {
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|io| io.kind() == io::ErrorKind::BrokenPipe))
 }
+
+/// The largest `report.json` that is read: fifty times that of a month's log.
+const REPORT_BYTES_MAX: usize = 32_000_000;
 
 /// Whether standard error is a terminal, so that progress may be shown.
 fn stderr_is_terminal() -> bool {

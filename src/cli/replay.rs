@@ -20,9 +20,10 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use super::guard_args::GuardArgs;
 use super::output::Output;
 use super::reading::{self, ReadArgs, ReadConfig};
-use super::{Exit, interrupt};
+use super::{Exit, gaps, interrupt};
 use config::ReplayConfig;
 use player::{Player, PreparedTarget};
 use wsim_replay::metrics::{Listener, MetricsRegistry};
@@ -55,12 +56,8 @@ pub struct Replay {
     /// Response header that names the upstream
     #[arg(long, value_name = "HEADER", default_value = "X-Upstream", help_heading = "Target")]
     upstream_header: String,
-    /// Allow a target with a public address
-    #[arg(long, help_heading = "Target")]
-    allow_public_target: bool,
-    /// Allow this server although it is in the log (an isolated copy)
-    #[arg(long, value_name = "NAME", help_heading = "Target")]
-    allow_server: Option<String>,
+    #[command(flatten)]
+    allowed: GuardArgs,
 
     /// Also send requests that change state
     #[arg(long, help_heading = "What is sent")]
@@ -91,8 +88,11 @@ pub struct Replay {
     #[arg(long, value_name = "OBJECTIVE", help_heading = "How fast and how much")]
     find_limit: Option<String>,
     /// Most open connections
-    #[arg(long, value_name = "N", default_value_t = 4096, value_parser = at_least_one, help_heading = "How fast and how much")]
+    #[arg(long, value_name = "N", default_value_t = 4096, value_parser = connections, help_heading = "How fast and how much")]
     max_connections: usize,
+    /// Wait in gaps of the log too [default: 10 s for each]
+    #[arg(long, help_heading = "How fast and how much")]
+    keep_gaps: bool,
     /// Send more exactly in time; takes a third of a core
     #[arg(long, help_heading = "How fast and how much")]
     precise: bool,
@@ -127,7 +127,8 @@ Requests are sent at their logged times. The report always says how late they we
 target's own or made up.
 
 Requests that change state are left out unless allowed. What is left out is counted by reason and by its share of the CPU time. wsim sends \
-nothing to a server that is in the log, to a public address, or to a server without a world of `wsim provision`.
+nothing to a server that is in the log, to a public address, or to a server without a world of `wsim provision`, and nothing from a log \
+that does not say which servers it is of.
 
 Examples:
   wsim replay access.log --target emulated --plan generic:2
@@ -145,15 +146,17 @@ pub fn run(arguments: &Replay) -> anyhow::Result<Exit> {
     if let (Some(path), Some((_, shards))) = (&arguments.write_job, arguments.shard) {
         return job::write(shards, path, arguments.output.quiet);
     }
+    if arguments.world.is_some() {
+        arguments.output.anonymise.require_kept_key()?;
+    }
     // Bound before an hour of logs is read in vain.
     let listener = arguments.metrics.filter(|_| !arguments.dry_run).map(Listener::bind).transpose()?;
-    let read_config = ReadConfig::new(&arguments.logs, &arguments.reading)?.with_output(&arguments.output);
+    let read_config = ReadConfig::new(&arguments.logs, &arguments.reading)?.with_output(&arguments.output)?;
     let progress = Arc::new(Progress::default());
     interrupt::watch(&progress);
     let data = reading::read(&read_config, &progress)?;
     let Some(trace) = &data.trace else { anyhow::bail!("no requests are left in the logs to replay") };
-    let range = read_config.range;
-    let mut replayed = ReplayedRequests::new(range.requests(trace), range.from_us, range.to_us);
+    let (mut replayed, left_out_time) = gaps::replayed_requests(trace, read_config.range, arguments.keep_gaps);
     let rewritten;
     let trace = if config.rewrites_trace() {
         rewritten = replayed.to_trace(&trace.names, &config.traffic);
@@ -164,15 +167,14 @@ pub fn run(arguments: &Replay) -> anyhow::Result<Exit> {
         trace
     };
     let left_out = config::left_out(&data.endpoints, &arguments.only, &arguments.skip)?;
-    if arguments.dry_run && arguments.world.is_none() {
-        let script = prepare::script(arguments, &prepare::placeholder_world(trace, &replayed), trace, &replayed);
-        return dry_run::show(arguments, &data, &replayed, script, &left_out);
-    }
-    let target = PreparedTarget::new(arguments, &config, &read_config, &data, trace, &replayed)?;
     if arguments.dry_run {
-        let script = prepare::script(arguments, target.world(), trace, &replayed);
-        return dry_run::show(arguments, &data, &replayed, script, &left_out);
+        let world = prepare::world_without_target(arguments, &config, trace, &replayed)?;
+        return dry_run::show(arguments, &data, &replayed, prepare::script(arguments, &world, trace, &replayed), &left_out);
     }
+    if let Some(left_out) = left_out_time.as_ref().filter(|_| !arguments.output.quiet) {
+        writeln!(std::io::stderr(), "note: {left_out}")?;
+    }
+    let target = PreparedTarget::new(arguments, &config, &read_config, &data, trace, &replayed, &progress)?;
     let metrics = Arc::new(MetricsRegistry::default());
     let server = listener.map(|listener| listener.serve(Arc::clone(&metrics))).transpose()?;
     if let Some(server) = server.as_ref().filter(|_| !arguments.output.quiet) {
@@ -186,12 +188,14 @@ pub fn run(arguments: &Replay) -> anyhow::Result<Exit> {
         replayed: &replayed,
         left_out: &left_out,
         target: &target,
+        left_out_time,
         stop: Arc::new(StopSignal::default()),
         metrics: server.is_some().then_some(&*metrics),
     };
     player::play(&player, &progress)
 }
 
-fn at_least_one(text: &str) -> Result<usize, String> {
-    text.parse().ok().filter(|&count| count > 0).ok_or_else(|| "give a number of at least 1".to_owned())
+/// One address has no more ports than that.
+fn connections(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|count| (1..=65_535).contains(count)).ok_or_else(|| "give a number from 1 to 65535".to_owned())
 }

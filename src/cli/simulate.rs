@@ -16,10 +16,11 @@ use clap::Args;
 use super::output::{self, Output};
 use super::progress::ProgressReporter;
 use super::reading::{self, LogData, ReadArgs, ReadConfig};
-use super::{Exit, interrupt, next_steps};
+use super::{Exit, UsageError, interrupt, next_steps};
 use config::{Replications, SimulateConfig};
 use wsim_advise::{self as advise, sweep};
-use wsim_report::{AnalysisReport, SimulationReport};
+use wsim_report::{AnalysisReport, SimulationReport, write_report};
+use wsim_simulate::StopFlag;
 use wsim_simulate::backtest::{Backtest, BacktestConfig, backtest};
 use wsim_simulate::prepare::PrepareConfig;
 use wsim_simulate::replications::{ReplicationConfig, Variation};
@@ -133,24 +134,28 @@ Examples:
 /// The command line makes no sense, the logs cannot be read, there is nothing to simulate, the report cannot be written.
 pub fn run(arguments: &Simulate) -> anyhow::Result<Exit> {
     if let Some(words) = &arguments.synthetic {
+        if arguments.output.anonymise.wanted() {
+            return Err(UsageError("--anonymise: a synthetic workload has no names".to_owned()).into());
+        }
         return synthetic::run(words, arguments.reading.seed, &arguments.output);
     }
     let (reading, output) = (&arguments.reading, &arguments.output);
-    let config = SimulateConfig::new(arguments)?;
-    let read_config = ReadConfig::new(&arguments.logs, reading)?.with_output(output);
+    let read_config = ReadConfig::new(&arguments.logs, reading)?.with_output(output)?;
+    let config = SimulateConfig::new(arguments)?.anonymised(read_config.anonymise.as_ref())?;
     let progress = Arc::new(Progress::default());
     interrupt::watch(&progress);
+    let folder = output::start_folder(output, &output.run_name(&arguments.logs, "-simulation"))?;
     let data = reading::read(&read_config, &progress)?;
     let report = simulate(arguments, &config, &read_config, &data, &progress)?;
-    let name = output.name.clone().unwrap_or_else(|| output::free_name(&output.out, &arguments.logs, "-simulation", output.force));
-    let folder = output::write_folder(output, &name, |folder| {
-        folder.write_report(&report)?;
-        if let Some((candidate, _)) = report.sweep.shown() {
-            folder.write("plan.toml", candidate.summary.plan.to_toml())?;
-        }
-        if data.from_trace { Ok(()) } else { data.write_trace(folder) }
-    })?;
-    output::show(output.print(), &report, Some(&folder))?;
+    write_report(&folder, &report)?;
+    if let Some((candidate, _)) = report.sweep.shown() {
+        folder.write("plan.toml", candidate.summary.plan.to_toml())?;
+    }
+    if !data.from_trace {
+        data.write_trace(&folder)?;
+    }
+    let path = output::finish_folder(folder, report.is_partial())?;
+    output.show(&report, Some(&path))?;
     Ok(if report.sweep.recommended.is_some() { Exit::Done } else { Exit::Missed })
 }
 
@@ -163,12 +168,13 @@ fn simulate(
 ) -> anyhow::Result<SimulationReport> {
     let reading = &arguments.reading;
     let Some(trace) = &data.trace else { anyhow::bail!("no requests are left in the logs to simulate") };
-    let presets = reading.preset_config(&data.summary.synapse_version);
+    let presets = data.summary.preset_config();
     let (window, window_note) = sweep::choose_window(config.window, &data.profile);
     let prepare = PrepareConfig {
-        process_cpu: read_config.process_cpu.clone(),
+        process_cpu: data.process_cpu.clone(),
         connections: arguments.connections,
         cores: arguments.cores,
+        stop: StopFlag::from(Arc::clone(&progress.stop)),
         ..PrepareConfig::default()
     };
     let input = sweep::SweepInput { trace, endpoints: &data.endpoints, profile: &data.profile, prepare: &prepare, window };
@@ -177,7 +183,7 @@ fn simulate(
     let replications = ReplicationConfig {
         first,
         most,
-        warm_up: Span::from_seconds(sweep::warm_up_seconds(window)),
+        warm_up: Span::from_seconds(sweep::warm_up_seconds(&data.profile, window)),
         threads: reading.threads(),
         as_logged: arguments.as_logged,
         variation: if arguments.no_resample { Variation::Redrawn } else { Variation::Resampled },
@@ -196,9 +202,10 @@ fn simulate(
     let sweep = sweep::sweep(&input, trials, discarded, &sweep_config, &watch)?;
     drop(watch);
     let (backtest, backtest_note) = backtest_on_log(arguments, &input);
-    let screen = advise::ScreenConfig { objective: config.objective.clone(), plans: presets, ..advise::ScreenConfig::default() };
+    let lost = data.summary.lost();
+    let screen = advise::ScreenConfig { objective: config.objective.clone(), plans: presets, lost, ..advise::ScreenConfig::default() };
     let advice = advise::screen(&data.profile, &screen);
-    let next = next_steps::better_input("simulate", &arguments.logs, &data.profile).into_iter().collect();
+    let next = next_steps::better_input("simulate", &read_config.shown_logs(&arguments.logs), &data.profile).into_iter().collect();
     let facts = data.summary.run_facts(next);
     let analysis = AnalysisReport { facts, inputs: data.summary.tallies.clone(), profile: data.profile.clone(), advice };
     Ok(SimulationReport { analysis, sweep, backtest, backtest_note })

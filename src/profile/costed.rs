@@ -1,13 +1,15 @@
 //! The counters of a profiler with a cost for every request: logged where the log shows it, inferred otherwise.
 
+use wsim_stats::ObservedTime;
+
 use super::hitters::Scale;
 use super::inference::InferredDemand;
 use super::model::{DemandMethod, Window};
 use super::profiler::{DemandCell, Profiler};
 
 pub(super) struct CostedCounters<'a> {
-    pub(super) profiler: &'a Profiler,
-    pub(super) window: Window,
+    pub(super) profiler: &'a Profiler<'a>,
+    pub(super) observed: ObservedTime,
     /// Inferred demand of a request without logged CPU, by class.
     uncosted_us: Vec<f64>,
     pub(super) inferred: Option<&'a InferredDemand>,
@@ -16,10 +18,10 @@ pub(super) struct CostedCounters<'a> {
 }
 
 impl<'a> CostedCounters<'a> {
-    pub(super) fn new(profiler: &'a Profiler, window: Window, inferred: Option<&'a InferredDemand>) -> Self {
+    pub(super) fn new(profiler: &'a Profiler<'a>, observed: ObservedTime, inferred: Option<&'a InferredDemand>) -> Self {
         let of_class = |class: usize| inferred.and_then(|i| i.per_endpoint_cpu_us.get(class)).copied().unwrap_or(0.0);
         let uncosted_us = profiler.classes.traits.iter().enumerate().map(|(c, t)| if t.internal { 0.0 } else { of_class(c) }).collect();
-        Self { profiler, window, uncosted_us, inferred, logged: profiler.has_logged_cpu() }
+        Self { profiler, observed, uncosted_us, inferred, logged: profiler.has_logged_cpu() }
     }
 
     pub(super) fn has_cpu(&self) -> bool {
@@ -31,11 +33,10 @@ impl<'a> CostedCounters<'a> {
         cell.cpu_us as f64 + f64::from(cell.uncosted) * self.uncosted_us[class]
     }
 
-    /// Bins of demand that overlap the window.
+    /// Bins of demand that overlap the observed time.
     pub(super) fn demand_rows(&self) -> impl Iterator<Item = (i64, &'a [DemandCell])> {
         let width = self.profiler.demand.width_us();
-        let window = self.window;
-        self.profiler.demand.rows().filter(move |(start, _)| start + width > window.start_us && *start < window.end_us)
+        self.profiler.demand.rows().filter(move |(start, _)| self.observed.overlaps(*start, *start + width))
     }
 
     pub(super) fn method(&self) -> DemandMethod {
@@ -73,9 +74,10 @@ impl<'a> CostedCounters<'a> {
         Scale { nominal: self.has_cpu().then_some(factor), cpu_seconds, requests: self.profiler.requests }
     }
 
-    /// Bins of demand that start in a span.
-    pub(super) fn rows_within(&self, span: Window) -> impl Iterator<Item = (i64, &'a [DemandCell])> {
-        let whole = span == self.window;
-        self.demand_rows().filter(move |(start, _)| whole || (span.start_us..span.end_us).contains(start))
+    /// Bins of demand that start in a peak; if the peak is a whole span of the observed time, the bin before its start too.
+    pub(super) fn rows_within(&self, peak: Window) -> impl Iterator<Item = (i64, &'a [DemandCell])> {
+        let is_whole = self.observed.spans().any(|(start, _)| start == peak.start_us);
+        let from_us = if is_whole { peak.start_us - self.profiler.demand.width_us() + 1 } else { peak.start_us };
+        self.demand_rows().filter(move |(start, _)| (from_us..peak.end_us).contains(start))
     }
 }

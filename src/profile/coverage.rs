@@ -3,9 +3,9 @@
 //! Request lines do not include work that Synapse charges to no request: persisting, fetching events for the cache, replication,
 //! garbage collection, timers. The factor is process CPU divided by logged CPU over the time that both cover; otherwise a prior.
 
-use wsim_stats::Interval;
+use wsim_stats::{Interval, ObservedTime};
 
-use super::model::{Coverage, DemandMethod, ProcessCoverage, Window};
+use super::model::{Coverage, DemandMethod, ProcessCoverage};
 use super::process_cpu::{CpuCounter, ProcessCpu};
 use super::processes::ProcessSums;
 
@@ -21,7 +21,7 @@ pub(super) fn prior() -> Coverage {
 }
 
 /// The factor over all processes that serve clients, from process CPU; the prior where there is nothing to compare.
-pub(super) fn coverage(processes: &[ProcessSums], cpu: Option<&ProcessCpu>, window: Window, method: DemandMethod) -> Coverage {
+pub(super) fn coverage(processes: &[&ProcessSums], cpu: Option<&ProcessCpu>, observed: &ObservedTime, method: DemandMethod) -> Coverage {
     let Some(cpu) = cpu else { return prior() };
     if method == DemandMethod::Regression {
         return Coverage {
@@ -32,7 +32,7 @@ pub(super) fn coverage(processes: &[ProcessSums], cpu: Option<&ProcessCpu>, wind
         };
     }
     let compared: Vec<MeasuredProcess> =
-        processes.iter().filter_map(|sums| MeasuredProcess::new(sums, cpu.find(&sums.name)?, window)).collect();
+        processes.iter().filter_map(|sums| MeasuredProcess::new(sums, cpu.find(&sums.name)?, observed)).collect();
     let Some(factor) = factor(&compared) else {
         return Coverage { note: format!("{}; {}", unmatched(processes, cpu, &compared), prior().note), ..prior() };
     };
@@ -60,27 +60,14 @@ struct MeasuredProcess<'a> {
 }
 
 impl<'a> MeasuredProcess<'a> {
-    fn new(sums: &'a ProcessSums, counter: &CpuCounter, window: Window) -> Option<Self> {
+    fn new(sums: &'a ProcessSums, counter: &CpuCounter, observed: &ObservedTime) -> Option<Self> {
         let (first, last) = counter.span_us();
-        let (start, end) = (first.max(window.start_us), last.min(window.end_us));
-        let width = sums.cpu_over_time.width_us();
-        // Whole bins only.
-        let (from, to) = ((start + width - 1).div_euclid(width), end.div_euclid(width));
-        if sums.costed == 0 || to <= from {
+        let common = observed.within(first, last);
+        let most = (BLOCKS / i64::try_from(common.spans().count().max(1)).unwrap_or(BLOCKS)).max(1);
+        let blocks: Vec<(f64, f64)> = common.spans().flat_map(|span| blocks(sums, counter, span, most)).collect();
+        if sums.costed == 0 || blocks.is_empty() {
             return None;
         }
-        let blocks = (to - from).min(BLOCKS);
-        let mut logged = vec![0.0; usize::try_from(blocks).ok()?];
-        for (bin_start, row) in sums.cpu_over_time.rows() {
-            let bin = bin_start.div_euclid(width);
-            if (from..to).contains(&bin) {
-                let block = usize::try_from((bin - from) * blocks / (to - from)).ok()?;
-                logged[block] += row[0] as f64 / 1e6;
-            }
-        }
-        // Block b holds the bins with (bin - from) * blocks / (to - from) == b.
-        let edge = |block: i64| (from + (block * (to - from) + blocks - 1) / blocks) * width;
-        let blocks: Vec<(f64, f64)> = (0..).zip(logged).map(|(b, l)| (counter.seconds_between(edge(b), edge(b + 1)), l)).collect();
         Some(Self {
             name: &sums.name,
             client_cpu_us: sums.client_cpu_us,
@@ -93,6 +80,24 @@ impl<'a> MeasuredProcess<'a> {
     fn report(&self) -> ProcessCoverage {
         ProcessCoverage { name: self.name.to_owned(), process_cpu_seconds: self.process_seconds, logged_cpu_seconds: self.logged_seconds }
     }
+}
+
+/// Process CPU and logged CPU of at most `most` blocks of a span of time, seconds.
+fn blocks(sums: &ProcessSums, counter: &CpuCounter, (start, end): (i64, i64), most: i64) -> Vec<(f64, f64)> {
+    let width = sums.cpu_over_time.width_us();
+    // Whole bins only.
+    let (from, to) = ((start + width - 1).div_euclid(width), end.div_euclid(width));
+    let count = (to - from).min(most);
+    let Some(mut logged) = usize::try_from(count).ok().filter(|&count| count > 0).map(|count| vec![0.0; count]) else { return Vec::new() };
+    for (bin_start, row) in sums.cpu_over_time.rows_between(from * width, to * width) {
+        let bin = bin_start.div_euclid(width);
+        if let Ok(block) = usize::try_from((bin - from) * count / (to - from)) {
+            logged[block] += row[0] as f64 / 1e6;
+        }
+    }
+    // Block b holds the bins with (bin - from) * count / (to - from) == b.
+    let edge = |block: i64| (from + (block * (to - from) + count - 1) / count) * width;
+    (0..).zip(logged).map(|(b, l)| (counter.seconds_between(edge(b), edge(b + 1)), l)).collect()
 }
 
 /// Ratio estimate over blocks of time of the processes that have a tenth or more of the clients' CPU; the cost of other processes
@@ -123,7 +128,7 @@ fn factor(compared: &[MeasuredProcess<'_>]) -> Option<Interval> {
 }
 
 /// Which processes could not be compared, for the note; empty if all could.
-fn unmatched(processes: &[ProcessSums], cpu: &ProcessCpu, compared: &[MeasuredProcess<'_>]) -> String {
+fn unmatched(processes: &[&ProcessSums], cpu: &ProcessCpu, compared: &[MeasuredProcess<'_>]) -> String {
     let in_log: Vec<&str> = processes.iter().filter(|p| p.costed > 0).map(|p| p.name.as_str()).collect();
     let missing = in_log.iter().filter(|name| !compared.iter().any(|c| c.name == **name)).copied();
     let unlogged = cpu.synapse().filter(|c| !in_log.iter().any(|name| cpu.find(name) == Some(*c))).map(CpuCounter::name);
@@ -163,7 +168,7 @@ mod tests {
     const SECOND: i64 = 1_000_000;
 
     /// 100 s of requests of 100 ms, five a second: half a core logged.
-    fn worker() -> (Processes, Window) {
+    fn worker() -> (Processes, ObservedTime) {
         let mut names = Names::new();
         let process = names.intern(b"generic_worker1");
         let mut processes = Processes::new();
@@ -171,7 +176,7 @@ mod tests {
             let begins = 1_000_000 * SECOND + i * SECOND / 5;
             processes.observe(&Request { process, ..costed(begins, 0, 100_000) }, false, begins, &names);
         }
-        (processes, Window { start_us: 1_000_000 * SECOND, end_us: 1_000_100 * SECOND })
+        (processes, ObservedTime::single(1_000_000 * SECOND, 1_000_100 * SECOND))
     }
 
     fn cpu(rate: f64) -> ProcessCpu {
@@ -182,7 +187,7 @@ mod tests {
     #[test]
     fn the_factor_is_process_cpu_over_logged_cpu() {
         let (processes, window) = worker();
-        let coverage = coverage(processes.sums(), Some(&cpu(0.85)), window, DemandMethod::Logged);
+        let coverage = coverage(&processes.sums(), Some(&cpu(0.85)), &window, DemandMethod::Logged);
         assert!((coverage.factor.value - 1.7).abs() < 0.01, "{coverage:?}");
         assert!(coverage.factor.high - coverage.factor.low < 0.1);
         assert!(coverage.measured && coverage.note.contains("in the CPU file only: worker9"), "{}", coverage.note);
@@ -192,7 +197,7 @@ mod tests {
     fn without_a_counter_of_the_logged_process_the_prior_is_used() {
         let (processes, window) = worker();
         let other = ProcessCpu::parse(b"1,main,0\n2,main,1\n").unwrap();
-        let coverage = coverage(processes.sums(), Some(&other), window, DemandMethod::Logged);
+        let coverage = coverage(&processes.sums(), Some(&other), &window, DemandMethod::Logged);
         assert_eq!((coverage.measured, coverage.factor), (false, prior().factor));
         assert!(coverage.note.contains("without process CPU: generic_worker1"), "{}", coverage.note);
     }
@@ -200,6 +205,6 @@ mod tests {
     #[test]
     fn the_factor_is_at_least_one() {
         let (processes, window) = worker();
-        assert_eq!(coverage(processes.sums(), Some(&cpu(0.1)), window, DemandMethod::Logged).factor.value, 1.0);
+        assert_eq!(coverage(&processes.sums(), Some(&cpu(0.1)), &window, DemandMethod::Logged).factor.value, 1.0);
     }
 }

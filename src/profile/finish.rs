@@ -16,28 +16,31 @@ use super::peaks::{Load, Loads, concurrency, dispersion};
 use super::profiler::{DemandCell, ProfileInputs, Profiler};
 use super::series::series;
 use super::sums::ClassSums;
+use super::window::LogTime;
 
-impl Profiler {
+impl Profiler<'_> {
     /// The profile of all requests counted so far.
     ///
     /// Requests without logged CPU get the inferred demand of their class, if `inputs` has one.
     pub fn finish(self, inputs: &ProfileInputs) -> Profile {
-        let (window, stray_times) = self.extents.window();
-        let costed = CostedCounters::new(&self, window, inputs.inferred.as_ref());
+        let LogTime { window, observed, strays: stray_times } = self.extents.log_time();
+        let costed = CostedCounters::new(&self, observed, inputs.inferred.as_ref());
+        let observed = &costed.observed;
         let groups = costed.groups();
         let client_groups: Vec<usize> = groups.iter().filter(|(_, g)| !g.internal).map(|(index, _)| *index).collect();
         let peaks = costed.peaks();
         let endpoints = costed.endpoints(peaks.five_minutes.window);
-        let coverage = coverage(self.processes.sums(), inputs.process_cpu.as_ref(), window, costed.method());
+        let coverage = coverage(&self.processes.sums(), inputs.process_cpu.as_ref(), observed, costed.method());
         Profile {
             window,
+            gaps: observed.gaps().map(|(start_us, end_us)| Window { start_us, end_us }).collect(),
             requests: self.requests,
             internal_requests: self.internal_requests,
             destinations: costed.destinations(),
             endpoints,
             processes: costed.processes(inputs),
-            dispersion: dispersion(&self.timeline, window, costed.work_of_bins().as_ref()),
-            concurrency: concurrency(&self.timeline, window),
+            dispersion: dispersion(&self.timeline, observed, costed.work_of_bins().as_ref()),
+            concurrency: concurrency(&self.timeline, observed),
             heavy_hitters: self.hitters.finish(costed.scale(), inputs.user_key.as_deref()),
             outcomes: Outcomes {
                 by_status: (0..=u16::MAX).zip(self.by_status.iter().copied()).filter(|(_, n)| *n > 0).collect(),
@@ -168,7 +171,7 @@ impl<'a> CostedCounters<'a> {
             .profiler
             .processes
             .sums()
-            .iter()
+            .into_iter()
             .map(|sums| {
                 let cpu_seconds = (sums.costed > 0).then_some(sums.cpu_us as f64 / 1e6);
                 let counter = inputs.process_cpu.as_ref().and_then(|cpu| cpu.find(&sums.name));
@@ -177,9 +180,9 @@ impl<'a> CostedCounters<'a> {
                     requests: sums.requests,
                     internal_requests: sums.internal_requests,
                     cpu_seconds,
-                    process_cpu_seconds: counter.map(|c| c.seconds_between(self.window.start_us, self.window.end_us)),
+                    process_cpu_seconds: counter.map(|c| c.seconds_within(&self.observed)),
                     db_seconds: (sums.costed > 0).then_some(sums.db_us as f64 / 1e6),
-                    utilisation: cpu_seconds.map(|cpu| cpu / self.window.seconds()),
+                    utilisation: cpu_seconds.map(|cpu| cpu / self.observed.seconds().max(1e-6)),
                 }
             })
             .collect();
@@ -211,7 +214,7 @@ impl<'a> CostedCounters<'a> {
                 .collect(),
         };
         let by_cpu = self.has_cpu();
-        let peak = |span_us| grid.peak(self.window, span_us, by_cpu);
+        let peak = |span_us| grid.peak(&self.observed, span_us, by_cpu);
         let one_minute = if grid.width_us <= SECOND_US { peak(MINUTE_US) } else { self.peak_minute(by_cpu) };
         Peaks { one_minute, five_minutes: peak(5 * MINUTE_US), busy_hour: peak(60 * MINUTE_US) }
     }
@@ -220,14 +223,14 @@ impl<'a> CostedCounters<'a> {
         let timeline = &self.profiler.timeline;
         let work = self.work_of_bins();
         let width_us = timeline.width_us();
-        let inside = timeline.bins().filter(|b| b.start_us + width_us > self.window.start_us && b.start_us < self.window.end_us);
+        let inside = timeline.bins().filter(|b| self.observed.overlaps(b.start_us, b.start_us + width_us));
         let load = |b: wsim_stats::timeline::TimelineBin| Load {
             start_us: b.start_us,
             requests: b.arrivals,
             cpu_us: work.as_ref().map_or(0.0, |work| work(b.work_us, b.nominal_us)),
         };
         let bins = inside.filter(|b| b.arrivals > 0).map(load).collect();
-        Loads { width_us, bins }.peak(self.window, MINUTE_US, by_cpu)
+        Loads { width_us, bins }.peak(&self.observed, MINUTE_US, by_cpu)
     }
 
     fn demand(&self, inferred: Option<&InferredDemand>) -> Demand {
@@ -265,7 +268,7 @@ impl<'a> CostedCounters<'a> {
         };
         let (all, busiest) = (sum(&mut self.demand_rows()), sum(&mut self.rows_within(peak)));
         let pick = |(expected, persisted): (f64, f64)| if all.1 > all.0 { persisted } else { expected };
-        EventRate { mean: pick(all) / self.window.seconds(), peak: pick(busiest) / peak.seconds() }
+        EventRate { mean: pick(all) / self.observed.seconds().max(1e-6), peak: pick(busiest) / peak.seconds() }
     }
 }
 

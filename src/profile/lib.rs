@@ -36,8 +36,9 @@ mod window;
 pub use inference::InferredDemand;
 pub use model::{
     Concurrency, Coverage, Demand, DemandMethod, DestinationProfile, Dispersion, EndpointProfile, EventRate, GroupProfile, HeavyHitter,
-    HeavyHitters, LATENCY_BUCKETS_MS, Outcomes, Peak, Peaks, ProcessCoverage, ProcessProfile, Profile, Quantiles, Series, Window,
+    HeavyHitters, LATENCY_BUCKETS_MS, Outcomes, Peak, Peaks, Precision, ProcessCoverage, ProcessProfile, Profile, Quantiles, Series, SeriesSkip, Window,
 };
 pub use parallel::{profile_logs, profile_trace};
 pub use process_cpu::{ProcessCpu, ProcessCpuError};
 pub use profiler::{ProfileInputs, Profiler, ProfilerConfig};
+pub use window::observed_time;

@@ -4,13 +4,17 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use wsim_stats::Interval;
+use wsim_stats::{Interval, ObservedTime};
 
 /// Everything `wsim analyse` learns from the traffic itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Profile {
     /// First arrival to last end.
     pub window: Window,
+    /// The parts of the window that no log covers, in order: silence of more than an hour, and much longer than is usual in the log. No mean
+    /// is over these.
+    #[serde(default)]
+    pub gaps: Vec<Window>,
     /// Client and federation requests; traffic between Synapse processes is not in here.
     pub requests: u64,
     /// Requests between Synapse processes.
@@ -38,6 +42,21 @@ pub struct Profile {
     pub events_per_second: EventRate,
     /// For charts.
     pub series: Series,
+}
+
+impl Profile {
+    /// The window without its gaps.
+    pub fn observed(&self) -> ObservedTime {
+        let Window { start_us, end_us } = self.window;
+        let starts = std::iter::once(start_us).chain(self.gaps.iter().map(|gap| gap.end_us));
+        let ends = self.gaps.iter().map(|gap| gap.start_us).chain([end_us]);
+        starts.zip(ends).collect::<ObservedTime>().within(start_us, end_us)
+    }
+
+    /// Length of the window without its gaps, at least a microsecond: what means are over.
+    pub fn observed_seconds(&self) -> f64 {
+        self.observed().seconds().max(1e-6)
+    }
 }
 
 /// A span of time, µs since the epoch.
@@ -210,10 +229,41 @@ pub struct HeavyHitters {
     pub appservices: Vec<HeavyHitter>,
     /// Sum of squared user shares, 1 if one user causes all load: the skew that keyed balancing is exposed to.
     pub user_hhi: Option<f64>,
-    /// A lower bound if there were too many users to count.
     pub distinct_users: u64,
+    /// How precise [`Self::distinct_users`] is.
+    #[serde(default)]
+    pub distinct_users_are: Precision,
     /// How users are identified: `requester in Synapse's log`, `hash logged by the proxy`, `address and user agent`.
     pub user_key: String,
+    /// The lists above whose names were too many to be counted one by one: their sums are estimates.
+    #[serde(default)]
+    pub estimated: Vec<String>,
+}
+
+/// How precise a number of distinct names is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Precision {
+    /// Counted one by one.
+    #[default]
+    #[serde(rename = "exact")]
+    Exact,
+    /// Estimated, with a standard error of 0.8 %.
+    #[serde(rename = "about")]
+    About,
+    /// A lower bound: only so many names were kept.
+    #[serde(rename = "at least")]
+    AtLeast,
+}
+
+impl Precision {
+    /// The word before the number, with a blank; empty for exact numbers.
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::Exact => "",
+            Self::About => "about ",
+            Self::AtLeast => "at least ",
+        }
+    }
 }
 
 /// One user, room, server, address or agent with its share of the load.
@@ -323,6 +373,9 @@ pub struct Series {
     pub start_us: i64,
     /// Width of a bin; there are at most 240 bins.
     pub bin_seconds: f64,
+    /// Where bins that no log covers are left out, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skips: Vec<SeriesSkip>,
     /// Group ids, in the order of [`Self::requests`] and [`Self::cpu_seconds`].
     pub groups: Vec<String>,
     /// `[group][bin]` requests.
@@ -333,6 +386,24 @@ pub struct Series {
     pub week: Vec<Vec<u64>>,
     /// Requests by response time over time, client and federation traffic: `[bucket of LATENCY_BUCKETS_MS][bin]`.
     pub latency_heat: Vec<Vec<u64>>,
+}
+
+impl Series {
+    /// Start of a bin, µs since the epoch.
+    pub fn bin_start_us(&self, bin: usize) -> i64 {
+        let skipped: f64 = self.skips.iter().filter(|skip| skip.bin <= bin).map(|skip| skip.seconds).sum();
+        #[expect(clippy::cast_possible_truncation, reason = "spans of log time are far below the limit")]
+        let since_us = (self.bin_seconds * 1e6 * bin as f64 + skipped * 1e6) as i64;
+        self.start_us.saturating_add(since_us)
+    }
+}
+
+/// Time that is left out of a [`Series`].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct SeriesSkip {
+    /// The bin after the time.
+    pub bin: usize,
+    pub seconds: f64,
 }
 
 /// Lower bounds of the latency heat map's buckets, ms.

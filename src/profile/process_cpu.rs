@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use wsim_stats::ObservedTime;
 
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ProcessCpu {
@@ -69,7 +70,7 @@ impl ProcessCpu {
     /// # Errors
     /// The file cannot be read, has neither format or a malformed line, or holds no process with two samples.
     pub fn read(path: &Path) -> Result<Self, ProcessCpuError> {
-        let bytes = std::fs::read(path).map_err(|source| ProcessCpuError::Read { path: path.to_owned(), source })?;
+        let bytes = wsim_text::read_file(path, BYTES_MAX).map_err(|source| ProcessCpuError::Read { path: path.to_owned(), source })?;
         Self::parse(&bytes)
     }
 
@@ -100,6 +101,21 @@ impl ProcessCpu {
         })
     }
 
+    /// The same counters under other names: what `rename` makes of the names by which a log calls them (`logged`), or else of their own.
+    /// Other software keeps its well-known name.
+    pub fn renamed(&self, logged: &[&str], rename: impl Fn(&str) -> String) -> Self {
+        let is_counter = |name: &str, counter: &CpuCounter| self.find(name).is_some_and(|found| std::ptr::eq(found, counter));
+        let names = |counter: &CpuCounter| {
+            if let Some(software) = counter.well_known() {
+                return vec![software.to_owned()];
+            }
+            let names: Vec<String> = logged.iter().filter(|name| is_counter(name, counter)).map(|name| rename(name)).collect();
+            if names.is_empty() { vec![rename(counter.name())] } else { names }
+        };
+        let counters = self.counters.iter().map(|counter| CpuCounter { names: names(counter), samples: counter.samples.clone() });
+        Self { counters: counters.collect() }
+    }
+
     /// The processes that belong to Synapse.
     pub fn synapse(&self) -> impl Iterator<Item = &CpuCounter> {
         self.counters.iter().filter(|counter| counter.software() == Software::Synapse)
@@ -108,15 +124,18 @@ impl ProcessCpu {
 
 impl CpuCounter {
     pub fn software(&self) -> Software {
-        let names: Vec<String> = self.names.iter().map(|name| name.to_ascii_lowercase()).collect();
-        let is = |known: &str| names.iter().any(|name| name.starts_with(known));
-        if is("postgres") {
-            Software::Database
-        } else if NOT_SYNAPSE.iter().any(|known| is(known)) {
-            Software::Other
-        } else {
-            Software::Synapse
+        match self.well_known() {
+            Some(DATABASE) => Software::Database,
+            Some(_) => Software::Other,
+            None => Software::Synapse,
         }
+    }
+
+    /// The software other than Synapse with which a name begins.
+    fn well_known(&self) -> Option<&'static str> {
+        let names: Vec<String> = self.names.iter().map(|name| name.to_ascii_lowercase()).collect();
+        let mut known = std::iter::once(DATABASE).chain(NOT_SYNAPSE.iter().copied());
+        known.find(|known| names.iter().any(|name| name.starts_with(known)))
     }
 
     fn new(names: Vec<String>, mut raw: Vec<(f64, f64)>) -> Option<Self> {
@@ -159,6 +178,11 @@ impl CpuCounter {
         (self.total_at(end_us) - self.total_at(start_us)).max(0.0)
     }
 
+    /// CPU seconds used in the spans of an observed time.
+    pub fn seconds_within(&self, observed: &ObservedTime) -> f64 {
+        observed.spans().map(|(start_us, end_us)| self.seconds_between(start_us, end_us)).sum()
+    }
+
     fn total_at(&self, time_us: i64) -> f64 {
         let after = self.samples.partition_point(|sample| sample.0 <= time_us);
         let Some(&(t0, v0)) = after.checked_sub(1).and_then(|i| self.samples.get(i)) else { return 0.0 };
@@ -166,6 +190,9 @@ impl CpuCounter {
         v0 + (v1 - v0) * ((time_us - t0) as f64 / (t1 - t0).max(1) as f64)
     }
 }
+
+/// A month of thirty processes, four times a minute.
+const BYTES_MAX: usize = 200_000_000;
 
 /// `synapse-Generic_Worker1.service` -> `genericworker1`; `homeserver`, `master` and a plain `synapse` are the main process.
 fn plain_name(name: &str) -> String {
@@ -295,6 +322,8 @@ struct PrometheusSeries {
 }
 
 const NAME_LABELS: &[&str] = &["process", "worker", "worker_name", "name", "groupname", "container", "pod", "unit"];
+
+const DATABASE: &str = "postgres";
 
 const NOT_SYNAPSE: &[&str] = &[
     "pgbouncer",

@@ -25,5 +25,5 @@ pub mod synapse;
 pub mod theory;
 
 pub use calibrate::{backtest, prepare};
-pub use engine::{queue, random, time};
+pub use engine::{NEVER_STOPPED, StopFlag, queue, random, time};
 pub use synapse::{cluster, record, result, router, schedule, topology, workload};

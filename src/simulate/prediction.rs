@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::calibrate::prepare::PreparedWorkload;
 use crate::deploy::{DeployError, Deployment};
+use crate::engine::StopFlag;
 use crate::engine::time::Span;
 use crate::replications::{Candidate, ReplicationConfig, Scenario, Variation};
 use crate::synapse::result::RunResult;
@@ -24,7 +25,8 @@ pub struct GroupPrediction {
 }
 
 /// Predicts the response times of `requests`, which `prepared` was made from, under a plan; `growth` is users per
-/// observed user. Groups with long polls are left out, because a replay measures their waits too.
+/// observed user. Groups with long polls are left out, because a replay measures their waits too. A prediction that is stopped early has
+/// the replications until then.
 ///
 /// # Errors
 /// The plan cannot be deployed.
@@ -35,10 +37,11 @@ pub fn predict(
     requests: &[Request],
     growth: f64,
     seed: u64,
+    stop: &StopFlag,
 ) -> Result<Vec<GroupPrediction>, DeployError> {
     let deployment = Deployment::from_plan(plan, endpoints, prepared)?;
     let config = ReplicationConfig { variation: Variation::Fixed, bins: 1, ..ReplicationConfig::default() }.with_fixed_count(REPLICATIONS);
-    let scenario = Scenario { workload: &prepared.workload, growth, costs: &prepared.costs, seed, config };
+    let scenario = Scenario { workload: &prepared.workload, growth, costs: &prepared.costs, seed, config, stop };
     let candidate = Candidate { topology: &deployment.topology, routers: &deployment.routers };
     let mut runs: [Vec<RunResult>; 1] = [Vec::new()];
     scenario.replicate(&[candidate], &mut runs, Span::ZERO, |_, run| run, |_| true)?;

@@ -6,6 +6,7 @@
 //!    reached ([`Scenario::replicate`]). This is the only loop and the only stopping rule: sweep, back-test and prediction use it.
 //! 4. Each figure is the mean over replications with Student's t; candidates are compared by paired differences.
 
+use crate::engine::StopFlag;
 use crate::engine::random::{Purpose, draw};
 use crate::engine::time::{Span, Time};
 use crate::station::MeasurementWindow;
@@ -28,6 +29,8 @@ pub struct Scenario<'a> {
     /// Seed of all random numbers.
     pub seed: u64,
     pub config: ReplicationConfig,
+    /// Ends all runs early. What is complete by then is kept.
+    pub stop: &'a StopFlag,
 }
 
 /// A topology with its balancing rules.
@@ -131,8 +134,8 @@ impl LatencyFigures for RunResult {
 }
 
 impl Scenario<'_> {
-    /// Adds replications to the runs of every candidate until all candidates have converged, the cap is reached, or
-    /// `proceed` returns false.
+    /// Adds replications to the runs of every candidate until all candidates have converged, the cap is reached, `proceed` returns false,
+    /// or the scenario is stopped.
     ///
     /// `runs` has the kept runs of each candidate, in order of replication, all the same number; start with empty ones. `keep` makes of a
     /// run what is kept. `proceed` is called before each batch with the number of replications done. Candidates stay in step, so that every
@@ -150,7 +153,7 @@ impl Scenario<'_> {
     ) -> Result<(), TopologyError> {
         let most = self.config.most.max(1);
         let mut done = runs.first().map_or(most, |runs| u32::try_from(runs.len()).unwrap_or(u32::MAX));
-        while done < most && runs.iter().any(|runs| !self.config.has_converged(runs)) && proceed(done) {
+        while done < most && runs.iter().any(|runs| !self.config.has_converged(runs)) && proceed(done) && !self.stop.is_set() {
             let batch = if done == 0 { self.config.first_batch() } else { (done / 2).clamp(1, most - done) };
             for (candidate, run) in self.run_replications(candidates, done..done + batch, warm_up, &keep)? {
                 runs[candidate].push(run);
@@ -160,11 +163,11 @@ impl Scenario<'_> {
         Ok(())
     }
 
-    /// One replication of one candidate.
+    /// One replication of one candidate; `None` if the scenario is stopped.
     ///
     /// # Errors
     /// The topology is inconsistent.
-    pub fn once(&self, candidate: Candidate<'_>, replication: u32, warm_up: Span) -> Result<RunResult, TopologyError> {
+    pub fn once(&self, candidate: Candidate<'_>, replication: u32, warm_up: Span) -> Result<Option<RunResult>, TopologyError> {
         self.run_on(candidate, &self.schedule(replication), replication, self.measurement(warm_up, self.config.bins))
     }
 
@@ -176,7 +179,8 @@ impl Scenario<'_> {
         Schedule::draw(self.workload, Population { growth: self.growth, resample, redraw: varies }, seed)
     }
 
-    /// Warm-up by MSER-5 on the active requests of a pilot run, second by second; at least the configured one.
+    /// Warm-up by MSER-5 on the active requests of a pilot run, second by second; at least the configured one, which it is if the scenario
+    /// is stopped.
     ///
     /// # Errors
     /// The topology is inconsistent.
@@ -184,13 +188,16 @@ impl Scenario<'_> {
         let half = self.workload.span.divided_by(2);
         let seconds = (self.workload.span.nanos() / 1_000_000_000).clamp(1, PILOT_BINS_MAX);
         let pilot = self.run_on(candidate, &self.schedule(0), 0, self.measurement(Span::ZERO, seconds))?;
-        let cut = mser::warm_up(&pilot.active_over_time()).unwrap_or(0);
-        let found = Span::from_seconds(cut as f64 * pilot.bin_seconds);
+        let found = pilot.map_or(Span::ZERO, |pilot| {
+            let cut = mser::warm_up(&pilot.active_over_time()).unwrap_or(0);
+            Span::from_seconds(cut as f64 * pilot.bin_seconds)
+        });
         Ok(found.max(self.config.warm_up).min(half))
     }
 
     /// Runs these replications of every candidate on all threads. Returns what `keep` makes of each run and its
-    /// replication's number, with the index of the candidate, in order of replications, then of candidates.
+    /// replication's number, with the index of the candidate, in order of replications, then of candidates. Fewer replications if the
+    /// scenario is stopped: those before the first that is not complete.
     ///
     /// # Errors
     /// A topology is inconsistent.
@@ -204,14 +211,21 @@ impl Scenario<'_> {
         let measurement = self.measurement(warm_up, self.config.bins);
         let numbers: Vec<u32> = replications.collect();
         // A thread takes a replication with all its candidates, so that the schedule is drawn once.
-        let replicate = |replication: u32| -> Result<Vec<T>, TopologyError> {
+        let replicate = |replication: u32| -> Result<Option<Vec<T>>, TopologyError> {
+            if self.stop.is_set() {
+                return Ok(None);
+            }
             let schedule = self.schedule(replication);
-            let run = |candidate: &Candidate<'_>| Ok(keep(replication, self.run_on(*candidate, &schedule, replication, measurement)?));
+            let run = |candidate: &Candidate<'_>| {
+                let run = self.run_on(*candidate, &schedule, replication, measurement)?;
+                Ok(run.map(|run| keep(replication, run)))
+            };
             candidates.iter().map(run).collect()
         };
         let mut results = Vec::new();
         for runs in in_parallel(&numbers, self.config.threads, replicate) {
-            results.extend(runs?.into_iter().enumerate());
+            let Some(runs) = runs? else { break };
+            results.extend(runs.into_iter().enumerate());
         }
         Ok(results)
     }
@@ -222,7 +236,7 @@ impl Scenario<'_> {
         schedule: &Schedule,
         replication: u32,
         measurement: MeasurementWindow,
-    ) -> Result<RunResult, TopologyError> {
+    ) -> Result<Option<RunResult>, TopologyError> {
         let run = Run {
             workload: self.workload,
             schedule,
@@ -233,7 +247,7 @@ impl Scenario<'_> {
             seed: self.replication_seed(replication),
             as_logged: self.config.as_logged,
         };
-        run.simulate()
+        run.simulate_unless(self.stop)
     }
 
     fn measurement(&self, warm_up: Span, bins: u64) -> MeasurementWindow {
@@ -277,6 +291,7 @@ const PILOT_BINS_MAX: u64 = 86_400;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::NEVER_STOPPED;
     use crate::synapse::router::{FewestActive, RandomServer, Router};
     use crate::theory::Synthetic;
     use wsim_stats::Interval;
@@ -318,7 +333,8 @@ mod tests {
     fn candidates_are_compared_on_common_traffic_and_the_threads_do_not_matter() {
         let (workload, two) = (workload(60), Topology::one_pool(2));
         let candidates = [Candidate { topology: &two, routers: &random }, Candidate { topology: &two, routers: &shortest }];
-        let scenario = Scenario { workload: &workload, growth: 1.0, costs: &Costs::LOGGED, seed: 5, config: config() };
+        let scenario =
+            Scenario { workload: &workload, growth: 1.0, costs: &Costs::LOGGED, seed: 5, config: config(), stop: &NEVER_STOPPED };
         let single_threaded = replicate(&scenario, &candidates);
         let on_threads = Scenario { config: ReplicationConfig { threads: 3, ..config() }, ..scenario };
         assert_eq!(format!("{single_threaded:?}"), format!("{:?}", replicate(&on_threads, &candidates)));
@@ -340,7 +356,7 @@ mod tests {
     fn a_scenario_that_varies_too_much_is_replicated_up_to_the_cap_without_converging() {
         let (workload, one) = (workload(46), Topology::one_pool(1));
         let config = ReplicationConfig { most: 12, mean_within: 0.001, ..config() };
-        let scenario = Scenario { workload: &workload, growth: 1.0, costs: &Costs::LOGGED, seed: 5, config };
+        let scenario = Scenario { workload: &workload, growth: 1.0, costs: &Costs::LOGGED, seed: 5, config, stop: &NEVER_STOPPED };
         let (runs, _) = replicate(&scenario, &[Candidate { topology: &one, routers: &random }]);
         assert!(!config.has_converged(&runs[0]));
         assert_eq!(runs[0].len(), 12);
@@ -350,7 +366,7 @@ mod tests {
     fn cancelled_replications_keep_what_is_done() {
         let (workload, one) = (workload(46), Topology::one_pool(1));
         let config = ReplicationConfig { first: 3, mean_within: 0.001, ..config() };
-        let scenario = Scenario { workload: &workload, growth: 1.0, costs: &Costs::LOGGED, seed: 5, config };
+        let scenario = Scenario { workload: &workload, growth: 1.0, costs: &Costs::LOGGED, seed: 5, config, stop: &NEVER_STOPPED };
         let mut runs = vec![Vec::new()];
         let candidate = Candidate { topology: &one, routers: &random };
         scenario.replicate(&[candidate], &mut runs, Span::ZERO, |_, run| run, |done| done < 4).unwrap();
@@ -361,8 +377,8 @@ mod tests {
     fn growth_adds_users_and_load() {
         let (workload, four) = (workload(40), Topology::one_pool(4));
         let cores = |growth: f64| {
-            let scenario = Scenario { workload: &workload, growth, costs: &Costs::LOGGED, seed: 5, config: config() };
-            let run = scenario.once(Candidate { topology: &four, routers: &random }, 0, Span::ZERO).unwrap();
+            let scenario = Scenario { workload: &workload, growth, costs: &Costs::LOGGED, seed: 5, config: config(), stop: &NEVER_STOPPED };
+            let run = scenario.once(Candidate { topology: &four, routers: &random }, 0, Span::ZERO).unwrap().unwrap();
             run.processes.iter().map(|process| process.cores).sum::<f64>()
         };
         assert!((cores(2.0) / cores(1.0) - 2.0).abs() < 0.05);

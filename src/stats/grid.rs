@@ -104,9 +104,25 @@ impl<C: Cell> Grid<C> {
 
     /// All bins of all pages by time, as (start of the bin, row). Bins between pages are left out.
     pub fn rows(&self) -> impl Iterator<Item = (i64, &[C])> {
+        self.rows_of(self.pages_by_time())
+    }
+
+    /// The bins of existing pages that start in `start_us..end_us`, by time.
+    pub fn rows_between(&self, start_us: i64, end_us: i64) -> impl Iterator<Item = (i64, &[C])> {
+        let order = self.pages_by_time();
+        let first = order.partition_point(|&page| self.starts_us[page as usize] + self.page_us <= start_us);
+        let last = order.partition_point(|&page| self.starts_us[page as usize] < end_us).max(first);
+        self.rows_of(order[first..last].to_vec()).filter(move |(start, _)| (start_us..end_us).contains(start))
+    }
+
+    fn pages_by_time(&self) -> Vec<u32> {
         let mut order: Vec<u32> = (0..).take(self.starts_us.len()).collect();
         order.sort_unstable_by_key(|&page| self.starts_us[page as usize]);
-        order.into_iter().flat_map(move |page| {
+        order
+    }
+
+    fn rows_of(&self, pages: Vec<u32>) -> impl Iterator<Item = (i64, &[C])> {
+        pages.into_iter().flat_map(move |page| {
             let page = page as usize;
             let cells = self.bins_per_page * self.columns;
             let rows = self.cells[page * cells..(page + 1) * cells].chunks_exact(self.columns);

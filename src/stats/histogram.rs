@@ -13,25 +13,33 @@ pub struct DurationHistogram {
     buckets: Option<Box<Histogram<u32>>>,
     count: u64,
     sum_us: u64,
-    max_us: u32,
+    max_us: u64,
 }
 
 impl DurationHistogram {
     /// Adds one duration.
     pub fn record(&mut self, us: u32) {
+        self.record_long(us.into());
+    }
+
+    /// Adds one duration of any length: simulated queues may grow for days.
+    pub fn record_long(&mut self, us: u64) {
         self.count += 1;
         if us == 0 {
             self.zeros += 1;
             return;
         }
-        self.sum_us = self.sum_us.saturating_add(u64::from(us));
+        self.sum_us = self.sum_us.saturating_add(us);
         self.max_us = self.max_us.max(us);
         if self.buckets.is_none() {
             self.buckets = empty_buckets();
         }
         if let Some(buckets) = &mut self.buckets {
-            // The histogram grows up to the largest u32, so that no value is out of range; a full bucket stays full.
-            buckets.saturating_record(u64::from(us));
+            if us > buckets.high() {
+                grow(buckets);
+            }
+            // A full bucket stays full.
+            buckets.saturating_record(us);
         }
     }
 
@@ -43,6 +51,9 @@ impl DurationHistogram {
         self.max_us = self.max_us.max(other.max_us);
         match (&mut self.buckets, &other.buckets) {
             (Some(mine), Some(theirs)) => {
+                if theirs.high() > mine.high() {
+                    grow(mine);
+                }
                 for value in theirs.iter_recorded() {
                     mine.saturating_record_n(value.value_iterated_to(), value.count_at_value());
                 }
@@ -64,7 +75,7 @@ impl DurationHistogram {
 
     /// Exact maximum, ms; 0 if empty.
     pub fn max_ms(&self) -> f64 {
-        f64::from(self.max_us) / 1e3
+        self.max_us as f64 / 1e3
     }
 
     /// The smallest recorded value (to three digits) that a share `quantile` of all values does not exceed, ms; 0 if empty.
@@ -76,7 +87,17 @@ impl DurationHistogram {
             return 0.0;
         }
         // Half a rank less, so that rounding cannot exceed the rank.
-        buckets.value_at_quantile((rank - 0.5) / others).min(u64::from(self.max_us)) as f64 / 1e3
+        buckets.value_at_quantile((rank - 0.5) / others).min(self.max_us) as f64 / 1e3
+    }
+}
+
+/// Makes room for durations of up to 400 days, beyond which all count as that long.
+fn grow(buckets: &mut Box<Histogram<u32>>) {
+    if let Ok(mut grown) = Histogram::new_with_bounds(1, LONG_MAX_US, SIGNIFICANT_DIGITS) {
+        for value in buckets.iter_recorded() {
+            grown.saturating_record_n(value.value_iterated_to(), value.count_at_value());
+        }
+        **buckets = grown;
     }
 }
 
@@ -86,6 +107,7 @@ fn empty_buckets() -> Option<Box<Histogram<u32>>> {
 }
 
 const SIGNIFICANT_DIGITS: u8 = 3;
+const LONG_MAX_US: u64 = 400 * 86_400_000_000;
 
 #[cfg(test)]
 mod tests {
@@ -109,6 +131,20 @@ mod tests {
         let h = of(&[0, u32::MAX]);
         assert_eq!(h.quantile_ms(0.5), 0.0);
         assert_eq!(h.quantile_ms(1.0), f64::from(u32::MAX) / 1e3);
+    }
+
+    #[test]
+    fn durations_of_hours_and_days_are_not_cut_off() {
+        let mut h = of(&[1_000_000]);
+        let hours_us = [2_u64, 3, 300].map(|hours| hours * 3_600_000_000);
+        hours_us.iter().for_each(|&us| h.record_long(us));
+        let mut merged = of(&[2_000_000]);
+        merged.merge(&h);
+        for h in [&h, &merged] {
+            assert_eq!((h.max_ms(), h.quantile_ms(1.0)), (300.0 * 3.6e6, 300.0 * 3.6e6));
+            assert!((h.quantile_ms(0.6) / (if h.count() == 4 { 3.0 } else { 2.0 } * 3.6e6) - 1.0).abs() < 0.002, "{}", h.quantile_ms(0.6));
+        }
+        assert!((h.mean_ms() - (305.0 * 3.6e6 + 1000.0) / 4.0).abs() < 1e-6);
     }
 
     proptest! {

@@ -20,6 +20,15 @@ impl DurationRecorder {
         }
     }
 
+    /// Adds one duration of any length.
+    #[inline]
+    pub fn record_long(&mut self, us: u64) {
+        match u32::try_from(us) {
+            Ok(us) => self.record(us),
+            Err(_) => self.histogram.record_long(us),
+        }
+    }
+
     /// The histogram of all durations.
     pub fn finish(mut self) -> DurationHistogram {
         self.write();

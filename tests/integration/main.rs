@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
 mod analyse;
+mod anonymise;
 mod audit;
 mod backtest;
 mod balancers;
@@ -11,14 +12,25 @@ mod configure;
 mod contributing;
 mod emulate;
 mod endpoints;
+mod folders;
+mod gaps;
 mod generate;
+mod guards;
+#[cfg(unix)]
+mod limits;
 mod merge;
 mod metrics;
 mod planted;
 mod proxy;
 mod readme;
 mod report;
+#[cfg(unix)]
+mod signals;
+mod secrets;
+mod same_bytes;
 mod simulate;
+mod sources;
 mod support;
 mod synthesis;
 mod theory;
+mod trace_options;

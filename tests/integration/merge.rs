@@ -72,6 +72,7 @@ fn shard(parent: &Path, number: u32, seed: u64) -> PathBuf {
         load: 1.0,
         shard: Some((number, 2)),
         allowed: Tier::Read,
+        left_out_time: None,
         took_seconds: 4.0,
         measured: measured(&folder, u64::from(number)),
         void_reasons: Vec::new(),
@@ -81,6 +82,11 @@ fn shard(parent: &Path, number: u32, seed: u64) -> PathBuf {
     };
     std::fs::write(folder.join("report.json"), report.json().unwrap()).unwrap();
     folder
+}
+
+/// The folders of two shards of one replay.
+pub(crate) fn shards(parent: &Path) -> [PathBuf; 2] {
+    [shard(parent, 0, 7), shard(parent, 1, 7)]
 }
 
 /// Copies the runs to `$WSIM_KEEP_RUNS` if it is set, as `tests/hlog/check` does.

@@ -88,3 +88,12 @@ fn json_on_standard_output_equals_the_report_file() {
     let run = simulate(&["--plan", "monolith", "--json", "--no-backtest"]);
     assert_eq!(String::from_utf8(run.output.stdout.clone()).unwrap(), run.read("report.json"));
 }
+
+#[test]
+fn a_balancing_rule_that_no_proxy_of_the_plans_has_is_a_usage_error() {
+    for (rule, said) in [("foo", "nginx has no rule \"foo\""), ("lest_conn", "did you mean \"least_conn\"?")] {
+        let run = simulate(&["--plan", "generic", "--workers", "2", "--balance", "least_conn", "--balance", rule, "--no-backtest"]);
+        assert_eq!(run.status(), Some(2), "{}", run.stderr());
+        assert!(run.stderr().contains("--balance") && run.stderr().contains(said), "{}", run.stderr());
+    }
+}

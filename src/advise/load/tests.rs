@@ -101,7 +101,8 @@ fn syncs_on_cold_caches_cost_more_at_the_upper_end() {
     };
     close(total("generic", 1, |i| i.high), 0.6);
     close(total("generic", 2, |i| i.value), 0.4 + 0.3);
-    close(total("generic", 2, |i| i.high), 1.2);
+    close(total("generic", 2, |i| i.high), 0.4 * 2.0 + 0.2 * 2.4);
+    close(total("generic", 2, |i| i.low), 0.4 + 0.2 * 1.1);
     close(total("sync-split", 2, |i| i.high), 0.6);
 }
 

@@ -68,6 +68,7 @@ pub fn sweep(
     listener: &dyn ProgressListener,
 ) -> Result<Sweep, SweepError> {
     let prepared = PreparedWorkload::new(input.trace, input.endpoints, input.profile, input.window, input.prepare);
+    // A calibration that was interrupted is too rough to simulate with, but the objective can be checked.
     check(&prepared, input, config)?;
     let screen = ScreenConfig { objective: config.objective.clone(), plans: config.plans.clone(), ..ScreenConfig::default() };
     let (trials, overloaded) = candidates::screen_trials(trials, input.profile, &screen, candidates_max(&prepared, config));
@@ -80,7 +81,7 @@ pub fn sweep(
         }
     }
     state.first_round(listener, &mut discarded)?;
-    if state.candidates.is_empty() {
+    if state.candidates.is_empty() && !state.partial {
         let why = discarded.first().map_or_else(|| "none was named".to_owned(), |first| format!("{}: {}", first.plan, first.why));
         return Err(SweepError::NoPlans(why));
     }
@@ -90,7 +91,10 @@ pub fn sweep(
     if sweep.recommended.is_some() {
         sweep.growth_steps = stress::growth(&state, shown, listener)?;
     }
-    sweep.sensitivity = stress::sensitivity(&state, shown, listener)?;
+    if sweep.shown.is_some() {
+        sweep.sensitivity = stress::sensitivity(&state, shown, listener)?;
+    }
+    sweep.partial |= listener.is_cancelled();
     sentences::write(&mut sweep, input.profile, &prepared.notes);
     Ok(sweep)
 }

@@ -148,23 +148,43 @@ fn uneven_pool(plan: &SimulatedPlan) -> Option<String> {
 }
 
 fn sensitivity(sweep: &Sweep) -> Option<String> {
-    let failing: Vec<&StressCase> = sweep.sensitivity.iter().filter(|case| case.meets == Meets::No).collect();
-    if sweep.sensitivity.is_empty() {
+    let cases = &sweep.sensitivity;
+    if cases.is_empty() {
         return None;
     }
-    if failing.is_empty() {
-        return Some(
-            "The verdict is the same with half and twice the CPU demand, and over the whole uncertainty of background CPU.".to_owned(),
-        );
+    let (plan, recommended) = sweep.shown()?;
+    let such = |meets: Meets| cases.iter().filter(move |case| case.meets == meets);
+    let with = |cases: Vec<&StressCase>| list(&cases.iter().map(|case| format!("{} ({})", case.name, case.reason)).collect::<Vec<_>>());
+    if !recommended {
+        let met: Vec<&StressCase> = such(Meets::Yes).collect();
+        let changes = !met.is_empty() && plan.summary.meets != Meets::Yes;
+        return changes.then(|| format!("The estimate matters: with {} the plan meets the objective.", with(met)));
     }
-    let (plan, _) = sweep.shown().filter(|(_, recommended)| *recommended)?;
-    let is_enough = match plan.summary.workers {
-        0 => "one process is not enough".to_owned(),
-        1 => "1 worker is not enough".to_owned(),
-        workers => format!("{workers} workers are not enough"),
-    };
-    let cases: Vec<String> = failing.iter().map(|case| format!("{} ({})", case.name, case.reason)).collect();
-    Some(format!("The estimate matters: with {} {is_enough}.", list(&cases)))
+    let (failing, doubtful): (Vec<_>, Vec<_>) = (such(Meets::No).collect(), such(Meets::Maybe).collect());
+    if failing.is_empty() && doubtful.is_empty() {
+        // Of a sweep that was interrupted some cases are missing.
+        return (!sweep.partial).then(|| {
+            "The verdict is the same with half and twice the CPU demand, and over the whole uncertainty of background CPU.".to_owned()
+        });
+    }
+    let mut parts = Vec::new();
+    if !failing.is_empty() {
+        let is_enough = match plan.summary.workers {
+            0 => "one process is not enough".to_owned(),
+            1 => "1 worker is not enough".to_owned(),
+            workers => format!("{workers} workers are not enough"),
+        };
+        parts.push(format!("with {} {is_enough}", with(failing)));
+    }
+    if !doubtful.is_empty() {
+        let is_enough = match plan.summary.workers {
+            0 => "one process may not be enough".to_owned(),
+            1 => "1 worker may not be enough".to_owned(),
+            workers => format!("{workers} workers may not be enough"),
+        };
+        parts.push(format!("with {} {is_enough}", with(doubtful)));
+    }
+    Some(format!("The estimate matters: {}.", parts.join("; ")))
 }
 
 fn rejected(plan: &SimulatedPlan) -> Option<String> {
@@ -228,3 +248,78 @@ fn peak(sweep: &Sweep) -> String {
 const UNEVEN: f64 = 1.3;
 /// Growth beyond which a prediction is an extrapolation (the customary limit of capacity planning).
 const EXTRAPOLATED: f64 = 2.0;
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::fixture::ProfileFixture;
+    use super::super::super::{ScreenConfig, screen};
+    use super::super::model::{Latency, SimulatedPlan, Sweep};
+    use super::*;
+    use wsim_profile::Window;
+    use wsim_stats::Interval;
+
+    fn sweep(cases: &[(&str, Meets)], recommended: bool) -> Sweep {
+        let profile = ProfileFixture::new().class("sync", 0.1, 10).build();
+        let zero = Interval::exact(0.0);
+        let simulated = SimulatedPlan {
+            summary: PlanSummary { meets: Meets::Yes, ..screen(&profile, &ScreenConfig::default()).candidates.remove(0) },
+            strategy: "monolith".to_owned(),
+            replications: 3,
+            capped: false,
+            groups: Vec::new(),
+            overall: Latency { mean: zero, p50: zero, p95: zero, p99: zero },
+            imbalance: None,
+            working: Vec::new(),
+            working_from_seconds: 0.0,
+            bin_seconds: 1.0,
+            rejected_share: 0.0,
+            extrapolated_share: 0.0,
+        };
+        let case = |(name, meets): &(&str, Meets)| StressCase {
+            name: (*name).to_owned(),
+            factor: 1.0,
+            meets: *meets,
+            reason: "main is busy".to_owned(),
+            busy: zero,
+            busiest: "main".to_owned(),
+            p95_ms: zero,
+        };
+        let window = Window { start_us: 0, end_us: 1 };
+        Sweep {
+            objective: ScreenConfig::default().objective,
+            seed: 1,
+            growth: 1.0,
+            window,
+            peak: window,
+            window_note: String::new(),
+            requests: 1,
+            partial: false,
+            replications: 3,
+            resampled: true,
+            warm_up_seconds: 0.0,
+            candidates: vec![simulated],
+            discarded: Vec::new(),
+            recommended: recommended.then_some(0),
+            shown: Some(0),
+            runner_up: None,
+            comparison: None,
+            growth_steps: Vec::new(),
+            sensitivity: cases.iter().map(case).collect(),
+            verdict: Verdict { decision: Decision::Unknown, text: String::new() },
+            reasons: Vec::new(),
+            assumptions: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_verdict_is_the_same_only_if_every_case_meets_the_objective() {
+        let same = sweep(&[("CPU demand × 2", Meets::Yes)], true);
+        assert!(sensitivity(&same).unwrap().starts_with("The verdict is the same"));
+        let interrupted = Sweep { partial: true, ..same };
+        assert_eq!(sensitivity(&interrupted), None, "cases are missing");
+        let doubtful = sensitivity(&sweep(&[("CPU demand × 0.5", Meets::Yes), ("CPU demand × 2", Meets::Maybe)], true)).unwrap();
+        assert_eq!(doubtful, "The estimate matters: with CPU demand × 2 (main is busy) one process may not be enough.");
+        let both = sensitivity(&sweep(&[("background CPU high", Meets::Maybe), ("CPU demand × 2", Meets::No)], true)).unwrap();
+        assert!(both.contains("CPU demand × 2 (main is busy) one process is not enough; with background CPU high"), "{both}");
+    }
+}

@@ -41,7 +41,7 @@ impl CandidateRuns {
 impl SweepState<'_> {
     fn scenario(&self, config: ReplicationConfig) -> Scenario<'_> {
         let SweepConfig { growth, seed, .. } = *self.config;
-        Scenario { workload: &self.prepared.workload, growth, costs: &self.prepared.costs, seed, config }
+        Scenario { workload: &self.prepared.workload, growth, costs: &self.prepared.costs, seed, config, stop: &self.input.prepare.stop }
     }
 
     /// The first replications of all candidates, a few candidates at a time. After a cancellation the others are discarded.
@@ -51,16 +51,21 @@ impl SweepState<'_> {
         self.warm_up = self.scenario(config).find_warm_up(pilot.candidate())?;
         let all = self.candidates.len();
         let mut done = 0;
-        while done < all && !(done > 0 && listener.is_cancelled()) {
+        while done < all && !listener.is_cancelled() {
             listener.on_progress("candidates", done, all);
             let chosen: Vec<usize> = (done..all.min(done + CANDIDATES_AT_ONCE)).collect();
             self.replicate(&chosen, config.with_fixed_count(config.first_batch()), |_| true)?;
             done += chosen.len();
         }
-        for candidate in self.candidates.drain(done..) {
+        // All must have the same replications, and one says nothing about the spread.
+        let first_batch = config.first_batch() as usize;
+        let any_complete = self.candidates.iter().any(|candidate| candidate.runs.len() >= first_batch);
+        let least = if any_complete { first_batch } else { REPLICATIONS_MIN.min(first_batch) };
+        for candidate in self.candidates.extract_if(.., |candidate| candidate.runs.len() < least) {
             self.partial = true;
             discarded.push(discard(&candidate.trial.plan, "interrupted before it was simulated".to_owned()));
         }
+        self.partial |= listener.is_cancelled();
         Ok(())
     }
 
@@ -118,11 +123,13 @@ impl SweepState<'_> {
 
     /// Measured time of one run, seconds.
     pub(super) fn measured_seconds(&self) -> f64 {
-        (self.input.window.seconds() - self.warm_up.seconds()).max(1e-6)
+        (self.prepared.workload.span.seconds() - self.warm_up.seconds()).max(1e-6)
     }
 }
 
-/// Candidates that share a drawn schedule: limits memory, and the time until a cancellation takes effect.
+/// Candidates that share a drawn schedule: limits memory.
 const CANDIDATES_AT_ONCE: usize = 4;
+/// Fewest replications from which an interrupted candidate is judged.
+const REPLICATIONS_MIN: usize = 2;
 /// Candidates that get more replications.
 const FINALISTS: usize = 4;

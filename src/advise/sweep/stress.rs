@@ -75,12 +75,22 @@ fn case(
     let Ok(deployment) = Deployment::from_plan(&trial.plan, state.input.endpoints, prepared) else { return Ok(None) };
     let config = state.config.replications;
     let config = config.with_fixed_count(REPLICATIONS.min(config.first_batch().max(2)));
-    let scenario = Scenario { workload: &prepared.workload, growth, costs: &prepared.costs, seed: state.config.seed, config };
+    let scenario = Scenario {
+        workload: &prepared.workload,
+        growth,
+        costs: &prepared.costs,
+        seed: state.config.seed,
+        config,
+        stop: &state.input.prepare.stop,
+    };
     let candidate = Candidate { topology: &deployment.topology, routers: &deployment.routers };
     let keep = |replication, run| RunSummary::from_run(replication, &run);
     let mut runs: [Vec<RunSummary>; 1] = [Vec::new()];
     scenario.replicate(&[candidate], &mut runs, state.warm_up, keep, |_| true)?;
     let [runs] = runs;
+    if state.input.prepare.stop.is_set() || runs.is_empty() {
+        return Ok(None);
+    }
     let mut simulated =
         run_summary::simulated_plan(&trial.plan, &trial.strategy, &deployment, &prepared.groups, &runs, state.measured_seconds());
     judge::judge(&mut simulated, &state.config.objective);

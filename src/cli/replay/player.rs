@@ -1,6 +1,5 @@
 //! From a prepared replay to its report: checks the target, primes the devices, runs the schedule, writes the folder.
 
-use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,16 +16,18 @@ use super::config::{ReplayConfig, TargetChoice};
 use super::emulated::{self, Emulated};
 use super::{Replay, limit, prepare};
 use wsim_emulate::EmulatedCluster;
-use wsim_matrix::{CheckedTarget, Manifest, Script, check_target, prime_devices, provision, server_names};
+use wsim_folder::{OutputFolder, create_private};
+use wsim_matrix::{CheckedTarget, KnownServers, Manifest, Script, check_target, prime_devices, provision};
 use wsim_parquet::table_file::TableFile;
 use wsim_profile::Window;
+use wsim_replay::guard::Guard;
 use wsim_replay::metrics::{MetricsRegistry, Source};
 use wsim_replay::record::{LiveStats, Measurements, REQUEST_COLUMNS, Recorder, VoidRules};
 use wsim_replay::{
     self as replay, EngineConfig, FinishedRun, LiveCounters, ReplayedRequests, Run, Schedule, StopReason, StopSignal, TrafficConfig,
 };
-use wsim_report::RunFolder;
 use wsim_report::replay::{LimitStep, Predicted, ReplayReport};
+use wsim_report::{RunFacts, write_report};
 use wsim_trace::Trace;
 use wsim_trace::ingest::Progress;
 
@@ -50,9 +51,10 @@ impl PreparedTarget {
         data: &LogData,
         trace: &Trace,
         replayed: &ReplayedRequests,
+        progress: &Progress,
     ) -> anyhow::Result<Self> {
         let TargetChoice::Server(target) = &config.target else {
-            let emulated = emulated::start(arguments, config, read_config, data, trace, replayed)?;
+            let emulated = emulated::start(arguments, config, read_config, data, trace, replayed, progress)?;
             let Emulated { cluster, checked, world, plan, predicted } = emulated;
             return Ok(Self { checked, world, shown: format!("emulated: {}", plan.name), emulated: Some(cluster), predicted });
         };
@@ -62,13 +64,11 @@ impl PreparedTarget {
             ))
             .into());
         };
-        let world = Manifest::load(path)?;
+        let world = prepare::world_of(path, target)?;
         let shown = target.to_string();
-        if world.target != shown {
-            anyhow::bail!("{} is the world of {}, not of {shown}", path.display(), world.target);
-        }
+        let guard = Guard::new(data.origin(), config.overrides.clone());
         let checked = in_runtime(async {
-            let checked = check_target(target.clone(), config.transport.clone(), server_names(trace), &config.overrides).await?;
+            let checked = check_target(target.clone(), config.transport.clone(), guard, &KnownServers::of_world(&world)).await?;
             let mut client = wsim_transport::Client::new(checked.connector.clone());
             if !provision::has_marker_room(&mut client, &world).await? {
                 anyhow::bail!("{shown} does not have the marker room of {}: run wsim provision first", path.display());
@@ -76,10 +76,6 @@ impl PreparedTarget {
             Ok(checked)
         })?;
         Ok(Self { checked, world, shown, emulated: None, predicted: Vec::new() })
-    }
-
-    pub(super) fn world(&self) -> &Manifest {
-        &self.world
     }
 }
 
@@ -93,6 +89,8 @@ pub(super) struct Player<'a> {
     /// For each endpoint class, whether it is left out.
     pub(super) left_out: &'a [bool],
     pub(super) target: &'a PreparedTarget,
+    /// Sentences about the time that no log covers.
+    pub(super) left_out_time: Option<String>,
     pub(super) stop: Arc<StopSignal>,
     /// What `--metrics` serves.
     pub(super) metrics: Option<&'a MetricsRegistry>,
@@ -181,8 +179,10 @@ impl Player<'_> {
     fn report(&self, run: PlayerRun, load: f64, steps: Vec<LimitStep>) -> ReplayReport {
         let (arguments, summary, replayed) = (self.arguments, &self.data.summary, self.replayed);
         let rows = replayed.rows(&self.script(), self.left_out);
+        let facts = summary.run_facts(Vec::new());
         ReplayReport {
-            facts: summary.run_facts(Vec::new()),
+            left_out_time: self.left_out_time.clone(),
+            facts: RunFacts { partial: facts.partial || run.finished.stopped.is_some(), ..facts },
             target: self.target.shown.clone(),
             server_name: self.target.checked.server_name.clone(),
             window: Window { start_us: replayed.start_us, end_us: replayed.end_us() },
@@ -204,9 +204,7 @@ impl Player<'_> {
 pub(super) fn play(player: &Player<'_>, progress: &Arc<Progress>) -> anyhow::Result<Exit> {
     let (arguments, config) = (player.arguments, player.config);
     let output = &arguments.output;
-    let name = output.name.clone().unwrap_or_else(|| output::free_name(&output.out, &arguments.logs, "-replay", output.force));
-    let folder = RunFolder::create(&output.out, &name, output.force)?;
-    interrupt::unfinished(Some(folder.path().to_owned()));
+    let folder = output::start_folder(output, &output.run_name(&arguments.logs, "-replay"))?;
     let stop = Arc::clone(&player.stop);
     interrupt::on_stop(progress, move || {
         stop.set(StopReason::Interrupted);
@@ -217,9 +215,8 @@ pub(super) fn play(player: &Player<'_>, progress: &Arc<Progress>) -> anyhow::Res
     };
     let report = player.report(run, load, steps);
     let written = write(folder, &report);
-    interrupt::unfinished(None);
     // A run cannot be repeated exactly, so its figures are printed even if the disk is full.
-    output::show(output.print(), &report, written.as_deref().ok())?;
+    output.show(&report, written.as_deref().ok())?;
     written.context("the figures of this run are above; its files are not complete")?;
     let missed = config.find_limit.is_some() && report.limit().is_none();
     Ok(if report.is_void() || missed { Exit::Missed } else { Exit::Done })
@@ -247,13 +244,13 @@ fn last_window(stats: &LiveStats) -> String {
 
 fn create(folder: &Path, name: &str) -> anyhow::Result<Box<dyn Write + Send>> {
     let path = folder.join(name);
-    let file = File::create(&path).with_context(|| format!("could not write {}", path.display()))?;
+    let file = create_private(&path).with_context(|| format!("could not write {}", path.display()))?;
     Ok(Box::new(BufWriter::new(file)))
 }
 
-fn write(folder: RunFolder, report: &ReplayReport) -> anyhow::Result<PathBuf> {
-    folder.write_report(report)?;
-    Ok(folder.finish()?)
+fn write(folder: OutputFolder, report: &ReplayReport) -> anyhow::Result<PathBuf> {
+    write_report(&folder, report)?;
+    output::finish_folder(folder, report.facts.partial)
 }
 
 /// Between the last preparation and the first request.

@@ -4,11 +4,13 @@ use std::ops::RangeInclusive;
 
 use super::super::UsageError;
 use super::super::plan_arg::PlanArg;
+use super::super::reading::{Anonymiser, anonymous_plan};
 use super::super::time_range::TimeRange;
 use super::Simulate;
 use wsim_advise::Objective;
 use wsim_advise::sweep::candidates::{self, BalanceRule, Trial};
 use wsim_advise::sweep::{DiscardedPlan, WindowChoice};
+use wsim_plan::suggest::nearest;
 use wsim_plan::{CheckedPlan, PresetConfig};
 use wsim_profile::Window;
 
@@ -50,10 +52,22 @@ impl SimulateConfig {
         })
     }
 
+    /// With plans whose names are pseudonyms, if names are to be left out.
+    pub(super) fn anonymised(mut self, anonymiser: Option<&Anonymiser>) -> anyhow::Result<Self> {
+        if let Some(anonymiser) = anonymiser {
+            for plan in &mut self.plans {
+                if let PlanArg::Plan(plan) = plan {
+                    **plan = anonymous_plan(plan, &anonymiser.key)?;
+                }
+            }
+        }
+        Ok(self)
+    }
+
     /// The candidates to simulate, and those that a proxy could not be configured for.
     pub(super) fn trials(&self, presets: &PresetConfig) -> anyhow::Result<(Vec<Trial>, Vec<DiscardedPlan>)> {
         if self.plans.is_empty() {
-            return Ok(candidates::apply_rules(candidates::standard_trials(&self.workers, presets), &self.rules));
+            return self.with_rules(candidates::standard_trials(&self.workers, presets));
         }
         let mut trials = Vec::new();
         for plan in &self.plans {
@@ -71,9 +85,62 @@ impl SimulateConfig {
                 PlanArg::Plan(plan) => trials.push(Trial { strategy: plan.name.clone(), plan: CheckedPlan::clone(plan), named: true }),
             }
         }
-        Ok(candidates::apply_rules(trials, &self.rules))
+        self.with_rules(trials)
+    }
+
+    /// The trials with every rule.
+    ///
+    /// # Errors
+    /// A rule that no plan's proxy has.
+    fn with_rules(&self, trials: Vec<Trial>) -> anyhow::Result<(Vec<Trial>, Vec<DiscardedPlan>)> {
+        let (trials, discarded) = candidates::apply_rules(trials, &self.rules);
+        let name = |rule: &BalanceRule| format!(", {}", rule.text);
+        for rule in &self.rules {
+            let is_used = trials.iter().any(|trial| trial.plan.name.ends_with(&name(rule)));
+            if let Some(unusable) = discarded.iter().find(|plan| plan.plan.ends_with(&name(rule))).filter(|_| !is_used) {
+                let near = nearest(&rule.rule, RULES).filter(|near| *near != rule.rule);
+                let hint = near.map_or_else(String::new, |near| format!("; did you mean {near:?}?"));
+                return Err(UsageError(format!("--balance: {}{hint}", unusable.why)).into());
+            }
+        }
+        Ok((trials, discarded))
     }
 }
+
+/// The rules of the proxies by name, for suggestions.
+const RULES: [&str; 31] = [
+    "round robin",
+    "least_conn",
+    "hash",
+    "hash consistent",
+    "ip_hash",
+    "random",
+    "random two least_conn",
+    "roundrobin",
+    "static-rr",
+    "leastconn",
+    "source",
+    "uri",
+    "round_robin",
+    "weighted_round_robin",
+    "random_choose 2",
+    "first",
+    "client_ip_hash",
+    "uri_hash",
+    "wrr",
+    "p2c",
+    "hrw",
+    "leasttime",
+    "byrequests",
+    "bytraffic",
+    "bybusyness",
+    "least_request",
+    "ring_hash",
+    "maglev",
+    "random two",
+    "join the shortest busy queue",
+    "power of two on busy requests",
+];
 
 fn window(arguments: &Simulate) -> anyhow::Result<WindowChoice> {
     match arguments.window.as_str() {

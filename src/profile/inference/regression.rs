@@ -5,8 +5,12 @@
 //! factor that fits best (ridge regression, equal to a normal prior with a standard deviation of 70 % of its mean), and U0 towards
 //! 3 % of a core per process. Windows with a process above 90 % busy are left out, because their work spills into later windows.
 
+use std::collections::BTreeMap;
+
 use crate::process_cpu::{CpuCounter, ProcessCpu};
+use crate::window::observed_time;
 use wsim_endpoints::Endpoint;
+use wsim_stats::ObservedTime;
 use wsim_stats::least_squares::NonNegativeLeastSquares;
 use wsim_trace::Request;
 
@@ -21,7 +25,7 @@ where
 {
     let counters: Vec<&CpuCounter> = cpu.synapse().collect();
     let groups = Groups::new(endpoints);
-    let windows = windows(requests(), &groups, &counters)?;
+    let windows = windows(requests(), &observed_time(requests()), &groups, &counters)?;
     let idle = IDLE_CORES * counters.len() as f64;
 
     // First one speed factor for all groups: its residuals estimate the noise of the windows.
@@ -93,29 +97,41 @@ struct Observed {
     expected: Vec<f64>,
 }
 
-fn windows(requests: impl Iterator<Item = Request>, groups: &Groups, counters: &[&CpuCounter]) -> Option<Vec<Observed>> {
+fn windows(
+    requests: impl Iterator<Item = Request>,
+    covered: &ObservedTime,
+    groups: &Groups,
+    counters: &[&CpuCounter],
+) -> Option<Vec<Observed>> {
     let (start, end) = common_span(counters)?;
     let step = counters.iter().map(|c| c.step_us()).max()?;
-    let width = step.max((end - start) / WINDOWS_MAX);
-    let count = usize::try_from((end - start) / width).ok()?;
+    // Counters may go on where there is no log.
+    let common = covered.within(start, end);
+    let gaps: i64 = common.gaps().map(|(from, to)| to - from).sum();
+    let width = step.max((end - start - gaps) / WINDOWS_MAX);
+    let count = (end - start) / width;
     let seconds = width as f64 / 1e6;
-    let mut expected = vec![vec![0.0; groups.count]; count];
+    let of_span = |(from, to): (i64, i64)| (from - start).div_euclid(width)..(to - start + width - 1).div_euclid(width).min(count);
+    let windows: Vec<i64> = if gaps == 0 { (0..count).collect() } else { common.spans().flat_map(of_span).collect() };
+    let mut expected: BTreeMap<i64, Vec<f64>> = windows.into_iter().map(|window| (window, vec![0.0; groups.count])).collect();
     // The part of the counters' time that the log covers.
     let (mut first, mut last) = (i64::MAX, i64::MIN);
     for request in requests {
         let start_of_work = work_start_us(&request);
-        let window = usize::try_from((start_of_work.saturating_sub(start)).div_euclid(width));
+        let window = start_of_work.saturating_sub(start).div_euclid(width);
         let endpoint = usize::from(request.endpoint.0);
         if (start..=end).contains(&start_of_work) {
             (first, last) = (first.min(start_of_work), last.max(start_of_work));
         }
-        if let (Some(row), Some(&group)) = (window.ok().and_then(|w| expected.get_mut(w)), groups.of_endpoint.get(endpoint)) {
+        if let (Some(row), Some(&group)) = (expected.get_mut(&window), groups.of_endpoint.get(endpoint)) {
             row[group] += groups.prior_us[endpoint] / 1e6 / seconds;
         }
     }
     let slack = width / 10;
-    let observed: Vec<Observed> = (0i64..)
-        .zip(expected)
+    let is_in_gap = |from: i64| common.gaps().any(|(gap_from, gap_to)| from < gap_to - slack && from + width > gap_from + slack);
+    let observed: Vec<Observed> = expected
+        .into_iter()
+        .filter(|(window, _)| !is_in_gap(start + window * width))
         .filter_map(|(window, expected)| {
             let from = start + window * width;
             if from < first.saturating_sub(slack) || from + width > last.saturating_add(slack) {

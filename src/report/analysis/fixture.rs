@@ -6,7 +6,7 @@ use wsim_advise::{Advice, Confidence, ConfidenceLevel, Decision, Meets, Objectiv
 use wsim_plan::{Plan, Pool, Proxy, ProxyKind, Selector, Writers};
 use wsim_profile::{
     Concurrency, Coverage, Demand, DemandMethod, DestinationProfile, Dispersion, EndpointProfile, EventRate, GroupProfile, HeavyHitter,
-    HeavyHitters, LATENCY_BUCKETS_MS, Outcomes, Peak, Peaks, ProcessCoverage, ProcessProfile, Profile, Quantiles, Series, Window,
+    HeavyHitters, LATENCY_BUCKETS_MS, Outcomes, Peak, Peaks, Precision, ProcessCoverage, ProcessProfile, Profile, Quantiles, Series, Window,
 };
 use wsim_stats::Interval;
 use wsim_trace::ingest::{LineTally, MalformedExample};
@@ -350,7 +350,9 @@ fn heavy_hitters() -> HeavyHitters {
         appservices: heavy(&[("@bridge-whatsapp:example.org", 612_000, 18_300.0, 0.149)]),
         user_hhi: Some(0.031),
         distinct_users: 2_114,
+        distinct_users_are: Precision::Exact,
         user_key: "requester in Synapse's log".to_owned(),
+        estimated: Vec::new(),
     }
 }
 
@@ -373,6 +375,7 @@ fn series(groups: &[GroupProfile]) -> Series {
     Series {
         start_us: START_US,
         bin_seconds: 3600.0,
+        skips: Vec::new(),
         groups: groups.iter().map(|group| group.id.clone()).collect(),
         cpu_seconds: groups.iter().enumerate().map(|(i, group)| bins(group.cpu_seconds.unwrap_or(0.0), i)).collect(),
         week: (0..7)

@@ -13,14 +13,14 @@ use crate::charts::Chart;
 use crate::exporter::ReportError;
 use crate::shared::escape;
 use crate::shared::glossary::TERMS;
-use crate::shared::page::{PageFrame, non_empty, run_rows, sentence};
+use crate::shared::page::{self, PageFrame, non_empty, run_rows, sentence};
 use crate::shared::table::Table;
 use crate::shared::verdict::{Fact, VerdictBox, VerdictSection, headline, next_steps};
 use crate::shared::vocabulary;
 use wsim_text as text;
 
 pub(super) fn html(report: &AnalysisReport) -> Result<String, ReportError> {
-    Ok(Page::new(report).render()?)
+    page::render(&Page::new(report))
 }
 
 #[derive(Template)]
@@ -124,7 +124,7 @@ fn traffic_facts(report: &AnalysisReport) -> Vec<Fact> {
     if report.requests() == 0 {
         return Vec::new();
     }
-    let seconds = profile.window.seconds();
+    let seconds = profile.observed_seconds();
     let mut facts = vec![
         Fact {
             label: "Requests",
@@ -164,7 +164,7 @@ fn traffic_facts(report: &AnalysisReport) -> Vec<Fact> {
     if hitters.distinct_users > 0 {
         facts.push(Fact {
             label: "Users",
-            value: text::count(hitters.distinct_users),
+            value: format!("{}{}", hitters.distinct_users_are.prefix(), text::count(hitters.distinct_users)),
             note: format!("identified by {} (see Heavy hitters)", escape::page(&hitters.user_key, 60)),
         });
     }

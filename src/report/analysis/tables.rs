@@ -150,13 +150,17 @@ pub(super) fn heavy_hitters(report: &AnalysisReport) -> Vec<Table> {
         Table {
             id,
             title,
-            note: String::new(),
+            note: if hitters.estimated.iter().any(|kind| kind == id) { ESTIMATED.to_owned() } else { String::new() },
             columns: vec![Column::text(label), Column::number("Requests", ""), Column::number("CPU", "s"), share_column(by_cpu)],
             rows: heavies.iter().map(row).collect(),
         }
     });
     tables.collect()
 }
+
+/// Said of a list of more names than are counted one by one without a trace.
+const ESTIMATED: &str =
+    "Estimates: there are too many names to count each one without a trace. Shares are within about 0.01 percentage points.";
 
 /// Every candidate, in the order of the advice.
 pub(super) fn candidates(report: &AnalysisReport) -> Table {
@@ -210,8 +214,8 @@ pub(super) fn candidate_processes(report: &AnalysisReport) -> Table {
 /// The busiest spans of time.
 pub(super) fn peaks(report: &AnalysisReport) -> Table {
     let profile = &report.profile;
-    let mean_rate = profile.requests as f64 / profile.window.seconds();
-    let mean_cores = report.cpu_seconds().map(|seconds| seconds / profile.window.seconds());
+    let mean_rate = profile.requests as f64 / profile.observed_seconds();
+    let mean_cores = report.cpu_seconds().map(|seconds| seconds / profile.observed_seconds());
     let row = |name: &str, peak: &Peak| {
         let times_mean = peak
             .cores

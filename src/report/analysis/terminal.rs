@@ -120,7 +120,7 @@ fn write_peaks(terminal: &mut TerminalWriter<'_>, report: &AnalysisReport) -> io
         ("CPU cores", Align::Right),
     ]);
     let peaks = &report.profile.peaks;
-    let seconds = report.profile.window.seconds();
+    let seconds = report.profile.observed_seconds();
     let mean = Peak {
         window: report.profile.window,
         requests_per_second: report.profile.requests as f64 / seconds,

@@ -5,7 +5,6 @@ use plotters::style::Color;
 use plotters::style::text_anchor::{HPos, VPos};
 
 use super::canvas::{self, BLUE, ChartText, INK};
-use super::demand_over_time::span_us;
 use super::time_axis::TimeAxis;
 use crate::shared::share;
 use wsim_profile::Profile;
@@ -18,7 +17,7 @@ pub fn arrivals(profile: &Profile) -> String {
 
 /// Whether the log is long enough to show a rhythm by weekday and hour.
 pub fn covers_a_week_rhythm(profile: &Profile) -> bool {
-    profile.window.seconds() >= 2.0 * 86_400.0 && profile.series.week.iter().flatten().any(|&count| count > 0)
+    profile.observed_seconds() >= 2.0 * 86_400.0 && profile.series.week.iter().flatten().any(|&count| count > 0)
 }
 
 fn week(profile: &Profile) -> String {
@@ -103,11 +102,11 @@ fn rate(profile: &Profile) -> String {
             canvas::text(area, &text::tick(tick), (left - 8, y(tick)), 11, (HPos::Right, VPos::Center), 0.75)?;
         }
         canvas::text(area, "requests per second", (left - 8, top - 20), 11, (HPos::Left, VPos::Center), 0.75)?;
-        let axis = TimeAxis { start_us: series.start_us, end_us: series.start_us + span_us(series, bins), left, right };
+        let axis = TimeAxis::of_series(series, bins, left, right);
         let mut outline = vec![(left, bottom)];
         for (bin, &value) in rates.iter().enumerate() {
             outline.extend([(axis.bin(bin, bins), y(value)), (axis.bin(bin + 1, bins), y(value))]);
-            let when = text::date_time(series.start_us + span_us(series, bin));
+            let when = text::date_time(series.bin_start_us(bin));
             hovers.add(
                 (axis.bin(bin, bins), top),
                 (axis.bin(bin + 1, bins), bottom),

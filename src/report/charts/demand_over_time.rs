@@ -39,7 +39,7 @@ pub fn demand_over_time(profile: &Profile) -> String {
             canvas::text(area, &text::tick(tick), (LEFT - 8, y(tick)), 11, (HPos::Right, VPos::Center), 0.75)?;
         }
         canvas::text(area, unit, (LEFT - 8, TOP - 22), 11, (HPos::Left, VPos::Center), 0.75)?;
-        let axis = TimeAxis { start_us: series.start_us, end_us: series.start_us + span_us(series, bins), left: LEFT, right: RIGHT };
+        let axis = TimeAxis::of_series(series, bins, LEFT, RIGHT);
         stack(area, &layers, axis, &y)?;
         peak(area, profile, axis)?;
         legend(area, &layers)?;
@@ -88,7 +88,7 @@ fn layers(series: &Series) -> Vec<Layer> {
     layers
 }
 
-fn stack(area: &Area<'_>, layers: &[Layer], axis: TimeAxis, y: &dyn Fn(f64) -> i32) -> Drawn {
+fn stack(area: &Area<'_>, layers: &[Layer], axis: TimeAxis<'_>, y: &dyn Fn(f64) -> i32) -> Drawn {
     let bins = layers.first().map_or(0, |layer| layer.values.len());
     let mut floor = vec![0.0; bins];
     for (index, layer) in layers.iter().enumerate() {
@@ -109,7 +109,7 @@ fn stack(area: &Area<'_>, layers: &[Layer], axis: TimeAxis, y: &dyn Fn(f64) -> i
 }
 
 /// Shades the peak, widened if it would be too thin to see.
-fn peak(area: &Area<'_>, profile: &Profile, axis: TimeAxis) -> Drawn {
+fn peak(area: &Area<'_>, profile: &Profile, axis: TimeAxis<'_>) -> Drawn {
     let window = profile.peaks.five_minutes.window;
     if window.end_us <= axis.start_us || window.start_us >= axis.end_us || window.end_us <= window.start_us {
         return Ok(());
@@ -134,21 +134,15 @@ fn legend(area: &Area<'_>, layers: &[Layer]) -> Drawn {
     Ok(())
 }
 
-fn hover(hovers: &mut HoverValues, series: &Series, layers: &[Layer], totals: &[f64], axis: TimeAxis) {
+fn hover(hovers: &mut HoverValues, series: &Series, layers: &[Layer], totals: &[f64], axis: TimeAxis<'_>) {
     for (bin, total) in totals.iter().enumerate() {
-        let when = text::date_time(series.start_us + span_us(series, bin));
+        let when = text::date_time(series.bin_start_us(bin));
         let mut text = format!("{when} UTC: {} {}", text::number(*total), unit(series));
         for layer in layers.iter().filter(|layer| layer.values[bin] > 0.0) {
             text.push_str(&format!("\n{}: {}", layer.name, text::number(layer.values[bin])));
         }
         hovers.add((axis.bin(bin, totals.len()), TOP), (axis.bin(bin + 1, totals.len()), BOTTOM), &text);
     }
-}
-
-/// Time that `bins` bins span, µs.
-#[expect(clippy::cast_possible_truncation, reason = "a log spans far less than 292,000 years; the cast saturates")]
-pub(super) fn span_us(series: &Series, bins: usize) -> i64 {
-    (series.bin_seconds * 1e6 * bins as f64) as i64
 }
 
 fn colour(index: usize) -> plotters::style::RGBColor {

@@ -4,7 +4,6 @@ use plotters::style::text_anchor::{HPos, VPos};
 
 use super::arrivals::draw_colour_scale;
 use super::canvas::{self, BLUE, ChartText, INK};
-use super::demand_over_time::span_us;
 use super::time_axis::TimeAxis;
 use wsim_profile::{LATENCY_BUCKETS_MS, Profile};
 use wsim_text as text;
@@ -24,7 +23,7 @@ pub fn latency_over_time(profile: &Profile) -> String {
     let rows = i32::try_from(heat.len()).unwrap_or(0);
     let bottom = TOP + rows * ROW_HEIGHT;
     canvas::svg(&chart_text, (960, u32::try_from(bottom + 76).unwrap_or(300)), |area, hovers| {
-        let axis = TimeAxis { start_us: series.start_us, end_us: series.start_us + span_us(series, bins), left: LEFT, right: RIGHT };
+        let axis = TimeAxis::of_series(series, bins, LEFT, RIGHT);
         for (bucket, row) in heat.iter().enumerate() {
             let y = bottom - (i32::try_from(bucket).unwrap_or(0) + 1) * ROW_HEIGHT;
             canvas::text(area, &label(bucket), (LEFT - 10, y + ROW_HEIGHT / 2), 11, (HPos::Right, VPos::Center), 0.85)?;
@@ -47,7 +46,7 @@ pub fn latency_over_time(profile: &Profile) -> String {
                     heat[bucket].get(bin).filter(|count| **count > 0).map(|&count| format!("{}: {}", label(bucket), text::count(count)))
                 })
                 .collect();
-            let when = text::date_time(series.start_us + span_us(series, bin));
+            let when = text::date_time(series.bin_start_us(bin));
             hovers.add((axis.bin(bin, bins), TOP), (axis.bin(bin + 1, bins), bottom), &format!("{when} UTC\n{}", lines.join("\n")));
         }
         axis.draw(area, bottom)?;

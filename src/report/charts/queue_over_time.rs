@@ -19,6 +19,10 @@ pub fn queue_over_time(sweep: &Sweep) -> String {
         title: "Requests in progress over time, by plan",
         summary: panels.iter().map(|panel| format!("{}: at most {}. ", panel.name, text::number(panel.largest()))).collect(),
     };
+    // The simulation leaves out what no log covers.
+    let simulated_end_us = panels.iter().map(|panel| panel.bin_start_us(panel.candidate.working.len())).max();
+    let cut_end_us = simulated_end_us.filter(|end_us| sweep.window.end_us - end_us > NOTICEABLE_US);
+    let end_us = cut_end_us.unwrap_or(sweep.window.end_us);
     let ticks = canvas::ticks(panels.iter().map(Panel::largest).fold(0.0, f64::max));
     let rows = i32::try_from(panels.len()).unwrap_or(0).div_euclid(COLUMNS) + i32::from(!panels.len().is_multiple_of(COLUMNS as usize));
     let height = TOP + rows * PANEL_PITCH + 34;
@@ -27,7 +31,7 @@ pub fn queue_over_time(sweep: &Sweep) -> String {
             let left = LEFT + index % COLUMNS * (PANEL_WIDTH + GAP);
             let top = TOP + index / COLUMNS * PANEL_PITCH;
             let frame = Frame {
-                axis: TimeAxis { start_us: sweep.window.start_us, end_us: sweep.window.end_us, left, right: left + PANEL_WIDTH },
+                axis: TimeAxis { start_us: sweep.window.start_us, end_us, left, right: left + PANEL_WIDTH, series: None },
                 top,
                 bottom: top + PANEL_HEIGHT,
                 max: ticks.last().copied().unwrap_or(1.0),
@@ -36,7 +40,11 @@ pub fn queue_over_time(sweep: &Sweep) -> String {
             panel.draw(area, hovers, &frame)?;
         }
         let day = text::strftime(sweep.window.start_us, "%A %-d %B %Y");
-        let text = format!("{day}, UTC. Shaded: the peak (busiest five minutes). Vertical axes: requests in progress.");
+        let text = if cut_end_us.is_some() {
+            format!("Simulated time from {day} on, without the gaps of the log. Vertical axes: requests in progress.")
+        } else {
+            format!("{day}, UTC. Shaded: the peak (busiest five minutes). Vertical axes: requests in progress.")
+        };
         canvas::text(area, &text, (LEFT, height - 14), 11, (HPos::Left, VPos::Center), 0.75)
     })
 }
@@ -50,7 +58,7 @@ struct Panel<'a> {
 
 /// Position and axes of a panel.
 struct Frame {
-    axis: TimeAxis,
+    axis: TimeAxis<'static>,
     top: i32,
     bottom: i32,
     /// Value at the top.
@@ -161,6 +169,8 @@ fn micros(seconds: f64) -> i64 {
 }
 
 const PANELS_MAX: usize = 9;
+/// Gaps of an hour and more are left out.
+const NOTICEABLE_US: i64 = 3_000_000_000;
 /// Values in a panel that a pointer can tell apart.
 const HOVERS_MAX: usize = 40;
 const COLUMNS: i32 = 3;

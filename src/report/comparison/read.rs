@@ -38,8 +38,10 @@ pub enum ReadError {
 /// # Errors
 /// [`ReadError`] if the text is not a report, or does not contain that plan.
 pub fn read(name: &str, text: &str, plan: Option<&str>) -> Result<Run, ReadError> {
-    let schema: Schema = serde_json::from_str(text).map_err(ReadError::NotJson)?;
-    match schema.schema.as_ref().and_then(serde_json::Value::as_str) {
+    let schema: Schema<'_> = serde_json::from_str(text).map_err(ReadError::NotJson)?;
+    // Whatever else it is, is not taken into memory.
+    let schema: Option<String> = schema.schema.and_then(|schema| serde_json::from_str(schema.get()).ok());
+    match schema.as_deref() {
         None => Err(ReadError::NoSchema),
         Some("wsim.analysis/1") => {
             let file = serde_json::from_str(text).map_err(|source| ReadError::Damaged { schema: "wsim.analysis/1", source })?;
@@ -55,7 +57,8 @@ pub fn read(name: &str, text: &str, plan: Option<&str>) -> Result<Run, ReadError
 }
 
 fn analysis(name: &str, file: Analysis) -> Run {
-    let seconds = file.window.seconds.max(1e-6);
+    let gaps: f64 = file.gaps.iter().map(|gap| gap.seconds).sum();
+    let seconds = (file.window.seconds - gaps).max(1e-6);
     let groups = file.groups.into_iter().filter(|group| !group.internal).map(|group| RunGroup {
         id: group.id,
         requests: group.requests,
@@ -189,8 +192,9 @@ fn quantile(times: &LatencyHistogram, quantile: f64) -> Option<Interval> {
 }
 
 #[derive(Deserialize)]
-struct Schema {
-    schema: Option<serde_json::Value>,
+struct Schema<'t> {
+    #[serde(borrow)]
+    schema: Option<&'t serde_json::value::RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -205,6 +209,8 @@ struct Analysis {
     command: String,
     partial: bool,
     window: Span,
+    #[serde(default)]
+    gaps: Vec<Span>,
     groups: Vec<GroupProfile>,
     processes: Vec<ProcessProfile>,
 }

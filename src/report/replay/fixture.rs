@@ -56,6 +56,7 @@ pub(crate) fn report() -> ReplayReport {
         load: 1.5,
         shard: None,
         allowed: Tier::Read,
+        left_out_time: None,
         took_seconds: 180.5,
         measured: recorder.finish().0,
         void_reasons: Vec::new(),

@@ -8,7 +8,7 @@ use crate::exporter::Report;
 use crate::exporter::ReportError;
 use crate::shared::escape;
 use crate::shared::glossary::TERMS;
-use crate::shared::page::{PageFrame, run_rows, sentence};
+use crate::shared::page::{self, PageFrame, run_rows, sentence};
 use crate::shared::table::Table;
 use crate::shared::verdict::{VerdictSection, next_steps};
 use crate::shared::vocabulary;
@@ -24,7 +24,7 @@ pub(super) fn html(report: &ReplayReport) -> Result<String, ReportError> {
         assumptions: vec![ASSUMPTION.to_owned()],
         terms: &TERMS,
     };
-    Ok(page.render()?)
+    page::render(&page)
 }
 
 #[derive(Template)]
@@ -72,7 +72,12 @@ fn method(report: &ReplayReport) -> Vec<(&'static str, String)> {
         ("Requests allowed", report.allowed.name().to_owned()),
         ("Duration", text::duration(report.took_seconds)),
     ];
-    rows.into_iter().chain(run_rows(&report.facts, report.facts.seed)).map(|(label, text)| (label, sentence(&text))).collect()
+    let left_out = report.left_out_time.iter().map(|text| ("Left out", text.clone()));
+    rows.into_iter()
+        .chain(left_out)
+        .chain(run_rows(&report.facts, report.facts.seed))
+        .map(|(label, text)| (label, sentence(&text)))
+        .collect()
 }
 
 /// The result in a few words.

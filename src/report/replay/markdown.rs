@@ -24,6 +24,9 @@ pub(super) fn markdown(report: &ReplayReport) -> String {
         report.allowed.name()
     );
     push(&mut out, &sentence(&circumstances));
+    if let Some(left_out) = &report.left_out_time {
+        push(&mut out, &sentence(left_out));
+    }
     for table in report.tables() {
         section(&mut out, &table, 2);
     }

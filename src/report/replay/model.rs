@@ -21,6 +21,8 @@ pub struct ReplayReport {
     pub server_name: Option<String>,
     /// Part of the log that was replayed.
     pub window: Window,
+    /// Sentences about the time that was left out because no log covers it.
+    pub left_out_time: Option<String>,
     /// Seconds of the log per second of the replay.
     pub speed: f64,
     /// Users per user of the log.

@@ -71,6 +71,7 @@ pub fn read(text: &str) -> Result<ReplayReport, ReadError> {
         target: file.target,
         server_name: file.server_name,
         window: Window { start_us: file.window.start.as_microsecond(), end_us: file.window.end.as_microsecond() },
+        left_out_time: file.left_out_time,
         speed: file.speed,
         load: file.load,
         shard: file.shard.map(|[part, of]| (part, of)),
@@ -96,6 +97,9 @@ pub fn read(text: &str) -> Result<ReplayReport, ReadError> {
 
 fn measured(file: &File) -> Result<Measurements, ReadError> {
     let histograms = &file.histograms;
+    if file.groups.len() + file.upstreams.len() > PARTS_MAX {
+        return Err(ReadError::Sums(format!("there are more than {PARTS_MAX} groups and upstreams")));
+    }
     if file.groups.len() != histograms.groups.len() || file.upstreams.len() != histograms.upstreams.len() {
         return Err(ReadError::Sums("there are more or fewer histograms than groups and upstreams".to_owned()));
     }
@@ -120,6 +124,9 @@ fn measured(file: &File) -> Result<Measurements, ReadError> {
         rate_limited: file.limited,
     })
 }
+
+/// A replay tells 254 upstreams apart. A histogram takes 270 kB, whatever its text takes.
+const PARTS_MAX: usize = 400;
 
 fn tally(id: &str, counts: &WireTally, histograms: &TallyTimes) -> Result<Tally, ReadError> {
     Ok(Tally {
@@ -183,6 +190,8 @@ struct File {
     target: String,
     server_name: Option<String>,
     window: Span,
+    #[serde(default)]
+    left_out_time: Option<String>,
     speed: f64,
     load: f64,
     shard: Option<[u32; 2]>,

@@ -27,6 +27,9 @@ pub(super) fn terminal(out: &mut dyn Write, report: &ReplayReport, files: Option
     terminal.empty_line()?;
     terminal.labelled("Lateness", &report.lateness_sentence(), anstyle::Style::new())?;
     terminal.labelled("Sent", &report.replayed_share_sentence(), anstyle::Style::new())?;
+    if let Some(left_out) = &report.left_out_time {
+        terminal.labelled("Left out", left_out, anstyle::Style::new())?;
+    }
     if let Some(limit) = report.limit() {
         let text = format!("{:.2}× the logged users, {} requests/s", limit.load, text::number(limit.rate));
         terminal.labelled("Limit", &text, bold())?;

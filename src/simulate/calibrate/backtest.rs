@@ -101,6 +101,8 @@ pub enum BacktestError {
     NothingObserved,
     #[error("the log is too short for a back-test: {0} s are left, at least 20 are needed")]
     TooShort(u64),
+    #[error("interrupted")]
+    Interrupted,
     #[error(transparent)]
     Topology(#[from] TopologyError),
 }
@@ -121,12 +123,19 @@ pub fn backtest(
 ) -> Result<Backtest, BacktestError> {
     let whole = profile.window;
     let start_us = whole.start_us.saturating_add(i64::try_from(config.skip.nanos() / 1000).unwrap_or(i64::MAX));
-    let seconds = whole.end_us.saturating_sub(start_us) / 1_000_000;
+    // Both halves have as much of the log, wherever its gaps are.
+    let covered = wsim_profile::observed_time(trace.requests()).within(start_us, whole.end_us);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds of a log")]
+    let seconds = covered.seconds() as u64;
     if seconds < SECONDS_MIN {
-        return Err(BacktestError::TooShort(u64::try_from(seconds).unwrap_or(0)));
+        return Err(BacktestError::TooShort(seconds));
     }
-    let middle = start_us + (whole.end_us - start_us) / 2;
-    let halves = [Window { start_us, end_us: middle }, Window { start_us: middle, end_us: whole.end_us }];
+    let middle = covered.middle_us();
+    let half = |start_us: i64, end_us: i64| {
+        let (start_us, end_us) = covered.within(start_us, end_us).ends().unwrap_or((start_us, end_us));
+        Window { start_us, end_us }
+    };
+    let halves = [half(start_us, middle), half(middle, whole.end_us)];
     let mut tally = Tally { from_synapse: trace.any_has(flag::COST), ..Tally::default() };
     let mut notes = Vec::new();
     for (evaluated, calibration) in [(halves[0], halves[1]), (halves[1], halves[0])] {
@@ -136,6 +145,9 @@ pub fn backtest(
         let simulated = Window { start_us: evaluated.start_us.saturating_sub(before), ..evaluated };
         let prepared = PreparedWorkload::new(trace, endpoints, profile, simulated, &prepare);
         tally.add(trace, endpoints, &prepared, &prepare, config)?;
+        if prepare.stop.is_set() {
+            return Err(BacktestError::Interrupted);
+        }
         notes.clone_from(&prepared.notes);
     }
     notes.insert(0, format!("two spans of {} s, each predicted after calibration on the other", seconds / 2));
@@ -187,9 +199,9 @@ impl Tally {
             warm_up: config.warm_up,
             ..ReplicationConfig::default()
         };
-        let replications = replications.with_fixed_count(config.replications);
+        let (replications, stop) = (replications.with_fixed_count(config.replications), &prepare.stop);
         let scenario =
-            Scenario { workload: &observed.workload, growth: 1.0, costs: &prepared.costs, seed: config.seed, config: replications };
+            Scenario { workload: &observed.workload, growth: 1.0, costs: &prepared.costs, seed: config.seed, config: replications, stop };
         let candidate = Candidate { topology: &observed.topology, routers: &observed.routers };
         let mut runs: [Vec<RunResult>; 1] = [Vec::new()];
         scenario.replicate(&[candidate], &mut runs, config.warm_up, |_, run| run, |_| true)?;
@@ -211,9 +223,10 @@ impl Tally {
         let workload = &observed.workload;
         let warm_up_us = i64::try_from(config.warm_up.nanos() / 1000).unwrap_or(i64::MAX);
         let from_us = workload.origin_us.saturating_add(warm_up_us);
-        let until_us = workload.origin_us.saturating_add(i64::try_from(workload.span.nanos() / 1000).unwrap_or(i64::MAX));
-        let seconds = until_us.saturating_sub(from_us) as f64 / 1e6;
-        self.seconds += seconds;
+        let until_us = prepared.time.ends().map_or(from_us, |(_, end)| end);
+        let measured = prepared.time.within(from_us, until_us);
+        // On the clock of the simulation, which has a pause for each gap.
+        self.seconds += (prepared.time.length_us() as f64 / 1e6 - config.warm_up.seconds()).max(0.0);
         let mut logged = vec![(0_u64, 0.0); observed.topology.processes.len()];
         for (request, record) in prepared.requests(trace, endpoints).zip(&workload.records) {
             let start = request.arrival_us.saturating_add(request.long_poll_wait_us().into());
@@ -231,7 +244,7 @@ impl Tally {
             let busy = self.processes.entry(spec.name.clone()).or_default();
             busy.requests += requests;
             busy.measured = counter.is_some();
-            busy.observed += counter.map_or(cpu, |counter| counter.seconds_between(from_us, until_us)) / spec.cpu.capacity();
+            busy.observed += counter.map_or(cpu, |counter| counter.seconds_within(&measured)) / spec.cpu.capacity();
         }
     }
 
@@ -319,7 +332,7 @@ fn compared((name, figure, requests): (&str, Figure, u64), observed: f64, predic
     ComparedFigure { name: name.to_owned(), figure, requests, observed, predicted, error, limit, counts: requests >= REQUESTS_MIN }
 }
 
-const SECONDS_MIN: i64 = 20;
+const SECONDS_MIN: u64 = 20;
 const REQUESTS_MIN: u64 = 50;
 const LIMIT_UTILISATION: f64 = 0.10;
 const LIMIT_TIMES: f64 = 0.30;

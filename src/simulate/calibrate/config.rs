@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::engine::StopFlag;
 use crate::engine::time::Span;
 use crate::station::Cpu;
 use wsim_profile::{ProcessCpu, Window};
@@ -29,6 +30,8 @@ pub struct PrepareConfig {
     /// Cores that all processes and the database share, above 0. `None`: each process has a core of its own, and the database takes as
     /// long as observed.
     pub cores: Option<f64>,
+    /// Ends the simulations of the calibration early; the calibration then is a rough one.
+    pub stop: StopFlag,
 }
 
 impl Default for PrepareConfig {
@@ -43,6 +46,7 @@ impl Default for PrepareConfig {
             connections: 5,
             quota_period: Span::from_millis(100),
             cores: None,
+            stop: StopFlag::default(),
         }
     }
 }

@@ -19,8 +19,8 @@ use super::served_by::{ServedBy, is_persist_rpc};
 use wsim_endpoints::Endpoint;
 use wsim_profile::process_cpu::CpuCounter;
 use wsim_profile::{Profile, Window};
-use wsim_stats::Interval;
 use wsim_stats::least_squares::NonNegativeLeastSquares;
+use wsim_stats::{Interval, ObservedTime};
 use wsim_text::prose;
 use wsim_trace::{NameId, Names, Request, flag};
 
@@ -71,10 +71,9 @@ enum Role {
 
 /// Logged CPU and events of each process in each window of time.
 pub(super) struct LoggedCpu<'a> {
-    window: Window,
     names: &'a Names,
     served_by: &'a ServedBy,
-    width_us: i64,
+    windows: Vec<Window>,
     processes: BTreeMap<NameId, Process>,
     /// Events written in each window.
     events: Vec<f64>,
@@ -91,28 +90,18 @@ struct Process {
 }
 
 impl<'a> LoggedCpu<'a> {
-    pub(super) fn new(window: Window, names: &'a Names, served_by: &'a ServedBy, config: &PrepareConfig) -> Self {
+    pub(super) fn new(time: &ObservedTime, names: &'a Names, served_by: &'a ServedBy, config: &PrepareConfig) -> Self {
         let step = config.process_cpu.as_ref().and_then(|cpu| cpu.counters().iter().map(|counter| counter.step_us()).max());
-        let length = (window.end_us - window.start_us).max(1);
-        let width_us = step.unwrap_or(length).max(length / WINDOWS_MAX).clamp(1_000_000, length.max(1_000_000));
-        let count = usize::try_from(length / width_us).unwrap_or(0).max(1);
-        Self {
-            window,
-            names,
-            served_by,
-            width_us,
-            processes: BTreeMap::new(),
-            events: vec![0.0; count],
-            creations: vec![0.0; count],
-            persist_rpcs: 0,
-        }
+        let windows = windows(time, step);
+        let (events, creations) = (vec![0.0; windows.len()], vec![0.0; windows.len()]);
+        Self { names, served_by, windows, processes: BTreeMap::new(), events, creations, persist_rpcs: 0 }
     }
 
     /// Counts a request; traffic between processes counts too. `persists`: the request makes an event.
     pub(super) fn observe(&mut self, request: &Request, endpoints: &[Endpoint], persists: bool) {
         let start = request.arrival_us.saturating_add(request.long_poll_wait_us().into());
-        let Ok(number) = usize::try_from((start - self.window.start_us).max(-1) / self.width_us) else { return };
-        if start < self.window.start_us || number >= self.events.len() {
+        let Some(number) = self.windows.partition_point(|window| window.start_us <= start).checked_sub(1) else { return };
+        if start >= self.windows[number].end_us {
             return;
         }
         let process = self.processes.entry(self.served_by.process_of(request)).or_default();
@@ -133,7 +122,11 @@ impl<'a> LoggedCpu<'a> {
 
     /// Events written per second.
     pub(super) fn events_per_second(&self) -> f64 {
-        self.written().iter().sum::<f64>() / (self.events.len() as f64 * self.width_us as f64 / 1e6)
+        self.written().iter().sum::<f64>() / self.seconds()
+    }
+
+    fn seconds(&self) -> f64 {
+        self.windows.iter().map(Window::seconds).sum::<f64>().max(1e-6)
     }
 
     fn written(&self) -> &[f64] {
@@ -155,8 +148,7 @@ impl<'a> LoggedCpu<'a> {
     /// Without process CPU: the profile's coverage factor, which is an assumption with a range, less the part of the other terms.
     fn assume(&self, profile: &Profile) -> CpuAttribution {
         let serving: Vec<&Process> = self.serving().map(|(_, process)| process).collect();
-        let seconds = self.events.len() as f64 * self.width_us as f64 / 1e6;
-        let logged = serving.iter().map(|process| process.client_cpu).sum::<f64>() / seconds / serving.len().max(1) as f64;
+        let logged = serving.iter().map(|process| process.client_cpu).sum::<f64>() / self.seconds() / serving.len().max(1) as f64;
         let fixed = IDLE.value + REPLICATION.value * self.events_per_second();
         let factor = profile.coverage.factor;
         let demand_covers_all = profile.coverage.measured && profile.coverage.processes.is_empty();
@@ -204,12 +196,11 @@ impl<'a> LoggedCpu<'a> {
                 _ => Role::Idle,
             };
             let (first, last) = counter.span_us();
-            let rows = (0..self.events.len()).filter_map(|number| {
-                let start = self.window.start_us + self.width_us * i64::try_from(number).unwrap_or(0);
-                let end = start + self.width_us;
+            let rows = self.windows.iter().enumerate().filter_map(|(number, window)| {
+                let Window { start_us: start, end_us: end } = *window;
                 let (cpu, fetched) = logged.and_then(|(_, process)| process.windows.get(&number)).copied().unwrap_or_default();
                 (start >= first && end <= last).then(|| WindowRow {
-                    seconds: self.width_us as f64 / 1e6,
+                    seconds: window.seconds(),
                     cpu: counter.seconds_between(start, end),
                     logged: cpu,
                     fetched,
@@ -221,6 +212,22 @@ impl<'a> LoggedCpu<'a> {
         };
         counters.synapse().map(one).filter(|process| !process.rows.is_empty()).collect()
     }
+}
+
+/// Windows of the longest step of the counters in each span of the time; without counters and in a short span one window.
+fn windows(time: &ObservedTime, step_us: Option<i64>) -> Vec<Window> {
+    #[expect(clippy::cast_possible_truncation, reason = "a length of time in µs")]
+    let all_us = (time.seconds() * 1e6) as i64;
+    let of_span = |(start_us, end_us): (i64, i64)| {
+        let length = end_us - start_us;
+        let width_us = step_us.unwrap_or(length).max(all_us / WINDOWS_MAX).clamp(1_000_000, length.max(1_000_000));
+        (0..(length / width_us).max(1)).map(move |number| {
+            let start_us = start_us + width_us * number;
+            Window { start_us, end_us: start_us + width_us }
+        })
+    };
+    let windows: Vec<Window> = time.spans().flat_map(of_span).collect();
+    if windows.is_empty() { vec![Window { start_us: 0, end_us: 1_000_000 }] } else { windows }
 }
 
 /// Unknowns are in units of their priors, so that the strengths of the priors can be compared.

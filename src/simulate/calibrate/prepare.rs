@@ -22,7 +22,7 @@ use crate::synapse::workload::Workload;
 use wsim_endpoints::Endpoint;
 use wsim_plan::BackgroundRoles;
 use wsim_profile::{Profile, Window};
-use wsim_stats::DurationHistogram;
+use wsim_stats::{DurationHistogram, ObservedTime};
 use wsim_trace::{NameId, Names, Request, Trace, flag};
 
 /// A workload and its costs.
@@ -30,6 +30,8 @@ use wsim_trace::{NameId, Names, Request, Trace, flag};
 pub struct PreparedWorkload {
     /// The client and federation requests of the window.
     pub workload: Workload,
+    /// The time of the workload, whose clock the records' arrivals are on.
+    pub time: ObservedTime,
     /// Costs that no request line shows.
     pub costs: Costs,
     /// Endpoint groups, by the `group` of the workload's classes.
@@ -61,14 +63,18 @@ impl PreparedWorkload {
     pub fn new(trace: &Trace, endpoints: &[Endpoint], profile: &Profile, window: Window, config: &PrepareConfig) -> Self {
         let classes = ClassTable::from_endpoints(endpoints);
         let mean_cpu = MeanCpu::from_profile(endpoints, profile);
-        let calibration = config.calibration.unwrap_or(profile.window);
+        // Costs come from all of the log, and the clock of the simulation runs only while there is a log.
+        let covered = wsim_profile::observed_time(trace.requests());
+        let fitted_on = config.calibration.unwrap_or(profile.window);
+        let calibration = covered.within(fitted_on.start_us, fitted_on.end_us);
+        let simulated = time_of(&covered, window);
         let served_by = ServedBy::from_trace(trace);
-        let data = CalibrationData::from_trace(trace, endpoints, &classes, &mean_cpu, &served_by, calibration, config);
+        let data = CalibrationData::from_trace(trace, endpoints, &classes, &mean_cpu, &served_by, &calibration, config);
         let attribution = data.logged.attribute(profile, config);
         let mut own_background = attribution.own_background.clone();
         let role_background = background_roles::take(&mut own_background);
         let persist = PersistCosts::new(&data.persist_rpcs, &attribution);
-        let machine = config.cores.map(|cores| fit_machine(cores, trace, calibration, config.process_cpu.as_ref()));
+        let machine = config.cores.map(|cores| fit_machine(cores, trace, &calibration, config.process_cpu.as_ref()));
         let costs = Costs {
             machine: machine.as_ref().map(|(machine, _)| *machine),
             cpu_factor: config.demand,
@@ -82,21 +88,21 @@ impl PreparedWorkload {
         let mut notes = notes(profile, &data, &attribution, &persist);
         notes.extend(background_roles::note(&role_background));
         notes.extend(machine.map(|(_, note)| note));
-        let workload = |window: Window| {
+        let workload = |time: &ObservedTime| {
             let requests = trace.requests().map(|request| mean_cpu.fill(request));
-            let bounds = (window.start_us, window.end_us);
             let mut processes = Vec::new();
             let class = |request: &Request| {
                 let class = class_of(request, endpoints, &served_by)?;
                 processes.push(if request.process.is_some() { request.process } else { request.upstream });
                 Some(class)
             };
-            let mut workload = Workload::from_requests(requests, bounds, classes.classes.clone(), class);
+            let mut workload = Workload::from_requests(requests, time, classes.classes.clone(), class);
             coalesce(&mut workload.records, &processes, 1.0 + costs.unlogged_cpu);
             workload
         };
         let mut prepared = Self {
-            workload: workload(calibration),
+            workload: workload(&calibration),
+            time: calibration.clone(),
             costs,
             groups: classes.groups.clone(),
             notes,
@@ -111,8 +117,9 @@ impl PreparedWorkload {
             is_measured: attribution.is_measured,
         };
         let shares = prepared.unloaded_shares(trace, endpoints, &data.wall_times, config);
-        if calibration != window {
-            prepared.workload = workload(window);
+        if calibration != simulated {
+            prepared.workload = workload(&simulated);
+            prepared.time = simulated;
         }
         unloaded::scale_delays(&mut prepared.workload, &shares);
         for (class, share) in prepared.workload.classes.iter_mut().zip(&shares) {
@@ -128,8 +135,8 @@ impl PreparedWorkload {
     fn unloaded_shares(&self, trace: &Trace, endpoints: &[Endpoint], wall_times: &WallTimes, config: &PrepareConfig) -> Vec<f64> {
         let costs = Costs { cpu_factor: 1.0, ..self.costs };
         let observed = self.observed_deployment(trace, endpoints, &config.limits);
-        let shares = observed.and_then(|observed| unloaded::fit_shares(&observed, wall_times, &costs));
-        shares.unwrap_or_else(|_| vec![1.0; self.workload.classes.len()])
+        let shares = observed.and_then(|observed| unloaded::fit_shares(&observed, wall_times, &costs, &config.stop));
+        shares.ok().flatten().unwrap_or_else(|| vec![1.0; self.workload.classes.len()])
     }
 
     /// The deployment that wrote the logs. Processes that `limits` does not name have a whole core.
@@ -167,7 +174,7 @@ impl PreparedWorkload {
     pub fn records_of(&self, requests: &[Request], endpoints: &[Endpoint]) -> Vec<Option<u32>> {
         let mut next = 0;
         let mut record = |request: &Request| {
-            class_of(request, endpoints, &self.served_by)?;
+            class_of(request, endpoints, &self.served_by).filter(|_| self.time.contains(request.arrival_us))?;
             next += 1;
             (next <= self.workload.records.len()).then(|| u32::try_from(next - 1).ok())?
         };
@@ -176,11 +183,17 @@ impl PreparedWorkload {
 
     /// The trace's requests behind the workload's records, in their order.
     pub(super) fn requests<'t>(&'t self, trace: &'t Trace, endpoints: &'t [Endpoint]) -> impl Iterator<Item = Request> + 't {
-        let start = self.workload.origin_us;
-        let end = start.saturating_add(i64::try_from(self.workload.span.nanos() / 1000).unwrap_or(i64::MAX));
-        let in_window = move |request: &Request| (start..end).contains(&request.arrival_us);
+        let in_window = move |request: &Request| self.time.contains(request.arrival_us);
         trace.requests().filter(in_window).filter(|request| class_of(request, endpoints, &self.served_by).is_some())
     }
+}
+
+/// The covered part of a window. The first span keeps what the window has before the log, which is a warm-up without requests.
+fn time_of(covered: &ObservedTime, window: Window) -> ObservedTime {
+    let time = covered.within(window.start_us, window.end_us);
+    let is_covered = covered.contains(window.start_us);
+    let before_us = time.ends().map_or(0, |(start, _)| start.saturating_sub(window.start_us));
+    if is_covered || before_us > LEAD_IN_MAX_US { time } else { time.extended_before(before_us) }
 }
 
 /// Measurements of the calibration window.
@@ -198,15 +211,15 @@ impl<'a> CalibrationData<'a> {
         classes: &ClassTable,
         mean_cpu: &MeanCpu,
         served_by: &'a ServedBy,
-        window: Window,
+        time: &ObservedTime,
         config: &PrepareConfig,
     ) -> Self {
-        let mut logged = LoggedCpu::new(window, &trace.names, served_by, config);
+        let mut logged = LoggedCpu::new(time, &trace.names, served_by, config);
         let mut persist_rpcs = PersistRpcs::default();
         let mut classed = 0;
         let by_class = vec![DurationHistogram::default(); classes.classes.len()];
         let mut wall_times = WallTimes { by_class, from_synapse: trace.any_has(flag::COST) };
-        for request in trace.requests().filter(|request| (window.start_us..window.end_us).contains(&request.arrival_us)) {
+        for request in trace.requests().filter(|request| time.contains(request.arrival_us)) {
             let request = mean_cpu.fill(request);
             let class = class_of(&request, endpoints, served_by);
             let persists = class.is_some_and(|class| classes.classes[usize::from(class)].persists);
@@ -223,7 +236,7 @@ impl<'a> CalibrationData<'a> {
                 wall_times.by_class[usize::from(class)].record(request.work_us());
             }
         }
-        Self { logged, wall_times, persist_rpcs, seconds: window.seconds() }
+        Self { logged, wall_times, persist_rpcs, seconds: time.seconds() }
     }
 }
 
@@ -255,6 +268,9 @@ fn notes(profile: &Profile, data: &CalibrationData<'_>, attribution: &CpuAttribu
 const UNLOGGED_AFTER_RESPONSE: f64 = 0.5;
 /// Share of request CPU that database threads burn. Assumed; predictions hardly depend on it.
 const THREAD_SHARE: f64 = 0.3;
+
+/// A longer silence before the first request is not simulated.
+const LEAD_IN_MAX_US: i64 = 300_000_000;
 
 #[cfg(test)]
 pub(crate) mod tests;

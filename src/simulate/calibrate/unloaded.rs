@@ -11,6 +11,7 @@
 //! attenuated.)
 
 use super::observed::ObservedDeployment;
+use crate::engine::StopFlag;
 use crate::engine::time::Span;
 use crate::replications::{Candidate, ReplicationConfig, Scenario, Variation};
 use crate::synapse::record::mark;
@@ -28,8 +29,13 @@ pub(super) struct WallTimes {
     pub(super) from_synapse: bool,
 }
 
-/// The share of each class. `observed` has all of the observed delays and transaction times.
-pub(super) fn fit_shares(observed: &ObservedDeployment, wall_times: &WallTimes, costs: &Costs) -> Result<Vec<f64>, TopologyError> {
+/// The share of each class; `None` if the fit is stopped early. `observed` has all of the observed delays and transaction times.
+pub(super) fn fit_shares(
+    observed: &ObservedDeployment,
+    wall_times: &WallTimes,
+    costs: &Costs,
+    stop: &StopFlag,
+) -> Result<Option<Vec<f64>>, TopologyError> {
     let mut observed = observed.clone();
     // The fit needs latencies by class.
     for (class, number) in observed.workload.classes.iter_mut().zip(0..) {
@@ -37,25 +43,26 @@ pub(super) fn fit_shares(observed: &ObservedDeployment, wall_times: &WallTimes, 
     }
     observed.workload.keep_first(RECORDS_MAX);
     let count = observed.workload.classes.len();
-    let simulate = |shares: &[f64]| -> Result<Vec<f64>, TopologyError> {
+    let simulate = |shares: &[f64]| -> Result<Option<Vec<f64>>, TopologyError> {
         let mut workload = observed.workload.clone();
         scale_delays(&mut workload, shares);
         let config =
             ReplicationConfig { variation: Variation::Redrawn, as_logged: wall_times.from_synapse, ..ReplicationConfig::default() };
-        let scenario = Scenario { workload: &workload, growth: 1.0, costs, seed: 0, config };
+        let scenario = Scenario { workload: &workload, growth: 1.0, costs, seed: 0, config, stop };
         let run = scenario.once(Candidate { topology: &observed.topology, routers: &observed.routers }, 0, Span::ZERO)?;
         let times = |group: &GroupResult| level(if wall_times.from_synapse { &group.logged } else { &group.work });
-        Ok((0..count).map(|class| run.groups.get(class).map_or(0.0, times)).collect())
+        Ok(run.map(|run| (0..count).map(|class| run.groups.get(class).map_or(0.0, times)).collect()))
     };
-    let (without, with) = (simulate(&vec![0.0; count])?, simulate(&vec![1.0; count])?);
+    let (Some(without), Some(with)) = (simulate(&vec![0.0; count])?, simulate(&vec![1.0; count])?) else { return Ok(None) };
     let logged: Vec<(f64, f64)> = wall_times.by_class.iter().map(|times| (times.count() as f64, level(times))).collect();
     let mut shares = vec![0.0; count];
     let mut simulated_level = without.clone();
     for _ in 0..STEPS {
         shares = corrected(&shares, &logged, &simulated_level, &without, &with);
-        simulated_level = simulate(&shares)?;
+        let Some(level) = simulate(&shares)? else { return Ok(None) };
+        simulated_level = level;
     }
-    Ok(corrected(&shares, &logged, &simulated_level, &without, &with))
+    Ok(Some(corrected(&shares, &logged, &simulated_level, &without, &with)))
 }
 
 /// Level of a distribution of times: the mean of the logarithms of its deciles and of its 95th percentile.

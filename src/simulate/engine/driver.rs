@@ -4,6 +4,7 @@
 //! events and timers that the model sets. At equal instants arrivals come first, then events, then timers.
 
 use super::queue::EventQueue;
+use super::stop::StopFlag;
 use super::time::Time;
 
 /// A system that is simulated.
@@ -39,6 +40,18 @@ impl Progress {
         while self.step(model, queue, until) {}
     }
 
+    /// Runs a model until nothing is pending; returns whether it came to that before the flag was set.
+    pub fn run_unless<M: Model>(&mut self, model: &mut M, queue: &mut EventQueue, stop: &StopFlag) -> bool {
+        while !stop.is_set() {
+            for _ in 0..STEPS_AT_ONCE {
+                if !self.step(model, queue, Time::NEVER) {
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
     /// Runs a model until there are no more arrivals; events that are pending then stay pending.
     pub fn run_arrivals<M: Model>(&mut self, model: &mut M, queue: &mut EventQueue) {
         while model.next_arrival() != Time::NEVER && self.step(model, queue, Time::NEVER) {}
@@ -64,6 +77,9 @@ impl Progress {
         true
     }
 }
+
+/// Events between two looks at the flag: less than a hundredth of a second.
+const STEPS_AT_ONCE: u32 = 1 << 14;
 
 #[cfg(test)]
 mod tests {
@@ -99,5 +115,16 @@ mod tests {
         progress.run(&mut recorder, &mut EventQueue::default(), Time::from_nanos(9));
         assert_eq!(recorder.lines, ["arrival 1", "arrival 4", "echo 4", "echo 7", "arrival 9"]);
         assert_eq!(progress, Progress { events: 5, now: Time::from_nanos(9) });
+    }
+
+    #[test]
+    fn a_flag_ends_a_run_early() {
+        let flag = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+        let run = |stop: &StopFlag| {
+            let mut recorder = Recorder { arrivals: vec![1, 4, 9], lines: Vec::new() };
+            (Progress::default().run_unless(&mut recorder, &mut EventQueue::default(), stop), recorder.lines.len())
+        };
+        assert_eq!(run(&StopFlag::from(flag)), (false, 0));
+        assert_eq!(run(&StopFlag::default()), (true, 6));
     }
 }

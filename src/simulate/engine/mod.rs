@@ -5,6 +5,8 @@
 mod driver;
 pub mod queue;
 pub mod random;
+mod stop;
 pub mod time;
 
 pub use driver::{Model, Progress};
+pub use stop::{NEVER_STOPPED, StopFlag};

@@ -75,9 +75,14 @@ impl Span {
         self.0 as f64 / 1e9
     }
 
+    /// In µs, rounded.
+    pub const fn micros(self) -> u64 {
+        self.0.saturating_add(500) / 1000
+    }
+
     /// In µs, rounded, at most 2^32 - 1 (71 minutes).
     pub fn micros_u32(self) -> u32 {
-        u32::try_from((self.0 + 500) / 1000).unwrap_or(u32::MAX)
+        u32::try_from(self.micros()).unwrap_or(u32::MAX)
     }
 
     /// The span times a non-negative factor.

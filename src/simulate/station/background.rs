@@ -53,6 +53,17 @@ impl BackgroundPieces {
         if self.background.exponential { mean.scaled(next_exponential(&mut self.random)) } else { mean }
     }
 
+    /// Skips all pieces before an instant; returns the mean of their work, in cores.
+    pub(super) fn skip(&mut self, until: Time) -> f64 {
+        self.next = self.after(until);
+        self.load()
+    }
+
+    /// Cores that the pieces take.
+    pub(super) fn load(&self) -> f64 {
+        self.background.rate * self.background.slice.seconds()
+    }
+
     fn after(&mut self, now: Time) -> Time {
         if self.background.rate <= 0.0 || self.background.slice == Span::ZERO {
             return Time::NEVER;

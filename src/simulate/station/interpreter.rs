@@ -254,6 +254,12 @@ impl Interpreter {
         free && self.threads.is_empty() && self.ready.is_empty()
     }
 
+    /// Whether nothing runs or waits.
+    fn is_free(&self, at: Time) -> bool {
+        let idle = !self.caller_deciding && self.reactor_is_next() && self.unawaited == Span::ZERO;
+        idle && self.processor.free_at() <= at && self.background.load() < LIGHT_LOAD
+    }
+
     /// Whether a thread submitted now runs now.
     #[inline]
     fn is_idle(&self, now: Time) -> bool {
@@ -374,13 +380,19 @@ impl Interpreter {
     #[inline]
     fn add_background(&mut self, now: Time) {
         while self.background.next() <= now {
-            self.add_background_piece();
+            self.add_background_piece(now);
         }
     }
 
     #[cold]
-    fn add_background_piece(&mut self) {
+    fn add_background_piece(&mut self, now: Time) {
         let at = self.background.next();
+        if now - at > LONG_IDLE && self.is_free(at) {
+            // Nobody waits for these pieces: a long idle time must not cost more than a short one.
+            let resumes = Time::ZERO + (now - (Time::ZERO + SETTLE));
+            self.processor.do_evenly(at, resumes, self.background.skip(resumes));
+            return;
+        }
         let work = self.background.take();
         self.add_unawaited(at, work);
     }
@@ -388,6 +400,12 @@ impl Interpreter {
 
 /// Linux's default.
 const BANDWIDTH_SLICE: Span = Span::from_millis(5);
+/// Idle time from which background work is counted and no longer simulated piece by piece.
+const LONG_IDLE: Span = Span::from_millis(600_000);
+/// Before the idle time ends, pieces are simulated again.
+const SETTLE: Span = Span::from_millis(1_000);
+/// Cores of background work that leave a process idle most of the time.
+const LIGHT_LOAD: f64 = 0.2;
 /// CPython's default, which Synapse does not change.
 const SWITCH_INTERVAL: Span = Span::from_millis(5);
 

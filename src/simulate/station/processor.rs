@@ -120,6 +120,11 @@ impl Processor {
         finish
     }
 
+    /// Counts work that takes this many cores at speed 1 throughout a time in which nothing else is done.
+    pub fn do_evenly(&mut self, from: Time, until: Time, cores: f64) {
+        self.busy.add(from, until, (until - from).scaled(cores / self.cpu.speed));
+    }
+
     #[inline]
     fn serve_plain(&mut self, now: Time, work: Span) -> Time {
         self.started_at = self.free_at.max(now);

@@ -166,7 +166,7 @@ mod tests {
                 record
             })
             .collect();
-        Workload { records, classes: vec![Class::plain(0)], origin_us: 0, span: Span::from_millis(1_000_000) }
+        Workload { records, classes: vec![Class::plain(0)], origin_us: 0, span: Span::from_millis(1_000_000), skips: Vec::new() }
     }
 
     fn arrivals(schedule: &Schedule, workload: &Workload) -> Vec<Time> {

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use super::record::{Record, mark};
-use crate::engine::time::Span;
+use crate::engine::time::{Span, Time};
+use wsim_stats::ObservedTime;
 use wsim_stats::hashing::NumberMap;
 use wsim_trace::{NameId, Request, flag};
 
@@ -52,33 +53,34 @@ pub struct Workload {
     pub origin_us: i64,
     /// Length of the observed time.
     pub span: Span,
+    /// Where the records' clock skips time that no log covers: its reading there, and the time skipped so far, both µs.
+    pub skips: Vec<(u64, u64)>,
 }
 
 impl Workload {
     /// From requests in order of arrival. `classify` returns a request's class, or `None` to leave it out (traffic
-    /// between Synapse's processes, which the model produces itself). `window_us` is the observed time; requests
-    /// outside are left out.
+    /// between Synapse's processes, which the model produces itself). Requests outside of the observed time are left out, and arrivals are
+    /// on its clock.
     pub fn from_requests(
         requests: impl Iterator<Item = Request>,
-        window_us: (i64, i64),
+        observed: &ObservedTime,
         classes: Vec<Class>,
         mut classify: impl FnMut(&Request) -> Option<u16>,
     ) -> Self {
-        let (origin_us, end_us) = window_us;
+        let origin_us = observed.ends().map_or(0, |(start, _)| start);
         let mut chains = PollChains::default();
         let mut records: Vec<Record> = Vec::new();
-        for request in requests.filter(|r| (origin_us..end_us).contains(&r.arrival_us)) {
+        for request in requests.filter(|request| observed.contains(request.arrival_us)) {
             let Some((number, class)) = classify(&request).and_then(|number| Some((number, classes.get(usize::from(number))?))) else {
                 continue;
             };
-            let mut record = record_of(&request, origin_us, class);
+            let mut record = record_of(&request, observed.offset_us(request.arrival_us), class);
             record.class = number;
             chains.link(&request, &mut record, &mut records);
             records.push(record);
         }
         records.shrink_to_fit();
-        let span = Span::from_micros(end_us.saturating_sub(origin_us).max(0).unsigned_abs());
-        Self { records, classes, origin_us, span }
+        Self { records, classes, origin_us, span: Span::from_micros(observed.length_us()), skips: observed.skips().collect() }
     }
 
     /// Keeps the first `count` requests. Chains of long polls end at the cut.
@@ -92,14 +94,20 @@ impl Workload {
         }
     }
 
+    /// Time skipped before an instant of the records' clock.
+    pub(super) fn skipped_before(&self, at: Time) -> Span {
+        let number = self.skips.partition_point(|(reading, _)| Time::from_micros(*reading) <= at);
+        Span::from_micros(number.checked_sub(1).map_or(0, |number| self.skips[number].1))
+    }
+
     /// Bytes allocated for the requests.
     pub fn heap_bytes(&self) -> usize {
         self.records.capacity() * size_of::<Record>()
     }
 }
 
-fn record_of(request: &Request, origin_us: i64, class: &Class) -> Record {
-    let mut record = Record::at(request.arrival_us.saturating_sub(origin_us).max(0).unsigned_abs());
+fn record_of(request: &Request, arrival_us: u64, class: &Class) -> Record {
+    let mut record = Record::at(arrival_us);
     record.cpu_us = request.cpu_us;
     record.db_us = request.db_txn_us;
     record.bytes = request.bytes_sent;
@@ -231,7 +239,12 @@ pub(super) mod tests {
     }
 
     fn workload(requests: Vec<Request>) -> Workload {
-        Workload::from_requests(requests.into_iter(), (0, 10_000_000_000), vec![Class { delay_share: 0.5, ..Class::plain(0) }], |_| Some(0))
+        Workload::from_requests(
+            requests.into_iter(),
+            &ObservedTime::single(0, 10_000_000_000),
+            vec![Class { delay_share: 0.5, ..Class::plain(0) }],
+            |_| Some(0),
+        )
     }
 
     #[test]
@@ -274,8 +287,20 @@ pub(super) mod tests {
     fn requests_outside_the_window_or_without_a_class_are_left_out() {
         let requests = vec![request(-5), request(5), request(20_000_000_000)];
         assert_eq!(workload(requests.clone()).records.len(), 1);
-        let none = Workload::from_requests(requests.into_iter(), (0, 10), vec![], |_| Some(3));
+        let none = Workload::from_requests(requests.into_iter(), &ObservedTime::single(0, 10), vec![], |_| Some(3));
         assert!(none.records.is_empty());
+    }
+
+    #[test]
+    fn time_that_no_log_covers_is_skipped_and_known_to_be() {
+        const YEAR_US: i64 = 365 * 86_400_000_000;
+        let observed = [(0, 60_000_000), (YEAR_US, YEAR_US + 60_000_000)].into_iter().collect();
+        let requests = [request(1_000_000), request(30_000_000_000), request(YEAR_US + 1_000_000)];
+        let w = Workload::from_requests(requests.into_iter(), &observed, vec![Class::plain(0)], |_| Some(0));
+        assert_eq!(w.records.iter().map(Record::arrival_us).collect::<Vec<_>>(), [1_000_000, 71_000_000]);
+        assert!(w.records[1].has(mark::COLD), "a year later");
+        assert_eq!(w.skipped_before(Time::from_micros(71_000_000)), Span::from_micros(YEAR_US.unsigned_abs() - 70_000_000));
+        assert_eq!((w.skipped_before(Time::from_micros(60_000_000)), w.span), (Span::ZERO, Span::from_micros(130_000_000)));
     }
 
     proptest! {

@@ -20,7 +20,7 @@ impl Synthetic {
             records.push(record);
             arrivals.advance();
         }
-        Workload { records, classes: vec![Class::plain(0)], origin_us: 0, span }
+        Workload { records, classes: vec![Class::plain(0)], origin_us: 0, span, skips: Vec::new() }
     }
 }
 

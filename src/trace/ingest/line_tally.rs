@@ -1,8 +1,12 @@
 //! The count of every input's lines, which always adds up.
 
+use std::collections::{BTreeMap, HashSet};
+
 use serde::{Deserialize, Serialize};
 
+use super::passes::Pass;
 use wsim_logs::Malformed;
+use wsim_logs::source::log_name;
 
 /// One input and the count of its lines: `lines == requests + not_requests + malformed`, always. The field names are part of
 /// trace files.
@@ -39,8 +43,20 @@ pub struct LineTally {
     pub first_us: Option<i64>,
     /// Last arrival, µs since the epoch.
     pub last_us: Option<i64>,
-    /// The system's message if reading ended early.
+    /// Requests by the UTC day of their arrival, in days since 1970: says which input has stray times.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub days: BTreeMap<i64, u64>,
+    /// What is wrong with the input, if something is: it is damaged, ended early or could not be opened. Lines may be missing.
     pub read_error: Option<String>,
+    /// Requests in the hour that came twice when clocks were put back, where nothing tells which of the two: the first is assumed.
+    #[serde(default)]
+    pub doubled_hour: u64,
+    /// Requests in an hour that no clock has shown, because clocks were put forward.
+    #[serde(default)]
+    pub missing_hour: u64,
+    /// Requests in the first and in the second pass of a doubled hour. Not kept in trace files.
+    #[serde(skip)]
+    pub passes: (u64, u64),
     /// The first few malformed lines.
     pub examples: Vec<MalformedExample>,
 }
@@ -57,10 +73,57 @@ pub struct MalformedExample {
     pub reason: String,
 }
 
+/// Counts the requests of doubled hours whose pass nothing tells: those of a log, in all its rotated files, that has only one pass.
+pub(super) fn count_doubled_hours(tallies: &mut [LineTally]) {
+    let told: HashSet<String> = tallies.iter().filter(|tally| tally.passes.1 > 0).map(|tally| log_name(&tally.path)).collect();
+    for tally in tallies.iter_mut().filter(|tally| tally.passes.0 > 0) {
+        if !told.contains(&log_name(&tally.path)) {
+            tally.doubled_hour = tally.passes.0;
+        }
+    }
+}
+
+/// Errors that are told for each input.
+const ERRORS_MAX: usize = 3;
+const AND_MORE: &str = "; and more";
+
+const DAY_US: i64 = 86_400_000_000;
+/// Days counted for each input: eleven years.
+const DAYS_MAX: usize = 4096;
 /// Malformed lines kept as examples for each input.
 pub(super) const EXAMPLES_MAX: usize = 5;
 
 impl LineTally {
+    /// States that something is wrong with the input, behind this number of whole lines.
+    pub(super) fn record_error(&mut self, error: &str, lines: u64) {
+        let place = if lines == 0 { "before the first line".to_owned() } else { format!("after line {lines}") };
+        self.add_error(format!("{error}, {place}"));
+    }
+
+    /// States that something is wrong with the input. Beyond a few the errors are not told one by one.
+    pub(super) fn add_error(&mut self, error: String) {
+        let Some(text) = &mut self.read_error else {
+            self.read_error = Some(error);
+            return;
+        };
+        if text.matches("; ").count() + 1 < ERRORS_MAX {
+            text.push_str("; ");
+            text.push_str(&error);
+        } else if !text.ends_with(AND_MORE) {
+            text.push_str(AND_MORE);
+        }
+    }
+
+    /// Counts what is open about a stamp.
+    pub(super) fn record_pass(&mut self, pass: Pass) {
+        match pass {
+            Pass::Plain => {}
+            Pass::First => self.passes.0 += 1,
+            Pass::Second => self.passes.1 += 1,
+            Pass::Missing => self.missing_hour += 1,
+        }
+    }
+
     /// Counts a malformed line.
     pub(super) fn record_malformed(&mut self, line: u64, why: Malformed) {
         self.malformed += 1;
@@ -81,6 +144,18 @@ impl LineTally {
         self.outside_span_us = Some((earliest.min(first), latest.max(last)));
     }
 
+    /// Counts a request by its day. Inputs of very many days are cut short.
+    pub(super) fn record_arrival(&mut self, arrival_us: i64) {
+        self.extend_span(arrival_us);
+        self.add_to_day(arrival_us.div_euclid(DAY_US), 1);
+    }
+
+    fn add_to_day(&mut self, day: i64, requests: u64) {
+        if self.days.len() < DAYS_MAX || self.days.contains_key(&day) {
+            *self.days.entry(day).or_default() += requests;
+        }
+    }
+
     /// Extends the span of arrivals.
     pub(super) fn extend_span(&mut self, arrival_us: i64) {
         self.first_us = Some(self.first_us.map_or(arrival_us, |first| first.min(arrival_us)));
@@ -97,12 +172,15 @@ impl LineTally {
         self.duplicates += part.duplicates;
         self.outside += part.outside;
         self.without_clock += part.without_clock;
+        self.missing_hour += part.missing_hour;
+        self.passes = (self.passes.0 + part.passes.0, self.passes.1 + part.passes.1);
         if let Some(span) = part.outside_span_us {
             self.extend_outside_span(span);
         }
         for arrival in [part.first_us, part.last_us].into_iter().flatten() {
             self.extend_span(arrival);
         }
+        part.days.iter().for_each(|(&day, &requests)| self.add_to_day(day, requests));
         self.examples.extend(part.examples.into_iter().map(|example| MalformedExample { path: self.path.clone(), ..example }));
         self.examples.sort_by_key(|example| example.line);
         self.examples.truncate(EXAMPLES_MAX);

@@ -12,17 +12,20 @@
 
 mod builder;
 mod identify;
+mod kept_names;
 mod line_tally;
 mod open;
+mod passes;
 mod worker;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 pub use identify::UserKeys;
+pub use kept_names::OtherNames;
 pub use line_tally::{LineTally, MalformedExample};
 
-use crate::{Names, Request, Trace};
+use crate::{Names, Request, ServerNames, Trace};
 use wsim_endpoints::Classifier;
 use wsim_logs::source::Source;
 
@@ -57,7 +60,7 @@ pub struct Progress {
     /// Lines read so far.
     pub lines: AtomicU64,
     /// Set to end the reading after the current block; the requests read so far are kept.
-    pub stop: AtomicBool,
+    pub stop: Arc<AtomicBool>,
 }
 
 impl Progress {
@@ -75,6 +78,10 @@ pub struct Outcome {
     pub trace: Option<Trace>,
     /// How users were identified.
     pub user_keys: UserKeys,
+    /// The server names in all lines, also of those outside the time range; empty if requests were not to be kept.
+    pub server_names: ServerNames,
+    /// Requests whose names were not kept, because there are too many.
+    pub other_names: OtherNames,
     /// Reading was interrupted.
     pub partial: bool,
 }

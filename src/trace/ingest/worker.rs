@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use super::identify::{Identified, Identifier, Wants};
-use super::line_tally::LineTally;
+use super::line_tally::{LineTally, count_doubled_hours};
 use super::open::{BlockTask, Feed};
-use super::{IngestConfig, IngestError, Observer, Outcome, Progress, UserKeys};
-use crate::Names;
+use super::{IngestConfig, IngestError, Observer, OtherNames, Outcome, Progress, UserKeys};
+use crate::{Names, ServerNames};
 use wsim_endpoints::Classifier;
 use wsim_logs::Parser;
 use wsim_logs::blocks::{LINE_BYTES_MAX, lines};
@@ -48,13 +48,17 @@ impl<'c> Worker<'c> {
             return tally;
         }
         let Some((_, parser)) = &mut self.parser else { return tally };
+        let mut passes = task.passes;
         for (line, number) in lines(task.block.bytes()).zip(task.block.first_line..) {
             // Matched by reference: a record is large and would be copied otherwise.
-            match &parser.parse(line) {
+            match &mut parser.parse(line) {
                 Line::NotRequest => tally.not_requests += 1,
                 Line::Malformed(why) => tally.record_malformed(number, *why),
                 Line::Request(record) => {
                     tally.requests += 1;
+                    if let Some(passes) = &mut passes {
+                        tally.record_pass(passes.resolve(record));
+                    }
                     let Some((request, coarse)) = self.identifier.request(record, facts, &mut self.names) else {
                         tally.without_clock += 1;
                         continue;
@@ -63,16 +67,25 @@ impl<'c> Worker<'c> {
                         tally.record_outside(request.arrival_us);
                         continue;
                     }
-                    tally.extend_span(request.arrival_us);
+                    tally.record_arrival(request.arrival_us);
                     on_request((request, coarse.filter(|_| self.with_stamps)), line, &self.names);
                 }
             }
         }
         tally
     }
+
+    /// Drops all names if they are many, so that memory stays flat. Their ids are then void.
+    pub(super) fn forget_many_names(&mut self) -> bool {
+        let many = self.names.len() > NAMES_MAX;
+        if many {
+            self.names = Names::new();
+            self.identifier.forget_names();
+        }
+        many
+    }
 }
 
-/// Names are dropped beyond this number, so that memory stays flat; observers do not keep their ids.
 const NAMES_MAX: usize = 200_000;
 
 pub(super) fn run_observers<O: Observer>(
@@ -97,10 +110,7 @@ pub(super) fn run_observers<O: Observer>(
                         let part = worker.read(&task, |(request, _), _, names| observer.observe(&request, names));
                         tallies.entry(task.file.facts.number).or_default().add(part);
                         buffer = task.block.into_buffer();
-                        if worker.names.len() > NAMES_MAX {
-                            worker.names = Names::new();
-                            worker.identifier.forget_names();
-                        }
+                        worker.forget_many_names();
                     }
                     (observer, tallies, worker.identifier.user_keys)
                 })
@@ -121,5 +131,6 @@ pub(super) fn run_observers<O: Observer>(
             }
         }
     }
-    Ok((Outcome { tallies, trace: None, user_keys, partial }, observers))
+    count_doubled_hours(&mut tallies);
+    Ok((Outcome { tallies, trace: None, user_keys, server_names: ServerNames::default(), other_names: OtherNames::default(), partial }, observers))
 }

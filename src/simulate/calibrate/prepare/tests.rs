@@ -132,3 +132,46 @@ fn a_delay_that_load_does_not_explain_is_kept() {
     let kept = prepared.workload.records[1].wait_us + prepared.workload.records[1].db_us;
     assert!((12_000..=20_000).contains(&kept), "{kept}");
 }
+
+/// The trace, and again this much later.
+fn twice(apart_us: i64) -> Trace {
+    let (one, mut two) = (trace(true), Trace::new());
+    two.names = one.names.clone();
+    for start_us in [0, apart_us] {
+        one.requests().for_each(|request| two.push(Request { arrival_us: request.arrival_us + start_us, ..request }));
+    }
+    two.seal();
+    two
+}
+
+#[test]
+fn time_that_no_log_covers_costs_no_events_and_changes_no_costs() {
+    use crate::engine::NEVER_STOPPED;
+    use crate::replications::{Candidate, ReplicationConfig, Scenario};
+
+    let run = |trace: &Trace| {
+        let prepared = prepared(trace, &PrepareConfig::default());
+        let observed = prepared.observed_deployment(trace, &endpoints(), &BTreeMap::new()).unwrap();
+        let (workload, costs, config) = (&observed.workload, &prepared.costs, ReplicationConfig::default());
+        let scenario = Scenario { workload, growth: 1.0, costs, seed: 1, config, stop: &NEVER_STOPPED };
+        let candidate = Candidate { topology: &observed.topology, routers: &observed.routers };
+        let run = scenario.once(candidate, 0, Span::ZERO).unwrap().unwrap();
+        let cores: f64 = run.processes.iter().map(|process| process.cores).sum();
+        (run.queue_events, run.seconds, cores, prepared.costs.unlogged_cpu)
+    };
+    let one = run(&trace(true));
+    for days in [10, 365, 30 * 365] {
+        let two = run(&twice(days * 86_400_000_000));
+        assert!(two.0 < 2 * one.0 + one.0 / 10, "{days} days: {} events, {} for one log", two.0, one.0);
+        assert!(two.1 < 2.0 * one.1 + 12.0, "{days} days: {} s simulated", two.1);
+        assert!((two.2 / one.2 - 1.0).abs() < 0.1, "{days} days: {} cores, {} for one log", two.2, one.2);
+        assert!((two.3 - one.3).abs() < 0.05, "{days} days: {} unlogged, {} for one log", two.3, one.3);
+    }
+}
+
+#[test]
+fn a_calibration_that_is_stopped_ends_and_keeps_all_delays() {
+    let stop = crate::engine::StopFlag::from(std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true)));
+    let prepared = prepared(&trace(true), &PrepareConfig { stop, ..PrepareConfig::default() });
+    assert!(prepared.workload.classes.iter().all(|class| class.delay_share == 1.0));
+}

@@ -157,3 +157,25 @@ proptest! {
         prop_assert!((one.busy().seconds() - plain.busy().seconds()).abs() < 1e-9);
     }
 }
+
+#[test]
+fn an_idle_year_costs_nothing_and_its_background_work_counts() {
+    let year = Time::from_millis(365 * 86_400_000);
+    let measurement = MeasurementWindow::new(Time::ZERO, year, 10);
+    let mut one = Interpreter::new(Cpu::CORE, Background::from_utilisation(0.02), stream(1, Purpose::Background, 0), measurement);
+    assert_eq!(one.submit_slice(ms(5), work(10), 1), Some(ms(15)));
+    assert!(matches!(one.poll(ms(15)), Poll::Done(_)));
+    one.poll(ms(15));
+    one.advance(year);
+    // Six hundred million pieces would differ from their mean by more.
+    assert!((one.busy().utilisation() - 0.02).abs() < 1e-7, "{}", one.busy().utilisation());
+    assert!(one.busy().over_time().iter().all(|cores| (cores - 0.02).abs() < 1e-5));
+}
+
+#[test]
+fn a_short_idle_time_is_simulated_piece_by_piece() {
+    let mut one = interpreter(Cpu::CORE, Background::from_utilisation(0.02));
+    one.advance(ms(500_000));
+    let pieces = one.busy().seconds() / 0.001;
+    assert!((pieces - pieces.round()).abs() < 1e-6 && (9_000.0..11_000.0).contains(&pieces), "{pieces}");
+}

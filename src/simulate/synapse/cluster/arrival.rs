@@ -56,6 +56,9 @@ impl Cluster<'_> {
         pool.loads[index].in_flight += 1;
         let (occurrence, arrived) = (pending.occurrence, pending.arrived);
         let record = self.record(occurrence);
+        if let Some(live) = &mut self.live {
+            live.dispatched(pending_id);
+        }
         if record.has(mark::LONG_POLL) {
             if let Some(live) = &mut self.live {
                 if !live.start_waiting(now, pending_id) {
@@ -132,7 +135,8 @@ impl Cluster<'_> {
     /// The ratio of costs with the caches as simulated to costs as observed.
     fn cache_factor(&mut self, now: Time, occurrence: Occurrence, record: &Record, process: u16) -> f64 {
         let Some(caches) = &mut self.caches else { return 1.0 };
-        let second = u32::try_from(now.nanos() / 1_000_000_000).unwrap_or(u32::MAX);
+        let since_start = now.nanos().saturating_add(self.run.workload.skipped_before(now).nanos());
+        let second = u32::try_from(since_start / 1_000_000_000).unwrap_or(u32::MAX);
         let key = record.actor(occurrence.record) ^ u64::from(occurrence.copy) << 34 ^ u64::from(process) << 48;
         let life = u32::try_from(CACHE_LIFE_US / 1_000_000).unwrap_or(u32::MAX);
         let last = caches.insert(key, second);
@@ -189,14 +193,14 @@ impl Cluster<'_> {
         }
         let group = usize::from(self.run.workload.classes[usize::from(record.class)].group);
         let tally = &mut self.groups[group];
-        tally.work.record((now - active.latency_from).micros_u32());
+        tally.work.record_long((now - active.latency_from).micros());
         if self.run.as_logged {
-            tally.logged.record(logged(now, active, record).micros_u32());
+            tally.logged.record_long(logged(now, active, record).micros());
         }
         if active.had_transactions {
-            let waited = active.connection_wait.micros_u32();
-            tally.waits.record(waited);
-            self.processes[usize::from(active.process)].waits.record(waited);
+            let waited = active.connection_wait.micros();
+            tally.waits.record_long(waited);
+            self.processes[usize::from(active.process)].waits.record_long(waited);
         }
     }
 

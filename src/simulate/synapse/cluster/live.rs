@@ -55,6 +55,8 @@ pub(super) struct LiveState {
     /// Timeout of the long poll in each pending slot.
     until: Vec<Time>,
     waiting: BTreeSet<(Time, u32)>,
+    /// Caller's number -> pending slot of the requests that no process has yet: they queue at the proxy.
+    queued: HashMap<u64, u32>,
     /// Caller's number -> pending slot of the long polls that wait.
     slots: HashMap<u64, u32>,
     responses: Vec<LiveResponse>,
@@ -69,6 +71,12 @@ impl LiveState {
         }
         self.ids[index] = request.id;
         self.until[index] = request.until;
+        self.queued.insert(request.id, slot);
+    }
+
+    /// A process has the request.
+    pub(super) fn dispatched(&mut self, slot: u32) {
+        self.queued.remove(&self.ids[slot as usize]);
     }
 
     /// Whether a long poll has to wait; if so it is registered as waiting.
@@ -88,7 +96,16 @@ impl LiveState {
         Some(slot)
     }
 
+    /// Notes that a request which still queues at the proxy need not wait once a process has it.
+    fn wake_queued(&mut self, now: Time, id: u64) {
+        if let Some(&slot) = self.queued.get(&id) {
+            let until = &mut self.until[slot as usize];
+            *until = now.min(*until);
+        }
+    }
+
     pub(super) fn complete(&mut self, at: Time, slot: u32, process: Option<u16>) {
+        self.queued.remove(&self.ids[slot as usize]);
         self.responses.push(LiveResponse { id: self.ids[slot as usize], at, process });
     }
 }
@@ -151,11 +168,13 @@ impl<'a> LiveRun<'a> {
         }
     }
 
-    /// Wakes a long poll. Has no effect on a request that does not wait.
+    /// Wakes a long poll; one that still queues at the proxy will not wait. Has no effect on a request at work.
     pub fn wake(&mut self, now: Time, id: u64) {
         let now = self.advance_to(now);
         if let Some(slot) = self.cluster.live.as_mut().and_then(|live| live.stop_waiting(id)) {
             self.queue.schedule(now, Event::Wakeup.pack(slot));
+        } else if let Some(live) = &mut self.cluster.live {
+            live.wake_queued(now, id);
         }
     }
 
@@ -188,7 +207,7 @@ mod tests {
     use crate::engine::time::Span;
     use crate::station::MeasurementWindow;
     use crate::synapse::record::{Record, mark};
-    use crate::synapse::router::{RoundRobin, Router};
+    use crate::synapse::router::{Arrival, Response, RoundRobin, Router, Routers, RoutingDecision, ServerLoad};
     use crate::synapse::schedule::Schedule;
     use crate::synapse::topology::{Costs, Topology};
     use crate::synapse::workload::{Class, Workload};
@@ -199,16 +218,19 @@ mod tests {
 
     /// A request of 10 ms, and a long poll whose response takes 1 ms, at one process.
     fn play(steps: impl Fn(&mut LiveRun<'_>)) {
+        play_behind(&|_: usize, _: usize, _: u64| Box::new(RoundRobin::default()) as Box<dyn Router>, steps);
+    }
+
+    fn play_behind(routers: &dyn Routers, steps: impl Fn(&mut LiveRun<'_>)) {
         let mut poll = Record { cpu_us: 1000, wait_us: 7, ..Record::at(0) };
         poll.set(mark::LONG_POLL);
         let records = vec![Record { cpu_us: 10_000, ..Record::at(0) }, poll];
-        let workload = Workload { records, classes: vec![Class::plain(0)], origin_us: 0, span: Span::ZERO };
-        let routers = |_: usize, _: usize, _: u64| Box::new(RoundRobin::default()) as Box<dyn Router>;
+        let workload = Workload { records, classes: vec![Class::plain(0)], origin_us: 0, span: Span::ZERO, skips: Vec::new() };
         let run = Run {
             workload: &workload,
             schedule: &Schedule::empty(),
             topology: &Topology::one_pool(1),
-            routers: &routers,
+            routers,
             costs: &Costs::LOGGED,
             measurement: MeasurementWindow::new(Time::ZERO, Time::NEVER, 1),
             seed: 1,
@@ -253,6 +275,42 @@ mod tests {
             live.wake(ms(99), 1);
             live.run_until(ms(120));
             assert_eq!(responses(live), [(1, ms(31))]);
+        });
+    }
+
+    /// A proxy that sends one request at a time and queues the others.
+    #[derive(Default)]
+    struct OneAtATime {
+        busy: bool,
+        queue: std::collections::VecDeque<u32>,
+    }
+
+    impl Router for OneAtATime {
+        fn route(&mut self, arrival: &Arrival<'_>, _: &[ServerLoad]) -> RoutingDecision {
+            if std::mem::replace(&mut self.busy, true) {
+                self.queue.push_back(arrival.pending_id);
+                return RoutingDecision::Queue;
+            }
+            RoutingDecision::Server(wsim_balance::ServerSlot::new(0, 0))
+        }
+
+        fn on_response(&mut self, _: &Response<'_>, _: &[ServerLoad]) -> Option<(u32, wsim_balance::ServerSlot)> {
+            let next = self.queue.pop_front();
+            self.busy = next.is_some();
+            next.map(|id| (id, wsim_balance::ServerSlot::new(0, 0)))
+        }
+    }
+
+    #[test]
+    fn a_poll_that_is_woken_while_it_queues_at_the_proxy_does_not_wait() {
+        let routers = |_: usize, _: usize, _: u64| Box::new(OneAtATime::default()) as Box<dyn Router>;
+        play_behind(&routers, |live| {
+            live.submit(ms(0), request(1, 0, Time::ZERO));
+            live.submit(ms(1), request(2, 1, ms(30_000)));
+            live.submit(ms(1), request(3, 1, ms(12)));
+            live.wake(ms(5), 2);
+            live.run_until(ms(100));
+            assert_eq!(responses(live), [(1, ms(10)), (2, ms(11)), (3, ms(13))]);
         });
     }
 }

@@ -44,7 +44,7 @@ use super::workload::Workload;
 use crate::engine::queue::EventQueue;
 use crate::engine::random::Purpose;
 use crate::engine::time::Time;
-use crate::engine::{Model, Progress};
+use crate::engine::{Model, Progress, StopFlag};
 use crate::station::{Database, Links, Locks, MeasurementWindow, MergingQueues};
 use wsim_stats::DurationRecorder;
 use wsim_stats::hashing::NumberMap;
@@ -74,12 +74,28 @@ impl Run<'_> {
     /// # Errors
     /// The topology is inconsistent.
     pub fn simulate(&self) -> Result<RunResult, TopologyError> {
-        self.topology.check()?;
-        let mut cluster = Cluster::new(*self);
+        let mut cluster = self.cluster()?;
         let mut queue = cluster.event_queue();
         let mut progress = Progress::default();
         progress.run(&mut cluster, &mut queue, Time::NEVER);
         Ok(cluster.into_result(progress))
+    }
+
+    /// Simulates unless `stop` is set before the end; then there is no result.
+    ///
+    /// # Errors
+    /// The topology is inconsistent.
+    pub fn simulate_unless(&self, stop: &StopFlag) -> Result<Option<RunResult>, TopologyError> {
+        let mut cluster = self.cluster()?;
+        let mut queue = cluster.event_queue();
+        let mut progress = Progress::default();
+        let is_complete = progress.run_unless(&mut cluster, &mut queue, stop);
+        Ok(is_complete.then(|| cluster.into_result(progress)))
+    }
+
+    fn cluster(&self) -> Result<Cluster<'_>, TopologyError> {
+        self.topology.check()?;
+        Ok(Cluster::new(*self))
     }
 }
 

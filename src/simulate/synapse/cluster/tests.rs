@@ -35,7 +35,8 @@ pub(super) struct Scene {
 impl Scene {
     /// Requests of one plain class at one process, within an hour.
     pub(super) fn of(records: Vec<Record>) -> Self {
-        let workload = Workload { records, classes: vec![Class::plain(0)], origin_us: 0, span: Span::from_millis(3_600_000) };
+        let workload =
+            Workload { records, classes: vec![Class::plain(0)], origin_us: 0, span: Span::from_millis(3_600_000), skips: Vec::new() };
         Self { workload, topology: Topology::one_pool(1), costs: Costs::LOGGED, rule: RULES[0], seed: 1 }
     }
 
@@ -322,4 +323,11 @@ fn an_inconsistent_topology_is_an_error_and_not_a_panic() {
             .simulate()
             .is_err()
     );
+}
+
+#[test]
+fn response_times_of_an_overloaded_process_are_not_cut_off() {
+    // Twenty thousand requests of half a second at once: the last response is ready after nearly three hours.
+    let scene = Scene::of((0..20_000).map(|_| request(0, 500)).collect());
+    near(scene.range_ms().1, 10_000_000.0);
 }
