@@ -8,7 +8,7 @@ pub trait Files {
     /// The text of a file; bytes that are not UTF-8 are replaced.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Those of the file system; on disk also for what is no regular file, or too large for a configuration.
     fn read(&self, path: &Path) -> io::Result<String>;
     /// The files that a glob pattern matches, sorted as glob(3) does.
     ///
@@ -23,7 +23,7 @@ pub struct Disk;
 
 impl Files for Disk {
     fn read(&self, path: &Path) -> io::Result<String> {
-        std::fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        wsim_text::read_regular_file(path, BYTES_MAX).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
     }
 
     fn matching(&self, pattern: &str, folders: &[&Path]) -> Vec<PathBuf> {
@@ -46,7 +46,12 @@ impl Files for Disk {
 }
 
 fn matching_files(pattern: &str) -> Vec<PathBuf> {
-    let paths = glob::glob(pattern);
+    // Two stars are one in glob(3), and would walk through whole trees here.
+    let mut pattern = pattern.to_owned();
+    while pattern.contains("**") {
+        pattern = pattern.replace("**", "*");
+    }
+    let paths = glob::glob(&pattern);
     paths.map(|paths| paths.flatten().filter(|path| path.is_file()).take(FILES_MAX).collect()).unwrap_or_default()
 }
 
@@ -65,3 +70,28 @@ impl Files for NoFiles {
 }
 
 const FILES_MAX: usize = 1000;
+/// Of a configuration file, a map or a list.
+pub const BYTES_MAX: usize = 4_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(unix)]
+    fn what_never_ends_is_not_read() {
+        let error = |path: &str| Disk.read(Path::new(path)).unwrap_err().to_string();
+        assert!(error("/dev/zero").contains("a device, a pipe or a socket"), "{}", error("/dev/zero"));
+        assert!(error("/").contains("a folder"), "{}", error("/"));
+    }
+
+    #[test]
+    fn two_stars_are_one() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("a/b")).unwrap();
+        std::fs::write(folder.path().join("a/x.conf"), "").unwrap();
+        std::fs::write(folder.path().join("a/b/y.conf"), "").unwrap();
+        let found = Disk.matching("**/*.conf", &[folder.path()]);
+        assert_eq!(found, [folder.path().join("a/x.conf")]);
+    }
+}

@@ -53,8 +53,16 @@ pub struct SyntaxError {
 /// # Errors
 /// The text breaks the grammar, or blocks are nested more than 32 deep.
 pub fn parse(path: &Path, text: &str) -> Result<Vec<Directive>, SyntaxError> {
-    let mut reader = Reader { file: path.to_string_lossy().into(), text, at: 0 };
-    reader.block(0)
+    let mut directives_left = DIRECTIVES_MAX;
+    parse_at_most(path, text, &mut directives_left)
+}
+
+/// Parses a text of at most so many directives; takes those that it has from the number.
+pub(super) fn parse_at_most(path: &Path, text: &str, directives_left: &mut usize) -> Result<Vec<Directive>, SyntaxError> {
+    let mut reader = Reader { file: path.to_string_lossy().into(), text, at: 0, counted: (0, 1), left: *directives_left };
+    let directives = reader.block(0)?;
+    *directives_left = reader.left;
+    Ok(directives)
 }
 
 /// The quoted strings at the beginning of a text, and the text after them; `None` if it begins with anything else.
@@ -75,6 +83,10 @@ struct Reader<'t> {
     text: &'t str,
     /// Offset of the next byte to read.
     at: usize,
+    /// An offset before it, and the line there: lines are counted once.
+    counted: (usize, usize),
+    /// How many more directives there may be.
+    left: usize,
 }
 
 impl Reader<'_> {
@@ -102,6 +114,8 @@ impl Reader<'_> {
 
     fn directive(&mut self, depth: usize) -> Result<Directive, SyntaxError> {
         let line = self.line();
+        self.left = self.left.checked_sub(1).ok_or_else(|| self.error(TOO_MANY))?;
+        self.counted = (self.at, line);
         let rest = &self.text[self.at..];
         let (after, words) = many1(terminated(word, space)).parse(rest).map_err(|_| self.error("the name of a directive"))?;
         self.at = self.text.len() - after.len();
@@ -146,7 +160,8 @@ impl Reader<'_> {
     }
 
     fn line(&self) -> usize {
-        self.text.as_bytes()[..self.at].iter().filter(|byte| **byte == b'\n').count() + 1
+        let (from, line) = self.counted;
+        self.text.as_bytes()[from..self.at].iter().filter(|byte| **byte == b'\n').count() + line
     }
 
     fn error(&self, expected: &'static str) -> SyntaxError {
@@ -205,6 +220,9 @@ fn unescaped(text: &str) -> String {
 }
 
 const DEPTH_MAX: usize = 32;
+/// With all included files. A server for a thousand names has some ten thousand.
+pub(super) const DIRECTIVES_MAX: usize = 100_000;
+const TOO_MANY: &str = "at most 100,000 directives, included files counted: name the file with the server for Matrix instead";
 
 #[cfg(test)]
 mod tests {
@@ -216,6 +234,16 @@ mod tests {
         for (text, line) in [("http {\n a b\n}", 3), ("http {\n\n", 3), ("\n}", 2), ("a \"b", 1)] {
             assert_eq!(parse(Path::new("nginx.conf"), text).unwrap_err().line, line, "{text:?}");
         }
+    }
+
+    #[test]
+    fn many_directives_are_read_in_time_and_too_many_are_an_error() {
+        let text = "a b;\n".repeat(DIRECTIVES_MAX + 1);
+        let error = parse(Path::new("x"), &text).unwrap_err();
+        assert_eq!(error.line, DIRECTIVES_MAX + 1);
+        assert!(error.to_string().contains("at most 100,000 directives"), "{error}");
+        let directives = parse(Path::new("x"), &text[5..]).unwrap();
+        assert_eq!(directives[DIRECTIVES_MAX - 1].line, DIRECTIVES_MAX);
     }
 
     #[test]

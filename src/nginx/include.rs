@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::files::{Disk, Files};
-use super::grammar::{Directive, SyntaxError, parse};
+use super::grammar::{DIRECTIVES_MAX, Directive, SyntaxError, parse_at_most};
 
 /// A configuration with its included files in place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub enum IncludeError {
     #[error(transparent)]
     Syntax(#[from] SyntaxError),
     /// Files include each other without end; names the directive at which reading stopped.
-    #[error("{file}:{line}: files include each other, or more than {INCLUDES_MAX} files in all")]
+    #[error("{file}:{line}: files include each other, or more than {INCLUDES_MAX} files or 16 MB in all")]
     TooMany { file: Arc<str>, line: usize },
 }
 
@@ -56,7 +56,7 @@ pub fn read_file(path: &Path) -> Result<Tree, IncludeError> {
 /// A file cannot be opened or breaks the grammar, or files include each other.
 pub fn read(path: &Path, text: &str, files: &dyn Files) -> Result<Tree, IncludeError> {
     let root = path.parent().unwrap_or(Path::new(""));
-    let mut includer = Includer { root, files, missing: Vec::new(), count: 0, nesting: 0 };
+    let mut includer = Includer { root, files, missing: Vec::new(), count: 0, nesting: 0, directives_left: DIRECTIVES_MAX, bytes: 0 };
     let directives = includer.file(path, text)?;
     Ok(Tree { directives, missing: includer.missing })
 }
@@ -69,11 +69,14 @@ struct Includer<'i> {
     /// Included files so far.
     count: usize,
     nesting: usize,
+    directives_left: usize,
+    /// Included text so far.
+    bytes: usize,
 }
 
 impl Includer<'_> {
     fn file(&mut self, path: &Path, text: &str) -> Result<Vec<Directive>, IncludeError> {
-        let directives = parse(path, text)?;
+        let directives = parse_at_most(path, text, &mut self.directives_left)?;
         self.resolve(directives, path)
     }
 
@@ -104,6 +107,10 @@ impl Includer<'_> {
                 return Err(IncludeError::TooMany { file, line });
             }
             let text = self.files.read(&path).map_err(|source| IncludeError::Read { path: path.clone(), source })?;
+            self.bytes += text.len();
+            if self.bytes > BYTES_MAX {
+                return Err(IncludeError::TooMany { file, line });
+            }
             self.nesting += 1;
             included.append(&mut self.file(&path, &text)?);
             self.nesting -= 1;
@@ -113,6 +120,7 @@ impl Includer<'_> {
 }
 
 const INCLUDES_MAX: usize = 1000;
+const BYTES_MAX: usize = 16_000_000;
 const NESTING_MAX: usize = 16;
 
 #[cfg(test)]

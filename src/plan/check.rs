@@ -36,9 +36,15 @@ pub enum Problem {
     /// The release is not `1.157` or `1.157.1`.
     #[error("synapse = {0:?} is not a release; write it like \"1.157\"")]
     Release(String),
-    /// No proxy process.
-    #[error("processes = 0: the proxy needs at least one")]
-    NoProxyProcess,
+    /// No proxy process, or more than [`PROXY_PROCESSES_MAX`].
+    #[error("processes must be 1 to {PROXY_PROCESSES_MAX}")]
+    ProxyProcesses,
+    /// More than [`PLAN_WORKERS_MAX`] workers, or pools, or names of writers.
+    #[error("the plan has more than {PLAN_WORKERS_MAX} {0}, and the proxy and Redis of one homeserver serve no more")]
+    TooMany(&'static str),
+    /// More than [`POOL_WEIGHT_MAX`] in one pool.
+    #[error("pool {0:?}: the weights of its servers add up to more than {POOL_WEIGHT_MAX}; divide them by a common factor")]
+    Weights(String),
     /// The proxy's release is not `2.6` or `2.6.2`.
     #[error("release = {0:?} is not a release of the proxy; write it like \"2.6.2\", or leave it out for the newest")]
     ProxyRelease(String),
@@ -62,6 +68,9 @@ pub enum Problem {
         /// The group with the most similar name.
         suggestion: Option<String>,
     },
+    /// More than [`SELECTORS_MAX`] groups and patterns.
+    #[error("pool {0:?} names more than {SELECTORS_MAX} endpoints; name groups instead of patterns")]
+    Selectors(String),
     /// A pattern or method that cannot match.
     #[error("pool {pool:?}: {problem}")]
     Pattern { pool: String, problem: String },
@@ -125,9 +134,10 @@ impl Plan {
     /// The first [`Fault`] in the file's order.
     pub fn check(self) -> Result<CheckedPlan, Fault> {
         check_release(&self.synapse).map_err(|problem| fault(&["synapse"], problem))?;
-        if self.proxy.processes == 0 {
-            return Err(fault(&["proxy", "processes"], Problem::NoProxyProcess));
+        if !(1..=PROXY_PROCESSES_MAX).contains(&self.proxy.processes) {
+            return Err(fault(&["proxy", "processes"], Problem::ProxyProcesses));
         }
+        self.check_size()?;
         if let Some(release) = self.proxy.release.as_ref().filter(|release| !is_release(release)) {
             return Err(fault(&["proxy", "release"], Problem::ProxyRelease(release.clone())));
         }
@@ -150,6 +160,44 @@ impl Plan {
         }
         checked.check_worker_names()?;
         Ok(checked)
+    }
+}
+
+impl Plan {
+    /// Sizes come before everything else: checks compare each with each.
+    fn check_size(&self) -> Result<(), Fault> {
+        let most = PLAN_WORKERS_MAX as usize;
+        if self.pools.len() > most {
+            return Err(in_pool(most, &[], Problem::TooMany("pools")));
+        }
+        let mut workers = 0_usize;
+        for (index, pool) in self.pools.iter().enumerate() {
+            workers = workers.saturating_add(pool.servers.len()).saturating_add(pool.workers.unwrap_or(0) as usize);
+            // A single pool that is too large has its own message.
+            let own = pool.servers.len() > WORKERS_MAX as usize || pool.workers.is_some_and(|workers| workers > WORKERS_MAX);
+            if own {
+                let key = if pool.servers.is_empty() { "workers" } else { "servers" };
+                return Err(in_pool(index, &[key], Problem::Workers(pool.name.clone())));
+            }
+            if workers > most {
+                return Err(in_pool(index, &[], Problem::TooMany("workers")));
+            }
+            if pool.endpoints.len() > SELECTORS_MAX {
+                return Err(in_pool(index, &["endpoints"], Problem::Selectors(pool.name.clone())));
+            }
+        }
+        for (stream, writers) in &self.stream_writers {
+            workers = workers.saturating_add(writers.names().len());
+            if workers > most {
+                return Err(fault(&["stream_writers", stream], Problem::TooMany("workers")));
+            }
+        }
+        for (setting, names) in self.background_roles.assigned() {
+            if names.len() > most {
+                return Err(fault(&["duties", setting], Problem::TooMany("workers")));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -227,8 +275,8 @@ fn check_servers(index: usize, pool: &Pool) -> Result<(), Fault> {
         return Ok(());
     }
     let servers = pool.servers().map_err(|error| in_pool(index, &["servers"], Problem::Server { pool: pool.name.clone(), error }))?;
-    if servers.len() > WORKERS_MAX as usize {
-        return Err(in_pool(index, &["servers"], Problem::Workers(pool.name.clone())));
+    if servers.iter().map(|server| u64::from(server.weight)).sum::<u64>() > POOL_WEIGHT_MAX {
+        return Err(in_pool(index, &["servers"], Problem::Weights(pool.name.clone())));
     }
     for (server_index, server) in servers.iter().enumerate() {
         if servers[..server_index].iter().any(|earlier| earlier.name == server.name) {
@@ -313,6 +361,13 @@ fn in_pool(index: usize, keys: &[&str], problem: Problem) -> Fault {
 
 /// The limit on the workers of one pool, beyond any real deployment.
 const WORKERS_MAX: u32 = 1000;
+/// The limit on all workers, and on pools.
+const PLAN_WORKERS_MAX: u32 = 4000;
+/// One process of the proxy per core of the largest machines.
+const PROXY_PROCESSES_MAX: u32 = 512;
+/// A hash ring has up to 160 points for each unit of weight.
+const POOL_WEIGHT_MAX: u64 = 20_000;
+const SELECTORS_MAX: usize = 1000;
 /// Cores, more than one Python process can use: a guard against slips such as `cpu = 100` for 100 %.
 const CPU_MAX: f64 = 16.0;
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"];

@@ -6,6 +6,7 @@
 //! prose    the same with fewer digits, for sentences
 //! time     instants, spans and durations
 //! parse    durations as typed
+//! file     files that are read whole, up to a limit
 //! words    plural, lists, quotation, capital letters
 //! ```
 //!
@@ -14,6 +15,7 @@
 //!
 //! Knows nothing of what is formatted. Invariant: a number that is not finite is [`UNKNOWN`], never `NaN` or `inf`.
 
+pub mod file;
 pub mod number;
 mod parse;
 pub mod prose;
@@ -21,6 +23,7 @@ pub mod range;
 pub mod time;
 pub mod words;
 
+pub use file::{read_file, read_regular_file, read_text, size_limit};
 pub use number::{UNKNOWN, bytes, count, milliseconds, number, percent, percent_number, tick};
 pub use parse::parse_duration;
 pub use range::{milliseconds_range, percent_range, percent_range_number, range};

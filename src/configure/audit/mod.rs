@@ -113,6 +113,7 @@ pub fn audit(configuration: &Configuration, choice: &SelectedTable, classifier: 
     findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.code.cmp(b.code)).then_with(|| a.at.cmp(&b.at)));
     let plan = derive::plan(&observed, &choice.release.to_string());
     let mut notes: Vec<Note> = configuration.proxies.iter().flat_map(|proxy| proxy.notes.clone()).collect();
+    notes.extend(observed.notes.iter().cloned());
     notes.extend(plan.iter().flat_map(|plan| plan.notes.clone()));
     Audit {
         synapse: choice.release.to_string(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::read::synapse::SynapseFiles;
-use super::super::read::{KeyValue, Proxy, RouteTarget, Routed, Site, SourceLocation, Unknown, UpstreamPool, UpstreamServer};
+use super::super::read::{KeyValue, Note, Proxy, RouteTarget, Routed, Site, SourceLocation, Unknown, UpstreamPool, UpstreamServer};
 use super::examples::Example;
 use super::keys::{self, KeyInputs};
 use super::{AuditConfig, Configuration};
@@ -19,6 +19,8 @@ pub(super) struct Observed<'v> {
     pub(super) main_evidence: String,
     /// Whether some pool is the main process.
     pub(super) main_known: bool,
+    /// What was left out.
+    pub(super) notes: Vec<Note>,
 }
 
 /// A pool of any proxy.
@@ -99,6 +101,7 @@ pub(super) fn observe<'v>(
 ) -> Observed<'v> {
     let mut pools: Vec<PoolView> = Vec::new();
     let mut observations = Vec::new();
+    let mut notes = Vec::new();
     for (proxy_index, proxy) in configuration.proxies.iter().enumerate() {
         let first = pools.len();
         pools.extend(proxy.pools.iter().map(|pool| PoolView {
@@ -109,7 +112,7 @@ pub(super) fn observe<'v>(
             key_inputs: None,
         }));
         let mut named: BTreeMap<String, usize> = BTreeMap::new();
-        for (site, host) in matrix_sites(proxy) {
+        for (site, host) in matrix_sites(proxy, &mut notes) {
             for example in examples {
                 let request = keys::typical_request(example.method, &example.target, host);
                 let Routed { target, rule, key, rewritten } = site.route(&request);
@@ -142,7 +145,7 @@ pub(super) fn observe<'v>(
             }
         }
     }
-    let mut observed = Observed { configuration, pools, observations, main_evidence: String::new(), main_known: false };
+    let mut observed = Observed { configuration, pools, observations, main_evidence: String::new(), main_known: false, notes };
     find_main(&mut observed, config);
     observed
 }
@@ -153,10 +156,15 @@ fn single_server_pool(address: String, at: &SourceLocation, proxy: ProxyKind, pr
     PoolView { pool, proxy, proxy_index, main: false, key_inputs: None }
 }
 
-/// Sites that pass on Matrix requests, each with a host name that its rules expect.
-fn matrix_sites(proxy: &Proxy) -> Vec<(&dyn Site, Option<&str>)> {
-    let hosts: Vec<Option<&str>> =
-        if proxy.hosts.is_empty() { vec![None] } else { proxy.hosts.iter().map(|host| Some(host.as_str())).collect() };
+/// Sites that pass on Matrix requests, each with a host name that its rules expect. There may be a hundred thousand sites or names.
+fn matrix_sites<'p>(proxy: &'p Proxy, notes: &mut Vec<Note>) -> Vec<(&'p dyn Site, Option<&'p str>)> {
+    let hosts_max = (PROBED_MAX / proxy.sites.len().max(1)).max(1);
+    let names = proxy.hosts.iter().take(hosts_max).map(|host| Some(host.as_str()));
+    let hosts: Vec<Option<&str>> = if proxy.hosts.is_empty() { vec![None] } else { names.collect() };
+    if let Some(site) = proxy.sites.first().filter(|_| proxy.hosts.len() > hosts_max) {
+        let text = format!("only the first {hosts_max} of {} host names are tried", proxy.hosts.len());
+        notes.push(Note { at: site.location().clone(), text });
+    }
     let serves = |site: &dyn Site, host: Option<&str>| {
         PROBES
             .iter()
@@ -171,8 +179,20 @@ fn matrix_sites(proxy: &Proxy) -> Vec<(&dyn Site, Option<&str>)> {
         let host = hosts.iter().max_by_key(|host| serves(site.as_ref(), **host))?;
         (serves(site.as_ref(), *host) > 0).then_some((site.as_ref(), *host))
     });
-    sites.collect()
+    let mut sites: Vec<_> = sites.take(SITES_MAX + 1).collect();
+    if sites.len() > SITES_MAX
+        && let Some((site, _)) = sites.pop()
+    {
+        let text = format!("this site and further ones are not checked, because {SITES_MAX} before it pass on Matrix requests, too");
+        notes.push(Note { at: site.location().clone(), text });
+    }
+    sites
 }
+
+/// Sites whose requests are all tried.
+const SITES_MAX: usize = 100;
+/// Pairs of site and host name that are probed.
+const PROBED_MAX: usize = 20_000;
 
 /// Finds the pools that are the main process: by Synapse's files, by `--main`, or by the requests that only the main process serves.
 fn find_main(observed: &mut Observed<'_>, config: &AuditConfig) {

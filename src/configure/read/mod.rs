@@ -26,4 +26,5 @@ pub use detect::{Kind, detect};
 pub use model::{
     KeyValue, Note, Proxy, ReadError, Request, RouteTarget, Routed, Site, SourceLocation, Unknown, UpstreamPool, UpstreamServer,
 };
+pub use wsim_nginx::files::BYTES_MAX;
 pub use wsim_nginx::{Disk, Files, NoFiles};

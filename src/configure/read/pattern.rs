@@ -3,6 +3,7 @@
 //! nginx and HAProxy use PCRE, Caddy and Traefik use Go's engine. Matching here is bounded in time, so look-around and back
 //! references, which only PCRE has, are not supported; [`Pattern::new`] returns an error for them.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use regex_automata::meta::{Config, Regex};
@@ -23,6 +24,32 @@ pub struct Captures {
     pub named: Vec<(String, String)>,
 }
 
+thread_local! {
+    /// How many more expressions may be compiled, and how many bytes they may take; `None` outside of a [`PatternBudget`].
+    static LEFT: Cell<Option<(usize, usize)>> = const { Cell::new(None) };
+}
+
+/// Bounds the expressions of one configuration: while it lives, this thread compiles [`PATTERNS_MAX`] of them, and every further one is an
+/// error with this reason. Expressions are compiled in a dozen places of five readers, and a single one that was forgotten would leave
+/// memory unbounded, so the bound is here and not handed around.
+#[derive(Debug)]
+pub struct PatternBudget {
+    before: Option<(usize, usize)>,
+}
+
+impl PatternBudget {
+    /// A budget for the configuration that is read next.
+    pub fn start() -> Self {
+        Self { before: LEFT.replace(Some((PATTERNS_MAX, PATTERN_BYTES_MAX))) }
+    }
+}
+
+impl Drop for PatternBudget {
+    fn drop(&mut self) {
+        LEFT.set(self.before);
+    }
+}
+
 impl Pattern {
     /// Compiles an expression. The error is the reason why it cannot be evaluated, as a phrase.
     ///
@@ -32,12 +59,22 @@ impl Pattern {
         if text.len() > LENGTH_MAX {
             return Err("a regular expression of more than 20 kB".to_owned());
         }
+        if LEFT.get().is_some_and(|(patterns, bytes)| patterns == 0 || bytes == 0) {
+            return Err(format!(
+                "not evaluated, because the configuration has more than {PATTERNS_MAX} regular expressions, or very large ones"
+            ));
+        }
         // PCRE's older syntax of named groups.
         let text = text.replace("(?'", "(?<").replace("\\Z", "\\z");
-        let limits = Config::new().nfa_size_limit(Some(SIZE_MAX)).onepass(false);
+        // Automata that are built while matching are faster on long texts, and larger than all else here. Paths are short.
+        let limits = Config::new().nfa_size_limit(Some(SIZE_MAX)).onepass(false).hybrid(false).dfa(false);
         let syntax = syntax::Config::new().unicode(false).utf8(false).case_insensitive(ignore_case).nest_limit(NESTING_MAX);
         match Regex::builder().configure(limits).syntax(syntax).build(&text) {
-            Ok(regex) => Ok(Self { regex: Arc::new(regex) }),
+            Ok(regex) => {
+                let left = |(patterns, bytes): (usize, usize)| (patterns.saturating_sub(1), bytes.saturating_sub(regex.memory_usage()));
+                LEFT.set(LEFT.get().map(left));
+                Ok(Self { regex: Arc::new(regex) })
+            }
             Err(_) if ["(?=", "(?!", "(?<=", "(?<!", "\\1"].iter().any(|mark| text.contains(mark)) => {
                 Err("a regular expression with look-around or a back reference, which is not evaluated".to_owned())
             }
@@ -66,8 +103,11 @@ impl Pattern {
         Some(Captures { groups, named })
     }
 
-    /// The text with the first match (or all matches) replaced by the result of `replacement`.
-    pub fn replaced(&self, text: &str, all: bool, replacement: impl Fn(&Captures) -> String) -> String {
+    /// The text with the first match (or all matches) replaced. In the replacement `\1` is a group, and `\0` the whole match.
+    ///
+    /// # Errors
+    /// The text grew beyond [`TEXT_MAX`].
+    pub fn replaced(&self, text: &str, all: bool, replacement: &str) -> Result<String, String> {
         let mut out = String::new();
         let mut rest = text;
         for _ in 0..REPLACEMENTS_MAX {
@@ -75,20 +115,59 @@ impl Pattern {
             let Some(captures) = self.captures(rest) else { break };
             let (Some(before), Some(after)) = (rest.get(..span.start()), rest.get(span.end()..)) else { break };
             out.push_str(before);
-            out.push_str(&replacement(&captures));
+            expand(replacement, &captures, &mut out)?;
             rest = after;
             if !all || span.is_empty() {
                 break;
             }
         }
-        out + rest
+        bounded(out + rest)
     }
 }
+
+/// Appends a replacement with its groups.
+fn expand(replacement: &str, captures: &Captures, out: &mut String) -> Result<(), String> {
+    let mut rest = replacement;
+    while let Some(at) = rest.find('\\') {
+        out.push_str(&rest[..at]);
+        let after = &rest[at + 1..];
+        match after.as_bytes().first() {
+            Some(digit @ b'0'..=b'9') => {
+                out.push_str(captures.groups.get(usize::from(digit - b'0')).map_or("", String::as_str));
+                rest = &after[1..];
+            }
+            _ => {
+                out.push('\\');
+                rest = after;
+            }
+        }
+        if out.len() > TEXT_MAX {
+            return Err(GROWS.to_owned());
+        }
+    }
+    out.push_str(rest);
+    Ok(())
+}
+
+/// A text that a rule made, or an error if rules make it longer and longer.
+///
+/// # Errors
+/// The text is longer than [`TEXT_MAX`].
+pub fn bounded(text: String) -> Result<String, String> {
+    if text.len() > TEXT_MAX { Err(GROWS.to_owned()) } else { Ok(text) }
+}
+
+/// The longest text that rules may make of a request, bytes. No proxy sends on a path of that length.
+pub const TEXT_MAX: usize = 100_000;
+const GROWS: &str = "a text that grows beyond 100 kB";
 
 const LENGTH_MAX: usize = 20_000;
 const SIZE_MAX: usize = 4 << 20;
 const NESTING_MAX: u32 = 60;
 const REPLACEMENTS_MAX: usize = 1000;
+/// Of one configuration, maps and lists included. A release's endpoint table has a hundred.
+const PATTERNS_MAX: usize = 2000;
+const PATTERN_BYTES_MAX: usize = 48 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -112,10 +191,25 @@ mod tests {
 
     #[test]
     fn replacing_is_bounded() {
-        let pattern = Pattern::new("a*", false).unwrap();
-        assert_eq!(pattern.replaced("bbb", true, |_| "x".to_owned()), "xbbb");
-        let pattern = Pattern::new("/r0/", false).unwrap();
-        assert_eq!(pattern.replaced("/a/r0/b/r0/c", true, |_| "/v3/".to_owned()), "/a/v3/b/v3/c");
-        assert_eq!(pattern.replaced("/a/r0/b/r0/c", false, |_| "/v3/".to_owned()), "/a/v3/b/r0/c");
+        let replaced = |pattern: &str, text: &str, all, by: &str| Pattern::new(pattern, false).unwrap().replaced(text, all, by);
+        assert_eq!(replaced("a*", "bbb", true, "x").unwrap(), "xbbb");
+        assert_eq!(replaced("/r0/", "/a/r0/b/r0/c", true, "/v3/").unwrap(), "/a/v3/b/v3/c");
+        assert_eq!(replaced("/r0/", "/a/r0/b/r0/c", false, "/v3/").unwrap(), "/a/v3/b/r0/c");
+        assert_eq!(replaced("^/(a)/(.*)$", "/a/\\1", false, "\\2-\\1-\\9\\x\\").unwrap(), "\\1-a-\\x\\", "a group is not expanded again");
+        let whole = "\\0".repeat(5000);
+        assert!(replaced("^.*$", &"x".repeat(1000), false, &whole).unwrap_err().contains("grows beyond 100 kB"));
+    }
+
+    #[test]
+    fn a_configuration_has_so_many_expressions_at_most() {
+        let compile = |count: usize| (0..count).filter(|n| Pattern::new(&format!("^/{n}"), false).is_ok()).count();
+        let budget = PatternBudget::start();
+        assert_eq!(compile(PATTERNS_MAX + 10), PATTERNS_MAX);
+        assert!(Pattern::new("a", false).unwrap_err().contains("more than 2000 regular expressions"));
+        drop(budget);
+        assert_eq!(compile(10), 10);
+        let _budget = PatternBudget::start();
+        let large = (0..PATTERNS_MAX).filter(|n| Pattern::new(&format!("[a-z]{{9000}}{n}"), false).is_ok()).count();
+        assert!((10..PATTERNS_MAX / 2).contains(&large), "{large} large expressions");
     }
 }

@@ -110,24 +110,46 @@ pub fn yaml(file: &Arc<str>, text: &str) -> Result<Node, ReadError> {
 /// The text is not TOML; the error has the line.
 pub fn toml(file: &Arc<str>, text: &str) -> Result<Node, ReadError> {
     let table = DeTable::parse(text).map_err(|error| {
-        let line = error.span().map_or(0, |span| line_at(text, span.start));
+        let line = error.span().map_or(0, |span| Lines::of(text).at(span.start));
         ReadError::Syntax { at: SourceLocation::new(file, line), message: format!("not TOML: {}", error.message()) }
     })?;
-    let line = line_at(text, table.span().start);
-    Ok(Node { value: of_table(text, table.get_ref(), 0), line })
+    let lines = Lines::of(text);
+    let mut values_left = ITEMS_MAX;
+    let line = lines.at(table.span().start);
+    let value = of_table(&lines, table.get_ref(), 0, &mut values_left);
+    if values_left == 0 {
+        let message = format!("more than {ITEMS_MAX} values, which no configuration has");
+        return Err(ReadError::Syntax { at: SourceLocation::new(file, 0), message });
+    }
+    Ok(Node { value, line })
 }
 
-fn of_table(text: &str, table: &DeTable<'_>, depth: usize) -> Value {
+/// The lines of a text, by the offsets at which they begin.
+struct Lines(Vec<usize>);
+
+impl Lines {
+    fn of(text: &str) -> Self {
+        Self(std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect())
+    }
+
+    /// The line of an offset, counted from 1.
+    fn at(&self, offset: usize) -> usize {
+        self.0.partition_point(|start| *start <= offset)
+    }
+}
+
+fn of_table(lines: &Lines, table: &DeTable<'_>, depth: usize, values_left: &mut usize) -> Value {
     let entries = table.iter().map(|(key, value)| {
-        let line = line_at(text, key.span().start);
-        (key.get_ref().to_string(), Node { value: of_toml(text, value.get_ref(), depth + 1), line })
+        let line = lines.at(key.span().start);
+        (key.get_ref().to_string(), Node { value: of_toml(lines, value.get_ref(), depth + 1, values_left), line })
     });
     Value::Map(entries.collect())
 }
 
-fn of_toml(text: &str, value: &DeValue<'_>, depth: usize) -> Value {
+fn of_toml(lines: &Lines, value: &DeValue<'_>, depth: usize, values_left: &mut usize) -> Value {
+    *values_left = values_left.saturating_sub(1);
     match value {
-        _ if depth > DEPTH_MAX => Value::Null,
+        _ if depth > DEPTH_MAX || *values_left == 0 => Value::Null,
         DeValue::String(text) => Value::Text(text.to_string()),
         DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix()).map_or(Value::Null, Value::Int),
         DeValue::Float(number) => number.as_str().parse().map_or(Value::Null, Value::Float),
@@ -136,15 +158,11 @@ fn of_toml(text: &str, value: &DeValue<'_>, depth: usize) -> Value {
         DeValue::Array(items) => Value::List(
             items
                 .iter()
-                .map(|item| Node { line: line_at(text, item.span().start), value: of_toml(text, item.get_ref(), depth + 1) })
+                .map(|item| Node { line: lines.at(item.span().start), value: of_toml(lines, item.get_ref(), depth + 1, values_left) })
                 .collect(),
         ),
-        DeValue::Table(table) => of_table(text, table, depth),
+        DeValue::Table(table) => of_table(lines, table, depth, values_left),
     }
-}
-
-fn line_at(text: &str, offset: usize) -> usize {
-    text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
 }
 
 impl<'de> Deserialize<'de> for Node {
@@ -206,7 +224,7 @@ impl<'de> Visitor<'de> for Anything {
         while let Some(item) = sequence.next_element::<Node>()? {
             items.push(item);
             if items.len() > ITEMS_MAX {
-                return Err(A::Error::custom("a list of more than a million items"));
+                return Err(A::Error::custom(format!("a list of more than {ITEMS_MAX} items")));
             }
         }
         Ok(Value::List(items))
@@ -223,7 +241,7 @@ impl<'de> Visitor<'de> for Anything {
 }
 
 const DEPTH_MAX: usize = 64;
-const ITEMS_MAX: usize = 1_000_000;
+const ITEMS_MAX: usize = 200_000;
 
 #[cfg(test)]
 mod tests {

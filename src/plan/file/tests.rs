@@ -75,7 +75,13 @@ fn every_fault_names_its_line_and_the_way_out() {
             "[duties]\npusher_instances = [\"p1\", \"p1\"]\n[stream_writers]",
             "plan.toml:14: duties.pusher_instances: \"p1\" is no usable worker name",
         ),
-        ("processes = 1 ", "processes = 0 ", "plan.toml:5: processes = 0"),
+        ("processes = 1 ", "processes = 0 ", "plan.toml:5: processes must be 1 to 512"),
+        ("processes = 1 ", "processes = 4294967295 ", "plan.toml:5: processes must be 1 to 512"),
+        (
+            r#"servers = ["127.0.0.1:8013", "127.0.0.1:8037=2"]"#,
+            "workers = 4294967295",
+            "plan.toml:9: pool \"sync\": workers must be 1 to 1000",
+        ),
         ("processes = 1 ", "release = \"newest\" ", "plan.toml:5: release = \"newest\" is not a release of the proxy"),
         (r#"kind = "nginx""#, r#"kind = "ngnix""#, "plan.toml:4: unknown variant `ngnix`, expected one of `nginx`"),
         (r#"typing = "typing1""#, r#"typing = ["a", "b"]"#, "plan.toml:14: stream \"typing\" has 2 writers, but Synapse wants exactly one"),
@@ -103,6 +109,26 @@ fn every_fault_names_its_line_and_the_way_out() {
         assert!(message.starts_with(expected), "{by}\n  {message}");
         assert!(!message.contains('\n') && !message.ends_with('.'), "{message}");
     }
+}
+
+#[test]
+fn a_plan_beyond_any_deployment_is_an_error_at_once() {
+    let text = |count: usize, item: &dyn Fn(usize) -> String| (0..count).map(item).collect::<Vec<_>>().join(", ");
+    let servers =
+        |count: usize, weight: &str| format!("servers = [{}]", text(count, &|n| format!("\"10.0.{}.{}:80{weight}\"", n / 250, n % 250)));
+    let own = r#"servers = ["127.0.0.1:8013", "127.0.0.1:8037=2"]"#;
+    assert!(changed(own, &servers(1_000_000, "")).starts_with("plan.toml:9: pool \"sync\": workers must be 1 to 1000"));
+    assert!(changed(own, &servers(21, "=1000")).contains("the weights of its servers add up to more than 20000"));
+    let endpoints = format!("endpoints = [{}]", text(1001, &|n| format!("{{pattern = \"^/{n}\"}}")));
+    assert!(changed(r#"endpoints = ["sync"]"#, &endpoints).contains("names more than 1000 endpoints"));
+    let writers = format!("events = [{}]", text(5000, &|n| format!("\"p{n}\"")));
+    assert!(changed(r#"events = ["persister1", "persister2"]"#, &writers).contains("more than 4000 workers"));
+    let pools = |count: usize, workers: u32| {
+        let pool = |n: usize| format!("[[pool]]\nname = \"p{n}-\"\nendpoints = [\"client\"]\nworkers = {workers}\n");
+        changed("[stream_writers]", &((0..count).map(pool).collect::<String>() + "[stream_writers]"))
+    };
+    assert!(pools(10, 1000).contains("more than 4000 workers"), "{}", pools(10, 1000));
+    assert!(pools(5000, 1).contains("more than 4000 pools"), "{}", pools(5000, 1));
 }
 
 #[test]

@@ -13,9 +13,13 @@ use wsim_plan::ProxyKind;
 
 /// Builds the proxy from a Caddyfile.
 pub(super) fn proxy(file: &Arc<str>, segments: &[Segment]) -> Proxy {
-    let mut adapter = Adapter { pools: Vec::new(), notes: Vec::new(), depth: 0 };
+    let mut adapter = Adapter { file: Arc::clone(file), pools: Vec::new(), notes: Vec::new(), depth: 0 };
     let mut sites: Vec<Box<dyn Site>> = Vec::new();
     for segment in segments.iter().filter(|segment| segment.block.is_some() && !segment.words.is_empty()) {
+        if !adapter.may_quote(segment) {
+            adapter.unknown(segment);
+            continue;
+        }
         let name = segment.words.join(" ").trim_end_matches(',').to_owned();
         let routes = adapter.routes(segment.inner(), &HashMap::new(), true);
         sites.push(Box::new(CaddySite { name, at: segment.at.clone(), routes }));
@@ -37,6 +41,8 @@ pub(super) fn proxy(file: &Arc<str>, segments: &[Segment]) -> Proxy {
 }
 
 struct Adapter {
+    /// The Caddyfile itself. Other files are imported and may be anything: `import /etc/shadow` is no error for the parser.
+    file: Arc<str>,
     pools: Vec<UpstreamPool>,
     notes: Vec<Note>,
     depth: usize,
@@ -87,9 +93,20 @@ impl Adapter {
             "metrics",
         ];
         if !HARMLESS.contains(&segment.word(0)) {
-            let text = format!("the directive {} is not evaluated", segment.word(0).escape_debug());
+            let text = if self.may_quote(segment) {
+                format!("the directive {} is not evaluated", segment.word(0).escape_debug())
+            } else {
+                "this line of an imported file begins with no directive of Caddy and is not evaluated".to_owned()
+            };
             self.notes.push(Note { at: segment.at.clone(), text });
         }
+    }
+
+    /// Whether the first words of a segment may be shown: they stand in the Caddyfile itself, or have the form that configuration has.
+    fn may_quote(&self, segment: &Segment) -> bool {
+        segment.at.file == self.file
+            || OTHER_DIRECTIVES.contains(&segment.word(0))
+            || (segment.block.is_some() && segment.words.iter().all(|word| is_address(word)))
     }
 
     fn route(&mut self, segment: &Segment, named: &Named) -> Option<Route> {
@@ -215,6 +232,17 @@ pub(super) fn policy(name: &str, argument: &str) -> Hash {
     }
 }
 
+/// Whether a word has the form of a site's address: `example.org`, `https://*.example.org:8448,`, `:80`, `{$DOMAIN}`.
+fn is_address(word: &str) -> bool {
+    let word = word.trim_end_matches(',');
+    let bare = word.strip_prefix("https://").or_else(|| word.strip_prefix("http://")).unwrap_or(word);
+    let bare = bare.split('/').next().unwrap_or_default();
+    let (host, port) = bare.rsplit_once(':').unwrap_or((bare, ""));
+    let is_host = host.len() <= 253 && host.chars().all(|c| c.is_ascii_alphanumeric() || ".-*{}$_[]:".contains(c));
+    let is_known = host.contains(['.', '{', '[']) || ["", "localhost", "http", "https"].contains(&host);
+    is_host && is_known && port.len() <= 5 && port.chars().all(|c| c.is_ascii_digit() || "{}$".contains(c))
+}
+
 /// `http://a:1`, `h2c://a:1`, `unix//run/x.sock` as an address.
 pub(super) fn address(text: &str) -> String {
     let bare = ["http://", "https://", "h2c://"].iter().find_map(|scheme| text.strip_prefix(scheme)).unwrap_or(text);
@@ -298,7 +326,8 @@ fn add(set: &mut Set, words: &[String], block: &[Segment], depth: usize) {
             Matcher::Not(sets)
         }
         "protocol" if rest.first().is_some_and(|word| word.starts_with("http")) => return,
-        other => Matcher::Unknown(format!("the matcher {} is not evaluated", other.escape_debug())),
+        other if OTHER_MATCHERS.contains(&other) => Matcher::Unknown(format!("the matcher {other} is not evaluated")),
+        _ => Matcher::Unknown("this matcher is not evaluated".to_owned()),
     };
     for own in set.iter_mut() {
         match (own, &matcher) {
@@ -346,4 +375,21 @@ const DIRECTIVES: [&str; 20] = [
     "file_server",
     "acme_server",
 ];
+/// Directives that do not route, or whose routing is not evaluated.
+const OTHER_DIRECTIVES: [&str; 12] = [
+    "basic_auth",
+    "basicauth",
+    "copy_response",
+    "copy_response_headers",
+    "fs",
+    "handle_errors",
+    "import",
+    "intercept",
+    "log_name",
+    "push",
+    "rate_limit",
+    "tracing",
+];
+/// Matchers that are not evaluated.
+const OTHER_MATCHERS: [&str; 6] = ["expression", "file", "not", "protocol", "tls", "vars_regexp"];
 const DEPTH_MAX: usize = 32;

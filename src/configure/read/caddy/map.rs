@@ -3,7 +3,7 @@
 //! Source: Caddy's `modules/caddyhttp/map/map.go` and `caddyfile.go`: an input that begins with `~` is a regular expression, whose
 //! groups the outputs may use; for an output `-` the default is used.
 
-use super::super::pattern::{Captures, Pattern};
+use super::super::pattern::{Captures, Pattern, TEXT_MAX, bounded};
 use super::super::tree::Node;
 use super::state::{State, Value};
 use super::tokens::Segment;
@@ -70,6 +70,11 @@ impl Map {
         }
     }
 
+    /// Number of rows and variables, which is what applying the map costs.
+    pub(super) fn cost(&self) -> usize {
+        self.rows.len().saturating_add(1).saturating_mul(self.destinations.len())
+    }
+
     /// Sets the variables.
     pub(super) fn apply(&self, state: &mut State) {
         let source = state.filled(&self.source);
@@ -92,7 +97,7 @@ impl Map {
             };
             return match row.outputs.get(index).map(String::as_str) {
                 None | Some("-") => self.default(index, state),
-                Some(output) => state.filled(&expanded(output, &captures)),
+                Some(output) => state.filled(&bounded(expanded(output, &captures))?),
             };
         }
         self.default(index, state)
@@ -115,7 +120,7 @@ fn expanded(output: &str, captures: &Captures) -> String {
     };
     let mut out = String::new();
     let mut rest = output;
-    while let Some(at) = rest.find('$') {
+    while let Some(at) = rest.find('$').filter(|_| out.len() <= TEXT_MAX) {
         out.push_str(&rest[..at]);
         let after = &rest[at + 1..];
         let braced = after.strip_prefix('{').and_then(|inner| inner.split_once('}'));

@@ -21,6 +21,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::model::{Proxy, ReadError};
+use super::pattern::PatternBudget;
 use super::tree;
 use wsim_nginx::Files;
 
@@ -30,6 +31,7 @@ use wsim_nginx::Files;
 /// The text is not a Caddyfile.
 pub fn read(path: &Path, text: &str, files: &dyn Files) -> Result<Proxy, ReadError> {
     let file: Arc<str> = path.to_string_lossy().into();
+    let _budget = PatternBudget::start();
     let blocks = tokens::read(path, &file, text, files)?;
     Ok(adapt::proxy(&file, &blocks))
 }
@@ -39,6 +41,7 @@ pub fn read(path: &Path, text: &str, files: &dyn Files) -> Result<Proxy, ReadErr
 /// # Errors
 /// The text is not JSON.
 pub fn read_json(path: &Path, text: &str) -> Result<Proxy, ReadError> {
+    let _budget = PatternBudget::start();
     let file: Arc<str> = path.to_string_lossy().into();
     Ok(json::proxy(&file, &tree::yaml(&file, text)?))
 }

@@ -6,7 +6,7 @@ use super::super::model::{KeyValue, Request, RouteTarget, Routed, Site, SourceLo
 
 use super::map::Map;
 use super::matcher::{Set, any};
-use super::state::State;
+use super::state::{State, Value};
 
 /// Matchers and handlers.
 #[derive(Debug, Clone)]
@@ -97,10 +97,10 @@ impl Run {
     fn through(&mut self, routes: &[Route], depth: usize) -> Result<Option<Routed>, Unknown> {
         let mut taken: HashSet<&str> = HashSet::new();
         for route in routes {
-            self.steps += 1;
-            if depth > DEPTH_MAX || self.steps > STEPS_MAX {
+            if depth > DEPTH_MAX {
                 return Err(Unknown::new("routes without end", &route.at));
             }
+            self.spend(1, &route.at)?;
             if route.group.as_deref().is_some_and(|group| taken.contains(group)) || !any(&route.sets, &self.state, &route.at)? {
                 continue;
             }
@@ -115,6 +115,19 @@ impl Run {
             }
         }
         Ok(None)
+    }
+
+    /// Takes account of steps of the evaluation: routes, handlers, rows of maps, texts that are kept.
+    fn spend(&mut self, steps: usize, at: &SourceLocation) -> Result<(), Unknown> {
+        self.steps = self.steps.saturating_add(steps);
+        if self.steps > STEPS_MAX { Err(Unknown::new(format!("more than {STEPS_MAX} steps for one request"), at)) } else { Ok(()) }
+    }
+
+    /// The value that a handler sets.
+    fn filled(&mut self, text: &str, at: &SourceLocation) -> Result<Value, Unknown> {
+        let value = self.state.filled(text);
+        self.spend(1 + value.as_ref().map_or(0, String::len) / BYTES_PER_STEP, at)?;
+        Ok(value)
     }
 
     fn handle(&mut self, handler: &Handler, route: &Route, depth: usize) -> Result<Option<Routed>, Unknown> {
@@ -149,17 +162,20 @@ impl Run {
                     }
                 }
             }
-            Handler::Map(map) => map.apply(&mut self.state),
+            Handler::Map(map) => {
+                self.spend(map.cost(), at)?;
+                map.apply(&mut self.state);
+            }
             Handler::SetVariable(name, value) => {
-                let value = self.state.filled(value);
+                let value = self.filled(value, at)?;
                 self.state.set(name, value);
             }
             Handler::SetHeader(name, value) => {
-                let value = value.as_ref().map(|value| self.state.filled(value));
+                let value = value.as_ref().map(|value| self.filled(value, at)).transpose()?;
                 self.state.set_header(name, value);
             }
             Handler::AddHeader(name, value) => {
-                let value = self.state.filled(value);
+                let value = self.filled(value, at)?;
                 let value =
                     if self.state.has_header(name) { Err(format!("a second value of the header {name} is not evaluated")) } else { value };
                 self.state.set_header(name, Some(value));
@@ -196,4 +212,5 @@ impl Run {
 }
 
 const DEPTH_MAX: usize = 40;
-const STEPS_MAX: usize = 20_000;
+const STEPS_MAX: usize = 50_000;
+const BYTES_PER_STEP: usize = 64;

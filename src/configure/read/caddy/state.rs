@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::super::model::Request;
+use super::super::pattern::bounded;
 use super::text::clean_path;
 use wsim_http::percent;
 
@@ -68,10 +69,11 @@ impl State {
             }
             out.push_str(&rest[..open]);
             out.push_str(&self.value(&rest[open + 1..close])?);
+            out = bounded(out)?;
             rest = &rest[close + 1..];
         }
         out.push_str(rest);
-        Ok(out)
+        bounded(out)
     }
 
     /// The value of a placeholder, by its name without braces: a variable, or else a property of the request by its short or long name.

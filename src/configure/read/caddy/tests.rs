@@ -2,7 +2,7 @@ use std::path::Path;
 
 use super::*;
 use crate::read::model::{KeyValue, Request, RouteTarget};
-use wsim_nginx::NoFiles;
+use wsim_nginx::{Files, NoFiles};
 
 fn goes(proxy: &Proxy, method: &str, target: &str) -> String {
     match proxy.sites[0].route(&Request::new(method, target)).target {
@@ -174,4 +174,91 @@ matrix.example.org {
     assert_eq!(key("/edited", None), KeyValue::Text(String::new()));
     assert!(matches!(key("/edited", Some("X-Edited")), KeyValue::Unknown(why) if why.contains("X-Edited")));
     assert_eq!(key("/gone", Some("X-Gone")), KeyValue::Text(String::new()));
+}
+
+/// Imported files by their names.
+struct Imported(&'static [(&'static str, &'static str)]);
+
+impl Files for Imported {
+    fn read(&self, path: &Path) -> std::io::Result<String> {
+        let found = self.0.iter().find(|(name, _)| Path::new(name) == path);
+        found.map(|(_, text)| (*text).to_owned()).ok_or_else(|| std::io::ErrorKind::NotFound.into())
+    }
+
+    fn matching(&self, pattern: &str, _: &[&Path]) -> Vec<std::path::PathBuf> {
+        vec![pattern.into()]
+    }
+}
+
+#[test]
+fn nothing_of_an_imported_file_that_is_no_configuration_is_quoted() {
+    const SECRETS: [&str; 4] = [
+        "root:$6$SECRET$hash:19000:0:99999:7:::\nSECRETdaemon:*:19000:0:99999:7:::\n",
+        "SECRETtoken\n",
+        "SECRET {\n  SECRET SECRET\n}\n@SECRET SECRET\n",
+        "SECRET {\n",
+    ];
+    const CADDYFILES: [&str; 4] = [
+        "import secret\n",
+        "import secret\nreverse_proxy a:1\n",
+        "example.org {\n  import secret\n  reverse_proxy a:1\n}\n",
+        "example.org {\n  @m {\n    import secret\n  }\n  reverse_proxy @m a:1 {\n    import secret\n  }\n}\n",
+    ];
+    for secret in SECRETS {
+        for caddyfile in CADDYFILES {
+            let files = Imported(Box::leak(Box::new([("secret", secret)])));
+            let shown = match read(Path::new("Caddyfile"), caddyfile, &files) {
+                Err(error) => error.to_string(),
+                Ok(proxy) => {
+                    let routed: Vec<String> = proxy
+                        .sites
+                        .iter()
+                        .map(|site| format!("{} {:?}", site.name(), site.route(&Request::new("GET", "/_matrix/x"))))
+                        .collect();
+                    format!("{:?} {routed:?}", proxy.notes)
+                }
+            };
+            assert!(!shown.contains("SECRET"), "{caddyfile}: {shown}");
+            // Within a matcher or a proxy the lines are ignored.
+            assert!(shown.contains("secret") || caddyfile.contains("@m"), "the file is named: {caddyfile}: {shown}");
+        }
+    }
+}
+
+#[test]
+fn an_imported_site_keeps_its_name_and_its_directives_are_named() {
+    let files = Imported(&[("site", "*.example.org:8448, localhost {\n  rate_limit x\n  handle_errors {\n  }\n  reverse_proxy a:1\n}\n")]);
+    let proxy = read(Path::new("Caddyfile"), "import site\n", &files).unwrap();
+    assert_eq!(proxy.sites[0].name(), "*.example.org:8448, localhost");
+    let notes: Vec<&str> = proxy.notes.iter().map(|note| note.text.as_str()).collect();
+    assert_eq!(notes, ["the directive rate_limit is not evaluated", "the directive handle_errors is not evaluated"]);
+}
+
+#[test]
+fn texts_that_double_end_as_unknown() {
+    let doubling = "  vars a {vars.a}{vars.a}\n".repeat(60);
+    let text = format!(
+        "a.example {{\n route {{\n  vars a x\n{doubling}  request_header X {{vars.a}}\n  reverse_proxy b:1 {{\n   lb_policy header X\n  }}\n }}\n}}\n"
+    );
+    let proxy = read(Path::new("Caddyfile"), &text, &NoFiles).unwrap();
+    let key = proxy.sites[0].route(&Request::new("GET", "/")).key;
+    assert!(matches!(&key, KeyValue::Unknown(why) if why.contains("grows beyond 100 kB")), "{key:?}");
+}
+
+#[test]
+fn snippets_whose_arguments_double_are_an_error() {
+    let text = "(a) {\n import a {args[0]}{args[0]}\n}\na.example {\n import a 0123456789\n}\n";
+    let error = read(Path::new("Caddyfile"), text, &NoFiles).unwrap_err().to_string();
+    assert!(error.contains("arguments of at most 20000 bytes"), "{error}");
+    let text = "(a) {\n import b\n import b\n}\n(b) {\n import a\n import a\n}\na.example {\n import a\n}\n";
+    let error = read(Path::new("Caddyfile"), text, &NoFiles).unwrap_err().to_string();
+    assert!(error.contains("no imports that refer to each other"), "{error}");
+}
+
+#[test]
+fn a_request_costs_a_bounded_number_of_steps() {
+    let many = "  vars a b\n".repeat(60_000);
+    let proxy = read(Path::new("Caddyfile"), &format!("a.example {{\n route {{\n{many}  reverse_proxy b:1\n }}\n}}\n"), &NoFiles).unwrap();
+    let target = proxy.sites[0].route(&Request::new("GET", "/")).target;
+    assert!(matches!(&target, RouteTarget::Unknown(unknown) if unknown.why.contains("more than 50000 steps")), "{target:?}");
 }

@@ -44,7 +44,9 @@ pub(super) fn read(path: &Path, file: &Arc<str>, text: &str, files: &dyn Files) 
     let mut whole = reader.expand(segments, path, 0)?;
     // A single site without braces: the first line is the address, the others are directives.
     let braced = whole.iter().any(|segment| segment.block.is_some() && !is_directive(segment.word(0)));
-    if !braced && whole.first().is_some_and(|first| !is_directive(first.word(0))) && whole.len() > 1 {
+    // The address stands in the Caddyfile itself: the first line of an imported file that is no configuration must not become a name.
+    let is_site = |first: &Segment| !is_directive(first.word(0)) && first.at.file == *file;
+    if !braced && whole.first().is_some_and(is_site) && whole.len() > 1 {
         let mut first = whole.remove(0);
         first.block = Some(whole);
         whole = vec![first];
@@ -68,7 +70,10 @@ impl Reader<'_> {
         for mut segment in segments {
             self.budget = self.budget.saturating_sub(1);
             if self.budget == 0 || depth > IMPORTS_MAX {
-                return Err(ReadError::Syntax { at: segment.at, message: "imports that refer to each other, or too many".to_owned() });
+                return Err(ReadError::Syntax {
+                    at: segment.at,
+                    message: format!("expected at most {SEGMENTS_MAX} lines with all imports, and no imports that refer to each other"),
+                });
             }
             let name = segment.word(0).to_owned();
             if let Some(snippet) = name.strip_prefix('(').and_then(|name| name.strip_suffix(')')) {
@@ -88,6 +93,11 @@ impl Reader<'_> {
     fn imported(&mut self, segment: &Segment, path: &Path, depth: usize) -> Result<Vec<Segment>, ReadError> {
         if let Some(snippet) = self.snippets.get(segment.word(1)) {
             let arguments = segment.words.get(2..).unwrap_or_default();
+            // Arguments of arguments may double at every import.
+            if arguments.iter().map(String::len).sum::<usize>() > ARGUMENTS_MAX {
+                let message = format!("expected arguments of at most {ARGUMENTS_MAX} bytes in all");
+                return Err(ReadError::Syntax { at: segment.at.clone(), message });
+            }
             let filled = snippet.iter().map(|inner| filled(inner, arguments, 0)).collect();
             return self.expand(filled, path, depth + 1);
         }
@@ -125,6 +135,9 @@ fn filled(segment: &Segment, arguments: &[String], depth: usize) -> Segment {
 /// Reads a text without following imports.
 fn parse(file: &Arc<str>, text: &str) -> Result<Vec<Segment>, ReadError> {
     let tokens = tokens(text);
+    if tokens.len() > TOKENS_MAX {
+        return Err(ReadError::Syntax { at: SourceLocation::new(file, 0), message: format!("expected at most {TOKENS_MAX} words") });
+    }
     let mut index = 0;
     let segments = block(file, &tokens, &mut index, 0)?;
     match tokens.get(index) {
@@ -178,7 +191,7 @@ fn tokens(text: &str) -> Vec<Token> {
     let (mut word, mut line, mut start) = (String::new(), 1, 1);
     let (mut quote, mut quoted) = (None, false);
     let mut characters = text.chars().peekable();
-    while let Some(character) = characters.next() {
+    while let Some(character) = characters.next().filter(|_| tokens.len() <= TOKENS_MAX) {
         let newline = character == '\n';
         match (character, quote) {
             ('\\', Some('"')) => match characters.next() {
@@ -220,4 +233,6 @@ fn tokens(text: &str) -> Vec<Token> {
 
 const DEPTH_MAX: usize = 32;
 const IMPORTS_MAX: usize = 64;
-const SEGMENTS_MAX: usize = 200_000;
+const SEGMENTS_MAX: usize = 100_000;
+const TOKENS_MAX: usize = 400_000;
+const ARGUMENTS_MAX: usize = 20_000;

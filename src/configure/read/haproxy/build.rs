@@ -96,7 +96,7 @@ pub(super) enum Piece {
 
 /// Builds the proxy from all lines.
 pub(super) fn proxy(path: &Path, lines: &[Line], files: &dyn Files) -> Result<Proxy, ReadError> {
-    let reader = SampleReader { config_path: path, files };
+    let reader = SampleReader::new(path, files);
     let mut builder =
         Builder { reader, notes: Vec::new(), config: Config::default(), frontends: Vec::new(), hosts: hosts(lines), balance: None };
     let mut sections: Vec<(&Line, Vec<&Line>)> = Vec::new();

@@ -59,12 +59,12 @@ impl Criterion {
                 },
                 (true, "-f") => {
                     let name = rest.next().map_or("", String::as_str);
-                    match maps::text(name, reader.config_path, reader.files) {
-                        Some(text) => {
+                    match reader.text(name) {
+                        Ok(text) => {
                             let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
                             values.extend(lines.map(str::to_owned));
                         }
-                        None => problem = Some(format!("the file {} does not exist", name.escape_debug())),
+                        Err(why) => problem = Some(why),
                     }
                 }
                 (true, "--") => flags = false,
@@ -94,6 +94,7 @@ impl Criterion {
         if self.wanted.is_empty() {
             return Ok(values.iter().any(|value| maps::truth(value)));
         }
+        view.spend(values.len().saturating_mul(self.wanted.len()))?;
         for value in &values {
             for wanted in &self.wanted {
                 if wanted.holds(value, self.way, self.ignore_case)? {

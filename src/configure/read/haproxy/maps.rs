@@ -7,7 +7,7 @@ use super::super::pattern::Pattern;
 use wsim_nginx::Files;
 
 /// The way in which a key or the value of an acl is compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Way {
     Str,
     Beg,
@@ -151,6 +151,11 @@ impl MapFile {
         Self { entries: entries.collect() }
     }
 
+    /// Number of lines with a key.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
     /// The value of a text: the value of the longest prefix for `map_beg`, else of the first matching line.
     pub(super) fn value(&self, text: &str, way: Way) -> Result<Option<&str>, String> {
         let mut best: Option<(usize, &str)> = None;
@@ -168,10 +173,23 @@ impl MapFile {
     }
 }
 
-/// Reads a file at its path, or by its name in the folder of the configuration.
-pub(super) fn text(named: &str, config: &Path, files: &dyn Files) -> Option<Arc<str>> {
+/// Reads a file at its path, or by its name in the folder of the configuration. The error is the reason why it cannot be read, as a phrase.
+pub(super) fn text(named: &str, config: &Path, files: &dyn Files) -> Result<Arc<str>, String> {
     let beside = config.parent().unwrap_or(Path::new(""));
     let path = Path::new(named);
     let places = [Some(path.to_owned()), Some(beside.join(path)), path.file_name().map(|name| beside.join(name))];
-    places.into_iter().flatten().find_map(|place| files.read(&place).ok()).map(Into::into)
+    let mut reason = None;
+    for place in places.into_iter().flatten() {
+        match files.read(&place) {
+            Ok(text) if text.lines().count() > LINES_MAX => reason = Some(format!("has more than {LINES_MAX} lines")),
+            Ok(text) => return Ok(text.into()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => reason = Some(format!("cannot be read: {error}")),
+        }
+    }
+    let reason = reason.unwrap_or_else(|| "does not exist".to_owned());
+    Err(format!("the file {} {reason}", named.escape_debug()))
 }
+
+/// Of a map or list.
+const LINES_MAX: usize = 200_000;

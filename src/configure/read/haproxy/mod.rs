@@ -16,6 +16,7 @@ mod words;
 use std::path::Path;
 
 use super::model::{Proxy, ReadError};
+use super::pattern::PatternBudget;
 use wsim_nginx::Files;
 
 /// Reads a configuration. Its maps and lists are read from their paths or from the configuration's folder.
@@ -31,6 +32,7 @@ pub fn read(path: &Path, text: &str, files: &dyn Files) -> Result<Proxy, ReadErr
 /// # Errors
 /// A text is not HAProxy configuration.
 pub fn read_all(sources: &[(&Path, &str)], files: &dyn Files) -> Result<Proxy, ReadError> {
+    let _budget = PatternBudget::start();
     let mut lines = Vec::new();
     for (path, text) in sources {
         lines.append(&mut words::lines(path, text)?);

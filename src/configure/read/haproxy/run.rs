@@ -1,12 +1,14 @@
 //! Evaluates one request in a frontend: its `http-request` rules in order, then `use_backend`, then the rules of the backend.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 
 use super::super::model::{KeyValue, Request, RouteTarget, Routed, Site, SourceLocation, Unknown};
+use super::super::pattern::bounded;
 
 use super::build::{Action, Backend, Balance, Format, Frontend, Piece, Rule};
 use super::condition::Acls;
-use super::sample::RequestView;
+use super::sample::{COMPARISONS_MAX, RequestView};
 
 impl Site for Frontend {
     fn name(&self) -> &str {
@@ -30,6 +32,7 @@ fn route(frontend: &Frontend, request: &Request) -> Routed {
         headers: request.headers.clone(),
         address: request.address.clone(),
         variables: HashMap::new(),
+        comparisons: Cell::new(COMPARISONS_MAX),
     };
     match run.route(frontend) {
         Ok(mut routed) => {
@@ -47,6 +50,7 @@ struct Run {
     headers: Vec<(String, String)>,
     address: String,
     variables: HashMap<String, String>,
+    comparisons: Cell<usize>,
 }
 
 impl Run {
@@ -58,6 +62,7 @@ impl Run {
             headers: &self.headers,
             address: &self.address,
             variables: &self.variables,
+            comparisons: &self.comparisons,
         }
     }
 
@@ -67,6 +72,7 @@ impl Run {
         }
         for choice in &frontend.choices {
             let view = self.request_view();
+            view.spend(RULE_COST).map_err(|why| Unknown::new(why, &choice.at))?;
             let holds = match &choice.condition {
                 Some(condition) => condition.holds(&frontend.acls, &view).map_err(|why| Unknown::new(why, &choice.at))?,
                 None => true,
@@ -101,6 +107,8 @@ impl Run {
     fn rules(&mut self, rules: &[Rule], acls: &Acls) -> Result<Option<Routed>, Unknown> {
         for rule in rules {
             let unknown = |why: String| Unknown::new(why, &rule.at);
+            // A rule costs about as much as comparing with so many values.
+            self.request_view().spend(RULE_COST).map_err(unknown)?;
             if let Some(condition) = &rule.condition
                 && !condition.holds(acls, &self.request_view()).map_err(unknown)?
             {
@@ -117,6 +125,7 @@ impl Run {
         match action {
             Action::SetVariable(name, sample) => match sample.value(&self.request_view())? {
                 Some(value) => {
+                    self.request_view().spend(value.len() / BYTES_PER_COMPARISON)?;
                     self.variables.insert(name.clone(), value);
                 }
                 None => {
@@ -145,13 +154,7 @@ impl Run {
             Action::SetQuery(format) => self.query = Some(self.text(format)?),
             Action::SetMethod(format) => self.method = self.text(format)?,
             Action::ReplacePath(pattern, replacement) => {
-                self.path = pattern.replaced(&self.path, false, |captures| {
-                    let mut text = replacement.clone();
-                    for (number, group) in captures.groups.iter().enumerate() {
-                        text = text.replace(&format!("\\{number}"), group);
-                    }
-                    text
-                });
+                self.path = pattern.replaced(&self.path, false, replacement)?;
             }
             Action::Answers(what) => return Ok(Some(what.clone())),
             Action::Unknown(why) => return Err(why.clone()),
@@ -166,7 +169,10 @@ impl Run {
                 Piece::Literal(literal) => text.push_str(literal),
                 Piece::Sample(sample) => text.push_str(&sample.value(&self.request_view())?.unwrap_or_default()),
             }
+            text = bounded(text)?;
         }
+        // Texts are kept, in variables and headers: what they take together is bounded as well.
+        self.request_view().spend(text.len() / BYTES_PER_COMPARISON)?;
         Ok(text)
     }
 
@@ -196,3 +202,6 @@ impl Run {
         KeyValue::Text(text)
     }
 }
+
+const RULE_COST: usize = 20;
+const BYTES_PER_COMPARISON: usize = 64;

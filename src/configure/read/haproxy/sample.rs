@@ -1,10 +1,12 @@
 //! HAProxy's sample expressions, a fetch and its converters (`path,lower,map_reg(file,default)`): read from text, and evaluated for
 //! one request. An error is the reason why a value is unknown.
 
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
-use super::super::pattern::Pattern;
+use super::super::pattern::{Pattern, bounded};
 use super::maps::{self, MapFile, Way};
 use wsim_nginx::Files;
 
@@ -48,7 +50,7 @@ enum Converter {
     Field(i64, String),
     Word(i64, String),
     Regsub { pattern: Pattern, replacement: String, all: bool },
-    Map { file: Option<MapFile>, name: String, way: Way, default: Option<String> },
+    Map { file: Result<Arc<MapFile>, String>, way: Way, default: Option<String> },
     Concat(Vec<String>),
     UrlDecode,
     Base64,
@@ -65,15 +67,42 @@ pub(super) struct RequestView<'s> {
     pub(super) headers: &'s [(String, String)],
     pub(super) address: &'s str,
     pub(super) variables: &'s HashMap<String, String>,
+    /// Comparisons with values that this request may still cost.
+    pub(super) comparisons: &'s Cell<usize>,
+}
+
+impl RequestView<'_> {
+    /// Takes account of comparisons with so many values.
+    pub(super) fn spend(&self, comparisons: usize) -> Result<(), String> {
+        let left = self.comparisons.get().checked_sub(comparisons);
+        self.comparisons.set(left.unwrap_or(0));
+        left.map(|_| ()).ok_or_else(|| format!("more than {COMPARISONS_MAX} comparisons for one request"))
+    }
 }
 
 /// A parser of samples, with access to the files of maps.
 pub(super) struct SampleReader<'r> {
-    pub(super) config_path: &'r Path,
-    pub(super) files: &'r dyn Files,
+    config_path: &'r Path,
+    files: &'r dyn Files,
+    /// Maps by file and comparison: a map that many rules use is read once.
+    maps: RefCell<HashMap<(String, Way), Result<Arc<MapFile>, String>>>,
 }
 
-impl SampleReader<'_> {
+impl<'r> SampleReader<'r> {
+    pub(super) fn new(config_path: &'r Path, files: &'r dyn Files) -> Self {
+        Self { config_path, files, maps: RefCell::default() }
+    }
+
+    /// The text of a map or list, or the reason why there is none.
+    pub(super) fn text(&self, name: &str) -> Result<Arc<str>, String> {
+        maps::text(name, self.config_path, self.files)
+    }
+
+    fn map(&self, name: &str, way: Way) -> Result<Arc<MapFile>, String> {
+        let mut maps = self.maps.borrow_mut();
+        let read = || self.text(name).map(|text| Arc::new(MapFile::new(&text, way)));
+        maps.entry((name.to_owned(), way)).or_insert_with(read).clone()
+    }
     /// Parses an expression.
     pub(super) fn read(&self, text: &str) -> Sample {
         let mut parts = split(text, ',').into_iter();
@@ -105,8 +134,7 @@ impl SampleReader<'_> {
             _ if name == "map" || name.starts_with("map_") => {
                 let way = if name == "map" { Some(Way::Str) } else { name.split('_').nth(1).and_then(Way::of) };
                 let Some(way) = way else { return unknown() };
-                let file = maps::text(argument(0), self.config_path, self.files).map(|text| MapFile::new(&text, way));
-                Converter::Map { file, name: argument(0).to_owned(), way, default: arguments.get(1).cloned() }
+                Converter::Map { file: self.map(argument(0), way), way, default: arguments.get(1).cloned() }
             }
             _ => unknown(),
         }
@@ -198,19 +226,16 @@ impl Converter {
             Self::Word(index, delimiters) => {
                 pick(&value.split(|c| delimiters.contains(c)).filter(|word| !word.is_empty()).collect::<Vec<_>>(), *index)
             }
-            Self::Regsub { pattern, replacement, all } => Some(pattern.replaced(value, *all, |captures| {
-                let mut text = replacement.clone();
-                for (number, group) in captures.groups.iter().enumerate() {
-                    text = text.replace(&format!("\\{number}"), group);
-                }
-                text
-            })),
-            Self::Map { file: None, name, .. } => return Err(format!("the map file {} does not exist", name.escape_debug())),
-            Self::Map { file: Some(file), way, default, .. } => file.value(value, *way)?.map(str::to_owned).or_else(|| default.clone()),
+            Self::Regsub { pattern, replacement, all } => Some(pattern.replaced(value, *all, replacement)?),
+            Self::Map { file: Err(why), .. } => return Err(why.clone()),
+            Self::Map { file: Ok(file), way, default } => {
+                view.spend(file.len())?;
+                file.value(value, *way)?.map(str::to_owned).or_else(|| default.clone())
+            }
             Self::Concat(parts) => {
                 let part = |index: usize| parts.get(index).map_or("", String::as_str);
                 let variable = view.variables.get(part(1)).map_or("", String::as_str);
-                Some(format!("{value}{}{variable}{}", part(0), part(2)))
+                Some(bounded(format!("{value}{}{variable}{}", part(0), part(2)))?)
             }
             Self::UrlDecode => Some(wsim_http::percent::decode_text(value).into_owned()),
             // Any text can represent the bytes, if equal bytes have equal texts.
@@ -306,3 +331,6 @@ fn split(text: &str, separator: char) -> Vec<String> {
     parts.push(part);
     parts
 }
+
+/// Of one request with values of maps, lists and acls.
+pub(super) const COMPARISONS_MAX: usize = 500_000;

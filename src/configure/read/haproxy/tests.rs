@@ -90,3 +90,73 @@ fn pools_have_their_servers_and_rules() {
     assert_eq!((pool("sync").servers.len(), pool("sync").servers[0].weight), (1, 2));
     assert_eq!(pool("sync").at.to_string(), "haproxy.cfg:25");
 }
+
+/// Files of a configuration: one map of any name.
+struct OneMap(String);
+
+impl Files for OneMap {
+    fn read(&self, _: &Path) -> std::io::Result<String> {
+        Ok(self.0.clone())
+    }
+
+    fn matching(&self, _: &str, _: &[&Path]) -> Vec<std::path::PathBuf> {
+        Vec::new()
+    }
+}
+
+fn target(rules: &str, files: &dyn Files) -> RouteTarget {
+    let text = format!("frontend f\n{rules}\n  use_backend a\nbackend a\n  server s a:1\n");
+    read(Path::new("h.cfg"), &text, files).unwrap().sites[0].route(&Request::new("GET", "/a")).target
+}
+
+fn unknown(found: &RouteTarget) -> &str {
+    if let RouteTarget::Unknown(unknown) = found { &unknown.why } else { "" }
+}
+
+#[test]
+fn texts_that_double_end_as_unknown() {
+    for rule in [
+        "http-request set-path %[path]%[path]",
+        r"http-request replace-path ^(.*)$ \1\1",
+        "http-request set-var-fmt(txn.a) %[var(txn.a)]%[var(txn.a)]x\nhttp-request set-path /%[var(txn.a)]",
+        r#"http-request set-path "%[path,regsub(^.*$,\0\0)]""#,
+    ] {
+        let found = target(&[rule; 60].join("\n"), &NoFiles);
+        assert!(unknown(&found).contains("grows beyond 100 kB"), "{rule}: {found:?}");
+    }
+}
+
+#[test]
+fn a_map_of_many_expressions_is_read_once_and_to_its_limit() {
+    let map = OneMap((0..100_000).map(|n| format!("^/x{n}$ a\n")).collect());
+    // The same map in many rules, as in configurations that choose by method, too.
+    let rules = "http-request set-var(txn.a) path,map_reg(m)\n".repeat(300);
+    let found = target(&rules, &map);
+    assert!(unknown(&found).contains("more than 2000 regular expressions"), "{found:?}");
+    let lines = OneMap("a b\n".repeat(200_001));
+    let found = target("http-request set-var(txn.a) path,map(m)", &lines);
+    assert!(unknown(&found).contains("has more than 200000 lines"), "{found:?}");
+}
+
+#[test]
+fn a_request_costs_a_bounded_number_of_comparisons() {
+    let map = OneMap("/b a\n".repeat(100_000));
+    let found = target(&"http-request set-var(txn.a) path,map(m)\n".repeat(10), &map);
+    assert!(unknown(&found).contains("more than 500000 comparisons"), "{found:?}");
+    let found = target(&"http-request set-var(txn.a) path\n".repeat(30_000), &NoFiles);
+    assert!(unknown(&found).contains("more than 500000 comparisons"), "{found:?}");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_map_that_is_a_device_is_named() {
+    let found = target("http-request set-var(txn.a) path,map(/dev/zero)", &wsim_nginx::Disk);
+    assert!(unknown(&found).contains("the file /dev/zero cannot be read: it is a device"), "{found:?}");
+}
+
+#[test]
+fn too_many_lines_are_an_error() {
+    let text = "frontend f\n".to_owned() + &"  bind :80\n".repeat(100_000);
+    let error = read(Path::new("h.cfg"), &text, &NoFiles).unwrap_err().to_string();
+    assert!(error.starts_with("h.cfg:100001: expected at most 100000 lines"), "{error}");
+}

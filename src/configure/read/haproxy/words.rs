@@ -27,6 +27,9 @@ pub(super) fn lines(path: &Path, text: &str) -> Result<Vec<Line>, ReadError> {
         let at = SourceLocation::new(&file, number + 1);
         let words = words(line).ok_or_else(|| ReadError::Syntax { at: at.clone(), message: "expected a closing quote".to_owned() })?;
         if !words.is_empty() {
+            if lines.len() == LINES_MAX {
+                return Err(ReadError::Syntax { at, message: format!("expected at most {LINES_MAX} lines") });
+            }
             lines.push(Line { words, at });
         }
     }
@@ -69,6 +72,8 @@ fn words(line: &str) -> Option<Vec<String>> {
     words.extend(word);
     quote.is_none().then_some(words)
 }
+
+const LINES_MAX: usize = 100_000;
 
 #[cfg(test)]
 mod tests {

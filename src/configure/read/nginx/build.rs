@@ -29,12 +29,13 @@ pub(super) fn proxy(directives: &[Directive], mut notes: Vec<Note>) -> Proxy {
     gather(directives, &mut config, &mut notes, 0);
     let config = Arc::new(config);
     let mut servers = Vec::new();
-    find_servers(directives, &config, &[], &mut servers);
+    let outside: Arc<[ErrorPage]> = Arc::from([]);
+    find_servers(directives, &config, &outside, &mut servers);
     // A snippet that other files include has locations at the top level.
     if servers.is_empty()
         && let Some(first) = directives.iter().find(|directive| directive.name == "location")
     {
-        servers.push(server(directives, &config, &[], &location_of(first)));
+        servers.push(server(directives, &config, &outside, &location_of(first)));
     }
     let processes = directives.iter().find(|directive| directive.name == "worker_processes");
     Proxy {
@@ -79,7 +80,7 @@ fn gather(directives: &[Directive], config: &mut Config, notes: &mut Vec<Note>, 
     }
 }
 
-fn find_servers(directives: &[Directive], config: &Arc<Config>, around: &[ErrorPage], servers: &mut Vec<Server>) {
+fn find_servers(directives: &[Directive], config: &Arc<Config>, around: &Arc<[ErrorPage]>, servers: &mut Vec<Server>) {
     let own = Scope::of(directives, around).error_pages;
     for directive in directives {
         match (directive.name.as_str(), &directive.block) {
@@ -90,7 +91,7 @@ fn find_servers(directives: &[Directive], config: &Arc<Config>, around: &[ErrorP
     }
 }
 
-fn server(block: &[Directive], config: &Arc<Config>, around: &[ErrorPage], at: &SourceLocation) -> Server {
+fn server(block: &[Directive], config: &Arc<Config>, around: &Arc<[ErrorPage]>, at: &SourceLocation) -> Server {
     let words = |name: &str| -> Vec<&str> {
         block
             .iter()
@@ -110,7 +111,7 @@ fn server(block: &[Directive], config: &Arc<Config>, around: &[ErrorPage], at: &
     Server { config: Arc::clone(config), name, at: at.clone(), scope, locations }
 }
 
-fn locations(block: &[Directive], around: &[ErrorPage]) -> Vec<Location> {
+fn locations(block: &[Directive], around: &Arc<[ErrorPage]>) -> Vec<Location> {
     let found = block.iter().filter(|directive| directive.name == "location");
     found
         .map(|directive| {

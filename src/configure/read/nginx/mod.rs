@@ -22,6 +22,7 @@ use std::sync::Arc;
 use wsim_nginx::{Directive, Files, IncludeError};
 
 use super::model::{Note, Proxy, ReadError, SourceLocation};
+use super::pattern::PatternBudget;
 
 /// Reads a configuration from its main file, or from a snippet that other files include.
 ///
@@ -36,6 +37,7 @@ pub fn read(path: &Path, text: &str, files: &dyn Files) -> Result<Proxy, ReadErr
 /// # Errors
 /// A text is not nginx configuration.
 pub fn read_all(sources: &[(&Path, &str)], files: &dyn Files) -> Result<Proxy, ReadError> {
+    let _budget = PatternBudget::start();
     let mut notes = Vec::new();
     let mut trees = Vec::new();
     for (path, text) in sources {
@@ -52,7 +54,9 @@ pub fn read_all(sources: &[(&Path, &str)], files: &dyn Files) -> Result<Proxy, R
         let is_same = |file: &Path| file == path || file.canonicalize().ok().is_some_and(|file| path.canonicalize().ok() == Some(file));
         trees.iter().any(|(other, directives)| **other != path && files_of(directives).iter().any(|file| is_same(Path::new(&**file))))
     };
-    let kept: Vec<Directive> = trees.iter().filter(|(path, _)| !is_included(path)).flat_map(|(_, directives)| directives.clone()).collect();
+    let included: Vec<bool> = trees.iter().map(|(path, _)| is_included(path)).collect();
+    let kept = trees.into_iter().zip(included).filter(|(_, included)| !included);
+    let kept: Vec<Directive> = kept.flat_map(|((_, directives), _)| directives).collect();
     Ok(build::proxy(&kept, notes))
 }
 
@@ -78,8 +82,11 @@ impl From<IncludeError> for ReadError {
             IncludeError::Syntax(error) => {
                 Self::Syntax { at: SourceLocation::new(&error.file, error.line), message: format!("expected {}", error.expected) }
             }
-            IncludeError::TooMany { file, line } => {
-                Self::Syntax { at: SourceLocation::new(&file, line), message: "files include each other, or too many files".to_owned() }
+            IncludeError::TooMany { ref file, line } => {
+                let at = SourceLocation::new(file, line);
+                let text = error.to_string();
+                let message = text.strip_prefix(&format!("{file}:{line}: ")).unwrap_or(&text).to_owned();
+                Self::Syntax { at, message }
             }
         }
     }

@@ -189,13 +189,14 @@ impl<'r> Run<'r> {
 
     fn steps<'s>(&mut self, steps: &'s [Step], current: &mut &'s Scope, changed: &mut bool) -> Result<Option<Stop>, Unknown> {
         for step in steps {
+            self.values.spend(1, step.location())?;
             match step {
                 Step::Set { name, value, at } => {
                     let value = self.values.text(value, at)?;
                     self.values.set(name, value);
                 }
                 Step::Return { code, at } => return Ok(Some(Stop::Return(*code, at.clone()))),
-                Step::Break => return Ok(Some(Stop::Stay)),
+                Step::Break { .. } => return Ok(Some(Stop::Stay)),
                 Step::If { condition, scope, at } => {
                     if self.holds(condition, at)? {
                         *current = scope;
@@ -206,6 +207,7 @@ impl<'r> Run<'r> {
                 }
                 Step::Rewrite { pattern, replacement, flag, at } => {
                     let pattern = pattern.as_ref().map_err(|why| Unknown::new(why.clone(), at))?;
+                    self.values.spend(self.values.uri.len() / 64, at)?;
                     let Some(captures) = pattern.captures(&self.values.uri) else { continue };
                     self.values.matched(captures);
                     if *flag == Flag::Redirect {

@@ -1,5 +1,7 @@
 //! The directives of a server, a location or an `if`: rewriting, and the module that responds.
 
+use std::sync::Arc;
+
 use super::super::model::SourceLocation;
 use super::super::pattern::Pattern;
 use super::location_of;
@@ -11,8 +13,16 @@ pub(super) enum Step {
     Set { name: String, value: String, at: SourceLocation },
     Return { code: u16, at: SourceLocation },
     Rewrite { pattern: Result<Pattern, String>, replacement: String, flag: Flag, at: SourceLocation },
-    Break,
+    Break { at: SourceLocation },
     If { condition: Condition, scope: Box<Scope>, at: SourceLocation },
+}
+
+impl Step {
+    pub(super) fn location(&self) -> &SourceLocation {
+        match self {
+            Self::Set { at, .. } | Self::Return { at, .. } | Self::Rewrite { at, .. } | Self::Break { at } | Self::If { at, .. } => at,
+        }
+    }
 }
 
 /// The step after a rewrite.
@@ -79,7 +89,7 @@ pub(super) struct Scope {
     pub(super) content: Option<Content>,
     pub(super) try_files: Option<(Vec<String>, SourceLocation)>,
     /// The block's own ones, or else those of the surrounding block.
-    pub(super) error_pages: Vec<ErrorPage>,
+    pub(super) error_pages: Arc<[ErrorPage]>,
     /// The allowed methods, and the scope for the others.
     pub(super) limit_except: Option<(Vec<String>, Box<Scope>)>,
     /// `deny all` without any `allow`.
@@ -89,10 +99,10 @@ pub(super) struct Scope {
 
 impl Scope {
     /// Collects the directives of a block.
-    pub(super) fn of(directives: &[Directive], around: &[ErrorPage]) -> Self {
+    pub(super) fn of(directives: &[Directive], around: &Arc<[ErrorPage]>) -> Self {
         let mut scope = Self::default();
         let own: Vec<ErrorPage> = directives.iter().filter(|directive| directive.name == "error_page").filter_map(error_page).collect();
-        scope.error_pages = if own.is_empty() { around.to_vec() } else { own };
+        scope.error_pages = if own.is_empty() { Arc::clone(around) } else { own.into() };
         for directive in directives {
             scope.take(directive);
         }
@@ -112,7 +122,7 @@ impl Scope {
             }
             "return" => self.steps.push(Step::Return { code: directive.argument(0).parse().unwrap_or(302), at }),
             "rewrite" => self.steps.push(rewrite(directive)),
-            "break" => self.steps.push(Step::Break),
+            "break" => self.steps.push(Step::Break { at }),
             "if" => {
                 let scope = Box::new(Self::of(block, &self.error_pages));
                 self.steps.push(Step::If { condition: condition(&directive.arguments), scope, at });

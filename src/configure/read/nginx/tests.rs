@@ -130,3 +130,36 @@ fn parts_that_are_not_evaluated_have_a_location() {
     let answer = goes(&config, "GET", "/side");
     assert!(answer.contains("split_clients") && answer.ends_with("nginx.conf:1"), "{answer}");
 }
+
+fn target(text: &str) -> RouteTarget {
+    read(Path::new("nginx.conf"), text, &NoFiles).unwrap().sites[0].route(&Request::new("GET", "/a")).target
+}
+
+#[test]
+fn texts_that_double_end_as_unknown() {
+    let doubling = "rewrite ^(.*)$ $1$1;".repeat(60);
+    let found = target(&format!("server {{ location / {{ {doubling} proxy_pass http://a; }} }}"));
+    assert!(matches!(&found, RouteTarget::Unknown(unknown) if unknown.why.contains("grows beyond 100 kB")), "{found:?}");
+    let doubling = "set $a $a$a;".repeat(60);
+    let found = target(&format!("server {{ set $a x; {doubling} location / {{ proxy_pass http://a$a; }} }}"));
+    assert!(!matches!(found, RouteTarget::Pool(_)), "{found:?}");
+}
+
+#[test]
+fn a_request_costs_a_bounded_number_of_steps() {
+    let many = "set $a b;".repeat(60_000);
+    let found = target(&format!("server {{ location / {{ {many} proxy_pass http://a; }} }}"));
+    assert!(matches!(&found, RouteTarget::Unknown(unknown) if unknown.why.contains("more than 50000 steps")), "{found:?}");
+    // Texts that are kept count by their length.
+    let long = format!("set $a {};", "x".repeat(50_000)) + &(0..200).map(|n| format!("set $b{n} $a;")).collect::<String>();
+    let found = target(&format!("server {{ location / {{ {long} proxy_pass http://a; }} }}"));
+    assert!(matches!(&found, RouteTarget::Unknown(unknown) if unknown.why.contains("steps for one request")), "{found:?}");
+}
+
+#[test]
+fn error_pages_are_shared_by_the_locations_within() {
+    let pages = "error_page 404 /a;".repeat(2000);
+    let locations = (0..2000).map(|n| format!("location /{n} {{ proxy_pass http://a; }}")).collect::<String>();
+    let proxy = read(Path::new("nginx.conf"), &format!("server {{ {pages} {locations} }}"), &NoFiles).unwrap();
+    assert_eq!(proxy.sites.len(), 1);
+}

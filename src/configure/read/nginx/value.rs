@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::super::model::{Request, SourceLocation, Unknown};
 
-use super::super::pattern::Captures;
+use super::super::pattern::{Captures, bounded};
 use super::config::{Config, Map};
 use wsim_nginx::variables::{Digits, Piece, pieces};
 
@@ -56,16 +56,22 @@ impl<'r> Values<'r> {
                 Piece::Dollar { .. } => out.push('$'),
                 Piece::Variable { name, .. } => out.push_str(&self.variable(&name.to_ascii_lowercase(), at, depth)?),
             }
-            if out.len() > LENGTH_MAX {
-                return Err(Unknown::new("a text that grows without end", at));
-            }
+            out = bounded(out).map_err(|why| Unknown::new(why, at))?;
         }
+        // Texts are kept in variables: what they take together is bounded as well.
+        self.spend(out.len() / BYTES_PER_STEP, at)?;
         Ok(out)
     }
 
+    /// Takes account of steps of the evaluation: directives, expressions, variables.
+    pub(super) fn spend(&mut self, steps: usize, at: &SourceLocation) -> Result<(), Unknown> {
+        self.steps += steps;
+        if self.steps > STEPS_MAX { Err(Unknown::new(format!("more than {STEPS_MAX} steps for one request"), at)) } else { Ok(()) }
+    }
+
     fn variable(&mut self, name: &str, at: &SourceLocation, depth: usize) -> Result<String, Unknown> {
-        self.steps += 1;
-        if self.steps > STEPS_MAX || depth > DEPTH_MAX {
+        self.spend(1, at)?;
+        if depth > DEPTH_MAX {
             return Err(Unknown::new("variables that refer to each other", at));
         }
         if let Ok(number) = name.parse::<usize>() {
@@ -102,6 +108,7 @@ impl<'r> Values<'r> {
             return self.text_within(value, &map.at, depth + 1);
         }
         for (pattern, value, at) in &map.patterns {
+            self.spend(1, at)?;
             let pattern = pattern.as_ref().map_err(|why| Unknown::new(why.clone(), at))?;
             if let Some(captures) = pattern.captures(&source) {
                 self.matched(captures);
@@ -179,6 +186,6 @@ const KNOWN_BUT_UNEVALUATED: [&str; 20] = [
     "bytes_",
     "jwt_",
 ];
-const STEPS_MAX: usize = 5000;
+const STEPS_MAX: usize = 50_000;
 const DEPTH_MAX: usize = 24;
-const LENGTH_MAX: usize = 100_000;
+const BYTES_PER_STEP: usize = 64;

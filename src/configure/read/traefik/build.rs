@@ -1,5 +1,6 @@
 //! Builds routers and services from trees.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::super::model::{
@@ -82,14 +83,21 @@ pub(super) fn proxy(trees: &[(Arc<str>, Node)]) -> Proxy {
         parts.collect()
     };
     let services = part("services");
+    let mut by_name = Services::new();
+    for (index, (_, name, node)) in services.iter().enumerate() {
+        by_name.entry(name.as_str()).or_insert((index, *node));
+    }
     for (file, name, node) in &services {
-        pools.push(service(file, name, node, &services, &mut notes));
+        pools.push(service(file, name, node, &by_name, &mut notes));
     }
     let middlewares = part("middlewares");
+    let mut middlewares_by_name: HashMap<&str, &Node> = HashMap::new();
+    for (_, name, node) in &middlewares {
+        middlewares_by_name.entry(name.as_str()).or_insert(*node);
+    }
     let rewrites = |name: &str| {
         let bare = name.split('@').next().unwrap_or_default();
-        let found = middlewares.iter().find(|(_, own, _)| *own == bare);
-        found.is_some_and(|(_, _, node)| {
+        middlewares_by_name.get(bare).is_some_and(|node| {
             node.entries().iter().any(|(kind, _)| {
                 matches!(
                     kind.to_ascii_lowercase().as_str(),
@@ -104,7 +112,7 @@ pub(super) fn proxy(trees: &[(Arc<str>, Node)]) -> Proxy {
             let text = node.get("rule").and_then(Node::text).unwrap_or_default();
             let wanted = node.get("service").and_then(Node::text).unwrap_or_default();
             let wanted = wanted.split('@').next().unwrap_or_default();
-            let service = services.iter().position(|(_, own, _)| *own == wanted);
+            let service = by_name.get(wanted).map(|(index, _)| *index);
             let priority = node.get("priority").and_then(Node::number).filter(|priority| *priority != 0);
             Router {
                 name: name.clone(),
@@ -123,33 +131,45 @@ pub(super) fn proxy(trees: &[(Arc<str>, Node)]) -> Proxy {
     Proxy { kind: ProxyKind::Traefik, sites, pools, processes: Some(1), processes_at: None, hosts: Vec::new(), notes }
 }
 
-fn service(file: &Arc<str>, name: &str, node: &Node, services: &[(&Arc<str>, &String, &Node)], notes: &mut Vec<Note>) -> UpstreamPool {
-    let get =
-        |node: &'_ Node, key: &str| node.entries().iter().find(|(own, _)| own.eq_ignore_ascii_case(key)).map(|(_, node)| node.clone());
+fn service(file: &Arc<str>, name: &str, node: &Node, services: &Services<'_>, notes: &mut Vec<Note>) -> UpstreamPool {
     let at = SourceLocation::new(file, node.line);
     let mut pool = UpstreamPool { name: name.to_owned(), servers: Vec::new(), balance: "wrr".to_owned(), shared: true, at: at.clone() };
     if let Some(balancer) = get(node, "loadBalancer") {
-        pool.servers = servers(&balancer);
-        if let Some(strategy) = get(&balancer, "strategy").and_then(|strategy| strategy.text()) {
+        pool.servers = servers(balancer);
+        if let Some(strategy) = get(balancer, "strategy").and_then(Node::text) {
             pool.balance = strategy;
         }
-        if get(&balancer, "sticky").is_some() {
-            notes.push(Note { at, text: "sticky cookies are left out of account: Matrix clients keep none".to_owned() });
+        if get(balancer, "sticky").is_some() {
+            notes.push(Note { at: at.clone(), text: "sticky cookies are left out of account: Matrix clients keep none".to_owned() });
         }
     } else if let Some(weighted) = get(node, "weighted") {
-        for part in get(&weighted, "services").iter().flat_map(|list| list.items().to_vec()) {
-            let wanted = get(&part, "name").and_then(|name| name.text()).unwrap_or_default();
-            let weight = get(&part, "weight").and_then(|weight| weight.number()).and_then(|weight| weight.try_into().ok()).unwrap_or(1);
-            let inner = services.iter().find(|(_, own, _)| **own == wanted).and_then(|(_, _, node)| get(node, "loadBalancer"));
-            pool.servers.extend(
-                inner.iter().flat_map(servers).map(|server| UpstreamServer { weight: server.weight.saturating_mul(weight), ..server }),
-            );
+        for part in get(weighted, "services").map(Node::items).unwrap_or_default() {
+            let wanted = get(part, "name").and_then(Node::text).unwrap_or_default();
+            let weight = get(part, "weight").and_then(Node::number).and_then(|weight| weight.try_into().ok()).unwrap_or(1);
+            let inner = services.get(wanted.as_str()).and_then(|(_, node)| get(node, "loadBalancer"));
+            let inner = inner.map(servers).unwrap_or_default();
+            pool.servers.extend(inner.into_iter().map(|server| UpstreamServer { weight: server.weight.saturating_mul(weight), ..server }));
+            if pool.servers.len() > SERVERS_MAX {
+                break;
+            }
         }
     } else {
-        notes.push(Note { at, text: "a service that is neither loadBalancer nor weighted is not evaluated".to_owned() });
+        notes.push(Note { at: at.clone(), text: "a service that is neither loadBalancer nor weighted is not evaluated".to_owned() });
+    }
+    if pool.servers.len() > SERVERS_MAX {
+        pool.servers.truncate(SERVERS_MAX);
+        notes.push(Note { at, text: format!("only the first {SERVERS_MAX} servers of this service are counted") });
     }
     pool
 }
+
+/// The value of a key, whose case does not matter.
+fn get<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
+    node.entries().iter().find(|(own, _)| own.eq_ignore_ascii_case(key)).map(|(_, node)| node)
+}
+
+/// Index and node of every service, by name; of several of one name the first.
+type Services<'s> = HashMap<&'s str, (usize, &'s Node)>;
 
 fn servers(balancer: &Node) -> Vec<UpstreamServer> {
     let list = balancer.entries().iter().find(|(key, _)| key == "servers").map(|(_, list)| list.items()).unwrap_or_default();
@@ -161,3 +181,5 @@ fn servers(balancer: &Node) -> Vec<UpstreamServer> {
     });
     read.collect()
 }
+
+const SERVERS_MAX: usize = 1000;

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::model::{Proxy, ReadError};
+use super::pattern::PatternBudget;
 use super::tree;
 
 /// Reads the dynamic configuration of several files together.
@@ -17,6 +18,7 @@ use super::tree;
 /// # Errors
 /// A text is neither YAML nor TOML.
 pub fn read(sources: &[(&Path, &str)]) -> Result<Proxy, ReadError> {
+    let _budget = PatternBudget::start();
     let mut trees = Vec::new();
     for (path, text) in sources {
         let file: Arc<str> = path.to_string_lossy().into();

@@ -47,3 +47,33 @@ fn equal_priorities_that_disagree_make_the_result_unknown() {
     let answer = proxy.sites[0].route(&Request::new("GET", "/x/y")).target;
     assert!(matches!(&answer, RouteTarget::Unknown(unknown) if unknown.why.contains("priority")), "{answer:?}");
 }
+
+#[test]
+fn servers_of_services_of_services_are_bounded() {
+    let server = "{url: 'http://a:1'}";
+    let text = format!(
+        "http:\n  services:\n    one: {{loadBalancer: {{servers: [{}]}}}}\n    all: {{weighted: {{services: [{}]}}}}\n",
+        [server; 900].join(", "),
+        ["{name: one}"; 900].join(", ")
+    );
+    let proxy = read(&[(Path::new("d.yaml"), &text)]).unwrap();
+    assert_eq!((proxy.pools[0].servers.len(), proxy.pools[1].servers.len()), (900, 1000));
+    assert!(proxy.notes.iter().any(|note| note.text.contains("only the first 1000 servers")), "{:?}", proxy.notes);
+}
+
+#[test]
+fn billions_of_laughs_are_an_error() {
+    let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for level in 1..12 {
+        let before = level - 1;
+        text.push_str(&format!("a{level}: &a{level} [{}]\n", vec![format!("*a{before}"); 10].join(", ")));
+    }
+    assert!(read(&[(Path::new("d.yaml"), &text)]).is_err());
+    let deep = format!("a: {}{}", "[".repeat(20_000), "]".repeat(20_000));
+    assert!(read(&[(Path::new("d.yaml"), &deep)]).is_err());
+    let deep = format!("a = {}{}", "[".repeat(20_000), "]".repeat(20_000));
+    assert!(read(&[(Path::new("d.toml"), &deep)]).is_err());
+    let wide = format!("a = [{}]", "0,".repeat(300_000));
+    let error = read(&[(Path::new("d.toml"), &wide)]).unwrap_err().to_string();
+    assert!(error.contains("more than 200000 values"), "{error}");
+}
