@@ -20,10 +20,12 @@ mod frontend;
 mod homeserver;
 mod key;
 mod model_thread;
+mod offline;
 #[cfg(test)]
 mod tests;
 
 pub use costs::LoggedCosts;
+pub use offline::OfflineHomeserver;
 
 use std::fmt;
 use std::io;

@@ -178,9 +178,17 @@ impl Manifest {
     /// # Errors
     /// See [`ManifestError`].
     pub fn load(path: &Path) -> Result<Self, ManifestError> {
-        let text = std::fs::read(path).map_err(|source| ManifestError::Read { path: path.to_owned(), source })?;
+        let text = wsim_text::read_file(path, BYTES_MAX).map_err(|source| ManifestError::Read { path: path.to_owned(), source })?;
+        Self::from_json(&text, path)
+    }
+
+    /// Reads a manifest's text; `path` is only for messages.
+    ///
+    /// # Errors
+    /// [`ManifestError::Form`].
+    pub fn from_json(text: &[u8], path: &Path) -> Result<Self, ManifestError> {
         let form = |why: String| ManifestError::Form { path: path.to_owned(), why };
-        let manifest: Self = serde_json::from_slice(&text).map_err(|error| {
+        let manifest: Self = serde_json::from_slice(text).map_err(|error| {
             // The error's own text may quote the file, which is secret.
             form(format!("unexpected content at line {}, column {}", error.line(), error.column()))
         })?;
@@ -224,6 +232,9 @@ impl Manifest {
         URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes())
     }
 }
+
+/// The world of a million users has a third of that.
+const BYTES_MAX: usize = 1_000_000_000;
 
 #[cfg(test)]
 mod tests {

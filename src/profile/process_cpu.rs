@@ -407,6 +407,17 @@ mod tests {
     }
 
     #[test]
+    fn renamed_counters_are_found_by_the_new_name_of_the_logged_process() {
+        let cpu = ProcessCpu::parse(b"1,matrix-Acme1.service,0\n2,matrix-Acme1.service,1\n1,postgres: acme,0\n2,postgres: acme,5\n").unwrap();
+        let renamed = cpu.renamed(&["acme1"], |name| format!("p-{}", name.len()));
+        assert_eq!(renamed.find("p-5").unwrap().seconds_between(0, 9_000_000), 1.0);
+        assert_eq!(renamed.counters().iter().map(|counter| (counter.name(), counter.software())).collect::<Vec<_>>(), [
+            ("p-5", Software::Synapse),
+            ("postgres", Software::Database)
+        ]);
+    }
+
+    #[test]
     fn a_name_that_two_processes_could_mean_is_left_alone() {
         let cpu = ProcessCpu::parse(b"1,sync-1,0\n2,sync-1,1\n1,sync_1,0\n2,sync_1,1\n").unwrap();
         assert_eq!(cpu.find("SYNC1"), None);

@@ -34,7 +34,11 @@ enum Sender {
 }
 
 impl Connection {
-    pub(super) async fn start<S>(connector: &Connector, stream: S, http2: bool) -> Result<Self, Failure>
+    /// Speaks HTTP over an open stream, within a tokio runtime. [`Connector::open`] opens one to its target.
+    ///
+    /// # Errors
+    /// [`Failure::Protocol`].
+    pub async fn start<S>(connector: &Connector, stream: S, http2: bool) -> Result<Self, Failure>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {

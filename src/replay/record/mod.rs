@@ -7,6 +7,7 @@
 //! Memory does not grow with the number of requests. Invariant: every outcome counts in exactly one group, and the measurements of shards add up
 //! to those of the whole run.
 
+mod histogram_bytes;
 mod interval_log;
 mod live_stats;
 mod merge_interval_logs;
@@ -44,7 +45,10 @@ pub struct Recorder {
     live_stats: Option<(Arc<LiveStats>, CurrentWindow)>,
     /// `None` if not wanted.
     running_totals: Option<RunningTotals>,
+    upstream_names: Option<Rename>,
 }
+
+type Rename = Box<dyn Fn(&str) -> String + Send>;
 
 /// Why a file beside the report could not be written. The measurements are complete all the same.
 #[derive(Debug, thiserror::Error)]
@@ -106,13 +110,20 @@ impl Recorder {
                 })
             })
             .collect();
-        Self { groups_of, measurements, interval_log: None, requests: None, live_stats: None, running_totals: None }
+        Self { groups_of, measurements, interval_log: None, requests: None, live_stats: None, running_totals: None, upstream_names: None }
     }
 
     /// Also writes an interval log: one line per second and group with responses.
     #[must_use]
     pub fn with_interval_log(mut self, out: Box<dyn Write + Send>, began: std::time::SystemTime) -> Self {
         self.interval_log = Some(IntervalLog::new(out, began, self.measurements.groups.iter().map(|group| group.id.clone()).collect()));
+        self
+    }
+
+    /// Records upstreams under other names than those that the target says.
+    #[must_use]
+    pub fn with_upstream_names(mut self, rename: impl Fn(&str) -> String + Send + 'static) -> Self {
+        self.upstream_names = Some(Box::new(rename));
         self
     }
 
@@ -204,7 +215,8 @@ fn names(measurements: &Measurements) -> Names<'_> {
 impl Sink for Recorder {
     fn upstream(&mut self, number: u8, name: &str) {
         debug_assert_eq!(usize::from(number), self.measurements.upstreams.len() + 1, "upstreams are numbered in order");
-        self.measurements.upstreams.push(Upstream { name: name.to_owned(), ..Upstream::default() });
+        let name = self.upstream_names.as_ref().map_or_else(|| name.to_owned(), |rename| rename(name));
+        self.measurements.upstreams.push(Upstream { name, ..Upstream::default() });
     }
 
     fn outcomes(&mut self, batch: &[Outcome]) -> Result<(), String> {

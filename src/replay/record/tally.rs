@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
-use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
+use hdrhistogram::serialization::{Serializer, V2DeflateSerializer};
 
 use super::super::{End, Outcome};
+use super::histogram_bytes;
 
 /// A histogram of times in ns: three significant digits, up to an hour. `stats::histogram` is another one, of µs in less memory, for
 /// simulations; this one is stored in HdrHistogram's own format.
@@ -16,8 +17,8 @@ pub struct LatencyHistogram {
 }
 
 /// Longer times count as this, ns.
-const LONGEST_NS: u64 = 3_600_000_000_000;
-const SIGNIFICANT_DIGITS: u8 = 3;
+pub(super) const LONGEST_NS: u64 = 3_600_000_000_000;
+pub(super) const SIGNIFICANT_DIGITS: u8 = 3;
 
 impl LatencyHistogram {
     /// Adds a time.
@@ -79,7 +80,7 @@ impl LatencyHistogram {
         if bytes.is_empty() {
             return Some(Self::default());
         }
-        let read: Histogram<u64> = Deserializer::new().deserialize(&mut &*bytes).ok()?;
+        let read = histogram_bytes::decode(bytes)?;
         let mut histogram = empty()?;
         histogram.add(&read).ok()?;
         Some(Self { histogram: Some(histogram), sum_ns })

@@ -56,6 +56,14 @@ fn the_four_times_are_separate() {
 }
 
 #[test]
+fn an_upstream_is_recorded_under_its_other_name() {
+    let mut recorder = Recorder::new(["client"]).with_upstream_names(|name| format!("hidden {}", name.len()));
+    recorder.upstream(1, "worker1");
+    let (measurements, _) = recorder.finish();
+    assert_eq!(measurements.upstreams[0].name, "hidden 7");
+}
+
+#[test]
 fn live_stats_are_of_the_last_complete_window() {
     let live_stats = Arc::new(LiveStats::default());
     let mut recorder = recorder().with_live_stats(Arc::clone(&live_stats));
