@@ -1,42 +1,30 @@
-//! What the fuzz targets share: the crates that read bytes from outside, and one driver each.
+//! What the fuzz targets share: the crates that read bytes from outside, a limit on memory, and drivers.
 
+pub mod drivers;
+pub mod files;
+pub mod seeds;
+
+pub use wsim_advise as advise;
 pub use wsim_configure::read;
+pub use wsim_emulate as emulate;
 pub use wsim_endpoints as endpoints;
+pub use wsim_http as http;
 pub use wsim_logs as logs;
+pub use wsim_matrix as matrix;
 pub use wsim_nginx as nginx;
+pub use wsim_parquet as parquet;
+pub use wsim_plan as plan;
+pub use wsim_profile as profile;
+pub use wsim_replay as replay;
+pub use wsim_report as report;
+pub use wsim_text as text;
+pub use wsim_trace as trace;
+pub use wsim_transport as transport;
 
-use logs::{Line, Parser, StampReader, Zone};
+/// An allocation beyond the limit fails, which ends the process: libFuzzer's own limit is looked at once a second only, and an input may
+/// take and free gigabytes in between.
+#[global_allocator]
+static HEAP: cap::Cap<std::alloc::System> = cap::Cap::new(std::alloc::System, HEAP_MAX);
 
-/// Every line of `data` through a parser: exactly one of three, never a panic, and a fork says the same.
-pub fn lines(parser: &mut dyn Parser, data: &[u8]) {
-    let mut fork = parser.fork();
-    for line in logs::blocks::lines(data) {
-        let one = format!("{:?}", parser.parse(line));
-        assert_eq!(one, format!("{:?}", fork.parse(line)));
-        if let Line::Malformed(why) = parser.parse(line) {
-            assert!(why.column <= line.len(), "the column lies in the line");
-        }
-    }
-}
-
-/// Requests through every site of a proxy, and their keys: never a panic, always an end.
-pub fn route(proxy: &read::Proxy) {
-    for site in &proxy.sites {
-        for (method, target) in [
-            ("GET", "/"),
-            ("GET", "/_matrix/client/v3/sync?since=s1"),
-            ("PUT", "/_matrix/client/v3/rooms/!a%3Ab/send/m.room.message/1?access_token=syt_YWxpY2U_a_b"),
-        ] {
-            let request = read::Request::new(method, target).with_header("Authorization", "Bearer syt_YWxpY2U_a_b");
-            let routed = site.route(&request);
-            if let read::RouteTarget::Pool(pool) = routed.target {
-                assert!(pool < proxy.pools.len(), "the pool exists");
-            }
-        }
-    }
-}
-
-/// A reader of stamps in UTC.
-pub fn stamps() -> StampReader {
-    StampReader::new(Zone::utc())
-}
+/// Bytes on the heap at one time: what a small input may grow to.
+pub const HEAP_MAX: usize = 256 << 20;

@@ -2,6 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use wsim_fuzz::{lines, logs::formats::apache, stamps};
+use wsim_fuzz::{
+    drivers::{lines, stamps},
+    logs::formats::apache,
+};
 
-fuzz_target!(|data: &[u8]| lines(&mut apache::combined(stamps()), data));
+fuzz_target!(|data: &[u8]| lines(|| Box::new(apache::combined(stamps())), data));

@@ -2,12 +2,14 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use wsim_fuzz::{lines, logs::formats::apache::LogFormat, stamps};
+use wsim_fuzz::drivers::{lines_of, parts, stamps, text};
+use wsim_fuzz::logs::formats::apache::LogFormat;
 
-fuzz_target!(|data: (&str, &[u8])| {
-    if let Ok(format) = LogFormat::parse(data.0)
+fuzz_target!(|data: &[u8]| {
+    let [format, line] = parts(data);
+    if let Ok(format) = LogFormat::parse(text(format))
         && let Ok(mut parser) = format.parser("custom", stamps())
     {
-        lines(&mut parser, data.1);
+        lines_of(&mut parser, line);
     }
 });

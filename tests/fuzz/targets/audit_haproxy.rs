@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
+use wsim_fuzz::drivers::route;
 use wsim_fuzz::read::{NoFiles, haproxy};
-use wsim_fuzz::route;
 
 fuzz_target!(|text: &str| {
     if let Ok(proxy) = haproxy::read(Path::new("haproxy.cfg"), text, &NoFiles) {

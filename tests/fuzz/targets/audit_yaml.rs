@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
+use wsim_fuzz::drivers::route;
 use wsim_fuzz::read::{synapse, traefik};
-use wsim_fuzz::route;
 
 fuzz_target!(|text: &str| {
     for name in ["d.yaml", "d.toml"] {

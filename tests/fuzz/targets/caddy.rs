@@ -2,6 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use wsim_fuzz::{lines, logs::formats::caddy, stamps};
+use wsim_fuzz::{
+    drivers::{lines, stamps},
+    logs::formats::caddy,
+};
 
-fuzz_target!(|data: &[u8]| lines(&mut caddy::Caddy::new(stamps()), data));
+fuzz_target!(|data: &[u8]| lines(|| Box::new(caddy::Caddy::new(stamps())), data));

@@ -2,6 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use wsim_fuzz::{lines, logs::formats::haproxy, stamps};
+use wsim_fuzz::{
+    drivers::{lines, stamps},
+    logs::formats::haproxy,
+};
 
-fuzz_target!(|data: &[u8]| lines(&mut haproxy::Haproxy::new(stamps()), data));
+fuzz_target!(|data: &[u8]| lines(|| Box::new(haproxy::Haproxy::new(stamps())), data));

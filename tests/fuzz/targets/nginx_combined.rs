@@ -2,6 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use wsim_fuzz::{lines, logs::formats::nginx, stamps};
+use wsim_fuzz::{
+    drivers::{lines, stamps},
+    logs::formats::nginx,
+};
 
-fuzz_target!(|data: &[u8]| lines(&mut nginx::combined(stamps()), data));
+fuzz_target!(|data: &[u8]| lines(|| Box::new(nginx::combined(stamps())), data));

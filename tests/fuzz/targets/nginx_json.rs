@@ -2,9 +2,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use wsim_fuzz::{lines, logs::formats::nginx_json::NginxJson, stamps};
+use wsim_fuzz::{
+    drivers::{lines, stamps},
+    logs::formats::nginx_json::NginxJson,
+};
 
-fuzz_target!(|data: &[u8]| {
-    const JSON: &str = r#"escape=json {"ts":"$msec","uri":"$request_uri","method":"$request_method","status":$status,"rt":$request_time,"urt":"$upstream_response_time","ua":"$upstream_addr"}"#;
-    lines(&mut NginxJson::from_log_format(JSON, stamps()).expect("the format compiles"), data);
-});
+const JSON: &str = r#"escape=json {"ts":"$msec","uri":"$request_uri","method":"$request_method","status":$status,"rt":$request_time,"urt":"$upstream_response_time","ua":"$upstream_addr"}"#;
+
+fuzz_target!(|data: &[u8]| lines(|| Box::new(NginxJson::from_log_format(JSON, stamps()).expect("the format compiles")), data));

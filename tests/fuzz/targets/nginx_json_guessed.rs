@@ -2,6 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use wsim_fuzz::{lines, logs::formats::nginx_json, stamps};
+use wsim_fuzz::{
+    drivers::{lines, stamps},
+    logs::formats::nginx_json,
+};
 
-fuzz_target!(|data: &[u8]| lines(&mut nginx_json::NginxJson::guessed(stamps()), data));
+fuzz_target!(|data: &[u8]| lines(|| Box::new(nginx_json::NginxJson::guessed(stamps())), data));

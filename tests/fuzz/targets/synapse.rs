@@ -2,6 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use wsim_fuzz::{lines, logs::formats::synapse, stamps};
+use wsim_fuzz::{
+    drivers::{lines, stamps},
+    logs::formats::synapse,
+};
 
-fuzz_target!(|data: &[u8]| lines(&mut synapse::Synapse::new(stamps()), data));
+fuzz_target!(|data: &[u8]| lines(|| Box::new(synapse::Synapse::new(stamps())), data));

@@ -2,6 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use wsim_fuzz::{lines, logs::formats::synapse_json, stamps};
+use wsim_fuzz::{
+    drivers::{lines, stamps},
+    logs::formats::synapse_json,
+};
 
-fuzz_target!(|data: &[u8]| lines(&mut synapse_json::SynapseJson::new(stamps()), data));
+fuzz_target!(|data: &[u8]| lines(|| Box::new(synapse_json::SynapseJson::new(stamps())), data));

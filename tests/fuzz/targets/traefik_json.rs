@@ -2,6 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use wsim_fuzz::{lines, logs::formats::traefik_json, stamps};
+use wsim_fuzz::{
+    drivers::{lines, stamps},
+    logs::formats::traefik_json,
+};
 
-fuzz_target!(|data: &[u8]| lines(&mut traefik_json::TraefikJson::new(stamps()), data));
+fuzz_target!(|data: &[u8]| lines(|| Box::new(traefik_json::TraefikJson::new(stamps())), data));
