@@ -15,10 +15,12 @@ pub struct ScreenConfig {
     pub costs: Costs,
     /// What the standard plans share: Synapse release, sliding sync.
     pub plans: PresetConfig,
+    /// Why part of the traffic may be missing from the profile, such as a damaged log.
+    pub lost: Option<String>,
 }
 
 impl Default for ScreenConfig {
     fn default() -> Self {
-        Self { objective: Objective::default(), workers: 1..=8, costs: Costs::default(), plans: PresetConfig::default() }
+        Self { objective: Objective::default(), workers: 1..=8, costs: Costs::default(), plans: PresetConfig::default(), lost: None }
     }
 }

@@ -9,7 +9,7 @@ pub(crate) fn kind(lines: &[&[u8]]) -> Option<Option<&'static str>> {
 }
 
 /// The first bytes of files that are often in a folder of logs, up to the first line break.
-const MAGIC: [(&[u8], &str); 12] = [
+const MAGIC: [(&[u8], &str); 18] = [
     (b"\x89PNG", "PNG"),
     (b"\xff\xd8\xff", "JPEG"),
     (b"GIF8", "GIF"),
@@ -19,7 +19,13 @@ const MAGIC: [(&[u8], &str); 12] = [
     (b"\x7fELF", "a program"),
     (b"SQLite format 3\0", "a SQLite database"),
     (b"LPKSHHRH", "a systemd journal; export it with journalctl -o cat"),
-    (b"PAR1", "Parquet"),
+    (b"PAR1", "Parquet; a trace is read only alone and as a file, not through a pipe"),
+    (b"\x1f\x8b", "gzip within a compressed file: decompress it once before"),
+    (b"\x28\xb5\x2f\xfd", "zstd within a compressed file: decompress it once before"),
+    (b"\xfd7zXZ\0", "xz within a compressed file: decompress it once before"),
+    (b"BZh", "bzip2 within a compressed file: decompress it once before"),
+    (b"\x04\x22\x4d\x18", "LZ4, which is not supported; decompress it before"),
+    (b"\x1f\x9d", "compress (.Z), which is not supported; decompress it before"),
     (b"\xff\xfe", "UTF-16 text"),
     (b"\xfe\xff", "UTF-16 text"),
 ];

@@ -2,11 +2,16 @@
 
 use std::io::{self, Read};
 
+use super::compression::Damage;
+
 /// Bytes in a block: large enough that the hand-over costs nothing, small enough for the second-level cache.
 pub const BLOCK_BYTES: usize = 512 * 1024;
 
 /// A physical line longer than this is cut and counted as malformed. Real request lines are much shorter.
 pub const LINE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// The rest of an overlong line is dropped up to this length. Beyond it the stream is no log and may have no end (`/dev/zero`).
+const DROPPED_BYTES_MAX: u64 = 256 << 20;
 
 /// A block of whole lines.
 #[derive(Debug, Clone, Default)]
@@ -41,6 +46,10 @@ pub struct Blocks<R> {
     rest: Vec<u8>,
     line: u64,
     done: bool,
+    /// The rest of an overlong line is to be dropped before the next block.
+    overlong: bool,
+    /// An error whose bytes before it have been delivered.
+    error: Option<io::Error>,
 }
 
 impl<R: Read> Blocks<R> {
@@ -51,14 +60,38 @@ impl<R: Read> Blocks<R> {
 
     /// As [`Self::new`] with another block size in bytes, at least 1.
     pub fn sized(stream: R, block_bytes: usize) -> Self {
-        Self { stream, block_bytes: block_bytes.max(1), rest: Vec::new(), line: 1, done: false }
+        Self { stream, block_bytes: block_bytes.max(1), rest: Vec::new(), line: 1, done: false, overlong: false, error: None }
     }
 
-    /// The next block; `None` at the end. On an error the bytes read before it are delivered first, then the error once.
-    /// `reuse` is the buffer of an earlier block, or an empty one.
-    pub fn next_block(&mut self, reuse: Vec<u8>) -> io::Result<Option<Block>> {
-        let mut buffer = reuse;
+    /// Whole lines delivered so far.
+    pub fn lines(&self) -> u64 {
+        self.line - 1
+    }
+
+    /// The error that follows the last block, if one was met.
+    pub fn error(&self) -> Option<&io::Error> {
+        self.error.as_ref()
+    }
+
+    /// The next block; `None` at the end. On an error the whole lines read before it are delivered first, then the error once; the
+    /// start of a line that the error cuts off is dropped, because it would be read as another line than was written. After an error
+    /// the stream is at its end, unless the error is a [`Damage`] that goes on. `reuse` is the buffer of an earlier block, or an
+    /// empty one; a block takes it.
+    pub fn next_block(&mut self, reuse: &mut Vec<u8>) -> io::Result<Option<Block>> {
+        if let Some(error) = self.error.take() {
+            return Err(error);
+        }
+        if self.overlong
+            && let Err(error) = self.skip_line()
+        {
+            self.done = true;
+            return Err(error);
+        }
+        if self.done && self.rest.is_empty() {
+            return Ok(None);
+        }
         let mut len = self.rest.len();
+        let mut buffer = std::mem::take(reuse);
         grow(&mut buffer, self.block_bytes.max(len));
         buffer[..len].copy_from_slice(&self.rest);
         self.rest.clear();
@@ -67,24 +100,32 @@ impl<R: Read> Blocks<R> {
             let before = len;
             grow(&mut buffer, wanted);
             let outcome = if self.done { Ok(()) } else { self.fill(&mut buffer[..wanted], &mut len) };
+            let failed = outcome.is_err();
             if let Err(error) = outcome {
+                self.done = !Damage::of(&error).is_some_and(|damage| damage.goes_on);
+                self.error = Some(error);
+            } else if self.done {
                 if len == 0 {
-                    self.done = true;
-                    return Err(error);
+                    *reuse = buffer;
+                    return Ok(None);
                 }
-                // Deliver the bytes read; the stream will repeat its error or be at its end.
                 return Ok(Some(self.block(buffer, len, false)));
-            }
-            if self.done {
-                return Ok((len > 0).then(|| self.block(buffer, len, false)));
             }
             if let Some(end) = memchr::memrchr(b'\n', &buffer[before..len]) {
                 let end = before + end + 1;
-                self.rest.extend_from_slice(&buffer[end..len]);
+                if !(failed && self.done) {
+                    self.rest.extend_from_slice(&buffer[end..len]);
+                }
                 return Ok(Some(self.block(buffer, end, false)));
             }
+            if let Some(error) = self.error.take() {
+                if !self.done {
+                    self.rest.extend_from_slice(&buffer[..len]);
+                }
+                return Err(error);
+            }
             if len > LINE_BYTES_MAX {
-                self.skip_line()?;
+                self.overlong = true;
                 return Ok(Some(self.block(buffer, len, true)));
             }
         }
@@ -117,8 +158,14 @@ impl<R: Read> Blocks<R> {
 
     /// Drops the rest of an overlong line.
     fn skip_line(&mut self) -> io::Result<()> {
+        self.overlong = false;
         let mut piece = Vec::new();
+        let mut dropped = 0;
         loop {
+            dropped += piece.len() as u64;
+            if dropped > DROPPED_BYTES_MAX {
+                return Err(io::Error::other(format!("line {} has no end within 256 MiB, so this is no log", self.lines())));
+            }
             piece.clear();
             if self.stream.by_ref().take(BLOCK_BYTES as u64).read_to_end(&mut piece)? == 0 {
                 self.done = true;
@@ -171,7 +218,7 @@ mod tests {
         let mut blocks = Blocks::sized(bytes, size);
         let (mut found, mut total, mut cut) = (Vec::new(), 0, 0);
         let mut used = Vec::new();
-        while let Some(block) = blocks.next_block(used).unwrap() {
+        while let Some(block) = blocks.next_block(&mut used).unwrap() {
             assert_eq!(block.first_line, total + 1);
             total += block.lines;
             cut += usize::from(block.cut);
@@ -194,23 +241,54 @@ mod tests {
         assert_eq!(found[2], b"last");
     }
 
-    #[test]
-    fn a_read_error_follows_the_bytes_before_it() {
-        struct Broken(u8);
-        impl Read for Broken {
-            fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-                self.0 += 1;
-                if self.0 > 1 {
-                    return Err(io::Error::other("cut off"));
-                }
-                buffer[..4].copy_from_slice(b"a\nb\n");
-                Ok(4)
+    /// A stream of these pieces and errors.
+    struct Pieces(Vec<io::Result<&'static [u8]>>);
+
+    impl Read for Pieces {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            if self.0.is_empty() {
+                return Ok(0);
             }
+            let piece = self.0.remove(0)?;
+            buffer[..piece.len()].copy_from_slice(piece);
+            Ok(piece.len())
         }
-        let mut blocks = Blocks::new(Broken(0));
-        assert_eq!(blocks.next_block(Vec::new()).unwrap().unwrap().lines, 2);
-        assert!(blocks.next_block(Vec::new()).is_err());
-        assert!(blocks.next_block(Vec::new()).unwrap().is_none());
+    }
+
+    #[test]
+    fn an_error_follows_the_whole_lines_before_it_and_is_told_once() {
+        // Decoders report a damage once and are then at their end.
+        let cut_off = || Err(io::Error::other("cut off"));
+        for pieces in [vec![Ok(&b"a\nb\nfragm"[..]), cut_off()], vec![Ok(&b"a\n"[..]), Ok(b"b\n"), cut_off(), Ok(b"never\n")]] {
+            let mut blocks = Blocks::new(Pieces(pieces));
+            assert_eq!(blocks.next_block(&mut Vec::new()).unwrap().unwrap().bytes(), b"a\nb\n");
+            assert_eq!(blocks.next_block(&mut Vec::new()).unwrap_err().to_string(), "cut off");
+            assert!(blocks.next_block(&mut Vec::new()).unwrap().is_none());
+            assert_eq!(blocks.lines(), 2);
+        }
+        let mut blocks = Blocks::new(Pieces(vec![Ok(b"no line"), cut_off()]));
+        assert!(blocks.next_block(&mut Vec::new()).is_err() && blocks.next_block(&mut Vec::new()).unwrap().is_none());
+    }
+
+    #[test]
+    fn lines_go_on_behind_a_damage_that_goes_on() {
+        let damage = || Err(Damage::new("wrong checksum", 7, true).into());
+        let mut blocks = Blocks::new(Pieces(vec![Ok(b"a\nb"), damage(), Ok(b"c\nd\n"), damage()]));
+        assert_eq!(blocks.next_block(&mut Vec::new()).unwrap().unwrap().bytes(), b"a\n");
+        assert!(blocks.next_block(&mut Vec::new()).is_err());
+        assert_eq!(blocks.next_block(&mut Vec::new()).unwrap().unwrap().bytes(), b"bc\nd\n");
+        assert!(blocks.next_block(&mut Vec::new()).is_err());
+        assert!(blocks.next_block(&mut Vec::new()).unwrap().is_none());
+        assert_eq!(blocks.lines(), 3);
+    }
+
+    #[test]
+    fn a_line_without_end_ends_the_stream() {
+        let mut blocks = Blocks::new(io::repeat(0));
+        let first = blocks.next_block(&mut Vec::new()).unwrap().unwrap();
+        assert!(first.cut && first.lines == 1);
+        assert!(blocks.next_block(&mut Vec::new()).unwrap_err().to_string().contains("no end"));
+        assert!(blocks.next_block(&mut Vec::new()).unwrap().is_none());
     }
 
     proptest! {

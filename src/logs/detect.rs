@@ -30,7 +30,7 @@ use super::formats::synapse::Synapse;
 use super::formats::synapse_json::SynapseJson;
 use super::formats::traefik;
 use super::formats::traefik_json::TraefikJson;
-use super::{Line, Parser, StampMeaning, StampReader, Zone};
+use super::{Line, Parser, StampMeaning, StampReader, Zone, redact};
 
 /// A value of `--format`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -145,6 +145,8 @@ pub fn detect(sample: &[&[u8]], config: &DetectConfig) -> Result<Detection, Dete
         (DetectError::NothingFits { .. }, Some(kind)) => DetectError::NotText { kind },
         (error, _) => error,
     })?;
+    // An inferred format repeats the keys of the lines.
+    detection.reason = redact::scrubbed(detection.reason);
     if let Some(meaning) = config.stamp {
         detection.parser = Box::new(Restamped::new(detection.parser, meaning));
         let word = if meaning == StampMeaning::Start { "start" } else { "end" };

@@ -1,7 +1,7 @@
 //! Log files: bytes in, one [`Line`] per physical line out.
 //!
 //! ```text
-//! paths -> source (order, compression) -> blocks (whole lines) -> parser (one per format) -> Line
+//! paths -> source (order) -> input, compression (bytes) -> blocks (whole lines) -> parser (one per format) -> Line
 //! ```
 //!
 //! Owns files, compression, formats, stamps and zones, redaction of secrets. Knows nothing of endpoints or workers.
@@ -13,15 +13,17 @@ pub mod compression;
 pub mod detect;
 pub mod escape;
 pub mod formats;
+pub mod input;
 pub mod json;
 pub mod range;
 pub mod record;
 pub mod redact;
 pub mod source;
 pub mod time;
+mod wildcard;
 
 pub use record::{Cost, Line, Malformed, Record, Stamp, StampMeaning};
-pub use time::{StampReader, Zone};
+pub use time::{Ambiguity, StampReader, Zone};
 
 /// Reads lines of one format. Every thread has its own, which may hold caches (the last second's stamp, a buffer for escapes).
 pub trait Parser: Send {

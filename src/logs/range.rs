@@ -46,7 +46,11 @@ fn absolute(text: &str, zone: &Zone, now: &Zoned, end: bool) -> Option<Timestamp
     if let Ok(at) = text.parse::<Timestamp>() {
         return Some(at);
     }
-    let local = |at: DateTime| at.to_zoned(zone.time_zone().clone()).ok().map(|at| at.timestamp());
+    // In an hour that comes twice a range begins with the first pass and ends with the second.
+    let local = |at: DateTime| {
+        let at = zone.time_zone().to_ambiguous_timestamp(at);
+        if end { at.later().ok() } else { at.compatible().ok() }
+    };
     // A bare date parses as a date and time as well, so its length decides.
     if text.len() == 10
         && let Ok(date) = text.parse::<Date>()
@@ -82,6 +86,8 @@ mod tests {
         assert_eq!(at("16:30", false).unwrap(), "2026-11-20T16:30:00Z");
         let berlin = Zone::parse("Europe/Berlin").unwrap();
         assert_eq!(parse("today", &berlin, now, false).unwrap(), parse("2026-11-19T23:00:00Z", &berlin, now, false).unwrap());
+        let doubled = |end| parse("2026-10-25T02:30", &berlin, now, end).unwrap();
+        assert_eq!(doubled(true) - doubled(false), 3_600_000_000, "the whole of an hour that comes twice");
         for bad in ["", "-", "-3", "-3y", "--3h", "-3mo", "soon", "-h", "2026-13-01"] {
             assert!(at(bad, false).is_err(), "{bad}");
         }

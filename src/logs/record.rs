@@ -4,6 +4,8 @@
 
 use std::borrow::Cow;
 
+use super::time::Ambiguity;
+
 /// The result of parsing one physical line.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "a box would cost an allocation a line")]
@@ -42,6 +44,8 @@ pub struct Stamp {
     /// The true instant is in `[micros, micros + resolution_us)`.
     pub resolution_us: u32,
     pub meaning: StampMeaning,
+    /// What is open because clocks were changed.
+    pub ambiguity: Ambiguity,
 }
 
 /// One request as a log line reports it.
@@ -81,6 +85,8 @@ pub struct Record<'a> {
     pub authorization: Option<Cow<'a, [u8]>>,
     /// User agent. Log escapes are undone in the product's name; the text after its version or comment may be as logged.
     pub agent: Option<Cow<'a, [u8]>>,
+    /// The page that the request came from, `Referer`: a URL. Secret: only its host is ever kept.
+    pub referrer: Option<Cow<'a, [u8]>>,
     /// Request id as text: the number of Synapse's `GET-123`, or the proxy's id (`$request_id`).
     pub request_id: Option<&'a [u8]>,
     /// Synapse listener tag (port, `unix` or name), or the virtual host of a proxy log.

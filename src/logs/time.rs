@@ -6,7 +6,7 @@
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
-use jiff::tz::{Offset, TimeZone};
+use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
 /// The zone of stamps without one: Synapse's default format, HAProxy's `%tr`.
 #[derive(Debug, Clone, PartialEq)]
@@ -55,18 +55,43 @@ impl Zone {
         &self.zone
     }
 
+    /// Whether clocks are changed between two instants, µs since the epoch, or within `margin_us` of them.
+    pub fn changes_near(&self, first_us: i64, last_us: i64, margin_us: i64) -> bool {
+        let at = |micros: i64| Timestamp::from_microsecond(micros);
+        let (Ok(first), Ok(last)) = (at(first_us.saturating_sub(margin_us)), at(last_us.saturating_add(margin_us))) else { return false };
+        self.zone.following(first).next().is_some_and(|change| change.timestamp() <= last)
+    }
+
+    /// Whether the zone has the same offset at all times.
+    pub fn is_fixed(&self) -> bool {
+        self.zone.to_fixed_offset().is_ok()
+    }
+
     /// Seconds east of UTC at an instant.
     pub fn offset_seconds_at(&self, micros: i64) -> i32 {
         Timestamp::from_microsecond(micros).map_or(0, |at| self.zone.to_offset(at).seconds())
     }
 }
 
+/// What a stamp without an offset leaves open where clocks are changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Ambiguity {
+    #[default]
+    None,
+    /// Clocks were put back: the stamp is read as of the first pass, and may be this much later, of the second.
+    Doubled { minutes: u8 },
+    /// Clocks were put forward over this time, so that no clock has shown it; read as if they had not been.
+    Missing,
+}
+
 /// Reads stamps, and caches the last one: most neighbouring lines are of the same second.
 #[derive(Debug, Clone)]
 pub struct StampReader {
     zone: Zone,
-    /// Civil hour since the epoch (as if in UTC) and the zone's offset during it.
-    offset: Option<(i64, i64)>,
+    /// Civil quarter of an hour since the epoch (as if in UTC), and the zone's offset during it. All changes of clocks since 1970 are
+    /// at such quarters.
+    offset: Option<(i64, i64, Ambiguity)>,
+    ambiguity: Ambiguity,
     last: [u8; 26],
     last_micros: i64,
 }
@@ -74,7 +99,17 @@ pub struct StampReader {
 impl StampReader {
     /// `zone` is that of stamps without one.
     pub fn new(zone: Zone) -> Self {
-        Self { zone, offset: None, last: [0; 26], last_micros: 0 }
+        Self { zone, offset: None, ambiguity: Ambiguity::None, last: [0; 26], last_micros: 0 }
+    }
+
+    /// What the stamp just read leaves open.
+    pub fn ambiguity(&self) -> Ambiguity {
+        self.ambiguity
+    }
+
+    /// Forgets the last stamp's ambiguity, before a number is read as a time.
+    pub(crate) fn clear_ambiguity(&mut self) {
+        self.ambiguity = Ambiguity::None;
     }
 
     /// `02/Jan/2026:15:04:05 +0000` (nginx `$time_local`, Apache `%t`, Traefik): µs, resolution 1 s.
@@ -119,6 +154,7 @@ impl StampReader {
             resolution = resolution_of(digits);
             rest = &rest[digits + 1..];
         }
+        self.ambiguity = Ambiguity::None;
         let seconds = match rest {
             b"" => self.localise(civil),
             b"Z" | b"z" => civil,
@@ -127,25 +163,38 @@ impl StampReader {
         Some((seconds * 1_000_000 + fraction, resolution))
     }
 
-    /// Local seconds -> seconds in UTC. In a gap or fold the earlier offset is used (jiff's "compatible").
+    /// Local seconds -> seconds in UTC, with the offset before a change of clocks where it leaves two or none; [`Self::ambiguity`] says
+    /// so.
     fn localise(&mut self, civil: i64) -> i64 {
-        let hour = civil.div_euclid(3600);
-        if let Some((cached, offset)) = self.offset
-            && cached == hour
+        let quarter = civil.div_euclid(QUARTER_SECONDS);
+        if let Some((cached, offset, ambiguity)) = self.offset
+            && cached == quarter
         {
+            self.ambiguity = ambiguity;
             return civil - offset;
         }
-        let offset = self.offset_of_hour(hour);
-        self.offset = Some((hour, offset));
+        let (offset, ambiguity) = self.offset_during(quarter);
+        self.offset = Some((quarter, offset, ambiguity));
+        self.ambiguity = ambiguity;
         civil - offset
     }
 
-    fn offset_of_hour(&self, hour: i64) -> i64 {
-        let Ok(as_utc) = Timestamp::from_second(hour * 3600) else { return 0 };
+    fn offset_during(&self, quarter: i64) -> (i64, Ambiguity) {
+        let Ok(as_utc) = Timestamp::from_second(quarter * QUARTER_SECONDS) else { return (0, Ambiguity::None) };
         let civil: DateTime = TimeZone::UTC.to_datetime(as_utc);
-        self.zone.zone.to_ambiguous_timestamp(civil).compatible().map_or(0, |at| i64::from(self.zone.zone.to_offset(at).seconds()))
+        let seconds = |offset: Offset| i64::from(offset.seconds());
+        match self.zone.zone.to_ambiguous_timestamp(civil).offset() {
+            AmbiguousOffset::Unambiguous { offset } => (seconds(offset), Ambiguity::None),
+            AmbiguousOffset::Gap { before, .. } => (seconds(before), Ambiguity::Missing),
+            AmbiguousOffset::Fold { before, after } => {
+                let minutes = u8::try_from((seconds(before) - seconds(after)) / 60).unwrap_or(u8::MAX);
+                (seconds(before), Ambiguity::Doubled { minutes })
+            }
+        }
     }
 }
+
+const QUARTER_SECONDS: i64 = 900;
 
 /// Epoch seconds as a decimal number (`1767366245.123`, nginx `$msec`, Caddy `ts`): µs and the resolution by the number of
 /// digits. Exponents (`1.7e9`) are read too, but slowly.
@@ -318,6 +367,43 @@ mod tests {
         let july = utc().asctime(b"2026-07-01 07:15:42,118").unwrap();
         assert_eq!(berlin.asctime(b"2026-07-01 09:15:42,118"), Some(july));
         assert_eq!(StampReader::new(Zone::parse("+02:00").unwrap()).asctime(b"2026-07-01 09:15:42,118"), Some(july));
+    }
+
+    #[test]
+    fn changes_of_clocks_leave_hours_open_in_stamps_without_an_offset_only() {
+        let mut berlin = StampReader::new(Zone::parse("Europe/Berlin").unwrap());
+        let mut read = |text: &str| {
+            let micros = berlin.iso(text.as_bytes()).unwrap().0;
+            (Timestamp::from_microsecond(micros).unwrap().strftime("%H:%M:%S").to_string(), berlin.ambiguity())
+        };
+        let doubled = Ambiguity::Doubled { minutes: 60 };
+        assert_eq!(read("2026-10-25T01:59:59"), ("23:59:59".to_owned(), Ambiguity::None));
+        assert_eq!(read("2026-10-25T02:00:00"), ("00:00:00".to_owned(), doubled));
+        assert_eq!(read("2026-10-25T02:59:59"), ("00:59:59".to_owned(), doubled));
+        assert_eq!(read("2026-10-25T03:00:00"), ("02:00:00".to_owned(), Ambiguity::None));
+        assert_eq!(read("2026-10-25T02:30:00+01:00"), ("01:30:00".to_owned(), Ambiguity::None));
+        assert_eq!(read("2026-03-29T01:59:59"), ("00:59:59".to_owned(), Ambiguity::None));
+        assert_eq!(read("2026-03-29T02:30:00"), ("01:30:00".to_owned(), Ambiguity::Missing));
+        assert_eq!(read("2026-03-29T03:30:00"), ("01:30:00".to_owned(), Ambiguity::None));
+        // Half an hour, from 02:00 back to 01:30.
+        let mut island = StampReader::new(Zone::parse("Australia/Lord_Howe").unwrap());
+        for (text, ambiguity) in
+            [("01:29:59", Ambiguity::None), ("01:30:00", Ambiguity::Doubled { minutes: 30 }), ("02:00:00", Ambiguity::None)]
+        {
+            island.asctime(format!("2026-04-05 {text},000").as_bytes()).unwrap();
+            assert_eq!(island.ambiguity(), ambiguity, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_zone_knows_when_its_clocks_are_changed() {
+        let berlin = Zone::parse("Europe/Berlin").unwrap();
+        let us = |text: &str| text.parse::<Timestamp>().unwrap().as_microsecond();
+        let near = |first: &str, last: &str| berlin.changes_near(us(first), us(last), 7_200_000_000);
+        assert!(near("2026-10-20T00:00:00Z", "2026-10-30T00:00:00Z"));
+        assert!(near("2026-10-25T02:30:00Z", "2026-10-25T04:00:00Z"));
+        assert!(!near("2026-10-25T03:30:00Z", "2026-12-01T00:00:00Z"));
+        assert!(!berlin.is_fixed() && Zone::utc().is_fixed() && Zone::parse("+02:00").unwrap().is_fixed());
     }
 
     #[test]

@@ -11,10 +11,18 @@ pub(super) fn no_requests(config: &ReadConfig, summary: &ReadSummary) -> String 
     let (lines, malformed) = (sum(|tally| tally.lines), sum(|tally| tally.malformed));
     let (outside, without_clock) = (sum(|tally| tally.outside), sum(|tally| tally.without_clock));
     if outside > 0 {
-        return outside_range(config, summary);
+        let spans = summary.tallies.iter().filter_map(|tally| tally.outside_span_us);
+        let span = spans.reduce(|all, span| (all.0.min(span.0), all.1.max(span.1))).unwrap_or_default();
+        return outside_range("the logs cover", config, span);
     }
     if without_clock > 0 {
         return format!("none of the {without_clock} requests has a time stamp: give the proxy's log, or log with %(asctime)s");
+    }
+    if summary.partial && lines == 0 {
+        return "interrupted before the first line was read".to_owned();
+    }
+    if let Some(lost) = summary.lost() {
+        return format!("no request could be read: {lost}");
     }
     match (lines, summary.tallies.as_slice()) {
         (0, [only]) if only.path == "-" => "standard input is empty".to_owned(),
@@ -26,10 +34,8 @@ pub(super) fn no_requests(config: &ReadConfig, summary: &ReadSummary) -> String 
     }
 }
 
-/// Says what the logs cover, and what was asked for.
-fn outside_range(config: &ReadConfig, summary: &ReadSummary) -> String {
-    let spans = summary.tallies.iter().filter_map(|tally| tally.outside_span_us);
-    let (first, last) = spans.reduce(|all, span| (all.0.min(span.0), all.1.max(span.1))).unwrap_or_default();
+/// Says what the input covers, and what was asked for.
+pub(super) fn outside_range(covers: &str, config: &ReadConfig, (first, last): (i64, i64)) -> String {
     let TimeRange { from_us, to_us } = config.range;
     let asked = match (from_us, to_us) {
         (Some(from), Some(to)) => format!("{} to {}", text::minute(from), text::minute(to)),
@@ -38,5 +44,5 @@ fn outside_range(config: &ReadConfig, summary: &ReadSummary) -> String {
         (None, None) => "all of it".to_owned(),
     };
     let today = if config.range_is_today { " (a time without a date means today)" } else { "" };
-    format!("the logs cover {} to {}; you asked for {asked}{today}", text::minute(first), text::minute(last))
+    format!("{covers} {} to {}; you asked for {asked}{today}", text::minute(first), text::minute(last))
 }

@@ -150,6 +150,7 @@ fn meaning(letter: &str, argument: Option<&str>) -> Variable {
 fn header_meaning(name: &str) -> Variable {
     match name.to_ascii_lowercase().as_str() {
         "user-agent" => Variable::Agent,
+        "referer" => Variable::Referrer,
         "authorization" => Variable::Authorization,
         "x-forwarded-for" | "x-real-ip" => Variable::ForwardedFor,
         "host" => Variable::Site,

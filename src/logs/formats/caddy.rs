@@ -51,7 +51,7 @@ impl Parser for Caddy {
     }
 }
 
-type Values<'a> = [Option<Value<'a>>; 20];
+type Values<'a> = [Option<Value<'a>>; 21];
 
 fn request<'a>(values: &Values<'a>, stamps: &mut StampReader, scratch: &'a mut Vec<u8>) -> Option<Record<'a>> {
     let quoted = |field: usize| matches!(values[field], Some(Value::Text { .. }));
@@ -81,6 +81,7 @@ fn request<'a>(values: &Values<'a>, stamps: &mut StampReader, scratch: &'a mut V
         user: shown(USER).map(Into::into),
         authorization: shown(AUTHORIZATION).map(Into::into),
         agent: shown(AGENT).map(Into::into),
+        referrer: shown(REFERRER).map(Into::into),
         request_id: shown(REQUEST_ID),
         site: shown(HOST),
         ..Record::default()
@@ -88,7 +89,7 @@ fn request<'a>(values: &Values<'a>, stamps: &mut StampReader, scratch: &'a mut V
 }
 
 fn members<'a>(mut walker: Walker<'a>) -> Result<Values<'a>, Malformed> {
-    let mut values = [None; 20];
+    let mut values = [None; 21];
     while let Some((key, value)) = walker.member()? {
         let field = match key {
             b"request" if value == Value::Object => {
@@ -140,6 +141,7 @@ fn request_members<'a>(walker: &mut Walker<'a>, values: &mut Values<'a>) -> Resu
 fn header_members<'a>(walker: &mut Walker<'a>, values: &mut Values<'a>) -> Result<(), Malformed> {
     while let Some((key, value)) = walker.member()? {
         let field = match key.len() {
+            7 if key.eq_ignore_ascii_case(b"referer") => REFERRER,
             10 if key.eq_ignore_ascii_case(b"user-agent") => AGENT,
             12 if key.eq_ignore_ascii_case(b"x-request-id") => REQUEST_ID,
             13 if key.eq_ignore_ascii_case(b"authorization") => AUTHORIZATION,
@@ -199,7 +201,7 @@ fn stamp(time: &[u8], stamps: &mut StampReader) -> Option<Stamp> {
     } else {
         resolution_us
     };
-    Some(Stamp { micros, resolution_us, meaning: StampMeaning::End })
+    Some(Stamp { micros, resolution_us, meaning: StampMeaning::End, ambiguity: stamps.ambiguity() })
 }
 
 /// A duration in µs, with the unit inferred from the number. With a fraction it is seconds, the default. Whole numbers are milliseconds
@@ -268,12 +270,14 @@ const HOST: usize = 16;
 const URI: usize = 17;
 const AGENT: usize = 18;
 const AUTHORIZATION: usize = 19;
+const REFERRER: usize = 20;
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::Ambiguity;
     use crate::formats::testing::{malformed, request, stamps, tally, text};
 
     fn parser() -> Caddy {
@@ -294,7 +298,10 @@ mod tests {
         assert_eq!((record.bytes_sent, record.bytes_received), (Some(412), Some(0)));
         assert_eq!((record.address, record.site), (Some(&b"203.0.113.7"[..]), Some(&b"matrix.example.org"[..])));
         assert_eq!((record.agent.as_deref(), record.authorization.as_deref()), (Some(&b"Element/1.11"[..]), None));
-        assert_eq!(record.stamp, Some(Stamp { micros: 1_767_366_245_123_456, resolution_us: 1, meaning: StampMeaning::End }));
+        assert_eq!(
+            record.stamp,
+            Some(Stamp { micros: 1_767_366_245_123_456, resolution_us: 1, meaning: StampMeaning::End, ambiguity: Ambiguity::None })
+        );
         assert_eq!((record.user, record.upstream, record.upstream_us, record.upstream_tries), (None, None, None, 0));
     }
 

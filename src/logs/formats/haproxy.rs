@@ -130,7 +130,7 @@ impl Haproxy {
         let stamp = fields.until(b"] ", "a time in brackets")?;
         let micros = self.stamps.haproxy(stamp).ok_or("a time such as 02/Jan/2026:15:04:05.123")?;
         let resolution_us = if stamp.len() > 20 { 1000 } else { 1_000_000 };
-        draft.record.stamp = Some(Stamp { micros, resolution_us, meaning: self.meaning });
+        draft.record.stamp = Some(Stamp { micros, resolution_us, meaning: self.meaning, ambiguity: self.stamps.ambiguity() });
 
         let frontend = fields.word("a frontend")?;
         if frontend.ends_with(b":") {
@@ -190,6 +190,8 @@ impl Haproxy {
                     Variable::ForwardedFor
                 } else if known.site.is_none() && looks_like_host(item) {
                     Variable::Site
+                } else if known.referrer.is_none() && (item.starts_with(b"http://") || item.starts_with(b"https://")) {
+                    Variable::Referrer
                 } else if known.agent.is_none() && looks_like_agent(item) {
                     Variable::Agent
                 } else {

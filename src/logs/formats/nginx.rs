@@ -221,6 +221,7 @@ pub fn meaning(name: &str, before: &str) -> Variable {
         "remote_user" => Variable::User,
         "http_authorization" | "arg_access_token" => Variable::Authorization,
         "http_user_agent" => Variable::Agent,
+        "http_referer" => Variable::Referrer,
         "host" | "server_name" | "http_host" => Variable::Site,
         "request_id" => Variable::RequestId,
         "http_x_request_id" | "upstream_http_x_request_id" => Variable::RequestIdText,

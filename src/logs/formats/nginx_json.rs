@@ -145,6 +145,7 @@ fn meaning(name: &[u8]) -> Option<Variable> {
         b"upstream_addr" | b"upstream" | b"upstream_address" | b"uaddr" => Variable::UpstreamAddress,
         b"upstream_status" | b"us" => Variable::UpstreamStatus,
         b"user_agent" | b"http_user_agent" | b"agent" | b"useragent" => Variable::Agent,
+        b"referer" | b"referrer" | b"http_referer" => Variable::Referrer,
         b"remote_addr" | b"client" | b"client_ip" | b"clientip" | b"remote_ip" | b"ip" | b"address" => Variable::Address,
         b"xff" | b"x_forwarded_for" | b"http_x_forwarded_for" | b"forwarded_for" => Variable::ForwardedFor,
         b"host" | b"http_host" | b"server_name" | b"vhost" | b"domain" => Variable::Site,
@@ -210,7 +211,8 @@ impl<'a> Members<'a> {
             let variable = self.variables[index];
             if guessed && let Variable::Time(_, meaning) = variable {
                 if let Some((micros, resolution_us)) = stamp_text::read(text, stamps) {
-                    keep_finest(&mut draft.record.stamp, Stamp { micros, resolution_us, meaning });
+                    let ambiguity = stamps.ambiguity();
+                    keep_finest(&mut draft.record.stamp, Stamp { micros, resolution_us, meaning, ambiguity });
                 }
             } else if let Err(expected) = draft.assign(variable, text.into(), stamps)
                 && !guessed
@@ -269,6 +271,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::Ambiguity;
     use crate::formats::testing::{malformed, request, stamps, tally, text};
 
     fn guessed() -> NginxJson {
@@ -280,7 +283,10 @@ mod tests {
         let mut parser = guessed();
         let record = request(&mut parser, LINE);
         assert_eq!((text(record.method), text(&record.target)), ("GET".to_owned(), "/_matrix/client/versions".to_owned()));
-        assert_eq!(record.stamp, Some(Stamp { micros: 1_767_366_245_123_000, resolution_us: 1000, meaning: StampMeaning::End }));
+        assert_eq!(
+            record.stamp,
+            Some(Stamp { micros: 1_767_366_245_123_000, resolution_us: 1000, meaning: StampMeaning::End, ambiguity: Ambiguity::None })
+        );
         assert_eq!((record.status, record.wall_us, record.upstream_us), (200, Some(3000), Some(3000)));
         assert_eq!((record.upstream.as_deref(), record.upstream_tries), (Some(&b"10.0.0.2:8081"[..]), 2));
         assert_eq!((record.bytes_sent, record.address), (Some(1042), Some(&b"203.0.113.7"[..])));

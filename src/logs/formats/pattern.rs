@@ -144,7 +144,10 @@ impl Pattern {
                 (Piece::Literal(text), None) => start.extend_from_slice(text),
                 (Piece::Literal(text), Some((_, literal))) => literal.extend_from_slice(text),
                 (Piece::Field(next, at), Some((last, literal))) if literal.is_empty() => match (*last, *next) {
-                    (Variable::Ignored | Variable::IgnoredWord, Variable::Ignored | Variable::IgnoredWord) => *last = Variable::Ignored,
+                    (
+                        Variable::Ignored | Variable::IgnoredWord | Variable::Referrer,
+                        Variable::Ignored | Variable::IgnoredWord | Variable::Referrer,
+                    ) => *last = Variable::Ignored,
                     _ => return Err(Ambiguous { at: *at }),
                 },
                 (Piece::Field(variable, _), _) => fields.push((*variable, Vec::new())),

@@ -11,6 +11,7 @@ use crate::time::{decimal, epoch_seconds};
 /// seconds have at most eleven digits, and from 1973 on milliseconds have at least twelve. A stamp without a zone is in the
 /// reader's.
 pub(super) fn read(text: &[u8], stamps: &mut StampReader) -> Option<(i64, u32)> {
+    stamps.clear_ambiguity();
     match text {
         [_, _, b'/', ..] => Some((stamps.common(text)?, 1_000_000)),
         [_, _, _, _, b'-', ..] => stamps.iso(text),

@@ -8,7 +8,7 @@ use super::synapse::Synapse;
 use super::synapse_prefix::{Logger, id_of};
 use crate::json::{self, Value, Walker, texts};
 use crate::time::epoch_seconds;
-use crate::{Line, Malformed, Parser, Stamp, StampMeaning, StampReader};
+use crate::{Ambiguity, Line, Malformed, Parser, Stamp, StampMeaning, StampReader};
 
 /// Reads any of Synapse's JSON logs. The column of an error in the message counts from the message's first byte in the line, with each
 /// escape before it (mostly `\"`) as one byte.
@@ -97,10 +97,11 @@ fn stamp(time: &[u8], quoted: bool, stamps: &mut StampReader) -> Option<Stamp> {
     let (micros, resolution_us) = if quoted { stamps.iso(time)? } else { epoch_seconds(time)? };
     let meaning = StampMeaning::End;
     if quoted || resolution_us < ROUNDED_US {
-        return Some(Stamp { micros, resolution_us, meaning });
+        let ambiguity = if quoted { stamps.ambiguity() } else { Ambiguity::None };
+        return Some(Stamp { micros, resolution_us, meaning, ambiguity });
     }
     // Rounded, not truncated, and without trailing zeros: `.1` is `.10`.
-    Some(Stamp { micros: micros - i64::from(ROUNDED_US / 2), resolution_us: ROUNDED_US, meaning })
+    Some(Stamp { micros: micros - i64::from(ROUNDED_US / 2), resolution_us: ROUNDED_US, meaning, ambiguity: Ambiguity::None })
 }
 
 const MESSAGE: usize = 0;

@@ -42,7 +42,7 @@ impl Clock {
     pub(super) fn stamp(self, head: &[u8], stamps: &mut StampReader) -> Option<Stamp> {
         let text = &head[self.start..self.end];
         let (micros, resolution_us) = if self.asctime { stamps.asctime(text).map(|micros| (micros, 1000)) } else { stamps.iso(text) }?;
-        Some(Stamp { micros, resolution_us, meaning: StampMeaning::End })
+        Some(Stamp { micros, resolution_us, meaning: StampMeaning::End, ambiguity: stamps.ambiguity() })
     }
 }
 

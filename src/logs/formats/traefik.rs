@@ -38,7 +38,7 @@ fn parser(name: &str, tail: &[(&str, Variable)], last: &str, stamps: StampReader
         ("] \"", Variable::RequestLine),
         ("\" ", Variable::Status),
         (" ", Variable::BytesSent),
-        (" \"", Variable::Ignored),
+        (" \"", Variable::Referrer),
         ("\" \"", Variable::Agent),
     ];
     let mut pieces: Vec<Piece> = Vec::new();

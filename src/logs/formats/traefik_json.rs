@@ -44,7 +44,7 @@ impl Parser for TraefikJson {
     }
 }
 
-type Values<'a> = [Option<Value<'a>>; 23];
+type Values<'a> = [Option<Value<'a>>; 24];
 
 fn request<'a>(values: &Values<'a>, stamps: &mut StampReader, scratch: &'a mut Vec<u8>) -> Option<Record<'a>> {
     let text = texts(values, scratch);
@@ -58,7 +58,7 @@ fn request<'a>(values: &Values<'a>, stamps: &mut StampReader, scratch: &'a mut V
     let retries = u8::try_from(count(RETRIES).unwrap_or(0)).unwrap_or(u8::MAX);
     let mut at = |field: usize, meaning| {
         let (micros, resolution_us) = stamp_text::read(text[field]?, stamps)?;
-        Some(Stamp { micros, resolution_us, meaning })
+        Some(Stamp { micros, resolution_us, meaning, ambiguity: stamps.ambiguity() })
     };
     Some(Record {
         stamp: at(START_UTC, StampMeaning::Start).or_else(|| at(START_LOCAL, StampMeaning::Start)).or_else(|| at(TIME, StampMeaning::End)),
@@ -76,6 +76,7 @@ fn request<'a>(values: &Values<'a>, stamps: &mut StampReader, scratch: &'a mut V
         user: shown(USER).map(Into::into),
         authorization: shown(AUTHORIZATION).map(Into::into),
         agent: shown(AGENT).map(Into::into),
+        referrer: shown(REFERRER).map(Into::into),
         request_id: shown(REQUEST_ID),
         site: shown(HOST),
         ..Record::default()
@@ -83,7 +84,7 @@ fn request<'a>(values: &Values<'a>, stamps: &mut StampReader, scratch: &'a mut V
 }
 
 fn members<'a>(mut walker: Walker<'a>) -> Result<Values<'a>, Malformed> {
-    let mut values = [None; 23];
+    let mut values = [None; 24];
     while let Some((key, value)) = walker.member()? {
         let field = match key {
             b"StartUTC" => START_UTC,
@@ -134,7 +135,7 @@ fn host_member<'a>(walker: &mut Walker<'a>) -> Result<Option<Value<'a>>, Malform
 /// `request_User-Agent` and similar: request headers that the configuration keeps.
 fn header(key: &[u8]) -> Option<usize> {
     let name = key.strip_prefix(b"request_")?;
-    [(&b"user-agent"[..], AGENT), (b"authorization", AUTHORIZATION), (b"x-request-id", REQUEST_ID)]
+    [(&b"user-agent"[..], AGENT), (b"referer", REFERRER), (b"authorization", AUTHORIZATION), (b"x-request-id", REQUEST_ID)]
         .iter()
         .find(|(known, _)| name.eq_ignore_ascii_case(known))
         .map(|(_, field)| *field)
@@ -169,12 +170,14 @@ const SERVICE_URL: usize = 19;
 const AGENT: usize = 20;
 const AUTHORIZATION: usize = 21;
 const REQUEST_ID: usize = 22;
+const REFERRER: usize = 23;
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::Ambiguity;
     use crate::formats::testing::{malformed, request, stamps, tally, text};
 
     fn parser() -> TraefikJson {
@@ -191,7 +194,10 @@ mod tests {
         let mut parser = parser();
         let record = request(&mut parser, line(1));
         assert_eq!((text(record.method), text(&record.target)), ("GET".to_owned(), "/_matrix/client/v3/sync?since=s1_2".to_owned()));
-        assert_eq!(record.stamp, Some(Stamp { micros: 1_767_366_245_123_456, resolution_us: 1, meaning: StampMeaning::Start }));
+        assert_eq!(
+            record.stamp,
+            Some(Stamp { micros: 1_767_366_245_123_456, resolution_us: 1, meaning: StampMeaning::Start, ambiguity: Ambiguity::None })
+        );
         assert_eq!((record.status, record.wall_us, record.upstream_us), (200, Some(30_001_482), Some(30_000_911)));
         assert_eq!((record.upstream.as_deref(), record.upstream_tries), (Some(&b"172.18.0.5:8083"[..]), 1));
         assert_eq!((record.bytes_sent, record.address), (Some(412), Some(&b"203.0.113.7"[..])));

@@ -11,7 +11,7 @@ use memchr::{memchr, memmem};
 
 use super::request_line;
 use crate::time::{decimal, duration_us, epoch_seconds};
-use crate::{Record, Stamp, StampMeaning, StampReader};
+use crate::{Ambiguity, Record, Stamp, StampMeaning, StampReader};
 
 /// The meaning of one field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +62,8 @@ pub enum Variable {
     RequestIdText,
     /// Apache `%X`: `X` aborted, `+` may be kept alive, `-` closed.
     ConnectionState,
+    /// `Referer`.
+    Referrer,
     /// An ignored field that never contains a space (`$connection`, `$server_port`).
     IgnoredWord,
     /// An ignored field.
@@ -110,6 +112,7 @@ impl Variable {
             | Self::UserKey
             | Self::Authorization
             | Self::Agent
+            | Self::Referrer
             | Self::RequestIdText
             | Self::Ignored => true,
             Self::Time(..)
@@ -144,6 +147,7 @@ impl Variable {
                 | Self::UserKey
                 | Self::Authorization
                 | Self::Agent
+                | Self::Referrer
                 | Self::UpstreamAddress
                 | Self::RequestIdText
         )
@@ -175,6 +179,7 @@ impl Variable {
             Self::ForwardedFor => "a forwarded address",
             Self::User | Self::UserKey | Self::Authorization => "a user",
             Self::Agent => "a user agent",
+            Self::Referrer => "a referrer",
             Self::Site => "a host name",
             Self::RequestId => "a request ID of 32 hexadecimal digits",
             Self::RequestIdText => "a request ID",
@@ -226,6 +231,7 @@ impl<'r, 'a> Draft<'r, 'a> {
             (Variable::User, value) if memmem::find(&value, b" - ").is_some() => return Err(variable.expected()),
             (Variable::User, value) => self.record.user = present(value),
             (Variable::Agent, value) => self.record.agent = present(value),
+            (Variable::Referrer, value) => self.record.referrer = present(value),
             (other, value) => self.assign_rare(other, value, stamps)?,
         }
         Ok(())
@@ -243,7 +249,7 @@ impl<'r, 'a> Draft<'r, 'a> {
             }
             Variable::Time(Clock::Common, meaning) => {
                 let micros = stamps.common(value).ok_or_else(|| variable.expected())?;
-                record.stamp = Some(Stamp { micros, resolution_us: 1_000_000, meaning });
+                record.stamp = Some(Stamp { micros, resolution_us: 1_000_000, meaning, ambiguity: Ambiguity::None });
             }
             Variable::Address => record.address = Some(value).filter(is_present),
             Variable::Status => record.status = status(value).ok_or_else(|| variable.expected())?,
@@ -254,6 +260,7 @@ impl<'r, 'a> Draft<'r, 'a> {
             Variable::User if memmem::find(value, b" - ").is_some() => return Err(variable.expected()),
             Variable::User => record.user = Some(Cow::Borrowed(value)),
             Variable::Agent => record.agent = Some(value).filter(is_present).map(Cow::Borrowed),
+            Variable::Referrer => record.referrer = Some(value).filter(is_present).map(Cow::Borrowed),
             other => self.assign_rare(other, Cow::Borrowed(value), stamps)?,
         }
         Ok(())
@@ -266,16 +273,17 @@ impl<'r, 'a> Draft<'r, 'a> {
             Variable::Time(Clock::CommonLocal, meaning) => {
                 let text = borrowed(&value).ok_or(error)?;
                 let micros = stamps.haproxy(text).ok_or(error)?;
-                record.stamp = Some(Stamp { micros, resolution_us: if text.len() > 20 { 1000 } else { 1_000_000 }, meaning });
+                let resolution_us = if text.len() > 20 { 1000 } else { 1_000_000 };
+                record.stamp = Some(Stamp { micros, resolution_us, meaning, ambiguity: stamps.ambiguity() });
                 self.parts().local = Some((text, meaning));
             }
             Variable::Time(Clock::Iso | Clock::IsoSpaced, meaning) => {
                 let (micros, resolution_us) = stamps.iso(&value).ok_or(error)?;
-                record.stamp = Some(Stamp { micros, resolution_us, meaning });
+                record.stamp = Some(Stamp { micros, resolution_us, meaning, ambiguity: stamps.ambiguity() });
             }
             Variable::Time(Clock::Epoch(unit), meaning) => {
                 let (micros, resolution_us) = epoch(&value, unit).ok_or(error)?;
-                record.stamp = Some(Stamp { micros, resolution_us, meaning });
+                record.stamp = Some(Stamp { micros, resolution_us, meaning, ambiguity: Ambiguity::None });
             }
             Variable::Fraction(unit) => self.parts().fraction = Some(fraction(&value, unit).ok_or(error)?),
             Variable::ZoneOffset => self.parts().zone = borrowed(&value),
@@ -305,7 +313,7 @@ impl<'r, 'a> Draft<'r, 'a> {
                 key => record.user = key.or(record.user.take()),
             },
             Variable::Authorization => record.authorization = present(value).or(record.authorization.take()),
-            Variable::Site => record.site = borrowed(&value).filter(is_present).filter(|site| *site != b"_"),
+            Variable::Site => record.site = borrowed(&value).filter(is_present).filter(|site| *site != b"_").or(record.site),
             Variable::RequestId => {
                 let id = borrowed(&value).ok_or(error)?;
                 if is_present(&id) && !(id.len() == 32 && id.iter().all(u8::is_ascii_hexdigit)) {
@@ -363,7 +371,7 @@ impl<'a> Parts<'a> {
         {
             let below_a_second = record.stamp.map_or(0, |stamp| stamp.micros.rem_euclid(1_000_000));
             let resolution_us = if local.len() > 20 { 1000 } else { 1_000_000 };
-            record.stamp = Some(Stamp { micros: micros + below_a_second, resolution_us, meaning });
+            record.stamp = Some(Stamp { micros: micros + below_a_second, resolution_us, meaning, ambiguity: Ambiguity::None });
         }
         if let (Some((micros, resolution_us)), Some(stamp)) = (self.fraction, &mut record.stamp) {
             (stamp.micros, stamp.resolution_us) = (stamp.micros.saturating_add(micros), resolution_us);

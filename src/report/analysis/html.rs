@@ -61,7 +61,7 @@ impl Page {
             ]),
             heavy: tables::heavy_hitters(report),
             heavy_note: heavy_note(report),
-            inputs: non_empty([tables::inputs(report), tables::malformed(report)]),
+            inputs: non_empty([tables::inputs_of_page(report), tables::malformed(report)]),
             line_prose: line_prose(report).iter().map(|text| sentence(text)).collect(),
             method: method(report),
             assumptions: report.facts.assumptions.iter().chain(&advice.assumptions).map(|assumption| sentence(assumption)).collect(),

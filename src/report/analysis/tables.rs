@@ -9,6 +9,7 @@ use wsim_advise::PlanSummary;
 use wsim_endpoints::groups;
 use wsim_profile::{GroupProfile, HeavyHitter, Peak, Quantiles};
 use wsim_text as text;
+use wsim_trace::ingest::LineTally;
 
 /// Every table that has rows, in the order of the report.
 pub(super) fn all(report: &AnalysisReport) -> Vec<Table> {
@@ -335,9 +336,24 @@ pub(super) fn coverage(report: &AnalysisReport) -> Table {
     }
 }
 
+/// The inputs of a page, which cannot show a hundred thousand: damaged ones first if there are too many.
+pub(crate) fn inputs_of_page(report: &AnalysisReport) -> Table {
+    let Some(more) = report.inputs.len().checked_sub(INPUTS_MAX).filter(|more| *more > 0) else { return inputs(report) };
+    let (damaged, whole): (Vec<&LineTally>, Vec<&LineTally>) = report.inputs.iter().partition(|input| input.read_error.is_some());
+    let mut table = table_of_inputs(damaged.into_iter().chain(whole).take(INPUTS_MAX));
+    table.note.push_str(&format!(" {} more are in report.json.", text::count(more as u64)));
+    table
+}
+
+const INPUTS_MAX: usize = 1000;
+
 /// Every input with its line counts.
 pub(crate) fn inputs(report: &AnalysisReport) -> Table {
-    let rows = report.inputs.iter().map(|input| {
+    table_of_inputs(report.inputs.iter())
+}
+
+fn table_of_inputs<'a>(inputs: impl Iterator<Item = &'a LineTally>) -> Table {
+    let rows = inputs.map(|input| {
         let note = vocabulary::input_note(input);
         let note = if note.is_empty() { note } else { format!("; {note}") };
         let begins_with_format = input.reason.starts_with(input.format.as_str());
@@ -408,6 +424,19 @@ fn errors(errors: u64, requests: u64) -> Cell {
 mod tests {
     use super::*;
     use crate::analysis::fixture;
+
+    #[test]
+    fn a_page_shows_a_thousand_inputs_the_damaged_ones_first() {
+        let mut report = fixture::report();
+        let input = LineTally { read_error: None, ..report.inputs[0].clone() };
+        report.inputs = vec![input; INPUTS_MAX + 5];
+        report.inputs[INPUTS_MAX + 2].path = "damaged.log".to_owned();
+        report.inputs[INPUTS_MAX + 2].read_error = Some("cut off".to_owned());
+        let table = inputs_of_page(&report);
+        assert_eq!((table.rows.len(), inputs(&report).rows.len()), (INPUTS_MAX, INPUTS_MAX + 5));
+        assert!(format!("{:?}", table.rows[0]).contains("damaged.log"), "{:?}", table.rows[0]);
+        assert!(table.note.ends_with("5 more are in report.json."), "{}", table.note);
+    }
 
     #[test]
     fn every_row_has_a_cell_per_column() {

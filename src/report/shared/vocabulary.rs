@@ -57,7 +57,15 @@ pub(crate) fn input_note(input: &LineTally) -> String {
     if input.without_clock > 0 {
         notes.push(format!("{} without a time stamp left out", text::plural(input.without_clock, "request", "requests")));
     }
-    notes.extend(input.read_error.as_ref().map(|error| format!("reading ended early: {error}")));
+    if input.doubled_hour > 0 {
+        let requests = text::plural(input.doubled_hour, "request", "requests");
+        notes.push(format!("{requests} in the hour that came twice, read as of the first pass"));
+    }
+    if input.missing_hour > 0 {
+        let requests = text::plural(input.missing_hour, "request", "requests");
+        notes.push(format!("{requests} in an hour that clocks skipped"));
+    }
+    notes.extend(input.read_error.clone());
     notes.join("; ")
 }
 

@@ -8,7 +8,7 @@ use crate::analysis::{line_prose, tables as analysis_tables};
 use crate::charts::Chart;
 use crate::exporter::ReportError;
 use crate::shared::glossary::TERMS;
-use crate::shared::page::{PageFrame, non_empty, run_rows, sentence};
+use crate::shared::page::{self, PageFrame, non_empty, run_rows, sentence};
 use crate::shared::table::Table;
 use crate::shared::verdict::{Fact, VerdictBox, VerdictSection, headline, next_steps};
 use crate::shared::vocabulary;
@@ -16,7 +16,7 @@ use wsim_advise::sweep::Sweep;
 use wsim_text as text;
 
 pub(super) fn html(report: &SimulationReport) -> Result<String, ReportError> {
-    Ok(Page::new(report).render()?)
+    page::render(&Page::new(report))
 }
 
 #[derive(Template)]
@@ -49,7 +49,7 @@ impl Page {
             candidates: non_empty([tables::candidates(report), tables::discarded(sweep)]),
             backtest: non_empty([tables::backtest(report)]),
             backtest_sentence: sentence(&tables::backtest_sentence(report)),
-            inputs: non_empty([analysis_tables::inputs(analysis), analysis_tables::malformed(analysis)]),
+            inputs: non_empty([analysis_tables::inputs_of_page(analysis), analysis_tables::malformed(analysis)]),
             line_prose: line_prose(analysis).iter().map(|text| sentence(text)).collect(),
             method: method(report),
             assumptions: sweep.assumptions.iter().chain(&facts.assumptions).map(|assumption| sentence(assumption)).collect(),

@@ -1,6 +1,5 @@
 //! Opens inputs: decompression, detection of the format, and the blocks of every file in order.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,13 +7,16 @@ use std::sync::{Arc, Mutex};
 
 use super::identify::FileFacts;
 use super::line_tally::LineTally;
+use super::passes::{PassTracker, Passes};
 use super::{IngestConfig, IngestError, Progress};
 use wsim_http::target;
 use wsim_logs::blocks::{Block, Blocks, lines};
+use wsim_logs::compression::{Compression, Damage};
 use wsim_logs::detect::{DetectConfig, DetectError};
+use wsim_logs::input::InputError;
 use wsim_logs::record::Line;
-use wsim_logs::source::{Input, Source};
-use wsim_logs::{Parser, compression, detect};
+use wsim_logs::source::{Input, Source, log_name};
+use wsim_logs::{Parser, compression, detect, input, redact};
 
 /// An open file, shared by all its blocks.
 pub(super) struct OpenFile {
@@ -37,6 +39,8 @@ pub(super) struct BlockTask {
     pub(super) sequence: u64,
     pub(super) file: Arc<OpenFile>,
     pub(super) block: Block,
+    /// What the lines before tell of the time; `None` if clocks are never changed in the zone.
+    pub(super) passes: Option<Passes>,
 }
 
 /// The source of tasks for all threads. Each thread reads its next block itself, so that the bytes are in its cache when it parses
@@ -56,6 +60,8 @@ struct Reader<'s> {
     sequence: u64,
     stopped: bool,
     error: Option<IngestError>,
+    /// Name and time of the log read last, which the next file may continue.
+    last_log: Option<(String, Passes)>,
 }
 
 /// The current file; its tally is the last one.
@@ -64,12 +70,13 @@ struct Current {
     blocks: Blocks<Stream>,
     /// The block by which the format was detected.
     first: Option<Block>,
+    tracker: Option<PassTracker>,
 }
 
 impl<'s> Feed<'s> {
     pub(super) fn new(sources: &'s [Source], config: &'s IngestConfig, progress: &'s Progress) -> Self {
         let sources = (0u32..).zip(sources);
-        let reader = Reader { sources, current: None, tallies: Vec::new(), sequence: 0, stopped: false, error: None };
+        let reader = Reader { sources, current: None, tallies: Vec::new(), sequence: 0, stopped: false, error: None, last_log: None };
         Self { config, progress, reader: Mutex::new(reader) }
     }
 
@@ -106,19 +113,30 @@ impl Reader<'_> {
     fn next(&mut self, mut buffer: Vec<u8>, config: &IngestConfig, progress: &Progress) -> Result<Option<BlockTask>, IngestError> {
         loop {
             if let (Some(current), Some(tally)) = (&mut self.current, self.tallies.last_mut()) {
-                let block = current.first.take().or_else(|| next(&mut current.blocks, std::mem::take(&mut buffer), tally));
+                let block = match current.first.take() {
+                    Some(first) => Some(first),
+                    None => next(&mut current.blocks, &mut buffer, tally, &mut self.stopped),
+                };
                 if let Some(block) = block {
                     progress.lines.fetch_add(block.lines, Ordering::Relaxed);
                     tally.bytes += block.bytes().len() as u64;
                     self.sequence += 1;
-                    return Ok(Some(BlockTask { sequence: self.sequence - 1, file: Arc::clone(&current.file), block }));
+                    let passes = current.tracker.as_mut().map(|tracker| tracker.advance(block.bytes()));
+                    return Ok(Some(BlockTask { sequence: self.sequence - 1, file: Arc::clone(&current.file), block, passes }));
+                }
+                if let Some(tracker) = &current.tracker {
+                    self.last_log = Some((log_name(&tally.path), tracker.passes()));
                 }
             }
             self.current = None;
             let Some((number, source)) = self.sources.next() else { return Ok(None) };
             let mut tally = LineTally { path: source.to_string(), ..LineTally::default() };
-            if let Opened::Log { file, blocks, first } = open(source, number, config, progress, &mut tally)? {
-                self.current = Some(Current { file, blocks, first });
+            let opening = Opening { source, number, config, progress };
+            if let Opened::Log { file, blocks, first } = opening.open(&mut buffer, &mut tally, &mut self.stopped)? {
+                let earlier = self.last_log.take().filter(|(log, _)| *log == log_name(&tally.path)).map(|(_, passes)| passes);
+                let zone = &config.detect.zone;
+                let tracker = (!zone.is_fixed()).then(|| PassTracker::new(zone.clone(), file.parser(), earlier.unwrap_or_default()));
+                self.current = Some(Current { file, blocks, first, tracker });
             }
             self.tallies.push(tally);
         }
@@ -132,77 +150,109 @@ enum Opened {
     NoLog,
 }
 
-fn open(source: &Source, number: u32, config: &IngestConfig, progress: &Progress, tally: &mut LineTally) -> Result<Opened, IngestError> {
-    let fail = |source_error| IngestError::Open { path: source.to_string(), source: source_error };
-    let stream = match decompressed(source, progress) {
-        Ok(stream) => stream,
-        Err(error) if source.explicit => return Err(fail(error)),
-        Err(error) => {
-            tally.read_error = Some(error.to_string());
-            return Ok(Opened::NoLog);
-        }
-    };
-    let mut blocks = Blocks::new(stream);
-    let first = next(&mut blocks, Vec::new(), tally);
-    let Some(first) = first else {
-        "empty".clone_into(&mut tally.format);
-        "the file is empty".clone_into(&mut tally.reason);
-        return Ok(Opened::NoLog);
-    };
-    let sample = sample(first.bytes());
-    let log = match &source.input {
-        Input::File(path) => Some(path.clone()),
-        Input::StandardInput => None,
-    };
-    let detection = match detect::detect(&sample, &DetectConfig { log, ..config.detect.clone() }) {
-        Ok(detection) => detection,
-        Err(DetectError::NotText { kind }) if source.explicit => return Err(IngestError::NotText { path: source.to_string(), kind }),
-        Err(error) if source.explicit => return Err(IngestError::Format { path: source.to_string(), source: error }),
-        Err(error) => {
-            "unknown".clone_into(&mut tally.format);
-            tally.reason = error.to_string();
-            count_unread(first, &mut blocks, tally);
-            return Ok(Opened::NoLog);
-        }
-    };
-    tally.format.clone_from(&detection.name);
-    tally.reason.clone_from(&detection.reason);
-    tally.stamp_note.clone_from(&detection.stamp_note);
-    let mut parser = detection.parser;
-    let facts = FileFacts { number, process: process_name(source), queries_logged: queries_logged(&sample, parser.as_mut()) };
-    let file = Arc::new(OpenFile { facts, parser: Mutex::new(parser) });
-    Ok(Opened::Log { file, blocks, first: Some(first) })
+/// One input that is being opened.
+struct Opening<'o> {
+    source: &'o Source,
+    number: u32,
+    config: &'o IngestConfig,
+    progress: &'o Progress,
 }
 
-/// Counts the lines of a file from a folder that is not a log, as lines that report no request.
-fn count_unread(first: Block, blocks: &mut Blocks<Stream>, tally: &mut LineTally) {
-    let mut pending = Some(first);
-    while let Some(block) = pending {
+impl Opening<'_> {
+    /// Opens the input and detects its format by its first block, which is read into `buffer`.
+    fn open(&self, buffer: &mut Vec<u8>, tally: &mut LineTally, stopped: &mut bool) -> Result<Opened, IngestError> {
+        let source = self.source;
+        let (compression, stream) = match self.decompressed() {
+            Ok(opened) => opened,
+            Err(error) => {
+                match InputError::of(&error) {
+                    Some(InputError::Stopped) => *stopped = true,
+                    None if source.explicit => return Err(IngestError::Open { path: source.to_string(), source: error }),
+                    _ => tally.add_error(format!("not read: {error}")),
+                }
+                return Ok(Opened::NoLog);
+            }
+        };
+        let mut blocks = Blocks::new(stream);
+        let first = next(&mut blocks, buffer, tally, stopped);
+        if let Some(error) = compression.contradicts(&tally.path, first.is_none()) {
+            tally.add_error(error);
+        }
+        let Some(first) = first else {
+            let damaged = tally.read_error.is_some();
+            if damaged { "damaged" } else { "empty" }.clone_into(&mut tally.format);
+            if damaged { "nothing of it could be read" } else { "the file is empty" }.clone_into(&mut tally.reason);
+            return Ok(Opened::NoLog);
+        };
+        let sample = sample(first.bytes());
+        let log = match &source.input {
+            Input::File(path) => Some(path.clone()),
+            Input::StandardInput => None,
+        };
+        let detection = match detect::detect(&sample, &DetectConfig { log, ..self.config.detect.clone() }) {
+            Ok(detection) => detection,
+            Err(error) if source.explicit && blocks.error().is_none() => return Err(self.no_log(error)),
+            Err(error) => {
+                "unknown".clone_into(&mut tally.format);
+                tally.reason = redact::scrubbed(error.to_string());
+                *buffer = count_unread(first, &mut blocks, tally, stopped);
+                return Ok(Opened::NoLog);
+            }
+        };
+        tally.format.clone_from(&detection.name);
+        tally.reason.clone_from(&detection.reason);
+        tally.stamp_note.clone_from(&detection.stamp_note);
+        let mut parser = detection.parser;
+        let queries_logged = queries_logged(&sample, parser.as_mut());
+        let facts = FileFacts { number: self.number, process: process_name(source), queries_logged };
+        let file = Arc::new(OpenFile { facts, parser: Mutex::new(parser) });
+        Ok(Opened::Log { file, blocks, first: Some(first) })
+    }
+
+    fn no_log(&self, error: DetectError) -> IngestError {
+        let path = self.source.to_string();
+        match error {
+            DetectError::NotText { kind } => IngestError::NotText { path, kind },
+            source => IngestError::Format { path, source },
+        }
+    }
+
+    fn decompressed(&self) -> io::Result<(Compression, Stream)> {
+        let raw = input::open(self.source, &self.progress.stop)?;
+        compression::open(Counted { inner: raw, count: Arc::clone(&self.progress.bytes_read) })
+    }
+}
+
+/// Counts the lines of a file from a folder that is not a log, as lines that report no request. Returns the buffer.
+fn count_unread(first: Block, blocks: &mut Blocks<Stream>, tally: &mut LineTally, stopped: &mut bool) -> Vec<u8> {
+    let mut block = first;
+    loop {
         tally.bytes += block.bytes().len() as u64;
         tally.lines += block.lines;
         tally.not_requests += block.lines;
-        pending = next(blocks, block.into_buffer(), tally);
-    }
-}
-
-/// The next block; a read error ends the file and is recorded in its tally.
-fn next(blocks: &mut Blocks<Stream>, buffer: Vec<u8>, tally: &mut LineTally) -> Option<Block> {
-    match blocks.next_block(buffer) {
-        Ok(block) => block,
-        Err(error) => {
-            tally.read_error = Some(error.to_string());
-            None
+        let mut buffer = block.into_buffer();
+        match next(blocks, &mut buffer, tally, stopped) {
+            Some(next) => block = next,
+            None => return buffer,
         }
     }
 }
 
-fn decompressed(source: &Source, progress: &Progress) -> io::Result<Stream> {
-    let raw: Stream = match &source.input {
-        Input::StandardInput => Box::new(io::stdin()),
-        Input::File(path) => Box::new(File::open(path)?),
-    };
-    let counted = Counted { inner: raw, count: Arc::clone(&progress.bytes_read) };
-    compression::open(counted).map(|(_, stream)| stream)
+/// The next block. What is wrong with the file is recorded in its tally; most errors end the file. Without a block `buffer` stays usable.
+fn next(blocks: &mut Blocks<Stream>, buffer: &mut Vec<u8>, tally: &mut LineTally, stopped: &mut bool) -> Option<Block> {
+    loop {
+        let error = match blocks.next_block(buffer) {
+            Ok(block) => return block,
+            Err(error) => error,
+        };
+        if InputError::of(&error) == Some(&InputError::Stopped) {
+            *stopped = true;
+        } else if Damage::of(&error).is_some_and(|damage| damage.goes_on) {
+            tally.record_error(&error.to_string(), blocks.lines());
+        } else {
+            tally.record_error(&format!("reading ended early: {error}"), blocks.lines());
+        }
+    }
 }
 
 /// A stream that counts the bytes read.
@@ -269,7 +319,7 @@ mod tests {
             ("synapse-generic_worker1.json.log", "generic_worker1"),
             ("federation_sender1.log", "federation_sender1"),
         ] {
-            let source = Source { input: Input::File(PathBuf::from(file)), explicit: true };
+            let source = Source { input: Input::File(PathBuf::from(file)), explicit: true, identity: None };
             assert_eq!(process_name(&source), process);
         }
     }
