@@ -186,6 +186,9 @@ impl Scenario<'_> {
     /// The topology is inconsistent.
     pub fn find_warm_up(&self, candidate: Candidate<'_>) -> Result<Span, TopologyError> {
         let half = self.workload.span.divided_by(2);
+        if self.stop.is_set() {
+            return Ok(self.config.warm_up.min(half));
+        }
         let seconds = (self.workload.span.nanos() / 1_000_000_000).clamp(1, PILOT_BINS_MAX);
         let pilot = self.run_on(candidate, &self.schedule(0), 0, self.measurement(Span::ZERO, seconds))?;
         let found = pilot.map_or(Span::ZERO, |pilot| {

@@ -68,8 +68,10 @@ pub fn sweep(
     listener: &dyn ProgressListener,
 ) -> Result<Sweep, SweepError> {
     let prepared = PreparedWorkload::new(input.trace, input.endpoints, input.profile, input.window, input.prepare);
-    // A calibration that was interrupted is too rough to simulate with, but the objective can be checked.
-    check(&prepared, input, config)?;
+    // An interrupted preparation is incomplete: nothing is simulated then.
+    if !listener.is_cancelled() {
+        check(&prepared, input, config)?;
+    }
     let screen = ScreenConfig { objective: config.objective.clone(), plans: config.plans.clone(), ..ScreenConfig::default() };
     let (trials, overloaded) = candidates::screen_trials(trials, input.profile, &screen, candidates_max(&prepared, config));
     discarded.extend(overloaded);

@@ -6,7 +6,8 @@ use wsim_advise::{Advice, Confidence, ConfidenceLevel, Decision, Meets, Objectiv
 use wsim_plan::{Plan, Pool, Proxy, ProxyKind, Selector, Writers};
 use wsim_profile::{
     Concurrency, Coverage, Demand, DemandMethod, DestinationProfile, Dispersion, EndpointProfile, EventRate, GroupProfile, HeavyHitter,
-    HeavyHitters, LATENCY_BUCKETS_MS, Outcomes, Peak, Peaks, Precision, ProcessCoverage, ProcessProfile, Profile, Quantiles, Series, Window,
+    HeavyHitters, LATENCY_BUCKETS_MS, Outcomes, Peak, Peaks, Precision, ProcessCoverage, ProcessProfile, Profile, Quantiles, Series,
+    Window,
 };
 use wsim_stats::Interval;
 use wsim_trace::ingest::{LineTally, MalformedExample};
@@ -242,6 +243,7 @@ fn profile() -> Profile {
         cores: Some(cores),
     };
     Profile {
+        gaps: Vec::new(),
         window: Window { start_us: START_US, end_us: START_US + BINS as i64 * HOUR_US },
         requests: groups.iter().filter(|group| !group.internal).map(|group| group.requests).sum(),
         internal_requests: groups.iter().filter(|group| group.internal).map(|group| group.requests).sum(),

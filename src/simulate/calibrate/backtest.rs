@@ -121,6 +121,9 @@ pub fn backtest(
     prepare: &PrepareConfig,
     config: &BacktestConfig,
 ) -> Result<Backtest, BacktestError> {
+    if prepare.stop.is_set() {
+        return Err(BacktestError::Interrupted);
+    }
     let whole = profile.window;
     let start_us = whole.start_us.saturating_add(i64::try_from(config.skip.nanos() / 1000).unwrap_or(i64::MAX));
     // Both halves have as much of the log, wherever its gaps are.
@@ -144,6 +147,9 @@ pub fn backtest(
         let before = i64::try_from(config.warm_up.nanos() / 1000).unwrap_or(i64::MAX);
         let simulated = Window { start_us: evaluated.start_us.saturating_sub(before), ..evaluated };
         let prepared = PreparedWorkload::new(trace, endpoints, profile, simulated, &prepare);
+        if prepare.stop.is_set() {
+            return Err(BacktestError::Interrupted);
+        }
         tally.add(trace, endpoints, &prepared, &prepare, config)?;
         if prepare.stop.is_set() {
             return Err(BacktestError::Interrupted);

@@ -30,7 +30,7 @@ pub struct PrepareConfig {
     /// Cores that all processes and the database share, above 0. `None`: each process has a core of its own, and the database takes as
     /// long as observed.
     pub cores: Option<f64>,
-    /// Ends the simulations of the calibration early; the calibration then is a rough one.
+    /// Ends the preparation early; what was prepared then is incomplete and serves for nothing.
     pub stop: StopFlag,
 }
 

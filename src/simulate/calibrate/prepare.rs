@@ -64,7 +64,7 @@ impl PreparedWorkload {
         let classes = ClassTable::from_endpoints(endpoints);
         let mean_cpu = MeanCpu::from_profile(endpoints, profile);
         // Costs come from all of the log, and the clock of the simulation runs only while there is a log.
-        let covered = wsim_profile::observed_time(trace.requests());
+        let covered = wsim_profile::observed_time(trace.requests().take_while(|_| !config.stop.is_set()));
         let fitted_on = config.calibration.unwrap_or(profile.window);
         let calibration = covered.within(fitted_on.start_us, fitted_on.end_us);
         let simulated = time_of(&covered, window);
@@ -89,7 +89,7 @@ impl PreparedWorkload {
         notes.extend(background_roles::note(&role_background));
         notes.extend(machine.map(|(_, note)| note));
         let workload = |time: &ObservedTime| {
-            let requests = trace.requests().map(|request| mean_cpu.fill(request));
+            let requests = trace.requests().take_while(|_| !config.stop.is_set()).map(|request| mean_cpu.fill(request));
             let mut processes = Vec::new();
             let class = |request: &Request| {
                 let class = class_of(request, endpoints, &served_by)?;
@@ -133,10 +133,14 @@ impl PreparedWorkload {
     /// Another coverage or replication cost is another explanation of the same log, and gets shares of its own. `demand` is not: it asks
     /// how the same requests would do if they cost more than they did.
     fn unloaded_shares(&self, trace: &Trace, endpoints: &[Endpoint], wall_times: &WallTimes, config: &PrepareConfig) -> Vec<f64> {
+        let all = || vec![1.0; self.workload.classes.len()];
+        if config.stop.is_set() {
+            return all();
+        }
         let costs = Costs { cpu_factor: 1.0, ..self.costs };
         let observed = self.observed_deployment(trace, endpoints, &config.limits);
         let shares = observed.and_then(|observed| unloaded::fit_shares(&observed, wall_times, &costs, &config.stop));
-        shares.ok().flatten().unwrap_or_else(|| vec![1.0; self.workload.classes.len()])
+        shares.ok().flatten().unwrap_or_else(all)
     }
 
     /// The deployment that wrote the logs. Processes that `limits` does not name have a whole core.
@@ -219,7 +223,8 @@ impl<'a> CalibrationData<'a> {
         let mut classed = 0;
         let by_class = vec![DurationHistogram::default(); classes.classes.len()];
         let mut wall_times = WallTimes { by_class, from_synapse: trace.any_has(flag::COST) };
-        for request in trace.requests().filter(|request| time.contains(request.arrival_us)) {
+        let requests = trace.requests().take_while(|_| !config.stop.is_set());
+        for request in requests.filter(|request| time.contains(request.arrival_us)) {
             let request = mean_cpu.fill(request);
             let class = class_of(&request, endpoints, served_by);
             let persists = class.is_some_and(|class| classes.classes[usize::from(class)].persists);
