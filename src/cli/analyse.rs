@@ -12,7 +12,7 @@ use super::output::{self, Output};
 use super::reading::{self, LogData, ReadArgs, ReadConfig};
 use super::{Exit, UsageError, interrupt, next_steps};
 use wsim_advise as advise;
-use wsim_report::{AnalysisReport, NextStep};
+use wsim_report::{AnalysisReport, NextStep, write_report};
 use wsim_trace::ingest::Progress;
 
 /// Arguments of `wsim analyse`.
@@ -35,7 +35,7 @@ pub struct Analyse {
     #[command(flatten)]
     output: Output,
     /// Do not keep requests: flat memory, no trace.parquet, no joining
-    #[arg(long, conflicts_with_all = ["dedupe", "anonymise"], help_heading = "Output")]
+    #[arg(long, conflicts_with_all = ["dedupe", "anonymise", "anonymise_key"], help_heading = "Output")]
     no_trace: bool,
 }
 
@@ -63,35 +63,33 @@ pub fn run(arguments: &Analyse) -> anyhow::Result<Exit> {
     let (reading, output) = (&arguments.reading, &arguments.output);
     let objective: Result<advise::Objective, _> = arguments.objective.parse().and_then(advise::Objective::without_latencies);
     let objective = objective.map_err(|error| UsageError(format!("--objective: {error}")))?;
-    let config = ReadConfig::new(&arguments.logs, reading)?.with_output(output).keep_requests(!arguments.no_trace);
-    let screen =
-        advise::ScreenConfig { objective, plans: reading.preset_config(&config.synapse_version), ..advise::ScreenConfig::default() };
+    let config = ReadConfig::new(&arguments.logs, reading)?.with_output(output)?.keep_requests(!arguments.no_trace);
     let progress = Arc::new(Progress::default());
     interrupt::watch(&progress);
+    let folder = output::start_folder(output, &output.run_name(&arguments.logs, ""))?;
     let data = reading::read(&config, &progress)?;
+    let screen = advise::ScreenConfig { objective, plans: data.summary.preset_config(), lost: data.summary.lost(), ..advise::ScreenConfig::default() };
     let report = AnalysisReport {
-        facts: data.summary.run_facts(next_steps(arguments, &data)),
+        facts: data.summary.run_facts(next_steps(&config.shown_logs(&arguments.logs), &data)),
         inputs: data.summary.tallies.clone(),
         profile: data.profile.clone(),
         advice: advise::screen(&data.profile, &screen),
     };
-    let name = output.name.clone().unwrap_or_else(|| output::free_name(&output.out, &arguments.logs, "", output.force));
-    let folder = output::write_folder(output, &name, |folder| {
-        folder.write_report(&report)?;
-        if let Some((shown, _)) = report.advice.shown() {
-            folder.write("plan.toml", shown.plan.to_toml())?;
-        }
-        data.write_trace(folder)
-    })?;
-    output::show(output.print(), &report, Some(&folder))?;
+    write_report(&folder, &report)?;
+    if let Some((shown, _)) = report.advice.shown() {
+        folder.write("plan.toml", shown.plan.to_toml())?;
+    }
+    data.write_trace(&folder)?;
+    let path = output::finish_folder(folder, report.facts.partial)?;
+    output.show(&report, Some(&path))?;
     Ok(if report.advice.recommended.is_some() { Exit::Done } else { Exit::Missed })
 }
 
-fn next_steps(arguments: &Analyse, data: &LogData) -> Vec<NextStep> {
-    let mut steps: Vec<NextStep> = next_steps::better_input("analyse", &arguments.logs, &data.profile).into_iter().collect();
+fn next_steps(logs: &[String], data: &LogData) -> Vec<NextStep> {
+    let mut steps: Vec<NextStep> = next_steps::better_input("analyse", logs, &data.profile).into_iter().collect();
     steps.push(NextStep {
         why: "simulate plans, with waiting times and error bars".to_owned(),
-        command: format!("wsim simulate {}", output::shell_words(&arguments.logs)),
+        command: format!("wsim simulate {}", output::shell_words(logs)),
     });
     steps.push(NextStep { why: "see what a worker may serve".to_owned(), command: "wsim endpoints".to_owned() });
     steps

@@ -5,7 +5,6 @@
 //! plan ──────────────────────────────┴─▶ cluster ─▶ Ctrl-C
 //! ```
 
-use std::fs::OpenOptions;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -18,6 +17,7 @@ use super::plan_arg::PlanArg;
 use super::provision::random_bytes;
 use super::reading::{self, ReadArgs, ReadConfig};
 use super::{Exit, UsageError, interrupt};
+use wsim_folder::create_private;
 use wsim_emulate::{EmulatedCluster, EmulationConfig, KeySource, LoggedCosts, WithoutRow};
 use wsim_plan::CheckedPlan;
 use wsim_simulate::prepare::PrepareConfig;
@@ -81,12 +81,13 @@ pub fn run(arguments: &Emulate) -> anyhow::Result<Exit> {
         return Err(UsageError(why).into());
     }
     let config = ReadConfig::new(&arguments.logs, &arguments.reading)?.quiet(arguments.quiet || arguments.json);
-    let plan = PlanArg::parse(&arguments.plan)?.into_plan(&arguments.reading.preset_config(&config.synapse_version))?;
+    let plan = PlanArg::parse(&arguments.plan)?;
     let (secret, secret_file) = secret(arguments.secret_file.as_deref())?;
     let read = reading::read(&config, &Arc::new(Progress::default()))?;
+    let plan = plan.into_plan(&read.summary.preset_config())?;
     let Some(trace) = &read.trace else { anyhow::bail!("no requests are left in the logs to learn costs from") };
     let rows: Vec<Request> = config.range.requests(trace).filter(|request| !request.has(flag::INTERNAL)).collect();
-    let prepare = PrepareConfig { process_cpu: config.process_cpu, ..PrepareConfig::default() };
+    let prepare = PrepareConfig { process_cpu: read.process_cpu.clone(), ..PrepareConfig::default() };
     let costs = LoggedCosts::from_trace(trace, &read.endpoints, &read.profile, &rows, &prepare);
     let emulation_config = EmulationConfig {
         listen: arguments.listen,
@@ -120,7 +121,7 @@ fn announce(arguments: &Emulate, plan: &CheckedPlan, cluster: &EmulatedCluster, 
 /// The shared secret and its file. A missing file is created, readable by its owner only.
 fn secret(path: Option<&Path>) -> anyhow::Result<(String, PathBuf)> {
     if let Some(path) = path.filter(|path| path.exists()) {
-        let text = std::fs::read_to_string(path).with_context(|| format!("could not read {}", path.display()))?;
+        let text = wsim_text::read_text(path, 100_000).with_context(|| format!("could not read {}", path.display()))?;
         let secret = text.trim().to_owned();
         if secret.is_empty() {
             anyhow::bail!("{} is empty: it should contain the registration shared secret", path.display());
@@ -131,11 +132,7 @@ fn secret(path: Option<&Path>) -> anyhow::Result<(String, PathBuf)> {
     let write = |mut file: &std::fs::File| file.write_all(format!("{secret}\n").as_bytes());
     let path = match path {
         Some(path) => {
-            let mut options = OpenOptions::new();
-            options.write(true).create_new(true);
-            #[cfg(unix)]
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-            let file = options.open(path).with_context(|| format!("could not write {}", path.display()))?;
+            let file = create_private(path).with_context(|| format!("could not write {}", path.display()))?;
             write(&file)?;
             path.to_owned()
         }

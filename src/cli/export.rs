@@ -12,11 +12,11 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::output;
-use super::{Exit, gaps};
 use super::reading::{self, AnonymiseArgs, LogData, ReadArgs, ReadConfig};
+use super::{Exit, gaps};
 use wsim_endpoints::Endpoint;
-use wsim_folder::OutputFolder;
 use wsim_export::{self as export, Kind, Row, User, placeholder, write_locust};
+use wsim_folder::OutputFolder;
 use wsim_matrix::{LaneKind, Manifest, Placeholders, Script, ScriptConfig, Tier};
 use wsim_replay::Unsendable;
 use wsim_report::escape;

@@ -6,7 +6,6 @@
 
 mod summary;
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,15 +13,17 @@ use std::time::Instant;
 use anyhow::Context;
 use clap::Args;
 
+use super::guard_args::GuardArgs;
 use super::progress::ProgressReporter;
-use super::reading::{self, ReadArgs, ReadConfig};
+use super::reading::{self, AnonymiseArgs, ReadArgs, ReadConfig};
 use super::{Exit, UsageError};
 use summary::{ProvisionSummary, WorldCounts};
 use wsim_matrix::provision::{self, AccountSource, MissingItems, ProvisionConfig, WorldConfig};
-use wsim_matrix::{Manifest, ReplayableShare, Survey, server_names};
+use wsim_matrix::{CheckedTarget, KnownServers, Manifest, ReplayableShare, Survey, check_target};
+use wsim_replay::guard::{Guard, Origin};
 use wsim_trace::Request;
 use wsim_trace::ingest::Progress;
-use wsim_transport::{Client, Connector, Target, TransportConfig};
+use wsim_transport::{Target, TransportConfig};
 
 /// Arguments of `wsim provision`.
 #[derive(Debug, Args)]
@@ -47,9 +48,8 @@ pub struct Provision {
     /// Concurrent requests
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256), help_heading = "Target")]
     concurrency: u16,
-    /// Allow this server although it is in the log (an isolated copy)
-    #[arg(long, value_name = "SERVER", help_heading = "Target")]
-    allow_server: Option<String>,
+    #[command(flatten)]
+    allowed: GuardArgs,
 
     /// World file, which lists what was created; secret; continued if it exists
     #[arg(long, value_name = "FILE", default_value = "world.json", help_heading = "World")]
@@ -67,6 +67,8 @@ pub struct Provision {
     #[arg(long, help_heading = "World")]
     purge: bool,
 
+    #[command(flatten)]
+    anonymise: AnonymiseArgs,
     /// Print the result as JSON
     #[arg(long, help_heading = "Output")]
     json: bool,
@@ -86,7 +88,8 @@ Examples:
 
 const LONG: &str = "\
 Creates what the logged requests need on a test homeserver: a user for each logged user, a device for each of a user's agents, rooms with as many \
-members as in the log, messages, keys and files; and a marker room, without which `wsim replay` rejects a target. The world file lists what was \
+members as in the log, messages, keys and files; and a marker room, without which `wsim replay` rejects a target. wsim sends nothing to a server \
+that is in the log or to a public address, and nothing for a log that does not say which servers it is of. The world file lists what was \
 created. It contains access tokens, so only its owner can read it; users and rooms of the log are in it as salted hashes.
 
 A second run creates only what is missing: after an interruption, for another log, for more --copies. wsim obeys rate limits and lifts them for \
@@ -109,6 +112,7 @@ pub fn run(arguments: &Provision) -> anyhow::Result<Exit> {
         return purge(arguments);
     }
     let config = ReadConfig::new(&arguments.logs, &arguments.reading)?.quiet(arguments.quiet || arguments.json);
+    let config = config.anonymised(&arguments.anonymise)?;
     let accounts = if arguments.dry_run { None } else { Some(accounts(arguments)?) };
     let data = reading::read(&config, &Arc::new(Progress::default()))?;
     let Some(trace) = &data.trace else { anyhow::bail!("no requests are left in the logs to provision for") };
@@ -126,16 +130,16 @@ pub fn run(arguments: &Provision) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     };
     let began = Instant::now();
-    let in_log = server_names(trace).into_iter().filter(|name| Some(name) != arguments.allow_server.as_ref());
-    let config = provision_config(arguments, accounts, in_log.collect());
+    let known = KnownServers::of_world(&manifest).with_accounts(&accounts);
+    let config = provision_config(arguments, accounts);
+    let origin = data.origin();
     in_runtime(async {
-        let client = client(arguments).await?;
+        let target = checked_target(arguments, origin, &known).await?;
         manifest.save(&config.path)?;
         let reporter = reporter(arguments);
-        provision::provision(&client, &mut manifest, &config, &|at| reporter.update(at.stage, at.done, at.total)).await?;
-        Ok(())
-    })
-    .with_context(|| format!("what was created so far is in {}; the same command continues from there", arguments.world.display()))?;
+        let done = provision::provision(&target, &mut manifest, &config, &|at| reporter.update(at.stage, at.done, at.total)).await;
+        done.with_context(|| format!("what was created so far is in {}; the same command continues from there", arguments.world.display()))
+    })?;
     let summary = ProvisionSummary::of_run(&manifest, &missing, began.elapsed(), &replayable(&manifest), &arguments.world);
     summary.print(arguments.json, arguments.quiet)?;
     Ok(Exit::Done)
@@ -144,12 +148,12 @@ pub fn run(arguments: &Provision) -> anyhow::Result<Exit> {
 /// Removes a world from its target.
 fn purge(arguments: &Provision) -> anyhow::Result<Exit> {
     let mut manifest = Manifest::load(&arguments.world)?;
-    let config = provision_config(arguments, AccountSource::Tokens(Vec::new()), BTreeSet::new());
+    let config = provision_config(arguments, AccountSource::Tokens(Vec::new()));
     let before = WorldCounts::of(&manifest);
     in_runtime(async {
-        let client = client(arguments).await?;
+        let target = checked_target(arguments, Origin::World, &KnownServers::of_world(&manifest)).await?;
         let reporter = reporter(arguments);
-        provision::purge(&client, &mut manifest, &config, &|at| reporter.update(at.stage, at.done, at.total)).await?;
+        provision::purge(&target, &mut manifest, &config, &|at| reporter.update(at.stage, at.done, at.total)).await?;
         Ok(())
     })?;
     std::fs::remove_file(&arguments.world).with_context(|| format!("could not delete {}", arguments.world.display()))?;
@@ -157,8 +161,8 @@ fn purge(arguments: &Provision) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn provision_config(arguments: &Provision, accounts: AccountSource, forbidden: BTreeSet<String>) -> ProvisionConfig {
-    ProvisionConfig { path: arguments.world.clone(), concurrency: arguments.concurrency.into(), accounts, forbidden }
+fn provision_config(arguments: &Provision, accounts: AccountSource) -> ProvisionConfig {
+    ProvisionConfig { path: arguments.world.clone(), concurrency: arguments.concurrency.into(), accounts }
 }
 
 fn reporter(arguments: &Provision) -> ProgressReporter {
@@ -182,7 +186,8 @@ pub(super) fn random_bytes<const N: usize>() -> anyhow::Result<[u8; N]> {
 }
 
 fn accounts(arguments: &Provision) -> anyhow::Result<AccountSource> {
-    let read = |path: &Path| std::fs::read_to_string(path).with_context(|| format!("could not read {}", path.display()));
+    // A hundred thousand tokens.
+    let read = |path: &Path| wsim_text::read_text(path, 10_000_000).with_context(|| format!("could not read {}", path.display()));
     match (&arguments.secret_file, &arguments.tokens) {
         (Some(path), _) => {
             let text = read(path)?;
@@ -214,13 +219,14 @@ fn tokens(text: &str) -> Result<Vec<(String, String)>, UsageError> {
         .collect()
 }
 
-async fn client(arguments: &Provision) -> anyhow::Result<Client> {
+async fn checked_target(arguments: &Provision, origin: Origin, known: &KnownServers) -> anyhow::Result<CheckedTarget> {
     let config = TransportConfig {
         ca: arguments.ca.clone(),
         user_agent: concat!("wsim-provision/", env!("CARGO_PKG_VERSION")).to_owned(),
         ..TransportConfig::default()
     };
-    Ok(Client::new(Connector::new(arguments.target.clone(), config).await?))
+    let guard = Guard::new(origin, arguments.allowed.overrides());
+    Ok(check_target(arguments.target.clone(), config, guard, known).await?)
 }
 
 /// Runs a future to its end on this thread.

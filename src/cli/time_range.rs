@@ -7,7 +7,7 @@ use wsim_trace::{Request, Trace};
 
 /// Arrivals from `from_us` up to but not including `to_us`, in µs since the epoch; an absent end is open.
 ///
-/// Logs are cut to the range while they are read. A trace file is read whole, so its requests are selected with [`requests`](Self::requests).
+/// Logs are cut to the range while they are read, and a trace after reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct TimeRange {
     pub(super) from_us: Option<i64>,
@@ -40,7 +40,7 @@ impl TimeRange {
         trace.requests().filter(move |request| self.contains(request.arrival_us))
     }
 
-    fn contains(self, arrival_us: i64) -> bool {
+    pub(super) fn contains(self, arrival_us: i64) -> bool {
         self.from_us.is_none_or(|from| arrival_us >= from) && self.to_us.is_none_or(|to| arrival_us < to)
     }
 }

@@ -1,54 +1,31 @@
-//! Replaces users, rooms, servers and addresses by keyed hashes, consistently for a key.
+//! A trace with pseudonyms in place of names.
 //!
 //! Everything that routing and skew depend on is preserved: equal names stay equal, a user keeps belonging to the same server, and a
-//! request to the same room. Templates, agents, processes and upstreams identify no person and are kept.
+//! request to the same room. Templates hold no text of a log, and are kept.
 
 use std::collections::HashMap;
 
-use super::names::Names;
+use super::names::{Kind, Names};
 use super::request::{NameId, Request};
 use super::store::Trace;
 
-/// The key of the pseudonyms. The same key gives the same pseudonyms in every trace; without it nobody can find the names by trying
-/// candidates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Key(u64, u64);
-
-impl Key {
-    /// A key from a secret text.
-    pub fn from_text(secret: &str) -> Self {
-        let hash = xxhash_rust::xxh3::xxh3_128(secret.as_bytes());
-        let half = |value: u128| u64::try_from(value & u128::from(u64::MAX)).unwrap_or(0);
-        Self(half(hash >> 64), half(hash))
-    }
-
-    /// A random key, from the operating system's randomness by way of the standard library's hash maps.
-    pub fn random() -> Self {
-        use std::hash::{BuildHasher, RandomState};
-        Self(RandomState::new().hash_one(1), RandomState::new().hash_one(2))
-    }
-
-    fn hash(self, text: &str) -> String {
-        let inner = xxhash_rust::xxh3::xxh3_64_with_seed(text.as_bytes(), self.0);
-        let outer = xxhash_rust::xxh3::xxh3_64_with_seed(&inner.to_le_bytes(), self.1 ^ inner);
-        format!("{:012x}", outer >> 16)
-    }
-}
+pub use super::pseudonym::Key;
 
 /// The same trace with pseudonyms, and without request ids, which appear in other logs.
-pub fn anonymise(trace: Trace, key: Key) -> Trace {
+pub fn anonymise(trace: Trace, key: &Key) -> Trace {
     let (names, requests) = trace.into_parts();
-    let mut pseudonyms = Pseudonyms { key, old: names, known: HashMap::new() };
+    let mut pseudonyms = Pseudonyms { key, old: names, known: Default::default() };
     let mut out = Trace::new();
     for request in requests {
+        let mut rename = |id, field| pseudonyms.rename(id, field, &mut out.names);
         let request = Request {
-            user: pseudonyms.rename(request.user, &mut out.names, pseudonym),
-            room: pseudonyms.rename(request.room, &mut out.names, pseudonym),
-            peer: pseudonyms.rename(request.peer, &mut out.names, server_or_address),
-            template: pseudonyms.keep(request.template, &mut out.names),
-            agent: pseudonyms.keep(request.agent, &mut out.names),
-            process: pseudonyms.keep(request.process, &mut out.names),
-            upstream: pseudonyms.keep(request.upstream, &mut out.names),
+            user: rename(request.user, Kind::User),
+            room: rename(request.room, Kind::Room),
+            peer: rename(request.peer, Kind::Peer),
+            template: rename(request.template, Kind::Template),
+            agent: rename(request.agent, Kind::Agent),
+            process: rename(request.process, Kind::Process),
+            upstream: rename(request.upstream, Kind::Upstream),
             request_id: 0,
             match_hash: 0,
             ..request
@@ -59,45 +36,32 @@ pub fn anonymise(trace: Trace, key: Key) -> Trace {
     out
 }
 
-struct Pseudonyms {
-    key: Key,
+struct Pseudonyms<'k> {
+    key: &'k Key,
     old: Names,
-    known: HashMap<(NameId, bool), NameId>,
+    /// By kind, because the same text has different pseudonyms in different fields.
+    known: [HashMap<NameId, NameId>; Kind::ALL.len()],
 }
 
-impl Pseudonyms {
-    fn rename(&mut self, id: NameId, new: &mut Names, rule: fn(Key, &str) -> String) -> NameId {
+impl Pseudonyms<'_> {
+    fn rename(&mut self, id: NameId, kind: Kind, new: &mut Names) -> NameId {
         let (key, old) = (self.key, &self.old);
-        *self.known.entry((id, true)).or_insert_with(|| match old.text(id) {
-            "" => NameId::NONE,
-            text => new.intern(rule(key, text).as_bytes()),
+        *self.known[kind as usize].entry(id).or_insert_with(|| {
+            let text = old.text(id);
+            let pseudonym = match kind {
+                _ if text.is_empty() => return NameId::NONE,
+                _ if text == kind.others() => text.to_owned(),
+                Kind::User => key.user(text),
+                Kind::Room => key.room(text),
+                Kind::Peer => key.server(text),
+                Kind::Template => text.to_owned(),
+                Kind::Agent => key.agent(text),
+                Kind::Process => key.process(text),
+                Kind::Upstream => key.upstream(text),
+            };
+            new.intern_clean(&pseudonym)
         })
     }
-
-    fn keep(&mut self, id: NameId, new: &mut Names) -> NameId {
-        let old = &self.old;
-        *self.known.entry((id, false)).or_insert_with(|| new.intern(old.text(id).as_bytes()))
-    }
-}
-
-/// `@alice:example.org` -> `@u-0123…:s-4567…`, and similarly for rooms and aliases; any other text is hashed whole.
-fn pseudonym(key: Key, text: &str) -> String {
-    let mut characters = text.chars();
-    let (letter, sigil) = match characters.next() {
-        Some(sigil @ '@') => ('u', Some(sigil)),
-        Some(sigil @ '!') => ('r', Some(sigil)),
-        Some(sigil @ '#') => ('a', Some(sigil)),
-        _ => ('u', None),
-    };
-    let Some(sigil) = sigil else { return format!("u-{}", key.hash(text)) };
-    match text.split_once(':') {
-        Some((local, server)) => format!("{sigil}{letter}-{}:{}", key.hash(local), server_or_address(key, server)),
-        None => format!("{sigil}{letter}-{}", key.hash(text)),
-    }
-}
-
-fn server_or_address(key: Key, text: &str) -> String {
-    format!("s-{}", key.hash(text))
 }
 
 #[cfg(test)]
@@ -108,27 +72,35 @@ mod tests {
     #[test]
     fn names_disappear_and_equal_names_stay_equal() {
         let mut trace = Trace::new();
-        let alice = trace.names.intern(b"@alice:example.org");
-        let bob = trace.names.intern(b"@bob:example.org");
-        let room = trace.names.intern(b"!secret:example.org");
-        let template = trace.names.intern(b"/_matrix/client/v3/sync");
-        let address = trace.names.intern(b"203.0.113.7");
-        for (at, user) in [(0, alice), (1, bob), (2, alice)] {
-            trace.push(Request { user, room, template, peer: address, request_id: 9, ..request_at(at) });
+        let mut name = |text: &str| trace.names.intern(text.as_bytes());
+        let (alice, bob) = (name("@alice:example.org"), name("@bob:example.org"));
+        let known = Request {
+            room: name("!secret:example.org"),
+            template: name("/_matrix/client/v3/sync"),
+            peer: name("203.0.113.7"),
+            agent: name("acme-bot"),
+            process: name("acme_worker1"),
+            upstream: name("10.9.8.7:8083"),
+            request_id: 9,
+            match_hash: 7,
+            ..request_at(0)
+        };
+        for (arrival_us, user) in [(0, alice), (1, bob), (2, alice)] {
+            trace.push(Request { arrival_us, user, ..known });
         }
         trace.seal();
-        let hidden = anonymise(trace, Key::from_text("k"));
+        let hidden = anonymise(trace, &Key::from_bytes(b"a key"));
         let rows: Vec<Request> = hidden.requests().collect();
         assert_eq!(rows[0].user, rows[2].user);
         assert_ne!(rows[0].user, rows[1].user);
-        assert_eq!(rows[0].request_id, 0);
+        assert_eq!((rows[0].request_id, rows[0].match_hash), (0, 0));
         assert_eq!(hidden.names.text(rows[0].template), "/_matrix/client/v3/sync");
-        let all: String = rows.iter().flat_map(|r| [r.user, r.room, r.peer]).map(|id| hidden.names.text(id)).collect();
-        for secret in ["alice", "bob", "secret", "example", "203.0"] {
-            assert!(!all.contains(secret), "{secret} is in {all}");
+        let ids = |mut request: Request| request.names_mut().map(|id| *id);
+        let all: String = rows.iter().flat_map(|row| ids(*row)).map(|id| hidden.names.text(id)).collect();
+        for planted in ["alice", "bob", "secret", "example", "203.0", "acme", "10.9"] {
+            assert!(!all.contains(planted), "{planted} is in {all}");
         }
         let server = |id| hidden.names.text(id).split_once(':').unwrap().1;
         assert_eq!(server(rows[0].user), server(rows[1].user), "one server stays one server");
-        assert_ne!(Key::from_text("k").hash("x"), Key::from_text("l").hash("x"));
     }
 }

@@ -11,13 +11,18 @@ pub mod ingest;
 pub mod join;
 pub mod names;
 mod packed;
+mod paths;
 pub mod population;
+mod pseudonym;
 mod query;
+pub mod reclassify;
 pub mod request;
+pub mod server_names;
 pub mod store;
 pub mod table;
 mod template;
 
 pub use names::Names;
 pub use request::{NameId, Request, flag};
+pub use server_names::ServerNames;
 pub use store::Trace;

@@ -65,6 +65,16 @@ impl Trace {
         (self.names, Requests::new(self.chunks.into_iter().map(Cow::Owned).collect()))
     }
 
+    /// The requests that `change` returns, with the same names. Memory of the old trace is freed meanwhile.
+    #[must_use]
+    pub fn filter_map(self, change: impl FnMut(Request) -> Option<Request>) -> Self {
+        let (names, requests) = self.into_parts();
+        let mut changed = Self { names, ..Self::default() };
+        requests.filter_map(change).for_each(|request| changed.push(request));
+        changed.seal();
+        changed
+    }
+
     /// The requests of every `parts`-th chunk from `part` on, for threads that share the work. Each request is in exactly one part.
     pub fn part(&self, part: usize, parts: usize) -> impl Iterator<Item = Request> + '_ {
         debug_assert!(self.open.is_empty(), "the trace was not sealed");

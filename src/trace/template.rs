@@ -1,10 +1,12 @@
 //! Path templates: what a request was, without the people and rooms it was about.
 //!
-//! A template keeps the words of the API and replaces names of persons, rooms, events and secrets by placeholders:
-//! `/_matrix/client/v3/rooms/{room}/send/m.room.message/{txn}`. Of the query it keeps only parameters that change the work,
-//! and of those only values that cannot hold a secret. Invariant: a template is classified like the path it was made from.
+//! A template consists of the words of known paths and of placeholders for everything else ([`super::paths`]):
+//! `/_matrix/client/v3/rooms/{room}/send/m.room.message/{txn}`. Of the query it keeps only parameters that change the work, and of those
+//! only values that clients choose from a few. Invariant: no text of a log is in a template, and a template is classified like the path it
+//! was made from.
 
 use super::names::Names;
+use super::paths::write_template;
 use super::query::{Parameter, Query};
 use super::request::NameId;
 use wsim_stats::hashing::NumberMap;
@@ -42,124 +44,23 @@ impl Templates {
         name
     }
 
+    /// Drops all templates; to be called when the names are dropped.
+    pub(super) fn forget(&mut self) {
+        self.texts.clear();
+        self.indices.clear();
+        self.names.clear();
+    }
+
     /// The index of a path's template. Writes the whole template, so callers should cache the result.
     pub(super) fn index(&mut self, path: &[u8]) -> u32 {
         self.scratch.clear();
-        write_path(path, &mut self.scratch);
+        write_template(path, &mut self.scratch);
         let template = xxhash_rust::xxh3::xxh3_64(&self.scratch);
         *self.indices.entry(template).or_insert_with(|| {
             self.texts.push(self.scratch.clone());
             u32::try_from(self.texts.len() - 1).unwrap_or(u32::MAX)
         })
     }
-}
-
-/// Appends the template of `path` (no query) to `out`.
-fn write_path(path: &[u8], out: &mut Vec<u8>) {
-    if !(path.starts_with(b"/_matrix/")
-        || path.starts_with(b"/_synapse/")
-        || path.starts_with(b"/.well-known/matrix/")
-        || path == b"/health")
-    {
-        out.extend_from_slice(b"(other)");
-        return;
-    }
-    let federation = path.starts_with(b"/_matrix/federation/");
-    let replication = path.starts_with(b"/_synapse/replication/");
-    let mut before: [&[u8]; 2] = [b"", b""];
-    let mut position = 0;
-    for segment in path[1..].split(|&byte| byte == b'/') {
-        out.push(b'/');
-        let text = if replication && position > 2 {
-            b"{id}"
-        } else if position < 2 {
-            keep(segment)
-        } else {
-            replace(segment, before, federation)
-        };
-        out.extend_from_slice(text);
-        before = [before[1], segment];
-        position += 1;
-        if position > SEGMENTS_MAX {
-            out.extend_from_slice(b"/{rest}");
-            break;
-        }
-    }
-}
-
-/// The template's form of a segment, given the two segments before it.
-fn replace<'s>(segment: &'s [u8], before: [&[u8]; 2], federation: bool) -> &'s [u8] {
-    match sigil(segment) {
-        b'!' => return b"{room}",
-        b'@' => return b"{user}",
-        b'$' => return b"{event}",
-        b'#' => return b"{alias}",
-        _ => {}
-    }
-    if segment.is_empty() {
-        return b"";
-    }
-    match (before[0], before[1]) {
-        (
-            _,
-            b"rooms"
-            | b"join"
-            | b"knock"
-            | b"hierarchy"
-            | b"state_ids"
-            | b"backfill"
-            | b"get_missing_events"
-            | b"summary"
-            | b"room_summary",
-        ) => b"{room}",
-        (_, b"state" | b"make_join" | b"send_join" | b"make_leave" | b"send_leave" | b"make_knock" | b"send_knock" | b"invite")
-            if federation =>
-        {
-            b"{room}"
-        }
-        (_, b"send") if federation => b"{txn}",
-        (_, b"event" | b"context" | b"redact") => b"{event}",
-        (_, b"profile" | b"presence" | b"typing" | b"user") => b"{user}",
-        (_, b"devices" | b"filter" | b"delayed_events") => b"{id}",
-        (_, b"download" | b"thumbnail") => b"{server}",
-        (b"download" | b"thumbnail", _) => b"{media}",
-        (b"send" | b"sendToDevice" | b"redact", _) => b"{txn}",
-        (b"state", _) if !federation => b"{key}",
-        (b"receipt" | b"make_join" | b"send_join" | b"make_leave" | b"send_leave" | b"invite", _) => b"{id}",
-        _ => keep(segment),
-    }
-}
-
-/// The first byte of an identifier, decoded if it is a percent-encoded sigil; 0 for an empty segment.
-fn sigil(segment: &[u8]) -> u8 {
-    match segment {
-        [b'%', b'2', b'1', ..] => b'!',
-        [b'%', b'2', b'3', ..] => b'#',
-        [b'%', b'2', b'4', ..] => b'$',
-        [b'%', b'4', b'0', ..] => b'@',
-        [first, ..] => *first,
-        [] => 0,
-    }
-}
-
-/// The segment itself if it is a word of the API, else `{id}`.
-fn keep(segment: &[u8]) -> &[u8] {
-    let mut digits = 0;
-    let mut capitals = 0;
-    let mut dots = 0;
-    for &byte in segment {
-        match byte {
-            b'0'..=b'9' => digits += 1,
-            b'A'..=b'Z' => capitals += 1,
-            b'.' => dots += 1,
-            b'a'..=b'z' | b'_' | b'-' => {}
-            _ => return b"{id}",
-        }
-    }
-    // `org.matrix.msc3575.simplified` and `m.room.message` are words, `abcDEF123456` is not.
-    let word =
-        segment.len() <= 64 && (if dots > 0 { digits <= 6 } else { digits <= 2 && segment.len() <= 32 }) && (capitals <= 2 || digits == 0);
-    if word { segment } else { b"{id}" }
 }
 
 /// Appends a few bytes that are equal exactly if the templates of two queries are.
@@ -206,55 +107,34 @@ enum Shown<'q> {
 
 /// Only parameters that change how much work a request is (client-server and federation API).
 fn shown(parameter: Parameter, value: &[u8]) -> Shown<'_> {
-    let number = || !value.is_empty() && value.len() <= 9 && value.iter().all(u8::is_ascii_digit);
-    let word = || !value.is_empty() && value.len() <= 12 && value.iter().all(u8::is_ascii_lowercase);
-    match parameter {
-        Parameter::Since => Shown::Placeholder(b"{since}"),
-        Parameter::Pos => Shown::Placeholder(b"{pos}"),
-        Parameter::From => Shown::Placeholder(b"{from}"),
-        Parameter::To => Shown::Placeholder(b"{to}"),
-        Parameter::Filter => Shown::Placeholder(b"{filter}"),
-        Parameter::UserId => Shown::Placeholder(b"{user}"),
-        Parameter::Timeout | Parameter::Limit | Parameter::Width | Parameter::Height if number() => Shown::Value(value),
-        Parameter::FullState | Parameter::Dir if word() => Shown::Value(value),
-        Parameter::Timeout | Parameter::Limit | Parameter::Width | Parameter::Height | Parameter::FullState | Parameter::Dir => {
-            Shown::Other
-        }
-        Parameter::AccessToken => Shown::Nothing,
-    }
+    let up_to = |most: u32| std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()).is_some_and(|number: u32| number <= most);
+    let is_usual = match parameter {
+        Parameter::Since => return Shown::Placeholder(b"{since}"),
+        Parameter::Pos => return Shown::Placeholder(b"{pos}"),
+        Parameter::From => return Shown::Placeholder(b"{from}"),
+        Parameter::To => return Shown::Placeholder(b"{to}"),
+        Parameter::Filter => return Shown::Placeholder(b"{filter}"),
+        Parameter::UserId => return Shown::Placeholder(b"{user}"),
+        Parameter::AccessToken => return Shown::Nothing,
+        Parameter::Timeout => up_to(TIMEOUT_MAX_MS),
+        Parameter::Limit => up_to(LIMIT_MAX),
+        Parameter::Width | Parameter::Height => up_to(PIXELS_MAX),
+        Parameter::FullState => [&b"true"[..], b"false"].contains(&value),
+        Parameter::Dir => [&b"b"[..], b"f"].contains(&value),
+    };
+    // A sign or zeros before a number would be text of the log.
+    let plain = !matches!(value, [b'+' | b'-', ..] | [b'0', _, ..]);
+    if is_usual && plain { Shown::Value(value) } else { Shown::Other }
 }
 
-const SEGMENTS_MAX: usize = 16;
+/// Larger numbers than clients send could be anything.
+const TIMEOUT_MAX_MS: u32 = 600_000;
+const LIMIT_MAX: u32 = 1_000;
+const PIXELS_MAX: u32 = 4_096;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn path(path: &str) -> String {
-        let mut out = Vec::new();
-        write_path(path.as_bytes(), &mut out);
-        String::from_utf8(out).unwrap()
-    }
-
-    #[test]
-    fn people_rooms_and_events_become_placeholders() {
-        assert_eq!(
-            path("/_matrix/client/v3/rooms/%21abc%3Aexample.org/send/m.room.message/m1714.9"),
-            "/_matrix/client/v3/rooms/{room}/send/m.room.message/{txn}"
-        );
-        assert_eq!(path("/_matrix/client/v3/rooms/!NPhsp-jxd9SUPO1jeL/messages"), "/_matrix/client/v3/rooms/{room}/messages");
-        assert_eq!(path("/_matrix/client/v3/rooms/!a:b/receipt/m.read/$ev:x"), "/_matrix/client/v3/rooms/{room}/receipt/m.read/{event}");
-        assert_eq!(path("/_matrix/client/v3/profile/%40alice%3Aexample.org/displayname"), "/_matrix/client/v3/profile/{user}/displayname");
-        assert_eq!(path("/_matrix/federation/v1/send/1714644480000"), "/_matrix/federation/v1/send/{txn}");
-        assert_eq!(path("/_matrix/client/v1/media/download/example.org/AbCdEf"), "/_matrix/client/v1/media/download/{server}/{media}");
-        assert_eq!(path("/_synapse/replication/fed_send_events/AbCdEfGhIj"), "/_synapse/replication/fed_send_events/{id}");
-        assert_eq!(
-            path("/_matrix/client/unstable/org.matrix.simplified_msc3575/sync"),
-            "/_matrix/client/unstable/org.matrix.simplified_msc3575/sync"
-        );
-        assert_eq!(path("/_matrix/client/v3/directory/room/%23room%3Ax"), "/_matrix/client/v3/directory/room/{alias}");
-        assert_eq!(path("/wp-login.php"), "(other)");
-    }
 
     #[test]
     fn a_template_has_one_name_for_all_its_requests() {
@@ -284,5 +164,12 @@ mod tests {
         let query = Query::read(b"limit=syt_secret&since=s72594_4483_1934&timeout=30000&dir=b&access_token=syt_x");
         write_query(&query, &mut out);
         assert_eq!(out, b"/x?since={since}&timeout=30000&dir=b&limit={other}");
+        for hidden in
+            ["dir=acme", "full_state=acme", "limit=0049151", "limit=+5", "timeout=491511234", "width=99999", "height=-1", "limit="]
+        {
+            let mut out = Vec::new();
+            write_query(&Query::read(hidden.as_bytes()), &mut out);
+            assert!(out.ends_with(b"={other}"), "{hidden} became {}", String::from_utf8_lossy(&out));
+        }
     }
 }

@@ -23,13 +23,13 @@ pub(in crate::cli) struct ReadArgs {
     pub(super) log_format: Option<String>,
     /// nginx configuration that defines the log format
     #[arg(long, value_name = "FILE", help_heading = "Reading logs")]
-    nginx_config: Option<PathBuf>,
+    pub(super) nginx_config: Option<PathBuf>,
     /// Time stamps mark a request's start or end [default: by format]
     #[arg(long, value_parser = ["start", "end"], hide_possible_values = true, value_name = "start|end", help_heading = "Reading logs")]
-    stamp: Option<String>,
-    /// Time zone of stamps without one: local, +02:00, Europe/Berlin
-    #[arg(long, value_name = "ZONE", default_value = "UTC", help_heading = "Reading logs")]
-    pub(in crate::cli) tz: String,
+    pub(super) stamp: Option<String>,
+    /// Time zone of stamps without one: local, +02:00, Europe/Berlin [default: UTC]
+    #[arg(long, value_name = "ZONE", help_heading = "Reading logs")]
+    pub(super) tz: Option<String>,
     /// Ignore requests before this time: 2026-11-20, 16:30, -3h, yesterday
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, help_heading = "Reading logs")]
     pub(in crate::cli) from: Option<String>,
@@ -43,8 +43,8 @@ pub(in crate::cli) struct ReadArgs {
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Reading logs")]
     pub(in crate::cli) seed: u64,
     /// Threads for parsing and simulation [default: all cores]
-    #[arg(long, value_name = "N", help_heading = "Reading logs")]
-    threads: Option<std::num::NonZeroUsize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "Reading logs")]
+    threads: Option<u16>,
 
     #[command(flatten)]
     pub(in crate::cli) table: TableArgs,
@@ -63,12 +63,7 @@ impl ReadArgs {
 
     /// The time zone of `--tz`.
     pub(in crate::cli) fn zone(&self) -> Result<Zone, UsageError> {
-        Zone::parse(&self.tz).map_err(|error| UsageError(format!("--tz: {error}")))
-    }
-
-    /// What the standard plans share.
-    pub(in crate::cli) fn preset_config(&self, synapse_version: &str) -> wsim_plan::PresetConfig {
-        wsim_plan::PresetConfig { synapse: synapse_version.to_owned(), sliding_sync: self.table.sliding_sync_to_sync }
+        Zone::parse(self.tz.as_deref().unwrap_or("UTC")).map_err(|error| UsageError(format!("--tz: {error}")))
     }
 
     /// What was typed about the format of the logs.

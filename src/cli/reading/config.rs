@@ -2,15 +2,18 @@
 
 use super::super::output::Output;
 use super::super::time_range::TimeRange;
-use super::ReadArgs;
+use super::on_trace::TraceOptions;
+use super::{AnonymiseArgs, Anonymiser, ReadArgs};
 use wsim_endpoints::{Classifier, Table};
 use wsim_logs::source::{self, Input, Source};
 use wsim_profile::ProcessCpu;
-use wsim_trace::{anonymise, ingest};
+use wsim_trace::ingest;
 
 /// Everything that reading needs to know.
 pub(in crate::cli) struct ReadConfig {
     pub(super) sources: Vec<Source>,
+    /// What of the arguments is not read, and why.
+    pub(super) source_notes: Vec<String>,
     pub(super) ingest: ingest::IngestConfig,
     pub(super) classifier: Classifier,
     pub(super) table_note: String,
@@ -19,7 +22,9 @@ pub(in crate::cli) struct ReadConfig {
     pub(in crate::cli) range: TimeRange,
     /// `--from` or `--to` is a time of day, which means today.
     pub(super) range_is_today: bool,
-    pub(super) anonymise: Option<anonymise::Key>,
+    pub(in crate::cli) anonymise: Option<Anonymiser>,
+    pub(super) sliding_sync_to_sync: bool,
+    pub(super) on_trace: TraceOptions,
     pub(super) keep_requests: bool,
     pub(super) quiet: bool,
 }
@@ -30,8 +35,10 @@ impl ReadConfig {
         let range = TimeRange::parse(("--from", args.from.as_deref()), ("--to", args.to.as_deref()), &args.zone()?)?;
         let detect = args.detect_config()?;
         let table = args.table.select()?;
+        let expansion = source::expand(logs)?;
         Ok(Self {
-            sources: source::expand(logs)?,
+            sources: expansion.sources,
+            source_notes: expansion.notes,
             ingest: ingest::IngestConfig {
                 detect,
                 from_us: range.from_us,
@@ -47,15 +54,32 @@ impl ReadConfig {
             range,
             range_is_today: [&args.from, &args.to].into_iter().flatten().any(|text| is_time_of_day(text)),
             anonymise: None,
+            sliding_sync_to_sync: args.table.sliding_sync_to_sync,
+            on_trace: TraceOptions::new(args),
             keep_requests: true,
             quiet: false,
         })
     }
 
     /// Anonymises and shows progress as the arguments say.
-    pub(in crate::cli) fn with_output(self, output: &Output) -> Self {
-        let key = |text: &str| if text.is_empty() { anonymise::Key::random() } else { anonymise::Key::from_text(text) };
-        Self { anonymise: output.anonymise.as_deref().map(key), quiet: output.quiet, ..self }
+    ///
+    /// # Errors
+    /// As [`Self::anonymised`].
+    pub(in crate::cli) fn with_output(self, output: &Output) -> anyhow::Result<Self> {
+        self.quiet(output.quiet).anonymised(&output.anonymise)
+    }
+
+    /// Replaces names as the arguments say.
+    ///
+    /// # Errors
+    /// The file of the key cannot be read or written.
+    pub(in crate::cli) fn anonymised(self, args: &AnonymiseArgs) -> anyhow::Result<Self> {
+        Ok(Self { anonymise: args.anonymiser(self.quiet)?, ..self })
+    }
+
+    /// Names of logs for commands that a report suggests.
+    pub(in crate::cli) fn shown_logs(&self, logs: &[String]) -> Vec<String> {
+        if self.anonymise.is_some() { vec!["LOG".to_owned()] } else { logs.to_vec() }
     }
 
     /// Without a trace memory stays flat, and nothing can be joined.
@@ -71,7 +95,7 @@ impl ReadConfig {
     /// Bytes on disk, if every input is a file.
     pub(super) fn bytes(&self) -> Option<u64> {
         let bytes = |source: &Source| match &source.input {
-            Input::File(path) => std::fs::metadata(path).ok().map(|metadata| metadata.len()),
+            Input::File(path) => std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file).map(|metadata| metadata.len()),
             Input::StandardInput => None,
         };
         self.sources.iter().map(bytes).sum()

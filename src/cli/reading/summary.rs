@@ -3,9 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::ReadConfig;
-use wsim_endpoints::Endpoint;
+use wsim_endpoints::{Endpoint, table_for};
 use wsim_parquet::Header;
-use wsim_trace::ingest::{LineTally, Outcome};
+use wsim_plan::PresetConfig;
+use wsim_trace::ServerNames;
+use wsim_trace::ingest::{LineTally, OtherNames, Outcome};
 use wsim_trace::join;
 
 /// Facts about the inputs. They are kept in the trace file's header, so that a report made from a trace states them too; the field
@@ -21,6 +23,31 @@ pub(in crate::cli) struct ReadSummary {
     pub(in crate::cli) zone: String,
     pub(in crate::cli) synapse_version: String,
     pub(in crate::cli) table_note: String,
+    #[serde(default)]
+    pub(in crate::cli) other_names: OtherNames,
+    /// The servers that a log is of or about, before anonymising; a header of an anonymised trace does not have them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::cli) server_names: Option<ServerNames>,
+    /// What of the arguments was not read, and why; not in an anonymised trace.
+    #[serde(default)]
+    pub(in crate::cli) source_notes: Vec<String>,
+    #[serde(default)]
+    pub(in crate::cli) anonymised: bool,
+    /// The key of the pseudonyms is in a file of the user.
+    #[serde(default)]
+    pub(in crate::cli) key_kept: bool,
+    /// Sliding sync was counted with `/sync`.
+    #[serde(default)]
+    pub(in crate::cli) sliding_sync_to_sync: bool,
+    /// Requests of a trace that `--from` and `--to` left out when it was read again.
+    #[serde(default)]
+    pub(in crate::cli) outside_range: u64,
+    /// This run replaces names, so that its command line is not shown as typed.
+    #[serde(skip)]
+    pub(in crate::cli) hides_command: bool,
+    /// `--tz` for a trace: the zone of the report's hours in place of that of the stamps.
+    #[serde(skip)]
+    pub(in crate::cli) hours_zone: Option<String>,
 }
 
 impl ReadSummary {
@@ -34,7 +61,28 @@ impl ReadSummary {
             zone: config.ingest.detect.zone.name().to_owned(),
             synapse_version: config.synapse_version.clone(),
             table_note: config.table_note.clone(),
+            other_names: outcome.other_names,
+            server_names: Some(outcome.server_names),
+            source_notes: config.source_notes.clone(),
+            anonymised: false,
+            key_kept: false,
+            sliding_sync_to_sync: config.sliding_sync_to_sync,
+            outside_range: 0,
+            hides_command: false,
+            hours_zone: None,
         }
+    }
+
+    /// The zone of the report's hours.
+    pub(in crate::cli) fn hours_zone(&self) -> &str {
+        self.hours_zone.as_deref().unwrap_or(&self.zone)
+    }
+
+    /// What the standard plans share. A user's own table is of no release; the newest known one is taken.
+    pub(in crate::cli) fn preset_config(&self) -> PresetConfig {
+        let newest = || table_for(None).map_or_else(|_| PresetConfig::default().synapse, |table| table.release.to_string());
+        let synapse = if is_release(&self.synapse_version) { self.synapse_version.clone() } else { newest() };
+        PresetConfig { synapse, sliding_sync: self.sliding_sync_to_sync }
     }
 
     /// The summary in a trace file's header.
@@ -47,10 +95,29 @@ impl ReadSummary {
 
     /// The header of a trace file.
     pub(in crate::cli) fn to_header(&self, endpoints: &[Endpoint]) -> Header {
+        // Which names were kept of too many depends on the threads.
+        let server_names = self.server_names.clone().filter(|names| !self.anonymised && !names.is_incomplete());
+        let summary = Self { server_names, ..self.clone() };
         Header {
             schema: Header::SCHEMA.to_owned(),
             endpoints: endpoints.to_vec(),
-            extra: serde_json::to_value(self).unwrap_or(serde_json::Value::Null),
+            extra: serde_json::to_value(summary).unwrap_or(serde_json::Value::Null),
         }
+    }
+}
+
+/// `1.157` or `1.157.1`.
+pub(super) fn is_release(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(|c| c.is_ascii_digit() || c == '.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_own_table_is_not_a_release() {
+        assert!(is_release("1.157") && is_release("1.157.1"));
+        assert!(!is_release("acme.map") && !is_release("") && !is_release("1.acme"));
     }
 }

@@ -11,7 +11,7 @@ use wsim_advise::Objective;
 use wsim_endpoints::Endpoint;
 use wsim_logs::range;
 use wsim_logs::time::Zone;
-use wsim_replay::safety::SafetyOverrides;
+use wsim_replay::guard::GuardOverrides;
 use wsim_replay::{EngineConfig, Pace, TrafficConfig};
 use wsim_transport::{Target, TransportConfig};
 
@@ -32,7 +32,7 @@ pub(super) struct ReplayConfig {
     pub(super) transport: TransportConfig,
     /// `User-Agent` of the run. Checks and priming have that of `transport`.
     pub(super) user_agent: String,
-    pub(super) overrides: SafetyOverrides,
+    pub(super) overrides: GuardOverrides,
     pub(super) start_at: Option<SystemTime>,
     pub(super) find_limit: Option<Objective>,
 }
@@ -76,8 +76,8 @@ impl ReplayConfig {
                 ..TransportConfig::default()
             },
             user_agent: format!("wsim-replay/{} (run {})", env!("CARGO_PKG_VERSION"), run_id()),
-            overrides: SafetyOverrides { public_target: arguments.allow_public_target, server_in_log: arguments.allow_server.clone() },
-            start_at: arguments.start_at.as_deref().map(|text| start_at(text, &arguments.reading.tz)).transpose()?,
+            overrides: arguments.allowed.overrides(),
+            start_at: arguments.start_at.as_deref().map(|text| start_at(text, &arguments.reading.zone()?)).transpose()?,
             find_limit,
         })
     }
@@ -126,15 +126,25 @@ pub(super) fn seconds(text: &str) -> Result<f64, String> {
         Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
         Err(_) => wsim_text::parse_duration(text),
     };
-    duration.map(|duration| duration.as_secs_f64()).ok_or_else(|| "write a time like 90s, 5m or 1h30m".to_owned())
+    match duration.map(|duration| duration.as_secs_f64()) {
+        Some(seconds) if seconds <= AHEAD_MAX.as_secs_f64() => Ok(seconds),
+        Some(_) => Err("give at most seven days (168h)".to_owned()),
+        None => Err("write a time like 90s, 5m or 1h30m".to_owned()),
+    }
 }
 
-fn start_at(text: &str, zone: &str) -> anyhow::Result<SystemTime> {
-    let zone = Zone::parse(zone).map_err(|error| UsageError(format!("--tz: {error}")))?;
-    let at = range::parse(text, &zone, jiff::Timestamp::now(), false).map_err(|error| UsageError(format!("--start-at: {error}")))?;
+fn start_at(text: &str, zone: &Zone) -> anyhow::Result<SystemTime> {
+    let at = range::parse(text, zone, jiff::Timestamp::now(), false).map_err(|error| UsageError(format!("--start-at: {error}")))?;
     let since_epoch = Duration::from_micros(u64::try_from(at).unwrap_or(0));
-    Ok(SystemTime::UNIX_EPOCH + since_epoch)
+    let start = SystemTime::UNIX_EPOCH + since_epoch;
+    if start.duration_since(SystemTime::now()).is_ok_and(|ahead| ahead > AHEAD_MAX) {
+        return Err(UsageError(format!("--start-at: {text:?} is more than seven days ahead")).into());
+    }
+    Ok(start)
 }
+
+/// The longest time that a replay may wait or ramp: anything longer is a slip.
+const AHEAD_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Identifies a run in the target's logs: seconds since the epoch.
 fn run_id() -> u64 {
@@ -158,6 +168,15 @@ mod tests {
         assert_eq!(shard("0/4"), Ok((0, 4)));
         assert!(shard("4/4").is_err() && shard("1").is_err() && shard("a/b").is_err());
         assert_eq!((seconds("90"), seconds("1.5m"), seconds("2h")), (Ok(90.0), Ok(90.0), Ok(7200.0)));
-        assert!(seconds("soon").is_err() && seconds("-1").is_err() && seconds("").is_err());
+        for text in ["soon", "-1", "", "nan", "inf", "1e308", "99999999999999999999", "169h"] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_start_in_the_far_future_is_a_slip() {
+        let zone = Zone::utc();
+        assert!(start_at("9999-12-30", &zone).unwrap_err().to_string().contains("more than seven days ahead"));
+        assert!(start_at("-1h", &zone).is_ok(), "a start that has passed is reported when the run begins");
     }
 }

@@ -29,6 +29,7 @@ use wsim_replay::{
 use wsim_report::replay::{LimitStep, Predicted, ReplayReport};
 use wsim_report::{RunFacts, write_report};
 use wsim_trace::Trace;
+use wsim_trace::anonymise::Key;
 use wsim_trace::ingest::Progress;
 
 /// A target that was checked and has a world.
@@ -156,10 +157,19 @@ impl Player<'_> {
 
     fn recorder(&self, stats: &Arc<LiveStats>, began: SystemTime, folder: Option<&Path>) -> anyhow::Result<Recorder> {
         let groups = self.data.endpoints.iter().map(|endpoint| endpoint.group.as_str());
-        let recorder = Recorder::new(groups).with_live_stats(Arc::clone(stats));
+        let mut recorder = Recorder::new(groups).with_live_stats(Arc::clone(stats));
+        if let Some(key) = self.key_of_target() {
+            let key = key.clone();
+            recorder = recorder.with_upstream_names(move |name| key.upstream(name));
+        }
         let Some(folder) = folder else { return Ok(recorder) };
         let table = TableFile::new(create(folder, "requests.parquet")?, &REQUEST_COLUMNS)?;
         Ok(recorder.with_interval_log(create(folder, "replay.hlog")?, began).with_requests(Box::new(table)))
+    }
+
+    /// The key of pseudonyms for what a server says of itself; `None` if names are kept. The built-in cluster has no names of its own.
+    fn key_of_target(&self) -> Option<&Key> {
+        self.data.anonymiser.as_ref().filter(|_| self.target.emulated.is_none()).map(|anonymiser| &anonymiser.key)
     }
 
     fn script(&self) -> Script {
@@ -180,11 +190,12 @@ impl Player<'_> {
         let (arguments, summary, replayed) = (self.arguments, &self.data.summary, self.replayed);
         let rows = replayed.rows(&self.script(), self.left_out);
         let facts = summary.run_facts(Vec::new());
+        let shown = |name: &str| self.key_of_target().map_or_else(|| name.to_owned(), |key| key.server(name));
         ReplayReport {
             left_out_time: self.left_out_time.clone(),
             facts: RunFacts { partial: facts.partial || run.finished.stopped.is_some(), ..facts },
-            target: self.target.shown.clone(),
-            server_name: self.target.checked.server_name.clone(),
+            target: shown(&self.target.shown),
+            server_name: self.target.checked.server_name.as_deref().map(shown),
             window: Window { start_us: replayed.start_us, end_us: replayed.end_us() },
             speed: arguments.speed,
             load: if self.target.emulated.is_some() && steps.is_empty() { arguments.load } else { load },

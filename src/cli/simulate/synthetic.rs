@@ -32,7 +32,7 @@ pub(super) fn run(words: &str, seed: u64, output: &Output) -> anyhow::Result<Exi
 /// Parses the words, or the TOML file that they name.
 fn parse(words: &str) -> anyhow::Result<Synthetic> {
     if Path::new(words).is_file() {
-        let text = std::fs::read_to_string(words).with_context(|| words.to_owned())?;
+        let text = wsim_text::read_text(Path::new(words), 100_000).with_context(|| words.to_owned())?;
         return toml::from_str(&text).with_context(|| words.to_owned());
     }
     words.parse().map_err(|error| UsageError(format!("--synthetic: {error}")).into())
