@@ -27,5 +27,5 @@ pub use operation::{Entry, Op, Query, RequestKind, RequestKinds, Tier, operation
 pub use priming::prime_devices;
 pub use replayable_share::{ReplayableShare, SkippedRequests, TierShare};
 pub use script::{Lane, LaneKind, Placeholders, Script, ScriptConfig};
-pub use survey::{DEVICES_MAX, Survey, SurveyedRoom, SurveyedUser, server_names};
-pub use target_check::{CheckedTarget, TargetCheckError, check_target};
+pub use survey::{DEVICES_MAX, Survey, SurveyedRoom, SurveyedUser};
+pub use target_check::{CheckedTarget, KnownServers, TargetCheckError, check_target};

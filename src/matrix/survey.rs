@@ -1,15 +1,13 @@
-//! What the replay of a log needs on a test homeserver: users and their devices, rooms and their members, sizes of files. Also the
-//! server names in a log, to which it must not be replayed.
+//! What the replay of a log needs on a test homeserver: users and their devices, rooms and their members, sizes of files.
 //!
-//! [`Survey::from_rows`] reads the rows once, [`server_names`] reads the trace. Neither knows the target of a replay.
+//! [`Survey::from_rows`] reads the rows once. Knows nothing of the target.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::net::IpAddr;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::device_split::DeviceNumbering;
 use super::operation::{Op, RequestKinds, Tier};
 use wsim_endpoints::Method;
-use wsim_trace::{NameId, Names, Request, Trace};
+use wsim_trace::{NameId, Names, Request};
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Survey {
@@ -146,40 +144,6 @@ impl Surveyor {
     }
 }
 
-/// Server names in a trace: of users, rooms, aliases, and of servers that sent requests, without ports, in lower case. A target with one of
-/// these names must not be replayed to. Addresses are left out, because they belong to clients.
-pub fn server_names(trace: &Trace) -> BTreeSet<String> {
-    let names = &trace.names;
-    let mut found = BTreeSet::new();
-    let mut seen = HashSet::new();
-    for request in trace.requests() {
-        for id in [request.user, request.room] {
-            if seen.insert(id)
-                && let Some((_, domain)) = names.text(id).split_once(':')
-                && matches!(names.text(id).as_bytes().first(), Some(b'@' | b'!' | b'#'))
-            {
-                add(&mut found, domain);
-            }
-        }
-        if !request.user.is_some() && seen.insert(request.peer) {
-            add(&mut found, names.text(request.peer));
-        }
-    }
-    found
-}
-
-/// Adds a server name without its port, unless it is an IP address.
-fn add(found: &mut BTreeSet<String>, name: &str) {
-    let host = match name.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-        _ => name,
-    };
-    let address = name.parse::<IpAddr>().is_ok() || host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>().is_ok();
-    if !address && host.contains('.') {
-        found.insert(host.to_ascii_lowercase());
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -245,24 +209,5 @@ mod tests {
         let agents: Vec<String> = (0..1000).map(|number| format!("agent{number}")).collect();
         let rows: Vec<_> = agents.iter().map(|agent| ("@a:old", agent.as_str(), MESSAGES, 200)).collect();
         assert_eq!(seen(&rows).0.devices(), DEVICES_MAX);
-    }
-
-    #[test]
-    fn server_names_have_no_ports_and_client_addresses_are_left_out() {
-        let mut trace = Trace::new();
-        for (user, room, peer) in [
-            ("@a:Old.example:8448", "", "192.0.2.1"),
-            ("", "!r:rooms.example", "[2001:db8::1]"),
-            ("", "", "other.example:443"),
-            ("192.0.2.1 Element", "", "192.0.2.1"),
-            ("", "#alias:alias.example", "2001:db8::2"),
-        ] {
-            let (user, room, peer) =
-                (trace.names.intern(user.as_bytes()), trace.names.intern(room.as_bytes()), trace.names.intern(peer.as_bytes()));
-            trace.push(Request { user, room, peer, ..Request::default() });
-        }
-        trace.seal();
-        let found: Vec<String> = server_names(&trace).into_iter().collect();
-        assert_eq!(found, ["alias.example", "old.example", "other.example", "rooms.example"]);
     }
 }

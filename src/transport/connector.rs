@@ -1,7 +1,7 @@
 //! Opens connections to one target. Addresses are looked up once and TLS is prepared once.
 
 use std::fs::File;
-use std::io::{self, BufReader};
+use std::io::{self, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -70,7 +70,7 @@ pub enum ConnectorError {
     Header(String),
 }
 
-/// Opens connections to a target. Uses the addresses of the first look-up only, so that the addresses that were checked are those used.
+/// Opens connections to the addresses that it was made with, and never looks a name up again: the addresses that were checked are those used.
 #[derive(Debug, Clone)]
 pub struct Connector {
     pub(super) target: Arc<Target>,
@@ -84,17 +84,21 @@ pub struct Connector {
 }
 
 impl Connector {
-    /// Looks up the target and reads certificates.
+    /// Looks up a target of which nothing has to be checked: a server of the caller's own. Commands connect through the guard of the crate
+    /// `replay`.
     ///
     /// # Errors
     /// See [`ConnectorError`].
     pub async fn new(target: Target, config: TransportConfig) -> Result<Self, ConnectorError> {
-        let host = target.host.clone();
-        let found = tokio::net::lookup_host((target.host.as_str(), target.port)).await;
-        let addresses: Vec<SocketAddr> = found.map_err(|source| ConnectorError::Lookup { host: host.clone(), source })?.collect();
-        if addresses.is_empty() {
-            return Err(ConnectorError::Lookup { host, source: io::Error::new(io::ErrorKind::NotFound, "the name has no address") });
-        }
+        let addresses = target.look_up().await?;
+        Self::to_addresses(target, addresses, config)
+    }
+
+    /// Connects to these addresses, in this order of preference; reads certificates.
+    ///
+    /// # Errors
+    /// See [`ConnectorError`].
+    pub fn to_addresses(target: Target, addresses: Vec<SocketAddr>, config: TransportConfig) -> Result<Self, ConnectorError> {
         let tls = if target.tls { Some((tls(&config)?, server_name(&target)?)) } else { None };
         let header = |text: &str| HeaderValue::from_str(text).map_err(|_| ConnectorError::Header(text.to_owned()));
         let authority = target.authority();
@@ -158,6 +162,21 @@ impl Connector {
     }
 }
 
+impl Target {
+    /// Looks up the addresses of the host.
+    ///
+    /// # Errors
+    /// [`ConnectorError::Lookup`], also for a name without an address.
+    pub async fn look_up(&self) -> Result<Vec<SocketAddr>, ConnectorError> {
+        let failed = |source| ConnectorError::Lookup { host: self.host.clone(), source };
+        let addresses: Vec<SocketAddr> = tokio::net::lookup_host((self.host.as_str(), self.port)).await.map_err(failed)?.collect();
+        if addresses.is_empty() {
+            return Err(failed(io::Error::new(io::ErrorKind::NotFound, "the name has no address")));
+        }
+        Ok(addresses)
+    }
+}
+
 fn tls(config: &TransportConfig) -> Result<Arc<ClientConfig>, ConnectorError> {
     let mut roots = RootCertStore::empty();
     // A system without certificates is fine if `--ca` names the target's own; otherwise the handshake fails.
@@ -166,7 +185,7 @@ fn tls(config: &TransportConfig) -> Result<Arc<ClientConfig>, ConnectorError> {
         let wrong = |why: String| ConnectorError::Certificates { path: path.clone(), why };
         let file = File::open(path).map_err(|error| wrong(error.to_string()))?;
         let mut count = 0;
-        for certificate in CertificateDer::pem_reader_iter(BufReader::new(file)) {
+        for certificate in CertificateDer::pem_reader_iter(BufReader::new(file.take(CERTIFICATES_BYTES_MAX))) {
             roots.add(certificate.map_err(|error| wrong(error.to_string()))?).map_err(|error| wrong(error.to_string()))?;
             count += 1;
         }
@@ -184,3 +203,6 @@ fn tls(config: &TransportConfig) -> Result<Arc<ClientConfig>, ConnectorError> {
 fn server_name(target: &Target) -> Result<ServerName<'static>, ConnectorError> {
     ServerName::try_from(target.host.clone()).map_err(|error| ConnectorError::Tls(format!("{}: {error}", target.host)))
 }
+
+/// More than all certificates of a system. Such a file may be a device by mistake.
+const CERTIFICATES_BYTES_MAX: u64 = 4_000_000;

@@ -29,6 +29,9 @@ impl std::str::FromStr for Target {
     /// Parses `http://host[:port][/base]` or `https://…`. A host without a scheme is an error: a wrong guess would send secrets in clear.
     fn from_str(text: &str) -> Result<Self, TargetError> {
         let wrong = |why| TargetError { text: text.to_owned(), why };
+        if !text.is_ascii() {
+            return Err(wrong("write a name outside ASCII in its ASCII form, xn--…"));
+        }
         let uri: hyper::Uri = text.parse().map_err(|_| wrong("write it as http://host:port or https://host"))?;
         let tls = match uri.scheme_str() {
             Some("http") => false,
@@ -79,7 +82,17 @@ mod tests {
 
     #[test]
     fn an_invalid_url_is_an_error() {
-        for text in ["", "localhost:8008", "matrix.test", "ftp://x", "http://", "http://u:p@host", "http://host/?x=1", "/path"] {
+        for text in [
+            "",
+            "localhost:8008",
+            "matrix.test",
+            "ftp://x",
+            "http://",
+            "http://u:p@host",
+            "http://host/?x=1",
+            "/path",
+            "http://bücher.example",
+        ] {
             assert!(text.parse::<Target>().is_err(), "{text}");
         }
     }

@@ -64,10 +64,14 @@ fn metrics_can_be_scraped_during_a_run() {
         assert!(stderr.read_line(&mut line).unwrap() > 0, "the program ended without printing its metrics address");
     }
     let address = line.trim().strip_prefix("metrics: http://").unwrap().strip_suffix("/metrics").unwrap().to_owned();
+    // As many silent connections as somebody likes to open: scrapes go on beside them.
+    let silent: Vec<TcpStream> = (0..1000).map(|_| TcpStream::connect(&address).unwrap()).collect();
     let mut pages = Vec::new();
     let begin = Instant::now();
     while running.0.try_wait().unwrap().is_none() && begin.elapsed() < Duration::from_secs(120) {
+        let asked = Instant::now();
         if let Some((head, body)) = request(&address, "GET", "/metrics") {
+            assert!(asked.elapsed() < Duration::from_secs(1), "{:?} beside {} silent connections", asked.elapsed(), silent.len());
             assert!(head.starts_with("http/1.1 200 ok\r\n") && head.contains("content-type: text/plain; version=0.0.4"), "{head}");
             assert!(!body.contains('@') && !body.contains("syt_"), "{body}");
             pages.push(parse_samples(&body));

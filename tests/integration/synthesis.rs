@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use wsim::endpoints::{Classifier, ClassifierConfig, Method, table_for};
 use wsim::logs::{Zone, detect, source};
 use wsim::matrix::provision::{AccountSource, ProvisionConfig, WorldConfig, design, has_marker_room, provision, purge};
-use wsim::matrix::{Manifest, Op, Script, ScriptConfig, Survey, Tier, operations};
+use wsim::matrix::{CheckedTarget, KnownServers, Manifest, Op, Script, ScriptConfig, Survey, Tier, check_target, operations};
 use wsim::replay::Unsendable;
+use wsim::replay::guard::{Guard, GuardOverrides, Origin};
 use wsim::trace::{NameId, Names, Request, Trace, flag, ingest, join};
-use wsim::transport::{Client, Connector, Keep, TransportConfig};
+use wsim::transport::{Client, Keep, TransportConfig};
 
 use crate::support::sample;
 
@@ -37,8 +38,13 @@ fn environment() -> (String, String) {
     (read("WSIM_SYNAPSE_URL"), read("WSIM_SYNAPSE_SECRET"))
 }
 
+async fn target(url: &str) -> CheckedTarget {
+    let guard = Guard::new(Origin::OwnServer, GuardOverrides::default());
+    check_target(url.parse().unwrap(), TransportConfig::default(), guard, &KnownServers::default()).await.unwrap()
+}
+
 async fn client(url: &str) -> Client {
-    Client::new(Connector::new(url.parse().unwrap(), TransportConfig::default()).await.unwrap())
+    Client::new(target(url).await.connector)
 }
 
 /// Provisions everything that the rows need on the target.
@@ -52,9 +58,8 @@ async fn provisioned(url: &str, secret: &str, names: &Names, rows: &[Request], f
         path: folder.path().join("world.json"),
         concurrency: 4,
         accounts: AccountSource::Secret(secret.to_owned()),
-        forbidden: std::iter::once("old.example".to_owned()).collect(),
     };
-    provision(&client(url).await, &mut manifest, &config, &|_| ()).await.unwrap();
+    provision(&target(url).await, &mut manifest, &config, &|_| ()).await.unwrap();
     (manifest, config)
 }
 
@@ -190,9 +195,10 @@ async fn synapse_accepts_a_request_of_every_operation() {
 
     // Provisioning again creates nothing.
     let before = manifest.clone();
-    provision(&client, &mut manifest, &provisioning, &|progress| panic!("{progress:?}")).await.unwrap();
+    let target = target(&url).await;
+    provision(&target, &mut manifest, &provisioning, &|progress| panic!("{progress:?}")).await.unwrap();
     assert_eq!(manifest, before);
-    purge(&client, &mut manifest, &provisioning, &|_| ()).await.unwrap();
+    purge(&target, &mut manifest, &provisioning, &|_| ()).await.unwrap();
     let marker_exists = has_marker_room(&mut client, &before).await.unwrap();
     assert!(!marker_exists, "the marker room was not removed");
 }
@@ -240,7 +246,7 @@ const FROM_US: i64 = 1_795_193_640_000_000;
 
 /// The requests of `samples/cluster`.
 fn cluster_trace() -> Trace {
-    let sources = source::expand(&[sample("cluster")]).unwrap();
+    let sources = source::expand(&[sample("cluster")]).unwrap().sources;
     let config = ingest::IngestConfig {
         detect: detect::DetectConfig { zone: Zone::utc(), ..Default::default() },
         from_us: None,

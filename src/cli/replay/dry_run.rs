@@ -14,6 +14,9 @@ use wsim_text as text;
 /// Number of requests that are printed.
 const SHOWN: usize = 20;
 
+/// Requests of an endpoint that the trace file does not list.
+const UNKNOWN: &str = "unknown";
+
 /// Counts and CPU time of an endpoint group.
 #[derive(Default)]
 struct Group {
@@ -35,7 +38,9 @@ pub(super) fn show(
     let mut groups: BTreeMap<&str, Group> = BTreeMap::new();
     let mut shown = Vec::new();
     for ((row, request), number) in rows.iter().zip(&replayed.requests).zip(0_u32..) {
-        let group = groups.entry(data.endpoints[usize::from(request.endpoint.0)].group.as_str()).or_default();
+        // A trace file that somebody damaged or made may lack the endpoint.
+        let id = data.endpoints.get(usize::from(request.endpoint.0)).map_or(UNKNOWN, |endpoint| endpoint.group.as_str());
+        let group = groups.entry(id).or_default();
         group.cpu_us += u64::from(request.cpu_us);
         let mut skip = row.skip;
         if skip.is_none() && shown.len() < SHOWN {

@@ -1,16 +1,16 @@
 //! Creates accounts (with the registration secret) or takes them from a list; their devices, rate limits and filters.
 
-use std::collections::BTreeSet;
-
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha1::Sha1;
 
 use super::api::{ApiCall, ApiResponse, admin_path, client_path};
-use super::provisioner::{Provisioner, check_not_forbidden};
+use super::provisioner::Provisioner;
+use super::purge::deactivate;
 use super::{AccountSource, ProvisionError};
 use crate::body;
 use crate::manifest::{Admin, Manifest, User};
+use wsim_replay::guard::Guard;
 use wsim_transport::Client;
 
 /// An account with its first device.
@@ -27,21 +27,33 @@ impl Provisioner<'_> {
     /// Creates an administrator, every user with a first device, and one guest for each copy.
     ///
     /// # Errors
-    /// [`ProvisionError::ServerInLog`] before any user is created, if only the administrator's id tells the server's name.
-    pub(super) async fn create_accounts(&mut self, accounts: &AccountSource, forbidden: &BTreeSet<String>) -> Result<(), ProvisionError> {
+    /// [`ProvisionError::Refused`] before any user is created, if only the administrator's id tells the server's name. The administrator is
+    /// then removed again.
+    pub(super) async fn create_accounts(&mut self, accounts: &AccountSource, guard: &Guard) -> Result<(), ProvisionError> {
         match accounts {
             AccountSource::Secret(secret) => {
                 self.create_administrator(secret).await?;
-                check_not_forbidden(&self.manifest.server_name, forbidden)?;
+                if let Err(refusal) = guard.check_name(&self.manifest.server_name) {
+                    self.remove_administrator().await?;
+                    return Err(refusal.into());
+                }
                 self.register_users(secret).await
             }
             AccountSource::Tokens(tokens) => {
                 let (first, _) = tokens.first().ok_or(ProvisionError::NoAccounts)?;
+                guard.check_name(server_of(first))?;
                 server_of(first).clone_into(&mut self.manifest.server_name);
-                check_not_forbidden(&self.manifest.server_name, forbidden)?;
                 self.assign_accounts(tokens).await
             }
         }
+    }
+
+    async fn remove_administrator(&mut self) -> Result<(), ProvisionError> {
+        if let Some(admin) = self.manifest.admin.take() {
+            deactivate(&mut self.client(), &admin.user_id, &admin.token).await?;
+        }
+        self.manifest.server_name.clear();
+        self.save()
     }
 
     async fn create_administrator(&mut self, secret: &str) -> Result<(), ProvisionError> {

@@ -12,7 +12,7 @@ use wsim_http::percent::encoded;
 use wsim_transport::{Client, Failure, Keep, OutgoingRequest, Response};
 
 #[derive(Debug, Clone)]
-pub(super) struct ApiCall {
+pub(crate) struct ApiCall {
     /// What is being created, for errors.
     pub(super) what: &'static str,
     pub(super) method: Method,
@@ -26,14 +26,14 @@ pub(super) struct ApiCall {
 
 /// The response to a call.
 #[derive(Debug)]
-pub(super) struct ApiResponse {
+pub(crate) struct ApiResponse {
     pub(super) what: &'static str,
-    pub(super) status: u16,
-    pub(super) json: Value,
+    pub(crate) status: u16,
+    pub(crate) json: Value,
 }
 
 impl ApiCall {
-    pub(super) fn get(what: &'static str, token: Option<&str>, target: impl Into<String>) -> Self {
+    pub(crate) fn get(what: &'static str, token: Option<&str>, target: impl Into<String>) -> Self {
         let token = token.map(str::to_owned);
         Self { what, method: Method::GET, target: target.into(), token, content_type: None, body: Bytes::new(), repeatable: true }
     }
@@ -60,7 +60,7 @@ impl ApiCall {
     ///
     /// # Errors
     /// [`ProvisionError::Failure`], [`ProvisionError::RateLimited`].
-    pub(super) async fn send_any_status(self, client: &mut Client) -> Result<ApiResponse, ProvisionError> {
+    pub(crate) async fn send_any_status(self, client: &mut Client) -> Result<ApiResponse, ProvisionError> {
         let request = OutgoingRequest {
             method: self.method.clone(),
             target: self.target.clone(),

@@ -21,7 +21,6 @@ mod syncs;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 pub use design::{WorldConfig, design};
@@ -29,9 +28,11 @@ pub use estimate::MissingItems;
 pub use marker::has_marker_room;
 pub use purge::purge;
 
-use super::{Manifest, ManifestError};
+use super::{CheckedTarget, Manifest, ManifestError};
+pub(super) use api::ApiCall;
 use provisioner::Provisioner;
-use wsim_transport::{Client, Failure};
+use wsim_replay::guard::Refusal;
+use wsim_transport::Failure;
 
 #[derive(Debug, Clone)]
 pub struct ProvisionConfig {
@@ -40,8 +41,6 @@ pub struct ProvisionConfig {
     /// Concurrent requests.
     pub concurrency: usize,
     pub accounts: AccountSource,
-    /// Server names that the target must not have, in lower case, see [`server_names`](super::server_names).
-    pub forbidden: BTreeSet<String>,
 }
 
 /// Where accounts come from.
@@ -69,11 +68,6 @@ pub struct Progress {
 pub enum ProvisionError {
     #[error("the target does not respond: {0}")]
     Failure(#[from] Failure),
-    #[error("the target is not a Matrix homeserver: GET /_matrix/client/versions returned {status}")]
-    NotMatrix {
-        /// HTTP status.
-        status: u16,
-    },
     /// The registration API is disabled.
     #[error("the target has no registration_shared_secret: set one in its homeserver.yaml, or give accounts with --tokens")]
     NoSecret,
@@ -114,8 +108,9 @@ pub enum ProvisionError {
         what: &'static str,
         field: &'static str,
     },
-    #[error("the target is {server}, which is in the log: users and rooms would be created on the server that the log is from")]
-    ServerInLog { server: String },
+    /// The target's name, which is known only now, is in the log.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     #[error("this world was created at {there}, not at {here}: give another --world")]
     OtherTarget {
         /// Target of the manifest.
@@ -141,15 +136,14 @@ pub enum ProvisionError {
 /// # Errors
 /// See [`ProvisionError`].
 pub async fn provision(
-    client: &Client,
+    target: &CheckedTarget,
     manifest: &mut Manifest,
     config: &ProvisionConfig,
     show: &dyn Fn(Progress),
 ) -> Result<(), ProvisionError> {
-    let mut provisioner = Provisioner::new(client, manifest, config, show)?;
-    provisioner.check_homeserver().await?;
-    provisioner.check_server_name(&config.forbidden).await?;
-    provisioner.create_accounts(&config.accounts, &config.forbidden).await?;
+    let mut provisioner = Provisioner::new(target, manifest, config, show)?;
+    provisioner.check_world_is_known().await?;
+    provisioner.create_accounts(&config.accounts, &target.guard).await?;
     provisioner.create_marker_room().await?;
     provisioner.log_in_devices().await?;
     provisioner.lift_rate_limits().await?;

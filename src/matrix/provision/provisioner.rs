@@ -1,15 +1,14 @@
 //! Stages: makes many calls of one kind concurrently, puts their results into the manifest and saves it.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
 use tokio::task::JoinSet;
 
 use super::api::{ApiCall, client_path};
 use super::{Progress, ProvisionConfig, ProvisionError};
-use crate::Manifest;
+use crate::{CheckedTarget, Manifest};
 use wsim_transport::Client;
 
 /// Fills a manifest by calls to its target.
@@ -24,16 +23,16 @@ pub(super) struct Provisioner<'a> {
 
 impl<'a> Provisioner<'a> {
     pub(super) fn new(
-        client: &Client,
+        target: &CheckedTarget,
         manifest: &'a mut Manifest,
         config: &ProvisionConfig,
         show: &'a dyn Fn(Progress),
     ) -> Result<Self, ProvisionError> {
-        let here = client.connector().target().to_string();
+        let here = target.connector.target().to_string();
         if manifest.target != here {
             return Err(ProvisionError::OtherTarget { there: manifest.target.clone(), here });
         }
-        let clients = (0..config.concurrency.max(1)).map(|_| client.clone()).collect();
+        let clients = (0..config.concurrency.max(1)).map(|_| Client::new(target.connector.clone())).collect();
         Ok(Self { manifest, clients, path: config.path.clone(), saved: Instant::now(), show })
     }
 
@@ -43,31 +42,13 @@ impl<'a> Provisioner<'a> {
         self.clients[0].clone()
     }
 
-    /// Checks that the target is a homeserver, and the one where this world was created.
-    pub(super) async fn check_homeserver(&mut self) -> Result<(), ProvisionError> {
-        let response = ApiCall::get("checking the target", None, "/_matrix/client/versions").send_any_status(&mut self.client()).await?;
-        if response.status != 200 || !response.json.get("versions").is_some_and(Value::is_array) {
-            return Err(ProvisionError::NotMatrix { status: response.status });
-        }
+    /// Checks that the target knows the accounts of this world.
+    pub(super) async fn check_world_is_known(&mut self) -> Result<(), ProvisionError> {
         let known = self.manifest.admin.as_ref().map(|admin| &admin.token).or(self.manifest.marker.as_ref().map(|marker| &marker.token));
         let Some(token) = known.cloned() else { return Ok(()) };
         let target = client_path(&["account", "whoami"]);
         let response = ApiCall::get("checking the accounts of the world", Some(&token), target).send_any_status(&mut self.client()).await?;
         if response.status == 401 { Err(ProvisionError::WorldUnknown) } else { Ok(()) }
-    }
-
-    /// Checks that the target is not a server of the log, as far as it tells its name without an account.
-    pub(super) async fn check_server_name(&mut self, forbidden: &BTreeSet<String>) -> Result<(), ProvisionError> {
-        let mut client = self.client();
-        check_not_forbidden(&client.connector().target().host, forbidden)?;
-        // Not every target has this endpoint.
-        if let Ok(response) =
-            ApiCall::get("asking for the server's name", None, "/_matrix/key/v2/server").send_any_status(&mut client).await
-            && let Some(name) = response.json.get("server_name").and_then(Value::as_str)
-        {
-            check_not_forbidden(name, forbidden)?;
-        }
-        Ok(())
     }
 
     pub(super) fn save(&mut self) -> Result<(), ProvisionError> {
@@ -126,16 +107,6 @@ impl<'a> Provisioner<'a> {
         self.save()?;
         failed.map_or(Ok(()), Err)
     }
-}
-
-/// Checks that a server name, with or without a port, is not forbidden.
-pub(super) fn check_not_forbidden(name: &str, forbidden: &BTreeSet<String>) -> Result<(), ProvisionError> {
-    let name = name.to_ascii_lowercase();
-    let host = name.rsplit_once(':').map_or(name.as_str(), |(host, _)| host);
-    if forbidden.contains(&name) || forbidden.contains(host) {
-        return Err(ProvisionError::ServerInLog { server: name });
-    }
-    Ok(())
 }
 
 /// How much work an interruption may lose.

@@ -10,6 +10,7 @@ use super::accounts::{user_at, users};
 use super::api::{ApiCall, admin_path};
 use super::provisioner::Provisioner;
 use super::{Progress, ProvisionConfig, ProvisionError};
+use crate::CheckedTarget;
 use crate::manifest::{Admin, Manifest};
 use wsim_transport::Client;
 
@@ -19,14 +20,14 @@ use wsim_transport::Client;
 /// # Errors
 /// See [`ProvisionError`]; [`ProvisionError::NoAdministrator`] for a world of existing accounts.
 pub async fn purge(
-    client: &Client,
+    target: &CheckedTarget,
     manifest: &mut Manifest,
     config: &ProvisionConfig,
     show: &dyn Fn(Progress),
 ) -> Result<(), ProvisionError> {
     let admin = manifest.admin.clone().ok_or(ProvisionError::NoAdministrator)?;
-    let mut provisioner = Provisioner::new(client, manifest, config, show)?;
-    provisioner.check_homeserver().await?;
+    let mut provisioner = Provisioner::new(target, manifest, config, show)?;
+    provisioner.check_world_is_known().await?;
     let rooms = provisioner.list_rooms(&admin).await?;
     provisioner.delete_rooms(&admin, rooms).await?;
     provisioner.delete_media(&admin).await?;
@@ -143,7 +144,7 @@ async fn delete_room(client: &mut Client, room: &str, token: &str) -> Result<(),
     Ok(())
 }
 
-async fn deactivate(client: &mut Client, user: &str, token: &str) -> Result<(), ProvisionError> {
+pub(super) async fn deactivate(client: &mut Client, user: &str, token: &str) -> Result<(), ProvisionError> {
     let call = ApiCall {
         method: Method::POST,
         ..ApiCall::post("deactivating an account", Some(token), admin_path(&["v1", "deactivate", user]), &json!({"erase": true}))

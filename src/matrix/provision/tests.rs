@@ -1,6 +1,5 @@
 //! Provisioning against a server on loopback that responds like homeservers with a problem.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -13,8 +12,10 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::Manifest;
-use wsim_transport::{Connector, Target, TransportConfig};
+use crate::{CheckedTarget, KnownServers, Manifest, TargetCheckError, check_target};
+use wsim_replay::guard::{Guard, GuardOverrides, Origin, Refusal};
+use wsim_trace::{Request as LoggedRequest, ServerNames, Trace};
+use wsim_transport::TransportConfig;
 
 /// The response to a request, by its number, method and path.
 type Responses = fn(usize, &str) -> (u16, &'static str);
@@ -42,15 +43,29 @@ async fn homeserver(responses: Responses) -> (String, Arc<AtomicUsize>) {
     (url, count)
 }
 
-async fn provisioned(responses: Responses, accounts: AccountSource, forbidden: &[&str]) -> (Result<(), ProvisionError>, usize) {
+/// The guard of a log with users of these servers.
+fn guard(in_log: &[&str]) -> Guard {
+    let mut trace = Trace::new();
+    for server in in_log {
+        let user = trace.names.intern(format!("@a:{server}").as_bytes());
+        trace.push(LoggedRequest { user, ..LoggedRequest::default() });
+    }
+    trace.seal();
+    Guard::new(Origin::Log(ServerNames::of_trace(&trace)), GuardOverrides::default())
+}
+
+async fn checked(url: &str, in_log: &[&str], known: &KnownServers) -> Result<CheckedTarget, TargetCheckError> {
+    check_target(url.parse().unwrap(), TransportConfig::default(), guard(in_log), known).await
+}
+
+/// Provisions for a log of `old.example`. Returns the number of requests that the target got.
+async fn provisioned(responses: Responses, accounts: AccountSource) -> (Result<(), ProvisionError>, usize) {
     let (url, count) = homeserver(responses).await;
-    let target: Target = url.parse().unwrap();
-    let client = Client::new(Connector::new(target, TransportConfig::default()).await.unwrap());
+    let target = checked(&url, &["old.example"], &KnownServers::default()).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let mut manifest = Manifest::new(&url, [1; 16]);
-    let forbidden: BTreeSet<String> = forbidden.iter().map(|&name| name.to_owned()).collect();
-    let config = ProvisionConfig { path: folder.path().join("world.json"), concurrency: 2, accounts, forbidden };
-    let done = provision(&client, &mut manifest, &config, &|_| ()).await;
+    let config = ProvisionConfig { path: folder.path().join("world.json"), concurrency: 2, accounts };
+    let done = provision(&target, &mut manifest, &config, &|_| ()).await;
     (done, count.load(Ordering::Relaxed))
 }
 
@@ -63,8 +78,7 @@ fn secret() -> AccountSource {
 #[tokio::test]
 async fn each_obstacle_has_its_own_error() {
     type Case = (Responses, fn(&ProvisionError) -> bool);
-    let cases: [Case; 6] = [
-        (|_, _| (200, "<html>"), |error| matches!(error, ProvisionError::NotMatrix { status: 200 })),
+    let cases: [Case; 5] = [
         (
             |_, path| match path {
                 "GET /_matrix/client/versions" => VERSIONS,
@@ -106,52 +120,122 @@ async fn each_obstacle_has_its_own_error() {
         ),
     ];
     for (number, (responses, expected)) in cases.into_iter().enumerate() {
-        let error = provisioned(responses, secret(), &[]).await.0.unwrap_err();
+        let error = provisioned(responses, secret()).await.0.unwrap_err();
         assert!(expected(&error), "case {number}: {error:?}");
     }
 }
 
 #[tokio::test]
-async fn the_server_of_the_log_is_refused_before_anything_is_created() {
+async fn a_target_that_is_no_homeserver_is_refused() {
+    for (status, body) in [(200, "<html>"), (200, "{}"), (404, "{}")] {
+        let responses: Responses = match (status, body) {
+            (200, "<html>") => |_, _| (200, "<html>"),
+            (200, _) => |_, _| (200, "{}"),
+            _ => |_, _| (404, "{}"),
+        };
+        let (url, count) = homeserver(responses).await;
+        let refused = checked(&url, &["old.example"], &KnownServers::default()).await;
+        assert!(matches!(refused, Err(TargetCheckError::NotHomeserver { status: found, .. }) if found == status), "{refused:?}");
+        assert_eq!(count.load(Ordering::Relaxed), 1);
+    }
+}
+
+#[tokio::test]
+async fn what_a_target_says_of_itself_is_checked_before_anything_is_created() {
+    let says: [Responses; 3] = [
+        |_, path| match path {
+            "GET /_matrix/client/versions" => VERSIONS,
+            "GET /_matrix/key/v2/server" => (200, "{\"server_name\":\"Old.example.:8448\"}"),
+            _ => (404, ""),
+        },
+        |_, path| match path {
+            "GET /_matrix/client/versions" => VERSIONS,
+            "GET /.well-known/matrix/server" => (200, "{\"m.server\":\"OLD.example:443\"}"),
+            _ => (404, ""),
+        },
+        |_, path| match path {
+            "GET /_matrix/client/versions" => VERSIONS,
+            "GET /.well-known/matrix/client" => (200, "{\"m.homeserver\":{\"base_url\":\"https://old.example/\"}}"),
+            _ => (404, ""),
+        },
+    ];
+    for responses in says {
+        let (url, count) = homeserver(responses).await;
+        let refused = checked(&url, &["old.example"], &KnownServers::default()).await;
+        assert!(matches!(&refused, Err(TargetCheckError::Refused(Refusal::InLog { name, .. })) if name == "old.example"), "{refused:?}");
+        assert_eq!(count.load(Ordering::Relaxed), 4, "versions and three names");
+        assert!(checked(&url, &["other.example"], &KnownServers::default()).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn what_is_known_of_a_target_is_checked_before_a_byte_is_sent() {
+    let (url, count) = homeserver(|_, _| VERSIONS).await;
+    let mut world = Manifest::new(&url, [1; 16]);
+    world.server_name = "old.example".to_owned();
+    let tokens = AccountSource::Tokens(vec![("@a:new.example".to_owned(), "t".to_owned()), ("@a:OLD.example".to_owned(), "t".to_owned())]);
+    for known in [KnownServers::of_world(&world), KnownServers::default().with_accounts(&tokens)] {
+        assert!(matches!(checked(&url, &["old.example"], &known).await, Err(TargetCheckError::Refused(Refusal::InLog { .. }))));
+    }
+    assert_eq!(count.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn another_server_than_that_of_the_world_is_refused() {
     let responses: Responses = |_, path| match path {
         "GET /_matrix/client/versions" => VERSIONS,
-        "GET /_matrix/key/v2/server" => (200, "{\"server_name\":\"Old.example\"}"),
+        "GET /_matrix/key/v2/server" => (200, "{\"server_name\":\"there.example\"}"),
+        _ => (404, ""),
+    };
+    let (url, _) = homeserver(responses).await;
+    let mut world = Manifest::new(&url, [1; 16]);
+    for (server_name, is_right) in [("", true), ("There.example.", true), ("here.example", false)] {
+        server_name.clone_into(&mut world.server_name);
+        let done = checked(&url, &["old.example"], &KnownServers::of_world(&world)).await;
+        assert_eq!(done.is_ok(), is_right, "{server_name}");
+        assert!(is_right || matches!(done, Err(TargetCheckError::Refused(Refusal::OtherServer { .. }))));
+    }
+}
+
+#[tokio::test]
+async fn an_administrator_on_the_server_of_the_log_is_removed_again() {
+    let responses: Responses = |_, path| match path {
+        "GET /_matrix/client/versions" => VERSIONS,
+        "GET /_synapse/admin/v1/register" => (200, "{\"nonce\":\"n\"}"),
+        "POST /_synapse/admin/v1/register" => (200, "{\"user_id\":\"@wsim-admin:Old.example\",\"access_token\":\"t\",\"device_id\":\"d\"}"),
+        path if path.starts_with("POST /_synapse/admin/v1/deactivate/") => (200, "{}"),
+        path if path.starts_with("GET /.well-known") || path == "GET /_matrix/key/v2/server" => (404, ""),
         _ => panic!("{path}"),
     };
-    let (done, requests) = provisioned(responses, secret(), &["old.example"]).await;
-    assert!(matches!(done, Err(ProvisionError::ServerInLog { server }) if server == "old.example"));
-    assert_eq!(requests, 2);
-    let (done, _) = provisioned(|_, _| VERSIONS, secret(), &["127.0.0.1"]).await;
-    assert!(matches!(done, Err(ProvisionError::ServerInLog { .. })));
-    let tokens = AccountSource::Tokens(vec![("@a:old.example".to_owned(), "t".to_owned())]);
-    let (done, _) = provisioned(|_, _| VERSIONS, tokens, &["old.example"]).await;
-    assert!(matches!(done, Err(ProvisionError::ServerInLog { .. })));
+    let (done, requests) = provisioned(responses, secret()).await;
+    assert!(matches!(done, Err(ProvisionError::Refused(Refusal::InLog { .. }))), "{done:?}");
+    assert_eq!(requests, 7, "four to check, two to register, one to remove");
 }
 
 #[tokio::test]
 async fn a_rate_limit_is_waited_out() {
     let responses: Responses = |number, _| match number {
         0 => VERSIONS,
-        1 => (404, ""),
-        2..5 => (429, "{\"errcode\":\"M_LIMIT_EXCEEDED\",\"retry_after_ms\":60}"),
+        1..4 => (404, ""),
+        4..7 => (429, "{\"errcode\":\"M_LIMIT_EXCEEDED\",\"retry_after_ms\":60}"),
         _ => (404, "{\"errcode\":\"M_UNRECOGNIZED\"}"),
     };
     let began = std::time::Instant::now();
-    let (done, requests) = provisioned(responses, secret(), &[]).await;
+    let (done, requests) = provisioned(responses, secret()).await;
     assert!(matches!(done, Err(ProvisionError::NoRegistration)), "{done:?}");
-    assert_eq!(requests, 6);
+    assert_eq!(requests, 8);
     assert!(began.elapsed() >= std::time::Duration::from_millis(180));
 }
 
 #[tokio::test]
 async fn a_world_belongs_to_its_target() {
     let (url, _) = homeserver(|_, _| VERSIONS).await;
-    let client = Client::new(Connector::new(url.parse().unwrap(), TransportConfig::default()).await.unwrap());
+    let target = checked(&url, &["old.example"], &KnownServers::default()).await.unwrap();
     let mut manifest = Manifest::new("http://elsewhere", [1; 16]);
-    let config = ProvisionConfig { path: "world.json".into(), concurrency: 1, accounts: secret(), forbidden: BTreeSet::new() };
-    let done = provision(&client, &mut manifest, &config, &|_| ()).await;
+    let config = ProvisionConfig { path: "world.json".into(), concurrency: 1, accounts: secret() };
+    let done = provision(&target, &mut manifest, &config, &|_| ()).await;
     assert!(matches!(done, Err(ProvisionError::OtherTarget { .. })));
-    let done = purge(&client, &mut manifest, &config, &|_| ()).await;
+    let done = purge(&target, &mut manifest, &config, &|_| ()).await;
     assert!(matches!(done, Err(ProvisionError::NoAdministrator)));
 }
 
@@ -159,14 +243,14 @@ async fn a_world_belongs_to_its_target() {
 async fn a_reinstalled_target_is_noticed() {
     let responses: Responses = |_, path| if path.ends_with("versions") { VERSIONS } else { (401, "{\"errcode\":\"M_UNKNOWN_TOKEN\"}") };
     let (url, count) = homeserver(responses).await;
-    let client = Client::new(Connector::new(url.parse().unwrap(), TransportConfig::default()).await.unwrap());
+    let target = checked(&url, &["old.example"], &KnownServers::default()).await.unwrap();
     let mut manifest = Manifest::new(&url, [1; 16]);
     manifest.admin = Some(crate::Admin { user_id: "@a:b".to_owned(), token: "t".to_owned() });
-    let config = ProvisionConfig { path: "world.json".into(), concurrency: 1, accounts: secret(), forbidden: BTreeSet::new() };
-    for done in [provision(&client, &mut manifest, &config, &|_| ()).await, purge(&client, &mut manifest, &config, &|_| ()).await] {
+    let config = ProvisionConfig { path: "world.json".into(), concurrency: 1, accounts: secret() };
+    for done in [provision(&target, &mut manifest, &config, &|_| ()).await, purge(&target, &mut manifest, &config, &|_| ()).await] {
         assert!(matches!(done, Err(ProvisionError::WorldUnknown)), "{done:?}");
     }
-    assert_eq!(count.load(Ordering::Relaxed), 4);
+    assert_eq!(count.load(Ordering::Relaxed), 6, "four to check, one for each command");
 }
 
 #[test]
