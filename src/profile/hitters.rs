@@ -1,19 +1,34 @@
 //! The sources of most load: the heaviest users, rooms, servers, addresses and agents.
+//!
+//! With a trace every name has an id, and sums by id are exact. Without one names come and go with the lines, and a summary of fixed size
+//! counts them by hash: exactly up to the limits at the end of this file, beyond them by estimates. Neither depends on the order of
+//! requests or on the number of threads.
 
-use wsim_stats::{HeavySummary, Hitter, Tally};
+use wsim_stats::random::mix;
+use wsim_stats::{Distinct, HeavySummary, IdTallies, Tally};
+use wsim_trace::names::Kind;
 use wsim_trace::{NameId, Names, Request, flag};
 
-use super::model::{HeavyHitter, HeavyHitters};
+use super::model::{HeavyHitter, HeavyHitters, Precision};
 
-/// One summary per kind of name; exact as long as a kind has no more names than the limits at the end of this file.
+/// The counters of each kind of name.
 #[derive(Debug, Clone)]
-pub(super) struct HitterCounters {
-    users: HeavySummary,
-    rooms: HeavySummary,
-    origins: HeavySummary,
-    addresses: HeavySummary,
-    agents: HeavySummary,
-    appservices: HeavySummary,
+pub(super) enum HitterCounters<'t> {
+    /// By hash, of requests whose names are valid for a moment only.
+    Streamed(Box<Kinds<HeavySummary>>),
+    /// By id in the names of a trace.
+    Traced(Box<Kinds<IdTallies>>, &'t Names),
+}
+
+/// One counter for each kind of name.
+#[derive(Debug, Clone)]
+pub(super) struct Kinds<C> {
+    users: C,
+    rooms: C,
+    origins: C,
+    addresses: C,
+    agents: C,
+    appservices: C,
 }
 
 /// Converts tallies into CPU and shares.
@@ -27,24 +42,73 @@ pub(super) struct Scale {
     pub(super) requests: u64,
 }
 
-impl HitterCounters {
-    pub(super) fn new() -> Self {
-        Self {
+impl<'t> HitterCounters<'t> {
+    /// Counts requests of any names.
+    pub(super) fn streamed() -> Self {
+        Self::Streamed(Box::new(Kinds {
             users: HeavySummary::new(USERS),
             rooms: HeavySummary::new(ROOMS),
             origins: HeavySummary::new(ORIGINS),
             addresses: HeavySummary::new(ADDRESSES),
             agents: HeavySummary::new(AGENTS),
             appservices: HeavySummary::new(APPSERVICES),
-        }
+        }))
+    }
+
+    /// Counts requests whose names are all in `names`.
+    pub(super) fn traced(names: &'t Names) -> Self {
+        let new = IdTallies::default;
+        let kinds = Kinds { users: new(), rooms: new(), origins: new(), addresses: new(), agents: new(), appservices: new() };
+        Self::Traced(Box::new(kinds), names)
     }
 
     pub(super) fn observe(&mut self, r: &Request, federation: bool, nominal_us: u32, names: &Names) {
         let cost_us = if r.has(flag::COST) { r.cpu_us } else { 0 };
         let tally = Tally { count: 1, cost_us: cost_us.into(), nominal_us: nominal_us.into() };
-        let add = |summary: &mut HeavySummary, name: NameId| {
+        match self {
+            Self::Streamed(kinds) => {
+                let occurrence = occurrence(r);
+                kinds.observe(r, federation, |summary, name| {
+                    summary.add(names.hash(name), tally, occurrence, || names.text(name));
+                });
+            }
+            Self::Traced(kinds, _) => kinds.observe(r, federation, |tallies, name| tallies.add(name.0, tally)),
+        }
+    }
+
+    pub(super) fn merge(&mut self, other: Self) {
+        match (self, other) {
+            (Self::Streamed(own), Self::Streamed(other)) => own.merge(*other, HeavySummary::merge),
+            (Self::Traced(own, _), Self::Traced(other, _)) => own.merge(*other, IdTallies::merge),
+            _ => debug_assert!(false, "profilers of one input"),
+        }
+    }
+
+    pub(super) fn finish(&self, scale: Scale, user_key: Option<&str>) -> HeavyHitters {
+        match self {
+            Self::Streamed(kinds) => kinds
+                .finish(user_key, |summary| scale.rank(summary.hitters().map(|h| (h.name, h.tally)), summary.total(), summary.distinct())),
+            Self::Traced(kinds, names) => kinds.finish(user_key, |tallies| {
+                let distinct = Distinct { count: tallies.len() as u64, exact: true };
+                let total = tallies.iter().map(|(_, tally)| tally).sum();
+                scale.rank(tallies.iter().map(|(id, tally)| (names.text(NameId(id)), tally)), total, distinct)
+            }),
+        }
+    }
+}
+
+/// A hash of what happened. It must not depend on ids of names, which differ between threads.
+fn occurrence(r: &Request) -> u64 {
+    let what = u64::from(r.endpoint.0) << 48 | u64::from(r.status) << 32 | u64::from(r.wall_us);
+    let sizes = u64::from(r.bytes_sent) << 32 | u64::from(r.cpu_us);
+    mix(mix(mix(r.arrival_us.cast_unsigned()) ^ what) ^ sizes ^ r.request_id)
+}
+
+impl<C> Kinds<C> {
+    fn observe(&mut self, r: &Request, federation: bool, add: impl Fn(&mut C, NameId)) {
+        let add = |counter: &mut C, name: NameId| {
             if name.is_some() {
-                summary.add(names.hash(name), tally, || names.text(name));
+                add(counter, name);
             }
         };
         add(&mut self.users, r.user);
@@ -56,26 +120,67 @@ impl HitterCounters {
         }
     }
 
-    pub(super) fn merge(&mut self, other: Self) {
-        self.users.merge(other.users);
-        self.rooms.merge(other.rooms);
-        self.origins.merge(other.origins);
-        self.addresses.merge(other.addresses);
-        self.agents.merge(other.agents);
-        self.appservices.merge(other.appservices);
+    fn merge(&mut self, other: Self, merge: impl Fn(&mut C, C)) {
+        merge(&mut self.users, other.users);
+        merge(&mut self.rooms, other.rooms);
+        merge(&mut self.origins, other.origins);
+        merge(&mut self.addresses, other.addresses);
+        merge(&mut self.agents, other.agents);
+        merge(&mut self.appservices, other.appservices);
     }
 
-    pub(super) fn finish(&self, scale: Scale, user_key: Option<&str>) -> HeavyHitters {
+    fn finish(&self, user_key: Option<&str>, rank: impl Fn(&C) -> Ranking) -> HeavyHitters {
+        let mut estimated = Vec::new();
+        let mut list = |kind: &str, counter: &C| {
+            let ranking = rank(counter);
+            if !ranking.distinct.exact {
+                estimated.push(kind.to_owned());
+            }
+            ranking
+        };
+        let users = list("users", &self.users);
         HeavyHitters {
-            users: scale.heaviest(&self.users),
-            rooms: scale.heaviest(&self.rooms),
-            origins: scale.heaviest(&self.origins),
-            addresses: scale.heaviest(&self.addresses),
-            agents: scale.heaviest(&self.agents),
-            appservices: scale.heaviest(&self.appservices),
-            user_hhi: self.users.concentration(|tally| scale.weight(tally)),
-            distinct_users: self.users.len() as u64,
-            user_key: user_key.map_or_else(|| guess_user_key(&self.users).to_owned(), str::to_owned),
+            user_hhi: users.concentration,
+            distinct_users: users.distinct.count,
+            distinct_users_are: users.precision(),
+            user_key: user_key.map_or_else(|| users.guess_user_key().to_owned(), str::to_owned),
+            users: users.heaviest,
+            rooms: list("rooms", &self.rooms).heaviest,
+            origins: list("origins", &self.origins).heaviest,
+            addresses: list("addresses", &self.addresses).heaviest,
+            agents: list("agents", &self.agents).heaviest,
+            appservices: list("appservices", &self.appservices).heaviest,
+            estimated,
+        }
+    }
+}
+
+/// What is said of one kind of name.
+struct Ranking {
+    heaviest: Vec<HeavyHitter>,
+    concentration: Option<f64>,
+    distinct: Distinct,
+    /// Names that were looked at, and those of them that are Matrix ids.
+    seen: (u64, u64),
+    /// Some names were not kept, and their requests count as those of one name.
+    at_least: bool,
+}
+
+impl Ranking {
+    fn precision(&self) -> Precision {
+        match (self.distinct.exact, self.at_least) {
+            (_, true) => Precision::AtLeast,
+            (true, false) => Precision::Exact,
+            (false, false) => Precision::About,
+        }
+    }
+
+    /// Requesters in Synapse's log are Matrix ids; any other name in a trace is a stand-in.
+    fn guess_user_key(&self) -> &'static str {
+        match self.seen {
+            (0, _) => "unknown",
+            (all, some) if 2 * some >= all => "requester in Synapse's log",
+            _ => "stand-in from the proxy's log",
         }
     }
 }
@@ -90,39 +195,80 @@ impl Scale {
         self.cpu_seconds(tally).filter(|_| self.cpu_seconds > 0.0).unwrap_or(tally.count as f64)
     }
 
-    fn heaviest(&self, summary: &HeavySummary) -> Vec<HeavyHitter> {
-        let mut order: Vec<Hitter<'_>> = summary.hitters().collect();
-        order.sort_by(|a, b| {
-            self.weight(&b.tally).total_cmp(&self.weight(&a.tally)).then(b.tally.count.cmp(&a.tally.count)).then_with(|| a.name.cmp(b.name))
-        });
-        let total = if self.nominal.is_some() && self.cpu_seconds > 0.0 { self.cpu_seconds } else { self.requests as f64 };
-        let heavy = |hitter: Hitter<'_>| HeavyHitter {
-            name: hitter.name.to_owned(),
-            requests: hitter.tally.count,
-            cpu_seconds: self.cpu_seconds(&hitter.tally),
-            share: if total > 0.0 { (self.weight(&hitter.tally) / total).min(1.0) } else { 0.0 },
+    /// Ranks names, which come in no particular order. `total` are the sums over all of them and those that are not among them.
+    fn rank<'a>(&self, names: impl Iterator<Item = (&'a str, Tally)>, total: Tally, distinct: Distinct) -> Ranking {
+        let mut listed: Vec<(&str, Tally)> = Vec::with_capacity(LISTED + 1);
+        let mut squares = Squares::default();
+        let (mut seen, mut others, mut merged) = ((0, 0), false, false);
+        for (name, tally) in names {
+            seen = (seen.0 + 1, seen.1 + u64::from(name.starts_with('@')));
+            others = others || Kind::is_others(name);
+            // Stand-ins of one address whose agents were not kept are one name.
+            merged = merged || name.ends_with(Kind::Agent.others());
+            squares.add(&tally);
+            let before = |(other, sums): &(&str, Tally)| {
+                let by_weight = self.weight(sums).total_cmp(&self.weight(&tally));
+                by_weight.then(sums.count.cmp(&tally.count)).then_with(|| name.cmp(*other)).is_gt()
+            };
+            let position = listed.partition_point(before);
+            if position < LISTED {
+                listed.insert(position, (name, tally));
+                listed.truncate(LISTED);
+            }
+        }
+        let all = if self.nominal.is_some() && self.cpu_seconds > 0.0 { self.cpu_seconds } else { self.requests as f64 };
+        let heavy = |(name, tally): (&str, Tally)| HeavyHitter {
+            name: name.to_owned(),
+            requests: tally.count,
+            cpu_seconds: self.cpu_seconds(&tally),
+            share: if all > 0.0 { (self.weight(&tally) / all).min(1.0) } else { 0.0 },
         };
-        order.into_iter().take(LISTED).map(heavy).collect()
+        let sum = self.weight(&total);
+        Ranking {
+            heaviest: listed.into_iter().map(heavy).collect(),
+            concentration: (sum > 0.0).then(|| (squares.of(self) / (sum * sum)).min(1.0)),
+            distinct: Distinct { count: distinct.count - u64::from(others), ..distinct },
+            seen,
+            at_least: others || merged,
+        }
     }
 }
 
-/// Requesters in Synapse's log are Matrix ids; any other name in a trace is a stand-in.
-fn guess_user_key(users: &HeavySummary) -> &'static str {
-    let requesters = users.hitters().filter(|h| h.name.starts_with('@')).count();
-    match (users.len(), requesters) {
-        (0, _) => "unknown",
-        (all, some) if 2 * some >= all => "requester in Synapse's log",
-        _ => "stand-in from the proxy's log",
+/// Sums of squares, for the Herfindahl-Hirschman index: integers, so that rounding cannot depend on an order.
+#[derive(Default)]
+struct Squares {
+    count: u128,
+    cost: u128,
+    cost_nominal: u128,
+    nominal: u128,
+}
+
+impl Squares {
+    fn add(&mut self, tally: &Tally) {
+        let [count, cost, nominal] = [tally.count, tally.cost_us, tally.nominal_us].map(u128::from);
+        self.count = self.count.saturating_add(count * count);
+        self.cost = self.cost.saturating_add(cost * cost);
+        self.cost_nominal = self.cost_nominal.saturating_add(cost * nominal);
+        self.nominal = self.nominal.saturating_add(nominal * nominal);
+    }
+
+    /// The sum of the squares of all weights.
+    fn of(&self, scale: &Scale) -> f64 {
+        match scale.nominal.filter(|_| scale.cpu_seconds > 0.0) {
+            Some(factor) => (self.cost as f64 + 2.0 * factor * self.cost_nominal as f64 + factor * factor * self.nominal as f64) / 1e12,
+            None => self.count as f64,
+        }
     }
 }
 
 const LISTED: usize = 20;
-const USERS: usize = 16_384;
-const ROOMS: usize = 8192;
-const ORIGINS: usize = 4096;
-const ADDRESSES: usize = 8192;
-const AGENTS: usize = 1024;
-const APPSERVICES: usize = 2048;
+/// Names that are counted one by one without a trace, in up to 112 bytes each.
+const USERS: usize = 262_144;
+const ROOMS: usize = 131_072;
+const ORIGINS: usize = 65_536;
+const ADDRESSES: usize = 131_072;
+const AGENTS: usize = 65_536;
+const APPSERVICES: usize = 65_536;
 
 #[cfg(test)]
 mod tests {
@@ -133,7 +279,7 @@ mod tests {
     fn the_peer_of_federation_is_a_server_and_else_an_address() {
         let mut names = Names::new();
         let (server, address) = (names.intern(b"other.example"), names.intern(b"192.0.2.1"));
-        let mut hitters = HitterCounters::new();
+        let mut hitters = HitterCounters::streamed();
         hitters.observe(&Request { peer: server, ..request(0) }, true, 0, &names);
         hitters.observe(&Request { peer: address, ..request(0) }, false, 0, &names);
         let lists = hitters.finish(Scale { nominal: None, cpu_seconds: 0.0, requests: 2 }, None);
@@ -145,7 +291,7 @@ mod tests {
     fn users_rank_by_cpu_and_not_by_requests() {
         let mut names = Names::new();
         let (busy, costly) = (names.intern(b"@busy:x"), names.intern(b"@costly:x"));
-        let mut hitters = HitterCounters::new();
+        let mut hitters = HitterCounters::streamed();
         for _ in 0..9 {
             hitters.observe(&Request { user: busy, ..costed(0, 0, 1000) }, false, 0, &names);
         }
@@ -155,5 +301,71 @@ mod tests {
         assert!((lists.users[0].share - 0.91).abs() < 1e-12);
         assert!((lists.user_hhi.unwrap() - (0.91f64.powi(2) + 0.09f64.powi(2))).abs() < 1e-12);
         assert_eq!(lists.user_key, "requester in Synapse's log");
+    }
+
+    /// Requests of 40,000 users, of whom user n has a share like 1 / n.
+    fn crowd() -> (Names, Vec<Request>) {
+        let mut names = Names::new();
+        let users: Vec<NameId> = (0..40_000).map(|user| names.intern(format!("@user{user}:x").as_bytes())).collect();
+        let count = |user: usize| 4000 / (user + 1) + 1;
+        let requests = users.iter().enumerate().flat_map(|(number, &user)| (0..count(number)).map(move |n| (number, n, user)));
+        let requests = requests.map(|(number, n, user)| Request { user, ..costed(i64::try_from(number * 7 + n).unwrap(), 0, 1000) });
+        (names, requests.collect())
+    }
+
+    fn counted<'t>(new: impl Fn() -> HitterCounters<'t>, names: &Names, requests: &[Request], parts: usize) -> HeavyHitters {
+        let mut counters: Vec<HitterCounters<'t>> = (0..parts).map(|_| new()).collect();
+        for (number, request) in requests.iter().enumerate() {
+            counters[number % parts].observe(request, false, 0, names);
+        }
+        let sum = counters.into_iter().reduce(|mut sum, part| {
+            sum.merge(part);
+            sum
+        });
+        sum.unwrap().finish(Scale { nominal: Some(0.0), cpu_seconds: requests.len() as f64 / 1e3, requests: requests.len() as u64 }, None)
+    }
+
+    #[test]
+    fn by_id_and_by_hash_the_same_is_counted_in_any_number_of_parts() {
+        let (names, requests) = crowd();
+        let whole = counted(HitterCounters::streamed, &names, &requests, 1);
+        assert_eq!((whole.distinct_users, whole.distinct_users_are), (40_000, Precision::Exact));
+        assert_eq!((whole.users[0].name.as_str(), whole.users[0].requests), ("@user0:x", 4001));
+        for parts in [1, 2, 3] {
+            assert_eq!(counted(HitterCounters::streamed, &names, &requests, parts), whole);
+            assert_eq!(counted(|| HitterCounters::traced(&names), &names, &requests, parts), whole);
+        }
+    }
+
+    #[test]
+    fn more_users_than_can_be_counted_one_by_one_are_estimated_alike_in_any_number_of_parts() {
+        let (names, mut requests) = crowd();
+        requests.reverse();
+        let few = || {
+            let HitterCounters::Streamed(mut kinds) = HitterCounters::streamed() else { panic!("streamed") };
+            kinds.users = HeavySummary::new(4096);
+            HitterCounters::Streamed(kinds)
+        };
+        let whole = counted(few, &names, &requests, 1);
+        for parts in [2, 3, 8] {
+            assert_eq!(counted(few, &names, &requests, parts), whole);
+        }
+        let exact = counted(|| HitterCounters::traced(&names), &names, &requests, 2);
+        assert_eq!((whole.distinct_users_are, whole.estimated.as_slice()), (Precision::About, ["users".to_owned()].as_slice()));
+        assert!((whole.distinct_users as f64 / 40_000.0 - 1.0).abs() < 0.03, "{}", whole.distinct_users);
+        assert!((whole.user_hhi.unwrap() / exact.user_hhi.unwrap() - 1.0).abs() < 0.05, "{:?} {:?}", whole.user_hhi, exact.user_hhi);
+        for (estimate, truth) in whole.users.iter().zip(&exact.users).take(10) {
+            assert_eq!(estimate.name, truth.name);
+            assert!(estimate.requests.abs_diff(truth.requests) < 20, "{estimate:?} {truth:?}");
+        }
+    }
+
+    #[test]
+    fn users_that_were_not_kept_make_the_number_a_lower_bound() {
+        let mut names = Names::new();
+        let (one, others) = (names.intern(b"@one:x"), names.intern(Kind::User.others().as_bytes()));
+        let requests = [one, others, others].map(|user| Request { user, ..request(0) });
+        let hitters = counted(|| HitterCounters::traced(&names), &names, &requests, 1);
+        assert_eq!((hitters.distinct_users, hitters.distinct_users_are), (1, Precision::AtLeast));
     }
 }

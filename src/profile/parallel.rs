@@ -19,19 +19,19 @@ pub fn profile_logs(
     classifier: &Classifier,
     progress: &Progress,
     config: &ProfilerConfig,
-) -> Result<(Outcome, Profiler), IngestError> {
+) -> Result<(Outcome, Profiler<'static>), IngestError> {
     let profilers = (0..ingest.threads).map(|_| Profiler::new(config)).collect();
     let (outcome, profilers) = ingest::into_observers(sources, ingest, classifier, progress, profilers)?;
     Ok((outcome, merge(profilers, config)))
 }
 
 /// Profiles a trace; each thread takes every n-th chunk.
-pub fn profile_trace(trace: &Trace, config: &ProfilerConfig, threads: usize) -> Profiler {
+pub fn profile_trace<'t>(trace: &'t Trace, config: &ProfilerConfig, threads: usize) -> Profiler<'t> {
     let profilers = std::thread::scope(|scope| {
         let running: Vec<_> = (0..threads)
             .map(|part| {
                 scope.spawn(move || {
-                    let mut profiler = Profiler::new(config);
+                    let mut profiler = Profiler::of_trace(config, &trace.names);
                     for request in trace.part(part, threads) {
                         profiler.observe(&request, &trace.names);
                     }
@@ -45,7 +45,7 @@ pub fn profile_trace(trace: &Trace, config: &ProfilerConfig, threads: usize) -> 
     merge(profilers, config)
 }
 
-fn merge(profilers: Vec<Profiler>, config: &ProfilerConfig) -> Profiler {
+fn merge<'t>(profilers: Vec<Profiler<'t>>, config: &ProfilerConfig) -> Profiler<'t> {
     let sum = profilers.into_iter().reduce(|mut all, part| {
         all.merge(part);
         all

@@ -1,4 +1,7 @@
 //! Sums per process (by the name that Synapse gives itself) or, in a proxy's log, per upstream.
+//!
+//! Names come from logs and may be many. Of more than 512 those with the smallest hashes are kept and all others counted together: a rule
+//! that depends neither on the order of the requests nor on how they were split.
 
 use wsim_stats::Grid;
 use wsim_stats::hashing::NumberMap;
@@ -11,6 +14,8 @@ pub(super) struct Processes {
     sums: Vec<ProcessSums>,
     /// Small cache of `index` by the low bits of the hash.
     recent: [(u64, u32); RECENT],
+    /// Names with this hash or a greater one are counted together.
+    limit: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -32,7 +37,7 @@ pub(super) struct ProcessSums {
 
 impl Processes {
     pub(super) fn new() -> Self {
-        Self { index: NumberMap::default(), sums: Vec::new(), recent: [(0, 0); RECENT] }
+        Self { index: NumberMap::default(), sums: Vec::new(), recent: [(0, 0); RECENT], limit: OTHERS_HASH }
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "only the low bits of a hash are wanted")]
@@ -59,32 +64,46 @@ impl Processes {
     }
 
     pub(super) fn merge(&mut self, other: Self) {
+        if other.limit < self.limit {
+            self.count_together(other.limit);
+        }
         for added in other.sums {
             let index = self.find(added.hash, &added.name);
-            let sums = &mut self.sums[index as usize];
-            sums.requests += added.requests;
-            sums.internal_requests += added.internal_requests;
-            sums.costed += added.costed;
-            sums.cpu_us += added.cpu_us;
-            sums.client_cpu_us += added.client_cpu_us;
-            sums.db_us += added.db_us;
-            sums.cpu_over_time.merge(added.cpu_over_time);
+            self.sums[index as usize].merge(added);
         }
     }
 
-    pub(super) fn sums(&self) -> &[ProcessSums] {
-        &self.sums
+    /// All sums by name, an order that does not depend on that of the requests.
+    pub(super) fn sums(&self) -> Vec<&ProcessSums> {
+        let mut all: Vec<&ProcessSums> = self.sums.iter().collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all
     }
 
     fn find(&mut self, hash: u64, name: &str) -> u32 {
-        // Names come from logs and may be many: new names beyond the limit are counted together.
-        let full = self.sums.len() >= PROCESSES_MAX && !self.index.contains_key(&hash);
-        let (hash, name) = if full { (OTHERS_HASH, OTHERS) } else { (hash, name) };
+        let full = self.sums.len() >= PROCESSES_MAX + usize::from(self.limit < OTHERS_HASH);
+        if full && hash < self.limit && !self.index.contains_key(&hash) {
+            let greatest = self.sums.iter().map(|sums| sums.hash).filter(|&held| held != OTHERS_HASH).max();
+            self.count_together(greatest.unwrap_or(hash).max(hash));
+        }
+        let (hash, name) = if hash >= self.limit { (OTHERS_HASH, OTHERS) } else { (hash, name) };
         let index = *self.index.entry(hash).or_insert_with(|| u32::try_from(self.sums.len()).unwrap_or(u32::MAX));
         if index as usize == self.sums.len() {
             self.sums.push(ProcessSums::new(hash, name));
         }
         index
+    }
+
+    /// Counts names with the hash `limit` or a greater one together, from now on and so far.
+    fn count_together(&mut self, limit: u64) {
+        self.limit = limit;
+        let (kept, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.sums).into_iter().partition(|sums| sums.hash < limit);
+        self.sums = kept;
+        self.recent = [(0, 0); RECENT];
+        let mut together = ProcessSums::new(OTHERS_HASH, OTHERS);
+        others.into_iter().for_each(|sums| together.merge(sums));
+        self.sums.push(together);
+        self.index = (0..).zip(&self.sums).map(|(index, sums)| (sums.hash, index)).collect();
     }
 }
 
@@ -102,6 +121,16 @@ impl ProcessSums {
             cpu_over_time: Grid::new(LADDER_US, 1, 16, 256),
         }
     }
+
+    fn merge(&mut self, other: Self) {
+        self.requests += other.requests;
+        self.internal_requests += other.internal_requests;
+        self.costed += other.costed;
+        self.cpu_us += other.cpu_us;
+        self.client_cpu_us += other.client_cpu_us;
+        self.db_us += other.db_us;
+        self.cpu_over_time.merge(other.cpu_over_time);
+    }
 }
 
 /// 5 s for six hours, 60 s for three days, 300 s for two weeks.
@@ -110,3 +139,33 @@ const RECENT: usize = 32;
 const PROCESSES_MAX: usize = 512;
 const OTHERS: &str = "(others)";
 const OTHERS_HASH: u64 = u64::MAX;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::costed;
+
+    #[test]
+    fn of_very_many_processes_the_same_are_kept_whatever_the_order_and_the_split() {
+        let mut names = Names::new();
+        let upstreams: Vec<_> = (0..3000).map(|n| names.intern(format!("10.0.{}.{}:80", n / 250, n % 250).as_bytes())).collect();
+        let counted = |order: &mut dyn Iterator<Item = usize>| {
+            let mut processes = Processes::new();
+            for number in order {
+                processes.observe(&Request { upstream: upstreams[number % 3000], ..costed(0, 0, 1000) }, false, 0, &names);
+            }
+            processes
+        };
+        let content = |processes: &Processes| processes.sums().iter().map(|s| (s.name.clone(), s.requests, s.cpu_us)).collect::<Vec<_>>();
+        let whole = content(&counted(&mut (0..6000)));
+        assert_eq!((whole.len(), whole.iter().map(|s| s.1).sum::<u64>()), (513, 6000));
+        assert_eq!(whole[0], (OTHERS.to_owned(), 2 * (3000 - 512), 2000 * (3000 - 512)));
+        assert_eq!(content(&counted(&mut (0..6000).rev())), whole);
+        let mut parts = counted(&mut (0..2500));
+        parts.merge(counted(&mut (2500..6000)));
+        assert_eq!(content(&parts), whole);
+        let mut parts = counted(&mut (100..200));
+        parts.merge(counted(&mut (0..100).chain(200..6000)));
+        assert_eq!(content(&parts), whole);
+    }
+}

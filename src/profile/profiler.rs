@@ -1,7 +1,7 @@
 //! Counts requests, one at a time, in memory of a fixed size.
 //!
 //! This is the hot path: per request some additions in arrays, one histogram, five time bins and up to five look-ups by
-//! 64-bit hash. No text is read except for internal requests, and nothing is allocated once every name has been seen.
+//! 64-bit hash or id. No text is read except for internal requests, and nothing is allocated once every name has been seen.
 
 use std::sync::Arc;
 
@@ -45,9 +45,9 @@ pub struct ProfileInputs {
     pub user_key: Option<String>,
 }
 
-/// The counters: 60 MB at most, however long the log.
+/// The counters: 60 MB at most, however long the log, and the [heavy hitters](super::hitters).
 #[derive(Debug, Clone)]
-pub struct Profiler {
+pub struct Profiler<'t> {
     pub(super) endpoints: Arc<[Endpoint]>,
     pub(super) classes: Classes,
     pub(super) sums: Vec<ClassSums>,
@@ -65,7 +65,7 @@ pub struct Profiler {
     pub(super) demand: Grid<DemandCell>,
     pub(super) week: Box<[u64; HOURS_PER_WEEK]>,
     zone_offset_us: i64,
-    pub(super) hitters: HitterCounters,
+    pub(super) hitters: HitterCounters<'t>,
     pub(super) processes: Processes,
 }
 
@@ -104,8 +104,18 @@ impl Columns {
     }
 }
 
-impl Profiler {
+impl<'t> Profiler<'t> {
+    /// For requests of any names.
     pub fn new(config: &ProfilerConfig) -> Self {
+        Self::with_hitters(config, HitterCounters::streamed())
+    }
+
+    /// For requests whose names are all in `names`, which are counted by id.
+    pub(super) fn of_trace(config: &ProfilerConfig, names: &'t Names) -> Self {
+        Self::with_hitters(config, HitterCounters::traced(names))
+    }
+
+    fn with_hitters(config: &ProfilerConfig, hitters: HitterCounters<'t>) -> Self {
         let classes = Classes::new(&config.endpoints);
         let (class_count, group_count) = (classes.traits.len(), classes.groups.len());
         let columns = Columns::new(classes.table).events + 1;
@@ -126,7 +136,7 @@ impl Profiler {
             demand: Grid::new(DEMAND_LADDER_US, columns, DEMAND_BINS_PER_PAGE, (DEMAND_BYTES_MAX / page_bytes).max(8)),
             week: Box::new([0; HOURS_PER_WEEK]),
             zone_offset_us: i64::from(config.zone_offset_seconds) * 1_000_000,
-            hitters: HitterCounters::new(),
+            hitters,
             processes: Processes::new(),
         }
     }
@@ -287,7 +297,7 @@ const DEMAND_LADDER_US: &[i64] =
 const DEMAND_BINS_PER_PAGE: usize = 4;
 const DEMAND_BYTES_MAX: usize = 16 << 20;
 
-impl wsim_trace::ingest::Observer for Profiler {
+impl wsim_trace::ingest::Observer for Profiler<'_> {
     fn observe(&mut self, request: &Request, names: &Names) {
         Self::observe(self, request, names);
     }

@@ -10,7 +10,7 @@ use wsim_trace::{NameId, Names, Request, flag};
 const SECOND: i64 = 1_000_000;
 const NOON: i64 = 1_700_000_000 * SECOND;
 
-fn observed(requests: &[Request], names: &Names) -> Profiler {
+fn observed(requests: &[Request], names: &Names) -> Profiler<'static> {
     let mut profiler = Profiler::new(&ProfilerConfig::new(table()));
     requests.iter().for_each(|r| profiler.observe(r, names));
     profiler

@@ -46,8 +46,9 @@ pub fn below(bits: u64, bound: usize) -> usize {
     usize::try_from(product >> 64).unwrap_or(0)
 }
 
+/// The finaliser of SplitMix64: every bit of the result depends on every bit of the number.
 #[inline]
-fn mix(mut z: u64) -> u64 {
+pub fn mix(mut z: u64) -> u64 {
     z = z.wrapping_add(GOLDEN);
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

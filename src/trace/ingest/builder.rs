@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use super::identify::{Identified, Wants};
-use super::line_tally::LineTally;
+use super::kept_names::{KeptNames, OtherNames};
+use super::line_tally::{LineTally, count_doubled_hours};
 use super::open::Feed;
 use super::worker::Worker;
 use super::{IngestConfig, IngestError, Outcome, Progress, UserKeys};
 use crate::draw::Spreader;
-use crate::names::Names;
-use crate::request::{NameId, Request};
+use crate::names::Texts;
+use crate::request::Request;
+use crate::server_names::ServerNames;
 use crate::store::Trace;
 use wsim_endpoints::Classifier;
 use wsim_logs::source::Source;
@@ -24,7 +26,9 @@ struct Batch {
     /// Hash of each row's line; empty unless duplicates are looked for.
     lines: Vec<u64>,
     /// Names that are new to the thread, in the order of its ids.
-    names: Vec<String>,
+    names: Texts,
+    /// The thread has forgotten all names before these.
+    forgotten: bool,
     tally: LineTally,
 }
 
@@ -33,14 +37,14 @@ pub(super) fn run(sources: &[Source], config: &IngestConfig, classifier: &Classi
     let feed = Feed::new(sources, config, progress);
     let (sender, batches) = sync_channel::<Batch>(threads * 4);
     let wants = Wants { templates: true, join: sources.len() > 1 };
-    let (trace, parts, user_keys) = std::thread::scope(|scope| {
+    let (trace, other_names, parts, user_keys, server_names) = std::thread::scope(|scope| {
         let feed = &feed;
         let workers: Vec<_> = (0..threads)
             .map(|thread| {
                 let sender = sender.clone();
                 scope.spawn(move || {
                     let mut worker = Worker::new(config, classifier, wants);
-                    let mut known = worker.names.len();
+                    let (mut known, mut forgotten) = (worker.names.len(), false);
                     let mut buffer = Vec::new();
                     while let Some(task) = feed.next(buffer) {
                         let mut rows = Vec::with_capacity(usize::try_from(task.block.lines).unwrap_or(0));
@@ -51,28 +55,33 @@ pub(super) fn run(sources: &[Source], config: &IngestConfig, classifier: &Classi
                                 lines.push(xxhash_rust::xxh3::xxh3_64(line));
                             }
                         });
-                        let names = (known..worker.names.len()).map(|id| text_of(&worker.names, id)).collect();
+                        let names = worker.names.texts_from(known);
+                        let (sequence, file) = (task.sequence, task.file.facts.number);
+                        let batch = Batch { sequence, file, thread, rows, lines, names, forgotten, tally };
+                        forgotten = worker.forget_many_names();
                         known = worker.names.len();
-                        let batch = Batch { sequence: task.sequence, file: task.file.facts.number, thread, rows, lines, names, tally };
                         buffer = task.block.into_buffer();
                         if sender.send(batch).is_err() {
                             break;
                         }
                     }
-                    worker.identifier.user_keys
+                    (worker.identifier.user_keys, worker.identifier.into_server_names())
                 })
             })
             .collect();
         drop(sender);
         let building = scope.spawn(move || build(&batches, threads, config.seed, config.dedupe));
         let mut user_keys = UserKeys::default();
+        let mut server_names = ServerNames::default();
         for worker in workers {
             #[expect(clippy::expect_used, reason = "a panic in a thread is a defect and is propagated")]
-            user_keys.add(worker.join().expect("a worker thread panicked"));
+            let (keys, names) = worker.join().expect("a worker thread panicked");
+            user_keys.add(keys);
+            server_names.add(names);
         }
         #[expect(clippy::expect_used, reason = "a panic in a thread is a defect and is propagated")]
-        let (trace, parts) = building.join().expect("the builder thread panicked");
-        (trace, parts, user_keys)
+        let (trace, other_names, parts) = building.join().expect("the builder thread panicked");
+        (trace, other_names, parts, user_keys, server_names)
     });
     let (mut tallies, partial) = feed.finish()?;
     for (number, part) in parts {
@@ -80,15 +89,12 @@ pub(super) fn run(sources: &[Source], config: &IngestConfig, classifier: &Classi
             whole.add(part);
         }
     }
-    Ok(Outcome { tallies, trace: Some(trace), user_keys, partial })
-}
-
-fn text_of(names: &Names, id: usize) -> String {
-    names.text(NameId(u32::try_from(id).unwrap_or(0))).to_owned()
+    count_doubled_hours(&mut tallies);
+    Ok(Outcome { tallies, trace: Some(trace), user_keys, server_names, other_names, partial })
 }
 
 /// Receives batches in any order and adds them in their sequence.
-fn build(batches: &Receiver<Batch>, threads: usize, seed: u64, dedupe: bool) -> (Trace, HashMap<u32, LineTally>) {
+fn build(batches: &Receiver<Batch>, threads: usize, seed: u64, dedupe: bool) -> (Trace, OtherNames, HashMap<u32, LineTally>) {
     let mut builder = Builder::new(threads, seed, dedupe);
     let mut pending: BTreeMap<u64, Batch> = BTreeMap::new();
     let mut next = 0;
@@ -104,8 +110,7 @@ fn build(batches: &Receiver<Batch>, threads: usize, seed: u64, dedupe: bool) -> 
 
 struct Builder {
     trace: Trace,
-    /// For each thread, the trace's id of each of its names.
-    ids: Vec<Vec<NameId>>,
+    names: KeptNames,
     spreader: Spreader,
     ready: Vec<Request>,
     seed: u64,
@@ -118,7 +123,7 @@ impl Builder {
     fn new(threads: usize, seed: u64, dedupe: bool) -> Self {
         Self {
             trace: Trace::new(),
-            ids: vec![vec![NameId::NONE]; threads],
+            names: KeptNames::new(threads),
             spreader: Spreader::default(),
             ready: Vec::new(),
             seed,
@@ -128,10 +133,7 @@ impl Builder {
     }
 
     fn add_batch(&mut self, batch: Batch) {
-        let ids = &mut self.ids[batch.thread];
-        for name in &batch.names {
-            ids.push(self.trace.names.intern(name.as_bytes()));
-        }
+        self.names.add(batch.thread, &batch.names, batch.forgotten);
         let mut tally = batch.tally;
         for (row, (mut request, coarse)) in batch.rows.into_iter().enumerate() {
             if let Some(seen) = &mut self.seen
@@ -140,9 +142,7 @@ impl Builder {
                 tally.duplicates += 1;
                 continue;
             }
-            for name in request.names_mut() {
-                *name = ids[name.0 as usize];
-            }
+            self.names.adopt(batch.thread, &mut request, &mut self.trace.names);
             match coarse {
                 Some(stamp) => self.spreader.push(request, stamp, self.seed, &mut self.ready),
                 None => self.trace.push(request),
@@ -154,13 +154,13 @@ impl Builder {
         self.tallies.entry(batch.file).or_default().add(tally);
     }
 
-    fn finish(mut self) -> (Trace, HashMap<u32, LineTally>) {
+    fn finish(mut self) -> (Trace, OtherNames, HashMap<u32, LineTally>) {
         self.spreader.flush(self.seed, &mut self.ready);
         for request in self.ready.drain(..) {
             self.trace.push(request);
         }
         self.trace.seal();
-        (self.trace, self.tallies)
+        (self.trace, self.names.others, self.tallies)
     }
 }
 

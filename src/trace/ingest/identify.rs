@@ -2,17 +2,18 @@
 //!
 //! The only place that decides who a request's user and peer are. Secrets (tokens) are reduced to a localpart or a hash.
 
+use super::kept_names::{STAND_IN, StandIns};
 use crate::draw::CoarseStamp;
-use crate::names::Names;
+use crate::names::{Names, pseudonym_of_token};
 use crate::query::{Parameter, Query};
 use crate::request::{NameId, Request, flag};
+use crate::server_names::{NameCollector, ServerNames};
 use crate::template::Templates;
 use wsim_endpoints::{Classifier, EndpointId, EndpointTraits, Method};
 use wsim_http::identity::{matrix_origin, room_segment, token_localpart};
+use wsim_http::servers::of_url;
 use wsim_http::{Target, percent, query, target};
 use wsim_logs::record::{Record, StampMeaning};
-use wsim_logs::redact;
-use wsim_stats::hashing::NumberMap;
 
 /// How many requests' users were identified in which way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -84,11 +85,13 @@ pub(super) struct Identifier<'c> {
     traits: Vec<EndpointTraits>,
     wants: Wants,
     scratch: Vec<u8>,
-    stand_ins: NumberMap<u64, NameId>,
+    stand_ins: StandIns,
     templates: Templates,
     /// Cache by the low bits of the hash of method and path; a stored hash of 0 marks a free slot.
     paths: Box<[(u64, PathFacts)]>,
     pub(super) user_keys: UserKeys,
+    /// Only with a trace, from which a replay may be made.
+    servers: Option<NameCollector>,
 }
 
 /// A request, and its stamp where that is too coarse to be an arrival.
@@ -101,10 +104,11 @@ impl<'c> Identifier<'c> {
             traits: classifier.endpoints().iter().map(|endpoint| endpoint.traits()).collect(),
             wants,
             scratch: Vec::with_capacity(256),
-            stand_ins: NumberMap::default(),
+            stand_ins: StandIns::default(),
             templates: Templates::default(),
             paths: vec![(0, PathFacts::default()); PATHS].into(),
             user_keys: UserKeys::default(),
+            servers: wants.templates.then(NameCollector::default),
         }
     }
 
@@ -134,6 +138,9 @@ impl<'c> Identifier<'c> {
         let flags = flags_of(record, &query, traits, timeout_ms > 0, file) | if query_text.is_empty() { 0 } else { flag::QUERY };
         let agent = record.agent.as_deref().map_or(NameId::NONE, |agent| names.intern(family(agent)));
         let (user, peer) = self.user_and_peer(record, &query, traits.federation, agent, names);
+        if let Some(servers) = &mut self.servers {
+            collect_servers(servers, record, query_text, plain.is_none());
+        }
         let wall = if synapse { record.wall_us } else { record.upstream_us.or(record.wall_us) };
         let request = Request {
             arrival_us: record.arrival_us()?,
@@ -205,6 +212,9 @@ impl<'c> Identifier<'c> {
 
     fn facts_of(&mut self, path: &[u8], endpoints: [EndpointId; 2], names: &mut Names) -> PathFacts {
         let template = if self.wants.templates { self.templates.index(path) } else { 0 };
+        if let Some(servers) = &mut self.servers {
+            servers.observe_path(path);
+        }
         PathFacts { endpoints, room: self.room(path, names), template }
     }
 
@@ -265,22 +275,24 @@ impl<'c> Identifier<'c> {
         self.stand_in(peer, agent, names)
     }
 
-    /// `ADDRESS AGENT`, cached by the two ids: writing and hashing the text for every line would cost more than parsing the line.
+    /// `ADDRESS AGENT`. For a trace it is written where it is known which agents are kept.
     fn stand_in(&mut self, peer: NameId, agent: NameId, names: &mut Names) -> NameId {
-        let key = (u64::from(peer.0) << 32) | u64::from(agent.0);
-        if let Some(&known) = self.stand_ins.get(&key) {
-            return known;
+        if self.wants.templates {
+            return STAND_IN;
         }
-        let name = format!("{} {}", names.text(peer), names.text(agent));
-        let id = names.intern(name.trim_end().as_bytes());
-        self.stand_ins.insert(key, id);
-        id
+        self.stand_ins.name(peer, agent, names, |text, names| names.intern_clean(text))
+    }
+
+    /// The server names of all records.
+    pub(super) fn into_server_names(self) -> ServerNames {
+        self.servers.map(NameCollector::finish).unwrap_or_default()
     }
 
     /// Clears the caches that hold ids of names; to be called when the names are dropped.
     pub(super) fn forget_names(&mut self) {
         self.stand_ins.clear();
         self.paths.fill((0, PathFacts::default()));
+        self.templates.forget();
     }
 
     /// The room in the path, percent-decoded, so that one room has one name.
@@ -289,9 +301,7 @@ impl<'c> Identifier<'c> {
         if memchr::memchr(b'%', segment).is_none() {
             return names.intern(segment);
         }
-        // A client may have encoded a whole query, with its secrets, into the path.
-        let decoded = String::from_utf8_lossy(percent::decode_into(segment, &mut self.scratch));
-        names.intern(redact::scrub(&decoded).as_bytes())
+        names.intern(percent::decode_into(segment, &mut self.scratch))
     }
 
     /// Hash of method and target without the secret values, which Synapse redacts and proxies log; never 0.
@@ -322,6 +332,30 @@ pub(super) struct FileFacts {
     pub process: String,
     /// Whether targets come with their query string.
     pub queries_logged: bool,
+}
+
+/// Collects the server names of a record that are not in its path.
+fn collect_servers(servers: &mut NameCollector, record: &Record<'_>, query: &[u8], is_url: bool) {
+    // In Synapse's log the site is a listener's tag.
+    let site = if record.cost.is_some() { None } else { record.site };
+    let user = record.user.as_deref();
+    servers.observe_owner(site, user);
+    if !query.is_empty() {
+        servers.observe_query(query);
+    }
+    if let Some(referrer) = record.referrer.as_deref() {
+        servers.insert(of_url(referrer));
+    }
+    if is_url {
+        servers.insert(of_url(&record.target));
+    }
+    if let Some(origin) = record.authorization.as_deref().and_then(matrix_origin) {
+        servers.insert(origin);
+    }
+    // Synapse's requester of a federation request is a server.
+    if let Some(origin) = user.filter(|user| record.cost.is_some() && user.first() != Some(&b'@')) {
+        servers.insert(origin);
+    }
 }
 
 /// How long a poll may wait, ms; 0 if the query does not say.
@@ -367,16 +401,23 @@ fn family(agent: &[u8]) -> &[u8] {
     if agent == b"-" {
         return b"";
     }
-    let end = agent.iter().position(|byte| matches!(byte, b'/' | b'(' | b';')).unwrap_or(agent.len()).min(40);
+    let end = agent.iter().position(|byte| matches!(byte, b'/' | b'(' | b';')).unwrap_or(agent.len());
+    // To the end of a word: half a token does not look like one.
+    let end = if end <= FAMILY_MAX { end } else { FAMILY_MAX + agent[FAMILY_MAX..end].iter().take(WORD_MAX).take_while(|byte| **byte != b' ').count() };
     let name = agent[..end].trim_ascii();
     if name == b"Mozilla" && memchr::memmem::find(agent, b"Element").is_some() { b"Element (desktop or browser)" } else { name }
 }
+
+/// Longest name of a program that is kept whole, in bytes.
+const FAMILY_MAX: usize = 40;
+/// Longest word that is kept at its end.
+const WORD_MAX: usize = 100;
 
 /// The name of a token's user: the localpart that Synapse writes into its own tokens, else a hash of the token.
 fn token_user(secret: &[u8]) -> String {
     match token_localpart(secret) {
         Some(localpart) => format!("@{localpart}"),
-        None => format!("token:{:016x}", xxhash_rust::xxh3::xxh3_64(secret)),
+        None => pseudonym_of_token(xxhash_rust::xxh3::xxh3_64(secret)),
     }
 }
 
@@ -400,6 +441,14 @@ mod tests {
         assert_eq!(family(b"Mozilla/5.0 (X11) Element/1.2"), b"Element (desktop or browser)");
         assert_eq!(family(b"-"), b"");
         assert_eq!(family(b"mautrix-whatsapp"), b"mautrix-whatsapp");
+        let token = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+        let mut names = Names::new();
+        let mut kept = |agent: &str| {
+            let id = names.intern(family(agent.as_bytes()));
+            names.text(id).to_owned()
+        };
+        assert_eq!(kept(&format!("a client that calls itself {token} and more")), "a client that calls itself <redacted>");
+        assert!(kept(token).starts_with("token:"));
     }
 
     #[test]
