@@ -17,7 +17,7 @@ use serde::Serialize;
 use super::UsageError;
 use super::table_args::{TableArgs, read_table};
 use wsim_endpoints::{Classifier, ClassifierConfig, Explanation, Method, Row, Table, diff, explain, table_for};
-use wsim_http::query::without_token;
+use wsim_logs::redact::scrub;
 
 /// Print an endpoint table of Synapse, or how a request is classified and why
 ///
@@ -97,8 +97,7 @@ fn table_named(name: &str) -> anyhow::Result<Table> {
 
 fn explain_request(classifier: &Classifier, method: &str, path: &str, json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
     let explanation = explain(classifier, Method::from_bytes(method.as_bytes()), path.as_bytes())?;
-    let shown = without_token(path.as_bytes());
-    let shown = String::from_utf8_lossy(&shown);
+    let shown = scrub(path);
     if json {
         return print_json(out, &ExplanationJson::new(classifier, method, &shown, &explanation));
     }

@@ -1,7 +1,5 @@
 //! The parameters of a query string.
 
-use std::borrow::Cow;
-
 use crate::percent;
 use crate::scan;
 
@@ -47,24 +45,6 @@ pub fn is_initial(since: Option<&[u8]>, full_state: Option<&[u8]>) -> bool {
     since.is_none_or(<[u8]>::is_empty) || full_state == Some(b"true")
 }
 
-/// The target with the value of every `access_token` in its query replaced, for echoing a target that a user typed or piped.
-pub fn without_token(target: &[u8]) -> Cow<'_, [u8]> {
-    let Some(start) = memchr::memchr(b'?', target) else { return Cow::Borrowed(target) };
-    let (path, query) = target.split_at(start + 1);
-    let is_token = |parameter: &[u8]| {
-        let name = parameter.split(|byte| *byte == b'=').next().unwrap_or_default();
-        percent::decode(name).eq_ignore_ascii_case(b"access_token")
-    };
-    if !query.split(|byte| *byte == b'&').any(is_token) {
-        return Cow::Borrowed(target);
-    }
-    let shown: Vec<&[u8]> = query
-        .split(|byte| *byte == b'&')
-        .map(|parameter| if is_token(parameter) { &b"access_token=<redacted>"[..] } else { parameter })
-        .collect();
-    Cow::Owned([path, &shown.join(&b'&')].concat())
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -97,22 +77,12 @@ mod tests {
         assert!(!initial("since=s1&full_state"));
     }
 
-    #[test]
-    fn a_token_in_the_query_is_not_echoed() {
-        let shown = |target: &str| String::from_utf8(without_token(target.as_bytes()).into_owned()).unwrap();
-        assert_eq!(shown("/a?since=s&access_token=syt_secret&x=y"), "/a?since=s&access_token=<redacted>&x=y");
-        assert_eq!(shown("/a?access%5Ftoken=secret"), "/a?access_token=<redacted>");
-        assert_eq!(shown("/a?since=s"), "/a?since=s");
-        assert_eq!(shown("/access_token=x"), "/access_token=x");
-    }
-
     proptest! {
         #[test]
         fn any_bytes_can_be_a_query(bytes: Vec<u8>) {
             let parameters: usize = parameters(&bytes).map(|(name, value)| name.len() + value.len()).sum();
             prop_assert!(parameters <= bytes.len());
             let _ = is_initial_sync(Some(&bytes));
-            let _ = without_token(&bytes);
         }
     }
 }

@@ -1,12 +1,12 @@
 //! `wsim endpoints -`: `METHOD PATH` lines in, one JSON object per line out.
 
-use std::io::{self, BufRead, BufWriter, Write};
+use std::io::{self, BufRead, BufWriter, Read, Write};
 
 use anyhow::Context;
 use serde::Serialize;
 
 use wsim_endpoints::{Classifier, Method};
-use wsim_http::query::without_token;
+use wsim_logs::redact::scrub;
 
 #[derive(Serialize)]
 struct ClassifiedLine<'c> {
@@ -26,8 +26,11 @@ pub(super) fn classify_lines(classifier: &Classifier, out: &mut dyn Write, input
     let mut line = Vec::new();
     for number in 1.. {
         line.clear();
-        if input.read_until(b'\n', &mut line).context("could not read standard input")? == 0 {
+        if input.take(LINE_BYTES_MAX).read_until(b'\n', &mut line).context("could not read standard input")? == 0 {
             break;
+        }
+        if line.len() as u64 == LINE_BYTES_MAX {
+            anyhow::bail!("line {number} of standard input is longer than {}", wsim_text::size_limit(LINE_BYTES_MAX));
         }
         let text = line.trim_ascii();
         if text.is_empty() {
@@ -35,10 +38,10 @@ pub(super) fn classify_lines(classifier: &Classifier, out: &mut dyn Write, input
         }
         let (method, target) = split(text);
         let endpoint = classifier.endpoint(classifier.classify(Method::from_bytes(method), target));
-        let shown = without_token(target);
+        let target_text = String::from_utf8_lossy(target);
         let classified = ClassifiedLine {
             method: &String::from_utf8_lossy(method),
-            path: &String::from_utf8_lossy(&shown),
+            path: &scrub(&target_text),
             group: &endpoint.group,
             workers: &endpoint.workers,
             stream: endpoint.stream.as_deref(),
@@ -59,3 +62,6 @@ fn split(text: &[u8]) -> (&[u8], &[u8]) {
     let target = memchr::memmem::rfind(target, b" HTTP/").map_or(target, |end| target[..end].trim_ascii_end());
     (&text[..space], target)
 }
+
+/// More than any request line that a server accepts.
+const LINE_BYTES_MAX: u64 = 1_000_000;

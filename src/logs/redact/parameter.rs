@@ -26,7 +26,7 @@ const NAMES: [&str; 18] = [
     "xamzcredential",
 ];
 /// Ends of such names: `registration_token`, `_oauth2_session`.
-const ENDS: [&str; 20] = [
+const ENDS: [&str; 21] = [
     "accesskeyid",
     "apikey",
     "assertion",
@@ -47,8 +47,9 @@ const ENDS: [&str; 20] = [
     "sessionid",
     "signature",
     "token",
+    "usercode",
 ];
-/// Names of the one-time codes that people type, and headers whose value is a list of secrets.
+/// Ends of the names of headers whose value is a list of secrets.
 const LISTS: [&str; 4] = ["authorization", "cookie", "cookies", "setcookie"];
 /// Path segments before a secret: registration tokens (Synapse's admin API), rendezvous sessions (MSC4108), webhooks of bridges.
 const BEFORE_SECRET: [&str; 5] = ["registration_tokens", "registration-tokens", "rendezvous", "webhook", "webhooks"];
@@ -140,6 +141,7 @@ fn name_before(plain: &[u8], end: usize, floor: usize) -> &[u8] {
 
 /// `None` if the name is not that of a secret.
 fn extent_of(name: &[u8]) -> Option<Extent> {
+    let written = name.strip_suffix(b"]").unwrap_or(name);
     let mut letters = [0; NAME_MAX];
     let mut len = 0;
     for byte in name.iter().filter(|byte| byte.is_ascii_alphanumeric()) {
@@ -150,7 +152,12 @@ fn extent_of(name: &[u8]) -> Option<Extent> {
     if LISTS.iter().any(|list| name.ends_with(list.as_bytes())) {
         return Some(Extent::List);
     }
-    let secret = NAMES.iter().any(|secret| name == secret.as_bytes()) || ENDS.iter().any(|end| name.ends_with(end.as_bytes()));
+    // `app-state` too, but not `status_code`.
+    let is_last = |secret: &str| {
+        let before = &written[..written.len().saturating_sub(secret.len())];
+        name == secret.as_bytes() || (ends_with(written, secret) && before.last().is_some_and(|sign| b"-.[".contains(sign)))
+    };
+    let secret = NAMES.iter().any(|secret| is_last(secret)) || ENDS.iter().any(|end| name.ends_with(end.as_bytes()));
     secret.then_some(Extent::Value)
 }
 

@@ -41,6 +41,7 @@ fn a_token_is_cut_wherever_it_is() {
         (r#"X-Matrix origin="a",sig="AbC""#.to_owned(), r#"X-Matrix origin="a",sig="<redacted>""#),
         ("X-Matrix origin=a,key=ed25519:k,sig=AbC/d+e".to_owned(), "X-Matrix origin=a,key=ed25519:k,sig=<redacted>"),
         ("Cookie: a=b; oidc_session=c|x".to_owned(), "Cookie: <redacted>|x"),
+        ("/x?app-state=a&auth[code]=b".to_owned(), "/x?app-state=<redacted>&auth[code]=<redacted>"),
         ("access_token: abc".to_owned(), "access_token: <redacted>"),
         ("http://bob:secret@hs.example:80/x".to_owned(), "http://<redacted>@hs.example:80/x"),
         ("/_synapse/admin/v1/registration_tokens/welcome?x".to_owned(), "/_synapse/admin/v1/registration_tokens/<redacted>?x"),
