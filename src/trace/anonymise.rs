@@ -1,13 +1,14 @@
 //! A trace with pseudonyms in place of names.
 //!
 //! Everything that routing and skew depend on is preserved: equal names stay equal, a user keeps belonging to the same server, and a
-//! request to the same room. Templates hold no text of a log, and are kept.
+//! request to the same room. Templates of this version hold no text of a log, and stay.
 
 use std::collections::HashMap;
 
 use super::names::{Kind, Names};
 use super::request::{NameId, Request};
 use super::store::Trace;
+use super::template::without_text;
 
 pub use super::pseudonym::Key;
 
@@ -54,7 +55,7 @@ impl Pseudonyms<'_> {
                 Kind::User => key.user(text),
                 Kind::Room => key.room(text),
                 Kind::Peer => key.server(text),
-                Kind::Template => text.to_owned(),
+                Kind::Template => without_text(text),
                 Kind::Agent => key.agent(text),
                 Kind::Process => key.process(text),
                 Kind::Upstream => key.upstream(text),

@@ -67,6 +67,8 @@ struct Tree {
     nodes: Vec<Node>,
     /// For a placeholder the words that are kept in its place, sorted.
     words: BTreeMap<&'static str, Vec<&'static str>>,
+    /// All placeholders, sorted: a template is its own template.
+    placeholders: Vec<&'static str>,
     /// Every literal and word, sorted.
     known: Vec<&'static str>,
 }
@@ -80,7 +82,7 @@ const SEGMENTS_MAX: usize = 16;
 impl Tree {
     fn from_table(table: &'static str) -> Self {
         let (sections, words) = read_table(table);
-        let mut tree = Self { nodes: vec![Node::default()], words, known: Vec::new() };
+        let mut tree = Self { nodes: vec![Node::default()], words, ..Self::default() };
         for section in &sections {
             let top = tree.attach(&section.prefixes);
             for path in &section.paths {
@@ -89,8 +91,12 @@ impl Tree {
         }
         let literals = tree.nodes.iter().flat_map(|node| node.literals.iter().map(|(text, _)| *text));
         tree.known = literals.chain(tree.words.values().flatten().copied()).collect();
-        tree.known.sort_unstable();
-        tree.known.dedup();
+        tree.placeholders = tree.nodes.iter().filter_map(|node| node.placeholder.map(|placeholder| placeholder.text)).collect();
+        tree.placeholders.extend(["{id}", "{rest}"]);
+        for list in [&mut tree.known, &mut tree.placeholders] {
+            list.sort_unstable();
+            list.dedup();
+        }
         tree.words.values_mut().for_each(|words| words.sort_unstable());
         tree.nodes.iter_mut().for_each(|node| node.literals.sort_unstable());
         tree
@@ -171,6 +177,7 @@ impl Tree {
         match (placeholder.text, sigil(segment)) {
             ("{room}", b'#') => "{alias}",
             ("{alias}", b'!') => "{room}",
+            (text, b'{') => find(&self.placeholders, segment).unwrap_or(text),
             (text, _) => self.words.get(text).and_then(|words| find(words, segment)).unwrap_or(text),
         }
     }
@@ -182,6 +189,7 @@ impl Tree {
             b'@' => return "{user}",
             b'$' => return "{event}",
             b'#' => return "{alias}",
+            b'{' => return find(&self.placeholders, segment).unwrap_or("{id}"),
             _ => {}
         }
         if segment.is_empty() {
@@ -351,6 +359,14 @@ mod tests {
     }
 
     #[test]
+    fn a_template_is_its_own_template() {
+        for path in table_paths() {
+            let once = template(&fill(&path, "AbCd1"));
+            assert_eq!(template(&once), once);
+        }
+    }
+
+    #[test]
     fn an_unknown_path_keeps_words_of_the_api() {
         assert_eq!(
             template("/_matrix/client/unstable/org.example.new/rooms/abc/messages/%40bob%3Ab"),
@@ -360,7 +376,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_template_holds_known_words_and_placeholders_only(path in "/_(matrix|synapse)(/[a-zA-Z0-9._~%!@#$-]{0,12}){0,20}") {
+        fn a_template_holds_known_words_and_placeholders_only(path in "/_(matrix|synapse)(/[a-zA-Z0-9._~%!@#$-]{0,12}){1,20}") {
             for segment in template(&path).split('/') {
                 let known = segment.is_empty() || (segment.starts_with('{') && segment.ends_with('}'));
                 prop_assert!(known || find(&TREE.known, segment.as_bytes()).is_some(), "{segment} of {path}");

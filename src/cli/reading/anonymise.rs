@@ -24,10 +24,10 @@ use wsim_trace::ingest::LineTally;
 /// Whether and how names are replaced.
 #[derive(Debug, Clone, Default, Args)]
 pub(in crate::cli) struct AnonymiseArgs {
-    /// Replace all names by pseudonyms: people, rooms, servers, addresses, logs
+    /// Replace people, rooms, servers and all other names
     #[arg(long, help_heading = "Output")]
     anonymise: bool,
-    /// Key of the pseudonyms; created if missing; implies --anonymise [default: random, thrown away]
+    /// Key of the pseudonyms; made if missing [default: random]
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     anonymise_key: Option<PathBuf>,
 }
