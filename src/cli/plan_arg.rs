@@ -27,7 +27,7 @@ impl PlanArg {
             Ok(preset) => Ok(Self::Preset { preset, workers }),
             Err(unknown) if !is_like_a_file(text) => Err(UsageError(format!("{unknown}; a plan file ends in .toml")).into()),
             Err(_) => {
-                let content = std::fs::read_to_string(text).with_context(|| format!("could not read the plan {text}"))?;
+                let content = read_plan(text)?;
                 Ok(Self::Plan(Box::new(Plan::from_toml(&content, text)?)))
             }
         }
@@ -49,6 +49,14 @@ impl PlanArg {
         }
     }
 }
+
+/// The text of a plan file.
+pub(super) fn read_plan(path: &str) -> anyhow::Result<String> {
+    wsim_text::read_text(Path::new(path), PLAN_BYTES_MAX).with_context(|| format!("could not read the plan {path}"))
+}
+
+/// A plan of 4,000 workers has a tenth of that.
+const PLAN_BYTES_MAX: usize = 1_000_000;
 
 fn is_like_a_file(text: &str) -> bool {
     text.contains(['/', '.']) || Path::new(text).exists()

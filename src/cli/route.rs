@@ -2,13 +2,14 @@
 //!
 //! Connects `plan` and `balance` with the terminal; the choice is made there.
 
-use std::io::{BufRead, BufWriter, Write};
+use std::io::{BufRead, BufWriter, Read, Write};
 
 use anyhow::{Context, bail};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
 use serde::Serialize;
 
+use super::plan_arg::read_plan;
 use wsim_balance::{Balancer, Pick, PickContext, QueueId};
 use wsim_plan::{Plan, Pool};
 
@@ -45,7 +46,7 @@ pub struct Route {
 /// The plan cannot be read, has no such pool, or has a rule that the proxy does not have; a key is not an address but the rule hashes
 /// addresses; `out` cannot be written.
 pub fn run(args: &Route, out: &mut dyn Write, input: &mut dyn BufRead) -> anyhow::Result<()> {
-    let text = std::fs::read_to_string(&args.plan).with_context(|| format!("could not read the plan {}", args.plan))?;
+    let text = read_plan(&args.plan)?;
     let plan = Plan::from_toml(&text, &args.plan)?;
     let index = pool_index(&plan, args)?;
     let balancer = plan.balancer(index).with_context(|| args.plan.clone())?;
@@ -56,8 +57,11 @@ pub fn run(args: &Route, out: &mut dyn Write, input: &mut dyn BufRead) -> anyhow
         let mut line = Vec::new();
         for number in 1.. {
             line.clear();
-            if input.read_until(b'\n', &mut line).context("could not read standard input")? == 0 {
+            if input.take(KEY_BYTES_MAX).read_until(b'\n', &mut line).context("could not read standard input")? == 0 {
                 break;
+            }
+            if line.len() as u64 == KEY_BYTES_MAX {
+                bail!("line {number} of standard input is longer than a key can be ({})", wsim_text::size_limit(KEY_BYTES_MAX));
             }
             let key = line.strip_suffix(b"\n").unwrap_or(&line);
             router.print(key.strip_suffix(b"\r").unwrap_or(key), number, &mut out)?;
@@ -150,6 +154,9 @@ const EXAMPLES: &str = "\
 Examples:
   wsim route --plan plan.toml --pool sync YWxpY2U Ym9i
   cut -f1 tokens.txt | wsim route --plan plan.toml --pool sync";
+
+/// More than any header that a proxy accepts.
+const KEY_BYTES_MAX: u64 = 1_000_000;
 
 #[cfg(test)]
 mod tests {

@@ -58,6 +58,9 @@ impl TableArgs {
 
 /// Reads a user's own table.
 pub(super) fn read_table(file: &Path) -> anyhow::Result<Table> {
-    let bytes = std::fs::read(file).with_context(|| format!("could not read {}", file.display()))?;
+    let bytes = wsim_text::read_file(file, TABLE_BYTES_MAX).with_context(|| format!("could not read {}", file.display()))?;
     Ok(read_own_table(&file.display().to_string(), &bytes)?)
 }
+
+/// Synapse's docs/workers.md has 50 kB.
+const TABLE_BYTES_MAX: usize = 4_000_000;
