@@ -384,9 +384,8 @@ fn a_dry_run_of_a_trace_that_lacks_an_endpoint_does_not_panic() {
     let path = folder.path().join("reports/run/trace.parquet");
     let (trace, mut header) = wsim::parquet::read(&path).unwrap();
     header.endpoints.truncate(1);
-    wsim::parquet::write(&trace, &header, &path).unwrap();
-    let (status, stdout, stderr) =
-        run_in(folder.path(), &["replay", "reports/run/trace.parquet", "--target", "http://127.0.0.1:1", "--dry-run"]);
+    wsim::parquet::write(&trace, &header, &folder.path().join("damaged.parquet")).unwrap();
+    let (status, stdout, stderr) = run_in(folder.path(), &["replay", "damaged.parquet", "--target", "http://127.0.0.1:1", "--dry-run"]);
     let is_said = (status == 0 && stdout.contains("unknown")) || (status == 1 && stderr.starts_with("error: "));
     assert!(is_said && !stderr.contains("panicked"), "{status} {stdout} {stderr}");
 }
