@@ -7,6 +7,7 @@
 //! stats      histograms, dispersion, heavy hitters
 //! text       numbers, ranges, times and lists as people read them
 //! http       request targets, queries, percent-encoding, identities
+//! folder     output folders and files: whole, listed, replaced only where they are wsim's
 //! nginx      nginx's configuration grammar, includes, variables
 //! logs       files and formats: bytes -> Record
 //! endpoints  Synapse's worker endpoint tables: request -> Endpoint
@@ -35,6 +36,7 @@ pub use wsim_configure as configure;
 pub use wsim_emulate as emulate;
 pub use wsim_endpoints as endpoints;
 pub use wsim_export as export;
+pub use wsim_folder as folder;
 pub use wsim_http as http;
 pub use wsim_logs as logs;
 pub use wsim_matrix as matrix;

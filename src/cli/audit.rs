@@ -21,6 +21,7 @@ use wsim_configure::audit::traffic::{Traffic, traffic};
 use wsim_configure::audit::{self, AuditConfig, Severity};
 use wsim_configure::read::{Disk, Kind, detect};
 use wsim_endpoints::{Classifier, ClassifierConfig};
+use wsim_folder::{replace_file, write_new_file};
 use wsim_trace::ingest::Progress;
 
 /// Arguments of `wsim audit`.
@@ -160,8 +161,16 @@ fn is_synapse_yaml(path: &Path) -> bool {
 fn configuration(path: &Path, kind: Option<Kind>) -> anyhow::Result<Option<(Kind, String)>> {
     let size = std::fs::metadata(path).with_context(|| path.display().to_string())?.len();
     let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-    if size > SIZE_MAX || name.contains(".log") || name.ends_with(".parquet") {
+    if name.contains(".log") || name.ends_with(".parquet") {
         return Ok(None);
+    }
+    // A large file without the name of a configuration is a log.
+    if size > SIZE_MAX && kind.is_none() && !ENDINGS.iter().any(|ending| name.ends_with(ending)) {
+        return Ok(None);
+    }
+    if size > SIZE_MAX {
+        let most = wsim_text::size_limit(SIZE_MAX);
+        anyhow::bail!("{} is larger than {most}, and no configuration is: name the file with the site for Matrix", path.display());
     }
     let text = String::from_utf8_lossy(&std::fs::read(path).with_context(|| path.display().to_string())?).into_owned();
     Ok(kind.or_else(|| detect(path, &text)).map(|kind| (kind, text)))
@@ -194,11 +203,8 @@ fn read_logs(arguments: &Audit, logs: &[String], configuration: &audit::Configur
 }
 
 fn write_plan(path: &Path, text: &str, force: bool) -> anyhow::Result<()> {
-    let mut options = std::fs::OpenOptions::new();
-    let options = if force { options.write(true).create(true).truncate(true) } else { options.write(true).create_new(true) };
-    let mut file =
-        options.open(path).with_context(|| format!("{}: cannot be written (--force replaces an existing file)", path.display()))?;
-    file.write_all(text.as_bytes()).with_context(|| path.display().to_string())
+    let written = if force { replace_file(path, text.as_bytes()) } else { write_new_file(path, text.as_bytes()) };
+    written.with_context(|| format!("{}: cannot be written (--force replaces an existing file)", path.display()))
 }
 
 fn show(arguments: &Audit, audited: &audit::Audit, traffic: Option<&Traffic>) -> anyhow::Result<()> {
@@ -214,6 +220,7 @@ fn show(arguments: &Audit, audited: &audit::Audit, traffic: Option<&Traffic>) ->
     Ok(())
 }
 
-const SIZE_MAX: u64 = 16 << 20;
+const SIZE_MAX: u64 = wsim_configure::read::BYTES_MAX as u64;
+const ENDINGS: [&str; 8] = [".conf", ".cfg", ".yaml", ".yml", ".toml", ".json", ".map", "caddyfile"];
 const FILES_MAX: usize = 2000;
 const DEPTH_MAX: usize = 4;

@@ -3,18 +3,20 @@
 //! Connects `plan` and `configure` with the file system; the contents of the files come from `configure`.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 
-use super::UsageError;
 use super::plan_arg::PlanArg;
+use super::{UsageError, output};
 use wsim_configure::address::Address;
 use wsim_configure::cluster::Process;
-use wsim_configure::{BASE_PORT, Configuration, ConfigureConfig, configure, folder};
+use wsim_configure::{BASE_PORT, Configuration, ConfigureConfig, configure};
+use wsim_folder::OutputFolder;
 use wsim_plan::{CheckedPlan, PresetConfig, ProxyKind};
+use wsim_report::escape;
 
 /// Write proxy and Synapse configuration for a plan.
 ///
@@ -69,14 +71,13 @@ pub struct Configure {
 pub fn run(args: &Configure, out: &mut dyn Write) -> anyhow::Result<()> {
     let plan = PlanArg::parse(&args.plan)?.into_plan(&PresetConfig::default())?;
     let configuration = configure(&plan, &config(args, &plan)?).with_context(|| args.plan.clone())?;
-    folder::write(&args.out, &configuration.files, args.force)?;
+    let folder = written(args, &configuration)?;
     let mut warnings = plan.warnings();
     warnings.extend(configuration.warnings.iter().cloned());
     if args.json {
         let files = configuration.files.iter().map(|file| file.path.as_str()).collect();
         let workers = workers(&configuration);
-        let report =
-            Report { schema: "wsim.configuration/1", folder: &args.out, synapse: &configuration.release, files, workers, warnings };
+        let report = Report { schema: "wsim.configuration/1", folder: &folder, synapse: &configuration.release, files, workers, warnings };
         serde_json::to_writer_pretty(&mut *out, &report)?;
         return Ok(writeln!(out)?);
     }
@@ -84,12 +85,27 @@ pub fn run(args: &Configure, out: &mut dyn Write) -> anyhow::Result<()> {
         return Ok(());
     }
     for warning in &warnings {
-        writeln!(out, "note: {warning}")?;
+        writeln!(out, "note: {}", escape::visible(warning))?;
     }
     for file in &configuration.files {
-        writeln!(out, "{}{}", args.out.join(&file.path).display(), if file.secret { "  (mode 0600)" } else { "" })?;
+        writeln!(out, "{}{}", folder.join(&file.path).display(), if file.secret { "  (mode 0600)" } else { "" })?;
     }
-    Ok(writeln!(out, "Start with {}.", args.out.join("CHECKLIST.md").display())?)
+    Ok(writeln!(out, "Start with {}.", folder.join("CHECKLIST.md").display())?)
+}
+
+/// Writes the files and returns their folder.
+fn written(args: &Configure, configuration: &Configuration) -> anyhow::Result<PathBuf> {
+    let folder = OutputFolder::create_at(&args.out, args.force)?;
+    for file in &configuration.files {
+        if file.secret {
+            let path = folder.final_path().join(&file.path);
+            let secret = folder.create_private(&file.path)?.write_all(file.text.as_bytes());
+            secret.with_context(|| format!("could not write {}", path.display()))?;
+        } else {
+            folder.write(&file.path, &file.text)?;
+        }
+    }
+    output::finish_folder(folder, false)
 }
 
 fn config(args: &Configure, plan: &CheckedPlan) -> Result<ConfigureConfig, UsageError> {
@@ -117,7 +133,7 @@ fn proxy(name: &str) -> Result<ProxyKind, UsageError> {
 #[derive(Serialize)]
 struct Report<'a> {
     schema: &'static str,
-    folder: &'a std::path::Path,
+    folder: &'a Path,
     synapse: &'a str,
     files: Vec<&'a str>,
     workers: Vec<WorkerReport>,

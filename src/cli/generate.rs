@@ -3,7 +3,7 @@
 //! For packagers, and for people who install by hand.
 
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -52,7 +52,28 @@ pub fn run(arguments: &Generate, mut program: clap::Command, out: &mut dyn Write
 }
 
 /// Writes one page for the program and one for each command that its help lists.
-fn write_pages(program: clap::Command, folder: &Path) -> std::io::Result<()> {
+fn write_pages(program: clap::Command, folder: &Path) -> io::Result<()> {
     fs::create_dir_all(folder)?;
-    clap_mangen::generate_to(program, folder)
+    // Written elsewhere first, so that no page is ever half a page. The folder is usually shared with other programs.
+    let pages = tempfile::tempdir()?;
+    clap_mangen::generate_to(program, pages.path())?;
+    for page in fs::read_dir(pages.path())? {
+        let page = page?;
+        let path = folder.join(page.file_name());
+        if !is_free(&path)? {
+            let why = format!("{} is there and is not a manual page of wsim: move it away", path.display());
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
+        }
+        wsim_folder::replace_file(&path, &fs::read(page.path())?)?;
+    }
+    Ok(())
+}
+
+/// Whether there is nothing at a path, or a manual page of wsim.
+fn is_free(path: &Path) -> io::Result<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(found) => Ok(found.is_file() && String::from_utf8_lossy(&fs::read(path)?).contains(".TH wsim")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(error),
+    }
 }

@@ -1,37 +1,76 @@
-//! Ctrl-C: the first ends reading early and the report is still written; the second ends the program at once and removes what is
-//! half-written.
+//! Signals that ask the program to end: Ctrl-C (SIGINT), SIGTERM, and SIGHUP, which a lost session sends.
+//!
+//! A command that can finish early does so at the first signal and still writes its report ([`watch`]); any other command ends at once. A second
+//! Ctrl-C or SIGTERM ends every command at once. SIGHUP never counts as a second signal, because a lost session may send several; if it is
+//! ignored when the program starts (`nohup`), it stays ignored. Invariant: an ended program leaves no half-written folder.
 
-use std::path::PathBuf;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
 use wsim_trace::ingest::Progress;
 
-/// The temporary folder to remove at a second Ctrl-C.
-static UNFINISHED: OnceLock<Mutex<Option<PathBuf>>> = OnceLock::new();
+/// What the next signal does.
+enum Reaction {
+    /// Ends the program.
+    End,
+    /// Lets the command finish early.
+    Finish(Arc<Progress>),
+    /// Wakes the command, which waits for a signal; `true` once there was one.
+    Wake(bool),
+}
 
-/// Exit status of a program ended by SIGINT, by the shells' convention.
-const INTERRUPTED: i32 = 130;
+static REACTION: Mutex<Reaction> = Mutex::new(Reaction::End);
+static WOKEN: Condvar = Condvar::new();
+/// Whether there was a Ctrl-C or SIGTERM.
+static ASKED: AtomicBool = AtomicBool::new(false);
 
-const POLL_INTERVAL: Duration = Duration::from_millis(100);
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Signal {
+    Interrupt,
+    #[cfg(unix)]
+    Terminate,
+    #[cfg(unix)]
+    HangUp,
+}
 
-/// Starts a thread that watches for Ctrl-C and SIGTERM: the first sets the stop flag of `progress`, the second ends the program.
-pub(super) fn watch(progress: &Arc<Progress>) {
-    let progress = Arc::clone(progress);
-    std::thread::spawn(move || {
-        // Without a runtime Ctrl-C ends the program, which is the system's default.
+impl Signal {
+    /// The number that every Unix gives it.
+    fn number(self) -> i32 {
+        match self {
+            Self::Interrupt => 2,
+            #[cfg(unix)]
+            Self::Terminate => 15,
+            #[cfg(unix)]
+            Self::HangUp => HANG_UP,
+        }
+    }
+}
+
+/// Starts the thread that receives signals and returns when they are received. Until [`watch`] or [`wait`] every signal ends the program.
+pub(super) fn start() {
+    let (ready, is_ready) = mpsc::channel();
+    let receive = move || {
+        // Without a runtime signals do what the system does by default, which is to end the program.
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_io().build() else { return };
         runtime.block_on(async {
-            while signalled().await.is_ok() {
-                if progress.stop.swap(true, Ordering::Relaxed) {
-                    exit_at_once();
-                }
-                let text = b"\ninterrupted: the report will cover what was read so far; press Ctrl-C again to stop at once\n";
-                let _ = std::io::Write::write_all(&mut std::io::stderr(), text);
+            let Ok(mut signals) = Signals::new() else { return };
+            let _ = ready.send(());
+            loop {
+                let signal = signals.next().await;
+                on_signal(signal);
             }
         });
-    });
+    };
+    // Without a thread, too. The sender is dropped on every way out, so that this does not wait for ever.
+    if std::thread::Builder::new().name("signals".to_owned()).spawn(receive).is_ok() {
+        let _ = is_ready.recv();
+    }
+}
+
+/// From now on the first signal sets the stop flag of `progress`.
+pub(super) fn watch(progress: &Arc<Progress>) {
+    *reaction() = Reaction::Finish(Arc::clone(progress));
 }
 
 /// Calls `action` soon after [`watch`] has seen the first signal, on a thread of its own that ends with the process.
@@ -45,49 +84,117 @@ pub(super) fn on_stop(progress: &Arc<Progress>, action: impl FnOnce() + Send + '
     });
 }
 
-/// The next Ctrl-C or, on Unix, SIGTERM.
-async fn signalled() -> std::io::Result<()> {
-    #[cfg(unix)]
-    {
-        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-        tokio::select! {
-            pressed = tokio::signal::ctrl_c() => pressed,
-            _ = terminate.recv() => Ok(()),
-        }
-    }
-    #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await
+/// Calls `ready`, then blocks until a signal, for a command that serves until it is stopped. A signal during `ready` counts.
+pub(super) fn wait(ready: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    *reaction() = Reaction::Wake(false);
+    ready()?;
+    let waiting = |reaction: &mut Reaction| matches!(reaction, Reaction::Wake(false));
+    drop(WOKEN.wait_while(reaction(), waiting).unwrap_or_else(PoisonError::into_inner));
+    Ok(())
 }
 
-/// Calls `ready`, then blocks until Ctrl-C or SIGTERM, for a command that serves until it is stopped. A signal during `ready` counts.
-pub(super) fn wait(ready: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-    runtime.block_on(async {
-        let mut signal = std::pin::pin!(signalled());
-        // Polled once before `ready`, so that the handler is installed.
+fn reaction() -> MutexGuard<'static, Reaction> {
+    REACTION.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn on_signal(signal: Signal) {
+    // A hang-up is never a second signal, and does not make the next signal a second one.
+    let second = signal.number() != HANG_UP && ASKED.swap(true, Ordering::Relaxed);
+    let mut reaction = reaction();
+    match &mut *reaction {
+        Reaction::End => end(signal),
+        _ if second => end(signal),
+        Reaction::Finish(progress) => {
+            if !progress.stop.swap(true, Ordering::Relaxed) {
+                let text = b"\ninterrupted: the report will cover what was read so far; press Ctrl-C again to stop at once\n";
+                // After a hang-up there may be no terminal.
+                let _ = std::io::Write::write_all(&mut std::io::stderr(), text);
+            }
+        }
+        Reaction::Wake(woken) => {
+            *woken = true;
+            WOKEN.notify_all();
+        }
+    }
+}
+
+/// Ends the program without leaving a half-written folder behind.
+fn end(signal: Signal) -> ! {
+    wsim_folder::remove_unfinished();
+    // By the shells' convention.
+    std::process::exit(128 + signal.number())
+}
+
+/// The signals that are received.
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    /// `None` if hang-ups are ignored.
+    hang_up: Option<tokio::signal::unix::Signal>,
+    /// A file over the limit of `ulimit -f` is then an error of the write, and not the end of the program.
+    _file_size: Option<tokio::signal::unix::Signal>,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: if hang_up_is_ignored() { None } else { Some(signal(SignalKind::hangup())?) },
+            _file_size: signal(SignalKind::from_raw(SIGXFSZ)).ok(),
+        })
+    }
+
+    async fn next(&mut self) -> Signal {
+        let hang_up = async {
+            match &mut self.hang_up {
+                Some(signal) => signal.recv().await,
+                None => std::future::pending().await,
+            }
+        };
+        // In order: of two signals that came together the hang-up is the first.
         tokio::select! {
             biased;
-            early = &mut signal => return Ok(early?),
-            () = std::future::ready(()) => {}
+            _ = hang_up => Signal::HangUp,
+            _ = self.interrupt.recv() => Signal::Interrupt,
+            _ = self.terminate.recv() => Signal::Terminate,
         }
-        ready()?;
-        Ok(signal.await?)
-    })
-}
-
-/// Ends the program without leaving a half-written run behind.
-fn exit_at_once() -> ! {
-    if let Some(folder) = cell().lock().unwrap_or_else(PoisonError::into_inner).take() {
-        let _ = std::fs::remove_dir_all(folder);
     }
-    std::process::exit(INTERRUPTED)
 }
 
-/// Names the folder to remove if the program is ended now; `None` once the folder is complete.
-pub(super) fn unfinished(folder: Option<PathBuf>) {
-    *cell().lock().unwrap_or_else(PoisonError::into_inner) = folder;
+/// Whether the program was started with hang-ups ignored, as `nohup` does. Known on Linux only, where the kernel lists ignored signals.
+#[cfg(unix)]
+fn hang_up_is_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).map(str::trim);
+    mask.and_then(|mask| u64::from_str_radix(mask, 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
-fn cell() -> &'static Mutex<Option<PathBuf>> {
-    UNFINISHED.get_or_init(|| Mutex::new(None))
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) -> Signal {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        Signal::Interrupt
+    }
 }
+
+/// Number of SIGHUP.
+const HANG_UP: i32 = 1;
+
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+
+/// A write went over the limit on the size of files. The number is the same on every system but MIPS.
+#[cfg(unix)]
+const SIGXFSZ: i32 = 25;

@@ -1,16 +1,17 @@
 //! `wsim merge`: merges the shards of one replay into one report.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
 
-use super::Exit;
 use super::output::{self, Print, command_line};
+use super::{Exit, REPORT_BYTES_MAX};
+use wsim_folder::OutputFolder;
+use wsim_logs::redact;
 use wsim_replay::record::{MergeLogError, merge_interval_logs};
-use wsim_report::RunFolder;
 use wsim_report::replay::{self, ReplayReport};
+use wsim_report::write_report;
 
 /// Arguments of `wsim merge`.
 #[derive(Debug, Args)]
@@ -58,34 +59,38 @@ pub fn run(arguments: &Merge) -> anyhow::Result<Exit> {
     merged.facts.command = command_line();
     merged.facts.created = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     merged.facts.wsim = env!("CARGO_PKG_VERSION").to_owned();
-    let folder = RunFolder::create(&arguments.out, &arguments.name, arguments.force)?;
+    let folder = OutputFolder::create(&arguments.out, &arguments.name, arguments.force)?;
     if let Some(text) = interval_log(&arguments.runs)? {
         folder.write("replay.hlog", text)?;
     }
-    folder.write_report(&merged)?;
-    let folder = folder.finish()?;
-    output::show(Print::of(arguments.json, arguments.quiet), &merged, Some(&folder))?;
+    write_report(&folder, &merged)?;
+    let path = output::finish_folder(folder, merged.facts.partial)?;
+    output::show(Print::of(arguments.json, arguments.quiet), &merged, Some(&path))?;
     Ok(if merged.is_void() { Exit::Missed } else { Exit::Done })
 }
 
 /// The name and the report of a run.
 fn read(run: &Path) -> anyhow::Result<(String, ReplayReport)> {
     let path = run.join("report.json");
-    let text = fs::read_to_string(&path).with_context(|| format!("could not read {}", path.display()))?;
+    let text = wsim_text::read_text(&path, REPORT_BYTES_MAX).with_context(|| format!("could not read {}", path.display()))?;
     let report = replay::read(&text).with_context(|| path.display().to_string())?;
-    Ok((run.display().to_string(), report))
+    Ok((redact::scrub_path(&run.to_string_lossy()).into_owned(), report))
 }
 
 /// The merged interval log; `None` unless every run has one.
 fn interval_log(runs: &[PathBuf]) -> anyhow::Result<Option<String>> {
     let paths: Vec<PathBuf> = runs.iter().map(|run| run.join("replay.hlog")).collect();
-    if !paths.iter().all(|path| path.is_file()) {
+    let missing: Vec<&PathBuf> = paths.iter().filter(|path| !path.is_file()).collect();
+    if let Some(path) = missing.first() {
+        if missing.len() < paths.len() {
+            anyhow::bail!("{} is missing, although other shards have theirs: copy the whole folder of the run", path.display());
+        }
         return Ok(None);
     }
-    let read = |path: &PathBuf| fs::read_to_string(path).with_context(|| format!("could not read {}", path.display()));
+    let read = |path: &PathBuf| wsim_text::read_text(path, HLOG_BYTES_MAX).with_context(|| format!("could not read {}", path.display()));
     let logs = paths.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
     let merged = merge_interval_logs(&logs).map_err(|error| match &error {
-        MergeLogError::Line { index, .. } => {
+        MergeLogError::Line { index, .. } | MergeLogError::NoBaseTime { index, .. } | MergeLogError::Histogram { index, .. } => {
             let path = paths.get(*index).map_or_else(String::new, |path| path.display().to_string());
             anyhow::Error::from(error).context(path)
         }
@@ -93,3 +98,6 @@ fn interval_log(runs: &[PathBuf]) -> anyhow::Result<Option<String>> {
     })?;
     Ok(Some(merged))
 }
+
+/// A day of a line per second and endpoint group.
+const HLOG_BYTES_MAX: usize = 500_000_000;

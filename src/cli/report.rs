@@ -8,9 +8,11 @@ use anyhow::Context;
 use clap::Args;
 
 use super::output::{self, Print, command_line};
-use super::{Exit, UsageError};
-use wsim_report::RunFolder;
+use super::{Exit, REPORT_BYTES_MAX, UsageError};
+use wsim_folder::OutputFolder;
+use wsim_logs::redact;
 use wsim_report::comparison::{self, ComparisonReport, Run};
+use wsim_report::write_report;
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, after_long_help = LONG)]
@@ -72,9 +74,9 @@ pub fn run(arguments: &Report) -> anyhow::Result<Exit> {
         command_line(),
         read(&texts, arguments.plan.as_deref())?,
     );
-    let folder = RunFolder::create(&arguments.out, &arguments.name, arguments.force)?;
-    folder.write_report(&report)?;
-    let path = folder.finish()?;
+    let folder = OutputFolder::create(&arguments.out, &arguments.name, arguments.force)?;
+    write_report(&folder, &report)?;
+    let path = output::finish_folder(folder, false)?;
     output::show(Print::of(arguments.json, arguments.quiet), &report, Some(&path))?;
     Ok(if report.runs.iter().all(|run| run.void.is_empty()) { Exit::Done } else { Exit::Missed })
 }
@@ -96,8 +98,8 @@ fn texts(runs: &[PathBuf]) -> anyhow::Result<Vec<(String, String)>> {
         if let Some(duplicate) = seen.insert(canonical, run) {
             return Err(UsageError(format!("{} and {} are the same run: give each once", duplicate.display(), run.display())).into());
         }
-        let text = fs::read_to_string(&path).with_context(|| format!("could not read {}", path.display()))?;
-        texts.push((run.display().to_string(), text));
+        let text = wsim_text::read_text(&path, REPORT_BYTES_MAX).with_context(|| format!("could not read {}", path.display()))?;
+        texts.push((redact::scrub_path(&run.to_string_lossy()).into_owned(), text));
     }
     Ok(texts)
 }

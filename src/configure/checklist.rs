@@ -19,7 +19,7 @@ const RESERVED: usize = 13;
 pub const MEMORY_MIB: (usize, usize) = (120, 500);
 
 pub(super) fn text(context: &Context<'_>, warnings: &[String]) -> String {
-    let mut out = format!("# Checklist: {}\n\n", context.plan.name.replace(['\n', '\r'], " "));
+    let mut out = format!("# Checklist: {}\n\n", context.plan.name.escape_debug().to_string().replace('<', "&lt;"));
     let workers = &context.cluster.workers;
     let proxy = context.config.proxy.name();
     let _ = write!(

@@ -16,7 +16,6 @@ pub mod audit;
 mod check;
 mod checklist;
 pub mod cluster;
-pub mod folder;
 pub mod proxy;
 pub mod read;
 pub mod release;

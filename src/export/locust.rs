@@ -5,7 +5,7 @@
 //! locustio/locust#1694).
 
 use std::collections::HashSet;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
@@ -70,11 +70,7 @@ fn line(out: &mut impl Write, value: &impl Serialize) -> Result<(), Fault> {
 /// Creates a file that only its owner can read, because it may hold tokens.
 fn in_file(folder: &Path, name: &str, write: impl FnOnce(&mut BufWriter<File>) -> Result<(), Fault>) -> Result<(), ExportError> {
     let path = folder.join(name);
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let done = options.open(&path).map_err(Fault::Io).and_then(|file| {
+    let done = wsim_folder::create_private(&path).map_err(Fault::Io).and_then(|file| {
         let mut out = BufWriter::with_capacity(1 << 16, file);
         write(&mut out)?;
         out.flush().map_err(Fault::Io)

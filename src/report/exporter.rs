@@ -5,9 +5,9 @@
 use std::io::{self, Write};
 
 use crate::charts::Chart;
-use crate::shared::run_folder::{FolderError, RunFolder};
 use crate::shared::table::Table;
 use crate::shared::terminal::{Style, WrittenFiles};
+use wsim_folder::{FolderError, OutputFolder};
 
 /// A report that can be written in every format.
 pub trait Report {
@@ -57,23 +57,21 @@ pub enum WriteError {
     Folder(#[from] FolderError),
 }
 
-impl RunFolder {
-    /// Writes a report in every format: `report.json`, `report.md`, `report.html`, `charts/`, `tables/`.
-    ///
-    /// # Errors
-    /// [`WriteError`] if a format or a file could not be written.
-    pub fn write_report(&self, report: &dyn Report) -> Result<(), WriteError> {
-        self.write("report.json", report.json()?)?;
-        self.write("report.md", report.markdown())?;
-        self.write("report.html", report.html()?)?;
-        for chart in report.charts() {
-            self.write(&format!("charts/{}.svg", chart.name), &chart.svg)?;
-        }
-        for table in report.tables() {
-            self.write(&format!("tables/{}.csv", table.id), table.csv())?;
-        }
-        Ok(())
+/// Writes a report in every format: `report.json`, `report.md`, `report.html`, `charts/`, `tables/`.
+///
+/// # Errors
+/// [`WriteError`] if a format or a file could not be written.
+pub fn write_report(folder: &OutputFolder, report: &dyn Report) -> Result<(), WriteError> {
+    folder.write("report.json", report.json()?)?;
+    folder.write("report.md", report.markdown())?;
+    folder.write("report.html", report.html()?)?;
+    for chart in report.charts() {
+        folder.write(&format!("charts/{}.svg", chart.name), &chart.svg)?;
     }
+    for table in report.tables() {
+        folder.write(&format!("tables/{}.csv", table.id), table.csv())?;
+    }
+    Ok(())
 }
 
 /// The summary as a terminal of `width` columns without colours shows it.

@@ -5,7 +5,7 @@
 //!                                                     ◀── replay   ◀── comparison
 //! ```
 //!
-//! - [`exporter`]: the formats every report is written in, and the folder of a run.
+//! - [`exporter`]: the formats every report is written in, and the files of a run.
 //! - [`analysis`], [`simulation`], [`replay`], [`comparison`]: one folder per kind of report, with one file per format.
 //! - [`charts`]: one file per chart.
 //! - [`shared`]: what all reports use. Every piece of log text is made harmless in [`escape`].
@@ -22,10 +22,9 @@ pub mod simulation;
 
 pub use analysis::AnalysisReport;
 pub use comparison::ComparisonReport;
-pub use exporter::{Report, ReportError, WriteError};
+pub use exporter::{Report, ReportError, WriteError, write_report};
 pub use replay::ReplayReport;
 pub use shared::escape;
 pub use shared::run_facts::{NextStep, RunFacts};
-pub use shared::run_folder::{FolderError, RunFolder};
 pub use shared::terminal::{Style, WrittenFiles};
 pub use simulation::SimulationReport;

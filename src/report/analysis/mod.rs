@@ -1,7 +1,7 @@
 //! The report of `wsim analyse`: inputs, traffic and advice.
 //!
 //! ```text
-//! profile, advice, run facts ─▶ AnalysisReport ─▶ json, html, markdown, tables, charts ─▶ RunFolder
+//! profile, advice, run facts ─▶ AnalysisReport ─▶ json, html, markdown, tables, charts ─▶ OutputFolder
 //!                                             └─▶ terminal
 //! ```
 

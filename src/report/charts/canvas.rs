@@ -72,7 +72,7 @@ pub(super) fn svg(
     };
     let ChartText { name, title, summary } = chart_text;
     let (title, summary) = (escape::xml(title), escape::xml(&escape::visible(summary)));
-    format!(
+    let chart = format!(
         r##"<svg class="chart" width="{width}" height="{height}" viewBox="0 0 {width} {height}" color="#1b2733" font-family="{FONTS}" role="img" aria-labelledby="{name}-title {name}-desc" xmlns="http://www.w3.org/2000/svg">
 <title id="{name}-title">{title}</title>
 <desc id="{name}-desc">{summary}</desc>
@@ -83,7 +83,9 @@ pub(super) fn svg(
 "##,
         minify_svg(body),
         hovers.0
-    )
+    );
+    // Texts that are drawn, such as the names of plans, come from files.
+    escape::document(&chart).into_owned()
 }
 
 /// Draws a text at a point.
@@ -168,10 +170,11 @@ mod tests {
     #[test]
     fn a_hover_text_is_inert() {
         let chart_text = ChartText { name: "x", title: "<b>", summary: "a\u{202e}<script>".to_owned() };
-        let svg = svg(&chart_text, (100, 50), |_, hovers| {
-            hovers.add((0, 0), (5, 5), "<script>&\"");
-            Ok(())
+        let svg = svg(&chart_text, (100, 50), |area, hovers| {
+            hovers.add((0, 0), (5, 5), "<script>&\"\u{1b}[2J\u{9b}31m");
+            text(area, "plan \u{1b}]0;x\u{7}\u{202e}", (5, 5), 10, (HPos::Left, VPos::Top), 1.0)
         });
+        assert!(!svg.chars().any(|c| c != '\n' && (c.is_control() || c == '\u{202e}')) && svg.contains("\\u{1b}]0;x"), "{svg}");
         assert!(!svg.contains("<script") && !svg.contains("<b>") && svg.contains("&lt;script&gt;&amp;"));
     }
 }

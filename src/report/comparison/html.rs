@@ -7,7 +7,7 @@ use crate::charts::Chart;
 use crate::exporter::Report;
 use crate::exporter::ReportError;
 use crate::shared::glossary::TERMS;
-use crate::shared::page::{PageFrame, sentence};
+use crate::shared::page::{self, PageFrame, sentence};
 use crate::shared::table::Table;
 use crate::shared::verdict::VerdictSection;
 use wsim_text as text;
@@ -24,7 +24,7 @@ pub(super) fn html(report: &ComparisonReport) -> Result<String, ReportError> {
     let lead = report.doubts().iter().map(|doubt| sentence(&format!("{doubt}."))).collect();
     let verdict = VerdictSection { headline: sentence(&report.verdict()), lead, ..VerdictSection::default() };
     let page = Page { frame, verdict, report, charts, tables: report.tables(), command: sentence(&report.command), terms: &TERMS };
-    Ok(page.render()?)
+    page::render(&page)
 }
 
 #[derive(Template)]

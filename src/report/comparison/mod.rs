@@ -1,7 +1,7 @@
 //! The report of `wsim report`: a comparison of finished runs.
 //!
 //! ```text
-//! report.json of each run ─▶ Run ─▶ RunPair (first run, another run) ─▶ ComparisonReport ─▶ json, html, markdown, csv, chart ─▶ RunFolder
+//! report.json of each run ─▶ Run ─▶ RunPair (first run, another run) ─▶ ComparisonReport ─▶ json, html, markdown, csv, chart ─▶ OutputFolder
 //!                                                                                       └─▶ terminal
 //! ```
 //!

@@ -26,6 +26,25 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// A finished page, chart or other document: as [`visible`], but line feeds and tabs stay. The last step of writing one, for texts that no
+/// other function of this file has seen, such as the names of plans.
+pub fn document(text: &str) -> Cow<'_, str> {
+    let acts = |c: char| is_hidden(c) && !matches!(c, '\n' | '\t');
+    if !text.chars().any(acts) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if acts(c) { out.extend(c.escape_default()) } else { out.push(c) }
+    }
+    Cow::Owned(out)
+}
+
+/// An error for a terminal. It may quote files and arguments. Further lines are indented, so that no quoted text looks like a message of wsim.
+pub fn message(text: &str) -> String {
+    document(text.trim_end()).replace('\t', "\\t").replace('\n', "\n  ")
+}
+
 /// Cuts `text` to at most `columns` terminal columns, with `…` in place of the rest. Wide characters take two columns.
 pub fn cut(text: &str, columns: usize) -> Cow<'_, str> {
     // No text has more columns than bytes, so the common case needs no look-up of widths.
@@ -213,6 +232,17 @@ mod tests {
         assert_eq!(visible("\x1b[31mred"), "\\u{1b}[31mred");
         assert_eq!(visible("a\u{202e}b\n"), "a\\u{202e}b\\n");
         assert!(matches!(visible("@alice:example.org"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn a_document_and_a_message_keep_their_lines_and_nothing_else_that_is_hidden() {
+        for text in hostile() {
+            for out in [document(&text).into_owned(), message(&text)] {
+                assert!(!out.chars().any(|c| is_hidden(c) && c != '\n'), "{out:?}");
+            }
+        }
+        assert_eq!(document("<p>\n\t\u{1b}[31mred\r\n"), "<p>\n\t\\u{1b}[31mred\\r\n");
+        assert_eq!(message("bad: a\tb\nerror: forged\u{1b}[2J\n"), "bad: a\\tb\n  error: forged\\u{1b}[2J");
     }
 
     #[test]

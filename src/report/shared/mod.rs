@@ -8,7 +8,6 @@ pub(crate) mod page;
 pub(crate) mod plan_cells;
 pub(crate) mod plan_diagram;
 pub mod run_facts;
-pub mod run_folder;
 pub mod table;
 pub mod terminal;
 pub(crate) mod text_table;

@@ -4,6 +4,7 @@
 
 use std::sync::OnceLock;
 
+use askama::Template;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
@@ -11,6 +12,12 @@ use sha2::{Digest as _, Sha256};
 use super::escape;
 use super::run_facts::RunFacts;
 use super::table::Table;
+use crate::exporter::ReportError;
+
+/// A page as text, without characters that act on what shows it or are invisible.
+pub(crate) fn render(page: &impl Template) -> Result<String, ReportError> {
+    Ok(escape::document(&page.render()?).into_owned())
+}
 
 /// What surrounds the content of a page.
 pub(crate) struct PageFrame {

@@ -1,7 +1,7 @@
 //! The report of `wsim simulate`. It contains the analysis of the same log, from which it takes inputs and confidence.
 //!
 //! ```text
-//! analysis, sweep, back-test ─▶ SimulationReport ─▶ json, html, markdown, tables, charts ─▶ RunFolder
+//! analysis, sweep, back-test ─▶ SimulationReport ─▶ json, html, markdown, tables, charts ─▶ OutputFolder
 //!                                               └─▶ terminal
 //! ```
 
