@@ -186,3 +186,26 @@ impl LineTally {
         self.examples.truncate(EXAMPLES_MAX);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_few_errors_of_an_input_are_told_one_by_one() {
+        let mut tally = LineTally::default();
+        for member in 1..=9 {
+            tally.record_error(&format!("wrong checksum {member}"), member * 10);
+        }
+        let told = tally.read_error.unwrap();
+        assert_eq!(told, "wrong checksum 1, after line 10; wrong checksum 2, after line 20; wrong checksum 3, after line 30; and more");
+    }
+
+    #[test]
+    fn a_doubled_hour_is_open_only_if_no_file_of_the_log_has_a_second_pass() {
+        let tally = |path: &str, passes| LineTally { path: path.to_owned(), passes, ..LineTally::default() };
+        let mut tallies = [tally("a.log.1", (5, 0)), tally("a.log", (2, 7)), tally("b.log", (3, 0)), tally("c.log", (0, 4))];
+        count_doubled_hours(&mut tallies);
+        assert_eq!(tallies.map(|tally| tally.doubled_hour), [0, 0, 3, 0]);
+    }
+}
