@@ -125,10 +125,19 @@ pub(super) fn segment(plain: &[u8], slash: usize) -> Option<(usize, usize)> {
 
 /// `user:password` in `scheme://user:password@host`, whose first `:` is at `colon`.
 pub(super) fn user_information(plain: &[u8], colon: usize) -> Option<(usize, usize)> {
-    let rest = plain[colon..].strip_prefix(b"://")?;
+    let Some(rest) = plain[colon..].strip_prefix(b"://") else { return password(plain, colon) };
     let authority = rest.iter().position(|byte| b"/?#\"' <>|\n".contains(byte)).unwrap_or(rest.len());
     let len = memchr::memrchr(b'@', &rest[..authority]).filter(|len| *len > 0)?;
     Some((colon + 3, colon + 3 + len))
+}
+
+/// `password` in `user:password@host`, as of a URL whose scheme a parser has removed.
+fn password(plain: &[u8], colon: usize) -> Option<(usize, usize)> {
+    colon.checked_sub(1).filter(|before| plain[*before].is_ascii_alphanumeric())?;
+    let rest = &plain[colon + 1..];
+    let len = rest.iter().position(|byte| b"@/?#\"' <>|,&:\n".contains(byte)).filter(|len| *len > 0 && rest[*len] == b'@')?;
+    rest.get(len + 1).filter(|host| host.is_ascii_alphanumeric())?;
+    Some((colon + 1, colon + 1 + len))
 }
 
 /// The name that ends at `end`.

@@ -44,6 +44,7 @@ fn a_token_is_cut_wherever_it_is() {
         ("/x?app-state=a&auth[code]=b".to_owned(), "/x?app-state=<redacted>&auth[code]=<redacted>"),
         ("access_token: abc".to_owned(), "access_token: <redacted>"),
         ("http://bob:secret@hs.example:80/x".to_owned(), "http://<redacted>@hs.example:80/x"),
+        ("bob:secret@hs.example:80".to_owned(), "bob:<redacted>@hs.example:80"),
         ("/_synapse/admin/v1/registration_tokens/welcome?x".to_owned(), "/_synapse/admin/v1/registration_tokens/<redacted>?x"),
         ("/media?X-Amz-Signature=1f&X-Amz-Date=2".to_owned(), "/media?X-Amz-Signature=<redacted>&X-Amz-Date=2"),
         ("syt_YS9i/c_hSsyFQHqpjzBtuMmKRvL_3VVZyc".to_owned(), "<redacted>"),

@@ -219,6 +219,10 @@ pub(super) fn planted_log(format: &LogFormat, planter: &mut Planter) -> String {
             .iter()
             .filter(|kind| !(is_id && kind.looks_like_an_id))
             .flat_map(|kind| ENCODINGS.iter().map(move |encoding| (kind, encoding)))
+            // In base64 a secret that only its name or scheme shows looks like an id too.
+            .filter(|(kind, encoding)| {
+                !(is_id && encoding.name == "base64" && ["parameter", "bearer", "basic", "URL user"].contains(&kind.name))
+            })
             .collect();
         wanted.reverse();
         let mut planted = Vec::new();
