@@ -120,6 +120,7 @@ fn results(state: &SweepState<'_>, discarded: Vec<DiscardedPlan>) -> Sweep {
         replications: candidates.iter().map(|candidate| candidate.replications).max().unwrap_or(0),
         resampled: config.replications.variation == Variation::Resampled,
         warm_up_seconds: state.warm_up.seconds(),
+        measured_seconds: state.measured_seconds(),
         shown: recommended.or_else(|| judge::order(&candidates).first().copied()),
         recommended,
         runner_up,

@@ -31,6 +31,8 @@ pub struct Sweep {
     pub resampled: bool,
     /// Time from the start of the window that is not measured, seconds.
     pub warm_up_seconds: f64,
+    /// Measured time of a run, without the gaps of the log, seconds.
+    pub measured_seconds: f64,
     /// Simulated candidates, fewest workers first.
     pub candidates: Vec<SimulatedPlan>,
     /// Candidates that were not simulated.

@@ -297,6 +297,7 @@ mod tests {
             replications: 3,
             resampled: true,
             warm_up_seconds: 0.0,
+            measured_seconds: 1.0,
             candidates: vec![simulated],
             discarded: Vec::new(),
             recommended: recommended.then_some(0),

@@ -131,7 +131,7 @@ fn simulation(name: &str, mut file: Simulation, plan: Option<&str>) -> Result<Ru
         created: file.created,
         command: file.command,
         load: file.growth,
-        seconds: (file.window.seconds - file.warm_up_seconds).max(1e-6),
+        seconds: file.measured_seconds.unwrap_or(file.window.seconds - file.warm_up_seconds).max(1e-6),
         partial: file.partial,
         void: Vec::new(),
         groups,
@@ -224,6 +224,7 @@ struct Simulation {
     growth: f64,
     window: Span,
     warm_up_seconds: f64,
+    measured_seconds: Option<f64>,
     recommended: Option<String>,
     candidates: Vec<Candidate>,
 }

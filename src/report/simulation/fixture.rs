@@ -27,6 +27,7 @@ pub(crate) fn report() -> SimulationReport {
         replications: 40,
         resampled: true,
         warm_up_seconds: 300.0,
+        measured_seconds: 3300.0,
         recommended: Some(recommended),
         shown: Some(recommended),
         runner_up: Some(recommended + 1),
