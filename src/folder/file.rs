@@ -52,8 +52,7 @@ fn temporary(path: &Path, bytes: &[u8], persist: impl FnOnce(NamedTempFile) -> R
     // The umask of the process applies.
     #[cfg(unix)]
     builder.permissions(usual_mode);
-    let mut file = builder.tempfile_in(parent)?;
-    let _unfinished = Unfinished::new(file.path());
+    let (mut file, _unfinished) = Unfinished::make(|| builder.tempfile_in(parent))?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     persist(file).map(drop).map_err(|error| error.error)

@@ -30,9 +30,13 @@ static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 pub(crate) struct Unfinished(PathBuf);
 
 impl Unfinished {
-    pub(crate) fn new(path: &Path) -> Self {
-        registered().push(path.to_owned());
-        Self(path.to_owned())
+    /// Makes a temporary file or folder. Nothing is removed meanwhile, so that it is never there and not yet in the list.
+    pub(crate) fn make<T: AsRef<Path>>(make: impl FnOnce() -> io::Result<T>) -> io::Result<(T, Self)> {
+        let mut paths = registered();
+        let made = make()?;
+        let path = made.as_ref().to_owned();
+        paths.push(path.clone());
+        Ok((made, Self(path)))
     }
 }
 
@@ -74,12 +78,8 @@ impl WorkFolder {
     }
 
     fn try_create(parent: &Path, name: &str, shown: &str) -> io::Result<Self> {
-        // While the list is locked nothing is removed, so that a folder is never made and not yet in the list.
-        let mut unfinished = registered();
-        let folder = tempfile::Builder::new().prefix(&format!(".{shown}.")).suffix(SUFFIX).tempdir_in(parent)?;
-        unfinished.push(folder.path().to_owned());
-        drop(unfinished);
-        let unfinished = Unfinished(folder.path().to_owned());
+        let prefix = format!(".{shown}.");
+        let (folder, unfinished) = Unfinished::make(|| tempfile::Builder::new().prefix(&prefix).suffix(SUFFIX).tempdir_in(parent))?;
         let lock = match lock(folder.path()) {
             Locked::Yes(file) => Some(file),
             Locked::Impossible => None,
