@@ -263,10 +263,10 @@ impl Squares {
 
 const LISTED: usize = 20;
 /// Names that are counted one by one without a trace, in up to 112 bytes each.
-const USERS: usize = 262_144;
-const ROOMS: usize = 131_072;
+const USERS: usize = 131_072;
+const ROOMS: usize = 65_536;
 const ORIGINS: usize = 65_536;
-const ADDRESSES: usize = 131_072;
+const ADDRESSES: usize = 65_536;
 const AGENTS: usize = 65_536;
 const APPSERVICES: usize = 65_536;
 
