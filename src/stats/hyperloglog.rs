@@ -23,7 +23,7 @@ impl HyperLogLog {
 
     /// Adds a name by its 64-bit hash.
     pub fn insert(&mut self, hash: u64) {
-        #[expect(clippy::cast_possible_truncation, reason = "the upper 14 bits")]
+        // The upper 14 bits.
         let register = (hash >> RANK_BITS) as usize;
         // A one behind the last bit limits the rank.
         let rank = ((hash << INDEX_BITS) | (1 << (INDEX_BITS - 1))).leading_zeros() + 1;

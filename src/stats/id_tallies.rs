@@ -72,7 +72,6 @@ impl IdTallies {
     fn position(&self, id: u32) -> Option<usize> {
         let mask = self.slots.len().checked_sub(1)?;
         // Fibonacci hashing (see the module `hashing`): ids of one kind come in steps.
-        #[expect(clippy::cast_possible_truncation, reason = "masked to the length of the table")]
         let mut at = (u64::from(id).wrapping_mul(GOLDEN) >> 32) as usize & mask;
         while self.slots[at].id != 0 && self.slots[at].id != id {
             at = (at + 1) & mask;
