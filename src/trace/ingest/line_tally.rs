@@ -144,15 +144,16 @@ impl LineTally {
         self.outside_span_us = Some((earliest.min(first), latest.max(last)));
     }
 
-    /// Counts a request by its day. Inputs of very many days are cut short.
+    /// Counts a request by its day. Of an input of very many days the earliest are counted, in whatever order they come.
     pub(super) fn record_arrival(&mut self, arrival_us: i64) {
         self.extend_span(arrival_us);
         self.add_to_day(arrival_us.div_euclid(DAY_US), 1);
     }
 
     fn add_to_day(&mut self, day: i64, requests: u64) {
-        if self.days.len() < DAYS_MAX || self.days.contains_key(&day) {
-            *self.days.entry(day).or_default() += requests;
+        *self.days.entry(day).or_default() += requests;
+        if self.days.len() > DAYS_MAX {
+            self.days.pop_last();
         }
     }
 
@@ -207,5 +208,19 @@ mod tests {
         let mut tallies = [tally("a.log.1", (5, 0)), tally("a.log", (2, 7)), tally("b.log", (3, 0)), tally("c.log", (0, 4))];
         count_doubled_hours(&mut tallies);
         assert_eq!(tallies.map(|tally| tally.doubled_hour), [0, 0, 3, 0]);
+    }
+
+    #[test]
+    fn days_are_counted_alike_in_any_order_and_number_of_parts() {
+        let days: Vec<i64> = (0..2 * 4096_i64).map(|number| number * 7919 % 8192).chain([3, 3, 8191]).collect();
+        let count = |days: &mut dyn Iterator<Item = &i64>| {
+            let mut tally = LineTally::default();
+            days.for_each(|day| tally.record_arrival(day * DAY_US + 5));
+            tally
+        };
+        let whole = count(&mut days.iter());
+        let mut parts = count(&mut days.iter().rev().take(3000));
+        parts.add(count(&mut days.iter().rev().skip(3000)));
+        assert_eq!((&whole.days, whole.days.len(), whole.days[&3]), (&parts.days, 4096, 3));
     }
 }
