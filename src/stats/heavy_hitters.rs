@@ -117,7 +117,8 @@ impl HeavySummary {
 
     /// Adds the content of another summary of the same capacity.
     pub fn merge(&mut self, other: Self) {
-        if let Some(theirs) = &other.dropped {
+        let Self { slots, spans, texts, dropped: theirs, .. } = other;
+        if let Some(theirs) = theirs {
             let mine = dropped(&mut self.dropped, &self.slots);
             mine.sums.merge(&theirs.sums);
             mine.distinct.merge(&theirs.distinct);
@@ -126,11 +127,11 @@ impl HeavySummary {
                 self.drop_low_levels();
             }
         }
-        for (slot, span) in held(&other.slots, &other.spans) {
+        for (slot, span) in held(&slots, &spans) {
             if let Some(own) = self.find(slot.hash) {
                 self.slots[own].add(slot.tally(), slot.level());
             } else {
-                self.add_new(slot, text(&other.texts, span));
+                self.add_new(slot, text(&texts, span));
             }
         }
     }

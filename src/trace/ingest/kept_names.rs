@@ -195,7 +195,6 @@ impl StandIns {
         intern: impl FnOnce(&str, &mut Names) -> NameId,
     ) -> NameId {
         let key = (u64::from(peer.0) << 32) | u64::from(agent.0);
-        #[expect(clippy::cast_possible_truncation, reason = "only some bits are wanted")]
         let slot = (key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as usize % RECENT;
         let (held, id) = self.recent[slot];
         if held == key && key != 0 {
