@@ -7,9 +7,13 @@
 #[cfg(test)]
 #[path = "../trace/any_request.rs"]
 mod any_request;
+mod caught;
 mod columns;
+mod footer;
+mod pages;
 pub mod table_file;
 pub mod table_reader;
+mod thrift;
 
 use std::collections::HashMap;
 use std::io::{Read, Seek, Write};
@@ -59,15 +63,21 @@ impl Header {
 pub enum TraceError {
     #[error("{path}")]
     Io { path: String, source: std::io::Error },
-    #[error("{path}: not a readable Parquet file")]
+    #[error("could not write {path}")]
+    Write { path: String, source: PolarsError },
+    #[error("{path}: not a readable Parquet file; make a trace with `wsim analyse`")]
     Parquet { path: String, source: PolarsError },
     /// A Parquet file that is not a trace.
     #[error("{path}: not a wsim trace: {reason}; make one with `wsim analyse`")]
     NotATrace { path: String, reason: String },
 }
 
-/// Whether a file starts like Parquet.
+/// Whether a regular file starts like Parquet. Other files are not looked at: what is read from a pipe is gone, and opening one waits
+/// for a writer.
 pub fn is_parquet(path: &Path) -> bool {
+    if !std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file()) {
+        return false;
+    }
     let mut start = [0u8; 4];
     std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && &start == b"PAR1"
 }
@@ -75,8 +85,8 @@ pub fn is_parquet(path: &Path) -> bool {
 /// Writes a sealed trace.
 pub fn write(trace: &Trace, header: &Header, path: &Path) -> Result<(), TraceError> {
     let io = |source| TraceError::Io { path: path.display().to_string(), source };
-    let file = std::io::BufWriter::with_capacity(1 << 20, std::fs::File::create(path).map_err(io)?);
-    write_to(trace, header, file).map_err(|source| TraceError::Parquet { path: path.display().to_string(), source })
+    let file = std::io::BufWriter::with_capacity(1 << 20, wsim_folder::create_private(path).map_err(io)?);
+    write_to(trace, header, file).map_err(|source| TraceError::Write { path: path.display().to_string(), source })
 }
 
 fn write_to<W: Write>(trace: &Trace, header: &Header, mut out: W) -> Result<(), PolarsError> {
@@ -251,15 +261,29 @@ impl Dictionary {
 
 /// Reads a trace written by [`write()`].
 pub fn read(path: &Path) -> Result<(Trace, Header), TraceError> {
-    let display = || path.display().to_string();
-    let parquet = |source| TraceError::Parquet { path: display(), source };
-    let open = || std::fs::File::open(path).map_err(|source| TraceError::Io { path: display(), source });
-    let mut reader = TableReader::new(open()?).map_err(parquet)?;
-    let header = header(&reader);
-    let header = header.ok_or_else(|| TraceError::NotATrace { path: display(), reason: "its metadata has no entry `wsim`".to_owned() })?;
+    let name = path.display().to_string();
+    let file = std::fs::File::open(path).map_err(|source| TraceError::Io { path: name.clone(), source })?;
+    read_from(file, &name)
+}
+
+/// Reads a trace from memory or an open file; `name` is for messages.
+pub fn read_from<R: Read + Seek>(input: R, name: &str) -> Result<(Trace, Header), TraceError> {
+    let parquet = |source| TraceError::Parquet { path: name.to_owned(), source };
+    let not_a_trace = |reason: &str| TraceError::NotATrace { path: name.to_owned(), reason: reason.to_owned() };
+    let mut reader = TableReader::new(input).map_err(parquet)?;
+    let header = header(&reader).ok_or_else(|| not_a_trace("its metadata has no entry `wsim`"))?;
     let mut trace = Trace::new();
     for group in 0..reader.groups() {
-        read_group(&mut reader, group, &mut trace).map_err(parquet)?;
+        let rows = read_group(&mut reader, group, &mut trace.names).map_err(parquet)?;
+        for request in rows {
+            if usize::from(request.endpoint.0) >= header.endpoints.len() {
+                return Err(not_a_trace("a request has an endpoint that its metadata does not name"));
+            }
+            if !TIMES_US.contains(&request.arrival_us) {
+                return Err(not_a_trace("a request arrived before the year 1 or after the year 9999"));
+            }
+            trace.push(request);
+        }
     }
     trace.seal();
     Ok((trace, header))
@@ -270,8 +294,8 @@ fn header<R: Read + Seek>(reader: &TableReader<R>) -> Option<Header> {
     (header.schema == Header::SCHEMA).then_some(header)
 }
 
-/// Adds the rows of one row group.
-fn read_group<R: Read + Seek>(reader: &mut TableReader<R>, group: usize, trace: &mut Trace) -> Result<(), PolarsError> {
+/// The rows of one row group.
+fn read_group<R: Read + Seek>(reader: &mut TableReader<R>, group: usize, names: &mut Names) -> Result<Vec<Request>, PolarsError> {
     let mut rows = vec![Request::default(); reader.rows(group)];
     for column in COLUMNS.iter().filter(|column| !matches!(column.kind, Kind::Group)) {
         let values = reader.column(group, column.name)?;
@@ -280,7 +304,7 @@ fn read_group<R: Read + Seek>(reader: &mut TableReader<R>, group: usize, trace: 
             Kind::Send => fill(&mut rows, values.numbers()?, |r, v| r.send_us = v),
             Kind::RequestId => fill(&mut rows, values.numbers()?, |r, v| r.request_id = v),
             Kind::Number { into, .. } => fill(&mut rows, values.numbers()?, into),
-            Kind::Name { into, .. } => fill(&mut rows, values.texts()?, |r, text| into(r, trace.names.intern(text.as_bytes()))),
+            Kind::Name { into, .. } => fill(&mut rows, values.texts()?, |r, text| into(r, names.intern(text.as_bytes()))),
             Kind::Method => {
                 let methods: HashMap<&str, Method> = Method::ALL.iter().map(|&method| (method.name(), method)).collect();
                 fill(&mut rows, values.texts()?, |r, text| r.method = methods.get(text).copied().unwrap_or(Method::Other));
@@ -288,11 +312,11 @@ fn read_group<R: Read + Seek>(reader: &mut TableReader<R>, group: usize, trace: 
             Kind::Group => {}
         }
     }
-    for request in rows {
-        trace.push(request);
-    }
-    Ok(())
+    Ok(rows)
 }
+
+/// The years 1 to 9999, µs since the epoch. No difference of two such times overflows.
+const TIMES_US: std::ops::Range<i64> = -62_135_596_800_000_000..253_402_300_800_000_000;
 
 /// Sets one field of every row from a column; nulls leave it as it is.
 fn fill<T>(rows: &mut [Request], values: impl Iterator<Item = Option<T>>, mut into: impl FnMut(&mut Request, T)) {
@@ -310,7 +334,20 @@ mod tests {
     use proptest::prelude::*;
     use wsim_trace::flag;
 
+    fn endpoint() -> Endpoint {
+        serde_json::from_value(serde_json::json!({
+            "group": "sync", "workers": [], "stream": null, "condition": null, "any_worker": true, "pattern": null, "internal": false
+        }))
+        .unwrap()
+    }
+
+    fn header() -> Header {
+        Header { schema: Header::SCHEMA.to_owned(), endpoints: vec![endpoint(); 3], extra: serde_json::json!({"seed": 7}) }
+    }
+
     fn known(mut request: Request) -> Request {
+        request.endpoint.0 %= 3;
+        request.arrival_us = request.arrival_us.clamp(TIMES_US.start, TIMES_US.end - 1);
         // Values without their flag are not written.
         if !request.has(flag::WALL) {
             request.wall_us = 0;
@@ -336,10 +373,11 @@ mod tests {
                 trace.push(known(row));
             }
             trace.seal();
-            let header = Header { schema: Header::SCHEMA.to_owned(), endpoints: vec![], extra: serde_json::json!({"seed": 7}) };
-            let file = tempfile::NamedTempFile::new().unwrap();
-            write(&trace, &header, file.path()).unwrap();
-            let (back, header_back) = read(file.path()).unwrap();
+            let header = header();
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("trace.parquet");
+            write(&trace, &header, &path).unwrap();
+            let (back, header_back) = read(&path).unwrap();
             prop_assert_eq!(header_back, header);
             let text = |trace: &Trace, r: Request| {
                 let names = [r.user, r.room, r.peer, r.template, r.agent, r.process, r.upstream].map(|id| trace.names.text(id).to_owned());
@@ -358,5 +396,62 @@ mod tests {
         std::fs::write(file.path(), b"PAR1 and then rubbish").unwrap();
         assert!(is_parquet(file.path()));
         assert!(matches!(read(file.path()), Err(TraceError::Parquet { .. })));
+    }
+
+    /// A trace file of some rows.
+    fn written(rows: &[Request], header: &Header) -> Vec<u8> {
+        let mut trace = Trace::new();
+        for name in ["@alice:example.org", "!room:x", "203.0.113.7"] {
+            trace.names.intern(name.as_bytes());
+        }
+        for row in rows {
+            trace.push(*row);
+        }
+        trace.seal();
+        let mut bytes = Vec::new();
+        write_to(&trace, header, &mut bytes).unwrap();
+        bytes
+    }
+
+    /// The error of a file with its cause; empty if the file is read.
+    fn reason(bytes: &[u8]) -> String {
+        let cause = |error: &TraceError| std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+        match read_from(std::io::Cursor::new(bytes), "trace.parquet") {
+            Ok(_) => String::new(),
+            Err(error) => format!("{error}: {}", cause(&error)),
+        }
+    }
+
+    #[test]
+    fn a_damaged_file_is_an_error_or_another_trace() {
+        let user = |n: i64| NameId(u32::try_from(n % 4).unwrap());
+        let row = |n: i64| Request { arrival_us: n * 1000, user: user(n), flags: flag::WALL, ..Request::default() };
+        let bytes = written(&(0..30).map(row).collect::<Vec<_>>(), &header());
+        let mut refused = 0;
+        // Of this many bytes every one becomes one of four others, in turn; the fuzz target tries the rest.
+        for at in (0..bytes.len()).step_by(5) {
+            let mut damaged = bytes.clone();
+            damaged[at] = [damaged[at] ^ 1, !damaged[at], 0, 0x7f][at % 4];
+            refused += usize::from(!reason(&damaged).is_empty());
+        }
+        assert!(refused > bytes.len() / 20, "{refused} of {} damaged files are refused", bytes.len());
+        for length in (0..bytes.len()).step_by(397) {
+            assert!(!reason(&bytes[..length]).is_empty(), "the first {length} bytes");
+        }
+    }
+
+    #[test]
+    fn a_row_that_fits_nothing_is_an_error() {
+        let endpoint = Request { endpoint: wsim_endpoints::EndpointId(3), ..Request::default() };
+        assert!(reason(&written(&[endpoint], &header())).contains("an endpoint that its metadata does not name"));
+        let arrival = Request { arrival_us: i64::MIN, ..Request::default() };
+        assert!(reason(&written(&[arrival], &header())).contains("before the year 1"));
+    }
+
+    #[test]
+    fn a_file_that_is_no_trace_says_what_to_do() {
+        let other = Header { schema: "wsim.trace/9".to_owned(), ..header() };
+        assert!(reason(&written(&[], &other)).contains("make one with `wsim analyse`"));
+        assert!(reason(b"PAR1 and then rubbish").contains("make a trace with `wsim analyse`"));
     }
 }

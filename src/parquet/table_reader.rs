@@ -1,5 +1,7 @@
 //! Parquet files read column by column, one row group at a time: memory holds one column of one group.
 //!
+//! What a file claims about itself is checked before polars acts on it ([`footer`], [`pages`]), and a panic of polars is an error of the file.
+//!
 //! Uses `polars-parquet` directly. The reader of `polars-io` returns a `DataFrame`, which would add `polars-core` to every build of wsim.
 //! Knows nothing of the meaning of columns.
 
@@ -11,6 +13,9 @@ use polars_arrow::types::NativeType;
 use polars_buffer::Buffer;
 use polars_error::{PolarsError, PolarsResult, polars_err};
 use polars_parquet::read::{BasicDecompressor, FileMetadata, PageReader, column_iter_to_arrays, infer_schema, read_metadata};
+
+use super::caught::caught;
+use super::{footer, pages};
 
 /// An open Parquet file.
 pub struct TableReader<R> {
@@ -32,10 +37,34 @@ impl<R: Read + Seek> TableReader<R> {
     /// # Errors
     /// [`PolarsError`] if `input` is not a Parquet file, or cannot be read.
     pub fn new(mut input: R) -> PolarsResult<Self> {
+        footer::check(&mut input)?;
         let bytes = input.seek(SeekFrom::End(0))?;
-        let metadata = read_metadata(&mut input)?;
-        let schema = infer_schema(&metadata)?;
-        Ok(Self { input, bytes, metadata, schema })
+        let (metadata, schema) = caught(|| {
+            let metadata = read_metadata(&mut input)?;
+            let schema = infer_schema(&metadata)?;
+            Ok((metadata, schema))
+        })?;
+        let table = Self { input, bytes, metadata, schema };
+        table.check_rows()?;
+        Ok(table)
+    }
+
+    /// Rows are read group by group, so the rows that a group claims to have are memory, and all of them are time.
+    fn check_rows(&self) -> PolarsResult<()> {
+        let mut sum = 0_u64;
+        for group in 0..self.groups() {
+            let rows = self.rows(group);
+            sum = sum.saturating_add(rows as u64);
+            if rows > GROUP_ROWS_MAX {
+                return Err(polars_err!(ComputeError:
+                    "its row group {group} claims to have {rows} rows, and at most {GROUP_ROWS_MAX} are read: write it in smaller groups"
+                ));
+            }
+        }
+        if sum > self.bytes.saturating_add(GROUP_ROWS_MAX as u64) {
+            return Err(polars_err!(ComputeError: "it claims to have {sum} rows in {} bytes, so the file is damaged", self.bytes));
+        }
+        Ok(())
     }
 
     /// The text under a key of the file's metadata.
@@ -66,16 +95,25 @@ impl<R: Read + Seek> TableReader<R> {
         if range.start > range.end || range.end > self.bytes {
             return Err(polars_err!(ComputeError: "column {} lies outside the file", name));
         }
+        let rows = self.rows(group);
+        if i64::try_from(rows) != Ok(chunk.num_values()) || field.dtype().is_nested() {
+            return Err(polars_err!(SchemaMismatch: "column {} is not a plain column of {rows} rows", name));
+        }
         let mut bytes = vec![0; usize::try_from(range.end - range.start).unwrap_or(0)];
         self.input.seek(SeekFrom::Start(range.start))?;
         self.input.read_exact(&mut bytes)?;
-        let pages = PageReader::new(Cursor::new(Buffer::from(bytes)), chunk, vec![], usize::MAX);
-        let types = vec![&chunk.descriptor().descriptor.primitive_type];
-        let (mut arrays, _) = column_iter_to_arrays(vec![BasicDecompressor::new(pages, vec![])], types, field, None)?;
-        match (arrays.pop(), arrays.len()) {
-            (Some(array), 0) => Ok(ColumnArray { name: name.to_owned(), array }),
-            _ => Err(polars_err!(ComputeError: "column {} is not in one piece", name)),
-        }
+        pages::check(&bytes, rows)?;
+        let page_bytes_max = usize::try_from(pages::bytes_max(bytes.len())).unwrap_or(usize::MAX);
+        let array = caught(|| {
+            let pages = PageReader::new(Cursor::new(Buffer::from(bytes)), chunk, vec![], page_bytes_max);
+            let types = vec![&chunk.descriptor().descriptor.primitive_type];
+            let (mut arrays, _) = column_iter_to_arrays(vec![BasicDecompressor::new(pages, vec![])], types, field, None)?;
+            match (arrays.pop(), arrays.len()) {
+                (Some(array), 0) if array.len() == rows => Ok(array),
+                _ => Err(polars_err!(ComputeError: "column {} is not in one piece", name)),
+            }
+        })?;
+        Ok(ColumnArray { name: name.to_owned(), array })
     }
 }
 
@@ -111,3 +149,6 @@ impl ColumnArray {
         polars_err!(SchemaMismatch: "column {} has type {:?}", self.name, self.array.dtype())
     }
 }
+
+/// What other programs write by default: a group of a million rows.
+const GROUP_ROWS_MAX: usize = 1 << 20;
