@@ -206,8 +206,8 @@ fn tables(seeds: &mut Seeds<'_>) -> io::Result<()> {
         let header = Header { schema: Header::SCHEMA.to_owned(), endpoints, extra: json!({}) };
         parquet::write(&trace, &header, &path).map_err(io::Error::other)?;
         seeds.add(&["parquet_trace", "parquet_table"], &fs::read(&path)?)?;
+        fs::remove_file(&path)?;
     }
-    fs::remove_file(&path)?;
     let (log, table) = (Shared::default(), Shared::default());
     let columns = parquet::table_file::TableFile::new(table.clone(), &REQUEST_COLUMNS).map_err(io::Error::other)?;
     let began = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
