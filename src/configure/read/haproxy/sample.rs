@@ -50,7 +50,7 @@ enum Converter {
     Field(i64, String),
     Word(i64, String),
     Regsub { pattern: Pattern, replacement: String, all: bool },
-    Map { file: Result<Arc<MapFile>, String>, way: Way, default: Option<String> },
+    Map { file: MapOrReason, way: Way, default: Option<String> },
     Concat(Vec<String>),
     UrlDecode,
     Base64,
@@ -80,12 +80,15 @@ impl RequestView<'_> {
     }
 }
 
+/// A map, or the reason why it cannot be read.
+type MapOrReason = Result<Arc<MapFile>, String>;
+
 /// A parser of samples, with access to the files of maps.
 pub(super) struct SampleReader<'r> {
     config_path: &'r Path,
     files: &'r dyn Files,
     /// Maps by file and comparison: a map that many rules use is read once.
-    maps: RefCell<HashMap<(String, Way), Result<Arc<MapFile>, String>>>,
+    maps: RefCell<HashMap<(String, Way), MapOrReason>>,
 }
 
 impl<'r> SampleReader<'r> {
@@ -98,7 +101,7 @@ impl<'r> SampleReader<'r> {
         maps::text(name, self.config_path, self.files)
     }
 
-    fn map(&self, name: &str, way: Way) -> Result<Arc<MapFile>, String> {
+    fn map(&self, name: &str, way: Way) -> MapOrReason {
         let mut maps = self.maps.borrow_mut();
         let read = || self.text(name).map(|text| Arc::new(MapFile::new(&text, way)));
         maps.entry((name.to_owned(), way)).or_insert_with(read).clone()
