@@ -15,6 +15,7 @@ pub mod address;
 pub mod audit;
 mod check;
 mod checklist;
+mod clients;
 pub mod cluster;
 pub mod proxy;
 pub mod read;
@@ -182,6 +183,14 @@ pub enum ConfigureError {
     /// A background role for the media repository, given to a worker without it.
     #[error("duties.media_instance_running_background_jobs: worker {0:?} serves no media; name a worker of the pool that takes \"media\"")]
     NoMedia(String),
+    /// A selection of clients in a proxy for which none is written.
+    #[error("pool {pool:?} selects clients by {lists}: no configuration of {proxy} is written for that; choose nginx, haproxy or caddy")]
+    ClientLists { pool: String, lists: String, proxy: &'static str },
+    /// A selection of users that a proxy cannot see.
+    #[error(
+        "pool {pool:?}: a proxy cannot tell the users {glob:?}: it sees a user only in the user_id= of a bridge's requests and, in base64, in Synapse's own tokens, where * cannot be matched; list the users one by one, or select by appservices, agents or addresses"
+    )]
+    HiddenUsers { pool: String, glob: String },
     /// A weight that the proxy does not take.
     #[error("pool {pool:?}: {proxy} accepts weights up to {most}, not {weight}; divide all weights")]
     Weight {
@@ -214,7 +223,8 @@ pub fn configure(plan: &CheckedPlan, config: &ConfigureConfig) -> Result<Configu
         plan.balancer_config(pool)?;
     }
     let cluster = cluster.with_routes(&plan, &routes, &release)?;
-    warnings.extend(routes.warnings(&plan));
+    warnings.extend(plan.table_remarks(&choice.table));
+    clients::check(&plan, config.proxy, &mut warnings)?;
     let context = Context { plan: &plan, release: &release, cluster: &cluster, routes: &routes, config };
     let mut files = proxy::files(&context, &mut warnings)?;
     files.extend(synapse::files(&context));

@@ -1,7 +1,7 @@
 //! The routes from requests to pools: one list for all proxies, in which the first match decides.
 //!
 //! The list has the order of [`wsim_endpoints::Classifier`] (rows with a stream first, then as in the document) and the
-//! destinations of [`CheckedPlan::route`]. Knows nothing of the proxies' syntax.
+//! destinations of [`wsim_plan::RequestRouter`]. Knows nothing of the proxies' syntax.
 //!
 //! Invariant: for a request of real clients and servers, the first matching rule has the destination that the classifier and the plan
 //! give; a request without a matching rule goes to the main process. A path that two rows match by accident (a user called `a/send`)
@@ -39,6 +39,8 @@ pub struct Rule {
     /// Empty for all methods.
     pub methods: Vec<Method>,
     pub sync: Sync,
+    /// Only requests of the clients that this pool of the plan selects; `None` for everybody's.
+    pub clients: Option<usize>,
     pub target: Target,
     /// The endpoint group; [`OWN`] for a pattern of the plan that is not in the table.
     pub group: String,
@@ -93,7 +95,7 @@ impl Routes {
         for path in SLIDING_SYNC {
             let facts =
                 EndpointFacts { group: "sliding_sync", pattern: None, workers: &[], stream: None, any_worker: false, condition: None };
-            routes.push(plan, format!("^{path}$"), &[], Sync::Any, facts);
+            routes.push_for_all(plan, format!("^{path}$"), &[], Sync::Any, facts);
         }
         let useful = routes.rules.iter().rposition(|rule| rule.target != Target::Main).map_or(0, |last| last + 1);
         routes.rules.truncate(useful);
@@ -101,34 +103,54 @@ impl Routes {
     }
 
     fn add_row(&mut self, plan: &CheckedPlan, table: &Table, row: &Row) {
-        let workers = std::slice::from_ref(&row.worker);
         let has_writer = row.stream.as_ref().is_some_and(|stream| plan.stream_writers.contains_key(stream));
         if row.stream.is_some() && !has_writer && !row.any_worker() {
             // The methods of a stream's endpoint that only read have rows of their own, without a stream.
             for reads in table.rows.iter().filter(|other| other.stream.is_none() && other.group == row.group) {
-                if plan.route(facts(reads, workers)) != Destination::Main {
-                    self.push(plan, pattern(reads), &reads.methods, Sync::Any, facts(reads, workers));
+                if plan.route(reads) != Destination::Main || clients_of(plan, reads.into()).next().is_some() {
+                    self.push_for_all(plan, pattern(reads), &reads.methods, Sync::Any, reads.into());
                 }
             }
         }
-        let facts = facts(row, workers);
+        let facts = EndpointFacts::from(row);
         if row.group != "sync" {
-            self.push(plan, pattern(row), &row.methods, Sync::Any, facts);
+            self.push_for_all(plan, pattern(row), &row.methods, Sync::Any, facts);
             return;
         }
         let initial = EndpointFacts { group: "initial_sync", ..facts };
-        if row.effective_pattern().contains("/initialSync") {
-            self.push(plan, pattern(row), &row.methods, Sync::Any, initial);
-        } else {
-            if row.effective_pattern().contains("/sync") && plan.route(initial) != plan.route(facts) {
-                self.push(plan, pattern(row), &row.methods, Sync::Initial, initial);
+        let path = row.effective_pattern();
+        if path.contains("/initialSync") {
+            self.push_for_all(plan, pattern(row), &row.methods, Sync::Any, initial);
+            return;
+        }
+        let differ = |clients| path.contains("/sync") && destination(plan, initial, clients) != destination(plan, facts, clients);
+        let selecting: Vec<usize> = clients_of(plan, facts).chain(clients_of(plan, initial)).collect();
+        for clients in selecting.into_iter().map(Some).chain([None]) {
+            if differ(clients) {
+                self.push(plan, pattern(row), &row.methods, Sync::Initial, clients, initial);
             }
-            self.push(plan, pattern(row), &row.methods, Sync::Any, facts);
+            self.push(plan, pattern(row), &row.methods, Sync::Any, clients, facts);
         }
     }
 
-    fn push(&mut self, plan: &CheckedPlan, pattern: String, methods: &[Method], sync: Sync, facts: EndpointFacts<'_>) {
-        let target = match plan.route(facts) {
+    /// A rule for each pool of some clients that takes requests of the row, and one for everybody else.
+    fn push_for_all(&mut self, plan: &CheckedPlan, pattern: String, methods: &[Method], sync: Sync, facts: EndpointFacts<'_>) {
+        for pool in clients_of(plan, facts) {
+            self.push(plan, pattern.clone(), methods, sync, Some(pool), facts);
+        }
+        self.push(plan, pattern, methods, sync, None, facts);
+    }
+
+    fn push(
+        &mut self,
+        plan: &CheckedPlan,
+        pattern: String,
+        methods: &[Method],
+        sync: Sync,
+        clients: Option<usize>,
+        facts: EndpointFacts<'_>,
+    ) {
+        let target = match destination(plan, facts, clients) {
             Destination::Main => Target::Main,
             Destination::Pool(pool) => Target::Pool(pool),
             Destination::Writer(stream) => {
@@ -136,12 +158,13 @@ impl Routes {
             }
         };
         let (group, stream) = (facts.group.to_owned(), facts.stream.map(str::to_owned));
-        let rule = Rule { pattern, methods: methods.to_vec(), sync, target, group, stream };
+        let rule = Rule { pattern, methods: methods.to_vec(), sync, clients, target, group, stream };
         // A rule that repeats an earlier one has no effect, because the earlier one matches first.
         let same = |earlier: &Rule| {
-            earlier.pattern == rule.pattern && (earlier.methods.is_empty() || earlier.methods == rule.methods) && {
-                earlier.sync == Sync::Any || earlier.sync == rule.sync
-            }
+            earlier.pattern == rule.pattern
+                && (earlier.methods.is_empty() || earlier.methods == rule.methods)
+                && (earlier.sync == Sync::Any || earlier.sync == rule.sync)
+                && (earlier.clients.is_none() || earlier.clients == rule.clients)
         };
         if !self.rules.iter().any(same) {
             self.rules.push(rule);
@@ -164,23 +187,24 @@ impl Routes {
         self.rules.iter().any(|rule| rule.sync == Sync::Initial)
     }
 
-    /// Parts of the plan that have no effect, or that Synapse's documentation does not recommend.
-    pub fn warnings(&self, plan: &CheckedPlan) -> Vec<String> {
-        let targets = self.targets();
-        let idle = plan.pools.iter().enumerate().filter(|(index, _)| !targets.contains(&&Target::Pool(*index)));
-        let mut warnings: Vec<String> =
-            idle.map(|(_, pool)| format!("pool {:?} gets no requests: only the main process serves its endpoints", pool.name)).collect();
-        for rule in self.rules.iter().filter(|rule| rule.group == OWN) {
-            warnings.push(format!("{:?} is not in the endpoint table: whether a worker can serve it is not checked", rule.pattern));
-        }
-        let takes = |group: &str| self.rules.iter().any(|rule| rule.group == group && rule.target != Target::Main);
-        if takes("media") && !takes("media_admin") {
-            warnings.push(
-                "\"media\" goes to workers, but \"media_admin\" stays on the main process, which then has no media repository".to_owned(),
-            );
-        }
-        warnings
+    /// The pools of some clients that a rule asks about, in the plan's order.
+    pub fn selecting_pools(&self) -> Vec<usize> {
+        let mut pools: Vec<usize> = self.rules.iter().filter_map(|rule| rule.clients).collect();
+        pools.sort_unstable();
+        pools.dedup();
+        pools
     }
+}
+
+/// The destination of a class's requests: of clients that a pool selects, or of those that no pool selects.
+fn destination(plan: &CheckedPlan, facts: EndpointFacts<'_>, clients: Option<usize>) -> Destination {
+    plan.route_among(facts, |pool| Some(pool) == clients || !plan.pools[pool].selects_clients())
+}
+
+/// The pools of some clients for which a class has another destination than for everybody else, in order.
+fn clients_of<'p>(plan: &'p CheckedPlan, facts: EndpointFacts<'p>) -> impl Iterator<Item = usize> + 'p {
+    let selecting = plan.pools.iter().enumerate().filter(|(_, pool)| pool.selects_clients()).map(|(index, _)| index);
+    selecting.filter(move |index| destination(plan, facts, Some(*index)) != destination(plan, facts, None))
 }
 
 /// Patterns of the plan that are not in the table. They come first, because the administrator wrote them on purpose.
@@ -190,26 +214,16 @@ fn own_patterns(plan: &CheckedPlan, table: &Table) -> Vec<Rule> {
     for (index, pool) in plan.pools.iter().enumerate() {
         for selector in &pool.endpoints {
             let Selector::Pattern { pattern, methods } = selector else { continue };
-            if methods.is_empty() && is_row(pattern) {
+            if selector.is_row(is_row) {
                 continue;
             }
             let methods = methods.iter().map(|method| Method::from_bytes(method.as_bytes())).collect();
             let (target, group) = (Target::Pool(index), OWN.to_owned());
-            rules.push(Rule { pattern: pattern.clone(), methods, sync: Sync::Any, target, group, stream: None });
+            let clients = pool.selects_clients().then_some(index);
+            rules.push(Rule { pattern: pattern.clone(), methods, sync: Sync::Any, clients, target, group, stream: None });
         }
     }
     rules
-}
-
-fn facts<'a>(row: &'a Row, workers: &'a [String]) -> EndpointFacts<'a> {
-    EndpointFacts {
-        group: &row.group,
-        pattern: Some(row.effective_pattern()),
-        workers,
-        stream: row.stream.as_deref(),
-        any_worker: row.any_worker(),
-        condition: row.condition.as_deref(),
-    }
 }
 
 fn pattern(row: &Row) -> String {

@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of files: a [`Fault`] holds the path to a value of the plan, and [`super::file`] turns that into a line.
 
+use regex_syntax::hir::{Hir, HirKind};
 use thiserror::Error;
 
 use super::checked::CheckedPlan;
@@ -74,6 +75,14 @@ pub enum Problem {
     /// A pattern or method that cannot match.
     #[error("pool {pool:?}: {problem}")]
     Pattern { pool: String, problem: String },
+    /// A list of clients that selects nobody, or nobody that a proxy can tell.
+    #[error("pool {pool:?}: {kind}: {problem}")]
+    Clients {
+        pool: String,
+        /// The key in the plan file.
+        kind: &'static str,
+        problem: String,
+    },
     /// Both servers and a number of workers.
     #[error("pool {0:?} has both servers and workers; keep servers if the addresses matter, else workers")]
     ServersAndWorkers(String),
@@ -255,6 +264,13 @@ fn check_pool(index: usize, pool: &Pool) -> Result<(), Fault> {
             fault
         })?;
     }
+    if let Some((kind, _)) = pool.client_lists().into_iter().find(|(_, list)| list.len() > SELECTORS_MAX) {
+        let problem = format!("more than {SELECTORS_MAX} entries; use * or larger networks");
+        return Err(in_pool(index, &[kind], Problem::Clients { pool: name(), kind, problem }));
+    }
+    if let Err((kind, problem)) = pool.client_selectors() {
+        return Err(in_pool(index, &[kind], Problem::Clients { pool: name(), kind, problem }));
+    }
     match (pool.servers.is_empty(), pool.workers) {
         (false, Some(_)) => return Err(in_pool(index, &["workers"], Problem::ServersAndWorkers(name()))),
         (true, None) => return Err(in_pool(index, &[], Problem::NoServers(name()))),
@@ -301,14 +317,43 @@ fn check_selector(pool: &Pool, selector: &Selector) -> Result<(), Problem> {
                 return Err(wrong("an empty pattern matches everything; name what it should match".to_owned()));
             }
             // The parser's own message has a picture of several lines; the first reason is enough here.
-            if regex_syntax::parse(pattern).is_err() {
+            let Ok(parsed) = regex_syntax::parse(pattern) else {
                 return Err(wrong(format!("the pattern {pattern:?} is not a regular expression; check brackets and backslashes")));
+            };
+            if let Some(text) = beyond_the_path(&parsed) {
+                let instead = if text.contains("user_id=") {
+                    "to select a bridge's requests write appservices = [\"@_bridge_*\"] in the pool"
+                } else {
+                    "match the path, or select by users, appservices, agents or addresses"
+                };
+                return Err(wrong(format!(
+                    "the pattern {pattern:?} never matches: patterns are searched in the path, which ends before the query, and {text:?} is in the query; {instead}"
+                )));
             }
             match methods.iter().find(|method| !METHODS.contains(&method.as_str())) {
                 Some(method) => Err(wrong(format!("{method:?} is no method; use {}", METHODS.join(", ")))),
                 None => Ok(()),
             }
         }
+    }
+}
+
+/// The text of a pattern that only a query contains, if every match would have to contain such a text.
+fn beyond_the_path(pattern: &Hir) -> Option<String> {
+    match pattern.kind() {
+        HirKind::Literal(literal) => {
+            let text = String::from_utf8_lossy(&literal.0).into_owned();
+            let parameter = |text: &str| QUERY_PARAMETERS.iter().any(|name| text.contains(&format!("{name}=")));
+            (text.contains('?') || parameter(&text)).then_some(text)
+        }
+        HirKind::Capture(capture) => beyond_the_path(&capture.sub),
+        HirKind::Repetition(repetition) if repetition.min > 0 => beyond_the_path(&repetition.sub),
+        HirKind::Concat(parts) => parts.iter().find_map(beyond_the_path),
+        HirKind::Alternation(parts) => {
+            let texts: Option<Vec<String>> = parts.iter().map(beyond_the_path).collect();
+            texts.and_then(|texts| texts.into_iter().next())
+        }
+        _ => None,
     }
 }
 
@@ -370,4 +415,6 @@ const POOL_WEIGHT_MAX: u64 = 20_000;
 const SELECTORS_MAX: usize = 1000;
 /// Cores, more than one Python process can use: a guard against slips such as `cpu = 100` for 100 %.
 const CPU_MAX: f64 = 16.0;
+/// Parameters of queries that people look for in logs.
+const QUERY_PARAMETERS: [&str; 8] = ["user_id", "access_token", "since", "timeout", "full_state", "filter", "from", "dir"];
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"];

@@ -109,6 +109,11 @@ fn write_pool(out: &mut String, pool: &Pool) {
     out.push_str("\n[[pool]]\n");
     line(out, "name", &quoted(&pool.name));
     line(out, "endpoints", &array(pool.endpoints.iter().map(selector)));
+    for (kind, globs) in pool.client_lists() {
+        if !globs.is_empty() {
+            line(out, kind, &array(globs.iter().map(|glob| quoted(glob))));
+        }
+    }
     if !pool.servers.is_empty() {
         line(out, "servers", &array(pool.servers.iter().map(|server| quoted(server))));
     }

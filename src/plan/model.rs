@@ -111,6 +111,21 @@ pub struct Pool {
     pub name: String,
     /// The endpoints that the pool takes.
     pub endpoints: Vec<Selector>,
+    /// Only requests of these users, as globs: `@_telegram_*`. See [`super::clients`].
+    #[serde(default, deserialize_with = "some", skip_serializing_if = "Vec::is_empty")]
+    pub users: Vec<String>,
+    /// Only requests that a bridge or bot makes for these users: globs over the `user_id=` of its requests.
+    #[serde(default, deserialize_with = "some", skip_serializing_if = "Vec::is_empty")]
+    pub appservices: Vec<String>,
+    /// Only requests of these programs: globs over the `User-Agent` before the version.
+    #[serde(default, deserialize_with = "some", skip_serializing_if = "Vec::is_empty")]
+    pub agents: Vec<String>,
+    /// Only requests from these networks: `10.0.0.0/8`, `2001:db8::/32`, `192.0.2.7`.
+    #[serde(default, deserialize_with = "some", skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<String>,
+    /// Only requests with an access token that begins like this: `syt_*`.
+    #[serde(default, deserialize_with = "some", skip_serializing_if = "Vec::is_empty")]
+    pub tokens: Vec<String>,
     /// Addresses, `host:port` or `host:port=weight`; empty if only the number of workers matters.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub servers: Vec<String>,
@@ -126,6 +141,35 @@ pub struct Pool {
     /// Cores one worker may use: 0.25 is a container limit of a quarter, 2.0 a machine twice as fast as where the log was written.
     #[serde(default = "full_core", skip_serializing_if = "is_full_core")]
     pub cpu: f64,
+}
+
+impl Default for Pool {
+    /// A pool without a name, endpoints or workers, in turn.
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            endpoints: Vec::new(),
+            users: Vec::new(),
+            appservices: Vec::new(),
+            agents: Vec::new(),
+            addresses: Vec::new(),
+            tokens: Vec::new(),
+            servers: Vec::new(),
+            workers: None,
+            balance: round_robin(),
+            key: None,
+            cpu: full_core(),
+        }
+    }
+}
+
+/// A list that is not empty: an empty list of users would be read as nobody by some and as everybody by others.
+fn some<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let list = Vec::<String>::deserialize(deserializer)?;
+    if list.is_empty() {
+        return Err(serde::de::Error::custom("the list is empty: leave it out to take the requests of everybody"));
+    }
+    Ok(list)
 }
 
 fn round_robin() -> String {
@@ -155,4 +199,14 @@ pub enum Selector {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         methods: Vec<String>,
     },
+}
+
+impl Selector {
+    /// Whether the selector takes a class of requests: a group, or a row of the endpoint table by every method.
+    pub fn is_row(&self, is_row: impl Fn(&str) -> bool) -> bool {
+        match self {
+            Self::Group(_) => true,
+            Self::Pattern { pattern, methods } => methods.is_empty() && is_row(pattern),
+        }
+    }
 }

@@ -370,6 +370,7 @@ impl Draft {
             balance: balance.to_owned(),
             key: key.map(str::to_owned),
             cpu: 1.0,
+            ..Pool::default()
         });
     }
 }

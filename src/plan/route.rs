@@ -1,11 +1,11 @@
 //! The process or pool that serves an endpoint class under a plan.
 //!
-//! Knows classes, not requests: a selector with a pattern takes the class whose pattern in the table is the same text; a pattern
-//! that is no row of the table, or one limited to some methods, takes no class (see [`CheckedPlan::route`]).
+//! Knows classes, not requests: a selector with a pattern takes the class whose pattern in the table is the same text. Patterns that are no
+//! row of the table, patterns for some methods and pools for some clients take single requests (see [`super::request`]).
 
 use super::checked::CheckedPlan;
 use super::model::{Pool, Selector};
-use wsim_endpoints::Endpoint;
+use wsim_endpoints::{Endpoint, Row};
 
 /// What routing needs to know of an endpoint class.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +37,19 @@ impl<'a> From<&'a Endpoint> for EndpointFacts<'a> {
     }
 }
 
+impl<'a> From<&'a Row> for EndpointFacts<'a> {
+    fn from(row: &'a Row) -> Self {
+        Self {
+            group: &row.group,
+            pattern: Some(row.effective_pattern()),
+            workers: std::slice::from_ref(&row.worker),
+            stream: row.stream.as_deref(),
+            any_worker: row.any_worker(),
+            condition: row.condition.as_deref(),
+        }
+    }
+}
+
 /// The server of an endpoint class.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Destination {
@@ -60,9 +73,13 @@ impl CheckedPlan {
     ///    pattern, as their groups hold other rows too. `same_instance`, `single_instance`: the pool has one worker.
     /// 5. `same_room_same_instance` (`/messages`) goes to a pool that is balanced by room or has one worker.
     ///
-    /// Everything else stays on the main process.
+    /// Everything else stays on the main process. Pools that take the requests of some clients only are left out.
     pub fn route<'a>(&self, endpoint: impl Into<EndpointFacts<'a>>) -> Destination {
-        let endpoint = endpoint.into();
+        self.route_among(endpoint.into(), |pool| !self.pools[pool].selects_clients())
+    }
+
+    /// The same for requests that only some pools take: `takes` tells by the index whether a pool takes the requests of their clients.
+    pub fn route_among(&self, endpoint: EndpointFacts<'_>, mut takes: impl FnMut(usize) -> bool) -> Destination {
         if let Some(stream) = endpoint.stream {
             if self.stream_writers.get(stream).is_some_and(|writers| !writers.names().is_empty()) {
                 return Destination::Writer(stream.to_owned());
@@ -74,18 +91,15 @@ impl CheckedPlan {
         if endpoint.workers.is_empty() && endpoint.group != SLIDING_SYNC {
             return Destination::Main;
         }
-        let group = self.effective_group(endpoint.group);
-        let found = self.pools.iter().enumerate().find_map(|(index, pool)| Some((index, pool, names(pool, group, endpoint.pattern)?)));
-        match found {
-            Some((index, _, how)) if self.admits(index, endpoint, how) => Destination::Pool(index),
+        let mut find = |group: &str, pattern: Option<&str>| {
+            let mut pools = self.pools.iter().enumerate();
+            pools.find_map(|(index, pool)| names(pool, group, pattern).filter(|_| takes(index)).map(|how| (index, how)))
+        };
+        let is_sync = endpoint.group == "initial_sync" && find("initial_sync", None).is_none();
+        match find(if is_sync { "sync" } else { endpoint.group }, endpoint.pattern) {
+            Some((index, how)) if self.admits(index, endpoint, how) => Destination::Pool(index),
             _ => Destination::Main,
         }
-    }
-
-    /// `sync` for `initial_sync` where no pool names the latter.
-    fn effective_group<'a>(&self, group: &'a str) -> &'a str {
-        let named = |group: &str| self.pools.iter().any(|pool| names(pool, group, None).is_some());
-        if group == "initial_sync" && !named(group) { "sync" } else { group }
     }
 
     fn admits(&self, index: usize, endpoint: EndpointFacts<'_>, how: Named) -> bool {

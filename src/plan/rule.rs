@@ -250,6 +250,7 @@ mod tests {
             balance: balance.to_owned(),
             key: key.map(str::to_owned),
             cpu: 1.0,
+            ..Pool::default()
         };
         Rule::from_pool(&pool, proxy)
     }

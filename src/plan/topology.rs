@@ -97,6 +97,7 @@ mod tests {
             balance: "round robin".to_owned(),
             key: None,
             cpu: 1.0,
+            ..Pool::default()
         }
     }
 

@@ -18,14 +18,12 @@ impl CheckedPlan {
                     warnings.push(format!("pools {first:?} and {:?} both take {}; the first gets it", pool.name, describe(selector)));
                     continue;
                 }
-                owner.insert(selector, &pool.name);
-                match selector {
-                    Selector::Group(group) => warnings.extend(group_warning(pool, group)),
-                    Selector::Pattern { pattern, methods } if !methods.is_empty() => warnings.push(format!(
-                        "pool {:?} takes {pattern:?} for some methods only: estimates by endpoint class leave it on the main process",
-                        pool.name
-                    )),
-                    Selector::Pattern { .. } => {}
+                // A pool of some clients leaves the others to the next pool.
+                if !pool.selects_clients() {
+                    owner.insert(selector, &pool.name);
+                }
+                if let Selector::Group(group) = selector {
+                    warnings.extend(group_warning(pool, group));
                 }
             }
             if self.rule(index).spread == Spread::LeastBusy && takes_sync(pool) {

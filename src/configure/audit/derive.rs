@@ -37,7 +37,7 @@ pub(super) fn plan(observed: &Observed<'_>, release: &str) -> Option<Derived> {
             .servers
             .iter()
             .map(|server| if server.weight == 1 { server.address.clone() } else { format!("{}={}", server.address, server.weight) });
-        pools.push(Pool { name, endpoints, servers: servers.collect(), workers: None, balance, key, cpu: 1.0 });
+        pools.push(Pool { name, endpoints, servers: servers.collect(), workers: None, balance, key, ..Pool::default() });
     }
     let processes = processes(observed, first, &mut notes);
     let plan = Plan {
@@ -148,15 +148,7 @@ fn balance(pool: &PoolView, notes: &mut Vec<Note>) -> (String, Option<String>) {
         _ => words.to_owned(),
     };
     let key = pool.key_inputs.and_then(|key_inputs| key_inputs.key()).map(|key| key.to_string());
-    let candidate = Pool {
-        name: "p".to_owned(),
-        endpoints: Vec::new(),
-        servers: Vec::new(),
-        workers: Some(1),
-        balance: plain.clone(),
-        key: key.clone(),
-        cpu: 1.0,
-    };
+    let candidate = Pool { name: "p".to_owned(), workers: Some(1), balance: plain.clone(), key: key.clone(), ..Pool::default() };
     match Rule::from_pool(&candidate, pool.proxy) {
         Ok(rule) if rule.key.is_some() => (plain, key),
         Ok(_) => (plain, None),

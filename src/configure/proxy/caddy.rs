@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 
 use super::super::address::Address;
+use super::super::clients::ClientTests;
 use super::super::routes::{Sync, Target};
 use super::super::{ConfigureError, Context, OutputFile};
 use super::{ADMIN, PUBLIC, UPLOAD_MIB, Upstream, WAIT_SECONDS, heading, keys, name, over_target};
@@ -19,6 +20,7 @@ pub(super) fn files(
     let mut out = heading(context, "#", "Caddyfile");
     let _ = write!(out, "{SITE}\n\troute {{\n{}", access_rules());
     write_keys(&mut out, upstreams);
+    write_clients(&mut out, context);
     write_table(&mut out, context);
     for upstream in upstreams {
         write_upstream(&mut out, context, upstream, warnings)?;
@@ -48,8 +50,50 @@ fn write_keys(out: &mut String, upstreams: &[Upstream<'_>]) {
     }
 }
 
+/// For each pool of some clients a variable that is 1 for their requests, from one variable for each of the pool's lists.
+fn write_clients(out: &mut String, context: &Context<'_>) {
+    for index in context.routes.selecting_pools() {
+        let pool = &context.plan.pools[index];
+        let tests = ClientTests::new(pool, "[^ ]");
+        let _ = writeln!(out, "\t\t# The clients of the pool {}.", pool.name);
+        let mut lists: Vec<String> = Vec::new();
+        let mut list = |out: &mut String, kind: &str, source: &str, patterns: Vec<String>| {
+            if patterns.is_empty() {
+                return;
+            }
+            let _ = writeln!(out, "\t\tmap \"{source}\" {{wsim_{kind}{index}}} {{");
+            for pattern in patterns {
+                let _ = writeln!(out, "\t\t\t{} 1", quoted(&format!("~{pattern}")));
+            }
+            out.push_str("\t\t\tdefault 0\n\t\t}\n");
+            lists.push(format!("{{wsim_{kind}{index}}}"));
+        };
+        let (user_id, header) = ("{http.request.uri.query.user_id}", "{http.request.header.Authorization}");
+        let url_token = "{http.request.uri.query.access_token}";
+        if let Some(users) = &tests.users {
+            out.push_str("\t\t# A bridge names its user in user_id=; Synapse's own tokens contain the localpart in base64.\n");
+            list(out, "users", &format!("{user_id} {header}|{url_token}"), users.over_all());
+        }
+        list(out, "appservices", user_id, tests.appservices.clone());
+        list(out, "agents", "{http.request.header.User-Agent}", tests.agents.clone());
+        let tokens = tests.tokens_over_both();
+        list(out, "tokens", &format!("{header}|{url_token}"), tokens);
+        if !tests.addresses.is_empty() {
+            let networks = tests.addresses.join(" ");
+            let _ = write!(
+                out,
+                "\t\tvars wsim_addresses{index} 0\n\t\t@wsim_addresses{index} remote_ip {networks}\n\t\tvars @wsim_addresses{index} wsim_addresses{index} 1\n"
+            );
+            lists.push(format!("{{http.vars.wsim_addresses{index}}}"));
+        }
+        let all = "1".repeat(lists.len());
+        let _ = writeln!(out, "\t\tmap \"{}\" {{wsim_takes{index}}} {{\n\t\t\t{all} 1\n\t\t\tdefault 0\n\t\t}}", lists.concat());
+    }
+}
+
 fn write_table(out: &mut String, context: &Context<'_>) {
     let splits = context.routes.splits_syncs();
+    let selecting = context.routes.selecting_pools();
     if splits {
         out.push_str(INITIAL);
     }
@@ -57,9 +101,11 @@ fn write_table(out: &mut String, context: &Context<'_>) {
         out,
         "\t\t# Which requests go where: method, then path, the first line that matches. These are the rows of Synapse {}'s table of what\n\
          \t\t# workers may serve; rows of stream writers come first. Everything else goes to the main process.\n\
-         \t\tmap \"{{http.request.method}} {}{{http.request.uri}}\" {{wsim_upstream}} {{\n",
+         \t\tmap \"{{http.request.method}} {}{clients}{{http.request.uri}}\" {{wsim_upstream}} {{\n",
         context.plan.synapse,
-        if splits { "{wsim_sync} " } else { "" }
+        if splits { "{wsim_sync} " } else { "" },
+        clients = selecting.iter().map(|index| format!("{{wsim_takes{index}}}")).collect::<String>()
+            + if selecting.is_empty() { "" } else { " " },
     );
     let mut group = "";
     for rule in &context.routes.rules {
@@ -72,6 +118,8 @@ fn write_table(out: &mut String, context: &Context<'_>) {
             (true, Sync::Initial) => "initial ",
             (true, Sync::Any) => "[^ ]+ ",
         };
+        let clients: String = selecting.iter().map(|index| if rule.clients == Some(*index) { '1' } else { '.' }).collect();
+        let kind = &if selecting.is_empty() { kind.to_owned() } else { format!("{kind}{clients} ") };
         let _ = writeln!(out, "\t\t\t{} {}", quoted(&format!("~{}", over_target(rule, kind))), name(context.plan, &rule.target));
     }
     let _ = writeln!(out, "\t\t\tdefault {}\n\t\t}}", name(context.plan, &Target::Main));

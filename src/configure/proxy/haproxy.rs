@@ -6,11 +6,12 @@
 use std::fmt::Write as _;
 
 use super::super::address::Address;
+use super::super::clients::ClientTests;
 use super::super::routes::{Rule, Sync, Target};
 use super::super::{ConfigureError, Context, OutputFile};
 use super::{ADMIN, PUBLIC, UPLOAD_MIB, Upstream, WAIT_SECONDS, heading, keys, name};
 use wsim_balance::Algorithm;
-use wsim_plan::{Key, Pool, Rule as BalanceRule};
+use wsim_plan::{Key, Plan, Pool, Rule as BalanceRule};
 
 pub(super) fn files(context: &Context<'_>, upstreams: &[Upstream<'_>]) -> Result<Vec<OutputFile>, ConfigureError> {
     let mut out = heading(context, "#", "HAProxy");
@@ -52,7 +53,34 @@ fn write_frontend(out: &mut String, context: &Context<'_>, upstreams: &[Upstream
     if context.routes.splits_syncs() {
         out.push_str(INITIAL);
     }
+    write_clients(out, context);
     write_table(out, context);
+}
+
+/// For each pool of some clients an acl for each of its lists.
+fn write_clients(out: &mut String, context: &Context<'_>) {
+    for index in context.routes.selecting_pools() {
+        let pool = &context.plan.pools[index];
+        let tests = ClientTests::new(pool, ".");
+        let _ = writeln!(out, "    # The clients of the pool {}.", pool.name);
+        let mut list = |kind: &str, sample: &str, values: &[String]| {
+            for value in values {
+                let _ = writeln!(out, "    acl wsim_{kind}{index} {sample} {}", quoted(value));
+            }
+        };
+        let bearer = |tokens: &[String]| tokens.iter().map(|token| format!("Bearer {token}")).collect::<Vec<_>>();
+        if let Some(users) = &tests.users {
+            list("users", "url_param(user_id) -m reg --", &users.user_id);
+            list("users", "req.fhdr(authorization) -m beg", &bearer(&users.tokens));
+            list("users", "url_param(access_token) -m beg", &users.tokens);
+        }
+        list("appservices", "url_param(user_id) -m reg --", &tests.appservices);
+        list("agents", "req.fhdr(user-agent) -m reg --", &tests.agents);
+        list("addresses", "src", &tests.addresses);
+        list("tokens", "req.fhdr(authorization) -m beg", &bearer(&tests.tokens));
+        list("tokens", "url_param(access_token) -m beg", &tests.tokens);
+        out.push('\n');
+    }
 }
 
 fn write_keys(out: &mut String, upstreams: &[Upstream<'_>]) {
@@ -85,13 +113,17 @@ fn write_table(out: &mut String, context: &Context<'_>) {
             group = &rule.group;
             let _ = writeln!(out, "    # {group}");
         }
-        let _ = writeln!(out, "    use_backend {} if {}", name(context.plan, &rule.target), condition(rule));
+        let _ = writeln!(out, "    use_backend {} if {}", name(context.plan, &rule.target), condition(rule, context.plan));
     }
     let _ = writeln!(out, "    default_backend {}", name(context.plan, &Target::Main));
 }
 
-fn condition(rule: &Rule) -> String {
+fn condition(rule: &Rule, plan: &Plan) -> String {
     let mut words = Vec::new();
+    if let Some(index) = rule.clients {
+        let lists = plan.pools[index].client_lists();
+        words.extend(lists.iter().filter(|(_, list)| !list.is_empty()).map(|(kind, _)| format!("wsim_{kind}{index}")));
+    }
     if !rule.methods.is_empty() {
         let methods: Vec<&str> = rule.methods.iter().map(|method| method.name()).collect();
         words.push(format!("{{ method {} }}", methods.join(" ")));

@@ -60,7 +60,8 @@ impl Upstream<'_> {
                     }
                     _ => "Any worker can serve any of these requests.".to_owned(),
                 };
-                format!("{}. {what}", self.groups(context).join(", "))
+                let clients = self.pool.as_ref().map(|(pool, _)| clients(pool)).unwrap_or_default();
+                format!("{}{clients}. {what}", self.groups(context).join(", "))
             }
             Target::Writers(_) => {
                 format!("Writes the stream of {}: these requests must reach a writer.", self.groups(context).join(", "))
@@ -78,6 +79,14 @@ impl Upstream<'_> {
         }
         groups
     }
+}
+
+/// Whose requests a pool takes, for a comment.
+fn clients(pool: &Pool) -> String {
+    let lists = pool.client_lists();
+    let lists: Vec<String> =
+        lists.iter().filter(|(_, list)| !list.is_empty()).map(|(kind, list)| format!("{kind} {}", list.join(", "))).collect();
+    if lists.is_empty() { String::new() } else { format!(", only of {}", lists.join("; ")) }
 }
 
 fn subject(key: &Key) -> String {
@@ -205,7 +214,7 @@ mod tests {
 
     fn rule(pattern: &str, methods: &[Method]) -> Rule {
         let (target, group) = (Target::Main, "own".to_owned());
-        Rule { pattern: pattern.to_owned(), methods: methods.to_vec(), sync: Sync::Any, target, group, stream: None }
+        Rule { pattern: pattern.to_owned(), methods: methods.to_vec(), sync: Sync::Any, clients: None, target, group, stream: None }
     }
 
     #[test]

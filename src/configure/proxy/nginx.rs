@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use super::super::clients::ClientTests;
 use super::super::routes::{Rule, Sync, Target};
 use super::super::{ConfigureError, Context, OutputFile};
 use super::{ADMIN, PUBLIC, UPLOAD_MIB, Upstream, WAIT_SECONDS, heading, keys, name};
@@ -18,6 +19,7 @@ pub(super) fn files(context: &Context<'_>, upstreams: &[Upstream<'_>]) -> Result
     maps.push_str(LOG_FORMAT);
     maps.push_str(RAW_PATH);
     write_keys(&mut maps, upstreams);
+    write_clients(&mut maps, context);
     write_table(&mut maps, context);
     for upstream in upstreams {
         write_upstream(&mut maps, context, upstream)?;
@@ -50,8 +52,48 @@ fn write_keys(out: &mut String, upstreams: &[Upstream<'_>]) {
     }
 }
 
+/// For each pool of some clients a variable that is 1 for their requests, from one variable for each of the pool's lists.
+fn write_clients(out: &mut String, context: &Context<'_>) {
+    for index in context.routes.selecting_pools() {
+        let pool = &context.plan.pools[index];
+        let tests = ClientTests::new(pool, "[^ ]");
+        let _ = write!(out, "\n# The clients of the pool {}.\n", pool.name);
+        let mut lists: Vec<String> = Vec::new();
+        let mut list = |out: &mut String, kind: &str, source: &str, patterns: Vec<String>| {
+            if patterns.is_empty() {
+                return;
+            }
+            let _ = writeln!(out, "map \"{source}\" $wsim_{kind}{index} {{\n    default 0;");
+            for pattern in patterns {
+                let _ = writeln!(out, "    \"~{}\" 1;", quoted(&pattern));
+            }
+            out.push_str("}\n");
+            lists.push(format!("$wsim_{kind}{index}"));
+        };
+        if let Some(users) = &tests.users {
+            out.push_str("# A bridge names its user in user_id=; Synapse's own tokens contain the localpart in base64.\n");
+            list(out, "users", "$arg_user_id $http_authorization|$arg_access_token", users.over_all());
+        }
+        list(out, "appservices", "$arg_user_id", tests.appservices.clone());
+        list(out, "agents", "$http_user_agent", tests.agents.clone());
+        let tokens = tests.tokens_over_both();
+        list(out, "tokens", "$http_authorization|$arg_access_token", tokens);
+        if !tests.addresses.is_empty() {
+            let _ = writeln!(out, "geo $wsim_addresses{index} {{\n    default 0;");
+            for network in tests.addresses {
+                let _ = writeln!(out, "    {network} 1;");
+            }
+            out.push_str("}\n");
+            lists.push(format!("$wsim_addresses{index}"));
+        }
+        let all = "1".repeat(lists.len());
+        let _ = writeln!(out, "map \"{}\" $wsim_takes{index} {{\n    default 0;\n    {all} 1;\n}}", lists.concat());
+    }
+}
+
 fn write_table(out: &mut String, context: &Context<'_>) {
     let (plan, routes) = (context.plan, context.routes);
+    let selecting = routes.selecting_pools();
     let mut splits: Vec<(String, String)> = Vec::new();
     let mut lines = String::new();
     let mut group = "";
@@ -59,7 +101,9 @@ fn write_table(out: &mut String, context: &Context<'_>) {
         let mut target = name(plan, &rule.target);
         if rule.sync == Sync::Initial {
             // The next rule has the same pattern and matches the other syncs: both become one line with a variable.
-            let other = routes.rules[index + 1..].iter().find(|other| other.pattern == rule.pattern && other.sync == Sync::Any);
+            let same = |other: &&Rule| other.pattern == rule.pattern && other.sync == Sync::Any;
+            let after = &routes.rules[index + 1..];
+            let other = after.iter().filter(same).find(|other| other.clients.is_none() || other.clients == rule.clients);
             let split = (target, other.map_or_else(|| name(plan, &Target::Main), |other| name(plan, &other.target)));
             let number = splits.iter().position(|known| *known == split).unwrap_or_else(|| {
                 splits.push(split);
@@ -71,7 +115,7 @@ fn write_table(out: &mut String, context: &Context<'_>) {
             group = &rule.group;
             let _ = writeln!(lines, "    # {group}");
         }
-        let _ = writeln!(lines, "    \"~{}\" {target};", quoted(&expression(rule)));
+        let _ = writeln!(lines, "    \"~{}\" {target};", quoted(&expression(rule, &selecting)));
     }
     for (number, (initial, other)) in splits.iter().enumerate() {
         let _ = write!(
@@ -84,14 +128,21 @@ fn write_table(out: &mut String, context: &Context<'_>) {
         out,
         "\n# Which requests go where: method, then path, the first line that matches. These are the rows of Synapse {}'s table of what\n\
          # workers may serve; rows of stream writers come first. Everything else goes to the main process.\n\
-         map \"$request_method $wsim_path\" $wsim_upstream {{\n    default {};\n{lines}}}\n",
+         map \"{}$request_method $wsim_path\" $wsim_upstream {{\n    default {};\n{lines}}}\n",
         plan.synapse,
+        if selecting.is_empty() {
+            String::new()
+        } else {
+            selecting.iter().map(|index| format!("${{wsim_takes{index}}}")).collect::<String>() + " "
+        },
         name(plan, &Target::Main)
     );
 }
 
-/// Method and path as one expression.
-fn expression(rule: &Rule) -> String {
+/// Method and path as one expression, after a digit for each of the pools that select clients.
+fn expression(rule: &Rule, selecting: &[usize]) -> String {
+    let clients: String = selecting.iter().map(|index| if rule.clients == Some(*index) { '1' } else { '.' }).collect();
+    let clients = if clients.is_empty() { clients } else { clients + " " };
     let methods: Vec<&str> = rule.methods.iter().map(|method: &Method| method.name()).collect();
     let method = match methods.as_slice() {
         [] => "[^ ]+".to_owned(),
@@ -101,8 +152,8 @@ fn expression(rule: &Rule) -> String {
     let parts: Vec<String> =
         rule.alternatives().into_iter().map(|(anchored, rest)| if anchored { rest } else { format!(".*{rest}") }).collect();
     match parts.as_slice() {
-        [one] => format!("^{method} {one}"),
-        several => format!("^{method} (?:{})", several.join("|")),
+        [one] => format!("^{clients}{method} {one}"),
+        several => format!("^{clients}{method} (?:{})", several.join("|")),
     }
 }
 

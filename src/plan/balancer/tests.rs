@@ -9,6 +9,7 @@ fn algorithm(kind: ProxyKind, release: Option<&str>, balance: &str, key: Option<
         balance: balance.to_owned(),
         key: key.map(str::to_owned),
         cpu: 1.0,
+        ..Pool::default()
     };
     let proxy = Proxy { kind, processes: 1, release: release.map(str::to_owned) };
     let plan = Plan {

@@ -167,11 +167,40 @@ fn probable_mistakes_give_warnings() {
         "no release's worker document lists",
         "names client_other, which only the main process serves",
         "waiting long polls count too",
-        "for some methods only",
         "/messages stays on the main process",
     ] {
         assert!(warnings.contains(part), "{part}\n{warnings}");
     }
+}
+
+#[test]
+fn faults_in_lists_of_clients_and_patterns_beyond_the_path_name_the_way_out() {
+    let with = |line: &str| {
+        let text = EXAMPLE.replacen("balance = ", &format!("{line}\nbalance = "), 1);
+        Plan::from_toml(&text, "p").map(|_| ()).unwrap_err().to_string()
+    };
+    for (line, message) in [
+        ("users = []", "the list is empty: leave it out"),
+        ("user = [\"@a:b\"]", "unknown field `user`"),
+        ("users = [\"alice\"]", "pool \"sync\": users: \"alice\" is no user"),
+        ("addresses = [\"10.0.0.0/40\"]", "pool \"sync\": addresses: \"10.0.0.0/40\" has no number of bits from 0 to 32"),
+        ("agents = [\"a\", \"a\"]", "agents: \"a\" is listed twice"),
+        ("tokens = [\"syt_YWxpY2U_secret\"]", "tokens: a whole token is a secret"),
+    ] {
+        assert!(with(line).contains(message), "{line}: {}", with(line));
+    }
+    assert!(
+        with("users = [\"alice\"]")
+            .starts_with(&format!("p:{}: ", EXAMPLE.lines().position(|line| line.starts_with("balance")).unwrap() + 1))
+    );
+    let pattern = |pattern: &str| {
+        let text = EXAMPLE.replace(r#"["sync"]"#, &format!("[{{pattern = {pattern:?}}}]"));
+        Plan::from_toml(&text, "p").map(|_| ()).map_err(|error| error.to_string())
+    };
+    let fault = pattern("user_id=").unwrap_err();
+    assert!(fault.contains("never matches") && fault.contains("appservices = [\"@_bridge_*\"]"), "{fault}");
+    assert!(pattern("^/sync\\?since=").unwrap_err().contains("match the path"));
+    assert!(pattern("^/_matrix/(a=b|c)").is_ok());
 }
 
 #[test]
@@ -211,8 +240,9 @@ fn any_pool() -> impl Strategy<Value = Pool> {
         prop::collection::vec(1..1000_u32, 8),
         prop::sample::select(rules),
         0.001..16.0_f64,
+        any_clients(),
     )
-        .prop_map(|(endpoints, workers, addresses, weights, (balance, key), cpu)| Pool {
+        .prop_map(|(endpoints, workers, addresses, weights, (balance, key), cpu, clients)| Pool {
             name: String::new(),
             endpoints,
             servers: if addresses {
@@ -224,6 +254,29 @@ fn any_pool() -> impl Strategy<Value = Pool> {
             balance: balance.to_owned(),
             key: key.map(str::to_owned),
             cpu,
+            ..clients
+        })
+}
+
+/// A pool with lists of clients only.
+fn any_clients() -> impl Strategy<Value = Pool> {
+    let list = |texts: &'static [&'static str]| {
+        prop::sample::subsequence(texts, 0..=texts.len()).prop_map(|texts| texts.into_iter().map(str::to_owned).collect::<Vec<_>>())
+    };
+    (
+        list(&["@_telegram_*", "@alice:example.org", "*:example.org"]),
+        list(&["@_irc_*", "*"]),
+        list(&["mautrix-*", "Element X", "matrix-appservice-*"]),
+        list(&["10.0.0.0/8", "2001:db8::/32", "192.0.2.7"]),
+        list(&["syt_*", "mct_*"]),
+    )
+        .prop_map(|(users, appservices, agents, addresses, tokens)| Pool {
+            users,
+            appservices,
+            agents,
+            addresses,
+            tokens,
+            ..Pool::default()
         })
 }
 
