@@ -4,6 +4,7 @@
 //! request that it announces, as a proxy routes it.
 
 use super::Endpoint;
+use super::between_processes;
 
 /// The class of a path that no row matches, in the order of the first endpoint ids, which are the same for every table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,17 +34,28 @@ pub(super) enum Class {
     Health,
     /// `/_synapse/metrics`.
     Metrics,
-    /// Traffic between Synapse's own processes.
+    /// Traffic between Synapse's own processes that the main process serves, or that no list below names.
     Replication,
     /// Other paths below `/_matrix`.
     MatrixOther,
     /// Other paths below `/_synapse`.
     SynapseOther,
+    /// The classes of traffic between Synapse's own processes that a stream's writer serves: [`between_processes`](super::between_processes).
+    Presence,
+    SendEvents,
+    FederationEvents,
+    CurrentState,
+    Typing,
+    ToDevice,
+    Receipts,
+    AccountData,
+    DeviceLists,
+    PushRules,
 }
 
 impl Class {
     /// All classes in the order of their numbers.
-    pub(super) const ALL: [Self; 15] = [
+    pub(super) const ALL: [Self; 25] = [
         Self::Invalid,
         Self::NotMatrix,
         Self::SlidingSync,
@@ -59,6 +71,16 @@ impl Class {
         Self::Replication,
         Self::MatrixOther,
         Self::SynapseOther,
+        Self::Presence,
+        Self::SendEvents,
+        Self::FederationEvents,
+        Self::CurrentState,
+        Self::Typing,
+        Self::ToDevice,
+        Self::Receipts,
+        Self::AccountData,
+        Self::DeviceLists,
+        Self::PushRules,
     ];
 
     pub(super) const fn group(self) -> &'static str {
@@ -75,7 +97,17 @@ impl Class {
             Self::WellKnown => "well_known",
             Self::Health => "health",
             Self::Metrics => "metrics",
-            Self::Replication => "replication",
+            Self::Replication
+            | Self::Presence
+            | Self::SendEvents
+            | Self::FederationEvents
+            | Self::CurrentState
+            | Self::Typing
+            | Self::ToDevice
+            | Self::Receipts
+            | Self::AccountData
+            | Self::DeviceLists
+            | Self::PushRules => REPLICATION,
             Self::MatrixOther => "matrix_other",
             Self::SynapseOther => "synapse_other",
         }
@@ -83,14 +115,15 @@ impl Class {
 
     /// The endpoint of the class, with no worker.
     pub(super) fn endpoint(self) -> Endpoint {
+        let kind = between_processes::KINDS.iter().find(|kind| kind.class == self);
         Endpoint {
             group: self.group().to_owned(),
             workers: Vec::new(),
-            stream: None,
+            stream: kind.map(|kind| kind.stream.to_owned()),
             condition: None,
             any_worker: false,
-            pattern: None,
-            internal: self == Self::Replication,
+            pattern: kind.map(|kind| kind.pattern.to_owned()),
+            internal: self.group() == REPLICATION,
         }
     }
 
@@ -130,12 +163,17 @@ impl Class {
     }
 
     fn of_synapse(path: &[u8]) -> Self {
-        [(&b"/admin"[..], Self::Admin), (b"/client", Self::Sso), (b"/replication", Self::Replication), (b"/metrics", Self::Metrics)]
+        if let Some(rest) = below(path, b"/replication") {
+            return between_processes::class_of(rest);
+        }
+        [(&b"/admin"[..], Self::Admin), (b"/client", Self::Sso), (b"/metrics", Self::Metrics)]
             .into_iter()
             .find_map(|(folder, class)| below(path, folder).map(|_| class))
             .unwrap_or(Self::SynapseOther)
     }
 }
+
+const REPLICATION: &str = "replication";
 
 /// The rest of `path` after `folder`: empty, or starting with a slash.
 fn below<'p>(path: &'p [u8], folder: &[u8]) -> Option<&'p [u8]> {

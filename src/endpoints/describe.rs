@@ -51,7 +51,7 @@ impl Endpoint {
     /// The group, with its description where the pattern does not show which requests are meant.
     #[must_use]
     pub fn describe_group(&self) -> String {
-        let is_own_class = self.pattern.is_none() || self.group == "initial_sync";
+        let is_own_class = self.pattern.is_none() || self.internal || self.group == "initial_sync";
         match groups::find(&self.group).filter(|_| is_own_class) {
             Some(group) => format!("{} ({})", group.id, group.description),
             None => self.group.clone(),

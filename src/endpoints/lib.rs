@@ -14,6 +14,7 @@
 use serde::{Serialize, Serializer};
 
 mod automaton;
+pub mod between_processes;
 mod classes;
 mod classifier;
 pub mod describe;
@@ -125,7 +126,7 @@ pub struct Endpoint {
     /// or the table says so). False for a stream row that only its writer or the main process may serve, and for requests
     /// that only the main process serves.
     pub any_worker: bool,
-    /// The pattern that matched; `None` for wsim's own classes.
+    /// The pattern that matched; `None` for wsim's own classes, except those between processes that a stream's writer serves.
     pub pattern: Option<String>,
     /// Traffic between Synapse processes: never client traffic.
     pub internal: bool,

@@ -186,7 +186,7 @@ fn conditions_stay_with_the_endpoint() {
 fn a_path_in_no_row_goes_to_the_main_process_or_to_none() {
     let cases = [
         (Get, "/_synapse/admin/v1/server_version", "admin"),
-        (Post, "/_synapse/replication/presence_set_state/x", "replication"),
+        (Post, "/_synapse/replication/remote_join/x", "replication"),
         (Get, "/_synapse/client/unlisted", "sso"),
         (Get, "/_matrix/key/v2/server", "key_server"),
         (Get, "/.well-known/matrix/server", "well_known"),
