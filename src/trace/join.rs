@@ -8,6 +8,7 @@ use std::collections::{HashMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+use super::clocks::clock_offset_us;
 use super::request::{NameId, Request, flag};
 use super::store::Trace;
 
@@ -28,6 +29,14 @@ pub struct JoinFacts {
     pub synapse_only: u64,
     /// The part of `joined` found by a request id in both logs; the others were found by method, target and time.
     pub by_request_id: u64,
+    /// How far the proxy's clock is behind Synapse's, µs; the proxy's requests were moved by that. 0 if the clocks agree or nothing tells.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub clock_offset_us: i64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(offset: &i64) -> bool {
+    *offset == 0
 }
 
 /// Joins a sealed trace. A trace with lines of one side only is returned unchanged, with `None`.
@@ -35,8 +44,16 @@ pub fn join(trace: Trace) -> (Trace, Option<JoinFacts>) {
     if !(trace.any_has(flag::PROXY) && trace.any_has(flag::SYNAPSE)) {
         return (trace, None);
     }
+    let clock_offset_us = clock_offset_us(&trace).unwrap_or(0);
+    let trace = match clock_offset_us {
+        0 => trace,
+        _ => trace.filter_map(|request| {
+            let by = if is_proxy(&request) { clock_offset_us } else { 0 };
+            Some(Request { arrival_us: request.arrival_us.saturating_add(by), ..request })
+        }),
+    };
     let window_us = if trace.any_has(flag::NO_DURATION) { WINDOW_WITHOUT_DURATIONS_US } else { WINDOW_US };
-    let mut joiner = Joiner { window_us, ..Joiner::default() };
+    let mut joiner = Joiner { window_us, facts: JoinFacts { clock_offset_us, ..JoinFacts::default() }, ..Joiner::default() };
     let mut joined = Trace::new();
     let (names, requests) = trace.into_parts();
     for request in requests {
@@ -48,11 +65,11 @@ pub fn join(trace: Trace) -> (Trace, Option<JoinFacts>) {
     (joined, Some(joiner.facts))
 }
 
-fn is_proxy(request: &Request) -> bool {
+pub(crate) fn is_proxy(request: &Request) -> bool {
     request.has(flag::PROXY) && !request.has(flag::SYNAPSE)
 }
 
-fn is_synapse(request: &Request) -> bool {
+pub(crate) fn is_synapse(request: &Request) -> bool {
     request.has(flag::SYNAPSE) && !request.has(flag::PROXY) && !request.has(flag::INTERNAL)
 }
 
@@ -220,7 +237,7 @@ fn distance_us(a: &Request, b: &Request) -> u64 {
     apart + status + size + peer
 }
 
-fn end_us(request: &Request) -> i64 {
+pub(crate) fn end_us(request: &Request) -> i64 {
     let duration =
         if is_proxy(request) { i64::from(request.proxy_us) } else { i64::from(request.wall_us) + i64::from(request.send_us.max(0)) };
     request.arrival_us.saturating_add(duration)
@@ -262,7 +279,7 @@ const UPSTREAM_ODDS: u32 = 10;
 const TRIES_MAX: usize = 8;
 
 /// Lines of this distance or more are not the same request: stamps of whole seconds differ by one at most.
-const DISTANCE_MAX_US: u64 = 2_600_000;
+pub(crate) const DISTANCE_MAX_US: u64 = 2_600_000;
 
 #[cfg(test)]
 mod tests {

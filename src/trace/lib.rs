@@ -6,7 +6,9 @@ pub mod anonymise;
 #[cfg(test)]
 mod any_request;
 mod chunk;
+mod clocks;
 mod draw;
+pub mod foreign;
 pub mod ingest;
 pub mod join;
 pub mod names;
@@ -17,6 +19,7 @@ mod pseudonym;
 mod query;
 pub mod reclassify;
 pub mod request;
+mod served_by;
 pub mod server_names;
 pub mod store;
 pub mod table;
@@ -24,5 +27,6 @@ mod template;
 
 pub use names::Names;
 pub use request::{NameId, Request, flag};
+pub use served_by::ServedBy;
 pub use server_names::ServerNames;
 pub use store::Trace;

@@ -101,6 +101,9 @@ pub mod flag {
     pub const NO_DURATION: u16 = 1 << 11;
     /// A proxy tried more than one upstream.
     pub const RETRIED: u16 = 1 << 12;
+    /// In a proxy's log only, and never at Synapse: the proxy answered it, or another program behind the same proxy. See
+    /// [`foreign`](super::super::foreign).
+    pub const FOREIGN: u16 = 1 << 13;
 }
 
 impl Request {

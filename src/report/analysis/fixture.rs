@@ -149,6 +149,7 @@ fn facts() -> RunFacts {
             proxy_only: 27_306,
             synapse_only: 0,
             by_request_id: 5_840_001,
+            clock_offset_us: 0,
         }),
         assumptions: vec!["nginx stamps are taken at the end of a request; arrival is the stamp less the duration.".to_owned()],
         next: vec![NextStep {

@@ -7,6 +7,7 @@ use super::identify::{Identified, Wants};
 use super::kept_names::{KeptNames, OtherNames};
 use super::line_tally::{LineTally, count_doubled_hours};
 use super::open::Feed;
+use super::same_requests::{SameRequests, SeenRequests, Sketches};
 use super::worker::Worker;
 use super::{IngestConfig, IngestError, Outcome, Progress, UserKeys};
 use crate::draw::Spreader;
@@ -37,7 +38,7 @@ pub(super) fn run(sources: &[Source], config: &IngestConfig, classifier: &Classi
     let feed = Feed::new(sources, config, progress);
     let (sender, batches) = sync_channel::<Batch>(threads * 4);
     let wants = Wants { templates: true, join: sources.len() > 1 };
-    let (trace, other_names, parts, user_keys, server_names) = std::thread::scope(|scope| {
+    let (built, user_keys, server_names) = std::thread::scope(|scope| {
         let feed = &feed;
         let workers: Vec<_> = (0..threads)
             .map(|thread| {
@@ -80,9 +81,10 @@ pub(super) fn run(sources: &[Source], config: &IngestConfig, classifier: &Classi
             server_names.add(names);
         }
         #[expect(clippy::expect_used, reason = "a panic in a thread is a defect and is propagated")]
-        let (trace, other_names, parts) = building.join().expect("the builder thread panicked");
-        (trace, other_names, parts, user_keys, server_names)
+        let built = building.join().expect("the builder thread panicked");
+        (built, user_keys, server_names)
     });
+    let Built { trace, other_names, tallies: parts, same_requests } = built;
     let (mut tallies, partial) = feed.finish()?;
     for (number, part) in parts {
         if let Some(whole) = tallies.get_mut(number as usize) {
@@ -90,11 +92,11 @@ pub(super) fn run(sources: &[Source], config: &IngestConfig, classifier: &Classi
         }
     }
     count_doubled_hours(&mut tallies);
-    Ok(Outcome { tallies, trace: Some(trace), user_keys, server_names, other_names, partial })
+    Ok(Outcome { tallies, trace: Some(trace), user_keys, server_names, other_names, same_requests, partial })
 }
 
 /// Receives batches in any order and adds them in their sequence.
-fn build(batches: &Receiver<Batch>, threads: usize, seed: u64, dedupe: bool) -> (Trace, OtherNames, HashMap<u32, LineTally>) {
+fn build(batches: &Receiver<Batch>, threads: usize, seed: u64, dedupe: bool) -> Built {
     let mut builder = Builder::new(threads, seed, dedupe);
     let mut pending: BTreeMap<u64, Batch> = BTreeMap::new();
     let mut next = 0;
@@ -108,13 +110,22 @@ fn build(batches: &Receiver<Batch>, threads: usize, seed: u64, dedupe: bool) -> 
     builder.finish()
 }
 
+/// All that was read.
+struct Built {
+    trace: Trace,
+    other_names: OtherNames,
+    tallies: HashMap<u32, LineTally>,
+    same_requests: Vec<SameRequests>,
+}
+
 struct Builder {
     trace: Trace,
     names: KeptNames,
     spreader: Spreader,
     ready: Vec<Request>,
     seed: u64,
-    seen: Option<Seen>,
+    seen: Option<(Seen, SeenRequests)>,
+    sketches: Sketches,
     /// By file.
     tallies: HashMap<u32, LineTally>,
 }
@@ -127,7 +138,8 @@ impl Builder {
             spreader: Spreader::default(),
             ready: Vec::new(),
             seed,
-            seen: dedupe.then(Seen::default),
+            seen: dedupe.then(Default::default),
+            sketches: Sketches::default(),
             tallies: HashMap::new(),
         }
     }
@@ -136,13 +148,20 @@ impl Builder {
         self.names.add(batch.thread, &batch.names, batch.forgotten);
         let mut tally = batch.tally;
         for (row, (mut request, coarse)) in batch.rows.into_iter().enumerate() {
-            if let Some(seen) = &mut self.seen
+            if let Some((seen, _)) = &mut self.seen
                 && seen.is_duplicate(batch.file, batch.lines[row])
             {
                 tally.duplicates += 1;
                 continue;
             }
             self.names.adopt(batch.thread, &mut request, &mut self.trace.names);
+            if let Some((_, seen)) = &mut self.seen
+                && seen.is_duplicate(batch.file, &request, coarse.is_some())
+            {
+                tally.duplicates += 1;
+                continue;
+            }
+            self.sketches.observe(batch.file, &request, coarse.is_some());
             match coarse {
                 Some(stamp) => self.spreader.push(request, stamp, self.seed, &mut self.ready),
                 None => self.trace.push(request),
@@ -154,13 +173,13 @@ impl Builder {
         self.tallies.entry(batch.file).or_default().add(tally);
     }
 
-    fn finish(mut self) -> (Trace, OtherNames, HashMap<u32, LineTally>) {
+    fn finish(mut self) -> Built {
         self.spreader.flush(self.seed, &mut self.ready);
         for request in self.ready.drain(..) {
             self.trace.push(request);
         }
         self.trace.seal();
-        (self.trace, self.names.others, self.tallies)
+        Built { trace: self.trace, other_names: self.names.others, tallies: self.tallies, same_requests: self.sketches.pairs() }
     }
 }
 

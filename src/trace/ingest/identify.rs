@@ -4,6 +4,7 @@
 
 use super::kept_names::{STAND_IN, StandIns};
 use crate::draw::CoarseStamp;
+use crate::foreign::is_foreign_class;
 use crate::names::{Names, pseudonym_of_token};
 use crate::query::{Parameter, Query};
 use crate::request::{NameId, Request, flag};
@@ -83,6 +84,8 @@ const PATHS: usize = 4096;
 pub(super) struct Identifier<'c> {
     classifier: &'c Classifier,
     traits: Vec<EndpointTraits>,
+    /// Whether Synapse has no part in a class.
+    foreign: Vec<bool>,
     wants: Wants,
     scratch: Vec<u8>,
     stand_ins: StandIns,
@@ -102,6 +105,7 @@ impl<'c> Identifier<'c> {
         Self {
             classifier,
             traits: classifier.endpoints().iter().map(|endpoint| endpoint.traits()).collect(),
+            foreign: classifier.endpoints().iter().map(is_foreign_class).collect(),
             wants,
             scratch: Vec::with_capacity(256),
             stand_ins: StandIns::default(),
@@ -136,6 +140,9 @@ impl<'c> Identifier<'c> {
         let cost = record.cost.unwrap_or_default();
         let timeout_ms = if traits.polls { timeout_ms(&query) } else { 0 };
         let flags = flags_of(record, &query, traits, timeout_ms > 0, file) | if query_text.is_empty() { 0 } else { flag::QUERY };
+        let foreign = flags & flag::PROXY != 0
+            && (self.foreign.get(usize::from(endpoint.0)).copied().unwrap_or(false) || (file.upstreams_logged && record.upstream.is_none()));
+        let flags = if foreign { flags | flag::FOREIGN } else { flags };
         let agent = record.agent.as_deref().map_or(NameId::NONE, |agent| names.intern(family(agent)));
         let (user, peer) = self.user_and_peer(record, &query, traits.federation, agent, names);
         if let Some(servers) = &mut self.servers {
@@ -332,6 +339,8 @@ pub(super) struct FileFacts {
     pub process: String,
     /// Whether targets come with their query string.
     pub queries_logged: bool,
+    /// Whether lines name the upstream that answered, so that a line without one is a request that the proxy answered itself.
+    pub upstreams_logged: bool,
 }
 
 /// Collects the server names of a record that are not in its path.

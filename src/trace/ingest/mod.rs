@@ -16,6 +16,7 @@ mod kept_names;
 mod line_tally;
 mod open;
 mod passes;
+mod same_requests;
 mod worker;
 
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 pub use identify::UserKeys;
 pub use kept_names::OtherNames;
 pub use line_tally::{LineTally, MalformedExample};
+pub use same_requests::SameRequests;
 
 use crate::{Names, Request, ServerNames, Trace};
 use wsim_endpoints::Classifier;
@@ -40,7 +42,7 @@ pub struct IngestConfig {
     pub to_us: Option<i64>,
     /// Seed of the sub-second parts that are drawn.
     pub seed: u64,
-    /// Leave out lines that an earlier file has too.
+    /// Leave out requests that an earlier file has too, in whatever format.
     pub dedupe: bool,
     /// Worker threads; at least one.
     pub threads: usize,
@@ -82,6 +84,8 @@ pub struct Outcome {
     pub server_names: ServerNames,
     /// Requests whose names were not kept, because there are too many.
     pub other_names: OtherNames,
+    /// Inputs that hold the same requests; empty if requests were not to be kept.
+    pub same_requests: Vec<SameRequests>,
     /// Reading was interrupted.
     pub partial: bool,
 }

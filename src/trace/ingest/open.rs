@@ -203,8 +203,8 @@ impl Opening<'_> {
         tally.reason.clone_from(&detection.reason);
         tally.stamp_note.clone_from(&detection.stamp_note);
         let mut parser = detection.parser;
-        let queries_logged = queries_logged(&sample, parser.as_mut());
-        let facts = FileFacts { number: self.number, process: process_name(source), queries_logged };
+        let (queries_logged, upstreams_logged) = what_is_logged(&sample, parser.as_mut());
+        let facts = FileFacts { number: self.number, process: process_name(source), queries_logged, upstreams_logged };
         let file = Arc::new(OpenFile { facts, parser: Mutex::new(parser) });
         Ok(Opened::Log { file, blocks, first: Some(first) })
     }
@@ -281,17 +281,19 @@ fn sample(block: &[u8]) -> Vec<&[u8]> {
     sample
 }
 
-/// False if there are many client requests and none has a query: a `/sync` without `since` then need not be an initial sync.
-fn queries_logged(sample: &[&[u8]], parser: &mut dyn Parser) -> bool {
-    let (mut matrix, mut with_query) = (0, 0);
+/// Whether queries and upstreams are logged. Queries are not if there are many client requests and none has one: a `/sync` without
+/// `since` then need not be an initial sync. Upstreams are if any line of the sample names one.
+fn what_is_logged(sample: &[&[u8]], parser: &mut dyn Parser) -> (bool, bool) {
+    let (mut matrix, mut with_query, mut upstreams) = (0, 0, false);
     for line in sample {
         if let Line::Request(record) = parser.parse(line) {
+            upstreams |= record.upstream.is_some();
             let Some(target) = target::split(&record.target) else { continue };
             matrix += usize::from(target.path.starts_with(b"/_matrix/client/"));
             with_query += usize::from(target.query.is_some_and(|query| !query.is_empty()));
         }
     }
-    with_query > 0 || matrix < 20
+    (with_query > 0 || matrix < 20, upstreams)
 }
 
 /// `synapse-generic_worker1.json.log.2.gz` -> `generic_worker1`; `homeserver.log` -> `main`.
