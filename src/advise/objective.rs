@@ -1,8 +1,11 @@
-//! What a plan has to satisfy, as a type and as text: `p95 work < 500ms, p99 sync < 2s, busy < 70%`.
+//! What a plan has to satisfy, as a type and as text: `p95 work < 500ms, p99 sync < 2s, busy < 70%, connections < 80%`.
+//!
+//! Whatever the objective, a plan under which work piles up does not meet it: that is judged with the plans, not here.
 //!
 //! ```text
 //! OBJECTIVE  TERM, TERM and TERM …
 //! TERM       busy < 70%                          every process, in its busiest five minutes
+//!            connections < 80%                   the database connections of every process, in its busiest five minutes
 //!            STATISTIC [GROUP] < TIME            STATISTIC mean, p50 (median), p95, p99; GROUP an endpoint group or `work`
 //!                                                (all of them, the default); TIME like 500ms, 1.5s, 250us
 //! ```
@@ -17,6 +20,8 @@ use thiserror::Error;
 pub struct Objective {
     /// Upper limit of the busy share of any process, exclusive; above 0, at most 1.
     pub busy: f64,
+    /// Upper limit of the busy share of any process's database connections, exclusive; above 0, at most 1.
+    pub connections: f64,
     /// In the order in which they were written.
     pub latencies: Vec<LatencyTerm>,
 }
@@ -52,13 +57,28 @@ impl Statistic {
 }
 
 impl Default for Objective {
-    /// Below 70 %: above it waiting grows faster than load (at 70 % a request waits more than twice its own work in an M/M/1 queue).
+    /// Processes below 70 %: above it waiting grows faster than load (at 70 % a request waits more than twice its own work in an M/M/1
+    /// queue). Connections below 80 %: several servers with one queue wait less at the same load (at 80 % of five a transaction waits
+    /// half its own time in an M/M/5 queue, at 90 % one and a half times).
     fn default() -> Self {
-        Self { busy: 0.7, latencies: Vec::new() }
+        Self { busy: 0.7, connections: CONNECTIONS, latencies: Vec::new() }
     }
 }
 
 impl Objective {
+    /// The default for predictions of response times: a plan must not make them much worse. The limit of the 95th percentile is twice
+    /// what the log shows, to two digits, at least 500 ms, which leaves room for the error of the model and for what no plan can
+    /// change, such as slow answers of other servers.
+    pub fn with_response_times(observed_p95_ms: Option<f64>) -> Self {
+        let below_ms = two_digits(observed_p95_ms.unwrap_or(0.0) * P95_FACTOR).max(P95_LEAST_MS);
+        Self { latencies: vec![LatencyTerm { statistic: Statistic::P95, group: None, below_ms }], ..Self::default() }
+    }
+
+    /// The limit of the connections; the default where the objective has none.
+    pub fn connections_or_default(&self) -> f64 {
+        if self.connections < 1.0 { self.connections } else { CONNECTIONS }
+    }
+
     /// The objective, if it can be judged without response times.
     ///
     /// # Errors
@@ -80,9 +100,11 @@ pub enum ObjectiveError {
     #[error("{0:?} is not an objective; write it like \"busy < 70%\" or \"p95 sync < 500ms\"")]
     Form(String),
     /// A term about response times, which the screen does not know.
-    #[error("{0:?} is about response times, which only `wsim simulate` can predict; `wsim analyse` takes \"busy < 70%\"")]
+    #[error(
+        "{0:?} is about response times, which only `wsim simulate` can predict; `wsim analyse` takes \"busy < 70%, connections < 80%\""
+    )]
     Latency(String),
-    /// The left side is neither `busy` nor a statistic with at most one group.
+    /// The left side is neither `busy`, `connections` nor a statistic with at most one group.
     #[error("unknown objective {term:?}; {}", hint(suggestion.as_deref()))]
     Subject {
         term: String,
@@ -100,11 +122,11 @@ pub enum ObjectiveError {
 impl FromStr for Objective {
     type Err = ObjectiveError;
 
-    /// Reads terms joined by `,` or `and`. Of several `busy` terms the strictest counts; without one a process may be up to 100 % busy.
+    /// Reads terms joined by `,` or `and`. Of several terms about the same share the strictest counts; without one it may be up to 100 %.
     fn from_str(text: &str) -> Result<Self, ObjectiveError> {
         let lower = text.to_ascii_lowercase();
         let terms = lower.split(',').flat_map(|part| part.split(" and ")).map(str::trim).filter(|term| !term.is_empty());
-        let mut objective = Self { busy: 1.0, latencies: Vec::new() };
+        let mut objective = Self { busy: 1.0, connections: 1.0, latencies: Vec::new() };
         let mut any = false;
         for term in terms {
             any = true;
@@ -113,7 +135,8 @@ impl FromStr for Objective {
             let words = subject.replace(['(', ')'], " ");
             let words: Vec<&str> = words.split_whitespace().collect();
             match words[..] {
-                ["busy" | "utilisation" | "utilization"] => objective.busy = objective.busy.min(busy(term, value)?),
+                ["busy" | "utilisation" | "utilization"] => objective.busy = objective.busy.min(share(term, value)?),
+                ["connections" | "connection"] => objective.connections = objective.connections.min(share(term, value)?),
                 [statistic] => objective.latencies.push(latency(term, statistic, "work", value)?),
                 [statistic, group] => objective.latencies.push(latency(term, statistic, group, value)?),
                 _ => return Err(unknown(term)),
@@ -126,7 +149,7 @@ impl FromStr for Objective {
 /// The error for a term whose first word is unknown, with the word that was probably meant.
 fn unknown(term: &str) -> ObjectiveError {
     let typed = term.split(|c: char| !c.is_alphanumeric()).next().unwrap_or("");
-    let known = ["busy", "utilisation", "mean", "median", "p50", "p95", "p99"];
+    let known = ["busy", "connections", "utilisation", "mean", "median", "p50", "p95", "p99"];
     let near = wsim_plan::suggest::nearest(typed, known).filter(|near| *near != typed);
     ObjectiveError::Subject { term: term.to_owned(), suggestion: near.map(|near| term.replacen(typed, near, 1)) }
 }
@@ -134,17 +157,17 @@ fn unknown(term: &str) -> ObjectiveError {
 fn hint(suggestion: Option<&str>) -> String {
     match suggestion {
         Some(suggestion) => format!("did you mean {suggestion:?}?"),
-        None => "write \"busy < 70%\", or mean, p50, p95 or p99 as in \"p95 sync < 500ms\"".to_owned(),
+        None => "write \"busy < 70%\", \"connections < 80%\", or mean, p50, p95 or p99 as in \"p95 sync < 500ms\"".to_owned(),
     }
 }
 
-fn busy(term: &str, value: &str) -> Result<f64, ObjectiveError> {
-    let busy = match value.strip_suffix('%') {
+fn share(term: &str, value: &str) -> Result<f64, ObjectiveError> {
+    let share = match value.strip_suffix('%') {
         Some(percent) => percent.trim().parse::<f64>().map(|percent| percent / 100.0),
         None => value.parse::<f64>(),
     };
-    match busy {
-        Ok(busy) if busy > 0.0 && busy <= 1.0 => Ok(busy),
+    match share {
+        Ok(share) if share > 0.0 && share <= 1.0 => Ok(share),
         _ => Err(ObjectiveError::Value(term.to_owned())),
     }
 }
@@ -166,6 +189,18 @@ fn milliseconds(text: &str) -> Option<f64> {
     wsim_text::parse_duration(text).map(|duration| duration.as_nanos() as f64 / 1e6).filter(|ms| *ms > 0.0)
 }
 
+fn two_digits(ms: f64) -> f64 {
+    if ms <= 0.0 {
+        return 0.0;
+    }
+    let unit = 10_f64.powf(ms.log10().floor() - 1.0);
+    (ms / unit).round() * unit
+}
+
+const CONNECTIONS: f64 = 0.8;
+const P95_FACTOR: f64 = 2.0;
+const P95_LEAST_MS: f64 = 500.0;
+
 impl fmt::Display for LatencyTerm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} < ", self.statistic.word(), self.group.as_deref().unwrap_or("work"))?;
@@ -177,9 +212,13 @@ impl fmt::Display for LatencyTerm {
 impl fmt::Display for Objective {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut terms: Vec<String> = self.latencies.iter().map(LatencyTerm::to_string).collect();
-        if terms.is_empty() || self.busy < 1.0 {
-            // Rounded, so that 70 % is not written as 70.00000000000001.
-            terms.push(format!("busy < {}%", (self.busy * 1e6).round() / 1e4));
+        // Rounded, so that 70 % is not written as 70.00000000000001.
+        let percent = |share: f64| (share * 1e6).round() / 1e4;
+        if self.busy < 1.0 || (terms.is_empty() && self.connections >= 1.0) {
+            terms.push(format!("busy < {}%", percent(self.busy)));
+        }
+        if self.connections < 1.0 {
+            terms.push(format!("connections < {}%", percent(self.connections)));
         }
         f.write_str(&terms.join(", "))
     }
@@ -203,7 +242,25 @@ mod tests {
             assert!((objective.busy - busy).abs() < 1e-12, "{text}");
             assert_eq!(objective.to_string().parse::<Objective>().map(|again| again.to_string()), Ok(objective.to_string()));
         }
-        assert_eq!(Objective::default().to_string(), "busy < 70%");
+        assert_eq!(Objective::default().to_string(), "busy < 70%, connections < 80%");
+    }
+
+    #[test]
+    fn connections_are_a_term_like_busy() {
+        let read = |text: &str| text.parse::<Objective>().unwrap();
+        assert_eq!(read("connections < 80%").to_string(), "connections < 80%");
+        assert_eq!(read("p95 < 1s, connections < 0.5 and connections < 60%").to_string(), "p95 work < 1s, connections < 50%");
+        assert_eq!(read("busy < 70%").connections, 1.0);
+        assert_eq!(read("busy < 70%").connections_or_default(), 0.8);
+        assert!(matches!("connections < 80".parse::<Objective>(), Err(ObjectiveError::Value(_))));
+    }
+
+    #[test]
+    fn the_default_for_predictions_is_twice_the_observed_p95_and_at_least_half_a_second() {
+        let text = |observed| Objective::with_response_times(observed).to_string();
+        assert_eq!(text(None), "p95 work < 500ms, busy < 70%, connections < 80%");
+        assert_eq!(text(Some(84.0)), text(None));
+        assert_eq!(text(Some(1384.0)), "p95 work < 2.8s, busy < 70%, connections < 80%");
     }
 
     #[test]

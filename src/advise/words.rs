@@ -1,6 +1,7 @@
 //! Names and phrases that the sentences share. Numbers are written by [`wsim_text`].
 
 use wsim_profile::{Peak, Profile};
+use wsim_stats::Interval;
 use wsim_text::prose;
 
 use super::model::ProcessSummary;
@@ -26,6 +27,16 @@ pub(super) fn busy_share(process: &ProcessSummary) -> String {
     format!("{} busy{}", prose::percent(process.peak.value), prose::percent_spread(process.peak))
 }
 
+/// `main process's database connections 84 % busy (68–84 %)`.
+pub(super) fn connections(process: &ProcessSummary, share: Interval) -> String {
+    format!("{}'s database connections {} busy{}", process.title(), prose::percent(share.value), prose::percent_spread(share))
+}
+
+/// `the main process's database connections are 84 % busy (68–84 %)`.
+pub(super) fn connections_of(process: &ProcessSummary, share: Interval) -> String {
+    format!("{}'s database connections are {} busy{}", the_process(process), prose::percent(share.value), prose::percent_spread(share))
+}
+
 /// What a sentence calls a process: `the main process`, `sync1`.
 pub(super) fn the_process(process: &ProcessSummary) -> &str {
     if process.is_main() { "the main process" } else { &process.name }
@@ -33,7 +44,7 @@ pub(super) fn the_process(process: &ProcessSummary) -> &str {
 
 /// The processes that the logs come from: `9 processes`, or `workers` if only requests between processes tell of them.
 pub(super) fn processes_seen(profile: &Profile) -> String {
-    match profile.processes.len() {
+    match profile.deployment.processes.len() {
         0 | 1 => "workers".to_owned(),
         count => format!("{count} processes"),
     }

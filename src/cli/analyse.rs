@@ -30,8 +30,11 @@ pub struct Analyse {
     #[command(flatten)]
     reading: ReadArgs,
     /// Target that every process must meet at the peak
-    #[arg(long, value_name = "TEXT", default_value = "busy < 70%", help_heading = "Advice")]
+    #[arg(long, value_name = "TEXT", default_value = "busy < 70%, connections < 80%", help_heading = "Advice")]
     objective: String,
+    /// Database connections of each process (cp_max) [default: 5, or more where the log shows more]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000), help_heading = "Advice")]
+    connections: Option<u32>,
     #[command(flatten)]
     output: Output,
     /// Do not keep requests: flat memory, no trace.parquet, no joining
@@ -68,7 +71,7 @@ pub fn run(arguments: &Analyse) -> anyhow::Result<Exit> {
     interrupt::watch(&progress);
     let folder = output::start_folder(output, &output.run_name(&arguments.logs, ""))?;
     let data = reading::read(&config, &progress)?;
-    let screen = advise::ScreenConfig { objective, plans: data.summary.preset_config(), lost: data.summary.lost(), ..advise::ScreenConfig::default() };
+    let screen = advise::ScreenConfig { objective, connections: arguments.connections, plans: data.summary.preset_config(), ..advise::ScreenConfig::default() };
     let report = AnalysisReport {
         facts: data.summary.run_facts(next_steps(&config.shown_logs(&arguments.logs), &data)),
         inputs: data.summary.tallies.clone(),

@@ -45,8 +45,10 @@ pub struct Simulate {
     #[arg(long = "balance", value_name = "RULE", help_heading = "Candidates")]
     balances: Vec<String>,
     /// Target that a plan must meet (see --help)
-    #[arg(long, value_name = "TEXT", default_value = "busy < 70%", help_heading = "Candidates")]
-    objective: String,
+    ///
+    /// [default: busy < 70%, connections < 80%, p95 < twice that of the log, at least 500ms]
+    #[arg(long, value_name = "TEXT", help_heading = "Candidates")]
+    objective: Option<String>,
 
     /// Number of users, as a multiple of those in the log
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0, help_heading = "Simulation")]
@@ -57,9 +59,9 @@ pub struct Simulate {
     /// Number of replications, or minimum..maximum
     #[arg(long, value_name = "N|N..M", default_value = "10..40", value_parser = config::replications, help_heading = "Simulation")]
     replications: Replications,
-    /// Database connections of each process (cp_max)
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000), help_heading = "Simulation")]
-    connections: u32,
+    /// Database connections of each process (cp_max) [default: 5, or more where the log shows more]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000), help_heading = "Simulation")]
+    connections: Option<u32>,
     /// Cores shared by all processes and the database [default: not shared]
     ///
     /// By default each process has a core of its own, and the database is as fast as observed.
@@ -96,9 +98,9 @@ Without --plan all standard plans are candidates, with every number of workers. 
 cannot carry the load; the best of the others are simulated on the same traffic. Plans named by --plan are always simulated. \
 The smallest plan whose 95 % interval meets the objective is recommended; exit status 3 means that none does.
 
-Terms of an objective, joined by commas: `busy < 70%` (every process, in its busiest five minutes), `p95 < 500ms` (all \
-requests), `p99 sync < 2s` (one endpoint group; see `wsim endpoints`); mean, p50, p95, p99. Response times exclude \
-long-poll waiting.
+Terms of an objective, joined by commas: `busy < 70%` (every process, in its busiest five minutes), `connections < 80%` (the \
+database connections of every process, waits for them taken into account), `p95 < 500ms` (all requests), `p99 sync < 2s` (one endpoint group; see `wsim endpoints`); mean, p50, p95, p99. Response times exclude \
+long-poll waiting. A plan under which work piles up is not stable and fails, whatever the objective.
 
 Rules for --balance are named as in the proxy's configuration: round robin, least_conn, hash consistent, random two, ip_hash and so on. \
 Two more exist for comparison only, because no proxy has them: join the shortest busy queue, power of two on busy requests.
@@ -172,7 +174,7 @@ fn simulate(
     let (window, window_note) = sweep::choose_window(config.window, &data.profile);
     let prepare = PrepareConfig {
         process_cpu: data.process_cpu.clone(),
-        connections: arguments.connections,
+        connections: advise::limits::ConnectionPool::new(&data.profile, arguments.connections).connections,
         cores: arguments.cores,
         stop: StopFlag::from(Arc::clone(&progress.stop)),
         ..PrepareConfig::default()
@@ -189,8 +191,10 @@ fn simulate(
         variation: if arguments.no_resample { Variation::Redrawn } else { Variation::Resampled },
         ..ReplicationConfig::default()
     };
+    let observed_p95_ms = data.profile.work_ms.map(|times| times.p95);
+    let objective = config.objective.clone().unwrap_or_else(|| advise::Objective::with_response_times(observed_p95_ms));
     let sweep_config = sweep::SweepConfig {
-        objective: config.objective.clone(),
+        objective: objective.clone(),
         plans: presets.clone(),
         growth: arguments.growth,
         seed: reading.seed,
@@ -202,8 +206,7 @@ fn simulate(
     let sweep = sweep::sweep(&input, trials, discarded, &sweep_config, &watch)?;
     drop(watch);
     let (backtest, backtest_note) = backtest_on_log(arguments, &input);
-    let lost = data.summary.lost();
-    let screen = advise::ScreenConfig { objective: config.objective.clone(), plans: presets, lost, ..advise::ScreenConfig::default() };
+    let screen = advise::ScreenConfig { objective, connections: arguments.connections, plans: presets, ..advise::ScreenConfig::default() };
     let advice = advise::screen(&data.profile, &screen);
     let next = next_steps::better_input("simulate", &read_config.shown_logs(&arguments.logs), &data.profile).into_iter().collect();
     let facts = data.summary.run_facts(next);

@@ -2,14 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue has failed")]
 
+mod agreement;
 mod analyse;
 mod anonymise;
 mod audit;
 mod backtest;
 mod balancers;
+mod between_processes;
 mod command_line;
 mod configure;
 mod contributing;
+mod deployment;
 mod emulate;
 mod endpoints;
 mod folders;
@@ -18,9 +21,11 @@ mod generate;
 mod guards;
 #[cfg(unix)]
 mod limits;
+mod limits_of_a_deployment;
 mod merge;
 mod metrics;
 mod planted;
+mod plans;
 mod proxy;
 mod readme;
 mod report;

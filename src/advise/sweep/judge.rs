@@ -1,6 +1,8 @@
 //! Compares simulated plans with the objective, and chooses among them.
 
-use super::super::model::{Meets, PlanSummary, order_of_choice};
+use super::super::client_keys::has_client_key;
+use super::super::limits;
+use super::super::model::{Meets, PlanSummary, busiest_connections, order_of_choice};
 use super::super::objective::Objective;
 use super::super::words;
 use super::model::{Comparison, SimulatedPlan};
@@ -8,6 +10,9 @@ use super::run_summary::{RunSummary, difference};
 use wsim_simulate::replications::LatencyFigures;
 use wsim_stats::Interval;
 use wsim_text::prose;
+
+/// Plans whose work piles up come after all others that do not meet the objective.
+const UNSTABLE_MARGIN: f64 = 1e3;
 
 /// One term of the objective compared with a plan.
 struct JudgedTerm {
@@ -17,8 +22,14 @@ struct JudgedTerm {
     margin: f64,
 }
 
-/// Sets whether the plan meets the objective, why, and by how much.
-pub(super) fn judge(plan: &mut SimulatedPlan, objective: &Objective) {
+/// Sets whether the plan meets the objective, why, and by how much. `burst` is how much sooner than its mean a pool of connections is
+/// full by the waits in the log, at least 1: simulated transactions come less bunched than real ones.
+pub(super) fn judge(plan: &mut SimulatedPlan, objective: &Objective, burst: f64) {
+    for share in plan.summary.processes.iter_mut().filter_map(|process| process.connections.as_mut()) {
+        let by_log = (share.low * burst).min(1.0);
+        *share = Interval::new(share.value.max(by_log), share.low, share.high.max(by_log));
+    }
+    plan.summary.limits = limits::of_plan(&plan.summary.plan, &plan.summary.processes, objective, Interval::exact(0.0));
     let terms = terms(plan, objective);
     let worst = terms.iter().map(|term| term.meets).max().unwrap_or(Meets::No);
     plan.summary.meets = worst;
@@ -29,13 +40,28 @@ pub(super) fn judge(plan: &mut SimulatedPlan, objective: &Objective) {
 
 fn terms(plan: &SimulatedPlan, objective: &Objective) -> Vec<JudgedTerm> {
     let mut terms = Vec::new();
+    // Work that piles up fails whatever the objective says, and its response times are those of the run's length.
+    if let Some(unstable) = &plan.unstable {
+        let (meets, margin) = if unstable.is_certain { (Meets::No, UNSTABLE_MARGIN) } else { (Meets::Maybe, 1.0) };
+        terms.push(JudgedTerm { text: unstable.text(), meets, margin });
+    }
     if let Some(busiest) = plan.summary.busiest() {
         let meets = Meets::busy(&plan.summary.processes, objective.busy);
         let text =
             format!("{} is {}{}", words::the_process(busiest), words::busy_share(busiest), over(meets, &prose::percent(objective.busy)));
         terms.push(JudgedTerm { text, meets, margin: busiest.peak.value / objective.busy });
     }
-    for term in &objective.latencies {
+    if let Some((process, share)) = busiest_connections(&plan.summary.processes).filter(|_| objective.connections < 1.0) {
+        let meets = Meets::connections(&plan.summary.processes, objective.connections);
+        // Connections that are far from their limit are not worth a word.
+        if meets != Meets::Yes {
+            let over = over(meets, &prose::percent(objective.connections));
+            let text = format!("{}{over}", words::connections_of(process, share));
+            terms.push(JudgedTerm { text, meets, margin: share.value / objective.connections });
+        }
+    }
+    let latencies = objective.latencies.iter().filter(|_| plan.is_stable());
+    for term in latencies {
         // A group without requests in the measured time cannot be late.
         let Some(value) = plan.latency(term.group.as_deref(), term.statistic) else { continue };
         let meets = Meets::limit(value, term.below_ms);
@@ -62,15 +88,25 @@ pub(super) fn order(plans: &[SimulatedPlan]) -> Vec<usize> {
 }
 
 /// The smallest plan that meets the objective with its interval. Of equally many workers the fastest; of those that cannot be
-/// distinguished from it the one with the fewest pools, then the fewest cores.
+/// distinguished from it, or hardly differ, the one with the fewest pools, then the fewest cores. A plan that is keyed by what clients write is
+/// chosen only where no other is enough.
 pub(super) fn recommend(plans: &[SimulatedPlan], runs: &[&[RunSummary]]) -> Option<usize> {
     let meets = |index: &usize| plans[*index].summary.meets == Meets::Yes;
     let order = order(plans);
-    let best = *order.first().filter(|index| meets(index))?;
-    let equals: Vec<usize> =
-        order.into_iter().filter(|index| meets(index) && plans[*index].summary.workers == plans[best].summary.workers).collect();
+    let workers = plans[*order.first().filter(|index| meets(index))?].summary.workers;
+    let mut equals: Vec<usize> = order.into_iter().filter(|index| meets(index) && plans[*index].summary.workers == workers).collect();
+    // What clients write may fall on a ring by luck, so such a plan is chosen only where no other is enough.
+    if equals.iter().any(|index| !has_client_key(&plans[*index].summary.plan)) {
+        equals.retain(|index| !has_client_key(&plans[*index].summary.plan));
+    }
+    let best = *equals.first()?;
     let comparisons = equals.len().saturating_sub(1);
-    let alike = |index: &usize| *index == best || compare(runs[*index], runs[best], comparisons).indistinguishable;
+    let near = |difference: Interval, value: Interval| difference.value.abs() <= NEAR_TIE * value.value;
+    let alike = |index: &usize| {
+        let compared = compare(runs[*index], runs[best], comparisons);
+        let overall = &plans[best].overall;
+        *index == best || compared.indistinguishable || near(compared.mean_ms, overall.mean) && near(compared.p95_ms, overall.p95)
+    };
     let simplicity = |index: &usize| {
         let PlanSummary { plan, total_cores, .. } = &plans[*index].summary;
         (plan.pools.len() + plan.stream_writers.len(), total_cores.value)
@@ -103,3 +139,6 @@ fn finite(interval: Interval) -> Interval {
     let bound = value.abs() * 2.0;
     Interval { value, low: if low.is_finite() { low } else { -bound }, high: if high.is_finite() { high } else { bound } }
 }
+
+/// Response times that differ by less than this share are a near tie: another log of the same server would differ by more.
+const NEAR_TIE: f64 = 0.1;

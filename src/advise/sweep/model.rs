@@ -2,12 +2,14 @@
 
 use serde::Serialize;
 
+use super::super::limits::{Limit, LimitKind};
 use super::super::model::{Meets, PlanSummary, Verdict};
 use super::super::objective::{Objective, Statistic};
 use wsim_profile::Window;
 use wsim_stats::Interval;
 
-/// The result over all candidates. Intervals are 95 % confidence intervals over replications.
+/// The result over all candidates. Intervals join the 95 % confidence interval over replications with the range of what goes into the
+/// simulation, except in [`Comparison`] and [`Sweep::sensitivity`], which have the noise of the replications only.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sweep {
     pub objective: Objective,
@@ -43,6 +45,10 @@ pub struct Sweep {
     pub shown: Option<usize>,
     /// Index of the candidate that would be recommended next.
     pub runner_up: Option<usize>,
+    /// The limits of the deployment that wrote the logs, tightest first, as in the screen's advice.
+    pub limits: Vec<Limit>,
+    /// What helps against the first of [`Self::limits`], cheapest first.
+    pub levers: Vec<String>,
     /// The recommended plan minus the runner-up, on common traffic.
     pub comparison: Option<Comparison>,
     /// The recommended plan under growing load, until it no longer meets the objective.
@@ -80,6 +86,20 @@ pub struct SimulatedPlan {
     pub rejected_share: f64,
     /// Share of transactions that ran at a database concurrency beyond what the log shows.
     pub extrapolated_share: f64,
+    /// Work piles up, in some or all replications: response times then depend on the length of the run.
+    pub unstable: Option<Unstable>,
+}
+
+/// Where work piles up, so that a plan is not stable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unstable {
+    /// `None`: another queue, such as the events of one room.
+    pub cause: Option<LimitKind>,
+    /// Name of the process.
+    #[serde(rename = "where")]
+    pub place: String,
+    /// In half of the replications or more; else the load is at the edge.
+    pub is_certain: bool,
 }
 
 /// Response times of one endpoint group, long-poll waiting excluded.
@@ -158,8 +178,10 @@ pub struct StressCase {
     pub busy: Interval,
     /// Name of the busiest process.
     pub busiest: String,
-    /// 95th percentile of the response time, ms.
-    pub p95_ms: Interval,
+    /// 95th percentile of the response time, ms; `None` where the plan is not stable.
+    pub p95_ms: Option<Interval>,
+    /// Work does not pile up.
+    pub stable: bool,
 }
 
 impl Latency {
@@ -173,7 +195,28 @@ impl Latency {
     }
 }
 
+impl Unstable {
+    /// `not stable: work piles up at main's database connections`.
+    pub fn text(&self) -> String {
+        let perhaps = if self.is_certain { "" } else { "perhaps " };
+        match self.cause {
+            Some(kind) => format!("{perhaps}not stable: work piles up at {}'s {}", self.place, kind.words()),
+            None => format!("{perhaps}not stable: requests pile up in {}", self.place),
+        }
+    }
+}
+
 impl SimulatedPlan {
+    /// Whether response times mean something: not where work piles up.
+    pub fn is_stable(&self) -> bool {
+        !self.unstable.as_ref().is_some_and(|unstable| unstable.is_certain)
+    }
+
+    /// Response times of all requests together; `None` where work piles up.
+    pub fn response_times(&self) -> Option<&Latency> {
+        self.is_stable().then_some(&self.overall)
+    }
+
     /// One statistic of the response times of a group, or of all requests; `None` if the group had no requests.
     pub fn latency(&self, group: Option<&str>, statistic: Statistic) -> Option<Interval> {
         let latency = match group {

@@ -1,6 +1,7 @@
 //! What a sweep says in sentences: the verdict first, then what an administrator can act on.
 
 use super::super::findings::has_workers;
+use super::super::limits;
 use super::super::model::{Decision, Meets, PlanSummary, Verdict};
 use super::super::words;
 use super::model::{Comparison, SimulatedPlan, StressCase, Sweep};
@@ -52,12 +53,21 @@ fn verdict(sweep: &Sweep, profile: &Profile) -> Verdict {
             ),
         ),
     };
+    let text = match limits::reached(&sweep.limits, &sweep.levers) {
+        Some(reached) => format!("{reached} {text}"),
+        None => text,
+    };
     Verdict { decision, text }
 }
 
 fn reasons(sweep: &Sweep) -> Vec<String> {
     let Some((plan, recommended)) = sweep.shown() else { return Vec::new() };
     let mut reasons = vec![at_the_peak(sweep, plan)];
+    reasons.extend(limits::listed("the server as it is, by its log", &sweep.limits));
+    if limits::reached(&sweep.limits, &sweep.levers).is_none() && sweep.limits.first().is_some_and(|limit| limit.headroom.low < SOON) {
+        reasons.push(limits::help(&sweep.levers).replacen("What helps", "What helps against the first limit", 1));
+    }
+    reasons.extend(limits::listed(&format!("{} as simulated", plan.summary.plan.name), &plan.summary.limits));
     if recommended {
         reasons.extend(fewer_workers(sweep, &plan.summary));
         reasons.extend(sweep.runner_up.and_then(|index| sweep.candidates.get(index)).zip(sweep.comparison).map(runner_up));
@@ -75,12 +85,15 @@ fn at_the_peak(sweep: &Sweep, plan: &SimulatedPlan) -> String {
     let busiest = plan.summary.busiest().map_or_else(String::new, |process| {
         format!("At the {} peak the busiest process, {}, is {}. ", peak(sweep), process.name, words::busy_share(process))
     });
-    format!(
-        "{busiest}Response times: p95 {}, p99 {}, long-poll waiting excluded. All processes together use {} cores.",
-        prose::milliseconds_range(plan.overall.p95),
-        prose::milliseconds_range(plan.overall.p99),
-        prose::range(plan.summary.total_cores, 2)
-    )
+    let times = match plan.response_times() {
+        Some(times) => format!(
+            "Response times: p95 {}, p99 {}, long-poll waiting excluded.",
+            prose::milliseconds_range(times.p95),
+            prose::milliseconds_range(times.p99)
+        ),
+        None => "Work piles up, so response times grow as long as the load lasts.".to_owned(),
+    };
+    format!("{busiest}{times} All processes together use {} cores.", prose::range(plan.summary.total_cores, 2))
 }
 
 fn fewer_workers(sweep: &Sweep, plan: &PlanSummary) -> Option<String> {
@@ -201,7 +214,7 @@ fn overloaded(sweep: &Sweep) -> Option<String> {
 fn assumptions(sweep: &Sweep, notes: &[String]) -> Vec<String> {
     let capped = sweep.candidates.iter().filter(|candidate| candidate.capped).count();
     let mut assumptions = vec![format!(
-        "Simulated: {}, {} to {}, {}; the first {:.0} s are not measured. Intervals are 95 % over up to {} replications {}; seed {}.",
+        "Simulated: {}, {} to {}, {}; the first {:.0} s are not measured. Ranges join the 95 % interval over up to {} replications {} with the range of what goes in (CPU per request, CPU that no request line shows); seed {}.",
         sweep.window_note,
         minute(sweep.window.start_us),
         minute(sweep.window.end_us),
@@ -244,6 +257,8 @@ fn peak(sweep: &Sweep) -> String {
     weekday_minute(sweep.peak.start_us)
 }
 
+/// A limit is near if the load may grow less than this.
+const SOON: f64 = 2.0;
 /// Busiest member over mean from which a pool is called uneven.
 const UNEVEN: f64 = 1.3;
 /// Growth beyond which a prediction is an extrapolation (the customary limit of capacity planning).
@@ -274,6 +289,7 @@ mod tests {
             bin_seconds: 1.0,
             rejected_share: 0.0,
             extrapolated_share: 0.0,
+            unstable: None,
         };
         let case = |(name, meets): &(&str, Meets)| StressCase {
             name: (*name).to_owned(),
@@ -282,7 +298,8 @@ mod tests {
             reason: "main is busy".to_owned(),
             busy: zero,
             busiest: "main".to_owned(),
-            p95_ms: zero,
+            p95_ms: Some(zero),
+            stable: true,
         };
         let window = Window { start_us: 0, end_us: 1 };
         Sweep {
@@ -304,6 +321,8 @@ mod tests {
             shown: Some(0),
             runner_up: None,
             comparison: None,
+            limits: Vec::new(),
+            levers: Vec::new(),
             growth_steps: Vec::new(),
             sensitivity: cases.iter().map(case).collect(),
             verdict: Verdict { decision: Decision::Unknown, text: String::new() },

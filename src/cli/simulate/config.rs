@@ -27,7 +27,8 @@ pub(super) struct Replications {
 
 /// What to simulate, and what a plan has to satisfy.
 pub(super) struct SimulateConfig {
-    pub(super) objective: Objective,
+    /// `None`: the default, which depends on the log.
+    pub(super) objective: Option<Objective>,
     pub(super) window: WindowChoice,
     workers: RangeInclusive<u32>,
     rules: Vec<BalanceRule>,
@@ -37,7 +38,7 @@ pub(super) struct SimulateConfig {
 impl SimulateConfig {
     pub(super) fn new(arguments: &Simulate) -> anyhow::Result<Self> {
         let usage = |name: &str, error: &dyn std::fmt::Display| UsageError(format!("{name}: {error}"));
-        let objective = arguments.objective.parse().map_err(|error| usage("--objective", &error))?;
+        let objective = arguments.objective.as_deref().map(str::parse).transpose().map_err(|error| usage("--objective", &error))?;
         let rules = arguments.balances.iter().map(|text| BalanceRule::parse(text)).collect::<Result<_, _>>();
         if !(arguments.growth > 0.0 && arguments.growth <= GROWTH_MAX) {
             let why = format!("{} is out of range; give a factor above 0 and up to {GROWTH_MAX}", arguments.growth);

@@ -51,8 +51,10 @@ struct Point {
 fn strategies(sweep: &Sweep) -> Vec<Strategy> {
     let mut names: Vec<&str> = Vec::new();
     let recommended = sweep.recommended.and_then(|index| sweep.candidates.get(index)).map(|candidate| candidate.strategy.as_str());
+    // Plans whose work piles up have no response time and come last.
+    let p95 = |candidate: &SimulatedPlan| candidate.response_times().map_or(f64::INFINITY, |times| times.p95.value);
     let mut candidates: Vec<&SimulatedPlan> = sweep.candidates.iter().collect();
-    candidates.sort_by(|a, b| a.overall.p95.value.total_cmp(&b.overall.p95.value));
+    candidates.sort_by(|a, b| p95(a).total_cmp(&p95(b)));
     for name in recommended.into_iter().chain(candidates.iter().map(|candidate| candidate.strategy.as_str())) {
         if !names.contains(&name) {
             names.push(name);
@@ -76,7 +78,7 @@ fn strategies(sweep: &Sweep) -> Vec<Strategy> {
 }
 
 fn point(candidate: &SimulatedPlan) -> Option<Point> {
-    let p95 = candidate.overall.p95;
+    let p95 = candidate.response_times()?.p95;
     let known = p95.value.is_finite() && p95.high.is_finite();
     known.then_some(Point { workers: candidate.summary.workers, low: p95.low, value: p95.value, high: p95.high })
 }

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use super::model::{Latencies, Run, RunGroup, RunKind, RunProcess};
 use super::pair::ALL;
 use crate::replay;
+use wsim_plan::Plan;
 use wsim_profile::{GroupProfile, ProcessProfile, Quantiles};
 use wsim_replay::record::{LatencyHistogram, Tally};
 use wsim_stats::Interval;
@@ -31,6 +32,59 @@ pub enum ReadError {
     NoCandidate,
     #[error("--plan: {0:?} was not simulated in this run; its plans are {1}")]
     NoSuchPlan(String, String),
+}
+
+/// A prediction and a measurement of two plans.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{simulation} predicts plan {predicted:?}, but {replay} replayed plan {replayed:?}: {difference}; simulate the replayed plan with --plan, or replay the predicted one"
+)]
+pub struct OtherPlan {
+    pub simulation: String,
+    pub predicted: String,
+    pub replay: String,
+    pub replayed: String,
+    /// What differs.
+    pub difference: String,
+}
+
+/// Whether each prediction that would be compared is one of the plan that was replayed, as far as the files tell.
+///
+/// # Errors
+/// The first pair of which the plans differ in more than their names.
+pub fn check_plans(runs: &[Run]) -> Result<(), OtherPlan> {
+    let Some((first, others)) = runs.split_first() else { return Ok(()) };
+    for other in others {
+        let (simulation, replay) = match (first.kind, other.kind) {
+            (RunKind::Simulation, RunKind::Replay) => (first, other),
+            (RunKind::Replay, RunKind::Simulation) => (other, first),
+            _ => continue,
+        };
+        let (Some(predicted), Some(replayed)) = (&simulation.plan, &replay.plan) else { continue };
+        let difference = match (&simulation.definition, &replay.definition) {
+            (Some(own), Some(other)) => own.difference(other),
+            // Reports of older versions contain only the name.
+            _ => (predicted != replayed).then(|| "they have different names, and the reports do not contain both plans".to_owned()),
+        };
+        if let Some(difference) = difference {
+            let (simulation, replay) = (simulation.name.clone(), replay.name.clone());
+            return Err(OtherPlan { simulation, predicted: predicted.clone(), replay, replayed: replayed.clone(), difference });
+        }
+    }
+    Ok(())
+}
+
+/// The name under which a simulation has the plan of a replay; `None` if it has no such plan.
+pub fn name_in(simulation: &str, replay: &Run) -> Option<String> {
+    let file: Simulation = serde_json::from_str(simulation).ok()?;
+    let same = |candidate: &&Candidate| match (candidate.definition(), &replay.definition) {
+        (Some(own), Some(other)) => own.is_same_besides_name(other),
+        _ => Some(&candidate.plan) == replay.plan.as_ref(),
+    };
+    let candidates = || file.candidates.iter().filter(same);
+    // Of equal plans the one of the same name.
+    let named = candidates().find(|candidate| Some(&candidate.plan) == replay.plan.as_ref());
+    named.or_else(|| candidates().next()).map(|candidate| candidate.plan.clone())
 }
 
 /// Reads a run. Of a simulation it takes the candidate named `plan`, by default the recommended one, or the first if none is recommended.
@@ -77,6 +131,7 @@ fn analysis(name: &str, file: Analysis) -> Run {
         name: name.to_owned(),
         kind: RunKind::Analysis,
         plan: None,
+        definition: None,
         target: None,
         wsim: file.wsim,
         created: file.created,
@@ -121,10 +176,16 @@ fn simulation(name: &str, mut file: Simulation, plan: Option<&str>) -> Result<Ru
         })
         .collect();
     let all = groups.iter().map(|group| group.requests).sum();
-    groups.push(RunGroup { id: ALL.to_owned(), requests: all, service_ms: times(&candidate.latency_ms), ..RunGroup::default() });
+    groups.push(RunGroup {
+        id: ALL.to_owned(),
+        requests: all,
+        service_ms: candidate.latency_ms.as_ref().map_or_else(Latencies::default, times),
+        ..RunGroup::default()
+    });
     Ok(Run {
         name: name.to_owned(),
         kind: RunKind::Simulation,
+        definition: candidate.definition().map(Box::new),
         plan: Some(candidate.plan),
         target: None,
         wsim: file.wsim,
@@ -162,6 +223,7 @@ fn replayed(name: &str, report: &replay::ReplayReport) -> Run {
         name: name.to_owned(),
         kind: RunKind::Replay,
         plan: report.target.strip_prefix("emulated: ").map(str::to_owned),
+        definition: report.plan.clone().map(Box::new),
         target: Some(report.target.clone()),
         wsim: report.facts.wsim.clone(),
         created: report.facts.created.clone(),
@@ -232,9 +294,19 @@ struct Simulation {
 #[derive(Deserialize)]
 struct Candidate {
     plan: String,
-    latency_ms: Latency,
+    /// The plan itself, which files of older versions do not contain.
+    #[serde(default)]
+    definition: serde_json::Value,
+    /// Null where work piles up.
+    latency_ms: Option<Latency>,
     processes: Vec<Process>,
     groups: Vec<Group>,
+}
+
+impl Candidate {
+    fn definition(&self) -> Option<Plan> {
+        serde_json::from_value(self.definition.clone()).ok()
+    }
 }
 
 #[derive(Deserialize)]

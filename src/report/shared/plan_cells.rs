@@ -16,21 +16,29 @@ pub(crate) fn meets_text(meets: Meets) -> (&'static str, Tone) {
 }
 
 /// The first columns of a table of plans; [`plan_cells`] fills them.
-pub(crate) fn plan_columns() -> [Column; 5] {
+pub(crate) fn plan_columns() -> [Column; 6] {
     let [process, busy] = busiest_columns();
-    [Column::text("Plan"), Column::number("Workers", ""), Column::text("Balancing"), process, busy]
+    [Column::text("Plan"), Column::number("Workers", ""), Column::text("Balancing"), process, busy, Column::text("First limit")]
 }
 
 /// The first cells of a plan in a table. `mark` says that the plan is recommended or the runner-up; it may be empty.
-pub(crate) fn plan_cells(plan: &PlanSummary, mark: &str) -> [Cell; 5] {
+pub(crate) fn plan_cells(plan: &PlanSummary, mark: &str) -> [Cell; 6] {
     let mark = if mark.is_empty() { String::new() } else { format!(" ({mark})") };
     let [process, busy] = match plan.busiest() {
         Some(process) => [Cell::text(&process.name), Cell::busy(process.peak)],
         None => [Cell::unknown(), Cell::unknown()],
     };
     let name = Cell::text(format!("{}{mark}", plan.plan.name));
-    [name, Cell::count(u64::from(plan.workers)), Cell::text(&plan.balance), process, busy]
+    [name, Cell::count(u64::from(plan.workers)), Cell::text(&plan.balance), process, busy, first_limit(plan)]
 }
+
+/// What a plan runs out of first, and at what factor of the load.
+fn first_limit(plan: &PlanSummary) -> Cell {
+    plan.first_limit().map_or_else(Cell::unknown, |limit| Cell::text(limit.in_a_table()))
+}
+
+/// In the place of a response time where work piles up.
+pub(crate) const NOT_STABLE: &str = "not stable";
 
 /// The columns of the busiest process.
 pub(crate) fn busiest_columns() -> [Column; 2] {

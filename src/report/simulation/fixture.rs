@@ -37,7 +37,7 @@ pub(crate) fn report() -> SimulationReport {
             busy: Interval::new(-0.05, -0.06, -0.04),
             indistinguishable: false,
         }),
-        growth_steps: vec![case("load × 1.25", 1.25, Meets::Yes), case("load × 1.5", 1.5, Meets::No)],
+        growth_steps: vec![case("load × 1.25", 1.25, Meets::Yes), unstable_case("load × 1.5", 1.5)],
         sensitivity: vec![case("CPU demand × 0.5", 0.5, Meets::Yes), case("CPU demand × 2", 2.0, Meets::No)],
         verdict: Verdict {
             decision: Decision::AddWorkers,
@@ -56,6 +56,8 @@ pub(crate) fn report() -> SimulationReport {
             why: "overloaded by the utilisation law: main is at least 88 % busy".to_owned(),
             overloaded: true,
         }],
+        limits: analysis.advice.limits.clone(),
+        levers: analysis.advice.levers.clone(),
         candidates,
     };
     let compared = |name: &str, figure, observed: f64, predicted: f64, limit: f64| ComparedFigure {
@@ -140,6 +142,7 @@ fn simulated(candidate: &PlanSummary) -> SimulatedPlan {
         bin_seconds: 15.0,
         rejected_share: 0.0,
         extrapolated_share: 0.0,
+        unstable: None,
     }
 }
 
@@ -151,6 +154,16 @@ fn case(name: &str, factor: f64, meets: Meets) -> StressCase {
         reason: "main process 84 % busy (80–88 %), over 70 %".to_owned(),
         busy: Interval::new(0.84, 0.8, 0.88),
         busiest: "main".to_owned(),
-        p95_ms: Interval::new(120.0, 110.0, 131.0),
+        p95_ms: Some(Interval::new(120.0, 110.0, 131.0)),
+        stable: true,
+    }
+}
+
+fn unstable_case(name: &str, factor: f64) -> StressCase {
+    StressCase {
+        p95_ms: None,
+        stable: false,
+        reason: "not stable: work piles up at main's database connections".to_owned(),
+        ..case(name, factor, Meets::No)
     }
 }

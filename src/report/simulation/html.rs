@@ -8,11 +8,13 @@ use crate::analysis::{line_prose, tables as analysis_tables};
 use crate::charts::Chart;
 use crate::exporter::ReportError;
 use crate::shared::glossary::TERMS;
+use crate::shared::plan_cells::NOT_STABLE;
 use crate::shared::page::{self, PageFrame, non_empty, run_rows, sentence};
 use crate::shared::table::Table;
 use crate::shared::verdict::{Fact, VerdictBox, VerdictSection, headline, next_steps};
 use crate::shared::vocabulary;
 use wsim_advise::sweep::Sweep;
+use wsim_stats::Interval;
 use wsim_text as text;
 
 pub(super) fn html(report: &SimulationReport) -> Result<String, ReportError> {
@@ -87,11 +89,12 @@ fn verdict(report: &SimulationReport) -> VerdictSection {
 
 fn verdict_box(sweep: &Sweep) -> Option<VerdictBox> {
     let (candidate, recommended) = sweep.shown()?;
-    let p95 = candidate.overall.p95;
+    let p95 = candidate.response_times().map(|times| times.p95);
+    let interval = |p95: Interval| text::range::between(&text::milliseconds(p95.low), &text::milliseconds(p95.high));
     let response_time = Fact {
         label: "p95 response time",
-        value: text::milliseconds(p95.value),
-        note: format!("95 % interval {}", text::range::between(&text::milliseconds(p95.low), &text::milliseconds(p95.high))),
+        value: p95.map_or_else(|| NOT_STABLE.to_owned(), |p95| text::milliseconds(p95.value)),
+        note: p95.map_or_else(|| "work piles up".to_owned(), |p95| format!("95 % interval {}", interval(p95))),
     };
     let periods = ("95 % interval", "on average over the simulated time");
     Some(VerdictBox::new(&candidate.summary, recommended, response_time, &sweep.objective, periods))

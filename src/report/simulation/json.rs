@@ -6,8 +6,8 @@ use super::model::SimulationReport;
 use crate::exporter::ReportError;
 use crate::shared::json::{self, Span, WireInput};
 use crate::shared::run_facts::NextStep;
-use wsim_advise::sweep::{Comparison, DiscardedPlan, Imbalance, Latency, SimulatedGroup, SimulatedPlan, StressCase};
-use wsim_advise::{Confidence, Meets, ProcessSummary};
+use wsim_advise::sweep::{Comparison, DiscardedPlan, Imbalance, Latency, SimulatedGroup, SimulatedPlan, StressCase, Unstable};
+use wsim_advise::{Confidence, Limit, Meets, ProcessSummary};
 use wsim_plan::Plan;
 use wsim_simulate::backtest::Backtest;
 use wsim_stats::Interval;
@@ -35,6 +35,8 @@ struct Simulation<'a> {
     runner_up: Option<&'a str>,
     reasons: &'a [String],
     confidence: Confidence,
+    limits: &'a [Limit],
+    levers: &'a [String],
     assumptions: Vec<&'a str>,
     next: &'a [NextStep],
     growth: f64,
@@ -76,6 +78,8 @@ impl<'a> From<&'a SimulationReport> for Simulation<'a> {
             runner_up: name(sweep.runner_up),
             reasons: &sweep.reasons,
             confidence: report.confidence(),
+            limits: &sweep.limits,
+            levers: &sweep.levers,
             assumptions: sweep.assumptions.iter().chain(&facts.assumptions).map(String::as_str).collect(),
             next: &facts.next,
             growth: sweep.growth,
@@ -109,7 +113,11 @@ struct WireCandidate<'a> {
     replications: u32,
     capped: bool,
     total_cores: Interval,
-    latency_ms: Latency,
+    /// Null where work piles up.
+    latency_ms: Option<Latency>,
+    stable: bool,
+    unstable: Option<&'a Unstable>,
+    limits: &'a [Limit],
     imbalance: Option<&'a Imbalance>,
     refused_share: f64,
     extrapolated_share: f64,
@@ -132,12 +140,15 @@ impl<'a> From<&'a SimulatedPlan> for WireCandidate<'a> {
             replications: candidate.replications,
             capped: candidate.capped,
             total_cores: plan.total_cores,
-            latency_ms: candidate.overall,
+            latency_ms: candidate.is_stable().then_some(candidate.overall),
+            stable: candidate.is_stable(),
+            unstable: candidate.unstable.as_ref(),
+            limits: &plan.limits,
             imbalance: candidate.imbalance.as_ref(),
             refused_share: candidate.rejected_share,
             extrapolated_share: candidate.extrapolated_share,
             processes: plan.processes.iter().map(WireProcess::from).collect(),
-            groups: &candidate.groups,
+            groups: if candidate.is_stable() { &candidate.groups } else { &[] },
             definition: &plan.plan,
         }
     }
@@ -150,6 +161,7 @@ struct WireProcess<'a> {
     /// Mean over the measured time.
     utilisation: Interval,
     peak: Interval,
+    connections: Option<Interval>,
     requests: u64,
 }
 
@@ -160,6 +172,7 @@ impl<'a> From<&'a ProcessSummary> for WireProcess<'a> {
             pool: process.pool.as_deref(),
             utilisation: process.mean.unwrap_or(process.peak),
             peak: process.peak,
+            connections: process.connections,
             requests: process.requests,
         }
     }

@@ -1,11 +1,12 @@
 //! The tables of a simulation.
 
 use super::model::{SimulationReport, backtest_counts, backtest_figures};
-use crate::shared::plan_cells::{busiest_columns, plan_cells, plan_columns, result_cells, result_columns};
+use crate::shared::plan_cells::{NOT_STABLE, busiest_columns, plan_cells, plan_columns, result_cells, result_columns};
 use crate::shared::table::{Cell, Column, Table, Tone};
 use wsim_advise::PlanSummary;
-use wsim_advise::sweep::{SimulatedPlan, StressCase, Sweep};
+use wsim_advise::sweep::{Latency, SimulatedPlan, StressCase, Sweep};
 use wsim_simulate::backtest::{ComparedFigure, Figure};
+use wsim_stats::Interval;
 use wsim_text as text;
 
 /// Every simulated plan, fewest workers first.
@@ -18,10 +19,11 @@ pub(super) fn candidates(report: &SimulationReport) -> Table {
             index if index == sweep.runner_up => "runner-up",
             _ => "",
         };
+        let time = |of: fn(&Latency) -> Interval| candidate.response_times().map_or_else(not_stable, |times| Cell::range(of(times)));
         let figures = [
-            Cell::range(candidate.overall.mean),
-            Cell::range(candidate.overall.p95),
-            Cell::range(candidate.overall.p99),
+            time(|times| times.mean),
+            time(|times| times.p95),
+            time(|times| times.p99),
             candidate.imbalance.as_ref().map_or_else(Cell::unknown, |imbalance| Cell::range(imbalance.factor)),
             Cell::range(plan.total_cores),
             Cell::count(u64::from(candidate.replications)),
@@ -48,9 +50,15 @@ pub(super) fn candidates(report: &SimulationReport) -> Table {
     }
 }
 
+/// In the place of a response time where work piles up.
+fn not_stable() -> Cell {
+    Cell::text(NOT_STABLE).with_tone(Tone::Bad)
+}
+
 /// Response times by group under one plan.
 pub(super) fn groups(candidate: &SimulatedPlan) -> Table {
-    let rows = candidate.groups.iter().map(|group| {
+    let shown = candidate.groups.iter().filter(|_| candidate.is_stable());
+    let rows = shown.map(|group| {
         let latency = group.latency_ms;
         vec![
             Cell::text(&group.id),
@@ -85,6 +93,7 @@ pub(super) fn processes(plan: &PlanSummary) -> Table {
             Cell::text(process.pool.clone().unwrap_or_default()),
             Cell::busy(process.peak),
             process.mean.map_or_else(Cell::unknown, Cell::share_range),
+            process.connections.map_or_else(Cell::unknown, Cell::share_range),
             Cell::count(process.requests),
         ]
     });
@@ -97,6 +106,7 @@ pub(super) fn processes(plan: &PlanSummary) -> Table {
             Column::text("Pool"),
             Column::number("Busy at the peak", "%"),
             Column::number("Busy on average", "%"),
+            Column::number("Connections busy", "%"),
             Column::number("Requests", ""),
         ],
         rows: rows.collect(),
@@ -106,7 +116,7 @@ pub(super) fn processes(plan: &PlanSummary) -> Table {
 /// The plan under growth and under other assumptions.
 pub(super) fn stress(sweep: &Sweep) -> Table {
     let row = |case: &StressCase| {
-        let figures = [Cell::text(&case.name), Cell::text(&case.busiest), Cell::busy(case.busy), Cell::range(case.p95_ms)];
+        let figures = [Cell::text(&case.name), Cell::text(&case.busiest), Cell::busy(case.busy), case.p95_ms.map_or_else(not_stable, Cell::range)];
         figures.into_iter().chain(result_cells(case.meets, &case.reason)).collect()
     };
     let [process, busy] = busiest_columns();

@@ -7,12 +7,14 @@ use super::model::SimulationReport;
 use super::tables;
 use crate::analysis::write_inputs;
 use crate::shared::escape;
-use crate::shared::plan_cells::{busiest_texts, meets_text};
+use crate::shared::plan_cells::{NOT_STABLE, busiest_texts, meets_text};
 use crate::shared::table::{Cell, Tone};
 use crate::shared::terminal::{Style, TerminalWriter, WrittenFiles, bold, dim, tone_style};
 use crate::shared::text_table::{Align, TextCell, TextTable};
 use crate::shared::vocabulary;
 use wsim_advise::sweep::{SimulatedPlan, Sweep};
+use wsim_advise::{Limit, PlanSummary};
+use wsim_stats::Interval;
 use wsim_text as text;
 
 pub(super) fn terminal(out: &mut dyn Write, report: &SimulationReport, files: Option<WrittenFiles<'_>>, style: Style) -> io::Result<()> {
@@ -71,6 +73,7 @@ fn write_candidates(terminal: &mut TerminalWriter<'_>, report: &SimulationReport
         ("busiest process", Align::Left),
         ("busy", Align::Left),
         ("p95 ms", Align::Left),
+        ("first limit", Align::Left),
         ("meets", Align::Left),
     ]);
     let shown = best_plans_by_workers(sweep);
@@ -89,7 +92,8 @@ fn write_candidates(terminal: &mut TerminalWriter<'_>, report: &SimulationReport
             TextCell::plain(escape::terminal(&plan.plan.name, 30)),
             TextCell::plain(escape::terminal(&name, 15)),
             TextCell::plain(busy),
-            TextCell::plain(text::range(candidate.overall.p95)),
+            TextCell::plain(p95(candidate.response_times().map(|times| times.p95))),
+            TextCell::plain(first_limit(plan)),
             TextCell::styled(meets.to_owned(), tone_style(tone)),
         ]);
     }
@@ -102,12 +106,21 @@ fn write_candidates(terminal: &mut TerminalWriter<'_>, report: &SimulationReport
     Ok(())
 }
 
+/// A response time, or that work piles up.
+fn p95(interval: Option<Interval>) -> String {
+    interval.map_or_else(|| NOT_STABLE.to_owned(), text::range)
+}
+
+fn first_limit(plan: &PlanSummary) -> String {
+    plan.first_limit().map(Limit::brief).unwrap_or_default()
+}
+
 /// The best few plans for each number of workers, by the objective and then by response time, with their indices. The recommended
 /// plan and the runner-up are always among them.
 fn best_plans_by_workers(sweep: &Sweep) -> Vec<(usize, &SimulatedPlan)> {
     let mut order: Vec<(usize, &SimulatedPlan)> = sweep.candidates.iter().enumerate().collect();
     let unmarked = |index: usize| sweep.recommended != Some(index) && sweep.runner_up != Some(index);
-    let latency = |candidate: &SimulatedPlan| candidate.overall.p95.value;
+    let latency = |candidate: &SimulatedPlan| candidate.response_times().map_or(f64::INFINITY, |times| times.p95.value);
     order.sort_by(|(i, a), (j, b)| {
         let key = |index: usize, candidate: &SimulatedPlan| (candidate.summary.workers, unmarked(index), candidate.summary.meets);
         key(*i, a).cmp(&key(*j, b)).then(latency(a).total_cmp(&latency(b)))
@@ -122,7 +135,8 @@ fn best_plans_by_workers(sweep: &Sweep) -> Vec<(usize, &SimulatedPlan)> {
 }
 
 fn write_groups(terminal: &mut TerminalWriter<'_>, report: &SimulationReport) -> io::Result<()> {
-    let Some((SimulatedPlan { summary, groups, .. }, _)) = report.sweep.shown() else { return Ok(()) };
+    let shown = report.sweep.shown().filter(|(candidate, _)| candidate.is_stable());
+    let Some((SimulatedPlan { summary, groups, .. }, _)) = shown else { return Ok(()) };
     let note = format!("ms, under {}, long-poll waiting excluded", escape::terminal(&summary.plan.name, 40));
     terminal.heading("Response times", &note)?;
     let mut table = TextTable::new(&[
@@ -169,7 +183,7 @@ fn write_stress(terminal: &mut TerminalWriter<'_>, report: &SimulationReport) ->
             TextCell::plain(case.name.clone()),
             TextCell::plain(escape::terminal(&case.busiest, 16)),
             TextCell::plain(text::percent_range(case.busy)),
-            TextCell::plain(text::range(case.p95_ms)),
+            TextCell::plain(p95(case.p95_ms)),
             TextCell::styled(meets.to_owned(), tone_style(tone)),
         ]);
     }

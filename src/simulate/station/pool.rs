@@ -2,14 +2,14 @@
 
 use std::collections::VecDeque;
 
-use super::meter::{MeasurementWindow, Occupancy};
+use super::meter::{MeasurementWindow, Occupancy, OccupancyOverTime};
 use crate::engine::time::Time;
 
 /// The servers and their queue.
 #[derive(Debug, Clone)]
 pub struct Pool<T> {
     servers: u32,
-    serving: Occupancy,
+    serving: OccupancyOverTime,
     waiting: VecDeque<T>,
     present: Occupancy,
 }
@@ -17,7 +17,7 @@ pub struct Pool<T> {
 impl<T> Pool<T> {
     /// An idle pool of `servers` servers, at least one.
     pub fn new(servers: u32, measurement: MeasurementWindow) -> Self {
-        let (serving, present) = (Occupancy::new(measurement), Occupancy::new(measurement));
+        let (serving, present) = (OccupancyOverTime::new(measurement), Occupancy::new(measurement));
         Self { servers: servers.max(1), serving, waiting: VecDeque::new(), present }
     }
 
@@ -25,7 +25,7 @@ impl<T> Pool<T> {
     #[inline]
     pub fn enter(&mut self, now: Time, customer: T) -> Option<T> {
         self.present.enter(now);
-        if self.serving.present() < self.servers {
+        if self.serving.total().present() < self.servers {
             self.serving.enter(now);
             return Some(customer);
         }
@@ -44,8 +44,17 @@ impl<T> Pool<T> {
         next
     }
 
+    /// Counts the customers in service up to `now`. Call once at the end of the run.
+    pub fn advance(&mut self, now: Time) {
+        self.serving.advance(now);
+    }
+
+    pub fn servers(&self) -> u32 {
+        self.servers
+    }
+
     /// Customers in service.
-    pub fn serving(&self) -> &Occupancy {
+    pub fn serving(&self) -> &OccupancyOverTime {
         &self.serving
     }
 
@@ -67,7 +76,7 @@ mod tests {
         assert_eq!((pool.enter(at(0), 'a'), pool.enter(at(0), 'b')), (Some('a'), Some('b')));
         assert_eq!((pool.enter(at(10), 'c'), pool.enter(at(20), 'd')), (None, None));
         assert_eq!((pool.leave(at(50)), pool.leave(at(50)), pool.leave(at(60)), pool.leave(at(100))), (Some('c'), Some('d'), None, None));
-        assert!((pool.serving().mean() - (2.0 * 60.0 + 40.0) / 100.0).abs() < 1e-12);
+        assert!((pool.serving().total().mean() - (2.0 * 60.0 + 40.0) / 100.0).abs() < 1e-12);
         assert_eq!(pool.present().largest(), 4);
     }
 }

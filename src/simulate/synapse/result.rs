@@ -26,6 +26,8 @@ pub struct RunResult {
     pub extrapolated_share: f64,
     /// Length of the measured time, s.
     pub seconds: f64,
+    /// Time from the end of the measured time until the last event, s: work that was left then, and long polls that still waited.
+    pub overrun_seconds: f64,
     /// Width of the bins of all timelines, s.
     pub bin_seconds: f64,
     /// Events of the event loop.
@@ -47,6 +49,10 @@ pub struct ProcessResult {
     pub connections: StationResult,
     /// Mean number of busy connections.
     pub connections_busy: f64,
+    /// Number of connections.
+    pub connections_all: u32,
+    /// Mean number of busy connections per bin.
+    pub connections_over_time: Vec<f64>,
     /// Waits for connections, summed per request as Synapse logs them (`db sched`).
     pub waits: DurationHistogram,
     /// Mean number of active requests. Long polls that wait are not active.
@@ -94,3 +100,82 @@ impl RunResult {
         (0..bins).map(|bin| self.processes.iter().filter_map(|p| p.active_over_time.get(bin)).sum()).collect()
     }
 }
+
+/// Why a run is not stable: what its work piles up at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Instability {
+    pub cause: Bottleneck,
+    /// Index of the process.
+    pub process: usize,
+}
+
+/// What work piles up at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Bottleneck {
+    /// The process's CPU.
+    Cpu,
+    /// Its database connections.
+    Connections,
+    /// Something else that is served one after the other, such as the events of one room.
+    Queue,
+}
+
+impl RunResult {
+    /// Whether work piled up, so that the figures depend on the length of the run and mean nothing: a process or its connections were
+    /// busy without a pause in the last quarter of the measured time; requests never completed; or requests under way grew from quarter
+    /// to quarter and took long to complete after the last arrival.
+    ///
+    /// A stable queue is idle at times, however long it gets: with 97 % of its time busy a customer waits 32 services in an M/M/1 queue.
+    pub fn instability(&self) -> Option<Instability> {
+        let busiest = self.processes.iter().enumerate().flat_map(|(process, figures)| {
+            [(figures.last_cpu_share(), Bottleneck::Cpu, process), (figures.last_connections_share(), Bottleneck::Connections, process)]
+        });
+        let busiest = busiest.max_by(|a, b| a.0.total_cmp(&b.0));
+        if let Some((share, cause, process)) = busiest
+            && share >= SATURATED
+        {
+            return Some(Instability { cause, process });
+        }
+        let grows = grows(&self.active_over_time()) && self.overrun_seconds > OVERRUN_SECONDS.max(self.seconds * OVERRUN_SHARE);
+        (grows || self.unfinished > 0).then(|| {
+            let last = |process: &ProcessResult| last_quarter(&process.active_over_time);
+            let most = self.processes.iter().map(last).enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
+            Instability { cause: Bottleneck::Queue, process: most.map_or(0, |(process, _)| process) }
+        })
+    }
+}
+
+impl ProcessResult {
+    fn last_cpu_share(&self) -> f64 {
+        let capacity = if self.utilisation > 0.0 { self.cores / self.utilisation } else { 1.0 };
+        last_quarter(&self.cores_over_time) / capacity
+    }
+
+    fn last_connections_share(&self) -> f64 {
+        last_quarter(&self.connections_over_time) / f64::from(self.connections_all.max(1))
+    }
+}
+
+/// Mean of the last quarter of the bins.
+fn last_quarter(bins: &[f64]) -> f64 {
+    let quarter = &bins[bins.len() - bins.len().div_ceil(4)..];
+    quarter.iter().sum::<f64>() / quarter.len().max(1) as f64
+}
+
+/// Whether a number of requests grew from each quarter of the time to the next, to more than twice its start.
+fn grows(bins: &[f64]) -> bool {
+    let quarter = bins.len() / 4;
+    if quarter == 0 {
+        return false;
+    }
+    let means: Vec<f64> = bins.chunks_exact(quarter).take(4).map(|bins| bins.iter().sum::<f64>() / quarter as f64).collect();
+    means.is_sorted() && means[3] > 2.0 * means[0] + GROWN_BY
+}
+
+/// Busy share in the last quarter of the time from which a station counts as overloaded.
+const SATURATED: f64 = 0.97;
+/// Fewer requests than this under way are no queue.
+const GROWN_BY: f64 = 5.0;
+/// Long polls that wait for their timeout may outlast the measured time by so much.
+const OVERRUN_SECONDS: f64 = 60.0;
+const OVERRUN_SHARE: f64 = 0.05;

@@ -105,6 +105,12 @@ impl Exact {
     }
 }
 
+/// Mean wait in an M/M/c queue, in service times, with `offered` erlangs at `servers` servers; infinite if they are overloaded.
+pub fn waits_in_services(servers: u32, offered: f64) -> f64 {
+    let spare = f64::from(servers) - offered;
+    if spare <= 0.0 { f64::INFINITY } else { erlang_c(servers, offered) / spare }
+}
+
 /// Erlang's delay formula: the probability of having to wait with `offered` erlangs at `servers` servers.
 fn erlang_c(servers: u32, offered: f64) -> f64 {
     let blocking = (1..=servers).fold(1.0, |b, n| offered * b / (f64::from(n) + offered * b));

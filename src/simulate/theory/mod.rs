@@ -16,7 +16,7 @@ mod requests;
 mod spec;
 
 pub use arrivals::{ArrivalLaw, Arrivals, BatchSize};
-pub use exact::Exact;
+pub use exact::{Exact, waits_in_services};
 pub use law::{ServiceLaw, balanced_share};
 pub use spec::{Balance, Discipline, Synthetic, SyntheticError};
 

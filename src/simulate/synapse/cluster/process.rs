@@ -61,5 +61,6 @@ impl Process {
     pub(super) fn advance(&mut self, now: Time) {
         self.interpreter.advance(now);
         self.active.advance(now);
+        self.connections.advance(now);
     }
 }

@@ -32,6 +32,7 @@ impl Cluster<'_> {
             batches: self.counts.batches,
             extrapolated_share: self.database.extrapolated_share(),
             seconds: measurement.span().seconds(),
+            overrun_seconds: (end - measurement.until).seconds(),
             bin_seconds: measurement.bin.seconds(),
             queue_events: progress.events,
         }
@@ -46,7 +47,9 @@ fn process_result(process: Process, capacity: f64) -> ProcessResult {
         requests: process.requests,
         reactor: station(process.interpreter.present(), process.slices),
         connections: station(process.connections.present(), process.transactions),
-        connections_busy: process.connections.serving().mean(),
+        connections_busy: process.connections.serving().total().mean(),
+        connections_all: process.connections.servers(),
+        connections_over_time: process.connections.serving().over_time(),
         waits: process.waits.finish(),
         active: process.active.total().mean(),
         active_largest: process.active.total().largest(),
