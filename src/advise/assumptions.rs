@@ -9,8 +9,9 @@ use wsim_profile::Profile;
 use wsim_stats::Interval;
 
 pub(super) fn assumptions(findings: &Findings<'_>) -> Vec<String> {
-    let Findings { profile, law, config, .. } = findings;
-    let costs = &config.costs;
+    let Findings { profile, law, .. } = findings;
+    let costs = &law.costs;
+    let source = |prior: &'static str| if costs.is_measured { "This is fitted to process CPU." } else { prior };
     let peak = &profile.peaks.five_minutes;
     vec![
         format!(
@@ -32,16 +33,22 @@ pub(super) fn assumptions(findings: &Findings<'_>) -> Vec<String> {
         coverage(profile, law),
         skew(profile),
         format!(
-            "Every process of a plan with workers spends {} ms of CPU on replication per event ({} of a core here). This is a prior: published values are 3 to 6 ms, small servers need less.",
-            prose::range(costs.replication_ms, 1),
-            prose::percent_range(law.replication)
+            "Every process of a plan with workers spends {} ms of CPU on replication per event ({} of a core here). {}",
+            prose::range(costs.replication.scaled(1e3), 1),
+            prose::percent_range(law.replication),
+            source("This is a prior: published values are up to 6 ms, small servers need less.")
         ),
         format!(
-            "Persisting takes {} ms of CPU per event ({} of a core here), on the main process or on event persisters. This is a prior from one small cluster.",
-            prose::range(costs.persisting_ms, 0),
-            prose::percent_range(law.persisting)
+            "Persisting takes {} ms of CPU per event ({} of a core here), on the main process or on event persisters. {}",
+            prose::range(costs.persist.scaled(1e3), 0),
+            prose::percent_range(law.persisting),
+            source("This is a prior from one small cluster.")
         ),
-        format!("Every process uses {} of a core when idle; measured: 1 to 3 % on one small cluster.", prose::percent_range(costs.rest)),
+        format!(
+            "Every process uses {} of a core when idle{}.",
+            prose::percent_range(costs.idle),
+            if costs.is_measured { "" } else { "; measured: 1 to 3 % on one small cluster" }
+        ),
         "Round robin and least connections spread a user's requests over workers with cold caches: an initial sync then costs 1.5 (1.1–2.4) times as much (measured on one cluster), any other sync 1 (1–2) times (hardly more on that cluster; the range is a default).".to_owned(),
         "These numbers are CPU only: waiting for the database, memory and response times are not included. Outgoing federation and push are counted as the main process's work.".to_owned(),
     ]

@@ -3,6 +3,7 @@
 //! | rule | level |
 //! | --- | --- |
 //! | an input is damaged, so that the peak may be missing | low |
+//! | part of the deployment is missing, requests are counted twice, or clocks disagree | low |
 //! | the log is shorter than a day, so it may miss the day's peak | low |
 //! | fewer than 1,000 requests in the busiest five minutes where CPU is inferred; fewer than 100 anywhere | low |
 //! | CPU inferred from the times of a proxy log, or from the prior table | low |
@@ -14,12 +15,13 @@
 
 use super::findings::Findings;
 use super::model::{Confidence, ConfidenceLevel, Meets};
-use wsim_profile::{DemandMethod, Profile};
+use wsim_profile::{DemandMethod, Profile, WarningEffect};
 
 /// The lowest level of all limitations, with the limitations of that level.
 pub(super) fn confidence(findings: &Findings<'_>) -> Confidence {
     let mut limitations = limitations(findings.profile);
-    limitations.extend(findings.config.lost.iter().map(|lost| (ConfidenceLevel::Low, lost.clone())));
+    let doubts = findings.profile.deployment.warnings.iter().filter(|warning| warning.effect >= WarningEffect::Doubt);
+    limitations.extend(doubts.map(|warning| (ConfidenceLevel::Low, warning.text.clone())));
     if findings.recommended().is_some_and(|candidate| candidate.meets == Meets::Maybe) {
         limitations.push((ConfidenceLevel::Medium, "the limit of the objective lies within the uncertainty of the estimate".to_owned()));
     }
@@ -81,7 +83,7 @@ mod tests {
         let (level, why) = of(&week().window_seconds(3600).build());
         assert_eq!((level, why.as_str()), (Low, "the log covers only 1 h (give at least one full day)"));
         assert_eq!(of(&week().window_seconds(3 * 86_400).build()).0, Medium);
-        assert_eq!(of(&week().coverage(1.6, 1.8, 2.0).build()).0, Medium);
+        assert_eq!(of(&week().coverage(1.6, 1.8, 2.0).unmeasured().build()).0, Medium);
         let (level, why) = of(&week().demand(0.5, 1.0, 2.0).build());
         assert!(level == Low && why.contains("inferred"), "{why}");
         let mut regression = week().demand(0.7, 1.0, 1.4).build();
@@ -93,11 +95,11 @@ mod tests {
 
     #[test]
     fn a_damaged_input_makes_a_measured_week_low() {
-        let week = ProfileFixture::new().class("sync", 0.1, 10).build();
-        let lost = "1 of 2 inputs are damaged".to_owned();
-        let config = ScreenConfig { lost: Some(lost.clone()), ..ScreenConfig::default() };
-        let confidence = screen(&week, &config).confidence;
-        assert_eq!((confidence.level, confidence.why), (ConfidenceLevel::Low, lost));
+        let lost = "1 of 2 inputs are damaged";
+        let week = |effect| ProfileFixture::new().class("sync", 0.1, 10).warn(effect, lost).build();
+        assert_eq!(of(&week(WarningEffect::Partial)), (ConfidenceLevel::Low, lost.to_owned()));
+        // What was put right is no limitation.
+        assert_eq!(of(&week(WarningEffect::Told)).0, ConfidenceLevel::High);
     }
 
     #[test]

@@ -2,25 +2,37 @@
 
 use std::ops::RangeInclusive;
 
-use super::law::Costs;
+use super::law::Law;
 use super::objective::Objective;
 use wsim_plan::PresetConfig;
+use wsim_profile::Profile;
+use wsim_simulate::UnloggedCosts;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScreenConfig {
     pub objective: Objective,
     /// Worker counts to try; the plan without workers is always tried.
     pub workers: RangeInclusive<u32>,
-    /// CPU costs of what no request line shows.
-    pub costs: Costs,
+    /// CPU that no request line shows; `None`: what the profile alone says.
+    pub costs: Option<UnloggedCosts>,
+    /// Database connections of every process (`cp_max`); `None`: as many as the log makes plausible.
+    pub connections: Option<u32>,
     /// What the standard plans share: Synapse release, sliding sync.
     pub plans: PresetConfig,
-    /// Why part of the traffic may be missing from the profile, such as a damaged log.
-    pub lost: Option<String>,
 }
 
 impl Default for ScreenConfig {
     fn default() -> Self {
-        Self { objective: Objective::default(), workers: 1..=8, costs: Costs::default(), plans: PresetConfig::default(), lost: None }
+        Self { objective: Objective::default(), workers: 1..=8, costs: None, connections: None, plans: PresetConfig::default() }
+    }
+}
+
+impl ScreenConfig {
+    /// The utilisation law at the peak of a profile.
+    pub(super) fn law(&self, profile: &Profile) -> Law {
+        match &self.costs {
+            Some(costs) => Law::new(profile, costs),
+            None => Law::new(profile, &UnloggedCosts::from_profile(profile)),
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! A small profile whose numbers can be checked by hand.
 
 use wsim_profile::{
-    Concurrency, Coverage, Demand, DemandMethod, EndpointProfile, EventRate, HeavyHitter, HeavyHitters, Outcomes, Peak, Peaks,
-    ProcessProfile, Profile, Series, Window,
+    Concurrency, Coverage, Demand, DemandMethod, DeployedProcess, DeployedRole, Deployment, EndpointProfile, EventRate, HeavyHitter,
+    HeavyHitters, Outcomes, Peak, Peaks, ProcessProfile, Profile, Series, WarningEffect, Window,
 };
 use wsim_stats::Interval;
 
@@ -28,9 +28,12 @@ impl ProfileFixture {
             internal_requests: 0,
             groups: Vec::new(),
             endpoints: Vec::new(),
+            between_processes: Vec::new(),
             destinations: Vec::new(),
             processes: Vec::new(),
-            peaks: Peaks { one_minute: peak, five_minutes: peak, busy_hour: peak },
+            deployment: Deployment::default(),
+            peaks: Peaks { one_minute: peak, five_minutes: peak, busy_hour: peak, mean: peak },
+            work_ms: None,
             dispersion: Vec::new(),
             concurrency: Concurrency { working_mean: 0.0, working_max: 0.0, waiting_mean: 0.0, waiting_max: 0.0 },
             heavy_hitters: HeavyHitters {
@@ -85,6 +88,7 @@ impl ProfileFixture {
             cpu_seconds: cores * 3000.0,
             peak_cpu_seconds: cores * 300.0,
             peak_requests,
+            db_seconds: 0.0,
         });
         self.profile.requests += peak_requests * 10;
         let peak = &mut self.profile.peaks.five_minutes;
@@ -93,9 +97,16 @@ impl ProfileFixture {
         self
     }
 
+    /// The factor as it is, without fixed costs in it.
     pub(crate) fn coverage(mut self, low: f64, value: f64, high: f64) -> Self {
         self.profile.coverage =
-            Coverage { factor: Interval { value, low, high }, measured: false, processes: Vec::new(), note: "prior".to_owned() };
+            Coverage { factor: Interval { value, low, high }, measured: true, processes: Vec::new(), note: "exact".to_owned() };
+        self
+    }
+
+    /// No process CPU: background CPU is a prior.
+    pub(crate) fn unmeasured(mut self) -> Self {
+        self.profile.coverage.measured = false;
         self
     }
 
@@ -128,6 +139,26 @@ impl ProfileFixture {
         self
     }
 
+    /// A process of the deployment that wrote the logs, with its request CPU at the peak, in cores.
+    pub(crate) fn deployed(mut self, name: &str, role: DeployedRole, peak_cores: f64) -> Self {
+        self.profile.deployment.processes.push(DeployedProcess {
+            name: name.to_owned(),
+            role,
+            requests: 1000,
+            internal_requests: 10,
+            cpu_seconds: Some(peak_cores * 3000.0),
+            process_cpu_seconds: None,
+            peak_cores: Some(peak_cores),
+            own_log: true,
+        });
+        self
+    }
+
+    pub(crate) fn warn(mut self, effect: WarningEffect, text: &str) -> Self {
+        self.profile.deployment.warn(effect, text.to_owned());
+        self
+    }
+
     pub(crate) fn process(mut self, name: &str) -> Self {
         self.profile.processes.push(ProcessProfile {
             name: name.to_owned(),
@@ -136,6 +167,7 @@ impl ProfileFixture {
             cpu_seconds: None,
             process_cpu_seconds: None,
             db_seconds: None,
+            database: None,
             utilisation: None,
         });
         self

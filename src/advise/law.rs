@@ -1,54 +1,27 @@
 //! The utilisation law of a Synapse process, with ranges.
 //!
 //! ```text
-//! busy cores of a process = coverage factor * (CPU of the request lines it serves)
-//!                         + replication * events        if there are workers at all
-//!                         + persisting * events          on the process that persists events
-//!                         + rest
+//! busy cores of a process = (1 + unlogged) * (CPU of the request lines it serves)
+//!                         + persisting * its share of the events
+//!                         + replication * the other events       if there are workers at all
+//!                         + idle and background work of its own
 //! ```
 //!
 //! The utilisation law itself is exact (Denning and Buzen 1978: busy share = throughput times service demand); the costs in it are
-//! not. Each cost is a value with a range, and the law is evaluated three times: all low, best, all high.
+//! not. They are [`UnloggedCosts`], the same that the simulation uses. Each is a value with a range, and the law is evaluated three times:
+//! all low, best, all high. The simulation takes the range of its inputs from here ([`Law::input_range`]).
 
+use wsim_plan::BackgroundRoles;
 use wsim_profile::Profile;
+use wsim_simulate::UnloggedCosts;
 use wsim_stats::Interval;
 
-/// CPU costs that no request line shows: priors with their ranges.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Costs {
-    /// CPU that one process spends on receiving one persisted event by replication, ms.
-    ///
-    /// 3 to 6: matrix.org 2020, 20 to 25 % of a core per process (matrix-org/synapse#7670, #8283); Element, January 2025, 25 % of each
-    /// worker at 40 events/s, which is 6 ms. A small quiet server needs less: the cluster under `persisting_ms` showed 1 to 3 ms.
-    pub replication_ms: Interval,
-    /// CPU that persisting one event costs the process that does it, ms.
-    ///
-    /// Synapse persists in a background process whose CPU no request line shows (`storage/controllers/persist_events.py`). Measured on
-    /// one small cluster (Synapse 1.163.2, 2.4 events/s): an event persister used 5.28 s of CPU for 260 events in 111 s; without its
-    /// idle CPU of 1 to 3 % this is 7 to 16 ms an event. The lower bound allows for faster machines.
-    pub persisting_ms: Interval,
-    /// Share of a core that an idle process uses: timers, garbage collection, metrics.
-    ///
-    /// Measured 1 to 3 % on the same cluster; the upper bound allows for the garbage of larger caches (2 to 5 %, inferred).
-    pub rest: Interval,
-}
-
-impl Default for Costs {
-    fn default() -> Self {
-        Self {
-            replication_ms: Interval { value: 4.5, low: 3.0, high: 6.0 },
-            persisting_ms: Interval { value: 10.0, low: 5.0, high: 16.0 },
-            rest: Interval { value: 0.02, low: 0.01, high: 0.05 },
-        }
-    }
-}
-
 /// The costs at one server's peak.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Law {
     /// Cores of a process per core that its request lines show; the range of inferred demand is included.
     pub(super) request_factor: Interval,
-    /// The coverage factor without the fixed costs that the law adds again.
+    /// Cores of a process per core of logged CPU, without the fixed costs that the law adds on their own.
     pub(super) coverage_factor: Interval,
     /// Cores that every process of a cluster spends on replication.
     pub(super) replication: Interval,
@@ -56,6 +29,8 @@ pub(super) struct Law {
     pub(super) persisting: Interval,
     /// Cores of an idle process.
     pub(super) rest: Interval,
+    /// The costs per unit of load.
+    pub(super) costs: UnloggedCosts,
 }
 
 /// What one process does at the peak, before costs.
@@ -63,39 +38,61 @@ pub(super) struct Law {
 pub(super) struct ProcessDemand {
     /// CPU of the request lines it serves at the peak, cores.
     pub(super) requests: Interval,
+    /// The same if every pool were spread evenly: what a process has more than this, another has less, so sums are over these.
+    pub(super) evenly: Interval,
     /// Whether it takes part in replication.
     pub(super) replicates: bool,
     /// Share of all events that it persists, 0 to 1.
     pub(super) persists: f64,
+    /// Cores of background work that only this process does.
+    pub(super) background: f64,
 }
 
 impl Law {
     /// The costs in the busiest five minutes of a profile.
-    pub(super) fn new(profile: &Profile, costs: &Costs) -> Self {
+    pub(super) fn new(profile: &Profile, costs: &UnloggedCosts) -> Self {
         let events = profile.events_per_second.peak.max(0.0);
-        let coverage_factor = net_coverage_factor(profile, costs);
+        let coverage_factor = costs.unlogged.plus(Interval::exact(1.0));
         let range = profile.demand.range;
         Self {
             request_factor: zip(coverage_factor, range, |factor, demand| factor * demand.max(0.0)),
             coverage_factor,
-            replication: costs.replication_ms.scaled(events / 1000.0),
-            persisting: costs.persisting_ms.scaled(events / 1000.0),
-            rest: costs.rest,
+            replication: costs.replication.scaled(events),
+            persisting: costs.persist.scaled(events),
+            rest: costs.idle,
+            costs: costs.clone(),
         }
     }
 
     /// Cores that a process needs at the peak. Low, best and high costs go together.
     pub(super) fn cores(&self, demand: &ProcessDemand) -> Interval {
-        let replicates = if demand.replicates { 1.0 } else { 0.0 };
+        // The persister's own cost of replication is part of its cost of persisting.
+        let replicates = if demand.replicates { 1.0 - demand.persists } else { 0.0 };
         let at = |bound: fn(Interval) -> f64| {
             bound(self.request_factor) * bound(demand.requests)
                 + bound(self.replication) * replicates
                 + bound(self.persisting) * demand.persists
                 + bound(self.rest)
+                + demand.background
         };
-        let (low, value, high) = (at(|i| i.low), at(|i| i.value), at(|i| i.high));
-        // A net coverage factor may fall while the fixed costs rise, so the three values need not be in order.
-        Interval::new(value, low.min(high), high.max(low))
+        Interval::new(at(|i| i.value), at(|i| i.low), at(|i| i.high))
+    }
+
+    /// Cores of a process as a part of all that a plan's processes need together.
+    pub(super) fn cores_in_total(&self, demand: &ProcessDemand) -> Interval {
+        self.cores(&ProcessDemand { requests: demand.evenly, ..*demand })
+    }
+
+    /// How far the cores of a process may be from their best estimate because of what goes into it, as factors.
+    /// A simulation knows how keys fall on workers, so that is not in here.
+    pub(super) fn input_range(&self, demand: &ProcessDemand) -> Interval {
+        let Interval { value, low, high } = self.cores_in_total(demand);
+        if value > 0.0 { Interval { value: 1.0, low: low / value, high: high / value } } else { Interval::exact(1.0) }
+    }
+
+    /// Cores of background work of a plan's process, beside what every process does.
+    pub(super) fn background(&self, process: &str, roles: &BackgroundRoles) -> f64 {
+        self.costs.background_of(process, roles)
     }
 
     /// Cores that the busy limit leaves for requests on a worker of `cpu` cores: `busy * cpu - replication - rest`.
@@ -107,47 +104,9 @@ impl Law {
     }
 }
 
-/// The coverage factor without the fixed costs that the law adds on its own.
-///
-/// A measured factor is process CPU over request CPU, so it includes idle CPU, replication and persisting at the *mean* load.
-/// Adding these costs again would count them twice and let them grow with the requests. They are subtracted here, so that the
-/// law gives the measured CPU at the load where it was measured. A prior is used as it is: it errs on the high side.
-fn net_coverage_factor(profile: &Profile, costs: &Costs) -> Interval {
-    let coverage = &profile.coverage;
-    let logged: f64 = coverage.processes.iter().map(|process| process.logged_cpu_seconds).sum();
-    if !coverage.measured || logged <= 0.0 {
-        return at_least_one(coverage.factor);
-    }
-    let count = coverage.processes.len();
-    let seconds = profile.observed_seconds();
-    let events = profile.events_per_second.mean.max(0.0);
-    let several = count > 1 || profile.processes.len() > 1;
-    let persister =
-        count == 1 && !several || coverage.processes.iter().any(|process| PERSISTING_NAMES.iter().any(|name| process.name.contains(name)));
-    let fixed = |bound: fn(Interval) -> f64| {
-        let replication = if several { bound(costs.replication_ms) * events / 1000.0 } else { 0.0 };
-        let persisting = if persister { bound(costs.persisting_ms) * events / 1000.0 } else { 0.0 };
-        seconds * (count as f64 * (bound(costs.rest) + replication) + persisting) / logged
-    };
-    at_least_one(Interval {
-        value: coverage.factor.value - fixed(|i| i.value),
-        low: coverage.factor.low - fixed(|i| i.low),
-        high: coverage.factor.high - fixed(|i| i.high),
-    })
-}
-
-/// A process cannot use less CPU than its requests did.
-fn at_least_one(factor: Interval) -> Interval {
-    let floor = |x: f64| if x.is_finite() { x.max(1.0) } else { 1.0 };
-    Interval { value: floor(factor.value), low: floor(factor.low), high: floor(factor.high) }
-}
-
 fn zip(a: Interval, b: Interval, f: impl Fn(f64, f64) -> f64) -> Interval {
     Interval { value: f(a.value, b.value), low: f(a.low, b.low), high: f(a.high, b.high) }
 }
-
-/// Usual names of processes that persist events.
-const PERSISTING_NAMES: [&str; 4] = ["main", "master", "homeserver", "persister"];
 
 #[cfg(test)]
 mod tests {
@@ -159,53 +118,58 @@ mod tests {
         assert!((a - b).abs() < 1e-9, "{a} is not {b}");
     }
 
+    fn law(profile: &Profile) -> Law {
+        Law::new(profile, &UnloggedCosts::from_profile(profile))
+    }
+
+    fn demand(requests: f64, replicates: bool, persists: f64) -> ProcessDemand {
+        ProcessDemand { requests: Interval::exact(requests), evenly: Interval::exact(requests), replicates, persists, background: 0.0 }
+    }
+
     #[test]
     fn the_law_is_a_sum_that_can_be_checked_by_hand() {
         // Coverage factor 1.8 (1.6 to 2), demand logged, 10 events/s.
-        let profile = ProfileFixture::new().coverage(1.6, 1.8, 2.0).events(10.0).build();
-        let law = Law::new(&profile, &Costs::default());
-        let worker = law.cores(&ProcessDemand { requests: Interval::exact(0.2), replicates: true, persists: 0.0 });
+        let law = law(&ProfileFixture::new().coverage(1.6, 1.8, 2.0).events(10.0).build());
+        let worker = law.cores(&demand(0.2, true, 0.0));
         close(worker.value, 0.2 * 1.8 + 0.045 + 0.02);
-        close(worker.low, 0.2 * 1.6 + 0.03 + 0.01);
+        close(worker.low, 0.2 * 1.6 + 0.025 + 0.01);
         close(worker.high, 0.2 * 2.0 + 0.06 + 0.05);
-        let alone = law.cores(&ProcessDemand { requests: Interval::exact(0.2), replicates: false, persists: 1.0 });
-        close(alone.value, 0.2 * 1.8 + 0.10 + 0.02);
+        close(law.cores(&demand(0.2, false, 1.0)).value, 0.2 * 1.8 + 0.12 + 0.02);
+        // A main process that persists everything itself receives nothing by replication.
+        close(law.cores(&demand(0.2, true, 1.0)).value, 0.2 * 1.8 + 0.12 + 0.02);
+        let sender = law.cores(&ProcessDemand { background: 0.07, ..demand(0.0, true, 0.0) });
+        close(sender.value, 0.07 + 0.045 + 0.02);
     }
 
     #[test]
     fn inferred_demand_widens_the_range() {
-        let profile = ProfileFixture::new().coverage(1.0, 1.0, 1.0).demand(0.5, 1.0, 2.0).build();
-        let cores = Law::new(&profile, &Costs::default()).cores(&ProcessDemand {
-            requests: Interval::exact(0.3),
-            replicates: false,
-            persists: 0.0,
-        });
+        let law = law(&ProfileFixture::new().coverage(1.0, 1.0, 1.0).demand(0.5, 1.0, 2.0).build());
+        let cores = law.cores(&demand(0.3, false, 0.0));
         close(cores.value, 0.32);
         close(cores.low, 0.16);
         close(cores.high, 0.65);
+        let lucky = ProcessDemand { requests: Interval::new(0.4, 0.3, 0.9), ..demand(0.3, false, 0.0) };
+        let range = law.input_range(&lucky);
+        close(range.low, 0.5);
+        close(range.high, 0.65 / 0.32);
     }
 
     #[test]
     fn a_measured_factor_gives_back_the_measured_cpu() {
-        // One process, 100 s, 20 s of CPU, 10 s of it in request lines, no events: 0.2 cores.
-        let mut profile = ProfileFixture::new().coverage(2.0, 2.0, 2.0).window_seconds(100).build();
-        profile.coverage.measured = true;
-        profile.coverage.processes = vec![ProcessCoverage { name: "main".to_owned(), process_cpu_seconds: 20.0, logged_cpu_seconds: 10.0 }];
-        let law = Law::new(&profile, &Costs::default());
-        close(law.coverage_factor.value, 2.0 - 0.02 * 100.0 / 10.0);
-        let cores = law.cores(&ProcessDemand { requests: Interval::exact(0.1), replicates: false, persists: 1.0 });
-        close(cores.value, 0.2);
-        close(cores.low, 0.2);
-        close(cores.high, 0.2);
+        // One process, 1000 s, 200 s of CPU, 100 s of it in request lines, no events: 0.2 cores.
+        let mut profile = ProfileFixture::new().coverage(2.0, 2.0, 2.0).window_seconds(1000).build();
+        profile.coverage.processes =
+            vec![ProcessCoverage { name: "main".to_owned(), seconds: 1000.0, process_cpu_seconds: 200.0, logged_cpu_seconds: 100.0 }];
+        let law = law(&profile);
+        assert!(law.costs.is_measured && law.coverage_factor.value < 2.0, "idle CPU is not counted twice: {law:?}");
+        let cores = law.cores(&demand(0.1, false, 1.0));
+        assert!((cores.value - 0.2).abs() < 0.005 && cores.low <= 0.2 && cores.high >= 0.2, "{cores:?}");
     }
 
     #[test]
     fn replication_leaves_nothing_for_requests_from_some_event_rate_on() {
         // 0.7 - 4.5 ms * 150/s - 0.02 = 0.005; one more event a second and it is gone (at 151.1).
-        let left = |events: f64| {
-            let profile = ProfileFixture::new().events(events).build();
-            Law::new(&profile, &Costs::default()).left_for_requests(0.7, 1.0)
-        };
+        let left = |events: f64| law(&ProfileFixture::new().events(events).build()).left_for_requests(0.7, 1.0);
         close(left(150.0).value, 0.005);
         assert!(left(152.0).value < 0.0);
         assert!(left(120.0).low < 0.0 && left(120.0).value > 0.0);

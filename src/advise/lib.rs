@@ -11,13 +11,16 @@
 //! ```
 
 mod assumptions;
+mod client_keys;
 mod confidence;
 mod config;
 mod findings;
 mod law;
+pub mod limits;
 mod load;
 mod model;
 mod objective;
+mod own;
 mod reasons;
 mod screen;
 mod skew;
@@ -29,7 +32,7 @@ mod words;
 pub(crate) mod fixture;
 
 pub use config::ScreenConfig;
-pub use law::Costs;
+pub use limits::{Limit, LimitKind};
 pub use model::*;
 pub use objective::{LatencyTerm, Objective, ObjectiveError, Statistic};
 pub use screen::screen;

@@ -3,12 +3,14 @@
 //!
 //! Keys are not spread evenly: the heaviest key of a keyed pool is placed on one worker, and pools that share workers are spread together.
 //!
-//! Invariant: requests are conserved. Under any plan the requests of all processes add up to those of the profile's classes.
+//! Invariant: requests are conserved. Under any plan the requests of all processes add up to those of the profile's classes, those between processes included.
 
+mod between_processes;
 mod pools;
 mod sum;
 
 use super::law::ProcessDemand;
+use between_processes::{InternalLoad, internal_loads};
 use super::model::ProcessRole;
 use pools::{PoolLoad, connected_pools, spread_over_workers};
 use sum::LoadSum;
@@ -54,6 +56,14 @@ pub(super) fn loads<'a>(plan: &CheckedPlan, profile: &'a Profile) -> Vec<Load<'a
             }
         }
     }
+    for InternalLoad { endpoint, factors, workers } in internal_loads(plan, profile) {
+        if workers.is_empty() {
+            main.add(endpoint, factors, seconds, 1.0);
+        }
+        for index in &workers {
+            worker_sums[*index].add(endpoint, factors, seconds, 1.0 / workers.len() as f64);
+        }
+    }
     let pool_loads: Vec<PoolLoad<'a>> =
         pools.into_iter().enumerate().map(|(index, sum)| PoolLoad::new(plan, index, sum, profile)).collect();
     let mut pinned: Vec<Option<(&'a HeavyHitter, f64)>> = vec![None; workers.len()];
@@ -72,7 +82,8 @@ pub(super) fn loads<'a>(plan: &CheckedPlan, profile: &'a Profile) -> Vec<Load<'a
             ..load(&sum, &worker.name, ProcessRole::Worker, sum.demand(true, persists))
         });
     }
-    settle_requests(&mut loads, profile.endpoints.iter().map(|endpoint| endpoint.requests).sum());
+    let clients: u64 = profile.endpoints.iter().map(|endpoint| endpoint.requests).sum();
+    settle_requests(&mut loads, clients + between_processes::requests(profile));
     loads
 }
 

@@ -5,6 +5,7 @@
 
 use serde::Serialize;
 
+use super::limits::Limit;
 use super::objective::Objective;
 use wsim_plan::CheckedPlan;
 use wsim_stats::Interval;
@@ -19,6 +20,10 @@ pub struct Advice {
     pub recommended: Option<usize>,
     /// Index into `candidates` of the plan to show: the recommended one, else the closest to the objective; `None` without candidates.
     pub shown: Option<usize>,
+    /// The limits of the deployment that wrote the logs, tightest first; empty where the logs do not show them.
+    pub limits: Vec<Limit>,
+    /// What helps against the first of [`Self::limits`], cheapest first.
+    pub levers: Vec<String>,
     pub verdict: Verdict,
     pub confidence: Confidence,
     /// Reasons that an administrator can act on, most important first.
@@ -51,6 +56,10 @@ pub enum Decision {
     StayWithOneProcess,
     /// One process would be enough, and the logs come from several.
     WorkersNotNeeded,
+    /// The logs come from several processes, and these are enough.
+    KeepDeployment,
+    /// The logs come from several processes, and something must change.
+    ChangeDeployment,
     /// The recommended plan has workers.
     AddWorkers,
     /// No plan meets the objective for certain, and none is recommended.
@@ -102,6 +111,8 @@ pub struct PlanSummary {
     pub processes: Vec<ProcessSummary>,
     /// Cores that all Synapse processes use together: at the peak (screen), or on average over the measured time (simulation).
     pub total_cores: Interval,
+    /// What the plan runs out of when the load grows: the tightest limit of each kind, the first limit first.
+    pub limits: Vec<Limit>,
 }
 
 /// One process of a plan.
@@ -117,6 +128,10 @@ pub struct ProcessSummary {
     pub peak: Interval,
     /// The same on average over the measured time; `None` from the screen, which knows the peak only.
     pub mean: Option<Interval>,
+    /// The part of `peak` that does not grow with the load.
+    pub idle: Interval,
+    /// Busy share of its database connections in the busiest five minutes, with the waits for them taken into account; `None` where it is unknown.
+    pub connections: Option<Interval>,
     /// Requests per second: at the peak (screen), or on average (simulation).
     pub requests_per_second: f64,
     /// Requests over the whole log (screen), or in the measured time, mean over replications (simulation).
@@ -161,6 +176,11 @@ impl Meets {
     pub fn busy(processes: &[ProcessSummary], below: f64) -> Self {
         processes.iter().map(|process| Self::limit(process.peak, below)).max().unwrap_or(Self::Yes)
     }
+
+    /// Whether the database connections of every process stay below a busy share.
+    pub fn connections(processes: &[ProcessSummary], below: f64) -> Self {
+        processes.iter().filter_map(|process| process.connections).map(|share| Self::limit(share, below)).max().unwrap_or(Self::Yes)
+    }
 }
 
 impl PlanSummary {
@@ -176,6 +196,13 @@ impl PlanSummary {
             workers => format!("main process and {}", wsim_text::plural(workers.into(), "worker", "workers")),
         }
     }
+}
+
+/// The process with the busiest database connections, with their busy share.
+pub(super) fn busiest_connections(processes: &[ProcessSummary]) -> Option<(&ProcessSummary, Interval)> {
+    let share = |process: &ProcessSummary| process.connections.map_or(0.0, |share| share.value);
+    let process = &processes[first_largest(processes.iter().map(share))?];
+    Some((process, process.connections?))
 }
 
 impl ProcessSummary {
@@ -226,6 +253,8 @@ mod tests {
             pool: None,
             peak: Interval::new(peak, peak * 0.9, peak * 1.1),
             mean: None,
+            idle: Interval::exact(0.0),
+            connections: None,
             requests_per_second: 0.0,
             requests: 0,
             limit: None,

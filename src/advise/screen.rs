@@ -1,14 +1,17 @@
 //! The analytic screen: every standard plan with every number of workers, judged by the utilisation law at the busiest five minutes.
 //!
-//! Knows CPU only: no latency, no database, no memory. It is independent of the simulator and shares no code with it.
+//! Knows CPU and database connections: no latency, no memory. Costs are those of the simulation, and it shares no other code with it.
 
 use super::assumptions::assumptions;
+use super::client_keys::has_client_key;
 use super::confidence::confidence;
 use super::config::ScreenConfig;
-use super::findings::Findings;
+use super::findings::{Findings, has_workers};
 use super::law::Law;
+use super::limits::{self, ConnectionPool, Limit, Pressure};
 use super::load::{Load, loads};
-use super::model::{Advice, Confidence, ConfidenceLevel, Meets, PlanSummary, ProcessSummary, order_of_choice};
+use super::model::{Advice, Confidence, ConfidenceLevel, Meets, PlanSummary, ProcessSummary, Verdict, busiest_connections, order_of_choice};
+use super::own::OwnDeployment;
 use super::reasons::reasons;
 use super::verdict;
 use super::words;
@@ -21,18 +24,26 @@ use wsim_text::{prose, quoted};
 /// estimate. Without any CPU demand in the profile there is nothing to screen, and the verdict says so.
 pub fn screen(profile: &Profile, config: &ScreenConfig) -> Advice {
     if !demand_known(profile) {
-        return no_demand(config);
+        return no_advice(config, verdict::unknown(), "CPU demand is unknown".to_owned());
     }
-    let law = Law::new(profile, &config.costs);
-    let mut candidates: Vec<PlanSummary> = standard_plans(config).map(|plan| summary(profile, plan, config, &law)).collect();
+    if profile.deployment.too_partial {
+        let (verdict, why) = verdict::too_partial(&profile.deployment);
+        return no_advice(config, verdict, why);
+    }
+    let law = config.law(profile);
+    let pool = ConnectionPool::new(profile, config.connections);
+    let mut candidates: Vec<PlanSummary> = standard_plans(config).map(|plan| summary(profile, plan, config, &law, &pool)).collect();
     candidates.sort_by(|a, b| {
-        let key = |candidate: &PlanSummary| (candidate.workers, (candidate.total_cores.value * 1e6).round());
+        let key = |candidate: &PlanSummary| {
+            ((candidate.workers, has_client_key(&candidate.plan)), (candidate.total_cores.value * 1e6).round())
+        };
         let ((workers_a, cores_a), (workers_b, cores_b)) = (key(a), key(b));
         workers_a.cmp(&workers_b).then(cores_a.total_cmp(&cores_b)).then(a.margin.total_cmp(&b.margin))
     });
     let recommended = recommend(&candidates);
     let shown = recommended.or_else(|| closest(&candidates));
-    let findings = Findings { profile, config, law: &law, candidates: &candidates, recommended, shown };
+    let (limits, levers) = deployment_limits(profile, config);
+    let findings = Findings { profile, config, law: &law, candidates: &candidates, recommended, shown, own: OwnDeployment::new(profile, &law), limits: &limits, levers: &levers };
     Advice {
         objective: config.objective.clone(),
         recommended,
@@ -41,13 +52,15 @@ pub fn screen(profile: &Profile, config: &ScreenConfig) -> Advice {
         confidence: confidence(&findings),
         reasons: reasons(&findings),
         assumptions: assumptions(&findings),
+        limits,
+        levers,
         candidates,
     }
 }
 
 /// What one plan would do at the busiest five minutes.
 pub(super) fn judge(profile: &Profile, plan: CheckedPlan, config: &ScreenConfig) -> PlanSummary {
-    summary(profile, plan, config, &Law::new(profile, &config.costs))
+    summary(profile, plan, config, &config.law(profile), &ConnectionPool::new(profile, config.connections))
 }
 
 fn standard_plans(config: &ScreenConfig) -> impl Iterator<Item = CheckedPlan> {
@@ -55,14 +68,17 @@ fn standard_plans(config: &ScreenConfig) -> impl Iterator<Item = CheckedPlan> {
     counts.flat_map(move |n| Preset::all().iter().filter_map(move |preset| preset.plan(n, &config.plans)))
 }
 
-fn summary(profile: &Profile, plan: CheckedPlan, config: &ScreenConfig, law: &Law) -> PlanSummary {
-    let busy = config.objective.busy;
+fn summary(profile: &Profile, plan: CheckedPlan, config: &ScreenConfig, law: &Law, pool: &ConnectionPool) -> PlanSummary {
+    let objective = &config.objective;
+    let busy = objective.busy;
+    let connections = pool.shares(&plan);
     let mut total_cores = Interval::exact(0.0);
     let mut processes: Vec<ProcessSummary> = Vec::new();
-    for load in loads(&plan, profile) {
+    for (index, load) in loads_with_background(&plan, profile, law).into_iter().enumerate() {
         let cores = law.cores(&load.demand);
-        total_cores = total_cores.plus(cores);
-        processes.push(process(&load, cores, law, busy));
+        total_cores = total_cores.plus(law.cores_in_total(&load.demand));
+        let connections = connections.get(index).copied();
+        processes.push(ProcessSummary { connections, ..process(&load, cores, law, busy) });
     }
     if let Some((_, workers)) = processes.split_first_mut() {
         order_within_pools(workers);
@@ -70,8 +86,9 @@ fn summary(profile: &Profile, plan: CheckedPlan, config: &ScreenConfig, law: &La
     let mut summary = PlanSummary {
         workers: plan.worker_count(),
         balance: words::balance(&plan),
+        meets: Meets::busy(&processes, busy).max(Meets::connections(&processes, objective.connections)),
+        limits: limits::of_plan(&plan, &processes, objective, law.persisting),
         plan,
-        meets: Meets::busy(&processes, busy),
         reason: String::new(),
         margin: 0.0,
         processes,
@@ -80,7 +97,39 @@ fn summary(profile: &Profile, plan: CheckedPlan, config: &ScreenConfig, law: &La
     if let Some(busiest) = summary.busiest() {
         (summary.reason, summary.margin) = (words::busy(busiest), busiest.peak.value / busy);
     }
+    let of_connections = busiest_connections(&summary.processes).map(|(process, share)| (words::connections(process, share), share));
+    if let Some((reason, share)) = of_connections
+        && share.value / objective.connections > summary.margin
+    {
+        (summary.reason, summary.margin) = (reason, share.value / objective.connections);
+    }
     summary
+}
+
+/// The limits of the deployment that wrote the logs, and what helps against the first. A single process is the plan without workers.
+pub(super) fn deployment_limits(profile: &Profile, config: &ScreenConfig) -> (Vec<Limit>, Vec<String>) {
+    if !demand_known(profile) {
+        return (Vec::new(), Vec::new());
+    }
+    let (law, pool) = (config.law(profile), ConnectionPool::new(profile, config.connections));
+    let has_workers = has_workers(profile);
+    let monolith = (!has_workers).then(|| Preset::all().iter().find_map(|preset| preset.plan(0, &config.plans))).flatten();
+    let limits = match monolith {
+        Some(plan) => summary(profile, plan, config, &law, &pool).limits,
+        None => limits::observed(profile, &pool, law.rest, &config.objective),
+    };
+    let pressure = Pressure { profile, pool: &pool, has_workers };
+    let levers = limits.first().map(|limit| limits::levers(limit, &pressure)).unwrap_or_default();
+    (limits, levers)
+}
+
+/// The load of every process, background work of its own included.
+pub(super) fn loads_with_background<'a>(plan: &CheckedPlan, profile: &'a Profile, law: &Law) -> Vec<Load<'a>> {
+    let mut loads = loads(plan, profile);
+    for load in &mut loads {
+        load.demand.background = law.background(&load.name, &plan.background_roles);
+    }
+    loads
 }
 
 fn process(load: &Load<'_>, cores: Interval, law: &Law, busy: f64) -> ProcessSummary {
@@ -95,6 +144,8 @@ fn process(load: &Load<'_>, cores: Interval, law: &Law, busy: f64) -> ProcessSum
         pool: load.pool.clone(),
         peak: cores.scaled(1.0 / load.cpu),
         mean: None,
+        idle: law.rest.plus(Interval::exact(load.demand.background)).scaled(1.0 / load.cpu),
+        connections: None,
         requests_per_second: load.requests_per_second,
         requests: load.requests,
         limit,
@@ -124,14 +175,16 @@ pub(super) fn demand_known(profile: &Profile) -> bool {
     profile.demand.method != DemandMethod::None && profile.endpoints.iter().any(|endpoint| endpoint.peak_cpu_seconds > 0.0)
 }
 
-fn no_demand(config: &ScreenConfig) -> Advice {
+fn no_advice(config: &ScreenConfig, verdict: Verdict, why: String) -> Advice {
     Advice {
         objective: config.objective.clone(),
         candidates: Vec::new(),
         recommended: None,
         shown: None,
-        verdict: verdict::unknown(),
-        confidence: Confidence { level: ConfidenceLevel::Low, why: "CPU demand is unknown".to_owned() },
+        limits: Vec::new(),
+        levers: Vec::new(),
+        verdict,
+        confidence: Confidence { level: ConfidenceLevel::Low, why },
         reasons: Vec::new(),
         assumptions: Vec::new(),
     }

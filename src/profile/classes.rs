@@ -5,13 +5,15 @@ use wsim_endpoints::Endpoint;
 use super::prior::prior;
 
 /// The classes of the endpoint table, followed by two more: `unknown` for indices beyond the table, and `internal` for internal
-/// requests that the table classifies as client requests.
+/// requests where the table has no class for them.
 #[derive(Debug, Clone)]
 pub(super) struct Classes {
     pub(super) traits: Vec<ClassTraits>,
     pub(super) groups: Vec<GroupTraits>,
     /// Number of classes in the table: the index of `unknown`; `internal` follows it.
     pub(super) table: usize,
+    /// Index of the table's first class between processes; that of `internal` if it has none.
+    pub(super) internal: usize,
 }
 
 /// One class; small, so that all classes stay in the first-level cache.
@@ -23,10 +25,16 @@ pub(super) struct ClassTraits {
     pub(super) internal: bool,
     /// The peer is a remote server, not an address.
     pub(super) federation: bool,
+    /// Only the main process serves it.
+    pub(super) main_only: bool,
+    /// `/sync` in any form.
+    pub(super) sync: bool,
     /// Prior demand, µs.
     pub(super) nominal_us: u32,
     /// Thousandths of an event that a successful request persists, unless it is a GET.
     pub(super) milli_events: u16,
+    /// The request hands an event to its persister.
+    pub(super) hands_over_events: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -37,20 +45,34 @@ pub(super) struct GroupTraits {
 
 impl Classes {
     pub(super) fn new(endpoints: &[Endpoint]) -> Self {
-        let mut classes = Self { traits: Vec::with_capacity(endpoints.len() + 2), groups: Vec::new(), table: endpoints.len() };
+        let table = endpoints.len();
+        let internal = endpoints.iter().position(|endpoint| endpoint.internal).unwrap_or(table + 1);
+        let mut classes = Self { traits: Vec::with_capacity(table + 2), groups: Vec::new(), table, internal };
         for endpoint in endpoints {
             let group = classes.group(&endpoint.group, endpoint.internal);
             classes.traits.push(ClassTraits {
                 group,
                 internal: endpoint.internal,
                 federation: endpoint.traits().federation,
+                main_only: is_main_only(endpoint),
+                sync: endpoint.group.ends_with("sync"),
                 nominal_us: prior(endpoint).cpu_us,
                 milli_events: milli_events(endpoint),
+                hands_over_events: endpoint.hands_over_events(),
             });
         }
         for (id, internal) in [("unknown", false), ("replication", true)] {
             let group = classes.group(id, internal);
-            classes.traits.push(ClassTraits { group, internal, federation: false, nominal_us: 0, milli_events: 0 });
+            classes.traits.push(ClassTraits {
+                group,
+                internal,
+                federation: false,
+                main_only: false,
+                sync: false,
+                nominal_us: 0,
+                milli_events: 0,
+                hands_over_events: false,
+            });
         }
         classes
     }
@@ -58,7 +80,7 @@ impl Classes {
     /// Index of a request's class.
     pub(super) fn class(&self, endpoint: u16, flagged_internal: bool) -> usize {
         let class = usize::from(endpoint).min(self.table);
-        if flagged_internal && !self.traits[class].internal { self.table + 1 } else { class }
+        if flagged_internal && !self.traits[class].internal { self.internal } else { class }
     }
 
     fn group(&mut self, id: &str, internal: bool) -> u16 {
@@ -82,6 +104,12 @@ pub(super) fn destination(endpoint: &Endpoint) -> String {
         return "generic_worker".to_owned();
     }
     endpoint.workers.first().map_or_else(|| "main".to_owned(), Clone::clone)
+}
+
+/// Whether the table lets no worker serve a class of Matrix requests. A worker may answer what is no Matrix request, and its own health.
+fn is_main_only(endpoint: &Endpoint) -> bool {
+    let other = matches!(endpoint.group.as_str(), "not_matrix" | "invalid" | "well_known" | "unknown" | "sliding_sync");
+    endpoint.workers.is_empty() && endpoint.stream.is_none() && !endpoint.internal && !other
 }
 
 /// Thousandths of an event that a successful request of this class persists on average: one event for a message, join or redaction;

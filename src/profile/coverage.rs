@@ -36,12 +36,25 @@ pub(super) fn coverage(processes: &[&ProcessSums], cpu: Option<&ProcessCpu>, obs
     let Some(factor) = factor(&compared) else {
         return Coverage { note: format!("{}; {}", unmatched(processes, cpu, &compared), prior().note), ..prior() };
     };
-    let mut listed: Vec<&MeasuredProcess> = compared.iter().collect();
-    listed.sort_by(|a, b| b.process_seconds.total_cmp(&a.process_seconds).then_with(|| a.name.cmp(b.name)));
+    let mut listed: Vec<ProcessCoverage> = compared.iter().map(MeasuredProcess::report).collect();
+    // Processes without requests of their own: their CPU is background work, which a plan may move.
+    listed.extend(cpu.synapse().filter(|counter| !processes.iter().any(|sums| cpu.find(&sums.name) == Some(*counter))).filter_map(
+        |counter| {
+            let (first, last) = counter.span_us();
+            let common = observed.within(first, last);
+            (common.seconds() > 0.0).then(|| ProcessCoverage {
+                name: counter.name().to_owned(),
+                seconds: common.seconds(),
+                process_cpu_seconds: counter.seconds_within(&common),
+                logged_cpu_seconds: 0.0,
+            })
+        },
+    ));
+    listed.sort_by(|a, b| b.process_cpu_seconds.total_cmp(&a.process_cpu_seconds).then_with(|| a.name.cmp(&b.name)));
     Coverage {
         factor,
         measured: true,
-        processes: listed.into_iter().map(MeasuredProcess::report).collect(),
+        processes: listed,
         note: format!(
             "measured: process CPU over CPU in request lines, over the processes that serve clients{}",
             Some(unmatched(processes, cpu, &compared)).filter(|s| !s.is_empty()).map_or_else(String::new, |s| format!("; {s}"))
@@ -53,6 +66,7 @@ pub(super) fn coverage(processes: &[&ProcessSums], cpu: Option<&ProcessCpu>, obs
 struct MeasuredProcess<'a> {
     name: &'a str,
     client_cpu_us: u64,
+    seconds: f64,
     process_seconds: f64,
     logged_seconds: f64,
     /// Process CPU and logged CPU in blocks of time, seconds.
@@ -71,6 +85,7 @@ impl<'a> MeasuredProcess<'a> {
         Some(Self {
             name: &sums.name,
             client_cpu_us: sums.client_cpu_us,
+            seconds: common.seconds(),
             process_seconds: blocks.iter().map(|b| b.0).sum(),
             logged_seconds: blocks.iter().map(|b| b.1).sum(),
             blocks,
@@ -78,7 +93,12 @@ impl<'a> MeasuredProcess<'a> {
     }
 
     fn report(&self) -> ProcessCoverage {
-        ProcessCoverage { name: self.name.to_owned(), process_cpu_seconds: self.process_seconds, logged_cpu_seconds: self.logged_seconds }
+        ProcessCoverage {
+            name: self.name.to_owned(),
+            seconds: self.seconds,
+            process_cpu_seconds: self.process_seconds,
+            logged_cpu_seconds: self.logged_seconds,
+        }
     }
 }
 
@@ -161,8 +181,9 @@ const HALF_WITHOUT_BLOCKS: f64 = 0.25;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::classes::Classes;
     use crate::processes::Processes;
-    use crate::testing::costed;
+    use crate::testing::{costed, table};
     use wsim_trace::{Names, Request};
 
     const SECOND: i64 = 1_000_000;
@@ -174,7 +195,7 @@ mod tests {
         let mut processes = Processes::new();
         for i in 0..500i64 {
             let begins = 1_000_000 * SECOND + i * SECOND / 5;
-            processes.observe(&Request { process, ..costed(begins, 0, 100_000) }, false, begins, &names);
+            processes.observe(&costed(begins, 0, 100_000), process, Classes::new(&table()).traits[0], begins, &names);
         }
         (processes, ObservedTime::single(1_000_000 * SECOND, 1_000_100 * SECOND))
     }

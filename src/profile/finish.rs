@@ -7,13 +7,13 @@ use wsim_stats::{DurationHistogram, Interval};
 use super::classes::destination;
 use super::costed::CostedCounters;
 use super::coverage::coverage;
-use super::inference::InferredDemand;
+use super::database::database_load;
+use super::deployment::{DeploymentFacts, deployment};
 use super::model::{
-    Demand, DemandMethod, DestinationProfile, EndpointProfile, EventRate, GroupProfile, Outcomes, Peak, Peaks, ProcessProfile, Profile,
-    Quantiles, Window,
+    DestinationProfile, EndpointProfile, EventRate, GroupProfile, Outcomes, Peak, Peaks, ProcessProfile, Profile, Quantiles, Window,
 };
 use super::peaks::{Load, Loads, concurrency, dispersion};
-use super::profiler::{DemandCell, ProfileInputs, Profiler};
+use super::profiler::{Columns, DemandCell, ProfileInputs, Profiler};
 use super::series::series;
 use super::sums::ClassSums;
 use super::window::LogTime;
@@ -22,14 +22,15 @@ impl Profiler<'_> {
     /// The profile of all requests counted so far.
     ///
     /// Requests without logged CPU get the inferred demand of their class, if `inputs` has one.
-    pub fn finish(self, inputs: &ProfileInputs) -> Profile {
+    pub fn finish(mut self, inputs: &ProfileInputs) -> Profile {
+        self.processes.merge_by_name();
         let LogTime { window, observed, strays: stray_times } = self.extents.log_time();
         let costed = CostedCounters::new(&self, observed, inputs.inferred.as_ref());
         let observed = &costed.observed;
         let groups = costed.groups();
         let client_groups: Vec<usize> = groups.iter().filter(|(_, g)| !g.internal).map(|(index, _)| *index).collect();
         let peaks = costed.peaks();
-        let endpoints = costed.endpoints(peaks.five_minutes.window);
+        let (endpoints, between_processes) = costed.endpoints(peaks.five_minutes.window);
         let coverage = coverage(&self.processes.sums(), inputs.process_cpu.as_ref(), observed, costed.method());
         Profile {
             window,
@@ -38,7 +39,14 @@ impl Profiler<'_> {
             internal_requests: self.internal_requests,
             destinations: costed.destinations(),
             endpoints,
+            between_processes,
             processes: costed.processes(inputs),
+            deployment: deployment(&DeploymentFacts {
+                costed: &costed,
+                peak: peaks.five_minutes.window,
+                process_cpu: inputs.process_cpu.as_ref(),
+                foreign: inputs.foreign.as_ref(),
+            }),
             dispersion: dispersion(&self.timeline, observed, costed.work_of_bins().as_ref()),
             concurrency: concurrency(&self.timeline, observed),
             heavy_hitters: self.hitters.finish(costed.scale(), inputs.user_key.as_deref()),
@@ -48,11 +56,12 @@ impl Profiler<'_> {
                 retried: self.retried,
                 stray_times,
             },
-            demand: costed.demand(inputs.inferred.as_ref()),
+            demand: costed.demand(),
             coverage,
             events_per_second: costed.events(peaks.five_minutes.window),
             series: series(&costed, &client_groups),
             peaks,
+            work_ms: costed.work_ms(),
             groups: groups.into_iter().map(|(_, group)| group).collect(),
         }
     }
@@ -114,7 +123,16 @@ impl<'a> CostedCounters<'a> {
         })
     }
 
-    fn endpoints(&self, peak: Window) -> Vec<EndpointProfile> {
+    /// Response times of all client and federation requests.
+    fn work_ms(&self) -> Option<Quantiles> {
+        let p = self.profiler;
+        let mut all = DurationHistogram::default();
+        p.latencies.iter().zip(&p.classes.groups).filter(|(_, group)| !group.internal).for_each(|(times, _)| all.merge(times));
+        quantiles(&all)
+    }
+
+    /// The endpoint classes of clients and servers, and those between processes.
+    fn endpoints(&self, peak: Window) -> (Vec<EndpointProfile>, Vec<EndpointProfile>) {
         let classes = self.profiler.classes.traits.len();
         let (mut peak_cpu_us, mut peak_requests) = (vec![0.0; classes], vec![0u64; classes]);
         let heat = self.profiler.columns().heat;
@@ -137,11 +155,15 @@ impl<'a> CostedCounters<'a> {
                 cpu_seconds: self.class_cpu_seconds(class),
                 peak_cpu_seconds: peak_cpu_us[class] / 1e6,
                 peak_requests: peak_requests[class],
+                db_seconds: self.profiler.sums[class].db_us as f64 / 1e6,
             }
         };
-        let mut endpoints: Vec<EndpointProfile> = self.client_classes().map(profile).collect();
-        endpoints.sort_by(|a, b| b.cpu_seconds.total_cmp(&a.cpu_seconds).then(b.requests.cmp(&a.requests)));
-        endpoints
+        let sorted = |mut endpoints: Vec<EndpointProfile>| {
+            endpoints.sort_by(|a, b| b.cpu_seconds.total_cmp(&a.cpu_seconds).then(b.requests.cmp(&a.requests)));
+            endpoints
+        };
+        let internal = (0..classes).filter(|&class| self.profiler.classes.traits[class].internal && self.profiler.sums[class].requests > 0);
+        (sorted(self.client_classes().map(profile).collect()), sorted(internal.map(profile).collect()))
     }
 
     fn destinations(&self) -> Vec<DestinationProfile> {
@@ -182,6 +204,7 @@ impl<'a> CostedCounters<'a> {
                     cpu_seconds,
                     process_cpu_seconds: counter.map(|c| c.seconds_within(&self.observed)),
                     db_seconds: (sums.costed > 0).then_some(sums.db_us as f64 / 1e6),
+                    database: database_load(sums, &self.observed),
                     utilisation: cpu_seconds.map(|cpu| cpu / self.observed.seconds().max(1e-6)),
                 }
             })
@@ -200,23 +223,24 @@ impl<'a> CostedCounters<'a> {
     /// from the timeline where the grid is too coarse.
     fn peaks(&self) -> Peaks {
         let p = self.profiler;
-        let heat = p.columns().heat;
+        let Columns { heat, .. } = p.columns();
+        let of_clients = |(class, _): &(usize, &DemandCell)| !p.classes.traits[*class].internal;
         let grid = Loads {
             width_us: p.demand.width_us(),
             bins: self
                 .demand_rows()
                 .map(|(start_us, row)| Load {
                     start_us,
-                    requests: row[..heat].iter().map(|c| u64::from(c.requests)).sum(),
+                    requests: row[..heat].iter().enumerate().filter(of_clients).map(|(_, cell)| u64::from(cell.requests)).sum(),
                     cpu_us: row[..heat].iter().enumerate().map(|(class, cell)| self.cell_cpu_us(class, cell)).sum(),
                 })
-                .filter(|load| load.requests > 0)
+                .filter(|load| load.requests > 0 || load.cpu_us > 0.0)
                 .collect(),
         };
         let by_cpu = self.has_cpu();
         let peak = |span_us| grid.peak(&self.observed, span_us, by_cpu);
         let one_minute = if grid.width_us <= SECOND_US { peak(MINUTE_US) } else { self.peak_minute(by_cpu) };
-        Peaks { one_minute, five_minutes: peak(5 * MINUTE_US), busy_hour: peak(60 * MINUTE_US) }
+        Peaks { one_minute, five_minutes: peak(5 * MINUTE_US), busy_hour: peak(60 * MINUTE_US), mean: grid.mean(&self.observed, by_cpu) }
     }
 
     fn peak_minute(&self, by_cpu: bool) -> Peak {
@@ -229,32 +253,8 @@ impl<'a> CostedCounters<'a> {
             requests: b.arrivals,
             cpu_us: work.as_ref().map_or(0.0, |work| work(b.work_us, b.nominal_us)),
         };
-        let bins = inside.filter(|b| b.arrivals > 0).map(load).collect();
+        let bins = inside.filter(|b| b.arrivals > 0 || b.work_us > 0).map(load).collect();
         Loads { width_us, bins }.peak(&self.observed, MINUTE_US, by_cpu)
-    }
-
-    fn demand(&self, inferred: Option<&InferredDemand>) -> Demand {
-        let (costed, uncosted) =
-            self.client_classes().map(|c| &self.profiler.sums[c]).fold((0, 0), |(a, b), s| (a + s.costed, b + s.uncosted));
-        let method = self.method();
-        let (note, range) = match (method, inferred) {
-            (DemandMethod::Logged, None) => (
-                format!(
-                    "CPU is logged for {costed} requests{}",
-                    if uncosted > 0 { format!("; {uncosted} more are in a proxy's log only and count as zero") } else { String::new() }
-                ),
-                Interval::exact(1.0),
-            ),
-            (DemandMethod::Logged, Some(inferred)) => (
-                format!("CPU is logged for {costed} requests; {uncosted} more are in a proxy's log only: {}", inferred.note),
-                Interval::exact(1.0),
-            ),
-            (_, Some(inferred)) => (inferred.note.clone(), inferred.range),
-            (_, None) => {
-                ("no CPU is logged and none was inferred, so everything is ranked by number of requests".to_owned(), Interval::exact(1.0))
-            }
-        };
-        Demand { method, note, range }
     }
 
     /// Events from the persisters' internal requests if these are more than the requests of clients and servers suggest. Events that

@@ -15,6 +15,8 @@
 mod classes;
 mod costed;
 mod coverage;
+mod database;
+pub mod deployment;
 mod finish;
 mod hitters;
 pub mod inference;
@@ -33,9 +35,10 @@ mod testing;
 mod tests;
 mod window;
 
+pub use deployment::{DeployedProcess, DeployedRole, Deployment, Warning, WarningEffect};
 pub use inference::InferredDemand;
 pub use model::{
-    Concurrency, Coverage, Demand, DemandMethod, DestinationProfile, Dispersion, EndpointProfile, EventRate, GroupProfile, HeavyHitter,
+    Concurrency, Coverage, DatabaseLoad, Demand, DemandMethod, DestinationProfile, Dispersion, EndpointProfile, EventRate, GroupProfile, HeavyHitter,
     HeavyHitters, LATENCY_BUCKETS_MS, Outcomes, Peak, Peaks, Precision, ProcessCoverage, ProcessProfile, Profile, Quantiles, Series, SeriesSkip, Window,
 };
 pub use parallel::{profile_logs, profile_trace};

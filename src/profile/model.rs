@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::deployment::Deployment;
 use wsim_stats::{Interval, ObservedTime};
 
 /// Everything `wsim analyse` learns from the traffic itself.
@@ -23,12 +24,21 @@ pub struct Profile {
     pub groups: Vec<GroupProfile>,
     /// One entry per endpoint class seen (finer than groups), for planning.
     pub endpoints: Vec<EndpointProfile>,
+    /// The same for requests between Synapse processes, by the stream whose writer serves them.
+    #[serde(default)]
+    pub between_processes: Vec<EndpointProfile>,
     /// Where the endpoint table would let requests go.
     pub destinations: Vec<DestinationProfile>,
     /// The processes (Synapse's log) or upstreams (a proxy's log) that served the requests; empty if unknown.
     pub processes: Vec<ProcessProfile>,
+    /// The processes of the deployment that wrote the logs, and what of it is missing.
+    #[serde(default)]
+    pub deployment: Deployment,
     /// Peaks by CPU demand.
     pub peaks: Peaks,
+    /// Response times of all client and federation requests, long-poll waiting excluded.
+    #[serde(default)]
+    pub work_ms: Option<Quantiles>,
     /// Index of dispersion at growing time scales; Poisson traffic gives 1.
     pub dispersion: Vec<Dispersion>,
     /// Requests at work, and long polls that wait.
@@ -115,7 +125,7 @@ pub struct GroupProfile {
     pub stream: Option<String>,
 }
 
-/// One endpoint class, for planning. Client and federation traffic only.
+/// One endpoint class, for planning.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EndpointProfile {
     pub group: String,
@@ -136,6 +146,9 @@ pub struct EndpointProfile {
     pub peak_cpu_seconds: f64,
     /// Requests within [`Peaks::five_minutes`].
     pub peak_requests: u64,
+    /// Time of its database transactions over the whole log, seconds.
+    #[serde(default)]
+    pub db_seconds: f64,
 }
 
 /// Where the table would let requests go.
@@ -163,8 +176,23 @@ pub struct ProcessProfile {
     pub process_cpu_seconds: Option<f64>,
     /// Sum of transaction time, seconds.
     pub db_seconds: Option<f64>,
+    /// Its database connections, where transactions are logged.
+    #[serde(default)]
+    pub database: Option<DatabaseLoad>,
     /// Busy share of one core from request lines alone, 0 to 1 and more.
     pub utilisation: Option<f64>,
+}
+
+/// The database connections of one process in its busiest five minutes by transaction time.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct DatabaseLoad {
+    pub window: Window,
+    /// Connections in use at once, mean.
+    pub busy: f64,
+    /// Requests that wait for a connection at once, mean.
+    pub waiting: f64,
+    /// Mean time of a transaction over the whole log, ms.
+    pub transaction_ms: f64,
 }
 
 /// The busiest spans, chosen by CPU demand (by requests where CPU is unknown).
@@ -174,6 +202,8 @@ pub struct Peaks {
     pub five_minutes: Peak,
     /// The whole window if it is shorter than an hour.
     pub busy_hour: Peak,
+    /// Not a peak: the mean over the window without its gaps, of the same requests and the same CPU as the peaks.
+    pub mean: Peak,
 }
 
 /// One busiest span. Spans slide in steps of one second up to some minutes, depending on the length of the log.
@@ -181,8 +211,9 @@ pub struct Peaks {
 pub struct Peak {
     /// Shorter than the peak's name says if the log is shorter.
     pub window: Window,
+    /// Client and federation requests.
     pub requests_per_second: f64,
-    /// CPU demand; `None` if unknown.
+    /// CPU of all requests, those between Synapse processes included; `None` if unknown.
     pub cores: Option<f64>,
 }
 
@@ -328,10 +359,11 @@ impl fmt::Display for DemandMethod {
 /// CPU demand of requests: how it was found, and how uncertain it is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Demand {
+    /// The method that most of the demand comes from.
     pub method: DemandMethod,
     /// One sentence: what was done and how far to trust it.
     pub note: String,
-    /// Factor on the demand: 0.5, 1 and 2 for inferred demand, 1 for logged.
+    /// Factor on all of the demand: 0.5, 1 and 2 for inferred demand, 1 for logged, between where only a part is inferred.
     pub range: Interval,
 }
 
@@ -352,6 +384,9 @@ pub struct Coverage {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ProcessCoverage {
     pub name: String,
+    /// The time that log and counter both cover, seconds.
+    #[serde(default)]
+    pub seconds: f64,
     /// CPU of the whole process.
     pub process_cpu_seconds: f64,
     /// CPU in its request lines over the same time.

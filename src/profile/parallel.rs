@@ -2,10 +2,12 @@
 //!
 //! The functions are not generic over the observer, so that the loop over lines is compiled here, with this crate's optimisation.
 
+use std::sync::Arc;
+
 use wsim_endpoints::Classifier;
 use wsim_logs::source::Source;
-use wsim_trace::Trace;
 use wsim_trace::ingest::{self, IngestConfig, IngestError, Outcome, Progress};
+use wsim_trace::{ServedBy, Trace, flag};
 
 use super::profiler::{Profiler, ProfilerConfig};
 
@@ -27,11 +29,15 @@ pub fn profile_logs(
 
 /// Profiles a trace; each thread takes every n-th chunk.
 pub fn profile_trace<'t>(trace: &'t Trace, config: &ProfilerConfig, threads: usize) -> Profiler<'t> {
+    // Without lines of both sides upstreams and processes are not to be told apart.
+    let both = trace.any_has(flag::PROXY) && trace.any_has(flag::SYNAPSE);
+    let served_by = Arc::new(if both { ServedBy::from_trace(trace) } else { ServedBy::default() });
+    let served_by = &served_by;
     let profilers = std::thread::scope(|scope| {
         let running: Vec<_> = (0..threads)
             .map(|part| {
                 scope.spawn(move || {
-                    let mut profiler = Profiler::of_trace(config, &trace.names);
+                    let mut profiler = Profiler::of_trace(config, &trace.names, served_by);
                     for request in trace.part(part, threads) {
                         profiler.observe(&request, &trace.names);
                     }

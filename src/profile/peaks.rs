@@ -46,6 +46,19 @@ impl Loads {
         Peak { window, requests_per_second: requests as f64 / window.seconds(), cores: by_cpu.then(|| cpu_us / 1e6 / window.seconds()) }
     }
 
+    /// The mean over all of the observed time.
+    pub(super) fn mean(&self, observed: &ObservedTime, by_cpu: bool) -> Peak {
+        let requests: u64 = self.bins.iter().map(|bin| bin.requests).sum();
+        let cpu_us: f64 = self.bins.iter().map(|bin| bin.cpu_us).sum();
+        let (start_us, end_us) = observed.ends().unwrap_or_default();
+        let seconds = observed.seconds().max(1e-6);
+        Peak {
+            window: Window { start_us, end_us },
+            requests_per_second: requests as f64 / seconds,
+            cores: by_cpu.then(|| cpu_us / 1e6 / seconds),
+        }
+    }
+
     fn bins_in(&self, window: Window) -> &[Load] {
         let first = self.bins.partition_point(|bin| bin.start_us + self.width_us <= window.start_us);
         let last = self.bins.partition_point(|bin| bin.start_us < window.end_us);

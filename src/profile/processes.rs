@@ -1,11 +1,17 @@
-//! Sums per process (by the name that Synapse gives itself) or, in a proxy's log, per upstream.
+//! Sums per process (by the name that Synapse gives itself) or, in a proxy's log, per upstream. Requests that never reached Synapse are
+//! in none.
 //!
 //! Names come from logs and may be many. Of more than 512 those with the smallest hashes are kept and all others counted together: a rule
 //! that depends neither on the order of the requests nor on how they were split.
 
+use std::collections::BTreeMap;
+
+use super::classes::ClassTraits;
+use super::model::Window;
+use super::sums::is_uncosted;
 use wsim_stats::Grid;
 use wsim_stats::hashing::NumberMap;
-use wsim_trace::{Names, Request, flag};
+use wsim_trace::{NameId, Names, Request, flag};
 
 /// All processes seen, by hash of the name.
 #[derive(Debug, Clone)]
@@ -31,7 +37,16 @@ pub(super) struct ProcessSums {
     /// The part of `cpu_us` in client and federation requests.
     pub(super) client_cpu_us: u64,
     pub(super) db_us: u64,
-    /// Logged CPU over time, µs.
+    pub(super) transactions: u64,
+    /// Whether its own log is among the inputs; otherwise a proxy's log names it as an upstream.
+    pub(super) logged: bool,
+    /// Successful requests that only the main process serves.
+    pub(super) main_only: u64,
+    /// `/sync` in any form.
+    pub(super) syncs: u64,
+    /// Requests of other processes that hand over events to persist.
+    pub(super) persists: u64,
+    /// Logged CPU, time of transactions, waits for connections, and the prior demand of requests without logged CPU, over time, µs.
     pub(super) cpu_over_time: Grid<u64>,
 }
 
@@ -40,9 +55,10 @@ impl Processes {
         Self { index: NumberMap::default(), sums: Vec::new(), recent: [(0, 0); RECENT], limit: OTHERS_HASH }
     }
 
+    /// Counts a request of the process `name`, with the traits of its class.
     #[expect(clippy::cast_possible_truncation, reason = "only the low bits of a hash are wanted")]
-    pub(super) fn observe(&mut self, r: &Request, internal: bool, start_us: i64, names: &Names) {
-        let name = if r.process.is_some() { r.process } else { r.upstream };
+    pub(super) fn observe(&mut self, r: &Request, name: NameId, traits: ClassTraits, start_us: i64, names: &Names) {
+        let internal = traits.internal;
         let hash = names.hash(name);
         if hash == 0 {
             return;
@@ -53,13 +69,23 @@ impl Processes {
         }
         let sums = &mut self.sums[self.recent[slot].1 as usize];
         *(if internal { &mut sums.internal_requests } else { &mut sums.requests }) += 1;
+        sums.logged |= r.has(flag::SYNAPSE);
+        sums.main_only += u64::from(traits.main_only && (200..400).contains(&r.status));
+        sums.syncs += u64::from(traits.sync);
+        sums.persists += u64::from(traits.hands_over_events);
         if r.has(flag::COST) {
             let cpu_us = u64::from(r.cpu_us);
             sums.costed += 1;
             sums.cpu_us += cpu_us;
             sums.client_cpu_us += if internal { 0 } else { cpu_us };
             sums.db_us += u64::from(r.db_txn_us);
-            sums.cpu_over_time.row_mut(start_us).0[0] += cpu_us;
+            sums.transactions += u64::from(r.db_count);
+            let (row, _) = sums.cpu_over_time.row_mut(start_us);
+            row[0] += cpu_us;
+            row[1] += u64::from(r.db_txn_us);
+            row[2] += u64::from(r.db_sched_us);
+        } else if traits.nominal_us > 0 && is_uncosted(r) {
+            sums.cpu_over_time.row_mut(start_us).0[3] += u64::from(traits.nominal_us);
         }
     }
 
@@ -71,6 +97,25 @@ impl Processes {
             let index = self.find(added.hash, &added.name);
             self.sums[index as usize].merge(added);
         }
+    }
+
+    /// Counts upstreams that are named after a process (`backend/generic_worker1`) with that process.
+    pub(super) fn merge_by_name(&mut self) {
+        let logged: BTreeMap<String, usize> =
+            self.sums.iter().enumerate().filter(|(_, sums)| sums.logged).map(|(index, sums)| (sums.name.clone(), index)).collect();
+        let process_of = |sums: &ProcessSums| {
+            let name = sums.name.rsplit('/').next().filter(|_| !sums.logged)?;
+            logged.get(name).copied()
+        };
+        let of: Vec<Option<usize>> = self.sums.iter().map(process_of).collect();
+        for (upstream, process) in of.iter().enumerate().filter_map(|(upstream, process)| Some((upstream, (*process)?))) {
+            let sums = self.sums[upstream].clone();
+            self.sums[process].merge(sums);
+        }
+        let mut of = of.into_iter();
+        self.sums.retain(|_| of.next().flatten().is_none());
+        self.recent = [(0, 0); RECENT];
+        self.index = (0..).zip(&self.sums).map(|(index, sums)| (sums.hash, index)).collect();
     }
 
     /// All sums by name, an order that does not depend on that of the requests.
@@ -108,6 +153,15 @@ impl Processes {
 }
 
 impl ProcessSums {
+    /// CPU of the requests in a window, cores; `factor` turns prior demand into CPU.
+    pub(super) fn cores_within(&self, window: Window, factor: f64) -> f64 {
+        let width = self.cpu_over_time.width_us();
+        let overlap = |start: i64| (window.end_us.min(start + width) - window.start_us.max(start)).max(0) as f64 / width as f64;
+        let rows = self.cpu_over_time.rows_between(window.start_us.saturating_sub(width - 1), window.end_us);
+        let cpu_us: f64 = rows.map(|(start, row)| (row[0] as f64 + row[3] as f64 * factor) * overlap(start)).sum();
+        cpu_us / 1e6 / window.seconds()
+    }
+
     fn new(hash: u64, name: &str) -> Self {
         Self {
             hash,
@@ -118,7 +172,12 @@ impl ProcessSums {
             cpu_us: 0,
             client_cpu_us: 0,
             db_us: 0,
-            cpu_over_time: Grid::new(LADDER_US, 1, 16, 256),
+            transactions: 0,
+            logged: false,
+            main_only: 0,
+            syncs: 0,
+            persists: 0,
+            cpu_over_time: Grid::new(LADDER_US, 4, 16, 256),
         }
     }
 
@@ -129,6 +188,11 @@ impl ProcessSums {
         self.cpu_us += other.cpu_us;
         self.client_cpu_us += other.client_cpu_us;
         self.db_us += other.db_us;
+        self.transactions += other.transactions;
+        self.logged |= other.logged;
+        self.main_only += other.main_only;
+        self.syncs += other.syncs;
+        self.persists += other.persists;
         self.cpu_over_time.merge(other.cpu_over_time);
     }
 }
@@ -143,7 +207,8 @@ const OTHERS_HASH: u64 = u64::MAX;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::costed;
+    use crate::classes::Classes;
+    use crate::testing::{costed, table};
 
     #[test]
     fn of_very_many_processes_the_same_are_kept_whatever_the_order_and_the_split() {
@@ -152,7 +217,7 @@ mod tests {
         let counted = |order: &mut dyn Iterator<Item = usize>| {
             let mut processes = Processes::new();
             for number in order {
-                processes.observe(&Request { upstream: upstreams[number % 3000], ..costed(0, 0, 1000) }, false, 0, &names);
+                processes.observe(&costed(0, 0, 1000), upstreams[number % 3000], Classes::new(&table()).traits[0], 0, &names);
             }
             processes
         };

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use wsim_endpoints::{Endpoint, Method};
 use wsim_stats::{Cell, DurationHistogram, Grid, Interval, Timeline};
-use wsim_trace::{Names, Request, flag};
+use wsim_trace::foreign::ForeignTraffic;
+use wsim_trace::{Names, Request, ServedBy, flag};
 
 use super::classes::{ClassTraits, Classes};
 use super::hitters::HitterCounters;
@@ -43,6 +44,8 @@ pub struct ProfileInputs {
     pub inferred: Option<InferredDemand>,
     /// How users are identified; otherwise guessed from their names.
     pub user_key: Option<String>,
+    /// Which requests never reached Synapse, as far as all lines together tell.
+    pub foreign: Option<ForeignTraffic>,
 }
 
 /// The counters: 60 MB at most, however long the log, and the [heavy hitters](super::hitters).
@@ -67,6 +70,12 @@ pub struct Profiler<'t> {
     zone_offset_us: i64,
     pub(super) hitters: HitterCounters<'t>,
     pub(super) processes: Processes,
+    /// Which process served a request, for a trace.
+    served_by: Arc<ServedBy>,
+    /// Requests that never reached Synapse.
+    pub(super) foreign: u64,
+    /// Other client and federation requests that a proxy logged.
+    pub(super) proxied: u64,
 }
 
 /// One class in one time bin. Further columns hold the heat map of response times and events, see [`Columns`].
@@ -107,15 +116,15 @@ impl Columns {
 impl<'t> Profiler<'t> {
     /// For requests of any names.
     pub fn new(config: &ProfilerConfig) -> Self {
-        Self::with_hitters(config, HitterCounters::streamed())
+        Self::with_hitters(config, HitterCounters::streamed(), Arc::default())
     }
 
     /// For requests whose names are all in `names`, which are counted by id.
-    pub(super) fn of_trace(config: &ProfilerConfig, names: &'t Names) -> Self {
-        Self::with_hitters(config, HitterCounters::traced(names))
+    pub(super) fn of_trace(config: &ProfilerConfig, names: &'t Names, served_by: &Arc<ServedBy>) -> Self {
+        Self::with_hitters(config, HitterCounters::traced(names), Arc::clone(served_by))
     }
 
-    fn with_hitters(config: &ProfilerConfig, hitters: HitterCounters<'t>) -> Self {
+    fn with_hitters(config: &ProfilerConfig, hitters: HitterCounters<'t>, served_by: Arc<ServedBy>) -> Self {
         let classes = Classes::new(&config.endpoints);
         let (class_count, group_count) = (classes.traits.len(), classes.groups.len());
         let columns = Columns::new(classes.table).events + 1;
@@ -138,6 +147,9 @@ impl<'t> Profiler<'t> {
             zone_offset_us: i64::from(config.zone_offset_seconds) * 1_000_000,
             hitters,
             processes: Processes::new(),
+            served_by,
+            foreign: 0,
+            proxied: 0,
         }
     }
 
@@ -158,9 +170,12 @@ impl<'t> Profiler<'t> {
             }
         }
         self.extents.observe(r.arrival_us, r.wall_us);
-        self.processes.observe(r, traits.internal, start_us, names);
+        let foreign = r.has(flag::FOREIGN);
+        if !foreign {
+            self.processes.observe(r, self.served_by.process_of(r), traits, start_us, names);
+        }
         if traits.internal {
-            self.observe_internal(r, start_us, names);
+            self.observe_internal(r, class, start_us);
             return;
         }
 
@@ -170,11 +185,16 @@ impl<'t> Profiler<'t> {
         let hour_of_week = (hour + THURSDAY_HOURS).rem_euclid(HOURS_PER_WEEK as i64);
         self.week[usize::try_from(hour_of_week).unwrap_or(0)] += 1;
 
+        self.observe_demand(r, class, start_us, work_us, traits.milli_events);
+        if foreign {
+            self.foreign += 1;
+            return;
+        }
+        self.proxied += u64::from(r.has(flag::PROXY));
         let nominal_us = if is_uncosted(r) { traits.nominal_us } else { 0 };
         self.timeline.record_arrival(start_us, r.cpu_us, nominal_us);
         self.timeline.record_busy(start_us, work_us);
         self.timeline.record_waiting(r.arrival_us, long_poll_wait_us);
-        self.observe_demand(r, class, start_us, work_us, traits.milli_events);
         self.hitters.observe(r, traits.federation, nominal_us, names);
     }
 
@@ -196,6 +216,8 @@ impl<'t> Profiler<'t> {
         self.week.iter_mut().zip(other.week.iter()).for_each(|(own, other)| *own += other);
         self.hitters.merge(other.hitters);
         self.processes.merge(other.processes);
+        self.foreign += other.foreign;
+        self.proxied += other.proxied;
     }
 
     /// Client and federation requests counted so far.
@@ -226,12 +248,17 @@ impl<'t> Profiler<'t> {
             return None;
         }
         let mean = |(sums, traits): (&ClassSums, &ClassTraits)| {
-            if sums.costed >= 20 { sums.cpu_us as f64 / sums.costed as f64 } else { f64::from(traits.nominal_us) * logged / typical }
+            if sums.costed >= CLASS_LOGGED_MIN {
+                sums.cpu_us as f64 / sums.costed as f64
+            } else {
+                f64::from(traits.nominal_us) * logged / typical
+            }
         };
         Some(InferredDemand {
             method: DemandMethod::Logged,
             note: "assumed to cost what the same class costs where Synapse logged it".to_owned(),
             per_endpoint_cpu_us: self.sums.iter().zip(&self.classes.traits).take(self.classes.table).map(mean).collect(),
+            like_logged: self.sums.iter().take(self.classes.table).map(|sums| sums.costed >= CLASS_LOGGED_MIN).collect(),
             range: Interval::new(1.0, 0.5, 2.0),
         })
     }
@@ -240,14 +267,20 @@ impl<'t> Profiler<'t> {
         Columns::new(self.classes.table)
     }
 
-    fn observe_internal(&mut self, r: &Request, start_us: i64, names: &Names) {
+    fn observe_internal(&mut self, r: &Request, class: usize, start_us: i64) {
         self.internal_requests += 1;
-        let path = names.text(r.template).strip_prefix("/_synapse/replication/").unwrap_or("");
-        let command = path.split('/').next().unwrap_or("");
-        if matches!(command, "send_event" | "send_events" | "fed_send_events") && is_success(r) {
-            let events = self.columns().events;
-            let cell = &mut self.demand.row_mut(start_us).0[events];
-            cell.requests = cell.requests.saturating_add(1);
+        let columns = self.columns();
+        let (row, _) = self.demand.row_mut(start_us);
+        let cpu_us = if r.has(flag::COST) { r.cpu_us } else { 0 };
+        // A table without a class for them has no column for them either.
+        if class < columns.heat {
+            row[class].absorb(&DemandCell { requests: 1, uncosted: 0, cpu_us: cpu_us.into() }, 0);
+        }
+        if self.classes.traits[class].hands_over_events && is_success(r) {
+            row[columns.events].requests = row[columns.events].requests.saturating_add(1);
+        }
+        if cpu_us > 0 {
+            self.timeline.record_work(start_us, cpu_us);
         }
     }
 
@@ -271,7 +304,7 @@ impl<'t> Profiler<'t> {
             let cell = &mut row[columns.heat + latency_bucket(work_us)];
             cell.requests = cell.requests.saturating_add(1);
         }
-        if milli_events > 0 && is_success(r) && !matches!(r.method, Method::Get | Method::Head | Method::Options) {
+        if milli_events > 0 && is_success(r) && !r.has(flag::FOREIGN) && !matches!(r.method, Method::Get | Method::Head | Method::Options) {
             row[columns.events].cpu_us += u64::from(milli_events);
         }
     }
@@ -286,6 +319,8 @@ fn latency_bucket(work_us: u32) -> usize {
 }
 
 const HOUR_US: i64 = 3_600_000_000;
+/// Logged requests of a class from which their mean holds for the others.
+const CLASS_LOGGED_MIN: u64 = 20;
 pub(super) const HOURS_PER_WEEK: usize = 7 * 24;
 /// 1970 started on a Thursday, the fourth day of a week that starts on Monday.
 const THURSDAY_HOURS: i64 = 3 * 24;

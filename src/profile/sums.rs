@@ -16,6 +16,8 @@ pub(super) struct ClassSums {
     /// Requests without logged CPU, except those of negligible cost.
     pub(super) uncosted: u64,
     pub(super) cpu_us: u64,
+    /// Time of transactions.
+    pub(super) db_us: u64,
     cpu_us_squared: u128,
     cpu_zero: u64,
 }
@@ -30,6 +32,7 @@ impl ClassSums {
         if r.has(flag::COST) {
             self.costed += 1;
             self.cpu_us += u64::from(r.cpu_us);
+            self.db_us += u64::from(r.db_txn_us);
             self.cpu_us_squared += u128::from(u64::from(r.cpu_us).pow(2));
             self.cpu_zero += u64::from(r.cpu_us == 0);
         } else {
@@ -46,6 +49,7 @@ impl ClassSums {
         self.costed += other.costed;
         self.uncosted += other.uncosted;
         self.cpu_us += other.cpu_us;
+        self.db_us += other.db_us;
         self.cpu_us_squared += other.cpu_us_squared;
         self.cpu_zero += other.cpu_zero;
     }
@@ -71,9 +75,9 @@ impl ClassSums {
     }
 }
 
-/// Whether a request's demand is unknown. Synapse does not log OPTIONS, whose cost is negligible.
+/// Whether a request's demand is unknown. Synapse does not log OPTIONS, whose cost is negligible, and foreign requests never reach it.
 pub(super) fn is_uncosted(r: &Request) -> bool {
-    !r.has(flag::COST) && r.method != Method::Options
+    !r.has(flag::COST | flag::FOREIGN) && r.method != Method::Options
 }
 
 const NORMAL_95: f64 = 1.96;

@@ -27,7 +27,7 @@ pub(super) fn endpoint(group: &str, workers: &[&str], stream: Option<&str>) -> E
         stream: stream.map(str::to_owned),
         condition: None,
         any_worker: false,
-        pattern: None,
+        pattern: (group == "replication").then(|| "^/_synapse/replication/send_events?/".to_owned()),
         internal: group == "replication",
     }
 }

@@ -102,6 +102,8 @@ proptest! {
         prop_assert!(close(by_group, logged), "{by_group} of {logged}");
         let client: f64 = p.groups.iter().filter(|g| !g.internal).filter_map(|g| g.cpu_seconds).sum();
         prop_assert!(close(p.endpoints.iter().map(|e| e.cpu_seconds).sum(), client));
+        prop_assert!(close(p.between_processes.iter().map(|e| e.cpu_seconds).sum::<f64>() + client, logged));
+        prop_assert_eq!(p.between_processes.iter().map(|e| e.requests).sum::<u64>(), p.internal_requests);
         prop_assert!(close(p.destinations.iter().filter_map(|d| d.cpu_seconds).sum(), client));
 
         if p.outcomes.stray_times == 0 {
@@ -113,7 +115,7 @@ proptest! {
         let in_peak: u64 = p.endpoints.iter().map(|e| e.peak_requests).sum();
         prop_assert!(close(peak.requests_per_second * peak.window.seconds(), in_peak as f64), "{peak:?} {in_peak}");
         if let Some(cores) = peak.cores {
-            prop_assert!(close(cores * peak.window.seconds(), p.endpoints.iter().map(|e| e.peak_cpu_seconds).sum()));
+            prop_assert!(close(cores * peak.window.seconds(), p.endpoints.iter().chain(&p.between_processes).map(|e| e.peak_cpu_seconds).sum()));
         }
     }
 }
@@ -172,7 +174,10 @@ fn traffic_between_processes_is_counted_apart() {
     assert_eq!((p.requests, p.internal_requests), (100, 100));
     assert!(p.groups.iter().any(|g| g.internal && g.id == "replication" && close(g.cpu_seconds.unwrap(), 0.3)));
     assert_eq!((p.processes[0].internal_requests, p.processes[0].requests), (100, 0));
-    assert!((p.peaks.busy_hour.cores.unwrap() - 0.01).abs() < 0.001);
+    // 10 ms of a client's request and 3 ms between processes a second: one whole for mean and peaks.
+    assert!((p.peaks.busy_hour.cores.unwrap() - 0.013).abs() < 0.001);
+    assert!(close(p.peaks.mean.cores.unwrap(), p.peaks.busy_hour.cores.unwrap()));
+    assert!(p.peaks.one_minute.cores.unwrap() >= p.peaks.mean.cores.unwrap() * 0.95, "{:?}", p.peaks);
     // The persister's log shows exactly one event per internal request.
     assert!((p.events_per_second.mean - 1.0).abs() < 0.02, "{:?}", p.events_per_second);
 }
@@ -213,6 +218,30 @@ fn what_only_a_proxy_saw_may_be_given_the_mean_of_its_class() {
     assert!(close(p.groups[0].cpu_seconds.unwrap(), 1.2));
     assert_eq!(p.demand.method, DemandMethod::Logged);
     assert!(close(profiler.finish(&ProfileInputs::default()).groups[0].cpu_seconds.unwrap(), 0.8));
+}
+
+#[test]
+fn what_is_inferred_keeps_its_uncertainty_beside_logged_requests() {
+    // A tenth of the demand is logged; the class of the rest never is, so the reference value at the speed of the logged class holds.
+    let send = |i: i64| Request { endpoint: EndpointId(1), ..timed(NOON + i * SECOND, 50_000) };
+    let requests: Vec<Request> = (0..100).map(|i| costed(NOON + i * SECOND, 30_000, 3300)).chain((0..250).map(send)).collect();
+    let demand = |requests: &[Request]| {
+        let profiler = observed(requests, &Names::new());
+        let inferred = profiler.logged_means();
+        profiler.finish(&ProfileInputs { inferred, ..ProfileInputs::default() }).demand
+    };
+    let mixed = demand(&requests);
+    assert_eq!(mixed.method, DemandMethod::Prior, "{mixed:?}");
+    assert!((mixed.range.low - 0.55).abs() < 0.02 && (mixed.range.high - 1.9).abs() < 0.02, "{mixed:?}");
+    assert!(mixed.note.contains("10 % of the demand, and inferred for the rest"), "{}", mixed.note);
+    // The range of a whole is that of its parts: with logged sends only the rest is uncertain.
+    let logged = demand(&requests[..100]);
+    assert_eq!((logged.method, logged.range.low, logged.range.high), (DemandMethod::Logged, 1.0, 1.0));
+    let like_logged: Vec<Request> =
+        (0..100).flat_map(|i| [costed(NOON + i * SECOND, 30_000, 3300), timed(NOON + i * SECOND, 30_000)]).collect();
+    let half = demand(&like_logged);
+    assert_eq!(half.method, DemandMethod::Logged);
+    assert!((half.range.low - 0.9).abs() < 1e-9 && (half.range.high - 1.125).abs() < 1e-9, "{half:?}");
 }
 
 #[test]

@@ -24,6 +24,7 @@ pub mod station;
 pub mod synapse;
 pub mod theory;
 
+pub use calibrate::unlogged_costs::UnloggedCosts;
 pub use calibrate::{backtest, prepare};
 pub use engine::{NEVER_STOPPED, StopFlag, queue, random, time};
 pub use synapse::{cluster, record, result, router, schedule, topology, workload};

@@ -51,6 +51,12 @@ impl Timeline {
         bin.nominal_us = bin.nominal_us.saturating_add(u64::from(nominal_us));
     }
 
+    /// Records measured work without an arrival.
+    pub fn record_work(&mut self, time_us: i64, work_us: u32) {
+        let bin = &mut self.grid.row_mut(time_us).0[0];
+        bin.work_us = bin.work_us.saturating_add(u64::from(work_us));
+    }
+
     /// Records a busy span, `[start_us, start_us + length_us)`.
     pub fn record_busy(&mut self, start_us: i64, length_us: u32) {
         self.span(start_us, length_us, |bin| &mut bin.busy);

@@ -69,8 +69,10 @@ pub(super) fn spread_over_workers<'a>(
         for &PoolMember { worker: member, weight } in &pool.members {
             let part = f64::from(weight) / weight_sum;
             let cores = pool.sum.cores.map(|cores| cores * part);
-            for ((mean, variance), cores) in means[member].cores.iter_mut().zip(&mut variances[member]).zip(cores) {
+            let LoadSum { cores: mean_cores, even, .. } = &mut means[member];
+            for (((mean, even), variance), cores) in mean_cores.iter_mut().zip(even).zip(&mut variances[member]).zip(cores) {
                 *mean += cores;
+                *even += cores;
                 *variance += cores * cores * pool.variance;
             }
             means[member].peak_requests += pool.sum.peak_requests * part;
@@ -85,9 +87,11 @@ pub(super) fn spread_over_workers<'a>(
     // Of equals the first, so that the busiest of a pool is its number 1.
     let Some(busiest) = first_largest(members.iter().map(|member| busy(*member))).map(|index| members[index]) else { return };
     let hitter = pools.iter().filter_map(|index| largest_key(&pool_loads[*index], busiest)).max_by(|a, b| a.1[1].total_cmp(&b.1[1]));
+    // A hash may be luckier than is expected, or less lucky: no skew beyond the heaviest key, as expected, a standard deviation more.
+    let deviations = [0.0, expected_maximum(members.len()), expected_maximum(members.len()) + 1.0];
     let moved: [f64; 3] = std::array::from_fn(|bound| {
         let mean = means[busiest].cores[bound];
-        let expected = mean + variances[busiest][bound].sqrt() * expected_maximum(members.len());
+        let expected = mean + variances[busiest][bound].sqrt() * deviations[bound];
         let least = hitter.map_or(0.0, |(_, cores)| cores[bound]);
         expected.max(least).min(total.cores[bound]).max(mean) - mean
     });
@@ -115,7 +119,12 @@ fn shifted(mean: &LoadSum, is_busiest: bool, moved: &[f64; 3], total: &LoadSum, 
         let others = all - top;
         if others > 0.0 { (own - moved * own / others).max(0.0) } else { own }
     };
-    sum.cores = std::array::from_fn(|bound| give(mean.cores[bound], total.cores[bound], busiest.cores[bound], moved[bound]));
+    // The others have least where the busiest has most.
+    let share = |bound: usize| if total.cores[bound] > 0.0 { moved[bound] / total.cores[bound] } else { 0.0 };
+    sum.cores = std::array::from_fn(|bound| {
+        let moved = share(if is_busiest { bound } else { 2 - bound }) * total.cores[bound];
+        give(mean.cores[bound], total.cores[bound], busiest.cores[bound], moved)
+    });
     let fraction = if total.cores[1] > 0.0 { moved[1] / total.cores[1] } else { 0.0 };
     sum.peak_requests = give(mean.peak_requests, total.peak_requests, busiest.peak_requests, fraction * total.peak_requests);
     sum.requests = give(mean.requests, total.requests, busiest.requests, fraction * total.requests);

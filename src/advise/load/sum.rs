@@ -8,6 +8,8 @@ use wsim_stats::Interval;
 pub(super) struct LoadSum {
     /// CPU at the peak, cores: low, best, high.
     pub(super) cores: [f64; 3],
+    /// The same if every pool were spread evenly.
+    pub(super) even: [f64; 3],
     /// Requests per second at the peak.
     pub(super) peak_requests: f64,
     /// Requests over the whole log.
@@ -17,20 +19,22 @@ pub(super) struct LoadSum {
 impl LoadSum {
     /// Adds a share `part` of an endpoint class, whose peak lasted `seconds`, with the CPU multiplied by `factors`.
     pub(super) fn add(&mut self, endpoint: &EndpointProfile, factors: [f64; 3], seconds: f64, part: f64) {
-        for (cores, factor) in self.cores.iter_mut().zip(factors) {
-            *cores += endpoint.peak_cpu_seconds.max(0.0) / seconds * factor * part;
+        for ((cores, even), factor) in self.cores.iter_mut().zip(&mut self.even).zip(factors) {
+            let added = endpoint.peak_cpu_seconds.max(0.0) / seconds * factor * part;
+            *cores += added;
+            *even += added;
         }
         self.peak_requests += endpoint.peak_requests as f64 / seconds * part;
         self.requests += endpoint.requests as f64 * part;
     }
 
     pub(super) fn demand(&self, replicates: bool, persists: f64) -> ProcessDemand {
-        let [low, value, high] = self.cores;
-        ProcessDemand { requests: Interval::new(value, low, high), replicates, persists }
+        let interval = |[low, value, high]: [f64; 3]| Interval::new(value, low, high);
+        ProcessDemand { requests: interval(self.cores), evenly: interval(self.even), replicates, persists, background: 0.0 }
     }
 
     pub(super) fn merge(&mut self, other: &Self) {
-        for (cores, more) in self.cores.iter_mut().zip(other.cores) {
+        for (cores, more) in self.cores.iter_mut().zip(other.cores).chain(self.even.iter_mut().zip(other.even)) {
             *cores += more;
         }
         self.peak_requests += other.peak_requests;

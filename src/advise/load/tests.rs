@@ -45,6 +45,21 @@ fn by_user_the_busiest_has_its_expected_share() {
 }
 
 #[test]
+fn how_unlucky_a_hash_is_belongs_to_the_range() {
+    let profile = ProfileFixture::new().class("sync", 0.8, 40).user("@a:x", 0.2).build();
+    let loads = loads(&plan("sync-split", 4), &profile);
+    let range = |index: usize| loads[index].demand.requests;
+    // At least an even share, at most a standard deviation more than expected; the others have least where the first has most.
+    let cv = (3.0 * 0.04 + 1.0 / 160.0_f64).sqrt();
+    close(range(1).low, 0.2);
+    close(range(1).high, 0.2 * (1.0 + cv * ((2.0 * 4.0_f64.ln()).sqrt() + 1.0)));
+    close(range(2).high, 0.2);
+    close(range(2).low, (0.8 - range(1).high) / 3.0);
+    let even: f64 = loads[1..].iter().map(|load| load.demand.evenly.high).sum();
+    close(even, 0.8);
+}
+
+#[test]
 fn no_worker_carries_less_than_its_largest_user() {
     let mut profile = ProfileFixture::new().class("sync", 1.0, 40).user("@bridge:x", 0.9).build();
     profile.heavy_hitters.user_hhi = Some(0.0);
@@ -97,7 +112,7 @@ fn streams_go_to_their_writer_and_persisting_to_the_persisters() {
 fn syncs_on_cold_caches_cost_more_at_the_upper_end() {
     let profile = ProfileFixture::new().class("sync", 0.4, 20).class("initial_sync", 0.2, 1).build();
     let total = |name: &str, n: u32, bound: fn(Interval) -> f64| -> f64 {
-        loads(&plan(name, n), &profile).iter().map(|load| bound(load.demand.requests)).sum()
+        loads(&plan(name, n), &profile).iter().map(|load| bound(load.demand.evenly)).sum()
     };
     close(total("generic", 1, |i| i.high), 0.6);
     close(total("generic", 2, |i| i.value), 0.4 + 0.3);

@@ -2,7 +2,8 @@
 //!
 //! [`standard_trials`] and [`preset_trials`] make them from standard plans and worker counts; the caller adds those of plan files.
 //! [`apply_rules`] combines all of them with the balancing rules, [`screen_trials`] discards those that cannot win by the estimate,
-//! and those that equal an earlier one. Plans that the user named are never discarded by the estimate.
+//! and standard plans that equal an earlier one in all but the name. Plans that the user named are never discarded, and each discarded plan
+//! has a reason.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -156,13 +157,22 @@ pub fn screen_trials(trials: Vec<Trial>, profile: &Profile, config: &ScreenConfi
         }
     }
     kept.sort_by_key(|trial| trial.plan.worker_count());
-    let mut seen = Vec::new();
-    kept.retain(|trial| {
-        let new = !seen.contains(&trial.plan.pools) || !trial.plan.stream_writers.is_empty();
-        seen.push(trial.plan.pools.clone());
-        new
-    });
-    (kept, discarded)
+    (without_repeats(kept, &mut discarded), discarded)
+}
+
+/// Standard plans that differ from an earlier one in nothing but the name are discarded. Plans that the user named are all kept.
+fn without_repeats(trials: Vec<Trial>, discarded: &mut Vec<DiscardedPlan>) -> Vec<Trial> {
+    let mut kept: Vec<Trial> = Vec::new();
+    for trial in trials {
+        match kept.iter().find(|earlier| !trial.named && earlier.plan.is_same_besides_name(&trial.plan)) {
+            Some(earlier) => {
+                let why = format!("is {} under another name", earlier.plan.name);
+                discarded.push(discard(&trial.plan, why));
+            }
+            None => kept.push(trial),
+        }
+    }
+    kept
 }
 
 /// Why a plan cannot work, if it is far over the objective even at the lower end of the uncertainty.
@@ -225,6 +235,38 @@ mod tests {
         let (all, discarded) = apply_rules(trials, &[rule("maglev")]);
         assert!(all.is_empty());
         assert!(discarded[0].why.contains("nginx") && discarded[0].why.contains("maglev"), "{discarded:?}");
+    }
+
+    #[test]
+    fn named_plans_all_stay_and_repeated_standard_plans_are_listed() {
+        let profile = ProfileFixture::new().class("sync", 0.3, 100).build();
+        let config = ScreenConfig::default();
+        let plan = |name: &str, more: &str| {
+            let text = format!(
+                "name = \"{name}\"\nsynapse = \"1.157\"\n{more}[[pool]]\nname = \"event\"\nendpoints = [\"event_sending\"]\nworkers = 2\n"
+            );
+            Plan::from_toml(&text, name).unwrap()
+        };
+        let senders = |count: usize| {
+            let names: Vec<String> = (1..=count).map(|n| format!("federation_sender{n}")).collect();
+            let mut plan = plan(&format!("d{count}"), "").into_plan();
+            plan.background_roles.federation_sender_instances = Some(wsim_plan::Writers::Several(names));
+            plan.check().unwrap()
+        };
+        let named = |plan: CheckedPlan, named: bool| Trial { strategy: plan.name.clone(), plan, named };
+        let plans = [
+            senders(1),
+            senders(3),
+            plan("two", "[proxy]\nkind = \"nginx\"\nprocesses = 2\n"),
+            plan("haproxy", "[proxy]\nkind = \"haproxy\"\n"),
+            plan("plain", ""),
+            plan("plain again", ""),
+        ];
+        let (kept, discarded) = screen_trials(plans.iter().map(|plan| named(plan.clone(), true)).collect(), &profile, &config, 24);
+        assert_eq!((kept.len(), discarded.len()), (6, 0), "{discarded:?}");
+        let (kept, discarded) = screen_trials(plans.map(|plan| named(plan, false)).into_iter().collect(), &profile, &config, 100);
+        assert_eq!(kept.len(), 5);
+        assert_eq!((discarded[0].plan.as_str(), discarded[0].why.as_str()), ("plain again", "is plain under another name"));
     }
 
     #[test]

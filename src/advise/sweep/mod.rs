@@ -5,18 +5,23 @@
 //! candidates   standard plans × workers × rules, or those named ──▶ screen ──▶ trials; discarded plans with the reason
 //! state        every trial, the same replications; finalists until their intervals have converged
 //! run_summary  the figures of one run, and a plan's figures over its runs
+//! input_range  how uncertain they are because of what goes into the simulation
 //! judge        each plan compared with the objective ──▶ recommended, runner-up, paired difference
 //! stress       the recommended plan under growing load and other assumptions
+//! remarks      what the plans cannot do as written, and which were refused
 //! sentences    what an administrator can act on
 //! ```
 //!
 //! Invariant: the work is limited by counts and never by a clock, so the same seed gives the same result.
 
+mod against_screen;
 pub mod candidates;
 mod config;
+mod input_range;
 mod judge;
 mod model;
 mod progress;
+mod remarks;
 mod run_summary;
 mod sentences;
 mod state;
@@ -30,11 +35,12 @@ pub use progress::{NoProgress, ProgressListener};
 pub use window::{WindowChoice, choose as choose_window, warm_up_seconds};
 
 use super::config::ScreenConfig;
+use super::limits::ConnectionPool;
 use super::model::{Decision, Verdict};
 use candidates::discard;
+use input_range::InputRange;
 use run_summary::RunSummary;
 use state::{CandidateRuns, SweepState};
-use wsim_simulate::deploy::Deployment;
 use wsim_simulate::prepare::PreparedWorkload;
 use wsim_simulate::replications::Variation;
 use wsim_simulate::time::Span;
@@ -72,13 +78,19 @@ pub fn sweep(
     if !listener.is_cancelled() {
         check(&prepared, input, config)?;
     }
-    let screen = ScreenConfig { objective: config.objective.clone(), plans: config.plans.clone(), ..ScreenConfig::default() };
+    let screen = ScreenConfig { objective: config.objective.clone(), plans: config.plans.clone(), costs: Some(prepared.unlogged.clone()), ..ScreenConfig::default() };
+    let named = remarks::named(&trials);
+    let are_standard = trials.iter().all(|trial| !trial.named);
     let (trials, overloaded) = candidates::screen_trials(trials, input.profile, &screen, candidates_max(&prepared, config));
     discarded.extend(overloaded);
-    let mut state = SweepState { input, config, prepared: &prepared, candidates: Vec::new(), warm_up: Span::ZERO, partial: false };
+    let law = screen.law(input.profile);
+    let mut state = SweepState { burst: ConnectionPool::new(input.profile, Some(input.prepare.connections)).burst, input, config, prepared: &prepared, candidates: Vec::new(), warm_up: Span::ZERO, partial: false };
     for trial in trials {
-        match Deployment::from_plan(&trial.plan, input.endpoints, &prepared) {
-            Ok(deployment) => state.candidates.push(CandidateRuns { trial, deployment, runs: Vec::new(), capped: false }),
+        match state::deploy(&trial.plan, input, &prepared, config.growth) {
+            Ok(deployment) => {
+                let range = InputRange::new(&trial.plan, input.profile, &law);
+                state.candidates.push(CandidateRuns { trial, deployment, runs: Vec::new(), capped: false, range });
+            }
             Err(error) => discarded.push(discard(&trial.plan, error.to_string())),
         }
     }
@@ -88,6 +100,7 @@ pub fn sweep(
         return Err(SweepError::NoPlans(why));
     }
     state.final_round(listener)?;
+    stress::input_ranges(&mut state, listener)?;
     let mut sweep = results(&state, discarded);
     let shown = sweep.shown.unwrap_or(0);
     if sweep.recommended.is_some() {
@@ -97,7 +110,16 @@ pub fn sweep(
         sweep.sensitivity = stress::sensitivity(&state, shown, listener)?;
     }
     sweep.partial |= listener.is_cancelled();
+    let connections = Some(input.prepare.connections).filter(|given| *given != ConnectionPool::new(input.profile, None).connections);
+    let screen = ScreenConfig { connections, ..screen };
+    (sweep.limits, sweep.levers) = super::screen::deployment_limits(input.profile, &screen);
     sentences::write(&mut sweep, input.profile, &prepared.notes);
+    if are_standard {
+        let difference = against_screen::difference(&sweep, input.profile, &screen);
+        sweep.reasons.extend(difference);
+    }
+    let said = remarks::sentences(&state, &sweep, &named);
+    sweep.reasons.extend(said);
     Ok(sweep)
 }
 
@@ -125,6 +147,8 @@ fn results(state: &SweepState<'_>, discarded: Vec<DiscardedPlan>) -> Sweep {
         recommended,
         runner_up,
         comparison: recommended.zip(runner_up).map(|(chosen, other)| judge::compare(runs[chosen], runs[other], 1)),
+        limits: Vec::new(),
+        levers: Vec::new(),
         candidates,
         discarded,
         growth_steps: Vec::new(),

@@ -1,12 +1,15 @@
 //! The figures of one run that are averaged over replications. A run's histograms are large, its figures are small.
 
+use super::super::limits::{LimitKind, pool_share};
 use super::super::model::{Meets, PlanSummary, ProcessRole, ProcessSummary};
 use super::super::words;
-use super::model::{Imbalance, Latency, SimulatedGroup, SimulatedPlan};
+use super::input_range::STATISTICS;
+use super::model::{Imbalance, Latency, SimulatedGroup, SimulatedPlan, Unstable};
 use wsim_plan::CheckedPlan;
 use wsim_simulate::deploy::Deployment;
 use wsim_simulate::replications::LatencyFigures;
-use wsim_simulate::result::{GroupResult, ProcessResult, RunResult};
+use wsim_simulate::result::{Bottleneck, GroupResult, Instability, ProcessResult, RunResult};
+use wsim_simulate::topology::ProcessSpec;
 use wsim_stats::{DurationHistogram, Interval, student_t};
 
 #[derive(Debug, Clone)]
@@ -19,6 +22,7 @@ pub(super) struct RunSummary {
     bin_seconds: f64,
     rejected_share: f64,
     extrapolated_share: f64,
+    instability: Option<Instability>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -44,11 +48,19 @@ struct ProcessFigures {
     peak: f64,
     cores: f64,
     requests: u64,
+    /// Busy share of the connections in their busiest five minutes, with waits taken into account.
+    connections: Interval,
 }
 
 impl Figures {
     fn from_histogram(work: &DurationHistogram) -> Self {
         Self { mean: work.mean_ms(), p50: work.quantile_ms(0.5), p95: work.quantile_ms(0.95), p99: work.quantile_ms(0.99) }
+    }
+}
+
+impl Figures {
+    fn statistics(&self) -> [f64; STATISTICS] {
+        [self.mean, self.p50, self.p95, self.p99]
     }
 }
 
@@ -73,6 +85,7 @@ impl RunSummary {
             peak: peak_share(process, run.bin_seconds),
             cores: process.cores,
             requests: process.requests,
+            connections: connections_share(process, run.bin_seconds),
         };
         Self {
             overall: Figures::from_histogram(&run.overall()),
@@ -83,7 +96,22 @@ impl RunSummary {
             bin_seconds: run.bin_seconds,
             rejected_share: run.rejected as f64 / (run.started + run.rejected).max(1) as f64,
             extrapolated_share: run.extrapolated_share,
+            instability: run.instability(),
         }
+    }
+
+    /// Mean, p50, p95 and p99 of all response times, ms.
+    pub(super) fn overall_ms(&self) -> [f64; STATISTICS] {
+        self.overall.statistics()
+    }
+
+    /// Mean, p50, p95 and p99 of a group's response times, ms; `None` without requests.
+    pub(super) fn group_ms(&self, group: usize) -> Option<[f64; STATISTICS]> {
+        self.groups.get(group).filter(|group| group.requests > 0).map(|group| group.work.statistics())
+    }
+
+    pub(super) fn group_count(&self) -> usize {
+        self.groups.len()
     }
 
     /// Peak of the busiest process.
@@ -100,6 +128,10 @@ impl LatencyFigures for RunSummary {
     fn p95_ms(&self) -> f64 {
         self.overall.p95
     }
+
+    fn is_stable(&self) -> bool {
+        self.instability.is_none()
+    }
 }
 
 /// Busy share in the busiest five minutes; in the whole run if that is shorter.
@@ -108,11 +140,21 @@ fn peak_share(process: &ProcessResult, bin_seconds: f64) -> f64 {
     if process.cores <= 0.0 || bins.is_empty() {
         return process.utilisation;
     }
-    let capacity = process.cores / process.utilisation;
+    busiest_five_minutes(bins, bin_seconds) / (process.cores / process.utilisation)
+}
+
+/// The largest mean over five minutes; over all bins if those are fewer.
+fn busiest_five_minutes(bins: &[f64], bin_seconds: f64) -> f64 {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bins are a few hundred")]
-    let width = ((PEAK_SECONDS / bin_seconds.max(1e-6)).round() as usize).clamp(1, bins.len());
-    let busiest = bins.windows(width).map(|window| window.iter().sum::<f64>() / width as f64).fold(0.0, f64::max);
-    busiest / capacity
+    let width = ((PEAK_SECONDS / bin_seconds.max(1e-6)).round() as usize).clamp(1, bins.len().max(1));
+    bins.windows(width).map(|window| window.iter().sum::<f64>() / width as f64).fold(0.0, f64::max)
+}
+
+/// Busy share of a process's connections in their busiest five minutes, by the rule that the screen applies to logged waits.
+fn connections_share(process: &ProcessResult, bin_seconds: f64) -> Interval {
+    let busy = busiest_five_minutes(&process.connections_over_time, bin_seconds);
+    let waits = (process.connections.present - process.connections_busy).max(0.0) / process.connections_busy.max(1e-9);
+    pool_share(busy, busy * waits, process.connections_all)
 }
 
 /// Mean over replications with its interval, both at least zero.
@@ -153,6 +195,7 @@ pub(super) fn simulated_plan(
         bin_seconds: first.map_or(0.0, |run| run.bin_seconds),
         rejected_share: mean(|run| run.rejected_share),
         extrapolated_share: mean(|run| run.extrapolated_share),
+        unstable: unstable(&processes, runs),
         summary: PlanSummary {
             plan: plan.clone(),
             workers: plan.worker_count(),
@@ -160,10 +203,27 @@ pub(super) fn simulated_plan(
             meets: Meets::No,
             reason: String::new(),
             margin: 0.0,
+            limits: Vec::new(),
             processes,
             total_cores: interval(&runs.iter().map(|run| run.cores).collect::<Vec<_>>()),
         },
     }
+}
+
+/// What most of the runs that are not stable pile up at; `None` if all are stable.
+fn unstable(processes: &[ProcessSummary], runs: &[RunSummary]) -> Option<Unstable> {
+    let found: Vec<Instability> = runs.iter().filter_map(|run| run.instability).collect();
+    let count = |one: &Instability| found.iter().filter(|other| *other == one).count();
+    let most = found.iter().rev().max_by_key(|one| count(one))?;
+    Some(Unstable {
+        cause: match most.cause {
+            Bottleneck::Cpu => Some(LimitKind::Cpu),
+            Bottleneck::Connections => Some(LimitKind::Connections),
+            Bottleneck::Queue => None,
+        },
+        place: processes.get(most.process).map(|process| process.name.clone()).unwrap_or_default(),
+        is_certain: found.len() * 2 >= runs.len(),
+    })
 }
 
 /// The processes of a deployment, the main process first.
@@ -181,12 +241,29 @@ fn processes(plan: &CheckedPlan, deployed: &Deployment, runs: &[RunSummary], mea
             pool: worker.and_then(|worker| plan.pools.get(worker.pool?)).map(|pool| pool.name.clone()),
             peak: of(|process| process.peak),
             mean: Some(of(|process| process.utilisation)),
+            idle: Interval::exact(idle_share(&deployed.topology.processes[index])),
+            connections: Some(connections(index, runs)),
             requests_per_second: requests as f64 / measured_seconds.max(1e-6),
             requests,
             limit: None,
         }
     };
     deployed.topology.processes.iter().enumerate().map(|(index, process)| of_process(index, &process.name)).collect()
+}
+
+/// Busy share of a process's connections: the ends are those of the replications and of the rule.
+fn connections(index: usize, runs: &[RunSummary]) -> Interval {
+    let of = |bound: fn(Interval) -> f64| {
+        let values: Vec<f64> = runs.iter().filter_map(|run| run.processes.get(index)).map(|process| bound(process.connections)).collect();
+        interval(&values)
+    };
+    let share = of(|share| share.value);
+    Interval::new(share.value, of(|share| share.low).low, share.high)
+}
+
+/// Busy share of a process without requests.
+fn idle_share(process: &ProcessSpec) -> f64 {
+    process.background.rate * process.background.slice.seconds() / process.cpu.capacity()
 }
 
 /// A group that had requests in at least half of the runs, and in at least two.

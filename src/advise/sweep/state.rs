@@ -2,11 +2,13 @@
 
 use super::candidates::{Trial, discard};
 use super::config::{SweepConfig, SweepInput};
+use super::input_range::InputRange;
 use super::judge;
 use super::model::{DiscardedPlan, SimulatedPlan};
 use super::progress::ProgressListener;
 use super::run_summary::{self, RunSummary};
-use wsim_simulate::deploy::Deployment;
+use wsim_plan::CheckedPlan;
+use wsim_simulate::deploy::{DeployError, Deployment};
 use wsim_simulate::prepare::PreparedWorkload;
 use wsim_simulate::replications::{Candidate, ReplicationConfig, Scenario};
 use wsim_simulate::time::Span;
@@ -19,6 +21,8 @@ pub(super) struct SweepState<'a> {
     pub(super) candidates: Vec<CandidateRuns>,
     /// Time from the start of a run that is not measured.
     pub(super) warm_up: Span,
+    /// How much sooner than its mean a pool of connections is full, by the waits in the log; at least 1.
+    pub(super) burst: f64,
     /// The sweep was cancelled before it was complete.
     pub(super) partial: bool,
 }
@@ -30,6 +34,20 @@ pub(super) struct CandidateRuns {
     pub(super) runs: Vec<RunSummary>,
     /// The limit on replications, not the width of the intervals, ended the runs.
     pub(super) capped: bool,
+    /// How uncertain the figures are because of what goes into the simulation.
+    pub(super) range: InputRange,
+}
+
+/// A plan as it is simulated, at `growth` times the observed load.
+pub(super) fn deploy(
+    plan: &CheckedPlan,
+    input: &SweepInput<'_>,
+    prepared: &PreparedWorkload,
+    growth: f64,
+) -> Result<Deployment, DeployError> {
+    let mut deployment = Deployment::from_plan(plan, input.endpoints, prepared)?;
+    prepared.load_unseen_events(&mut deployment.topology, growth);
+    Ok(deployment)
 }
 
 impl CandidateRuns {
@@ -72,9 +90,7 @@ impl SweepState<'_> {
     /// More replications for the finalists, on the same traffic, until their intervals have converged or the limit is reached.
     pub(super) fn final_round(&mut self, listener: &dyn ProgressListener) -> Result<(), TopologyError> {
         let config = self.config.replications;
-        let order = judge::order(&self.judged());
-        let mut finalists: Vec<usize> = order.into_iter().take(FINALISTS).collect();
-        finalists.sort_unstable();
+        let finalists = self.finalists();
         self.replicate(&finalists, config, |done| {
             let proceed = !listener.is_cancelled();
             if proceed {
@@ -87,6 +103,13 @@ impl SweepState<'_> {
             candidate.capped = !config.has_converged(&candidate.runs);
         }
         Ok(())
+    }
+
+    /// The candidates that would be chosen first, in their order.
+    pub(super) fn finalists(&self) -> Vec<usize> {
+        let mut finalists: Vec<usize> = judge::order(&self.judged()).into_iter().take(FINALISTS).collect();
+        finalists.sort_unstable();
+        finalists
     }
 
     /// Adds replications to the runs of some candidates, which have equally many so far.
@@ -114,8 +137,9 @@ impl SweepState<'_> {
                 self.measured_seconds(),
             );
             simulated.capped = candidate.capped;
+            candidate.range.widen(&mut simulated, &self.prepared.groups);
             simulated.working_from_seconds = self.warm_up.seconds();
-            judge::judge(&mut simulated, &self.config.objective);
+            judge::judge(&mut simulated, &self.config.objective, self.burst);
             simulated
         };
         self.candidates.iter().map(judged).collect()

@@ -1,11 +1,12 @@
 //! One plan under growing load and under other assumptions, on the traffic of the sweep.
 
 use super::super::model::Meets;
+use super::input_range::{InputRange, LatencyRange};
 use super::judge;
 use super::model::StressCase;
 use super::progress::ProgressListener;
 use super::run_summary::{self, RunSummary};
-use super::state::SweepState;
+use super::state::{self, SweepState};
 use wsim_simulate::deploy::Deployment;
 use wsim_simulate::prepare::{Bound, PrepareConfig, PreparedWorkload};
 use wsim_simulate::replications::{Candidate, Scenario};
@@ -22,7 +23,8 @@ pub(super) fn growth(state: &SweepState<'_>, index: usize, listener: &dyn Progre
         }
         listener.on_progress("growth", done, GROWTH.len());
         let (prepared, growth) = (state.prepared, state.config.growth * factor);
-        let Some(case) = case(state, index, prepared, growth, format!("load × {factor}"), factor)? else { break };
+        let range = state.candidates[index].range.clone();
+        let Some(case) = case(state, index, prepared, growth, &range, (format!("load × {factor}"), factor))? else { break };
         let fails = case.meets == Meets::No;
         cases.push(case);
         if fails {
@@ -58,23 +60,56 @@ pub(super) fn sensitivity(state: &SweepState<'_>, index: usize, listener: &dyn P
         listener.on_progress("sensitivity", done, all);
         let input = state.input;
         let prepared = PreparedWorkload::new(input.trace, input.endpoints, input.profile, input.window, &prepare);
-        cases.extend(case(state, index, &prepared, state.config.growth, name.to_owned(), factor)?);
+        cases.extend(case(state, index, &prepared, state.config.growth, &InputRange::NONE, (name.to_owned(), factor))?);
     }
     Ok(cases)
 }
 
-fn case(
+/// Simulates the finalists with all costs at the lower and at the upper end of their uncertainty, on the same traffic, and sets how uncertain
+/// response times are. Other candidates get the widest of these ranges.
+pub(super) fn input_ranges(state: &mut SweepState<'_>, listener: &dyn ProgressListener) -> Result<(), TopologyError> {
+    let (input, finalists) = (state.input, state.finalists());
+    let demand = input.profile.demand.range;
+    let at = |bound: Bound, factor: f64| {
+        let base = input.prepare;
+        let config = PrepareConfig { demand: base.demand * factor, coverage: bound, replication: bound, ..base.clone() };
+        PreparedWorkload::new(input.trace, input.endpoints, input.profile, input.window, &config)
+    };
+    if listener.is_cancelled() || finalists.is_empty() {
+        return Ok(());
+    }
+    let ends = [at(Bound::Low, demand.low), at(Bound::High, demand.high)];
+    for (done, index) in finalists.iter().copied().enumerate() {
+        listener.on_progress("uncertainty", done, finalists.len());
+        let [Some((_, low)), Some((_, high))] = [
+            runs(state, index, &ends[0], state.config.growth, RANGE_REPLICATIONS)?,
+            runs(state, index, &ends[1], state.config.growth, RANGE_REPLICATIONS)?,
+        ] else {
+            continue;
+        };
+        let paired = low.len().min(high.len()).min(state.candidates[index].runs.len());
+        let best = &state.candidates[index].runs[..paired];
+        state.candidates[index].range.latency = Some(LatencyRange::from_runs(&low[..paired], best, &high[..paired]));
+    }
+    let widest = LatencyRange::envelope(state.candidates.iter().filter_map(|candidate| candidate.range.latency.as_ref()));
+    for candidate in state.candidates.iter_mut().filter(|candidate| candidate.range.latency.is_none()) {
+        candidate.range.latency.clone_from(&widest);
+    }
+    Ok(())
+}
+
+/// One plan of the sweep, simulated anew with few replications; `None` if that was stopped or is not possible.
+fn runs(
     state: &SweepState<'_>,
     index: usize,
     prepared: &PreparedWorkload,
     growth: f64,
-    name: String,
-    factor: f64,
-) -> Result<Option<StressCase>, TopologyError> {
+    most: u32,
+) -> Result<Option<(Deployment, Vec<RunSummary>)>, TopologyError> {
     let trial = &state.candidates[index].trial;
-    let Ok(deployment) = Deployment::from_plan(&trial.plan, state.input.endpoints, prepared) else { return Ok(None) };
+    let Ok(deployment) = state::deploy(&trial.plan, state.input, prepared, growth) else { return Ok(None) };
     let config = state.config.replications;
-    let config = config.with_fixed_count(REPLICATIONS.min(config.first_batch().max(2)));
+    let config = config.with_fixed_count(most.min(config.first_batch().max(2)));
     let scenario = Scenario {
         workload: &prepared.workload,
         growth,
@@ -88,12 +123,24 @@ fn case(
     let mut runs: [Vec<RunSummary>; 1] = [Vec::new()];
     scenario.replicate(&[candidate], &mut runs, state.warm_up, keep, |_| true)?;
     let [runs] = runs;
-    if state.input.prepare.stop.is_set() || runs.is_empty() {
-        return Ok(None);
-    }
+    Ok((!state.input.prepare.stop.is_set() && !runs.is_empty()).then_some((deployment, runs)))
+}
+
+/// `range`: how uncertain the figures are beside the noise of the replications.
+fn case(
+    state: &SweepState<'_>,
+    index: usize,
+    prepared: &PreparedWorkload,
+    growth: f64,
+    range: &InputRange,
+    (name, factor): (String, f64),
+) -> Result<Option<StressCase>, TopologyError> {
+    let trial = &state.candidates[index].trial;
+    let Some((deployment, runs)) = runs(state, index, prepared, growth, REPLICATIONS)? else { return Ok(None) };
     let mut simulated =
         run_summary::simulated_plan(&trial.plan, &trial.strategy, &deployment, &prepared.groups, &runs, state.measured_seconds());
-    judge::judge(&mut simulated, &state.config.objective);
+    range.widen(&mut simulated, &prepared.groups);
+    judge::judge(&mut simulated, &state.config.objective, state.burst);
     let busiest = simulated.summary.busiest();
     Ok(Some(StressCase {
         name,
@@ -101,7 +148,8 @@ fn case(
         meets: simulated.summary.meets,
         busy: busiest.map_or(Interval::exact(0.0), |process| process.peak),
         busiest: busiest.map(|process| process.name.clone()).unwrap_or_default(),
-        p95_ms: simulated.overall.p95,
+        p95_ms: simulated.is_stable().then_some(simulated.overall.p95),
+        stable: simulated.is_stable(),
         reason: simulated.summary.reason,
     }))
 }
@@ -109,5 +157,7 @@ fn case(
 const GROWTH: [f64; 6] = [1.25, 1.5, 2.0, 2.5, 3.0, 4.0];
 /// Few, because these figures are read one by one and not compared.
 const REPLICATIONS: u32 = 6;
+/// Pairs that the range of response times comes from: common traffic makes the ratio precise.
+const RANGE_REPLICATIONS: u32 = 3;
 /// Requests simulated for one step at most.
 const REQUESTS_MAX: f64 = 2e7;

@@ -28,7 +28,9 @@ pub struct InferredDemand {
     pub note: String,
     /// Mean CPU of a request by [`wsim_endpoints::EndpointId`], µs.
     pub per_endpoint_cpu_us: Vec<f64>,
-    /// Factor on all of them: 0.5, 1, 2.
+    /// Whether the mean is that of logged requests of the same class, by [`wsim_endpoints::EndpointId`]; empty: none is.
+    pub like_logged: Vec<bool>,
+    /// Factor on all means that are not those of logged requests: 0.5, 1, 2.
     pub range: Interval,
 }
 
@@ -41,8 +43,18 @@ impl InferredDemand {
                 "each class of request is assumed to cost what it cost on a reference cluster (Synapse 1.163); half to double is possible"
                     .to_owned(),
             per_endpoint_cpu_us: endpoints.iter().map(|e| f64::from(prior(e).cpu_us) * factor).collect(),
+            like_logged: Vec::new(),
             range: RANGE,
         }
+    }
+
+    /// Factor on the mean of a class.
+    pub(super) fn range_of(&self, class: usize) -> Interval {
+        if self.is_like_logged(class) { LIKE_LOGGED } else { self.range }
+    }
+
+    pub(super) fn is_like_logged(&self, class: usize) -> bool {
+        self.like_logged.get(class).copied().unwrap_or(false)
     }
 }
 
@@ -68,6 +80,9 @@ fn work_start_us(r: &Request) -> i64 {
 
 /// Inferred demand may be half or double.
 const RANGE: Interval = Interval { value: 1.0, low: 0.5, high: 2.0 };
+/// Requests of a class that other processes logged: on a measured cluster the means of a class were within a fifth of each other between
+/// processes, except where caches were cold (docs/model.md).
+const LIKE_LOGGED: Interval = Interval { value: 1.0, low: 0.8, high: 1.25 };
 
 #[cfg(test)]
 mod tests {

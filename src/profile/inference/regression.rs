@@ -65,6 +65,7 @@ where
             speed
         ),
         per_endpoint_cpu_us: groups.prior_us.iter().enumerate().map(|(e, us)| us * factor_of(e)).collect(),
+        like_logged: Vec::new(),
         range: RANGE,
     })
 }

@@ -70,6 +70,7 @@ where
              on a reference cluster ({speed:.1} times that in total); half to double is possible"
         ),
         per_endpoint_cpu_us: (0..endpoints.len()).map(demand).collect(),
+        like_logged: Vec::new(),
         range: RANGE,
     })
 }

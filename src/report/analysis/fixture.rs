@@ -2,7 +2,7 @@
 
 use super::model::AnalysisReport;
 use crate::shared::run_facts::{NextStep, RunFacts};
-use wsim_advise::{Advice, Confidence, ConfidenceLevel, Decision, Meets, Objective, PlanSummary, ProcessRole, ProcessSummary, Verdict};
+use wsim_advise::{Advice, Confidence, ConfidenceLevel, Decision, Limit, LimitKind, Meets, Objective, PlanSummary, ProcessRole, ProcessSummary, Verdict};
 use wsim_plan::{Plan, Pool, Proxy, ProxyKind, Selector, Writers};
 use wsim_profile::{
     Concurrency, Coverage, Demand, DemandMethod, DestinationProfile, Dispersion, EndpointProfile, EventRate, GroupProfile, HeavyHitter,
@@ -51,7 +51,8 @@ pub(crate) fn proxy_only() -> AnalysisReport {
         (group.cpu_seconds, group.cpu_ms) = (None, None);
     }
     profile.destinations.iter_mut().for_each(|destination| destination.cpu_seconds = None);
-    for peak in [&mut profile.peaks.one_minute, &mut profile.peaks.five_minutes, &mut profile.peaks.busy_hour] {
+    let peaks = &mut profile.peaks;
+    for peak in [&mut peaks.one_minute, &mut peaks.five_minutes, &mut peaks.busy_hour, &mut peaks.mean] {
         peak.cores = None;
     }
     profile.processes.clear();
@@ -97,9 +98,11 @@ pub(crate) fn empty() -> AnalysisReport {
         internal_requests: 0,
         groups: Vec::new(),
         endpoints: Vec::new(),
+        between_processes: Vec::new(),
         destinations: Vec::new(),
         processes: Vec::new(),
-        peaks: Peaks { one_minute: peak, five_minutes: peak, busy_hour: peak },
+        peaks: Peaks { one_minute: peak, five_minutes: peak, busy_hour: peak, mean: peak },
+        work_ms: None,
         dispersion: Vec::new(),
         concurrency: Concurrency { working_mean: 0.0, working_max: 0.0, waiting_mean: 0.0, waiting_max: 0.0 },
         heavy_hitters: HeavyHitters::default(),
@@ -249,13 +252,17 @@ fn profile() -> Profile {
         requests: groups.iter().filter(|group| !group.internal).map(|group| group.requests).sum(),
         internal_requests: groups.iter().filter(|group| group.internal).map(|group| group.requests).sum(),
         endpoints: endpoints(),
+        between_processes: Vec::new(),
         destinations: destinations(),
         processes: processes(),
+        deployment: wsim_profile::Deployment::default(),
         peaks: Peaks {
             one_minute: peak(33, 60, 61.4, 1.02),
             five_minutes: peak(33, 300, 44.9, 0.73),
             busy_hour: peak(33, 3600, 31.2, 0.52),
+            mean: peak(0, BINS as i64 * 3600, 9.7, 0.17),
         },
+        work_ms: None,
         dispersion: [(1.0, 1.8), (10.0, 3.4), (60.0, 9.1), (300.0, 22.7), (3600.0, 180.0)]
             .iter()
             .map(|&(scale_seconds, arrivals)| Dispersion { scale_seconds, bins: 604_800, arrivals, work: Some(arrivals * 2.3) })
@@ -276,7 +283,7 @@ fn profile() -> Profile {
         coverage: Coverage {
             factor: Interval::new(1.45, 1.2, 1.9),
             measured: false,
-            processes: vec![ProcessCoverage { name: "main".to_owned(), process_cpu_seconds: 151_000.0, logged_cpu_seconds: 104_000.0 }],
+            processes: vec![ProcessCoverage { name: "main".to_owned(), seconds: 604_800.0, process_cpu_seconds: 151_000.0, logged_cpu_seconds: 104_000.0 }],
             note: "assumed: no process CPU was given; --process-cpu measures yours".to_owned(),
         },
         events_per_second: EventRate { mean: 0.61, peak: 3.4 },
@@ -297,6 +304,7 @@ fn endpoints() -> Vec<EndpointProfile> {
         cpu_seconds: 48_210.0,
         peak_cpu_seconds: 210.0,
         peak_requests: 6_200,
+        db_seconds: 0.0,
     }]
 }
 
@@ -327,6 +335,7 @@ fn processes() -> Vec<ProcessProfile> {
         cpu_seconds: Some(cpu),
         process_cpu_seconds: None,
         db_seconds: Some(cpu * 0.6),
+        database: None,
         utilisation: Some(utilisation),
     })
     .collect()
@@ -453,6 +462,11 @@ fn advice() -> Advice {
         candidates: PLANS.iter().map(candidate).collect(),
         recommended: Some(4),
         shown: Some(4),
+        limits: vec![
+            Limit { kind: LimitKind::Cpu, place: "main".to_owned(), headroom: Interval::new(0.66, 0.5, 0.8) },
+            Limit { kind: LimitKind::Connections, place: "<b>main</b>".to_owned(), headroom: Interval::new(1.9, 1.7, 2.1) },
+        ],
+        levers: vec!["a split by kind (/sync 39 % of the CPU)".to_owned()],
         verdict: Verdict {
             decision: Decision::AddWorkers,
             text: "Split off /sync first: the main process alone would be 106 % busy (88–139 %) at the peak, and sync is 39 % of all CPU.".to_owned(),
@@ -480,6 +494,7 @@ fn candidate(&(name, pools, busy, meets): &PlanRow) -> PlanSummary {
         balance: balance.to_owned(),
         key: key.map(str::to_owned),
         cpu: 1.0,
+        ..Pool::default()
     };
     let mut names = vec![("main".to_owned(), None)];
     for &(pool, workers, ..) in pools {
@@ -494,6 +509,8 @@ fn candidate(&(name, pools, busy, meets): &PlanRow) -> PlanSummary {
             pool,
             peak: Interval::new(value, value * 0.83, value * 1.31),
             mean: None,
+            idle: Interval::exact(0.02),
+            connections: Some(Interval::new(value * 0.4, value * 0.3, value * 0.5)),
             requests_per_second: value * 21.0,
             requests: 1_200_345,
             limit: (value > 0.9).then(|| "user @bridge-whatsapp:example.org alone needs 0.15 cores".to_owned()),
@@ -522,5 +539,9 @@ fn candidate(&(name, pools, busy, meets): &PlanRow) -> PlanSummary {
         margin: busy.iter().copied().fold(0.0, f64::max) / 0.7,
         processes,
         total_cores: Interval::new(total, total * 0.85, total * 1.3),
+        limits: vec![
+            Limit { kind: LimitKind::Cpu, place: "main".to_owned(), headroom: Interval::new(1.1, 0.9, 1.3) },
+            Limit { kind: LimitKind::Connections, place: "main".to_owned(), headroom: Interval::new(2.5, 2.0, 3.0) },
+        ],
     }
 }

@@ -8,10 +8,10 @@ use super::model::AnalysisReport;
 use crate::exporter::ReportError;
 use crate::shared::json::{self, Span, WireInput};
 use crate::shared::run_facts::NextStep;
-use wsim_advise::{Confidence, Meets, PlanSummary, ProcessSummary};
+use wsim_advise::{Confidence, Limit, Meets, PlanSummary, ProcessSummary};
 use wsim_plan::Plan;
 use wsim_profile::{
-    Concurrency, Coverage, Demand, DestinationProfile, Dispersion, EndpointProfile, EventRate, GroupProfile, HeavyHitters, Peak,
+    Concurrency, Coverage, Demand, DeployedProcess, DestinationProfile, Dispersion, EndpointProfile, EventRate, GroupProfile, HeavyHitters, Peak,
     ProcessProfile, Series,
 };
 use wsim_stats::Interval;
@@ -56,6 +56,8 @@ struct Analysis<'a> {
     destinations: &'a [DestinationProfile],
     candidates: Vec<WireCandidate<'a>>,
     processes: &'a [ProcessProfile],
+    deployment: WireDeployment<'a>,
+    warnings: Vec<&'a str>,
     endpoints: &'a [EndpointProfile],
     peaks: Peaks,
     dispersion: &'a [Dispersion],
@@ -101,11 +103,14 @@ impl<'a> From<&'a AnalysisReport> for Analysis<'a> {
             destinations: &profile.destinations,
             candidates: advice.candidates.iter().map(WireCandidate::from).collect(),
             processes: &profile.processes,
+            deployment: WireDeployment::from(report),
+            warnings: profile.deployment.warnings.iter().map(|warning| warning.text.as_str()).collect(),
             endpoints: &profile.endpoints,
             peaks: Peaks {
                 one_minute: profile.peaks.one_minute.into(),
                 five_minutes: profile.peaks.five_minutes.into(),
                 busy_hour: profile.peaks.busy_hour.into(),
+                mean: profile.peaks.mean.into(),
             },
             dispersion: &profile.dispersion,
             concurrency: profile.concurrency,
@@ -124,11 +129,40 @@ impl<'a> From<&'a AnalysisReport> for Analysis<'a> {
     }
 }
 
+/// The deployment that wrote the logs.
+#[derive(Serialize)]
+struct WireDeployment<'a> {
+    processes: &'a [DeployedProcess],
+    partial: bool,
+    notes: &'a [String],
+    /// Requests in a proxy's log that never reached Synapse.
+    foreign_requests: u64,
+    /// The first limit first.
+    limits: &'a [Limit],
+    /// What helps against the first limit, cheapest first.
+    levers: &'a [String],
+}
+
+impl<'a> From<&'a AnalysisReport> for WireDeployment<'a> {
+    fn from(report: &'a AnalysisReport) -> Self {
+        let deployment = &report.profile.deployment;
+        Self {
+            processes: &deployment.processes,
+            partial: deployment.partial,
+            notes: &deployment.notes,
+            foreign_requests: deployment.foreign_requests,
+            limits: &report.advice.limits,
+            levers: &report.advice.levers,
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct Peaks {
     one_minute: WirePeak,
     five_minutes: WirePeak,
     busy_hour: WirePeak,
+    mean: WirePeak,
 }
 
 #[derive(Serialize)]
@@ -162,6 +196,7 @@ struct WireCandidate<'a> {
     meets: Meets,
     verdict: &'a str,
     total_cores: Interval,
+    limits: &'a [Limit],
     processes: Vec<WireProcess<'a>>,
     groups: [(); 0],
     definition: &'a Plan,
@@ -177,6 +212,7 @@ impl<'a> From<&'a PlanSummary> for WireCandidate<'a> {
             meets: plan.meets,
             verdict: &plan.reason,
             total_cores: plan.total_cores,
+            limits: &plan.limits,
             processes: plan.processes.iter().map(WireProcess::from).collect(),
             groups: [],
             definition: &plan.plan,
@@ -189,6 +225,7 @@ struct WireProcess<'a> {
     name: &'a str,
     pool: Option<&'a str>,
     utilisation: Interval,
+    connections: Option<Interval>,
     requests_per_second: f64,
     requests: u64,
     limit: Option<&'a str>,
@@ -200,6 +237,7 @@ impl<'a> From<&'a ProcessSummary> for WireProcess<'a> {
             name: &process.name,
             pool: process.pool.as_deref(),
             utilisation: process.peak,
+            connections: process.connections,
             requests_per_second: process.requests_per_second,
             requests: process.requests,
             limit: process.limit.as_deref(),

@@ -215,8 +215,7 @@ pub(super) fn candidate_processes(report: &AnalysisReport) -> Table {
 /// The busiest spans of time.
 pub(super) fn peaks(report: &AnalysisReport) -> Table {
     let profile = &report.profile;
-    let mean_rate = profile.requests as f64 / profile.observed_seconds();
-    let mean_cores = report.cpu_seconds().map(|seconds| seconds / profile.observed_seconds());
+    let Peak { requests_per_second: mean_rate, cores: mean_cores, .. } = profile.peaks.mean;
     let row = |name: &str, peak: &Peak| {
         let times_mean = peak
             .cores
@@ -247,7 +246,7 @@ pub(super) fn peaks(report: &AnalysisReport) -> Table {
         id: "peaks",
         title: "Peaks",
         note: format!(
-            "Chosen by {}. CPU of requests only, as logged or inferred; background CPU is not included.",
+            "Chosen by {}. CPU of all requests, those between processes included, as logged or inferred; background CPU is not included.",
             if profile.peaks.five_minutes.cores.is_some() { "CPU demand" } else { "requests" }
         ),
         columns: vec![
@@ -314,12 +313,13 @@ pub(super) fn dispersion(report: &AnalysisReport) -> Table {
 /// Processes whose total CPU was measured.
 pub(super) fn coverage(report: &AnalysisReport) -> Table {
     let rows = report.profile.coverage.processes.iter().map(|process| {
-        let factor = process.process_cpu_seconds / process.logged_cpu_seconds;
+        // A process without requests has no factor.
+        let factor = (process.logged_cpu_seconds > 0.0).then(|| process.process_cpu_seconds / process.logged_cpu_seconds);
         vec![
             Cell::log(&process.name),
             Cell::number(text::number(process.process_cpu_seconds), process.process_cpu_seconds),
             Cell::number(text::number(process.logged_cpu_seconds), process.logged_cpu_seconds),
-            Cell::maybe(Some(factor), text::number),
+            Cell::maybe(factor, text::number),
         ]
     });
     Table {

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use anstyle::Style as Ansi;
 
 use super::line_prose::line_prose;
-use super::model::{AnalysisReport, best_by_workers};
+use super::model::{AnalysisReport, best_by_workers, kept, warnings};
 use super::tables;
 use crate::shared::escape;
 use crate::shared::plan_cells::{busiest_texts, meets_text};
@@ -13,7 +13,7 @@ use crate::shared::table::Tone;
 use crate::shared::terminal::{Style, TerminalWriter, WrittenFiles, bar, bold, dim, tone_style};
 use crate::shared::text_table::{Align, TextCell, TextTable};
 use crate::shared::vocabulary;
-use wsim_profile::{GroupProfile, HeavyHitter, Peak, Quantiles};
+use wsim_profile::{GroupProfile, HeavyHitter, Quantiles};
 use wsim_text as text;
 
 pub(super) fn terminal(out: &mut dyn Write, report: &AnalysisReport, files: Option<WrittenFiles<'_>>, style: Style) -> io::Result<()> {
@@ -48,16 +48,24 @@ fn write_head(terminal: &mut TerminalWriter<'_>, report: &AnalysisReport) -> io:
 fn write_verdict(terminal: &mut TerminalWriter<'_>, report: &AnalysisReport) -> io::Result<()> {
     let advice = &report.advice;
     terminal.empty_line()?;
+    for warning in warnings(report) {
+        terminal.paragraph(0, &warning, tone_style(Tone::Warn))?;
+    }
     terminal.paragraph(0, &advice.verdict.text, bold())?;
     if advice.candidates.is_empty() {
-        return Ok(());
+        return terminal.confidence_and_reasons(&advice.confidence, &advice.reasons);
     }
     terminal.empty_line()?;
     if let Some((plan, recommended)) = advice.shown() {
         let (name, busy) = busiest_texts(plan);
-        terminal.plan(
+        let label = match (kept(report), recommended) {
+            (true, _) => "Smallest",
+            (false, true) => "Plan",
+            (false, false) => "Closest",
+        };
+        terminal.labelled_plan(
+            label,
             plan,
-            recommended,
             (&plan.layout(), "at the peak"),
             (&advice.objective, &format!("busiest process {name} {busy}")),
         )?;
@@ -107,7 +115,7 @@ fn write_peaks(terminal: &mut TerminalWriter<'_>, report: &AnalysisReport) -> io
         return Ok(());
     }
     let note = if report.profile.peaks.five_minutes.cores.is_some() {
-        "chosen by CPU demand; CPU of requests only, background CPU excluded; times in UTC"
+        "chosen by CPU demand; CPU of all requests, background CPU excluded; times in UTC"
     } else {
         "chosen by requests; times in UTC"
     };
@@ -120,13 +128,7 @@ fn write_peaks(terminal: &mut TerminalWriter<'_>, report: &AnalysisReport) -> io
         ("CPU cores", Align::Right),
     ]);
     let peaks = &report.profile.peaks;
-    let seconds = report.profile.observed_seconds();
-    let mean = Peak {
-        window: report.profile.window,
-        requests_per_second: report.profile.requests as f64 / seconds,
-        cores: report.cpu_seconds().map(|cpu| cpu / seconds),
-    };
-    let spans = [peaks.one_minute, peaks.five_minutes, peaks.busy_hour, mean];
+    let spans = [peaks.one_minute, peaks.five_minutes, peaks.busy_hour, peaks.mean];
     for (name, peak) in tables::PEAK_NAMES.into_iter().chain(["mean"]).zip(spans) {
         table.push(vec![
             TextCell::plain(name.to_owned()),

@@ -242,6 +242,9 @@ impl Tally {
             let process = &mut logged[usize::from(record.endpoint)];
             *process = (process.0 + 1, process.1 + f64::from(request.cpu_us) / 1e6);
             self.requests += 1;
+            if request.has(flag::INTERNAL) {
+                continue;
+            }
             let group = &prepared.groups[usize::from(workload.classes[usize::from(record.class)].group)];
             self.groups.entry(group.clone()).or_default().observe(&request);
         }

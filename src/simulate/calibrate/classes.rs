@@ -36,10 +36,13 @@ impl ClassTable {
     }
 }
 
-/// The class of a request; `None` for traffic between Synapse's processes and for requests that no process served.
+/// The class of a request; `None` for requests that no process served, and for events handed to a persister, which the model makes itself.
 pub(super) fn class_of(request: &Request, endpoints: &[Endpoint], served_by: &ServedBy) -> Option<u16> {
     let index = usize::from(request.endpoint.0).min(endpoints.len());
-    if served_by.is_proxy_only(request) || request.has(flag::INTERNAL) || endpoints.get(index).is_some_and(|endpoint| endpoint.internal) {
+    let is_internal = request.has(flag::INTERNAL) || endpoints.get(index).is_some_and(|endpoint| endpoint.internal);
+    // A request between processes is in Synapse's own log; a proxy sees only attempts from outside.
+    let is_load = |endpoint: &Endpoint| endpoint.internal && !endpoint.hands_over_events() && request.has(flag::COST);
+    if served_by.is_proxy_only(request) || (is_internal && !endpoints.get(index).is_some_and(is_load)) {
         return None;
     }
     let writes = !matches!(request.method, Method::Get | Method::Head | Method::Options) && request.status < 400;

@@ -4,6 +4,7 @@
 //! identity, and no balancing rule decides anything.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use super::served_by::{ServedBy, is_persist_rpc};
 use crate::synapse::router::{Arrival, Router, Routers, RoutingDecision, ServerLoad};
@@ -57,7 +58,9 @@ impl ObservedDeployment {
             processes,
             pools: (0..count).map(|index| vec![index]).collect(),
             routes: (0..count).collect(),
+            record_routes: Arc::default(),
             persisters: indices.persisters.clone(),
+            local_shares: Vec::new(),
         };
         topology.check()?;
         for (record, process) in workload.records.iter_mut().zip(served) {

@@ -3,7 +3,7 @@
 //! With a persister's log the three are taken from its RPC lines; without one they are assumed, and bounded by how long the senders
 //! waited.
 
-use super::cpu_attribution::CpuAttribution;
+use super::between_processes::HOP_CPU;
 use crate::engine::time::Span;
 use crate::synapse::topology::Costs;
 use wsim_trace::Request;
@@ -41,15 +41,16 @@ pub(super) struct PersistCosts {
 }
 
 impl PersistCosts {
-    pub(super) fn new(rpcs: &PersistRpcs, attribution: &CpuAttribution) -> Self {
+    /// `persist`: CPU of a persister for an event, s.
+    pub(super) fn new(rpcs: &PersistRpcs, persist: f64) -> Self {
         let Some(median) = median_seconds(&rpcs.wall_us) else {
             // Writing takes no longer than the senders' unexplained wait.
             let most = median_seconds(&rpcs.unexplained_us).map_or(f64::INFINITY, |wait| (wait - 2.0 * RPC_DELAY - RPC_CPU).max(0.0));
-            let persist_cpu = attribution.persist.min(most);
+            let persist_cpu = persist.min(most);
             return Self { rpc_cpu: RPC_CPU, persist_cpu, persist_db: PERSIST_DB.min(most - persist_cpu), rpcs_seen: 0 };
         };
         let rpc_cpu = rpcs.cpu_us as f64 / 1e6 / rpcs.wall_us.len() as f64;
-        let persist_cpu = (attribution.persist - rpc_cpu).clamp(0.0, (median - rpc_cpu).max(0.0));
+        let persist_cpu = (persist - rpc_cpu).clamp(0.0, (median - rpc_cpu).max(0.0));
         Self { rpc_cpu, persist_cpu, persist_db: (median - rpc_cpu - persist_cpu).max(0.0), rpcs_seen: rpcs.wall_us.len() }
     }
 
@@ -58,12 +59,18 @@ impl PersistCosts {
         self.rpc_cpu + self.persist_cpu + self.persist_db
     }
 
+    /// CPU of the persister for an event that another process made, s.
+    pub(super) fn cpu(&self) -> f64 {
+        self.persist_cpu + if self.rpcs_seen > 0 { self.rpc_cpu } else { 0.0 }
+    }
+
     pub(super) fn costs(&self) -> Costs {
         Costs {
             rpc_cpu: Span::from_seconds(self.rpc_cpu),
             persist_cpu: Span::from_seconds(self.persist_cpu),
             persist_db: Span::from_seconds(self.persist_db),
             rpc_delay: Span::from_seconds(RPC_DELAY),
+            hop_cpu: Span::from_seconds(HOP_CPU.value),
             rpc_response_cpu: Span::from_seconds(RPC_RESPONSE_CPU),
             replication_delay: Span::from_seconds(RPC_DELAY),
             ..Costs::LOGGED

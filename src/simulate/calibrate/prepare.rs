@@ -5,31 +5,36 @@
 use std::collections::BTreeMap;
 
 use super::background_roles;
+use super::between_processes;
 use super::classes::{ClassTable, class_of};
 use super::coalesce_wakeups::coalesce;
 pub use super::config::{Bound, PrepareConfig};
-use super::cpu_attribution::{CpuAttribution, LoggedCpu};
+use super::cpu_attribution::LoggedCpu;
 use super::machine::fit_machine;
 use super::missing_cpu::MeanCpu;
 use super::observed::ObservedDeployment;
 use super::persist_costs::{PersistCosts, PersistRpcs};
 use super::served_by::{ServedBy, is_persist_rpc};
 use super::unloaded::{self, WallTimes};
+use super::unlogged_costs::UnloggedCosts;
 use crate::engine::time::Span;
 use crate::station::{Background, Cpu};
-use crate::synapse::topology::{Costs, ProcessSpec, TopologyError};
+use crate::synapse::record::mark;
+use crate::synapse::topology::{Costs, ProcessSpec, Topology, TopologyError};
 use crate::synapse::workload::Workload;
-use wsim_endpoints::Endpoint;
+use wsim_endpoints::{Endpoint, Method};
 use wsim_plan::BackgroundRoles;
 use wsim_profile::{Profile, Window};
-use wsim_stats::{DurationHistogram, ObservedTime};
+use wsim_stats::{DurationHistogram, Interval, ObservedTime};
 use wsim_trace::{NameId, Names, Request, Trace, flag};
 
 /// A workload and its costs.
 #[derive(Debug, Clone)]
 pub struct PreparedWorkload {
-    /// The client and federation requests of the window.
+    /// The requests of the window, those between processes included.
     pub workload: Workload,
+    /// What routing needs to know of the workload's records besides their classes and names, in their order.
+    pub senders: Vec<Sender>,
     /// The time of the workload, whose clock the records' arrivals are on.
     pub time: ObservedTime,
     /// Costs that no request line shows.
@@ -46,16 +51,30 @@ pub struct PreparedWorkload {
     pub connections: u32,
     /// Length of a period of a container's CPU limit.
     pub quota_period: Span,
-    /// Background work of single processes beyond [`Self::idle`] that no background role explains, cores by name.
-    pub own_background: BTreeMap<String, f64>,
-    /// Background work that moves with a [role](wsim_plan::BackgroundRoles), cores by Synapse's setting; empty where no
-    /// process CPU shows it.
-    pub role_background: BTreeMap<&'static str, f64>,
+    /// CPU that no request line shows, with its range. [`Self::costs`] has the point of the range that was asked for.
+    pub unlogged: UnloggedCosts,
     /// Whether unlogged CPU was fitted to process CPU rather than assumed.
     pub is_measured: bool,
+    /// CPU of events that no simulated request makes (those from other servers, the first events of a room): cores at the process that
+    /// persists them, and at every other.
+    unseen_events: (f64, f64),
     served_by: ServedBy,
-    /// Background work beyond [`Self::idle`] as the observed processes had it, roles included, cores by name.
-    observed_background: BTreeMap<String, f64>,
+}
+
+/// Who sent a request and how, as far as a record does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sender {
+    /// User agent family.
+    pub agent: NameId,
+    pub method: Method,
+    /// Whether a bridge or bot names its user in `user_id=`.
+    pub appservice: bool,
+}
+
+impl Sender {
+    fn of(request: &Request) -> Self {
+        Self { agent: request.agent, method: request.method, appservice: request.has(flag::APPSERVICE) }
+    }
 }
 
 impl PreparedWorkload {
@@ -70,55 +89,59 @@ impl PreparedWorkload {
         let simulated = time_of(&covered, window);
         let served_by = ServedBy::from_trace(trace);
         let data = CalibrationData::from_trace(trace, endpoints, &classes, &mean_cpu, &served_by, &calibration, config);
-        let attribution = data.logged.attribute(profile, config);
-        let mut own_background = attribution.own_background.clone();
-        let role_background = background_roles::take(&mut own_background);
-        let persist = PersistCosts::new(&data.persist_rpcs, &attribution);
+        let mut unlogged = data.logged.attribute(profile, config);
+        let persist = PersistCosts::new(&data.persist_rpcs, config.coverage.select(unlogged.persist));
+        unlogged.persist = Interval::new(persist.cpu(), unlogged.persist.low, unlogged.persist.high);
+        let replication = config.replication.select(unlogged.replication);
         let machine = config.cores.map(|cores| fit_machine(cores, trace, &calibration, config.process_cpu.as_ref()));
         let costs = Costs {
             machine: machine.as_ref().map(|(machine, _)| *machine),
             cpu_factor: config.demand,
-            unlogged_cpu: attribution.unlogged_cpu,
+            unlogged_cpu: config.coverage.select(unlogged.unlogged),
             unlogged_after_response: UNLOGGED_AFTER_RESPONSE,
             thread_share: Some(THREAD_SHARE),
-            fetched_event: Span::from_seconds(attribution.fetched_event),
-            replication: Span::from_seconds(attribution.replication),
+            fetched_event: Span::from_seconds(unlogged.fetched_event),
+            replication: Span::from_seconds(replication),
             ..persist.costs()
         };
-        let mut notes = notes(profile, &data, &attribution, &persist);
-        notes.extend(background_roles::note(&role_background));
+        let mut notes = notes(profile, &data, &unlogged, &persist);
+        notes.extend(background_roles::note(&unlogged.role_background));
         notes.extend(machine.map(|(_, note)| note));
         let workload = |time: &ObservedTime| {
             let requests = trace.requests().take_while(|_| !config.stop.is_set()).map(|request| mean_cpu.fill(request));
-            let mut processes = Vec::new();
+            let (mut processes, mut senders) = (Vec::new(), Vec::new());
             let class = |request: &Request| {
                 let class = class_of(request, endpoints, &served_by)?;
                 processes.push(if request.process.is_some() { request.process } else { request.upstream });
+                senders.push(Sender::of(request));
                 Some(class)
             };
             let mut workload = Workload::from_requests(requests, time, classes.classes.clone(), class);
             coalesce(&mut workload.records, &processes, 1.0 + costs.unlogged_cpu);
-            workload
+            (workload, senders)
         };
+        let (calibrated, senders) = workload(&calibration);
+        notes.extend(between_processes::note(&calibrated.records));
+        let unseen = unseen_events_per_second(profile, data.logged.creations_per_second());
         let mut prepared = Self {
-            workload: workload(&calibration),
+            workload: calibrated,
+            senders,
             time: calibration.clone(),
             costs,
             groups: classes.groups.clone(),
             notes,
             names: trace.names.clone(),
             served_by: served_by.clone(),
-            idle: Background::from_utilisation(attribution.idle),
+            idle: Background::from_utilisation(config.coverage.select(unlogged.idle)),
             connections: config.connections,
             quota_period: config.quota_period,
-            own_background,
-            role_background,
-            observed_background: attribution.own_background.clone(),
-            is_measured: attribution.is_measured,
+            is_measured: unlogged.is_measured,
+            unseen_events: (unseen * persist.cpu(), unseen * replication),
+            unlogged,
         };
         let shares = prepared.unloaded_shares(trace, endpoints, &data.wall_times, config);
         if calibration != simulated {
-            prepared.workload = workload(&simulated);
+            (prepared.workload, prepared.senders) = workload(&simulated);
             prepared.time = simulated;
         }
         unloaded::scale_delays(&mut prepared.workload, &shares);
@@ -157,7 +180,7 @@ impl PreparedWorkload {
             name: name.to_owned(),
             cpu: limits.get(name).copied().unwrap_or(Cpu::CORE),
             connections: self.connections,
-            background: self.idle_plus(self.observed_background.get(name).copied().unwrap_or(0.0)),
+            background: self.idle_plus(self.unlogged.observed_background.get(name).copied().unwrap_or(0.0)),
         };
         let served = self.requests(trace, endpoints).map(|request| -> NameId { self.served_by.process_of(&request) });
         ObservedDeployment::new(trace, &self.served_by, self.workload.clone(), served, spec)
@@ -165,8 +188,20 @@ impl PreparedWorkload {
 
     /// Background work of the process of this name under a plan's background roles.
     pub(crate) fn background_of(&self, name: &str, roles: &BackgroundRoles) -> Background {
-        let own = self.own_background.get(name).copied().unwrap_or(0.0);
-        self.idle_plus(own + background_roles::cores_of(&self.role_background, roles, name))
+        self.idle_plus(self.unlogged.background_of(name, roles))
+    }
+
+    /// Adds the CPU of events that no simulated request makes to the processes of a deployment, at `growth` times the observed load.
+    pub fn load_unseen_events(&self, topology: &mut Topology, growth: f64) {
+        let (persist, replication) = self.unseen_events;
+        let several = topology.processes.len() > 1;
+        let persisters = if topology.persisters.is_empty() { vec![0] } else { topology.persisters.clone() };
+        for (number, process) in topology.processes.iter_mut().enumerate() {
+            let share = if persisters.iter().any(|persister| usize::from(*persister) == number) { 1.0 / persisters.len() as f64 } else { 0.0 };
+            let replicated = if several { replication * (1.0 - share) } else { 0.0 };
+            let before = process.background.rate * process.background.slice.seconds();
+            process.background = Background::from_utilisation(before + growth * (persist * share + replicated));
+        }
     }
 
     fn idle_plus(&self, cores: f64) -> Background {
@@ -174,13 +209,15 @@ impl PreparedWorkload {
     }
 
     /// The record of each of these requests, which are the window's in arrival order (requests between Synapse's processes may be left
-    /// out); `None` for requests that are not simulated.
+    /// out); `None` for requests that are not simulated, and for those between processes.
     pub fn records_of(&self, requests: &[Request], endpoints: &[Endpoint]) -> Vec<Option<u32>> {
-        let mut next = 0;
+        let mut records = self.workload.records.iter().zip(0..).filter(|(record, _)| !record.has(mark::INTERNAL));
         let mut record = |request: &Request| {
+            if request.has(flag::INTERNAL) {
+                return None;
+            }
             class_of(request, endpoints, &self.served_by).filter(|_| self.time.contains(request.arrival_us))?;
-            next += 1;
-            (next <= self.workload.records.len()).then(|| u32::try_from(next - 1).ok())?
+            records.next().map(|(_, number)| number)
         };
         requests.iter().map(&mut record).collect()
     }
@@ -198,6 +235,13 @@ fn time_of(covered: &ObservedTime, window: Window) -> ObservedTime {
     let is_covered = covered.contains(window.start_us);
     let before_us = time.ends().map_or(0, |(start, _)| start.saturating_sub(window.start_us));
     if is_covered || before_us > LEAD_IN_MAX_US { time } else { time.extended_before(before_us) }
+}
+
+/// Events at the peak that no simulated request makes.
+fn unseen_events_per_second(profile: &Profile, made: f64) -> f64 {
+    let events = profile.events_per_second;
+    let peak = if events.mean > 0.0 { (events.peak / events.mean).max(1.0) } else { 1.0 };
+    (events.mean - made).max(0.0) * peak
 }
 
 /// Measurements of the calibration window.
@@ -237,7 +281,8 @@ impl<'a> CalibrationData<'a> {
             }
             // The same requests as the fit of unloaded delays simulates.
             classed += usize::from(class.is_some());
-            if let Some(class) = class.filter(|_| request.has(flag::WALL) && classed <= unloaded::RECORDS_MAX) {
+            let is_timed = request.has(flag::WALL) && !request.has(flag::INTERNAL);
+            if let Some(class) = class.filter(|_| is_timed && classed <= unloaded::RECORDS_MAX) {
                 wall_times.by_class[usize::from(class)].record(request.work_us());
             }
         }
@@ -245,8 +290,8 @@ impl<'a> CalibrationData<'a> {
     }
 }
 
-fn notes(profile: &Profile, data: &CalibrationData<'_>, attribution: &CpuAttribution, persist: &PersistCosts) -> Vec<String> {
-    let mut notes = vec![attribution.note.clone()];
+fn notes(profile: &Profile, data: &CalibrationData<'_>, unlogged: &UnloggedCosts, persist: &PersistCosts) -> Vec<String> {
+    let mut notes = vec![unlogged.note.clone()];
     if profile.demand.method != wsim_profile::DemandMethod::Logged {
         notes.push(format!(
             "Request CPU is inferred ({}); {:.1} to {:.1} times that is possible.",

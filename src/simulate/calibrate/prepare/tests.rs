@@ -57,7 +57,7 @@ pub(crate) fn profile(trace: &Trace, process_cpu: Option<ProcessCpu>) -> Profile
     let mut profiler = Profiler::new(&ProfilerConfig::new(endpoints()));
     trace.requests().for_each(|request| profiler.observe(&request, &trace.names));
     let inferred = (!trace.any_has(flag::COST)).then(|| InferredDemand::from_prior(&endpoints(), 1.0));
-    profiler.finish(&ProfileInputs { process_cpu, inferred, user_key: None })
+    profiler.finish(&ProfileInputs { process_cpu, inferred, ..ProfileInputs::default() })
 }
 
 fn prepared(trace: &Trace, config: &PrepareConfig) -> PreparedWorkload {
@@ -66,7 +66,7 @@ fn prepared(trace: &Trace, config: &PrepareConfig) -> PreparedWorkload {
 }
 
 /// Each worker logs 0.05 core; `cpu` cores are used by each.
-fn counters(cpu: f64) -> ProcessCpu {
+pub(crate) fn counters(cpu: f64) -> ProcessCpu {
     let lines = (0..14).flat_map(|i| {
         [("generic_worker1", cpu), ("generic_worker2", cpu)]
             .map(move |(name, cpu)| format!("{},{name},{}\n", 990 + i * 10, f64::from(i) * 10.0 * cpu))
