@@ -11,7 +11,7 @@ use super::output::{self, Print, command_line};
 use super::{Exit, REPORT_BYTES_MAX, UsageError};
 use wsim_folder::OutputFolder;
 use wsim_logs::redact;
-use wsim_report::comparison::{self, ComparisonReport, Run};
+use wsim_report::comparison::{self, ComparisonReport, Run, RunKind};
 use wsim_report::write_report;
 
 #[derive(Debug, Args)]
@@ -104,17 +104,21 @@ fn texts(runs: &[PathBuf]) -> anyhow::Result<Vec<(String, String)>> {
     Ok(texts)
 }
 
-/// Reads the runs. Of a simulation it takes the plan that the user named, by default the plan of a replay among the runs.
+/// Reads the runs. Of a simulation it takes the plan that the user named, by default the plan of a replay among the runs; a prediction for one
+/// plan is not compared with a replay of another.
 fn read(texts: &[(String, String)], plan: Option<&str>) -> anyhow::Result<Vec<Run>> {
     let read = |(name, text): &(String, String), plan: Option<&str>| {
         comparison::read(name, text, plan).with_context(|| Path::new(name).join("report.json").display().to_string())
     };
-    if plan.is_some() {
-        return texts.iter().map(|text| read(text, plan)).collect();
+    let mut runs = texts.iter().map(|text| read(text, plan)).collect::<anyhow::Result<Vec<_>>>()?;
+    let replayed = runs.iter().find(|run| run.kind == RunKind::Replay && run.plan.is_some()).cloned();
+    if let (Some(replayed), None) = (replayed, plan) {
+        for (run, text) in runs.iter_mut().zip(texts).filter(|(run, _)| run.kind == RunKind::Simulation) {
+            if let Some(name) = comparison::name_in(&text.1, &replayed) {
+                *run = read(text, Some(&name))?;
+            }
+        }
     }
-    let runs = texts.iter().map(|text| read(text, None)).collect::<anyhow::Result<Vec<_>>>()?;
-    let replayed = runs.iter().find(|run| run.target.is_some()).and_then(|run| run.plan.clone());
-    // A simulation without that plan is compared by its recommended plan, which may be the one that was built.
-    let with_plan = |(run, text): (Run, &(String, String))| comparison::read(&text.0, &text.1, replayed.as_deref()).unwrap_or(run);
-    Ok(runs.into_iter().zip(texts).map(with_plan).collect())
+    comparison::check_plans(&runs)?;
+    Ok(runs)
 }

@@ -1,6 +1,8 @@
-//! `wsim route`: the server of a pool that a key goes to.
+//! `wsim route`: the server of a pool that a key goes to, and the pool that a request goes to.
 //!
 //! Connects `plan` and `balance` with the terminal; the choice is made there.
+
+mod requests;
 
 use std::io::{BufRead, BufWriter, Read, Write};
 
@@ -20,6 +22,9 @@ use wsim_plan::{Plan, Pool};
 /// client's address (`ip_hash`, `source`) it is an IP address. An empty key stands for a request without a key.
 ///
 /// For rules that ignore keys, each key is one request that ends before the next one starts.
+///
+/// With --request: the pool (or `main`, or `writers of STREAM`) of a request as sent, by the plan's patterns, pools of some clients and
+/// Synapse's endpoint table. A bridge's user is taken from `user_id=` in the request.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(after_help = EXAMPLES, after_long_help = EXAMPLES)]
 pub struct Route {
@@ -27,8 +32,23 @@ pub struct Route {
     #[arg(long, value_name = "FILE")]
     pub plan: String,
     /// Name of the pool in the plan
-    #[arg(long, value_name = "NAME")]
-    pub pool: String,
+    #[arg(long, value_name = "NAME", required_unless_present = "requests")]
+    pub pool: Option<String>,
+    /// Request as sent, `METHOD PATH`: print its pool
+    #[arg(long = "request", value_name = "REQUEST", conflicts_with_all = ["pool", "keys"])]
+    pub requests: Vec<String>,
+    /// User of the requests, for pools of some users
+    #[arg(long, value_name = "ID", requires = "requests")]
+    pub user: Option<String>,
+    /// User-Agent of the requests, for pools of some programs
+    #[arg(long, value_name = "TEXT", requires = "requests")]
+    pub agent: Option<String>,
+    /// Client's address of the requests, for pools of some networks
+    #[arg(long, value_name = "IP", requires = "requests")]
+    pub address: Option<std::net::IpAddr>,
+    /// First characters of the access token of the requests, for pools of some tokens
+    #[arg(long, value_name = "TEXT", requires = "requests")]
+    pub token: Option<String>,
     /// Keys [default: read from standard input, one per line]
     #[arg(value_name = "KEY")]
     pub keys: Vec<String>,
@@ -48,7 +68,8 @@ pub struct Route {
 pub fn run(args: &Route, out: &mut dyn Write, input: &mut dyn BufRead) -> anyhow::Result<()> {
     let text = read_plan(&args.plan)?;
     let plan = Plan::from_toml(&text, &args.plan)?;
-    let index = pool_index(&plan, args)?;
+    let Some(pool) = &args.pool else { return requests::print_pools(args, &plan, out) };
+    let index = pool_index(&plan, pool, &args.plan)?;
     let balancer = plan.balancer(index).with_context(|| args.plan.clone())?;
     let random = Xoshiro256PlusPlus::seed_from_u64(args.seed);
     let mut router = Router { balancer, random, pool: &plan.pools[index], json: args.json };
@@ -74,14 +95,14 @@ pub fn run(args: &Route, out: &mut dyn Write, input: &mut dyn BufRead) -> anyhow
     Ok(out.flush()?)
 }
 
-fn pool_index(plan: &Plan, args: &Route) -> anyhow::Result<usize> {
-    if let Some(index) = plan.pools.iter().position(|pool| pool.name == args.pool) {
+fn pool_index(plan: &Plan, name: &str, path: &str) -> anyhow::Result<usize> {
+    if let Some(index) = plan.pools.iter().position(|pool| pool.name == name) {
         return Ok(index);
     }
     let names: Vec<String> = plan.pools.iter().map(|pool| format!("{:?}", pool.name)).collect();
     match names.as_slice() {
-        [] => bail!("{} has no pools: everything goes to the main process", args.plan),
-        names => bail!("{} has no pool {:?}; it has {}", args.plan, args.pool, names.join(", ")),
+        [] => bail!("{path} has no pools: everything goes to the main process"),
+        names => bail!("{path} has no pool {name:?}; it has {}", names.join(", ")),
     }
 }
 
@@ -153,7 +174,8 @@ fn printable(key: &[u8]) -> Vec<u8> {
 const EXAMPLES: &str = "\
 Examples:
   wsim route --plan plan.toml --pool sync YWxpY2U Ym9i
-  cut -f1 tokens.txt | wsim route --plan plan.toml --pool sync";
+  cut -f1 tokens.txt | wsim route --plan plan.toml --pool sync
+  wsim route --plan plan.toml --request 'GET /_matrix/client/v3/sync' --agent mautrix-telegram/0.15";
 
 /// More than any header that a proxy accepts.
 const KEY_BYTES_MAX: u64 = 1_000_000;
@@ -187,7 +209,8 @@ workers = 2
         let file = folder.path().join("plan.toml");
         std::fs::write(&file, PLAN).unwrap();
         let keys = keys.iter().map(|key| (*key).to_owned()).collect();
-        let args = Route { plan: file.to_string_lossy().into_owned(), pool: pool.to_owned(), keys, seed: 1, json };
+        let args =
+            Route { plan: file.to_string_lossy().into_owned(), pool: Some(pool.to_owned()), keys, seed: 1, json, ..Route::default() };
         let mut out = Vec::new();
         let done = run(&args, &mut out, &mut &*input);
         done.map(|()| String::from_utf8(out).unwrap()).map_err(|error| format!("{error:#}").replace(&args.plan, "plan.toml"))

@@ -123,14 +123,17 @@ impl Routes {
             self.push_for_all(plan, pattern(row), &row.methods, Sync::Any, initial);
             return;
         }
+        // Initial syncs come first, because a pool that names them takes them before any pool that names sync.
         let differ = |clients| path.contains("/sync") && destination(plan, initial, clients) != destination(plan, facts, clients);
-        let selecting: Vec<usize> = clients_of(plan, facts).chain(clients_of(plan, initial)).collect();
-        for clients in selecting.into_iter().map(Some).chain([None]) {
-            if differ(clients) {
-                self.push(plan, pattern(row), &row.methods, Sync::Initial, clients, initial);
-            }
-            self.push(plan, pattern(row), &row.methods, Sync::Any, clients, facts);
+        let named = |pool: &usize| plan.pools[*pool].endpoints.contains(&Selector::Group("initial_sync".to_owned()));
+        let several = plan.pools.iter().filter(|pool| pool.selects_clients()).count() > 1;
+        for pool in clients_of(plan, initial).filter(named).filter(|pool| several || differ(Some(*pool))) {
+            self.push(plan, pattern(row), &row.methods, Sync::Initial, Some(pool), initial);
         }
+        if differ(None) {
+            self.push(plan, pattern(row), &row.methods, Sync::Initial, None, initial);
+        }
+        self.push_for_all(plan, pattern(row), &row.methods, Sync::Any, facts);
     }
 
     /// A rule for each pool of some clients that takes requests of the row, and one for everybody else.

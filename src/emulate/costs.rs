@@ -112,9 +112,10 @@ impl CostTable {
         CostLookup { occurrence: Occurrence { record: self.first_stand_in + block + index, copy }, is_row: false }
     }
 
-    /// Index of the endpoint of a record in [`Self::endpoints`].
-    pub(super) fn endpoint_of(&self, lookup: CostLookup) -> usize {
-        self.prepared.workload.records.get(lookup.occurrence.record as usize).map_or(0, |record| usize::from(record.endpoint))
+    /// The record of a look-up.
+    pub(super) fn record_of(&self, lookup: CostLookup) -> &Record {
+        // A look-up is an index into these records.
+        &self.prepared.workload.records[lookup.occurrence.record as usize]
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::rt::Executor;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
@@ -27,30 +27,47 @@ use super::api::{self, ApiRequest, ApiResponse, Area};
 use super::costs::{CostLookup, CostTable};
 use super::homeserver::{Homeserver, UserId};
 use super::model_thread::{Command, ModelRequest};
-use super::{EmulationConfig, KeySource, WithoutRow, key};
-use wsim_plan::{CheckedPlan, Key};
-use wsim_simulate::deploy::Deployment;
+use super::{EmulateError, EmulationConfig, KeySource, WithoutRow, key};
+use wsim_endpoints::Method;
+use wsim_plan::{CheckedPlan, Client, Key, RequestFacts, RequestPath, RequestRouter};
+use wsim_simulate::deploy::{DeployError, Deployment, PoolNumbers};
+use wsim_simulate::topology::Topology;
 use wsim_transport::ROW_HEADER;
 
-/// The key of each pool, and the pool of each endpoint.
+/// The pool of each request, and the key of each pool.
 #[derive(Debug)]
 pub(super) struct PoolKeys {
     keys: Vec<Option<Key>>,
-    routes: Vec<u16>,
+    router: RequestRouter,
+    topology: Topology,
+    numbers: PoolNumbers,
 }
 
 impl PoolKeys {
-    pub(super) fn new(plan: &CheckedPlan, deployment: &Deployment) -> Self {
+    /// # Errors
+    /// A pattern of the plan cannot be compared with requests.
+    pub(super) fn new(plan: &CheckedPlan, deployment: &Deployment, costs: &CostTable) -> Result<Self, EmulateError> {
         // In the deployment's order: main, the plan's pools, stream writers.
         let mut keys = vec![None; deployment.topology.pools.len()];
         for (key, rule) in keys.iter_mut().skip(1).zip(plan.rules()) {
             key.clone_from(&rule.key);
         }
-        Self { keys, routes: deployment.topology.routes.clone() }
+        let is_row = |text: &str| costs.endpoints.iter().any(|endpoint| endpoint.pattern.as_deref() == Some(text));
+        let router = RequestRouter::new(plan, is_row).map_err(DeployError::from)?;
+        Ok(Self { keys, router, topology: deployment.topology.clone(), numbers: deployment.numbers.clone() })
     }
 
-    fn key_of(&self, endpoint: usize) -> Option<&Key> {
-        let pool = self.routes.get(endpoint).copied().unwrap_or(0);
+    /// The pool of a request: of a logged one that which the log's user, room and client have, of another what the request itself says.
+    fn pool_of(&self, lookup: CostLookup, costs: &CostTable, request: &RequestFacts<'_>) -> u16 {
+        let record = costs.record_of(lookup);
+        if lookup.is_row || self.router.is_by_class() {
+            return self.topology.pool_of(lookup.occurrence.record, record);
+        }
+        let endpoint = &costs.endpoints[usize::from(record.endpoint)];
+        self.router.route(endpoint, request).map_or(0, |destination| self.numbers.of(&destination))
+    }
+
+    fn key_of(&self, pool: u16) -> Option<&Key> {
         self.keys.get(usize::from(pool))?.as_ref()
     }
 }
@@ -105,8 +122,9 @@ impl HttpFrontend {
         let lookup = self.costs.look_up(row, &head.method, target.as_bytes(), number);
         let mut upstream = None;
         if lookup.is_row || self.without_row == WithoutRow::Drawn {
-            let key = self.key(lookup, &head, peer);
-            match self.await_completion(at, number, lookup, &api_request, key).await {
+            let pool = self.pools.pool_of(lookup, &self.costs, &request_facts(&head, peer));
+            let key = self.key(lookup, pool, &head, peer);
+            match self.await_completion(at, number, lookup, &api_request, (pool, key)).await {
                 Some(process) => upstream = self.names.get(usize::from(process)).cloned(),
                 None => return Ok(http_response(ApiResponse::error(503, "M_UNKNOWN", "no worker takes the request"), None)),
             }
@@ -120,11 +138,11 @@ impl HttpFrontend {
         Ok(http_response(response, upstream))
     }
 
-    fn key(&self, lookup: CostLookup, head: &hyper::http::request::Parts, peer: IpAddr) -> Option<Vec<u8>> {
+    fn key(&self, lookup: CostLookup, pool: u16, head: &hyper::http::request::Parts, peer: IpAddr) -> Option<Vec<u8>> {
         if lookup.is_row && self.key_source == KeySource::Log {
             return None;
         }
-        let key = self.pools.key_of(self.costs.endpoint_of(lookup));
+        let key = self.pools.key_of(pool);
         Some(key.map(|key| key::hash_key(key, &head.headers, &head.uri, peer)).unwrap_or_default())
     }
 
@@ -139,12 +157,12 @@ impl HttpFrontend {
         id: u64,
         lookup: CostLookup,
         api_request: &ApiRequest,
-        key: Option<Vec<u8>>,
+        (pool, key): (u16, Option<Vec<u8>>),
     ) -> Option<u16> {
         let (response, completed) = oneshot::channel();
         let waits = self.long_poll_wait(api_request);
         let wait = waits.map_or(Duration::ZERO, |(_, wait)| wait);
-        let request = ModelRequest { id, at, occurrence: lookup.occurrence, wait, key, response };
+        let request = ModelRequest { id, at, occurrence: lookup.occurrence, wait, pool, key, response };
         self.commands.send(Command::Submit(request)).ok()?;
         // Dropped as well when the client disconnects, so that no sync waits without a client.
         let _waiting = waits.map(|(user, _)| WaitingSync::new(self, user, id));
@@ -168,6 +186,23 @@ impl HttpFrontend {
             // The model's thread has ended: the cluster is being stopped.
             let _ = self.commands.send(Command::Wake { id, at });
         }
+    }
+}
+
+/// What the plan may ask about a request.
+fn request_facts(head: &hyper::http::request::Parts, peer: IpAddr) -> RequestFacts<'_> {
+    let header = |name: HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let user = head.uri.query().and_then(|query| query.split('&').find_map(|parameter| parameter.strip_prefix("user_id=")));
+    RequestFacts {
+        method: Method::from_bytes(head.method.as_str().as_bytes()),
+        path: RequestPath::Sent(head.uri.path()),
+        client: Client {
+            user: user.unwrap_or_default(),
+            appservice: user.is_some(),
+            agent: header(hyper::header::USER_AGENT),
+            address: Some(peer),
+            token: Some(key::token(&head.headers, &head.uri).unwrap_or_default()),
+        },
     }
 }
 

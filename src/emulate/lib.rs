@@ -144,7 +144,7 @@ impl EmulatedCluster {
         let costs = CostTable::new(costs, plan, config.seed)?;
         let deployment = model_thread::deployment(&costs, plan)?;
         let processes: Vec<String> = deployment.topology.processes.iter().map(|process| process.name.clone()).collect();
-        let pools = frontend::PoolKeys::new(plan, &deployment);
+        let pools = frontend::PoolKeys::new(plan, &deployment, &costs)?;
         let cannot_listen = |source| EmulateError::Listen { address: config.listen, source };
         let listener = std::net::TcpListener::bind(config.listen).map_err(cannot_listen)?;
         let address = listener.local_addr().map_err(cannot_listen)?;

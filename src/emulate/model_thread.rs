@@ -40,6 +40,8 @@ pub(super) struct ModelRequest {
     pub(super) occurrence: Occurrence,
     /// How long a long poll may wait for new events; zero for requests that do not wait.
     pub(super) wait: Duration,
+    /// The pool that the proxy sends the request to.
+    pub(super) pool: u16,
     /// The key that the proxy hashes; `None`: the key of the logged request.
     pub(super) key: Option<Vec<u8>>,
     /// Receives the index of the process that served the request; `None` if the request was rejected.
@@ -148,8 +150,9 @@ impl ModelLoop<'_> {
             Command::Submit(request) => {
                 let at = self.time(request.at);
                 let until = self.time(request.at + request.wait);
-                self.pending.insert(request.id, request.response);
-                self.run.submit(at, LiveRequest { id: request.id, occurrence: request.occurrence, until, key: request.key.as_deref() });
+                let ModelRequest { id, occurrence, pool, key, response, .. } = request;
+                self.pending.insert(id, response);
+                self.run.submit(at, LiveRequest { id, occurrence, until, pool: Some(pool), key: key.as_deref() });
             }
             Command::Wake { id, at } => {
                 let at = self.time(at);

@@ -45,7 +45,7 @@ fn logged(cpu_us: &[u32], gap_us: i64) -> LoggedCosts {
     let endpoints = classifier.endpoints();
     let mut profiler = Profiler::new(&wsim_profile::ProfilerConfig::new(endpoints.to_vec()));
     trace.requests().for_each(|request| profiler.observe(&request, &trace.names));
-    let profile = profiler.finish(&ProfileInputs { process_cpu: None, inferred: None, user_key: None });
+    let profile = profiler.finish(&ProfileInputs::default());
     let rows: Vec<Request> = trace.requests().collect();
     LoggedCosts::from_trace(&trace, endpoints, &profile, &rows, &PrepareConfig::default())
 }

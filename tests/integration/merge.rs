@@ -66,6 +66,8 @@ fn shard(parent: &Path, number: u32, seed: u64) -> PathBuf {
             next: Vec::new(),
         },
         target: "http://127.0.0.1:28008".to_owned(),
+        plan: None,
+        remarks: Vec::new(),
         server_name: Some("wsim.test".to_owned()),
         window: Window { start_us: 1_763_653_640_000_000, end_us: 1_763_653_820_000_000 },
         speed: 1.0,

@@ -12,8 +12,15 @@ use wsim_trace::anonymise::Key;
 /// Standard plans stay as they are.
 ///
 /// # Errors
-/// Never for a plan that was checked.
+/// The plan has pools of some clients.
 pub(in crate::cli) fn anonymous_plan(plan: &CheckedPlan, key: &Key) -> anyhow::Result<CheckedPlan> {
+    // Names of users and programs are others in the anonymised log, so that the lists would select nobody there.
+    if let Some(pool) = plan.pools.iter().find(|pool| pool.selects_clients()) {
+        anyhow::bail!(
+            "--anonymise: pool {:?} of the plan selects clients by names that the anonymised log does not have; leave out --anonymise, or give the plan without these lists",
+            pool.name
+        );
+    }
     let pool_name = |name: &str| {
         let usual = groups::find(name).is_some() || key.process(name) == name;
         if usual { name.to_owned() } else { key.label("pool", name) }

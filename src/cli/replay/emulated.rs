@@ -19,6 +19,7 @@ use wsim_replay::ReplayedRequests;
 use wsim_replay::guard::{Guard, GuardOverrides, Origin};
 use wsim_report::replay::Predicted;
 use wsim_simulate::StopFlag;
+use wsim_simulate::deploy::Deployment;
 use wsim_simulate::prediction::predict;
 use wsim_simulate::prepare::PrepareConfig;
 use wsim_trace::Trace;
@@ -30,6 +31,8 @@ pub(super) struct Emulated {
     pub(super) checked: CheckedTarget,
     pub(super) world: Manifest,
     pub(super) plan: CheckedPlan,
+    /// What the plan cannot do as written, and what the log says about its selections.
+    pub(super) remarks: Vec<String>,
     pub(super) predicted: Vec<Predicted>,
 }
 
@@ -62,6 +65,8 @@ pub(super) fn start(
     let costs = LoggedCosts::from_trace(trace, &data.endpoints, &data.profile, &replayed.requests, &prepare);
     let (growth, seed) = (config.traffic.load, config.traffic.seed);
     let predictions = predict(&plan, &data.endpoints, costs.prepared(), &replayed.requests, growth, seed, &stop)?;
+    let mut remarks = plan.remarks(&wsim_endpoints::table_for(Some(&plan.synapse))?.table);
+    remarks.extend(Deployment::from_plan(&plan, &data.endpoints, costs.prepared())?.remarks);
     let predicted = predictions.into_iter().map(|one| Predicted { id: one.group, p50: one.p50, p95: one.p95 }).collect();
     let secret = new_secret()?;
     let emulation_config = EmulationConfig {
@@ -87,5 +92,5 @@ pub(super) fn start(
         provision::provision(&checked, &mut world, &provision_config, &|_| {}).await.context("could not provision the emulated cluster")?;
         Ok((checked, world))
     })?;
-    Ok(Emulated { cluster, checked, world, plan, predicted })
+    Ok(Emulated { cluster, checked, world, plan, remarks, predicted })
 }

@@ -20,6 +20,7 @@ use wsim_folder::{OutputFolder, create_private};
 use wsim_matrix::{CheckedTarget, KnownServers, Manifest, Script, check_target, prime_devices, provision};
 use wsim_parquet::table_file::TableFile;
 use wsim_profile::Window;
+use wsim_plan::Plan;
 use wsim_replay::guard::Guard;
 use wsim_replay::metrics::{MetricsRegistry, Source};
 use wsim_replay::record::{LiveStats, Measurements, REQUEST_COLUMNS, Recorder, VoidRules};
@@ -40,6 +41,9 @@ pub(super) struct PreparedTarget {
     shown: String,
     /// The built-in cluster, while it runs. It gets the row of each request in a header.
     emulated: Option<EmulatedCluster>,
+    /// The plan of the built-in cluster, and what it cannot do as written.
+    plan: Option<Plan>,
+    remarks: Vec<String>,
     predicted: Vec<Predicted>,
 }
 
@@ -56,8 +60,9 @@ impl PreparedTarget {
     ) -> anyhow::Result<Self> {
         let TargetChoice::Server(target) = &config.target else {
             let emulated = emulated::start(arguments, config, read_config, data, trace, replayed, progress)?;
-            let Emulated { cluster, checked, world, plan, predicted } = emulated;
-            return Ok(Self { checked, world, shown: format!("emulated: {}", plan.name), emulated: Some(cluster), predicted });
+            let Emulated { cluster, checked, world, plan, remarks, predicted } = emulated;
+            let shown = format!("emulated: {}", plan.name);
+            return Ok(Self { checked, world, shown, emulated: Some(cluster), plan: Some(plan.into_plan()), remarks, predicted });
         };
         let Some(path) = &arguments.world else {
             return Err(UsageError(format!(
@@ -76,7 +81,7 @@ impl PreparedTarget {
             }
             Ok(checked)
         })?;
-        Ok(Self { checked, world, shown, emulated: None, predicted: Vec::new() })
+        Ok(Self { checked, world, shown, emulated: None, plan: None, remarks: Vec::new(), predicted: Vec::new() })
     }
 }
 
@@ -195,6 +200,8 @@ impl Player<'_> {
             left_out_time: self.left_out_time.clone(),
             facts: RunFacts { partial: facts.partial || run.finished.stopped.is_some(), ..facts },
             target: shown(&self.target.shown),
+            plan: self.target.plan.clone(),
+            remarks: self.target.remarks.clone(),
             server_name: self.target.checked.server_name.as_deref().map(shown),
             window: Window { start_us: replayed.start_us, end_us: replayed.end_us() },
             speed: arguments.speed,

@@ -94,16 +94,21 @@ fn write_clients(out: &mut String, context: &Context<'_>) {
 fn write_table(out: &mut String, context: &Context<'_>) {
     let (plan, routes) = (context.plan, context.routes);
     let selecting = routes.selecting_pools();
+    let initial = !selecting.is_empty() && routes.splits_syncs();
+    if initial {
+        let _ = writeln!(
+            out,
+            "\n{INITIAL}map \"$arg_full_state:$arg_since\" $wsim_initial {{\n    default 0;\n    \"~^true:\" 1;\n    \"~^[^:]*:$\" 1;\n}}"
+        );
+    }
     let mut splits: Vec<(String, String)> = Vec::new();
     let mut lines = String::new();
     let mut group = "";
     for (index, rule) in routes.rules.iter().enumerate() {
         let mut target = name(plan, &rule.target);
-        if rule.sync == Sync::Initial {
+        if rule.sync == Sync::Initial && selecting.is_empty() {
             // The next rule has the same pattern and matches the other syncs: both become one line with a variable.
-            let same = |other: &&Rule| other.pattern == rule.pattern && other.sync == Sync::Any;
-            let after = &routes.rules[index + 1..];
-            let other = after.iter().filter(same).find(|other| other.clients.is_none() || other.clients == rule.clients);
+            let other = routes.rules[index + 1..].iter().find(|other| other.pattern == rule.pattern && other.sync == Sync::Any);
             let split = (target, other.map_or_else(|| name(plan, &Target::Main), |other| name(plan, &other.target)));
             let number = splits.iter().position(|known| *known == split).unwrap_or_else(|| {
                 splits.push(split);
@@ -115,12 +120,12 @@ fn write_table(out: &mut String, context: &Context<'_>) {
             group = &rule.group;
             let _ = writeln!(lines, "    # {group}");
         }
-        let _ = writeln!(lines, "    \"~{}\" {target};", quoted(&expression(rule, &selecting)));
+        let _ = writeln!(lines, "    \"~{}\" {target};", quoted(&expression(rule, &digits(rule, &selecting, initial))));
     }
     for (number, (initial, other)) in splits.iter().enumerate() {
         let _ = write!(
             out,
-            "\n# A sync without `since`, or with `full_state=true`, computes everything: it can take minutes and would hold up the others.\n\
+            "\n{INITIAL}\
              map \"$arg_full_state:$arg_since\" $wsim_sync{number} {{\n    default {other};\n    \"~^true:\" {initial};\n    \"~^[^:]*:$\" {initial};\n}}\n"
         );
     }
@@ -130,19 +135,34 @@ fn write_table(out: &mut String, context: &Context<'_>) {
          # workers may serve; rows of stream writers come first. Everything else goes to the main process.\n\
          map \"{}$request_method $wsim_path\" $wsim_upstream {{\n    default {};\n{lines}}}\n",
         plan.synapse,
-        if selecting.is_empty() {
-            String::new()
-        } else {
-            selecting.iter().map(|index| format!("${{wsim_takes{index}}}")).collect::<String>() + " "
-        },
+        variables(&selecting, initial),
         name(plan, &Target::Main)
     );
 }
 
-/// Method and path as one expression, after a digit for each of the pools that select clients.
-fn expression(rule: &Rule, selecting: &[usize]) -> String {
-    let clients: String = selecting.iter().map(|index| if rule.clients == Some(*index) { '1' } else { '.' }).collect();
-    let clients = if clients.is_empty() { clients } else { clients + " " };
+/// What stands before method and path where pools select clients: a digit for each of these pools, after one for initial syncs.
+fn variables(selecting: &[usize], initial: bool) -> String {
+    let clients: String = selecting.iter().map(|index| format!("${{wsim_takes{index}}}")).collect();
+    match (selecting, initial) {
+        ([], _) => clients,
+        (_, true) => format!("${{wsim_initial}}{clients} "),
+        (_, false) => clients + " ",
+    }
+}
+
+/// The digits of [`variables`] that a rule asks for.
+fn digits(rule: &Rule, selecting: &[usize], initial: bool) -> String {
+    let digit = |asked: bool| if asked { '1' } else { '.' };
+    let sync = initial.then(|| digit(rule.sync == Sync::Initial));
+    let mut digits: String = sync.into_iter().chain(selecting.iter().map(|index| digit(rule.clients == Some(*index)))).collect();
+    if !selecting.is_empty() {
+        digits.push(' ');
+    }
+    digits
+}
+
+/// Method and path as one expression, after the digits.
+fn expression(rule: &Rule, digits: &str) -> String {
     let methods: Vec<&str> = rule.methods.iter().map(|method: &Method| method.name()).collect();
     let method = match methods.as_slice() {
         [] => "[^ ]+".to_owned(),
@@ -152,8 +172,8 @@ fn expression(rule: &Rule, selecting: &[usize]) -> String {
     let parts: Vec<String> =
         rule.alternatives().into_iter().map(|(anchored, rest)| if anchored { rest } else { format!(".*{rest}") }).collect();
     match parts.as_slice() {
-        [one] => format!("^{clients}{method} {one}"),
-        several => format!("^{clients}{method} (?:{})", several.join("|")),
+        [one] => format!("^{digits}{method} {one}"),
+        several => format!("^{digits}{method} (?:{})", several.join("|")),
     }
 }
 
@@ -266,6 +286,9 @@ log_format wsim '$remote_addr - $remote_user [$time_iso8601] "$wsim_request" $st
     'rt=$request_time uct=$upstream_connect_time uht=$upstream_header_time urt=$upstream_response_time ua=$upstream_addr us=$upstream_status '
     'user=$wsim_log_user grp=$proxy_host rl=$request_length conn=$connection/$connection_requests tls=$ssl_protocol rid=$request_id msec=$msec';
 "#;
+
+const INITIAL: &str =
+    "# A sync without `since`, or with `full_state=true`, computes everything: it can take minutes and would hold up the others.\n";
 
 const RAW_PATH: &str = r#"
 # The path as sent, without the query. $uri is decoded: an encoded slash in a room alias would become a real one.

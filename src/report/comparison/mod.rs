@@ -33,7 +33,7 @@ use crate::shared::terminal::{Style, WrittenFiles};
 pub use json::SCHEMA;
 pub use model::{FigurePair, GroupPair, Latencies, PairKind, ProcessPair, Run, RunGroup, RunKind, RunPair, RunProcess, Summary};
 pub use pair::{P50_LIMIT, P95_LIMIT, REQUESTS_MIN};
-pub use read::{ReadError, read};
+pub use read::{OtherPlan, ReadError, check_plans, name_in, read};
 pub use report::ComparisonReport;
 
 impl Report for ComparisonReport {

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use wsim_plan::Plan;
 use wsim_stats::Interval;
 
 /// The command that wrote a run.
@@ -25,6 +26,9 @@ pub struct Run {
     pub kind: RunKind,
     /// The simulated plan, or the plan of an emulated target.
     pub plan: Option<String>,
+    /// That plan itself; `None` if the file does not contain it.
+    #[serde(skip)]
+    pub definition: Option<Box<Plan>>,
     /// Target of a replay.
     pub target: Option<String>,
     /// Version of wsim that wrote the run.

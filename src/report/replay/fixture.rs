@@ -50,6 +50,8 @@ pub(crate) fn report() -> ReplayReport {
     ReplayReport {
         facts: analysis.facts,
         target: "http://127.0.0.1:18000".to_owned(),
+        plan: None,
+        remarks: Vec::new(),
         server_name: Some("wsim.test".to_owned()),
         window: Window { start_us: 1_763_653_640_000_000, end_us: 1_763_653_820_000_000 },
         speed: 1.0,

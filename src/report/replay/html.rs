@@ -73,8 +73,10 @@ fn method(report: &ReplayReport) -> Vec<(&'static str, String)> {
         ("Duration", text::duration(report.took_seconds)),
     ];
     let left_out = report.left_out_time.iter().map(|text| ("Left out", text.clone()));
+    let remarks = report.remarks.iter().map(|text| ("Plan", text.clone()));
     rows.into_iter()
         .chain(left_out)
+        .chain(remarks)
         .chain(run_rows(&report.facts, report.facts.seed))
         .map(|(label, text)| (label, sentence(&text)))
         .collect()

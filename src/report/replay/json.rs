@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::model::ReplayReport;
 use crate::exporter::ReportError;
 use crate::shared::json::{self, Span};
+use wsim_plan::Plan;
 use wsim_replay::record::{Group, LatencyHistogram, Tally};
 
 /// The JSON Schema (2020-12) of a replay.
@@ -29,6 +30,8 @@ struct Replay<'a> {
     synapse_version: &'a str,
     verdict: String,
     target: &'a str,
+    plan: Option<&'a Plan>,
+    remarks: &'a [String],
     server_name: Option<&'a str>,
     window: Span,
     left_out_time: Option<&'a str>,
@@ -170,6 +173,8 @@ impl<'a> From<&'a ReplayReport> for Replay<'a> {
             synapse_version: &facts.synapse_version,
             verdict: report.verdict(),
             target: &report.target,
+            plan: report.plan.as_ref(),
+            remarks: &report.remarks,
             server_name: report.server_name.as_deref(),
             window: report.window.into(),
             left_out_time: report.left_out_time.as_deref(),

@@ -27,6 +27,9 @@ pub(super) fn markdown(report: &ReplayReport) -> String {
     if let Some(left_out) = &report.left_out_time {
         push(&mut out, &sentence(left_out));
     }
+    for remark in &report.remarks {
+        push(&mut out, &sentence(remark));
+    }
     for table in report.tables() {
         section(&mut out, &table, 2);
     }

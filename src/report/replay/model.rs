@@ -5,6 +5,7 @@
 use crate::shared::run_facts::RunFacts;
 use crate::shared::share;
 use wsim_matrix::Tier;
+use wsim_plan::Plan;
 use wsim_profile::Window;
 pub use wsim_replay::CpuShare;
 use wsim_replay::record::Measurements;
@@ -17,6 +18,10 @@ pub struct ReplayReport {
     pub facts: RunFacts,
     /// URL of the target, or `emulated` with its plan.
     pub target: String,
+    /// The plan of an emulated target.
+    pub plan: Option<Plan>,
+    /// What that plan cannot do as written, and what the log says about its selections, one sentence each.
+    pub remarks: Vec<String>,
     /// Server name that the target reports.
     pub server_name: Option<String>,
     /// Part of the log that was replayed.

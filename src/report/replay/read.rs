@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::model::{CpuShare, LimitStep, Predicted, ReplayReport};
 use crate::shared::run_facts::RunFacts;
 use wsim_matrix::Tier;
+use wsim_plan::Plan;
 use wsim_profile::Window;
 use wsim_replay::OutcomeTotals;
 use wsim_replay::record::{Group, LatencyHistogram, Measurements, Tally, Upstream};
@@ -69,6 +70,8 @@ pub fn read(text: &str) -> Result<ReplayReport, ReadError> {
             next: Vec::new(),
         },
         target: file.target,
+        plan: file.plan,
+        remarks: file.remarks,
         server_name: file.server_name,
         window: Window { start_us: file.window.start.as_microsecond(), end_us: file.window.end.as_microsecond() },
         left_out_time: file.left_out_time,
@@ -188,6 +191,11 @@ struct File {
     partial: bool,
     synapse_version: String,
     target: String,
+    /// Null and absent for a target that is not emulated, absent in files of older versions.
+    #[serde(default)]
+    plan: Option<Plan>,
+    #[serde(default)]
+    remarks: Vec<String>,
     server_name: Option<String>,
     window: Span,
     #[serde(default)]

@@ -30,6 +30,9 @@ pub(super) fn terminal(out: &mut dyn Write, report: &ReplayReport, files: Option
     if let Some(left_out) = &report.left_out_time {
         terminal.labelled("Left out", left_out, anstyle::Style::new())?;
     }
+    for (index, remark) in report.remarks.iter().enumerate() {
+        terminal.labelled(if index == 0 { "Plan" } else { "" }, remark, anstyle::Style::new())?;
+    }
     if let Some(limit) = report.limit() {
         let text = format!("{:.2}× the logged users, {} requests/s", limit.load, text::number(limit.rate));
         terminal.labelled("Limit", &text, bold())?;

@@ -2,16 +2,18 @@
 
 mod keys;
 mod router;
+mod selection;
 
 pub use router::PlanRouters;
 
+use crate::calibrate::between_processes::local_shares;
 use crate::calibrate::prepare::PreparedWorkload;
 use crate::engine::time::Span;
 use crate::station::{Cpu, Quota};
 use crate::synapse::topology::{ProcessSpec, Topology, TopologyError};
 use wsim_balance::{Algorithm, BalancerConfig, Nginx, Server};
 use wsim_endpoints::Endpoint;
-use wsim_plan::{BalancerError, CheckedPlan, Destination};
+use wsim_plan::{BalancerError, CheckedPlan, Destination, Undecided};
 
 /// A plan in the form that the model simulates.
 #[derive(Debug)]
@@ -21,6 +23,28 @@ pub struct Deployment {
     pub routers: PlanRouters,
     /// Names of the topology's pools: `main`, the plan's pools in order, then `writers of STREAM`.
     pub pool_names: Vec<String>,
+    /// What the log says about the plan's own patterns and pools of some clients, one sentence each.
+    pub remarks: Vec<String>,
+    /// The topology's numbers of the plan's destinations.
+    pub numbers: PoolNumbers,
+}
+
+/// The numbers of a plan's destinations in its topology.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PoolNumbers {
+    /// By stream.
+    writers: Vec<(String, u16)>,
+}
+
+impl PoolNumbers {
+    /// The pool of a destination, by its index in [`Topology::pools`].
+    pub fn of(&self, destination: &Destination) -> u16 {
+        match destination {
+            Destination::Main => 0,
+            Destination::Pool(pool) => narrow(pool + 1),
+            Destination::Writer(stream) => self.writers.iter().find(|(name, _)| name == stream).map_or(0, |(_, pool)| *pool),
+        }
+    }
 }
 
 /// Why a plan cannot be simulated.
@@ -35,6 +59,9 @@ pub enum DeployError {
     /// The writer of a stream is no worker of the plan.
     #[error("stream_writers.{stream} names {writer:?}, which the plan does not start")]
     Writer { stream: String, writer: String },
+    /// The log does not say which requests the plan selects.
+    #[error(transparent)]
+    Undecided(#[from] Undecided),
 }
 
 impl Deployment {
@@ -66,16 +93,19 @@ impl Deployment {
                 pools.add(&format!("writers of {stream}"), members, PoolConfig::round_robin(writers.names()));
             }
         }
-        let routes = endpoints.iter().map(|endpoint| match plan.route(endpoint) {
-            Destination::Main => 0,
-            Destination::Pool(pool) => narrow(pool + 1),
-            Destination::Writer(stream) => streams.iter().find(|(name, ..)| *name == stream).map_or(0, |(_, pool, _)| *pool),
-        });
+        let writers = streams.iter().map(|(name, pool, _)| ((*name).to_owned(), *pool)).collect();
+        let numbers = PoolNumbers { writers };
+        let routes: Vec<u16> = endpoints.iter().map(|endpoint| numbers.of(&plan.route(endpoint))).collect();
+        let selection = selection::select(plan, endpoints, prepared)?;
+        let (destinations, remarks) = selection.map(|selection| (selection.destinations, selection.remarks)).unwrap_or_default();
+        let record_routes = destinations.iter().map(|destination| numbers.of(destination)).collect();
+        let local_shares = local_shares(endpoints, &prepared.workload.records, &routes, &pools.members);
         let persisters = streams.iter().find(|(name, ..)| *name == "events").map(|(.., members)| members.clone());
-        let topology = Topology { processes, pools: pools.members, routes: routes.collect(), persisters: persisters.unwrap_or_default() };
+        let topology =
+            Topology { processes, pools: pools.members, routes, record_routes, persisters: persisters.unwrap_or_default(), local_shares };
         topology.check()?;
         let routers = PlanRouters::new(pools.configs, &topology, prepared);
-        Ok(Self { topology, routers, pool_names: pools.names })
+        Ok(Self { topology, routers, pool_names: pools.names, remarks, numbers })
     }
 }
 

@@ -46,11 +46,9 @@ impl PlanRouters {
         let rule = |(index, pool): (usize, PoolConfig)| {
             let balancer = Balancer::new(&pool.balancer);
             let key_source = KeySource::of(pool.key.as_ref());
-            let records = prepared
-                .workload
-                .records
-                .iter()
-                .filter(|record| usize::from(topology.routes.get(usize::from(record.endpoint)).copied().unwrap_or(0)) == index);
+            let records = prepared.workload.records.iter().zip(0..);
+            let records =
+                records.filter(|(record, number)| usize::from(topology.pool_of(*number, record)) == index).map(|(record, _)| record);
             let servers = servers_of_names(&balancer, key_source, records, &names);
             PoolRule { balancer, key_source, feedback: feedback(&pool.balancer.algorithm), servers }
         };

@@ -43,6 +43,8 @@ pub mod mark {
     pub const COLD: u8 = 1 << 3;
     /// The sub-second part of the arrival was drawn at random when the log was read.
     pub const DRAWN_ARRIVAL: u8 = 1 << 4;
+    /// A request from another process of Synapse: load, and no response time of a client.
+    pub const INTERNAL: u8 = 1 << 5;
 }
 
 impl Record {

@@ -1,5 +1,8 @@
 //! The simulated deployment: processes, pools, event persisters, and costs.
 
+use std::sync::Arc;
+
+use super::record::Record;
 use crate::engine::time::Span;
 use crate::station::database::Slowdown;
 use crate::station::{Background, Cpu};
@@ -13,8 +16,13 @@ pub struct Topology {
     pub pools: Vec<Vec<u16>>,
     /// Pool of each endpoint; endpoints beyond the end of the list go to pool 0.
     pub routes: Vec<u16>,
+    /// Pool of each record of the workload, where endpoints alone do not say it; empty, and for records beyond its end: by endpoint.
+    pub record_routes: Arc<[u16]>,
     /// Processes that write events, sharded by room; empty: the main process.
     pub persisters: Vec<u16>,
+    /// Share of each endpoint's requests between processes that the process of their cause serves itself, 0 to 1; endpoints beyond the end
+    /// of the list: 0.
+    pub local_shares: Vec<f64>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -40,7 +48,14 @@ impl Topology {
     pub fn one_pool(processes: usize) -> Self {
         let numbers: Vec<u16> = (0..).take(processes.clamp(1, PROCESSES_MAX)).collect();
         let processes = numbers.iter().map(|n| ProcessSpec::idle(&format!("worker{}", n + 1))).collect();
-        Self { processes, pools: vec![numbers], routes: Vec::new(), persisters: Vec::new() }
+        Self { processes, pools: vec![numbers], routes: Vec::new(), record_routes: Arc::default(), persisters: Vec::new(), local_shares: Vec::new() }
+    }
+
+    /// The pool of a record, by its index in the workload.
+    #[inline]
+    pub fn pool_of(&self, index: u32, record: &Record) -> u16 {
+        let by_endpoint = || self.routes.get(usize::from(record.endpoint)).copied().unwrap_or(0);
+        self.record_routes.get(index as usize).copied().unwrap_or_else(by_endpoint)
     }
 
     /// Checks that the parts refer to each other consistently.
@@ -58,6 +73,9 @@ impl Topology {
         if let Some(endpoint) = self.routes.iter().position(|pool| usize::from(*pool) >= self.pools.len()) {
             return Err(TopologyError::Route(endpoint));
         }
+        if let Some(record) = self.record_routes.iter().position(|pool| usize::from(*pool) >= self.pools.len()) {
+            return Err(TopologyError::RecordRoute(record));
+        }
         if self.pools.is_empty() || !self.persisters.iter().all(known) {
             return Err(TopologyError::Persister);
         }
@@ -73,6 +91,8 @@ pub enum TopologyError {
     Pool(usize),
     #[error("endpoint {0} is routed to a pool that does not exist")]
     Route(usize),
+    #[error("request {0} is routed to a pool that does not exist")]
+    RecordRoute(usize),
     #[error("there is no pool, or an event persister names a process that does not exist")]
     Persister,
 }
@@ -105,6 +125,8 @@ pub struct Costs {
     pub rpc_delay: Span,
     /// CPU at the persister to receive an event from another process.
     pub rpc_cpu: Span,
+    /// CPU at the receiver of any other request between processes for the HTTP around its work; saved where the work needs no request.
+    pub hop_cpu: Span,
     /// CPU at the sender to receive the RPC's response.
     pub rpc_response_cpu: Span,
     pub slicing: Slicing,
@@ -132,6 +154,7 @@ impl Costs {
         persist_db: Span::ZERO,
         rpc_delay: Span::ZERO,
         rpc_cpu: Span::ZERO,
+        hop_cpu: Span::ZERO,
         rpc_response_cpu: Span::ZERO,
         slicing: Slicing::Even,
         exponential_db: false,
@@ -185,6 +208,8 @@ mod tests {
         assert_eq!(good.check(), Ok(()));
         assert_eq!(Topology { pools: vec![vec![2]], ..good.clone() }.check(), Err(TopologyError::Pool(0)));
         assert_eq!(Topology { routes: vec![0, 1], ..good.clone() }.check(), Err(TopologyError::Route(1)));
+        let beyond = Topology { record_routes: Arc::from([0, 1]), ..good.clone() };
+        assert_eq!(beyond.check(), Err(TopologyError::RecordRoute(1)));
         assert_eq!(Topology { persisters: vec![9], ..good.clone() }.check(), Err(TopologyError::Persister));
         assert_eq!(Topology { processes: vec![], ..good }.check(), Err(TopologyError::Processes(0)));
     }

@@ -58,8 +58,8 @@ pub struct Workload {
 }
 
 impl Workload {
-    /// From requests in order of arrival. `classify` returns a request's class, or `None` to leave it out (traffic
-    /// between Synapse's processes, which the model produces itself). Requests outside of the observed time are left out, and arrivals are
+    /// From requests in order of arrival. `classify` returns a request's class, or `None` to leave it out (events
+    /// handed to a persister, which the model produces itself). Requests outside of the observed time are left out, and arrivals are
     /// on its clock.
     pub fn from_requests(
         requests: impl Iterator<Item = Request>,
@@ -128,6 +128,11 @@ fn record_of(request: &Request, arrival_us: u64, class: &Class) -> Record {
     }
     if request.has(flag::DRAWN) {
         record.set(mark::DRAWN_ARRIVAL);
+    }
+    if request.has(flag::INTERNAL) {
+        record.set(mark::INTERNAL);
+        // The peer is the process that sent the request, and no actor of whom there could be more.
+        record.peer = NameId::NONE;
     }
     record
 }

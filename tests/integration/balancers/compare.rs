@@ -200,7 +200,7 @@ fn route(plan: &str, pool: &str, keys: &[String]) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("plan.toml");
     std::fs::write(&file, plan).unwrap();
-    let args = Route { plan: file.to_string_lossy().into_owned(), pool: pool.to_owned(), seed: 1, ..Route::default() };
+    let args = Route { plan: file.to_string_lossy().into_owned(), pool: Some(pool.to_owned()), seed: 1, ..Route::default() };
     let mut out = Vec::new();
     run(&args, &mut out, &mut keys.join("\n").as_bytes()).unwrap();
     let out = String::from_utf8(out).unwrap();

@@ -74,8 +74,9 @@ impl Client {
             "" => String::new(),
             value => format!("Authorization: {value}\r\n"),
         };
+        let agent = if request.agent.is_empty() { String::new() } else { format!("User-Agent: {}\r\n", request.agent) };
         let text = format!(
-            "{} {} HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 10.0.0.{}\r\n{authorization}Content-Length: 0\r\n\r\n",
+            "{} {} HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 10.0.0.{}\r\n{authorization}{agent}Content-Length: 0\r\n\r\n",
             request.method.name(),
             request.target,
             request.source

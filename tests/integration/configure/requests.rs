@@ -9,6 +9,8 @@ pub(super) struct Request {
     pub(super) target: String,
     /// The Authorization header, or empty.
     pub(super) authorization: String,
+    /// The User-Agent header, or empty.
+    pub(super) agent: String,
     /// The last byte of the client's address 127.0.0.N.
     pub(super) source: u8,
 }
@@ -71,7 +73,7 @@ fn add(requests: &mut Vec<Request>, path: &str, methods: &[Method]) {
         };
         let query: Vec<&str> = [query, in_url.as_str()].into_iter().filter(|part| !part.is_empty()).collect();
         let target = if query.is_empty() { path.to_owned() } else { format!("{path}?{}", query.join("&")) };
-        requests.push(Request { method, target, authorization, source: u8::try_from(2 + number % 9).unwrap() });
+        requests.push(Request { method, target, authorization, agent: String::new(), source: u8::try_from(2 + number % 9).unwrap() });
     }
 }
 

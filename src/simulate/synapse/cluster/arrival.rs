@@ -16,16 +16,16 @@ impl Cluster<'_> {
     /// A request arrives at the proxy.
     pub(super) fn admit(&mut self, now: Time, occurrence: Occurrence, queue: &mut EventQueue) {
         match self.pending.insert(PendingRequest::new(occurrence)) {
-            Some(pending_id) => self.route(now, pending_id, None, queue),
+            Some(pending_id) => self.route(now, pending_id, None, None, queue),
             None => self.counts.rejected += 1,
         }
     }
 
-    /// The proxy chooses a server. `key` replaces the key that the record gives (see [`Arrival::key`]).
-    pub(super) fn route(&mut self, now: Time, pending_id: u32, key: Option<&[u8]>, queue: &mut EventQueue) {
+    /// The proxy chooses a server. `pool` and `key` replace those that the record gives (see [`Arrival::key`]).
+    pub(super) fn route(&mut self, now: Time, pending_id: u32, pool: Option<u16>, key: Option<&[u8]>, queue: &mut EventQueue) {
         let occurrence = self.pending[pending_id].occurrence;
         let record = self.record(occurrence);
-        let number = self.run.topology.routes.get(usize::from(record.endpoint)).copied().unwrap_or(0);
+        let number = pool.unwrap_or_else(|| self.run.topology.pool_of(occurrence.record, record));
         let random = self.draw(Purpose::Routing, occurrence, 0);
         let pool = &mut self.pools[usize::from(number)];
         let decision = pool.router.route(&Arrival { record, copy: occurrence.copy, random, pending_id, key }, &pool.loads);
@@ -191,6 +191,13 @@ impl Cluster<'_> {
         if active.latency_from < self.run.measurement.from || active.latency_from >= self.run.measurement.until {
             return;
         }
+        let waited = active.connection_wait.micros();
+        if active.had_transactions {
+            self.processes[usize::from(active.process)].waits.record_long(waited);
+        }
+        if record.has(mark::INTERNAL) {
+            return;
+        }
         let group = usize::from(self.run.workload.classes[usize::from(record.class)].group);
         let tally = &mut self.groups[group];
         tally.work.record_long((now - active.latency_from).micros());
@@ -198,9 +205,7 @@ impl Cluster<'_> {
             tally.logged.record_long(logged(now, active, record).micros());
         }
         if active.had_transactions {
-            let waited = active.connection_wait.micros();
             tally.waits.record_long(waited);
-            self.processes[usize::from(active.process)].waits.record_long(waited);
         }
     }
 

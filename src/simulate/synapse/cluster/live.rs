@@ -26,6 +26,8 @@ pub struct LiveRequest<'a> {
     /// A long poll waits until then unless it is woken; a time in the past for one that need not wait. Ignored for records that are no long
     /// polls.
     pub until: Time,
+    /// The pool that the proxy sends the request to, by its index in the topology; `None`: the record's.
+    pub pool: Option<u16>,
     /// The key that a keyed rule hashes, byte for byte, empty if the request has none; `None`: the key is the record's.
     pub key: Option<&'a [u8]>,
 }
@@ -159,7 +161,7 @@ impl<'a> LiveRun<'a> {
         match slot {
             Some(slot) => {
                 live.add(slot, &request);
-                self.cluster.route(now, slot, request.key, &mut self.queue);
+                self.cluster.route(now, slot, request.pool, request.key, &mut self.queue);
             }
             None => {
                 live.responses.push(LiveResponse { id: request.id, at: now, process: None });
@@ -240,7 +242,7 @@ mod tests {
     }
 
     fn request(id: u64, record: u32, until: Time) -> LiveRequest<'static> {
-        LiveRequest { id, occurrence: Occurrence { record, copy: 0 }, until, key: None }
+        LiveRequest { id, occurrence: Occurrence { record, copy: 0 }, until, pool: None, key: None }
     }
 
     fn responses(live: &mut LiveRun<'_>) -> Vec<(u64, Time)> {

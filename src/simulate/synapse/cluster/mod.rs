@@ -238,7 +238,7 @@ impl Model for Cluster<'_> {
         self.prefetch_upcoming(queue);
         let (event, slot) = Event::unpack(payload);
         match event {
-            Event::NextPoll => self.route(now, slot, None, queue),
+            Event::NextPoll => self.route(now, slot, None, None, queue),
             Event::Wakeup => self.on_wakeup(now, slot, queue),
             Event::TransactionDone => self.on_transaction_done(now, slot, queue),
             Event::DelayDone => self.next_round(now, slot, queue),

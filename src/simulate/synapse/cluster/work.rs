@@ -14,7 +14,7 @@ impl Cluster<'_> {
     pub(super) fn split_into_rounds(&mut self, slot: u32, record: &Record, factor: f64) {
         let costs = self.run.costs;
         let between = costs.unlogged_cpu * (1.0 - costs.unlogged_after_response);
-        let cpu = Span::from_micros(u64::from(record.cpu_us)).scaled(costs.cpu_factor * factor);
+        let cpu = Span::from_micros(u64::from(record.cpu_us)).saturating_sub(self.saved_hop(record)).scaled(costs.cpu_factor * factor);
         let transactions = scaled_count(record.transactions, factor);
         let active = &mut self.active[slot];
         active.cpu = cpu;
@@ -41,6 +41,15 @@ impl Cluster<'_> {
         active.transactions_left = issued;
         active.parallel = parallel;
         active.had_transactions = true;
+    }
+
+    /// CPU that a request between processes saves where its cause is served by the same process, on average.
+    fn saved_hop(&self, record: &Record) -> Span {
+        if !record.has(mark::INTERNAL) {
+            return Span::ZERO;
+        }
+        let share = self.run.topology.local_shares.get(usize::from(record.endpoint)).copied().unwrap_or(0.0);
+        self.run.costs.hop_cpu.scaled(share)
     }
 
     /// The first slice. The CPU of fetching events comes before it, as unawaited work that the slice queues behind.
