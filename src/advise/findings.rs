@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use super::config::ScreenConfig;
 use super::law::Law;
 use super::load::endpoint_facts;
+use super::limits::Limit;
 use super::model::{PlanSummary, ProcessSummary};
+use super::own::OwnDeployment;
 use wsim_plan::{CheckedPlan, Destination};
 use wsim_profile::{EndpointProfile, Profile};
 
@@ -18,6 +20,11 @@ pub(super) struct Findings<'a> {
     pub(super) recommended: Option<usize>,
     /// The recommended plan, else the closest.
     pub(super) shown: Option<usize>,
+    /// The deployment that wrote the logs, if it has workers.
+    pub(super) own: Option<OwnDeployment<'a>>,
+    /// What that deployment runs out of, tightest first, and what helps.
+    pub(super) limits: &'a [Limit],
+    pub(super) levers: &'a [String],
 }
 
 /// How far the load may grow until a process reaches the objective.
@@ -66,10 +73,10 @@ impl<'a> Findings<'a> {
 
     /// Share of all request CPU per group at the peak, largest first, over the classes that `keep` admits.
     pub(super) fn group_shares(&self, keep: impl Fn(&EndpointProfile) -> bool) -> Vec<(&'a str, f64)> {
-        let endpoints = &self.profile.endpoints;
-        let all: f64 = endpoints.iter().map(|endpoint| endpoint.peak_cpu_seconds.max(0.0)).sum();
+        let endpoints = || self.profile.endpoints.iter().chain(&self.profile.between_processes);
+        let all: f64 = endpoints().map(|endpoint| endpoint.peak_cpu_seconds.max(0.0)).sum();
         let mut sums: BTreeMap<&str, f64> = BTreeMap::new();
-        for endpoint in endpoints.iter().filter(|endpoint| keep(endpoint)) {
+        for endpoint in endpoints().filter(|endpoint| keep(endpoint)) {
             *sums.entry(&endpoint.group).or_default() += endpoint.peak_cpu_seconds.max(0.0);
         }
         let mut shares: Vec<(&str, f64)> = sums.into_iter().filter(|(_, sum)| *sum > 0.0).map(|(group, sum)| (group, sum / all)).collect();
@@ -112,7 +119,7 @@ fn headroom(busy: f64, rest: f64, limit: f64) -> f64 {
 
 /// Whether the logs come from a server with workers: several processes, or requests between them.
 pub(super) fn has_workers(profile: &Profile) -> bool {
-    profile.processes.len() > 1 || profile.internal_requests > 0
+    profile.deployment.has_workers() || profile.internal_requests > 0
 }
 
 /// Share of the CPU from which a group is worth naming.

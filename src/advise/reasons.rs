@@ -3,8 +3,10 @@
 use wsim_text::{list, plural, prose, quoted};
 
 use super::findings::{Findings, SIGNIFICANT_SHARE};
+use super::limits::{self, LimitKind};
 use super::load::endpoint_facts;
 use super::model::PlanSummary;
+use super::own::OwnProcess;
 use super::words;
 use wsim_plan::{CheckedPlan, Destination, Spread};
 use wsim_profile::HeavyHitter;
@@ -13,6 +15,9 @@ use wsim_profile::HeavyHitter;
 pub(super) fn reasons(findings: &Findings<'_>) -> Vec<String> {
     let mut reasons = Vec::new();
     reasons.extend(processes_seen(findings));
+    reasons.extend(limits::listed("the server as it is", findings.limits));
+    reasons.extend(first_limit_help(findings));
+    reasons.extend(limits_of_recommended(findings));
     reasons.extend(largest_groups(findings));
     reasons.extend(heavy_users(findings));
     reasons.extend(replication_limit(findings));
@@ -25,18 +30,30 @@ pub(super) fn reasons(findings: &Findings<'_>) -> Vec<String> {
     reasons
 }
 
+/// What helps against a first limit that growth reaches soon; the verdict says so of one that is reached.
+fn first_limit_help(findings: &Findings<'_>) -> Option<String> {
+    let first = findings.limits.first().filter(|limit| limit.headroom.low < SOON)?;
+    let is_said = first.is_reached() && first.kind != LimitKind::Cpu;
+    (!is_said && !findings.levers.is_empty()).then(|| limits::help(findings.levers).replacen("What helps", "What helps against the first limit", 1))
+}
+
+fn limits_of_recommended(findings: &Findings<'_>) -> Option<String> {
+    let candidate = findings.recommended().filter(|candidate| candidate.workers > 0)?;
+    limits::listed(&format!("plan {}", quoted(&candidate.plan.name)), &candidate.limits)
+}
+
+/// How busy each process of a deployment with workers is; else that there are workers at all.
 fn processes_seen(findings: &Findings<'_>) -> Option<String> {
     let profile = findings.profile;
-    let names: Vec<String> = profile.processes.iter().map(|process| quoted(&process.name)).collect();
-    if names.len() > 1 {
-        let shown = if names.len() > NAMES_SHOWN {
-            format!("{} and {} more", names[..NAMES_SHOWN].join(", "), names.len() - NAMES_SHOWN)
-        } else {
-            list(&names)
-        };
+    if let Some(own) = &findings.own {
+        let busy = |process: &OwnProcess<'_>| format!("{} {}", quoted(&process.process.name), prose::percent(process.busy.value));
+        let mut shown: Vec<String> = own.processes.iter().take(NAMES_SHOWN).map(busy).collect();
+        let more = own.processes.len().saturating_sub(NAMES_SHOWN);
+        shown.extend((more > 0).then(|| format!("{more} more less busy")));
         return Some(format!(
-            "These logs come from {} processes ({shown}): the server has workers already, so \"one process\" is a calculation, not an observation.",
-            names.len()
+            "Your {} at the peak: {}. The standard plans below are calculated, not observed.",
+            plural(own.processes.len() as u64, "process", "processes"),
+            list(&shown)
         ));
     }
     (profile.internal_requests > 0).then(|| {
@@ -48,11 +65,15 @@ fn processes_seen(findings: &Findings<'_>) -> Option<String> {
 }
 
 fn largest_groups(findings: &Findings<'_>) -> Option<String> {
+    let requests = |group: &str| -> u64 {
+        let all = findings.profile.endpoints.iter().chain(&findings.profile.between_processes);
+        all.filter(|endpoint| endpoint.group == group).map(|endpoint| endpoint.peak_requests).sum()
+    };
     let top: Vec<String> = findings
         .group_shares(|_| true)
         .into_iter()
         .take(3)
-        .filter(|(_, share)| *share >= SIGNIFICANT_SHARE)
+        .filter(|(group, share)| *share >= SIGNIFICANT_SHARE && requests(group) >= REQUESTS_FOR_SHARES)
         .map(|(group, share)| format!("{} {}", words::group(group), prose::percent(share)))
         .collect();
     (!top.is_empty()).then(|| format!("Where the CPU goes at the peak: {}.", top.join(", ")))
@@ -66,7 +87,8 @@ fn heavy_users(findings: &Findings<'_>) -> Vec<String> {
     let users = hitters.users.iter().map(|heavy| (heavy, "user"));
     let mut seen: Vec<&str> = Vec::new();
     let mut sentences = Vec::new();
-    for (heavy, kind) in bridges.chain(users).filter(|(heavy, _)| heavy.share >= HEAVY_SHARE) {
+    let is_heavy = |heavy: &HeavyHitter| heavy.share >= HEAVY_SHARE && heavy.requests >= REQUESTS_FOR_SHARES;
+    for (heavy, kind) in bridges.chain(users).filter(|(heavy, _)| is_heavy(heavy)) {
         if !seen.contains(&heavy.name.as_str()) {
             seen.push(&heavy.name);
             sentences.extend(heavy_user(heavy, kind, heavy.share * all, findings));
@@ -179,7 +201,8 @@ fn has_least_connections(plan: &CheckedPlan) -> bool {
 
 fn sliding_sync(findings: &Findings<'_>) -> Option<String> {
     let (_, share) = findings.group_shares(|_| true).into_iter().find(|(group, _)| *group == "sliding_sync")?;
-    (share >= SIGNIFICANT_SHARE && !findings.config.plans.sliding_sync).then(|| {
+    let cores = share * findings.peak_cores(|_| true) * findings.law.request_factor.value;
+    (share >= SIGNIFICANT_SHARE && cores >= HEAVY_CORES && !findings.config.plans.sliding_sync).then(|| {
         format!(
             "Sliding sync (Element X) takes {} of the CPU. Synapse's documentation lists no worker for it, so these plans leave it on the main process (except ess-helm); the sync workers can serve it.",
             prose::percent(share)
@@ -189,7 +212,8 @@ fn sliding_sync(findings: &Findings<'_>) -> Option<String> {
 
 fn heavy_room(findings: &Findings<'_>) -> Option<String> {
     let room = findings.profile.heavy_hitters.rooms.iter().max_by(|a, b| a.share.total_cmp(&b.share))?;
-    (room.share >= HEAVY_SHARE).then(|| {
+    let cores = room.share * findings.peak_cores(|_| true) * findings.law.request_factor.value;
+    (room.share >= HEAVY_SHARE && room.requests >= REQUESTS_FOR_SHARES && cores >= HEAVY_CORES).then(|| {
         format!(
             "The room {} causes {} of the load. Balanced by room it always lands on one worker; balanced round robin, its senders create forks, and resolving them costs CPU that these numbers do not include.",
             quoted(&room.name),
@@ -198,11 +222,15 @@ fn heavy_room(findings: &Findings<'_>) -> Option<String> {
     })
 }
 
+/// A limit is near if the load may grow less than this.
+const SOON: f64 = 2.0;
 /// A user, bridge or room is named from this share of all load.
 const HEAVY_SHARE: f64 = 0.1;
-/// A user that fits on a worker is named from this load, cores.
+/// A user, room or group that fits on a worker is worth a sentence from this load, cores.
 const HEAVY_CORES: f64 = 0.1;
 /// Idle long polls from which balancing by connections is worth a warning, in all and per working request.
 const IDLE_POLLS: f64 = 10.0;
 const IDLE_PER_WORKING: f64 = 5.0;
 const NAMES_SHOWN: usize = 6;
+/// Shares of fewer requests say nothing.
+const REQUESTS_FOR_SHARES: u64 = 20;

@@ -1,20 +1,41 @@
 //! The screen's verdict: keep one process, or what to split off first and why.
 
+mod own;
+
+use wsim_profile::{Deployment, WarningEffect};
 use wsim_text::{plural, prose, quoted};
 
 use super::findings::{Findings, has_workers};
+use super::limits::{self, LimitKind};
 use super::model::{Decision, Meets, PlanSummary, Verdict, busiest};
 use super::reasons::left_on_main;
+use own::own_deployment;
 use super::words;
 
 pub(super) fn verdict(findings: &Findings<'_>) -> Verdict {
-    let (decision, text) = match findings.recommended() {
-        None => (Decision::NoPlanMeets, no_plan_meets(findings)),
-        Some(candidate) if candidate.workers > 0 => (Decision::AddWorkers, add_workers(findings, candidate)),
-        Some(candidate) if has_workers(findings.profile) => (Decision::WorkersNotNeeded, workers_not_needed(findings, candidate)),
-        Some(candidate) => (Decision::StayWithOneProcess, stay(findings, candidate)),
+    let (decision, text) = match (&findings.own, findings.recommended()) {
+        (Some(own), recommended) => own_deployment(findings, own, recommended),
+        (None, None) => (Decision::NoPlanMeets, no_plan_meets(findings)),
+        (None, Some(candidate)) if candidate.workers > 0 => (Decision::AddWorkers, add_workers(findings, candidate)),
+        (None, Some(candidate)) if has_workers(findings.profile) => (Decision::WorkersNotNeeded, workers_not_needed(findings, candidate)),
+        (None, Some(candidate)) => (Decision::StayWithOneProcess, stay(findings, candidate)),
     };
+    let reached = findings.own.is_none().then(|| limits::reached(findings.limits, findings.levers)).flatten();
+    let text = reached.map_or_else(|| text.clone(), |reached| format!("{reached} {text}"));
+    let deployment = &findings.profile.deployment;
+    let partial = deployment.warnings.iter().find(|warning| warning.effect == WarningEffect::Partial);
+    let text = partial.map_or_else(|| text.clone(), |warning| format!("Partial picture: {}. {text}", warning.text));
     Verdict { decision, text }
+}
+
+/// The verdict and the confidence where the logs are of so little of the deployment that nothing can be said of the whole.
+pub(super) fn too_partial(deployment: &Deployment) -> (Verdict, String) {
+    let obstacles: Vec<&str> = deployment.obstacles().collect();
+    let text = format!(
+        "No verdict: {}. Give the logs of all Synapse processes, or the log of the proxy in front of them, of the same time.",
+        obstacles.join("; ")
+    );
+    (Verdict { decision: Decision::Unknown, text }, obstacles.join("; "))
 }
 
 /// The verdict where no CPU demand is known.
@@ -53,6 +74,9 @@ fn workers_not_needed(findings: &Findings<'_>, candidate: &PlanSummary) -> Strin
 
 /// ` You can grow 5.6× (5.4× at the upper end of the uncertainty) before you need a worker.`
 fn growth(findings: &Findings<'_>, candidate: &PlanSummary, limit: &str) -> String {
+    if let Some(sooner) = sooner_than_cpu(candidate) {
+        return sooner;
+    }
     let Some(headroom) = findings.headroom(candidate) else { return String::new() };
     if headroom.factor.is_infinite() {
         return " No growth of this traffic needs a worker.".to_owned();
@@ -67,6 +91,19 @@ fn growth(findings: &Findings<'_>, candidate: &PlanSummary, limit: &str) -> Stri
         format!(" ({upper}× at the upper end of the uncertainty)")
     };
     format!(" You can grow {best}×{upper} before {limit}.")
+}
+
+/// ` You can grow 1.2× (0.9–1.5) before you reach the limit of the main process's database connections.`: where something else than a process's CPU
+/// is the first limit of a plan.
+fn sooner_than_cpu(candidate: &PlanSummary) -> Option<String> {
+    let first = candidate.first_limit().filter(|limit| limit.kind != LimitKind::Cpu)?;
+    let best = prose::factor(first.headroom.value);
+    if first.is_reached() || best == "1" {
+        return Some(format!(" No headroom: the limit of {} is reached.", first.subject()));
+    }
+    let (low, high) = (prose::factor(first.headroom.low), prose::factor(first.headroom.high));
+    let range = if low == high { String::new() } else { format!(" ({low}–{high})") };
+    Some(format!(" You can grow {best}×{range} before you reach the limit of {}.", first.subject()))
 }
 
 fn add_workers(findings: &Findings<'_>, candidate: &PlanSummary) -> String {
@@ -103,6 +140,9 @@ fn add_workers(findings: &Findings<'_>, candidate: &PlanSummary) -> String {
 
 /// ` You can grow 1.2× before sync1 passes 70 %.`
 fn growth_of_split(findings: &Findings<'_>, candidate: &PlanSummary) -> String {
+    if let Some(sooner) = sooner_than_cpu(candidate) {
+        return sooner;
+    }
     let Some(headroom) = findings.headroom(candidate).filter(|headroom| headroom.factor.is_finite()) else { return String::new() };
     let (process, limit) = (words::the_process(headroom.process), findings.busy_limit());
     match prose::factor(headroom.factor).as_str() {

@@ -65,5 +65,9 @@ pub(super) fn balance(plan: &Plan) -> String {
 
 /// What a sentence calls an endpoint group.
 pub(super) fn group(id: &str) -> &str {
-    wsim_endpoints::groups::find(id).map_or(id, |group| group.title)
+    match wsim_endpoints::groups::find(id) {
+        // Replication by streams, which is background CPU, is another matter.
+        Some(group) if group.id == "replication" => "requests between processes",
+        group => group.map_or(id, |group| group.title),
+    }
 }

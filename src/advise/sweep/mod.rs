@@ -102,6 +102,10 @@ pub fn sweep(
     state.final_round(listener)?;
     stress::input_ranges(&mut state, listener)?;
     let mut sweep = results(&state, discarded);
+    let too_partial = input.profile.deployment.too_partial;
+    if too_partial {
+        (sweep.recommended, sweep.runner_up, sweep.comparison) = (None, None, None);
+    }
     let shown = sweep.shown.unwrap_or(0);
     if sweep.recommended.is_some() {
         sweep.growth_steps = stress::growth(&state, shown, listener)?;
@@ -114,6 +118,9 @@ pub fn sweep(
     let screen = ScreenConfig { connections, ..screen };
     (sweep.limits, sweep.levers) = super::screen::deployment_limits(input.profile, &screen);
     sentences::write(&mut sweep, input.profile, &prepared.notes);
+    if too_partial {
+        sweep.verdict = super::verdict::too_partial(&input.profile.deployment).0;
+    }
     if are_standard {
         let difference = against_screen::difference(&sweep, input.profile, &screen);
         sweep.reasons.extend(difference);
