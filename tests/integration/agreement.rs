@@ -26,16 +26,17 @@ fn peaks(candidate: &Value, figure: &str) -> BTreeMap<String, Vec<[f64; 3]>> {
     pools
 }
 
-/// Runs both commands on a log with all standard plans of up to three workers, and compares every process of every plan.
-fn agree(logs: &[&str]) {
+/// Runs both commands on logs with standard plans of up to three workers, and compares every process of every plan. `part` of `parts` of the
+/// standard plans are tried.
+fn agree(logs: &[&str], options: &[&str], (part, parts): (usize, usize)) {
     let logs: Vec<String> = logs.iter().map(|log| sample(log)).collect();
-    let logs: Vec<&str> = logs.iter().map(String::as_str).collect();
-    let analysis = Run::analyse(&logs).json();
-    let plans: Vec<&str> = Preset::all().iter().flat_map(|preset| ["--plan", preset.name]).collect();
-    // Presets that are made for more workers are left out; each sample has all others.
-    let plans: Vec<&str> = plans.chunks(2).filter(|plan| Preset::find(plan[1]).unwrap().workers.start() <= &3).flatten().copied().collect();
+    let arguments: Vec<&str> = logs.iter().map(String::as_str).chain(options.iter().copied()).collect();
+    let analysis = Run::analyse(&arguments).json();
+    // Presets that are made for more workers are left out.
+    let presets = Preset::all().iter().filter(|preset| *preset.workers.start() <= 3).skip(part).step_by(parts);
+    let plans: Vec<&str> = presets.flat_map(|preset| ["--plan", preset.name]).collect();
     let settings = ["--workers", "1..3", "--replications", "2", "--no-backtest"];
-    let run = Run::of("simulate", &[&logs[..], &plans, &settings].concat());
+    let run = Run::of("simulate", &[&arguments[..], &plans, &settings].concat());
     let simulation = run.json();
     let estimates = analysis["candidates"].as_array().unwrap();
     let mut compared = 0;
@@ -55,31 +56,61 @@ fn agree(logs: &[&str]) {
         let main = bounds(&simulated["processes"][0]["peak"]);
         assert!(main[2] > main[1] * 1.02, "{name}: {main:?}");
     }
-    assert!(compared > 40, "{compared}");
+    assert!(compared > 40 / parts, "{compared}");
 }
 
 macro_rules! agreement {
-    ($($test:ident: $($log:literal),+;)+) => { $(#[test] fn $test() { agree(&[$($log),+]) })+ };
+    ($($test:ident: $log:literal;)+) => { $(#[test] fn $test() { agree(&[$log], &[], (0, 1)) })+ };
 }
 
 agreement! {
     apache_combined: "apache-combined.log";
     apache_timed: "apache-timed.log";
     caddy: "caddy.log";
-    cluster: "cluster";
     haproxy: "haproxy.log";
     nginx_combined: "nginx-combined.log";
     nginx_json: "nginx.json.log";
     nginx_rich: "nginx-rich.log";
     one_worker: "one-worker";
-    one_worker_with_process_cpu:
-        "one-worker/synapse-event_persister1.log.gz", "one-worker/synapse-generic_worker1.log.gz", "one-worker/synapse-main.log.gz",
-        "one-worker/synapse-stream_writer1.log.gz", "one-worker/nginx-rich.log.gz";
-    synapse_main: "synapse-main.log";
     synapse_terse: "synapse-terse.json.log";
-    synapse_worker: "synapse-worker.log";
     traefik: "traefik.log";
     traefik_json: "traefik.json.log";
+}
+
+// In parts, so that each test is quick.
+#[test]
+fn cluster_first_third() {
+    agree(&["cluster"], &[], (0, 3));
+}
+
+#[test]
+fn cluster_second_third() {
+    agree(&["cluster"], &[], (1, 3));
+}
+
+#[test]
+fn cluster_third_third() {
+    agree(&["cluster"], &[], (2, 3));
+}
+
+#[test]
+fn one_worker_with_process_cpu() {
+    let logs = ["nginx-rich", "synapse-main", "synapse-generic_worker1", "synapse-event_persister1", "synapse-stream_writer1"];
+    let logs = logs.map(|name| format!("one-worker/{name}.log.gz"));
+    agree(&logs.each_ref().map(String::as_str), &["--process-cpu", &sample("one-worker/process-cpu.csv")], (0, 1));
+}
+
+#[test]
+fn both_commands_withhold_the_verdict_on_the_log_of_one_process_of_several() {
+    for log in ["synapse-main.log", "synapse-worker.log"] {
+        let log = sample(log);
+        let analysis = Run::analyse(&[&log]).json();
+        let simulation = Run::of("simulate", &[log.as_str(), "--plan", "monolith", "--replications", "2", "--no-backtest"]).json();
+        for report in [&analysis, &simulation] {
+            assert!(report["recommended"].is_null(), "{}", report["verdict"]);
+            assert!(report["verdict"].to_string().contains("No verdict"), "{}", report["verdict"]);
+        }
+    }
 }
 
 #[test]
