@@ -75,7 +75,7 @@ mod tests {
 
     /// Syncs of 0.1 core on workers of their own, 20 a second, and 0.6 core of presence that they cause.
     fn profile() -> Profile {
-        let mut profile = ProfileFixture::new().class("sync", 0.1, 6000).build();
+        let mut profile = ProfileFixture::new().class("sync", 0.1, 20).build();
         let sync = profile.endpoints[0].clone();
         profile.between_processes = vec![EndpointProfile {
             group: "replication".to_owned(),
