@@ -116,7 +116,7 @@ pub(super) fn deployment_limits(profile: &Profile, config: &ScreenConfig) -> (Ve
     let monolith = (!has_workers).then(|| Preset::all().iter().find_map(|preset| preset.plan(0, &config.plans))).flatten();
     let limits = match monolith {
         Some(plan) => summary(profile, plan, config, &law, &pool).limits,
-        None => limits::observed(profile, &pool, law.rest, &config.objective),
+        None => limits::observed(profile, &pool, OwnDeployment::new(profile, &law).as_ref(), law.rest, &config.objective),
     };
     let pressure = Pressure { profile, pool: &pool, has_workers };
     let levers = limits.first().map(|limit| limits::levers(limit, &pressure)).unwrap_or_default();

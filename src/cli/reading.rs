@@ -7,8 +7,10 @@
 mod anonymise;
 mod anonymous_plan;
 mod args;
+mod completeness;
 mod config;
 pub(super) mod damage;
+mod duplicates;
 mod facts;
 mod no_requests;
 mod on_trace;
@@ -163,6 +165,10 @@ impl Contents {
 fn finish_reading(config: &ReadConfig, contents: Contents, profiler: Option<Profiler>) -> anyhow::Result<LogData> {
     let Contents { summary, endpoints, trace, process_cpu } = contents.without_names(config);
     damage::report(&summary.tallies);
+    let (trace, foreign) = match trace.map(|trace| trace::foreign::mark(trace, &endpoints)) {
+        Some((trace, foreign)) => (Some(trace), Some(foreign)),
+        None => (None, None),
+    };
     let zone = Zone::parse(summary.hours_zone()).unwrap_or_else(|_| config.ingest.detect.zone.clone());
     let profiler_config = profiler_config(&zone, &endpoints);
     let profiler = match (&trace, profiler) {
@@ -177,12 +183,13 @@ fn finish_reading(config: &ReadConfig, contents: Contents, profiler: Option<Prof
     // inferred.
     let inferred = profiler.logged_means().unwrap_or_else(|| match &trace {
         Some(trace) if process_cpu.is_some() || trace.any_has(trace::flag::WALL) => {
-            inference::infer(|| trace.requests(), &endpoints, process_cpu.as_ref())
+            inference::infer(|| trace.requests().filter(|request| !request.has(trace::flag::FOREIGN)), &endpoints, process_cpu.as_ref())
         }
         _ => InferredDemand::from_prior(&endpoints, 1.0),
     });
-    let inputs = ProfileInputs { process_cpu: process_cpu.clone(), inferred: Some(inferred), user_key: Some(summary.user_key.clone()) };
-    let profile = profiler.finish(&inputs);
+    let inputs = ProfileInputs { process_cpu: process_cpu.clone(), inferred: Some(inferred), user_key: Some(summary.user_key.clone()), foreign };
+    let mut profile = profiler.finish(&inputs);
+    summary.warn(&mut profile.deployment);
     let trace = trace.filter(|_| config.keep_requests);
     Ok(LogData { summary, endpoints, trace, profile, process_cpu, anonymiser: config.anonymise.clone(), from_trace: false })
 }

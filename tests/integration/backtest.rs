@@ -29,7 +29,7 @@ impl Logs {
         trace.requests().for_each(|request| profiler.observe(&request, &trace.names));
         let counters = Path::new(folder).join("process-cpu.csv");
         let cpu = counters.exists().then(|| ProcessCpu::read(&counters).unwrap());
-        let profile = profiler.finish(&ProfileInputs { process_cpu: cpu.clone(), inferred: None, user_key: None });
+        let profile = profiler.finish(&ProfileInputs { process_cpu: cpu.clone(), ..ProfileInputs::default() });
         Self { trace, endpoints: header.endpoints, profile, cpu }
     }
 

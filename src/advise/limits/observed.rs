@@ -1,6 +1,7 @@
 //! The limits of the deployment that wrote the logs, from what they show of each process.
 
 use super::super::objective::Objective;
+use super::super::own::OwnDeployment;
 use super::connections::{ConnectionPool, pool_share};
 use super::{Limit, LimitKind, NOTHING, tightest};
 use wsim_profile::{ProcessProfile, Profile};
@@ -8,12 +9,20 @@ use wsim_stats::Interval;
 
 /// The tightest limit of each kind over the processes of the logs, the first limit first.
 ///
-/// A process's CPU is that of its request lines at the peak, with the coverage factor and the idle CPU `rest` added; or what was measured of the whole process.
-pub(in super::super) fn observed(profile: &Profile, pool: &ConnectionPool, rest: Interval, objective: &Objective) -> Vec<Limit> {
+/// A process's CPU is that of the verdict; where it is not known at the peak, that of its request lines, with the coverage factor and the idle CPU
+/// `rest` added; or what was measured of the whole process.
+pub(in super::super) fn observed(
+    profile: &Profile,
+    pool: &ConnectionPool,
+    own: Option<&OwnDeployment<'_>>,
+    rest: Interval,
+    objective: &Objective,
+) -> Vec<Limit> {
+    let at_peak = |name: &str| own.and_then(|own| own.processes.iter().find(|process| process.process.name == name)).map(|process| process.busy);
     let mut limits = Vec::new();
     for process in &profile.processes {
         let kind = LimitKind::of_process(&process.name, false);
-        let share = cpu(process, profile, rest);
+        let share = at_peak(&process.name).or_else(|| cpu(process, profile, rest));
         limits.extend(share.and_then(|share| Limit::of_share(kind, &process.name, share, rest, objective.busy)));
         let busy = process.database.map(|load| pool_share(load.busy, load.waiting, pool.connections));
         limits.extend(

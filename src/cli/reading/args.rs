@@ -36,7 +36,7 @@ pub(in crate::cli) struct ReadArgs {
     /// Ignore requests at or after this time
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, help_heading = "Reading logs")]
     pub(in crate::cli) to: Option<String>,
-    /// Drop duplicate lines (overlapping files)
+    /// Drop requests that an earlier file has too (overlapping files, two formats)
     #[arg(long, help_heading = "Reading logs")]
     pub(super) dedupe: bool,
     /// Random seed

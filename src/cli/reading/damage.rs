@@ -75,7 +75,7 @@ impl ReadSummary {
     }
 }
 
-fn damages(tallies: &[LineTally]) -> impl Iterator<Item = (&str, &str)> {
+pub(super) fn damages(tallies: &[LineTally]) -> impl Iterator<Item = (&str, &str)> {
     tallies.iter().filter_map(|tally| Some((tally.path.as_str(), tally.read_error.as_deref()?)))
 }
 

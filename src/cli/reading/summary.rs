@@ -7,7 +7,7 @@ use wsim_endpoints::{Endpoint, table_for};
 use wsim_parquet::Header;
 use wsim_plan::PresetConfig;
 use wsim_trace::ServerNames;
-use wsim_trace::ingest::{LineTally, OtherNames, Outcome};
+use wsim_trace::ingest::{LineTally, OtherNames, Outcome, SameRequests};
 use wsim_trace::join;
 
 /// Facts about the inputs. They are kept in the trace file's header, so that a report made from a trace states them too; the field
@@ -28,6 +28,9 @@ pub(in crate::cli) struct ReadSummary {
     /// The servers that a log is of or about, before anonymising; a header of an anonymised trace does not have them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(in crate::cli) server_names: Option<ServerNames>,
+    /// Inputs that hold the same requests.
+    #[serde(default)]
+    pub(in crate::cli) same_requests: Vec<SameRequests>,
     /// What of the arguments was not read, and why; not in an anonymised trace.
     #[serde(default)]
     pub(in crate::cli) source_notes: Vec<String>,
@@ -62,6 +65,7 @@ impl ReadSummary {
             synapse_version: config.synapse_version.clone(),
             table_note: config.table_note.clone(),
             other_names: outcome.other_names,
+            same_requests: outcome.same_requests,
             server_names: Some(outcome.server_names),
             source_notes: config.source_notes.clone(),
             anonymised: false,

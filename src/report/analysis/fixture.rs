@@ -60,6 +60,7 @@ pub(crate) fn proxy_only() -> AnalysisReport {
     profile.series.cpu_seconds.clear();
     profile.series.bin_seconds = 60.0;
     profile.window.end_us = START_US + BINS as i64 * 60_000_000;
+    profile.peaks.mean.window = profile.window;
     profile.demand = Demand {
         method: DemandMethod::None,
         note: "The log has no durations, so demand is unknown.".to_owned(),

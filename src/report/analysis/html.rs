@@ -7,7 +7,7 @@
 use askama::Template;
 
 use super::line_prose::{joined, line_prose};
-use super::model::AnalysisReport;
+use super::model::{AnalysisReport, heading_of_plan, warnings};
 use super::{charts, tables};
 use crate::charts::Chart;
 use crate::exporter::ReportError;
@@ -95,9 +95,10 @@ fn verdict(report: &AnalysisReport) -> VerdictSection {
         headline: match advice.shown() {
             Some((plan, _)) => headline(advice.verdict.decision, plan),
             None if report.requests() == 0 => "Nothing to plan: no requests".to_owned(),
+            None if report.profile.deployment.too_partial => "No verdict: the picture is too partial".to_owned(),
             None => "The CPU demand is unknown".to_owned(),
         },
-        lead: vec![sentence(&advice.verdict.text)],
+        lead: std::iter::once(&advice.verdict.text).chain(&warnings(report)).map(|text| sentence(text)).collect(),
         plan: verdict_box(report),
         reasons: advice.reasons.iter().map(|reason| sentence(reason)).collect(),
         confidence: (&advice.confidence).into(),
@@ -116,7 +117,8 @@ fn verdict_box(report: &AnalysisReport) -> Option<VerdictBox> {
             text::number(plan.total_cores.high)
         ),
     };
-    Some(VerdictBox::new(plan, recommended, cpu, &report.advice.objective, ("uncertainty", "at the peak")))
+    let shown = VerdictBox::new(plan, recommended, cpu, &report.advice.objective, ("uncertainty", "at the peak"));
+    Some(VerdictBox { heading: heading_of_plan(report, recommended), ..shown })
 }
 
 fn traffic_facts(report: &AnalysisReport) -> Vec<Fact> {

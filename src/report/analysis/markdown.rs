@@ -1,11 +1,10 @@
 //! `report.md` of an analysis: the findings for an issue tracker.
 
 use super::line_prose::line_prose;
-use super::model::AnalysisReport;
+use super::model::{AnalysisReport, heading_of_plan, warnings};
 use super::tables;
 use crate::shared::markdown::{code_block, created_by, list, push, section, sentence};
 use crate::shared::plan_cells::{meets_text, process_table};
-use crate::shared::verdict::plan_heading;
 use crate::shared::vocabulary;
 use wsim_text as text;
 
@@ -15,6 +14,10 @@ pub(super) fn markdown(report: &AnalysisReport) -> String {
     push(&mut out, &format!("# {}", sentence(&report.advice.verdict.text)));
     if report.facts.partial {
         push(&mut out, "**Partial:** reading was interrupted. All numbers cover what had been read until then.");
+    }
+    let warnings: Vec<String> = warnings(report).iter().map(|warning| sentence(warning)).collect();
+    if !warnings.is_empty() {
+        push(&mut out, &list(&warnings, false));
     }
     plan(&mut out, report);
     if !report.advice.reasons.is_empty() {
@@ -53,7 +56,7 @@ pub(super) fn markdown(report: &AnalysisReport) -> String {
 
 fn plan(out: &mut String, report: &AnalysisReport) {
     let Some((plan, recommended)) = report.advice.shown() else { return };
-    push(out, &format!("## {}", plan_heading(recommended)));
+    push(out, &format!("## {}", heading_of_plan(report, recommended)));
     let (meets, _) = meets_text(plan.meets);
     let summary = format!(
         "**{}**: {}. Objective {}: {meets}. CPU of all processes at the peak: {} cores.",

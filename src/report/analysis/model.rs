@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use crate::shared::run_facts::RunFacts;
 use crate::shared::share;
-use wsim_advise::{Advice, PlanSummary};
+use crate::shared::verdict::plan_heading;
+use wsim_advise::{Advice, Decision, PlanSummary};
 use wsim_profile::{GroupProfile, Profile};
 use wsim_trace::ingest::{LineTally, MalformedExample};
 
@@ -71,6 +72,23 @@ impl AnalysisReport {
     pub(crate) fn malformed_examples(&self) -> impl Iterator<Item = &MalformedExample> {
         self.inputs.iter().flat_map(|input| &input.examples)
     }
+}
+
+/// What the reader must know before the verdict, one sentence each; without what the verdict itself says.
+pub(super) fn warnings(report: &AnalysisReport) -> Vec<String> {
+    let verdict = &report.advice.verdict.text;
+    let warnings = report.profile.deployment.warnings.iter();
+    warnings.filter(|warning| !verdict.contains(&warning.text)).map(|warning| format!("Note: {}.", warning.text)).collect()
+}
+
+/// Whether the verdict is to keep the processes that wrote the logs; the plan shown is then the smallest that would do, not advice.
+pub(super) fn kept(report: &AnalysisReport) -> bool {
+    report.advice.verdict.decision == Decision::KeepDeployment
+}
+
+/// The heading of the plan that is shown first.
+pub(super) fn heading_of_plan(report: &AnalysisReport, recommended: bool) -> &'static str {
+    if kept(report) { "Smallest standard plan that would do" } else { plan_heading(recommended) }
 }
 
 /// For each number of workers the best candidate (meets the objective, then least busy) with its index, fewest workers first.

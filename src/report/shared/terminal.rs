@@ -100,8 +100,19 @@ impl<'a> TerminalWriter<'a> {
         (layout, cores): (&str, &str),
         (objective, detail): (&Objective, &str),
     ) -> io::Result<()> {
-        let (meets, tone) = meets_text(plan.meets);
         let label = if recommended { "Plan" } else { "Closest" };
+        self.labelled_plan(label, plan, (layout, cores), (objective, detail))
+    }
+
+    /// A plan under a label of its own.
+    pub(crate) fn labelled_plan(
+        &mut self,
+        label: &str,
+        plan: &PlanSummary,
+        (layout, cores): (&str, &str),
+        (objective, detail): (&Objective, &str),
+    ) -> io::Result<()> {
+        let (meets, tone) = meets_text(plan.meets);
         self.labelled(label, &format!("{} ({layout}; {} cores {cores})", plan.plan.name, text::range(plan.total_cores)), bold())?;
         self.labelled("", &format!("objective {objective}: {meets}; {detail}"), tone_style(tone))
     }

@@ -146,6 +146,8 @@ pub(crate) fn headline(decision: Decision, plan: &PlanSummary) -> String {
         Decision::NoPlanMeets => "No plan meets the objective".to_owned(),
         Decision::StayWithOneProcess => format!("Stay with one process{doubt}"),
         Decision::WorkersNotNeeded => format!("One process is enough{doubt}"),
+        Decision::KeepDeployment => "Your processes are enough".to_owned(),
+        Decision::ChangeDeployment => "Your processes are not enough".to_owned(),
         Decision::AddWorkers => format!("Split off {}{doubt}", workers_text(plan)),
     }
 }
