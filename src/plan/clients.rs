@@ -285,6 +285,11 @@ impl Network {
         }
     }
 
+    /// How many bits the addresses have in common.
+    pub fn bits(&self) -> u32 {
+        self.bits
+    }
+
     /// Whether the address is in the network. IPv4 in IPv6 (`::ffff:10.0.0.1`) counts as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();

@@ -27,6 +27,13 @@ pub(super) fn plan(observed: &Observed<'_>, release: &str) -> Option<Derived> {
     let mut pools: Vec<Pool> = Vec::new();
     for (index, pool) in observed.pools.iter().enumerate() {
         let endpoints = endpoints(observed, index);
+        if !pool.main && !observed.observations.iter().any(|observation| observation.pool() == Some(index)) {
+            let text = format!(
+                "{} gets none of the example requests, and the plan leaves it out; if it takes the requests of some clients, add users, appservices, agents or addresses to a pool by hand",
+                pool.pool.name.escape_debug()
+            );
+            notes.push(Note { at: pool.pool.at.clone(), text });
+        }
         if pool.main || endpoints.is_empty() || writer_pools.contains(&index) {
             continue;
         }

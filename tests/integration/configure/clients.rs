@@ -1,13 +1,16 @@
-//! Pools of some clients, through real proxies: every request must reach the pool that the plan's own router names.
+//! Pools of some clients, through real proxies: every request must reach the pool that the plan's own router names, and `wsim audit` must read
+//! the same out of the files.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use wsim::configure::{ConfigureConfig, ConfigureError, configure};
+use wsim::configure::read::{NoFiles, RouteTarget, caddy, haproxy, nginx};
+use wsim::configure::{Configuration, ConfigureConfig, ConfigureError, configure};
 use wsim::endpoints::{Classifier, ClassifierConfig, Method, table_for};
 use wsim::plan::{Client as PlanClient, Destination, Plan, ProxyKind, RequestFacts, RequestPath, RequestRouter};
 
 use super::net::Client;
-use super::plans::configure_and_serve;
+use super::plans::{configure_and_serve, file};
 use super::proxies::start;
 use super::requests::Request;
 
@@ -127,6 +130,31 @@ fn expected(router: &RequestRouter, classifier: &Classifier, plan: &Plan, reques
     }
 }
 
+/// The written files as `wsim audit` reads them.
+fn audited(proxy: ProxyKind, configuration: &Configuration) -> wsim::configure::read::Proxy {
+    let read = match proxy {
+        ProxyKind::Nginx => {
+            let text = ["wsim-maps.conf", "wsim-locations.conf"].map(|name| file(configuration, &format!("proxy/nginx/{name}")));
+            let site = format!("http {{\n{}\nserver {{\n{}\n}}\n}}\n", text[0], text[1]);
+            nginx::read(Path::new("nginx.conf"), &site, &NoFiles)
+        }
+        ProxyKind::Haproxy => haproxy::read(Path::new("haproxy.cfg"), file(configuration, "proxy/haproxy/haproxy.cfg"), &NoFiles),
+        _ => caddy::read(Path::new("Caddyfile"), file(configuration, "proxy/caddy/Caddyfile"), &NoFiles),
+    };
+    read.unwrap()
+}
+
+fn evaluated(request: &Request) -> wsim::configure::read::Request {
+    let mut evaluated = wsim::configure::read::Request::new(request.method.name(), &request.target);
+    evaluated.address = format!("127.0.0.{}", request.source);
+    for (name, value) in [("Authorization", &request.authorization), ("User-Agent", &request.agent)] {
+        if !value.is_empty() {
+            evaluated = evaluated.with_header(name, value);
+        }
+    }
+    evaluated
+}
+
 fn compare(proxy: ProxyKind) {
     let configuration = configure_and_serve(PLAN, proxy, "1.157");
     let running = start(proxy, &configuration);
@@ -134,6 +162,7 @@ fn compare(proxy: ProxyKind) {
     let classifier = Classifier::new(&table, &ClassifierConfig::default()).unwrap();
     let router = RequestRouter::new(&configuration.plan, |text| table.rows.iter().any(|row| row.effective_pattern() == text)).unwrap();
     let mut client = Client::new(running.port);
+    let read = audited(proxy, &configuration);
     let (mut wrong, mut reached) = (Vec::new(), BTreeMap::<String, usize>::new());
     for request in cases() {
         let name = expected(&router, &classifier, &configuration.plan, &request);
@@ -141,6 +170,10 @@ fn compare(proxy: ProxyKind) {
             "main" => &configuration.cluster.main,
             name => configuration.cluster.worker(name).unwrap().clients.as_ref().unwrap(),
         };
+        let routed = read.sites[0].route(&evaluated(&request)).target;
+        if !matches!(&routed, RouteTarget::Pool(index) if read.pools[*index].servers[0].address == address.to_string()) {
+            wrong.push(format!("{request:?}: the audit says {routed:?}, expected {name} at {address}"));
+        }
         let response = client.send(&request);
         if response.server != Some(address.to_string()) {
             wrong.push(format!("{request:?}: {:?}, expected {name} at {address}", response.server));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::super::model::{Note, Proxy, Site, SourceLocation, UpstreamPool};
 use super::super::pattern::Pattern;
-use super::config::{Config, Map};
+use super::config::{Config, Geo, Map};
 use super::location::{Location, Name};
 use super::location_of;
 use super::scope::{ErrorPage, Scope};
@@ -61,6 +61,10 @@ fn gather(directives: &[Directive], config: &mut Config, notes: &mut Vec<Note>, 
             }
             "geo" | "split_clients" => {
                 let last = directive.arguments.last().map_or("", String::as_str);
+                if let Some(geo) = Some(directive).filter(|directive| directive.name == "geo").and_then(Geo::new) {
+                    config.geos.insert(variable(last), geo);
+                    continue;
+                }
                 config.foreign.insert(variable(last), (directive.name.clone(), location_of(directive)));
             }
             "js_set" | "perl_set" | "auth_request_set" => {

@@ -86,6 +86,10 @@ impl<'r> Values<'r> {
             self.kept.insert(name.to_owned(), value.clone());
             return Ok(value);
         }
+        if let Some(geo) = config.geos.get(name) {
+            let address = self.request.address.parse().map_err(|_| Unknown::new("the client's address is not known", at))?;
+            return Ok(geo.value(address).to_owned());
+        }
         if let Some((what, at)) = config.foreign.get(name) {
             return Err(Unknown::new(format!("${name} comes from {what}, which is not evaluated"), at));
         }
