@@ -63,12 +63,11 @@ fn split(pressure: &Pressure<'_>, weight: fn(&EndpointProfile) -> f64, of_what: 
 
 /// Less traffic of the kinds that can be switched off or avoided, where they weigh enough.
 fn by_traffic(pressure: &Pressure<'_>) -> Vec<String> {
-    let shares = shares(pressure.profile, |endpoint| endpoint.peak_cpu_seconds);
-    let of = |wanted: &str| shares.iter().find(|(group, _)| *group == wanted).map_or(0.0, |(_, share)| *share);
-    let joins = joins(pressure.profile);
+    let presence = share_of(pressure.profile, |endpoint| endpoint.group == "presence" || is_about(endpoint, "presence"));
+    let joins = share_of(pressure.profile, |endpoint| is_about(endpoint, "join"));
     let mut levers = Vec::new();
-    if of("presence") >= WORTH_AVOIDING {
-        levers.push(format!("presence off ({} of the CPU)", prose::percent(of("presence"))));
+    if presence >= WORTH_AVOIDING {
+        levers.push(format!("presence off ({} of the CPU)", prose::percent(presence)));
     }
     if joins >= WORTH_AVOIDING {
         levers.push(format!("fewer joins of large rooms on other servers ({} of the CPU)", prose::percent(joins)));
@@ -76,12 +75,19 @@ fn by_traffic(pressure: &Pressure<'_>) -> Vec<String> {
     levers
 }
 
-/// Share of the CPU at the peak that joins take.
-fn joins(profile: &Profile) -> f64 {
-    let is_join = |endpoint: &&EndpointProfile| endpoint.pattern.as_deref().is_some_and(|pattern| pattern.contains("join"));
-    let cpu = |endpoints: &mut dyn Iterator<Item = &EndpointProfile>| endpoints.map(|endpoint| endpoint.peak_cpu_seconds).sum::<f64>();
-    let all = cpu(&mut profile.endpoints.iter());
-    if all > 0.0 { cpu(&mut profile.endpoints.iter().filter(is_join)) / all } else { 0.0 }
+fn is_about(endpoint: &EndpointProfile, word: &str) -> bool {
+    endpoint.pattern.as_deref().is_some_and(|pattern| pattern.contains(word))
+}
+
+/// Share of the CPU at the peak that some requests take, those between processes included.
+fn share_of(profile: &Profile, is_counted: impl Fn(&EndpointProfile) -> bool) -> f64 {
+    let (mut counted, mut all) = (0.0, 0.0);
+    for endpoint in profile.endpoints.iter().chain(&profile.between_processes) {
+        let cpu = endpoint.peak_cpu_seconds.max(0.0);
+        all += cpu;
+        counted += if is_counted(endpoint) { cpu } else { 0.0 };
+    }
+    if all > 0.0 { counted / all } else { 0.0 }
 }
 
 /// Share of each group, largest first.
@@ -105,3 +111,40 @@ fn group_may_move(profile: &Profile, group: &str) -> bool {
 const SLOW_TRANSACTION_MS: f64 = 10.0;
 const WORTH_MOVING: f64 = 0.1;
 const WORTH_AVOIDING: f64 = 0.1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::ProfileFixture;
+    use wsim_stats::Interval;
+
+    fn of(kind: LimitKind, profile: &Profile, has_workers: bool) -> Vec<String> {
+        let limit = Limit { kind, place: "main".to_owned(), headroom: Interval::exact(0.9) };
+        levers(&limit, &Pressure { profile, pool: &ConnectionPool::new(profile, None), has_workers })
+    }
+
+    #[test]
+    fn traffic_that_can_be_avoided_comes_before_workers() {
+        let profile = ProfileFixture::new().class("sync", 0.5, 10).main_only("presence", 0.3, 10).main_only("join", 0.2, 1).build();
+        assert_eq!(
+            of(LimitKind::Cpu, &profile, false),
+            [
+                "presence off (30 % of the CPU)",
+                "fewer joins of large rooms on other servers (20 % of the CPU)",
+                "a split by kind (/sync 50 % of the CPU)"
+            ]
+        );
+        let calm = ProfileFixture::new().class("sync", 0.5, 10).build();
+        assert_eq!(of(LimitKind::Cpu, &calm, true), ["more workers (/sync 100 % of the CPU)"]);
+    }
+
+    #[test]
+    fn connections_have_three_levers_and_writers_one() {
+        let profile = ProfileFixture::new().class("sync", 0.5, 10).build();
+        let connections = of(LimitKind::Connections, &profile, false);
+        assert_eq!(connections.len(), 3, "{connections:?}");
+        assert!(connections[0].contains("cp_max above the 5 that are assumed") && connections[1] == "a faster database", "{connections:?}");
+        assert_eq!(of(LimitKind::StreamWriter, &profile, true).len(), 1);
+        assert_eq!(of(LimitKind::FederationSender, &profile, true).len(), 1);
+    }
+}
