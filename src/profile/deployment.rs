@@ -253,7 +253,7 @@ fn foreign_sentence(foreign: Option<&ForeignTraffic>, counted: u64) -> Option<St
         part(foreign.by_proxy, "answered by the proxy itself".to_owned());
         part(foreign.unknown_to_synapse, "of kinds that Synapse's logs of the same time do not have".to_owned());
         let mut upstreams: Vec<(&String, u64)> = foreign.upstreams.iter().map(|(name, requests)| (name, *requests)).collect();
-        upstreams.sort_by(|a, b| b.1.cmp(&a.1));
+        upstreams.sort_by_key(|upstream| std::cmp::Reverse(upstream.1));
         for (name, requests) in upstreams.iter().take(NAMES_MAX) {
             part(*requests, format!("sent to {}, which is not Synapse", quoted(name)));
         }
