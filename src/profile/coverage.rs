@@ -184,7 +184,7 @@ mod tests {
     use crate::classes::Classes;
     use crate::processes::Processes;
     use crate::testing::{costed, table};
-    use wsim_trace::{Names, Request};
+    use wsim_trace::Names;
 
     const SECOND: i64 = 1_000_000;
 
