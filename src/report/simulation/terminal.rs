@@ -64,9 +64,7 @@ fn write_verdict(terminal: &mut TerminalWriter<'_>, report: &SimulationReport) -
 
 fn write_candidates(terminal: &mut TerminalWriter<'_>, report: &SimulationReport) -> io::Result<()> {
     let sweep = &report.sweep;
-    let note = format!(
-        "the best {PLANS_PER_COUNT_MAX} for each number of workers, at the peak; limit: the first when load grows; > recommended, + runner-up"
-    );
+    let note = format!("the best {PLANS_PER_COUNT_MAX} for each number of workers, at the peak; > recommended, + runner-up");
     terminal.heading("Simulated plans", &note)?;
     let mut table = TextTable::new(&[
         ("", Align::Left),
