@@ -139,6 +139,9 @@ impl fmt::Display for Limit {
             return write!(f, "{}, already reached", self.subject());
         }
         let factor = wsim_text::prose::factor;
+        if factor(value) == "1" {
+            return write!(f, "{}, with no room to grow", self.subject());
+        }
         write!(f, "{} at {} times this load", self.subject(), factor(value))?;
         let (low, high) = (factor(low), factor(high));
         if low == high { Ok(()) } else { write!(f, " ({low}–{high})") }
