@@ -47,7 +47,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         deployments.iter().map(|deployment| Candidate { topology: &deployment.topology, routers: &deployment.routers }).collect();
 
     let config = ReplicationConfig { threads, ..ReplicationConfig::default() };
-    let scenario = Scenario { workload: &prepared.workload, growth: 1.0, costs: &prepared.costs, seed: 1, config, stop: &wsim::simulate::NEVER_STOPPED };
+    let scenario = Scenario {
+        workload: &prepared.workload,
+        growth: 1.0,
+        costs: &prepared.costs,
+        seed: 1,
+        config,
+        stop: &wsim::simulate::NEVER_STOPPED,
+    };
     let started = Instant::now();
     let runs = scenario
         .run_replications(&candidates, 0..REPLICATIONS, Span::from_millis(300_000), |_, run| (run.started, run.queue_events, lap()))?;

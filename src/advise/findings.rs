@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::config::ScreenConfig;
 use super::law::Law;
-use super::load::endpoint_facts;
 use super::limits::Limit;
+use super::load::endpoint_facts;
 use super::model::{PlanSummary, ProcessSummary};
 use super::own::OwnDeployment;
 use wsim_plan::{CheckedPlan, Destination};

@@ -2,7 +2,7 @@
 
 use wsim_profile::{
     Concurrency, Coverage, Demand, DemandMethod, DeployedProcess, DeployedRole, Deployment, EndpointProfile, EventRate, HeavyHitter,
-    HeavyHitters, Outcomes, Peak, Peaks, ProcessProfile, Profile, Series, WarningEffect, Window,
+    HeavyHitters, Outcomes, Peak, Peaks, Profile, Series, WarningEffect, Window,
 };
 use wsim_stats::Interval;
 
@@ -156,20 +156,6 @@ impl ProfileFixture {
 
     pub(crate) fn warn(mut self, effect: WarningEffect, text: &str) -> Self {
         self.profile.deployment.warn(effect, text.to_owned());
-        self
-    }
-
-    pub(crate) fn process(mut self, name: &str) -> Self {
-        self.profile.processes.push(ProcessProfile {
-            name: name.to_owned(),
-            requests: 1000,
-            internal_requests: 10,
-            cpu_seconds: None,
-            process_cpu_seconds: None,
-            db_seconds: None,
-            database: None,
-            utilisation: None,
-        });
         self
     }
 

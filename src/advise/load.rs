@@ -10,8 +10,8 @@ mod pools;
 mod sum;
 
 use super::law::ProcessDemand;
-use between_processes::{InternalLoad, internal_loads};
 use super::model::ProcessRole;
+use between_processes::{InternalLoad, internal_loads};
 use pools::{PoolLoad, connected_pools, spread_over_workers};
 use sum::LoadSum;
 use wsim_plan::{CheckedPlan, Destination, EndpointFacts, Worker};

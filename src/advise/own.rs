@@ -106,7 +106,13 @@ fn spare<'a>(workers: &[&OwnProcess<'a>], law: &Law, below: f64) -> Option<Spare
 /// Busy share of each of `count` processes with the even load of `workers`.
 fn even(workers: &[&OwnProcess<'_>], count: usize, law: &Law) -> Interval {
     let requests: f64 = workers.iter().map(|worker| worker.demand.requests.value).sum();
-    law.cores(&ProcessDemand { requests: Interval::exact(requests / count as f64), evenly: Interval::exact(requests / count as f64), replicates: true, persists: 0.0, background: 0.0 })
+    law.cores(&ProcessDemand {
+        requests: Interval::exact(requests / count as f64),
+        evenly: Interval::exact(requests / count as f64),
+        replicates: true,
+        persists: 0.0,
+        background: 0.0,
+    })
 }
 
 /// The name without its number: `generic_worker3` is a `generic_worker`. An address is a kind of its own.

@@ -34,7 +34,8 @@ pub(super) fn reasons(findings: &Findings<'_>) -> Vec<String> {
 fn first_limit_help(findings: &Findings<'_>) -> Option<String> {
     let first = findings.limits.first().filter(|limit| limit.headroom.low < SOON)?;
     let is_said = first.is_reached() && first.kind != LimitKind::Cpu;
-    (!is_said && !findings.levers.is_empty()).then(|| limits::help(findings.levers).replacen("What helps", "What helps against the first limit", 1))
+    (!is_said && !findings.levers.is_empty())
+        .then(|| limits::help(findings.levers).replacen("What helps", "What helps against the first limit", 1))
 }
 
 fn limits_of_recommended(findings: &Findings<'_>) -> Option<String> {

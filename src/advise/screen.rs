@@ -10,7 +10,9 @@ use super::findings::{Findings, has_workers};
 use super::law::Law;
 use super::limits::{self, ConnectionPool, Limit, Pressure};
 use super::load::{Load, loads};
-use super::model::{Advice, Confidence, ConfidenceLevel, Meets, PlanSummary, ProcessSummary, Verdict, busiest_connections, order_of_choice};
+use super::model::{
+    Advice, Confidence, ConfidenceLevel, Meets, PlanSummary, ProcessSummary, Verdict, busiest_connections, order_of_choice,
+};
 use super::own::OwnDeployment;
 use super::reasons::reasons;
 use super::verdict;
@@ -34,16 +36,25 @@ pub fn screen(profile: &Profile, config: &ScreenConfig) -> Advice {
     let pool = ConnectionPool::new(profile, config.connections);
     let mut candidates: Vec<PlanSummary> = standard_plans(config).map(|plan| summary(profile, plan, config, &law, &pool)).collect();
     candidates.sort_by(|a, b| {
-        let key = |candidate: &PlanSummary| {
-            ((candidate.workers, has_client_key(&candidate.plan)), (candidate.total_cores.value * 1e6).round())
-        };
+        let key =
+            |candidate: &PlanSummary| ((candidate.workers, has_client_key(&candidate.plan)), (candidate.total_cores.value * 1e6).round());
         let ((workers_a, cores_a), (workers_b, cores_b)) = (key(a), key(b));
         workers_a.cmp(&workers_b).then(cores_a.total_cmp(&cores_b)).then(a.margin.total_cmp(&b.margin))
     });
     let recommended = recommend(&candidates);
     let shown = recommended.or_else(|| closest(&candidates));
     let (limits, levers) = deployment_limits(profile, config);
-    let findings = Findings { profile, config, law: &law, candidates: &candidates, recommended, shown, own: OwnDeployment::new(profile, &law), limits: &limits, levers: &levers };
+    let findings = Findings {
+        profile,
+        config,
+        law: &law,
+        candidates: &candidates,
+        recommended,
+        shown,
+        own: OwnDeployment::new(profile, &law),
+        limits: &limits,
+        levers: &levers,
+    };
     Advice {
         objective: config.objective.clone(),
         recommended,

@@ -9,8 +9,8 @@ use super::findings::{Findings, has_workers};
 use super::limits::{self, LimitKind};
 use super::model::{Decision, Meets, PlanSummary, Verdict, busiest};
 use super::reasons::left_on_main;
-use own::own_deployment;
 use super::words;
+use own::own_deployment;
 
 pub(super) fn verdict(findings: &Findings<'_>) -> Verdict {
     let (decision, text) = match (&findings.own, findings.recommended()) {

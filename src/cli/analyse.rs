@@ -71,7 +71,12 @@ pub fn run(arguments: &Analyse) -> anyhow::Result<Exit> {
     interrupt::watch(&progress);
     let folder = output::start_folder(output, &output.run_name(&arguments.logs, ""))?;
     let data = reading::read(&config, &progress)?;
-    let screen = advise::ScreenConfig { objective, connections: arguments.connections, plans: data.summary.preset_config(), ..advise::ScreenConfig::default() };
+    let screen = advise::ScreenConfig {
+        objective,
+        connections: arguments.connections,
+        plans: data.summary.preset_config(),
+        ..advise::ScreenConfig::default()
+    };
     let report = AnalysisReport {
         facts: data.summary.run_facts(next_steps(&config.shown_logs(&arguments.logs), &data)),
         inputs: data.summary.tallies.clone(),

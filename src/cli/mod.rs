@@ -159,7 +159,9 @@ fn quoting_visibly(error: clap::Error) -> clap::Error {
     if visible == given {
         return error;
     }
-    Arguments::try_parse_from(visible).err().unwrap_or_else(|| Arguments::command().error(error.kind(), escape::message(&error.to_string())))
+    Arguments::try_parse_from(visible)
+        .err()
+        .unwrap_or_else(|| Arguments::command().error(error.kind(), escape::message(&error.to_string())))
 }
 
 /// Whether somebody wrote `--anonymise=KEY`, the form of earlier versions. clap's own message repeats the key.

@@ -26,10 +26,10 @@ use super::progress::ProgressReporter;
 use wsim_endpoints::Endpoint;
 use wsim_folder::OutputFolder;
 use wsim_logs::source::{self, Source};
-use wsim_profile::{InferredDemand, ProcessCpu, Profile, ProfileInputs, Profiler, inference, profile_logs, profile_trace};
-use wsim_trace::ingest::{self, Outcome, Progress};
-use wsim_replay::guard::Origin;
 use wsim_logs::time::Zone;
+use wsim_profile::{InferredDemand, ProcessCpu, Profile, ProfileInputs, Profiler, inference, profile_logs, profile_trace};
+use wsim_replay::guard::Origin;
+use wsim_trace::ingest::{self, Outcome, Progress};
 use wsim_trace::{self as trace, ServerNames, Trace};
 
 pub(super) use anonymise::{AnonymiseArgs, Anonymiser};
@@ -99,7 +99,8 @@ fn read_trace(config: &ReadConfig, path: &Path) -> anyhow::Result<LogData> {
     let options = &config.on_trace;
     options.check()?;
     let (trace, header) = wsim_parquet::read(path)?;
-    let mut summary = ReadSummary::from_header(&header).with_context(|| format!("{}: written by an incompatible version", path.display()))?;
+    let mut summary =
+        ReadSummary::from_header(&header).with_context(|| format!("{}: written by an incompatible version", path.display()))?;
     (summary.hours_zone, summary.seed) = (options.zone(), config.ingest.seed);
     if summary.server_names.is_none() && !summary.anonymised {
         summary.server_names = Some(ServerNames::of_trace(&trace));
@@ -116,8 +117,13 @@ fn ingest(config: &ReadConfig, endpoints: &Arc<[Endpoint]>, progress: &Progress)
     if config.keep_requests {
         return Ok((ingest::into_trace(&config.sources, &config.ingest, &config.classifier, progress)?, None));
     }
-    let (outcome, profiler) =
-        profile_logs(&config.sources, &config.ingest, &config.classifier, progress, &profiler_config(&config.ingest.detect.zone, endpoints))?;
+    let (outcome, profiler) = profile_logs(
+        &config.sources,
+        &config.ingest,
+        &config.classifier,
+        progress,
+        &profiler_config(&config.ingest.detect.zone, endpoints),
+    )?;
     Ok((outcome, Some(profiler)))
 }
 
@@ -187,7 +193,8 @@ fn finish_reading(config: &ReadConfig, contents: Contents, profiler: Option<Prof
         }
         _ => InferredDemand::from_prior(&endpoints, 1.0),
     });
-    let inputs = ProfileInputs { process_cpu: process_cpu.clone(), inferred: Some(inferred), user_key: Some(summary.user_key.clone()), foreign };
+    let inputs =
+        ProfileInputs { process_cpu: process_cpu.clone(), inferred: Some(inferred), user_key: Some(summary.user_key.clone()), foreign };
     let mut profile = profiler.finish(&inputs);
     summary.warn(&mut profile.deployment);
     let trace = trace.filter(|_| config.keep_requests);

@@ -40,7 +40,7 @@ pub(super) enum Class {
     MatrixOther,
     /// Other paths below `/_synapse`.
     SynapseOther,
-    /// The classes of traffic between Synapse's own processes that a stream's writer serves: [`between_processes`](super::between_processes).
+    /// The classes of traffic between Synapse's own processes that a stream's writer serves: [`between_processes`].
     Presence,
     SendEvents,
     FederationEvents,

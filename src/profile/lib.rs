@@ -38,8 +38,9 @@ mod window;
 pub use deployment::{DeployedProcess, DeployedRole, Deployment, Warning, WarningEffect};
 pub use inference::InferredDemand;
 pub use model::{
-    Concurrency, Coverage, DatabaseLoad, Demand, DemandMethod, DestinationProfile, Dispersion, EndpointProfile, EventRate, GroupProfile, HeavyHitter,
-    HeavyHitters, LATENCY_BUCKETS_MS, Outcomes, Peak, Peaks, Precision, ProcessCoverage, ProcessProfile, Profile, Quantiles, Series, SeriesSkip, Window,
+    Concurrency, Coverage, DatabaseLoad, Demand, DemandMethod, DestinationProfile, Dispersion, EndpointProfile, EventRate, GroupProfile,
+    HeavyHitter, HeavyHitters, LATENCY_BUCKETS_MS, Outcomes, Peak, Peaks, Precision, ProcessCoverage, ProcessProfile, Profile, Quantiles,
+    Series, SeriesSkip, Window,
 };
 pub use parallel::{profile_logs, profile_trace};
 pub use process_cpu::{ProcessCpu, ProcessCpuError};

@@ -408,13 +408,14 @@ mod tests {
 
     #[test]
     fn renamed_counters_are_found_by_the_new_name_of_the_logged_process() {
-        let cpu = ProcessCpu::parse(b"1,matrix-Acme1.service,0\n2,matrix-Acme1.service,1\n1,postgres: acme,0\n2,postgres: acme,5\n").unwrap();
+        let cpu =
+            ProcessCpu::parse(b"1,matrix-Acme1.service,0\n2,matrix-Acme1.service,1\n1,postgres: acme,0\n2,postgres: acme,5\n").unwrap();
         let renamed = cpu.renamed(&["acme1"], |name| format!("p-{}", name.len()));
         assert_eq!(renamed.find("p-5").unwrap().seconds_between(0, 9_000_000), 1.0);
-        assert_eq!(renamed.counters().iter().map(|counter| (counter.name(), counter.software())).collect::<Vec<_>>(), [
-            ("p-5", Software::Synapse),
-            ("postgres", Software::Database)
-        ]);
+        assert_eq!(
+            renamed.counters().iter().map(|counter| (counter.name(), counter.software())).collect::<Vec<_>>(),
+            [("p-5", Software::Synapse), ("postgres", Software::Database)]
+        );
     }
 
     #[test]

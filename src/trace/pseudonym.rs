@@ -105,7 +105,7 @@ enum Kind {
     Label = b'l',
 }
 
-/// Clients, bots, bridges and servers in wide use, as their user agents begin (https://matrix.org/ecosystem/).
+/// Clients, bots, bridges and servers in wide use, as their user agents begin (<https://matrix.org/ecosystem/>).
 const AGENTS: [&str; 74] = [
     "AppleCoreMedia",
     "Beeper",

@@ -111,12 +111,17 @@ fn a_server_with_workers_hears_of_its_own_processes() {
 
 #[test]
 fn the_log_of_one_worker_or_of_the_main_process_alone_gives_no_verdict() {
-    for (name, missing) in [("synapse-worker.log", "a worker: the logs of the main process"), ("synapse-main.log", "this is the main process alone")] {
+    for (name, missing) in
+        [("synapse-worker.log", "a worker: the logs of the main process"), ("synapse-main.log", "this is the main process alone")]
+    {
         let run = Run::analyse(&[sample(name)]);
         let report = run.json();
         let verdict = report["verdict"].as_str().unwrap();
         assert!(verdict.starts_with("No verdict: ") && verdict.contains(missing), "{verdict}");
-        assert_eq!((&report["recommended"], &report["deployment"]["partial"], &report["candidates"]), (&Value::Null, &json!(true), &json!([])));
+        assert_eq!(
+            (&report["recommended"], &report["deployment"]["partial"], &report["candidates"]),
+            (&Value::Null, &json!(true), &json!([]))
+        );
         assert!(report["confidence"]["why"].as_str().unwrap().contains(missing));
         assert!(texts(&report["warnings"])[0].contains(missing));
         assert_eq!(run.status(), Some(3));
@@ -170,7 +175,11 @@ fn the_same_requests_in_two_formats_are_found_and_dedupe_counts_them_once() {
 fn two_machines_with_the_same_busy_targets_are_not_taken_for_copies() {
     let log = |offset: u32| {
         (0..2000u32).fold(String::new(), |mut log, number| {
-            log += &nginx(number / 2, if (number + offset).is_multiple_of(3) { "/_matrix/client/versions" } else { "/_matrix/client/v3/sync" }, "");
+            log += &nginx(
+                number / 2,
+                if (number + offset).is_multiple_of(3) { "/_matrix/client/versions" } else { "/_matrix/client/v3/sync" },
+                "",
+            );
             log
         })
     };
@@ -191,16 +200,21 @@ fn a_proxy_whose_clock_is_an_hour_behind_is_joined_and_told() {
     let offset = report["joined"]["clock_offset_us"].as_i64().unwrap();
     assert!((offset - 3_600_000_000).abs() < 2_000_000, "{offset}");
     let warnings = texts(&report["warnings"]);
-    assert!(warnings[0].starts_with("the proxy's clock is 1 h") && warnings[0].contains("behind Synapse's") && warnings[0].contains("--tz"), "{warnings:?}");
+    assert!(
+        warnings[0].starts_with("the proxy's clock is 1 h") && warnings[0].contains("behind Synapse's") && warnings[0].contains("--tz"),
+        "{warnings:?}"
+    );
 }
 
 #[test]
 fn a_log_in_a_folder_that_cannot_be_read_may_be_a_whole_process() {
     let folder = tempfile::tempdir().unwrap();
-    let log = |method: &str, target: &str| (0..300).fold(String::new(), |mut log, second| {
-        let _ = write!(log, "{}", synapse(second, method, target));
-        log
-    });
+    let log = |method: &str, target: &str| {
+        (0..300).fold(String::new(), |mut log, second| {
+            let _ = write!(log, "{}", synapse(second, method, target));
+            log
+        })
+    };
     std::fs::write(folder.path().join("homeserver.log"), log("POST", "/_matrix/client/v3/register")).unwrap();
     std::fs::write(folder.path().join("generic_worker1.log"), log("GET", &sync(1))).unwrap();
     // The head of a gzip file, and nothing after it.
@@ -216,5 +230,8 @@ fn a_log_in_a_folder_that_cannot_be_read_may_be_a_whole_process() {
     // A rotated file of a log that is there is a part of it.
     std::fs::rename(folder.path().join("generic_worker2.log.gz"), folder.path().join("generic_worker1.log.2.gz")).unwrap();
     let told = verdict(folder.path());
-    assert!(told.starts_with("Partial picture: 1 of 3 inputs is damaged or unreadable") && told.contains("Your 2 processes are enough"), "{told}");
+    assert!(
+        told.starts_with("Partial picture: 1 of 3 inputs is damaged or unreadable") && told.contains("Your 2 processes are enough"),
+        "{told}"
+    );
 }

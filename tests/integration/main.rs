@@ -24,15 +24,15 @@ mod limits;
 mod limits_of_a_deployment;
 mod merge;
 mod metrics;
-mod planted;
 mod plans;
+mod planted;
 mod proxy;
 mod readme;
 mod report;
+mod same_bytes;
+mod secrets;
 #[cfg(unix)]
 mod signals;
-mod secrets;
-mod same_bytes;
 mod simulate;
 mod sources;
 mod support;

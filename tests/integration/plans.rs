@@ -32,7 +32,8 @@ fn log() -> String {
     log
 }
 
-const EVENT: &str = "[[pool]]\nname = \"event\"\nendpoints = [\"event_sending\"]\nworkers = 2\nbalance = \"hash consistent\"\nkey = \"room\"\n";
+const EVENT: &str =
+    "[[pool]]\nname = \"event\"\nendpoints = [\"event_sending\"]\nworkers = 2\nbalance = \"hash consistent\"\nkey = \"room\"\n";
 
 /// A folder with the log and plans, by their names.
 fn folder(plans: &[(&str, &str)]) -> tempfile::TempDir {
@@ -46,7 +47,8 @@ fn folder(plans: &[(&str, &str)]) -> tempfile::TempDir {
 }
 
 fn simulate(folder: &Path, plans: &[&str]) -> (i32, String) {
-    let mut arguments = vec!["simulate", "homeserver.log", "--no-backtest", "--quiet", "--replications", "2", "--force", "--name", "simulated"];
+    let mut arguments =
+        vec!["simulate", "homeserver.log", "--no-backtest", "--quiet", "--replications", "2", "--force", "--name", "simulated"];
     let files: Vec<String> = plans.iter().map(|plan| format!("{plan}.toml")).collect();
     for file in &files {
         arguments.extend(["--plan", file]);
@@ -72,10 +74,10 @@ fn bridge_pool(selection: &str) -> String {
 #[test]
 fn plans_that_differ_only_in_duties_or_proxy_are_all_simulated() {
     let senders = |list: &str| format!("{EVENT}[duties]\nfederation_sender_instances = [{list}]\npusher_instances = [\"pusher1\"]\n");
-    let (one, three) = (senders("\"federation_sender1\""), senders("\"federation_sender1\", \"federation_sender2\", \"federation_sender3\""));
+    let (one, three) =
+        (senders("\"federation_sender1\""), senders("\"federation_sender1\", \"federation_sender2\", \"federation_sender3\""));
     let proxies = |proxy: &str| format!("[proxy]\n{proxy}\n{EVENT}");
-    let (nginx, four, haproxy) =
-        (proxies("kind = \"nginx\""), proxies("kind = \"nginx\"\nprocesses = 4"), proxies("kind = \"haproxy\""));
+    let (nginx, four, haproxy) = (proxies("kind = \"nginx\""), proxies("kind = \"nginx\"\nprocesses = 4"), proxies("kind = \"haproxy\""));
     let plans = [("d1", one.as_str()), ("d3", &three), ("nginx", &nginx), ("four", &four), ("haproxy", &haproxy), ("again", &nginx)];
     let folder = folder(&plans);
     let (_, stderr) = simulate(folder.path(), &plans.map(|(name, _)| name));
@@ -140,7 +142,8 @@ fn what_a_plan_cannot_do_is_said_in_the_same_words_everywhere_and_another_plan_i
         "pool \"sso\" gets no requests: a single sign-on must begin and end on one process, and the pool has 2 workers; write workers = 1",
     ];
     simulate(folder.path(), &["odd"]);
-    let replay = ["replay", "homeserver.log", "--target", "emulated", "--plan", "odd.toml", "--speed", "120", "--quiet", "--name", "replayed"];
+    let replay =
+        ["replay", "homeserver.log", "--target", "emulated", "--plan", "odd.toml", "--speed", "120", "--quiet", "--name", "replayed"];
     let (_, _, stderr) = run_in(folder.path(), &replay);
     assert!(folder.path().join("reports/replayed/report.json").is_file(), "{stderr}");
     let (_, configured, _) = run_in(folder.path(), &["configure", "odd.toml", "--out", "configured"]);
@@ -168,7 +171,8 @@ fn what_a_plan_cannot_do_is_said_in_the_same_words_everywhere_and_another_plan_i
 
 #[test]
 fn route_names_the_pool_of_a_request() {
-    let folder = folder(&[("b", &bridge_pool("endpoints = [\"event_sending\"]\nusers = [\"@_telegram_*\"]\naddresses = [\"127.0.0.0/8\"]"))]);
+    let folder =
+        folder(&[("b", &bridge_pool("endpoints = [\"event_sending\"]\nusers = [\"@_telegram_*\"]\naddresses = [\"127.0.0.0/8\"]"))]);
     let send = "PUT /_matrix/client/v3/rooms/!a:b/send/m.room.message/1";
     let bridge = format!("{send}?user_id=%40_telegram_1%3Ab");
     let route = |more: &[&str]| run_in(folder.path(), &[&["route", "--plan", "b.toml"][..], more].concat());

@@ -194,11 +194,11 @@ fn simulate_replay_and_compare(folder: &Path, outputs: &mut Outputs) {
     let few: String = log.lines().step_by(every.max(1)).map(|line| line.to_owned() + "\n").collect();
     fs::write(folder.join("few.log"), few).unwrap();
     outputs.run(folder, &[&["simulate", "few.log", "--name", "few", "--json"], &fast[..]].concat());
-    let replay = ["replay", "few.log", "--target", "emulated", "--plan", "generic:1", "--speed", "1000", "--allow-writes"];
+    let replay = ["replay", "few.log", "--target", "emulated", "--plan", "generic:2", "--speed", "1000", "--allow-writes"];
     for shard in ["0/2", "1/2"] {
         outputs.run(folder, &[&replay[..], &["--shard", shard, "--name", &format!("shard-{}", &shard[..1])]].concat());
     }
-    outputs.run(folder, &["replay", "few.log", "--target", "emulated", "--plan", "generic:1", "--dry-run"]);
+    outputs.run(folder, &["replay", "few.log", "--target", "emulated", "--plan", "generic:2", "--dry-run"]);
     outputs.run(folder, &["merge", "reports/shard-0", "reports/shard-1", "--name", "merged"]);
     outputs.run(folder, &["report", "reports/few", "reports/shard-0", "--name", "compared"]);
     outputs.run(folder, &["report", "reports/kept-0", "reports/flat-0", "--name", "compared-logs", "--json"]);
@@ -241,11 +241,11 @@ fn print_table(cells: &[Cell], through: &[(&Cell, String)], outputs: &Outputs) {
     for (cell, _) in through {
         rows.entry(cell.kind).or_default().1 += 1;
     }
-    println!("{:24} {:>8} {:>12}", "kind", "cells", "came through");
+    eprintln!("{:24} {:>8} {:>12}", "kind", "cells", "came through");
     for (kind, (cells, through)) in &rows {
-        println!("{kind:24} {cells:8} {through:12}");
+        eprintln!("{kind:24} {cells:8} {through:12}");
     }
-    println!("{:24} {:8} {:12}   in {} bytes of {} outputs", "all", cells.len(), through.len(), outputs.bytes(), outputs.len());
+    eprintln!("{:24} {:8} {:12}   in {} bytes of {} outputs", "all", cells.len(), through.len(), outputs.bytes(), outputs.len());
 }
 
 /// The first cells that came through, with the outputs, for a failed test's message.

@@ -211,7 +211,7 @@ fn names_of_plans_act_on_nothing() {
             // Lines of CSV end with both.
             let text = std::fs::read_to_string(&path).unwrap().replace("\r\n", "\n");
             let is_shown = path.extension().is_some_and(|kind| ["html", "md", "svg"].iter().any(|shown| kind == *shown));
-            assert!(!acts(&text) && !(is_shown && text.contains("<script>alert")), "{}", path.display());
+            assert!(!(acts(&text) || is_shown && text.contains("<script>alert")), "{}", path.display());
             checked += 1;
         }
     }

@@ -54,11 +54,8 @@ async fn provisioned(url: &str, secret: &str, names: &Names, rows: &[Request], f
     let mut manifest = Manifest::new(url, random);
     let survey = Survey::from_rows(names, rows.iter().copied());
     design(&mut manifest, &survey, names, &WorldConfig::default());
-    let config = ProvisionConfig {
-        path: folder.path().join("world.json"),
-        concurrency: 4,
-        accounts: AccountSource::Secret(secret.to_owned()),
-    };
+    let config =
+        ProvisionConfig { path: folder.path().join("world.json"), concurrency: 4, accounts: AccountSource::Secret(secret.to_owned()) };
     provision(&target(url).await, &mut manifest, &config, &|_| ()).await.unwrap();
     (manifest, config)
 }

@@ -27,7 +27,7 @@ enum Decision {
 use Decision::{LikeLogs, Reclassifies, Refused, Unrelated, Works};
 
 /// By the option's long name; the empty name is that of the inputs.
-const DECISIONS: [(&str, Decision); 26] = [
+const DECISIONS: [(&str, Decision); 27] = [
     ("", Unrelated),
     ("format", Refused(&["--format", "nginx-combined"])),
     ("log-format", Refused(&["--log-format", "$remote_addr [$time_local] \"$request\" $status"])),
@@ -43,6 +43,7 @@ const DECISIONS: [(&str, Decision); 26] = [
     ("table", Reclassifies(&["--table", "own.map"])),
     ("sliding-sync-to-sync", Reclassifies(&["--sliding-sync-to-sync"])),
     ("process-cpu", LikeLogs(&["--process-cpu", "cpu.csv"])),
+    ("connections", LikeLogs(&["--connections", "8"])),
     ("anonymise", Works(names_are_replaced)),
     ("anonymise-key", LikeLogs(&["--anonymise-key", "key"])),
     ("no-trace", Works(no_trace_is_written)),

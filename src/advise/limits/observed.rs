@@ -18,7 +18,8 @@ pub(in super::super) fn observed(
     rest: Interval,
     objective: &Objective,
 ) -> Vec<Limit> {
-    let at_peak = |name: &str| own.and_then(|own| own.processes.iter().find(|process| process.process.name == name)).map(|process| process.busy);
+    let at_peak =
+        |name: &str| own.and_then(|own| own.processes.iter().find(|process| process.process.name == name)).map(|process| process.busy);
     let mut limits = Vec::new();
     for process in &profile.processes {
         let kind = LimitKind::of_process(&process.name, false);

@@ -3,8 +3,8 @@ use proptest::prelude::{Strategy, prop, prop_assert, proptest};
 use super::*;
 use crate::fixture::ProfileFixture;
 use crate::model::Decision;
-use wsim_profile::{DeployedRole, WarningEffect};
 use wsim_plan::{Preset, PresetConfig};
+use wsim_profile::{DeployedRole, WarningEffect};
 
 fn preset(name: &str, n: u32) -> CheckedPlan {
     Preset::find(name).unwrap().plan(n, &PresetConfig::default()).unwrap()
@@ -184,7 +184,9 @@ fn logs_of_a_server_with_workers_say_so() {
     );
     assert_eq!(enough.verdict.decision, Decision::KeepDeployment);
     assert!(
-        enough.verdict.text.starts_with("Your 2 processes are enough: at the peak (five minutes from 2026-11-20 16:57 UTC) the busiest, main, is 12 % busy (11–15 %)."),
+        enough.verdict.text.starts_with(
+            "Your 2 processes are enough: at the peak (five minutes from 2026-11-20 16:57 UTC) the busiest, main, is 12 % busy (11–15 %)."
+        ),
         "{}",
         enough.verdict.text
     );
@@ -192,7 +194,11 @@ fn logs_of_a_server_with_workers_say_so() {
 
     let short = advice(&deployed(0.9));
     assert_eq!(short.verdict.decision, Decision::ChangeDeployment);
-    assert!(short.verdict.text.contains("Add 1 worker like generic_worker1: evenly loaded, each of the 2 would be 47 % busy"), "{}", short.verdict.text);
+    assert!(
+        short.verdict.text.contains("Add 1 worker like generic_worker1: evenly loaded, each of the 2 would be 47 % busy"),
+        "{}",
+        short.verdict.text
+    );
     assert!(short.verdict.text.contains("Every further process costs"), "{}", short.verdict.text);
 }
 
@@ -200,7 +206,11 @@ fn logs_of_a_server_with_workers_say_so() {
 fn a_part_of_the_deployment_is_told_first_and_too_small_a_part_gives_no_verdict() {
     let logs = |effect| ProfileFixture::new().class("sync", 0.1, 10).warn(effect, "the main process's log is missing").build();
     let partial = advice(&logs(WarningEffect::Partial));
-    assert!(partial.verdict.text.starts_with("Partial picture: the main process's log is missing. The main process is"), "{}", partial.verdict.text);
+    assert!(
+        partial.verdict.text.starts_with("Partial picture: the main process's log is missing. The main process is"),
+        "{}",
+        partial.verdict.text
+    );
     let none = advice(&logs(WarningEffect::NoVerdict));
     assert!(none.verdict.text.starts_with("No verdict: the main process's log is missing. Give the logs of all"), "{}", none.verdict.text);
     assert_eq!((none.verdict.decision, none.recommended, none.candidates.len()), (Decision::Unknown, None, 0));
@@ -209,7 +219,9 @@ fn a_part_of_the_deployment_is_told_first_and_too_small_a_part_gives_no_verdict(
 
 #[test]
 fn shares_of_a_few_requests_and_of_a_small_load_are_not_told() {
-    let reasons = |per_second: u64, cores: f64| advice(&ProfileFixture::new().main_only("sliding_sync", cores, per_second).room("!r:x", 0.9).build()).reasons;
+    let reasons = |per_second: u64, cores: f64| {
+        advice(&ProfileFixture::new().main_only("sliding_sync", cores, per_second).room("!r:x", 0.9).build()).reasons
+    };
     let told = |reasons: &[String], what: &str| reasons.iter().any(|reason| reason.contains(what));
     assert!(told(&reasons(1, 0.5), "Where the CPU goes") && told(&reasons(1, 0.5), "The room") && told(&reasons(1, 0.5), "Sliding sync"));
     assert!(!told(&reasons(0, 0.5), "Where the CPU goes"));

@@ -78,13 +78,26 @@ pub fn sweep(
     if !listener.is_cancelled() {
         check(&prepared, input, config)?;
     }
-    let screen = ScreenConfig { objective: config.objective.clone(), plans: config.plans.clone(), costs: Some(prepared.unlogged.clone()), ..ScreenConfig::default() };
+    let screen = ScreenConfig {
+        objective: config.objective.clone(),
+        plans: config.plans.clone(),
+        costs: Some(prepared.unlogged.clone()),
+        ..ScreenConfig::default()
+    };
     let named = remarks::named(&trials);
     let are_standard = trials.iter().all(|trial| !trial.named);
     let (trials, overloaded) = candidates::screen_trials(trials, input.profile, &screen, candidates_max(&prepared, config));
     discarded.extend(overloaded);
     let law = screen.law(input.profile);
-    let mut state = SweepState { burst: ConnectionPool::new(input.profile, Some(input.prepare.connections)).burst, input, config, prepared: &prepared, candidates: Vec::new(), warm_up: Span::ZERO, partial: false };
+    let mut state = SweepState {
+        burst: ConnectionPool::new(input.profile, Some(input.prepare.connections)).burst,
+        input,
+        config,
+        prepared: &prepared,
+        candidates: Vec::new(),
+        warm_up: Span::ZERO,
+        partial: false,
+    };
     for trial in trials {
         match state::deploy(&trial.plan, input, &prepared, config.growth) {
             Ok(deployment) => {

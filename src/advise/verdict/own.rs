@@ -36,7 +36,7 @@ pub(super) fn own_deployment(findings: &Findings<'_>, own: &OwnDeployment<'_>, r
     } else {
         String::new()
     };
-    let spares: Vec<String> = own.spares(&findings.law, limit).iter().map(spare_sentence).collect();
+    let spares: Vec<String> = own.spares(findings.law, limit).iter().map(spare_sentence).collect();
     let text = format!(
         "{yours} are enough{doubt}: {at_peak} {busy}.{}{}{}",
         growth(findings, own),

@@ -2,7 +2,9 @@
 
 use super::model::AnalysisReport;
 use crate::shared::run_facts::{NextStep, RunFacts};
-use wsim_advise::{Advice, Confidence, ConfidenceLevel, Decision, Limit, LimitKind, Meets, Objective, PlanSummary, ProcessRole, ProcessSummary, Verdict};
+use wsim_advise::{
+    Advice, Confidence, ConfidenceLevel, Decision, Limit, LimitKind, Meets, Objective, PlanSummary, ProcessRole, ProcessSummary, Verdict,
+};
 use wsim_plan::{Plan, Pool, Proxy, ProxyKind, Selector, Writers};
 use wsim_profile::{
     Concurrency, Coverage, Demand, DemandMethod, DestinationProfile, Dispersion, EndpointProfile, EventRate, GroupProfile, HeavyHitter,
@@ -284,7 +286,12 @@ fn profile() -> Profile {
         coverage: Coverage {
             factor: Interval::new(1.45, 1.2, 1.9),
             measured: false,
-            processes: vec![ProcessCoverage { name: "main".to_owned(), seconds: 604_800.0, process_cpu_seconds: 151_000.0, logged_cpu_seconds: 104_000.0 }],
+            processes: vec![ProcessCoverage {
+                name: "main".to_owned(),
+                seconds: 604_800.0,
+                process_cpu_seconds: 151_000.0,
+                logged_cpu_seconds: 104_000.0,
+            }],
             note: "assumed: no process CPU was given; --process-cpu measures yours".to_owned(),
         },
         events_per_second: EventRate { mean: 0.61, peak: 3.4 },

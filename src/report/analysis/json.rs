@@ -11,8 +11,8 @@ use crate::shared::run_facts::NextStep;
 use wsim_advise::{Confidence, Limit, Meets, PlanSummary, ProcessSummary};
 use wsim_plan::Plan;
 use wsim_profile::{
-    Concurrency, Coverage, Demand, DeployedProcess, DestinationProfile, Dispersion, EndpointProfile, EventRate, GroupProfile, HeavyHitters, Peak,
-    ProcessProfile, Series,
+    Concurrency, Coverage, Demand, DeployedProcess, DestinationProfile, Dispersion, EndpointProfile, EventRate, GroupProfile, HeavyHitters,
+    Peak, ProcessProfile, Series,
 };
 use wsim_stats::Interval;
 use wsim_trace::ingest::MalformedExample;

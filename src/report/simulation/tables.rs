@@ -116,7 +116,8 @@ pub(super) fn processes(plan: &PlanSummary) -> Table {
 /// The plan under growth and under other assumptions.
 pub(super) fn stress(sweep: &Sweep) -> Table {
     let row = |case: &StressCase| {
-        let figures = [Cell::text(&case.name), Cell::text(&case.busiest), Cell::busy(case.busy), case.p95_ms.map_or_else(not_stable, Cell::range)];
+        let figures =
+            [Cell::text(&case.name), Cell::text(&case.busiest), Cell::busy(case.busy), case.p95_ms.map_or_else(not_stable, Cell::range)];
         figures.into_iter().chain(result_cells(case.meets, &case.reason)).collect()
     };
     let [process, busy] = busiest_columns();

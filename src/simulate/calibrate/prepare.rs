@@ -197,7 +197,8 @@ impl PreparedWorkload {
         let several = topology.processes.len() > 1;
         let persisters = if topology.persisters.is_empty() { vec![0] } else { topology.persisters.clone() };
         for (number, process) in topology.processes.iter_mut().enumerate() {
-            let share = if persisters.iter().any(|persister| usize::from(*persister) == number) { 1.0 / persisters.len() as f64 } else { 0.0 };
+            let share =
+                if persisters.iter().any(|persister| usize::from(*persister) == number) { 1.0 / persisters.len() as f64 } else { 0.0 };
             let replicated = if several { replication * (1.0 - share) } else { 0.0 };
             let before = process.background.rate * process.background.slice.seconds();
             process.background = Background::from_utilisation(before + growth * (persist * share + replicated));

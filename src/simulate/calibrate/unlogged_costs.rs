@@ -8,7 +8,7 @@
 //!                    + idle + own background work
 //! ```
 //!
-//! With process CPU the costs are fitted ([`cpu_fit`](super::cpu_fit)), from a trace or from a profile alone; without it they are priors.
+//! With process CPU the costs are fitted ([`cpu_fit`]), from a trace or from a profile alone; without it they are priors.
 //! A prior is a cost per second, request or event, so it holds for any load.
 
 use std::collections::BTreeMap;

@@ -48,7 +48,14 @@ impl Topology {
     pub fn one_pool(processes: usize) -> Self {
         let numbers: Vec<u16> = (0..).take(processes.clamp(1, PROCESSES_MAX)).collect();
         let processes = numbers.iter().map(|n| ProcessSpec::idle(&format!("worker{}", n + 1))).collect();
-        Self { processes, pools: vec![numbers], routes: Vec::new(), record_routes: Arc::default(), persisters: Vec::new(), local_shares: Vec::new() }
+        Self {
+            processes,
+            pools: vec![numbers],
+            routes: Vec::new(),
+            record_routes: Arc::default(),
+            persisters: Vec::new(),
+            local_shares: Vec::new(),
+        }
     }
 
     /// The pool of a record, by its index in the workload.

@@ -141,7 +141,8 @@ impl<'c> Identifier<'c> {
         let timeout_ms = if traits.polls { timeout_ms(&query) } else { 0 };
         let flags = flags_of(record, &query, traits, timeout_ms > 0, file) | if query_text.is_empty() { 0 } else { flag::QUERY };
         let foreign = flags & flag::PROXY != 0
-            && (self.foreign.get(usize::from(endpoint.0)).copied().unwrap_or(false) || (file.upstreams_logged && record.upstream.is_none()));
+            && (self.foreign.get(usize::from(endpoint.0)).copied().unwrap_or(false)
+                || (file.upstreams_logged && record.upstream.is_none()));
         let flags = if foreign { flags | flag::FOREIGN } else { flags };
         let agent = record.agent.as_deref().map_or(NameId::NONE, |agent| names.intern(family(agent)));
         let (user, peer) = self.user_and_peer(record, &query, traits.federation, agent, names);
@@ -412,7 +413,11 @@ fn family(agent: &[u8]) -> &[u8] {
     }
     let end = agent.iter().position(|byte| matches!(byte, b'/' | b'(' | b';')).unwrap_or(agent.len());
     // To the end of a word: half a token does not look like one.
-    let end = if end <= FAMILY_MAX { end } else { FAMILY_MAX + agent[FAMILY_MAX..end].iter().take(WORD_MAX).take_while(|byte| **byte != b' ').count() };
+    let end = if end <= FAMILY_MAX {
+        end
+    } else {
+        FAMILY_MAX + agent[FAMILY_MAX..end].iter().take(WORD_MAX).take_while(|byte| **byte != b' ').count()
+    };
     let name = agent[..end].trim_ascii();
     if name == b"Mozilla" && memchr::memmem::find(agent, b"Element").is_some() { b"Element (desktop or browser)" } else { name }
 }

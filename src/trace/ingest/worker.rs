@@ -132,5 +132,16 @@ pub(super) fn run_observers<O: Observer>(
         }
     }
     count_doubled_hours(&mut tallies);
-    Ok((Outcome { tallies, trace: None, user_keys, server_names: ServerNames::default(), other_names: OtherNames::default(), same_requests: Vec::new(), partial }, observers))
+    Ok((
+        Outcome {
+            tallies,
+            trace: None,
+            user_keys,
+            server_names: ServerNames::default(),
+            other_names: OtherNames::default(),
+            same_requests: Vec::new(),
+            partial,
+        },
+        observers,
+    ))
 }

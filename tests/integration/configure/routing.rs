@@ -90,7 +90,8 @@ workers = 1
         let running = start(proxy, &configuration);
         let mut client = Client::new(running.port);
         for (method, target, expected) in cases {
-            let response = client.send(&Request { method, target: target.to_owned(), authorization: String::new(), agent: String::new(), source: 2 });
+            let response =
+                client.send(&Request { method, target: target.to_owned(), authorization: String::new(), agent: String::new(), source: 2 });
             let address = match expected {
                 "main" => &configuration.cluster.main,
                 pool => configuration.cluster.worker(&format!("{pool}1")).unwrap().clients.as_ref().unwrap(),
@@ -182,7 +183,13 @@ impl Comparison {
             }
         }
         for path in ["/_synapse/replication/send_event/x", "/_synapse/metrics", "/", "/wp-login.php", "/_matrixx/client/versions"] {
-            let response = client.send(&Request { method: Method::Get, target: path.to_owned(), authorization: String::new(), agent: String::new(), source: 2 });
+            let response = client.send(&Request {
+                method: Method::Get,
+                target: path.to_owned(),
+                authorization: String::new(),
+                agent: String::new(),
+                source: 2,
+            });
             if (response.status, &response.server) != (404, &None) {
                 wrong.push(format!("{path}: {} {:?}, expected 404 from the proxy itself", response.status, response.server));
             }
