@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::config::ScreenConfig;
 use super::law::Law;
 use super::limits::Limit;
+use super::limits::headroom;
 use super::load::endpoint_facts;
 use super::model::{PlanSummary, ProcessSummary};
 use super::own::OwnDeployment;
@@ -104,19 +105,6 @@ impl<'a> Findings<'a> {
     }
 }
 
-/// How many times the load may grow, everything in proportion, until a process with this busy share reaches `limit`.
-/// `rest` is the part that does not grow. Infinite for a process that does nothing else; 0 if its rest alone is too much.
-fn headroom(busy: f64, rest: f64, limit: f64) -> f64 {
-    let (available, used) = (limit - rest, busy - rest);
-    if available <= 0.0 {
-        0.0
-    } else if used <= 0.0 {
-        f64::INFINITY
-    } else {
-        available / used
-    }
-}
-
 /// Whether the logs come from a server with workers: several processes, or requests between them.
 pub(super) fn has_workers(profile: &Profile) -> bool {
     profile.deployment.has_workers() || profile.internal_requests > 0
@@ -124,15 +112,3 @@ pub(super) fn has_workers(profile: &Profile) -> bool {
 
 /// Share of the CPU from which a group is worth naming.
 pub(super) const SIGNIFICANT_SHARE: f64 = 0.05;
-
-#[cfg(test)]
-mod tests {
-    use super::headroom;
-
-    #[test]
-    fn only_what_grows_uses_up_the_headroom() {
-        assert!((headroom(0.14, 0.02, 0.7) - 0.68 / 0.12).abs() < 1e-12);
-        assert_eq!(headroom(0.02, 0.02, 0.7), f64::INFINITY);
-        assert_eq!(headroom(0.9, 0.8, 0.7), 0.0);
-    }
-}

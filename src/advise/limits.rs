@@ -213,7 +213,7 @@ fn tightest(mut limits: Vec<Limit>) -> Vec<Limit> {
 
 /// How many times the load may grow, everything in proportion, until a process with this busy share reaches `below`.
 /// `idle` is the part that does not grow. Infinite for a process that does nothing else; 0 if its idle part alone is too much.
-fn headroom(busy: f64, idle: f64, below: f64) -> f64 {
+pub(super) fn headroom(busy: f64, idle: f64, below: f64) -> f64 {
     let (available, used) = (below - idle, busy - idle);
     if available <= 0.0 {
         0.0

@@ -1,6 +1,7 @@
 //! The verdict about a deployment that has workers already: whether it is enough, what it could do without, what must change.
 
 use super::super::findings::Findings;
+use super::super::limits;
 use super::super::model::{Decision, Meets, PlanSummary};
 use super::super::own::{OwnDeployment, OwnProcess, Spare};
 use super::super::words;
@@ -67,10 +68,7 @@ fn one_process(findings: &Findings<'_>, recommended: Option<&PlanSummary>) -> St
 /// ` The load can grow 3.1× before main passes 70 %.`
 fn growth(findings: &Findings<'_>, own: &OwnDeployment<'_>) -> String {
     let limit = findings.config.objective.busy;
-    let headroom = |process: &OwnProcess<'_>| {
-        let (left, used) = (limit - process.idle.value, process.busy.value - process.idle.value);
-        if used > 0.0 { left / used } else { f64::INFINITY }
-    };
+    let headroom = |process: &OwnProcess<'_>| limits::headroom(process.busy.value, process.idle.value, limit);
     let first = own.processes.iter().min_by(|a, b| headroom(a).total_cmp(&headroom(b)));
     let Some((process, factor)) = first.map(|process| (process, headroom(process))).filter(|(_, factor)| factor.is_finite()) else {
         return String::new();
