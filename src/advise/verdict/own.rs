@@ -20,7 +20,7 @@ pub(super) fn own_deployment(findings: &Findings<'_>, own: &OwnDeployment<'_>, r
         prose::percent(busiest.busy.value),
         prose::percent_spread(busiest.busy)
     );
-    let reached = findings.limits.iter().find(|reached| reached.is_reached() && reached.kind != super::super::limits::LimitKind::Cpu);
+    let reached = findings.limits.iter().find(|reached| reached.is_reached() && reached.kind != limits::LimitKind::Cpu);
     if let Some(reached) = reached {
         let help = findings.levers.first().map_or_else(String::new, |lever| format!(" What helps: {lever}."));
         return (Decision::ChangeDeployment, format!("{yours} are not enough: {reached}. By CPU, {busy} {at_peak}.{help}"));
