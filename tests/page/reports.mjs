@@ -34,7 +34,9 @@ export function make(folder) {
   run('analysis-proxy', ['analyse', join(SAMPLES, 'nginx-rich.log')]);
   run('simulation', ['simulate', join(SAMPLES, 'one-worker'), ...quick]);
   run('replay', ['replay', join(SAMPLES, 'one-worker'), ...emulated, '--from', '2026-11-20T17:34:20Z', '--to', '2026-11-20T17:34:28Z']);
-  run('comparison', ['report', join(out, 'simulation'), join(out, 'replay')]);
+  // A prediction is compared with a replay of the same plan only.
+  run('prediction', ['simulate', join(SAMPLES, 'one-worker'), '--plan', 'generic:2', ...quick]);
+  run('comparison', ['report', join(out, 'prediction'), join(out, 'replay')]);
 
   const logs = join(folder, 'hostile');
   mkdirSync(logs);
