@@ -180,8 +180,11 @@ fn console<'a>(head: &'a [u8], values: &mut Values<'a>) {
     }
 }
 
-/// The text from the start of the first word to the end of the second.
+/// The text from the start of the first word to the end of the second; the second where there is no first.
 fn span<'a>(head: &'a [u8], [first, second]: [&'a [u8]; 2]) -> &'a [u8] {
+    if first.is_empty() {
+        return second;
+    }
     let start = first.as_ptr().addr() - head.as_ptr().addr();
     let end = second.as_ptr().addr() + second.len() - head.as_ptr().addr();
     head.get(start..end).unwrap_or_default()
@@ -286,6 +289,13 @@ mod tests {
 
     fn stamp_of(line: &str) -> Option<(i64, u32)> {
         request(&mut parser(), line).stamp.map(|stamp| (stamp.micros, stamp.resolution_us))
+    }
+
+    #[test]
+    fn a_time_of_day_without_a_day_is_no_time() {
+        assert_eq!(span(b"12:00:00 INFO", [b"", b"12:00:00"]), b"12:00:00");
+        let line = LINE.find('{').map(|at| format!("12:00:00 INFO http.log.access {}", &LINE[at..])).unwrap();
+        let _ = tally(&mut parser(), line.as_bytes());
     }
 
     #[test]
