@@ -295,7 +295,8 @@ mod tests {
     fn a_time_of_day_without_a_day_is_no_time() {
         assert_eq!(span(b"12:00:00 INFO", [b"", b"12:00:00"]), b"12:00:00");
         let line = LINE.find('{').map(|at| format!("12:00:00 INFO http.log.access {}", &LINE[at..])).unwrap();
-        let _ = tally(&mut parser(), line.as_bytes());
+        let (requests, others, malformed) = tally(&mut parser(), line.as_bytes());
+        assert_eq!(requests + others + malformed, 1);
     }
 
     #[test]
