@@ -7,7 +7,7 @@ use std::io::{Read, Seek, SeekFrom};
 
 use polars_error::{PolarsResult, polars_err};
 
-use super::thrift;
+use super::{footer_types, thrift};
 
 /// Checks that every list and text of the footer lies in the footer, and that there are not too many columns.
 ///
@@ -37,12 +37,12 @@ pub(super) fn check<R: Read + Seek>(input: &mut R) -> PolarsResult<()> {
     let mut footer = vec![0; usize::try_from(length).unwrap_or(0)];
     input.read_exact(&mut footer)?;
     let mut columns = 0;
-    let walked = thrift::walk(&footer, &mut |found| {
+    let walked = thrift::walk(&footer, footer_types::FILE, &mut |found| {
         if (found.field, found.inner) == (COLUMNS_FIELD, 0) {
             columns = found.value;
         }
     });
-    walked.ok_or_else(|| damaged("its footer claims more than there is"))?;
+    walked.ok_or_else(|| damaged("its footer claims more than there is, or a field has another type than Parquet's"))?;
     if columns > COLUMNS_MAX {
         return Err(polars_err!(ComputeError: "it has {columns} columns, and at most {COLUMNS_MAX} are read"));
     }
@@ -71,8 +71,8 @@ mod tests {
 
     #[test]
     fn a_list_that_is_longer_than_the_footer_is_refused() {
-        assert_eq!(reason(&[0x19, 0x2c, 0, 0, 0]), "");
-        assert!(reason(&[0x19, 0xfc, 0xff, 0xff, 0xff, 0xff, 0x07, 0]).contains("claims more than there is"));
+        assert_eq!(reason(&[0x29, 0x2c, 0, 0, 0]), "");
+        assert!(reason(&[0x29, 0xfc, 0xff, 0xff, 0xff, 0xff, 0x07, 0]).contains("claims more than there is"));
     }
 
     #[test]

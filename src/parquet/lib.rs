@@ -10,6 +10,7 @@ mod any_request;
 mod caught;
 mod columns;
 mod footer;
+mod footer_types;
 mod pages;
 pub mod table_file;
 pub mod table_reader;

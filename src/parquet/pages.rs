@@ -16,7 +16,7 @@ pub(super) fn check(column: &[u8], rows: usize) -> PolarsResult<()> {
     let (mut size, mut values, mut rest) = (0_i64, 0_i64, column);
     while values < rows && !rest.is_empty() {
         let mut page = PageClaims::default();
-        rest = thrift::walk(rest, &mut |found| page.take(found)).ok_or_else(damaged)?;
+        rest = thrift::walk(rest, &[], &mut |found| page.take(found)).ok_or_else(damaged)?;
         if page.size < 0 || page.values < 0 || page.dictionary < 0 {
             return Err(damaged());
         }
