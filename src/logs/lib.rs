@@ -33,6 +33,15 @@ pub trait Parser: Send {
     /// Reads one line, given without its line terminator (`\n` or `\r\n`). Any bytes; never panics.
     fn parse<'a>(&'a mut self, line: &'a [u8]) -> Line<'a>;
 
+    /// Looks at lines of the file before they are read, for what a single line does not show, such as the unit of a duration. The
+    /// lines are as [`Self::parse`] gets them.
+    fn study(&mut self, _sample: &[&[u8]]) {}
+
+    /// How values were read that could have been read otherwise, for reports: `duration in milliseconds`. Keys only, never values.
+    fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// An independent parser of the same format, for another thread.
     fn fork(&self) -> Box<dyn Parser>;
 }
