@@ -24,6 +24,21 @@ def moved(text, base_port):
     return re.sub(r"127\.0\.0\.1:(\d+)", move, text)
 
 
+def with_cpu_limit(text, cores):
+    """The plan with a CPU limit for the workers of every pool."""
+    return text.replace("[[pool]]\n", f"[[pool]]\ncpu = {cores:g}\n")
+
+
+def with_period(text, period):
+    """The plan with the period of CPU limits, in ms, in a line after each limit."""
+    return re.sub(r"^(cpu = .*)$", rf"\1\ncpu_period = {period:g}", text, flags=re.MULTILINE)
+
+
+def without_period(text):
+    """The plan without the lines of `with_period`, for a wsim that does not know them."""
+    return re.sub(r"^cpu_period = .*\n", "", text, flags=re.MULTILINE)
+
+
 class Plan:
     """A parsed plan."""
 

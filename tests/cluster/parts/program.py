@@ -35,6 +35,19 @@ def start(name, kind, command, log, *, port=None, cwd=None, stdout=None):
     return process
 
 
+def cores(text):
+    """The processors of a list like `0,2-3`."""
+    found = set()
+    for part in text.split(","):
+        first, dash, last = part.partition("-")
+        if not first.isdigit() or dash and not last.isdigit():
+            raise Problem(f"{text} is no list of cores; write 1, 0,2 or 2-3")
+        found.update(range(int(first), int(last or first) + 1))
+    if not found <= set(range(os.cpu_count())):
+        raise Problem(f"this machine has the cores 0 to {os.cpu_count() - 1}, not all of {text}")
+    return found
+
+
 def started(pid):
     """The start time of the process in ticks since boot; None if there is no such process or only a zombie."""
     fields = _stat(pid)

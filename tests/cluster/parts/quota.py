@@ -71,6 +71,29 @@ def remove(applied):
                 time.sleep(0.05)
 
 
+def lift(applied):
+    """Suspends the limits of control groups until `restore`. Limits by signals cannot be suspended."""
+    for version, group, _ in _groups(applied):
+        if version == 1:
+            (group / "cpu.cfs_quota_us").write_text("-1")
+        else:
+            (group / "cpu.max").write_text(f"max {applied['period_us']}")
+
+
+def restore(applied):
+    """Ends `lift`."""
+    for version, group, cores in _groups(applied):
+        _write_limit(version, group, cores, applied["period_us"])
+
+
+def _groups(applied):
+    """(version, folder, cores) of every control group."""
+    if not applied or not applied["method"].startswith("cgroup v"):
+        return []
+    version = int(applied["method"].removeprefix("cgroup v"))
+    return [(version, Path(folder), cores) for folder, cores in zip(applied["folders"], applied["limits"].values())]
+
+
 def throttled_seconds(applied):
     """worker's name -> seconds for which its control group has throttled it; empty if signals are used."""
     found = {}

@@ -113,10 +113,10 @@ def workers(folder, interpreter):
     return found
 
 
-def start_worker(folder, interpreter, worker, metrics=None):
-    """Starts a worker. Does not wait until it is ready."""
+def start_worker(folder, interpreter, worker, metrics=None, cores=None):
+    """Starts a worker, on the `cores` only if there are any. Does not wait until it is ready."""
     name, file, clients, anything = worker
-    process = _start(folder, interpreter, name, "synapse.app.generic_worker", [*_files(folder), file], clients or anything, metrics)
+    process = _start(folder, interpreter, name, "synapse.app.generic_worker", [*_files(folder), file], clients or anything, metrics, cores)
     process["health"] = clients is not None
     return process
 
@@ -128,7 +128,7 @@ def ready(process):
     return program.healthy(process) if process.get("health", True) else program.listens(process)
 
 
-def _start(folder, interpreter, name, module, files, port, metrics):
+def _start(folder, interpreter, name, module, files, port, metrics, cores=None):
     log = folder.conf / f"log-{name}.yaml"
     _write(log, _logging(folder.logs / f"synapse-{name}.log"))
     last = folder.conf / f"last-{name}.yaml"
@@ -139,7 +139,7 @@ def _start(folder, interpreter, name, module, files, port, metrics):
         existing = next((found[key] for found in reversed(_read(interpreter, files)) if key in found), [])
         own |= {"enable_metrics": True, key: [*existing, {"type": "metrics", "bind_addresses": ["127.0.0.1"], "port": metrics}]}
     _write(last, own)
-    command = [interpreter, "-m", module]
+    command = [*(["taskset", "-c", cores] if cores else []), interpreter, "-m", module]
     for file in [*files, last]:
         command += ["-c", file]
     process = program.start(name, "synapse", command, folder.logs / f"synapse-{name}.out", port=port, cwd=folder.path)
