@@ -101,7 +101,7 @@ def _rank_rows(ranks):
         yield [
             f"{row['load']:g}",
             " → ".join(row["plans"]),
-            " and ".join(str(number) for number in row["runs"]),
+            str(row["runs"]),
             f"{row['measured_ms']:+.1f} ms",
             f"±{row['noise_ms']:.1f} ms",
             f"{row['predicted_ms']:+.1f} ms",

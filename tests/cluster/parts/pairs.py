@@ -1,7 +1,8 @@
 """Which of two plans is faster, by how much, and whether the measurements can tell.
 
-Both plans got the same schedule, so their means are compared block by block: the difference of two blocks does not contain the noise of what arrived
-in them. With repetitions the spread of runs is known too; the larger of the two noises counts.
+Repetitions of the same number have the same schedule at every plan, so they are compared with each other, block by block: the difference of two blocks
+does not contain the noise of what arrived in them. What two runs of one plan on one schedule differ by is known from repetitions, once there are
+enough of them; the larger of the two noises counts.
 """
 
 import itertools
@@ -11,31 +12,37 @@ import statistics
 from .measured import LONG_POLLS
 
 BLOCK_SECONDS = 5
+# Fewer repetitions say too little about their spread.
+LEAST_FREEDOM = 4
 # Two-sided 95 % quantiles of Student's t by degrees of freedom.
 _T = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.20, 2.18, 2.16, 2.14, 2.13, 2.12, 2.11, 2.10, 2.09, 2.09)
 
 
 def ranking(cells, predictions):
-    """For every two plans at the same load: the difference of their mean latencies (long polls apart), measured with its 95 % interval and predicted."""
+    """For every two plans at the same load: the difference of their mean latencies (long polls apart), measured with its 95 % interval and predicted.
+
+    Only repetitions that both plans have are compared.
+    """
+    spread = _spread(cells)
     rows = []
     for load in sorted({load for _, load in cells}):
         plans = [plan for plan, other in cells if other == load and (plan, load) in predictions]
-        means = {plan: [run.mean_latency() for run in cells[plan, load]] for plan in plans}
-        spread = _spread(means.values())
         for a, b in itertools.combinations(plans, 2):
-            difference = statistics.mean(means[b]) - statistics.mean(means[a])
-            noises = [_noise_of_blocks(cells[a, load], cells[b, load])]
-            if spread is not None:
-                freedom, deviation = spread
-                noises.append(_t(freedom) * deviation * math.sqrt(1 / len(means[a]) + 1 / len(means[b])))
+            first, second = _common(cells[a, load], cells[b, load])
+            if not first:
+                continue
+            means = [statistics.mean(run.mean_latency() for run in runs) for runs in (first, second)]
+            difference = means[1] - means[0]
+            noises = [_noise_of_blocks(first, second), _noise_of_runs(spread, means, len(first))]
+            if noises == [None, None]:
+                continue
             noise = max(value for value in noises if value is not None)
-            first, second = mean_latency(predictions[a, load]), mean_latency(predictions[b, load])
-            expected = second["value"] - first["value"]
+            expected = mean_latency(predictions[b, load])["value"] - mean_latency(predictions[a, load])["value"]
             rows.append(
                 {
                     "load": load,
                     "plans": [a, b],
-                    "runs": [len(means[a]), len(means[b])],
+                    "runs": len(first),
                     "measured_ms": difference,
                     "noise_ms": noise,
                     "predicted_ms": expected,
@@ -69,39 +76,63 @@ def mean_latency(prediction):
     }
 
 
+def _common(first, second):
+    """The runs of both cells with the same repetition numbers, in the same order."""
+    by_number = [{run.facts["run"]: run for run in runs} for runs in (first, second)]
+    numbers = sorted(set(by_number[0]) & set(by_number[1]))
+    return [[runs[number] for number in numbers] for runs in by_number]
+
+
 def _noise_of_blocks(first, second):
-    """Half of the 95 % interval of the difference from blocks of the schedule that both plans' runs have."""
-    a, b = _by_block(first), _by_block(second)
-    common = sorted(set(a) & set(b))
-    if len(common) < 4:
+    """Half of the 95 % interval of the difference from blocks of the schedule that both runs of a repetition have."""
+    weights, differences, follows = [], [], []
+    for one, other in zip(first, second):
+        a, b = one.blocks(BLOCK_SECONDS), other.blocks(BLOCK_SECONDS)
+        for block in sorted(set(a) & set(b)):
+            follows.append(bool(weights) and block > sorted(set(a) & set(b))[0])
+            weights.append((a[block][0] + b[block][0]) / 2)
+            differences.append(b[block][1] / b[block][0] - a[block][1] / a[block][0])
+    if len(weights) < 4:
         return None
-    weights = [(a[block][0] + b[block][0]) / 2 for block in common]
-    differences = [b[block][1] / b[block][0] - a[block][1] / a[block][0] for block in common]
     total = sum(weights)
     mean = sum(weight * value for weight, value in zip(weights, differences)) / total
-    variance = sum((weight / total) ** 2 * (value - mean) ** 2 for weight, value in zip(weights, differences)) * len(common) / (len(common) - 1)
-    # Neighbouring blocks share a backlog: their differences are correlated, which widens the interval.
     errors = [value - mean for value in differences]
-    squares = sum(value * value for value in errors)
-    lag = max(0.0, sum(x * y for x, y in zip(errors, errors[1:])) / squares) if squares else 0.0
-    return _t(len(common) - 1) * math.sqrt(variance * (1 + 2 * min(lag, 0.8)))
+    variance = sum((weight / total * error) ** 2 for weight, error in zip(weights, errors)) * len(weights) / (len(weights) - 1)
+    # Neighbouring blocks share a backlog: their differences are correlated, which widens the interval.
+    squares = sum(error * error for error in errors)
+    lag = sum(x * y for x, y, next_to in zip(errors, errors[1:], follows[1:]) if next_to) / squares if squares else 0.0
+    return _t(len(weights) - 1) * math.sqrt(variance * (1 + 2 * min(max(lag, 0.0), 0.8)))
 
 
-def _by_block(runs):
-    """block -> (requests, sum of latencies) over repetitions; blocks that some run lacks are left out."""
-    blocks = [run.blocks(BLOCK_SECONDS) for run in runs]
-    common = set.intersection(*(set(block) for block in blocks))
-    return {number: (sum(block[number][0] for block in blocks), sum(block[number][1] for block in blocks)) for number in common}
+def _noise_of_runs(spread, means, repetitions):
+    """Half of the 95 % interval of the difference from the spread of repetitions; None if there are too few."""
+    freedom, deviation = spread
+    return _t(freedom) * deviation * math.hypot(*means) / math.sqrt(repetitions) if freedom >= LEAST_FREEDOM else None
 
 
-def _spread(samples):
-    """Degrees of freedom and standard deviation of a single run, pooled over plans; None without repetitions."""
-    samples = [values for values in samples if len(values) > 1]
-    freedom = sum(len(values) - 1 for values in samples)
-    if freedom == 0:
-        return None
-    squares = sum(sum((value - statistics.mean(values)) ** 2 for value in values) for values in samples)
-    return freedom, math.sqrt(squares / freedom)
+def _spread(cells):
+    """Degrees of freedom and standard deviation of the logarithm of a run's mean, without what its plan and its schedule explain."""
+    freedom, squares = 0, 0.0
+    for load in {load for _, load in cells}:
+        logs = {plan: {run.facts["run"]: math.log(run.mean_latency()) for run in runs} for (plan, other), runs in cells.items() if other == load and len(runs) > 1}
+        entries = [(plan, number, value) for plan, runs in logs.items() for number, value in runs.items()]
+        residuals, parameters = _additive(entries)
+        if len(entries) > parameters:
+            freedom += len(entries) - parameters
+            squares += sum(value * value for value in residuals)
+    return freedom, math.sqrt(squares / freedom) if freedom else 0.0
+
+
+def _additive(entries):
+    """Residuals of value = plan + schedule by alternating means, and the number of parameters that were fitted."""
+    plans, numbers = {plan for plan, _, _ in entries}, {number for _, number, _ in entries}
+    of_plan, of_number = dict.fromkeys(plans, 0.0), dict.fromkeys(numbers, 0.0)
+    for _ in range(50):
+        for plan in plans:
+            of_plan[plan] = statistics.mean(value - of_number[number] for name, number, value in entries if name == plan)
+        for number in numbers:
+            of_number[number] = statistics.mean(value - of_plan[plan] for plan, other, value in entries if other == number)
+    return [value - of_plan[plan] - of_number[number] for plan, number, value in entries], max(0, len(plans) + len(numbers) - 1)
 
 
 def _t(freedom):
