@@ -31,6 +31,7 @@ pub(super) fn assumptions(findings: &Findings<'_>) -> Vec<String> {
             }
         ),
         coverage(profile, law),
+        profile.deployment.cpu_sentence(),
         skew(profile),
         format!(
             "Every process of a plan with workers spends {} ms of CPU on replication per event ({} of a core here). {}",

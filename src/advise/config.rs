@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::law::Law;
+use super::limits::MachineLimits;
 use super::objective::Objective;
 use wsim_plan::PresetConfig;
 use wsim_profile::Profile;
@@ -17,13 +18,25 @@ pub struct ScreenConfig {
     pub costs: Option<UnloggedCosts>,
     /// Database connections of every process (`cp_max`); `None`: as many as the log makes plausible.
     pub connections: Option<u32>,
+    /// The machine that runs all processes and the database.
+    pub machine: MachineLimits,
+    /// The command that answers what the screen cannot: terms of the objective about response times.
+    pub simulate_command: String,
     /// What the standard plans share: Synapse release, sliding sync.
     pub plans: PresetConfig,
 }
 
 impl Default for ScreenConfig {
     fn default() -> Self {
-        Self { objective: Objective::default(), workers: 1..=8, costs: None, connections: None, plans: PresetConfig::default() }
+        Self {
+            objective: Objective::default(),
+            workers: 1..=8,
+            costs: None,
+            connections: None,
+            machine: MachineLimits::default(),
+            simulate_command: "wsim simulate".to_owned(),
+            plans: PresetConfig::default(),
+        }
     }
 }
 

@@ -61,7 +61,8 @@ impl<'a> Findings<'a> {
     pub(super) fn headroom<'c>(&self, candidate: &'c PlanSummary) -> Option<Headroom<'c>> {
         let workers = candidate.plan.workers();
         let of_process = |process: &'c ProcessSummary| {
-            let cpu = workers.iter().find(|worker| worker.name == process.name).map_or(1.0, |worker| worker.cpu);
+            let cpu =
+                workers.iter().find(|worker| worker.name == process.name).map_or(candidate.plan.cpu_of_main(), |worker| worker.cpu).cores;
             let factor = |busy: f64, rest: f64| headroom(busy, rest / cpu, self.config.objective.busy);
             Headroom {
                 factor: factor(process.peak.value, self.law.rest.value),
@@ -85,6 +86,12 @@ impl<'a> Findings<'a> {
         shares
     }
 
+    /// Whether a group has enough requests at the peak for a share of it to mean something.
+    pub(super) fn has_share(&self, group: &str) -> bool {
+        let all = self.profile.endpoints.iter().chain(&self.profile.between_processes);
+        all.filter(|endpoint| endpoint.group == group).map(|endpoint| endpoint.peak_requests).sum::<u64>() >= REQUESTS_FOR_SHARES
+    }
+
     /// The groups that a plan leaves on the main process, largest first.
     pub(super) fn groups_on_main(&self, plan: &CheckedPlan) -> Vec<(&'a str, f64)> {
         self.group_shares(|endpoint| plan.route(endpoint_facts(endpoint)) == Destination::Main)
@@ -100,7 +107,7 @@ impl<'a> Findings<'a> {
 
     /// Request CPU at the peak, cores, of the classes that `keep` admits.
     pub(super) fn peak_cores(&self, keep: impl Fn(&EndpointProfile) -> bool) -> f64 {
-        let kept = self.profile.endpoints.iter().filter(|endpoint| keep(endpoint));
+        let kept = self.profile.endpoints.iter().chain(&self.profile.between_processes).filter(|endpoint| keep(endpoint));
         kept.map(|endpoint| endpoint.peak_cpu_seconds.max(0.0)).sum::<f64>() / self.profile.peaks.five_minutes.window.seconds()
     }
 }
@@ -110,5 +117,9 @@ pub(super) fn has_workers(profile: &Profile) -> bool {
     profile.deployment.has_workers() || profile.internal_requests > 0
 }
 
+/// Shares of fewer requests say nothing.
+pub const REQUESTS_FOR_SHARES: u64 = 20;
+/// Load from which advice about it is worth a sentence, cores.
+pub(super) const ADVICE_CORES: f64 = 0.1;
 /// Share of the CPU from which a group is worth naming.
 pub(super) const SIGNIFICANT_SHARE: f64 = 0.05;

@@ -31,6 +31,8 @@ impl ProfileFixture {
             between_processes: Vec::new(),
             destinations: Vec::new(),
             processes: Vec::new(),
+            database: None,
+            memory: Vec::new(),
             deployment: Deployment::default(),
             peaks: Peaks { one_minute: peak, five_minutes: peak, busy_hour: peak, mean: peak },
             work_ms: None,
@@ -149,7 +151,9 @@ impl ProfileFixture {
             cpu_seconds: Some(peak_cores * 3000.0),
             process_cpu_seconds: None,
             peak_cores: Some(peak_cores),
+            own_peak: None,
             own_log: true,
+            cpu_limit: None,
         });
         self
     }

@@ -22,6 +22,7 @@ mod model;
 mod objective;
 mod own;
 mod reasons;
+mod response_times;
 mod screen;
 mod skew;
 pub mod sweep;
@@ -32,7 +33,10 @@ mod words;
 pub(crate) mod fixture;
 
 pub use config::ScreenConfig;
+pub use findings::REQUESTS_FOR_SHARES;
+pub use limits::MachineLimits;
 pub use limits::{Limit, LimitKind};
 pub use model::*;
 pub use objective::{LatencyTerm, Objective, ObjectiveError, Statistic};
+pub use response_times::EstimatedTerm;
 pub use screen::screen;

@@ -1,25 +1,31 @@
-//! What limits a deployment: CPU of a process, its database connections, a stream writer, a federation sender; and how far the load may
-//! grow until each is reached.
+//! What limits a deployment: CPU of a process or of the machine, database connections, the database itself, a stream writer, a federation
+//! sender, memory; and how far the load may grow until each is reached.
 //!
-//! A limit is reached where the objective is: at 70 % busy and 80 % of the connections unless it says otherwise. Memory and the
-//! database's own CPU are limits too, but no log shows them, so they are listed only where they are known.
+//! A limit is reached where the objective is: at 70 % busy and 80 % of the connections unless it says otherwise. What no log and no option tells
+//! (how many cores and how much memory there is, whether the database is near its own limit) is no limit here: it is left out, not guessed.
 
 mod connections;
 mod levers;
+mod machine;
 mod observed;
+mod writers;
 
 pub use connections::{ConnectionPool, pool_share};
 pub(super) use levers::{Pressure, levers};
+pub use machine::MachineLimits;
 pub(super) use observed::observed;
 
 use std::fmt;
 
 use serde::Serialize;
 
+use super::law::Law;
 use super::model::{PlanSummary, ProcessSummary};
 use super::objective::Objective;
 use wsim_plan::CheckedPlan;
+use wsim_profile::Profile;
 use wsim_stats::Interval;
+use wsim_text::prose::{amount, factor};
 
 /// One limit of a deployment.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -29,8 +35,12 @@ pub struct Limit {
     #[serde(rename = "where")]
     pub place: String,
     /// Factor by which the load may grow until the limit is reached; below 1: already exceeded. The low end is at the upper end of the
-    /// uncertainty of the estimate.
+    /// uncertainty of the estimate. At most [`HEADROOM_MAX`].
     pub headroom: Interval,
+    /// The load may grow by more than `headroom` says.
+    pub more: bool,
+    /// What is used of what there is, where that is not a busy share: `3.1 of 58 events a second`.
+    pub quantity: Option<String>,
 }
 
 /// What runs out.
@@ -57,8 +67,8 @@ impl LimitKind {
             Self::Cpu => "CPU",
             Self::Connections => "database connections",
             Self::Database => "database",
-            Self::StreamWriter => "CPU as a stream writer",
-            Self::FederationSender => "CPU as a federation sender",
+            Self::StreamWriter => "work as a stream writer",
+            Self::FederationSender => "work as a federation sender",
             Self::Memory => "memory",
         }
     }
@@ -74,18 +84,6 @@ impl LimitKind {
             Self::Memory => "memory",
         }
     }
-
-    /// The kind of limit that a process's CPU is, by its name and its place in a plan.
-    fn of_process(name: &str, is_writer: bool) -> Self {
-        let lower = name.to_ascii_lowercase();
-        if lower.contains("federation_sender") || lower.contains("federation-sender") {
-            Self::FederationSender
-        } else if is_writer {
-            Self::StreamWriter
-        } else {
-            Self::Cpu
-        }
-    }
 }
 
 impl Limit {
@@ -96,9 +94,29 @@ impl Limit {
         let value = headroom(share.value, idle.value, below);
         let low = headroom(share.high, idle.high, below);
         let high = headroom(share.low, idle.low, below);
-        // The growing part may be nothing at the low end of an estimate.
-        let finite = |factor: f64| factor.min(HEADROOM_MAX);
-        value.is_finite().then(|| Self { kind, place: place.to_owned(), headroom: Interval::new(finite(value), finite(low), finite(high)) })
+        value.is_finite().then(|| Self::new(kind, place, Interval { value, low: low.min(value), high: high.max(value) }))
+    }
+
+    /// With the headroom cut at [`HEADROOM_MAX`]: the growing part may be nothing at the low end of an estimate.
+    fn new(kind: LimitKind, place: &str, headroom: Interval) -> Self {
+        let cut = |factor: f64| factor.min(HEADROOM_MAX);
+        let Interval { value, low, high } = headroom;
+        let more = value > HEADROOM_MAX;
+        Self { kind, place: place.to_owned(), headroom: Interval::new(cut(value), cut(low), cut(high)), more, quantity: None }
+    }
+
+    /// With what is used now of what the limit allows: `now` of a unit, and as many times that as the load may grow.
+    fn counting(mut self, now: f64, unit: &str) -> Self {
+        if now > 0.0 && !self.more {
+            self.quantity = Some(format!("{} of {} {unit}", amount(now), amount(now * self.headroom.value)));
+        }
+        self
+    }
+
+    /// The headroom for a load that is already `growth` times the observed one.
+    fn after_growth(self, growth: f64) -> Self {
+        let Interval { value, low, high } = self.headroom.scaled(1.0 / growth.max(1e-9));
+        Self { headroom: Interval { value, low, high }, ..self }
     }
 
     /// Whether the load as it is has reached it, by the best estimate.
@@ -106,9 +124,22 @@ impl Limit {
         self.headroom.value <= 1.0
     }
 
+    /// Whether it is the CPU of a process, of which every verdict speaks anyway.
+    pub fn is_cpu_of_process(&self) -> bool {
+        self.kind == LimitKind::Cpu && self.place != MACHINE
+    }
+
+    /// Whether so little is left that a factor of growth would read `1`.
+    pub fn has_no_room(&self) -> bool {
+        factor(self.headroom.value) == "1"
+    }
+
     /// For a table: `database connections of main, 1.2×`.
     pub fn in_a_table(&self) -> String {
-        format!("{} of {}, {}", self.kind.words(), self.place, self.factor())
+        match self.kind {
+            LimitKind::Database | LimitKind::Memory => format!("{}, {}", self.kind.words(), self.factor()),
+            _ => format!("{} of {}, {}", self.kind.words(), self.place, self.factor()),
+        }
     }
 
     /// For a narrow table: `connections 1.2×`.
@@ -116,46 +147,92 @@ impl Limit {
         format!("{} {}", self.kind.brief(), self.factor())
     }
 
-    /// `1.2×`, `reached`.
+    /// `1.2×`, `over 50×`, `reached`, `no room`.
     fn factor(&self) -> String {
-        if self.is_reached() { "reached".to_owned() } else { format!("{}×", wsim_text::prose::factor(self.headroom.value)) }
+        match self {
+            _ if self.is_reached() => "reached".to_owned(),
+            _ if self.has_no_room() => "no room".to_owned(),
+            _ if self.more => format!("over {}×", factor(HEADROOM_MAX)),
+            _ => format!("{}×", factor(self.headroom.value)),
+        }
     }
 
     /// `the main process's database connections`.
     pub fn subject(&self) -> String {
-        let place = if self.place == MAIN { "the main process".to_owned() } else { self.place.clone() };
         match self.kind {
-            LimitKind::Database => format!("the database ({place})"),
-            _ => format!("{place}'s {}", self.kind.words()),
+            LimitKind::Database => "the database".to_owned(),
+            LimitKind::Memory => "the machine's memory".to_owned(),
+            _ if self.place == MAIN => format!("the main process's {}", self.kind.words()),
+            _ if self.place == MACHINE => format!("the machine's {}, the database's included", self.kind.words()),
+            _ => format!("{}'s {}", self.place, self.kind.words()),
         }
+    }
+
+    /// `are` where the subject is many things.
+    fn verb(&self) -> &'static str {
+        if self.kind == LimitKind::Connections { "are" } else { "is" }
     }
 }
 
 impl fmt::Display for Limit {
     /// `the main process's database connections at 1.2 times this load (0.9–1.5)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Interval { value, low, high } = self.headroom;
+        f.write_str(&self.subject())?;
+        let mut notes: Vec<String> = Vec::new();
         if self.is_reached() {
-            return write!(f, "{}, already reached", self.subject());
+            f.write_str(", already reached")?;
+        } else if self.has_no_room() {
+            f.write_str(", with no room to grow")?;
+        } else {
+            write!(f, " at {} this load", times(self.headroom.value))?;
+            notes.extend(range_of_times(self.headroom));
         }
-        let factor = wsim_text::prose::factor;
-        if factor(value) == "1" {
-            return write!(f, "{}, with no room to grow", self.subject());
-        }
-        write!(f, "{} at {} times this load", self.subject(), factor(value))?;
-        let (low, high) = (factor(low), factor(high));
-        if low == high { Ok(()) } else { write!(f, " ({low}–{high})") }
+        notes.extend(self.quantity.clone());
+        if notes.is_empty() { Ok(()) } else { write!(f, " ({})", notes.join("; ")) }
     }
 }
 
-/// The limits of a plan whose processes are known: the tightest of each kind, the first limit first. `persisting` is the
-/// CPU that persisting all events takes, cores.
-pub(super) fn of_plan(plan: &CheckedPlan, processes: &[ProcessSummary], objective: &Objective, persisting: Interval) -> Vec<Limit> {
-    let writers: Vec<&str> = plan.stream_writers.values().flat_map(|writers| writers.names().iter().map(String::as_str)).collect();
+/// `1.2 times`, `more than 50 times`.
+pub fn times(value: f64) -> String {
+    if value >= HEADROOM_MAX { format!("more than {} times", factor(HEADROOM_MAX)) } else { format!("{} times", factor(value)) }
+}
+
+/// `5.6×`, `more than 50×`.
+pub(super) fn multiple(value: f64) -> String {
+    if value >= HEADROOM_MAX { format!("more than {}×", factor(HEADROOM_MAX)) } else { format!("{}×", factor(value)) }
+}
+
+/// The ends of a headroom: `0.9–1.5`, `12 to more than 50`; `None` where both read alike.
+pub(super) fn range_of_times(headroom: Interval) -> Option<String> {
+    let (low, high) = (factor(headroom.low), factor(headroom.high));
+    if low == high {
+        None
+    } else if headroom.high >= HEADROOM_MAX {
+        Some(format!("{low} to more than {}", factor(HEADROOM_MAX)))
+    } else {
+        Some(format!("{low}–{high}"))
+    }
+}
+
+/// What the limits of a plan are worked out from, besides its processes.
+#[derive(Clone, Copy)]
+pub(super) struct LimitInputs<'a> {
+    pub(super) profile: &'a Profile,
+    pub(super) law: &'a Law,
+    pub(super) pool: &'a ConnectionPool,
+    pub(super) machine: MachineLimits,
+    pub(super) objective: &'a Objective,
+    /// Load of the processes over the observed load.
+    pub(super) growth: f64,
+}
+
+/// The limits of a plan whose processes are known: the tightest of each kind, the first limit first. `peak_cores` are those of all processes
+/// together at the peak of the observed load.
+pub(super) fn of_plan(plan: &CheckedPlan, processes: &[ProcessSummary], peak_cores: Interval, inputs: &LimitInputs<'_>) -> Vec<Limit> {
+    let LimitInputs { objective, growth, .. } = *inputs;
     let mut limits = Vec::new();
     for process in processes {
-        let kind = LimitKind::of_process(&process.name, writers.contains(&process.name.as_str()));
-        limits.extend(Limit::of_share(kind, &process.name, process.peak, process.idle, objective.busy));
+        limits.extend(writers::of_process(plan, process, inputs));
         let connections = process.connections.filter(|share| share.high > 0.0);
         limits.extend(
             connections.and_then(|share| {
@@ -163,24 +240,18 @@ pub(super) fn of_plan(plan: &CheckedPlan, processes: &[ProcessSummary], objectiv
             }),
         );
     }
-    limits.extend(persister(plan, persisting, objective));
+    let mut of_all: Vec<Limit> = writers::persisting(plan, inputs).into_iter().collect();
+    of_all.extend(machine::limits(plan, peak_cores, inputs));
+    limits.extend(of_all.into_iter().map(|limit| limit.after_growth(growth)));
     tightest(limits)
-}
-
-/// Persisting alone, which one process does for each room.
-fn persister(plan: &CheckedPlan, persisting: Interval, objective: &Objective) -> Option<Limit> {
-    let names = plan.stream_writers.get("events").map(|writers| writers.names().to_vec()).unwrap_or_default();
-    let place = names.first().map_or(MAIN, String::as_str);
-    let each = persisting.scaled(1.0 / names.len().max(1) as f64);
-    (each.value > 0.0).then(|| Limit::of_share(LimitKind::StreamWriter, place, each, NOTHING, objective.busy)).flatten()
 }
 
 /// `The first limit, the main process's database connections, is reached already. What helps: …`, for the start of a verdict; `None` where
 /// no limit is reached or the first is the CPU, of which every verdict speaks anyway.
 pub(super) fn reached(limits: &[Limit], levers: &[String]) -> Option<String> {
-    let first = limits.first().filter(|limit| limit.is_reached() && limit.kind != LimitKind::Cpu)?;
-    let verb = if first.kind == LimitKind::Connections { "are" } else { "is" };
-    Some(format!("{} {verb} the first limit, already reached. {}", wsim_text::capital(&first.subject()), help(levers)))
+    let first = limits.first().filter(|limit| limit.is_reached() && !limit.is_cpu_of_process())?;
+    let quantity = first.quantity.as_ref().map_or_else(String::new, |quantity| format!(" ({quantity})"));
+    Some(format!("{} {} the first limit, already reached{quantity}. {}", wsim_text::capital(&first.subject()), first.verb(), help(levers)))
 }
 
 /// `What helps: more connections, a faster database, or a split by kind.`
@@ -233,8 +304,11 @@ impl PlanSummary {
 
 const NOTHING: Interval = Interval::exact(0.0);
 const MAIN: &str = "main";
-/// A factor beyond this says only that nothing is near.
-const HEADROOM_MAX: f64 = 1000.0;
+/// Where a limit of all processes together is.
+const MACHINE: &str = "machine";
+/// Beyond this factor an estimate says only that nothing is near. What may grow fifty times until 70 % of a core are busy is 1.4 % of a core
+/// now: less than the uncertainty of what an idle process uses (1 to 5 %).
+pub const HEADROOM_MAX: f64 = 50.0;
 
 #[cfg(test)]
 mod tests {
@@ -258,8 +332,36 @@ mod tests {
     }
 
     #[test]
+    fn headroom_beyond_what_an_estimate_can_tell_is_more_than_fifty_times() {
+        let idle = Limit::of_share(LimitKind::Cpu, MAIN, Interval::new(0.02, 0.01, 0.03), Interval::exact(0.0195), 0.7).unwrap();
+        assert_eq!(idle.headroom, Interval::exact(HEADROOM_MAX));
+        assert!(idle.more);
+        assert_eq!(idle.to_string(), "the main process's CPU at more than 50 times this load");
+        assert_eq!((idle.in_a_table().as_str(), idle.brief().as_str()), ("CPU of main, over 50×", "CPU over 50×"));
+        let calm = Limit::of_share(LimitKind::Cpu, MAIN, Interval::new(0.04, 0.02, 0.06), NOTHING, 0.7).unwrap();
+        assert_eq!(calm.to_string(), "the main process's CPU at 17 times this load (11–35)");
+        let wide = Limit::of_share(LimitKind::Cpu, MAIN, Interval::new(0.04, 0.01, 0.06), NOTHING, 0.7).unwrap();
+        assert_eq!(wide.to_string(), "the main process's CPU at 17 times this load (11 to more than 50)");
+    }
+
+    #[test]
+    fn a_limit_that_is_nearly_reached_is_never_once_this_load() {
+        let near = Limit::of_share(LimitKind::Connections, MAIN, Interval::exact(0.79), NOTHING, 0.8).unwrap();
+        assert_eq!(near.to_string(), "the main process's database connections, with no room to grow");
+        assert_eq!((near.in_a_table().as_str(), near.brief().as_str()), ("database connections of main, no room", "connections no room"));
+    }
+
+    #[test]
+    fn what_is_used_of_what_there_is_is_told_with_the_headroom() {
+        let limit = Limit::of_share(LimitKind::StreamWriter, "persister1", Interval::new(0.0625, 0.05, 0.09), NOTHING, 0.7).unwrap();
+        let limit = limit.counting(6.0, "events a second");
+        assert_eq!(limit.to_string(), "persister1's work as a stream writer at 11 times this load (7.7–13; 6 of 67 events a second)");
+        assert_eq!(limit.after_growth(2.0).headroom.value, 5.6);
+    }
+
+    #[test]
     fn of_each_kind_the_tightest_is_listed_and_the_first_limit_first() {
-        let limit = |kind, place: &str, factor| Limit { kind, place: place.to_owned(), headroom: Interval::exact(factor) };
+        let limit = |kind, place: &str, factor| Limit::new(kind, place, Interval::exact(factor));
         let all = vec![limit(LimitKind::Cpu, "main", 5.0), limit(LimitKind::Connections, "main", 1.1), limit(LimitKind::Cpu, "sync1", 3.0)];
         let listed: Vec<(LimitKind, String)> = tightest(all).into_iter().map(|limit| (limit.kind, limit.place)).collect();
         assert_eq!(listed, [(LimitKind::Connections, "main".to_owned()), (LimitKind::Cpu, "sync1".to_owned())]);

@@ -7,12 +7,14 @@
 
 mod between_processes;
 mod pools;
+mod split;
 mod sum;
 
 use super::law::ProcessDemand;
 use super::model::ProcessRole;
 use between_processes::{InternalLoad, internal_loads};
 use pools::{PoolLoad, connected_pools, spread_over_workers};
+pub(super) use split::{Part, Split};
 use sum::LoadSum;
 use wsim_plan::{CheckedPlan, Destination, EndpointFacts, Worker};
 use wsim_profile::{EndpointProfile, HeavyHitter, Profile};
@@ -37,47 +39,55 @@ pub(super) struct Load<'a> {
     pub(super) pinned: Option<(&'a HeavyHitter, f64)>,
 }
 
-/// The load of every process: the main process first, then the plan's workers in order.
-pub(super) fn loads<'a>(plan: &CheckedPlan, profile: &'a Profile) -> Vec<Load<'a>> {
+/// The load of every process: the main process first, then the plan's workers in order. `split`: for plans whose pools take single requests.
+pub(super) fn loads<'a>(plan: &CheckedPlan, profile: &'a Profile, split: Option<&Split>) -> Vec<Load<'a>> {
     let workers = plan.workers();
     let seconds = profile.peaks.five_minutes.window.seconds();
     let mut main = LoadSum::default();
     let mut pools: Vec<LoadSum> = vec![LoadSum::default(); plan.pools.len()];
     let mut worker_sums: Vec<LoadSum> = vec![LoadSum::default(); workers.len()];
     for endpoint in &profile.endpoints {
-        match plan.route(endpoint_facts(endpoint)) {
-            Destination::Main => main.add(endpoint, [1.0; 3], seconds, 1.0),
-            Destination::Pool(index) => pools[index].add(endpoint, cold_cache_factor(plan, index, &endpoint.group), seconds, 1.0),
-            Destination::Writer(stream) => {
-                let writers = writer_indices(plan, workers, &stream);
-                for index in &writers {
-                    worker_sums[*index].add(endpoint, [1.0; 3], seconds, 1.0 / writers.len() as f64);
+        let of_class = [(plan.route(endpoint_facts(endpoint)), Part::ALL)];
+        let parts = split.and_then(|split| split.of_class(endpoint)).unwrap_or(&of_class);
+        for (destination, part) in parts {
+            match destination {
+                Destination::Main => main.add(endpoint, [1.0; 3], seconds, *part),
+                Destination::Pool(index) => pools[*index].add(endpoint, cold_cache_factor(plan, *index, &endpoint.group), seconds, *part),
+                Destination::Writer(stream) => {
+                    let writers = writer_indices(plan, workers, stream);
+                    for index in &writers {
+                        worker_sums[*index].add(endpoint, [1.0; 3], seconds, part.divided(writers.len()));
+                    }
                 }
             }
         }
     }
     for InternalLoad { endpoint, factors, workers } in internal_loads(plan, profile) {
         if workers.is_empty() {
-            main.add(endpoint, factors, seconds, 1.0);
+            main.add(endpoint, factors, seconds, Part::ALL);
         }
         for index in &workers {
-            worker_sums[*index].add(endpoint, factors, seconds, 1.0 / workers.len() as f64);
+            worker_sums[*index].add(endpoint, factors, seconds, Part::ALL.divided(workers.len()));
         }
     }
+    let all: f64 = profile.endpoints.iter().chain(&profile.between_processes).map(|e| e.peak_cpu_seconds.max(0.0)).sum::<f64>() / seconds;
     let pool_loads: Vec<PoolLoad<'a>> =
-        pools.into_iter().enumerate().map(|(index, sum)| PoolLoad::new(plan, index, sum, profile)).collect();
+        pools.into_iter().enumerate().map(|(index, sum)| PoolLoad::new(plan, index, (sum, all), profile)).collect();
     let mut pinned: Vec<Option<(&'a HeavyHitter, f64)>> = vec![None; workers.len()];
     for connected in connected_pools(&pool_loads, workers.len()) {
         spread_over_workers(&connected, &pool_loads, workers, &mut worker_sums, &mut pinned);
     }
     let persisters = writer_indices(plan, workers, "events");
     let main_persists = if persisters.is_empty() { 1.0 } else { 0.0 };
-    let mut loads = vec![load(&main, MAIN_NAME, ProcessRole::Main, main.demand(!workers.is_empty(), main_persists))];
+    let mut loads = vec![Load {
+        cpu: plan.cpu_of_main().cores,
+        ..load(&main, MAIN_NAME, ProcessRole::Main, main.demand(!workers.is_empty(), main_persists))
+    }];
     for (index, (worker, sum)) in workers.iter().zip(worker_sums).enumerate() {
         let persists = if persisters.contains(&index) { 1.0 / persisters.len() as f64 } else { 0.0 };
         loads.push(Load {
             pool: worker.pool.map(|pool| plan.pools[pool].name.clone()),
-            cpu: worker.cpu,
+            cpu: worker.cpu.cores,
             pinned: pinned[index],
             ..load(&sum, &worker.name, ProcessRole::Worker, sum.demand(true, persists))
         });

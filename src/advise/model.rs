@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::limits::Limit;
 use super::objective::Objective;
+use super::response_times::EstimatedTerm;
 use wsim_plan::CheckedPlan;
 use wsim_stats::Interval;
 
@@ -113,6 +114,8 @@ pub struct PlanSummary {
     pub total_cores: Interval,
     /// What the plan runs out of when the load grows: the tightest limit of each kind, the first limit first.
     pub limits: Vec<Limit>,
+    /// What the screen says of the objective's terms about response times; empty for a simulated plan, whose response times are known.
+    pub response_times: Vec<EstimatedTerm>,
 }
 
 /// One process of a plan.
@@ -123,14 +126,15 @@ pub struct ProcessSummary {
     pub role: ProcessRole,
     /// Pool of the process; `None` for the main process and for processes that only write streams.
     pub pool: Option<String>,
-    /// Busy share of what it may use (one core unless limited) at the peak, 0 to 1 and more: in the screen the
-    /// profile's busiest five minutes for all processes, in a simulation the busiest five minutes of this process.
+    /// Busy share of what it may use (one core unless limited) at the peak, 0 to 1 and more. The peak is the same for all processes: the five
+    /// minutes in which all of them together use most CPU, in the log (screen) or in a simulated run.
     pub peak: Interval,
     /// The same on average over the measured time; `None` from the screen, which knows the peak only.
     pub mean: Option<Interval>,
     /// The part of `peak` that does not grow with the load.
     pub idle: Interval,
-    /// Busy share of its database connections in the busiest five minutes, with the waits for them taken into account; `None` where it is unknown.
+    /// Busy share of its database connections in the five minutes in which they are busiest, with the waits for them taken into account; `None`
+    /// where it is unknown.
     pub connections: Option<Interval>,
     /// Requests per second: at the peak (screen), or on average (simulation).
     pub requests_per_second: f64,

@@ -4,8 +4,8 @@
 //!
 //! ```text
 //! OBJECTIVE  TERM, TERM and TERM …
-//! TERM       busy < 70%                          every process, in its busiest five minutes
-//!            connections < 80%                   the database connections of every process, in its busiest five minutes
+//! TERM       busy < 70%                          every process, in the busiest five minutes of all together
+//!            connections < 80%                   the database connections of every process, in the five minutes in which they are busiest
 //!            STATISTIC [GROUP] < TIME            STATISTIC mean, p50 (median), p95, p99; GROUP an endpoint group or `work`
 //!                                                (all of them, the default); TIME like 500ms, 1.5s, 250us
 //! ```
@@ -79,15 +79,19 @@ impl Objective {
         if self.connections < 1.0 { self.connections } else { CONNECTIONS }
     }
 
-    /// The objective, if it can be judged without response times.
+    /// The terms that need no response times.
+    #[must_use]
+    pub fn without_latencies(&self) -> Self {
+        Self { latencies: Vec::new(), ..self.clone() }
+    }
+
+    /// Checks that there are requests of the groups that the objective names.
     ///
     /// # Errors
-    /// [`ObjectiveError::Latency`] with the first term about a response time.
-    pub fn without_latencies(self) -> Result<Self, ObjectiveError> {
-        match self.latencies.first() {
-            Some(term) => Err(ObjectiveError::Latency(term.to_string())),
-            None => Ok(self),
-        }
+    /// [`ObjectiveError::Group`] with the first group that is not among `present`.
+    pub fn check_groups(&self, present: &[&str]) -> Result<(), ObjectiveError> {
+        let absent = self.latencies.iter().filter_map(|term| term.group.as_deref()).find(|group| !present.contains(group));
+        absent.map_or(Ok(()), |group| Err(ObjectiveError::Group { group: group.to_owned(), known: present.join(", ") }))
     }
 }
 
@@ -99,11 +103,9 @@ pub enum ObjectiveError {
     /// Not `NAME < VALUE`.
     #[error("{0:?} is not an objective; write it like \"busy < 70%\" or \"p95 sync < 500ms\"")]
     Form(String),
-    /// A term about response times, which the screen does not know.
-    #[error(
-        "{0:?} is about response times, which only `wsim simulate` can predict; `wsim analyse` takes \"busy < 70%, connections < 80%\""
-    )]
-    Latency(String),
+    /// A group of which there are no requests.
+    #[error("the objective asks about {group:?}, of which there are no requests; there are {known}")]
+    Group { group: String, known: String },
     /// The left side is neither `busy`, `connections` nor a statistic with at most one group.
     #[error("unknown objective {term:?}; {}", hint(suggestion.as_deref()))]
     Subject {
@@ -286,8 +288,10 @@ mod tests {
         assert!(matches!(error("p95 < 500"), ObjectiveError::Time(_)));
         assert!(matches!(error("p95 < 0ms"), ObjectiveError::Time(_)));
         assert_eq!(error(" , "), ObjectiveError::Empty);
-        let analytic = "busy < 70%, p99 < 1s".parse::<Objective>().unwrap().without_latencies().unwrap_err();
-        assert!(analytic.to_string().contains("wsim simulate"));
+        let sync = "busy < 70%, p99 sync < 1s".parse::<Objective>().unwrap();
+        assert_eq!(sync.check_groups(&["sync", "media"]), Ok(()));
+        assert!(sync.check_groups(&["media"]).unwrap_err().to_string().ends_with("there are media"));
+        assert_eq!(sync.without_latencies().to_string(), "busy < 70%");
     }
 
     proptest! {

@@ -18,11 +18,20 @@ pub(super) struct OwnDeployment<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct OwnProcess<'a> {
     pub(super) process: &'a DeployedProcess,
-    /// Busy share of one core at the peak.
+    /// Busy share of the CPU that it may use, at the peak.
     pub(super) busy: Interval,
     /// The part of it that does not grow with the load.
     pub(super) idle: Interval,
+    /// Cores that it may use.
+    pub(super) cpu: Interval,
     demand: ProcessDemand,
+}
+
+impl OwnProcess<'_> {
+    /// ` of the 0.25 cores that it may use`; nothing for a process with a core of its own.
+    pub(super) fn of_limit(&self) -> String {
+        if self.cpu.value >= 1.0 { String::new() } else { format!(" of the {} cores that it may use", wsim_text::tick(self.cpu.value)) }
+    }
 }
 
 /// Workers of one kind that could be fewer.
@@ -40,7 +49,7 @@ impl<'a> OwnDeployment<'a> {
     pub(super) fn new(profile: &'a Profile, law: &Law) -> Option<Self> {
         let processes = &profile.deployment.processes;
         let persisters = processes.iter().filter(|process| process.role == DeployedRole::EventPersister).count();
-        let share = |process: &DeployedProcess| match (process.role, persisters) {
+        let persists = |process: &DeployedProcess| match (process.role, persisters) {
             (DeployedRole::Main, 0) => 1.0,
             (DeployedRole::EventPersister, several) => 1.0 / several as f64,
             _ => 0.0,
@@ -50,10 +59,11 @@ impl<'a> OwnDeployment<'a> {
                 requests: Interval::exact(process.peak_cores?),
                 evenly: Interval::exact(process.peak_cores?),
                 replicates: true,
-                persists: share(process),
+                persists: persists(process),
                 background: law.background(&process.name, &BackgroundRoles::default()),
             };
-            Some(OwnProcess { process, busy: law.cores(&demand), idle: law.rest, demand })
+            let cpu = process.cpu_limit.map_or(Interval::exact(1.0), |limit| limit.cores);
+            Some(OwnProcess { process, busy: share(law.cores(&demand), cpu), idle: law.rest.scaled(1.0 / cpu.value), cpu, demand })
         };
         let mut all: Vec<OwnProcess<'a>> = processes.iter().map(own).collect::<Option<_>>()?;
         let rounded = |process: &OwnProcess<'_>| (process.busy.value * 1e9).round();
@@ -106,13 +116,21 @@ fn spare<'a>(workers: &[&OwnProcess<'a>], law: &Law, below: f64) -> Option<Spare
 /// Busy share of each of `count` processes with the even load of `workers`.
 fn even(workers: &[&OwnProcess<'_>], count: usize, law: &Law) -> Interval {
     let requests: f64 = workers.iter().map(|worker| worker.demand.requests.value).sum();
-    law.cores(&ProcessDemand {
+    let cores = law.cores(&ProcessDemand {
         requests: Interval::exact(requests / count as f64),
         evenly: Interval::exact(requests / count as f64),
         replicates: true,
         persists: 0.0,
         background: 0.0,
-    })
+    });
+    // A worker that is added is like the others; where they differ, like the least of them.
+    let least = workers.iter().map(|worker| worker.cpu).min_by(|a, b| a.value.total_cmp(&b.value));
+    share(cores, least.unwrap_or(Interval::exact(1.0)))
+}
+
+/// Cores as a share of those that a process may use. Neither range knows of the other.
+fn share(cores: Interval, cpu: Interval) -> Interval {
+    Interval::new(cores.value / cpu.value, cores.low / cpu.high, cores.high / cpu.low)
 }
 
 /// The name without its number: `generic_worker3` is a `generic_worker`. An address is a kind of its own.
@@ -152,6 +170,25 @@ mod tests {
         assert!((spares[0].busy.value - 0.32).abs() < 1e-9, "{:?}", spares[0].busy);
         assert!(own.spares(&law, 0.1).is_empty());
         assert_eq!(own.enough(&own.processes[1], &law, 0.2).unwrap().0, 3);
+    }
+
+    #[test]
+    fn a_process_is_as_busy_as_its_limit_makes_it() {
+        let mut profile = ProfileFixture::new()
+            .class("sync", 0.5, 10)
+            .deployed("main", DeployedRole::Main, 0.2)
+            .deployed("generic_worker1", DeployedRole::Worker, 0.1)
+            .build();
+        let law = ScreenConfig::default().law(&profile);
+        let free = OwnDeployment::new(&profile, &law).unwrap().processes[1].busy;
+        let cores = Interval::new(0.25, 0.2, 0.3);
+        let limit = wsim_profile::CpuLimit { cores, period_ms: 20.0, source: wsim_profile::LimitSource::Found, spells: 40 };
+        profile.deployment.processes[1].cpu_limit = Some(limit);
+        let own = OwnDeployment::new(&profile, &law).unwrap();
+        let limited = &own.processes[0];
+        assert_eq!((limited.process.name.as_str(), limited.of_limit().as_str()), ("generic_worker1", " of the 0.25 cores that it may use"));
+        assert!((limited.busy.value - free.value * 4.0).abs() < 1e-9 && (limited.busy.high - free.high * 5.0).abs() < 1e-9);
+        assert_eq!(own.enough(limited, &law, 0.7).unwrap().0, 2, "evenly loaded, and each as limited");
     }
 
     #[test]

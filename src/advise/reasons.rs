@@ -2,8 +2,8 @@
 
 use wsim_text::{list, plural, prose, quoted};
 
-use super::findings::{Findings, SIGNIFICANT_SHARE};
-use super::limits::{self, LimitKind};
+use super::findings::{ADVICE_CORES, Findings, REQUESTS_FOR_SHARES, SIGNIFICANT_SHARE};
+use super::limits;
 use super::load::endpoint_facts;
 use super::model::PlanSummary;
 use super::own::OwnProcess;
@@ -15,6 +15,7 @@ use wsim_profile::HeavyHitter;
 pub(super) fn reasons(findings: &Findings<'_>) -> Vec<String> {
     let mut reasons = Vec::new();
     reasons.extend(processes_seen(findings));
+    reasons.extend(busier_at_another_time(findings));
     reasons.extend(limits::listed("the server as it is", findings.limits));
     reasons.extend(first_limit_help(findings));
     reasons.extend(limits_of_recommended(findings));
@@ -33,7 +34,7 @@ pub(super) fn reasons(findings: &Findings<'_>) -> Vec<String> {
 /// What helps against a first limit that growth reaches soon; the verdict says so of one that is reached.
 fn first_limit_help(findings: &Findings<'_>) -> Option<String> {
     let first = findings.limits.first().filter(|limit| limit.headroom.low < SOON)?;
-    let is_said = first.is_reached() && first.kind != LimitKind::Cpu;
+    let is_said = first.is_reached() && !first.is_cpu_of_process();
     (!is_said && !findings.levers.is_empty())
         .then(|| limits::help(findings.levers).replacen("What helps", "What helps against the first limit", 1))
 }
@@ -65,16 +66,29 @@ fn processes_seen(findings: &Findings<'_>) -> Option<String> {
     })
 }
 
-fn largest_groups(findings: &Findings<'_>) -> Option<String> {
-    let requests = |group: &str| -> u64 {
-        let all = findings.profile.endpoints.iter().chain(&findings.profile.between_processes);
-        all.filter(|endpoint| endpoint.group == group).map(|endpoint| endpoint.peak_requests).sum()
+/// Processes whose own busiest five minutes are at another time than the peak of all: the peak says too little of them.
+fn busier_at_another_time(findings: &Findings<'_>) -> Vec<String> {
+    let Some(own) = &findings.own else { return Vec::new() };
+    let busier = |process: &OwnProcess<'_>| {
+        let (at_peak, own) = (process.process.peak_cores?, process.process.own_peak?);
+        let cores = own.cores.filter(|cores| *cores >= at_peak * BUSIER_BY && cores - at_peak >= ADVICE_CORES)?;
+        Some(format!(
+            "{} is busier at another time: its requests take {} in the five minutes from {}, and {} at the peak of all processes. Look at that time on its own (--from, --to).",
+            quoted(&process.process.name),
+            prose::cores(cores),
+            wsim_text::minute(own.window.start_us),
+            prose::cores(at_peak)
+        ))
     };
+    own.processes.iter().filter_map(busier).take(NAMES_SHOWN).collect()
+}
+
+fn largest_groups(findings: &Findings<'_>) -> Option<String> {
     let top: Vec<String> = findings
         .group_shares(|_| true)
         .into_iter()
         .take(3)
-        .filter(|(group, share)| *share >= SIGNIFICANT_SHARE && requests(group) >= REQUESTS_FOR_SHARES)
+        .filter(|(group, share)| *share >= SIGNIFICANT_SHARE && findings.has_share(group))
         .map(|(group, share)| format!("{} {}", words::group(group), prose::percent(share)))
         .collect();
     (!top.is_empty()).then(|| format!("Where the CPU goes at the peak: {}.", top.join(", ")))
@@ -111,7 +125,7 @@ fn heavy_user(heavy: &HeavyHitter, kind: &str, cores: f64, findings: &Findings<'
             "{subject}, more than one worker may carry ({}): no number of workers balanced by user helps. Limit its rate, or give it a pool of its own, balanced round robin.",
             prose::cores(left.max(0.0))
         ))
-    } else if cores >= HEAVY_CORES {
+    } else if cores >= ADVICE_CORES {
         Some(format!("{subject} and always lands on one worker when balanced by user: a worker of its own keeps it away from other users."))
     } else {
         None
@@ -144,8 +158,11 @@ fn main_process(findings: &Findings<'_>) -> Option<String> {
 /// The largest groups that a plan leaves on the main process, with their share of all CPU.
 pub(super) fn left_on_main(findings: &Findings<'_>, candidate: &PlanSummary) -> String {
     let kept = findings.groups_on_main(&candidate.plan);
-    let mut parts: Vec<String> =
-        kept.iter().take(3).map(|(group, share)| format!("{} ({} of the CPU)", words::group(group), prose::percent(*share))).collect();
+    let named = |(group, share): &(&str, f64)| match findings.has_share(group) {
+        true => format!("{} ({} of the CPU)", words::group(group), prose::percent(*share)),
+        false => words::group(group).to_owned(),
+    };
+    let mut parts: Vec<String> = kept.iter().take(3).map(named).collect();
     if !candidate.plan.stream_writers.contains_key("events") && findings.law.persisting.value > 0.05 {
         parts.push(format!("persisting events ({})", prose::cores(findings.law.persisting.value)));
     }
@@ -158,7 +175,7 @@ fn workers_needed(findings: &Findings<'_>) -> Option<String> {
     let candidate = findings.shown().filter(|candidate| candidate.workers > 0)?;
     let moved = findings.peak_cores(|endpoint| matches!(candidate.plan.route(endpoint_facts(endpoint)), Destination::Pool(_)));
     let demand = findings.law.request_factor.scaled(moved);
-    (left.value > 0.0 && demand.value > 0.0).then(|| {
+    (left.value > 0.0 && demand.value >= ADVICE_CORES).then(|| {
         format!(
             "The requests of the workers need {} cores. A worker below {} has {} left for requests after replication and idle CPU. Minimum number of workers by this sum alone: {:.0}.",
             prose::range(demand, 2),
@@ -186,7 +203,8 @@ fn cost_of_workers(findings: &Findings<'_>) -> Option<String> {
 fn idle_long_polls(findings: &Findings<'_>) -> Option<String> {
     let concurrency = &findings.profile.concurrency;
     let (waiting, active) = (concurrency.waiting_mean, concurrency.working_mean);
-    if waiting < IDLE_POLLS || waiting < IDLE_PER_WORKING * active.max(0.1) {
+    let is_idle = findings.peak_cores(|_| true) * findings.law.request_factor.value < ADVICE_CORES;
+    if is_idle || waiting < IDLE_POLLS || waiting < IDLE_PER_WORKING * active.max(0.1) {
         return None;
     }
     let uses_it = findings.recommended().is_some_and(|candidate| has_least_connections(&candidate.plan));
@@ -203,7 +221,7 @@ fn has_least_connections(plan: &CheckedPlan) -> bool {
 fn sliding_sync(findings: &Findings<'_>) -> Option<String> {
     let (_, share) = findings.group_shares(|_| true).into_iter().find(|(group, _)| *group == "sliding_sync")?;
     let cores = share * findings.peak_cores(|_| true) * findings.law.request_factor.value;
-    (share >= SIGNIFICANT_SHARE && cores >= HEAVY_CORES && !findings.config.plans.sliding_sync).then(|| {
+    (share >= SIGNIFICANT_SHARE && cores >= ADVICE_CORES && !findings.config.plans.sliding_sync).then(|| {
         format!(
             "Sliding sync (Element X) takes {} of the CPU. Synapse's documentation lists no worker for it, so these plans leave it on the main process (except ess-helm); the sync workers can serve it.",
             prose::percent(share)
@@ -214,7 +232,7 @@ fn sliding_sync(findings: &Findings<'_>) -> Option<String> {
 fn heavy_room(findings: &Findings<'_>) -> Option<String> {
     let room = findings.profile.heavy_hitters.rooms.iter().max_by(|a, b| a.share.total_cmp(&b.share))?;
     let cores = room.share * findings.peak_cores(|_| true) * findings.law.request_factor.value;
-    (room.share >= HEAVY_SHARE && room.requests >= REQUESTS_FOR_SHARES && cores >= HEAVY_CORES).then(|| {
+    (room.share >= HEAVY_SHARE && room.requests >= REQUESTS_FOR_SHARES && cores >= ADVICE_CORES).then(|| {
         format!(
             "The room {} causes {} of the load. Balanced by room it always lands on one worker; balanced round robin, its senders create forks, and resolving them costs CPU that these numbers do not include.",
             quoted(&room.name),
@@ -227,11 +245,9 @@ fn heavy_room(findings: &Findings<'_>) -> Option<String> {
 const SOON: f64 = 2.0;
 /// A user, bridge or room is named from this share of all load.
 const HEAVY_SHARE: f64 = 0.1;
-/// A user, room or group that fits on a worker is worth a sentence from this load, cores.
-const HEAVY_CORES: f64 = 0.1;
 /// Idle long polls from which balancing by connections is worth a warning, in all and per working request.
 const IDLE_POLLS: f64 = 10.0;
 const IDLE_PER_WORKING: f64 = 5.0;
 const NAMES_SHOWN: usize = 6;
-/// Shares of fewer requests say nothing.
-const REQUESTS_FOR_SHARES: u64 = 20;
+/// A process is busier at another time from this factor on.
+const BUSIER_BY: f64 = 1.25;

@@ -1,6 +1,7 @@
 //! The analytic screen: every standard plan with every number of workers, judged by the utilisation law at the busiest five minutes.
 //!
-//! Knows CPU and database connections: no latency, no memory. Costs are those of the simulation, and it shares no other code with it.
+//! Knows CPU and database connections, and response times by an approximation only. Costs are those of the simulation, and it shares no other
+//! code with it.
 
 use super::assumptions::assumptions;
 use super::client_keys::has_client_key;
@@ -8,13 +9,14 @@ use super::confidence::confidence;
 use super::config::ScreenConfig;
 use super::findings::{Findings, has_workers};
 use super::law::Law;
-use super::limits::{self, ConnectionPool, Limit, Pressure};
-use super::load::{Load, loads};
+use super::limits::{self, ConnectionPool, Limit, LimitInputs, Pressure};
+use super::load::{Load, Split, loads};
 use super::model::{
     Advice, Confidence, ConfidenceLevel, Meets, PlanSummary, ProcessSummary, Verdict, busiest_connections, order_of_choice,
 };
 use super::own::OwnDeployment;
 use super::reasons::reasons;
+use super::response_times::ObservedTimes;
 use super::verdict;
 use super::words;
 use wsim_plan::{CheckedPlan, Preset};
@@ -34,13 +36,14 @@ pub fn screen(profile: &Profile, config: &ScreenConfig) -> Advice {
     }
     let law = config.law(profile);
     let pool = ConnectionPool::new(profile, config.connections);
-    let mut candidates: Vec<PlanSummary> = standard_plans(config).map(|plan| summary(profile, plan, config, &law, &pool)).collect();
+    let mut candidates: Vec<PlanSummary> = standard_plans(config).map(|plan| summary(profile, (plan, None), config, &law, &pool)).collect();
     candidates.sort_by(|a, b| {
         let key =
             |candidate: &PlanSummary| ((candidate.workers, has_client_key(&candidate.plan)), (candidate.total_cores.value * 1e6).round());
         let ((workers_a, cores_a), (workers_b, cores_b)) = (key(a), key(b));
         workers_a.cmp(&workers_b).then(cores_a.total_cmp(&cores_b)).then(a.margin.total_cmp(&b.margin))
     });
+    estimate_response_times(&mut candidates, profile, config, &law);
     let recommended = recommend(&candidates);
     let shown = recommended.or_else(|| closest(&candidates));
     let (limits, levers) = deployment_limits(profile, config);
@@ -69,9 +72,28 @@ pub fn screen(profile: &Profile, config: &ScreenConfig) -> Advice {
     }
 }
 
-/// What one plan would do at the busiest five minutes.
-pub(super) fn judge(profile: &Profile, plan: CheckedPlan, config: &ScreenConfig) -> PlanSummary {
-    summary(profile, plan, config, &config.law(profile), &ConnectionPool::new(profile, config.connections))
+/// What one plan would do at the busiest five minutes. `split`: for a plan with patterns of its own or pools of some clients.
+pub(super) fn judge(profile: &Profile, plan: CheckedPlan, split: Option<&Split>, config: &ScreenConfig) -> PlanSummary {
+    summary(profile, (plan, split), config, &config.law(profile), &ConnectionPool::new(profile, config.connections))
+}
+
+/// Adds what can be said of the objective's response times to plans of which the first has no workers.
+fn estimate_response_times(candidates: &mut [PlanSummary], profile: &Profile, config: &ScreenConfig, law: &Law) {
+    let Some(alone) = candidates.first().and_then(|monolith| monolith.processes.first()).map(|main| main.peak) else { return };
+    if config.objective.latencies.is_empty() {
+        return;
+    }
+    let times = ObservedTimes::new(profile, law, OwnDeployment::new(profile, law).as_ref(), alone);
+    for candidate in candidates {
+        candidate.response_times = times.terms(candidate, &config.objective);
+        for term in &candidate.response_times {
+            candidate.meets = candidate.meets.max(term.meets);
+            // What is unknown is no reason for or against a plan.
+            if term.estimate_ms.is_some() && term.margin() > candidate.margin {
+                (candidate.reason, candidate.margin) = (term.text(), term.margin());
+            }
+        }
+    }
 }
 
 fn standard_plans(config: &ScreenConfig) -> impl Iterator<Item = CheckedPlan> {
@@ -79,13 +101,19 @@ fn standard_plans(config: &ScreenConfig) -> impl Iterator<Item = CheckedPlan> {
     counts.flat_map(move |n| Preset::all().iter().filter_map(move |preset| preset.plan(n, &config.plans)))
 }
 
-fn summary(profile: &Profile, plan: CheckedPlan, config: &ScreenConfig, law: &Law, pool: &ConnectionPool) -> PlanSummary {
+fn summary(
+    profile: &Profile,
+    (plan, split): (CheckedPlan, Option<&Split>),
+    config: &ScreenConfig,
+    law: &Law,
+    pool: &ConnectionPool,
+) -> PlanSummary {
     let objective = &config.objective;
     let busy = objective.busy;
-    let connections = pool.shares(&plan);
+    let connections = pool.shares(&plan, split);
     let mut total_cores = Interval::exact(0.0);
     let mut processes: Vec<ProcessSummary> = Vec::new();
-    for (index, load) in loads_with_background(&plan, profile, law).into_iter().enumerate() {
+    for (index, load) in loads_with_background(&plan, split, profile, law).into_iter().enumerate() {
         let cores = law.cores(&load.demand);
         total_cores = total_cores.plus(law.cores_in_total(&load.demand));
         let connections = connections.get(index).copied();
@@ -98,7 +126,8 @@ fn summary(profile: &Profile, plan: CheckedPlan, config: &ScreenConfig, law: &La
         workers: plan.worker_count(),
         balance: words::balance(&plan),
         meets: Meets::busy(&processes, busy).max(Meets::connections(&processes, objective.connections)),
-        limits: limits::of_plan(&plan, &processes, objective, law.persisting),
+        limits: limits::of_plan(&plan, &processes, total_cores, &limit_inputs(profile, config, law, pool)),
+        response_times: Vec::new(),
         plan,
         reason: String::new(),
         margin: 0.0,
@@ -117,6 +146,10 @@ fn summary(profile: &Profile, plan: CheckedPlan, config: &ScreenConfig, law: &La
     summary
 }
 
+fn limit_inputs<'a>(profile: &'a Profile, config: &'a ScreenConfig, law: &'a Law, pool: &'a ConnectionPool) -> LimitInputs<'a> {
+    LimitInputs { profile, law, pool, machine: config.machine.or_told(profile), objective: &config.objective, growth: 1.0 }
+}
+
 /// The limits of the deployment that wrote the logs, and what helps against the first. A single process is the plan without workers.
 pub(super) fn deployment_limits(profile: &Profile, config: &ScreenConfig) -> (Vec<Limit>, Vec<String>) {
     if !demand_known(profile) {
@@ -126,8 +159,8 @@ pub(super) fn deployment_limits(profile: &Profile, config: &ScreenConfig) -> (Ve
     let has_workers = has_workers(profile);
     let monolith = (!has_workers).then(|| Preset::all().iter().find_map(|preset| preset.plan(0, &config.plans))).flatten();
     let limits = match monolith {
-        Some(plan) => summary(profile, plan, config, &law, &pool).limits,
-        None => limits::observed(profile, &pool, OwnDeployment::new(profile, &law).as_ref(), law.rest, &config.objective),
+        Some(plan) => summary(profile, (plan, None), config, &law, &pool).limits,
+        None => limits::observed(OwnDeployment::new(profile, &law).as_ref(), &limit_inputs(profile, config, &law, &pool)),
     };
     let pressure = Pressure { profile, pool: &pool, has_workers };
     let levers = limits.first().map(|limit| limits::levers(limit, &pressure)).unwrap_or_default();
@@ -135,8 +168,8 @@ pub(super) fn deployment_limits(profile: &Profile, config: &ScreenConfig) -> (Ve
 }
 
 /// The load of every process, background work of its own included.
-pub(super) fn loads_with_background<'a>(plan: &CheckedPlan, profile: &'a Profile, law: &Law) -> Vec<Load<'a>> {
-    let mut loads = loads(plan, profile);
+pub(super) fn loads_with_background<'a>(plan: &CheckedPlan, split: Option<&Split>, profile: &'a Profile, law: &Law) -> Vec<Load<'a>> {
+    let mut loads = loads(plan, profile, split);
     for load in &mut loads {
         load.demand.background = law.background(&load.name, &plan.background_roles);
     }

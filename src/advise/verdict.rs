@@ -3,12 +3,13 @@
 mod own;
 
 use wsim_profile::{Deployment, WarningEffect};
-use wsim_text::{plural, prose, quoted};
+use wsim_text::{list, plural, prose, quoted};
 
 use super::findings::{Findings, has_workers};
-use super::limits::{self, LimitKind};
+use super::limits;
 use super::model::{Decision, Meets, PlanSummary, Verdict, busiest};
 use super::reasons::left_on_main;
+use super::response_times::EstimatedTerm;
 use super::words;
 use own::own_deployment;
 
@@ -22,6 +23,7 @@ pub(super) fn verdict(findings: &Findings<'_>) -> Verdict {
     };
     let reached = findings.own.is_none().then(|| limits::reached(findings.limits, findings.levers)).flatten();
     let text = reached.map_or_else(|| text.clone(), |reached| format!("{reached} {text}"));
+    let text = format!("{text}{}", response_times(findings));
     let deployment = &findings.profile.deployment;
     let partial = deployment.warnings.iter().find(|warning| warning.effect == WarningEffect::Partial);
     let text = partial.map_or_else(|| text.clone(), |warning| format!("Partial picture: {}. {text}", warning.text));
@@ -46,6 +48,20 @@ pub(super) fn unknown() -> Verdict {
             "No advice: these logs show no CPU time and not enough to infer it. Add Synapse's own log, or a proxy log with request times."
                 .to_owned(),
     }
+}
+
+/// What can be said of the objective's response times without a simulation, and the command for what cannot.
+fn response_times(findings: &Findings<'_>) -> String {
+    let Some(shown) = findings.shown().filter(|shown| !shown.response_times.is_empty()) else { return String::new() };
+    let told: Vec<String> = shown.response_times.iter().map(EstimatedTerm::text).collect();
+    let name = if shown.workers == 0 { "one process".to_owned() } else { format!("plan {}", quoted(&shown.plan.name)) };
+    let open: Vec<&str> = shown.response_times.iter().filter(|term| term.needs_simulation()).map(|term| term.term.as_str()).collect();
+    let needs = match open.as_slice() {
+        [] => String::new(),
+        [one] => format!(" {one} needs a simulation: {}.", findings.config.simulate_command),
+        several => format!(" {} need a simulation: {}.", list(several), findings.config.simulate_command),
+    };
+    format!(" Response times of {name} by an approximation: {}.{needs}", told.join("; "))
 }
 
 fn stay(findings: &Findings<'_>, candidate: &PlanSummary) -> String {
@@ -81,29 +97,27 @@ fn growth(findings: &Findings<'_>, candidate: &PlanSummary, limit: &str) -> Stri
     if headroom.factor.is_infinite() {
         return " No growth of this traffic needs a worker.".to_owned();
     }
-    let (best, upper) = (prose::factor(headroom.factor), prose::factor(headroom.factor_at_upper_end));
-    if best == "1" {
+    let (best, upper) = (limits::multiple(headroom.factor), limits::multiple(headroom.factor_at_upper_end));
+    if prose::factor(headroom.factor) == "1" {
         return format!(" No headroom: any growth takes {} over {}.", words::the_process(headroom.process), findings.busy_limit());
     }
     let upper = if upper == best || headroom.factor_at_upper_end < 1.0 {
         String::new()
     } else {
-        format!(" ({upper}× at the upper end of the uncertainty)")
+        format!(" ({upper} at the upper end of the uncertainty)")
     };
-    format!(" You can grow {best}×{upper} before {limit}.")
+    format!(" You can grow {best}{upper} before {limit}.")
 }
 
 /// ` You can grow 1.2× (0.9–1.5) before you reach the limit of the main process's database connections.`: where something else than a process's CPU
 /// is the first limit of a plan.
 fn sooner_than_cpu(candidate: &PlanSummary) -> Option<String> {
-    let first = candidate.first_limit().filter(|limit| limit.kind != LimitKind::Cpu)?;
-    let best = prose::factor(first.headroom.value);
-    if first.is_reached() || best == "1" {
+    let first = candidate.first_limit().filter(|limit| !limit.is_cpu_of_process())?;
+    if first.is_reached() || first.has_no_room() {
         return Some(format!(" No headroom: the limit of {} is reached.", first.subject()));
     }
-    let (low, high) = (prose::factor(first.headroom.low), prose::factor(first.headroom.high));
-    let range = if low == high { String::new() } else { format!(" ({low}–{high})") };
-    Some(format!(" You can grow {best}×{range} before you reach the limit of {}.", first.subject()))
+    let range = limits::range_of_times(first.headroom).map_or_else(String::new, |range| format!(" ({range})"));
+    Some(format!(" You can grow {}{range} before you reach the limit of {}.", limits::multiple(first.headroom.value), first.subject()))
 }
 
 fn add_workers(findings: &Findings<'_>, candidate: &PlanSummary) -> String {
@@ -111,9 +125,9 @@ fn add_workers(findings: &Findings<'_>, candidate: &PlanSummary) -> String {
     let what = match moved.as_slice() {
         [] => "streams and events first".to_owned(),
         groups if groups.len() > 3 => "what workers may serve".to_owned(),
-        groups => format!("{} first", wsim_text::list(&groups.iter().map(|(group, _)| words::group(group)).collect::<Vec<_>>())),
+        groups => format!("{} first", list(&groups.iter().map(|(group, _)| words::group(group)).collect::<Vec<_>>())),
     };
-    let why = match moved.first() {
+    let why = match moved.first().filter(|(group, _)| findings.has_share(group)) {
         Some((group, share)) => {
             let subject = if moved.len() == 1 { "it" } else { words::group(group) };
             format!("{subject} takes {} of the CPU", prose::percent(*share))
@@ -147,13 +161,20 @@ fn growth_of_split(findings: &Findings<'_>, candidate: &PlanSummary) -> String {
     let (process, limit) = (words::the_process(headroom.process), findings.busy_limit());
     match prose::factor(headroom.factor).as_str() {
         "1" => format!(" No headroom: any growth takes {process} over {limit}."),
-        factor => format!(" You can grow {factor}× before {process} passes {limit}."),
+        _ => format!(" You can grow {} before {process} passes {limit}.", limits::multiple(headroom.factor)),
     }
 }
 
 /// What a `Maybe` leaves open, and which plan would be certain; or that a smaller plan might do.
 fn caveat(findings: &Findings<'_>, candidate: &PlanSummary) -> String {
+    let by_shares = |candidate: &PlanSummary| {
+        let objective = &findings.config.objective;
+        Meets::busy(&candidate.processes, objective.busy).max(Meets::connections(&candidate.processes, objective.connections))
+    };
     if candidate.meets == Meets::Maybe {
+        if by_shares(candidate) == Meets::Yes {
+            return String::new();
+        }
         let upper = candidate.processes.iter().max_by(|a, b| a.peak.high.total_cmp(&b.peak.high));
         return upper.map_or_else(String::new, |process| {
             format!(
@@ -164,7 +185,8 @@ fn caveat(findings: &Findings<'_>, candidate: &PlanSummary) -> String {
             )
         });
     }
-    let smaller = findings.candidates.iter().find(|other| other.meets == Meets::Maybe && other.workers < candidate.workers);
+    let is_enough = |other: &&PlanSummary| other.meets == Meets::Maybe && by_shares(other) == Meets::Maybe;
+    let smaller = findings.candidates.iter().filter(is_enough).find(|other| other.workers < candidate.workers);
     smaller.map_or_else(String::new, |other| {
         let name = if other.workers == 0 { "one process".to_owned() } else { format!("plan {}", quoted(&other.plan.name)) };
         format!(" By the best estimate {name} would be enough: {}.", other.reason)
@@ -181,6 +203,9 @@ fn no_plan_meets(findings: &Findings<'_>) -> String {
             prose::percent(findings.law.replication.plus(findings.law.rest).value),
         );
     }
+    if let Some(late) = findings.shown().and_then(|shown| missed_by_times(findings, shown)) {
+        return late;
+    }
     let Some((candidate, process)) = findings.shown().and_then(|candidate| Some((candidate, candidate.busiest()?))) else {
         return format!("No standard plan keeps every process below {limit}.");
     };
@@ -196,4 +221,17 @@ fn no_plan_meets(findings: &Findings<'_>) -> String {
         words::the_process(process),
         words::busy_share(process),
     )
+}
+
+/// That the closest plan misses the objective by its response times alone.
+fn missed_by_times(findings: &Findings<'_>, shown: &PlanSummary) -> Option<String> {
+    let objective = &findings.config.objective;
+    let by_shares = Meets::busy(&shown.processes, objective.busy).max(Meets::connections(&shown.processes, objective.connections));
+    let late = shown.response_times.iter().find(|term| term.meets == Meets::No).filter(|_| by_shares != Meets::No)?;
+    Some(format!(
+        "No standard plan with up to {} meets the objective: even in the closest, {}, {} is out of reach.",
+        plural((*findings.config.workers.end()).into(), "worker", "workers"),
+        quoted(&shown.plan.name),
+        late.term
+    ))
 }

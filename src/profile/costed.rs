@@ -157,6 +157,9 @@ impl<'a> CostedCounters<'a> {
             let uncosted = self.profiler.sums[class].uncosted as f64;
             inferred += uncosted * self.uncosted_us[class];
             nominal += uncosted * f64::from(self.profiler.classes.traits[class].nominal_us);
+        }
+        // Shares are of all CPU, that of requests between processes included.
+        for class in 0..self.profiler.classes.traits.len() {
             cpu_seconds += self.class_cpu_seconds(class);
         }
         let factor = if nominal > 0.0 { inferred / nominal } else { 0.0 };

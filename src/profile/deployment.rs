@@ -6,7 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::costed::CostedCounters;
-use super::model::Window;
+use super::cpu_limit::CpuLimit;
+use super::model::{Peak, Window};
 use super::process_cpu::ProcessCpu;
 use super::processes::ProcessSums;
 use wsim_text::{count, list, plural, quoted};
@@ -27,6 +28,9 @@ pub struct Deployment {
     pub warnings: Vec<Warning>,
     /// Requests in a proxy's log that never reached Synapse.
     pub foreign_requests: u64,
+    /// Cores of the machine that all processes share, if told.
+    #[serde(default)]
+    pub cores: Option<f64>,
 }
 
 /// One Synapse process.
@@ -45,8 +49,14 @@ pub struct DeployedProcess {
     pub process_cpu_seconds: Option<f64>,
     /// CPU of its requests in the busiest five minutes of the whole log, cores; `None` if unknown.
     pub peak_cores: Option<f64>,
+    /// Its own busiest five minutes, by the CPU of its requests; `None` if unknown.
+    #[serde(skip)]
+    pub own_peak: Option<Peak>,
     /// Its own log is among the inputs; otherwise a proxy names it as an upstream.
     pub own_log: bool,
+    /// CPU that it could use; `None` if nothing was told or found: a whole core is assumed.
+    #[serde(default)]
+    pub cpu_limit: Option<CpuLimit>,
 }
 
 /// What a process is, as far as its name and its requests tell.
@@ -158,7 +168,9 @@ fn deployed(sums: &ProcessSums, role: DeployedRole, facts: &DeploymentFacts<'_>)
         cpu_seconds: (sums.costed > 0).then_some(sums.cpu_us as f64 / 1e6),
         process_cpu_seconds: counter.map(|counter| counter.seconds_within(&facts.costed.observed)),
         peak_cores: nominal.map(|factor| sums.cores_within(facts.peak, factor)),
+        own_peak: nominal.map(|factor| sums.own_peak(&facts.costed.observed, factor)),
         own_log: sums.logged,
+        cpu_limit: None,
     }
 }
 
@@ -251,6 +263,7 @@ fn foreign_sentence(foreign: Option<&ForeignTraffic>, counted: u64) -> Option<St
         let mut part = |requests: u64, what: String| parts.extend((requests > 0).then(|| format!("{} {what}", count(requests))));
         part(foreign.not_matrix, "of paths that are no Matrix paths".to_owned());
         part(foreign.by_proxy, "answered by the proxy itself".to_owned());
+        part(foreign.other_hosts, "to virtual hosts that --virtual-host does not name".to_owned());
         part(foreign.unknown_to_synapse, "of kinds that Synapse's logs of the same time do not have".to_owned());
         let mut upstreams: Vec<(&String, u64)> = foreign.upstreams.iter().map(|(name, requests)| (name, *requests)).collect();
         upstreams.sort_by_key(|upstream| std::cmp::Reverse(upstream.1));

@@ -7,7 +7,7 @@ use wsim_stats::{DurationHistogram, Interval};
 use super::classes::destination;
 use super::costed::CostedCounters;
 use super::coverage::coverage;
-use super::database::database_load;
+use super::database::{database_load, database_profile};
 use super::deployment::{DeploymentFacts, deployment};
 use super::model::{
     DestinationProfile, EndpointProfile, EventRate, GroupProfile, Outcomes, Peak, Peaks, ProcessProfile, Profile, Quantiles, Window,
@@ -28,7 +28,8 @@ impl Profiler<'_> {
         let costed = CostedCounters::new(&self, observed, inputs.inferred.as_ref());
         let observed = &costed.observed;
         let groups = costed.groups();
-        let client_groups: Vec<usize> = groups.iter().filter(|(_, g)| !g.internal).map(|(index, _)| *index).collect();
+        // Of one whole with the peaks: CPU of all requests, but rates of those of clients and servers.
+        let shown_groups: Vec<usize> = groups.iter().filter(|(_, g)| costed.has_cpu() || !g.internal).map(|(index, _)| *index).collect();
         let peaks = costed.peaks();
         let (endpoints, between_processes) = costed.endpoints(peaks.five_minutes.window);
         let coverage = coverage(&self.processes.sums(), inputs.process_cpu.as_ref(), observed, costed.method());
@@ -41,6 +42,8 @@ impl Profiler<'_> {
             endpoints,
             between_processes,
             processes: costed.processes(inputs),
+            database: database_profile(&self.processes.sums(), observed, inputs.process_cpu.as_ref()),
+            memory: inputs.process_cpu.as_ref().map(|counters| counters.memory_within(observed)).unwrap_or_default(),
             deployment: deployment(&DeploymentFacts {
                 costed: &costed,
                 peak: peaks.five_minutes.window,
@@ -59,7 +62,7 @@ impl Profiler<'_> {
             demand: costed.demand(),
             coverage,
             events_per_second: costed.events(peaks.five_minutes.window),
-            series: series(&costed, &client_groups),
+            series: series(&costed, &shown_groups),
             peaks,
             work_ms: costed.work_ms(),
             groups: groups.into_iter().map(|(_, group)| group).collect(),

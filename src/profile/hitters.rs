@@ -36,7 +36,7 @@ pub(super) struct Kinds<C> {
 pub(super) struct Scale {
     /// Inferred demand divided by prior demand; `None` if neither logged nor inferred CPU is known.
     pub(super) nominal: Option<f64>,
-    /// All CPU of clients and servers, seconds.
+    /// All CPU, that of requests between processes included, seconds.
     pub(super) cpu_seconds: f64,
     /// All requests of clients and servers.
     pub(super) requests: u64,

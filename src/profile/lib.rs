@@ -12,9 +12,11 @@
 //! Times: **a request's work starts at its arrival, that of a long poll at its wake-up** (arrival plus waiting). Every bin, peak
 //! and index of dispersion counts a request, with all its CPU, at the start of its work, because that is when a worker is busy with it.
 
+mod ceiling;
 mod classes;
 mod costed;
 mod coverage;
+pub mod cpu_limit;
 mod database;
 pub mod deployment;
 mod finish;
@@ -35,12 +37,13 @@ mod testing;
 mod tests;
 mod window;
 
+pub use cpu_limit::{CpuLimit, LimitSource, ToldDeployment, ToldProcess};
 pub use deployment::{DeployedProcess, DeployedRole, Deployment, Warning, WarningEffect};
 pub use inference::InferredDemand;
 pub use model::{
-    Concurrency, Coverage, DatabaseLoad, Demand, DemandMethod, DestinationProfile, Dispersion, EndpointProfile, EventRate, GroupProfile,
-    HeavyHitter, HeavyHitters, LATENCY_BUCKETS_MS, Outcomes, Peak, Peaks, Precision, ProcessCoverage, ProcessProfile, Profile, Quantiles,
-    Series, SeriesSkip, Window,
+    Concurrency, Coverage, DatabaseLoad, DatabaseProfile, Demand, DemandMethod, DestinationProfile, Dispersion, EndpointProfile, EventRate,
+    GroupProfile, HeavyHitter, HeavyHitters, LATENCY_BUCKETS_MS, Outcomes, Peak, Peaks, Precision, ProcessCoverage, ProcessMemory,
+    ProcessProfile, Profile, Quantiles, Series, SeriesSkip, Window,
 };
 pub use parallel::{profile_logs, profile_trace};
 pub use process_cpu::{ProcessCpu, ProcessCpuError};

@@ -31,6 +31,12 @@ pub struct Profile {
     pub destinations: Vec<DestinationProfile>,
     /// The processes (Synapse's log) or upstreams (a proxy's log) that served the requests; empty if unknown.
     pub processes: Vec<ProcessProfile>,
+    /// The database that these processes share; `None` where no log shows transactions.
+    #[serde(default)]
+    pub database: Option<DatabaseProfile>,
+    /// Memory of the processes, where it was measured.
+    #[serde(default)]
+    pub memory: Vec<ProcessMemory>,
     /// The processes of the deployment that wrote the logs, and what of it is missing.
     #[serde(default)]
     pub deployment: Deployment,
@@ -193,6 +199,35 @@ pub struct DatabaseLoad {
     pub waiting: f64,
     /// Mean time of a transaction over the whole log, ms.
     pub transaction_ms: f64,
+}
+
+/// The database as all processes together use it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct DatabaseProfile {
+    /// The five minutes with most time in transactions.
+    pub window: Window,
+    /// Transactions at once in these five minutes, mean.
+    pub busy: f64,
+    /// The most transactions at once that the log shows, mean over some seconds.
+    pub largest: f64,
+    /// Transactions per second in these five minutes.
+    pub per_second: f64,
+    /// Transactions per second at which a transaction would take for ever, where the log shows that transactions take longer when there are
+    /// more of them.
+    pub ceiling_per_second: Option<Interval>,
+    /// CPU of PostgreSQL in these five minutes, cores; `None` without a counter of it.
+    pub cpu_cores: Option<f64>,
+}
+
+/// Resident memory of one process, as measured beside its CPU.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProcessMemory {
+    /// As in the file of counters.
+    pub name: String,
+    /// Whether it is a process of Synapse.
+    pub is_synapse: bool,
+    /// The largest value within the log's time, bytes.
+    pub largest_bytes: f64,
 }
 
 /// The busiest spans, chosen by CPU demand (by requests where CPU is unknown).
@@ -411,7 +446,7 @@ pub struct Series {
     /// Where bins that no log covers are left out, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skips: Vec<SeriesSkip>,
-    /// Group ids, in the order of [`Self::requests`] and [`Self::cpu_seconds`].
+    /// Group ids, in the order of [`Self::requests`] and [`Self::cpu_seconds`]: those between processes too, where CPU is known.
     pub groups: Vec<String>,
     /// `[group][bin]` requests.
     pub requests: Vec<Vec<u64>>,

@@ -3,7 +3,7 @@
 //! Two formats are read:
 //!
 //! - CSV with a header: `epoch,process,cpu_seconds_total` (seconds since 1970, name, counter in seconds), any column order;
-//!   without a header the columns are taken in this order.
+//!   without a header the columns are taken in this order. A column `rss_bytes` (resident memory) is read if there is one.
 //! - The response of Prometheus to a range query (`/api/v1/query_range`, `resultType` `matrix`) for
 //!   `process_cpu_seconds_total`, or for `process_cpu_user_seconds_total` and `process_cpu_system_seconds_total`, which are added up.
 //!
@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use wsim_stats::ObservedTime;
+
+use super::model::ProcessMemory;
 
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ProcessCpu {
@@ -27,6 +29,8 @@ pub struct CpuCounter {
     pub names: Vec<String>,
     /// Time in µs since the epoch and CPU seconds since the first sample, both never falling.
     samples: Vec<(i64, f64)>,
+    /// Time in µs since the epoch and resident memory in bytes; empty where the file has none.
+    memory: Vec<(i64, f64)>,
 }
 
 /// The software of a process, guessed from its name.
@@ -112,8 +116,21 @@ impl ProcessCpu {
             let names: Vec<String> = logged.iter().filter(|name| is_counter(name, counter)).map(|name| rename(name)).collect();
             if names.is_empty() { vec![rename(counter.name())] } else { names }
         };
-        let counters = self.counters.iter().map(|counter| CpuCounter { names: names(counter), samples: counter.samples.clone() });
+        let counters = self.counters.iter().map(|counter| CpuCounter { names: names(counter), ..counter.clone() });
         Self { counters: counters.collect() }
+    }
+
+    /// The largest resident memory of each process within the spans of an observed time, largest first. Empty where the file has none.
+    pub fn memory_within(&self, observed: &ObservedTime) -> Vec<ProcessMemory> {
+        let of_counter = |counter: &CpuCounter| {
+            let inside = counter.memory.iter().filter(|(time, _)| observed.contains(*time)).map(|(_, bytes)| *bytes);
+            let largest_bytes = inside.fold(0.0, f64::max);
+            let is_synapse = counter.software() == Software::Synapse;
+            (largest_bytes > 0.0).then(|| ProcessMemory { name: counter.name().to_owned(), is_synapse, largest_bytes })
+        };
+        let mut all: Vec<ProcessMemory> = self.counters.iter().filter_map(of_counter).collect();
+        all.sort_by(|a, b| b.largest_bytes.total_cmp(&a.largest_bytes).then_with(|| a.name.cmp(&b.name)));
+        all
     }
 
     /// The processes that belong to Synapse.
@@ -138,7 +155,8 @@ impl CpuCounter {
         known.find(|known| names.iter().any(|name| name.starts_with(known)))
     }
 
-    fn new(names: Vec<String>, mut raw: Vec<(f64, f64)>) -> Option<Self> {
+    fn new(names: Vec<String>, samples: RawSamples) -> Option<Self> {
+        let RawSamples { cpu: mut raw, memory } = samples;
         raw.retain(|(time, value)| time.abs() < SECONDS_MAX && value.is_finite() && *value >= 0.0);
         raw.sort_by(|a, b| a.0.total_cmp(&b.0));
         raw.dedup_by_key(|sample| sample.0);
@@ -148,10 +166,11 @@ impl CpuCounter {
         for (time, value) in raw {
             total += if value >= before { value - before } else { value };
             before = value;
-            #[expect(clippy::cast_possible_truncation, reason = "bounded by SECONDS_MAX above")]
-            samples.push(((time * 1e6).round() as i64, total));
+            samples.push((microseconds(time), total));
         }
-        (samples.len() >= 2).then_some(Self { names, samples })
+        let sound = |(time, bytes): &(f64, f64)| time.abs() < SECONDS_MAX && bytes.is_finite() && *bytes > 0.0;
+        let memory = memory.into_iter().filter(sound).map(|(time, bytes)| (microseconds(time), bytes)).collect();
+        (samples.len() >= 2).then_some(Self { names, samples, memory })
     }
 
     pub fn name(&self) -> &str {
@@ -171,6 +190,14 @@ impl CpuCounter {
         let mut steps: Vec<i64> = self.samples.windows(2).map(|pair| pair[1].0 - pair[0].0).collect();
         steps.sort_unstable();
         steps.get(steps.len() / 2).copied().unwrap_or(1).max(1)
+    }
+
+    /// The largest CPU per second between two samples at least half the usual distance apart: samples in quick succession are those of a clock
+    /// that was set or of a reading that was late.
+    pub fn highest_rate(&self) -> f64 {
+        let least = self.step_us() / 2;
+        let far = self.samples.windows(2).filter(|pair| pair[1].0 - pair[0].0 >= least.max(1));
+        far.map(|pair| (pair[1].1 - pair[0].1) * 1e6 / (pair[1].0 - pair[0].0) as f64).fold(0.0, f64::max)
     }
 
     /// CPU seconds used in `[start_us, end_us)`: linear between samples, zero outside of them.
@@ -195,7 +222,7 @@ impl CpuCounter {
 const BYTES_MAX: usize = 200_000_000;
 
 /// `synapse-Generic_Worker1.service` -> `genericworker1`; `homeserver`, `master` and a plain `synapse` are the main process.
-fn plain_name(name: &str) -> String {
+pub(super) fn plain_name(name: &str) -> String {
     let lower = name.to_ascii_lowercase();
     let mut rest = lower.rsplit('/').next().unwrap_or("");
     for ending in [".gz", ".log", ".json", ".service", ".scope", ".yaml", ".log"] {
@@ -213,11 +240,26 @@ fn plain_name(name: &str) -> String {
     }
 }
 
-/// Raw samples (epoch in seconds, CPU seconds) by names of the process.
-type RawSeries = BTreeMap<Vec<String>, Vec<(f64, f64)>>;
+/// Raw samples by names of the process.
+type RawSeries = BTreeMap<Vec<String>, RawSamples>;
+
+/// Raw samples of one process, with their time in seconds since 1970.
+#[derive(Debug, Default)]
+struct RawSamples {
+    /// CPU seconds.
+    cpu: Vec<(f64, f64)>,
+    /// Resident memory, bytes.
+    memory: Vec<(f64, f64)>,
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "times are below SECONDS_MAX")]
+fn microseconds(time: f64) -> i64 {
+    (time * 1e6).round() as i64
+}
 
 fn csv_series(text: &str) -> Result<RawSeries, ProcessCpuError> {
     let mut columns = [0, 1, 2];
+    let mut memory_column = None;
     let mut series = RawSeries::new();
     for (index, line) in text.lines().enumerate() {
         let fields: Vec<&str> = line.split(',').map(|field| field.trim().trim_matches('"')).collect();
@@ -232,15 +274,20 @@ fn csv_series(text: &str) -> Result<RawSeries, ProcessCpuError> {
                     .position(|f| f.eq_ignore_ascii_case(title))
                     .ok_or_else(|| problem("a column is missing in the header"))?;
             }
+            memory_column = fields.iter().position(|field| MEMORY_COLUMNS.iter().any(|title| field.eq_ignore_ascii_case(title)));
             continue;
         }
         let [epoch, process, cpu] = columns.map(|column| fields.get(column).copied().unwrap_or(""));
-        let epoch = epoch.parse().map_err(|_| problem("the epoch is not a number"))?;
+        let epoch: f64 = epoch.parse().map_err(|_| problem("the epoch is not a number"))?;
         let cpu = cpu.parse().map_err(|_| problem("the CPU seconds are not a number"))?;
         if process.is_empty() {
             return Err(problem("the process has no name"));
         }
-        series.entry(vec![process.to_owned()]).or_default().push((epoch, cpu));
+        let samples = series.entry(vec![process.to_owned()]).or_default();
+        samples.cpu.push((epoch, cpu));
+        // A process may have ended before its memory was read.
+        let memory = memory_column.and_then(|column| fields.get(column)?.parse().ok());
+        samples.memory.extend(memory.map(|bytes| (epoch, bytes)));
     }
     Ok(series)
 }
@@ -263,8 +310,7 @@ fn json_series(text: &str) -> Result<RawSeries, ProcessCpuError> {
             parts = vec![parts.swap_remove(whole)];
         }
         let names = names_of(&parts[0].metric);
-        let samples = result.entry(names).or_default();
-        *samples = sum_of_parts(&parts);
+        result.entry(names).or_default().cpu = sum_of_parts(&parts);
     }
     Ok(result)
 }
@@ -344,6 +390,9 @@ const NOT_SYNAPSE: &[&str] = &[
     "sliding-sync",
 ];
 
+/// What recorders call resident memory in bytes.
+const MEMORY_COLUMNS: &[&str] = &["rss_bytes", "resident_memory_bytes", "process_resident_memory_bytes", "memory_bytes"];
+
 /// The year 9999 and more.
 const SECONDS_MAX: f64 = 1e12;
 
@@ -361,6 +410,7 @@ mod tests {
         assert_eq!(main.span_us(), (100_000_000, 120_000_000));
         assert_eq!(main.seconds_between(100_000_000, 110_000_000), 2.0);
         assert_eq!(main.seconds_between(0, i64::MAX), 3.5);
+        assert_eq!(main.highest_rate(), 0.2);
         assert_eq!(main.seconds_between(105_000_000, 110_000_000), 1.0);
         assert_eq!(cpu.synapse().map(CpuCounter::name).collect::<Vec<_>>(), ["main"]);
         assert_eq!(cpu.find("redis").map(CpuCounter::software), Some(Software::Other));
@@ -370,6 +420,17 @@ mod tests {
     fn columns_may_come_in_any_order() {
         let cpu = ProcessCpu::parse(b"process,cpu_seconds_total,epoch\nmain,1,100\nmain,2,200\n").unwrap();
         assert_eq!(cpu.find("main").unwrap().seconds_between(0, 200_000_000), 1.0);
+    }
+
+    #[test]
+    fn memory_is_read_where_the_file_has_it() {
+        let cpu =
+            ProcessCpu::parse(b"epoch,process,cpu_seconds_total,rss_bytes\n100,main,1,300\n110,main,2,500\n120,main,3,\n900,main,9,9999\n100,redis,0,50\n120,redis,1,60\n")
+                .unwrap();
+        let found = cpu.memory_within(&ObservedTime::single(0, 200_000_000));
+        let texts: Vec<_> = found.iter().map(|memory| (memory.name.as_str(), memory.is_synapse, memory.largest_bytes)).collect();
+        assert_eq!(texts, [("main", true, 500.0), ("redis", false, 60.0)]);
+        assert!(ProcessCpu::parse(CSV.as_bytes()).unwrap().memory_within(&ObservedTime::single(0, 200_000_000)).is_empty());
     }
 
     #[test]

@@ -7,10 +7,11 @@
 use std::collections::BTreeMap;
 
 use super::classes::ClassTraits;
-use super::model::Window;
+use super::model::{Peak, Window};
+use super::peaks::{Load, Loads};
 use super::sums::is_uncosted;
-use wsim_stats::Grid;
 use wsim_stats::hashing::NumberMap;
+use wsim_stats::{Grid, ObservedTime};
 use wsim_trace::{NameId, Names, Request, flag};
 
 /// All processes seen, by hash of the name.
@@ -46,7 +47,8 @@ pub(super) struct ProcessSums {
     pub(super) syncs: u64,
     /// Requests of other processes that hand over events to persist.
     pub(super) persists: u64,
-    /// Logged CPU, time of transactions, waits for connections, and the prior demand of requests without logged CPU, over time, µs.
+    /// Logged CPU, time of transactions, waits for connections, and the prior demand of requests without logged CPU, over time, µs; then the
+    /// number of transactions.
     pub(super) cpu_over_time: Grid<u64>,
 }
 
@@ -84,6 +86,7 @@ impl Processes {
             row[0] += cpu_us;
             row[1] += u64::from(r.db_txn_us);
             row[2] += u64::from(r.db_sched_us);
+            row[4] += u64::from(r.db_count);
         } else if traits.nominal_us > 0 && is_uncosted(r) {
             sums.cpu_over_time.row_mut(start_us).0[3] += u64::from(traits.nominal_us);
         }
@@ -162,6 +165,15 @@ impl ProcessSums {
         cpu_us / 1e6 / window.seconds()
     }
 
+    /// The five minutes in which its requests take most CPU; `factor` turns prior demand into CPU.
+    pub(super) fn own_peak(&self, observed: &ObservedTime, factor: f64) -> Peak {
+        let width_us = self.cpu_over_time.width_us();
+        let load = |(start_us, row): (i64, &[u64])| Load { start_us, requests: 1, cpu_us: row[0] as f64 + row[3] as f64 * factor };
+        let inside = |start_us: i64| observed.overlaps(start_us, start_us + width_us);
+        let bins = self.cpu_over_time.rows().map(load).filter(|load| load.cpu_us > 0.0 && inside(load.start_us)).collect();
+        Loads { width_us, bins }.peak(observed, PEAK_US, true)
+    }
+
     fn new(hash: u64, name: &str) -> Self {
         Self {
             hash,
@@ -177,7 +189,7 @@ impl ProcessSums {
             main_only: 0,
             syncs: 0,
             persists: 0,
-            cpu_over_time: Grid::new(LADDER_US, 4, 16, 256),
+            cpu_over_time: Grid::new(LADDER_US, 5, 16, 256),
         }
     }
 
@@ -199,6 +211,7 @@ impl ProcessSums {
 
 /// 5 s for six hours, 60 s for three days, 300 s for two weeks.
 const LADDER_US: &[i64] = &[5_000_000, 15_000_000, 60_000_000, 300_000_000, 900_000_000, 3_600_000_000];
+const PEAK_US: i64 = 300_000_000;
 const RECENT: usize = 32;
 const PROCESSES_MAX: usize = 512;
 const OTHERS: &str = "(others)";

@@ -5,7 +5,7 @@
 //! range    a value with its range: `84 % (61–120 %)`, `212 ms (205–219 ms)`, `0.22 (0.18–0.29)`
 //! prose    the same with fewer digits, for sentences
 //! time     instants, spans and durations
-//! parse    durations as typed
+//! parse    durations and memory as typed
 //! file     files that are read whole, up to a limit
 //! words    plural, lists, quotation, capital letters
 //! ```
@@ -25,7 +25,7 @@ pub mod words;
 
 pub use file::{read_file, read_regular_file, read_text, size_limit};
 pub use number::{UNKNOWN, bytes, count, milliseconds, number, percent, percent_number, tick};
-pub use parse::parse_duration;
+pub use parse::{parse_bytes, parse_duration};
 pub use range::{milliseconds_range, percent_range, percent_range_number, range};
 pub use time::{date_time, duration, minute, rfc3339, strftime, time_span, weekday_minute};
 pub use words::{capital, list, plural, quoted};

@@ -50,6 +50,16 @@ pub fn factor(factor: f64) -> String {
     }
 }
 
+/// An amount with two digits: `0.43`, `3.1`, `58`, `1,200`.
+pub fn amount(value: f64) -> String {
+    match value.abs() {
+        _ if !value.is_finite() => UNKNOWN.to_owned(),
+        size if size >= 9.95 => count(whole(value.max(0.0))),
+        size if size >= 0.995 || size == 0.0 => format!("{value:.1}").trim_end_matches(".0").to_owned(),
+        _ => format!("{value:.2}"),
+    }
+}
+
 /// `4.5 (3.0–6.0)`, in any unit, with so many decimals.
 pub fn range(value: Interval, decimals: usize) -> String {
     let show = |x: f64| if x.is_finite() { format!("{x:.decimals$}") } else { UNKNOWN.to_owned() };
@@ -90,6 +100,7 @@ mod tests {
         assert_eq!(factor(5.09), "5");
         assert_eq!(factor(1.79), "1.7");
         assert_eq!(factor(12.9), "12");
+        assert_eq!([0.0, 0.43, 1.0, 3.14, 58.2, 1234.0].map(amount), ["0", "0.43", "1", "3.1", "58", "1,234"]);
         assert_eq!((cores(0.02).as_str(), cores(0.43).as_str()), ("0.020 cores", "0.43 cores"));
         assert_eq!((milliseconds(4.52).as_str(), milliseconds(2400.0).as_str()), ("4.5 ms", "2.4 s"));
     }

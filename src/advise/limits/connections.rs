@@ -1,6 +1,6 @@
 //! Database connections: how busy a pool is, how many connections a process seems to have, and what a plan would need of them.
 
-use super::super::load::loads;
+use super::super::load::{Split, loads};
 use wsim_plan::CheckedPlan;
 use wsim_profile::{EndpointProfile, Profile, Series};
 use wsim_simulate::theory::waits_in_services;
@@ -38,6 +38,8 @@ pub struct ConnectionPool {
     /// The profile with time in transactions in the place of CPU, for the law that shares load among processes; `None` where no log
     /// shows transactions.
     demand: Option<Box<Profile>>,
+    /// Connections in use at once in the logs, of all processes.
+    busy: f64,
     /// Best estimate over mean share of the busiest pool, 1 and more: how much sooner than its mean a pool is full.
     pub(in super::super) burst: f64,
     /// Mean time of a transaction, ms, over all processes.
@@ -67,6 +69,7 @@ impl ConnectionPool {
                 None => Source::Assumed,
             },
             demand: demand(profile, busy).map(Box::new),
+            busy,
             burst,
             transaction_ms: (rate > 0.0).then(|| busy / rate),
         }
@@ -83,11 +86,20 @@ impl ConnectionPool {
 
     /// Busy share of the connections of every process of a plan at the peak: the main process first, then the workers in order.
     /// Empty where no log shows transactions.
-    pub(in super::super) fn shares(&self, plan: &CheckedPlan) -> Vec<Interval> {
+    pub(in super::super) fn shares(&self, plan: &CheckedPlan, split: Option<&Split>) -> Vec<Interval> {
         let Some(demand) = &self.demand else { return Vec::new() };
         let share = |busy: f64| busy / f64::from(self.connections.max(1));
         let of_process = |busy: Interval| Interval::new(share(busy.value) * self.burst, share(busy.value), share(busy.high) * self.burst);
-        loads(plan, demand).into_iter().map(|load| of_process(load.demand.requests)).collect()
+        loads(plan, demand, split).into_iter().map(|load| of_process(load.demand.requests)).collect()
+    }
+}
+
+impl ConnectionPool {
+    /// How many times the observed time in transactions a plan asks the database for; `None` where no log shows transactions.
+    pub(super) fn demand_of(&self, plan: &CheckedPlan) -> Option<f64> {
+        let demand = self.demand.as_ref()?;
+        let all: f64 = loads(plan, demand, None).iter().map(|load| load.demand.evenly.value).sum();
+        (self.busy > 0.0).then(|| all / self.busy)
     }
 }
 

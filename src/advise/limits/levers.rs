@@ -1,8 +1,9 @@
 //! What helps against a limit, cheapest first.
 
-use super::{Limit, LimitKind};
+use super::{Limit, LimitKind, MACHINE};
 use std::collections::BTreeMap;
 
+use super::super::findings::{ADVICE_CORES, REQUESTS_FOR_SHARES};
 use super::connections::ConnectionPool;
 use wsim_profile::{EndpointProfile, Profile};
 use wsim_text::prose;
@@ -28,13 +29,17 @@ pub(in super::super) fn levers(limit: &Limit, pressure: &Pressure<'_>) -> Vec<St
             levers.push(faster_database(pressure));
             levers.extend(by_traffic(pressure));
         }
+        LimitKind::Cpu if limit.place == MACHINE => {
+            levers.push("more cores, or a machine of its own for the database".to_owned());
+            levers.extend(by_traffic(pressure));
+        }
         LimitKind::Cpu => {
             levers.extend(by_traffic(pressure));
             levers.push(split(pressure, |endpoint| endpoint.peak_cpu_seconds, "CPU"));
         }
         LimitKind::StreamWriter => levers.push("a worker of its own for the stream, or for events several writers".to_owned()),
         LimitKind::FederationSender => levers.push("more federation senders, among which Synapse shares the other servers".to_owned()),
-        LimitKind::Memory => levers.push("more memory, or smaller caches".to_owned()),
+        LimitKind::Memory => levers.push("more memory, smaller caches (caches.global_factor), or fewer workers".to_owned()),
     }
     levers
 }
@@ -53,7 +58,7 @@ fn split(pressure: &Pressure<'_>, weight: fn(&EndpointProfile) -> f64, of_what: 
     let shares = shares(pressure.profile, weight);
     let largest: Vec<String> = shares
         .iter()
-        .filter(|(group, share)| *share >= WORTH_MOVING && group_may_move(pressure.profile, group))
+        .filter(|(group, share)| *share >= WORTH_MOVING && is_worth_naming(pressure.profile, group))
         .take(2)
         .map(|(group, share)| format!("{} {} of the {of_what}", super::super::words::group(group), prose::percent(*share)))
         .collect();
@@ -66,10 +71,12 @@ fn by_traffic(pressure: &Pressure<'_>) -> Vec<String> {
     let presence = share_of(pressure.profile, |endpoint| endpoint.group == "presence" || is_about(endpoint, "presence"));
     let joins = share_of(pressure.profile, |endpoint| is_about(endpoint, "join"));
     let mut levers = Vec::new();
-    if presence >= WORTH_AVOIDING {
+    // Less than a tenth of a core is not worth switching anything off.
+    let worth_avoiding = WORTH_AVOIDING.max(ADVICE_CORES / peak_cores(pressure.profile).max(1e-9));
+    if presence >= worth_avoiding {
         levers.push(format!("presence off ({} of the CPU)", prose::percent(presence)));
     }
-    if joins >= WORTH_AVOIDING {
+    if joins >= worth_avoiding {
         levers.push(format!("fewer joins of large rooms on other servers ({} of the CPU)", prose::percent(joins)));
     }
     levers
@@ -90,6 +97,12 @@ fn share_of(profile: &Profile, is_counted: impl Fn(&EndpointProfile) -> bool) ->
     if all > 0.0 { counted / all } else { 0.0 }
 }
 
+/// CPU of request lines at the peak, those between processes included, cores.
+fn peak_cores(profile: &Profile) -> f64 {
+    let endpoints = profile.endpoints.iter().chain(&profile.between_processes);
+    endpoints.map(|endpoint| endpoint.peak_cpu_seconds.max(0.0)).sum::<f64>() / profile.peaks.five_minutes.window.seconds()
+}
+
 /// Share of each group, largest first.
 fn shares(profile: &Profile, weight: fn(&EndpointProfile) -> f64) -> Vec<(&str, f64)> {
     let mut sums: BTreeMap<&str, f64> = BTreeMap::new();
@@ -102,9 +115,11 @@ fn shares(profile: &Profile, weight: fn(&EndpointProfile) -> f64) -> Vec<(&str, 
     shares
 }
 
-/// Whether a worker may serve some of the group.
-fn group_may_move(profile: &Profile, group: &str) -> bool {
-    profile.endpoints.iter().any(|endpoint| endpoint.group == group && (!endpoint.workers.is_empty() || endpoint.any_worker))
+/// Whether a worker may serve some of the group, and its share is of many requests.
+fn is_worth_naming(profile: &Profile, group: &str) -> bool {
+    let endpoints = || profile.endpoints.iter().filter(|endpoint| endpoint.group == group);
+    let may_move = endpoints().any(|endpoint| !endpoint.workers.is_empty() || endpoint.any_worker);
+    may_move && endpoints().map(|endpoint| endpoint.peak_requests).sum::<u64>() >= REQUESTS_FOR_SHARES
 }
 
 /// Transactions of a healthy database take a few milliseconds.
@@ -119,7 +134,7 @@ mod tests {
     use wsim_stats::Interval;
 
     fn of(kind: LimitKind, profile: &Profile, has_workers: bool) -> Vec<String> {
-        let limit = Limit { kind, place: "main".to_owned(), headroom: Interval::exact(0.9) };
+        let limit = Limit::new(kind, "main", Interval::exact(0.9));
         levers(&limit, &Pressure { profile, pool: &ConnectionPool::new(profile, None), has_workers })
     }
 
@@ -136,6 +151,14 @@ mod tests {
         );
         let calm = ProfileFixture::new().class("sync", 0.5, 10).build();
         assert_eq!(of(LimitKind::Cpu, &calm, true), ["more workers (/sync 100 % of the CPU)"]);
+    }
+
+    #[test]
+    fn what_takes_less_than_a_tenth_of_a_core_is_not_worth_avoiding() {
+        let profile = ProfileFixture::new().class("sync", 0.05, 10).main_only("presence", 0.04, 10).build();
+        assert_eq!(of(LimitKind::Cpu, &profile, false), ["a split by kind (/sync 56 % of the CPU)"]);
+        let few = ProfileFixture::new().class("sync", 0.5, 0).build();
+        assert_eq!(of(LimitKind::Cpu, &few, false), ["a split by kind"], "a share of no requests");
     }
 
     #[test]

@@ -92,7 +92,7 @@ mod tests {
     fn cores(plan: &str) -> Vec<(String, [f64; 3])> {
         let plan = Plan::from_toml(&format!("name = \"p\"\nsynapse = \"1.157\"\n{plan}"), "plan").unwrap();
         let of = |demand: crate::law::ProcessDemand| [demand.requests.low, demand.requests.value, demand.requests.high];
-        loads(&plan, &profile()).into_iter().map(|load| (load.name.clone(), of(load.demand))).collect()
+        loads(&plan, &profile(), None).into_iter().map(|load| (load.name.clone(), of(load.demand))).collect()
     }
 
     fn close(actual: [f64; 3], expected: [f64; 3]) {

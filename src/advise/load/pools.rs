@@ -16,12 +16,13 @@ pub(super) struct PoolLoad<'a> {
 }
 
 impl<'a> PoolLoad<'a> {
-    pub(super) fn new(plan: &CheckedPlan, index: usize, sum: LoadSum, profile: &'a Profile) -> Self {
+    /// `all`: the load of the whole log, cores.
+    pub(super) fn new(plan: &CheckedPlan, index: usize, (sum, all): (LoadSum, f64), profile: &'a Profile) -> Self {
         let pool = &plan.pools[index];
         let members = plan.members(index).to_vec();
         let rule = plan.rule(index);
         let (skew, ring) = if members.len() > 1 {
-            (Skew::for_rule(rule, pool, profile), rule.ring_variation(plan.proxy.kind, members.len()))
+            (Skew::for_rule(rule, pool, profile, all / sum.cores[1].max(1e-9)), rule.ring_variation(plan.proxy.kind, members.len()))
         } else {
             (Skew::EVEN, 0.0)
         };
@@ -83,7 +84,7 @@ pub(super) fn spread_over_workers<'a>(
         }
         total.merge(&pool.sum);
     }
-    let busy = |member: usize| means[member].cores[1] / workers[member].cpu;
+    let busy = |member: usize| means[member].cores[1] / workers[member].cpu.cores;
     // Of equals the first, so that the busiest of a pool is its number 1.
     let Some(busiest) = first_largest(members.iter().map(|member| busy(*member))).map(|index| members[index]) else { return };
     let hitter = pools.iter().filter_map(|index| largest_key(&pool_loads[*index], busiest)).max_by(|a, b| a.1[1].total_cmp(&b.1[1]));

@@ -1,6 +1,7 @@
 //! Sums of load over endpoint classes.
 
 use super::super::law::ProcessDemand;
+use super::split::Part;
 use wsim_profile::EndpointProfile;
 use wsim_stats::Interval;
 
@@ -17,15 +18,15 @@ pub(super) struct LoadSum {
 }
 
 impl LoadSum {
-    /// Adds a share `part` of an endpoint class, whose peak lasted `seconds`, with the CPU multiplied by `factors`.
-    pub(super) fn add(&mut self, endpoint: &EndpointProfile, factors: [f64; 3], seconds: f64, part: f64) {
+    /// Adds a part of an endpoint class, whose peak lasted `seconds`, with the CPU multiplied by `factors`.
+    pub(super) fn add(&mut self, endpoint: &EndpointProfile, factors: [f64; 3], seconds: f64, part: Part) {
         for ((cores, even), factor) in self.cores.iter_mut().zip(&mut self.even).zip(factors) {
-            let added = endpoint.peak_cpu_seconds.max(0.0) / seconds * factor * part;
+            let added = endpoint.peak_cpu_seconds.max(0.0) / seconds * factor * part.cpu;
             *cores += added;
             *even += added;
         }
-        self.peak_requests += endpoint.peak_requests as f64 / seconds * part;
-        self.requests += endpoint.requests as f64 * part;
+        self.peak_requests += endpoint.peak_requests as f64 / seconds * part.requests;
+        self.requests += endpoint.requests as f64 * part.requests;
     }
 
     pub(super) fn demand(&self, replicates: bool, persists: f64) -> ProcessDemand {

@@ -11,7 +11,7 @@ fn preset(name: &str, n: u32) -> CheckedPlan {
 }
 
 fn judged(profile: &Profile, plan: CheckedPlan) -> PlanSummary {
-    judge(profile, plan, &ScreenConfig::default())
+    judge(profile, plan, None, &ScreenConfig::default())
 }
 
 fn advice(profile: &Profile) -> Advice {
@@ -106,7 +106,7 @@ fn where_replication_fills_a_worker_no_number_is_enough() {
         advice
             .verdict
             .text
-            .starts_with("No number of workers is enough: at 200 events/s replication and idle CPU alone take 92 % of every worker"),
+            .contains(" No number of workers is enough: at 200 events/s replication and idle CPU alone take 92 % of every worker"),
         "{}",
         advice.verdict.text
     );
@@ -203,6 +203,25 @@ fn logs_of_a_server_with_workers_say_so() {
 }
 
 #[test]
+fn a_process_that_is_busier_at_another_time_than_the_peak_of_all_is_told() {
+    let mut profile = ProfileFixture::new()
+        .class("sync", 0.4, 10)
+        .deployed("main", DeployedRole::Main, 0.3)
+        .deployed("generic_worker1", DeployedRole::Worker, 0.1)
+        .build();
+    let told = |profile: &Profile| advice(profile).reasons.into_iter().find(|reason| reason.contains("busier at another time"));
+    assert_eq!(told(&profile), None);
+    let night = wsim_profile::Peak { cores: Some(0.35), ..profile.peaks.one_minute };
+    profile.deployment.processes[1].own_peak = Some(night);
+    let told = told(&profile).unwrap();
+    assert!(
+        told.starts_with("\"generic_worker1\" is busier at another time: its requests take 0.35 cores")
+            && told.contains("0.10 cores at the peak"),
+        "{told}"
+    );
+}
+
+#[test]
 fn a_part_of_the_deployment_is_told_first_and_too_small_a_part_gives_no_verdict() {
     let logs = |effect| ProfileFixture::new().class("sync", 0.1, 10).warn(effect, "the main process's log is missing").build();
     let partial = advice(&logs(WarningEffect::Partial));
@@ -247,7 +266,7 @@ fn sliding_sync_stays_on_the_main_process_unless_configured() {
     let profile = ProfileFixture::new().main_only("sliding_sync", 0.9, 50).build();
     assert!(advice(&profile).reasons.iter().any(|reason| reason.starts_with("Sliding sync (Element X) takes 100 % of the CPU")));
     let config = ScreenConfig { plans: PresetConfig { sliding_sync: true, ..PresetConfig::default() }, ..ScreenConfig::default() };
-    let moved = judge(&profile, Preset::find("sync-split").unwrap().plan(2, &config.plans).unwrap(), &config);
+    let moved = judge(&profile, Preset::find("sync-split").unwrap().plan(2, &config.plans).unwrap(), None, &config);
     close(moved.processes[0].peak.value, 0.02);
 }
 

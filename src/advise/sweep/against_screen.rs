@@ -39,3 +39,61 @@ pub(super) fn difference(sweep: &Sweep, profile: &Profile, config: &ScreenConfig
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture;
+    use super::*;
+    use crate::fixture::ProfileFixture;
+    use wsim_plan::{CheckedPlan, Preset, PresetConfig};
+
+    fn plan(name: &str, workers: u32) -> CheckedPlan {
+        Preset::find(name).unwrap().plan(workers, &PresetConfig::default()).unwrap()
+    }
+
+    /// What is said where one process is enough by the estimate, and these plans were simulated.
+    fn said(plans: &[(&str, u32, Meets)], recommended: Option<usize>) -> Option<String> {
+        let profile = ProfileFixture::new().class("sync", 0.12, 12).build();
+        let plans = plans.iter().map(|(name, workers, meets)| fixture::simulated(plan(name, *workers), *meets, 10.0, 900.0)).collect();
+        difference(&fixture::sweep(plans, recommended), &profile, &ScreenConfig::default())
+    }
+
+    #[test]
+    fn the_same_recommendation_needs_no_words() {
+        assert_eq!(said(&[("monolith", 0, Meets::Yes), ("sync-split", 1, Meets::Yes)], Some(0)), None);
+    }
+
+    #[test]
+    fn another_recommendation_is_explained_by_what_the_simulation_found() {
+        let missed = said(&[("monolith", 0, Meets::No), ("sync-split", 1, Meets::Yes)], Some(1)).unwrap();
+        assert_eq!(
+            missed,
+            "wsim analyse recommends monolith (main process only) for this log: wsim analyse knows CPU and database connections at the peak \
+             of all processes together, and no response times; simulated: p95 work is 900 ms."
+        );
+        let slower = said(&[("monolith", 0, Meets::Yes), ("sync-split", 1, Meets::Yes)], Some(1)).unwrap();
+        assert!(slower.ends_with("simulated, it meets the objective too, with longer response times or more pools."), "{slower}");
+        let left_out = said(&[("sync-split", 1, Meets::Yes)], Some(0)).unwrap();
+        assert!(left_out.ends_with("it was not simulated."), "{left_out}");
+        let none = said(&[("monolith", 0, Meets::Maybe)], None).unwrap();
+        assert!(none.ends_with("simulated: p95 work is 900 ms."), "{none}");
+    }
+
+    #[test]
+    fn fewer_simulated_workers_and_no_estimate_are_told_as_such() {
+        let busy = ProfileFixture::new().class("sync", 0.9, 50).events(200.0).build();
+        let sweep = fixture::sweep(vec![fixture::simulated(plan("sync-split", 2), Meets::Yes, 10.0, 50.0)], Some(0));
+        let told = difference(&sweep, &busy, &ScreenConfig::default()).unwrap();
+        assert!(told.starts_with("wsim analyse recommends no plan for this log") && told.contains(" By its estimate: "), "{told}");
+        let split = ProfileFixture::new().class("sync", 0.55, 50).main_only("client_other", 0.25, 10).build();
+        let sweep = fixture::sweep(
+            vec![
+                fixture::simulated(plan("monolith", 0), Meets::Yes, 10.0, 50.0),
+                fixture::simulated(screen(&split, &ScreenConfig::default()).shown().unwrap().0.plan.clone(), Meets::Yes, 9.0, 50.0),
+            ],
+            Some(0),
+        );
+        let told = difference(&sweep, &split, &ScreenConfig::default()).unwrap();
+        assert!(told.ends_with("simulated, fewer workers are enough."), "{told}");
+    }
+}

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use super::super::config::ScreenConfig;
+use super::super::load::Split;
 use super::super::model::{Meets, PlanSummary};
 use super::super::screen;
 use super::super::words;
@@ -131,12 +132,20 @@ pub fn apply_rules(trials: Vec<Trial>, rules: &[BalanceRule]) -> (Vec<Trial>, Ve
 
 /// What the screen leaves: no overloaded plans, and at most `kept_max` plans of the strategies that it ranks best, so that each of
 /// these is seen with several numbers of workers. Named trials stay.
-pub fn screen_trials(trials: Vec<Trial>, profile: &Profile, config: &ScreenConfig, kept_max: usize) -> (Vec<Trial>, Vec<DiscardedPlan>) {
+///
+/// `split` divides the classes of a plan with patterns of its own or pools of some clients.
+pub(in super::super) fn screen_trials(
+    trials: Vec<Trial>,
+    profile: &Profile,
+    split: impl Fn(&CheckedPlan) -> Option<Split>,
+    config: &ScreenConfig,
+    kept_max: usize,
+) -> (Vec<Trial>, Vec<DiscardedPlan>) {
     let mut discarded = Vec::new();
     let mut estimated: Vec<(Trial, Option<PlanSummary>)> = Vec::new();
     let known = screen::demand_known(profile);
     for trial in trials {
-        let candidate = known.then(|| screen::judge(profile, trial.plan.clone(), config));
+        let candidate = known.then(|| screen::judge(profile, trial.plan.clone(), split(&trial.plan).as_ref(), config));
         match candidate.as_ref().and_then(|candidate| overload(candidate, config.objective.busy)) {
             Some(why) if !trial.named => discarded.push(DiscardedPlan { overloaded: true, ..discard(&trial.plan, why) }),
             _ => estimated.push((trial, candidate)),
@@ -262,9 +271,10 @@ mod tests {
             plan("plain", ""),
             plan("plain again", ""),
         ];
-        let (kept, discarded) = screen_trials(plans.iter().map(|plan| named(plan.clone(), true)).collect(), &profile, &config, 24);
+        let (kept, discarded) =
+            screen_trials(plans.iter().map(|plan| named(plan.clone(), true)).collect(), &profile, |_| None, &config, 24);
         assert_eq!((kept.len(), discarded.len()), (6, 0), "{discarded:?}");
-        let (kept, discarded) = screen_trials(plans.map(|plan| named(plan, false)).into_iter().collect(), &profile, &config, 100);
+        let (kept, discarded) = screen_trials(plans.map(|plan| named(plan, false)).into_iter().collect(), &profile, |_| None, &config, 100);
         assert_eq!(kept.len(), 5);
         assert_eq!((discarded[0].plan.as_str(), discarded[0].why.as_str()), ("plain again", "is plain under another name"));
     }
@@ -273,13 +283,13 @@ mod tests {
     fn overloaded_plans_are_discarded_with_the_reason_unless_named() {
         let profile = ProfileFixture::new().class("sync", 1.5, 100).main_only("admin", 0.1, 5).build();
         let config = ScreenConfig::default();
-        let (kept, discarded) = screen_trials(standard_trials(&(1..=4), &PresetConfig::default()), &profile, &config, 24);
+        let (kept, discarded) = screen_trials(standard_trials(&(1..=4), &PresetConfig::default()), &profile, |_| None, &config, 24);
         assert!(kept.iter().all(|trial| trial.plan.name != "monolith"));
         let monolith = discarded.iter().find(|other| other.plan == "monolith").unwrap();
         assert!(monolith.why.contains("main process would be at least 16"), "{}", monolith.why);
         assert!(kept.len() <= 24 && !kept.is_empty());
         assert!(kept.is_sorted_by_key(|trial| trial.plan.worker_count()));
         let named = preset_trials(Preset::find("monolith").unwrap(), &(1..=4), &PresetConfig::default());
-        assert_eq!(screen_trials(named, &profile, &config, 24).0.len(), 1);
+        assert_eq!(screen_trials(named, &profile, |_| None, &config, 24).0.len(), 1);
     }
 }

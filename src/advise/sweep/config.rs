@@ -1,9 +1,11 @@
 //! What a sweep is given: the traffic, and how to simulate it.
 
+use super::super::limits::MachineLimits;
 use super::super::objective::Objective;
 use wsim_endpoints::Endpoint;
 use wsim_plan::PresetConfig;
 use wsim_profile::{Profile, Window};
+use wsim_simulate::ModelError;
 use wsim_simulate::prepare::PrepareConfig;
 use wsim_simulate::replications::ReplicationConfig;
 use wsim_trace::Trace;
@@ -26,6 +28,8 @@ pub struct SweepInput<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct SweepConfig {
     pub objective: Objective,
+    /// The machine that runs all processes and the database, for the limits.
+    pub machine: MachineLimits,
     /// What the standard plans share.
     pub plans: PresetConfig,
     /// Simulated users per observed user.
@@ -34,6 +38,8 @@ pub struct SweepConfig {
     pub seed: u64,
     /// Number of replications, and how narrow the intervals must be. Candidates get `first` replications, finalists up to `most`.
     pub replications: ReplicationConfig,
+    /// How far the model is off.
+    pub model_error: ModelError,
     /// How the window was chosen, in a few words.
     pub window_note: String,
 }

@@ -1,16 +1,19 @@
 //! The uncertainty of what goes into a simulation (request CPU that was inferred, CPU that no request line shows), joined with the noise of its
-//! replications.
+//! replications, and the error of the model.
 //!
 //! The CPU of a process is linear in the costs, so its range is that of the utilisation law ([`Law::input_range`]). Response times are not:
 //! they are simulated with all costs at the lower and at the upper end, on the same traffic, and the ratio to the best estimate is the range.
-//! Both ranges join as independent errors do, in squares. Whether a plan meets the objective is judged at the upper end of the whole.
+//! How far the model itself is off is known from predictions that were measured, and from its back-test ([`ModelError`]).
+//! All of these join as independent errors do, in squares. Whether a plan meets the objective is judged at the upper end of the whole.
 
 use super::super::law::Law;
+use super::super::load::Split;
 use super::super::screen::loads_with_background;
 use super::model::{Latency, SimulatedPlan};
 use super::run_summary::RunSummary;
 use wsim_plan::CheckedPlan;
 use wsim_profile::Profile;
+use wsim_simulate::ModelError;
 use wsim_stats::Interval;
 
 /// Factors on a plan's figures at the lower and upper end of what goes into it.
@@ -19,7 +22,10 @@ pub(super) struct InputRange {
     /// By name of the process.
     processes: Vec<(String, Interval)>,
     cores: Interval,
+    /// Cores of all processes together at the peak of the observed load.
+    pub(super) peak_cores: Interval,
     pub(super) latency: Option<LatencyRange>,
+    model: ModelError,
 }
 
 /// Factors on response times.
@@ -32,28 +38,47 @@ pub(super) struct LatencyRange {
 
 impl InputRange {
     /// Nothing is uncertain: one assumption is looked at.
-    pub(super) const NONE: Self = Self { processes: Vec::new(), cores: Interval::exact(1.0), latency: None };
+    pub(super) const NONE: Self = Self {
+        processes: Vec::new(),
+        cores: Interval::exact(1.0),
+        peak_cores: Interval::exact(0.0),
+        latency: None,
+        model: ModelError::NONE,
+    };
 
-    pub(super) fn new(plan: &CheckedPlan, profile: &Profile, law: &Law) -> Self {
-        let loads = loads_with_background(plan, profile, law);
+    pub(super) fn new((plan, split): (&CheckedPlan, Option<&Split>), profile: &Profile, law: &Law, model: ModelError) -> Self {
+        let loads = loads_with_background(plan, split, profile, law);
         let cores = loads.iter().map(|load| law.cores_in_total(&load.demand)).fold(Interval::exact(0.0), Interval::plus);
         let ratio = |of: Interval| if of.value > 0.0 { of.scaled(1.0 / of.value) } else { Interval::exact(1.0) };
         Self {
             processes: loads.iter().map(|load| (load.name.clone(), law.input_range(&load.demand))).collect(),
             cores: ratio(cores),
+            peak_cores: cores,
             latency: None,
+            model,
         }
+    }
+
+    /// With the range of the contention on the plan's machine, a factor on all CPU.
+    pub(super) fn contended(mut self, contention: Interval) -> Self {
+        let factor = contention.scaled(1.0 / contention.value);
+        self.processes.iter_mut().for_each(|(_, range)| *range = range.widened_by(factor));
+        self.cores = self.cores.widened_by(factor);
+        self
     }
 
     /// Widens the intervals of a plan's figures, which are those of its replications, by the range of what went into it.
     /// `group_ids` are those of all groups of the workload.
     pub(super) fn widen(&self, plan: &mut SimulatedPlan, group_ids: &[String]) {
+        let model = ModelError::range(self.model.utilisation);
         for process in &mut plan.summary.processes {
             let range = self.processes.iter().find(|(name, _)| *name == process.name).map_or(self.cores, |(_, range)| *range);
-            process.peak = widened(process.peak, range);
-            process.mean = process.mean.map(|mean| widened(mean, range));
+            let share = |share: Interval| share.widened_by(range).widened_by(model);
+            process.peak = share(process.peak);
+            process.mean = process.mean.map(share);
         }
-        plan.summary.total_cores = widened(plan.summary.total_cores, self.cores);
+        plan.summary.total_cores = plan.summary.total_cores.widened_by(self.cores).widened_by(model);
+        widen_by_model(plan, self.model);
         let Some(latency) = &self.latency else { return };
         plan.overall = widened_latency(plan.overall, &latency.overall);
         for group in &mut plan.groups {
@@ -62,6 +87,18 @@ impl InputRange {
             group.latency_ms = widened_latency(group.latency_ms, own);
             group.logged_ms = group.logged_ms.map(|logged| widened_latency(logged, own));
         }
+    }
+}
+
+/// Widens response times by the error of the model.
+fn widen_by_model(plan: &mut SimulatedPlan, model: ModelError) {
+    let [center, tail, waits] = [model.p50, model.p95, model.waits].map(ModelError::range);
+    let ranges = [center, center, tail, tail];
+    plan.overall = widened_latency(plan.overall, &ranges);
+    for group in &mut plan.groups {
+        group.latency_ms = widened_latency(group.latency_ms, &ranges);
+        group.logged_ms = group.logged_ms.map(|logged| widened_latency(logged, &ranges));
+        group.db_wait_ms = group.db_wait_ms.map(|times| widened_latency(times, &[waits; STATISTICS]));
     }
 }
 
@@ -118,19 +155,11 @@ fn ratio(low: f64, best: f64, high: f64) -> Interval {
 fn widened_latency(latency: Latency, ranges: &[Interval; STATISTICS]) -> Latency {
     let [mean, p50, p95, p99] = ranges;
     Latency {
-        mean: widened(latency.mean, *mean),
-        p50: widened(latency.p50, *p50),
-        p95: widened(latency.p95, *p95),
-        p99: widened(latency.p99, *p99),
+        mean: latency.mean.widened_by(*mean),
+        p50: latency.p50.widened_by(*p50),
+        p95: latency.p95.widened_by(*p95),
+        p99: latency.p99.widened_by(*p99),
     }
-}
-
-/// The interval of replications joined with the range of the inputs, a factor.
-fn widened(noise: Interval, range: Interval) -> Interval {
-    let Interval { value, low, high } = noise;
-    let down = (value - low).hypot(value * (1.0 - range.low).max(0.0));
-    let up = (high - value).hypot(value * (range.high - 1.0).max(0.0));
-    Interval { value, low: (value - down).max(0.0), high: value + up }
 }
 
 /// Mean, p50, p95, p99.
@@ -141,14 +170,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn independent_errors_add_in_squares_and_each_alone_stays() {
-        let joined = widened(Interval::new(1.0, 0.7, 1.3), Interval { value: 1.0, low: 0.6, high: 1.4 });
-        assert!((joined.low - 0.5).abs() < 1e-12 && (joined.high - 1.5).abs() < 1e-12, "{joined:?}");
-        let noise = Interval::new(2.0, 1.8, 2.1);
-        let (alone, range) = (widened(noise, Interval::exact(1.0)), Interval { value: 1.0, low: 0.5, high: 2.0 });
-        assert!((alone.low - 1.8).abs() < 1e-12 && (alone.high - 2.1).abs() < 1e-12);
-        let inputs = widened(Interval::exact(2.0), range);
-        assert_eq!((inputs.low, inputs.value, inputs.high), (1.0, 2.0, 4.0));
-        assert_eq!(widened(Interval::exact(1.0), Interval { value: 1.0, low: -3.0, high: 1.0 }).low, 0.0);
+    fn contention_widens_the_cpu_of_all_processes() {
+        let one = Interval { value: 1.0, low: 0.7, high: 1.3 };
+        let range = InputRange { processes: vec![("main".to_owned(), one)], cores: Interval::exact(1.0), ..InputRange::NONE };
+        let contended = range.contended(Interval::new(1.5, 0.9, 2.1));
+        assert!((contended.cores.low - 0.6).abs() < 1e-12 && (contended.cores.high - 1.4).abs() < 1e-12);
+        assert!((contended.processes[0].1.high - 1.5).abs() < 1e-12);
     }
 }

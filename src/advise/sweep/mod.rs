@@ -17,6 +17,8 @@
 mod against_screen;
 pub mod candidates;
 mod config;
+#[cfg(test)]
+mod fixture;
 mod input_range;
 mod judge;
 mod model;
@@ -36,11 +38,14 @@ pub use window::{WindowChoice, choose as choose_window, warm_up_seconds};
 
 use super::config::ScreenConfig;
 use super::limits::ConnectionPool;
+use super::load::Split;
 use super::model::{Decision, Verdict};
+use super::objective::ObjectiveError;
 use candidates::discard;
 use input_range::InputRange;
 use run_summary::RunSummary;
 use state::{CandidateRuns, SweepState};
+use wsim_plan::CheckedPlan;
 use wsim_simulate::prepare::PreparedWorkload;
 use wsim_simulate::replications::Variation;
 use wsim_simulate::time::Span;
@@ -54,9 +59,9 @@ pub enum SweepError {
     /// Every candidate was discarded.
     #[error("no plan is left to simulate: {0}")]
     NoPlans(String),
-    /// The objective names a group without requests.
-    #[error("the objective asks about {group:?}, of which there are no requests in the window; there are {known}")]
-    Group { group: String, known: String },
+    /// The objective names a group without requests in the window.
+    #[error(transparent)]
+    Group(#[from] ObjectiveError),
     /// A plan cannot be simulated.
     #[error(transparent)]
     Topology(#[from] TopologyError),
@@ -79,18 +84,22 @@ pub fn sweep(
         check(&prepared, input, config)?;
     }
     let screen = ScreenConfig {
-        objective: config.objective.clone(),
+        // Response times are simulated.
+        objective: config.objective.without_latencies(),
+        machine: config.machine,
         plans: config.plans.clone(),
         costs: Some(prepared.unlogged.clone()),
         ..ScreenConfig::default()
     };
+    let split = |plan: &CheckedPlan| Split::of(plan, input.trace, input.endpoints, input.profile.peaks.five_minutes.window);
     let named = remarks::named(&trials);
     let are_standard = trials.iter().all(|trial| !trial.named);
-    let (trials, overloaded) = candidates::screen_trials(trials, input.profile, &screen, candidates_max(&prepared, config));
+    let (trials, overloaded) = candidates::screen_trials(trials, input.profile, split, &screen, candidates_max(&prepared, config));
     discarded.extend(overloaded);
     let law = screen.law(input.profile);
     let mut state = SweepState {
-        burst: ConnectionPool::new(input.profile, Some(input.prepare.connections)).burst,
+        pool: ConnectionPool::new(input.profile, Some(input.prepare.connections)),
+        law,
         input,
         config,
         prepared: &prepared,
@@ -101,7 +110,8 @@ pub fn sweep(
     for trial in trials {
         match state::deploy(&trial.plan, input, &prepared, config.growth) {
             Ok(deployment) => {
-                let range = InputRange::new(&trial.plan, input.profile, &law);
+                let range = InputRange::new((&trial.plan, split(&trial.plan).as_ref()), input.profile, &state.law, config.model_error)
+                    .contended(deployment.contention);
                 state.candidates.push(CandidateRuns { trial, deployment, runs: Vec::new(), capped: false, range });
             }
             Err(error) => discarded.push(discard(&trial.plan, error.to_string())),
@@ -154,6 +164,8 @@ fn results(state: &SweepState<'_>, discarded: Vec<DiscardedPlan>) -> Sweep {
         objective: config.objective.clone(),
         seed: config.seed,
         growth: config.growth,
+        growth_kind: config.replications.growth_kind,
+        wakeups: prepared.wakeups.clone(),
         window: input.window,
         peak: window::peak(input.profile, input.window),
         window_note: config.window_note.clone(),
@@ -193,11 +205,7 @@ fn check(prepared: &PreparedWorkload, input: &SweepInput<'_>, config: &SweepConf
         .collect();
     present.sort_unstable();
     present.dedup();
-    let absent = config.objective.latencies.iter().filter_map(|term| term.group.as_deref()).find(|group| !present.contains(group));
-    match absent {
-        Some(group) => Err(SweepError::Group { group: group.to_owned(), known: present.join(", ") }),
-        None => Ok(()),
-    }
+    Ok(config.objective.check_groups(&present)?)
 }
 
 /// As many as the work allows, at least six.

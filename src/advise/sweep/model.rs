@@ -6,17 +6,23 @@ use super::super::limits::{Limit, LimitKind};
 use super::super::model::{Meets, PlanSummary, Verdict};
 use super::super::objective::{Objective, Statistic};
 use wsim_profile::Window;
+use wsim_simulate::WakeupSummary;
+use wsim_simulate::schedule::GrowthKind;
 use wsim_stats::Interval;
 
-/// The result over all candidates. Intervals join the 95 % confidence interval over replications with the range of what goes into the
-/// simulation, except in [`Comparison`] and [`Sweep::sensitivity`], which have the noise of the replications only.
+/// The result over all candidates. Intervals are those of what a run would show: 95 % over replications with parameters of their own, joined
+/// with the range of what goes into the simulation and the error of the model, except in [`Comparison`] and [`Sweep::sensitivity`], which have the noise of the replications only.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sweep {
     pub objective: Objective,
     /// Determines everything random.
     pub seed: u64,
-    /// Simulated users per observed user.
+    /// Simulated users per observed user, or what else [`Self::growth_kind`] says.
     pub growth: f64,
+    /// What grows, here and in [`Self::growth_steps`].
+    pub growth_kind: GrowthKind,
+    /// What is known of the causes of long polls' wake-ups.
+    pub wakeups: WakeupSummary,
     /// What was simulated, warm-up included.
     pub window: Window,
     /// The busiest five minutes of the window.
@@ -157,7 +163,7 @@ pub struct Comparison {
     pub mean_ms: Interval,
     /// 95th percentile of the response time, ms.
     pub p95_ms: Interval,
-    /// Busy share of the busiest process in its busiest five minutes.
+    /// Busy share of the busiest process at the peak.
     pub busy: Interval,
     /// Whether zero lies in the intervals of both response times.
     pub indistinguishable: bool,
@@ -174,11 +180,11 @@ pub struct StressCase {
     /// Why, in a few words.
     #[serde(rename = "verdict")]
     pub reason: String,
-    /// Busy share of the busiest process in its busiest five minutes.
+    /// Busy share of the busiest process at the peak.
     pub busy: Interval,
     /// Name of the busiest process.
     pub busiest: String,
-    /// 95th percentile of the response time, ms; `None` where the plan is not stable.
+    /// 95th percentile of the response time, ms; `None` where work piles up in any replication.
     pub p95_ms: Option<Interval>,
     /// Work does not pile up.
     pub stable: bool,
@@ -212,9 +218,14 @@ impl SimulatedPlan {
         !self.unstable.as_ref().is_some_and(|unstable| unstable.is_certain)
     }
 
-    /// Response times of all requests together; `None` where work piles up.
+    /// Response times of all requests together; `None` where work piles up in any replication, because nobody can tell them then.
     pub fn response_times(&self) -> Option<&Latency> {
-        self.is_stable().then_some(&self.overall)
+        self.unstable.is_none().then_some(&self.overall)
+    }
+
+    /// What stands in the place of response times that nobody can tell.
+    pub fn instead_of_times(&self) -> &'static str {
+        instead_of_times(self.is_stable())
     }
 
     /// One statistic of the response times of a group, or of all requests; `None` if the group had no requests.
@@ -225,6 +236,17 @@ impl SimulatedPlan {
         };
         latency.map(|latency| latency.of(statistic))
     }
+}
+
+impl StressCase {
+    /// What stands in the place of response times that nobody can tell.
+    pub fn instead_of_times(&self) -> &'static str {
+        instead_of_times(self.stable)
+    }
+}
+
+fn instead_of_times(is_stable: bool) -> &'static str {
+    if is_stable { "cannot tell" } else { "not stable" }
 }
 
 impl Sweep {

@@ -1,7 +1,9 @@
 //! The figures of one run that are averaged over replications. A run's histograms are large, its figures are small.
 
+use std::ops::Range;
+
 use super::super::limits::{LimitKind, pool_share};
-use super::super::model::{Meets, PlanSummary, ProcessRole, ProcessSummary};
+use super::super::model::{Meets, PlanSummary, ProcessRole, ProcessSummary, first_largest};
 use super::super::words;
 use super::input_range::STATISTICS;
 use super::model::{Imbalance, Latency, SimulatedGroup, SimulatedPlan, Unstable};
@@ -48,7 +50,7 @@ struct ProcessFigures {
     peak: f64,
     cores: f64,
     requests: u64,
-    /// Busy share of the connections in their busiest five minutes, with waits taken into account.
+    /// Busy share of the connections in the five minutes in which they are busiest, with waits taken into account.
     connections: Interval,
 }
 
@@ -80,9 +82,10 @@ impl GroupFigures {
 impl RunSummary {
     /// The timeline is kept for replication 0 only, which has the observed traffic.
     pub(super) fn from_run(replication: u32, run: &RunResult) -> Self {
+        let peak = peak_bins(&run.processes, run.bin_seconds);
         let process = |process: &ProcessResult| ProcessFigures {
             utilisation: process.utilisation,
-            peak: peak_share(process, run.bin_seconds),
+            peak: peak_share(process, &peak),
             cores: process.cores,
             requests: process.requests,
             connections: connections_share(process, run.bin_seconds),
@@ -97,6 +100,22 @@ impl RunSummary {
             rejected_share: run.rejected as f64 / (run.started + run.rejected).max(1) as f64,
             extrapolated_share: run.extrapolated_share,
             instability: run.instability(),
+        }
+    }
+
+    /// A run of which only the response times of all requests are known, ms.
+    #[cfg(test)]
+    pub(super) fn with_times(mean: f64, p95: f64) -> Self {
+        Self {
+            overall: Figures { mean, p50: mean, p95, p99: p95 },
+            groups: Vec::new(),
+            processes: Vec::new(),
+            cores: 0.0,
+            working: Vec::new(),
+            bin_seconds: 1.0,
+            rejected_share: 0.0,
+            extrapolated_share: 0.0,
+            instability: None,
         }
     }
 
@@ -134,20 +153,38 @@ impl LatencyFigures for RunSummary {
     }
 }
 
-/// Busy share in the busiest five minutes; in the whole run if that is shorter.
-fn peak_share(process: &ProcessResult, bin_seconds: f64) -> f64 {
-    let bins = &process.cores_over_time;
-    if process.cores <= 0.0 || bins.is_empty() {
-        return process.utilisation;
+/// The bins of the five minutes in which all processes together use most CPU: of equals the first; all bins if those are fewer. One peak for
+/// all processes, as in the log, so that their shares belong together.
+fn peak_bins(processes: &[ProcessResult], bin_seconds: f64) -> Range<usize> {
+    let bins = processes.iter().map(|process| process.cores_over_time.len()).max().unwrap_or(0);
+    let total = |bin: usize| processes.iter().filter_map(|process| process.cores_over_time.get(bin)).sum::<f64>();
+    let totals: Vec<f64> = (0..bins).map(total).collect();
+    let width = bins_of_five_minutes(bins, bin_seconds);
+    let sums = totals.windows(width).map(|window| window.iter().sum::<f64>());
+    let start = first_largest(sums).unwrap_or(0);
+    start..(start + width).min(bins)
+}
+
+/// Busy share in the given bins; in the whole run where there are none.
+fn peak_share(process: &ProcessResult, peak: &Range<usize>) -> f64 {
+    match process.cores_over_time.get(peak.clone()) {
+        Some(bins) if process.cores > 0.0 && !bins.is_empty() => {
+            bins.iter().sum::<f64>() / bins.len() as f64 / (process.cores / process.utilisation)
+        }
+        _ => process.utilisation,
     }
-    busiest_five_minutes(bins, bin_seconds) / (process.cores / process.utilisation)
 }
 
 /// The largest mean over five minutes; over all bins if those are fewer.
 fn busiest_five_minutes(bins: &[f64], bin_seconds: f64) -> f64 {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bins are a few hundred")]
-    let width = ((PEAK_SECONDS / bin_seconds.max(1e-6)).round() as usize).clamp(1, bins.len().max(1));
+    let width = bins_of_five_minutes(bins.len(), bin_seconds);
     bins.windows(width).map(|window| window.iter().sum::<f64>() / width as f64).fold(0.0, f64::max)
+}
+
+fn bins_of_five_minutes(bins: usize, bin_seconds: f64) -> usize {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bins are a few hundred")]
+    let width = (PEAK_SECONDS / bin_seconds.max(1e-6)).round() as usize;
+    width.clamp(1, bins.max(1))
 }
 
 /// Busy share of a process's connections in their busiest five minutes, by the rule that the screen applies to logged waits.
@@ -157,11 +194,10 @@ fn connections_share(process: &ProcessResult, bin_seconds: f64) -> Interval {
     pool_share(busy, busy * waits, process.connections_all)
 }
 
-/// Mean over replications with its interval, both at least zero.
+/// Mean over replications with the interval of what another run would show, both at least zero.
 pub(super) fn interval(values: &[f64]) -> Interval {
-    let Interval { value, low, high } = student_t::mean_interval(values, CONFIDENCE);
-    let high = if high.is_finite() { high } else { value };
-    Interval { value, low: low.max(0.0).min(value), high }
+    let Interval { value, low, high } = student_t::prediction_interval(values, CONFIDENCE);
+    Interval { value, low: low.max(0.0), high }
 }
 
 /// Paired difference `plan - baseline` over common replications; the confidence is divided among `comparisons` (Bonferroni).
@@ -204,6 +240,7 @@ pub(super) fn simulated_plan(
             reason: String::new(),
             margin: 0.0,
             limits: Vec::new(),
+            response_times: Vec::new(),
             processes,
             total_cores: interval(&runs.iter().map(|run| run.cores).collect::<Vec<_>>()),
         },
@@ -317,11 +354,41 @@ const PEAK_SECONDS: f64 = 300.0;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wsim_simulate::result::StationResult;
+
+    #[test]
+    fn all_processes_have_one_peak_in_which_they_together_use_most_cpu() {
+        let process = |cores_over_time: &[f64]| ProcessResult {
+            cores: 0.2,
+            utilisation: 0.4,
+            requests: 0,
+            reactor: StationResult { present: 0.0, visits: 0, visit_seconds: 0.0 },
+            connections: StationResult { present: 0.0, visits: 0, visit_seconds: 0.0 },
+            connections_busy: 0.0,
+            connections_all: 5,
+            writing: 0.0,
+            connections_over_time: Vec::new(),
+            waits: DurationHistogram::default(),
+            active: 0.0,
+            active_largest: 0,
+            active_over_time: Vec::new(),
+            cores_over_time: cores_over_time.to_vec(),
+        };
+        // Bins of 150 s: together they use most in the third and fourth.
+        let processes = [process(&[0.3, 0.3, 0.1, 0.2, 0.0]), process(&[0.1, 0.0, 0.5, 0.4, 0.1])];
+        let peak = peak_bins(&processes, 150.0);
+        assert_eq!(peak, 2..4);
+        // Half a core is all that each may use.
+        let shares: Vec<f64> = processes.iter().map(|process| peak_share(process, &peak)).collect();
+        assert!((shares[0] - 0.3).abs() < 1e-12 && (shares[1] - 0.9).abs() < 1e-12, "{shares:?}");
+        assert_eq!(peak_bins(&processes, 10.0), 0..5, "a shorter run is its own peak");
+        assert_eq!((peak_bins(&[], 10.0), peak_share(&process(&[]), &(0..0))), (0..0, 0.4));
+    }
 
     #[test]
     fn an_interval_is_finite_and_not_below_zero() {
         let one = interval(&[3.0]);
-        assert_eq!((one.low, one.value, one.high), (0.0, 3.0, 3.0));
+        assert_eq!((one.low, one.value, one.high), (3.0, 3.0, 3.0));
         let wide = interval(&[0.0, 1.0]);
         assert!(wide.low == 0.0 && wide.high > 1.0);
     }

@@ -1,6 +1,6 @@
 //! What a sweep says in sentences: the verdict first, then what an administrator can act on.
 
-use super::super::findings::has_workers;
+use super::super::findings::{ADVICE_CORES, has_workers};
 use super::super::limits;
 use super::super::model::{Decision, Meets, PlanSummary, Verdict};
 use super::super::words;
@@ -91,6 +91,10 @@ fn at_the_peak(sweep: &Sweep, plan: &SimulatedPlan) -> String {
             prose::milliseconds_range(times.p95),
             prose::milliseconds_range(times.p99)
         ),
+        None if plan.is_stable() => {
+            "How long requests take nobody can tell: the load is so near to what the plan carries that work piles up in some replications."
+                .to_owned()
+        }
         None => "Work piles up, so response times grow as long as the load lasts.".to_owned(),
     };
     format!("{busiest}{times} All processes together use {} cores.", prose::range(plan.summary.total_cores, 2))
@@ -138,21 +142,28 @@ fn growth(sweep: &Sweep) -> Option<String> {
     match (held, failed) {
         (None, None) => None,
         (Some(held), None) => Some(format!(
-            "The plan still meets the objective at {}× this load, the most that was simulated{}: the busiest process, {}, is then {} busy.",
+            "The plan still meets the objective at {}× {}, the most that was simulated{}: the busiest process, {}, is then {} busy.",
             held.factor,
+            sweep.growth_kind.amount(),
             extrapolated(held.factor),
             held.busiest,
             prose::percent(held.busy.value)
         )),
         (held, Some(failed)) => {
             let held = held.map_or_else(String::new, |held| format!("You can grow {}×. ", held.factor));
-            Some(format!("{held}First limit: at {}× this load {}{}.", failed.factor, failed.reason, extrapolated(failed.factor)))
+            let amount = sweep.growth_kind.amount();
+            Some(format!("{held}First limit: at {}× {amount} {}{}.", failed.factor, failed.reason, extrapolated(failed.factor)))
         }
     }
 }
 
 fn uneven_pool(plan: &SimulatedPlan) -> Option<String> {
     let imbalance = plan.imbalance.as_ref().filter(|imbalance| imbalance.factor.value >= UNEVEN)?;
+    let members = plan.summary.processes.iter().filter(|process| process.pool.as_ref() == Some(&imbalance.pool));
+    let busiest = members.map(|process| process.peak.value).fold(0.0, f64::max);
+    if busiest < ADVICE_CORES {
+        return None;
+    }
     Some(format!(
         "The pool {} is uneven: its busiest worker does {} times the mean. A worker of its own for the heaviest users, or a rule without a key, evens it out.",
         imbalance.pool,
@@ -225,7 +236,7 @@ fn assumptions(sweep: &Sweep, notes: &[String]) -> Vec<String> {
         sweep.seed
     )];
     if (sweep.growth - 1.0).abs() > 1e-9 {
-        assumptions.push(format!("Load × {}: more users, the same time span.", prose::factor(sweep.growth)));
+        assumptions.push(format!("Load × {}: {}, in the same time.", prose::factor(sweep.growth), sweep.growth_kind.description()));
     }
     if sweep.growth > EXTRAPOLATED {
         assumptions.push("The load is more than twice what was observed: an extrapolation that no log supports.".to_owned());
@@ -266,31 +277,15 @@ const EXTRAPOLATED: f64 = 2.0;
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::fixture::ProfileFixture;
-    use super::super::super::{ScreenConfig, screen};
-    use super::super::model::{Latency, SimulatedPlan, Sweep};
+    use super::super::fixture;
+    use super::super::model::Sweep;
     use super::*;
-    use wsim_profile::Window;
+    use wsim_plan::{Preset, PresetConfig};
     use wsim_stats::Interval;
 
     fn sweep(cases: &[(&str, Meets)], recommended: bool) -> Sweep {
-        let profile = ProfileFixture::new().class("sync", 0.1, 10).build();
+        let monolith = Preset::find("monolith").unwrap().plan(0, &PresetConfig::default()).unwrap();
         let zero = Interval::exact(0.0);
-        let simulated = SimulatedPlan {
-            summary: PlanSummary { meets: Meets::Yes, ..screen(&profile, &ScreenConfig::default()).candidates.remove(0) },
-            strategy: "monolith".to_owned(),
-            replications: 3,
-            capped: false,
-            groups: Vec::new(),
-            overall: Latency { mean: zero, p50: zero, p95: zero, p99: zero },
-            imbalance: None,
-            working: Vec::new(),
-            working_from_seconds: 0.0,
-            bin_seconds: 1.0,
-            rejected_share: 0.0,
-            extrapolated_share: 0.0,
-            unstable: None,
-        };
         let case = |(name, meets): &(&str, Meets)| StressCase {
             name: (*name).to_owned(),
             factor: 1.0,
@@ -301,34 +296,8 @@ mod tests {
             p95_ms: Some(zero),
             stable: true,
         };
-        let window = Window { start_us: 0, end_us: 1 };
-        Sweep {
-            objective: ScreenConfig::default().objective,
-            seed: 1,
-            growth: 1.0,
-            window,
-            peak: window,
-            window_note: String::new(),
-            requests: 1,
-            partial: false,
-            replications: 3,
-            resampled: true,
-            warm_up_seconds: 0.0,
-            measured_seconds: 1.0,
-            candidates: vec![simulated],
-            discarded: Vec::new(),
-            recommended: recommended.then_some(0),
-            shown: Some(0),
-            runner_up: None,
-            comparison: None,
-            limits: Vec::new(),
-            levers: Vec::new(),
-            growth_steps: Vec::new(),
-            sensitivity: cases.iter().map(case).collect(),
-            verdict: Verdict { decision: Decision::Unknown, text: String::new() },
-            reasons: Vec::new(),
-            assumptions: Vec::new(),
-        }
+        let sweep = fixture::sweep(vec![fixture::simulated(monolith, Meets::Yes, 0.0, 0.0)], recommended.then_some(0));
+        Sweep { sensitivity: cases.iter().map(case).collect(), ..sweep }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The candidates of a sweep while they are simulated: first all of them, then the best with more replications.
 
+use super::super::law::Law;
+use super::super::limits::{ConnectionPool, LimitInputs};
 use super::candidates::{Trial, discard};
 use super::config::{SweepConfig, SweepInput};
 use super::input_range::InputRange;
@@ -21,8 +23,9 @@ pub(super) struct SweepState<'a> {
     pub(super) candidates: Vec<CandidateRuns>,
     /// Time from the start of a run that is not measured.
     pub(super) warm_up: Span,
-    /// How much sooner than its mean a pool of connections is full, by the waits in the log; at least 1.
-    pub(super) burst: f64,
+    pub(super) pool: ConnectionPool,
+    /// The utilisation law at the peak of the log.
+    pub(super) law: Law,
     /// The sweep was cancelled before it was complete.
     pub(super) partial: bool,
 }
@@ -59,6 +62,7 @@ impl CandidateRuns {
 impl SweepState<'_> {
     fn scenario(&self, config: ReplicationConfig) -> Scenario<'_> {
         let SweepConfig { growth, seed, .. } = *self.config;
+        let config = ReplicationConfig { uncertainty: self.prepared.uncertainty, ..config };
         Scenario { workload: &self.prepared.workload, growth, costs: &self.prepared.costs, seed, config, stop: &self.input.prepare.stop }
     }
 
@@ -89,7 +93,7 @@ impl SweepState<'_> {
 
     /// More replications for the finalists, on the same traffic, until their intervals have converged or the limit is reached.
     pub(super) fn final_round(&mut self, listener: &dyn ProgressListener) -> Result<(), TopologyError> {
-        let config = self.config.replications;
+        let config = ReplicationConfig { uncertainty: self.prepared.uncertainty, ..self.config.replications };
         let finalists = self.finalists();
         self.replicate(&finalists, config, |done| {
             let proceed = !listener.is_cancelled();
@@ -139,10 +143,17 @@ impl SweepState<'_> {
             simulated.capped = candidate.capped;
             candidate.range.widen(&mut simulated, &self.prepared.groups);
             simulated.working_from_seconds = self.warm_up.seconds();
-            judge::judge(&mut simulated, &self.config.objective, self.burst);
+            judge::judge(&mut simulated, candidate.range.peak_cores, &self.limit_inputs(self.config.growth));
             simulated
         };
         self.candidates.iter().map(judged).collect()
+    }
+
+    /// What limits are worked out from, at `growth` times the observed load.
+    pub(super) fn limit_inputs(&self, growth: f64) -> LimitInputs<'_> {
+        let SweepState { input, config, law, pool, .. } = self;
+        let machine = config.machine.or_told(input.profile);
+        LimitInputs { profile: input.profile, law, pool, machine, objective: &config.objective, growth }
     }
 
     /// Measured time of one run, seconds.

@@ -9,7 +9,7 @@ use super::run_summary::{self, RunSummary};
 use super::state::{self, SweepState};
 use wsim_simulate::deploy::Deployment;
 use wsim_simulate::prepare::{Bound, PrepareConfig, PreparedWorkload};
-use wsim_simulate::replications::{Candidate, Scenario};
+use wsim_simulate::replications::{Candidate, ReplicationConfig, Scenario};
 use wsim_simulate::topology::TopologyError;
 use wsim_stats::Interval;
 
@@ -24,7 +24,11 @@ pub(super) fn growth(state: &SweepState<'_>, index: usize, listener: &dyn Progre
         listener.on_progress("growth", done, GROWTH.len());
         let (prepared, growth) = (state.prepared, state.config.growth * factor);
         let range = state.candidates[index].range.clone();
-        let Some(case) = case(state, index, prepared, growth, &range, (format!("load × {factor}"), factor))? else { break };
+        let Some(case) =
+            case(state, index, prepared, growth, &range, (format!("{} × {factor}", state.config.replications.growth_kind.noun()), factor))?
+        else {
+            break;
+        };
         let fails = case.meets == Meets::No;
         cases.push(case);
         if fails {
@@ -108,7 +112,7 @@ fn runs(
 ) -> Result<Option<(Deployment, Vec<RunSummary>)>, TopologyError> {
     let trial = &state.candidates[index].trial;
     let Ok(deployment) = state::deploy(&trial.plan, state.input, prepared, growth) else { return Ok(None) };
-    let config = state.config.replications;
+    let config = ReplicationConfig { uncertainty: prepared.uncertainty, ..state.config.replications };
     let config = config.with_fixed_count(most.min(config.first_batch().max(2)));
     let scenario = Scenario {
         workload: &prepared.workload,
@@ -140,7 +144,7 @@ fn case(
     let mut simulated =
         run_summary::simulated_plan(&trial.plan, &trial.strategy, &deployment, &prepared.groups, &runs, state.measured_seconds());
     range.widen(&mut simulated, &prepared.groups);
-    judge::judge(&mut simulated, &state.config.objective, state.burst);
+    judge::judge(&mut simulated, state.candidates[index].range.peak_cores, &state.limit_inputs(growth));
     let busiest = simulated.summary.busiest();
     Ok(Some(StressCase {
         name,
@@ -148,7 +152,7 @@ fn case(
         meets: simulated.summary.meets,
         busy: busiest.map_or(Interval::exact(0.0), |process| process.peak),
         busiest: busiest.map(|process| process.name.clone()).unwrap_or_default(),
-        p95_ms: simulated.is_stable().then_some(simulated.overall.p95),
+        p95_ms: simulated.response_times().map(|times| times.p95),
         stable: simulated.is_stable(),
         reason: simulated.summary.reason,
     }))

@@ -5,6 +5,7 @@ use crate::model::Meets;
 use wsim_endpoints::{Classifier, ClassifierConfig, Endpoint, Method, table_for};
 use wsim_plan::{Preset, PresetConfig};
 use wsim_profile::{Profile, ProfileInputs, Profiler, ProfilerConfig};
+use wsim_simulate::ModelError;
 use wsim_simulate::prepare::PrepareConfig;
 use wsim_simulate::replications::ReplicationConfig;
 use wsim_simulate::theory::Synthetic;
@@ -55,6 +56,7 @@ impl Traffic {
                 status: 200,
                 method: Method::Get,
                 flags: flag::SYNAPSE | flag::WALL | flag::COST,
+                ..Request::default()
             });
         }
         trace.seal();
@@ -70,10 +72,12 @@ impl Traffic {
             ReplicationConfig { first: 4, most: 6, warm_up: Span::from_millis(60_000), threads: 2, ..ReplicationConfig::default() };
         let config = SweepConfig {
             objective: objective.parse().unwrap(),
+            machine: crate::MachineLimits::default(),
             plans: PresetConfig::default(),
             growth: 1.0,
             seed: 7,
             replications,
+            model_error: ModelError::NONE,
             window_note,
         };
         sweep(&input, trials, Vec::new(), &config, &NoProgress)
@@ -128,5 +132,5 @@ fn the_same_seed_gives_the_same_result() {
 #[test]
 fn an_objective_about_a_group_without_requests_is_an_error() {
     let error = Traffic::of(10).sweep(trials(&["monolith"], 1..=1), "p95 typing < 1s").unwrap_err();
-    assert_eq!(error.to_string(), "the objective asks about \"typing\", of which there are no requests in the window; there are sync");
+    assert_eq!(error.to_string(), "the objective asks about \"typing\", of which there are no requests; there are sync");
 }

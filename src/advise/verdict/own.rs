@@ -15,12 +15,13 @@ pub(super) fn own_deployment(findings: &Findings<'_>, own: &OwnDeployment<'_>, r
     let yours = format!("Your {}", plural(own.processes.len() as u64, "process", "processes"));
     let at_peak = format!("at the {}", words::peak(&findings.profile.peaks.five_minutes));
     let busy = format!(
-        "the busiest, {}, is {} busy{}",
+        "the busiest, {}, is {} busy{}{}",
         busiest.process.name,
         prose::percent(busiest.busy.value),
-        prose::percent_spread(busiest.busy)
+        prose::percent_spread(busiest.busy),
+        busiest.of_limit()
     );
-    let reached = findings.limits.iter().find(|reached| reached.is_reached() && reached.kind != limits::LimitKind::Cpu);
+    let reached = findings.limits.iter().find(|reached| reached.is_reached() && !reached.is_cpu_of_process());
     if let Some(reached) = reached {
         let help = findings.levers.first().map_or_else(String::new, |lever| format!(" What helps: {lever}."));
         return (Decision::ChangeDeployment, format!("{yours} are not enough: {reached}. By CPU, {busy} {at_peak}.{help}"));
@@ -75,7 +76,7 @@ fn growth(findings: &Findings<'_>, own: &OwnDeployment<'_>) -> String {
     };
     match prose::factor(factor).as_str() {
         "1" => format!(" No headroom: any growth takes {} over {}.", process.process.name, findings.busy_limit()),
-        factor => format!(" The load can grow {factor}× before {} passes {}.", process.process.name, findings.busy_limit()),
+        _ => format!(" The load can grow {} before {} passes {}.", limits::multiple(factor), process.process.name, findings.busy_limit()),
     }
 }
 

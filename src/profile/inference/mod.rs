@@ -12,10 +12,13 @@
 pub mod regression;
 pub mod sharing;
 
+use std::collections::HashMap;
+
 use wsim_endpoints::Endpoint;
 use wsim_stats::Interval;
-use wsim_trace::{Request, flag};
+use wsim_trace::{NameId, Request, flag};
 
+use super::cpu_limit::CpuLimit;
 use super::model::DemandMethod;
 use super::prior::prior;
 use super::process_cpu::ProcessCpu;
@@ -62,14 +65,21 @@ impl InferredDemand {
 ///
 /// `requests` is called some five times and gives all requests in order of arrival each time; a request that is out of order
 /// counts as arriving with the request before it. Memory grows with the requests in progress at once, not with the trace.
-pub fn infer<I>(requests: impl Fn() -> I, endpoints: &[Endpoint], process_cpu: Option<&ProcessCpu>) -> InferredDemand
+///
+/// `limits`: CPU limits of the servers, by upstream or process.
+pub fn infer<I>(
+    requests: impl Fn() -> I,
+    endpoints: &[Endpoint],
+    process_cpu: Option<&ProcessCpu>,
+    limits: &HashMap<NameId, CpuLimit>,
+) -> InferredDemand
 where
     I: Iterator<Item = Request>,
 {
     let client = || requests().filter(|r| !r.has(flag::INTERNAL) && endpoints.get(r.endpoint.0 as usize).is_none_or(|e| !e.internal));
     process_cpu
         .and_then(|cpu| regression::regress(client, endpoints, cpu))
-        .or_else(|| sharing::invert(client, endpoints))
+        .or_else(|| sharing::invert(client, endpoints, limits))
         .unwrap_or_else(|| InferredDemand::from_prior(endpoints, 1.0))
 }
 
@@ -96,9 +106,9 @@ mod tests {
         let silent = || (0..200i64).map(|i| request(i * 100_000));
         let csv: String = (0..20).map(|i| format!("{i},main,{}\n", f64::from(i) * 0.1)).collect();
         let cpu = ProcessCpu::parse(csv.as_bytes()).unwrap();
-        assert_eq!(infer(slow, &table, Some(&cpu)).method, DemandMethod::Regression);
-        assert_eq!(infer(slow, &table, None).method, DemandMethod::ProcessorSharing);
-        assert_eq!(infer(silent, &table, None).method, DemandMethod::Prior);
+        assert_eq!(infer(slow, &table, Some(&cpu), &HashMap::new()).method, DemandMethod::Regression);
+        assert_eq!(infer(slow, &table, None, &HashMap::new()).method, DemandMethod::ProcessorSharing);
+        assert_eq!(infer(silent, &table, None, &HashMap::new()).method, DemandMethod::Prior);
     }
 
     #[test]

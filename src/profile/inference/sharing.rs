@@ -13,24 +13,26 @@
 //! is the exact inverse of processor sharing. (The often used β = demand / response time mistakes time in the queue for time
 //! off the core, and loses work as load grows.)
 //!
-//! The result is too high where something else slows requests down with load (a busy database, a CPU quota: on two logs of a
+//! A CPU limit that is told is taken into account: while its budget is used up, the server has the limit's share of a core and no more. The result
+//! is too high where something else slows requests down with load (a busy database, a limit that nobody told: on two logs of a
 //! cluster with known CPU it was twice the true value), and the prior table is wrong by the speed of the machine. Each is
 //! accurate to a factor of two, so their geometric mean is taken (on those logs 1.4 and 1.6 times the true value), never above the
 //! mean response time. A proxy's log does not show the work of long polls: they get the prior times the speed factor of the others.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap};
 
 use wsim_endpoints::Endpoint;
 use wsim_stats::hashing::NumberMap;
-use wsim_trace::{Request, flag};
+use wsim_trace::{NameId, Request, flag};
 
+use super::super::cpu_limit::{CpuLimit, server_of};
 use super::super::model::DemandMethod;
 use super::super::prior::prior;
 use super::{InferredDemand, RANGE, work_start_us};
 
 /// Inverts processor sharing per server (upstream, else process, else one server for all); `None` without durations.
-pub fn invert<I>(requests: impl Fn() -> I, endpoints: &[Endpoint]) -> Option<InferredDemand>
+pub fn invert<I>(requests: impl Fn() -> I, endpoints: &[Endpoint], limits: &HashMap<NameId, CpuLimit>) -> Option<InferredDemand>
 where
     I: Iterator<Item = Request>,
 {
@@ -39,7 +41,7 @@ where
     let idle_ratio: Vec<f64> = wants.iter().map(|c| (1.0 - c) / c).collect();
     let mut sums = Vec::new();
     for _ in 0..ROUNDS {
-        sums = sweep(requests(), &wants);
+        sums = sweep(requests(), &wants, limits);
         for ((want, idle), class) in wants.iter_mut().zip(&idle_ratio).zip(&sums) {
             if class.shared_us > 0.0 {
                 let stretch = class.response_us / class.shared_us;
@@ -90,9 +92,11 @@ struct ClassTimes {
     shared_us: f64,
 }
 
-/// A server during the sweep: how many requests want the core, and the integral of 1 / max(1, B) so far.
+/// A server during the sweep: how many requests want the core, and the integral of 1 / max(1, B) so far; under a CPU limit that of the limit's
+/// share instead of 1 while its budget is used up.
 #[derive(Default)]
 struct Server {
+    quota: Option<Quota>,
     now_us: i64,
     runnable: f64,
     integral_us: f64,
@@ -100,10 +104,44 @@ struct Server {
     open: BinaryHeap<Reverse<(i64, u16, u64)>>,
 }
 
+/// A CPU limit as a bucket that fills evenly: what a period does not use is lost, as in the kernel, but when a period begins does not matter.
+#[derive(Debug, Clone, Copy)]
+struct Quota {
+    /// Cores in the long run.
+    cores: f64,
+    /// CPU of a full bucket, and what is in it, µs.
+    budget_us: f64,
+    left_us: f64,
+}
+
+impl Quota {
+    fn of(limit: &CpuLimit) -> Self {
+        let budget_us = limit.cores.value * limit.period_ms * 1e3;
+        Self { cores: limit.cores.value, budget_us, left_us: budget_us }
+    }
+
+    /// The integral of the CPU that a request which wants the core gets, while `runnable` requests want it for `span_us`.
+    fn serve(&mut self, span_us: f64, runnable: f64) -> f64 {
+        let wanted = runnable.min(1.0);
+        let free_us = if wanted > self.cores { (self.left_us / (wanted - self.cores)).min(span_us) } else { span_us };
+        self.left_us = (self.left_us + free_us * (self.cores - wanted)).clamp(0.0, self.budget_us);
+        // The server takes the limit's share while its budget is used up.
+        free_us / runnable.max(1.0) + (span_us - free_us) * self.cores / runnable.max(self.cores)
+    }
+}
+
 impl Server {
+    fn new(now_us: i64, limit: Option<&CpuLimit>) -> Self {
+        Self { now_us, quota: limit.filter(|limit| !limit.is_whole_core()).map(Quota::of), ..Self::default() }
+    }
+
     fn advance(&mut self, to_us: i64) {
         if to_us > self.now_us {
-            self.integral_us += (to_us - self.now_us) as f64 / self.runnable.max(1.0);
+            let span_us = (to_us - self.now_us) as f64;
+            self.integral_us += match &mut self.quota {
+                Some(quota) => quota.serve(span_us, self.runnable),
+                None => span_us / self.runnable.max(1.0),
+            };
             self.now_us = to_us;
         }
     }
@@ -118,7 +156,7 @@ impl Server {
     }
 }
 
-fn sweep(requests: impl Iterator<Item = Request>, wants: &[f64]) -> Vec<ClassTimes> {
+fn sweep(requests: impl Iterator<Item = Request>, wants: &[f64], limits: &HashMap<NameId, CpuLimit>) -> Vec<ClassTimes> {
     let mut sums = vec![ClassTimes::default(); wants.len()];
     let mut servers: NumberMap<u64, Server> = NumberMap::default();
     for r in requests {
@@ -130,8 +168,8 @@ fn sweep(requests: impl Iterator<Item = Request>, wants: &[f64]) -> Vec<ClassTim
             sums[class].long_polls += 1;
             continue;
         }
-        let name = if r.upstream.is_some() { r.upstream } else { r.process };
-        let server = servers.entry(name.0.into()).or_insert_with(|| Server { now_us: work_start_us(&r), ..Server::default() });
+        let name = server_of(&r);
+        let server = servers.entry(name.0.into()).or_insert_with(|| Server::new(work_start_us(&r), limits.get(&name)));
         let start_us = work_start_us(&r).max(server.now_us);
         server.finish_until(start_us, wants, &mut sums);
         server.advance(start_us);
@@ -204,7 +242,7 @@ mod tests {
     fn processor_sharing_is_inverted_exactly_for_work_without_delay() {
         // M/D/1-PS at 70 % with two classes: responses are stretched 3.3 times.
         let requests = processor_sharing(70.0, &[4000.0, 16_000.0], 20_000);
-        let sums = sweep(requests.iter().copied(), &[1.0, 1.0]);
+        let sums = sweep(requests.iter().copied(), &[1.0, 1.0], &HashMap::new());
         for (class, truth) in [(0, 4000.0), (1, 16_000.0)] {
             let n = sums[class].requests as f64;
             let (found, response) = (sums[class].shared_us / n, sums[class].response_us / n);
@@ -217,7 +255,7 @@ mod tests {
     fn on_a_quiet_server_demand_lies_between_the_typical_share_of_the_response_time_and_the_prior() {
         let table = [endpoint("client", &[], None)];
         let requests: Vec<Request> = (0..500).map(|i| timed(i * 1_000_000, 20_000)).collect();
-        let demand = invert(|| requests.iter().copied(), &table).unwrap();
+        let demand = invert(|| requests.iter().copied(), &table, &HashMap::new()).unwrap();
         let expected = (20_000.0f64 * 0.38 * 3500.0).sqrt();
         assert!((demand.per_endpoint_cpu_us[0] - expected).abs() < 1.0, "{:?}", demand.per_endpoint_cpu_us);
     }
@@ -228,7 +266,7 @@ mod tests {
         let table = [endpoint("client", &[], None), endpoint("client", &[], None)];
         let [quiet, busy] = [17.5, 70.0].map(|rate| {
             let requests = processor_sharing(rate, &[4000.0, 16_000.0], 20_000);
-            invert(|| requests.iter().copied(), &table).unwrap().per_endpoint_cpu_us
+            invert(|| requests.iter().copied(), &table, &HashMap::new()).unwrap().per_endpoint_cpu_us
         });
         for (quiet, busy) in quiet.iter().zip(&busy) {
             assert!((0.8..1.5).contains(&(busy / quiet)), "{busy} for {quiet}");
@@ -236,14 +274,38 @@ mod tests {
     }
 
     #[test]
+    fn a_told_limit_explains_what_would_be_taken_for_demand() {
+        // A core shared evenly that is four times slower is what a limit of a quarter looks like from far away.
+        let requests: Vec<Request> = processor_sharing(17.5, &[16_000.0], 20_000);
+        let limit =
+            CpuLimit { cores: wsim_stats::Interval::exact(0.25), period_ms: 1.0, source: crate::cpu_limit::LimitSource::Told, spells: 0 };
+        let mean = |limits: &HashMap<NameId, CpuLimit>| {
+            let sums = sweep(requests.iter().copied(), &[1.0], limits);
+            sums[0].shared_us / sums[0].requests as f64
+        };
+        let (untold, told) = (mean(&HashMap::new()), mean(&HashMap::from([(NameId::NONE, limit)])));
+        assert!((untold - 16_000.0).abs() < 200.0, "{untold}");
+        assert!((told - 4000.0).abs() < 250.0, "{told}");
+    }
+
+    #[test]
+    fn a_request_within_the_budget_runs_at_full_speed() {
+        let mut quota = Quota { cores: 0.25, budget_us: 5000.0, left_us: 5000.0 };
+        assert!((quota.serve(4000.0, 1.0) - 4000.0).abs() < 1e-9);
+        assert!((quota.left_us - 2000.0).abs() < 1e-9);
+        // 2 ms are left and 0.25 ms come each millisecond: 2.67 ms at full speed, the rest at a quarter.
+        assert!((quota.serve(10_000.0, 1.0) - (8000.0 / 3.0 + (10_000.0 - 8000.0 / 3.0) * 0.25)).abs() < 1e-6);
+        quota.serve(100_000.0, 0.0);
+        assert!((quota.left_us - 5000.0).abs() < 1e-9, "what is not used is lost");
+    }
+
+    #[test]
     fn servers_do_not_disturb_one_another() {
         let alone: Vec<Request> = (0..500).map(|i| timed(i * 20_000, 10_000)).collect();
-        let both: Vec<Request> = alone
-            .iter()
-            .flat_map(|&r| [Request { upstream: wsim_trace::NameId(1), ..r }, Request { upstream: wsim_trace::NameId(2), ..r }])
-            .collect();
+        let both: Vec<Request> =
+            alone.iter().flat_map(|&r| [Request { upstream: NameId(1), ..r }, Request { upstream: NameId(2), ..r }]).collect();
         let [one, two] = [alone, both].map(|all| {
-            let sums = sweep(all.iter().copied(), &[1.0]);
+            let sums = sweep(all.iter().copied(), &[1.0], &HashMap::new());
             sums[0].shared_us / sums[0].requests as f64
         });
         assert!((one - two).abs() < 1e-6);
@@ -253,7 +315,7 @@ mod tests {
     fn demand_never_exceeds_the_response_time() {
         let table = [endpoint("event_sending", &[], None)];
         let requests: Vec<Request> = (0..500).map(|i| timed(i * 1_000_000, 1000)).collect();
-        let demand = invert(|| requests.iter().copied(), &table).unwrap();
+        let demand = invert(|| requests.iter().copied(), &table, &HashMap::new()).unwrap();
         assert!(demand.per_endpoint_cpu_us[0] <= 1000.0);
     }
 
@@ -263,7 +325,7 @@ mod tests {
         requests.reverse();
         requests.push(timed(i64::MIN, u32::MAX));
         requests.push(timed(i64::MAX, u32::MAX));
-        let sums = sweep(requests.iter().copied(), &[0.5]);
+        let sums = sweep(requests.iter().copied(), &[0.5], &HashMap::new());
         assert!(sums[0].shared_us.is_finite());
     }
 }
