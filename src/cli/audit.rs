@@ -6,6 +6,8 @@
 //! ```
 
 mod print;
+mod route;
+mod sort;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -17,9 +19,10 @@ use serde::Serialize;
 
 use super::reading::{self, ReadArgs, ReadConfig};
 use super::{Exit, UsageError, interrupt};
+use sort::Sorted;
 use wsim_configure::audit::traffic::{Traffic, traffic};
 use wsim_configure::audit::{self, AuditConfig, Severity};
-use wsim_configure::read::{Disk, Kind, detect};
+use wsim_configure::read::{Among, Kind};
 use wsim_endpoints::{Classifier, ClassifierConfig};
 use wsim_folder::{replace_file, write_new_file};
 use wsim_trace::ingest::Progress;
@@ -37,6 +40,15 @@ pub struct Audit {
     /// Address of the main process; repeatable [default: from Synapse's files, or from the requests that only it serves]
     #[arg(long, value_name = "HOST:PORT")]
     main: Vec<String>,
+    /// Host name of the Matrix site [default: found by the rules and by Synapse's listeners]
+    #[arg(long, value_name = "NAME")]
+    host: Option<String>,
+    /// Address of a server that is no Synapse process, such as matrix-authentication-service; repeatable
+    #[arg(long, value_name = "HOST:PORT")]
+    not_synapse: Vec<String>,
+    /// Only show where a request goes and by which rule; repeatable; - reads one request per line
+    #[arg(long, value_name = "METHOD PATH", allow_hyphen_values = true)]
+    route: Vec<String>,
     /// Exit with status 3 if there are findings of this severity or worse
     #[arg(long, value_name = "SEVERITY", value_parser = ["hint", "warning", "error", "never"], default_value = "error")]
     fail_on: String,
@@ -60,7 +72,8 @@ const EXAMPLES: &str = "\
 Examples:
   wsim audit /etc/nginx/nginx.conf /etc/matrix-synapse/ --synapse-version 1.157
   wsim audit haproxy.cfg homeserver.yaml workers/*.yaml --fail-on warning
-  wsim audit nginx.conf /var/log/nginx/matrix-access.log /var/log/matrix-synapse/ --plan-out plan.toml";
+  wsim audit nginx.conf /var/log/nginx/matrix-access.log /var/log/matrix-synapse/ --plan-out plan.toml
+  wsim audit /etc/nginx --host matrix.example.org --route 'GET /_matrix/client/v3/sync'";
 
 const LONG: &str = "\
 Turns every row of the endpoint table into example requests and evaluates them by the proxy's own rules of precedence. Rules \
@@ -72,7 +85,8 @@ Severities: error (requests fail), warning (works badly, or only under some cond
 Examples:
   wsim audit /etc/nginx/nginx.conf /etc/matrix-synapse/ --synapse-version 1.157
   wsim audit haproxy.cfg homeserver.yaml workers/*.yaml --fail-on warning
-  wsim audit nginx.conf /var/log/nginx/matrix-access.log /var/log/matrix-synapse/ --plan-out plan.toml";
+  wsim audit nginx.conf /var/log/nginx/matrix-access.log /var/log/matrix-synapse/ --plan-out plan.toml
+  wsim audit /etc/nginx --host matrix.example.org --route 'GET /_matrix/client/v3/sync'";
 
 #[derive(Serialize)]
 struct Json<'j> {
@@ -91,23 +105,26 @@ struct Json<'j> {
 pub fn run(arguments: &Audit) -> anyhow::Result<Exit> {
     let choice = arguments.reading.table.select()?;
     let classifier = Classifier::new(&choice.table, &ClassifierConfig::default())?;
-    let Sorted { configurations, logs } = sort(arguments)?;
-    if configurations.is_empty() {
-        return Err(UsageError("none of the files is a known configuration; name the program with --kind".to_owned()).into());
-    }
-    if let Some((_, path, _)) = configurations.first().filter(|_| configurations.iter().all(|(kind, ..)| *kind == Kind::TraefikStatic)) {
-        let text = format!(
-            "{} is Traefik's static configuration, which routes nothing; name the file that its file provider reads, too",
-            path.display()
-        );
-        return Err(UsageError(text).into());
-    }
+    let sorted = sort::sort(&arguments.files, arguments.kind.as_deref())?;
+    check_enough(&sorted)?;
+    let Sorted { configurations, logs, .. } = &sorted;
     let sources: Vec<(Kind, &Path, &str)> =
         configurations.iter().map(|(kind, path, text)| (*kind, path.as_path(), text.as_str())).collect();
-    let configuration = audit::read(&sources, &Disk)?;
-    let audit_config = AuditConfig { main: arguments.main.clone() };
+    let configuration = audit::read(&sources, &Among::new(&sorted.given))?;
+    let audit_config = AuditConfig {
+        main: arguments.main.clone(),
+        host: arguments.host.clone(),
+        not_synapse: arguments.not_synapse.clone(),
+        notes: sorted.not_read.clone(),
+        unreadable: sorted.broken.clone(),
+    };
+    if !arguments.route.is_empty() {
+        let requests = route::requests(&arguments.route, &mut std::io::stdin().lock())?;
+        let answers = audit::route::routes(&configuration, &classifier, &audit_config, &requests);
+        return route::print(&mut anstream::stdout().lock(), &answers, arguments.json);
+    }
     let audited = audit::audit(&configuration, &choice, &classifier, &audit_config);
-    let traffic = if logs.is_empty() { None } else { Some(read_logs(arguments, &logs, &configuration, &audited)?) };
+    let traffic = if logs.is_empty() { None } else { Some(read_logs(arguments, logs, &configuration, &audited)?) };
     if let (Some(path), Some(derived)) = (&arguments.plan_out, &audited.plan) {
         write_plan(path, &derived.plan.to_toml(), arguments.force)?;
     }
@@ -117,78 +134,24 @@ pub fn run(arguments: &Audit) -> anyhow::Result<Exit> {
     Ok(if failed { Exit::Missed } else { Exit::Done })
 }
 
-struct Sorted {
-    configurations: Vec<(Kind, PathBuf, String)>,
-    logs: Vec<String>,
-}
-
-/// Separates configuration files from logs.
-fn sort(arguments: &Audit) -> anyhow::Result<Sorted> {
-    let kind = arguments.kind.as_deref().and_then(Kind::from_keyword);
-    let mut sorted = Sorted { configurations: Vec::new(), logs: Vec::new() };
-    for argument in &arguments.files {
-        let path = Path::new(argument);
-        let before = sorted.configurations.len();
-        if path.is_dir() {
-            for file in folder(path, 0)? {
-                if let Some((kind, text)) = configuration(&file, None)? {
-                    sorted.configurations.push((kind, file, text));
-                }
-            }
-        } else if argument != "-" && path.is_file() {
-            let kind = kind.filter(|kind| *kind == Kind::Synapse || !is_synapse_yaml(path));
-            if let Some((kind, text)) = configuration(path, kind)? {
-                sorted.configurations.push((kind, path.to_owned(), text));
-            }
-        }
-        if sorted.configurations.len() == before {
-            let is_pattern = argument == "-" || argument.contains(['*', '?', '[']);
-            if !is_pattern && !path.exists() {
-                return Err(UsageError(format!("{argument}: no such file or folder")).into());
-            }
-            sorted.logs.push(argument.clone());
-        }
+/// Whether some file is a configuration that routes or belongs to Synapse.
+fn check_enough(sorted: &Sorted) -> Result<(), UsageError> {
+    if sorted.configurations.is_empty() {
+        let reasons = sorted.not_read.iter().map(|note| format!("{}: {}", note.at, note.text));
+        let reasons: Vec<String> = reasons.chain(sorted.broken.iter().map(|(_, why)| why.clone())).collect();
+        return Err(UsageError(if reasons.is_empty() {
+            "none of the files is a known configuration; name the program with --kind".to_owned()
+        } else {
+            reasons.join("; ")
+        }));
     }
-    Ok(sorted)
-}
-
-/// Whether a file is Synapse's, so that a proxy in `--kind` does not apply to it.
-fn is_synapse_yaml(path: &Path) -> bool {
-    matches!(configuration(path, None), Ok(Some((Kind::Synapse, _))))
-}
-
-/// The kind and text of a configuration file; `None` for anything else, such as a log.
-fn configuration(path: &Path, kind: Option<Kind>) -> anyhow::Result<Option<(Kind, String)>> {
-    let size = std::fs::metadata(path).with_context(|| path.display().to_string())?.len();
-    let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-    if name.contains(".log") || name.ends_with(".parquet") {
-        return Ok(None);
+    match sorted.configurations.first().filter(|_| sorted.configurations.iter().all(|(kind, ..)| *kind == Kind::TraefikStatic)) {
+        Some((_, path, _)) => Err(UsageError(format!(
+            "{} is Traefik's static configuration, which routes nothing; name the file that its file provider reads, too",
+            path.display()
+        ))),
+        None => Ok(()),
     }
-    // A large file without the name of a configuration is a log.
-    if size > SIZE_MAX && kind.is_none() && !ENDINGS.iter().any(|ending| name.ends_with(ending)) {
-        return Ok(None);
-    }
-    if size > SIZE_MAX {
-        let most = wsim_text::size_limit(SIZE_MAX);
-        anyhow::bail!("{} is larger than {most}, and no configuration is: name the file with the site for Matrix", path.display());
-    }
-    let text = String::from_utf8_lossy(&std::fs::read(path).with_context(|| path.display().to_string())?).into_owned();
-    Ok(kind.or_else(|| detect(path, &text)).map(|kind| (kind, text)))
-}
-
-fn folder(path: &Path, depth: usize) -> anyhow::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    let mut entries: Vec<PathBuf> =
-        std::fs::read_dir(path).with_context(|| path.display().to_string())?.flatten().map(|entry| entry.path()).collect();
-    entries.sort();
-    for entry in entries.into_iter().take(FILES_MAX) {
-        if entry.is_dir() && depth < DEPTH_MAX {
-            files.append(&mut folder(&entry, depth + 1)?);
-        } else if entry.is_file() {
-            files.push(entry);
-        }
-    }
-    Ok(files)
 }
 
 fn read_logs(arguments: &Audit, logs: &[String], configuration: &audit::Configuration, audited: &audit::Audit) -> anyhow::Result<Traffic> {
@@ -219,8 +182,3 @@ fn show(arguments: &Audit, audited: &audit::Audit, traffic: Option<&Traffic>) ->
     }
     Ok(())
 }
-
-const SIZE_MAX: u64 = wsim_configure::read::BYTES_MAX as u64;
-const ENDINGS: [&str; 8] = [".conf", ".cfg", ".yaml", ".yml", ".toml", ".json", ".map", "caddyfile"];
-const FILES_MAX: usize = 2000;
-const DEPTH_MAX: usize = 4;

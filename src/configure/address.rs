@@ -52,6 +52,22 @@ impl Address {
         }
     }
 
+    /// Whether only processes of the same machine reach the address.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::Unix(_) => true,
+            Self::Tcp { host, .. } => host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()),
+        }
+    }
+
+    /// The address with `localhost` as the number that it stands for: two names of one address clash.
+    pub fn resolved(&self) -> Self {
+        match self {
+            Self::Tcp { host, port } if host == "localhost" => Self::tcp("127.0.0.1", *port),
+            other => other.clone(),
+        }
+    }
+
     /// The address that a process binds to serve here: an IP address itself; for a name, all IPv4 addresses.
     pub fn bind(&self) -> Option<&str> {
         match self {
@@ -85,6 +101,15 @@ mod tests {
         }
         assert!(Address::parse("127.0.0.1").is_err());
         assert!(Address::parse("127.0.0.1:8008=2").is_err(), "a weight is no part of an address");
+    }
+
+    #[test]
+    fn localhost_and_its_number_are_one_address() {
+        let address = |text: &str| Address::parse(text).unwrap();
+        assert_eq!(address("localhost:8081").resolved(), address("127.0.0.1:8081").resolved());
+        assert_ne!(address("worker-a:8081").resolved(), address("worker-b:8081").resolved());
+        assert!(["localhost:1", "127.0.0.2:1", "[::1]:1", "unix:/run/a"].iter().all(|text| address(text).is_local()));
+        assert!(!address("worker-a:1").is_local() && !address("10.0.0.1:1").is_local());
     }
 
     #[test]

@@ -46,6 +46,8 @@ pub struct Cluster {
     pub main_replication: Address,
     /// In the order of [`CheckedPlan::workers`].
     pub workers: Vec<Process>,
+    /// Whether all processes run on one machine, by the addresses in the plan.
+    pub is_one_machine: bool,
     ports: Ports,
 }
 
@@ -58,10 +60,12 @@ pub(crate) fn assign_addresses(
     release: &Known,
     synapse: &str,
     config: &ConfigureConfig,
+    warnings: &mut Vec<String>,
 ) -> Result<(CheckedPlan, Cluster), ConfigureError> {
     check_streams(&plan, release, synapse)?;
     check_background_roles(&plan, release, synapse)?;
     let mut ports = Ports::new(&plan, config);
+    warnings.extend(ports.remark(&plan, config));
     for pool in &mut plan.pools {
         let Some(workers) = pool.workers.take() else { continue };
         for number in 1..=workers {
@@ -87,7 +91,13 @@ impl Cluster {
             Ok(Process { name, clients, replication: None, resources: BTreeSet::new(), streams, background_roles, app })
         });
         let workers = processes.collect::<Result<Vec<_>, ConfigureError>>()?;
-        Ok(Self { main: config.main.clone(), main_replication: config.main_replication.clone(), workers, ports })
+        Ok(Self {
+            main: config.main.clone(),
+            main_replication: config.main_replication.clone(),
+            workers,
+            is_one_machine: ports.is_local,
+            ports,
+        })
     }
 
     /// Adds the resources that the routes need from each worker, and the replication addresses of stream writers.
@@ -143,7 +153,7 @@ impl Cluster {
     }
 
     fn check_addresses(&self, release: &Known) -> Result<(), ConfigureError> {
-        let mut taken: BTreeMap<&Address, String> = BTreeMap::new();
+        let mut taken: BTreeMap<Address, String> = BTreeMap::new();
         let own = [(&self.main, "the main process"), (&self.main_replication, "the main process's replication")];
         let own = own.into_iter().map(|(address, name)| (address, name.to_owned()));
         let workers = self.workers.iter().flat_map(|process| {
@@ -156,7 +166,7 @@ impl Cluster {
                 let problem = "unix sockets came with Synapse 1.90; use host:port".to_owned();
                 return Err(ConfigureError::Address { worker: name, address: address.to_string(), problem });
             }
-            if let Some(first) = taken.insert(address, name.clone()) {
+            if let Some(first) = taken.insert(address.resolved(), name.clone()) {
                 return Err(ConfigureError::AddressTwice { address: address.to_string(), first, second: name });
             }
         }
@@ -170,6 +180,8 @@ struct Ports {
     base: u16,
     next: u32,
     taken: BTreeSet<u16>,
+    /// Whether all known addresses are of one machine, so that a new one can be a loopback address.
+    is_local: bool,
 }
 
 impl Ports {
@@ -177,22 +189,46 @@ impl Ports {
         let named =
             plan.pools.iter().flat_map(|pool| pool.servers().unwrap_or_default()).filter_map(|server| Address::parse(&server.name).ok());
         let own = [config.main.clone(), config.main_replication.clone()];
-        let port = |address| match address {
-            Address::Tcp { port, .. } => Some(port),
+        let port = |address: &Address| match address {
+            Address::Tcp { port, .. } => Some(*port),
             Address::Unix(_) => None,
         };
-        let taken = named.chain(own).filter_map(port).collect();
-        Self { base: config.base_port, next: u32::from(config.base_port), taken }
+        let known: Vec<Address> = named.chain(own).collect();
+        let is_local = known.iter().all(Address::is_local);
+        Self { base: config.base_port, next: u32::from(config.base_port), taken: known.iter().filter_map(port).collect(), is_local }
     }
 
-    /// The next free port, on the loopback address.
+    /// What to know of the addresses that are not in the plan, where a loopback address would reach nobody.
+    fn remark(&self, plan: &Plan, config: &ConfigureConfig) -> Vec<String> {
+        if self.is_local {
+            return Vec::new();
+        }
+        let mut remarks = Vec::new();
+        if plan.pools.iter().any(|pool| pool.workers.is_some()) || !plan.stream_writers.is_empty() {
+            remarks.push(
+                "the processes run on several machines or in containers: workers and replication listeners without an address in the plan get \
+                 the worker's name as their host, which has to lead to it (the name of its container or service)"
+                    .to_owned(),
+            );
+        }
+        for (option, address) in [("--main", &config.main), ("--main-replication", &config.main_replication)] {
+            if address.is_local() {
+                remarks.push(format!(
+                    "{option} {address} reaches the main process from its own machine or container only; give its name there"
+                ));
+            }
+        }
+        remarks
+    }
+
+    /// The next free port: on the loopback address, or where that would reach nobody, at the worker's name.
     fn next(&mut self, worker: &str) -> Result<Address, ConfigureError> {
         loop {
             let port = u16::try_from(self.next).ok().filter(|port| *port > 0);
             let port = port.ok_or_else(|| ConfigureError::NoPort(self.base, worker.to_owned()))?;
             self.next += 1;
             if self.taken.insert(port) {
-                return Ok(Address::tcp("127.0.0.1", port));
+                return Ok(Address::tcp(if self.is_local { "127.0.0.1" } else { worker }, port));
             }
         }
     }

@@ -217,7 +217,7 @@ pub fn configure(plan: &CheckedPlan, config: &ConfigureConfig) -> Result<Configu
         warnings.push(format!("Synapse {synapse} is newer than every known endpoint table; the newest table is used"));
     }
     let release = release::Known::new(&choice.release)?;
-    let (plan, cluster) = cluster::assign_addresses(translated, &release, synapse, config)?;
+    let (plan, cluster) = cluster::assign_addresses(translated, &release, synapse, config, &mut warnings)?;
     let routes = Routes::new(&plan, &choice.table);
     for pool in &plan.pools {
         plan.balancer_config(pool)?;

@@ -33,15 +33,86 @@ impl Files for Disk {
                 return files;
             }
         }
-        folders
-            .iter()
-            .map(|folder| {
-                let folder = glob::Pattern::escape(&folder.to_string_lossy());
-                let inner = pattern.trim_start_matches('/');
-                matching_files(&if folder.is_empty() { inner.to_owned() } else { format!("{folder}/{inner}") })
-            })
-            .find(|files| !files.is_empty())
-            .unwrap_or_default()
+        let below = |folder: &Path, inner: &str| {
+            let folder = glob::Pattern::escape(&folder.to_string_lossy());
+            matching_files(&if folder.is_empty() { inner.to_owned() } else { format!("{folder}/{inner}") })
+        };
+        let ends = ends_of(pattern);
+        // The whole pattern in every folder first, then its ends.
+        let found = ends.iter().flat_map(|end| folders.iter().map(move |folder| below(folder, end)));
+        found.into_iter().find(|files| !files.is_empty()).unwrap_or_default()
+    }
+}
+
+/// The pattern below a folder, and for an absolute pattern its ends: a copy of `/etc/nginx` has `sites-enabled/*` below itself. A pattern
+/// of files keeps its last folder, because `*.conf` alone would match too much.
+fn ends_of(pattern: &str) -> Vec<&str> {
+    let inner = pattern.trim_start_matches('/');
+    let mut ends = vec![inner];
+    if pattern.starts_with('/') {
+        let mut rest = inner;
+        while let Some((_, end)) = rest.split_once('/') {
+            if end.contains(['*', '?', '[']) && !end.contains('/') {
+                break;
+            }
+            ends.push(end);
+            rest = end;
+        }
+    }
+    ends.truncate(ENDS_MAX);
+    ends
+}
+
+/// The file system, and for files that it does not have the given ones: a configuration that was copied into one folder, or named file by
+/// file, keeps the includes of the machine that it comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct Among<'g> {
+    given: &'g [PathBuf],
+}
+
+impl<'g> Among<'g> {
+    /// Files by their paths on this machine.
+    pub fn new(given: &'g [PathBuf]) -> Self {
+        Self { given }
+    }
+
+    /// The given files that a path or pattern means: those of the same name, and of these the ones with the most folders in common.
+    fn meant(&self, pattern: &str) -> Vec<PathBuf> {
+        let wanted: Vec<&str> = pattern.split('/').rev().filter(|part| !part.is_empty()).collect();
+        let is_glob = pattern.contains(['*', '?', '[']);
+        let common = |path: &Path| {
+            let parts: Vec<_> = path.iter().rev().map(|part| part.to_string_lossy().into_owned()).collect();
+            let is_same = |wanted: &str, own: &str| wanted == own || glob::Pattern::new(wanted).is_ok_and(|wanted| wanted.matches(own));
+            wanted.iter().zip(&parts).take_while(|(wanted, own)| is_same(wanted, own)).count()
+        };
+        let least = if is_glob { 2 } else { 1 };
+        let found: Vec<(usize, &PathBuf)> =
+            self.given.iter().map(|path| (common(path), path)).filter(|(count, _)| *count >= least).collect();
+        let best = found.iter().map(|(count, _)| *count).max().unwrap_or(0);
+        let mut paths: Vec<PathBuf> = found.into_iter().filter(|(count, _)| *count == best).map(|(_, path)| path.clone()).collect();
+        paths.sort();
+        if !is_glob {
+            paths.truncate(1);
+        }
+        paths.truncate(FILES_MAX);
+        paths
+    }
+}
+
+impl Files for Among<'_> {
+    fn read(&self, path: &Path) -> io::Result<String> {
+        match Disk.read(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => match self.meant(&path.to_string_lossy()).first() {
+                Some(given) => Disk.read(given),
+                None => Err(error),
+            },
+            read => read,
+        }
+    }
+
+    fn matching(&self, pattern: &str, folders: &[&Path]) -> Vec<PathBuf> {
+        let found = Disk.matching(pattern, folders);
+        if found.is_empty() { self.meant(pattern) } else { found }
     }
 }
 
@@ -52,7 +123,19 @@ fn matching_files(pattern: &str) -> Vec<PathBuf> {
         pattern = pattern.replace("**", "*");
     }
     let paths = glob::glob(&pattern);
-    paths.map(|paths| paths.flatten().filter(|path| path.is_file()).take(FILES_MAX).collect()).unwrap_or_default()
+    paths.map(|paths| paths.flatten().filter_map(file_of).take(FILES_MAX).collect()).unwrap_or_default()
+}
+
+/// A file, or the file beside the folder that a broken link means: in a copy of `/etc/nginx`, `sites-enabled/a` still points to
+/// `/etc/nginx/sites-available/a`.
+fn file_of(path: PathBuf) -> Option<PathBuf> {
+    if path.is_file() {
+        return Some(path);
+    }
+    let target = std::fs::read_link(&path).ok()?;
+    let (folder, name) = (target.parent()?.file_name()?, target.file_name()?);
+    let copy = path.parent()?.parent()?.join(folder).join(name);
+    copy.is_file().then_some(copy)
 }
 
 /// No files: every include is missing.
@@ -70,6 +153,7 @@ impl Files for NoFiles {
 }
 
 const FILES_MAX: usize = 1000;
+const ENDS_MAX: usize = 16;
 /// Of a configuration file, a map or a list.
 pub const BYTES_MAX: usize = 4_000_000;
 

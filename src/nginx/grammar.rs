@@ -8,11 +8,11 @@ use std::sync::Arc;
 use nom::IResult;
 use nom::Parser as _;
 use nom::branch::alt;
-use nom::bytes::complete::{take_till, take_while1};
-use nom::character::complete::{anychar, char, multispace0, multispace1, satisfy};
-use nom::combinator::{map, not, recognize, value, verify};
-use nom::multi::{many0, many0_count, many1};
-use nom::sequence::{delimited, preceded, terminated};
+use nom::bytes::complete::take_while1;
+use nom::character::complete::{anychar, char, multispace0};
+use nom::combinator::{map, recognize, value};
+use nom::multi::{many0_count, many1};
+use nom::sequence::{delimited, preceded};
 
 /// One directive: `listen 443 ssl;` or `server { … }`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,18 +116,29 @@ impl Reader<'_> {
         let line = self.line();
         self.left = self.left.checked_sub(1).ok_or_else(|| self.error(TOO_MANY))?;
         self.counted = (self.at, line);
-        let rest = &self.text[self.at..];
-        let (after, words) = many1(terminated(word, space)).parse(rest).map_err(|_| self.error("the name of a directive"))?;
-        self.at = self.text.len() - after.len();
-        let ending: IResult<&str, Ending> = alt((value(Ending::Semicolon, char(';')), value(Ending::Block, char('{')))).parse(after);
-        let (after, ending) = ending.map_err(|_| self.error("`;` or `{` after the words of a directive"))?;
-        self.at = self.text.len() - after.len();
+        let mut words = Vec::new();
+        let ending = loop {
+            self.skip_space();
+            match self.text.as_bytes().get(self.at) {
+                None => return Err(self.error("`;` or `{` after the words of a directive")),
+                Some(sign @ (b';' | b'{')) => {
+                    if words.is_empty() {
+                        return Err(self.error("the name of a directive"));
+                    }
+                    self.at += 1;
+                    break if *sign == b';' { Ending::Semicolon } else { Ending::Block };
+                }
+                // A brace closes a block only where a directive could begin. Within a word any brace is a character of the word.
+                Some(b'}') => return Err(self.error("`;` or `{` after the words of a directive")),
+                Some(_) => words.push(self.word()?),
+            }
+        };
         let mut words = words.into_iter();
         let name = words.next().unwrap_or_default();
         let block = match ending {
             Ending::Semicolon => None,
             Ending::Block if name.ends_with("_by_lua_block") => {
-                self.skip_foreign_block()?;
+                self.skip_lua()?;
                 Some(Vec::new())
             }
             Ending::Block => Some(self.block(depth + 1)?),
@@ -135,27 +146,69 @@ impl Reader<'_> {
         Ok(Directive { name, arguments: words.collect(), block, file: Arc::clone(&self.file), line })
     }
 
-    /// Skips a program in another language, up to the brace that closes its block.
-    fn skip_foreign_block(&mut self) -> Result<(), SyntaxError> {
-        let mut open = 1usize;
-        for (offset, character) in self.text[self.at..].char_indices() {
-            match character {
-                '{' => open += 1,
-                '}' => open -= 1,
-                _ => {}
+    /// The word at the current offset, which is no space, sign or comment.
+    fn word(&mut self) -> Result<String, SyntaxError> {
+        let (text, end) = match self.text.as_bytes().get(self.at) {
+            Some(quote @ (b'"' | b'\'')) => {
+                let inner = &self.text[self.at + 1..];
+                let Some(length) = quoted_length(inner, *quote) else { return Err(self.error("a closing quote")) };
+                let end = self.at + 1 + length + 1;
+                if !matches!(self.text.as_bytes().get(end), None | Some(b' ' | b'\t' | b'\r' | b'\n' | b';' | b'{' | b')')) {
+                    self.at = end;
+                    return Err(self.error("a space, `;` or `{` after a closing quote"));
+                }
+                (&inner[..length], end)
             }
+            _ => {
+                let rest = &self.text[self.at..];
+                let length = bare_length(rest);
+                (&rest[..length], self.at + length)
+            }
+        };
+        self.at = end;
+        Ok(unescaped(text))
+    }
+
+    /// Skips a Lua program up to the brace that closes its block. Braces in strings and comments do not count.
+    fn skip_lua(&mut self) -> Result<(), SyntaxError> {
+        let bytes = self.text.as_bytes();
+        let mut open = 1usize;
+        let mut at = self.at;
+        while let Some(byte) = bytes.get(at) {
+            let rest = bytes.get(at..).unwrap_or_default();
+            let skipped = match byte {
+                b'-' if rest.starts_with(b"--[[") => end_of(rest, b"]]"),
+                b'-' if rest.starts_with(b"--") => end_of(rest, b"\n"),
+                b'[' if rest.starts_with(b"[[") => end_of(rest, b"]]"),
+                b'"' | b'\'' => lua_string_length(rest),
+                b'{' => {
+                    open += 1;
+                    1
+                }
+                b'}' => {
+                    open -= 1;
+                    1
+                }
+                _ => 1,
+            };
+            at += skipped;
             if open == 0 {
-                self.at += offset + 1;
+                self.at = at;
                 return Ok(());
             }
         }
         Err(self.error("a closing brace `}` before the end of the file"))
     }
 
+    /// Skips white space and comments.
     fn skip_space(&mut self) {
-        let rest = &self.text[self.at..];
-        if let Ok((after, ())) = space(rest) {
-            self.at = self.text.len() - after.len();
+        let bytes = self.text.as_bytes();
+        while let Some(byte) = bytes.get(self.at) {
+            match byte {
+                b' ' | b'\t' | b'\r' | b'\n' => self.at += 1,
+                b'#' => self.at += end_of(&bytes[self.at..], b"\n"),
+                _ => return,
+            }
         }
     }
 
@@ -169,20 +222,62 @@ impl Reader<'_> {
     }
 }
 
-/// White space and comments.
-fn space(text: &str) -> IResult<&str, ()> {
-    let comment = value((), (char('#'), take_till(|c| c == '\n')));
-    value((), many0(alt((value((), multispace1), comment)))).parse(text)
+/// The length of a bare word: up to white space, `;` or `{`, where a backslash takes the next character with it and `${` belongs to a
+/// variable. `}`, `#` and quotes within a word are its characters.
+fn bare_length(text: &str) -> usize {
+    let (mut escaped, mut variable) = (false, false);
+    for (at, character) in text.char_indices() {
+        if escaped {
+            escaped = false;
+            continue;
+        }
+        match character {
+            '{' if variable => continue,
+            '\\' => escaped = true,
+            '$' => {
+                variable = true;
+                continue;
+            }
+            ' ' | '\t' | '\r' | '\n' | ';' | '{' => return at,
+            _ => {}
+        }
+        variable = false;
+    }
+    text.len()
 }
 
-/// A quoted or bare word. A brace after `$` belongs to a variable.
-fn word(text: &str) -> IResult<&str, String> {
-    let variable = value((), (char('$'), delimited(char('{'), take_while1(|c| c != '}'), char('}'))));
-    let escape = value((), (char('\\'), anychar));
-    let plain = value((), satisfy(|c| !c.is_whitespace() && !matches!(c, ';' | '{' | '}')));
-    let bare = recognize(many0_count(alt((variable, escape, plain))));
-    let bare = verify(bare, |word: &str| !word.is_empty());
-    alt((quoted, preceded(not(char('#')), map(bare, ToOwned::to_owned)))).parse(text)
+/// The length of a text up to its closing quote; `None` without one.
+fn quoted_length(text: &str, quote: u8) -> Option<usize> {
+    let mut escaped = false;
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            _ if byte == quote => return Some(at),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// The length of a Lua string with its quotes; it ends with its line at the latest.
+fn lua_string_length(bytes: &[u8]) -> usize {
+    let mut escaped = false;
+    for (at, byte) in bytes.iter().enumerate().skip(1) {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'\n' => return at,
+            _ if bytes.first() == Some(byte) => return at + 1,
+            _ => {}
+        }
+    }
+    bytes.len().max(1)
+}
+
+/// The number of bytes up to the end of a sign, or all of them.
+fn end_of(bytes: &[u8], sign: &[u8]) -> usize {
+    bytes.windows(sign.len()).position(|window| window == sign).map_or(bytes.len(), |at| at + sign.len())
 }
 
 fn quoted(text: &str) -> IResult<&str, String> {
@@ -244,6 +339,34 @@ mod tests {
         assert!(error.to_string().contains("at most 100,000 directives"), "{error}");
         let directives = parse(Path::new("x"), &text[5..]).unwrap();
         assert_eq!(directives[DIRECTIVES_MAX - 1].line, DIRECTIVES_MAX);
+    }
+
+    #[test]
+    fn words_lose_their_backslashes_as_in_nginx() {
+        let words = |text: &str| parse(Path::new("x"), text).unwrap().remove(0).arguments;
+        // ngx_conf_read_token copies `\\`, `\"` and `\'` without their backslash and turns `\t`, `\r`, `\n` into control characters, in bare
+        // words, too.
+        assert_eq!(words(r"location ~* ^(\\/_matrix|\\/_synapse) { }"), ["~*", r"^(\/_matrix|\/_synapse)"]);
+        assert_eq!(words(r#"a \"b\" c\'d e\ f g\.h \d+ x\ty;"#), ["\"b\"", "c'd", r"e\ f", r"g\.h", r"\d+", "x\ty"]);
+    }
+
+    #[test]
+    fn a_closing_brace_within_a_word_is_a_character() {
+        let words = |text: &str| parse(Path::new("x"), text).unwrap().remove(0).arguments;
+        assert_eq!(words("location ~ ^/rooms/[^}]+/aliases$ { a; }"), ["~", "^/rooms/[^}]+/aliases$"]);
+        assert_eq!(words("set $a ${b}}c#d${e};"), ["$a", "${b}}c#d${e}"]);
+        assert_eq!(words("if ($a ~ \"x{2}\") { b; }"), ["($a", "~", "x{2}", ")"]);
+        let error = |text: &str| parse(Path::new("x"), text).unwrap_err().to_string();
+        assert!(error("a { b }").contains("expected `;` or `{`"), "{}", error("a { b }"));
+        assert!(error("a \"b\"c;").contains("after a closing quote"));
+        assert!(error(";").contains("the name of a directive"));
+    }
+
+    #[test]
+    fn braces_in_strings_and_comments_of_a_program_do_not_close_it() {
+        let text = "content_by_lua_block {\n local a = \"}\" -- }\n local b = [[ } ]] --[[ } ]] c = '\\'}'\n}\ng;";
+        let directives = parse(Path::new("x"), text).unwrap();
+        assert_eq!((directives.len(), directives[1].line), (2, 5));
     }
 
     #[test]

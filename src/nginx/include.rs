@@ -1,7 +1,7 @@
 //! A configuration with the files it includes: every `include` is replaced by the directives of the files it matches.
 //!
 //! Relative patterns are relative to the main file's folder, as in nginx; where nothing matches there, to the folder of the
-//! including file.
+//! including file. An `include` of a file that does not exist stays a directive in its place, because that file could have said anything.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,8 +13,10 @@ use super::grammar::{DIRECTIVES_MAX, Directive, SyntaxError, parse_at_most};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tree {
     pub directives: Vec<Directive>,
-    /// Included files that do not exist: the configuration was copied without them. Patterns with `*` may match nothing.
+    /// Included files that do not exist: the configuration was copied without them.
     pub missing: Vec<MissingInclude>,
+    /// Patterns with `*` that match no file, which nginx allows.
+    pub unmatched: Vec<MissingInclude>,
 }
 
 /// An `include` of a file that does not exist.
@@ -56,9 +58,18 @@ pub fn read_file(path: &Path) -> Result<Tree, IncludeError> {
 /// A file cannot be opened or breaks the grammar, or files include each other.
 pub fn read(path: &Path, text: &str, files: &dyn Files) -> Result<Tree, IncludeError> {
     let root = path.parent().unwrap_or(Path::new(""));
-    let mut includer = Includer { root, files, missing: Vec::new(), count: 0, nesting: 0, directives_left: DIRECTIVES_MAX, bytes: 0 };
+    let mut includer = Includer {
+        root,
+        files,
+        missing: Vec::new(),
+        unmatched: Vec::new(),
+        count: 0,
+        nesting: 0,
+        directives_left: DIRECTIVES_MAX,
+        bytes: 0,
+    };
     let directives = includer.file(path, text)?;
-    Ok(Tree { directives, missing: includer.missing })
+    Ok(Tree { directives, missing: includer.missing, unmatched: includer.unmatched })
 }
 
 struct Includer<'i> {
@@ -66,6 +77,7 @@ struct Includer<'i> {
     root: &'i Path,
     files: &'i dyn Files,
     missing: Vec<MissingInclude>,
+    unmatched: Vec<MissingInclude>,
     /// Included files so far.
     count: usize,
     nesting: usize,
@@ -97,8 +109,14 @@ impl Includer<'_> {
         let (file, line) = (Arc::clone(&directive.file), directive.line);
         let beside = path.parent().unwrap_or(Path::new(""));
         let matching = self.files.matching(pattern, &[self.root, beside]);
-        if matching.is_empty() && !pattern.contains('*') {
-            self.missing.push(MissingInclude { pattern: pattern.to_owned(), file: Arc::clone(&file), line });
+        if matching.is_empty() {
+            let include = MissingInclude { pattern: pattern.to_owned(), file: Arc::clone(&file), line };
+            if pattern.contains(['*', '?', '[']) {
+                self.unmatched.push(include);
+                return Ok(Vec::new());
+            }
+            self.missing.push(include);
+            return Ok(vec![directive.clone()]);
         }
         let mut included = Vec::new();
         for path in matching {
@@ -125,6 +143,7 @@ const NESTING_MAX: usize = 16;
 
 #[cfg(test)]
 mod tests {
+    use super::super::files::Among;
     use super::*;
 
     fn write(folder: &Path, name: &str, text: &str) -> PathBuf {
@@ -142,7 +161,8 @@ mod tests {
         write(folder.path(), "conf.d/a.conf", "a;");
         write(folder.path(), "conf.d/inner.inc", "c;");
         let tree = read_file(&main).unwrap();
-        let [http, z] = tree.directives.as_slice() else { panic!("{tree:?}") };
+        let [mime, http, z] = tree.directives.as_slice() else { panic!("{tree:?}") };
+        assert_eq!((mime.name.as_str(), mime.argument(0), tree.unmatched[0].pattern.as_str()), ("include", "mime.types", "none/*"));
         let inner = http.block.as_deref().unwrap();
         assert_eq!(inner.iter().map(|directive| directive.name.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
         assert!(inner[1].file.ends_with("conf.d/b.conf") && inner[1].line == 2 && z.file.ends_with("nginx.conf"));
@@ -155,6 +175,25 @@ mod tests {
         let main = write(folder.path(), "nginx.conf", "include /nonexistent/sites/*.conf;");
         write(folder.path(), "nonexistent/sites/a.conf", "a;");
         assert_eq!(read_file(&main).unwrap().directives[0].name, "a");
+    }
+
+    #[test]
+    fn an_include_is_found_among_the_given_files_by_the_end_of_its_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let main =
+            write(folder.path(), "a/site.conf", "include /nonexistent/snippets/locations.conf; include /nonexistent/sites-enabled/*.conf;");
+        let given = [
+            write(folder.path(), "b/locations.conf", "one;"),
+            write(folder.path(), "c/sites-enabled/x.conf", "two;"),
+            write(folder.path(), "c/sites-available/y.conf", "three;"),
+        ];
+        let read = |given: &[PathBuf]| read(&main, &std::fs::read_to_string(&main).unwrap(), &Among::new(given)).unwrap();
+        let names = |tree: &Tree| tree.directives.iter().map(|directive| directive.name.clone()).collect::<Vec<_>>();
+        assert_eq!(names(&read(&given)), ["one", "two"]);
+        assert_eq!(names(&read(&[])), ["include"]);
+        // Of several files of one name, the one whose folders fit best is meant.
+        let better = write(folder.path(), "d/snippets/locations.conf", "four;");
+        assert_eq!(names(&read(&[given[0].clone(), better])), ["four"]);
     }
 
     #[test]

@@ -13,6 +13,6 @@ pub mod grammar;
 pub mod include;
 pub mod variables;
 
-pub use files::{Disk, Files, NoFiles};
+pub use files::{Among, Disk, Files, NoFiles};
 pub use grammar::{Directive, SyntaxError, parse, quoted_strings};
 pub use include::{IncludeError, MissingInclude, Tree, read, read_file};

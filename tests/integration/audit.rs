@@ -1,6 +1,8 @@
 //! `wsim audit`: each damaged configuration gives its finding, well-known configurations give their known weaknesses, a sound one gives
 //! no finding, and everything that `wsim configure` writes is read back as the plan it was written from.
 
+mod cases;
+
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;

@@ -11,6 +11,7 @@ mod caddy;
 mod case;
 mod client;
 mod compare;
+mod deployments;
 mod echo;
 mod haproxy;
 mod nginx;

@@ -64,7 +64,7 @@ fn summary(audit: &Audit) -> String {
         counts.into_iter().filter(|(count, ..)| *count > 0).map(|(count, one, many)| plural(count, one, many)).collect();
     let findings = if parts.is_empty() { "No findings".to_owned() } else { parts.join(", ") };
     let evaluated = match (audit.tried, audit.not_evaluated) {
-        (0, _) if audit.findings.iter().any(|finding| finding.code == "no-matrix") => {
+        (0, _) if audit.findings.iter().any(|finding| ["no-matrix", "nothing-evaluated"].contains(&finding.code)) => {
             "Nothing could be checked: the proxy files contain no Matrix site".to_owned()
         }
         (0, _) => "No request was checked, because no proxy file was given".to_owned(),

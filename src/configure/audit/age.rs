@@ -19,6 +19,8 @@ pub(super) fn check(observed: &Observed<'_>, choice: &SelectedTable, findings: &
             fix: "compare with docs/workers.md of that release".to_owned(),
             examples: Vec::new(),
             requests: 0,
+            also_at: Vec::new(),
+            refused_by: Vec::new(),
         });
     }
     // Streams and conditions depend on more than the table.
@@ -90,6 +92,8 @@ pub(super) fn check(observed: &Observed<'_>, choice: &SelectedTable, findings: &
         ),
         requests: added.len(),
         examples: added.iter().take(SHOWN).map(|observation| observation.shown()).collect(),
+        also_at: Vec::new(),
+        refused_by: Vec::new(),
     });
 }
 

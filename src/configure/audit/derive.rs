@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::read::Note;
 use super::observe::{Observation, Observed, PoolView};
-use wsim_plan::{BackgroundRoles, Plan, Pool, Proxy, ProxyKind, Rule, Selector, Writers};
+use wsim_plan::{BackgroundRoles, Plan, Pool, Proxy, ProxyKind, Rule, Selector, Server, Writers};
 
 /// A plan, and the assumptions in it.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,7 +27,8 @@ pub(super) fn plan(observed: &Observed<'_>, release: &str) -> Option<Derived> {
     let mut pools: Vec<Pool> = Vec::new();
     for (index, pool) in observed.pools.iter().enumerate() {
         let endpoints = endpoints(observed, index);
-        if !pool.main && !observed.observations.iter().any(|observation| observation.pool() == Some(index)) {
+        let is_elsewhere = pool.is_reached || pool.pool.servers.is_empty();
+        if !pool.main && !is_elsewhere && !observed.observations.iter().any(|observation| observation.pool() == Some(index)) {
             let text = format!(
                 "{} gets none of the example requests, and the plan leaves it out; if it takes the requests of some clients, add users, appservices, agents or addresses to a pool by hand",
                 pool.pool.name.escape_debug()
@@ -44,7 +45,17 @@ pub(super) fn plan(observed: &Observed<'_>, release: &str) -> Option<Derived> {
             .servers
             .iter()
             .map(|server| if server.weight == 1 { server.address.clone() } else { format!("{}={}", server.address, server.weight) });
-        pools.push(Pool { name, endpoints, servers: servers.collect(), workers: None, balance, key, ..Pool::default() });
+        let mut servers: Vec<String> = servers.collect();
+        let mut workers = None;
+        // Servers that the DNS finds share one name, and have no address of their own for a plan.
+        let is_address = |index: usize| Server::parse(&servers[index]).is_ok() && !servers[..index].contains(&servers[index]);
+        if !(0..servers.len()).all(is_address) {
+            workers = u32::try_from(servers.len()).ok();
+            let text = format!("the servers of {} are found by their name; the plan has their number", pool.pool.name.escape_debug());
+            notes.push(Note { at: pool.pool.at.clone(), text });
+            servers.clear();
+        }
+        pools.push(Pool { name, endpoints, servers, workers, balance, key, ..Pool::default() });
     }
     let processes = processes(observed, first, &mut notes);
     let plan = Plan {
@@ -54,6 +65,7 @@ pub(super) fn plan(observed: &Observed<'_>, release: &str) -> Option<Derived> {
         pools,
         stream_writers,
         background_roles: background_roles(observed),
+        ..Plan::default()
     };
     if let Err(fault) = plan.clone().check() {
         notes.push(Note { at: first.pool.at.clone(), text: format!("the derived plan is not a complete plan: {fault}") });

@@ -115,9 +115,26 @@ pub(super) fn key_inputs(site: &dyn Site, request: &Request) -> Option<KeyInputs
     })
 }
 
+/// Whether two access tokens of one user and device, as matrix-authentication-service gives them out one after the other, have two keys.
+pub(super) fn changes_with_token(site: &dyn Site, request: &Request) -> bool {
+    let key = |token: &str| {
+        let mut other = request.clone();
+        if let Some((_, own)) = other.headers.iter_mut().find(|(name, _)| name == "Authorization") {
+            token.clone_into(own);
+        }
+        site.route(&other).key
+    };
+    match (key(SHORT_LIVED), key(NEXT_SHORT_LIVED)) {
+        (KeyValue::Text(first), KeyValue::Text(second)) => first != second,
+        _ => false,
+    }
+}
+
 // Invented: Alice's first and second device, Bob's device; two servers.
 const TOKEN: &str = "Bearer syt_YWxpY2U_AAAAAAAAAAAAAAAAAAAA_0aaaaa";
 const TOKEN_OTHER_DEVICE: &str = "Bearer syt_YWxpY2U_BBBBBBBBBBBBBBBBBBBB_1bbbbb";
 const TOKEN_OTHER_USER: &str = "Bearer syt_Ym9i_CCCCCCCCCCCCCCCCCCCC_2ccccc";
 const ORIGIN: &str = "X-Matrix origin=\"one.example.org\",destination=\"example.org\",key=\"ed25519:a\",sig=\"c2ln\"";
 const OTHER_ORIGIN: &str = "X-Matrix origin=\"two.example.org\",destination=\"example.org\",key=\"ed25519:a\",sig=\"c2ln\"";
+const SHORT_LIVED: &str = "Bearer mat_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAA_0aaaaa";
+const NEXT_SHORT_LIVED: &str = "Bearer mat_BBBBBBBBBBBBBBBBBBBBBBBBBBBBBB_1bbbbb";

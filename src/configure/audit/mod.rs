@@ -10,14 +10,18 @@
 //! be evaluated is counted and reported, and never becomes a finding about routing.
 
 mod age;
+mod delivery;
 mod derive;
 pub mod examples;
 mod finding;
+mod foreign;
 mod keys;
 mod observe;
 mod pools;
+pub mod route;
 mod routing;
 mod settings;
+mod sites;
 pub mod traffic;
 
 use std::path::Path;
@@ -28,7 +32,7 @@ pub use derive::Derived;
 pub use finding::{Finding, Severity};
 
 use super::read::synapse::SynapseFiles;
-use super::read::{Files, Kind, Note, Proxy, ReadError, caddy, haproxy, nginx, traefik};
+use super::read::{Files, Kind, Note, Proxy, ReadError, SourceLocation, caddy, haproxy, nginx, traefik};
 use wsim_endpoints::{Classifier, SelectedTable};
 
 /// The parsed files.
@@ -44,6 +48,14 @@ pub struct Configuration {
 pub struct AuditConfig {
     /// Addresses of the main process, if the files do not contain them.
     pub main: Vec<String>,
+    /// The host name of the Matrix site; `None` to find it by the rules.
+    pub host: Option<String>,
+    /// Addresses of servers that are no Synapse processes.
+    pub not_synapse: Vec<String>,
+    /// Files that were not read, and why.
+    pub notes: Vec<Note>,
+    /// Files that cannot be parsed, and the error with its place.
+    pub unreadable: Vec<(SourceLocation, String)>,
 }
 
 /// The result of an audit.
@@ -105,14 +117,16 @@ pub fn read(sources: &[(Kind, &Path, &str)], files: &dyn Files) -> Result<Config
 pub fn audit(configuration: &Configuration, choice: &SelectedTable, classifier: &Classifier, config: &AuditConfig) -> Audit {
     let examples = examples::of(classifier);
     let observed = observe::observe(configuration, &examples, classifier, config);
-    let mut findings = Vec::new();
+    let mut findings: Vec<Finding> = config.unreadable.iter().map(|(at, error)| unreadable(at, error)).collect();
     routing::check(&observed, &mut findings);
     pools::check(&observed, &mut findings);
     age::check(&observed, choice, &mut findings);
-    settings::check(&configuration.cluster, &choice.release, &mut findings);
-    findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.code.cmp(b.code)).then_with(|| a.at.cmp(&b.at)));
+    delivery::check(&observed, &mut findings);
+    settings::check(&observed, &choice.release, &mut findings);
+    let findings = finding::sorted(findings);
     let plan = derive::plan(&observed, &choice.release.to_string());
-    let mut notes: Vec<Note> = configuration.proxies.iter().flat_map(|proxy| proxy.notes.clone()).collect();
+    let mut notes = config.notes.clone();
+    notes.extend(configuration.proxies.iter().flat_map(|proxy| proxy.notes.clone()));
     notes.extend(observed.notes.iter().cloned());
     notes.extend(plan.iter().flat_map(|plan| plan.notes.clone()));
     Audit {
@@ -125,4 +139,14 @@ pub fn audit(configuration: &Configuration, choice: &SelectedTable, classifier: 
         notes,
         plan,
     }
+}
+
+/// A file of a folder that cannot be parsed: it may be one that Synapse reads.
+fn unreadable(at: &SourceLocation, error: &str) -> Finding {
+    let words = [
+        format!("this file cannot be read: {error}"),
+        "what it says is not in this audit, and its program does not read it either".to_owned(),
+        "correct it".to_owned(),
+    ];
+    Finding::new("unreadable-file", Severity::Warning, Some(at.clone()), words)
 }

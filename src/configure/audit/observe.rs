@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::super::read::synapse::SynapseFiles;
-use super::super::read::{KeyValue, Note, Proxy, RouteTarget, Routed, Site, SourceLocation, Unknown, UpstreamPool, UpstreamServer};
+use super::super::read::{Delivery, KeyValue, Note, RouteTarget, Routed, SourceLocation, Unknown, UpstreamPool, UpstreamServer};
 use super::examples::Example;
 use super::keys::{self, KeyInputs};
-use super::{AuditConfig, Configuration};
+use super::sites::{self, Sites, View};
+use super::{AuditConfig, Configuration, foreign};
 use wsim_endpoints::{Classifier, Endpoint};
 use wsim_plan::ProxyKind;
 
@@ -14,11 +15,15 @@ use wsim_plan::ProxyKind;
 pub(super) struct Observed<'v> {
     pub(super) configuration: &'v Configuration,
     pub(super) pools: Vec<PoolView>,
+    /// The sites that were asked.
+    pub(super) views: Vec<View<'v>>,
     pub(super) observations: Vec<Observation<'v>>,
     /// Reason for taking a pool as the main process, in words.
     pub(super) main_evidence: String,
     /// Whether some pool is the main process.
     pub(super) main_known: bool,
+    /// Whether matrix-authentication-service gives out the access tokens, which then change every few minutes and name no user.
+    pub(super) short_lived_tokens: bool,
     /// What was left out.
     pub(super) notes: Vec<Note>,
 }
@@ -30,6 +35,8 @@ pub(super) struct PoolView {
     pub(super) proxy: ProxyKind,
     pub(super) proxy_index: usize,
     pub(super) main: bool,
+    /// Whether some site sends requests there, for Matrix or for the home page.
+    pub(super) is_reached: bool,
     /// Parts of a request that change the key; `None` if the rule hashes nothing.
     pub(super) key_inputs: Option<KeyInputs>,
 }
@@ -38,11 +45,14 @@ pub(super) struct PoolView {
 pub(super) struct Observation<'v> {
     pub(super) example: &'v Example,
     pub(super) endpoint: &'v Endpoint,
+    /// The site, by its index in [`Observed::views`].
+    pub(super) view: usize,
     pub(super) destination: Destination,
     pub(super) rule: Option<SourceLocation>,
     pub(super) key: KeyValue,
     pub(super) rewritten: bool,
     pub(super) key_inputs: Option<KeyInputs>,
+    pub(super) delivery: Option<Delivery>,
 }
 
 /// The destination of a request.
@@ -50,6 +60,8 @@ pub(super) struct Observation<'v> {
 pub(super) enum Destination {
     Pool(usize),
     Local(String),
+    /// A program beside Synapse that is meant to serve the request.
+    Foreign,
     Unknown(Unknown),
 }
 
@@ -102,6 +114,7 @@ pub(super) fn observe<'v>(
     let mut pools: Vec<PoolView> = Vec::new();
     let mut observations = Vec::new();
     let mut notes = Vec::new();
+    let mut firsts = Vec::new();
     for (proxy_index, proxy) in configuration.proxies.iter().enumerate() {
         let first = pools.len();
         pools.extend(proxy.pools.iter().map(|pool| PoolView {
@@ -109,43 +122,62 @@ pub(super) fn observe<'v>(
             proxy: proxy.kind,
             proxy_index,
             main: false,
+            is_reached: false,
             key_inputs: None,
         }));
-        let mut named: BTreeMap<String, usize> = BTreeMap::new();
-        for (site, host) in matrix_sites(proxy, &mut notes) {
-            for example in examples {
-                let request = keys::typical_request(example.method, &example.target, host);
-                let Routed { target, rule, key, rewritten } = site.route(&request);
-                let destination = match target {
-                    RouteTarget::Pool(index) => Destination::Pool(first + index),
-                    RouteTarget::Local(what) => Destination::Local(what),
-                    RouteTarget::Unknown(unknown) => Destination::Unknown(unknown),
-                    RouteTarget::Server(address) => {
-                        let index = *named.entry(address.clone()).or_insert_with(|| {
-                            pools.push(single_server_pool(address, rule.as_ref().unwrap_or(site.location()), proxy.kind, proxy_index));
-                            pools.len() - 1
-                        });
-                        Destination::Pool(index)
-                    }
-                };
-                let key_inputs = matches!(key, KeyValue::Text(_)).then(|| keys::key_inputs(site, &request)).flatten();
-                if let (Destination::Pool(pool), Some(key_inputs)) = (&destination, key_inputs) {
-                    let known = &mut pools[*pool].key_inputs;
-                    *known = Some(known.unwrap_or_default().or(key_inputs));
+        firsts.push(first);
+    }
+    let Sites { views, others } = sites::of(configuration, config, &mut notes);
+    for (proxy, pool) in others {
+        pools[firsts[proxy] + pool].is_reached = true;
+    }
+    let mut named: BTreeMap<(usize, String), usize> = BTreeMap::new();
+    for (view_index, view) in views.iter().enumerate() {
+        let proxy = &configuration.proxies[view.proxy];
+        for example in examples.iter().filter(|example| view.asked.has(&example.target)) {
+            let request = keys::typical_request(example.method, &example.target, view.host.as_deref());
+            let Routed { target, rule, key, rewritten, delivery } = view.site.route(&request);
+            let destination = match target {
+                RouteTarget::Pool(index) => Destination::Pool(firsts[view.proxy] + index),
+                RouteTarget::Local(what) => Destination::Local(what),
+                RouteTarget::Unknown(unknown) => Destination::Unknown(unknown),
+                RouteTarget::Server(address) => {
+                    let index = *named.entry((view.proxy, address.clone())).or_insert_with(|| {
+                        pools.push(single_server_pool(address, rule.as_ref().unwrap_or(view.site.location()), proxy.kind, view.proxy));
+                        pools.len() - 1
+                    });
+                    Destination::Pool(index)
                 }
-                observations.push(Observation {
-                    example,
-                    endpoint: classifier.endpoint(example.endpoint),
-                    destination,
-                    rule,
-                    key,
-                    rewritten,
-                    key_inputs,
-                });
+            };
+            let key_inputs = matches!(key, KeyValue::Text(_)).then(|| keys::key_inputs(view.site, &request)).flatten();
+            if let (Destination::Pool(pool), Some(key_inputs)) = (&destination, key_inputs) {
+                let known = &mut pools[*pool].key_inputs;
+                *known = Some(known.unwrap_or_default().or(key_inputs));
             }
+            observations.push(Observation {
+                example,
+                endpoint: classifier.endpoint(example.endpoint),
+                view: view_index,
+                destination,
+                rule,
+                key,
+                rewritten,
+                key_inputs,
+                delivery,
+            });
         }
     }
-    let mut observed = Observed { configuration, pools, observations, main_evidence: String::new(), main_known: false, notes };
+    let mut observed = Observed {
+        configuration,
+        pools,
+        views,
+        observations,
+        main_evidence: String::new(),
+        main_known: false,
+        short_lived_tokens: false,
+        notes,
+    };
+    foreign::set_apart(&mut observed, &config.not_synapse);
     find_main(&mut observed, config);
     observed
 }
@@ -153,46 +185,8 @@ pub(super) fn observe<'v>(
 fn single_server_pool(address: String, at: &SourceLocation, proxy: ProxyKind, proxy_index: usize) -> PoolView {
     let server = UpstreamServer { address: address.clone(), name: None, weight: 1 };
     let pool = UpstreamPool { name: address, servers: vec![server], balance: "round robin".to_owned(), shared: true, at: at.clone() };
-    PoolView { pool, proxy, proxy_index, main: false, key_inputs: None }
+    PoolView { pool, proxy, proxy_index, main: false, is_reached: true, key_inputs: None }
 }
-
-/// Sites that pass on Matrix requests, each with a host name that its rules expect. There may be a hundred thousand sites or names.
-fn matrix_sites<'p>(proxy: &'p Proxy, notes: &mut Vec<Note>) -> Vec<(&'p dyn Site, Option<&'p str>)> {
-    let hosts_max = (PROBED_MAX / proxy.sites.len().max(1)).max(1);
-    let names = proxy.hosts.iter().take(hosts_max).map(|host| Some(host.as_str()));
-    let hosts: Vec<Option<&str>> = if proxy.hosts.is_empty() { vec![None] } else { names.collect() };
-    if let Some(site) = proxy.sites.first().filter(|_| proxy.hosts.len() > hosts_max) {
-        let text = format!("only the first {hosts_max} of {} host names are tried", proxy.hosts.len());
-        notes.push(Note { at: site.location().clone(), text });
-    }
-    let serves = |site: &dyn Site, host: Option<&str>| {
-        PROBES
-            .iter()
-            .filter(|(method, target)| {
-                let target = site.route(&keys::typical_request(method, target, host)).target;
-                matches!(target, RouteTarget::Pool(_) | RouteTarget::Server(_) | RouteTarget::Unknown(_))
-            })
-            .count()
-    };
-    let sites = proxy.sites.iter().filter_map(|site| {
-        // One host is enough: the one with the most requests passed on.
-        let host = hosts.iter().max_by_key(|host| serves(site.as_ref(), **host))?;
-        (serves(site.as_ref(), *host) > 0).then_some((site.as_ref(), *host))
-    });
-    let mut sites: Vec<_> = sites.take(SITES_MAX + 1).collect();
-    if sites.len() > SITES_MAX
-        && let Some((site, _)) = sites.pop()
-    {
-        let text = format!("this site and further ones are not checked, because {SITES_MAX} before it pass on Matrix requests, too");
-        notes.push(Note { at: site.location().clone(), text });
-    }
-    sites
-}
-
-/// Sites whose requests are all tried.
-const SITES_MAX: usize = 100;
-/// Pairs of site and host name that are probed.
-const PROBED_MAX: usize = 20_000;
 
 /// Finds the pools that are the main process: by Synapse's files, by `--main`, or by the requests that only the main process serves.
 fn find_main(observed: &mut Observed<'_>, config: &AuditConfig) {
@@ -210,11 +204,7 @@ fn find_main(observed: &mut Observed<'_>, config: &AuditConfig) {
     }
     // One vote for each group, so that a single rule that is too broad does not decide.
     let mut groups: BTreeMap<&str, BTreeMap<usize, usize>> = BTreeMap::new();
-    for observation in observed
-        .observations
-        .iter()
-        .filter(|observation| observation.endpoint.workers.is_empty() && observation.endpoint.group != "sliding_sync")
-    {
+    for observation in observed.observations.iter().filter(|observation| is_main_only(observation)) {
         if let Destination::Pool(pool) = observation.destination {
             *groups.entry(&observation.endpoint.group).or_default().entry(pool).or_default() += 1;
         }
@@ -230,7 +220,12 @@ fn find_main(observed: &mut Observed<'_>, config: &AuditConfig) {
             .clone_into(&mut observed.main_evidence);
         return;
     };
-    let addresses: Vec<String> = observed.pools[*main].pool.servers.iter().map(|server| server.address.clone()).collect();
+    let mut addresses: Vec<String> = observed.pools[*main].pool.servers.iter().map(|server| server.address.clone()).collect();
+    for address in federation_listener(observed) {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
     for pool in &mut observed.pools {
         pool.main = !pool.pool.servers.is_empty() && pool.pool.servers.iter().all(|server| addresses.contains(&server.address));
     }
@@ -238,11 +233,16 @@ fn find_main(observed: &mut Observed<'_>, config: &AuditConfig) {
     observed.main_known = true;
 }
 
-const PROBES: [(&str, &str); 6] = [
-    ("GET", "/_matrix/client/versions"),
-    ("GET", "/_matrix/client/v3/sync?since=s1"),
-    ("GET", "/_matrix/client/r0/sync?since=s1"),
-    ("PUT", "/_matrix/federation/v1/send/t1"),
-    ("GET", "/_matrix/media/v3/download/example.org/abc"),
-    ("POST", "/_matrix/client/v3/logout"),
-];
+fn is_main_only(observation: &Observation<'_>) -> bool {
+    observation.endpoint.workers.is_empty() && observation.endpoint.group != "sliding_sync"
+}
+
+/// The address at which the main process serves other servers, if their site has another one than the clients' site: what no table gives to
+/// a worker goes there, and nothing of the clients'.
+fn federation_listener(observed: &Observed<'_>) -> Vec<String> {
+    let of_servers = |observation: &&Observation<'_>| !observed.views[observation.view].asked.clients;
+    let found = observed.observations.iter().filter(of_servers).filter(|observation| is_main_only(observation));
+    let Some(pool) = found.filter_map(Observation::pool).next() else { return Vec::new() };
+    let serves_clients = observed.observations.iter().any(|other| other.pool() == Some(pool) && !of_servers(&other));
+    if serves_clients { Vec::new() } else { observed.pools[pool].pool.servers.iter().map(|server| server.address.clone()).collect() }
+}

@@ -42,6 +42,8 @@ fn load_counts_polls(pool: &PoolView, observations: &[&Observation<'_>], finding
         fix: "balance syncs by user (hash consistent); use least connections only for requests that do not wait".to_owned(),
         requests: syncs.len(),
         examples: syncs.iter().take(SHOWN).map(|observation| observation.shown()).collect(),
+        also_at: Vec::new(),
+        refused_by: Vec::new(),
     });
 }
 
@@ -72,6 +74,8 @@ fn empty_key(pool: &PoolView, observations: &[&Observation<'_>], findings: &mut 
             .to_owned(),
         requests: empty.len(),
         examples: empty.iter().take(SHOWN).map(|observation| observation.shown()).collect(),
+        also_at: Vec::new(),
+        refused_by: Vec::new(),
     });
 }
 
@@ -92,5 +96,7 @@ fn no_zone(observed: &Observed<'_>, pool: &PoolView, findings: &mut Vec<Finding>
         fix: format!("add `zone {} 64k;` to the upstream", pool.pool.name.escape_debug()),
         examples: Vec::new(),
         requests: 0,
+        also_at: Vec::new(),
+        refused_by: Vec::new(),
     });
 }

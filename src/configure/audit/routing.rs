@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::read::SourceLocation;
 use super::finding::{Finding, SHOWN, Severity};
+use super::keys;
 use super::observe::{Destination, Observation, Observed};
 use wsim_plan::known::{WriterLimit, writer_limit};
 
@@ -63,6 +64,8 @@ impl FindingGroups {
                 fix,
                 requests: requests.len(),
                 examples: requests.into_iter().take(SHOWN).collect(),
+                also_at: Vec::new(),
+                refused_by: Vec::new(),
             });
         }
     }
@@ -72,16 +75,9 @@ impl FindingGroups {
 pub(super) fn check(observed: &Observed<'_>, findings: &mut Vec<Finding>) {
     let mut groups = FindingGroups { found: BTreeMap::new() };
     if observed.observations.is_empty() && !observed.configuration.proxies.is_empty() {
-        findings.push(Finding {
-            code: "no-matrix",
-            severity: Severity::Error,
-            at: observed.configuration.proxies.iter().flat_map(|proxy| proxy.sites.first()).map(|site| site.location().clone()).next(),
-            what: "no site of this proxy passes a Matrix request to a server".to_owned(),
-            why: "nothing can be compared with the endpoint table".to_owned(),
-            fix: "name the file with the server for /_matrix, or all files of the proxy".to_owned(),
-            examples: Vec::new(),
-            requests: 0,
-        });
+        findings.extend(nothing_to_check(observed));
+    } else if !observed.observations.is_empty() && observed.unknown() == observed.observations.len() {
+        findings.push(nothing_evaluated(observed));
     }
     // Paths that exist nowhere only show where all other requests go.
     for observation in
@@ -100,6 +96,7 @@ pub(super) fn check(observed: &Observed<'_>, findings: &mut Vec<Finding>) {
                 ],
             ),
             Destination::Local(what) => local(what, observation, &mut groups),
+            Destination::Foreign => {}
             Destination::Pool(pool) => {
                 if observation.rewritten {
                     rewritten(observation, &mut groups);
@@ -113,6 +110,39 @@ pub(super) fn check(observed: &Observed<'_>, findings: &mut Vec<Finding>) {
         }
     }
     groups.into_findings(findings);
+}
+
+/// No site passes a Matrix request on, or the files that would are not there.
+fn nothing_to_check(observed: &Observed<'_>) -> Option<Finding> {
+    let missing = observed.configuration.proxies.iter().flat_map(|proxy| &proxy.missing).next();
+    let first = observed.configuration.proxies.iter().flat_map(|proxy| proxy.sites.first()).map(|site| site.location()).next();
+    let words = match missing {
+        Some(_) => (
+            "nothing-evaluated",
+            "no Matrix request is passed on by these files, and files that they include are not there",
+            "the rules may be in the missing files, so nothing was checked",
+            "name the missing files, or the folder that has them; the list below says which",
+        ),
+        None => (
+            "no-matrix",
+            "no site of this proxy passes a Matrix request to a server",
+            "nothing can be compared with the endpoint table",
+            "name the file with the server for /_matrix, or all files of the proxy",
+        ),
+    };
+    let (code, what, why, fix) = words;
+    Some(Finding::error(code, missing.or(first).cloned(), [what.to_owned(), why.to_owned(), fix.to_owned()]))
+}
+
+/// Every request has an unknown destination.
+fn nothing_evaluated(observed: &Observed<'_>) -> Finding {
+    let at = observed.observations.iter().find_map(|observation| match &observation.destination {
+        Destination::Unknown(unknown) => Some(unknown.at.clone()),
+        _ => None,
+    });
+    let what = format!("none of the {} example requests could be evaluated", observed.observations.len());
+    let why = "nothing was checked: that there are no other findings means nothing".to_owned();
+    Finding::error("nothing-evaluated", at, [what, why, "see the reason at the finding not-evaluated".to_owned()])
 }
 
 fn local(what: &str, observation: &Observation<'_>, groups: &mut FindingGroups) {
@@ -213,6 +243,11 @@ fn at_worker(observed: &Observed<'_>, observation: &Observation<'_>, pool: usize
     if endpoint.group == "sliding_sync" {
         return;
     }
+    if matches!(endpoint.group.as_str(), "federation_other" | "key_server") {
+        outside_table(&name, observation, groups);
+        resources(observed, observation, pool, groups);
+        return;
+    }
     if endpoint.workers.is_empty() {
         let other = observed.observations.iter().any(|other| {
             !other.endpoint.workers.is_empty()
@@ -253,6 +288,22 @@ fn at_worker(observed: &Observed<'_>, observation: &Observation<'_>, pool: usize
     split(observed, observation, pool, groups);
 }
 
+/// Requests of other servers that no row of the table has: a worker answers them all the same, because its resource `federation` is that of
+/// the main process (`synapse/app/generic_worker.py`).
+fn outside_table(name: &str, observation: &Observation<'_>, groups: &mut FindingGroups) {
+    groups.add(
+        "outside-table",
+        Severity::Hint,
+        observation.rule.as_ref(),
+        observation,
+        [
+            format!("requests that Synapse's documentation gives to no worker go to {name}:"),
+            "works: a worker with the resource federation serves them, too".to_owned(),
+            "nothing, unless a later release says otherwise".to_owned(),
+        ],
+    );
+}
+
 fn stream_at_worker(observed: &Observed<'_>, observation: &Observation<'_>, pool: usize, stream: &str, groups: &mut FindingGroups) {
     let endpoint = observation.endpoint;
     let name = observed.pools[pool].pool.name.escape_debug().to_string();
@@ -281,7 +332,7 @@ fn stream_at_worker(observed: &Observed<'_>, observation: &Observation<'_>, pool
                     observation,
                     [
                         format!("requests of the {stream} stream go to {servers} servers of {name}, but the stream has one writer"),
-                        "all servers except the writer respond with 404".to_owned(),
+                        format!("of all servers except the writer: {}", effect(stream).1),
                         format!("send them to the worker that stream_writers names for {stream}, or to the main process"),
                     ],
                 );
@@ -293,7 +344,7 @@ fn stream_at_worker(observed: &Observed<'_>, observation: &Observation<'_>, pool
                     observation,
                     [
                         format!("requests of the {stream} stream go to {name}, together with other requests"),
-                        format!("correct only if stream_writers names this worker for {stream}; any other worker responds with 404"),
+                        format!("correct only if stream_writers names this worker for {stream}; of any other worker: {}", effect(stream).1),
                         "add homeserver.yaml and the worker files to the audit, which then checks this".to_owned(),
                     ],
                 );
@@ -303,11 +354,11 @@ fn stream_at_worker(observed: &Observed<'_>, observation: &Observation<'_>, pool
 }
 
 fn not_on_writer(stream: &str, writers: &str, here: &str, any: bool, observation: &Observation<'_>, groups: &mut FindingGroups) {
-    let (severity, why) = if any {
-        (Severity::Hint, "works, but each of these requests causes another one to the writer".to_owned())
-    } else {
-        (Severity::Error, "a process that does not write the stream responds with 404".to_owned())
+    let (severity, why) = match (any, effect(stream)) {
+        (true, _) => (Severity::Hint, HANDED_ON),
+        (false, effect) => effect,
     };
+    let why = why.to_owned();
     groups.add(
         "not-on-writer",
         severity,
@@ -321,13 +372,28 @@ fn not_on_writer(stream: &str, writers: &str, here: &str, any: bool, observation
     );
 }
 
+/// What a process does with a request that changes a stream of which it is not the writer. Sources: `synapse/rest/client/room.py` and
+/// `push_rule.py` (an exception), `synapse/storage/databases/main/` (assertions), `synapse/handlers/account_data.py`, `presence.py` and
+/// `device.py` (a request to the writer).
+fn effect(stream: &str) -> (Severity, &'static str) {
+    match stream {
+        "account_data" | "presence" | "device_lists" | "events" => (Severity::Hint, HANDED_ON),
+        "typing" | "push_rules" => (Severity::Error, "a process that is not the writer raises an exception, and the client gets 500"),
+        _ => (Severity::Error, "an assertion fails in a process that is not the writer, and the client gets 500"),
+    }
+}
+
+const HANDED_ON: &str = "works, but each of these requests causes another one to the writer";
+
 /// Whether the listener at the destination offers the resource that the request needs.
 fn resources(observed: &Observed<'_>, observation: &Observation<'_>, pool: usize, groups: &mut FindingGroups) {
     let target = observation.example.target.as_str();
     let media = observation.endpoint.workers.iter().all(|worker| worker == "media_repository");
     let needed: &[&str] = if media {
         &["media"]
-    } else if target.starts_with("/_matrix/federation/") || target.starts_with("/_matrix/key/") {
+    } else if target.starts_with("/_matrix/key/") {
+        &["federation", "keys"]
+    } else if target.starts_with("/_matrix/federation/") {
         &["federation"]
     } else {
         &["client"]
@@ -365,14 +431,20 @@ fn resources(observed: &Observed<'_>, observation: &Observation<'_>, pool: usize
                         "{} gets {} requests, but its listener has no resource {}",
                         process.name.escape_debug(),
                         observation.endpoint.group,
-                        needed.join(", ")
+                        needed.join(" or ")
                     ),
                     "the worker responds with 404".to_owned(),
-                    format!("add {} to the names of the listener's resources", needed.join(", ")),
+                    format!("add {} to the names of the listener's resources", needed[0]),
                 ],
             );
         }
     }
+}
+
+fn changes_with_token(observed: &Observed<'_>, observation: &Observation<'_>) -> bool {
+    let view = &observed.views[observation.view];
+    let request = keys::typical_request(observation.example.method, &observation.example.target, view.host.as_deref());
+    keys::changes_with_token(view.site, &request)
 }
 
 /// Requests that must all reach one server.
@@ -408,6 +480,19 @@ fn split(observed: &Observed<'_>, observation: &Observation<'_>, pool: usize, gr
                 "Synapse expects all of a room's requests on one server: pagination may skip or repeat events while history is purged"
                     .to_owned(),
                 "balance this pool by the room in the path, or send /messages to a pool with one server".to_owned(),
+            ],
+        ),
+        (_, "sync" | "initial_sync") if is_keyed_by_user && observed.short_lived_tokens && changes_with_token(observed, observation) => groups.add(
+            "short-lived-tokens",
+            Severity::Warning,
+            at,
+            observation,
+            [
+                format!("{name} is balanced by the access token ({balance}), and matrix-authentication-service gives out new ones every few minutes"),
+                "these tokens name no user, so with each new one a user's syncs move to another server and its cold caches".to_owned(),
+                "balance by the client's address ($remote_addr, behind another proxy the first of X-Forwarded-For), or by the user that \
+                 /_matrix/client/v3/account/whoami gives for the token, asked once per token and kept"
+                    .to_owned(),
             ],
         ),
         (_, "sync" | "initial_sync") if !is_keyed_by_user && !unreadable => groups.add(

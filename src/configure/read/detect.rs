@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::tree;
+use super::model::ReadError;
+use super::traefik;
+use super::tree::{self, Node};
 
 /// Kinds of configuration files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,32 +38,157 @@ impl Kind {
     }
 }
 
-/// The kind of a file; `None` if it is not a known configuration.
-pub fn detect(path: &Path, text: &str) -> Option<Kind> {
+/// What a file is.
+#[derive(Debug)]
+pub enum Detected {
+    Configuration(Kind),
+    /// A configuration that is not read: what it is and what to do, as a phrase.
+    NotRead(String),
+    /// A file that is a configuration by its name, and cannot be parsed.
+    Broken(ReadError),
+    /// Anything else, such as a log.
+    Other,
+}
+
+impl Detected {
+    /// The kind of a configuration that is read.
+    pub fn kind(&self) -> Option<Kind> {
+        if let Self::Configuration(kind) = self { Some(*kind) } else { None }
+    }
+}
+
+/// Detects what a file is.
+pub fn detect(path: &Path, text: &str) -> Detected {
     let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
     let extension = path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-    let file: Arc<str> = name.as_str().into();
-    match extension.as_str() {
-        "yaml" | "yml" | "json" => {
-            let root = tree::yaml(&file, text).ok()?;
-            if root.at(&["apps", "http", "servers"]).is_some() {
-                return Some(Kind::CaddyJson);
-            }
-            if root.get("http").is_some_and(|http| http.get("routers").is_some() || http.get("services").is_some()) {
-                return Some(Kind::Traefik);
-            }
-            if TRAEFIK_STATIC.iter().any(|key| root.get(key).is_some()) {
-                return Some(Kind::TraefikStatic);
-            }
-            // A file with settings for no workers is empty, and still belongs to Synapse.
-            let says: String = text.lines().map(str::trim).filter(|line| !line.starts_with('#')).collect();
-            let is_empty = extension != "json" && matches!(says.as_str(), "" | "{}");
-            (is_empty || SYNAPSE.iter().any(|key| root.get(key).is_some())).then_some(Kind::Synapse)
-        }
-        "toml" => tree::toml(&file, text).ok()?.get("http").map(|_| Kind::Traefik),
-        _ if name.contains("caddyfile") || extension == "caddyfile" => Some(Kind::Caddyfile),
-        _ => of_text(text),
+    if let Some(what) = template(&name, &extension, text) {
+        return Detected::NotRead(what.to_owned());
     }
+    let file: Arc<str> = path.to_string_lossy().into();
+    match extension.as_str() {
+        "yaml" | "yml" => of_yaml(&file, text),
+        "json" => match tree::yaml(&file, text) {
+            Ok(root) => of_tree(&root, text, true),
+            // JSON lines are a log.
+            Err(_) => Detected::Other,
+        },
+        "toml" => match tree::toml(&file, text) {
+            Ok(root) if root.get("http").is_some() => Detected::Configuration(Kind::Traefik),
+            Ok(root) if TRAEFIK_STATIC.iter().any(|key| root.get(key).is_some()) => Detected::Configuration(Kind::TraefikStatic),
+            Ok(_) => Detected::Other,
+            Err(error) => Detected::Broken(error),
+        },
+        _ if name.contains("caddyfile") || extension == "caddyfile" => Detected::Configuration(Kind::Caddyfile),
+        _ if is_apache(text) => Detected::NotRead(APACHE.to_owned()),
+        _ => of_text(text).map_or(Detected::Other, Detected::Configuration),
+    }
+}
+
+fn of_yaml(file: &Arc<str>, text: &str) -> Detected {
+    if let Some(what) = kubernetes(text) {
+        return Detected::NotRead(what);
+    }
+    match tree::yaml(file, text) {
+        Ok(root) => of_tree(&root, text, false),
+        Err(error) => Detected::Broken(error),
+    }
+}
+
+fn of_tree(root: &Node, text: &str, json: bool) -> Detected {
+    if root.at(&["apps", "http", "servers"]).is_some() {
+        return Detected::Configuration(Kind::CaddyJson);
+    }
+    if text.contains("type.googleapis.com/envoy") || root.get("static_resources").is_some() || root.get("dynamic_resources").is_some() {
+        return Detected::NotRead("Envoy's configuration is not read".to_owned());
+    }
+    if root.get("http").is_some_and(|http| http.get("routers").is_some() || http.get("services").is_some()) {
+        return Detected::Configuration(Kind::Traefik);
+    }
+    if traefik::labels::are_in(root) {
+        return Detected::Configuration(Kind::Traefik);
+    }
+    let is_compose = root.get("services").is_some_and(|services| {
+        services.entries().iter().any(|(_, service)| service.get("image").is_some() || service.get("build").is_some())
+    });
+    if is_compose {
+        return Detected::NotRead(
+            "a compose file without labels for Traefik, which routes nothing; name the proxy's configuration".to_owned(),
+        );
+    }
+    if TRAEFIK_STATIC.iter().any(|key| root.get(key).is_some()) {
+        return Detected::Configuration(Kind::TraefikStatic);
+    }
+    // A file with settings for no workers is empty, and still belongs to Synapse.
+    let says: String = text.lines().map(str::trim).filter(|line| !line.starts_with('#')).collect();
+    let is_empty = !json && matches!(says.as_str(), "" | "{}");
+    if is_empty || SYNAPSE.iter().any(|key| root.get(key).is_some()) {
+        return Detected::Configuration(Kind::Synapse);
+    }
+    Detected::Other
+}
+
+/// The language of a template, from which a program makes the configuration.
+fn template(name: &str, extension: &str, text: &str) -> Option<&'static str> {
+    match extension {
+        "j2" | "jinja" | "jinja2" => return Some(JINJA),
+        "nix" => return Some("a Nix expression, not a configuration; build the system first, and name the files that it makes"),
+        "tpl" | "gotmpl" => return Some(HELM),
+        "tmpl" | "ctmpl" | "erb" | "mustache" => return Some("a template; render it first, and name the result"),
+        _ => {}
+    }
+    let may_be = ["yaml", "yml", "conf", "cfg", "caddyfile"].contains(&extension) || name.contains("caddyfile") || of_text(text).is_some();
+    if !may_be || text.contains("_by_lua") {
+        return None;
+    }
+    let lines = || text.lines().map(str::trim_start).filter(|line| !line.starts_with('#') && !line.starts_with("//")).take(LINES_MAX);
+    if lines().any(|line| line.contains("{{") && line.contains("}}") && HELM_WORDS.iter().any(|word| line.contains(word))) {
+        return Some(HELM);
+    }
+    let is_expression = |line: &str| {
+        line.split("{{").skip(1).any(|after| {
+            let after = after.trim_start_matches(['-', ' ']);
+            after.contains("}}") && after.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        })
+    };
+    let is_statement = |line: &str| (line.contains("{% ") || line.contains("{%-")) && line.contains("%}");
+    lines().any(|line| is_statement(line) || is_expression(line)).then_some(JINJA)
+}
+
+/// The kind of a Kubernetes manifest, which may have several documents.
+fn kubernetes(text: &str) -> Option<String> {
+    let is_manifest = text.lines().take(LINES_MAX).any(|line| line.starts_with("apiVersion:"));
+    if !is_manifest {
+        return None;
+    }
+    let kinds =
+        text.lines().take(LINES_MAX).filter_map(|line| line.strip_prefix("kind:")).map(|kind| kind.trim().trim_matches(['"', '\'']));
+    let kinds: Vec<&str> = kinds.collect();
+    let has = |wanted: &[&str]| kinds.iter().find(|kind| wanted.contains(kind));
+    Some(match (has(&["Ingress", "IngressRoute", "HTTPRoute", "HTTPProxy", "VirtualService"]), has(&["ConfigMap", "Secret"])) {
+        (Some(kind), _) => {
+            format!("a Kubernetes {kind} is not read; name the configuration that the ingress controller makes of it")
+        }
+        (None, Some(kind)) => format!("a Kubernetes {kind} is not read; save each of the files in it under its own name, and name these"),
+        (None, None) => "a Kubernetes manifest is not read; name the proxy's and Synapse's own files".to_owned(),
+    })
+}
+
+/// Whether a text is Apache's configuration.
+fn is_apache(text: &str) -> bool {
+    let words = [
+        "<virtualhost",
+        "<location",
+        "<ifmodule",
+        "<proxy",
+        "proxypass",
+        "proxypassmatch",
+        "rewriterule",
+        "rewritecond",
+        "allowencodedslashes",
+    ];
+    let first = |line: &str| line.split_whitespace().next().unwrap_or_default().to_ascii_lowercase();
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).take(LINES_MAX);
+    lines.any(|line| words.iter().any(|word| first(line).trim_end_matches('>') == *word) && !line.ends_with([';', '{']))
 }
 
 fn of_text(text: &str) -> Option<Kind> {
@@ -70,10 +197,10 @@ fn of_text(text: &str) -> Option<Kind> {
     let sections = lines().filter(|line| {
         ["frontend", "backend", "listen", "defaults", "global"].contains(&first_word(line).as_str()) && !line.ends_with(['{', ';'])
     });
-    if sections.count() > 0 && !lines().any(|line| line.ends_with([';', '{'])) {
+    if sections.count() > 0 && !lines().any(|line| line.ends_with([';', '{']) && !line.starts_with("http-")) {
         return Some(Kind::Haproxy);
     }
-    let nginx = ["server", "http", "location", "upstream", "map", "proxy_pass", "events", "include", "set"];
+    let nginx = ["server", "http", "location", "upstream", "map", "proxy_pass", "events", "include", "set", "user", "worker_processes"];
     if lines().any(|line| line.contains([';', '{']) && nginx.contains(&first_word(line).as_str())) && lines().any(|line| line.contains(';'))
     {
         return Some(Kind::Nginx);
@@ -82,9 +209,22 @@ fn of_text(text: &str) -> Option<Kind> {
     (lines().any(|line| line.ends_with('{')) && lines().any(|line| caddy.contains(&first_word(line).as_str()))).then_some(Kind::Caddyfile)
 }
 
+const JINJA: &str = "a Jinja template, not a configuration; render it first, and name the result";
+const HELM: &str = "a Helm template, not a configuration; render it first (`helm template`), and name the result";
+const HELM_WORDS: [&str; 7] = [".Values", ".Release", ".Chart", "include \"", "toYaml", "$root", "nindent"];
+const APACHE: &str = "Apache's configuration is not read; `wsim configure --proxy apache` writes one from a plan";
 const TRAEFIK_STATIC: [&str; 4] = ["entryPoints", "entrypoints", "accessLog", "certificatesResolvers"];
 const LINES_MAX: usize = 5000;
-const SYNAPSE: [&str; 11] = [
+const SYNAPSE: [&str; 20] = [
+    "worker_listeners",
+    "worker_replication_secret",
+    "database",
+    "update_user_directory_from_worker",
+    "notify_appservices_from_worker",
+    "outbound_federation_restricted_to",
+    "matrix_authentication_service",
+    "max_upload_size",
+    "report_stats",
     "worker_app",
     "worker_name",
     "server_name",
@@ -104,7 +244,7 @@ mod tests {
 
     #[test]
     fn files_are_recognised_by_name_and_text() {
-        let kind = |name: &str, text: &str| detect(Path::new(name), text);
+        let kind = |name: &str, text: &str| detect(Path::new(name), text).kind();
         assert_eq!(kind("a.conf", "# x\nlocation / {\n  proxy_pass http://a;\n}\n"), Some(Kind::Nginx));
         assert_eq!(kind("haproxy.cfg", "global\n  maxconn 1\nfrontend a\n  bind :80\n"), Some(Kind::Haproxy));
         assert_eq!(kind("Caddyfile", "a.example {\n reverse_proxy a:1\n}\n"), Some(Kind::Caddyfile));
@@ -114,5 +254,38 @@ mod tests {
         assert_eq!(kind("w.yaml", "worker_app: synapse.app.generic_worker\n"), Some(Kind::Synapse));
         assert_eq!(kind("access.log", "203.0.113.7 - - [02/Jan/2026:15:04:05 +0000] \"GET / HTTP/1.1\" 200 1 \"-\" \"a\"\n"), None);
         assert_eq!(kind("x.yaml", "a: 1\n"), None);
+    }
+
+    #[test]
+    fn what_is_not_read_is_named() {
+        let why = |name: &str, text: &str| match detect(Path::new(name), text) {
+            Detected::NotRead(what) => what,
+            other => format!("{other:?}"),
+        };
+        let cases = [
+            (
+                "site.conf",
+                "<VirtualHost *:443>\n ProxyPass /_matrix http://127.0.0.1:8008/_matrix nocanon\n</VirtualHost>\n",
+                "Apache's configuration",
+            ),
+            ("envoy.yaml", "static_resources:\n  listeners: []\n", "Envoy's configuration"),
+            ("i.yaml", "apiVersion: networking.k8s.io/v1\nkind: Ingress\n---\napiVersion: v1\nkind: Service\n", "Kubernetes Ingress"),
+            ("c.yaml", "apiVersion: v1\nkind: ConfigMap\ndata: {}\n", "Kubernetes ConfigMap"),
+            ("d.yaml", "apiVersion: apps/v1\nkind: Deployment\n", "Kubernetes manifest"),
+            ("nginx.conf.j2", "server {}", "Jinja template"),
+            ("nginx.conf", "server { {% if tls %}\n listen 443; {% endif %} }", "Jinja template"),
+            ("homeserver.yaml", "server_name: {{ matrix_domain }}\n", "Jinja template"),
+            ("haproxy.cfg", "frontend a\n  bind {{ .Values.port }}\n", "Helm template"),
+            ("matrix.nix", "{ services.matrix-synapse.enable = true; }", "Nix expression"),
+            ("docker-compose.yml", "services:\n  synapse:\n    image: matrixdotorg/synapse\n", "compose file without labels"),
+        ];
+        for (name, text, expected) in cases {
+            assert!(why(name, text).contains(expected), "{name}: {}", why(name, text));
+        }
+        // Lua's tables and Caddy's placeholders are no templates.
+        assert_eq!(detect(Path::new("n.conf"), "server { content_by_lua_block { t = {{ a }} } }\nset $a b;").kind(), Some(Kind::Nginx));
+        assert_eq!(detect(Path::new("Caddyfile"), "a.example {\n reverse_proxy {$UP}\n}\n").kind(), Some(Kind::Caddyfile));
+        assert!(matches!(detect(Path::new("w.yaml"), "a: [1"), Detected::Broken(_)));
+        assert!(matches!(detect(Path::new("l.json"), "{\"a\": 1}\n{\"a\": 2}\n"), Detected::Other));
     }
 }

@@ -22,9 +22,10 @@ pub mod synapse;
 pub mod traefik;
 pub mod tree;
 
-pub use detect::{Kind, detect};
+pub use detect::{Detected, Kind, detect};
 pub use model::{
-    KeyValue, Note, Proxy, ReadError, Request, RouteTarget, Routed, Site, SourceLocation, Unknown, UpstreamPool, UpstreamServer,
+    Delivery, KeyValue, Note, Proxy, ReadError, Request, RouteTarget, Routed, Shadowed, Site, SourceLocation, Unknown, UpstreamPool,
+    UpstreamServer,
 };
 pub use wsim_nginx::files::BYTES_MAX;
-pub use wsim_nginx::{Disk, Files, NoFiles};
+pub use wsim_nginx::{Among, Disk, Files, NoFiles};

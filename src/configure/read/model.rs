@@ -100,18 +100,53 @@ pub struct Routed {
     pub key: KeyValue,
     /// Whether the proxy decodes or rewrites the path that it passes on, which breaks signatures over the path.
     pub rewritten: bool,
+    /// How the request is passed on; `None` for proxies whose defaults need no check, and for what is not passed on.
+    pub delivery: Option<Delivery>,
 }
 
 impl Routed {
     /// A request whose destination could not be evaluated.
     pub fn unknown(unknown: Unknown) -> Self {
-        Self { rule: Some(unknown.at.clone()), target: RouteTarget::Unknown(unknown), key: KeyValue::None, rewritten: false }
+        Self {
+            rule: Some(unknown.at.clone()),
+            target: RouteTarget::Unknown(unknown),
+            key: KeyValue::None,
+            rewritten: false,
+            delivery: None,
+        }
     }
 
     /// A request to which the proxy responds itself.
     pub fn local(what: impl Into<String>, rule: Option<SourceLocation>) -> Self {
-        Self { target: RouteTarget::Local(what.into()), rule, key: KeyValue::None, rewritten: false }
+        Self { target: RouteTarget::Local(what.into()), rule, key: KeyValue::None, rewritten: false, delivery: None }
     }
+}
+
+/// How a proxy passes a request on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// The largest body that the proxy accepts, bytes; `None` without a limit.
+    pub body_max: Option<u64>,
+    /// The time that the proxy waits for the response, milliseconds; `None` without a limit.
+    pub patience_ms: Option<u64>,
+    /// The value of `X-Forwarded-For` as configured; `None` if the client's own header is passed on.
+    pub forwarded_for: Option<String>,
+    /// Whether `X-Forwarded-Proto` is set.
+    pub forwarded_proto: bool,
+    /// Whether the proxy receives a body as a whole before it passes it on.
+    pub buffers_requests: bool,
+    /// Whether the proxy takes a response from the server as fast as it comes, however slow the client is.
+    pub buffers_responses: bool,
+}
+
+/// A rule that no request reaches, because an earlier one takes all that it matches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shadowed {
+    pub at: SourceLocation,
+    /// The rule that takes the requests.
+    pub by: SourceLocation,
+    /// Number of the tried requests that the rule matches.
+    pub requests: usize,
 }
 
 /// The destination of a request.
@@ -191,6 +226,18 @@ pub trait Site: fmt::Debug + Send + Sync {
     fn location(&self) -> &SourceLocation;
     /// The destination of a request.
     fn route(&self, request: &Request) -> Routed;
+    /// The host names that select the site, as they are written (`*.example.org`, `~^m`); empty if every host does.
+    fn hosts(&self) -> &[String] {
+        &[]
+    }
+    /// The ports that the site listens on; empty if unknown.
+    fn ports(&self) -> &[u16] {
+        &[]
+    }
+    /// Rules that none of these requests reaches, although they match some of them.
+    fn shadowed(&self, _requests: &[Request]) -> Vec<Shadowed> {
+        Vec::new()
+    }
 }
 
 /// A proxy's configuration, ready to route.
@@ -207,6 +254,8 @@ pub struct Proxy {
     pub processes_at: Option<SourceLocation>,
     /// The parts that were read, but not evaluated.
     pub notes: Vec<Note>,
+    /// Included files that are not there: what they say is unknown.
+    pub missing: Vec<SourceLocation>,
 }
 
 /// Why a configuration cannot be read.

@@ -125,6 +125,18 @@ impl Pattern {
     }
 }
 
+impl Captures {
+    /// A replacement, in which `\1` is a group and `\0` the whole match.
+    ///
+    /// # Errors
+    /// The text grew beyond [`TEXT_MAX`].
+    pub fn expanded(&self, replacement: &str) -> Result<String, String> {
+        let mut out = String::new();
+        expand(replacement, self, &mut out)?;
+        bounded(out)
+    }
+}
+
 /// Appends a replacement with its groups.
 fn expand(replacement: &str, captures: &Captures, out: &mut String) -> Result<(), String> {
     let mut rest = replacement;

@@ -7,19 +7,23 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::model::{ReadError, SourceLocation};
-use super::tree::{self, Node};
+use super::tree::{self, Node, Value};
 
 /// A process with its listeners.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SynapseProcess {
-    /// `worker_name`; `main` for the main process.
+    /// `worker_name`; without one `worker_app`, as in Synapse; `main` for the main process.
     pub name: String,
+    /// Whether the file has `worker_name`.
+    pub is_named: bool,
     /// `worker_app`; empty for the main process.
     pub app: String,
     pub listeners: Vec<Listener>,
     /// `enable_media_repo` in its own file.
     pub media: Option<bool>,
     pub at: SourceLocation,
+    /// The worker's own file, by its index in [`SynapseFiles::files`]; `None` for the main process.
+    pub file: Option<usize>,
 }
 
 /// A listener.
@@ -30,6 +34,10 @@ pub struct Listener {
     pub path: Option<String>,
     /// `client`, `federation`, `media`, `replication`, …
     pub resources: Vec<String>,
+    /// `bind_addresses` and `bind_address`; empty for all addresses.
+    pub bind: Vec<String>,
+    /// Whether `X-Forwarded-For` is read: if the file says so, and at sockets by default.
+    pub x_forwarded: bool,
     pub at: SourceLocation,
 }
 
@@ -40,9 +48,21 @@ pub struct Names {
     pub at: SourceLocation,
 }
 
+/// One of Synapse's files.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SynapseFile {
+    pub name: Arc<str>,
+    pub root: Node,
+    /// Whether it is the file of one worker.
+    pub is_worker: bool,
+    /// The lines of the text, for what a parser of YAML 1.1 reads otherwise.
+    pub lines: Vec<String>,
+}
+
 /// The content of all of Synapse's files.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct SynapseFiles {
+    pub files: Vec<SynapseFile>,
     /// In the order of the files.
     pub processes: Vec<SynapseProcess>,
     /// `instance_map`: the name of a process, and its `host:port`.
@@ -65,46 +85,68 @@ impl SynapseFiles {
     /// Adds a file.
     ///
     /// # Errors
-    /// The text is not YAML.
+    /// The text is not YAML, or no map.
     pub fn add(&mut self, path: &Path, text: &str) -> Result<(), ReadError> {
         let file: Arc<str> = path.to_string_lossy().into();
         let root = tree::yaml(&file, text)?;
+        if !matches!(root.value, Value::Map(_) | Value::Null) {
+            let message = "expected keys and values, as in homeserver.yaml".to_owned();
+            return Err(ReadError::Syntax { at: SourceLocation::new(&file, root.line), message });
+        }
         let at = |node: &Node| SourceLocation::new(&file, node.line);
         for (key, node) in root.entries() {
             self.keys.push((key.clone(), node.text(), at(node)));
         }
-        let worker = root.get("worker_app").or_else(|| root.get("worker_name"));
+        let app = root.get("worker_app").and_then(Node::text).unwrap_or_default();
+        // Synapse itself takes this name for the main process (`synapse/config/workers.py`).
+        let is_main_app = app == "synapse.app.homeserver";
+        let worker = root.get("worker_app").or_else(|| root.get("worker_name")).filter(|_| !is_main_app);
         let listeners = root.get(if worker.is_some() { "worker_listeners" } else { "listeners" });
-        let text = |key: &str| root.get(key).and_then(Node::text).unwrap_or_default();
         if worker.is_some() || listeners.is_some() {
+            let named = root.get("worker_name").and_then(Node::text).filter(|name| !name.is_empty());
             self.processes.push(SynapseProcess {
-                name: if worker.is_some() { text("worker_name") } else { "main".to_owned() },
-                app: text("worker_app"),
+                is_named: worker.is_none() || named.is_some(),
+                name: if worker.is_some() { named.unwrap_or_else(|| app.clone()) } else { "main".to_owned() },
+                app: if worker.is_some() { app } else { String::new() },
                 listeners: listeners.map(Node::items).unwrap_or_default().iter().map(|node| listener(node, at(node))).collect(),
                 media: root.get("enable_media_repo").and_then(Node::truth),
                 at: worker.or(listeners).map_or_else(|| SourceLocation::new(&file, 0), &at),
+                file: worker.is_some().then_some(self.files.len()),
             });
         }
-        if worker.is_none() {
-            self.shared = true;
-        }
-        self.add_shared(&root, &at, worker.is_some());
+        self.shared |= worker.is_none();
+        self.add_settings(&root, &at, worker.is_some());
+        let lines = text.lines().map(str::to_owned).collect();
+        self.files.push(SynapseFile { name: file, is_worker: worker.is_some(), root, lines });
         Ok(())
     }
 
-    fn add_shared(&mut self, root: &Node, at: &dyn Fn(&Node) -> SourceLocation, worker: bool) {
+    /// Of a setting in several shared files the last one counts as a whole, as in Synapse.
+    fn add_settings(&mut self, root: &Node, at: &dyn Fn(&Node) -> SourceLocation, worker: bool) {
         let names = |node: &Node| Names { names: node.texts(), at: at(node) };
-        for (name, node) in root.get("instance_map").map(Node::entries).unwrap_or_default() {
-            let text = |key: &str| node.get(key).and_then(Node::text).unwrap_or_default();
-            let address =
-                if text("path").is_empty() { format!("{}:{}", text("host"), text("port")) } else { format!("unix:{}", text("path")) };
-            self.instances.push((name.clone(), address, at(node)));
+        if let Some(map) = root.get("instance_map") {
+            if !worker {
+                self.instances.clear();
+            }
+            for (name, node) in map.entries() {
+                let text = |key: &str| node.get(key).and_then(Node::text).unwrap_or_default();
+                let address =
+                    if text("path").is_empty() { format!("{}:{}", text("host"), text("port")) } else { format!("unix:{}", text("path")) };
+                self.instances.push((name.clone(), address, at(node)));
+            }
         }
-        for (stream, node) in root.get("stream_writers").map(Node::entries).unwrap_or_default() {
-            self.writers.push((stream.clone(), names(node)));
+        if let Some(writers) = root.get("stream_writers") {
+            if !worker {
+                self.writers.clear();
+            }
+            for (stream, node) in writers.entries() {
+                self.writers.retain(|(own, _)| own != stream);
+                self.writers.push((stream.clone(), names(node)));
+            }
         }
         for key in BACKGROUND_ROLES {
             if let Some(node) = root.get(key) {
+                self.background_roles.retain(|(own, _)| own != key);
                 self.background_roles.push((key.to_owned(), names(node)));
             }
         }
@@ -135,18 +177,64 @@ impl SynapseFiles {
         self.processes.iter().filter(listens).find(|process| host == process.name || host.ends_with(&format!("-{}", process.name)))
     }
 
+    /// The listener at an address.
+    pub fn listener_at(&self, address: &str) -> Option<&Listener> {
+        self.at(address)?.listeners.iter().find(|listener| listener.is_at(address))
+    }
+
     pub fn process(&self, name: &str) -> Option<&SynapseProcess> {
         self.processes.iter().find(|process| process.name == name)
+    }
+
+    /// A setting as a process reads it: from its own file, else from the last shared file that has it.
+    pub fn setting(&self, file: Option<usize>, key: &str) -> Option<(&Node, SourceLocation)> {
+        let own = file.and_then(|index| self.files.get(index));
+        let shared = self.files.iter().rev().filter(|file| !file.is_worker);
+        own.into_iter().chain(shared).find_map(|file| {
+            let node = file.root.get(key)?;
+            Some((node, SourceLocation::new(&file.name, node.line)))
+        })
+    }
+
+    /// Whether homeserver.yaml itself is among the files, so that a setting that is in none of them is not set.
+    pub fn is_complete(&self) -> bool {
+        self.files.iter().any(|file| !file.is_worker && file.root.get("server_name").is_some() && file.root.get("listeners").is_some())
+    }
+
+    /// `max_upload_size` in bytes.
+    pub fn max_upload_size(&self) -> Option<u64> {
+        let text = self.setting(None, "max_upload_size")?.0.text()?;
+        let (digits, factor) = match text.as_bytes().last()? {
+            b'K' => (text.get(..text.len() - 1)?, 1u64 << 10),
+            b'M' => (text.get(..text.len() - 1)?, 1 << 20),
+            b'G' => (text.get(..text.len() - 1)?, 1 << 30),
+            b'T' => (text.get(..text.len() - 1)?, 1 << 40),
+            _ => (text.as_str(), 1),
+        };
+        digits.parse::<u64>().ok()?.checked_mul(factor)
+    }
+
+    /// Whether matrix-authentication-service gives out the access tokens.
+    pub fn has_authentication_service(&self) -> bool {
+        let is_on = |node: Option<&Node>| node.and_then(|node| node.get("enabled")).and_then(Node::truth) == Some(true);
+        let experimental = self.setting(None, "experimental_features").and_then(|(node, _)| node.get("msc3861"));
+        is_on(self.setting(None, "matrix_authentication_service").map(|(node, _)| node)) || is_on(experimental)
     }
 }
 
 impl Listener {
-    fn is_at(&self, address: &str) -> bool {
+    /// Whether the listener is the one at an address, by its port or socket.
+    pub fn is_at(&self, address: &str) -> bool {
         match (address.strip_prefix("unix:"), &self.path, self.port) {
             (Some(path), Some(own), _) => path == own,
             (None, _, Some(port)) => address.rsplit_once(':').is_some_and(|(_, text)| text.parse() == Ok(port)),
             _ => false,
         }
+    }
+
+    /// Whether the listener has a resource.
+    pub fn has(&self, resource: &str) -> bool {
+        self.resources.iter().any(|own| own == resource)
     }
 }
 
@@ -156,10 +244,15 @@ fn listener(node: &Node, at: SourceLocation) -> Listener {
     if let Some(kind) = node.get("type").and_then(Node::text).filter(|kind| kind == "replication" || kind == "metrics") {
         names.push(kind);
     }
+    let path = node.get("path").and_then(Node::text);
+    let mut bind = node.get("bind_addresses").map(Node::texts).unwrap_or_default();
+    bind.extend(node.get("bind_address").and_then(Node::text));
     Listener {
         port: node.get("port").and_then(Node::number).and_then(|port| port.try_into().ok()),
-        path: node.get("path").and_then(Node::text),
+        x_forwarded: node.get("x_forwarded").and_then(Node::truth).unwrap_or(path.is_some()),
+        path,
         resources: names,
+        bind,
         at,
     }
 }
@@ -190,5 +283,29 @@ mod tests {
         assert_eq!(cluster.writers_of("typing").unwrap().at.to_string(), "homeserver.yaml:7");
         assert_eq!(cluster.instances[0].1, "localhost:9093");
         assert!(cluster.at("127.0.0.1:9999").is_none() && cluster.shared);
+    }
+
+    #[test]
+    fn the_main_process_may_have_an_application_name() {
+        let mut cluster = SynapseFiles::default();
+        let text =
+            "worker_app: synapse.app.homeserver\nserver_name: a\nlisteners: [{port: 8008, type: http, resources: [{names: [client]}]}]\n";
+        cluster.add(Path::new("homeserver.yaml"), text).unwrap();
+        assert_eq!((cluster.processes[0].name.as_str(), cluster.processes[0].app.as_str()), ("main", ""));
+        assert!(cluster.shared && cluster.is_complete());
+        assert!(cluster.add(Path::new("list.yaml"), "- a\n").is_err());
+    }
+
+    #[test]
+    fn the_last_shared_file_with_a_setting_counts() {
+        let mut cluster = SynapseFiles::default();
+        cluster.add(Path::new("a.yaml"), "max_upload_size: 50M\nstream_writers: {typing: a, events: a}\n").unwrap();
+        cluster.add(Path::new("b.yaml"), "max_upload_size: 1G\nmax_upload_size: 100M\nstream_writers: {typing: b}\n").unwrap();
+        cluster.add(Path::new("w.yaml"), "worker_app: synapse.app.generic_worker\nworker_name: w\nmax_upload_size: 1M\n").unwrap();
+        assert_eq!(cluster.max_upload_size(), Some(100 << 20));
+        assert!(cluster.writers_of("events").is_none());
+        let worker = cluster.process("w").unwrap().file;
+        assert_eq!(cluster.setting(worker, "max_upload_size").unwrap().0.text().unwrap(), "1M");
+        assert_eq!(cluster.setting(worker, "stream_writers").unwrap().1.to_string(), "b.yaml:3");
     }
 }

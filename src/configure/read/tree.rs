@@ -2,6 +2,7 @@
 //!
 //! JSON is parsed as YAML, because only the YAML parser gives line numbers. Knows nothing of the keys' meaning.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -32,9 +33,35 @@ pub enum Value {
 }
 
 impl Node {
-    /// The value of a key.
+    /// The value of a key; of several equal keys the last, as PyYAML and most parsers take it.
     pub fn get(&self, key: &str) -> Option<&Self> {
-        self.entries().iter().find(|(own, _)| own == key).map(|(_, node)| node)
+        self.entries().iter().rev().find(|(own, _)| own == key).map(|(_, node)| node)
+    }
+
+    /// Keys that a map has twice: the key with those around it, and the lines of the value that is lost and of the one that counts.
+    pub fn doubled_keys(&self) -> Vec<(String, usize, usize)> {
+        let mut found = Vec::new();
+        self.find_doubled(&mut String::new(), &mut found);
+        found
+    }
+
+    fn find_doubled(&self, path: &mut String, found: &mut Vec<(String, usize, usize)>) {
+        let length = path.len();
+        let mut lines: HashMap<&str, usize> = HashMap::new();
+        for (key, node) in self.entries() {
+            path.push_str(key);
+            if let Some(lost) = lines.insert(key, node.line)
+                && found.len() < DOUBLED_MAX
+            {
+                found.push((path.clone(), lost, node.line));
+            }
+            path.push('.');
+            node.find_doubled(path, found);
+            path.truncate(length);
+        }
+        if let Value::List(items) = &self.value {
+            items.iter().for_each(|item| item.find_doubled(path, found));
+        }
     }
 
     /// The value at the end of a path of keys.
@@ -96,7 +123,9 @@ impl Node {
 /// # Errors
 /// The text is neither; the error has the line.
 pub fn yaml(file: &Arc<str>, text: &str) -> Result<Node, ReadError> {
-    serde_saphyr::from_str::<Node>(text).map_err(|error| {
+    // Equal keys are kept, so that the last can count and be warned of.
+    let options = serde_saphyr::options! { duplicate_keys: serde_saphyr::DuplicateKeyPolicy::PassThrough };
+    serde_saphyr::from_str_with_options::<Node>(text, options).map_err(|error| {
         let line = error.location().map_or(0, |location| usize::try_from(location.line()).unwrap_or(0));
         let message = error.to_string();
         let first = message.lines().next().unwrap_or_default().to_owned();
@@ -242,6 +271,7 @@ impl<'de> Visitor<'de> for Anything {
 
 const DEPTH_MAX: usize = 64;
 const ITEMS_MAX: usize = 200_000;
+const DOUBLED_MAX: usize = 100;
 
 #[cfg(test)]
 mod tests {
@@ -261,6 +291,14 @@ mod tests {
         let json = yaml(&file, "{\n \"apps\": {\n  \"http\": {\"x\": [1, null, \"\\u00e4\"]}}}").unwrap();
         assert_eq!(json.at(&["apps", "http", "x"]).unwrap().items()[2].text().unwrap(), "ä");
         assert_eq!(json.at(&["apps", "http"]).unwrap().line, 3);
+    }
+
+    #[test]
+    fn of_two_equal_keys_the_last_counts_and_both_are_known() {
+        let node = yaml(&"a.yaml".into(), "a: 1\nb: {c: 1, c: 2}\na: 3\n").unwrap();
+        assert_eq!(node.get("a").unwrap().number(), Some(3));
+        assert_eq!(node.at(&["b", "c"]).unwrap().number(), Some(2));
+        assert_eq!(node.doubled_keys(), [("b.c".to_owned(), 2, 2), ("a".to_owned(), 1, 3)]);
     }
 
     #[test]

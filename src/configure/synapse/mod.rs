@@ -32,7 +32,8 @@ fn listener(address: &super::address::Address, resources: &[&str], x_forwarded: 
     let blank = " ".repeat(indent);
     let mut out = format!("{blank}- type: http\n");
     match address {
-        Address::Unix(path) => out += &format!("{blank}  path: {path}\n{blank}  mode: 0o666\n"),
+        // The mode is left out: its default lets the proxy in, and YAML 1.1 reads 0o666 as a text.
+        Address::Unix(path) => out += &format!("{blank}  path: {path}\n"),
         Address::Tcp { port, .. } => {
             let bind = address.bind().unwrap_or("127.0.0.1");
             out += &format!("{blank}  port: {port}\n{blank}  bind_addresses: ['{bind}']\n");

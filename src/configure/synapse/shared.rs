@@ -135,7 +135,15 @@ fn additions(context: &Context<'_>) -> String {
     if context.cluster.workers.is_empty() {
         out.push_str("# The main process for the proxy.\n");
     } else {
-        out.push_str("# The processes communicate over Redis. Workers do not start without it.\nredis:\n  enabled: true\n  host: localhost\n  port: 6379\n\n");
+        let host = if context.cluster.is_one_machine { "localhost" } else { "redis" };
+        let _ = write!(
+            out,
+            "# The processes communicate over Redis, and workers get each other's changes through nothing else.\nredis:\n  enabled: true\n"
+        );
+        if host == "redis" {
+            out.push_str("  # The name of Redis' container or machine, as every process reaches it.\n");
+        }
+        let _ = write!(out, "  host: {host}\n  port: 6379\n\n");
     }
     out.push_str("listeners:\n  # For the proxy.\n");
     let request_id = context.release.has_request_id_header();

@@ -96,11 +96,15 @@ fn with_servers(text: &str, echoes: &[Echo], port: u16) -> String {
     text
 }
 
+/// One request for every method of every row of a release's endpoint table.
+pub(super) fn examples_of(release: &str) -> Vec<Request> {
+    let classifier = Classifier::new(&table_for(Some(release)).unwrap().table, &ClassifierConfig::default()).unwrap();
+    examples::of(&classifier).iter().map(|example| Request::new(example.method, &example.target)).collect()
+}
+
 /// The examples of the endpoint table, and paths that are difficult to route.
 fn requests() -> Vec<Request> {
-    let classifier = Classifier::new(&table_for(Some("1.157")).unwrap().table, &ClassifierConfig::default()).unwrap();
-    let mut requests: Vec<Request> =
-        examples::of(&classifier).iter().map(|example| Request::new(example.method, &example.target)).collect();
+    let mut requests = examples_of("1.157");
     let difficult = [
         "/",
         "/_matrix",
@@ -165,11 +169,16 @@ fn requests() -> Vec<Request> {
     requests
 }
 
-/// Sends a request; the server that responded, or the status if the proxy itself responded.
+/// Sends a request to `localhost`; the server that responded, or the status if the proxy itself responded.
 fn send(port: u16, request: &Request) -> Result<String, u16> {
+    send_as(port, &request.clone().with_header("Host", "localhost"))
+}
+
+/// Sends a request with its headers, `Host` among them.
+pub(super) fn send_as(port: u16, request: &Request) -> Result<String, u16> {
     let headers: String = request.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let length = if request.method == "GET" { "" } else { "Content-Length: 0\r\n" };
-    let text = format!("{} {} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{length}{headers}\r\n", request.method, request.target());
+    let text = format!("{} {} HTTP/1.1\r\nConnection: close\r\n{length}{headers}\r\n", request.method, request.target());
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
     stream.write_all(text.as_bytes()).unwrap();

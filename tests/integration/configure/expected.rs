@@ -4,7 +4,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
 use wsim::balance::{Balancer, Pick, PickContext};
 use wsim::configure::Configuration;
-use wsim::endpoints::Classifier;
+use wsim::endpoints::{Classifier, Method};
 use wsim::plan::{Destination, Key};
 
 use super::requests::Request;
@@ -33,7 +33,10 @@ impl<'c> ExpectedRouter<'c> {
 
     pub(super) fn route(&mut self, request: &Request) -> Expected {
         let (plan, cluster) = (&self.configuration.plan, &self.configuration.cluster);
-        let endpoint = self.classifier.endpoint(self.classifier.classify(request.method, request.target.as_bytes()));
+        let classify = |method| self.classifier.endpoint(self.classifier.classify(method, request.target.as_bytes()));
+        // A proxy sends a preflight where its query belongs; for the classifier it is no initial sync.
+        let of_preflight = (request.method == Method::Options).then(|| classify(Method::Get)).filter(|get| get.group == "initial_sync");
+        let endpoint = of_preflight.unwrap_or_else(|| classify(request.method));
         let any = |servers| Expected { servers, keyed: None };
         match plan.route(endpoint) {
             Destination::Main => any(vec![cluster.main.to_string()]),

@@ -13,7 +13,7 @@ use wsim_plan::ProxyKind;
 
 /// Builds the proxy from a Caddyfile.
 pub(super) fn proxy(file: &Arc<str>, segments: &[Segment]) -> Proxy {
-    let mut adapter = Adapter { file: Arc::clone(file), pools: Vec::new(), notes: Vec::new(), depth: 0 };
+    let mut adapter = Adapter { file: Arc::clone(file), pools: Vec::new(), notes: Vec::new(), hosts: Vec::new(), depth: 0 };
     let mut sites: Vec<Box<dyn Site>> = Vec::new();
     for segment in segments.iter().filter(|segment| segment.block.is_some() && !segment.words.is_empty()) {
         if !adapter.may_quote(segment) {
@@ -22,12 +22,13 @@ pub(super) fn proxy(file: &Arc<str>, segments: &[Segment]) -> Proxy {
         }
         let name = segment.words.join(" ").trim_end_matches(',').to_owned();
         let routes = adapter.routes(segment.inner(), &HashMap::new(), true);
-        sites.push(Box::new(CaddySite { name, at: segment.at.clone(), routes }));
+        sites.push(Box::new(CaddySite::new(name, segment.at.clone(), routes)));
     }
     // A snippet for import has directives at the top level.
     if sites.is_empty() || segments.iter().all(|segment| DIRECTIVES.contains(&segment.word(0)) || segment.word(0).starts_with('@')) {
         let routes = adapter.routes(segments, &HashMap::new(), true);
-        sites = vec![Box::new(CaddySite { name: "the directives".to_owned(), at: SourceLocation::new(file, 1), routes })];
+        let at = SourceLocation::new(file, 1);
+        sites = vec![Box::new(CaddySite { name: "the directives".to_owned(), at, routes, hosts: Vec::new(), ports: Vec::new() })];
     }
     Proxy {
         kind: ProxyKind::Caddy,
@@ -35,8 +36,9 @@ pub(super) fn proxy(file: &Arc<str>, segments: &[Segment]) -> Proxy {
         pools: adapter.pools,
         processes: Some(1),
         processes_at: None,
-        hosts: Vec::new(),
+        hosts: adapter.hosts,
         notes: adapter.notes,
+        missing: Vec::new(),
     }
 }
 
@@ -45,6 +47,8 @@ struct Adapter {
     file: Arc<str>,
     pools: Vec<UpstreamPool>,
     notes: Vec<Note>,
+    /// Names that the matcher `host` asks for.
+    hosts: Vec<String>,
     depth: usize,
 }
 
@@ -57,7 +61,9 @@ impl Adapter {
         let mut named = outer.clone();
         for segment in segments {
             if let Some(name) = segment.word(0).strip_prefix('@') {
-                named.insert(name.to_owned(), named_set(segment));
+                let set = named_set(segment);
+                self.hosts.extend(set.iter().flat_map(Matcher::hosts).take(HOSTS_MAX.saturating_sub(self.hosts.len())));
+                named.insert(name.to_owned(), set);
             }
         }
         let mut routes: Vec<(usize, Route)> = Vec::new();
@@ -393,3 +399,4 @@ const OTHER_DIRECTIVES: [&str; 12] = [
 /// Matchers that are not evaluated.
 const OTHER_MATCHERS: [&str; 6] = ["expression", "file", "not", "protocol", "tls", "vars_regexp"];
 const DEPTH_MAX: usize = 32;
+const HOSTS_MAX: usize = 2000;

@@ -13,12 +13,15 @@ use wsim_plan::ProxyKind;
 
 /// Builds the proxy from the tree.
 pub(super) fn proxy(file: &Arc<str>, root: &Node) -> Proxy {
-    let mut reader = Reader { file, pools: Vec::new(), notes: Vec::new() };
+    let mut reader = Reader { file, pools: Vec::new(), notes: Vec::new(), hosts: Vec::new() };
     let servers = root.at(&["apps", "http", "servers"]).map(Node::entries).unwrap_or_default();
     let mut sites: Vec<Box<dyn Site>> = Vec::new();
     for (name, server) in servers {
         let routes = reader.routes(server.get("routes"), 0);
-        sites.push(Box::new(CaddySite { name: name.clone(), at: SourceLocation::new(file, server.line), routes }));
+        let ports = server.get("listen").map(Node::texts).unwrap_or_default();
+        let ports = ports.iter().filter_map(|address| address.rsplit_once(':')?.1.parse().ok()).collect();
+        let at = SourceLocation::new(file, server.line);
+        sites.push(Box::new(CaddySite { name: name.clone(), at, routes, hosts: Vec::new(), ports }));
     }
     Proxy {
         kind: ProxyKind::Caddy,
@@ -26,8 +29,9 @@ pub(super) fn proxy(file: &Arc<str>, root: &Node) -> Proxy {
         pools: reader.pools,
         processes: Some(1),
         processes_at: None,
-        hosts: Vec::new(),
+        hosts: reader.hosts,
         notes: reader.notes,
+        missing: Vec::new(),
     }
 }
 
@@ -35,6 +39,8 @@ struct Reader<'r> {
     file: &'r Arc<str>,
     pools: Vec<UpstreamPool>,
     notes: Vec<Note>,
+    /// Names that the matcher `host` asks for.
+    hosts: Vec<String>,
 }
 
 impl Reader<'_> {
@@ -46,7 +52,7 @@ impl Reader<'_> {
         items
             .iter()
             .map(|route| Route {
-                sets: route.get("match").map(Node::items).unwrap_or_default().iter().map(|set| matchers(set, 0)).collect(),
+                sets: self.sets(route),
                 handlers: route
                     .get("handle")
                     .map(Node::items)
@@ -59,6 +65,12 @@ impl Reader<'_> {
                 at: SourceLocation::new(self.file, route.line),
             })
             .collect()
+    }
+
+    fn sets(&mut self, route: &Node) -> Vec<Set> {
+        let sets: Vec<Set> = route.get("match").map(Node::items).unwrap_or_default().iter().map(|set| matchers(set, 0)).collect();
+        self.hosts.extend(sets.iter().flatten().flat_map(Matcher::hosts).take(HOSTS_MAX.saturating_sub(self.hosts.len())));
+        sets
     }
 
     fn handler(&mut self, handler: &Node, depth: usize) -> Handler {
@@ -160,3 +172,4 @@ fn matchers(set: &Node, depth: usize) -> Set {
 }
 
 const DEPTH_MAX: usize = 32;
+const HOSTS_MAX: usize = 2000;

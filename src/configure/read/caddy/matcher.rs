@@ -59,6 +59,14 @@ fn all(set: &Set, state: &State, at: &SourceLocation) -> Result<bool, Unknown> {
 }
 
 impl Matcher {
+    /// The host names that the matcher asks for.
+    pub(super) fn hosts(&self) -> Vec<String> {
+        match self {
+            Self::Host(hosts) => hosts.iter().filter(|host| !host.contains(['*', '{'])).cloned().collect(),
+            _ => Vec::new(),
+        }
+    }
+
     fn holds(&self, state: &State, at: &SourceLocation) -> Result<bool, Unknown> {
         let request = &state.request;
         let regexp = |pattern: &Result<Pattern, String>, text: &str| match pattern {

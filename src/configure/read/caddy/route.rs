@@ -64,6 +64,35 @@ pub(super) struct CaddySite {
     pub(super) name: String,
     pub(super) at: SourceLocation,
     pub(super) routes: Vec<Route>,
+    /// Names of the site's addresses; empty for an address of a port only.
+    pub(super) hosts: Vec<String>,
+    pub(super) ports: Vec<u16>,
+}
+
+impl CaddySite {
+    /// A site with addresses such as `example.org`, `https://*.example.org:8448` or `:80`.
+    pub(super) fn new(name: String, at: SourceLocation, routes: Vec<Route>) -> Self {
+        let (mut hosts, mut ports) = (Vec::new(), Vec::new());
+        for address in name.split([',', ' ']).filter(|address| !address.is_empty()) {
+            let (default, bare) = match address.split_once("://") {
+                Some(("http", bare)) => (80, bare),
+                Some((_, bare)) => (443, bare),
+                None => (443, address),
+            };
+            let bare = bare.split('/').next().unwrap_or_default();
+            let (host, port) = match bare.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?))) {
+                Some((host, port)) => (host, port),
+                None => (bare, default),
+            };
+            if host.contains('.') || host == "localhost" {
+                hosts.push(host.to_owned());
+            }
+            if !ports.contains(&port) {
+                ports.push(port);
+            }
+        }
+        Self { name, at, routes, hosts, ports }
+    }
 }
 
 impl Site for CaddySite {
@@ -73,6 +102,14 @@ impl Site for CaddySite {
 
     fn location(&self) -> &SourceLocation {
         &self.at
+    }
+
+    fn hosts(&self) -> &[String] {
+        &self.hosts
+    }
+
+    fn ports(&self) -> &[u16] {
+        &self.ports
     }
 
     fn route(&self, request: &Request) -> Routed {
@@ -136,7 +173,13 @@ impl Run {
             Handler::Subroute(routes) => return self.through(routes, depth + 1),
             Handler::Proxy(pool, hash) => {
                 let key = self.key(hash);
-                return Ok(Some(Routed { target: RouteTarget::Pool(*pool), rule: Some(at.clone()), key, rewritten: false }));
+                return Ok(Some(Routed {
+                    target: RouteTarget::Pool(*pool),
+                    rule: Some(at.clone()),
+                    key,
+                    rewritten: false,
+                    delivery: None,
+                }));
             }
             Handler::Answers(what) => return Ok(Some(Routed::local(what.clone(), Some(at.clone())))),
             Handler::Rewrite(to) if to.contains('{') && to != "{path}" && to != "{uri}" => {

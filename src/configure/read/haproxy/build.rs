@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::super::model::{Note, Proxy, ReadError, Site, SourceLocation, UpstreamPool, UpstreamServer};
 use super::super::pattern::Pattern;
 use super::condition::{Acls, Condition, Criterion};
+use super::hosts;
 use super::sample::{Sample, SampleReader};
 use super::words::Line;
 use wsim_nginx::Files;
@@ -16,6 +17,8 @@ use wsim_plan::ProxyKind;
 #[derive(Debug, Default)]
 pub(super) struct Config {
     pub(super) backends: Vec<Backend>,
+    /// The number of servers of every backend.
+    pub(super) servers: HashMap<String, usize>,
 }
 
 /// A backend, or the backend half of a `listen`.
@@ -25,6 +28,12 @@ pub(super) struct Backend {
     pub(super) balance: Balance,
     pub(super) acls: Acls,
     pub(super) rules: Vec<Rule>,
+    /// `stats enable` or `stats uri`
+    pub(super) is_statistics: bool,
+    /// `option forwardfor`
+    pub(super) forwards: bool,
+    /// `timeout server`
+    pub(super) server_timeout_ms: Option<u64>,
 }
 
 /// The key of a balance rule.
@@ -49,6 +58,10 @@ pub(super) struct Frontend {
     pub(super) rules: Vec<Rule>,
     pub(super) choices: Vec<Choice>,
     pub(super) default: Option<(String, SourceLocation)>,
+    /// The ports of its `bind` lines.
+    pub(super) ports: Vec<u16>,
+    /// `option forwardfor`
+    pub(super) forwards: bool,
 }
 
 /// `use_backend`
@@ -64,6 +77,8 @@ pub(super) struct Choice {
 pub(super) struct Rule {
     pub(super) action: Action,
     pub(super) condition: Option<Condition>,
+    /// Whether the condition depends on counters and other state of HAProxy, which no request shows.
+    pub(super) by_state: bool,
     pub(super) at: SourceLocation,
 }
 
@@ -77,7 +92,13 @@ pub(super) enum Action {
     DeleteHeader(String),
     SetPath(Format),
     SetQuery(Format),
-    ReplacePath(Pattern, String),
+    /// The path (or path and query) as a whole becomes the replacement where the expression matches.
+    ReplacePath {
+        pattern: Pattern,
+        replacement: Format,
+        with_query: bool,
+    },
+    ReplaceHeader(String, Pattern, Format),
     SetMethod(Format),
     Answers(String),
     Unknown(String),
@@ -97,8 +118,9 @@ pub(super) enum Piece {
 /// Builds the proxy from all lines.
 pub(super) fn proxy(path: &Path, lines: &[Line], files: &dyn Files) -> Result<Proxy, ReadError> {
     let reader = SampleReader::new(path, files);
+    let hosts = hosts::of(lines, &reader);
     let mut builder =
-        Builder { reader, notes: Vec::new(), config: Config::default(), frontends: Vec::new(), hosts: hosts(lines), balance: None };
+        Builder { reader, notes: Vec::new(), config: Config::default(), frontends: Vec::new(), hosts, defaults: Defaults::default() };
     let mut sections: Vec<(&Line, Vec<&Line>)> = Vec::new();
     for line in lines {
         if SECTIONS.contains(&line.word(0)) {
@@ -124,17 +146,44 @@ struct Builder<'b> {
     config: Config,
     frontends: Vec<Frontend>,
     hosts: Vec<String>,
-    /// `balance` of the last `defaults`.
+    defaults: Defaults,
+}
+
+/// The last `defaults` section, as far as it matters here.
+#[derive(Debug, Default)]
+struct Defaults {
+    /// `balance`
     balance: Option<Vec<String>>,
+    /// `hash-type`
+    hash_type: Option<Vec<String>>,
+    /// `mode tcp`
+    is_tcp: bool,
+    /// `option forwardfor`
+    forwards: bool,
+    /// `timeout server`
+    server_timeout_ms: Option<u64>,
+}
+
+impl Defaults {
+    fn of(lines: &[&Line]) -> Self {
+        let words = |name: &str| lines.iter().rev().find(|line| line.word(0) == name).map(|line| line.words[1..].to_vec());
+        Self {
+            balance: words("balance"),
+            hash_type: words("hash-type"),
+            is_tcp: mode(lines) == Some("tcp"),
+            forwards: forwards(lines),
+            server_timeout_ms: server_timeout(lines),
+        }
+    }
 }
 
 impl Builder<'_> {
     fn section(&mut self, head: &Line, lines: &[&Line]) {
         let kind = head.word(0);
         if kind == "defaults" {
-            self.balance = lines.iter().find(|line| line.word(0) == "balance").map(|line| line.words[1..].to_vec());
+            self.defaults = Defaults::of(lines);
         }
-        if lines.iter().any(|line| line.word(0) == "mode" && line.word(1) == "tcp") {
+        if mode(lines).map_or(self.defaults.is_tcp, |mode| mode == "tcp") {
             return;
         }
         if kind == "backend" || kind == "listen" {
@@ -148,7 +197,8 @@ impl Builder<'_> {
     }
 
     fn finish(self) -> Proxy {
-        let config = Arc::new(self.config);
+        let servers = self.config.backends.iter().map(|backend| (backend.pool.name.clone(), backend.pool.servers.len())).collect();
+        let config = Arc::new(Config { servers, ..self.config });
         let pools = config.backends.iter().map(|backend| backend.pool.clone()).collect();
         let sites =
             self.frontends.into_iter().map(|frontend| Box::new(Frontend { config: Arc::clone(&config), ..frontend }) as Box<dyn Site>);
@@ -160,6 +210,7 @@ impl Builder<'_> {
             processes_at: None,
             hosts: self.hosts,
             notes: self.notes,
+            missing: Vec::new(),
         }
     }
 
@@ -174,7 +225,7 @@ impl Builder<'_> {
 
     fn frontend(&mut self, head: &Line, lines: &[&Line], listen: bool) -> Frontend {
         let acls = self.acls(lines);
-        let rules = self.rules(lines);
+        let rules = self.rules(lines, &acls);
         let chosen = lines.iter().filter(|line| line.word(0) == "use_backend");
         let choices = chosen.map(|line| Choice {
             backend: self.format(line.word(1)),
@@ -192,34 +243,39 @@ impl Builder<'_> {
             rules,
             choices,
             default: default.map(|line| (line.word(1).to_owned(), line.at.clone())).or(own),
+            ports: lines.iter().filter(|line| line.word(0) == "bind").flat_map(|line| bound_ports(line.word(1))).collect(),
+            forwards: forwards(lines) || self.defaults.forwards,
         }
     }
 
     fn backend(&mut self, head: &Line, lines: &[&Line], listen: bool) -> Backend {
         let balance_line = lines.iter().rev().find(|line| line.word(0) == "balance");
-        let words = balance_line.map(|line| line.words[1..].to_vec()).or_else(|| self.balance.clone());
+        let words = balance_line.map(|line| line.words[1..].to_vec()).or_else(|| self.defaults.balance.clone());
         let words = words.filter(|words| !words.is_empty()).unwrap_or_else(|| vec!["roundrobin".to_owned()]);
         let mut balance = words.join(" ");
-        if let Some(line) = lines.iter().find(|line| line.word(0) == "hash-type") {
-            balance = format!("{balance} {}", line.words.join(" "));
+        let own_hash_type = lines.iter().find(|line| line.word(0) == "hash-type").map(|line| line.words[1..].to_vec());
+        let is_hashed = !matches!(self.hashed(&words), Balance::Nothing);
+        if let Some(hash_type) = own_hash_type.or_else(|| self.defaults.hash_type.clone().filter(|_| is_hashed)) {
+            balance = format!("{balance} hash-type {}", hash_type.join(" "));
         }
         let mut servers = Vec::new();
         for line in lines {
             match line.word(0) {
                 "server" => servers.extend(server(line)),
-                "server-template" => {
-                    self.note(line, "servers of a server-template are not counted");
-                    servers.push(UpstreamServer { address: line.word(3).to_owned(), name: Some(line.word(1).to_owned()), weight: 1 });
-                }
+                "server-template" => servers.extend(server_template(line)),
                 "use-server" | "stick" | "dispatch" => self.note(line, &format!("{} is not evaluated", line.word(0))),
                 _ => {}
             }
         }
+        let acls = if listen { HashMap::new() } else { self.acls(lines) };
         Backend {
             balance: self.hashed(&words),
             pool: UpstreamPool { name: head.word(1).to_owned(), servers, balance, shared: true, at: head.at.clone() },
-            acls: if listen { HashMap::new() } else { self.acls(lines) },
-            rules: if listen { Vec::new() } else { self.rules(lines) },
+            rules: if listen { Vec::new() } else { self.rules(lines, &acls) },
+            acls,
+            is_statistics: lines.iter().any(|line| line.word(0) == "stats" && matches!(line.word(1), "enable" | "uri")),
+            forwards: forwards(lines),
+            server_timeout_ms: server_timeout(lines).or(self.defaults.server_timeout_ms),
         }
     }
 
@@ -241,15 +297,20 @@ impl Builder<'_> {
         }
     }
 
-    fn rules(&self, lines: &[&Line]) -> Vec<Rule> {
+    fn rules(&mut self, lines: &[&Line], acls: &Acls) -> Vec<Rule> {
         let rules = lines.iter().filter(|line| line.word(0) == "http-request" || matches!(line.word(0), "redirect" | "block"));
-        rules
-            .filter_map(|line| {
-                let words = if line.word(0) == "http-request" { &line.words[1..] } else { &line.words[..] };
-                let action = self.action(words)?;
-                Some(Rule { action, condition: Condition::read(&line.words, &self.reader), at: line.at.clone() })
-            })
-            .collect()
+        let mut found = Vec::new();
+        for line in rules {
+            let words = if line.word(0) == "http-request" { &line.words[1..] } else { &line.words[..] };
+            let Some(action) = self.action(words) else { continue };
+            let condition = Condition::read(&line.words, &self.reader);
+            let by_state = condition.as_ref().is_some_and(|condition| condition.depends_on_state(acls));
+            if by_state && matches!(action, Action::Answers(_)) {
+                self.note(line, "depends on counters or other state: it is taken to let every request through");
+            }
+            found.push(Rule { action, condition, by_state, at: line.at.clone() });
+        }
+        found
     }
 
     /// `None` for actions that route nothing.
@@ -267,15 +328,19 @@ impl Builder<'_> {
             "set-path" => Action::SetPath(self.format(word(1))),
             "set-query" => Action::SetQuery(self.format(word(1))),
             "set-method" => Action::SetMethod(self.format(word(1))),
-            "replace-path" | "replace-uri" => match Pattern::new(word(1), false) {
-                Ok(pattern) => Action::ReplacePath(pattern, word(2).to_owned()),
+            "replace-path" | "replace-uri" | "replace-pathq" => match Pattern::new(word(1), false) {
+                Ok(pattern) => Action::ReplacePath { pattern, replacement: self.format(word(2)), with_query: name != "replace-path" },
                 Err(why) => Action::Unknown(why),
             },
-            "deny" | "reject" | "tarpit" | "block" => Action::Answers(format!("status 403 ({name})")),
+            "replace-header" => match Pattern::new(word(2), false) {
+                Ok(pattern) => Action::ReplaceHeader(word(1).to_owned(), pattern, self.format(word(3))),
+                Err(why) => Action::Unknown(why),
+            },
+            "deny" | "reject" | "tarpit" | "block" | "silent-drop" => Action::Answers(format!("status 403 ({name})")),
             "redirect" => Action::Answers("a redirect".to_owned()),
             "return" => Action::Answers("a response of its own".to_owned()),
             "auth" | "use-service" => Action::Answers(name.to_owned()),
-            "set-uri" | "set-pathq" | "normalize-uri" | "lua" | "send-spoe-group" | "replace-header" => {
+            "set-uri" | "set-pathq" | "normalize-uri" | "lua" | "send-spoe-group" | "replace-value" => {
                 Action::Unknown(format!("http-request {name} is not evaluated"))
             }
             _ if name.starts_with("lua.") => Action::Unknown("a Lua program is not evaluated".to_owned()),
@@ -300,19 +365,6 @@ impl Builder<'_> {
         }
         Format(pieces)
     }
-}
-
-/// Host names that conditions compare with.
-fn hosts(lines: &[Line]) -> Vec<String> {
-    let mut hosts = Vec::new();
-    for line in lines {
-        let Some(at) = line.words.iter().position(|word| word.contains("hdr") && word.to_ascii_lowercase().contains("(host)")) else {
-            continue;
-        };
-        let names = line.words[at + 1..].iter().take_while(|word| *word != "}" && *word != "if");
-        hosts.extend(names.filter(|word| word.contains('.') && !word.contains(['\\', '^', '/'])).cloned());
-    }
-    hosts
 }
 
 /// The position of the bracket that closes an expression; brackets within regular expressions are balanced.
@@ -341,6 +393,47 @@ fn server(line: &Line) -> Option<UpstreamServer> {
     (weight > 0).then(|| UpstreamServer { address, name: Some(line.word(1).to_owned()), weight })
 }
 
+/// The servers of a `server-template PREFIX COUNT|FIRST-LAST ADDRESS`: they share one name, which the DNS resolves to all of them.
+fn server_template(line: &Line) -> Vec<UpstreamServer> {
+    let range = line.word(2);
+    let (first, last) = range.split_once('-').unwrap_or(("1", range));
+    let (first, last): (usize, usize) = (first.parse().unwrap_or(1), last.parse().unwrap_or(1));
+    let server =
+        |number: usize| UpstreamServer { address: line.word(3).to_owned(), name: Some(format!("{}{number}", line.word(1))), weight: 1 };
+    (first..=last).take(SERVERS_MAX).map(server).collect()
+}
+
+/// The ports of `bind *:443,[::]:8448`.
+fn bound_ports(text: &str) -> Vec<u16> {
+    text.split(',').filter_map(|address| address.rsplit_once(':')?.1.parse().ok()).collect()
+}
+
+fn mode<'l>(lines: &[&'l Line]) -> Option<&'l str> {
+    lines.iter().rev().find(|line| line.word(0) == "mode").map(|line| line.word(1))
+}
+
+fn forwards(lines: &[&Line]) -> bool {
+    lines.iter().any(|line| line.word(0) == "option" && line.word(1) == "forwardfor")
+}
+
+/// `timeout server`, milliseconds: `30s`, `5m`; a number without a unit is one of milliseconds.
+fn server_timeout(lines: &[&Line]) -> Option<u64> {
+    let line = lines.iter().rev().find(|line| line.word(0) == "timeout" && line.word(1) == "server")?;
+    let text = line.word(2);
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let factor = match text.get(end..)? {
+        "" | "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    text.get(..end)?.parse::<u64>().ok()?.checked_mul(factor)
+}
+
+/// Of one server-template.
+const SERVERS_MAX: usize = 1000;
 const SECTIONS: [&str; 22] = [
     "global",
     "defaults",

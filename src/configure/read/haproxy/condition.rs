@@ -46,13 +46,15 @@ impl Criterion {
         let (fetch, mut way) = matching(first);
         let sample = reader.read(&fetch);
         let (mut ignore_case, mut problem, mut values) = (false, None, Vec::new());
+        let mut keys_only = false;
         let mut rest = words.get(1..).unwrap_or_default().iter();
         let mut flags = true;
         while let Some(word) = rest.next() {
             match (flags, word.as_str()) {
                 (true, "-i") => ignore_case = true,
                 (true, "-n" | "-u") => {}
-                (true, "-M") => problem = Some("a map as a list of values is not evaluated".to_owned()),
+                // The files after `-M` are maps, of which the keys are compared.
+                (true, "-M") => keys_only = true,
                 (true, "-m") => match rest.next().and_then(|word| Way::of(word)) {
                     Some(found) => way = Some(found),
                     None => problem = Some("this way of matching is not evaluated".to_owned()),
@@ -62,7 +64,8 @@ impl Criterion {
                     match reader.text(name) {
                         Ok(text) => {
                             let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-                            values.extend(lines.map(str::to_owned));
+                            let key = |line: &str| line.split_whitespace().next().unwrap_or_default().to_owned();
+                            values.extend(lines.map(|line| if keys_only { key(line) } else { line.to_owned() }));
                         }
                         Err(why) => problem = Some(why),
                     }
@@ -95,15 +98,27 @@ impl Criterion {
             return Ok(values.iter().any(|value| maps::truth(value)));
         }
         view.spend(values.len().saturating_mul(self.wanted.len()))?;
-        for value in &values {
-            for wanted in &self.wanted {
-                if wanted.holds(value, self.way, self.ignore_case)? {
-                    return Ok(true);
-                }
-            }
-        }
-        Ok(false)
+        let pairs = values.iter().flat_map(|value| self.wanted.iter().map(move |wanted| (value, wanted)));
+        any(pairs.map(|(value, wanted)| wanted.holds(value, self.way, self.ignore_case)))
     }
+
+    /// Whether the criterion depends on what no request shows: counters, stick tables, the state of servers.
+    pub(super) fn depends_on_state(&self) -> bool {
+        self.sample.is_unknown()
+    }
+}
+
+/// Whether one of several things holds. Where one holds it does not matter that another is unknown.
+fn any(things: impl Iterator<Item = Result<bool, String>>) -> Result<bool, String> {
+    let mut unknown = None;
+    for thing in things {
+        match thing {
+            Ok(true) => return Ok(true),
+            Ok(false) => {}
+            Err(why) => unknown = unknown.or(Some(why)),
+        }
+    }
+    unknown.map_or(Ok(false), Err)
 }
 
 impl Condition {
@@ -138,36 +153,38 @@ impl Condition {
         Some(Self { unless: words[start] == "unless", alternatives })
     }
 
-    /// Whether the condition holds.
+    /// Whether the condition holds. A term that is unknown matters only where the others do not decide.
     pub(super) fn holds(&self, acls: &Acls, view: &RequestView<'_>) -> Result<bool, String> {
-        for terms in &self.alternatives {
-            let mut all = true;
+        let all = |terms: &Vec<Term>| {
+            let mut unknown = None;
             for term in terms {
                 let holds = match &term.what {
-                    What::Inline(criterion) => criterion.holds(view)?,
-                    What::Named(name) => named(name, acls, view)?,
+                    What::Inline(criterion) => criterion.holds(view),
+                    What::Named(name) => named(name, acls, view),
                 };
-                if holds == term.negated {
-                    all = false;
-                    break;
+                match holds {
+                    Ok(holds) if holds == term.negated => return Ok(false),
+                    Ok(_) => {}
+                    Err(why) => unknown = unknown.or(Some(why)),
                 }
             }
-            if all {
-                return Ok(!self.unless);
-            }
-        }
-        Ok(self.unless)
+            unknown.map_or(Ok(true), Err)
+        };
+        Ok(any(self.alternatives.iter().map(all))? != self.unless)
+    }
+
+    /// Whether some term depends on what no request shows.
+    pub(super) fn depends_on_state(&self, acls: &Acls) -> bool {
+        self.alternatives.iter().flatten().any(|term| match &term.what {
+            What::Inline(criterion) => criterion.depends_on_state(),
+            What::Named(name) => acls.get(name).is_some_and(|criteria| criteria.iter().any(Criterion::depends_on_state)),
+        })
     }
 }
 
 fn named(name: &str, acls: &Acls, view: &RequestView<'_>) -> Result<bool, String> {
     if let Some(criteria) = acls.get(name) {
-        for criterion in criteria {
-            if criterion.holds(view)? {
-                return Ok(true);
-            }
-        }
-        return Ok(false);
+        return any(criteria.iter().map(|criterion| criterion.holds(view)));
     }
     Ok(match name {
         "TRUE" | "HTTP" | "HTTP_1.1" | "HTTP_URL_SLASH" => true,

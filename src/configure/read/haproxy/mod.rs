@@ -8,6 +8,7 @@
 
 mod build;
 mod condition;
+mod hosts;
 mod maps;
 mod run;
 mod sample;

@@ -3,8 +3,8 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 
-use super::super::model::{KeyValue, Request, RouteTarget, Routed, Site, SourceLocation, Unknown};
-use super::super::pattern::bounded;
+use super::super::model::{Delivery, KeyValue, Request, RouteTarget, Routed, Site, SourceLocation, Unknown};
+use super::super::pattern::{Pattern, bounded};
 
 use super::build::{Action, Backend, Balance, Format, Frontend, Piece, Rule};
 use super::condition::Acls;
@@ -22,6 +22,10 @@ impl Site for Frontend {
     fn route(&self, request: &Request) -> Routed {
         route(self, request)
     }
+
+    fn ports(&self) -> &[u16] {
+        &self.ports
+    }
 }
 
 fn route(frontend: &Frontend, request: &Request) -> Routed {
@@ -32,6 +36,8 @@ fn route(frontend: &Frontend, request: &Request) -> Routed {
         headers: request.headers.clone(),
         address: request.address.clone(),
         variables: HashMap::new(),
+        unknown: HashMap::new(),
+        servers: &frontend.config.servers,
         comparisons: Cell::new(COMPARISONS_MAX),
     };
     match run.route(frontend) {
@@ -43,17 +49,20 @@ fn route(frontend: &Frontend, request: &Request) -> Routed {
     }
 }
 
-struct Run {
+struct Run<'f> {
     method: String,
     path: String,
     query: Option<String>,
     headers: Vec<(String, String)>,
     address: String,
     variables: HashMap<String, String>,
+    /// Variables and headers that a rule sets whose condition or value is unknown.
+    unknown: HashMap<String, String>,
+    servers: &'f HashMap<String, usize>,
     comparisons: Cell<usize>,
 }
 
-impl Run {
+impl Run<'_> {
     fn request_view(&self) -> RequestView<'_> {
         RequestView {
             method: &self.method,
@@ -62,6 +71,8 @@ impl Run {
             headers: &self.headers,
             address: &self.address,
             variables: &self.variables,
+            unknown: &self.unknown,
+            servers: self.servers,
             comparisons: &self.comparisons,
         }
     }
@@ -101,7 +112,33 @@ impl Run {
         if let Some(answered) = self.rules(&backend.rules, &backend.acls)? {
             return Ok(answered);
         }
-        Ok(Routed { target: RouteTarget::Pool(index), rule: Some(rule), key: self.key(backend), rewritten: false })
+        if backend.pool.servers.is_empty() {
+            let what = if backend.is_statistics { "the statistics page" } else { "status 503: the backend has no server" };
+            return Ok(Routed::local(what, Some(backend.pool.at.clone())));
+        }
+        let delivery = Delivery {
+            body_max: None,
+            patience_ms: backend.server_timeout_ms,
+            forwarded_for: self.forwarded_for(frontend, backend),
+            forwarded_proto: self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("x-forwarded-proto"))
+                || self.unknown.contains_key("x-forwarded-proto:"),
+            buffers_requests: false,
+            buffers_responses: false,
+        };
+        Ok(Routed {
+            target: RouteTarget::Pool(index),
+            rule: Some(rule),
+            key: self.key(backend),
+            rewritten: false,
+            delivery: Some(delivery),
+        })
+    }
+
+    /// Where `X-Forwarded-For` comes from: `option forwardfor`, or a rule that sets the header.
+    fn forwarded_for(&self, frontend: &Frontend, backend: &Backend) -> Option<String> {
+        let is_set = self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("x-forwarded-for"));
+        let by_rule = || (is_set || self.unknown.contains_key("x-forwarded-for:")).then(|| "set by a rule".to_owned());
+        if frontend.forwards || backend.forwards { Some("option forwardfor".to_owned()) } else { by_rule() }
     }
 
     fn rules(&mut self, rules: &[Rule], acls: &Acls) -> Result<Option<Routed>, Unknown> {
@@ -109,10 +146,15 @@ impl Run {
             let unknown = |why: String| Unknown::new(why, &rule.at);
             // A rule costs about as much as comparing with so many values.
             self.request_view().spend(RULE_COST).map_err(unknown)?;
-            if let Some(condition) = &rule.condition
-                && !condition.holds(acls, &self.request_view()).map_err(unknown)?
-            {
-                continue;
+            if let Some(condition) = &rule.condition {
+                match condition.holds(acls, &self.request_view()) {
+                    Ok(true) => {}
+                    Ok(false) => continue,
+                    Err(why) => {
+                        self.perhaps(rule, &why).map_err(unknown)?;
+                        continue;
+                    }
+                }
             }
             if let Some(what) = self.act(&rule.action).map_err(unknown)? {
                 return Ok(Some(Routed::local(what, Some(rule.at.clone()))));
@@ -121,45 +163,105 @@ impl Run {
         Ok(None)
     }
 
+    /// A rule whose condition is unknown: what it sets is unknown, and what it refuses by the state of counters is let through.
+    fn perhaps(&mut self, rule: &Rule, why: &str) -> Result<(), String> {
+        match &rule.action {
+            Action::SetVariable(name, _) | Action::SetVariableText(name, _) | Action::UnsetVariable(name) => {
+                self.unknown.insert(name.clone(), why.to_owned());
+            }
+            Action::SetHeader(name, ..) | Action::DeleteHeader(name) | Action::ReplaceHeader(name, ..) => {
+                self.unknown.insert(format!("{}:", name.to_ascii_lowercase()), why.to_owned());
+            }
+            Action::Answers(_) if rule.by_state => {}
+            _ => return Err(why.to_owned()),
+        }
+        Ok(())
+    }
+
     fn act(&mut self, action: &Action) -> Result<Option<String>, String> {
         match action {
-            Action::SetVariable(name, sample) => match sample.value(&self.request_view())? {
-                Some(value) => {
-                    self.request_view().spend(value.len() / BYTES_PER_COMPARISON)?;
-                    self.variables.insert(name.clone(), value);
-                }
-                None => {
-                    self.variables.remove(name);
-                }
-            },
+            Action::SetVariable(name, sample) => {
+                let value = sample.value(&self.request_view());
+                self.set_variable(name, value)?;
+            }
             Action::SetVariableText(name, format) => {
-                let value = self.text(format)?;
-                self.variables.insert(name.clone(), value);
+                let value = self.text(format).map(Some);
+                self.set_variable(name, value)?;
             }
             Action::UnsetVariable(name) => {
+                self.unknown.remove(name);
                 self.variables.remove(name);
             }
             Action::SetHeader(name, format, replace) => {
-                // The value of a header matters only if some rule reads the header. An unknown value is treated as a missing header.
                 let value = self.text(format);
                 if *replace {
                     self.headers.retain(|(own, _)| !own.eq_ignore_ascii_case(name));
+                    self.unknown.remove(&format!("{}:", name.to_ascii_lowercase()));
                 }
-                if let Ok(value) = value {
-                    self.headers.push((name.clone(), value));
+                match value {
+                    Ok(value) => self.headers.push((name.clone(), value)),
+                    Err(why) => drop(self.unknown.insert(format!("{}:", name.to_ascii_lowercase()), why)),
                 }
             }
-            Action::DeleteHeader(name) => self.headers.retain(|(own, _)| !own.eq_ignore_ascii_case(name)),
+            Action::DeleteHeader(name) => {
+                self.unknown.remove(&format!("{}:", name.to_ascii_lowercase()));
+                self.headers.retain(|(own, _)| !own.eq_ignore_ascii_case(name));
+            }
+            Action::ReplaceHeader(name, pattern, replacement) => self.replace_header(name, pattern, replacement)?,
             Action::SetPath(format) => self.path = self.text(format)?,
             Action::SetQuery(format) => self.query = Some(self.text(format)?),
             Action::SetMethod(format) => self.method = self.text(format)?,
-            Action::ReplacePath(pattern, replacement) => {
-                self.path = pattern.replaced(&self.path, false, replacement)?;
+            Action::ReplacePath { pattern, replacement, with_query } => {
+                let old = match (&self.query, with_query) {
+                    (Some(query), true) => format!("{}?{query}", self.path),
+                    _ => self.path.clone(),
+                };
+                if let Some(new) = self.expanded(pattern, replacement, &old)? {
+                    match new.split_once('?').filter(|_| *with_query) {
+                        Some((path, query)) => (self.path, self.query) = (path.to_owned(), Some(query.to_owned())),
+                        None => self.path = new,
+                    }
+                }
             }
             Action::Answers(what) => return Ok(Some(what.clone())),
             Action::Unknown(why) => return Err(why.clone()),
         }
         Ok(None)
+    }
+
+    fn set_variable(&mut self, name: &str, value: Result<Option<String>, String>) -> Result<(), String> {
+        self.unknown.remove(name);
+        match value {
+            Ok(Some(value)) => {
+                self.request_view().spend(value.len() / BYTES_PER_COMPARISON)?;
+                self.variables.insert(name.to_owned(), value);
+            }
+            Ok(None) => drop(self.variables.remove(name)),
+            Err(why) => drop(self.unknown.insert(name.to_owned(), why)),
+        }
+        Ok(())
+    }
+
+    /// `replace-header`: a value in which the expression matches becomes the replacement as a whole (`http_act.c`).
+    fn replace_header(&mut self, name: &str, pattern: &Pattern, replacement: &Format) -> Result<(), String> {
+        for index in 0..self.headers.len() {
+            let (own, value) = &self.headers[index];
+            if own.eq_ignore_ascii_case(name)
+                && let Some(new) = self.expanded(pattern, replacement, value)?
+            {
+                self.headers[index].1 = new;
+            }
+        }
+        Ok(())
+    }
+
+    /// The replacement with the groups of a match in the text; `None` if the expression does not match.
+    fn expanded(&self, pattern: &Pattern, replacement: &Format, text: &str) -> Result<Option<String>, String> {
+        self.request_view().spend(1 + text.len() / BYTES_PER_COMPARISON)?;
+        match pattern.captures(text) {
+            Some(captures) => Ok(Some(captures.expanded(&self.text(replacement)?)?)),
+            None => Ok(None),
+        }
     }
 
     fn text(&self, format: &Format) -> Result<String, String> {
@@ -187,6 +289,9 @@ impl Run {
                 _ => self.path.clone(),
             },
             Balance::Header(name) => {
+                if let Some(why) = self.unknown.get(&format!("{}:", name.to_ascii_lowercase())) {
+                    return KeyValue::Unknown(why.clone());
+                }
                 let value = self.headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str());
                 value.and_then(|value| value.split(',').next()).unwrap_or_default().trim().to_owned()
             }

@@ -39,6 +39,8 @@ pub(super) enum Fetch {
     Variable(String),
     Constant(String),
     Tls,
+    /// `nbsrv(backend)`: the number of its servers, of which all are taken as up.
+    Servers(String),
     /// The reason why the fetch is not evaluated.
     Unknown(String),
 }
@@ -49,13 +51,26 @@ enum Converter {
     Upper,
     Field(i64, String),
     Word(i64, String),
-    Regsub { pattern: Pattern, replacement: String, all: bool },
-    Map { file: MapOrReason, way: Way, default: Option<String> },
+    Regsub {
+        pattern: Pattern,
+        replacement: String,
+        all: bool,
+    },
+    Map {
+        file: MapOrReason,
+        way: Way,
+        default: Option<String>,
+    },
     Concat(Vec<String>),
     UrlDecode,
     Base64,
-    Bytes { from: usize, length: Option<usize> },
+    Bytes {
+        from: usize,
+        length: Option<usize>,
+    },
     Length,
+    /// `nbsrv`: the number of servers of the backend that the value names.
+    Servers,
     Unknown(String),
 }
 
@@ -67,6 +82,10 @@ pub(super) struct RequestView<'s> {
     pub(super) headers: &'s [(String, String)],
     pub(super) address: &'s str,
     pub(super) variables: &'s HashMap<String, String>,
+    /// Variables (`name`) and headers (`name:` in lower case) whose value is unknown, and the reason.
+    pub(super) unknown: &'s HashMap<String, String>,
+    /// The number of servers of every backend.
+    pub(super) servers: &'s HashMap<String, usize>,
     /// Comparisons with values that this request may still cost.
     pub(super) comparisons: &'s Cell<usize>,
 }
@@ -77,6 +96,27 @@ impl RequestView<'_> {
         let left = self.comparisons.get().checked_sub(comparisons);
         self.comparisons.set(left.unwrap_or(0));
         left.map(|_| ()).ok_or_else(|| format!("more than {COMPARISONS_MAX} comparisons for one request"))
+    }
+
+    /// An error if a header's value is unknown.
+    fn known_header(&self, name: &str) -> Result<(), String> {
+        if self.unknown.is_empty() {
+            return Ok(());
+        }
+        self.unknown.get(&format!("{}:", name.to_ascii_lowercase())).map_or(Ok(()), |why| Err(why.clone()))
+    }
+
+    /// The value of a variable, or the reason why it is unknown.
+    fn variable(&self, name: &str) -> Result<Option<&'_ String>, String> {
+        match self.unknown.get(name) {
+            Some(why) => Err(why.clone()),
+            None => Ok(self.variables.get(name)),
+        }
+    }
+
+    /// The number of servers of a backend, as HAProxy's `nbsrv` gives it while all are up.
+    fn servers_of(&self, backend: &str) -> usize {
+        self.servers.get(backend).copied().unwrap_or(0)
     }
 }
 
@@ -134,6 +174,7 @@ impl<'r> SampleReader<'r> {
             "base64" => Converter::Base64,
             "bytes" => Converter::Bytes { from: argument(0).parse().unwrap_or(0), length: argument(1).parse().ok() },
             "length" => Converter::Length,
+            "nbsrv" => Converter::Servers,
             _ if name == "map" || name.starts_with("map_") => {
                 let way = if name == "map" { Some(Way::Str) } else { name.split('_').nth(1).and_then(Way::of) };
                 let Some(way) = way else { return unknown() };
@@ -163,6 +204,7 @@ impl Sample {
     /// All values: the parts of a header between commas.
     pub(super) fn values(&self, view: &RequestView<'_>) -> Result<Vec<String>, String> {
         if let Fetch::Header { name, split: true, .. } = &self.fetch {
+            view.known_header(name)?;
             let headers = view.headers.iter().filter(|(own, _)| own.eq_ignore_ascii_case(name));
             let parts: Vec<String> = headers.flat_map(|(_, value)| value.split(',')).map(|part| part.trim().to_owned()).collect();
             let mut values = Vec::new();
@@ -182,11 +224,22 @@ impl Sample {
 
     /// Whether the value is a number.
     pub(super) fn is_number(&self) -> bool {
-        matches!(self.fetch, Fetch::HeaderCount(_)) || matches!(self.converters.last(), Some(Converter::Length))
+        match self.converters.last() {
+            None => matches!(self.fetch, Fetch::HeaderCount(_) | Fetch::Servers(_)),
+            Some(last) => matches!(last, Converter::Length | Converter::Servers),
+        }
+    }
+
+    /// Whether the value is unknown for every request.
+    pub(super) fn is_unknown(&self) -> bool {
+        matches!(self.fetch, Fetch::Unknown(_)) || self.converters.iter().any(|converter| matches!(converter, Converter::Unknown(_)))
     }
 
     fn fetched(&self, view: &RequestView<'_>) -> Result<Option<String>, String> {
         let with_query = || view.query.map_or_else(|| view.path.to_owned(), |query| format!("{}?{query}", view.path));
+        if let Fetch::Header { name, .. } | Fetch::HeaderCount(name) = &self.fetch {
+            view.known_header(name)?;
+        }
         Ok(match &self.fetch {
             Fetch::Path => Some(view.path.to_owned()),
             Fetch::PathAndQuery | Fetch::Url => Some(with_query()),
@@ -208,9 +261,10 @@ impl Sample {
                 pairs.filter(|(own, _)| own == name).map(|(_, value)| value.to_owned()).next()
             }
             Fetch::Source => Some(view.address.to_owned()),
-            Fetch::Variable(name) => view.variables.get(name).cloned(),
+            Fetch::Variable(name) => view.variable(name)?.cloned(),
             Fetch::Constant(text) => Some(text.clone()),
             Fetch::Tls => Some("1".to_owned()),
+            Fetch::Servers(backend) => Some(view.servers_of(backend).to_string()),
             Fetch::Unknown(what) => return Err(format!("the sample {} is not evaluated", what.escape_debug())),
         })
     }
@@ -237,7 +291,7 @@ impl Converter {
             }
             Self::Concat(parts) => {
                 let part = |index: usize| parts.get(index).map_or("", String::as_str);
-                let variable = view.variables.get(part(1)).map_or("", String::as_str);
+                let variable = view.variable(part(1))?.map_or("", String::as_str);
                 Some(bounded(format!("{value}{}{variable}{}", part(0), part(2)))?)
             }
             Self::UrlDecode => Some(wsim_http::percent::decode_text(value).into_owned()),
@@ -249,6 +303,7 @@ impl Converter {
                 Some(String::from_utf8_lossy(&bytes[..end]).into_owned())
             }
             Self::Length => Some(value.len().to_string()),
+            Self::Servers => Some(view.servers_of(value).to_string()),
             Self::Unknown(what) => return Err(format!("{what} is not evaluated")),
         })
     }
@@ -290,6 +345,7 @@ fn fetch(text: &str) -> Fetch {
         "src" => Fetch::Source,
         "var" => Fetch::Variable(argument(0)),
         "str" | "bool" | "int" => Fetch::Constant(argument(0)),
+        "nbsrv" if !argument(0).is_empty() => Fetch::Servers(argument(0)),
         "always_true" => Fetch::Constant("1".to_owned()),
         "always_false" => Fetch::Constant("0".to_owned()),
         "ssl_fc" => Fetch::Tls,

@@ -109,6 +109,9 @@ fn target(rules: &str, files: &dyn Files) -> RouteTarget {
     read(Path::new("h.cfg"), &text, files).unwrap().sites[0].route(&Request::new("GET", "/a")).target
 }
 
+/// A variable of unknown value matters only where it is used.
+const USED: &str = "  use_backend a if { var(txn.a) -m found }";
+
 fn unknown(found: &RouteTarget) -> &str {
     if let RouteTarget::Unknown(unknown) = found { &unknown.why } else { "" }
 }
@@ -130,11 +133,11 @@ fn texts_that_double_end_as_unknown() {
 fn a_map_of_many_expressions_is_read_once_and_to_its_limit() {
     let map = OneMap((0..100_000).map(|n| format!("^/x{n}$ a\n")).collect());
     // The same map in many rules, as in configurations that choose by method, too.
-    let rules = "http-request set-var(txn.a) path,map_reg(m)\n".repeat(300);
+    let rules = "http-request set-var(txn.a) path,map_reg(m)\n".repeat(4) + USED;
     let found = target(&rules, &map);
     assert!(unknown(&found).contains("more than 2000 regular expressions"), "{found:?}");
     let lines = OneMap("a b\n".repeat(200_001));
-    let found = target("http-request set-var(txn.a) path,map(m)", &lines);
+    let found = target(&format!("http-request set-var(txn.a) path,map(m)\n{USED}"), &lines);
     assert!(unknown(&found).contains("has more than 200000 lines"), "{found:?}");
 }
 
@@ -150,7 +153,7 @@ fn a_request_costs_a_bounded_number_of_comparisons() {
 #[test]
 #[cfg(unix)]
 fn a_map_that_is_a_device_is_named() {
-    let found = target("http-request set-var(txn.a) path,map(/dev/zero)", &wsim_nginx::Disk);
+    let found = target(&format!("http-request set-var(txn.a) path,map(/dev/zero)\n{USED}"), &wsim_nginx::Disk);
     assert!(unknown(&found).contains("the file /dev/zero cannot be read: it is a device"), "{found:?}");
 }
 
@@ -159,4 +162,50 @@ fn too_many_lines_are_an_error() {
     let text = "frontend f\n".to_owned() + &"  bind :80\n".repeat(100_000);
     let error = read(Path::new("h.cfg"), &text, &NoFiles).unwrap_err().to_string();
     assert!(error.starts_with("h.cfg:100001: expected at most 100000 lines"), "{error}");
+}
+
+#[test]
+fn a_condition_that_is_unknown_matters_only_where_the_others_do_not_decide() {
+    let goes = |rules: &str, target: &str| {
+        let text = format!("frontend f\n{rules}\n  use_backend b\nbackend a\n  server s a:1\nbackend b\n  server s b:1\n");
+        let proxy = read(Path::new("h.cfg"), &text, &NoFiles).unwrap();
+        match proxy.sites[0].route(&Request::new("GET", target)).target {
+            RouteTarget::Pool(index) => proxy.pools[index].name.clone(),
+            other => format!("{other:?}"),
+        }
+    };
+    assert_eq!(goes("  use_backend a if { rand(2) 1 } { path /x }", "/y"), "b");
+    assert!(goes("  use_backend a if { rand(2) 1 } { path /x }", "/x").contains("Unknown"));
+    assert_eq!(goes("  use_backend a if { rand(2) 1 } or { path /x }", "/x"), "a");
+    assert_eq!(goes("  acl odd rand(2) 1\n  acl odd path /x\n  use_backend a if odd", "/x"), "a");
+    assert_eq!(goes("  use_backend a unless { rand(2) 1 } or { path /x }", "/x"), "b");
+    // A refusal by counters lets an ordinary client through; what a rule sets by them is unknown.
+    assert_eq!(goes("  http-request deny if { sc_http_req_rate(0) gt 100 }", "/x"), "b");
+    assert_eq!(goes("  http-request set-header X-A 1 if { rand(2) 1 }", "/x"), "b");
+    assert!(goes("  http-request set-header X-A 1 if { rand(2) 1 }\n  use_backend a if { hdr(X-A) 1 }", "/x").contains("Unknown"));
+}
+
+#[test]
+fn servers_are_counted_and_headers_replaced_as_a_whole() {
+    let text = r"frontend f
+  http-request set-var(req.b) str(reader) if { path_beg /r }
+  acl gone str(),concat(,req.b),nbsrv lt 1
+  use_backend main if gone
+  use_backend %[var(req.b)] if { nbsrv(reader) ge 2 }
+backend main
+  server m a:1
+backend reader
+  http-request set-header X-Id %[path]
+  http-request replace-header X-Id rooms/([^/]+) \1
+  balance hdr(X-Id)
+  server-template r 1-2 reader.example:8083
+";
+    let proxy = read(Path::new("h.cfg"), text, &NoFiles).unwrap();
+    let route = |target: &str| proxy.sites[0].route(&Request::new("GET", target));
+    assert_eq!(route("/x").target, RouteTarget::Pool(0));
+    let routed = route("/r/rooms/!a:b/send");
+    assert_eq!((routed.target, routed.key), (RouteTarget::Pool(1), KeyValue::Text("!a:b".to_owned())));
+    let servers: Vec<(&str, &str)> =
+        proxy.pools[1].servers.iter().map(|server| (server.name.as_deref().unwrap(), server.address.as_str())).collect();
+    assert_eq!(servers, [("r1", "reader.example:8083"), ("r2", "reader.example:8083")]);
 }

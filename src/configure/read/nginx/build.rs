@@ -6,9 +6,11 @@ use std::sync::Arc;
 use super::super::model::{Note, Proxy, Site, SourceLocation, UpstreamPool};
 use super::super::pattern::Pattern;
 use super::config::{Config, Geo, Map};
+use super::listen;
 use super::location::{Location, Name};
 use super::location_of;
-use super::scope::{ErrorPage, Scope};
+use super::passing::Around;
+use super::scope::Scope;
 use super::upstream::upstream;
 use wsim_nginx::Directive;
 use wsim_plan::ProxyKind;
@@ -21,15 +23,19 @@ pub(super) struct Server {
     pub(super) at: SourceLocation,
     pub(super) scope: Scope,
     pub(super) locations: Vec<Location>,
+    /// The arguments of `server_name`.
+    pub(super) hosts: Vec<String>,
+    pub(super) ports: Vec<u16>,
 }
 
 /// Builds the proxy from all directives.
 pub(super) fn proxy(directives: &[Directive], mut notes: Vec<Note>) -> Proxy {
     let mut config = Config::default();
     gather(directives, &mut config, &mut notes, 0);
+    captures(directives, &mut config.declared);
     let config = Arc::new(config);
     let mut servers = Vec::new();
-    let outside: Arc<[ErrorPage]> = Arc::from([]);
+    let outside = Around::default();
     find_servers(directives, &config, &outside, &mut servers);
     // A snippet that other files include has locations at the top level.
     if servers.is_empty()
@@ -46,6 +52,22 @@ pub(super) fn proxy(directives: &[Directive], mut notes: Vec<Note>) -> Proxy {
         processes_at: processes.map(location_of),
         hosts: Vec::new(),
         notes,
+        missing: Vec::new(),
+    }
+}
+
+/// The names of groups in regular expressions, which are variables: `(?<name>…)`.
+fn captures(directives: &[Directive], declared: &mut std::collections::HashSet<String>) {
+    let mut rest: Vec<&Directive> = directives.iter().collect();
+    while let Some(directive) = rest.pop() {
+        for word in std::iter::once(&directive.name).chain(&directive.arguments).filter(|word| word.contains("(?")) {
+            for after in word.split("(?").skip(1) {
+                let name = after.strip_prefix("P<").or_else(|| after.strip_prefix('<')).or_else(|| after.strip_prefix('\''));
+                let name = name.and_then(|name| name.split(['>', '\'']).next());
+                declared.extend(name.filter(|name| name.bytes().all(wsim_nginx::variables::is_name_byte)).map(str::to_ascii_lowercase));
+            }
+        }
+        rest.extend(directive.block.as_deref().unwrap_or_default());
     }
 }
 
@@ -84,8 +106,8 @@ fn gather(directives: &[Directive], config: &mut Config, notes: &mut Vec<Note>, 
     }
 }
 
-fn find_servers(directives: &[Directive], config: &Arc<Config>, around: &Arc<[ErrorPage]>, servers: &mut Vec<Server>) {
-    let own = Scope::of(directives, around).error_pages;
+fn find_servers(directives: &[Directive], config: &Arc<Config>, around: &Around, servers: &mut Vec<Server>) {
+    let own = Scope::of(directives, around).around;
     for directive in directives {
         match (directive.name.as_str(), &directive.block) {
             ("http", Some(block)) => find_servers(block, config, &own, servers),
@@ -95,7 +117,7 @@ fn find_servers(directives: &[Directive], config: &Arc<Config>, around: &Arc<[Er
     }
 }
 
-fn server(block: &[Directive], config: &Arc<Config>, around: &Arc<[ErrorPage]>, at: &SourceLocation) -> Server {
+fn server(block: &[Directive], config: &Arc<Config>, around: &Around, at: &SourceLocation) -> Server {
     let words = |name: &str| -> Vec<&str> {
         block
             .iter()
@@ -111,17 +133,26 @@ fn server(block: &[Directive], config: &Arc<Config>, around: &Arc<[ErrorPage]>, 
         (None, true) => "the locations".to_owned(),
     };
     let scope = Scope::of(block, around);
-    let locations = locations(block, &scope.error_pages);
-    Server { config: Arc::clone(config), name, at: at.clone(), scope, locations }
+    let mut locations = locations(block, &scope.around);
+    // A file that is not there may have locations, at its place among the others.
+    for include in block.iter().filter(|directive| directive.name == "include" && !super::routes_nothing(directive.argument(0))) {
+        let at = location_of(include);
+        let place = locations.iter().position(|location| location.at.file == at.file && location.at.line > at.line);
+        let missing = Location { name: Name::Missing(include.argument(0).to_owned()), inner: Vec::new(), scope: Scope::default(), at };
+        locations.insert(place.unwrap_or(locations.len()), missing);
+    }
+    let hosts = block.iter().filter(|directive| directive.name == "server_name").flat_map(|directive| directive.arguments.clone());
+    let ports = listen::ports(block);
+    Server { config: Arc::clone(config), name, at: at.clone(), scope, locations, hosts: hosts.collect(), ports }
 }
 
-fn locations(block: &[Directive], around: &Arc<[ErrorPage]>) -> Vec<Location> {
+fn locations(block: &[Directive], around: &Around) -> Vec<Location> {
     let found = block.iter().filter(|directive| directive.name == "location");
     found
         .map(|directive| {
             let block = directive.block.as_deref().unwrap_or_default();
             let scope = Scope::of(block, around);
-            let inner = locations(block, &scope.error_pages);
+            let inner = locations(block, &scope.around);
             Location { name: Name::of(&directive.arguments), inner, scope, at: location_of(directive) }
         })
         .collect()

@@ -21,9 +21,14 @@ pub(super) struct Location {
 #[derive(Debug, Clone)]
 pub(super) enum Name {
     Exact(String),
-    Prefix { text: String, no_regex: bool },
+    Prefix {
+        text: String,
+        no_regex: bool,
+    },
     Regex(Result<Pattern, String>),
     Named(String),
+    /// The place of an included file that is not there and may have locations.
+    Missing(String),
 }
 
 impl Name {
@@ -108,7 +113,14 @@ fn search<'l>(locations: &'l [Location], uri: &str) -> Result<Search<'l>, Unknow
         return Ok(found);
     }
     for location in locations {
-        let Name::Regex(pattern) = &location.name else { continue };
+        let pattern = match &location.name {
+            Name::Regex(pattern) => pattern,
+            Name::Missing(file) => {
+                let why = format!("the included file {} is not there, and could take these requests", file.escape_debug());
+                return Err(Unknown::new(why, &location.at));
+            }
+            _ => continue,
+        };
         let pattern = pattern.as_ref().map_err(|why| Unknown::new(why.clone(), &location.at))?;
         if let Some(captures) = pattern.captures(uri) {
             return Ok(Search::Done(match search(&location.inner, uri)? {

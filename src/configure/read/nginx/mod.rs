@@ -9,7 +9,9 @@
 
 mod build;
 mod config;
+mod listen;
 mod location;
+mod passing;
 mod run;
 mod scope;
 mod upstream;
@@ -40,14 +42,28 @@ pub fn read_all(sources: &[(&Path, &str)], files: &dyn Files) -> Result<Proxy, R
     let _budget = PatternBudget::start();
     let mut notes = Vec::new();
     let mut trees = Vec::new();
+    let mut missing = Vec::new();
     for (path, text) in sources {
         let tree = wsim_nginx::read(path, text, files)?;
-        // mime.types routes nothing, so it may be missing.
-        let missing = tree.missing.iter().filter(|include| !include.pattern.ends_with("mime.types"));
-        notes.extend(missing.map(|include| Note {
-            at: SourceLocation::new(&include.file, include.line),
-            text: format!("included file {} does not exist", include.pattern.escape_debug()),
-        }));
+        for include in &tree.missing {
+            let at = SourceLocation::new(&include.file, include.line);
+            let effect = if routes_nothing(&include.pattern) {
+                "is taken to route nothing"
+            } else {
+                missing.push(at.clone());
+                "may route requests, so those that it could take are not evaluated"
+            };
+            // mime.types may always be missing.
+            if !include.pattern.ends_with("mime.types") {
+                let text = format!("the included file {} does not exist; it {effect}", include.pattern.escape_debug());
+                notes.push(Note { at, text });
+            }
+        }
+        for include in &tree.unmatched {
+            let at = SourceLocation::new(&include.file, include.line);
+            missing.push(at.clone());
+            notes.push(Note { at, text: format!("no file matches the include {}", include.pattern.escape_debug()) });
+        }
         trees.push((path, tree.directives));
     }
     let is_included = |path: &Path| {
@@ -57,7 +73,41 @@ pub fn read_all(sources: &[(&Path, &str)], files: &dyn Files) -> Result<Proxy, R
     let included: Vec<bool> = trees.iter().map(|(path, _)| is_included(path)).collect();
     let kept = trees.into_iter().zip(included).filter(|(_, included)| !included);
     let kept: Vec<Directive> = kept.flat_map(|((_, directives), _)| directives).collect();
-    Ok(build::proxy(&kept, notes))
+    Ok(Proxy { missing, ..build::proxy(&kept, notes) })
+}
+
+/// Whether an included file, by its name, has settings of a kind that route nothing: encryption, headers, logs.
+pub(super) fn routes_nothing(pattern: &str) -> bool {
+    const NAMES: [&str; 25] = [
+        "mime.types",
+        "proxy_param",
+        "proxy-param",
+        "proxy_header",
+        "fastcgi",
+        "uwsgi",
+        "scgi",
+        "ssl",
+        "tls",
+        "letsencrypt",
+        "certbot",
+        "dhparam",
+        "security",
+        "header",
+        "gzip",
+        "brotli",
+        "cors",
+        "log",
+        "robots",
+        "favicon",
+        "cache",
+        "geoip",
+        "real_ip",
+        "realip",
+        "hsts",
+    ];
+    let lower = pattern.to_ascii_lowercase();
+    let name = lower.rsplit('/').next().unwrap_or_default();
+    NAMES.iter().any(|known| name.contains(known)) || lower.contains("letsencrypt") || lower.contains("/modules-enabled/")
 }
 
 /// The files that the directives come from.

@@ -1,9 +1,9 @@
 //! Evaluates one request in one server: rewrite, search, rewrite again, until a module responds.
 
-use super::super::model::{KeyValue, Request, RouteTarget, Routed, Site, SourceLocation, Unknown};
+use super::super::model::{KeyValue, Request, RouteTarget, Routed, Shadowed, Site, SourceLocation, Unknown};
 
 use super::build::Server;
-use super::location::{Found, Location, find, named};
+use super::location::{Found, Location, Name, find, named};
 use super::scope::{Condition, Content, Flag, Scope, Step};
 use super::upstream::{Hash, address};
 use super::value::Values;
@@ -22,10 +22,48 @@ impl Site for Server {
     fn route(&self, request: &Request) -> Routed {
         route(self, request)
     }
+
+    fn hosts(&self) -> &[String] {
+        &self.hosts
+    }
+
+    fn ports(&self) -> &[u16] {
+        &self.ports
+    }
+
+    fn shadowed(&self, requests: &[Request]) -> Vec<Shadowed> {
+        let uris: Vec<String> = requests.iter().map(|request| matched_path(&request.path)).collect();
+        let takers: Vec<Option<&SourceLocation>> = uris
+            .iter()
+            .map(|uri| match find(&self.locations, uri) {
+                Ok(Found::Location(location, _)) => Some(&location.at),
+                _ => None,
+            })
+            .collect();
+        let mut shadowed = Vec::new();
+        for location in &self.locations {
+            let Name::Regex(Ok(pattern)) = &location.name else { continue };
+            let matching: Vec<usize> = (0..uris.len()).filter(|index| pattern.matches(&uris[*index])).collect();
+            let is_reached = matching.iter().any(|index| takers[*index].is_none_or(|taker| is_within(location, taker)));
+            if let (false, Some(by)) = (is_reached, matching.iter().find_map(|index| takers[*index])) {
+                shadowed.push(Shadowed { at: location.at.clone(), by: by.clone(), requests: matching.len() });
+            }
+        }
+        shadowed
+    }
+}
+
+/// Whether a place is a location or one within it.
+fn is_within(location: &Location, place: &SourceLocation) -> bool {
+    location.at == *place || location.inner.iter().any(|inner| is_within(inner, place))
+}
+
+fn matched_path(path: &str) -> String {
+    String::from_utf8_lossy(&as_nginx_matches(path.as_bytes())).into_owned()
 }
 
 fn route(server: &Server, request: &Request) -> Routed {
-    let uri = String::from_utf8_lossy(&as_nginx_matches(request.path.as_bytes())).into_owned();
+    let uri = matched_path(&request.path);
     let values = Values::new(&server.config, request, uri);
     let mut run = Run { server, values, rewritten: false, error_page_used: false };
     run.route().unwrap_or_else(Routed::unknown)
@@ -103,9 +141,13 @@ impl<'r> Run<'r> {
                 let conditional = (!std::ptr::eq(inner, &raw const location.scope)).then_some(inner);
                 let content = conditional.and_then(|inner| inner.content.as_ref()).or(scope.content.as_ref());
                 let content = content.or(location.scope.content.as_ref());
-                match content {
-                    None => Ok(Routed::local("a file, or status 404", Some(location.at.clone()))),
-                    Some(content) => self.respond(content, location),
+                match (content, &inner.missing) {
+                    (Some(content), _) => self.respond(content, location, inner),
+                    (None, Some((file, at))) => Err(Unknown::new(
+                        format!("the included file {} is not there, and may pass these requests on", file.escape_debug()),
+                        at,
+                    )),
+                    (None, None) => Ok(Routed::local("a file, or status 404", Some(location.at.clone()))),
                 }
             }
         }
@@ -162,7 +204,7 @@ impl<'r> Run<'r> {
         if self.error_page_used || code < 300 {
             return Ok(None);
         }
-        let Some(page) = scope.error_pages.iter().find(|page| page.codes.contains(&code)) else { return Ok(None) };
+        let Some(page) = scope.around.error_pages.iter().find(|page| page.codes.contains(&code)) else { return Ok(None) };
         self.error_page_used = true;
         if page.target.starts_with('@') {
             return self.named(&page.target, &page.at, 0).map(Some);
@@ -270,7 +312,7 @@ impl<'r> Run<'r> {
         })
     }
 
-    fn respond(&mut self, content: &Content, location: &Location) -> Result<Routed, Unknown> {
+    fn respond(&mut self, content: &Content, location: &Location, scope: &Scope) -> Result<Routed, Unknown> {
         match content {
             Content::Other { what, at } => Ok(Routed::local(what.clone(), Some(at.clone()))),
             Content::Program { what, at } => Err(Unknown::new(format!("{what} is not evaluated"), at)),
@@ -279,20 +321,24 @@ impl<'r> Run<'r> {
                 let Some(rest) = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")) else {
                     return Err(Unknown::new("a proxy_pass without an http:// or https:// address", at));
                 };
+                let default_port = if text.starts_with("https://") { 443 } else { 80 };
                 let (authority, uri) = authority(rest);
                 // With variables in proxy_pass, nginx sends its path as written; without, nginx replaces the location's part of the decoded path.
                 let plain = uri.is_empty() || (has_variables(proxied) && uri == self.values.request.target());
                 let rewritten = self.rewritten || !plain;
-                let (target, key) = self.upstream(authority);
-                Ok(Routed { target, rule: Some(location.at.clone()), key, rewritten })
+                if authority.is_empty() {
+                    return Ok(Routed::local("status 500: the address of proxy_pass is empty", Some(at.clone())));
+                }
+                let (target, key) = self.upstream(authority, default_port);
+                Ok(Routed { target, rule: Some(location.at.clone()), key, rewritten, delivery: Some(scope.around.delivery()) })
             }
         }
     }
 
-    fn upstream(&mut self, authority: &str) -> (RouteTarget, KeyValue) {
+    fn upstream(&mut self, authority: &str, default_port: u16) -> (RouteTarget, KeyValue) {
         let upstreams = &self.server.config.upstreams;
         let Some(index) = upstreams.iter().position(|upstream| upstream.pool.name.eq_ignore_ascii_case(authority)) else {
-            return (RouteTarget::Server(address(authority)), KeyValue::None);
+            return (RouteTarget::Server(address(authority, default_port)), KeyValue::None);
         };
         let key = match &upstreams[index].hash {
             Hash::Nothing => KeyValue::None,

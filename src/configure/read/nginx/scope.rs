@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::super::model::SourceLocation;
 use super::super::pattern::Pattern;
 use super::location_of;
+use super::passing::Around;
 use wsim_nginx::Directive;
 
 /// A directive of the rewrite module, in order.
@@ -88,8 +89,10 @@ pub(super) struct Scope {
     pub(super) steps: Vec<Step>,
     pub(super) content: Option<Content>,
     pub(super) try_files: Option<(Vec<String>, SourceLocation)>,
-    /// The block's own ones, or else those of the surrounding block.
-    pub(super) error_pages: Arc<[ErrorPage]>,
+    /// The block's own settings, or else those of the surrounding block.
+    pub(super) around: Around,
+    /// An included file that is not there.
+    pub(super) missing: Option<(String, SourceLocation)>,
     /// The allowed methods, and the scope for the others.
     pub(super) limit_except: Option<(Vec<String>, Box<Scope>)>,
     /// `deny all` without any `allow`.
@@ -99,10 +102,10 @@ pub(super) struct Scope {
 
 impl Scope {
     /// Collects the directives of a block.
-    pub(super) fn of(directives: &[Directive], around: &Arc<[ErrorPage]>) -> Self {
-        let mut scope = Self::default();
+    pub(super) fn of(directives: &[Directive], around: &Around) -> Self {
         let own: Vec<ErrorPage> = directives.iter().filter(|directive| directive.name == "error_page").filter_map(error_page).collect();
-        scope.error_pages = if own.is_empty() { Arc::clone(around) } else { own.into() };
+        let error_pages = if own.is_empty() { Arc::clone(&around.error_pages) } else { own.into() };
+        let mut scope = Self { around: around.within(directives, error_pages), ..Self::default() };
         for directive in directives {
             scope.take(directive);
         }
@@ -124,15 +127,19 @@ impl Scope {
             "rewrite" => self.steps.push(rewrite(directive)),
             "break" => self.steps.push(Step::Break { at }),
             "if" => {
-                let scope = Box::new(Self::of(block, &self.error_pages));
+                let scope = Box::new(Self::of(block, &self.around));
                 self.steps.push(Step::If { condition: condition(&directive.arguments), scope, at });
             }
             "proxy_pass" => self.content = Some(Content::Proxy { address: directive.argument(0).to_owned(), at }),
             "try_files" => self.try_files = Some((directive.arguments.clone(), at)),
             "limit_except" => {
-                self.limit_except = Some((directive.arguments.clone(), Box::new(Self::of(block, &self.error_pages))));
+                self.limit_except = Some((directive.arguments.clone(), Box::new(Self::of(block, &self.around))));
             }
             "internal" => self.internal = true,
+            // What is still an include here has no file.
+            "include" if !super::routes_nothing(directive.argument(0)) => {
+                self.missing = Some((directive.argument(0).to_owned(), at));
+            }
             "fastcgi_pass" | "uwsgi_pass" | "scgi_pass" | "grpc_pass" | "memcached_pass" | "stub_status" | "empty_gif" => {
                 self.content = Some(Content::Other { what: directive.name.clone(), at });
             }

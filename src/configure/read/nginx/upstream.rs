@@ -40,7 +40,7 @@ pub(super) fn upstream(directive: &Directive, notes: &mut Vec<Note>) -> Upstream
                     continue;
                 }
                 let weight = options.iter().find_map(|option| option.strip_prefix("weight=")).and_then(|weight| weight.parse().ok());
-                pool.servers.push(UpstreamServer { address: address(inner.argument(0)), name: None, weight: weight.unwrap_or(1) });
+                pool.servers.push(UpstreamServer { address: address(inner.argument(0), 80), name: None, weight: weight.unwrap_or(1) });
             }
             "zone" => pool.shared = true,
             "hash" => {
@@ -62,14 +62,14 @@ pub(super) fn upstream(directive: &Directive, notes: &mut Vec<Note>) -> Upstream
     Upstream { pool, hash }
 }
 
-/// A server's address with nginx's default port 80.
-pub(super) fn address(text: &str) -> String {
+/// A server's address with its port.
+pub(super) fn address(text: &str, default_port: u16) -> String {
     let is_port = |(host, port): (&str, &str)| {
         let whole = !host.contains(':') || host.ends_with(']');
         whole && !host.is_empty() && port.parse::<u16>().is_ok()
     };
     let has_port = text.starts_with("unix:") || text.rsplit_once(':').is_some_and(is_port);
-    if has_port { text.to_owned() } else { format!("{text}:80") }
+    if has_port { text.to_owned() } else { format!("{text}:{default_port}") }
 }
 
 fn words(directive: &Directive) -> String {

@@ -97,10 +97,13 @@ impl<'r> Values<'r> {
             return Ok(value);
         }
         // A named group of an expression that did not match, or a `set` that did not run, is empty.
-        if config.declared.contains(name) || !KNOWN_BUT_UNEVALUATED.iter().any(|known| name.starts_with(known)) {
+        if config.declared.contains(name) {
             return Ok(String::new());
         }
-        Err(Unknown::new(format!("${name} is not evaluated"), at))
+        if KNOWN_BUT_UNEVALUATED.iter().any(|known| name.starts_with(known)) {
+            return Err(Unknown::new(format!("${name} is not evaluated"), at));
+        }
+        Err(Unknown::new(format!("${name} is set in none of these files"), at))
     }
 
     fn map(&mut self, map: &Map, depth: usize) -> Result<String, Unknown> {
@@ -167,7 +170,7 @@ fn argument_of(args: &str, name: &str) -> String {
     found.map(|(_, value)| value.to_owned()).unwrap_or_default()
 }
 
-/// Beginnings of nginx's variables that are not evaluated here. Any other name belongs to a named group of an expression.
+/// Beginnings of nginx's variables that are not evaluated here.
 const KNOWN_BUT_UNEVALUATED: [&str; 20] = [
     "ssl_",
     "time_",

@@ -10,12 +10,15 @@ use super::super::tree::Node;
 use super::rule::Rule;
 use wsim_plan::ProxyKind;
 
-/// All routers.
+/// The routers of an entry point, or all of them.
 #[derive(Debug)]
 struct Routers {
+    name: String,
     at: SourceLocation,
+    /// Guessed from the entry point's name; its address is in the static configuration.
+    ports: Vec<u16>,
     /// In order of priority, the highest first.
-    routers: Vec<Router>,
+    routers: Vec<Arc<Router>>,
 }
 
 #[derive(Debug)]
@@ -27,12 +30,18 @@ struct Router {
     service: Result<usize, String>,
     hash: bool,
     rewrites: bool,
+    /// Empty for all.
+    entry_points: Vec<String>,
     at: SourceLocation,
 }
 
 impl Site for Routers {
     fn name(&self) -> &str {
-        "the routers"
+        &self.name
+    }
+
+    fn ports(&self) -> &[u16] {
+        &self.ports
     }
 
     fn location(&self) -> &SourceLocation {
@@ -41,7 +50,7 @@ impl Site for Routers {
 
     fn route(&self, request: &Request) -> Routed {
         let path = wsim_http::percent::decode_text(&request.path).into_owned();
-        let mut found: Option<&Router> = None;
+        let mut found: Option<&Arc<Router>> = None;
         for router in &self.routers {
             if found.is_some_and(|found| found.priority > router.priority) {
                 break;
@@ -67,6 +76,7 @@ impl Site for Routers {
                     rule: Some(router.at.clone()),
                     key: if router.hash { KeyValue::Text(request.address.clone()) } else { KeyValue::None },
                     rewritten: router.rewrites,
+                    delivery: None,
                 },
             },
         }
@@ -106,7 +116,7 @@ pub(super) fn proxy(trees: &[(Arc<str>, Node)]) -> Proxy {
             })
         })
     };
-    let mut routers: Vec<Router> = part("routers")
+    let mut routers: Vec<Arc<Router>> = part("routers")
         .into_iter()
         .map(|(file, name, node)| {
             let text = node.get("rule").and_then(Node::text).unwrap_or_default();
@@ -114,21 +124,56 @@ pub(super) fn proxy(trees: &[(Arc<str>, Node)]) -> Proxy {
             let wanted = wanted.split('@').next().unwrap_or_default();
             let service = by_name.get(wanted).map(|(index, _)| *index);
             let priority = node.get("priority").and_then(Node::number).filter(|priority| *priority != 0);
-            Router {
+            Arc::new(Router {
                 name: name.clone(),
                 rule: Rule::parse(&text),
                 priority: priority.unwrap_or_else(|| i64::try_from(text.len()).unwrap_or(i64::MAX)),
                 hash: service.is_some_and(|index| pools[index].balance == "hrw"),
                 service: service.ok_or_else(|| format!("there is no service {} in these files", wanted.escape_debug())),
                 rewrites: node.get("middlewares").map(Node::texts).unwrap_or_default().iter().any(|name| rewrites(name)),
+                entry_points: get(node, "entryPoints").map(Node::texts).unwrap_or_default(),
                 at: SourceLocation::new(file, node.get("rule").map_or(node.line, |rule| rule.line)),
-            }
+            })
         })
         .collect();
     routers.sort_by_key(|router| std::cmp::Reverse(router.priority));
     let at = trees.first().map_or_else(|| SourceLocation::new(&"".into(), 0), |(file, _)| SourceLocation::new(file, 0));
-    let sites: Vec<Box<dyn Site>> = vec![Box::new(Routers { at, routers })];
-    Proxy { kind: ProxyKind::Traefik, sites, pools, processes: Some(1), processes_at: None, hosts: Vec::new(), notes }
+    let mut hosts: Vec<String> = Vec::new();
+    for host in routers.iter().filter_map(|router| router.rule.as_ref().ok()).flat_map(Rule::host_names) {
+        if hosts.len() < HOSTS_MAX && !hosts.iter().any(|own| own == host) {
+            hosts.push(host.to_owned());
+        }
+    }
+    Proxy {
+        kind: ProxyKind::Traefik,
+        sites: sites(routers, &at),
+        pools,
+        processes: Some(1),
+        processes_at: None,
+        hosts,
+        notes,
+        missing: Vec::new(),
+    }
+}
+
+/// A site for every entry point that some router names, or one for all routers.
+fn sites(routers: Vec<Arc<Router>>, at: &SourceLocation) -> Vec<Box<dyn Site>> {
+    let mut entry_points: Vec<&str> = routers.iter().flat_map(|router| &router.entry_points).map(String::as_str).collect();
+    entry_points.sort_unstable();
+    entry_points.dedup();
+    if entry_points.len() < 2 || entry_points.len() > ENTRY_POINTS_MAX {
+        return vec![Box::new(Routers { name: "the routers".to_owned(), at: at.clone(), ports: Vec::new(), routers })];
+    }
+    let site = |entry_point: &str| {
+        let own =
+            routers.iter().filter(|router| router.entry_points.is_empty() || router.entry_points.iter().any(|own| own == entry_point));
+        let own: Vec<Arc<Router>> = own.cloned().collect();
+        let at = own.first().map_or_else(|| at.clone(), |router| router.at.clone());
+        let is_federation = entry_point.to_ascii_lowercase().contains("federation") || entry_point.contains("8448");
+        let ports = if is_federation { vec![8448] } else { Vec::new() };
+        Box::new(Routers { name: format!("entry point {entry_point}"), at, ports, routers: own }) as Box<dyn Site>
+    };
+    entry_points.into_iter().map(site).collect()
 }
 
 fn service(file: &Arc<str>, name: &str, node: &Node, services: &Services<'_>, notes: &mut Vec<Note>) -> UpstreamPool {
@@ -183,3 +228,5 @@ fn servers(balancer: &Node) -> Vec<UpstreamServer> {
 }
 
 const SERVERS_MAX: usize = 1000;
+const HOSTS_MAX: usize = 2000;
+const ENTRY_POINTS_MAX: usize = 50;

@@ -1,9 +1,10 @@
-//! Traefik's file provider: YAML or TOML with routers and services.
+//! Traefik's file provider: YAML or TOML with routers and services; and its labels in a compose file.
 //!
 //! Sources: Traefik's `pkg/muxer/http/mux.go` (priority: a rule's length unless it is set), `matcher.go`, `pkg/rules/parser.go`.
 //! For two routers of equal priority that disagree, Traefik's order is undefined, so the result is unknown.
 
 mod build;
+pub mod labels;
 mod rule;
 
 use std::path::Path;
@@ -24,6 +25,7 @@ pub fn read(sources: &[(&Path, &str)]) -> Result<Proxy, ReadError> {
         let file: Arc<str> = path.to_string_lossy().into();
         let toml = path.extension().is_some_and(|extension| extension == "toml");
         let root = if toml { tree::toml(&file, text)? } else { tree::yaml(&file, text)? };
+        let root = if labels::are_in(&root) { labels::configuration(&root) } else { root };
         trees.push((file, root));
     }
     Ok(build::proxy(&trees))

@@ -9,7 +9,8 @@ pub(super) enum Rule {
     All(Vec<Rule>),
     Any(Vec<Rule>),
     Not(Box<Rule>),
-    Host,
+    Host(Vec<String>),
+    HostPattern(Result<Pattern, String>),
     Path(Vec<String>),
     Prefix(Vec<String>),
     PathPattern(Pattern),
@@ -56,8 +57,12 @@ impl Rule {
                 return unknown.map_or(Ok(false), Err);
             }
             Self::Not(rule) => !rule.holds(request, path)?,
-            // The host is assumed to match.
-            Self::Host => true,
+            // Without a host in the request, the host is assumed to match.
+            Self::Host(hosts) => host_of(request).is_none_or(|host| hosts.iter().any(|own| own.eq_ignore_ascii_case(host))),
+            Self::HostPattern(pattern) => match host_of(request) {
+                Some(host) => pattern.as_ref().map_err(Clone::clone)?.matches(&host.to_ascii_lowercase()),
+                None => true,
+            },
             Self::Path(paths) => paths.iter().any(|wanted| wanted == path),
             Self::Prefix(paths) => paths.iter().any(|wanted| path.starts_with(wanted.as_str())),
             Self::PathPattern(pattern) => pattern.matches(path),
@@ -73,6 +78,32 @@ impl Rule {
             Self::Unknown(why) => return Err(why.clone()),
         })
     }
+}
+
+impl Rule {
+    /// The host names that the rule asks for.
+    pub(super) fn host_names(&self) -> Vec<&str> {
+        match self {
+            Self::All(rules) | Self::Any(rules) => rules.iter().flat_map(Self::host_names).collect(),
+            Self::Host(hosts) => hosts.iter().map(String::as_str).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The same expressions, compared with the host instead of the path.
+    fn hosts(self) -> Self {
+        match self {
+            Self::Any(rules) => Self::Any(rules.into_iter().map(Self::hosts).collect()),
+            Self::PathPattern(pattern) => Self::HostPattern(Ok(pattern)),
+            other => other,
+        }
+    }
+}
+
+/// The host of a request without its port.
+fn host_of(request: &Request) -> Option<&str> {
+    let host = request.header("host")?;
+    Some(host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(host, _)| host))
 }
 
 struct Parser<'t> {
@@ -159,7 +190,10 @@ fn matcher(name: &str, arguments: Vec<String>) -> Rule {
     let argument = |index: usize| arguments.get(index).cloned().unwrap_or_default();
     let templated = arguments.iter().any(|argument| argument.contains('{'));
     match name {
-        "host" | "hostregexp" | "hostheader" => Rule::Host,
+        "host" | "hostheader" => Rule::Host(arguments),
+        // Traefik 2 has templates here: {sub:[a-z]+}.example.org
+        "hostregexp" if templated => of_templates(&arguments, true).hosts(),
+        "hostregexp" => Rule::HostPattern(Pattern::new(&argument(0), true)),
         "path" if templated => of_templates(&arguments, true),
         "pathprefix" if templated => of_templates(&arguments, false),
         "path" => Rule::Path(arguments),

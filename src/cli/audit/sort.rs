@@ -1,0 +1,145 @@
+//! Which of the given files are configuration, and which are logs.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use super::super::UsageError;
+use wsim_configure::read::{Detected, Kind, Note, SourceLocation, detect};
+
+/// The given files, sorted.
+#[derive(Debug, Default)]
+pub(super) struct Sorted {
+    pub(super) configurations: Vec<(Kind, PathBuf, String)>,
+    pub(super) logs: Vec<String>,
+    /// Configurations that are not read, and why.
+    pub(super) not_read: Vec<Note>,
+    /// Files of folders that cannot be parsed: the place, and the error with it.
+    pub(super) broken: Vec<(SourceLocation, String)>,
+    /// Every file, for includes that are written for another machine.
+    pub(super) given: Vec<PathBuf>,
+}
+
+/// Separates configuration files from logs. In a folder, what is no configuration is left out.
+pub(super) fn sort(files: &[String], kind: Option<&str>) -> anyhow::Result<Sorted> {
+    let kind = kind.and_then(Kind::from_keyword);
+    let mut sorted = Sorted::default();
+    for argument in files {
+        let path = Path::new(argument);
+        if path.is_dir() {
+            let before = (sorted.configurations.len(), sorted.not_read.len(), sorted.broken.len());
+            add_folder(path, &mut sorted)?;
+            if before == (sorted.configurations.len(), sorted.not_read.len(), sorted.broken.len()) {
+                sorted.logs.push(argument.clone());
+            }
+        } else if argument != "-" && path.is_file() {
+            add_file(path, argument, kind, &mut sorted)?;
+        } else {
+            let is_pattern = argument == "-" || argument.contains(['*', '?', '[']);
+            if !is_pattern && !path.exists() {
+                return Err(UsageError(format!("{argument}: no such file or folder")).into());
+            }
+            sorted.logs.push(argument.clone());
+        }
+    }
+    Ok(sorted)
+}
+
+fn add_file(path: &Path, argument: &str, kind: Option<Kind>, sorted: &mut Sorted) -> anyhow::Result<()> {
+    let Some((detected, text)) = detected(path, kind.is_some())? else {
+        sorted.logs.push(argument.to_owned());
+        return Ok(());
+    };
+    sorted.given.push(path.to_owned());
+    // A proxy in `--kind` does not apply to Synapse's files.
+    let kind = kind.filter(|kind| *kind == Kind::Synapse || detected.kind() != Some(Kind::Synapse));
+    match (kind.map_or(detected, Detected::Configuration), is_never_log(path)) {
+        (Detected::Configuration(kind), _) => sorted.configurations.push((kind, path.to_owned(), text)),
+        (Detected::NotRead(why), _) => sorted.not_read.push(note(path, why)),
+        (Detected::Broken(error), _) => return Err(error.into()),
+        (Detected::Other, true) => sorted.not_read.push(note(path, UNKNOWN.to_owned())),
+        (Detected::Other, false) => sorted.logs.push(argument.to_owned()),
+    }
+    Ok(())
+}
+
+/// The configurations of a folder. An `nginx.conf` in it means what it includes, and not what lies beside it.
+fn add_folder(path: &Path, sorted: &mut Sorted) -> anyhow::Result<()> {
+    let files = folder(path, 0)?;
+    sorted.given.extend(files.iter().cloned());
+    let mut found = Vec::new();
+    for file in files {
+        let Some((detected, text)) = detected(&file, false)? else { continue };
+        match detected {
+            Detected::Configuration(kind) => found.push((kind, file, text)),
+            Detected::NotRead(why) => sorted.not_read.push(note(&file, why)),
+            Detected::Broken(error) => sorted.broken.push((place(&file), error.to_string())),
+            Detected::Other => {}
+        }
+    }
+    let is_main =
+        |(kind, file, _): &&(Kind, PathBuf, String)| *kind == Kind::Nginx && file.file_name().is_some_and(|name| name == "nginx.conf");
+    let main = found.iter().filter(is_main).map(|(_, file, _)| file.clone()).min_by_key(|file| file.components().count());
+    // Synapse reads homeserver.yaml before the files of conf.d.
+    found.sort_by_key(|(_, file, _)| file.file_name().is_none_or(|name| name != "homeserver.yaml"));
+    let kept = found.into_iter().filter(|(kind, file, _)| *kind != Kind::Nginx || main.as_ref().is_none_or(|main| main == file));
+    sorted.configurations.extend(kept);
+    Ok(())
+}
+
+/// What a file is, and its text; `None` for a log by its name or size.
+fn detected(path: &Path, is_named: bool) -> anyhow::Result<Option<(Detected, String)>> {
+    let size = std::fs::metadata(path).with_context(|| path.display().to_string())?.len();
+    let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    let is_log = name.contains(".log") && !is_never_log(path);
+    if is_log || name.ends_with(".parquet") || [".md", ".rst", ".html"].iter().any(|end| name.ends_with(end)) {
+        return Ok(None);
+    }
+    // A large file without the name of a configuration is a log.
+    if size > SIZE_MAX && !is_named && !ENDINGS.iter().any(|ending| name.ends_with(ending)) {
+        return Ok(None);
+    }
+    if size > SIZE_MAX {
+        let most = wsim_text::size_limit(SIZE_MAX);
+        anyhow::bail!("{} is larger than {most}, and no configuration is: name the file with the site for Matrix", path.display());
+    }
+    let text = String::from_utf8_lossy(&std::fs::read(path).with_context(|| path.display().to_string())?).into_owned();
+    Ok(Some((detect(path, &text), text)))
+}
+
+/// Whether a file, by its name, is a configuration and no log.
+fn is_never_log(path: &Path) -> bool {
+    let extension = path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    ["yaml", "yml", "toml", "conf", "cfg", "j2", "nix", "tpl"].contains(&extension.as_str())
+}
+
+fn folder(path: &Path, depth: usize) -> anyhow::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    let mut entries: Vec<PathBuf> =
+        std::fs::read_dir(path).with_context(|| path.display().to_string())?.flatten().map(|entry| entry.path()).collect();
+    entries.sort();
+    for entry in entries.into_iter().take(FILES_MAX) {
+        if entry.is_dir() && depth < DEPTH_MAX {
+            files.append(&mut folder(&entry, depth + 1)?);
+        } else if entry.is_file() {
+            files.push(entry);
+        }
+    }
+    Ok(files)
+}
+
+fn note(path: &Path, text: String) -> Note {
+    Note { at: place(path), text }
+}
+
+fn place(path: &Path) -> SourceLocation {
+    let file: Arc<str> = path.to_string_lossy().into();
+    SourceLocation::new(&file, 0)
+}
+
+const UNKNOWN: &str = "no configuration of Synapse or of a known proxy; name the program with --kind if it is one";
+const SIZE_MAX: u64 = wsim_configure::read::BYTES_MAX as u64;
+const ENDINGS: [&str; 8] = [".conf", ".cfg", ".yaml", ".yml", ".toml", ".json", ".map", "caddyfile"];
+const FILES_MAX: usize = 2000;
+const DEPTH_MAX: usize = 4;

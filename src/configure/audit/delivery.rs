@@ -1,0 +1,221 @@
+//! How requests are passed on: the size of bodies, the client's address, the time for a response, buffers, and rules that nothing reaches.
+//!
+//! Sources: docs/reverse_proxy.md and docs/usage/configuration of Synapse (`max_upload_size` 50M, `x_forwarded`), `synapse/http/site.py`
+//! (the first address of `X-Forwarded-For` counts).
+
+use super::super::read::{Delivery, Request, SourceLocation};
+use super::finding::{Finding, SHOWN, Severity};
+use super::keys;
+use super::observe::{Observation, Observed};
+use wsim_plan::ProxyKind;
+
+/// Checks how every request that reaches a server is passed on.
+pub(super) fn check(observed: &Observed<'_>, findings: &mut Vec<Finding>) {
+    let passed: Vec<Passed<'_>> = observed
+        .observations
+        .iter()
+        .filter_map(|observation| Some(Passed { observation, pool: observation.pool()?, delivery: observation.delivery.as_ref()? }))
+        .collect();
+    upload_size(observed, &passed, findings);
+    time_for_polls(&passed, findings);
+    forwarded(observed, &passed, findings);
+    buffering(observed, &passed, findings);
+    shadowed(observed, findings);
+}
+
+struct Passed<'o> {
+    observation: &'o Observation<'o>,
+    pool: usize,
+    delivery: &'o Delivery,
+}
+
+/// One finding for all these requests, at the rule of the first.
+fn push(findings: &mut Vec<Finding>, code: &'static str, severity: Severity, requests: &[&Passed<'_>], words: [String; 3]) {
+    let Some(first) = requests.first() else { return };
+    let mut shown: Vec<String> = requests.iter().map(|passed| passed.observation.shown()).collect();
+    shown.sort();
+    shown.dedup();
+    let finding = Finding::new(code, severity, first.observation.rule.clone(), words);
+    findings.push(Finding { requests: shown.len(), examples: shown.into_iter().take(SHOWN).collect(), ..finding });
+}
+
+fn upload_size(observed: &Observed<'_>, passed: &[Passed<'_>], findings: &mut Vec<Finding>) {
+    let configured = observed.cluster().max_upload_size();
+    let wanted = configured.unwrap_or(UPLOAD_DEFAULT);
+    let uploads: Vec<&Passed<'_>> = passed
+        .iter()
+        .filter(|passed| passed.observation.example.target == UPLOAD && passed.delivery.body_max.is_some_and(|limit| limit < wanted))
+        .collect();
+    let limit = uploads.iter().filter_map(|passed| passed.delivery.body_max).min().unwrap_or(0);
+    let source = if configured.is_some() { "max_upload_size" } else { "Synapse's default of max_upload_size" };
+    push(
+        findings,
+        "upload-too-large",
+        if configured.is_some() { Severity::Warning } else { Severity::Hint },
+        &uploads,
+        [
+            format!("the proxy accepts bodies up to {}, and {source} is {}", size(limit), size(wanted)),
+            "larger uploads fail with 413, and clients say that the file is too large".to_owned(),
+            format!("client_max_body_size {}; in this server or location", size(wanted)),
+        ],
+    );
+}
+
+fn time_for_polls(passed: &[Passed<'_>], findings: &mut Vec<Finding>) {
+    let is_poll = |passed: &&Passed<'_>| matches!(passed.observation.endpoint.group.as_str(), "sync" | "sliding_sync");
+    let short: Vec<&Passed<'_>> =
+        passed.iter().filter(is_poll).filter(|passed| passed.delivery.patience_ms.is_some_and(|patience| patience <= POLL_MS)).collect();
+    let patience = short.iter().filter_map(|passed| passed.delivery.patience_ms).min().unwrap_or(0);
+    push(
+        findings,
+        "timeout-below-poll",
+        Severity::Warning,
+        &short,
+        [
+            format!(
+                "the proxy waits {} for a response, and a sync waits for 30 s or longer",
+                wsim_text::duration(patience as f64 / 1000.0)
+            ),
+            "a sync without news ends with 504, and the client starts another at once".to_owned(),
+            "at least 60 s for syncs (proxy_read_timeout, timeout server); initial syncs of large accounts take minutes".to_owned(),
+        ],
+    );
+}
+
+/// `X-Forwarded-For` and `-Proto`, as far as Synapse reads them.
+fn forwarded(observed: &Observed<'_>, passed: &[Passed<'_>], findings: &mut Vec<Finding>) {
+    let reads = |passed: &&Passed<'_>| {
+        let servers = observed.pools[passed.pool].pool.servers.iter();
+        let listeners: Vec<bool> =
+            servers.filter_map(|server| observed.cluster().listener_at(&server.address)).map(|l| l.x_forwarded).collect();
+        if listeners.is_empty() { None } else { Some(listeners.into_iter().all(|reads| reads)) }
+    };
+    let with = |wanted: Option<bool>| -> Vec<&Passed<'_>> { passed.iter().filter(|passed| reads(passed) == wanted).collect() };
+    let (reading, not_reading) = (with(Some(true)), with(Some(false)));
+    push(
+        findings,
+        "x-forwarded-off",
+        Severity::Warning,
+        &not_reading,
+        [
+            "the listener behind the proxy has no x_forwarded: true".to_owned(),
+            "Synapse takes the proxy's address for that of every client: logs, rate limits of logins and bans by address are wrong"
+                .to_owned(),
+            "x_forwarded: true at this listener".to_owned(),
+        ],
+    );
+    // Where the listeners are not known, they are assumed to read the headers, as the documentation says.
+    let known_or_assumed = if observed.cluster().processes.is_empty() { with(None) } else { reading };
+    let severity = if observed.cluster().processes.is_empty() { Severity::Hint } else { Severity::Warning };
+    let without: Vec<&Passed<'_>> = known_or_assumed.iter().copied().filter(|passed| passed.delivery.forwarded_for.is_none()).collect();
+    push(
+        findings,
+        "no-forwarded-for",
+        severity,
+        &without,
+        [
+            "X-Forwarded-For is not set, so the client's own header reaches Synapse".to_owned(),
+            "any client can choose the address that Synapse sees, and those that send none have the proxy's".to_owned(),
+            "nginx: proxy_set_header X-Forwarded-For $remote_addr; HAProxy: option forwardfor".to_owned(),
+        ],
+    );
+    let appended: Vec<&Passed<'_>> = known_or_assumed
+        .iter()
+        .copied()
+        .filter(|passed| passed.delivery.forwarded_for.as_deref() == Some("$proxy_add_x_forwarded_for"))
+        .collect();
+    push(
+        findings,
+        "forwarded-for-appended",
+        Severity::Hint,
+        &appended,
+        [
+            "X-Forwarded-For is appended to what the client sends".to_owned(),
+            "Synapse takes the first address of the header, which a client can write itself".to_owned(),
+            "proxy_set_header X-Forwarded-For $remote_addr; unless another proxy stands in front".to_owned(),
+        ],
+    );
+    let no_scheme: Vec<&Passed<'_>> = known_or_assumed.iter().copied().filter(|passed| !passed.delivery.forwarded_proto).collect();
+    push(
+        findings,
+        "no-forwarded-proto",
+        Severity::Hint,
+        &no_scheme,
+        [
+            "X-Forwarded-Proto is not set".to_owned(),
+            "Synapse assumes https, and warns of it in its log".to_owned(),
+            "nginx: proxy_set_header X-Forwarded-Proto $scheme; HAProxy: http-request set-header X-Forwarded-Proto https if { ssl_fc }"
+                .to_owned(),
+        ],
+    );
+}
+
+fn buffering(observed: &Observed<'_>, passed: &[Passed<'_>], findings: &mut Vec<Finding>) {
+    let is_off = |passed: &&Passed<'_>| {
+        observed.pools[passed.pool].proxy == ProxyKind::Nginx && !(passed.delivery.buffers_requests && passed.delivery.buffers_responses)
+    };
+    let off: Vec<&Passed<'_>> = passed.iter().filter(is_off).collect();
+    push(
+        findings,
+        "buffering-off",
+        Severity::Hint,
+        &off,
+        [
+            "the proxy does not buffer requests or responses".to_owned(),
+            "a slow client keeps a connection to Synapse busy for as long as its upload or download takes".to_owned(),
+            "leave proxy_buffering and proxy_request_buffering on".to_owned(),
+        ],
+    );
+}
+
+/// Rules that no example reaches although they match some.
+fn shadowed(observed: &Observed<'_>, findings: &mut Vec<Finding>) {
+    let mut known: Vec<SourceLocation> = Vec::new();
+    for (index, view) in observed.views.iter().enumerate() {
+        let requests: Vec<Request> = observed
+            .observations
+            .iter()
+            .filter(|observation| observation.view == index)
+            .map(|observation| keys::typical_request(observation.example.method, &observation.example.target, view.host.as_deref()))
+            .collect();
+        for rule in view.site.shadowed(&requests) {
+            if known.contains(&rule.at) {
+                continue;
+            }
+            known.push(rule.at.clone());
+            let words = [
+                format!("none of the tried requests reaches this location: {} takes all that it matches", rule.by),
+                "nginx tries regular expressions in the order of the file, and the first match wins".to_owned(),
+                "move the location up, or remove it".to_owned(),
+            ];
+            let finding = Finding::new("unreachable-location", Severity::Hint, Some(rule.at), words);
+            findings.push(Finding { requests: rule.requests, ..finding });
+        }
+    }
+}
+
+/// `50M`, `1G`, `1000 bytes`
+fn size(bytes: u64) -> String {
+    match bytes {
+        0 => "0".to_owned(),
+        _ if bytes % (1 << 30) == 0 => format!("{}G", bytes >> 30),
+        _ if bytes % (1 << 20) == 0 => format!("{}M", bytes >> 20),
+        _ if bytes % (1 << 10) == 0 => format!("{}k", bytes >> 10),
+        _ => bytes.to_string(),
+    }
+}
+
+const UPLOAD: &str = "/_matrix/media/v3/upload";
+const UPLOAD_DEFAULT: u64 = 50 << 20;
+/// The time-out that clients give a sync.
+const POLL_MS: u64 = 30_000;
+
+#[cfg(test)]
+mod tests {
+    use super::size;
+
+    #[test]
+    fn sizes_are_written_as_proxies_read_them() {
+        assert_eq!([size(50 << 20), size(1 << 30), size(1500), size(2048)], ["50M", "1G", "1500", "2k"]);
+    }
+}
