@@ -78,6 +78,12 @@ def compare(runs, prediction, args):
     return rows
 
 
+def untold(run, prediction, least_requests):
+    """The groups with enough requests in the run for which the prediction has no times, as where it says that it cannot tell."""
+    told = {group["id"] for group in prediction["groups"]}
+    return sorted(name for name, group in run.groups.items() if group["requests"] >= least_requests and name not in told)
+
+
 def requests(run, name):
     """The number of requests from clients and other servers that a process served."""
     return run.processes.get(name, {"requests": 0})["requests"]

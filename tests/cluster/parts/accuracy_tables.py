@@ -117,6 +117,13 @@ def _pair_words(part):
     )
 
 
+def _untold_words(document):
+    """What a prediction has no response times for; empty if there is nothing."""
+    untold = document["untold"]
+    groups = sum(len(names) for names in untold.values())
+    return [f"No response times are told for {groups} groups, because work piles up or nearly does: {', '.join(untold)}."] if untold else []
+
+
 _NOISE = ["figure", "limit", "half of a run", "repetition"]
 
 
@@ -171,6 +178,7 @@ def terminal(document, everything, before=None):
         "Noise: how many figures of one half of a run, or of a repetition, are within the limit of the other.\n" + _aligned(_NOISE, _noise_rows(document["noise"])),
         _aligned(_SUMMARY, _summary_rows(document)),
         _pair_words(document["pairs"]),
+        *_untold_words(document),
     ]
     if before:
         parts.append(_aligned(_BEFORE, _before_rows(before, document)))
@@ -195,6 +203,7 @@ def markdown(document):
             "## In short",
             _marked(_SUMMARY, _summary_rows(document)),
             _pair_words(document["pairs"]),
+            *_untold_words(document),
             "## How well measurements predict each other",
             _marked(_NOISE, _noise_rows(document["noise"])),
             "## Which plan is faster",
