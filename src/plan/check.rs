@@ -6,6 +6,7 @@ use regex_syntax::hir::{Hir, HirKind};
 use thiserror::Error;
 
 use super::checked::CheckedPlan;
+use super::cpu::{self, CPU_MAX, PERIOD_MAX_MS, PERIOD_MIN_MS, QUOTA_MIN_MS};
 use super::known::{self, WriterLimit};
 use super::model::{Plan, Pool, Selector};
 use super::rule::{Rule, UnknownRule};
@@ -102,11 +103,34 @@ pub enum Problem {
     #[error("pool {pool:?}: {error}")]
     Rule { pool: String, error: UnknownRule },
     /// Not a number of cores.
-    #[error("pool {0:?}: cpu must be above 0 and at most {CPU_MAX} cores; 1.0 is one core of the machine that wrote the log")]
+    #[error("{0}: cpu must be above 0 and at most {CPU_MAX} cores; 1.0 is one core of the machine that wrote the log")]
     Cpu(String),
+    /// Not a period that Linux accepts.
+    #[error(
+        "{whose}: cpu_period = {period} must be {PERIOD_MIN_MS} to {PERIOD_MAX_MS} ms, as for Linux; leave it out for the usual 100 ms"
+    )]
+    CpuPeriod { whose: String, period: f64 },
+    /// A smaller budget than Linux accepts.
+    #[error(
+        "{whose}: cpu and cpu_period give it {budget:.3} ms in every {period} ms, and Linux gives at least {QUOTA_MIN_MS} ms; write cpu = {least:.2} or more, or a longer cpu_period"
+    )]
+    CpuQuota { whose: String, budget: f64, period: f64, least: f64 },
+    /// A limit for a process that the plan does not start.
+    #[error("process {process:?} is neither \"main\" nor a worker of the plan{}", hint(suggestion.as_deref()))]
+    UnknownProcess {
+        process: String,
+        /// The process with the most similar name.
+        suggestion: Option<String>,
+    },
+    /// Not a number of cores of a machine.
+    #[error("cores = {0} must be 0.1 to 1024")]
+    Cores(f64),
+    /// What the plan says of the machine's contention cannot be used.
+    #[error("{0}")]
+    Contention(&'static str),
     /// One process with two CPU limits.
-    #[error("pool {pool:?} gives {server:?} another cpu than an earlier pool does; a worker has one limit")]
-    CpuTwice { pool: String, server: String },
+    #[error("pool {pool:?} gives {server:?} another {key} than an earlier pool does; a worker has one limit")]
+    CpuTwice { pool: String, server: String, key: &'static str },
     /// No such stream.
     #[error("there is no stream {stream:?} that a worker may write{}", hint(suggestion.as_deref()))]
     Stream {
@@ -168,6 +192,7 @@ impl Plan {
             check_role(setting, names).map_err(|problem| fault(&["duties", setting], problem))?;
         }
         checked.check_worker_names()?;
+        checked.check_cpu()?;
         Ok(checked)
     }
 }
@@ -215,13 +240,24 @@ impl CheckedPlan {
         for (index, pool) in self.pools.iter().enumerate() {
             for member in self.members(index) {
                 let worker = &self.workers()[member.worker];
-                if (worker.cpu - pool.cpu).abs() > f64::EPSILON {
+                let own = self.processes.contains_key(&worker.name);
+                if worker.cpu != pool.cpu() && !own {
                     let server = worker.address.clone().unwrap_or_else(|| worker.name.clone());
-                    return Err(in_pool(index, &["cpu"], Problem::CpuTwice { pool: pool.name.clone(), server }));
+                    let key = if worker.cpu.cores == pool.cpu { "cpu_period" } else { "cpu" };
+                    return Err(in_pool(index, &[key], Problem::CpuTwice { pool: pool.name.clone(), server, key }));
                 }
             }
         }
         Ok(())
+    }
+
+    fn check_cpu(&self) -> Result<(), Fault> {
+        cpu::check_processes(&self.processes, self.workers()).map_err(|(process, key, problem)| {
+            let path: Vec<&str> = ["process", process.as_str()].into_iter().chain(key).collect();
+            fault(&path, problem)
+        })?;
+        let machine = self.machine.as_ref().map_or(Ok(()), cpu::check_machine);
+        machine.map_err(|(key, problem)| fault(&["machine", key], problem))
     }
 
     fn check_worker_names(&self) -> Result<(), Fault> {
@@ -280,10 +316,8 @@ fn check_pool(index: usize, pool: &Pool) -> Result<(), Fault> {
         _ => {}
     }
     check_servers(index, pool)?;
-    if !(pool.cpu > 0.0 && pool.cpu <= CPU_MAX) {
-        return Err(in_pool(index, &["cpu"], Problem::Cpu(name())));
-    }
-    Ok(())
+    cpu::check_limit(|| format!("pool {:?}", pool.name), pool.cpu, pool.cpu_period)
+        .map_err(|(key, problem)| in_pool(index, &[key], problem))
 }
 
 fn check_servers(index: usize, pool: &Pool) -> Result<(), Fault> {
@@ -413,8 +447,6 @@ const PROXY_PROCESSES_MAX: u32 = 512;
 /// A hash ring has up to 160 points for each unit of weight.
 const POOL_WEIGHT_MAX: u64 = 20_000;
 const SELECTORS_MAX: usize = 1000;
-/// Cores, more than one Python process can use: a guard against slips such as `cpu = 100` for 100 %.
-const CPU_MAX: f64 = 16.0;
 /// Parameters of queries that people look for in logs.
 const QUERY_PARAMETERS: [&str; 8] = ["user_id", "access_token", "since", "timeout", "full_state", "filter", "from", "dir"];
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"];

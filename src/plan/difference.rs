@@ -28,6 +28,7 @@ impl Plan {
                     .then(|| format!("the stream writers are {own} in the one and {others} in the other"))
             })
             .or_else(|| self.role_difference(other))
+            .or_else(|| self.cpu_difference(other))
     }
 
     fn pool_difference(&self, other: &Self) -> Option<String> {
@@ -51,6 +52,21 @@ impl Plan {
             .find(|setting| self.background_roles.workers(setting) != other.background_roles.workers(setting))?;
         let names = |plan: &Self| plan.background_roles.workers(differing).map_or_else(|| "main".to_owned(), |names| names.join(", "));
         Some(format!("{differing} is {} in the one and {} in the other", names(self), names(other)))
+    }
+}
+
+impl Plan {
+    fn cpu_difference(&self, other: &Self) -> Option<String> {
+        let written = |value: serde_json::Result<String>| value.unwrap_or_default();
+        if self.machine != other.machine {
+            let machine =
+                |plan: &Self| plan.machine.as_ref().map_or_else(|| "none".to_owned(), |machine| written(serde_json::to_string(machine)));
+            return Some(format!("the machine is {} in the one and {} in the other", machine(self), machine(other)));
+        }
+        (self.processes != other.processes).then(|| {
+            let (own, others) = (self::written(&self.processes), self::written(&other.processes));
+            format!("the limits of single processes are {own} in the one and {others} in the other")
+        })
     }
 }
 
@@ -100,6 +116,13 @@ mod tests {
             ("workers = 2", "workers = 2\nagents = [\"x\"]", "pool \"event\" has no agents in the one and agents = [\"x\"] in the other"),
             ("\"event\"", "\"sender\"", "only the one has a pool \"event\""),
             ("workers = 2\n", "workers = 2\n[stream_writers]\ntyping = \"event1\"\n", "{\"typing\":\"event1\"}"),
+            ("workers = 2\n", "workers = 2\ncpu_period = 20\n", "no cpu_period in the one and cpu_period = 20.0 in the other"),
+            ("workers = 2\n", "workers = 2\n[machine]\ncores = 4\n", "the machine is none in the one and {\"cores\":4.0} in the other"),
+            (
+                "workers = 2\n",
+                "workers = 2\n[process.main]\ncpu = 0.5\n",
+                "the limits of single processes are none in the one and {\"main\":{\"cpu\":0.5}} in the other",
+            ),
             (
                 "workers = 2\n",
                 "workers = 2\n[duties]\npusher_instances = \"pusher1\"\n",

@@ -3,6 +3,7 @@
 //! Reading includes the check ([`super::check`]); messages name file, line and the way out.
 //! Invariant: a written plan reads back as the same plan.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use thiserror::Error;
@@ -11,6 +12,7 @@ use toml::de::{DeTable, DeValue};
 use super::background_roles::BackgroundRoles;
 use super::check::{Fault, PathStep};
 use super::checked::CheckedPlan;
+use super::cpu::{self, Machine, ProcessLimit};
 use super::model::{Plan, Pool, Selector};
 use super::writers::Writers;
 
@@ -75,6 +77,10 @@ impl Plan {
             }
         }
         write_roles(&mut out, &self.background_roles);
+        write_processes(&mut out, &self.processes);
+        if let Some(machine) = &self.machine {
+            write_machine(&mut out, machine);
+        }
         out.push_str("\n# All other requests go to the main process.\n");
         out
     }
@@ -105,6 +111,37 @@ fn write_roles(out: &mut String, roles: &BackgroundRoles) {
     }
 }
 
+fn write_processes(out: &mut String, processes: &BTreeMap<String, ProcessLimit>) {
+    if !processes.is_empty() {
+        out.push_str("\n# CPU limits of single processes: cores, and the period of the limit in ms.\n");
+    }
+    for (name, limit) in processes {
+        let _ = writeln!(out, "[process.{}]", key(name));
+        line(out, "cpu", &toml::Value::Float(limit.cpu).to_string());
+        if !cpu::is_usual_period(&limit.cpu_period) {
+            line(out, "cpu_period", &number(limit.cpu_period));
+        }
+    }
+}
+
+fn write_machine(out: &mut String, machine: &Machine) {
+    out.push_str("\n# The machine that all processes and the database share.\n[machine]\n");
+    line(out, "cores", &number(machine.cores));
+    if let Some(contention) = machine.contention {
+        line(out, "contention", &number(contention));
+    }
+    if !machine.measured.is_empty() {
+        let one = |one: &cpu::MeasuredCpu| format!("{{processes = {}, cpu_ms = {}}}", number(one.processes), number(one.cpu_ms));
+        line(out, "measured", &array(machine.measured.iter().map(one)));
+    }
+}
+
+/// A number as short as possible: 20, not 20.0.
+fn number(value: f64) -> String {
+    let text = toml::Value::Float(value).to_string();
+    text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
+}
+
 fn write_pool(out: &mut String, pool: &Pool) {
     out.push_str("\n[[pool]]\n");
     line(out, "name", &quoted(&pool.name));
@@ -126,6 +163,9 @@ fn write_pool(out: &mut String, pool: &Pool) {
     }
     if pool.cpu.to_bits() != 1.0_f64.to_bits() {
         line(out, "cpu", &toml::Value::Float(pool.cpu).to_string());
+    }
+    if !cpu::is_usual_period(&pool.cpu_period) {
+        line(out, "cpu_period", &number(pool.cpu_period));
     }
 }
 

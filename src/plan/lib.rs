@@ -1,4 +1,5 @@
-//! A plan: the pools of workers, the endpoints of each pool, the balancing rules, the stream writers and background roles.
+//! A plan: the pools of workers, the endpoints of each pool, the balancing rules, the stream writers and background roles, and the
+//! CPU that each process may use.
 //!
 //! Reads and writes plan files, holds the standard plans. Knows nothing of time.
 //!
@@ -18,6 +19,7 @@ pub mod balancer;
 pub mod check;
 pub mod checked;
 pub mod clients;
+pub mod cpu;
 mod difference;
 pub mod file;
 pub mod known;
@@ -39,6 +41,7 @@ pub use balancer::BalancerError;
 pub use check::{Fault, PathStep, Problem};
 pub use checked::CheckedPlan;
 pub use clients::{Client, ClientSelectors, Glob, Network};
+pub use cpu::{Cpu, Machine, MeasuredCpu, ProcessLimit};
 pub use file::PlanError;
 pub use model::*;
 pub use presets::{Preset, PresetConfig, UnknownPreset};

@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::background_roles::BackgroundRoles;
+use super::cpu::{Machine, ProcessLimit, full_core, is_full_core, is_usual_period, usual_period};
 use super::writers::Writers;
 
 /// A topology of workers. Requests that no pool takes go to the main process.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
     /// One line of text.
@@ -24,6 +25,12 @@ pub struct Plan {
     /// The workers for work that no request asks for.
     #[serde(default, rename = "duties", skip_serializing_if = "BackgroundRoles::is_empty")]
     pub background_roles: BackgroundRoles,
+    /// The machine that all processes share; `None`: each process has a core of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<Machine>,
+    /// CPU limits of single processes: `main`, stream writers, workers with a limit other than their pool's.
+    #[serde(default, rename = "process", skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub processes: std::collections::BTreeMap<String, ProcessLimit>,
 }
 
 /// The proxy in front.
@@ -141,6 +148,9 @@ pub struct Pool {
     /// Cores one worker may use: 0.25 is a container limit of a quarter, 2.0 a machine twice as fast as where the log was written.
     #[serde(default = "full_core", skip_serializing_if = "is_full_core")]
     pub cpu: f64,
+    /// Length of a period of the CPU limit, ms.
+    #[serde(default = "usual_period", skip_serializing_if = "is_usual_period")]
+    pub cpu_period: f64,
 }
 
 impl Default for Pool {
@@ -159,6 +169,7 @@ impl Default for Pool {
             balance: round_robin(),
             key: None,
             cpu: full_core(),
+            cpu_period: usual_period(),
         }
     }
 }
@@ -174,15 +185,6 @@ fn some<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>
 
 fn round_robin() -> String {
     "round robin".to_owned()
-}
-
-fn full_core() -> f64 {
-    1.0
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-fn is_full_core(cpu: &f64) -> bool {
-    (*cpu - 1.0).abs() < f64::EPSILON
 }
 
 /// A set of endpoints that a pool takes.

@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use super::background_roles::BackgroundRoles;
 use super::checked::CheckedPlan;
+use super::cpu::{Cpu, ProcessLimit};
 use super::model::{Plan, Pool, Proxy, ProxyKind, Selector};
 use super::suggest;
 use super::writers::Writers;
@@ -28,17 +29,21 @@ pub struct Preset {
 }
 
 /// The configuration of all presets.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct PresetConfig {
     /// Release whose endpoint table applies.
     pub synapse: String,
     /// Send sliding sync, which no release's table lists, to the sync workers. (`ess-helm` always does.)
     pub sliding_sync: bool,
+    /// CPU that the main process may use; `None`: a core.
+    pub main_cpu: Option<Cpu>,
+    /// CPU that each worker of a pool may use; `None`: a core.
+    pub worker_cpu: Option<Cpu>,
 }
 
 impl Default for PresetConfig {
     fn default() -> Self {
-        Self { synapse: NEWEST_RELEASE.to_owned(), sliding_sync: false }
+        Self { synapse: NEWEST_RELEASE.to_owned(), sliding_sync: false, main_cpu: None, worker_cpu: None }
     }
 }
 
@@ -73,7 +78,10 @@ impl Preset {
         if !self.workers.contains(&workers) {
             return None;
         }
-        let draft = (self.build)(workers, config);
+        let mut draft = (self.build)(workers, config);
+        if let Some(cpu) = config.worker_cpu {
+            draft.pools.iter_mut().for_each(|pool| (pool.cpu, pool.cpu_period) = (cpu.cores, cpu.period_ms));
+        }
         let name = if workers == 0 { self.name.to_owned() } else { format!("{} {workers}", self.name) };
         let plan = Plan {
             name,
@@ -82,6 +90,8 @@ impl Preset {
             pools: draft.pools,
             stream_writers: draft.writers,
             background_roles: BackgroundRoles::default(),
+            machine: None,
+            processes: config.main_cpu.map(|cpu| ("main".to_owned(), ProcessLimit::from(cpu))).into_iter().collect(),
         };
         #[expect(clippy::expect_used, reason = "the presets are constants; a test checks every one with every number of workers")]
         Some(plan.check().expect("a standard plan has no faults"))

@@ -3,6 +3,7 @@
 //! Invariant: one address is one process, however many pools name it (several nginx upstreams over the same workers are usual),
 //! and a stream writer with the name of a pool's worker is that worker.
 
+use super::cpu::Cpu;
 use super::model::{Plan, Pool};
 use super::server::{Server, ServerError};
 
@@ -16,8 +17,8 @@ pub struct Worker {
     pub pool: Option<usize>,
     /// The address it listens at, if the plan has one.
     pub address: Option<String>,
-    /// Cores it may use.
-    pub cpu: f64,
+    /// CPU that it may use.
+    pub cpu: Cpu,
 }
 
 /// A server of a pool.
@@ -41,9 +42,26 @@ impl Pool {
         self.servers.iter().map(|text| Server::parse(text)).collect()
     }
 
+    /// CPU that each of its workers may use, unless the plan gives a worker a limit of its own.
+    pub fn cpu(&self) -> Cpu {
+        Cpu { cores: self.cpu, period_ms: self.cpu_period }
+    }
+
     /// Number of servers in the pool.
     pub fn size(&self) -> usize {
         if self.servers.is_empty() { self.workers.map_or(0, |n| usize::try_from(n).unwrap_or(usize::MAX)) } else { self.servers.len() }
+    }
+}
+
+impl Plan {
+    /// CPU that the main process may use.
+    pub fn cpu_of_main(&self) -> Cpu {
+        self.own_cpu("main").unwrap_or(Cpu::CORE)
+    }
+
+    /// The limit that the plan gives a single process.
+    fn own_cpu(&self, process: &str) -> Option<Cpu> {
+        self.processes.get(process).map(|limit| limit.cpu())
     }
 }
 
@@ -57,14 +75,16 @@ pub(super) fn workers(plan: &Plan) -> Vec<Worker> {
             let address = (!named).then_some(server.name);
             let known = address.is_some() && workers.iter().any(|worker| worker.address == address);
             if !known {
-                workers.push(Worker { name: format!("{}{}", pool.name, i + 1), pool: Some(index), address, cpu: pool.cpu });
+                let name = format!("{}{}", pool.name, i + 1);
+                let cpu = plan.own_cpu(&name).unwrap_or_else(|| pool.cpu());
+                workers.push(Worker { name, pool: Some(index), address, cpu });
             }
         }
     }
     let roles = plan.background_roles.assigned().into_iter().flat_map(|(_, names)| names);
     for name in plan.stream_writers.values().flat_map(|writers| writers.names()).chain(roles) {
         if !workers.iter().any(|worker| worker.name == *name) {
-            workers.push(Worker { name: name.clone(), pool: None, address: None, cpu: 1.0 });
+            workers.push(Worker { name: name.clone(), pool: None, address: None, cpu: plan.own_cpu(name).unwrap_or(Cpu::CORE) });
         }
     }
     workers
@@ -117,6 +137,7 @@ mod tests {
                 pusher_instances: Some(Writers::One("pusher1".to_owned())),
                 ..crate::BackgroundRoles::default()
             },
+            ..Plan::default()
         };
         let plan = plan.check().unwrap();
         let names: Vec<&str> = plan.workers().iter().map(|worker| worker.name.as_str()).collect();

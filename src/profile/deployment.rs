@@ -278,10 +278,16 @@ fn foreign_sentence(foreign: Option<&ForeignTraffic>, counted: u64) -> Option<St
 
 fn is_main_name(name: &str) -> bool {
     let name = name.rsplit('/').next().unwrap_or(name).to_ascii_lowercase();
-    ["main", "master", "synapse"].contains(&name.as_str())
-        || name.contains("homeserver")
-        || name.starts_with("main-")
-        || name.ends_with("-main")
+    name == "master" || name.contains("homeserver") || name.starts_with("main-") || is_main_container(&name)
+}
+
+/// `synapse`, `matrix-synapse-1`, `ess-synapse-main-0`: the name of a container, with the number of its replica.
+fn is_main_container(name: &str) -> bool {
+    let mut words: Vec<&str> = name.split(['-', '_', '.']).collect();
+    while words.len() > 1 && words.last().is_some_and(|word| word.bytes().all(|byte| byte.is_ascii_digit())) {
+        words.pop();
+    }
+    words.last() == Some(&"main") || (words.contains(&"synapse") && words.iter().all(|word| ["matrix", "synapse", "app", "server"].contains(word)))
 }
 
 fn is_worker_name(name: &str) -> bool {

@@ -4,6 +4,7 @@
 //! installations.
 
 use super::super::{Context, OutputFile};
+use wsim_plan::Cpu;
 
 pub(super) fn files(context: &Context<'_>) -> Vec<OutputFile> {
     let installed = &context.config.installed;
@@ -47,7 +48,30 @@ pub(super) fn files(context: &Context<'_>) -> Vec<OutputFile> {
         );
         files.push(OutputFile::new(format!("systemd/matrix-synapse-worker@{}.service.d/program.conf", process.name), text));
     }
+    files.extend(cpu_limits(context));
     files
+}
+
+/// The limits of the plan, a drop-in for each process that has one.
+fn cpu_limits(context: &Context<'_>) -> Vec<OutputFile> {
+    let main = ("matrix-synapse".to_owned(), context.plan.cpu_of_main());
+    let workers = context.plan.workers().iter().map(|worker| (format!("matrix-synapse-worker@{}", worker.name), worker.cpu));
+    let limited = std::iter::once(main).chain(workers).filter(|(_, cpu)| !cpu.is_unlimited());
+    limited.map(|(unit, cpu)| OutputFile::new(format!("systemd/{unit}.service.d/cpu.conf"), cpu_limit(cpu))).collect()
+}
+
+fn cpu_limit(cpu: Cpu) -> String {
+    let short = |value: f64| {
+        let text = format!("{value:.2}");
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    };
+    format!(
+        "# The plan's limit: {} ms of CPU in every {} ms.\n[Service]\nCPUQuota={}%\nCPUQuotaPeriodSec={}ms\n",
+        short(cpu.cores * cpu.period_ms),
+        short(cpu.period_ms),
+        short(cpu.cores * 100.0),
+        short(cpu.period_ms)
+    )
 }
 
 fn unit(what: &str, module: &str, configs: &str, extra: &str) -> String {
@@ -59,4 +83,17 @@ fn unit(what: &str, module: &str, configs: &str, extra: &str) -> String {
          ExecReload=/bin/kill -HUP $MAINPID\nRestart=always\nRestartSec=3\n\
          # A process needs an open connection for every waiting sync.\nLimitNOFILE=65536\n\n[Install]\nWantedBy=matrix-synapse.target\n"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_a_quota_and_its_period() {
+        let text = cpu_limit(Cpu { cores: 0.25, period_ms: 20.0 });
+        assert_eq!(text, "# The plan's limit: 5 ms of CPU in every 20 ms.\n[Service]\nCPUQuota=25%\nCPUQuotaPeriodSec=20ms\n");
+        let third = cpu_limit(Cpu { cores: 1.0 / 3.0, period_ms: 100.0 });
+        assert!(third.contains("CPUQuota=33.33%\nCPUQuotaPeriodSec=100ms\n"), "{third}");
+    }
 }

@@ -18,7 +18,7 @@ fn algorithm(kind: ProxyKind, release: Option<&str>, balance: &str, key: Option<
         proxy,
         pools: vec![pool.clone()],
         stream_writers: [].into(),
-        background_roles: crate::BackgroundRoles::default(),
+        ..Plan::default()
     };
     plan.balancer_config(&pool).map(|config| config.algorithm).map_err(|error| error.to_string())
 }

@@ -1,6 +1,7 @@
 use proptest::prelude::{Strategy, any, prop, prop_assert_eq, prop_oneof, proptest};
 
 use super::super::background_roles::BackgroundRoles;
+use super::super::cpu::{Cpu, Machine, MeasuredCpu, ProcessLimit};
 use super::super::known;
 use super::super::model::{Plan, Pool, Proxy, ProxyKind, Selector};
 use super::super::writers::Writers;
@@ -41,6 +42,41 @@ fn the_example_of_the_manual_is_a_plan() {
 }
 
 #[test]
+fn a_process_has_the_limit_of_its_own_entry_and_else_of_its_pool() {
+    let own = "cpu = 0.25\ncpu_period = 20\n[process.main]\ncpu = 0.5\n[process.sync2]\ncpu = 0.75\ncpu_period = 50\n[process.persister1]\ncpu = 0.1\n[machine]\ncores = 4";
+    let plan = Plan::from_toml(&EXAMPLE.replacen("cpu = 1.0", own, 1), "plan.toml").unwrap();
+    let limit = |cores, period_ms| Cpu { cores, period_ms };
+    assert_eq!(plan.cpu_of_main(), limit(0.5, 100.0));
+    let of = |name: &str| plan.workers().iter().find(|worker| worker.name == name).unwrap().cpu;
+    assert_eq!((of("sync1"), of("sync2")), (limit(0.25, 20.0), limit(0.75, 50.0)));
+    assert_eq!((of("persister1"), of("persister2")), (limit(0.1, 100.0), Cpu::CORE));
+    assert_eq!(plan.machine.as_ref().map(|machine| machine.cores), Some(4.0));
+}
+
+#[test]
+fn faults_of_processes_and_machine_name_their_line() {
+    let error = |text: &str| Plan::from_toml(&format!("{EXAMPLE}{text}"), "plan.toml").unwrap_err().to_string();
+    let cases = [
+        (
+            "[process.persister3]\ncpu = 0.5\n",
+            "plan.toml:16: process \"persister3\" is neither \"main\" nor a worker of the plan; did you mean \"persister1\"?",
+        ),
+        ("[process.main]\ncpu = 20\n", "plan.toml:17: process \"main\": cpu must be above 0 and at most 16"),
+        ("[process.main]\ncpu = 0.5\ncpu_period = 5000\n", "plan.toml:18: process \"main\": cpu_period = 5000 must be 1 to 1000 ms"),
+        ("[process.main]\nquota = 0.5\n", "plan.toml:17: unknown field `quota`"),
+        ("[machine]\ncores = 0\n", "plan.toml:17: cores = 0 must be 0.1 to 1024"),
+        ("[machine]\ncores = 2\ncontention = -1\n", "plan.toml:18: contention must be 0 to 10"),
+        (
+            "[machine]\ncores = 2\nmeasured = [{processes = 1, cpu_ms = 6}]\n",
+            "plan.toml:18: measured needs two different numbers of processes",
+        ),
+    ];
+    for (text, expected) in cases {
+        assert!(error(text).starts_with(expected), "{}", error(text));
+    }
+}
+
+#[test]
 fn every_fault_names_its_line_and_the_way_out() {
     let cases = [
         (
@@ -66,6 +102,13 @@ fn every_fault_names_its_line_and_the_way_out() {
         ("8037=2", "8037=0", "plan.toml:9: pool \"sync\": server \"127.0.0.1:8037=0\" needs a whole weight"),
         ("8037=2", "8013=2", "plan.toml:9: pool \"sync\" lists \"127.0.0.1:8013\" twice"),
         ("cpu = 1.0", "cpu = 0.0", "plan.toml:12: pool \"sync\": cpu must be above 0"),
+        ("cpu = 1.0", "cpu_period = 0.5", "plan.toml:12: pool \"sync\": cpu_period = 0.5 must be 1 to 1000 ms"),
+        ("cpu = 1.0", "cpu_period = -20", "plan.toml:12: pool \"sync\": cpu_period = -20 must be 1 to 1000 ms"),
+        (
+            "cpu = 1.0",
+            "cpu_period = 20\ncpu = 0.04",
+            "plan.toml:13: pool \"sync\": cpu and cpu_period give it 0.800 ms in every 20 ms, and Linux gives at least 1 ms; write cpu = 0.05 or more",
+        ),
         ("cpu = 1.0", "cpu = nan", "plan.toml:12: pool \"sync\": cpu must be above 0"),
         (r#"key = "user""#, "", "plan.toml:10: pool \"sync\": balance \"hash consistent\" hashes a key; add key ="),
         (r#"balance = "hash consistent""#, r#"balance = "by the moon""#, "plan.toml:10: pool \"sync\": balance \"by the moon\" is no rule"),
@@ -239,10 +282,10 @@ fn any_pool() -> impl Strategy<Value = Pool> {
         any::<bool>(),
         prop::collection::vec(1..1000_u32, 8),
         prop::sample::select(rules),
-        0.001..16.0_f64,
+        (0.05..16.0_f64, prop::sample::select(vec![20.0, 33.5, 100.0, 1000.0])),
         any_clients(),
     )
-        .prop_map(|(endpoints, workers, addresses, weights, (balance, key), cpu, clients)| Pool {
+        .prop_map(|(endpoints, workers, addresses, weights, (balance, key), (cpu, cpu_period), clients)| Pool {
             name: String::new(),
             endpoints,
             servers: if addresses {
@@ -254,6 +297,7 @@ fn any_pool() -> impl Strategy<Value = Pool> {
             balance: balance.to_owned(),
             key: key.map(str::to_owned),
             cpu,
+            cpu_period,
             ..clients
         })
 }
@@ -301,7 +345,23 @@ fn any_plan() -> impl Strategy<Value = Plan> {
                 federation_sender_instances: (processes > 6).then(|| Writers::One("sender-1-".to_owned())),
                 ..BackgroundRoles::default()
             };
-            Plan { name, synapse: "1.157".to_owned(), proxy: Proxy { kind, processes, release }, pools, stream_writers, background_roles }
+            let limit = ProcessLimit { cpu: 1.0 / f64::from(processes), cpu_period: 10.0 * f64::from(processes) };
+            let measured = [(1.0, 6.25), (f64::from(processes) + 1.0, 9.5)].map(|(processes, cpu_ms)| MeasuredCpu { processes, cpu_ms });
+            let machine = Machine {
+                cores: f64::from(processes),
+                contention: (processes == 4).then_some(0.75),
+                measured: if processes == 5 { measured.to_vec() } else { Vec::new() },
+            };
+            Plan {
+                name,
+                synapse: "1.157".to_owned(),
+                proxy: Proxy { kind, processes, release },
+                pools,
+                stream_writers,
+                background_roles,
+                machine: (processes > 2).then_some(machine),
+                processes: (processes > 1).then(|| ("main".to_owned(), limit)).into_iter().collect(),
+            }
         },
     )
 }
