@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use super::observed_arg::ObservedArgs;
 use super::output::{self, Output};
 use super::reading::{self, LogData, ReadArgs, ReadConfig};
 use super::{Exit, UsageError, interrupt, next_steps};
@@ -29,12 +30,20 @@ pub struct Analyse {
 
     #[command(flatten)]
     reading: ReadArgs,
-    /// Target that every process must meet at the peak
+    #[command(flatten)]
+    observed: ObservedArgs,
+    /// Target that a plan must meet at the peak (see `wsim simulate --help`)
     #[arg(long, value_name = "TEXT", default_value = "busy < 70%, connections < 80%", help_heading = "Advice")]
     objective: String,
     /// Database connections of each process (cp_max) [default: 5, or more where the log shows more]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000), help_heading = "Advice")]
     connections: Option<u32>,
+    /// Cores shared by all processes and the database, for the limits [default: unknown]
+    #[arg(long, value_name = "N", value_parser = super::simulate::cores, help_heading = "Advice")]
+    cores: Option<f64>,
+    /// Memory shared by all processes and the database, for the limits: 8GB [default: unknown]
+    #[arg(long, value_name = "SIZE", value_parser = super::simulate::memory, help_heading = "Advice")]
+    memory: Option<f64>,
     #[command(flatten)]
     output: Output,
     /// Do not keep requests: flat memory, no trace.parquet, no joining
@@ -64,21 +73,28 @@ Examples:
 /// The command line makes no sense, the logs cannot be read, the report cannot be written.
 pub fn run(arguments: &Analyse) -> anyhow::Result<Exit> {
     let (reading, output) = (&arguments.reading, &arguments.output);
-    let objective: Result<advise::Objective, _> = arguments.objective.parse().and_then(advise::Objective::without_latencies);
-    let objective = objective.map_err(|error| UsageError(format!("--objective: {error}")))?;
-    let config = ReadConfig::new(&arguments.logs, reading)?.with_output(output)?.keep_requests(!arguments.no_trace);
+    let of_objective = |error| UsageError(format!("--objective: {error}"));
+    let objective: advise::Objective = arguments.objective.parse().map_err(of_objective)?;
+    let config =
+        ReadConfig::new(&arguments.logs, reading)?.observed(&arguments.observed)?.with_output(output)?.keep_requests(!arguments.no_trace);
     let progress = Arc::new(Progress::default());
     interrupt::watch(&progress);
     let folder = output::start_folder(output, &output.run_name(&arguments.logs, ""))?;
     let data = reading::read(&config, &progress)?;
+    let groups: Vec<&str> = data.profile.groups.iter().filter(|group| !group.internal).map(|group| group.id.as_str()).collect();
+    objective.check_groups(&groups).map_err(of_objective)?;
+    let logs = config.shown_logs(&arguments.logs);
+    let simulate_command = simulate_command(&logs, &objective);
     let screen = advise::ScreenConfig {
         objective,
         connections: arguments.connections,
-        plans: data.summary.preset_config(),
+        machine: advise::MachineLimits { cores: arguments.cores, memory: arguments.memory },
+        simulate_command: simulate_command.clone(),
+        plans: data.preset_config(),
         ..advise::ScreenConfig::default()
     };
     let report = AnalysisReport {
-        facts: data.summary.run_facts(next_steps(&config.shown_logs(&arguments.logs), &data)),
+        facts: data.summary.run_facts(next_steps(&logs, simulate_command, &data)),
         inputs: data.summary.tallies.clone(),
         profile: data.profile.clone(),
         advice: advise::screen(&data.profile, &screen),
@@ -93,12 +109,18 @@ pub fn run(arguments: &Analyse) -> anyhow::Result<Exit> {
     Ok(if report.advice.recommended.is_some() { Exit::Done } else { Exit::Missed })
 }
 
-fn next_steps(logs: &[String], data: &LogData) -> Vec<NextStep> {
+/// `wsim simulate` with what the objective says of response times.
+fn simulate_command(logs: &[String], objective: &advise::Objective) -> String {
+    let logs = output::shell_words(logs);
+    if objective.latencies.is_empty() {
+        return format!("wsim simulate {logs}");
+    }
+    format!("wsim simulate {logs} --objective {}", output::shell_words(&[objective.to_string()]))
+}
+
+fn next_steps(logs: &[String], simulate: String, data: &LogData) -> Vec<NextStep> {
     let mut steps: Vec<NextStep> = next_steps::better_input("analyse", logs, &data.profile).into_iter().collect();
-    steps.push(NextStep {
-        why: "simulate plans, with waiting times and error bars".to_owned(),
-        command: format!("wsim simulate {}", output::shell_words(logs)),
-    });
+    steps.push(NextStep { why: "simulate plans, with waiting times and error bars".to_owned(), command: simulate });
     steps.push(NextStep { why: "see what a worker may serve".to_owned(), command: "wsim endpoints".to_owned() });
     steps
 }

@@ -20,8 +20,9 @@ use super::{Exit, UsageError, interrupt};
 use wsim_emulate::{EmulatedCluster, EmulationConfig, KeySource, LoggedCosts, WithoutRow};
 use wsim_folder::create_private;
 use wsim_plan::CheckedPlan;
+use wsim_profile::Profile;
 use wsim_simulate::prepare::PrepareConfig;
-use wsim_text::plural;
+use wsim_text::{plural, prose};
 use wsim_trace::ingest::Progress;
 use wsim_trace::{Request, flag};
 
@@ -98,21 +99,47 @@ pub fn run(arguments: &Emulate) -> anyhow::Result<Exit> {
         key_source: KeySource::Request,
     };
     let cluster = EmulatedCluster::start(&plan, costs, emulation_config)?;
-    interrupt::wait(|| announce(arguments, &plan, &cluster, &secret_file))?;
+    let remark = without_requests_between_processes(&read.profile);
+    interrupt::wait(|| announce(arguments, &plan, &cluster, (&secret_file, remark.as_deref())))?;
     cluster.stop();
     Ok(Exit::Done)
 }
 
-/// Prints the address and how to provision the cluster.
-fn announce(arguments: &Emulate, plan: &CheckedPlan, cluster: &EmulatedCluster, secret_file: &Path) -> anyhow::Result<()> {
+/// What an emulated cluster leaves out of logs with requests between Synapse's processes; `None` if they have none.
+pub(super) fn without_requests_between_processes(profile: &Profile) -> Option<String> {
+    let lines = &profile.between_processes;
+    let requests: u64 = lines.iter().map(|line| line.requests).sum();
+    let cores = lines.iter().map(|line| line.cpu_seconds).sum::<f64>() / profile.observed_seconds();
+    (requests > 0).then(|| {
+        format!(
+            "the emulated cluster plays requests of clients and servers only: {} between processes are left out ({} on average), so that the processes that serve them are less busy than simulated",
+            plural(requests, "request", "requests"),
+            prose::cores(cores)
+        )
+    })
+}
+
+/// Prints the address, how to provision the cluster, and what it leaves out.
+fn announce(
+    arguments: &Emulate,
+    plan: &CheckedPlan,
+    cluster: &EmulatedCluster,
+    (secret_file, remark): (&Path, Option<&str>),
+) -> anyhow::Result<()> {
     let url = format!("http://{}", cluster.address());
     let mut out = std::io::stdout().lock();
     if arguments.json {
-        let facts = serde_json::json!({"url": url, "secret_file": secret_file, "plan": plan.name, "processes": cluster.processes()});
+        let remarks: Vec<&str> = remark.into_iter().collect();
+        let facts = serde_json::json!({
+            "url": url, "secret_file": secret_file, "plan": plan.name, "processes": cluster.processes(), "remarks": remarks
+        });
         writeln!(out, "{facts}")?;
     } else if !arguments.quiet {
         writeln!(out, "{url}  {}: {}", plan.name, plural(cluster.processes().len() as u64, "process", "processes"))?;
         writeln!(out, "wsim provision LOG --target {url} --secret-file {}", secret_file.display())?;
+        if let Some(remark) = remark {
+            writeln!(out, "Note: {remark}.")?;
+        }
         writeln!(out, "Stop it with Ctrl-C.")?;
     }
     Ok(out.flush()?)

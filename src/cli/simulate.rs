@@ -1,7 +1,7 @@
 //! `wsim simulate`: candidate plans on the traffic of a log, and the smallest that meets an objective.
 //!
 //! ```text
-//! arguments ─▶ SimulateConfig, ReadConfig ─▶ read ─▶ profile ─▶ sweep, back-test ─▶ report ─▶ terminal, folder
+//! arguments ─▶ SimulateConfig, ReadConfig ─▶ read ─▶ profile ─▶ back-test, sweep ─▶ report ─▶ terminal, folder
 //!          └─▶ synthetic (no log): a textbook queue, compared with its formula
 //! ```
 
@@ -13,18 +13,20 @@ use std::sync::atomic::Ordering;
 
 use clap::Args;
 
+use super::observed_arg::{ObservedArgs, ObservedPlan};
 use super::output::{self, Output};
 use super::progress::ProgressReporter;
 use super::reading::{self, LogData, ReadArgs, ReadConfig};
 use super::{Exit, UsageError, interrupt, next_steps};
 use config::{Replications, SimulateConfig};
+pub(super) use config::{cores, memory};
 use wsim_advise::{self as advise, sweep};
 use wsim_report::{AnalysisReport, SimulationReport, write_report};
-use wsim_simulate::StopFlag;
 use wsim_simulate::backtest::{Backtest, BacktestConfig, backtest};
 use wsim_simulate::prepare::PrepareConfig;
 use wsim_simulate::replications::{ReplicationConfig, Variation};
 use wsim_simulate::time::Span;
+use wsim_simulate::{MachineConfig, ModelError, StopFlag};
 use wsim_trace::ingest::Progress;
 
 /// Arguments of `wsim simulate`.
@@ -50,9 +52,12 @@ pub struct Simulate {
     #[arg(long, value_name = "TEXT", help_heading = "Candidates")]
     objective: Option<String>,
 
-    /// Number of users, as a multiple of those in the log
-    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, help_heading = "Simulation")]
-    growth: f64,
+    /// Load as a multiple of that in the log: 1.5, people=1.5, activity=1.5 (see --help)
+    ///
+    /// A plain factor, or rooms=FACTOR: more rooms of the kind, with people of their own. people=FACTOR: more people in the same rooms, so
+    /// that each piece of news wakes more. activity=FACTOR: the same people, more active. [default: 1]
+    #[arg(long, value_name = "[KIND=]FACTOR", default_value = "1", value_parser = config::growth, hide_default_value = true, help_heading = "Simulation")]
+    growth: config::Growth,
     /// Part of the log: peak (busiest hour), all, FROM..TO
     #[arg(long, value_name = "WINDOW", default_value = "peak", help_heading = "Simulation")]
     window: String,
@@ -67,6 +72,9 @@ pub struct Simulate {
     /// By default each process has a core of its own, and the database is as fast as observed.
     #[arg(long, value_name = "N", value_parser = config::cores, help_heading = "Simulation")]
     cores: Option<f64>,
+    /// Memory shared by all processes and the database, for the limits: 8GB [default: unknown]
+    #[arg(long, value_name = "SIZE", value_parser = config::memory, help_heading = "Simulation")]
+    memory: Option<f64>,
     /// Add response times as Synapse logs them to report.json
     #[arg(long, help_heading = "Simulation")]
     as_logged: bool,
@@ -83,6 +91,8 @@ pub struct Simulate {
     #[command(flatten)]
     reading: ReadArgs,
     #[command(flatten)]
+    observed: ObservedArgs,
+    #[command(flatten)]
     output: Output,
 }
 
@@ -98,8 +108,8 @@ Without --plan all standard plans are candidates, with every number of workers. 
 cannot carry the load; the best of the others are simulated on the same traffic. Plans named by --plan are always simulated. \
 The smallest plan whose 95 % interval meets the objective is recommended; exit status 3 means that none does.
 
-Terms of an objective, joined by commas: `busy < 70%` (every process, in its busiest five minutes), `connections < 80%` (the \
-database connections of every process, waits for them taken into account), `p95 < 500ms` (all requests), `p99 sync < 2s` (one endpoint group; see `wsim endpoints`); mean, p50, p95, p99. Response times exclude \
+Terms of an objective, joined by commas: `busy < 70%` (every process, in the five minutes in which all of them together use most CPU), `connections < 80%` (the \
+database connections of every process in the five minutes in which they are busiest, waits for them taken into account), `p95 < 500ms` (all requests), `p99 sync < 2s` (one endpoint group; see `wsim endpoints`); mean, p50, p95, p99. Response times exclude \
 long-poll waiting. A plan under which work piles up is not stable and fails, whatever the objective.
 
 Rules for --balance are named as in the proxy's configuration: round robin, least_conn, hash consistent, random two, ip_hash and so on. \
@@ -142,7 +152,7 @@ pub fn run(arguments: &Simulate) -> anyhow::Result<Exit> {
         return synthetic::run(words, arguments.reading.seed, &arguments.output);
     }
     let (reading, output) = (&arguments.reading, &arguments.output);
-    let read_config = ReadConfig::new(&arguments.logs, reading)?.with_output(output)?;
+    let read_config = ReadConfig::new(&arguments.logs, reading)?.observed(&arguments.observed)?.with_output(output)?;
     let config = SimulateConfig::new(arguments)?.anonymised(read_config.anonymise.as_ref())?;
     let progress = Arc::new(Progress::default());
     interrupt::watch(&progress);
@@ -170,12 +180,12 @@ fn simulate(
 ) -> anyhow::Result<SimulationReport> {
     let reading = &arguments.reading;
     let Some(trace) = &data.trace else { anyhow::bail!("no requests are left in the logs to simulate") };
-    let presets = data.summary.preset_config();
+    let presets = data.preset_config();
     let (window, window_note) = sweep::choose_window(config.window, &data.profile);
     let prepare = PrepareConfig {
         process_cpu: data.process_cpu.clone(),
         connections: advise::limits::ConnectionPool::new(&data.profile, arguments.connections).connections,
-        cores: arguments.cores,
+        machine: MachineConfig { cores: arguments.cores, observed: data.observed.as_ref().and_then(ObservedPlan::machine) },
         stop: StopFlag::from(Arc::clone(&progress.stop)),
         ..PrepareConfig::default()
     };
@@ -188,25 +198,33 @@ fn simulate(
         warm_up: Span::from_seconds(sweep::warm_up_seconds(&data.profile, window)),
         threads: reading.threads(),
         as_logged: arguments.as_logged,
+        growth_kind: arguments.growth.kind,
         variation: if arguments.no_resample { Variation::Redrawn } else { Variation::Resampled },
         ..ReplicationConfig::default()
     };
     let observed_p95_ms = data.profile.work_ms.map(|times| times.p95);
     let objective = config.objective.clone().unwrap_or_else(|| advise::Objective::with_response_times(observed_p95_ms));
+    let (backtest, backtest_note) = backtest_on_log(arguments, &input);
     let sweep_config = sweep::SweepConfig {
         objective: objective.clone(),
+        machine: advise::MachineLimits { cores: arguments.cores, memory: arguments.memory },
         plans: presets.clone(),
-        growth: arguments.growth,
+        growth: arguments.growth.factor,
         seed: reading.seed,
         replications,
+        model_error: backtest.as_ref().map_or(ModelError::PRIOR, ModelError::from_backtest),
         window_note,
     };
     let reporter = ProgressReporter::new("{bar:30} simulating, {msg} {pos} of {len}, {elapsed}", arguments.output.quiet);
     let watch = SweepProgress { reporter, progress };
     let sweep = sweep::sweep(&input, trials, discarded, &sweep_config, &watch)?;
     drop(watch);
-    let (backtest, backtest_note) = backtest_on_log(arguments, &input);
-    let screen = advise::ScreenConfig { objective, connections: arguments.connections, plans: presets, ..advise::ScreenConfig::default() };
+    let screen = advise::ScreenConfig {
+        objective: objective.without_latencies(),
+        connections: arguments.connections,
+        plans: presets,
+        ..advise::ScreenConfig::default()
+    };
     let advice = advise::screen(&data.profile, &screen);
     let next = next_steps::better_input("simulate", &read_config.shown_logs(&arguments.logs), &data.profile).into_iter().collect();
     let facts = data.summary.run_facts(next);

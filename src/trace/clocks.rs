@@ -48,7 +48,7 @@ pub(crate) fn clock_offset_us(trace: &Trace) -> Option<i64> {
 }
 
 /// The differences within the narrow span that holds most of them; of equals the first.
-fn densest(sorted: &[i64]) -> Option<&[i64]> {
+pub(crate) fn densest(sorted: &[i64]) -> Option<&[i64]> {
     let mut best: &[i64] = &[];
     let mut first = 0;
     for last in 0..sorted.len() {
@@ -64,7 +64,7 @@ fn densest(sorted: &[i64]) -> Option<&[i64]> {
 
 const ROWS_WANTED: usize = 200_000;
 /// Requests of a target on either side, up to which they tell which belongs to which.
-const RARE_MAX: usize = 3;
+pub(crate) const RARE_MAX: usize = 3;
 const TARGETS_MIN: usize = 20;
 /// Stamps of whole seconds and clocks that drift.
 const SPAN_US: i64 = 3_000_000;

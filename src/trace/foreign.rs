@@ -23,11 +23,13 @@ pub struct ForeignTraffic {
     pub upstreams: BTreeMap<String, u64>,
     /// Synapse's logs of the same time hold no request of the class.
     pub unknown_to_synapse: u64,
+    /// The line names a virtual host that is not Synapse's, as the user says.
+    pub other_hosts: u64,
 }
 
 impl ForeignTraffic {
     pub fn requests(&self) -> u64 {
-        self.not_matrix + self.by_proxy + self.unknown_to_synapse + self.upstreams.values().sum::<u64>()
+        self.not_matrix + self.by_proxy + self.unknown_to_synapse + self.other_hosts + self.upstreams.values().sum::<u64>()
     }
 }
 
@@ -65,6 +67,7 @@ pub fn mark(trace: Trace, endpoints: &[Endpoint]) -> (Trace, ForeignTraffic) {
 enum Why {
     NotMatrix,
     ByProxy,
+    OtherHost,
     Upstream,
     UnknownToSynapse,
 }
@@ -124,6 +127,10 @@ impl Rules {
         if self.foreign_class.get(class) == Some(&true) {
             return Some(Why::NotMatrix);
         }
+        // Marked while reading, although the proxy passed it on, or no line says whether it did.
+        if request.has(flag::FOREIGN) && (request.upstream.is_some() || self.foreign_upstreams.is_empty()) {
+            return Some(Why::OtherHost);
+        }
         if self.served_by.is_proxy_only(request) {
             return Some(Why::ByProxy);
         }
@@ -136,6 +143,7 @@ impl Rules {
         match why {
             Why::NotMatrix => foreign.not_matrix += 1,
             Why::ByProxy => foreign.by_proxy += 1,
+            Why::OtherHost => foreign.other_hosts += 1,
             Why::UnknownToSynapse => foreign.unknown_to_synapse += 1,
             Why::Upstream => *foreign.upstreams.entry(names.text(request.upstream).to_owned()).or_default() += 1,
         }

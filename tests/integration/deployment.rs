@@ -172,6 +172,75 @@ fn the_same_requests_in_two_formats_are_found_and_dedupe_counts_them_once() {
 }
 
 #[test]
+fn another_homeserver_on_the_same_proxy_costs_nothing_where_the_log_has_virtual_hosts() {
+    // nginx's vhost format: the host first.
+    let line = |host: &str, second: u32| format!("{host}:443 {}", nginx(second, &sync(second), ""));
+    let access = (0..600).fold(String::new(), |log, second| log + &line("matrix.example.org", second) + &line("other.example.net", second));
+    let logs = [("access.log", access)];
+    let (_, all) = analysed(&logs, &[]);
+    assert_eq!(all["deployment"]["foreign_requests"], 0);
+    for options in [&["--virtual-host", "Matrix.example.org"][..], &["--virtual-host", "matrix.example.org:443", "--no-trace"]] {
+        let (_, report) = analysed(&logs, options);
+        assert_eq!((&report["requests"], &report["deployment"]["foreign_requests"]), (&json!(1200), &json!(600)), "{options:?}");
+        assert!((cpu_of(&report, "sync") / cpu_of(&all, "sync") - 0.5).abs() < 0.01, "{options:?}: {:?}", report["groups"]);
+    }
+    let (_, report) = analysed(&logs, &["--virtual-host", "matrix.example.org"]);
+    let told = texts(&report["warnings"])[0];
+    assert!(told.contains("600 to virtual hosts that --virtual-host does not name"), "{told}");
+}
+
+#[test]
+fn without_a_trace_the_same_requests_are_found_too() {
+    let (_, report) = analysed(&two_formats(), &["--no-trace"]);
+    let verdict = report["verdict"].as_str().unwrap();
+    assert!(verdict.starts_with("No verdict: ") && verdict.contains("hold the same requests"), "{verdict}");
+    assert!(!verdict.contains("--dedupe"), "it does not go with --no-trace: {verdict}");
+    // Two formats whose clocks are an hour apart.
+    let [(first, combined), (second, _)] = two_formats();
+    let later = (0..1000)
+        .fold(String::new(), |log, number| log + &nginx(3600 + number * 2, &sync(number), " rt=0.042 urt=0.041 ua=127.0.0.1:8008"));
+    let (_, report) = analysed(&[(first, combined), (second, later)], &["--no-trace"]);
+    let verdict = report["verdict"].as_str().unwrap();
+    assert!(verdict.starts_with("No verdict: ") && verdict.contains("with clocks 1 h apart"), "{verdict}");
+}
+
+#[test]
+fn without_a_trace_a_proxy_and_synapse_that_log_the_same_requests_are_counted_twice() {
+    for ahead in [0, 3600] {
+        let (mut access, mut main) = (String::new(), String::new());
+        for number in 0..600 {
+            access += &nginx(number * 3, &sync(number), "");
+            main += &synapse(ahead + number * 3, "GET", &sync(number));
+        }
+        let logs = [("access.log", access), ("homeserver.log", main)];
+        let (_, kept) = analysed(&logs, &[]);
+        assert_eq!((&kept["requests"], &kept["joined"]["joined"]), (&json!(600), &json!(600)));
+        let (_, report) = analysed(&logs, &["--no-trace"]);
+        let verdict = report["verdict"].as_str().unwrap();
+        assert!(
+            verdict.starts_with("No verdict: ") && verdict.contains("without a trace they are not joined and counted twice"),
+            "{verdict}"
+        );
+        assert_eq!(verdict.contains("with clocks 1 h apart"), ahead > 0, "{verdict}");
+    }
+}
+
+#[test]
+fn a_request_between_processes_for_every_sync_is_no_copy_of_a_log() {
+    let (mut worker, mut main) = (String::new(), String::new());
+    for number in 0..400 {
+        worker += &synapse(number * 2, "GET", &sync(number));
+        main += &synapse(number * 2, "POST", &format!("/_synapse/replication/presence_set_state/@a:example.org/{number}"));
+    }
+    for options in [&[][..], &["--no-trace"]] {
+        let (_, report) = analysed(&[("generic_worker1.log", worker.clone()), ("homeserver.log", main.clone())], options);
+        let warnings = report["warnings"].to_string();
+        assert!(!warnings.contains("same number of requests") && !warnings.contains("hold the same"), "{options:?}: {warnings}");
+        assert_eq!(report["internal_requests"], 400);
+    }
+}
+
+#[test]
 fn two_machines_with_the_same_busy_targets_are_not_taken_for_copies() {
     let log = |offset: u32| {
         (0..2000u32).fold(String::new(), |mut log, number| {

@@ -155,6 +155,87 @@ fn a_busy_process_is_limited_by_its_cpu() {
     assert!(levers.contains("a split by kind (/sync 9"), "{levers}");
 }
 
+/// Counters of PostgreSQL, with and without memory, beside [`RELAXED`].
+fn counters(folder: &Path) -> String {
+    let mut text = "epoch,process,cpu_seconds_total,rss_bytes\n".to_owned();
+    // 2026-11-20 09:00:00, one and a half cores.
+    for step in 0..=62 {
+        let (epoch, seconds) = (1_795_165_200 + step * 10, f64::from(step) * 15.0);
+        writeln!(text, "{epoch},postgres: main,{seconds},1500000000\n{epoch},homeserver,{},900000000", f64::from(step)).unwrap();
+    }
+    let path = folder.join("cpu.csv");
+    std::fs::write(&path, text).unwrap();
+    path.to_string_lossy().into_owned()
+}
+
+#[test]
+fn the_database_and_the_memory_are_limits_where_the_machine_is_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let counters = counters(folder.path());
+    let arguments = ["--process-cpu", &counters, "--cores", "2", "--memory", "4GB", "--connections", "5"];
+    for (command, quick) in [("analyse", &[][..]), ("simulate", &QUICK)] {
+        let run = RELAXED.run(command, &[&arguments[..], quick].concat());
+        let report = run.json();
+        let limits = if command == "analyse" { &report["deployment"]["limits"] } else { &report["limits"] };
+        let of =
+            |limits: &Value, kind: &str| limits.as_array().unwrap().iter().find(|limit| limit["kind"] == kind).cloned().unwrap_or_default();
+        for limits in [limits, &candidate(&report, "monolith")["limits"], &candidate(&report, "generic 2")["limits"]] {
+            // One and a half of 1.4 cores: 70 % of two.
+            let (database, memory) = (of(limits, "database"), of(limits, "memory"));
+            assert!(database["headroom"]["value"].as_f64().unwrap() < 1.0, "{command}: {limits}");
+            assert_eq!(database["quantity"], "1.5 of 1.4 cores", "{command}");
+            assert!(memory["quantity"].as_str().unwrap().ends_with(" of 4.00 GB"), "{command}: {memory}");
+        }
+        let text = run.stdout().split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains("the database, already reached (1.5 of 1.4 cores)"), "{command}: {text}");
+    }
+    let without = RELAXED.run("analyse", &["--process-cpu", &counters]).json();
+    let limits = without["deployment"]["limits"].to_string();
+    assert!(!limits.contains("database\"") && !limits.contains("memory"), "of how many cores and how much memory? {limits}");
+}
+
+#[test]
+fn an_idle_server_has_room_for_more_than_fifty_times_and_is_not_told_a_number() {
+    let idle = Traffic { per_second: 0.2, transaction_seconds: 0.002, connections: 5, cpu_seconds: 0.001 };
+    let run = idle.run("analyse", &[]);
+    let report = run.json();
+    for limit in report["deployment"]["limits"].as_array().unwrap() {
+        assert!(limit["headroom"]["value"].as_f64().unwrap() <= 50.0, "{limit}");
+    }
+    assert_eq!(report["deployment"]["limits"][0]["more"], true, "{}", report["deployment"]);
+    let verdict = report["verdict"].as_str().unwrap();
+    assert!(verdict.contains("more than 50"), "{verdict}");
+    for name in ["report.md", "report.html"] {
+        assert!(run.read(name).contains("over 50×"), "{name}");
+    }
+}
+
+#[test]
+fn analyse_answers_an_objective_about_response_times_or_names_the_command_that_does() {
+    let term = |traffic: &Traffic, objective: &str| {
+        let run = traffic.run("analyse", &["--objective", objective]);
+        let report = run.json();
+        (candidate(&report, "monolith")["response_times"][0].clone(), report["verdict"].as_str().unwrap().to_owned(), run)
+    };
+    let (met, verdict, run) = term(&RELAXED, "p95 sync < 5s, busy < 70%");
+    assert_eq!((&met["term"], &met["meets"]), (&"p95 sync < 5s".into(), &"yes".into()), "{met}");
+    let [logged, estimate] = [&met["logged_ms"], &met["estimate_ms"]["value"]].map(|ms| ms.as_f64().unwrap());
+    assert!((estimate / logged - 1.0).abs() < 0.1, "{met}");
+    assert!(verdict.contains("Response times of one process by an approximation: p95 sync < 5s: about"), "{verdict}");
+    assert_eq!(run.status(), Some(0));
+    // Waits for connections make these times.
+    let (open, verdict, run) = term(&PRESSED, "p95 < 500ms");
+    assert_eq!((&open["estimate_ms"], &open["meets"]), (&Value::Null, &"maybe".into()), "{open}");
+    assert!(
+        verdict.contains("p95 work < 500ms needs a simulation: wsim simulate ") && verdict.contains("--objective 'p95 work < 500ms'"),
+        "{verdict}"
+    );
+    assert!(run.stdout().contains("--objective 'p95 work < 500ms'"));
+    let error = RELAXED.run("analyse", &["--objective", "p95 typing < 1s"]);
+    assert_eq!(error.status(), Some(2));
+    assert!(error.stderr().contains("of which there are no requests; there are "), "{}", error.stderr());
+}
+
 #[test]
 fn a_plan_whose_work_piles_up_fails_whatever_the_objective_and_has_no_response_times() {
     let arguments = ["--plan", "monolith", "--replications", "3", "--no-backtest", "--growth", "2", "--objective", "p95 < 100000s"];

@@ -88,6 +88,26 @@ fn every_first_signal_ends_reading_and_the_report_is_written() {
 }
 
 #[test]
+fn an_interrupted_reading_says_so_first_and_gives_no_verdict() {
+    let unread = sample("one-worker/synapse-main.log.gz");
+    let mut running = Running::start(WSIM, &["analyse", "-", &unread, "--name", "run"]);
+    running.feed();
+    running.signal(Signal::INT);
+    std::thread::sleep(Duration::from_millis(30));
+    running.feed();
+    let (status, error) = running.end();
+    assert_eq!(status.code(), Some(3), "{error}");
+    let report = running.report("run");
+    assert_eq!((&report["partial"], &report["deployment"]["partial"]), (&Value::Bool(true), &Value::Bool(true)));
+    let verdict = report["verdict"].as_str().unwrap();
+    assert!(verdict.starts_with("No verdict: reading was interrupted"), "{verdict}");
+    assert_eq!((&report["recommended"], &report["candidates"]), (&Value::Null, &Value::Array(Vec::new())));
+    assert!(report["confidence"]["why"].as_str().unwrap().contains("reading was interrupted"), "{}", report["confidence"]);
+    let page = std::fs::read_to_string(running.folder.path().join("reports/run/report.html")).unwrap();
+    assert!(page.contains("No verdict: the picture is too partial"));
+}
+
+#[test]
 fn a_second_signal_ends_the_program_at_once_and_leaves_nothing() {
     let mut running = Running::start(WSIM, &ANALYSE);
     running.feed();

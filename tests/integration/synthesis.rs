@@ -250,6 +250,7 @@ fn cluster_trace() -> Trace {
         to_us: None,
         seed: 1,
         dedupe: false,
+        hosts: Vec::new(),
         threads: 1,
     };
     let classifier = Classifier::new(&table_for(None).unwrap().table, &ClassifierConfig::default()).unwrap();

@@ -27,13 +27,14 @@ enum Decision {
 use Decision::{LikeLogs, Reclassifies, Refused, Unrelated, Works};
 
 /// By the option's long name; the empty name is that of the inputs.
-const DECISIONS: [(&str, Decision); 27] = [
+const DECISIONS: [(&str, Decision); 30] = [
     ("", Unrelated),
     ("format", Refused(&["--format", "nginx-combined"])),
     ("log-format", Refused(&["--log-format", "$remote_addr [$time_local] \"$request\" $status"])),
     ("nginx-config", Refused(&["--nginx-config", "nginx.conf"])),
     ("stamp", Refused(&["--stamp", "start"])),
     ("dedupe", Refused(&["--dedupe"])),
+    ("virtual-host", Refused(&["--virtual-host", "matrix.example.org"])),
     ("tz", Works(a_zone_is_that_of_the_hours)),
     ("from", Works(a_start_leaves_out_what_is_before)),
     ("to", Works(an_end_leaves_out_what_is_after)),
@@ -44,6 +45,8 @@ const DECISIONS: [(&str, Decision); 27] = [
     ("sliding-sync-to-sync", Reclassifies(&["--sliding-sync-to-sync"])),
     ("process-cpu", LikeLogs(&["--process-cpu", "cpu.csv"])),
     ("connections", LikeLogs(&["--connections", "8"])),
+    ("cores", LikeLogs(&["--cores", "4"])),
+    ("memory", LikeLogs(&["--memory", "8GB"])),
     ("anonymise", Works(names_are_replaced)),
     ("anonymise-key", LikeLogs(&["--anonymise-key", "key"])),
     ("no-trace", Works(no_trace_is_written)),

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::super::UsageError;
 use super::super::table_args::TableArgs;
+use wsim_http::host::Host;
 use wsim_logs::StampMeaning;
 use wsim_logs::detect::{self, DetectConfig, FORMATS, Format};
 use wsim_logs::formats::nginx_config::NginxConfig;
@@ -18,7 +19,7 @@ pub(in crate::cli) struct ReadArgs {
     /// Log format [default: detected; --help lists the names]
     #[arg(long, value_name = "NAME", help_heading = "Reading logs")]
     pub(super) format: Option<String>,
-    /// nginx log_format or Apache LogFormat of the logs
+    /// Format string of the logs: nginx, Apache, lighttpd, HAProxy, Envoy
     #[arg(long, value_name = "STRING", help_heading = "Reading logs")]
     pub(super) log_format: Option<String>,
     /// nginx configuration that defines the log format
@@ -39,6 +40,9 @@ pub(in crate::cli) struct ReadArgs {
     /// Drop requests that an earlier file has too (overlapping files, two formats)
     #[arg(long, help_heading = "Reading logs")]
     pub(super) dedupe: bool,
+    /// Virtual host of Synapse, where the proxy's log has hosts; repeatable [default: all]
+    #[arg(long, value_name = "NAME", value_parser = host, help_heading = "Reading logs")]
+    pub(super) virtual_host: Vec<Host>,
     /// Random seed
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Reading logs")]
     pub(in crate::cli) seed: u64,
@@ -84,8 +88,14 @@ impl ReadArgs {
             log: None,
             zone: self.zone()?,
             stamp: self.stamp.as_deref().map(|word| if word == "start" { StampMeaning::Start } else { StampMeaning::End }),
+            changed_us: None,
         })
     }
+}
+
+/// Reads the name or the address of a server.
+fn host(text: &str) -> Result<Host, String> {
+    Host::read(text.as_bytes()).ok_or_else(|| "give the name of a virtual host, such as matrix.example.org".to_owned())
 }
 
 fn unknown_format(name: &str) -> UsageError {

@@ -14,10 +14,15 @@ use wsim_trace::ingest::LineTally;
 impl ReadSummary {
     /// Adds what the reader of a verdict must know to what the requests tell.
     pub(super) fn warn(&self, deployment: &mut Deployment) {
-        if self.partial {
+        if self.cut_short {
+            deployment.warn(
+                WarningEffect::NoVerdict,
+                "reading was interrupted: the peak, and whole processes, may be in what was not read".to_owned(),
+            );
+        } else if self.partial {
             deployment.warn(
                 WarningEffect::Partial,
-                "reading was interrupted: the figures are of what had been read until then, and the peak may be missing".to_owned(),
+                "reading was interrupted: the figures are of what had come until then, and the peak may be missing".to_owned(),
             );
         }
         self.warn_of_unread(deployment);
@@ -57,13 +62,20 @@ impl ReadSummary {
     fn warn_of_duplicates(&self, deployment: &mut Deployment) {
         for same in &self.same_requests {
             let (Some(one), Some(other)) = (self.tallies.get(same.one as usize), self.tallies.get(same.other as usize)) else { continue };
-            let text = format!(
-                "{} and {} hold the same requests ({} of {} looked at): they are counted twice; give one of the files, or --dedupe",
-                one.path,
-                other.path,
-                count(same.same),
-                count(same.of)
-            );
+            let what =
+                format!("{} and {} hold the same requests ({} of {} looked at", one.path, other.path, count(same.same), count(same.of));
+            let clocks = clock_difference(same.clock_offset_us);
+            // Only without a trace are a proxy's and Synapse's logs compared: nothing joins them then.
+            let text = if is_synapse(one) == is_synapse(other) {
+                let way_out = if self.requests_kept && same.clock_offset_us == 0 {
+                    "give one of the files, or --dedupe"
+                } else {
+                    "give one of the files"
+                };
+                format!("{what}{clocks}): they are counted twice; {way_out}")
+            } else {
+                format!("{what}{clocks}): without a trace they are not joined and counted twice; leave out --no-trace, or give one of them")
+            };
             let whole = same.same as f64 >= SAME_SHARE * same.of as f64;
             deployment.warn(if whole { WarningEffect::NoVerdict } else { WarningEffect::Doubt }, text);
         }
@@ -124,6 +136,11 @@ impl ReadSummary {
             );
         }
     }
+}
+
+/// `, with clocks 1 h apart`.
+fn clock_difference(offset_us: i64) -> String {
+    if offset_us == 0 { String::new() } else { format!(", with clocks {} apart", duration(offset_us.unsigned_abs() as f64 / 1e6)) }
 }
 
 fn is_synapse(tally: &LineTally) -> bool {

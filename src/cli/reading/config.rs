@@ -1,5 +1,6 @@
 //! What to read and how: the arguments, checked and typed.
 
+use super::super::observed_arg::{ObservedArgs, ObservedPlan};
 use super::super::output::Output;
 use super::super::time_range::TimeRange;
 use super::on_trace::TraceOptions;
@@ -25,6 +26,8 @@ pub(in crate::cli) struct ReadConfig {
     pub(in crate::cli) anonymise: Option<Anonymiser>,
     pub(super) sliding_sync_to_sync: bool,
     pub(super) on_trace: TraceOptions,
+    /// The deployment that wrote the logs, if it is told.
+    pub(super) observed: Option<ObservedPlan>,
     pub(super) keep_requests: bool,
     pub(super) quiet: bool,
 }
@@ -45,6 +48,7 @@ impl ReadConfig {
                 to_us: range.to_us,
                 seed: args.seed,
                 dedupe: args.dedupe,
+                hosts: args.virtual_host.clone(),
                 threads: args.threads(),
             },
             classifier: Classifier::new(&table.table, &args.table.classifier_config())?,
@@ -56,6 +60,7 @@ impl ReadConfig {
             anonymise: None,
             sliding_sync_to_sync: args.table.sliding_sync_to_sync,
             on_trace: TraceOptions::new(args),
+            observed: None,
             keep_requests: true,
             quiet: false,
         })
@@ -75,6 +80,14 @@ impl ReadConfig {
     /// The file of the key cannot be read or written.
     pub(in crate::cli) fn anonymised(self, args: &AnonymiseArgs) -> anyhow::Result<Self> {
         Ok(Self { anonymise: args.anonymiser(self.quiet)?, ..self })
+    }
+
+    /// With the deployment that wrote the logs.
+    ///
+    /// # Errors
+    /// Its plan cannot be read.
+    pub(in crate::cli) fn observed(self, args: &ObservedArgs) -> anyhow::Result<Self> {
+        Ok(Self { observed: args.read()?, ..self })
     }
 
     /// Names of logs for commands that a report suggests.

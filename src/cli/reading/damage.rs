@@ -60,6 +60,22 @@ pub(super) fn notes(config: &ReadConfig) {
     }
 }
 
+/// Says which files of folders and patterns were not read, and why: in the first lines, because their requests are missing from all that
+/// follows.
+pub(super) fn unread(config: &ReadConfig, tallies: &[LineTally]) {
+    if config.quiet {
+        return;
+    }
+    let mut out = io::stderr();
+    let unread: Vec<&LineTally> = tallies.iter().filter(|tally| tally.format == "unknown" && tally.read_error.is_none()).collect();
+    for tally in unread.iter().take(LINES_MAX) {
+        let _ = writeln!(out, "note: {} is not read: {}", escape::visible(&tally.path), escape::visible(&tally.reason));
+    }
+    if let Some(more) = unread.len().checked_sub(LINES_MAX).filter(|more| *more > 0) {
+        let _ = writeln!(out, "note: and {more} more files are not read; the report lists them");
+    }
+}
+
 impl ReadSummary {
     /// Why part of the traffic may be missing, for the confidence; `None` if all inputs are whole.
     pub(in crate::cli) fn lost(&self) -> Option<String> {

@@ -1,24 +1,30 @@
-//! Inputs that look like copies by their counts alone: for inputs that are not compared request by request, because there are very many,
-//! or because requests are not kept.
+//! Inputs that look like copies by their counts alone: for inputs that are not compared request by request, because there are very many.
+//! Where they are compared, equal counts say nothing: a worker's syncs may each cause one request to the main process.
 
-use wsim_trace::ingest::LineTally;
+use wsim_trace::ingest::{INPUTS_COMPARED, LineTally};
 
-/// Pairs of inputs that look like the same traffic, logged twice, and how many more inputs look like a copy.
+/// Pairs of inputs that look like the same traffic, logged twice, and how many more inputs look like a copy. At least one of each pair was not
+/// compared request by request.
 pub(super) fn duplicate_inputs(tallies: &[LineTally]) -> (Vec<(&LineTally, &LineTally)>, u64) {
     let spans = |tally: &LineTally| tally.first_us.zip(tally.last_us);
-    let mut sorted: Vec<(u64, i64, i64, &LineTally)> = tallies
+    let is_compared = |index: usize| u32::try_from(index).is_ok_and(|index| index < INPUTS_COMPARED);
+    let mut sorted: Vec<(u64, i64, i64, (bool, &LineTally))> = tallies
         .iter()
-        .filter(|tally| tally.requests >= DUPLICATE_REQUESTS_MIN)
-        .filter_map(|tally| spans(tally).map(|(first, last)| (tally.requests, first, last, tally)))
+        .enumerate()
+        .filter(|(_, tally)| tally.requests >= DUPLICATE_REQUESTS_MIN)
+        .filter_map(|(index, tally)| spans(tally).map(|(first, last)| (tally.requests, first, last, (is_compared(index), tally))))
         .collect();
     // Sorted by number and first arrival, copies are neighbours, so that 100,000 inputs need no comparison of each with each.
     sorted.sort_by_key(|(requests, first, last, _)| (*requests, *first, *last));
     let mut pairs = Vec::new();
     let mut more = 0;
-    for (index, (requests, first, last, one)) in sorted.iter().enumerate() {
+    for (index, (requests, first, last, (compared, one))) in sorted.iter().enumerate() {
         let near =
             sorted[index + 1..].iter().take_while(|(count, start, ..)| count == requests && start.abs_diff(*first) < DUPLICATE_APART_US);
-        let Some((.., other)) = near.take(NEAR_MAX).find(|(_, _, end, _)| end.abs_diff(*last) < DUPLICATE_APART_US) else { continue };
+        let is_copy = |(_, _, end, (other, _)): &&(u64, i64, i64, (bool, &LineTally))| {
+            end.abs_diff(*last) < DUPLICATE_APART_US && !(*compared && *other)
+        };
+        let Some((.., (_, other))) = near.take(NEAR_MAX).find(is_copy) else { continue };
         if pairs.len() < PAIRS_MAX { pairs.push((*one, *other)) } else { more += 1 }
     }
     (pairs, more)
@@ -47,9 +53,13 @@ mod tests {
             last_us: Some(first_us + 1_000_000),
             ..LineTally::default()
         };
-        let tallies = [log("combined", 500, 0), log("other", 500, 90_000_000), log("rich", 500, 900_000)];
-        let found: Vec<_> = duplicate_inputs(&tallies).0.into_iter().map(|(one, other)| (one.path.as_str(), other.path.as_str())).collect();
-        assert_eq!(found, [("combined", "rich")]);
+        let logs = [log("combined", 500, 0), log("other", 500, 90_000_000), log("rich", 500, 900_000)];
+        let names = |tallies: &[LineTally]| -> Vec<(String, String)> {
+            duplicate_inputs(tallies).0.into_iter().map(|(one, other)| (one.path.clone(), other.path.clone())).collect()
+        };
+        assert!(names(&logs).is_empty(), "these are compared request by request");
+        let many: Vec<LineTally> = (0..INPUTS_COMPARED).map(|_| LineTally::default()).chain(logs).collect();
+        assert_eq!(names(&many), [("combined".to_owned(), "rich".to_owned())]);
     }
 
     #[test]
@@ -57,6 +67,6 @@ mod tests {
         let tallies: Vec<LineTally> =
             (0..50_000).map(|_| LineTally { requests: 60, first_us: Some(0), last_us: Some(1), ..LineTally::default() }).collect();
         let (pairs, more) = duplicate_inputs(&tallies);
-        assert_eq!((pairs.len(), more), (PAIRS_MAX, 49_999 - PAIRS_MAX as u64));
+        assert_eq!((pairs.len(), more), (PAIRS_MAX, 49_999 - u64::from(INPUTS_COMPARED - 1) - PAIRS_MAX as u64));
     }
 }

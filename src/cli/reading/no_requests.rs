@@ -28,10 +28,28 @@ pub(super) fn no_requests(config: &ReadConfig, summary: &ReadSummary) -> String 
         (0, [only]) if only.path == "-" => "standard input is empty".to_owned(),
         (0, [only]) => format!("{} is empty", only.path),
         (0, _) => "the logs are empty".to_owned(),
-        _ => format!(
-            "none of the {lines} lines is a request ({malformed} are malformed); is this the right log? See --format and --log-format"
-        ),
+        (_, tallies) => {
+            let of_synapse = !tallies.is_empty() && tallies.iter().all(|tally| tally.lines == 0 || is_quiet_synapse(tally));
+            if of_synapse {
+                return "a Synapse log without request lines: they are logged at INFO by synapse.access.*, so set the level of that logger \
+                        (and of the root logger) to INFO in the log configuration, or give the reverse proxy's log"
+                    .to_owned();
+            }
+            let first = tallies.iter().find(|tally| tally.lines > 0);
+            let read_as = first.map_or(String::new(), |tally| format!("; read as {}", tally.reason));
+            let example = tallies.iter().flat_map(|tally| &tally.examples).next();
+            let example = example.map_or(String::new(), |example| format!("; line {}: {}", example.line, example.reason));
+            format!(
+                "none of the {lines} lines is a request ({malformed} are malformed){read_as}{example}; is this the right log? See --format and \
+                 --log-format"
+            )
+        }
     }
+}
+
+/// Whether an input is a Synapse log whose level leaves the requests out, not one whose request lines are broken.
+fn is_quiet_synapse(tally: &LineTally) -> bool {
+    tally.format.starts_with("synapse") && tally.requests == 0 && tally.malformed == 0
 }
 
 /// Says what the input covers, and what was asked for.

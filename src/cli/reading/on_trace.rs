@@ -32,6 +32,7 @@ impl TraceOptions {
             ("--nginx-config", args.nginx_config.is_some()),
             ("--stamp", args.stamp.is_some()),
             ("--dedupe", args.dedupe),
+            ("--virtual-host", !args.virtual_host.is_empty()),
         ];
         Self {
             about_lines: about_lines.into_iter().find(|(_, typed)| *typed).map(|(name, _)| name),

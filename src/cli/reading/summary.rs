@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ReadConfig;
 use wsim_endpoints::{Endpoint, table_for};
+use wsim_logs::source::Input;
 use wsim_parquet::Header;
 use wsim_plan::PresetConfig;
 use wsim_trace::ServerNames;
@@ -19,6 +20,12 @@ pub(in crate::cli) struct ReadSummary {
     pub(in crate::cli) user_key: String,
     pub(in crate::cli) joined: Option<join::JoinFacts>,
     pub(in crate::cli) partial: bool,
+    /// Reading was interrupted within a file or before one, not only at the end of what standard input had brought.
+    #[serde(default)]
+    pub(in crate::cli) cut_short: bool,
+    /// Requests are kept, so that a proxy's and Synapse's are joined.
+    #[serde(default = "yes")]
+    pub(in crate::cli) requests_kept: bool,
     pub(in crate::cli) seed: u64,
     pub(in crate::cli) zone: String,
     pub(in crate::cli) synapse_version: String,
@@ -55,11 +62,17 @@ pub(in crate::cli) struct ReadSummary {
 
 impl ReadSummary {
     pub(super) fn new(config: &ReadConfig, outcome: Outcome, joined: Option<join::JoinFacts>) -> Self {
+        // Standard input has no end of its own: who interrupts it has seen all that came.
+        let last = outcome.tallies.len().checked_sub(1).and_then(|last| config.sources.get(last));
+        let ended_by_stream =
+            outcome.tallies.len() == config.sources.len() && last.is_some_and(|source| source.input == Input::StandardInput);
         Self {
             tallies: outcome.tallies,
             user_key: outcome.user_keys.describe(),
             joined,
             partial: outcome.partial,
+            cut_short: outcome.partial && !ended_by_stream,
+            requests_kept: config.keep_requests,
             seed: config.ingest.seed,
             zone: config.ingest.detect.zone.name().to_owned(),
             synapse_version: config.synapse_version.clone(),
@@ -86,7 +99,7 @@ impl ReadSummary {
     pub(in crate::cli) fn preset_config(&self) -> PresetConfig {
         let newest = || table_for(None).map_or_else(|_| PresetConfig::default().synapse, |table| table.release.to_string());
         let synapse = if is_release(&self.synapse_version) { self.synapse_version.clone() } else { newest() };
-        PresetConfig { synapse, sliding_sync: self.sliding_sync_to_sync }
+        PresetConfig { synapse, sliding_sync: self.sliding_sync_to_sync, ..PresetConfig::default() }
     }
 
     /// The summary in a trace file's header.
@@ -108,6 +121,10 @@ impl ReadSummary {
             extra: serde_json::to_value(summary).unwrap_or(serde_json::Value::Null),
         }
     }
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// `1.157` or `1.157.1`.

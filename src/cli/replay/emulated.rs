@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use super::super::UsageError;
-use super::super::emulate::new_secret;
+use super::super::emulate::{new_secret, without_requests_between_processes};
 use super::super::plan_arg::PlanArg;
 use super::super::provision::{in_runtime, random_bytes};
 use super::super::reading::{LogData, ReadConfig, anonymous_plan};
@@ -67,6 +67,7 @@ pub(super) fn start(
     let predictions = predict(&plan, &data.endpoints, costs.prepared(), &replayed.requests, growth, seed, &stop)?;
     let mut remarks = plan.remarks(&wsim_endpoints::table_for(Some(&plan.synapse))?.table);
     remarks.extend(Deployment::from_plan(&plan, &data.endpoints, costs.prepared())?.remarks);
+    remarks.extend(without_requests_between_processes(&data.profile));
     let predicted = predictions.into_iter().map(|one| Predicted { id: one.group, p50: one.p50, p95: one.p95 }).collect();
     let secret = new_secret()?;
     let emulation_config = EmulationConfig {

@@ -13,6 +13,7 @@ use wsim_advise::sweep::{DiscardedPlan, WindowChoice};
 use wsim_plan::suggest::nearest;
 use wsim_plan::{CheckedPlan, PresetConfig};
 use wsim_profile::Window;
+use wsim_simulate::schedule::GrowthKind;
 
 /// Numbers of workers to try.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +24,13 @@ pub(super) struct WorkerCounts(pub(super) RangeInclusive<u32>);
 pub(super) struct Replications {
     pub(super) first: u32,
     pub(super) most: u32,
+}
+
+/// How much more load there is, and of what.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Growth {
+    pub(super) kind: GrowthKind,
+    pub(super) factor: f64,
 }
 
 /// What to simulate, and what a plan has to satisfy.
@@ -40,8 +48,9 @@ impl SimulateConfig {
         let usage = |name: &str, error: &dyn std::fmt::Display| UsageError(format!("{name}: {error}"));
         let objective = arguments.objective.as_deref().map(str::parse).transpose().map_err(|error| usage("--objective", &error))?;
         let rules = arguments.balances.iter().map(|text| BalanceRule::parse(text)).collect::<Result<_, _>>();
-        if !(arguments.growth > 0.0 && arguments.growth <= GROWTH_MAX) {
-            let why = format!("{} is out of range; give a factor above 0 and up to {GROWTH_MAX}", arguments.growth);
+        let factor = arguments.growth.factor;
+        if !(factor > 0.0 && factor <= GROWTH_MAX) {
+            let why = format!("{factor} is out of range; give a factor above 0 and up to {GROWTH_MAX}");
             return Err(usage("--growth", &why).into());
         }
         Ok(Self {
@@ -166,12 +175,35 @@ pub(super) fn worker_counts(text: &str) -> Result<WorkerCounts, String> {
     Ok(WorkerCounts(low..=high))
 }
 
+/// Reads an amount of memory.
+pub(in super::super) fn memory(text: &str) -> Result<f64, String> {
+    wsim_text::parse_bytes(text).ok_or_else(|| "give an amount of memory like 8GB, 16GiB or 512MB".to_owned())
+}
+
 /// Reads a number of cores, whole or not.
-pub(super) fn cores(text: &str) -> Result<f64, String> {
+pub(in super::super) fn cores(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(cores) if (0.1..=1024.0).contains(&cores) => Ok(cores),
         _ => Err("give a number of cores from 0.1 to 1024".to_owned()),
     }
+}
+
+/// Reads `1.5` or `people=1.5`.
+pub(super) fn growth(text: &str) -> Result<Growth, String> {
+    let (kind, factor) = match text.split_once('=') {
+        Some((kind, factor)) => (growth_kind(kind.trim())?, factor.trim()),
+        None => (GrowthKind::default(), text.trim()),
+    };
+    let factor = factor.parse().map_err(|_| format!("{factor:?} is not a number; write 1.5 or people=1.5"))?;
+    Ok(Growth { kind, factor })
+}
+
+fn growth_kind(text: &str) -> Result<GrowthKind, String> {
+    let names = GrowthKind::ALL.map(GrowthKind::name);
+    text.parse().map_err(|()| {
+        let hint = nearest(text, names).map_or_else(String::new, |near| format!("; did you mean {near}?"));
+        format!("{text:?} is not {}{hint}", names.join(", "))
+    })
 }
 
 /// Reads `10` or `10..40`.
@@ -212,5 +244,16 @@ mod tests {
         assert!(worker_counts("8..1").is_err() && worker_counts("many").is_err());
         assert_eq!(replications("10..40"), Ok(Replications { first: 10, most: 40 }));
         assert!(replications("1").is_err());
+    }
+
+    #[test]
+    fn growth_is_of_rooms_unless_it_says_of_what() {
+        let of = |text: &str| growth(text).map(|growth| (growth.kind, growth.factor));
+        assert_eq!(of("1.5"), Ok((GrowthKind::Rooms, 1.5)));
+        assert_eq!(of("rooms=2"), Ok((GrowthKind::Rooms, 2.0)));
+        assert_eq!(of("people=0.5"), Ok((GrowthKind::People, 0.5)));
+        assert_eq!(of("activity = 3"), Ok((GrowthKind::Activity, 3.0)));
+        assert!(of("peple=2").unwrap_err().contains("did you mean people?"));
+        assert!(of("people").is_err() && of("people=").is_err() && of("=2").is_err());
     }
 }

@@ -34,7 +34,7 @@ fn share(report: &AnalysisReport) -> Chart {
     Chart {
         name: "share-by-group",
         title: "Share of CPU and of requests, by endpoint group",
-        caption: "A group with a large share of requests may have a small share of CPU, and the other way round.".to_owned(),
+        caption: "Of all requests, those between processes included. A group with a large share of requests may have a small share of CPU, and the other way round.".to_owned(),
         svg: charts::share_by_group(&report.profile),
     }
 }

@@ -258,6 +258,8 @@ fn profile() -> Profile {
         between_processes: Vec::new(),
         destinations: destinations(),
         processes: processes(),
+        database: None,
+        memory: Vec::new(),
         deployment: wsim_profile::Deployment::default(),
         peaks: Peaks {
             one_minute: peak(33, 60, 61.4, 1.02),
@@ -471,8 +473,8 @@ fn advice() -> Advice {
         recommended: Some(4),
         shown: Some(4),
         limits: vec![
-            Limit { kind: LimitKind::Cpu, place: "main".to_owned(), headroom: Interval::new(0.66, 0.5, 0.8) },
-            Limit { kind: LimitKind::Connections, place: "<b>main</b>".to_owned(), headroom: Interval::new(1.9, 1.7, 2.1) },
+            limit(LimitKind::Cpu, "main", Interval::new(0.66, 0.5, 0.8), None),
+            limit(LimitKind::Connections, "<b>main</b>", Interval::new(1.9, 1.7, 2.1), None),
         ],
         levers: vec!["a split by kind (/sync 39 % of the CPU)".to_owned()],
         verdict: Verdict {
@@ -491,6 +493,10 @@ fn advice() -> Advice {
             "The peak is the five minutes with the largest CPU demand.".to_owned(),
         ],
     }
+}
+
+fn limit(kind: LimitKind, place: &str, headroom: Interval, quantity: Option<&str>) -> Limit {
+    Limit { kind, place: place.to_owned(), headroom, more: false, quantity: quantity.map(str::to_owned) }
 }
 
 fn candidate(&(name, pools, busy, meets): &PlanRow) -> PlanSummary {
@@ -536,7 +542,7 @@ fn candidate(&(name, pools, busy, meets): &PlanRow) -> PlanSummary {
             } else {
                 std::collections::BTreeMap::new()
             },
-            background_roles: wsim_plan::BackgroundRoles::default(),
+            ..Plan::default()
         }
         .check()
         .unwrap(),
@@ -548,8 +554,10 @@ fn candidate(&(name, pools, busy, meets): &PlanRow) -> PlanSummary {
         processes,
         total_cores: Interval::new(total, total * 0.85, total * 1.3),
         limits: vec![
-            Limit { kind: LimitKind::Cpu, place: "main".to_owned(), headroom: Interval::new(1.1, 0.9, 1.3) },
-            Limit { kind: LimitKind::Connections, place: "main".to_owned(), headroom: Interval::new(2.5, 2.0, 3.0) },
+            limit(LimitKind::Cpu, "main", Interval::new(1.1, 0.9, 1.3), None),
+            limit(LimitKind::Connections, "main", Interval::new(2.5, 2.0, 3.0), None),
+            limit(LimitKind::Database, "database", Interval::new(4.0, 3.0, 6.0), Some("120 of 480 transactions a second")),
         ],
+        response_times: Vec::new(),
     }
 }

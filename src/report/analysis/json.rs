@@ -8,7 +8,7 @@ use super::model::AnalysisReport;
 use crate::exporter::ReportError;
 use crate::shared::json::{self, Span, WireInput};
 use crate::shared::run_facts::NextStep;
-use wsim_advise::{Confidence, Limit, Meets, PlanSummary, ProcessSummary};
+use wsim_advise::{Confidence, EstimatedTerm, Limit, Meets, PlanSummary, ProcessSummary};
 use wsim_plan::Plan;
 use wsim_profile::{
     Concurrency, Coverage, Demand, DeployedProcess, DestinationProfile, Dispersion, EndpointProfile, EventRate, GroupProfile, HeavyHitters,
@@ -133,6 +133,8 @@ impl<'a> From<&'a AnalysisReport> for Analysis<'a> {
 #[derive(Serialize)]
 struct WireDeployment<'a> {
     processes: &'a [DeployedProcess],
+    /// Of the machine that all processes share, if told.
+    cores: Option<f64>,
     partial: bool,
     notes: &'a [String],
     /// Requests in a proxy's log that never reached Synapse.
@@ -148,6 +150,7 @@ impl<'a> From<&'a AnalysisReport> for WireDeployment<'a> {
         let deployment = &report.profile.deployment;
         Self {
             processes: &deployment.processes,
+            cores: deployment.cores,
             partial: deployment.partial,
             notes: &deployment.notes,
             foreign_requests: deployment.foreign_requests,
@@ -197,6 +200,7 @@ struct WireCandidate<'a> {
     verdict: &'a str,
     total_cores: Interval,
     limits: &'a [Limit],
+    response_times: &'a [EstimatedTerm],
     processes: Vec<WireProcess<'a>>,
     groups: [(); 0],
     definition: &'a Plan,
@@ -213,6 +217,7 @@ impl<'a> From<&'a PlanSummary> for WireCandidate<'a> {
             verdict: &plan.reason,
             total_cores: plan.total_cores,
             limits: &plan.limits,
+            response_times: &plan.response_times,
             processes: plan.processes.iter().map(WireProcess::from).collect(),
             groups: [],
             definition: &plan.plan,

@@ -29,7 +29,7 @@ pub(super) fn groups(report: &AnalysisReport) -> Table {
             Cell::text(&group.id).with_help(groups::description(&group.id)),
             Cell::count(group.requests),
             Cell::maybe(group.cpu_seconds, text::number),
-            Cell::share(report.group_share(group)),
+            Cell::share_of(report.group_share(group), group.requests),
             group.cpu_ms.map_or_else(Cell::unknown, Cell::range),
             quantile(|q| q.p50),
             quantile(|q| q.p95),
@@ -62,21 +62,18 @@ pub(super) fn groups(report: &AnalysisReport) -> Table {
 
 /// Processes that may serve requests, according to the endpoint table.
 pub(super) fn destinations(report: &AnalysisReport) -> Table {
-    let all = &report.profile.destinations;
-    let requests: u64 = all.iter().map(|destination| destination.requests).sum();
-    let cpu: f64 = all.iter().filter_map(|destination| destination.cpu_seconds).sum();
-    let rows = all.iter().map(|destination| {
-        let share = if cpu > 0.0 {
-            share(destination.cpu_seconds.unwrap_or(0.0), cpu)
-        } else {
-            share(destination.requests as f64, requests as f64)
-        };
-        vec![
-            Cell::text(&destination.id),
-            Cell::count(destination.requests),
-            Cell::maybe(destination.cpu_seconds, text::number),
-            Cell::share(share),
-        ]
+    // Of the same whole as the shares of groups: requests between processes are a row of their own.
+    let of_groups = |internal: bool| report.profile.groups.iter().filter(move |group| group.internal == internal);
+    let between = of_groups(true).fold((0, None), |(requests, cpu), group| {
+        (requests + group.requests, group.cpu_seconds.map_or(cpu, |seconds| Some(cpu.unwrap_or(0.0) + seconds)))
+    });
+    let between = (between.0 > 0).then_some(("between processes", between.0, between.1));
+    let destinations = report.profile.destinations.iter();
+    let all = destinations.map(|destination| (destination.id.as_str(), destination.requests, destination.cpu_seconds)).chain(between);
+    let (requests, cpu) = (report.requests(), report.cpu_seconds().unwrap_or(0.0));
+    let rows = all.map(|(id, of_requests, of_cpu)| {
+        let share = if cpu > 0.0 { share(of_cpu.unwrap_or(0.0), cpu) } else { share(of_requests as f64, requests as f64) };
+        vec![Cell::text(id), Cell::count(of_requests), Cell::maybe(of_cpu, text::number), Cell::share_of(share, of_requests)]
     });
     Table {
         id: "destinations",
@@ -145,7 +142,7 @@ pub(super) fn heavy_hitters(report: &AnalysisReport) -> Vec<Table> {
                 Cell::log(&heavy.name),
                 Cell::count(heavy.requests),
                 Cell::maybe(heavy.cpu_seconds, text::number),
-                Cell::share(heavy.share),
+                Cell::share_of(heavy.share, heavy.requests),
             ]
         };
         Table {
@@ -270,7 +267,7 @@ pub(super) fn outcomes(report: &AnalysisReport) -> Table {
     let rows = outcomes.by_status.iter().map(|&(status, requests)| {
         let name = if status == 0 { "none sent".to_owned() } else { status.to_string() };
         let status = Cell { value: Some(f64::from(status)), ..Cell::text(name) };
-        vec![status, Cell::count(requests), Cell::share(share(requests as f64, all as f64))]
+        vec![status, Cell::count(requests), Cell::share_of(share(requests as f64, all as f64), requests)]
     });
     Table {
         id: "outcomes",
@@ -417,6 +414,9 @@ fn instant(micros: Option<i64>) -> String {
 
 fn errors(errors: u64, requests: u64) -> Cell {
     let share = share(errors as f64, requests as f64);
+    if requests < wsim_advise::REQUESTS_FOR_SHARES {
+        return Cell::text(if errors == 0 { text::percent_number(0.0) } else { format!("{errors} of {requests}") });
+    }
     Cell::number(text::percent_number(share), share * 100.0).with_tone(if share >= 0.01 { Tone::Warn } else { Tone::Plain })
 }
 
@@ -452,7 +452,21 @@ mod tests {
         for report in [fixture::report(), fixture::proxy_only()] {
             let sum: f64 = groups(&report).rows.iter().filter_map(|row| row[3].value).sum();
             assert!((sum - 100.0).abs() < 1e-6, "{sum}");
+            // Of the same whole, in another division.
+            let sum: f64 = destinations(&report).rows.iter().filter_map(|row| row[3].value).sum();
+            assert!((sum - 100.0).abs() < 1e-6, "{sum}");
         }
+    }
+
+    #[test]
+    fn a_share_of_a_few_requests_is_left_out() {
+        let mut report = fixture::report();
+        (report.profile.groups[0].requests, report.profile.groups[0].errors) = (19, 3);
+        report.profile.heavy_hitters.users[0].requests = 19;
+        let (groups, users) = (groups(&report), heavy_hitters(&report).remove(0));
+        assert_eq!((groups.rows[0][3].text.as_str(), groups.rows[0][9].text.as_str()), ("–", "3 of 19"));
+        assert_eq!((users.rows[0][3].text.as_str(), users.rows[0][3].bar), ("–", None));
+        assert!(groups.rows[1][3].value.is_some());
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::model::{AnalysisReport, best_by_workers, kept, warnings};
 use super::tables;
 use crate::shared::escape;
 use crate::shared::plan_cells::{busiest_texts, meets_text};
+use crate::shared::share_text;
 use crate::shared::table::Tone;
 use crate::shared::terminal::{Style, TerminalWriter, WrittenFiles, bar, bold, dim, tone_style};
 use crate::shared::text_table::{Align, TextCell, TextTable};
@@ -102,8 +103,8 @@ fn group_row(report: &AnalysisReport, group: &GroupProfile) -> Vec<TextCell> {
         TextCell::plain(escape::terminal(&group.id, 20)),
         TextCell::plain(text::count(group.requests)),
         known(group.cpu_seconds),
-        TextCell::plain(text::percent(share)),
-        TextCell::styled(bar(share, 10), dim()),
+        TextCell::plain(share_text(share, group.requests)),
+        TextCell::styled(if group.requests < wsim_advise::REQUESTS_FOR_SHARES { String::new() } else { bar(share, 10) }, dim()),
         quantile(|q| q.p50),
         quantile(|q| q.p95),
         TextCell::plain(escape::terminal(&vocabulary::served_by(group), 40)),
@@ -167,7 +168,7 @@ fn write_heavy_hitters(terminal: &mut TerminalWriter<'_>, report: &AnalysisRepor
                 TextCell::styled(if index == 0 { kind } else { "" }.to_owned(), dim()),
                 TextCell::plain(escape::terminal(&heavy.name, 56)),
                 TextCell::plain(text::count(heavy.requests)),
-                TextCell::plain(text::percent(heavy.share)),
+                TextCell::plain(share_text(heavy.share, heavy.requests)),
             ]);
         }
     }

@@ -76,8 +76,11 @@ fn rate(profile: &Profile) -> String {
     let series = &profile.series;
     let bins = series.requests.iter().map(Vec::len).max().unwrap_or(0);
     let seconds = series.bin_seconds.max(1e-6);
-    let rates: Vec<f64> =
-        (0..bins).map(|bin| series.requests.iter().filter_map(|row| row.get(bin)).sum::<u64>() as f64 / seconds).collect();
+    // Requests between processes arrive because of others.
+    let internal = |id: &String| profile.groups.iter().any(|group| group.internal && group.id == *id);
+    let rows: Vec<&Vec<u64>> =
+        series.requests.iter().zip(&series.groups).filter(|(_, id)| !internal(id)).map(|(requests, _)| requests).collect();
+    let rates: Vec<f64> = (0..bins).map(|bin| rows.iter().filter_map(|row| row.get(bin)).sum::<u64>() as f64 / seconds).collect();
     let largest = rates.iter().copied().fold(0.0, f64::max);
     let mean = share(rates.iter().sum(), bins as f64);
     let chart_text = ChartText {

@@ -4,12 +4,12 @@ use plotters::style::text_anchor::{HPos, VPos};
 
 use super::canvas::{self, BLUE, ChartText, GREY, INK};
 use crate::shared::escape;
-use crate::shared::share;
+use crate::shared::{share, share_text};
 use wsim_profile::{GroupProfile, Profile};
 use wsim_text as text;
 
-/// Horizontal bars for at most twelve groups, the last one for all others; only requests if CPU is unknown. Requests between processes
-/// are excluded.
+/// Horizontal bars for at most twelve groups, the last one for all others; only requests if CPU is unknown. Shares are of all requests, those
+/// between processes included, as in the table of groups.
 pub fn share_by_group(profile: &Profile) -> String {
     let rows = rows(profile);
     let has_cpu = rows.iter().any(|row| row.cpu > 0.0);
@@ -24,8 +24,8 @@ pub fn share_by_group(profile: &Profile) -> String {
                 format!(
                     "{}: {} of requests{}. ",
                     row.name,
-                    text::percent(row.requests),
-                    if has_cpu { format!(", {} of CPU", text::percent(row.cpu)) } else { String::new() }
+                    share_text(row.requests, row.count),
+                    if has_cpu { format!(", {} of CPU", share_text(row.cpu, row.count)) } else { String::new() }
                 )
             })
             .collect(),
@@ -49,11 +49,18 @@ pub fn share_by_group(profile: &Profile) -> String {
             let mut below = y;
             if has_cpu {
                 canvas::bar(area, (LEFT, y), (x(row.cpu).max(LEFT + 1), y + 14), BLUE, 1.0)?;
-                canvas::text(area, &text::percent(row.cpu), (x(row.cpu) + 6, y + 7), 11, (HPos::Left, VPos::Center), 0.9)?;
+                canvas::text(area, &share_text(row.cpu, row.count), (x(row.cpu) + 6, y + 7), 11, (HPos::Left, VPos::Center), 0.9)?;
                 below = y + 15;
             }
             canvas::bar(area, (LEFT, below), (x(row.requests).max(LEFT + 1), below + 12), GREY, 1.0)?;
-            canvas::text(area, &text::percent(row.requests), (x(row.requests) + 6, below + 6), 11, (HPos::Left, VPos::Center), 0.75)?;
+            canvas::text(
+                area,
+                &share_text(row.requests, row.count),
+                (x(row.requests) + 6, below + 6),
+                11,
+                (HPos::Left, VPos::Center),
+                0.75,
+            )?;
             hovers.add((0, y - 4), (RIGHT, y + pitch - 4), &row.hover);
         }
         canvas::line(area, (LEFT, TOP - 4), (LEFT, TOP + count * pitch - 4), INK, 0.4, 1)
@@ -64,11 +71,13 @@ struct Row {
     name: String,
     cpu: f64,
     requests: f64,
+    /// Number of requests.
+    count: u64,
     hover: String,
 }
 
 fn rows(profile: &Profile) -> Vec<Row> {
-    let groups: Vec<&GroupProfile> = profile.groups.iter().filter(|group| !group.internal).collect();
+    let groups: Vec<&GroupProfile> = profile.groups.iter().collect();
     let cpu = |groups: &[&GroupProfile]| groups.iter().map(|group| canvas::known(group.cpu_seconds)).sum::<f64>();
     let requests = |groups: &[&GroupProfile]| groups.iter().map(|group| group.requests as f64).sum::<f64>();
     let (all_cpu, all_requests) = (cpu(&groups), requests(&groups));
@@ -80,6 +89,7 @@ fn rows(profile: &Profile) -> Vec<Row> {
         ),
         cpu: share(cpu(part), all_cpu),
         requests: share(requests(part), all_requests),
+        count: part.iter().map(|group| group.requests).sum(),
         name,
     };
     let shown = if groups.len() > ROWS_MAX { ROWS_MAX - 1 } else { groups.len() };
@@ -95,3 +105,21 @@ const WIDTH: u32 = 960;
 const LEFT: i32 = 190;
 const RIGHT: i32 = 880;
 const TOP: i32 = 44;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::fixture;
+
+    #[test]
+    fn shares_are_of_the_same_whole_as_in_the_table_of_groups() {
+        let report = fixture::report();
+        assert!(report.profile.groups.iter().any(|group| group.internal), "the fixture has requests between processes");
+        for row in rows(&report.profile) {
+            let Some(group) = report.profile.groups.iter().find(|group| escape::page(&group.id, 26) == row.name) else { continue };
+            assert!((row.cpu - report.group_share(group)).abs() < 1e-12, "{}", row.name);
+        }
+        let sum: f64 = rows(&report.profile).iter().map(|row| row.cpu).sum();
+        assert!((sum - 1.0).abs() < 1e-9, "{sum}");
+    }
+}

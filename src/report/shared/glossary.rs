@@ -24,7 +24,7 @@ pub(crate) const TERMS: [(&str, &str); 22] = [
         "Share of one CPU core that a process uses. A Synapse process can use little more than one core, so requests queue as it approaches 100 %.",
     ),
     ("Service demand", "CPU time that requests cost, in contrast to the time that clients wait for them."),
-    ("Peak", "The five minutes with the largest CPU demand in the log. Plans are judged at the peak."),
+    ("Peak", "The five minutes in which all processes together use most CPU. Plans are judged at the peak."),
     (
         "Uncertainty (a–b)",
         "The range in which a value may lie, given what was measured and what had to be assumed. A plan meets the objective only if the upper end of the range does.",

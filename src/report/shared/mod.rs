@@ -19,6 +19,11 @@ pub(crate) fn share(part: f64, total: f64) -> f64 {
     if total > 0.0 { part / total } else { 0.0 }
 }
 
+/// A share in a cell or a chart; a dash where it is of so few requests that it says nothing.
+pub(crate) fn share_text(share: f64, requests: u64) -> String {
+    if requests < wsim_advise::REQUESTS_FOR_SHARES { wsim_text::UNKNOWN.to_owned() } else { wsim_text::percent(share) }
+}
+
 #[cfg(test)]
 pub(crate) mod html_check;
 #[cfg(test)]

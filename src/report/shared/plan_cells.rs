@@ -37,9 +37,6 @@ fn first_limit(plan: &PlanSummary) -> Cell {
     plan.first_limit().map_or_else(Cell::unknown, |limit| Cell::text(limit.in_a_table()))
 }
 
-/// In the place of a response time where work piles up.
-pub(crate) const NOT_STABLE: &str = "not stable";
-
 /// The columns of the busiest process.
 pub(crate) fn busiest_columns() -> [Column; 2] {
     [Column::text("Busiest process"), Column::number("Busy", "%")]

@@ -112,6 +112,11 @@ impl Cell {
         Self::number(text::percent_number(share), share * 100.0).with_bar(share)
     }
 
+    /// A share of 1 in a column of percentages, with a bar; a dash where it is of so few requests that it says nothing.
+    pub fn share_of(share: f64, requests: u64) -> Self {
+        if requests < wsim_advise::REQUESTS_FOR_SHARES { Self::unknown() } else { Self::share(share) }
+    }
+
     /// A share of 1 with its uncertainty, in a column of percentages.
     pub fn share_range(share: Interval) -> Self {
         Self::number(text::percent_range_number(share), share.value * 100.0)

@@ -44,6 +44,9 @@ pub(crate) fn balancing_rule(pool: &Pool) -> String {
     }
     if (pool.cpu - 1.0).abs() > f64::EPSILON {
         rule.push_str(&format!(", {} cores each", text::number(pool.cpu)));
+        if pool.cpu < 1.0 && pool.cpu_period.to_bits() != wsim_plan::cpu::PERIOD_MS.to_bits() {
+            rule.push_str(&format!(" in periods of {} ms", text::tick(pool.cpu_period)));
+        }
     }
     rule
 }

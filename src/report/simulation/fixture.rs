@@ -19,6 +19,8 @@ pub(crate) fn report() -> SimulationReport {
         objective: "p95 work < 500ms, busy < 70%".parse().unwrap(),
         seed: 7,
         growth: 1.0,
+        growth_kind: wsim_simulate::schedule::GrowthKind::Rooms,
+        wakeups: wsim_simulate::WakeupSummary::default(),
         window,
         peak: analysis.profile.peaks.five_minutes.window,
         window_note: "the busiest hour by CPU demand, with its lead-in".to_owned(),

@@ -9,7 +9,6 @@ use crate::charts::Chart;
 use crate::exporter::ReportError;
 use crate::shared::glossary::TERMS;
 use crate::shared::page::{self, PageFrame, non_empty, run_rows, sentence};
-use crate::shared::plan_cells::NOT_STABLE;
 use crate::shared::table::Table;
 use crate::shared::verdict::{Fact, VerdictBox, VerdictSection, headline, next_steps};
 use crate::shared::vocabulary;
@@ -93,7 +92,7 @@ fn verdict_box(sweep: &Sweep) -> Option<VerdictBox> {
     let interval = |p95: Interval| text::range::between(&text::milliseconds(p95.low), &text::milliseconds(p95.high));
     let response_time = Fact {
         label: "p95 response time",
-        value: p95.map_or_else(|| NOT_STABLE.to_owned(), |p95| text::milliseconds(p95.value)),
+        value: p95.map_or_else(|| candidate.instead_of_times().to_owned(), |p95| text::milliseconds(p95.value)),
         note: p95.map_or_else(|| "work piles up".to_owned(), |p95| format!("95 % interval {}", interval(p95))),
     };
     let periods = ("95 % interval", "on average over the simulated time");

@@ -9,6 +9,8 @@ use crate::shared::run_facts::NextStep;
 use wsim_advise::sweep::{Comparison, DiscardedPlan, Imbalance, Latency, SimulatedGroup, SimulatedPlan, StressCase, Unstable};
 use wsim_advise::{Confidence, Limit, Meets, ProcessSummary};
 use wsim_plan::Plan;
+use wsim_simulate::WakeupSummary;
+use wsim_profile::DeployedProcess;
 use wsim_simulate::backtest::Backtest;
 use wsim_stats::Interval;
 
@@ -40,6 +42,8 @@ struct Simulation<'a> {
     assumptions: Vec<&'a str>,
     next: &'a [NextStep],
     growth: f64,
+    growth_kind: &'static str,
+    wakeups: &'a WakeupSummary,
     window: Span,
     window_note: &'a str,
     peak: Span,
@@ -53,7 +57,16 @@ struct Simulation<'a> {
     sensitivity: &'a [StressCase],
     backtest: Option<&'a Backtest>,
     backtest_note: Option<&'a str>,
+    observed: WireObserved<'a>,
     inputs: Vec<WireInput<'a>>,
+}
+
+/// The deployment that wrote the logs.
+#[derive(Serialize)]
+struct WireObserved<'a> {
+    processes: &'a [DeployedProcess],
+    /// Of the machine that all processes share, if told.
+    cores: Option<f64>,
 }
 
 impl<'a> From<&'a SimulationReport> for Simulation<'a> {
@@ -83,6 +96,8 @@ impl<'a> From<&'a SimulationReport> for Simulation<'a> {
             assumptions: sweep.assumptions.iter().chain(&facts.assumptions).map(String::as_str).collect(),
             next: &facts.next,
             growth: sweep.growth,
+            growth_kind: sweep.growth_kind.name(),
+            wakeups: &sweep.wakeups,
             window: sweep.window.into(),
             window_note: &sweep.window_note,
             peak: sweep.peak.into(),
@@ -96,6 +111,7 @@ impl<'a> From<&'a SimulationReport> for Simulation<'a> {
             sensitivity: &sweep.sensitivity,
             backtest: backtest.as_ref(),
             backtest_note: backtest_note.as_deref(),
+            observed: WireObserved { processes: &analysis.profile.deployment.processes, cores: analysis.profile.deployment.cores },
             inputs: analysis.inputs.iter().map(WireInput::from).collect(),
         }
     }
@@ -140,7 +156,7 @@ impl<'a> From<&'a SimulatedPlan> for WireCandidate<'a> {
             replications: candidate.replications,
             capped: candidate.capped,
             total_cores: plan.total_cores,
-            latency_ms: candidate.is_stable().then_some(candidate.overall),
+            latency_ms: candidate.response_times().copied(),
             stable: candidate.is_stable(),
             unstable: candidate.unstable.as_ref(),
             limits: &plan.limits,
@@ -148,7 +164,7 @@ impl<'a> From<&'a SimulatedPlan> for WireCandidate<'a> {
             refused_share: candidate.rejected_share,
             extrapolated_share: candidate.extrapolated_share,
             processes: plan.processes.iter().map(WireProcess::from).collect(),
-            groups: if candidate.is_stable() { &candidate.groups } else { &[] },
+            groups: if candidate.response_times().is_some() { &candidate.groups } else { &[] },
             definition: &plan.plan,
         }
     }

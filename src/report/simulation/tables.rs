@@ -1,7 +1,7 @@
 //! The tables of a simulation.
 
 use super::model::{SimulationReport, backtest_counts, backtest_figures};
-use crate::shared::plan_cells::{NOT_STABLE, busiest_columns, plan_cells, plan_columns, result_cells, result_columns};
+use crate::shared::plan_cells::{busiest_columns, plan_cells, plan_columns, result_cells, result_columns};
 use crate::shared::table::{Cell, Column, Table, Tone};
 use wsim_advise::PlanSummary;
 use wsim_advise::sweep::{Latency, SimulatedPlan, StressCase, Sweep};
@@ -19,7 +19,7 @@ pub(super) fn candidates(report: &SimulationReport) -> Table {
             index if index == sweep.runner_up => "runner-up",
             _ => "",
         };
-        let time = |of: fn(&Latency) -> Interval| candidate.response_times().map_or_else(not_stable, |times| Cell::range(of(times)));
+        let time = |of: fn(&Latency) -> Interval| candidate.response_times().map_or_else(|| untold(candidate.instead_of_times()), |times| Cell::range(of(times)));
         let figures = [
             time(|times| times.mean),
             time(|times| times.p95),
@@ -50,14 +50,14 @@ pub(super) fn candidates(report: &SimulationReport) -> Table {
     }
 }
 
-/// In the place of a response time where work piles up.
-fn not_stable() -> Cell {
-    Cell::text(NOT_STABLE).with_tone(Tone::Bad)
+/// In the place of a response time that nobody can tell.
+fn untold(words: &str) -> Cell {
+    Cell::text(words).with_tone(Tone::Bad)
 }
 
 /// Response times by group under one plan.
 pub(super) fn groups(candidate: &SimulatedPlan) -> Table {
-    let shown = candidate.groups.iter().filter(|_| candidate.is_stable());
+    let shown = candidate.groups.iter().filter(|_| candidate.response_times().is_some());
     let rows = shown.map(|group| {
         let latency = group.latency_ms;
         vec![
@@ -117,7 +117,7 @@ pub(super) fn processes(plan: &PlanSummary) -> Table {
 pub(super) fn stress(sweep: &Sweep) -> Table {
     let row = |case: &StressCase| {
         let figures =
-            [Cell::text(&case.name), Cell::text(&case.busiest), Cell::busy(case.busy), case.p95_ms.map_or_else(not_stable, Cell::range)];
+            [Cell::text(&case.name), Cell::text(&case.busiest), Cell::busy(case.busy), case.p95_ms.map_or_else(|| untold(case.instead_of_times()), Cell::range)];
         figures.into_iter().chain(result_cells(case.meets, &case.reason)).collect()
     };
     let [process, busy] = busiest_columns();
@@ -125,7 +125,10 @@ pub(super) fn stress(sweep: &Sweep) -> Table {
     Table {
         id: "stress",
         title: "The plan under other loads and assumptions",
-        note: "Load grows by cloning users. CPU demand and replication costs are varied because no log contains them in full.".to_owned(),
+        note: format!(
+            "Growth is {}. CPU demand and replication costs are varied because no log contains them in full.",
+            sweep.growth_kind.description()
+        ),
         columns: figures.into_iter().chain(result_columns()).collect(),
         rows: sweep.growth_steps.iter().chain(&sweep.sensitivity).map(row).collect(),
     }

@@ -7,7 +7,7 @@ use super::model::SimulationReport;
 use super::tables;
 use crate::analysis::write_inputs;
 use crate::shared::escape;
-use crate::shared::plan_cells::{NOT_STABLE, busiest_texts, meets_text};
+use crate::shared::plan_cells::{busiest_texts, meets_text};
 use crate::shared::table::{Cell, Tone};
 use crate::shared::terminal::{Style, TerminalWriter, WrittenFiles, bold, dim, tone_style};
 use crate::shared::text_table::{Align, TextCell, TextTable};
@@ -32,7 +32,7 @@ pub(super) fn terminal(out: &mut dyn Write, report: &SimulationReport, files: Op
 
 fn write_head(terminal: &mut TerminalWriter<'_>, report: &SimulationReport) -> io::Result<()> {
     let sweep = &report.sweep;
-    let growth = if (sweep.growth - 1.0).abs() > 1e-9 { format!(" · load × {}", text::tick(sweep.growth)) } else { String::new() };
+    let growth = if (sweep.growth - 1.0).abs() > 1e-9 { format!(" · {} × {}", sweep.growth_kind.noun(), text::tick(sweep.growth)) } else { String::new() };
     let head = format!(
         "wsim {} · {} simulated, {}{growth} · {} · seed {}",
         report.analysis.facts.wsim,
@@ -92,7 +92,7 @@ fn write_candidates(terminal: &mut TerminalWriter<'_>, report: &SimulationReport
             TextCell::plain(escape::terminal(&plan.plan.name, 30)),
             TextCell::plain(escape::terminal(&name, 15)),
             TextCell::plain(busy),
-            TextCell::plain(p95(candidate.response_times().map(|times| times.p95))),
+            TextCell::plain(p95(candidate.response_times().map(|times| times.p95), candidate.instead_of_times())),
             TextCell::plain(first_limit(plan)),
             TextCell::styled(meets.to_owned(), tone_style(tone)),
         ]);
@@ -106,9 +106,9 @@ fn write_candidates(terminal: &mut TerminalWriter<'_>, report: &SimulationReport
     Ok(())
 }
 
-/// A response time, or that work piles up.
-fn p95(interval: Option<Interval>) -> String {
-    interval.map_or_else(|| NOT_STABLE.to_owned(), text::range)
+/// A response time, or why there is none.
+fn p95(interval: Option<Interval>, instead: &str) -> String {
+    interval.map_or_else(|| instead.to_owned(), text::range)
 }
 
 fn first_limit(plan: &PlanSummary) -> String {
@@ -135,7 +135,7 @@ fn best_plans_by_workers(sweep: &Sweep) -> Vec<(usize, &SimulatedPlan)> {
 }
 
 fn write_groups(terminal: &mut TerminalWriter<'_>, report: &SimulationReport) -> io::Result<()> {
-    let shown = report.sweep.shown().filter(|(candidate, _)| candidate.is_stable());
+    let shown = report.sweep.shown().filter(|(candidate, _)| candidate.response_times().is_some());
     let Some((SimulatedPlan { summary, groups, .. }, _)) = shown else { return Ok(()) };
     let note = format!("ms, under {}, long-poll waiting excluded", escape::terminal(&summary.plan.name, 40));
     terminal.heading("Response times", &note)?;
@@ -183,7 +183,7 @@ fn write_stress(terminal: &mut TerminalWriter<'_>, report: &SimulationReport) ->
             TextCell::plain(case.name.clone()),
             TextCell::plain(escape::terminal(&case.busiest, 16)),
             TextCell::plain(text::percent_range(case.busy)),
-            TextCell::plain(p95(case.p95_ms)),
+            TextCell::plain(p95(case.p95_ms, case.instead_of_times())),
             TextCell::styled(meets.to_owned(), tone_style(tone)),
         ]);
     }

@@ -7,9 +7,10 @@ use super::identify::{Identified, Wants};
 use super::kept_names::{KeptNames, OtherNames};
 use super::line_tally::{LineTally, count_doubled_hours};
 use super::open::Feed;
-use super::same_requests::{SameRequests, SeenRequests, Sketches};
+use super::same_requests::{Compared, SameRequests, SeenRequests, Sketches};
 use super::worker::Worker;
 use super::{IngestConfig, IngestError, Outcome, Progress, UserKeys};
+use crate::causes::{NewsSources, Positions};
 use crate::draw::Spreader;
 use crate::names::Texts;
 use crate::request::Request;
@@ -17,6 +18,7 @@ use crate::server_names::ServerNames;
 use crate::store::Trace;
 use wsim_endpoints::Classifier;
 use wsim_logs::source::Source;
+use wsim_logs::streams::StreamUpdate;
 
 /// The requests of one block.
 struct Batch {
@@ -31,6 +33,9 @@ struct Batch {
     /// The thread has forgotten all names before these.
     forgotten: bool,
     tally: LineTally,
+    /// The tokens by which the rows' `since` is numbered.
+    tokens: Vec<Positions>,
+    updates: Vec<StreamUpdate>,
 }
 
 pub(super) fn run(sources: &[Source], config: &IngestConfig, classifier: &Classifier, progress: &Progress) -> Result<Outcome, IngestError> {
@@ -58,7 +63,8 @@ pub(super) fn run(sources: &[Source], config: &IngestConfig, classifier: &Classi
                         });
                         let names = worker.names.texts_from(known);
                         let (sequence, file) = (task.sequence, task.file.facts.number);
-                        let batch = Batch { sequence, file, thread, rows, lines, names, forgotten, tally };
+                        let (tokens, updates) = (worker.identifier.tokens.take(), std::mem::take(&mut worker.updates));
+                        let batch = Batch { sequence, file, thread, rows, lines, names, forgotten, tally, tokens, updates };
                         forgotten = worker.forget_many_names();
                         known = worker.names.len();
                         buffer = task.block.into_buffer();
@@ -84,7 +90,7 @@ pub(super) fn run(sources: &[Source], config: &IngestConfig, classifier: &Classi
         let built = building.join().expect("the builder thread panicked");
         (built, user_keys, server_names)
     });
-    let Built { trace, other_names, tallies: parts, same_requests } = built;
+    let Built { trace, other_names, tallies: parts, same_requests, news } = built;
     let (mut tallies, partial) = feed.finish()?;
     for (number, part) in parts {
         if let Some(whole) = tallies.get_mut(number as usize) {
@@ -92,7 +98,7 @@ pub(super) fn run(sources: &[Source], config: &IngestConfig, classifier: &Classi
         }
     }
     count_doubled_hours(&mut tallies);
-    Ok(Outcome { tallies, trace: Some(trace), user_keys, server_names, other_names, same_requests, partial })
+    Ok(Outcome { tallies, trace: Some(trace), user_keys, server_names, other_names, same_requests, news, partial })
 }
 
 /// Receives batches in any order and adds them in their sequence.
@@ -116,6 +122,7 @@ struct Built {
     other_names: OtherNames,
     tallies: HashMap<u32, LineTally>,
     same_requests: Vec<SameRequests>,
+    news: NewsSources,
 }
 
 struct Builder {
@@ -128,6 +135,7 @@ struct Builder {
     sketches: Sketches,
     /// By file.
     tallies: HashMap<u32, LineTally>,
+    news: NewsSources,
 }
 
 impl Builder {
@@ -141,18 +149,24 @@ impl Builder {
             seen: dedupe.then(Default::default),
             sketches: Sketches::default(),
             tallies: HashMap::new(),
+            news: NewsSources::default(),
         }
     }
 
     fn add_batch(&mut self, batch: Batch) {
         self.names.add(batch.thread, &batch.names, batch.forgotten);
         let mut tally = batch.tally;
+        self.news.updates.extend(batch.updates);
+        let token_offset = self.news.tokens.append(batch.tokens);
         for (row, (mut request, coarse)) in batch.rows.into_iter().enumerate() {
             if let Some((seen, _)) = &mut self.seen
                 && seen.is_duplicate(batch.file, batch.lines[row])
             {
                 tally.duplicates += 1;
                 continue;
+            }
+            if request.since != 0 {
+                request.since = request.since.saturating_add(token_offset);
             }
             self.names.adopt(batch.thread, &mut request, &mut self.trace.names);
             if let Some((_, seen)) = &mut self.seen
@@ -179,7 +193,8 @@ impl Builder {
             self.trace.push(request);
         }
         self.trace.seal();
-        Built { trace: self.trace, other_names: self.names.others, tallies: self.tallies, same_requests: self.sketches.pairs() }
+        let same_requests = self.sketches.pairs(Compared::EachSide);
+        Built { trace: self.trace, other_names: self.names.others, tallies: self.tallies, same_requests, news: self.news }
     }
 }
 

@@ -3,6 +3,7 @@
 //! The only place that decides who a request's user and peer are. Secrets (tokens) are reduced to a localpart or a hash.
 
 use super::kept_names::{STAND_IN, StandIns};
+use crate::causes::TokenTable;
 use crate::draw::CoarseStamp;
 use crate::foreign::is_foreign_class;
 use crate::names::{Names, pseudonym_of_token};
@@ -69,11 +70,13 @@ struct PathFacts {
     room: NameId,
     /// Index of the template, if templates are wanted.
     template: u32,
+    /// The room's id is escaped.
+    escaped_room: bool,
 }
 
 impl Default for PathFacts {
     fn default() -> Self {
-        Self { endpoints: [EndpointId(0); 2], room: NameId::NONE, template: 0 }
+        Self { endpoints: [EndpointId(0); 2], room: NameId::NONE, template: 0, escaped_room: false }
     }
 }
 
@@ -93,6 +96,8 @@ pub(super) struct Identifier<'c> {
     /// Cache by the low bits of the hash of method and path; a stored hash of 0 marks a free slot.
     paths: Box<[(u64, PathFacts)]>,
     pub(super) user_keys: UserKeys,
+    /// The sync tokens of a block's requests, for a trace.
+    pub(super) tokens: TokenTable,
     /// Only with a trace, from which a replay may be made.
     servers: Option<NameCollector>,
 }
@@ -112,6 +117,7 @@ impl<'c> Identifier<'c> {
             templates: Templates::default(),
             paths: vec![(0, PathFacts::default()); PATHS].into(),
             user_keys: UserKeys::default(),
+            tokens: TokenTable::default(),
             servers: wants.templates.then(NameCollector::default),
         }
     }
@@ -130,7 +136,9 @@ impl<'c> Identifier<'c> {
             None => self.unusual_path_facts(method, &record.target, target.path, names),
         };
         let [incremental, initial] = path.endpoints;
-        let mut endpoint = if incremental != initial && is_initial_sync(&query, query_text) { initial } else { incremental };
+        // A preflight has the query of the request after it, and costs nothing.
+        let may_be_initial = incremental != initial && method != Method::Options;
+        let mut endpoint = if may_be_initial && is_initial_sync(&query, query_text) { initial } else { incremental };
         let mut traits = self.traits.get(usize::from(endpoint.0)).copied().unwrap_or_default();
         if traits.initial && query_text.is_empty() && !file.queries_logged {
             endpoint = self.with_since(method, target.path);
@@ -144,6 +152,7 @@ impl<'c> Identifier<'c> {
             && (self.foreign.get(usize::from(endpoint.0)).copied().unwrap_or(false)
                 || (file.upstreams_logged && record.upstream.is_none()));
         let flags = if foreign { flags | flag::FOREIGN } else { flags };
+        let flags = if path.escaped_room { flags | flag::ESCAPED_ROOM } else { flags };
         let agent = record.agent.as_deref().map_or(NameId::NONE, |agent| names.intern(family(agent)));
         let (user, peer) = self.user_and_peer(record, &query, traits.federation, agent, names);
         if let Some(servers) = &mut self.servers {
@@ -171,6 +180,10 @@ impl<'c> Identifier<'c> {
             process: if synapse { names.intern(record.process.unwrap_or(file.process.as_bytes())) } else { NameId::NONE },
             upstream: record.upstream.as_deref().map_or(NameId::NONE, |upstream| names.intern(upstream)),
             request_id: record.request_id.map_or(0, proxy_made_id),
+            since: if traits.polls { self.since(&query) } else { 0 },
+            news: 0,
+            news_stream: 0,
+            woken_us: 0,
             match_hash: if self.wants.join { self.match_hash(record.method, target.path, query_text) } else { 0 },
             endpoint,
             status: record.status,
@@ -223,7 +236,8 @@ impl<'c> Identifier<'c> {
         if let Some(servers) = &mut self.servers {
             servers.observe_path(path);
         }
-        PathFacts { endpoints, room: self.room(path, names), template }
+        let escaped_room = room_segment(path).is_some_and(|room| room.starts_with(b"%21"));
+        PathFacts { endpoints, room: self.room(path, names), template, escaped_room }
     }
 
     /// The endpoint of an incremental sync with this path.
@@ -310,6 +324,16 @@ impl<'c> Identifier<'c> {
             return names.intern(segment);
         }
         names.intern(percent::decode_into(segment, &mut self.scratch))
+    }
+
+    /// The number of the token from which a sync goes on.
+    fn since(&mut self, query: &Query<'_>) -> u32 {
+        let token = query.get(Parameter::Since).or_else(|| query.get(Parameter::Pos));
+        let Some(token) = token.filter(|token| self.wants.templates && !token.is_empty()) else { return 0 };
+        if memchr::memchr(b'%', token).is_none() {
+            return self.tokens.number(token);
+        }
+        self.tokens.number(percent::decode_into(token, &mut self.scratch))
     }
 
     /// Hash of method and target without the secret values, which Synapse redacts and proxies log; never 0.

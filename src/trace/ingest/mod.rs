@@ -25,10 +25,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 pub use identify::UserKeys;
 pub use kept_names::OtherNames;
 pub use line_tally::{LineTally, MalformedExample};
-pub use same_requests::SameRequests;
+pub use same_requests::{INPUTS_MAX as INPUTS_COMPARED, SameRequests};
 
+use crate::causes::NewsSources;
 use crate::{Names, Request, ServerNames, Trace};
 use wsim_endpoints::Classifier;
+use wsim_http::host::Host;
 use wsim_logs::source::Source;
 
 /// How to read logs.
@@ -44,6 +46,8 @@ pub struct IngestConfig {
     pub seed: u64,
     /// Leave out requests that an earlier file has too, in whatever format.
     pub dedupe: bool,
+    /// The virtual hosts of Synapse: requests to others in a proxy's log are foreign. Empty: all hosts are Synapse's.
+    pub hosts: Vec<Host>,
     /// Worker threads; at least one.
     pub threads: usize,
 }
@@ -84,8 +88,11 @@ pub struct Outcome {
     pub server_names: ServerNames,
     /// Requests whose names were not kept, because there are too many.
     pub other_names: OtherNames,
-    /// Inputs that hold the same requests; empty if requests were not to be kept.
+    /// Inputs that hold the same requests, by a sample. If requests are not kept, also a proxy's and Synapse's, which nothing joins.
     pub same_requests: Vec<SameRequests>,
+    /// What the logs say of the causes of long polls' wake-ups, for [`causes::find`](crate::causes::find); empty if requests were not to be
+    /// kept.
+    pub news: NewsSources,
     /// Reading was interrupted.
     pub partial: bool,
 }

@@ -16,7 +16,7 @@ use wsim_logs::detect::{DetectConfig, DetectError};
 use wsim_logs::input::InputError;
 use wsim_logs::record::Line;
 use wsim_logs::source::{Input, Source, log_name};
-use wsim_logs::{Parser, compression, detect, input, redact};
+use wsim_logs::{Parser, compression, detect, input, records, redact};
 
 /// An open file, shared by all its blocks.
 pub(super) struct OpenFile {
@@ -189,7 +189,8 @@ impl Opening<'_> {
             Input::File(path) => Some(path.clone()),
             Input::StandardInput => None,
         };
-        let detection = match detect::detect(&sample, &DetectConfig { log, ..self.config.detect.clone() }) {
+        let changed_us = log.as_deref().and_then(last_change);
+        let detection = match detect::detect(&sample, &DetectConfig { log, changed_us, ..self.config.detect.clone() }) {
             Ok(detection) => detection,
             Err(error) if source.explicit && blocks.error().is_none() => return Err(self.no_log(error)),
             Err(error) => {
@@ -219,7 +220,8 @@ impl Opening<'_> {
 
     fn decompressed(&self) -> io::Result<(Compression, Stream)> {
         let raw = input::open(self.source, &self.progress.stop)?;
-        compression::open(Counted { inner: raw, count: Arc::clone(&self.progress.bytes_read) })
+        let (compression, stream) = compression::open(Counted { inner: raw, count: Arc::clone(&self.progress.bytes_read) })?;
+        Ok((compression, records::open(stream)?))
     }
 }
 
@@ -269,14 +271,19 @@ impl Read for Counted {
     }
 }
 
-/// Lines to detect the format by: from the start of the first block, and spread over the rest of it.
+/// Lines to detect the format by: from the start of the first block, and spread over the rest of it. In each part of the rest a line that
+/// looks like a request is preferred, because errors and other lines may be a thousand times as many.
 fn sample(block: &[u8]) -> Vec<&[u8]> {
     let all = || lines(block).filter(|line| !line.is_empty());
     let count = all().count();
     let mut sample: Vec<&[u8]> = all().take(SAMPLE_LINES / 2).collect();
     if count > SAMPLE_LINES / 2 {
         let step = ((count - SAMPLE_LINES / 2) / (SAMPLE_LINES / 2)).max(1);
-        sample.extend(all().skip(SAMPLE_LINES / 2).step_by(step).take(SAMPLE_LINES / 2));
+        let mut rest = all().skip(SAMPLE_LINES / 2).peekable();
+        while sample.len() < SAMPLE_LINES && rest.peek().is_some() {
+            let part: Vec<&[u8]> = rest.by_ref().take(step).collect();
+            sample.extend(part.iter().find(|line| detect::looks_like_request(line)).or(part.first()));
+        }
     }
     sample
 }
@@ -294,6 +301,12 @@ fn what_is_logged(sample: &[&[u8]], parser: &mut dyn Parser) -> (bool, bool) {
         }
     }
     (with_query > 0 || matrix < 20, upstreams)
+}
+
+/// When a file was last changed, µs since the epoch.
+fn last_change(path: &Path) -> Option<i64> {
+    let changed = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?.modified().ok()?;
+    i64::try_from(changed.duration_since(std::time::UNIX_EPOCH).ok()?.as_micros()).ok()
 }
 
 /// `synapse-generic_worker1.json.log.2.gz` -> `generic_worker1`; `homeserver.log` -> `main`.

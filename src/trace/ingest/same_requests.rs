@@ -1,14 +1,16 @@
 //! Finds the same requests in two inputs: two formats of one proxy, a proxy in front of another, files that overlap.
 //!
 //! [`Sketches`] keeps a small sample of every input, by which pairs are found in any run; [`SeenRequests`] keeps all requests, by which
-//! `--dedupe` leaves the second of each out. Lines of a proxy and of Synapse are never compared: they are joined later. Knows nothing of
-//! formats. Invariant: what is found depends on the order of the inputs only, not on threads.
+//! `--dedupe` leaves the second of each out. Lines of a proxy and of Synapse are joined later; they are compared only where requests are not
+//! kept, so that nothing joins them. Requests that match with another clock are found too, by targets that are rare. Knows nothing of
+//! formats. Invariant: what is found depends on the requests of each input only, neither on their order nor on threads.
 
 use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use crate::join::end_us;
+use crate::clocks::{RARE_MAX, densest};
+use crate::join::{DISTANCE_MAX_US, end_us};
 use crate::request::{NameId, Request, flag};
 
 /// Two inputs with the same requests; the numbers are of a sample.
@@ -21,6 +23,18 @@ pub struct SameRequests {
     pub same: u64,
     /// Requests of the input with fewer in the time that both cover.
     pub of: u64,
+    /// How far the clock of `one` is behind that of `other`, µs; 0 if they agree.
+    #[serde(default)]
+    pub clock_offset_us: i64,
+}
+
+/// Which inputs are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Compared {
+    /// Logs of proxies with each other, and those of Synapse.
+    EachSide,
+    /// A proxy's with Synapse's as well.
+    All,
 }
 
 /// A sample of every input: the instants of the requests with the smallest hashes of target and status.
@@ -52,24 +66,44 @@ impl Sketches {
         if sketch.targets.len() >= TARGETS_MAX && sketch.targets.last_key_value().is_some_and(|(last, _)| key > *last) {
             return;
         }
-        let instants = sketch.targets.entry(key).or_default();
-        if instants.len() < INSTANTS_MAX {
-            instants.push(end);
-        }
+        keep_earliest(sketch.targets.entry(key).or_default(), end);
         if sketch.targets.len() > TARGETS_MAX {
             sketch.targets.pop_last();
         }
     }
 
+    /// Adds the sketches of another thread, with the same result as if this one had seen its requests.
+    pub(super) fn merge(&mut self, other: Self) {
+        for (input, added) in other.inputs {
+            let own = self.inputs.entry(input).or_default();
+            own.synapse |= added.synapse;
+            own.coarse |= added.coarse;
+            own.span_us = match (own.span_us, added.span_us) {
+                (Some((first, last)), Some((a, b))) => Some((first.min(a), last.max(b))),
+                (own, added) => own.or(added),
+            };
+            for (key, instants) in added.targets {
+                let kept = own.targets.entry(key).or_default();
+                instants.into_iter().for_each(|at| keep_earliest(kept, at));
+            }
+            while own.targets.len() > TARGETS_MAX {
+                own.targets.pop_last();
+            }
+        }
+    }
+
     /// The pairs of inputs that hold the same requests, at most a few.
-    pub(super) fn pairs(mut self) -> Vec<SameRequests> {
-        self.inputs.values_mut().flat_map(|sketch| sketch.targets.values_mut()).for_each(|instants| instants.sort_unstable());
+    pub(super) fn pairs(self, compared: Compared) -> Vec<SameRequests> {
         let inputs: Vec<(&u32, &Sketch)> = self.inputs.iter().collect();
         let mut pairs = Vec::new();
         for (index, (one, a)) in inputs.iter().enumerate() {
             for (other, b) in &inputs[index + 1..] {
-                if let Some((same, of)) = a.same_as(b).filter(|_| a.synapse == b.synapse && pairs.len() < PAIRS_MAX) {
-                    pairs.push(SameRequests { one: **one, other: **other, same, of });
+                if pairs.len() >= PAIRS_MAX || (compared == Compared::EachSide && a.synapse != b.synapse) {
+                    continue;
+                }
+                let found = a.same_as(b).map(|(same, of)| (same, of, 0)).or_else(|| a.same_with_another_clock(b));
+                if let Some((same, of, clock_offset_us)) = found {
+                    pairs.push(SameRequests { one: **one, other: **other, same, of, clock_offset_us });
                 }
             }
         }
@@ -99,6 +133,31 @@ impl Sketch {
         let chance = CONTROL_SHIFTS_US.into_iter().map(matched).max().unwrap_or(0);
         (same >= SAME_MIN && same * 2 >= of && chance * 2 <= same).then_some((same, of.max(same)))
     }
+
+    /// The same where one clock is behind the other, by the targets that are rare in both, and how far `other` is ahead, µs.
+    fn same_with_another_clock(&self, other: &Self) -> Option<(u64, u64, i64)> {
+        let rare = |instants: &[i64]| (1..=RARE_MAX).contains(&instants.len());
+        let common = || {
+            let pairs = self.targets.iter().filter_map(|(key, instants)| Some((instants, other.targets.get(key)?)));
+            pairs.filter(|(a, b)| rare(a) && rare(b))
+        };
+        let mut differences: Vec<i64> = common().flat_map(|(a, b)| b.iter().flat_map(move |b| a.iter().map(move |a| b - a))).collect();
+        differences.sort_unstable();
+        let found = densest(&differences)?;
+        let offset = found[found.len() / 2];
+        let (same, of) = (found.len() as u64, common().count() as u64);
+        let certain = same >= SAME_MIN && same * 2 >= of && offset.unsigned_abs() >= DISTANCE_MAX_US;
+        certain.then_some((same, of.max(same), offset))
+    }
+}
+
+/// Adds an instant to a sorted list of the earliest.
+fn keep_earliest(instants: &mut Vec<i64>, at: i64) {
+    if instants.len() >= INSTANTS_MAX && instants.last().is_some_and(|last| at >= *last) {
+        return;
+    }
+    instants.insert(instants.partition_point(|other| *other <= at), at);
+    instants.truncate(INSTANTS_MAX);
 }
 
 /// The number of instants in one sorted list with a partner in the other, one to one.
@@ -162,7 +221,7 @@ const TARGETS_MAX: usize = 128;
 /// Requests kept of each target.
 const INSTANTS_MAX: usize = 64;
 /// Inputs that are compared: the first.
-const INPUTS_MAX: u32 = 256;
+pub const INPUTS_MAX: u32 = 256;
 const PAIRS_MAX: usize = 10;
 /// Fewer may be equal by chance.
 const SAME_MIN: u64 = 20;
@@ -184,7 +243,7 @@ mod tests {
     fn found(rows: impl Iterator<Item = (u32, Request, bool)>) -> Vec<SameRequests> {
         let mut sketches = Sketches::default();
         rows.for_each(|(input, request, coarse)| sketches.observe(input, &request, coarse));
-        sketches.pairs()
+        sketches.pairs(Compared::EachSide)
     }
 
     #[test]
@@ -204,6 +263,43 @@ mod tests {
         // Other requests at other times.
         let rows = (0..4000u32).map(|n| (n % 2, request(n.into(), n), true));
         assert_eq!(found(rows), []);
+    }
+
+    #[test]
+    fn threads_that_share_the_blocks_of_a_file_find_the_same_in_any_order() {
+        let rows = || {
+            let one = (0..3000u32).map(|n| (0, request(i64::from(n) * 3, n % 700), true));
+            one.chain((0..3000u32).map(|n| (1, request(i64::from(n) * 3, n % 700), true)))
+        };
+        let whole = found(rows());
+        assert_eq!(whole.len(), 1);
+        for threads in [2, 3] {
+            let mut parts: Vec<Sketches> = (0..threads).map(|_| Sketches::default()).collect();
+            rows().collect::<Vec<_>>().into_iter().rev().enumerate().for_each(|(row, (input, request, coarse))| {
+                parts[row / 100 % threads].observe(input, &request, coarse);
+            });
+            let mut all = Sketches::default();
+            parts.into_iter().rev().for_each(|part| all.merge(part));
+            assert_eq!(all.pairs(Compared::EachSide), whole);
+        }
+    }
+
+    #[test]
+    fn a_proxy_and_synapse_are_compared_only_on_request_and_clocks_may_differ() {
+        let hour = 3_600_000_000;
+        let proxy =
+            |shift: i64| (0..200u32).map(move |n| (0, Request { arrival_us: i64::from(n) * 3_000_000 - shift, ..request(0, n) }, true));
+        let synapse = || (0..200u32).map(|n| (1, Request { flags: flag::SYNAPSE, ..request(i64::from(n) * 3, n) }, false));
+        let pairs = |shift: i64, compared: Compared| {
+            let mut sketches = Sketches::default();
+            proxy(shift).chain(synapse()).for_each(|(input, request, coarse)| sketches.observe(input, &request, coarse));
+            sketches.pairs(compared)
+        };
+        assert_eq!(pairs(0, Compared::EachSide), []);
+        let same = pairs(0, Compared::All);
+        assert!(same.len() == 1 && same[0].clock_offset_us == 0, "{same:?}");
+        let apart = pairs(hour, Compared::All);
+        assert!(apart.len() == 1 && apart[0].clock_offset_us == hour && apart[0].same >= 100, "{apart:?}");
     }
 
     #[test]

@@ -5,22 +5,33 @@ use std::collections::HashMap;
 use super::identify::{Identified, Identifier, Wants};
 use super::line_tally::{LineTally, count_doubled_hours};
 use super::open::{BlockTask, Feed};
+use super::same_requests::{Compared, Sketches};
 use super::{IngestConfig, IngestError, Observer, OtherNames, Outcome, Progress, UserKeys};
+use crate::causes::NewsSources;
+use crate::request::flag;
 use crate::{Names, ServerNames};
 use wsim_endpoints::Classifier;
+use wsim_http::host::Host;
 use wsim_logs::Parser;
 use wsim_logs::blocks::{LINE_BYTES_MAX, lines};
-use wsim_logs::record::{Line, Malformed};
+use wsim_logs::record::{Line, Malformed, Record};
 use wsim_logs::source::Source;
+use wsim_logs::streams::StreamUpdate;
 
 /// Parses blocks, with one parser per file.
 pub(super) struct Worker<'c> {
     parser: Option<(u32, Box<dyn Parser>)>,
     pub(super) identifier: Identifier<'c>,
     pub(super) names: Names,
+    /// What writers logged of their streams, for a trace; taken by whoever reads blocks.
+    pub(super) updates: Vec<StreamUpdate>,
     from_us: i64,
     to_us: i64,
     with_stamps: bool,
+    /// Inputs are compared, for which it matters whether stamps are of whole seconds.
+    compares: bool,
+    /// The virtual hosts of Synapse, if they are told.
+    hosts: Vec<Host>,
 }
 
 impl<'c> Worker<'c> {
@@ -29,9 +40,12 @@ impl<'c> Worker<'c> {
             parser: None,
             identifier: Identifier::new(classifier, wants),
             names: Names::new(),
+            updates: Vec::new(),
             from_us: config.from_us.unwrap_or(i64::MIN),
             to_us: config.to_us.unwrap_or(i64::MAX),
             with_stamps: wants.templates,
+            compares: wants.join,
+            hosts: config.hosts.clone(),
         }
     }
 
@@ -50,26 +64,33 @@ impl<'c> Worker<'c> {
         let Some((_, parser)) = &mut self.parser else { return tally };
         let mut passes = task.passes;
         for (line, number) in lines(task.block.bytes()).zip(task.block.first_line..) {
+            let mut is_other = false;
             // Matched by reference: a record is large and would be copied otherwise.
             match &mut parser.parse(line) {
-                Line::NotRequest => tally.not_requests += 1,
+                Line::NotRequest => (tally.not_requests, is_other) = (tally.not_requests + 1, true),
                 Line::Malformed(why) => tally.record_malformed(number, *why),
                 Line::Request(record) => {
                     tally.requests += 1;
                     if let Some(passes) = &mut passes {
                         tally.record_pass(passes.resolve(record));
                     }
-                    let Some((request, coarse)) = self.identifier.request(record, facts, &mut self.names) else {
+                    let Some((mut request, coarse)) = self.identifier.request(record, facts, &mut self.names) else {
                         tally.without_clock += 1;
                         continue;
                     };
+                    if request.has(flag::PROXY) && is_of_another_host(record, &self.hosts) {
+                        request.flags |= flag::FOREIGN;
+                    }
                     if request.arrival_us < self.from_us || request.arrival_us >= self.to_us {
                         tally.record_outside(request.arrival_us);
                         continue;
                     }
                     tally.record_arrival(request.arrival_us);
-                    on_request((request, coarse.filter(|_| self.with_stamps)), line, &self.names);
+                    on_request((request, coarse.filter(|_| self.with_stamps || self.compares)), line, &self.names);
                 }
+            }
+            if is_other && self.with_stamps {
+                self.updates.extend(parser.update(line));
             }
         }
         tally
@@ -88,6 +109,12 @@ impl<'c> Worker<'c> {
 
 const NAMES_MAX: usize = 200_000;
 
+/// Whether a proxy's line names a virtual host, and none of Synapse's. The port does not matter.
+fn is_of_another_host(record: &Record<'_>, hosts: &[Host]) -> bool {
+    let Some(site) = record.site.filter(|_| !hosts.is_empty()) else { return false };
+    Host::read(site).is_none_or(|host| !hosts.contains(&host))
+}
+
 pub(super) fn run_observers<O: Observer>(
     sources: &[Source],
     config: &IngestConfig,
@@ -96,7 +123,7 @@ pub(super) fn run_observers<O: Observer>(
     observers: Vec<O>,
 ) -> Result<(Outcome, Vec<O>), IngestError> {
     let feed = Feed::new(sources, config, progress);
-    let wants = Wants { templates: false, join: false };
+    let wants = Wants { templates: false, join: sources.len() > 1 };
     let done = std::thread::scope(|scope| {
         let feed = &feed;
         let threads: Vec<_> = observers
@@ -105,14 +132,19 @@ pub(super) fn run_observers<O: Observer>(
                 scope.spawn(move || {
                     let mut worker = Worker::new(config, classifier, wants);
                     let mut tallies: HashMap<u32, LineTally> = HashMap::new();
+                    let mut sketches = Sketches::default();
                     let mut buffer = Vec::new();
                     while let Some(task) = feed.next(buffer) {
-                        let part = worker.read(&task, |(request, _), _, names| observer.observe(&request, names));
-                        tallies.entry(task.file.facts.number).or_default().add(part);
+                        let file = task.file.facts.number;
+                        let part = worker.read(&task, |(request, coarse), _, names| {
+                            sketches.observe(file, &request, coarse.is_some());
+                            observer.observe(&request, names);
+                        });
+                        tallies.entry(file).or_default().add(part);
                         buffer = task.block.into_buffer();
                         worker.forget_many_names();
                     }
-                    (observer, tallies, worker.identifier.user_keys)
+                    (observer, tallies, worker.identifier.user_keys, sketches)
                 })
             })
             .collect();
@@ -122,8 +154,10 @@ pub(super) fn run_observers<O: Observer>(
     let (mut tallies, partial) = feed.finish()?;
     let mut observers = Vec::new();
     let mut user_keys = UserKeys::default();
-    for (observer, parts, keys) in done {
+    let mut sketches = Sketches::default();
+    for (observer, parts, keys, sketch) in done {
         observers.push(observer);
+        sketches.merge(sketch);
         user_keys.add(keys);
         for (number, tally) in parts {
             if let Some(whole) = tallies.get_mut(number as usize) {
@@ -139,7 +173,8 @@ pub(super) fn run_observers<O: Observer>(
             user_keys,
             server_names: ServerNames::default(),
             other_names: OtherNames::default(),
-            same_requests: Vec::new(),
+            same_requests: sketches.pairs(Compared::All),
+            news: NewsSources::default(),
             partial,
         },
         observers,
