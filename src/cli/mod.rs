@@ -14,6 +14,7 @@ mod guard_args;
 mod interrupt;
 pub mod merge;
 mod next_steps;
+mod observed_arg;
 mod output;
 mod plan_arg;
 mod progress;

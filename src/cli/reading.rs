@@ -22,11 +22,13 @@ use std::sync::atomic::Ordering;
 
 use anyhow::Context;
 
+use super::observed_arg::ObservedPlan;
 use super::progress::ProgressReporter;
 use wsim_endpoints::Endpoint;
 use wsim_folder::OutputFolder;
 use wsim_logs::source::{self, Source};
 use wsim_logs::time::Zone;
+use wsim_plan::{Cpu, PresetConfig};
 use wsim_profile::{InferredDemand, ProcessCpu, Profile, ProfileInputs, Profiler, inference, profile_logs, profile_trace};
 use wsim_replay::guard::Origin;
 use wsim_trace::ingest::{self, Outcome, Progress};
@@ -47,6 +49,8 @@ pub(super) struct LogData {
     pub(super) profile: Profile,
     /// `--process-cpu`, with the names that the processes of the trace have.
     pub(super) process_cpu: Option<ProcessCpu>,
+    /// The deployment that wrote the logs, if it was told, with the names that the processes of the trace have.
+    pub(super) observed: Option<ObservedPlan>,
     /// The key of the pseudonyms, if names were replaced.
     pub(super) anonymiser: Option<Anonymiser>,
     /// The requests came from a trace file, not from logs.
@@ -62,6 +66,25 @@ impl LogData {
             (None, None) => ServerNames::default(),
         };
         if names.is_empty() && self.summary.anonymised { Origin::Anonymised } else { Origin::Log(names) }
+    }
+
+    /// What the standard plans share, CPU limits included.
+    pub(super) fn preset_config(&self) -> PresetConfig {
+        let config = self.summary.preset_config();
+        match &self.observed {
+            Some(observed) => observed.presets(config),
+            None => self.limit_of_only_process(config),
+        }
+    }
+
+    /// The plan without workers is a server of one process as it is, so its main process has the limit that was found.
+    fn limit_of_only_process(&self, config: PresetConfig) -> PresetConfig {
+        let only = match self.profile.deployment.processes.as_slice() {
+            [only] => only.cpu_limit,
+            _ => None,
+        };
+        let main_cpu = only.map(|limit| Cpu { cores: limit.cores.value, period_ms: limit.period_ms });
+        PresetConfig { main_cpu, ..config }
     }
 
     /// Writes the requests, if they were kept, to `trace.parquet` in the folder of a run.
@@ -91,6 +114,8 @@ fn read_logs(config: &ReadConfig, progress: &Arc<Progress>) -> anyhow::Result<Lo
     let (mut outcome, profiler) = ingest(config, &endpoints, progress)?;
     drop(reporter);
     let (trace, joined) = outcome.trace.take().map(trace::join::join).map_or((None, None), |(trace, facts)| (Some(trace), facts));
+    let news = std::mem::take(&mut outcome.news);
+    let trace = trace.map(|trace| trace::causes::find(trace, news));
     let summary = ReadSummary::new(config, outcome, joined);
     finish_reading(config, Contents { summary, endpoints, trace, process_cpu: config.process_cpu.clone() }, profiler)
 }
@@ -170,6 +195,13 @@ impl Contents {
 /// Finishes the profile of what was observed while reading, or makes that of the trace.
 fn finish_reading(config: &ReadConfig, contents: Contents, profiler: Option<Profiler>) -> anyhow::Result<LogData> {
     let Contents { summary, endpoints, trace, process_cpu } = contents.without_names(config);
+    let anonymised = |observed: &ObservedPlan| match &config.anonymise {
+        Some(anonymiser) => observed.anonymised(anonymiser),
+        None => Ok(observed.clone()),
+    };
+    let observed = config.observed.as_ref().map(anonymised).transpose()?;
+    let told = observed.as_ref().map(ObservedPlan::told);
+    damage::unread(config, &summary.tallies);
     damage::report(&summary.tallies);
     let (trace, foreign) = match trace.map(|trace| trace::foreign::mark(trace, &endpoints)) {
         Some((trace, foreign)) => (Some(trace), Some(foreign)),
@@ -189,16 +221,24 @@ fn finish_reading(config: &ReadConfig, contents: Contents, profiler: Option<Prof
     // inferred.
     let inferred = profiler.logged_means().unwrap_or_else(|| match &trace {
         Some(trace) if process_cpu.is_some() || trace.any_has(trace::flag::WALL) => {
-            inference::infer(|| trace.requests().filter(|request| !request.has(trace::flag::FOREIGN)), &endpoints, process_cpu.as_ref())
+            let limits = told.as_ref().map(|told| told.limits_of(trace)).unwrap_or_default();
+            let requests = || trace.requests().filter(|request| !request.has(trace::flag::FOREIGN));
+            inference::infer(requests, &endpoints, process_cpu.as_ref(), &limits)
         }
         _ => InferredDemand::from_prior(&endpoints, 1.0),
     });
     let inputs =
         ProfileInputs { process_cpu: process_cpu.clone(), inferred: Some(inferred), user_key: Some(summary.user_key.clone()), foreign };
     let mut profile = profiler.finish(&inputs);
+    if let Some(told) = &told {
+        profile.deployment.tell(told, trace.as_ref());
+    }
+    if let Some(trace) = &trace {
+        profile.find_cpu_limits(trace, process_cpu.as_ref());
+    }
     summary.warn(&mut profile.deployment);
     let trace = trace.filter(|_| config.keep_requests);
-    Ok(LogData { summary, endpoints, trace, profile, process_cpu, anonymiser: config.anonymise.clone(), from_trace: false })
+    Ok(LogData { summary, endpoints, trace, profile, process_cpu, observed, anonymiser: config.anonymise.clone(), from_trace: false })
 }
 
 fn profiler_config(zone: &Zone, endpoints: &Arc<[Endpoint]>) -> wsim_profile::ProfilerConfig {

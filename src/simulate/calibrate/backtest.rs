@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::observed::ObservedDeployment;
 use super::prepare::{PrepareConfig, PreparedWorkload};
+use super::start_up::start_up;
 use crate::engine::time::Span;
 use crate::replications::{Candidate, ReplicationConfig, Scenario, Variation};
 use crate::synapse::result::RunResult;
@@ -21,8 +22,8 @@ use wsim_trace::{Request, Trace, flag};
 /// How a back-test is done.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BacktestConfig {
-    /// Time at the start of the log (start-up, cold caches) that is used neither for calibration nor for evaluation.
-    pub skip: Span,
+    /// Time at the start of the log (start-up, cold caches) that is used neither for calibration nor for evaluation; `None`: found by the log.
+    pub skip: Option<Span>,
     /// Time simulated before each evaluated span, so that queues are as full as they were.
     pub warm_up: Span,
     pub replications: u32,
@@ -31,7 +32,7 @@ pub struct BacktestConfig {
 
 impl Default for BacktestConfig {
     fn default() -> Self {
-        Self { skip: Span::ZERO, warm_up: Span::from_millis(5_000), replications: 10, seed: 1 }
+        Self { skip: None, warm_up: Span::from_millis(5_000), replications: 10, seed: 1 }
     }
 }
 
@@ -125,7 +126,8 @@ pub fn backtest(
         return Err(BacktestError::Interrupted);
     }
     let whole = profile.window;
-    let start_us = whole.start_us.saturating_add(i64::try_from(config.skip.nanos() / 1000).unwrap_or(i64::MAX));
+    let skip = config.skip.unwrap_or_else(|| start_up(trace, whole));
+    let start_us = whole.start_us.saturating_add(i64::try_from(skip.nanos() / 1000).unwrap_or(i64::MAX));
     // Both halves have as much of the log, wherever its gaps are.
     let covered = wsim_profile::observed_time(trace.requests()).within(start_us, whole.end_us);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds of a log")]
@@ -156,7 +158,8 @@ pub fn backtest(
         }
         notes.clone_from(&prepared.notes);
     }
-    notes.insert(0, format!("two spans of {} s, each predicted after calibration on the other", seconds / 2));
+    let start = if skip > Span::ZERO { format!("; the first {:.0} s are start-up and left out", skip.seconds()) } else { String::new() };
+    notes.insert(0, format!("two spans of {} s, each predicted after calibration on the other{start}", seconds / 2));
     tally.compare(halves.to_vec(), notes)
 }
 
@@ -198,7 +201,7 @@ impl Tally {
         prepare: &PrepareConfig,
         config: &BacktestConfig,
     ) -> Result<(), BacktestError> {
-        let observed = prepared.observed_deployment(trace, endpoints, &prepare.limits)?;
+        let observed = prepared.observed_deployment(trace, endpoints)?;
         let replications = ReplicationConfig {
             as_logged: self.from_synapse,
             variation: Variation::Redrawn,
@@ -366,7 +369,7 @@ mod tests {
     #[test]
     fn too_short_a_log_is_refused() {
         let trace = trace(true);
-        let config = BacktestConfig { skip: Span::from_millis(90_000), ..BacktestConfig::default() };
+        let config = BacktestConfig { skip: Some(Span::from_millis(90_000)), ..BacktestConfig::default() };
         let error = backtest(&trace, &endpoints(), &profile(&trace, None), &PrepareConfig::default(), &config).unwrap_err();
         assert_eq!(error, BacktestError::TooShort(9));
     }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::machine::MachineConfig;
 use crate::engine::StopFlag;
-use crate::engine::time::Span;
 use crate::station::Cpu;
 use wsim_profile::{ProcessCpu, Window};
 use wsim_stats::Interval;
@@ -15,7 +15,8 @@ pub struct PrepareConfig {
     pub process_cpu: Option<ProcessCpu>,
     /// The time that costs are fitted on; `None`: the whole trace. (A request's own CPU is always the request's own.)
     pub calibration: Option<Window>,
-    /// CPU limits of the processes that wrote the logs, by name as logged; processes without an entry have a whole core.
+    /// CPU limits of the processes that wrote the logs, by name as logged. Processes without an entry have the limit that the profile's
+    /// deployment says, else a whole core.
     pub limits: BTreeMap<String, Cpu>,
     /// Multiplies every request's CPU (sensitivity: 0.5, 1, 2).
     pub demand: f64,
@@ -25,11 +26,9 @@ pub struct PrepareConfig {
     pub replication: Bound,
     /// Database connections of every process (`cp_max`; Twisted's default is 5).
     pub connections: u32,
-    /// Length of a period of a container's CPU limit (`cpu.cfs_period_us`, 100 ms unless configured).
-    pub quota_period: Span,
-    /// Cores that all processes and the database share, above 0. `None`: each process has a core of its own, and the database takes as
-    /// long as observed.
-    pub cores: Option<f64>,
+    /// The machines that processes and database share. Without cores each process has a core of its own, and the database takes as long as
+    /// observed.
+    pub machine: MachineConfig,
     /// Ends the preparation early; what was prepared then is incomplete and serves for nothing.
     pub stop: StopFlag,
 }
@@ -44,8 +43,7 @@ impl Default for PrepareConfig {
             coverage: Bound::Value,
             replication: Bound::Value,
             connections: 5,
-            quota_period: Span::from_millis(100),
-            cores: None,
+            machine: MachineConfig::default(),
             stop: StopFlag::default(),
         }
     }

@@ -9,7 +9,7 @@ use super::served_by::{ServedBy, is_persist_rpc};
 use super::unlogged_costs::{UnloggedCosts, is_main};
 use wsim_endpoints::Endpoint;
 use wsim_profile::process_cpu::CpuCounter;
-use wsim_profile::{Profile, Window};
+use wsim_profile::{ProcessCpu, Profile, Window};
 use wsim_stats::ObservedTime;
 use wsim_trace::{NameId, Names, Request, flag};
 
@@ -72,6 +72,17 @@ impl<'a> LoggedCpu<'a> {
     /// Events written per second.
     pub(super) fn events_per_second(&self) -> f64 {
         self.written().iter().sum::<f64>() / self.seconds()
+    }
+
+    /// CPU of each process that is known, s: by its counter, else that of its request lines times `factor`.
+    pub(super) fn cpu_of_processes(&self, time: &ObservedTime, counters: Option<&ProcessCpu>, factor: f64) -> Vec<f64> {
+        let find = |name: &str| counters.and_then(|counters| counters.find(name));
+        let logged: Vec<(&str, f64)> =
+            self.processes.iter().map(|(id, process)| (self.names.text(*id), process.logged_cpu * factor)).collect();
+        let by_log = logged.iter().map(|(name, cpu)| find(name).map_or(*cpu, |counter| counter.seconds_within(time)));
+        let is_logged = |counter: &CpuCounter| logged.iter().any(|(name, _)| find(name).is_some_and(|found| std::ptr::eq(found, counter)));
+        let others = counters.into_iter().flat_map(ProcessCpu::synapse).filter(|counter| !is_logged(counter));
+        by_log.chain(others.map(|counter| counter.seconds_within(time))).collect()
     }
 
     fn seconds(&self) -> f64 {

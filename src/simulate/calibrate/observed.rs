@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::served_by::{ServedBy, is_persist_rpc};
+use crate::synapse::room_shards::RoomShards;
 use crate::synapse::router::{Arrival, Router, Routers, RoutingDecision, ServerLoad};
 use crate::synapse::topology::{ProcessSpec, Topology, TopologyError};
 use crate::synapse::workload::Workload;
@@ -60,7 +61,9 @@ impl ObservedDeployment {
             routes: (0..count).collect(),
             record_routes: Arc::default(),
             persisters: indices.persisters.clone(),
+            room_shards: RoomShards::new(&workload.records, &trace.names, indices.persisters.len()),
             local_shares: Vec::new(),
+            machine: None,
         };
         topology.check()?;
         for (record, process) in workload.records.iter_mut().zip(served) {

@@ -7,13 +7,15 @@ mod selection;
 pub use router::PlanRouters;
 
 use crate::calibrate::between_processes::local_shares;
+use crate::calibrate::limits::limited;
+use crate::calibrate::machine::cpu_of_processes;
 use crate::calibrate::prepare::PreparedWorkload;
-use crate::engine::time::Span;
-use crate::station::{Cpu, Quota};
+use crate::synapse::room_shards::RoomShards;
 use crate::synapse::topology::{ProcessSpec, Topology, TopologyError};
 use wsim_balance::{Algorithm, BalancerConfig, Nginx, Server};
 use wsim_endpoints::Endpoint;
 use wsim_plan::{BalancerError, CheckedPlan, Destination, Undecided};
+use wsim_stats::Interval;
 
 /// A plan in the form that the model simulates.
 #[derive(Debug)]
@@ -27,6 +29,9 @@ pub struct Deployment {
     pub remarks: Vec<String>,
     /// The topology's numbers of the plan's destinations.
     pub numbers: PoolNumbers,
+    /// CPU of a request over that of the same request in the log, because another number of processes is at work on the machine; 1 where no machine
+    /// is shared.
+    pub contention: Interval,
 }
 
 /// The numbers of a plan's destinations in its topology.
@@ -71,7 +76,7 @@ impl Deployment {
     /// The proxy does not have a pool's rule, a server cannot be read, a pool is empty.
     pub fn from_plan(plan: &CheckedPlan, endpoints: &[Endpoint], prepared: &PreparedWorkload) -> Result<Self, DeployError> {
         let workers = plan.workers();
-        let mut processes = vec![process("main", 1.0, plan, prepared)];
+        let mut processes = vec![process("main", plan.cpu_of_main(), plan, prepared)];
         processes.extend(workers.iter().map(|worker| process(&worker.name, worker.cpu, plan, prepared)));
         let mut pools = Pools { names: vec!["main".to_owned()], members: vec![vec![0]], configs: vec![PoolConfig::single("main")] };
         for (index, pool) in plan.pools.iter().enumerate() {
@@ -101,11 +106,23 @@ impl Deployment {
         let record_routes = destinations.iter().map(|destination| numbers.of(destination)).collect();
         let local_shares = local_shares(endpoints, &prepared.workload.records, &routes, &pools.members);
         let persisters = streams.iter().find(|(name, ..)| *name == "events").map(|(.., members)| members.clone());
-        let topology =
-            Topology { processes, pools: pools.members, routes, record_routes, persisters: persisters.unwrap_or_default(), local_shares };
+        let persisters = persisters.unwrap_or_default();
+        let mut topology = Topology {
+            processes,
+            pools: pools.members,
+            routes,
+            record_routes,
+            room_shards: RoomShards::new(&prepared.workload.records, &prepared.names, persisters.len()),
+            persisters,
+            local_shares,
+            machine: prepared.machine.of_plan(plan.machine.as_ref()),
+        };
         topology.check()?;
+        let contention = slow_down(&mut topology, plan, prepared);
+        let mut remarks = remarks;
+        remarks.extend(contention_remark(contention));
         let routers = PlanRouters::new(pools.configs, &topology, prepared);
-        Ok(Self { topology, routers, pool_names: pools.names, remarks, numbers })
+        Ok(Self { topology, routers, pool_names: pools.names, remarks, numbers, contention })
     }
 }
 
@@ -141,20 +158,40 @@ impl PoolConfig {
     }
 }
 
-fn process(name: &str, cores: f64, plan: &CheckedPlan, prepared: &PreparedWorkload) -> ProcessSpec {
+/// Makes all processes slower by the contention of their machine; returns the factor on their CPU.
+fn slow_down(topology: &mut Topology, plan: &CheckedPlan, prepared: &PreparedWorkload) -> Interval {
+    let PreparedWorkload { workload, costs, machine, time, .. } = prepared;
+    let cpu = || cpu_of_processes(workload, topology, costs, time.seconds()).into_iter();
+    let contention = if topology.machine.is_some() { machine.slowdown(plan.machine.as_ref(), cpu()) } else { Interval::exact(1.0) };
+    topology.processes.iter_mut().for_each(|process| process.cpu.speed /= contention.value);
+    contention
+}
+
+/// What is worth saying of a machine's contention.
+fn contention_remark(contention: Interval) -> Option<String> {
+    let Interval { value, low, high } = contention;
+    let percent = |factor: f64| format!("{:+.0} %", (factor - 1.0) * 100.0);
+    ((value - 1.0).abs() >= CONTENTION_TOLD).then(|| {
+        format!(
+            "the number of processes at work on the machine changes the CPU of every request by {} ({} to {}) against the log",
+            percent(value),
+            percent(low),
+            percent(high)
+        )
+    })
+}
+
+fn process(name: &str, cpu: wsim_plan::Cpu, plan: &CheckedPlan, prepared: &PreparedWorkload) -> ProcessSpec {
     ProcessSpec {
         name: name.to_owned(),
-        cpu: cpu(cores, prepared.quota_period),
+        cpu: limited(cpu.cores, cpu.period_ms),
         connections: prepared.connections,
         background: prepared.background_of(name, &plan.background_roles),
     }
 }
 
-/// A plan's `cpu`: below 1 a container's CPU limit, above 1 a faster machine.
-fn cpu(cores: f64, period: Span) -> Cpu {
-    let cpu = Cpu::cores(cores);
-    Cpu { quota: cpu.quota.map(|_| Quota { budget: period.scaled(cores.max(0.001)), period }), ..cpu }
-}
+/// A smaller change of CPU per request is not worth a sentence.
+const CONTENTION_TOLD: f64 = 0.02;
 
 fn narrow(index: usize) -> u16 {
     u16::try_from(index).unwrap_or(u16::MAX)

@@ -10,7 +10,7 @@ impl Cluster<'_> {
     /// Updates the share of a core that the machine gives a process. Call before submitting a slice or a thread.
     #[inline]
     pub(super) fn update_machine_share(&mut self, now: Time, process: u16) {
-        let Some(machine) = self.run.costs.machine else { return };
+        let Some(machine) = self.run.topology.machine else { return };
         let process = usize::from(process);
         // The process itself counts as one core, whether it is busy already or only now.
         let others = self.cores_in_use(now) - self.processes[process].interpreter.cores_in_use(now);
@@ -21,7 +21,7 @@ impl Cluster<'_> {
     /// The length of a transaction on the machine's current load: the database's CPU part is stretched.
     #[inline]
     pub(super) fn stretch_transaction(&self, now: Time, length: Span) -> Span {
-        let Some(machine) = self.run.costs.machine else { return length };
+        let Some(machine) = self.run.topology.machine else { return length };
         let share = machine.share(self.cores_in_use(now), f64::from(self.database.running()));
         length.scaled(1.0 + machine.database * (1.0 / share - 1.0))
     }
