@@ -115,6 +115,22 @@ pub struct Cost {
 }
 
 impl<'a> Record<'a> {
+    /// Whether a logged duration cannot be one of this request, so that something else was read as a duration: hours for a request
+    /// that neither upgrades its connection nor moves much data.
+    #[inline]
+    pub fn has_impossible_duration(&self) -> bool {
+        let longest = self.wall_us.unwrap_or(0).max(self.upstream_us.unwrap_or(0));
+        longest > PLAIN_MAX_US && self.is_too_long(longest)
+    }
+
+    #[cold]
+    fn is_too_long(&self, longest: u64) -> bool {
+        let upgraded = self.status == 101 || self.method == b"CONNECT";
+        let moved = self.bytes_sent.unwrap_or(0).saturating_add(self.bytes_received.unwrap_or(0));
+        let transfers = moved >= TRANSFER_MIN || matches!(self.method, b"POST" | b"PUT" | b"PATCH");
+        !upgraded && !(transfers && longest <= TRANSFER_MAX_US)
+    }
+
     /// Arrival, µs since the epoch: the stamp, minus the duration if the stamp marks the end. `None` without a stamp.
     ///
     /// Synapse writes its line at the later of handler end and send end, so a request starts at
@@ -127,5 +143,29 @@ impl<'a> Record<'a> {
                 stamp.micros.saturating_sub_unsigned(self.wall_us.unwrap_or(0)).saturating_sub(self.send_us.unwrap_or(0).max(0))
             }
         })
+    }
+}
+
+/// The longest that a request without much data takes: two hours.
+const PLAIN_MAX_US: u64 = 7_200_000_000;
+/// The longest that an upload or download takes: a day.
+const TRANSFER_MAX_US: u64 = 12 * PLAIN_MAX_US;
+/// Bytes from which a transfer may take long.
+const TRANSFER_MIN: u64 = 10_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hours_are_a_duration_of_uploads_and_open_connections_only() {
+        let lasting =
+            |hours: u64, record: Record<'static>| Record { wall_us: Some(hours * 3_600_000_000), ..record }.has_impossible_duration();
+        let get = || Record { method: b"GET", status: 200, ..Record::default() };
+        assert!(!lasting(2, get()) && lasting(3, get()) && lasting(470_000, get()));
+        assert!(!lasting(100, Record { status: 101, ..get() }));
+        assert!(!lasting(3, Record { method: b"POST", ..get() }) && lasting(25, Record { method: b"POST", ..get() }));
+        assert!(!lasting(3, Record { bytes_sent: Some(50_000_000), ..get() }));
+        assert!(Record { upstream_us: Some(1_715_677_921_000_000), ..get() }.has_impossible_duration());
     }
 }

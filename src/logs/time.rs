@@ -157,10 +157,17 @@ impl StampReader {
         self.ambiguity = Ambiguity::None;
         let seconds = match rest {
             b"" => self.localise(civil),
-            b"Z" | b"z" => civil,
-            zone => civil - zone_offset(zone)?,
+            b"Z" | b"z" | b" UTC" | b" GMT" => civil,
+            zone => civil - zone_offset(zone.strip_prefix(b" ").unwrap_or(zone))?,
         };
         Some((seconds * 1_000_000 + fraction, resolution))
+    }
+
+    /// The instant of a date and a time of day in numbers, in µs: with an offset from UTC in seconds, otherwise in the reader's zone.
+    pub(crate) fn civil(&mut self, date: [i64; 3], clock: [i64; 3], offset: Option<i64>) -> Option<i64> {
+        let civil = civil_numbers(date, clock)?;
+        self.ambiguity = Ambiguity::None;
+        Some(offset.map_or_else(|| self.localise(civil), |offset| civil - offset) * 1_000_000)
     }
 
     /// Local seconds -> seconds in UTC, with the offset before a change of clocks where it leaves two or none; [`Self::ambiguity`] says
@@ -247,7 +254,7 @@ pub fn decimal(text: &[u8]) -> Option<i64> {
 }
 
 /// A separator, then at least one digit: µs, further digits cut off.
-fn fraction_us(text: &[u8], separators: &[u8]) -> Option<i64> {
+pub(crate) fn fraction_us(text: &[u8], separators: &[u8]) -> Option<i64> {
     let (first, digits) = text.split_first()?;
     if !separators.contains(first) || digits.is_empty() {
         return None;
@@ -264,7 +271,7 @@ fn resolution_of(digits: usize) -> u32 {
 }
 
 /// `+0000`, `-03:30`, `+02`: seconds east of UTC.
-fn zone_offset(text: &[u8]) -> Option<i64> {
+pub(crate) fn zone_offset(text: &[u8]) -> Option<i64> {
     let (sign, digits) = match text.split_first()? {
         (b'+', rest) => (1, rest),
         (b'-', rest) => (-1, rest),
@@ -283,7 +290,13 @@ fn clf_seconds(text: &[u8; 20]) -> Option<i64> {
     if text[2] != b'/' || text[6] != b'/' || text[11] != b':' {
         return None;
     }
-    let month = match &text[3..6] {
+    civil(decimal(&text[7..11])?, month_number(&text[3..6])?, decimal(&text[0..2])?, &text[12..20])
+}
+
+/// The number of a month's English abbreviation.
+#[inline]
+pub(crate) fn month_number(name: &[u8]) -> Option<i64> {
+    Some(match name {
         b"Jan" => 1,
         b"Feb" => 2,
         b"Mar" => 3,
@@ -297,8 +310,7 @@ fn clf_seconds(text: &[u8; 20]) -> Option<i64> {
         b"Nov" => 11,
         b"Dec" => 12,
         _ => return None,
-    };
-    civil(decimal(&text[7..11])?, month, decimal(&text[0..2])?, &text[12..20])
+    })
 }
 
 /// `2026-07-01 09:15:42` or with a `T`, in seconds, as if in UTC.
@@ -311,11 +323,16 @@ fn civil_seconds(text: &[u8; 19]) -> Option<i64> {
 
 /// Seconds since the epoch of a civil date and `15:04:05`. A leap second (`:60`) counts as the next second.
 fn civil(year: i64, month: i64, day: i64, clock: &[u8]) -> Option<i64> {
-    if clock[2] != b':' || clock[5] != b':' || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+    if clock[2] != b':' || clock[5] != b':' {
         return None;
     }
-    let (hour, minute, second) = (decimal(&clock[0..2])?, decimal(&clock[3..5])?, decimal(&clock[6..8])?);
-    if hour > 23 || minute > 59 || second > 60 {
+    civil_numbers([year, month, day], [decimal(&clock[0..2])?, decimal(&clock[3..5])?, decimal(&clock[6..8])?])
+}
+
+/// Seconds since the epoch of year, month and day with hour, minute and second, as if in UTC.
+#[inline]
+fn civil_numbers([year, month, day]: [i64; 3], [hour, minute, second]: [i64; 3]) -> Option<i64> {
+    if !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
         return None;
     }
     let year = if month <= 2 { year - 1 } else { year };

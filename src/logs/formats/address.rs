@@ -10,6 +10,11 @@ pub(super) fn without_port(address: &[u8]) -> &[u8] {
     if bracketed(host) { &host[1..host.len() - 1] } else { host }
 }
 
+/// The first address of an `X-Forwarded-For` list, which is the client's.
+pub(super) fn first_of_list(list: &[u8]) -> &[u8] {
+    list.split(|byte| *byte == b',').next().unwrap_or_default().trim_ascii()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -27,5 +32,12 @@ mod tests {
         ] {
             assert_eq!(without_port(written.as_bytes()), address.as_bytes(), "{written}");
         }
+    }
+
+    #[test]
+    fn the_first_of_a_list_is_the_client() {
+        assert_eq!(first_of_list(b"192.0.2.5, 198.51.100.4, 10.0.0.1"), b"192.0.2.5");
+        assert_eq!(first_of_list(b"192.0.2.5"), b"192.0.2.5");
+        assert_eq!(first_of_list(b""), b"");
     }
 }

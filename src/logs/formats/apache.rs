@@ -9,7 +9,10 @@
 //! combined
 //! ```
 //!
-//! Source: Apache httpd 2.4 manual, `mod_log_config` and `mod_logio`; escapes: `ap_escape_logitem` in `server/util.c`.
+//! lighttpd's `accesslog.format` has the same directives and escapes; its `%t` is the end of the request.
+//!
+//! Source: Apache httpd 2.4 manual, `mod_log_config` and `mod_logio`; escapes: `ap_escape_logitem` in `server/util.c`; lighttpd 1.4
+//! documentation, `mod_accesslog`.
 //! `%t` is the start of the request, also where the line is written at its end.
 
 use nom::IResult;
@@ -21,11 +24,13 @@ use nom::combinator::{map, opt, recognize, rest, value};
 use nom::multi::{many0, many0_count};
 use nom::sequence::{delimited, preceded};
 
+use super::date_parts;
 use super::error::FormatError;
+use super::expression::from_pieces;
 use super::pattern::{Pattern, Piece, TextParser};
 use super::variable::{Clock, Unit, Variable};
 use crate::escape::Escape;
-use crate::{StampMeaning, StampReader};
+use crate::{Parser, StampMeaning, StampReader};
 
 pub const COMMON: &str = r#"%h %l %u %t "%r" %>s %b"#;
 pub const COMBINED: &str = r#"%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i""#;
@@ -33,6 +38,9 @@ pub const COMBINED: &str = r#"%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agen
 pub const VHOST_COMBINED: &str = r#"%v:%p %h %l %u %t "%r" %>s %O "%{Referer}i" "%{User-Agent}i""#;
 /// The manual's `combinedio`.
 pub const COMBINED_IO: &str = r#"%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i" %I %O"#;
+
+/// lighttpd's default, whose `%t` is the end of the request.
+pub const LIGHTTPD: &str = r#"%h %V %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i""#;
 
 /// A parsed `LogFormat`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,9 +60,10 @@ impl LogFormat {
             let at = text.len() - left.len();
             let (after, item) =
                 item(left).map_err(|_| FormatError::new("a `%` here needs a directive, such as %h or %{User-Agent}i", &text, at))?;
-            item.into_pieces(at, &mut pieces);
+            item.into_pieces(at, &mut pieces).map_err(|problem| FormatError::new(format!("{problem} cannot be read"), &text, at))?;
             left = after;
         }
+        date_parts::check(&pieces).map_err(|problem| FormatError::new(format!("{problem} is no time stamp"), &text, 0))?;
         let format = Self { pieces: tidy(pieces), text };
         if format.variables().any(|variable| matches!(variable, Variable::RequestLine | Variable::Target | Variable::Path)) {
             Ok(format)
@@ -72,6 +81,14 @@ impl LogFormat {
     pub fn parser(&self, name: &str, stamps: StampReader) -> Result<TextParser, FormatError> {
         let pattern = Pattern::compile(&self.pieces, Escape::Apache).map_err(|touching| touching.error(&self.text))?;
         Ok(TextParser::new(name, pattern, stamps))
+    }
+
+    /// A parser for lines of this format, which may be JSON.
+    ///
+    /// # Errors
+    /// The fields cannot be distinguished.
+    pub fn any_parser(&self, name: &str, stamps: StampReader) -> Result<Box<dyn Parser>, FormatError> {
+        from_pieces(&self.pieces, &self.text, name, Escape::Apache, stamps)
     }
 
     fn variables(&self) -> impl Iterator<Item = Variable> + '_ {
@@ -92,6 +109,11 @@ pub fn vhost_combined(stamps: StampReader) -> TextParser {
     predefined("apache vhost combined", VHOST_COMBINED, stamps)
 }
 
+/// lighttpd's default format.
+pub fn lighttpd(stamps: StampReader) -> TextParser {
+    predefined("lighttpd", LIGHTTPD, stamps).with_meaning(StampMeaning::End)
+}
+
 fn predefined(name: &str, format: &str, stamps: StampReader) -> TextParser {
     #[expect(clippy::expect_used, reason = "the predefined formats are constants, each compiled by a test")]
     LogFormat::parse(format).and_then(|format| format.parser(name, stamps)).expect("a predefined format compiles")
@@ -105,9 +127,14 @@ enum Item {
 }
 
 impl Item {
-    fn into_pieces(self, at: usize, pieces: &mut Vec<Piece>) {
+    /// # Errors
+    /// The part of a time that cannot be read.
+    fn into_pieces(self, at: usize, pieces: &mut Vec<Piece>) -> Result<(), String> {
         let (argument, letter) = match self {
-            Self::Text(text) => return pieces.push(Piece::Literal(text.into_bytes())),
+            Self::Text(text) => {
+                pieces.push(Piece::Literal(text.into_bytes()));
+                return Ok(());
+            }
             Self::Directive { argument, letter } => (argument, letter),
         };
         match (letter.as_str(), argument.as_deref()) {
@@ -116,9 +143,10 @@ impl Item {
                 Piece::Field(Variable::Time(Clock::Common, StampMeaning::Start), at),
                 Piece::Literal(b"]".to_vec()),
             ]),
-            ("t", Some(argument)) => time_pieces(argument, at, pieces),
+            ("t", Some(argument)) => time_pieces(argument, at, pieces)?,
             (letter, argument) => pieces.push(Piece::Field(meaning(letter, argument), at)),
         }
+        Ok(())
     }
 }
 
@@ -147,7 +175,7 @@ fn meaning(letter: &str, argument: Option<&str>) -> Variable {
     }
 }
 
-fn header_meaning(name: &str) -> Variable {
+pub(super) fn header_meaning(name: &str) -> Variable {
     match name.to_ascii_lowercase().as_str() {
         "user-agent" => Variable::Agent,
         "referer" => Variable::Referrer,
@@ -160,7 +188,7 @@ fn header_meaning(name: &str) -> Variable {
 }
 
 /// `%{…}t`: a number, a fraction, or strftime conversions with text around them.
-fn time_pieces(argument: &str, at: usize, pieces: &mut Vec<Piece>) {
+fn time_pieces(argument: &str, at: usize, pieces: &mut Vec<Piece>) -> Result<(), String> {
     let (meaning, form) = match (argument.strip_prefix("end:"), argument.strip_prefix("begin:")) {
         (Some(form), _) => (StampMeaning::End, form),
         (_, Some(form)) => (StampMeaning::Start, form),
@@ -176,18 +204,20 @@ fn time_pieces(argument: &str, at: usize, pieces: &mut Vec<Piece>) {
         _ => None,
     };
     if let Some(variable) = number {
-        return pieces.push(Piece::Field(variable, at));
+        pieces.push(Piece::Field(variable, at));
+        return Ok(());
     }
-    let form = form.replace("%T", "%H:%M:%S").replace("%F", "%Y-%m-%d");
-    let found = STRFTIME.iter().find_map(|(known, clock)| Some((form.split_once(known)?, *clock)));
+    let known = form.replace("%T", "%H:%M:%S").replace("%F", "%Y-%m-%d");
+    let found = STRFTIME.iter().find_map(|(form, clock)| Some((known.split_once(form)?, *clock)));
     match found {
         Some(((before, after), clock)) if !before.contains('%') && !after.contains('%') => pieces.extend([
             Piece::Literal(before.as_bytes().to_vec()),
             Piece::Field(Variable::Time(clock, meaning), at),
             Piece::Literal(after.as_bytes().to_vec()),
         ]),
-        _ => pieces.push(Piece::Field(Variable::Ignored, at)),
+        _ => pieces.extend(date_parts::pieces(form, meaning, at)?),
     }
+    Ok(())
 }
 
 /// Removes empty literals, makes `%U%q` a single value, and keeps only the last of `%s` and `%>s`, which by custom is the final status.
@@ -269,8 +299,8 @@ fn item(text: &str) -> IResult<&str, Item> {
     .parse(text)
 }
 
-const NICKNAMES: [(&str, &str); 4] =
-    [("common", COMMON), ("combined", COMBINED), ("vhost_combined", VHOST_COMBINED), ("combinedio", COMBINED_IO)];
+const NICKNAMES: [(&str, &str); 5] =
+    [("common", COMMON), ("combined", COMBINED), ("vhost_combined", VHOST_COMBINED), ("combinedio", COMBINED_IO), ("lighttpd", LIGHTTPD)];
 
 /// The strftime formats that administrators use, longer ones first.
 const STRFTIME: [(&str, Clock); 6] = [
@@ -364,12 +394,24 @@ mod tests {
             ("%{[%d/%b/%Y:%H:%M:%S %z]}t", "[02/Jan/2026:16:03:35 +0100]", 0, 1_000_000, StampMeaning::Start),
             ("%{end:%Y-%m-%dT%H:%M:%S%z}t", "2026-01-02T16:03:35+0100", 0, 1_000_000, StampMeaning::End),
             ("%{%F %T}t", "2026-01-02 15:03:35", 0, 1_000_000, StampMeaning::Start),
+            ("%{%F %T %z}t", "2026-01-02 16:03:35 +0100", 0, 1_000_000, StampMeaning::Start),
+            ("%{%d/%b/%Y}t %{%T}t.%{msec_frac}t %{%z}t", "02/Jan/2026 16:03:35.123 +0100", 123_000, 1000, StampMeaning::Start),
+            ("%{end:%a %b %e %H:%M:%S %Y}t", "Fri Jan  2 15:03:35 2026", 0, 1_000_000, StampMeaning::End),
         ] {
             let mut parser = parser(&format!("{directive} \"%r\" %>s"));
             let line = format!("{value} \"GET / HTTP/1.1\" 200");
             let stamp = request(&mut parser, &line).stamp.unwrap();
             assert_eq!((stamp.micros, stamp.resolution_us, stamp.meaning), (ROOT + micros, resolution_us, meaning), "{directive}");
         }
+    }
+
+    #[test]
+    fn lighttpds_stamp_is_the_end() {
+        let mut parser = lighttpd(stamps());
+        let line =
+            r#"192.0.2.7 matrix.example.org - [02/Jan/2026:15:03:35 +0000] "GET /_matrix/client/versions HTTP/1.1" 200 900 "-" "curl/8""#;
+        let record = request(&mut parser, line);
+        assert_eq!((record.stamp.unwrap().meaning, record.site), (StampMeaning::End, Some(&b"matrix.example.org"[..])));
     }
 
     #[test]
@@ -396,6 +438,8 @@ mod tests {
             LogFormat::parse("%h %").unwrap_err().to_string(),
             "a `%` here needs a directive, such as %h or %{User-Agent}i\n  %h %\n     ^"
         );
+        assert!(LogFormat::parse("%{%H:%M}t %r").unwrap_err().to_string().starts_with("a date without year is no time stamp"));
+        assert!(LogFormat::parse("%{%Q}t %r").unwrap_err().to_string().starts_with("`%Q` in a date cannot be read"));
         assert!(LogFormat::parse("%h %t").unwrap_err().to_string().contains("logs no request"));
         let touching = LogFormat::parse("%h%r").unwrap().parser("x", stamps()).unwrap_err().to_string();
         assert!(touching.ends_with("\n  %h%r\n    ^"), "{touching}");

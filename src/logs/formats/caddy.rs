@@ -5,7 +5,11 @@
 //! Source: `modules/caddyhttp/server.go` and `marshalers.go`, `modules/logging/encoders.go`; zap's encoders for durations.
 
 use super::address::without_port;
+use super::draft::POSSIBLE_DURATION;
+use super::json_units::{self, Observation};
 use super::stamp_text;
+use super::value::{self, written};
+use super::variable::Unit;
 use crate::json::{self, Value, Walker, texts};
 use crate::time::{decimal, duration_us};
 use crate::{Line, Malformed, Parser, Record, Stamp, StampMeaning, StampReader};
@@ -18,12 +22,14 @@ use crate::{Line, Malformed, Parser, Record, Stamp, StampMeaning, StampReader};
 pub struct Caddy {
     stamps: StampReader,
     scratch: Vec<u8>,
+    /// Of durations in whole numbers (`duration_format`), by the sample.
+    unit: Option<Unit>,
 }
 
 impl Caddy {
     /// `stamps` has the zone of stamps without one: those of the `wall` notations and of the console, which are in UTC by default.
     pub fn new(stamps: StampReader) -> Self {
-        Self { stamps, scratch: Vec::new() }
+        Self { stamps, scratch: Vec::new(), unit: None }
     }
 }
 
@@ -43,7 +49,19 @@ impl Parser for Caddy {
             Err(malformed) => return Line::Malformed(malformed),
         };
         console(&line[..start], &mut values);
-        request(&values, &mut self.stamps, &mut self.scratch).map_or(Line::NotRequest, Line::Request)
+        match request(&values, self.unit, &mut self.stamps, &mut self.scratch) {
+            Some(record) if record.has_impossible_duration() => Line::Malformed(Malformed { expected: POSSIBLE_DURATION, column: start }),
+            Some(record) => Line::Request(record),
+            None => Line::NotRequest,
+        }
+    }
+
+    fn study(&mut self, sample: &[&[u8]]) {
+        self.unit = whole_unit(sample);
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.unit.iter().map(|unit| format!("`duration` read in {}", unit.name())).collect()
     }
 
     fn fork(&self) -> Box<dyn Parser> {
@@ -53,9 +71,31 @@ impl Parser for Caddy {
 
 type Values<'a> = [Option<Value<'a>>; 21];
 
-fn request<'a>(values: &Values<'a>, stamps: &mut StampReader, scratch: &'a mut Vec<u8>) -> Option<Record<'a>> {
+/// The unit of durations that are all whole numbers.
+fn whole_unit(sample: &[&[u8]]) -> Option<Unit> {
+    let mut observations = Vec::new();
+    for line in sample {
+        let Ok(Some((walker, _))) = json::open(line) else { continue };
+        let Ok(values) = members(walker) else { continue };
+        let (Some(Value::Bare(text)), Some(Value::Text { raw: target, .. })) = (values[DURATION], values[URI]) else { continue };
+        if !text.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        let (long_poll, timeout_ms) = json_units::long_poll(target);
+        observations.push(Observation { text: text.to_vec(), timeout_ms, long_poll, ..Observation::default() });
+    }
+    // Zero seconds are written without a fraction too.
+    let any = observations.iter().any(|one| one.text != b"0");
+    any.then(|| json_units::unit(&observations, None, false)).flatten()
+}
+
+fn request<'a>(values: &Values<'a>, unit: Option<Unit>, stamps: &mut StampReader, scratch: &'a mut Vec<u8>) -> Option<Record<'a>> {
     let quoted = |field: usize| matches!(values[field], Some(Value::Text { .. }));
-    let duration = |field: usize, text: &[u8]| if quoted(field) { written_duration(text) } else { duration(text) };
+    let duration = |field: usize, text: &[u8]| match unit.filter(|_| !quoted(field) && text.iter().all(u8::is_ascii_digit)) {
+        Some(unit) => value::duration(text, unit),
+        None if quoted(field) => written_duration(text),
+        None => duration(text),
+    };
     let text = texts(values, scratch);
     if !text[LOGGER].is_none_or(|logger| logger.starts_with(b"http.log.access")) || (text[METHOD].is_none() && text[URI].is_none()) {
         return None;
@@ -230,27 +270,7 @@ fn written_duration(text: &[u8]) -> Option<u64> {
     if text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.') {
         return duration(text);
     }
-    let mut rest = text;
-    let mut micros = 0.0;
-    while !rest.is_empty() {
-        let number = rest.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
-        let (value, after) = rest.split_at(number);
-        let unit = after.iter().take_while(|byte| !byte.is_ascii_digit()).count();
-        let per_unit = match &after[..unit] {
-            b"h" => 3.6e9,
-            b"m" => 6e7,
-            b"s" => 1e6,
-            b"ms" => 1e3,
-            b"us" | b"\xc2\xb5s" | b"\xce\xbcs" => 1.0,
-            b"ns" => 1e-3,
-            _ => return None,
-        };
-        let value: f64 = std::str::from_utf8(value).ok()?.parse().ok()?;
-        micros += value * per_unit;
-        rest = &after[unit..];
-    }
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked")]
-    (!text.is_empty() && (0.0..1e15).contains(&micros)).then_some(micros.round() as u64)
+    written(text)
 }
 
 const TS: usize = 0;
@@ -345,6 +365,18 @@ mod tests {
         assert_eq!(read("\"soon\""), None);
         assert_eq!(read("\"\""), None);
         assert_eq!(read("-1.5"), None);
+    }
+
+    #[test]
+    fn whole_numbers_have_the_unit_that_the_sample_shows() {
+        let line = LINE.replace("30.000612", "30001").replace("since=s1_2", "timeout=30000");
+        let mut parser = parser();
+        parser.study(&[line.as_bytes()]);
+        assert_eq!(parser.notes(), ["`duration` read in milliseconds"]);
+        assert_eq!(request(&mut parser, &line).wall_us, Some(30_001_000));
+        parser.study(&[LINE.as_bytes()]);
+        assert!(parser.notes().is_empty());
+        assert_eq!(malformed(&mut parser, &LINE.replace("30.000612", "7201.5")).expected, "a duration that a request can have");
     }
 
     #[test]

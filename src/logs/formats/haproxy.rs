@@ -11,20 +11,24 @@
 //!
 //! HAProxy cuts its messages at `log … len`, 1024 bytes by default, so a long line may end inside the request line.
 //!
-//! Captured headers have no names in the log: the meaning of an item is guessed from its form (a credential, an address, a host, a
-//! user agent).
+//! Two dressed-up forms are read as well: six timers with `%Th`, the handshakes, in front (Element Server Suite), and `base`, host and
+//! path, in place of the target (HAProxy's own Kubernetes ingress).
 //!
-//! Source: HAProxy configuration manual 3.2, sections 8.2.3 to 8.6; escapes `lf_encode_chunk` in `src/log.c`.
+//! Source: HAProxy configuration manual 3.2, sections 8.2.3 to 8.6; escapes `lf_encode_chunk` in `src/log.c`;
+//! `charts/matrix-stack/configs/synapse/partial-haproxy.cfg.tpl` of element-hq/ess-helm; `log-format` in the documentation of
+//! haproxytech/kubernetes-ingress.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 
 use memchr::{memchr, memchr_iter};
 
+use super::captures;
+use super::draft::Draft;
 use super::pattern::{Pattern, Piece, TextParser};
 use super::prefix;
 use super::request_line;
-use super::variable::{Clock, Draft, Unit, Variable, is_credential};
+use super::value::host_and_path;
+use super::variable::{Clock, Unit, Variable};
 use crate::escape::Escape;
 use crate::time::decimal;
 use crate::{Line, Malformed, Parser, Record, Stamp, StampMeaning, StampReader};
@@ -94,20 +98,6 @@ pub fn clf(stamps: StampReader) -> TextParser {
     TextParser::new("haproxy clf", pattern, stamps)
 }
 
-/// Whether a captured item looks like a user agent: `Name/1.2`, `Mozilla/5.0 (…`.
-fn looks_like_agent(item: &[u8]) -> bool {
-    memchr_iter(b'/', item).any(|at| {
-        let before = at > 0 && (item[at - 1].is_ascii_alphanumeric() || b"-_.".contains(&item[at - 1]));
-        before && item.get(at + 1).is_some_and(|byte| byte.is_ascii_digit() || *byte == b'v')
-    }) || item.windows(2).any(|pair| pair == b" (")
-}
-
-/// `matrix.example.org`, `127.0.0.1:8448`, `[::1]:443`, `localhost`.
-fn looks_like_host(item: &[u8]) -> bool {
-    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b".-:[]".contains(byte);
-    item.iter().all(allowed) && (item == b"localhost" || item.contains(&b'.') || item.starts_with(b"["))
-}
-
 impl Haproxy {
     fn message<'a>(&mut self, line: &'a [u8], open: usize) -> Line<'a> {
         let mut fields = Fields { line, at: open + 1 };
@@ -171,41 +161,27 @@ impl Haproxy {
         if queues.iter().filter(|byte| **byte == b'/').count() != 1 {
             return Err("two positions in queues");
         }
-        self.captures(fields, &mut draft)?;
+        while let Some(group) = fields.group()? {
+            captures::assign(group, &mut draft, &mut self.stamps)?;
+        }
         let request = fields.request()?;
         let (method, target) = request_line::split(request);
         draft.record.method = method;
-        draft.record.target = Escape::Haproxy.undo(target);
-        draft.finish(&mut self.stamps);
-        Ok(Some(record))
-    }
-
-    fn captures<'a>(&mut self, fields: &mut Fields<'a>, draft: &mut Draft<'_, 'a>) -> Result<(), &'static str> {
-        while let Some(group) = fields.group()? {
-            for item in group.split(|byte| *byte == b'|').filter(|item| !item.is_empty()) {
-                let known = &*draft.record;
-                let variable = if is_credential(item) {
-                    Variable::Authorization
-                } else if is_public_address(item) {
-                    Variable::ForwardedFor
-                } else if known.site.is_none() && looks_like_host(item) {
-                    Variable::Site
-                } else if known.referrer.is_none() && (item.starts_with(b"http://") || item.starts_with(b"https://")) {
-                    Variable::Referrer
-                } else if known.agent.is_none() && looks_like_agent(item) {
-                    Variable::Agent
-                } else {
-                    continue;
-                };
-                let text = if variable == Variable::Agent { Escape::Haproxy.undo(item) } else { Cow::Borrowed(item) };
-                draft.assign(variable, text, &mut self.stamps)?;
+        // HAProxy's Kubernetes ingress logs its `base`, host and path without scheme and query.
+        let target = match host_and_path(target) {
+            Some((host, path)) => {
+                draft.record.site = draft.record.site.or(Some(host));
+                path
             }
-        }
-        Ok(())
+            None => target,
+        };
+        draft.record.target = Escape::Haproxy.undo(target);
+        draft.finish(&mut self.stamps)?;
+        Ok(Some(record))
     }
 }
 
-/// `TR/Tw/Tc/Tr/Ta` in milliseconds; -1 is `None`.
+/// `TR/Tw/Tc/Tr/Ta` in milliseconds, perhaps with `Th/` in front; -1 is `None`.
 struct Timers {
     before: Option<u64>,
     response: Option<u64>,
@@ -215,7 +191,8 @@ struct Timers {
 
 impl Timers {
     fn read(text: &[u8]) -> Option<Self> {
-        let mut parts = text.split(|byte| *byte == b'/');
+        let six = text.iter().filter(|byte| **byte == b'/').count() == 5;
+        let mut parts = text.split(|byte| *byte == b'/').skip(usize::from(six));
         let mut next = || {
             let part = parts.next()?;
             if part == b"-1" { Some(None) } else { u64::try_from(decimal(part)?).ok().map(Some) }
@@ -224,7 +201,8 @@ impl Timers {
         let last = parts.next()?;
         let total = last.strip_prefix(b"+").unwrap_or(last);
         let total = u64::try_from(decimal(total)?).ok()?.checked_mul(1000)?;
-        let before = receive.zip(queue).zip(connect).map(|((receive, queue), connect)| receive + queue + connect);
+        let before =
+            receive.zip(queue).zip(connect).map(|((receive, queue), connect)| receive.saturating_add(queue).saturating_add(connect));
         parts.next().is_none().then_some(Self { before, response, total, is_final: !last.starts_with(b"+") })
     }
 
@@ -313,15 +291,6 @@ fn begins_with_month(line: &[u8]) -> bool {
     MONTHS.iter().any(|month| line.starts_with(month.as_bytes())) && line.get(3) == Some(&b' ')
 }
 
-fn is_public_address(item: &[u8]) -> bool {
-    let first = item.split(|byte| *byte == b',').next().unwrap_or_default();
-    match std::str::from_utf8(first).ok().and_then(|text| text.parse().ok()) {
-        Some(IpAddr::V4(v4)) => !v4.is_loopback() && !v4.is_private(),
-        Some(IpAddr::V6(v6)) => !v6.is_loopback() && !v6.is_unique_local(),
-        None => false,
-    }
-}
-
 /// A truncated line of at least this length was truncated by HAProxy: 1024 bytes, minus the part that syslog removes.
 const CUT_MIN: usize = 1000;
 /// A prefix has few brackets: `haproxy[1234]`, structured data.
@@ -362,6 +331,27 @@ mod tests {
             assert_eq!((text(record.method), text(&record.target)), ("GET".into(), "/_matrix/client/v3/sync?since=s1_2".into()));
             assert_eq!((record.status, record.bytes_sent, record.aborted), (200, Some(812), false));
         }
+    }
+
+    #[test]
+    fn six_timers_begin_with_the_handshakes() {
+        let mut parser = haproxy();
+        let line = SYNC.replace("0/0/1/29998/30000", "7/0/0/1/29998/30000").replace("{Bearer syt_YWxpY2U_xxx|", "{matrix.example.org||");
+        let record = request(&mut parser, &line);
+        assert_eq!((record.wall_us, record.upstream_us), (Some(30_000_000), Some(29_999_000)));
+        assert_eq!((text(record.site.unwrap()), text(&record.agent.unwrap())), ("matrix.example.org".into(), "Element/1.11".into()));
+        assert_eq!(malformed(&mut haproxy(), &SYNC.replace("0/0/1/", "7/7/0/0/1/")).expected, "five timers such as 0/0/1/2/3");
+    }
+
+    #[test]
+    fn a_host_before_the_path_is_the_site() {
+        let mut parser = haproxy();
+        let line = SYNC.replace("GET /_matrix", "GET matrix.example.org/_matrix").replace("{Bearer syt_YWxpY2U_xxx|Element/1.11} ", "");
+        let record = request(&mut parser, &line);
+        assert_eq!(
+            (text(record.site.unwrap()), text(&record.target)),
+            ("matrix.example.org".into(), "/_matrix/client/v3/sync?since=s1_2".into())
+        );
     }
 
     #[test]

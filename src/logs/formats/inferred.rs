@@ -1,18 +1,26 @@
-//! Infers a format from lines: combined with further fields, whose names show their meaning.
+//! Infers a format from lines: combined with further fields, or any other order of values, of which labels and forms show the meaning.
 //!
 //! ```text
 //! … "Element/1.11" rt=0.003 urt=0.003 ua=127.0.0.1:8081 user=3272   ->   … rt=$request_time urt=$upstream_response_time …
+//! [02/Jan/…] 10.0.0.1 to: 10.0.0.2:8008: GET / HTTP/2.0 200 time 0.1 ->   [$time_local] $remote_addr to: $upstream_addr: $request …
 //! ```
 //!
 //! The result is the text of a `log_format` or `LogFormat`, which the user can check and correct; [`super::nginx`] and
 //! [`super::apache`] compile it. Fields of unknown meaning are ignored; nothing is inferred from numbers alone, except nginx's
-//! `S.mmm`.
+//! `S.mmm`, of which the request's is at least the upstream's.
+
+mod column;
+mod token;
 
 use std::collections::HashMap;
 
 use memchr::{memchr, memchr2};
 
+use self::column::{Column, OTHER, is_seconds, missing};
+use self::token::{Form, Value};
 use super::prefix;
+use super::value::entries;
+use crate::time::duration_us;
 
 /// The server that writes a format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,26 +43,37 @@ pub struct Inferred {
 
 /// Infers the most common layout of the lines. `family` is set if escapes have shown it already.
 pub fn infer(lines: &[&[u8]], family: Option<Family>) -> Option<Inferred> {
-    let mut shapes: HashMap<Layout, Vec<Vec<&[u8]>>> = HashMap::new();
-    for line in lines {
+    let mut layouts: HashMap<Layout, Vec<Vec<&[u8]>>> = HashMap::new();
+    // Error logs quote requests, and so does Synapse.
+    let is_other = |line: &&&[u8]| prefix::is_no_access_line(line) || memchr::memmem::find(line, b" Processed request: ").is_some();
+    for line in lines.iter().filter(|line| !is_other(line)) {
         let start = prefix::len(line).unwrap_or(0);
-        if let Some((shape, values)) = read(line).or_else(|| read(&line[start..])) {
-            shapes.entry(shape).or_default().push(values);
+        let combined = Layout::combined(line).or_else(|| Layout::combined(&line[start..]));
+        if let Some((layout, values)) = combined.or_else(|| Layout::free(line)) {
+            layouts.entry(layout).or_default().push(values);
         }
     }
-    let (shape, rows) = shapes.into_iter().max_by(|(a, rows_a), (b, rows_b)| rows_a.len().cmp(&rows_b.len()).then_with(|| b.cmp(a)))?;
-    let own_keys = shape.tail.iter().any(|token| token.key.as_deref().is_some_and(|key| APACHE_KEYS.contains(&key)));
-    let family = family.unwrap_or(if own_keys { Family::Apache } else { Family::Nginx });
-    Some(shape.describe(family, &rows))
+    let mut common: Vec<(Layout, Vec<Vec<&[u8]>>)> = layouts.into_iter().collect();
+    common.sort_by(|(a, rows_a), (b, rows_b)| rows_b.len().cmp(&rows_a.len()).then_with(|| a.cmp(b)));
+    common.into_iter().take(LAYOUTS_TRIED).find_map(|(layout, rows)| layout.describe(family, &rows))
 }
 
 /// The layout of a line, equal for lines of one format.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct Layout {
-    site: Site,
-    iso: bool,
-    headers: bool,
+    head: Head,
     tail: Vec<Token>,
+    /// The text after the last value.
+    end: Vec<u8>,
+}
+
+/// What is known of a line's beginning.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Head {
+    /// combined, up to the user agent.
+    Combined { site: Site, iso: bool, headers: bool },
+    /// Nothing: all values are in the tail.
+    Free,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -64,66 +83,247 @@ enum Site {
     HostPort,
 }
 
+/// A place for a value.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct Token {
-    key: Option<String>,
-    quoted: bool,
+    /// The text before the value, with its label and opening quote.
+    before: Vec<u8>,
+    label: Option<String>,
+    form: Form,
 }
 
 impl Layout {
-    fn describe(&self, family: Family, rows: &[Vec<&[u8]>]) -> Inferred {
-        let mut text = String::new();
-        let nginx = family == Family::Nginx;
-        text.push_str(match (self.site, nginx) {
-            (Site::None, _) => "",
-            (Site::Host, true) => "$host ",
-            (Site::Host, false) => "%v ",
-            (Site::HostPort, true) => "$host:$server_port ",
-            (Site::HostPort, false) => "%v:%p ",
-        });
-        text.push_str(match (nginx, self.iso) {
-            (true, false) => r#"$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent"#,
-            (true, true) => r#"$remote_addr - $remote_user [$time_iso8601] "$request" $status $body_bytes_sent"#,
-            (false, false) => r#"%h %l %u %t "%r" %>s %b"#,
-            (false, true) => r#"%h %l %u [%{%Y-%m-%dT%H:%M:%S%z}t] "%r" %>s %b"#,
-        });
-        if self.headers {
-            text.push_str(if nginx { r#" "$http_referer" "$http_user_agent""# } else { r#" "%{Referer}i" "%{User-Agent}i""# });
+    /// Reads one line as combined with a tail, and returns the tail's values in the order of its tokens.
+    fn combined(line: &[u8]) -> Option<(Self, Vec<&[u8]>)> {
+        let open = memchr::memmem::find(line, b" [")?;
+        let words: Vec<&[u8]> = line[..open].split(|byte| *byte == b' ').collect();
+        let site = match words[..] {
+            [_, b"-", _] => Site::None,
+            [site, _, b"-", _] if memchr(b':', site).is_some() => Site::HostPort,
+            [_, _, b"-", _] => Site::Host,
+            _ => return None,
+        };
+        let rest = &line[open + 2..];
+        let close = memchr::memmem::find(rest, b"] \"")?;
+        let iso = rest[..close].get(4) == Some(&b'-');
+        let rest = skip_quoted(&rest[close + 2..])?;
+        let (status, after) = word(rest.strip_prefix(b" ")?);
+        let (bytes, after) = word(after.strip_prefix(b" ")?);
+        let fits = status.len() == 3 && (bytes == b"-" || bytes.iter().all(u8::is_ascii_digit));
+        fits.then_some(())?;
+        let headers = after.strip_prefix(b" ").and_then(skip_quoted).and_then(|rest| skip_quoted(rest.strip_prefix(b" ")?));
+        let rest = headers.unwrap_or(after);
+        (rest.is_empty() || rest.starts_with(b" ")).then_some(())?;
+        Self::of(Head::Combined { site, iso, headers: headers.is_some() }, rest)
+    }
+
+    /// Reads a line of any order.
+    fn free(line: &[u8]) -> Option<(Self, Vec<&[u8]>)> {
+        (line.len() <= LINE_MAX && !line.starts_with(b"{")).then_some(())?;
+        Self::of(Head::Free, line)
+    }
+
+    fn of(head: Head, text: &[u8]) -> Option<(Self, Vec<&[u8]>)> {
+        let (values, end) = token::values(text)?;
+        let texts = values.iter().map(|value| value.text).collect();
+        let label = |value: &Value<'_>| value.label.map(|label| String::from_utf8_lossy(label).into_owned());
+        let tail = values.iter().map(|value| Token { before: value.before.clone(), label: label(value), form: value.form }).collect();
+        Some((Self { head, tail, end }, texts))
+    }
+
+    /// The format of the rows' values; `None` for a layout that shows no request.
+    fn describe(&self, family: Option<Family>, rows: &[Vec<&[u8]>]) -> Option<Inferred> {
+        let own_keys = self.tail.iter().any(|token| token.label.as_deref().is_some_and(|key| APACHE_KEYS.contains(&key)));
+        let family = family.unwrap_or(if own_keys { Family::Apache } else { Family::Nginx });
+        let (family, mut text) = match &self.head {
+            Head::Combined { site, iso, headers } => (family, combined_text(family, *site, *iso, *headers)),
+            Head::Free => (Family::Nginx, Vec::new()),
+        };
+        let columns: Vec<Vec<&[u8]>> = (0..self.tail.len()).map(|index| rows.iter().map(|row| row[index]).collect()).collect();
+        let fields = match family {
+            Family::Nginx => self.nginx_fields(&columns),
+            Family::Apache => self
+                .tail
+                .iter()
+                .map(|token| Field::Variable(token.label.as_deref().map_or(APACHE_OTHER, apache_field).to_owned()))
+                .collect(),
+        };
+        if self.head == Head::Free && !shows_request(&fields) {
+            return None;
         }
-        let mut times = 0;
+        let mut keys = Vec::new();
+        for (index, (token, field)) in self.tail.iter().zip(&fields).enumerate() {
+            text.extend_from_slice(&token.before);
+            match field {
+                Field::Text => text.extend_from_slice(columns[index].first()?),
+                Field::Variable(name) => {
+                    text.extend_from_slice(name.as_bytes());
+                    keys.push(token.label.clone().unwrap_or_else(|| "?".to_owned()));
+                }
+            }
+        }
+        text.extend_from_slice(&self.end);
+        // A dollar sign of the text could not be told from a variable.
+        let literal = self.tail.iter().flat_map(|token| &token.before).chain(&self.end);
+        let clean = family == Family::Apache || !literal.into_iter().any(|byte| *byte == b'$');
+        Some(Inferred { family, text: String::from_utf8(text).ok().filter(|_| clean)?, keys })
+    }
+
+    /// nginx's variables of the tail.
+    fn nginx_fields(&self, columns: &[Vec<&[u8]>]) -> Vec<Field> {
+        let mut used: Vec<&'static str> = Vec::new();
+        if let Head::Combined { headers, .. } = self.head {
+            used.extend(["time_local", "remote_addr", "request", "status", "body_bytes_sent", "host"]);
+            used.extend(["http_referer", "http_user_agent"].into_iter().filter(|_| headers));
+        }
+        let order = self.order_of_times(columns);
+        let mut fields: Vec<Field> = Vec::new();
         for (index, token) in self.tail.iter().enumerate() {
-            let values: Vec<&[u8]> = rows.iter().map(|row| row[index]).collect();
-            let field = match (&token.key, nginx) {
-                (Some(key), true) => nginx_field(key, &values),
-                (Some(key), false) => apache_field(key),
-                (None, true) => nginx_position(token.quoted, &values, &mut times),
-                (None, false) => APACHE_OTHER,
+            let labels = self.labels(index, columns);
+            let column = Column { labels: &labels, form: token.form, values: &columns[index] };
+            // Words that do not fit the value after them were not its label: `900 bytes 0.130 s`.
+            let known = column.by_label().filter(|name| *name != OTHER || token.label.is_some());
+            if self.is_text(index, columns) {
+                fields.push(Field::Text);
+                continue;
+            }
+            let shown = || match column.by_values() {
+                Some("request_time") => Some(if order.get(1) == Some(&index) { "upstream_response_time" } else { "request_time" }),
+                Some("remote_addr") if token.form == Form::Bare && used.contains(&"remote_addr") => Some("upstream_addr"),
+                shown => shown,
             };
-            let quote = if token.quoted { "\"" } else { "" };
-            let label = token.key.as_ref().map(|key| format!("{key}=")).unwrap_or_default();
-            text.push_str(&format!(" {label}{quote}{field}{quote}"));
+            let after_status = matches!(fields.last(), Some(Field::Variable(name)) if name == "$status");
+            let bytes = || {
+                (after_status && columns[index].iter().all(|value| missing(value) || value.iter().all(u8::is_ascii_digit)))
+                    .then_some("body_bytes_sent")
+            };
+            let name = match known {
+                Some(name) => name,
+                None if !labels.is_empty() && token.label.is_some() => OTHER,
+                None => bytes().or_else(shown).filter(|name| !used.contains(name)).unwrap_or(OTHER),
+            };
+            let name = if name != OTHER && used.contains(&name) && known.is_none() { OTHER } else { name };
+            used.push(name);
+            fields.push(Field::Variable(format!("${name}")));
         }
-        Inferred { family, text, keys: self.tail.iter().map(|token| token.key.clone().unwrap_or_else(|| "?".to_owned())).collect() }
+        fields
+    }
+
+    /// What is written before a value as its name: its own label, or the words before it that are the same in all rows.
+    fn labels(&self, index: usize, columns: &[Vec<&[u8]>]) -> Vec<String> {
+        let token = &self.tail[index];
+        let own: Vec<String> = token.label.clone().into_iter().collect();
+        let words: Vec<&[u8]> = (index.saturating_sub(WORDS_MAX)..index)
+            .rev()
+            .map_while(|before| {
+                same_word(&columns[before]).filter(|_| self.tail[before].form == Form::Bare && self.tail[before].label.is_none())
+            })
+            .collect();
+        let joined = |count: usize| -> String {
+            let words: Vec<String> =
+                words.iter().take(count).rev().map(|word| String::from_utf8_lossy(word).into_owned()).chain(own.clone()).collect();
+            words.join("_")
+        };
+        let known = (1..=words.len()).rev().map(joined).find(|name| column::is_name(name.as_bytes()));
+        // A value that is a word itself has no label of such words.
+        let labelled = own.is_empty() && same_word(&columns[index]).is_some_and(column::is_name);
+        known.filter(|_| !labelled).into_iter().chain(own).collect()
+    }
+
+    /// Whether a value is the format's own text: punctuation, or a word that is the label of the next value.
+    fn is_text(&self, index: usize, columns: &[Vec<&[u8]>]) -> bool {
+        let Some(first) = columns[index].first() else { return false };
+        let same = columns[index].iter().all(|value| value == first);
+        let punctuation = !first.is_empty() && !missing(first) && !first.iter().any(u8::is_ascii_alphanumeric);
+        let label = || {
+            same_word(&columns[index]).is_some()
+                && (index + 1..=index + WORDS_MAX).take_while(|next| *next < self.tail.len()).any(|next| {
+                    let words: Vec<&[u8]> = (index..next).map_while(|at| same_word(&columns[at])).collect();
+                    words.len() == next - index && !self.labels_of_words(&words, next).is_empty()
+                })
+        };
+        self.tail[index].form == Form::Bare
+            && self.tail[index].label.is_none()
+            && !first.contains(&b'$')
+            && same
+            && (punctuation || label())
+    }
+
+    /// The name that words before a value make together with its own label, if it is known.
+    fn labels_of_words(&self, words: &[&[u8]], next: usize) -> String {
+        let own = self.tail[next].label.iter().cloned();
+        let name = words.iter().map(|word| String::from_utf8_lossy(word).into_owned()).chain(own).collect::<Vec<_>>().join("_");
+        if column::is_name(name.as_bytes()) { name } else { String::new() }
+    }
+
+    /// The columns of nginx's times without a label, the longer first: the request's own, then the upstream's.
+    fn order_of_times(&self, columns: &[Vec<&[u8]>]) -> Vec<usize> {
+        let mut times: Vec<usize> = (0..self.tail.len())
+            .filter(|index| {
+                let labels = self.labels(*index, columns);
+                let column = Column { labels: &labels, form: self.tail[*index].form, values: &columns[*index] };
+                let unnamed = self.tail[*index].label.is_none() && column.by_label().is_none_or(|name| name == OTHER);
+                unnamed && column.by_values() == Some("request_time")
+            })
+            .collect();
+        if let [first, second, ..] = times[..] {
+            let longer = |a: usize, b: usize| columns[a].iter().zip(&columns[b]).filter(|(a, b)| longest(a) > longest(b)).count();
+            let lists = columns[first].iter().any(|value| !is_seconds(value)) && columns[second].iter().all(|value| is_seconds(value));
+            if longer(second, first) > longer(first, second) || lists {
+                times.swap(0, 1);
+            }
+        }
+        times
     }
 }
 
-fn nginx_field(key: &str, values: &[&[u8]]) -> &'static str {
-    let key = key.to_ascii_lowercase();
-    match key.as_str() {
-        "rt" | "request_time" | "reqtime" | "req_time" | "duration" | "time" if all(values, is_seconds) => "$request_time",
-        "urt" | "upstream_response_time" | "upstream_time" | "uptime" | "up_time" if all(values, is_times) => "$upstream_response_time",
-        "ua" | "upstream" | "upstream_addr" | "uaddr" | "backend" if all(values, is_address) => "$upstream_addr",
-        "ua" | "user_agent" | "agent" => "$http_user_agent",
-        "us" | "upstream_status" => "$upstream_status",
-        "user" | "uid" | "mxid" | "uhash" | "user_hash" => "$user_key",
-        "rl" | "request_length" | "reqlen" => "$request_length",
-        "rid" | "request_id" | "reqid" | "req_id" => "$http_x_request_id",
-        "xff" | "x_forwarded_for" | "forwarded" => "$http_x_forwarded_for",
-        "auth" | "authorization" => "$http_authorization",
-        "host" | "vhost" | "server" => "$host",
-        "msec" | "ts" => "$msec",
-        _ => NGINX_OTHER,
+/// What stands in one place of a format.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Field {
+    /// The text that all rows have.
+    Text,
+    Variable(String),
+}
+
+fn shows_request(fields: &[Field]) -> bool {
+    let has = |name: &str| fields.iter().any(|field| matches!(field, Field::Variable(found) if found == name));
+    let when = ["$time_local", "$time_iso8601", "$time", "$msec", "$time_s", "$time_ms"].into_iter().any(has);
+    when && (has("$request") || (has("$request_method") && has("$request_uri")))
+}
+
+/// A word that is the same in all rows.
+fn same_word<'a>(values: &[&'a [u8]]) -> Option<&'a [u8]> {
+    let first = values.first()?;
+    let is_word =
+        first.first().is_some_and(u8::is_ascii_alphabetic) && first.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+    (is_word && values.iter().all(|value| value == first)).then_some(first)
+}
+
+/// The sum of a list of times, µs.
+fn longest(value: &[u8]) -> u64 {
+    entries(value).filter_map(duration_us).sum()
+}
+
+fn combined_text(family: Family, site: Site, iso: bool, headers: bool) -> Vec<u8> {
+    let nginx = family == Family::Nginx;
+    let mut text = String::new();
+    text.push_str(match (site, nginx) {
+        (Site::None, _) => "",
+        (Site::Host, true) => "$host ",
+        (Site::Host, false) => "%v ",
+        (Site::HostPort, true) => "$host:$server_port ",
+        (Site::HostPort, false) => "%v:%p ",
+    });
+    text.push_str(match (nginx, iso) {
+        (true, false) => r#"$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent"#,
+        (true, true) => r#"$remote_addr - $remote_user [$time_iso8601] "$request" $status $body_bytes_sent"#,
+        (false, false) => r#"%h %l %u %t "%r" %>s %b"#,
+        (false, true) => r#"%h %l %u [%{%Y-%m-%dT%H:%M:%S%z}t] "%r" %>s %b"#,
+    });
+    if headers {
+        text.push_str(if nginx { r#" "$http_referer" "$http_user_agent""# } else { r#" "%{Referer}i" "%{User-Agent}i""# });
     }
+    text.into_bytes()
 }
 
 fn apache_field(key: &str) -> &'static str {
@@ -137,83 +337,6 @@ fn apache_field(key: &str) -> &'static str {
         "rid" | "request_id" => "%{X-Request-Id}i",
         _ => APACHE_OTHER,
     }
-}
-
-/// A field without a name: `"$http_x_forwarded_for"` by custom, or nginx's times in the order of all published examples.
-fn nginx_position(quoted: bool, values: &[&[u8]], times: &mut usize) -> &'static str {
-    if quoted && all(values, is_addresses) {
-        return "$http_x_forwarded_for";
-    }
-    if !all(values, is_times) || values.iter().all(|value| *value == b"-") {
-        return NGINX_OTHER;
-    }
-    *times += 1;
-    match *times {
-        1 if all(values, is_seconds) => "$request_time",
-        2 => "$upstream_response_time",
-        _ => NGINX_OTHER,
-    }
-}
-
-/// Reads one line as combined with a tail, and returns the tail's values in the order of its tokens.
-fn read(line: &[u8]) -> Option<(Layout, Vec<&[u8]>)> {
-    let open = memchr::memmem::find(line, b" [")?;
-    let words: Vec<&[u8]> = line[..open].split(|byte| *byte == b' ').collect();
-    let site = match words[..] {
-        [_, b"-", _] => Site::None,
-        [site, _, b"-", _] if memchr(b':', site).is_some() => Site::HostPort,
-        [_, _, b"-", _] => Site::Host,
-        _ => return None,
-    };
-    let rest = &line[open + 2..];
-    let close = memchr::memmem::find(rest, b"] \"")?;
-    let iso = rest[..close].get(4) == Some(&b'-');
-    let mut rest = skip_quoted(&rest[close + 2..])?;
-    let (status, after) = word(rest.strip_prefix(b" ")?);
-    let (bytes, after) = word(after.strip_prefix(b" ")?);
-    let fits = status.len() == 3 && (bytes == b"-" || bytes.iter().all(u8::is_ascii_digit));
-    fits.then_some(())?;
-    rest = after;
-    let headers = rest.strip_prefix(b" ").and_then(skip_quoted).and_then(|rest| skip_quoted(rest.strip_prefix(b" ")?));
-    rest = headers.unwrap_or(rest);
-    let (mut tail, mut values) = (Vec::new(), Vec::new());
-    while !rest.is_empty() {
-        let (token, value, after) = token(rest.strip_prefix(b" ")?)?;
-        tail.push(token);
-        values.push(value);
-        rest = after;
-        (tail.len() <= TOKENS_MAX).then_some(())?;
-    }
-    Some((Layout { site, iso, headers: headers.is_some(), tail }, values))
-}
-
-fn token(text: &[u8]) -> Option<(Token, &[u8], &[u8])> {
-    let key_len = key_len(text);
-    let (key, value) = match key_len {
-        Some(len) => (Some(String::from_utf8_lossy(&text[..len]).into_owned()), &text[len + 1..]),
-        None => (None, text),
-    };
-    if value.starts_with(b"\"") {
-        let after = skip_quoted(value)?;
-        return Some((Token { key, quoted: true }, &value[1..value.len() - after.len() - 1], after));
-    }
-    let len = if key.is_some() { before_next_key(value) } else { memchr(b' ', value).unwrap_or(value.len()) };
-    (key.is_some() || len > 0).then_some((Token { key, quoted: false }, &value[..len], &value[len..]))
-}
-
-/// `name=` at the start of a token.
-fn key_len(text: &[u8]) -> Option<usize> {
-    let len = text.iter().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')).count();
-    (len > 0 && len <= KEY_MAX && text[0].is_ascii_alphabetic() && text.get(len) == Some(&b'=')).then_some(len)
-}
-
-fn before_next_key(value: &[u8]) -> usize {
-    memchr::memchr_iter(b' ', value)
-        .find(|at| {
-            let next = &value[at + 1..];
-            key_len(next).is_some() || next.starts_with(b"\"")
-        })
-        .unwrap_or(value.len())
 }
 
 /// The text after a quoted field.
@@ -232,37 +355,15 @@ fn word(text: &[u8]) -> (&[u8], &[u8]) {
     text.split_at(memchr(b' ', text).unwrap_or(text.len()))
 }
 
-fn all(values: &[&[u8]], is: impl Fn(&[u8]) -> bool) -> bool {
-    values.iter().all(|value| is(value))
-}
-
-fn is_seconds(value: &[u8]) -> bool {
-    value.len() >= 5 && value[value.len() - 4] == b'.' && value.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
-}
-
-fn is_times(value: &[u8]) -> bool {
-    super::variable::entries(value).all(|item| matches!(item, [] | [b'-']) || is_seconds(item))
-}
-
-fn is_address(value: &[u8]) -> bool {
-    super::variable::entries(value).all(|item| matches!(item, [] | [b'-']) || item.starts_with(b"unix:") || ends_with_port(item))
-}
-
-fn ends_with_port(item: &[u8]) -> bool {
-    memchr::memrchr(b':', item).is_some_and(|colon| colon + 1 < item.len() && item[colon + 1..].iter().all(u8::is_ascii_digit))
-}
-
-fn is_addresses(value: &[u8]) -> bool {
-    let is_one = |item: &str| item.trim().parse::<std::net::IpAddr>().is_ok();
-    value == b"-" || std::str::from_utf8(value).is_ok_and(|text| text.split(',').all(is_one))
-}
-
-/// Fields that the parsers of nginx and Apache ignore.
-const NGINX_OTHER: &str = "$_";
+/// A field that the parser of Apache's formats ignores.
 const APACHE_OTHER: &str = "%{other}n";
 const APACHE_KEYS: [&str; 4] = ["D", "T", "X", "worker"];
-const TOKENS_MAX: usize = 40;
-const KEY_MAX: usize = 32;
+/// Words that may make a label together: `Upstream Response Time`.
+const WORDS_MAX: usize = 3;
+/// A longer line is of no format that is unknown.
+const LINE_MAX: usize = 8192;
+/// Layouts that are looked at, the most common first.
+const LAYOUTS_TRIED: usize = 3;
 
 #[cfg(test)]
 mod tests {
@@ -303,8 +404,85 @@ mod tests {
         }
     }
 
+    fn text_of(lines: &[&str]) -> String {
+        let lines: Vec<&[u8]> = lines.iter().map(|line| line.as_bytes()).collect();
+        infer(&lines, None).map(|inferred| inferred.text).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_word_before_a_value_is_its_label() {
+        let head = r#"192.0.2.7 - - [14/May/2024:09:12:01 +0000] "GET /a HTTP/2.0" 200 900 "-" "Element/1.11""#;
+        let format = r#"$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent""#;
+        for (tail, text) in [
+            (
+                "upstream_response_time 0.120 msec 1715677921.123 request_time 0.130",
+                "upstream_response_time $upstream_response_time msec $msec request_time $request_time",
+            ),
+            (r#"rt=0.123 uct="0.001" uht="0.1" urt="0.120""#, r#"rt=$request_time uct="$_" uht="$_" urt="$upstream_response_time""#),
+            ("request_time:0.12 upstream: 10.0.0.2:8008", "request_time:$request_time_s upstream: $upstream_addr"),
+            (
+                "Upstream Response Time: 0.120 Request time: 0.130",
+                "Upstream Response Time: $upstream_response_time Request time: $request_time",
+            ),
+            ("1715677921.123 0.120 0.130", "$msec $upstream_response_time $request_time"),
+            ("0.130 0.100, 0.020", "$request_time $upstream_response_time"),
+            ("duration=130ms took 12", "duration=$request_time_unit took $request_time_ms"),
+            (r#""203.0.113.9" | 10.0.0.2:8008 | 0.130"#, r#""$http_x_forwarded_for" | $upstream_addr | $request_time"#),
+        ] {
+            assert_eq!(text_of(&[&format!("{head} {tail}")]), format!("{format} {text}"), "{tail}");
+        }
+    }
+
+    #[test]
+    fn a_line_of_any_order_is_read_by_its_values() {
+        for (line, text) in [
+            (
+                r#"[14/May/2024:09:12:01 +0000] 192.0.2.7: "GET /a HTTP/2.0" (200) 900 bytes 0.130 s 0.120 s"#,
+                r#"[$time_local] $remote_addr: "$request" ($status) $body_bytes_sent bytes $request_time $_ $upstream_response_time $_"#,
+            ),
+            (
+                "example.org to: 10.0.0.2:8008 [HEAD /health HTTP/1.1] 200 upstream_response_time 0.004 msec 1566629591.249 request_time 0.003",
+                "$host to: $upstream_addr [$request] $status upstream_response_time $upstream_response_time msec $msec request_time $request_time",
+            ),
+            (
+                r#"192.0.2.7 - - [08/Oct/2026:10:12:01 +0900] [request "GET / HTTP/1.1"] [status 200] [body_bytes_sent 512] "-" "curl/8.0""#,
+                r#"$remote_addr $_ $_ [$time_local] [request "$request"] [status $status] [body_bytes_sent $body_bytes_sent] "$http_x_forwarded_for" "$http_user_agent""#,
+            ),
+            (
+                "[14/May/2024:09:12:01 +0000] 192.0.2.7 passed to: 10.0.0.2:8008: GET /a HTTP/2.0 Upstream Response Time: 0.120 Request time: 0.130",
+                "[$time_local] $remote_addr $_ to: $upstream_addr: $request Upstream Response Time: $upstream_response_time Request time: $request_time",
+            ),
+            (
+                r#"2024-05-14 09:12:01.123 | 200 | 130ms | 192.0.2.7 | GET | "/a?b""#,
+                r#"$time | $status | $request_time_unit | $remote_addr | $request_method | "$request_uri""#,
+            ),
+            (
+                r#"192.0.2.7 - [14/May/2024:09:12:01 +0000] "GET /a HTTP/1.1" upstream: 10.0.0.2:8008 status: 200 upstream_response_time: 0.120"#,
+                r#"$remote_addr $_ [$time_local] "$request" upstream: $upstream_addr status: $status upstream_response_time: $upstream_response_time"#,
+            ),
+        ] {
+            assert_eq!(text_of(&[line]), text, "{line}");
+        }
+    }
+
+    #[test]
+    fn an_inferred_format_reads_the_lines_that_it_came_from() {
+        use crate::formats::nginx::LogFormat;
+        use crate::formats::testing::{request, stamps};
+        for line in [
+            "[14/May/2024:09:12:01 +0000] 192.0.2.7 passed to: 10.0.0.2:8008: GET /a HTTP/2.0 Upstream Response Time: 0.120 Request time: 0.130",
+            r#"192.0.2.7 - - [14/May/2024:09:12:01 +0000] "GET /a HTTP/2.0" 200 900 "-" "x" rt=0.130 urt="0.120""#,
+            r#"2024-05-14 09:12:01.123 | 200 | 130ms | 192.0.2.7 | GET | "/a""#,
+        ] {
+            let mut parser = LogFormat::parse(&text_of(&[line])).unwrap().parser("x", stamps()).unwrap();
+            let record = request(&mut parser, line);
+            assert_eq!((&*record.target, record.wall_us), (&b"/a"[..], Some(130_000)), "{line}");
+            assert_eq!(record.stamp.map(|stamp| stamp.micros / 1_000_000), Some(1_715_677_921), "{line}");
+        }
+    }
+
     #[test]
     fn lines_of_another_layout_give_nothing() {
-        assert_eq!(infer(&[b"", b"a b c", b"x - - [ ] \"", b"{}"], None), None);
+        assert_eq!(infer(&[b"", b"a b c", b"x - - [ ] \"", b"{}", b"2026/11/20 16:53:31 [error] 1#1: GET /a HTTP/1.1"], None), None);
     }
 }

@@ -4,19 +4,30 @@
 
 mod address;
 pub mod apache;
+pub mod aws;
 pub mod caddy;
+mod captures;
+pub mod date_parts;
+pub mod draft;
+pub mod envoy;
 pub mod error;
+pub mod expression;
 pub mod haproxy;
+pub mod haproxy_format;
 pub mod inferred;
+pub mod json_names;
+mod json_template;
+mod json_units;
 pub mod nginx;
 pub mod nginx_config;
 pub mod nginx_json;
 pub mod no_requests;
 pub mod pattern;
 pub mod prefix;
+pub mod products;
 pub mod request_line;
 pub mod restamped;
-mod stamp_text;
+pub(crate) mod stamp_text;
 pub mod synapse;
 #[cfg(test)]
 mod synapse_eras;
@@ -25,6 +36,7 @@ mod synapse_message;
 mod synapse_prefix;
 pub mod traefik;
 pub mod traefik_json;
+mod value;
 pub mod variable;
 
 /// Helpers for the parsers' tests.

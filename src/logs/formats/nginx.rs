@@ -21,9 +21,10 @@ use nom::sequence::preceded;
 use wsim_nginx::quoted_strings;
 use wsim_nginx::variables::{self, Digits, is_name_byte};
 
+pub use super::draft::Draft;
 pub use super::error::FormatError;
 use super::pattern::{Pattern, Piece, TextParser};
-pub use super::variable::{Clock, Draft, Unit, Variable};
+pub use super::variable::{Clock, Unit, Variable};
 use crate::escape::Escape;
 use crate::{StampMeaning, StampReader};
 
@@ -167,6 +168,14 @@ impl LogFormat {
     }
 }
 
+/// Whether an expression is an nginx `log_format`: it names a variable such as `$request`.
+pub fn is_format(expression: &str) -> bool {
+    expression.trim_start().starts_with("log_format")
+        || expression
+            .match_indices('$')
+            .any(|(at, _)| expression[at + 1..].trim_start_matches('{').starts_with(|c: char| c.is_ascii_alphabetic() || c == '_'))
+}
+
 /// The fields of a JSON `log_format`, for [`LogFormat::json_fields`] in one call.
 pub fn json_fields(format: &str) -> Result<Vec<(String, Variable)>, FormatError> {
     LogFormat::parse(format)?.json_fields()
@@ -200,6 +209,9 @@ fn predefined(name: &str, format: &str, stamps: StampReader) -> TextParser {
 ///
 /// A variable that nginx does not define is the administrator's own, and is a key of the user if its name says so.
 pub fn meaning(name: &str, before: &str) -> Variable {
+    if let Some(variable) = with_unit(name) {
+        return variable;
+    }
     match name {
         "time_local" => Variable::Time(Clock::Common, StampMeaning::End),
         "time_iso8601" => Variable::Time(Clock::Iso, StampMeaning::End),
@@ -223,14 +235,39 @@ pub fn meaning(name: &str, before: &str) -> Variable {
         "http_user_agent" => Variable::Agent,
         "http_referer" => Variable::Referrer,
         "host" | "server_name" | "http_host" => Variable::Site,
+        "server" => Variable::SentTo,
+        "the_real_ip" => Variable::Address,
+        "time" => Variable::Time(Clock::Any, StampMeaning::End),
         "request_id" => Variable::RequestId,
+        "req_id" => Variable::RequestIdText,
         "http_x_request_id" | "upstream_http_x_request_id" => Variable::RequestIdText,
         _ if WORDS.contains(&name) => Variable::IgnoredWord,
+        _ if LISTS.contains(&name) => Variable::IgnoredList,
         _ if is_known(name) => Variable::Ignored,
         _ if name.contains("accesstoken") || name.contains("access_token") => Variable::Authorization,
         _ if ["user", "mxid", "uhash"].iter().any(|part| name.contains(part)) => Variable::UserKey,
         _ if ["user=", "mxid=", "uid="].iter().any(|label| before.trim_end_matches('"').ends_with(label)) => Variable::UserKey,
         _ => Variable::Ignored,
+    }
+}
+
+/// A time whose name ends with its unit, for programs that do not log nginx's seconds: `request_time_ms`, `upstream_response_time_us`,
+/// `time_ns`; with `_unit` the unit is behind each number.
+fn with_unit(name: &str) -> Option<Variable> {
+    let (base, unit) = name.rsplit_once('_')?;
+    let unit = match unit {
+        "s" => Unit::Seconds,
+        "ms" => Unit::Millis,
+        "us" => Unit::Micros,
+        "ns" => Unit::Nanos,
+        "unit" => Unit::Written,
+        _ => return None,
+    };
+    match base {
+        "request_time" => Some(Variable::Wall(unit)),
+        "upstream_response_time" => Some(Variable::UpstreamTime(unit)),
+        "time" if unit != Unit::Written => Some(Variable::Time(Clock::Epoch(unit), StampMeaning::End)),
+        _ => None,
     }
 }
 
@@ -262,9 +299,7 @@ fn collect_fields(json: &serde_json::Value, key: String, fields: &mut Vec<(Strin
                 Some(name) if !name.is_empty() && name.bytes().all(is_name_byte) => Some(meaning(name, &label)),
                 _ => None,
             };
-            fields.extend(
-                variable.filter(|variable| !matches!(variable, Variable::Ignored | Variable::IgnoredWord)).map(|variable| (key, variable)),
-            );
+            fields.extend(variable.filter(|variable| !variable.is_ignored()).map(|variable| (key, variable)));
         }
         _ => {}
     }
@@ -328,6 +363,16 @@ const WORDS: [&str; 24] = [
     "server_protocol",
     "ssl_protocol",
     "ssl_server_name",
+];
+
+/// Lists over several upstreams that say nothing about the request.
+const LISTS: [&str; 6] = [
+    "upstream_bytes_received",
+    "upstream_bytes_sent",
+    "upstream_connect_time",
+    "upstream_first_byte_time",
+    "upstream_header_time",
+    "upstream_response_length",
 ];
 
 #[cfg(test)]
@@ -419,6 +464,31 @@ mod tests {
 
         let cut = &line[..line.len() - 1];
         assert_eq!(malformed(&mut parser, cut).expected, "a request ID of 32 hexadecimal digits");
+    }
+
+    #[test]
+    fn a_time_may_be_in_other_units_than_seconds() {
+        for (name, value) in [
+            ("request_time_ms", "30004"),
+            ("request_time_us", "30004000"),
+            ("request_time_ns", "30004000000"),
+            ("request_time_s", "30.004"),
+            ("request_time_unit", "30.004s"),
+        ] {
+            let mut parser =
+                parser(&format!("$request_method $request_uri $status ${name} ${{upstream_{}}}", &name.replace("request", "response")));
+            let line = format!("GET /a 200 {value} {value}");
+            let record = request(&mut parser, &line);
+            assert_eq!((record.wall_us, record.upstream_us), (Some(30_004_000), Some(30_004_000)), "{name}");
+        }
+        let mut parser = parser("$time_ms $request_method $request_uri $status");
+        assert_eq!(request(&mut parser, "1767366245123 GET /a 200").stamp.unwrap().micros, AT + 123_000);
+    }
+
+    #[test]
+    fn something_else_read_as_a_duration_is_malformed() {
+        let mut parser = parser("\"$request\" $status $upstream_response_time");
+        assert_eq!(malformed(&mut parser, r#""GET / HTTP/1.1" 200 1715677921.123"#).expected, "a duration that a request can have");
     }
 
     #[test]

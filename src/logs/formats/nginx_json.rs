@@ -1,29 +1,43 @@
-//! nginx access logs whose `log_format` is a JSON object.
+//! Access logs of JSON objects with keys of the administrator's own, as nginx writes them, and of programs with fixed keys
+//! ([`Dialect`]).
 //!
-//! Owns the mapping of members to [`Variable`]s: by the `log_format` if it is known, otherwise by the names that administrators give
-//! their keys. [`Draft`] owns the meaning of a variable.
+//! Owns the mapping of members to [`Variable`]s: by the format if it is known, otherwise by the names of the keys ([`super::json_names`]) and,
+//! for the unit of a duration that no name says, by a sample ([`super::json_units`]). [`Draft`] owns the meaning of a variable.
+//! Invariant: a duration whose unit is unknown is not read, and [`Parser::notes`] says of each one how it was.
+
+mod keys;
+mod members;
 
 use std::sync::Arc;
 
+use self::keys::{Meanings, Names};
+use self::members::Members;
+use super::json_names::Dialect;
+use super::nginx;
 use super::prefix;
-use super::variable::{Clock, Draft, Unit, Variable};
-use super::{nginx, stamp_text};
-use crate::json::{self, Value, Walker, texts};
-use crate::{Line, Malformed, Parser, Record, Stamp, StampMeaning, StampReader};
+use super::variable::Variable;
+use crate::json;
+use crate::{Line, Malformed, Parser, StampReader};
 
-/// Reads nginx's JSON access log. Numbers and lists may be quoted or not; a missing value may be empty or `-`.
+/// Reads a JSON access log. Numbers and lists may be quoted or not; a missing value may be empty or `-`.
 #[derive(Debug, Clone)]
 pub struct NginxJson {
-    fields: Option<Arc<[(String, Variable)]>>,
+    name: Arc<str>,
+    meanings: Meanings,
     stamps: StampReader,
     scratch: Vec<u8>,
 }
 
 impl NginxJson {
     /// Guesses the meaning of members by common names of keys: `ts`, `time_iso8601`, `request_uri`, `urt` and many more. A value
-    /// that does not fit its key is ignored.
+    /// that does not fit its key is ignored. [`Parser::study`] finds the units of durations.
     pub fn guessed(stamps: StampReader) -> Self {
-        Self { fields: None, stamps, scratch: Vec::new() }
+        Self::of(Dialect::Any, stamps)
+    }
+
+    /// For the log of a program whose keys are fixed. A line without its keys is malformed.
+    pub fn of(dialect: Dialect, stamps: StampReader) -> Self {
+        Self { name: dialect.name().into(), meanings: Meanings::Named(Names::new(dialect)), stamps, scratch: Vec::new() }
     }
 
     /// For lines of a known `log_format`, in any form that [`nginx::LogFormat`] reads.
@@ -34,16 +48,30 @@ impl NginxJson {
         Ok(Self::from_fields(nginx::json_fields(format)?, stamps))
     }
 
-    /// Reads members by `fields`: key (nested keys joined by a dot) and meaning. A value that nginx cannot have written makes the
+    /// Reads members by `fields`: key (nested keys joined by a dot) and meaning. A value that the format cannot have written makes the
     /// line malformed.
     pub fn from_fields(fields: Vec<(String, Variable)>, stamps: StampReader) -> Self {
-        Self { fields: Some(fields.into()), stamps, scratch: Vec::new() }
+        Self { name: Dialect::Any.name().into(), meanings: Meanings::Known(fields.into()), stamps, scratch: Vec::new() }
+    }
+
+    /// The parser under another name in reports.
+    pub fn named(self, name: &str) -> Self {
+        Self { name: name.into(), ..self }
+    }
+
+    /// The request of an object whose members have been found.
+    fn record<'a>(&'a mut self, mut members: Members<'a>) -> Line<'a> {
+        let guessed = matches!(self.meanings, Meanings::Named(_));
+        match members.record(guessed, &mut self.stamps, &mut self.scratch) {
+            Ok(record) => Line::Request(record),
+            Err(malformed) => Line::Malformed(malformed),
+        }
     }
 }
 
 impl Parser for NginxJson {
     fn name(&self) -> &str {
-        "nginx json"
+        &self.name
     }
 
     fn parse<'a>(&'a mut self, line: &'a [u8]) -> Line<'a> {
@@ -54,13 +82,23 @@ impl Parser for NginxJson {
             Err(malformed) => return Line::Malformed(malformed),
         };
         let mut members = Members::new();
-        let read = match &self.fields {
-            Some(fields) => members.read(walker, &mut Known { fields, next: 0 }),
-            None => members.read(walker, &mut ByName),
-        };
-        match read.and_then(|()| members.record(self.fields.is_none(), &mut self.stamps, &mut self.scratch)) {
-            Ok(record) => Line::Request(record),
+        match members.read(walker, &mut self.meanings) {
+            Ok(()) => self.record(members),
             Err(malformed) => Line::Malformed(malformed),
+        }
+    }
+
+    fn study(&mut self, sample: &[&[u8]]) {
+        let Meanings::Named(names) = &self.meanings else { return };
+        let mut names = Names::new(names.dialect);
+        names.learn(sample, &mut self.stamps.clone());
+        self.meanings = Meanings::Named(names);
+    }
+
+    fn notes(&self) -> Vec<String> {
+        match &self.meanings {
+            Meanings::Named(names) => names.notes(),
+            Meanings::Known(_) => Vec::new(),
         }
     }
 
@@ -69,210 +107,13 @@ impl Parser for NginxJson {
     }
 }
 
-/// The meaning of a member, by its key and the keys of the objects around it, outermost first.
-trait Meanings {
-    fn of(&mut self, path: &[&[u8]], value: Value<'_>) -> Option<Variable>;
-}
-
-/// A list of fields. The next field is tried first, because a format always writes its keys in the same order.
-struct Known<'f> {
-    fields: &'f [(String, Variable)],
-    next: usize,
-}
-
-impl Meanings for Known<'_> {
-    fn of(&mut self, path: &[&[u8]], _: Value<'_>) -> Option<Variable> {
-        let is_here = |(key, _): &(String, Variable)| is_path(key.as_bytes(), path);
-        let index = match self.fields.get(self.next) {
-            Some(expected) if is_here(expected) => self.next,
-            _ => self.fields.iter().position(is_here)?,
-        };
-        self.next = index + 1;
-        Some(self.fields[index].1)
-    }
-}
-
-/// Whether `dotted` is `path` joined by dots.
-fn is_path(dotted: &[u8], path: &[&[u8]]) -> bool {
-    match path {
-        [key] => dotted == *key,
-        [first, inner @ ..] => {
-            dotted.strip_prefix(*first).and_then(|rest| rest.strip_prefix(b".")).is_some_and(|rest| is_path(rest, inner))
-        }
-        [] => false,
-    }
-}
-
-/// Common names of keys; the innermost key counts.
-struct ByName;
-
-impl Meanings for ByName {
-    fn of(&mut self, path: &[&[u8]], value: Value<'_>) -> Option<Variable> {
-        let key = path.last()?;
-        let mut lower = [0; NAME_MAX];
-        let name = lower.get_mut(..key.len())?;
-        name.copy_from_slice(key);
-        name.make_ascii_lowercase();
-        let name = name.strip_prefix(b"nginx_").unwrap_or(name);
-        match (name, value) {
-            // Some use `ua` for the user agent, others for the upstream's address.
-            (b"ua", Value::Text { raw, .. }) => Some(if is_upstream(raw) { Variable::UpstreamAddress } else { Variable::Agent }),
-            _ => meaning(name),
-        }
-    }
-}
-
-/// `127.0.0.1:8081`, `unix:/path`, `[::1]:80`: no user agent starts like that.
-fn is_upstream(text: &[u8]) -> bool {
-    text.starts_with(b"unix:") || (text.first().is_some_and(|byte| byte.is_ascii_digit() || *byte == b'[') && text.contains(&b':'))
-}
-
-fn meaning(name: &[u8]) -> Option<Variable> {
-    Some(match name {
-        b"ts" | b"msec" | b"time" | b"time_local" | b"time_iso8601" | b"timestamp" | b"@timestamp" | b"date" | b"datetime"
-        | b"local_time" => Variable::Time(Clock::Iso, StampMeaning::End),
-        b"request" | b"request_line" => Variable::RequestLine,
-        b"method" | b"request_method" | b"verb" | b"http_method" => Variable::Method,
-        b"request_uri" | b"target" => Variable::Target,
-        b"uri" | b"url" | b"path" | b"request_path" | b"document_uri" => Variable::Path,
-        b"args" | b"query" | b"query_string" => Variable::Query,
-        b"status" | b"status_code" | b"http_status" | b"code" | b"response_code" => Variable::Status,
-        b"bytes" | b"bytes_sent" | b"body_bytes_sent" | b"body_bytes" | b"size" | b"response_size" | b"bytes_out" => Variable::BytesSent,
-        b"request_length" | b"bytes_in" | b"bytes_received" | b"request_size" | b"request_bytes" => Variable::BytesReceived,
-        b"request_time" | b"rt" | b"duration" | b"response_time" | b"time_taken" => Variable::Wall(Unit::Seconds),
-        b"request_time_ms" | b"duration_ms" => Variable::Wall(Unit::Millis),
-        b"upstream_response_time" | b"upstream_time" | b"urt" => Variable::UpstreamTime(Unit::Seconds),
-        b"upstream_addr" | b"upstream" | b"upstream_address" | b"uaddr" => Variable::UpstreamAddress,
-        b"upstream_status" | b"us" => Variable::UpstreamStatus,
-        b"user_agent" | b"http_user_agent" | b"agent" | b"useragent" => Variable::Agent,
-        b"referer" | b"referrer" | b"http_referer" => Variable::Referrer,
-        b"remote_addr" | b"client" | b"client_ip" | b"clientip" | b"remote_ip" | b"ip" | b"address" => Variable::Address,
-        b"xff" | b"x_forwarded_for" | b"http_x_forwarded_for" | b"forwarded_for" => Variable::ForwardedFor,
-        b"host" | b"http_host" | b"server_name" | b"vhost" | b"domain" => Variable::Site,
-        b"remote_user" => Variable::User,
-        b"user" | b"uhash" | b"mxid" | b"user_id" | b"user_hash" => Variable::UserKey,
-        b"request_id" | b"rid" | b"req_id" | b"x_request_id" | b"http_x_request_id" => Variable::RequestIdText,
-        b"auth" | b"authorization" | b"http_authorization" | b"token" => Variable::Authorization,
-        _ => return None,
-    })
-}
-
-/// The members of one line that have a meaning.
-struct Members<'a> {
-    variables: [Variable; MEMBERS_MAX],
-    values: [Option<Value<'a>>; MEMBERS_MAX],
-    /// Start of each value in the line.
-    columns: [usize; MEMBERS_MAX],
-    count: usize,
-}
-
-impl<'a> Members<'a> {
-    fn new() -> Self {
-        Self { variables: [Variable::Ignored; MEMBERS_MAX], values: [None; MEMBERS_MAX], columns: [0; MEMBERS_MAX], count: 0 }
-    }
-
-    /// Walks the object and the objects in it.
-    fn read(&mut self, mut walker: Walker<'a>, meanings: &mut impl Meanings) -> Result<(), Malformed> {
-        let mut path: [&[u8]; NESTING_MAX] = [b""; NESTING_MAX];
-        let mut depth = 0usize;
-        loop {
-            let Some((key, value)) = walker.member()? else {
-                let Some(outer) = depth.checked_sub(1) else { return Ok(()) };
-                depth = outer;
-                continue;
-            };
-            path[depth] = key;
-            match value {
-                Value::Object if depth + 1 < NESTING_MAX => {
-                    walker.enter();
-                    depth += 1;
-                }
-                Value::Object | Value::Array => {}
-                _ => {
-                    if let Some(variable) = meanings.of(&path[..=depth], value).filter(|_| self.count < MEMBERS_MAX) {
-                        (self.variables[self.count], self.values[self.count]) = (variable, Some(value));
-                        self.columns[self.count] = start_of(walker.column(), value);
-                        self.count += 1;
-                    }
-                }
-            }
-        }
-    }
-
-    fn record(&mut self, guessed: bool, stamps: &mut StampReader, scratch: &'a mut Vec<u8>) -> Result<Record<'a>, Malformed> {
-        let mut record = Record::default();
-        let mut draft = Draft::new(&mut record);
-        let texts = texts(&self.values, scratch);
-        if guessed {
-            self.resolve_paths(&texts);
-        }
-        for (index, text) in texts.iter().enumerate().take(self.count) {
-            let Some(text) = *text else { continue };
-            let variable = self.variables[index];
-            if guessed && let Variable::Time(_, meaning) = variable {
-                if let Some((micros, resolution_us)) = stamp_text::read(text, stamps) {
-                    let ambiguity = stamps.ambiguity();
-                    keep_finest(&mut draft.record.stamp, Stamp { micros, resolution_us, meaning, ambiguity });
-                }
-            } else if let Err(expected) = draft.assign(variable, text.into(), stamps)
-                && !guessed
-            {
-                return Err(Malformed { expected, column: self.columns[index] });
-            }
-        }
-        draft.finish(stamps);
-        let says_something = self.variables[..self.count].iter().any(|variable| {
-            matches!(variable, Variable::RequestLine | Variable::Method | Variable::Target | Variable::Path | Variable::Status)
-        });
-        if says_something { Ok(record) } else { Err(Malformed { expected: "a member that tells of a request", column: 0 }) }
-    }
-
-    /// A guessed `uri` is `$request_uri`, unless the query is a member of its own: then it is nginx's decoded `$uri`. A guessed
-    /// `request` may be a target, too.
-    fn resolve_paths(&mut self, texts: &[Option<&[u8]>; MEMBERS_MAX]) {
-        for (variable, text) in self.variables.iter_mut().zip(texts) {
-            if *variable == Variable::RequestLine && text.is_some_and(|text| text.starts_with(b"/")) {
-                *variable = Variable::Target;
-            }
-        }
-        let apart = [Variable::Query, Variable::Target, Variable::RequestLine].iter().any(|better| self.variables.contains(better));
-        for (variable, text) in self.variables.iter_mut().zip(texts) {
-            let has_query = text.is_some_and(|text| text.contains(&b'?'));
-            if *variable == Variable::Path && (!apart || has_query) {
-                *variable = Variable::Target;
-            }
-        }
-    }
-}
-
-/// Start of a value that ends at `end`.
-fn start_of(end: usize, value: Value<'_>) -> usize {
-    match value {
-        Value::Text { raw, .. } => end.saturating_sub(raw.len() + 1),
-        Value::Bare(raw) => end.saturating_sub(raw.len()),
-        Value::Object | Value::Array => end,
-    }
-}
-
-/// Keeps the finer of two stamps: several keys may hold the time (`msec` besides `time_local`).
-fn keep_finest(known: &mut Option<Stamp>, stamp: Stamp) {
-    if known.is_none_or(|known| stamp.resolution_us < known.resolution_us) {
-        *known = Some(stamp);
-    }
-}
-
-/// More members with a meaning than real formats have.
-const MEMBERS_MAX: usize = 32;
-const NESTING_MAX: usize = 6;
-const NAME_MAX: usize = 32;
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::Ambiguity;
     use crate::formats::testing::{malformed, request, stamps, tally, text};
+    use crate::{Ambiguity, Stamp, StampMeaning};
 
     fn guessed() -> NginxJson {
         NginxJson::guessed(stamps())
@@ -305,6 +146,61 @@ mod tests {
         let record = request(&mut parser, quoted);
         assert_eq!((record.upstream.as_deref(), record.upstream_us), (Some(&b"127.0.0.1:8083"[..]), None));
         assert_eq!((text(record.method), text(&record.target)), ("PUT".to_owned(), "/only/a/path".to_owned()));
+    }
+
+    fn studied(lines: &[&str]) -> NginxJson {
+        let mut parser = guessed();
+        parser.study(&lines.iter().map(|line| line.as_bytes()).collect::<Vec<_>>());
+        parser
+    }
+
+    #[test]
+    fn whole_numbers_are_read_in_the_unit_that_the_sample_shows() {
+        let line = r#"{"time":"2024-05-14T09:12:31.123Z","method":"GET","path":"/_matrix/client/v3/sync?since=s1&timeout=30000","status":200,"duration":30004,"upstream_time":30002}"#;
+        let mut parser =
+            studied(&[line, &line.replace("30004", "4").replace("30002", "3").replace("sync?since=s1&timeout=30000", "versions")]);
+        assert_eq!(parser.notes(), ["`duration` read in milliseconds", "`upstream_time` read in milliseconds"]);
+        let record = request(&mut parser, line);
+        assert_eq!((record.wall_us, record.upstream_us), (Some(30_004_000), Some(30_002_000)));
+        let mut parser = studied(&[&line.replace("30004", "1715677921").replace(",\"upstream_time\":30002", "")]);
+        assert_eq!(parser.notes(), ["`duration` not read, because its values are no durations that requests can have"]);
+        assert_eq!(request(&mut parser, line).wall_us, None);
+    }
+
+    #[test]
+    fn a_response_time_beside_a_request_time_is_the_upstreams() {
+        let line = r#"{"status":200,"uri":"/a","request_time":0.250,"response_time":"0.120"}"#;
+        let record_of = |line: &str| {
+            let mut parser = studied(&[line]);
+            let record = request(&mut parser, line);
+            (record.wall_us, record.upstream_us)
+        };
+        assert_eq!(record_of(line), (Some(250_000), Some(120_000)));
+        assert_eq!(record_of(&line.replace("\"request_time\":0.250,", "")), (Some(120_000), None));
+    }
+
+    #[test]
+    fn dialects_read_their_own_lines_only() {
+        let envoy = r#"{":authority":"matrix.example.org","bytes_received":0,"bytes_sent":302,"downstream_remote_address":"203.0.113.7:55222","duration":30032,"method":"GET","protocol":"HTTP/1.1","response_code":200,"response_flags":"-","start_time":"2025-08-20T23:21:58.905Z","upstream_cluster":"c","upstream_host":"10.244.0.19:8008","user-agent":"Element/1.11","x-envoy-origin-path":"/_matrix/client/v3/sync","x-envoy-upstream-service-time":null}"#;
+        let mut parser = NginxJson::of(Dialect::Envoy, stamps());
+        let record = request(&mut parser, envoy);
+        assert_eq!((record.wall_us, record.upstream_us, record.status), (Some(30_032_000), None, 200));
+        assert_eq!((record.address, record.upstream.as_deref()), (Some(&b"203.0.113.7"[..]), Some(&b"10.244.0.19:8008"[..])));
+        assert_eq!(record.stamp.map(|stamp| stamp.meaning), Some(StampMeaning::Start));
+        assert_eq!(malformed(&mut parser, LINE).expected, "the keys of the program that --format names");
+        let cloudflare = r#"{"ClientIP":"203.0.113.7","ClientRequestHost":"matrix.example.org","ClientRequestMethod":"GET","ClientRequestURI":"/_matrix/client/versions","EdgeEndTimestamp":1637336610671000000,"EdgeResponseBytes":14878,"EdgeResponseStatus":200,"EdgeStartTimestamp":1637336610517000000,"OriginIP":"198.51.100.8","OriginResponseTime":123000000,"RayID":"6b0a"}"#;
+        let mut parser = NginxJson::of(Dialect::Cloudflare, stamps());
+        let record = request(&mut parser, cloudflare);
+        assert_eq!((record.wall_us, record.upstream_us, record.arrival_us()), (Some(154_000), Some(123_000), Some(1_637_336_610_517_000)));
+        let google = r#"{"httpRequest":{"latency":"0.003251s","remoteIp":"203.0.113.7","requestMethod":"GET","requestSize":"38","requestUrl":"https://matrix.example.org/_matrix/client/versions","responseSize":"900","serverIp":"10.1.2.3","status":200,"userAgent":"curl/8"},"insertId":"1","logName":"projects/p/logs/requests","receiveTimestamp":"2020-06-08T23:41:25.9Z","timestamp":"2020-06-08T23:41:25.078651Z"}"#;
+        let mut parser = NginxJson::of(Dialect::GoogleCloud, stamps());
+        let record = request(&mut parser, google);
+        assert_eq!((record.wall_us, record.bytes_sent, record.address), (Some(3251), Some(900), Some(&b"203.0.113.7"[..])));
+        assert_eq!(record.stamp.map(|stamp| (stamp.micros, stamp.meaning)), Some((1_591_659_685_078_651, StampMeaning::Start)));
+        let haproxy = r#"{"client_ip":"203.0.113.7","backend":"matrix","server":"main","status_code":200,"Tr":12,"Tw":0,"Tc":1,"TR":2,"Ta":15,"tsc":"CD--","req":"GET /_matrix/client/versions HTTP/1.1"}"#;
+        let mut parser = NginxJson::of(Dialect::Haproxy, stamps());
+        let record = request(&mut parser, haproxy);
+        assert_eq!((record.wall_us, record.aborted, record.upstream.as_deref()), (Some(15_000), true, Some(&b"matrix/main"[..])));
     }
 
     #[test]

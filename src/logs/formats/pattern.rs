@@ -15,10 +15,11 @@ use std::sync::Arc;
 
 use memchr::{memchr, memchr2, memrchr};
 
+use super::draft::Draft;
 use super::error::FormatError;
 use super::prefix;
 use super::request_line;
-use super::variable::{Clock, Draft, Variable};
+use super::variable::{Clock, Variable};
 use crate::escape::Escape;
 use crate::{Line, Malformed, Parser, Record, StampMeaning, StampReader};
 use wsim_http::scan;
@@ -102,6 +103,10 @@ impl Literal {
 enum End {
     /// `02/Jan/2026:15:04:05 +0000`: after 26 bytes.
     CommonTime,
+    /// After this number of bytes.
+    Fixed(usize),
+    /// At the closing brace before the literal; without an opening brace the field and the blank that begins the literal are absent.
+    Braces,
     /// At the first quote that is not escaped.
     Quote,
     /// At the first quote.
@@ -143,7 +148,7 @@ impl Pattern {
             match (piece, fields.last_mut()) {
                 (Piece::Literal(text), None) => start.extend_from_slice(text),
                 (Piece::Literal(text), Some((_, literal))) => literal.extend_from_slice(text),
-                (Piece::Field(next, at), Some((last, literal))) if literal.is_empty() => match (*last, *next) {
+                (Piece::Field(next, at), Some((last, literal))) if literal.is_empty() && last.width().is_none() => match (*last, *next) {
                     (
                         Variable::Ignored | Variable::IgnoredWord | Variable::Referrer,
                         Variable::Ignored | Variable::IgnoredWord | Variable::Referrer,
@@ -186,6 +191,10 @@ impl Pattern {
         for step in &self.steps {
             let rest = &line[at..];
             let (len, escaped) = step.end_in(rest).map_err(|error| error.moved(at))?;
+            if len == 0 && step.end == End::Braces {
+                at += step.absent(rest).ok_or(Malformed { expected: step.after(), column: at })?;
+                continue;
+            }
             let (value, after) = rest.split_at(len);
             if !step.literal.starts(after) {
                 return Err(Malformed { expected: step.after(), column: at + len });
@@ -224,6 +233,15 @@ impl Pattern {
                 _ => None,
             };
             let Some(end) = end else { return false };
+            if end == 0 && step.end == End::Braces {
+                let Some(skipped) = step.absent(text) else { return false };
+                values.push(b"");
+                let fits = self.locate(&text[skipped..], later, values, trials, stamps);
+                if !fits {
+                    values.pop();
+                }
+                return fits;
+            }
             let value = &text[..end];
             let may_hold_quotes = self.escape == Escape::Raw || (self.escape == Escape::Traefik && step.variable == Variable::RequestLine);
             if step.end == End::Search && !may_hold_quotes && memchr(b'"', value).is_some() {
@@ -250,6 +268,9 @@ impl Step {
         let first = self.literal.text.first().copied().unwrap_or(b' ');
         let found = match self.end {
             End::CommonTime => (text.len() >= 26).then_some((26, false)),
+            End::Fixed(width) => (text.len() >= width).then_some((width, false)),
+            End::Braces if text.first() != Some(&b'{') => Some((0, false)),
+            End::Braces => memchr::memmem::find(text, b"} ").map(|at| (at + 1, false)),
             End::PlainQuote => memchr(b'"', text).map(|at| (at, true)),
             End::Quote => return quote_in(text).ok_or(Malformed { expected: self.after(), column: text.len() }),
             End::Word if first == b' ' => scan::find(b' ', text).map(|at| (at, false)),
@@ -270,6 +291,12 @@ impl Step {
             End::Line => Some((text.len(), true)),
         };
         found.ok_or(Malformed { expected: self.after(), column: text.len() })
+    }
+
+    /// The length of what is left of the literal where the field is absent, and with it the blank behind it.
+    fn absent(&self, text: &[u8]) -> Option<usize> {
+        let literal = self.literal.text.get(1..)?;
+        text.starts_with(literal).then_some(literal.len())
     }
 
     /// The index from which the literal is searched: an unquoted request line extends at least to its protocol.
@@ -320,15 +347,17 @@ impl TextParser {
 
     /// The meaning of the stamps; `None` if the format has none.
     pub fn meaning(&self) -> Option<StampMeaning> {
-        self.pattern.variables().find_map(|variable| if let Variable::Time(_, meaning) = variable { Some(meaning) } else { None })
+        self.pattern.variables().find_map(|variable| match variable {
+            Variable::Time(_, meaning) | Variable::Date(_, meaning) => Some(meaning),
+            _ => None,
+        })
     }
 
     #[inline]
     fn read<'a>(&mut self, line: &'a [u8], record: &mut Record<'a>) -> Result<(), Malformed> {
         let mut draft = Draft::new(record);
         self.pattern.read(line, &mut draft, &mut self.stamps)?;
-        draft.finish(&mut self.stamps);
-        Ok(())
+        draft.finish(&mut self.stamps).map_err(|expected| Malformed { expected, column: 0 })
     }
 
     #[cold]
@@ -352,8 +381,9 @@ impl TextParser {
         if self.pattern.backtracks {
             let mut record = Record::default();
             let mut draft = Draft::new(&mut record);
-            if self.pattern.read_backtracking(&line[start..], &mut draft, &mut self.stamps).is_some() {
-                draft.finish(&mut self.stamps);
+            if self.pattern.read_backtracking(&line[start..], &mut draft, &mut self.stamps).is_some()
+                && draft.finish(&mut self.stamps).is_ok()
+            {
                 return Line::Request(record);
             }
         }
@@ -415,6 +445,10 @@ fn end_of(variable: Variable, before: &[u8], literal: &[u8], is_last: bool, esca
     let quoted = before.ends_with(b"\"") && literal.starts_with(b"\"");
     if variable.is_common_time() {
         End::CommonTime
+    } else if variable == Variable::Captures && literal.starts_with(b" ") {
+        End::Braces
+    } else if let Some(width) = variable.width() {
+        End::Fixed(width)
     } else if quoted && escape == Escape::Traefik && variable == Variable::RequestLine {
         End::Search
     } else if quoted && matches!(escape, Escape::Nginx | Escape::Apache | Escape::Traefik) {
@@ -437,6 +471,11 @@ fn end_of(variable: Variable, before: &[u8], literal: &[u8], is_last: bool, esca
 impl Variable {
     fn is_common_time(self) -> bool {
         matches!(self, Self::Time(Clock::Common, _))
+    }
+
+    /// The number of bytes of a value, where that is always the same.
+    fn width(self) -> Option<usize> {
+        if let Self::Date(part, _) = self { part.width() } else { None }
     }
 }
 

@@ -17,7 +17,7 @@ pub fn split(line: &[u8]) -> (&[u8], &[u8]) {
         [b'P', b'O', b'S', b'T', b' ', ..] => 4,
         _ => line.iter().take(METHOD_MAX + 1).position(|byte| !is_method_byte(*byte)).unwrap_or(line.len().min(METHOD_MAX + 1)),
     };
-    if method_len == 0 || method_len > METHOD_MAX || matches!(line, [b'-']) {
+    if method_len == 0 || method_len > METHOD_MAX || matches!(line, [b'-'] | [b'-', b' ', ..]) {
         return (b"", b"");
     }
     let (method, rest) = line.split_at(method_len);
@@ -92,7 +92,17 @@ mod tests {
 
     #[test]
     fn unreadable_lines_are_empty() {
-        for line in ["", "-", " ", r"\x16\x03\x01", r"\x03\x00\x00/*\xE0\x00Cookie: mstshash=Administr", "<BADREQ>", "\u{16}\u{3}\u{1}"] {
+        for line in [
+            "",
+            "-",
+            " ",
+            "- - -",
+            "- /x HTTP/1.1",
+            r"\x16\x03\x01",
+            r"\x03\x00\x00/*\xE0\x00Cookie: mstshash=Administr",
+            "<BADREQ>",
+            "\u{16}\u{3}\u{1}",
+        ] {
             assert_eq!(text(line), is("", ""), "{line:?}");
         }
         assert_eq!(text(&"A".repeat(70_000)), is("", ""));

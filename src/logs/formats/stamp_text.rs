@@ -10,10 +10,12 @@ use crate::time::{decimal, epoch_seconds};
 /// Numbers count seconds, milliseconds, microseconds or nanoseconds since 1970, recognised by their size: until the year 5138
 /// seconds have at most eleven digits, and from 1973 on milliseconds have at least twelve. A stamp without a zone is in the
 /// reader's.
-pub(super) fn read(text: &[u8], stamps: &mut StampReader) -> Option<(i64, u32)> {
+pub(crate) fn read(text: &[u8], stamps: &mut StampReader) -> Option<(i64, u32)> {
     stamps.clear_ambiguity();
     match text {
-        [_, _, b'/', ..] => Some((stamps.common(text)?, 1_000_000)),
+        [_, _, b'/', ..] if text.len() == 26 => Some((stamps.common(text)?, 1_000_000)),
+        // HAProxy's `%t` and `%tr`.
+        [_, _, b'/', ..] => Some((stamps.haproxy(text)?, if text.len() > 20 { 1000 } else { 1_000_000 })),
         [_, _, _, _, b'-', ..] => stamps.iso(text),
         [_, _, _, _, b'/', _, _, b'/', ..] => with_slashes(text, stamps),
         _ => number(text),
@@ -77,6 +79,7 @@ mod tests {
             ("2026/01/02 15:04:05.123", second + 123_000, 1000),
             ("2026/01/02 15:04:05", second, 1_000_000),
             ("02/Jan/2026:15:04:05 +0000", second, 1_000_000),
+            ("02/Jan/2026:15:04:05.123", second + 123_000, 1000),
         ] {
             assert_eq!(read(text.as_bytes(), &mut stamps()), Some((micros, resolution)), "{text}");
         }

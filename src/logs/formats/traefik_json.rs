@@ -3,7 +3,8 @@
 //! Owns Traefik's keys. The configuration may drop fields, so that only one that identifies a request is required.
 //! Source: `pkg/middlewares/accesslog/logdata.go` and `logger.go`.
 
-use super::address::without_port;
+use super::address::{first_of_list, without_port};
+use super::draft::POSSIBLE_DURATION;
 use super::stamp_text;
 use crate::json::{self, Value, Walker, texts};
 use crate::time::decimal;
@@ -33,7 +34,11 @@ impl Parser for TraefikJson {
 
     fn parse<'a>(&'a mut self, line: &'a [u8]) -> Line<'a> {
         match json::open(line).and_then(|opened| opened.map(|(walker, _)| members(walker)).transpose()) {
-            Ok(Some(values)) => request(&values, &mut self.stamps, &mut self.scratch).map_or(Line::NotRequest, Line::Request),
+            Ok(Some(values)) => match request(&values, &mut self.stamps, &mut self.scratch) {
+                Some(record) if record.has_impossible_duration() => Line::Malformed(Malformed { expected: POSSIBLE_DURATION, column: 0 }),
+                Some(record) => Line::Request(record),
+                None => Line::NotRequest,
+            },
             Ok(None) => Line::NotRequest,
             Err(malformed) => Line::Malformed(malformed),
         }
@@ -72,7 +77,8 @@ fn request<'a>(values: &Values<'a>, stamps: &mut StampReader, scratch: &'a mut V
         upstream_tries: if upstream.is_some() { retries.saturating_add(1) } else { 0 },
         bytes_sent: count(SIZE).or(count(ORIGIN_SIZE)),
         bytes_received: count(REQUEST_SIZE),
-        address: shown(CLIENT_HOST).or_else(|| shown(CLIENT_ADDRESS).map(without_port)),
+        // Behind another proxy the host is the list of `X-Forwarded-For`.
+        address: shown(CLIENT_HOST).map(first_of_list).or_else(|| shown(CLIENT_ADDRESS).map(without_port)),
         user: shown(USER).map(Into::into),
         authorization: shown(AUTHORIZATION).map(Into::into),
         agent: shown(AGENT).map(Into::into),

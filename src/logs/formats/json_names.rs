@@ -1,0 +1,435 @@
+//! The names that programs and administrators give the keys of JSON access logs, and what they mean.
+//!
+//! A key is compared without case, separators and the objects around it: `http_user_agent`, `User-Agent` and `http.user.agent` are one
+//! name. A [`Dialect`] is a program whose keys are fixed; its units are certain. In all other logs the unit of a duration is only certain
+//! if the key names it (`duration_ms`); otherwise it is open, see [`super::json_units`].
+//!
+//! Source: nginx's variables and the formats published with them; Elastic Common Schema 8 (`http.*`, `url.*`, `event.duration`); Envoy, Istio
+//! and Envoy Gateway documentation (default JSON formats); Google Cloud "HttpRequest" of LogEntry and "Application Load Balancer
+//! logging"; Cloudflare Logpush, dataset `http_requests`; JSON `log-format`s published for HAProxy.
+
+use super::variable::{Clock, Timer, Unit, Variable};
+use crate::StampMeaning;
+
+/// Whose keys a log has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// Names of the administrator's own.
+    Any,
+    /// Envoy, Istio, Envoy Gateway.
+    Envoy,
+    /// HAProxy with a JSON `log-format`.
+    Haproxy,
+    /// Google Cloud's load balancers.
+    GoogleCloud,
+    /// Cloudflare Logpush.
+    Cloudflare,
+}
+
+/// What a key means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Meaning {
+    pub(super) variable: Variable,
+    /// The unit of a duration is not known by the key.
+    pub(super) open: bool,
+    /// A duration that is the upstream's where a better key has the request's.
+    pub(super) secondary: bool,
+}
+
+impl Dialect {
+    /// The format's name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Any => "nginx json",
+            Self::Envoy => "envoy json",
+            Self::Haproxy => "haproxy json",
+            Self::GoogleCloud => "google cloud load balancer",
+            Self::Cloudflare => "cloudflare logpush",
+        }
+    }
+
+    /// Whether a key belongs to this program. Two different ones show it.
+    pub(super) fn is_sign(self, name: &[u8]) -> bool {
+        let signs: &[&[u8]] = match self {
+            Self::Any => &[],
+            Self::Envoy => &[
+                b"responseflags",
+                b"responsecodedetails",
+                b"connectionterminationdetails",
+                b"upstreamcluster",
+                b"upstreamservicetime",
+                b"upstreamtransportfailurereason",
+                b"requestedservername",
+                b"downstreamlocaladdress",
+                b"downstreamremoteaddress",
+                b"routename",
+                b"xenvoyupstreamservicetime",
+                b"xenvoyoriginpath",
+            ],
+            Self::Haproxy => &[
+                b"terminationstate",
+                b"tsc",
+                b"backendname",
+                b"frontendname",
+                b"frontend",
+                b"backend",
+                b"servername",
+                b"server",
+                b"feconn",
+                b"beconn",
+                b"srvconn",
+                b"actconn",
+                b"tq",
+                b"tw",
+                b"tc",
+                b"tr",
+                b"tt",
+                b"ta",
+            ],
+            Self::GoogleCloud => &[b"requesturl", b"insertid", b"receivetimestamp", b"logname", b"statusdetails"],
+            Self::Cloudflare => &[b"edgestarttimestamp", b"edgeendtimestamp", b"edgeresponsestatus", b"clientrequesturi", b"rayid"],
+        };
+        signs.contains(&name)
+    }
+
+    /// Signs that a line must have to be this program's.
+    pub(super) fn signs_wanted(self) -> u8 {
+        match self {
+            Self::Any => 0,
+            Self::Haproxy | Self::GoogleCloud => 3,
+            Self::Envoy | Self::Cloudflare => 2,
+        }
+    }
+
+    /// The meaning of the key at the end of a path.
+    pub(super) fn meaning(self, path: &[&[u8]]) -> Option<Meaning> {
+        let outer = path.first().filter(|_| path.len() > 1);
+        if outer.is_some_and(|outer| FOREIGN.contains(outer)) {
+            return None;
+        }
+        let (name, with_outer) = names(path)?;
+        let own = |name: &[u8]| match self {
+            Self::Any => None,
+            Self::Envoy => envoy(name),
+            Self::Haproxy => haproxy(name),
+            Self::GoogleCloud => google_cloud(name),
+            Self::Cloudflare => Some(cloudflare(name)),
+        };
+        let certain = |variable| Meaning { variable, open: false, secondary: false };
+        own(&name).or_else(|| own(&with_outer)).map(certain).or_else(|| any(&with_outer)).or_else(|| any(&name))
+    }
+}
+
+/// The last name of a path, and it together with the name before it; without case and separators. `None` for a key longer than any
+/// that is known.
+pub(super) fn names(path: &[&[u8]]) -> Option<(Vec<u8>, Vec<u8>)> {
+    if path.last()?.len() > NAME_MAX {
+        return None;
+    }
+    let mut parts = path.iter().rev().flat_map(|key| key.rsplit(|byte| *byte == b'.'));
+    let plain = |part: &[u8]| part.iter().filter(|byte| byte.is_ascii_alphanumeric()).map(u8::to_ascii_lowercase).collect::<Vec<u8>>();
+    let last = plain(parts.next()?);
+    let name = last.strip_prefix(b"nginx").map_or_else(|| last.clone(), <[u8]>::to_vec);
+    let outer = parts.next().map(plain).unwrap_or_default();
+    let with_outer = if outer.len() > NAME_MAX { last } else { [outer, last].concat() };
+    Some((name, with_outer))
+}
+
+fn any(name: &[u8]) -> Option<Meaning> {
+    if let Some(variable) = plain(name) {
+        return Some(Meaning { variable, open: false, secondary: false });
+    }
+    if name == b"eventduration" {
+        return Some(Meaning { variable: Variable::Wall(Unit::Nanos), open: false, secondary: false });
+    }
+    if let Some((variable, secondary)) = duration(name, Unit::Seconds) {
+        return Some(Meaning { variable, open: true, secondary });
+    }
+    UNITS.iter().find_map(|(suffix, unit)| {
+        let base = name.strip_suffix(*suffix)?;
+        let base = base.strip_suffix(b"in").unwrap_or(base);
+        let (variable, secondary) = duration(base, *unit)?;
+        Some(Meaning { variable, open: false, secondary })
+    })
+}
+
+/// A duration's name without its unit, and whether a better one may be the request's.
+fn duration(name: &[u8], unit: Unit) -> Option<(Variable, bool)> {
+    Some(match name {
+        b"requesttime"
+        | b"rt"
+        | b"duration"
+        | b"timetaken"
+        | b"elapsed"
+        | b"elapsedtime"
+        | b"totaltime"
+        | b"timetotal"
+        | b"requestduration"
+        | b"reqtime"
+        | b"total"
+        | b"processtime"
+        | b"processingtime"
+        | b"httpduration"
+        | b"requestprocessingtime"
+        | b"requestlatency"
+        | b"timespent"
+        | b"totalduration"
+        | b"sessionduration"
+        | b"durationtotal" => (Variable::Wall(unit), false),
+        b"responsetime"
+        | b"latency"
+        | b"responseduration"
+        | b"took"
+        | b"responselatency"
+        | b"resp"
+        | b"restime"
+        | b"cost"
+        | b"httprequestlatency" => (Variable::Wall(unit), true),
+        b"upstreamresponsetime"
+        | b"upstreamtime"
+        | b"urt"
+        | b"upstreamlatency"
+        | b"upstreamduration"
+        | b"upstreamresponse"
+        | b"originduration"
+        | b"backendtime"
+        | b"backendresponsetime"
+        | b"backendlatency"
+        | b"upstreamservicetime"
+        | b"xenvoyupstreamservicetime"
+        | b"targetprocessingtime"
+        | b"serverresponsetime"
+        | b"uptime"
+        | b"originresponsetime"
+        | b"originresponseduration"
+        | b"proxytime"
+        | b"proxyduration" => (Variable::UpstreamTime(unit), false),
+        _ => return None,
+    })
+}
+
+/// The meaning of a key that is no duration.
+fn plain(name: &[u8]) -> Option<Variable> {
+    Some(match name {
+        b"ts" | b"msec" | b"time" | b"timelocal" | b"timeiso8601" | b"timestamp" | b"date" | b"datetime" | b"localtime" | b"logtime"
+        | b"timems" | b"timestampms" | b"epoch" | b"accesstime" => Variable::Time(Clock::Any, StampMeaning::End),
+        b"starttime" | b"startts" | b"startedat" | b"timestart" | b"requeststart" | b"starttimestamp" | b"startutc"
+        | b"requeststarttime" | b"eventstart" => Variable::Time(Clock::Any, StampMeaning::Start),
+        b"endtime" | b"endts" | b"finishedat" | b"timeend" | b"endtimestamp" | b"eventend" => Variable::EndTime,
+        b"request" | b"requestline" | b"httprequest" | b"req" => Variable::RequestLine,
+        b"method" | b"requestmethod" | b"verb" | b"httpmethod" | b"reqmethod" | b"httpverb" | b"httprequestmethod" => Variable::Method,
+        b"requesturi" | b"target" | b"urloriginal" | b"requesturl" | b"originaluri" | b"requesttarget" | b"urlfull" => Variable::Target,
+        b"uri" | b"url" | b"path" | b"requestpath" | b"documenturi" | b"urlpath" | b"uripath" | b"httppath" | b"httpurl" | b"httpuri"
+        | b"reqpath" | b"requri" => Variable::Path,
+        b"args" | b"query" | b"querystring" | b"urlquery" | b"requestquery" | b"params" => Variable::Query,
+        b"status"
+        | b"statuscode"
+        | b"httpstatus"
+        | b"httpstatuscode"
+        | b"code"
+        | b"responsecode"
+        | b"responsestatus"
+        | b"responsestatuscode"
+        | b"respstatus"
+        | b"scstatus" => Variable::Status,
+        b"bytes" | b"bytessent" | b"bodybytessent" | b"bodybytes" | b"bodysent" | b"size" | b"responsesize" | b"bytesout"
+        | b"responsebytes" | b"responsebodybytes" | b"bodysize" | b"sentbytes" | b"outbytes" | b"responselength" | b"byteswritten" => {
+            Variable::BytesSent
+        }
+        b"rl" | b"requestlength" | b"bytesin" | b"bytesreceived" | b"requestsize" | b"requestbytes" | b"requestbodybytes" | b"reqlen"
+        | b"receivedbytes" | b"inbytes" => Variable::BytesReceived,
+        b"upstreamaddr"
+        | b"upstream"
+        | b"upstreamaddress"
+        | b"uaddr"
+        | b"upstreamhost"
+        | b"upstreamserver"
+        | b"backendaddr"
+        | b"upstreamip"
+        | b"upstreamremoteaddress" => Variable::UpstreamAddress,
+        b"upstreamstatus" | b"us" => Variable::UpstreamStatus,
+        b"useragent" | b"httpuseragent" | b"agent" | b"useragentoriginal" | b"uastring" | b"browser" => Variable::Agent,
+        b"referer" | b"referrer" | b"httpreferer" | b"httpreferrer" | b"requestreferrer" => Variable::Referrer,
+        b"remoteaddr" | b"client" | b"clientip" | b"remoteip" | b"ip" | b"address" | b"clientaddr" | b"clientaddress"
+        | b"remoteaddress" | b"sourceip" | b"sourceaddress" | b"srcip" | b"remotehost" | b"clienthost" | b"ipaddress" | b"peer"
+        | b"remote" => Variable::Peer,
+        b"xff" | b"xforwardedfor" | b"httpxforwardedfor" | b"forwardedfor" | b"xforwardfor" | b"xrealip" | b"realip" | b"httpxrealip"
+        | b"therealip" => Variable::ForwardedFor,
+        b"host" | b"httphost" | b"servername" | b"vhost" | b"domain" | b"authority" | b"virtualhost" | b"requesthost" | b"urldomain" => {
+            Variable::Site
+        }
+        b"remoteuser" => Variable::User,
+        b"user" | b"uhash" | b"mxid" | b"userid" | b"userhash" | b"username" => Variable::UserKey,
+        b"requestid" | b"rid" | b"reqid" | b"xrequestid" | b"httpxrequestid" | b"traceid" | b"correlationid" => Variable::RequestIdText,
+        b"auth" | b"authorization" | b"httpauthorization" | b"token" => Variable::Authorization,
+        b"terminationstate" | b"tsc" => Variable::TerminationState,
+        b"responseflags" => Variable::ResponseFlags,
+        _ => return None,
+    })
+}
+
+fn envoy(name: &[u8]) -> Option<Variable> {
+    Some(match name {
+        b"starttime" | b"timestamp" | b"time" => Variable::Time(Clock::Any, StampMeaning::Start),
+        b"xenvoyoriginpath" | b"xenvoyoriginalpath" | b"path" => Variable::Target,
+        b"duration" => Variable::Wall(Unit::Millis),
+        b"upstreamservicetime" | b"xenvoyupstreamservicetime" => Variable::UpstreamTime(Unit::Millis),
+        b"downstreamremoteaddress" => Variable::Peer,
+        b"responseduration" | b"requestduration" | b"responsetxduration" => Variable::Ignored,
+        _ => return None,
+    })
+}
+
+/// All of HAProxy's times are in milliseconds, whether or not the key says so.
+fn haproxy(name: &[u8]) -> Option<Variable> {
+    haproxy_key(name).or_else(|| haproxy_key(name.strip_suffix(b"ms")?))
+}
+
+fn haproxy_key(name: &[u8]) -> Option<Variable> {
+    Some(match name {
+        b"timestamp" | b"time" | b"ts" | b"requestdate" | b"requestdatetime" | b"datetime" | b"acceptdate" => {
+            Variable::Time(Clock::Any, StampMeaning::Start)
+        }
+        b"bytesread" | b"bytes" => Variable::BytesSent,
+        b"bytesuploaded" => Variable::BytesReceived,
+        b"backend" | b"backendname" | b"namebackend" => Variable::Backend,
+        b"server" | b"servername" | b"nameserver" => Variable::Server,
+        b"frontend" | b"frontendname" => Variable::Ignored,
+        b"httprequest" | b"request" | b"req" => Variable::RequestLine,
+        b"capturedrequestheaders" | b"requestheaders" => Variable::Captures,
+        b"hu" => Variable::Target,
+        b"hp" => Variable::Path,
+        b"hq" => Variable::Query,
+        b"tq" | b"timetq" => Variable::Timer(Timer::Request),
+        b"tw" | b"timetw" | b"queuetime" | b"queuewaittime" | b"timewait" | b"timequeue" => Variable::Timer(Timer::Queue),
+        b"tc" | b"timetc" | b"connecttime" | b"serverconntime" | b"timeconnect" | b"upstreamconnecttime" => Variable::Timer(Timer::Connect),
+        b"tr"
+        | b"timetr"
+        | b"serverresponsetime"
+        | b"timebackendresponse"
+        | b"backendresponsetime"
+        | b"upstreamresponsetime"
+        | b"responsetime" => Variable::Timer(Timer::Response),
+        b"ta" | b"timeta" | b"totalrequesttime" | b"timeactive" | b"activetime" | b"totaltime" => Variable::Timer(Timer::Active),
+        b"tt" | b"timett" | b"sessionduration" | b"timetotal" | b"timesession" | b"duration" => Variable::Timer(Timer::Total),
+        _ => return None,
+    })
+}
+
+fn google_cloud(name: &[u8]) -> Option<Variable> {
+    Some(match name {
+        b"timestamp" => Variable::Time(Clock::Any, StampMeaning::Start),
+        b"receivetimestamp" => Variable::Ignored,
+        b"latency" | b"httprequestlatency" => Variable::Wall(Unit::Written),
+        b"requesturl" => Variable::Target,
+        b"serverip" => Variable::UpstreamAddress,
+        b"trace" | b"spanid" => Variable::Ignored,
+        _ => return None,
+    })
+}
+
+/// Cloudflare's keys, of which none means what other programs' keys of that name do.
+fn cloudflare(name: &[u8]) -> Variable {
+    match name {
+        b"edgestarttimestamp" => Variable::Time(Clock::Any, StampMeaning::Start),
+        b"edgeendtimestamp" => Variable::EndTime,
+        b"clientrequestmethod" => Variable::Method,
+        b"clientrequesturi" => Variable::Target,
+        b"clientrequestpath" => Variable::Path,
+        b"clientrequesthost" => Variable::Site,
+        b"clientrequestuseragent" => Variable::Agent,
+        b"clientrequestreferer" => Variable::Referrer,
+        b"clientrequestbytes" => Variable::BytesReceived,
+        b"clientip" => Variable::Address,
+        b"edgeresponsestatus" => Variable::Status,
+        b"edgeresponsebytes" => Variable::BytesSent,
+        b"originip" => Variable::UpstreamAddress,
+        b"originresponsedurationms" => Variable::UpstreamTime(Unit::Millis),
+        b"originresponsetime" => Variable::UpstreamTime(Unit::Nanos),
+        b"rayid" => Variable::RequestIdText,
+        _ => Variable::Ignored,
+    }
+}
+
+/// Objects that collectors add: what they say is not of the request.
+const FOREIGN: [&[u8]; 8] = [b"kubernetes", b"container", b"docker", b"labels", b"resource", b"ecs", b"k8s", b"_source_meta"];
+/// Names of units at the end of a key, longer ones first.
+const UNITS: [(&[u8], Unit); 16] = [
+    (b"milliseconds", Unit::Millis),
+    (b"microseconds", Unit::Micros),
+    (b"nanoseconds", Unit::Nanos),
+    (b"seconds", Unit::Seconds),
+    (b"millis", Unit::Millis),
+    (b"micros", Unit::Micros),
+    (b"nanos", Unit::Nanos),
+    (b"msec", Unit::Millis),
+    (b"usec", Unit::Micros),
+    (b"nsec", Unit::Nanos),
+    (b"secs", Unit::Seconds),
+    (b"sec", Unit::Seconds),
+    (b"ms", Unit::Millis),
+    (b"us", Unit::Micros),
+    (b"ns", Unit::Nanos),
+    (b"s", Unit::Seconds),
+];
+const NAME_MAX: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meaning(dialect: Dialect, path: &[&str]) -> Option<Meaning> {
+        let path: Vec<&[u8]> = path.iter().map(|key| key.as_bytes()).collect();
+        dialect.meaning(&path)
+    }
+
+    fn variable(path: &[&str]) -> Option<Variable> {
+        meaning(Dialect::Any, path).map(|meaning| meaning.variable)
+    }
+
+    #[test]
+    fn one_name_is_read_in_every_spelling() {
+        for path in [
+            &["http_user_agent"][..],
+            &["User-Agent"],
+            &["userAgent"],
+            &["request", "headers", "User-Agent"],
+            &["user_agent.original"],
+            &["user_agent", "original"],
+        ] {
+            assert_eq!(variable(path), Some(Variable::Agent), "{path:?}");
+        }
+        assert_eq!(variable(&["http", "request", "method"]), Some(Variable::Method));
+        assert_eq!(variable(&["http.response.status_code"]), Some(Variable::Status));
+        assert_eq!(variable(&["nginx_request_uri"]), Some(Variable::Target));
+        assert_eq!(variable(&["kubernetes", "host"]), None);
+        assert_eq!(variable(&["us"]), Some(Variable::UpstreamStatus));
+        assert_eq!(variable(&[&"a".repeat(100)]), None);
+    }
+
+    #[test]
+    fn a_unit_in_the_key_is_certain() {
+        for (key, unit) in [
+            ("duration_ms", Unit::Millis),
+            ("request_time_us", Unit::Micros),
+            ("elapsed.seconds", Unit::Seconds),
+            ("latencyInMillis", Unit::Millis),
+            ("durationNanos", Unit::Nanos),
+        ] {
+            let found = meaning(Dialect::Any, &[key]).unwrap();
+            assert_eq!((found.variable, found.open), (Variable::Wall(unit), false), "{key}");
+        }
+        assert!(meaning(Dialect::Any, &["duration"]).unwrap().open);
+        let event = meaning(Dialect::Any, &["event", "duration"]).unwrap();
+        assert_eq!((event.variable, event.open), (Variable::Wall(Unit::Nanos), false));
+        assert_eq!(variable(&["status"]), Some(Variable::Status), "no statu in microseconds");
+    }
+
+    #[test]
+    fn a_dialect_has_units_and_meanings_of_its_own() {
+        assert_eq!(meaning(Dialect::Envoy, &["duration"]).unwrap().variable, Variable::Wall(Unit::Millis));
+        assert_eq!(meaning(Dialect::Envoy, &["start_time"]).unwrap().variable, Variable::Time(Clock::Any, StampMeaning::Start));
+        assert_eq!(meaning(Dialect::Haproxy, &["haproxy", "time", "tt"]).unwrap().variable, Variable::Timer(Timer::Total));
+        assert_eq!(meaning(Dialect::Cloudflare, &["OriginResponseTime"]).unwrap().variable, Variable::UpstreamTime(Unit::Nanos));
+    }
+}
