@@ -27,7 +27,7 @@ enum Decision {
 use Decision::{LikeLogs, Reclassifies, Refused, Unrelated, Works};
 
 /// By the option's long name; the empty name is that of the inputs.
-const DECISIONS: [(&str, Decision); 30] = [
+const DECISIONS: [(&str, Decision); 31] = [
     ("", Unrelated),
     ("format", Refused(&["--format", "nginx-combined"])),
     ("log-format", Refused(&["--log-format", "$remote_addr [$time_local] \"$request\" $status"])),
@@ -43,6 +43,7 @@ const DECISIONS: [(&str, Decision); 30] = [
     ("synapse-version", Reclassifies(&["--synapse-version", "1.20"])),
     ("table", Reclassifies(&["--table", "own.map"])),
     ("sliding-sync-to-sync", Reclassifies(&["--sliding-sync-to-sync"])),
+    ("observed", LikeLogs(&["--observed", "generic:2"])),
     ("process-cpu", LikeLogs(&["--process-cpu", "cpu.csv"])),
     ("connections", LikeLogs(&["--connections", "8"])),
     ("cores", LikeLogs(&["--cores", "4"])),

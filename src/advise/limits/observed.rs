@@ -17,8 +17,14 @@ pub(in super::super) fn observed(own: Option<&OwnDeployment<'_>>, inputs: &Limit
         let process = own.and_then(|own| own.processes.iter().find(|process| process.process.name == name));
         process.map(|process| (process.busy, process.idle))
     };
+    // Busiest first, so that of limits that are all far away it is the busiest process's that is named.
+    let mut processes: Vec<&ProcessProfile> = profile.processes.iter().collect();
+    processes.sort_by(|a, b| {
+        let busy = |process: &ProcessProfile| at_peak(&process.name).map_or(0.0, |(busy, _)| busy.value);
+        busy(b).total_cmp(&busy(a))
+    });
     let mut limits = Vec::new();
-    for process in &profile.processes {
+    for process in processes {
         let kind = writers::kind(writers::is_sender_name(&process.name), is_persister(profile, &process.name));
         let share = at_peak(&process.name).or_else(|| Some((cpu(process, profile, rest)?, rest)));
         let limit = share.and_then(|(share, idle)| Limit::of_share(kind, &process.name, share, idle, objective.busy));
