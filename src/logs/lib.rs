@@ -19,6 +19,7 @@ pub mod range;
 pub mod record;
 pub mod redact;
 pub mod source;
+pub mod streams;
 pub mod time;
 mod wildcard;
 
@@ -32,6 +33,11 @@ pub trait Parser: Send {
 
     /// Reads one line, given without its line terminator (`\n` or `\r\n`). Any bytes; never panics.
     fn parse<'a>(&'a mut self, line: &'a [u8]) -> Line<'a>;
+
+    /// What a line that is no request says of the news of a stream, for the causes of long polls' wake-ups. Any bytes; never panics.
+    fn update(&mut self, _line: &[u8]) -> Option<streams::StreamUpdate> {
+        None
+    }
 
     /// Looks at lines of the file before they are read, for what a single line does not show, such as the unit of a duration. The
     /// lines are as [`Self::parse`] gets them.

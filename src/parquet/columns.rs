@@ -47,8 +47,11 @@ fn short(value: u32) -> u16 {
     u16::try_from(value).unwrap_or(u16::MAX)
 }
 
+/// Columns that files of earlier versions do not have.
+pub(super) const LATER: [&str; 3] = ["news", "news_stream", "woken_us"];
+
 /// All columns, in file order. Documented for users in `docs/trace.md`; add at the end, never rename.
-pub(super) const COLUMNS: [Column; 26] = [
+pub(super) const COLUMNS: [Column; 29] = [
     Column { name: "arrival_us", kind: Kind::Arrival },
     Column { name: "group", kind: Kind::Group },
     Column { name: "method", kind: Kind::Method },
@@ -75,4 +78,7 @@ pub(super) const COLUMNS: [Column; 26] = [
     number!("endpoint", |r: &Request| u32::from(r.endpoint.0), |r, v| r.endpoint.0 = short(v), 0),
     number!("flags", |r: &Request| u32::from(r.flags), |r, v| r.flags = short(v), 0),
     number!("match_hash", |r: &Request| r.match_hash, |r, v| r.match_hash = v, 0),
+    number!("news", |r: &Request| r.news, |r, v| r.news = v, 0),
+    number!("news_stream", |r: &Request| u32::from(r.news_stream), |r, v| r.news_stream = short(v), 0),
+    number!("woken_us", |r: &Request| r.woken_us, |r, v| r.woken_us = v, 0),
 ];

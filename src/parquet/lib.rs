@@ -31,7 +31,7 @@ use polars_parquet::write::{
 };
 use serde::{Deserialize, Serialize};
 
-use columns::{COLUMNS, Column, Kind};
+use columns::{COLUMNS, Column, Kind, LATER};
 use table_reader::TableReader;
 use wsim_endpoints::{Endpoint, Method};
 use wsim_trace::Names;
@@ -299,6 +299,9 @@ fn header<R: Read + Seek>(reader: &TableReader<R>) -> Option<Header> {
 fn read_group<R: Read + Seek>(reader: &mut TableReader<R>, group: usize, names: &mut Names) -> Result<Vec<Request>, PolarsError> {
     let mut rows = vec![Request::default(); reader.rows(group)];
     for column in COLUMNS.iter().filter(|column| !matches!(column.kind, Kind::Group)) {
+        if LATER.contains(&column.name) && !reader.has(column.name) {
+            continue;
+        }
         let values = reader.column(group, column.name)?;
         match &column.kind {
             Kind::Arrival => fill(&mut rows, values.numbers()?, |r, v| r.arrival_us = v),
@@ -439,6 +442,23 @@ mod tests {
         for length in (0..bytes.len()).step_by(397) {
             assert!(!reason(&bytes[..length]).is_empty(), "the first {length} bytes");
         }
+    }
+
+    #[test]
+    fn a_trace_of_an_earlier_version_has_no_causes_and_is_read() {
+        let row = Request { news: 3, news_stream: 1, woken_us: 5000, wall_us: 7, flags: flag::WALL, ..Request::default() };
+        let mut bytes = written(&[row], &header());
+        let read = |bytes: &[u8]| read_from(std::io::Cursor::new(bytes), "trace.parquet").unwrap().0.requests().next().unwrap();
+        assert_eq!(read(&bytes), row);
+        // The same file without columns of these names.
+        for (name, other) in [(b"news".as_slice(), b"new5"), (b"woke", b"wok3")] {
+            for at in 0..bytes.len() - name.len() {
+                if bytes[at..].starts_with(name) {
+                    bytes[at..at + name.len()].copy_from_slice(other);
+                }
+            }
+        }
+        assert_eq!(read(&bytes), Request { news: 0, news_stream: 0, woken_us: 0, ..row });
     }
 
     #[test]

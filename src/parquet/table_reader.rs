@@ -82,6 +82,11 @@ impl<R: Read + Seek> TableReader<R> {
         self.metadata.row_groups.get(group).map_or(0, |group| group.num_rows())
     }
 
+    /// Whether there is a column of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.schema.get(name).is_some()
+    }
+
     /// Reads one column of one row group.
     ///
     /// # Errors

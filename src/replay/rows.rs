@@ -130,6 +130,8 @@ impl ReplayedRequests {
         let schedule = Schedule::from_rows(self.rows(&NoInfo, &[]), self.window_us, &whole);
         let mut trace = Trace::new();
         trace.names = names.clone();
+        // The news of a clone wakes clones.
+        let news = self.requests.iter().map(|request| request.news).max().unwrap_or(0).saturating_add(1);
         for slot in &schedule.slots {
             let original = self.requests[slot.row as usize];
             let offset_us = i64::try_from(slot.intended_ns / 1000).unwrap_or(i64::MAX);
@@ -139,7 +141,8 @@ impl ReplayedRequests {
                 let name = format!("{}#{}", names.text(original.user), slot.copy);
                 trace.names.intern(name.as_bytes())
             };
-            trace.push(Request { arrival_us: self.start_us + offset_us, user, ..original });
+            let news = if original.news == 0 { 0 } else { original.news.saturating_add(news.saturating_mul(slot.copy.into())) };
+            trace.push(Request { arrival_us: self.start_us + offset_us, user, news, ..original });
         }
         trace.seal();
         trace

@@ -147,7 +147,7 @@ fn shifted_us(row: &Row, copy: u16, window_us: u64, seed: u64) -> u64 {
     if copy == 0 {
         return row.arrival_us;
     }
-    let shift_us = population::shift_minutes(row.actor, u32::from(copy), seed) * 60_000_000;
+    let shift_us = population::shift_minutes(u32::from(copy), seed) * 60_000_000;
     let at_us = population::wrap(row.arrival_us.cast_signed() + shift_us, window_us.cast_signed());
     at_us.cast_unsigned()
 }

@@ -9,7 +9,7 @@ use super::{NameId, Request};
 pub(crate) fn any_request() -> impl Strategy<Value = Request> {
     let times = (any::<i64>(), any::<u32>(), any::<i32>(), any::<u32>(), any::<u32>(), any::<u32>(), any::<u32>());
     let names = proptest::array::uniform7(0u32..10);
-    let rest = (any::<[u32; 5]>(), any::<u64>(), any::<u32>(), any::<u16>(), 0u16..1000, 0u8..8, any::<u16>());
+    let rest = (any::<[u32; 7]>(), any::<u64>(), any::<u32>(), any::<u16>(), 0u16..1000, 0u8..8, any::<u16>());
     (times, names, rest).prop_map(|(t, n, (counts, request_id, match_hash, endpoint, status, method, flags))| Request {
         arrival_us: t.0,
         wall_us: t.1,
@@ -32,6 +32,10 @@ pub(crate) fn any_request() -> impl Strategy<Value = Request> {
         upstream: NameId(n[6]),
         request_id,
         match_hash,
+        since: 0,
+        news: counts[5],
+        news_stream: u16::try_from(counts[5] % 9).unwrap_or(0),
+        woken_us: counts[6],
         endpoint: EndpointId(endpoint),
         status,
         method: Method::from_number(method),

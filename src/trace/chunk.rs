@@ -42,7 +42,8 @@ macro_rules! columns {
 
 columns! {
     wall_us, send_us, proxy_us, cpu_us, db_sched_us, db_txn_us, db_count, events, bytes_sent, bytes_received, timeout_ms,
-    user, room, peer, template, agent, process, upstream, request_id, match_hash, endpoint, status, method, flags,
+    user, room, peer, template, agent, process, upstream, request_id, match_hash, since, news, news_stream, woken_us, endpoint, status,
+    method, flags,
 }
 
 impl Chunk {

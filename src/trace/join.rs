@@ -254,6 +254,7 @@ fn merge(proxy: &Request, synapse: &Request) -> Request {
         peer: if synapse.peer.is_some() { synapse.peer } else { proxy.peer },
         user: if synapse.user.is_some() || synapse.peer.is_some() { synapse.user } else { proxy.user },
         agent: if synapse.agent.is_some() { synapse.agent } else { proxy.agent },
+        since: if synapse.since != 0 { synapse.since } else { proxy.since },
         request_id: if proxy.request_id != 0 { proxy.request_id } else { synapse.request_id },
         flags: synapse.flags
             | (proxy.flags & (flag::PROXY_TIME | flag::PROXY | flag::ABORTED | flag::QUERY | flag::APPSERVICE | flag::RETRIED))

@@ -5,6 +5,7 @@
 pub mod anonymise;
 #[cfg(test)]
 mod any_request;
+pub mod causes;
 mod chunk;
 mod clocks;
 mod draw;

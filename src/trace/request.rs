@@ -65,6 +65,15 @@ pub struct Request {
     /// Hash of method and target without secrets, by which a proxy's and Synapse's line of the same request are joined if they
     /// have no common id; 0 if nothing is to be joined.
     pub match_hash: u32,
+    /// Number of the sync token that a poll starts from, until [`causes`](super::causes) has used it; 0 if there is none.
+    pub since: u32,
+    /// Number of the news that the request made or, if it is a long poll, was woken by, from 1 in the order of time; 0 if it is not known.
+    pub news: u32,
+    /// Stream of the news: 1 events, 2 presence, 3 typing, 4 receipts, 5 account data, 6 push rules, 7 to-device messages, 8 device
+    /// lists; 0 without news.
+    pub news_stream: u16,
+    /// Long polls with news: time from the arrival to the news, µs; 0 if the news was there before.
+    pub woken_us: u32,
     pub endpoint: EndpointId,
     /// HTTP status; 0 if none was sent.
     pub status: u16,
@@ -104,6 +113,8 @@ pub mod flag {
     /// In a proxy's log only, and never at Synapse: the proxy answered it, or another program behind the same proxy. See
     /// [`foreign`](super::super::foreign).
     pub const FOREIGN: u16 = 1 << 13;
+    /// The room's id is escaped in the path (`%21`), as proxies hash it.
+    pub const ESCAPED_ROOM: u16 = 1 << 14;
 }
 
 impl Request {
@@ -129,11 +140,19 @@ impl Request {
         u32::try_from(rest.min(cap)).unwrap_or(u32::MAX)
     }
 
+    /// Whether a long poll was ended by its timeout.
+    pub fn timed_out(&self) -> bool {
+        self.timeout_ms > 0 && u64::from(self.long_poll_wait_us()) + TIMEOUT_SLACK_US >= u64::from(self.timeout_ms) * 1000
+    }
+
     /// Work time, µs: wall time without [`Self::long_poll_wait_us`].
     pub fn work_us(&self) -> u32 {
         self.wall_us - self.long_poll_wait_us().min(self.wall_us)
     }
 }
+
+/// A wait that ends this close to the timeout was ended by it.
+const TIMEOUT_SLACK_US: u64 = 20_000;
 
 #[cfg(test)]
 pub(crate) mod tests {
@@ -149,6 +168,7 @@ pub(crate) mod tests {
         let poll = Request { wall_us: 30_004_000, cpu_us: 4_000, timeout_ms: 30_000, flags: flag::LONG_POLL | flag::WALL, ..request_at(0) };
         assert_eq!((poll.long_poll_wait_us(), poll.work_us()), (30_000_000, 4_000));
         let woken = Request { wall_us: 90_000, cpu_us: 30_000, db_txn_us: 70_000, ..poll };
+        assert!(poll.timed_out() && !woken.timed_out() && !Request { timeout_ms: 0, ..poll }.timed_out());
         assert_eq!((woken.long_poll_wait_us(), woken.work_us()), (0, 90_000));
         let plain = Request { wall_us: 90_000, ..request_at(0) };
         assert_eq!((plain.long_poll_wait_us(), plain.work_us()), (0, 90_000));

@@ -34,6 +34,7 @@ mod synapse_eras;
 pub mod synapse_json;
 mod synapse_message;
 mod synapse_prefix;
+mod synapse_update;
 pub mod traefik;
 pub mod traefik_json;
 mod value;

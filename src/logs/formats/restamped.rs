@@ -1,5 +1,6 @@
 //! A parser with another meaning of its time stamps (`--stamp start|end`).
 
+use crate::streams::StreamUpdate;
 use crate::{Line, Parser, StampMeaning};
 
 /// A parser whose stamps are read as starts or as ends, whatever its format says.
@@ -27,6 +28,18 @@ impl Parser for Restamped {
             stamp.meaning = self.meaning;
         }
         line
+    }
+
+    fn update(&mut self, line: &[u8]) -> Option<StreamUpdate> {
+        self.inner.update(line)
+    }
+
+    fn study(&mut self, sample: &[&[u8]]) {
+        self.inner.study(sample);
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.inner.notes()
     }
 
     fn fork(&self) -> Box<dyn Parser> {

@@ -10,6 +10,8 @@ use memchr::memmem::{self, Finder};
 
 use super::synapse_message::{self, Broken, Message, PROCESSED};
 use super::synapse_prefix::{ACCESS_LOGGER, Clock, Logger, logger, process, request_id};
+use super::synapse_update::{self, SENDING};
+use crate::streams::StreamUpdate;
 use crate::{Line, Malformed, Parser, StampReader};
 
 /// Reads Synapse's text log. Its stamps have no zone, so it needs the one Synapse ran in.
@@ -24,12 +26,13 @@ pub struct Synapse {
     stamps: StampReader,
     processed: Finder<'static>,
     access_logger: Finder<'static>,
+    sending: Finder<'static>,
 }
 
 impl Synapse {
     /// `stamps` has the zone in which Synapse ran.
     pub fn new(stamps: StampReader) -> Self {
-        Self { stamps, processed: Finder::new(PROCESSED), access_logger: Finder::new(ACCESS_LOGGER) }
+        Self { stamps, processed: Finder::new(PROCESSED), access_logger: Finder::new(ACCESS_LOGGER), sending: Finder::new(SENDING) }
     }
 
     /// Reads a text of `logger`; for [`Logger::Unknown`] the text itself decides.
@@ -100,6 +103,10 @@ impl Parser for Synapse {
 
     fn parse<'a>(&'a mut self, line: &'a [u8]) -> Line<'a> {
         self.read(line, Logger::Unknown)
+    }
+
+    fn update(&mut self, line: &[u8]) -> Option<StreamUpdate> {
+        synapse_update::in_line(line, self.sending.find(line)?, &mut self.stamps)
     }
 
     fn fork(&self) -> Box<dyn Parser> {

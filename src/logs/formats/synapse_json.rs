@@ -6,7 +6,9 @@
 
 use super::synapse::Synapse;
 use super::synapse_prefix::{Logger, id_of};
+use super::synapse_update::{self, LOGGER as UPDATE_LOGGER, SENDING};
 use crate::json::{self, Value, Walker, texts};
+use crate::streams::StreamUpdate;
 use crate::time::epoch_seconds;
 use crate::{Ambiguity, Line, Malformed, Parser, Stamp, StampMeaning, StampReader};
 
@@ -60,6 +62,22 @@ impl Parser for SynapseJson {
                 Line::Malformed(Malformed { expected, column: (message_start + column).min(line.len()) })
             }
         }
+    }
+
+    fn update(&mut self, line: &[u8]) -> Option<StreamUpdate> {
+        // Most lines are others, and need not be taken apart.
+        memchr::memmem::find(line, SENDING)?;
+        let (values, _) = members(json::open(line).ok()??.0).ok()?;
+        let Self { text, stamps, scratch } = self;
+        let quoted_time = matches!(values[TIME], Some(Value::Text { .. }));
+        let [message, logger, time, ..] = texts(&values, scratch);
+        let message = message?;
+        if logger.is_some_and(|logger| logger != UPDATE_LOGGER) {
+            return None;
+        }
+        let Some((stream, from, to)) = synapse_update::read(message) else { return text.update(message) };
+        let at_us = synapse_update::middle_us(stamp(time?, quoted_time, stamps)?);
+        Some(StreamUpdate { stream, from, to, at_us })
     }
 
     fn fork(&self) -> Box<dyn Parser> {

@@ -32,6 +32,9 @@ pub fn lines_of(parser: &mut dyn Parser, data: &[u8]) {
 
 fn check_lines(parser: &mut dyn Parser, fork: &mut dyn Parser, data: &[u8]) {
     for (number, line) in logs::blocks::lines(data).enumerate() {
+        if let Some(update) = parser.update(line) {
+            assert!(update.from <= update.to, "a stream moves on");
+        }
         let parsed = parser.parse(line);
         match &parsed {
             Line::Malformed(why) => assert!(why.column <= line.len(), "the column lies in the line"),

@@ -1,8 +1,9 @@
-//! Fuzz target: request targets: path, query, percent-encoding, and what they say about the sender.
+//! Fuzz target: request targets: path, query, percent-encoding, sync tokens, and what they say about the sender.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use wsim_fuzz::http::{Target, identity, percent, query, target};
+use wsim_fuzz::trace::causes::TokenTable;
 
 fuzz_target!(|data: &[u8]| {
     if let Some(split) = target::split(data) {
@@ -16,4 +17,7 @@ fuzz_target!(|data: &[u8]| {
         assert!(name.len() <= data.len());
     }
     let _ = identity::token_localpart(data);
+    let mut tokens = TokenTable::default();
+    let number = tokens.number(data);
+    assert_eq!(number, tokens.number(data), "equal tokens have one number");
 });

@@ -1,0 +1,126 @@
+//! When the positions of one stream came about.
+
+use wsim_logs::streams::{Stream, StreamUpdate};
+
+use super::polls::Poll;
+use super::token::{TokenTable, beyond};
+
+/// A stream reached a position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Update {
+    pub position: u32,
+    pub at_us: i64,
+    /// Orders the updates of all streams, whatever the clocks: the least sum of the positions of a token that has this one. Of two tokens the
+    /// later one has no smaller position.
+    pub order: u64,
+    /// A writer logged the instant; otherwise it is the first wake-up of a poll that had the position, and perhaps late.
+    pub is_logged: bool,
+}
+
+/// The updates of one stream.
+#[derive(Debug, Default)]
+pub(super) struct Timeline {
+    /// (end, start, instant) of logged updates, by end.
+    logged: Vec<(u32, u32, i64)>,
+    /// (position, instant) by position.
+    estimated: Vec<(u32, i64)>,
+    /// (position, order) by position.
+    orders: Vec<(u32, u64)>,
+}
+
+impl Timeline {
+    /// One for each stream, in the order of [`Stream::ALL`].
+    pub(super) fn of_all_streams(polls: &[Poll], tokens: &TokenTable, updates: Vec<StreamUpdate>) -> Vec<Self> {
+        let mut timelines: Vec<Self> = Stream::ALL.iter().map(|_| Self::default()).collect();
+        for update in updates {
+            #[expect(clippy::cast_possible_truncation, reason = "the low bits are wanted")]
+            let (from, to) = (update.from as u32, update.to as u32);
+            timelines[update.stream as usize].logged.push((to, from, update.at_us));
+        }
+        for poll in polls {
+            for (timeline, (old, new)) in timelines.iter_mut().zip(poll.steps(tokens)) {
+                if beyond(old, new).is_some() {
+                    timeline.estimated.push((new, poll.wakeup_us()));
+                }
+            }
+        }
+        for positions in tokens.all() {
+            let sum = positions.iter().map(|position| u64::from(*position)).sum();
+            for (timeline, position) in timelines.iter_mut().zip(positions) {
+                timeline.orders.push((*position, sum));
+            }
+        }
+        for timeline in &mut timelines {
+            timeline.arrange();
+        }
+        timelines
+    }
+
+    fn arrange(&mut self) {
+        self.logged.sort_unstable();
+        self.logged.dedup_by_key(|(to, ..)| *to);
+        keep_least(&mut self.estimated);
+        keep_least(&mut self.orders);
+    }
+
+    /// The last update beyond `old` and up to `new`; `None` if the stream did not move on.
+    pub(super) fn last_within(&self, old: u32, new: u32) -> Option<Update> {
+        beyond(old, new)?;
+        // Positions rarely pass the end of 32 bits in a log; an update there is estimated.
+        let at = self.logged.partition_point(|(to, ..)| *to < new);
+        let covering = self.logged.get(at).filter(|(_, from, _)| *from < new);
+        let before = || at.checked_sub(1).and_then(|at| self.logged.get(at)).filter(|(to, ..)| *to > old);
+        if let Some(&(to, _, at_us)) = covering.or_else(before) {
+            return Some(Update { position: to, at_us, order: self.order(to.min(new)), is_logged: true });
+        }
+        let at = self.estimated.partition_point(|(position, _)| *position < new);
+        self.estimated.get(at).map(|&(position, at_us)| Update { position, at_us, order: self.order(position), is_logged: false })
+    }
+
+    fn order(&self, position: u32) -> u64 {
+        let at = self.orders.partition_point(|(known, _)| *known < position);
+        self.orders.get(at).map_or(u64::MAX, |(_, order)| *order)
+    }
+}
+
+/// Sorts by position and gives each the least value of those from it on: who has a position has all before it.
+fn keep_least<T: Copy + Ord>(values: &mut Vec<(u32, T)>) {
+    values.sort_unstable();
+    values.dedup_by_key(|(position, _)| *position);
+    let mut least: Option<T> = None;
+    for (_, value) in values.iter_mut().rev() {
+        *value = least.map_or(*value, |least| least.min(*value));
+        least = Some(*value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_logged_update_counts_more_than_the_first_poll_that_has_it() {
+        let mut tokens = TokenTable::default();
+        let mut poll = |old: u32, new: u32, wakeup_us| {
+            let mut number = |position| tokens.number(format!("s{position}_1").as_bytes());
+            Poll::between(number(old), number(new), wakeup_us)
+        };
+        let polls = [poll(5, 7, 900), poll(5, 8, 1000), poll(7, 9, 800)];
+        let lines = vec![
+            StreamUpdate { stream: Stream::Events, from: 5, to: 7, at_us: 100 },
+            StreamUpdate { stream: Stream::Events, from: 8, to: 12, at_us: 300 },
+        ];
+        let with_lines = &Timeline::of_all_streams(&polls, &tokens, lines)[0];
+        let update = |position: u32, at_us, is_logged| {
+            let order = u64::from(position.min(9)) + 1;
+            Some(Update { position, at_us, order, is_logged })
+        };
+        assert_eq!(with_lines.last_within(5, 7), update(7, 100, true));
+        assert_eq!(with_lines.last_within(5, 8), update(7, 100, true), "the line of 8 is missing");
+        assert_eq!(with_lines.last_within(7, 8), update(8, 800, false), "a poll that has 9 has 8");
+        assert_eq!(with_lines.last_within(8, 9), update(12, 300, true), "one update for several positions");
+        assert_eq!(with_lines.last_within(7, 7), None);
+        let without = &Timeline::of_all_streams(&polls, &tokens, Vec::new())[0];
+        assert_eq!((without.last_within(5, 7), without.last_within(7, 9)), (update(7, 800, false), update(9, 800, false)));
+    }
+}
