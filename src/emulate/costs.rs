@@ -99,7 +99,7 @@ impl CostTable {
     pub(super) fn look_up(&self, row: Option<u32>, method: &hyper::Method, target: &[u8], number: u64) -> CostLookup {
         let record = row.and_then(|row| self.rows.get(row as usize).copied().flatten());
         if let Some(record) = record.filter(|&record| record < self.first_stand_in) {
-            return CostLookup { occurrence: Occurrence { record, copy: 0 }, is_row: true };
+            return CostLookup { occurrence: Occurrence::observed(record), is_row: true };
         }
         let method = Method::from_bytes(method.as_str().as_bytes());
         let EndpointId(endpoint) = self.classifier.classify(method, target);
@@ -108,8 +108,8 @@ impl CostTable {
         let random = draw(self.seed, Purpose::Users, number);
         let index = u32::try_from(below(random, STAND_INS as usize)).unwrap_or(0);
         // Few copies, so that the model's table of recently served users stays small.
-        let copy = 1 + u32::try_from(number % COPIES).unwrap_or(0);
-        CostLookup { occurrence: Occurrence { record: self.first_stand_in + block + index, copy }, is_row: false }
+        let copy = 1 + u16::try_from(number % COPIES).unwrap_or(0);
+        CostLookup { occurrence: Occurrence { copy, ..Occurrence::observed(self.first_stand_in + block + index) }, is_row: false }
     }
 
     /// The record of a look-up.

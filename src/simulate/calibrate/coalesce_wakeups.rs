@@ -3,7 +3,7 @@
 //! A log gives a long poll's end and its own work, so its wake-up is estimated as end - work. When one event wakes many syncs (all members
 //! of a room), they queue behind each other in their process, and the estimates then come out one after another, each just when the process
 //! was free: the queue is hidden from the simulation. So wake-ups that fall while the process still has work left from the same burst are
-//! moved to the start of the burst.
+//! moved to the start of the burst. Polls whose news is known are at its instant already, and stay there.
 //!
 //! With this and [parallel rooms](crate::workload) the p95 of syncs in `samples/cluster` is predicted 17 % too low instead of 42 %
 //! (docs/accuracy.md).
@@ -26,7 +26,7 @@ pub(super) fn coalesce(records: &mut [Record], processes: &[NameId], factor: f64
         let record = &mut records[wakeup.index];
         if !burst.contains(&wakeup) {
             burst = WakeupBurst { process: wakeup.process, start_us: wakeup.at_us, work_us: 0.0 };
-        } else if !record.has(mark::TIMED_OUT) {
+        } else if !record.has(mark::TIMED_OUT | mark::NEWS) {
             // A poll cannot have been woken before its arrival.
             let wait = burst.start_us.saturating_sub(record.arrival_us());
             record.wait_us = u32::try_from(wait).unwrap_or(u32::MAX).min(record.wait_us);

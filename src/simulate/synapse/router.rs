@@ -65,7 +65,9 @@ impl<F: Fn(usize, usize, u64) -> Box<dyn Router> + Sync> Routers for F {
 pub struct Arrival<'a> {
     pub record: &'a Record,
     /// 0 is the observed user; others are clones with names of their own.
-    pub copy: u32,
+    pub copy: u16,
+    /// 0 is the observed room; others are rooms of their own.
+    pub room_copy: u16,
     /// Random bits that belong to this request. Random rules use these, so that runs with different rules can be compared.
     pub random: u64,
     /// Identifies the request while it waits in the proxy.
@@ -144,7 +146,7 @@ mod tests {
     #[test]
     fn servers_alternate_and_loads_are_compared() {
         let record = Record::at(0);
-        let arrival = Arrival { record: &record, copy: 0, random: u64::MAX, pending_id: 0, key: None };
+        let arrival = Arrival { record: &record, copy: 0, room_copy: 0, random: u64::MAX, pending_id: 0, key: None };
         let load = |in_flight, active| ServerLoad { in_flight, active };
         let loads = [load(3, 0), load(1, 1), load(1, 2)];
         let mut in_turn = RoundRobin::default();

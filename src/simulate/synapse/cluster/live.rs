@@ -242,7 +242,7 @@ mod tests {
     }
 
     fn request(id: u64, record: u32, until: Time) -> LiveRequest<'static> {
-        LiveRequest { id, occurrence: Occurrence { record, copy: 0 }, until, pool: None, key: None }
+        LiveRequest { id, occurrence: Occurrence::observed(record), until, pool: None, key: None }
     }
 
     fn responses(live: &mut LiveRun<'_>) -> Vec<(u64, Time)> {

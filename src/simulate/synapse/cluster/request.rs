@@ -17,6 +17,8 @@ pub(super) struct PendingRequest {
     pub pool: u16,
     pub process: u16,
     pub server: ServerSlot,
+    /// The request is a long poll that waits for news of this run.
+    pub is_parked: bool,
     /// When the request arrived at the proxy.
     pub arrived: Time,
     /// When the proxy dispatched the request.
@@ -25,7 +27,15 @@ pub(super) struct PendingRequest {
 
 impl PendingRequest {
     pub(super) fn new(occurrence: Occurrence) -> Self {
-        Self { occurrence, pool: 0, process: 0, server: ServerSlot::new(0, 0), arrived: Time::ZERO, dispatched_at: Time::ZERO }
+        Self {
+            occurrence,
+            pool: 0,
+            process: 0,
+            server: ServerSlot::new(0, 0),
+            is_parked: false,
+            arrived: Time::ZERO,
+            dispatched_at: Time::ZERO,
+        }
     }
 }
 
