@@ -22,6 +22,8 @@ pub(super) struct Observed<'v> {
     pub(super) main_evidence: String,
     /// Whether some pool is the main process.
     pub(super) main_known: bool,
+    /// One of several sites of which none can be told to be Matrix.
+    pub(super) undecided: Option<SourceLocation>,
     /// Whether matrix-authentication-service gives out the access tokens, which then change every few minutes and name no user.
     pub(super) short_lived_tokens: bool,
     /// What was left out.
@@ -127,7 +129,7 @@ pub(super) fn observe<'v>(
         }));
         firsts.push(first);
     }
-    let Sites { views, others } = sites::of(configuration, config, &mut notes);
+    let Sites { views, others, undecided } = sites::of(configuration, config, &mut notes);
     for (proxy, pool) in others {
         pools[firsts[proxy] + pool].is_reached = true;
     }
@@ -174,6 +176,7 @@ pub(super) fn observe<'v>(
         observations,
         main_evidence: String::new(),
         main_known: false,
+        undecided,
         short_lived_tokens: false,
         notes,
     };

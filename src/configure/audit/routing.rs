@@ -116,6 +116,14 @@ pub(super) fn check(observed: &Observed<'_>, findings: &mut Vec<Finding>) {
 fn nothing_to_check(observed: &Observed<'_>) -> Option<Finding> {
     let missing = observed.configuration.proxies.iter().flat_map(|proxy| &proxy.missing).next();
     let first = observed.configuration.proxies.iter().flat_map(|proxy| proxy.sites.first()).map(|site| site.location()).next();
+    if let Some(at) = &observed.undecided {
+        let words = [
+            "several sites pass on every request, each to a server of its own, and nothing tells which is Matrix".to_owned(),
+            "nothing was checked".to_owned(),
+            "name the host with --host, or add homeserver.yaml".to_owned(),
+        ];
+        return Some(Finding::error("nothing-evaluated", Some(at.clone()), words));
+    }
     let words = match missing {
         Some(_) => (
             "nothing-evaluated",

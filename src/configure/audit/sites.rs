@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::read::{Note, Proxy, RouteTarget, Site};
+use super::super::read::{Note, Proxy, RouteTarget, Site, SourceLocation};
 use super::{AuditConfig, Configuration, keys};
 
 /// A site with the host name by which it is asked.
@@ -84,6 +84,8 @@ pub(super) struct Sites<'p> {
     pub(super) views: Vec<View<'p>>,
     /// Pools of other sites, by the indexes of proxy and pool.
     pub(super) others: BTreeSet<(usize, usize)>,
+    /// One of several sites of which none can be told to be Matrix.
+    pub(super) undecided: Option<SourceLocation>,
 }
 
 /// Finds the Matrix sites of all proxies.
@@ -98,6 +100,7 @@ pub(super) fn of<'p>(configuration: &'p Configuration, config: &AuditConfig, not
         candidate.probes().chain(&candidate.home).filter_map(index).collect()
     };
     let others = candidates.iter().flat_map(pools).collect();
+    let first = candidates.first().map(|candidate| candidate.site.location().clone());
     let mut chosen: Vec<Candidate<'p>> = if config.host.is_some() { candidates } else { matrix(candidates, configuration, config, notes) };
     if let Some(next) = chosen.get(SITES_MAX) {
         let text = format!("this site and further ones are not checked, because {SITES_MAX} before it pass on Matrix requests, too");
@@ -108,7 +111,9 @@ pub(super) fn of<'p>(configuration: &'p Configuration, config: &AuditConfig, not
     let views = chosen.into_iter().zip(asked).filter(|(_, asked)| asked.clients || asked.servers);
     let view =
         |(candidate, asked): (Candidate<'p>, Asked)| View { proxy: candidate.proxy, site: candidate.site, host: candidate.host, asked };
-    Sites { views: views.map(view).collect(), others }
+    let views: Vec<View<'p>> = views.map(view).collect();
+    let undecided = first.filter(|_| views.is_empty());
+    Sites { views, others, undecided }
 }
 
 /// The sites that take a host name: of each set of ports one, as the proxy chooses it.
@@ -242,11 +247,9 @@ fn matrix<'p>(
         chosen = candidates.iter().map(looks_like_matrix).collect();
     }
     if !chosen.contains(&true) {
-        chosen = vec![true; candidates.len()];
-        if let [first, _, ..] = candidates.as_slice() {
-            let text = "several sites pass on all requests, and none can be told to be Matrix; name the host with --host".to_owned();
-            notes.push(Note { at: first.site.location().clone(), text });
-        }
+        // Sites with the same servers are all meant or none is; of others nothing tells which is Matrix.
+        let is_same = candidates.iter().all(|candidate| candidate.addresses == candidates[0].addresses);
+        chosen = vec![is_same; candidates.len()];
     }
     for (candidate, chosen) in candidates.iter().zip(&chosen) {
         if !chosen && candidate.is_unknown() {

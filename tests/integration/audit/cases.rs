@@ -365,3 +365,65 @@ fn what_every_proxy_needs_is_checked() {
     let off = found(&sound, &homeserver.replace("x_forwarded: true, ", ""));
     assert!(off.iter().any(|finding| finding.starts_with("warning x-forwarded-off")), "{off:#?}");
 }
+
+#[test]
+fn public_deployments_are_audited_rightly() {
+    // The file, the main process, the errors, and some of the pools.
+    let cases: [(&str, &str, &[&str], &[&str]); 8] = [
+        ("docker-image.conf", "localhost:8080,", &[], &["synchrotron", "client_reader", "event_creator", "media_repository"]),
+        ("docker-image-sockets.conf", "unix:/run/main_public.sock,", &[], &["synchrotron", "client_reader", "event_creator"]),
+        (
+            "ansible-one-of-each.conf",
+            "matrix-synapse:8008, matrix-synapse:8048,",
+            &[],
+            &["generic_workers_upstream", "media_repository_workers_upstream"],
+        ),
+        (
+            "ansible-specialised.conf",
+            "matrix-synapse:8008, matrix-synapse:8048,",
+            &[],
+            &["room_workers_upstream", "sync_workers_upstream", "federation_reader_workers_upstream"],
+        ),
+        // Its maps send /messages of one room to several servers, as their comment says.
+        (
+            "ess.cfg",
+            "_synapse-http._tcp.ess-synapse-main.",
+            &["error room-split deployments/ess.cfg:105"],
+            &["synapse-synchrotron", "synapse-initial-synchrotron", "synapse-event-creator", "synapse-federation-reader"],
+        ),
+        ("sytest.cfg", "127.0.0.1:8801,", &[], &["synchrotron", "client_reader", "federation_reader"]),
+        ("two-hosts.Caddyfile", "127.0.0.1:8008,", &[], &["127-0-0-1-8083-127-0-0-1-8084", "127-0-0-1-8086"]),
+        ("two-hosts.traefik.yaml", "synapse:8008,", &[], &["sync", "inbound"]),
+    ];
+    for (file, main, errors, expected) in cases {
+        let (_, json) = audit(&[&format!("deployments/{file}")], &[]);
+        assert!(main_process(&json).starts_with(main), "{file}: {}", main_process(&json));
+        assert_eq!(with_severity(&json, "error"), errors, "{file}");
+        assert_eq!(json["not_evaluated"], 0, "{file}");
+        let pools = pools(&json);
+        for name in expected {
+            assert!(pools.iter().any(|(own, _)| own == name), "{file} lacks {name}: {pools:?}");
+        }
+    }
+}
+
+#[test]
+fn sites_that_nothing_tells_apart_are_not_guessed() {
+    let place = tempfile::tempdir().unwrap();
+    let path = |name: &str| place.path().join(name).to_str().unwrap().to_owned();
+    let site = |name: &str, port: u16| {
+        format!("server {{ listen 443 ssl; server_name {name}; location / {{ proxy_pass http://127.0.0.1:{port}; }} }}\n")
+    };
+    std::fs::write(path("nginx.conf"), site("element.example.com", 8080) + &site("chat.example.com", 9000)).unwrap();
+    let (status, json) = audit(&[&path("nginx.conf")], &[]);
+    let errors = with_severity(&json, "error");
+    assert_eq!((status, errors.len(), json["tried"].as_u64()), (3, 1, Some(0)), "{errors:#?}");
+    assert!(errors[0].contains("nothing-evaluated"), "{errors:#?}");
+    let homeserver =
+        "server_name: a\nlisteners: [{port: 9000, type: http, x_forwarded: true, resources: [{names: [client, federation]}]}]\n";
+    std::fs::write(path("homeserver.yaml"), homeserver).unwrap();
+    let (status, json) = audit(&[&path("nginx.conf"), &path("homeserver.yaml")], &[]);
+    assert_eq!((status, main_process(&json)), (0, "by Synapse's listeners"));
+    let (status, json) = audit(&[&path("nginx.conf")], &["--host", "chat.example.com"]);
+    assert!(status == 0 && main_process(&json).starts_with("127.0.0.1:9000"), "{}", main_process(&json));
+}

@@ -39,6 +39,8 @@ pub(super) enum Fetch {
     Variable(String),
     Constant(String),
     Tls,
+    /// The name of the TLS handshake, which is the host without its port.
+    ServerName,
     /// `nbsrv(backend)`: the number of its servers, of which all are taken as up.
     Servers(String),
     /// The reason why the fetch is not evaluated.
@@ -264,6 +266,12 @@ impl Sample {
             Fetch::Variable(name) => view.variable(name)?.cloned(),
             Fetch::Constant(text) => Some(text.clone()),
             Fetch::Tls => Some("1".to_owned()),
+            Fetch::ServerName => {
+                let host = headers(view, "host").next();
+                host.map(|host| {
+                    host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(name, _)| name).to_owned()
+                })
+            }
             Fetch::Servers(backend) => Some(view.servers_of(backend).to_string()),
             Fetch::Unknown(what) => return Err(format!("the sample {} is not evaluated", what.escape_debug())),
         })
@@ -349,6 +357,7 @@ fn fetch(text: &str) -> Fetch {
         "always_true" => Fetch::Constant("1".to_owned()),
         "always_false" => Fetch::Constant("0".to_owned()),
         "ssl_fc" => Fetch::Tls,
+        "ssl_fc_sni" | "ssl_sni" => Fetch::ServerName,
         _ => Fetch::Unknown(text.to_owned()),
     }
 }

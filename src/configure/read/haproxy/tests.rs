@@ -209,3 +209,13 @@ backend reader
         proxy.pools[1].servers.iter().map(|server| (server.name.as_deref().unwrap(), server.address.as_str())).collect();
     assert_eq!(servers, [("r1", "reader.example:8083"), ("r2", "reader.example:8083")]);
 }
+
+#[test]
+fn the_name_of_the_handshake_is_the_host() {
+    let text = "frontend f\n  use_backend a if { ssl_fc_sni matrix.example.com }\nbackend a\n  server s a:1\n";
+    let proxy = read(Path::new("h.cfg"), text, &NoFiles).unwrap();
+    let goes =
+        |host: &str| matches!(proxy.sites[0].route(&Request::new("GET", "/").with_header("Host", host)).target, RouteTarget::Pool(0));
+    assert_eq!([goes("matrix.example.com:443"), goes("matrix.example.com"), goes("a.example.com")], [true, true, false]);
+    assert_eq!(proxy.hosts, ["matrix.example.com"]);
+}

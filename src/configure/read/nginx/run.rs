@@ -174,6 +174,10 @@ impl<'r> Run<'r> {
             return self.named(last, at, hops);
         }
         let target = self.values.text(last, at)?;
+        // A fallback that leads back here is a file that exists: nginx would redirect without end otherwise.
+        if target.split('?').next() == Some(self.values.uri.as_str()) {
+            return Ok(Routed::local("a file", Some(at.clone())));
+        }
         self.redirect(&target);
         self.search(false, hops + 1)
     }

@@ -163,3 +163,11 @@ fn error_pages_are_shared_by_the_locations_within() {
     let proxy = read(Path::new("nginx.conf"), &format!("server {{ {pages} {locations} }}"), &NoFiles).unwrap();
     assert_eq!(proxy.sites.len(), 1);
 }
+
+#[test]
+fn a_fallback_to_a_file_is_the_file() {
+    let config =
+        "server { root /srv; location / { try_files $uri $uri/ /index.html; } location /app/ { try_files $uri /app/index.html?q; } }";
+    assert_eq!(goes(config, "GET", "/_matrix/x"), "local: a file");
+    assert_eq!(goes(config, "GET", "/app/x"), "local: a file");
+}
