@@ -156,7 +156,8 @@ impl Classifier {
     #[inline]
     pub(super) fn classify_as(&self, method: Method, target: &[u8], decoded: bool) -> EndpointId {
         let Some(target::Target { path, query }) = target::split(target) else { return not_a_path(method, target) };
-        let initial = || query::is_initial_sync(query);
+        // A preflight has the query of the request after it.
+        let initial = || method != Method::Options && query::is_initial_sync(query);
         if decoded { self.search(method, &target::as_nginx_matches(path), initial) } else { self.search(method, path, initial) }
     }
 

@@ -1,36 +1,60 @@
 //! Detects the format of a file: the one the user named, or the one that fits a sample of its lines.
 //!
 //! ```text
-//! --format, --log-format, --nginx-config   ->   that parser
-//! otherwise a sample of lines              ->   the candidate that reads most requests in it
-//! otherwise combined with further fields   ->   a format inferred from the names of the fields
+//! sample -> views (without what collectors add) -> trials (every format reads every view) -> the best, and what reads the rest
 //! ```
 //!
-//! A parser is judged only by how many sampled lines it reads. Invariant: the reason states both numbers.
+//! Every format reads the sample, or the one that `--format`, `--log-format` or `--nginx-config` names; one inferred from the names of
+//! further fields too. The one with most usable requests is taken; of equals the one that reads more of a request, then the one that
+//! takes off less. Lines that it does not read and another format does are of another program: such a file is mixed.
+//!
+//! Invariants: no shortcut, a parser is judged only by what it reads of the sample; the reason states the numbers.
 
+#[cfg(test)]
+mod dressed;
+mod explain;
+mod family;
+mod mixed;
+mod sample;
+#[cfg(test)]
+mod tests;
+mod trial;
+
+use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use memchr::{memchr_iter, memmem};
+use memchr::memmem;
 
+use self::family::{Escapes, stamp_note};
+use self::mixed::Mixed;
+use self::sample::{View, behind};
+pub use self::trial::looks_like_request;
+use self::trial::{Reading, Trial};
 use super::binary;
+use super::collectors::{Clock, Collected};
 use super::formats::apache;
+use super::formats::aws::Aws;
 use super::formats::caddy::Caddy;
+use super::formats::envoy;
 use super::formats::error::FormatError;
+use super::formats::expression;
 use super::formats::haproxy::{self, Haproxy};
 use super::formats::inferred::{Family, Inferred, infer};
+use super::formats::json_names::Dialect;
 use super::formats::nginx;
 use super::formats::nginx_config::NginxConfig;
 use super::formats::nginx_json::NginxJson;
 use super::formats::no_requests::NoRequests;
 use super::formats::prefix;
+use super::formats::products::Product;
 use super::formats::restamped::Restamped;
 use super::formats::synapse::Synapse;
 use super::formats::synapse_json::SynapseJson;
 use super::formats::traefik;
 use super::formats::traefik_json::TraefikJson;
-use super::{Line, Parser, StampMeaning, StampReader, Zone, redact};
+use super::{Parser, StampMeaning, StampReader, Zone, redact};
 
 /// A value of `--format`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -46,8 +70,16 @@ pub enum Format {
     ApacheCombined,
     /// Debian's `vhost_combined`.
     ApacheVhost,
+    Lighttpd,
     /// `option httplog`, with or without `clf`.
     Haproxy,
+    /// Envoy's and Istio's text.
+    Envoy,
+    /// A product that ships an nginx `log_format`.
+    Product(Product),
+    /// A program with fixed keys.
+    Json(Dialect),
+    Aws,
     Caddy,
     Traefik,
     TraefikJson,
@@ -56,7 +88,7 @@ pub enum Format {
 }
 
 /// The values of `--format`, except for the default `auto`.
-pub const FORMATS: [(&str, Format); 13] = [
+pub const FORMATS: [(&str, Format); 26] = [
     ("nginx-combined", Format::NginxCombined),
     ("nginx-main", Format::NginxMain),
     ("nginx-vhost", Format::NginxVhost),
@@ -64,7 +96,20 @@ pub const FORMATS: [(&str, Format); 13] = [
     ("apache-common", Format::ApacheCommon),
     ("apache-combined", Format::ApacheCombined),
     ("apache-vhost", Format::ApacheVhost),
+    ("lighttpd", Format::Lighttpd),
+    ("nginx-proxy-manager", Format::Product(Product::NginxProxyManager)),
+    ("ingress-nginx", Format::Product(Product::IngressNginx)),
+    ("nginx-proxy", Format::Product(Product::NginxProxy)),
+    ("ansible-deploy", Format::Product(Product::AnsibleDeploy)),
+    ("nginx-balanced", Format::Product(Product::TcpipukGuide)),
+    ("nginx-upstreamlog", Format::Product(Product::UpstreamLog)),
     ("haproxy", Format::Haproxy),
+    ("haproxy-json", Format::Json(Dialect::Haproxy)),
+    ("envoy", Format::Envoy),
+    ("envoy-json", Format::Json(Dialect::Envoy)),
+    ("aws", Format::Aws),
+    ("google-cloud", Format::Json(Dialect::GoogleCloud)),
+    ("cloudflare", Format::Json(Dialect::Cloudflare)),
     ("caddy", Format::Caddy),
     ("traefik", Format::Traefik),
     ("traefik-json", Format::TraefikJson),
@@ -93,11 +138,13 @@ pub struct DetectConfig {
     pub zone: Zone,
     /// `--stamp`.
     pub stamp: Option<StampMeaning>,
+    /// When the file was last changed, µs since the epoch: no stamp without a year is later. `None` is now.
+    pub changed_us: Option<i64>,
 }
 
 impl Default for DetectConfig {
     fn default() -> Self {
-        Self { format: None, log_format: None, nginx_config: None, log: None, zone: Zone::utc(), stamp: None }
+        Self { format: None, log_format: None, nginx_config: None, log: None, zone: Zone::utc(), stamp: None, changed_us: None }
     }
 }
 
@@ -122,12 +169,14 @@ pub enum DetectError {
     #[error("--nginx-config: no access_log has a declared log_format, so the format of this log is unknown")]
     NoAccessLog,
     /// No candidate reads enough of the sample.
-    #[error("no known log format fits the sampled lines{}; name it with --format or describe it with --log-format", tried_text(*.sampled, .tried))]
+    #[error("no known log format fits the sampled lines{}{why}; name it with --format or describe it with --log-format", tried_text(*.sampled, .tried))]
     NothingFits {
         /// Number of sampled lines.
         sampled: usize,
         /// Candidates, with how many lines each reads as requests.
         tried: Vec<(String, usize)>,
+        /// Where the sample differs from what is known, in sentence fragments that begin with `; `.
+        why: String,
     },
     /// A binary file, of this kind if it is known.
     #[error("not a text log{}", kind.map_or_else(String::new, |kind| format!(" (looks like {kind})")))]
@@ -139,12 +188,17 @@ pub enum DetectError {
 /// # Errors
 /// The user's expression cannot be read, or no format fits.
 pub fn detect(sample: &[&[u8]], config: &DetectConfig) -> Result<Detection, DetectError> {
-    let lines: Vec<&[u8]> = sample.iter().copied().filter(|line| !line.trim_ascii().is_empty()).collect();
-    let detector = Detector { lines, config };
+    let detector = Detector::new(sample, config);
     let mut detection = detector.choose().map_err(|error| match (error, binary::kind(sample)) {
         (DetectError::NothingFits { .. }, Some(kind)) => DetectError::NotText { kind },
+        (DetectError::NothingFits { sampled, tried, why }, None) => DetectError::NothingFits { sampled, tried, why: redact::scrubbed(why) },
         (error, _) => error,
     })?;
+    let notes = detection.parser.notes();
+    if !notes.is_empty() {
+        detection.reason.push_str("; ");
+        detection.reason.push_str(&notes.join(", "));
+    }
     // An inferred format repeats the keys of the lines.
     detection.reason = redact::scrubbed(detection.reason);
     if let Some(meaning) = config.stamp {
@@ -156,29 +210,27 @@ pub fn detect(sample: &[&[u8]], config: &DetectConfig) -> Result<Detection, Dete
 }
 
 struct Detector<'d> {
-    lines: Vec<&'d [u8]>,
+    views: Vec<View<'d>>,
+    sampled: usize,
+    clock: Clock,
     config: &'d DetectConfig,
 }
 
-/// A parser and how many sampled lines it reads.
-struct Trial {
-    parser: Box<dyn Parser>,
-    requests: usize,
-    not_requests: usize,
+/// A chosen trial with what its lines say of the stamps.
+struct Branch {
+    trial: Trial,
+    stamp_note: Option<String>,
+    /// ` with further fields (…), read as …`
+    fields: String,
 }
 
-impl Trial {
-    fn name(&self) -> &str {
-        self.parser.name()
+impl<'d> Detector<'d> {
+    fn new(sample: &[&'d [u8]], config: &'d DetectConfig) -> Self {
+        let lines: Vec<&[u8]> = sample.iter().copied().filter(|line| !line.trim_ascii().is_empty()).collect();
+        let clock = Clock::new(StampReader::new(config.zone.clone()), config.changed_us.unwrap_or_else(now_us).min(now_us()));
+        Self { views: sample::views(&lines, &clock), sampled: lines.len(), clock, config }
     }
 
-    /// Whether the parser reads at least half of the sample, and at least one request.
-    fn fits(&self, sampled: usize) -> bool {
-        self.requests > 0 && (self.requests + self.not_requests) * 2 >= sampled
-    }
-}
-
-impl Detector<'_> {
     fn choose(&self) -> Result<Detection, DetectError> {
         if let Some(expression) = &self.config.log_format {
             return self.by_log_format(expression);
@@ -186,39 +238,33 @@ impl Detector<'_> {
         if let Some(format) = self.config.format {
             return Ok(self.by_name(format));
         }
-        if self.lines.is_empty() {
+        if self.sampled == 0 {
             return Ok(without_requests("empty", "the file has no text".to_owned()));
         }
-        if let Some(detection) = self.error_log() {
-            return Ok(detection);
-        }
-        if let Some(config) = &self.config.nginx_config {
+        if let Some(config) = &self.config.nginx_config
+            && self.error_log().is_none()
+        {
             return self.by_nginx_config(config);
         }
-        if self.count(opens_json) * 2 > self.lines.len() { self.detect_json() } else { self.detect_text() }
+        self.by_trial()
     }
 
     fn by_log_format(&self, expression: &str) -> Result<Detection, DetectError> {
-        let is_nginx = expression.contains('$') || expression.contains("log_format");
-        let parser: Box<dyn Parser> = if is_nginx {
-            nginx_parser(&nginx::LogFormat::parse(expression)?, "nginx log_format", self.stamps())?
-        } else {
-            Box::new(apache::LogFormat::parse(expression)?.parser("apache LogFormat", self.stamps())?)
-        };
-        Ok(self.fixed(parser, "as --log-format says"))
+        let parser = expression::parser(expression, self.stamps())?;
+        Ok(self.fixed(self.best_view(parser.as_ref(), false), "as --log-format says"))
     }
 
     fn by_nginx_config(&self, config: &NginxConfig) -> Result<Detection, DetectError> {
         let log = self.config.log.clone().unwrap_or_default();
         let (name, format) = config.format_for(&log).ok_or(DetectError::NoAccessLog)?;
-        let parser = nginx_parser(&format, &format!("nginx log_format {name}"), self.stamps())
+        let parser = expression::nginx_parser(&format, &format!("nginx log_format {name}"), self.stamps())
             .map_err(|source| DetectError::NginxConfig { name: name.to_owned(), source })?;
-        Ok(self.fixed(parser, "as --nginx-config says"))
+        Ok(self.fixed(self.best_view(parser.as_ref(), false), "as --nginx-config says"))
     }
 
     fn by_name(&self, format: Format) -> Detection {
-        let trials = self.candidates(format).into_iter().map(|parser| self.try_parser(parser));
-        let Some(best) = trials.reduce(|best, next| if next.requests > best.requests { next } else { best }) else {
+        let trials = self.candidates(format).into_iter().map(|parser| self.best_view(parser.as_ref(), false));
+        let Some(best) = trials.reduce(better) else {
             return without_requests("no format", "the format has no parser".to_owned());
         };
         let family = match format {
@@ -226,13 +272,13 @@ impl Detector<'_> {
             Format::ApacheCombined | Format::ApacheVhost => Some(Family::Apache),
             _ => None,
         };
-        let wider = family.filter(|_| !best.fits(self.lines.len())).and_then(|family| self.inferred(Some(family)));
+        let wider = family.filter(|_| !best.fits(&self.views[best.view])).and_then(|family| self.inferred(Some(family)));
         match wider {
-            Some((trial, inferred)) if trial.requests > best.requests => {
+            Some((trial, inferred)) if trial.requests() > best.requests() => {
                 let how = format!("as --format says, with further fields read as {}", inferred.text);
-                self.fixed(trial.parser, &how)
+                self.fixed(trial, &how)
             }
-            _ => self.fixed(best.parser, "as --format says"),
+            _ => self.fixed(best, "as --format says"),
         }
     }
 
@@ -247,6 +293,11 @@ impl Detector<'_> {
             Format::ApacheCommon => vec![Box::new(apache::common(stamps()))],
             Format::ApacheCombined => vec![Box::new(apache::combined(stamps()))],
             Format::ApacheVhost => vec![Box::new(apache::vhost_combined(stamps()))],
+            Format::Lighttpd => vec![Box::new(apache::lighttpd(stamps()))],
+            Format::Product(product) => product.parsers(&stamps()),
+            Format::Json(dialect) => vec![Box::new(NginxJson::of(dialect, stamps()))],
+            Format::Envoy => envoy::text_parsers(&stamps()),
+            Format::Aws => vec![Box::new(Aws::new(stamps()))],
             Format::Haproxy => vec![Box::new(Haproxy::new(stamps())), Box::new(haproxy::clf(stamps()))],
             Format::Caddy => vec![Box::new(Caddy::new(stamps()))],
             Format::Traefik => vec![Box::new(traefik::common(stamps())), Box::new(traefik::generic(stamps()))],
@@ -256,249 +307,269 @@ impl Detector<'_> {
         }
     }
 
-    fn error_log(&self) -> Option<Detection> {
-        let nginx = ("nginx error log", self.count(prefix::is_nginx_error));
-        let apache = ("apache error log", self.count(prefix::is_apache_error));
-        let all = self.lines.len();
-        let (name, count) = [nginx, apache].into_iter().find(|(_, count)| count * 2 > all)?;
-        Some(without_requests(name, format!("{name}: {count} of {all} sampled lines; it reports no requests")))
-    }
-
-    /// Caddy, Traefik and Synapse have fixed keys; nginx's are the administrator's, so that it is tried last.
-    fn detect_json(&self) -> Result<Detection, DetectError> {
-        let own = [Format::Caddy, Format::TraefikJson, Format::SynapseJson];
-        let trials = own.into_iter().flat_map(|format| self.candidates(format)).map(|parser| self.try_parser(parser)).collect();
-        let tried = match self.best(trials) {
-            Ok(trial) if trial.name().starts_with("synapse") => return Ok(self.synapse(trial)),
-            Ok(trial) => return Ok(self.found(trial, None)),
-            Err(tried) => tried,
-        };
-        if self.count(is_synapse_json) * 2 > self.lines.len() {
-            return Ok(self.synapse(self.try_parser(Box::new(SynapseJson::new(self.stamps())))));
-        }
-        let trial = self.try_parser(Box::new(NginxJson::guessed(self.stamps())));
-        match self.best(vec![trial]) {
-            Ok(trial) => Ok(self.found(trial, None)),
-            Err(nginx) => Err(DetectError::NothingFits { sampled: self.lines.len(), tried: [tried, nginx].concat() }),
-        }
-    }
-
-    fn detect_text(&self) -> Result<Detection, DetectError> {
-        if self.any(|line| contains(line, b" Processed request: ")) || self.count(is_synapse_line) * 2 > self.lines.len() {
-            return Ok(self.synapse(self.try_parser(Box::new(Synapse::new(self.stamps())))));
-        }
-        let formats =
-            [Format::Traefik, Format::Haproxy, Format::NginxCombined, Format::NginxMain, Format::NginxVhost, Format::ApacheCommon];
-        let parsers = formats.into_iter().flat_map(|format| self.candidates(format)).filter(|parser| parser.name() != "traefik generic");
-        match self.best(parsers.map(|parser| self.try_parser(parser)).collect()) {
-            Ok(trial) => Ok(self.choose_family(trial)),
-            Err(_) if self.any(|line| contains(line, b"haproxy[")) => {
-                let parser = Box::new(Haproxy::new(self.stamps()));
-                Ok(self.found(self.try_parser(parser), None))
+    /// Every format reads every view.
+    fn by_trial(&self) -> Result<Detection, DetectError> {
+        let mut trials = Vec::new();
+        self.with_candidates(|parsers| {
+            for (index, view) in self.views.iter().enumerate() {
+                trials.extend(parsers.iter().map(|parser| Trial::new(parser.fork(), view, index, parser.name() == GUESSED)));
             }
-            Err(mut tried) => match self.inferred(self.escapes().family()) {
-                Some((trial, inferred)) if trial.fits(self.lines.len()) => Ok(self.found_inferred(trial, &inferred)),
-                other => {
-                    tried.extend(other.map(|(trial, _)| ("combined with further fields".to_owned(), trial.requests)));
-                    Err(DetectError::NothingFits { sampled: self.lines.len(), tried })
-                }
-            },
+        });
+        if let Some((trial, _)) = self.inferred(None) {
+            trials.push(trial);
         }
+        let mut branches = self.branches(&trials);
+        self.add_synapse(&mut branches);
+        if branches.is_empty() {
+            return self.error_log().ok_or_else(|| self.nothing_fits(&trials));
+        }
+        Ok(self.read_by(branches))
     }
 
-    /// Decides between nginx's and Apache's combined, which differ only in escapes and in the meaning of the stamp.
-    fn choose_family(&self, trial: Trial) -> Detection {
-        let escapes = self.escapes();
-        let (is_vhost_port, other): (bool, Box<dyn Parser>) = match trial.name() {
-            "nginx combined" => (false, Box::new(apache::combined(self.stamps()))),
-            "nginx vhost combined" if self.is_host_port() => (true, Box::new(apache::vhost_combined(self.stamps()))),
-            "nginx vhost combined" => (false, trial.parser.fork()),
-            _ => return self.found(trial, None),
+    /// The best trial, then the best of those for the lines that are not read yet, and so on. Empty if more lines look like requests that
+    /// no format reads than are read.
+    fn branches(&self, trials: &[Trial]) -> Vec<Branch> {
+        let mut branches: Vec<Branch> = Vec::new();
+        let mut unread: Vec<usize> = (0..self.sampled).collect();
+        while branches.len() < BRANCHES_MAX && !unread.is_empty() {
+            let best = trials.iter().reduce(|best, next| if next.rank(&unread) > best.rank(&unread) { next } else { best });
+            let Some(best) = best else { break };
+            let score = best.score(unread.iter().copied());
+            // A second format must read whole requests, because what is left may be anything.
+            let takes_part = if branches.is_empty() { score.usable > 0 } else { score.good > usize::from(best.generic) };
+            if !takes_part {
+                break;
+            }
+            unread.retain(|line| !matches!(best.readings[*line], Reading::Usable | Reading::Request));
+            let again = Trial::new(best.parser.fork(), &self.views[best.view], best.view, best.generic);
+            branches.push(self.of_family(again));
+        }
+        let missed = |line: &usize| branches.iter().all(|branch| branch.trial.misses(*line, &self.views[branch.trial.view]));
+        if unread.iter().filter(|line| missed(line)).count() > self.sampled - unread.len() { Vec::new() } else { branches }
+    }
+
+    /// Synapse's log is recognised by its other lines too, because few of them are requests.
+    fn add_synapse(&self, branches: &mut Vec<Branch>) {
+        if branches.iter().any(|branch| branch.trial.name().starts_with("synapse")) {
+            return;
+        }
+        let count = |view: &View<'_>| view.lines().filter(|line| is_synapse_line(line) || is_synapse_json(line)).count();
+        let counts = self.views.iter().map(count).zip(0..);
+        let Some((lines, view)) = counts.reduce(|best, next| if next.0 > best.0 { next } else { best }) else { return };
+        // Behind another format's requests such lines are those of Synapse if they are many, not if somebody sent their text.
+        if lines == 0 || (!branches.is_empty() && lines * 20 < self.sampled) || (branches.is_empty() && lines * 10 < self.sampled) {
+            return;
+        }
+        let view_of = &self.views[view];
+        let json = view_of.lines().filter(|line| is_synapse_json(line)).count() * 2 > lines;
+        let parser: Box<dyn Parser> = if json { Box::new(SynapseJson::new(self.stamps())) } else { Box::new(Synapse::new(self.stamps())) };
+        branches.push(Branch { trial: Trial::new(parser, view_of, view, false), stamp_note: None, fields: String::new() });
+    }
+
+    /// Decides between nginx's and Apache's combined, and describes an inferred format.
+    fn of_family(&self, trial: Trial) -> Branch {
+        let view = &self.views[trial.view];
+        let escapes = || Escapes::of(view.lines());
+        if trial.generic
+            && trial.name() != GUESSED
+            && let Some((_, inferred)) = self.inferred(None)
+        {
+            let fields = format!(" with further fields ({}), read as {}", inferred.keys.join(", "), inferred.text);
+            return Branch { stamp_note: Some(stamp_note(inferred.family, &escapes())), trial, fields };
+        }
+        let vhost_port =
+            || Trial::new(Box::new(nginx::vhost_port(self.stamps())), view, trial.view, false).requests() * 2 >= trial.requests();
+        let (default, other): (Family, Box<dyn Parser>) = match trial.name() {
+            "nginx combined" => (Family::Nginx, Box::new(apache::combined(self.stamps()))),
+            // Debian's Apache has a format with host and port in front, nginx has none.
+            "nginx vhost combined" if vhost_port() => (Family::Apache, Box::new(apache::vhost_combined(self.stamps()))),
+            "nginx vhost combined" => (Family::Nginx, trial.parser.fork()),
+            _ => return Branch { trial, stamp_note: None, fields: String::new() },
         };
-        // Debian's Apache has a format with host and port in front, nginx has none.
-        let default = if is_vhost_port { Family::Apache } else { Family::Nginx };
+        let escapes = escapes();
         let family = escapes.family().unwrap_or(default);
-        let trial = if family == Family::Apache { self.try_parser(other) } else { trial };
-        self.found(trial, Some(stamp_note(family, &escapes)))
+        let trial = if family == Family::Apache { Trial::new(other, view, trial.view, false) } else { trial };
+        Branch { trial, stamp_note: Some(stamp_note(family, &escapes)), fields: String::new() }
     }
 
-    fn found(&self, trial: Trial, stamp_note: Option<String>) -> Detection {
-        let name = trial.name().to_owned();
-        let reason = format!("{name}: {}", self.share(&trial));
-        Detection { parser: trial.parser, name, reason, stamp_note }
+    /// The parser of one branch or of several.
+    fn read_by(&self, mut branches: Vec<Branch>) -> Detection {
+        let stamp_note = branches.iter().find_map(|branch| branch.stamp_note.clone());
+        let year = branches.iter().find_map(|branch| self.year_note(&branch.trial));
+        let stamp_note = [stamp_note, year].into_iter().flatten().reduce(|all, next| format!("{all}; {next}"));
+        let is_one = branches.len() == 1 && branches.iter().all(|branch| !branch.trial.is_mixed(&self.views[branch.trial.view]));
+        if is_one && let Some(Branch { trial, fields, .. }) = branches.pop() {
+            let name = trial.name().to_owned();
+            let reason = if name.starts_with("synapse") {
+                format!(
+                    "{name}{}: requests in {} of {} sampled lines of a Synapse log",
+                    self.behind(&trial),
+                    trial.requests(),
+                    self.sampled
+                )
+            } else {
+                let advice = if fields.is_empty() { "" } else { "; --log-format or --nginx-config states their meaning" };
+                format!("{name}{}{fields}: {}{advice}", self.behind(&trial), self.share(&trial))
+            };
+            return Detection { parser: self.dressed(trial), name, reason, stamp_note };
+        }
+        let mut read = vec![false; self.sampled];
+        let mut parts = Vec::new();
+        for Branch { trial, fields, .. } in &branches {
+            let mut own = 0;
+            for (reading, read) in trial.readings.iter().zip(&mut read) {
+                let is_request = matches!(reading, Reading::Usable | Reading::Request) && !*read;
+                *read |= is_request;
+                own += usize::from(is_request);
+            }
+            parts.push(format!("{}{}{fields}: {own}", trial.name(), self.behind(trial)));
+        }
+        let reason =
+            format!("read line by line, because the sample is of several programs: of {} sampled lines {}", self.sampled, parts.join("; "));
+        let parser = Mixed::new(branches.into_iter().map(|branch| self.dressed(branch.trial)).collect());
+        Detection { name: parser.name().to_owned(), parser: Box::new(parser), reason, stamp_note }
     }
 
-    fn found_inferred(&self, trial: Trial, inferred: &Inferred) -> Detection {
-        let name = trial.name().to_owned();
-        let reason = format!(
-            "{name} with further fields ({}), read as {}: {}; --log-format or --nginx-config states their meaning",
-            inferred.keys.join(", "),
-            inferred.text,
-            self.share(&trial),
-        );
-        Detection { parser: trial.parser, name, reason, stamp_note: Some(stamp_note(inferred.family, &self.escapes())) }
+    /// The parser of a trial, behind what takes off the dress of its view.
+    fn dressed(&self, trial: Trial) -> Box<dyn Parser> {
+        let chain = self.views[trial.view].chain.clone();
+        if chain.is_empty() { trial.parser } else { Box::new(Collected::new(chain, self.clock.clone(), trial.parser)) }
     }
 
-    fn synapse(&self, trial: Trial) -> Detection {
-        let name = trial.name().to_owned();
-        let reason = format!("{name}: requests in {} of {} sampled lines of a Synapse log", trial.requests, self.lines.len());
-        Detection { parser: trial.parser, name, reason, stamp_note: None }
+    fn behind(&self, trial: &Trial) -> String {
+        behind(&self.views[trial.view].chain)
     }
 
-    fn fixed(&self, parser: Box<dyn Parser>, how: &str) -> Detection {
-        let trial = self.try_parser(parser);
+    /// What is assumed of stamps that have no year.
+    fn year_note(&self, trial: &Trial) -> Option<String> {
+        let view = &self.views[trial.view];
+        let mut clock = self.clock.clone();
+        let mut parser = trial.parser.fork();
+        for text in &view.texts {
+            if let super::Line::Request(record) = parser.parse(&text.text)
+                && record.stamp.is_none()
+                && text.stamp.is_some()
+            {
+                // The year is told by the clock, which is read again, because only the request's own line counts.
+                self.views[0].texts.iter().for_each(|line| drop(super::collectors::unwrap(&view.chain, &line.text, &mut clock)));
+                return clock.assumed_year().map(|year| format!("the stamps have no year: each is read as of the latest year that is not in the future, the last sampled one as of {year}"));
+            }
+        }
+        None
+    }
+
+    fn error_log(&self) -> Option<Detection> {
+        self.views.iter().enumerate().find_map(|(index, view)| {
+            let nginx = ("nginx error log", view.lines().filter(|line| prefix::is_nginx_error(line)).count());
+            let apache = ("apache error log", view.lines().filter(|line| prefix::is_apache_error(line)).count());
+            let (name, count) = [nginx, apache].into_iter().find(|(_, count)| count * 2 > self.sampled)?;
+            // Access lines may follow, as in the output of a container.
+            let combined: Box<dyn Parser> =
+                if name == nginx.0 { Box::new(nginx::combined(self.stamps())) } else { Box::new(apache::combined(self.stamps())) };
+            let parser = self.dressed(Trial::new(combined, view, index, false));
+            let reason = format!("{name}: {count} of {} sampled lines; it reports no requests", self.sampled);
+            Some(Detection { parser: Box::new(Mixed::new(vec![parser])), name: name.to_owned(), reason, stamp_note: None })
+        })
+    }
+
+    fn nothing_fits(&self, trials: &[Trial]) -> DetectError {
+        let tried = trials.iter().map(|trial| (trial.name().to_owned(), trial.total().usable)).collect();
+        DetectError::NothingFits { sampled: self.sampled, tried, why: explain::explain(&self.views, trials, &self.stamps()) }
+    }
+
+    /// A format that the user named, in the view in which it reads most.
+    fn fixed(&self, trial: Trial, how: &str) -> Detection {
         let name = trial.name().to_owned();
-        let reason = format!("{name}, {how}: {}", self.share(&trial));
-        Detection { parser: trial.parser, name, reason, stamp_note: None }
+        let reason = format!("{name}{}, {how}: {}", self.behind(&trial), self.share(&trial));
+        let stamp_note = self.year_note(&trial);
+        let mixed = trial.is_mixed(&self.views[trial.view]);
+        let parser = self.dressed(trial);
+        Detection { parser: if mixed { Box::new(Mixed::new(vec![parser])) } else { parser }, name, reason, stamp_note }
+    }
+
+    fn best_view(&self, parser: &dyn Parser, generic: bool) -> Trial {
+        let trial = |(index, view)| Trial::new(parser.fork(), view, index, generic);
+        let plain = trial((0, &self.views[0]));
+        self.views.iter().enumerate().skip(1).map(|(index, view)| trial((index, view))).fold(plain, better)
     }
 
     fn share(&self, trial: &Trial) -> String {
-        let all = self.lines.len();
-        if trial.not_requests == 0 || all == 0 {
-            format!("{} of {all} sampled lines", trial.requests)
+        let (all, requests, not_requests) = (self.sampled, trial.requests(), trial.not_requests());
+        if not_requests == 0 || all == 0 {
+            format!("{requests} of {all} sampled lines")
         } else {
-            format!("{} of {all} sampled lines, and {} that report no request", trial.requests, trial.not_requests)
+            format!("{requests} of {all} sampled lines, and {not_requests} that report no request")
         }
     }
 
+    /// A format inferred from the lines of the view in which it reads most.
     fn inferred(&self, family: Option<Family>) -> Option<(Trial, Inferred)> {
-        let inferred = infer(&self.lines, family)?;
-        let parser = match inferred.family {
-            Family::Nginx => nginx::LogFormat::parse(&inferred.text).and_then(|format| format.parser("nginx combined", self.stamps())),
-            Family::Apache => apache::LogFormat::parse(&inferred.text).and_then(|format| format.parser("apache combined", self.stamps())),
+        let of_view = |(index, view): (usize, &View<'_>)| {
+            let lines: Vec<&[u8]> = view.lines().collect();
+            let inferred = infer(&lines, family.or_else(|| Escapes::of(view.lines()).family()))?;
+            let parser = match inferred.family {
+                Family::Nginx => nginx::LogFormat::parse(&inferred.text).and_then(|format| format.parser("nginx combined", self.stamps())),
+                Family::Apache => {
+                    apache::LogFormat::parse(&inferred.text).and_then(|format| format.parser("apache combined", self.stamps()))
+                }
+            };
+            Some((Trial::new(Box::new(parser.ok()?), view, index, true), inferred))
         };
-        Some((self.try_parser(Box::new(parser.ok()?)), inferred))
+        let found = self.views.iter().enumerate().filter_map(of_view);
+        found.reduce(|best, next| if next.0.total_rank() > best.0.total_rank() { next } else { best })
     }
 
-    /// The candidate with most requests, the first of equals; otherwise the number of requests of each candidate.
-    fn best(&self, trials: Vec<Trial>) -> Result<Trial, Vec<(String, usize)>> {
-        let tried = trials.iter().map(|trial| (trial.name().to_owned(), trial.requests)).collect();
-        trials
-            .into_iter()
-            .filter(|trial| trial.fits(self.lines.len()))
-            .reduce(|best, next| if next.requests > best.requests { next } else { best })
-            .ok_or(tried)
+    /// Every format once: Apache's combined is told from nginx's later, and guessed keys come last.
+    fn all_candidates(&self) -> impl Iterator<Item = Box<dyn Parser>> {
+        let told_later = [Format::ApacheCombined, Format::ApacheVhost, Format::NginxJson];
+        let own = FORMATS.iter().map(|(_, format)| *format).filter(move |format| !told_later.contains(format));
+        let formats = own.chain([Format::NginxJson]);
+        formats.flat_map(|format| self.candidates(format)).filter(|parser| parser.name() != "traefik generic")
     }
 
-    fn try_parser(&self, mut parser: Box<dyn Parser>) -> Trial {
-        let (mut requests, mut not_requests) = (0, 0);
-        for line in &self.lines {
-            match parser.parse(line) {
-                Line::Request(_) => requests += 1,
-                Line::NotRequest => not_requests += 1,
-                Line::Malformed(_) => {}
-            }
+    /// Gives the parsers of all formats, which are kept for the next file, because making them costs more than reading its sample.
+    fn with_candidates(&self, read: impl FnOnce(&[Box<dyn Parser>])) {
+        thread_local! {
+            static KEPT: RefCell<Option<(Zone, Vec<Box<dyn Parser>>)>> = const { RefCell::new(None) };
         }
-        Trial { parser, requests, not_requests }
-    }
-
-    fn escapes(&self) -> Escapes {
-        let mut escapes = Escapes::default();
-        for line in &self.lines {
-            escapes.count_line(line);
-        }
-        escapes
-    }
-
-    fn is_host_port(&self) -> bool {
-        self.try_parser(Box::new(nginx::vhost_port(self.stamps()))).requests * 2 >= self.lines.len()
+        KEPT.with_borrow_mut(|kept| {
+            let known = kept.take().filter(|(zone, _)| *zone == self.config.zone);
+            let (_, parsers) = kept.insert(known.unwrap_or_else(|| (self.config.zone.clone(), self.all_candidates().collect())));
+            read(parsers);
+        });
     }
 
     fn stamps(&self) -> StampReader {
         StampReader::new(self.config.zone.clone())
     }
-
-    fn count(&self, is: impl Fn(&[u8]) -> bool) -> usize {
-        self.lines.iter().filter(|line| is(line)).count()
-    }
-
-    fn any(&self, is: impl Fn(&[u8]) -> bool) -> bool {
-        self.lines.iter().any(|line| is(line))
-    }
 }
 
-/// How many lines have text that only one of the two servers writes.
-#[derive(Debug, Default)]
-struct Escapes {
-    nginx: usize,
-    apache: usize,
+/// The trial that reads more, the first of equals.
+fn better(best: Trial, next: Trial) -> Trial {
+    if (next.total_rank(), next.requests()) > (best.total_rank(), best.requests()) { next } else { best }
 }
 
-impl Escapes {
-    fn count_line(&mut self, line: &[u8]) {
-        let (mut nginx, mut apache) = (contains(line, b"\" 499 "), contains_missing_count(line));
-        for at in memchr_iter(b'\\', line) {
-            match line[at + 1..] {
-                [b'x', b'2', b'2', ..] | [b'x', b'5', b'C', ..] => nginx = true,
-                [b'x', high, low, ..] => {
-                    nginx |= high.is_ascii_uppercase() || low.is_ascii_uppercase();
-                    apache |= high.is_ascii_lowercase() || low.is_ascii_lowercase();
-                }
-                [b'"' | b'\\' | b't' | b'n' | b'r', ..] => apache = true,
-                _ => {}
-            }
-        }
-        self.nginx += usize::from(nginx);
-        self.apache += usize::from(apache);
-    }
-
-    fn family(&self) -> Option<Family> {
-        match self.nginx.cmp(&self.apache) {
-            std::cmp::Ordering::Greater => Some(Family::Nginx),
-            std::cmp::Ordering::Less => Some(Family::Apache),
-            std::cmp::Ordering::Equal => None,
-        }
-    }
-}
-
-/// `" 304 - "`: Apache's `%b` has no zero.
-fn contains_missing_count(line: &[u8]) -> bool {
-    memmem::find_iter(line, b"\" ").any(|at| {
-        let rest = &line[at + 2..];
-        rest.len() >= 5 && rest[..3].iter().all(u8::is_ascii_digit) && rest[3..5] == *b" -"
-    })
-}
-
-fn stamp_note(family: Family, escapes: &Escapes) -> String {
-    let (server, point, lines, otherwise) = match family {
-        Family::Nginx => ("nginx", "end", escapes.nginx, "--stamp start, --format apache-combined or --format traefik"),
-        Family::Apache => ("Apache", "start", escapes.apache, "--stamp end or --format nginx-combined"),
-    };
-    let evidence = match (escapes.family(), lines) {
-        (Some(other), _) if other != family => "by the names of its fields".to_owned(),
-        (None, _) => "an assumption: nginx, which logs the end, and Apache, which logs the start, write the same format".to_owned(),
-        (_, 1) => format!("one sampled line has text that only {server} writes"),
-        (_, lines) => format!("{lines} sampled lines have text that only {server} writes"),
-    };
-    format!("time stamps mark the {point} of a request, as in {server} ({evidence}); if not: {otherwise}")
-}
-
-/// The parser of a text or JSON format.
-fn nginx_parser(format: &nginx::LogFormat, name: &str, stamps: StampReader) -> Result<Box<dyn Parser>, FormatError> {
-    if format.is_json() {
-        return Ok(Box::new(NginxJson::from_fields(format.json_fields()?, stamps)));
-    }
-    Ok(Box::new(format.parser(name, stamps)?))
+fn now_us() -> i64 {
+    jiff::Timestamp::now().as_microsecond()
 }
 
 fn without_requests(name: &'static str, reason: String) -> Detection {
     Detection { parser: Box::new(NoRequests::new(name)), name: name.to_owned(), reason, stamp_note: None }
 }
 
-/// A line of Synapse's default format: `2026-… - synapse.…`, `… - twisted - …`.
+/// A line of Synapse's log in the default format (`2026-… - synapse.…`, `… - twisted - …`), in that of its systemd units
+/// (`synapse.access.http.8008: [GET-1] …`), or in Python's (`INFO:synapse.…`).
 fn is_synapse_line(line: &[u8]) -> bool {
-    contains(line, b" - synapse.") || (contains(line, b" - twisted - ") && contains(line, b" - INFO - "))
+    contains(line, b" - synapse.")
+        || contains(line, b":synapse.")
+        || (line.starts_with(b"synapse.") && contains(line, b": "))
+        || (contains(line, b" - twisted - ") && contains(line, b" - INFO - "))
 }
 
 /// Synapse's JSON formatters: Terse and plain, their predecessor, Google's.
 fn is_synapse_json(line: &[u8]) -> bool {
     let keys = [&b"\"namespace\""[..], b"\"log_namespace\"", b"\"severity\""];
     keys.into_iter().any(|key| contains(line, key)) && (contains(line, b"\"synapse.") || contains(line, b"\"twisted"))
-}
-
-fn opens_json(line: &[u8]) -> bool {
-    let start = prefix::len(line).unwrap_or(0);
-    line.trim_ascii_start().starts_with(b"{") || line[start..].trim_ascii_start().starts_with(b"{")
 }
 
 fn contains(line: &[u8], text: &[u8]) -> bool {
@@ -517,197 +588,7 @@ fn tried_text(sampled: usize, tried: &[(String, usize)]) -> String {
     format!(" ({name}: requests in {requests} of {sampled} lines{})", others.concat())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NGINX: &[u8] = include_bytes!("../../samples/nginx-combined.log");
-    const RICH: &[u8] = include_bytes!("../../samples/nginx-rich.log");
-    const APACHE: &[u8] = include_bytes!("../../samples/apache-combined.log");
-    const TIMED: &[u8] = include_bytes!("../../samples/apache-timed.log");
-    const HAPROXY: &[u8] = include_bytes!("../../samples/haproxy.log");
-    const TRAEFIK: &[u8] = include_bytes!("../../samples/traefik.log");
-    const RICH_FORMAT: &str = r#"$remote_addr - $remote_user [$time_iso8601] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent" rt=$request_time uct=$upstream_connect_time uht=$upstream_header_time urt=$upstream_response_time ua=$upstream_addr us=$upstream_status user=$uhash grp=$grp rl=$request_length conn=$connection/$connection_requests tls=$ssl_protocol rid=$request_id"#;
-
-    fn lines(text: &[u8]) -> Vec<&[u8]> {
-        text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect()
-    }
-
-    fn found(text: &[u8]) -> Detection {
-        chosen(text, &DetectConfig::default())
-    }
-
-    fn chosen(text: &[u8], config: &DetectConfig) -> Detection {
-        match detect(&lines(text), config) {
-            Ok(detection) => detection,
-            Err(error) => panic!("{error}"),
-        }
-    }
-
-    fn rejected(text: &[u8], config: &DetectConfig) -> String {
-        match detect(&lines(text), config) {
-            Ok(detection) => panic!("{}", detection.reason),
-            Err(error) => error.to_string(),
-        }
-    }
-
-    /// Number of requests, and the meaning of their stamps.
-    fn requests(detection: &mut Detection, text: &[u8]) -> (usize, Option<StampMeaning>) {
-        let mut meaning = None;
-        let mut requests = 0;
-        for line in lines(text) {
-            if let Line::Request(record) = detection.parser.parse(line) {
-                meaning = record.stamp.map(|stamp| stamp.meaning);
-                requests += 1;
-            }
-        }
-        (requests, meaning)
-    }
-
-    #[test]
-    fn every_sample_is_recognised_and_read_completely() {
-        let (start, end) = (Some(StampMeaning::Start), Some(StampMeaning::End));
-        for (text, name, meaning) in [
-            (NGINX, "nginx combined", end),
-            (RICH, "nginx combined", end),
-            (APACHE, "apache combined", start),
-            (TIMED, "apache combined", start),
-            (HAPROXY, "haproxy", start),
-            (TRAEFIK, "traefik", start),
-        ] {
-            let mut detection = found(text);
-            let all = lines(text).len();
-            assert_eq!(detection.name, name);
-            assert!(detection.reason.contains(&format!("{all} of {all} sampled lines")), "{}", detection.reason);
-            assert_eq!(requests(&mut detection, text), (all, meaning), "{name}");
-        }
-    }
-
-    #[test]
-    fn an_inferred_format_reads_what_the_real_one_reads() {
-        let mut inferred = found(RICH);
-        let mut real = chosen(RICH, &DetectConfig { log_format: Some(RICH_FORMAT.to_owned()), ..DetectConfig::default() });
-        for line in lines(RICH) {
-            assert_eq!(inferred.parser.parse(line), real.parser.parse(line));
-        }
-        assert!(inferred.reason.contains("rt=$request_time"), "{}", inferred.reason);
-    }
-
-    #[test]
-    fn an_assumption_between_nginx_and_apache_is_stated() {
-        let line = br#"203.0.113.7 - - [02/Jan/2026:15:04:05 +0000] "GET / HTTP/1.1" 200 412 "-" "curl""#;
-        let detection = found(line);
-        let note = detection.stamp_note.unwrap();
-        assert!(note.contains("end of a request") && note.contains("assumption") && note.contains("--format apache-combined"), "{note}");
-        let vhost = [b"matrix.example.org:443 ", &line[..]].concat();
-        assert_eq!(found(&vhost).name, "apache vhost combined");
-        let vhost = [b"matrix.example.org ", &line[..]].concat();
-        assert_eq!(found(&vhost).name, "nginx vhost combined");
-    }
-
-    #[test]
-    fn escapes_and_missing_counts_distinguish_nginx_from_apache() {
-        let head = r#"203.0.113.7 - - [02/Jan/2026:15:04:05 +0000] "GET / HTTP/1.1""#;
-        for (tail, name) in [
-            (r#"200 412 "-" "\x22q\x22""#, "nginx combined"),
-            (r#"200 412 "-" "caf\xC3\xA9""#, "nginx combined"),
-            (r#"499 0 "-" "a""#, "nginx combined"),
-            (r#"200 412 "-" "\"q\"""#, "apache combined"),
-            (r#"200 412 "-" "caf\xc3\xa9""#, "apache combined"),
-            (r#"304 - "-" "a""#, "apache combined"),
-        ] {
-            let line = format!("{head} {tail}");
-            assert_eq!(found(line.as_bytes()).name, name, "{tail}");
-        }
-    }
-
-    #[test]
-    fn the_users_statement_counts_more_than_the_lines() {
-        let mut stamped = chosen(NGINX, &DetectConfig { stamp: Some(StampMeaning::Start), ..DetectConfig::default() });
-        assert_eq!(requests(&mut stamped, NGINX).1, Some(StampMeaning::Start));
-        let mut apache = chosen(NGINX, &DetectConfig { format: Some(Format::ApacheCombined), ..DetectConfig::default() });
-        assert_eq!(apache.name, "apache combined");
-        assert_eq!(requests(&mut apache, NGINX).1, Some(StampMeaning::Start));
-        let widened = chosen(RICH, &DetectConfig { format: Some(Format::NginxCombined), ..DetectConfig::default() });
-        assert!(widened.reason.contains("50 of 50"), "{}", widened.reason);
-        let wrong = chosen(NGINX, &DetectConfig { format: Some(Format::Haproxy), ..DetectConfig::default() });
-        assert!(wrong.reason.contains("0 of 51 sampled lines"), "{}", wrong.reason);
-    }
-
-    #[test]
-    fn an_expression_shows_its_server() {
-        let choose = |expression: &str| DetectConfig { log_format: Some(expression.to_owned()), ..DetectConfig::default() };
-        assert_eq!(chosen(NGINX, &choose(nginx::COMBINED)).name, "nginx log_format");
-        assert_eq!(chosen(APACHE, &choose("combined")).name, "apache LogFormat");
-        assert_eq!(chosen(b"{}", &choose(r#"{"u":"$request_uri"}"#)).name, "nginx json");
-        assert!(rejected(NGINX, &choose("%h %")).starts_with("--log-format: "));
-    }
-
-    #[test]
-    fn a_configuration_names_the_format_of_its_logs() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("nginx.conf");
-        std::fs::write(&path, format!("http {{ log_format rich '{RICH_FORMAT}'; access_log /x/rich.log rich; access_log /x/a.log; }}"))
-            .unwrap();
-        let config = Arc::new(NginxConfig::read(&path).unwrap());
-        let choose = |log: &str| DetectConfig { nginx_config: Some(Arc::clone(&config)), log: Some(log.into()), ..DetectConfig::default() };
-        assert_eq!(chosen(RICH, &choose("/y/rich.log.1")).name, "nginx log_format rich");
-        assert_eq!(chosen(NGINX, &choose("a.log")).name, "nginx log_format combined");
-        let empty = DetectConfig { nginx_config: Some(Arc::default()), ..DetectConfig::default() };
-        assert!(rejected(NGINX, &empty).starts_with("--nginx-config: "));
-    }
-
-    #[test]
-    fn error_logs_and_empty_files_hold_no_requests() {
-        for (text, name) in [
-            (&b"2026/11/20 16:53:31 [notice] 20797#20797: nginx/1.22.1\n2026/11/20 16:53:31 [info] 1#1: x"[..], "nginx error log"),
-            (b"[Fri Nov 20 16:53:32.557839 2026] [mpm_event:notice] [pid 1:tid 2] AH00489: x", "apache error log"),
-            (b"", "empty"),
-            (b"\n  \n", "empty"),
-        ] {
-            let mut detection = found(text);
-            assert_eq!((detection.name.clone(), requests(&mut detection, text).0), (name.to_owned(), 0));
-            assert!(detection.reason.contains("no"), "{}", detection.reason);
-        }
-    }
-
-    #[test]
-    fn a_synapse_log_is_recognised_by_few_or_no_requests() {
-        let other = "2026-07-01 09:15:42,118 - synapse.storage.databases.main - 12 - INFO - main - x\n".repeat(50);
-        assert_eq!(found(other.as_bytes()).name, "synapse");
-        let request = r#"2026-07-01 09:15:42,118 - synapse.access.http.8008 - 12 - INFO - GET-1 - 127.0.0.1 - 8008 - {None} Processed request: 0.001sec/0.000sec (0.001sec, 0.000sec) (0.000sec/0.000sec/0) 12B 200 "GET /_matrix/client/versions HTTP/1.1" "curl" [0 dbevts]"#;
-        let detection = found(format!("{other}{request}").as_bytes());
-        assert_eq!(detection.reason, "synapse: requests in 1 of 51 sampled lines of a Synapse log");
-    }
-
-    #[test]
-    fn json_is_recognised_by_its_keys() {
-        let caddy = br#"{"level":"info","ts":1767366245.123456,"logger":"http.log.access.log0","msg":"handled request","request":{"remote_ip":"203.0.113.7","proto":"HTTP/2.0","method":"GET","host":"matrix.example.org","uri":"/","headers":{}},"duration":30.000612,"size":412,"status":200}"#;
-        let traefik = br#"{"ClientHost":"203.0.113.7","DownstreamStatus":200,"Duration":30001482113,"RequestMethod":"GET","RequestPath":"/","StartUTC":"2026-01-02T15:04:05.123456789Z"}"#;
-        let nginx = br#"{"ts":"1795193615.628","remote_addr":"127.10.0.1","method":"GET","uri":"/","status":200,"request_time":0.003,"host":"synapse.example.org"}"#;
-        let synapse =
-            br#"{"log":"Server starting","namespace":"synapse.app.homeserver","level":"INFO","time":1767366245.12,"request":null}"#;
-        for (line, name) in [(&caddy[..], "caddy"), (traefik, "traefik"), (nginx, "nginx"), (synapse, "synapse")] {
-            assert!(found(line).name.starts_with(name), "{}: {}", name, found(line).name);
-            assert!(found(line).name.contains("json"), "{}", found(line).name);
-        }
-    }
-
-    #[test]
-    fn lines_in_no_known_format_are_rejected() {
-        let error = rejected(b"hello\nworld", &DetectConfig::default());
-        assert!(error.contains("no known log format fits the sampled lines;") && error.contains("--format"), "{error}");
-        assert!(!error.contains("hello"));
-        assert_eq!(rejected(b"\x89PNG\r\n\x1a\n\0", &DetectConfig::default()), "not a text log (looks like PNG)");
-    }
-
-    #[test]
-    fn every_name_is_a_format_with_a_parser() {
-        for (name, format) in FORMATS {
-            assert_eq!(Format::from_name(name), Some(format));
-            let detection = chosen(b"x", &DetectConfig { format: Some(format), ..DetectConfig::default() });
-            assert_eq!(detection.parser.fork().name(), detection.name);
-        }
-        assert_eq!(Format::from_name("auto"), None);
-    }
-}
+/// The name of the parser that guesses the meaning of a JSON object's keys.
+const GUESSED: &str = "nginx json";
+/// Formats in one file.
+const BRANCHES_MAX: usize = 6;

@@ -1,7 +1,8 @@
 //! Log files: bytes in, one [`Line`] per physical line out.
 //!
 //! ```text
-//! paths -> source (order) -> input, compression (bytes) -> blocks (whole lines) -> parser (one per format) -> Line
+//! paths -> source (order) -> input, compression (bytes) -> records (one a line) -> blocks (whole lines)
+//!       -> collectors (what was put around a line) -> parser (one per format) -> Line
 //! ```
 //!
 //! Owns files, compression, formats, stamps and zones, redaction of secrets. Knows nothing of endpoints or workers.
@@ -9,6 +10,7 @@
 
 mod binary;
 pub mod blocks;
+pub mod collectors;
 pub mod compression;
 pub mod detect;
 pub mod escape;
@@ -17,6 +19,7 @@ pub mod input;
 pub mod json;
 pub mod range;
 pub mod record;
+pub mod records;
 pub mod redact;
 pub mod source;
 pub mod streams;

@@ -119,12 +119,24 @@ impl<'a> Client<'a> {
         let dash = before_who.windows(3).rposition(|window| window == b" - ").ok_or(expected("an address and a listener tag", 0))?;
         let before_tag = &before_who[..dash];
         let start = memchr::memrchr(b' ', before_tag).map_or(0, |space| space + 1);
+        let start = start + behind_logger(&before_tag[start..]);
         let address = &before_tag[start..];
         if address.is_empty() {
             return Err(expected("a client address", start));
         }
         Ok(Self { start, address, tag: &before_who[dash + 3..], who: &inner[open + 1..] })
     }
+}
+
+/// The length of `INFO:synapse.access.http.8008:`, which Python's `basicConfig` writes before the message without a blank.
+fn behind_logger(word: &[u8]) -> usize {
+    const LOGGER: &[u8] = b"synapse.access.";
+    if word.len() <= LOGGER.len() {
+        return 0;
+    }
+    let Some(logger) = memchr::memmem::find(word, LOGGER) else { return 0 };
+    let name = &word[logger..];
+    memchr::memchr(b':', name).map_or(0, |colon| logger + colon + 1)
 }
 
 /// The text after the user agent.
