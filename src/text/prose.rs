@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(factor(5.09), "5");
         assert_eq!(factor(1.79), "1.7");
         assert_eq!(factor(12.9), "12");
-        assert_eq!([0.0, 0.43, 1.0, 3.14, 58.2, 1234.0].map(amount), ["0", "0.43", "1", "3.1", "58", "1,234"]);
+        assert_eq!([0.0, 0.43, 1.0, 3.12, 58.2, 1234.0].map(amount), ["0", "0.43", "1", "3.1", "58", "1,234"]);
         assert_eq!((cores(0.02).as_str(), cores(0.43).as_str()), ("0.020 cores", "0.43 cores"));
         assert_eq!((milliseconds(4.52).as_str(), milliseconds(2400.0).as_str()), ("4.5 ms", "2.4 s"));
     }
