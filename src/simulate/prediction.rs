@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::calibrate::model_error::ModelError;
 use crate::calibrate::prepare::PreparedWorkload;
 use crate::deploy::{DeployError, Deployment};
 use crate::engine::StopFlag;
@@ -15,7 +16,7 @@ use wsim_plan::CheckedPlan;
 use wsim_stats::{Interval, student_t};
 use wsim_trace::{Request, flag};
 
-/// The predicted response times of one endpoint group, ms: means over replications with 95 % intervals.
+/// The predicted response times of one endpoint group, ms: means over replications with 95 % intervals of what a replay measures.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GroupPrediction {
     /// Id of the endpoint group.
@@ -40,7 +41,9 @@ pub fn predict(
     stop: &StopFlag,
 ) -> Result<Vec<GroupPrediction>, DeployError> {
     let deployment = Deployment::from_plan(plan, endpoints, prepared)?;
-    let config = ReplicationConfig { variation: Variation::Fixed, bins: 1, ..ReplicationConfig::default() }.with_fixed_count(REPLICATIONS);
+    let uncertainty = prepared.uncertainty;
+    let config = ReplicationConfig { variation: Variation::Fixed, bins: 1, uncertainty, ..ReplicationConfig::default() };
+    let config = config.with_fixed_count(REPLICATIONS);
     let scenario = Scenario { workload: &prepared.workload, growth, costs: &prepared.costs, seed, config, stop };
     let candidate = Candidate { topology: &deployment.topology, routers: &deployment.routers };
     let mut runs: [Vec<RunResult>; 1] = [Vec::new()];
@@ -52,15 +55,21 @@ pub fn predict(
         .filter_map(|request| endpoints.get(usize::from(request.endpoint.0)))
         .map(|endpoint| endpoint.group.as_str())
         .collect();
-    let interval = |group: usize, quantile: f64| {
+    let interval = |group: usize, quantile: f64, model: f64| {
         let values: Vec<f64> = runs.iter().filter_map(|run| run.groups.get(group)).map(|one| one.work.quantile_ms(quantile)).collect();
-        student_t::mean_interval(&values, 0.95)
+        student_t::prediction_interval(&values, 0.95).widened_by(ModelError::range(model))
     };
     let groups = prepared.groups.iter().enumerate().filter(|(_, id)| !with_long_polls.contains(id.as_str()));
     Ok(groups
         .filter(|(index, _)| runs.iter().any(|run| run.groups.get(*index).is_some_and(|one| one.work.count() > 0)))
-        .map(|(index, id)| GroupPrediction { group: id.clone(), p50: interval(index, 0.5), p95: interval(index, 0.95) })
+        .map(|(index, id)| GroupPrediction {
+            group: id.clone(),
+            p50: interval(index, 0.5, MODEL.p50),
+            p95: interval(index, 0.95, MODEL.p95),
+        })
         .collect())
 }
 
 const REPLICATIONS: u32 = 10;
+/// A replay is compared with the prediction, whatever a back-test says.
+const MODEL: ModelError = ModelError::PRIOR;

@@ -4,7 +4,8 @@
 //! 2. Replication r of every candidate runs on schedule r: the same users, arrivals, demands and wake-ups (common random numbers).
 //! 3. A first batch of replications is run, then more, half as many again each time, until every candidate has converged or the cap is
 //!    reached ([`Scenario::replicate`]). This is the only loop and the only stopping rule: sweep, back-test and prediction use it.
-//! 4. Each figure is the mean over replications with Student's t; candidates are compared by paired differences.
+//! 4. Each figure is the mean over replications with the interval of what another run would show (Student's t); candidates are compared by
+//!    paired differences.
 
 use crate::engine::StopFlag;
 use crate::engine::random::{Purpose, draw};
@@ -13,16 +14,17 @@ use crate::station::MeasurementWindow;
 use crate::synapse::cluster::Run;
 use crate::synapse::result::RunResult;
 use crate::synapse::router::Routers;
-use crate::synapse::schedule::{Population, Schedule};
+use crate::synapse::schedule::{GrowthKind, Population, Schedule};
 use crate::synapse::topology::{Costs, Topology, TopologyError};
 use crate::synapse::workload::Workload;
+use crate::uncertainty::Uncertainty;
 use wsim_stats::{mser, student_t};
 
 /// The input that all candidates have in common.
 #[derive(Clone, Copy)]
 pub struct Scenario<'a> {
     pub workload: &'a Workload,
-    /// Users per observed user.
+    /// Users per observed user, or what else grows ([`ReplicationConfig::growth_kind`]).
     pub growth: f64,
     /// Costs that no request line shows.
     pub costs: &'a Costs,
@@ -54,6 +56,8 @@ pub struct ReplicationConfig {
     /// Confidence of the intervals.
     pub confidence: f64,
     pub variation: Variation,
+    /// What [`Scenario::growth`] is a factor of.
+    pub growth_kind: GrowthKind,
     /// Least warm-up; the pilot may find that more is needed. At most half of the workload is ever removed.
     pub warm_up: Span,
     /// Bins of the timelines.
@@ -61,6 +65,8 @@ pub struct ReplicationConfig {
     /// Also measure response times as Synapse logs them, for comparison with a log.
     pub as_logged: bool,
     pub threads: usize,
+    /// How uncertain the costs are. Every replication but the first draws its own.
+    pub uncertainty: Uncertainty,
 }
 
 /// How the traffic differs between replications. Replication 0 always has the traffic as observed.
@@ -84,10 +90,12 @@ impl Default for ReplicationConfig {
             p95_within: 0.10,
             confidence: 0.95,
             variation: Variation::Resampled,
+            growth_kind: GrowthKind::Rooms,
             warm_up: Span::from_millis(300_000),
             bins: 240,
             as_logged: false,
             threads: 1,
+            uncertainty: Uncertainty::NONE,
         }
     }
 }
@@ -109,7 +117,10 @@ impl ReplicationConfig {
         let is_within = |share: f64, figure: fn(&F) -> f64| {
             let values: Vec<f64> = runs.iter().map(figure).collect();
             let interval = student_t::mean_interval(&values, self.confidence);
-            interval.high - interval.value <= share * interval.value
+            let half = interval.high - interval.value;
+            // Beyond that, more replications narrow the mean, and not what another run would show.
+            let is_known = self.uncertainty != Uncertainty::NONE && values.len() >= REPLICATIONS_ENOUGH;
+            half <= share * interval.value || is_known
         };
         // More runs say no more about a plan whose work piles up.
         let unstable = runs.iter().filter(|run| !run.is_stable()).count();
@@ -184,7 +195,7 @@ impl Scenario<'_> {
         let varies = replication > 0 && self.config.variation != Variation::Fixed;
         let resample = varies && self.config.variation == Variation::Resampled;
         let seed = if self.config.variation == Variation::Fixed { self.seed } else { self.replication_seed(replication) };
-        Schedule::draw(self.workload, Population { growth: self.growth, resample, redraw: varies }, seed)
+        Schedule::draw(self.workload, Population { growth: self.growth, kind: self.config.growth_kind, resample, redraw: varies }, seed)
     }
 
     /// Warm-up by MSER-5 on the active requests of a pilot run, second by second; at least the configured one, which it is if the scenario
@@ -248,14 +259,16 @@ impl Scenario<'_> {
         replication: u32,
         measurement: MeasurementWindow,
     ) -> Result<Option<RunResult>, TopologyError> {
+        let seed = self.replication_seed(replication);
+        let drawn = if replication == 0 { *self.costs } else { self.config.uncertainty.draw(self.costs, seed) };
         let run = Run {
             workload: self.workload,
             schedule,
             topology: candidate.topology,
             routers: candidate.routers,
-            costs: self.costs,
+            costs: &drawn,
             measurement,
-            seed: self.replication_seed(replication),
+            seed,
             as_logged: self.config.as_logged,
         };
         run.simulate_unless(self.stop)
@@ -296,6 +309,8 @@ fn in_parallel<T: Copy + Sync, R: Send>(items: &[T], threads: usize, work: impl 
     all.into_iter().map(|(_, result)| result).collect()
 }
 
+/// Replications from which uncertain parameters, not chance, make the interval: with 16 the mean's is a quarter of it.
+const REPLICATIONS_ENOUGH: usize = 16;
 /// Most bins of a pilot run: a day of seconds.
 const PILOT_BINS_MAX: u64 = 86_400;
 

@@ -25,6 +25,10 @@ pub enum Purpose {
     Shard = 8,
     /// When a user joins a replay that ramps up.
     Ramp = 9,
+    /// Which request lends its costs in another cache state.
+    Cache = 10,
+    /// Uncertain parameters of a model.
+    Parameter = 11,
 }
 
 /// One number for one purpose and one identity: the finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014) over all three.

@@ -48,6 +48,23 @@ pub fn mean_interval(values: &[f64], confidence: f64) -> Interval {
     Interval { value: mean, low: mean - half, high: mean + half }
 }
 
+/// Mean of independent values, with the interval that holds another value of the same kind (`confidence` such as 0.95). Positive values are
+/// compared by their logarithms, because times are skewed. One value shows no spread: its interval is itself.
+pub fn prediction_interval(values: &[f64], confidence: f64) -> Interval {
+    let n = values.len() as f64;
+    let mean = if values.is_empty() { 0.0 } else { values.iter().sum::<f64>() / n };
+    if values.len() < 2 {
+        return Interval::exact(mean);
+    }
+    let are_positive = values.iter().all(|value| *value > 0.0);
+    let scale = |value: f64| if are_positive { value.ln() } else { value };
+    let center = values.iter().map(|value| scale(*value)).sum::<f64>() / n;
+    let variance = values.iter().map(|value| (scale(*value) - center).powi(2)).sum::<f64>() / (n - 1.0);
+    let half = quantile(f64::midpoint(1.0, confidence), n - 1.0) * (variance * (1.0 + 1.0 / n)).sqrt();
+    let back = |value: f64| if are_positive { value.exp() } else { value };
+    Interval::new(mean, back(center - half), back(center + half))
+}
+
 /// Mean of `candidate[i] - baseline[i]` with its confidence interval, for runs that share their random numbers pair by pair. Values
 /// beyond the shorter slice are left out.
 pub fn paired_difference(candidate: &[f64], baseline: &[f64], confidence: f64) -> Interval {
@@ -60,6 +77,32 @@ const BISECTIONS: u32 = 100;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::{Purpose, draw, unit};
+
+    #[test]
+    fn a_prediction_interval_holds_another_value_as_often_as_it_says() {
+        let exponential = |seed: u64, number: u64| -unit(draw(seed, Purpose::Service, number)).ln();
+        // Means of twenty exponential times: skewed, as response times are.
+        let value = |seed: u64, number: u64| (0..20).map(|part| exponential(seed, number * 20 + part)).sum::<f64>() / 20.0;
+        let held = (0..2000)
+            .filter(|seed| {
+                let values: Vec<f64> = (0..10).map(|number| value(*seed, number)).collect();
+                let interval = prediction_interval(&values, 0.95);
+                (interval.low..=interval.high).contains(&value(*seed, 10))
+            })
+            .count();
+        assert!((1870..1930).contains(&held), "{held} of 2000");
+    }
+
+    #[test]
+    fn a_prediction_interval_is_wider_than_that_of_the_mean_and_holds_its_value() {
+        let values = [1.0, 2.0, 4.0, 0.0];
+        let (prediction, mean) = (prediction_interval(&values, 0.95), mean_interval(&values, 0.95));
+        assert!(prediction.low < mean.low && prediction.high > mean.high);
+        assert_eq!(prediction_interval(&[3.0], 0.95), Interval::exact(3.0));
+        assert_eq!(prediction_interval(&[], 0.95), Interval::exact(0.0));
+        assert_eq!(prediction_interval(&[5.0; 4], 0.95).value, 5.0);
+    }
 
     #[test]
     fn quantiles_agree_with_the_printed_table() {

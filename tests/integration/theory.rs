@@ -2,10 +2,11 @@
 //! many seeds a 95 % interval covers the exact value about 95 times in a hundred.
 //!
 //! `queues` compares single queues (`wsim simulate --synthetic`), `model` the model of Synapse processes reduced to cases with a known
-//! solution. `exact`, `chain` and `lattice` compute the exact values.
+//! solution. `exact`, `chain` and `lattice` compute the exact values. `intervals` predicts generated traffic.
 
 mod chain;
 mod exact;
+mod intervals;
 mod lattice;
 mod model;
 mod queues;

@@ -7,7 +7,9 @@
 
 use std::collections::BTreeMap;
 
+use wsim_balance::shard;
 use wsim_plan::BackgroundRoles;
+use wsim_profile::Profile;
 
 /// Cores of each role that some process has, by Synapse's setting. Removes these processes from `own`.
 pub(super) fn take(own: &mut BTreeMap<String, f64>) -> BTreeMap<&'static str, f64> {
@@ -20,15 +22,36 @@ pub(super) fn take(own: &mut BTreeMap<String, f64>) -> BTreeMap<&'static str, f6
     roles
 }
 
-/// Cores of background work of one of a plan's processes. A role's work is divided evenly among the processes that have the role (Synapse
-/// shards users and destinations); roles that no process has belong to the main process.
-pub(super) fn cores_of(measured: &BTreeMap<&'static str, f64>, roles: &BackgroundRoles, process: &str) -> f64 {
+/// Remote servers and their shares of the requests of all. What this server sends to each is taken to be as much as it gets from there.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Destinations(Vec<(String, f64)>);
+
+impl Destinations {
+    pub(super) fn from_profile(profile: &Profile) -> Self {
+        let origins = &profile.heavy_hitters.origins;
+        let all: u64 = origins.iter().map(|origin| origin.requests).sum();
+        Self(origins.iter().map(|origin| (origin.name.clone(), origin.requests as f64 / all.max(1) as f64)).collect())
+    }
+
+    /// The part of all sending that one of several senders has: Synapse shards the servers by their names. Without names an equal part.
+    fn part_of(&self, sender: usize, senders: usize) -> f64 {
+        if self.0.is_empty() {
+            return 1.0 / senders as f64;
+        }
+        self.0.iter().filter(|(name, _)| shard(name.as_bytes(), senders) == sender).map(|(_, share)| share).sum()
+    }
+}
+
+/// Cores of background work of one of a plan's processes. Sending to other servers is sharded by server; the work of any other role is divided
+/// evenly among the processes that have the role (of users, which Synapse shards too, there are many); roles that no process has belong to the
+/// main process.
+pub(super) fn cores_of(measured: &BTreeMap<&'static str, f64>, destinations: &Destinations, roles: &BackgroundRoles, process: &str) -> f64 {
     measured
         .iter()
-        .map(|(setting, cores)| match roles.workers(setting) {
-            Some(workers) if workers.iter().any(|worker| worker == process) => cores / workers.len() as f64,
-            None if process == MAIN => *cores,
-            _ => 0.0,
+        .map(|(setting, cores)| {
+            let Some(workers) = roles.workers(setting) else { return if process == MAIN { *cores } else { 0.0 } };
+            let Some(number) = workers.iter().position(|worker| worker == process) else { return 0.0 };
+            cores * if *setting == SENDERS { destinations.part_of(number, workers.len()) } else { 1.0 / workers.len() as f64 }
         })
         .sum()
 }
@@ -48,13 +71,14 @@ fn role_of(process: &str) -> Option<&'static str> {
 
 /// Letters in usual worker names, and the setting of the role.
 const WORDS: [(&str, &str); 5] = [
-    ("federationsender", "federation_sender_instances"),
+    ("federationsender", SENDERS),
     ("pusher", "pusher_instances"),
     ("background", "run_background_tasks_on"),
     ("appservice", "notify_appservices_from_worker"),
     ("userdir", "update_user_directory_from_worker"),
 ];
 
+const SENDERS: &str = "federation_sender_instances";
 const MAIN: &str = "main";
 
 #[cfg(test)]
@@ -72,9 +96,23 @@ mod tests {
         assert_eq!(own.keys().collect::<Vec<_>>(), ["stream_writer1"]);
         let senders = Writers::Several(vec!["a".to_owned(), "b".to_owned()]);
         let plan = BackgroundRoles { federation_sender_instances: Some(senders), ..BackgroundRoles::default() };
-        let cores = |roles: &BackgroundRoles, process| cores_of(&measured, roles, process);
+        let cores = |roles: &BackgroundRoles, process| cores_of(&measured, &Destinations::default(), roles, process);
         assert!((cores(&plan, "a") - 0.04).abs() < 1e-12 && (cores(&plan, "main") - 0.03).abs() < 1e-12);
         assert_eq!(cores(&plan, "generic1"), 0.0);
         assert!((cores(&BackgroundRoles::default(), "main") - 0.11).abs() < 1e-12, "nothing is lost");
+    }
+
+    #[test]
+    fn senders_share_the_other_servers_as_synapse_does() {
+        let measured = BTreeMap::from([(SENDERS, 0.1)]);
+        let senders = Writers::Several(["a", "b", "c"].map(str::to_owned).to_vec());
+        let plan = BackgroundRoles { federation_sender_instances: Some(senders), ..BackgroundRoles::default() };
+        let one = Destinations(vec![("other.example".to_owned(), 1.0)]);
+        let cores = |destinations: &Destinations| ["a", "b", "c"].map(|process| cores_of(&measured, destinations, &plan, process));
+        let mut of_one = [0.0; 3];
+        of_one[shard(b"other.example", 3)] = 0.1;
+        assert_eq!(cores(&one), of_one, "further senders do not help with one server");
+        let many = Destinations((0..30).map(|number| (format!("s{number}.example"), 1.0 / 30.0)).collect());
+        assert!((cores(&many).iter().sum::<f64>() - 0.1).abs() < 1e-12 && cores(&many).iter().all(|cores| *cores > 0.0));
     }
 }

@@ -1,6 +1,8 @@
 //! The properties of each class of requests that the simulation needs: group, lock, whether a request makes an event.
 
 use super::served_by::ServedBy;
+use crate::engine::time::Span;
+use crate::synapse::caches::CacheEffect;
 use crate::synapse::workload::{Class, Lock};
 use wsim_endpoints::{Endpoint, Method};
 use wsim_trace::{Request, flag};
@@ -13,11 +15,14 @@ pub(super) struct ClassTable {
 }
 
 impl ClassTable {
-    pub(super) fn from_endpoints(endpoints: &[Endpoint]) -> Self {
+    /// `initial_sync`: costs of an initial sync with cold caches divided by those with warm ones, where the log does not show them.
+    pub(super) fn from_endpoints(endpoints: &[Endpoint], initial_sync: f64) -> Self {
         let mut table = Self { classes: Vec::with_capacity(2 * endpoints.len() + 2), groups: Vec::new() };
         for endpoint in endpoints {
             let group = table.group(&endpoint.group);
-            let read = Class { cold_ratio: cold_ratio(&endpoint.group), delay_share: 1.0, ..Class::plain(group) };
+            let caches = if endpoint.group == "initial_sync" { CacheEffect::Ratio(initial_sync) } else { CacheEffect::None };
+            let is_sync = ["sync", "initial_sync", "sliding_sync"].contains(&endpoint.group.as_str());
+            let read = Class { caches, is_sync, delay_share: 1.0, ..Class::plain(group) };
             let lock = lock(endpoint);
             table.classes.push(read.clone());
             table.classes.push(Class { lock, persists: persists(endpoint), ..read });
@@ -25,6 +30,11 @@ impl ClassTable {
         let unknown = table.group("unknown");
         table.classes.extend(vec![Class { delay_share: 1.0, ..Class::plain(unknown) }; 2]);
         table
+    }
+
+    /// Sets the time from the hand-over of an event to the answer, which the model simulates.
+    pub(super) fn set_hop(&mut self, hop: Span) {
+        self.classes.iter_mut().filter(|class| class.persists).for_each(|class| class.hop_us = hop.micros_u32());
     }
 
     fn group(&mut self, id: &str) -> u16 {
@@ -71,10 +81,4 @@ fn persists(endpoint: &Endpoint) -> bool {
         "client" => contains("createRoom"),
         _ => false,
     }
-}
-
-/// Ratio of costs with cold caches to costs with warm ones. Measured with three workers (Synapse 1.163): initial sync
-/// 43 ms with round robin, 18 to 39 ms with hashing by user; the other classes hardly changed.
-fn cold_ratio(group: &str) -> f64 {
-    if group == "initial_sync" { 1.5 } else { 1.0 }
 }

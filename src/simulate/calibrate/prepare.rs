@@ -6,26 +6,32 @@ use std::collections::BTreeMap;
 
 use super::background_roles;
 use super::between_processes;
+use super::cache_costs;
 use super::classes::{ClassTable, class_of};
 use super::coalesce_wakeups::coalesce;
 pub use super::config::{Bound, PrepareConfig};
 use super::cpu_attribution::LoggedCpu;
-use super::machine::fit_machine;
+use super::cpu_level;
+use super::limits::observed_limits;
+use super::machine::MachineModel;
 use super::missing_cpu::MeanCpu;
 use super::observed::ObservedDeployment;
 use super::persist_costs::{PersistCosts, PersistRpcs};
 use super::served_by::{ServedBy, is_persist_rpc};
-use super::unloaded::{self, WallTimes};
+use super::unloaded::{self, UnloadedShares, WallTimes};
 use super::unlogged_costs::UnloggedCosts;
+use super::wakeups::WakeupSummary;
 use crate::engine::time::Span;
 use crate::station::{Background, Cpu};
 use crate::synapse::record::mark;
 use crate::synapse::topology::{Costs, ProcessSpec, Topology, TopologyError};
 use crate::synapse::workload::Workload;
+use crate::uncertainty::Uncertainty;
 use wsim_endpoints::{Endpoint, Method};
 use wsim_plan::BackgroundRoles;
 use wsim_profile::{Profile, Window};
 use wsim_stats::{DurationHistogram, Interval, ObservedTime};
+use wsim_text::prose;
 use wsim_trace::{NameId, Names, Request, Trace, flag};
 
 /// A workload and its costs.
@@ -49,15 +55,23 @@ pub struct PreparedWorkload {
     pub idle: Background,
     /// Database connections of every process.
     pub connections: u32,
-    /// Length of a period of a container's CPU limit.
-    pub quota_period: Span,
+    /// CPU that the processes which wrote the logs could use, where it was less than a core.
+    limits: BTreeMap<String, Cpu>,
+    /// The machine of the logs, and those of plans.
+    pub(crate) machine: MachineModel,
     /// CPU that no request line shows, with its range. [`Self::costs`] has the point of the range that was asked for.
     pub unlogged: UnloggedCosts,
     /// Whether unlogged CPU was fitted to process CPU rather than assumed.
     pub is_measured: bool,
+    /// Clients escape the ids of rooms in paths, so proxies hash them escaped.
+    pub(crate) escaped_rooms: bool,
+    /// How uncertain the costs are, beside the ranges of [`Self::unlogged`].
+    pub uncertainty: Uncertainty,
     /// CPU of events that no simulated request makes (those from other servers, the first events of a room): cores at the process that
     /// persists them, and at every other.
     unseen_events: (f64, f64),
+    /// What is known of the causes of long polls' wake-ups.
+    pub wakeups: WakeupSummary,
     served_by: ServedBy,
 }
 
@@ -80,7 +94,9 @@ impl Sender {
 impl PreparedWorkload {
     /// Prepares the requests of a window. `endpoints` are those that the trace was classified with, `profile` is of the same trace.
     pub fn new(trace: &Trace, endpoints: &[Endpoint], profile: &Profile, window: Window, config: &PrepareConfig) -> Self {
-        let classes = ClassTable::from_endpoints(endpoints);
+        let initial_sync =
+            if trace.any_has(flag::COST) { config.coverage.select(cache_costs::INITIAL_SYNC) } else { cache_costs::INITIAL_SYNC_INFERRED };
+        let mut classes = ClassTable::from_endpoints(endpoints, initial_sync);
         let mean_cpu = MeanCpu::from_profile(endpoints, profile);
         // Costs come from all of the log, and the clock of the simulation runs only while there is a log.
         let covered = wsim_profile::observed_time(trace.requests().take_while(|_| !config.stop.is_set()));
@@ -92,10 +108,13 @@ impl PreparedWorkload {
         let mut unlogged = data.logged.attribute(profile, config);
         let persist = PersistCosts::new(&data.persist_rpcs, config.coverage.select(unlogged.persist));
         unlogged.persist = Interval::new(persist.cpu(), unlogged.persist.low, unlogged.persist.high);
+        unlogged.writing = persist.writing().unwrap_or(unlogged.writing);
+        classes.set_hop(persist.hop());
         let replication = config.replication.select(unlogged.replication);
-        let machine = config.cores.map(|cores| fit_machine(cores, trace, &calibration, config.process_cpu.as_ref()));
+        let counters = config.process_cpu.as_ref();
+        let at_work = data.logged.cpu_of_processes(&calibration, counters, 1.0 + unlogged.unlogged.value);
+        let machine = MachineModel::fit(&config.machine, trace, &calibration, counters, at_work.into_iter());
         let costs = Costs {
-            machine: machine.as_ref().map(|(machine, _)| *machine),
             cpu_factor: config.demand,
             unlogged_cpu: config.coverage.select(unlogged.unlogged),
             unlogged_after_response: UNLOGGED_AFTER_RESPONSE,
@@ -106,7 +125,8 @@ impl PreparedWorkload {
         };
         let mut notes = notes(profile, &data, &unlogged, &persist);
         notes.extend(background_roles::note(&unlogged.role_background));
-        notes.extend(machine.map(|(_, note)| note));
+        notes.push(profile.deployment.cpu_sentence());
+        notes.extend(machine.note());
         let workload = |time: &ObservedTime| {
             let requests = trace.requests().take_while(|_| !config.stop.is_set()).map(|request| mean_cpu.fill(request));
             let (mut processes, mut senders) = (Vec::new(), Vec::new());
@@ -120,9 +140,17 @@ impl PreparedWorkload {
             coalesce(&mut workload.records, &processes, 1.0 + costs.unlogged_cpu);
             (workload, senders)
         };
-        let (calibrated, senders) = workload(&calibration);
+        let (mut calibrated, senders) = workload(&calibration);
+        notes.extend(cache_costs::learn(&mut calibrated.records, &mut calibrated.classes, &classes.groups));
         notes.extend(between_processes::note(&calibrated.records));
+        let wakeups = WakeupSummary::of(trace.requests().filter(|request| simulated.contains(request.arrival_us)));
+        notes.extend(wakeups.note());
         let unseen = unseen_events_per_second(profile, data.logged.creations_per_second());
+        let uncertainty = Uncertainty {
+            cpu: cpu_level::deviation(&calibrated.records, calibrated.classes.len()),
+            delays: DELAYS,
+            writing: persist.deviation(),
+        };
         let mut prepared = Self {
             workload: calibrated,
             senders,
@@ -132,21 +160,28 @@ impl PreparedWorkload {
             notes,
             names: trace.names.clone(),
             served_by: served_by.clone(),
+            wakeups,
             idle: Background::from_utilisation(config.coverage.select(unlogged.idle)),
             connections: config.connections,
-            quota_period: config.quota_period,
+            limits: observed_limits(profile, config),
+            machine,
             is_measured: unlogged.is_measured,
             unseen_events: (unseen * persist.cpu(), unseen * replication),
+            escaped_rooms: data.escaped_rooms > data.plain_rooms,
+            uncertainty,
             unlogged,
         };
         let shares = prepared.unloaded_shares(trace, endpoints, &data.wall_times, config);
         if calibration != simulated {
+            let learnt = std::mem::take(&mut prepared.workload.classes);
             (prepared.workload, prepared.senders) = workload(&simulated);
+            cache_costs::correct_states(&mut prepared.workload.records, &learnt);
+            prepared.workload.classes = learnt;
             prepared.time = simulated;
         }
         unloaded::scale_delays(&mut prepared.workload, &shares);
         for (class, share) in prepared.workload.classes.iter_mut().zip(&shares) {
-            class.delay_share = *share;
+            class.delay_share = share.delay;
         }
         prepared
     }
@@ -155,35 +190,56 @@ impl PreparedWorkload {
     ///
     /// Another coverage or replication cost is another explanation of the same log, and gets shares of its own. `demand` is not: it asks
     /// how the same requests would do if they cost more than they did.
-    fn unloaded_shares(&self, trace: &Trace, endpoints: &[Endpoint], wall_times: &WallTimes, config: &PrepareConfig) -> Vec<f64> {
-        let all = || vec![1.0; self.workload.classes.len()];
+    fn unloaded_shares(
+        &self,
+        trace: &Trace,
+        endpoints: &[Endpoint],
+        wall_times: &WallTimes,
+        config: &PrepareConfig,
+    ) -> Vec<UnloadedShares> {
+        let all = || vec![UnloadedShares::ALL; self.workload.classes.len()];
         if config.stop.is_set() {
             return all();
         }
         let costs = Costs { cpu_factor: 1.0, ..self.costs };
-        let observed = self.observed_deployment(trace, endpoints, &config.limits);
-        let shares = observed.and_then(|observed| unloaded::fit_shares(&observed, wall_times, &costs, &config.stop));
+        let observed = self.observed_deployment(trace, endpoints);
+        let wall_times = self.with_cold_apart(wall_times, trace, endpoints);
+        let shares = observed.and_then(|observed| unloaded::fit_shares(&observed, &wall_times, &costs, &config.stop));
         shares.ok().flatten().unwrap_or_else(all)
     }
 
-    /// The deployment that wrote the logs. Processes that `limits` does not name have a whole core.
+    /// Wall times with those of cold requests under numbers of their own.
+    fn with_cold_apart(&self, wall_times: &WallTimes, trace: &Trace, endpoints: &[Endpoint]) -> WallTimes {
+        let numbers = unloaded::cold_numbers(&self.workload.classes);
+        let mut apart = wall_times.clone();
+        apart.by_class.extend(numbers.iter().flatten().map(|_| DurationHistogram::default()));
+        for (times, _) in apart.by_class.iter_mut().zip(&numbers).filter(|(_, number)| number.is_some()) {
+            *times = DurationHistogram::default();
+        }
+        for (request, record) in self.requests(trace, endpoints).zip(&self.workload.records).take(unloaded::RECORDS_MAX) {
+            let is_apart = numbers.get(usize::from(record.class)).is_some_and(Option::is_some);
+            if is_apart && request.has(flag::WALL) && !request.has(flag::INTERNAL) {
+                apart.by_class[usize::from(unloaded::number_of(record, &numbers))].record(request.work_us());
+            }
+        }
+        apart
+    }
+
+    /// The deployment that wrote the logs. Processes without a limit have a whole core.
     ///
     /// # Errors
     /// The logs name more processes than can be simulated.
-    pub(super) fn observed_deployment(
-        &self,
-        trace: &Trace,
-        endpoints: &[Endpoint],
-        limits: &BTreeMap<String, Cpu>,
-    ) -> Result<ObservedDeployment, TopologyError> {
+    pub(super) fn observed_deployment(&self, trace: &Trace, endpoints: &[Endpoint]) -> Result<ObservedDeployment, TopologyError> {
         let spec = |name: &str| ProcessSpec {
             name: name.to_owned(),
-            cpu: limits.get(name).copied().unwrap_or(Cpu::CORE),
+            cpu: self.limits.get(name).copied().unwrap_or(Cpu::CORE),
             connections: self.connections,
             background: self.idle_plus(self.unlogged.observed_background.get(name).copied().unwrap_or(0.0)),
         };
         let served = self.requests(trace, endpoints).map(|request| -> NameId { self.served_by.process_of(&request) });
-        ObservedDeployment::new(trace, &self.served_by, self.workload.clone(), served, spec)
+        let mut observed = ObservedDeployment::new(trace, &self.served_by, self.workload.clone(), served, spec)?;
+        observed.topology.machine = self.machine.observed();
+        Ok(observed)
     }
 
     /// Background work of the process of this name under a plan's background roles.
@@ -250,6 +306,9 @@ struct CalibrationData<'a> {
     logged: LoggedCpu<'a>,
     wall_times: WallTimes,
     persist_rpcs: PersistRpcs,
+    /// Requests of clients with a room in their path, escaped and not.
+    escaped_rooms: u64,
+    plain_rooms: u64,
     seconds: f64,
 }
 
@@ -265,20 +324,24 @@ impl<'a> CalibrationData<'a> {
     ) -> Self {
         let mut logged = LoggedCpu::new(time, &trace.names, served_by, config);
         let mut persist_rpcs = PersistRpcs::default();
-        let mut classed = 0;
+        let (mut classed, mut escaped_rooms, mut plain_rooms) = (0, 0, 0);
         let by_class = vec![DurationHistogram::default(); classes.classes.len()];
         let mut wall_times = WallTimes { by_class, from_synapse: trace.any_has(flag::COST) };
         let requests = trace.requests().take_while(|_| !config.stop.is_set());
         for request in requests.filter(|request| time.contains(request.arrival_us)) {
             let request = mean_cpu.fill(request);
             let class = class_of(&request, endpoints, served_by);
+            if request.room.is_some() && !request.has(flag::INTERNAL) {
+                let count = if request.has(flag::ESCAPED_ROOM) { &mut escaped_rooms } else { &mut plain_rooms };
+                *count += 1;
+            }
             let persists = class.is_some_and(|class| classes.classes[usize::from(class)].persists);
             logged.observe(&request, endpoints, persists);
             if persists && request.has(flag::WALL) {
                 persist_rpcs.observe_sender(&request);
             }
             if is_persist_rpc(&request, &trace.names) && request.has(flag::WALL) {
-                persist_rpcs.observe(&request);
+                persist_rpcs.observe(served_by.process_of(&request), &request);
             }
             // The same requests as the fit of unloaded delays simulates.
             classed += usize::from(class.is_some());
@@ -287,7 +350,7 @@ impl<'a> CalibrationData<'a> {
                 wall_times.by_class[usize::from(class)].record(request.work_us());
             }
         }
-        Self { logged, wall_times, persist_rpcs, seconds: time.seconds() }
+        Self { logged, wall_times, persist_rpcs, escaped_rooms, plain_rooms, seconds: time.seconds() }
     }
 }
 
@@ -304,7 +367,10 @@ fn notes(profile: &Profile, data: &CalibrationData<'_>, unlogged: &UnloggedCosts
     } else {
         "assumed, because there is no persister's log".to_owned()
     };
-    notes.push(format!("An event takes its persister {:.0} ms ({source}).", persist.total() * 1e3));
+    let ceiling = persist
+        .ceiling()
+        .map_or_else(String::new, |ceiling| format!("; it writes at most {} events/s, one after another", prose::range(ceiling, 0)));
+    notes.push(format!("An event takes its persister {:.0} ms ({source}){ceiling}.", persist.total() * 1e3));
     notes.push(format!(
         "Delays that do not depend on load are estimated from {} requests in {:.0} s, with {:.1} events/s.",
         data.wall_times.by_class.iter().map(DurationHistogram::count).sum::<u64>(),
@@ -319,6 +385,9 @@ fn notes(profile: &Profile, data: &CalibrationData<'_>, unlogged: &UnloggedCosts
 const UNLOGGED_AFTER_RESPONSE: f64 = 0.5;
 /// Share of request CPU that database threads burn. Assumed; predictions hardly depend on it.
 const THREAD_SHARE: f64 = 0.3;
+
+/// Deviation of the logarithm of delays and transaction times: that of the levels which they are fitted to.
+const DELAYS: f64 = 0.10;
 
 /// A longer silence before the first request is not simulated.
 const LEAD_IN_MAX_US: i64 = 300_000_000;

@@ -22,6 +22,8 @@ use wsim_trace::{NameId, Names};
 pub(super) enum KeySource {
     User,
     Room,
+    /// A room whose id clients escape in paths.
+    EscapedRoom,
     Peer,
     Uri,
     /// The trace does not keep it: the request has no key.
@@ -45,28 +47,41 @@ impl KeySource {
         }
     }
 
+    /// The same for rooms as clients write them in paths.
+    pub(super) fn escaping_rooms(self, escaped: bool) -> Self {
+        if self == Self::Room && escaped { Self::EscapedRoom } else { self }
+    }
+
+    pub(super) fn is_room(self) -> bool {
+        matches!(self, Self::Room | Self::EscapedRoom)
+    }
+
     /// The name that the key is made from; [`NameId::NONE`] if the request has none.
     pub(super) fn name(self, record: &Record) -> NameId {
         match self {
             Self::User => record.user,
-            Self::Room => record.room,
+            Self::Room | Self::EscapedRoom => record.room,
             Self::Peer => record.peer,
             Self::Uri | Self::Missing => NameId::NONE,
         }
     }
 
-    /// Writes the key into `text`. Clones have names of their own but use the same rooms.
-    pub(super) fn write(self, record: &Record, copy: u32, names: &Names, text: &mut String) {
+    /// Writes the key into `text`. Clones of users and of rooms have names of their own.
+    pub(super) fn write(self, record: &Record, (copy, room_copy): (u16, u16), names: &Names, text: &mut String) {
         text.clear();
         if self == Self::Uri {
-            return write_uri(record, copy, names, text);
+            return write_uri(record, (copy, room_copy), names, text);
         }
         let name = self.name(record);
         if self == Self::User {
             return write_user(names.text(name), copy, text);
         }
         text.push_str(names.text(name));
-        if copy > 0 && name.is_some() && self != Self::Room {
+        let copy = if self.is_room() { room_copy } else { copy };
+        if self == Self::EscapedRoom {
+            escape_room(text);
+        }
+        if copy > 0 && name.is_some() {
             if text.parse::<IpAddr>().is_ok() {
                 text.clear();
                 let bits = draw(u64::from(copy), Purpose::Users, u64::from(name.0));
@@ -79,8 +94,13 @@ impl KeySource {
     }
 }
 
+/// Escapes a room's id as most libraries do for a path.
+fn escape_room(text: &mut String) {
+    *text = text.replace('!', "%21").replace(':', "%3A");
+}
+
 /// The user as a token contains it; nothing for a request without a user.
-fn write_user(name: &str, copy: u32, text: &mut String) {
+fn write_user(name: &str, copy: u16, text: &mut String) {
     if name.is_empty() {
         return;
     }
@@ -92,13 +112,16 @@ fn write_user(name: &str, copy: u32, text: &mut String) {
     }
 }
 
-fn write_uri(record: &Record, copy: u32, names: &Names, text: &mut String) {
+fn write_uri(record: &Record, (copy, room_copy): (u16, u16), names: &Names, text: &mut String) {
     let template = names.text(record.template);
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('{') {
         text.push_str(before);
         let (placeholder, behind) = after.split_once('}').unwrap_or((after, ""));
         match placeholder {
+            "room" if room_copy > 0 => {
+                let _ = write!(text, "{}#{room_copy}", names.text(record.room));
+            }
             "room" => text.push_str(names.text(record.room)),
             "user" => text.push_str(names.text(record.user)),
             _ => {

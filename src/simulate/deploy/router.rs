@@ -1,5 +1,6 @@
 //! The proxies' exact balancing rules as routers of the simulation.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -45,7 +46,7 @@ impl PlanRouters {
         let names = Arc::new(prepared.names.clone());
         let rule = |(index, pool): (usize, PoolConfig)| {
             let balancer = Balancer::new(&pool.balancer);
-            let key_source = KeySource::of(pool.key.as_ref());
+            let key_source = KeySource::of(pool.key.as_ref()).escaping_rooms(prepared.escaped_rooms);
             let records = prepared.workload.records.iter().zip(0..);
             let records =
                 records.filter(|(record, number)| usize::from(topology.pool_of(*number, record)) == index).map(|(record, _)| record);
@@ -57,7 +58,7 @@ impl PlanRouters {
 }
 
 impl Routers for PlanRouters {
-    fn router(&self, pool: usize, servers: usize, _: u64) -> Box<dyn Router> {
+    fn router(&self, pool: usize, servers: usize, seed: u64) -> Box<dyn Router> {
         let Some(rule) = self.pools.get(pool).filter(|rule| rule.balancer.servers().len() > 1) else { return Box::new(SingleServer) };
         Box::new(PoolRouter {
             balancer: rule.balancer.clone(),
@@ -67,6 +68,7 @@ impl Routers for PlanRouters {
             names: Arc::clone(&self.names),
             waiting: WaitingQueues::new(servers),
             text: String::new(),
+            salt: seed,
         })
     }
 }
@@ -90,12 +92,19 @@ struct PoolRouter {
     waiting: WaitingQueues<u32>,
     /// Buffer for keys.
     text: String,
+    /// Distinguishes the names of clones from those of other replications.
+    salt: u64,
 }
 
 impl PoolRouter {
+    /// Which copy of its user or room a request belongs to; 0 for those of the log.
+    fn copy(&self, arrival: &Arrival<'_>) -> u16 {
+        if self.key_source.is_room() { arrival.room_copy } else { arrival.copy }
+    }
+
     /// A free slot at the server of the request's name, if the server depends on the name alone.
     fn slot_by_name(&mut self, arrival: &Arrival<'_>) -> Option<ServerSlot> {
-        if arrival.copy > 0 {
+        if self.copy(arrival) > 0 {
             return None;
         }
         let name = self.key_source.name(arrival.record);
@@ -135,7 +144,11 @@ impl Router for PoolRouter {
             return RoutingDecision::Server(slot);
         }
         let mut text = std::mem::take(&mut self.text);
-        self.key_source.write(arrival.record, arrival.copy, &self.names, &mut text);
+        self.key_source.write(arrival.record, (arrival.copy, arrival.room_copy), &self.names, &mut text);
+        if self.copy(arrival) > 0 && (self.key_source == KeySource::User || self.key_source.is_room()) {
+            // Nobody knows the names of clones, so each replication has others.
+            let _ = write!(text, "{:x}", self.salt);
+        }
         let decision = self.pick(text.as_bytes(), arrival);
         self.text = text;
         decision
@@ -192,7 +205,7 @@ fn servers_of_names<'r>(
         if index >= servers.len() {
             servers.resize(index + 1, UNKNOWN);
         }
-        key_source.write(record, 0, names, &mut text);
+        key_source.write(record, (0, 0), names, &mut text);
         servers[index] = balancer.server_of_key(text.as_bytes()).and_then(|server| u16::try_from(server).ok()).unwrap_or(UNKNOWN);
     }
     servers.into()

@@ -1,14 +1,26 @@
-//! Queues that are served in batches: everything that waits when a batch ends is the next batch.
+//! A server that serves its queues in batches, one batch at a time: everything of one queue that waits when its turn comes is a batch.
 //!
-//! Synapse's event persister keeps one such queue per room. With Poisson arrivals λ and exponential batch times of mean 1/µ, independent of
-//! the batch's size, the queue never saturates: with x = λ(λ+µ)/µ², P(busy) = x/(1+x) and the mean response time is (1 + P(busy))/µ.
+//! Synapse's event persister keeps one queue per room and merges what waits there. Across rooms a persister is nearly serial (measured: an
+//! event takes it 26 ms alone and 55 ms beside one of another room), so the queues share one server, and take turns in the order in which
+//! their first customer came.
+//!
+//! With one queue, Poisson arrivals λ and exponential batch times of mean 1/µ, independent of the batch's size, the server never saturates:
+//! with x = λ(λ+µ)/µ², P(busy) = x/(1+x) and the mean response time is (1 + P(busy))/µ. With a queue for each customer it is M/G/1, and saturates
+//! at µ.
 
-use super::lock::{LinkedQueue, Links};
+use std::collections::VecDeque;
+
+use super::lock::{END_OF_LIST, LinkedQueue, Links};
 use wsim_stats::hashing::NumberMap;
 
-/// Queues by key. Only busy queues take memory.
+/// The server and its queues by key. Only queues in which somebody waits take memory.
 #[derive(Debug, Clone, Default)]
-pub struct MergingQueues(NumberMap<u64, LinkedQueue>);
+pub struct MergingServer {
+    is_busy: bool,
+    /// Keys of the queues that wait for their turn.
+    turns: VecDeque<u64>,
+    waiting: NumberMap<u64, LinkedQueue>,
+}
 
 /// Ids that are served together: `leader`, then each one's [`Links::next_of`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,32 +31,28 @@ pub struct Batch {
     pub count: u32,
 }
 
-impl MergingQueues {
-    /// Adds an id; returns a batch that starts now if the queue was idle.
+impl MergingServer {
+    /// Adds an id; returns a batch that starts now if the server was idle.
     pub fn enter(&mut self, key: u64, id: u32, links: &mut Links) -> Option<Batch> {
-        match self.0.get_mut(&key) {
-            Some(waiting) => {
-                waiting.push(id, links);
-                None
-            }
-            None => {
-                self.0.insert(key, LinkedQueue::EMPTY);
-                let mut single = LinkedQueue::EMPTY;
-                single.push(id, links);
-                Some(Batch { leader: single.head, count: 1 })
-            }
+        if !self.is_busy {
+            self.is_busy = true;
+            links.set(id, END_OF_LIST);
+            return Some(Batch { leader: id, count: 1 });
         }
+        let turns = &mut self.turns;
+        let queue = self.waiting.entry(key).or_insert_with(|| {
+            turns.push_back(key);
+            LinkedQueue::EMPTY
+        });
+        queue.push(id, links);
+        None
     }
 
     /// Ends the running batch; returns the next one, which starts now.
-    pub fn finish(&mut self, key: u64) -> Option<Batch> {
-        let waiting = self.0.get_mut(&key)?;
-        if waiting.count == 0 {
-            self.0.remove(&key);
-            return None;
-        }
-        let batch = std::mem::replace(waiting, LinkedQueue::EMPTY);
-        Some(Batch { leader: batch.head, count: batch.count })
+    pub fn finish(&mut self) -> Option<Batch> {
+        let next = self.turns.pop_front().and_then(|key| self.waiting.remove(&key));
+        self.is_busy = next.is_some();
+        next.map(|queue| Batch { leader: queue.head, count: queue.count })
     }
 }
 
@@ -54,15 +62,27 @@ mod tests {
 
     #[test]
     fn what_waits_when_a_batch_ends_is_the_next_batch() {
-        let (mut queues, mut links) = (MergingQueues::default(), Links::default());
-        assert_eq!(queues.enter(1, 0, &mut links), Some(Batch { leader: 0, count: 1 }));
-        assert_eq!(queues.enter(1, 5, &mut links), None);
-        assert_eq!(queues.enter(1, 6, &mut links), None);
-        assert_eq!(queues.finish(1), Some(Batch { leader: 5, count: 2 }));
+        let (mut server, mut links) = (MergingServer::default(), Links::default());
+        assert_eq!(server.enter(1, 0, &mut links), Some(Batch { leader: 0, count: 1 }));
+        assert_eq!(server.enter(1, 5, &mut links), None);
+        assert_eq!(server.enter(1, 6, &mut links), None);
+        assert_eq!(server.finish(), Some(Batch { leader: 5, count: 2 }));
         assert_eq!(links.next_of(5), 6);
-        assert_eq!(queues.enter(1, 7, &mut links), None);
-        assert_eq!(queues.finish(1), Some(Batch { leader: 7, count: 1 }));
-        assert_eq!(queues.finish(1), None);
-        assert_eq!(queues.enter(1, 8, &mut links), Some(Batch { leader: 8, count: 1 }), "idle again");
+        assert_eq!(server.enter(1, 7, &mut links), None);
+        assert_eq!(server.finish(), Some(Batch { leader: 7, count: 1 }));
+        assert_eq!(server.finish(), None);
+        assert_eq!(server.enter(1, 8, &mut links), Some(Batch { leader: 8, count: 1 }), "idle again");
+    }
+
+    #[test]
+    fn queues_take_turns_in_the_order_in_which_somebody_began_to_wait() {
+        let (mut server, mut links) = (MergingServer::default(), Links::default());
+        assert_eq!(server.enter(1, 0, &mut links), Some(Batch { leader: 0, count: 1 }));
+        for (room, id) in [(2, 1), (1, 2), (2, 3), (3, 4), (1, 5)] {
+            assert_eq!(server.enter(room, id, &mut links), None, "one batch at a time, whatever its queue");
+        }
+        let batches: Vec<(u32, u32)> = std::iter::from_fn(|| server.finish()).map(|batch| (batch.leader, batch.count)).collect();
+        assert_eq!(batches, [(1, 2), (2, 2), (4, 1)]);
+        assert_eq!((links.next_of(1), links.next_of(2)), (3, 5));
     }
 }

@@ -12,13 +12,15 @@ pub mod meter;
 pub mod pool;
 pub mod processor;
 pub mod sharing;
+pub mod spread;
 
 pub use background::Background;
 pub use database::Database;
 pub use interpreter::{Completed, Interpreter, Poll, ThreadAdmission};
 pub use lock::{END_OF_LIST, Links, Locks};
-pub use merging::{Batch, MergingQueues};
+pub use merging::{Batch, MergingServer};
 pub use meter::{BusyMeter, MeasurementWindow, Occupancy, OccupancyOverTime};
 pub use pool::Pool;
 pub use processor::{Cpu, Processor, Quota};
 pub use sharing::ProcessorSharing;
+pub use spread::Spread;

@@ -1,4 +1,4 @@
-//! A request as the model needs it: 56 bytes, so that a million records and their entries in a schedule take 64 MB.
+//! A request as the model needs it: 64 bytes, so that a million records and their entries in a schedule take 72 MB.
 
 use wsim_trace::{NameId, population};
 
@@ -16,6 +16,8 @@ pub struct Record {
     pub think_us: u32,
     /// Index of the long poll that follows this one; 0: none.
     pub next: u32,
+    /// Long polls: 1 + index of the request whose news wakes this one; 0: not known.
+    pub cause: u32,
     /// Bytes sent to the client.
     pub bytes: u32,
     pub user: NameId,
@@ -39,12 +41,14 @@ pub mod mark {
     pub const TIMED_OUT: u8 = 1 << 1;
     /// A long poll that follows another of the same device.
     pub const FOLLOWS_POLL: u8 = 1 << 2;
-    /// The process had not served the user within half an hour: the costs are those of cold caches.
+    /// The process had not served a request of the class to the user within half an hour: the costs are those of cold caches.
     pub const COLD: u8 = 1 << 3;
     /// The sub-second part of the arrival was drawn at random when the log was read.
     pub const DRAWN_ARRIVAL: u8 = 1 << 4;
     /// A request from another process of Synapse: load, and no response time of a client.
     pub const INTERNAL: u8 = 1 << 5;
+    /// The request makes news that wakes long polls; or it is a long poll of which the instant of its news is known.
+    pub const NEWS: u8 = 1 << 7;
 }
 
 impl Record {
@@ -57,6 +61,7 @@ impl Record {
             wait_us: 0,
             think_us: 0,
             next: 0,
+            cause: 0,
             bytes: 0,
             user: NameId::NONE,
             room: NameId::NONE,
@@ -92,6 +97,16 @@ impl Record {
         self.stamp |= u64::from(mark);
     }
 
+    pub fn clear(&mut self, mark: u8) {
+        self.stamp &= !u64::from(mark);
+    }
+
+    /// Index of the request whose news wakes the long poll.
+    #[inline]
+    pub fn cause_index(&self) -> Option<u32> {
+        self.cause.checked_sub(1)
+    }
+
     /// The actor behind the request: its user, else its peer, else the record itself (`index`). 34 bits.
     pub fn actor(&self, index: u32) -> u64 {
         population::actor(self.user, self.peer, index)
@@ -100,7 +115,7 @@ impl Record {
 
 const ARRIVAL_MAX: u64 = (1 << 48) - 1;
 
-const _: () = assert!(size_of::<Record>() == 56);
+const _: () = assert!(size_of::<Record>() == 64);
 
 #[cfg(test)]
 mod tests {

@@ -17,7 +17,7 @@ pub struct RunResult {
     pub rejected: u64,
     /// Requests that had started and not completed when no event was left: 0 unless a balancer lost them.
     pub unfinished: u64,
-    /// Requests with cold caches; counted only if some class has a cold ratio.
+    /// Requests with cold caches, of classes whose costs depend on that.
     pub cold: u64,
     pub events_persisted: u64,
     /// Batches in which the events were written.
@@ -55,6 +55,8 @@ pub struct ProcessResult {
     pub connections_over_time: Vec<f64>,
     /// Waits for connections, summed per request as Synapse logs them (`db sched`).
     pub waits: DurationHistogram,
+    /// Share of the time in which the process wrote events: a persister is full at 1.
+    pub writing: f64,
     /// Mean number of active requests. Long polls that wait are not active.
     pub active: f64,
     /// Largest number of active requests, warm-up included.

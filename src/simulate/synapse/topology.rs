@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::record::Record;
+use super::room_shards::RoomShards;
 use crate::engine::time::Span;
 use crate::station::database::Slowdown;
-use crate::station::{Background, Cpu};
+use crate::station::{Background, Cpu, Spread};
 
 /// Processes and the routes of requests to them.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,9 +21,13 @@ pub struct Topology {
     pub record_routes: Arc<[u16]>,
     /// Processes that write events, sharded by room; empty: the main process.
     pub persisters: Vec<u16>,
+    /// Which of several persisters writes a room, as far as the ids of rooms are known; of any other room chance decides.
+    pub room_shards: RoomShards,
     /// Share of each endpoint's requests between processes that the process of their cause serves itself, 0 to 1; endpoints beyond the end
     /// of the list: 0.
     pub local_shares: Vec<f64>,
+    /// The machine that all processes and the database share; `None`: CPU is not shared.
+    pub machine: Option<Machine>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -54,7 +59,9 @@ impl Topology {
             routes: Vec::new(),
             record_routes: Arc::default(),
             persisters: Vec::new(),
+            room_shards: RoomShards::default(),
             local_shares: Vec::new(),
+            machine: None,
         }
     }
 
@@ -109,6 +116,8 @@ pub enum TopologyError {
 pub struct Costs {
     /// Multiplies the CPU of every request (for sensitivity; a₁ of the coverage fit).
     pub cpu_factor: f64,
+    /// Multiplies the delays of all requests that do not depend on load, and the times of their transactions.
+    pub delay_factor: f64,
     /// Unlogged CPU per logged second of CPU: the coverage factor less 1, as far as the terms below do not explain it.
     /// No request waits for it.
     pub unlogged_cpu: f64,
@@ -126,8 +135,10 @@ pub struct Costs {
     pub replication_delay: Span,
     /// CPU per event at its persister.
     pub persist_cpu: Span,
-    /// Database time per batch of events.
+    /// Database time per batch of events, mean.
     pub persist_db: Span,
+    /// Shape of the distribution of the database time per batch.
+    pub persist_spread: Spread,
     /// Network time of the replication RPC between the event's sender and its persister, one way.
     pub rpc_delay: Span,
     /// CPU at the persister to receive an event from another process.
@@ -141,8 +152,6 @@ pub struct Costs {
     pub exponential_db: bool,
     /// How concurrent transactions slow each other down; `None`: they take as long as observed.
     pub slowdown: Option<Slowdown>,
-    /// The machine that all processes and the database share; `None`: CPU is not shared.
-    pub machine: Option<Machine>,
     /// Most rounds of transactions. Requests with more run several transactions as one, with the same total time.
     pub rounds_max: u16,
 }
@@ -151,6 +160,7 @@ impl Costs {
     /// No costs beside the request lines.
     pub const LOGGED: Self = Self {
         cpu_factor: 1.0,
+        delay_factor: 1.0,
         unlogged_cpu: 0.0,
         unlogged_after_response: 0.0,
         thread_share: None,
@@ -159,6 +169,7 @@ impl Costs {
         replication_delay: Span::ZERO,
         persist_cpu: Span::ZERO,
         persist_db: Span::ZERO,
+        persist_spread: Spread::CONSTANT,
         rpc_delay: Span::ZERO,
         rpc_cpu: Span::ZERO,
         hop_cpu: Span::ZERO,
@@ -166,7 +177,6 @@ impl Costs {
         slicing: Slicing::Even,
         exponential_db: false,
         slowdown: None,
-        machine: None,
         rounds_max: 256,
     };
 }

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 
+use super::caches::{CacheEffect, LIFE_SECONDS};
 use super::record::{Record, mark};
 use crate::engine::time::{Span, Time};
 use wsim_stats::ObservedTime;
 use wsim_stats::hashing::NumberMap;
+use wsim_stats::random::mix;
 use wsim_trace::{NameId, Request, flag};
 
 /// Properties of all requests of one kind.
@@ -17,17 +19,21 @@ pub struct Class {
     pub lock: Lock,
     /// The request makes an event, which a persister must write.
     pub persists: bool,
-    /// Ratio of costs with cold caches to costs with warm ones (φ), at least 1.
-    pub cold_ratio: f64,
+    /// How costs depend on what the process has in its caches.
+    pub caches: CacheEffect,
     /// Share of the unexplained wall time (neither CPU, transactions nor long-poll wait) that does not depend on load
     /// (remote calls). 0 to 1.
     pub delay_share: f64,
+    /// Time from an event's hand-over to its persister to the answer, µs: a part of the wall time of its sender that the model simulates.
+    pub hop_us: u32,
+    /// The request is a sync, which handles its rooms concurrently.
+    pub is_sync: bool,
 }
 
 impl Class {
     /// A class without lock, event or cache effects.
     pub fn plain(group: u16) -> Self {
-        Self { group, lock: Lock::None, persists: false, cold_ratio: 1.0, delay_share: 0.0 }
+        Self { group, lock: Lock::None, persists: false, caches: CacheEffect::None, delay_share: 0.0, hop_us: 0, is_sync: false }
     }
 }
 
@@ -41,6 +47,20 @@ pub enum Lock {
     Member,
     /// Per origin server, during a federation transaction.
     Origin,
+}
+
+impl Lock {
+    /// The lock that a request needs in its process, of which there are fewer than 2^28; `None` if it needs no lock or names nothing to
+    /// lock.
+    pub(super) fn key(self, process: u64, room: NameId, peer: NameId) -> Option<u64> {
+        let (kind, name) = match self {
+            Self::None => return None,
+            Self::Room => (0, room),
+            Self::Member => (1, room),
+            Self::Origin => (2, peer),
+        };
+        name.is_some().then(|| kind << 60 | process << 32 | u64::from(name.0))
+    }
 }
 
 /// Requests in order of arrival, and their classes.
@@ -68,17 +88,21 @@ impl Workload {
         mut classify: impl FnMut(&Request) -> Option<u16>,
     ) -> Self {
         let origin_us = observed.ends().map_or(0, |(start, _)| start);
-        let mut chains = PollChains::default();
+        let (mut chains, mut locks) = (PollChains::default(), LockWaits::default());
         let mut records: Vec<Record> = Vec::new();
+        let mut news = NewsLinks::default();
         for request in requests.filter(|request| observed.contains(request.arrival_us)) {
             let Some((number, class)) = classify(&request).and_then(|number| Some((number, classes.get(usize::from(number))?))) else {
                 continue;
             };
-            let mut record = record_of(&request, observed.offset_us(request.arrival_us), class);
+            let simulated_us = locks.wait_us(&request, class.lock).saturating_add(class.hop_us);
+            let mut record = record_of(&request, observed.offset_us(request.arrival_us), class, simulated_us);
             record.class = number;
             chains.link(&request, &mut record, &mut records);
+            news.observe(&request, &mut record, records.len());
             records.push(record);
         }
+        news.link(&mut records);
         records.shrink_to_fit();
         Self { records, classes, origin_us, span: Span::from_micros(observed.length_us()), skips: observed.skips().collect() }
     }
@@ -90,6 +114,9 @@ impl Workload {
         for record in &mut self.records {
             if record.next as usize >= kept {
                 record.next = 0;
+            }
+            if record.cause as usize > kept {
+                record.cause = 0;
             }
         }
     }
@@ -106,7 +133,8 @@ impl Workload {
     }
 }
 
-fn record_of(request: &Request, arrival_us: u64, class: &Class) -> Record {
+/// `simulated_us`: the part of the unexplained time of which the model knows the cause, and simulates it.
+fn record_of(request: &Request, arrival_us: u64, class: &Class, simulated_us: u32) -> Record {
     let mut record = Record::at(arrival_us);
     record.cpu_us = request.cpu_us;
     record.db_us = request.db_txn_us;
@@ -115,16 +143,18 @@ fn record_of(request: &Request, arrival_us: u64, class: &Class) -> Record {
     record.transactions = u16::try_from(request.db_count).unwrap_or(u16::MAX);
     record.events = u16::try_from(request.events).unwrap_or(u16::MAX);
     record.endpoint = request.endpoint.0;
-    record.set_parallel(parallelism(request));
+    record.set_parallel(parallelism(request, class.is_sync));
     let wait_us = request.long_poll_wait_us();
     if request.has(flag::LONG_POLL) {
         record.set(mark::LONG_POLL);
         record.wait_us = wait_us;
-        if request.timeout_ms > 0 && u64::from(wait_us) + TIMEOUT_SLACK_US >= u64::from(request.timeout_ms) * 1000 {
+        if request.timed_out() {
             record.set(mark::TIMED_OUT);
         }
     } else {
-        record.wait_us = Span::from_micros(u64::from(unexplained_us(request))).scaled(class.delay_share).micros_u32();
+        record.wait_us = Span::from_micros(u64::from(unexplained_us(request, record.parallel()).saturating_sub(simulated_us)))
+            .scaled(class.delay_share)
+            .micros_u32();
     }
     if request.has(flag::DRAWN) {
         record.set(mark::DRAWN_ARRIVAL);
@@ -137,16 +167,24 @@ fn record_of(request: &Request, arrival_us: u64, class: &Class) -> Record {
     record
 }
 
-/// Wall time that neither CPU nor database explains, µs.
-fn unexplained_us(request: &Request) -> u32 {
-    let busy = u64::from(request.cpu_us) + u64::from(request.db_txn_us) + u64::from(request.db_sched_us);
+/// Wall time that neither CPU nor database explains, µs; Synapse sums the times of parallel transactions.
+fn unexplained_us(request: &Request, parallel: u16) -> u32 {
+    let database = (u64::from(request.db_txn_us) + u64::from(request.db_sched_us)) / u64::from(parallel.max(1));
+    let busy = u64::from(request.cpu_us) + database;
     u32::try_from(u64::from(request.wall_us).saturating_sub(busy)).unwrap_or(0)
 }
 
 /// Parallel transactions: 1 unless the sum of transaction times exceeds the wall time. A sync handles its rooms in parallel, which its wall
 /// time does not show if it waited; all transactions beyond those of every sync are taken for transactions of rooms.
-fn parallelism(request: &Request) -> u8 {
-    let rooms = if request.has(flag::LONG_POLL) { request.db_count.saturating_sub(SYNC_SERIAL).clamp(1, SYNC_ROOMS) } else { 1 };
+fn parallelism(request: &Request, is_sync: bool) -> u8 {
+    let most = if request.has(flag::LONG_POLL) {
+        SYNC_ROOMS
+    } else if is_sync {
+        INITIAL_ROOMS
+    } else {
+        1
+    };
+    let rooms = request.db_count.saturating_sub(SYNC_SERIAL).clamp(1, most);
     let rooms = u8::try_from(rooms).unwrap_or(PARALLEL_MAX);
     let db = u64::from(request.db_txn_us) + u64::from(request.db_sched_us);
     if db <= u64::from(request.wall_us) {
@@ -156,21 +194,40 @@ fn parallelism(request: &Request) -> u8 {
     u8::try_from(db.div_ceil(room)).unwrap_or(PARALLEL_MAX).clamp(rooms, PARALLEL_MAX)
 }
 
+/// When each lock of the observed processes is free, as far as the requests so far say.
+///
+/// A lock is granted in the order of request, so a request waits for it until the request before has its answer. That wait is simulated.
+#[derive(Debug, Default)]
+struct LockWaits(NumberMap<u64, i64>);
+
+impl LockWaits {
+    /// How long a request waited for its lock, µs, at most all of its time.
+    fn wait_us(&mut self, request: &Request, lock: Lock) -> u32 {
+        let process = if request.process.is_some() { request.process } else { request.upstream };
+        let Some(key) = lock.key(u64::from(process.0), request.room, request.peer).filter(|_| request.has(flag::WALL)) else { return 0 };
+        let ends = request.arrival_us.saturating_add(i64::from(request.wall_us));
+        let free_at = self.0.entry(key).or_insert(i64::MIN);
+        let wait = free_at.saturating_sub(request.arrival_us).clamp(0, i64::from(request.wall_us));
+        *free_at = ends.max(*free_at);
+        u32::try_from(wait).unwrap_or(0)
+    }
+}
+
 /// State of devices and caches while the workload is built.
 #[derive(Debug, Default)]
 struct PollChains {
     /// (user or peer, agent) -> index of the last long poll and its end, µs since the epoch.
     polls: HashMap<(NameId, NameId, NameId), (usize, i64)>,
-    /// (actor, process) -> arrival of the last request, µs since the epoch.
+    /// (actor, process, class) -> arrival of the last request, µs since the epoch.
     served: NumberMap<u64, i64>,
 }
 
 impl PollChains {
     fn link(&mut self, request: &Request, record: &mut Record, records: &mut [Record]) {
         let index = u32::try_from(records.len()).unwrap_or(u32::MAX);
-        let key = (record.actor(index) << 24) ^ u64::from(request.process.0);
+        let key = mix(mix(record.actor(index)) ^ u64::from(record.class) << 32 ^ u64::from(request.process.0));
         let last = self.served.insert(key, request.arrival_us);
-        if last.is_none_or(|last| request.arrival_us - last > CACHE_LIFE_US) {
+        if last.is_none_or(|last| request.arrival_us - last > i64::from(LIFE_SECONDS) * 1_000_000) {
             record.set(mark::COLD);
         }
         let actor = if request.user.is_some() { (request.user, NameId::NONE) } else { (NameId::NONE, request.peer) };
@@ -189,16 +246,49 @@ impl PollChains {
     }
 }
 
-/// Expiry of cache entries: half an hour unless configured (Synapse, `caches.expiry_time`).
-pub(super) const CACHE_LIFE_US: i64 = 1_800_000_000;
+/// Which request made the news that woke which polls.
+#[derive(Debug, Default)]
+struct NewsLinks {
+    /// Number of the news -> index of the request that made it.
+    writers: HashMap<u32, u32>,
+    /// (index, number of the news) of long polls.
+    polls: Vec<(u32, u32)>,
+}
+
+impl NewsLinks {
+    /// Notes the news of the request whose record will have this index. A poll's wake-up is then the instant of its news.
+    fn observe(&mut self, request: &Request, record: &mut Record, index: usize) {
+        let Ok(index) = u32::try_from(index) else { return };
+        if request.news == 0 {
+            return;
+        }
+        if !record.has(mark::LONG_POLL) {
+            self.writers.insert(request.news, index);
+        } else if !record.has(mark::TIMED_OUT) {
+            record.set(mark::NEWS);
+            record.wait_us = request.woken_us;
+            self.polls.push((index, request.news));
+        }
+    }
+
+    fn link(self, records: &mut [Record]) {
+        for (poll, news) in self.polls {
+            let Some(&writer) = self.writers.get(&news) else { continue };
+            records[poll as usize].cause = writer + 1;
+            records[writer as usize].set(mark::NEWS);
+        }
+    }
+}
+
 /// A poll after a longer pause starts a new chain.
 const THINK_TIME_MAX_US: i64 = 300_000_000;
-/// A wait that ends this close to the timeout was ended by it.
-const TIMEOUT_SLACK_US: u64 = 20_000;
 const PARALLEL_MAX: u8 = 16;
 /// Rooms that a sync handles in parallel (Synapse 1.163, `handlers/sync.py`: `concurrently_execute(handle_room_entries,
 /// room_entries, 10)`).
 const SYNC_ROOMS: u32 = 10;
+/// The same of an initial sync, whose rooms are long chains of transactions of which few are in the database at once. Measured on one cluster: 2 to
+/// 7, by the sum of transactions and waits over the wall time without CPU.
+const INITIAL_ROOMS: u32 = 2;
 /// Transactions of a sync before its rooms, one after another. Measured: most syncs with events of one room have four in all.
 const SYNC_SERIAL: u32 = 4;
 
@@ -232,6 +322,10 @@ pub(super) mod tests {
             upstream: NameId::NONE,
             request_id: 0,
             match_hash: 0,
+            since: 0,
+            news: 0,
+            news_stream: 0,
+            woken_us: 0,
             endpoint: EndpointId(7),
             status: 200,
             method: Method::Get,
@@ -267,6 +361,23 @@ pub(super) mod tests {
         let mut w = workload(vec![poll(0, 5_000_000), request(1_000_000), poll(5_100_000, 30_006_000)]);
         w.keep_first(2);
         assert_eq!((w.records.len(), w.records[0].next), (2, 0));
+    }
+
+    #[test]
+    fn polls_of_one_news_wait_for_the_request_that_made_it() {
+        let news = |number, woken_us, request: Request| Request { news: number, woken_us, ..request };
+        let mut w = workload(vec![
+            news(7, 4_900_000, poll(0, 5_000_000)),
+            news(7, 4_890_000, poll(10_000, 5_030_000)),
+            news(8, 4_000_000, poll(20_000, 5_000_000)),
+            news(7, 0, request(4_800_000)),
+            poll(4_850_000, 2_000),
+        ]);
+        assert_eq!(w.records.iter().map(|r| r.cause).collect::<Vec<_>>(), [4, 4, 0, 0, 0]);
+        assert_eq!(w.records[..3].iter().map(|r| r.wait_us).collect::<Vec<_>>(), [4_900_000, 4_890_000, 4_000_000]);
+        assert_eq!(w.records.iter().map(|r| r.has(mark::NEWS)).collect::<Vec<_>>(), [true, true, true, true, false]);
+        w.keep_first(3);
+        assert_eq!(w.records[0].cause, 0, "its cause was cut off");
     }
 
     #[test]
@@ -317,7 +428,7 @@ pub(super) mod tests {
         ) {
             let flags = if poll { flag::LONG_POLL } else { 0 };
             let one = Request { wall_us, cpu_us, db_txn_us, db_sched_us, db_count, flags, ..request(0) };
-            let parallel = u32::from(parallelism(&one));
+            let parallel = u32::from(parallelism(&one, false));
             prop_assert!((1..=u32::from(PARALLEL_MAX)).contains(&parallel));
             let db = db_txn_us + db_sched_us;
             if db <= wall_us {

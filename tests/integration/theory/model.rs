@@ -4,7 +4,7 @@
 use wsim::simulate::cluster::Run;
 use wsim::simulate::router::{RandomServer, Router};
 use wsim::simulate::schedule::{Population, Schedule};
-use wsim::simulate::station::{Background, MeasurementWindow};
+use wsim::simulate::station::{Background, MeasurementWindow, Spread};
 use wsim::simulate::theory::Synthetic;
 use wsim::simulate::time::{Span, Time};
 use wsim::simulate::topology::{Costs, Slicing, Topology};
@@ -172,4 +172,39 @@ fn a_room_queue_persists_waiting_events_in_one_batch() {
         ("p95", exact.quantile(0.95), |f| f.p95),
         ("p99", exact.quantile(0.99), |f| f.p99),
     ]);
+}
+
+/// Events of as many rooms as there are events, at one persister.
+fn events_of_many_rooms(costs: Costs) -> Deployment {
+    Deployment {
+        topology: Topology::one_pool(1),
+        costs,
+        prepare: |workload| {
+            workload.classes[0] = Class { persists: true, ..Class::plain(0) };
+            workload.records.iter_mut().for_each(|record| record.cpu_us = 0);
+        },
+        words: "poisson rate=60 service=det:1ms",
+        seconds: 60,
+    }
+}
+
+#[test]
+fn a_persister_of_many_rooms_is_one_server() {
+    // M/D/1 with a service of 10 ms and 60 % of it in use (Pollaczek and Khinchine).
+    let exact = 0.010 * (1.0 + 0.6 / (2.0 * 0.4));
+    events_of_many_rooms(Costs { persist_db: Span::from_millis(10), ..Costs::LOGGED }).assert_figures(&[("mean", exact, |f| f.mean)]);
+}
+
+#[test]
+fn a_persister_writes_in_times_of_the_observed_shape() {
+    // M/G/1: two of three batches take a quarter of what the third takes.
+    let spread = Spread::from_times(&(0..48).map(|number| if number % 3 == 0 { 0.020 } else { 0.005 }).collect::<Vec<_>>());
+    let variation = spread.squared_variation();
+    assert!((variation - 0.5).abs() < 0.05, "{variation}");
+    let exact = 0.010 * (1.0 + 0.6 * (1.0 + variation) / (2.0 * 0.4));
+    events_of_many_rooms(Costs { persist_db: Span::from_millis(10), persist_spread: spread, ..Costs::LOGGED }).assert_figures(&[(
+        "mean",
+        exact,
+        |f| f.mean,
+    )]);
 }

@@ -151,7 +151,7 @@ fn time_that_no_log_covers_costs_no_events_and_changes_no_costs() {
 
     let run = |trace: &Trace| {
         let prepared = prepared(trace, &PrepareConfig::default());
-        let observed = prepared.observed_deployment(trace, &endpoints(), &BTreeMap::new()).unwrap();
+        let observed = prepared.observed_deployment(trace, &endpoints()).unwrap();
         let (workload, costs, config) = (&observed.workload, &prepared.costs, ReplicationConfig::default());
         let scenario = Scenario { workload, growth: 1.0, costs, seed: 1, config, stop: &NEVER_STOPPED };
         let candidate = Candidate { topology: &observed.topology, routers: &observed.routers };

@@ -6,13 +6,14 @@ use super::request::{ActiveRequest, PendingRequest};
 use crate::engine::queue::EventQueue;
 use crate::engine::random::Purpose;
 use crate::engine::time::{Span, Time};
+use crate::synapse::caches::CacheEffect;
 use crate::synapse::record::{Record, mark};
 use crate::synapse::router::{Arrival, Response, RoutingDecision};
 use crate::synapse::schedule::Occurrence;
-use crate::synapse::workload::{CACHE_LIFE_US, Lock};
+use crate::synapse::workload::Lock;
 use wsim_balance::ServerSlot;
 
-impl Cluster<'_> {
+impl<'run> Cluster<'run> {
     /// A request arrives at the proxy.
     pub(super) fn admit(&mut self, now: Time, occurrence: Occurrence, queue: &mut EventQueue) {
         match self.pending.insert(PendingRequest::new(occurrence)) {
@@ -27,18 +28,21 @@ impl Cluster<'_> {
         let record = self.record(occurrence);
         let number = pool.unwrap_or_else(|| self.run.topology.pool_of(occurrence.record, record));
         let random = self.draw(Purpose::Routing, occurrence, 0);
+        let room_copy = self.run.schedule.room_copy(occurrence);
         let pool = &mut self.pools[usize::from(number)];
-        let decision = pool.router.route(&Arrival { record, copy: occurrence.copy, random, pending_id, key }, &pool.loads);
+        let decision = pool.router.route(&Arrival { record, copy: occurrence.copy, room_copy, random, pending_id, key }, &pool.loads);
         let pending = &mut self.pending[pending_id];
         (pending.pool, pending.arrived) = (number, now);
         match decision {
             RoutingDecision::Server(slot) => self.dispatch(now, pending_id, slot, queue),
             RoutingDecision::Queue => {}
-            RoutingDecision::Reject => self.reject(now, pending_id),
+            RoutingDecision::Reject => self.reject(now, pending_id, queue),
         }
     }
 
-    fn reject(&mut self, now: Time, pending_id: u32) {
+    fn reject(&mut self, now: Time, pending_id: u32, queue: &mut EventQueue) {
+        // Nobody waits for news that nobody makes.
+        self.announce(now, self.pending[pending_id].occurrence, queue);
         if let Some(live) = &mut self.live {
             live.complete(now, pending_id, None);
         }
@@ -66,8 +70,12 @@ impl Cluster<'_> {
                 }
                 return;
             }
+            let waits = self.wait_for_news(pending_id, occurrence);
             let wake_at = self.wake_at(now, occurrence, record);
-            if wake_at > now {
+            if waits == Some(true) {
+                return;
+            }
+            if waits.is_none() && wake_at > now {
                 queue.schedule(wake_at, Event::Wakeup.pack(pending_id));
             } else {
                 self.start_request(now, now, pending_id, queue);
@@ -77,14 +85,20 @@ impl Cluster<'_> {
         self.start_request(now, arrived, pending_id, queue);
     }
 
-    /// When a long poll is woken: an absolute time given by the trace, unless the poll timed out; then its timeout
-    /// counts from its dispatch.
+    /// When a long poll is woken that no news of this run wakes: an absolute time given by the trace, unless the poll timed out; then its
+    /// timeout counts from its dispatch.
     fn wake_at(&self, now: Time, occurrence: Occurrence, record: &Record) -> Time {
-        let wait = Span::from_micros(u64::from(record.wait_us));
         if record.has(mark::TIMED_OUT) {
-            return now + wait;
+            return now + Span::from_micros(u64::from(record.wait_us));
         }
-        self.run.schedule.arrival(self.run.workload, occurrence) + wait
+        self.run.schedule.wakeup(self.run.workload, occurrence)
+    }
+
+    /// Whether there is news for a long poll at `ready`. Of a time to come only the log tells.
+    fn has_news(&self, now: Time, ready: Time, occurrence: Occurrence, record: &Record) -> bool {
+        let cause = self.run.schedule.cause(self.run.workload, occurrence);
+        let is_out = cause.map(|cause| self.news.is_out(cause));
+        is_out == Some(true) || ((is_out.is_none() || ready > now) && self.wake_at(ready, occurrence, record) <= ready)
     }
 
     /// A long poll is woken, or times out.
@@ -103,7 +117,7 @@ impl Cluster<'_> {
         let load = &mut self.pools[usize::from(pending.pool)].loads[pending.server.server()];
         let Some(slot) = self.active.insert(ActiveRequest::new(pending, pending_id, latency_from)) else {
             load.in_flight -= 1;
-            return self.reject(now, pending_id);
+            return self.reject(now, pending_id, queue);
         };
         // A live run identifies the request by its pending id until the response.
         if self.live.is_none() {
@@ -119,10 +133,10 @@ impl Cluster<'_> {
         if record.next != 0 {
             self.prefetch(record.next);
         }
-        let factor = self.cache_factor(now, occurrence, record, process);
-        self.split_into_rounds(slot, record, factor);
+        let (costs, factor) = self.costs_in_cache_state(now, occurrence, record, process);
+        self.split_into_rounds(slot, costs, factor);
         let class = &self.run.workload.classes[usize::from(record.class)];
-        if let Some(key) = lock_key(class.lock, process, record) {
+        if let Some(key) = self.lock_key(class.lock, process, occurrence) {
             self.active[slot].holds_lock = true;
             if !self.locks.acquire(key, slot, &mut self.links) {
                 self.active[slot].logged_from = self.processes[usize::from(process)].interpreter.free_at().max(now);
@@ -132,28 +146,30 @@ impl Cluster<'_> {
         self.start_service(now, slot, queue);
     }
 
-    /// The ratio of costs with the caches as simulated to costs as observed.
-    fn cache_factor(&mut self, now: Time, occurrence: Occurrence, record: &Record, process: u16) -> f64 {
-        let Some(caches) = &mut self.caches else { return 1.0 };
-        let since_start = now.nanos().saturating_add(self.run.workload.skipped_before(now).nanos());
-        let second = u32::try_from(since_start / 1_000_000_000).unwrap_or(u32::MAX);
-        let key = record.actor(occurrence.record) ^ u64::from(occurrence.copy) << 34 ^ u64::from(process) << 48;
-        let life = u32::try_from(CACHE_LIFE_US / 1_000_000).unwrap_or(u32::MAX);
-        let last = caches.insert(key, second);
-        let cold = last.is_none_or(|last| second - last > life);
-        self.counts.cold += u64::from(cold);
-        let ratio = self.run.workload.classes[usize::from(record.class)].cold_ratio;
-        match (cold, record.has(mark::COLD)) {
-            (true, false) => ratio,
-            (false, true) => 1.0 / ratio,
-            _ => 1.0,
+    /// The record whose costs a request has with the caches as simulated, and a factor on them.
+    #[inline]
+    fn costs_in_cache_state(&mut self, now: Time, occurrence: Occurrence, record: &'run Record, process: u16) -> (&'run Record, f64) {
+        let workload = self.run.workload;
+        let effect = &workload.classes[usize::from(record.class)].caches;
+        if matches!(effect, CacheEffect::None) {
+            return (record, 1.0);
         }
+        let since_start = now.nanos().saturating_add(workload.skipped_before(now).nanos());
+        let second = u32::try_from(since_start / 1_000_000_000).unwrap_or(u32::MAX);
+        let actor = record.actor(occurrence.record) ^ u64::from(occurrence.copy) << 34;
+        let was_cold = record.has(mark::COLD);
+        let is_cold = self.caches.serve(actor, process, record.class, second, was_cold);
+        self.counts.cold += u64::from(is_cold);
+        effect.costs(record, is_cold, was_cold, self.draw(Purpose::Cache, occurrence, 0))
     }
 
     /// The response is ready.
     pub(super) fn complete(&mut self, now: Time, slot: u32, queue: &mut EventQueue) {
         let active = self.active[slot];
         let record = self.record(active.pending.occurrence);
+        if !self.run.workload.classes[usize::from(record.class)].persists {
+            self.announce(now, active.pending.occurrence, queue);
+        }
         self.processes[usize::from(active.process)].interpreter.submit_unawaited(now, active.unlogged_after_response);
         self.release_lock(now, &active, record, queue);
         self.record_latency(now, &active, record);
@@ -176,12 +192,23 @@ impl Cluster<'_> {
         }
     }
 
+    /// The lock that a request needs in its process; `None` if it needs no lock or its record names nothing to lock.
+    fn lock_key(&self, lock: Lock, process: u16, occurrence: Occurrence) -> Option<u64> {
+        if lock == Lock::None {
+            return None;
+        }
+        let record = self.record(occurrence);
+        let room_copy = u64::from(self.run.schedule.room_copy(occurrence)) & 0xfff;
+        lock.key(u64::from(process) | room_copy << 16, record.room, record.peer)
+    }
+
     fn release_lock(&mut self, now: Time, active: &ActiveRequest, record: &Record, queue: &mut EventQueue) {
         if !active.holds_lock {
             return;
         }
         let class = &self.run.workload.classes[usize::from(record.class)];
-        let next = lock_key(class.lock, active.process, record).and_then(|key| self.locks.release(key, &self.links));
+        let next =
+            self.lock_key(class.lock, active.process, active.pending.occurrence).and_then(|key| self.locks.release(key, &self.links));
         if let Some(next) = next {
             self.start_service(now, next, queue);
         }
@@ -211,21 +238,27 @@ impl Cluster<'_> {
 
     /// Closed loop: the device sends its next long poll after its think time.
     fn schedule_next_poll(&mut self, now: Time, occurrence: Occurrence, record: &Record, queue: &mut EventQueue) {
-        if record.next == 0 || self.live.is_some() {
+        if !record.has(mark::LONG_POLL) || self.live.is_some() {
             return;
         }
-        let mut next = Occurrence { record: record.next, copy: occurrence.copy };
+        let Some(next) = self.run.schedule.next_poll(self.run.workload, occurrence) else { return };
         let at = now + Span::from_micros(u64::from(self.record(next).think_us));
-        if at >= self.run.measurement.until || self.run.schedule.starts_new_chain(self.run.workload, next) {
+        if at >= self.run.measurement.until {
             return;
-        }
-        if at > self.run.schedule.arrival(self.run.workload, next) {
-            next = self.merge_polls(at, next);
         }
         match self.pending.insert(PendingRequest::new(next)) {
             Some(pending_id) => queue.schedule(at, Event::NextPoll.pack(pending_id)),
             None => self.counts.rejected += 1,
         }
+    }
+
+    /// A device sends its next long poll.
+    pub(super) fn on_next_poll(&mut self, now: Time, pending_id: u32, queue: &mut EventQueue) {
+        let next = self.pending[pending_id].occurrence;
+        if now > self.run.schedule.arrival(self.run.workload, next) {
+            self.pending[pending_id].occurrence = self.merge_polls(now, next);
+        }
+        self.route(now, pending_id, None, None, queue);
     }
 
     /// A device that polls late, at `at`, gets all events since its last poll in one response. So the last of the polls
@@ -234,17 +267,14 @@ impl Cluster<'_> {
     fn merge_polls(&mut self, at: Time, first: Occurrence) -> Occurrence {
         let (mut best, mut seen, mut skipped) = (first, first, 0);
         for _ in 0..MERGED_POLLS_MAX {
-            let following = Occurrence { record: self.record(seen).next, ..first };
-            if following.record == 0 || self.run.schedule.starts_new_chain(self.run.workload, following) {
-                break;
-            }
+            let Some(following) = self.run.schedule.next_poll(self.run.workload, seen) else { break };
             (seen, skipped) = (following, skipped + 1);
             let (record, best_record) = (self.record(following), self.record(best));
             if record.has(mark::TIMED_OUT) {
                 continue;
             }
             let ready = if best_record.has(mark::TIMED_OUT) { at + Span::from_micros(u64::from(best_record.wait_us)) } else { at };
-            if self.wake_at(at, following, record) > ready {
+            if !self.has_news(at, ready, following, record) {
                 break;
             }
             self.counts.merged_polls += skipped;
@@ -262,17 +292,6 @@ fn logged(now: Time, active: &ActiveRequest, record: &Record) -> Span {
     }
     let used = active.cpu + active.db_time + active.connection_wait;
     if record.has(mark::TIMED_OUT) { used.max(now - active.latency_from) } else { used }
-}
-
-/// The lock that a request needs in its process; `None` if it needs no lock or its record names nothing to lock.
-fn lock_key(lock: Lock, process: u16, record: &Record) -> Option<u64> {
-    let (kind, name) = match lock {
-        Lock::None => return None,
-        Lock::Room => (0, record.room),
-        Lock::Member => (1, record.room),
-        Lock::Origin => (2, record.peer),
-    };
-    name.is_some().then(|| kind << 60 | u64::from(process) << 32 | u64::from(name.0))
 }
 
 /// An index of a server or proxy process; neither has as many as 2^32.

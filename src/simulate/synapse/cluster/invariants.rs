@@ -11,6 +11,17 @@ use crate::synapse::workload::{Class, Lock};
 use wsim_stats::student_t;
 use wsim_trace::NameId;
 
+/// Lets half of the polls wait for the news of another request, before or after them.
+fn wake_some(records: &mut [Record]) {
+    for index in 0..records.len() {
+        let cause = (index * 7 + 3) % records.len();
+        if records[index].has(mark::LONG_POLL) && records[index].events & 1 == 1 && !records[cause].has(mark::LONG_POLL) {
+            records[index].cause = u32::try_from(cause + 1).unwrap();
+            records[cause].set(mark::NEWS);
+        }
+    }
+}
+
 /// Random requests of four classes: plain, long polls (some in chains), events with a lock per room, membership changes.
 fn any_scene() -> impl Strategy<Value = Scene> {
     let record = (0u64..40_000, 0u32..30_000, 0u16..6, 0u32..40_000, (0u32..5, 0u32..4), 0u16..4, 0u8..32);
@@ -30,6 +41,7 @@ fn any_scene() -> impl Strategy<Value = Scene> {
             }
             records.push(r);
         }
+        wake_some(&mut records);
         let mut scene = Scene::of(records);
         let class = |lock, persists| Class { lock, persists, ..Class::plain(0) };
         scene.workload.classes =
@@ -80,7 +92,7 @@ proptest! {
         scene.costs.slicing = last.map_or(Slicing::Even, Slicing::LastShare);
         scene.topology.processes.iter_mut().for_each(|process| process.background = Background::from_utilisation(background));
         let apart = format!("{:?}", scene.play());
-        scene.costs.machine = Some(Machine { cores: 1e9, database: 0.5, others: 0.0 });
+        scene.topology.machine = Some(Machine { cores: 1e9, database: 0.5, others: 0.0 });
         prop_assert_eq!(apart, format!("{:?}", scene.play()));
     }
 

@@ -1,9 +1,9 @@
 //! One simulated run of a Synapse deployment: processes behind a proxy.
 //!
 //! Life cycle of a request:
-//! 1. Arrival (`arrival`): the proxy's rule routes the request to a process. A long poll waits there until its wake-up, an absolute time,
-//!    or its timeout; meanwhile the request is in flight but not active.
-//! 2. Start: its costs are the observed ones, corrected for caches that are warmer or colder than observed; the request acquires its lock.
+//! 1. Arrival (`arrival`): the proxy's rule routes the request to a process. A long poll waits there for the news of another request (`news`),
+//!    or until its wake-up, an absolute time, or its timeout; meanwhile the request is in flight but not active.
+//! 2. Start: its costs are the observed ones, or a donor's where caches are warmer or colder than observed; the request acquires its lock.
 //! 3. Work (`work`): a slice in the reactor, then a round of transactions through the connection pool, and so on, in competition with other
 //!    requests for the process's interpreter (`gil`). Each slice is followed by unlogged CPU, which no request line shows.
 //! 4. Requests that make an event (`persist`): a replication RPC to the room's persister, whose queue merges all waiting events into one
@@ -15,6 +15,7 @@ mod event;
 mod gil;
 mod live;
 mod machine;
+mod news;
 mod persist;
 mod process;
 mod request;
@@ -32,9 +33,11 @@ use prefetch_index::prefetch_index;
 
 use event::Event;
 use live::LiveState;
+use news::News;
 use process::Process;
 use request::{ActiveRequest, PendingRequest, Slots};
 
+use super::caches::Caches;
 use super::record::Record;
 use super::result::RunResult;
 use super::router::{Router, Routers, ServerLoad};
@@ -45,9 +48,8 @@ use crate::engine::queue::EventQueue;
 use crate::engine::random::Purpose;
 use crate::engine::time::Time;
 use crate::engine::{Model, Progress, StopFlag};
-use crate::station::{Database, Links, Locks, MeasurementWindow, MergingQueues};
+use crate::station::{Database, Links, Locks, MeasurementWindow};
 use wsim_stats::DurationRecorder;
-use wsim_stats::hashing::NumberMap;
 
 /// The input of one run.
 #[derive(Clone, Copy)]
@@ -109,9 +111,9 @@ struct Cluster<'a> {
     pools: Vec<ProxyPool<'a>>,
     links: Links,
     locks: Locks,
-    persisting: MergingQueues,
     database: Database,
-    caches: Option<Caches>,
+    caches: Caches,
+    news: News,
     groups: Vec<GroupTally>,
     counts: Counts,
     /// Set where requests are submitted from outside instead of by the schedule.
@@ -123,9 +125,6 @@ struct ProxyPool<'a> {
     loads: Vec<ServerLoad>,
     router: Box<dyn Router + 'a>,
 }
-
-/// (actor, process) -> second of the last request. Kept only if some class has a cold ratio.
-type Caches = NumberMap<u64, u32>;
 
 #[derive(Debug, Clone, Default)]
 struct GroupTally {
@@ -153,7 +152,6 @@ impl<'a> Cluster<'a> {
             router: run.routers.router(number, members.len(), run.seed),
         });
         let groups = run.workload.classes.iter().map(|class| usize::from(class.group) + 1).max().unwrap_or(0);
-        let has_cold_ratio = run.workload.classes.iter().any(|class| class.cold_ratio > 1.0);
         let mut cluster = Self {
             run,
             next_index: 0,
@@ -164,9 +162,9 @@ impl<'a> Cluster<'a> {
             pools: pools.collect(),
             links: Links::default(),
             locks: Locks::default(),
-            persisting: MergingQueues::default(),
             database: Database::new(run.costs.slowdown),
-            caches: has_cold_ratio.then(Caches::default),
+            caches: Caches::default(),
+            news: News::default(),
             groups: vec![GroupTally::default(); groups],
             counts: Counts::default(),
             live: None,
@@ -238,7 +236,7 @@ impl Model for Cluster<'_> {
         self.prefetch_upcoming(queue);
         let (event, slot) = Event::unpack(payload);
         match event {
-            Event::NextPoll => self.route(now, slot, None, None, queue),
+            Event::NextPoll => self.on_next_poll(now, slot, queue),
             Event::Wakeup => self.on_wakeup(now, slot, queue),
             Event::TransactionDone => self.on_transaction_done(now, slot, queue),
             Event::DelayDone => self.next_round(now, slot, queue),

@@ -1,4 +1,4 @@
-//! Persisting an event: the RPC to the persister, the room's merging queue, replication, the RPC's response.
+//! Persisting an event: the RPC to the persister, which writes one batch of one room at a time, replication, the RPC's response.
 
 use super::Cluster;
 use super::event::Event;
@@ -36,8 +36,8 @@ impl Cluster<'_> {
 
     /// Adds the event to the room's queue at its persister.
     pub(super) fn enqueue_for_persist(&mut self, now: Time, slot: u32, queue: &mut EventQueue) {
-        let key = self.queue_key(slot);
-        if let Some(batch) = self.persisting.enter(key, slot, &mut self.links) {
+        let (persister, key) = (self.active[slot].persister, self.queue_key(slot));
+        if let Some(batch) = self.processes[usize::from(persister)].persister.enter(key, slot, &mut self.links) {
             self.start_batch(now, batch, queue);
         }
     }
@@ -46,6 +46,7 @@ impl Cluster<'_> {
         self.counts.batches += 1;
         self.active[batch.leader].batch_size = batch.count;
         let persister = self.active[batch.leader].persister;
+        self.processes[usize::from(persister)].writing.enter(now);
         let work = self.run.costs.persist_cpu.saturating_mul(u64::from(batch.count));
         self.submit_slice(now, persister, work, Event::BatchPrepared, batch.leader, queue);
     }
@@ -60,14 +61,16 @@ impl Cluster<'_> {
         self.release_connection(now, persister, queue);
         self.counts.events_persisted += u64::from(count);
         self.replicate(now, persister, count, queue);
-        let key = self.queue_key(leader);
-        if let Some(batch) = self.persisting.finish(key) {
+        let process = &mut self.processes[usize::from(persister)];
+        process.writing.leave(now);
+        if let Some(batch) = process.persister.finish() {
             self.start_batch(now, batch, queue);
         }
         let response_delay = self.run.costs.rpc_delay.max(self.run.costs.replication_delay);
         let mut slot = leader;
         for _ in 0..count {
             let next = self.links.next_of(slot);
+            self.announce(now, self.active[slot].pending.occurrence, queue);
             if self.active[slot].process == persister {
                 self.complete(now, slot, queue);
             } else {
@@ -107,16 +110,19 @@ impl Cluster<'_> {
     /// The persister of the room's events, the same in every run; an event without a known room goes to a random one.
     fn persister(&self, occurrence: Occurrence, record: &Record) -> u16 {
         let persisters = &self.run.topology.persisters;
-        let room = if record.room.is_some() { u64::from(record.room.0) } else { occurrence.identity() | 1 << 63 };
-        persisters.get(below(draw(0, Purpose::Persist, room), persisters.len())).copied().unwrap_or(0)
+        let copy = u64::from(self.run.schedule.room_copy(occurrence));
+        let room = if record.room.is_some() { u64::from(record.room.0) | copy << 32 } else { occurrence.identity() | 1 << 63 };
+        let known = self.run.topology.room_shards.of(record.room).filter(|_| copy == 0);
+        let shard = known.unwrap_or_else(|| below(draw(0, Purpose::Persist, room), persisters.len()));
+        persisters.get(shard).copied().unwrap_or(0)
     }
 
-    /// One queue per persister and room; an event without a known room has a queue of its own.
+    /// One queue per room; an event without a known room has a queue of its own.
     fn queue_key(&self, slot: u32) -> u64 {
-        let active = &self.active[slot];
-        let room = self.record(active.pending.occurrence).room;
-        let name = if room.is_some() { u64::from(room.0) } else { u64::from(slot) | 1 << 32 };
-        u64::from(active.persister) << 40 | name
+        let occurrence = self.active[slot].pending.occurrence;
+        let room = self.record(occurrence).room;
+        let copy = u64::from(self.run.schedule.room_copy(occurrence));
+        if room.is_some() { u64::from(room.0) | copy << 40 } else { u64::from(slot) | 1 << 32 }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::event::Event;
 use crate::engine::random::{Purpose, stream};
 use crate::engine::time::{Span, Time};
-use crate::station::{Interpreter, MeasurementWindow, OccupancyOverTime, Pool};
+use crate::station::{Interpreter, MeasurementWindow, MergingServer, Occupancy, OccupancyOverTime, Pool};
 use crate::synapse::topology::ProcessSpec;
 use wsim_stats::DurationRecorder;
 
@@ -11,6 +11,10 @@ use wsim_stats::DurationRecorder;
 pub(super) struct Process {
     pub interpreter: Interpreter,
     pub connections: Pool<ConnectionRequest>,
+    /// Writes events, if the process is a persister.
+    pub persister: MergingServer,
+    /// Whether the persister writes.
+    pub writing: Occupancy,
     /// Active requests: waiting or in service anywhere; long polls only after their wake-up.
     pub active: OccupancyOverTime,
     pub slices: VisitStats,
@@ -50,6 +54,8 @@ impl Process {
         Self {
             interpreter: Interpreter::new(spec.cpu, spec.background, stream(seed, Purpose::Background, number), measurement),
             connections: Pool::new(spec.connections, measurement),
+            persister: MergingServer::default(),
+            writing: Occupancy::new(measurement),
             active: OccupancyOverTime::new(measurement),
             slices: VisitStats::default(),
             transactions: VisitStats::default(),

@@ -51,6 +51,7 @@ fn process_result(process: Process, capacity: f64) -> ProcessResult {
         connections_all: process.connections.servers(),
         connections_over_time: process.connections.serving().over_time(),
         waits: process.waits.finish(),
+        writing: process.writing.mean(),
         active: process.active.total().mean(),
         active_largest: process.active.total().largest(),
         active_over_time: process.active.over_time(),

@@ -3,6 +3,7 @@
 use super::Run;
 use crate::engine::time::{Span, Time};
 use crate::station::{Cpu, MeasurementWindow};
+use crate::synapse::caches::CacheEffect;
 use crate::synapse::record::{Record, mark};
 use crate::synapse::result::RunResult;
 use crate::synapse::router::{ByActor, FewestActive, LeastInFlight, RandomServer, RoundRobin, Router};
@@ -82,11 +83,11 @@ fn processes_share_their_machine() {
     let mut scene = Scene::of(vec![request(0, 6), request(0, 6)]);
     scene.topology = Topology::one_pool(2);
     let on = |cores: f64| Some(Machine { cores, database: 0.5, others: 0.0 });
-    scene.costs.machine = on(2.0);
+    scene.topology.machine = on(2.0);
     let (first, second) = scene.range_ms();
     near(first, 6.0);
     near(second, 6.0);
-    scene.costs.machine = on(1.0);
+    scene.topology.machine = on(1.0);
     let (first, second) = scene.range_ms();
     near(first, 6.0);
     near(second, 12.0);
@@ -238,7 +239,8 @@ fn a_room_s_lock_admits_one_event_at_a_time() {
     near(unlocked.groups[0].work.max_ms(), 20.0);
     assert_eq!((unlocked.events_persisted, unlocked.batches), (3, 2), "the two that wait are one batch");
     let unknown_room = sends(3, 0, 0, Lock::Room).play();
-    near(unknown_room.groups[0].work.max_ms(), 10.0);
+    near(unknown_room.groups[0].work.max_ms(), 30.0);
+    assert_eq!(unknown_room.batches, 3, "nothing merges, and a persister writes one batch at a time");
 }
 
 #[test]
@@ -278,7 +280,7 @@ fn cold_caches_cost_more_where_the_user_was_not_served_recently() {
         record
     };
     let mut scene = Scene::of(vec![occurrence(0, true), occurrence(1_000, false), occurrence(2_000, false), occurrence(3_000, false)]);
-    scene.workload.classes[0].cold_ratio = 2.0;
+    scene.workload.classes[0].caches = CacheEffect::Ratio(2.0);
     let as_observed = scene.play();
     assert_eq!(as_observed.cold, 1);
     near(as_observed.groups[0].work.max_ms(), 14.0);
@@ -330,4 +332,96 @@ fn response_times_of_an_overloaded_process_are_not_cut_off() {
     // Twenty thousand requests of half a second at once: the last response is ready after nearly three hours.
     let scene = Scene::of((0..20_000).map(|_| request(0, 500)).collect());
     near(scene.range_ms().1, 10_000_000.0);
+}
+
+/// A request at `ms` that makes news.
+fn write(ms: u64, cpu_ms: u32) -> Record {
+    let mut record = request(ms, cpu_ms);
+    record.set(mark::NEWS);
+    record
+}
+
+/// A long poll at `ms` that the request with this index woke after `wait_ms`.
+fn caused(ms: u64, wait_ms: u32, cpu_ms: u32, cause: u32) -> Record {
+    Record { cause: cause + 1, ..poll(ms, wait_ms, cpu_ms) }
+}
+
+#[test]
+fn news_that_comes_late_wakes_late() {
+    // In the log the write ended at 1050 ms and woke the poll. Here another request delays it, by nothing up to two seconds.
+    for before_ms in [0, 100, 500, 2000] {
+        let records = vec![caused(0, 1050, 5, 2), request(900, before_ms), write(1000, 50)];
+        let mut scene = Scene::of(records.clone());
+        scene.workload.classes.push(Class::plain(1));
+        scene.workload.records[1].class = 1;
+        scene.workload.records[2].class = 1;
+        let (first, last) = scene.range_ms();
+        near(first, 5.0);
+        near(last, 5.0);
+        // Without the cause the poll would wait in the queue.
+        scene.workload.records[0].cause = 0;
+        let (_, last) = scene.range_ms();
+        near(last, 5.0 + f64::from(before_ms.saturating_sub(100)));
+    }
+}
+
+#[test]
+fn one_write_wakes_its_whole_herd_at_one_instant() {
+    for size in [1, 3, 8] {
+        let mut records: Vec<Record> = (0..size).map(|n| caused(u64::from(n) * 10, 990 - n * 10, 5, size)).collect();
+        records.push(Record { class: 1, ..write(1000, 40) });
+        let mut scene = Scene::of(records);
+        scene.workload.classes.push(Class::plain(1));
+        let (first, last) = scene.range_ms();
+        near(first, 5.0);
+        near(last, 5.0 * f64::from(size));
+    }
+}
+
+#[test]
+fn a_device_that_comes_back_late_finds_the_news() {
+    // The first poll takes 500 ms; the news of the second is out at 1100 ms, before the second is sent at 1510 ms.
+    let mut second = caused(1100, 5, 3, 2);
+    second.set(mark::FOLLOWS_POLL);
+    second.think_us = 10_000;
+    let first = Record { next: 1, ..poll(0, 1000, 500) };
+    let mut scene = Scene::of(vec![first, second, Record { class: 1, ..write(1050, 50) }]);
+    scene.workload.classes.push(Class::plain(1));
+    scene.topology = Topology::one_pool(2);
+    scene.rule = RULES[4];
+    let (first, last) = scene.range_ms();
+    near(first, 3.0);
+    near(last, 500.0);
+}
+
+#[test]
+fn the_news_of_the_next_poll_wakes_the_one_that_waits() {
+    // The write that woke the first poll never ends here, because an endless request is before it in its process.
+    let mut second = caused(1010, 90, 3, 4);
+    second.set(mark::FOLLOWS_POLL);
+    second.think_us = 5_000;
+    let first = Record { next: 1, ..caused(0, 1000, 3, 3) };
+    let other = |record: Record| Record { class: 1, ..record };
+    let elsewhere = |record: Record| Record { endpoint: 1, ..other(record) };
+    let records = vec![first, second, elsewhere(request(900, 4_000_000)), elsewhere(write(950, 50)), other(write(1060, 40))];
+    let mut scene = Scene::of(records);
+    scene.workload.classes.push(Class::plain(1));
+    let mut topology = Topology::one_pool(2);
+    topology.pools = vec![vec![0], vec![1]];
+    topology.routes = vec![0, 1];
+    scene.topology = topology;
+    let result = scene.play();
+    assert_eq!(result.groups[0].work.count(), 2);
+    near(result.groups[0].work.max_ms(), 3.0);
+}
+
+#[test]
+fn an_event_wakes_when_it_is_written() {
+    // A send takes 10 ms, the persister 20 ms for it; the poll at a third process wakes 30 ms after the send's arrival, not before.
+    let mut scene = Scene::of(vec![caused(0, 500, 5, 1), Record { class: 1, room: NameId(7), ..write(1000, 10) }]);
+    scene.workload.classes.push(Class { persists: true, ..Class::plain(1) });
+    scene.costs.persist_cpu = Span::from_millis(20);
+    let result = scene.play();
+    near(result.groups[0].work.max_ms(), 5.0);
+    near(result.groups[1].work.max_ms(), 30.0);
 }

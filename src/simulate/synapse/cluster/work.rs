@@ -7,6 +7,7 @@ use crate::engine::queue::EventQueue;
 use crate::engine::random::{Purpose, unit};
 use crate::engine::time::{Span, Time};
 use crate::synapse::record::{Record, mark};
+use crate::synapse::schedule::Occurrence;
 use crate::synapse::topology::Slicing;
 
 impl Cluster<'_> {
@@ -19,7 +20,8 @@ impl Cluster<'_> {
         let active = &mut self.active[slot];
         active.cpu = cpu;
         active.unlogged_after_response = cpu.scaled(costs.unlogged_cpu * costs.unlogged_after_response);
-        active.delay = if record.has(mark::LONG_POLL) { Span::ZERO } else { Span::from_micros(u64::from(record.wait_us)) };
+        active.delay =
+            if record.has(mark::LONG_POLL) { Span::ZERO } else { Span::from_micros(u64::from(record.wait_us)).scaled(costs.delay_factor) };
         if transactions == 0 {
             (active.last_slice_cpu, active.unlogged_last_slice) = (cpu, cpu.scaled(between));
             return;
@@ -37,7 +39,8 @@ impl Cluster<'_> {
         active.last_slice_cpu = cpu.saturating_sub(active.slice_cpu.saturating_mul(u64::from(rounds)));
         active.unlogged_per_slice = active.slice_cpu.scaled(between);
         active.unlogged_last_slice = active.last_slice_cpu.scaled(between);
-        active.transaction_time = Span::from_micros(u64::from(record.db_us)).scaled(factor).divided_by(u64::from(issued));
+        active.transaction_time =
+            Span::from_micros(u64::from(record.db_us)).scaled(costs.delay_factor * factor).divided_by(u64::from(issued));
         active.transactions_left = issued;
         active.parallel = parallel;
         active.had_transactions = true;
@@ -122,22 +125,31 @@ impl Cluster<'_> {
             return;
         }
         let active = &mut self.active[request.slot];
+        let occurrence = active.pending.occurrence;
         let (mut unloaded, purpose, number) = if request.then == Event::TransactionDone {
             active.connection_wait += waited;
             active.db_time += active.transaction_time;
             let number = u64::from(active.transactions_left) << 16 | u64::from(active.outstanding);
             (active.transaction_time, Purpose::Service, number << 1 | 1)
         } else {
-            (self.run.costs.persist_db, Purpose::Persist, 0)
+            (self.write_time(occurrence), Purpose::Persist, 0)
         };
         if self.run.costs.exponential_db {
-            let occurrence = active.pending.occurrence;
             unloaded = unloaded.scaled(-unit(self.draw(purpose, occurrence, number)).ln());
         }
         let length = self.database.start_transaction(unloaded);
         let length = self.stretch_transaction(now, length);
         self.processes[usize::from(process)].transactions.add(waited + length);
         queue.schedule(now + length, request.then.pack(request.slot));
+    }
+
+    /// How long the database takes to write the batch of events that a request leads.
+    fn write_time(&self, occurrence: Occurrence) -> Span {
+        let costs = self.run.costs;
+        if costs.persist_spread.is_constant() {
+            return costs.persist_db;
+        }
+        costs.persist_db.scaled(costs.persist_spread.factor(unit(self.draw(Purpose::Persist, occurrence, 1))))
     }
 
     /// A thread with a connection requests the GIL. Synapse counts the wait for the GIL as wait for the connection.
