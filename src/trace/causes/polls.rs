@@ -113,6 +113,6 @@ const TYPING: usize = 2;
 /// Syncs of one device that wait for a successor.
 const OPEN_MAX: usize = 4;
 /// The next sync may arrive this much before the end of the one before, by rounded stamps.
-const SLACK_US: i64 = 50_000;
+const SLACK_US: i64 = 15_000;
 /// The same where the sub-second parts of stamps were drawn.
 const DRAWN_SLACK_US: i64 = 1_000_000;
