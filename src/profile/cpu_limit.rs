@@ -258,7 +258,7 @@ fn found_sentence(name: &str, found: &FoundLimit) -> String {
     let plain = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
     let key = if plain { name.to_owned() } else { quoted(name) };
     format!(
-        "{} {sure} gets at most {value:.2} cores ({low:.2}–{high:.2}), in periods of {} ms: in {} it used that and no more while {:.1} requests at a time waited for a thread{counter}. That is a container's limit, or other programs on its cores; --observed tells it: [process.{key}] cpu = {value:.2}, cpu_period = {}",
+        "{} {sure} gets at most {value:.2} cores ({low:.2}–{high:.2}), in periods of about {} ms: in {} it used that and no more while {:.1} requests at a time waited for a thread{counter}. That is a container's limit, or other programs on its cores; --observed tells it: [process.{key}] cpu = {value:.2}, cpu_period = {}",
         quoted(name),
         wsim_text::tick(limit.period_ms),
         plural(limit.spells, "busy spell", "busy spells"),

@@ -172,12 +172,14 @@ fn limit_of(spells: Vec<Spell>, unlogged: &Unlogged, counter: Option<&CpuCounter
     let mut cores = unlogged.cores(Interval::new(middle, low, high));
     let mut agrees = false;
     if let Some(counter) = counter {
+        // The time of a reading is often a whole second.
+        let slack = COUNTER_SLACK + 1e6 / counter.step_us() as f64;
         let most = counter.highest_rate();
-        if most > cores.high * (1.0 + COUNTER_SLACK) {
+        if most > cores.high * (1.0 + slack) {
             return None;
         }
-        cores.low = cores.low.max(most * (1.0 - COUNTER_SLACK)).min(cores.value);
-        agrees = unlogged.is_measured && most > cores.low * (1.0 - COUNTER_SLACK);
+        cores.low = cores.low.max(most * (1.0 - slack)).min(cores.value);
+        agrees = unlogged.is_measured && most > cores.low * (1.0 - slack);
     }
     let source = if agrees && long.len() >= SPELLS_MANY { LimitSource::FoundAndMeasured } else { LimitSource::Found };
     let period_ms = period_ms(&spells, cores.value, 1.0 + unlogged.per_logged.value);
