@@ -35,8 +35,11 @@ impl Part {
 #[derive(Debug, Clone, PartialEq)]
 pub(in super::super) struct Split {
     /// By group and pattern.
-    classes: HashMap<(String, Option<String>), Vec<(Destination, Part)>>,
+    classes: HashMap<Class, Vec<(Destination, Part)>>,
 }
+
+/// Group and pattern of a class.
+type Class = (String, Option<String>);
 
 /// What decides: endpoint, method, template, room, user, peer, agent, and whether a bridge names the user.
 type Facts = (u16, Method, [NameId; 5], bool);
@@ -64,7 +67,7 @@ impl Split {
             of_class[index].1.add(&request, peak);
         }
         let key = |class: u16| endpoints.get(usize::from(class)).map(|endpoint| (endpoint.group.clone(), endpoint.pattern.clone()));
-        let mut classes: HashMap<(String, Option<String>), Vec<(Destination, Sums)>> = HashMap::new();
+        let mut classes: HashMap<Class, Vec<(Destination, Sums)>> = HashMap::new();
         // Classes that differ in their methods only are one class of the profile's reader.
         for (class, destinations) in sums {
             classes.entry(key(class)?).or_default().extend(destinations);
@@ -176,7 +179,7 @@ mod tests {
             loads(&plan, &profile, split).iter().map(|load| (load.demand.requests.value, load.requests)).collect()
         };
         let close = |a: (f64, u64), cores: f64, requests: u64| {
-            assert!((a.0 - cores).abs() < 1e-9 && a.1.abs_diff(requests) <= 1, "{a:?} {cores} {requests}")
+            assert!((a.0 - cores).abs() < 1e-9 && a.1.abs_diff(requests) <= 1, "{a:?} {cores} {requests}");
         };
         let with = of(Some(&split));
         close(with[0], 0.3, 90_000);

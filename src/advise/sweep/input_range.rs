@@ -73,9 +73,8 @@ impl InputRange {
         let model = ModelError::range(self.model.utilisation);
         for process in &mut plan.summary.processes {
             let range = self.processes.iter().find(|(name, _)| *name == process.name).map_or(self.cores, |(_, range)| *range);
-            let share = |share: Interval| share.widened_by(range).widened_by(model);
-            process.peak = share(process.peak);
-            process.mean = process.mean.map(share);
+            process.peak = process.peak.widened_by(range).widened_by(model);
+            process.mean = process.mean.map(|mean| mean.widened_by(range).widened_by(model));
         }
         plan.summary.total_cores = plan.summary.total_cores.widened_by(self.cores).widened_by(model);
         widen_by_model(plan, self.model);
