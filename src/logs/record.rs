@@ -128,7 +128,7 @@ impl<'a> Record<'a> {
         let upgraded = self.status == 101 || self.method == b"CONNECT";
         let moved = self.bytes_sent.unwrap_or(0).saturating_add(self.bytes_received.unwrap_or(0));
         let transfers = moved >= TRANSFER_MIN || matches!(self.method, b"POST" | b"PUT" | b"PATCH");
-        !upgraded && !(transfers && longest <= TRANSFER_MAX_US)
+        !(upgraded || transfers && longest <= TRANSFER_MAX_US)
     }
 
     /// Arrival, µs since the epoch: the stamp, minus the duration if the stamp marks the end. `None` without a stamp.

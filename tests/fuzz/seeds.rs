@@ -23,6 +23,7 @@ use super::trace::{Request, Trace};
 pub fn write_all(out: &Path) -> io::Result<()> {
     let mut seeds = Seeds { out, count: 0 };
     log_lines(&mut seeds)?;
+    real_logs(&mut seeds)?;
     configurations(&mut seeds)?;
     reports(&mut seeds)?;
     tables(&mut seeds)?;
@@ -75,16 +76,22 @@ fn files(folder: &str, endings: &[&str]) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-const LINE_TARGETS: [&str; 14] = [
+const LINE_TARGETS: [&str; 20] = [
     "apache",
+    "aws",
     "caddy",
+    "collectors",
     "detect",
+    "envoy",
     "haproxy",
     "haproxy_clf",
+    "inferred",
+    "json_dialects",
     "nginx_combined",
     "nginx_json",
     "nginx_json_guessed",
     "nginx_rich",
+    "products",
     "redact",
     "synapse",
     "synapse_json",
@@ -107,7 +114,7 @@ fn log_lines(seeds: &mut Seeds<'_>) -> io::Result<()> {
                 format!("2026-01-02T15:04:05.123456789Z stdout F {text}"),
             ];
             for line in &layered[seeds.count % 5..][..1] {
-                seeds.add(&["detect"], line.as_bytes())?;
+                seeds.add(&["detect", "collectors"], line.as_bytes())?;
             }
         }
         let start = &log[..log.len().min(1500)];
@@ -133,6 +140,21 @@ fn log_lines(seeds: &mut Seeds<'_>) -> io::Result<()> {
     Ok(())
 }
 
+/// Logs of real set-ups, the larger ones cut.
+fn real_logs(seeds: &mut Seeds<'_>) -> io::Result<()> {
+    for line in fs::read(repository().join("tests/logs/reported.txt"))?.split(|byte| *byte == b'\n').filter(|line| line.len() > 40) {
+        seeds.add(&["aws", "detect", "envoy", "inferred", "json_dialects", "nginx_json_guessed", "products"], line)?;
+    }
+    for (format, line) in LOG_FORMATS {
+        seeds.add(&["log_format"], &[format.as_bytes(), line.as_bytes()].join(&0xff))?;
+    }
+    for path in files("tests/logs", &[".log"])? {
+        let log = fs::read(&path)?;
+        seeds.add(&["collectors", "detect"], &log[..log.len().min(3000)])?;
+    }
+    Ok(())
+}
+
 fn configurations(seeds: &mut Seeds<'_>) -> io::Result<()> {
     let kinds: [(&[&str], &[&str]); 6] = [
         (&[".conf"], &["audit_nginx", "nginx_config", "audit_includes"]),
@@ -151,6 +173,12 @@ fn configurations(seeds: &mut Seeds<'_>) -> io::Result<()> {
                 }
             }
         }
+    }
+    // homeserver.yaml, a worker and a proxy in one input, divided by the byte that no text has.
+    for folder in ["five-faults", "doubled-key", "main-app"] {
+        let read = |name: &str| fs::read(format!("tests/audit/cases/{folder}/{name}")).unwrap_or_default();
+        let worker = [read("typing1.yaml"), read("w1.yaml")].concat();
+        seeds.add(&["audit_files"], &[read("homeserver.yaml"), worker, read("nginx.conf")].join(&0xff))?;
     }
     for path in files("samples", &["process-cpu.csv"])? {
         let text = fs::read(path)?;
@@ -265,6 +293,17 @@ impl Write for Shared {
 
 const LINES_EACH: usize = 25;
 const SEED_BYTES_MAX: usize = 6000;
+/// Format strings of HAProxy, Envoy and Apache, with a line of each.
+const LOG_FORMATS: [(&str, &str); 4] = [
+    (
+        "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %tsc %hr %hs %{+Q}r",
+        "::1:5 [02/Jan/2026:15:04:05.123] f b/s 0/0/1/2/3 200 8 ---- {a|b} \"GET / HTTP/1.1\"",
+    ),
+    ("{\"t\":\"%[date,utime(%F %T)]\",\"r\":\"%HM %HU\",\"s\":%ST}", "{\"t\":\"2026-01-02 15:04:05\",\"r\":\"GET /\",\"s\":200}"),
+    ("[%START_TIME(%Y/%m/%d %H:%M:%S.%3f)%] %REQ(:METHOD)% %PATH(WQ)% %RESPONSE_CODE% %DURATION%", "[2026/01/02 15:04:05.123] GET / 200 7"),
+    ("%{%a %b %e %H:%M:%S %Y}t %m %U%q %>s %{ms}T", "Fri Jan  2 15:04:05 2026 GET /?a 200 7"),
+];
+
 const NGINX_FORMATS: [&str; 3] = [
     r#"$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent""#,
     r#"escape=json {"t":"$time_iso8601","r":"$request","s":$status,"rt":$request_time,"u":"$upstream_addr"}"#,
@@ -288,6 +327,10 @@ const SHORT: [(&str, &str); 26] = [
     ),
     ("own_table", "matrix_synapse_workers_generic_worker_endpoints:\n  - ^/_matrix/client/(api/v1|r0|v3)/sync$\n"),
     ("own_table", "^/_matrix/client/(api/v1|r0|v3)/sync$ sync\n^/_matrix/federation/v1/ federation\n"),
+    (
+        "audit_yaml",
+        "services:\n  s:\n    labels:\n      - traefik.http.routers.r.rule=PathPrefix(`/_matrix`)\n      - traefik.http.services.s.loadbalancer.server.port=8008\n",
+    ),
     ("audit_maps", "/_matrix a\n/_matrix/client/v3/sync b\n^/_matrix/(client|media)/ c\n"),
     ("http_response", "\0HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Upstream: a\r\n\r\n{}"),
     ("http_response", "\0HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"),

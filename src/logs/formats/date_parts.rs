@@ -37,11 +37,11 @@ pub enum DatePart {
 
 impl DatePart {
     /// The number of bytes, where that is always the same.
-    pub(super) fn width(self) -> Option<usize> {
+    pub(super) fn width(self) -> Option<u8> {
         match self {
             Self::Year => Some(4),
             Self::ShortYear | Self::Month | Self::Day | Self::Hour | Self::Hour12 | Self::HalfDay | Self::Minute | Self::Second => Some(2),
-            Self::Fraction(digits) => Some(usize::from(digits)),
+            Self::Fraction(digits) => Some(digits),
             Self::MonthName | Self::Offset | Self::ZoneName => None,
         }
     }

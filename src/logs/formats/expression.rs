@@ -121,4 +121,35 @@ mod tests {
         assert_eq!((record.status, record.wall_us, &*record.target), (200, Some(2310), &b"/_matrix/client/versions?x=1"[..]));
         assert_eq!(record.stamp.map(|stamp| stamp.micros), Some(1_767_366_245_000_000));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_expression_is_compiled_or_refused(text in "[ -~é]{0,50}", pieces in proptest::collection::vec(0usize..PARTS.len(), 0..8), line in "[ -~]{0,60}") {
+            let known: String = pieces.into_iter().map(|index| PARTS[index]).collect();
+            for expression in [text.as_str(), known.as_str(), &format!("{known}{text}")] {
+                let parsers = [parser(expression, stamps()), envoy::parser(expression, stamps()), haproxy_format::parser(expression, stamps())];
+                for mut parser in parsers.into_iter().flatten() {
+                    let _ = parser.parse(line.as_bytes());
+                    let _ = parser.parse(b"::1 [02/Jan/2026:15:04:05.123] b/s 0/0/1/2/3 200 {a|b} \"GET / HTTP/1.1\" 2026-01-02 15:04:05");
+                }
+            }
+        }
+    }
+
+    const PARTS: [&str; 14] = [
+        "%ci ",
+        "[%tr]",
+        " %b/%s ",
+        "%TR/%Ta",
+        " %hr",
+        " %{+Q}r",
+        "%[date,utime(\"%Y %m\")]",
+        "%START_TIME(%Y-%m-%d %H:%M)%",
+        " %REQ(:PATH)% ",
+        "%h ",
+        "%{%T}t",
+        "{\"a\":\"",
+        "\"}",
+        "$request ",
+    ];
 }

@@ -88,8 +88,8 @@ pub fn clf(stamps: StampReader) -> TextParser {
         (" ", word),
         (" ", word),
         (" ", Variable::Wall(Unit::Millis)),
-        (" \"", Variable::Ignored),
-        ("\" ", Variable::Ignored),
+        // The termination state is quoted by newer releases only.
+        (" ", Variable::Ignored),
     ];
     let pieces: Vec<Piece> =
         fields.into_iter().flat_map(|(text, field)| [Piece::Literal(text.as_bytes().to_vec()), Piece::Field(field, 0)]).collect();

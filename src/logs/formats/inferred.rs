@@ -485,4 +485,24 @@ mod tests {
     fn lines_of_another_layout_give_nothing() {
         assert_eq!(infer(&[b"", b"a b c", b"x - - [ ] \"", b"{}", b"2026/11/20 16:53:31 [error] 1#1: GET /a HTTP/1.1"], None), None);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_is_inferred_compiles_or_is_refused(lines in proptest::collection::vec("[ -~]{0,90}", 1..4), at in 0usize..120, noise in "[ -~]{0,8}") {
+            use crate::Parser;
+            use crate::formats::nginx::LogFormat;
+            use crate::formats::testing::stamps;
+            let mut known = r#"[14/May/2024:09:12:01 +0000] 192.0.2.7 to: 10.0.0.2:8008: GET /a HTTP/2.0 200 [x "y"] time 0.120 | rt="0.1" (a)"#.to_owned();
+            known.insert_str(at.min(known.len()), &noise);
+            let lines: Vec<&[u8]> = lines.iter().map(String::as_bytes).chain([known.as_bytes()]).collect();
+            if let Some(inferred) = infer(&lines, None)
+                && let Ok(format) = LogFormat::parse(&inferred.text)
+                && let Ok(mut parser) = format.parser("x", stamps())
+            {
+                for line in &lines {
+                    let _ = parser.parse(line);
+                }
+            }
+        }
+    }
 }

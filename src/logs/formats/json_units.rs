@@ -50,7 +50,7 @@ pub(super) fn unit(observations: &[Observation], span_us: Option<u64>, nginx_nam
     if values.iter().all(|(_, value)| is_epoch(*value)) {
         return None;
     }
-    let form = Form::of(values.iter().map(|(one, _)| one.text.as_slice()));
+    let form = Form::of(&values.iter().map(|(one, _)| one.text.as_slice()).collect::<Vec<_>>());
     if form == Form::Thousandths && nginx_name {
         return Some(Unit::Seconds);
     }
@@ -69,11 +69,11 @@ enum Form {
 }
 
 impl Form {
-    fn of<'t>(texts: impl Iterator<Item = &'t [u8]> + Clone) -> Self {
+    fn of(texts: &[&[u8]]) -> Self {
         let decimals = |text: &[u8]| memchr::memchr(b'.', text).map(|dot| text.len() - dot - 1);
-        if texts.clone().all(|text| decimals(text).is_none()) {
+        if texts.iter().all(|text| decimals(text).is_none()) {
             Self::Whole
-        } else if texts.clone().all(|text| decimals(text) == Some(3)) {
+        } else if texts.iter().all(|text| decimals(text) == Some(3)) {
             Self::Thousandths
         } else {
             Self::Fractions

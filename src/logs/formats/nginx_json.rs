@@ -271,7 +271,9 @@ mod tests {
             line.splice(cut, noise.iter().copied());
             let mut known = NginxJson::from_log_format(FORMAT, stamps()).unwrap();
             for line in [&line[..], &noise[..], &line[at..]] {
-                for parser in [&mut guessed(), &mut known] {
+                let mut own = [Dialect::Any, Dialect::Envoy, Dialect::Haproxy, Dialect::GoogleCloud, Dialect::Cloudflare].map(|dialect| NginxJson::of(dialect, stamps()));
+                own.iter_mut().for_each(|parser| parser.study(&[line]));
+                for parser in [&mut guessed(), &mut known].into_iter().chain(&mut own) {
                     if let Line::Malformed(malformed) = parser.parse(line) {
                         prop_assert!(malformed.column <= line.len());
                     }

@@ -104,7 +104,7 @@ enum End {
     /// `02/Jan/2026:15:04:05 +0000`: after 26 bytes.
     CommonTime,
     /// After this number of bytes.
-    Fixed(usize),
+    Fixed(u8),
     /// At the closing brace before the literal; without an opening brace the field and the blank that begins the literal are absent.
     Braces,
     /// At the first quote that is not escaped.
@@ -268,7 +268,7 @@ impl Step {
         let first = self.literal.text.first().copied().unwrap_or(b' ');
         let found = match self.end {
             End::CommonTime => (text.len() >= 26).then_some((26, false)),
-            End::Fixed(width) => (text.len() >= width).then_some((width, false)),
+            End::Fixed(width) => (text.len() >= usize::from(width)).then_some((usize::from(width), false)),
             End::Braces if text.first() != Some(&b'{') => Some((0, false)),
             End::Braces => memchr::memmem::find(text, b"} ").map(|at| (at + 1, false)),
             End::PlainQuote => memchr(b'"', text).map(|at| (at, true)),
@@ -474,7 +474,7 @@ impl Variable {
     }
 
     /// The number of bytes of a value, where that is always the same.
-    fn width(self) -> Option<usize> {
+    fn width(self) -> Option<u8> {
         if let Self::Date(part, _) = self { part.width() } else { None }
     }
 }

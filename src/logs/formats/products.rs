@@ -125,13 +125,13 @@ mod tests {
             assert_eq!(upstream(record), ("192.168.1.61".into(), 1));
         });
         check(Product::NginxProxyManager, 0, &line.replace("- 200 200", "- - 301"), |record| {
-            assert_eq!((record.status, upstream(record)), (301, (String::new(), 0)))
+            assert_eq!((record.status, upstream(record)), (301, (String::new(), 0)));
         });
         check(Product::NginxProxyManager, 0, &line.replace("- 200 200", "- - 499"), |record| {
             assert_eq!((record.aborted, upstream(record)), (true, ("192.168.1.61".into(), 1)));
         });
         check(Product::NginxProxyManager, 1, &line.replace("- 200 200", "404").replace(" [Sent-to 192.168.1.61]", ""), |record| {
-            assert_eq!(record.status, 404)
+            assert_eq!(record.status, 404);
         });
     }
 

@@ -76,6 +76,7 @@ impl Column<'_, '_> {
         match self.form {
             Form::Request => return Some("request"),
             Form::Quoted | Form::Bracketed if self.most(is_request) => return Some("request"),
+            Form::Quoted if self.most(|value| value.starts_with(b"/")) => return Some("request_uri"),
             Form::Quoted if self.all(is_addresses) => return Some("http_x_forwarded_for"),
             Form::Quoted if self.most(looks_like_agent) => return Some("http_user_agent"),
             Form::Quoted if self.most(|value| value.starts_with(b"http://") || value.starts_with(b"https://")) => {

@@ -117,9 +117,8 @@ impl<'a> Members<'a> {
                 _ => draft.record.stamp = draft.record.stamp.or(known),
             }
         }
-        if guessed && let Some((host, path)) = split_host(&draft.record.target) {
-            draft.record.site = draft.record.site.or(host);
-            draft.record.target = path;
+        if guessed {
+            split_host(draft.record);
         }
         draft.finish(stamps).map_err(|expected| Malformed { expected, column: 0 })?;
         let says_something = self.variables[..self.count].iter().any(|variable| {
@@ -160,11 +159,20 @@ impl<'a> Members<'a> {
     }
 }
 
-/// Host and path of a target without a scheme, such as ingress-nginx's `$host$request_uri`.
-fn split_host<'a>(target: &Cow<'a, [u8]>) -> Option<(Option<&'a [u8]>, Cow<'a, [u8]>)> {
-    match target {
-        Cow::Borrowed(target) => host_and_path(target).map(|(host, path)| (Some(host), Cow::Borrowed(path))),
-        Cow::Owned(target) => host_and_path(target).map(|(_, path)| (None, Cow::Owned(path.to_vec()))),
+/// Takes the host off a target without a scheme, such as ingress-nginx's `$host$request_uri`.
+fn split_host(record: &mut Record<'_>) {
+    match &record.target {
+        Cow::Borrowed(target) => {
+            if let Some((host, path)) = host_and_path(target) {
+                record.site = record.site.or(Some(host));
+                record.target = Cow::Borrowed(path);
+            }
+        }
+        Cow::Owned(target) => {
+            if let Some((_, path)) = host_and_path(target) {
+                record.target = Cow::Owned(path.to_vec());
+            }
+        }
     }
 }
 
