@@ -97,16 +97,17 @@ _RANKING = ["load", "plans", "runs", "measured", "noise", "predicted", "sign", "
 
 def _rank_rows(ranks):
     for row in ranks:
-        sign = ("right" if row["right"] else "wrong") if row["counts"] else "within the noise"
+        told = row["predicted_ms"] is not None
+        sign = "within the noise" if not row["counts"] else "not told" if not told else "right" if row["right"] else "wrong"
         yield [
             f"{row['load']:g}",
             " → ".join(row["plans"]),
             str(row["runs"]),
             f"{row['measured_ms']:+.1f} ms",
             f"±{row['noise_ms']:.1f} ms",
-            f"{row['predicted_ms']:+.1f} ms",
+            f"{row['predicted_ms']:+.1f} ms" if told else "–",
             sign,
-            "inside" if row["size_inside"] else "outside",
+            "inside" if row["size_inside"] else "outside" if told else "–",
         ]
 
 
@@ -114,6 +115,7 @@ def _pair_words(part):
     return (
         f"{part['decidable']} of {part['pairs']} pairs are decidable: {part['right']} of {part['decidable']} ranked rightly, "
         f"{part['size_inside']} of {part['decidable']} sizes inside the measured interval."
+        + (f" Of {part['untold']} nothing is told." if part["untold"] else "")
     )
 
 

@@ -37,7 +37,9 @@ def ranking(cells, predictions):
             if noises == [None, None]:
                 continue
             noise = max(value for value in noises if value is not None)
-            expected = mean_latency(predictions[b, load])["value"] - mean_latency(predictions[a, load])["value"]
+            # Of a plan that is near saturation nothing may be told.
+            told = all(predictions[plan, load]["groups"] for plan in (a, b))
+            expected = mean_latency(predictions[b, load])["value"] - mean_latency(predictions[a, load])["value"] if told else None
             rows.append(
                 {
                     "load": load,
@@ -47,8 +49,8 @@ def ranking(cells, predictions):
                     "noise_ms": noise,
                     "predicted_ms": expected,
                     "counts": abs(difference) > noise,
-                    "right": difference * expected > 0,
-                    "size_inside": abs(expected - difference) <= noise,
+                    "right": told and difference * expected > 0,
+                    "size_inside": told and abs(expected - difference) <= noise,
                 }
             )
     return rows
@@ -60,6 +62,7 @@ def summary(rows):
     return {
         "pairs": len(rows),
         "decidable": len(decidable),
+        "untold": sum(row["predicted_ms"] is None for row in decidable),
         "right": sum(row["right"] for row in decidable),
         "size_inside": sum(row["size_inside"] for row in decidable),
         "all_sizes_inside": sum(row["size_inside"] for row in rows),
