@@ -426,9 +426,9 @@ mod tests {
             while let Some(one) = next {
                 let is_poll = w.records[one.record as usize].has(mark::LONG_POLL);
                 if is_poll {
-                    polls.push(one)
+                    polls.push(one);
                 } else {
-                    others.push(one)
+                    others.push(one);
                 }
                 next = if is_poll { schedule.next_poll(w, one) } else { None };
             }
