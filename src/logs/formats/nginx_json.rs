@@ -2,7 +2,7 @@
 //! ([`Dialect`]).
 //!
 //! Owns the mapping of members to [`Variable`]s: by the format if it is known, otherwise by the names of the keys ([`super::json_names`]) and,
-//! for the unit of a duration that no name says, by a sample ([`super::json_units`]). [`Draft`] owns the meaning of a variable.
+//! for the unit of a duration that no name says, by a sample ([`super::json_units`]). [`super::draft::Draft`] owns the meaning of a variable.
 //! Invariant: a duration whose unit is unknown is not read, and [`Parser::notes`] says of each one how it was.
 
 mod keys;
