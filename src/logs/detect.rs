@@ -530,7 +530,7 @@ impl<'d> Detector<'d> {
     /// Gives the parsers of all formats, which are kept for the next file, because making them costs more than reading its sample.
     fn with_candidates(&self, read: impl FnOnce(&[Box<dyn Parser>])) {
         thread_local! {
-            static KEPT: RefCell<Option<(Zone, Vec<Box<dyn Parser>>)>> = const { RefCell::new(None) };
+            static KEPT: RefCell<KeptParsers> = const { RefCell::new(None) };
         }
         KEPT.with_borrow_mut(|kept| {
             let known = kept.take().filter(|(zone, _)| *zone == self.config.zone);
@@ -543,6 +543,9 @@ impl<'d> Detector<'d> {
         StampReader::new(self.config.zone.clone())
     }
 }
+
+/// The parsers of all formats for stamps of a zone.
+type KeptParsers = Option<(Zone, Vec<Box<dyn Parser>>)>;
 
 /// The trial that reads more, the first of equals.
 fn better(best: Trial, next: Trial) -> Trial {

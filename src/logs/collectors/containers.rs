@@ -145,6 +145,24 @@ pub(super) fn stream(text: &[u8]) -> Option<Unwrapped<'_>> {
         .then(|| Unwrapped { process: Some(Cow::Borrowed(of_stream(name))), ..Unwrapped::of(rest) })
 }
 
+/// `EVENTS<tab>id<tab>ingestion<tab>stream<tab>line<tab>time`, as `aws logs filter-log-events --output text` writes; `get-log-events` leaves
+/// out the id and the stream.
+pub(super) fn events<'a>(text: &'a [u8], clock: &mut Clock) -> Option<Unwrapped<'a>> {
+    let rest = text.strip_prefix(b"EVENTS\t")?;
+    let (mut rest, time) = rest.split_at(memchr::memrchr(b'\t', rest)?);
+    let stamp = clock.value(&time[1..])?;
+    let mut process = None;
+    // The fields before the line have no blanks.
+    while let Some(tab) = memchr(b'\t', rest).filter(|tab| process.is_none() && !rest[..*tab].contains(&b' ')) {
+        let field = &rest[..tab];
+        if !field.iter().all(u8::is_ascii_digit) {
+            process = Some(Cow::Borrowed(of_stream(field)));
+        }
+        rest = &rest[tab + 1..];
+    }
+    Some(Unwrapped { text: Cow::Borrowed(rest), process, stamp: Some(stamp) })
+}
+
 /// `prefix/container/TASK` without the id of the task, if it is in between.
 pub(super) fn of_stream(name: &[u8]) -> &[u8] {
     let mut parts = name.split(|byte| *byte == b'/');
@@ -241,10 +259,16 @@ mod tests {
         assert_eq!(told(labels(br#"{job="a\"b", unit="synapse.service"}  x"#)), expected("synapse"));
         assert_eq!(told(labels(b"{} x")), expected(""));
         assert_eq!(told(stream(b"ecs/synapse/0123456789abcdef0123456789abcdef x")), expected("synapse"));
+        let mut clock = Clock::new(StampReader::new(Zone::utc()), 0);
+        for line in ["EVENTS\t37\t1699140541999\tecs/web/abc\tx\t1699140541797", "EVENTS\t1699140541999\tx\t1699140541797"] {
+            let found = events(line.as_bytes(), &mut clock).unwrap();
+            assert_eq!((&*found.text, found.stamp.map(|stamp| stamp.micros)), (&b"x"[..], Some(1_699_140_541_797_000)), "{line}");
+        }
+        assert_eq!(events(b"EVENTS\tx", &mut clock), None);
         assert_eq!(told(file(b"logs/worker1.log.2.gz:x")), expected("worker1"));
         assert_eq!(told(file(b"worker1.log:17:x")), expected("worker1"));
         for line in [&br#"{"a":1} x"#[..], b"{a=\"", b"blog.login:443 203.0.113.7", b"x.log: y", b"a/b x"] {
-            assert_eq!((told(labels(line)), told(file(line)), told(stream(line))), (None, None, None));
+            assert_eq!((told(labels(line)), told(file(line)), told(stream(line))), (None, None, None), "{}", String::from_utf8_lossy(line));
         }
     }
 }

@@ -102,7 +102,7 @@ pub(super) fn without_quotes(text: &[u8]) -> Option<Unwrapped<'_>> {
         }
         plain.push(byte);
     }
-    (!plain.is_empty()).then(|| Unwrapped { text: Cow::Owned(plain), process: None, stamp: None })
+    (!plain.is_empty()).then_some(Unwrapped { text: Cow::Owned(plain), process: None, stamp: None })
 }
 
 #[cfg(test)]

@@ -62,7 +62,7 @@ pub enum Wrapper {
     Cri,
     /// `{container="synapse"} `
     Labels,
-    /// The name of a stream of CloudWatch: `prefix/name/id `.
+    /// The name of a stream of CloudWatch: `prefix/name/id `, and its events as text.
     Stream,
     /// A clock alone: `docker logs -t`, exports.
     Time,
@@ -128,13 +128,13 @@ impl Wrapper {
             Self::Fluent => fluent::unwrap(text, clock),
             Self::Syslog5424 => syslog::rfc5424(text, clock),
             Self::Syslog => syslog::rfc3164(text, clock),
-            Self::Program => syslog::program(text).map(|(process, rest)| Unwrapped { process, ..Unwrapped::of(rest) }),
+            Self::Program => syslog::program(text),
             Self::Kubectl => containers::kubectl(text),
             Self::Stern => containers::stern(text),
             Self::Compose => containers::compose(text),
             Self::Cri => containers::cri(text, clock),
             Self::Labels => containers::labels(text),
-            Self::Stream => containers::stream(text),
+            Self::Stream => containers::stream(text).or_else(|| containers::events(text, clock)),
             Self::Time => {
                 let (stamp, len) = clock.read(text)?;
                 Some(Unwrapped { stamp, ..Unwrapped::of(text.get(len..)?.trim_ascii_start()) })

@@ -76,8 +76,8 @@ pub(super) fn rfc3164<'a>(text: &'a [u8], clock: &mut Clock) -> Option<Unwrapped
     let rest = if digits > 0 && rest.get(digits + 1) == Some(&b'>') { &rest[digits + 2..] } else { rest };
     let (stamp, len) = clock.read(rest)?;
     let rest = rest.get(len..)?;
-    if let Some((process, inner)) = program(rest) {
-        return Some(Unwrapped { text: Cow::Borrowed(inner), process, stamp });
+    if let Some(found) = program(rest) {
+        return Some(Unwrapped { stamp, ..found });
     }
     let mut behind = rest;
     // The host, then perhaps a facility and a level.
@@ -87,8 +87,8 @@ pub(super) fn rfc3164<'a>(text: &'a [u8], clock: &mut Clock) -> Option<Unwrapped
             return None;
         }
         behind = behind[space + 1..].trim_ascii_start();
-        if let Some((process, inner)) = program(behind) {
-            return Some(Unwrapped { text: Cow::Borrowed(inner), process, stamp });
+        if let Some(found) = program(behind) {
+            return Some(Unwrapped { stamp, ..found });
         }
     }
     None
@@ -96,7 +96,7 @@ pub(super) fn rfc3164<'a>(text: &'a [u8], clock: &mut Clock) -> Option<Unwrapped
 
 /// `nginx: …`, `synapse[977]: …`, `app[web.1]: …`, `docker/matrix/0123[7]: …`: the process, and the text behind. A logger of Synapse and a
 /// level are no program.
-pub(super) fn program(text: &[u8]) -> Option<(Option<Cow<'_, [u8]>>, &[u8])> {
+pub(super) fn program(text: &[u8]) -> Option<Unwrapped<'_>> {
     let head = &text[..text.len().min(WORD_MAX)];
     let name = head.iter().take_while(|byte| byte.is_ascii_alphanumeric() || b"_./@-+\\".contains(byte)).count();
     let number = match head.get(name) {
@@ -110,7 +110,7 @@ pub(super) fn program(text: &[u8]) -> Option<(Option<Cow<'_, [u8]>>, &[u8])> {
         && !name.starts_with(b"synapse.")
         && (number > 0
             || !matches!(name, b"http" | b"https" | b"client" | b"request" | b"data" | b"error" | b"info" | b"warning" | b"debug"));
-    is_program.then(|| (named(name).map(Cow::Borrowed), inner))
+    is_program.then(|| Unwrapped { process: named(name).map(Cow::Borrowed), ..Unwrapped::of(inner) })
 }
 
 const WORD_MAX: usize = 256;
