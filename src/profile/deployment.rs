@@ -287,7 +287,8 @@ fn is_main_container(name: &str) -> bool {
     while words.len() > 1 && words.last().is_some_and(|word| word.bytes().all(|byte| byte.is_ascii_digit())) {
         words.pop();
     }
-    words.last() == Some(&"main") || (words.contains(&"synapse") && words.iter().all(|word| ["matrix", "synapse", "app", "server"].contains(word)))
+    words.last() == Some(&"main")
+        || (words.contains(&"synapse") && words.iter().all(|word| ["matrix", "synapse", "app", "server"].contains(word)))
 }
 
 fn is_worker_name(name: &str) -> bool {

@@ -93,7 +93,7 @@ fn a_trace_and_its_anonymous_copy_keep_the_causes() {
     let causes = |requests: Vec<Request>| requests.iter().map(|r| (r.news, r.news_stream, r.woken_us)).collect::<Vec<_>>();
     let before = causes(trace(&run));
     assert!(before.iter().any(|(news, ..)| *news != 0));
-    assert_eq!(causes(trace(&Run::analyse(&[file.clone()]))), before);
+    assert_eq!(causes(trace(&Run::analyse(std::slice::from_ref(&file)))), before);
     assert_eq!(causes(trace(&Run::analyse(&[file, "--anonymise".to_owned()]))), before);
 }
 
