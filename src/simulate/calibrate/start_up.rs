@@ -58,7 +58,7 @@ mod tests {
     fn log(work: impl Fn(i64) -> f64) -> (Trace, Window) {
         let mut trace = Trace::new();
         for second in 0..100 {
-            let wall_us = u32::try_from((work(second) * 1e6) as i64).unwrap();
+            let wall_us = Span::from_seconds(work(second)).micros_u32();
             trace.push(Request { arrival_us: second * 1_000_000, wall_us, flags: flag::WALL, ..Request::default() });
         }
         trace.seal();
