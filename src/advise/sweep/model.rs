@@ -218,7 +218,7 @@ impl SimulatedPlan {
         !self.unstable.as_ref().is_some_and(|unstable| unstable.is_certain)
     }
 
-    /// Response times of all requests together; `None` where work piles up in any replication, because nobody can tell them then.
+    /// Response times of all requests together; `None` where work piles up in too many replications: nobody can tell them then.
     pub fn response_times(&self) -> Option<&Latency> {
         self.unstable.is_none().then_some(&self.overall)
     }
