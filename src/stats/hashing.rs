@@ -49,7 +49,7 @@ mod tests {
             hasher.write_i64(key);
             hasher.finish() & 0xFF
         };
-        let distinct: std::collections::HashSet<u64> = (0..256).map(low).collect();
+        let distinct: HashSet<u64> = (0..256).map(low).collect();
         assert!(distinct.len() > 128, "{} of 256", distinct.len());
     }
 }
