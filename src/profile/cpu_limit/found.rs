@@ -40,7 +40,7 @@ pub(super) fn find_limits(profile: &Profile, trace: &Trace, process_cpu: Option<
     }
     let one = |(process, work): (NameId, Vec<Work>)| {
         let name = trace.names.text(process);
-        let found = limit_of(spells(work), &Unlogged::of(profile, name), process_cpu.and_then(|cpu| cpu.find(name)))?;
+        let found = limit_of(&spells(work), &Unlogged::of(profile, name), process_cpu.and_then(|cpu| cpu.find(name)))?;
         Some((name.to_owned(), found))
     };
     work.into_iter().filter_map(one).collect()
@@ -149,7 +149,7 @@ impl Unlogged {
 }
 
 /// The limit that the spells of a process show; `None` if they show none.
-fn limit_of(spells: Vec<Spell>, unlogged: &Unlogged, counter: Option<&CpuCounter>) -> Option<FoundLimit> {
+fn limit_of(spells: &[Spell], unlogged: &Unlogged, counter: Option<&CpuCounter>) -> Option<FoundLimit> {
     let long: Vec<&Spell> = spells.iter().filter(|spell| spell.cpu >= LONG_CPU).collect();
     let sum = |of: fn(&Spell) -> f64| long.iter().map(|spell| of(spell)).sum::<f64>();
     let (time, cpu) = (sum(|spell| spell.length), sum(|spell| spell.cpu));
@@ -182,7 +182,7 @@ fn limit_of(spells: Vec<Spell>, unlogged: &Unlogged, counter: Option<&CpuCounter
         agrees = unlogged.is_measured && most > cores.low * (1.0 - slack);
     }
     let source = if agrees && long.len() >= SPELLS_MANY { LimitSource::FoundAndMeasured } else { LimitSource::Found };
-    let period_ms = period_ms(&spells, cores.value, 1.0 + unlogged.per_logged.value);
+    let period_ms = period_ms(spells, cores.value, 1.0 + unlogged.per_logged.value);
     let limit = CpuLimit { cores, period_ms, source, spells: long.len() as u64 };
     (cores.value < CORES_MAX).then_some(FoundLimit { limit, waiting })
 }
@@ -246,20 +246,20 @@ mod tests {
 
     #[test]
     fn equal_rates_are_a_limit_and_varying_rates_are_none() {
-        let found = limit_of(some(|n| 0.24 + f64::from(n % 3) * 0.01, 1.0), &LOGGED_ONLY, None).unwrap();
+        let found = limit_of(&some(|n| 0.24 + f64::from(n % 3) * 0.01, 1.0), &LOGGED_ONLY, None).unwrap();
         assert!((found.limit.cores.value - 0.25).abs() < 0.011 && found.limit.cores.high <= 0.26, "{found:?}");
         assert_eq!((found.limit.source, found.limit.spells), (LimitSource::Found, 54));
         assert!((found.waiting - 1.0).abs() < 1e-9);
-        assert_eq!(limit_of(some(|n| 0.1 + f64::from(n % 7) * 0.05, 1.0), &LOGGED_ONLY, None), None, "rates vary");
+        assert_eq!(limit_of(&some(|n| 0.1 + f64::from(n % 7) * 0.05, 1.0), &LOGGED_ONLY, None), None, "rates vary");
     }
 
     #[test]
     fn without_waits_or_with_a_busy_database_or_near_a_whole_core_there_is_no_limit() {
-        assert_eq!(limit_of(some(|_| 0.25, 0.1), &LOGGED_ONLY, None), None, "nothing waits");
+        assert_eq!(limit_of(&some(|_| 0.25, 0.1), &LOGGED_ONLY, None), None, "nothing waits");
         let busy: Vec<Spell> = some(|_| 0.25, 1.0).into_iter().map(|spell| Spell { in_database: 4.0 * spell.length, ..spell }).collect();
-        assert_eq!(limit_of(busy, &LOGGED_ONLY, None), None, "connections are short");
-        assert_eq!(limit_of(some(|_| 0.95, 1.0), &LOGGED_ONLY, None), None, "a whole core");
-        assert_eq!(limit_of(some(|_| 0.25, 1.0).into_iter().take(10).collect(), &LOGGED_ONLY, None), None, "too little to say");
+        assert_eq!(limit_of(&busy, &LOGGED_ONLY, None), None, "connections are short");
+        assert_eq!(limit_of(&some(|_| 0.95, 1.0), &LOGGED_ONLY, None), None, "a whole core");
+        assert_eq!(limit_of(&some(|_| 0.25, 1.0).into_iter().take(10).collect::<Vec<_>>(), &LOGGED_ONLY, None), None, "too little to say");
     }
 
     #[test]
@@ -268,7 +268,7 @@ mod tests {
             let csv: String = (0..10).map(|step| format!("{},w,{}\n", step * 10, f64::from(step) * 10.0 * rate)).collect();
             ProcessCpu::parse(csv.as_bytes()).unwrap()
         };
-        let found = |rate: f64| limit_of(some(|_| 0.25, 1.0), &LOGGED_ONLY, counter(rate).find("w"));
+        let found = |rate: f64| limit_of(&some(|_| 0.25, 1.0), &LOGGED_ONLY, counter(rate).find("w"));
         assert_eq!(found(0.245).unwrap().limit.source, LimitSource::FoundAndMeasured);
         assert!(found(0.1).is_some(), "a process that is not always busy");
         assert_eq!(found(0.5), None, "more than the limit");
