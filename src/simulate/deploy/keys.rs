@@ -132,3 +132,23 @@ fn write_uri(record: &Record, (copy, room_copy): (u16, u16), names: &Names, text
     }
     text.push_str(rest);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_room_is_hashed_as_clients_write_it_in_paths() {
+        let mut names = Names::default();
+        let mut record = Record::at(0);
+        record.room = names.intern(b"!room:example.org");
+        let key = |escaped: bool, room_copy: u16| {
+            let mut text = String::new();
+            KeySource::of(Some(&Key::Room)).escaping_rooms(escaped).write(&record, (0, room_copy), &names, &mut text);
+            text
+        };
+        assert_eq!((key(false, 0).as_str(), key(true, 0).as_str()), ("!room:example.org", "%21room%3Aexample.org"));
+        assert_eq!(key(true, 2), "%21room%3Aexample.org#2");
+        assert_eq!(KeySource::of(Some(&Key::User)).escaping_rooms(true), KeySource::User);
+    }
+}
