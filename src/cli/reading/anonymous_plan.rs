@@ -59,7 +59,8 @@ pub(in crate::cli) fn anonymous_plan(plan: &CheckedPlan, key: &Key) -> anyhow::R
     for role in [pusher_instances, federation_sender_instances] {
         *role = role.as_ref().map(|writers| renamed(writers, &worker));
     }
-    anonymous.processes = plan.processes.iter().map(|(name, limit)| (if name == "main" { name.clone() } else { worker(name) }, *limit)).collect();
+    anonymous.processes =
+        plan.processes.iter().map(|(name, limit)| (if name == "main" { name.clone() } else { worker(name) }, *limit)).collect();
     anonymous.check().context("the plan without its names")
 }
 

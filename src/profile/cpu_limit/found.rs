@@ -181,6 +181,9 @@ fn limit_of(spells: &[Spell], unlogged: &Unlogged, counter: Option<&CpuCounter>)
         cores.low = cores.low.max(most * (1.0 - slack)).min(cores.value);
         agrees = unlogged.is_measured && most > cores.low * (1.0 - slack);
     }
+    // As the advice prints it: limits are round numbers, and a simulation of the printed one must say the same.
+    let round = (cores.value * 100.0).round() / 100.0;
+    let cores = Interval::new(round, cores.low, cores.high);
     let source = if agrees && long.len() >= SPELLS_MANY { LimitSource::FoundAndMeasured } else { LimitSource::Found };
     let period_ms = period_ms(spells, cores.value, 1.0 + unlogged.per_logged.value);
     let limit = CpuLimit { cores, period_ms, source, spells: long.len() as u64 };

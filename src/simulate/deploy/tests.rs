@@ -29,7 +29,9 @@ fn servers(deployment: &Deployment, prepared: &PreparedWorkload, pool: usize, co
     let members = deployment.topology.pools[pool].len();
     let mut router = deployment.routers.router(pool, members, 1);
     let loads = vec![ServerLoad::default(); members];
-    let one = |(number, record)| match router.route(&Arrival { record, copy: 0, room_copy: 0, random: number, pending_id: 0, key: None }, &loads) {
+    let one = |(number, record)| match router
+        .route(&Arrival { record, copy: 0, room_copy: 0, random: number, pending_id: 0, key: None }, &loads)
+    {
         RoutingDecision::Server(slot) => u32::try_from(slot.server()).unwrap(),
         other => panic!("{other:?}"),
     };
@@ -88,7 +90,11 @@ fn processes_on_a_crowded_machine_need_more_cpu_for_the_same_requests() {
     let prepared = PreparedWorkload::new(&trace, &endpoints(), &profile, profile.window, &config);
     let deploy = |text: &str| Deployment::from_plan(&plan(text), &endpoints(), &prepared).unwrap();
     let (one, four) = (deploy("workers = 1\n"), deploy("workers = 4\n"));
-    assert_eq!(one.topology.machine.map(|machine| machine.cores), Some(2.0), "a plan runs on the observed machine unless it says otherwise");
+    assert_eq!(
+        one.topology.machine.map(|machine| machine.cores),
+        Some(2.0),
+        "a plan runs on the observed machine unless it says otherwise"
+    );
     assert!(four.contention.value > one.contention.value * 1.1, "{:?} {:?}", one.contention, four.contention);
     assert!((four.topology.processes[0].cpu.speed * four.contention.value - 1.0).abs() < 1e-12);
     assert!(four.remarks.iter().any(|remark| remark.contains("changes the CPU of every request")), "{:?}", four.remarks);
