@@ -188,10 +188,9 @@ fn expected_endpoint(matching: &[&Row], target: &str, method: Method) -> Option<
             workers.push(name.to_owned());
         }
     }
-    // A browser asks with OPTIONS before it sends; that costs no sync.
-    let initial = first.group == "sync"
-        && method != Method::Options
-        && (path.ends_with("/initialSync") || path.ends_with("/sync") && !query.unwrap_or_default().starts_with("since=s"));
+    // A browser asks with OPTIONS before it sends; that needs no `since`.
+    let without_since = method != Method::Options && !query.unwrap_or_default().starts_with("since=s");
+    let initial = first.group == "sync" && (path.ends_with("/initialSync") || path.ends_with("/sync") && without_since);
     Some(Endpoint {
         group: if initial { "initial_sync".to_owned() } else { first.group.clone() },
         workers,
