@@ -62,7 +62,15 @@ fn sum_classes(parser: &mut dyn Parser, classifier: &Classifier, text: &[u8]) ->
 
 fn bench_profile(group: &mut BenchmarkGroup<'_, WallTime>, classifier: &Classifier, file: &TemporaryFile) {
     let Ok(source::Expansion { sources, .. }) = source::expand(&[file.path.display().to_string()]) else { return };
-    let config = ingest::IngestConfig { detect: DetectConfig::default(), from_us: None, to_us: None, seed: 1, dedupe: false, hosts: Vec::new(), threads: 1 };
+    let config = ingest::IngestConfig {
+        detect: DetectConfig::default(),
+        from_us: None,
+        to_us: None,
+        seed: 1,
+        dedupe: false,
+        hosts: Vec::new(),
+        threads: 1,
+    };
     let profile = profile::ProfilerConfig::new(Arc::from(classifier.endpoints()));
     group.bench_function("parse, classify, identify, profile", |bencher| {
         bencher.iter(|| {

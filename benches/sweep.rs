@@ -98,7 +98,15 @@ fn lap() -> f64 {
 fn sample(classifier: &Classifier) -> Result<Trace, Box<dyn std::error::Error>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/cluster");
     let sources = source::expand(&[folder.display().to_string()])?.sources;
-    let config = ingest::IngestConfig { detect: DetectConfig::default(), from_us: None, to_us: None, seed: 1, dedupe: false, hosts: Vec::new(), threads: 2 };
+    let config = ingest::IngestConfig {
+        detect: DetectConfig::default(),
+        from_us: None,
+        to_us: None,
+        seed: 1,
+        dedupe: false,
+        hosts: Vec::new(),
+        threads: 2,
+    };
     ingest::into_trace(&sources, &config, classifier, &Progress::default())?.trace.ok_or_else(|| "no trace".into())
 }
 

@@ -9,8 +9,8 @@ use crate::shared::run_facts::NextStep;
 use wsim_advise::sweep::{Comparison, DiscardedPlan, Imbalance, Latency, SimulatedGroup, SimulatedPlan, StressCase, Unstable};
 use wsim_advise::{Confidence, Limit, Meets, ProcessSummary};
 use wsim_plan::Plan;
-use wsim_simulate::WakeupSummary;
 use wsim_profile::DeployedProcess;
+use wsim_simulate::WakeupSummary;
 use wsim_simulate::backtest::Backtest;
 use wsim_stats::Interval;
 

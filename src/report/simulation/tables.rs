@@ -19,7 +19,9 @@ pub(super) fn candidates(report: &SimulationReport) -> Table {
             index if index == sweep.runner_up => "runner-up",
             _ => "",
         };
-        let time = |of: fn(&Latency) -> Interval| candidate.response_times().map_or_else(|| untold(candidate.instead_of_times()), |times| Cell::range(of(times)));
+        let time = |of: fn(&Latency) -> Interval| {
+            candidate.response_times().map_or_else(|| untold(candidate.instead_of_times()), |times| Cell::range(of(times)))
+        };
         let figures = [
             time(|times| times.mean),
             time(|times| times.p95),
@@ -116,8 +118,12 @@ pub(super) fn processes(plan: &PlanSummary) -> Table {
 /// The plan under growth and under other assumptions.
 pub(super) fn stress(sweep: &Sweep) -> Table {
     let row = |case: &StressCase| {
-        let figures =
-            [Cell::text(&case.name), Cell::text(&case.busiest), Cell::busy(case.busy), case.p95_ms.map_or_else(|| untold(case.instead_of_times()), Cell::range)];
+        let figures = [
+            Cell::text(&case.name),
+            Cell::text(&case.busiest),
+            Cell::busy(case.busy),
+            case.p95_ms.map_or_else(|| untold(case.instead_of_times()), Cell::range),
+        ];
         figures.into_iter().chain(result_cells(case.meets, &case.reason)).collect()
     };
     let [process, busy] = busiest_columns();

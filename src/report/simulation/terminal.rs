@@ -32,7 +32,11 @@ pub(super) fn terminal(out: &mut dyn Write, report: &SimulationReport, files: Op
 
 fn write_head(terminal: &mut TerminalWriter<'_>, report: &SimulationReport) -> io::Result<()> {
     let sweep = &report.sweep;
-    let growth = if (sweep.growth - 1.0).abs() > 1e-9 { format!(" · {} × {}", sweep.growth_kind.noun(), text::tick(sweep.growth)) } else { String::new() };
+    let growth = if (sweep.growth - 1.0).abs() > 1e-9 {
+        format!(" · {} × {}", sweep.growth_kind.noun(), text::tick(sweep.growth))
+    } else {
+        String::new()
+    };
     let head = format!(
         "wsim {} · {} simulated, {}{growth} · {} · seed {}",
         report.analysis.facts.wsim,
