@@ -25,6 +25,26 @@ pub(crate) fn limited(cores: f64, period_ms: f64) -> Cpu {
     Cpu { quota: cpu.quota.map(|_| Quota { budget: period.scaled(cores.max(0.001)), period }), ..cpu }
 }
 
+/// CPU of a request at a process with these limits, over that at one that is never throttled. Whenever a quota is used up, the process finds cold caches
+/// afterwards.
+pub(crate) fn cold_start_factor(cpu: Cpu) -> f64 {
+    cpu.quota.map_or(1.0, |quota| 1.0 + (COLD_START.seconds() / quota.budget.seconds().max(1e-4)).min(COLD_START_MOST))
+}
+
+/// The mean of [`cold_start_factor`] over the CPU of clients' requests: `served` has the CPU of each, and the limits of the process that served it.
+pub(super) fn observed_cold_start(served: impl Iterator<Item = (u32, Cpu)>) -> f64 {
+    let (cpu, throttled) = served.fold((0.0, 0.0), |(cpu, throttled), (cpu_us, limits)| {
+        let cpu_us = f64::from(cpu_us);
+        // What was logged has the factor in it already.
+        (cpu + cpu_us, throttled + cpu_us / cold_start_factor(limits))
+    });
+    if throttled > 0.0 { cpu / throttled } else { 1.0 }
+}
+
+/// CPU that is lost after a throttling. Measured on one cluster with 5 ms in every 20 ms: equal requests take 12 to 23 % more CPU than on a whole core.
+const COLD_START: Span = Span::from_micros(700);
+const COLD_START_MOST: f64 = 0.3;
+
 #[cfg(test)]
 mod tests {
     use super::super::prepare::tests::{profile, trace};
@@ -47,6 +67,17 @@ mod tests {
         assert_eq!(high[&name].quota, Some(quota(6)));
         let told = PrepareConfig { limits: [(name.clone(), Cpu::CORE)].into(), ..config };
         assert_eq!(observed_limits(&profile, &told)[&name], Cpu::CORE);
+    }
+
+    #[test]
+    fn requests_cost_more_where_a_small_quota_ends_often() {
+        let small = limited(0.25, 20.0);
+        assert!((cold_start_factor(small) - 1.14).abs() < 1e-9 && cold_start_factor(Cpu::CORE) == 1.0);
+        assert!(cold_start_factor(limited(0.25, 100.0)) < 1.03 && cold_start_factor(limited(0.01, 1.0)) <= 1.0 + COLD_START_MOST);
+        assert_eq!(observed_cold_start([].into_iter()), 1.0);
+        assert!((observed_cold_start([(5, small), (9, small)].into_iter()) - 1.14).abs() < 1e-9, "all requests were throttled");
+        let half = observed_cold_start([(1140, small), (1000, Cpu::CORE)].into_iter());
+        assert!((half - 1.07).abs() < 1e-9, "{half}");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::coalesce_wakeups::coalesce;
 pub use super::config::{Bound, PrepareConfig};
 use super::cpu_attribution::LoggedCpu;
 use super::cpu_level;
-use super::limits::observed_limits;
+use super::limits::{observed_cold_start, observed_limits};
 use super::machine::MachineModel;
 use super::missing_cpu::MeanCpu;
 use super::observed::ObservedDeployment;
@@ -57,6 +57,8 @@ pub struct PreparedWorkload {
     pub connections: u32,
     /// CPU that the processes which wrote the logs could use, where it was less than a core.
     limits: BTreeMap<String, Cpu>,
+    /// CPU of the logged requests over that at processes which are never throttled.
+    pub(crate) cold_start: f64,
     /// The machine of the logs, and those of plans.
     pub(crate) machine: MachineModel,
     /// CPU that no request line shows, with its range. [`Self::costs`] has the point of the range that was asked for.
@@ -164,6 +166,7 @@ impl PreparedWorkload {
             idle: Background::from_utilisation(config.coverage.select(unlogged.idle)),
             connections: config.connections,
             limits: observed_limits(profile, config),
+            cold_start: 1.0,
             machine,
             is_measured: unlogged.is_measured,
             unseen_events: (unseen * persist.cpu(), unseen * replication),
@@ -171,6 +174,7 @@ impl PreparedWorkload {
             uncertainty,
             unlogged,
         };
+        prepared.cold_start = prepared.observed_cold_start(trace, endpoints);
         let shares = prepared.unloaded_shares(trace, endpoints, &data.wall_times, config);
         if calibration != simulated {
             let learnt = std::mem::take(&mut prepared.workload.classes);
@@ -184,6 +188,13 @@ impl PreparedWorkload {
             class.delay_share = share.delay;
         }
         prepared
+    }
+
+    fn observed_cold_start(&self, trace: &Trace, endpoints: &[Endpoint]) -> f64 {
+        let limits_of =
+            |request: &Request| self.limits.get(self.names.text(self.served_by.process_of(request))).copied().unwrap_or(Cpu::CORE);
+        let clients = self.requests(trace, endpoints).zip(&self.workload.records).filter(|(request, _)| !request.has(flag::INTERNAL));
+        observed_cold_start(clients.map(|(request, record)| (record.cpu_us, limits_of(&request))))
     }
 
     /// The share of observed delays and transaction times that is not due to load; all of it where the deployment cannot be simulated.

@@ -17,7 +17,7 @@ use crate::replications::{Candidate, ReplicationConfig, Scenario, Variation};
 use crate::synapse::caches::CacheEffect;
 use crate::synapse::record::{Record, mark};
 use crate::synapse::result::GroupResult;
-use crate::synapse::topology::{Costs, TopologyError};
+use crate::synapse::topology::{Costs, ProcessSpec, TopologyError};
 use crate::synapse::workload::{Class, Workload};
 use wsim_stats::DurationHistogram;
 
@@ -43,9 +43,9 @@ impl UnloadedShares {
     /// All of the observed times.
     pub(super) const ALL: Self = Self { database: 1.0, delay: 1.0 };
 
-    /// From how much of the observed times is needed: up to 1 of the transactions, beyond 1 of the delay too.
-    fn from_need(need: f64) -> Self {
-        Self { database: need.clamp(0.0, 1.0), delay: (need - 1.0).clamp(0.0, 1.0) }
+    /// From how much of the observed times is needed: up to 1 of the `database`'s share of the transactions, beyond 1 of the delay too.
+    fn from_need(need: f64, database: f64) -> Self {
+        Self { database: need.clamp(0.0, 1.0) * database, delay: (need - 1.0).clamp(0.0, 1.0) }
     }
 }
 
@@ -64,9 +64,13 @@ pub(super) fn fit_shares(
         class.group = number;
     }
     let count = observed.workload.classes.len();
+    let database_shares = database_shares(&observed.workload.records, &observed.topology.processes, count);
+    let of_needs = |needs: &[f64]| -> Vec<UnloadedShares> {
+        needs.iter().zip(&database_shares).map(|(need, database)| UnloadedShares::from_need(*need, *database)).collect()
+    };
     let simulate = |needs: &[f64]| -> Result<Option<Vec<f64>>, TopologyError> {
         let mut workload = observed.workload.clone();
-        scale_delays(&mut workload, &needs.iter().map(|need| UnloadedShares::from_need(*need)).collect::<Vec<_>>());
+        scale_delays(&mut workload, &of_needs(needs));
         let config =
             ReplicationConfig { variation: Variation::Redrawn, as_logged: wall_times.from_synapse, ..ReplicationConfig::default() };
         let scenario = Scenario { workload: &workload, growth: 1.0, costs, seed: 0, config, stop };
@@ -88,7 +92,33 @@ pub(super) fn fit_shares(
         let Some(level) = simulate(&needs)? else { return Ok(None) };
         simulated = level;
     }
-    Ok(Some(corrected(&needs, &logged, &simulated, levels).into_iter().map(UnloadedShares::from_need).collect()))
+    Ok(Some(of_needs(&corrected(&needs, &logged, &simulated, levels))))
+}
+
+/// The share of each class's logged transaction times that the database can be the cause of. At a throttled process a transaction also lasts until the
+/// quota lets its thread go on, which is simulated; what most of them took at least is the database's.
+fn database_shares(records: &[Record], processes: &[ProcessSpec], classes: usize) -> Vec<f64> {
+    let is_throttled = |record: &&Record| {
+        processes.get(usize::from(record.endpoint)).is_some_and(|process| process.cpu.quota.is_some()) && record.transactions > 0
+    };
+    let mut each: Vec<Vec<f64>> = vec![Vec::new(); classes];
+    let mut of_class = vec![0usize; classes];
+    for record in records {
+        of_class[usize::from(record.class)] += usize::from(record.transactions > 0);
+        if is_throttled(&record) {
+            each[usize::from(record.class)].push(f64::from(record.db_us) / f64::from(record.transactions));
+        }
+    }
+    let share = |(each, all): (&mut Vec<f64>, usize)| {
+        let mean = each.iter().sum::<f64>() / each.len().max(1) as f64;
+        // Mostly served elsewhere, or too few to tell.
+        if each.len() * 2 <= all || each.len() < TRANSACTIONS_LEAST || mean <= 0.0 {
+            return 1.0;
+        }
+        each.sort_unstable_by(f64::total_cmp);
+        (each[each.len() / 4] / mean).min(1.0)
+    };
+    each.iter_mut().zip(of_class).map(share).collect()
 }
 
 /// The number under which the fit has the cold requests of each class that has donors: they are another kind of request.
@@ -205,6 +235,8 @@ const NOISE: f64 = 0.1;
 /// Deviation of the level of one request; times of a class are about exponential, and those of neighbours depend on each other.
 const NOISE_OF_ONE: f64 = 2.0;
 const STEPS: usize = 2;
+/// Fewest requests whose transactions show how long the database takes.
+const TRANSACTIONS_LEAST: usize = 8;
 /// Weight of the common need, in requests.
 const COMMON_WEIGHT: f64 = 10.0;
 /// Most requests that the fit simulates.
@@ -232,6 +264,25 @@ mod tests {
     }
 
     #[test]
+    fn at_a_throttled_process_the_database_takes_what_most_transactions_took_at_least() {
+        use crate::calibrate::limits::limited;
+        use crate::station::{Background, Cpu};
+        let process = |name: &str, cpu| ProcessSpec { name: name.to_owned(), cpu, connections: 5, background: Background::NONE };
+        let record = |endpoint: u16, class: u16, db_us: u32| {
+            let mut record = Record::at(0);
+            (record.endpoint, record.class, record.db_us, record.transactions) = (endpoint, class, db_us, 2);
+            record
+        };
+        // Two in three transactions last until the next period; those of another class are at a process without a limit.
+        let throttled = (0..20).map(|number| record(1, 0, if number % 3 == 0 { 2_000 } else { 32_000 }));
+        let elsewhere = (0..20).map(|number| record(0, 1, 2_000 + 100 * number));
+        let records: Vec<Record> = throttled.chain(elsewhere).chain([record(1, 2, 10), record(1, 2, 90)]).collect();
+        let shares = database_shares(&records, &[process("main", Cpu::CORE), process("generic1", limited(0.25, 20.0))], 3);
+        assert!((shares[0] - 2_000.0 / (7.0 * 2_000.0 + 13.0 * 32_000.0) * 20.0).abs() < 1e-9, "{shares:?}");
+        assert_eq!(shares[1..], [1.0, 1.0], "no limit, too few");
+    }
+
+    #[test]
     fn a_class_without_requests_gets_the_common_need() {
         let none = Logged { requests: 0.0, level: 0.0 };
         let logged = [Logged { requests: 1000.0, level: 1.5 }, none];
@@ -251,7 +302,7 @@ mod tests {
         let class = Class { caches: CacheEffect::Donors(donors), ..Class::plain(0) };
         let mut workload =
             Workload { records: vec![record], classes: vec![class], origin_us: 0, span: Span::from_millis(1), skips: Vec::new() };
-        scale_delays(&mut workload, &[UnloadedShares::from_need(1.25), UnloadedShares::from_need(0.5)]);
+        scale_delays(&mut workload, &[UnloadedShares::from_need(1.25, 1.0), UnloadedShares::from_need(0.5, 1.0)]);
         let CacheEffect::Donors(donors) = &workload.classes[0].caches else { panic!("donors stay") };
         for record in workload.records.iter().chain(&*donors.warm) {
             assert_eq!((record.db_us, record.wait_us), (1000, 250));

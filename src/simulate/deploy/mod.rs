@@ -7,7 +7,7 @@ mod selection;
 pub use router::PlanRouters;
 
 use crate::calibrate::between_processes::local_shares;
-use crate::calibrate::limits::limited;
+use crate::calibrate::limits::{cold_start_factor, limited};
 use crate::calibrate::machine::cpu_of_processes;
 use crate::calibrate::prepare::PreparedWorkload;
 use crate::synapse::room_shards::RoomShards;
@@ -118,6 +118,10 @@ impl Deployment {
             machine: prepared.machine.of_plan(plan.machine.as_ref()),
         };
         topology.check()?;
+        let serves = |index: usize| {
+            if index == 0 { plan.pools.is_empty() } else { workers.get(index - 1).is_some_and(|worker| worker.pool.is_some()) }
+        };
+        start_cold(&mut topology, serves, prepared);
         let contention = slow_down(&mut topology, plan, prepared);
         let mut remarks = remarks;
         remarks.extend(contention_remark(contention));
@@ -155,6 +159,13 @@ impl PoolConfig {
     fn round_robin(names: &[String]) -> Self {
         let servers = names.iter().enumerate().map(|(position, name)| Server::new(name, 1, position)).collect();
         Self { balancer: BalancerConfig { algorithm: Algorithm::Nginx(Nginx::RoundRobin), servers, processes: 1 }, key: None }
+    }
+}
+
+/// Makes processes that serve clients slower or faster where their quota ends more or less often than those of the processes in the log.
+fn start_cold(topology: &mut Topology, serves: impl Fn(usize) -> bool, prepared: &PreparedWorkload) {
+    for (_, process) in topology.processes.iter_mut().enumerate().filter(|(index, _)| serves(*index)) {
+        process.cpu.speed *= prepared.cold_start / cold_start_factor(process.cpu);
     }
 }
 

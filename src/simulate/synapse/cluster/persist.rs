@@ -66,7 +66,7 @@ impl Cluster<'_> {
         if let Some(batch) = process.persister.finish() {
             self.start_batch(now, batch, queue);
         }
-        let response_delay = self.run.costs.rpc_delay.max(self.run.costs.replication_delay);
+        let response_delay = self.response_delay();
         let mut slot = leader;
         for _ in 0..count {
             let next = self.links.next_of(slot);
@@ -88,13 +88,20 @@ impl Cluster<'_> {
         if self.run.costs.replication == Span::ZERO || self.processes.len() < 2 {
             return;
         }
-        let payload = u32::from(persister) | count.min(COUNT_MAX) << PROCESS_BITS;
-        queue.schedule(now + self.run.costs.replication_delay, Event::EventsReplicated.pack(payload & SLOT_MAX));
+        let payload = (u32::from(persister) | count.min(COUNT_MAX) << PROCESS_BITS) & SLOT_MAX;
+        queue.schedule(now + self.run.costs.replication_delay, Event::EventsReplicated.pack(payload));
+        // The response waits until its process knows the position, not until it has told its clients.
+        queue.schedule(now + self.response_delay() + Span::from_nanos(1), Event::EventsReplicated.pack(payload));
+    }
+
+    /// From writing until the sender's response is there.
+    fn response_delay(&self) -> Span {
+        self.run.costs.rpc_delay.max(self.run.costs.replication_delay)
     }
 
     pub(super) fn on_events_replicated(&mut self, now: Time, payload: u32) {
         let (persister, count) = (payload & ((1 << PROCESS_BITS) - 1), payload >> PROCESS_BITS);
-        let work = self.run.costs.replication.saturating_mul(u64::from(count));
+        let work = self.run.costs.replication.saturating_mul(u64::from(count)).divided_by(2);
         for (process, number) in self.processes.iter_mut().zip(0..) {
             if number != persister {
                 process.interpreter.submit_unawaited(now, work);
