@@ -15,6 +15,7 @@ pub(super) struct ObservedArgs {
     ///
     /// Its pools, stream writers and [process.NAME] have the names or addresses that the logs show, with cpu (cores) and cpu_period (ms);
     /// [machine] cores is the number of cores that all processes share. docs/method.md has an example.
+    #[allow(rustdoc::broken_intra_doc_links, reason = "[machine] is a table of the file, as users write it")]
     #[arg(long, value_name = "PLAN", help_heading = "Advice")]
     observed: Option<String>,
 }
