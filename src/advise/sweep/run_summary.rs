@@ -394,18 +394,8 @@ mod tests {
     #[test]
     fn a_few_runs_that_pile_up_are_no_unstable_plan() {
         let run = |unstable: bool| {
-            let figures = Figures { mean: 1.0, p50: 1.0, p95: 1.0, p99: 1.0 };
-            RunSummary {
-                overall: figures,
-                groups: Vec::new(),
-                processes: Vec::new(),
-                cores: 0.0,
-                working: Vec::new(),
-                bin_seconds: 1.0,
-                rejected_share: 0.0,
-                extrapolated_share: 0.0,
-                instability: unstable.then_some(Instability { cause: Bottleneck::Cpu, process: 0 }),
-            }
+            let instability = unstable.then_some(Instability { cause: Bottleneck::Cpu, process: 0 });
+            RunSummary { instability, ..RunSummary::with_times(1.0, 1.0) }
         };
         let of = |unstable: usize| unstable_of(&(0..20).map(|number| run(number < unstable)).collect::<Vec<_>>());
         assert_eq!([0, 1, 4, 5, 9, 10, 20].map(of), [None, None, None, Some(false), Some(false), Some(true), Some(true)]);
