@@ -162,7 +162,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::formats::testing::{malformed, request, stamps, text};
+    use crate::formats::testing::{malformed, request, stamps, survives, text};
 
     /// Of AWS's documentation.
     const HTTPS: &str = r#"https 2018-07-02T22:23:00.186641Z app/my-loadbalancer/50dc6c495c0c9188 192.168.131.39:2817 10.0.0.1:80 0.086 0.048 0.037 200 200 0 57 "GET https://www.example.com:443/ HTTP/1.1" "curl/7.46.0" ECDHE-RSA-AES128-GCM-SHA256 TLSv1.2 arn:aws:elasticloadbalancing:us-east-2:123456789012:targetgroup/my-targets/73e2d6bc24d8a067 "Root=1-58337281-1d84f3d73c47ec4e58577259" "www.example.com" "arn:aws:acm:us-east-2:123456789012:certificate/12345678" 1 2018-07-02T22:22:48.364000Z "authenticate,forward" "-" "-" "10.0.0.1:80" "200" "-" "-" TID_1234abcd5678ef90"#;
@@ -215,15 +215,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(noise in prop::collection::vec(any::<u8>(), 0..60), at in 0usize..500, cut in 0usize..40) {
-            let mut line = HTTPS.as_bytes().to_vec();
-            let at = at.min(line.len());
-            let cut = at..(at + cut).min(line.len());
-            line.splice(cut, noise.iter().copied());
-            for line in [&line[..], &noise[..]] {
-                if let Line::Malformed(malformed) = parser().parse(line) {
-                    prop_assert!(malformed.column <= line.len());
-                }
-            }
+            survives(parser, HTTPS, &noise, at, cut);
         }
     }
 }

@@ -72,6 +72,20 @@ pub(crate) mod testing {
         String::from_utf8_lossy(bytes.as_ref()).into_owned()
     }
 
+    /// Asserts that a line whose bytes from `at` on, `cut` of them, became `noise`, its end, and the noise alone are read without a panic, and that
+    /// what is malformed is so within the line.
+    pub(crate) fn survives<P: Parser>(parser: impl Fn() -> P, line: &str, noise: &[u8], at: usize, cut: usize) {
+        let mut line = line.as_bytes().to_vec();
+        let at = at.min(line.len());
+        let cut = at..(at + cut).min(line.len());
+        line.splice(cut, noise.iter().copied());
+        for line in [&line[..], noise, &line[at..]] {
+            if let Line::Malformed(malformed) = parser().parse(line) {
+                assert!(malformed.column <= line.len(), "column {} of {}", malformed.column, line.len());
+            }
+        }
+    }
+
     /// Numbers of requests, lines without a request, and malformed lines of a sample.
     pub(crate) fn tally(parser: &mut dyn Parser, sample: &[u8]) -> (usize, usize, usize) {
         let mut tally = (0, 0, 0);

@@ -184,7 +184,7 @@ mod tests {
 
     use super::*;
     use crate::Ambiguity;
-    use crate::formats::testing::{malformed, request, stamps, tally, text};
+    use crate::formats::testing::{malformed, request, stamps, survives, tally, text};
 
     fn parser() -> TraefikJson {
         TraefikJson::new(stamps())
@@ -265,15 +265,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(noise in prop::collection::vec(any::<u8>(), 0..60), index in 0usize..7, at in 0usize..700, cut in 0usize..40) {
-            let mut line = line(index).as_bytes().to_vec();
-            let at = at.min(line.len());
-            let cut = at..(at + cut).min(line.len());
-            line.splice(cut, noise.iter().copied());
-            for line in [&line[..], &noise[..]] {
-                if let Line::Malformed(malformed) = parser().parse(line) {
-                    prop_assert!(malformed.column <= line.len());
-                }
-            }
+            survives(parser, line(index), &noise, at, cut);
         }
     }
 
