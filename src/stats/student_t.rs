@@ -48,13 +48,13 @@ pub fn mean_interval(values: &[f64], confidence: f64) -> Interval {
     Interval { value: mean, low: mean - half, high: mean + half }
 }
 
-/// Mean of independent values, with the interval that holds another value of the same kind (`confidence` such as 0.95). Positive values are
-/// compared by their logarithms, because times are skewed. One value shows no spread: its interval is itself.
+/// The middle of independent values, with the interval that holds another value of the same kind (`confidence` such as 0.95). Positive values
+/// are compared by their logarithms, because times are skewed: their middle is the geometric mean, of others the mean. One value shows no
+/// spread: its interval is itself.
 pub fn prediction_interval(values: &[f64], confidence: f64) -> Interval {
     let n = values.len() as f64;
-    let mean = if values.is_empty() { 0.0 } else { values.iter().sum::<f64>() / n };
     if values.len() < 2 {
-        return Interval::exact(mean);
+        return Interval::exact(values.first().copied().unwrap_or(0.0));
     }
     let are_positive = values.iter().all(|value| *value > 0.0);
     let scale = |value: f64| if are_positive { value.ln() } else { value };
@@ -62,7 +62,7 @@ pub fn prediction_interval(values: &[f64], confidence: f64) -> Interval {
     let variance = values.iter().map(|value| (scale(*value) - center).powi(2)).sum::<f64>() / (n - 1.0);
     let half = quantile(f64::midpoint(1.0, confidence), n - 1.0) * (variance * (1.0 + 1.0 / n)).sqrt();
     let back = |value: f64| if are_positive { value.exp() } else { value };
-    Interval::new(mean, back(center - half), back(center + half))
+    Interval::new(back(center), back(center - half), back(center + half))
 }
 
 /// Mean of `candidate[i] - baseline[i]` with its confidence interval, for runs that share their random numbers pair by pair. Values
@@ -98,10 +98,12 @@ mod tests {
     fn a_prediction_interval_is_wider_than_that_of_the_mean_and_holds_its_value() {
         let values = [1.0, 2.0, 4.0, 0.0];
         let (prediction, mean) = (prediction_interval(&values, 0.95), mean_interval(&values, 0.95));
-        assert!(prediction.low < mean.low && prediction.high > mean.high);
+        assert!(prediction.low < mean.low && prediction.high > mean.high && prediction.value == mean.value);
+        let skewed = prediction_interval(&[1.0, 100.0], 0.95);
+        assert!((skewed.value - 10.0).abs() < 1e-9 && (skewed.low * skewed.high - 100.0).abs() < 1e-6, "{skewed:?}");
         assert_eq!(prediction_interval(&[3.0], 0.95), Interval::exact(3.0));
         assert_eq!(prediction_interval(&[], 0.95), Interval::exact(0.0));
-        assert_eq!(prediction_interval(&[5.0; 4], 0.95).value, 5.0);
+        assert!((prediction_interval(&[5.0; 4], 0.95).value - 5.0).abs() < 1e-12);
     }
 
     #[test]

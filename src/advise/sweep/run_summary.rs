@@ -194,8 +194,17 @@ fn connections_share(process: &ProcessResult, bin_seconds: f64) -> Interval {
     pool_share(busy, busy * waits, process.connections_all)
 }
 
-/// Mean over replications with the interval of what another run would show, both at least zero.
+/// Mean over replications with the interval of what another run would show, both at least zero. Means, because shares of a process and those of
+/// all together must add up.
 pub(super) fn interval(values: &[f64]) -> Interval {
+    let Interval { low, high, .. } = student_t::prediction_interval(values, CONFIDENCE);
+    let mean = values.iter().sum::<f64>() / values.len().max(1) as f64;
+    Interval::new(mean, low.max(0.0), high)
+}
+
+/// The response time in the middle of what another run would show, with its interval. Near saturation a few replications are many times slower:
+/// they belong into the interval, and would pull a mean away from what most runs show.
+fn time_interval(values: &[f64]) -> Interval {
     let Interval { value, low, high } = student_t::prediction_interval(values, CONFIDENCE);
     Interval { value, low: low.max(0.0), high }
 }
@@ -328,7 +337,7 @@ fn group(id: &str, index: usize, runs: &[RunSummary]) -> Option<SimulatedGroup> 
 }
 
 fn latency(figures: &[Figures]) -> Latency {
-    let of = |figure: fn(&Figures) -> f64| interval(&figures.iter().map(figure).collect::<Vec<_>>());
+    let of = |figure: fn(&Figures) -> f64| time_interval(&figures.iter().map(figure).collect::<Vec<_>>());
     Latency { mean: of(|f| f.mean), p50: of(|f| f.p50), p95: of(|f| f.p95), p99: of(|f| f.p99) }
 }
 

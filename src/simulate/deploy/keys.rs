@@ -6,6 +6,7 @@
 //! the key, whatever the log calls the user. A URI is rebuilt from its template with room and user; other placeholders
 //! (transaction ids) get a different text for every request.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -14,6 +15,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 
 use crate::engine::random::{Purpose, draw};
 use crate::synapse::record::Record;
+use wsim_http::identity::encoded_localpart;
 use wsim_plan::Key;
 use wsim_trace::{NameId, Names};
 
@@ -99,14 +101,17 @@ fn escape_room(text: &mut String) {
     *text = text.replace('!', "%21").replace(':', "%3A");
 }
 
-/// The user as a token contains it; nothing for a request without a user.
+/// The user as a token contains it; nothing for a request without a user. A proxy may have logged the key itself, in base64 already.
 fn write_user(name: &str, copy: u16, text: &mut String) {
     if name.is_empty() {
         return;
     }
-    let localpart = name.strip_prefix('@').map_or(name, |id| id.split(':').next().unwrap_or(id));
+    let localpart = match name.strip_prefix('@') {
+        Some(id) => Cow::Borrowed(id.split(':').next().unwrap_or(id)),
+        None => encoded_localpart(name.as_bytes()).map_or(Cow::Borrowed(name), Cow::Owned),
+    };
     if copy == 0 {
-        STANDARD_NO_PAD.encode_string(localpart, text);
+        STANDARD_NO_PAD.encode_string(localpart.as_bytes(), text);
     } else {
         STANDARD_NO_PAD.encode_string(format!("{localpart}#{copy}"), text);
     }
@@ -150,5 +155,19 @@ mod tests {
         assert_eq!((key(false, 0).as_str(), key(true, 0).as_str()), ("!room:example.org", "%21room%3Aexample.org"));
         assert_eq!(key(true, 2), "%21room%3Aexample.org#2");
         assert_eq!(KeySource::of(Some(&Key::User)).escaping_rooms(true), KeySource::User);
+    }
+
+    #[test]
+    fn a_user_has_one_key_whichever_log_names_them() {
+        let key = |name: &str, copy: u16| {
+            let mut text = String::new();
+            write_user(name, copy, &mut text);
+            text
+        };
+        // Synapse's log, a token in a proxy's log, a proxy's own `user=` in base64 or plain.
+        for name in ["@alice:example.org", "@alice", "YWxpY2U", "alice"] {
+            assert_eq!((key(name, 0).as_str(), key(name, 1)), ("YWxpY2U", key("@alice", 1)), "{name}");
+        }
+        assert_eq!(key("", 0), "");
     }
 }
