@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use super::next_steps::{self, SameInput};
 use super::observed_arg::ObservedArgs;
-use super::output::{self, Output};
-use super::reading::{self, LogData, ReadArgs, ReadConfig};
-use super::{Exit, UsageError, interrupt, next_steps};
+use super::output::{Output, RunFolder, TableArgs};
+use super::reading::{self, ReadArgs, ReadConfig};
+use super::{Exit, UsageError, interrupt};
 use wsim_advise as advise;
-use wsim_report::{AnalysisReport, NextStep, write_report};
+use wsim_report::{AnalysisReport, NextStep};
 use wsim_trace::ingest::Progress;
 
 /// Arguments of `wsim analyse`.
@@ -46,6 +47,8 @@ pub struct Analyse {
     memory: Option<f64>,
     #[command(flatten)]
     output: Output,
+    #[command(flatten)]
+    tables: TableArgs,
     /// Do not keep requests: flat memory, no trace.parquet, no joining
     #[arg(long, conflicts_with_all = ["dedupe", "anonymise", "anonymise_key"], help_heading = "Output")]
     no_trace: bool,
@@ -79,48 +82,40 @@ pub fn run(arguments: &Analyse) -> anyhow::Result<Exit> {
         ReadConfig::new(&arguments.logs, reading)?.observed(&arguments.observed)?.with_output(output)?.keep_requests(!arguments.no_trace);
     let progress = Arc::new(Progress::default());
     interrupt::watch(&progress);
-    let folder = output::start_folder(output, &output.run_name(&arguments.logs, ""))?;
+    let name = output.run_name(&arguments.logs, "");
+    let folder = RunFolder::start(output, &name)?;
     let data = reading::read(&config, &progress)?;
     let groups: Vec<&str> = data.profile.groups.iter().filter(|group| !group.internal).map(|group| group.id.as_str()).collect();
     objective.check_groups(&groups).map_err(of_objective)?;
-    let logs = config.shown_logs(&arguments.logs);
-    let simulate_command = simulate_command(&logs, &objective);
+    let same = SameInput::new(&config, &arguments.logs, output.out.join(&name).join("trace.parquet"));
+    let simulate = same.command("simulate");
     let screen = advise::ScreenConfig {
         objective,
         connections: arguments.connections,
         machine: advise::MachineLimits { cores: arguments.cores, memory: arguments.memory },
-        simulate_command: simulate_command.clone(),
+        simulate_command: simulate.clone(),
         plans: data.preset_config(),
         ..advise::ScreenConfig::default()
     };
+    let next = next_steps(simulate, next_steps::better_input("analyse", &same, &data.profile));
     let report = AnalysisReport {
-        facts: data.summary.run_facts(next_steps(&logs, simulate_command, &data)),
+        facts: data.summary.run_facts(next),
         inputs: data.summary.tallies.clone(),
         profile: data.profile.clone(),
         advice: advise::screen(&data.profile, &screen),
     };
-    write_report(&folder, &report)?;
-    if let Some((shown, _)) = report.advice.shown() {
-        folder.write("plan.toml", shown.plan.to_toml())?;
-    }
-    data.write_trace(&folder)?;
-    let path = output::finish_folder(folder, report.facts.partial)?;
-    output.show(&report, Some(&path))?;
+    output.deliver(arguments.tables.choice(), folder, &report, report.facts.partial, |folder| {
+        if let Some((shown, _)) = report.advice.shown() {
+            folder.write("plan.toml", shown.plan.to_toml())?;
+        }
+        data.write_trace(folder)
+    })?;
     Ok(if report.advice.recommended.is_some() { Exit::Done } else { Exit::Missed })
 }
 
-/// `wsim simulate` with what the objective says of response times.
-fn simulate_command(logs: &[String], objective: &advise::Objective) -> String {
-    let logs = output::shell_words(logs);
-    if objective.latencies.is_empty() {
-        return format!("wsim simulate {logs}");
-    }
-    format!("wsim simulate {logs} --objective {}", output::shell_words(&[objective.to_string()]))
-}
-
-fn next_steps(logs: &[String], simulate: String, data: &LogData) -> Vec<NextStep> {
-    let mut steps: Vec<NextStep> = next_steps::better_input("analyse", logs, &data.profile).into_iter().collect();
-    steps.push(NextStep { why: "simulate plans, with waiting times and error bars".to_owned(), command: simulate });
+fn next_steps(simulate: String, better_input: Option<NextStep>) -> Vec<NextStep> {
+    let mut steps = vec![NextStep { why: "simulate plans, with waiting times and error bars".to_owned(), command: simulate }];
+    steps.extend(better_input);
     steps.push(NextStep { why: "see what a worker may serve".to_owned(), command: "wsim endpoints".to_owned() });
     steps
 }

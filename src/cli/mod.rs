@@ -5,6 +5,8 @@
 pub mod analyse;
 pub mod audit;
 pub mod configure;
+pub mod demo;
+pub mod doctor;
 pub mod emulate;
 pub mod endpoints;
 pub mod export;
@@ -77,6 +79,8 @@ enum Command {
     /// Report capacity from logs: CPU demand, peaks, whether you need workers
     #[command(visible_alias = "analyze")]
     Analyse(Box<analyse::Analyse>),
+    /// Say what your logs can answer, what is missing, and how to get it
+    Doctor(Box<doctor::Doctor>),
     /// Simulate worker layouts on your traffic; recommend the smallest that meets your target
     Simulate(Box<simulate::Simulate>),
     /// Create what a replay needs on a test homeserver: users, rooms, keys; or remove it
@@ -99,8 +103,9 @@ enum Command {
     Audit(Box<audit::Audit>),
     /// Print Synapse's worker endpoint table, explain a request, compare releases
     Endpoints(endpoints::Endpoints),
+    /// Show what wsim does on a built-in log
+    Demo(demo::Demo),
     /// Write shell completions and manual pages
-    #[command(hide = true)]
     Generate(generate::Generate),
 }
 
@@ -179,6 +184,8 @@ pub fn command() -> clap::Command {
 fn run(command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::Analyse(arguments) => analyse::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Provision(arguments) => provision::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),

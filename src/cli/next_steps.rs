@@ -1,20 +1,83 @@
-//! The commands that a finished run suggests.
+//! The commands that a finished run suggests. Each can be run as it is printed: it has the options of the run, quoted for a shell.
 
-use super::output::shell_words;
+use std::path::{Path, PathBuf};
+
+use clap::parser::ValueSource;
+use clap::{Arg, ArgAction, ArgMatches};
+
+use super::output::{shell_word, shell_words};
+use super::reading::ReadConfig;
 use wsim_profile::{DemandMethod, Profile};
 use wsim_report::NextStep;
 
-/// The input that would improve the result of `wsim COMMAND LOGS` most; `None` if CPU is logged and background CPU is measured.
-pub(super) fn better_input(command: &str, logs: &[String], profile: &Profile) -> Option<NextStep> {
-    let logs = shell_words(logs);
+/// What this run read and how, for another command.
+pub(super) struct SameInput {
+    logs: Vec<String>,
+    /// Logs and options are left out of an anonymised report: they may name what it hides.
+    is_anonymous: bool,
+}
+
+impl SameInput {
+    /// `trace` is where this run leaves its requests, for a command that cannot read standard input again.
+    pub(super) fn new(config: &ReadConfig, logs: &[String], trace: PathBuf) -> Self {
+        let shown = config.shown_logs(logs);
+        let is_anonymous = shown != logs;
+        let is_gone = shown.iter().any(|log| log == "-");
+        Self { logs: if is_gone { vec![trace.to_string_lossy().into_owned()] } else { shown }, is_anonymous }
+    }
+
+    /// `wsim COMMAND` with the logs of this run, and those of its options that COMMAND has too.
+    pub(super) fn command(&self, command: &str) -> String {
+        let options = if self.is_anonymous { Vec::new() } else { same_options(command) };
+        let words: Vec<String> = self.logs.iter().cloned().chain(options).collect();
+        format!("wsim {command} {}", shell_words(&words))
+    }
+}
+
+/// The options on this command line that another command has too, other than those about printing and the run's folder.
+fn same_options(command: &str) -> Vec<String> {
+    let program = super::command();
+    let Some(target) = program.find_subcommand(command).cloned() else { return Vec::new() };
+    let Ok(matches) = program.try_get_matches_from(std::env::args_os()) else { return Vec::new() };
+    let Some((_, given)) = matches.subcommand() else { return Vec::new() };
+    let is_repeated = |option: &&Arg| !NOT_REPEATED.contains(&option.get_id().as_str());
+    target.get_arguments().filter(is_repeated).flat_map(|option| as_given(option, given)).collect()
+}
+
+/// The words of an option as it was given; none if it was not.
+fn as_given(option: &Arg, given: &ArgMatches) -> Vec<String> {
+    let id = option.get_id().as_str();
+    let Some(long) = option.get_long().filter(|_| given.try_contains_id(id).is_ok()) else { return Vec::new() };
+    if given.value_source(id) != Some(ValueSource::CommandLine) {
+        return Vec::new();
+    }
+    if !matches!(option.get_action(), ArgAction::Set | ArgAction::Append) {
+        return vec![format!("--{long}")];
+    }
+    let values = given.get_raw(id).into_iter().flatten();
+    values.flat_map(|value| [format!("--{long}"), value.to_string_lossy().into_owned()]).collect()
+}
+
+/// Writing the configuration of a plan.
+pub(super) fn configure(plan: &Path, is_anonymous: bool) -> NextStep {
+    let plan = if is_anonymous { "plan.toml".to_owned() } else { shell_word(&plan.to_string_lossy()) };
+    NextStep { why: "write the configuration of this plan".to_owned(), command: format!("wsim configure {plan} --out synapse-workers") }
+}
+
+/// Ids of options that are about one run.
+const NOT_REPEATED: [&str; 6] = ["name", "force", "json", "quiet", "verbose", "tables"];
+
+/// The input that would improve the result of a command most; `None` if CPU is logged and background CPU is measured.
+pub(super) fn better_input(command: &str, input: &SameInput, profile: &Profile) -> Option<NextStep> {
+    let again = input.command(command);
     if profile.demand.method != DemandMethod::Logged {
         return Some(NextStep {
             why: "measure CPU instead of inferring it: add Synapse's own logs".to_owned(),
-            command: format!("wsim {command} {logs} /var/log/matrix-synapse/homeserver.log"),
+            command: format!("{again} /var/log/matrix-synapse/homeserver.log"),
         });
     }
     (!profile.coverage.measured).then(|| NextStep {
         why: "measure background CPU: record each process's CPU for an hour (docs/method.md says how)".to_owned(),
-        command: format!("wsim {command} {logs} --process-cpu cpu.csv"),
+        command: format!("{again} --process-cpu cpu.csv"),
     })
 }

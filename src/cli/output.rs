@@ -4,12 +4,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::reading::AnonymiseArgs;
 use super::terminal_width;
-use wsim_folder::OutputFolder;
+use wsim_folder::{FolderError, OutputFolder};
 use wsim_logs::redact;
-use wsim_report::{self as report, Report, escape};
+use wsim_report::{self as report, Report, TableChoice, TableName, escape, write_report};
 
 #[derive(Debug, Args)]
 pub(super) struct Output {
@@ -50,7 +51,40 @@ impl Output {
     /// Prints a finished run's report.
     pub(super) fn show(&self, report: &dyn Report, folder: Option<&Path>) -> anyhow::Result<()> {
         let shown = folder.map(|folder| self.shown_folder(folder));
-        show_as(self.print(), report, folder.zip(shown.as_deref()))
+        show_as(self.print(), report, TableChoice::ALL, folder.zip(shown.as_deref()))
+    }
+
+    /// Prints a report, then writes its files, and says where they are. A disk that is full and a folder that may not be written to cost the
+    /// files only, and a reader that closed the pipe the print only. `write` writes what is not part of the report.
+    ///
+    /// # Errors
+    /// Printing or writing failed.
+    pub(super) fn deliver(
+        &self,
+        tables: TableChoice,
+        folder: RunFolder,
+        report: &dyn Report,
+        partial: bool,
+        write: impl FnOnce(&OutputFolder) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let printed = show_as(self.print(), report, tables, None);
+        let written = folder.0.and_then(|folder| {
+            write_report(&folder, report)?;
+            write(&folder)?;
+            finish_folder(folder, partial)
+        });
+        let path = match (written, self.print()) {
+            (Ok(path), _) => path,
+            (Err(error), Print::Nothing) => return Err(error),
+            (Err(error), _) => return Err(error.context("the figures above are complete, but their files could not be written")),
+        };
+        printed?;
+        if self.print() == Print::Summary {
+            let files = files_in(&path);
+            let files = report::WrittenFiles { folder: &self.shown_folder(&path), names: &files };
+            report::written_files(&mut anstream::stdout().lock(), files, style(tables))?;
+        }
+        Ok(())
     }
 
     /// A run's folder as the terminal names it: without names that the user chose, if names are to be left out.
@@ -84,24 +118,30 @@ impl Print {
 
 /// Prints a report; `folder` holds its files, if they could be written.
 pub(super) fn show(print: Print, report: &dyn Report, folder: Option<&Path>) -> anyhow::Result<()> {
-    show_as(print, report, folder.zip(folder))
+    show_as(print, report, TableChoice::ALL, folder.zip(folder))
 }
 
-/// [`show`] with a folder and the name by which it is shown.
-fn show_as(print: Print, report: &dyn Report, folder: Option<(&Path, &Path)>) -> anyhow::Result<()> {
+/// [`show`] with some of the tables, and a folder with the name by which it is shown.
+fn show_as(print: Print, report: &dyn Report, tables: TableChoice, folder: Option<(&Path, &Path)>) -> anyhow::Result<()> {
     match print {
         Print::Nothing => {}
         Print::Json => writeln!(std::io::stdout().lock(), "{}", report.json()?.trim_end())?,
         Print::Summary => {
-            // Colour codes are always written; the stream removes them where they are not wanted (NO_COLOR, no terminal).
-            let style = report::Style { colour: true, width: terminal_width() };
-            let written: Vec<&str> =
-                FILES.into_iter().filter(|name| folder.is_some_and(|(folder, _)| folder.join(name).exists())).collect();
+            let written = folder.map_or_else(Vec::new, |(folder, _)| files_in(folder));
             let files = folder.map(|(_, shown)| report::WrittenFiles { folder: shown, names: &written });
-            report.terminal(&mut anstream::stdout().lock(), files, style)?;
+            report.terminal(&mut anstream::stdout().lock(), files, style(tables))?;
         }
     }
     Ok(())
+}
+
+/// Colour codes are always written; the stream removes them where they are not wanted (NO_COLOR, no terminal).
+fn style(tables: TableChoice) -> report::Style {
+    report::Style { colour: true, width: terminal_width(), tables }
+}
+
+fn files_in(folder: &Path) -> Vec<&'static str> {
+    FILES.into_iter().filter(|name| folder.join(name).exists()).collect()
 }
 
 /// The usual folder of reports.
@@ -110,6 +150,50 @@ const OUT: &str = "reports";
 /// What a run's folder may hold, beginning with the file to open first.
 const FILES: [&str; 9] =
     ["report.html", "report.md", "report.json", "plan.toml", "charts/", "tables/", "trace.parquet", "replay.hlog", "requests.parquet"];
+
+/// The tables that are printed below the verdict.
+#[derive(Debug, Args)]
+pub(super) struct TableArgs {
+    /// Print all tables below the verdict
+    #[arg(long, short, help_heading = "Output")]
+    verbose: bool,
+    /// Print some of the tables: groups,plans
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = table_names(), help_heading = "Output")]
+    tables: Vec<TableName>,
+}
+
+impl TableArgs {
+    pub(super) fn choice(&self) -> TableChoice {
+        if self.verbose { TableChoice::ALL } else { TableChoice::of(&self.tables) }
+    }
+}
+
+fn table_names() -> impl TypedValueParser<Value = TableName> {
+    let name = |text: String| TableName::ALL.into_iter().find(|name| name.name() == text).unwrap_or(TableName::Groups);
+    PossibleValuesParser::new(TableName::ALL.map(TableName::name)).map(name)
+}
+
+/// A run's folder, or why it cannot be written: the figures are printed all the same.
+pub(super) struct RunFolder(anyhow::Result<OutputFolder>);
+
+impl RunFolder {
+    /// Starts a run's folder, before the work whose result it will hold. A place that may not be written to is said at once.
+    ///
+    /// # Errors
+    /// The name is no name, or there is something by that name that is not replaced.
+    pub(super) fn start(output: &Output, name: &str) -> anyhow::Result<Self> {
+        match OutputFolder::create(&output.out, name, output.force) {
+            Ok(folder) => Ok(Self(Ok(folder))),
+            Err(error @ (FolderError::Parent { .. } | FolderError::Io { .. })) => {
+                let error = anyhow::Error::new(error);
+                let note = format!("note: {error:#}; the figures are printed, no files are written");
+                let _ = writeln!(anstream::stderr(), "{}", escape::visible(&note));
+                Ok(Self(Err(error)))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
 
 /// Starts a run's folder, before the work whose result it will hold: a place that cannot be written to is found at once.
 pub(super) fn start_folder(output: &Output, name: &str) -> anyhow::Result<OutputFolder> {

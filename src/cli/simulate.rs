@@ -13,15 +13,16 @@ use std::sync::atomic::Ordering;
 
 use clap::Args;
 
+use super::next_steps::{self, SameInput};
 use super::observed_arg::{ObservedArgs, ObservedPlan};
-use super::output::{self, Output};
+use super::output::{Output, RunFolder, TableArgs};
 use super::progress::ProgressReporter;
 use super::reading::{self, LogData, ReadArgs, ReadConfig};
-use super::{Exit, UsageError, interrupt, next_steps};
+use super::{Exit, UsageError, interrupt};
 use config::{Replications, SimulateConfig};
 pub(super) use config::{cores, memory};
 use wsim_advise::{self as advise, sweep};
-use wsim_report::{AnalysisReport, SimulationReport, write_report};
+use wsim_report::{AnalysisReport, SimulationReport};
 use wsim_simulate::backtest::{Backtest, BacktestConfig, backtest};
 use wsim_simulate::prepare::PrepareConfig;
 use wsim_simulate::replications::{ReplicationConfig, Variation};
@@ -94,6 +95,8 @@ pub struct Simulate {
     observed: ObservedArgs,
     #[command(flatten)]
     output: Output,
+    #[command(flatten)]
+    tables: TableArgs,
 }
 
 const EXAMPLES: &str = "\
@@ -156,25 +159,28 @@ pub fn run(arguments: &Simulate) -> anyhow::Result<Exit> {
     let config = SimulateConfig::new(arguments)?.anonymised(read_config.anonymise.as_ref())?;
     let progress = Arc::new(Progress::default());
     interrupt::watch(&progress);
-    let folder = output::start_folder(output, &output.run_name(&arguments.logs, "-simulation"))?;
+    let name = output.run_name(&arguments.logs, "-simulation");
+    let folder = RunFolder::start(output, &name)?;
     let data = reading::read(&read_config, &progress)?;
-    let report = simulate(arguments, &config, &read_config, &data, &progress)?;
-    write_report(&folder, &report)?;
-    if let Some((candidate, _)) = report.sweep.shown() {
-        folder.write("plan.toml", candidate.summary.plan.to_toml())?;
+    let same = SameInput::new(&read_config, &arguments.logs, output.out.join(&name).join("trace.parquet"));
+    let mut report = simulate(arguments, &config, &same, &data, &progress)?;
+    if report.sweep.recommended.is_some_and(|index| report.sweep.candidates[index].summary.workers > 0) {
+        let plan = output.out.join(&name).join("plan.toml");
+        report.analysis.facts.next.insert(0, next_steps::configure(&plan, output.anonymise.wanted()));
     }
-    if !data.from_trace {
-        data.write_trace(&folder)?;
-    }
-    let path = output::finish_folder(folder, report.is_partial())?;
-    output.show(&report, Some(&path))?;
+    output.deliver(arguments.tables.choice(), folder, &report, report.is_partial(), |folder| {
+        if let Some((candidate, _)) = report.sweep.shown() {
+            folder.write("plan.toml", candidate.summary.plan.to_toml())?;
+        }
+        if data.from_trace { Ok(()) } else { data.write_trace(folder) }
+    })?;
     Ok(if report.sweep.recommended.is_some() { Exit::Done } else { Exit::Missed })
 }
 
 fn simulate(
     arguments: &Simulate,
     config: &SimulateConfig,
-    read_config: &ReadConfig,
+    same: &SameInput,
     data: &LogData,
     progress: &Progress,
 ) -> anyhow::Result<SimulationReport> {
@@ -226,8 +232,7 @@ fn simulate(
         ..advise::ScreenConfig::default()
     };
     let advice = advise::screen(&data.profile, &screen);
-    let next = next_steps::better_input("simulate", &read_config.shown_logs(&arguments.logs), &data.profile).into_iter().collect();
-    let facts = data.summary.run_facts(next);
+    let facts = data.summary.run_facts(next_steps::better_input("simulate", same, &data.profile).into_iter().collect());
     let analysis = AnalysisReport { facts, inputs: data.summary.tallies.clone(), profile: data.profile.clone(), advice };
     Ok(SimulationReport { analysis, sweep, backtest, backtest_note })
 }

@@ -77,7 +77,8 @@ pub fn write_report(folder: &OutputFolder, report: &dyn Report) -> Result<(), Wr
 /// The summary as a terminal of `width` columns without colours shows it.
 #[cfg(test)]
 pub(crate) fn printed(report: &dyn Report, width: usize) -> String {
+    use crate::shared::terminal::TableChoice;
     let mut out = Vec::new();
-    report.terminal(&mut out, None, Style { colour: false, width }).unwrap();
+    report.terminal(&mut out, None, Style { colour: false, width, tables: TableChoice::ALL }).unwrap();
     String::from_utf8(out).unwrap()
 }

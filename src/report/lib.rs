@@ -7,6 +7,7 @@
 //!
 //! - [`exporter`]: the formats every report is written in, and the files of a run.
 //! - [`analysis`], [`simulation`], [`replay`], [`comparison`]: one folder per kind of report, with one file per format.
+//! - [`doctor`]: what inputs can answer, on a terminal and as JSON.
 //! - [`charts`]: one file per chart.
 //! - [`shared`]: what all reports use. Every piece of log text is made harmless in [`escape`].
 //!
@@ -15,6 +16,7 @@
 pub mod analysis;
 pub mod charts;
 pub mod comparison;
+pub mod doctor;
 pub mod exporter;
 pub mod replay;
 pub mod shared;
@@ -26,5 +28,5 @@ pub use exporter::{Report, ReportError, WriteError, write_report};
 pub use replay::ReplayReport;
 pub use shared::escape;
 pub use shared::run_facts::{NextStep, RunFacts};
-pub use shared::terminal::{Style, WrittenFiles};
+pub use shared::terminal::{Style, TableChoice, TableName, WrittenFiles, written_files};
 pub use simulation::SimulationReport;

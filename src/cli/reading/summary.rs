@@ -61,6 +61,11 @@ pub(in crate::cli) struct ReadSummary {
 }
 
 impl ReadSummary {
+    /// Whether requests have users. A trace file's header has the sentence only.
+    pub(in crate::cli) fn users_are_named(&self) -> bool {
+        !self.user_key.contains("address and user agent") && !self.user_key.contains("no user")
+    }
+
     pub(super) fn new(config: &ReadConfig, outcome: Outcome, joined: Option<join::JoinFacts>) -> Self {
         // Standard input has no end of its own: who interrupts it has seen all that came.
         let last = outcome.tallies.len().checked_sub(1).and_then(|last| config.sources.get(last));

@@ -7,11 +7,12 @@ use anstyle::Style as Ansi;
 use super::line_prose::line_prose;
 use super::model::{AnalysisReport, best_by_workers, kept, warnings};
 use super::tables;
+use crate::shared::brief::{self, Brief};
 use crate::shared::escape;
 use crate::shared::plan_cells::{busiest_texts, meets_text};
 use crate::shared::share_text;
 use crate::shared::table::Tone;
-use crate::shared::terminal::{Style, TerminalWriter, WrittenFiles, bar, bold, dim, tone_style};
+use crate::shared::terminal::{Style, TableChoice, TableName, TerminalWriter, WrittenFiles, bar, bold, dim, tone_style, written_files};
 use crate::shared::text_table::{Align, TextCell, TextTable};
 use crate::shared::vocabulary;
 use wsim_profile::{GroupProfile, HeavyHitter, Quantiles};
@@ -19,31 +20,78 @@ use wsim_text as text;
 
 pub(super) fn terminal(out: &mut dyn Write, report: &AnalysisReport, files: Option<WrittenFiles<'_>>, style: Style) -> io::Result<()> {
     let mut terminal = TerminalWriter::new(out, style);
+    if style.tables == TableChoice::NONE {
+        brief(report).write(&mut terminal)?;
+        return files.map_or(Ok(()), |files| written_files(out, files, style));
+    }
     write_head(&mut terminal, report)?;
     write_verdict(&mut terminal, report)?;
-    write_groups(&mut terminal, report)?;
-    write_peaks(&mut terminal, report)?;
-    write_heavy_hitters(&mut terminal, report)?;
-    write_candidates(&mut terminal, report)?;
-    write_inputs(&mut terminal, report)?;
+    let tables: [(TableName, WriteTable); 5] = [
+        (TableName::Groups, write_groups),
+        (TableName::Peaks, write_peaks),
+        (TableName::Heavy, write_heavy_hitters),
+        (TableName::Plans, write_candidates),
+        (TableName::Inputs, write_inputs),
+    ];
+    for (_, write) in tables.into_iter().filter(|(name, _)| style.tables.shows(*name)) {
+        write(&mut terminal, report)?;
+    }
     terminal.written_files(files)?;
-    terminal.next_step(&report.facts)
+    terminal.next_step(&report.facts)?;
+    terminal.verdict_again(&report.advice.verdict.text)
+}
+
+type WriteTable = fn(&mut TerminalWriter<'_>, &AnalysisReport) -> io::Result<()>;
+
+/// The summary on one screen.
+fn brief(report: &AnalysisReport) -> Brief<'_> {
+    let advice = &report.advice;
+    let mut facts = Vec::new();
+    if let Some((plan, recommended)) = advice.shown() {
+        let (name, busy) = busiest_texts(plan);
+        let detail = format!("busiest process {name} {busy}");
+        facts.extend(brief::plan(plan_label(report, recommended), plan, (&plan.layout(), "at the peak"), (&advice.objective, &detail)));
+    }
+    facts.extend(advice.limits.first().map(brief::first_limit));
+    facts.push(brief::confidence(&advice.confidence));
+    let repeats = |reason: &&str| !advice.limits.is_empty() && reason.starts_with(LIMITS_OF_THE_SERVER);
+    Brief {
+        head: head(report, false),
+        interrupted: report.facts.partial.then_some(INTERRUPTED),
+        warnings: warnings(report),
+        verdict: &advice.verdict.text,
+        facts,
+        reasons: advice.reasons.iter().map(String::as_str).filter(|reason| !repeats(reason)).collect(),
+        next: report.facts.next.first(),
+    }
+}
+
+fn plan_label(report: &AnalysisReport, recommended: bool) -> &'static str {
+    match (kept(report), recommended) {
+        (true, _) => "Smallest",
+        (false, true) => "Plan",
+        (false, false) => "Closest",
+    }
 }
 
 fn write_head(terminal: &mut TerminalWriter<'_>, report: &AnalysisReport) -> io::Result<()> {
+    terminal.paragraph(0, &head(report, true), dim())?;
+    if report.facts.partial {
+        terminal.paragraph(0, INTERRUPTED, tone_style(Tone::Warn))?;
+    }
+    Ok(())
+}
+
+/// What was read.
+fn head(report: &AnalysisReport, in_full: bool) -> String {
     let mut head = format!("wsim {} · {}", report.facts.wsim, text::plural(report.requests(), "request", "requests"));
-    if report.profile.internal_requests > 0 {
+    if in_full && report.profile.internal_requests > 0 {
         head.push_str(&format!(" ({} of them between Synapse processes)", text::count(report.profile.internal_requests)));
     }
     if report.requests() > 0 {
         head.push_str(&format!(" · {}", vocabulary::window(report.profile.window)));
     }
-    terminal.paragraph(0, &head, dim())?;
-    if report.facts.partial {
-        let notice = "PARTIAL: reading was interrupted; the numbers cover what had been read until then.";
-        terminal.paragraph(0, notice, tone_style(Tone::Warn))?;
-    }
-    Ok(())
+    head
 }
 
 fn write_verdict(terminal: &mut TerminalWriter<'_>, report: &AnalysisReport) -> io::Result<()> {
@@ -59,13 +107,8 @@ fn write_verdict(terminal: &mut TerminalWriter<'_>, report: &AnalysisReport) -> 
     terminal.empty_line()?;
     if let Some((plan, recommended)) = advice.shown() {
         let (name, busy) = busiest_texts(plan);
-        let label = match (kept(report), recommended) {
-            (true, _) => "Smallest",
-            (false, true) => "Plan",
-            (false, false) => "Closest",
-        };
         terminal.labelled_plan(
-            label,
+            plan_label(report, recommended),
             plan,
             (&plan.layout(), "at the peak"),
             (&advice.objective, &format!("busiest process {name} {busy}")),
@@ -242,6 +285,9 @@ pub(crate) fn write_inputs(terminal: &mut TerminalWriter<'_>, report: &AnalysisR
     Ok(())
 }
 
+const INTERRUPTED: &str = "PARTIAL: reading was interrupted; the numbers cover what had been read until then.";
+/// How the reason begins that lists the limits of the observed deployment.
+const LIMITS_OF_THE_SERVER: &str = "Limits of the server as it is";
 const GROUPS_MAX: usize = 16;
 const INPUTS_MAX: usize = 12;
 
@@ -263,7 +309,7 @@ mod tests {
     }
 
     fn plain(report: &AnalysisReport) -> String {
-        shown(report, Style { colour: false, width: 100 })
+        shown(report, Style { colour: false, width: 100, tables: TableChoice::ALL })
     }
 
     #[test]
@@ -282,13 +328,38 @@ mod tests {
     }
 
     #[test]
+    fn without_tables_it_is_one_screen() {
+        let files = WrittenFiles { folder: Path::new("reports/access"), names: &["report.html", "report.md"] };
+        for report in [fixture::report(), fixture::proxy_only(), fixture::empty(), fixture::large()] {
+            let mut out = Vec::new();
+            terminal(&mut out, &report, Some(files), Style { colour: false, width: 80, tables: TableChoice::NONE }).unwrap();
+            let text = String::from_utf8(out).unwrap();
+            assert!(text.lines().count() <= 24, "{text}");
+            assert!(text.contains("reports/access/report.html"), "{text}");
+            assert!(!text.contains("\n\n\n"), "{text}");
+        }
+        let mut out = Vec::new();
+        terminal(&mut out, &fixture::report(), Some(files), Style { colour: false, width: 80, tables: TableChoice::NONE }).unwrap();
+        insta::assert_snapshot!(String::from_utf8(out).unwrap());
+    }
+
+    #[test]
+    fn a_table_is_printed_by_its_name() {
+        let mut out = Vec::new();
+        let tables = TableChoice::of(&[TableName::Peaks]);
+        terminal(&mut out, &fixture::report(), None, Style { colour: false, width: 100, tables }).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.contains("busiest hour") && !text.contains("Endpoint groups") && !text.contains("Input files"), "{text}");
+    }
+
+    #[test]
     fn no_line_is_wider_than_the_terminal() {
         for report in [fixture::report(), fixture::proxy_only(), fixture::empty(), fixture::large()] {
             for width in [60, 80, 100, 200] {
-                let text = shown(&report, Style { colour: false, width });
+                let text = shown(&report, Style { colour: false, width, tables: TableChoice::ALL });
                 let commands: Vec<&str> = report.facts.next.iter().map(|step| step.command.as_str()).collect();
                 for line in text.lines().filter(|line| !commands.contains(&line.trim())) {
-                    assert!(escape::columns(line) <= width.min(100), "{width}: {line}");
+                    assert!(escape::columns(line) <= width, "{width}: {line}");
                 }
             }
         }
@@ -303,7 +374,7 @@ mod tests {
 
     #[test]
     fn colour_adds_nothing_but_colour() {
-        let coloured = shown(&fixture::report(), Style { colour: true, width: 100 });
+        let coloured = shown(&fixture::report(), Style { colour: true, width: 100, tables: TableChoice::ALL });
         assert!(coloured.contains('\x1b'));
         let stripped = anstream::adapter::strip_str(&coloured).to_string();
         assert_eq!(stripped, plain(&fixture::report()));

@@ -66,6 +66,24 @@ pub fn cut(text: &str, columns: usize) -> Cow<'_, str> {
     Cow::Borrowed(text)
 }
 
+/// A path of at most `columns` columns: its beginning and its end, which tell where it is and what, with `…` between them.
+pub fn path(path: &str, columns: usize) -> String {
+    let shown = visible(bounded(path));
+    if self::columns(&shown) <= columns {
+        return shown.into_owned();
+    }
+    let (head, tail) = (columns.saturating_sub(1) / 3, columns.saturating_sub(1) - columns.saturating_sub(1) / 3);
+    let start: String = shown.chars().scan(0, |used, c| fits(used, c, head)).collect();
+    let end: Vec<char> = shown.chars().rev().scan(0, |used, c| fits(used, c, tail)).collect();
+    format!("{start}…{}", end.into_iter().rev().collect::<String>())
+}
+
+/// The character, as long as what was used with it is at most `columns`.
+fn fits(used: &mut usize, c: char, columns: usize) -> Option<char> {
+    *used += c.width().unwrap_or(0);
+    (*used <= columns).then_some(c)
+}
+
 /// Number of terminal columns that `text` takes.
 pub fn columns(text: &str) -> usize {
     text.width()

@@ -1,5 +1,6 @@
 //! What all reports use: tables, the page frame, the verdict, the terminal writer, escaping.
 
+pub(crate) mod brief;
 pub mod escape;
 pub(crate) mod glossary;
 pub(crate) mod json;
@@ -13,6 +14,7 @@ pub mod terminal;
 pub(crate) mod text_table;
 pub(crate) mod verdict;
 pub(crate) mod vocabulary;
+pub(crate) mod wrap;
 
 /// A part as a share of `total`; 0 where `total` is 0.
 pub(crate) fn share(part: f64, total: f64) -> f64 {

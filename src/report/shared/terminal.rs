@@ -12,6 +12,7 @@ use super::plan_cells::meets_text;
 use super::run_facts::RunFacts;
 use super::table::{Cell, Column, Table, Tone};
 use super::text_table::{Align, TextCell, TextTable};
+use super::wrap::{first_lines, wrap};
 use wsim_advise::{Confidence, Objective, PlanSummary};
 use wsim_text as text;
 
@@ -20,8 +21,62 @@ use wsim_text as text;
 pub struct Style {
     /// Whether to write ANSI colours and bold.
     pub colour: bool,
-    /// Columns of the terminal; a summary uses 60 to 100 of them.
+    /// Columns of the terminal. Text uses 60 to 100 of them, tables as many as they need.
     pub width: usize,
+    /// The tables that follow the verdict.
+    pub tables: TableChoice,
+}
+
+/// A table of a summary, by the name that `--tables` takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum TableName {
+    Groups,
+    Peaks,
+    Heavy,
+    Plans,
+    Times,
+    Loads,
+    Backtest,
+    Inputs,
+}
+
+impl TableName {
+    /// In the order of the summaries.
+    pub const ALL: [Self; 8] =
+        [Self::Groups, Self::Peaks, Self::Heavy, Self::Plans, Self::Times, Self::Loads, Self::Backtest, Self::Inputs];
+
+    /// The name on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Groups => "groups",
+            Self::Peaks => "peaks",
+            Self::Heavy => "heavy",
+            Self::Plans => "plans",
+            Self::Times => "times",
+            Self::Loads => "loads",
+            Self::Backtest => "backtest",
+            Self::Inputs => "inputs",
+        }
+    }
+}
+
+/// Which tables a summary has; none makes it one screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TableChoice(u8);
+
+impl TableChoice {
+    pub const NONE: Self = Self(0);
+    pub const ALL: Self = Self(u8::MAX);
+
+    /// These tables.
+    pub fn of(names: &[TableName]) -> Self {
+        Self(names.iter().fold(0, |bits, name| bits | 1 << *name as u8))
+    }
+
+    pub fn shows(self, name: TableName) -> bool {
+        self.0 & 1 << name as u8 != 0
+    }
 }
 
 /// What was written to disk.
@@ -46,12 +101,13 @@ pub(crate) struct ColumnView<'a> {
 pub(crate) struct TerminalWriter<'a> {
     out: &'a mut dyn Write,
     width: usize,
+    table_width: usize,
     colour: bool,
 }
 
 impl<'a> TerminalWriter<'a> {
     pub(crate) fn new(out: &'a mut dyn Write, style: Style) -> Self {
-        Self { out, width: style.width.clamp(60, 100), colour: style.colour }
+        Self { out, width: style.width.clamp(60, 100), table_width: style.width.clamp(60, 200), colour: style.colour }
     }
 
     pub(crate) fn empty_line(&mut self) -> io::Result<()> {
@@ -72,6 +128,41 @@ impl<'a> TerminalWriter<'a> {
             writeln!(self.out, "{:indent$}{}", "", TextCell::styled(line, style).render(self.colour))?;
         }
         Ok(())
+    }
+
+    /// Writes a text wrapped at words in at most `most` lines; returns how many. What does not fit is left out at a word.
+    pub(crate) fn lines(&mut self, indent: usize, label: &str, text: &str, style: Ansi, most: usize) -> io::Result<usize> {
+        let lines = first_lines(wrap(&escape::terminal(text, TEXT_COLUMNS_MAX), self.width - indent), most, self.width - indent);
+        for (index, line) in lines.iter().enumerate() {
+            let label = TextCell::styled(format!("{:indent$}", if index == 0 { label } else { "" }), dim()).render(self.colour);
+            writeln!(self.out, "{label}{}", TextCell::styled(line.clone(), style).render(self.colour))?;
+        }
+        Ok(lines.len())
+    }
+
+    /// [`Self::lines`] beside a label, indented by the width of its `mark` (`1. `).
+    pub(crate) fn labelled_lines(&mut self, label: &str, mark: &str, text: &str, style: Ansi, most: usize) -> io::Result<usize> {
+        let indent = LABEL_COLUMNS + escape::columns(mark);
+        self.lines(indent, &format!("{label:LABEL_COLUMNS$}{mark}"), text, style, most)
+    }
+
+    /// Lines of a text, beside a label or not.
+    pub(crate) fn line_count(&self, text: &str, is_labelled: bool) -> usize {
+        let indent = if is_labelled { LABEL_COLUMNS } else { 0 };
+        wrap(&escape::terminal(text, TEXT_COLUMNS_MAX), self.width - indent).len()
+    }
+
+    /// Writes a command to be copied: indented where it fits a line, never wrapped by us.
+    pub(crate) fn command(&mut self, command: &str) -> io::Result<()> {
+        let command = escape::terminal(command, COMMAND_COLUMNS_MAX);
+        let indent = if LABEL_COLUMNS + escape::columns(&command) <= self.table_width { LABEL_COLUMNS } else { 2 };
+        writeln!(self.out, "{:indent$}{command}", "")
+    }
+
+    /// Lines that [`Self::command`] takes on a terminal, which wraps it.
+    pub(crate) fn command_lines(&self, command: &str) -> usize {
+        let columns = escape::columns(command);
+        if LABEL_COLUMNS + columns <= self.table_width { 1 } else { (2 + columns).div_ceil(self.table_width) }
     }
 
     /// Writes a label and, beside it, a text wrapped at words.
@@ -125,8 +216,14 @@ impl<'a> TerminalWriter<'a> {
         Ok(())
     }
 
+    /// Writes the verdict below what is longer than a screen.
+    pub(crate) fn verdict_again(&mut self, verdict: &str) -> io::Result<()> {
+        self.empty_line()?;
+        self.paragraph(0, verdict, bold())
+    }
+
     pub(crate) fn text_table(&mut self, table: &TextTable) -> io::Result<()> {
-        table.write(self.out, self.width, self.colour)
+        table.write(self.out, self.table_width, self.colour)
     }
 
     /// Writes a table of the report under its title, with the columns that `view` selects.
@@ -176,39 +273,26 @@ impl<'a> TerminalWriter<'a> {
         let Some(step) = facts.next.first() else { return Ok(()) };
         self.empty_line()?;
         self.labelled("Next", &text::capital(&step.why), Ansi::new())?;
-        writeln!(self.out, "{}{}", " ".repeat(LABEL_COLUMNS), escape::terminal(&step.command, 1_000))
+        self.command(&step.command)
     }
 }
 
-/// Lines of at most `columns`, broken at spaces, or within a word that is longer than a line.
-fn wrap(text: &str, columns: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    // A number and its per cent sign stay on one line.
-    for word in text.replace(" %", TIED_PERCENT).split(' ') {
-        let mut word = word.to_owned();
-        let used = lines.last().map_or(0, |line| escape::columns(line));
-        if used > 0 && used + 1 + escape::columns(&word) > columns {
-            lines.push(String::new());
-        }
-        while escape::columns(&word) > columns {
-            let head = escape::cut(&word, columns + 1).trim_end_matches('…').to_owned();
-            if head.is_empty() {
-                break;
-            }
-            word = word[head.len()..].to_owned();
-            if let Some(line) = lines.last_mut().filter(|line| line.is_empty()) {
-                line.push_str(&head);
-            }
-            lines.push(String::new());
-        }
-        if let Some(line) = lines.last_mut() {
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(&word);
-        }
+/// Writes where a run's files are, below a summary.
+///
+/// # Errors
+/// Those of `out`.
+pub fn written_files(out: &mut dyn Write, files: WrittenFiles<'_>, style: Style) -> io::Result<()> {
+    let mut terminal = TerminalWriter::new(out, style);
+    if style.tables != TableChoice::NONE {
+        return terminal.written_files(Some(files));
     }
-    lines.into_iter().map(|line| line.replace(TIED_PERCENT, " %")).collect()
+    let WrittenFiles { folder, names } = files;
+    let Some(first) = names.first() else { return Ok(()) };
+    let hint = if style.tables == TableChoice::NONE { "  (-v prints the tables)" } else { "" };
+    let path = escape::path(&folder.join(first).to_string_lossy(), terminal.width - LABEL_COLUMNS - escape::columns(hint));
+    let path = TextCell::styled(path, bold()).render(terminal.colour);
+    let label = TextCell::styled(format!("{:LABEL_COLUMNS$}", "Report"), dim()).render(terminal.colour);
+    writeln!(terminal.out, "{label}{path}{}", TextCell::styled(hint.to_owned(), dim()).render(terminal.colour))
 }
 
 /// A bar of at most `columns` block characters, in steps of an eighth of a column.
@@ -240,22 +324,9 @@ pub(crate) fn tone_style(tone: Tone) -> Ansi {
     Ansi::new().fg_color(Some(colour.into()))
 }
 
-/// A no-break space and the per cent sign.
-const TIED_PERCENT: &str = "\u{a0}%";
 /// Width of the labels to the left of a text.
 const LABEL_COLUMNS: usize = 12;
 /// Longest text that is written in full.
 const TEXT_COLUMNS_MAX: usize = 1_200;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_wrapped_whole_where_they_fit() {
-        assert_eq!(wrap("one two three", 7), ["one two", "three"]);
-        assert_eq!(wrap("below 70 % busy", 9), ["below", "70 % busy"]);
-        assert_eq!(wrap("abcdefghij", 4), ["abcd", "efgh", "ij"]);
-        assert_eq!(wrap("a 漢字漢字", 4), ["a", "漢字", "漢字"]);
-    }
-}
+/// Longest command that is written in full.
+const COMMAND_COLUMNS_MAX: usize = 4_000;

@@ -6,10 +6,11 @@ use std::io::{self, Write};
 use super::model::SimulationReport;
 use super::tables;
 use crate::analysis::write_inputs;
+use crate::shared::brief::{self, Brief};
 use crate::shared::escape;
 use crate::shared::plan_cells::{busiest_texts, meets_text};
 use crate::shared::table::{Cell, Tone};
-use crate::shared::terminal::{Style, TerminalWriter, WrittenFiles, bold, dim, tone_style};
+use crate::shared::terminal::{Style, TableChoice, TableName, TerminalWriter, WrittenFiles, bold, dim, tone_style, written_files};
 use crate::shared::text_table::{Align, TextCell, TextTable};
 use crate::shared::vocabulary;
 use wsim_advise::sweep::{SimulatedPlan, Sweep};
@@ -19,38 +20,71 @@ use wsim_text as text;
 
 pub(super) fn terminal(out: &mut dyn Write, report: &SimulationReport, files: Option<WrittenFiles<'_>>, style: Style) -> io::Result<()> {
     let mut terminal = TerminalWriter::new(out, style);
-    write_head(&mut terminal, report)?;
+    if style.tables == TableChoice::NONE {
+        brief(report).write(&mut terminal)?;
+        return files.map_or(Ok(()), |files| written_files(out, files, style));
+    }
+    terminal.paragraph(0, &head(report), dim())?;
+    if report.is_partial() {
+        terminal.paragraph(0, INTERRUPTED, tone_style(Tone::Warn))?;
+    }
     write_verdict(&mut terminal, report)?;
-    write_candidates(&mut terminal, report)?;
-    write_groups(&mut terminal, report)?;
-    write_stress(&mut terminal, report)?;
-    write_backtest(&mut terminal, report)?;
-    write_inputs(&mut terminal, &report.analysis)?;
+    let tables: [(TableName, WriteTable); 5] = [
+        (TableName::Plans, write_candidates),
+        (TableName::Times, write_groups),
+        (TableName::Loads, write_stress),
+        (TableName::Backtest, write_backtest),
+        (TableName::Inputs, |terminal, report| write_inputs(terminal, &report.analysis)),
+    ];
+    for (_, write) in tables.into_iter().filter(|(name, _)| style.tables.shows(*name)) {
+        write(&mut terminal, report)?;
+    }
     terminal.written_files(files)?;
-    terminal.next_step(&report.analysis.facts)
+    terminal.next_step(&report.analysis.facts)?;
+    terminal.verdict_again(&report.sweep.verdict.text)
 }
 
-fn write_head(terminal: &mut TerminalWriter<'_>, report: &SimulationReport) -> io::Result<()> {
+type WriteTable = fn(&mut TerminalWriter<'_>, &SimulationReport) -> io::Result<()>;
+
+/// The summary on one screen.
+fn brief(report: &SimulationReport) -> Brief<'_> {
+    let sweep = &report.sweep;
+    let mut facts = Vec::new();
+    if let Some((candidate, recommended)) = sweep.shown() {
+        let plan = &candidate.summary;
+        let layout = if plan.workers == 0 { plan.layout() } else { plan.balance.clone() };
+        let label = if recommended { "Plan" } else { "Closest" };
+        facts.extend(brief::plan(label, plan, (&layout, "on average"), (&sweep.objective, &plan.reason)));
+        facts.extend(plan.first_limit().map(brief::first_limit));
+    }
+    facts.push(brief::confidence(&report.confidence()));
+    Brief {
+        head: head(report),
+        interrupted: report.is_partial().then_some(INTERRUPTED),
+        warnings: Vec::new(),
+        verdict: &sweep.verdict.text,
+        facts,
+        reasons: sweep.reasons.iter().map(String::as_str).collect(),
+        next: report.analysis.facts.next.first(),
+    }
+}
+
+/// What was simulated.
+fn head(report: &SimulationReport) -> String {
     let sweep = &report.sweep;
     let growth = if (sweep.growth - 1.0).abs() > 1e-9 {
         format!(" · {} × {}", sweep.growth_kind.noun(), text::tick(sweep.growth))
     } else {
         String::new()
     };
-    let head = format!(
+    format!(
         "wsim {} · {} simulated, {}{growth} · {} · seed {}",
         report.analysis.facts.wsim,
         text::plural(sweep.requests, "request", "requests"),
         vocabulary::window(sweep.window),
         text::plural(u64::from(sweep.replications), "replication", "replications"),
         sweep.seed
-    );
-    terminal.paragraph(0, &head, dim())?;
-    if report.is_partial() {
-        let notice = "PARTIAL: the run was interrupted; the numbers cover what was finished until then.";
-        terminal.paragraph(0, notice, tone_style(Tone::Warn))?;
-    }
-    Ok(())
+    )
 }
 
 fn write_verdict(terminal: &mut TerminalWriter<'_>, report: &SimulationReport) -> io::Result<()> {
@@ -222,6 +256,7 @@ fn write_backtest(terminal: &mut TerminalWriter<'_>, report: &SimulationReport) 
 }
 
 /// Plans shown for each number of workers.
+const INTERRUPTED: &str = "PARTIAL: the run was interrupted; the numbers cover what was finished until then.";
 const PLANS_PER_COUNT_MAX: usize = 3;
 const GROUPS_MAX: usize = 12;
 const FIGURES_MAX: usize = 24;
@@ -233,7 +268,7 @@ mod tests {
 
     fn printed(report: &SimulationReport, colour: bool) -> String {
         let mut out = Vec::new();
-        terminal(&mut out, report, None, Style { colour, width: 100 }).unwrap();
+        terminal(&mut out, report, None, Style { colour, width: 100, tables: TableChoice::ALL }).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -246,6 +281,16 @@ mod tests {
     fn without_a_recommendation_the_closest_is_named() {
         let text = printed(&fixture::out_of_reach(), false);
         assert!(text.contains("Closest") && text.contains("PARTIAL") && text.contains("No back-test: the log is too short"), "{text}");
+    }
+
+    #[test]
+    fn without_tables_it_is_one_screen() {
+        for report in [fixture::report(), fixture::out_of_reach()] {
+            let mut out = Vec::new();
+            terminal(&mut out, &report, None, Style { colour: false, width: 80, tables: TableChoice::NONE }).unwrap();
+            let text = String::from_utf8(out).unwrap();
+            assert!(text.lines().count() <= 23 && text.contains("Confidence"), "{text}");
+        }
     }
 
     #[test]
