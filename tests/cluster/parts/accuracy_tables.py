@@ -119,6 +119,15 @@ def _pair_words(part):
     )
 
 
+def _machine_words(document):
+    """How much slower the machine was than in the calibration run: what no prediction can know."""
+    changes = document.get("slower_than_calibration")
+    if not changes:
+        return []
+    listed = ", ".join(f"{name} {100 * change:+.0f} %" for name, change in sorted(changes.items()))
+    return [f"CPU that the same small piece of work took, against the calibration run: {listed}."]
+
+
 def _untold_words(document):
     """What a prediction has no response times for; empty if there is nothing."""
     untold = document["untold"]
@@ -181,6 +190,7 @@ def terminal(document, everything, before=None):
         _aligned(_SUMMARY, _summary_rows(document)),
         _pair_words(document["pairs"]),
         *_untold_words(document),
+        *_machine_words(document),
     ]
     if before:
         parts.append(_aligned(_BEFORE, _before_rows(before, document)))
@@ -206,6 +216,7 @@ def markdown(document):
             _marked(_SUMMARY, _summary_rows(document)),
             _pair_words(document["pairs"]),
             *_untold_words(document),
+            *_machine_words(document),
             "## How well measurements predict each other",
             _marked(_NOISE, _noise_rows(document["noise"])),
             "## Which plan is faster",

@@ -43,6 +43,8 @@ class Run:
         self.proxy_logs = sorted(file for file in (self.folder / "logs").iterdir() if file not in self.synapse_logs)
         found = self._kept() or self._read(program)
         self.void = found["void"]
+        # CPU that the same small piece of work took meanwhile, ms; runs of before did not measure it.
+        self.reference_ms = self.facts.get("reference_ms")
         self.groups, self.processes, self.cpu = found["groups"], found["processes"], found["cpu"]
         # Of each request: group, seconds since the replay began, latency in ms, wait for connections in ms (None without a transaction).
         self.requests = found["requests"]
