@@ -87,7 +87,7 @@ pub fn run(arguments: &Analyse) -> anyhow::Result<Exit> {
     let data = reading::read(&config, &progress)?;
     let groups: Vec<&str> = data.profile.groups.iter().filter(|group| !group.internal).map(|group| group.id.as_str()).collect();
     objective.check_groups(&groups).map_err(of_objective)?;
-    let same = SameInput::new(&config, &arguments.logs, output.out.join(&name).join("trace.parquet"));
+    let same = SameInput::new(&config, &arguments.logs, &output.out.join(&name).join("trace.parquet"));
     let simulate = same.command("simulate");
     let screen = advise::ScreenConfig {
         objective,

@@ -1,6 +1,6 @@
 //! The commands that a finished run suggests. Each can be run as it is printed: it has the options of the run, quoted for a shell.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches};
@@ -19,7 +19,7 @@ pub(super) struct SameInput {
 
 impl SameInput {
     /// `trace` is where this run leaves its requests, for a command that cannot read standard input again.
-    pub(super) fn new(config: &ReadConfig, logs: &[String], trace: PathBuf) -> Self {
+    pub(super) fn new(config: &ReadConfig, logs: &[String], trace: &Path) -> Self {
         let shown = config.shown_logs(logs);
         let is_anonymous = shown != logs;
         let is_gone = shown.iter().any(|log| log == "-");

@@ -162,7 +162,7 @@ pub fn run(arguments: &Simulate) -> anyhow::Result<Exit> {
     let name = output.run_name(&arguments.logs, "-simulation");
     let folder = RunFolder::start(output, &name)?;
     let data = reading::read(&read_config, &progress)?;
-    let same = SameInput::new(&read_config, &arguments.logs, output.out.join(&name).join("trace.parquet"));
+    let same = SameInput::new(&read_config, &arguments.logs, &output.out.join(&name).join("trace.parquet"));
     let mut report = simulate(arguments, &config, &same, &data, &progress)?;
     if report.sweep.recommended.is_some_and(|index| report.sweep.candidates[index].summary.workers > 0) {
         let plan = output.out.join(&name).join("plan.toml");

@@ -21,6 +21,7 @@ fn the_replay_of_the_demo_answers_every_request() {
     let folder = tempfile::tempdir().unwrap();
     let (status, printed, errors) = run_in(folder.path(), &["demo", "--out", "out"]);
     assert_eq!(status, 0, "{printed}{errors}");
-    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(folder.path().join("out/demo-replay/report.json")).unwrap()).unwrap();
+    let report: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(folder.path().join("out/demo-replay/report.json")).unwrap()).unwrap();
     assert!(report["sent"].as_u64().unwrap() > 150 && report["sent"] == report["completed"], "{report}");
 }
