@@ -13,23 +13,29 @@ use super::plan_arg::PlanArg;
 use super::{UsageError, output};
 use wsim_configure::address::Address;
 use wsim_configure::cluster::Process;
-use wsim_configure::{BASE_PORT, Configuration, ConfigureConfig, configure};
+use wsim_configure::platform::Platform;
+use wsim_configure::{BASE_PORT, Configuration, ConfigureConfig, Redis, configure};
 use wsim_folder::OutputFolder;
 use wsim_plan::{CheckedPlan, PresetConfig, ProxyKind};
 use wsim_report::escape;
 
 /// Write proxy and Synapse configuration for a plan.
 ///
-/// The folder gets the proxy's files, Synapse's shared settings and one file per worker, log settings, systemd units, the plan as
-/// configured (every worker with an address, rules in the proxy's own words), and CHECKLIST.md with the steps. Nothing is installed.
-/// `wsim audit` checks all of it except files for Apache, which it cannot read.
+/// The folder gets the proxy's files, Synapse's shared settings and one file per worker, log settings, what starts the processes, the
+/// plan as configured (every worker with an address, rules in the proxy's own words), and CHECKLIST.md with the steps. Nothing is
+/// installed. `--for` says where Synapse runs: systemd units, a compose file, Kubernetes manifests, a NixOS module; or values for
+/// ess-helm and variables for matrix-docker-ansible-deploy, which write the other files themselves. What a platform cannot express is
+/// said. `wsim audit` checks all of it except files for Apache, which it cannot read.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLE, after_long_help = EXAMPLE)]
 pub struct Configure {
     /// Plan file, or a standard plan with its number of workers, such as sync-split:3
     #[arg(value_name = "PLAN")]
     pub plan: String,
-    /// Proxy to write for: nginx, haproxy, caddy, traefik or apache [default: the plan's]
+    /// Where Synapse runs: systemd, compose, kubernetes, ess-helm, ansible (matrix-docker-ansible-deploy) or nixos
+    #[arg(long = "for", value_name = "PLATFORM", default_value = "systemd")]
+    pub platform: String,
+    /// Proxy to write for: nginx, haproxy, caddy, traefik or apache [default: the plan's, or the platform's]
     #[arg(long, value_name = "NAME")]
     pub proxy: Option<String>,
     /// Folder to write; it must be empty or not exist yet
@@ -41,15 +47,24 @@ pub struct Configure {
     /// First port for workers and listeners without an address in the plan
     #[arg(long, value_name = "PORT", default_value_t = BASE_PORT, value_parser = clap::value_parser!(u16).range(1..))]
     pub base_port: u16,
-    /// Address at which the main process serves clients and federation
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8008")]
-    pub main: String,
-    /// Address at which the main process serves replication
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9093")]
-    pub main_replication: String,
-    /// Absolute path of the synapse/ folder on the server
-    #[arg(long, value_name = "DIR", default_value = "/etc/matrix-synapse/wsim")]
-    pub installed: String,
+    /// Address at which the main process serves clients and federation [default: 127.0.0.1:8008, or synapse:8008 in containers]
+    #[arg(long, value_name = "ADDRESS")]
+    pub main: Option<String>,
+    /// Address at which the main process serves replication [default: port 9093 there, or a socket with --sockets]
+    #[arg(long, value_name = "ADDRESS")]
+    pub main_replication: Option<String>,
+    /// Folder of unix sockets, instead of ports, for workers and replication listeners without an address in the plan
+    #[arg(long, value_name = "DIR")]
+    pub sockets: Option<String>,
+    /// Redis, as host:port or unix:/path [default: beside Synapse]
+    #[arg(long, value_name = "ADDRESS")]
+    pub redis: Option<String>,
+    /// File with the password of Redis, as Synapse sees it
+    #[arg(long, value_name = "FILE", requires = "redis")]
+    pub redis_password_file: Option<String>,
+    /// Folder that contains synapse/ where Synapse runs [default: /etc/matrix-synapse/wsim, or /wsim in containers]
+    #[arg(long, value_name = "DIR")]
+    pub installed: Option<String>,
     /// Add an X-Upstream header with the server's name to every response, for tests
     #[arg(long)]
     pub expose_upstream: bool,
@@ -109,19 +124,38 @@ fn written(args: &Configure, configuration: &Configuration) -> anyhow::Result<Pa
 }
 
 fn config(args: &Configure, plan: &CheckedPlan) -> Result<ConfigureConfig, UsageError> {
+    let platform = Platform::from_keyword(&args.platform).ok_or_else(|| {
+        let known: Vec<&str> = Platform::ALL.iter().map(|platform| platform.keyword()).collect();
+        UsageError(format!("--for: {:?} is not supported; choose one of {}", args.platform, known.join(", ")))
+    })?;
     let address = |option: &str, text: &str| Address::parse(text).map_err(|error| UsageError(format!("{option}: {error}")));
-    if !args.installed.starts_with('/') || args.installed.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err(UsageError(format!("--installed: {:?} is not an absolute path without spaces", args.installed)));
-    }
+    let defaults = ConfigureConfig::on(platform);
+    let sockets = args.sockets.as_deref().map(|text| path("--sockets", text)).transpose()?;
+    let main_replication = platform.main_replication(sockets.as_deref());
+    let password_file = args.redis_password_file.as_deref().map(|text| path("--redis-password-file", text)).transpose()?;
+    let redis = args.redis.as_deref().map(|text| address("--redis", text)).transpose()?;
+    let by_plan = platform.own_proxy().unwrap_or(plan.proxy.kind);
     Ok(ConfigureConfig {
-        proxy: args.proxy.as_deref().map_or(Ok(plan.proxy.kind), proxy)?,
+        proxy: args.proxy.as_deref().map_or(Ok(by_plan), proxy)?,
         synapse: args.synapse_version.clone(),
-        main: address("--main", &args.main)?,
-        main_replication: address("--main-replication", &args.main_replication)?,
+        main: args.main.as_deref().map_or(Ok(defaults.main.clone()), |text| address("--main", text))?,
+        main_replication: args.main_replication.as_deref().map_or(Ok(main_replication), |text| address("--main-replication", text))?,
         base_port: args.base_port,
         expose_upstream: args.expose_upstream,
-        installed: args.installed.trim_end_matches('/').to_owned(),
+        installed: args.installed.as_deref().map_or(Ok(defaults.installed.clone()), |text| path("--installed", text))?,
+        sockets,
+        redis: redis.map(|address| Redis { address, password_file }),
+        ..defaults
     })
+}
+
+/// An absolute path that can stand in every file without quotes.
+fn path(option: &str, text: &str) -> Result<String, UsageError> {
+    let plain = |c: char| c.is_alphanumeric() || "/._-@+".contains(c);
+    if !text.starts_with('/') || !text.chars().all(plain) {
+        return Err(UsageError(format!("{option}: {text:?} is not an absolute path of letters, digits and . _ - @ +")));
+    }
+    Ok(text.trim_end_matches('/').to_owned())
 }
 
 fn proxy(name: &str) -> Result<ProxyKind, UsageError> {
@@ -166,4 +200,5 @@ const EXAMPLE: &str = "\
 Examples:
   wsim configure plan.toml --proxy nginx --out synapse-workers
   wsim configure synapse-docs:3 --proxy haproxy --out synapse-workers
+  wsim configure plan.toml --for compose --out synapse-compose
   less synapse-workers/CHECKLIST.md";

@@ -52,6 +52,14 @@ impl Address {
         }
     }
 
+    /// The folder of a socket; `None` for host and port.
+    pub fn folder(&self) -> Option<&str> {
+        match self {
+            Self::Unix(path) => path.rsplit_once('/').map(|(folder, _)| if folder.is_empty() { "/" } else { folder }),
+            Self::Tcp { .. } => None,
+        }
+    }
+
     /// Whether only processes of the same machine reach the address.
     pub fn is_local(&self) -> bool {
         match self {

@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 
 use super::Context;
 use super::cluster::Process;
+use super::platform::{self, Steps};
 use super::routes::Target;
-use wsim_plan::ProxyKind;
 use wsim_text::plural;
 
 /// Connections of each process to PostgreSQL: `cp_max` in the examples of Synapse's documentation.
@@ -35,10 +35,13 @@ pub(super) fn text(context: &Context<'_>, warnings: &[String]) -> String {
         }
         out.push('\n');
     }
-    write_processes(&mut out, context);
+    if context.config.platform.takes_files() {
+        write_processes(&mut out, context);
+    }
     write_resources(&mut out, workers.len() + 1);
-    write_steps(&mut out, context, proxy);
-    write_back(&mut out, context, proxy);
+    let platform = platform::steps(context);
+    write_steps(&mut out, context, proxy, &platform);
+    write_back(&mut out, context, proxy, &platform);
     write_later(&mut out, context);
     out
 }
@@ -84,39 +87,16 @@ fn write_resources(out: &mut String, processes: usize) {
     );
 }
 
-fn write_steps(out: &mut String, context: &Context<'_>, proxy: &str) {
-    let installed = &context.config.installed;
-    let workers = !context.cluster.workers.is_empty();
+fn write_steps(out: &mut String, context: &Context<'_>, proxy: &str, platform: &Steps) {
     let mut steps: Vec<String> = vec![
-        "Save the current state: copy homeserver.yaml, the proxy's configuration and the units; back up the database.".to_owned(),
-        format!(
-            "Copy `synapse/` to `{installed}/synapse/`, readable by Synapse's user. Files with mode 0600 contain secrets: only that user may read them."
-        ),
-        "Merge `synapse/homeserver-additions.yaml` into homeserver.yaml by hand. Where workers.yaml has the same settings, it overrides them."
+        "Save the current state: copy homeserver.yaml, the proxy's configuration and what starts the processes; back up the database."
             .to_owned(),
     ];
-    if workers {
-        steps.push("Install and start Redis. It must not be reachable from other machines.".to_owned());
-    }
-    steps.push("Copy `systemd/*` to /etc/systemd/system/ and run `systemctl daemon-reload`. The unit of the main process replaces the unit of the package: compare them first.".to_owned());
-    steps.push(restart_step(context));
-    if workers {
-        let names: Vec<String> =
-            context.cluster.workers.iter().map(|process: &Process| format!("matrix-synapse-worker@{}", process.name)).collect();
-        steps.push(format!("Start the workers: `systemctl enable --now {}`.", names.join(" ")));
-        let checks: Vec<String> = context
-            .cluster
-            .workers
-            .iter()
-            .filter_map(|process| process.clients.as_ref()?.host_port())
-            .map(|address| format!("`curl -f http://{address}/health`"))
-            .collect();
-        if !checks.is_empty() {
-            steps.push(format!("Check that each worker responds: {}.", checks.join(", ")));
-        }
-    }
-    steps.push(format!("Only now let {proxy} send requests to the workers: {}", proxy_step(context.config.proxy)));
-    steps.push("Enable the target, so that all processes start with the machine: `systemctl enable matrix-synapse.target`.".to_owned());
+    steps.extend(platform.install.iter().cloned());
+    steps.push(format!("{} {}", platform.restart_main, meanwhile(context)));
+    steps.extend(platform.start_workers.iter().cloned());
+    steps.push(format!("Only now let {proxy} send requests to the workers: {}", platform.proxy));
+    steps.extend(platform.after.iter().cloned());
     steps.push("Watch for an hour: 5xx responses in the proxy's log, errors in each process's log, CPU of each process. Then run `wsim analyse` on the new logs.".to_owned());
     out.push_str("## Steps\n\n");
     for (number, step) in steps.iter().enumerate() {
@@ -125,26 +105,8 @@ fn write_steps(out: &mut String, context: &Context<'_>, proxy: &str) {
     out.push('\n');
 }
 
-fn proxy_step(proxy: ProxyKind) -> &'static str {
-    match proxy {
-        ProxyKind::Nginx => {
-            "copy wsim-maps.conf to /etc/nginx/conf.d/ and wsim-locations.conf to /etc/nginx/snippets/, include the latter in your site (see example-site.conf) instead of its own locations for Matrix, then `nginx -t && systemctl reload nginx`."
-        }
-        ProxyKind::Haproxy => {
-            "merge haproxy.cfg into yours, or use it with your own `bind` lines and certificate, then `haproxy -c -f FILE && systemctl reload haproxy`."
-        }
-        ProxyKind::Caddy => "use the Caddyfile with your own site address, then `caddy validate --config FILE && systemctl reload caddy`.",
-        ProxyKind::Traefik => {
-            "copy dynamic.yaml to the folder of the file provider, with your own entry points and rule for the host; Traefik reloads it without a restart. Timeouts belong to the static configuration: see the comment in static-additions.yaml."
-        }
-        ProxyKind::Apache => {
-            "include wsim.conf in your site instead of its own ProxyPass lines for Matrix, enable the modules it names, then `apachectl -t && systemctl reload apache2`."
-        }
-        ProxyKind::Envoy => "",
-    }
-}
-
-fn restart_step(context: &Context<'_>) -> String {
+/// What clients notice between the restart of the main process and the new rules of the proxy.
+fn meanwhile(context: &Context<'_>) -> String {
     let moved = moved_streams(context);
     let mut meanwhile = if context.cluster.workers.is_empty() {
         "Clients notice only the restart.".to_owned()
@@ -160,7 +122,7 @@ fn restart_step(context: &Context<'_>) -> String {
     if context.cluster.workers.iter().any(Process::has_media) {
         meanwhile += " **Media requests fail until the proxy sends them to the media worker.**";
     }
-    format!("Restart the main process and check its log. {meanwhile}")
+    meanwhile
 }
 
 /// The streams whose requests the proxy sends to a writer.
@@ -174,7 +136,7 @@ fn moved_streams<'a>(context: &Context<'a>) -> Vec<&'a str> {
     streams
 }
 
-fn write_back(out: &mut String, context: &Context<'_>, proxy: &str) {
+fn write_back(out: &mut String, context: &Context<'_>, proxy: &str, platform: &Steps) {
     out.push_str("## The way back\n\n");
     if context.cluster.workers.is_empty() {
         let _ = writeln!(out, "Restore {proxy}'s old configuration and reload it.\n");
@@ -196,9 +158,10 @@ fn write_back(out: &mut String, context: &Context<'_>, proxy: &str) {
     }
     let _ = write!(
         out,
-        "1. Stop every process, including the workers: `systemctl stop matrix-synapse.target`. No worker may keep running with the new settings.\n\
-         2. Restore homeserver.yaml, the units and {proxy}'s configuration; `systemctl daemon-reload`.\n\
-         3. Start the main process, reload {proxy}. Redis can keep running.\n\n"
+        "1. Stop every process, including the workers: {}. No worker may keep running with the new settings.\n\
+         2. Restore {}.\n\
+         3. Start the main process, reload {proxy}. Redis can keep running.\n\n",
+        platform.stop, platform.restore
     );
 }
 

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::address::Address;
+use super::platform::Platform;
 use super::release::{Known, background_role_since, several_writers_since, stream_since};
 use super::resource::Resource;
 use super::routes::{Routes, Target};
@@ -117,7 +118,7 @@ impl Cluster {
         }
         let Self { workers, ports, .. } = &mut self;
         for process in workers.iter_mut().filter(|process| !process.streams.is_empty()) {
-            process.replication = Some(ports.next(&process.name)?);
+            process.replication = Some(ports.next_for_replication(&process.name, process.clients.as_ref())?);
         }
         // A pool's worker without a route still listens, because the proxy's file contains its address.
         for process in &mut self.workers {
@@ -182,6 +183,9 @@ struct Ports {
     taken: BTreeSet<u16>,
     /// Whether all known addresses are of one machine, so that a new one can be a loopback address.
     is_local: bool,
+    platform: Platform,
+    /// The folder of sockets, instead of ports.
+    sockets: Option<String>,
 }
 
 impl Ports {
@@ -194,13 +198,19 @@ impl Ports {
             Address::Unix(_) => None,
         };
         let known: Vec<Address> = named.chain(own).collect();
-        let is_local = known.iter().all(Address::is_local);
-        Self { base: config.base_port, next: u32::from(config.base_port), taken: known.iter().filter_map(port).collect(), is_local }
+        Self {
+            base: config.base_port,
+            next: u32::from(config.base_port),
+            taken: known.iter().filter_map(port).collect(),
+            is_local: !config.platform.has_containers() && known.iter().all(Address::is_local),
+            platform: config.platform,
+            sockets: config.sockets.clone(),
+        }
     }
 
     /// What to know of the addresses that are not in the plan, where a loopback address would reach nobody.
     fn remark(&self, plan: &Plan, config: &ConfigureConfig) -> Vec<String> {
-        if self.is_local {
+        if self.is_local || self.platform.has_containers() {
             return Vec::new();
         }
         let mut remarks = Vec::new();
@@ -221,14 +231,36 @@ impl Ports {
         remarks
     }
 
-    /// The next free port: on the loopback address, or where that would reach nobody, at the worker's name.
+    /// A new address of a worker for clients.
     fn next(&mut self, worker: &str) -> Result<Address, ConfigureError> {
+        self.assign(worker, &format!("{worker}.sock"), None)
+    }
+
+    /// A new address of a worker for replication; in containers at the host of its address for clients, which is known to lead to it.
+    fn next_for_replication(&mut self, worker: &str, clients: Option<&Address>) -> Result<Address, ConfigureError> {
+        let host = match clients {
+            Some(Address::Tcp { host, .. }) if self.platform.has_containers() => Some(host.as_str()),
+            _ => None,
+        };
+        self.assign(worker, &format!("{worker}-replication.sock"), host)
+    }
+
+    /// A socket if those are wanted; else the next free port, on the loopback address, or where that would reach nobody, at `host` or the
+    /// worker's name.
+    fn assign(&mut self, worker: &str, socket: &str, host: Option<&str>) -> Result<Address, ConfigureError> {
+        if let Some(folder) = &self.sockets {
+            return Ok(Address::Unix(format!("{folder}/{socket}")));
+        }
         loop {
             let port = u16::try_from(self.next).ok().filter(|port| *port > 0);
             let port = port.ok_or_else(|| ConfigureError::NoPort(self.base, worker.to_owned()))?;
             self.next += 1;
             if self.taken.insert(port) {
-                return Ok(Address::tcp(if self.is_local { "127.0.0.1" } else { worker }, port));
+                return Ok(match (self.is_local, host) {
+                    (true, _) => Address::tcp("127.0.0.1", port),
+                    (false, Some(host)) => Address::tcp(host, port),
+                    (false, None) => Address::tcp(&self.platform.host_of(worker), port),
+                });
             }
         }
     }

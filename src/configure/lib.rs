@@ -1,9 +1,10 @@
-//! Configuration files: written from a plan (proxy, Synapse, systemd units, a checklist), and read back to evaluate and audit them.
+//! Configuration files: written from a plan (proxy, Synapse, what starts the processes, a checklist), and read back to evaluate and audit them.
 //!
 //! ```text
 //! plan  ──▶ translate (the proxy's own words) ──▶ cluster (processes, addresses) ──▶ routes (pattern → pool)
 //!                                                                             ├──▶ proxy/*    one file set per proxy
-//!                                                                             ├──▶ synapse/*  shared, workers, logs, units
+//!                                                                             ├──▶ synapse/*  shared, workers, logs
+//!                                                                             ├──▶ platform/* systemd, compose, Kubernetes, …
 //!                                                                             └──▶ checklist
 //! files ──▶ read (request → server) ──▶ audit (against the endpoint table) ──▶ findings, a plan
 //! ```
@@ -17,6 +18,7 @@ mod check;
 mod checklist;
 mod clients;
 pub mod cluster;
+pub mod platform;
 pub mod proxy;
 pub mod read;
 pub mod release;
@@ -31,6 +33,7 @@ use thiserror::Error;
 
 use self::address::Address;
 use self::cluster::Cluster;
+use self::platform::Platform;
 use self::routes::Routes;
 use wsim_endpoints::ReleaseError;
 use wsim_plan::{BalancerError, CheckedPlan, Fault, ProxyKind};
@@ -38,6 +41,8 @@ use wsim_plan::{BalancerError, CheckedPlan, Fault, ProxyKind};
 /// Input of a configuration besides its plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigureConfig {
+    /// Where Synapse runs.
+    pub platform: Platform,
     /// The proxy to write for.
     pub proxy: ProxyKind,
     /// The release whose endpoint table and settings apply; `None` for the plan's release.
@@ -50,20 +55,42 @@ pub struct ConfigureConfig {
     pub base_port: u16,
     /// Add an `X-Upstream` header with the server's name to every response.
     pub expose_upstream: bool,
-    /// The absolute path of the `synapse/` folder on the server, which units and log settings contain.
+    /// The absolute path of the folder that contains `synapse/` where Synapse runs, which units and log settings contain.
     pub installed: String,
+    /// The folder of unix sockets for listeners without an address in the plan; `None` for ports.
+    pub sockets: Option<String>,
+    /// Redis; `None` for one beside Synapse without a password.
+    pub redis: Option<Redis>,
+}
+
+/// Where Redis is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redis {
+    pub address: Address,
+    /// The absolute path of a file with the password, as Synapse sees it.
+    pub password_file: Option<String>,
 }
 
 impl Default for ConfigureConfig {
     fn default() -> Self {
+        Self::on(Platform::Systemd)
+    }
+}
+
+impl ConfigureConfig {
+    /// The defaults of a platform.
+    pub fn on(platform: Platform) -> Self {
         Self {
-            proxy: ProxyKind::Nginx,
+            platform,
+            proxy: platform.proxies().first().copied().unwrap_or(ProxyKind::Nginx),
             synapse: None,
-            main: Address::tcp("127.0.0.1", 8008),
-            main_replication: Address::tcp("127.0.0.1", 9093),
+            main: platform.main(),
+            main_replication: platform.main_replication(None),
             base_port: BASE_PORT,
             expose_upstream: false,
-            installed: "/etc/matrix-synapse/wsim".to_owned(),
+            installed: platform.installed().to_owned(),
+            sockets: None,
+            redis: None,
         }
     }
 }
@@ -131,6 +158,34 @@ pub enum ConfigureError {
     /// No configuration is written for this proxy.
     #[error("no configuration is written for {0}; choose nginx, haproxy, caddy, traefik or apache")]
     Proxy(&'static str),
+    /// A proxy that the platform does not have.
+    #[error("--for: nothing is written for {platform} with {proxy}; choose --proxy {choices}")]
+    PlatformProxy {
+        platform: &'static str,
+        proxy: &'static str,
+        /// The keywords of the proxies that it has.
+        choices: String,
+    },
+    /// Two containers of one name.
+    #[error("worker {second:?} and {first} would both be called {service:?} among the containers; rename the worker's pool or the worker")]
+    ServiceTwice {
+        service: String,
+        /// The process that has the name.
+        first: String,
+        /// The worker that would also get it.
+        second: String,
+    },
+    /// A setting of Redis that the release does not have.
+    #[error("--redis: Synapse {release} has no setting {setting}, which needs {since} or later")]
+    Redis {
+        release: String,
+        setting: &'static str,
+        /// The first release with the setting.
+        since: &'static str,
+    },
+    /// An application that NixOS does not start.
+    #[error("worker {worker:?}: NixOS starts generic workers only, not {app}; write for Synapse 1.59 or later")]
+    NixosApp { worker: String, app: &'static str },
     /// An address that the release or the proxy cannot use.
     #[error("worker {worker:?} at {address}: {problem}")]
     Address {
@@ -211,12 +266,14 @@ pub fn configure(plan: &CheckedPlan, config: &ConfigureConfig) -> Result<Configu
     let mut warnings = Vec::new();
     check::check(plan)?;
     let synapse = config.synapse.as_ref().unwrap_or(&plan.synapse);
-    let translated = translate::to_proxy(plan, config.proxy, &mut warnings)?;
+    let mut translated = translate::to_proxy(plan, config.proxy, &mut warnings)?;
+    platform::reachable(&mut translated, config.platform, &mut warnings);
     let choice = wsim_endpoints::table_for(Some(synapse))?;
     if choice.newer_than_known {
         warnings.push(format!("Synapse {synapse} is newer than every known endpoint table; the newest table is used"));
     }
     let release = release::Known::new(&choice.release)?;
+    check_redis(config, &release, synapse)?;
     let (plan, cluster) = cluster::assign_addresses(translated, &release, synapse, config, &mut warnings)?;
     let routes = Routes::new(&plan, &choice.table);
     for pool in &plan.pools {
@@ -226,13 +283,29 @@ pub fn configure(plan: &CheckedPlan, config: &ConfigureConfig) -> Result<Configu
     warnings.extend(plan.table_remarks(&choice.table));
     clients::check(&plan, config.proxy, &mut warnings)?;
     let context = Context { plan: &plan, release: &release, cluster: &cluster, routes: &routes, config };
-    let mut files = proxy::files(&context, &mut warnings)?;
-    files.extend(synapse::files(&context));
+    platform::check(&context)?;
+    let mut files = Vec::new();
+    if config.platform.takes_files() {
+        files.extend(proxy::files(&context, &mut warnings)?);
+        files.extend(synapse::files(&context));
+    }
+    platform::files(&context, &mut files, &mut warnings);
     files.push(OutputFile::new("plan.toml", plan.to_toml()));
     let checklist = checklist::text(&context, &warnings);
     files.push(OutputFile::new("CHECKLIST.md", checklist));
     files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(Configuration { release: plan.synapse.clone(), plan, cluster, routes, files, warnings })
+}
+
+fn check_redis(config: &ConfigureConfig, release: &release::Known, synapse: &str) -> Result<(), ConfigureError> {
+    let Some(redis) = &config.redis else { return Ok(()) };
+    let has_socket = matches!(redis.address, Address::Unix(_));
+    for (asked, setting, since) in [(has_socket, "redis.path", "1.85"), (redis.password_file.is_some(), "redis.password_path", "1.116")] {
+        if asked && !release.is_at_least(since) {
+            return Err(ConfigureError::Redis { release: synapse.to_owned(), setting, since });
+        }
+    }
+    Ok(())
 }
 
 /// The input of the modules that write files.

@@ -13,6 +13,7 @@ mod expected;
 mod logs;
 mod net;
 mod plans;
+mod platforms;
 mod proxies;
 mod requests;
 mod routing;

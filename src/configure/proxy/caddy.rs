@@ -18,7 +18,8 @@ pub(super) fn files(
     warnings: &mut Vec<String>,
 ) -> Result<Vec<OutputFile>, ConfigureError> {
     let mut out = heading(context, "#", "Caddyfile");
-    let _ = write!(out, "{SITE}\n\troute {{\n{}", access_rules());
+    let site = if context.config.platform.has_containers() { CONTAINER_SITE } else { SITE };
+    let _ = write!(out, "{site}\n\troute {{\n{}", access_rules());
     write_keys(&mut out, upstreams);
     write_clients(&mut out, context);
     write_table(&mut out, context);
@@ -209,7 +210,10 @@ fn policy(context: &Context<'_>, upstream: &Upstream<'_>, warnings: &mut Vec<Str
             if upstream.servers.iter().any(|server| server.weight != 1) {
                 warnings.push(format!("pool {:?}: Caddy's hashing policies have no weights; all servers get the same share", pool.name));
             }
-            Some(hash(&pool.balance, rule.key.as_ref()))
+            let policy = hash(&pool.balance, rule.key.as_ref());
+            // Behind what ends TLS, the address that connects is always the same one.
+            let is_behind = context.config.platform.has_containers() && policy.words == "ip_hash";
+            Some(if is_behind { Policy { words: "client_ip_hash".to_owned(), header: None } } else { policy })
         }
         _ => return Err(ConfigureError::NoSuchRule { pool: pool.name.clone(), balance: pool.balance.clone() }),
     })
@@ -241,6 +245,29 @@ matrix.example.org, matrix.example.org:8448 {
 	# The log that wsim reads best; access tokens in a URL are cut. Authorization is left out by Caddy itself.
 	log {
 		output file /var/log/caddy/matrix-access.log
+		format filter {
+			wrap json
+			fields {
+				request>uri query {
+					replace access_token REDACTED
+				}
+			}
+		}
+	}
+"#;
+
+const CONTAINER_SITE: &str = r#"# The site. What ends TLS stands in front of it, and sends X-Forwarded-For and X-Forwarded-Proto; only private addresses are believed.
+
+{
+	servers {
+		trusted_proxies static private_ranges
+	}
+}
+
+:8008 {
+	# The log that wsim reads best; access tokens in a URL are cut. Authorization is left out by Caddy itself.
+	log {
+		output stdout
 		format filter {
 			wrap json
 			fields {

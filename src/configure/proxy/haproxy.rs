@@ -15,7 +15,8 @@ use wsim_plan::{Key, Plan, Pool, Rule as BalanceRule};
 
 pub(super) fn files(context: &Context<'_>, upstreams: &[Upstream<'_>]) -> Result<Vec<OutputFile>, ConfigureError> {
     let mut out = heading(context, "#", "HAProxy");
-    let _ = write!(out, "{GLOBAL}{}", defaults());
+    let global = if in_container(context) { GLOBAL.replace("/dev/log local0", "stdout format raw local0") } else { GLOBAL.to_owned() };
+    let _ = write!(out, "{global}{}", defaults(context));
     write_frontend(&mut out, context, upstreams);
     for upstream in upstreams {
         write_backend(&mut out, context, upstream)?;
@@ -23,18 +24,27 @@ pub(super) fn files(context: &Context<'_>, upstreams: &[Upstream<'_>]) -> Result
     Ok(vec![OutputFile::new("proxy/haproxy/haproxy.cfg", out)])
 }
 
-fn defaults() -> String {
+/// Whether HAProxy runs in a container, behind what ends TLS.
+fn in_container(context: &Context<'_>) -> bool {
+    context.config.platform.has_containers()
+}
+
+fn defaults(context: &Context<'_>) -> String {
+    // In a container names are looked up while HAProxy runs, and it starts before they are known.
+    let (resolvers, server) =
+        if in_container(context) { (RESOLVERS, "    default-server resolvers names init-addr last,libc,none\n") } else { ("", "") };
     format!(
-        "\ndefaults\n    mode http\n    log global\n    option httplog\n    option dontlognull\n    timeout connect 5s\n    \
+        "{resolvers}\ndefaults\n    mode http\n    log global\n    option httplog\n    option dontlognull\n    timeout connect 5s\n    \
          # Slow uploads; a client that waits for an answer is not idle.\n    timeout client 300s\n    \
          timeout http-request 15s\n    timeout http-keep-alive 60s\n    timeout queue 30s\n    \
          # Long polls wait half a minute and more, initial syncs compute for minutes.\n    timeout server {WAIT_SECONDS}s\n    \
-         # Kept connections to the workers, also between clients.\n    http-reuse safe\n"
+         # Kept connections to the workers, also between clients.\n    http-reuse safe\n{server}"
     )
 }
 
 fn write_frontend(out: &mut String, context: &Context<'_>, upstreams: &[Upstream<'_>]) {
-    out.push_str(FRONTEND);
+    out.push_str(if in_container(context) { CONTAINER_FRONTEND } else { FRONTEND });
+    out.push_str(REQUEST_ID);
     let _ = write!(
         out,
         "    # Not smaller than max_upload_size in homeserver.yaml ({UPLOAD_MIB} MiB).\n    \
@@ -262,7 +272,26 @@ frontend matrix
     http-request set-header X-Forwarded-For %[src]
     http-request set-header X-Forwarded-Proto https if { ssl_fc }
     http-request set-header X-Forwarded-Proto http if !{ ssl_fc }
-    # With `request_id_header: X-Request-ID` Synapse logs this id; HAProxy's own log shows it as the second captured field.
+";
+
+const CONTAINER_FRONTEND: &str = "
+frontend matrix
+    # What ends TLS stands in front, and sends X-Forwarded-For and X-Forwarded-Proto; only private addresses are believed.
+    bind :8008
+    http-request set-src req.hdr_ip(x-forwarded-for,-1) if { src 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 } { req.hdr(x-forwarded-for) -m found }
+    # The only address that Synapse trusts; it replaces a header from the client.
+    http-request set-header X-Forwarded-For %[src]
+    http-request set-header X-Forwarded-Proto http if !{ req.hdr(x-forwarded-proto) -m str https }
+";
+
+const RESOLVERS: &str = "
+resolvers names
+    parse-resolv-conf
+    hold valid 10s
+";
+
+const REQUEST_ID: &str =
+    "    # With `request_id_header: X-Request-ID` Synapse logs this id; HAProxy's own log shows it as the second captured field.
     unique-id-format %[uuid()]
     http-request set-header X-Request-ID %[unique-id]
 ";

@@ -5,7 +5,9 @@
 
 use std::fmt::Write as _;
 
+use super::super::address::Address;
 use super::super::clients::ClientTests;
+use super::super::platform::Platform;
 use super::super::routes::{Rule, Sync, Target};
 use super::super::{ConfigureError, Context, OutputFile};
 use super::{ADMIN, PUBLIC, UPLOAD_MIB, Upstream, WAIT_SECONDS, heading, keys, name};
@@ -16,6 +18,9 @@ use wsim_plan::Key;
 pub(super) fn files(context: &Context<'_>, upstreams: &[Upstream<'_>]) -> Result<Vec<OutputFile>, ConfigureError> {
     let mut maps = heading(context, "#", "Maps and upstreams");
     maps.push_str("# Include this in the `http` block, for example as /etc/nginx/conf.d/wsim-maps.conf.\n");
+    if looks_names_up(context) {
+        maps.push_str(RESOLVER);
+    }
     maps.push_str(LOG_FORMAT);
     maps.push_str(RAW_PATH);
     write_keys(&mut maps, upstreams);
@@ -25,11 +30,22 @@ pub(super) fn files(context: &Context<'_>, upstreams: &[Upstream<'_>]) -> Result
         write_upstream(&mut maps, context, upstream)?;
     }
     let path = |file: &str| format!("proxy/nginx/{file}");
-    Ok(vec![
-        OutputFile::new(path("wsim-maps.conf"), maps),
-        OutputFile::new(path("wsim-locations.conf"), locations(context)),
-        OutputFile::new(path("example-site.conf"), heading(context, "#", "A site to copy from") + &site()),
-    ])
+    let site = if in_container(context) {
+        OutputFile::new(path("site.conf"), heading(context, "#", "The site") + CONTAINER_SITE)
+    } else {
+        OutputFile::new(path("example-site.conf"), heading(context, "#", "A site to copy from") + SITE)
+    };
+    Ok(vec![OutputFile::new(path("wsim-maps.conf"), maps), OutputFile::new(path("wsim-locations.conf"), locations(context)), site])
+}
+
+/// Whether nginx runs in a container, behind what ends TLS.
+fn in_container(context: &Context<'_>) -> bool {
+    context.config.platform.has_containers()
+}
+
+/// Whether the addresses behind the names change while nginx runs.
+fn looks_names_up(context: &Context<'_>) -> bool {
+    context.config.platform == Platform::Compose
 }
 
 /// The maps that extract keys from requests, only for the keys that some rule uses.
@@ -197,7 +213,8 @@ fn write_upstream(out: &mut String, context: &Context<'_>, upstream: &Upstream<'
         let weight = if server.weight == 1 { String::new() } else { format!(" weight={}", server.weight) };
         // Without this, one failed connection would move a worker's users to other workers for ten seconds.
         let fails = if many { " max_fails=3 fail_timeout=5s" } else { "" };
-        let _ = writeln!(out, "    server {}{weight}{fails}; # {}", server.address, server.name);
+        let resolve = if looks_names_up(context) && matches!(server.address, Address::Tcp { .. }) { " resolve" } else { "" };
+        let _ = writeln!(out, "    server {}{weight}{fails}{resolve}; # {}", server.address, server.name);
     }
     out.push_str("    # Kept connections save a TCP handshake for each request.\n    keepalive 64;\n    keepalive_timeout 60s;\n}\n");
     Ok(())
@@ -239,16 +256,17 @@ fn locations(context: &Context<'_>) -> String {
     let mut out = heading(context, "#", "Locations");
     out.push_str("# Include this inside the `server` blocks for 443 and 8448. $wsim_upstream comes from wsim-maps.conf.\n");
     let mut pass = String::new();
+    let (host, scheme) = if in_container(context) { ("$http_host", "$wsim_scheme") } else { ("$host:$server_port", "$scheme") };
     let _ = write!(
         pass,
         "    # No path after the name: the request must reach Synapse exactly as sent, or federation signatures fail.\n    \
          proxy_pass http://$wsim_upstream;\n    \
          proxy_http_version 1.1;\n    \
          proxy_set_header Connection \"\";\n    \
-         proxy_set_header Host $host:$server_port;\n    \
+         proxy_set_header Host {host};\n    \
          # The one address that Synapse is to believe; what the client sent is replaced.\n    \
          proxy_set_header X-Forwarded-For $remote_addr;\n    \
-         proxy_set_header X-Forwarded-Proto $scheme;\n    \
+         proxy_set_header X-Forwarded-Proto {scheme};\n    \
          # With `request_id_header: X-Request-ID` Synapse logs the same id as nginx.\n    \
          proxy_set_header X-Request-ID $request_id;\n    \
          # Long polls wait half a minute or more, initial syncs take minutes.\n    \
@@ -272,10 +290,6 @@ fn locations(context: &Context<'_>) -> String {
     out
 }
 
-fn site() -> String {
-    SITE.to_owned()
-}
-
 const LOG_FORMAT: &str = r#"
 # The log format that wsim reads best, with times, upstream and user. Access tokens in a URL are removed.
 map $request $wsim_request {
@@ -285,6 +299,38 @@ map $request $wsim_request {
 log_format wsim '$remote_addr - $remote_user [$time_iso8601] "$wsim_request" $status $body_bytes_sent "$http_referer" "$http_user_agent" '
     'rt=$request_time uct=$upstream_connect_time uht=$upstream_header_time urt=$upstream_response_time ua=$upstream_addr us=$upstream_status '
     'user=$wsim_log_user grp=$proxy_host rl=$request_length conn=$connection/$connection_requests tls=$ssl_protocol rid=$request_id msec=$msec';
+"#;
+
+const RESOLVER: &str = "
+# Names are looked up again, because a container that is made anew has another address (nginx 1.27.3 or later). This is Docker's own DNS.
+resolver 127.0.0.11 valid=10s ipv6=off;
+";
+
+const CONTAINER_SITE: &str = r#"# The site. What ends TLS stands in front of it, and sends X-Forwarded-For and X-Forwarded-Proto.
+
+map $http_x_forwarded_proto $wsim_scheme {
+    default $scheme;
+    https https;
+}
+
+server {
+    listen 8008 default_server;
+    server_name _;
+
+    # Only what connects from a private address is believed to know the client's address.
+    set_real_ip_from 10.0.0.0/8;
+    set_real_ip_from 172.16.0.0/12;
+    set_real_ip_from 192.168.0.0/16;
+    real_ip_header X-Forwarded-For;
+
+    access_log /dev/stdout wsim;
+
+    include /etc/nginx/snippets/wsim-locations.conf;
+
+    location / {
+        return 404;
+    }
+}
 "#;
 
 const INITIAL: &str =

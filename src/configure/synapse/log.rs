@@ -14,6 +14,7 @@ pub(super) fn files(context: &Context<'_>) -> Vec<OutputFile> {
 }
 
 fn config(context: &Context<'_>, file: &str, process: &str) -> String {
+    let handlers = if context.config.platform.has_containers() { CONSOLE.to_owned() } else { to_file(context, file) };
     format!(
         "{}version: 1
 
@@ -22,16 +23,7 @@ formatters:
     format: '%(asctime)s - %(name)s - %(lineno)d - %(levelname)s - %(request)s - %(message)s'
 
 handlers:
-  file:
-    class: logging.handlers.TimedRotatingFileHandler
-    formatter: precise
-    filename: /var/log/matrix-synapse/{file}.log
-    when: midnight
-    # A week, so that wsim sees the busy hours of every weekday.
-    backupCount: 7
-    encoding: utf8
-  {buffer}
-
+{handlers}
 loggers:
   synapse.storage.SQL:
     # DEBUG would log contents of the database.
@@ -42,14 +34,37 @@ loggers:
 
 root:
   level: INFO
-  handlers: [buffer]
+  handlers: [{handler}]
 
 disable_existing_loggers: false
 ",
         heading(context, &format!("Log settings of {process}")),
-        buffer = if context.release.is_at_least("1.59") { PERIODIC } else { PLAIN }
+        handler = if context.config.platform.has_containers() { "console" } else { "buffer" }
     )
 }
+
+fn to_file(context: &Context<'_>, file: &str) -> String {
+    format!(
+        "  file:
+    class: logging.handlers.TimedRotatingFileHandler
+    formatter: precise
+    filename: /var/log/matrix-synapse/{file}.log
+    when: midnight
+    # A week, so that wsim sees the busy hours of every weekday.
+    backupCount: 7
+    encoding: utf8
+  {}
+",
+        if context.release.is_at_least("1.59") { PERIODIC } else { PLAIN }
+    )
+}
+
+/// Containers log to their output, which their runtime keeps and rotates.
+const CONSOLE: &str = "  console:
+    class: logging.StreamHandler
+    formatter: precise
+    stream: ext://sys.stdout
+";
 
 const PERIODIC: &str = "buffer:
     # Lines are written ten at a time, or after five seconds.

@@ -1,20 +1,19 @@
-//! Synapse's files: shared settings, a file for each worker, log settings, systemd units.
+//! Synapse's files: shared settings, a file for each worker, log settings.
 //!
 //! Writes only settings that the release has and that are not deprecated. Knows nothing of proxies.
 
 mod log;
-mod shared;
-mod units;
+pub(crate) mod setting;
+pub(crate) mod shared;
 mod workers;
 
 use super::{Context, OutputFile};
 
-/// All files below `synapse/` and `systemd/`.
+/// All files below `synapse/`.
 pub(super) fn files(context: &Context<'_>) -> Vec<OutputFile> {
     let mut files = shared::files(context);
     files.extend(workers::files(context));
     files.extend(log::files(context));
-    files.extend(units::files(context));
     files
 }
 
@@ -26,14 +25,49 @@ fn heading(context: &Context<'_>, what: &str) -> String {
     )
 }
 
+/// Who may connect to a unix socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// The proxy, too, which runs as another user.
+    Everybody,
+    /// Synapse's own user.
+    Own,
+}
+
+impl Mode {
+    /// The mode of a listener for the proxy, or for Synapse's own processes.
+    pub(crate) fn of(for_proxy: bool) -> Self {
+        if for_proxy { Self::Everybody } else { Self::Own }
+    }
+
+    /// The permissions as a number.
+    pub(crate) fn bits(self) -> u32 {
+        match self {
+            Self::Everybody => 0o666,
+            Self::Own => 0o600,
+        }
+    }
+
+    /// Permissions in octal, and why.
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Everybody => "0666, in decimal: the proxy runs as another user.",
+            Self::Own => "0600, in decimal: only Synapse's own user.",
+        }
+    }
+}
+
 /// A listener as an item of a YAML list, with the given indentation.
 fn listener(address: &super::address::Address, resources: &[&str], x_forwarded: bool, indent: usize, request_id: bool) -> String {
     use super::address::Address;
     let blank = " ".repeat(indent);
     let mut out = format!("{blank}- type: http\n");
     match address {
-        // The mode is left out: its default lets the proxy in, and YAML 1.1 reads 0o666 as a text.
-        Address::Unix(path) => out += &format!("{blank}  path: {path}\n"),
+        Address::Unix(path) => {
+            // Twisted needs a number. PyYAML (YAML 1.1) reads 0o660 as a text, other parsers read 0660 as 660: a decimal number is one for all.
+            let mode = Mode::of(x_forwarded);
+            out += &format!("{blank}  path: {path}\n{blank}  # {}\n{blank}  mode: {}\n", mode.reason(), mode.bits());
+        }
         Address::Tcp { port, .. } => {
             let bind = address.bind().unwrap_or("127.0.0.1");
             out += &format!("{blank}  port: {port}\n{blank}  bind_addresses: ['{bind}']\n");

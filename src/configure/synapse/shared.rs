@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::super::address::Address;
 use super::super::cluster::Process;
 use super::super::{Context, OutputFile};
+use super::setting::{Setting, Value, yaml};
 use super::{heading, listener};
 
 pub(super) fn files(context: &Context<'_>) -> Vec<OutputFile> {
@@ -13,7 +14,7 @@ pub(super) fn files(context: &Context<'_>) -> Vec<OutputFile> {
         OutputFile::new("synapse/homeserver-additions.yaml", additions(context)),
     ];
     if context.release.has_replication_secret() && !context.cluster.workers.is_empty() {
-        files.push(OutputFile { path: "synapse/replication-secret.yaml".to_owned(), text: secret(), secret: true });
+        files.push(secret_file());
     }
     files
 }
@@ -26,83 +27,88 @@ fn workers(context: &Context<'_>) -> String {
         out.push_str("\n# Empty, because the plan has no workers.\n{}\n");
         return out;
     }
-    write_instance_map(&mut out, context);
-    write_stream_writers(&mut out, context);
-    write_background_roles(&mut out, context);
-    write_media(&mut out, context);
-    out
+    out + &yaml(&settings(context))
 }
 
-fn write_instance_map(out: &mut String, context: &Context<'_>) {
+/// The settings of every process: where the others are, who writes which stream, who has which background role, who serves media.
+pub(crate) fn settings(context: &Context<'_>) -> Vec<Setting> {
+    let mut settings: Vec<Setting> = instance_map(context).into_iter().chain(stream_writers(context)).collect();
+    for (setting, names) in context.plan.background_roles.assigned() {
+        settings.extend(background_role(context, setting, names));
+    }
+    settings.extend(media(context));
+    settings
+}
+
+fn instance_map(context: &Context<'_>) -> Option<Setting> {
     let main = context.release.main_in_instance_map().then_some(("main", &context.cluster.main_replication));
     let writers = context.cluster.workers.iter().filter_map(|process| Some((process.name.as_str(), process.replication.as_ref()?)));
-    let entries: Vec<_> = main.into_iter().chain(writers).collect();
-    if entries.is_empty() {
-        return;
-    }
-    out.push_str("\n# The replication addresses of the main process and of the stream writers. Other workers are not listed, so their number can\n# change without a restart of all processes.\n");
-    out.push_str("instance_map:\n");
-    for (name, address) in entries {
-        let _ = writeln!(out, "  {name}:");
-        match address {
-            Address::Tcp { host, port } => drop(write!(out, "    host: '{host}'\n    port: {port}\n")),
-            Address::Unix(path) => drop(writeln!(out, "    path: {path}")),
-        }
-    }
+    let entries: Vec<(String, Value)> = main
+        .into_iter()
+        .chain(writers)
+        .map(|(name, address)| {
+            let place = match address {
+                Address::Tcp { host, port } => {
+                    vec![("host".to_owned(), Value::text(host)), ("port".to_owned(), Value::Number(u64::from(*port)))]
+                }
+                Address::Unix(path) => vec![("path".to_owned(), Value::text(path))],
+            };
+            (name.to_owned(), Value::Map(place))
+        })
+        .collect();
+    (!entries.is_empty()).then(|| {
+        Setting::new("instance_map", Value::Map(entries))
+            .because("The replication addresses of the main process and of the stream writers. Other workers are not listed, so their number can")
+            .because("change without a restart of all processes.")
+    })
 }
 
-fn write_stream_writers(out: &mut String, context: &Context<'_>) {
-    if context.plan.stream_writers.is_empty() {
-        return;
-    }
-    out.push_str("\n# The writers of each stream. A change needs a restart of all processes at once: two writers that do not know of each other\n# would use the same positions twice.\nstream_writers:\n");
-    for (stream, writers) in &context.plan.stream_writers {
-        let _ = writeln!(out, "  {stream}: [{}]", writers.names().join(", "));
-    }
+fn stream_writers(context: &Context<'_>) -> Option<Setting> {
+    let writers: Vec<(String, Value)> =
+        context.plan.stream_writers.iter().map(|(stream, writers)| (stream.clone(), Value::names(writers.names()))).collect();
+    (!writers.is_empty()).then(|| {
+        Setting::new("stream_writers", Value::Map(writers))
+            .because(
+                "The writers of each stream. A change needs a restart of all processes at once: two writers that do not know of each other",
+            )
+            .because("would use the same positions twice.")
+    })
 }
 
-fn write_background_roles(out: &mut String, context: &Context<'_>) {
-    for (setting, names) in context.plan.background_roles.assigned() {
-        let release = context.release;
-        let list = format!("[{}]", names.join(", "));
-        let one = names.first().map_or("", String::as_str);
-        match setting {
-            "federation_sender_instances" => {
-                if !release.senders_are_generic() {
-                    out.push_str("\n# This release needs a setting for the main process to stop sending.\nsend_federation: false\n");
-                }
-                let _ = write!(
-                    out,
-                    "\n# The workers that send to other servers; each destination belongs to one of them.\nfederation_sender_instances: {list}\n"
-                );
-                if release.has_outbound_federation_restricted_to() {
-                    let _ = write!(
-                        out,
-                        "# To let only these reach other servers (they then need a replication listener and a place in instance_map):\n\
-                         # outbound_federation_restricted_to: {list}\n"
-                    );
-                }
+fn background_role(context: &Context<'_>, role: &'static str, names: &[String]) -> Vec<Setting> {
+    let release = context.release;
+    let one = names.first().map_or("", String::as_str);
+    let off = |name: &str, why: &str| Setting::new(name, Value::Flag(false)).because(why);
+    match role {
+        "federation_sender_instances" => {
+            let mut senders = Setting::new(role, Value::names(names))
+                .because("The workers that send to other servers; each destination belongs to one of them.");
+            if release.has_outbound_federation_restricted_to() {
+                senders = senders
+                    .followed_by(
+                        "To let only these reach other servers (they then need a replication listener and a place in instance_map):"
+                            .to_owned(),
+                    )
+                    .followed_by(format!("outbound_federation_restricted_to: [{}]", names.join(", ")));
             }
-            "pusher_instances" => {
-                if !release.senders_are_generic() {
-                    out.push_str("\n# This release needs a setting for the main process to stop pushing.\nstart_pushers: false\n");
-                }
-                let _ = write!(out, "\n# The workers that send pushes; each user belongs to one of them.\npusher_instances: {list}\n");
-            }
-            "update_user_directory_from_worker" if !release.background_roles_by_name() => {
-                let _ =
-                    write!(out, "\n# {one} updates the user directory (worker_app synapse.app.user_dir).\nupdate_user_directory: false\n");
-            }
-            "notify_appservices_from_worker" if !release.background_roles_by_name() => {
-                let _ = write!(
-                    out,
-                    "\n# {one} sends events to bridges and bots (worker_app synapse.app.appservice).\nnotify_appservices: false\n"
-                );
-            }
-            // Written with the media settings.
-            "media_instance_running_background_jobs" => {}
-            _ => drop(write!(out, "\n# {}\n{setting}: {one}\n", reason(setting))),
+            let stop = off("send_federation", "This release needs a setting for the main process to stop sending.");
+            (!release.senders_are_generic()).then_some(stop).into_iter().chain([senders]).collect()
         }
+        "pusher_instances" => {
+            let pushers =
+                Setting::new(role, Value::names(names)).because("The workers that send pushes; each user belongs to one of them.");
+            let stop = off("start_pushers", "This release needs a setting for the main process to stop pushing.");
+            (!release.senders_are_generic()).then_some(stop).into_iter().chain([pushers]).collect()
+        }
+        "update_user_directory_from_worker" if !release.background_roles_by_name() => {
+            vec![off("update_user_directory", &format!("{one} updates the user directory (worker_app synapse.app.user_dir)."))]
+        }
+        "notify_appservices_from_worker" if !release.background_roles_by_name() => {
+            vec![off("notify_appservices", &format!("{one} sends events to bridges and bots (worker_app synapse.app.appservice)."))]
+        }
+        // Among the settings of media.
+        "media_instance_running_background_jobs" => Vec::new(),
+        _ => vec![Setting::new(role, Value::text(one)).because(reason(role))],
     }
 }
 
@@ -115,44 +121,66 @@ fn reason(setting: &str) -> &'static str {
     }
 }
 
-fn write_media(out: &mut String, context: &Context<'_>) {
+fn media(context: &Context<'_>) -> Vec<Setting> {
     let media: Vec<&Process> = context.cluster.workers.iter().filter(|process| process.has_media()).collect();
-    let Some(first) = media.first() else { return };
+    let Some(first) = media.first() else { return Vec::new() };
     let named = context.plan.background_roles.media_instance_running_background_jobs.as_deref();
-    let _ = write!(
-        out,
-        "\n# Media is served by {} only; their own files say `enable_media_repo: true`. One of them clears old media.\n\
-         enable_media_repo: false\nmedia_instance_running_background_jobs: {}\n",
-        media.iter().map(|process| process.name.as_str()).collect::<Vec<_>>().join(", "),
-        named.unwrap_or(&first.name)
-    );
+    let names: Vec<&str> = media.iter().map(|process| process.name.as_str()).collect();
+    let off = Setting::new("enable_media_repo", Value::Flag(false))
+        .because(&format!("Media is served by {} only; their own files say `enable_media_repo: true`.", names.join(", ")));
+    let jobs = Setting::new("media_instance_running_background_jobs", Value::text(named.unwrap_or(&first.name)))
+        .because("The one of them that clears old media.");
+    vec![off, jobs]
 }
 
-/// The settings to merge into homeserver.yaml by hand, because another file cannot add to its lists.
+/// How the processes reach Redis; `None` without workers.
+pub(crate) fn redis(context: &Context<'_>) -> Option<Setting> {
+    if context.cluster.workers.is_empty() {
+        return None;
+    }
+    let mut entries = vec![("enabled".to_owned(), Value::Flag(true))];
+    let mut setting = Setting::new("redis", Value::Flag(true))
+        .because("The processes communicate over Redis, and workers get each other's changes through nothing else.");
+    match context.config.redis.as_ref().map(|redis| &redis.address) {
+        Some(Address::Unix(path)) => entries.push(("path".to_owned(), Value::text(path))),
+        Some(Address::Tcp { host, port }) => {
+            entries.extend([("host".to_owned(), Value::text(host)), ("port".to_owned(), Value::Number(u64::from(*port)))]);
+        }
+        None => {
+            let host = if context.cluster.is_one_machine { "localhost" } else { "redis" };
+            if host == "redis" {
+                setting = setting.because("The host is the name of Redis' container or machine, as every process reaches it.");
+            }
+            entries.extend([("host".to_owned(), Value::text(host)), ("port".to_owned(), Value::Number(6379))]);
+        }
+    }
+    if let Some(file) = context.config.redis.as_ref().and_then(|redis| redis.password_file.as_deref()) {
+        entries.push(("password_path".to_owned(), Value::text(file)));
+    }
+    setting.value = Value::Map(entries);
+    Some(setting)
+}
+
+/// What belongs to homeserver.yaml: Redis, and `listeners`, a list that a second file replaces as a whole.
 fn additions(context: &Context<'_>) -> String {
     let mut out = heading(context, "Additions to homeserver.yaml");
-    out.push_str("# Merge this by hand: `listeners` is a list, which a second file would replace as a whole.\n\n");
-    if context.cluster.workers.is_empty() {
-        out.push_str("# The main process for the proxy.\n");
+    if context.config.platform.has_containers() {
+        out.push_str("# Every process reads this file after homeserver.yaml. `listeners` and `redis` replace those there as a whole: add your own here.\n");
     } else {
-        let host = if context.cluster.is_one_machine { "localhost" } else { "redis" };
-        let _ = write!(
-            out,
-            "# The processes communicate over Redis, and workers get each other's changes through nothing else.\nredis:\n  enabled: true\n"
-        );
-        if host == "redis" {
-            out.push_str("  # The name of Redis' container or machine, as every process reaches it.\n");
-        }
-        let _ = write!(out, "  host: {host}\n  port: 6379\n\n");
+        out.push_str("# Merge this by hand: `listeners` is a list, which a second file would replace as a whole.\n");
     }
-    out.push_str("listeners:\n  # For the proxy.\n");
+    out += &yaml(redis(context).as_slice());
+    if context.config.platform.has_containers() {
+        let log = Setting::new("log_config", Value::Text(format!("{}/synapse/log.yaml", context.config.installed)));
+        out += &yaml(&[log.because("Workers have log settings of their own.")]);
+    }
+    let what = if context.cluster.workers.is_empty() { "# The main process for the proxy.\n" } else { "" };
+    let _ = write!(out, "\n{what}listeners:\n  # For the proxy.\n");
     let request_id = context.release.has_request_id_header();
     out += &listener(&context.cluster.main, &["client", "federation"], true, 2, request_id);
     if !context.cluster.workers.is_empty() {
         out.push_str("  # For the workers. Neither the proxy nor other machines may reach this listener.\n");
         out += &listener(&context.cluster.main_replication, &["replication"], false, 2, false);
-    }
-    if !context.cluster.workers.is_empty() {
         let _ = write!(
             out,
             "\n# Every process has its own connections to PostgreSQL: {} processes with up to cp_max connections each. See CHECKLIST.md for max_connections.\n\
@@ -162,6 +190,11 @@ fn additions(context: &Context<'_>) -> String {
         );
     }
     out
+}
+
+/// The file of the secret that Synapse's processes share.
+pub(crate) fn secret_file() -> OutputFile {
+    OutputFile { path: "synapse/replication-secret.yaml".to_owned(), text: secret(), secret: true }
 }
 
 /// A new secret for every configuration.

@@ -22,7 +22,8 @@ def load(files):
     app = (worker.worker_app or "").rpartition(".")[2]
     return {
         "name": name,
-        "ports": [listener.port for listener in listeners],
+        "ports": [listener.port for listener in listeners if hasattr(listener, "port")],
+        "sockets": [(listener.path, listener.mode) for listener in listeners if hasattr(listener, "path")],
         "streams": [stream for stream in streams if name in as_list(getattr(writers, stream))],
         "pusher": worker.start_pushers,
         "sender": worker.send_federation,

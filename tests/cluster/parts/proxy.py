@@ -11,7 +11,7 @@ import shutil
 import subprocess
 
 from . import folder as places
-from . import program
+from . import compose, program
 from .problem import Problem
 
 _RICH = (
@@ -62,6 +62,17 @@ def _start_nginx(folder, plan, base):
     temporary.mkdir()
     names = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     temporaries = "\n".join(f"  {name}_temp_path {temporary / name};" for name in names)
+    server = f"""\
+  server {{
+    listen 127.0.0.1:{base + places.PROXY};
+    listen 127.0.0.1:{base + places.PROXY_TLS} ssl http2;
+    ssl_certificate {folder.conf}/tls.crt;
+    ssl_certificate_key {folder.conf}/tls.key;
+    client_max_body_size 50M;
+    include {written}/wsim-locations.conf;
+  }}"""
+    in_container = (written / "site.conf").exists()
+    site = compose.nginx_site(written, folder.logs, f"127.0.0.1:{base + places.PROXY}") if in_container else server
     conf = folder.conf / "nginx.conf"
     conf.write_text(f"""\
 {"user root;" if os.geteuid() == 0 else ""}
@@ -79,14 +90,7 @@ http {{
   access_log {folder.logs}/nginx-rich.log rich;
   access_log {folder.logs}/nginx-keys.log keys;
   include {written}/wsim-maps.conf;
-  server {{
-    listen 127.0.0.1:{base + places.PROXY};
-    listen 127.0.0.1:{base + places.PROXY_TLS} ssl http2;
-    ssl_certificate {folder.conf}/tls.crt;
-    ssl_certificate_key {folder.conf}/tls.key;
-    client_max_body_size 50M;
-    include {written}/wsim-locations.conf;
-  }}
+{site}
 }}
 """)
     # The log contains tokens, so its mode is set before nginx writes the first line.

@@ -13,7 +13,7 @@ import subprocess
 from pathlib import Path
 
 from . import folder as places
-from . import program, services, wsim
+from . import compose, program, services, wsim
 from .problem import Problem
 
 VERSION = os.environ.get("WSIM_SYNAPSE_VERSION", "1.163.2")
@@ -139,6 +139,8 @@ def _start(folder, interpreter, name, module, files, port, metrics, cores=None):
         existing = next((found[key] for found in reversed(_read(interpreter, files)) if key in found), [])
         own |= {"enable_metrics": True, key: [*existing, {"type": "metrics", "bind_addresses": ["127.0.0.1"], "port": metrics}]}
     _write(last, own)
+    # A compose file says itself what each process runs, and with which files.
+    module, files = compose.command(folder, interpreter, name) or (module, files)
     command = [*(["taskset", "-c", cores] if cores else []), interpreter, "-m", module]
     for file in [*files, last]:
         command += ["-c", file]
