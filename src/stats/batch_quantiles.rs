@@ -9,17 +9,74 @@ use super::histogram::DurationHistogram;
 use super::interval::Interval;
 use super::student_t;
 
-/// Running batch histograms of a series. Values in µs, results in ms, as in [`DurationHistogram`].
+/// Running batches of a series. Values in µs, results in ms, as in [`DurationHistogram`].
 #[derive(Debug, Clone)]
 pub struct BatchQuantiles {
-    batches: Vec<DurationHistogram>,
-    open: DurationHistogram,
+    batches: Vec<Batch>,
+    open: Batch,
     length: u64,
+}
+
+/// Consecutive values.
+#[derive(Debug, Clone)]
+enum Batch {
+    /// As they came: a short batch has fewer values than a histogram has buckets.
+    Values(Vec<u32>),
+    Histogram(DurationHistogram),
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self::Values(Vec::new())
+    }
+}
+
+impl Batch {
+    /// An empty batch for so many values.
+    fn of_length(length: u64) -> Self {
+        match usize::try_from(length) {
+            Ok(length) if length <= VALUES_MAX => Self::Values(Vec::with_capacity(length)),
+            _ => Self::Histogram(DurationHistogram::default()),
+        }
+    }
+
+    #[inline]
+    fn push(&mut self, us: u32) {
+        match self {
+            Self::Values(values) => values.push(us),
+            Self::Histogram(histogram) => histogram.record(us),
+        }
+    }
+
+    #[inline]
+    fn count(&self) -> u64 {
+        match self {
+            Self::Values(values) => values.len() as u64,
+            Self::Histogram(histogram) => histogram.count(),
+        }
+    }
+
+    fn add_to(&self, histogram: &mut DurationHistogram) {
+        match self {
+            Self::Values(values) => values.iter().for_each(|us| histogram.record(*us)),
+            Self::Histogram(own) => histogram.merge(own),
+        }
+    }
+
+    fn joined(self, second: &Self) -> Self {
+        match (self, second) {
+            (Self::Values(mut values), Self::Values(others)) if values.len() + others.len() <= VALUES_MAX => {
+                values.extend_from_slice(others);
+                Self::Values(values)
+            }
+            (first, second) => Self::Histogram(merged(&[first, second.clone()])),
+        }
+    }
 }
 
 impl Default for BatchQuantiles {
     fn default() -> Self {
-        Self { batches: Vec::with_capacity(FINE_MAX), open: DurationHistogram::default(), length: LENGTH_MIN }
+        Self { batches: Vec::with_capacity(FINE_MAX), open: Batch::of_length(LENGTH_MIN), length: LENGTH_MIN }
     }
 }
 
@@ -27,7 +84,7 @@ impl BatchQuantiles {
     /// Adds the next value, µs.
     #[inline]
     pub fn push(&mut self, us: u32) {
-        self.open.record(us);
+        self.open.push(us);
         if self.open.count() == self.length {
             self.close();
         }
@@ -55,7 +112,7 @@ impl BatchQuantiles {
     /// The histogram of all values.
     pub fn whole(&self) -> DurationHistogram {
         let mut whole = merged(&self.batches);
-        whole.merge(&self.open);
+        self.open.add_to(&mut whole);
         whole
     }
 
@@ -63,15 +120,13 @@ impl BatchQuantiles {
         if self.batches.len() == FINE_MAX {
             for i in 0..FINE_MAX / 2 {
                 let second = std::mem::take(&mut self.batches[2 * i + 1]);
-                let mut both = std::mem::take(&mut self.batches[2 * i]);
-                both.merge(&second);
-                self.batches[i] = both;
+                self.batches[i] = std::mem::take(&mut self.batches[2 * i]).joined(&second);
             }
             self.batches.truncate(FINE_MAX / 2);
             self.length *= 2;
         }
         if self.open.count() == self.length {
-            self.batches.push(std::mem::take(&mut self.open));
+            self.batches.push(std::mem::replace(&mut self.open, Batch::of_length(self.length)));
         }
     }
 }
@@ -87,14 +142,16 @@ fn section(whole: &DurationHistogram, batches: &[DurationHistogram], quantile: f
     BatchEstimate { interval, batches: each.len(), correlation: lag_one(&each, mean) }
 }
 
-fn merged(batches: &[DurationHistogram]) -> DurationHistogram {
+fn merged(batches: &[Batch]) -> DurationHistogram {
     let mut whole = DurationHistogram::default();
-    batches.iter().for_each(|batch| whole.merge(batch));
+    batches.iter().for_each(|batch| batch.add_to(&mut whole));
     whole
 }
 
 /// Batches kept before they are merged in pairs.
 const FINE_MAX: usize = 160;
+/// Values of a batch beyond which a histogram takes less memory.
+const VALUES_MAX: usize = 1 << 14;
 /// Values in the first, shortest batches.
 const LENGTH_MIN: u64 = 64;
 
@@ -118,6 +175,20 @@ mod tests {
             assert!(estimate.interval.low * 0.999 < exact && exact < estimate.interval.high * 1.001, "{q}: {estimate:?} for {exact}");
             assert!((BATCHES_MIN..=BATCHES_MAX).contains(&estimate.batches));
         }
+    }
+
+    #[test]
+    fn values_and_histograms_are_the_same_batches() {
+        let (mut quantiles, mut all) = (BatchQuantiles::default(), DurationHistogram::default());
+        // Enough for batches of histograms.
+        let count = u32::try_from(FINE_MAX * VALUES_MAX * 2 + 77).unwrap();
+        for number in 0..count {
+            let us = number.wrapping_mul(2_654_435_761) >> 12;
+            quantiles.push(us);
+            all.record(us);
+        }
+        assert!(quantiles.batches.iter().any(|batch| matches!(batch, Batch::Histogram(_))));
+        assert_eq!(format!("{:?}", quantiles.whole()), format!("{all:?}"));
     }
 
     #[test]

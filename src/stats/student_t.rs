@@ -1,5 +1,7 @@
 //! Student's t distribution, and confidence intervals of means.
 
+use std::cell::RefCell;
+
 use super::interval::Interval;
 use super::special::incomplete_beta;
 
@@ -12,6 +14,28 @@ pub fn quantile(probability: f64, degrees: f64) -> f64 {
     if probability < 0.5 {
         return -quantile(1.0 - probability, degrees);
     }
+    KNOWN.with_borrow_mut(|known| {
+        if let Some((.., quantile)) = known.iter().find(|(of, with, _)| (*of, *with) == (probability, degrees)) {
+            return *quantile;
+        }
+        if known.len() >= KNOWN_MAX {
+            known.clear();
+        }
+        let quantile = search(probability, degrees);
+        known.push((probability, degrees, quantile));
+        quantile
+    })
+}
+
+thread_local! {
+    /// Quantiles that were searched for before, with probability and degrees of freedom: hundreds of intervals have the same number of values.
+    static KNOWN: RefCell<Vec<(f64, f64, f64)>> = const { RefCell::new(Vec::new()) };
+}
+
+const KNOWN_MAX: usize = 32;
+
+/// By bisection; `probability` is at least a half.
+fn search(probability: f64, degrees: f64) -> f64 {
     let (mut low, mut high) = (0.0, 2.0);
     while cdf(high, degrees) < probability && high < 1e12 {
         high *= 2.0;
