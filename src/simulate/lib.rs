@@ -11,15 +11,17 @@
 //! 5. A [`replications::Scenario`] repeats that on common random numbers until the intervals are narrow enough.
 //! 6. [`backtest`] does all that for the deployment that wrote the logs and compares with the log; [`prediction`] does it for a replay.
 //!
-//! Folders depend on those before them only: `engine`, `station`, `synapse` (the model), `uncertainty`, `replications`, `calibrate`,
+//! Folders depend on those before them only: `engine`, `parallel`, `station`, `synapse` (the model), `uncertainty`, `replications`, `calibrate`,
 //! `deploy`, `prediction`; `theory` has textbook queues on the same engine. The model of a worker and the statistics:
 //! `docs/model.md`. Checks against queueing theory: `tests/integration/theory.rs`.
 
 pub mod calibrate;
 pub mod deploy;
 pub mod engine;
+pub mod parallel;
 pub mod prediction;
 pub mod replications;
+mod shared_schedules;
 pub mod station;
 pub mod synapse;
 pub mod theory;
@@ -31,4 +33,5 @@ pub use calibrate::unlogged_costs::UnloggedCosts;
 pub use calibrate::wakeups::WakeupSummary;
 pub use calibrate::{backtest, prepare};
 pub use engine::{NEVER_STOPPED, StopFlag, queue, random, time};
+pub use shared_schedules::RunTask;
 pub use synapse::{caches, cluster, record, result, router, schedule, topology, workload};

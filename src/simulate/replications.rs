@@ -10,6 +10,8 @@
 use crate::engine::StopFlag;
 use crate::engine::random::{Purpose, draw};
 use crate::engine::time::{Span, Time};
+use crate::parallel::in_parallel_with;
+use crate::shared_schedules::{RunTask, SharedSchedules};
 use crate::station::MeasurementWindow;
 use crate::synapse::cluster::Run;
 use crate::synapse::result::RunResult;
@@ -230,26 +232,44 @@ impl Scenario<'_> {
         warm_up: Span,
         keep: impl Fn(u32, RunResult) -> T + Sync,
     ) -> Result<Vec<(usize, T)>, TopologyError> {
-        let measurement = self.measurement(warm_up, self.config.bins);
-        let numbers: Vec<u32> = replications.collect();
-        // A thread takes a replication with all its candidates, so that the schedule is drawn once.
-        let replicate = |replication: u32| -> Result<Option<Vec<T>>, TopologyError> {
-            if self.stop.is_set() {
-                return Ok(None);
-            }
-            let schedule = self.schedule(replication);
-            let run = |candidate: &Candidate<'_>| {
-                let run = self.run_on(*candidate, &schedule, replication, measurement)?;
-                Ok(run.map(|run| keep(replication, run)))
-            };
-            candidates.iter().map(run).collect()
-        };
-        let mut results = Vec::new();
-        for runs in in_parallel(&numbers, self.config.threads, replicate) {
-            let Some(runs) = runs? else { break };
-            results.extend(runs.into_iter().enumerate());
+        let tasks: Vec<RunTask> =
+            replications.flat_map(|replication| (0..candidates.len()).map(move |candidate| RunTask { candidate, replication })).collect();
+        let mut results = Vec::with_capacity(tasks.len());
+        for (task, run) in tasks.iter().zip(self.run_tasks(candidates, &tasks, warm_up, keep, |_| {})?) {
+            let Some(run) = run else { break };
+            results.push((task.candidate, run));
         }
+        results.truncate(results.len() - results.len() % candidates.len().max(1));
         Ok(results)
+    }
+
+    /// Runs any candidates with any replications on all threads. Returns what `keep` makes of each run and its replication's number, in the
+    /// order of the tasks; `None` for runs that the scenario was stopped in. Tasks of one replication should follow each other: they
+    /// share its schedule, which is dropped after the last of them. `on_progress` hears how many tasks are done.
+    ///
+    /// # Errors
+    /// A topology is inconsistent.
+    pub fn run_tasks<T: Send>(
+        &self,
+        candidates: &[Candidate<'_>],
+        tasks: &[RunTask],
+        warm_up: Span,
+        keep: impl Fn(u32, RunResult) -> T + Sync,
+        on_progress: impl FnMut(usize),
+    ) -> Result<Vec<Option<T>>, TopologyError> {
+        let measurement = self.measurement(warm_up, self.config.bins);
+        let schedules = SharedSchedules::new(tasks);
+        let run = |task: RunTask| -> Result<Option<T>, TopologyError> {
+            let run = if self.stop.is_set() {
+                Ok(None)
+            } else {
+                let schedule = schedules.get(task.replication, || self.schedule(task.replication));
+                self.run_on(candidates[task.candidate], &schedule, task.replication, measurement)
+            };
+            schedules.done(task.replication);
+            Ok(run?.map(|run| keep(task.replication, run)))
+        };
+        in_parallel_with(tasks, self.config.threads, run, on_progress).into_iter().collect()
     }
 
     fn run_on(
@@ -283,34 +303,8 @@ impl Scenario<'_> {
     }
 }
 
-/// Runs `work` on every item on `threads` threads; returns the results in the order of the items.
-fn in_parallel<T: Copy + Sync, R: Send>(items: &[T], threads: usize, work: impl Fn(T) -> R + Sync) -> Vec<R> {
-    let next = std::sync::atomic::AtomicUsize::new(0);
-    let worker = || {
-        let mut results = Vec::new();
-        loop {
-            let index = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            let Some(item) = items.get(index) else { return results };
-            results.push((index, work(*item)));
-        }
-    };
-    let mut all: Vec<(usize, R)> = std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads.min(items.len()).max(1)).map(|_| scope.spawn(worker)).collect();
-        let mut all = worker();
-        for other in others {
-            match other.join() {
-                Ok(results) => all.extend(results),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        all
-    });
-    all.sort_unstable_by_key(|(index, _)| *index);
-    all.into_iter().map(|(_, result)| result).collect()
-}
-
 /// Replications from which uncertain parameters, not chance, make the interval: with 16 the mean's is a quarter of it.
-const REPLICATIONS_ENOUGH: usize = 16;
+pub const REPLICATIONS_ENOUGH: usize = 16;
 /// Most bins of a pilot run: a day of seconds.
 const PILOT_BINS_MAX: u64 = 86_400;
 
@@ -318,8 +312,10 @@ const PILOT_BINS_MAX: u64 = 86_400;
 mod tests {
     use super::*;
     use crate::engine::NEVER_STOPPED;
+    use crate::synapse::record::{Record, mark};
     use crate::synapse::result::{Bottleneck, Instability};
     use crate::synapse::router::{FewestActive, RandomServer, Router};
+    use crate::synapse::workload::Class;
     use crate::theory::Synthetic;
     use wsim_stats::Interval;
     use wsim_trace::NameId;
@@ -400,6 +396,68 @@ mod tests {
         assert_eq!(runs[0].len(), 4, "a first batch of three and one more");
     }
 
+    /// Ten minutes in which 40 users write to a room of 120, at random times and in random order, and also ask for something else.
+    fn herds(seed: u64) -> Workload {
+        const USERS: u32 = 120;
+        let draw = |number: u32, of: u64| draw(seed, Purpose::Arrival, u64::from(number) << 8 | of);
+        let at_us = |number: u32, of: u64| 1_000_000 + draw(number, of) % 598_000_000;
+        let user_of = |number: u32, of: u64, users: u64| NameId(1 + u32::try_from(draw(number, of) % users).unwrap());
+        let request = |at_us: u64, user: NameId, cpu_us: u32| {
+            let mut record = Record::at(at_us);
+            (record.user, record.cpu_us) = (user, cpu_us);
+            record
+        };
+        let mut records: Vec<Record> = Vec::new();
+        for news in 0..200 {
+            let (written_us, writer) = (at_us(news, 0), user_of(news, 1, 40));
+            let mut write = request(written_us, writer, 8_000);
+            write.set(mark::NEWS);
+            records.push(write);
+            for reader in (1..=USERS).map(NameId).filter(|reader| *reader != writer) {
+                let mut poll = request(written_us - 900_000, reader, 1_500);
+                poll.set(mark::LONG_POLL);
+                poll.wait_us = 910_000;
+                // Until the order is known, polls know their news by its place among the news.
+                poll.cause = news + 1;
+                records.push(poll);
+            }
+        }
+        records.extend((0..6_000).map(|number| request(at_us(number, 3), user_of(number, 2, u64::from(USERS)), 20_000)));
+        let mut order: Vec<usize> = (0..records.len()).collect();
+        order.sort_by_key(|index| records[*index].arrival_us());
+        let mut place = vec![0; records.len()];
+        order.iter().zip(0u32..).for_each(|(index, number)| place[*index] = number);
+        let mut sorted: Vec<Record> = order.iter().map(|index| records[*index]).collect();
+        for poll in sorted.iter_mut().filter(|record| record.cause > 0) {
+            poll.cause = 1 + place[(poll.cause as usize - 1) * USERS as usize];
+        }
+        Workload { records: sorted, classes: vec![Class::plain(0)], origin_us: 0, span: Span::from_millis(600_000), skips: Vec::new() }
+    }
+
+    #[test]
+    fn resampled_replications_differ_from_the_observed_one_by_noise_alone() {
+        let topology = Topology::one_pool(2);
+        let candidate = Candidate { topology: &topology, routers: &random };
+        let figures: [fn(&RunResult) -> f64; 3] =
+            [RunResult::mean_ms, RunResult::p95_ms, |run| run.processes.iter().map(|process| process.cores).sum()];
+        // Logarithms of resampled over observed, of ten logs.
+        let mut differences = vec![Vec::new(); figures.len()];
+        for seed in 0..10 {
+            let workload = herds(seed);
+            let config = ReplicationConfig { threads: 2, ..config() };
+            let scenario = Scenario { workload: &workload, growth: 1.0, costs: &Costs::LOGGED, seed, config, stop: &NEVER_STOPPED };
+            let runs = scenario.run_replications(&[candidate], 0..6, Span::from_millis(60_000), |_, run| run).unwrap();
+            for (figure, differences) in figures.iter().zip(&mut differences) {
+                let resampled = runs[1..].iter().map(|(_, run)| figure(run)).sum::<f64>() / (runs.len() - 1) as f64;
+                differences.push((resampled / figure(&runs[0].1)).ln());
+            }
+        }
+        for differences in differences {
+            let interval = student_t::mean_interval(&differences, 0.99);
+            assert!(interval.low <= 0.0 && interval.high >= 0.0 && interval.value.abs() < 0.1, "{interval:?} of {differences:?}");
+        }
+    }
+
     /// One run of ten minutes at one process: requests with exponential CPU of 20 ms, or with a transaction of 100 ms and hardly any CPU.
     fn alone(rate: u32, transactions: bool) -> RunResult {
         let mut workload = workload(rate);
@@ -449,12 +507,5 @@ mod tests {
             run.processes.iter().map(|process| process.cores).sum::<f64>()
         };
         assert!((cores(2.0) / cores(1.0) - 2.0).abs() < 0.05);
-    }
-
-    #[test]
-    fn results_are_in_the_order_of_the_items() {
-        let items: Vec<u64> = (0..100).collect();
-        assert_eq!(in_parallel(&items, 3, |i| i * i), items.iter().map(|i| i * i).collect::<Vec<_>>());
-        assert_eq!(in_parallel(&[], 2, |i: u64| i), Vec::<u64>::new());
     }
 }

@@ -11,6 +11,7 @@ use super::observed::ObservedDeployment;
 use super::prepare::{PrepareConfig, PreparedWorkload};
 use super::start_up::start_up;
 use crate::engine::time::Span;
+use crate::parallel::in_parallel;
 use crate::replications::{Candidate, ReplicationConfig, Scenario, Variation};
 use crate::synapse::result::RunResult;
 use crate::synapse::topology::TopologyError;
@@ -143,16 +144,19 @@ pub fn backtest(
     let halves = [half(start_us, middle), half(middle, whole.end_us)];
     let mut tally = Tally { from_synapse: trace.any_has(flag::COST), ..Tally::default() };
     let mut notes = Vec::new();
-    for (evaluated, calibration) in [(halves[0], halves[1]), (halves[1], halves[0])] {
-        let prepare = PrepareConfig { calibration: Some(calibration), ..prepare.clone() };
+    let prepare_half = |number: usize| {
+        let (evaluated, calibration) = (halves[number], halves[1 - number]);
         // The warm-up is before the evaluated span, so that requests under way at the span's start are under way in the simulation too.
         let before = i64::try_from(config.warm_up.nanos() / 1000).unwrap_or(i64::MAX);
         let simulated = Window { start_us: evaluated.start_us.saturating_sub(before), ..evaluated };
-        let prepared = PreparedWorkload::new(trace, endpoints, profile, simulated, &prepare);
+        let prepare = PrepareConfig { calibration: Some(calibration), threads: prepare.threads.div_ceil(2), ..prepare.clone() };
+        PreparedWorkload::new(trace, endpoints, profile, simulated, &prepare)
+    };
+    for prepared in in_parallel(&[0, 1], prepare.threads.min(2), prepare_half) {
         if prepare.stop.is_set() {
             return Err(BacktestError::Interrupted);
         }
-        tally.add(trace, endpoints, &prepared, &prepare, config)?;
+        tally.add(trace, endpoints, &prepared, prepare, config)?;
         if prepare.stop.is_set() {
             return Err(BacktestError::Interrupted);
         }
@@ -206,6 +210,7 @@ impl Tally {
             as_logged: self.from_synapse,
             variation: Variation::Redrawn,
             warm_up: config.warm_up,
+            threads: prepare.threads,
             ..ReplicationConfig::default()
         };
         let (replications, stop) = (replications.with_fixed_count(config.replications), &prepare.stop);

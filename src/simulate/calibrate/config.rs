@@ -29,6 +29,8 @@ pub struct PrepareConfig {
     /// The machines that processes and database share. Without cores each process has a core of its own, and the database takes as long as
     /// observed.
     pub machine: MachineConfig,
+    /// Threads for the runs that delays are fitted with, and for back-tests. The result does not depend on it.
+    pub threads: usize,
     /// Ends the preparation early; what was prepared then is incomplete and serves for nothing.
     pub stop: StopFlag,
 }
@@ -44,6 +46,7 @@ impl Default for PrepareConfig {
             replication: Bound::Value,
             connections: 5,
             machine: MachineConfig::default(),
+            threads: 1,
             stop: StopFlag::default(),
         }
     }

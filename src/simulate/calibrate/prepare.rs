@@ -3,6 +3,7 @@
 //! Invariant: request lines never count as all of the CPU. Without process CPU the prior holds, with its range, and the notes say so.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::background_roles;
 use super::between_processes;
@@ -50,7 +51,7 @@ pub struct PreparedWorkload {
     /// How the preparation was done and how far to trust it, a sentence each.
     pub notes: Vec<String>,
     /// The texts behind the workload's identities: proxies hash text.
-    pub names: Names,
+    pub names: Arc<Names>,
     /// Background work of an idle process.
     pub idle: Background,
     /// Database connections of every process.
@@ -160,7 +161,7 @@ impl PreparedWorkload {
             costs,
             groups: classes.groups.clone(),
             notes,
-            names: trace.names.clone(),
+            names: Arc::new(trace.names.clone()),
             served_by: served_by.clone(),
             wakeups,
             idle: Background::from_utilisation(config.coverage.select(unlogged.idle)),
@@ -215,7 +216,7 @@ impl PreparedWorkload {
         let costs = Costs { cpu_factor: 1.0, ..self.costs };
         let observed = self.observed_deployment(trace, endpoints);
         let wall_times = self.with_cold_apart(wall_times, trace, endpoints);
-        let shares = observed.and_then(|observed| unloaded::fit_shares(&observed, &wall_times, &costs, &config.stop));
+        let shares = observed.and_then(|observed| unloaded::fit_shares(&observed, &wall_times, &costs, config.threads, &config.stop));
         shares.ok().flatten().unwrap_or_else(all)
     }
 

@@ -13,6 +13,7 @@
 use super::observed::ObservedDeployment;
 use crate::engine::StopFlag;
 use crate::engine::time::Span;
+use crate::parallel::in_parallel;
 use crate::replications::{Candidate, ReplicationConfig, Scenario, Variation};
 use crate::synapse::caches::CacheEffect;
 use crate::synapse::record::{Record, mark};
@@ -54,6 +55,7 @@ pub(super) fn fit_shares(
     observed: &ObservedDeployment,
     wall_times: &WallTimes,
     costs: &Costs,
+    threads: usize,
     stop: &StopFlag,
 ) -> Result<Option<Vec<UnloadedShares>>, TopologyError> {
     let mut observed = observed.clone();
@@ -78,13 +80,11 @@ pub(super) fn fit_shares(
         let times = |group: &GroupResult| level(if wall_times.from_synapse { &group.logged } else { &group.work });
         Ok(run.map(|run| (0..count).map(|class| run.groups.get(class).map_or(0.0, times)).collect()))
     };
-    let (Some(queues), Some(database), Some(all)) =
-        (simulate(&vec![0.0; count])?, simulate(&vec![1.0; count])?, simulate(&vec![2.0; count])?)
-    else {
-        return Ok(None);
-    };
+    let ends = in_parallel(&[0.0, 1.0, 2.0], threads, |need| simulate(&vec![need; count]));
+    let ends = ends.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let [Some(queues), Some(database), Some(all)] = &ends[..] else { return Ok(None) };
     let logged: Vec<Logged> = wall_times.by_class.iter().map(Logged::from_times).collect();
-    let levels = [queues.as_slice(), &database, &all];
+    let levels = [queues.as_slice(), database, all];
     let mut needs = vec![0.0; count];
     let mut simulated = queues.clone();
     for _ in 0..STEPS {
@@ -239,8 +239,8 @@ const STEPS: usize = 2;
 const TRANSACTIONS_LEAST: usize = 8;
 /// Weight of the common need, in requests.
 const COMMON_WEIGHT: f64 = 10.0;
-/// Most requests that the fit simulates.
-pub(super) const RECORDS_MAX: usize = 200_000;
+/// Most requests that the fit simulates: a class of one request in a hundred then has 600, whose level is known within [`NOISE`].
+pub(super) const RECORDS_MAX: usize = 60_000;
 
 #[cfg(test)]
 mod tests {

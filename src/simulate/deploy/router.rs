@@ -13,6 +13,7 @@ use crate::synapse::record::Record;
 use crate::synapse::router::{Arrival, Response, Router, Routers, RoutingDecision, ServerLoad};
 use crate::synapse::topology::Topology;
 use wsim_balance::{Algorithm, Apache, Balancer, Observation, Pick, PickContext, ServerSlot, Traefik, WaitingQueues};
+use wsim_stats::hashing::NumberMap;
 use wsim_trace::Names;
 
 /// The balancing rules of a deployment.
@@ -43,7 +44,7 @@ enum Feedback {
 
 impl PlanRouters {
     pub(super) fn new(pools: Vec<PoolConfig>, topology: &Topology, prepared: &PreparedWorkload) -> Self {
-        let names = Arc::new(prepared.names.clone());
+        let names = Arc::clone(&prepared.names);
         let rule = |(index, pool): (usize, PoolConfig)| {
             let balancer = Balancer::new(&pool.balancer);
             let key_source = KeySource::of(pool.key.as_ref()).escaping_rooms(prepared.escaped_rooms);
@@ -65,6 +66,7 @@ impl Routers for PlanRouters {
             key_source: rule.key_source,
             feedback: rule.feedback,
             servers: Arc::clone(&rule.servers),
+            servers_of_clones: NumberMap::default(),
             names: Arc::clone(&self.names),
             waiting: WaitingQueues::new(servers),
             text: String::new(),
@@ -88,6 +90,8 @@ struct PoolRouter {
     key_source: KeySource,
     feedback: Feedback,
     servers: Arc<[u16]>,
+    /// The same of clones, by name and copy, as they come.
+    servers_of_clones: NumberMap<u64, u16>,
     names: Arc<Names>,
     waiting: WaitingQueues<u32>,
     /// Buffer for keys.
@@ -104,12 +108,35 @@ impl PoolRouter {
 
     /// A free slot at the server of the request's name, if the server depends on the name alone.
     fn slot_by_name(&mut self, arrival: &Arrival<'_>) -> Option<ServerSlot> {
-        if self.copy(arrival) > 0 {
+        if self.servers.is_empty() {
             return None;
         }
-        let name = self.key_source.name(arrival.record);
-        let server = *self.servers.get(name.0 as usize).filter(|&&server| server != UNKNOWN)?;
-        self.balancer.assign(usize::from(server))
+        let (name, copy) = (self.key_source.name(arrival.record), self.copy(arrival));
+        let server = if copy == 0 {
+            *self.servers.get(name.0 as usize)?
+        } else if name.is_some() {
+            // Most clones come more than once, and writing and hashing a name takes longer than everything else here.
+            let clone = u64::from(name.0) << 16 | u64::from(copy);
+            match self.servers_of_clones.get(&clone) {
+                Some(server) => *server,
+                None => {
+                    self.write_key(arrival);
+                    let server = self.balancer.server_of_key(self.text.as_bytes()).and_then(|server| u16::try_from(server).ok());
+                    *self.servers_of_clones.entry(clone).or_insert(server.unwrap_or(UNKNOWN))
+                }
+            }
+        } else {
+            UNKNOWN
+        };
+        if server == UNKNOWN { None } else { self.balancer.assign(usize::from(server)) }
+    }
+
+    fn write_key(&mut self, arrival: &Arrival<'_>) {
+        self.key_source.write(arrival.record, (arrival.copy, arrival.room_copy), &self.names, &mut self.text);
+        if self.copy(arrival) > 0 && (self.key_source == KeySource::User || self.key_source.is_room()) {
+            // Nobody knows the names of clones, so each replication has others.
+            let _ = write!(self.text, "{:x}", self.salt);
+        }
     }
 
     fn report_active_requests(&mut self, loads: &[ServerLoad]) {
@@ -143,12 +170,8 @@ impl Router for PoolRouter {
         if let Some(slot) = self.slot_by_name(arrival) {
             return RoutingDecision::Server(slot);
         }
-        let mut text = std::mem::take(&mut self.text);
-        self.key_source.write(arrival.record, (arrival.copy, arrival.room_copy), &self.names, &mut text);
-        if self.copy(arrival) > 0 && (self.key_source == KeySource::User || self.key_source.is_room()) {
-            // Nobody knows the names of clones, so each replication has others.
-            let _ = write!(text, "{:x}", self.salt);
-        }
+        self.write_key(arrival);
+        let text = std::mem::take(&mut self.text);
         let decision = self.pick(text.as_bytes(), arrival);
         self.text = text;
         decision

@@ -25,7 +25,7 @@ impl<T> Pool<T> {
     #[inline]
     pub fn enter(&mut self, now: Time, customer: T) -> Option<T> {
         self.present.enter(now);
-        if self.serving.total().present() < self.servers {
+        if self.serving.present() < self.servers {
             self.serving.enter(now);
             return Some(customer);
         }
@@ -76,7 +76,7 @@ mod tests {
         assert_eq!((pool.enter(at(0), 'a'), pool.enter(at(0), 'b')), (Some('a'), Some('b')));
         assert_eq!((pool.enter(at(10), 'c'), pool.enter(at(20), 'd')), (None, None));
         assert_eq!((pool.leave(at(50)), pool.leave(at(50)), pool.leave(at(60)), pool.leave(at(100))), (Some('c'), Some('d'), None, None));
-        assert!((pool.serving().total().mean() - (2.0 * 60.0 + 40.0) / 100.0).abs() < 1e-12);
+        assert!((pool.serving().mean() - (2.0 * 60.0 + 40.0) / 100.0).abs() < 1e-12);
         assert_eq!(pool.present().largest(), 4);
     }
 }

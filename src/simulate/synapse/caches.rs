@@ -62,10 +62,10 @@ impl Caches {
     /// the state that it had in the log, `was_cold`: what was cached before the start is the same in every deployment.
     pub(super) fn serve(&mut self, actor: u64, process: u16, class: u16, second: u32, was_cold: bool) -> bool {
         let of_class = mix(actor).wrapping_add(u64::from(class));
-        let is_first = self.seen.insert(mix(of_class), ()).is_none();
         match self.last.insert(mix(of_class ^ u64::from(process) << 32), second) {
             Some(last) => second.saturating_sub(last) > LIFE_SECONDS,
-            None => !is_first || was_cold,
+            // What this process has served before, it knows; only of others it must be looked up.
+            None => self.seen.insert(mix(of_class), ()).is_some() || was_cold,
         }
     }
 }

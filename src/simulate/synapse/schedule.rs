@@ -48,6 +48,8 @@ pub struct Schedule {
     population: Population,
     /// Copies of users.
     copies: CopyCounts,
+    /// One bit for each record: whether its original user is in the population. Empty where that is not known beforehand.
+    present: Vec<u64>,
     /// Rooms of their own per observed room.
     room_copies: u16,
     /// Chains other than the workload's own.
@@ -86,7 +88,8 @@ impl Schedule {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
         let room_copies = own_rooms as u16;
         let copies = copy_counts(workload, population.resample, users, seed);
-        let mut schedule = Self { order: Vec::new(), seed, span: workload.span, population, copies, room_copies, chains: None };
+        let mut schedule =
+            Self { order: Vec::new(), seed, span: workload.span, population, copies, present: Vec::new(), room_copies, chains: None };
         if population.kind == GrowthKind::Rooms {
             schedule.order_of_clones(workload);
         } else {
@@ -98,10 +101,12 @@ impl Schedule {
     /// Users with all their requests and chains of polls.
     fn order_of_clones(&mut self, workload: &Workload) {
         self.order.reserve_exact(workload.records.len());
+        self.present = vec![0; workload.records.len().div_ceil(64)];
         let mut sorted = !self.population.redraw;
         for (record, index) in workload.records.iter().zip(0u32..) {
             let count = self.copies.of(record.actor(index));
             sorted &= count <= 1;
+            self.present[index as usize / 64] |= u64::from(count > 0) << (index % 64);
             for copy in 0..narrow(count) {
                 let occurrence = Occurrence { copy, ..Occurrence::observed(index) };
                 if !record.has(mark::FOLLOWS_POLL) || self.starts_new_chain(workload, occurrence) {
@@ -172,7 +177,16 @@ impl Schedule {
     /// No arrivals: for a run whose requests come from outside.
     pub fn empty() -> Self {
         let copies = CopyCounts::grown(1.0, 0);
-        Self { order: Vec::new(), seed: 0, span: Span::ZERO, population: Population::OBSERVED, copies, room_copies: 1, chains: None }
+        Self {
+            order: Vec::new(),
+            seed: 0,
+            span: Span::ZERO,
+            population: Population::OBSERVED,
+            copies,
+            present: Vec::new(),
+            room_copies: 1,
+            chains: None,
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -238,16 +252,21 @@ impl Schedule {
     pub fn cause(&self, workload: &Workload, poll: Occurrence) -> Option<Occurrence> {
         let record = &workload.records[poll.record as usize];
         let index = record.cause_index()?;
-        let writer = workload.records.get(index as usize)?;
         let cause = match self.population.kind {
+            GrowthKind::Rooms => Occurrence { record: index, copy: self.room_copy(poll), repetition: 0 },
             GrowthKind::People => Occurrence { record: index, copy: poll.repetition, repetition: 0 },
-            GrowthKind::Rooms | GrowthKind::Activity => Occurrence { record: index, ..poll },
+            GrowthKind::Activity => Occurrence { record: index, ..poll },
         };
         if self.is_as_observed() {
             return Some(cause);
         }
+        let shift = self.poll_shift_minutes(poll);
+        // The common case, without the writer's record, which is far away in memory.
+        if let (0, 0, Some(bits)) = (shift, cause.copy, self.present.get(index as usize / 64)) {
+            return (bits >> (index % 64) & 1 == 1).then_some(cause);
+        }
+        let writer = workload.records.get(index as usize)?;
         let is_present = self.copies.of(writer.actor(index)) > u32::from(cause.copy);
-        let shift = self.shift_minutes(record, poll);
         let is_in_lap = || self.lap(writer.arrival_us(), shift) == self.lap(record.arrival_us() + u64::from(record.wait_us), shift);
         (is_present && is_in_lap()).then_some(cause)
     }
@@ -270,10 +289,13 @@ impl Schedule {
 
     /// Whether this poll starts a new chain: the clone's time shift wrapped it, but not its predecessor, around the end of the window.
     fn starts_new_chain(&self, workload: &Workload, occurrence: Occurrence) -> bool {
+        let shift = self.poll_shift_minutes(occurrence);
+        if shift == 0 {
+            return false;
+        }
         let record = &workload.records[occurrence.record as usize];
-        let shift = self.shift_minutes(record, occurrence);
         let before = record.arrival_us().saturating_sub(u64::from(record.think_us));
-        shift != 0 && self.lap(record.arrival_us(), shift) != self.lap(before, shift)
+        self.lap(record.arrival_us(), shift) != self.lap(before, shift)
     }
 
     /// How many times a shift moves an instant, µs since the start, around the window.
@@ -290,12 +312,26 @@ impl Schedule {
         Time::from_nanos(population::wrap(at, span).cast_unsigned())
     }
 
-    /// A request is shifted with all others of its copy and repetition; news is shifted with the request that made it.
+    /// A request is shifted with all others of its copy and repetition; news is shifted with the request that made it. Where rooms grow, the news of
+    /// a copy of the rooms is for all who are in it: users that a resample draws again are in the rooms of the log, and wake with the others
+    /// there. So a resample has herds of the log's sizes.
     #[inline]
     fn shift_minutes(&self, record: &Record, occurrence: Occurrence) -> i64 {
+        if record.has(mark::LONG_POLL) {
+            return self.poll_shift_minutes(occurrence);
+        }
         let Occurrence { copy, repetition, .. } = occurrence;
-        let is_news = self.population.kind == GrowthKind::People && record.has(mark::LONG_POLL);
-        let number = if is_news { u32::from(repetition) } else { u32::from(copy) | u32::from(repetition) << 16 };
+        population::shift_minutes(u32::from(copy) | u32::from(repetition) << 16, self.seed)
+    }
+
+    /// [`Self::shift_minutes`] of a long poll.
+    #[inline]
+    fn poll_shift_minutes(&self, poll: Occurrence) -> i64 {
+        let number = match self.population.kind {
+            GrowthKind::Rooms => u32::from(self.room_copy(poll)),
+            GrowthKind::People => u32::from(poll.repetition),
+            GrowthKind::Activity => u32::from(poll.copy) | u32::from(poll.repetition) << 16,
+        };
         population::shift_minutes(number, self.seed)
     }
 }
@@ -378,6 +414,21 @@ mod tests {
         assert!((25..40).contains(&per_user.len()), "about 63 % of the users are drawn: {}", per_user.len());
         let again = Schedule::draw(&w, Population::RESAMPLED, 4);
         assert_eq!(arrivals(&schedule, &w), arrivals(&again, &w));
+    }
+
+    #[test]
+    fn a_resample_has_herds_of_the_log_s_sizes() {
+        let w = one_room(40, 60);
+        let mut herds = Vec::new();
+        for seed in 0..20 {
+            let schedule = Schedule::draw(&w, Population::RESAMPLED, seed);
+            let mut sizes = std::collections::BTreeMap::<Time, u32>::new();
+            all(&schedule, &w).0.into_iter().for_each(|poll| *sizes.entry(schedule.wakeup(&w, poll)).or_default() += 1);
+            assert_eq!(sizes.len(), 60, "one herd for each piece of news");
+            herds.extend(sizes.into_values().map(f64::from));
+        }
+        let mean = herds.iter().sum::<f64>() / herds.len() as f64;
+        assert!((mean / 39.0 - 1.0).abs() < 0.05, "{mean}");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The three stations of a synthetic run: one common queue, a queue per server, shared servers.
 
+use std::collections::VecDeque;
+
 use rand::Rng;
 use rand_xoshiro::Xoshiro256PlusPlus;
 
@@ -10,7 +12,7 @@ use crate::engine::Model;
 use crate::engine::queue::EventQueue;
 use crate::engine::random::{Purpose, below, stream};
 use crate::engine::time::{Span, Time};
-use crate::station::{Cpu, MeasurementWindow, Pool, Processor, ProcessorSharing};
+use crate::station::{Cpu, MeasurementWindow, Processor, ProcessorSharing};
 
 /// The arriving customers with their demands, the same for every station.
 #[derive(Debug)]
@@ -58,7 +60,8 @@ pub(super) trait Station: Model {
 pub(super) struct CommonQueue {
     customers: Customers,
     observer: Observer,
-    pool: Pool<(Time, Span)>,
+    /// Arrival and work of the customers that wait.
+    waiting: VecDeque<(Time, Span)>,
     /// Arrival time of the customer at each server.
     serving: Vec<Time>,
     idle: Vec<u32>,
@@ -68,11 +71,10 @@ pub(super) struct CommonQueue {
 impl CommonQueue {
     pub(super) fn new(customers: Customers, observer: Observer) -> Self {
         let servers = customers.synthetic.servers;
-        let pool = Pool::new(servers, unlimited());
         Self {
             customers,
             observer,
-            pool,
+            waiting: VecDeque::new(),
             serving: vec![Time::ZERO; servers as usize],
             idle: (0..servers).rev().collect(),
             busy: Span::ZERO,
@@ -94,16 +96,15 @@ impl Model for CommonQueue {
 
     fn on_arrival(&mut self, now: Time, queue: &mut EventQueue) {
         let work = self.customers.take();
-        if let Some(customer) = self.pool.enter(now, (now, work))
-            && let Some(server) = self.idle.pop()
-        {
-            self.start(now, server, customer, queue);
+        match self.idle.pop() {
+            Some(server) => self.start(now, server, (now, work), queue),
+            None => self.waiting.push_back((now, work)),
         }
     }
 
     fn on_event(&mut self, now: Time, server: u32, queue: &mut EventQueue) {
         self.observer.record(now - self.serving[server as usize]);
-        match self.pool.leave(now) {
+        match self.waiting.pop_front() {
             Some(customer) => self.start(now, server, customer, queue),
             None => self.idle.push(server),
         }

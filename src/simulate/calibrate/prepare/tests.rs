@@ -171,7 +171,7 @@ fn time_that_no_log_covers_costs_no_events_and_changes_no_costs() {
 
 #[test]
 fn a_calibration_that_is_stopped_ends_and_keeps_all_delays() {
-    let stop = crate::engine::StopFlag::from(std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true)));
+    let stop = crate::engine::StopFlag::from(Arc::new(std::sync::atomic::AtomicBool::new(true)));
     let prepared = prepared(&trace(true), &PrepareConfig { stop, ..PrepareConfig::default() });
     assert!(prepared.workload.classes.iter().all(|class| class.delay_share == 1.0));
 }

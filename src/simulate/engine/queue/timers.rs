@@ -1,7 +1,7 @@
 //! Timers: for events of which each owner has at most one pending, and often.
 //!
-//! The times of up to 16 timers are adjacent in memory, each with its index in the lowest four bits, and are all compared whenever one is
-//! set: a dozen comparisons that depend neither on each other nor on branch prediction. A heap would cost a push, a pop and their
+//! The times of up to 16 timers are adjacent in memory, each with its index in the lowest four bits, and are all compared whenever the first of
+//! them is set to later: a dozen comparisons that depend neither on each other nor on branch prediction. A heap would cost a push, a pop and their
 //! mispredicted branches; a tournament tree waits in every round for its own last write. More timers are in blocks of 16.
 
 use crate::engine::time::Time;
@@ -13,6 +13,8 @@ pub(super) struct Timers {
     keys: Vec<u64>,
     /// The smallest key of each block.
     blocks: Vec<u64>,
+    /// The smallest key of all.
+    min_key: u64,
     next_time: Time,
     next_number: usize,
 }
@@ -28,20 +30,31 @@ impl Timers {
         let count = count.next_multiple_of(ROW).max(ROW);
         let keys: Vec<u64> = (0..count).map(|number| key(number, Time::NEVER)).collect();
         let blocks = vec![key(0, Time::NEVER); count.div_ceil(BLOCK)];
-        Self { keys, blocks, next_time: Time::NEVER, next_number: 0 }
+        Self { keys, blocks, min_key: key(0, Time::NEVER), next_time: Time::NEVER, next_number: 0 }
     }
 
     /// Sets a timer. Unknown numbers are ignored.
     #[inline]
     pub(super) fn set(&mut self, number: usize, at: Time) {
         let Some(timer) = self.keys.get_mut(number) else { return };
-        *timer = key(number, at);
+        let new = key(number, at);
+        let old = std::mem::replace(timer, new);
         if let [_] = self.blocks[..] {
-            let min_key = min_key_of(&self.keys);
-            (self.next_time, self.next_number) = (instant(min_key), (min_key & INDEX) as usize);
+            // Another timer stays the first unless this one was or becomes it.
+            if new < self.min_key {
+                self.set_first(new);
+            } else if old == self.min_key {
+                self.set_first(min_key_of(&self.keys));
+            }
         } else {
             self.set_in_blocks(number);
         }
+    }
+
+    #[inline]
+    fn set_first(&mut self, min_key: u64) {
+        self.min_key = min_key;
+        (self.next_time, self.next_number) = (instant(min_key), (min_key & INDEX) as usize);
     }
 
     #[cold]

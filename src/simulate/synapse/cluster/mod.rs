@@ -164,7 +164,7 @@ impl<'a> Cluster<'a> {
             locks: Locks::default(),
             database: Database::new(run.costs.slowdown),
             caches: Caches::default(),
-            news: News::default(),
+            news: News::new(run.workload.records.len()),
             groups: vec![GroupTally::default(); groups],
             counts: Counts::default(),
             live: None,

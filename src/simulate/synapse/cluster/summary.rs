@@ -10,7 +10,7 @@ impl Cluster<'_> {
     pub(super) fn into_result(self, progress: Progress) -> RunResult {
         let measurement = self.run.measurement;
         let end = progress.now.max(measurement.until);
-        let unfinished = self.processes.iter().map(|process| u64::from(process.active.total().present())).sum();
+        let unfinished = self.processes.iter().map(|process| u64::from(process.active.present())).sum();
         debug_assert!(self.active.in_use() as u64 >= unfinished, "a request at work has a slot");
         let processes = self.processes.into_iter().zip(&self.run.topology.processes).map(|(mut process, spec)| {
             process.advance(end);
@@ -47,13 +47,13 @@ fn process_result(process: Process, capacity: f64) -> ProcessResult {
         requests: process.requests,
         reactor: station(process.interpreter.present(), process.slices),
         connections: station(process.connections.present(), process.transactions),
-        connections_busy: process.connections.serving().total().mean(),
+        connections_busy: process.connections.serving().mean(),
         connections_all: process.connections.servers(),
         connections_over_time: process.connections.serving().over_time(),
         waits: process.waits.finish(),
         writing: process.writing.mean(),
-        active: process.active.total().mean(),
-        active_largest: process.active.total().largest(),
+        active: process.active.mean(),
+        active_largest: process.active.largest(),
         active_over_time: process.active.over_time(),
         cores_over_time: process.interpreter.busy().over_time(),
     }
