@@ -1,10 +1,12 @@
 //! The duration of a whole sweep: an hour with a million requests, six balancing rules, one to eight workers, ten replications.
 //!
-//! `cargo bench --bench sweep` takes minutes; `-- small` uses a tenth of the requests. The traffic is that of `samples/cluster`, whose users are
+//! `cargo bench --bench sweep` takes minutes; `-- small` uses a tenth of the requests. `-- figures` prints a hash of all figures of sixteen runs
+//! instead, for a change that must not change any: the observed and a resampled traffic under eight rules and numbers of workers. The traffic is that of `samples/cluster`, whose users are
 //! copied under other names until there are enough requests, spread over an hour. Every candidate runs every replication: none is screened out or
 //! stopped early. A single worker is one candidate for all rules, as in `wsim simulate`.
 
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 use std::path::Path;
 use std::time::Instant;
 
@@ -23,7 +25,8 @@ use wsim::trace::{NameId, Request, Trace, flag};
 
 #[expect(clippy::print_stdout, reason = "the result of the benchmark")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let requests = if std::env::args().any(|word| word == "small") { REQUESTS / 10 } else { REQUESTS };
+    let is_small = std::env::args().any(|word| word == "small" || word == "figures");
+    let requests = if is_small { REQUESTS / 10 } else { REQUESTS };
     let threads = std::thread::available_parallelism()?.get();
     let choice = table_for(None)?;
     let classifier = Classifier::new(&choice.table, &ClassifierConfig::default())?;
@@ -55,6 +58,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         config,
         stop: &wsim::simulate::NEVER_STOPPED,
     };
+    if std::env::args().any(|word| word == "figures") {
+        let chosen: Vec<Candidate<'_>> = candidates.iter().step_by(candidates.len() / 8).take(8).copied().collect();
+        let runs = scenario.run_replications(&chosen, 0..2, Span::from_millis(300_000), |_, run| format!("{run:?}"))?;
+        let mut hasher = std::hash::DefaultHasher::new();
+        runs.iter().for_each(|(_, figures)| figures.hash(&mut hasher));
+        println!("{} runs: {:016x}", runs.len(), hasher.finish());
+        return Ok(());
+    }
     let started = Instant::now();
     let runs = scenario
         .run_replications(&candidates, 0..REPLICATIONS, Span::from_millis(300_000), |_, run| (run.started, run.queue_events, lap()))?;

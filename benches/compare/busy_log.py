@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Makes an access log as varied as that of a busy server, for benches/compare/scale.
 
-    busy_log.py OUT LINES USERS
+    busy_log.py OUT LINES USERS [SECONDS]
 
-nginx's combined format over one day: one address for each user, popularity by Zipf's law (exponent 1), 30 user agents, 5,000 rooms, the usual requests of
+nginx's combined format over one day, or so many seconds: one address for each user, popularity by Zipf's law (exponent 1), 30 user agents, 5,000 rooms, the usual requests of
 clients and of federation with long sync tokens. The same arguments give the same bytes.
 """
 
@@ -36,6 +36,7 @@ def zipf(count):
 
 def main():
     path, lines, users = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    seconds = int(sys.argv[4]) if len(sys.argv) > 4 else 86_400
     draw = random.Random(17)
     user_weights, room_weights = zipf(users), zipf(ROOMS)
     request_weights = list(itertools.accumulate(weight for weight, _, _ in REQUESTS))
@@ -45,7 +46,7 @@ def main():
             _, method, target = REQUESTS[bisect(request_weights, draw.random() * request_weights[-1])]
             figures = {letter: draw.getrandbits(28) for letter in "abcdefg"}
             target = target.format(room=bisect(room_weights, draw.random() * room_weights[-1]), **figures)
-            stamp = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(MIDNIGHT + number * 86_400 // lines))
+            stamp = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(MIDNIGHT + number * seconds // lines))
             status = 200 if draw.random() < 0.97 else 404
             out.write(
                 f"10.{user >> 16}.{user >> 8 & 255}.{user & 255} - - [{stamp}] \"{method} {target} HTTP/2.0\" {status} {draw.randrange(9999)}"

@@ -192,6 +192,7 @@ fn simulate(
         process_cpu: data.process_cpu.clone(),
         connections: advise::limits::ConnectionPool::new(&data.profile, arguments.connections).connections,
         machine: MachineConfig { cores: arguments.cores, observed: data.observed.as_ref().and_then(ObservedPlan::machine) },
+        threads: reading.threads(),
         stop: StopFlag::from(Arc::clone(&progress.stop)),
         ..PrepareConfig::default()
     };
@@ -210,6 +211,8 @@ fn simulate(
     };
     let observed_p95_ms = data.profile.work_ms.map(|times| times.p95);
     let objective = config.objective.clone().unwrap_or_else(|| advise::Objective::with_response_times(observed_p95_ms));
+    let reporter = ProgressReporter::new("{bar:30} simulating, {msg} {pos} of {len}, {elapsed}", arguments.output.quiet);
+    reporter.update("back-test", 0, 1);
     let (backtest, backtest_note) = backtest_on_log(arguments, &input);
     let sweep_config = sweep::SweepConfig {
         objective: objective.clone(),
@@ -221,7 +224,6 @@ fn simulate(
         model_error: backtest.as_ref().map_or(ModelError::PRIOR, ModelError::from_backtest),
         window_note,
     };
-    let reporter = ProgressReporter::new("{bar:30} simulating, {msg} {pos} of {len}, {elapsed}", arguments.output.quiet);
     let watch = SweepProgress { reporter, progress };
     let sweep = sweep::sweep(&input, trials, discarded, &sweep_config, &watch)?;
     drop(watch);

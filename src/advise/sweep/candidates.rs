@@ -130,7 +130,17 @@ pub fn apply_rules(trials: Vec<Trial>, rules: &[BalanceRule]) -> (Vec<Trial>, Ve
     (all, discarded)
 }
 
-/// What the screen leaves: no overloaded plans, and at most `kept_max` plans of the strategies that it ranks best, so that each of
+/// What the screen leaves.
+#[derive(Debug)]
+pub(in super::super) struct Screened {
+    /// Fewest workers first.
+    pub trials: Vec<Trial>,
+    pub discarded: Vec<DiscardedPlan>,
+    /// The fewest workers with which a plan may meet the objective by the estimate; `None` if none may, or the demand is unknown.
+    pub fewest_workers: Option<u32>,
+}
+
+/// Screens trials: no overloaded plans, and at most `kept_max` plans of the strategies that it ranks best, so that each of
 /// these is seen with several numbers of workers. Named trials stay.
 ///
 /// `split` divides the classes of a plan with patterns of its own or pools of some clients.
@@ -140,7 +150,7 @@ pub(in super::super) fn screen_trials(
     split: impl Fn(&CheckedPlan) -> Option<Split>,
     config: &ScreenConfig,
     kept_max: usize,
-) -> (Vec<Trial>, Vec<DiscardedPlan>) {
+) -> Screened {
     let mut discarded = Vec::new();
     let mut estimated: Vec<(Trial, Option<PlanSummary>)> = Vec::new();
     let known = screen::demand_known(profile);
@@ -151,6 +161,10 @@ pub(in super::super) fn screen_trials(
             _ => estimated.push((trial, candidate)),
         }
     }
+    let may_meet = |(trial, summary): &(Trial, Option<PlanSummary>)| {
+        summary.as_ref().filter(|summary| summary.meets != Meets::No).map(|_| trial.plan.worker_count())
+    };
+    let fewest_workers = estimated.iter().filter_map(may_meet).min();
     let ranks = ranks(&estimated);
     let counts: std::collections::BTreeSet<u32> = estimated.iter().map(|(trial, _)| trial.plan.worker_count()).filter(|n| *n > 0).collect();
     let strategies = (kept_max.saturating_sub(1) / counts.len().max(1)).max(1);
@@ -166,7 +180,7 @@ pub(in super::super) fn screen_trials(
         }
     }
     kept.sort_by_key(|trial| trial.plan.worker_count());
-    (without_repeats(kept, &mut discarded), discarded)
+    Screened { trials: without_repeats(kept, &mut discarded), discarded, fewest_workers }
 }
 
 /// Standard plans that differ from an earlier one in nothing but the name are discarded. Plans that the user named are all kept.
@@ -212,8 +226,8 @@ pub(super) fn discard(plan: &CheckedPlan, why: String) -> DiscardedPlan {
     DiscardedPlan { plan: plan.name.clone(), workers: plan.worker_count(), balance: words::balance(plan), why, overloaded: false }
 }
 
-/// How far over the objective the lower end must be, as a factor: screen and simulation estimate background CPU differently.
-const OVERLOAD: f64 = 1.5;
+/// How far over the objective the lower end must be, as a factor: the costs are those of the simulation, whose error of utilisation is less.
+const OVERLOAD: f64 = 1.1;
 
 #[cfg(test)]
 mod tests {
@@ -271,10 +285,11 @@ mod tests {
             plan("plain", ""),
             plan("plain again", ""),
         ];
-        let (kept, discarded) =
+        let Screened { trials: kept, discarded, .. } =
             screen_trials(plans.iter().map(|plan| named(plan.clone(), true)).collect(), &profile, |_| None, &config, 24);
         assert_eq!((kept.len(), discarded.len()), (6, 0), "{discarded:?}");
-        let (kept, discarded) = screen_trials(plans.map(|plan| named(plan, false)).into_iter().collect(), &profile, |_| None, &config, 100);
+        let Screened { trials: kept, discarded, .. } =
+            screen_trials(plans.map(|plan| named(plan, false)).into_iter().collect(), &profile, |_| None, &config, 100);
         assert_eq!(kept.len(), 5);
         assert_eq!((discarded[0].plan.as_str(), discarded[0].why.as_str()), ("plain again", "is plain under another name"));
     }
@@ -283,13 +298,15 @@ mod tests {
     fn overloaded_plans_are_discarded_with_the_reason_unless_named() {
         let profile = ProfileFixture::new().class("sync", 1.5, 100).main_only("admin", 0.1, 5).build();
         let config = ScreenConfig::default();
-        let (kept, discarded) = screen_trials(standard_trials(&(1..=4), &PresetConfig::default()), &profile, |_| None, &config, 24);
+        let Screened { trials: kept, discarded, fewest_workers } =
+            screen_trials(standard_trials(&(1..=4), &PresetConfig::default()), &profile, |_| None, &config, 24);
         assert!(kept.iter().all(|trial| trial.plan.name != "monolith"));
         let monolith = discarded.iter().find(|other| other.plan == "monolith").unwrap();
         assert!(monolith.why.contains("main process would be at least 16"), "{}", monolith.why);
         assert!(kept.len() <= 24 && !kept.is_empty());
+        assert!(fewest_workers.is_some_and(|workers| (2..=4).contains(&workers)), "{fewest_workers:?}");
         assert!(kept.is_sorted_by_key(|trial| trial.plan.worker_count()));
         let named = preset_trials(Preset::find("monolith").unwrap(), &(1..=4), &PresetConfig::default());
-        assert_eq!(screen_trials(named, &profile, |_| None, &config, 24).0.len(), 1);
+        assert_eq!(screen_trials(named, &profile, |_| None, &config, 24).trials.len(), 1);
     }
 }

@@ -36,7 +36,7 @@ pub struct SweepConfig {
     pub growth: f64,
     /// Determines everything random.
     pub seed: u64,
-    /// Number of replications, and how narrow the intervals must be. Candidates get `first` replications, finalists up to `most`.
+    /// Number of replications, and how narrow the intervals must be. Plans that matter get `first` replications and up to `most`, others a few.
     pub replications: ReplicationConfig,
     /// How far the model is off.
     pub model_error: ModelError,

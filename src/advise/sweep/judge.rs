@@ -119,6 +119,18 @@ pub(super) fn recommend(plans: &[SimulatedPlan], runs: &[&[RunSummary]]) -> Opti
     })
 }
 
+/// Whether it is open which of two plans with equally many workers would be chosen: their paired differences neither stay within what hardly
+/// matters nor beyond it.
+pub(super) fn is_close_call(plans: &[SimulatedPlan], runs: &[&[RunSummary]], index: usize, recommended: usize) -> bool {
+    let compared = compare(runs[index], runs[recommended], 1);
+    let overall = &plans[recommended].overall;
+    let is_open = |difference: Interval, value: Interval| {
+        let bound = NEAR_TIE * value.value;
+        [-bound, bound].iter().any(|edge| (difference.low..=difference.high).contains(edge))
+    };
+    is_open(compared.mean_ms, overall.mean) || is_open(compared.p95_ms, overall.p95)
+}
+
 /// The next plan in [`order`] that meets the objective or may meet it.
 pub(super) fn runner_up(plans: &[SimulatedPlan], recommended: usize) -> Option<usize> {
     order(plans).into_iter().find(|index| *index != recommended && plans[*index].summary.meets != Meets::No)

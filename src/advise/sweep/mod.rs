@@ -3,8 +3,11 @@
 //! ```text
 //! config       the traffic, and how to simulate it
 //! candidates   standard plans × workers × rules, or those named ──▶ screen ──▶ trials; discarded plans with the reason
-//! state        every trial, the same replications; finalists until their intervals have converged
+//! state        a look at every trial, then replications where they can change the answer
+//! outlook      whether more replications could change what a plan is judged
+//! allocation   which trials get more replications
 //! run_summary  the figures of one run, and a plan's figures over its runs
+//! paired       a plan's runs under another load or assumption, from a few that are paired with runs there are
 //! input_range  how uncertain they are because of what goes into the simulation
 //! judge        each plan compared with the objective ──▶ recommended, runner-up, paired difference
 //! stress       the recommended plan under growing load and other assumptions
@@ -15,6 +18,7 @@
 //! Invariant: the work is limited by counts and never by a clock, so the same seed gives the same result.
 
 mod against_screen;
+mod allocation;
 pub mod candidates;
 mod config;
 #[cfg(test)]
@@ -22,6 +26,8 @@ mod fixture;
 mod input_range;
 mod judge;
 mod model;
+mod outlook;
+mod paired;
 mod progress;
 mod remarks;
 mod run_summary;
@@ -44,11 +50,11 @@ use super::objective::ObjectiveError;
 use candidates::discard;
 use input_range::InputRange;
 use run_summary::RunSummary;
-use state::{CandidateRuns, SweepState};
+use state::SweepState;
 use wsim_plan::CheckedPlan;
+use wsim_simulate::parallel::in_parallel;
 use wsim_simulate::prepare::PreparedWorkload;
 use wsim_simulate::replications::Variation;
-use wsim_simulate::time::Span;
 use wsim_simulate::topology::TopologyError;
 
 /// Why there is no result.
@@ -78,6 +84,7 @@ pub fn sweep(
     config: &SweepConfig,
     listener: &dyn ProgressListener,
 ) -> Result<Sweep, SweepError> {
+    listener.on_progress("calibration", 0, 1);
     let prepared = PreparedWorkload::new(input.trace, input.endpoints, input.profile, input.window, input.prepare);
     // An interrupted preparation is incomplete: nothing is simulated then.
     if !listener.is_cancelled() {
@@ -94,36 +101,35 @@ pub fn sweep(
     let split = |plan: &CheckedPlan| Split::of(plan, input.trace, input.endpoints, input.profile.peaks.five_minutes.window);
     let named = remarks::named(&trials);
     let are_standard = trials.iter().all(|trial| !trial.named);
-    let (trials, overloaded) = candidates::screen_trials(trials, input.profile, split, &screen, candidates_max(&prepared, config));
-    discarded.extend(overloaded);
+    let screened = candidates::screen_trials(trials, input.profile, split, &screen, candidates_max(&prepared, config));
+    discarded.extend(screened.discarded);
     let law = screen.law(input.profile);
-    let mut state = SweepState {
-        pool: ConnectionPool::new(input.profile, Some(input.prepare.connections)),
-        law,
-        input,
-        config,
-        prepared: &prepared,
-        candidates: Vec::new(),
-        warm_up: Span::ZERO,
-        partial: false,
-    };
-    for trial in trials {
-        match state::deploy(&trial.plan, input, &prepared, config.growth) {
+    let mut state = SweepState::new(input, config, &prepared, law);
+    let deployed: Vec<&Trial> = screened.trials.iter().collect();
+    let deployed = in_parallel(&deployed, config.replications.threads, |trial| state::deploy(&trial.plan, input, &prepared, config.growth));
+    for (trial, deployed) in screened.trials.into_iter().zip(deployed) {
+        match deployed {
             Ok(deployment) => {
                 let range = InputRange::new((&trial.plan, split(&trial.plan).as_ref()), input.profile, &state.law, config.model_error)
                     .contended(deployment.contention);
-                state.candidates.push(CandidateRuns { trial, deployment, runs: Vec::new(), capped: false, range });
+                state.add(trial, deployment, range);
             }
             Err(error) => discarded.push(discard(&trial.plan, error.to_string())),
         }
     }
-    state.first_round(listener, &mut discarded)?;
+    state.first_round(screened.fewest_workers, listener)?;
+    let ends = stress::InputEnds::new(&state, listener);
+    stress::input_ranges(&mut state, ends.as_ref(), listener)?;
+    // What was enough without the range of the inputs may not be with it.
+    state.look(listener)?;
+    discarded.extend(state.discard_larger());
     if state.candidates.is_empty() && !state.partial {
         let why = discarded.first().map_or_else(|| "none was named".to_owned(), |first| format!("{}: {}", first.plan, first.why));
         return Err(SweepError::NoPlans(why));
     }
     state.final_round(listener)?;
-    stress::input_ranges(&mut state, listener)?;
+    stress::input_ranges(&mut state, ends.as_ref(), listener)?;
+    drop(ends);
     let mut sweep = results(&state, discarded);
     let too_partial = input.profile.deployment.too_partial;
     if too_partial {

@@ -16,42 +16,42 @@ use wsim_stats::{DurationHistogram, Interval, student_t};
 
 #[derive(Debug, Clone)]
 pub(super) struct RunSummary {
-    overall: Figures,
-    groups: Vec<GroupFigures>,
-    processes: Vec<ProcessFigures>,
-    cores: f64,
-    working: Vec<f64>,
-    bin_seconds: f64,
-    rejected_share: f64,
-    extrapolated_share: f64,
-    instability: Option<Instability>,
+    pub(super) overall: Figures,
+    pub(super) groups: Vec<GroupFigures>,
+    pub(super) processes: Vec<ProcessFigures>,
+    pub(super) cores: f64,
+    pub(super) working: Vec<f64>,
+    pub(super) bin_seconds: f64,
+    pub(super) rejected_share: f64,
+    pub(super) extrapolated_share: f64,
+    pub(super) instability: Option<Instability>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Figures {
-    mean: f64,
-    p50: f64,
-    p95: f64,
-    p99: f64,
+pub(super) struct Figures {
+    pub(super) mean: f64,
+    pub(super) p50: f64,
+    pub(super) p95: f64,
+    pub(super) p99: f64,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct GroupFigures {
-    requests: u64,
-    work: Figures,
+pub(super) struct GroupFigures {
+    pub(super) requests: u64,
+    pub(super) work: Figures,
     /// Measured only for comparison with a log.
-    logged: Option<Figures>,
-    waits: Option<Figures>,
+    pub(super) logged: Option<Figures>,
+    pub(super) waits: Option<Figures>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct ProcessFigures {
-    utilisation: f64,
-    peak: f64,
-    cores: f64,
-    requests: u64,
+pub(super) struct ProcessFigures {
+    pub(super) utilisation: f64,
+    pub(super) peak: f64,
+    pub(super) cores: f64,
+    pub(super) requests: u64,
     /// Busy share of the connections in the five minutes in which they are busiest, with waits taken into account.
-    connections: Interval,
+    pub(super) connections: Interval,
 }
 
 impl Figures {
@@ -127,6 +127,21 @@ impl RunSummary {
     /// Mean, p50, p95 and p99 of a group's response times, ms; `None` without requests.
     pub(super) fn group_ms(&self, group: usize) -> Option<[f64; STATISTICS]> {
         self.groups.get(group).filter(|group| group.requests > 0).map(|group| group.work.statistics())
+    }
+
+    /// Busy share of a process at the peak.
+    pub(super) fn peak_of(&self, process: usize) -> Option<f64> {
+        self.processes.get(process).map(|process| process.peak)
+    }
+
+    /// Busy share of a process's connections in the five minutes in which they are busiest.
+    pub(super) fn connections_of(&self, process: usize) -> Option<f64> {
+        self.processes.get(process).map(|process| process.connections.value)
+    }
+
+    /// Requests at work in all processes, mean per bin.
+    pub(super) fn into_working(self) -> Vec<f64> {
+        self.working
     }
 
     pub(super) fn group_count(&self) -> usize {

@@ -9,6 +9,8 @@ use wsim_simulate::ModelError;
 use wsim_simulate::prepare::PrepareConfig;
 use wsim_simulate::replications::ReplicationConfig;
 use wsim_simulate::theory::Synthetic;
+use wsim_simulate::time::Span;
+use wsim_stats::Interval;
 use wsim_trace::{NameId, Request, Trace, flag};
 
 /// Ten minutes of incremental syncs without waiting by 40 users, 20 a second of this much CPU (ms).
@@ -65,11 +67,23 @@ impl Traffic {
         Self { profile: profiler.finish(&ProfileInputs::default()), trace, endpoints, prepare: PrepareConfig::default() }
     }
 
+    /// The same, with nothing to know but the CPU of its requests: processes are textbook queues.
+    fn known(cpu_ms: u32) -> Self {
+        let mut traffic = Self::of(cpu_ms);
+        let coverage = &mut traffic.profile.coverage;
+        (coverage.factor, coverage.measured) = (Interval::exact(1.0), true);
+        traffic
+    }
+
     fn sweep(&self, trials: Vec<Trial>, objective: &str) -> Result<Sweep, SweepError> {
+        self.replicated(trials, objective, 4, 6)
+    }
+
+    fn replicated(&self, trials: Vec<Trial>, objective: &str, first: u32, most: u32) -> Result<Sweep, SweepError> {
         let (window, window_note) = choose_window(WindowChoice::Peak, &self.profile);
         let input = SweepInput { trace: &self.trace, endpoints: &self.endpoints, profile: &self.profile, prepare: &self.prepare, window };
         let replications =
-            ReplicationConfig { first: 4, most: 6, warm_up: Span::from_millis(60_000), threads: 2, ..ReplicationConfig::default() };
+            ReplicationConfig { first, most, warm_up: Span::from_millis(60_000), threads: 2, ..ReplicationConfig::default() };
         let config = SweepConfig {
             objective: objective.parse().unwrap(),
             machine: crate::MachineLimits::default(),
@@ -133,4 +147,28 @@ fn the_same_seed_gives_the_same_result() {
 fn an_objective_about_a_group_without_requests_is_an_error() {
     let error = Traffic::of(10).sweep(trials(&["monolith"], 1..=1), "p95 typing < 1s").unwrap_err();
     assert_eq!(error.to_string(), "the objective asks about \"typing\", of which there are no requests; there are sync");
+}
+
+#[test]
+fn a_smaller_plan_gets_the_replications_that_show_that_it_is_enough() {
+    // 20 requests of 60 ms a second, exponential, sent to c workers at random: M/M/1 with ρ = 1.2 / c, whose 95th percentile is ln 20 · 60 ms / (1 - ρ):
+    // 449 ms with two workers, 300 ms with three, 257 ms with four. The level of CPU is known within 6.5 %, so three workers stay below 420 ms
+    // in nineteen runs of twenty (300 ms · exp(1.96 · 6.5 % / (1 - ρ)) = 371 ms), and two hardly ever.
+    let traffic = Traffic::known(60);
+    let random = [BalanceRule::parse("random").unwrap()];
+    let trials = || candidates::apply_rules(trials(&["generic"], 2..=7), &random).0;
+    let workers = |sweep: &Sweep| sweep.recommended.map(|index| sweep.candidates[index].summary.workers);
+    let look = traffic.replicated(trials(), "p95 work < 420ms", 4, 4).unwrap();
+    let of_three = |sweep: &Sweep| sweep.candidates.iter().find(|plan| plan.summary.workers == 3).unwrap().clone();
+    assert_eq!((workers(&look), of_three(&look).summary.meets), (Some(4), Meets::Maybe), "four replications leave it open");
+    let sweep = traffic.replicated(trials(), "p95 work < 420ms", 4, 40).unwrap();
+    assert_eq!(workers(&sweep), Some(3), "{}", of_three(&sweep).summary.reason);
+    assert!(of_three(&sweep).replications > 4);
+    // The theory's figures, within the noise.
+    for (plan, expected) in sweep.candidates.iter().zip([449.0, 300.0, 257.0]) {
+        assert!((plan.overall.p95.value / expected - 1.0).abs() < 0.15, "{} {:?}", plan.summary.plan.name, plan.overall.p95);
+    }
+    // Larger plans cannot change the answer.
+    let larger = sweep.candidates.iter().filter(|plan| plan.summary.workers > 4).map(|plan| plan.replications);
+    assert!(larger.max().is_none_or(|most| most == 4));
 }
