@@ -139,7 +139,13 @@ fn assert_read_back(platform: Platform, proxy: &str, plan: &Path, words: &[&str]
             json["plan"].as_str().unwrap()
         );
     }
-    assert_eq!((&derived.stream_writers, &derived.background_roles), (&expected.stream_writers, &expected.background_roles), "{what}");
+    assert_eq!(derived.stream_writers, expected.stream_writers, "{what}");
+    // The files name a worker that clears old media, whether the plan does or not.
+    let mut roles = derived.background_roles.clone();
+    if expected.background_roles.media_instance_running_background_jobs.is_none() {
+        roles.media_instance_running_background_jobs = None;
+    }
+    assert_eq!(roles, expected.background_roles, "{what}");
 }
 
 /// The servers, rule and key of the pool that serves an endpoint, or the stream whose writer serves it.

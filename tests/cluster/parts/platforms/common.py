@@ -138,8 +138,11 @@ def plan_is_read_back(written, report):
     for request in requests:
         if "/_synapse/admin" not in request:
             same(f"where {request} goes", servers(read, found[request]), servers(own, expected[request]))
-    for part in ("stream_writers", "duties"):
-        same(part, read.get(part, {}), own.get(part, {}))
+    # The files name a worker that clears old media, whether the plan does or not.
+    media = "media_instance_running_background_jobs"
+    duties = {name: value for name, value in read.get("duties", {}).items() if name != media or media in own.get("duties", {})}
+    same("stream_writers", read.get("stream_writers", {}), own.get("stream_writers", {}))
+    same("duties", duties, own.get("duties", {}))
     return len(requests)
 
 
