@@ -50,6 +50,12 @@ pub struct Replay {
     /// Additional PEM certificates to trust
     #[arg(long, value_name = "FILE", help_heading = "Target")]
     ca: Option<PathBuf>,
+    /// Accept every certificate of the target: for test targets only
+    #[arg(long, conflicts_with = "ca", help_heading = "Target")]
+    insecure: bool,
+    /// Longest wait for a response, beyond what a long poll asks to wait itself
+    #[arg(long, value_name = "TIME", default_value = "120s", value_parser = config::timeout, help_heading = "Target")]
+    timeout: std::time::Duration,
     /// Use HTTP/2
     #[arg(long, help_heading = "Target")]
     http2: bool,

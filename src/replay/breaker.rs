@@ -87,28 +87,11 @@ fn index(second: u64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wsim_endpoints::EndpointId;
     use wsim_transport::Failure;
 
     fn ended(second: u64, status: u16, original_status: u16) -> Outcome {
         let end = if status == 0 { End::Failed(Failure::Timeout) } else { End::Completed };
-        Outcome {
-            intended_ns: 0,
-            due_ns: 0,
-            sent_ns: 1,
-            first_byte_ns: 1,
-            last_byte_ns: second * 1_000_000_000,
-            bytes: 0,
-            original_us: 0,
-            row: 0,
-            copy: 0,
-            endpoint: EndpointId(0),
-            status,
-            original_status,
-            upstream: 0,
-            long_poll: false,
-            end,
-        }
+        Outcome { sent_ns: 1, first_byte_ns: 1, last_byte_ns: second * 1_000_000_000, status, original_status, ..Outcome::of_end(0, end) }
     }
 
     #[test]

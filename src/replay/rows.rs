@@ -115,6 +115,7 @@ impl ReplayedRequests {
                 overlap_max: 0,
                 sync: lane.is_some_and(|lane| lane.sync),
                 long_poll: request.has(flag::LONG_POLL),
+                poll_ms: request.timeout_ms,
                 skip: info.skip(row).or(filtered.then_some(SkipReason::Filtered)),
             }
         });

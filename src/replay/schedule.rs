@@ -32,6 +32,8 @@ pub struct Row {
     pub sync: bool,
     /// Waits for new events.
     pub long_poll: bool,
+    /// How long it asks to wait for them, ms; 0 if it does not.
+    pub poll_ms: u32,
     /// Why it is not sent, if known beforehand.
     pub skip: Option<SkipReason>,
 }
@@ -177,6 +179,7 @@ mod tests {
             overlap_max: 0,
             sync: false,
             long_poll: false,
+            poll_ms: 0,
             skip: None,
         }
     }

@@ -24,21 +24,16 @@ fn measured(folder: &Path, number: u64) -> Measurements {
             let intended_ns = index * 100_000_000;
             let sent_ns = intended_ns + 50_000;
             Outcome {
-                intended_ns,
-                due_ns: intended_ns,
                 sent_ns,
                 first_byte_ns: sent_ns,
                 last_byte_ns: sent_ns + (number * 40 + index + 1) * 1_000_000,
                 bytes: 10,
                 original_us: 2000,
-                row: 0,
-                copy: 0,
                 endpoint: EndpointId(u16::try_from(index % 2).unwrap()),
                 status: 200,
                 original_status: 200,
                 upstream: 1,
-                long_poll: false,
-                end: End::Completed,
+                ..Outcome::of_end(intended_ns, End::Completed)
             }
         })
         .collect();

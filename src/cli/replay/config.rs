@@ -66,12 +66,15 @@ impl ReplayConfig {
             },
             engine: EngineConfig {
                 connections_max: arguments.max_connections,
+                timeout: arguments.timeout,
                 pace: if arguments.precise { Pace::Precise } else { Pace::Sleep },
                 ..EngineConfig::default()
             },
             transport: TransportConfig {
                 http2: arguments.http2,
                 ca: arguments.ca.clone(),
+                insecure: arguments.insecure,
+                response_timeout: arguments.timeout,
                 upstream_header: header.map_err(|error| usage("--upstream-header", &error))?,
                 ..TransportConfig::default()
             },
@@ -133,6 +136,14 @@ pub(super) fn seconds(text: &str) -> Result<f64, String> {
     }
 }
 
+/// Reads how long to wait for a response: above 0 and at most an hour.
+pub(super) fn timeout(text: &str) -> Result<Duration, String> {
+    match seconds(text)? {
+        seconds if seconds > 0.0 && seconds <= 3600.0 => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("give a time above 0 and at most an hour".to_owned()),
+    }
+}
+
 fn start_at(text: &str, zone: &Zone) -> anyhow::Result<SystemTime> {
     let at = range::parse(text, zone, jiff::Timestamp::now(), false).map_err(|error| UsageError(format!("--start-at: {error}")))?;
     let since_epoch = Duration::from_micros(u64::try_from(at).unwrap_or(0));
@@ -168,6 +179,8 @@ mod tests {
         assert_eq!(shard("0/4"), Ok((0, 4)));
         assert!(shard("4/4").is_err() && shard("1").is_err() && shard("a/b").is_err());
         assert_eq!((seconds("90"), seconds("1.5m"), seconds("2h")), (Ok(90.0), Ok(90.0), Ok(7200.0)));
+        assert_eq!((timeout("2s"), timeout("1500ms")), (Ok(Duration::from_secs(2)), Ok(Duration::from_millis(1500))));
+        assert!(["0", "61m", "soon", "-1s"].iter().all(|text| timeout(text).is_err()));
         for text in ["soon", "-1", "", "nan", "inf", "1e308", "99999999999999999999", "169h"] {
             assert!(seconds(text).is_err(), "{text}");
         }

@@ -1,5 +1,6 @@
 //! From a prepared replay to its report: checks the target, primes the devices, runs the schedule, writes the folder.
 
+use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -70,14 +71,15 @@ impl PreparedTarget {
             ))
             .into());
         };
-        let world = prepare::world_of(path, target)?;
+        let world = Manifest::load(path)?;
         let shown = target.to_string();
         let guard = Guard::new(data.origin(), config.overrides.clone());
         let checked = in_runtime(async {
             let checked = check_target(target.clone(), config.transport.clone(), guard, &KnownServers::of_world(&world)).await?;
             let mut client = wsim_transport::Client::new(checked.connector.clone());
             if !provision::has_marker_room(&mut client, &world).await? {
-                anyhow::bail!("{shown} does not have the marker room of {}: run wsim provision first", path.display());
+                let elsewhere = if world.target == shown { String::new() } else { format!(", which was created at {}", world.target) };
+                anyhow::bail!("{shown} does not have the marker room of {}{elsewhere}: run wsim provision first", path.display());
             }
             Ok(checked)
         })?;
@@ -116,7 +118,12 @@ impl Player<'_> {
         let traffic = TrafficConfig { load, ..self.config.traffic };
         let mut script = self.script();
         let schedule = self.schedule(&script, &traffic)?;
-        in_runtime(async { Ok(prime_devices(&mut script, &self.target.checked.connector, &schedule).await?) })?;
+        in_runtime(async {
+            tokio::select! {
+                primed = prime_devices(&mut script, &self.target.checked.connector, &schedule) => Ok(primed?),
+                () = stopped(&self.stop) => anyhow::bail!("interrupted before the first request was sent"),
+            }
+        })?;
         let (begin, began) = self.begin()?;
         let stats = Arc::new(if self.metrics.is_some() { LiveStats::with_totals() } else { LiveStats::default() });
         let recorder = self.recorder(&stats, began, folder)?;
@@ -168,7 +175,7 @@ impl Player<'_> {
             recorder = recorder.with_upstream_names(move |name| key.upstream(name));
         }
         let Some(folder) = folder else { return Ok(recorder) };
-        let table = TableFile::new(create(folder, "requests.parquet")?, &REQUEST_COLUMNS)?;
+        let table = TableFile::new(create_file(folder, "requests.parquet")?, &REQUEST_COLUMNS)?;
         Ok(recorder.with_interval_log(create(folder, "replay.hlog")?, began).with_requests(Box::new(table)))
     }
 
@@ -260,10 +267,20 @@ fn last_window(stats: &LiveStats) -> String {
     format!(", late p99 {}{work}", ms(window.lateness_p99_ns))
 }
 
+/// Ends when the run is stopped.
+async fn stopped(stop: &StopSignal) {
+    while !stop.is_set() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 fn create(folder: &Path, name: &str) -> anyhow::Result<Box<dyn Write + Send>> {
+    Ok(Box::new(BufWriter::new(create_file(folder, name)?)))
+}
+
+fn create_file(folder: &Path, name: &str) -> anyhow::Result<File> {
     let path = folder.join(name);
-    let file = create_private(&path).with_context(|| format!("could not write {}", path.display()))?;
-    Ok(Box::new(BufWriter::new(file)))
+    create_private(&path).with_context(|| format!("could not write {}", path.display()))
 }
 
 fn write(folder: OutputFolder, report: &ReplayReport) -> anyhow::Result<PathBuf> {

@@ -232,6 +232,23 @@ impl Sink for Recorder {
         }
         result
     }
+
+    fn flush(&mut self, now_ns: u64) -> Result<(), String> {
+        self.flush_files(now_ns).map_err(|error| error.to_string())
+    }
+}
+
+impl Recorder {
+    /// Brings the files beside the report up to date. A file that cannot be written is given up.
+    fn flush_files(&mut self, now_ns: u64) -> Result<(), RecordError> {
+        let log = self.interval_log.as_mut().map_or(Ok(()), |interval_log| interval_log.flush(now_ns));
+        let log = log.inspect_err(|_| self.interval_log = None);
+        let names = names(&self.measurements);
+        let requests = self.requests.as_mut().map_or(Ok(()), |requests| requests.checkpoint(&names));
+        let requests = requests.inspect_err(|_| self.requests = None);
+        log?;
+        Ok(requests?)
+    }
 }
 
 impl Measurements {

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{SkipReason, Unsendable};
 use wsim_endpoints::EndpointId;
+use wsim_parquet::table_file::TableOutput;
 use wsim_trace::table::ColumnKind;
 use wsim_transport::Failure;
 
@@ -17,21 +18,17 @@ fn outcome(endpoint: u16, second: u64, late_us: u64, service_us: u64, end: End) 
     let sent_ns = intended_ns + late_us * 1000 + 1;
     let completed = end == End::Completed;
     Outcome {
-        intended_ns,
-        due_ns: intended_ns,
         sent_ns: if matches!(end, End::Skipped(_)) { 0 } else { sent_ns },
         first_byte_ns: if completed { sent_ns } else { 0 },
         last_byte_ns: sent_ns + service_us * 1000,
         bytes: 10,
         original_us: 2000,
-        row: 0,
-        copy: 0,
         endpoint: EndpointId(endpoint),
         status: if completed { 200 } else { 0 },
         original_status: 200,
         upstream: u8::from(completed),
         long_poll: endpoint == 2,
-        end,
+        ..Outcome::of_end(intended_ns, end)
     }
 }
 
@@ -181,7 +178,22 @@ impl Write for Small {
     }
 }
 
-fn table(out: impl Write + Send + 'static) -> Box<dyn TableWriter> {
+impl TableOutput for Shared {
+    fn write_tail(&mut self, offset: u64, bytes: &[u8]) -> std::io::Result<()> {
+        let mut file = self.0.lock().unwrap();
+        file.truncate(usize::try_from(offset).unwrap());
+        file.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+impl TableOutput for Small {
+    fn write_tail(&mut self, _: u64, bytes: &[u8]) -> std::io::Result<()> {
+        self.write_all(bytes)
+    }
+}
+
+fn table(out: impl TableOutput + 'static) -> Box<dyn TableWriter> {
     Box::new(wsim_parquet::table_file::TableFile::new(out, &REQUEST_COLUMNS).unwrap())
 }
 
@@ -221,6 +233,15 @@ fn requests_have_a_row_each_and_read_back() {
     all.chunks(512).for_each(|batch| recorder.outcomes(batch).unwrap());
     let before = out.0.lock().unwrap().len();
     assert!(before > 1000, "nothing was written while the run went on: {before}");
+    // As after a kill: everything up to the last flush can be read, and what comes later replaces it.
+    let rows_of = |out: &Shared| {
+        let table = TableReader::new(std::io::Cursor::new(out.0.lock().unwrap().clone())).unwrap();
+        (0..table.groups()).map(|group| table.rows(group)).collect::<Vec<_>>()
+    };
+    assert_eq!(rows_of(&out), [65_536]);
+    recorder.flush(1).unwrap();
+    assert_eq!(rows_of(&out), [65_536, 70_000 - 65_536]);
+    recorder.flush(2).unwrap();
     assert!(recorder.finish().1.is_ok());
     let bytes = out.0.lock().unwrap().clone();
     let mut table = TableReader::new(std::io::Cursor::new(bytes)).unwrap();

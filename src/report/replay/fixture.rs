@@ -27,21 +27,18 @@ pub(crate) fn report() -> ReplayReport {
         let intended_ns = number * 10_000_000;
         let sent_ns = intended_ns + 40_000 + number * 1000;
         outcomes.push(Outcome {
-            intended_ns,
-            due_ns: intended_ns,
             sent_ns: if sent { sent_ns } else { 0 },
             first_byte_ns: sent_ns + 1_000_000,
             last_byte_ns: sent_ns + (number + 1) * 1_000_000,
             bytes: 500,
             original_us: 20_000,
             row: u32::try_from(number).unwrap(),
-            copy: 0,
             endpoint: EndpointId(endpoint),
             status: if number == 20 { 404 } else { 200 },
             original_status: 200,
             upstream: 1 + u8::from(number % 2 == 0),
             long_poll: endpoint == 0 && number % 2 == 0,
-            end,
+            ..Outcome::of_end(intended_ns, end)
         });
     }
     recorder.outcomes(&outcomes).unwrap();

@@ -34,21 +34,18 @@ fn any_outcome() -> impl Strategy<Value = Outcome> {
         .prop_map(|(endpoint, intended_ns, late_ns, service_ns, upstream, status, end)| {
             let sent_ns = intended_ns + late_ns + 1;
             Outcome {
-                intended_ns,
                 due_ns: intended_ns + late_ns / 2,
                 sent_ns: if matches!(end, End::Skipped(_)) { 0 } else { sent_ns },
                 first_byte_ns: sent_ns,
                 last_byte_ns: sent_ns + service_ns,
                 bytes: 10,
                 original_us: 2000,
-                row: 0,
-                copy: 0,
                 endpoint: EndpointId(endpoint),
                 status,
                 original_status: 200,
                 upstream,
                 long_poll: endpoint == 0,
-                end,
+                ..Outcome::of_end(intended_ns, end)
             }
         })
 }
