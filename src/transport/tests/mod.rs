@@ -1,5 +1,6 @@
 //! Requests against a server on loopback that sends prepared bytes.
 
+mod multiplexed;
 mod secure;
 
 use std::sync::Arc;
