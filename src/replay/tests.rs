@@ -126,11 +126,7 @@ fn run_against(
 ) -> (FinishedRun, Kept) {
     let window_us = rows.last().map_or(0, |row| row.arrival_us);
     let traffic = TrafficConfig::default();
-    let transport = TransportConfig {
-        connect_timeout: Duration::from_millis(400),
-        body_bytes_max: 1 << 20,
-        ..TransportConfig::default()
-    };
+    let transport = TransportConfig { connect_timeout: Duration::from_millis(400), body_bytes_max: 1 << 20, ..TransportConfig::default() };
     let target = format!("http://{address}").parse().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let connector = runtime.block_on(Connector::new(target, transport)).unwrap();

@@ -69,9 +69,12 @@ mod tests {
         zlib.write_all(&text).unwrap();
         let mut plain = DeflateEncoder::new(Vec::new(), Compression::fast());
         plain.write_all(&text).unwrap();
-        for (name, bytes) in
-            [("gzip", gzip.finish().unwrap()), ("Deflate", zlib.finish().unwrap()), ("deflate", plain.finish().unwrap()), ("", text.clone())]
-        {
+        for (name, bytes) in [
+            ("gzip", gzip.finish().unwrap()),
+            ("Deflate", zlib.finish().unwrap()),
+            ("deflate", plain.finish().unwrap()),
+            ("", text.clone()),
+        ] {
             let encoding = Encoding::of(name.as_bytes());
             assert_eq!(encoding.decode(bytes.clone(), 1 << 20), (text.clone(), false), "{name}");
             if encoding != Encoding::Identity {

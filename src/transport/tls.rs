@@ -19,11 +19,8 @@ use super::{Failure, Target};
 /// Reads the certificates to trust and prepares handshakes.
 pub(super) fn client_config(config: &TransportConfig) -> Result<Arc<ClientConfig>, ConnectorError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier: Arc<dyn ServerCertVerifier> = if config.insecure {
-        Arc::new(TrustEverybody(Arc::clone(&provider)))
-    } else {
-        Arc::new(Verifier::new(config, &provider)?)
-    };
+    let verifier: Arc<dyn ServerCertVerifier> =
+        if config.insecure { Arc::new(TrustEverybody(Arc::clone(&provider))) } else { Arc::new(Verifier::new(config, &provider)?) };
     let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(tls_error)?;
     let mut client = versions.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
     client.alpn_protocols = if config.http2 { vec![b"h2".to_vec(), b"http/1.1".to_vec()] } else { vec![b"http/1.1".to_vec()] };

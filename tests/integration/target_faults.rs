@@ -87,10 +87,7 @@ fn an_endless_body_ends_at_the_limit_or_the_timeout() {
 
 #[test]
 fn rate_limits_and_bursts_of_errors_are_counted_as_what_they_are() {
-    for (behaviour, status, count) in [
-        (Behaviour::Answer(429, "Retry-After: 1\r\n"), "429", SENT),
-        (Behaviour::Bursts(3), "503", 9),
-    ] {
+    for (behaviour, status, count) in [(Behaviour::Answer(429, "Retry-After: 1\r\n"), "429", SENT), (Behaviour::Bursts(3), "503", 9)] {
         let server = Misbehaving::start(behaviour);
         let (_, printed, report) = replay_against(&server, &[]);
         assert_eq!((assert_account(&report), &report["completed"]), (SENT, &Value::from(SENT)), "{printed}");

@@ -73,8 +73,12 @@ mod tests {
             agent: names.intern(agent.as_bytes()),
             ..Request::default()
         };
-        let requests =
-            [request("2001:db8::7", "Element"), request("192.0.2.1", "Mozilla"), request("s-3f9a", "curl"), request("matrix.example", "Synapse")];
+        let requests = [
+            request("2001:db8::7", "Element"),
+            request("192.0.2.1", "Mozilla"),
+            request("s-3f9a", "curl"),
+            request("matrix.example", "Synapse"),
+        ];
         let mut clients = Clients::default();
         let numbers: Vec<u32> = requests.iter().chain(&requests).map(|request| clients.number(request, &names)).collect();
         assert_eq!(numbers, [0, 1, 2, 3, 0, 1, 2, 3]);

@@ -103,7 +103,8 @@ impl<'c> Decoder<'c> {
                         let before = self.partial.len();
                         self.partial.extend_from_slice(input);
                         let whole = std::mem::take(&mut self.partial);
-                        let length = if has_end_of_head(&whole, before) { self.read_head(&whole)? } else { check_head(&whole).map(|()| None)? };
+                        let length =
+                            if has_end_of_head(&whole, before) { self.read_head(&whole)? } else { check_head(&whole).map(|()| None)? };
                         let Some(length) = length else {
                             self.partial = whole;
                             return Ok(false);
@@ -380,7 +381,10 @@ mod tests {
             ("HTTP/1.0 200 OK\nContent-Length: 2\n\nok", Ok((200, "ok", false))),
             ("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nto the end", Ok((200, "to the end", false))),
             ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2;a=b\r\nok\r\n0\r\nA: b\r\n\r\n", Ok((200, "ok", true))),
-            ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx", Ok((200, "x", true))),
+            (
+                "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx",
+                Ok((200, "x", true)),
+            ),
             ("HTTP/1.1 304 Not Modified\r\nContent-Length: 5000\r\n\r\n", Ok((304, "", true))),
             ("HTTP/1.1 204 No Content\r\n\r\na body", Ok((204, "", false))),
             ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nxx", Ok((200, "x", false))),

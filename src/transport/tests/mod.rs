@@ -37,7 +37,10 @@ fn short_timeouts() -> TransportConfig {
 }
 
 /// Serves one response per connection, then closes the port. Returns the client's results and the request heads that the server read.
-async fn send_to_server(responses: Vec<&'static [u8]>, config: TransportConfig) -> (Vec<(Result<Response, Failure>, Timeline)>, Vec<String>) {
+async fn send_to_server(
+    responses: Vec<&'static [u8]>,
+    config: TransportConfig,
+) -> (Vec<(Result<Response, Failure>, Timeline)>, Vec<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let target: Target = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
     let count = responses.len();
@@ -107,9 +110,7 @@ async fn a_request_that_would_break_out_of_its_line_is_not_sent() {
 }
 
 /// Responds to the first request of a connection, then closes the connection, and counts all requests that it reads.
-async fn server_that_ends_kept_connections(
-    reads_second: bool,
-) -> (Target, Arc<AtomicUsize>) {
+async fn server_that_ends_kept_connections(reads_second: bool) -> (Target, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let target: Target = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
     let read = Arc::new(AtomicUsize::new(0));
@@ -140,7 +141,8 @@ async fn a_request_is_sent_again_only_if_the_server_cannot_have_read_it() {
     let mut post = get("/");
     post.method = Method::POST;
     // Read by the server: never sent again. Closed before the server read it: sent again, if the method may be.
-    for (reads_second, request, second, reads) in [(true, get("/"), Err(Failure::Closed), 2), (false, get("/"), Ok(1), 2), (false, post, Err(Failure::Closed), 1)]
+    for (reads_second, request, second, reads) in
+        [(true, get("/"), Err(Failure::Closed), 2), (false, get("/"), Ok(1), 2), (false, post, Err(Failure::Closed), 1)]
     {
         let (target, read) = server_that_ends_kept_connections(reads_second).await;
         let connector = Connector::new(target, short_timeouts()).await.unwrap();
@@ -152,7 +154,11 @@ async fn a_request_is_sent_again_only_if_the_server_cannot_have_read_it() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         let again = super::exchange(&connector, &request, None, first.connection, deadline(), |_| {}).await;
-        assert_eq!(again.result.as_ref().map(|_| usize::from(again.repeats)).map_err(|failure| *failure), second, "reads_second {reads_second}");
+        assert_eq!(
+            again.result.as_ref().map(|_| usize::from(again.repeats)).map_err(|failure| *failure),
+            second,
+            "reads_second {reads_second}"
+        );
         assert_eq!(again.timeline.repeated.is_some(), again.repeats > 0);
         assert_eq!(read.load(Ordering::SeqCst), reads, "requests that the server read");
     }
