@@ -71,7 +71,9 @@ mod linux {
         pub(super) fn new() -> io::Result<Self> {
             let descriptor = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;
             let base = (Instant::now(), clock_gettime(ClockId::Monotonic));
-            Ok(Self { descriptor: AsyncFd::with_interest(descriptor, Interest::READABLE)?, base })
+            #[expect(deprecated, reason = "its successor is unsafe for the sake of types that are no descriptors; this one is")]
+            let descriptor = AsyncFd::with_interest(descriptor, Interest::READABLE)?;
+            Ok(Self { descriptor, base })
         }
 
         pub(super) async fn sleep_until(&mut self, instant: Instant) -> io::Result<()> {
@@ -139,10 +141,11 @@ impl StallWatch {
         if now_ns.saturating_sub(self.wake_ns) < STALL_MIN_NS {
             return;
         }
+        let count = self.stalls.len();
         match self.stalls.last_mut() {
-            // One stall may be seen several times, by those who run before the clock does.
+            // A stall that follows another at once is the same.
             Some(last) if self.wake_ns <= last.to_ns => last.to_ns = now_ns,
-            _ if self.stalls.len() < STALLS_MAX => self.stalls.push(Stall { from_ns: self.wake_ns, to_ns: now_ns }),
+            _ if count < STALLS_MAX => self.stalls.push(Stall { from_ns: self.wake_ns, to_ns: now_ns }),
             _ => {}
         }
         self.wake_ns = now_ns;

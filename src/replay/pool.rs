@@ -119,8 +119,12 @@ impl Pool {
                     shared.in_flight = shared.in_flight.saturating_sub(1);
                 }
             }
-            Some(mut connection) if connection.is_open() => self.idle.push(connection),
-            _ => {}
+            Some(mut connection) => {
+                if connection.is_open() {
+                    self.idle.push(connection);
+                }
+            }
+            None => {}
         }
     }
 
