@@ -186,6 +186,7 @@ async fn run_to_end<S: Sink + 'static>(run: Run<S>) -> Result<(FinishedRun, S), 
 /// Takes up each slot when it is due, until there is none left or the run is stopped.
 async fn dispatch<S: Sink + 'static>(engine: &Rc<RefCell<Engine<S>>>, clock: &mut Clock) -> io::Result<()> {
     let mut next_flush = Instant::now();
+    let mut next_sweep = next_flush + SWEEP_INTERVAL;
     loop {
         let now = Instant::now();
         let wake = {
@@ -194,6 +195,10 @@ async fn dispatch<S: Sink + 'static>(engine: &Rc<RefCell<Engine<S>>>, clock: &mu
             if now >= next_flush {
                 engine.flush();
                 next_flush = now + FLUSH_INTERVAL;
+            }
+            if now >= next_sweep {
+                engine.pool.close_ended();
+                next_sweep = now + SWEEP_INTERVAL;
             }
             if engine.stop.is_set() {
                 engine.skip_undelivered();
@@ -244,6 +249,8 @@ enum NextWake {
 
 /// How often outcomes are handed to the recorder when there are few.
 const FLUSH_INTERVAL: Duration = Duration::from_millis(100);
+/// How often idle connections that the server has closed are closed here too, which frees their descriptors.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// The clock wakes at least this often: to see that the run was stopped, and whether the engine stood still.
 const HEARTBEAT: Duration = Duration::from_millis(20);
 const DRAIN_CHECK_INTERVAL: Duration = Duration::from_millis(5);

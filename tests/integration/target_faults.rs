@@ -291,8 +291,9 @@ mod with_signals {
     fn requests_where(folder: &Path, run: &str, column: &str) -> usize {
         let path = folder.join("reports").join(run).join("requests.parquet");
         let mut table = wsim::parquet::table_reader::TableReader::new(std::fs::File::open(path).unwrap()).unwrap();
-        let set = |group| table.column(group, column).unwrap().bools().unwrap().filter(|flag| *flag == Some(true)).count();
-        (0..table.groups()).map(set).sum()
+        let groups = table.groups();
+        let mut set = |group| table.column(group, column).unwrap().bools().unwrap().filter(|flag| *flag == Some(true)).count();
+        (0..groups).map(&mut set).sum()
     }
 }
 
