@@ -77,7 +77,7 @@ Examples:
 pub fn run(arguments: &Analyse) -> anyhow::Result<Exit> {
     let (reading, output) = (&arguments.reading, &arguments.output);
     let of_objective = |error| UsageError(format!("--objective: {error}"));
-    let objective: advise::Objective = arguments.objective.parse().map_err(of_objective)?;
+    let objective: advise::Objective = arguments.objective.parse().and_then(advise::Objective::for_plans).map_err(of_objective)?;
     let config =
         ReadConfig::new(&arguments.logs, reading)?.observed(&arguments.observed)?.with_output(output)?.keep_requests(!arguments.no_trace);
     let progress = Arc::new(Progress::default());

@@ -48,7 +48,8 @@ pub struct EngineConfig {
     pub pace: Pace,
     /// When to stop because the target fails.
     pub breaker: BreakerLimits,
-    /// Send the row's index in the header [`ROW_HEADER`](wsim_transport::ROW_HEADER). For emulated clusters.
+    /// Send the row's index in the header [`ROW_HEADER`](wsim_transport::ROW_HEADER), that of a clone beyond the rows of all copies before it
+    /// ([`Schedule::number_of`]). For emulated clusters.
     pub send_row_header: bool,
 }
 
@@ -491,7 +492,7 @@ impl<S: Sink + 'static> Engine<S> {
 
     /// The connector for a slot's request, the row to send in its header, and when the request has waited too long.
     fn exchange_context(&self, index: u32, granted: Instant) -> (Rc<Connector>, Option<u32>, Instant) {
-        let row = self.config.send_row_header.then(|| self.schedule.slots[index as usize].row);
+        let row = self.config.send_row_header.then(|| self.schedule.number_of(self.schedule.slots[index as usize]));
         let deadline = granted + self.config.timeout + Duration::from_millis(self.row(index).poll_ms.into());
         (Rc::clone(&self.connector), row, deadline)
     }

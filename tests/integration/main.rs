@@ -48,3 +48,4 @@ mod synthesis;
 mod target_faults;
 mod theory;
 mod trace_options;
+mod verdict;

@@ -30,7 +30,7 @@ pub(super) fn world_without_target(
 }
 
 /// The world as it would be after provisioning everything that the requests need.
-fn placeholder_world(trace: &Trace, replayed: &ReplayedRequests) -> Manifest {
+pub(super) fn placeholder_world(trace: &Trace, replayed: &ReplayedRequests) -> Manifest {
     let survey = Survey::from_rows(&trace.names, replayed.requests.iter().copied());
     let mut manifest = Manifest::new("http://dry-run.invalid", [0; 16]);
     provision::design(&mut manifest, &survey, &trace.names, &WorldConfig::default());

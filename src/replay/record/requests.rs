@@ -38,8 +38,22 @@ pub const COLUMNS: [(&str, ColumnKind); 23] = [
     ("disturbed", ColumnKind::Bool),
 ];
 
+/// The columns that are instants, and not lengths of time.
+pub const INSTANTS: [&str; 10] = [
+    "intended_ns",
+    "due_ns",
+    "sent_ns",
+    "first_byte_ns",
+    "last_byte_ns",
+    "dispatched_ns",
+    "granted_ns",
+    "repeated_ns",
+    "connected_ns",
+    "secured_ns",
+];
+
 /// Name of the file's schema.
-const SCHEMA: &str = "wsim.requests/1";
+pub const SCHEMA: &str = "wsim.requests/1";
 
 /// Rows in a row group: 8 MiB of outcomes.
 const GROUP_ROWS: usize = 65_536;
