@@ -358,7 +358,7 @@ mod tests {
         let text = "errors < 1%, p95 work < 500ms, failures sync < 0.5% and down < 3s";
         assert_eq!(read(text).to_string(), "p95 work < 500ms, errors < 1%, failures sync < 0.5%, down < 3s");
         assert_eq!(read("errors all < 0.1%").to_string(), "errors < 0.1%");
-        assert!(matches!("errors < 1".parse::<Objective>(), Ok(_)), "a share of 1 is 100 %");
+        assert!("errors < 1".parse::<Objective>().is_ok(), "a share of 1 is 100 %");
         assert!(matches!("errors < 5".parse::<Objective>(), Err(ObjectiveError::Value(_))));
         assert!(matches!("down < 3".parse::<Objective>(), Err(ObjectiveError::Time(_))));
         assert_eq!(

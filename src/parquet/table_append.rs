@@ -101,8 +101,7 @@ mod tests {
             table.write(group).unwrap();
         }
         table.finish("test/1").unwrap();
-        let bytes = out.0.lock().unwrap().clone();
-        bytes
+        std::mem::take(&mut *out.0.lock().unwrap())
     }
 
     #[test]

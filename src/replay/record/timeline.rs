@@ -162,16 +162,16 @@ impl Timeline {
 
     /// The episodes of all requests, in the order of time.
     pub(super) fn episodes(&self) -> Vec<Episode> {
-        let mut episodes = self.runs_of_seconds(EpisodeKind::Failing, Second::is_failing, |second| second.failed);
+        let mut episodes = self.runs_of_seconds(&EpisodeKind::Failing, Second::is_failing, |second| second.failed);
         episodes.retain(|episode| episode.requests >= FAILED_LEAST);
-        episodes.extend(self.runs_of_seconds(EpisodeKind::Late, Second::is_late, |second| second.late));
+        episodes.extend(self.runs_of_seconds(&EpisodeKind::Late, Second::is_late, |second| second.late));
         episodes.extend(self.frozen());
         episodes.sort_by(|a, b| a.from_s.total_cmp(&b.from_s));
         episodes
     }
 
     /// Seconds of a kind that follow each other; seconds without requests do not separate them.
-    fn runs_of_seconds(&self, kind: EpisodeKind, holds: fn(&Second) -> bool, count: fn(&Second) -> u32) -> Vec<Episode> {
+    fn runs_of_seconds(&self, kind: &EpisodeKind, holds: fn(&Second) -> bool, count: fn(&Second) -> u32) -> Vec<Episode> {
         let mut episodes: Vec<Episode> = Vec::new();
         let mut goes_on = false;
         for (number, second) in self.seconds.iter().enumerate().filter(|(_, second)| second.sent > 0) {
