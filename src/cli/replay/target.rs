@@ -25,7 +25,7 @@ pub(super) enum PreparedTarget<'a> {
 }
 
 /// The cluster of the first run and its load: it is started before the run's folder, so that a cluster that cannot be started leaves none.
-pub(super) type FirstCluster = Mutex<Option<(f64, RunningTarget)>>;
+pub(super) type FirstCluster = Mutex<Option<(f64, Box<RunningTarget>)>>;
 
 /// A homeserver that was checked and has a world.
 pub(super) struct Server {
@@ -79,7 +79,7 @@ impl<'a> PreparedTarget<'a> {
     ) -> anyhow::Result<Self> {
         let TargetChoice::Server(target) = &config.target else {
             let plan = EmulatedPlan::new(arguments, config, read_config, data, (trace, replayed, left_out), progress)?;
-            let first = (config.traffic.load, started(&plan, config.traffic.load)?);
+            let first = (config.traffic.load, Box::new(started(&plan, config.traffic.load)?));
             return Ok(Self::Emulated(Box::new(plan), Mutex::new(Some(first))));
         };
         let Some(path) = &arguments.world else {
@@ -110,8 +110,8 @@ impl<'a> PreparedTarget<'a> {
             Self::Server(server) => Ok(Started::Kept(&server.target)),
             Self::Emulated(plan, first) => {
                 let first = first.lock().unwrap_or_else(PoisonError::into_inner).take().filter(|(of, _)| *of == load);
-                let target = first.map_or_else(|| started(plan, load), |(_, target)| Ok(target))?;
-                Ok(Started::Made(Box::new(target)))
+                let target = first.map_or_else(|| started(plan, load).map(Box::new), |(_, target)| Ok(target))?;
+                Ok(Started::Made(target))
             }
         }
     }
