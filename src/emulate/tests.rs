@@ -9,7 +9,7 @@ use super::api::tests::{SECRET, registration};
 use super::*;
 use wsim_endpoints::{Classifier, ClassifierConfig, Method, table_for};
 use wsim_plan::Plan;
-use wsim_profile::{ProfileInputs, Profiler};
+use wsim_profile::{ProfileInputs, ProfilerConfig, profile_trace};
 use wsim_simulate::cluster::Run;
 use wsim_simulate::deploy::Deployment;
 use wsim_simulate::prepare::PrepareConfig;
@@ -43,9 +43,7 @@ fn logged(cpu_us: &[u32], gap_us: i64) -> LoggedCosts {
     }
     trace.seal();
     let endpoints = classifier.endpoints();
-    let mut profiler = Profiler::new(&wsim_profile::ProfilerConfig::new(endpoints.to_vec()));
-    trace.requests().for_each(|request| profiler.observe(&request, &trace.names));
-    let profile = profiler.finish(&ProfileInputs::default());
+    let profile = profile_trace(&trace, &ProfilerConfig::new(endpoints.to_vec()), 1).finish(&ProfileInputs::default());
     let rows: Vec<Request> = trace.requests().collect();
     LoggedCosts::from_trace(&trace, endpoints, &profile, &rows, &PrepareConfig::default())
 }
