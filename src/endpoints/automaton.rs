@@ -385,19 +385,25 @@ impl<'r> Builder<'r> {
 
         let mut next: Vec<u32> = Vec::new();
         let mut last: Vec<Outcome> = Vec::new();
-        let mut roots: Vec<StateID> = Vec::new();
-        let mut known: Vec<(Vec<StateID>, u32)> = Vec::new();
+        // For each class of bytes the NFA states to which the threads go.
+        let mut roots: Vec<Vec<StateID>> = vec![Vec::new(); samples.len()];
+        let mut known: Vec<(usize, u32)> = Vec::new();
         let mut state = 0;
         while let Some(Draft { outcome, threads }) = self.drafts.get(state).cloned() {
             known.clear();
-            for &byte in &samples {
-                roots.clear();
-                roots.extend(threads.iter().filter_map(|&id| after_byte(&self.nfa.states()[id as usize], byte)));
-                let number = match known.iter().find(|(seen, _)| *seen == roots) {
+            roots.iter_mut().for_each(Vec::clear);
+            for &id in &threads {
+                for_each_step(&self.nfa.states()[id as usize], |first, last, to| {
+                    let classes = usize::from(classes.get(first))..=usize::from(classes.get(last));
+                    roots[classes].iter_mut().for_each(|roots| roots.push(to));
+                });
+            }
+            for class in 0..samples.len() {
+                let number = match known.iter().find(|(seen, _)| roots[*seen] == roots[class]) {
                     Some(&(_, number)) => number,
                     None => {
-                        let number = self.step(outcome, &roots)?;
-                        known.push((roots.clone(), number));
+                        let number = self.step(outcome, &roots[class])?;
+                        known.push((class, number));
                         number
                     }
                 };
@@ -426,12 +432,18 @@ impl<'r> Builder<'r> {
     }
 }
 
-fn after_byte(state: &State, byte: u8) -> Option<StateID> {
+/// Calls `each` with every range of bytes that leads on from a state, and where it leads. The ranges are disjoint and their ends are those of
+/// classes.
+fn for_each_step(state: &State, mut each: impl FnMut(u8, u8, StateID)) {
     match state {
-        State::ByteRange { trans } => trans.matches_byte(byte).then_some(trans.next),
-        State::Sparse(sparse) => sparse.matches_byte(byte),
-        State::Dense(dense) => dense.matches_byte(byte),
-        _ => None,
+        State::ByteRange { trans } => each(trans.start, trans.end, trans.next),
+        State::Sparse(sparse) => sparse.transitions.iter().for_each(|trans| each(trans.start, trans.end, trans.next)),
+        State::Dense(dense) => {
+            for (byte, next) in (0..=u8::MAX).zip(dense.transitions.iter()).filter(|(_, next)| **next != StateID::ZERO) {
+                each(byte, byte, *next);
+            }
+        }
+        _ => {}
     }
 }
 
