@@ -10,7 +10,7 @@ use clap::Args;
 
 use super::next_steps::{self, SameInput};
 use super::observed_arg::ObservedArgs;
-use super::output::{Output, RunFolder, TableArgs};
+use super::output::{Output, RunFolder, PrintArgs};
 use super::reading::{self, ReadArgs, ReadConfig};
 use super::{Exit, UsageError, interrupt};
 use wsim_advise as advise;
@@ -48,7 +48,7 @@ pub struct Analyse {
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
-    tables: TableArgs,
+    tables: PrintArgs,
     /// Do not keep requests: flat memory, no trace.parquet, no joining
     #[arg(long, conflicts_with_all = ["dedupe", "anonymise", "anonymise_key"], help_heading = "Output")]
     no_trace: bool,
