@@ -73,16 +73,17 @@ pub fn run(args: &Endpoints, out: &mut dyn Write, input: &mut dyn BufRead) -> an
         let release = selected.release;
         anstream::eprintln!("wsim knows Synapse up to {newest}, not {release}: using the table of {newest}, which may be out of date");
     }
-    let classifier = || Classifier::new(table, &ClassifierConfig { decoded_path: args.decoded_path, ..args.table.classifier_config() });
+    let config = ClassifierConfig { decoded_path: args.decoded_path, ..args.table.classifier_config() };
+    let explain_request = |method: &str, path: &str, out: &mut dyn Write| explain_request((table, &config), method, path, args.json, out);
     match (args.method.as_deref(), args.path.as_deref()) {
         (None, _) if args.json => print_json(out, &TableJson { table, newer_than_known }),
         (None, _) => Ok(print::print_table(out, table)?),
-        (Some("-"), None) => lines::classify_lines(&classifier()?, out, input),
-        (Some(path), None) if path.starts_with('/') || path.contains("://") => explain_request(&classifier()?, "GET", path, args.json, out),
+        (Some("-"), None) => lines::classify_lines(&Classifier::new(table, &config)?, out, input),
+        (Some(path), None) if path.starts_with('/') || path.contains("://") => explain_request("GET", path, out),
         (Some(_), None) => {
             Err(UsageError("give METHOD and PATH, for example: wsim endpoints GET /_matrix/client/v3/sync".to_owned()).into())
         }
-        (Some(method), Some(path)) => explain_request(&classifier()?, &method.to_uppercase(), path, args.json, out),
+        (Some(method), Some(path)) => explain_request(&method.to_uppercase(), path, out),
     }
 }
 
@@ -95,13 +96,19 @@ fn table_named(name: &str) -> anyhow::Result<Table> {
     }
 }
 
-fn explain_request(classifier: &Classifier, method: &str, path: &str, json: bool, out: &mut dyn Write) -> anyhow::Result<()> {
-    let explanation = explain(classifier, Method::from_bytes(method.as_bytes()), path.as_bytes())?;
+fn explain_request(
+    (table, config): (&Table, &ClassifierConfig),
+    method: &str,
+    path: &str,
+    json: bool,
+    out: &mut dyn Write,
+) -> anyhow::Result<()> {
+    let explanation = explain(table, config, Method::from_bytes(method.as_bytes()), path.as_bytes())?;
     let shown = scrub(path);
     if json {
-        return print_json(out, &ExplanationJson::new(classifier, method, &shown, &explanation));
+        return print_json(out, &ExplanationJson::new(table, method, &shown, &explanation));
     }
-    Ok(print::print_explanation(out, classifier, &format!("{method} {shown}"), &explanation)?)
+    Ok(print::print_explanation(out, (table, config), &format!("{method} {shown}"), &explanation)?)
 }
 
 #[derive(Serialize)]
@@ -129,8 +136,8 @@ struct ExplanationJson<'e> {
 }
 
 impl<'e> ExplanationJson<'e> {
-    fn new(classifier: &'e Classifier, method: &'e str, path: &'e str, explanation: &Explanation) -> Self {
-        let (table, endpoint) = (classifier.table(), classifier.endpoint(explanation.endpoint));
+    fn new(table: &'e Table, method: &'e str, path: &'e str, explanation: &'e Explanation) -> Self {
+        let endpoint = &explanation.endpoint;
         Self {
             method,
             path,
@@ -143,7 +150,7 @@ impl<'e> ExplanationJson<'e> {
             internal: endpoint.internal,
             table: &table.name,
             rows: explanation.rows.iter().map(|&row| &table.rows[row]).collect(),
-            group_with_other_reading_of_path: explanation.otherwise.map(|other| classifier.endpoint(other).group.as_str()),
+            group_with_other_reading_of_path: explanation.otherwise.as_ref().map(|other| other.group.as_str()),
         }
     }
 }

@@ -75,26 +75,21 @@ struct Machine {
 }
 
 impl Classifier {
-    /// Builds the classifier of a table, which takes some tens of milliseconds.
+    /// Builds the classifier of a table, which takes some milliseconds. For one request [`super::explain`] takes less.
     ///
     /// # Errors
     /// A pattern of a user's own table cannot be compiled.
     pub fn new(table: &Table, config: &ClassifierConfig) -> Result<Self, ClassifierError> {
-        let compiled = Compiled::new(table)?;
-        let mut endpoints: Vec<Endpoint> = Class::ALL.into_iter().map(Class::endpoint).collect();
-        if config.sliding_sync_to_sync {
-            let workers = sync_workers(table);
-            let endpoint = &mut endpoints[Class::SlidingSync as usize];
-            endpoint.any_worker = !workers.is_empty();
-            endpoint.workers = workers;
-        }
+        let rules = TableRules::new(table)?;
+        let (automata, by_method) = rules.automata(table)?;
+        let mut endpoints: Vec<Endpoint> = Class::ALL.into_iter().map(|class| class_endpoint(class, table, config)).collect();
         // Over all methods, so that the same rows have the same id for every method.
         let outcomes: BTreeSet<Outcome> =
-            compiled.automata.iter().flat_map(Automaton::outcomes).filter(|outcome| **outcome != Outcome::NONE).copied().collect();
+            automata.iter().flat_map(Automaton::outcomes).filter(|outcome| **outcome != Outcome::NONE).copied().collect();
         let outcomes: Vec<Outcome> = outcomes.into_iter().collect();
         let first = endpoints.len();
         for outcome in &outcomes {
-            endpoints.push(compiled.endpoint(table, *outcome));
+            endpoints.push(rules.endpoint(table, *outcome));
         }
         let mut initial = vec![None; endpoints.len()];
         for index in first..endpoints.len() {
@@ -108,12 +103,10 @@ impl Classifier {
             return Err(ClassifierError::Table { table: table.name.clone(), source: PatternError::TooLarge });
         }
         let answer = |outcome: &Outcome| outcomes.binary_search(outcome).ok().map(|index| id(first + index));
-        let machines = compiled
-            .automata
+        let machines = automata
             .into_iter()
             .map(|automaton| Machine { endpoints: automaton.outcomes().iter().map(answer).collect(), automaton })
             .collect();
-        let by_method = compiled.by_method;
         Ok(Self { config: *config, table: table.clone(), endpoints, machines, by_method, initial })
     }
 
@@ -149,16 +142,8 @@ impl Classifier {
     #[must_use]
     #[inline]
     pub fn classify(&self, method: Method, target: &[u8]) -> EndpointId {
-        self.classify_as(method, target, self.config.decoded_path)
-    }
-
-    /// [`Self::classify`] of the path as sent or decoded.
-    #[inline]
-    pub(super) fn classify_as(&self, method: Method, target: &[u8], decoded: bool) -> EndpointId {
-        let Some(target::Target { path, query }) = target::split(target) else { return not_a_path(method, target) };
-        // A preflight has the query of the request after it.
-        let initial = || method != Method::Options && query::is_initial_sync(query);
-        if decoded { self.search(method, &target::as_nginx_matches(path), initial) } else { self.search(method, path, initial) }
+        let Some(target::Target { path, query }) = target::split(target) else { return EndpointId(not_a_path(method, target) as u16) };
+        self.classify_path(method, path, || has_initial_query(method, query))
     }
 
     /// [`Self::classify`] for a caller that has split the target already: `path` begins with a slash and ends before the
@@ -187,30 +172,33 @@ impl Classifier {
     }
 }
 
+/// Whether the query of a `/sync` is that of an initial one. A preflight has the query of the request after it.
+pub(super) fn has_initial_query(method: Method, query: Option<&[u8]>) -> bool {
+    method != Method::Options && query::is_initial_sync(query)
+}
+
 /// Whether a request matched by a `sync` row is an initial sync.
-fn is_initial_sync(path: &[u8], initial: impl FnOnce() -> bool) -> bool {
+pub(super) fn is_initial_sync(path: &[u8], initial: impl FnOnce() -> bool) -> bool {
     if path.ends_with(b"/sync") { initial() } else { path.ends_with(b"/initialSync") }
 }
 
 /// `OPTIONS *` asks about the server as a whole; any other target that is not a path is invalid.
 #[cold]
-fn not_a_path(method: Method, target: &[u8]) -> EndpointId {
-    let class = if method == Method::Options && target == b"*" { Class::NotMatrix } else { Class::Invalid };
-    EndpointId(class as u16)
+pub(super) fn not_a_path(method: Method, target: &[u8]) -> Class {
+    if method == Method::Options && target == b"*" { Class::NotMatrix } else { Class::Invalid }
 }
 
-/// A compiled table.
-struct Compiled {
-    /// Row indices by priority: the automata's rules are indices of this list.
-    order: Vec<usize>,
+/// The rows of a table as rules.
+pub(super) struct TableRules {
+    /// Row indices by priority: the rules are indices of this list.
+    pub(super) order: Vec<usize>,
     /// The worker of each bit.
     workers: Vec<String>,
-    automata: Vec<Automaton>,
-    by_method: [u8; Method::ALL.len()],
+    pub(super) rules: Vec<Rule>,
 }
 
-impl Compiled {
-    fn new(table: &Table) -> Result<Self, ClassifierError> {
+impl TableRules {
+    pub(super) fn new(table: &Table) -> Result<Self, ClassifierError> {
         let order = table.by_priority();
         let workers = worker_names(table);
         if workers.len() > WORKERS_MAX {
@@ -224,34 +212,11 @@ impl Compiled {
                 Ok(Rule { pattern: parse(table, row)?, worker: bit, stream: row.stream.is_some() })
             })
             .collect::<Result<Vec<Rule>, ClassifierError>>()?;
-
-        let mut selections: Vec<Vec<usize>> = Vec::new();
-        let mut by_method = [0; Method::ALL.len()];
-        for method in Method::ALL {
-            let selection: Vec<usize> = (0..order.len()).filter(|&rule| table.rows[order[rule]].applies_to(method)).collect();
-            let index = selections.iter().position(|known| *known == selection).unwrap_or_else(|| {
-                selections.push(selection);
-                selections.len() - 1
-            });
-            by_method[method as usize] = u8::try_from(index).unwrap_or(u8::MAX); // at most eight methods
-        }
-        // One thread per automaton: on two cores two automata take as long as one.
-        let automata = std::thread::scope(|scope| {
-            let building: Vec<_> = selections
-                .iter()
-                .map(|selection| scope.spawn(|| Automaton::of_selection(&rules, selection, table.first_match_only)))
-                .collect();
-            building
-                .into_iter()
-                .map(|thread| thread.join().unwrap_or(Err(PatternError::TooLarge)))
-                .collect::<Result<Vec<Automaton>, PatternError>>()
-        });
-        let automata = automata.map_err(|source| ClassifierError::Table { table: table.name.clone(), source })?;
-        Ok(Self { order, workers, automata, by_method })
+        Ok(Self { order, workers, rules })
     }
 
     /// The endpoint of a combination of rows.
-    fn endpoint(&self, table: &Table, outcome: Outcome) -> Endpoint {
+    pub(super) fn endpoint(&self, table: &Table, outcome: Outcome) -> Endpoint {
         let row = &table.rows[self.order[outcome.first as usize]];
         let workers = self.workers.iter().enumerate().filter(|(bit, _)| outcome.workers & 1 << bit != 0);
         Endpoint {
@@ -264,6 +229,42 @@ impl Compiled {
             internal: false,
         }
     }
+
+    /// One automaton per set of rows that a method selects, and the index of each method's automaton.
+    fn automata(&self, table: &Table) -> Result<(Vec<Automaton>, [u8; Method::ALL.len()]), ClassifierError> {
+        let mut selections: Vec<Vec<usize>> = Vec::new();
+        let mut by_method = [0; Method::ALL.len()];
+        for method in Method::ALL {
+            let selection: Vec<usize> = (0..self.order.len()).filter(|&rule| table.rows[self.order[rule]].applies_to(method)).collect();
+            let index = selections.iter().position(|known| *known == selection).unwrap_or_else(|| {
+                selections.push(selection);
+                selections.len() - 1
+            });
+            by_method[method as usize] = u8::try_from(index).unwrap_or(u8::MAX); // at most eight methods
+        }
+        // One thread per automaton: on two cores two automata take as long as one.
+        let automata = std::thread::scope(|scope| {
+            let building: Vec<_> = selections
+                .iter()
+                .map(|selection| scope.spawn(|| Automaton::of_selection(&self.rules, selection, table.first_match_only)))
+                .collect();
+            building
+                .into_iter()
+                .map(|thread| thread.join().unwrap_or(Err(PatternError::TooLarge)))
+                .collect::<Result<Vec<Automaton>, PatternError>>()
+        });
+        Ok((automata.map_err(|source| ClassifierError::Table { table: table.name.clone(), source })?, by_method))
+    }
+}
+
+/// The endpoint of a path that no row matches.
+pub(super) fn class_endpoint(class: Class, table: &Table, config: &ClassifierConfig) -> Endpoint {
+    let mut endpoint = class.endpoint();
+    if class == Class::SlidingSync && config.sliding_sync_to_sync {
+        endpoint.workers = sync_workers(table);
+        endpoint.any_worker = !endpoint.workers.is_empty();
+    }
+    endpoint
 }
 
 pub(super) fn parse(table: &Table, row: &Row) -> Result<regex_syntax::hir::Hir, ClassifierError> {

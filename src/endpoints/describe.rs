@@ -2,7 +2,7 @@
 //!
 //! Text of a user's own table is not changed: the caller must escape a description before printing it on a terminal.
 
-use super::classifier::Classifier;
+use super::classifier::ClassifierConfig;
 use super::diff::{Change, Difference};
 use super::explain::Explanation;
 use super::table::{Row, Table};
@@ -130,17 +130,16 @@ impl Explanation {
 
     /// What else to know: how the query counts, and where proxies and Synapse read the path differently.
     #[must_use]
-    pub fn remarks(&self, classifier: &Classifier) -> Vec<String> {
-        let group = classifier.endpoint(self.endpoint).group.as_str();
-        let query = self.query.then(|| match group {
+    pub fn remarks(&self, config: &ClassifierConfig) -> Vec<String> {
+        let query = self.query.then(|| match self.endpoint.group.as_str() {
             "sync" | "initial_sync" => {
                 "Rows match the path without the query; the query tells an initial sync from an incremental one.".to_owned()
             }
             _ => "Rows match the path without the query.".to_owned(),
         });
-        let otherwise = self.otherwise.map(|other| {
-            let other = &classifier.endpoint(other).group;
-            match classifier.config().decoded_path {
+        let otherwise = self.otherwise.as_ref().map(|other| {
+            let other = &other.group;
+            match config.decoded_path {
                 true => format!("Synapse and HAProxy match the path as sent, and for them this is {other}."),
                 false => format!("nginx matches the decoded path, and for it this is {other} (see --decoded-path)."),
             }

@@ -137,20 +137,9 @@ impl Tables {
     /// # Errors
     /// The text is not a release, or an older one than that of the first table (0.26.0).
     pub fn choose(&self, release: Option<&str>) -> Result<SelectedTable, ReleaseError> {
-        let newest = self.newest().and_then(|table| table.releases.last().cloned()).unwrap_or_else(Release::oldest);
-        let release = match release {
-            Some(text) => text.parse::<Release>()?,
-            None => newest.clone(),
-        };
-        let table = self
-            .tables
-            .iter()
-            .rev()
-            .find(|table| table.since.as_ref().is_some_and(|since| *since <= release))
-            .ok_or_else(|| ReleaseError::TooOld { release: release.clone(), oldest: Release::oldest() })?;
-        let mut table = table.clone();
-        table.name = format!("Synapse {release}");
-        Ok(SelectedTable { table, newer_than_known: release.is_after(&newest), release })
+        select(self.newest().and_then(|table| table.releases.last().cloned()), release, |release| {
+            self.tables.iter().rev().find(|table| table.since.as_ref().is_some_and(|since| since <= release)).cloned()
+        })
     }
 
     fn newest(&self) -> Option<&Table> {
@@ -158,27 +147,81 @@ impl Tables {
     }
 }
 
-/// The embedded table of a release; see [`Tables::choose`].
+/// The embedded table of a release; see [`Tables::choose`]. Reads no other table.
 ///
 /// # Errors
 /// As [`Tables::choose`].
 pub fn table_for(release: Option<&str>) -> Result<SelectedTable, ReleaseError> {
-    Tables::embedded().choose(release)
+    let lines = Lines::of(EMBEDDED);
+    let newest = lines.tables.last().and_then(|line| read_releases(line)?.pop());
+    select(newest, release, |release| {
+        let line = lines.tables.iter().rev().find(|line| read_since(line).is_some_and(|since| since <= *release))?;
+        lines.read_table(line)
+    })
+}
+
+/// The choice of a table by release. `newest` is the newest known release, `find` finds the newest table that is not after a release.
+fn select(
+    newest: Option<Release>,
+    release: Option<&str>,
+    find: impl FnOnce(&Release) -> Option<Table>,
+) -> Result<SelectedTable, ReleaseError> {
+    let newest = newest.unwrap_or_else(Release::oldest);
+    let release = match release {
+        Some(text) => text.parse::<Release>()?,
+        None => newest.clone(),
+    };
+    let mut table = find(&release).ok_or_else(|| ReleaseError::TooOld { release: release.clone(), oldest: Release::oldest() })?;
+    table.name = format!("Synapse {release}");
+    Ok(SelectedTable { table, newer_than_known: release.is_after(&newest), release })
 }
 
 /// Parses the embedded format. `None` for an error, which only a developer can see (in a test).
 fn read(text: &str) -> Option<Vec<Table>> {
-    let mut rows: Vec<Row> = Vec::new();
-    let mut tables = Vec::new();
-    for line in text.lines().filter(|line| !line.starts_with('#')) {
-        let mut fields = line.split('\t');
-        match fields.next()? {
-            "row" => rows.push(read_row(&mut fields)?),
-            "table" => tables.push(read_table(&mut fields, &rows)?),
-            _ => return None,
-        }
+    let lines = Lines::of(text);
+    lines.tables.iter().map(|line| lines.read_table(line)).collect()
+}
+
+/// The lines of the embedded format, without their first word.
+struct Lines<'t> {
+    rows: Vec<&'t str>,
+    tables: Vec<&'t str>,
+}
+
+impl<'t> Lines<'t> {
+    fn of(text: &'t str) -> Self {
+        let after = |word: &str| text.lines().filter_map(|line| line.strip_prefix(word)?.strip_prefix('\t')).collect();
+        Self { rows: after("row"), tables: after("table") }
     }
-    Some(tables)
+
+    fn read_table(&self, line: &str) -> Option<Table> {
+        let [since, until, document, _, rows] = line.split('\t').collect::<Vec<_>>().try_into().ok()?;
+        let since: Release = since.parse().ok()?;
+        let mut own = Vec::new();
+        for range in rows.split(' ') {
+            let (from, to) = range.split_once('-').unwrap_or((range, range));
+            for row in self.rows.get(from.parse().ok()?..=to.parse().ok()?)? {
+                own.push(read_row(&mut row.split('\t'))?);
+            }
+        }
+        Some(Table {
+            name: format!("Synapse {since}"),
+            document: document.to_owned(),
+            since: Some(since),
+            until: until.parse().ok(),
+            releases: read_releases(line)?,
+            rows: own,
+            first_match_only: false,
+        })
+    }
+}
+
+fn read_since(line: &str) -> Option<Release> {
+    line.split('\t').next()?.parse().ok()
+}
+
+fn read_releases(line: &str) -> Option<Vec<Release>> {
+    line.split('\t').nth(3)?.split(' ').map(|release| release.parse().ok()).collect()
 }
 
 fn read_row<'t>(fields: &mut impl Iterator<Item = &'t str>) -> Option<Row> {
@@ -198,20 +241,6 @@ fn read_row<'t>(fields: &mut impl Iterator<Item = &'t str>) -> Option<Row> {
         condition,
         notes,
     })
-}
-
-fn read_table<'t>(fields: &mut impl Iterator<Item = &'t str>, rows: &[Row]) -> Option<Table> {
-    let since: Release = fields.next()?.parse().ok()?;
-    let until = fields.next()?.parse().ok();
-    let document = fields.next()?.to_owned();
-    let releases = fields.next()?.split(' ').map(|release| release.parse().ok()).collect::<Option<Vec<Release>>>()?;
-    let mut own = Vec::new();
-    for range in fields.next()?.split(' ') {
-        let (from, to) = range.split_once('-').unwrap_or((range, range));
-        own.extend_from_slice(rows.get(from.parse().ok()?..=to.parse().ok()?)?);
-    }
-    let name = format!("Synapse {since}");
-    Some(Table { name, document, since: Some(since), until, releases, rows: own, first_match_only: false })
 }
 
 const EMBEDDED: &str = include_str!("tables.txt");
@@ -240,6 +269,9 @@ mod tests {
     #[test]
     fn a_table_is_chosen_by_release_however_it_is_written() {
         let tables = Tables::embedded();
+        for release in [None, Some("1.157"), Some("v1.98.0"), Some("0.33.3.1"), Some("1.163.2"), Some("0.25.1"), Some("x")] {
+            assert_eq!(table_for(release), tables.choose(release), "{release:?}");
+        }
         let since = |text| tables.choose(Some(text)).unwrap().table.since.unwrap().to_string();
         assert_eq!(since("1.157"), "1.157.0");
         assert_eq!(since("v1.98.0"), "1.93.0");

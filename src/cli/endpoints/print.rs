@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::page::Page;
 use wsim_endpoints::describe::with_words;
-use wsim_endpoints::{Change, Classifier, Difference, Endpoint, Explanation, Row, Table, words};
+use wsim_endpoints::{Change, ClassifierConfig, Difference, Endpoint, Explanation, Row, Table, words};
 
 /// Prints the rows under headings that say what the rows have in common, and the meaning of conditions and notes.
 pub(super) fn print_table(out: &mut dyn Write, table: &Table) -> io::Result<()> {
@@ -35,14 +35,19 @@ pub(super) fn print_table(out: &mut dyn Write, table: &Table) -> io::Result<()> 
 }
 
 /// Prints how `request` is classified, and the rows that decide it.
-pub(super) fn print_explanation(out: &mut dyn Write, classifier: &Classifier, request: &str, explanation: &Explanation) -> io::Result<()> {
+pub(super) fn print_explanation(
+    out: &mut dyn Write,
+    (table, config): (&Table, &ClassifierConfig),
+    request: &str,
+    explanation: &Explanation,
+) -> io::Result<()> {
     let mut page = Page::new(out);
     page.paragraph("", request)?;
     page.empty_line()?;
-    print_endpoint(&mut page, classifier.endpoint(explanation.endpoint))?;
+    print_endpoint(&mut page, &explanation.endpoint)?;
     page.empty_line()?;
-    print_matching_rows(&mut page, classifier.table(), explanation)?;
-    explanation.remarks(classifier).iter().try_for_each(|remark| page.paragraph("", remark))
+    print_matching_rows(&mut page, table, explanation)?;
+    explanation.remarks(config).iter().try_for_each(|remark| page.paragraph("", remark))
 }
 
 fn print_endpoint(page: &mut Page<'_>, endpoint: &Endpoint) -> io::Result<()> {
