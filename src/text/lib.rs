@@ -16,6 +16,7 @@
 //! Knows nothing of what is formatted. Invariant: a number that is not finite is [`UNKNOWN`], never `NaN` or `inf`.
 
 pub mod file;
+pub mod hidden;
 pub mod number;
 mod parse;
 pub mod prose;

@@ -8,35 +8,33 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use wsim_text::hidden;
 
 /// Escapes characters that act on the output or are invisible: control characters (C0, DEL, C1), line and paragraph separators, bidirectional marks
 /// (U+061C, U+200E, U+200F, U+202A to U+202E, U+2066 to U+2069), zero-width and tag characters.
 pub fn visible(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(is_hidden) {
-        return Cow::Borrowed(text);
-    }
-    let mut out = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        if is_hidden(c) {
-            out.extend(c.escape_default());
-        } else {
-            out.push(c);
-        }
-    }
-    Cow::Owned(out)
+    replaced(text, "", |c, out| out.extend(c.escape_default()))
 }
 
 /// A finished page, chart or other document: as [`visible`], but line feeds and tabs stay. The last step of writing one, for texts that no
 /// other function of this file has seen, such as the names of plans.
 pub fn document(text: &str) -> Cow<'_, str> {
-    let acts = |c: char| is_hidden(c) && !matches!(c, '\n' | '\t');
-    if !text.chars().any(acts) {
+    replaced(text, "\n\t", |c, out| out.extend(c.escape_default()))
+}
+
+/// The text with each hidden character as `escape` writes it, but those in `kept` as they are.
+fn replaced<'t>(text: &'t str, kept: &str, escape: fn(char, &mut String)) -> Cow<'t, str> {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some((at, c)) = hidden::find(rest, kept) {
+        out.push_str(&rest[..at]);
+        escape(c, &mut out);
+        rest = &rest[at + c.len_utf8()..];
+    }
+    if rest.len() == text.len() {
         return Cow::Borrowed(text);
     }
-    let mut out = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        if acts(c) { out.extend(c.escape_default()) } else { out.push(c) }
-    }
+    out.push_str(rest);
     Cow::Owned(out)
 }
 
@@ -174,30 +172,17 @@ pub fn csv(text: &str) -> String {
 /// Escapes the characters that [`visible`] escapes as `\uXXXX`, which every JSON reader decodes to the same text (RFC 8259,
 /// section 7). `text` is valid JSON, so such characters occur in its strings only, except line feeds, which stay.
 pub fn json(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c != '\n' && is_hidden(c) {
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                let _ = write!(out, "\\u{unit:04x}");
-            }
-        } else {
-            out.push(c);
+    let escape = |c: char, out: &mut String| {
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            let _ = write!(out, "\\u{unit:04x}");
         }
-    }
-    out
+    };
+    replaced(text, "\n", escape).into_owned()
 }
 
 /// Cuts a very long text before it is examined character by character.
 fn bounded(text: &str) -> &str {
     &text[..text.floor_char_boundary(LONGEST_BYTES)]
-}
-
-fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{00ad}' | '\u{034f}' | '\u{061c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180e}'
-            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
-            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// Bytes of a text that are examined. Matrix user and room identifiers have at most 255 bytes.
@@ -206,6 +191,7 @@ const LONGEST_BYTES: usize = 2048;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wsim_text::hidden::is_hidden;
 
     /// Texts that attackers put into user agents, paths and names.
     fn hostile() -> Vec<String> {
