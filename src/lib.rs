@@ -8,6 +8,7 @@
 //! text       numbers, ranges, times and lists as people read them
 //! http       request targets, queries, percent-encoding, identities
 //! folder     output folders and files: whole, listed, replaced only where they are wsim's
+//! record     CPU and memory of running processes, from /proc and control groups
 //! nginx      nginx's configuration grammar, includes, variables
 //! logs       files and formats: bytes -> Record
 //! endpoints  Synapse's worker endpoint tables: request -> Endpoint
@@ -44,6 +45,7 @@ pub use wsim_nginx as nginx;
 pub use wsim_parquet as parquet;
 pub use wsim_plan as plan;
 pub use wsim_profile as profile;
+pub use wsim_record as record;
 pub use wsim_replay as replay;
 pub use wsim_report as report;
 pub use wsim_simulate as simulate;

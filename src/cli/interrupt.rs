@@ -1,13 +1,12 @@
 //! Signals that ask the program to end: Ctrl-C (SIGINT), SIGTERM, and SIGHUP, which a lost session sends.
 //!
 //! A command that can finish early does so at the first signal and still writes its report ([`watch`]); any other command ends at once. A second
-//! Ctrl-C or SIGTERM ends every command at once. SIGTERM twice within a second is one request, because GNU `timeout` sends it to the program and to
-//! its group. SIGHUP never counts as a second signal, because a lost session may send several; if it is
+//! Ctrl-C or SIGTERM ends every command at once. SIGHUP never counts as a second signal, because a lost session may send several; if it is
 //! ignored when the program starts (`nohup`), it stays ignored. Invariant: an ended program leaves no half-written folder.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use wsim_trace::ingest::Progress;
 
@@ -25,8 +24,6 @@ static REACTION: Mutex<Reaction> = Mutex::new(Reaction::End);
 static WOKEN: Condvar = Condvar::new();
 /// Whether there was a Ctrl-C or SIGTERM.
 static ASKED: AtomicBool = AtomicBool::new(false);
-/// When the last SIGTERM came.
-static TERMINATED: Mutex<Option<Instant>> = Mutex::new(None);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Signal {
@@ -43,7 +40,7 @@ impl Signal {
         match self {
             Self::Interrupt => 2,
             #[cfg(unix)]
-            Self::Terminate => TERMINATE,
+            Self::Terminate => 15,
             #[cfg(unix)]
             Self::HangUp => HANG_UP,
         }
@@ -89,11 +86,23 @@ pub(super) fn on_stop(progress: &Arc<Progress>, action: impl FnOnce() + Send + '
 
 /// Calls `ready`, then blocks until a signal, for a command that serves until it is stopped. A signal during `ready` counts.
 pub(super) fn wait(ready: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
-    *reaction() = Reaction::Wake(false);
+    expect();
     ready()?;
     let waiting = |reaction: &mut Reaction| matches!(reaction, Reaction::Wake(false));
     drop(WOKEN.wait_while(reaction(), waiting).unwrap_or_else(PoisonError::into_inner));
     Ok(())
+}
+
+/// From now on the first signal wakes [`sleep`].
+pub(super) fn expect() {
+    *reaction() = Reaction::Wake(false);
+}
+
+/// Sleeps, but not beyond the first signal after [`expect`]. Returns whether there was one.
+pub(super) fn sleep(time: Duration) -> bool {
+    let waiting = |reaction: &mut Reaction| matches!(reaction, Reaction::Wake(false));
+    let (reaction, _) = WOKEN.wait_timeout_while(reaction(), time, waiting).unwrap_or_else(PoisonError::into_inner);
+    matches!(*reaction, Reaction::Wake(true))
 }
 
 fn reaction() -> MutexGuard<'static, Reaction> {
@@ -101,12 +110,6 @@ fn reaction() -> MutexGuard<'static, Reaction> {
 }
 
 fn on_signal(signal: Signal) {
-    if signal.number() == TERMINATE {
-        let before = TERMINATED.lock().unwrap_or_else(PoisonError::into_inner).replace(Instant::now());
-        if before.is_some_and(|before| before.elapsed() < SAME_REQUEST) {
-            return;
-        }
-    }
     // A hang-up is never a second signal, and does not make the next signal a second one.
     let second = signal.number() != HANG_UP && ASKED.swap(true, Ordering::Relaxed);
     let mut reaction = reaction();
@@ -198,12 +201,6 @@ impl Signals {
         Signal::Interrupt
     }
 }
-
-/// Number of SIGTERM.
-const TERMINATE: i32 = 15;
-
-/// Between two SIGTERM of one request.
-const SAME_REQUEST: Duration = Duration::from_secs(1);
 
 /// Number of SIGHUP.
 const HANG_UP: i32 = 1;

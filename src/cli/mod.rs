@@ -22,6 +22,7 @@ mod plan_arg;
 mod progress;
 pub mod provision;
 mod reading;
+pub mod record;
 pub mod replay;
 pub mod report;
 pub mod route;
@@ -83,6 +84,8 @@ enum Command {
     Doctor(Box<doctor::Doctor>),
     /// Simulate worker layouts on your traffic; recommend the smallest that meets your target
     Simulate(Box<simulate::Simulate>),
+    /// Record CPU and memory of Synapse, PostgreSQL and Redis while a log is written, for --process-cpu
+    Record(record::Record),
     /// Create what a replay needs on a test homeserver: users, rooms, keys; or remove it
     Provision(Box<provision::Provision>),
     /// Replay the traffic of a log against a test cluster
@@ -187,6 +190,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
+        Command::Record(arguments) => record::run(&arguments),
         Command::Provision(arguments) => provision::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Emulate(arguments) => emulate::run(&arguments),

@@ -77,7 +77,7 @@ pub(super) fn better_input(command: &str, input: &SameInput, profile: &Profile) 
         });
     }
     (!profile.coverage.measured).then(|| NextStep {
-        why: "measure background CPU: record each process's CPU for an hour (docs/method.md says how)".to_owned(),
+        why: "measure background CPU: run `wsim record cpu.csv --for 1h` on Synapse's machine while the log is written".to_owned(),
         command: format!("{again} --process-cpu cpu.csv"),
     })
 }

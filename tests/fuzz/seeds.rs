@@ -250,15 +250,21 @@ fn tables(seeds: &mut Seeds<'_>) -> io::Result<()> {
 fn outcome(number: u64) -> Outcome {
     let intended_ns = number * 1_000_000_000;
     Outcome {
+        intended_ns,
+        due_ns: intended_ns,
         sent_ns: intended_ns + 1000,
         first_byte_ns: intended_ns + 2000,
         last_byte_ns: intended_ns + 3000,
         bytes: 10,
         original_us: 2000,
+        row: 0,
+        copy: 0,
         endpoint: EndpointId(u16::from(number % 2 == 1)),
         status: 200,
         original_status: 200,
-        ..Outcome::of_end(intended_ns, End::Completed)
+        upstream: 0,
+        long_poll: false,
+        end: End::Completed,
     }
 }
 
@@ -269,16 +275,6 @@ struct Shared(Arc<Mutex<Vec<u8>>>);
 impl Shared {
     fn bytes(&self) -> Vec<u8> {
         self.0.lock().map(|bytes| bytes.clone()).unwrap_or_default()
-    }
-}
-
-impl parquet::table_file::TableOutput for Shared {
-    fn write_tail(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        if let Ok(mut file) = self.0.lock() {
-            file.truncate(usize::try_from(offset).unwrap_or(usize::MAX));
-            file.extend_from_slice(bytes);
-        }
-        Ok(())
     }
 }
 
@@ -315,7 +311,7 @@ const NGINX_FORMATS: [&str; 3] = [
 ];
 const APACHE_FORMATS: [&str; 2] =
     [r#"%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i""#, r#"%v:%p %{c}a %{%Y-%m-%dT%T}t.%{msec_frac}t "%m %U%q" %s %D %{ms}T"#];
-const SHORT: [(&str, &str); 27] = [
+const SHORT: [(&str, &str); 29] = [
     ("typed", "1h30m"),
     ("typed", "-2d"),
     ("typed", "2026-11-20T16:30:00+02:00"),
@@ -324,6 +320,8 @@ const SHORT: [(&str, &str); 27] = [
     ("typed", "127.0.0.1:8013=3"),
     ("typed", "https://matrix.test:8448/base"),
     ("typed", "sync=hash user"),
+    ("processes", "python3\0-B\0-m\0synapse.app.generic_worker\0-c\0homeserver.yaml\0--config-path=w.yaml\0"),
+    ("processes", "7 (a (b) c) S 1 1 1 0 -1 4194560 1 2 3 4 100 20 30 40 20 0 21 0 99 5 50 1\n"),
     ("process_cpu", "epoch,process,cpu_seconds_total\n1,main,1.5\n2,main,2\n"),
     (
         "process_cpu",

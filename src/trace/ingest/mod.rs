@@ -54,11 +54,8 @@ pub struct IngestConfig {
 
 /// Receives requests as they are read, in no particular order.
 pub trait Observer: Send {
-    /// Called for every request. `names` resolves the ids of its names.
+    /// Called for every request. `names` holds the texts of its names and is valid for this call only.
     fn observe(&mut self, request: &Request, names: &Names);
-
-    /// Called before the ids of all requests since the last call become void, and after the last request.
-    fn forget(&mut self, names: &Names);
 }
 
 /// Progress and interruption, shared with the thread that shows them.
