@@ -1,6 +1,8 @@
-//! What a plan has to satisfy, as a type and as text: `p95 work < 500ms, p99 sync < 2s, busy < 70%, connections < 80%`.
+//! What a plan or a replay has to satisfy, as a type and as text: `p95 work < 500ms, p99 sync < 2s, busy < 70%, errors < 1%`.
 //!
-//! Whatever the objective, a plan under which work piles up does not meet it: that is judged with the plans, not here.
+//! Whatever the objective, a plan under which work piles up does not meet it: that is judged with the plans, not here. A simulation has no
+//! errors and a replay does not see how busy a process is, so each refuses the other's terms ([`Objective::for_plans`],
+//! [`Objective::for_replays`]).
 //!
 //! ```text
 //! OBJECTIVE  TERM, TERM and TERM …
@@ -8,12 +10,17 @@
 //!            connections < 80%                   the database connections of every process, in the five minutes in which they are busiest
 //!            STATISTIC [GROUP] < TIME            STATISTIC mean, p50 (median), p95, p99; GROUP an endpoint group or `work`
 //!                                                (all of them, the default); TIME like 500ms, 1.5s, 250us
+//!            errors [GROUP] < 5%                 requests that got no response, or a status that is worse than the one in the log
+//!            failures [GROUP] < 1%               of these, requests that got no response or a 5xx
+//!            down < 2s                           how long the target, or one of its upstreams, did not respond, in all
 //! ```
 
 use std::fmt;
 use std::str::FromStr;
 
 use thiserror::Error;
+
+use super::outcome_term::{Measure, OutcomeTerm};
 
 /// What a plan must satisfy at the peak.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +31,8 @@ pub struct Objective {
     pub connections: f64,
     /// In the order in which they were written.
     pub latencies: Vec<LatencyTerm>,
+    /// What only a replay measures, in the order in which they were written.
+    pub outcomes: Vec<OutcomeTerm>,
 }
 
 /// An upper limit of a response time, long-poll waiting excluded.
@@ -61,7 +70,7 @@ impl Default for Objective {
     /// queue). Connections below 80 %: several servers with one queue wait less at the same load (at 80 % of five a transaction waits
     /// half its own time in an M/M/5 queue, at 90 % one and a half times).
     fn default() -> Self {
-        Self { busy: 0.7, connections: CONNECTIONS, latencies: Vec::new() }
+        Self { busy: 0.7, connections: CONNECTIONS, latencies: Vec::new(), outcomes: Vec::new() }
     }
 }
 
@@ -82,7 +91,43 @@ impl Objective {
     /// The terms that need no response times.
     #[must_use]
     pub fn without_latencies(&self) -> Self {
-        Self { latencies: Vec::new(), ..self.clone() }
+        Self { latencies: Vec::new(), outcomes: Vec::new(), ..self.clone() }
+    }
+
+    /// An objective of plans.
+    ///
+    /// # Errors
+    /// [`ObjectiveError::OnlyReplays`] with the first term that only a replay can answer.
+    pub fn for_plans(self) -> Result<Self, ObjectiveError> {
+        match self.outcomes.first() {
+            None => Ok(self),
+            Some(term) => Err(ObjectiveError::OnlyReplays(term.to_string())),
+        }
+    }
+
+    /// What is expected of a replay, with the [defaults](OutcomeTerm::defaults) that the objective does not replace.
+    ///
+    /// # Errors
+    /// [`ObjectiveError::OnlyPlans`] with a term that a replay cannot answer.
+    pub fn for_replays(mut self) -> Result<Self, ObjectiveError> {
+        if self.busy < 1.0 || self.connections < 1.0 {
+            let plans = Self { latencies: Vec::new(), outcomes: Vec::new(), ..self };
+            return Err(ObjectiveError::OnlyPlans(plans.to_string()));
+        }
+        let missing = OutcomeTerm::defaults().into_iter().filter(|term| !self.outcomes.iter().any(|own| own.is_about_the_same(term)));
+        let missing: Vec<OutcomeTerm> = missing.collect();
+        self.outcomes.extend(missing);
+        Ok(self)
+    }
+
+    /// What is expected of a replay if nothing is said.
+    pub fn of_replays() -> Self {
+        Self { outcomes: OutcomeTerm::defaults().into(), ..Self::nothing() }
+    }
+
+    /// An objective without terms.
+    pub fn nothing() -> Self {
+        Self { busy: 1.0, connections: 1.0, latencies: Vec::new(), outcomes: Vec::new() }
     }
 
     /// Checks that there are requests of the groups that the objective names.
@@ -90,7 +135,8 @@ impl Objective {
     /// # Errors
     /// [`ObjectiveError::Group`] with the first group that is not among `present`.
     pub fn check_groups(&self, present: &[&str]) -> Result<(), ObjectiveError> {
-        let absent = self.latencies.iter().filter_map(|term| term.group.as_deref()).find(|group| !present.contains(group));
+        let groups = self.latencies.iter().filter_map(|term| term.group.as_deref());
+        let absent = groups.chain(self.outcomes.iter().filter_map(OutcomeTerm::group)).find(|group| !present.contains(group));
         absent.map_or(Ok(()), |group| Err(ObjectiveError::Group { group: group.to_owned(), known: present.join(", ") }))
     }
 }
@@ -116,6 +162,10 @@ pub enum ObjectiveError {
     /// Not between 0 and 100 %.
     #[error("{0:?} must be above 0% and at most 100%, like \"busy < 70%\"")]
     Value(String),
+    #[error("{0:?}: only a replay has errors; write it for wsim replay --expect")]
+    OnlyReplays(String),
+    #[error("{0:?}: a replay does not see how busy a process is; write it for wsim simulate --objective")]
+    OnlyPlans(String),
     /// Not a time above 0.
     #[error("{0:?} must end in a time above zero with its unit, like 500ms or 1.5s")]
     Time(String),
@@ -128,7 +178,7 @@ impl FromStr for Objective {
     fn from_str(text: &str) -> Result<Self, ObjectiveError> {
         let lower = text.to_ascii_lowercase();
         let terms = lower.split(',').flat_map(|part| part.split(" and ")).map(str::trim).filter(|term| !term.is_empty());
-        let mut objective = Self { busy: 1.0, connections: 1.0, latencies: Vec::new() };
+        let mut objective = Self::nothing();
         let mut any = false;
         for term in terms {
             any = true;
@@ -139,6 +189,14 @@ impl FromStr for Objective {
             match words[..] {
                 ["busy" | "utilisation" | "utilization"] => objective.busy = objective.busy.min(share(term, value)?),
                 ["connections" | "connection"] => objective.connections = objective.connections.min(share(term, value)?),
+                ["errors" | "error"] => objective.outcomes.push(outcome(term, Measure::Errors, None, value)?),
+                ["errors" | "error", group] => objective.outcomes.push(outcome(term, Measure::Errors, Some(group), value)?),
+                ["failures" | "failure"] => objective.outcomes.push(outcome(term, Measure::Failures, None, value)?),
+                ["failures" | "failure", group] => objective.outcomes.push(outcome(term, Measure::Failures, Some(group), value)?),
+                ["down" | "downtime"] => {
+                    let below_ms = milliseconds(value).ok_or_else(|| ObjectiveError::Time(term.to_owned()))?;
+                    objective.outcomes.push(OutcomeTerm::Down { below_s: below_ms / 1e3 });
+                }
                 [statistic] => objective.latencies.push(latency(term, statistic, "work", value)?),
                 [statistic, group] => objective.latencies.push(latency(term, statistic, group, value)?),
                 _ => return Err(unknown(term)),
@@ -151,7 +209,7 @@ impl FromStr for Objective {
 /// The error for a term whose first word is unknown, with the word that was probably meant.
 fn unknown(term: &str) -> ObjectiveError {
     let typed = term.split(|c: char| !c.is_alphanumeric()).next().unwrap_or("");
-    let known = ["busy", "connections", "utilisation", "mean", "median", "p50", "p95", "p99"];
+    let known = ["busy", "connections", "utilisation", "mean", "median", "p50", "p95", "p99", "errors", "failures", "down"];
     let near = wsim_plan::suggest::nearest(typed, known).filter(|near| *near != typed);
     ObjectiveError::Subject { term: term.to_owned(), suggestion: near.map(|near| term.replacen(typed, near, 1)) }
 }
@@ -159,7 +217,9 @@ fn unknown(term: &str) -> ObjectiveError {
 fn hint(suggestion: Option<&str>) -> String {
     match suggestion {
         Some(suggestion) => format!("did you mean {suggestion:?}?"),
-        None => "write \"busy < 70%\", \"connections < 80%\", or mean, p50, p95 or p99 as in \"p95 sync < 500ms\"".to_owned(),
+        None => "write \"busy < 70%\", \"connections < 80%\", or mean, p50, p95 or p99 as in \"p95 sync < 500ms\"; of a replay also \
+                 \"errors < 1%\", \"failures < 1%\" or \"down < 2s\""
+            .to_owned(),
     }
 }
 
@@ -174,6 +234,15 @@ fn share(term: &str, value: &str) -> Result<f64, ObjectiveError> {
     }
 }
 
+fn outcome(term: &str, measure: Measure, group: Option<&str>, value: &str) -> Result<OutcomeTerm, ObjectiveError> {
+    Ok(OutcomeTerm::Share { measure, group: group.and_then(one_group), below: share(term, value)? })
+}
+
+/// The name of a group; `None` for a word that means all of them.
+fn one_group(group: &str) -> Option<String> {
+    Some(group).filter(|group| !matches!(*group, "work" | "overall" | "latency" | "all")).map(str::to_owned)
+}
+
 fn latency(term: &str, statistic: &str, group: &str, value: &str) -> Result<LatencyTerm, ObjectiveError> {
     let statistic = match statistic {
         "mean" | "average" => Statistic::Mean,
@@ -182,7 +251,7 @@ fn latency(term: &str, statistic: &str, group: &str, value: &str) -> Result<Late
         "p99" => Statistic::P99,
         _ => return Err(unknown(term)),
     };
-    let group = Some(group).filter(|group| !matches!(*group, "work" | "overall" | "latency" | "all")).map(str::to_owned);
+    let group = one_group(group);
     let below_ms = milliseconds(value).ok_or_else(|| ObjectiveError::Time(term.to_owned()))?;
     Ok(LatencyTerm { statistic, group, below_ms })
 }
@@ -205,22 +274,29 @@ const P95_LEAST_MS: f64 = 500.0;
 
 impl fmt::Display for LatencyTerm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} < ", self.statistic.word(), self.group.as_deref().unwrap_or("work"))?;
-        let ms = self.below_ms;
-        if ms >= 1000.0 { write!(f, "{}s", (ms * 1e3).round() / 1e6) } else { write!(f, "{}ms", (ms * 1e6).round() / 1e6) }
+        write!(f, "{} {} < {}", self.statistic.word(), self.group.as_deref().unwrap_or("work"), typed_time(self.below_ms))
     }
+}
+
+/// A time as it is typed.
+pub(super) fn typed_time(ms: f64) -> String {
+    if ms >= 1000.0 { format!("{}s", (ms * 1e3).round() / 1e6) } else { format!("{}ms", (ms * 1e6).round() / 1e6) }
+}
+
+/// Rounded, so that 70 % is not written as 70.00000000000001.
+pub(super) fn typed_percent(share: f64) -> f64 {
+    (share * 1e6).round() / 1e4
 }
 
 impl fmt::Display for Objective {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut terms: Vec<String> = self.latencies.iter().map(LatencyTerm::to_string).collect();
-        // Rounded, so that 70 % is not written as 70.00000000000001.
-        let percent = |share: f64| (share * 1e6).round() / 1e4;
+        terms.extend(self.outcomes.iter().map(OutcomeTerm::to_string));
         if self.busy < 1.0 || (terms.is_empty() && self.connections >= 1.0) {
-            terms.push(format!("busy < {}%", percent(self.busy)));
+            terms.push(format!("busy < {}%", typed_percent(self.busy)));
         }
         if self.connections < 1.0 {
-            terms.push(format!("connections < {}%", percent(self.connections)));
+            terms.push(format!("connections < {}%", typed_percent(self.connections)));
         }
         f.write_str(&terms.join(", "))
     }
@@ -274,6 +350,30 @@ mod tests {
         let objective: Objective = "p95 sync < 1s".parse().unwrap();
         assert_eq!(objective.latencies, [LatencyTerm { statistic: Statistic::P95, group: Some("sync".to_owned()), below_ms: 1000.0 }]);
         assert_eq!(objective.busy, 1.0);
+    }
+
+    #[test]
+    fn what_a_replay_counts_is_a_term_too() {
+        let read = |text: &str| text.parse::<Objective>().unwrap();
+        let text = "errors < 1%, p95 work < 500ms, failures sync < 0.5% and down < 3s";
+        assert_eq!(read(text).to_string(), "p95 work < 500ms, errors < 1%, failures sync < 0.5%, down < 3s");
+        assert_eq!(read("errors all < 0.1%").to_string(), "errors < 0.1%");
+        assert!("errors < 1".parse::<Objective>().is_ok(), "a share of 1 is 100 %");
+        assert!(matches!("errors < 5".parse::<Objective>(), Err(ObjectiveError::Value(_))));
+        assert!(matches!("down < 3".parse::<Objective>(), Err(ObjectiveError::Time(_))));
+        assert_eq!(
+            "erors < 1%".parse::<Objective>().unwrap_err().to_string(),
+            "unknown objective \"erors < 1%\"; did you mean \"errors < 1%\"?"
+        );
+        let expected = read("errors < 1%, errors sync < 2%").for_replays().unwrap();
+        assert_eq!(expected.to_string(), "errors < 1%, errors sync < 2%, failures < 1%, down < 2s");
+        assert_eq!(Objective::of_replays().to_string(), "failures < 1%, errors < 5%, down < 2s");
+        assert!(read("p95 sync < 1s, busy < 70%").for_replays().unwrap_err().to_string().starts_with("\"busy < 70%\": a replay"));
+        assert!(read("errors < 1%").for_plans().unwrap_err().to_string().starts_with("\"errors < 1%\": only a replay"));
+        assert_eq!(
+            read("errors sync < 1%").check_groups(&["media"]).unwrap_err().to_string(),
+            "the objective asks about \"sync\", of which there are no requests; there are media"
+        );
     }
 
     #[test]

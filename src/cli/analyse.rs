@@ -10,7 +10,7 @@ use clap::Args;
 
 use super::next_steps::{self, SameInput};
 use super::observed_arg::ObservedArgs;
-use super::output::{Output, RunFolder, TableArgs};
+use super::output::{Output, RunFolder, PrintArgs};
 use super::reading::{self, ReadArgs, ReadConfig};
 use super::{Exit, UsageError, interrupt};
 use wsim_advise as advise;
@@ -48,7 +48,7 @@ pub struct Analyse {
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
-    tables: TableArgs,
+    tables: PrintArgs,
     /// Do not keep requests: flat memory, no trace.parquet, no joining
     #[arg(long, conflicts_with_all = ["dedupe", "anonymise", "anonymise_key"], help_heading = "Output")]
     no_trace: bool,
@@ -77,7 +77,7 @@ Examples:
 pub fn run(arguments: &Analyse) -> anyhow::Result<Exit> {
     let (reading, output) = (&arguments.reading, &arguments.output);
     let of_objective = |error| UsageError(format!("--objective: {error}"));
-    let objective: advise::Objective = arguments.objective.parse().map_err(of_objective)?;
+    let objective: advise::Objective = arguments.objective.parse().and_then(advise::Objective::for_plans).map_err(of_objective)?;
     let config =
         ReadConfig::new(&arguments.logs, reading)?.observed(&arguments.observed)?.with_output(output)?.keep_requests(!arguments.no_trace);
     let progress = Arc::new(Progress::default());

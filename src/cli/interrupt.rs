@@ -1,12 +1,13 @@
 //! Signals that ask the program to end: Ctrl-C (SIGINT), SIGTERM, and SIGHUP, which a lost session sends.
 //!
 //! A command that can finish early does so at the first signal and still writes its report ([`watch`]); any other command ends at once. A second
-//! Ctrl-C or SIGTERM ends every command at once. SIGHUP never counts as a second signal, because a lost session may send several; if it is
+//! Ctrl-C or SIGTERM ends every command at once. SIGTERM twice within a second is one request, because GNU `timeout` sends it to the program and to
+//! its group. SIGHUP never counts as a second signal, because a lost session may send several; if it is
 //! ignored when the program starts (`nohup`), it stays ignored. Invariant: an ended program leaves no half-written folder.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wsim_trace::ingest::Progress;
 
@@ -24,6 +25,8 @@ static REACTION: Mutex<Reaction> = Mutex::new(Reaction::End);
 static WOKEN: Condvar = Condvar::new();
 /// Whether there was a Ctrl-C or SIGTERM.
 static ASKED: AtomicBool = AtomicBool::new(false);
+/// When the last SIGTERM came.
+static TERMINATED: Mutex<Option<Instant>> = Mutex::new(None);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Signal {
@@ -40,7 +43,7 @@ impl Signal {
         match self {
             Self::Interrupt => 2,
             #[cfg(unix)]
-            Self::Terminate => 15,
+            Self::Terminate => TERMINATE,
             #[cfg(unix)]
             Self::HangUp => HANG_UP,
         }
@@ -110,6 +113,12 @@ fn reaction() -> MutexGuard<'static, Reaction> {
 }
 
 fn on_signal(signal: Signal) {
+    if signal.number() == TERMINATE {
+        let before = TERMINATED.lock().unwrap_or_else(PoisonError::into_inner).replace(Instant::now());
+        if before.is_some_and(|before| before.elapsed() < SAME_REQUEST) {
+            return;
+        }
+    }
     // A hang-up is never a second signal, and does not make the next signal a second one.
     let second = signal.number() != HANG_UP && ASKED.swap(true, Ordering::Relaxed);
     let mut reaction = reaction();
@@ -201,6 +210,12 @@ impl Signals {
         Signal::Interrupt
     }
 }
+
+/// Number of SIGTERM.
+const TERMINATE: i32 = 15;
+
+/// Between two SIGTERM of one request.
+const SAME_REQUEST: Duration = Duration::from_secs(1);
 
 /// Number of SIGHUP.
 const HANG_UP: i32 = 1;

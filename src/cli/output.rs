@@ -153,7 +153,7 @@ const FILES: [&str; 9] =
 
 /// The tables that are printed below the verdict.
 #[derive(Debug, Args)]
-pub(super) struct TableArgs {
+pub(super) struct PrintArgs {
     /// Print all tables below the verdict
     #[arg(long, short, help_heading = "Output")]
     verbose: bool,
@@ -162,7 +162,7 @@ pub(super) struct TableArgs {
     tables: Vec<TableName>,
 }
 
-impl TableArgs {
+impl PrintArgs {
     pub(super) fn choice(&self) -> TableChoice {
         if self.verbose { TableChoice::ALL } else { TableChoice::of(&self.tables) }
     }

@@ -45,6 +45,9 @@ pub struct Provision {
     /// Additional PEM certificates to trust
     #[arg(long, value_name = "FILE", help_heading = "Target")]
     ca: Option<PathBuf>,
+    /// Accept every certificate of the target: for test targets only
+    #[arg(long, conflicts_with = "ca", help_heading = "Target")]
+    insecure: bool,
     /// Concurrent requests
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256), help_heading = "Target")]
     concurrency: u16,
@@ -222,6 +225,7 @@ fn tokens(text: &str) -> Result<Vec<(String, String)>, UsageError> {
 async fn checked_target(arguments: &Provision, origin: Origin, known: &KnownServers) -> anyhow::Result<CheckedTarget> {
     let config = TransportConfig {
         ca: arguments.ca.clone(),
+        insecure: arguments.insecure,
         user_agent: concat!("wsim-provision/", env!("CARGO_PKG_VERSION")).to_owned(),
         ..TransportConfig::default()
     };

@@ -10,8 +10,10 @@ mod dry_run;
 mod emulated;
 mod job;
 mod limit;
+mod live;
 mod player;
 mod prepare;
+mod target;
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -25,9 +27,10 @@ use super::output::Output;
 use super::reading::{self, ReadArgs, ReadConfig};
 use super::{Exit, gaps, interrupt};
 use config::ReplayConfig;
-use player::{Player, PreparedTarget};
+use player::{Interruption, Player};
+use target::PreparedTarget;
 use wsim_replay::metrics::{Listener, MetricsRegistry};
-use wsim_replay::{ReplayedRequests, StopSignal, TrafficConfig};
+use wsim_replay::{ReplayedRequests, TrafficConfig};
 use wsim_trace::ingest::Progress;
 
 /// Arguments of `wsim replay`.
@@ -50,6 +53,12 @@ pub struct Replay {
     /// Additional PEM certificates to trust
     #[arg(long, value_name = "FILE", help_heading = "Target")]
     ca: Option<PathBuf>,
+    /// Accept every certificate of the target: for test targets only
+    #[arg(long, conflicts_with = "ca", help_heading = "Target")]
+    insecure: bool,
+    /// Longest wait for a response, beyond what a long poll asks to wait itself
+    #[arg(long, value_name = "TIME", default_value = "120s", value_parser = config::timeout, help_heading = "Target")]
+    timeout: std::time::Duration,
     /// Use HTTP/2
     #[arg(long, help_heading = "Target")]
     http2: bool,
@@ -75,6 +84,10 @@ pub struct Replay {
     #[arg(long, help_heading = "What is sent")]
     dry_run: bool,
 
+    /// What must hold, else exit status 3 (see --help) [default: errors < 5%, failures < 1%, down < 2s]
+    #[arg(long, value_name = "TEXT", help_heading = "What is expected")]
+    expect: Option<String>,
+
     /// Speed of the clock; requests that wait for others or for events do not get faster
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0, help_heading = "How fast and how much")]
     speed: f64,
@@ -84,7 +97,7 @@ pub struct Replay {
     /// Let users join over this time, like 60s
     #[arg(long, value_name = "TIME", default_value = "0", value_parser = config::seconds, help_heading = "How fast and how much")]
     ramp: f64,
-    /// Find the largest load that meets a target like 'p95 work < 500ms'
+    /// Find the largest load that meets an objective like 'p95 work < 500ms' (see --help)
     #[arg(long, value_name = "OBJECTIVE", help_heading = "How fast and how much")]
     find_limit: Option<String>,
     /// Most open connections
@@ -126,6 +139,14 @@ Requests are sent at their logged times. The report always says how late they we
 (exit status 3). The requests of one user keep their order and overlap as in the log. Tokens, ids, `since`, pagination and bodies are the \
 target's own or made up.
 
+Terms of --expect, joined by commas: `errors < 5%` (requests without a response or with a worse status than in the log: a redirect, 4xx or 5xx \
+for a success, any other 401 or 429), `failures < 1%` (of these, no response or a 5xx), both also of one endpoint group (`errors sync < 1%`); `down < 2s` \
+(time in which the target or one of its upstreams gave no response); `p95 work < 500ms`, `p99 sync < 2s` (response times from the scheduled \
+instant, long polls excluded: mean, p50, p95, p99 of a group or of all work). The first three hold with these values unless replaced: `errors < 100%` asks \
+for nearly nothing. A missed term is in the verdict, with who stands out, and the exit status is 3. A run that its generator spoilt is void, \
+which is 3 as well. --find-limit looks for the largest load at which its terms and those of --expect hold: up by half or down by a third, then by \
+halving the gap, repeating runs whose result is close.
+
 Requests that change state are left out unless allowed. What is left out is counted by reason and by its share of the CPU time. wsim sends \
 nothing to a server that is in the log, to a public address, or to a server without a world of `wsim provision`, and nothing from a log \
 that does not say which servers it is of.
@@ -134,6 +155,7 @@ Examples:
   wsim replay access.log --target emulated --plan generic:2
   wsim replay access.log --target http://127.0.0.1:8008 --world world.json --from 09:00 --to 09:10
   wsim replay trace.parquet --target https://proxy.test --ca ca.pem --http2 --world world.json --allow-writes --load 1.5 --ramp 60s
+  wsim replay trace.parquet --target http://10.0.0.5 --world world.json --expect 'errors < 1%, p95 work < 500ms'
   wsim replay trace.parquet --target http://10.0.0.5 --world world.json --find-limit 'p95 work < 500ms'
   wsim replay trace.parquet --target http://10.0.0.5 --world world.json --shard 0/4 --start-at 2026-11-27T10:00:00Z";
 
@@ -159,8 +181,8 @@ pub fn run(arguments: &Replay) -> anyhow::Result<Exit> {
     let (mut replayed, left_out_time) = gaps::replayed_requests(trace, read_config.range, arguments.keep_gaps);
     let rewritten;
     let trace = if config.rewrites_trace() {
-        rewritten = replayed.to_trace(&trace.names, &config.traffic);
-        config.traffic = TrafficConfig { load: 1.0, speed: 1.0, ..config.traffic };
+        rewritten = replayed.at_speed(&trace.names, config.traffic.speed);
+        config.traffic = TrafficConfig { speed: 1.0, ..config.traffic };
         replayed = ReplayedRequests::new(rewritten.requests(), None, None);
         &rewritten
     } else {
@@ -174,7 +196,8 @@ pub fn run(arguments: &Replay) -> anyhow::Result<Exit> {
     if let Some(left_out) = left_out_time.as_ref().filter(|_| !arguments.output.quiet) {
         writeln!(std::io::stderr(), "note: {left_out}")?;
     }
-    let target = PreparedTarget::new(arguments, &config, &read_config, &data, trace, &replayed, &progress)?;
+    config::check_groups(&config.expected, &data.endpoints, &replayed, &left_out)?;
+    let target = PreparedTarget::new(arguments, &config, &read_config, &data, (trace, &replayed, &left_out), &progress)?;
     let metrics = Arc::new(MetricsRegistry::default());
     let server = listener.map(|listener| listener.serve(Arc::clone(&metrics))).transpose()?;
     if let Some(server) = server.as_ref().filter(|_| !arguments.output.quiet) {
@@ -189,7 +212,7 @@ pub fn run(arguments: &Replay) -> anyhow::Result<Exit> {
         left_out: &left_out,
         target: &target,
         left_out_time,
-        stop: Arc::new(StopSignal::default()),
+        interruption: Arc::new(Interruption::default()),
         metrics: server.is_some().then_some(&*metrics),
     };
     player::play(&player, &progress)

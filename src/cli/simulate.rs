@@ -15,7 +15,7 @@ use clap::Args;
 
 use super::next_steps::{self, SameInput};
 use super::observed_arg::{ObservedArgs, ObservedPlan};
-use super::output::{Output, RunFolder, TableArgs};
+use super::output::{Output, RunFolder, PrintArgs};
 use super::progress::ProgressReporter;
 use super::reading::{self, LogData, ReadArgs, ReadConfig};
 use super::{Exit, UsageError, interrupt};
@@ -96,7 +96,7 @@ pub struct Simulate {
     #[command(flatten)]
     output: Output,
     #[command(flatten)]
-    tables: TableArgs,
+    tables: PrintArgs,
 }
 
 const EXAMPLES: &str = "\

@@ -42,6 +42,17 @@ impl LoggedCosts {
         &self.prepared
     }
 
+    /// The input of a simulation of those rows for which `is_sent` holds. The costs are those of all requests.
+    pub fn prepared_of(&self, is_sent: impl Fn(usize) -> bool) -> PreparedWorkload {
+        let mut kept = vec![false; self.prepared.workload.records.len()];
+        for (row, record) in self.rows.iter().enumerate() {
+            if let Some(kept) = record.and_then(|record| kept.get_mut(record as usize)) {
+                *kept = is_sent(row);
+            }
+        }
+        self.prepared.only(&kept)
+    }
+
     /// How the costs were prepared and how far to trust them, a sentence each.
     pub fn notes(&self) -> &[String] {
         &self.prepared.notes
@@ -95,11 +106,16 @@ impl CostTable {
         Ok(Self { prepared: Arc::new(prepared), endpoints, classifier, rows, first_stand_in, seed })
     }
 
-    /// The record of a request: that of its row, else a stand-in. `number` is different for every request.
+    /// The record of a request: that of its row, else a stand-in. Rows beyond the log's are those of clones: a second number for each row, a
+    /// third, and so on. `number` is different for every request.
     pub(super) fn look_up(&self, row: Option<u32>, method: &hyper::Method, target: &[u8], number: u64) -> CostLookup {
-        let record = row.and_then(|row| self.rows.get(row as usize).copied().flatten());
-        if let Some(record) = record.filter(|&record| record < self.first_stand_in) {
-            return CostLookup { occurrence: Occurrence::observed(record), is_row: true };
+        let place = row.and_then(|row| {
+            let rows = u32::try_from(self.rows.len()).ok().filter(|rows| *rows > 0)?;
+            let record = self.rows.get((row % rows) as usize).copied().flatten()?;
+            Some((record, u16::try_from(row / rows).ok()?))
+        });
+        if let Some((record, copy)) = place.filter(|(record, _)| *record < self.first_stand_in) {
+            return CostLookup { occurrence: Occurrence { copy, ..Occurrence::observed(record) }, is_row: true };
         }
         let method = Method::from_bytes(method.as_str().as_bytes());
         let EndpointId(endpoint) = self.classifier.classify(method, target);

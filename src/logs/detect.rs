@@ -8,7 +8,8 @@
 //! further fields too. The one with most usable requests is taken; of equals the one that reads more of a request, then the one that
 //! takes off less. Lines that it does not read and another format does are of another program: such a file is mixed.
 //!
-//! Invariants: no shortcut, a parser is judged only by what it reads of the sample; the reason states the numbers.
+//! Invariants: no shortcut, a parser is judged only by what it reads of the sample, and left before the end only if another has read every
+//! line and it has not; the reason states the numbers.
 
 #[cfg(test)]
 mod dressed;
@@ -307,15 +308,37 @@ impl<'d> Detector<'d> {
         }
     }
 
-    /// Every format reads every view.
+    /// Every format reads every view. Once one reads every line, others are read only up to the first line that they do not.
     fn by_trial(&self) -> Result<Detection, DetectError> {
         let mut trials = Vec::new();
-        self.with_candidates(|parsers| {
-            for (index, view) in self.views.iter().enumerate() {
-                trials.extend(parsers.iter().map(|parser| Trial::new(parser.fork(), view, index, parser.name() == GUESSED)));
+        self.with_candidates(|parsers, last| {
+            let views = || self.views.iter().enumerate();
+            let generic = |number: usize| parsers[number].name() == GUESSED;
+            // The format of the file before, which is likely to be that of this one, so that the others end early.
+            let of_last = |number: usize| {
+                let mut trials = views().map(|(index, view)| Trial::new(parsers[number].fork(), view, index, generic(number)));
+                trials.any(|trial| trial.reads_all())
+            };
+            let mut all_read = last.is_some_and(of_last);
+            for (index, view) in views() {
+                for (number, parser) in parsers.iter().enumerate() {
+                    let trial = if all_read {
+                        Trial::of_good_lines(parser.fork(), view, index, generic(number))
+                    } else {
+                        Some(Trial::new(parser.fork(), view, index, generic(number)))
+                    };
+                    if let Some(trial) = trial {
+                        if trial.reads_all() {
+                            (all_read, *last) = (true, Some(number));
+                        }
+                        trials.push(trial);
+                    }
+                }
             }
         });
-        if let Some((trial, _)) = self.inferred(None) {
+        if !trials.iter().any(Trial::is_sure)
+            && let Some((trial, _)) = self.inferred(None)
+        {
             trials.push(trial);
         }
         let mut branches = self.branches(&trials);
@@ -528,14 +551,16 @@ impl<'d> Detector<'d> {
     }
 
     /// Gives the parsers of all formats, which are kept for the next file, because making them costs more than reading its sample.
-    fn with_candidates(&self, read: impl FnOnce(&[Box<dyn Parser>])) {
+    /// With them goes the number of one that read every line of an earlier file.
+    fn with_candidates(&self, read: impl FnOnce(&[Box<dyn Parser>], &mut Option<usize>)) {
         thread_local! {
-            static KEPT: RefCell<KeptParsers> = const { RefCell::new(None) };
+            static KEPT: RefCell<Option<KeptParsers>> = const { RefCell::new(None) };
         }
         KEPT.with_borrow_mut(|kept| {
-            let known = kept.take().filter(|(zone, _)| *zone == self.config.zone);
-            let (_, parsers) = kept.insert(known.unwrap_or_else(|| (self.config.zone.clone(), self.all_candidates().collect())));
-            read(parsers);
+            let known = kept.take().filter(|kept| kept.zone == self.config.zone);
+            let new = || KeptParsers { zone: self.config.zone.clone(), parsers: self.all_candidates().collect(), last: None };
+            let KeptParsers { parsers, last, .. } = kept.insert(known.unwrap_or_else(new));
+            read(parsers, last);
         });
     }
 
@@ -544,8 +569,12 @@ impl<'d> Detector<'d> {
     }
 }
 
-/// The parsers of all formats for stamps of a zone.
-type KeptParsers = Option<(Zone, Vec<Box<dyn Parser>>)>;
+/// The parsers of all formats for stamps of a zone, and the number of the one that read the last file.
+struct KeptParsers {
+    zone: Zone,
+    parsers: Vec<Box<dyn Parser>>,
+    last: Option<usize>,
+}
 
 /// The trial that reads more, the first of equals.
 fn better(best: Trial, next: Trial) -> Trial {

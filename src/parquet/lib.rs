@@ -12,6 +12,7 @@ mod columns;
 mod footer;
 mod footer_types;
 mod pages;
+pub mod table_append;
 pub mod table_file;
 pub mod table_reader;
 mod thrift;

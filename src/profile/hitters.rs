@@ -1,8 +1,8 @@
 //! The sources of most load: the heaviest users, rooms, servers, addresses and agents.
 //!
-//! With a trace every name has an id, and sums by id are exact. Without one names come and go with the lines, and a summary of fixed size
-//! counts them by hash: exactly up to the limits at the end of this file, beyond them by estimates. Neither depends on the order of
-//! requests or on the number of threads.
+//! Sums are kept by the ids of names, which is exact. Without a trace names come and go with the lines: before their ids become void the
+//! sums go by hash into a summary of fixed size, which is exact up to the limits at the end of this file; beyond them it estimates. Neither
+//! depends on the order of requests or on the number of threads.
 
 use wsim_stats::random::mix;
 use wsim_stats::{Distinct, HeavySummary, IdTallies, Tally};
@@ -11,24 +11,62 @@ use wsim_trace::{NameId, Names, Request, flag};
 
 use super::model::{HeavyHitter, HeavyHitters, Precision};
 
-/// The counters of each kind of name.
-#[derive(Debug, Clone)]
-pub(super) enum HitterCounters<'t> {
-    /// By hash, of requests whose names are valid for a moment only.
-    Streamed(Box<Kinds<HeavySummary>>),
-    /// By id in the names of a trace.
-    Traced(Box<Kinds<IdTallies>>, &'t Names),
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Counted {
+    User,
+    Room,
+    Origin,
+    Address,
+    Agent,
+    Appservice,
 }
 
-/// One counter for each kind of name.
+impl Counted {
+    const ALL: [Self; 6] = [Self::User, Self::Room, Self::Origin, Self::Address, Self::Agent, Self::Appservice];
+
+    /// In [`IdTallies`].
+    fn number(self) -> u8 {
+        self as u8 + 1
+    }
+
+    /// The names of a request.
+    #[inline]
+    fn in_request(r: &Request, federation: bool) -> [(Self, NameId); 5] {
+        [
+            (Self::User, r.user),
+            (Self::Room, r.room),
+            (if federation { Self::Origin } else { Self::Address }, r.peer),
+            (Self::Agent, r.agent),
+            (Self::Appservice, if r.has(flag::APPSERVICE) { r.user } else { NameId::NONE }),
+        ]
+    }
+
+    /// Names that are counted one by one without a trace, in up to 112 bytes each.
+    fn capacity(self) -> usize {
+        match self {
+            Self::User => 262_144,
+            Self::Room | Self::Address => 131_072,
+            Self::Origin | Self::Agent | Self::Appservice => 65_536,
+        }
+    }
+}
+
+/// The sums of all names.
 #[derive(Debug, Clone)]
-pub(super) struct Kinds<C> {
-    users: C,
-    rooms: C,
-    origins: C,
-    addresses: C,
-    agents: C,
-    appservices: C,
+pub(super) struct HitterCounters<'t> {
+    /// By the ids of names that are valid.
+    tallies: IdTallies,
+    names: Counters<'t>,
+}
+
+/// Where the sums are in the end.
+#[derive(Debug, Clone)]
+enum Counters<'t> {
+    /// Of names whose ids become void. In the order of [`Counted::ALL`].
+    Streamed(Box<[HeavySummary; Counted::ALL.len()]>),
+    /// By id in the names of a trace.
+    Traced(&'t Names),
 }
 
 /// Converts tallies into CPU and shares.
@@ -43,115 +81,103 @@ pub(super) struct Scale {
 }
 
 impl<'t> HitterCounters<'t> {
-    /// Counts requests of any names.
+    /// Counts requests whose names are valid until [`Self::forget`].
     pub(super) fn streamed() -> Self {
-        Self::Streamed(Box::new(Kinds {
-            users: HeavySummary::new(USERS),
-            rooms: HeavySummary::new(ROOMS),
-            origins: HeavySummary::new(ORIGINS),
-            addresses: HeavySummary::new(ADDRESSES),
-            agents: HeavySummary::new(AGENTS),
-            appservices: HeavySummary::new(APPSERVICES),
-        }))
+        let summaries = Counted::ALL.map(|kind| HeavySummary::new(kind.capacity()));
+        Self { tallies: IdTallies::default(), names: Counters::Streamed(Box::new(summaries)) }
     }
 
     /// Counts requests whose names are all in `names`.
     pub(super) fn traced(names: &'t Names) -> Self {
-        let new = IdTallies::default;
-        let kinds = Kinds { users: new(), rooms: new(), origins: new(), addresses: new(), agents: new(), appservices: new() };
-        Self::Traced(Box::new(kinds), names)
+        Self { tallies: IdTallies::default(), names: Counters::Traced(names) }
     }
 
+    #[inline]
     pub(super) fn observe(&mut self, r: &Request, federation: bool, nominal_us: u32, names: &Names) {
         let cost_us = if r.has(flag::COST) { r.cpu_us } else { 0 };
         let tally = Tally { count: 1, cost_us: cost_us.into(), nominal_us: nominal_us.into() };
-        match self {
-            Self::Streamed(kinds) => {
-                let occurrence = occurrence(r);
-                kinds.observe(r, federation, |summary, name| {
-                    summary.add(names.hash(name), tally, occurrence, || names.text(name));
-                });
+        let occurrence = match self.names {
+            Counters::Streamed(_) => Some(occurrence(r)),
+            Counters::Traced(_) => None,
+        };
+        for (kind, name) in Counted::in_request(r, federation) {
+            if name.is_some() {
+                let level = occurrence.map_or(0, |occurrence| HeavySummary::level(names.hash(name), occurrence, tally));
+                self.tallies.add(kind.number(), name.0, tally, level);
             }
-            Self::Traced(kinds, _) => kinds.observe(r, federation, |tallies, name| tallies.add(name.0, tally)),
         }
     }
 
+    /// Takes leave of the ids in `names`, which were those of all requests since the last time.
+    pub(super) fn forget(&mut self, names: &Names) {
+        let Counters::Streamed(summaries) = &mut self.names else { return };
+        for sums in self.tallies.iter() {
+            let name = NameId(sums.id);
+            summaries[usize::from(sums.kind) - 1].add(names.hash(name), sums.tally, sums.level, || names.text(name));
+        }
+        self.tallies.clear();
+    }
+
+    /// Adds the counts of another, after both have taken leave of ids that become void.
     pub(super) fn merge(&mut self, other: Self) {
-        match (self, other) {
-            (Self::Streamed(own), Self::Streamed(other)) => own.merge(*other, HeavySummary::merge),
-            (Self::Traced(own, _), Self::Traced(other, _)) => own.merge(*other, IdTallies::merge),
+        match (&mut self.names, other.names) {
+            (Counters::Streamed(own), Counters::Streamed(other)) => {
+                own.iter_mut().zip(*other).for_each(|(own, other)| own.merge(other));
+            }
+            (Counters::Traced(_), Counters::Traced(_)) => self.tallies.merge(other.tallies),
             _ => debug_assert!(false, "profilers of one input"),
         }
     }
 
     pub(super) fn finish(&self, scale: Scale, user_key: Option<&str>) -> HeavyHitters {
-        match self {
-            Self::Streamed(kinds) => kinds
-                .finish(user_key, |summary| scale.rank(summary.hitters().map(|h| (h.name, h.tally)), summary.total(), summary.distinct())),
-            Self::Traced(kinds, names) => kinds.finish(user_key, |tallies| {
-                let distinct = Distinct { count: tallies.len() as u64, exact: true };
-                let total = tallies.iter().map(|(_, tally)| tally).sum();
-                scale.rank(tallies.iter().map(|(id, tally)| (names.text(NameId(id)), tally)), total, distinct)
+        match &self.names {
+            Counters::Streamed(summaries) => {
+                debug_assert!(self.tallies.is_empty(), "the names are forgotten");
+                lists(user_key, |kind| {
+                    let summary = &summaries[kind as usize];
+                    scale.rank(summary.hitters().map(|h| (h.name, h.tally)), summary.total(), summary.distinct())
+                })
+            }
+            Counters::Traced(names) => lists(user_key, |kind| {
+                let of_kind = || self.tallies.iter().filter(|sums| sums.kind == kind.number());
+                let distinct = Distinct { count: of_kind().count() as u64, exact: true };
+                let total = of_kind().map(|sums| sums.tally).sum();
+                scale.rank(of_kind().map(|sums| (names.text(NameId(sums.id)), sums.tally)), total, distinct)
             }),
         }
     }
 }
 
 /// A hash of what happened. It must not depend on ids of names, which differ between threads.
+#[inline]
 fn occurrence(r: &Request) -> u64 {
     let what = u64::from(r.endpoint.0) << 48 | u64::from(r.status) << 32 | u64::from(r.wall_us);
     let sizes = u64::from(r.bytes_sent) << 32 | u64::from(r.cpu_us);
     mix(mix(mix(r.arrival_us.cast_unsigned()) ^ what) ^ sizes ^ r.request_id)
 }
 
-impl<C> Kinds<C> {
-    fn observe(&mut self, r: &Request, federation: bool, add: impl Fn(&mut C, NameId)) {
-        let add = |counter: &mut C, name: NameId| {
-            if name.is_some() {
-                add(counter, name);
-            }
-        };
-        add(&mut self.users, r.user);
-        add(&mut self.rooms, r.room);
-        add(if federation { &mut self.origins } else { &mut self.addresses }, r.peer);
-        add(&mut self.agents, r.agent);
-        if r.has(flag::APPSERVICE) {
-            add(&mut self.appservices, r.user);
+fn lists(user_key: Option<&str>, rank: impl Fn(Counted) -> Ranking) -> HeavyHitters {
+    let mut estimated = Vec::new();
+    let mut list = |name: &str, kind: Counted| {
+        let ranking = rank(kind);
+        if !ranking.distinct.exact {
+            estimated.push(name.to_owned());
         }
-    }
-
-    fn merge(&mut self, other: Self, merge: impl Fn(&mut C, C)) {
-        merge(&mut self.users, other.users);
-        merge(&mut self.rooms, other.rooms);
-        merge(&mut self.origins, other.origins);
-        merge(&mut self.addresses, other.addresses);
-        merge(&mut self.agents, other.agents);
-        merge(&mut self.appservices, other.appservices);
-    }
-
-    fn finish(&self, user_key: Option<&str>, rank: impl Fn(&C) -> Ranking) -> HeavyHitters {
-        let mut estimated = Vec::new();
-        let mut list = |kind: &str, counter: &C| {
-            let ranking = rank(counter);
-            if !ranking.distinct.exact {
-                estimated.push(kind.to_owned());
-            }
-            ranking
-        };
-        let users = list("users", &self.users);
-        HeavyHitters {
-            user_hhi: users.concentration,
-            distinct_users: users.distinct.count,
-            distinct_users_are: users.precision(),
-            user_key: user_key.map_or_else(|| users.guess_user_key().to_owned(), str::to_owned),
-            users: users.heaviest,
-            rooms: list("rooms", &self.rooms).heaviest,
-            origins: list("origins", &self.origins).heaviest,
-            addresses: list("addresses", &self.addresses).heaviest,
-            agents: list("agents", &self.agents).heaviest,
-            appservices: list("appservices", &self.appservices).heaviest,
-            estimated,
-        }
+        ranking
+    };
+    let users = list("users", Counted::User);
+    HeavyHitters {
+        user_hhi: users.concentration,
+        distinct_users: users.distinct.count,
+        distinct_users_are: users.precision(),
+        user_key: user_key.map_or_else(|| users.guess_user_key().to_owned(), str::to_owned),
+        users: users.heaviest,
+        rooms: list("rooms", Counted::Room).heaviest,
+        origins: list("origins", Counted::Origin).heaviest,
+        addresses: list("addresses", Counted::Address).heaviest,
+        agents: list("agents", Counted::Agent).heaviest,
+        appservices: list("appservices", Counted::Appservice).heaviest,
+        estimated,
     }
 }
 
@@ -262,13 +288,6 @@ impl Squares {
 }
 
 const LISTED: usize = 20;
-/// Names that are counted one by one without a trace, in up to 112 bytes each.
-const USERS: usize = 131_072;
-const ROOMS: usize = 65_536;
-const ORIGINS: usize = 65_536;
-const ADDRESSES: usize = 65_536;
-const AGENTS: usize = 65_536;
-const APPSERVICES: usize = 65_536;
 
 #[cfg(test)]
 mod tests {
@@ -282,6 +301,7 @@ mod tests {
         let mut hitters = HitterCounters::streamed();
         hitters.observe(&Request { peer: server, ..request(0) }, true, 0, &names);
         hitters.observe(&Request { peer: address, ..request(0) }, false, 0, &names);
+        hitters.forget(&names);
         let lists = hitters.finish(Scale { nominal: None, cpu_seconds: 0.0, requests: 2 }, None);
         assert_eq!((lists.origins[0].name.as_str(), lists.origins[0].share), ("other.example", 0.5));
         assert_eq!(lists.addresses[0].name, "192.0.2.1");
@@ -296,6 +316,7 @@ mod tests {
             hitters.observe(&Request { user: busy, ..costed(0, 0, 1000) }, false, 0, &names);
         }
         hitters.observe(&Request { user: costly, ..costed(0, 0, 91_000) }, false, 0, &names);
+        hitters.forget(&names);
         let lists = hitters.finish(Scale { nominal: Some(0.0), cpu_seconds: 0.1, requests: 10 }, None);
         assert_eq!(lists.users.iter().map(|h| h.name.as_str()).collect::<Vec<_>>(), ["@costly:x", "@busy:x"]);
         assert!((lists.users[0].share - 0.91).abs() < 1e-12);
@@ -317,7 +338,12 @@ mod tests {
         let mut counters: Vec<HitterCounters<'t>> = (0..parts).map(|_| new()).collect();
         for (number, request) in requests.iter().enumerate() {
             counters[number % parts].observe(request, false, 0, names);
+            // Ids may become void at any time.
+            if number % 10_007 == 0 {
+                counters[number % parts].forget(names);
+            }
         }
+        counters.iter_mut().for_each(|counter| counter.forget(names));
         let sum = counters.into_iter().reduce(|mut sum, part| {
             sum.merge(part);
             sum
@@ -342,9 +368,10 @@ mod tests {
         let (names, mut requests) = crowd();
         requests.reverse();
         let few = || {
-            let HitterCounters::Streamed(mut kinds) = HitterCounters::streamed() else { panic!("streamed") };
-            kinds.users = HeavySummary::new(4096);
-            HitterCounters::Streamed(kinds)
+            let mut counters = HitterCounters::streamed();
+            let Counters::Streamed(summaries) = &mut counters.names else { panic!("streamed") };
+            summaries[Counted::User as usize] = HeavySummary::new(4096);
+            counters
         };
         let whole = counted(few, &names, &requests, 1);
         for parts in [2, 3, 8] {

@@ -1,7 +1,7 @@
 //! Counts requests, one at a time, in memory of a fixed size.
 //!
-//! This is the hot path: per request some additions in arrays, one histogram, five time bins and up to five look-ups by
-//! 64-bit hash or id. No text is read except for internal requests, and nothing is allocated once every name has been seen.
+//! This is the hot path: per request some additions in arrays, one histogram, five time bins and up to five sums by id. No text is read,
+//! and nothing is allocated once every name has been seen.
 
 use std::sync::Arc;
 
@@ -114,7 +114,7 @@ impl Columns {
 }
 
 impl<'t> Profiler<'t> {
-    /// For requests of any names.
+    /// For requests of any names, which [`Self::forget`] tells when their ids become void.
     pub fn new(config: &ProfilerConfig) -> Self {
         Self::with_hitters(config, HitterCounters::streamed(), Arc::default())
     }
@@ -153,7 +153,7 @@ impl<'t> Profiler<'t> {
         }
     }
 
-    /// Counts one request. `names` resolves its name ids; requests of different `Names` may be mixed.
+    /// Counts one request. `names` resolves its name ids, which are valid until [`Self::forget`].
     pub fn observe(&mut self, r: &Request, names: &Names) {
         let class = self.classes.class(r.endpoint.0, r.has(flag::INTERNAL));
         let traits = self.classes.traits[class];
@@ -196,6 +196,11 @@ impl<'t> Profiler<'t> {
         self.timeline.record_busy(start_us, work_us);
         self.timeline.record_waiting(r.arrival_us, long_poll_wait_us);
         self.hitters.observe(r, traits.federation, nominal_us, names);
+    }
+
+    /// Takes leave of the names of all requests since the last call. To be called before other names have their ids, and at the end.
+    pub fn forget(&mut self, names: &Names) {
+        self.hitters.forget(names);
     }
 
     /// Adds the counts of another profiler, with the same result as if this profiler had counted its requests.
@@ -335,5 +340,9 @@ const DEMAND_BYTES_MAX: usize = 16 << 20;
 impl wsim_trace::ingest::Observer for Profiler<'_> {
     fn observe(&mut self, request: &Request, names: &Names) {
         Self::observe(self, request, names);
+    }
+
+    fn forget(&mut self, names: &Names) {
+        Self::forget(self, names);
     }
 }

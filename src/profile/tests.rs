@@ -13,6 +13,7 @@ const NOON: i64 = 1_700_000_000 * SECOND;
 fn observed(requests: &[Request], names: &Names) -> Profiler<'static> {
     let mut profiler = Profiler::new(&ProfilerConfig::new(table()));
     requests.iter().for_each(|r| profiler.observe(r, names));
+    profiler.forget(names);
     profiler
 }
 
@@ -274,6 +275,7 @@ fn weekdays_and_hours_go_by_the_zone() {
         let settings = ProfilerConfig { zone_offset_seconds: hours * 3600, ..ProfilerConfig::new(table()) };
         let mut profiler = Profiler::new(&settings);
         profiler.observe(&request(NOON), &Names::new());
+        profiler.forget(&Names::new());
         let week = profiler.finish(&ProfileInputs::default()).series.week;
         assert_eq!(week[weekday][hour], 1);
     }

@@ -6,7 +6,7 @@ use super::{End, Outcome};
 /// When to stop a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BreakerLimits {
-    /// Largest share of requests that fail, or get a 5xx that they did not get in the log, 0 to 1.
+    /// Largest share of requests that end in an error of the target ([`Outcome::is_error`]), 0 to 1.
     pub errors_max: f64,
     /// Largest share of requests that get a 429 which they did not get in the log, 0 to 1.
     pub rate_limited_max: f64,
@@ -56,7 +56,7 @@ impl Breaker {
         }
         let counts = &mut self.seconds[index(self.now)];
         counts.ended += 1;
-        let is_error = matches!(outcome.end, End::Failed(_)) || (outcome.status >= 500 && outcome.original_status < 500);
+        let is_error = outcome.is_error();
         counts.errors += u64::from(is_error);
         counts.rate_limited += u64::from(outcome.status == 429 && outcome.original_status != 429);
         if is_error || outcome.status == 429 { self.verdict() } else { None }
@@ -87,28 +87,11 @@ fn index(second: u64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wsim_endpoints::EndpointId;
     use wsim_transport::Failure;
 
     fn ended(second: u64, status: u16, original_status: u16) -> Outcome {
         let end = if status == 0 { End::Failed(Failure::Timeout) } else { End::Completed };
-        Outcome {
-            intended_ns: 0,
-            due_ns: 0,
-            sent_ns: 1,
-            first_byte_ns: 1,
-            last_byte_ns: second * 1_000_000_000,
-            bytes: 0,
-            original_us: 0,
-            row: 0,
-            copy: 0,
-            endpoint: EndpointId(0),
-            status,
-            original_status,
-            upstream: 0,
-            long_poll: false,
-            end,
-        }
+        Outcome { sent_ns: 1, first_byte_ns: 1, last_byte_ns: second * 1_000_000_000, status, original_status, ..Outcome::of_end(0, end) }
     }
 
     #[test]
@@ -117,6 +100,9 @@ mod tests {
         assert!((0..1000).all(|_| breaker.record(&ended(0, 502, 502)).is_none()));
         let stops = (0..1100).filter_map(|_| breaker.record(&ended(1, 502, 200))).count();
         assert!(stops > 0);
+        let mut refused = Breaker::new(BreakerLimits::default());
+        let stop = (0..60).find_map(|_| refused.record(&ended(1, 401, 200)));
+        assert!(matches!(stop, Some(StopReason::Errors { .. })), "no request is let in: {stop:?}");
     }
 
     #[test]

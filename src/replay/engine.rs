@@ -1,17 +1,17 @@
 //! A run: sends each request when it is due and records how it ended.
 //!
 //! ```text
-//! 1. the dispatcher's thread hands over a slot when it is due
+//! 1. the clock wakes the engine when a slot is due
 //! 2. the slot's lane admits it, or queues it behind its user's earlier requests
 //! 3. the script makes the request
 //! 4. the request gets a connection, or waits for one
 //! 5. the script learns from the response, the outcome is recorded, the lane admits the next slots
 //! ```
 //!
-//! Steps 2 to 5 run on one thread with a current-thread runtime, so nothing here needs a lock. The recorder has a thread of its own.
+//! All of it runs on one thread with a current-thread runtime, so nothing here needs a lock. The recorder has a thread of its own.
 //! In this file `index` is the index of a slot.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io;
 use std::rc::Rc;
@@ -19,35 +19,37 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::task::{LocalSet, spawn_local};
+use tokio::task::{LocalSet, spawn_local, yield_now};
 
 use super::breaker::{Breaker, BreakerLimits};
-use super::dispatcher::{self, Pace};
+use super::clock::{Clock, Pace, Stall, StallWatch};
 use super::lanes::{Admission, Lanes, QueuedSlot};
-use super::pool::{ConnectionGrant, Pool, ReadyRequest};
+use super::pool::{Grant, Pool, ReadyRequest};
 use super::recording::{Recording, Sink};
 use super::schedule::{Row, Schedule, TrafficConfig};
 use super::stop::{StopReason, StopSignal};
 use super::{End, Outcome, OutcomeTotals, Position, Script, SkipReason};
 use wsim_stats::hashing::NumberMap;
-use wsim_transport::{Connector, Failure, Response, minimise_timer_slack, raise_thread_priority};
+use wsim_transport::{Connector, Exchange, Failure, minimise_timer_slack, raise_descriptor_limit, raise_thread_priority};
 
 /// Limits of a run, and how it is paced.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EngineConfig {
-    /// Connections open at once, at least 1. Each request in flight has one, waiting long polls included.
+    /// Connections open at once, at least 1. With HTTP/1.1 each request in flight has one, waiting long polls included.
     pub connections_max: usize,
+    /// Longest wait for a response, beyond what a long poll asks to wait itself.
+    pub timeout: Duration,
     /// Requests that may wait for their lane or for a connection; further ones are skipped and counted.
     pub waiting_max: usize,
-    /// How long to wait for long polls after the end of the schedule. Other requests end by the transport's own timeout.
+    /// How long to wait for long polls after the end of the schedule. Other requests end by their timeout.
     pub drain: Duration,
     /// How long to wait for requests in flight after the run was stopped.
     pub drain_stopped: Duration,
     pub pace: Pace,
     /// When to stop because the target fails.
     pub breaker: BreakerLimits,
-    /// Send the row's index in the header [`ROW_HEADER`](wsim_transport::ROW_HEADER). For emulated clusters.
+    /// Send the row's index in the header [`ROW_HEADER`](wsim_transport::ROW_HEADER), that of a clone beyond the rows of all copies before it
+    /// ([`Schedule::number_of`]). For emulated clusters.
     pub send_row_header: bool,
 }
 
@@ -55,6 +57,8 @@ impl Default for EngineConfig {
     fn default() -> Self {
         Self {
             connections_max: 4096,
+            // Synapse's initial syncs take minutes.
+            timeout: Duration::from_secs(120),
             waiting_max: 100_000,
             drain: Duration::from_secs(35),
             drain_stopped: Duration::from_secs(5),
@@ -109,6 +113,10 @@ pub struct FinishedRun {
     pub took: Duration,
     /// Why it ended early, if it did.
     pub stopped: Option<StopReason>,
+    /// When the generator stood still, in the order of time.
+    pub stalls: Vec<Stall>,
+    /// The most connections that this machine allows, if that is fewer than were wanted: its limit on open files.
+    pub connections_allowed: Option<usize>,
 }
 
 /// Why a run could not start, or has no result.
@@ -140,18 +148,21 @@ pub fn run<S: Sink + 'static>(run: Run<S>) -> Result<(FinishedRun, S), RunError>
 
 async fn run_to_end<S: Sink + 'static>(run: Run<S>) -> Result<(FinishedRun, S), RunError> {
     let Run { schedule, traffic, script, connector, sink, config, begin, stop, live } = run;
-    let (due, incoming) = unbounded_channel();
-    let recording = Recording::start(sink, Arc::clone(&stop))?;
-    let dispatcher = dispatcher::start(Arc::clone(&schedule), begin, config.pace, Arc::clone(&stop), due)?;
+    let connections_allowed = raise_descriptor_limit(config.connections_max);
+    let connections_max = connections_allowed.unwrap_or(usize::MAX).min(config.connections_max);
+    let mut clock = Clock::new(config.pace)?;
     let engine = Engine {
         lanes: Lanes::new(schedule.lanes as usize * usize::from(schedule.copies)),
-        pool: Pool::new(config.connections_max),
+        pool: Pool::new(connections_max, connector.wants_http2()),
         breaker: Breaker::new(config.breaker),
         in_flight: NumberMap::default(),
         polls_in_flight: 0,
         upstreams: HashMap::new(),
         last_ns: 0,
+        stall_watch: StallWatch::default(),
+        next_slot: 0,
         connector: Rc::new(connector),
+        recording: Some(Recording::start(sink, Arc::clone(&stop), begin)?),
         schedule,
         traffic,
         script,
@@ -159,51 +170,93 @@ async fn run_to_end<S: Sink + 'static>(run: Run<S>) -> Result<(FinishedRun, S), 
         begin,
         stop,
         live,
-        recording: Some(recording),
     };
     let engine = Rc::new(RefCell::new(engine));
-    receive_due_slots(&engine, incoming).await;
-    let delivered = dispatcher.join().map_err(|_| RunError::Panicked)?;
-    engine.borrow_mut().skip_undelivered(delivered);
-    drain(&engine).await;
+    dispatch(&engine, &mut clock).await?;
+    drain(&engine, &mut clock).await?;
     let mut engine = engine.borrow_mut();
     engine.abandon_in_flight();
     let stopped = engine.stop.reason().cloned();
     let took = Duration::from_nanos(engine.last_ns);
+    let stalls = engine.stall_watch.take();
     let Some(recording) = engine.recording.take() else { return Err(RunError::Panicked) };
     let (totals, sink) = recording.finish();
-    Ok((FinishedRun { totals, took, stopped }, sink.ok_or(RunError::Panicked)?))
+    Ok((FinishedRun { totals, took, stopped, stalls, connections_allowed }, sink.ok_or(RunError::Panicked)?))
 }
 
-/// Handles due slots until the dispatcher has no more.
-async fn receive_due_slots<S: Sink + 'static>(engine: &Rc<RefCell<Engine<S>>>, mut incoming: UnboundedReceiver<u32>) {
-    let mut slots = Vec::with_capacity(64);
-    let mut flush = tokio::time::interval(FLUSH);
+/// Takes up each slot when it is due, until there is none left or the run is stopped.
+async fn dispatch<S: Sink + 'static>(engine: &Rc<RefCell<Engine<S>>>, clock: &mut Clock) -> io::Result<()> {
+    let mut next_flush = Instant::now();
+    let mut next_sweep = next_flush + SWEEP_INTERVAL;
     loop {
-        tokio::select! {
-            count = incoming.recv_many(&mut slots, 64) => {
-                if count == 0 {
-                    return;
-                }
-                for slot in slots.drain(..) {
+        let now = Instant::now();
+        let wake = {
+            let mut engine = engine.borrow_mut();
+            engine.on_wake(now);
+            if now >= next_flush {
+                engine.flush();
+                next_flush = now + FLUSH_INTERVAL;
+            }
+            if now >= next_sweep {
+                engine.pool.close_ended();
+                next_sweep = now + SWEEP_INTERVAL;
+            }
+            if engine.stop.is_set() {
+                engine.skip_undelivered();
+                return Ok(());
+            }
+            engine.next_wake(now)
+        };
+        match wake {
+            NextWake::At(instant) => clock.sleep_until(instant).await?,
+            NextWake::Due(slots) => {
+                for slot in slots {
                     on_due(engine, slot);
                 }
+                // Many at once must not keep responses waiting.
+                yield_now().await;
             }
-            _ = flush.tick() => engine.borrow_mut().flush(),
+            NextWake::Never => return Ok(()),
         }
     }
 }
 
 /// Waits for requests in flight, as long as the configuration allows.
-async fn drain<S: Sink + 'static>(engine: &Rc<RefCell<Engine<S>>>) {
+async fn drain<S: Sink + 'static>(engine: &Rc<RefCell<Engine<S>>>, clock: &mut Clock) -> io::Result<()> {
     let began = Instant::now();
-    while engine.borrow_mut().keep_draining(began.elapsed()) {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+    loop {
+        let now = Instant::now();
+        let wake = now + DRAIN_CHECK_INTERVAL;
+        {
+            let mut engine = engine.borrow_mut();
+            engine.on_wake(now);
+            if !engine.keep_draining(now - began) {
+                return Ok(());
+            }
+            engine.expect_wake(wake);
+        }
+        clock.sleep_until(wake).await?;
     }
 }
 
+/// What the clock has to do.
+enum NextWake {
+    /// These slots are due.
+    Due(std::ops::Range<u32>),
+    At(Instant),
+    /// All slots have been taken up.
+    Never,
+}
+
 /// How often outcomes are handed to the recorder when there are few.
-const FLUSH: Duration = Duration::from_millis(100);
+const FLUSH_INTERVAL: Duration = Duration::from_millis(100);
+/// How often idle connections that the server has closed are closed here too, which frees their descriptors.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+/// The clock wakes at least this often: to see that the run was stopped, and whether the engine stood still.
+const HEARTBEAT: Duration = Duration::from_millis(20);
+const DRAIN_CHECK_INTERVAL: Duration = Duration::from_millis(5);
+/// Slots that are taken up before responses are looked at again.
+const SLOTS_AT_ONCE: u32 = 64;
 
 struct Engine<S> {
     schedule: Arc<Schedule>,
@@ -222,6 +275,9 @@ struct Engine<S> {
     polls_in_flight: usize,
     upstreams: HashMap<Arc<str>, u8>,
     last_ns: u64,
+    stall_watch: StallWatch,
+    /// Index of the first slot that has not been taken up.
+    next_slot: u32,
     /// `None` once the run is over.
     recording: Option<Recording<S>>,
 }
@@ -261,16 +317,23 @@ fn on_due<S: Sink + 'static>(shared: &Rc<RefCell<Engine<S>>>, index: u32) {
 }
 
 /// Sends one request, records its outcome, and lets waiting requests go on.
-async fn run_exchange<S: Sink + 'static>(shared: Rc<RefCell<Engine<S>>>, ready: ReadyRequest, grant: ConnectionGrant) {
-    let (connector, row) = shared.borrow().exchange_context(ready.slot);
-    let kept = match grant {
-        ConnectionGrant::Reuse(connection) => Some(*connection),
-        ConnectionGrant::Open | ConnectionGrant::Wait => None,
+async fn run_exchange<S: Sink + 'static>(shared: Rc<RefCell<Engine<S>>>, ready: ReadyRequest, grant: Grant, granted: Instant) {
+    let (connector, row, deadline) = shared.borrow().exchange_context(ready.slot, granted);
+    let held = grant.held();
+    let opens = Cell::new(matches!(grant, Grant::Open));
+    let on_opened = |connection: &_| {
+        opens.set(false);
+        let mut engine = shared.borrow_mut();
+        engine.pool.on_opened(connection);
+        engine.serve_waiting(&shared);
     };
-    let exchange = wsim_transport::exchange(&connector, &ready.request, row, kept).await;
+    let exchange = wsim_transport::exchange(&connector, &ready.request, row, grant.into_kept(), deadline, on_opened).await;
     let mut engine = shared.borrow_mut();
-    engine.on_exchange_end(&ready, &exchange.result, exchange.written);
-    engine.pool.release(exchange.connection);
+    engine.on_exchange_end(&ready, granted, &exchange);
+    if opens.get() {
+        engine.pool.on_not_opened();
+    }
+    engine.pool.release(exchange.connection, held);
     engine.serve_waiting(&shared);
     if let Some(lane) = engine.lane(ready.slot) {
         engine.lanes.release(lane);
@@ -289,23 +352,24 @@ impl<S: Sink + 'static> Engine<S> {
                 return false;
             }
         };
-        let ready = ReadyRequest { slot: index, due_ns, request };
+        let dispatched_ns = self.since(Instant::now()).max(due_ns);
+        let ready = ReadyRequest { slot: index, due_ns, dispatched_ns, request };
         match self.pool.acquire() {
-            ConnectionGrant::Wait if self.is_full() => {
+            Some(grant) => self.begin_exchange(shared, ready, grant),
+            None if self.is_full() => {
                 self.skip(index, SkipReason::QueueFull);
                 return false;
             }
-            ConnectionGrant::Wait => self.pool.enqueue(ready),
-            grant => self.begin_exchange(shared, ready, grant),
+            None => self.pool.enqueue(ready),
         }
         true
     }
 
-    fn begin_exchange(&mut self, shared: &Rc<RefCell<Self>>, ready: ReadyRequest, grant: ConnectionGrant) {
+    fn begin_exchange(&mut self, shared: &Rc<RefCell<Self>>, ready: ReadyRequest, grant: Grant) {
         self.in_flight.insert(ready.slot, ready.due_ns);
         self.polls_in_flight += usize::from(self.row(ready.slot).long_poll);
         self.live.in_flight.store(self.in_flight.len() as u64, Ordering::Relaxed);
-        spawn_local(run_exchange(Rc::clone(shared), ready, grant));
+        spawn_local(run_exchange(Rc::clone(shared), ready, grant, Instant::now()));
     }
 
     /// Gives free connections to requests that wait for one.
@@ -326,28 +390,40 @@ impl<S: Sink + 'static> Engine<S> {
         self.live.waiting.store((self.lanes.waiting() + self.pool.waiting()) as u64, Ordering::Relaxed);
     }
 
-    fn on_exchange_end(&mut self, ready: &ReadyRequest, result: &Result<Response, Failure>, written: Option<Instant>) {
+    fn on_exchange_end(&mut self, ready: &ReadyRequest, granted: Instant, exchange: &Exchange) {
+        let now_ns = self.since(Instant::now());
+        self.stall_watch.on_run(now_ns);
         let slot = self.schedule.slots[ready.slot as usize];
         self.in_flight.remove(&ready.slot);
         self.polls_in_flight -= usize::from(self.row(ready.slot).long_poll);
         self.live.in_flight.store(self.in_flight.len() as u64, Ordering::Relaxed);
-        let mut outcome = self.outcome(ready.slot, ready.due_ns, End::Completed);
-        match result {
+        let timeline = &exchange.timeline;
+        // 0 means that there was none.
+        let begin = self.begin;
+        let instant_ns = |instant: Option<Instant>| instant.map_or(0, |instant| since(begin, instant).max(1));
+        let mut outcome = Outcome {
+            dispatched_ns: ready.dispatched_ns,
+            granted_ns: self.since(granted).max(ready.dispatched_ns),
+            repeated_ns: instant_ns(timeline.repeated),
+            connected_ns: instant_ns(timeline.connected),
+            secured_ns: instant_ns(timeline.secured),
+            sent_ns: instant_ns(timeline.sent),
+            last_byte_ns: now_ns,
+            repeats: exchange.repeats,
+            ..self.outcome(ready.slot, ready.due_ns, End::Completed)
+        };
+        match &exchange.result {
             Ok(response) => {
-                self.script.learn(Position { row: slot.row, copy: slot.copy }, response);
-                outcome.sent_ns = self.since(response.sent).max(1);
-                outcome.first_byte_ns = self.since(response.first_byte);
-                outcome.last_byte_ns = self.since(response.last_byte);
+                outcome.first_byte_ns = instant_ns(timeline.first_byte);
+                outcome.last_byte_ns = timeline.last_byte.map_or(now_ns, |instant| self.since(instant));
                 outcome.bytes = u32::try_from(response.bytes).unwrap_or(u32::MAX);
                 outcome.status = response.status;
+                self.script.learn(Position { row: slot.row, copy: slot.copy }, response);
                 outcome.upstream = response.upstream.as_ref().map_or(0, |name| self.upstream(name));
             }
-            Err(failure) => {
-                outcome.end = End::Failed(*failure);
-                outcome.sent_ns = written.map_or(0, |instant| self.since(instant).max(1));
-                outcome.last_byte_ns = self.since(Instant::now());
-            }
+            Err(failure) => outcome.end = End::Failed(*failure),
         }
+        outcome.disturbed = self.stall_watch.overlaps(outcome.due_ns, outcome.last_byte_ns);
         self.record_ended(outcome);
         if let Some(reason) = self.breaker.record(&outcome) {
             self.stop.set(reason);
@@ -387,21 +463,16 @@ impl<S: Sink + 'static> Engine<S> {
         let slot = self.schedule.slots[index as usize];
         let row = &self.schedule.rows[slot.row as usize];
         Outcome {
-            intended_ns: slot.intended_ns,
             due_ns,
-            sent_ns: 0,
-            first_byte_ns: 0,
-            last_byte_ns: 0,
-            bytes: 0,
+            dispatched_ns: due_ns,
+            granted_ns: due_ns,
             original_us: row.original_us,
             row: slot.row,
             copy: slot.copy,
             endpoint: row.endpoint,
-            status: 0,
             original_status: row.original_status,
-            upstream: 0,
             long_poll: row.long_poll,
-            end,
+            ..Outcome::of_end(slot.intended_ns, end)
         }
     }
 
@@ -419,9 +490,36 @@ impl<S: Sink + 'static> Engine<S> {
         number
     }
 
-    /// The connector for a slot's request, and the row to send in its header.
-    fn exchange_context(&self, index: u32) -> (Rc<Connector>, Option<u32>) {
-        (Rc::clone(&self.connector), self.config.send_row_header.then(|| self.schedule.slots[index as usize].row))
+    /// The connector for a slot's request, the row to send in its header, and when the request has waited too long.
+    fn exchange_context(&self, index: u32, granted: Instant) -> (Rc<Connector>, Option<u32>, Instant) {
+        let row = self.config.send_row_header.then(|| self.schedule.number_of(self.schedule.slots[index as usize]));
+        let deadline = granted + self.config.timeout + Duration::from_millis(self.row(index).poll_ms.into());
+        (Rc::clone(&self.connector), row, deadline)
+    }
+
+    /// The engine runs: was it to run earlier?
+    fn on_wake(&mut self, now: Instant) {
+        self.stall_watch.on_run(self.since(now));
+    }
+
+    fn expect_wake(&mut self, instant: Instant) {
+        self.stall_watch.expect(self.since(instant));
+    }
+
+    /// What to do at `now`.
+    fn next_wake(&mut self, now: Instant) -> NextWake {
+        let now_ns = self.since(now);
+        let left = &self.schedule.slots[self.next_slot as usize..];
+        let Some(first) = left.first() else { return NextWake::Never };
+        if first.intended_ns <= now_ns && now >= self.begin {
+            let count = left.iter().take(SLOTS_AT_ONCE as usize).take_while(|slot| slot.intended_ns <= now_ns).count();
+            let end = self.next_slot + u32::try_from(count).unwrap_or(SLOTS_AT_ONCE);
+            self.stall_watch.expect(now_ns);
+            return NextWake::Due(std::mem::replace(&mut self.next_slot, end)..end);
+        }
+        let wake = (self.begin + Duration::from_nanos(first.intended_ns)).min(now + HEARTBEAT);
+        self.expect_wake(wake);
+        NextWake::At(wake)
     }
 
     fn row(&self, index: u32) -> &Row {
@@ -439,12 +537,13 @@ impl<S: Sink + 'static> Engine<S> {
     }
 
     fn since(&self, instant: Instant) -> u64 {
-        u64::try_from(instant.saturating_duration_since(self.begin).as_nanos()).unwrap_or(u64::MAX)
+        since(self.begin, instant)
     }
 
-    /// Skips the slots that the dispatcher did not deliver because the run was stopped.
-    fn skip_undelivered(&mut self, delivered: u32) {
-        for index in delivered..u32::try_from(self.schedule.slots.len()).unwrap_or(u32::MAX) {
+    /// Skips the slots that were not taken up because the run was stopped.
+    fn skip_undelivered(&mut self) {
+        let end = u32::try_from(self.schedule.slots.len()).unwrap_or(u32::MAX);
+        for index in std::mem::replace(&mut self.next_slot, end)..end {
             self.skip(index, SkipReason::Stopped);
         }
     }
@@ -483,4 +582,9 @@ impl<S: Sink + 'static> Engine<S> {
             self.record_ended(outcome);
         }
     }
+}
+
+/// ns from one instant to another; 0 if it is before.
+fn since(begin: Instant, instant: Instant) -> u64 {
+    u64::try_from(instant.saturating_duration_since(begin).as_nanos()).unwrap_or(u64::MAX)
 }

@@ -6,20 +6,31 @@ use super::Unsendable;
 use wsim_endpoints::EndpointId;
 use wsim_transport::Failure;
 
-/// The end of one scheduled request. Times are ns since the run began; for a completed request they are in the order of the fields. 64 bytes.
+/// The end of one scheduled request. Times are ns since the run began. For a completed request those that are not 0 are in the order of the
+/// fields, but that a request which was [repeated](Self::repeated_ns) may have got its connection after that. 112 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outcome {
     /// When the schedule wanted it sent.
     pub intended_ns: u64,
     /// When it could be sent: `intended_ns`, or later if it had to wait for earlier requests of its own lane.
     pub due_ns: u64,
+    /// When the generator took it up: later than `due_ns` by the generator's own delay.
+    pub dispatched_ns: u64,
+    /// When it got a connection, or leave to open one: later than `dispatched_ns` if as many were open as are allowed.
+    pub granted_ns: u64,
+    /// When it was begun again on a new connection, because the kept one had been closed. 0 if it was not.
+    pub repeated_ns: u64,
+    /// When its new connection was open, without TLS. 0 on a kept one.
+    pub connected_ns: u64,
+    /// When the TLS handshake of its new connection was complete. 0 on a kept one, and without TLS.
+    pub secured_ns: u64,
     /// Just before its first byte was written. 0 if nothing was written.
     pub sent_ns: u64,
     /// When the response's head was complete. 0 without a response.
     pub first_byte_ns: u64,
     /// When the response's last byte was read, or the failure was known.
     pub last_byte_ns: u64,
-    /// Bytes of the response's body, saturating.
+    /// Bytes of the response's body as they were transferred, saturating.
     pub bytes: u32,
     /// Wall time in the log, µs.
     pub original_us: u32,
@@ -34,8 +45,12 @@ pub struct Outcome {
     pub original_status: u16,
     /// Upstream that served it: index into the run's list of upstreams, plus 1. 0 if the target did not say, 255 for all after the 254th.
     pub upstream: u8,
+    /// How often it was sent again.
+    pub repeats: u8,
     /// A request that waits for new events: never counted as latency.
     pub long_poll: bool,
+    /// The generator stood still while the request waited or was in flight ([`Stall`](super::Stall)): its times are not the target's.
+    pub disturbed: bool,
     pub end: End,
 }
 
@@ -105,9 +120,58 @@ impl SkipReason {
 }
 
 impl Outcome {
-    /// How late the generator was, ns: from the instant at which the request could be sent to its first byte. `None` if nothing was sent.
+    /// An outcome of which no more is known than when it was due and how it ended.
+    pub fn of_end(intended_ns: u64, end: End) -> Self {
+        Self {
+            intended_ns,
+            due_ns: intended_ns,
+            dispatched_ns: intended_ns,
+            granted_ns: intended_ns,
+            repeated_ns: 0,
+            connected_ns: 0,
+            secured_ns: 0,
+            sent_ns: 0,
+            first_byte_ns: 0,
+            last_byte_ns: 0,
+            bytes: 0,
+            original_us: 0,
+            row: 0,
+            copy: 0,
+            endpoint: EndpointId(0),
+            status: 0,
+            original_status: 0,
+            upstream: 0,
+            repeats: 0,
+            long_poll: false,
+            disturbed: false,
+            end,
+        }
+    }
+
+    /// How late the generator was, ns: before it took the request up, and between having a connection and the first byte. Neither waiting for
+    /// a connection nor opening one counts: that is the target's time, or the limit's. `None` for a request that was skipped.
     pub fn lateness_ns(&self) -> Option<u64> {
-        (self.sent_ns != 0).then(|| self.sent_ns.saturating_sub(self.due_ns))
+        if matches!(self.end, End::Skipped(_)) {
+            return None;
+        }
+        let ready = self.granted_ns.max(self.repeated_ns).max(self.connected_ns).max(self.secured_ns);
+        let sending = if self.sent_ns == 0 { 0 } else { self.sent_ns.saturating_sub(ready) };
+        Some(self.dispatched_ns.saturating_sub(self.due_ns) + sending)
+    }
+
+    /// How long it waited because as many connections were open as are allowed, ns; 0 if it did not.
+    pub fn waited_ns(&self) -> u64 {
+        self.granted_ns.saturating_sub(self.dispatched_ns)
+    }
+
+    /// How long opening a new connection took, without TLS, ns. `None` on a kept connection, or if it could not be opened.
+    pub fn connecting_ns(&self) -> Option<u64> {
+        (self.connected_ns != 0).then(|| self.connected_ns.saturating_sub(self.granted_ns.max(self.repeated_ns)))
+    }
+
+    /// How long the TLS handshake of a new connection took, ns.
+    pub fn securing_ns(&self) -> Option<u64> {
+        (self.secured_ns != 0).then(|| self.secured_ns.saturating_sub(self.connected_ns))
     }
 
     /// Service time, ns: first byte written to last byte read. `None` unless completed.
@@ -185,8 +249,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_outcome_is_no_larger_than_a_cache_line() {
-        assert!(size_of::<Outcome>() <= 64, "{}", size_of::<Outcome>());
+    fn an_outcome_is_no_larger_than_two_cache_lines() {
+        assert!(size_of::<Outcome>() <= 128, "{}", size_of::<Outcome>());
+    }
+
+    #[test]
+    fn only_the_generator_s_own_delays_are_lateness() {
+        let outcome = Outcome {
+            due_ns: 100,
+            dispatched_ns: 103,
+            granted_ns: 203,
+            repeated_ns: 300,
+            connected_ns: 350,
+            secured_ns: 400,
+            sent_ns: 405,
+            ..Outcome::of_end(0, End::Completed)
+        };
+        assert_eq!((outcome.lateness_ns(), outcome.waited_ns()), (Some(8), 100));
+        assert_eq!((outcome.connecting_ns(), outcome.securing_ns()), (Some(50), Some(50)));
+        let kept = Outcome { repeated_ns: 0, connected_ns: 0, secured_ns: 0, ..outcome };
+        assert_eq!((kept.lateness_ns(), kept.connecting_ns(), kept.securing_ns()), (Some(205), None, None));
+        let refused = Outcome { due_ns: 100, dispatched_ns: 103, granted_ns: 103, ..Outcome::of_end(0, End::Failed(Failure::Refused)) };
+        assert_eq!(refused.lateness_ns(), Some(3));
+        assert_eq!(Outcome::of_end(0, End::Skipped(SkipReason::Ramp)).lateness_ns(), None);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Keeps connections open between requests, and queues requests that wait for one.
 //!
 //! The number of open connections is limited. Idle ones are reused last in, first out, so that the server closes those that are not needed.
-//! Knows nothing of what is sent. Invariant: `open` counts the connections that are idle, in use or being opened.
+//! Connections that carry several requests (HTTP/2) are shared: a new one is opened when all are full, one at a time. Knows nothing of what is
+//! sent. Invariant: connections that are idle, shared, in use or being opened are never more than allowed.
 
 use std::collections::VecDeque;
 
@@ -12,6 +13,7 @@ use wsim_transport::{Connection, OutgoingRequest};
 pub(super) struct ReadyRequest {
     pub(super) slot: u32,
     pub(super) due_ns: u64,
+    pub(super) dispatched_ns: u64,
     pub(super) request: OutgoingRequest,
 }
 
@@ -19,25 +21,46 @@ pub(super) struct ReadyRequest {
 #[derive(Debug)]
 pub(super) struct Pool {
     idle: Vec<Connection>,
-    open: usize,
+    shared: Vec<Shared>,
+    /// Connections that carry one request each, or are being opened.
+    own: usize,
+    /// Of these, those that are expected to be shared once they are open.
+    opening: usize,
+    /// Connections can be shared, as far as is known.
+    shares: bool,
     open_max: usize,
     waiting: VecDeque<ReadyRequest>,
 }
 
+/// A connection that carries several requests.
+#[derive(Debug)]
+struct Shared {
+    handle: Connection,
+    in_flight: usize,
+}
+
 /// How a request gets its connection.
 #[derive(Debug)]
-pub(super) enum ConnectionGrant {
+pub(super) enum Grant {
     /// Use this open connection.
-    Reuse(Box<Connection>),
+    Kept(Connection),
+    /// Use this connection beside other requests.
+    Shared(Connection),
     /// Open a new one.
     Open,
-    /// Wait until one is free.
-    Wait,
+}
+
+/// What a request holds while it is in flight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Held {
+    Own,
+    Shared,
 }
 
 impl Pool {
-    pub(super) fn new(open_max: usize) -> Self {
-        Self { idle: Vec::new(), open: 0, open_max: open_max.max(1), waiting: VecDeque::new() }
+    /// `shares`: connections speak HTTP/2, unless the first that is opened shows otherwise.
+    pub(super) fn new(open_max: usize, shares: bool) -> Self {
+        Self { idle: Vec::new(), shared: Vec::new(), own: 0, opening: 0, shares, open_max: open_max.max(1), waiting: VecDeque::new() }
     }
 
     /// Number of requests that wait.
@@ -45,19 +68,69 @@ impl Pool {
         self.waiting.len()
     }
 
-    /// A connection for one request.
-    pub(super) fn acquire(&mut self) -> ConnectionGrant {
-        while let Some(connection) = self.idle.pop() {
+    /// A connection for one request; `None` if it must wait.
+    pub(super) fn acquire(&mut self) -> Option<Grant> {
+        while let Some(mut connection) = self.idle.pop() {
             if connection.is_open() {
-                return ConnectionGrant::Reuse(Box::new(connection));
+                self.own += 1;
+                return Some(Grant::Kept(connection));
             }
-            self.open -= 1;
         }
-        if self.open < self.open_max {
-            self.open += 1;
-            return ConnectionGrant::Open;
+        if self.shares {
+            self.shared.retain_mut(|shared| shared.handle.is_open());
+            let free = self.shared.iter_mut().filter(|shared| shared.in_flight < shared.handle.requests_max());
+            if let Some(shared) = free.min_by_key(|shared| shared.in_flight)
+                && let Some(handle) = shared.handle.share()
+            {
+                shared.in_flight += 1;
+                return Some(Grant::Shared(handle));
+            }
+            // The others wait for the connection that is being opened.
+            if self.opening > 0 {
+                return None;
+            }
         }
-        ConnectionGrant::Wait
+        if self.idle.len() + self.shared.len() + self.own >= self.open_max {
+            return None;
+        }
+        self.own += 1;
+        self.opening += usize::from(self.shares);
+        Some(Grant::Open)
+    }
+
+    /// A new connection is open and carries its first request.
+    pub(super) fn on_opened(&mut self, connection: &Connection) {
+        self.opening = self.opening.saturating_sub(1);
+        match connection.share() {
+            Some(handle) => self.shared.push(Shared { handle, in_flight: 1 }),
+            None => self.shares = false,
+        }
+    }
+
+    /// Takes back a connection after its request; `None` if it is closed.
+    pub(super) fn release(&mut self, connection: Option<Connection>, held: Held) {
+        if held == Held::Own {
+            self.own -= 1;
+        }
+        match connection {
+            Some(connection) if connection.is_multiplexed() => {
+                // A connection that has ended is not in the list any more.
+                if let Some(shared) = self.shared.iter_mut().find(|shared| shared.handle.is_same(&connection)) {
+                    shared.in_flight = shared.in_flight.saturating_sub(1);
+                }
+            }
+            Some(mut connection) => {
+                if connection.is_open() {
+                    self.idle.push(connection);
+                }
+            }
+            None => {}
+        }
+    }
+
+    /// A connection could not be opened.
+    pub(super) fn on_not_opened(&mut self) {
+        self.opening = self.opening.saturating_sub(1);
     }
 
     /// Lets a request wait.
@@ -65,27 +138,36 @@ impl Pool {
         self.waiting.push_back(ready);
     }
 
-    /// Returns a connection after its request; `None` if it is closed.
-    pub(super) fn release(&mut self, connection: Option<Connection>) {
-        match connection {
-            Some(connection) if connection.is_open() => self.idle.push(connection),
-            _ => self.open -= 1,
-        }
-    }
-
     /// The first waiting request and its connection, if one is free.
-    pub(super) fn next_waiting(&mut self) -> Option<(ReadyRequest, ConnectionGrant)> {
+    pub(super) fn next_waiting(&mut self) -> Option<(ReadyRequest, Grant)> {
         if self.waiting.is_empty() {
             return None;
         }
-        match self.acquire() {
-            ConnectionGrant::Wait => None,
-            grant => self.waiting.pop_front().map(|ready| (ready, grant)),
-        }
+        let grant = self.acquire()?;
+        self.waiting.pop_front().map(|ready| (ready, grant))
+    }
+
+    /// Closes idle connections that the server has closed.
+    pub(super) fn close_ended(&mut self) {
+        self.idle.retain_mut(Connection::is_open);
+        self.shared.retain_mut(|shared| shared.handle.is_open());
     }
 
     /// Removes all waiting requests.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = ReadyRequest> + '_ {
         self.waiting.drain(..)
+    }
+}
+
+impl Grant {
+    pub(super) fn held(&self) -> Held {
+        if matches!(self, Self::Shared(_)) { Held::Shared } else { Held::Own }
+    }
+
+    pub(super) fn into_kept(self) -> Option<Connection> {
+        match self {
+            Self::Kept(connection) | Self::Shared(connection) => Some(connection),
+            Self::Open => None,
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! Hands outcomes from the engine's thread to the recorder's, in batches and without waiting.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use super::stop::{StopReason, StopSignal};
 use super::{Outcome, OutcomeTotals};
@@ -17,6 +18,16 @@ pub trait Sink: Send {
     /// # Errors
     /// Why the outcomes could not be recorded. The run is then stopped; its totals stay complete.
     fn outcomes(&mut self, batch: &[Outcome]) -> Result<(), String>;
+
+    /// Called every second, also when nothing ends: writes what was recorded to files, so that little is lost if the process is killed. `now_ns`
+    /// is the time since the run began.
+    ///
+    /// # Errors
+    /// As [`Self::outcomes`].
+    fn flush(&mut self, now_ns: u64) -> Result<(), String> {
+        let _ = now_ns;
+        Ok(())
+    }
 }
 
 enum Message {
@@ -32,14 +43,16 @@ pub(super) struct Recording<S> {
     thread: JoinHandle<S>,
 }
 
-/// Outcomes in a batch: 32 KiB.
+/// Outcomes in a batch: 56 KiB.
 const BATCH: usize = 512;
+/// How often the sink's files are brought up to date.
+const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 
 impl<S: Sink + 'static> Recording<S> {
-    pub(super) fn start(sink: S, stop: Arc<StopSignal>) -> std::io::Result<Self> {
+    pub(super) fn start(sink: S, stop: Arc<StopSignal>, begin: Instant) -> std::io::Result<Self> {
         // Unbounded, but never longer than the schedule, which is in memory anyway.
         let (messages, incoming) = channel();
-        let thread = thread::Builder::new().name("recorder".to_owned()).spawn(move || run_recorder(sink, &incoming, &stop))?;
+        let thread = thread::Builder::new().name("recorder".to_owned()).spawn(move || run_recorder(sink, &incoming, &stop, begin))?;
         Ok(Self { messages, batch: Vec::with_capacity(BATCH), totals: OutcomeTotals::default(), thread })
     }
 
@@ -71,16 +84,26 @@ impl<S: Sink + 'static> Recording<S> {
     }
 }
 
-fn run_recorder<S: Sink>(mut sink: S, incoming: &Receiver<Message>, stop: &StopSignal) -> S {
-    for message in incoming {
-        match message {
-            Message::Upstream(number, name) => sink.upstream(number, &name),
-            Message::Outcomes(batch) => {
-                if let Err(why) = sink.outcomes(&batch) {
-                    stop.set(StopReason::Recording(why));
-                }
-            }
+fn run_recorder<S: Sink>(mut sink: S, incoming: &Receiver<Message>, stop: &StopSignal, begin: Instant) -> S {
+    let mut next_flush = begin + FLUSH_INTERVAL;
+    let report = |result: Result<(), String>| {
+        if let Err(why) = result {
+            stop.set(StopReason::Recording(why));
+        }
+    };
+    loop {
+        match incoming.recv_timeout(next_flush.saturating_duration_since(Instant::now())) {
+            Ok(Message::Upstream(number, name)) => sink.upstream(number, &name),
+            Ok(Message::Outcomes(batch)) => report(sink.outcomes(&batch)),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return sink,
+        }
+        let now = Instant::now();
+        if now >= next_flush {
+            let now_ns = u64::try_from(now.saturating_duration_since(begin).as_nanos()).unwrap_or(u64::MAX);
+            report(sink.flush(now_ns));
+            // Not from the time that was planned: after a long pause one flush is enough.
+            next_flush = now + FLUSH_INTERVAL;
         }
     }
-    sink
 }

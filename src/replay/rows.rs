@@ -1,6 +1,6 @@
 //! From logged requests to the rows of a schedule.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::SkipReason;
 use super::schedule::{Row, Schedule, TrafficConfig, set_overlap_limits};
@@ -46,15 +46,6 @@ pub struct LeftOutTime {
     pub seconds: f64,
     /// Requests with times far from all others, which are not sent.
     pub strays: u64,
-}
-
-/// How much of the logged CPU time is known beforehand not to be replayed.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct CpuShare {
-    /// CPU time in the log, s.
-    pub logged_seconds: f64,
-    /// CPU time of requests that are not sent, s, by the name of the reason.
-    pub skipped_seconds: Vec<(&'static str, f64)>,
 }
 
 impl ReplayedRequests {
@@ -115,6 +106,7 @@ impl ReplayedRequests {
                 overlap_max: 0,
                 sync: lane.is_some_and(|lane| lane.sync),
                 long_poll: request.has(flag::LONG_POLL),
+                poll_ms: request.timeout_ms,
                 skip: info.skip(row).or(filtered.then_some(SkipReason::Filtered)),
             }
         });
@@ -123,43 +115,24 @@ impl ReplayedRequests {
         rows
     }
 
-    /// The requests that a schedule sends, as a trace: each clone is a user of its own in the same rooms, and arrivals are those of the
-    /// schedule. For the emulated cluster and its prediction, which know neither clones' accounts nor speed.
-    pub fn to_trace(&self, names: &Names, traffic: &TrafficConfig) -> Trace {
-        let whole = TrafficConfig { ramp_seconds: 0.0, shard: None, ..*traffic };
-        let schedule = Schedule::from_rows(self.rows(&NoInfo, &[]), self.window_us, &whole);
+    /// The requests at another speed, as a trace: arrivals are those of the schedule. For the emulated cluster and its prediction, whose clock
+    /// is the trace's.
+    pub fn at_speed(&self, names: &Names, speed: f64) -> Trace {
+        let traffic = TrafficConfig { speed, ..TrafficConfig::default() };
+        let schedule = Schedule::from_rows(self.rows(&NoInfo, &[]), self.window_us, &traffic);
         let mut trace = Trace::new();
         trace.names = names.clone();
-        // The news of a clone wakes clones.
-        let news = self.requests.iter().map(|request| request.news).max().unwrap_or(0).saturating_add(1);
         for slot in &schedule.slots {
-            let original = self.requests[slot.row as usize];
             let offset_us = i64::try_from(slot.intended_ns / 1000).unwrap_or(i64::MAX);
-            let user = if slot.copy == 0 || !original.user.is_some() {
-                original.user
-            } else {
-                let name = format!("{}#{}", names.text(original.user), slot.copy);
-                trace.names.intern(name.as_bytes())
-            };
-            let news = if original.news == 0 { 0 } else { original.news.saturating_add(news.saturating_mul(slot.copy.into())) };
-            trace.push(Request { arrival_us: self.start_us + offset_us, user, news, ..original });
+            trace.push(Request { arrival_us: self.start_us + offset_us, ..self.requests[slot.row as usize] });
         }
         trace.seal();
         trace
     }
 
-    /// How much of the logged CPU time these rows leave out; `None` if no CPU time was logged.
-    pub fn cpu_share(&self, rows: &[Row]) -> Option<CpuShare> {
-        let mut skipped: BTreeMap<&'static str, f64> = BTreeMap::new();
-        let mut logged_seconds = 0.0;
-        for (row, request) in rows.iter().zip(&self.requests) {
-            let seconds = f64::from(request.cpu_us) / 1e6;
-            logged_seconds += seconds;
-            if let Some(reason) = row.skip {
-                *skipped.entry(reason.name()).or_default() += seconds;
-            }
-        }
-        (logged_seconds > 0.0).then(|| CpuShare { logged_seconds, skipped_seconds: skipped.into_iter().collect() })
+    /// CPU time of each row in the log, µs.
+    pub fn cpu_us(&self) -> Arc<[u32]> {
+        self.requests.iter().map(|request| request.cpu_us).collect()
     }
 }
 

@@ -32,6 +32,8 @@ pub struct Row {
     pub sync: bool,
     /// Waits for new events.
     pub long_poll: bool,
+    /// How long it asks to wait for them, ms; 0 if it does not.
+    pub poll_ms: u32,
     /// Why it is not sent, if known beforehand.
     pub skip: Option<SkipReason>,
 }
@@ -112,6 +114,12 @@ impl Schedule {
         Self { rows, slots, lanes, copies, span_ns: scaled_ns(window_us, traffic.speed) }
     }
 
+    /// A number for the row and copy of a slot: the rows of the originals come first, then those of the first clones, and so on. Saturating.
+    pub fn number_of(&self, slot: Slot) -> u32 {
+        let rows = u32::try_from(self.rows.len()).unwrap_or(u32::MAX);
+        rows.saturating_mul(slot.copy.into()).saturating_add(slot.row)
+    }
+
     /// Whether a slot is scheduled before its user joins, in a run that [ramps](TrafficConfig::ramp_seconds) up.
     pub fn is_before_ramp(&self, slot: Slot, traffic: &TrafficConfig) -> bool {
         if traffic.ramp_seconds <= 0.0 {
@@ -147,7 +155,7 @@ fn shifted_us(row: &Row, copy: u16, window_us: u64, seed: u64) -> u64 {
     if copy == 0 {
         return row.arrival_us;
     }
-    let shift_us = population::shift_minutes(u32::from(copy), seed) * 60_000_000;
+    let shift_us = population::shift_us(u32::from(copy), seed, window_us.cast_signed());
     let at_us = population::wrap(row.arrival_us.cast_signed() + shift_us, window_us.cast_signed());
     at_us.cast_unsigned()
 }
@@ -177,6 +185,7 @@ mod tests {
             overlap_max: 0,
             sync: false,
             long_poll: false,
+            poll_ms: 0,
             skip: None,
         }
     }

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 pub enum StopReason {
     /// Ctrl-C.
     Interrupted,
-    /// Too many requests failed, or got a 5xx that they did not get in the log.
+    /// Too many requests ended in an error that the log does not have.
     Errors {
         /// Their share in the last seconds, 0 to 1.
         share: f64,
@@ -22,11 +22,20 @@ pub enum StopReason {
     Recording(String),
 }
 
+impl StopReason {
+    /// Whether the target is the reason, so that the run says something of it.
+    pub fn is_of_target(&self) -> bool {
+        matches!(self, Self::Errors { .. })
+    }
+}
+
 impl fmt::Display for StopReason {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Interrupted => out.write_str("interrupted"),
-            Self::Errors { share } => write!(out, "{:.0} % of the last requests failed that succeeded in the log", share * 100.0),
+            Self::Errors { share } => {
+                write!(out, "{:.0} % of the last requests ended in an error that the log does not have", share * 100.0)
+            }
             Self::RateLimited { share } => write!(
                 out,
                 "the target limits rates: {:.0} % of the last responses were 429; raise its rc_… settings, or override them per user",

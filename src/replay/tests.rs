@@ -12,7 +12,7 @@ use hyper::Method;
 
 use super::*;
 use wsim_endpoints::EndpointId;
-use wsim_transport::{Connector, Keep, OutgoingRequest, Response, TransportConfig};
+use wsim_transport::{ClientHeaders, Connector, Keep, OutgoingRequest, Response, TransportConfig};
 
 /// Requests `/row/copy`; with `gaps` every tenth row cannot be made.
 struct Plain {
@@ -31,6 +31,7 @@ impl Script for Plain {
             content_type: None,
             body: Bytes::new(),
             keep: Keep::Nothing,
+            client: ClientHeaders::default(),
         })
     }
 
@@ -71,6 +72,7 @@ fn row(arrival_us: u64, lane: u32) -> Row {
         overlap_max: 0,
         sync: false,
         long_poll: false,
+        poll_ms: 0,
         skip: None,
     }
 }
@@ -124,12 +126,7 @@ fn run_against(
 ) -> (FinishedRun, Kept) {
     let window_us = rows.last().map_or(0, |row| row.arrival_us);
     let traffic = TrafficConfig::default();
-    let transport = TransportConfig {
-        response_timeout: Duration::from_millis(400),
-        connect_timeout: Duration::from_millis(400),
-        body_bytes_max: 1 << 20,
-        ..TransportConfig::default()
-    };
+    let transport = TransportConfig { connect_timeout: Duration::from_millis(400), body_bytes_max: 1 << 20, ..TransportConfig::default() };
     let target = format!("http://{address}").parse().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let connector = runtime.block_on(Connector::new(target, transport)).unwrap();
@@ -139,7 +136,7 @@ fn run_against(
         script: Box::new(Plain { gaps }),
         connector,
         sink,
-        config,
+        config: EngineConfig { timeout: Duration::from_millis(400), ..config },
         begin: Instant::now() + Duration::from_millis(20),
         stop: Arc::clone(stop),
         live: Arc::new(LiveCounters::default()),
@@ -157,7 +154,8 @@ fn check(finished: &FinishedRun, kept: &Kept, scheduled: usize) {
     assert_eq!(totals, finished.totals);
     assert_eq!(totals.scheduled(), scheduled as u64);
     for outcome in kept.outcomes.iter().filter(|outcome| outcome.end == End::Completed) {
-        let times = [outcome.intended_ns, outcome.due_ns, outcome.sent_ns, outcome.first_byte_ns, outcome.last_byte_ns];
+        let before = [outcome.intended_ns, outcome.due_ns, outcome.dispatched_ns, outcome.granted_ns, outcome.sent_ns];
+        let times = [before.as_slice(), &[outcome.first_byte_ns, outcome.last_byte_ns]].concat();
         assert!(times.is_sorted(), "{outcome:?}");
     }
 }
@@ -252,7 +250,7 @@ fn resets_and_endless_bodies_are_failures_with_reasons() {
     let config = EngineConfig { breaker: BreakerLimits { errors_max: 1.1, ..BreakerLimits::default() }, ..EngineConfig::default() };
     let (finished, kept) = run_against(address, open_rows(80, 2000), false, config, Kept::default(), &Arc::new(StopSignal::default()));
     check(&finished, &kept, 80);
-    for reason in ["broken", "too_long", "protocol"] {
+    for reason in ["closed", "wrong_length", "too_long", "protocol"] {
         assert!(finished.totals.failed.contains_key(reason), "{reason}: {:?}", finished.totals);
     }
     assert_eq!(finished.totals.completed, 0);

@@ -74,9 +74,9 @@ pub struct ReplicationConfig {
 /// How the traffic differs between replications. Replication 0 always has the traffic as observed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Variation {
-    /// All replications have the same users and arrivals; only other random numbers differ.
+    /// All replications have the same users and arrivals, those of a replay; only other random numbers differ.
     Fixed,
-    /// The sub-second parts of arrival times are redrawn where the log did not have them.
+    /// The same users, those of a replay; the sub-second parts of arrival times are redrawn where the log did not have them.
     Redrawn,
     /// Users are drawn with replacement as well.
     Resampled,
@@ -196,8 +196,12 @@ impl Scenario<'_> {
     pub fn schedule(&self, replication: u32) -> Schedule {
         let varies = replication > 0 && self.config.variation != Variation::Fixed;
         let resample = varies && self.config.variation == Variation::Resampled;
-        let seed = if self.config.variation == Variation::Fixed { self.seed } else { self.replication_seed(replication) };
-        Schedule::draw(self.workload, Population { growth: self.growth, kind: self.config.growth_kind, resample, redraw: varies }, seed)
+        let drawn = self.replication_seed(replication);
+        // A replay with this seed has these users.
+        let users = if self.config.variation == Variation::Resampled { drawn } else { self.seed };
+        let arrivals = if self.config.variation == Variation::Fixed { self.seed } else { drawn };
+        let population = Population { growth: self.growth, kind: self.config.growth_kind, resample, redraw: varies };
+        Schedule::draw_users(self.workload, population, users, arrivals)
     }
 
     /// Warm-up by MSER-5 on the active requests of a pilot run, second by second; at least the configured one, which it is if the scenario

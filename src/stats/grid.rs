@@ -34,8 +34,12 @@ pub struct Grid<C> {
     index: NumberMap<i64, u32>,
     starts_us: Vec<i64>,
     cells: Vec<C>,
-    recent_start_us: i64,
-    recent_cell: usize,
+    /// Start of the page of the last look-up, and its first cell.
+    page_start_us: i64,
+    page_cell: usize,
+    /// The same of the bin, because neighbouring look-ups are mostly of one bin and a division costs more than everything else here.
+    bin_start_us: i64,
+    bin_cell: usize,
 }
 
 impl<C: Cell> Grid<C> {
@@ -59,8 +63,10 @@ impl<C: Cell> Grid<C> {
             index: NumberMap::default(),
             starts_us: Vec::new(),
             cells: Vec::new(),
-            recent_start_us: i64::MAX,
-            recent_cell: 0,
+            page_start_us: i64::MAX,
+            page_cell: 0,
+            bin_start_us: i64::MAX,
+            bin_cell: 0,
         };
         grid.set_level(0);
         grid
@@ -73,16 +79,13 @@ impl<C: Cell> Grid<C> {
 
     /// The row of the bin that contains `time_us`, created if necessary, and the time's offset in the bin, µs. Times beyond ± 30,000 years
     /// count as the ends of that range.
-    #[expect(clippy::cast_possible_truncation, reason = "a bin of a page, whose size is a usize")]
+    #[inline]
     pub fn row_mut(&mut self, time_us: i64) -> (&mut [C], i64) {
         let time_us = time_us.clamp(-LIMIT_US, LIMIT_US);
-        let mut since = time_us.wrapping_sub(self.recent_start_us);
-        if !(0..self.page_us).contains(&since) {
-            since = self.select_page(time_us);
+        if !(0..self.width_us).contains(&time_us.wrapping_sub(self.bin_start_us)) {
+            self.select_bin(time_us);
         }
-        let bin = since / self.width_us;
-        let first = self.recent_cell + bin.cast_unsigned() as usize * self.columns;
-        (&mut self.cells[first..first + self.columns], since - bin * self.width_us)
+        (&mut self.cells[self.bin_cell..self.bin_cell + self.columns], time_us - self.bin_start_us)
     }
 
     /// Adds the content of another grid with the same parameters.
@@ -130,8 +133,18 @@ impl<C: Cell> Grid<C> {
         })
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "a bin of a page, whose size is a usize")]
+    fn select_bin(&mut self, time_us: i64) {
+        if !(0..self.page_us).contains(&time_us.wrapping_sub(self.page_start_us)) {
+            self.select_page(time_us);
+        }
+        let bin = (time_us - self.page_start_us) / self.width_us;
+        self.bin_start_us = self.page_start_us + bin * self.width_us;
+        self.bin_cell = self.page_cell + bin.cast_unsigned() as usize * self.columns;
+    }
+
     #[cold]
-    fn select_page(&mut self, time_us: i64) -> i64 {
+    fn select_page(&mut self, time_us: i64) {
         loop {
             let key = time_us.div_euclid(self.page_us);
             let page = match self.index.get(&key) {
@@ -142,9 +155,9 @@ impl<C: Cell> Grid<C> {
                     continue;
                 }
             };
-            self.recent_start_us = self.starts_us[page];
-            self.recent_cell = page * self.bins_per_page * self.columns;
-            return time_us - self.recent_start_us;
+            self.page_start_us = self.starts_us[page];
+            self.page_cell = page * self.bins_per_page * self.columns;
+            return;
         }
     }
 

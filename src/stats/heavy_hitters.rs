@@ -12,7 +12,7 @@
 //! So the final level is the lowest at which the names of the whole input fit, and the result depends on the set of occurrences only:
 //! the usual summaries (Misra-Gries, Space-Saving) evict what is light so far, which depends on the order.
 //!
-//! Hot path: one look-up in an open table whose slots have hash and sums side by side, so that an addition touches one cache line.
+//! Not for every line: names are first counted by id ([`IdTallies`](super::IdTallies)), and come here when their ids become void.
 
 use super::{CountMin, HyperLogLog, Tally};
 
@@ -103,11 +103,16 @@ impl HeavySummary {
         Self { capacity: capacity.max(2), slots: Vec::new(), spans: Vec::new(), texts: String::new(), len: 0, dropped: None }
     }
 
-    /// Adds to a name's sums. `occurrence` is a hash of what happened, without the name: the summary's only source of randomness. `name` is
-    /// called only if the name is new.
-    pub fn add<'a>(&mut self, hash: u64, tally: Tally, occurrence: u64, name: impl FnOnce() -> &'a str) {
+    /// The level of one occurrence. `occurrence` is a hash of what happened, without the name: the only source of randomness.
+    #[inline]
+    pub fn level(hash: u64, occurrence: u64, tally: Tally) -> u8 {
+        level(hash.max(1) ^ occurrence, tally.weight())
+    }
+
+    /// Adds to a name's sums those of one occurrence or of several, with the highest of their levels. `name` is called only if the name is
+    /// new.
+    pub fn add<'a>(&mut self, hash: u64, tally: Tally, level: u8, name: impl FnOnce() -> &'a str) {
         let hash = hash.max(1);
-        let level = level(hash ^ occurrence, tally.weight());
         if let Some(slot) = self.find(hash) {
             self.slots[slot].add(tally, level);
         } else {
@@ -274,6 +279,7 @@ fn text(texts: &str, span: Span) -> &str {
 }
 
 /// The level of one occurrence: n or more with a probability of weight / 2^n. `random` are evenly distributed bits.
+#[inline]
 fn level(random: u64, weight: u64) -> u8 {
     u8::try_from(random.leading_zeros() + weight.max(1).ilog2()).unwrap_or(u8::MAX)
 }
@@ -302,7 +308,8 @@ mod tests {
         let mut summary = HeavySummary::new(capacity);
         for (number, &(name, cost_us)) in (0u64..).zip(occurrences) {
             let occurrence = mix(number.wrapping_mul(31) ^ cost_us ^ name << 40);
-            summary.add(mix(name), Tally { count: 1, cost_us, nominal_us: 0 }, occurrence, || "name");
+            let tally = Tally { count: 1, cost_us, nominal_us: 0 };
+            summary.add(mix(name), tally, HeavySummary::level(mix(name), occurrence, tally), || "name");
         }
         summary
     }
@@ -312,7 +319,8 @@ mod tests {
         let mut summary = HeavySummary::new(capacity);
         for &(name, cost_us) in occurrences {
             let text = format!("name {name}");
-            summary.add(mix(name), Tally { count: 1, cost_us, nominal_us: 1 }, mix(cost_us ^ name << 40), || &text);
+            let tally = Tally { count: 1, cost_us, nominal_us: 1 };
+            summary.add(mix(name), tally, HeavySummary::level(mix(name), mix(cost_us ^ name << 40), tally), || &text);
         }
         summary
     }

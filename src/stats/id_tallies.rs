@@ -1,107 +1,108 @@
 //! The sums of every name that has an id: exact, and without a look at the name's text or hash.
 //!
-//! An open table of 24 bytes a slot. The sums are integers, so that order and split do not matter.
+//! Ids are given out in the order in which names are first seen, so that frequent names have small ones: in an array by id their sums lie
+//! close together, and those of names that come together, such as a user and its address, side by side. The sums are integers, so that order
+//! and split do not matter.
 
 use super::Tally;
+use super::hashing::NumberMap;
 
-/// Sums by id. Memory grows with the number of ids that occur: 32 to 64 bytes each.
+/// Sums by id, for names of several kinds. Takes 24 bytes for each id up to the greatest.
 #[derive(Debug, Clone, Default)]
 pub struct IdTallies {
-    /// A power of two long, at most three quarters full.
+    /// By id. Nearly every name is of one kind.
     slots: Vec<Slot>,
-    len: usize,
+    /// The further kinds of an id, by kind and id.
+    further: NumberMap<u64, Slot>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Slot {
-    /// 0: empty.
-    id: u32,
-    count: u32,
     cost_us: u64,
     nominal_us: u64,
+    count: u32,
+    /// 0: empty.
+    kind: u8,
+    level: u8,
+}
+
+/// The sums of an id of one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdTally {
+    pub kind: u8,
+    pub id: u32,
+    pub tally: Tally,
+    /// The highest level of its occurrences (see [`super::heavy_hitters`]).
+    pub level: u8,
+}
+
+impl Slot {
+    #[inline]
+    fn add(&mut self, tally: Tally, level: u8) {
+        self.count = self.count.saturating_add(u32::try_from(tally.count).unwrap_or(u32::MAX));
+        self.cost_us = self.cost_us.saturating_add(tally.cost_us);
+        self.nominal_us = self.nominal_us.saturating_add(tally.nominal_us);
+        self.level = self.level.max(level);
+    }
+
+    fn tally(self) -> Tally {
+        Tally { count: self.count.into(), cost_us: self.cost_us, nominal_us: self.nominal_us }
+    }
 }
 
 impl IdTallies {
-    /// Adds to the sums of an id that is not 0. A count ends at 2^32 - 1.
+    /// Adds to the sums of an id. `kind` is not 0. A count ends at 2^32 - 1.
     #[inline]
-    pub fn add(&mut self, id: u32, tally: Tally) {
-        let mut at = self.position(id);
-        if at.is_none_or(|at| self.slots[at].id == 0) {
-            if self.reserve(1) {
-                at = self.position(id);
-            }
-            self.len += 1;
+    pub fn add(&mut self, kind: u8, id: u32, tally: Tally, level: u8) {
+        match self.slots.get_mut(id as usize) {
+            Some(slot) if slot.kind == kind => slot.add(tally, level),
+            _ => self.add_rare(kind, id, tally, level),
         }
-        let Some(at) = at else { return };
-        let slot = &mut self.slots[at];
-        slot.id = id;
-        slot.count = slot.count.saturating_add(u32::try_from(tally.count).unwrap_or(u32::MAX));
-        slot.cost_us = slot.cost_us.saturating_add(tally.cost_us);
-        slot.nominal_us = slot.nominal_us.saturating_add(tally.nominal_us);
+    }
+
+    /// Adds to an id that is new or has another kind too.
+    #[inline(never)]
+    fn add_rare(&mut self, kind: u8, id: u32, tally: Tally, level: u8) {
+        let index = id as usize;
+        if index >= self.slots.len() {
+            self.slots.resize(index + 1, Slot::default());
+        }
+        let first = &mut self.slots[index];
+        let slot = if first.kind == 0 || first.kind == kind {
+            first
+        } else {
+            self.further.entry(u64::from(kind) << 32 | u64::from(id)).or_default()
+        };
+        slot.kind = kind;
+        slot.add(tally, level);
     }
 
     /// Adds the content of another.
-    pub fn merge(&mut self, other: Self) {
-        if other.len > self.len {
-            let mine = std::mem::replace(self, other);
-            self.merge(mine);
-            return;
+    pub fn merge(&mut self, mut other: Self) {
+        if other.slots.len() > self.slots.len() {
+            std::mem::swap(self, &mut other);
         }
-        // The ids come in the order of their hashes: a table that were to grow meanwhile would be crowded at its start.
-        self.reserve(other.len);
-        other.iter().for_each(|(id, tally)| self.add(id, tally));
+        other.iter().for_each(|sums| self.add(sums.kind, sums.id, sums.tally, sums.level));
     }
 
-    /// Number of ids.
-    pub fn len(&self) -> usize {
-        self.len
+    /// Forgets everything, but keeps the memory.
+    pub fn clear(&mut self) {
+        self.slots.clear();
+        self.further.clear();
     }
 
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.slots.is_empty()
     }
 
-    /// Every id with its sums, in no particular order.
-    pub fn iter(&self) -> impl Iterator<Item = (u32, Tally)> + '_ {
-        let used = self.slots.iter().filter(|slot| slot.id != 0);
-        used.map(|slot| (slot.id, Tally { count: slot.count.into(), cost_us: slot.cost_us, nominal_us: slot.nominal_us }))
-    }
-
-    /// The slot of an id, or the empty one where the id belongs; `None` without a table.
-    #[inline]
-    fn position(&self, id: u32) -> Option<usize> {
-        let mask = self.slots.len().checked_sub(1)?;
-        // Fibonacci hashing (see the module `hashing`): ids of one kind come in steps.
-        let mut at = (u64::from(id).wrapping_mul(GOLDEN) >> 32) as usize & mask;
-        while self.slots[at].id != 0 && self.slots[at].id != id {
-            at = (at + 1) & mask;
-        }
-        Some(at)
-    }
-
-    /// Makes room for so many more ids; whether the slots have changed.
-    #[inline]
-    fn reserve(&mut self, more: usize) -> bool {
-        let crowded = (self.len + more) * 4 > self.slots.len() * 3;
-        if crowded {
-            self.grow(((self.len + more) * 4 / 3 + 1).next_power_of_two().max(SLOTS_MIN));
-        }
-        crowded
-    }
-
-    #[cold]
-    fn grow(&mut self, length: usize) {
-        let slots = std::mem::replace(&mut self.slots, vec![Slot::default(); length]);
-        for slot in slots.into_iter().filter(|slot| slot.id != 0) {
-            if let Some(at) = self.position(slot.id) {
-                self.slots[at] = slot;
-            }
-        }
+    /// All sums, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = IdTally> + '_ {
+        let first = (0u32..).zip(&self.slots).filter(|(_, slot)| slot.kind != 0);
+        #[expect(clippy::cast_possible_truncation, reason = "the low half of a key is the id")]
+        let further = self.further.iter().map(|(key, slot)| (*key as u32, slot));
+        first.chain(further).map(|(id, slot)| IdTally { kind: slot.kind, id, tally: slot.tally(), level: slot.level })
     }
 }
-
-const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
-const SLOTS_MIN: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -111,26 +112,26 @@ mod tests {
 
     proptest! {
         #[test]
-        fn sums_are_those_of_a_map_whatever_the_split(adds in prop::collection::vec((1u32..2000, 0u64..9), 0..600), cut in 0usize..600) {
-            let (mut first, mut second, mut truth) = (IdTallies::default(), IdTallies::default(), BTreeMap::<u32, Tally>::new());
-            for (number, &(id, cost_us)) in adds.iter().enumerate() {
+        fn sums_are_those_of_a_map_whatever_the_split(
+            adds in prop::collection::vec((1u8..4, 1u32..200, 0u64..9, 0u8..20), 0..600),
+            cut in 0usize..600,
+        ) {
+            let (mut first, mut second) = (IdTallies::default(), IdTallies::default());
+            let mut truth = BTreeMap::<(u8, u32), (Tally, u8)>::new();
+            for (number, &(kind, id, cost_us, level)) in adds.iter().enumerate() {
                 let tally = Tally { count: 1, cost_us, nominal_us: 3 };
-                (if number < cut { &mut first } else { &mut second }).add(id, tally);
-                truth.entry(id).or_default().add(tally);
+                (if number < cut { &mut first } else { &mut second }).add(kind, id, tally, level);
+                let sums = truth.entry((kind, id)).or_default();
+                sums.0.add(tally);
+                sums.1 = sums.1.max(level);
             }
             first.merge(second);
-            prop_assert_eq!(first.len(), truth.len());
-            prop_assert_eq!(first.iter().collect::<BTreeMap<_, _>>(), truth);
+            prop_assert_eq!(first.is_empty(), truth.is_empty());
+            let found: Vec<_> = first.iter().map(|sums| ((sums.kind, sums.id), (sums.tally, sums.level))).collect();
+            prop_assert_eq!(found.len(), truth.len());
+            prop_assert_eq!(found.into_iter().collect::<BTreeMap<_, _>>(), truth);
+            first.clear();
+            prop_assert_eq!(first.iter().count(), 0);
         }
-    }
-
-    /// Every second id is an address, every other one its user. With the ids themselves for hashes this would take hours.
-    #[test]
-    fn ids_in_steps_do_not_crowd() {
-        let mut parts = [IdTallies::default(), IdTallies::default()];
-        (1..1_000_000u32).step_by(2).for_each(|id| parts[(id / 8192 % 2) as usize].add(id, Tally { count: 1, ..Tally::default() }));
-        let [mut sum, other] = parts;
-        sum.merge(other);
-        assert_eq!((sum.len(), sum.iter().map(|(_, tally)| tally.count).sum::<u64>()), (500_000, 500_000));
     }
 }

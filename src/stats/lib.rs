@@ -33,7 +33,7 @@ pub use grid::{Cell, Grid};
 pub use heavy_hitters::{Distinct, HeavySummary, Hitter};
 pub use histogram::DurationHistogram;
 pub use hyperloglog::HyperLogLog;
-pub use id_tallies::IdTallies;
+pub use id_tallies::{IdTallies, IdTally};
 pub use interval::Interval;
 pub use observed_time::ObservedTime;
 pub use recorder::DurationRecorder;

@@ -9,6 +9,14 @@ use wsim_endpoints::{EndpointId, Method};
 /// Rows in a full chunk, which fits the second-level cache while it is packed column by column.
 pub(super) const CHUNK_ROWS: usize = 4096;
 
+/// What is known of the news of a request: see [`Request::news`], [`Request::news_stream`] and [`Request::woken_us`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct News {
+    pub(super) news: u32,
+    pub(super) stream: u16,
+    pub(super) woken_us: u32,
+}
+
 /// Up to [`CHUNK_ROWS`] requests in arrival order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Chunk {
@@ -20,13 +28,15 @@ pub(super) struct Chunk {
 /// The columns after the arrival, in one table that packing and unpacking share.
 macro_rules! columns {
     ($($field:ident),+ $(,)?) => {
+        const NAMES: [&str; COLUMNS - 1] = [$(stringify!($field)),+];
         const COLUMNS: usize = 1 + [$(stringify!($field)),+].len();
 
-        /// Packs every column of sorted rows.
+        /// Packs every column of sorted rows. Each is first copied out of the rows, which are too many for the first-level cache.
         fn pack(rows: &[Request], first_us: i64) -> [Packed; COLUMNS] {
+            let mut column = Vec::with_capacity(rows.len());
             [
-                Packed::from_values(rows.iter().map(|request| request.arrival_us.wrapping_sub(first_us).cast_unsigned())),
-                $(Packed::from_values(rows.iter().map(|request| request.$field.to_number())),)+
+                packed(rows, &mut column, |request| request.arrival_us.wrapping_sub(first_us).cast_unsigned()),
+                $(packed(rows, &mut column, |request| request.$field.to_number()),)+
             ]
         }
 
@@ -40,6 +50,13 @@ macro_rules! columns {
     };
 }
 
+#[inline]
+fn packed(rows: &[Request], column: &mut Vec<u64>, value: impl Fn(&Request) -> u64) -> Packed {
+    column.clear();
+    column.extend(rows.iter().map(value));
+    Packed::new(column)
+}
+
 columns! {
     wall_us, send_us, proxy_us, cpu_us, db_sched_us, db_txn_us, db_count, events, bytes_sent, bytes_received, timeout_ms,
     user, room, peer, template, agent, process, upstream, request_id, match_hash, since, news, news_stream, woken_us, endpoint, status,
@@ -49,13 +66,34 @@ columns! {
 impl Chunk {
     /// Sorts by arrival (equal arrivals keep their order) and packs. `None` if there are no rows.
     pub(super) fn seal(rows: &mut [Request]) -> Option<Self> {
-        rows.sort_by_key(|request| request.arrival_us);
+        sort(rows);
         let first_us = rows.first()?.arrival_us;
         Some(Self { rows: rows.len(), first_us, columns: pack(rows, first_us) })
     }
 
     pub(super) fn len(&self) -> usize {
         self.rows
+    }
+
+    /// Arrival of the last row, µs.
+    pub(super) fn last_us(&self) -> i64 {
+        self.arrival_us(self.rows.saturating_sub(1))
+    }
+
+    /// Sets the news of some rows, by row, and takes that of all others and the tokens.
+    pub(super) fn set_news(&mut self, news: &[(usize, News)]) {
+        let mut column = Vec::new();
+        let mut set = |name: &str, value: fn(&News) -> u64| {
+            let Some(index) = NAMES.iter().position(|known| *known == name) else { return };
+            column.clear();
+            column.resize(self.rows, 0);
+            news.iter().for_each(|(row, news)| column[*row] = value(news));
+            self.columns[index + 1] = Packed::new(&column);
+        };
+        set("since", |_| 0);
+        set("news", |news| news.news.to_number());
+        set("news_stream", |news| news.stream.to_number());
+        set("woken_us", |news| news.woken_us.to_number());
     }
 
     #[inline]
@@ -76,6 +114,17 @@ impl Chunk {
     pub(super) fn heap_bytes(&self) -> usize {
         size_of::<Self>() + self.columns.iter().map(Packed::heap_bytes).sum::<usize>()
     }
+}
+
+/// Sorts by arrival; equal arrivals keep their order. A row is moved once, because it is long.
+fn sort(rows: &mut [Request]) {
+    if rows.is_sorted_by_key(|request| request.arrival_us) {
+        return;
+    }
+    let mut order: Vec<(i64, usize)> = rows.iter().enumerate().map(|(row, request)| (request.arrival_us, row)).collect();
+    order.sort_unstable();
+    let sorted: Vec<Request> = order.into_iter().map(|(_, row)| rows[row]).collect();
+    rows.copy_from_slice(&sorted);
 }
 
 /// A field as a number of a column, 0 for the default.
@@ -177,6 +226,18 @@ mod tests {
             chunk.decode(1..chunk.len(), &mut decoded);
             prop_assert_eq!(&decoded[..], &expected[1..]);
         }
+    }
+
+    #[test]
+    fn news_are_set_and_nothing_else() {
+        let request = |arrival_us| Request { arrival_us, since: 7, user: NameId(3), news: 9, ..Request::default() };
+        let mut chunk = Chunk::seal(&mut [request(1), request(2), request(3)]).unwrap();
+        chunk.set_news(&[(1, News { news: 4, stream: 2, woken_us: 70_000 })]);
+        let mut rows = Vec::new();
+        chunk.decode(0..3, &mut rows);
+        let without = |arrival_us| Request { since: 0, news: 0, ..request(arrival_us) };
+        assert_eq!(rows, [without(1), Request { news: 4, news_stream: 2, woken_us: 70_000, ..without(2) }, without(3)]);
+        assert_eq!(chunk.last_us(), 3);
     }
 
     #[test]

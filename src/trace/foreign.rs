@@ -97,7 +97,9 @@ impl Rules {
         let mut classes = vec![ClassCounts::default(); endpoints.len()];
         // Requests of each upstream: all, and those of Matrix paths that were answered.
         let mut upstreams: HashMap<NameId, (u64, u64)> = HashMap::new();
-        for request in trace.requests().filter(|request| !request.has(flag::INTERNAL)) {
+        // The log of one proxy that names no upstream has nothing to compare.
+        let compared = trace.any_has(flag::SYNAPSE) || trace.has_upstreams();
+        for request in trace.requests().filter(|request| !request.has(flag::INTERNAL)).take_while(|_| compared) {
             let class = usize::from(request.endpoint.0);
             let in_span = span.is_some_and(|(first, last)| (first..=last).contains(&request.arrival_us));
             if let Some(counts) = classes.get_mut(class) {
@@ -157,6 +159,9 @@ fn is_candidate(request: &Request) -> bool {
 
 /// First and last arrival in Synapse's logs.
 fn synapse_span(trace: &Trace) -> Option<(i64, i64)> {
+    if !trace.any_has(flag::SYNAPSE) {
+        return None;
+    }
     let mut arrivals = trace.requests().filter(|request| request.has(flag::SYNAPSE)).map(|request| request.arrival_us);
     let first = arrivals.next()?;
     Some((first, arrivals.last().unwrap_or(first)))

@@ -20,22 +20,21 @@ enum Stored {
 }
 
 impl Packed {
-    /// Packs values; the iterator is run twice.
-    pub(super) fn from_values<I: Iterator<Item = u64> + Clone>(values: I) -> Self {
-        let (mut low, mut high, mut in_thousands) = (u64::MAX, 0, true);
-        for value in values.clone() {
+    /// Packs values.
+    pub(super) fn new(values: &[u64]) -> Self {
+        let (mut low, mut high) = (u64::MAX, 0);
+        for &value in values {
             low = low.min(value);
             high = high.max(value);
-            in_thousands = in_thousands && value.is_multiple_of(1000);
         }
         if low >= high {
             return Self { base: high, unit: 1, stored: Stored::Constant };
         }
         // Two loops, because a division by a number unknown at compile time costs as much as everything else here.
-        if in_thousands {
-            Self { base: low, unit: 1000, stored: Stored::new((high - low) / 1000, values.map(|value| (value - low) / 1000)) }
+        if values.iter().all(|value| value.is_multiple_of(1000)) {
+            Self { base: low, unit: 1000, stored: Stored::new((high - low) / 1000, values.iter().map(|value| (value - low) / 1000)) }
         } else {
-            Self { base: low, unit: 1, stored: Stored::new(high - low, values.map(|value| value - low)) }
+            Self { base: low, unit: 1, stored: Stored::new(high - low, values.iter().map(|value| value - low)) }
         }
     }
 
@@ -110,16 +109,16 @@ mod tests {
 
     #[test]
     fn narrow_columns_are_stored_narrow() {
-        assert_eq!(Packed::from_values([0u64; 100].into_iter()).heap_bytes(), 0);
-        assert_eq!(Packed::from_values([200u64, 404, 200].into_iter()).heap_bytes(), 3);
-        assert_eq!(Packed::from_values([1000u64, 30_000_000].into_iter()).heap_bytes(), 4);
-        assert_eq!(Packed::from_values([0, u64::MAX].into_iter()).heap_bytes(), 16);
+        assert_eq!(Packed::new(&[0; 100]).heap_bytes(), 0);
+        assert_eq!(Packed::new(&[200, 404, 200]).heap_bytes(), 3);
+        assert_eq!(Packed::new(&[1000, 30_000_000]).heap_bytes(), 4);
+        assert_eq!(Packed::new(&[0, u64::MAX]).heap_bytes(), 16);
     }
 
     proptest! {
         #[test]
         fn packed_values_are_read_back(values in proptest::collection::vec(prop_oneof![0u64..300, any::<u64>(), (0u64..90_000).prop_map(|v| v * 1000)], 1..200)) {
-            let packed = Packed::from_values(values.iter().copied());
+            let packed = Packed::new(&values);
             for (row, &value) in values.iter().enumerate() {
                 prop_assert_eq!(packed.at(row), value);
             }

@@ -1,9 +1,8 @@
 //! Populations other than the observed one: more or fewer users, a resample, shards. Used by simulations and by replays, so that a
 //! prediction and the replay that checks it have the same users.
 //!
-//! Growth clones users and never compresses time: a clone repeats its original's requests, shifted by whole minutes, the same for
-//! all clones of one number. An *actor* is the user
-//! behind requests, with all of them. Invariant: every choice is a function of the seed, the actor and the copy alone.
+//! Growth clones users and never compresses time: a clone repeats its original's requests at other instants ([`shift_us`]). An *actor* is the
+//! user behind requests, with all of them. Invariant: every choice is a function of the seed, the actor and the copy alone.
 
 use super::NameId;
 use wsim_stats::hashing::NumberMap;
@@ -73,16 +72,34 @@ impl CopyCounts {
     }
 }
 
-/// The time shift of copy number `copy` of all actors in minutes, between one and ten either way; 0 for the originals. Actors of one copy
-/// are shifted alike, so that what one of them writes is news for the others.
+/// The time shift of copy number `copy` of all actors in a window of `span_us`, µs: within ten minutes either way, so that a clone meets the
+/// same time of day, or within the window if it is shorter than twenty minutes; 0 for the originals. Actors of one copy are shifted alike, so
+/// that what one of them writes is news for the others.
+///
+/// Multiples of a noble number are spread evenly over a circle: `n` of them and 0 are at least `1 / 7n` of it apart
+/// (the best rational approximations of `[0; a, b, 1, 1, …]` have denominators that grow by at most `a + 1`; Khinchin, Continued Fractions,
+/// section 2). So no copy falls on the instants of its original or of another copy. The seed chooses the number.
 #[inline]
-pub fn shift_minutes(copy: u32, seed: u64) -> i64 {
+pub fn shift_us(copy: u32, seed: u64, span_us: i64) -> i64 {
     if copy == 0 {
         return 0;
     }
-    let drawn = i64::try_from(below(draw(seed, Purpose::Users, u64::from(copy) << 40 | 1 << 61), 20)).unwrap_or(0);
-    if drawn < 10 { drawn - 10 } else { drawn - 9 }
+    let chosen = below(draw(seed, Purpose::Users, 1 << 61), 32) as f64;
+    let (first, second) = (2.0 + (chosen / 2.0).floor() % 4.0, 1.0 + (chosen / 8.0).floor());
+    let noble = 1.0 / (first + 1.0 / (second + GOLDEN_RATIO));
+    let turn = f64::from(copy) * noble % 1.0;
+    let turn = if chosen % 2.0 == 0.0 { turn } else { 1.0 - turn };
+    let range = span_us.clamp(1, SHIFT_RANGE_US) as f64;
+    #[expect(clippy::cast_possible_truncation, reason = "at most ten minutes")]
+    let shift = (if turn < 0.5 { turn } else { turn - 1.0 } * range) as i64;
+    // In a window of a few µs there is no other instant.
+    if shift == 0 { 1 } else { shift }
 }
+
+/// `[0; 1, 1, 1, …]`
+const GOLDEN_RATIO: f64 = 0.618_033_988_749_894_9;
+/// Twenty minutes.
+const SHIFT_RANGE_US: i64 = 1_200_000_000;
 
 /// A shifted time within a window of this span, in any unit: what leaves the window at one end enters it at the other.
 #[inline]
@@ -147,12 +164,25 @@ mod tests {
     }
 
     #[test]
-    fn clones_shift_by_one_to_ten_minutes_and_stay_in_the_window() {
-        for seed in 0..100 {
-            assert_eq!(shift_minutes(0, seed), 0);
-            let shift = shift_minutes(1, seed);
-            assert!((1..=10).contains(&shift.abs()), "{shift}");
+    fn clones_are_apart_from_their_originals_and_from_each_other() {
+        for (seed, span_us) in (0..50).flat_map(|seed| [20_000_000, 60_000_000, 600_000_000, 86_400_000_000].map(|span| (seed, span))) {
+            assert_eq!(shift_us(0, seed, span_us), 0);
+            let range = span_us.min(SHIFT_RANGE_US);
+            let mut places: Vec<i64> = (0..40).map(|copy| shift_us(copy, seed, span_us)).collect();
+            assert!(places.iter().all(|shift| shift.abs() <= range / 2), "{places:?}");
+            places.iter_mut().for_each(|shift| *shift = wrap(*shift, range));
+            places.sort_unstable();
+            places.push(places[0] + range);
+            let nearest = places.windows(2).map(|pair| pair[1] - pair[0]).min();
+            assert!(nearest >= Some(range / 290), "{nearest:?} of {range} with seed {seed}");
         }
+        let first: std::collections::BTreeSet<i64> = (0..50).map(|seed| shift_us(1, seed, 60_000_000)).collect();
+        assert!(first.len() > 15, "the seed chooses: {first:?}");
+        assert_ne!(wrap(5 + shift_us(3, 1, 2), 2), wrap(5, 2));
+    }
+
+    #[test]
+    fn what_leaves_a_window_at_one_end_enters_it_at_the_other() {
         assert_eq!((wrap(-1, 10), wrap(3, 10), wrap(10, 10), wrap(25, 10)), (9, 3, 0, 5));
     }
 

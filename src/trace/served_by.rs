@@ -16,6 +16,9 @@ pub struct ServedBy {
 
 impl ServedBy {
     pub fn from_trace(trace: &Trace) -> Self {
+        if !trace.has_upstreams() {
+            return Self::default();
+        }
         let mut pairs: HashMap<(NameId, NameId), u32> = HashMap::new();
         let (mut upstreams, mut processes) = (BTreeSet::new(), HashMap::new());
         // Requests in both logs of which the proxy's names no upstream.

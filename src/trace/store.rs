@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
-use super::chunk::{CHUNK_ROWS, Chunk};
+use super::chunk::{CHUNK_ROWS, Chunk, News};
 use super::names::Names;
 use super::request::Request;
 
@@ -16,6 +16,7 @@ pub struct Trace {
     chunks: Vec<Chunk>,
     open: Vec<Request>,
     flags_seen: u16,
+    has_upstreams: bool,
 }
 
 impl Trace {
@@ -29,6 +30,7 @@ impl Trace {
             self.open.reserve_exact(CHUNK_ROWS);
         }
         self.flags_seen |= request.flags;
+        self.has_upstreams |= request.upstream.is_some();
         self.open.push(request);
         if self.open.len() == CHUNK_ROWS {
             self.seal();
@@ -59,6 +61,11 @@ impl Trace {
         self.flags_seen & flags != 0
     }
 
+    /// Whether a proxy named the upstream of any request.
+    pub fn has_upstreams(&self) -> bool {
+        self.has_upstreams
+    }
+
     /// The names, and the requests in arrival order; memory is freed while they are read.
     pub fn into_parts(self) -> (Names, Requests<'static>) {
         debug_assert!(self.open.is_empty(), "the trace was not sealed");
@@ -73,6 +80,29 @@ impl Trace {
         requests.filter_map(change).for_each(|request| changed.push(request));
         changed.seal();
         changed
+    }
+
+    /// The same requests, sorted as a whole if they are not, so that reading them need not merge chunks.
+    #[must_use]
+    pub(super) fn in_order(self) -> Self {
+        let sorted = self.chunks.windows(2).all(|pair| pair[0].last_us() <= pair[1].arrival_us(0));
+        if sorted { self } else { self.filter_map(Some) }
+    }
+
+    /// Sets the news of the requests of these numbers, which ascend, and takes that of all others and their tokens. The trace must be
+    /// [in order](Self::in_order).
+    pub(super) fn set_news(&mut self, news: Vec<(u32, News)>) {
+        let mut news = news.into_iter().map(|(row, news)| (row as usize, news)).peekable();
+        let (mut first, mut own) = (0, Vec::new());
+        for chunk in &mut self.chunks {
+            let end = first + chunk.len();
+            own.clear();
+            while let Some((row, news)) = news.next_if(|(row, _)| *row < end) {
+                own.push((row - first, news));
+            }
+            chunk.set_news(&own);
+            first = end;
+        }
     }
 
     /// The requests of every `parts`-th chunk from `part` on, for threads that share the work. Each request is in exactly one part.
@@ -103,9 +133,11 @@ pub struct Requests<'a> {
 }
 
 /// The next rows of a chunk, decoded.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Cursor {
-    block: std::vec::IntoIter<Request>,
+    block: Vec<Request>,
+    /// Index in the block of the row that comes next.
+    at: usize,
     /// First row after the block.
     next_row: usize,
 }
@@ -121,7 +153,7 @@ impl<'a> Requests<'a> {
     /// Makes the chunk with the earliest row the current one.
     fn switch_chunk(&mut self) -> Option<()> {
         let Reverse((_, number)) = self.waiting.pop()?;
-        let cursor = self.started.remove(&number).unwrap_or_else(|| Cursor { block: Vec::new().into_iter(), next_row: 0 });
+        let cursor = self.started.remove(&number).unwrap_or_default();
         self.limit = self.waiting.peek().map_or((i64::MAX, usize::MAX), |Reverse(first)| *first);
         self.current = Some((number, cursor));
         Some(())
@@ -130,7 +162,7 @@ impl<'a> Requests<'a> {
     /// The next row of the current chunk; `None` if another chunk's row comes first, or the chunk is finished and freed.
     fn advance(&mut self) -> Option<Request> {
         let (number, cursor) = self.current.as_mut()?;
-        if cursor.block.as_slice().is_empty() {
+        if cursor.at == cursor.block.len() {
             let chunk = self.chunks[*number].as_ref()?;
             let rows = cursor.next_row..chunk.len().min(cursor.next_row + BLOCK_ROWS);
             if rows.is_empty() {
@@ -138,19 +170,19 @@ impl<'a> Requests<'a> {
                 self.current = None;
                 return None;
             }
-            cursor.next_row = rows.end;
-            let mut block = Vec::new();
-            chunk.decode(rows, &mut block);
-            cursor.block = block.into_iter();
+            (cursor.at, cursor.next_row) = (0, rows.end);
+            chunk.decode(rows, &mut cursor.block);
         }
-        let arrival = cursor.block.as_slice().first()?.arrival_us;
+        let request = *cursor.block.get(cursor.at)?;
+        let arrival = request.arrival_us;
         if (arrival, *number) > self.limit {
             let (number, cursor) = self.current.take()?;
             self.waiting.push(Reverse((arrival, number)));
             self.started.insert(number, cursor);
             return None;
         }
-        cursor.block.next()
+        cursor.at += 1;
+        Some(request)
     }
 }
 
@@ -205,8 +237,8 @@ impl<'a, I: Iterator<Item = Cow<'a, Chunk>>> Iterator for Blocks<'a, I> {
     }
 }
 
-/// Rows decoded at once, which fit the second-level cache.
-const BLOCK_ROWS: usize = 2048;
+/// Rows decoded at once, which fit the first-level cache while they are put together column by column.
+const BLOCK_ROWS: usize = 256;
 
 #[cfg(test)]
 mod tests {
@@ -225,6 +257,8 @@ mod tests {
         let arrivals: Vec<i64> = trace.requests().map(|r| r.arrival_us).collect();
         assert_eq!(arrivals.len(), 200_000);
         assert!(arrivals.is_sorted());
-        assert_eq!(trace.into_parts().1.map(|r| r.arrival_us).collect::<Vec<_>>(), arrivals);
+        let sorted = trace.in_order();
+        assert_eq!(sorted.part(0, 1).map(|r| r.arrival_us).collect::<Vec<_>>(), arrivals);
+        assert_eq!(sorted.in_order().into_parts().1.map(|r| r.arrival_us).collect::<Vec<_>>(), arrivals);
     }
 }

@@ -31,7 +31,7 @@ pub enum ColumnValues<'t> {
 #[error("{0}")]
 pub struct TableError(pub Box<dyn std::error::Error + Send + Sync>);
 
-/// A table being written. Without [`TableWriter::finish`] the file has no footer and cannot be read.
+/// A table being written. After each call the file can be read as far as it is written.
 pub trait TableWriter: Send {
     /// Writes a group of rows: the columns in order, all of the same length.
     ///
@@ -39,7 +39,13 @@ pub trait TableWriter: Send {
     /// [`TableError`] if the columns are not those of the table, or it cannot be written.
     fn write(&mut self, values: Vec<ColumnValues<'_>>) -> Result<(), TableError>;
 
-    /// Writes the footer, with `schema` in its metadata.
+    /// Writes rows that the next call replaces: the beginning of a group that is not complete.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    fn checkpoint(&mut self, values: Vec<ColumnValues<'_>>, schema: &str) -> Result<(), TableError>;
+
+    /// Writes the end of the file, with `schema` in its metadata.
     ///
     /// # Errors
     /// [`TableError`] if it cannot be written.

@@ -1,6 +1,8 @@
 //! A client for low volumes: one connection, opened when needed and again after the server closed it.
 
-use super::{Connection, Connector, Failure, OutgoingRequest, Response, exchange};
+use std::time::Instant;
+
+use super::{Connection, Connector, Exchange, Failure, OutgoingRequest, Response, exchange};
 
 /// Sends requests one after another. A clone shares the connector and opens its own connection.
 #[derive(Debug)]
@@ -31,9 +33,16 @@ impl Client {
     /// # Errors
     /// See [`Failure`].
     pub async fn send(&mut self, request: &OutgoingRequest) -> Result<Response, Failure> {
-        let kept = self.connection.take().filter(Connection::is_open);
-        let exchange = exchange(&self.connector, request, None, kept).await;
-        self.connection = exchange.connection;
+        let exchange = self.exchange(request).await;
         exchange.result
+    }
+
+    /// Like [`Self::send`], with the instants of the request.
+    pub(super) async fn exchange(&mut self, request: &OutgoingRequest) -> Exchange {
+        let kept = self.connection.take().and_then(|mut connection| connection.is_open().then_some(connection));
+        let deadline = Instant::now() + self.connector.config.response_timeout;
+        let mut exchange = exchange(&self.connector, request, None, kept, deadline, |_| {}).await;
+        self.connection = exchange.connection.take();
+        exchange
     }
 }

@@ -1,23 +1,23 @@
 //! Opens connections to one target. Addresses are looked up once and TLS is prepared once.
 
-use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use hyper::Uri;
-use hyper::header::{HeaderName, HeaderValue};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, RootCertStore};
-use tokio::net::TcpStream;
+use http::Uri;
+use http::header::{HeaderName, HeaderValue};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::connection::Connection;
-use super::{Failure, Target};
+use super::dial::Addresses;
+use super::exchange::Timeline;
+use super::http1::Stream;
+use super::{Failure, Target, tls};
 
 /// What all connections to a target share.
 #[derive(Debug, Clone)]
@@ -26,13 +26,15 @@ pub struct TransportConfig {
     pub http2: bool,
     /// A file of PEM certificates to trust in addition to the system's.
     pub ca: Option<PathBuf>,
+    /// Accept every certificate. For test targets.
+    pub insecure: bool,
     /// Value of `User-Agent`, so that the target's administrator can recognise the requests.
     pub user_agent: String,
     /// Response header in which the proxy names the upstream.
     pub upstream_header: HeaderName,
     /// Longest wait for a connection, TLS included.
     pub connect_timeout: Duration,
-    /// Longest wait from a request's first byte to its response's last.
+    /// Longest wait from the beginning of a request to its response's last byte.
     pub response_timeout: Duration,
     /// Longest response body that is accepted, bytes.
     pub body_bytes_max: u64,
@@ -45,6 +47,7 @@ impl Default for TransportConfig {
         Self {
             http2: false,
             ca: None,
+            insecure: false,
             user_agent: concat!("wsim/", env!("CARGO_PKG_VERSION")).to_owned(),
             upstream_header: HeaderName::from_static("x-upstream"),
             connect_timeout: Duration::from_secs(10),
@@ -59,7 +62,7 @@ impl Default for TransportConfig {
 /// Why no connection can ever be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectorError {
-    #[error("could not look up {host}: {source}")]
+    #[error("could not look up {host} (name resolution of this machine, not the target, failed): {source}")]
     Lookup { host: String, source: io::Error },
     #[error("could not read certificates from {}: {why}", .path.display())]
     Certificates { path: PathBuf, why: String },
@@ -75,12 +78,13 @@ pub enum ConnectorError {
 pub struct Connector {
     pub(super) target: Arc<Target>,
     pub(super) config: Arc<TransportConfig>,
-    addresses: Arc<[SocketAddr]>,
+    addresses: Arc<Addresses>,
     tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
-    pub(super) host: HeaderValue,
     pub(super) user_agent: HeaderValue,
+    /// The lines of an HTTP/1.1 head that are the same for all requests.
+    pub(super) fixed_headers: Arc<[u8]>,
     /// Scheme and authority, which HTTP/2 puts into every request.
-    pub(super) origin: String,
+    origin: Arc<str>,
 }
 
 impl Connector {
@@ -99,15 +103,15 @@ impl Connector {
     /// # Errors
     /// See [`ConnectorError`].
     pub fn to_addresses(target: Target, addresses: Vec<SocketAddr>, config: TransportConfig) -> Result<Self, ConnectorError> {
-        let tls = if target.tls { Some((tls(&config)?, server_name(&target)?)) } else { None };
-        let header = |text: &str| HeaderValue::from_str(text).map_err(|_| ConnectorError::Header(text.to_owned()));
+        let tls = if target.tls { Some((tls::client_config(&config)?, tls::server_name(&target)?)) } else { None };
         let authority = target.authority();
+        let user_agent = header(&config.user_agent)?;
         Ok(Self {
-            addresses: addresses.into(),
+            addresses: Arc::new(Addresses::new(addresses)),
             tls,
-            host: header(&authority)?,
-            user_agent: header(&config.user_agent)?,
-            origin: format!("{}://{authority}", if target.tls { "https" } else { "http" }),
+            fixed_headers: fixed_headers(&header(&authority)?, &user_agent),
+            user_agent,
+            origin: format!("{}://{authority}", if target.tls { "https" } else { "http" }).into(),
             target: Arc::new(target),
             config: Arc::new(config),
         })
@@ -118,48 +122,66 @@ impl Connector {
     /// # Errors
     /// [`ConnectorError::Header`].
     pub fn with_user_agent(&self, text: &str) -> Result<Self, ConnectorError> {
-        let user_agent = HeaderValue::from_str(text).map_err(|_| ConnectorError::Header(text.to_owned()))?;
-        Ok(Self { user_agent, ..self.clone() })
+        let user_agent = header(text)?;
+        let fixed_headers = fixed_headers(&header(&self.target.authority())?, &user_agent);
+        Ok(Self { user_agent, fixed_headers, ..self.clone() })
     }
 
     /// The target's addresses, in order of preference.
     pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+        self.addresses.all()
+    }
+
+    /// Longest wait from the beginning of a request to its response's last byte.
+    pub fn response_timeout(&self) -> Duration {
+        self.config.response_timeout
+    }
+
+    /// Whether connections are to speak HTTP/2; over TLS the server may not offer it.
+    pub fn wants_http2(&self) -> bool {
+        self.config.http2
     }
 
     pub fn target(&self) -> &Target {
         &self.target
     }
 
-    /// Opens a connection, within a tokio runtime.
+    /// Opens a connection, within a tokio runtime, and notes when.
     ///
     /// # Errors
-    /// [`Failure::Connect`], [`Failure::Tls`], or [`Failure::Protocol`] where HTTP/2 cannot be agreed on.
-    pub async fn open(&self) -> Result<Connection, Failure> {
-        timeout(self.config.connect_timeout, self.open_unlimited()).await.unwrap_or(Err(Failure::Connect))
+    /// See [`Failure`]; [`Failure::Protocol`] where HTTP/2 cannot be agreed on.
+    pub async fn open(&self, timeline: &mut Timeline) -> Result<Connection, Failure> {
+        timeout(self.config.connect_timeout, self.open_unlimited(timeline)).await.unwrap_or(Err(Failure::ConnectTimeout))
     }
 
-    async fn open_unlimited(&self) -> Result<Connection, Failure> {
-        let stream = TcpStream::connect(&self.addresses[..]).await.map_err(|_| Failure::Connect)?;
-        stream.set_nodelay(true).map_err(|_| Failure::Connect)?;
+    async fn open_unlimited(&self, timeline: &mut Timeline) -> Result<Connection, Failure> {
+        let stream = self.addresses.connect().await.map_err(|error| Failure::of_connecting(&error))?;
+        stream.set_nodelay(true).map_err(|error| Failure::of_connecting(&error))?;
+        timeline.connected = Some(Instant::now());
         match &self.tls {
-            None => Connection::start(self, stream, self.config.http2).await,
+            None => Connection::start(self, Stream::Plain(stream), self.config.http2).await,
             Some((config, name)) => {
-                let stream = TlsConnector::from(Arc::clone(config)).connect(name.clone(), stream).await.map_err(|_| Failure::Tls)?;
+                let connected = TlsConnector::from(Arc::clone(config)).connect(name.clone(), stream).await;
+                let stream = connected.map_err(|error| tls::failure(&error))?;
+                timeline.secured = Some(Instant::now());
                 let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                Connection::start(self, stream, http2).await
+                Connection::start(self, Stream::Tls(Box::new(stream)), http2).await
             }
         }
     }
 
-    /// The request's URI: the path for HTTP/1.1, the whole URL for HTTP/2.
-    pub(super) fn uri(&self, path_and_query: &str, http2: bool) -> Option<Uri> {
-        let origin = if http2 { self.origin.as_str() } else { "" };
-        if origin.is_empty() && self.target.base.is_empty() {
-            return path_and_query.parse().ok();
-        }
-        format!("{origin}{}{path_and_query}", self.target.base).parse().ok()
+    /// The whole URL of a request, for HTTP/2.
+    pub(super) fn uri(&self, path_and_query: &str) -> Option<Uri> {
+        format!("{}{}{path_and_query}", self.origin, self.target.base).parse().ok()
     }
+}
+
+fn header(text: &str) -> Result<HeaderValue, ConnectorError> {
+    HeaderValue::from_str(text).map_err(|_| ConnectorError::Header(text.to_owned()))
+}
+
+fn fixed_headers(host: &HeaderValue, user_agent: &HeaderValue) -> Arc<[u8]> {
+    [b"host: ", host.as_bytes(), b"\r\nuser-agent: ", user_agent.as_bytes(), b"\r\n"].concat().into()
 }
 
 impl Target {
@@ -176,33 +198,3 @@ impl Target {
         Ok(addresses)
     }
 }
-
-fn tls(config: &TransportConfig) -> Result<Arc<ClientConfig>, ConnectorError> {
-    let mut roots = RootCertStore::empty();
-    // A system without certificates is fine if `--ca` names the target's own; otherwise the handshake fails.
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if let Some(path) = &config.ca {
-        let wrong = |why: String| ConnectorError::Certificates { path: path.clone(), why };
-        let file = File::open(path).map_err(|error| wrong(error.to_string()))?;
-        let mut count = 0;
-        for certificate in CertificateDer::pem_reader_iter(BufReader::new(file.take(CERTIFICATES_BYTES_MAX))) {
-            roots.add(certificate.map_err(|error| wrong(error.to_string()))?).map_err(|error| wrong(error.to_string()))?;
-            count += 1;
-        }
-        if count == 0 {
-            return Err(wrong("no PEM certificate found".to_owned()));
-        }
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let mut client = versions.map_err(|error| ConnectorError::Tls(error.to_string()))?.with_root_certificates(roots).with_no_client_auth();
-    client.alpn_protocols = if config.http2 { vec![b"h2".to_vec(), b"http/1.1".to_vec()] } else { vec![b"http/1.1".to_vec()] };
-    Ok(Arc::new(client))
-}
-
-fn server_name(target: &Target) -> Result<ServerName<'static>, ConnectorError> {
-    ServerName::try_from(target.host.clone()).map_err(|error| ConnectorError::Tls(format!("{}: {error}", target.host)))
-}
-
-/// More than all certificates of a system. Such a file may be a device by mistake.
-const CERTIFICATES_BYTES_MAX: u64 = 4_000_000;

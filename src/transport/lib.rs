@@ -6,18 +6,26 @@
 mod client;
 mod connection;
 mod connector;
+mod dial;
+mod encoding;
 mod exchange;
+mod failure;
+mod http1;
+mod http2;
 mod message;
-mod stamped;
+mod resources;
 mod target;
 #[cfg(test)]
 mod tests;
 mod thread_timing;
+mod tls;
 
 pub use client::Client;
 pub use connection::{Connection, ROW_HEADER};
 pub use connector::{Connector, ConnectorError, TransportConfig};
-pub use exchange::{Exchange, exchange};
-pub use message::{Failure, Keep, OutgoingRequest, Response};
+pub use exchange::{Exchange, Timeline, exchange};
+pub use failure::Failure;
+pub use message::{ClientHeaders, Keep, OutgoingRequest, Response};
+pub use resources::raise_descriptor_limit;
 pub use target::{Target, TargetError};
 pub use thread_timing::{minimise_timer_slack, raise_thread_priority};

@@ -32,7 +32,7 @@ impl std::str::FromStr for Target {
         if !text.is_ascii() {
             return Err(wrong("write a name outside ASCII in its ASCII form, xn--…"));
         }
-        let uri: hyper::Uri = text.parse().map_err(|_| wrong("write it as http://host:port or https://host"))?;
+        let uri: http::Uri = text.parse().map_err(|_| wrong("write it as http://host:port or https://host"))?;
         let tls = match uri.scheme_str() {
             Some("http") => false,
             Some("https") => true,

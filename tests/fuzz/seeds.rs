@@ -250,21 +250,15 @@ fn tables(seeds: &mut Seeds<'_>) -> io::Result<()> {
 fn outcome(number: u64) -> Outcome {
     let intended_ns = number * 1_000_000_000;
     Outcome {
-        intended_ns,
-        due_ns: intended_ns,
         sent_ns: intended_ns + 1000,
         first_byte_ns: intended_ns + 2000,
         last_byte_ns: intended_ns + 3000,
         bytes: 10,
         original_us: 2000,
-        row: 0,
-        copy: 0,
         endpoint: EndpointId(u16::from(number % 2 == 1)),
         status: 200,
         original_status: 200,
-        upstream: 0,
-        long_poll: false,
-        end: End::Completed,
+        ..Outcome::of_end(intended_ns, End::Completed)
     }
 }
 
@@ -275,6 +269,16 @@ struct Shared(Arc<Mutex<Vec<u8>>>);
 impl Shared {
     fn bytes(&self) -> Vec<u8> {
         self.0.lock().map(|bytes| bytes.clone()).unwrap_or_default()
+    }
+}
+
+impl parquet::table_file::TableOutput for Shared {
+    fn write_tail(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        if let Ok(mut file) = self.0.lock() {
+            file.truncate(usize::try_from(offset).unwrap_or(usize::MAX));
+            file.extend_from_slice(bytes);
+        }
+        Ok(())
     }
 }
 

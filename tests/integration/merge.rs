@@ -3,12 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use wsim::advise::Objective;
 use wsim::endpoints::EndpointId;
 use wsim::matrix::Tier;
+use wsim::parquet::table_file::TableFile;
+use wsim::parquet::table_reader::TableReader;
 use wsim::profile::Window;
-use wsim::replay::record::{Measurements, Recorder};
+use wsim::replay::record::{Measurements, REQUEST_COLUMNS, Recorder};
 use wsim::replay::{End, Outcome, Sink};
-use wsim::report::replay::ReplayReport;
+use wsim::report::replay::{ReplayReport, RunConditions};
 use wsim::report::{Report, RunFacts};
 
 use crate::support::wsim;
@@ -17,28 +20,25 @@ use crate::support::wsim;
 fn measured(folder: &Path, number: u64) -> Measurements {
     let log = std::fs::File::create(folder.join("replay.hlog")).unwrap();
     let began = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_800_000_000);
-    let mut recorder = Recorder::new(["sync", "media"]).with_interval_log(Box::new(log), began);
+    let requests = std::fs::File::create(folder.join("requests.parquet")).unwrap();
+    let requests = TableFile::new(requests, &REQUEST_COLUMNS).unwrap();
+    let mut recorder = Recorder::new(["sync", "media"]).with_interval_log(Box::new(log), began).with_requests(Box::new(requests));
     recorder.upstream(1, "worker1");
     let outcomes: Vec<Outcome> = (0..40)
         .map(|index| {
             let intended_ns = index * 100_000_000;
             let sent_ns = intended_ns + 50_000;
             Outcome {
-                intended_ns,
-                due_ns: intended_ns,
                 sent_ns,
                 first_byte_ns: sent_ns,
                 last_byte_ns: sent_ns + (number * 40 + index + 1) * 1_000_000,
                 bytes: 10,
                 original_us: 2000,
-                row: 0,
-                copy: 0,
                 endpoint: EndpointId(u16::try_from(index % 2).unwrap()),
                 status: 200,
                 original_status: 200,
                 upstream: 1,
-                long_poll: false,
-                end: End::Completed,
+                ..Outcome::of_end(intended_ns, End::Completed)
             }
         })
         .collect();
@@ -78,9 +78,12 @@ fn shard(parent: &Path, number: u32, seed: u64) -> PathBuf {
         took_seconds: 4.0,
         measured: measured(&folder, u64::from(number)),
         void_reasons: Vec::new(),
-        cpu: None,
+        stopped: None,
+        expected: Objective::of_replays(),
+        conditions: RunConditions { began_us: Some(1_800_000_000_000_000 + i64::from(number) * 250_000), ..RunConditions::default() },
         predicted: Vec::new(),
         steps: Vec::new(),
+        limit: None,
     };
     std::fs::write(folder.join("report.json"), report.json().unwrap()).unwrap();
     folder
@@ -103,6 +106,11 @@ fn keep(runs: [&PathBuf; 3]) {
     }
 }
 
+fn sorted(mut numbers: Vec<u64>) -> Vec<u64> {
+    numbers.sort_unstable();
+    numbers
+}
+
 #[test]
 fn two_shards_are_merged_into_one_run() {
     let place = tempfile::tempdir().unwrap();
@@ -116,6 +124,16 @@ fn two_shards_are_merged_into_one_run() {
     // 1 to 80 ms in both shards together, and 0.05 ms of lateness.
     let median = report["overall"]["response_ms"]["p50"].as_f64().unwrap();
     assert!((median - 40.05).abs() < 0.1, "{median}");
+    let mut requests = TableReader::new(std::fs::File::open(folder.join("requests.parquet")).unwrap()).unwrap();
+    let mut intended: Vec<u64> = Vec::new();
+    for group in 0..requests.groups() {
+        intended.extend(requests.column(group, "intended_ns").unwrap().numbers::<u64>().unwrap().flatten());
+    }
+    // The second shard began 250 ms after the first.
+    let expected: Vec<u64> = [0, 250_000_000].iter().flat_map(|began| (0..40).map(move |index| began + index * 100_000_000)).collect();
+    assert_eq!(intended.len(), 80);
+    intended.sort_unstable();
+    assert_eq!(intended, sorted(expected));
     let log = std::fs::read_to_string(folder.join("replay.hlog")).unwrap();
     assert_eq!((log.matches("StartTime:").count(), log.matches("Tag=sync").count()), (1, 8), "{log}");
     for name in ["report.md", "report.html", "tables/groups.csv"] {

@@ -13,6 +13,7 @@ mod outputs;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use cells::{Cell, ENCODINGS, KINDS, Planter, malformed_lines, planted_log};
 use outputs::Outputs;
@@ -195,8 +196,22 @@ fn simulate_replay_and_compare(folder: &Path, outputs: &mut Outputs) {
     fs::write(folder.join("few.log"), few).unwrap();
     outputs.run(folder, &[&["simulate", "few.log", "--name", "few", "--json"], &fast[..]].concat());
     let replay = ["replay", "few.log", "--target", "emulated", "--plan", "generic:2", "--speed", "1000", "--allow-writes"];
-    for shard in ["0/2", "1/2"] {
-        outputs.run(folder, &[&replay[..], &["--shard", shard, "--name", &format!("shard-{}", &shard[..1])]].concat());
+    // Shards that do not begin together are not merged.
+    let begin = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_secs(20);
+    let begin = wsim::text::rfc3339(i64::try_from(begin.as_secs()).unwrap() * 1_000_000);
+    let shard = |shard: &str| {
+        let name = format!("shard-{}", &shard[..1]);
+        run_in(folder, &[&replay[..], &["--shard", shard, "--name", &name, "--start-at", &begin]].concat())
+    };
+    let (first, second) = std::thread::scope(|scope| {
+        let first = scope.spawn(|| shard("0/2"));
+        let second = shard("1/2");
+        (first.join().unwrap(), second)
+    });
+    for (status, stdout, stderr) in [first, second] {
+        assert!((0..=3).contains(&status), "{stderr}");
+        outputs.add("standard output of a shard", stdout);
+        outputs.add("standard error of a shard", stderr);
     }
     outputs.run(folder, &["replay", "few.log", "--target", "emulated", "--plan", "generic:2", "--dry-run"]);
     outputs.run(folder, &["merge", "reports/shard-0", "reports/shard-1", "--name", "merged"]);

@@ -4,7 +4,7 @@ use super::*;
 use crate::model::Meets;
 use wsim_endpoints::{Classifier, ClassifierConfig, Endpoint, Method, table_for};
 use wsim_plan::{Preset, PresetConfig};
-use wsim_profile::{Profile, ProfileInputs, Profiler, ProfilerConfig};
+use wsim_profile::{Profile, ProfileInputs, ProfilerConfig, profile_trace};
 use wsim_simulate::ModelError;
 use wsim_simulate::prepare::PrepareConfig;
 use wsim_simulate::replications::ReplicationConfig;
@@ -62,9 +62,8 @@ impl Traffic {
             });
         }
         trace.seal();
-        let mut profiler = Profiler::new(&ProfilerConfig { endpoints: endpoints.clone().into(), zone_offset_seconds: 0 });
-        trace.requests().for_each(|request| profiler.observe(&request, &trace.names));
-        Self { profile: profiler.finish(&ProfileInputs::default()), trace, endpoints, prepare: PrepareConfig::default() }
+        let profile = profile_trace(&trace, &ProfilerConfig::new(endpoints.clone()), 1).finish(&ProfileInputs::default());
+        Self { profile, trace, endpoints, prepare: PrepareConfig::default() }
     }
 
     /// The same, with nothing to know but the CPU of its requests: processes are textbook queues.

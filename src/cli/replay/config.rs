@@ -1,5 +1,6 @@
 //! The arguments of `wsim replay`, checked and typed.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
@@ -7,12 +8,12 @@ use hyper::header::HeaderName;
 
 use super::super::UsageError;
 use super::Replay;
-use wsim_advise::Objective;
+use wsim_advise::{Objective, ObjectiveError};
 use wsim_endpoints::Endpoint;
 use wsim_logs::range;
 use wsim_logs::time::Zone;
 use wsim_replay::guard::GuardOverrides;
-use wsim_replay::{EngineConfig, Pace, TrafficConfig};
+use wsim_replay::{EngineConfig, Pace, ReplayedRequests, TrafficConfig};
 use wsim_transport::{Target, TransportConfig};
 
 /// Where requests are sent.
@@ -34,7 +35,10 @@ pub(super) struct ReplayConfig {
     pub(super) user_agent: String,
     pub(super) overrides: GuardOverrides,
     pub(super) start_at: Option<SystemTime>,
-    pub(super) find_limit: Option<Objective>,
+    /// What is expected of every run.
+    pub(super) expected: Objective,
+    /// Whether the largest load is looked for at which that holds.
+    pub(super) is_search: bool,
 }
 
 impl ReplayConfig {
@@ -50,11 +54,6 @@ impl ReplayConfig {
             url => TargetChoice::Server(url.parse().map_err(|error| usage("--target", &error))?),
         };
         let header: Result<HeaderName, _> = arguments.upstream_header.parse();
-        let find_limit: Option<Objective> =
-            arguments.find_limit.as_deref().map(str::parse).transpose().map_err(|error| usage("--find-limit", &error))?;
-        if find_limit.as_ref().is_some_and(|objective| objective.latencies.is_empty()) {
-            return Err(UsageError("--find-limit: a replay measures latencies only; write one like 'p95 work < 500ms'".to_owned()).into());
-        }
         Ok(Self {
             target,
             traffic: TrafficConfig {
@@ -66,29 +65,48 @@ impl ReplayConfig {
             },
             engine: EngineConfig {
                 connections_max: arguments.max_connections,
+                timeout: arguments.timeout,
                 pace: if arguments.precise { Pace::Precise } else { Pace::Sleep },
                 ..EngineConfig::default()
             },
             transport: TransportConfig {
                 http2: arguments.http2,
                 ca: arguments.ca.clone(),
+                insecure: arguments.insecure,
+                response_timeout: arguments.timeout,
                 upstream_header: header.map_err(|error| usage("--upstream-header", &error))?,
                 ..TransportConfig::default()
             },
             user_agent: format!("wsim-replay/{} (run {})", env!("CARGO_PKG_VERSION"), run_id()),
             overrides: arguments.allowed.overrides(),
             start_at: arguments.start_at.as_deref().map(|text| start_at(text, &arguments.reading.zone()?)).transpose()?,
-            find_limit,
+            expected: expected(arguments)?,
+            is_search: arguments.find_limit.is_some(),
         })
     }
 }
 
 impl ReplayConfig {
-    /// Whether load and speed are applied to the trace before everything else. The emulated cluster and its prediction then see exactly the
-    /// requests that are sent.
+    /// Whether the speed is applied to the trace before everything else: the emulated cluster and its prediction have the clock of the trace.
     pub(super) fn rewrites_trace(&self) -> bool {
-        self.target == TargetChoice::Emulated && self.find_limit.is_none() && (self.traffic.load != 1.0 || self.traffic.speed != 1.0)
+        self.target == TargetChoice::Emulated && self.traffic.speed != 1.0
     }
+}
+
+/// What `--find-limit` and `--expect` ask for, and the defaults that they do not replace.
+fn expected(arguments: &Replay) -> anyhow::Result<Objective> {
+    let read = |name: &str, text: Option<&str>| -> anyhow::Result<Option<Objective>> {
+        text.map(str::parse).transpose().map_err(|error: ObjectiveError| UsageError(format!("{name}: {error}")).into())
+    };
+    let mut all = read("--find-limit", arguments.find_limit.as_deref())?.unwrap_or_else(Objective::nothing);
+    let name = if arguments.expect.is_some() { "--expect" } else { "--find-limit" };
+    if let Some(more) = read("--expect", arguments.expect.as_deref())? {
+        all.busy = all.busy.min(more.busy);
+        all.connections = all.connections.min(more.connections);
+        all.latencies.extend(more.latencies);
+        all.outcomes.extend(more.outcomes);
+    }
+    all.for_replays().map_err(|error| UsageError(format!("{name}: {error}")).into())
 }
 
 /// For each endpoint class, by its id, whether `--only` or `--skip` leave it out.
@@ -100,6 +118,25 @@ pub(super) fn left_out(endpoints: &[Endpoint], only: &[String], skip: &[String])
     }
     let named = |names: &[String], endpoint: &Endpoint| names.contains(&endpoint.group);
     Ok(endpoints.iter().map(|endpoint| named(skip, endpoint) || (!only.is_empty() && !named(only, endpoint))).collect())
+}
+
+/// Checks that requests of the groups are replayed of which something is expected.
+pub(super) fn check_groups(
+    expected: &Objective,
+    endpoints: &[Endpoint],
+    replayed: &ReplayedRequests,
+    left_out: &[bool],
+) -> anyhow::Result<()> {
+    let mut is_present = vec![false; endpoints.len()];
+    for request in &replayed.requests {
+        if let Some(present) = is_present.get_mut(usize::from(request.endpoint.0)) {
+            *present = true;
+        }
+    }
+    let sent = endpoints.iter().zip(is_present).zip(left_out).filter(|((_, present), left_out)| *present && !**left_out);
+    let groups: BTreeSet<&str> = sent.map(|((endpoint, _), _)| endpoint.group.as_str()).collect();
+    let groups: Vec<&str> = groups.into_iter().collect();
+    Ok(expected.check_groups(&groups).map_err(|error| UsageError(format!("--expect: {error}")))?)
 }
 
 /// Parses `i/N`; `i` counts from 0 like the completion index of a Kubernetes Job.
@@ -130,6 +167,14 @@ pub(super) fn seconds(text: &str) -> Result<f64, String> {
         Some(seconds) if seconds <= AHEAD_MAX.as_secs_f64() => Ok(seconds),
         Some(_) => Err("give at most seven days (168h)".to_owned()),
         None => Err("write a time like 90s, 5m or 1h30m".to_owned()),
+    }
+}
+
+/// Reads how long to wait for a response: above 0 and at most an hour.
+pub(super) fn timeout(text: &str) -> Result<Duration, String> {
+    match seconds(text)? {
+        seconds if seconds > 0.0 && seconds <= 3600.0 => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("give a time above 0 and at most an hour".to_owned()),
     }
 }
 
@@ -168,6 +213,8 @@ mod tests {
         assert_eq!(shard("0/4"), Ok((0, 4)));
         assert!(shard("4/4").is_err() && shard("1").is_err() && shard("a/b").is_err());
         assert_eq!((seconds("90"), seconds("1.5m"), seconds("2h")), (Ok(90.0), Ok(90.0), Ok(7200.0)));
+        assert_eq!((timeout("2s"), timeout("1500ms")), (Ok(Duration::from_secs(2)), Ok(Duration::from_millis(1500))));
+        assert!(["0", "61m", "soon", "-1s"].iter().all(|text| timeout(text).is_err()));
         for text in ["soon", "-1", "", "nan", "inf", "1e308", "99999999999999999999", "169h"] {
             assert!(seconds(text).is_err(), "{text}");
         }

@@ -1,89 +1,34 @@
 //! From a prepared replay to its report: checks the target, primes the devices, runs the schedule, writes the folder.
 
+use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
 
-use super::super::progress::ProgressReporter;
 use super::super::provision::in_runtime;
-use super::super::reading::{LogData, ReadConfig};
+use super::super::reading::LogData;
 use super::super::{Exit, UsageError, interrupt, output};
-use super::config::{ReplayConfig, TargetChoice};
-use super::emulated::{self, Emulated};
-use super::{Replay, limit, prepare};
-use wsim_emulate::EmulatedCluster;
+use super::config::ReplayConfig;
+use super::target::PreparedTarget;
+use super::{Replay, limit, live, prepare};
 use wsim_folder::{OutputFolder, create_private};
-use wsim_matrix::{CheckedTarget, KnownServers, Manifest, Script, check_target, prime_devices, provision};
+use wsim_matrix::{Script, prime_devices};
 use wsim_parquet::table_file::TableFile;
-use wsim_plan::Plan;
 use wsim_profile::Window;
-use wsim_replay::guard::Guard;
 use wsim_replay::metrics::{MetricsRegistry, Source};
-use wsim_replay::record::{LiveStats, Measurements, REQUEST_COLUMNS, Recorder, VoidRules};
+use wsim_replay::record::{LiveStats, Measurements, REQUEST_COLUMNS, Recorder, VoidReason, VoidRules};
 use wsim_replay::{
     self as replay, EngineConfig, FinishedRun, LiveCounters, ReplayedRequests, Run, Schedule, StopReason, StopSignal, TrafficConfig,
 };
-use wsim_report::replay::{LimitStep, Predicted, ReplayReport};
+use wsim_report::replay::{LimitStep, LoadLimit, Predicted, ReplayReport, RunConditions};
 use wsim_report::{RunFacts, write_report};
 use wsim_trace::Trace;
 use wsim_trace::anonymise::Key;
 use wsim_trace::ingest::Progress;
-
-/// A target that was checked and has a world.
-pub(super) struct PreparedTarget {
-    checked: CheckedTarget,
-    world: Manifest,
-    /// As the report names it.
-    shown: String,
-    /// The built-in cluster, while it runs. It gets the row of each request in a header.
-    emulated: Option<EmulatedCluster>,
-    /// The plan of the built-in cluster, and what it cannot do as written.
-    plan: Option<Plan>,
-    remarks: Vec<String>,
-    predicted: Vec<Predicted>,
-}
-
-impl PreparedTarget {
-    /// Checks the target and reads its world, or starts the built-in cluster.
-    pub(super) fn new(
-        arguments: &Replay,
-        config: &ReplayConfig,
-        read_config: &ReadConfig,
-        data: &LogData,
-        trace: &Trace,
-        replayed: &ReplayedRequests,
-        progress: &Progress,
-    ) -> anyhow::Result<Self> {
-        let TargetChoice::Server(target) = &config.target else {
-            let emulated = emulated::start(arguments, config, read_config, data, trace, replayed, progress)?;
-            let Emulated { cluster, checked, world, plan, remarks, predicted } = emulated;
-            let shown = format!("emulated: {}", plan.name);
-            return Ok(Self { checked, world, shown, emulated: Some(cluster), plan: Some(plan.into_plan()), remarks, predicted });
-        };
-        let Some(path) = &arguments.world else {
-            return Err(UsageError(format!(
-                "--world is missing: `wsim provision LOG --target {target}` creates the accounts that a replay needs, and writes the file"
-            ))
-            .into());
-        };
-        let world = prepare::world_of(path, target)?;
-        let shown = target.to_string();
-        let guard = Guard::new(data.origin(), config.overrides.clone());
-        let checked = in_runtime(async {
-            let checked = check_target(target.clone(), config.transport.clone(), guard, &KnownServers::of_world(&world)).await?;
-            let mut client = wsim_transport::Client::new(checked.connector.clone());
-            if !provision::has_marker_room(&mut client, &world).await? {
-                anyhow::bail!("{shown} does not have the marker room of {}: run wsim provision first", path.display());
-            }
-            Ok(checked)
-        })?;
-        Ok(Self { checked, world, shown, emulated: None, plan: None, remarks: Vec::new(), predicted: Vec::new() })
-    }
-}
 
 /// Plays the schedule, once or several times.
 pub(super) struct Player<'a> {
@@ -94,10 +39,10 @@ pub(super) struct Player<'a> {
     pub(super) replayed: &'a ReplayedRequests,
     /// For each endpoint class, whether it is left out.
     pub(super) left_out: &'a [bool],
-    pub(super) target: &'a PreparedTarget,
+    pub(super) target: &'a PreparedTarget<'a>,
     /// Sentences about the time that no log covers.
     pub(super) left_out_time: Option<String>,
-    pub(super) stop: Arc<StopSignal>,
+    pub(super) interruption: Arc<Interruption>,
     /// What `--metrics` serves.
     pub(super) metrics: Option<&'a MetricsRegistry>,
 }
@@ -108,44 +53,96 @@ pub(super) struct PlayerRun {
     pub(super) measurements: Measurements,
     /// Empty for a valid run.
     pub(super) void_reasons: Vec<String>,
+    /// Whether the run is void because the generator was too slow.
+    pub(super) is_generator_late: bool,
+    predicted: Vec<Predicted>,
+    server_name: Option<String>,
+    began: SystemTime,
+}
+
+impl PlayerRun {
+    /// Why the target ended the run early, if it did.
+    pub(super) fn stopped_by_target(&self) -> Option<String> {
+        self.finished.stopped.as_ref().filter(|reason| reason.is_of_target()).map(ToString::to_string)
+    }
+
+    /// Whether the run was ended early for another reason.
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.finished.stopped.as_ref().is_some_and(|reason| !reason.is_of_target())
+    }
+}
+
+/// What the user's signal ends: the run in progress and all later ones. A run that its target ended says nothing of the next.
+#[derive(Debug, Default)]
+pub(super) struct Interruption {
+    asked: AtomicBool,
+    current: Mutex<Arc<StopSignal>>,
+}
+
+impl Interruption {
+    /// The signal of a new run.
+    fn start_run(&self) -> Arc<StopSignal> {
+        let stop = Arc::new(StopSignal::default());
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&stop);
+        if self.asked.load(Ordering::SeqCst) {
+            stop.set(StopReason::Interrupted);
+        }
+        stop
+    }
+
+    /// Ends the run in progress.
+    fn interrupt(&self) {
+        self.asked.store(true, Ordering::SeqCst);
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).set(StopReason::Interrupted);
+    }
 }
 
 impl Player<'_> {
     /// Plays the schedule once with this load. With a `folder`, writes the interval log and every request there.
     pub(super) fn play(&self, load: f64, folder: Option<&Path>) -> anyhow::Result<PlayerRun> {
         let traffic = TrafficConfig { load, ..self.config.traffic };
-        let mut script = self.script();
+        let target = self.target.start(load)?;
+        let mut script = prepare::script(self.arguments, &target.world, self.trace, self.replayed);
         let schedule = self.schedule(&script, &traffic)?;
-        in_runtime(async { Ok(prime_devices(&mut script, &self.target.checked.connector, &schedule).await?) })?;
+        let stop = self.interruption.start_run();
+        in_runtime(async {
+            tokio::select! {
+                primed = prime_devices(&mut script, &target.checked.connector, &schedule) => Ok(primed?),
+                () = stopped(&stop) => anyhow::bail!("interrupted before the first request was sent"),
+            }
+        })?;
         let (begin, began) = self.begin()?;
         let stats = Arc::new(if self.metrics.is_some() { LiveStats::with_totals() } else { LiveStats::default() });
         let recorder = self.recorder(&stats, began, folder)?;
         let live = Arc::new(LiveCounters::default());
         let scheduled = schedule.slots.len() as u64;
         if let Some(metrics) = self.metrics {
-            let (live_stats, live, stop) = (Arc::clone(&stats), Arc::clone(&live), Arc::clone(&self.stop));
+            let (live_stats, live, stop) = (Arc::clone(&stats), Arc::clone(&live), Arc::clone(&stop));
             metrics.show(Source { live_stats, live, stop, scheduled });
         }
-        let reporter = show_progress(&live, &stats, scheduled, self.arguments.output.quiet || self.arguments.output.json);
+        let reporter = live::show(&live, &stats, scheduled, self.arguments.output.quiet || self.arguments.output.json);
         let run = Run {
             schedule: Arc::new(schedule),
             traffic,
             script: Box::new(script),
-            connector: self.target.checked.connector.with_user_agent(&self.config.user_agent)?,
+            connector: target.checked.connector.with_user_agent(&self.config.user_agent)?,
             sink: recorder,
-            config: EngineConfig { send_row_header: self.target.emulated.is_some(), ..self.config.engine },
+            config: EngineConfig { send_row_header: target.cluster.is_some(), ..self.config.engine },
             begin,
-            stop: Arc::clone(&self.stop),
+            stop,
             live,
         };
         let (finished, recorder) = replay::run(run)?;
         drop(reporter);
         let (measurements, written) = recorder.finish();
-        let mut void_reasons: Vec<String> = VoidRules::default().judge(&measurements, &finished).iter().map(ToString::to_string).collect();
+        let void = VoidRules::default().judge(&measurements, &finished);
+        let mut void_reasons: Vec<String> = void.iter().map(ToString::to_string).collect();
         if let Err(error) = written {
             void_reasons.push(error.to_string());
         }
-        Ok(PlayerRun { finished, measurements, void_reasons })
+        let is_generator_late = void.iter().any(VoidReason::is_of_generator);
+        let (predicted, server_name) = (target.predicted.clone(), target.checked.server_name.clone());
+        Ok(PlayerRun { finished, measurements, void_reasons, is_generator_late, predicted, server_name, began })
     }
 
     fn schedule(&self, script: &Script, traffic: &TrafficConfig) -> anyhow::Result<Schedule> {
@@ -162,23 +159,19 @@ impl Player<'_> {
 
     fn recorder(&self, stats: &Arc<LiveStats>, began: SystemTime, folder: Option<&Path>) -> anyhow::Result<Recorder> {
         let groups = self.data.endpoints.iter().map(|endpoint| endpoint.group.as_str());
-        let mut recorder = Recorder::new(groups).with_live_stats(Arc::clone(stats));
+        let mut recorder = Recorder::new(groups).with_live_stats(Arc::clone(stats)).with_cpu(self.replayed.cpu_us());
         if let Some(key) = self.key_of_target() {
             let key = key.clone();
             recorder = recorder.with_upstream_names(move |name| key.upstream(name));
         }
         let Some(folder) = folder else { return Ok(recorder) };
-        let table = TableFile::new(create(folder, "requests.parquet")?, &REQUEST_COLUMNS)?;
+        let table = TableFile::new(create_file(folder, "requests.parquet")?, &REQUEST_COLUMNS)?;
         Ok(recorder.with_interval_log(create(folder, "replay.hlog")?, began).with_requests(Box::new(table)))
     }
 
     /// The key of pseudonyms for what a server says of itself; `None` if names are kept. The built-in cluster has no names of its own.
     fn key_of_target(&self) -> Option<&Key> {
-        self.data.anonymiser.as_ref().filter(|_| self.target.emulated.is_none()).map(|anonymiser| &anonymiser.key)
-    }
-
-    fn script(&self) -> Script {
-        prepare::script(self.arguments, &self.target.world, self.trace, self.replayed)
+        self.data.anonymiser.as_ref().filter(|_| !self.target.is_emulated()).map(|anonymiser| &anonymiser.key)
     }
 
     /// The instant of the schedule's offset 0, by both clocks.
@@ -191,31 +184,50 @@ impl Player<'_> {
         Ok((now.0 + ahead, now.1 + ahead))
     }
 
-    fn report(&self, run: PlayerRun, load: f64, steps: Vec<LimitStep>) -> ReplayReport {
-        let (arguments, summary, replayed) = (self.arguments, &self.data.summary, self.replayed);
-        let rows = replayed.rows(&self.script(), self.left_out);
+    fn report(&self, run: PlayerRun, load: f64, (steps, limit): (Vec<LimitStep>, Option<LoadLimit>)) -> ReplayReport {
+        let (arguments, config, summary, replayed) = (self.arguments, self.config, &self.data.summary, self.replayed);
         let facts = summary.run_facts(Vec::new());
         let shown = |name: &str| self.key_of_target().map_or_else(|| name.to_owned(), |key| key.server(name));
+        let began_us = run.began.duration_since(SystemTime::UNIX_EPOCH).ok().and_then(|since| i64::try_from(since.as_micros()).ok());
         ReplayReport {
             left_out_time: self.left_out_time.clone(),
             facts: RunFacts { partial: facts.partial || run.finished.stopped.is_some(), ..facts },
-            target: shown(&self.target.shown),
-            plan: self.target.plan.clone(),
-            remarks: self.target.remarks.clone(),
-            server_name: self.target.checked.server_name.as_deref().map(shown),
+            target: shown(&self.target.shown()),
+            plan: self.target.plan(),
+            remarks: self.target.remarks().iter().cloned().chain(fewer_connections(&run.finished)).collect(),
+            server_name: run.server_name.as_deref().map(shown),
             window: Window { start_us: replayed.start_us, end_us: replayed.end_us() },
             speed: arguments.speed,
-            load: if self.target.emulated.is_some() && steps.is_empty() { arguments.load } else { load },
+            load,
             shard: arguments.shard,
             allowed: arguments.tier(),
             took_seconds: run.finished.took.as_secs_f64(),
+            stopped: run.stopped_by_target(),
             measured: run.measurements,
             void_reasons: run.void_reasons,
-            cpu: replayed.cpu_share(&rows),
-            predicted: self.target.predicted.clone(),
+            expected: config.expected.clone(),
+            conditions: RunConditions {
+                began_us,
+                only: arguments.only.clone(),
+                skip: arguments.skip.clone(),
+                ramp_seconds: arguments.ramp,
+                http2: arguments.http2,
+                connections_max: Some(arguments.max_connections as u64),
+                logged_requests: Some(replayed.requests.len() as u64),
+            },
+            predicted: run.predicted,
             steps,
+            limit,
         }
     }
+}
+
+/// That the machine allows fewer connections than were wanted.
+fn fewer_connections(finished: &FinishedRun) -> Option<String> {
+    let allowed = finished.connections_allowed?;
+    Some(format!(
+        "this machine allows {allowed} connections at once, fewer than --max-connections: raise its limit on open files (ulimit -n)"
+    ))
 }
 
 /// Plays, and writes and prints the report.
@@ -223,47 +235,36 @@ pub(super) fn play(player: &Player<'_>, progress: &Arc<Progress>) -> anyhow::Res
     let (arguments, config) = (player.arguments, player.config);
     let output = &arguments.output;
     let folder = output::start_folder(output, &output.run_name(&arguments.logs, "-replay"))?;
-    let stop = Arc::clone(&player.stop);
-    interrupt::on_stop(progress, move || {
-        stop.set(StopReason::Interrupted);
-    });
-    let (run, load, steps) = match &config.find_limit {
-        None => (player.play(config.traffic.load, Some(folder.path()))?, config.traffic.load, Vec::new()),
-        Some(objective) => limit::search(player, objective)?,
+    let interruption = Arc::clone(&player.interruption);
+    interrupt::on_stop(progress, move || interruption.interrupt());
+    let (run, load, steps) = if config.is_search {
+        limit::search(player, &config.expected)?
+    } else {
+        (player.play(config.traffic.load, Some(folder.path()))?, config.traffic.load, (Vec::new(), None))
     };
     let report = player.report(run, load, steps);
     let written = write(folder, &report);
     // A run cannot be repeated exactly, so its figures are printed even if the disk is full.
     output.show(&report, written.as_deref().ok())?;
     written.context("the figures of this run are above; its files are not complete")?;
-    let missed = config.find_limit.is_some() && report.limit().is_none();
-    Ok(if report.is_void() || missed { Exit::Missed } else { Exit::Done })
+    let is_found = report.limit.as_ref().is_none_or(|limit| limit.value.is_some());
+    Ok(if report.is_void() || report.is_missed() || !is_found { Exit::Missed } else { Exit::Done })
 }
 
-/// Shows counts and the figures of the last seconds during a run.
-fn show_progress(live: &Arc<LiveCounters>, stats: &Arc<LiveStats>, scheduled: u64, quiet: bool) -> ProgressReporter {
-    let (live, stats) = (Arc::clone(live), Arc::clone(stats));
-    ProgressReporter::polled("{bar:30} {pos} of {len} due, {msg}, {elapsed}", Some(scheduled), quiet, move || {
-        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let (in_flight, waiting, ended) = (count(&live.in_flight), count(&live.waiting), count(&live.ended));
-        let (failed, skipped) = (count(&live.failed), count(&live.skipped));
-        let counts = format!("{in_flight} in flight, {waiting} waiting, {ended} ended, {failed} failed, {skipped} not sent");
-        (count(&live.due), counts + &last_window(&stats))
-    })
-}
-
-/// The figures of the last seconds; empty until there are any.
-fn last_window(stats: &LiveStats) -> String {
-    let Some(window) = stats.last_window() else { return String::new() };
-    let ms = |ns: u64| wsim_text::milliseconds(ns as f64 / 1e6);
-    let work = window.work_p95_ns.map_or_else(String::new, |ns| format!(", work p95 {}", ms(ns)));
-    format!(", late p99 {}{work}", ms(window.lateness_p99_ns))
+/// Ends when the run is stopped.
+async fn stopped(stop: &StopSignal) {
+    while !stop.is_set() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 fn create(folder: &Path, name: &str) -> anyhow::Result<Box<dyn Write + Send>> {
+    Ok(Box::new(BufWriter::new(create_file(folder, name)?)))
+}
+
+fn create_file(folder: &Path, name: &str) -> anyhow::Result<File> {
     let path = folder.join(name);
-    let file = create_private(&path).with_context(|| format!("could not write {}", path.display()))?;
-    Ok(Box::new(BufWriter::new(file)))
+    create_private(&path).with_context(|| format!("could not write {}", path.display()))
 }
 
 fn write(folder: OutputFolder, report: &ReplayReport) -> anyhow::Result<PathBuf> {

@@ -1,6 +1,5 @@
 //! The script of a replay, and a world for a dry run without a target.
 
-use std::path::Path;
 use std::time::SystemTime;
 
 use super::Replay;
@@ -9,7 +8,6 @@ use wsim_matrix::provision::{self, WorldConfig};
 use wsim_matrix::{Manifest, Script, ScriptConfig, Survey, Tier};
 use wsim_replay::ReplayedRequests;
 use wsim_trace::Trace;
-use wsim_transport::Target;
 
 impl Replay {
     /// The highest tier of requests that may be sent.
@@ -26,22 +24,13 @@ pub(super) fn world_without_target(
     replayed: &ReplayedRequests,
 ) -> anyhow::Result<Manifest> {
     match (&arguments.world, &config.target) {
-        (Some(path), TargetChoice::Server(target)) => world_of(path, target),
+        (Some(path), TargetChoice::Server(_)) => Ok(Manifest::load(path)?),
         _ => Ok(placeholder_world(trace, replayed)),
     }
 }
 
-/// The world in a file, which must be that of the target.
-pub(super) fn world_of(path: &Path, target: &Target) -> anyhow::Result<Manifest> {
-    let world = Manifest::load(path)?;
-    if world.target != target.to_string() {
-        anyhow::bail!("{} is the world of {}, not of {target}", path.display(), world.target);
-    }
-    Ok(world)
-}
-
 /// The world as it would be after provisioning everything that the requests need.
-fn placeholder_world(trace: &Trace, replayed: &ReplayedRequests) -> Manifest {
+pub(super) fn placeholder_world(trace: &Trace, replayed: &ReplayedRequests) -> Manifest {
     let survey = Survey::from_rows(&trace.names, replayed.requests.iter().copied());
     let mut manifest = Manifest::new("http://dry-run.invalid", [0; 16]);
     provision::design(&mut manifest, &survey, &trace.names, &WorldConfig::default());

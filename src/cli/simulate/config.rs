@@ -46,7 +46,12 @@ pub(super) struct SimulateConfig {
 impl SimulateConfig {
     pub(super) fn new(arguments: &Simulate) -> anyhow::Result<Self> {
         let usage = |name: &str, error: &dyn std::fmt::Display| UsageError(format!("{name}: {error}"));
-        let objective = arguments.objective.as_deref().map(str::parse).transpose().map_err(|error| usage("--objective", &error))?;
+        let objective = arguments
+            .objective
+            .as_deref()
+            .map(|text| text.parse().and_then(Objective::for_plans))
+            .transpose()
+            .map_err(|error| usage("--objective", &error))?;
         let rules = arguments.balances.iter().map(|text| BalanceRule::parse(text)).collect::<Result<_, _>>();
         let factor = arguments.growth.factor;
         if !(factor > 0.0 && factor <= GROWTH_MAX) {

@@ -306,3 +306,28 @@ fn processes_are_told_apart_by_every_dress_that_names_them() {
         assert!(named > 0, "{}: {}", dress.name, detection.reason);
     }
 }
+
+/// What is said of the format of a sample.
+fn chosen(sample: &[&[u8]]) -> String {
+    match detect(sample, &DetectConfig::default()) {
+        Ok(detection) => format!("{}: {} {:?}", detection.name, detection.reason, detection.stamp_note),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn the_file_before_does_not_decide_about_the_next() {
+    let sample = |log: &'static [u8]| lines(log).filter(|line| !line.is_empty()).take(12).collect::<Vec<_>>();
+    let mut samples: Vec<Vec<&[u8]>> = LOGS.iter().map(|(_, log)| sample(log)).collect();
+    // Of two programs, and of one with a line that nothing reads.
+    samples.push([samples[0].as_slice(), samples[9].as_slice()].concat());
+    samples.push([samples[5].as_slice(), &[b"\xff\xfe\x16"]].concat());
+    for next in &samples {
+        // A thread of its own has seen no file.
+        let alone = std::thread::scope(|scope| scope.spawn(|| chosen(next)).join().unwrap());
+        for before in &samples {
+            chosen(before);
+            assert_eq!(chosen(next), alone);
+        }
+    }
+}

@@ -58,10 +58,24 @@ pub(super) struct Score {
 pub(super) type Rank = ([usize; 3], bool, [usize; 3]);
 
 impl Trial {
-    pub(super) fn new(mut parser: Box<dyn Parser>, view: &View<'_>, index: usize, generic: bool) -> Self {
+    pub(super) fn new(parser: Box<dyn Parser>, view: &View<'_>, index: usize, generic: bool) -> Self {
+        let mut trial = Self { parser, view: index, depth: view.depth, readings: Vec::new(), worths: Vec::new(), generic };
+        trial.read(view, false);
+        trial
+    }
+
+    /// [`Self::new`], given up at the first line that is not read as a good request: `None`. Where another trial has read every line so,
+    /// such a one is worse whatever it makes of the others.
+    pub(super) fn of_good_lines(parser: Box<dyn Parser>, view: &View<'_>, index: usize, generic: bool) -> Option<Self> {
+        let mut trial = Self { parser, view: index, depth: view.depth, readings: Vec::new(), worths: Vec::new(), generic };
+        trial.read(view, true).then_some(trial)
+    }
+
+    /// Reads the lines of a view. With `only_good` ends at the first that is not a good request; whether all lines were read.
+    fn read(&mut self, view: &View<'_>, only_good: bool) -> bool {
         let lines: Vec<&[u8]> = view.lines().collect();
+        let Self { parser, readings, worths, .. } = self;
         parser.study(&lines);
-        let (mut readings, mut worths) = (Vec::with_capacity(lines.len()), Vec::with_capacity(lines.len()));
         for (line, text) in lines.iter().zip(&view.texts) {
             let (reading, worth) = match parser.parse(line) {
                 Line::Request(mut record) => {
@@ -73,10 +87,23 @@ impl Trial {
                 Line::NotRequest => (Reading::NotRequest, Worth::default()),
                 Line::Malformed(why) => (Reading::Malformed(why), Worth::default()),
             };
+            if only_good && !worth.good {
+                return false;
+            }
             readings.push(reading);
             worths.push(worth);
         }
-        Self { parser, view: index, depth: view.depth, readings, worths, generic }
+        true
+    }
+
+    /// Whether every line was read as a good request.
+    pub(super) fn reads_all(&self) -> bool {
+        !self.worths.is_empty() && self.worths.iter().all(|worth| worth.good)
+    }
+
+    /// Whether nothing but a trial with names or keys of its own can be better.
+    pub(super) fn is_sure(&self) -> bool {
+        self.reads_all() && !self.generic && self.worths.iter().all(|worth| worth.stamped)
     }
 
     pub(super) fn name(&self) -> &str {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::ProvisionError;
 use crate::body;
 use wsim_http::percent::encoded;
-use wsim_transport::{Client, Failure, Keep, OutgoingRequest, Response};
+use wsim_transport::{Client, ClientHeaders, Keep, OutgoingRequest, Response};
 
 #[derive(Debug, Clone)]
 pub(crate) struct ApiCall {
@@ -68,6 +68,7 @@ impl ApiCall {
             content_type: self.content_type,
             body: self.body.clone(),
             keep: Keep::Body,
+            client: ClientHeaders::default(),
         };
         let (mut waited, mut tries) = (Duration::ZERO, 0);
         loop {
@@ -87,7 +88,7 @@ impl ApiCall {
                     let json = serde_json::from_slice(&response.body).unwrap_or(Value::Null);
                     return Ok(ApiResponse { what: self.what, status: response.status, json });
                 }
-                Err(Failure::Closed | Failure::Connect | Failure::Broken) if self.repeatable && tries < TRIES_MAX => pause(tries).await,
+                Err(failure) if failure.is_lost_connection() && self.repeatable && tries < TRIES_MAX => pause(tries).await,
                 Err(failure) => return Err(failure.into()),
             }
         }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::clients::Clients;
 use super::state::State;
 use super::{Lane, LaneKind, ScriptConfig};
 use crate::Manifest;
@@ -20,9 +21,10 @@ pub(super) struct RowDecisions {
     pub(super) lanes: u32,
     /// For each device, whether it syncs.
     pub(super) syncs: Vec<bool>,
+    pub(super) clients: Clients,
 }
 
-/// The decision on one row: 28 bytes.
+/// The decision on one row: 32 bytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RowDecision {
     /// Index into the kinds.
@@ -37,6 +39,8 @@ pub(super) struct RowDecision {
     /// How long a long poll waited in the log, ms; `u32::MAX` if unknown. It waits no longer in the replay, because the event that woke it may be
     /// missing, and then all later syncs of the device would be late or overtaken.
     pub(super) wait_ms: u32,
+    /// Number of the client that the request stands for.
+    pub(super) client: u32,
     pub(super) sync: bool,
     /// The request succeeded in the log.
     pub(super) succeeded: bool,
@@ -54,7 +58,7 @@ impl RowDecisions {
         let mut decider = RowDecider::new(manifest, state, names, config);
         let rows = rows.into_iter().map(|request| decider.row(&request)).collect();
         let lanes = decider.devices + u32::try_from(decider.address_lanes.len()).unwrap_or(0);
-        Self { rows, lanes, syncs: decider.syncs, kinds: decider.kinds }
+        Self { rows, lanes, syncs: decider.syncs, kinds: decider.kinds, clients: decider.clients }
     }
 
     pub(super) fn row(&self, row: u32) -> Result<&RowDecision, Unsendable> {
@@ -87,6 +91,7 @@ struct RowDecider<'a> {
     address_lanes: HashMap<NameId, u32>,
     devices: u32,
     syncs: Vec<bool>,
+    clients: Clients,
     /// Whether a user is in a room now, for those who joined or left since the beginning: (user, room).
     moved: HashMap<(u32, u32), bool>,
     initially: HashSet<(u32, u32)>,
@@ -117,6 +122,7 @@ impl<'a> RowDecider<'a> {
             address_lanes: HashMap::new(),
             devices: number(devices),
             syncs: vec![false; devices],
+            clients: Clients::default(),
             moved: HashMap::new(),
             initially: rooms.iter().enumerate().flat_map(joined).collect(),
         }
@@ -135,6 +141,7 @@ impl<'a> RowDecider<'a> {
             room: self.room(request.room).unwrap_or(u32::MAX),
             size: request.bytes_received,
             wait_ms: wait_ms(request),
+            client: self.clients.number(request, self.names),
             sync: false,
             succeeded: request.status == 0 || request.status == 499 || (200..400).contains(&request.status),
             skip: None,

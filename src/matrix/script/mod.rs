@@ -9,6 +9,7 @@
 //! Invariant: `since`, `pos`, pagination tokens, event ids and access tokens in a request are the target's own; transaction ids are new in every
 //! run and every row.
 
+mod clients;
 mod content;
 mod decisions;
 mod learn;
@@ -154,7 +155,8 @@ impl Script {
         }
         let identity = (u64::from(row) << 16) | u64::from(copy);
         let random = Random::new(self.config.seed, &self.config.run, identity);
-        let context = request_builder::RowContext { row, copy, decision, kind };
+        let client = self.decisions.clients.headers(decision.client, copy);
+        let context = request_builder::RowContext { row, copy, decision, kind, client };
         let request = request_builder::RequestBuilder::new(&self.config, &self.state, context, random)?.request()?;
         if kind.entry.op == Op::Logout
             && let Some(copy_state) = self.state.copies.get_mut(usize::from(copy))

@@ -14,7 +14,7 @@ use crate::random::Random;
 use wsim_endpoints::Method as LoggedMethod;
 use wsim_http::percent::push_encoded;
 use wsim_replay::Unsendable;
-use wsim_transport::{Keep, OutgoingRequest};
+use wsim_transport::{ClientHeaders, Keep, OutgoingRequest};
 
 /// The row of a request.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +23,7 @@ pub(super) struct RowContext<'a> {
     pub(super) copy: u16,
     pub(super) decision: &'a RowDecision,
     pub(super) kind: &'a RequestKind,
+    pub(super) client: ClientHeaders,
 }
 
 /// Builds a request: its row, the state, and its device, user and room, if it has them.
@@ -73,7 +74,7 @@ impl<'a> RequestBuilder<'a> {
             Op::Sync | Op::SlidingSync | Op::Messages | Op::Send | Op::Login | Op::BackupVersion if !preflight => Keep::Body,
             _ => Keep::Nothing,
         };
-        Ok(OutgoingRequest { method: method(kind.method), target, authorization, content_type, body, keep })
+        Ok(OutgoingRequest { method: method(kind.method), target, authorization, content_type, body, keep, client: self.context.client })
     }
 
     /// Path and query.

@@ -8,7 +8,7 @@ use hyper::Method;
 
 use crate::{Manifest, manifest};
 use wsim_http::percent::encoded;
-use wsim_transport::{Keep, OutgoingRequest};
+use wsim_transport::{ClientHeaders, Keep, OutgoingRequest};
 
 /// All copies of the logged users and rooms, and what they share.
 #[derive(Debug)]
@@ -133,7 +133,15 @@ impl State {
             }
         }
         let authorization = Some(device.authorization.clone()?);
-        Some(OutgoingRequest { method: Method::GET, target, authorization, content_type: None, body: Bytes::new(), keep: Keep::Body })
+        Some(OutgoingRequest {
+            method: Method::GET,
+            target,
+            authorization,
+            content_type: None,
+            body: Bytes::new(),
+            keep: Keep::Body,
+            client: ClientHeaders::default(),
+        })
     }
 }
 

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use wsim_trace::{Request, Trace};
+use wsim_transport::Timeline;
 
 /// A log with users of these servers.
 fn log(servers: &[&str]) -> Origin {
@@ -193,7 +194,7 @@ async fn a_connector_uses_the_addresses_that_were_checked_and_no_others() {
     // As if the name had another address by now: the connector does not look it up again.
     let target: Target = format!("http://rebound.invalid:{port}").parse().unwrap();
     let connector = Connector::to_addresses(target.clone(), vec![([127, 0, 0, 1], port).into()], TransportConfig::default()).unwrap();
-    let connection = connector.open().await.unwrap();
+    let connection = connector.open(&mut Timeline::default()).await.unwrap();
     assert_eq!((connector.addresses().len(), connections(&listener)), (1, 1));
     drop(connection);
     assert!(matches!(

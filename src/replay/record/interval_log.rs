@@ -36,17 +36,28 @@ impl IntervalLog {
     }
 
     pub(super) fn record(&mut self, group: usize, ended_ns: u64, ns: u64) -> Result<(), IntervalLogError> {
-        let second = ended_ns / 1_000_000_000;
-        if second > self.second {
-            self.write_second()?;
-            self.second = second;
-        }
+        self.write_before(ended_ns)?;
         let Some(slot) = self.groups.get_mut(group) else { return Ok(()) };
         if slot.is_none() {
             *slot = Histogram::new_with_bounds(1, 3_600_000_000_000, 3).ok();
         }
         if let Some(histogram) = slot {
             histogram.saturating_record(ns);
+        }
+        Ok(())
+    }
+
+    /// Writes the seconds before this time, for somebody who looks at the file during the run, or after the process was killed.
+    pub(super) fn flush(&mut self, now_ns: u64) -> Result<(), IntervalLogError> {
+        self.write_before(now_ns)?;
+        self.out.flush().map_err(|error| IntervalLogError(error.to_string()))
+    }
+
+    fn write_before(&mut self, ns: u64) -> Result<(), IntervalLogError> {
+        let second = ns / 1_000_000_000;
+        if second > self.second {
+            self.write_second()?;
+            self.second = second;
         }
         Ok(())
     }

@@ -21,6 +21,8 @@ pub struct Window5s {
     pub lateness_max_ns: u64,
     /// Requests that were sent and ended.
     pub ended: u64,
+    /// Of these, errors of the target.
+    pub errors: u64,
 }
 
 impl Window5s {
@@ -75,6 +77,7 @@ pub(super) struct CurrentWindow {
     number: u64,
     lateness: LatencyHistogram,
     work: LatencyHistogram,
+    errors: u64,
 }
 
 impl CurrentWindow {
@@ -91,6 +94,7 @@ impl CurrentWindow {
             }
         }
         self.lateness.record(lateness);
+        self.errors += u64::from(outcome.is_error());
         if let (Some(response), false) = (outcome.response_ns(), outcome.long_poll) {
             self.work.record(response);
         }
@@ -102,6 +106,7 @@ impl CurrentWindow {
             lateness_p99_ns: self.lateness.quantile_ns(0.99),
             lateness_max_ns: self.lateness.max_ns(),
             ended: self.lateness.count(),
+            errors: self.errors,
             work_p95_ns: (self.work.count() > 0).then(|| self.work.quantile_ns(0.95)),
         })
     }

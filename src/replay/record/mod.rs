@@ -10,10 +10,13 @@
 mod histogram_bytes;
 mod interval_log;
 mod live_stats;
+mod measurements;
 mod merge_interval_logs;
 mod requests;
 mod running_totals;
+mod silence;
 mod tally;
+mod timeline;
 mod verdict;
 
 use std::collections::BTreeMap;
@@ -22,18 +25,22 @@ use std::sync::Arc;
 
 pub use interval_log::IntervalLogError;
 pub use live_stats::{LiveStats, Window5s};
+pub use measurements::{CpuShare, Delays, Group, Measurements, Upstream};
 pub use merge_interval_logs::{MergeLogError, merge_interval_logs};
-pub use requests::{COLUMNS as REQUEST_COLUMNS, RequestsError};
+pub use requests::{COLUMNS as REQUEST_COLUMNS, INSTANTS as REQUEST_INSTANTS, RequestsError, SCHEMA as REQUESTS_SCHEMA};
 pub use running_totals::{BOUNDS_MS, GroupTotals, RunningTotals};
 pub use tally::{LatencyHistogram, Tally};
+pub use timeline::{Episode, EpisodeKind, LateCounts};
 pub use verdict::{VoidReason, VoidRules};
 
 use wsim_trace::table::TableWriter;
 
-use super::{End, Outcome, OutcomeTotals, Sink};
+use super::{End, Outcome, Sink};
 use interval_log::IntervalLog;
 use live_stats::CurrentWindow;
 use requests::{Names, Requests};
+use silence::Silence;
+use timeline::Timeline;
 
 /// Measures outcomes, and writes the files beside the report.
 pub struct Recorder {
@@ -46,6 +53,26 @@ pub struct Recorder {
     /// `None` if not wanted.
     running_totals: Option<RunningTotals>,
     upstream_names: Option<Rename>,
+    /// What the target calls its upstreams, by their number, and which they are.
+    named: Vec<Named>,
+    /// In the order of the measurements' upstreams.
+    silences: Vec<Silence>,
+    /// Responses that some upstream gave.
+    responses: u64,
+    timeline: Timeline,
+    /// CPU of each row in the log, µs; empty if the log has none.
+    cpu_us: Arc<[u32]>,
+    /// When the last request ended, ns.
+    last_ns: u64,
+}
+
+/// A name that the target gave, resolved.
+struct Named {
+    name: String,
+    /// Index of the upstream that responded.
+    responded: usize,
+    /// Indices of those that the proxy tried before.
+    passed_over: Vec<usize>,
 }
 
 type Rename = Box<dyn Fn(&str) -> String + Send>;
@@ -57,43 +84,6 @@ pub enum RecordError {
     IntervalLog(#[from] IntervalLogError),
     #[error(transparent)]
     Requests(#[from] RequestsError),
-}
-
-/// All measurements of a run or a shard.
-#[derive(Debug, Clone, Default)]
-pub struct Measurements {
-    /// In the order of the endpoint table.
-    pub groups: Vec<Group>,
-    /// In the order in which they were first seen.
-    pub upstreams: Vec<Upstream>,
-    pub totals: OutcomeTotals,
-    /// Lateness of all requests that were sent, ns.
-    pub lateness: LatencyHistogram,
-    /// How long requests waited for earlier ones of their own lane, ns; only of those that did.
-    pub held: LatencyHistogram,
-    /// Responses 429 that were not 429 in the log.
-    pub rate_limited: u64,
-}
-
-/// Measurements of an endpoint group.
-#[derive(Debug, Clone, Default)]
-pub struct Group {
-    pub id: String,
-    /// All requests but long polls.
-    pub work: Tally,
-    /// Long polls.
-    pub polls: Tally,
-}
-
-/// Measurements of an upstream.
-#[derive(Debug, Clone, Default)]
-pub struct Upstream {
-    /// The proxy's name for it. Text of the target: escape it on output.
-    pub name: String,
-    /// Responses, including long polls.
-    pub requests: u64,
-    /// Service time of work, ns.
-    pub service: LatencyHistogram,
 }
 
 impl Recorder {
@@ -110,7 +100,30 @@ impl Recorder {
                 })
             })
             .collect();
-        Self { groups_of, measurements, interval_log: None, requests: None, live_stats: None, running_totals: None, upstream_names: None }
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a constant")]
+        let late_above_ns = (VoidRules::default().lateness_p99_ms * 1e6) as u64;
+        Self {
+            groups_of,
+            measurements,
+            interval_log: None,
+            requests: None,
+            live_stats: None,
+            running_totals: None,
+            upstream_names: None,
+            named: Vec::new(),
+            silences: Vec::new(),
+            responses: 0,
+            timeline: Timeline::new(late_above_ns),
+            cpu_us: Arc::new([]),
+            last_ns: 0,
+        }
+    }
+
+    /// Also counts the CPU time of requests, which took this in the log, µs, by row.
+    #[must_use]
+    pub fn with_cpu(mut self, cpu_us: Arc<[u32]>) -> Self {
+        self.cpu_us = cpu_us;
+        self
     }
 
     /// Also writes an interval log: one line per second and group with responses.
@@ -148,9 +161,16 @@ impl Recorder {
     /// [`RecordError`], beside the measurements: a full disk does not lose them.
     pub fn finish(mut self) -> (Measurements, Result<(), RecordError>) {
         let log = self.interval_log.take().map_or(Ok(()), IntervalLog::finish);
-        let requests = self.requests.take().map_or(Ok(()), |requests| requests.finish(&names(&self.measurements)));
+        let requests = self.requests.take().map_or(Ok(()), |requests| requests.finish(&names(&self.measurements, &self.named)));
         let written = log.map_err(RecordError::from).and(requests.map_err(RecordError::from));
         self.measurements.groups.retain(|group| group.work.scheduled + group.polls.scheduled > 0);
+        self.measurements.episodes = self.timeline.episodes();
+        let upstreams = self.measurements.upstreams.iter().zip(&self.silences);
+        let silent =
+            upstreams.filter_map(|(upstream, silence)| silence.episode(&upstream.name, self.last_ns, self.responses, &self.timeline));
+        self.measurements.episodes.extend(silent);
+        self.measurements.episodes.sort_by(|a, b| a.from_s.total_cmp(&b.from_s));
+        self.measurements.late = self.timeline.late_counts();
         (self.measurements, written)
     }
 
@@ -164,7 +184,7 @@ impl Recorder {
         }
         if let Some(requests) = &mut self.requests
             && requests.add(outcome, index)
-            && let Err(error) = requests.write(&names(&self.measurements))
+            && let Err(error) = requests.write(&names(&self.measurements, &self.named))
         {
             self.requests = None;
             return Err(error.into());
@@ -189,34 +209,81 @@ impl Recorder {
         if let Some(ns) = outcome.lateness_ns() {
             measurements.lateness.record(ns);
         }
+        if !matches!(outcome.end, End::Skipped(_)) {
+            measurements.delays.record(outcome);
+        }
         if outcome.due_ns > outcome.intended_ns {
             measurements.held.record(outcome.due_ns - outcome.intended_ns);
         }
         measurements.rate_limited += u64::from(outcome.status == 429 && outcome.original_status != 429);
-        let known = usize::from(outcome.upstream).checked_sub(1).and_then(|index| measurements.upstreams.get_mut(index));
-        if let (Some(upstream), End::Completed) = (known, outcome.end) {
-            upstream.requests += 1;
-            if let (Some(ns), false) = (outcome.service_ns(), outcome.long_poll) {
-                upstream.service.record(ns);
-            }
+        let cpu_us = u64::from(self.cpu_us.get(outcome.row as usize).copied().unwrap_or(0));
+        measurements.cpu.logged_us += cpu_us;
+        if let End::Skipped(reason) = outcome.end {
+            *measurements.cpu.skipped_us.entry(reason.name()).or_default() += cpu_us;
+        } else {
+            self.last_ns = self.last_ns.max(outcome.last_byte_ns);
+        }
+        self.timeline.add(outcome);
+        let named = usize::from(outcome.upstream).checked_sub(1).and_then(|number| self.named.get(number));
+        if let (Some(named), End::Completed) = (named, outcome.end) {
+            count_upstream(outcome, named, &mut measurements.upstreams, &mut self.silences, self.responses);
+            self.responses += 1;
         }
         index
+    }
+
+    /// The index of an upstream of this name.
+    fn upstream_index(&mut self, name: &str) -> usize {
+        let name = self.upstream_names.as_ref().map_or_else(|| name.to_owned(), |rename| rename(name));
+        let upstreams = &mut self.measurements.upstreams;
+        upstreams.iter().position(|upstream| upstream.name == name).unwrap_or_else(|| {
+            upstreams.push(Upstream { name, ..Upstream::default() });
+            self.silences.push(Silence::default());
+            upstreams.len() - 1
+        })
+    }
+}
+
+/// Counts a response of an upstream, and the attempts at others before it.
+fn count_upstream(outcome: &Outcome, named: &Named, upstreams: &mut [Upstream], silences: &mut [Silence], responses: u64) {
+    if let (Some(upstream), Some(silence)) = (upstreams.get_mut(named.responded), silences.get_mut(named.responded)) {
+        upstream.requests += 1;
+        upstream.errors += u64::from(outcome.is_error());
+        if let (Some(ns), false) = (outcome.service_ns(), outcome.long_poll) {
+            upstream.service.record(ns);
+        }
+        silence.on_response(outcome, responses);
+    }
+    for index in &named.passed_over {
+        if let (Some(upstream), Some(silence)) = (upstreams.get_mut(*index), silences.get_mut(*index)) {
+            upstream.passed_over += 1;
+            silence.on_passed_over();
+        }
     }
 }
 
 /// The names of groups and upstreams by index.
-fn names(measurements: &Measurements) -> Names<'_> {
+fn names<'n>(measurements: &'n Measurements, named: &'n [Named]) -> Names<'n> {
     Names {
         groups: measurements.groups.iter().map(|group| group.id.as_str()).collect(),
-        upstreams: measurements.upstreams.iter().map(|upstream| upstream.name.as_str()).collect(),
+        upstreams: named.iter().map(|named| named.name.as_str()).collect(),
     }
 }
 
 impl Sink for Recorder {
     fn upstream(&mut self, number: u8, name: &str) {
-        debug_assert_eq!(usize::from(number), self.measurements.upstreams.len() + 1, "upstreams are numbered in order");
-        let name = self.upstream_names.as_ref().map_or_else(|| name.to_owned(), |rename| rename(name));
-        self.measurements.upstreams.push(Upstream { name, ..Upstream::default() });
+        debug_assert_eq!(usize::from(number), self.named.len() + 1, "upstreams are numbered in order");
+        // nginx names all upstreams that it tried, the one that responded last: `10.0.0.1:80, 10.0.0.2:80`, with ` : ` after a redirect of its own.
+        let tried: Vec<&str> = name.split(',').flat_map(|part| part.split(" : ")).map(str::trim).filter(|part| !part.is_empty()).collect();
+        let mut passed_over: Vec<usize> = tried.iter().take(TRIED_MAX).map(|name| self.upstream_index(name)).collect();
+        let responded = passed_over.pop().unwrap_or_else(|| self.upstream_index(name));
+        let names: Vec<&str> = passed_over
+            .iter()
+            .chain([&responded])
+            .filter_map(|index| Some(self.measurements.upstreams.get(*index)?.name.as_str()))
+            .collect();
+        let name = names.join(", ");
+        self.named.push(Named { name, responded, passed_over });
     }
 
     fn outcomes(&mut self, batch: &[Outcome]) -> Result<(), String> {
@@ -232,45 +299,27 @@ impl Sink for Recorder {
         }
         result
     }
-}
 
-impl Measurements {
-    /// Adds the measurements of another shard.
-    pub fn add(&mut self, other: &Self) {
-        for other in &other.groups {
-            let index = self.groups.iter().position(|group| group.id == other.id).unwrap_or_else(|| {
-                self.groups.push(Group { id: other.id.clone(), ..Group::default() });
-                self.groups.len() - 1
-            });
-            let own = &mut self.groups[index];
-            own.work.merge(&other.work);
-            own.polls.merge(&other.polls);
-        }
-        for other in &other.upstreams {
-            let index = self.upstreams.iter().position(|upstream| upstream.name == other.name).unwrap_or_else(|| {
-                self.upstreams.push(Upstream { name: other.name.clone(), ..Upstream::default() });
-                self.upstreams.len() - 1
-            });
-            let own = &mut self.upstreams[index];
-            own.requests += other.requests;
-            own.service.merge(&other.service);
-        }
-        self.totals.add(&other.totals);
-        self.lateness.merge(&other.lateness);
-        self.held.merge(&other.held);
-        self.rate_limited += other.rate_limited;
-    }
-
-    /// All groups together.
-    pub fn whole(&self) -> Group {
-        let mut whole = Group { id: "all".to_owned(), ..Group::default() };
-        for group in &self.groups {
-            whole.work.merge(&group.work);
-            whole.polls.merge(&group.polls);
-        }
-        whole
+    fn flush(&mut self, now_ns: u64) -> Result<(), String> {
+        self.flush_files(now_ns).map_err(|error| error.to_string())
     }
 }
+
+impl Recorder {
+    /// Brings the files beside the report up to date. A file that cannot be written is given up.
+    fn flush_files(&mut self, now_ns: u64) -> Result<(), RecordError> {
+        let log = self.interval_log.as_mut().map_or(Ok(()), |interval_log| interval_log.flush(now_ns));
+        let log = log.inspect_err(|_| self.interval_log = None);
+        let names = names(&self.measurements, &self.named);
+        let requests = self.requests.as_mut().map_or(Ok(()), |requests| requests.checkpoint(&names));
+        let requests = requests.inspect_err(|_| self.requests = None);
+        log?;
+        Ok(requests?)
+    }
+}
+
+/// Attempts of a proxy that are told apart; a name is text of the target.
+const TRIED_MAX: usize = 16;
 
 #[cfg(test)]
 mod tests;

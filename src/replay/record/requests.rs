@@ -1,6 +1,6 @@
 //! Every outcome as a row of a Parquet file, for questions that the report's tables do not answer.
 //!
-//! Written in row groups during the run, so that memory does not grow. Invariant: one row per outcome, in the order in which requests ended.
+//! Written in row groups during the run, so that memory does not grow, and brought up to date every second. Invariant: one row per outcome, in the order in which requests ended.
 //! Columns: see [`COLUMNS`]; times in ns since the run began, null if there was none.
 
 use super::super::{End, Outcome};
@@ -12,7 +12,7 @@ use wsim_trace::table::{ColumnKind, ColumnValues, TableError, TableWriter};
 pub struct RequestsError(#[from] TableError);
 
 /// The columns in order. New ones go at the end; none is renamed.
-pub const COLUMNS: [(&str, ColumnKind); 16] = [
+pub const COLUMNS: [(&str, ColumnKind); 23] = [
     ("intended_ns", ColumnKind::Number),
     ("due_ns", ColumnKind::Number),
     ("sent_ns", ColumnKind::NumberOrNull),
@@ -29,12 +29,33 @@ pub const COLUMNS: [(&str, ColumnKind); 16] = [
     ("reason", ColumnKind::Text),
     ("copy", ColumnKind::Number),
     ("row", ColumnKind::Number),
+    ("dispatched_ns", ColumnKind::Number),
+    ("granted_ns", ColumnKind::Number),
+    ("repeated_ns", ColumnKind::NumberOrNull),
+    ("connected_ns", ColumnKind::NumberOrNull),
+    ("secured_ns", ColumnKind::NumberOrNull),
+    ("repeats", ColumnKind::Number),
+    ("disturbed", ColumnKind::Bool),
+];
+
+/// The columns that are instants, and not lengths of time.
+pub const INSTANTS: [&str; 10] = [
+    "intended_ns",
+    "due_ns",
+    "sent_ns",
+    "first_byte_ns",
+    "last_byte_ns",
+    "dispatched_ns",
+    "granted_ns",
+    "repeated_ns",
+    "connected_ns",
+    "secured_ns",
 ];
 
 /// Name of the file's schema.
-const SCHEMA: &str = "wsim.requests/1";
+pub const SCHEMA: &str = "wsim.requests/1";
 
-/// Rows in a row group: 4 MiB of outcomes.
+/// Rows in a row group: 8 MiB of outcomes.
 const GROUP_ROWS: usize = 65_536;
 
 /// The file that is being written.
@@ -42,6 +63,8 @@ pub(super) struct Requests {
     table: Box<dyn TableWriter>,
     /// Outcomes of the current row group, each with the number of its endpoint group, from 1.
     waiting: Vec<(Outcome, u32)>,
+    /// Of these, how many are in the file already, for the time being.
+    checked: usize,
 }
 
 /// The texts that a row group's numbers stand for.
@@ -52,7 +75,7 @@ pub(super) struct Names<'n> {
 
 impl Requests {
     pub(super) fn new(table: Box<dyn TableWriter>) -> Self {
-        Self { table, waiting: Vec::new() }
+        Self { table, waiting: Vec::new(), checked: 0 }
     }
 
     /// Adds an outcome. `true` if the row group is full.
@@ -63,53 +86,21 @@ impl Requests {
 
     /// Writes the current row group.
     pub(super) fn write(&mut self, names: &Names<'_>) -> Result<(), RequestsError> {
-        let rows = std::mem::take(&mut self.waiting);
-        if rows.is_empty() {
+        if self.waiting.is_empty() {
             return Ok(());
         }
-        let numbers = |of: fn(&Outcome) -> u64| ColumnValues::Numbers(rows.iter().map(|(outcome, _)| of(outcome)).collect());
-        let skipped = |outcome: &Outcome| matches!(outcome.end, End::Skipped(_));
-        let (mut reasons, mut indices): (Vec<&str>, Vec<u32>) = (Vec::new(), Vec::with_capacity(rows.len()));
-        for (outcome, _) in &rows {
-            let reason = match outcome.end {
-                End::Completed => "",
-                End::Failed(failure) => failure.name(),
-                End::Skipped(reason) => reason.name(),
-            };
-            indices.push(index(&mut reasons, reason));
-        }
-        let ended = rows.iter().map(|(outcome, _)| match outcome.end {
-            End::Completed => 1,
-            End::Failed(_) => 2,
-            End::Skipped(_) => 3,
-        });
-        // A number beyond the list stands for all upstreams without a number of their own.
-        let upstreams = rows
-            .iter()
-            .map(|(outcome, _)| u32::from(outcome.upstream))
-            .map(|number| if number as usize > names.upstreams.len() { 0 } else { number });
-        let last_byte = rows.iter().map(|(outcome, _)| if skipped(outcome) { 0 } else { outcome.last_byte_ns });
-        let values = vec![
-            numbers(|outcome| outcome.intended_ns),
-            numbers(|outcome| outcome.due_ns),
-            numbers(|outcome| outcome.sent_ns),
-            numbers(|outcome| if outcome.end == End::Completed { outcome.first_byte_ns } else { 0 }),
-            ColumnValues::Numbers(last_byte.collect()),
-            ColumnValues::Texts(rows.iter().map(|(_, group)| *group).collect(), names.groups.clone()),
-            ColumnValues::Texts(upstreams.collect(), names.upstreams.clone()),
-            numbers(|outcome| u64::from(outcome.status)),
-            numbers(|outcome| u64::from(outcome.original_status)),
-            numbers(|outcome| u64::from(outcome.original_us)),
-            numbers(|outcome| u64::from(outcome.bytes)),
-            ColumnValues::Bools(rows.iter().map(|(outcome, _)| outcome.long_poll).collect()),
-            ColumnValues::Texts(ended.collect(), vec!["completed", "failed", "skipped"]),
-            ColumnValues::Texts(indices, reasons),
-            numbers(|outcome| u64::from(outcome.copy)),
-            numbers(|outcome| u64::from(outcome.row)),
-        ];
-        self.table.write(values)?;
-        self.waiting = rows;
+        self.table.write(values(&self.waiting, names))?;
         self.waiting.clear();
+        self.checked = 0;
+        Ok(())
+    }
+
+    /// Brings the file up to date.
+    pub(super) fn checkpoint(&mut self, names: &Names<'_>) -> Result<(), RequestsError> {
+        if self.waiting.len() > self.checked {
+            self.table.checkpoint(values(&self.waiting, names), SCHEMA)?;
+            self.checked = self.waiting.len();
+        }
         Ok(())
     }
 
@@ -119,6 +110,57 @@ impl Requests {
         self.table.finish(SCHEMA)?;
         Ok(())
     }
+}
+
+/// The columns of outcomes.
+fn values<'n>(rows: &[(Outcome, u32)], names: &Names<'n>) -> Vec<ColumnValues<'n>> {
+    let numbers = |of: fn(&Outcome) -> u64| ColumnValues::Numbers(rows.iter().map(|(outcome, _)| of(outcome)).collect());
+    let skipped = |outcome: &Outcome| matches!(outcome.end, End::Skipped(_));
+    let (mut reasons, mut indices): (Vec<&str>, Vec<u32>) = (Vec::new(), Vec::with_capacity(rows.len()));
+    for (outcome, _) in rows {
+        let reason = match outcome.end {
+            End::Completed => "",
+            End::Failed(failure) => failure.name(),
+            End::Skipped(reason) => reason.name(),
+        };
+        indices.push(index(&mut reasons, reason));
+    }
+    let ended = rows.iter().map(|(outcome, _)| match outcome.end {
+        End::Completed => 1,
+        End::Failed(_) => 2,
+        End::Skipped(_) => 3,
+    });
+    // A number beyond the list stands for all upstreams without a number of their own.
+    let upstreams = rows
+        .iter()
+        .map(|(outcome, _)| u32::from(outcome.upstream))
+        .map(|number| if number as usize > names.upstreams.len() { 0 } else { number });
+    let last_byte = rows.iter().map(|(outcome, _)| if skipped(outcome) { 0 } else { outcome.last_byte_ns });
+    vec![
+        numbers(|outcome| outcome.intended_ns),
+        numbers(|outcome| outcome.due_ns),
+        numbers(|outcome| outcome.sent_ns),
+        numbers(|outcome| if outcome.end == End::Completed { outcome.first_byte_ns } else { 0 }),
+        ColumnValues::Numbers(last_byte.collect()),
+        ColumnValues::Texts(rows.iter().map(|(_, group)| *group).collect(), names.groups.clone()),
+        ColumnValues::Texts(upstreams.collect(), names.upstreams.clone()),
+        numbers(|outcome| u64::from(outcome.status)),
+        numbers(|outcome| u64::from(outcome.original_status)),
+        numbers(|outcome| u64::from(outcome.original_us)),
+        numbers(|outcome| u64::from(outcome.bytes)),
+        ColumnValues::Bools(rows.iter().map(|(outcome, _)| outcome.long_poll).collect()),
+        ColumnValues::Texts(ended.collect(), vec!["completed", "failed", "skipped"]),
+        ColumnValues::Texts(indices, reasons),
+        numbers(|outcome| u64::from(outcome.copy)),
+        numbers(|outcome| u64::from(outcome.row)),
+        numbers(|outcome| outcome.dispatched_ns),
+        numbers(|outcome| outcome.granted_ns),
+        numbers(|outcome| outcome.repeated_ns),
+        numbers(|outcome| outcome.connected_ns),
+        numbers(|outcome| outcome.secured_ns),
+        numbers(|outcome| outcome.repeats.into()),
+        ColumnValues::Bools(rows.iter().map(|(outcome, _)| outcome.disturbed).collect()),
+    ]
 }
 
 /// The number of a reason, from 1; 0 for none.

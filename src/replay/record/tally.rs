@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Serializer, V2DeflateSerializer};
 
-use super::super::{End, Outcome};
+use super::super::{End, Outcome, SkipReason, is_worse};
 use super::histogram_bytes;
 
 /// A histogram of times in ns: three significant digits, up to an hour. `stats::histogram` is another one, of µs in less memory, for
@@ -53,6 +53,11 @@ impl LatencyHistogram {
     /// Quantile (0 to 1), ns; 0 if empty.
     pub fn quantile_ns(&self, quantile: f64) -> u64 {
         self.histogram.as_ref().map_or(0, |histogram| histogram.value_at_quantile(quantile).min(histogram.max()))
+    }
+
+    /// Number of times of `ns` or more, to three digits.
+    pub fn above(&self, ns: u64) -> u64 {
+        self.histogram.as_ref().map_or(0, |histogram| if ns > histogram.max() { 0 } else { histogram.count_between(ns, histogram.max()) })
     }
 
     /// Maximum, ns; 0 if empty.
@@ -120,14 +125,34 @@ pub struct Tally {
     pub differs: u64,
     /// Bytes of response bodies.
     pub bytes: u64,
+    /// Requests that ended in an error of the target ([`Outcome::is_error`]).
+    pub errors: u64,
+    /// Of these, failures ([`Outcome::is_failure`]).
+    pub failures: u64,
+    /// Requests that were not sent because too many waited for the target; they are among the failures.
+    pub queue_full: u64,
+    /// Requests without a complete response, by the name of the failure.
+    pub failed: BTreeMap<&'static str, u64>,
+    /// Responses with a worse status than in the log, by the logged status and theirs.
+    pub worse: BTreeMap<(u16, u16), u64>,
 }
 
 impl Tally {
     /// Adds an outcome.
     pub fn add(&mut self, outcome: &Outcome) {
         self.scheduled += 1;
-        if matches!(outcome.end, End::Skipped(_)) {
-            return;
+        self.errors += u64::from(outcome.is_error());
+        self.failures += u64::from(outcome.is_failure());
+        match outcome.end {
+            End::Skipped(reason) => {
+                self.queue_full += u64::from(reason == SkipReason::QueueFull);
+                return;
+            }
+            End::Failed(failure) => *self.failed.entry(failure.name()).or_default() += 1,
+            End::Completed if is_worse(outcome.status, outcome.original_status) => {
+                *self.worse.entry((outcome.original_status, outcome.status)).or_default() += 1;
+            }
+            End::Completed => {}
         }
         self.sent += 1;
         if let Some(ns) = outcome.lateness_ns() {
@@ -157,5 +182,28 @@ impl Tally {
         }
         self.differs += other.differs;
         self.bytes += other.bytes;
+        self.errors += other.errors;
+        self.failures += other.failures;
+        self.queue_full += other.queue_full;
+        for (name, count) in &other.failed {
+            *self.failed.entry(name).or_default() += count;
+        }
+        for (statuses, count) in &other.worse {
+            *self.worse.entry(*statuses).or_default() += count;
+        }
+    }
+
+    /// Share of errors among the requests that were sent or should have been; 0 without any.
+    pub fn error_share(&self) -> f64 {
+        self.share(self.errors)
+    }
+
+    /// Share of failures among the same requests.
+    pub fn failure_share(&self) -> f64 {
+        self.share(self.failures)
+    }
+
+    fn share(&self, count: u64) -> f64 {
+        count as f64 / ((self.sent + self.queue_full).max(1)) as f64
     }
 }

@@ -9,29 +9,26 @@ use proptest::prelude::*;
 use super::*;
 use crate::{SkipReason, Unsendable};
 use wsim_endpoints::EndpointId;
+use wsim_parquet::table_file::TableOutput;
 use wsim_trace::table::ColumnKind;
 use wsim_transport::Failure;
 
-fn outcome(endpoint: u16, second: u64, late_us: u64, service_us: u64, end: End) -> Outcome {
+pub(super) fn outcome(endpoint: u16, second: u64, late_us: u64, service_us: u64, end: End) -> Outcome {
     let intended_ns = second * 1_000_000_000;
     let sent_ns = intended_ns + late_us * 1000 + 1;
     let completed = end == End::Completed;
     Outcome {
-        intended_ns,
-        due_ns: intended_ns,
         sent_ns: if matches!(end, End::Skipped(_)) { 0 } else { sent_ns },
         first_byte_ns: if completed { sent_ns } else { 0 },
         last_byte_ns: sent_ns + service_us * 1000,
         bytes: 10,
         original_us: 2000,
-        row: 0,
-        copy: 0,
         endpoint: EndpointId(endpoint),
         status: if completed { 200 } else { 0 },
         original_status: 200,
         upstream: u8::from(completed),
         long_poll: endpoint == 2,
-        end,
+        ..Outcome::of_end(intended_ns, end)
     }
 }
 
@@ -61,6 +58,60 @@ fn an_upstream_is_recorded_under_its_other_name() {
     recorder.upstream(1, "worker1");
     let (measurements, _) = recorder.finish();
     assert_eq!(measurements.upstreams[0].name, "hidden 7");
+}
+
+#[test]
+fn an_upstream_that_was_tried_before_another_is_counted_apart() {
+    let mut recorder = Recorder::new(["client"]);
+    for (number, name) in [(1, "a:1"), (2, "b:2"), (3, "a:1, b:2"), (4, "a:1, c:3 : b:2")] {
+        recorder.upstream(number, name);
+    }
+    for upstream in [1, 1, 2, 3, 4] {
+        recorder.outcomes(&[Outcome { upstream, ..outcome(0, 1, 0, 100, End::Completed) }]).unwrap();
+    }
+    let (measurements, _) = recorder.finish();
+    let counts: Vec<_> = measurements.upstreams.iter().map(|one| (one.name.as_str(), one.requests, one.passed_over)).collect();
+    assert_eq!(counts, [("a:1", 2, 2), ("b:2", 3, 0), ("c:3", 0, 1)]);
+}
+
+#[test]
+fn the_cpu_that_was_sent_is_of_the_requests_that_were_sent() {
+    let mut recorder = Recorder::new(["client"]).with_cpu(Arc::new([1000, 30]));
+    let skipped = End::Skipped(SkipReason::Content(Unsendable::Write));
+    let one = |row, copy, end| Outcome { row, copy, ..outcome(0, 1, 0, 100, end) };
+    recorder.outcomes(&[one(0, 0, End::Completed), one(0, 1, skipped), one(1, 0, End::Completed), one(1, 1, End::Completed)]).unwrap();
+    let cpu = recorder.finish().0.cpu;
+    assert_eq!((cpu.logged_us, cpu.skipped_us), (2060, BTreeMap::from([("write", 1000)])));
+}
+
+#[test]
+fn errors_are_counted_by_group_and_status() {
+    let mut recorder = Recorder::new(["client", "sync"]);
+    let answer = |endpoint, status| Outcome { status, ..outcome(endpoint, 1, 0, 100, End::Completed) };
+    let refused = outcome(0, 1, 0, 100, End::Failed(Failure::Timeout));
+    let full = outcome(0, 1, 0, 100, End::Skipped(SkipReason::QueueFull));
+    recorder.outcomes(&[answer(0, 200), answer(0, 401), answer(0, 401), answer(1, 502), refused, full]).unwrap();
+    let (measurements, _) = recorder.finish();
+    let [client, sync] = &measurements.groups[..] else { panic!("two groups") };
+    assert_eq!((client.work.errors, client.work.failures, client.work.sent, client.work.queue_full), (4, 2, 4, 1));
+    assert_eq!((client.work.error_share(), sync.work.failure_share()), (0.8, 1.0));
+    assert_eq!(client.work.worse, BTreeMap::from([((200, 401), 2)]));
+    assert_eq!(client.work.failed, BTreeMap::from([("timeout", 1)]));
+}
+
+#[test]
+fn time_without_responses_counts_once() {
+    let episode = |kind, from_s, to_s| Episode { kind, from_s, to_s, requests: 9 };
+    let episodes = vec![
+        episode(EpisodeKind::Failing, 1.0, 4.0),
+        episode(EpisodeKind::Late, 2.0, 9.0),
+        episode(EpisodeKind::Frozen, 2.0, 5.0),
+        episode(EpisodeKind::Silent("a".to_owned()), 7.0, 8.0),
+    ];
+    let mut measurements = Measurements { episodes, ..Measurements::default() };
+    assert!((measurements.down_seconds() - 5.0).abs() < 1e-9);
+    measurements.add(&measurements.clone());
+    assert!((measurements.down_seconds() - 5.0).abs() < 1e-9, "another shard saw the same");
 }
 
 #[test]
@@ -181,7 +232,22 @@ impl Write for Small {
     }
 }
 
-fn table(out: impl Write + Send + 'static) -> Box<dyn TableWriter> {
+impl TableOutput for Shared {
+    fn write_tail(&mut self, offset: u64, bytes: &[u8]) -> std::io::Result<()> {
+        let mut file = self.0.lock().unwrap();
+        file.truncate(usize::try_from(offset).unwrap());
+        file.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+impl TableOutput for Small {
+    fn write_tail(&mut self, _: u64, bytes: &[u8]) -> std::io::Result<()> {
+        self.write_all(bytes)
+    }
+}
+
+fn table(out: impl TableOutput + 'static) -> Box<dyn TableWriter> {
     Box::new(wsim_parquet::table_file::TableFile::new(out, &REQUEST_COLUMNS).unwrap())
 }
 
@@ -221,6 +287,15 @@ fn requests_have_a_row_each_and_read_back() {
     all.chunks(512).for_each(|batch| recorder.outcomes(batch).unwrap());
     let before = out.0.lock().unwrap().len();
     assert!(before > 1000, "nothing was written while the run went on: {before}");
+    // As after a kill: everything up to the last flush can be read, and what comes later replaces it.
+    let rows_of = |out: &Shared| {
+        let table = TableReader::new(std::io::Cursor::new(out.0.lock().unwrap().clone())).unwrap();
+        (0..table.groups()).map(|group| table.rows(group)).collect::<Vec<_>>()
+    };
+    assert_eq!(rows_of(&out), [65_536]);
+    recorder.flush(1).unwrap();
+    assert_eq!(rows_of(&out), [65_536, 70_000 - 65_536]);
+    recorder.flush(2).unwrap();
     assert!(recorder.finish().1.is_ok());
     let bytes = out.0.lock().unwrap().clone();
     let mut table = TableReader::new(std::io::Cursor::new(bytes)).unwrap();

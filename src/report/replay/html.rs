@@ -21,7 +21,7 @@ pub(super) fn html(report: &ReplayReport) -> Result<String, ReportError> {
         charts: report.charts(),
         tables: report.tables(),
         method: method(report),
-        assumptions: vec![ASSUMPTION.to_owned()],
+        assumptions: std::iter::once(ASSUMPTION.to_owned()).chain(report.facts.assumptions.iter().map(|text| sentence(text))).collect(),
         terms: &TERMS,
     };
     page::render(&page)
@@ -53,9 +53,13 @@ fn frame(report: &ReplayReport) -> PageFrame {
 fn verdict(report: &ReplayReport) -> VerdictSection {
     VerdictSection {
         headline: headline(report),
-        lead: [report.verdict(), report.lateness_sentence(), report.replayed_share_sentence()]
-            .iter()
-            .map(|text| sentence(&format!("{}.", text::capital(text).trim_end_matches('.'))))
+        lead: std::iter::once(report.verdict())
+            .chain(report.limit_sentence().map(|limit| format!("limit: {limit}")))
+            .chain(report.episodes())
+            .chain([report.lateness_sentence()])
+            .chain(report.connections_sentence())
+            .chain([report.replayed_share_sentence()])
+            .map(|text| sentence(&format!("{}.", text::capital(&text).trim_end_matches('.'))))
             .collect(),
         next: next_steps(&report.facts),
         ..VerdictSection::default()
@@ -73,7 +77,7 @@ fn method(report: &ReplayReport) -> Vec<(&'static str, String)> {
         ("Duration", text::duration(report.took_seconds)),
     ];
     let left_out = report.left_out_time.iter().map(|text| ("Left out", text.clone()));
-    let remarks = report.remarks.iter().map(|text| ("Plan", text.clone()));
+    let remarks = report.remarks.iter().map(|text| ("Note", text.clone()));
     rows.into_iter()
         .chain(left_out)
         .chain(remarks)
@@ -87,11 +91,14 @@ fn headline(report: &ReplayReport) -> String {
     if report.is_void() {
         return "Void: this run says nothing about the target".to_owned();
     }
-    if !report.steps.is_empty() {
-        return report.limit().map_or_else(
+    if let Some(limit) = &report.limit {
+        return limit.value.map_or_else(
             || "The target misses the objective even at the smallest load tried".to_owned(),
-            |step| format!("The target meets the objective up to {}× the logged users", text::tick(step.load)),
+            |load| format!("The target meets the objective up to {}× the logged users", text::tick(load)),
         );
+    }
+    if report.is_missed() {
+        return sentence("Missed: the target did not do what was expected of it");
     }
     let work = report.measured.whole().work;
     let p95 = |ns: u64| text::milliseconds(ns as f64 / 1e6);

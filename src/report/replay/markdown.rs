@@ -12,7 +12,16 @@ pub(super) fn markdown(report: &ReplayReport) -> String {
     if report.is_void() {
         push(&mut out, "**Void:** the figures below say nothing about the target.");
     }
+    if let Some(limit) = report.limit_sentence() {
+        push(&mut out, &sentence(&format!("Limit: {limit}.")));
+    }
+    for episode in report.episodes() {
+        push(&mut out, &sentence(&format!("{}.", text::capital(&episode))));
+    }
     push(&mut out, &sentence(&format!("{}.", report.lateness_sentence())));
+    if let Some(connections) = report.connections_sentence() {
+        push(&mut out, &sentence(&format!("{}.", text::capital(&connections))));
+    }
     push(&mut out, &sentence(&format!("{}.", report.replayed_share_sentence())));
     let circumstances = format!(
         "Target: {}{}. Part of the log: {}. Speed × {}, load {}× the logged users. Requests allowed: {}.",
@@ -32,6 +41,9 @@ pub(super) fn markdown(report: &ReplayReport) -> String {
     }
     for table in report.tables() {
         section(&mut out, &table, 2);
+    }
+    for assumption in &report.facts.assumptions {
+        push(&mut out, &sentence(assumption));
     }
     push(&mut out, "## Command");
     push(&mut out, &code_block(&report.facts.command));

@@ -1,10 +1,12 @@
 //! Merges the shards of one replay, for `wsim merge`: checks that they belong together, and adds what they measured.
 //!
 //! Invariant: counts and histograms of the merged report are those that one machine would have written for the same outcomes. The
-//! merged report is void (it says nothing about the target) if a shard is void or missing.
+//! merged report is void (it says nothing about the target) if a shard is void or missing. Episodes, which are judged by second, are those that each
+//! shard saw.
 
 use super::model::ReplayReport;
 use crate::shared::vocabulary;
+use wsim_text as text;
 
 /// Why reports are not shards of one replay.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +26,10 @@ pub enum MergeError {
         first_value: String,
         other_value: String,
     },
+    #[error(
+        "{first} and {other} were not one run: they began {apart} apart, at {first_began} and {other_began}; start all shards with the same --start-at"
+    )]
+    Apart { first: String, other: String, apart: String, first_began: String, other_began: String },
     /// Several shards do not take the steps of the search at the same time.
     #[error("{0} was run with --find-limit: such runs cannot be merged")]
     Limit(String),
@@ -61,6 +67,8 @@ pub fn merge_shards(mut shards: Vec<(String, ReplayReport)>) -> Result<ReplayRep
     let mut rest = shards.into_iter().map(|(_, report)| report);
     let mut whole = rest.next().ok_or(MergeError::Nothing)?;
     for report in rest {
+        whole.stopped = whole.stopped.or(report.stopped);
+        whole.conditions.began_us = whole.conditions.began_us.min(report.conditions.began_us);
         whole.measured.add(&report.measured);
         whole.took_seconds = whole.took_seconds.max(report.took_seconds);
         whole.facts.partial |= report.facts.partial;
@@ -102,14 +110,56 @@ fn check_same_replay(first: &str, a: &ReplayReport, other: &str, b: &ReplayRepor
         ("--seed", a.facts.seed.to_string(), b.facts.seed.to_string()),
         ("the kind of requests allowed", a.allowed.name().to_owned(), b.allowed.name().to_owned()),
         ("the Synapse release of the endpoint table", a.facts.synapse_version.clone(), b.facts.synapse_version.clone()),
+        ("the version of wsim", a.facts.wsim.clone(), b.facts.wsim.clone()),
+        ("--only", listed(&a.conditions.only), listed(&b.conditions.only)),
+        ("--skip", listed(&a.conditions.skip), listed(&b.conditions.skip)),
+        ("--ramp (s)", a.conditions.ramp_seconds.to_string(), b.conditions.ramp_seconds.to_string()),
+        ("the protocol", protocol(a), protocol(b)),
+        ("--max-connections", counted(a.conditions.connections_max), counted(b.conditions.connections_max)),
+        ("the number of logged requests", counted(a.conditions.logged_requests), counted(b.conditions.logged_requests)),
+        ("--expect", a.expected.to_string(), b.expected.to_string()),
+        ("how the log was read", a.facts.assumptions.join(" "), b.facts.assumptions.join(" ")),
+        ("what was left out of the log", a.left_out_time.clone().unwrap_or_default(), b.left_out_time.clone().unwrap_or_default()),
     ];
     match facts.into_iter().find(|(_, a, b)| a != b) {
-        None => Ok(()),
+        None => check_same_time(first, a, other, b),
         Some((what, first_value, other_value)) => {
             Err(MergeError::Mixed { first: first.to_owned(), other: other.to_owned(), what, first_value, other_value })
         }
     }
 }
 
+/// Checks that two shards loaded the target at the same time.
+fn check_same_time(first: &str, a: &ReplayReport, other: &str, b: &ReplayReport) -> Result<(), MergeError> {
+    let (Some(began), Some(other_began)) = (a.conditions.began_us, b.conditions.began_us) else { return Ok(()) };
+    let apart_s = began.abs_diff(other_began) as f64 / 1e6;
+    if apart_s <= (a.took_seconds.max(b.took_seconds) * APART_MAX).max(1.0) {
+        return Ok(());
+    }
+    Err(MergeError::Apart {
+        first: first.to_owned(),
+        other: other.to_owned(),
+        apart: text::duration(apart_s),
+        first_began: text::rfc3339(began),
+        other_began: text::rfc3339(other_began),
+    })
+}
+
+fn listed(names: &[String]) -> String {
+    let mut names = names.to_vec();
+    names.sort_unstable();
+    if names.is_empty() { "nothing".to_owned() } else { names.join(",") }
+}
+
+fn protocol(report: &ReplayReport) -> String {
+    if report.conditions.http2 { "HTTP/2" } else { "HTTP/1.1" }.to_owned()
+}
+
+fn counted(count: Option<u64>) -> String {
+    count.map_or_else(|| text::UNKNOWN.to_owned(), text::count)
+}
+
+/// Shards may begin this share of their duration apart: their clocks differ, and they wait for nobody.
+const APART_MAX: f64 = 0.02;
 /// Missing shards that are named.
 const NAMED_MAX: usize = 10;

@@ -6,12 +6,13 @@ use super::{ReplayReport, fixture, merge_shards, read};
 use crate::exporter::Report;
 use wsim_endpoints::EndpointId;
 use wsim_matrix::Tier;
-use wsim_replay::record::{Measurements, Recorder};
+use wsim_replay::record::{LateCounts, Measurements, Recorder};
 use wsim_replay::{End, Outcome, Sink, SkipReason, Unsendable};
 use wsim_transport::Failure;
 
 fn shard(number: u32, of: u32, measured: Measurements) -> (String, ReplayReport) {
-    let report = ReplayReport { shard: Some((number, of)), measured, steps: Vec::new(), predicted: Vec::new(), ..fixture::report() };
+    let report =
+        ReplayReport { shard: Some((number, of)), measured, steps: Vec::new(), limit: None, predicted: Vec::new(), ..fixture::report() };
     (format!("shard-{number}"), report)
 }
 
@@ -34,21 +35,18 @@ fn any_outcome() -> impl Strategy<Value = Outcome> {
         .prop_map(|(endpoint, intended_ns, late_ns, service_ns, upstream, status, end)| {
             let sent_ns = intended_ns + late_ns + 1;
             Outcome {
-                intended_ns,
                 due_ns: intended_ns + late_ns / 2,
                 sent_ns: if matches!(end, End::Skipped(_)) { 0 } else { sent_ns },
                 first_byte_ns: sent_ns,
                 last_byte_ns: sent_ns + service_ns,
                 bytes: 10,
                 original_us: 2000,
-                row: 0,
-                copy: 0,
                 endpoint: EndpointId(endpoint),
                 status,
                 original_status: 200,
                 upstream,
                 long_poll: endpoint == 0,
-                end,
+                ..Outcome::of_end(intended_ns, end)
             }
         })
 }
@@ -56,6 +54,9 @@ fn any_outcome() -> impl Strategy<Value = Outcome> {
 /// The figures alone, sorted: otherwise groups and upstreams are in the order in which a machine first saw them.
 fn sorted(mut report: ReplayReport) -> String {
     report.shard = None;
+    // Judged by second, of what each machine saw.
+    report.measured.episodes.clear();
+    report.measured.late = LateCounts::default();
     report.measured.groups.sort_by(|a, b| a.id.cmp(&b.id));
     report.measured.upstreams.sort_by(|a, b| a.name.cmp(&b.name));
     report.json().unwrap()
@@ -80,7 +81,7 @@ proptest! {
 
 #[test]
 fn a_report_read_back_is_the_same_report() {
-    for report in [fixture::report(), fixture::void()] {
+    for report in [fixture::report(), fixture::void(), fixture::refused()] {
         let mut back = read(&report.json().unwrap()).unwrap();
         // The last digit of a fraction may change.
         for (written, read) in report.predicted.iter().zip(&back.predicted) {
@@ -120,6 +121,14 @@ fn reports_that_do_not_belong_together_are_rejected() {
             .contains("the kind of requests allowed is reads in the first and writes in the second")
     );
     assert!(error(|report| report.window.start_us += 1).contains("the start"));
+    assert!(
+        error(|report| report.conditions.only = vec!["sync".to_owned()]).contains("--only is nothing in the first and sync in the second")
+    );
+    assert!(error(|report| report.conditions.ramp_seconds = 60.0).contains("--ramp (s) is 0 in the first and 60"));
+    assert!(error(|report| report.conditions.http2 = true).contains("the protocol is HTTP/1.1 in the first and HTTP/2"));
+    assert!(error(|report| report.conditions.logged_requests = Some(99)).contains("the number of logged requests is 100"));
+    let apart = error(|report| report.conditions.began_us = report.conditions.began_us.map(|at| at + 60_000_000));
+    assert!(apart.contains("were not one run: they began 1 min apart") && apart.contains("--start-at"), "{apart}");
     assert!(error(|report| report.shard = Some((1, 3))).contains("the number of shards is 2 in the first and 3 in the second"));
     assert!(error(|report| report.shard = Some((0, 2))).contains("are both shard 0"));
     assert!(error(|report| report.shard = None).contains("not a shard but a complete run"));

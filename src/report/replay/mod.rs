@@ -4,6 +4,7 @@
 
 mod html;
 mod json;
+mod judgement;
 mod markdown;
 mod merge_shards;
 mod model;
@@ -26,8 +27,9 @@ use crate::shared::table::Table;
 use crate::shared::terminal::{Style, WrittenFiles};
 
 pub use json::SCHEMA;
+pub use judgement::{JudgedTerm, judge};
 pub use merge_shards::{MergeError, merge_shards};
-pub use model::{CpuShare, LimitStep, Predicted, ReplayReport};
+pub use model::{LimitStep, LoadLimit, Predicted, ReplayReport, RunConditions};
 pub use read::{ReadError, read};
 
 impl Report for ReplayReport {
@@ -58,8 +60,15 @@ impl Report for ReplayReport {
     }
 
     fn tables(&self) -> Vec<Table> {
-        let mut tables =
-            vec![tables::steps(self), tables::groups(self), tables::polls(self), tables::upstreams(self), tables::outcomes(self)];
+        let mut tables = vec![
+            tables::steps(self),
+            tables::expected(self),
+            tables::groups(self),
+            tables::errors(self),
+            tables::polls(self),
+            tables::upstreams(self),
+            tables::outcomes(self),
+        ];
         tables.retain(|table| !table.is_empty());
         tables
     }

@@ -2,13 +2,14 @@
 //!
 //! Knows nothing of formats.
 
+use super::judgement::{self, JudgedTerm, episode_sentence};
 use crate::shared::run_facts::RunFacts;
 use crate::shared::share;
+use wsim_advise::Objective;
 use wsim_matrix::Tier;
 use wsim_plan::Plan;
 use wsim_profile::Window;
-pub use wsim_replay::CpuShare;
-use wsim_replay::record::Measurements;
+use wsim_replay::record::{LatencyHistogram, Measurements};
 use wsim_stats::Interval;
 use wsim_text as text;
 
@@ -41,12 +42,49 @@ pub struct ReplayReport {
     pub measured: Measurements,
     /// Why the run is void, that is, says nothing about the target; empty for a valid run.
     pub void_reasons: Vec<String>,
-    /// CPU of the requests in the log, and how much of it was not replayed; `None` if the log contains no CPU.
-    pub cpu: Option<CpuShare>,
+    /// Why the run was ended before its schedule because of the target.
+    pub stopped: Option<String>,
+    /// What was expected of the run.
+    pub expected: Objective,
+    pub conditions: RunConditions,
     /// Response times that the simulator predicts, by group; empty without a prediction.
     pub predicted: Vec<Predicted>,
     /// Steps of the search for the limit (`--find-limit`).
     pub steps: Vec<LimitStep>,
+    /// Result of that search.
+    pub limit: Option<LoadLimit>,
+}
+
+/// What the shards of one replay have in common besides the fields of the report. `None` and empty in files of older versions.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RunConditions {
+    /// The instant of the schedule's beginning, µs since the epoch.
+    pub began_us: Option<i64>,
+    /// `--only` and `--skip`.
+    pub only: Vec<String>,
+    pub skip: Vec<String>,
+    pub ramp_seconds: f64,
+    pub http2: bool,
+    pub connections_max: Option<u64>,
+    /// Requests of the log in the window.
+    pub logged_requests: Option<u64>,
+}
+
+/// Where the limit of the load lies, in users per user of the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoadLimit {
+    /// The largest load that held; `None` if none did.
+    pub value: Option<f64>,
+    /// The limit is at least this: every run at this load and below held.
+    pub low: Option<f64>,
+    /// The limit is below this: every run at this load and above was missed. `None` if no load was.
+    pub high: Option<f64>,
+    /// What broke first, at the smallest load that was missed, and who broke it.
+    pub broke: Option<String>,
+    /// Why larger loads were not tried, if nothing broke.
+    pub beyond: Option<String>,
+    /// The limit that the simulation predicts for the same users, if it can.
+    pub predicted: Option<f64>,
 }
 
 /// Response times that the simulator predicts for a group, long-poll waiting excluded.
@@ -73,6 +111,8 @@ pub struct LimitStep {
     pub holds: bool,
     /// The term of the objective that was missed, or the one closest to its limit.
     pub why: String,
+    /// Who stands out at the missed term: an upstream, an endpoint group or the generator.
+    pub cause: Option<String>,
 }
 
 impl ReplayReport {
@@ -81,16 +121,36 @@ impl ReplayReport {
         !self.void_reasons.is_empty()
     }
 
+    /// Every term that was expected, beside what was measured.
+    pub fn judged(&self) -> Vec<JudgedTerm> {
+        judgement::judge(&self.measured, &self.expected)
+    }
+
+    /// Whether the run says something about the target, and this is not what was expected.
+    pub fn is_missed(&self) -> bool {
+        self.stopped.is_some() || self.judged().iter().any(|term| !term.met)
+    }
+
     /// The first sentence.
     pub fn verdict(&self) -> String {
         if self.is_void() {
             return format!("void: {}", self.void_reasons.join("; "));
         }
+        let missed = self.missed();
+        if !missed.is_empty() {
+            return format!("missed: {}", missed.join("; "));
+        }
         let whole = self.measured.whole();
         let failed: u64 = self.measured.totals.failed.values().sum();
         let failures = if failed > 0 { format!(", {} failed", text::count(failed)) } else { String::new() };
+        let errors = whole.work.errors + whole.polls.errors;
+        let errors = if errors > 0 {
+            format!(", {}", text::plural(errors, "error that is not in the log", "errors that are not in the log"))
+        } else {
+            String::new()
+        };
         format!(
-            "{} of {} completed{failures}; response times p50 {}, p95 {}; in the log p50 {}, p95 {}",
+            "{} of {} completed{failures}{errors}; response times p50 {}, p95 {}; in the log p50 {}, p95 {}",
             text::count(self.measured.totals.completed),
             text::plural(self.measured.totals.sent(), "request", "requests"),
             ms(whole.work.response.quantile_ns(0.5)),
@@ -100,9 +160,47 @@ impl ReplayReport {
         )
     }
 
-    /// The largest load at which the objective was met, if the limit was searched for.
-    pub fn limit(&self) -> Option<&LimitStep> {
-        self.steps.iter().filter(|step| step.holds).max_by(|a, b| a.load.total_cmp(&b.load))
+    /// What was missed, a clause each.
+    pub(super) fn missed(&self) -> Vec<String> {
+        let stopped = self.stopped.iter().map(|why| format!("stopped after {}: {why}", text::duration(self.took_seconds)));
+        let terms = self.judged().into_iter().filter(|term| !term.met).map(|term| {
+            let cause = term.cause.map_or_else(String::new, |cause| format!(": {cause}"));
+            format!("{}, but measured {}{cause}", term.term, term.measured)
+        });
+        stopped.chain(terms).collect()
+    }
+
+    /// What happened when, a sentence each.
+    pub(super) fn episodes(&self) -> Vec<String> {
+        let all = &self.measured.episodes;
+        let mut sentences: Vec<String> = all.iter().take(EPISODES_SHOWN).map(episode_sentence).collect();
+        if all.len() > EPISODES_SHOWN {
+            sentences.push(format!("{} more such times", text::count((all.len() - EPISODES_SHOWN) as u64)));
+        }
+        sentences
+    }
+
+    /// The result of the search for the limit, in a sentence.
+    pub(super) fn limit_sentence(&self) -> Option<String> {
+        let limit = self.limit.as_ref()?;
+        let load = |load: f64| format!("{load:.2}");
+        let rate = |load: f64| self.steps.iter().find(|step| step.load == load).map_or(0.0, |step| step.rate);
+        let found = match (limit.value, limit.high) {
+            (Some(value), Some(high)) => format!(
+                "{}× the logged users ({}–{}×), {} requests/s",
+                load(value),
+                load(limit.low.unwrap_or(value)),
+                load(high),
+                text::number(rate(value))
+            ),
+            (Some(value), None) => format!("at least {}× the logged users, {} requests/s", load(value), text::number(rate(value))),
+            (None, Some(high)) => format!("below {}× the logged users, the smallest load that was tried", load(high)),
+            (None, None) => "not found".to_owned(),
+        };
+        let why = limit.broke.as_ref().map(|why| format!("; first missed: {why}"));
+        let beyond = limit.beyond.as_ref().map(|why| format!("; {why}"));
+        let predicted = limit.predicted.map(|predicted| format!("; the simulation predicts {}×", load(predicted)));
+        Some([Some(found), predicted, why, beyond].into_iter().flatten().collect())
     }
 
     /// How late the generator sent requests, in a sentence.
@@ -116,20 +214,49 @@ impl ReplayReport {
         )
     }
 
-    /// How much of the traffic was replayed, in a sentence.
-    pub(super) fn replayed_share_sentence(&self) -> String {
-        let totals = &self.measured.totals;
-        let requests = text::percent(share(totals.sent() as f64, totals.scheduled() as f64));
-        match &self.cpu {
-            Some(cpu) if cpu.logged_seconds > 0.0 => {
-                let skipped: f64 = cpu.skipped_seconds.iter().map(|(_, seconds)| seconds).sum();
-                let cpu_share = text::percent(1.0 - skipped / cpu.logged_seconds);
-                format!("{requests} of the requests were sent, with {cpu_share} of the CPU in the log")
-            }
-            _ => format!("{requests} of the requests were sent; their share of CPU is unknown because the log contains no CPU"),
+    /// What delayed requests on their way, in a sentence; `None` if no connection was opened.
+    pub(super) fn connections_sentence(&self) -> Option<String> {
+        let delays = &self.measured.delays;
+        let times = |times: &LatencyHistogram| format!("p50 {}, p99 {}", us(times.quantile_ns(0.5)), us(times.quantile_ns(0.99)));
+        if delays.connecting.count() + delays.waited.count() == 0 {
+            return None;
         }
+        let mut parts = vec![format!(
+            "{} opened ({})",
+            text::plural(delays.connecting.count(), "connection", "connections"),
+            times(&delays.connecting)
+        )];
+        if delays.securing.count() > 0 {
+            parts.push(format!("TLS handshakes {}", times(&delays.securing)));
+        }
+        if delays.waited.count() > 0 {
+            let waited = text::plural(delays.waited.count(), "request", "requests");
+            parts.push(format!("{waited} waited for a free one ({})", times(&delays.waited)));
+        }
+        if delays.repeats > 0 {
+            parts.push(format!("{} sent again on a new one", text::plural(delays.repeats, "request was", "requests were")));
+        }
+        if delays.disturbed > 0 {
+            parts.push(format!("{} while the generator stood still", text::plural(delays.disturbed, "request waited", "requests waited")));
+        }
+        Some(parts.join("; "))
+    }
+
+    /// How much of the scheduled traffic was sent, in a sentence.
+    pub(super) fn replayed_share_sentence(&self) -> String {
+        let (totals, cpu) = (&self.measured.totals, &self.measured.cpu);
+        let requests = text::percent(share(totals.sent() as f64, totals.scheduled() as f64));
+        if cpu.logged_us == 0 {
+            return format!("{requests} of the requests were sent; their share of CPU is unknown because the log contains no CPU");
+        }
+        let skipped: u64 = cpu.skipped_us.values().sum();
+        let sent = text::percent(1.0 - skipped as f64 / cpu.logged_us as f64);
+        format!("{requests} of the requests were sent, with {sent} of the CPU that all of them took in the log")
     }
 }
+
+/// Sentences about times in which something was wrong.
+const EPISODES_SHOWN: usize = 5;
 
 fn ms(ns: u64) -> String {
     text::milliseconds(ns as f64 / 1e6)

@@ -9,13 +9,14 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::Deserialize;
 
-use super::model::{CpuShare, LimitStep, Predicted, ReplayReport};
+use super::model::{LimitStep, LoadLimit, Predicted, ReplayReport, RunConditions};
 use crate::shared::run_facts::RunFacts;
+use wsim_advise::Objective;
 use wsim_matrix::Tier;
 use wsim_plan::Plan;
 use wsim_profile::Window;
 use wsim_replay::OutcomeTotals;
-use wsim_replay::record::{Group, LatencyHistogram, Measurements, Tally, Upstream};
+use wsim_replay::record::{CpuShare, Delays, Episode, EpisodeKind, Group, LateCounts, LatencyHistogram, Measurements, Tally, Upstream};
 use wsim_stats::Interval;
 
 /// Why a file could not be read as the report of a replay.
@@ -47,13 +48,9 @@ pub fn read(text: &str) -> Result<ReplayReport, ReadError> {
     let file: File = serde_json::from_str(text)?;
     let measured = measured(&file)?;
     check_sums(&measured, &file)?;
-    let names = |names: &BTreeMap<String, f64>| names.iter().map(|(name, &value)| Ok((known(name)?, value))).collect();
-    let cpu = match &file.cpu {
-        Some(cpu) => {
-            let skipped: Result<Vec<_>, ReadError> = names(&cpu.skipped_seconds);
-            Some(CpuShare { logged_seconds: cpu.logged_seconds, skipped_seconds: skipped? })
-        }
-        None => None,
+    let expected = match &file.expected {
+        Some(text) => text.parse().map_err(|_| ReadError::Unknown("`expected`", text.clone()))?,
+        None => Objective::of_replays(),
     };
     Ok(ReplayReport {
         facts: RunFacts {
@@ -66,7 +63,7 @@ pub fn read(text: &str) -> Result<ReplayReport, ReadError> {
             time_zone: "UTC".to_owned(),
             partial: file.partial,
             joined: None,
-            assumptions: Vec::new(),
+            assumptions: file.assumptions,
             next: Vec::new(),
         },
         target: file.target,
@@ -82,7 +79,9 @@ pub fn read(text: &str) -> Result<ReplayReport, ReadError> {
         took_seconds: file.took_seconds,
         measured,
         void_reasons: file.void_reasons,
-        cpu,
+        stopped: file.stopped,
+        expected,
+        conditions: file.conditions.map(RunConditions::from).unwrap_or_default(),
         predicted: file.predicted.into_iter().map(|group| Predicted { id: group.id, p50: group.p50, p95: group.p95 }).collect(),
         steps: file
             .limit_steps
@@ -93,9 +92,49 @@ pub fn read(text: &str) -> Result<ReplayReport, ReadError> {
                 p95_ms: step.p95_ms,
                 holds: step.holds,
                 why: step.why,
+                cause: step.cause,
             })
             .collect(),
+        limit: file.load_limit.map(|limit| LoadLimit {
+            value: limit.value,
+            low: limit.low,
+            high: limit.high,
+            broke: limit.broke,
+            beyond: limit.beyond,
+            predicted: limit.predicted,
+        }),
     })
+}
+
+/// CPU time as the file has it, in seconds.
+fn cpu(file: &File) -> Result<CpuShare, ReadError> {
+    let Some(cpu) = &file.cpu else { return Ok(CpuShare::default()) };
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+    let us = |seconds: f64| (seconds * 1e6).round() as u64;
+    let skipped: Result<_, ReadError> = cpu.skipped_seconds.iter().map(|(name, seconds)| Ok((known(name)?, us(*seconds)))).collect();
+    Ok(CpuShare { logged_us: us(cpu.logged_seconds), skipped_us: skipped? })
+}
+
+fn delays(file: &File) -> Result<Delays, ReadError> {
+    let read =
+        |what: &str, wire: &Option<WireTimes>| wire.as_ref().map_or_else(|| Ok(LatencyHistogram::default()), |wire| times(what, wire));
+    let counts = file.delays.as_ref();
+    Ok(Delays {
+        connecting: read("connecting", &file.histograms.connecting)?,
+        securing: read("tls", &file.histograms.tls)?,
+        waited: read("waiting_for_a_connection", &file.histograms.waiting_for_a_connection)?,
+        repeats: counts.map_or(0, |delays| delays.repeats),
+        disturbed: counts.map_or(0, |delays| delays.disturbed),
+    })
+}
+
+fn episodes(file: &File) -> Result<Vec<Episode>, ReadError> {
+    let read = |wire: &WireEpisode| {
+        let kind = EpisodeKind::from_name(&wire.kind, wire.upstream.clone());
+        let kind = kind.ok_or_else(|| ReadError::Unknown("the kind of an episode", wire.kind.clone()))?;
+        Ok(Episode { kind, from_s: wire.from_seconds, to_s: wire.to_seconds, requests: wire.requests })
+    };
+    file.episodes.iter().map(read).collect()
 }
 
 fn measured(file: &File) -> Result<Measurements, ReadError> {
@@ -116,7 +155,13 @@ fn measured(file: &File) -> Result<Measurements, ReadError> {
         })
     });
     let upstreams = file.upstreams.iter().zip(&histograms.upstreams).map(|(upstream, service)| {
-        Ok(Upstream { name: upstream.name.clone(), requests: upstream.requests, service: times(&upstream.name, service)? })
+        Ok(Upstream {
+            name: upstream.name.clone(),
+            requests: upstream.requests,
+            service: times(&upstream.name, service)?,
+            errors: upstream.errors,
+            passed_over: upstream.passed_over,
+        })
     });
     Ok(Measurements {
         groups: groups.collect::<Result<_, ReadError>>()?,
@@ -124,7 +169,11 @@ fn measured(file: &File) -> Result<Measurements, ReadError> {
         totals: OutcomeTotals { completed: file.completed, failed: counts(&file.failed)?, skipped: counts(&file.skipped)? },
         lateness: times("lateness", &histograms.lateness)?,
         held: times("held", &histograms.held)?,
+        delays: delays(file)?,
         rate_limited: file.limited,
+        cpu: cpu(file)?,
+        episodes: episodes(file)?,
+        late: file.late.as_ref().map(LateCounts::from).unwrap_or_default(),
     })
 }
 
@@ -143,6 +192,11 @@ fn tally(id: &str, counts: &WireTally, histograms: &TallyTimes) -> Result<Tally,
         status: counts.status.clone(),
         differs: counts.status_differs,
         bytes: counts.bytes,
+        errors: counts.errors,
+        failures: counts.failures,
+        queue_full: counts.queue_full,
+        failed: counts.failed.iter().map(|(name, &count)| Ok((known(name)?, count))).collect::<Result<_, ReadError>>()?,
+        worse: counts.worse.iter().map(|worse| ((worse.logged, worse.status), worse.count)).collect(),
     })
 }
 
@@ -190,6 +244,8 @@ struct File {
     seed: u64,
     partial: bool,
     synapse_version: String,
+    #[serde(default)]
+    assumptions: Vec<String>,
     target: String,
     /// Null and absent for a target that is not emulated, absent in files of older versions.
     #[serde(default)]
@@ -212,6 +268,21 @@ struct File {
     skipped: BTreeMap<String, u64>,
     limited: u64,
     void_reasons: Vec<String>,
+    // The next are absent in files of older versions, as are others with a default below.
+    #[serde(default)]
+    expected: Option<String>,
+    #[serde(default)]
+    stopped: Option<String>,
+    #[serde(default)]
+    episodes: Vec<WireEpisode>,
+    #[serde(default)]
+    late: Option<WireLate>,
+    #[serde(default)]
+    delays: Option<WireDelays>,
+    #[serde(default)]
+    conditions: Option<WireConditions>,
+    #[serde(default)]
+    load_limit: Option<WireLimit>,
     cpu: Option<Cpu>,
     groups: Vec<WireGroup>,
     upstreams: Vec<WireUpstream>,
@@ -255,6 +326,89 @@ struct WireTally {
     status: BTreeMap<u16, u64>,
     status_differs: u64,
     bytes: u64,
+    #[serde(default)]
+    errors: u64,
+    #[serde(default)]
+    failures: u64,
+    #[serde(default)]
+    queue_full: u64,
+    #[serde(default)]
+    failed: BTreeMap<String, u64>,
+    #[serde(default)]
+    worse: Vec<WireWorse>,
+}
+
+#[derive(Deserialize)]
+struct WireWorse {
+    logged: u16,
+    status: u16,
+    count: u64,
+}
+
+#[derive(Deserialize)]
+struct WireEpisode {
+    kind: String,
+    upstream: Option<String>,
+    from_seconds: f64,
+    to_seconds: f64,
+    requests: u64,
+}
+
+#[derive(Deserialize)]
+struct WireLate {
+    seconds: u64,
+    late_seconds: u64,
+    sent: u64,
+    late: u64,
+}
+
+impl From<&WireLate> for LateCounts {
+    fn from(wire: &WireLate) -> Self {
+        Self { seconds: wire.seconds, late_seconds: wire.late_seconds, sent: wire.sent, late: wire.late }
+    }
+}
+
+#[derive(Deserialize)]
+struct WireDelays {
+    repeats: u64,
+    disturbed: u64,
+}
+
+#[derive(Deserialize)]
+struct WireConditions {
+    #[serde(default)]
+    began: Option<String>,
+    only: Vec<String>,
+    skip: Vec<String>,
+    ramp_seconds: f64,
+    http2: bool,
+    connections_max: Option<u64>,
+    logged_requests: Option<u64>,
+}
+
+impl From<WireConditions> for RunConditions {
+    fn from(wire: WireConditions) -> Self {
+        Self {
+            began_us: wire.began.and_then(|began| began.parse::<jiff::Timestamp>().ok()).map(jiff::Timestamp::as_microsecond),
+            only: wire.only,
+            skip: wire.skip,
+            ramp_seconds: wire.ramp_seconds,
+            http2: wire.http2,
+            connections_max: wire.connections_max,
+            logged_requests: wire.logged_requests,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct WireLimit {
+    value: Option<f64>,
+    low: Option<f64>,
+    high: Option<f64>,
+    broke: Option<String>,
+    beyond: Option<String>,
+    #[serde(default)]
+    predicted: Option<f64>,
 }
 
 /// Keys in JSON are strings, and within a flattened object serde does not convert them to numbers.
@@ -268,6 +422,10 @@ fn statuses<'de, D: serde::Deserializer<'de>>(from: D) -> Result<BTreeMap<u16, u
 struct WireUpstream {
     name: String,
     requests: u64,
+    #[serde(default)]
+    errors: u64,
+    #[serde(default)]
+    passed_over: u64,
 }
 
 #[derive(Deserialize)]
@@ -284,12 +442,20 @@ struct WireStep {
     p95_ms: f64,
     holds: bool,
     why: String,
+    #[serde(default)]
+    cause: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct Histograms {
     lateness: WireTimes,
     held: WireTimes,
+    #[serde(default)]
+    connecting: Option<WireTimes>,
+    #[serde(default)]
+    tls: Option<WireTimes>,
+    #[serde(default)]
+    waiting_for_a_connection: Option<WireTimes>,
     groups: Vec<GroupTimes>,
     upstreams: Vec<WireTimes>,
 }

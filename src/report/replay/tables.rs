@@ -1,11 +1,13 @@
 //! The tables of a replay.
 
+use super::judgement::status_words;
 use super::model::ReplayReport;
 use crate::shared::share;
 use crate::shared::table::{Cell, Column, Table, Tone};
 use wsim_replay::SkipReason;
 use wsim_replay::record::{LatencyHistogram, Tally};
 use wsim_text as text;
+use wsim_transport::Failure;
 
 /// Response times by group: in the log, predicted, measured. Long-poll waiting is excluded.
 pub(super) fn groups(report: &ReplayReport) -> Table {
@@ -21,6 +23,7 @@ pub(super) fn groups(report: &ReplayReport) -> Table {
         Column::number("Service p50", "ms"),
         Column::number("Service p95", "ms"),
         Column::number("Failed", ""),
+        Column::number("Errors", "%"),
         Column::number("Other status", "%"),
     ];
     if predicted {
@@ -46,6 +49,7 @@ pub(super) fn groups(report: &ReplayReport) -> Table {
             ms(&tally.service, 0.5),
             ms(&tally.service, 0.95),
             failed(tally),
+            errors_of(tally),
             differs(tally),
         ];
         if predicted {
@@ -69,7 +73,7 @@ pub(super) fn groups(report: &ReplayReport) -> Table {
     Table {
         id: "groups",
         title: "Response times by endpoint group",
-        note: "Response times are measured from the scheduled time of a request, service times from its first byte; long polls have a table of their own. “Other status”: responses of another class (2xx, 4xx, …) than in the log.".to_owned(),
+        note: "Response times are measured from the scheduled time of a request, service times from its first byte; long polls have a table of their own. “Errors”: no response, or a worse status than in the log. “Other status”: responses of another class (2xx, 4xx, …) than in the log.".to_owned(),
         columns,
         rows,
     }
@@ -86,6 +90,7 @@ pub(super) fn polls(report: &ReplayReport) -> Table {
             ms(&tally.service, 0.5),
             ms(&tally.service, 0.95),
             failed(tally),
+            errors_of(tally),
             differs(tally),
         ]
     });
@@ -100,6 +105,7 @@ pub(super) fn polls(report: &ReplayReport) -> Table {
             Column::number("Duration p50", "ms"),
             Column::number("Duration p95", "ms"),
             Column::number("Failed", ""),
+            Column::number("Errors", "%"),
             Column::number("Other status", "%"),
         ],
         rows: rows.collect(),
@@ -116,31 +122,85 @@ pub(super) fn upstreams(report: &ReplayReport) -> Table {
             Cell::share(share(upstream.requests as f64, all as f64)),
             ms(&upstream.service, 0.5),
             ms(&upstream.service, 0.95),
+            Cell::count(upstream.errors).with_tone(if upstream.errors > 0 { Tone::Warn } else { Tone::Plain }),
+            Cell::count(upstream.passed_over).with_tone(if upstream.passed_over > 0 { Tone::Bad } else { Tone::Plain }),
         ]
     });
     Table {
         id: "upstreams",
         title: "Upstreams",
-        note: "Named as in the proxy's response header; service times without long polls.".to_owned(),
+        note: "Named as in the proxy's response header; service times without long polls. “Passed over”: requests that the proxy sent elsewhere after an attempt here.".to_owned(),
         columns: vec![
             Column::text("Upstream"),
             Column::number("Responses", ""),
             Column::number("Share", "%"),
             Column::number("Service p50", "ms"),
             Column::number("Service p95", "ms"),
+            Column::number("Errors", ""),
+            Column::number("Passed over", ""),
         ],
         rows: rows.collect(),
     }
 }
+
+/// What was expected, beside what was measured.
+pub(super) fn expected(report: &ReplayReport) -> Table {
+    let rows = report.judged().into_iter().map(|term| {
+        let (word, tone) = if term.met { ("met", Tone::Good) } else { ("missed", Tone::Bad) };
+        vec![
+            Cell::text(term.term),
+            Cell::text(term.measured),
+            Cell::text(word).with_tone(tone),
+            term.cause.map_or_else(Cell::unknown, Cell::text),
+        ]
+    });
+    Table {
+        id: "expected",
+        title: "Expected and measured",
+        note: "Set by --expect. Errors: no response, or a worse status than in the log; failures: of these, no response or a 5xx; down: time in which the target or one of its upstreams did not respond.".to_owned(),
+        columns: vec![Column::text("Expected"), Column::text("Measured"), Column::text("Result"), Column::text("Cause")],
+        rows: rows.collect(),
+    }
+}
+
+/// Errors that the log does not have, by group and kind, the most frequent first.
+pub(super) fn errors(report: &ReplayReport) -> Table {
+    let mut kinds: Vec<(u64, &str, String)> = Vec::new();
+    for group in &report.measured.groups {
+        for tally in [&group.work, &group.polls] {
+            kinds.extend(tally.worse.iter().map(|((logged, status), count)| (*count, group.id.as_str(), status_words(*logged, *status))));
+            let failed = tally.failed.iter().filter(|(name, _)| **name != Failure::Abandoned.name());
+            kinds.extend(failed.map(|(name, count)| (*count, group.id.as_str(), reason_text(name))));
+            if tally.queue_full > 0 {
+                kinds.push((tally.queue_full, group.id.as_str(), reason_text(SkipReason::QueueFull.name())));
+            }
+        }
+    }
+    kinds.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| (a.1, &a.2).cmp(&(b.1, &b.2))));
+    let sent = report.measured.totals.sent() as f64;
+    let rows = kinds.into_iter().take(ERRORS_SHOWN).map(|(count, group, kind)| {
+        vec![Cell::text(group), Cell::text(kind), Cell::count(count).with_tone(Tone::Bad), Cell::share(share(count as f64, sent))]
+    });
+    Table {
+        id: "errors",
+        title: "Errors that are not in the log",
+        note: "Share: of all requests that were sent.".to_owned(),
+        columns: vec![Column::text("Group"), Column::text("Error"), Column::number("Requests", ""), Column::number("Share", "%")],
+        rows: rows.collect(),
+    }
+}
+
+/// Rows of the table of errors.
+const ERRORS_SHOWN: usize = 20;
 
 /// The outcome of every scheduled request.
 pub(super) fn outcomes(report: &ReplayReport) -> Table {
     let totals = &report.measured.totals;
     let scheduled = totals.scheduled();
     let cpu = |reason: &str| {
-        let cpu = report.cpu.as_ref()?;
-        let (_, seconds) = cpu.skipped_seconds.iter().find(|(name, _)| *name == reason)?;
-        (cpu.logged_seconds > 0.0).then(|| seconds / cpu.logged_seconds * 100.0)
+        let cpu = &report.measured.cpu;
+        let us = cpu.skipped_us.get(reason)?;
+        (cpu.logged_us > 0).then(|| *us as f64 / cpu.logged_us as f64 * 100.0)
     };
     let row = |what: String, count: u64, cpu: Option<f64>| {
         let share = share(count as f64, scheduled as f64);
@@ -173,6 +233,7 @@ pub(super) fn steps(report: &ReplayReport) -> Table {
             Cell::number(text::milliseconds(step.p95_ms), step.p95_ms),
             Cell::text(word).with_tone(tone),
             Cell::text(step.why.clone()),
+            step.cause.clone().map_or_else(Cell::unknown, Cell::text),
         ]
     });
     Table {
@@ -185,14 +246,17 @@ pub(super) fn steps(report: &ReplayReport) -> Table {
             Column::number("p95", "ms"),
             Column::text("Objective"),
             Column::text("Reason"),
+            Column::text("Cause"),
         ],
         rows: rows.collect(),
     }
 }
 
 /// Why a request failed or was not sent, in words.
-fn reason_text(reason: &str) -> String {
-    SkipReason::from_name(reason).map_or_else(|| reason.replace('_', " "), |reason| reason.describe().to_owned())
+pub(super) fn reason_text(reason: &str) -> String {
+    let failure = || Failure::ALL.into_iter().find(|failure| failure.name() == reason).map(|failure| failure.to_string());
+    let skipped = SkipReason::from_name(reason).map(|reason| reason.describe().to_owned());
+    skipped.or_else(failure).unwrap_or_else(|| reason.replace('_', " "))
 }
 
 fn ms(times: &LatencyHistogram, quantile: f64) -> Cell {
@@ -206,6 +270,11 @@ fn ms(times: &LatencyHistogram, quantile: f64) -> Cell {
 fn failed(tally: &Tally) -> Cell {
     let failed = tally.sent - tally.completed;
     Cell::count(failed).with_tone(if failed > 0 { Tone::Bad } else { Tone::Plain })
+}
+
+fn errors_of(tally: &Tally) -> Cell {
+    let share = tally.error_share();
+    Cell::number(text::percent_number(share), share * 100.0).with_tone(if tally.errors > 0 { Tone::Bad } else { Tone::Plain })
 }
 
 fn differs(tally: &Tally) -> Cell {

@@ -10,7 +10,7 @@ use crate::shared::schema_check;
 #[test]
 fn real_output_fits_the_schema_and_adds_up() {
     let schema: Value = serde_json::from_str(super::SCHEMA).unwrap();
-    for report in [fixture::report(), fixture::void()] {
+    for report in [fixture::report(), fixture::void(), fixture::refused()] {
         let value: Value = serde_json::from_str(&report.json().unwrap()).unwrap();
         let problems = schema_check::problems(&schema, &value);
         assert!(problems.is_empty(), "{problems:#?}");
@@ -40,6 +40,19 @@ fn a_void_run_is_announced_first() {
     assert!(printed(&fixture::void(), 100).lines().take(5).any(|line| line.starts_with("Void: the generator was late")));
     assert!(fixture::void().markdown().starts_with("# Void"));
     assert!(fixture::void().html().unwrap().contains("<strong>Void:</strong>"));
+}
+
+#[test]
+fn a_run_in_which_every_request_was_refused_is_missed_and_says_why() {
+    let report = fixture::refused();
+    assert!(report.is_missed() && !report.is_void());
+    let verdict = report.verdict();
+    assert_eq!(verdict, "missed: errors < 5%, but measured 100 % (319 of 319 requests): 319× 401 instead of 200");
+    let text = printed(&report, 120);
+    assert!(text.lines().take(5).any(|line| line.starts_with("Missed: errors < 5%")), "{text}");
+    let errors = report.tables().into_iter().find(|table| table.id == "errors").unwrap();
+    assert_eq!(errors.rows.len(), 1);
+    assert!(report.html().unwrap().contains("Missed: the target did not do what was expected"));
 }
 
 #[test]

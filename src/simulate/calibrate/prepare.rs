@@ -277,6 +277,16 @@ impl PreparedWorkload {
         Background::from_utilisation(self.idle.rate * self.idle.slice.seconds() + cores)
     }
 
+    /// The same with only those of the workload's requests that are `kept`.
+    #[must_use]
+    pub fn only(&self, kept: &[bool]) -> Self {
+        let mut only = self.clone();
+        only.workload.keep(kept);
+        let mut of_record = kept.iter();
+        only.senders.retain(|_| of_record.next().copied().unwrap_or(false));
+        only
+    }
+
     /// The record of each of these requests, which are the window's in arrival order (requests between Synapse's processes may be left
     /// out); `None` for requests that are not simulated, and for those between processes.
     pub fn records_of(&self, requests: &[Request], endpoints: &[Endpoint]) -> Vec<Option<u32>> {

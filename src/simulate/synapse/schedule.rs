@@ -44,6 +44,7 @@ impl Population {
 pub struct Schedule {
     order: Vec<Occurrence>,
     seed: u64,
+    arrival_seed: u64,
     span: Span,
     population: Population,
     /// Copies of users.
@@ -82,14 +83,19 @@ impl Occurrence {
 impl Schedule {
     /// Draws the arrivals of a population.
     pub fn draw(workload: &Workload, population: Population, seed: u64) -> Self {
+        Self::draw_users(workload, population, seed, seed)
+    }
+
+    /// Draws the users by one seed and what the log does not have of their arrival times by another: the same people once more.
+    pub fn draw_users(workload: &Workload, population: Population, seed: u64, arrival_seed: u64) -> Self {
         let population = if population.growth == 1.0 { Population { kind: GrowthKind::Rooms, ..population } } else { population };
         let users = if population.kind == GrowthKind::Activity { 1.0 } else { population.growth };
         let own_rooms = if population.kind == GrowthKind::Rooms { population.growth.ceil().clamp(1.0, f64::from(u16::MAX)) } else { 1.0 };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
         let room_copies = own_rooms as u16;
         let copies = copy_counts(workload, population.resample, users, seed);
-        let mut schedule =
-            Self { order: Vec::new(), seed, span: workload.span, population, copies, present: Vec::new(), room_copies, chains: None };
+        let (order, present) = (Vec::new(), Vec::new());
+        let mut schedule = Self { order, seed, arrival_seed, span: workload.span, population, copies, present, room_copies, chains: None };
         if population.kind == GrowthKind::Rooms {
             schedule.order_of_clones(workload);
         } else {
@@ -174,17 +180,18 @@ impl Schedule {
         narrow(CopyCounts::grown(self.population.growth, self.seed ^ REPETITIONS).of(identity))
     }
 
-    /// No arrivals: for a run whose requests come from outside.
+    /// No arrivals: for a run whose requests come from outside, in which each copy of a user has rooms of its own.
     pub fn empty() -> Self {
         let copies = CopyCounts::grown(1.0, 0);
         Self {
             order: Vec::new(),
             seed: 0,
+            arrival_seed: 0,
             span: Span::ZERO,
             population: Population::OBSERVED,
             copies,
             present: Vec::new(),
-            room_copies: 1,
+            room_copies: u16::MAX,
             chains: None,
         }
     }
@@ -208,12 +215,12 @@ impl Schedule {
         let observed = Time::from_micros(record.arrival_us());
         let unshifted = if self.population.redraw && record.has(mark::DRAWN_ARRIVAL) && !record.has(mark::LONG_POLL) {
             let second = record.arrival_us() / 1_000_000;
-            let part = Span::from_seconds(unit(draw(self.seed, Purpose::Arrival, occurrence.identity())));
+            let part = Span::from_seconds(unit(draw(self.arrival_seed, Purpose::Arrival, occurrence.identity())));
             Time::from_micros(second * 1_000_000) + part
         } else {
             observed
         };
-        let shift = self.shift_minutes(record, occurrence);
+        let shift = self.shift_us(record, occurrence);
         if shift == 0 {
             return unshifted;
         }
@@ -227,7 +234,7 @@ impl Schedule {
         let record = &workload.records[occurrence.record as usize];
         let wait = Span::from_micros(u64::from(record.wait_us));
         let observed = Time::from_micros(record.arrival_us());
-        match (self.shift_minutes(record, occurrence), self.has_own_chains()) {
+        match (self.shift_us(record, occurrence), self.has_own_chains()) {
             (0, _) => observed + wait,
             // As far behind the arrival as in the log, perhaps behind the window.
             (shift, false) => self.shifted(observed, shift) + wait,
@@ -260,7 +267,7 @@ impl Schedule {
         if self.is_as_observed() {
             return Some(cause);
         }
-        let shift = self.poll_shift_minutes(poll);
+        let shift = self.poll_shift_us(poll);
         // The common case, without the writer's record, which is far away in memory.
         if let (0, 0, Some(bits)) = (shift, cause.copy, self.present.get(index as usize / 64)) {
             return (bits >> (index % 64) & 1 == 1).then_some(cause);
@@ -289,7 +296,7 @@ impl Schedule {
 
     /// Whether this poll starts a new chain: the clone's time shift wrapped it, but not its predecessor, around the end of the window.
     fn starts_new_chain(&self, workload: &Workload, occurrence: Occurrence) -> bool {
-        let shift = self.poll_shift_minutes(occurrence);
+        let shift = self.poll_shift_us(occurrence);
         if shift == 0 {
             return false;
         }
@@ -298,41 +305,45 @@ impl Schedule {
         self.lap(record.arrival_us(), shift) != self.lap(before, shift)
     }
 
-    /// How many times a shift moves an instant, µs since the start, around the window.
-    fn lap(&self, at_us: u64, shift_minutes: i64) -> i64 {
-        let at = at_us.cast_signed() + shift_minutes * MINUTE_US;
-        let span = (self.span.nanos() / 1000).max(1).cast_signed();
+    /// How many times a shift moves an instant, both in µs, around the window.
+    fn lap(&self, at_us: u64, shift_us: i64) -> i64 {
+        let at = at_us.cast_signed() + shift_us;
+        let span = self.span_us();
         // The common case avoids the division, which costs more than everything else here.
         if (0..span).contains(&at) { 0 } else { at.div_euclid(span) }
     }
 
-    fn shifted(&self, unshifted: Time, shift_minutes: i64) -> Time {
+    fn shifted(&self, unshifted: Time, shift_us: i64) -> Time {
         let span = self.span.nanos().max(1).cast_signed();
-        let at = unshifted.nanos().cast_signed() + shift_minutes * MINUTE_US * 1000;
+        let at = unshifted.nanos().cast_signed() + shift_us * 1000;
         Time::from_nanos(population::wrap(at, span).cast_unsigned())
     }
 
-    /// A request is shifted with all others of its copy and repetition; news is shifted with the request that made it. Where rooms grow, the news of
-    /// a copy of the rooms is for all who are in it: users that a resample draws again are in the rooms of the log, and wake with the others
-    /// there. So a resample has herds of the log's sizes.
-    #[inline]
-    fn shift_minutes(&self, record: &Record, occurrence: Occurrence) -> i64 {
-        if record.has(mark::LONG_POLL) {
-            return self.poll_shift_minutes(occurrence);
-        }
-        let Occurrence { copy, repetition, .. } = occurrence;
-        population::shift_minutes(u32::from(copy) | u32::from(repetition) << 16, self.seed)
+    fn span_us(&self) -> i64 {
+        (self.span.nanos() / 1000).max(1).cast_signed()
     }
 
-    /// [`Self::shift_minutes`] of a long poll.
+    /// A request is shifted with all others of its copy and repetition, of which one is 0; news is shifted with the request that made it. Where rooms
+    /// grow, the news of a copy of the rooms is for all who are in it: users that a resample draws again are in the rooms of the log, and wake
+    /// with the others there. So a resample has herds of the log's sizes.
     #[inline]
-    fn poll_shift_minutes(&self, poll: Occurrence) -> i64 {
+    fn shift_us(&self, record: &Record, occurrence: Occurrence) -> i64 {
+        if record.has(mark::LONG_POLL) {
+            return self.poll_shift_us(occurrence);
+        }
+        let Occurrence { copy, repetition, .. } = occurrence;
+        population::shift_us(u32::from(copy) + u32::from(repetition), self.seed, self.span_us())
+    }
+
+    /// [`Self::shift_us`] of a long poll.
+    #[inline]
+    fn poll_shift_us(&self, poll: Occurrence) -> i64 {
         let number = match self.population.kind {
             GrowthKind::Rooms => u32::from(self.room_copy(poll)),
             GrowthKind::People => u32::from(poll.repetition),
-            GrowthKind::Activity => u32::from(poll.copy) | u32::from(poll.repetition) << 16,
+            GrowthKind::Activity => u32::from(poll.copy) + u32::from(poll.repetition),
         };
-        population::shift_minutes(number, self.seed)
+        population::shift_us(number, self.seed, self.span_us())
     }
 }
 
@@ -348,7 +359,6 @@ fn narrow(count: u32) -> u16 {
     u16::try_from(count).unwrap_or(u16::MAX)
 }
 
-const MINUTE_US: i64 = 60_000_000;
 /// Sets the draws of repetitions apart from those of users.
 const REPETITIONS: u64 = 1 << 63;
 
@@ -383,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn growth_clones_users_whole_minutes_apart_and_never_compresses_time() {
+    fn growth_clones_users_apart_from_their_originals_and_never_compresses_time() {
         let w = workload();
         let schedule = Schedule::draw(&w, Population { growth: 1.5, ..Population::OBSERVED }, 3);
         assert!(arrivals(&schedule, &w).is_sorted());
@@ -393,7 +403,9 @@ mod tests {
         for occurrence in copies {
             let shift = (schedule.arrival(&w, occurrence).nanos() / 1000).cast_signed()
                 - w.records[occurrence.record as usize].arrival_us().cast_signed();
-            assert!(shift != 0 && shift.rem_euclid(1_000_000_000) % MINUTE_US % 20_000_000 == 0, "{shift}");
+            let wanted = population::shift_us(occurrence.copy.into(), 3, 1_000_000_000);
+            assert_eq!(shift.rem_euclid(1_000_000_000), wanted.rem_euclid(1_000_000_000));
+            assert!(wanted.rem_euclid(1_000_000) > 10, "on the instants of the others: {wanted}");
         }
         let doubled = Schedule::draw(&w, Population { growth: 2.0, ..Population::OBSERVED }, 3);
         assert_eq!(doubled.len(), 2000);

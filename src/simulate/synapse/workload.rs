@@ -121,6 +121,36 @@ impl Workload {
         }
     }
 
+    /// Keeps the requests for which `kept` is true. A long poll whose predecessor is left out starts a chain of its own; one whose cause is left out
+    /// wakes at the instant in the log.
+    pub fn keep(&mut self, kept: &[bool]) {
+        let is_kept = |index: usize| kept.get(index).copied().unwrap_or(false);
+        let mut number = 0;
+        let numbers: Vec<u32> = (0..self.records.len())
+            .map(|index| {
+                let this = number;
+                number += u32::from(is_kept(index));
+                this
+            })
+            .collect();
+        for index in 0..self.records.len() {
+            let next = self.records[index].next as usize;
+            if next != 0 && !is_kept(index) && next < self.records.len() {
+                self.records[next].clear(mark::FOLLOWS_POLL);
+            }
+        }
+        let renumbered = |index: usize| numbers.get(index).copied().filter(|_| is_kept(index));
+        for record in &mut self.records {
+            record.next = if record.next == 0 { 0 } else { renumbered(record.next as usize).unwrap_or(0) };
+            record.cause = record.cause_index().and_then(|cause| renumbered(cause as usize)).map_or(0, |cause| cause + 1);
+        }
+        let mut index = 0;
+        self.records.retain(|_| {
+            index += 1;
+            is_kept(index - 1)
+        });
+    }
+
     /// Time skipped before an instant of the records' clock.
     pub(super) fn skipped_before(&self, at: Time) -> Span {
         let number = self.skips.partition_point(|(reading, _)| Time::from_micros(*reading) <= at);
@@ -378,6 +408,29 @@ pub(super) mod tests {
         assert_eq!(w.records.iter().map(|r| r.has(mark::NEWS)).collect::<Vec<_>>(), [true, true, true, true, false]);
         w.keep_first(3);
         assert_eq!(w.records[0].cause, 0, "its cause was cut off");
+    }
+
+    #[test]
+    fn chains_and_causes_survive_what_is_left_out() {
+        let news = |number: u32, woken_us, request: Request| Request { news: number, woken_us, ..request };
+        let all = workload(vec![
+            request(0),
+            news(7, 4_900_000, poll(1, 5_000_000)),
+            news(7, 0, request(4_800_000)),
+            poll(5_100_000, 30_006_000),
+            poll(35_200_000, 30_006_000),
+        ]);
+        assert_eq!(all.records.iter().map(|r| (r.next, r.cause)).collect::<Vec<_>>(), [(0, 0), (3, 3), (0, 0), (4, 0), (0, 0)]);
+        let kept = |kept: [bool; 5]| {
+            let mut some = all.clone();
+            some.keep(&kept);
+            some.records.iter().map(|r| (r.next, r.cause, r.has(mark::FOLLOWS_POLL))).collect::<Vec<_>>()
+        };
+        assert_eq!(kept([true; 5]).len(), 5);
+        assert_eq!(kept([false, true, true, true, true]), [(2, 2, false), (0, 0, false), (3, 0, true), (0, 0, true)]);
+        assert_eq!(kept([true, true, false, true, false]), [(0, 0, false), (2, 0, false), (0, 0, true)]);
+        assert_eq!(kept([true, true, true, false, true]), [(0, 0, false), (0, 3, false), (0, 0, false), (0, 0, false)]);
+        assert_eq!(kept([false; 5]), []);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use std::collections::HashMap;
 
 use wsim_logs::streams::{Stream, StreamUpdate};
 
-use crate::request::Request;
+use crate::chunk::News;
 use crate::store::Trace;
 use polls::{Poll, PollFinder};
 use timeline::{Timeline, Update};
@@ -33,11 +33,13 @@ pub struct NewsSources {
     pub updates: Vec<StreamUpdate>,
 }
 
-/// Sets [`Request::news`] of all polls whose cause is found and of the requests that made the news, and forgets the tokens.
+/// Sets [`Request::news`](crate::Request::news) of all polls whose cause is found and of the requests that made the news, and forgets the
+/// tokens.
 pub fn find(trace: Trace, sources: NewsSources) -> Trace {
     if sources.tokens.is_empty() {
         return trace;
     }
+    let mut trace = trace.in_order();
     let mut finder = PollFinder::new(&sources.tokens);
     let mut writers = Writers::new(&trace.names);
     for (request, row) in trace.requests().zip(0u32..) {
@@ -49,20 +51,8 @@ pub fn find(trace: Trace, sources: NewsSources) -> Trace {
     let causes = causes(&polls, &sources.tokens, &timelines);
     drop((sources.tokens, timelines));
     let marks = marks(causes, writers);
-    let (mut marks, mut row) = (marks.into_iter().peekable(), 0u32);
-    trace.filter_map(|request| {
-        let mark = marks.next_if(|(marked, _)| *marked == row).map(|(_, mark)| mark).unwrap_or_default();
-        row += 1;
-        Some(Request { since: 0, news: mark.news, news_stream: mark.stream, woken_us: mark.woken_us, ..request })
-    })
-}
-
-/// What is set in a request.
-#[derive(Debug, Clone, Copy, Default)]
-struct Mark {
-    news: u32,
-    stream: u16,
-    woken_us: u32,
+    trace.set_news(marks);
+    trace
 }
 
 /// The polls with a known cause.
@@ -71,23 +61,23 @@ fn causes<'p>(polls: &'p [Poll], tokens: &TokenTable, timelines: &[Timeline]) ->
 }
 
 /// The marks of requests by row.
-fn marks(causes: Vec<(&Poll, Stream, Update)>, mut writers: Writers<'_>) -> Vec<(u32, Mark)> {
+fn marks(causes: Vec<(&Poll, Stream, Update)>, mut writers: Writers<'_>) -> Vec<(u32, News)> {
     // Numbered in the order of time, so that the numbers of a log's beginning do not depend on its end.
     let mut news: Vec<(i64, Stream, Update)> = causes.iter().map(|(_, stream, update)| (update.at_us, *stream, *update)).collect();
     news.sort_unstable_by_key(|(at_us, stream, update)| (*at_us, *stream, update.position));
     news.dedup_by_key(|(_, stream, update)| (*stream, update.position));
     let numbers: HashMap<(Stream, u32), u32> =
         news.iter().zip(1u32..).map(|((_, stream, update), number)| ((*stream, update.position), number)).collect();
-    let mut marks: Vec<(u32, Mark)> = Vec::with_capacity(causes.len() + news.len());
+    let mut marks: Vec<(u32, News)> = Vec::with_capacity(causes.len() + news.len());
     for (poll, stream, update) in causes {
         let news = numbers.get(&(stream, update.position)).copied().unwrap_or(0);
         let woken_us = u32::try_from((update.at_us.min(poll.end_us()) - poll.arrival_us).max(0)).unwrap_or(u32::MAX);
-        marks.push((poll.row, Mark { news, stream: code(stream), woken_us }));
+        marks.push((poll.row, News { news, stream: code(stream), woken_us }));
     }
     for (at_us, stream, update) in news {
         let news = numbers.get(&(stream, update.position)).copied().unwrap_or(0);
         if let Some(row) = writers.take(stream, at_us, update.is_logged) {
-            marks.push((row, Mark { news, stream: code(stream), woken_us: 0 }));
+            marks.push((row, News { news, stream: code(stream), woken_us: 0 }));
         }
     }
     marks.sort_unstable_by_key(|(row, _)| *row);
@@ -95,7 +85,7 @@ fn marks(causes: Vec<(&Poll, Stream, Update)>, mut writers: Writers<'_>) -> Vec<
     marks
 }
 
-/// [`Request::news_stream`].
+/// [`Request::news_stream`](crate::Request::news_stream).
 fn code(stream: Stream) -> u16 {
     stream as u16 + 1
 }

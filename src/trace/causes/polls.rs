@@ -1,9 +1,8 @@
 //! The long polls of a trace with the positions before and after them.
 
-use std::collections::HashMap;
-
 use super::token::{Positions, TokenTable, beyond};
-use crate::request::{NameId, Request, flag};
+use crate::request::{Request, flag};
+use wsim_stats::hashing::NumberMap;
 
 /// A long poll that was answered because of news: neither timed out nor given up.
 #[derive(Debug)]
@@ -47,7 +46,8 @@ impl Poll {
 pub(super) struct PollFinder<'t> {
     tokens: &'t TokenTable,
     syncs: Vec<Sync>,
-    devices: HashMap<(NameId, NameId, NameId), u32>,
+    /// By the ids of actor and agent, and whether the actor is a user.
+    devices: NumberMap<(u64, bool), u32>,
 }
 
 /// A sync with a token.
@@ -60,16 +60,17 @@ struct Sync {
 
 impl<'t> PollFinder<'t> {
     pub(super) fn new(tokens: &'t TokenTable) -> Self {
-        Self { tokens, syncs: Vec::new(), devices: HashMap::new() }
+        Self { tokens, syncs: Vec::new(), devices: NumberMap::default() }
     }
 
     pub(super) fn observe(&mut self, request: &Request, row: u32) {
         if self.tokens.get(request.since).is_none() {
             return;
         }
-        let actor = if request.user.is_some() { (request.user, NameId::NONE) } else { (NameId::NONE, request.peer) };
+        let is_user = request.user.is_some();
+        let actor = if is_user { request.user } else { request.peer };
         let next = u32::try_from(self.devices.len()).unwrap_or(u32::MAX);
-        let device = *self.devices.entry((actor.0, actor.1, request.agent)).or_insert(next);
+        let device = *self.devices.entry((u64::from(actor.0) << 32 | u64::from(request.agent.0), is_user)).or_insert(next);
         let is_answered = !request.has(flag::ABORTED) && (200..300).contains(&request.status);
         let is_woken = request.has(flag::LONG_POLL) && is_answered && !request.timed_out();
         let slack_us = if request.has(flag::DRAWN) { DRAWN_SLACK_US } else { SLACK_US };
@@ -78,13 +79,13 @@ impl<'t> PollFinder<'t> {
         self.syncs.push(Sync { device, poll, is_woken, slack_us });
     }
 
-    /// The polls in the order of their devices.
+    /// The polls in the order in which they were observed, so that what is looked up for neighbours lies close together.
     pub(super) fn finish(self) -> Vec<Poll> {
+        let order = by_device(&self.syncs, self.devices.len());
         let (mut syncs, tokens) = (self.syncs, self.tokens);
-        syncs.sort_by_key(|sync| (sync.device, sync.poll.end_us()));
         // The last syncs of a device that have no successor yet: a user may have several devices with equal agents.
         let mut open: Vec<usize> = Vec::new();
-        for index in 0..syncs.len() {
+        for index in order.into_iter().map(|index| index as usize) {
             let Sync { device, slack_us, poll: Poll { arrival_us, old: token, .. }, .. } = syncs[index];
             open.retain(|before| syncs[*before].device == device);
             let is_before = |before: &usize| {
@@ -102,6 +103,27 @@ impl<'t> PollFinder<'t> {
         }
         syncs.into_iter().filter(|sync| sync.is_woken).map(|sync| sync.poll).collect()
     }
+}
+
+/// The indices of the syncs of each device one after another, by their ends. They come nearly in that order, so that little is left to sort
+/// once they are distributed.
+fn by_device(syncs: &[Sync], devices: usize) -> Vec<u32> {
+    let mut starts = vec![0usize; devices + 1];
+    syncs.iter().for_each(|sync| starts[sync.device as usize + 1] += 1);
+    for device in 1..starts.len() {
+        starts[device] += starts[device - 1];
+    }
+    let mut next = starts.clone();
+    let mut order = vec![0; syncs.len()];
+    for (index, sync) in (0u32..).zip(syncs) {
+        let place = &mut next[sync.device as usize];
+        order[*place] = index;
+        *place += 1;
+    }
+    for device in starts.windows(2) {
+        order[device[0]..device[1]].sort_by_key(|index| syncs[*index as usize].poll.end_us());
+    }
+    order
 }
 
 /// Whether a token is older than another in any stream, so that it cannot follow it. (The typing stream starts anew with its writer.)

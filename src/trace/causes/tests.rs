@@ -1,5 +1,5 @@
 use super::*;
-use crate::request::{NameId, flag};
+use crate::request::{NameId, Request, flag};
 use wsim_endpoints::Method;
 
 /// A log of which the polls of some devices in one room and the sends are known.

@@ -1,5 +1,7 @@
 //! When the positions of one stream came about.
 
+use std::cell::Cell;
+
 use wsim_logs::streams::{Stream, StreamUpdate};
 
 use super::polls::Poll;
@@ -24,8 +26,9 @@ pub(super) struct Timeline {
     logged: Vec<(u32, u32, i64)>,
     /// (position, instant) by position.
     estimated: Vec<(u32, i64)>,
-    /// (position, order) by position.
-    orders: Vec<(u32, u64)>,
+    orders: Orders,
+    /// Where the last look-up in `estimated` ended.
+    last: Cell<usize>,
 }
 
 impl Timeline {
@@ -47,7 +50,7 @@ impl Timeline {
         for positions in tokens.all() {
             let sum = positions.iter().map(|position| u64::from(*position)).sum();
             for (timeline, position) in timelines.iter_mut().zip(positions) {
-                timeline.orders.push((*position, sum));
+                timeline.orders.add(*position, sum);
             }
         }
         for timeline in &mut timelines {
@@ -60,7 +63,7 @@ impl Timeline {
         self.logged.sort_unstable();
         self.logged.dedup_by_key(|(to, ..)| *to);
         keep_least(&mut self.estimated);
-        keep_least(&mut self.orders);
+        self.orders.arrange();
     }
 
     /// The last update beyond `old` and up to `new`; `None` if the stream did not move on.
@@ -71,16 +74,88 @@ impl Timeline {
         let covering = self.logged.get(at).filter(|(_, from, _)| *from < new);
         let before = || at.checked_sub(1).and_then(|at| self.logged.get(at)).filter(|(to, ..)| *to > old);
         if let Some(&(to, _, at_us)) = covering.or_else(before) {
-            return Some(Update { position: to, at_us, order: self.order(to.min(new)), is_logged: true });
+            return Some(Update { position: to, at_us, order: self.orders.of(to.min(new)), is_logged: true });
         }
-        let at = self.estimated.partition_point(|(position, _)| *position < new);
-        self.estimated.get(at).map(|&(position, at_us)| Update { position, at_us, order: self.order(position), is_logged: false })
+        let at = first_from(&self.estimated, new, &self.last);
+        self.estimated.get(at).map(|&(position, at_us)| Update { position, at_us, order: self.orders.of(position), is_logged: false })
+    }
+}
+
+/// For every position of a stream the least sum of the positions of a token that has it or a later one.
+///
+/// Kept is only what says something: the sums of ascending positions ascend too. Tokens come nearly in that order, so that a new one
+/// finds its place near the end.
+#[derive(Debug, Default)]
+struct Orders {
+    /// (position, sum) by position.
+    kept: Vec<(u32, u64)>,
+    /// Those whose place is far from the end, to be sorted in later.
+    far: Vec<(u32, u64)>,
+    /// Where the last look-up ended.
+    last: Cell<usize>,
+}
+
+impl Orders {
+    fn add(&mut self, position: u32, sum: u64) {
+        let kept = &mut self.kept;
+        let later = kept.iter().rev().take(NEAR_MAX).take_while(|(known, _)| *known > position).count();
+        let at = kept.len() - later;
+        if later == NEAR_MAX && at > 0 {
+            self.far.push((position, sum));
+            return;
+        }
+        let says_nothing = |known: Option<&(u32, u64)>| known.is_some_and(|(known, least)| *known >= position && *least <= sum);
+        if says_nothing(kept.get(at)) || says_nothing(at.checked_sub(1).and_then(|before| kept.get(before))) {
+            return;
+        }
+        // What is earlier and has no smaller sum says nothing beside the new one.
+        let first = at - kept[..at].iter().rev().take_while(|(_, least)| *least >= sum).count();
+        drop(kept.splice(first..at, [(position, sum)]));
     }
 
-    fn order(&self, position: u32) -> u64 {
-        let at = self.orders.partition_point(|(known, _)| *known < position);
-        self.orders.get(at).map_or(u64::MAX, |(_, order)| *order)
+    fn arrange(&mut self) {
+        if !self.far.is_empty() {
+            self.kept.append(&mut self.far);
+            keep_least(&mut self.kept);
+        }
     }
+
+    fn of(&self, position: u32) -> u64 {
+        let at = first_from(&self.kept, position, &self.last);
+        self.kept.get(at).map_or(u64::MAX, |(_, order)| *order)
+    }
+}
+
+/// The index of the first position from `position` on. Neighbouring polls ask for neighbouring positions, so that it is looked for around the
+/// index of the `last` look-up, in steps that double.
+fn first_from<T>(sorted: &[(u32, T)], position: u32, last: &Cell<usize>) -> usize {
+    let is_before = |index: usize| sorted[index].0 < position;
+    let (mut from, mut to) = (0, sorted.len());
+    let (start, mut step) = (last.get().min(sorted.len()), 1);
+    if start < sorted.len() && is_before(start) {
+        from = start + 1;
+        while start + step < sorted.len() {
+            if !is_before(start + step) {
+                to = start + step;
+                break;
+            }
+            from = start + step + 1;
+            step *= 2;
+        }
+    } else {
+        to = start;
+        while step <= start {
+            if is_before(start - step) {
+                from = start - step + 1;
+                break;
+            }
+            to = start - step;
+            step *= 2;
+        }
+    }
+    let found = from + sorted[from..to].partition_point(|(known, _)| *known < position);
+    last.set(found);
+    found
 }
 
 /// Sorts by position and gives each the least value of those from it on: who has a position has all before it.
@@ -94,9 +169,44 @@ fn keep_least<T: Copy + Ord>(values: &mut Vec<(u32, T)>) {
     }
 }
 
+/// Later positions that are looked through for the place of a new one.
+const NEAR_MAX: usize = 64;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_look_up_finds_the_same_from_wherever_it_starts(
+            mut positions in prop::collection::vec(0u32..500, 0..200),
+            wanted in prop::collection::vec(0u32..510, 1..50),
+        ) {
+            positions.sort_unstable();
+            let sorted: Vec<(u32, ())> = positions.into_iter().map(|position| (position, ())).collect();
+            let last = Cell::new(0);
+            for position in wanted {
+                prop_assert_eq!(first_from(&sorted, position, &last), sorted.partition_point(|(known, ())| *known < position));
+            }
+        }
+
+        #[test]
+        fn the_order_of_a_position_is_the_least_sum_from_it_on(
+            tokens in prop::collection::vec((0u32..300, 0u64..50), 0..300),
+            trend in 0u32..3,
+        ) {
+            let tokens: Vec<(u32, u64)> =
+                tokens.into_iter().zip(0u32..).map(|((position, sum), at)| (position + at * trend * 5, sum + u64::from(at * trend))).collect();
+            let mut orders = Orders::default();
+            tokens.iter().for_each(|(position, sum)| orders.add(*position, *sum));
+            orders.arrange();
+            for position in 0..2000 {
+                let least = tokens.iter().filter(|(known, _)| *known >= position).map(|(_, sum)| *sum).min();
+                prop_assert_eq!(orders.of(position), least.unwrap_or(u64::MAX));
+            }
+        }
+    }
 
     #[test]
     fn a_logged_update_counts_more_than_the_first_poll_that_has_it() {

@@ -1,8 +1,7 @@
 //! The positions in a sync token, and tables of them.
 
-use std::collections::HashMap;
-
 use wsim_logs::streams::Stream;
+use wsim_stats::hashing::NumberMap;
 
 /// The position of every stream, in the order of [`Stream::ALL`]: the low 32 bits, which are enough to compare positions that lie close
 /// together. 0: the token has none.
@@ -44,11 +43,12 @@ pub(super) fn beyond(old: u32, new: u32) -> Option<u32> {
     (old != 0 && new != 0 && (1..=u32::MAX / 2).contains(&step)).then_some(step)
 }
 
-/// Distinct tokens by number, from 1.
+/// Distinct tokens by number, from 1. Equal 64-bit hashes are taken for equal tokens, as with names.
 #[derive(Debug, Default)]
 pub struct TokenTable {
     tokens: Vec<Positions>,
-    numbers: HashMap<Positions, u32>,
+    /// By hash.
+    numbers: NumberMap<u64, u32>,
 }
 
 impl TokenTable {
@@ -56,7 +56,7 @@ impl TokenTable {
     pub fn number(&mut self, token: &[u8]) -> u32 {
         let Some(positions) = positions(token) else { return 0 };
         let next = u32::try_from(self.tokens.len() + 1).unwrap_or(0);
-        *self.numbers.entry(positions).or_insert_with(|| {
+        *self.numbers.entry(hash_of(&positions)).or_insert_with(|| {
             self.tokens.push(positions);
             next
         })
@@ -87,6 +87,14 @@ impl TokenTable {
     pub(crate) fn is_empty(&self) -> bool {
         self.tokens.is_empty()
     }
+}
+
+fn hash_of(positions: &Positions) -> u64 {
+    let mut bytes = [0; size_of::<Positions>()];
+    for (bytes, position) in bytes.chunks_exact_mut(size_of::<u32>()).zip(positions) {
+        bytes.copy_from_slice(&position.to_le_bytes());
+    }
+    xxhash_rust::xxh3::xxh3_64(&bytes)
 }
 
 #[cfg(test)]

@@ -65,7 +65,10 @@ pub(super) fn run(sources: &[Source], config: &IngestConfig, classifier: &Classi
                         let (sequence, file) = (task.sequence, task.file.facts.number);
                         let (tokens, updates) = (worker.identifier.tokens.take(), std::mem::take(&mut worker.updates));
                         let batch = Batch { sequence, file, thread, rows, lines, names, forgotten, tally, tokens, updates };
-                        forgotten = worker.forget_many_names();
+                        forgotten = worker.has_many_names();
+                        if forgotten {
+                            worker.forget_names();
+                        }
                         known = worker.names.len();
                         buffer = task.block.into_buffer();
                         if sender.send(batch).is_err() {

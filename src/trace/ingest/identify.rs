@@ -236,8 +236,9 @@ impl<'c> Identifier<'c> {
         if let Some(servers) = &mut self.servers {
             servers.observe_path(path);
         }
-        let escaped_room = room_segment(path).is_some_and(|room| room.starts_with(b"%21"));
-        PathFacts { endpoints, room: self.room(path, names), template, escaped_room }
+        let room = room_segment(path);
+        let escaped_room = room.is_some_and(|room| room.starts_with(b"%21"));
+        PathFacts { endpoints, room: room.map_or(NameId::NONE, |room| self.room(room, names)), template, escaped_room }
     }
 
     /// The endpoint of an incremental sync with this path.
@@ -318,8 +319,7 @@ impl<'c> Identifier<'c> {
     }
 
     /// The room in the path, percent-decoded, so that one room has one name.
-    fn room(&mut self, path: &[u8], names: &mut Names) -> NameId {
-        let Some(segment) = room_segment(path) else { return NameId::NONE };
+    fn room(&mut self, segment: &[u8], names: &mut Names) -> NameId {
         if memchr::memchr(b'%', segment).is_none() {
             return names.intern(segment);
         }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::names::{Kind, Names, Texts};
 use crate::request::{NameId, Request};
+use wsim_stats::hashing::NumberMap;
 
 /// Requests whose name was not kept, by kind. The field names are part of trace files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -170,22 +171,19 @@ fn keep(kind: Kind, text: &str, names: &mut Names, kept: &mut [u32; Kind::ALL.le
     Some(names.intern_clean(text))
 }
 
-/// Stand-ins for users, `ADDRESS AGENT`, cached by the two ids: to write and hash the text for every line would cost more than parsing the
+/// Stand-ins for users, `ADDRESS AGENT`, by the ids of both: to write and hash the text for every line would cost more than parsing the
 /// line.
+#[derive(Default)]
 pub(super) struct StandIns {
-    /// By the lower bits of a hash of both ids; 0 is a free slot.
-    recent: Box<[(u64, NameId)]>,
+    /// By the id of an address: the agent that it had last, and their stand-in. Most have only one.
+    last: Vec<(NameId, NameId)>,
+    /// Further agents of an address.
+    further: NumberMap<u64, NameId>,
     text: String,
 }
 
-impl Default for StandIns {
-    fn default() -> Self {
-        Self { recent: vec![(0, NameId::NONE); RECENT].into(), text: String::new() }
-    }
-}
-
 impl StandIns {
-    /// The name of a stand-in, by `intern` if the cache does not hold it. Names for others are not cached.
+    /// The name of a stand-in, by `intern` if it is new. Names for others are always asked for.
     #[inline]
     pub(super) fn name(
         &mut self,
@@ -194,28 +192,45 @@ impl StandIns {
         names: &mut Names,
         intern: impl FnOnce(&str, &mut Names) -> NameId,
     ) -> NameId {
-        let key = (u64::from(peer.0) << 32) | u64::from(agent.0);
-        let slot = (key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as usize % RECENT;
-        let (held, id) = self.recent[slot];
-        if held == key && key != 0 {
+        match self.last.get(peer.0 as usize) {
+            Some((last, id)) if *last == agent && id.is_some() => *id,
+            _ => self.other_agent(peer, agent, names, intern),
+        }
+    }
+
+    #[inline(never)]
+    fn other_agent(&mut self, peer: NameId, agent: NameId, names: &mut Names, intern: impl FnOnce(&str, &mut Names) -> NameId) -> NameId {
+        let key = |agent: NameId| u64::from(peer.0) << 32 | u64::from(agent.0);
+        let id = match self.further.get(&key(agent)) {
+            Some(&id) => id,
+            None => {
+                self.text.clear();
+                self.text.push_str(names.text(peer));
+                if agent.is_some() {
+                    self.text.push(' ');
+                    self.text.push_str(names.text(agent));
+                }
+                intern(&self.text, names)
+            }
+        };
+        if Kind::is_others(names.text(id)) {
             return id;
         }
-        self.text.clear();
-        self.text.push_str(names.text(peer));
-        if agent.is_some() {
-            self.text.push(' ');
-            self.text.push_str(names.text(agent));
+        let index = peer.0 as usize;
+        if index >= self.last.len() {
+            self.last.resize(index + 1, (NameId::NONE, NameId::NONE));
         }
-        let id = intern(&self.text, names);
-        if !Kind::is_others(names.text(id)) {
-            self.recent[slot] = (key, id);
+        let (before, known) = std::mem::replace(&mut self.last[index], (agent, id));
+        if known.is_some() {
+            self.further.insert(key(before), known);
         }
         id
     }
 
     /// To be called when the names are dropped.
     pub(super) fn clear(&mut self) {
-        self.recent.fill((0, NameId::NONE));
+        self.last.clear();
+        self.further.clear();
     }
 }
 
@@ -225,7 +240,6 @@ const PEOPLE_MAX: u32 = 1 << 22;
 const WORDS_MAX: u32 = 1 << 16;
 /// All texts together.
 const TEXT_BYTES_MAX: usize = 1 << 30;
-const RECENT: usize = 1 << 16;
 
 #[cfg(test)]
 mod tests {
@@ -258,6 +272,28 @@ mod tests {
             kept.others.sentences(),
             ["Too many user agents to keep them all: 3 requests of later ones are counted as (other agents)."]
         );
+    }
+
+    #[test]
+    fn every_agent_of_an_address_has_its_stand_in() {
+        let (mut names, mut stand_ins) = (Names::new(), StandIns::default());
+        let peers = ["192.0.2.1", "192.0.2.2"].map(|address| names.intern(address.as_bytes()));
+        let agents = [&b""[..], b"a", b"b"].map(|agent| names.intern(agent));
+        let mut asked = 0;
+        let mut name = |peer, agent, names: &mut Names| {
+            let id = stand_ins.name(peer, agent, names, |text, names| {
+                asked += 1;
+                names.intern_clean(text)
+            });
+            names.text(id).to_owned()
+        };
+        for _ in 0..3 {
+            for (peer, address) in peers.into_iter().zip(["192.0.2.1", "192.0.2.2"]) {
+                let found = agents.map(|agent| name(peer, agent, &mut names));
+                assert_eq!(found, [address.to_owned(), format!("{address} a"), format!("{address} b")]);
+            }
+        }
+        assert_eq!(asked, 6);
     }
 
     #[test]

@@ -144,12 +144,7 @@ impl LineTally {
         self.outside_span_us = Some((earliest.min(first), latest.max(last)));
     }
 
-    /// Counts a request by its day. Of an input of very many days the earliest are counted, in whatever order they come.
-    pub(super) fn record_arrival(&mut self, arrival_us: i64) {
-        self.extend_span(arrival_us);
-        self.add_to_day(arrival_us.div_euclid(DAY_US), 1);
-    }
-
+    /// Counts requests of a day. Of an input of very many days the earliest are counted, in whatever order they come.
     fn add_to_day(&mut self, day: i64, requests: u64) {
         *self.days.entry(day).or_default() += requests;
         if self.days.len() > DAYS_MAX {
@@ -188,6 +183,45 @@ impl LineTally {
     }
 }
 
+/// Neighbouring arrivals of one day, which are added to a tally at once.
+#[derive(Debug, Default)]
+pub(super) struct ArrivalRun {
+    requests: u64,
+    day_start_us: i64,
+    first_us: i64,
+    last_us: i64,
+}
+
+impl ArrivalRun {
+    /// Counts an arrival; those of another day before it are added to the tally.
+    #[inline]
+    pub(super) fn record(&mut self, arrival_us: i64, tally: &mut LineTally) {
+        if self.requests == 0 || !(0..DAY_US).contains(&arrival_us.wrapping_sub(self.day_start_us)) {
+            self.begin(arrival_us, tally);
+        }
+        self.requests += 1;
+        self.first_us = self.first_us.min(arrival_us);
+        self.last_us = self.last_us.max(arrival_us);
+    }
+
+    /// Adds what was counted to the tally and begins again.
+    pub(super) fn add_to(&mut self, tally: &mut LineTally) {
+        if self.requests > 0 {
+            tally.extend_span(self.first_us);
+            tally.extend_span(self.last_us);
+            tally.add_to_day(self.first_us.div_euclid(DAY_US), self.requests);
+        }
+        self.requests = 0;
+    }
+
+    #[cold]
+    fn begin(&mut self, arrival_us: i64, tally: &mut LineTally) {
+        self.add_to(tally);
+        let day_start_us = arrival_us.div_euclid(DAY_US).saturating_mul(DAY_US);
+        *self = Self { requests: 0, day_start_us, first_us: arrival_us, last_us: arrival_us };
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -214,8 +248,9 @@ mod tests {
     fn days_are_counted_alike_in_any_order_and_number_of_parts() {
         let days: Vec<i64> = (0..2 * 4096_i64).map(|number| number * 7919 % 8192).chain([3, 3, 8191]).collect();
         let count = |days: &mut dyn Iterator<Item = &i64>| {
-            let mut tally = LineTally::default();
-            days.for_each(|day| tally.record_arrival(day * DAY_US + 5));
+            let (mut tally, mut run) = (LineTally::default(), ArrivalRun::default());
+            days.for_each(|day| run.record(day * DAY_US + 5, &mut tally));
+            run.add_to(&mut tally);
             tally
         };
         let whole = count(&mut days.iter());

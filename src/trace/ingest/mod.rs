@@ -54,8 +54,11 @@ pub struct IngestConfig {
 
 /// Receives requests as they are read, in no particular order.
 pub trait Observer: Send {
-    /// Called for every request. `names` holds the texts of its names and is valid for this call only.
+    /// Called for every request. `names` resolves the ids of its names.
     fn observe(&mut self, request: &Request, names: &Names);
+
+    /// Called before the ids of all requests since the last call become void, and after the last request.
+    fn forget(&mut self, names: &Names);
 }
 
 /// Progress and interruption, shared with the thread that shows them.

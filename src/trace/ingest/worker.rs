@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::identify::{Identified, Identifier, Wants};
-use super::line_tally::{LineTally, count_doubled_hours};
+use super::line_tally::{ArrivalRun, LineTally, count_doubled_hours};
 use super::open::{BlockTask, Feed};
 use super::same_requests::{Compared, Sketches};
 use super::{IngestConfig, IngestError, Observer, OtherNames, Outcome, Progress, UserKeys};
@@ -63,6 +63,7 @@ impl<'c> Worker<'c> {
         }
         let Some((_, parser)) = &mut self.parser else { return tally };
         let mut passes = task.passes;
+        let mut arrivals = ArrivalRun::default();
         for (line, number) in lines(task.block.bytes()).zip(task.block.first_line..) {
             let mut is_other = false;
             // Matched by reference: a record is large and would be copied otherwise.
@@ -85,7 +86,7 @@ impl<'c> Worker<'c> {
                         tally.record_outside(request.arrival_us);
                         continue;
                     }
-                    tally.record_arrival(request.arrival_us);
+                    arrivals.record(request.arrival_us, &mut tally);
                     on_request((request, coarse.filter(|_| self.with_stamps || self.compares)), line, &self.names);
                 }
             }
@@ -93,17 +94,19 @@ impl<'c> Worker<'c> {
                 self.updates.extend(parser.update(line));
             }
         }
+        arrivals.add_to(&mut tally);
         tally
     }
 
-    /// Drops all names if they are many, so that memory stays flat. Their ids are then void.
-    pub(super) fn forget_many_names(&mut self) -> bool {
-        let many = self.names.len() > NAMES_MAX;
-        if many {
-            self.names = Names::new();
-            self.identifier.forget_names();
-        }
-        many
+    /// Whether the names are so many that they are to be dropped, for memory to stay flat.
+    pub(super) fn has_many_names(&self) -> bool {
+        self.names.len() > NAMES_MAX
+    }
+
+    /// Drops all names. Their ids are then void.
+    pub(super) fn forget_names(&mut self) {
+        self.names = Names::new();
+        self.identifier.forget_names();
     }
 }
 
@@ -142,8 +145,12 @@ pub(super) fn run_observers<O: Observer>(
                         });
                         tallies.entry(file).or_default().add(part);
                         buffer = task.block.into_buffer();
-                        worker.forget_many_names();
+                        if worker.has_many_names() {
+                            observer.forget(&worker.names);
+                            worker.forget_names();
+                        }
                     }
+                    observer.forget(&worker.names);
                     (observer, tallies, worker.identifier.user_keys, sketches)
                 })
             })

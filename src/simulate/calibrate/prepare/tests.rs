@@ -1,7 +1,7 @@
 use super::*;
 use crate::synapse::workload::Lock;
 use wsim_endpoints::{EndpointId, Method};
-use wsim_profile::{InferredDemand, ProcessCpu, ProfileInputs, Profiler, ProfilerConfig};
+use wsim_profile::{InferredDemand, ProcessCpu, ProfileInputs, ProfilerConfig, profile_trace};
 use wsim_trace::NameId;
 
 pub(crate) fn endpoint(group: &str, pattern: &str) -> Endpoint {
@@ -54,8 +54,7 @@ pub(crate) fn trace(costed: bool) -> Trace {
 }
 
 pub(crate) fn profile(trace: &Trace, process_cpu: Option<ProcessCpu>) -> Profile {
-    let mut profiler = Profiler::new(&ProfilerConfig::new(endpoints()));
-    trace.requests().for_each(|request| profiler.observe(&request, &trace.names));
+    let profiler = profile_trace(trace, &ProfilerConfig::new(endpoints()), 1);
     let inferred = (!trace.any_has(flag::COST)).then(|| InferredDemand::from_prior(&endpoints(), 1.0));
     profiler.finish(&ProfileInputs { process_cpu, inferred, ..ProfileInputs::default() })
 }

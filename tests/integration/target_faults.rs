@@ -1,0 +1,323 @@
+//! `wsim replay` against servers that misbehave: every request is accounted for under the right reason, the run ends, and says so.
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::misbehaving::{Behaviour, Misbehaving, assert_account, replay_against, replay_arguments, write_world};
+use crate::support::BackgroundProcess;
+
+const SENT: u64 = 30;
+
+/// Asserts that all requests fail for this reason, and that the run is not a success.
+#[track_caller]
+fn all_fail(behaviour: Behaviour, reason: &str) -> Value {
+    let server = Misbehaving::start(behaviour.clone());
+    let (status, printed, report) = replay_against(&server, &["--timeout", "1s"]);
+    assert_eq!(assert_account(&report), SENT, "{behaviour:?}");
+    assert_eq!(report["failed"][reason], SENT, "{behaviour:?}: {}: {printed}", report["failed"]);
+    assert_eq!(report["completed"], 0);
+    assert_ne!(status, 0, "{behaviour:?}: {printed}");
+    // What the server read is what the report says was sent: nothing is repeated behind its back.
+    assert_eq!(server.requests() as u64, SENT, "{behaviour:?}");
+    report
+}
+
+fn raw(text: &str) -> Vec<u8> {
+    text.as_bytes().to_vec()
+}
+
+#[test]
+fn responses_that_never_come_or_never_end_are_failures() {
+    all_fail(Behaviour::Silent, "timeout");
+    all_fail(Behaviour::Raw(raw("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart")), "timeout");
+    all_fail(Behaviour::Raw(raw("HTTP/1.1 100 Continue\r\n\r\n")), "timeout");
+    all_fail(Behaviour::Raw(format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(1 << 20)).into_bytes()), "head_too_long");
+}
+
+#[test]
+fn connections_that_end_early_are_failures_with_their_own_names() {
+    all_fail(Behaviour::RawAndClose(Vec::new()), "closed");
+    all_fail(Behaviour::RawAndReset(Vec::new()), "reset");
+    all_fail(Behaviour::RawAndClose(raw("HTTP/1.1 200 OK\r\nContent-Le")), "broken");
+    all_fail(Behaviour::RawAndClose(raw("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")), "wrong_length");
+    all_fail(Behaviour::RawAndReset(raw("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart")), "reset_within");
+    all_fail(Behaviour::RawAndClose(raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello")), "broken");
+}
+
+#[test]
+fn what_is_not_http_is_a_failure() {
+    all_fail(Behaviour::Raw(raw("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nnot a size\r\n")), "protocol");
+    all_fail(Behaviour::Raw(raw("SSH-2.0-OpenSSH_9.2\r\n")), "protocol");
+    all_fail(Behaviour::Raw(raw("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok")), "protocol");
+    all_fail(Behaviour::Raw(raw("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n")), "protocol");
+}
+
+#[test]
+fn unusual_but_proper_responses_are_completed() {
+    let ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    for (behaviour, status) in [
+        (Behaviour::ByteByByte, "200"),
+        (Behaviour::Raw(raw(&format!("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n{ok}"))), "200"),
+        (Behaviour::RawAndClose(raw("HTTP/1.1 204 No Content\r\n\r\na body that must not be there")), "204"),
+        (Behaviour::RawAndClose(raw("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nto the end")), "200"),
+        (Behaviour::Answer(302, "Location: /_matrix/client/versions\r\n"), "302"),
+        (Behaviour::Answer(401, ""), "401"),
+    ] {
+        let server = Misbehaving::start(behaviour.clone());
+        let (_, printed, report) = replay_against(&server, &["--timeout", "5s"]);
+        assert_eq!(assert_account(&report), SENT);
+        assert_eq!(report["completed"], SENT, "{behaviour:?}: {}: {printed}", report["failed"]);
+        assert_eq!(report["overall"]["status"][status], SENT, "{behaviour:?}: {}", report["overall"]["status"]);
+        // Redirects are not followed.
+        assert_eq!(server.requests() as u64, SENT, "{behaviour:?}");
+    }
+}
+
+#[test]
+fn an_endless_body_ends_at_the_limit_or_the_timeout() {
+    let server = Misbehaving::start(Behaviour::Endless);
+    let (_, printed, report) = replay_against(&server, &["--timeout", "2s", "--max-connections", "4"]);
+    assert_account(&report);
+    assert_eq!(report["completed"], 0, "{printed}");
+    let failed = |reason: &str| report["failed"][reason].as_u64().unwrap_or(0);
+    assert_eq!(failed("too_long") + failed("timeout"), SENT, "{}", report["failed"]);
+}
+
+#[test]
+fn rate_limits_and_bursts_of_errors_are_counted_as_what_they_are() {
+    for (behaviour, status, count) in [(Behaviour::Answer(429, "Retry-After: 1\r\n"), "429", SENT), (Behaviour::Bursts(3), "503", 9)] {
+        let server = Misbehaving::start(behaviour);
+        let (_, printed, report) = replay_against(&server, &[]);
+        assert_eq!((assert_account(&report), &report["completed"]), (SENT, &Value::from(SENT)), "{printed}");
+        assert_eq!(report["overall"]["status"][status], count, "{}", report["overall"]["status"]);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_server_reads_no_more_requests_than_the_report_says() {
+    // Kept connections that close: at once, or a moment later, when the next request may be under way.
+    for behaviour in [Behaviour::CloseAfterResponse(Duration::ZERO), Behaviour::CloseAfterResponse(Duration::from_millis(15))] {
+        let server = Misbehaving::start(behaviour.clone());
+        let (_, printed, report) = replay_against(&server, &[]);
+        assert_eq!((assert_account(&report), &report["completed"]), (SENT, &Value::from(SENT)), "{behaviour:?}: {printed}");
+        assert_eq!(server.requests() as u64, SENT, "{behaviour:?}");
+    }
+    // A server that reads a request and closes instead of responding has perhaps done it.
+    let server = Misbehaving::start(Behaviour::CloseOnSecond);
+    let (_, printed, report) = replay_against(&server, &[]);
+    assert_eq!((assert_account(&report), server.requests() as u64), (SENT, SENT), "{printed}");
+    assert!(report["failed"]["closed"].as_u64().unwrap() >= SENT / 3, "{}", report["failed"]);
+}
+
+#[test]
+fn a_target_that_refuses_connections_is_named() {
+    // The checks of the target are answered, and then nobody listens.
+    let server = Misbehaving::start(Behaviour::Answer(200, ""));
+    let folder = tempfile::tempdir().unwrap();
+    let url = server.url();
+    write_world(folder.path(), &url, 6, 10);
+    let (status, report) = std::thread::scope(|scope| {
+        let run = scope.spawn(|| run_to_report(folder.path(), &url, &[]));
+        server.await_request();
+        server.be_down_for(Duration::from_secs(3));
+        run.join().unwrap()
+    });
+    assert_eq!(assert_account(&report), 60);
+    let refused = report["failed"]["refused"].as_u64().unwrap_or(0);
+    assert!((15..=40).contains(&refused), "{}", report["failed"]);
+    assert_ne!(status, 0, "a target that was down for three of six seconds is no success");
+}
+
+#[test]
+fn a_target_that_freezes_is_not_the_generator_s_fault() {
+    let server = Misbehaving::start(Behaviour::Answer(200, ""));
+    let folder = tempfile::tempdir().unwrap();
+    let url = server.url();
+    write_world(folder.path(), &url, 6, 10);
+    let (_, report) = std::thread::scope(|scope| {
+        let run = scope.spawn(|| run_to_report(folder.path(), &url, &["--max-connections", "5"]));
+        server.await_request();
+        server.be_frozen_for(Duration::from_secs(3));
+        run.join().unwrap()
+    });
+    assert_eq!((assert_account(&report), &report["completed"]), (60, &Value::from(60)));
+    let late_ms = report["lateness_us"]["p99"].as_f64().unwrap() / 1e3;
+    assert!(late_ms < 500.0, "waiting for a frozen target is not lateness: {late_ms} ms");
+    assert!(report["overall"]["response_ms"]["max"].as_f64().unwrap() > 1500.0, "but response time");
+}
+
+/// Runs a replay and reads its report.
+fn run_to_report(folder: &std::path::Path, url: &str, options: &[&str]) -> (i32, Value) {
+    let (status, _, stderr) = crate::support::run_in(folder, &replay_arguments(url, options));
+    (status, read_report(folder, &stderr))
+}
+
+fn read_report(folder: &std::path::Path, stderr: &str) -> Value {
+    let text = std::fs::read_to_string(folder.join("reports/run/report.json")).unwrap_or_else(|error| panic!("{error}: {stderr}"));
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn a_hanging_target_ends_the_run_with_a_report() {
+    let server = Misbehaving::start(Behaviour::Silent);
+    let began = Instant::now();
+    let (status, _, report) = replay_against(&server, &["--timeout", "1s"]);
+    assert_eq!(report["failed"]["timeout"], SENT);
+    assert_ne!(status, 0);
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+}
+
+#[cfg(target_os = "linux")]
+mod with_signals {
+    use std::os::unix::process::ExitStatusExt;
+    use std::path::Path;
+
+    use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
+
+    use super::*;
+
+    fn start(folder: &Path, url: &str, options: &[&str]) -> BackgroundProcess {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wsim"));
+        command.current_dir(folder).env("NO_COLOR", "1").args(replay_arguments(url, options));
+        BackgroundProcess(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+    }
+
+    fn pid(process: &BackgroundProcess) -> Pid {
+        Pid::from_child(&process.0)
+    }
+
+    #[test]
+    fn signals_end_a_run_against_a_hanging_target_with_a_report() {
+        // GNU timeout sends SIGTERM to the program and then to its group, which the program is part of.
+        for signals in [&[Signal::TERM, Signal::TERM][..], &[Signal::HUP, Signal::HUP], &[Signal::INT]] {
+            let server = Misbehaving::start(Behaviour::Silent);
+            let folder = tempfile::tempdir().unwrap();
+            write_world(folder.path(), &server.url(), 60, 10);
+            let mut running = start(folder.path(), &server.url(), &[]);
+            server.await_request();
+            for &signal in signals {
+                kill_process(pid(&running), signal).unwrap();
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            let status = running.0.wait().unwrap();
+            assert_eq!(status.code(), Some(3), "{signals:?}: {status}");
+            let report = read_report(folder.path(), "");
+            assert_account(&report);
+            assert_eq!(report["partial"], true);
+        }
+    }
+
+    #[test]
+    fn a_generator_that_stood_still_does_not_blame_the_target() {
+        let server = Misbehaving::start(Behaviour::Answer(200, ""));
+        let folder = tempfile::tempdir().unwrap();
+        write_world(folder.path(), &server.url(), 4, 50);
+        let mut running = start(folder.path(), &server.url(), &[]);
+        server.await_request();
+        std::thread::sleep(Duration::from_millis(500));
+        kill_process(pid(&running), Signal::STOP).unwrap();
+        std::thread::sleep(Duration::from_millis(900));
+        kill_process(pid(&running), Signal::CONT).unwrap();
+        running.0.wait().unwrap();
+        let report = read_report(folder.path(), "");
+        assert_eq!((assert_account(&report), &report["completed"]), (200, &Value::from(200)));
+        assert!(report["lateness_us"]["max"].as_f64().unwrap() > 500_000.0, "{}", report["lateness_us"]);
+        let disturbed = requests_where(folder.path(), "run", "disturbed");
+        assert!((30..=80).contains(&disturbed), "{disturbed} of 200 requests were due while the generator stood still");
+    }
+
+    #[test]
+    fn without_descriptors_the_generator_is_named() {
+        let server = Misbehaving::start(Behaviour::Silent);
+        let folder = tempfile::tempdir().unwrap();
+        write_world(folder.path(), &server.url(), 6, 20);
+        let mut running = start(folder.path(), &server.url(), &["--timeout", "8s"]);
+        server.await_request();
+        // The limit falls below what is open during the run.
+        let none = Rlimit { current: Some(20), maximum: Some(20) };
+        prlimit(Some(pid(&running)), Resource::Nofile, none).unwrap();
+        running.0.wait().unwrap();
+        // The report itself needs descriptors; those of the connections are free again.
+        let report = read_report(folder.path(), "");
+        assert_account(&report);
+        assert!(report["failed"]["no_descriptors"].as_u64().unwrap() > 0, "{}", report["failed"]);
+    }
+
+    #[test]
+    fn fewer_descriptors_than_connections_make_requests_wait() {
+        let server = Misbehaving::start(Behaviour::Answer(200, ""));
+        let folder = tempfile::tempdir().unwrap();
+        let url = server.url();
+        write_world(folder.path(), &url, 2, 100);
+        let program = env!("CARGO_BIN_EXE_wsim");
+        let output = Command::new("sh")
+            .current_dir(folder.path())
+            .args(["-c", "ulimit -n 100; exec \"$@\"", "sh", program])
+            .args(replay_arguments(&url, &[]))
+            .output()
+            .unwrap();
+        let report = read_report(folder.path(), &String::from_utf8_lossy(&output.stderr));
+        assert_eq!((assert_account(&report), &report["completed"]), (200, &Value::from(200)), "{}", report["failed"]);
+    }
+
+    #[test]
+    fn after_a_kill_the_files_of_the_run_can_be_read() {
+        let server = Misbehaving::start(Behaviour::Answer(200, ""));
+        let folder = tempfile::tempdir().unwrap();
+        write_world(folder.path(), &server.url(), 60, 50);
+        let mut running = start(folder.path(), &server.url(), &[]);
+        server.await_request();
+        std::thread::sleep(Duration::from_millis(3500));
+        kill_process(pid(&running), Signal::KILL).unwrap();
+        assert_eq!(running.0.wait().unwrap().signal(), Some(9));
+        let reports = folder.path().join("reports");
+        let left = std::fs::read_dir(&reports).unwrap().flatten().find(|entry| entry.path().join("replay.hlog").is_file()).unwrap();
+        let log = std::fs::read_to_string(left.path().join("replay.hlog")).unwrap();
+        let lines = log.lines().filter(|line| line.starts_with("Tag=")).count();
+        assert!(lines >= 2 && log.ends_with('\n'), "{log}");
+        let rows = rows_of(&left.path().join("requests.parquet"));
+        assert!((90..=200).contains(&rows), "{rows} rows in three seconds of 50 requests each");
+    }
+
+    fn rows_of(path: &Path) -> usize {
+        let table = wsim::parquet::table_reader::TableReader::new(std::fs::File::open(path).unwrap()).unwrap();
+        (0..table.groups()).map(|group| table.rows(group)).sum()
+    }
+
+    /// Number of requests with a flag.
+    fn requests_where(folder: &Path, run: &str, column: &str) -> usize {
+        let path = folder.join("reports").join(run).join("requests.parquet");
+        let mut table = wsim::parquet::table_reader::TableReader::new(std::fs::File::open(path).unwrap()).unwrap();
+        let groups = table.groups();
+        let mut set = |group| table.column(group, column).unwrap().bools().unwrap().filter(|flag| *flag == Some(true)).count();
+        (0..groups).map(&mut set).sum()
+    }
+}
+
+#[test]
+fn a_world_may_be_replayed_at_another_address_that_has_its_marker() {
+    let server = Misbehaving::start(Behaviour::Answer(200, ""));
+    let folder = tempfile::tempdir().unwrap();
+    write_world(folder.path(), "http://provisioned.example:8008", 2, 5);
+    let (status, report) = run_to_report(folder.path(), &server.url(), &[]);
+    assert_eq!((status, &report["completed"]), (0, &Value::from(10)), "{report}");
+    let heads = server.heads();
+    assert!(heads.iter().all(|head| head.contains("accept-encoding: gzip\r\n")), "{heads:?}");
+    let forwarded: std::collections::BTreeSet<&str> =
+        heads.iter().filter_map(|head| head.lines().find_map(|line| line.strip_prefix("x-forwarded-for: "))).collect();
+    assert_eq!(forwarded.len(), 10, "every logged address: {forwarded:?}");
+}
+
+#[test]
+fn all_addresses_of_a_name_are_tried() {
+    // `localhost` is ::1 and 127.0.0.1; the server listens on the second only.
+    let server = Misbehaving::start(Behaviour::Answer(200, ""));
+    let folder = tempfile::tempdir().unwrap();
+    let url = server.url().replace("127.0.0.1", "localhost");
+    write_world(folder.path(), &url, 2, 5);
+    let (_, report) = run_to_report(folder.path(), &url, &[]);
+    assert_eq!(report["completed"], 10, "{report}");
+}
