@@ -10,7 +10,7 @@ use clap::Args;
 
 use super::next_steps::{self, SameInput};
 use super::observed_arg::ObservedArgs;
-use super::output::{Output, RunFolder, PrintArgs};
+use super::output::{Output, PrintArgs, RunFolder};
 use super::reading::{self, ReadArgs, ReadConfig};
 use super::{Exit, UsageError, interrupt};
 use wsim_advise as advise;

@@ -15,7 +15,7 @@ use clap::Args;
 
 use super::next_steps::{self, SameInput};
 use super::observed_arg::{ObservedArgs, ObservedPlan};
-use super::output::{Output, RunFolder, PrintArgs};
+use super::output::{Output, PrintArgs, RunFolder};
 use super::progress::ProgressReporter;
 use super::reading::{self, LogData, ReadArgs, ReadConfig};
 use super::{Exit, UsageError, interrupt};
