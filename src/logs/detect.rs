@@ -13,116 +13,42 @@
 
 #[cfg(test)]
 mod dressed;
+mod error;
 mod explain;
 mod family;
+mod format;
 mod mixed;
+mod reading;
 mod sample;
+mod synapse_lines;
 #[cfg(test)]
 mod tests;
 mod trial;
 
 use std::cell::RefCell;
-use std::cmp::Reverse;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use memchr::memmem;
-
+pub use self::error::DetectError;
 use self::family::{Escapes, stamp_note};
+pub use self::format::{FORMATS, Format};
 use self::mixed::Mixed;
-use self::sample::{View, behind};
+use self::sample::View;
 pub use self::trial::looks_like_request;
 use self::trial::{Reading, Trial};
 use super::binary;
-use super::collectors::{Clock, Collected};
+use super::collectors::Clock;
 use super::formats::apache;
-use super::formats::aws::Aws;
-use super::formats::caddy::Caddy;
-use super::formats::envoy;
-use super::formats::error::FormatError;
 use super::formats::expression;
-use super::formats::haproxy::{self, Haproxy};
 use super::formats::inferred::{Family, Inferred, infer};
-use super::formats::json_names::Dialect;
 use super::formats::nginx;
 use super::formats::nginx_config::NginxConfig;
-use super::formats::nginx_json::NginxJson;
 use super::formats::no_requests::NoRequests;
 use super::formats::prefix;
-use super::formats::products::Product;
 use super::formats::restamped::Restamped;
 use super::formats::synapse::Synapse;
 use super::formats::synapse_json::SynapseJson;
-use super::formats::traefik;
-use super::formats::traefik_json::TraefikJson;
 use super::{Parser, StampMeaning, StampReader, Zone, redact};
-
-/// A value of `--format`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Format {
-    NginxCombined,
-    /// combined with `X-Forwarded-For`.
-    NginxMain,
-    /// combined after the virtual host, with or without port.
-    NginxVhost,
-    /// A JSON object per line, with keys of common names.
-    NginxJson,
-    ApacheCommon,
-    ApacheCombined,
-    /// Debian's `vhost_combined`.
-    ApacheVhost,
-    Lighttpd,
-    /// `option httplog`, with or without `clf`.
-    Haproxy,
-    /// Envoy's and Istio's text.
-    Envoy,
-    /// A product that ships an nginx `log_format`.
-    Product(Product),
-    /// A program with fixed keys.
-    Json(Dialect),
-    Aws,
-    Caddy,
-    Traefik,
-    TraefikJson,
-    Synapse,
-    SynapseJson,
-}
-
-/// The values of `--format`, except for the default `auto`.
-pub const FORMATS: [(&str, Format); 26] = [
-    ("nginx-combined", Format::NginxCombined),
-    ("nginx-main", Format::NginxMain),
-    ("nginx-vhost", Format::NginxVhost),
-    ("nginx-json", Format::NginxJson),
-    ("apache-common", Format::ApacheCommon),
-    ("apache-combined", Format::ApacheCombined),
-    ("apache-vhost", Format::ApacheVhost),
-    ("lighttpd", Format::Lighttpd),
-    ("nginx-proxy-manager", Format::Product(Product::NginxProxyManager)),
-    ("ingress-nginx", Format::Product(Product::IngressNginx)),
-    ("nginx-proxy", Format::Product(Product::NginxProxy)),
-    ("ansible-deploy", Format::Product(Product::AnsibleDeploy)),
-    ("nginx-balanced", Format::Product(Product::TcpipukGuide)),
-    ("nginx-upstreamlog", Format::Product(Product::UpstreamLog)),
-    ("haproxy", Format::Haproxy),
-    ("haproxy-json", Format::Json(Dialect::Haproxy)),
-    ("envoy", Format::Envoy),
-    ("envoy-json", Format::Json(Dialect::Envoy)),
-    ("aws", Format::Aws),
-    ("google-cloud", Format::Json(Dialect::GoogleCloud)),
-    ("cloudflare", Format::Json(Dialect::Cloudflare)),
-    ("caddy", Format::Caddy),
-    ("traefik", Format::Traefik),
-    ("traefik-json", Format::TraefikJson),
-    ("synapse", Format::Synapse),
-    ("synapse-json", Format::SynapseJson),
-];
-
-impl Format {
-    pub fn from_name(name: &str) -> Option<Self> {
-        FORMATS.iter().find(|(known, _)| *known == name).map(|(_, format)| *format)
-    }
-}
 
 /// The user's statements about a file.
 #[derive(Debug, Clone)]
@@ -157,31 +83,6 @@ pub struct Detection {
     pub reason: String,
     /// What was assumed about the meaning of time stamps, and how to correct it; `None` if nothing had to be assumed.
     pub stamp_note: Option<String>,
-}
-
-/// Why there is no parser for a file.
-#[derive(Debug, thiserror::Error)]
-pub enum DetectError {
-    #[error("--log-format: {0}")]
-    LogFormat(#[from] FormatError),
-    #[error("--nginx-config: log_format {name}: {source}")]
-    NginxConfig { name: String, source: FormatError },
-    /// The nginx configuration does not state the format of this log.
-    #[error("--nginx-config: no access_log has a declared log_format, so the format of this log is unknown")]
-    NoAccessLog,
-    /// No candidate reads enough of the sample.
-    #[error("no known log format fits the sampled lines{}{why}; name it with --format or describe it with --log-format", tried_text(*.sampled, .tried))]
-    NothingFits {
-        /// Number of sampled lines.
-        sampled: usize,
-        /// Candidates, with how many lines each reads as requests.
-        tried: Vec<(String, usize)>,
-        /// Where the sample differs from what is known, in sentence fragments that begin with `; `.
-        why: String,
-    },
-    /// A binary file, of this kind if it is known.
-    #[error("not a text log{}", kind.map_or_else(String::new, |kind| format!(" (looks like {kind})")))]
-    NotText { kind: Option<&'static str> },
 }
 
 /// Chooses the parser of a file from a sample of its lines (without terminators; blank lines are ignored).
@@ -264,7 +165,7 @@ impl<'d> Detector<'d> {
     }
 
     fn by_name(&self, format: Format) -> Detection {
-        let trials = self.candidates(format).into_iter().map(|parser| self.best_view(parser.as_ref(), false));
+        let trials = format.parsers(&self.stamps()).into_iter().map(|parser| self.best_view(parser.as_ref(), false));
         let Some(best) = trials.reduce(better) else {
             return without_requests("no format", "the format has no parser".to_owned());
         };
@@ -280,31 +181,6 @@ impl<'d> Detector<'d> {
                 self.fixed(trial, &how)
             }
             _ => self.fixed(best, "as --format says"),
-        }
-    }
-
-    /// The parsers of a format's name, the usual one first.
-    fn candidates(&self, format: Format) -> Vec<Box<dyn Parser>> {
-        let stamps = || self.stamps();
-        match format {
-            Format::NginxCombined => vec![Box::new(nginx::combined(stamps()))],
-            Format::NginxMain => vec![Box::new(nginx::main(stamps()))],
-            Format::NginxVhost => vec![Box::new(nginx::vhost_port(stamps())), Box::new(nginx::vhost(stamps()))],
-            Format::NginxJson => vec![Box::new(NginxJson::guessed(stamps()))],
-            Format::ApacheCommon => vec![Box::new(apache::common(stamps()))],
-            Format::ApacheCombined => vec![Box::new(apache::combined(stamps()))],
-            Format::ApacheVhost => vec![Box::new(apache::vhost_combined(stamps()))],
-            Format::Lighttpd => vec![Box::new(apache::lighttpd(stamps()))],
-            Format::Product(product) => product.parsers(&stamps()),
-            Format::Json(dialect) => vec![Box::new(NginxJson::of(dialect, stamps()))],
-            Format::Envoy => envoy::text_parsers(&stamps()),
-            Format::Aws => vec![Box::new(Aws::new(stamps()))],
-            Format::Haproxy => vec![Box::new(Haproxy::new(stamps())), Box::new(haproxy::clf(stamps()))],
-            Format::Caddy => vec![Box::new(Caddy::new(stamps()))],
-            Format::Traefik => vec![Box::new(traefik::common(stamps())), Box::new(traefik::generic(stamps()))],
-            Format::TraefikJson => vec![Box::new(TraefikJson::new(stamps()))],
-            Format::Synapse => vec![Box::new(Synapse::new(stamps()))],
-            Format::SynapseJson => vec![Box::new(SynapseJson::new(stamps()))],
         }
     }
 
@@ -376,7 +252,7 @@ impl<'d> Detector<'d> {
         if branches.iter().any(|branch| branch.trial.name().starts_with("synapse")) {
             return;
         }
-        let count = |view: &View<'_>| view.lines().filter(|line| is_synapse_line(line) || is_synapse_json(line)).count();
+        let count = |view: &View<'_>| view.lines().filter(|line| synapse_lines::is_text(line) || synapse_lines::is_json(line)).count();
         let counts = self.views.iter().map(count).zip(0..);
         let Some((lines, view)) = counts.reduce(|best, next| if next.0 > best.0 { next } else { best }) else { return };
         // Behind another format's requests such lines are those of Synapse if they are many, not if somebody sent their text.
@@ -384,7 +260,7 @@ impl<'d> Detector<'d> {
             return;
         }
         let view_of = &self.views[view];
-        let json = view_of.lines().filter(|line| is_synapse_json(line)).count() * 2 > lines;
+        let json = view_of.lines().filter(|line| synapse_lines::is_json(line)).count() * 2 > lines;
         let parser: Box<dyn Parser> = if json { Box::new(SynapseJson::new(self.stamps())) } else { Box::new(Synapse::new(self.stamps())) };
         branches.push(Branch { trial: Trial::new(parser, view_of, view, false), stamp_note: None, fields: String::new() });
     }
@@ -415,72 +291,6 @@ impl<'d> Detector<'d> {
         Branch { trial, stamp_note: Some(stamp_note(family, &escapes)), fields: String::new() }
     }
 
-    /// The parser of one branch or of several.
-    fn read_by(&self, mut branches: Vec<Branch>) -> Detection {
-        let stamp_note = branches.iter().find_map(|branch| branch.stamp_note.clone());
-        let year = branches.iter().find_map(|branch| self.year_note(&branch.trial));
-        let stamp_note = [stamp_note, year].into_iter().flatten().reduce(|all, next| format!("{all}; {next}"));
-        let is_one = branches.len() == 1 && branches.iter().all(|branch| !branch.trial.is_mixed(&self.views[branch.trial.view]));
-        if is_one && let Some(Branch { trial, fields, .. }) = branches.pop() {
-            let name = trial.name().to_owned();
-            let reason = if name.starts_with("synapse") {
-                format!(
-                    "{name}{}: requests in {} of {} sampled lines of a Synapse log",
-                    self.behind(&trial),
-                    trial.requests(),
-                    self.sampled
-                )
-            } else {
-                let advice = if fields.is_empty() { "" } else { "; --log-format or --nginx-config states their meaning" };
-                format!("{name}{}{fields}: {}{advice}", self.behind(&trial), self.share(&trial))
-            };
-            return Detection { parser: self.dressed(trial), name, reason, stamp_note };
-        }
-        let mut read = vec![false; self.sampled];
-        let mut parts = Vec::new();
-        for Branch { trial, fields, .. } in &branches {
-            let mut own = 0;
-            for (reading, read) in trial.readings.iter().zip(&mut read) {
-                let is_request = matches!(reading, Reading::Usable | Reading::Request) && !*read;
-                *read |= is_request;
-                own += usize::from(is_request);
-            }
-            parts.push(format!("{}{}{fields}: {own}", trial.name(), self.behind(trial)));
-        }
-        let reason =
-            format!("read line by line, because the sample is of several programs: of {} sampled lines {}", self.sampled, parts.join("; "));
-        let parser = Mixed::new(branches.into_iter().map(|branch| self.dressed(branch.trial)).collect());
-        Detection { name: parser.name().to_owned(), parser: Box::new(parser), reason, stamp_note }
-    }
-
-    /// The parser of a trial, behind what takes off the dress of its view.
-    fn dressed(&self, trial: Trial) -> Box<dyn Parser> {
-        let chain = self.views[trial.view].chain.clone();
-        if chain.is_empty() { trial.parser } else { Box::new(Collected::new(chain, self.clock.clone(), trial.parser)) }
-    }
-
-    fn behind(&self, trial: &Trial) -> String {
-        behind(&self.views[trial.view].chain)
-    }
-
-    /// What is assumed of stamps that have no year.
-    fn year_note(&self, trial: &Trial) -> Option<String> {
-        let view = &self.views[trial.view];
-        let mut clock = self.clock.clone();
-        let mut parser = trial.parser.fork();
-        for text in &view.texts {
-            if let super::Line::Request(record) = parser.parse(&text.text)
-                && record.stamp.is_none()
-                && text.stamp.is_some()
-            {
-                // The year is told by the clock, which is read again, because only the request's own line counts.
-                self.views[0].texts.iter().for_each(|line| drop(super::collectors::unwrap(&view.chain, &line.text, &mut clock)));
-                return clock.assumed_year().map(|year| format!("the stamps have no year: each is read as of the latest year that is not in the future, the last sampled one as of {year}"));
-            }
-        }
-        None
-    }
-
     fn error_log(&self) -> Option<Detection> {
         self.views.iter().enumerate().find_map(|(index, view)| {
             let nginx = ("nginx error log", view.lines().filter(|line| prefix::is_nginx_error(line)).count());
@@ -500,29 +310,10 @@ impl<'d> Detector<'d> {
         DetectError::NothingFits { sampled: self.sampled, tried, why: explain::explain(&self.views, trials, &self.stamps()) }
     }
 
-    /// A format that the user named, in the view in which it reads most.
-    fn fixed(&self, trial: Trial, how: &str) -> Detection {
-        let name = trial.name().to_owned();
-        let reason = format!("{name}{}, {how}: {}", self.behind(&trial), self.share(&trial));
-        let stamp_note = self.year_note(&trial);
-        let mixed = trial.is_mixed(&self.views[trial.view]);
-        let parser = self.dressed(trial);
-        Detection { parser: if mixed { Box::new(Mixed::new(vec![parser])) } else { parser }, name, reason, stamp_note }
-    }
-
     fn best_view(&self, parser: &dyn Parser, generic: bool) -> Trial {
         let trial = |(index, view)| Trial::new(parser.fork(), view, index, generic);
         let plain = trial((0, &self.views[0]));
         self.views.iter().enumerate().skip(1).map(|(index, view)| trial((index, view))).fold(plain, better)
-    }
-
-    fn share(&self, trial: &Trial) -> String {
-        let (all, requests, not_requests) = (self.sampled, trial.requests(), trial.not_requests());
-        if not_requests == 0 || all == 0 {
-            format!("{requests} of {all} sampled lines")
-        } else {
-            format!("{requests} of {all} sampled lines, and {not_requests} that report no request")
-        }
     }
 
     /// A format inferred from the lines of the view in which it reads most.
@@ -547,7 +338,7 @@ impl<'d> Detector<'d> {
         let told_later = [Format::ApacheCombined, Format::ApacheVhost, Format::NginxJson];
         let own = FORMATS.iter().map(|(_, format)| *format).filter(move |format| !told_later.contains(format));
         let formats = own.chain([Format::NginxJson]);
-        formats.flat_map(|format| self.candidates(format)).filter(|parser| parser.name() != "traefik generic")
+        formats.flat_map(|format| format.parsers(&self.stamps())).filter(|parser| parser.name() != "traefik generic")
     }
 
     /// Gives the parsers of all formats, which are kept for the next file, because making them costs more than reading its sample.
@@ -587,37 +378,6 @@ fn now_us() -> i64 {
 
 fn without_requests(name: &'static str, reason: String) -> Detection {
     Detection { parser: Box::new(NoRequests::new(name)), name: name.to_owned(), reason, stamp_note: None }
-}
-
-/// A line of Synapse's log in the default format (`2026-… - synapse.…`, `… - twisted - …`), in that of its systemd units
-/// (`synapse.access.http.8008: [GET-1] …`), or in Python's (`INFO:synapse.…`).
-fn is_synapse_line(line: &[u8]) -> bool {
-    contains(line, b" - synapse.")
-        || contains(line, b":synapse.")
-        || (line.starts_with(b"synapse.") && contains(line, b": "))
-        || (contains(line, b" - twisted - ") && contains(line, b" - INFO - "))
-}
-
-/// Synapse's JSON formatters: Terse and plain, their predecessor, Google's.
-fn is_synapse_json(line: &[u8]) -> bool {
-    let keys = [&b"\"namespace\""[..], b"\"log_namespace\"", b"\"severity\""];
-    keys.into_iter().any(|key| contains(line, key)) && (contains(line, b"\"synapse.") || contains(line, b"\"twisted"))
-}
-
-fn contains(line: &[u8], text: &[u8]) -> bool {
-    memmem::find(line, text).is_some()
-}
-
-/// How close the best candidates came: ` (nginx combined: requests in 12 of 200 lines; haproxy: 3)`; empty if none came close.
-fn tried_text(sampled: usize, tried: &[(String, usize)]) -> String {
-    let mut best: Vec<&(String, usize)> = tried.iter().filter(|(_, requests)| *requests > 0).collect();
-    best.sort_by_key(|(_, requests)| Reverse(*requests));
-    best.dedup_by_key(|(name, _)| name);
-    let Some(((name, requests), others)) = best.split_first() else {
-        return String::new();
-    };
-    let others: Vec<String> = others.iter().map(|(name, requests)| format!("; {name}: {requests}")).collect();
-    format!(" ({name}: requests in {requests} of {sampled} lines{})", others.concat())
 }
 
 /// The name of the parser that guesses the meaning of a JSON object's keys.

@@ -37,6 +37,17 @@ pub(super) fn kubectl(text: &[u8]) -> Option<Unwrapped<'_>> {
     (!pod.is_empty()).then(|| Unwrapped { process: Some(of_pod(pod, &container[1..])), ..Unwrapped::of(inner) })
 }
 
+/// `[POD] …`, `[POD CONTAINER] …`
+pub(super) fn kubetail(text: &[u8]) -> Option<Unwrapped<'_>> {
+    let rest = text.strip_prefix(b"[")?;
+    let close = memchr(b']', &rest[..rest.len().min(2 * NAME_MAX)])?;
+    let inner = rest[close + 1..].strip_prefix(b" ")?;
+    let (pod, container) = rest[..close].split_at(memchr(b' ', &rest[..close]).unwrap_or(close));
+    let container = container.trim_ascii_start();
+    let is_prefix = is_pod(pod) && (container.is_empty() || is_label(container));
+    is_prefix.then(|| Unwrapped { process: Some(of_pod(pod, container)), ..Unwrapped::of(inner) })
+}
+
 /// `POD CONTAINER …`, also after a namespace. The pod's name has a dash, as those of deployments and sets do, so that nothing else is
 /// taken for it.
 pub(super) fn stern(text: &[u8]) -> Option<Unwrapped<'_>> {
@@ -163,6 +174,21 @@ pub(super) fn events<'a>(text: &'a [u8], clock: &mut Clock) -> Option<Unwrapped<
     Some(Unwrapped { text: Cow::Borrowed(rest), process, stamp: Some(stamp) })
 }
 
+/// `id<tab>time<tab>received<tab>source id<tab>source<tab>address<tab>facility<tab>severity<tab>program<tab>line`, as Papertrail archives
+/// its logs.
+pub(super) fn papertrail<'a>(text: &'a [u8], clock: &mut Clock) -> Option<Unwrapped<'a>> {
+    let mut fields = text.splitn(10, |byte| *byte == b'\t');
+    let mut next = || fields.next();
+    let (id, time, received) = (next()?, next()?, next()?);
+    let is_number = |field: &[u8]| !field.is_empty() && field.iter().all(u8::is_ascii_digit);
+    if !is_number(id) || received.get(10) != Some(&b'T') || !is_number(next()?) {
+        return None;
+    }
+    let (_source, _address, _facility, _severity, program, line) = (next()?, next()?, next()?, next()?, next()?, next()?);
+    let stamp = clock.value(time)?;
+    Some(Unwrapped { text: Cow::Borrowed(line), process: named(program).map(Cow::Borrowed), stamp: Some(stamp) })
+}
+
 /// `prefix/container/TASK` without the id of the task, if it is in between.
 pub(super) fn of_stream(name: &[u8]) -> &[u8] {
     let mut parts = name.split(|byte| *byte == b'/');
@@ -265,6 +291,13 @@ mod tests {
             assert_eq!((&*found.text, found.stamp.map(|stamp| stamp.micros)), (&b"x"[..], Some(1_699_140_541_797_000)), "{line}");
         }
         assert_eq!(events(b"EVENTS\tx", &mut clock), None);
+        assert_eq!(told(kubetail(b"[ess-synapse-main-0 synapse] x")), expected("ess-synapse-main-0"));
+        assert_eq!(told(kubetail(b"[synapse-7d9f-x2] x")), expected("synapse-7d9f-x2"));
+        assert_eq!((kubetail(b"[status 200] x"), kubetail(b"[2026-01-02] x"), kubetail(b"[a-b]")), (None, None, None));
+        let archived = b"50342052920\t2024-05-14T10:11:12\t2024-05-14T10:11:13Z\t31415\tweb1\t203.0.113.1\tLocal7\tInfo\tnginx\ta\tb";
+        let found = papertrail(archived, &mut clock).unwrap();
+        assert_eq!((&*found.text, found.process.as_deref()), (&b"a\tb"[..], Some(&b"nginx"[..])));
+        assert_eq!(papertrail(&archived[..40], &mut clock), None);
         assert_eq!(told(file(b"logs/worker1.log.2.gz:x")), expected("worker1"));
         assert_eq!(told(file(b"worker1.log:17:x")), expected("worker1"));
         for line in [&br#"{"a":1} x"#[..], b"{a=\"", b"blog.login:443 203.0.113.7", b"x.log: y", b"a/b x"] {

@@ -52,7 +52,7 @@ pub enum Wrapper {
     Syslog,
     /// A program with a colon, without a clock: `nginx: `.
     Program,
-    /// `[pod/NAME/CONTAINER] `
+    /// `[pod/NAME/CONTAINER] `, kubetail's `[NAME CONTAINER] `
     Kubectl,
     /// `POD CONTAINER `
     Stern,
@@ -62,7 +62,7 @@ pub enum Wrapper {
     Cri,
     /// `{container="synapse"} `
     Labels,
-    /// The name of a stream of CloudWatch: `prefix/name/id `, and its events as text.
+    /// The name of a stream of CloudWatch: `prefix/name/id `, and its events as text; Papertrail's archives.
     Stream,
     /// A clock alone: `docker logs -t`, exports.
     Time,
@@ -129,12 +129,14 @@ impl Wrapper {
             Self::Syslog5424 => syslog::rfc5424(text, clock),
             Self::Syslog => syslog::rfc3164(text, clock),
             Self::Program => syslog::program(text),
-            Self::Kubectl => containers::kubectl(text),
+            Self::Kubectl => containers::kubectl(text).or_else(|| containers::kubetail(text)),
             Self::Stern => containers::stern(text),
             Self::Compose => containers::compose(text),
             Self::Cri => containers::cri(text, clock),
             Self::Labels => containers::labels(text),
-            Self::Stream => containers::stream(text).or_else(|| containers::events(text, clock)),
+            Self::Stream => {
+                containers::stream(text).or_else(|| containers::events(text, clock)).or_else(|| containers::papertrail(text, clock))
+            }
             Self::Time => {
                 let (stamp, len) = clock.read(text)?;
                 Some(Unwrapped { stamp, ..Unwrapped::of(text.get(len..)?.trim_ascii_start()) })

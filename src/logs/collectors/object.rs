@@ -144,7 +144,7 @@ fn trimmed(text: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
 }
 
 /// The line, the most telling name first.
-const MESSAGE: [&str; 17] = [
+const MESSAGE: [&str; 18] = [
     "MESSAGE",
     "log",
     "message",
@@ -162,8 +162,9 @@ const MESSAGE: [&str; 17] = [
     "body",
     "content",
     "text",
+    "stringValue",
 ];
-const TIME: [&str; 14] = [
+const TIME: [&str; 16] = [
     "__REALTIME_TIMESTAMP",
     "_SOURCE_REALTIME_TIMESTAMP",
     "time",
@@ -178,6 +179,8 @@ const TIME: [&str; 14] = [
     "TimeStamp",
     "timeStamp",
     "receiveTimestamp",
+    "TimeGenerated",
+    "timeUnixNano",
 ];
 const POD: [&str; 4] = ["pod_name", "podName", "pod", "PodName"];
 /// How many of the names below are those of containers.

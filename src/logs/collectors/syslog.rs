@@ -106,13 +106,41 @@ pub(super) fn program(text: &[u8]) -> Option<Unwrapped<'_>> {
     let rest = text[name + number..].strip_prefix(b":")?;
     let inner = rest.strip_prefix(b" ").or_else(|| rest.is_empty().then_some(rest))?;
     let name = &text[..name];
-    let is_program = name.iter().any(u8::is_ascii_lowercase)
-        && !name.starts_with(b"synapse.")
-        && (number > 0
-            || !matches!(name, b"http" | b"https" | b"client" | b"request" | b"data" | b"error" | b"info" | b"warning" | b"debug"));
+    let is_program = name.iter().any(u8::is_ascii_lowercase) && !name.starts_with(b"synapse.") && (number > 0 || !LABELS.contains(&name));
     is_program.then(|| Unwrapped { process: named(name).map(Cow::Borrowed), ..Unwrapped::of(inner) })
 }
 
+/// Words with a colon that are labels of the values behind them, or levels, and no programs.
+const LABELS: [&[u8]; 28] = [
+    b"http",
+    b"https",
+    b"client",
+    b"request",
+    b"data",
+    b"error",
+    b"info",
+    b"warning",
+    b"debug",
+    b"to",
+    b"from",
+    b"upstream",
+    b"host",
+    b"method",
+    b"path",
+    b"uri",
+    b"url",
+    b"status",
+    b"duration",
+    b"time",
+    b"user",
+    b"ip",
+    b"id",
+    b"level",
+    b"msg",
+    b"referrer",
+    b"agent",
+    b"in",
+];
 const WORD_MAX: usize = 256;
 
 #[cfg(test)]
@@ -164,6 +192,7 @@ mod tests {
             "WARNING: x",
             "matrix.example.org:443 203.0.113.7 - -",
             "::1 - -",
+            "to: 192.168.178.25:8081 [HEAD /health HTTP/1.1]",
             "nginx:x",
             "",
         ] {

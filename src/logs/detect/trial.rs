@@ -219,7 +219,8 @@ pub(super) fn is_usable(record: &Record<'_>) -> bool {
     path && sane && !record.has_impossible_duration()
 }
 
-/// Whether a line has the text of a request, in whatever format. An error log quotes requests too, and names the client before.
+/// Whether a line has the text of a request, in whatever format. An error log quotes requests too, and names the client before;
+/// matrix-authentication-service's requests are not Synapse's.
 pub fn looks_like_request(line: &[u8]) -> bool {
     let protocol = memmem::find_iter(line, b"HTTP/").find(|at| line.get(at + 5).is_some_and(u8::is_ascii_digit));
     let end = match protocol {
@@ -230,8 +231,11 @@ pub fn looks_like_request(line: &[u8]) -> bool {
             None => return false,
         },
     };
-    memmem::find(&line[..end], b", request: \"").is_none()
+    memmem::find(&line[..end], b", request: \"").is_none() && memmem::find(&line[..end], AUTHENTICATION_SERVICE).is_none()
 }
+
+/// What matrix-authentication-service, which stands beside Synapse in many compose files, logs of its own requests.
+const AUTHENTICATION_SERVICE: &[u8] = b" http.server.response ";
 
 /// Whether a line is text of another program and no request.
 pub(super) fn is_other(line: &[u8]) -> bool {

@@ -24,7 +24,9 @@ const ISTIO_MIXER: &str = r#"[%START_TIME%] "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINA
 
 /// The parsers of the default text formats.
 pub fn text_parsers(stamps: &StampReader) -> Vec<Box<dyn Parser>> {
-    [("envoy", DEFAULT), ("istio", ISTIO), ("istio", ISTIO_MIXER)]
+    // Emissary's default, formerly Ambassador's, is Envoy's behind a word.
+    let emissary = format!("ACCESS {DEFAULT}");
+    [("envoy", DEFAULT), ("envoy", &emissary), ("istio", ISTIO), ("istio", ISTIO_MIXER)]
         .into_iter()
         .map(|(name, format)| {
             #[expect(clippy::expect_used, reason = "the predefined formats are constants, each compiled by a test")]

@@ -6,9 +6,12 @@
 //!
 //! Source: nginx's variables and the formats published with them; Elastic Common Schema 8 (`http.*`, `url.*`, `event.duration`); Envoy, Istio
 //! and Envoy Gateway documentation (default JSON formats); Google Cloud "HttpRequest" of LogEntry and "Application Load Balancer
-//! logging"; Cloudflare Logpush, dataset `http_requests`; JSON `log-format`s published for HAProxy.
+//! logging"; Cloudflare Logpush, dataset `http_requests`; Azure documentation, "Diagnostic logs for Application Gateway" and "Azure Front
+//! Door metrics and logs"; JSON `log-format`s published for HAProxy.
 
-use super::variable::{Clock, Timer, Unit, Variable};
+mod dialects;
+
+use super::variable::{Clock, Unit, Variable};
 use crate::StampMeaning;
 
 /// Whose keys a log has.
@@ -24,6 +27,8 @@ pub enum Dialect {
     GoogleCloud,
     /// Cloudflare Logpush.
     Cloudflare,
+    /// Azure's Application Gateway and Front Door.
+    Azure,
 }
 
 /// What a key means.
@@ -45,6 +50,7 @@ impl Dialect {
             Self::Haproxy => "haproxy json",
             Self::GoogleCloud => "google cloud load balancer",
             Self::Cloudflare => "cloudflare logpush",
+            Self::Azure => "azure gateway",
         }
     }
 
@@ -88,6 +94,18 @@ impl Dialect {
             ],
             Self::GoogleCloud => &[b"requesturl", b"insertid", b"receivetimestamp", b"logname", b"statusdetails"],
             Self::Cloudflare => &[b"edgestarttimestamp", b"edgeendtimestamp", b"edgeresponsestatus", b"clientrequesturi", b"rayid"],
+            Self::Azure => &[
+                b"resourceid",
+                b"operationname",
+                b"category",
+                b"serverrouted",
+                b"serverresponselatency",
+                b"backendpoolname",
+                b"transactionid",
+                b"trackingreference",
+                b"routingrulename",
+                b"instanceid",
+            ],
         };
         signs.contains(&name)
     }
@@ -96,7 +114,7 @@ impl Dialect {
     pub(super) fn signs_wanted(self) -> u8 {
         match self {
             Self::Any => 0,
-            Self::Haproxy | Self::GoogleCloud => 3,
+            Self::Haproxy | Self::GoogleCloud | Self::Azure => 3,
             Self::Envoy | Self::Cloudflare => 2,
         }
     }
@@ -110,10 +128,11 @@ impl Dialect {
         let (name, with_outer) = names(path)?;
         let own = |name: &[u8]| match self {
             Self::Any => None,
-            Self::Envoy => envoy(name),
-            Self::Haproxy => haproxy(name),
-            Self::GoogleCloud => google_cloud(name),
-            Self::Cloudflare => Some(cloudflare(name)),
+            Self::Envoy => dialects::envoy(name),
+            Self::Haproxy => dialects::haproxy(name),
+            Self::GoogleCloud => dialects::google_cloud(name),
+            Self::Cloudflare => Some(dialects::cloudflare(name)),
+            Self::Azure => dialects::azure(name),
         };
         let certain = |variable| Meaning { variable, open: false, secondary: false };
         own(&name).or_else(|| own(&with_outer)).map(certain).or_else(|| any(&with_outer)).or_else(|| any(&name))
@@ -172,6 +191,7 @@ fn duration(name: &[u8], unit: Unit) -> Option<(Variable, bool)> {
         | b"httpduration"
         | b"requestprocessingtime"
         | b"requestlatency"
+        | b"httprequesttime"
         | b"timespent"
         | b"totalduration"
         | b"sessionduration"
@@ -212,15 +232,28 @@ fn duration(name: &[u8], unit: Unit) -> Option<(Variable, bool)> {
 fn plain(name: &[u8]) -> Option<Variable> {
     Some(match name {
         b"ts" | b"msec" | b"time" | b"timelocal" | b"timeiso8601" | b"timestamp" | b"date" | b"datetime" | b"localtime" | b"logtime"
-        | b"timems" | b"timestampms" | b"epoch" | b"accesstime" => Variable::Time(Clock::Any, StampMeaning::End),
+        | b"timems" | b"timestampms" | b"epoch" | b"accesstime" | b"timeiso" => Variable::Time(Clock::Any, StampMeaning::End),
         b"starttime" | b"startts" | b"startedat" | b"timestart" | b"requeststart" | b"starttimestamp" | b"startutc"
         | b"requeststarttime" | b"eventstart" => Variable::Time(Clock::Any, StampMeaning::Start),
         b"endtime" | b"endts" | b"finishedat" | b"timeend" | b"endtimestamp" | b"eventend" => Variable::EndTime,
         b"request" | b"requestline" | b"httprequest" | b"req" => Variable::RequestLine,
         b"method" | b"requestmethod" | b"verb" | b"httpmethod" | b"reqmethod" | b"httpverb" | b"httprequestmethod" => Variable::Method,
-        b"requesturi" | b"target" | b"urloriginal" | b"requesturl" | b"originaluri" | b"requesttarget" | b"urlfull" => Variable::Target,
-        b"uri" | b"url" | b"path" | b"requestpath" | b"documenturi" | b"urlpath" | b"uripath" | b"httppath" | b"httpurl" | b"httpuri"
-        | b"reqpath" | b"requri" => Variable::Path,
+        b"requesturi" | b"target" | b"urloriginal" | b"requesturl" | b"originaluri" | b"requesttarget" | b"urlfull" | b"httprequesturi" => {
+            Variable::Target
+        }
+        b"uri"
+        | b"url"
+        | b"path"
+        | b"requestpath"
+        | b"documenturi"
+        | b"urlpath"
+        | b"uripath"
+        | b"httppath"
+        | b"httpurl"
+        | b"httpuri"
+        | b"reqpath"
+        | b"requri"
+        | b"httprequesturinormalized" => Variable::Path,
         b"args" | b"query" | b"querystring" | b"urlquery" | b"requestquery" | b"params" => Variable::Query,
         b"status"
         | b"statuscode"
@@ -231,13 +264,26 @@ fn plain(name: &[u8]) -> Option<Variable> {
         | b"responsestatus"
         | b"responsestatuscode"
         | b"respstatus"
+        | b"httpresponsestatus"
         | b"scstatus" => Variable::Status,
-        b"bytes" | b"bytessent" | b"bodybytessent" | b"bodybytes" | b"bodysent" | b"size" | b"responsesize" | b"bytesout"
-        | b"responsebytes" | b"responsebodybytes" | b"bodysize" | b"sentbytes" | b"outbytes" | b"responselength" | b"byteswritten" => {
-            Variable::BytesSent
-        }
+        b"bytes"
+        | b"bytessent"
+        | b"bodybytessent"
+        | b"bodybytes"
+        | b"bodysent"
+        | b"size"
+        | b"responsesize"
+        | b"bytesout"
+        | b"responsebytes"
+        | b"responsebodybytes"
+        | b"bodysize"
+        | b"sentbytes"
+        | b"outbytes"
+        | b"responselength"
+        | b"byteswritten"
+        | b"httpresponsebodybytes" => Variable::BytesSent,
         b"rl" | b"requestlength" | b"bytesin" | b"bytesreceived" | b"requestsize" | b"requestbytes" | b"requestbodybytes" | b"reqlen"
-        | b"receivedbytes" | b"inbytes" => Variable::BytesReceived,
+        | b"receivedbytes" | b"inbytes" | b"httprequestlength" => Variable::BytesReceived,
         b"upstreamaddr"
         | b"upstream"
         | b"upstreamaddress"
@@ -247,17 +293,26 @@ fn plain(name: &[u8]) -> Option<Variable> {
         | b"backendaddr"
         | b"upstreamip"
         | b"upstreamremoteaddress" => Variable::UpstreamAddress,
-        b"upstreamstatus" | b"us" => Variable::UpstreamStatus,
+        b"upstreamstatus" | b"us" | b"upstreamstatuscode" => Variable::UpstreamStatus,
+        b"upstreambytes" | b"upstreamname" | b"upstreamlength" => Variable::Ignored,
         b"useragent" | b"httpuseragent" | b"agent" | b"useragentoriginal" | b"uastring" | b"browser" => Variable::Agent,
         b"referer" | b"referrer" | b"httpreferer" | b"httpreferrer" | b"requestreferrer" => Variable::Referrer,
         b"remoteaddr" | b"client" | b"clientip" | b"remoteip" | b"ip" | b"address" | b"clientaddr" | b"clientaddress"
         | b"remoteaddress" | b"sourceip" | b"sourceaddress" | b"srcip" | b"remotehost" | b"clienthost" | b"ipaddress" | b"peer"
         | b"remote" => Variable::Peer,
-        b"xff" | b"xforwardedfor" | b"httpxforwardedfor" | b"forwardedfor" | b"xforwardfor" | b"xrealip" | b"realip" | b"httpxrealip"
+        b"xff"
+        | b"xforwardedfor"
+        | b"httpxforwardedfor"
+        | b"forwardedfor"
+        | b"xforwardfor"
+        | b"xrealip"
+        | b"realip"
+        | b"httpxrealip"
+        | b"forwardedip"
+        | b"proxyaddxforwardedfor"
         | b"therealip" => Variable::ForwardedFor,
-        b"host" | b"httphost" | b"servername" | b"vhost" | b"domain" | b"authority" | b"virtualhost" | b"requesthost" | b"urldomain" => {
-            Variable::Site
-        }
+        b"host" | b"httphost" | b"servername" | b"vhost" | b"domain" | b"authority" | b"virtualhost" | b"requesthost" | b"urldomain"
+        | b"serverhost" => Variable::Site,
         b"remoteuser" => Variable::User,
         b"user" | b"uhash" | b"mxid" | b"userid" | b"userhash" | b"username" => Variable::UserKey,
         b"requestid" | b"rid" | b"reqid" | b"xrequestid" | b"httpxrequestid" | b"traceid" | b"correlationid" => Variable::RequestIdText,
@@ -266,89 +321,6 @@ fn plain(name: &[u8]) -> Option<Variable> {
         b"responseflags" => Variable::ResponseFlags,
         _ => return None,
     })
-}
-
-fn envoy(name: &[u8]) -> Option<Variable> {
-    Some(match name {
-        b"starttime" | b"timestamp" | b"time" => Variable::Time(Clock::Any, StampMeaning::Start),
-        b"xenvoyoriginpath" | b"xenvoyoriginalpath" | b"path" => Variable::Target,
-        b"duration" => Variable::Wall(Unit::Millis),
-        b"upstreamservicetime" | b"xenvoyupstreamservicetime" => Variable::UpstreamTime(Unit::Millis),
-        b"downstreamremoteaddress" => Variable::Peer,
-        b"responseduration" | b"requestduration" | b"responsetxduration" => Variable::Ignored,
-        _ => return None,
-    })
-}
-
-/// All of HAProxy's times are in milliseconds, whether or not the key says so.
-fn haproxy(name: &[u8]) -> Option<Variable> {
-    haproxy_key(name).or_else(|| haproxy_key(name.strip_suffix(b"ms")?))
-}
-
-fn haproxy_key(name: &[u8]) -> Option<Variable> {
-    Some(match name {
-        b"timestamp" | b"time" | b"ts" | b"requestdate" | b"requestdatetime" | b"datetime" | b"acceptdate" => {
-            Variable::Time(Clock::Any, StampMeaning::Start)
-        }
-        b"bytesread" | b"bytes" => Variable::BytesSent,
-        b"bytesuploaded" => Variable::BytesReceived,
-        b"backend" | b"backendname" | b"namebackend" => Variable::Backend,
-        b"server" | b"servername" | b"nameserver" => Variable::Server,
-        b"frontend" | b"frontendname" => Variable::Ignored,
-        b"httprequest" | b"request" | b"req" => Variable::RequestLine,
-        b"capturedrequestheaders" | b"requestheaders" => Variable::Captures,
-        b"hu" => Variable::Target,
-        b"hp" => Variable::Path,
-        b"hq" => Variable::Query,
-        b"tq" | b"timetq" => Variable::Timer(Timer::Request),
-        b"tw" | b"timetw" | b"queuetime" | b"queuewaittime" | b"timewait" | b"timequeue" => Variable::Timer(Timer::Queue),
-        b"tc" | b"timetc" | b"connecttime" | b"serverconntime" | b"timeconnect" | b"upstreamconnecttime" => Variable::Timer(Timer::Connect),
-        b"tr"
-        | b"timetr"
-        | b"serverresponsetime"
-        | b"timebackendresponse"
-        | b"backendresponsetime"
-        | b"upstreamresponsetime"
-        | b"responsetime" => Variable::Timer(Timer::Response),
-        b"ta" | b"timeta" | b"totalrequesttime" | b"timeactive" | b"activetime" | b"totaltime" => Variable::Timer(Timer::Active),
-        b"tt" | b"timett" | b"sessionduration" | b"timetotal" | b"timesession" | b"duration" => Variable::Timer(Timer::Total),
-        _ => return None,
-    })
-}
-
-fn google_cloud(name: &[u8]) -> Option<Variable> {
-    Some(match name {
-        b"timestamp" => Variable::Time(Clock::Any, StampMeaning::Start),
-        b"receivetimestamp" => Variable::Ignored,
-        b"latency" | b"httprequestlatency" => Variable::Wall(Unit::Written),
-        b"requesturl" => Variable::Target,
-        b"serverip" => Variable::UpstreamAddress,
-        b"trace" | b"spanid" => Variable::Ignored,
-        _ => return None,
-    })
-}
-
-/// Cloudflare's keys, of which none means what other programs' keys of that name do.
-fn cloudflare(name: &[u8]) -> Variable {
-    match name {
-        b"edgestarttimestamp" => Variable::Time(Clock::Any, StampMeaning::Start),
-        b"edgeendtimestamp" => Variable::EndTime,
-        b"clientrequestmethod" => Variable::Method,
-        b"clientrequesturi" => Variable::Target,
-        b"clientrequestpath" => Variable::Path,
-        b"clientrequesthost" => Variable::Site,
-        b"clientrequestuseragent" => Variable::Agent,
-        b"clientrequestreferer" => Variable::Referrer,
-        b"clientrequestbytes" => Variable::BytesReceived,
-        b"clientip" => Variable::Address,
-        b"edgeresponsestatus" => Variable::Status,
-        b"edgeresponsebytes" => Variable::BytesSent,
-        b"originip" => Variable::UpstreamAddress,
-        b"originresponsedurationms" => Variable::UpstreamTime(Unit::Millis),
-        b"originresponsetime" => Variable::UpstreamTime(Unit::Nanos),
-        b"rayid" => Variable::RequestIdText,
-        _ => Variable::Ignored,
-    }
 }
 
 /// Objects that collectors add: what they say is not of the request.
@@ -376,6 +348,7 @@ const NAME_MAX: usize = 64;
 
 #[cfg(test)]
 mod tests {
+    use super::super::variable::Timer;
     use super::*;
 
     fn meaning(dialect: Dialect, path: &[&str]) -> Option<Meaning> {

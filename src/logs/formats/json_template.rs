@@ -82,7 +82,7 @@ fn short(unit: Unit) -> &'static str {
         Unit::Millis => "ms",
         Unit::Micros => "us",
         Unit::Nanos => "ns",
-        Unit::Written => "",
+        Unit::Written | Unit::SecondsOrMillis => "",
     }
 }
 

@@ -100,7 +100,7 @@ fn score(values: &[(&Observation, f64)], unit: Unit, form: Form, span_us: Option
         Unit::Millis => 1e-3,
         Unit::Micros => 1e-6,
         Unit::Nanos => 1e-9,
-        Unit::Written => return None,
+        Unit::Written | Unit::SecondsOrMillis => return None,
     };
     if unit == Unit::Nanos && form != Form::Whole {
         return None;

@@ -39,6 +39,7 @@ pub mod traefik;
 pub mod traefik_json;
 mod value;
 pub mod variable;
+pub mod w3c;
 
 /// Helpers for the parsers' tests.
 #[cfg(test)]

@@ -62,7 +62,10 @@ impl NginxJson {
     /// The request of an object whose members have been found.
     fn record<'a>(&'a mut self, mut members: Members<'a>) -> Line<'a> {
         let guessed = matches!(self.meanings, Meanings::Named(_));
+        // A program with fixed keys logs what it received.
+        let may_be_sent = matches!(&self.meanings, Meanings::Named(names) if names.dialect == Dialect::Any);
         match members.record(guessed, &mut self.stamps, &mut self.scratch) {
+            Ok(record) if may_be_sent && members.is_outgoing(&record) => Line::NotRequest,
             Ok(record) => Line::Request(record),
             Err(malformed) => Line::Malformed(malformed),
         }

@@ -18,6 +18,8 @@ pub(crate) fn read(text: &[u8], stamps: &mut StampReader) -> Option<(i64, u32)> 
         [_, _, b'/', ..] => Some((stamps.haproxy(text)?, if text.len() > 20 { 1000 } else { 1_000_000 })),
         [_, _, _, _, b'-', ..] => stamps.iso(text),
         [_, _, _, _, b'/', _, _, b'/', ..] => with_slashes(text, stamps),
+        // Varnish writes the brackets of `%t` into JSON, too.
+        [b'[', inner @ .., b']'] if inner.first() != Some(&b'[') => read(inner, stamps),
         _ => number(text),
     }
 }

@@ -52,10 +52,13 @@ pub(super) fn read(text: &[u8], processed: usize) -> Result<Message<'_>, Broken>
         nom::Err::Error(wanted) | nom::Err::Failure(wanted) => at(wanted),
         nom::Err::Incomplete(_) => at(Expected { expected: "a whole message", left: 0 }),
     })?;
-    if numbers.send_us.is_some() && end.events.is_none() {
+    // People who publish lines cut off the user agent and what follows: the request is complete without them.
+    let is_cut = end.events.is_none() && memchr::memchr(b'"', quoted).is_none() && ends_with_protocol(quoted);
+    if numbers.send_us.is_some() && end.events.is_none() && !is_cut {
         return Err(broken(Malformed { expected: "the count of events in brackets", column: text.len() }));
     }
-    let (request, agent) = split_quoted(quoted).ok_or_else(|| at(Expected { expected: "a quoted user agent", left: 0 }))?;
+    let parts = if is_cut { Some((quoted, &b"-"[..])) } else { split_quoted(quoted) };
+    let (request, agent) = parts.ok_or_else(|| at(Expected { expected: "a quoted user agent", left: 0 }))?;
     let (method, target) = request_line::split(request.strip_suffix(NO_PROTOCOL).map_or(request, <[u8]>::trim_ascii_end));
     let no_agent = agent == b"-" || (numbers.send_us.is_none() && agent == b"None");
     Ok(Message {
@@ -277,15 +280,19 @@ fn split_quoted(quoted: &[u8]) -> Option<(&[u8], &[u8])> {
     for quote in memchr::memchr_iter(b'"', quoted) {
         if quoted.get(quote + 1..quote + 3) == Some(b" \"") {
             let request = &quoted[..quote];
-            let protocol = request.len().checked_sub(8).is_some_and(|at| request[at..].starts_with(b"HTTP/"));
             let parts = (request, &quoted[quote + 3..]);
-            if protocol || request.ends_with(NO_PROTOCOL) {
+            if ends_with_protocol(request) || request.ends_with(NO_PROTOCOL) {
                 return Some(parts);
             }
             first = first.or(Some(parts));
         }
     }
     first
+}
+
+/// `… HTTP/1.1`
+fn ends_with_protocol(request: &[u8]) -> bool {
+    request.len().checked_sub(8).is_some_and(|at| request[at..].starts_with(b"HTTP/"))
 }
 
 fn positive(micros: i64) -> u64 {

@@ -84,6 +84,8 @@ pub(super) fn duration(text: &[u8], unit: Unit) -> Option<u64> {
         Unit::Millis => scaled(text, 1_000_000),
         Unit::Micros => scaled(text, 1000),
         Unit::Nanos => scaled(text, 1),
+        Unit::SecondsOrMillis if memchr(b'.', text).is_some() => duration_us(text),
+        Unit::SecondsOrMillis => scaled(text, 1_000_000),
         Unit::Written => None,
     }
 }
@@ -141,7 +143,7 @@ pub(super) fn epoch(text: &[u8], unit: Unit) -> Option<(i64, u32)> {
             let (all_but_last, last) = text.split_at_checked(text.len().checked_sub(1)?)?;
             last.iter().all(u8::is_ascii_digit).then_some((decimal(all_but_last)? / 100, 1))
         }
-        Unit::Written => None,
+        Unit::Written | Unit::SecondsOrMillis => None,
     }
 }
 

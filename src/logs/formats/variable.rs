@@ -135,6 +135,8 @@ pub enum Unit {
     Nanos,
     /// The unit is behind each number: `1.2ms`, `0.25 s`.
     Written,
+    /// Whole numbers are milliseconds, others seconds, of programs whose releases differ in that.
+    SecondsOrMillis,
 }
 
 impl Unit {
@@ -146,6 +148,7 @@ impl Unit {
             Self::Micros => "microseconds",
             Self::Nanos => "nanoseconds",
             Self::Written => "the units written",
+            Self::SecondsOrMillis => "seconds with a fraction, or whole milliseconds",
         }
     }
 }

@@ -4,13 +4,13 @@
 //! |---|---|
 //! | objects over several lines (`journalctl -o json-pretty`, stern's `ppextjson`) | each object |
 //! | a list (Grafana's download, CloudWatch Insights, Google Cloud) | each object in it |
-//! | an object with a list `events`, `logEvents`, `hits` or `results` (CloudWatch, subscriptions, Elasticsearch) | each object in the list |
+//! | an object with a list `events`, `logEvents`, `hits`, `results` or `logRecords` (CloudWatch, subscriptions, Elasticsearch, OpenTelemetry) | each object in the list |
 //! | Loki's response and push format | each pair in `values`, with the labels in `stream` |
 
 use super::{LineCount, RECORD_MAX, Rewriter};
 
 /// Names of lists of records in an outer object.
-const LISTS: [&[u8]; 4] = [b"events", b"logEvents", b"hits", b"results"];
+const LISTS: [&[u8]; 5] = [b"events", b"logEvents", b"hits", b"results", b"logRecords"];
 
 /// Whether a file is such a document.
 pub(super) fn is_document(head: &[u8]) -> bool {
@@ -23,6 +23,10 @@ pub(super) fn is_document(head: &[u8]) -> bool {
                 // A line that was cut off does not end between two members.
                 let breaks = matches!(first.trim_ascii_end().last(), Some(b'{' | b'[' | b','));
                 return breaks && first.len() < head.len();
+            }
+            // OpenTelemetry's exporter writes one document a line, each with any number of records.
+            if has_name(first, b"resourceLogs") && has_name(first, b"logRecords") {
+                return true;
             }
             // The whole of a document is in the first line.
             let is_only = head[first.len()..].trim_ascii().is_empty();
@@ -258,6 +262,13 @@ mod tests {
         assert_eq!(records(cloudwatch), [r#"{"timestamp":1,"message":"a"}"#, r#"{"message":"b"}"#]);
         let subscription = r#"{"messageType":"DATA_MESSAGE","logEvents":[{"id":"1","message":"a"}]}"#;
         assert_eq!(records(subscription), [r#"{"id":"1","message":"a"}"#]);
+        let batch = |line: &str| {
+            format!(
+                r#"{{"resourceLogs":[{{"resource":{{"attributes":[]}},"scopeLogs":[{{"scope":{{}},"logRecords":[{{"body":{{"stringValue":"{line}"}}}},{{"a":1}}]}}]}}]}}"#
+            )
+        };
+        let expected = [r#"{"body":{"stringValue":"x"}}"#, r#"{"a":1}"#, r#"{"body":{"stringValue":"y"}}"#, r#"{"a":1}"#];
+        assert_eq!(records(&format!("{}\n{}\n", batch("x"), batch("y"))), expected);
         let elastic = r#"{"took":1,"hits":{"total":1,"hits":[{"_source":{"message":"a"}}]}}"#;
         assert_eq!(records(elastic), [r#"{"_source":{"message":"a"}}"#]);
     }

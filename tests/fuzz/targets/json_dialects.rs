@@ -7,7 +7,7 @@ use wsim_fuzz::logs::formats::{json_names::Dialect, nginx_json::NginxJson};
 use wsim_fuzz::logs::{Parser, blocks};
 
 fuzz_target!(|data: &[u8]| {
-    for dialect in [Dialect::Any, Dialect::Envoy, Dialect::Haproxy, Dialect::GoogleCloud, Dialect::Cloudflare] {
+    for dialect in [Dialect::Any, Dialect::Envoy, Dialect::Haproxy, Dialect::GoogleCloud, Dialect::Cloudflare, Dialect::Azure] {
         let mut parser = NginxJson::of(dialect, stamps());
         parser.study(&blocks::lines(data).take(20).collect::<Vec<_>>());
         let _ = parser.notes();

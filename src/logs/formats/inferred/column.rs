@@ -166,12 +166,12 @@ fn duration_name(base: &'static str, unit: Unit) -> &'static str {
         ("request_time", Unit::Millis) => "request_time_ms",
         ("request_time", Unit::Micros) => "request_time_us",
         ("request_time", Unit::Nanos) => "request_time_ns",
-        ("request_time", Unit::Written) => "request_time_unit",
+        ("request_time", Unit::Written | Unit::SecondsOrMillis) => "request_time_unit",
         (_, Unit::Seconds | Unit::SecondsMillis) => "upstream_response_time_s",
         (_, Unit::Millis) => "upstream_response_time_ms",
         (_, Unit::Micros) => "upstream_response_time_us",
         (_, Unit::Nanos) => "upstream_response_time_ns",
-        (_, Unit::Written) => "upstream_response_time_unit",
+        (_, Unit::Written | Unit::SecondsOrMillis) => "upstream_response_time_unit",
     }
 }
 

@@ -44,6 +44,19 @@ pub(super) fn values(text: &[u8]) -> Option<(Vec<Value<'_>>, Vec<u8>)> {
         if rest.is_empty() {
             return Some((values, before));
         }
+        // `[useragent: Mozilla/5.0 (X11)]`: brackets around a label with a colon and its value, which may have blanks.
+        if let Some(inner) = rest.strip_prefix(b"[")
+            && let Some((name, len)) = label_of(inner)
+            && inner.get(name.len()) == Some(&b':')
+            && let Some(close) = memchr::memchr(b']', inner).filter(|close| *close >= len)
+        {
+            before.extend_from_slice(&rest[..len + 1]);
+            values.push(Value { before: std::mem::take(&mut before), label: Some(name), form: Form::Bracketed, text: &inner[len..close] });
+            (values.len() <= VALUES_MAX).then_some(())?;
+            before.push(b']');
+            rest = &inner[close + 1..];
+            continue;
+        }
         // `[status 200]`: brackets around a label and its value.
         if let Some(inner) = rest.strip_prefix(b"[")
             && inner.split(|byte| *byte == b' ').next().is_some_and(|word| word.len() < inner.len() && super::column::is_name(word))
@@ -226,6 +239,7 @@ mod tests {
             ["2026-01-02 15:04:05.123 +0000", "localhost:8008", "unix:/a", "12ms"]
         );
         assert_eq!(texts("request_time:0.12 status: 200"), ["request_time=0.12", "status=200"]);
+        assert_eq!(texts("[client: 192.0.2.1] [useragent: a (b c) d] x"), ["client=192.0.2.1", "useragent=a (b c) d", "x"]);
     }
 
     proptest! {

@@ -17,6 +17,8 @@ pub(super) struct Members<'a> {
     columns: [usize; MEMBERS_MAX],
     secondary: [bool; MEMBERS_MAX],
     count: usize,
+    /// The object is a message of a program's logger, with a level.
+    is_program: bool,
 }
 
 impl<'a> Members<'a> {
@@ -27,12 +29,13 @@ impl<'a> Members<'a> {
             columns: [0; MEMBERS_MAX],
             secondary: [false; MEMBERS_MAX],
             count: 0,
+            is_program: false,
         }
     }
 
     /// Finds the members that have a meaning.
     pub(super) fn read(&mut self, walker: Walker<'a>, meanings: &mut Meanings) -> Result<(), Malformed> {
-        let (mut next, mut signs) = (0, 0u8);
+        let (mut next, mut signs, mut outgoing) = (0, 0u8, 0u8);
         match meanings {
             Meanings::Known(fields) => self.walk(walker, |path, _| {
                 let is_here = |(key, _): &(String, Variable)| is_path(key.as_bytes(), path);
@@ -51,8 +54,16 @@ impl<'a> Members<'a> {
                     if let (Some(b"ua"), Value::Text { raw, .. }) = (path.last().copied(), value) {
                         return Some((if is_upstream(raw) { Variable::UpstreamAddress } else { Variable::Agent }, false));
                     }
+                    // The first Application Gateways wrote notes of their own in the query's place.
+                    if let (Some(Variable::Query), Value::Text { raw, .. }) = (meaning.map(|meaning| meaning.variable), value)
+                        && raw.starts_with(AZURE_NOTES)
+                    {
+                        return None;
+                    }
+                    outgoing = outgoing.saturating_add(u8::from(is_sign_of_program(path)));
                     meaning.map(|meaning| (meaning.variable, meaning.secondary))
                 })?;
+                self.is_program = outgoing > 1;
                 if signs < names.dialect.signs_wanted() {
                     return Err(Malformed { expected: "the keys of the program that --format names", column: 0 });
                 }
@@ -125,6 +136,11 @@ impl<'a> Members<'a> {
             matches!(variable, Variable::RequestLine | Variable::Method | Variable::Target | Variable::Path | Variable::Status)
         });
         if says_something { Ok(record) } else { Err(Malformed { expected: "a member that tells of a request", column: 0 }) }
+    }
+
+    /// Whether a program logs a request that it sent itself, as bridges and bots do: a message with a level, and the whole URL.
+    pub(super) fn is_outgoing(&self, record: &Record<'_>) -> bool {
+        self.is_program && (record.target.starts_with(b"http://") || record.target.starts_with(b"https://"))
     }
 
     /// A guessed `uri` is `$request_uri`, unless the query is a member of its own: then it is nginx's decoded `$uri`. A guessed
@@ -201,6 +217,13 @@ const MEMBERS_MAX: usize = 32;
 const NESTING_MAX: usize = 6;
 /// 1990: a smaller number under a key for times is none.
 const STAMP_MIN_US: i64 = 631_152_000_000_000;
+
+/// The keys of a logger's message: its level and its text.
+fn is_sign_of_program(path: &[&[u8]]) -> bool {
+    matches!(path, [b"level" | b"lvl" | b"severity" | b"message" | b"msg"])
+}
+
+const AZURE_NOTES: &[u8] = b"X-AzureApplicationGateway-";
 
 /// `127.0.0.1:8081`, `unix:/path`, `[::1]:80`: no user agent starts like that.
 fn is_upstream(text: &[u8]) -> bool {
