@@ -1,7 +1,7 @@
 //! What the inputs themselves say against a verdict: interrupted reading, files that could not be read, the same requests twice, clocks
 //! that disagree. What the requests say is in the crate `profile`.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::ReadSummary;
 use super::damage;
@@ -28,6 +28,7 @@ impl ReadSummary {
         self.warn_of_unread(deployment);
         self.warn_of_duplicates(deployment);
         self.warn_of_clocks(deployment);
+        self.warn_of_hosts(deployment);
         for text in
             deployment.warnings.iter().filter(|warning| warning.effect >= WarningEffect::Partial).map(|warning| warning.text.clone())
         {
@@ -104,6 +105,23 @@ impl ReadSummary {
                 format!("{} in more than one input counted once", plural(duplicates, "request was", "requests were")),
             );
         }
+    }
+
+    /// Two servers behind one proxy share its log, and nothing but the host tells their requests apart.
+    fn warn_of_hosts(&self, deployment: &mut Deployment) {
+        let hosts: BTreeSet<&str> = self.tallies.iter().flat_map(|tally| &tally.hosts).map(String::as_str).collect();
+        let hosts: Vec<&str> = hosts.into_iter().collect();
+        if hosts.len() < 2 {
+            return;
+        }
+        deployment.warn(
+            WarningEffect::Told,
+            format!(
+                "Matrix requests to {} are all counted as Synapse's ({}): if some are another server's, name this one's with --virtual-host",
+                plural(hosts.len() as u64, "virtual host", "virtual hosts"),
+                list(&shown(&hosts))
+            ),
+        );
     }
 
     fn warn_of_clocks(&self, deployment: &mut Deployment) {

@@ -57,6 +57,9 @@ pub struct LineTally {
     /// Requests in the first and in the second pass of a doubled hour. Not kept in trace files.
     #[serde(skip)]
     pub passes: (u64, u64),
+    /// Virtual hosts that get Matrix requests in a sample of the lines, where the log has hosts and none was named. Not kept in trace files.
+    #[serde(skip)]
+    pub hosts: Vec<String>,
     /// The first few malformed lines.
     pub examples: Vec<MalformedExample>,
 }

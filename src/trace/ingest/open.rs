@@ -1,5 +1,6 @@
 //! Opens inputs: decompression, detection of the format, and the blocks of every file in order.
 
+use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,6 +10,7 @@ use super::identify::FileFacts;
 use super::line_tally::LineTally;
 use super::passes::{PassTracker, Passes};
 use super::{IngestConfig, IngestError, Progress};
+use wsim_http::host::Host;
 use wsim_http::target;
 use wsim_logs::blocks::{Block, Blocks, lines};
 use wsim_logs::compression::{Compression, Damage};
@@ -204,8 +206,16 @@ impl Opening<'_> {
         tally.reason.clone_from(&detection.reason);
         tally.stamp_note.clone_from(&detection.stamp_note);
         let mut parser = detection.parser;
-        let (queries_logged, upstreams_logged) = what_is_logged(&sample, parser.as_mut());
-        let facts = FileFacts { number: self.number, process: process_name(source), queries_logged, upstreams_logged };
+        let logged = what_is_logged(&sample, parser.as_mut());
+        if self.config.hosts.is_empty() {
+            tally.hosts = logged.hosts;
+        }
+        let facts = FileFacts {
+            number: self.number,
+            process: process_name(source),
+            queries_logged: logged.queries,
+            upstreams_logged: logged.upstreams,
+        };
         let file = Arc::new(OpenFile { facts, parser: Mutex::new(parser) });
         Ok(Opened::Log { file, blocks, first: Some(first) })
     }
@@ -288,19 +298,34 @@ fn sample(block: &[u8]) -> Vec<&[u8]> {
     sample
 }
 
-/// Whether queries and upstreams are logged. Queries are not if there are many client requests and none has one: a `/sync` without
-/// `since` then need not be an initial sync. Upstreams are if any line of the sample names one.
-fn what_is_logged(sample: &[&[u8]], parser: &mut dyn Parser) -> (bool, bool) {
+/// What a sample of a file's lines tells.
+struct Logged {
+    /// Queries are not logged if there are many client requests and none has one: a `/sync` without `since` then need not be an initial
+    /// sync.
+    queries: bool,
+    /// Any line of the sample names the upstream.
+    upstreams: bool,
+    /// The virtual hosts that get Matrix requests, sorted.
+    hosts: Vec<String>,
+}
+
+fn what_is_logged(sample: &[&[u8]], parser: &mut dyn Parser) -> Logged {
     let (mut matrix, mut with_query, mut upstreams) = (0, 0, false);
+    let mut hosts = BTreeSet::new();
     for line in sample {
         if let Line::Request(record) = parser.parse(line) {
             upstreams |= record.upstream.is_some();
             let Some(target) = target::split(&record.target) else { continue };
             matrix += usize::from(target.path.starts_with(b"/_matrix/client/"));
             with_query += usize::from(target.query.is_some_and(|query| !query.is_empty()));
+            // In Synapse's log the site is a listener's tag.
+            let site = record.site.filter(|_| record.cost.is_none() && target.path.starts_with(b"/_matrix/"));
+            if let Some(Host::Name(name)) = site.and_then(Host::read) {
+                hosts.insert(name);
+            }
         }
     }
-    (with_query > 0 || matrix < 20, upstreams)
+    Logged { queries: with_query > 0 || matrix < 20, upstreams, hosts: hosts.into_iter().collect() }
 }
 
 /// When a file was last changed, µs since the epoch.
