@@ -31,11 +31,11 @@ use wsim_trace::ingest::Progress;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, after_long_help = LONG)]
 pub struct Audit {
-    /// Configuration files and folders of nginx, HAProxy, Caddy, Traefik and Synapse; optionally logs with the upstream
+    /// Configuration files and folders of nginx, HAProxy, Caddy, Traefik, Kubernetes and Synapse; optionally logs with the upstream
     #[arg(value_name = "CONFIG|LOG", required = true)]
     files: Vec<String>,
     /// Program that the configuration files belong to [default: detected]
-    #[arg(long, value_name = "KIND", value_parser = ["nginx", "haproxy", "caddy", "caddy-json", "traefik", "synapse"])]
+    #[arg(long, value_name = "KIND", value_parser = ["nginx", "haproxy", "caddy", "caddy-json", "traefik", "kubernetes", "synapse"])]
     kind: Option<String>,
     /// Address of the main process; repeatable [default: from Synapse's files, or from the requests that only it serves]
     #[arg(long, value_name = "HOST:PORT")]
@@ -110,7 +110,8 @@ pub fn run(arguments: &Audit) -> anyhow::Result<Exit> {
     let Sorted { configurations, logs, .. } = &sorted;
     let sources: Vec<(Kind, &Path, &str)> =
         configurations.iter().map(|(kind, path, text)| (*kind, path.as_path(), text.as_str())).collect();
-    let configuration = audit::read(&sources, &Among::new(&sorted.given))?;
+    let files = Among::new(&sorted.given).with_texts(&sorted.held);
+    let configuration = audit::read(&sources, &files)?;
     let audit_config = AuditConfig {
         main: arguments.main.clone(),
         host: arguments.host.clone(),
@@ -121,7 +122,7 @@ pub fn run(arguments: &Audit) -> anyhow::Result<Exit> {
     if !arguments.route.is_empty() {
         let requests = route::requests(&arguments.route, &mut std::io::stdin().lock())?;
         let answers = audit::route::routes(&configuration, &classifier, &audit_config, &requests);
-        return route::print(&mut anstream::stdout().lock(), &answers, arguments.json);
+        return route::print(&mut anstream::stdout().lock(), &answers, &files, arguments.json);
     }
     let audited = audit::audit(&configuration, &choice, &classifier, &audit_config);
     let traffic = if logs.is_empty() { None } else { Some(read_logs(arguments, logs, &configuration, &audited)?) };

@@ -68,12 +68,23 @@ fn ends_of(pattern: &str) -> Vec<&str> {
 #[derive(Debug, Clone, Copy)]
 pub struct Among<'g> {
     given: &'g [PathBuf],
+    texts: &'g [(PathBuf, String)],
 }
 
 impl<'g> Among<'g> {
     /// Files by their paths on this machine.
     pub fn new(given: &'g [PathBuf]) -> Self {
-        Self { given }
+        Self { given, texts: &[] }
+    }
+
+    /// With files that are not on the disk but parts of others, by the paths that they were given.
+    #[must_use]
+    pub fn with_texts(self, texts: &'g [(PathBuf, String)]) -> Self {
+        Self { texts, ..self }
+    }
+
+    fn text(&self, path: &Path) -> Option<String> {
+        self.texts.iter().find(|(own, _)| own == path).map(|(_, text)| text.clone())
     }
 
     /// The given files that a path or pattern means: those of the same name, and of these the ones with the most folders in common.
@@ -86,8 +97,13 @@ impl<'g> Among<'g> {
             wanted.iter().zip(&parts).take_while(|(wanted, own)| is_same(wanted, own)).count()
         };
         let least = if is_glob { 2 } else { 1 };
-        let found: Vec<(usize, &PathBuf)> =
-            self.given.iter().map(|path| (common(path), path)).filter(|(count, _)| *count >= least).collect();
+        let found: Vec<(usize, &PathBuf)> = self
+            .given
+            .iter()
+            .chain(self.texts.iter().map(|(path, _)| path))
+            .map(|path| (common(path), path))
+            .filter(|(count, _)| *count >= least)
+            .collect();
         let best = found.iter().map(|(count, _)| *count).max().unwrap_or(0);
         let mut paths: Vec<PathBuf> = found.into_iter().filter(|(count, _)| *count == best).map(|(_, path)| path.clone()).collect();
         paths.sort();
@@ -101,11 +117,16 @@ impl<'g> Among<'g> {
 
 impl Files for Among<'_> {
     fn read(&self, path: &Path) -> io::Result<String> {
+        if let Some(text) = self.text(path) {
+            return Ok(text);
+        }
         match Disk.read(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => match self.meant(&path.to_string_lossy()).first() {
-                Some(given) => Disk.read(given),
-                None => Err(error),
-            },
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                match self.meant(&path.to_string_lossy()).first() {
+                    Some(given) => self.text(given).map_or_else(|| Disk.read(given), Ok),
+                    None => Err(error),
+                }
+            }
             read => read,
         }
     }

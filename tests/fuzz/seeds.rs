@@ -143,7 +143,7 @@ fn log_lines(seeds: &mut Seeds<'_>) -> io::Result<()> {
 /// Logs of real set-ups, the larger ones cut.
 fn real_logs(seeds: &mut Seeds<'_>) -> io::Result<()> {
     for line in fs::read(repository().join("tests/logs/reported.txt"))?.split(|byte| *byte == b'\n').filter(|line| line.len() > 40) {
-        seeds.add(&["aws", "detect", "envoy", "inferred", "json_dialects", "nginx_json_guessed", "products"], line)?;
+        seeds.add(&["aws", "detect", "envoy", "inferred", "json_dialects", "nginx_json_guessed", "products", "w3c"], line)?;
     }
     for (format, line) in LOG_FORMATS {
         seeds.add(&["log_format"], &[format.as_bytes(), line.as_bytes()].join(&0xff))?;
@@ -160,7 +160,7 @@ fn configurations(seeds: &mut Seeds<'_>) -> io::Result<()> {
         (&[".conf"], &["audit_nginx", "nginx_config", "audit_includes"]),
         (&[".cfg"], &["audit_haproxy", "audit_includes"]),
         (&["Caddyfile"], &["audit_caddy", "audit_includes"]),
-        (&[".yaml", ".yml"], &["audit_yaml"]),
+        (&[".yaml", ".yml"], &["audit_yaml", "audit_kubernetes"]),
         (&[".map"], &["audit_maps", "own_table"]),
         (&[".toml"], &["plan"]),
     ];

@@ -8,7 +8,7 @@ use anyhow::Context;
 
 use super::super::{Exit, UsageError};
 use wsim_configure::audit::route::RouteAnswer;
-use wsim_configure::read::{Disk, Files, SourceLocation};
+use wsim_configure::read::{Files, SourceLocation};
 use wsim_report::escape;
 
 /// The requests of the command line; `-` stands for the lines of standard input.
@@ -42,20 +42,20 @@ fn checked(text: &str) -> Result<String, UsageError> {
 }
 
 /// Writes the answers: one line each, or JSON.
-pub(super) fn print(out: &mut dyn Write, answers: &[RouteAnswer], json: bool) -> anyhow::Result<Exit> {
+pub(super) fn print(out: &mut dyn Write, answers: &[RouteAnswer], files: &dyn Files, json: bool) -> anyhow::Result<Exit> {
     if json {
         let report = serde_json::json!({ "schema": "wsim.routes/1", "wsim": env!("CARGO_PKG_VERSION"), "routes": answers });
         serde_json::to_writer_pretty(&mut *out, &report)?;
         writeln!(out)?;
     } else {
-        lines(out, answers)?;
+        lines(out, answers, files)?;
     }
     let is_unknown = answers.iter().all(|answer| answer.to == "unknown");
     Ok(if is_unknown { Exit::Missed } else { Exit::Done })
 }
 
-fn lines(out: &mut dyn Write, answers: &[RouteAnswer]) -> io::Result<()> {
-    let mut texts = Texts::default();
+fn lines(out: &mut dyn Write, answers: &[RouteAnswer], files: &dyn Files) -> io::Result<()> {
+    let mut texts = Texts { files, lines: HashMap::new() };
     for answer in answers {
         let destination = match answer.to {
             "pool" if answer.servers.as_slice() == [answer.destination.clone()] => answer.destination.clone(),
@@ -80,16 +80,16 @@ fn lines(out: &mut dyn Write, answers: &[RouteAnswer]) -> io::Result<()> {
 }
 
 /// The lines of files, each read once.
-#[derive(Default)]
-struct Texts {
-    files: HashMap<String, Vec<String>>,
+struct Texts<'f> {
+    files: &'f dyn Files,
+    lines: HashMap<String, Vec<String>>,
 }
 
-impl Texts {
+impl Texts<'_> {
     /// `nginx.conf:4: location ~ ^/_matrix/`
     fn rule(&mut self, at: &SourceLocation) -> String {
-        let read = |file: &str| Disk.read(Path::new(file)).map(|text| text.lines().map(str::to_owned).collect()).unwrap_or_default();
-        let lines = self.files.entry(at.file.to_string()).or_insert_with(|| read(&at.file));
+        let read = |file: &str| self.files.read(Path::new(file)).map(|text| text.lines().map(str::to_owned).collect()).unwrap_or_default();
+        let lines = self.lines.entry(at.file.to_string()).or_insert_with(|| read(&at.file));
         let line = at.line.checked_sub(1).and_then(|index| lines.get(index)).map_or("", |line| line.trim());
         let short: String = line.chars().take(LINE_MAX).collect();
         let more = if short.len() < line.len() { "…" } else { "" };

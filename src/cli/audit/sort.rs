@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use super::super::UsageError;
-use wsim_configure::read::{Detected, Kind, Note, SourceLocation, detect};
+use wsim_configure::read::{Detected, Kind, Note, SourceLocation, detect, kubernetes};
 
 /// The given files, sorted.
 #[derive(Debug, Default)]
@@ -19,6 +19,8 @@ pub(super) struct Sorted {
     pub(super) broken: Vec<(SourceLocation, String)>,
     /// Every file, for includes that are written for another machine.
     pub(super) given: Vec<PathBuf>,
+    /// The files in ConfigMaps and Secrets, under paths below their manifest's.
+    pub(super) held: Vec<(PathBuf, String)>,
 }
 
 /// Separates configuration files from logs. In a folder, what is no configuration is left out.
@@ -55,7 +57,12 @@ fn add_file(path: &Path, argument: &str, kind: Option<Kind>, sorted: &mut Sorted
     // A proxy in `--kind` does not apply to Synapse's files.
     let kind = kind.filter(|kind| *kind == Kind::Synapse || detected.kind() != Some(Kind::Synapse));
     match (kind.map_or(detected, Detected::Configuration), is_never_log(path)) {
-        (Detected::Configuration(kind), _) => sorted.configurations.push((kind, path.to_owned(), text)),
+        (Detected::Configuration(kind), _) => {
+            if kind == Kind::Kubernetes {
+                add_held(path, &text, sorted)?;
+            }
+            sorted.configurations.push((kind, path.to_owned(), text));
+        }
         (Detected::NotRead(why), _) => sorted.not_read.push(note(path, why)),
         (Detected::Broken(error), _) => return Err(error.into()),
         (Detected::Other, true) => sorted.not_read.push(note(path, UNKNOWN.to_owned())),
@@ -72,20 +79,62 @@ fn add_folder(path: &Path, sorted: &mut Sorted) -> anyhow::Result<()> {
     for file in files {
         let Some((detected, text)) = detected(&file, false)? else { continue };
         match detected {
-            Detected::Configuration(kind) => found.push((kind, file, text)),
+            Detected::Configuration(kind) => {
+                if kind == Kind::Kubernetes {
+                    add_held(&file, &text, sorted)?;
+                }
+                found.push((kind, file, text));
+            }
             Detected::NotRead(why) => sorted.not_read.push(note(&file, why)),
             Detected::Broken(error) => sorted.broken.push((place(&file), error.to_string())),
             Detected::Other => {}
         }
     }
-    let is_main =
-        |(kind, file, _): &&(Kind, PathBuf, String)| *kind == Kind::Nginx && file.file_name().is_some_and(|name| name == "nginx.conf");
-    let main = found.iter().filter(is_main).map(|(_, file, _)| file.clone()).min_by_key(|file| file.components().count());
-    // Synapse reads homeserver.yaml before the files of conf.d.
-    found.sort_by_key(|(_, file, _)| file.file_name().is_none_or(|name| name != "homeserver.yaml"));
-    let kept = found.into_iter().filter(|(kind, file, _)| *kind != Kind::Nginx || main.as_ref().is_none_or(|main| main == file));
-    sorted.configurations.extend(kept);
+    sorted.configurations.extend(as_read(found));
     Ok(())
+}
+
+/// A configuration with its path and text.
+type Configuration = (Kind, PathBuf, String);
+
+/// The files of a folder as programs read them: `nginx.conf` includes the others, and Synapse reads homeserver.yaml before the files of
+/// conf.d.
+fn as_read(mut found: Vec<Configuration>) -> impl Iterator<Item = Configuration> {
+    let is_main = |(kind, file, _): &&Configuration| *kind == Kind::Nginx && file.file_name().is_some_and(|name| name == "nginx.conf");
+    let main = found.iter().filter(is_main).map(|(_, file, _)| file.clone()).min_by_key(|file| file.components().count());
+    found.sort_by_key(|(_, file, _)| file.file_name().is_none_or(|name| name != "homeserver.yaml"));
+    found.into_iter().filter(move |(kind, file, _)| *kind != Kind::Nginx || main.as_ref().is_none_or(|main| main == file))
+}
+
+/// The files in ConfigMaps and Secrets. What is no configuration there is left out.
+fn add_held(manifest: &Path, text: &str, sorted: &mut Sorted) -> anyhow::Result<()> {
+    let files = kubernetes::files(manifest, text)?;
+    let mut found: Vec<(PathBuf, Vec<Configuration>)> = Vec::new();
+    for (path, text) in &files {
+        let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+        match detect(path, text) {
+            Detected::Configuration(Kind::Kubernetes) | Detected::Other => {}
+            Detected::Configuration(kind) => {
+                let entry = (kind, path.clone(), text.clone());
+                match found.iter_mut().find(|(known, _)| *known == folder) {
+                    Some((_, entries)) => entries.push(entry),
+                    None => found.push((folder, vec![entry])),
+                }
+            }
+            // ConfigMaps of other programs are full of templates.
+            Detected::NotRead(why) if is_about_matrix(text) => sorted.not_read.push(note(path, why)),
+            Detected::Broken(error) if is_about_matrix(text) => sorted.broken.push((place(path), error.to_string())),
+            Detected::NotRead(_) | Detected::Broken(_) => {}
+        }
+    }
+    sorted.configurations.extend(found.into_iter().flat_map(|(_, entries)| as_read(entries)));
+    sorted.held.extend(files);
+    Ok(())
+}
+
+/// Whether a text is a proxy's rules for Matrix or one of Synapse's files.
+fn is_about_matrix(text: &str) -> bool {
+    ["/_matrix", "worker_app", "server_name"].iter().any(|word| text.contains(word))
 }
 
 /// What a file is, and its text; `None` for a log by its name or size.

@@ -3,7 +3,7 @@
 //! Sources: docs/reverse_proxy.md and docs/usage/configuration of Synapse (`max_upload_size` 50M, `x_forwarded`), `synapse/http/site.py`
 //! (the first address of `X-Forwarded-For` counts).
 
-use super::super::read::{Delivery, Request, SourceLocation};
+use super::super::read::{Delivery, Request, SourceLocation, Words};
 use super::finding::{Finding, SHOWN, Severity};
 use super::keys;
 use super::observe::{Observation, Observed};
@@ -17,7 +17,7 @@ pub(super) fn check(observed: &Observed<'_>, findings: &mut Vec<Finding>) {
         .filter_map(|observation| Some(Passed { observation, pool: observation.pool()?, delivery: observation.delivery.as_ref()? }))
         .collect();
     upload_size(observed, &passed, findings);
-    time_for_polls(&passed, findings);
+    time_for_polls(observed, &passed, findings);
     forwarded(observed, &passed, findings);
     buffering(observed, &passed, findings);
     shadowed(observed, findings);
@@ -56,12 +56,12 @@ fn upload_size(observed: &Observed<'_>, passed: &[Passed<'_>], findings: &mut Ve
         [
             format!("the proxy accepts bodies up to {}, and {source} is {}", size(limit), size(wanted)),
             "larger uploads fail with 413, and clients say that the file is too large".to_owned(),
-            format!("client_max_body_size {}; in this server or location", size(wanted)),
+            body_setting(words(observed, &uploads), wanted),
         ],
     );
 }
 
-fn time_for_polls(passed: &[Passed<'_>], findings: &mut Vec<Finding>) {
+fn time_for_polls(observed: &Observed<'_>, passed: &[Passed<'_>], findings: &mut Vec<Finding>) {
     let is_poll = |passed: &&Passed<'_>| matches!(passed.observation.endpoint.group.as_str(), "sync" | "sliding_sync");
     let short: Vec<&Passed<'_>> =
         passed.iter().filter(is_poll).filter(|passed| passed.delivery.patience_ms.is_some_and(|patience| patience <= POLL_MS)).collect();
@@ -77,7 +77,7 @@ fn time_for_polls(passed: &[Passed<'_>], findings: &mut Vec<Finding>) {
                 wsim_text::duration(patience as f64 / 1000.0)
             ),
             "a sync without news ends with 504, and the client starts another at once".to_owned(),
-            "at least 60 s for syncs (proxy_read_timeout, timeout server); initial syncs of large accounts take minutes".to_owned(),
+            format!("at least 60 s for syncs ({}); initial syncs of large accounts take minutes", time_setting(words(observed, &short))),
         ],
     );
 }
@@ -163,9 +163,41 @@ fn buffering(observed: &Observed<'_>, passed: &[Passed<'_>], findings: &mut Vec<
         [
             "the proxy does not buffer requests or responses".to_owned(),
             "a slow client keeps a connection to Synapse busy for as long as its upload or download takes".to_owned(),
-            "leave proxy_buffering and proxy_request_buffering on".to_owned(),
+            match words(observed, &off) {
+                Words::IngressNginx => "the annotations nginx.ingress.kubernetes.io/proxy-buffering: \"on\" (off by default) and proxy-request-buffering: \"on\"",
+                _ => "leave proxy_buffering and proxy_request_buffering on",
+            }
+            .to_owned(),
         ],
     );
+}
+
+/// Whose settings the first of these requests meets.
+fn words(observed: &Observed<'_>, passed: &[&Passed<'_>]) -> Words {
+    let proxy = passed.first().and_then(|first| observed.configuration.proxies.get(observed.pools[first.pool].proxy_index));
+    proxy.map_or(Words::Nginx, |proxy| proxy.words)
+}
+
+/// How each proxy is told the largest body.
+fn body_setting(words: Words, bytes: u64) -> String {
+    match words {
+        Words::IngressNginx => format!("the annotation nginx.ingress.kubernetes.io/proxy-body-size: {}", size(bytes).to_ascii_lowercase()),
+        Words::Caddy => format!("request_body {{ max_size {} }}", binary_size(bytes)),
+        Words::Traefik => format!("maxRequestBodyBytes: {bytes} in the middleware buffering, or no such middleware"),
+        _ => format!("client_max_body_size {}; in this server or location", size(bytes)),
+    }
+}
+
+/// The setting of each proxy for the time until a response.
+fn time_setting(words: Words) -> &'static str {
+    match words {
+        Words::Nginx => "proxy_read_timeout",
+        Words::IngressNginx => "the annotation nginx.ingress.kubernetes.io/proxy-read-timeout",
+        Words::Haproxy => "timeout server",
+        Words::Caddy => "response_header_timeout and read_timeout of transport http, or write of the servers' timeouts",
+        Words::Traefik => "responseHeaderTimeout of forwardingTimeouts, or writeTimeout of respondingTimeouts",
+        Words::Kubernetes => "timeouts of the rule",
+    }
 }
 
 /// Rules that no example reaches although they match some.
@@ -203,6 +235,11 @@ fn size(bytes: u64) -> String {
         _ if bytes.is_multiple_of(1 << 10) => format!("{}k", bytes >> 10),
         _ => bytes.to_string(),
     }
+}
+
+/// `50MiB`: in Caddy `50MB` are 50,000,000 bytes.
+fn binary_size(bytes: u64) -> String {
+    if bytes.is_multiple_of(1 << 20) { format!("{}MiB", bytes >> 20) } else { bytes.to_string() }
 }
 
 const UPLOAD: &str = "/_matrix/media/v3/upload";

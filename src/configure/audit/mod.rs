@@ -32,7 +32,7 @@ pub use derive::Derived;
 pub use finding::{Finding, Severity};
 
 use super::read::synapse::SynapseFiles;
-use super::read::{Files, Kind, Note, Proxy, ReadError, SourceLocation, caddy, haproxy, nginx, traefik};
+use super::read::{Files, Kind, Note, Proxy, ReadError, SourceLocation, caddy, haproxy, kubernetes, nginx, traefik};
 use wsim_endpoints::{Classifier, SelectedTable};
 
 /// The parsed files.
@@ -89,6 +89,7 @@ pub fn read(sources: &[(Kind, &Path, &str)], files: &dyn Files) -> Result<Config
     let mut configuration = Configuration::default();
     let mut dynamic = Vec::new();
     let (mut nginx_files, mut haproxy_files) = (Vec::new(), Vec::new());
+    let (mut manifests, mut statics) = (Vec::new(), Vec::new());
     for (kind, path, text) in sources {
         match kind {
             Kind::Nginx => nginx_files.push((*path, *text)),
@@ -96,8 +97,8 @@ pub fn read(sources: &[(Kind, &Path, &str)], files: &dyn Files) -> Result<Config
             Kind::Caddyfile => configuration.proxies.push(caddy::read(path, text, files)?),
             Kind::CaddyJson => configuration.proxies.push(caddy::read_json(path, text)?),
             Kind::Traefik => dynamic.push((*path, *text)),
-            // Entry points and logs only: this file routes nothing.
-            Kind::TraefikStatic => {}
+            Kind::TraefikStatic => statics.push((*path, *text)),
+            Kind::Kubernetes => manifests.push((*path, *text)),
             Kind::Synapse => configuration.cluster.add(path, text)?,
         }
     }
@@ -108,9 +109,18 @@ pub fn read(sources: &[(Kind, &Path, &str)], files: &dyn Files) -> Result<Config
         configuration.proxies.push(haproxy::read_all(&haproxy_files, files)?);
     }
     if !dynamic.is_empty() {
-        configuration.proxies.push(traefik::read(&dynamic)?);
+        configuration.proxies.push(traefik::read_with(&dynamic, &statics)?);
     }
+    configuration.proxies.extend(kubernetes::read(&manifests, &passing(sources))?);
     Ok(configuration)
+}
+
+/// The ConfigMaps and Secrets that hold a proxy's configuration: the folders below manifests in which such files were found.
+fn passing(sources: &[(Kind, &Path, &str)]) -> Vec<String> {
+    let manifests: Vec<&Path> = sources.iter().filter(|(kind, ..)| *kind == Kind::Kubernetes).map(|(_, path, _)| *path).collect();
+    let is_proxy = |kind: Kind| matches!(kind, Kind::Nginx | Kind::Haproxy | Kind::Caddyfile | Kind::CaddyJson | Kind::Traefik);
+    let held = sources.iter().filter(|(kind, path, _)| is_proxy(*kind) && manifests.iter().any(|manifest| path.starts_with(manifest)));
+    held.filter_map(|(_, path, _)| Some(path.parent()?.file_name()?.to_string_lossy().into_owned())).collect()
 }
 
 /// Audits a configuration.

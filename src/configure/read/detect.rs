@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::model::ReadError;
-use super::traefik;
 use super::tree::{self, Node};
+use super::{kubernetes, traefik};
 
 /// Kinds of configuration files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub enum Kind {
     Traefik,
     /// Traefik's static configuration, which routes nothing.
     TraefikStatic,
+    /// Manifests: routes, and files in ConfigMaps and Secrets.
+    Kubernetes,
     /// homeserver.yaml, shared configuration, worker files.
     Synapse,
 }
@@ -32,6 +34,7 @@ impl Kind {
             "caddy" | "caddyfile" => Self::Caddyfile,
             "caddy-json" => Self::CaddyJson,
             "traefik" => Self::Traefik,
+            "kubernetes" => Self::Kubernetes,
             "synapse" => Self::Synapse,
             _ => return None,
         })
@@ -61,10 +64,17 @@ impl Detected {
 pub fn detect(path: &Path, text: &str) -> Detected {
     let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
     let extension = path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
+    let file: Arc<str> = path.to_string_lossy().into();
+    // A manifest that can be parsed is no template, though files within it may have some.
+    if ["yaml", "yml", "json"].contains(&extension.as_str())
+        && kubernetes::is_manifest(text)
+        && let Ok(is_of_use) = kubernetes::is_of_use(&file, text)
+    {
+        return if is_of_use { Detected::Configuration(Kind::Kubernetes) } else { Detected::NotRead(MANIFEST.to_owned()) };
+    }
     if let Some(what) = template(&name, &extension, text) {
         return Detected::NotRead(what.to_owned());
     }
-    let file: Arc<str> = path.to_string_lossy().into();
     match extension.as_str() {
         "yaml" | "yml" => of_yaml(&file, text),
         "json" => match tree::yaml(&file, text) {
@@ -85,9 +95,6 @@ pub fn detect(path: &Path, text: &str) -> Detected {
 }
 
 fn of_yaml(file: &Arc<str>, text: &str) -> Detected {
-    if let Some(what) = kubernetes(text) {
-        return Detected::NotRead(what);
-    }
     match tree::yaml(file, text) {
         Ok(root) => of_tree(&root, text, false),
         Err(error) => Detected::Broken(error),
@@ -154,25 +161,6 @@ fn template(name: &str, extension: &str, text: &str) -> Option<&'static str> {
     lines().any(|line| is_statement(line) || is_expression(line)).then_some(JINJA)
 }
 
-/// The kind of a Kubernetes manifest, which may have several documents.
-fn kubernetes(text: &str) -> Option<String> {
-    let is_manifest = text.lines().take(LINES_MAX).any(|line| line.starts_with("apiVersion:"));
-    if !is_manifest {
-        return None;
-    }
-    let kinds =
-        text.lines().take(LINES_MAX).filter_map(|line| line.strip_prefix("kind:")).map(|kind| kind.trim().trim_matches(['"', '\'']));
-    let kinds: Vec<&str> = kinds.collect();
-    let has = |wanted: &[&str]| kinds.iter().find(|kind| wanted.contains(kind));
-    Some(match (has(&["Ingress", "IngressRoute", "HTTPRoute", "HTTPProxy", "VirtualService"]), has(&["ConfigMap", "Secret"])) {
-        (Some(kind), _) => {
-            format!("a Kubernetes {kind} is not read; name the configuration that the ingress controller makes of it")
-        }
-        (None, Some(kind)) => format!("a Kubernetes {kind} is not read; save each of the files in it under its own name, and name these"),
-        (None, None) => "a Kubernetes manifest is not read; name the proxy's and Synapse's own files".to_owned(),
-    })
-}
-
 /// Whether a text is Apache's configuration.
 fn is_apache(text: &str) -> bool {
     let words = [
@@ -212,6 +200,7 @@ fn of_text(text: &str) -> Option<Kind> {
 const JINJA: &str = "a Jinja template, not a configuration; render it first, and name the result";
 const HELM: &str = "a Helm template, not a configuration; render it first (`helm template`), and name the result";
 const HELM_WORDS: [&str; 7] = [".Values", ".Release", ".Chart", "include \"", "toYaml", "$root", "nindent"];
+const MANIFEST: &str = "a Kubernetes manifest without routes, Services or ConfigMaps, which says nothing of where requests go";
 const APACHE: &str = "Apache's configuration is not read; `wsim configure --proxy apache` writes one from a plan";
 const TRAEFIK_STATIC: [&str; 4] = ["entryPoints", "entrypoints", "accessLog", "certificatesResolvers"];
 const LINES_MAX: usize = 5000;
@@ -254,6 +243,11 @@ mod tests {
         assert_eq!(kind("w.yaml", "worker_app: synapse.app.generic_worker\n"), Some(Kind::Synapse));
         assert_eq!(kind("access.log", "203.0.113.7 - - [02/Jan/2026:15:04:05 +0000] \"GET / HTTP/1.1\" 200 1 \"-\" \"a\"\n"), None);
         assert_eq!(kind("x.yaml", "a: 1\n"), None);
+        let ingress = "apiVersion: networking.k8s.io/v1\nkind: Ingress\n---\napiVersion: v1\nkind: Service\n";
+        assert_eq!(kind("i.yaml", ingress), Some(Kind::Kubernetes));
+        assert_eq!(kind("c.yaml", "apiVersion: v1\nkind: ConfigMap\ndata: {x: '{{ y }}'}\n"), Some(Kind::Kubernetes));
+        assert_eq!(kind("l.json", r#"{"apiVersion": "v1", "kind": "List", "items": [{"kind": "Ingress"}]}"#), Some(Kind::Kubernetes));
+        assert_eq!(kind("h.yaml", "apiVersion: v1\nkind: ConfigMap\ndata:\n{{- toYaml .Values.x }}\n"), None);
     }
 
     #[test]
@@ -269,8 +263,6 @@ mod tests {
                 "Apache's configuration",
             ),
             ("envoy.yaml", "static_resources:\n  listeners: []\n", "Envoy's configuration"),
-            ("i.yaml", "apiVersion: networking.k8s.io/v1\nkind: Ingress\n---\napiVersion: v1\nkind: Service\n", "Kubernetes Ingress"),
-            ("c.yaml", "apiVersion: v1\nkind: ConfigMap\ndata: {}\n", "Kubernetes ConfigMap"),
             ("d.yaml", "apiVersion: apps/v1\nkind: Deployment\n", "Kubernetes manifest"),
             ("nginx.conf.j2", "server {}", "Jinja template"),
             ("nginx.conf", "server { {% if tls %}\n listen 443; {% endif %} }", "Jinja template"),

@@ -4,7 +4,8 @@
 //! nginx      ┐ grammar ─▶ typed tree with lines ─▶ evaluator ┐
 //! HAProxy    ┤                                               ├─▶ Site::route(request) ─▶ Routed
 //! Caddy      ┤                                               │
-//! Traefik    ┘                                               ┘
+//! Traefik    ┤                                               │
+//! Kubernetes ┘                                               ┘
 //! Synapse's YAML ─▶ SynapseFiles: processes, listeners, stream writers, background roles
 //! ```
 //!
@@ -15,17 +16,19 @@
 pub mod caddy;
 pub mod detect;
 pub mod haproxy;
+pub mod kubernetes;
 pub mod model;
 pub mod nginx;
 pub mod pattern;
 pub mod synapse;
 pub mod traefik;
 pub mod tree;
+mod units;
 
 pub use detect::{Detected, Kind, detect};
 pub use model::{
     Delivery, KeyValue, Note, Proxy, ReadError, Request, RouteTarget, Routed, Shadowed, Site, SourceLocation, Unknown, UpstreamPool,
-    UpstreamServer,
+    UpstreamServer, Words,
 };
 pub use wsim_nginx::files::BYTES_MAX;
 pub use wsim_nginx::{Among, Disk, Files, NoFiles};

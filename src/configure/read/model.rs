@@ -240,10 +240,24 @@ pub trait Site: fmt::Debug + Send + Sync {
     }
 }
 
+/// Whose words a finding uses for a setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Words {
+    Nginx,
+    /// Annotations of an Ingress that ingress-nginx reads.
+    IngressNginx,
+    Haproxy,
+    Caddy,
+    Traefik,
+    /// A Kubernetes object of which only the routes are evaluated.
+    Kubernetes,
+}
+
 /// A proxy's configuration, ready to route.
 #[derive(Debug)]
 pub struct Proxy {
     pub kind: ProxyKind,
+    pub words: Words,
     pub sites: Vec<Box<dyn Site>>,
     pub pools: Vec<UpstreamPool>,
     /// Host names that rules compare with, for proxies whose rules and not sites select the host.

@@ -112,6 +112,47 @@ impl Node {
         }
     }
 
+    /// A map without entries.
+    pub fn map(line: usize) -> Self {
+        Self { value: Value::Map(Vec::new()), line }
+    }
+
+    /// A text.
+    pub fn of_text(text: &str, line: usize) -> Self {
+        Self { value: Value::Text(text.to_owned()), line }
+    }
+
+    /// Sets a value at the end of a path of keys, and makes the maps on the way.
+    pub fn set(&mut self, path: &[&str], value: Self, line: usize) {
+        let Some((first, rest)) = path.split_first() else {
+            *self = value;
+            return;
+        };
+        if !matches!(self.value, Value::Map(_)) {
+            self.value = Value::Map(Vec::new());
+        }
+        let Value::Map(entries) = &mut self.value else { return };
+        let index = entries.iter().position(|(key, _)| key == first).unwrap_or_else(|| {
+            entries.push(((*first).to_owned(), Self::map(line)));
+            entries.len() - 1
+        });
+        if let Some((_, inner)) = entries.get_mut(index) {
+            inner.set(rest, value, line);
+        }
+    }
+
+    /// Adds to every line, for a text that is a part of a file.
+    pub fn shift_lines(&mut self, lines: usize) {
+        if self.line > 0 {
+            self.line += lines;
+        }
+        match &mut self.value {
+            Value::List(items) => items.iter_mut().for_each(|item| item.shift_lines(lines)),
+            Value::Map(entries) => entries.iter_mut().for_each(|(_, node)| node.shift_lines(lines)),
+            _ => {}
+        }
+    }
+
     /// An integer, also in quotes.
     pub fn number(&self) -> Option<i64> {
         if let Value::Int(number) = self.value { Some(number) } else { self.text()?.parse().ok() }

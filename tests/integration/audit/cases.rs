@@ -199,6 +199,70 @@ fn labels_of_a_compose_file_are_read() {
 }
 
 #[test]
+fn rules_and_files_in_config_maps_are_read_and_an_ingress_before_them_is_left_to_them() {
+    let (status, json) = of("kubernetes/haproxy.yaml");
+    assert_eq!((status, with_severity(&json, "error")), (0, Vec::new()), "{json:#}");
+    assert_eq!(json["not_evaluated"].as_u64(), Some(0));
+    assert!(main_process(&json).starts_with("synapse-main:8008"), "{}", main_process(&json));
+    let servers = vec!["synapse-sync-0:8083".to_owned(), "synapse-sync-1:8083".to_owned()];
+    assert_eq!(pools(&json), [("sync".to_owned(), servers)]);
+    let notes = json["notes"].to_string();
+    assert!(notes.contains("passed on to the proxy that haproxy-config configures"), "{notes}");
+    let file = "cases/kubernetes/haproxy.yaml";
+    let (_, lines, _) = run_in(&folder(), &["audit", file, "--route", "GET /_matrix/client/v3/sync"]);
+    let rule = format!("{file}/haproxy-config/haproxy.cfg:8: use_backend sync if");
+    assert!(lines.contains(&rule), "{lines}");
+}
+
+#[test]
+fn an_ingress_routes_as_ingress_nginx_does() {
+    let (status, json) = of("kubernetes/ingress.yaml");
+    assert_eq!((status, with_severity(&json, "error")), (0, Vec::new()), "{json:#}");
+    assert!(main_process(&json).starts_with("synapse:8008"), "{}", main_process(&json));
+    assert_eq!(pools(&json), [("default-synapse-sync-8083".to_owned(), vec!["synapse-sync:8083".to_owned()])]);
+    let found = findings(&json);
+    assert!(found.iter().any(|finding| finding.contains("upload-too-large")), "{found:#?}");
+    assert!(json["findings"].to_string().contains("nginx.ingress.kubernetes.io/proxy-body-size: 50m"), "{json:#}");
+    let (_, lines, _) = run_in(&folder(), &["audit", "cases/kubernetes/ingress.yaml", "--route", "GET /_matrix/client/v3/sync"]);
+    assert!(lines.contains("cases/kubernetes/ingress.yaml:21: - path: /_matrix/client/(r0|v3)/sync$"), "{lines}");
+}
+
+#[test]
+fn the_order_of_an_http_route_is_that_of_its_gateway() {
+    let route = |file: &str| run_in(&folder(), &["audit", file, "--route", "GET /_matrix/client/v3/sync?since=s1"]).1;
+    assert!(route("cases/kubernetes/httproute.yaml").contains("\tsynapse:8008\t"), "{}", route("cases/kubernetes/httproute.yaml"));
+    let place = tempfile::tempdir().unwrap();
+    let text = std::fs::read_to_string(folder().join("cases/kubernetes/httproute.yaml")).unwrap();
+    let of_class = |class: &str| {
+        let path = place.path().join(format!("{class}.yaml"));
+        std::fs::write(&path, text.replace("gatewayClassName: istio", &format!("gatewayClassName: {class}"))).unwrap();
+        route(path.to_str().unwrap())
+    };
+    assert!(of_class("envoy-gateway").contains("\tsynapse-sync:8083\t"), "{}", of_class("envoy-gateway"));
+    assert!(of_class("other").contains("\tunknown: "), "{}", of_class("other"));
+}
+
+#[test]
+fn limits_of_caddy_and_traefik_are_checked() {
+    for (arguments, words) in [
+        (&["cases/limits/Caddyfile"][..], ["request_body { max_size 50MiB }", "waits 15 s"]),
+        (&["cases/limits/dynamic.yaml", "cases/limits/traefik.yml"], ["maxRequestBodyBytes: 52428800", "waits 15 s"]),
+    ] {
+        let json = audit(arguments, &[]).1;
+        let text = json["findings"].to_string();
+        for (code, words) in ["upload-too-large", "timeout-below-poll"].into_iter().zip(words) {
+            assert!(text.contains(code) && text.contains(words), "{arguments:?}: {code}: {text}");
+        }
+    }
+    // The entry point's own time-out counts where no transport has a shorter one.
+    let place = tempfile::tempdir().unwrap();
+    let text = std::fs::read_to_string(folder().join("cases/limits/Caddyfile")).unwrap();
+    std::fs::write(place.path().join("Caddyfile"), text.replace("response_header_timeout 15s", "")).unwrap();
+    let (_, json, _) = run_in(place.path(), &["audit", "Caddyfile", "--json"]);
+    assert!(json.contains("waits 20 s"), "{json}");
+}
+
+#[test]
 fn what_is_not_read_is_named_with_a_usage_error() {
     let error = |arguments: &[&str]| {
         let (status, _, error) = run_in(&folder(), &[&["audit"], arguments].concat());

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::super::model::{Note, Proxy, Site, SourceLocation, UpstreamPool, UpstreamServer};
+use super::super::model::{Note, Proxy, Site, SourceLocation, UpstreamPool, UpstreamServer, Words};
 use super::super::pattern::Pattern;
+use super::super::units::{bytes, milliseconds, tighter};
 use super::map::Map;
 use super::matcher::{Matcher, Range, Set};
 use super::route::{CaddySite, Handler, Hash, Route};
@@ -15,6 +16,7 @@ use wsim_plan::ProxyKind;
 pub(super) fn proxy(file: &Arc<str>, segments: &[Segment]) -> Proxy {
     let mut adapter = Adapter { file: Arc::clone(file), pools: Vec::new(), notes: Vec::new(), hosts: Vec::new(), depth: 0 };
     let mut sites: Vec<Box<dyn Site>> = Vec::new();
+    let write_timeout = segments.iter().filter(|segment| segment.words.is_empty()).find_map(write_timeout);
     for segment in segments.iter().filter(|segment| segment.block.is_some() && !segment.words.is_empty()) {
         if !adapter.may_quote(segment) {
             adapter.unknown(segment);
@@ -22,16 +24,24 @@ pub(super) fn proxy(file: &Arc<str>, segments: &[Segment]) -> Proxy {
         }
         let name = segment.words.join(" ").trim_end_matches(',').to_owned();
         let routes = adapter.routes(segment.inner(), &HashMap::new(), true);
-        sites.push(Box::new(CaddySite::new(name, segment.at.clone(), routes)));
+        sites.push(Box::new(CaddySite { write_timeout, ..CaddySite::new(name, segment.at.clone(), routes) }));
     }
     // A snippet for import has directives at the top level.
     if sites.is_empty() || segments.iter().all(|segment| DIRECTIVES.contains(&segment.word(0)) || segment.word(0).starts_with('@')) {
         let routes = adapter.routes(segments, &HashMap::new(), true);
         let at = SourceLocation::new(file, 1);
-        sites = vec![Box::new(CaddySite { name: "the directives".to_owned(), at, routes, hosts: Vec::new(), ports: Vec::new() })];
+        sites = vec![Box::new(CaddySite {
+            name: "the directives".to_owned(),
+            at,
+            routes,
+            hosts: Vec::new(),
+            ports: Vec::new(),
+            write_timeout,
+        })];
     }
     Proxy {
         kind: ProxyKind::Caddy,
+        words: Words::Caddy,
         sites,
         pools: adapter.pools,
         processes: Some(1),
@@ -84,20 +94,8 @@ impl Adapter {
     }
 
     fn unknown(&mut self, segment: &Segment) {
-        const HARMLESS: [&str; 12] = [
-            "tls",
-            "log",
-            "bind",
-            "header",
-            "encode",
-            "root",
-            "request_body",
-            "templates",
-            "log_skip",
-            "skip_log",
-            "log_append",
-            "metrics",
-        ];
+        const HARMLESS: [&str; 11] =
+            ["tls", "log", "bind", "header", "encode", "root", "templates", "log_skip", "skip_log", "log_append", "metrics"];
         if !HARMLESS.contains(&segment.word(0)) {
             let text = if self.may_quote(segment) {
                 format!("the directive {} is not evaluated", segment.word(0).escape_debug())
@@ -165,6 +163,7 @@ impl Adapter {
                 handlers.extend(pairs.filter(|pair| pair.len() == 2).map(|pair| Handler::SetVariable(pair[0].clone(), pair[1].clone())));
             }
             "request_header" => handlers.push(request_header(words)),
+            "request_body" => handlers.push(limit(segment)),
             other => handlers.push(Handler::Unknown(other.to_owned())),
         }
         Some(Route { sets: set.into_iter().collect(), handlers, group, terminal: false, at: segment.at.clone() })
@@ -173,12 +172,17 @@ impl Adapter {
     fn reverse_proxy(&mut self, segment: &Segment, words: &[String]) -> Handler {
         let mut addresses: Vec<String> = words.to_vec();
         let (mut balance, mut hash) = ("random".to_owned(), Hash::Nothing);
+        let mut patience = None;
         for inner in segment.inner() {
             match inner.word(0) {
                 "to" => addresses.extend(inner.words.get(1..).unwrap_or_default().iter().cloned()),
                 "lb_policy" => {
                     balance = inner.words.get(1..).unwrap_or_default().join(" ");
                     hash = policy(inner.word(1), inner.word(2));
+                }
+                "transport" => {
+                    let limits = inner.inner().iter().filter(|limit| matches!(limit.word(0), "response_header_timeout" | "read_timeout"));
+                    patience = limits.filter_map(|limit| milliseconds(limit.word(1))).filter(|limit| *limit > 0).min();
                 }
                 "dynamic" => self.notes.push(Note { at: inner.at.clone(), text: "dynamic upstreams are not evaluated".to_owned() }),
                 "rewrite" | "method" | "handle_response" => {
@@ -201,8 +205,22 @@ impl Adapter {
             weight: weights.get(index).copied().unwrap_or(1),
         });
         let servers: Vec<UpstreamServer> = servers.collect();
-        Handler::Proxy(pool(&mut self.pools, servers, balance, &segment.at), hash)
+        Handler::Proxy(pool(&mut self.pools, servers, balance, &segment.at), hash, patience)
     }
+}
+
+/// `request_body { max_size 50MB }`.
+fn limit(segment: &Segment) -> Handler {
+    let size = segment.inner().iter().filter(|inner| inner.word(0) == "max_size").find_map(|inner| bytes(inner.word(1)));
+    size.filter(|size| *size > 0).map_or(Handler::Nothing, Handler::LimitBody)
+}
+
+/// The time-out for writing of `{ servers { timeouts { write 30s } } }`, milliseconds; of several servers the shortest.
+fn write_timeout(options: &Segment) -> Option<u64> {
+    let servers = options.inner().iter().filter(|option| option.word(0) == "servers");
+    let timeouts = servers.flat_map(Segment::inner).filter(|option| option.word(0) == "timeouts").flat_map(Segment::inner);
+    let writes = timeouts.filter(|timeout| timeout.word(0) == "write").filter_map(|timeout| milliseconds(timeout.word(1)));
+    writes.filter(|write| *write > 0).map(Some).reduce(tighter).flatten()
 }
 
 /// `request_header NAME VALUE`, `-NAME`, `+NAME VALUE`, `NAME FIND REPLACE`.
@@ -359,9 +377,10 @@ fn add(set: &mut Set, words: &[String], block: &[Segment], depth: usize) {
 }
 
 /// Directives that route, in Caddy's order.
-const DIRECTIVES: [&str; 20] = [
+const DIRECTIVES: [&str; 21] = [
     "map",
     "vars",
+    "request_body",
     "redir",
     "method",
     "rewrite",

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::super::model::{Note, Proxy, Site, SourceLocation, UpstreamPool, UpstreamServer};
+use super::super::model::{Note, Proxy, Site, SourceLocation, UpstreamPool, UpstreamServer, Words};
 use super::super::pattern::Pattern;
 use super::super::tree::Node;
+use super::super::units::{tighter, timeout};
 use super::adapt::{address, policy, pool};
 use super::map::Map;
 use super::matcher::{Matcher, Range, Set};
@@ -21,10 +22,12 @@ pub(super) fn proxy(file: &Arc<str>, root: &Node) -> Proxy {
         let ports = server.get("listen").map(Node::texts).unwrap_or_default();
         let ports = ports.iter().filter_map(|address| address.rsplit_once(':')?.1.parse().ok()).collect();
         let at = SourceLocation::new(file, server.line);
-        sites.push(Box::new(CaddySite { name: name.clone(), at, routes, hosts: Vec::new(), ports }));
+        let write_timeout = server.get("write_timeout").and_then(|node| timeout(node, NANOSECOND));
+        sites.push(Box::new(CaddySite { name: name.clone(), at, routes, hosts: Vec::new(), ports, write_timeout }));
     }
     Proxy {
         kind: ProxyKind::Caddy,
+        words: Words::Caddy,
         sites,
         pools: reader.pools,
         processes: Some(1),
@@ -95,7 +98,11 @@ impl Reader<'_> {
                     .collect(),
             ),
             "headers" => Handler::Several(headers(handler)),
-            "encode" | "request_body" | "templates" | "log_append" | "tracing" | "metrics" => Handler::Nothing,
+            "request_body" => {
+                let size = handler.get("max_size").and_then(Node::number).and_then(|size| u64::try_from(size).ok());
+                size.filter(|size| *size > 0).map_or(Handler::Nothing, Handler::LimitBody)
+            }
+            "encode" | "templates" | "log_append" | "tracing" | "metrics" => Handler::Nothing,
             other => Handler::Unknown(format!("the handler {}", other.escape_debug())),
         }
     }
@@ -121,7 +128,9 @@ impl Reader<'_> {
             .collect();
         let balance = if argument.is_empty() { name.clone() } else { format!("{name} {argument}") };
         let hash: Hash = policy(&name, &argument);
-        Handler::Proxy(pool(&mut self.pools, servers, balance, &SourceLocation::new(self.file, handler.line)), hash)
+        let limit = |key: &str| handler.at(&["transport", key]).and_then(|node| timeout(node, NANOSECOND));
+        let patience = tighter(limit("response_header_timeout"), limit("read_timeout"));
+        Handler::Proxy(pool(&mut self.pools, servers, balance, &SourceLocation::new(self.file, handler.line)), hash, patience)
     }
 }
 
@@ -171,5 +180,7 @@ fn matchers(set: &Node, depth: usize) -> Set {
     out
 }
 
+/// Numbers are nanoseconds, in milliseconds.
+const NANOSECOND: f64 = 1e-6;
 const DEPTH_MAX: usize = 32;
 const HOSTS_MAX: usize = 2000;

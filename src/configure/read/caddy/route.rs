@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::super::model::{KeyValue, Request, RouteTarget, Routed, Site, SourceLocation, Unknown};
+use super::super::model::{Delivery, KeyValue, Request, RouteTarget, Routed, Site, SourceLocation, Unknown};
+use super::super::units::tighter;
 
 use super::map::Map;
 use super::matcher::{Set, any};
@@ -23,8 +24,10 @@ pub(super) struct Route {
 #[derive(Debug, Clone)]
 pub(super) enum Handler {
     Subroute(Vec<Route>),
-    /// A pool, by its index, and the key of its rule.
-    Proxy(usize, Hash),
+    /// A pool, by its index, the key of its rule, and how long a response may take to begin, or to go on, in milliseconds.
+    Proxy(usize, Hash, Option<u64>),
+    /// `request_body max_size`, in bytes.
+    LimitBody(u64),
     Answers(String),
     /// A new path.
     Rewrite(String),
@@ -67,6 +70,8 @@ pub(super) struct CaddySite {
     /// Names of the site's addresses; empty for an address of a port only.
     pub(super) hosts: Vec<String>,
     pub(super) ports: Vec<u16>,
+    /// The server's time-out for writing a response, milliseconds.
+    pub(super) write_timeout: Option<u64>,
 }
 
 impl CaddySite {
@@ -91,7 +96,7 @@ impl CaddySite {
                 ports.push(port);
             }
         }
-        Self { name, at, routes, hosts, ports }
+        Self { name, at, routes, hosts, ports, write_timeout: None }
     }
 }
 
@@ -113,7 +118,7 @@ impl Site for CaddySite {
     }
 
     fn route(&self, request: &Request) -> Routed {
-        let mut run = Run { state: State::new(request), steps: 0 };
+        let mut run = Run { state: State::new(request), steps: 0, body_max: None, write_timeout: self.write_timeout };
         match run.through(&self.routes, 0) {
             Ok(Some(mut routed)) => {
                 routed.rewritten = run.state.request.path != request.path;
@@ -128,6 +133,9 @@ impl Site for CaddySite {
 struct Run {
     state: State,
     steps: usize,
+    /// The smallest `max_size` so far.
+    body_max: Option<u64>,
+    write_timeout: Option<u64>,
 }
 
 impl Run {
@@ -171,14 +179,15 @@ impl Run {
         let at = &route.at;
         match handler {
             Handler::Subroute(routes) => return self.through(routes, depth + 1),
-            Handler::Proxy(pool, hash) => {
+            Handler::LimitBody(bytes) => self.body_max = tighter(self.body_max, Some(*bytes)),
+            Handler::Proxy(pool, hash, patience) => {
                 let key = self.key(hash);
                 return Ok(Some(Routed {
                     target: RouteTarget::Pool(*pool),
                     rule: Some(at.clone()),
                     key,
                     rewritten: false,
-                    delivery: None,
+                    delivery: Some(self.delivery(*patience)),
                 }));
             }
             Handler::Answers(what) => return Ok(Some(Routed::local(what.clone(), Some(at.clone())))),
@@ -232,6 +241,18 @@ impl Run {
             Handler::Nothing | Handler::Rewrite(_) => {}
         }
         Ok(None)
+    }
+
+    /// Caddy sets `X-Forwarded-For` and `-Proto` itself and passes bodies on as they come.
+    fn delivery(&self, patience: Option<u64>) -> Delivery {
+        Delivery {
+            body_max: self.body_max,
+            patience_ms: tighter(patience, self.write_timeout),
+            forwarded_for: Some("set by Caddy".to_owned()),
+            forwarded_proto: true,
+            buffers_requests: false,
+            buffers_responses: false,
+        }
     }
 
     fn key(&self, hash: &Hash) -> KeyValue {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::super::model::{Note, Proxy, ReadError, Site, SourceLocation, UpstreamPool, UpstreamServer};
+use super::super::model::{Note, Proxy, ReadError, Site, SourceLocation, UpstreamPool, UpstreamServer, Words};
 use super::super::pattern::Pattern;
 use super::condition::{Acls, Condition, Criterion};
 use super::hosts;
@@ -204,6 +204,7 @@ impl Builder<'_> {
             self.frontends.into_iter().map(|frontend| Box::new(Frontend { config: Arc::clone(&config), ..frontend }) as Box<dyn Site>);
         Proxy {
             kind: ProxyKind::Haproxy,
+            words: Words::Haproxy,
             sites: sites.collect(),
             pools,
             processes: Some(1),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::super::model::{Note, Proxy, Site, SourceLocation, UpstreamPool};
+use super::super::model::{Note, Proxy, Site, SourceLocation, UpstreamPool, Words};
 use super::super::pattern::Pattern;
 use super::config::{Config, Geo, Map};
 use super::listen;
@@ -46,6 +46,7 @@ pub(super) fn proxy(directives: &[Directive], mut notes: Vec<Note>) -> Proxy {
     let processes = directives.iter().find(|directive| directive.name == "worker_processes");
     Proxy {
         kind: ProxyKind::Nginx,
+        words: Words::Nginx,
         pools: config.upstreams.iter().map(|upstream| upstream.pool.clone()).collect::<Vec<UpstreamPool>>(),
         sites: servers.into_iter().map(|server| Box::new(server) as Box<dyn Site>).collect(),
         processes: processes.map_or(Some(1), |directive| directive.argument(0).parse().ok()),

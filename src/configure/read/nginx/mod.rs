@@ -76,6 +76,12 @@ pub fn read_all(sources: &[(&Path, &str)], files: &dyn Files) -> Result<Proxy, R
     Ok(Proxy { missing, ..build::proxy(&kept, notes) })
 }
 
+/// A proxy of directives that were not read from a file of nginx: those that a controller makes of other objects.
+pub(super) fn of_directives(directives: &[Directive], notes: Vec<Note>) -> Proxy {
+    let _budget = PatternBudget::start();
+    build::proxy(directives, notes)
+}
+
 /// Whether an included file, by its name, has settings of a kind that route nothing: encryption, headers, logs.
 pub(super) fn routes_nothing(pattern: &str) -> bool {
     const NAMES: [&str; 25] = [

@@ -4,10 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::super::model::{
-    KeyValue, Note, Proxy, Request, RouteTarget, Routed, Site, SourceLocation, Unknown, UpstreamPool, UpstreamServer,
+    Delivery, KeyValue, Note, Proxy, Request, RouteTarget, Routed, Site, SourceLocation, Unknown, UpstreamPool, UpstreamServer, Words,
 };
 use super::super::tree::Node;
+use super::super::units::tighter;
+use super::limits::{Statics, effect, patience};
 use super::rule::Rule;
+use super::syntax::{major_of, refusal};
 use wsim_plan::ProxyKind;
 
 /// The routers of an entry point, or all of them.
@@ -15,8 +18,10 @@ use wsim_plan::ProxyKind;
 struct Routers {
     name: String,
     at: SourceLocation,
-    /// Guessed from the entry point's name; its address is in the static configuration.
+    /// Of the static configuration; without it, guessed from the entry point's name.
     ports: Vec<u16>,
+    /// The entry point's time-out for writing a response, milliseconds.
+    write_timeout: Option<u64>,
     /// In order of priority, the highest first.
     routers: Vec<Arc<Router>>,
 }
@@ -30,6 +35,9 @@ struct Router {
     service: Result<usize, String>,
     hash: bool,
     rewrites: bool,
+    body_max: Option<u64>,
+    /// How long the service's transport waits for the beginning of a response, milliseconds.
+    patience: Option<u64>,
     /// Empty for all.
     entry_points: Vec<String>,
     at: SourceLocation,
@@ -76,7 +84,15 @@ impl Site for Routers {
                     rule: Some(router.at.clone()),
                     key: if router.hash { KeyValue::Text(request.address.clone()) } else { KeyValue::None },
                     rewritten: router.rewrites,
-                    delivery: None,
+                    // Traefik sets both headers itself, and passes bodies on as they come unless a middleware buffers them.
+                    delivery: Some(Delivery {
+                        body_max: router.body_max,
+                        patience_ms: tighter(router.patience, self.write_timeout),
+                        forwarded_for: Some("set by Traefik".to_owned()),
+                        forwarded_proto: true,
+                        buffers_requests: router.body_max.is_some(),
+                        buffers_responses: false,
+                    }),
                 },
             },
         }
@@ -84,7 +100,7 @@ impl Site for Routers {
 }
 
 /// Builds the proxy from all trees.
-pub(super) fn proxy(trees: &[(Arc<str>, Node)]) -> Proxy {
+pub(super) fn proxy(trees: &[(Arc<str>, Node)], statics: &Statics) -> Proxy {
     let (mut pools, mut notes) = (Vec::new(), Vec::new());
     let part = |kind: &str| -> Vec<(&Arc<str>, &String, &Node)> {
         let parts = trees.iter().flat_map(|(file, root)| {
@@ -105,35 +121,50 @@ pub(super) fn proxy(trees: &[(Arc<str>, Node)]) -> Proxy {
     for (_, name, node) in &middlewares {
         middlewares_by_name.entry(name.as_str()).or_insert(*node);
     }
-    let rewrites = |name: &str| {
+    let transports = part("serversTransports");
+    let transport_of = |service: &Node| {
+        let name = get(service, "loadBalancer").and_then(|balancer| get(balancer, "serversTransport")).and_then(Node::text)?;
         let bare = name.split('@').next().unwrap_or_default();
-        middlewares_by_name.get(bare).is_some_and(|node| {
-            node.entries().iter().any(|(kind, _)| {
-                matches!(
-                    kind.to_ascii_lowercase().as_str(),
-                    "stripprefix" | "stripprefixregex" | "replacepath" | "replacepathregex" | "addprefix"
-                )
-            })
-        })
+        transports.iter().find(|(_, own, _)| own.as_str() == bare).map(|(_, _, node)| *node)
     };
     let mut routers: Vec<Arc<Router>> = part("routers")
         .into_iter()
-        .map(|(file, name, node)| {
+        .filter_map(|(file, name, node)| {
             let text = node.get("rule").and_then(Node::text).unwrap_or_default();
+            let at = SourceLocation::new(file, node.get("rule").map_or(node.line, |rule| rule.line));
+            let (rule, calls) = Rule::parse(&text);
+            let syntax = get(node, "ruleSyntax").and_then(Node::text).and_then(|name| major_of(&name));
+            let major = syntax.or(statics.rule_syntax).or(statics.major);
+            if let Some(why) = refusal(&calls, major.unwrap_or(3)) {
+                let name = name.escape_debug();
+                let text = match major {
+                    Some(major) => format!("Traefik {major} leaves router {name} out: {why}"),
+                    None => format!("Traefik 3 would leave router {name} out: {why}; it is evaluated as Traefik 2 takes it"),
+                };
+                notes.push(Note { at: at.clone(), text });
+                if major.is_some() {
+                    return None;
+                }
+            }
             let wanted = node.get("service").and_then(Node::text).unwrap_or_default();
             let wanted = wanted.split('@').next().unwrap_or_default();
             let service = by_name.get(wanted).map(|(index, _)| *index);
+            let names = node.get("middlewares").map(Node::texts).unwrap_or_default();
+            let effect = effect(&names, &middlewares_by_name);
+            let transport = by_name.get(wanted).and_then(|(_, service)| transport_of(service));
             let priority = node.get("priority").and_then(Node::number).filter(|priority| *priority != 0);
-            Arc::new(Router {
+            Some(Arc::new(Router {
                 name: name.clone(),
-                rule: Rule::parse(&text),
+                rule,
                 priority: priority.unwrap_or_else(|| i64::try_from(text.len()).unwrap_or(i64::MAX)),
                 hash: service.is_some_and(|index| pools[index].balance == "hrw"),
                 service: service.ok_or_else(|| format!("there is no service {} in these files", wanted.escape_debug())),
-                rewrites: node.get("middlewares").map(Node::texts).unwrap_or_default().iter().any(|name| rewrites(name)),
+                rewrites: effect.rewrites,
+                body_max: effect.body_max,
+                patience: transport.map_or(statics.patience, patience),
                 entry_points: get(node, "entryPoints").map(Node::texts).unwrap_or_default(),
-                at: SourceLocation::new(file, node.get("rule").map_or(node.line, |rule| rule.line)),
-            })
+                at,
+            }))
         })
         .collect();
     routers.sort_by_key(|router| std::cmp::Reverse(router.priority));
@@ -146,7 +177,8 @@ pub(super) fn proxy(trees: &[(Arc<str>, Node)]) -> Proxy {
     }
     Proxy {
         kind: ProxyKind::Traefik,
-        sites: sites(routers, &at),
+        words: Words::Traefik,
+        sites: sites(routers, &at, statics),
         pools,
         processes: Some(1),
         processes_at: None,
@@ -157,12 +189,14 @@ pub(super) fn proxy(trees: &[(Arc<str>, Node)]) -> Proxy {
 }
 
 /// A site for every entry point that some router names, or one for all routers.
-fn sites(routers: Vec<Arc<Router>>, at: &SourceLocation) -> Vec<Box<dyn Site>> {
+fn sites(routers: Vec<Arc<Router>>, at: &SourceLocation, statics: &Statics) -> Vec<Box<dyn Site>> {
     let mut entry_points: Vec<&str> = routers.iter().flat_map(|router| &router.entry_points).map(String::as_str).collect();
     entry_points.sort_unstable();
     entry_points.dedup();
     if entry_points.len() < 2 || entry_points.len() > ENTRY_POINTS_MAX {
-        return vec![Box::new(Routers { name: "the routers".to_owned(), at: at.clone(), ports: Vec::new(), routers })];
+        let point = entry_points.first().and_then(|name| statics.entry_point(name));
+        let write_timeout = point.map_or_else(|| statics.write_timeout(), |point| point.write_timeout);
+        return vec![Box::new(Routers { name: "the routers".to_owned(), at: at.clone(), ports: Vec::new(), write_timeout, routers })];
     }
     let site = |entry_point: &str| {
         let own =
@@ -170,8 +204,10 @@ fn sites(routers: Vec<Arc<Router>>, at: &SourceLocation) -> Vec<Box<dyn Site>> {
         let own: Vec<Arc<Router>> = own.cloned().collect();
         let at = own.first().map_or_else(|| at.clone(), |router| router.at.clone());
         let is_federation = entry_point.to_ascii_lowercase().contains("federation") || entry_point.contains("8448");
-        let ports = if is_federation { vec![8448] } else { Vec::new() };
-        Box::new(Routers { name: format!("entry point {entry_point}"), at, ports, routers: own }) as Box<dyn Site>
+        let point = statics.entry_point(entry_point).unwrap_or_default();
+        let ports = point.port.or(is_federation.then_some(8448)).into_iter().collect();
+        let name = format!("entry point {entry_point}");
+        Box::new(Routers { name, at, ports, write_timeout: point.write_timeout, routers: own }) as Box<dyn Site>
     };
     entry_points.into_iter().map(site).collect()
 }
@@ -209,7 +245,7 @@ fn service(file: &Arc<str>, name: &str, node: &Node, services: &Services<'_>, no
 }
 
 /// The value of a key, whose case does not matter.
-fn get<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
+pub(super) fn get<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
     node.entries().iter().find(|(own, _)| own.eq_ignore_ascii_case(key)).map(|(_, node)| node)
 }
 

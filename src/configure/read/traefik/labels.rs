@@ -4,16 +4,24 @@
 //! `traefik.http.services.NAME.loadbalancer.server.port=…`. The server of a service is the container, known by the compose service's name.
 
 use super::super::tree::{Node, Value};
+use super::syntax::major_of_image;
 
 /// Whether a tree is a compose file with labels for Traefik.
 pub fn are_in(root: &Node) -> bool {
     services(root).any(|(_, service)| labels(service).iter().any(|label| label.key.starts_with("traefik.http.")))
 }
 
+/// Traefik's major version, if its own container is among the services.
+pub(super) fn major(root: &Node) -> Option<u32> {
+    services(root).find_map(|(_, service)| major_of_image(&service.get("image").and_then(Node::text)?))
+}
+
 /// The dynamic configuration: `http.routers`, `http.services` and `http.middlewares`.
 pub(super) fn configuration(root: &Node) -> Node {
-    let mut http = empty(0);
+    let mut http = Node::map(0);
+    let mut servers: Vec<(String, Vec<Node>)> = Vec::new();
     for (name, service) in services(root) {
+        let containers = containers(name, service);
         let labels: Vec<Label> = labels(service).into_iter().filter(|label| label.key.starts_with("traefik.")).collect();
         let is_off = labels.iter().any(|label| label.key == "traefik.enable" && label.value == "false");
         if labels.is_empty() || is_off {
@@ -28,15 +36,25 @@ pub(super) fn configuration(root: &Node) -> Node {
             match (*kind, rest) {
                 ("services", rest) if is_like(rest, &["loadbalancer", "server", "port"]) => {
                     named.push((*own).to_owned());
-                    add_server(&mut http, own, name, &label.value, label.line);
+                    add_servers(&mut servers, own, &containers, &label.value, label.line);
                 }
-                ("routers" | "middlewares", rest) if !rest.is_empty() && rest.len() <= DEPTH_MAX => {
+                ("services", [balancer, rest @ ..])
+                    if balancer.eq_ignore_ascii_case("loadbalancer")
+                        && !rest.is_empty()
+                        && rest.len() <= DEPTH_MAX
+                        && !rest[0].eq_ignore_ascii_case("server") =>
+                {
+                    let mut path = vec!["services", *own, "loadBalancer"];
+                    path.extend(rest);
+                    http.set(&path, Node::of_text(&label.value, label.line), label.line);
+                }
+                ("routers" | "middlewares" | "serversTransports", rest) if !rest.is_empty() && rest.len() <= DEPTH_MAX => {
                     if *kind == "routers" && !routers.iter().any(|(known, _)| known == own) {
                         routers.push(((*own).to_owned(), label.line));
                     }
                     let mut path = vec![*kind, *own];
                     path.extend(rest);
-                    set(&mut http, &path, value(rest, &label.value, label.line), label.line);
+                    http.set(&path, value(rest, &label.value, label.line), label.line);
                 }
                 _ => {}
             }
@@ -44,7 +62,7 @@ pub(super) fn configuration(root: &Node) -> Node {
         // A container without a service of its own gets one of its name, and a router without a service the only one.
         if named.is_empty() {
             let port = exposed(service).unwrap_or_else(|| "80".to_owned());
-            add_server(&mut http, name, name, &port, service.line);
+            add_servers(&mut servers, name, &containers, &port, service.line);
             named.push(name.to_owned());
         }
         for (router, line) in routers {
@@ -52,12 +70,16 @@ pub(super) fn configuration(root: &Node) -> Node {
             if http.at(&path).is_none()
                 && let Some(only) = named.first()
             {
-                set(&mut http, &path, text(only, line), line);
+                http.set(&path, Node::of_text(only, line), line);
             }
         }
     }
-    let mut root = empty(0);
-    set(&mut root, &["http"], http, 0);
+    for (service, list) in servers {
+        let line = list.first().map_or(0, |server| server.line);
+        http.set(&["services", &service, "loadBalancer", "servers"], Node { value: Value::List(list), line }, line);
+    }
+    let mut root = Node::map(0);
+    root.set(&["http"], http, 0);
     root
 }
 
@@ -106,46 +128,32 @@ fn is_like(words: &[&str], wanted: &[&str]) -> bool {
 fn value(path: &[&str], label: &str, line: usize) -> Node {
     match path {
         [only] if only.eq_ignore_ascii_case("entrypoints") || only.eq_ignore_ascii_case("middlewares") => {
-            Node { value: Value::List(label.split(',').map(|part| text(part.trim(), line)).collect()), line }
+            Node { value: Value::List(label.split(',').map(|part| Node::of_text(part.trim(), line)).collect()), line }
         }
-        _ => text(label, line),
+        _ => Node::of_text(label, line),
     }
 }
 
-fn add_server(http: &mut Node, service: &str, container: &str, port: &str, line: usize) {
-    let mut server = empty(line);
-    set(&mut server, &["url"], text(&format!("http://{container}:{port}"), line), line);
-    let list = Node { value: Value::List(vec![server]), line };
-    set(http, &["services", service, "loadBalancer", "servers"], list, line);
+/// The containers of a compose service: one, or as many as `deploy.replicas` or `scale` say, numbered as Compose does.
+fn containers(name: &str, service: &Node) -> Vec<String> {
+    let count = service.at(&["deploy", "replicas"]).or_else(|| service.get("scale")).and_then(Node::number).unwrap_or(1);
+    if count < 2 { vec![name.to_owned()] } else { (1..=count.min(REPLICAS_MAX)).map(|number| format!("{name}-{number}")).collect() }
 }
 
-fn text(text: &str, line: usize) -> Node {
-    Node { value: Value::Text(text.to_owned()), line }
-}
-
-fn empty(line: usize) -> Node {
-    Node { value: Value::Map(Vec::new()), line }
-}
-
-/// Sets a value at the end of a path of keys, and makes the maps on the way.
-fn set(node: &mut Node, path: &[&str], value: Node, line: usize) {
-    let Some((first, rest)) = path.split_first() else {
-        *node = value;
-        return;
-    };
-    if !matches!(node.value, Value::Map(_)) {
-        node.value = Value::Map(Vec::new());
-    }
-    let Value::Map(entries) = &mut node.value else { return };
-    let index = entries.iter().position(|(key, _)| key == first).unwrap_or_else(|| {
-        entries.push(((*first).to_owned(), empty(line)));
-        entries.len() - 1
+/// Adds the servers of a Traefik service; several containers that name the same service share its load.
+fn add_servers(servers: &mut Vec<(String, Vec<Node>)>, service: &str, containers: &[String], port: &str, line: usize) {
+    let own = containers.iter().map(|container| {
+        let mut server = Node::map(line);
+        server.set(&["url"], Node::of_text(&format!("http://{container}:{port}"), line), line);
+        server
     });
-    if let Some((_, inner)) = entries.get_mut(index) {
-        set(inner, rest, value, line);
+    match servers.iter_mut().find(|(known, _)| known == service) {
+        Some((_, list)) => list.extend(own),
+        None => servers.push((service.to_owned(), own.collect())),
     }
 }
 
+const REPLICAS_MAX: i64 = 100;
 const DEPTH_MAX: usize = 8;
 
 #[cfg(test)]
@@ -180,5 +188,39 @@ mod tests {
         assert_eq!(goes("/_matrix/client/v3/sync"), "worker:8009");
         assert_eq!(goes("/_matrix/client/v3/login"), "synapse:8008");
         assert_eq!(proxy.hosts, ["matrix.example.com"]);
+    }
+
+    #[test]
+    fn containers_of_one_service_share_its_load() {
+        let worker = |name: &str, more: &str| {
+            format!(
+                "  {name}:\n    labels: [\"traefik.http.routers.w.rule=PathPrefix(`/_matrix/client`)\", \"traefik.http.services.w.loadbalancer.server.port=8009\"]\n{more}"
+            )
+        };
+        let text = format!("services:\n{}{}", worker("one", ""), worker("two", "    deploy: {replicas: 2}\n"));
+        let proxy = read(&[(Path::new("compose.yaml"), &text)]).unwrap();
+        let addresses: Vec<&str> = proxy.pools[0].servers.iter().map(|server| server.address.as_str()).collect();
+        assert_eq!(addresses, ["one:8009", "two-1:8009", "two-2:8009"]);
+    }
+
+    #[test]
+    fn a_router_that_this_version_refuses_is_left_out() {
+        let text = |image: &str| {
+            format!(
+                "services:\n  traefik:\n    image: {image}\n{}",
+                COMPOSE
+                    .replace("services:\n", "")
+                    .replace("PathRegexp(`^/_matrix/client/(r0|v3)/sync$$`)", "PathPrefix(`/_matrix/client`, `/_synapse/client`)",)
+            )
+        };
+        let goes = |image: &str| {
+            let text = text(image);
+            let proxy = read(&[(Path::new("compose.yaml"), &text)]).unwrap();
+            let RouteTarget::Pool(index) = proxy.sites[0].route(&Request::new("GET", "/_matrix/client/v3/sync")).target else { panic!() };
+            (proxy.pools[index].name.clone(), proxy.notes.len())
+        };
+        assert_eq!(goes("traefik:v2.11"), ("worker".to_owned(), 0));
+        assert_eq!(goes("traefik:v3.6"), ("synapse".to_owned(), 1));
+        assert_eq!(goes("traefik:latest"), ("worker".to_owned(), 1));
     }
 }

@@ -2,6 +2,7 @@
 
 use super::super::model::Request;
 use super::super::pattern::Pattern;
+use super::syntax::Call;
 
 /// A rule.
 #[derive(Debug, Clone)]
@@ -23,12 +24,14 @@ pub(super) enum Rule {
 }
 
 impl Rule {
-    /// Parses a rule. The error is the reason why the rule cannot be evaluated.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let mut parser = Parser { rest: text, depth: 0 };
-        let rule = parser.any()?;
-        parser.space();
-        if parser.rest.is_empty() { Ok(rule) } else { Err("a rule with something left over at its end".to_owned()) }
+    /// Parses a rule, and names its matchers. The error is the reason why the rule cannot be evaluated.
+    pub(super) fn parse(text: &str) -> (Result<Self, String>, Vec<Call>) {
+        let mut parser = Parser { rest: text, depth: 0, calls: Vec::new() };
+        let rule = parser.any().and_then(|rule| {
+            parser.space();
+            if parser.rest.is_empty() { Ok(rule) } else { Err("a rule with something left over at its end".to_owned()) }
+        });
+        (rule, parser.calls)
     }
 
     /// Whether the rule holds, or the reason why this is unknown.
@@ -109,6 +112,8 @@ fn host_of(request: &Request) -> Option<&str> {
 struct Parser<'t> {
     rest: &'t str,
     depth: usize,
+    /// The matchers so far.
+    calls: Vec<Call>,
 }
 
 impl Parser<'_> {
@@ -166,7 +171,7 @@ impl Parser<'_> {
     fn call(&mut self) -> Result<Rule, String> {
         self.space();
         let end = self.rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(self.rest.len());
-        let name = self.rest[..end].to_ascii_lowercase();
+        let name = &self.rest[..end];
         self.rest = &self.rest[end..];
         if name.is_empty() || !self.taken("(") {
             return Err("a rule that is not understood".to_owned());
@@ -182,7 +187,8 @@ impl Parser<'_> {
             self.rest = rest;
             self.taken(",");
         }
-        Ok(matcher(&name, arguments))
+        self.calls.push((name.to_owned(), arguments.len()));
+        Ok(matcher(&name.to_ascii_lowercase(), arguments))
     }
 }
 
