@@ -5,6 +5,7 @@
 //! paths they get are variables (the lists `…_locations` are defaults, which an inventory may set; the lists `…_endpoints` are not).
 //! nginx tries the kinds in a fixed order, by decoded path alone: neither methods nor queries count.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::super::address::Address;
@@ -114,7 +115,11 @@ impl<'a> Variables<'a> {
             |index: usize| -> Vec<&Rule> { context.routes.rules.iter().filter(|rule| rule.target == Target::Pool(index)).collect() };
         let served: Vec<usize> = (0..context.plan.pools.len()).filter(|index| !rules_of(*index).is_empty()).collect();
         let kind = |index: usize, alone: bool| Kind::of(&rules_of(index), context.plan.rule(index).key.as_ref(), alone);
-        let alone = served.iter().filter(|index| kind(**index, false) != Kind::Media).count() <= 1;
+        // Several pools over the same workers are generic workers, too.
+        let mut others: Vec<_> =
+            served.iter().filter(|index| kind(**index, false) != Kind::Media).map(|index| workers_of(context, *index)).collect();
+        others.dedup();
+        let alone = others.len() <= 1;
         Self { context, kinds: served.into_iter().map(|index| (index, kind(index, alone))).collect() }
     }
 
@@ -122,8 +127,9 @@ impl<'a> Variables<'a> {
         self.kinds.iter().filter(move |(_, own)| *own == kind).map(|(index, _)| (*index, &self.context.plan.pools[*index]))
     }
 
+    /// The number of workers of a kind: a worker of several pools is one.
     fn count(&self, kind: Kind) -> usize {
-        self.pools(kind).map(|(_, pool)| pool.size()).sum()
+        self.pools(kind).flat_map(|(index, _)| workers_of(self.context, index)).collect::<BTreeSet<_>>().len()
     }
 
     /// Whether nginx can decide by a rule's pattern alone.
@@ -328,6 +334,11 @@ impl<'a> Variables<'a> {
             );
         }
     }
+}
+
+/// The workers of a pool, by their indices.
+fn workers_of(context: &Context<'_>, pool: usize) -> BTreeSet<usize> {
+    context.plan.members(pool).iter().map(|member| member.worker).collect()
 }
 
 /// The arguments of `docker run` for a limit, as items of a list.

@@ -4,6 +4,7 @@
 //! workers are of fixed types with fixed paths and fixed rules of balancing; the values say which types there are, how many replicas, and what
 //! each may use.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::super::address::Address;
@@ -79,10 +80,12 @@ fn choice(context: &Context<'_>, kind: &Type, types: &[Type]) -> Option<Choice> 
     match &kind.takes {
         Takes::Groups(_) => {
             let pool = pool_of(context, kind)?;
-            let sharing: Vec<&str> = types.iter().filter(|other| pool_of(context, other) == Some(pool)).map(|other| other.name).collect();
-            // The workers of a pool are divided among the types that it stands for, at least one for each.
+            // The workers of a pool, which other pools may name too, are divided among all types that they stand for, at least one for each.
+            let workers = workers_of(context, pool);
+            let shares = |other: &&Type| pool_of(context, other).is_some_and(|pool| workers_of(context, pool) == workers);
+            let sharing: Vec<&str> = types.iter().filter(shares).map(|other| other.name).collect();
             let place = sharing.iter().position(|name| *name == kind.name)?;
-            let size = plan.pools[pool].size();
+            let size = workers.len();
             let replicas = (size / sharing.len() + usize::from(place < size % sharing.len())).max(1);
             let example = context.cluster.names(plan, &Target::Pool(pool)).into_iter().next()?;
             Some(Choice { replicas, example, pool: Some(pool) })
@@ -96,6 +99,11 @@ fn choice(context: &Context<'_>, kind: &Type, types: &[Type]) -> Option<Choice> 
             Some(Choice { replicas: names.len(), example: names.first()?.clone(), pool: None })
         }
     }
+}
+
+/// The workers of a pool, by their indices.
+fn workers_of(context: &Context<'_>, pool: usize) -> BTreeSet<usize> {
+    context.plan.members(pool).iter().map(|member| member.worker).collect()
 }
 
 /// The pool that a type stands for: the one that gets most rows of its groups.
@@ -124,19 +132,13 @@ fn remark(context: &Context<'_>, types: &[Type], choices: &[Option<Choice>], war
             choice.as_ref().is_some_and(|choice| choice.pool == Some(index)).then_some(kind.name)
         };
         let names: Vec<&str> = types.iter().zip(choices).filter_map(|both| own(&both)).collect();
-        let replicas: usize = choices.iter().flatten().filter(|choice| choice.pool == Some(index)).map(|choice| choice.replicas).sum();
         if names.is_empty() {
             warnings.push(format!(
                 "pool {:?} has no type of worker in ess-helm and is left out: its requests go where the chart sends them",
                 pool.name
             ));
         } else if names.len() > 1 {
-            warnings.push(format!(
-                "ess-helm has no workers for everything: the {} of pool {:?} become {replicas} of the types {}",
-                wsim_text::plural(pool.size() as u64, "worker", "workers"),
-                pool.name,
-                list(&names)
-            ));
+            warnings.push(format!("ess-helm has no workers for everything: pool {:?} becomes the types {}", pool.name, list(&names)));
         }
         if pool.selects_clients() {
             warnings.push(format!("pool {:?}: ess-helm has no workers for some clients only", pool.name));
@@ -162,6 +164,15 @@ fn remark(context: &Context<'_>, types: &[Type], choices: &[Option<Choice>], war
             let planned = own.map_or_else(|| "without a key".to_owned(), |key| format!("by {key}"));
             warnings.push(format!("pool {:?} balances {planned}; {} of ess-helm are balanced {words}", plan.pools[pool].name, kind.name));
         }
+    }
+    let replicas_of =
+        |(kind, choice): (&Type, &Option<Choice>)| choice.as_ref().map(|choice| if kind.scales { choice.replicas } else { 1 });
+    let replicas: usize = types.iter().zip(choices).filter_map(replicas_of).sum();
+    if replicas != context.cluster.workers.len() {
+        let planned = wsim_text::plural(context.cluster.workers.len() as u64, "worker", "workers");
+        warnings.push(format!(
+            "the plan has {planned}, ess-helm starts {replicas}: one for each type at least, and a single one of some types"
+        ));
     }
     if context.routes.rules.iter().any(|rule| rule.group == OWN) {
         warnings.push("patterns of the plan's own are not possible in ess-helm: its paths are fixed".to_owned());

@@ -36,7 +36,8 @@ def check(written):
     limits(written, module)
     # The audit reads the proxy's files, and Synapse's as NixOS would write them.
     files = [path for path in (written.folder / "proxy").rglob("*") if path.is_file()]
-    report = common.audit(written, [*files, *(path for found in paths.values() for path in found[1:2] + found[-1:] if path not in secret)])
+    own = {path for found in paths.values() for path in found[1:]} - set(secret)
+    report = common.audit(written, [*files, shared, *sorted(own - {shared})])
     read = common.plan_is_read_back(written, report)
     return f"{len(workers)} workers evaluated and loaded, {read} requests read back"
 
