@@ -181,7 +181,7 @@ fn remark(context: &Context<'_>, types: &[Type], choices: &[Option<Choice>], war
         warnings.push("ess-helm reaches Redis by host and port only: the socket is left out".to_owned());
     }
     warnings
-        .push("the paths of each type are the chart's own, and a type whose workers are down falls back to the main process".to_owned());
+        .push("the paths of each type are the chart's own, and a type whose workers are down falls back to the main process, except media-repository and sso-login".to_owned());
 }
 
 fn write_redis(out: &mut String, context: &Context<'_>) {
