@@ -439,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn resampled_replications_differ_from_the_observed_one_by_noise_alone() {
+    fn resampled_replications_are_of_the_population_of_the_observed_one() {
         let topology = Topology::one_pool(2);
         let candidate = Candidate { topology: &topology, routers: &random };
         let figures: [fn(&RunResult) -> f64; 3] =
@@ -456,9 +456,10 @@ mod tests {
                 differences.push((resampled / figure(&runs[0].1)).ln());
             }
         }
+        // A hundredth or two, where one replication differs from another by several; herds that a resample breaks up make it a fifth.
         for differences in differences {
             let interval = student_t::mean_interval(&differences, 0.99);
-            assert!(interval.low <= 0.0 && interval.high >= 0.0 && interval.value.abs() < 0.1, "{interval:?} of {differences:?}");
+            assert!(interval.low < 0.02 && interval.high > -0.02 && interval.value.abs() < 0.03, "{interval:?} of {differences:?}");
         }
     }
 

@@ -75,10 +75,10 @@ impl Traffic {
     }
 
     fn sweep(&self, trials: Vec<Trial>, objective: &str) -> Result<Sweep, SweepError> {
-        self.replicated(trials, objective, 4, 6)
+        self.replicated(trials, objective, (4, 6), 7)
     }
 
-    fn replicated(&self, trials: Vec<Trial>, objective: &str, first: u32, most: u32) -> Result<Sweep, SweepError> {
+    fn replicated(&self, trials: Vec<Trial>, objective: &str, (first, most): (u32, u32), seed: u64) -> Result<Sweep, SweepError> {
         let (window, window_note) = choose_window(WindowChoice::Peak, &self.profile);
         let input = SweepInput { trace: &self.trace, endpoints: &self.endpoints, profile: &self.profile, prepare: &self.prepare, window };
         let replications =
@@ -88,7 +88,7 @@ impl Traffic {
             machine: crate::MachineLimits::default(),
             plans: PresetConfig::default(),
             growth: 1.0,
-            seed: 7,
+            seed,
             replications,
             model_error: ModelError::NONE,
             window_note,
@@ -155,19 +155,27 @@ fn a_smaller_plan_gets_the_replications_that_show_that_it_is_enough() {
     // in nineteen runs of twenty (300 ms · exp(1.96 · 6.5 % / (1 - ρ)) = 371 ms), and two hardly ever.
     let traffic = Traffic::known(60);
     let random = [BalanceRule::parse("random").unwrap()];
-    let trials = || candidates::apply_rules(trials(&["generic"], 2..=7), &random).0;
-    let workers = |sweep: &Sweep| sweep.recommended.map(|index| sweep.candidates[index].summary.workers);
-    let look = traffic.replicated(trials(), "p95 work < 420ms", 4, 4).unwrap();
+    let candidates = || candidates::apply_rules(trials(&["generic"], 2..=5), &random).0;
     let of_three = |sweep: &Sweep| sweep.candidates.iter().find(|plan| plan.summary.workers == 3).unwrap().clone();
-    assert_eq!((workers(&look), of_three(&look).summary.meets), (Some(4), Meets::Maybe), "four replications leave it open");
-    let sweep = traffic.replicated(trials(), "p95 work < 420ms", 4, 40).unwrap();
-    assert_eq!(workers(&sweep), Some(3), "{}", of_three(&sweep).summary.reason);
-    assert!(of_three(&sweep).replications > 4);
-    // The theory's figures, within the noise.
-    for (plan, expected) in sweep.candidates.iter().zip([449.0, 300.0, 257.0]) {
-        assert!((plan.overall.p95.value / expected - 1.0).abs() < 0.15, "{} {:?}", plan.summary.plan.name, plan.overall.p95);
+    let workers = |sweep: &Sweep| sweep.recommended.map(|index| sweep.candidates[index].summary.workers);
+    let run = |replications, seed| traffic.replicated(candidates(), "p95 work < 420ms", replications, seed).unwrap();
+    // Seeds whose first four replications leave it open, so that a larger plan would be recommended.
+    let is_open = |seed: &u64| {
+        let look = run((4, 4), *seed);
+        of_three(&look).summary.meets == Meets::Maybe && workers(&look) != Some(3)
+    };
+    let open: Vec<u64> = (1..=20).filter(is_open).take(2).collect();
+    assert_eq!(open.len(), 2, "four replications nearly always tell");
+    for seed in open {
+        let sweep = run((4, 40), seed);
+        assert_eq!(workers(&sweep), Some(3), "seed {seed}: {}", of_three(&sweep).summary.reason);
+        assert!(of_three(&sweep).replications > 4);
+        // The theory's figures, within the noise.
+        for (plan, expected) in sweep.candidates.iter().zip([449.0, 300.0, 257.0]) {
+            assert!((plan.overall.p95.value / expected - 1.0).abs() < 0.2, "{} {:?}", plan.summary.plan.name, plan.overall.p95);
+        }
+        // Larger plans cannot change the answer.
+        let larger = sweep.candidates.iter().filter(|plan| plan.summary.workers > 4).map(|plan| plan.replications);
+        assert!(larger.max().is_none_or(|most| most == 4));
     }
-    // Larger plans cannot change the answer.
-    let larger = sweep.candidates.iter().filter(|plan| plan.summary.workers > 4).map(|plan| plan.replications);
-    assert!(larger.max().is_none_or(|most| most == 4));
 }
