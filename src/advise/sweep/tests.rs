@@ -151,14 +151,14 @@ fn an_objective_about_a_group_without_requests_is_an_error() {
 #[test]
 fn a_smaller_plan_gets_the_replications_that_show_that_it_is_enough() {
     // 20 requests of 60 ms a second, exponential, sent to c workers at random: M/M/1 with ρ = 1.2 / c, whose 95th percentile is ln 20 · 60 ms / (1 - ρ):
-    // 449 ms with two workers, 300 ms with three, 257 ms with four. The level of CPU is known within 6.5 %, so three workers stay below 420 ms
+    // 449 ms with two workers, 300 ms with three, 257 ms with four. The level of CPU is known within 6.5 %, so three workers stay below 450 ms
     // in nineteen runs of twenty (300 ms · exp(1.96 · 6.5 % / (1 - ρ)) = 371 ms), and two hardly ever.
     let traffic = Traffic::known(60);
     let random = [BalanceRule::parse("random").unwrap()];
     let candidates = || candidates::apply_rules(trials(&["generic"], 2..=5), &random).0;
     let of_three = |sweep: &Sweep| sweep.candidates.iter().find(|plan| plan.summary.workers == 3).unwrap().clone();
     let workers = |sweep: &Sweep| sweep.recommended.map(|index| sweep.candidates[index].summary.workers);
-    let run = |replications, seed| traffic.replicated(candidates(), "p95 work < 420ms", replications, seed).unwrap();
+    let run = |replications, seed| traffic.replicated(candidates(), "p95 work < 450ms", replications, seed).unwrap();
     // Seeds whose first four replications leave it open, so that a larger plan would be recommended.
     let is_open = |seed: &u64| {
         let look = run((4, 4), *seed);
