@@ -39,7 +39,7 @@ pub struct Delays {
     pub connecting: LatencyHistogram,
     /// The TLS handshake of a new connection, ns.
     pub securing: LatencyHistogram,
-    /// Waiting because as many connections were open as are allowed, ns; only of requests that did.
+    /// Waiting because as many connections were open as are allowed, ns; only of requests that waited for a millisecond or more.
     pub waited: LatencyHistogram,
     /// Requests that were sent again on a new connection.
     pub repeats: u64,
@@ -54,7 +54,7 @@ impl Delays {
                 times.record(ns);
             }
         }
-        if outcome.waited_ns() > 0 {
+        if outcome.waited_ns() >= WAIT_LEAST_NS {
             self.waited.record(outcome.waited_ns());
         }
         self.repeats += u64::from(outcome.repeats);
@@ -164,3 +164,6 @@ impl Measurements {
         whole
     }
 }
+
+/// A request that gets a connection at once does so some µs after it was taken up.
+const WAIT_LEAST_NS: u64 = 1_000_000;
