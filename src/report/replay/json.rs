@@ -31,7 +31,7 @@ struct Replay<'a> {
     synapse_version: &'a str,
     assumptions: &'a [String],
     verdict: String,
-    /// Whether the run says something about the target, and this is not what was expected.
+    /// Whether the target did not do what was expected of it; of a void run only errors count.
     missed: bool,
     expected: String,
     judged: Vec<WireJudged>,
@@ -259,7 +259,7 @@ impl<'a> From<&'a ReplayReport> for Replay<'a> {
             synapse_version: &facts.synapse_version,
             assumptions: &facts.assumptions,
             verdict: report.verdict(),
-            missed: !report.is_void() && report.is_missed(),
+            missed: report.is_missed(),
             expected: report.expected.to_string(),
             judged: report
                 .judged()

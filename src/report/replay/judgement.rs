@@ -17,6 +17,8 @@ pub struct JudgedTerm {
     /// In words: `720 ms`.
     pub measured: String,
     pub met: bool,
+    /// About errors or failures, which a late generator does not change.
+    pub is_of_errors: bool,
     /// The measured value over its limit: 1 and above is missed. Infinite if nothing was measured.
     pub ratio: f64,
     /// Who stands out, if anybody does: an upstream, or an endpoint group.
@@ -42,7 +44,14 @@ fn group_of<'m>(measured: &'m Measurements, whole: &'m Group, id: Option<&str>) 
 fn judge_latency(measured: &Measurements, whole: &Group, term: &LatencyTerm) -> JudgedTerm {
     let times = group_of(measured, whole, term.group.as_deref()).map(|group| &group.work.response).filter(|times| times.count() > 0);
     let Some(times) = times else {
-        return JudgedTerm { term: term.to_string(), measured: "no response".to_owned(), met: false, ratio: f64::INFINITY, cause: None };
+        return JudgedTerm {
+            term: term.to_string(),
+            measured: "no response".to_owned(),
+            met: false,
+            is_of_errors: false,
+            ratio: f64::INFINITY,
+            cause: None,
+        };
     };
     let ms = statistic_ms(times, term.statistic);
     let met = ms < term.below_ms;
@@ -50,6 +59,7 @@ fn judge_latency(measured: &Measurements, whole: &Group, term: &LatencyTerm) -> 
         term: term.to_string(),
         measured: text::milliseconds(ms),
         met,
+        is_of_errors: false,
         ratio: ms / term.below_ms,
         cause: (!met).then(|| slow_upstream(measured, term.below_ms).or_else(|| slow_group(measured, term))).flatten(),
     }
@@ -78,6 +88,7 @@ fn judge_outcome(measured: &Measurements, whole: &Group, term: &OutcomeTerm) -> 
                 term: term.to_string(),
                 measured: if seconds > 0.0 { text::duration(seconds) } else { "never".to_owned() },
                 met,
+                is_of_errors: false,
                 ratio: seconds / below_s,
                 cause: first.filter(|_| !met).map(episode_sentence),
             }
@@ -85,7 +96,7 @@ fn judge_outcome(measured: &Measurements, whole: &Group, term: &OutcomeTerm) -> 
         OutcomeTerm::Share { measure, group, below } => {
             let Some(group) = group_of(measured, whole, group.as_deref()).filter(|group| sent(group) > 0) else {
                 let measured = "nothing was sent".to_owned();
-                return JudgedTerm { term: term.to_string(), measured, met: false, ratio: f64::INFINITY, cause: None };
+                return JudgedTerm { term: term.to_string(), measured, met: false, is_of_errors: true, ratio: f64::INFINITY, cause: None };
             };
             let count = |tally: &Tally| if *measure == Measure::Errors { tally.errors } else { tally.failures };
             let errors = count(&group.work) + count(&group.polls);
@@ -100,6 +111,7 @@ fn judge_outcome(measured: &Measurements, whole: &Group, term: &OutcomeTerm) -> 
                     text::plural(sent(group), "request", "requests")
                 ),
                 met,
+                is_of_errors: true,
                 ratio: share / below,
                 cause: (!met).then(|| text::list(&error_kinds(group, *measure))).map(|kinds| match failing_upstream(measured) {
                     Some(upstream) => format!("{kinds}; {upstream}"),

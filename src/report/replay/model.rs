@@ -126,19 +126,21 @@ impl ReplayReport {
         judgement::judge(&self.measured, &self.expected)
     }
 
-    /// Whether the run says something about the target, and this is not what was expected.
+    /// Whether the target did not do what was expected of it. Of a void run only errors count, which the generator did not cause.
     pub fn is_missed(&self) -> bool {
-        self.stopped.is_some() || self.judged().iter().any(|term| !term.met)
+        !self.missed().is_empty()
     }
 
     /// The first sentence.
     pub fn verdict(&self) -> String {
-        if self.is_void() {
-            return format!("void: {}", self.void_reasons.join("; "));
-        }
         let missed = self.missed();
-        if !missed.is_empty() {
-            return format!("missed: {}", missed.join("; "));
+        let missed = (!missed.is_empty()).then(|| format!("missed: {}", missed.join("; ")));
+        if self.is_void() {
+            let void = format!("void: {}", self.void_reasons.join("; "));
+            return missed.map_or(void.clone(), |missed| format!("{void}; {missed}"));
+        }
+        if let Some(missed) = missed {
+            return missed;
         }
         let whole = self.measured.whole();
         let failed: u64 = self.measured.totals.failed.values().sum();
@@ -163,7 +165,9 @@ impl ReplayReport {
     /// What was missed, a clause each.
     pub(super) fn missed(&self) -> Vec<String> {
         let stopped = self.stopped.iter().map(|why| format!("stopped after {}: {why}", text::duration(self.took_seconds)));
-        let terms = self.judged().into_iter().filter(|term| !term.met).map(|term| {
+        let is_void = self.is_void();
+        let counts = |term: &JudgedTerm| !term.met && (!is_void || (term.is_of_errors && term.ratio.is_finite()));
+        let terms = self.judged().into_iter().filter(counts).map(|term| {
             let cause = term.cause.map_or_else(String::new, |cause| format!(": {cause}"));
             format!("{}, but measured {}{cause}", term.term, term.measured)
         });
