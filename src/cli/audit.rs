@@ -7,7 +7,7 @@
 
 mod print;
 mod route;
-mod sort;
+pub(super) mod sort;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

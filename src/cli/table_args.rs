@@ -14,7 +14,7 @@ pub(super) struct TableArgs {
     /// Synapse release whose table applies, like 1.157 [default: newest]
     #[arg(long, value_name = "RELEASE", help_heading = "Endpoint table")]
     pub(super) synapse_version: Option<String>,
-    /// Your own table: Ansible list, docs/workers.md or HAProxy map
+    /// Your own table: Ansible list, docs/workers.md or its web page, or HAProxy map
     #[arg(long, value_name = "FILE", conflicts_with = "synapse_version", help_heading = "Endpoint table")]
     pub(super) table: Option<PathBuf>,
     /// Send sliding sync, which no table lists, to the sync workers

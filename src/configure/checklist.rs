@@ -8,6 +8,7 @@ use super::Context;
 use super::cluster::Process;
 use super::platform::{self, Steps};
 use super::routes::Target;
+use wsim_plan::ProxyKind;
 use wsim_text::plural;
 
 /// Connections of each process to PostgreSQL: `cp_max` in the examples of Synapse's documentation.
@@ -40,8 +41,15 @@ pub(super) fn text(context: &Context<'_>, warnings: &[String]) -> String {
     }
     write_resources(&mut out, workers.len() + 1);
     let platform = platform::steps(context);
-    write_steps(&mut out, context, proxy, &platform);
-    write_back(&mut out, context, proxy, &platform);
+    if context.config.present.is_some() {
+        out.push_str("## Steps\n\nMIGRATION.md has the steps from the present deployment to this one, and the way back.\n\n");
+    } else {
+        write_steps(&mut out, context, proxy, &platform);
+    }
+    write_failures(&mut out, context, proxy);
+    if context.config.present.is_none() {
+        write_back(&mut out, context, proxy, &platform);
+    }
     write_later(&mut out, context);
     out
 }
@@ -134,6 +142,35 @@ fn moved_streams<'a>(context: &Context<'a>) -> Vec<&'a str> {
         }
     }
     streams
+}
+
+/// What happens when a worker, or a whole pool, does not respond.
+fn write_failures(out: &mut String, context: &Context<'_>, proxy: &str) {
+    if context.cluster.workers.is_empty() {
+        return;
+    }
+    let (notices, status) = match context.config.proxy {
+        ProxyKind::Nginx => {
+            ("after three failed requests in five seconds, and tries it again five seconds later (it has no active checks)", "502")
+        }
+        ProxyKind::Haproxy => ("by asking /health every two seconds: after three failures it is out, after one success it is back", "503"),
+        ProxyKind::Caddy => ("by asking /health every five seconds, and by three failed requests", "503"),
+        ProxyKind::Traefik => ("by asking /health every five seconds", "503"),
+        ProxyKind::Apache | ProxyKind::Envoy => ("by asking /health every five seconds: three failures, one success", "503"),
+    };
+    let _ = write!(
+        out,
+        "## When a worker fails\n\n\
+         - **One of several:** {proxy} notices {notices}. Meanwhile a request that cannot connect goes to another worker of the pool; \
+         users of a keyed rule move there with cold caches, and back.\n\
+         - **All of a pool:** its requests get {status} until one responds; other pools are not affected. They do not go to the main \
+         process, which would have to do in addition what it was relieved of. For a planned stop, let the pool's rules name the main \
+         process and reload {proxy} first: it can serve everything but moved streams and media.\n"
+    );
+    if !context.plan.stream_writers.is_empty() {
+        out.push_str("- **A stream writer:** what it writes fails until it is back, whatever the proxy does.\n");
+    }
+    out.push('\n');
 }
 
 fn write_back(out: &mut String, context: &Context<'_>, proxy: &str, platform: &Steps) {

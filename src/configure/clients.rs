@@ -40,7 +40,7 @@ impl ClientTests {
         let user_id = |globs: &[Glob]| globs.iter().map(|glob| format!("^{}$", glob.expression(any, encoded))).collect::<Vec<_>>();
         let users = (!lists.users.is_empty()).then(|| UserTests {
             user_id: user_id(&lists.users),
-            tokens: lists.users.iter().filter(|glob| glob.is_exact()).map(token_of).collect(),
+            tokens: lists.users.iter().filter(|glob| glob.is_exact()).map(|glob| token_of(glob.as_str())).collect(),
         });
         Self {
             users,
@@ -84,8 +84,7 @@ fn encoded(c: char) -> Option<String> {
 }
 
 /// The beginning of the tokens that Synapse makes for a user.
-fn token_of(user: &Glob) -> String {
-    let id = user.as_str();
+pub(crate) fn token_of(id: &str) -> String {
     let localpart = id.trim_start_matches('@').split(':').next().unwrap_or_default();
     format!("syt_{}_", STANDARD_NO_PAD.encode(localpart))
 }

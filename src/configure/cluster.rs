@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::address::Address;
 use super::platform::Platform;
+use super::present::PresentWorker;
 use super::release::{Known, background_role_since, several_writers_since, stream_since};
 use super::resource::Resource;
 use super::routes::{Routes, Target};
@@ -22,6 +23,8 @@ pub struct Process {
     pub clients: Option<Address>,
     /// The address for replication; only stream writers have one.
     pub replication: Option<Address>,
+    /// The address for Prometheus.
+    pub metrics: Option<Address>,
     /// The resources of the listener for clients and federation.
     pub resources: BTreeSet<Resource>,
     pub streams: Vec<String>,
@@ -45,6 +48,8 @@ pub struct Cluster {
     pub main: Address,
     /// The address of the main process for replication.
     pub main_replication: Address,
+    /// The address of the main process for Prometheus.
+    pub main_metrics: Option<Address>,
     /// In the order of [`CheckedPlan::workers`].
     pub workers: Vec<Process>,
     /// Whether all processes run on one machine, by the addresses in the plan.
@@ -69,14 +74,22 @@ pub(crate) fn assign_addresses(
     warnings.extend(ports.remark(&plan, config));
     for pool in &mut plan.pools {
         let Some(workers) = pool.workers.take() else { continue };
-        for number in 1..=workers {
-            let address = ports.next(&format!("{}{number}", pool.name))?;
+        for index in 0..usize::try_from(workers).unwrap_or(usize::MAX) {
+            let name = pool.worker_name(index);
+            let address = ports.kept_or_next(config.present_worker(&name).and_then(|worker| worker.clients.as_ref()), &name)?;
             pool.servers.push(address.to_string());
         }
     }
     let plan = plan.check()?.for_release(synapse);
     let cluster = Cluster::new(&plan, ports, release, config)?;
     Ok((plan, cluster))
+}
+
+impl ConfigureConfig {
+    /// A worker of the deployment that is to be replaced.
+    pub(crate) fn present_worker(&self, name: &str) -> Option<&PresentWorker> {
+        self.present.as_ref()?.worker(name)
+    }
 }
 
 impl Cluster {
@@ -89,12 +102,13 @@ impl Cluster {
             let streams = plan.stream_writers.iter().filter_map(writes).collect();
             let app = app(&worker.name, &background_roles, release)?;
             let name = worker.name.clone();
-            Ok(Process { name, clients, replication: None, resources: BTreeSet::new(), streams, background_roles, app })
+            Ok(Process { name, clients, replication: None, metrics: None, resources: BTreeSet::new(), streams, background_roles, app })
         });
         let workers = processes.collect::<Result<Vec<_>, ConfigureError>>()?;
         Ok(Self {
             main: config.main.clone(),
             main_replication: config.main_replication.clone(),
+            main_metrics: None,
             workers,
             is_one_machine: ports.is_local,
             ports,
@@ -105,20 +119,47 @@ impl Cluster {
     ///
     /// # Errors
     /// Two listeners have one address, no port is left, the release has no unix sockets, or media jobs are on a worker without media.
-    pub(crate) fn with_routes(mut self, plan: &CheckedPlan, routes: &Routes, release: &Known) -> Result<Self, ConfigureError> {
+    pub(crate) fn with_routes(
+        mut self,
+        plan: &CheckedPlan,
+        routes: &Routes,
+        release: &Known,
+        config: &ConfigureConfig,
+    ) -> Result<Self, ConfigureError> {
         for rule in &routes.rules {
             for name in self.names(plan, &rule.target) {
                 let ports = &mut self.ports;
                 let Some(process) = self.workers.iter_mut().find(|process| process.name == name) else { continue };
                 if process.clients.is_none() {
-                    process.clients = Some(ports.next(&name)?);
+                    let present = config.present_worker(&name).and_then(|worker| worker.clients.as_ref());
+                    process.clients = Some(ports.kept_or_next(present, &name)?);
                 }
                 process.resources.extend(rule.resources());
             }
         }
-        let Self { workers, ports, .. } = &mut self;
-        for process in workers.iter_mut().filter(|process| !process.streams.is_empty()) {
-            process.replication = Some(ports.next_for_replication(&process.name, process.clients.as_ref())?);
+        let Self { workers, ports, main, main_metrics, .. } = &mut self;
+        let restricted = config.present.as_ref().map(|present| present.restricted.as_slice()).unwrap_or_default();
+        for process in workers.iter_mut().filter(|process| !process.streams.is_empty() || restricted.contains(&process.name)) {
+            let present = config.present_worker(&process.name).and_then(|worker| worker.replication.as_ref());
+            process.replication = Some(match ports.keep(present) {
+                Some(address) => address,
+                None => ports.next_for_replication(&process.name, process.clients.as_ref())?,
+            });
+        }
+        if config.extras.metrics {
+            let present = config.present.as_ref().and_then(|present| present.main_metrics.as_ref());
+            let host = if let Address::Tcp { host, .. } = &*main { host.clone() } else { "localhost".to_owned() };
+            *main_metrics = Some(match ports.keep(present) {
+                Some(address) => address,
+                None => ports.next_port("main", Some(&host))?,
+            });
+            for process in workers.iter_mut() {
+                let present = config.present_worker(&process.name).and_then(|worker| worker.metrics.as_ref());
+                process.metrics = Some(match ports.keep(present) {
+                    Some(address) => address,
+                    None => ports.next_port(&process.name, None)?,
+                });
+            }
         }
         // A pool's worker without a route still listens, because the proxy's file contains its address.
         for process in &mut self.workers {
@@ -134,7 +175,7 @@ impl Cluster {
     /// The names of a target's workers, in order.
     pub fn names(&self, plan: &CheckedPlan, target: &Target) -> Vec<String> {
         match target {
-            Target::Main => Vec::new(),
+            Target::Main | Target::Authentication => Vec::new(),
             Target::Pool(pool) => plan.members(*pool).iter().map(|member| plan.workers()[member.worker].name.clone()).collect(),
             Target::Writers(names) => names.clone(),
         }
@@ -160,8 +201,11 @@ impl Cluster {
         let workers = self.workers.iter().flat_map(|process| {
             let clients = process.clients.as_ref().map(|address| (address, process.name.clone()));
             let replication = process.replication.as_ref().map(|address| (address, format!("the replication of {}", process.name)));
-            clients.into_iter().chain(replication)
+            let metrics = process.metrics.as_ref().map(|address| (address, format!("the metrics of {}", process.name)));
+            clients.into_iter().chain(replication).chain(metrics)
         });
+        let own_metrics = self.main_metrics.iter().map(|address| (address, "the main process's metrics".to_owned()));
+        let workers = own_metrics.chain(workers);
         for (address, name) in own.chain(workers) {
             if matches!(address, Address::Unix(_)) && !release.has_unix_sockets() {
                 let problem = "unix sockets came with Synapse 1.90; use host:port".to_owned();
@@ -181,6 +225,8 @@ struct Ports {
     base: u16,
     next: u32,
     taken: BTreeSet<u16>,
+    /// Addresses that have a process already.
+    kept: BTreeSet<Address>,
     /// Whether all known addresses are of one machine, so that a new one can be a loopback address.
     is_local: bool,
     platform: Platform,
@@ -198,13 +244,30 @@ impl Ports {
             Address::Unix(_) => None,
         };
         let known: Vec<Address> = named.chain(own).collect();
+        // The present processes may still run when the new ones start.
+        let present = config.present.iter().flat_map(|present| present.ports.iter().copied());
+        let taken = known.iter().filter_map(port).chain(present).collect();
         Self {
             base: config.base_port,
             next: u32::from(config.base_port),
-            taken: known.iter().filter_map(port).collect(),
+            taken,
+            kept: known.iter().map(Address::resolved).collect(),
             is_local: !config.platform.has_containers() && known.iter().all(Address::is_local),
             platform: config.platform,
             sockets: config.sockets.clone(),
+        }
+    }
+
+    /// The address that a process has now, unless another one needs it.
+    fn keep(&mut self, present: Option<&Address>) -> Option<Address> {
+        present.filter(|address| self.kept.insert(address.resolved())).cloned()
+    }
+
+    /// The address that a process has now, unless another one needs it; else a new one.
+    fn kept_or_next(&mut self, present: Option<&Address>, worker: &str) -> Result<Address, ConfigureError> {
+        match self.keep(present) {
+            Some(address) => Ok(address),
+            None => self.next(worker),
         }
     }
 
@@ -245,12 +308,16 @@ impl Ports {
         self.assign(worker, &format!("{worker}-replication.sock"), host)
     }
 
-    /// A socket if those are wanted; else the next free port, on the loopback address, or where that would reach nobody, at `host` or the
-    /// worker's name.
+    /// A socket if those are wanted, else [`Self::next_port`].
     fn assign(&mut self, worker: &str, socket: &str, host: Option<&str>) -> Result<Address, ConfigureError> {
         if let Some(folder) = &self.sockets {
             return Ok(Address::Unix(format!("{folder}/{socket}")));
         }
+        self.next_port(worker, host)
+    }
+
+    /// The next free port, on the loopback address, or where that would reach nobody, at `host` or the worker's name.
+    fn next_port(&mut self, worker: &str, host: Option<&str>) -> Result<Address, ConfigureError> {
         loop {
             let port = u16::try_from(self.next).ok().filter(|port| *port > 0);
             let port = port.ok_or_else(|| ConfigureError::NoPort(self.base, worker.to_owned()))?;

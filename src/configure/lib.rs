@@ -18,7 +18,11 @@ mod check;
 mod checklist;
 mod clients;
 pub mod cluster;
+pub mod extras;
+mod metrics;
+pub mod migration;
 pub mod platform;
+pub mod present;
 pub mod proxy;
 pub mod read;
 pub mod release;
@@ -33,7 +37,9 @@ use thiserror::Error;
 
 use self::address::Address;
 use self::cluster::Cluster;
+use self::extras::Extras;
 use self::platform::Platform;
+use self::present::Present;
 use self::routes::Routes;
 use wsim_endpoints::ReleaseError;
 use wsim_plan::{BalancerError, CheckedPlan, Fault, ProxyKind};
@@ -57,6 +63,10 @@ pub struct ConfigureConfig {
     pub expose_upstream: bool,
     /// The absolute path of the folder that contains `synapse/` where Synapse runs, which units and log settings contain.
     pub installed: String,
+    /// Parts that are written only on request.
+    pub extras: Extras,
+    /// The deployment that the configuration is to replace, if there is one.
+    pub present: Option<Present>,
     /// The folder of unix sockets for listeners without an address in the plan; `None` for ports.
     pub sockets: Option<String>,
     /// Redis; `None` for one beside Synapse without a password.
@@ -91,6 +101,8 @@ impl ConfigureConfig {
             installed: platform.installed().to_owned(),
             sockets: None,
             redis: None,
+            extras: Extras::default(),
+            present: None,
         }
     }
 }
@@ -128,6 +140,13 @@ pub struct Configuration {
     pub warnings: Vec<String>,
 }
 
+impl Configuration {
+    /// Whether the release has a secret for the workers.
+    pub(crate) fn release_has_secret(&self) -> bool {
+        self.release.parse().is_ok_and(|release| release::Known::new(&release).is_ok_and(|known| known.has_replication_secret()))
+    }
+}
+
 /// Why a plan cannot be configured.
 #[derive(Debug, Error)]
 pub enum ConfigureError {
@@ -137,6 +156,14 @@ pub enum ConfigureError {
     /// A release whose workers used another protocol.
     #[error("Synapse {0} is too old: configuration is written for {oldest} and later, whose workers communicate over Redis", oldest = release::OLDEST)]
     TooOld(String),
+    /// The proxy's release lacks what was asked for.
+    #[error("{option}: {problem}")]
+    Extra {
+        /// The option of the command line.
+        option: &'static str,
+        /// What is missing, and the way out.
+        problem: String,
+    },
     /// The proxy does not have the pool's rule, in its own words.
     #[error(transparent)]
     Balancer(#[from] BalancerError),
@@ -276,18 +303,21 @@ pub fn configure(plan: &CheckedPlan, config: &ConfigureConfig) -> Result<Configu
     check_redis(config, &release, synapse)?;
     let (plan, cluster) = cluster::assign_addresses(translated, &release, synapse, config, &mut warnings)?;
     let routes = Routes::new(&plan, &choice.table);
+    let routes = if config.extras.authentication_service.is_some() { routes.with_authentication() } else { routes };
     for pool in &plan.pools {
         plan.balancer_config(pool)?;
     }
-    let cluster = cluster.with_routes(&plan, &routes, &release)?;
+    let cluster = cluster.with_routes(&plan, &routes, &release, config)?;
     warnings.extend(plan.table_remarks(&choice.table));
     clients::check(&plan, config.proxy, &mut warnings)?;
+    extras::check(&plan, config, &mut warnings)?;
     let context = Context { plan: &plan, release: &release, cluster: &cluster, routes: &routes, config };
     platform::check(&context)?;
     let mut files = Vec::new();
     if config.platform.takes_files() {
         files.extend(proxy::files(&context, &mut warnings)?);
         files.extend(synapse::files(&context));
+        files.extend(metrics::files(&context));
     }
     platform::files(&context, &mut files, &mut warnings);
     files.push(OutputFile::new("plan.toml", plan.to_toml()));
@@ -315,6 +345,14 @@ pub(crate) struct Context<'a> {
     pub(crate) cluster: &'a Cluster,
     pub(crate) routes: &'a Routes,
     pub(crate) config: &'a ConfigureConfig,
+}
+
+impl Context<'_> {
+    /// Whether a secret for the workers is written: a deployment that has one keeps it.
+    pub(crate) fn writes_secret(&self) -> bool {
+        let has_one = self.config.present.as_ref().is_some_and(|present| present.has_secret);
+        self.release.has_replication_secret() && !self.cluster.workers.is_empty() && !has_one
+    }
 }
 
 /// The default first port for workers without an address.

@@ -9,6 +9,7 @@
 
 use std::collections::BTreeSet;
 
+use super::extras::AUTHENTICATION;
 use super::resource::Resource;
 use wsim_endpoints::{Method, Row, Syntax, Table};
 use wsim_plan::{CheckedPlan, Destination, EndpointFacts, Selector};
@@ -21,6 +22,8 @@ pub enum Target {
     Pool(usize),
     /// The workers that write one or several streams.
     Writers(Vec<String>),
+    /// matrix-authentication-service, which is no process of Synapse.
+    Authentication,
 }
 
 /// The syncs that a rule matches.
@@ -100,6 +103,15 @@ impl Routes {
         let useful = routes.rules.iter().rposition(|rule| rule.target != Target::Main).map_or(0, |last| last + 1);
         routes.rules.truncate(useful);
         routes
+    }
+
+    /// Sends logins, logouts and refreshes to matrix-authentication-service, before everything else.
+    #[must_use]
+    pub fn with_authentication(mut self) -> Self {
+        let (pattern, group) = (AUTHENTICATION.to_owned(), "registration_login".to_owned());
+        let target = Target::Authentication;
+        self.rules.insert(0, Rule { pattern, methods: Vec::new(), sync: Sync::Any, clients: None, target, group, stream: None });
+        self
     }
 
     fn add_row(&mut self, plan: &CheckedPlan, table: &Table, row: &Row) {

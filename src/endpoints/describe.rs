@@ -61,7 +61,13 @@ impl Endpoint {
     /// The workers that may serve it.
     #[must_use]
     pub fn describe_workers(&self) -> String {
+        let only_writer = self.stream.as_ref().filter(|_| !self.any_worker);
         match (self.workers.is_empty(), self.group.as_str()) {
+            (false, _) if only_writer.is_some() => {
+                let stream = only_writer.map_or("", String::as_str);
+                let workers: Vec<&str> = self.workers.iter().map(String::as_str).collect();
+                format!("the writer of {stream} alone (a {}; the main process if the stream has no other writer)", workers.join(" or "))
+            }
             (false, _) => {
                 let workers: Vec<String> = self.workers.iter().map(|worker| with_words(worker, words::worker(worker))).collect();
                 workers.join(", ")
@@ -75,11 +81,10 @@ impl Endpoint {
     /// The stream, and whether only its writer may serve the request.
     #[must_use]
     pub fn describe_stream(&self) -> Option<String> {
-        let rule = match self.any_worker {
-            true => "its writer is preferred, any worker above may serve it",
-            false => "only its writer may serve it, or the main process if the stream has none",
-        };
-        self.stream.as_ref().map(|stream| format!("{stream} ({rule})"))
+        self.stream.as_ref().map(|stream| match self.any_worker {
+            true => format!("{stream} (its writer is preferred, any worker above may serve it)"),
+            false => format!("{stream} (written by the workers that stream_writers names)"),
+        })
     }
 
     /// The condition, and what it requires.

@@ -27,6 +27,8 @@ pub struct Directive {
     pub file: Arc<str>,
     /// Counted from 1.
     pub line: usize,
+    /// The line of its `;` or closing brace.
+    pub last_line: usize,
 }
 
 impl Directive {
@@ -143,7 +145,9 @@ impl Reader<'_> {
             }
             Ending::Block => Some(self.block(depth + 1)?),
         };
-        Ok(Directive { name, arguments: words.collect(), block, file: Arc::clone(&self.file), line })
+        let last_line = self.line();
+        self.counted = (self.at, last_line);
+        Ok(Directive { name, arguments: words.collect(), block, file: Arc::clone(&self.file), line, last_line })
     }
 
     /// The word at the current offset, which is no space, sign or comment.

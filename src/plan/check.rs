@@ -96,6 +96,19 @@ pub enum Problem {
     /// Not a server.
     #[error("pool {pool:?}: {error}")]
     Server { pool: String, error: ServerError },
+    /// A name that no worker can have, one that is there twice, or more names than workers.
+    #[error(
+        "pool {pool:?}: names: {name:?} is no usable worker name, is listed twice, or is one more than the pool has workers; leave names out to have them numbered"
+    )]
+    WorkerNames { pool: String, name: String },
+    /// One worker with two names.
+    #[error("pool {pool:?} calls {worker} {name:?}; a worker has one name")]
+    NameTwice {
+        pool: String,
+        /// The worker, and what an earlier pool calls it.
+        worker: String,
+        name: String,
+    },
     /// One server twice in one pool.
     #[error("pool {pool:?} lists {server:?} twice; give it a weight instead: {server}=2")]
     ServerTwice { pool: String, server: String },
@@ -192,6 +205,7 @@ impl Plan {
             check_role(setting, names).map_err(|problem| fault(&["duties", setting], problem))?;
         }
         checked.check_worker_names()?;
+        checked.check_shared_names()?;
         checked.check_cpu()?;
         Ok(checked)
     }
@@ -245,6 +259,22 @@ impl CheckedPlan {
                     let server = worker.address.clone().unwrap_or_else(|| worker.name.clone());
                     let key = if worker.cpu.cores == pool.cpu { "cpu_period" } else { "cpu" };
                     return Err(in_pool(index, &[key], Problem::CpuTwice { pool: pool.name.clone(), server, key }));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A worker in several pools has the name that the first of them gives it.
+    fn check_shared_names(&self) -> Result<(), Fault> {
+        for (index, pool) in self.pools.iter().enumerate() {
+            for (member, name) in self.members(index).iter().zip(&pool.names) {
+                let worker = &self.workers()[member.worker];
+                if worker.name != *name {
+                    let server = worker.address.as_deref().unwrap_or(&worker.name);
+                    let told = format!("the worker at {server:?}, which an earlier pool calls {:?},", worker.name);
+                    let problem = Problem::NameTwice { pool: pool.name.clone(), worker: told, name: name.clone() };
+                    return Err(in_pool(index, &["names"], problem));
                 }
             }
         }
@@ -316,6 +346,7 @@ fn check_pool(index: usize, pool: &Pool) -> Result<(), Fault> {
         _ => {}
     }
     check_servers(index, pool)?;
+    check_names(index, pool)?;
     cpu::check_limit(|| format!("pool {:?}", pool.name), pool.cpu, pool.cpu_period)
         .map_err(|(key, problem)| in_pool(index, &[key], problem))
 }
@@ -335,6 +366,15 @@ fn check_servers(index: usize, pool: &Pool) -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+fn check_names(index: usize, pool: &Pool) -> Result<(), Fault> {
+    let size = pool.size();
+    let wrong = pool.names.iter().enumerate().find(|(at, name)| *at >= size || !is_worker_name(name) || pool.names[..*at].contains(name));
+    match wrong {
+        Some((_, name)) => Err(in_pool(index, &["names"], Problem::WorkerNames { pool: pool.name.clone(), name: name.clone() })),
+        None => Ok(()),
+    }
 }
 
 fn check_selector(pool: &Pool, selector: &Selector) -> Result<(), Problem> {

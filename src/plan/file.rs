@@ -157,6 +157,9 @@ fn write_pool(out: &mut String, pool: &Pool) {
     if let Some(workers) = pool.workers {
         line(out, "workers", &workers.to_string());
     }
+    if !pool.names.is_empty() {
+        line(out, "names", &array(pool.names.iter().map(|name| quoted(name))));
+    }
     line(out, "balance", &quoted(&pool.balance));
     if let Some(key) = &pool.key {
         line(out, "key", &quoted(key));

@@ -139,6 +139,9 @@ pub struct Pool {
     /// Number of workers if `servers` is empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workers: Option<u32>,
+    /// `worker_name` of the workers, in the order of the servers; a worker without one gets the pool's name and its number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
     /// The balancing rule in the proxy's own words (`round robin`, `hash consistent`, `least_conn`, `balance uri`, …).
     #[serde(default = "round_robin")]
     pub balance: String,
@@ -166,6 +169,7 @@ impl Default for Pool {
             tokens: Vec::new(),
             servers: Vec::new(),
             workers: None,
+            names: Vec::new(),
             balance: round_robin(),
             key: None,
             cpu: full_core(),

@@ -10,7 +10,7 @@ use super::server::{Server, ServerError};
 /// One worker process.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Worker {
-    /// Pool and number (`sync1`), or the own name of a stream writer or of a worker with [background
+    /// Its name in the pool, pool and number (`sync1`), or the own name of a stream writer or of a worker with [background
     /// roles](super::BackgroundRoles).
     pub name: String,
     /// Index of the first pool that names the worker; `None` for a process that serves no pool.
@@ -37,9 +37,14 @@ impl Pool {
     /// A server is not `host:port`, `host:port=weight` or `unix:/path`.
     pub fn servers(&self) -> Result<Vec<Server>, ServerError> {
         if self.servers.is_empty() {
-            return Ok((1..=self.workers.unwrap_or(0)).map(|n| Server { name: format!("{}{n}", self.name), weight: 1 }).collect());
+            return Ok((0..self.size()).map(|index| Server { name: self.worker_name(index), weight: 1 }).collect());
         }
         self.servers.iter().map(|text| Server::parse(text)).collect()
+    }
+
+    /// The name of the worker behind a server, by the server's index.
+    pub fn worker_name(&self, index: usize) -> String {
+        self.names.get(index).cloned().unwrap_or_else(|| format!("{}{}", self.name, index + 1))
     }
 
     /// CPU that each of its workers may use, unless the plan gives a worker a limit of its own.
@@ -75,7 +80,7 @@ pub(super) fn workers(plan: &Plan) -> Vec<Worker> {
             let address = (!named).then_some(server.name);
             let known = address.is_some() && workers.iter().any(|worker| worker.address == address);
             if !known {
-                let name = format!("{}{}", pool.name, i + 1);
+                let name = pool.worker_name(i);
                 let cpu = plan.own_cpu(&name).unwrap_or_else(|| pool.cpu());
                 workers.push(Worker { name, pool: Some(index), address, cpu });
             }
@@ -148,5 +153,31 @@ mod tests {
         assert_eq!(members(1), [(1, 1), (0, 1)]);
         assert_eq!(members(2), [(2, 1)]);
         assert_eq!(members(9), []);
+    }
+
+    #[test]
+    fn workers_have_the_names_of_the_pool_and_writers_of_these_names_are_the_same_workers() {
+        let named =
+            |names: &[&str]| Pool { names: names.iter().map(|name| (*name).to_owned()).collect(), ..pool("sync", &["a:1", "a:2"], None) };
+        let plan = |pools: Vec<Pool>| Plan {
+            synapse: "1.157".to_owned(),
+            pools,
+            stream_writers: [("typing".to_owned(), Writers::One("reader-a".to_owned()))].into(),
+            ..Plan::default()
+        };
+        let checked = plan(vec![named(&["reader-a"]), pool("event", &["a:1"], None), pool("media", &[], Some(1))]).check().unwrap();
+        let names: Vec<&str> = checked.workers().iter().map(|worker| worker.name.as_str()).collect();
+        assert_eq!(names, ["reader-a", "sync2", "media1"]);
+        let counted = Pool { names: vec!["reader-a".to_owned(), "b".to_owned()], ..pool("media", &[], Some(3)) };
+        let checked = plan(vec![counted]).check().unwrap();
+        assert_eq!(
+            checked.members(0).iter().map(|member| checked.workers()[member.worker].name.as_str()).collect::<Vec<_>>(),
+            ["reader-a", "b", "media3"]
+        );
+        for wrong in [&["a", "b", "c"][..], &["a", "a"], &["main"], &["a b"]] {
+            assert!(plan(vec![named(wrong)]).check().unwrap_err().to_string().contains("names"), "{wrong:?}");
+        }
+        let other = Pool { names: vec!["x".to_owned()], ..pool("event", &["a:1"], None) };
+        assert!(plan(vec![named(&["reader-a"]), other]).check().unwrap_err().to_string().contains("a worker has one name"));
     }
 }

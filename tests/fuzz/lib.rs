@@ -5,6 +5,7 @@ pub mod files;
 pub mod seeds;
 
 pub use wsim_advise as advise;
+pub use wsim_configure as configure;
 pub use wsim_configure::{audit, read};
 pub use wsim_emulate as emulate;
 pub use wsim_endpoints as endpoints;

@@ -334,6 +334,15 @@ const SHORT: [(&str, &str); 29] = [
     ("own_table", "matrix_synapse_workers_generic_worker_endpoints:\n  - ^/_matrix/client/(api/v1|r0|v3)/sync$\n"),
     ("own_table", "^/_matrix/client/(api/v1|r0|v3)/sync$ sync\n^/_matrix/federation/v1/ federation\n"),
     (
+        "own_table",
+        "<h3><a href=\"#x\"><code>synapse.app.generic_worker</code></a></h3>\n<pre><code># Sync requests\n^/_matrix/client/(r0|v3)/sync$\n</code></pre>\n<pre><code class=\"language-nginx\">x &amp; y\n</code></pre>\n",
+    ),
+    (
+        "migrate",
+        "server_name: a\nlisteners:\n  - port: 8008\n    type: http\n    resources: [{names: [client]}]\nredis:\n  enabled: false\nstart_pushers: false\n\0worker_app: synapse.app.synchrotron\nworker_name: w1\nworker_replication_port: 1\nworker_listeners: [{port: 1, type: http}]\n\0server {\n  location /_matrix {\n    proxy_pass http://a;\n  }\n}\nupstream synapse_main { server a; }\n",
+    ),
+    ("migrate", "{\"server_name\": \"a\", \"listeners\": [{\"port\": 1}]}\0\0"),
+    (
         "audit_yaml",
         "services:\n  s:\n    labels:\n      - traefik.http.routers.r.rule=PathPrefix(`/_matrix`)\n      - traefik.http.services.s.loadbalancer.server.port=8008\n",
     ),

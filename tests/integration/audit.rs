@@ -287,3 +287,64 @@ fn audit_reads_back_what_configure_writes_for_caddy() {
 fn audit_reads_back_what_configure_writes_for_traefik() {
     each_plan(|plan| assert_configured_plan_is_read_back("traefik", plan));
 }
+
+/// Pools that take the requests of some clients are found by trying the words of the files.
+#[test]
+fn pools_of_some_clients_are_read_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let pool = |name: &str, port: u16, endpoints: &str, list: &str| {
+        format!("[[pool]]\nname = \"{name}\"\nendpoints = [{endpoints}]\n{list}\nservers = [\"127.0.0.1:{port}\"]\n")
+    };
+    let lists = [
+        ("bridge", "appservices = [\"@_telegram_*\", \"@_irc_*\"]"),
+        ("bot", "users = [\"@bot:a.org\"]"),
+        ("programs", "agents = [\"mautrix-*\", \"Element X\"]"),
+        ("lan", "addresses = [\"10.0.0.0/8\", \"2001:db8::/32\"]"),
+        ("tokens", "tokens = [\"mct_*\"]"),
+    ];
+    let mut plan = "name = \"some clients\"\nsynapse = \"1.157\"\n".to_owned();
+    for (port, (name, list)) in (8101..).zip(lists) {
+        plan += &pool(name, port, "\"sync\", \"event_sending\"", list);
+    }
+    plan += &pool("sync", 8201, "\"sync\"", "");
+    std::fs::write(folder.path().join("plan.toml"), plan).unwrap();
+    for proxy in ["nginx", "haproxy", "caddy"] {
+        let run = |arguments: &[&str]| {
+            let (code, out, error) = crate::support::run_in(folder.path(), arguments);
+            assert_eq!(code, 0, "{proxy}: {out}{error}");
+        };
+        run(&["configure", "plan.toml", "--proxy", proxy, "--out", proxy, "--quiet"]);
+        let site = "events {}\nhttp { include nginx/proxy/nginx/wsim-maps.conf; server { listen 80; include nginx/proxy/nginx/wsim-locations.conf; } }\n";
+        std::fs::write(folder.path().join("nginx.conf"), site).unwrap();
+        let file = match proxy {
+            "nginx" => "nginx.conf",
+            "haproxy" => "haproxy/proxy/haproxy/haproxy.cfg",
+            _ => "caddy/proxy/caddy/Caddyfile",
+        };
+        let out = format!("{proxy}.toml");
+        run(&["audit", file, "--plan-out", &out, "--synapse-version", "1.157", "--fail-on", "never", "--quiet"]);
+        let text = std::fs::read_to_string(folder.path().join(&out)).unwrap();
+        let read = Plan::from_toml(&text, &out).unwrap();
+        for (port, (_, list)) in (8101..).zip(lists) {
+            let found = read
+                .pools
+                .iter()
+                .find(|pool| pool.servers == [format!("127.0.0.1:{port}")])
+                .unwrap_or_else(|| panic!("{proxy}: no {list}: {text}"));
+            let mut given: Vec<String> = list.split('"').skip(1).step_by(2).map(str::to_owned).collect();
+            given.sort();
+            let mut own: Vec<String> = found
+                .client_lists()
+                .iter()
+                .flat_map(|(kind, own)| {
+                    assert!(own.is_empty() || list.starts_with(kind), "{proxy}: {list} became {kind}");
+                    own.to_vec()
+                })
+                .collect();
+            own.sort();
+            assert_eq!(own, given, "{proxy}: {text}");
+            let groups: Vec<String> = found.endpoints.iter().map(|endpoint| format!("{endpoint:?}")).collect();
+            assert_eq!(groups, ["Group(\"event_sending\")", "Group(\"sync\")"], "{proxy}: {list}");
+        }
+    }
+}

@@ -10,21 +10,21 @@ use wsim_configure::read::{Detected, Kind, Note, SourceLocation, detect, kuberne
 
 /// The given files, sorted.
 #[derive(Debug, Default)]
-pub(super) struct Sorted {
-    pub(super) configurations: Vec<(Kind, PathBuf, String)>,
-    pub(super) logs: Vec<String>,
+pub(crate) struct Sorted {
+    pub(crate) configurations: Vec<(Kind, PathBuf, String)>,
+    pub(crate) logs: Vec<String>,
     /// Configurations that are not read, and why.
-    pub(super) not_read: Vec<Note>,
+    pub(crate) not_read: Vec<Note>,
     /// Files of folders that cannot be parsed: the place, and the error with it.
-    pub(super) broken: Vec<(SourceLocation, String)>,
+    pub(crate) broken: Vec<(SourceLocation, String)>,
     /// Every file, for includes that are written for another machine.
-    pub(super) given: Vec<PathBuf>,
+    pub(crate) given: Vec<PathBuf>,
     /// The files in ConfigMaps and Secrets, under paths below their manifest's.
-    pub(super) held: Vec<(PathBuf, String)>,
+    pub(crate) held: Vec<(PathBuf, String)>,
 }
 
 /// Separates configuration files from logs. In a folder, what is no configuration is left out.
-pub(super) fn sort(files: &[String], kind: Option<&str>) -> anyhow::Result<Sorted> {
+pub(crate) fn sort(files: &[String], kind: Option<&str>) -> anyhow::Result<Sorted> {
     let kind = kind.and_then(Kind::from_keyword);
     let mut sorted = Sorted::default();
     for argument in files {

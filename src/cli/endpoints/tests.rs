@@ -55,7 +55,7 @@ fn a_request_is_explained_with_the_rows_that_match() {
         "{text}"
     );
     let text = output(&["put", "/_matrix/client/v3/presence/@a:b/status"]);
-    assert!(text.contains("only its writer") && text.contains("but not the method"), "{text}");
+    assert!(text.contains("the writer of ") && text.contains("but not the method"), "{text}");
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::super::present::role;
 use super::super::read::Note;
+use super::clients;
 use super::observe::{Observation, Observed, PoolView};
 use wsim_plan::{BackgroundRoles, Plan, Pool, Proxy, ProxyKind, Rule, Selector, Server, Writers};
 
@@ -25,37 +27,33 @@ pub(super) fn plan(observed: &Observed<'_>, release: &str) -> Option<Derived> {
     let mut notes = Vec::new();
     let (stream_writers, writer_pools) = writers(observed, &mut notes);
     let mut pools: Vec<Pool> = Vec::new();
+    let selecting = clients::find(observed, &observed.configuration.words);
+    // They come before the pools for everybody else, which get all other requests.
+    for found in &selecting {
+        let endpoints = selectors(found.takes.iter().map(|(observation, here)| (&observed.observations[*observation], *here)));
+        if let Some(own) = pool_of(observed, found.pool, endpoints, &pools, &mut notes) {
+            let Pool { users, appservices, agents, addresses, tokens, .. } = found.lists.clone();
+            pools.push(Pool { users, appservices, agents, addresses, tokens, ..own });
+        }
+    }
     for (index, pool) in observed.pools.iter().enumerate() {
         let endpoints = endpoints(observed, index);
         let is_elsewhere = pool.is_reached || pool.pool.servers.is_empty();
-        if !pool.main && !is_elsewhere && !observed.observations.iter().any(|observation| observation.pool() == Some(index)) {
+        let is_selecting = selecting.iter().any(|found| found.pool == index);
+        if !pool.main
+            && !is_elsewhere
+            && !is_selecting
+            && !observed.observations.iter().any(|observation| observation.pool() == Some(index))
+        {
             let text = format!(
                 "{} gets none of the example requests, and the plan leaves it out; if it takes the requests of some clients, add users, appservices, agents or addresses to a pool by hand",
                 pool.pool.name.escape_debug()
             );
             notes.push(Note { at: pool.pool.at.clone(), text });
         }
-        if pool.main || endpoints.is_empty() || writer_pools.contains(&index) {
-            continue;
+        if !pool.main && !writer_pools.contains(&index) {
+            pools.extend(pool_of(observed, index, endpoints, &pools, &mut notes));
         }
-        let (balance, key) = balance(pool, &mut notes);
-        let name = free_name(&pool.pool.name, &pools);
-        let servers = pool
-            .pool
-            .servers
-            .iter()
-            .map(|server| if server.weight == 1 { server.address.clone() } else { format!("{}={}", server.address, server.weight) });
-        let mut servers: Vec<String> = servers.collect();
-        let mut workers = None;
-        // Servers that the DNS finds share one name, and have no address of their own for a plan.
-        let is_address = |index: usize| Server::parse(&servers[index]).is_ok() && !servers[..index].contains(&servers[index]);
-        if !(0..servers.len()).all(is_address) {
-            workers = u32::try_from(servers.len()).ok();
-            let text = format!("the servers of {} are found by their name; the plan has their number", pool.pool.name.escape_debug());
-            notes.push(Note { at: pool.pool.at.clone(), text });
-            servers.clear();
-        }
-        pools.push(Pool { name, endpoints, servers, workers, balance, key, ..Pool::default() });
     }
     let processes = processes(observed, first, &mut notes);
     let plan = Plan {
@@ -73,12 +71,63 @@ pub(super) fn plan(observed: &Observed<'_>, release: &str) -> Option<Derived> {
     Some(Derived { plan, notes })
 }
 
+/// A pool of the plan; `None` if it takes nothing.
+fn pool_of(observed: &Observed<'_>, index: usize, endpoints: Vec<Selector>, pools: &[Pool], notes: &mut Vec<Note>) -> Option<Pool> {
+    let pool = &observed.pools[index];
+    if endpoints.is_empty() {
+        return None;
+    }
+    let (balance, key) = balance(pool, notes);
+    let name = free_name(&pool.pool.name, pools);
+    let servers = pool
+        .pool
+        .servers
+        .iter()
+        .map(|server| if server.weight == 1 { server.address.clone() } else { format!("{}={}", server.address, server.weight) });
+    let mut servers: Vec<String> = servers.collect();
+    let mut workers = None;
+    // Servers that the DNS finds share one name, and have no address of their own for a plan.
+    let is_address = |index: usize| Server::parse(&servers[index]).is_ok() && !servers[..index].contains(&servers[index]);
+    if !(0..servers.len()).all(is_address) {
+        workers = u32::try_from(servers.len()).ok();
+        let text = format!("the servers of {} are found by their name; the plan has their number", pool.pool.name.escape_debug());
+        notes.push(Note { at: pool.pool.at.clone(), text });
+        servers.clear();
+    }
+    let names = if workers.is_none() { worker_names(observed, index, pools) } else { Vec::new() };
+    Some(Pool { name, endpoints, servers, workers, names, balance, key, ..Pool::default() })
+}
+
+/// The names of a pool's workers in Synapse's files; empty unless all are known and no other worker of the plan has one of them.
+fn worker_names(observed: &Observed<'_>, index: usize, pools: &[Pool]) -> Vec<String> {
+    let names: Option<Vec<String>> = observed.processes(index).into_iter().map(|name| name.map(str::to_owned)).collect();
+    let Some(names) = names else { return Vec::new() };
+    let address = |server: &String| Server::parse(server).map(|server| server.name).unwrap_or_default();
+    let own: Vec<&str> = observed.pools[index].pool.servers.iter().map(|server| server.address.as_str()).collect();
+    let is_usable = |name: &String| {
+        let is_plain = !name.is_empty()
+            && name.len() <= NAME_MAX
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+        is_plain && name != "main" && name != "master" && names.iter().filter(|other| *other == name).count() == 1
+    };
+    let clashes = |(server, name): (&&str, &String)| {
+        let others =
+            pools.iter().flat_map(|pool| pool.servers.iter().enumerate().map(move |(at, other)| (address(other), pool.worker_name(at))));
+        others.into_iter().any(|(other, taken)| (other == **server) != (taken == *name))
+    };
+    if names.iter().all(is_usable) && !own.iter().zip(&names).any(clashes) { names } else { Vec::new() }
+}
+
 /// The groups that a pool takes as a whole, and single patterns of other groups.
 fn endpoints(observed: &Observed<'_>, pool: usize) -> Vec<Selector> {
+    selectors(observed.observations.iter().map(|observation| (observation, observation.pool() == Some(pool))))
+}
+
+/// The same, from requests and whether the pool gets them.
+fn selectors<'o>(requests: impl Iterator<Item = (&'o Observation<'o>, bool)>) -> Vec<Selector> {
     // For each class of a group that a worker may serve: whether its requests go to this pool.
     let mut groups: BTreeMap<&str, BTreeMap<Option<&str>, Vec<bool>>> = BTreeMap::new();
-    for observation in observed.observations.iter().filter(|observation| counts(observation)) {
-        let here = observation.pool() == Some(pool);
+    for (observation, here) in requests.filter(|(observation, _)| counts(observation)) {
         groups.entry(&observation.endpoint.group).or_default().entry(observation.endpoint.pattern.as_deref()).or_default().push(here);
     }
     let mut selectors = Vec::new();
@@ -197,13 +246,13 @@ fn processes(observed: &Observed<'_>, first: &PoolView, notes: &mut Vec<Note>) -
 }
 
 fn background_roles(observed: &Observed<'_>) -> BackgroundRoles {
-    let names =
-        |setting: &str| observed.cluster().background_roles.iter().find(|(own, _)| own == setting).map(|(_, names)| names.names.clone());
-    let one = |setting: &str| names(setting).and_then(|names| names.into_iter().next()).filter(|name| name != "main" && name != "master");
-    let several = |setting: &str| {
-        names(setting)
-            .filter(|names| !names.is_empty())
-            .map(|mut names| if names.len() == 1 { Writers::One(names.remove(0)) } else { Writers::Several(names) })
+    // Old applications have their roles without a setting.
+    let names = |setting: &str| role(observed.cluster(), setting);
+    let one = |setting: &str| names(setting).into_iter().next();
+    let several = |setting: &str| match names(setting).as_slice() {
+        [] => None,
+        [one] => Some(Writers::One(one.clone())),
+        several => Some(Writers::Several(several.to_vec())),
     };
     BackgroundRoles {
         run_background_tasks_on: one("run_background_tasks_on"),

@@ -10,6 +10,7 @@
 //! be evaluated is counted and reported, and never becomes a finding about routing.
 
 mod age;
+mod clients;
 mod delivery;
 mod derive;
 pub mod examples;
@@ -41,6 +42,8 @@ pub struct Configuration {
     pub proxies: Vec<Proxy>,
     /// The processes in Synapse's files.
     pub cluster: SynapseFiles,
+    /// The words of the proxies' files, to find which clients their rules select.
+    words: clients::Words,
 }
 
 /// Input of the audit besides the files.
@@ -90,6 +93,9 @@ pub fn read(sources: &[(Kind, &Path, &str)], files: &dyn Files) -> Result<Config
     let mut dynamic = Vec::new();
     let (mut nginx_files, mut haproxy_files) = (Vec::new(), Vec::new());
     let (mut manifests, mut statics) = (Vec::new(), Vec::new());
+    let recording = clients::Recording::new(files);
+    sources.iter().filter(|(kind, ..)| *kind != Kind::Synapse).for_each(|(_, _, text)| recording.add(text));
+    let files: &dyn Files = &recording;
     for (kind, path, text) in sources {
         match kind {
             Kind::Nginx => nginx_files.push((*path, *text)),
@@ -112,6 +118,7 @@ pub fn read(sources: &[(Kind, &Path, &str)], files: &dyn Files) -> Result<Config
         configuration.proxies.push(traefik::read_with(&dynamic, &statics)?);
     }
     configuration.proxies.extend(kubernetes::read(&manifests, &passing(sources))?);
+    configuration.words = recording.into_words();
     Ok(configuration)
 }
 

@@ -88,7 +88,7 @@ pub(super) fn arguments(context: &Context<'_>, homeserver: &str, process: Option
 }
 
 pub(super) fn has_secret(context: &Context<'_>) -> bool {
-    context.release.has_replication_secret() && !context.cluster.workers.is_empty()
+    context.writes_secret()
 }
 
 /// The address at which a process answers `/health`: every HTTP listener of Synapse does. `None` for a process without a listener.

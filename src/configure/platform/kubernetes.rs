@@ -118,7 +118,8 @@ fn write_process(out: &mut String, context: &Context<'_>, process: Option<&Proce
         None => (Some(&context.cluster.main), (!context.cluster.workers.is_empty()).then_some(&context.cluster.main_replication)),
         Some(process) => (process.clients.as_ref(), process.replication.as_ref()),
     };
-    let ports: Vec<(&str, u16)> = [("http", clients), ("replication", replication)]
+    let metrics = process.map_or(context.cluster.main_metrics.as_ref(), |process| process.metrics.as_ref());
+    let ports: Vec<(&str, u16)> = [("http", clients), ("replication", replication), ("metrics", metrics)]
         .into_iter()
         .filter_map(|(what, address)| match address {
             Some(Address::Tcp { port, .. }) => Some((what, *port)),

@@ -17,6 +17,7 @@ mod kubernetes;
 mod nixos;
 mod systemd;
 
+pub(super) use self::systemd::proxy_step;
 use super::address::Address;
 use super::{ConfigureError, Context, OutputFile};
 use wsim_plan::{Cpu, Plan, ProxyKind, Server};
@@ -92,7 +93,7 @@ impl Platform {
     }
 
     /// Whether the proxy's and Synapse's own files are written.
-    pub(super) fn takes_files(self) -> bool {
+    pub fn takes_files(self) -> bool {
         !matches!(self, Self::EssHelm | Self::Ansible)
     }
 
@@ -128,13 +129,14 @@ pub(super) fn reachable(plan: &mut Plan, platform: Platform, warnings: &mut Vec<
     }
     let mut replaced: Vec<(String, String)> = Vec::new();
     for pool in &mut plan.pools {
-        for (index, text) in pool.servers.iter_mut().enumerate() {
+        let names: Vec<String> = (0..pool.servers.len()).map(|index| pool.worker_name(index)).collect();
+        for (text, name) in pool.servers.iter_mut().zip(&names) {
             let Ok(server) = Server::parse(text) else { continue };
             let address = Address::parse(&server.name).ok().filter(Address::is_local);
             let Some(Address::Tcp { port, .. }) = address else { continue };
             let known = replaced.iter().find(|(before, _)| *before == server.name).map(|(_, after)| after.clone());
             let after = known.unwrap_or_else(|| {
-                let after = Address::tcp(&platform.host_of(&format!("{}{}", pool.name, index + 1)), port).to_string();
+                let after = Address::tcp(&platform.host_of(name), port).to_string();
                 replaced.push((server.name.clone(), after.clone()));
                 after
             });

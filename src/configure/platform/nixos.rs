@@ -59,6 +59,9 @@ fn write_synapse(out: &mut String, context: &Context<'_>) {
     if !cluster.workers.is_empty() {
         write_listener(out, &cluster.main_replication, &["replication"], false, 8);
     }
+    if let Some(address) = &cluster.main_metrics {
+        write_metrics(out, address, 8);
+    }
     out.push_str("      ];\n");
     if !cluster.workers.is_empty() {
         let redis = shared::redis(context).filter(|_| !container::has_own_redis(context));
@@ -104,7 +107,20 @@ fn write_worker(out: &mut String, process: &Process) {
     if let Some(address) = &process.replication {
         write_listener(out, address, &["replication"], false, 10);
     }
+    if let Some(address) = &process.metrics {
+        write_metrics(out, address, 10);
+    }
     out.push_str("        ];\n      };\n");
+}
+
+fn write_metrics(out: &mut String, address: &Address, indent: usize) {
+    let blank = " ".repeat(indent);
+    let Address::Tcp { port, .. } = address else { return };
+    let bind = text(address.bind().unwrap_or("127.0.0.1"));
+    let _ = writeln!(
+        out,
+        "{blank}{{\n{blank}  type = \"metrics\";\n{blank}  port = {port};\n{blank}  bind_addresses = [ {bind} ];\n{blank}  tls = false;\n{blank}}}"
+    );
 }
 
 fn write_listener(out: &mut String, address: &Address, resources: &[&str], for_proxy: bool, indent: usize) {

@@ -10,7 +10,7 @@ use wsim_plan::{Cpu, ProxyKind};
 
 pub(super) fn files(context: &Context<'_>) -> Vec<OutputFile> {
     let installed = &context.config.installed;
-    let secret = context.release.has_replication_secret() && !context.cluster.workers.is_empty();
+    let secret = context.writes_secret();
     let configs = |with_worker: bool| {
         let mut files = vec!["/etc/matrix-synapse/homeserver.yaml".to_owned(), "/etc/matrix-synapse/conf.d/".to_owned()];
         files.push(format!("{installed}/synapse/workers.yaml"));
@@ -133,7 +133,7 @@ pub(super) fn steps(context: &Context<'_>) -> Steps {
 }
 
 /// How the written files become the proxy's configuration.
-pub(super) fn proxy_step(proxy: ProxyKind) -> &'static str {
+pub(in super::super) fn proxy_step(proxy: ProxyKind) -> &'static str {
     match proxy {
         ProxyKind::Nginx => {
             "copy wsim-maps.conf to /etc/nginx/conf.d/ and wsim-locations.conf to /etc/nginx/snippets/, include the latter in your site (see example-site.conf) instead of its own locations for Matrix, then `nginx -t && systemctl reload nginx`."

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use super::super::address::Address;
 use super::super::routes::{Sync, Target};
 use super::super::{ConfigureError, Context, OutputFile};
-use super::{ADMIN, PUBLIC, UPLOAD_MIB, Upstream, WAIT_SECONDS, heading, name, over_target};
+use super::{ADMIN, PUBLIC, Upstream, WAIT_SECONDS, heading, name, over_target};
 use wsim_balance::{Algorithm, Apache};
 
 pub(super) fn files(context: &Context<'_>, upstreams: &[Upstream<'_>]) -> Result<Vec<OutputFile>, ConfigureError> {
@@ -36,6 +36,8 @@ fn write_upstream(out: &mut String, context: &Context<'_>, upstream: &Upstream<'
     };
     // A single server is retried at once, because there is no other.
     let retry = if upstream.servers.len() > 1 { 5 } else { 0 };
+    // A single server has no health check: there is no other server, and a check would only delay its return.
+    let health = if upstream.servers.len() > 1 { " hcmethod=GET hcuri=/health hcinterval=5 hcpasses=1 hcfails=3" } else { "" };
     for server in &upstream.servers {
         if server.weight > WEIGHT_MAX {
             let pool = upstream.pool.as_ref().map_or_else(String::new, |(pool, _)| pool.name.clone());
@@ -48,7 +50,7 @@ fn write_upstream(out: &mut String, context: &Context<'_>, upstream: &Upstream<'
         };
         let _ = write!(
             out,
-            "    # {}\n    BalancerMember \"{address}\"{weight} connectiontimeout=5 timeout={WAIT_SECONDS} retry={retry} keepalive=On\n",
+            "    # {}\n    BalancerMember \"{address}\"{weight} connectiontimeout=5 timeout={WAIT_SECONDS} retry={retry} keepalive=On{health}\n",
             server.name
         );
     }
@@ -93,8 +95,8 @@ fn write_pass(out: &mut String, context: &Context<'_>) {
         out,
         "\n# The admin API, from this machine only: Synapse's own document leaves it out of the proxy on purpose.\n\
          <Location \"{ADMIN}\">\n    Require local\n</Location>\n\
-         \n# Not smaller than max_upload_size in homeserver.yaml ({UPLOAD_MIB} MiB).\nLimitRequestBody {}\n",
-        u64::from(UPLOAD_MIB) << 20
+         \n# Not smaller than max_upload_size in homeserver.yaml.\nLimitRequestBody {}\n",
+        context.config.upload_bytes()
     );
     if context.config.expose_upstream {
         out.push_str(
@@ -107,7 +109,7 @@ fn write_pass(out: &mut String, context: &Context<'_>) {
 const WEIGHT_MAX: u32 = 100;
 
 const HEAD: &str = r#"# Include this in the VirtualHost for 443 and 8448, instead of its own ProxyPass lines for Matrix. It needs:
-#   a2enmod proxy proxy_http proxy_balancer lbmethod_byrequests lbmethod_bytraffic lbmethod_bybusyness slotmem_shm rewrite headers
+#   a2enmod proxy proxy_http proxy_balancer lbmethod_byrequests lbmethod_bytraffic lbmethod_bybusyness proxy_hcheck slotmem_shm rewrite headers
 # `apachectl -t` warns that WSIM_UPSTREAM is not defined: it is set for each request, further down.
 
 # The log format that wsim reads best, with microseconds and server. It contains tokens from URLs: keep it private.

@@ -8,7 +8,7 @@ use super::super::address::Address;
 use super::super::clients::ClientTests;
 use super::super::routes::{Sync, Target};
 use super::super::{ConfigureError, Context, OutputFile};
-use super::{ADMIN, PUBLIC, UPLOAD_MIB, Upstream, WAIT_SECONDS, heading, keys, name, over_target};
+use super::{ADMIN, PUBLIC, Upstream, WAIT_SECONDS, heading, keys, name, over_target, size};
 use wsim_balance::{Algorithm, Caddy};
 use wsim_plan::Key;
 
@@ -19,7 +19,11 @@ pub(super) fn files(
 ) -> Result<Vec<OutputFile>, ConfigureError> {
     let mut out = heading(context, "#", "Caddyfile");
     let site = if context.config.platform.has_containers() { CONTAINER_SITE } else { SITE };
-    let _ = write!(out, "{site}\n\troute {{\n{}", access_rules());
+    let site = match (context.config.extras.http3, context.config.platform.has_containers()) {
+        (true, false) => format!("\n{{\n\tservers {{\n\t\tprotocols h1 h2 h3\n\t}}\n}}\n\n{site}"),
+        _ => site.to_owned(),
+    };
+    let _ = write!(out, "{site}\n\troute {{\n{}", access_rules(context.config.upload_bytes()));
     write_keys(&mut out, upstreams);
     write_clients(&mut out, context);
     write_table(&mut out, context);
@@ -31,14 +35,15 @@ pub(super) fn files(
 }
 
 /// The access rules: public paths, and the admin API.
-fn access_rules() -> String {
+fn access_rules(upload: u64) -> String {
     let public = PUBLIC.map(|path| format!("{path}/*")).join(" ");
     format!(
         "\t\t# The admin API, from this machine only: Synapse's own document leaves it out of the proxy on purpose.\n\
          \t\t@admin_from_outside {{\n\t\t\tpath {ADMIN}/*\n\t\t\tnot remote_ip 127.0.0.0/8 ::1\n\t\t}}\n\t\trespond @admin_from_outside 403\n\
          \t\t# Nothing but Synapse's public paths: not /_synapse/metrics, not /_synapse/replication.\n\
          \t\t@not_synapse not path {public} {ADMIN}/*\n\t\trespond @not_synapse 404\n\
-         \t\t# Not smaller than max_upload_size in homeserver.yaml.\n\t\trequest_body {{\n\t\t\tmax_size {UPLOAD_MIB}MiB\n\t\t}}\n\n"
+         \t\t# Not smaller than max_upload_size in homeserver.yaml.\n\t\trequest_body {{\n\t\t\tmax_size {}\n\t\t}}\n\n",
+        size(upload, "MiB")
     )
 }
 
@@ -157,7 +162,9 @@ fn write_upstream(
     if upstream.servers.len() > 1 {
         out.push_str(
             "\t\t\t\t# A worker that refuses connections is left alone for five seconds; a request that got none tries another.\n\
-             \t\t\t\tfail_duration 5s\n\t\t\t\tmax_fails 3\n\t\t\t\tlb_try_duration 2s\n",
+             \t\t\t\tfail_duration 5s\n\t\t\t\tmax_fails 3\n\t\t\t\tlb_try_duration 2s\n\
+             \t\t\t\t# A worker that accepts connections and does not respond is found by asking.\n\
+             \t\t\t\thealth_uri /health\n\t\t\t\thealth_interval 5s\n\t\t\t\thealth_timeout 3s\n",
         );
     }
     out.push_str(

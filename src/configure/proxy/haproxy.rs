@@ -7,9 +7,10 @@ use std::fmt::Write as _;
 
 use super::super::address::Address;
 use super::super::clients::ClientTests;
+use super::super::extras::{LIMIT_PER_MINUTE, LIMITED, LIMITED_RESPONSE};
 use super::super::routes::{Rule, Sync, Target};
 use super::super::{ConfigureError, Context, OutputFile};
-use super::{ADMIN, PUBLIC, UPLOAD_MIB, Upstream, WAIT_SECONDS, heading, keys, name};
+use super::{ADMIN, PUBLIC, Upstream, WAIT_SECONDS, heading, keys, name};
 use wsim_balance::Algorithm;
 use wsim_plan::{Key, Plan, Pool, Rule as BalanceRule};
 
@@ -18,6 +19,13 @@ pub(super) fn files(context: &Context<'_>, upstreams: &[Upstream<'_>]) -> Result
     let global = if in_container(context) { GLOBAL.replace("/dev/log local0", "stdout format raw local0") } else { GLOBAL.to_owned() };
     let _ = write!(out, "{global}{}", defaults(context));
     write_frontend(&mut out, context, upstreams);
+    if context.config.extras.rate_limits {
+        let _ = write!(
+            out,
+            "\n# Only a table: logins and registrations of each address in the last minute, for --rate-limits.\nbackend wsim_logins\n    \
+             stick-table type ipv6 size 100k expire 2m store http_req_rate(60s)\n"
+        );
+    }
     for upstream in upstreams {
         write_backend(&mut out, context, upstream)?;
     }
@@ -44,12 +52,15 @@ fn defaults(context: &Context<'_>) -> String {
 
 fn write_frontend(out: &mut String, context: &Context<'_>, upstreams: &[Upstream<'_>]) {
     out.push_str(if in_container(context) { CONTAINER_FRONTEND } else { FRONTEND });
+    if context.config.extras.http3 && !in_container(context) {
+        out.push_str(HTTP3);
+    }
     out.push_str(REQUEST_ID);
     let _ = write!(
         out,
-        "    # Not smaller than max_upload_size in homeserver.yaml ({UPLOAD_MIB} MiB).\n    \
+        "    # Not smaller than max_upload_size in homeserver.yaml.\n    \
          http-request deny deny_status 413 if {{ req.hdr(content-length) -m int gt {} }}\n\n",
-        u64::from(UPLOAD_MIB) << 20
+        context.config.upload_bytes()
     );
     let _ = write!(
         out,
@@ -59,6 +70,17 @@ fn write_frontend(out: &mut String, context: &Context<'_>, upstreams: &[Upstream
          http-request deny deny_status 404 if !wsim_admin !wsim_public\n\n",
         PUBLIC.map(|path| format!("{path}/")).join(" ")
     );
+    if context.config.extras.rate_limits {
+        let _ = write!(
+            out,
+            "    # --rate-limits: logins and registrations of one address, each of which costs a password's hash.\n    \
+             acl wsim_limited path_reg -- {}\n    \
+             http-request track-sc0 src table wsim_logins if {{ method POST }} wsim_limited\n    \
+             http-request deny deny_status 429 content-type application/json string '{LIMITED_RESPONSE}' if {{ method POST }} wsim_limited \
+             {{ sc_http_req_rate(0,wsim_logins) gt {LIMIT_PER_MINUTE} }}\n\n",
+            quoted(LIMITED)
+        );
+    }
     write_keys(out, upstreams);
     if context.routes.splits_syncs() {
         out.push_str(INITIAL);
@@ -294,6 +316,12 @@ const REQUEST_ID: &str =
     "    # With `request_id_header: X-Request-ID` Synapse logs this id; HAProxy's own log shows it as the second captured field.
     unique-id-format %[uuid()]
     http-request set-header X-Request-ID %[unique-id]
+";
+
+const HTTP3: &str = "    # HTTP/3, with TLS only, and with an HAProxy built with QUIC:
+    # bind quic4@:443 ssl crt /etc/haproxy/certs/matrix.example.org.pem alpn h3
+    # bind quic6@:443 ssl crt /etc/haproxy/certs/matrix.example.org.pem alpn h3
+    # http-response set-header alt-svc 'h3=\":443\"; ma=86400'
 ";
 
 const USER: &str = "    # The user. Synapse's own tokens are syt_<localpart in base64>_<random>_<checksum>, so all devices of a user have one key.

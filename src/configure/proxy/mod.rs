@@ -63,6 +63,9 @@ impl Upstream<'_> {
                 let clients = self.pool.as_ref().map(|(pool, _)| clients(pool)).unwrap_or_default();
                 format!("{}{clients}. {what}", self.groups(context).join(", "))
             }
+            Target::Authentication => {
+                "matrix-authentication-service, which serves logins, logouts and refreshes instead of Synapse.".to_owned()
+            }
             Target::Writers(_) => {
                 format!("Writes the stream of {}: these requests must reach a writer.", self.groups(context).join(", "))
             }
@@ -111,8 +114,14 @@ fn upstreams<'a>(context: &Context<'a>) -> Vec<Upstream<'a>> {
     for target in targets {
         let (pool, members) = match target {
             Target::Pool(index) => (Some((&plan.pools[*index], plan.rule(*index))), plan.members(*index)),
-            Target::Main | Target::Writers(_) => (None, &[][..]),
+            Target::Main | Target::Writers(_) | Target::Authentication => (None, &[][..]),
         };
+        if *target == Target::Authentication {
+            let address = context.config.extras.authentication_service.clone();
+            let servers = address.map(|address| Member { name: "mas".to_owned(), address, weight: 1 }).into_iter().collect();
+            upstreams.push(Upstream { name: name(plan, target), target: target.clone(), pool: None, servers });
+            continue;
+        }
         let names = cluster.names(plan, target);
         let member = |(index, name): (usize, String)| {
             let address = cluster.worker(&name)?.clients.clone()?;
@@ -130,6 +139,7 @@ pub(super) fn name(plan: &Plan, target: &Target) -> String {
         Target::Main => "synapse_main".to_owned(),
         Target::Pool(index) => format!("synapse_{}", plan.pools.get(*index).map_or("", |pool| pool.name.as_str())),
         Target::Writers(names) => format!("synapse_writer.{}", names.join(".")),
+        Target::Authentication => "matrix_authentication_service".to_owned(),
     }
 }
 
@@ -196,8 +206,11 @@ fn heading(context: &Context<'_>, comment: &str, what: &str) -> String {
     lines.iter().map(|line| format!("{comment} {line}\n")).collect()
 }
 
-/// Largest upload in MiB: Synapse's default for `max_upload_size`.
-const UPLOAD_MIB: u32 = 50;
+/// A size in MiB with the proxy's own unit, or in bytes if it is no whole number of MiB.
+fn size(bytes: u64, unit: &str) -> String {
+    if bytes % (1 << 20) == 0 { format!("{}{unit}", bytes >> 20) } else { bytes.to_string() }
+}
+
 /// Timeout for a response in seconds: initial syncs of large accounts take minutes, long polls half a minute.
 const WAIT_SECONDS: u32 = 600;
 

@@ -7,10 +7,11 @@ use std::fmt::Write as _;
 
 use super::super::address::Address;
 use super::super::clients::ClientTests;
+use super::super::extras::{LIMIT_BURST, LIMIT_PER_MINUTE, LIMITED, LIMITED_RESPONSE};
 use super::super::platform::Platform;
 use super::super::routes::{Rule, Sync, Target};
 use super::super::{ConfigureError, Context, OutputFile};
-use super::{ADMIN, PUBLIC, UPLOAD_MIB, Upstream, WAIT_SECONDS, heading, keys, name};
+use super::{ADMIN, PUBLIC, Upstream, WAIT_SECONDS, heading, keys, name, size};
 use wsim_balance::{Algorithm, Nginx};
 use wsim_endpoints::Method;
 use wsim_plan::Key;
@@ -26,6 +27,9 @@ pub(super) fn files(context: &Context<'_>, upstreams: &[Upstream<'_>]) -> Result
     write_keys(&mut maps, upstreams);
     write_clients(&mut maps, context);
     write_table(&mut maps, context);
+    if context.config.extras.rate_limits {
+        write_limits(&mut maps);
+    }
     for upstream in upstreams {
         write_upstream(&mut maps, context, upstream)?;
     }
@@ -33,7 +37,7 @@ pub(super) fn files(context: &Context<'_>, upstreams: &[Upstream<'_>]) -> Result
     let site = if in_container(context) {
         OutputFile::new(path("site.conf"), heading(context, "#", "The site") + CONTAINER_SITE)
     } else {
-        OutputFile::new(path("example-site.conf"), heading(context, "#", "A site to copy from") + SITE)
+        OutputFile::new(path("example-site.conf"), heading(context, "#", "A site to copy from") + &site(context))
     };
     Ok(vec![OutputFile::new(path("wsim-maps.conf"), maps), OutputFile::new(path("wsim-locations.conf"), locations(context)), site])
 }
@@ -273,8 +277,23 @@ fn locations(context: &Context<'_>) -> String {
          proxy_read_timeout {WAIT_SECONDS}s;\n    \
          proxy_send_timeout {WAIT_SECONDS}s;\n    \
          # Not smaller than max_upload_size in homeserver.yaml.\n    \
-         client_max_body_size {UPLOAD_MIB}M;\n"
+         client_max_body_size {};\n",
+        size(context.config.upload_bytes(), "M")
     );
+    pass.push_str(
+        "    # A worker that refuses connections is passed over; a request that waited for a response is not sent twice.\n    \
+         proxy_connect_timeout 5s;\n    proxy_next_upstream error timeout;\n    proxy_next_upstream_timeout 15s;\n",
+    );
+    if context.config.extras.rate_limits {
+        let _ = write!(
+            pass,
+            "    # --rate-limits: beyond these an address waits.\n    limit_req zone=wsim_logins burst={LIMIT_BURST} nodelay;\n    \
+             limit_req_status 429;\n    error_page 429 = @wsim_limited;\n"
+        );
+    }
+    if context.config.extras.http3 {
+        pass.push_str("    # Tells clients of HTTP/3.\n    add_header Alt-Svc 'h3=\":443\"; ma=86400' always;\n");
+    }
     if context.config.expose_upstream {
         pass.push_str("    # The server that responded, because of --expose-upstream.\n    add_header X-Upstream $upstream_addr always;\n");
     }
@@ -287,8 +306,55 @@ fn locations(context: &Context<'_>) -> String {
          location ~ ^/(?:{})(?:/|$) {{\n{pass}}}\n",
         public.join("|")
     );
+    if context.config.extras.rate_limits {
+        let _ = write!(
+            out,
+            "\n# The error that clients expect.\nlocation @wsim_limited {{\n    default_type application/json;\n    \
+             add_header Access-Control-Allow-Origin * always;\n    return 429 '{LIMITED_RESPONSE}';\n}}\n"
+        );
+    }
     out
 }
+
+/// The counter of logins and registrations.
+fn write_limits(out: &mut String) {
+    let _ = write!(
+        out,
+        "\n# Logins and registrations, counted for each address: each costs a password's hash. Synapse's own limits are rc_login and\n\
+         # rc_registration. Requests without a value are not counted.\n\
+         map \"$request_method $wsim_path\" $wsim_limited {{\n    default \"\";\n    \"~{}\" $binary_remote_addr;\n}}\n\
+         limit_req_zone $wsim_limited zone=wsim_logins:10m rate={LIMIT_PER_MINUTE}r/m;\n",
+        quoted(&LIMITED.replacen('^', "^POST ", 1))
+    );
+}
+
+fn site(context: &Context<'_>) -> String {
+    if !context.config.extras.http3 {
+        return SITE.to_owned();
+    }
+    SITE.replace(SITE_TLS, SITE_HTTP3)
+}
+
+const SITE_TLS: &str = "\
+    # From nginx 1.25.1 on, remove `http2` here and add the line `http2 on;`.
+    listen 443 ssl http2;
+    listen [::]:443 ssl http2;
+    # Federation; not needed if /.well-known/matrix/server names port 443.
+    listen 8448 ssl http2 default_server;
+    listen [::]:8448 ssl http2 default_server;
+";
+
+const SITE_HTTP3: &str = "\
+    # HTTP/3 needs nginx 1.25 or later with http_v3_module. Of all sites only one may have `reuseport` for an address.
+    listen 443 quic reuseport;
+    listen [::]:443 quic reuseport;
+    listen 443 ssl;
+    listen [::]:443 ssl;
+    http2 on;
+    # Federation; not needed if /.well-known/matrix/server names port 443. Servers do not use HTTP/3.
+    listen 8448 ssl default_server;
+    listen [::]:8448 ssl default_server;
+";
 
 const LOG_FORMAT: &str = r#"
 # The log format that wsim reads best, with times, upstream and user. Access tokens in a URL are removed.

@@ -6,10 +6,13 @@
 use std::fmt::Write as _;
 
 use super::super::address::Address;
+use super::super::extras::{LIMIT_BURST, LIMIT_PER_MINUTE};
+use super::super::read::pattern::Pattern;
 use super::super::routes::{Rule, Sync, Target};
 use super::super::{ConfigureError, Context, OutputFile};
-use super::{ADMIN, PUBLIC, UPLOAD_MIB, Upstream, WAIT_SECONDS, heading, name};
+use super::{ADMIN, PUBLIC, Upstream, WAIT_SECONDS, heading, name};
 use wsim_balance::{Algorithm, Traefik};
+use wsim_endpoints::Method;
 
 pub(super) fn files(
     context: &Context<'_>,
@@ -38,15 +41,30 @@ pub(super) fn files(
          wsim-upload:\n      buffering:\n        maxRequestBodyBytes: {}\n        memRequestBodyBytes: 2097152\n\
          \n  serversTransports:\n    wsim:\n      # Long polls wait half a minute and more, initial syncs compute for minutes.\n      \
          forwardingTimeouts:\n        dialTimeout: 5s\n        responseHeaderTimeout: {WAIT_SECONDS}s\n        idleConnTimeout: 60s\n",
-        u64::from(UPLOAD_MIB) << 20
+        context.config.upload_bytes()
     );
-    let statics = heading(context, "#", "Traefik's static configuration") + STATIC;
+    if context.config.extras.rate_limits {
+        out = out.replace(
+            "\n  serversTransports:",
+            &format!(
+                "    # --rate-limits: logins and registrations of one address.\n    wsim-logins:\n      rateLimit:\n        \
+                 average: {LIMIT_PER_MINUTE}\n        period: 1m\n        burst: {LIMIT_BURST}\n\n  serversTransports:"
+            ),
+        );
+    }
+    let mut statics = heading(context, "#", "Traefik's static configuration") + STATIC;
+    if context.config.extras.http3 {
+        statics.push_str("    http3: {}\n");
+    }
     Ok(vec![OutputFile::new("proxy/traefik/dynamic.yaml", out), OutputFile::new("proxy/traefik/static-additions.yaml", statics)])
 }
 
 fn write_routers(out: &mut String, context: &Context<'_>) {
     let (plan, rules) = (context.plan, &context.routes.rules);
     out.push_str("  routers:\n");
+    if context.config.extras.rate_limits {
+        write_limited(out, context);
+    }
     let mut group = "";
     for (place, rule) in rules.iter().enumerate() {
         if rule.group != group {
@@ -62,6 +80,27 @@ fn write_routers(out: &mut String, context: &Context<'_>) {
     let public: Vec<String> = PUBLIC.iter().map(|path| format!("PathPrefix(`{path}/`)")).collect();
     write_router(out, "wsim-main", &format!("({})", public.join(" || ")), &main, BASE_PRIORITY, false);
     write_router(out, "wsim-admin", &format!("PathPrefix(`{ADMIN}/`)"), &main, BASE_PRIORITY, true);
+}
+
+/// A router for the requests that `--rate-limits` counts, before all others, for each destination that they have.
+fn write_limited(out: &mut String, context: &Context<'_>) {
+    let rules = &context.routes.rules;
+    let limited = |path: &str| format!("/_matrix/client/v3/{path}");
+    for path in ["login", "register"] {
+        let takes = |rule: &&Rule| {
+            let of_all = rule.clients.is_none() && (rule.methods.is_empty() || rule.methods.contains(&Method::Post));
+            of_all && Pattern::new(&rule.pattern, false).is_ok_and(|pattern| pattern.matches(&limited(path)))
+        };
+        let target = rules.iter().find(takes).map_or(&Target::Main, |rule| &rule.target);
+        let condition = format!("Method(`POST`) && PathRegexp(`^/_matrix/client/(api/v1|r0|v3|unstable)/{path}$`)");
+        let rule = format!("Host(`matrix.example.org`) && {condition}");
+        let _ = write!(
+            out,
+            "    wsim-limited-{path}:\n      rule: '{rule}'\n      service: {}\n      priority: {}\n      middlewares: [wsim-logins, wsim-upload]\n",
+            name(context.plan, target).replace('.', "-of-"),
+            BASE_PRIORITY + rules.len() + 1
+        );
+    }
 }
 
 fn admin(pattern: &str) -> bool {
@@ -118,6 +157,12 @@ fn write_service(out: &mut String, context: &Context<'_>, upstream: &Upstream<'_
     );
     if strategy != "wrr" {
         let _ = writeln!(out, "        strategy: {strategy}");
+    }
+    if upstream.servers.len() > 1 {
+        out.push_str(
+            "        # A worker that restarts is left alone until it responds again.\n        \
+             healthCheck:\n          path: /health\n          interval: 5s\n          timeout: 3s\n",
+        );
     }
     out.push_str("        servers:\n");
     for server in &upstream.servers {

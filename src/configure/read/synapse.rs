@@ -38,6 +38,8 @@ pub struct Listener {
     pub bind: Vec<String>,
     /// Whether `X-Forwarded-For` is read: if the file says so, and at sockets by default.
     pub x_forwarded: bool,
+    /// `http`, `metrics`, `manhole`, `replication`; empty if the file does not say.
+    pub kind: String,
     pub at: SourceLocation,
 }
 
@@ -232,6 +234,11 @@ impl Listener {
         }
     }
 
+    /// Whether the listener has a type.
+    pub fn is_of_type(&self, kind: &str) -> bool {
+        self.kind == kind
+    }
+
     /// Whether the listener has a resource.
     pub fn has(&self, resource: &str) -> bool {
         self.resources.iter().any(|own| own == resource)
@@ -250,6 +257,7 @@ fn listener(node: &Node, at: SourceLocation) -> Listener {
     Listener {
         port: node.get("port").and_then(Node::number).and_then(|port| port.try_into().ok()),
         x_forwarded: node.get("x_forwarded").and_then(Node::truth).unwrap_or(path.is_some()),
+        kind: node.get("type").and_then(Node::text).unwrap_or_default(),
         path,
         resources: names,
         bind,

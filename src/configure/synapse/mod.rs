@@ -25,6 +25,14 @@ fn heading(context: &Context<'_>, what: &str) -> String {
     )
 }
 
+/// A listener for Prometheus as an item of a YAML list, with the given indentation.
+pub(super) fn metrics_listener(address: &super::address::Address, indent: usize) -> String {
+    use super::address::Address;
+    let blank = " ".repeat(indent);
+    let (port, bind) = (if let Address::Tcp { port, .. } = address { *port } else { 0 }, address.bind().unwrap_or("127.0.0.1"));
+    format!("{blank}- type: metrics\n{blank}  port: {port}\n{blank}  bind_addresses: ['{bind}']\n")
+}
+
 /// Who may connect to a unix socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
@@ -58,7 +66,13 @@ impl Mode {
 }
 
 /// A listener as an item of a YAML list, with the given indentation.
-fn listener(address: &super::address::Address, resources: &[&str], x_forwarded: bool, indent: usize, request_id: bool) -> String {
+pub(super) fn listener(
+    address: &super::address::Address,
+    resources: &[&str],
+    x_forwarded: bool,
+    indent: usize,
+    request_id: bool,
+) -> String {
     use super::address::Address;
     let blank = " ".repeat(indent);
     let mut out = format!("{blank}- type: http\n");

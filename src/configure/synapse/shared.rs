@@ -6,14 +6,14 @@ use super::super::address::Address;
 use super::super::cluster::Process;
 use super::super::{Context, OutputFile};
 use super::setting::{Setting, Value, yaml};
-use super::{heading, listener};
+use super::{heading, listener, metrics_listener};
 
 pub(super) fn files(context: &Context<'_>) -> Vec<OutputFile> {
     let mut files = vec![
         OutputFile::new("synapse/workers.yaml", workers(context)),
         OutputFile::new("synapse/homeserver-additions.yaml", additions(context)),
     ];
-    if context.release.has_replication_secret() && !context.cluster.workers.is_empty() {
+    if context.writes_secret() {
         files.push(secret_file());
     }
     files
@@ -23,20 +23,30 @@ pub(super) fn files(context: &Context<'_>) -> Vec<OutputFile> {
 fn workers(context: &Context<'_>) -> String {
     let mut out = heading(context, "Settings shared by all processes");
     out.push_str("# Every process reads this file after homeserver.yaml; settings here override those of the same name there.\n");
-    if context.cluster.workers.is_empty() {
+    let settings = settings(context);
+    if settings.is_empty() {
         out.push_str("\n# Empty, because the plan has no workers.\n{}\n");
-        return out;
     }
-    out + &yaml(&settings(context))
+    out + &yaml(&settings)
 }
 
 /// The settings of every process: where the others are, who writes which stream, who has which background role, who serves media.
 pub(crate) fn settings(context: &Context<'_>) -> Vec<Setting> {
-    let mut settings: Vec<Setting> = instance_map(context).into_iter().chain(stream_writers(context)).collect();
-    for (setting, names) in context.plan.background_roles.assigned() {
-        settings.extend(background_role(context, setting, names));
+    let mut settings: Vec<Setting> = Vec::new();
+    if !context.cluster.workers.is_empty() {
+        settings.extend(instance_map(context).into_iter().chain(stream_writers(context)));
+        for (setting, names) in context.plan.background_roles.assigned() {
+            settings.extend(background_role(context, setting, names));
+        }
+        settings.extend(media(context));
     }
-    settings.extend(media(context));
+    if context.config.extras.metrics {
+        settings.push(Setting::new("enable_metrics", Value::Flag(true)).because("Each process has a listener for Prometheus."));
+    }
+    if let Some(bytes) = context.config.extras.max_upload {
+        let size = if bytes % (1 << 20) == 0 { Value::Text(format!("{}M", bytes >> 20)) } else { Value::Number(bytes) };
+        settings.push(Setting::new("max_upload_size", size).because("The proxy accepts bodies of the same size."));
+    }
     settings
 }
 
@@ -83,7 +93,14 @@ fn background_role(context: &Context<'_>, role: &'static str, names: &[String]) 
         "federation_sender_instances" => {
             let mut senders = Setting::new(role, Value::names(names))
                 .because("The workers that send to other servers; each destination belongs to one of them.");
-            if release.has_outbound_federation_restricted_to() {
+            let present = context.config.present.as_ref().map(|present| present.restricted.as_slice()).unwrap_or_default();
+            let restricted: Vec<String> = present.iter().filter(|name| context.cluster.worker(name).is_some()).cloned().collect();
+            let has_restriction = release.has_outbound_federation_restricted_to();
+            let restriction = (has_restriction && !restricted.is_empty()).then(|| {
+                Setting::new("outbound_federation_restricted_to", Value::names(&restricted))
+                    .because("As before, only these reach other servers.")
+            });
+            if has_restriction && restriction.is_none() {
                 senders = senders
                     .followed_by(
                         "To let only these reach other servers (they then need a replication listener and a place in instance_map):"
@@ -92,7 +109,7 @@ fn background_role(context: &Context<'_>, role: &'static str, names: &[String]) 
                     .followed_by(format!("outbound_federation_restricted_to: [{}]", names.join(", ")));
             }
             let stop = off("send_federation", "This release needs a setting for the main process to stop sending.");
-            (!release.senders_are_generic()).then_some(stop).into_iter().chain([senders]).collect()
+            (!release.senders_are_generic()).then_some(stop).into_iter().chain([senders]).chain(restriction).collect()
         }
         "pusher_instances" => {
             let pushers =
@@ -181,6 +198,12 @@ fn additions(context: &Context<'_>) -> String {
     if !context.cluster.workers.is_empty() {
         out.push_str("  # For the workers. Neither the proxy nor other machines may reach this listener.\n");
         out += &listener(&context.cluster.main_replication, &["replication"], false, 2, false);
+    }
+    if let Some(address) = &context.cluster.main_metrics {
+        out.push_str("  # For Prometheus.\n");
+        out += &metrics_listener(address, 2);
+    }
+    if !context.cluster.workers.is_empty() {
         let _ = write!(
             out,
             "\n# Every process has its own connections to PostgreSQL: {} processes with up to cp_max connections each. See CHECKLIST.md for max_connections.\n\

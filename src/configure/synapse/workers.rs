@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::super::address::Address;
 use super::super::cluster::Process;
 use super::super::{Context, OutputFile};
-use super::{heading, listener};
+use super::{heading, listener, metrics_listener};
 
 pub(super) fn files(context: &Context<'_>) -> Vec<OutputFile> {
     context
@@ -39,7 +39,7 @@ fn worker(context: &Context<'_>, process: &Process) -> String {
     if process.has_media() {
         out.push_str("\n# workers.yaml disables it for all other processes.\nenable_media_repo: true\n");
     }
-    if process.clients.is_some() || process.replication.is_some() {
+    if process.clients.is_some() || process.replication.is_some() || process.metrics.is_some() {
         out.push_str("\nworker_listeners:\n");
     }
     if let Some(address) = &process.clients {
@@ -52,6 +52,10 @@ fn worker(context: &Context<'_>, process: &Process) -> String {
             "  # For the other processes, which send their writes here. Neither the proxy nor other machines may reach this listener.\n",
         );
         out += &listener(address, &["replication"], false, 2, false);
+    }
+    if let Some(address) = &process.metrics {
+        out.push_str("  # For Prometheus.\n");
+        out += &metrics_listener(address, 2);
     }
     let _ = write!(out, "\nworker_log_config: {}/synapse/log/{}.yaml\n", context.config.installed, process.name);
     out

@@ -1,24 +1,36 @@
-//! Synapse's `docs/workers.md` (and the older `docs/workers.rst`), as a file or as copied from a web front end.
+//! Synapse's `docs/workers.md` (and the older `docs/workers.rst`), as a file, as a web page, or as copied from one.
 //!
 //! A row is a line of only a pattern, below a heading that names a worker application. Its meaning comes from the heading, from the
 //! `# Title` line in its block, and from the sentences before it. Indentation is not needed, because front ends lose it; lines of a
 //! single `|`, which they add, are skipped.
 
-use super::{Found, Known, Sentences, is_pattern, row};
+use std::borrow::Cow;
+
+use super::{Found, Known, Sentences, html, is_pattern, row};
 use crate::Method;
 use crate::table::Row;
 
 /// Whether the text is such a document: it has a line with only the name of a worker application, and it lists patterns.
 pub(super) fn looks_like(text: &str) -> bool {
-    text.lines().any(|line| application(line.trim()).is_some())
-        && text.lines().any(|line| line.split_ascii_whitespace().next().is_some_and(is_pattern))
+    let lines = lines(text);
+    lines.iter().any(|(_, line)| application(line).is_some())
+        && lines.iter().any(|(_, line)| line.split_ascii_whitespace().next().is_some_and(is_pattern))
+}
+
+/// The lines of the document with their numbers, from 1.
+fn lines(text: &str) -> Vec<(usize, Cow<'_, str>)> {
+    if html::looks_like(text) {
+        let of_page = html::lines(text).into_iter();
+        return of_page.map(|(number, line)| (number, Cow::Owned(line.trim().to_owned()))).collect();
+    }
+    text.lines().enumerate().map(|(index, line)| (index + 1, Cow::Borrowed(line.trim()))).collect()
 }
 
 /// Reads all rows.
 pub(super) fn read(text: &str, known: &Known) -> Found {
     let mut reader = Reader::new(known);
-    for (number, line) in text.lines().enumerate() {
-        reader.line(number + 1, line.trim());
+    for (number, line) in lines(text) {
+        reader.line(number, &line);
     }
     Ok(reader.finish())
 }

@@ -11,6 +11,7 @@ use super::table::{Row, Syntax, Table, Tables};
 
 mod ansible;
 mod document;
+mod html;
 mod map;
 
 /// The kind of file of a user's own table.
@@ -18,7 +19,7 @@ mod map;
 pub enum OwnTableKind {
     /// matrix-docker-ansible-deploy: `matrix_synapse_workers_…_endpoints:` lists, with or without newlines.
     Ansible,
-    /// Synapse's `docs/workers.md`.
+    /// Synapse's `docs/workers.md`, or its web page.
     WorkersDocument,
     /// A HAProxy map: `PATTERN BACKEND` per line.
     HaproxyMap,
@@ -42,7 +43,7 @@ pub enum OwnTableError {
     /// A file of no known kind.
     #[error(
         "{file} is not an endpoint table: expected matrix_synapse_workers_…_endpoints lists (Ansible), \
-         a Synapse docs/workers.md, or a HAProxy map of `PATTERN BACKEND` lines"
+         a Synapse docs/workers.md or its web page, or a HAProxy map of `PATTERN BACKEND` lines"
     )]
     Unknown {
         /// Name of the file.

@@ -332,6 +332,9 @@ fn any_plan() -> impl Strategy<Value = Plan> {
         |(name, kind, processes, mut pools, streams)| {
             for (i, pool) in pools.iter_mut().enumerate() {
                 pool.name = format!("pool-{i}-");
+                if i % 2 == 1 {
+                    pool.names = vec![format!("named_{i}")];
+                }
                 for (j, server) in pool.servers.iter_mut().enumerate() {
                     *server = format!("worker{i}-{j}:8083{}", server.trim_start_matches('='));
                     *server = server.replacen(":8083", ":8083=", 1);

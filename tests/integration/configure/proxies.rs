@@ -77,7 +77,7 @@ pub(super) fn apache_frame(port: u16, folder: &Path, text: &str) -> String {
     let modules = [
         "mpm_event",
         "authn_core:authz_core:authz_host",
-        "proxy:proxy_http:proxy_balancer:slotmem_shm",
+        "proxy:proxy_http:proxy_balancer:proxy_hcheck:slotmem_shm",
         "rewrite:headers",
         "lbmethod_byrequests:lbmethod_bytraffic:lbmethod_bybusyness",
     ];

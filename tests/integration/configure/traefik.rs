@@ -46,7 +46,18 @@ struct Service {
 struct LoadBalancer {
     servers_transport: String,
     strategy: Option<String>,
+    health_check: Option<HealthCheck>,
     servers: Vec<Server>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HealthCheck {
+    path: String,
+    #[serde(rename = "interval")]
+    _interval: String,
+    #[serde(rename = "timeout")]
+    _timeout: String,
 }
 
 #[derive(Deserialize)]
@@ -108,6 +119,9 @@ fn check_http(http: &Http) {
     }
     for service in http.services.values() {
         let balancer = &service.load_balancer;
+        // One of several is asked whether it is there; of a single one there is no other.
+        assert_eq!(balancer.health_check.is_some(), balancer.servers.len() > 1);
+        assert!(balancer.health_check.iter().all(|check| check.path == "/health"));
         assert!(http.servers_transports.contains_key(&balancer.servers_transport));
         assert!(balancer.strategy.as_deref().is_none_or(|strategy| ["p2c", "hrw", "leasttime"].contains(&strategy)));
         assert!(!balancer.servers.is_empty());
