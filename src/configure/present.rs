@@ -42,12 +42,12 @@ pub struct PresentWorker {
 
 impl Present {
     /// The processes in Synapse's files. `main` is where the proxy sends requests for the main process, if it is known.
-    pub fn of(files: &SynapseFiles, main: Option<Address>) -> Self {
+    pub fn of(files: &SynapseFiles, main: Option<&Address>) -> Self {
         let process = files.processes.iter().find(|process| process.file.is_none());
         let mapped = |name: &str| files.instances.iter().rev().find(|(own, ..)| own == name).map(|(_, address, _)| address.as_str());
         let address = |process: &SynapseProcess, has: &dyn Fn(&Listener) -> bool| {
             let listener = process.listeners.iter().find(|listener| has(listener))?;
-            address(listener, host(process, files, &main))
+            address(listener, host(process, files, main))
         };
         let replication = |process: &SynapseProcess| {
             let own = address(process, &is_replication);
@@ -63,7 +63,7 @@ impl Present {
         let ports = files.processes.iter().flat_map(|process| &process.listeners).filter_map(|listener| listener.port).collect();
         let is_set = |key: &str| files.setting(None, key).is_some_and(|(node, _)| node.value != Value::Null);
         Self {
-            main: main.clone().or_else(|| process.and_then(|process| address(process, &is_public))),
+            main: main.cloned().or_else(|| process.and_then(|process| address(process, &is_public))),
             main_replication: process.and_then(replication),
             main_metrics: process.and_then(|process| address(process, &is_metrics)),
             workers: workers.collect(),
@@ -108,7 +108,7 @@ fn is_metrics(listener: &Listener) -> bool {
 }
 
 /// The host under which other processes reach a process.
-fn host<'f>(process: &'f SynapseProcess, files: &'f SynapseFiles, main: &'f Option<Address>) -> &'f str {
+fn host<'f>(process: &'f SynapseProcess, files: &'f SynapseFiles, main: Option<&'f Address>) -> &'f str {
     let mapped = files.instances.iter().rev().find(|(own, ..)| *own == process.name);
     let of_main = match main {
         Some(Address::Tcp { host, .. }) if process.file.is_none() => Some(host.as_str()),

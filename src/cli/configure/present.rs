@@ -63,6 +63,6 @@ pub(super) fn read(paths: &[String], release: &str) -> anyhow::Result<Deployment
         files.push((name.to_owned(), text));
     }
     let proxy = PresentProxy { kind: configuration.proxies.first().map(|proxy| proxy.kind), files, rules };
-    let present = Present::of(&configuration.cluster, main);
+    let present = Present::of(&configuration.cluster, main.as_ref());
     Ok(Deployment { files: configuration.cluster, present, proxy })
 }

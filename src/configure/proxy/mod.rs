@@ -208,7 +208,7 @@ fn heading(context: &Context<'_>, comment: &str, what: &str) -> String {
 
 /// A size in MiB with the proxy's own unit, or in bytes if it is no whole number of MiB.
 fn size(bytes: u64, unit: &str) -> String {
-    if bytes % (1 << 20) == 0 { format!("{}{unit}", bytes >> 20) } else { bytes.to_string() }
+    if bytes.is_multiple_of(1 << 20) { format!("{}{unit}", bytes >> 20) } else { bytes.to_string() }
 }
 
 /// Timeout for a response in seconds: initial syncs of large accounts take minutes, long polls half a minute.

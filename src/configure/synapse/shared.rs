@@ -44,7 +44,7 @@ pub(crate) fn settings(context: &Context<'_>) -> Vec<Setting> {
         settings.push(Setting::new("enable_metrics", Value::Flag(true)).because("Each process has a listener for Prometheus."));
     }
     if let Some(bytes) = context.config.extras.max_upload {
-        let size = if bytes % (1 << 20) == 0 { Value::Text(format!("{}M", bytes >> 20)) } else { Value::Number(bytes) };
+        let size = if bytes.is_multiple_of(1 << 20) { Value::Text(format!("{}M", bytes >> 20)) } else { Value::Number(bytes) };
         settings.push(Setting::new("max_upload_size", size).because("The proxy accepts bodies of the same size."));
     }
     settings
