@@ -278,7 +278,7 @@ impl Maker {
 
     fn directive(&self, name: &str, arguments: &[&str], line: usize, block: Option<Vec<Directive>>) -> Directive {
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        Directive { name: name.to_owned(), arguments, block, file: Arc::clone(&self.file), line }
+        Directive { name: name.to_owned(), arguments, block, file: Arc::clone(&self.file), line, last_line: line }
     }
 }
 
