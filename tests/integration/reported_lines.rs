@@ -62,7 +62,7 @@ fn lines_that_people_published_are_read_rightly() {
     }
     let count = all.iter().flat_map(|log| &log.lines).filter(|(_, expected)| expected.is_some()).count();
     assert!(failures.is_empty(), "{} failures in {count} lines:\n{}", failures.len(), failures.join("\n"));
-    assert!(count >= 70, "{count}");
+    assert!(count >= 140, "{count}");
 }
 
 /// A log of `tests/logs/programs`, which `tests/proxies/logs` made.
