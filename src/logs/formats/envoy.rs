@@ -26,7 +26,7 @@ const ISTIO_MIXER: &str = r#"[%START_TIME%] "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINA
 pub fn text_parsers(stamps: &StampReader) -> Vec<Box<dyn Parser>> {
     // Emissary's default, formerly Ambassador's, is Envoy's behind a word.
     let emissary = format!("ACCESS {DEFAULT}");
-    [("envoy", DEFAULT), ("envoy", &emissary), ("istio", ISTIO), ("istio", ISTIO_MIXER)]
+    [("envoy", DEFAULT), ("istio", ISTIO), ("istio", ISTIO_MIXER), ("envoy", &emissary)]
         .into_iter()
         .map(|(name, format)| {
             #[expect(clippy::expect_used, reason = "the predefined formats are constants, each compiled by a test")]

@@ -245,8 +245,8 @@ fn the_order_of_an_http_route_is_that_of_its_gateway() {
 #[test]
 fn limits_of_caddy_and_traefik_are_checked() {
     for (arguments, words) in [
-        (&["cases/limits/Caddyfile"][..], ["request_body { max_size 50MiB }", "waits 15 s"]),
-        (&["cases/limits/dynamic.yaml", "cases/limits/traefik.yml"], ["maxRequestBodyBytes: 52428800", "waits 15 s"]),
+        (&["cases/limits/Caddyfile"][..], ["request_body { max_size 50MiB }", "waits 15.0 s"]),
+        (&["cases/limits/dynamic.yaml", "cases/limits/traefik.yml"], ["maxRequestBodyBytes: 52428800", "waits 15.0 s"]),
     ] {
         let json = audit(arguments, &[]).1;
         let text = json["findings"].to_string();
@@ -259,7 +259,7 @@ fn limits_of_caddy_and_traefik_are_checked() {
     let text = std::fs::read_to_string(folder().join("cases/limits/Caddyfile")).unwrap();
     std::fs::write(place.path().join("Caddyfile"), text.replace("response_header_timeout 15s", "")).unwrap();
     let (_, json, _) = run_in(place.path(), &["audit", "Caddyfile", "--json"]);
-    assert!(json.contains("waits 20 s"), "{json}");
+    assert!(json.contains("waits 20.0 s"), "{json}");
 }
 
 #[test]
