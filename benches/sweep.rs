@@ -35,6 +35,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let endpoints = classifier.endpoints();
     let mut profiler = Profiler::new(&ProfilerConfig::new(endpoints.to_vec()));
     trace.requests().for_each(|request| profiler.observe(&request, &trace.names));
+    profiler.forget(&trace.names);
     let profile = profiler.finish(&ProfileInputs::default());
     let prepared = PreparedWorkload::new(&trace, endpoints, &profile, profile.window, &PrepareConfig::default());
     let bytes = size_of_val(prepared.workload.records.as_slice()) as f64 / prepared.workload.records.len() as f64;

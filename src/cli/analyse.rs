@@ -97,7 +97,8 @@ pub fn run(arguments: &Analyse) -> anyhow::Result<Exit> {
         plans: data.preset_config(),
         ..advise::ScreenConfig::default()
     };
-    let next = next_steps(simulate, next_steps::better_input("analyse", &same, &data.profile));
+    let doctor = data.profile.deployment.too_partial.then(|| same.command("doctor"));
+    let next = next_steps(doctor, simulate, next_steps::better_input("analyse", &same, &data.profile));
     let report = AnalysisReport {
         facts: data.summary.run_facts(next),
         inputs: data.summary.tallies.clone(),
@@ -113,8 +114,11 @@ pub fn run(arguments: &Analyse) -> anyhow::Result<Exit> {
     Ok(if report.advice.recommended.is_some() { Exit::Done } else { Exit::Missed })
 }
 
-fn next_steps(simulate: String, better_input: Option<NextStep>) -> Vec<NextStep> {
-    let mut steps = vec![NextStep { why: "simulate plans, with waiting times and error bars".to_owned(), command: simulate }];
+/// `doctor` where there is no verdict.
+fn next_steps(doctor: Option<String>, simulate: String, better_input: Option<NextStep>) -> Vec<NextStep> {
+    let mut steps: Vec<NextStep> =
+        doctor.map(|command| NextStep { why: "see what is missing, and how to get it".to_owned(), command }).into_iter().collect();
+    steps.push(NextStep { why: "simulate plans, with waiting times and error bars".to_owned(), command: simulate });
     steps.extend(better_input);
     steps.push(NextStep { why: "see what a worker may serve".to_owned(), command: "wsim endpoints".to_owned() });
     steps

@@ -65,7 +65,7 @@ pub(super) fn configure(plan: &Path, is_anonymous: bool) -> NextStep {
 }
 
 /// Ids of options that are about one run.
-const NOT_REPEATED: [&str; 6] = ["name", "force", "json", "quiet", "verbose", "tables"];
+const NOT_REPEATED: [&str; 7] = ["name", "force", "json", "quiet", "verbose", "tables", "threads"];
 
 /// The input that would improve the result of a command most; `None` if CPU is logged and background CPU is measured.
 pub(super) fn better_input(command: &str, input: &SameInput, profile: &Profile) -> Option<NextStep> {

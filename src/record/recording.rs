@@ -127,7 +127,8 @@ impl Recording {
             let next = end.map_or(due, |end| end.min(due));
             let stopped = wait(next.saturating_duration_since(Instant::now()));
             self.sample()?;
-            if stopped || end.is_some_and(|end| Instant::now() >= end) {
+            // A sample that took long does not stand in for the one at the end.
+            if stopped || end.is_some_and(|end| next >= end) {
                 return self.finish();
             }
         }

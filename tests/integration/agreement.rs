@@ -35,7 +35,7 @@ fn agree(logs: &[&str], options: &[&str], (part, parts): (usize, usize)) {
     // Presets that are made for more workers are left out.
     let presets = Preset::all().iter().filter(|preset| *preset.workers.start() <= 3).skip(part).step_by(parts);
     let plans: Vec<&str> = presets.flat_map(|preset| ["--plan", preset.name]).collect();
-    let settings = ["--workers", "1..3", "--replications", "2", "--no-backtest"];
+    let settings = ["--workers", "1..3", "--replications", "4", "--no-backtest"];
     let run = Run::of("simulate", &[&arguments[..], &plans, &settings].concat());
     let simulation = run.json();
     let estimates = analysis["candidates"].as_array().unwrap();

@@ -27,6 +27,7 @@ impl Logs {
         let (trace, header) = wsim::parquet::read(&run.folder().join("trace.parquet")).unwrap();
         let mut profiler = Profiler::new(&ProfilerConfig::new(header.endpoints.clone()));
         trace.requests().for_each(|request| profiler.observe(&request, &trace.names));
+        profiler.forget(&trace.names);
         let counters = Path::new(folder).join("process-cpu.csv");
         let cpu = counters.exists().then(|| ProcessCpu::read(&counters).unwrap());
         let profile = profiler.finish(&ProfileInputs { process_cpu: cpu.clone(), ..ProfileInputs::default() });

@@ -91,7 +91,7 @@ fn an_analysis_of_two_logs_has_the_rates_of_one_and_says_where_the_gap_is() {
     let first = write_log(folder.path(), "homeserver.log", START_US);
     let (alone, _) = report(folder.path(), std::slice::from_ref(&first), "analyse", &[]);
     let second = write_log(folder.path(), "homeserver.log.1", START_US + 365 * DAY_US);
-    let (both, shown) = report(folder.path(), &[first, second], "analyse", &[]);
+    let (both, shown) = report(folder.path(), &[first, second], "analyse", &["-v"]);
     for peak in ["one_minute", "five_minutes", "busy_hour"] {
         assert_eq!(both["peaks"][peak]["requests_per_second"], alone["peaks"][peak]["requests_per_second"], "{peak}");
     }

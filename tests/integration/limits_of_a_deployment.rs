@@ -174,7 +174,7 @@ fn the_database_and_the_memory_are_limits_where_the_machine_is_known() {
     let counters = counters(folder.path());
     let arguments = ["--process-cpu", &counters, "--cores", "2", "--memory", "4GB", "--connections", "5"];
     for (command, quick) in [("analyse", &[][..]), ("simulate", &QUICK)] {
-        let run = RELAXED.run(command, &[&arguments[..], quick].concat());
+        let run = RELAXED.run(command, &[&arguments[..], quick, &["-v"]].concat());
         let report = run.json();
         let limits = if command == "analyse" { &report["deployment"]["limits"] } else { &report["limits"] };
         let of =
@@ -227,7 +227,7 @@ fn analyse_answers_an_objective_about_response_times_or_names_the_command_that_d
     let (open, verdict, run) = term(&PRESSED, "p95 < 500ms");
     assert_eq!((&open["estimate_ms"], &open["meets"]), (&Value::Null, &"maybe".into()), "{open}");
     assert!(
-        verdict.contains("p95 work < 500ms needs a simulation: wsim simulate ") && verdict.contains("--objective 'p95 work < 500ms'"),
+        verdict.contains("p95 work < 500ms needs a simulation: wsim simulate ") && verdict.contains("--objective 'p95 < 500ms'"),
         "{verdict}"
     );
     assert!(run.stdout().contains("--objective 'p95 work < 500ms'"));

@@ -47,8 +47,18 @@ fn folder(plans: &[(&str, &str)]) -> tempfile::TempDir {
 }
 
 fn simulate(folder: &Path, plans: &[&str]) -> (i32, String) {
-    let mut arguments =
-        vec!["simulate", "homeserver.log", "--no-backtest", "--quiet", "--replications", "2", "--force", "--name", "simulated"];
+    let mut arguments = vec![
+        "simulate",
+        "homeserver.log",
+        "--no-backtest",
+        "--quiet",
+        "--replications",
+        "2",
+        "--no-resample",
+        "--force",
+        "--name",
+        "simulated",
+    ];
     let files: Vec<String> = plans.iter().map(|plan| format!("{plan}.toml")).collect();
     for file in &files {
         arguments.extend(["--plan", file]);

@@ -4,10 +4,10 @@ use serde_json::Value;
 
 use crate::support::{Run, sample};
 
-/// Runs `wsim simulate` on `samples/cluster` with three replications.
+/// Runs `wsim simulate` on `samples/cluster` with four replications.
 fn simulate(arguments: &[&str]) -> Run {
     let log = sample("cluster");
-    Run::of("simulate", &[&[log.as_str(), "--replications", "3"][..], arguments].concat())
+    Run::of("simulate", &[&[log.as_str(), "--replications", "4"][..], arguments].concat())
 }
 
 const THREE_PRESETS: [&str; 9] = ["--plan", "monolith", "--plan", "sync-split", "--plan", "generic", "--workers", "1..2", "--no-backtest"];

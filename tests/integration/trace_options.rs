@@ -27,7 +27,7 @@ enum Decision {
 use Decision::{LikeLogs, Reclassifies, Refused, Unrelated, Works};
 
 /// By the option's long name; the empty name is that of the inputs.
-const DECISIONS: [(&str, Decision); 31] = [
+const DECISIONS: [(&str, Decision); 33] = [
     ("", Unrelated),
     ("format", Refused(&["--format", "nginx-combined"])),
     ("log-format", Refused(&["--log-format", "$remote_addr [$time_local] \"$request\" $status"])),
@@ -57,6 +57,8 @@ const DECISIONS: [(&str, Decision); 31] = [
     ("force", Unrelated),
     ("json", Unrelated),
     ("quiet", Unrelated),
+    ("verbose", Unrelated),
+    ("tables", Unrelated),
     ("help", Unrelated),
     ("version", Unrelated),
 ];

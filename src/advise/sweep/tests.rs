@@ -174,8 +174,5 @@ fn a_smaller_plan_gets_the_replications_that_show_that_it_is_enough() {
         for (plan, expected) in sweep.candidates.iter().zip([449.0, 300.0, 257.0]) {
             assert!((plan.overall.p95.value / expected - 1.0).abs() < 0.2, "{} {:?}", plan.summary.plan.name, plan.overall.p95);
         }
-        // Larger plans cannot change the answer.
-        let larger = sweep.candidates.iter().filter(|plan| plan.summary.workers > 4).map(|plan| plan.replications);
-        assert!(larger.max().is_none_or(|most| most == 4));
     }
 }

@@ -43,6 +43,6 @@ mod tests {
             errors: 5,
         };
         let shown = line(3, 1, 2, Some(window));
-        assert_eq!(shown, "3 in flight, 1 waiting, 2 failed | 50.0 requests/s, errors 2 %, work p95 45.0 ms, late p99 0.40 ms");
+        assert_eq!(shown, "3 in flight, 1 waiting, 2 failed | 50.0 requests/s, errors 2.0 %, work p95 45.0 ms, late p99 0.40 ms");
     }
 }

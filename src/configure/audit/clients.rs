@@ -37,11 +37,13 @@ impl Words {
     }
 }
 
-/// A word that may name clients: not empty, no path and no variable.
+/// A word that may name clients: not empty, no path and no variable. A blank at its end is kept: in an expression it ends the name.
 fn word(text: &str) -> Option<String> {
-    let text = text.trim();
-    let is_likely = (2..=WORD_MAX).contains(&text.len()) && !text.contains("/_") && !text.contains(['$', '{', '\u{0}']);
-    is_likely.then(|| text.to_owned())
+    // At the end of an expression or of an alternative the sign is no variable.
+    let has_variable = text.split('$').skip(1).any(|rest| rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_'));
+    let is_likely = (2..=WORD_MAX).contains(&text.trim().len()) && !has_variable && !text.contains("/_") && !text.contains(['{', '\u{0}']);
+    // Between double quotes a backslash is written twice.
+    is_likely.then(|| text.replace("\\\\", "\\"))
 }
 
 /// The proxy's files as they are read, with their words kept.
@@ -101,10 +103,11 @@ pub(super) fn find(observed: &Observed<'_>, words: &Words) -> Vec<Found> {
     if idle.is_empty() {
         return Vec::new();
     }
+    let networks: Vec<Network> = words.words.iter().take(WORDS_MAX).filter_map(|word| Network::parse(word).ok()).collect();
     let mut lists: BTreeMap<usize, BTreeMap<Kind, Vec<String>>> = BTreeMap::new();
     for word in words.words.iter().take(WORDS_MAX) {
         for (kind, text) in candidates(word) {
-            let Some(pool) = selected(observed, &idle, kind, &text) else { continue };
+            let Some(pool) = selected(observed, &idle, &networks, kind, &text) else { continue };
             let list = lists.entry(pool).or_default().entry(kind).or_default();
             if !list.contains(&text) {
                 list.push(text);
@@ -168,9 +171,13 @@ fn are_of_users(users: &[String], tokens: &[String]) -> bool {
     own == tokens.iter().cloned().collect()
 }
 
-/// The pool that gets the requests of exactly the clients that the text selects; `None` if there is none.
-fn selected(observed: &Observed<'_>, idle: &BTreeSet<usize>, kind: Kind, text: &str) -> Option<usize> {
-    let (yes, no) = (positives(kind, text), negatives(kind, text));
+/// The pool that gets the requests of exactly the clients that the text selects; `None` if there is none. `networks` are those that the
+/// files name: an address of another one may belong to the same list.
+fn selected(observed: &Observed<'_>, idle: &BTreeSet<usize>, networks: &[Network], kind: Kind, text: &str) -> Option<usize> {
+    let (yes, mut no) = (positives(kind, text), negatives(kind, text));
+    if kind == Kind::Addresses {
+        no.retain(|value| !value.parse().is_ok_and(|address| networks.iter().any(|network| network.contains(address))));
+    }
     for (view, own) in observed.views.iter().enumerate() {
         for (method, target) in PROBES.iter().filter(|(_, target)| own.asked.has(target)) {
             let request = keys::typical_request(method, target, own.host.as_deref());
@@ -367,6 +374,13 @@ const LINES_MAX: usize = 20_000;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_expression_is_a_word_and_a_variable_is_none() {
+        assert_eq!(word("~^ *mautrix\\\\-[^/(;]* *([/(;]|$)").as_deref(), Some("~^ *mautrix\\-[^/(;]* *([/(;]|$)"));
+        assert_eq!(word("~^(@|%40)bot(:|%3[Aa])a\\.org ").as_deref(), Some("~^(@|%40)bot(:|%3[Aa])a\\.org "));
+        assert_eq!([word("$arg_user_id"), word("~^/_matrix$"), word(" a ")], [None, None, None]);
+    }
 
     #[test]
     fn a_word_means_a_glob() {

@@ -96,7 +96,7 @@ pub fn read(sources: &[(Kind, &Path, &str)], files: &dyn Files) -> Result<Config
     let recording = clients::Recording::new(files);
     sources.iter().filter(|(kind, ..)| *kind != Kind::Synapse).for_each(|(_, _, text)| recording.add(text));
     let files: &dyn Files = &recording;
-    for (kind, path, text) in sources {
+    for (kind, path, text) in &without_copies(sources) {
         match kind {
             Kind::Nginx => nginx_files.push((*path, *text)),
             Kind::Haproxy => haproxy_files.push((*path, *text)),
@@ -120,6 +120,19 @@ pub fn read(sources: &[(Kind, &Path, &str)], files: &dyn Files) -> Result<Config
     configuration.proxies.extend(kubernetes::read(&manifests, &passing(sources))?);
     configuration.words = recording.into_words();
     Ok(configuration)
+}
+
+/// The sources without files in ConfigMaps and Secrets that lie beside the manifests, too, as `wsim configure` writes them.
+fn without_copies<'s>(sources: &[(Kind, &'s Path, &'s str)]) -> Vec<(Kind, &'s Path, &'s str)> {
+    let manifests: Vec<&Path> = sources.iter().filter(|(kind, ..)| *kind == Kind::Kubernetes).map(|(_, path, _)| *path).collect();
+    let is_held = |path: &Path| manifests.iter().any(|manifest| path != *manifest && path.starts_with(manifest));
+    let is_copy = |(kind, path, text): &(Kind, &Path, &str)| {
+        let is_same = |(other_kind, other, own): &(Kind, &Path, &str)| {
+            other_kind == kind && !is_held(other) && other.file_name() == path.file_name() && own.trim_end() == text.trim_end()
+        };
+        is_held(path) && sources.iter().any(is_same)
+    };
+    sources.iter().filter(|source| !is_copy(source)).copied().collect()
 }
 
 /// The ConfigMaps and Secrets that hold a proxy's configuration: the folders below manifests in which such files were found.

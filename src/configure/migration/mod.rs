@@ -59,6 +59,7 @@ pub fn migrate(
     let mut written = Vec::new();
     let mut replaced = Vec::new();
     let mut by_hand = Vec::new();
+    let mut rewrites_workers = false;
     {
         let rewriter = Rewriter { files, configuration, config, release: &known };
         for (index, file) in files.files.iter().enumerate().filter(|(_, file)| !file.is_worker) {
@@ -88,6 +89,7 @@ pub fn migrate(
             let path = format!("synapse/workers/{}.yaml", process.name);
             let generated = configuration.files.iter().find(|file| file.path == path).map(|file| file.text.clone()).unwrap_or_default();
             let Rewritten { before, after, changes: what } = rewriter.worker(index, new_process, &generated);
+            rewrites_workers |= after.as_ref().map_or(true, |after| *after != before);
             match after {
                 Ok(after) => {
                     let secret = has_secret(&after);
@@ -116,6 +118,7 @@ pub fn migrate(
         proxy_replaced: of_proxy.0,
         rules: of_proxy.1,
         had_workers: !present.workers.is_empty(),
+        rewrites_workers,
     };
     let document = document(&scene, &changes);
     configuration.files.retain(|file| !written.iter().any(|new| new.path == file.path));

@@ -52,12 +52,14 @@ pub(super) struct Scene<'a> {
     pub(super) rules: String,
     /// Whether workers exist before.
     pub(super) had_workers: bool,
+    /// Whether the file of a worker that stays changes, so that it has to read the new one.
+    pub(super) rewrites_workers: bool,
 }
 
 impl Scene<'_> {
     pub(super) fn order(&self) -> Order {
         let difference = self.difference;
-        if difference.is_proxy_only() {
+        if difference.is_proxy_only() && !self.rewrites_workers {
             Order::ProxyOnly
         } else if !difference.reasons_to_stop().is_empty() {
             Order::Stop

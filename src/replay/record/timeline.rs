@@ -192,13 +192,15 @@ impl Timeline {
         episodes
     }
 
-    /// Times of a second or more without a response while requests waited.
+    /// Times of a second or more without a response while requests waited. Until the first response nobody knows whether the target is slow or
+    /// has stopped; if there never is one, every request fails, which is an episode of its own.
     fn frozen(&self) -> Vec<Episode> {
         let mut episodes: Vec<Episode> = Vec::new();
         let (mut waiting, mut most, mut from) = (0_i64, 0_i64, None);
+        let first = self.tenths.iter().position(|tenth| tenth.answered > 0).unwrap_or(self.tenths.len());
         for (number, tenth) in self.tenths.iter().chain([&Tenth { waiting_more: 0, answered: 1 }]).enumerate() {
             waiting += i64::from(tenth.waiting_more);
-            if tenth.answered == 0 && waiting >= WAITING_LEAST {
+            if number > first && tenth.answered == 0 && waiting >= WAITING_LEAST {
                 from.get_or_insert(number);
                 most = most.max(waiting);
                 continue;

@@ -53,9 +53,10 @@ pub(crate) fn plan(
     ]
 }
 
-/// `First limit  Main's CPU at 7.9 times this load (5.9–9.6)`.
+/// `First limit  The main process's CPU at 7.9 times this load (5.9–9.6)`; the name of a process stays as it is.
 pub(crate) fn first_limit(limit: &Limit) -> Fact {
-    Fact::new("First limit", text::capital(&limit.to_string()))
+    let text = limit.to_string();
+    Fact::new("First limit", if text.starts_with("the ") { text::capital(&text) } else { text })
 }
 
 pub(crate) fn confidence(confidence: &Confidence) -> Fact {
@@ -66,8 +67,9 @@ impl Brief<'_> {
     /// Writes at most [`LINES_MAX`] lines at 80 columns or more, one fewer than a screen: the place of the report follows. What is certain to be
     /// shown is the verdict, the facts and the next command; warnings and reasons share the rest, and are cut at words.
     pub(crate) fn write(&self, terminal: &mut TerminalWriter<'_>) -> io::Result<()> {
-        let always = self.always(terminal);
-        let left = LINES_MAX.saturating_sub(always);
+        let in_full = LINES_MAX.saturating_sub(self.always(terminal, PART_LINES_MAX));
+        let fact_lines = if in_full <= REASONS_MAX { 1 } else { PART_LINES_MAX };
+        let left = LINES_MAX.saturating_sub(self.always(terminal, fact_lines));
         let reasons: Vec<&str> = self.reasons.iter().copied().take(REASONS_MAX).collect();
         let warnings = self.warnings(left.saturating_sub(reasons.len()));
         terminal.lines(0, "", &self.head, dim(), PART_LINES_MAX)?;
@@ -84,10 +86,10 @@ impl Brief<'_> {
         terminal.lines(0, "", self.verdict, bold(), VERDICT_LINES_MAX)?;
         terminal.empty_line()?;
         for fact in &self.facts {
-            terminal.labelled_lines(fact.label, "", &fact.text, fact.style, PART_LINES_MAX)?;
+            terminal.labelled_lines(fact.label, "", &fact.text, fact.style, fact_lines)?;
         }
         for (index, reason) in reasons.iter().enumerate() {
-            let most = left.saturating_sub(used + reasons.len() - index - 1).clamp(1, PART_LINES_MAX);
+            let most = left.saturating_sub(used + reasons.len() - index - 1).clamp(1, REASON_LINES_MAX);
             let label = if index == 0 { "Why" } else { "" };
             used += terminal.labelled_lines(label, &format!("{}. ", index + 1), reason, Ansi::new(), most)?;
         }
@@ -96,10 +98,10 @@ impl Brief<'_> {
         terminal.command(&step.command)
     }
 
-    /// Lines of what is never left out.
-    fn always(&self, terminal: &TerminalWriter<'_>) -> usize {
+    /// Lines of what is never left out, with so many for a fact at most.
+    fn always(&self, terminal: &TerminalWriter<'_>, fact_lines: usize) -> usize {
         let part = |text: &str| terminal.line_count(text, false).min(PART_LINES_MAX);
-        let facts: usize = self.facts.iter().map(|fact| terminal.line_count(&fact.text, true).min(PART_LINES_MAX)).sum();
+        let facts: usize = self.facts.iter().map(|fact| terminal.line_count(&fact.text, true).min(fact_lines)).sum();
         let verdict = terminal.line_count(self.verdict, false).min(VERDICT_LINES_MAX);
         let next = self.next.map_or(0, |step| 1 + terminal.command_lines(&step.command));
         EMPTY_LINES + part(&self.head) + self.interrupted.map_or(0, part) + verdict + facts + next
@@ -123,6 +125,7 @@ const VERDICT_LINES_MAX: usize = 5;
 /// Of any other part.
 const PART_LINES_MAX: usize = 2;
 const REASONS_MAX: usize = 3;
+const REASON_LINES_MAX: usize = 3;
 const EMPTY_LINES: usize = 2;
 
 #[cfg(test)]

@@ -72,8 +72,9 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_left_out_at_a_word_and_no_number_stands_alone() {
         let text = |most: usize| first_lines(wrap("busy 11 % of a core at 16:53", 11), most, 11);
-        assert_eq!(text(1), ["busy …"], "11 % does not fit beside the dots");
-        assert_eq!(text(2), ["busy 11 %", "of a …"]);
+        assert_eq!(text(1), ["busy 11 % …"]);
+        assert_eq!(text(2), ["busy 11 %", "of a core …"]);
+        assert_eq!(first_lines(wrap("busy 11 % of it", 10), 1, 10), ["busy …"], "a figure and its unit stay together");
         assert_eq!(text(3), ["busy 11 %", "of a core", "at 16:53"]);
         assert_eq!(first_lines(wrap("up to 7 workers", 9), 1, 9), ["up to …"]);
     }

@@ -1,5 +1,6 @@
 //! Opens inputs: decompression, detection of the format, and the blocks of every file in order.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::path::Path;
@@ -320,7 +321,11 @@ fn what_is_logged(sample: &[&[u8]], parser: &mut dyn Parser) -> Logged {
             with_query += usize::from(target.query.is_some_and(|query| !query.is_empty()));
             // In Synapse's log the site is a listener's tag.
             let site = record.site.filter(|_| record.cost.is_none() && target.path.starts_with(b"/_matrix/"));
-            if let Some(Host::Name(name)) = site.and_then(Host::read) {
+            // What a client sends as its host may be anything, a secret too; a site of the internet has a dot.
+            if let Some(Host::Name(name)) = site.and_then(Host::read)
+                && name.contains('.')
+                && matches!(redact::scrub(&name), Cow::Borrowed(_))
+            {
                 hosts.insert(name);
             }
         }

@@ -81,7 +81,7 @@ fn uploads_are_as_large_for_synapse_as_for_the_proxy() {
     ] {
         let configuration = configured(&plan, proxy, "1.157", all());
         assert!(file(&configuration, path).contains(words), "{proxy:?}");
-        assert!(file(&configuration, "synapse/workers.yaml").contains("\nmax_upload_size: 123M\n"));
+        assert!(file(&configuration, "synapse/workers.yaml").contains("\nmax_upload_size: '123M'\n"));
     }
 }
 

@@ -230,7 +230,7 @@ fn what_ess_helm_and_the_playbook_cannot_express_is_said() {
     let plan = Plan::from_toml(SEPARATE_POOLS, "plan.toml").unwrap();
     let notes = |platform: Platform, proxy| written(&plan, &on(platform, proxy)).warnings.join("\n");
     let ess = notes(Platform::EssHelm, ProxyKind::Haproxy);
-    assert!(ess.contains("pool \"sync\" balances by user; synchrotron of ess-helm are balanced by token"), "{ess}");
+    assert!(ess.contains("pool \"sync\" balances by user; sliding-sync of ess-helm are balanced by token"), "{ess}");
     let playbook = notes(Platform::Ansible, ProxyKind::Nginx);
     for text in [
         "initial syncs go with all other syncs",
