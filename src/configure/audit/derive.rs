@@ -141,7 +141,12 @@ fn selectors<'o>(requests: impl Iterator<Item = (&'o Observation<'o>, bool)>) ->
             selectors.push(Selector::Group(group.to_owned()));
         } else {
             let texts = own.into_iter().flatten().map(|pattern| Selector::Pattern { pattern: (*pattern).to_owned(), methods: Vec::new() });
-            selectors.extend(texts);
+            // Two groups may share a pattern, as syncs and initial syncs do.
+            for text in texts {
+                if !selectors.contains(&text) {
+                    selectors.push(text);
+                }
+            }
         }
     }
     // `sync` includes initial syncs.

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::super::Configuration;
+use super::super::address::Address;
 use super::super::present::{Present, role};
 use super::super::read::synapse::SynapseFiles;
 use wsim_plan::background_roles::SETTINGS;
@@ -22,6 +23,8 @@ pub(super) struct Difference {
     pub(super) roles: Vec<Moved>,
     /// Processes that stay and get another replication address.
     pub(super) readdressed: Vec<String>,
+    /// Workers that stay and get another address for the proxy.
+    pub(super) moved: Vec<String>,
     /// Whether the processes share a secret that they did not have.
     pub(super) gets_secret: bool,
     /// Whether redis has to be switched on.
@@ -57,6 +60,10 @@ impl Difference {
             now.is_some_and(|now| now.resolved().to_string() != resolved(address))
         });
         let had_media = had_media(files);
+        let moved = present.workers.iter().filter(|worker| {
+            let now = cluster.worker(&worker.name).and_then(|process| process.clients.as_ref());
+            worker.clients.as_ref().zip(now).is_some_and(|(before, now)| !is_same_place(before, now))
+        });
         Self {
             added,
             removed,
@@ -64,6 +71,7 @@ impl Difference {
             streams: streams(files, configuration),
             roles: roles(files, configuration),
             readdressed: readdressed.map(|(name, ..)| name.clone()).collect(),
+            moved: moved.map(|worker| worker.name.clone()).collect(),
             gets_secret: had_workers && has_workers && !present.has_secret && configuration.release_has_secret(),
             gets_redis: has_workers && !present.has_redis,
             media: had_media != cluster.workers.iter().any(super::super::cluster::Process::has_media),
@@ -104,6 +112,14 @@ impl Difference {
     /// Whether no process changes.
     pub(super) fn is_proxy_only(&self) -> bool {
         Self { kept: Vec::new(), ..self.clone() } == Self::default()
+    }
+}
+
+/// Whether two addresses of one process are the same listener: hosts differ between those who know it.
+fn is_same_place(a: &Address, b: &Address) -> bool {
+    match (a, b) {
+        (Address::Tcp { port: a, .. }, Address::Tcp { port: b, .. }) => a == b,
+        (a, b) => a == b,
     }
 }
 

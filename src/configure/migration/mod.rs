@@ -26,7 +26,7 @@ use self::difference::{Difference, Moved};
 use self::rewrite::{Rewriter, Rewritten};
 use self::steps::{Order, Scene, Step, first_upper};
 use super::present::Present;
-use super::read::synapse::SynapseFiles;
+use super::read::synapse::{SynapseFile, SynapseFiles};
 use super::{Configuration, ConfigureConfig, ConfigureError, OutputFile, release};
 use wsim_plan::ProxyKind;
 use wsim_text::plural;
@@ -59,10 +59,19 @@ pub fn migrate(
     let mut written = Vec::new();
     let mut replaced = Vec::new();
     let mut by_hand = Vec::new();
-    let mut rewrites_workers = false;
     {
         let rewriter = Rewriter { files, configuration, config, release: &known };
         for (index, file) in files.files.iter().enumerate().filter(|(_, file)| !file.is_worker) {
+            if let Some(own) = own_file(file, configuration) {
+                let before: String = file.lines.iter().map(|line| format!("{line}\n")).collect();
+                if own.text == before {
+                    changes.push(unchanged(&file.name));
+                } else {
+                    replaced.push((file.name.to_string(), own.path.clone()));
+                    changes.push(change(&file.name, &own.path, &own.text, &before, vec!["written anew".to_owned()], &mut written));
+                }
+                continue;
+            }
             let rewritten = rewriter.shared(index);
             let new = format!("migration/{}", mirrored(&file.name));
             match &rewritten.after {
@@ -89,10 +98,13 @@ pub fn migrate(
             let path = format!("synapse/workers/{}.yaml", process.name);
             let generated = configuration.files.iter().find(|file| file.path == path).map(|file| file.text.clone()).unwrap_or_default();
             let Rewritten { before, after, changes: what } = rewriter.worker(index, new_process, &generated);
-            rewrites_workers |= after.as_ref().map_or(true, |after| *after != before);
             match after {
                 Ok(after) => {
                     let secret = has_secret(&after);
+                    // An earlier configuration of wsim's, over which the new one is copied.
+                    if after != before && **name == *format!("{}/{path}", config.installed) {
+                        replaced.push((name.to_string(), path.clone()));
+                    }
                     changes.push(if after == before {
                         Change { new: Some(path.clone()), ..unchanged(name) }
                     } else {
@@ -107,6 +119,7 @@ pub fn migrate(
             }
         }
     }
+    let changes_files = changes.iter().any(|change| !change.what.is_empty());
     let of_proxy = proxy_files(configuration, config, proxy, &mut changes, &mut written);
     let scene = Scene {
         difference: &difference,
@@ -118,7 +131,7 @@ pub fn migrate(
         proxy_replaced: of_proxy.0,
         rules: of_proxy.1,
         had_workers: !present.workers.is_empty(),
-        rewrites_workers,
+        changes_files,
     };
     let document = document(&scene, &changes);
     configuration.files.retain(|file| !written.iter().any(|new| new.path == file.path));
@@ -130,6 +143,12 @@ pub fn migrate(
     configuration.files.push(OutputFile::new("MIGRATION.md", document));
     configuration.files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(())
+}
+
+/// The new version of a shared file that an earlier `wsim configure` wrote.
+fn own_file<'c>(file: &SynapseFile, configuration: &'c Configuration) -> Option<&'c OutputFile> {
+    let is_own = file.lines.first().is_some_and(|line| line.starts_with("# Settings shared by all processes for the plan "));
+    configuration.files.iter().find(|new| is_own && new.path == "synapse/workers.yaml")
 }
 
 /// Whether homeserver.yaml was among the files and could be rewritten.

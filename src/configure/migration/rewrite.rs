@@ -6,6 +6,7 @@
 
 use super::super::address::Address;
 use super::super::cluster::Process;
+use super::super::present::is_public;
 use super::super::read::synapse::{Listener, SynapseFile, SynapseFiles};
 use super::super::read::tree::{self, Node, Value};
 use super::super::release::Known;
@@ -145,8 +146,16 @@ impl Rewriter<'_> {
     ) -> Result<(), String> {
         let (mut replaced, mut added): (Vec<(usize, Option<String>)>, Vec<String>) = (Vec::new(), Vec::new());
         let indent = text.items(key).map_or(2, |(_, column)| column);
+        // The plan gives a worker its addresses. The main process may have more listeners than the plan knows of.
+        let is_of_worker = key == "worker_listeners";
         for (index, listener) in old.iter().enumerate() {
-            if listener.is_of_type("replication") && self.release.is_at_least("1.67") {
+            let is_required = required.iter().any(|required| listener.is_at(&required.address.to_string()));
+            let is_served = is_public(listener) || listener.has("replication");
+            if is_of_worker && is_served && !is_required && !listener.is_of_type("replication") {
+                replaced.push((index, None));
+                let port = listener.port.map_or_else(|| listener.path.clone().unwrap_or_default(), |port| format!("port {port}"));
+                changes.push(format!("the listener at {port} is removed: the plan has another address"));
+            } else if listener.is_of_type("replication") && self.release.is_at_least("1.67") {
                 replaced.push((index, None));
                 changes.push("the listener of type replication is removed: Synapse 1.67 and later refuse it".to_owned());
             }
@@ -170,6 +179,10 @@ impl Rewriter<'_> {
         }
         if root.get(key).is_none_or(|node| node.items().is_empty()) {
             text.set(key, &format!("{key}:\n{}", added.concat()));
+            return Ok(());
+        }
+        if added.is_empty() && replaced.len() == old.len() && replaced.iter().all(|(_, new)| new.is_none()) {
+            text.remove(key);
             return Ok(());
         }
         if text.change_items(key, &replaced, &added) {

@@ -52,14 +52,14 @@ pub(super) struct Scene<'a> {
     pub(super) rules: String,
     /// Whether workers exist before.
     pub(super) had_workers: bool,
-    /// Whether the file of a worker that stays changes, so that it has to read the new one.
-    pub(super) rewrites_workers: bool,
+    /// Whether a file of Synapse changes.
+    pub(super) changes_files: bool,
 }
 
 impl Scene<'_> {
     pub(super) fn order(&self) -> Order {
         let difference = self.difference;
-        if difference.is_proxy_only() && !self.rewrites_workers {
+        if difference.is_proxy_only() && !self.changes_files {
             Order::ProxyOnly
         } else if !difference.reasons_to_stop().is_empty() {
             Order::Stop
@@ -276,7 +276,18 @@ impl Scene<'_> {
     fn restart(&self, names: &[String]) -> Option<Step> {
         let commands: Vec<String> =
             names.iter().flat_map(|name| [vec![format!("systemctl restart {}", unit(name))], self.health_of(name)].concat()).collect();
-        (!names.is_empty()).then(|| step("Restart the workers that stay, one after the other: each reads the new files.", &commands))
+        let moved: Vec<&str> =
+            self.difference.moved.iter().map(String::as_str).filter(|name| names.iter().any(|own| own == name)).collect();
+        let note = if moved.is_empty() {
+            String::new()
+        } else {
+            format!(
+                " **{} will be at another address: the proxy's rules and the worker must agree, so do this and the proxy without a pause.**",
+                moved.join(", ")
+            )
+        };
+        let text = format!("Restart the workers that stay, one after the other: each reads the new files.{note}");
+        (!names.is_empty()).then(|| step(&text, &commands))
     }
 
     fn start(&self, names: &[String], text: &str) -> Option<Step> {

@@ -110,7 +110,13 @@ pub fn read_own_table(file: &str, bytes: &[u8]) -> Result<Table, OwnTableError> 
         rows: Vec::new(),
         first_match_only: kind == OwnTableKind::HaproxyMap,
     };
-    for (line, row) in found {
+    for (line, mut row) in found {
+        if classifier::parse(&table, &row).is_err() {
+            // One release's document has a pattern that does not compile; its evident intent is known.
+            let corrected = known.rows(&row.pattern).iter().find(|known| known.corrected_pattern.is_some());
+            row.corrected_pattern = corrected.and_then(|known| known.corrected_pattern.clone());
+            row.notes.extend(corrected.map(|_| "unbalanced_parenthesis".to_owned()));
+        }
         if let Err(ClassifierError::Pattern { pattern, source, .. }) = classifier::parse(&table, &row) {
             let reason = format!("pattern {pattern}: {source}");
             return Err(OwnTableError::Line { file: file.to_owned(), line, reason });
