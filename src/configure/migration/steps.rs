@@ -213,10 +213,14 @@ impl Scene<'_> {
         let files: Vec<String> = self.present.iter().map(|file| shell(file)).collect();
         let mut commands = vec![format!("mkdir -p -m 0700 {BACKUP}")];
         if !files.is_empty() {
-            commands.push(format!("cp -a --parents {} {BACKUP}/", files.join(" ")));
+            // `cp -a --parents` with absolute paths fails in coreutils 9.1, which Debian 12 has.
+            commands.push(format!(
+                "for file in {}; do mkdir -p \"{BACKUP}$(dirname \"$file\")\" && cp -a \"$file\" \"{BACKUP}$file\"; done",
+                files.join(" ")
+            ));
         }
         commands.push(format!(
-            "for unit in /etc/systemd/system/matrix-synapse*; do [ ! -e \"$unit\" ] || cp -a --parents \"$unit\" {BACKUP}/; done"
+            "mkdir -p {BACKUP}/etc/systemd/system && for unit in /etc/systemd/system/matrix-synapse*; do [ ! -e \"$unit\" ] || cp -a \"$unit\" {BACKUP}/etc/systemd/system/; done"
         ));
         step("Save what there is, and make a backup of the database (`pg_dump`) and of the media folder.", &commands)
     }

@@ -284,7 +284,7 @@ fn fewer_workers_leave_the_proxy_first_and_their_work_goes_back_last() {
     assert_in_order(
         steps,
         &[
-            "cp -a --parents",
+            "for file in ",
             "systemctl reload nginx",
             "systemctl disable --now matrix-synapse-worker@pusher1",
             "homeserver.yaml",
