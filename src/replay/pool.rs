@@ -120,9 +120,8 @@ impl Pool {
                 }
             }
             Some(mut connection) => {
-                if connection.is_open() {
-                    self.idle.push(connection);
-                }
+                let is_open = connection.is_open();
+                self.idle.extend(is_open.then_some(connection));
             }
             None => {}
         }

@@ -239,7 +239,7 @@ fn misbehave(mut stream: &TcpStream, behaviour: &Behaviour, number: usize, of_co
             let _ = stream.shutdown(Shutdown::Both);
             false
         }
-        Behaviour::CloseOnSecond if of_connection % 2 == 0 => {
+        Behaviour::CloseOnSecond if of_connection.is_multiple_of(2) => {
             let _ = stream.shutdown(Shutdown::Both);
             false
         }

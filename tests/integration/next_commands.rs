@@ -55,7 +55,6 @@ fn analyse_ends_in_simulate_with_the_options_of_the_run() {
         "my reports",
         "--name",
         "first",
-        "--no-trace",
         "-v",
     ];
     let commands = proposed(folder.path(), &arguments);
@@ -63,7 +62,7 @@ fn analyse_ends_in_simulate_with_the_options_of_the_run() {
     for kept in ["'process cpu.csv'", "--observed", "--objective 'busy < 75%'", "--cores 2", "--tz UTC", "--seed 7", "--out 'my reports'"] {
         assert!(simulate.starts_with("wsim simulate ") && simulate.contains(kept), "{kept}: {simulate}");
     }
-    for dropped in ["--name", "--no-trace", "-v"] {
+    for dropped in [" --name", " -v"] {
         assert!(!simulate.contains(dropped), "{dropped}: {simulate}");
     }
     run_as_printed(folder.path(), &format!("{simulate} --plan generic:1 --replications 2 --no-backtest"));

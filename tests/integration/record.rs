@@ -58,7 +58,8 @@ fn what_is_recorded_is_what_process_cpu_reads() {
     assert!(used > 0.1 && used <= passed + 0.02, "{used} s of CPU in {passed} s");
     assert!((used - synapse[0]["cpu_seconds"].as_f64().unwrap()).abs() < 1e-6);
     assert!(main.seconds_between(start, end) < used / 2.0);
-    assert!(passed >= 1.4, "the last sample is at the end: {passed}");
+    // The worker may have started during the first interval.
+    assert!(passed >= 1.1, "the last sample is at the end: {passed}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ const SENT: u64 = 30;
 
 /// Asserts that all requests fail for this reason, and that the run is not a success.
 #[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "a behaviour is written where it is used")]
 fn all_fail(behaviour: Behaviour, reason: &str) -> Value {
     let server = Misbehaving::start(behaviour.clone());
     let (status, printed, report) = replay_against(&server, &["--timeout", "1s"]);

@@ -375,7 +375,9 @@ mod tests {
 
     #[test]
     fn framings_are_those_of_the_standard() {
-        let cases: [(&str, Result<(u16, &str, bool), Failure>); 17] = [
+        /// Bytes, and the status, the body and whether the connection is kept.
+        type Case = (&'static str, Result<(u16, &'static str, bool), Failure>);
+        let cases: [Case; 17] = [
             ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", Ok((200, "ok", true))),
             ("HTTP/1.1 200\r\nContent-Length: 2, 2\r\nContent-Length: 2\r\n\r\nok", Ok((200, "ok", true))),
             ("HTTP/1.0 200 OK\nContent-Length: 2\n\nok", Ok((200, "ok", false))),
