@@ -75,7 +75,7 @@ struct Machine {
 }
 
 impl Classifier {
-    /// Builds the classifier of a table, which takes some milliseconds. For one request [`super::explain`] takes less.
+    /// Builds the classifier of a table, which takes some milliseconds. For one request [`explain()`](super::explain()) takes less.
     ///
     /// # Errors
     /// A pattern of a user's own table cannot be compiled.

@@ -27,7 +27,7 @@ use writers::Writers;
 /// What logs say of the causes of wake-ups besides their requests.
 #[derive(Debug, Default)]
 pub struct NewsSources {
-    /// The tokens by which [`Request::since`] is numbered.
+    /// The tokens by which [`since`](crate::Request::since) is numbered.
     pub tokens: TokenTable,
     /// The updates that the writers logged.
     pub updates: Vec<StreamUpdate>,

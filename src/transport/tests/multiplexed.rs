@@ -94,11 +94,15 @@ async fn a_connection_that_goes_away_is_named_and_not_used_again() {
     let first = send(&connector, None).await;
     let mut kept = first.connection.unwrap();
     let second = send(&connector, kept.share()).await;
-    // The connection may be closed before its last frame is read.
-    assert!(matches!(second.result.err(), Some(Failure::GoAway | Failure::Closed)));
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert!(!kept.is_open());
-    assert_eq!(connections.load(Ordering::SeqCst), 2, "the request was sent once more, elsewhere");
+    // The connection may be closed before its last frame is read. Then nobody knows what became of the request, and it is not sent again.
+    let expected = match second.result.err() {
+        Some(Failure::GoAway) => 2,
+        Some(Failure::Closed) => 1,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(connections.load(Ordering::SeqCst), expected);
 }
 
 #[tokio::test]
