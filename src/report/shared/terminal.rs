@@ -288,7 +288,7 @@ pub fn written_files(out: &mut dyn Write, files: WrittenFiles<'_>, style: Style)
     }
     let WrittenFiles { folder, names } = files;
     let Some(first) = names.first() else { return Ok(()) };
-    let hint = if style.tables == TableChoice::NONE { "  (-v prints the tables)" } else { "" };
+    let hint = "  (-v prints the tables)";
     let path = escape::path(&folder.join(first).to_string_lossy(), terminal.width - LABEL_COLUMNS - escape::columns(hint));
     let path = TextCell::styled(path, bold()).render(terminal.colour);
     let label = TextCell::styled(format!("{:LABEL_COLUMNS$}", "Report"), dim()).render(terminal.colour);
