@@ -34,4 +34,4 @@ pub use calibrate::wakeups::WakeupSummary;
 pub use calibrate::{backtest, prepare};
 pub use engine::{NEVER_STOPPED, StopFlag, queue, random, time};
 pub use shared_schedules::RunTask;
-pub use synapse::{caches, cluster, record, result, router, schedule, topology, workload};
+pub use synapse::{caches, cluster, outages, record, result, router, schedule, topology, workload};

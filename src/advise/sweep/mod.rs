@@ -80,9 +80,41 @@ pub enum SweepError {
 pub fn sweep(
     input: &SweepInput<'_>,
     trials: Vec<Trial>,
+    discarded: Vec<DiscardedPlan>,
+    config: &SweepConfig,
+    listener: &dyn ProgressListener,
+) -> Result<Sweep, SweepError> {
+    run(input, trials, discarded, config, listener, Stress::Tried)
+}
+
+/// The same without the recommended plan under growing load and other assumptions: for many comparisons of one kind.
+///
+/// # Errors
+/// As [`sweep`].
+pub fn compare(
+    input: &SweepInput<'_>,
+    trials: Vec<Trial>,
+    discarded: Vec<DiscardedPlan>,
+    config: &SweepConfig,
+    listener: &dyn ProgressListener,
+) -> Result<Sweep, SweepError> {
+    run(input, trials, discarded, config, listener, Stress::LeftOut)
+}
+
+/// Whether the recommended plan is tried under growing load and other assumptions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stress {
+    Tried,
+    LeftOut,
+}
+
+fn run(
+    input: &SweepInput<'_>,
+    trials: Vec<Trial>,
     mut discarded: Vec<DiscardedPlan>,
     config: &SweepConfig,
     listener: &dyn ProgressListener,
+    stress: Stress,
 ) -> Result<Sweep, SweepError> {
     listener.on_progress("calibration", 0, 1);
     let prepared = PreparedWorkload::new(input.trace, input.endpoints, input.profile, input.window, input.prepare);
@@ -136,10 +168,10 @@ pub fn sweep(
         (sweep.recommended, sweep.runner_up, sweep.comparison) = (None, None, None);
     }
     let shown = sweep.shown.unwrap_or(0);
-    if sweep.recommended.is_some() {
+    if stress == Stress::Tried && sweep.recommended.is_some() {
         sweep.growth_steps = stress::growth(&state, shown, listener)?;
     }
-    if sweep.shown.is_some() {
+    if stress == Stress::Tried && sweep.shown.is_some() {
         sweep.sensitivity = stress::sensitivity(&state, shown, listener)?;
     }
     sweep.partial |= listener.is_cancelled();

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::served_by::{ServedBy, is_persist_rpc};
+use crate::synapse::outages::Outages;
 use crate::synapse::room_shards::RoomShards;
 use crate::synapse::router::{Arrival, Router, Routers, RoutingDecision, ServerLoad};
 use crate::synapse::topology::{ProcessSpec, Topology, TopologyError};
@@ -64,6 +65,7 @@ impl ObservedDeployment {
             room_shards: RoomShards::new(&workload.records, &trace.names, indices.persisters.len()),
             local_shares: Vec::new(),
             machine: None,
+            outages: Outages::NONE,
         };
         topology.check()?;
         for (record, process) in workload.records.iter_mut().zip(served) {

@@ -10,6 +10,7 @@ use crate::calibrate::between_processes::local_shares;
 use crate::calibrate::limits::{cold_start_factor, limited};
 use crate::calibrate::machine::cpu_of_processes;
 use crate::calibrate::prepare::PreparedWorkload;
+use crate::synapse::outages::Outages;
 use crate::synapse::room_shards::RoomShards;
 use crate::synapse::topology::{ProcessSpec, Topology, TopologyError};
 use wsim_balance::{Algorithm, BalancerConfig, Nginx, Server};
@@ -116,6 +117,7 @@ impl Deployment {
             persisters,
             local_shares,
             machine: prepared.machine.of_plan(plan.machine.as_ref()),
+            outages: Outages::NONE,
         };
         topology.check()?;
         let serves = |index: usize| {

@@ -6,6 +6,7 @@
 pub mod caches;
 pub mod cluster;
 mod growth;
+pub mod outages;
 mod poll_chains;
 pub mod record;
 pub mod result;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::outages::Outages;
 use super::record::Record;
 use super::room_shards::RoomShards;
 use crate::engine::time::Span;
@@ -28,6 +29,8 @@ pub struct Topology {
     pub local_shares: Vec<f64>,
     /// The machine that all processes and the database share; `None`: CPU is not shared.
     pub machine: Option<Machine>,
+    /// Processes that are restarted during the run.
+    pub outages: Outages,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -62,6 +65,7 @@ impl Topology {
             room_shards: RoomShards::default(),
             local_shares: Vec::new(),
             machine: None,
+            outages: Outages::NONE,
         }
     }
 

@@ -4,7 +4,7 @@ use super::Cluster;
 use super::event::Event;
 use super::request::{ActiveRequest, PendingRequest};
 use crate::engine::queue::EventQueue;
-use crate::engine::random::Purpose;
+use crate::engine::random::{Purpose, below};
 use crate::engine::time::{Span, Time};
 use crate::synapse::caches::CacheEffect;
 use crate::synapse::record::{Record, mark};
@@ -12,6 +12,7 @@ use crate::synapse::router::{Arrival, Response, RoutingDecision};
 use crate::synapse::schedule::Occurrence;
 use crate::synapse::workload::Lock;
 use wsim_balance::ServerSlot;
+use wsim_stats::random::mix;
 
 impl<'run> Cluster<'run> {
     /// A request arrives at the proxy.
@@ -108,12 +109,36 @@ impl<'run> Cluster<'run> {
             self.pending.remove(pending_id);
             return;
         }
-        self.start_request(now, now, pending_id, queue);
+        let pending = self.pending[pending_id];
+        // A request that is no poll has waited for a process to come back.
+        let from = if self.record(pending.occurrence).has(mark::LONG_POLL) { now } else { pending.arrived };
+        self.start_request(now, from, pending_id, queue);
+    }
+
+    /// The process that serves a request although its own is down, or when one is back.
+    fn process_that_is_up(&self, now: Time, pending: &PendingRequest) -> Result<u16, Time> {
+        let outages = &self.run.topology.outages;
+        let Some(back) = outages.back_at(pending.process, now) else { return Ok(pending.process) };
+        let members = &self.pools[usize::from(pending.pool)].members;
+        let up = || members.iter().filter(|process| outages.back_at(**process, now).is_none());
+        let count = up().count();
+        if count == 0 {
+            return Err(members.iter().filter_map(|process| outages.back_at(*process, now)).min().unwrap_or(back));
+        }
+        // The same for all requests of an actor, as a keyed rule would choose; the others share what the process had.
+        let actor = self.record(pending.occurrence).actor(pending.occurrence.record) ^ u64::from(pending.occurrence.copy) << 34;
+        Ok(up().nth(below(mix(actor), count)).copied().unwrap_or(pending.process))
     }
 
     /// The request starts its work; its latency counts from `latency_from`.
     fn start_request(&mut self, now: Time, latency_from: Time, pending_id: u32, queue: &mut EventQueue) {
-        let pending = self.pending[pending_id];
+        let mut pending = self.pending[pending_id];
+        if !self.run.topology.outages.is_none() {
+            match self.process_that_is_up(now, &pending) {
+                Ok(process) => pending.process = process,
+                Err(back) => return queue.schedule(back, Event::Wakeup.pack(pending_id)),
+            }
+        }
         let load = &mut self.pools[usize::from(pending.pool)].loads[pending.server.server()];
         let Some(slot) = self.active.insert(ActiveRequest::new(pending, pending_id, latency_from)) else {
             load.in_flight -= 1;
@@ -151,16 +176,21 @@ impl<'run> Cluster<'run> {
     fn costs_in_cache_state(&mut self, now: Time, occurrence: Occurrence, record: &'run Record, process: u16) -> (&'run Record, f64) {
         let workload = self.run.workload;
         let effect = &workload.classes[usize::from(record.class)].caches;
+        let outages = &self.run.topology.outages;
+        let starting = outages.cold_factor(process, now);
         if matches!(effect, CacheEffect::None) {
-            return (record, 1.0);
+            return (record, starting);
         }
         let since_start = now.nanos().saturating_add(workload.skipped_before(now).nanos());
         let second = u32::try_from(since_start / 1_000_000_000).unwrap_or(u32::MAX);
         let actor = record.actor(occurrence.record) ^ u64::from(occurrence.copy) << 34;
         let was_cold = record.has(mark::COLD);
-        let is_cold = self.caches.serve(actor, process, record.class, second, was_cold);
+        // A process that came back is another one to its caches; there are at most 2^12 processes.
+        let cached_by = process | if outages.is_none() { 0 } else { outages.starts(process, now) << 12 };
+        let is_cold = self.caches.serve(actor, cached_by, record.class, second, was_cold);
         self.counts.cold += u64::from(is_cold);
-        effect.costs(record, is_cold, was_cold, self.draw(Purpose::Cache, occurrence, 0))
+        let (costs, factor) = effect.costs(record, is_cold, was_cold, self.draw(Purpose::Cache, occurrence, 0));
+        (costs, factor * starting)
     }
 
     /// The response is ready.

@@ -4,6 +4,7 @@ use super::Run;
 use crate::engine::time::{Span, Time};
 use crate::station::{Cpu, MeasurementWindow};
 use crate::synapse::caches::CacheEffect;
+use crate::synapse::outages::Outages;
 use crate::synapse::record::{Record, mark};
 use crate::synapse::result::RunResult;
 use crate::synapse::router::{ByActor, FewestActive, LeastInFlight, RandomServer, RoundRobin, Router};
@@ -424,4 +425,41 @@ fn an_event_wakes_when_it_is_written() {
     let result = scene.play();
     near(result.groups[0].work.max_ms(), 5.0);
     near(result.groups[1].work.max_ms(), 30.0);
+}
+
+#[test]
+fn a_process_that_is_down_serves_nothing_and_others_take_its_requests() {
+    // A request a second at two processes for an hour; the second is down for ten minutes.
+    let mut scene = Scene::of((0..3600).map(|second| request(second * 1000, 10)).collect());
+    scene.topology = Topology::one_pool(2);
+    let minutes = |result: &RunResult, process: usize, range: std::ops::Range<usize>| {
+        result.processes[process].cores_over_time[range].iter().sum::<f64>()
+    };
+    let all_up = scene.play();
+    assert!(minutes(&all_up, 1, 11..20) > 0.0);
+    scene.topology.outages = Outages::rolling(&[1], Time::ZERO + Span::from_millis(600_000), Span::from_millis(600_000), Span::ZERO);
+    let with_outage = scene.play();
+    assert_eq!((minutes(&with_outage, 1, 11..20), with_outage.unfinished, with_outage.started), (0.0, 0, 3600));
+    near(minutes(&with_outage, 0, 11..20), 9.0 * 0.01);
+    // Before it everything is the same.
+    assert_eq!(all_up.processes[0].cores_over_time[..10], with_outage.processes[0].cores_over_time[..10]);
+}
+
+#[test]
+fn without_another_process_requests_wait_until_it_is_back_and_find_it_cold() {
+    let mut scene = Scene::of(vec![request(0, 10), request(1_000, 10), request(5_000, 10), request(100_000, 10)]);
+    scene.topology.outages = Outages::rolling(&[0], Time::ZERO + Span::from_millis(500), Span::from_millis(3_500), Span::ZERO);
+    let (first, last) = scene.range_ms();
+    near(first, 10.0);
+    near(last, 3_010.0);
+    // Twice the CPU at its start, and a third of the difference left after five seconds.
+    scene.topology.outages = scene.topology.outages.warming(1.0, Span::from_millis(5_000));
+    near(scene.range_ms().1, 3_020.0);
+    let cpu: f64 = scene.play().processes[0].cores * 3600.0;
+    near(cpu, 0.04 + 0.01 * (1.0 + (-1.0_f64 / 5.0).exp()));
+    // Caches are empty after it.
+    scene.topology.outages = Outages::rolling(&[0], Time::ZERO + Span::from_millis(2_000), Span::from_millis(1_000), Span::ZERO);
+    scene.workload.classes[0].caches = CacheEffect::Ratio(2.0);
+    scene.workload.records.iter_mut().for_each(|record| record.user = NameId(1));
+    assert_eq!(scene.play().cold, 1, "the first request of the user after the start");
 }
