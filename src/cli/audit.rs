@@ -31,11 +31,11 @@ use wsim_trace::ingest::Progress;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, after_long_help = LONG)]
 pub struct Audit {
-    /// Configuration files and folders of nginx, HAProxy, Caddy, Traefik, Kubernetes and Synapse; optionally logs with the upstream
+    /// Configuration files and folders of nginx, HAProxy, Caddy, Traefik, Apache, Envoy, Kubernetes and Synapse; optionally logs with the upstream
     #[arg(value_name = "CONFIG|LOG", required = true)]
     files: Vec<String>,
     /// Program that the configuration files belong to [default: detected]
-    #[arg(long, value_name = "KIND", value_parser = ["nginx", "haproxy", "caddy", "caddy-json", "traefik", "kubernetes", "synapse"])]
+    #[arg(long, value_name = "KIND", value_parser = ["nginx", "haproxy", "caddy", "caddy-json", "traefik", "apache", "envoy", "kubernetes", "synapse"])]
     kind: Option<String>,
     /// Address of the main process; repeatable [default: from Synapse's files, or from the requests that only it serves]
     #[arg(long, value_name = "HOST:PORT")]

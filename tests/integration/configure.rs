@@ -17,7 +17,7 @@ mod migration;
 mod net;
 mod plans;
 mod platforms;
-mod proxies;
+pub(crate) mod proxies;
 mod requests;
 mod routing;
 mod tables;

@@ -97,13 +97,21 @@ fn add_folder(path: &Path, sorted: &mut Sorted) -> anyhow::Result<()> {
 /// A configuration with its path and text.
 type Configuration = (Kind, PathBuf, String);
 
-/// The files of a folder as programs read them: `nginx.conf` includes the others, and Synapse reads homeserver.yaml before the files of
-/// conf.d.
+/// The files of a folder as programs read them: `nginx.conf` and `apache2.conf` include the others, and Synapse reads homeserver.yaml
+/// before the files of conf.d.
 fn as_read(mut found: Vec<Configuration>) -> impl Iterator<Item = Configuration> {
-    let is_main = |(kind, file, _): &&Configuration| *kind == Kind::Nginx && file.file_name().is_some_and(|name| name == "nginx.conf");
-    let main = found.iter().filter(is_main).map(|(_, file, _)| file.clone()).min_by_key(|file| file.components().count());
+    let main_of = |kind: Kind, names: &[&str]| {
+        let is_main =
+            |(own, file, _): &&Configuration| *own == kind && file.file_name().is_some_and(|name| names.iter().any(|main| name == *main));
+        found.iter().filter(is_main).map(|(_, file, _)| file.clone()).min_by_key(|file| file.components().count())
+    };
+    let mains =
+        [(Kind::Nginx, main_of(Kind::Nginx, &["nginx.conf"])), (Kind::Apache, main_of(Kind::Apache, &["apache2.conf", "httpd.conf"]))];
     found.sort_by_key(|(_, file, _)| file.file_name().is_none_or(|name| name != "homeserver.yaml"));
-    found.into_iter().filter(move |(kind, file, _)| *kind != Kind::Nginx || main.as_ref().is_none_or(|main| main == file))
+    found.into_iter().filter(move |(kind, file, _)| {
+        let main = mains.iter().find(|(own, _)| own == kind).and_then(|(_, main)| main.as_ref());
+        main.is_none_or(|main| main == file)
+    })
 }
 
 /// The files in ConfigMaps and Secrets. What is no configuration there is left out.

@@ -3,7 +3,9 @@
 //! Sources: docs/reverse_proxy.md and docs/usage/configuration of Synapse (`max_upload_size` 50M, `x_forwarded`), `synapse/http/site.py`
 //! (the first address of `X-Forwarded-For` counts).
 
-use super::super::read::{Delivery, Request, SourceLocation, Words};
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::read::{Delivery, Doubts, Request, SourceLocation, Words};
 use super::finding::{Finding, SHOWN, Severity};
 use super::keys;
 use super::observe::{Observation, Observed};
@@ -16,6 +18,7 @@ pub(super) fn check(observed: &Observed<'_>, findings: &mut Vec<Finding>) {
         .iter()
         .filter_map(|observation| Some(Passed { observation, pool: observation.pool()?, delivery: observation.delivery.as_ref()? }))
         .collect();
+    unknown(&passed, findings);
     upload_size(observed, &passed, findings);
     time_for_polls(observed, &passed, findings);
     forwarded(observed, &passed, findings);
@@ -39,12 +42,47 @@ fn push(findings: &mut Vec<Finding>, code: &'static str, severity: Severity, req
     findings.push(Finding { requests: shown.len(), examples: shown.into_iter().take(SHOWN).collect(), ..finding });
 }
 
+/// A setting that a missing file may have, by its name, and the place that includes the file.
+type Doubtful = (&'static str, fn(&Doubts) -> Option<&SourceLocation>);
+
+/// Settings that may stand in an included file that is not there: one finding for each such file.
+fn unknown(passed: &[Passed<'_>], findings: &mut Vec<Finding>) {
+    const SETTINGS: [Doubtful; 5] = [
+        ("the size of bodies", |doubts| doubts.body_max.as_ref()),
+        ("time-outs", |doubts| doubts.patience.as_ref()),
+        ("X-Forwarded-For", |doubts| doubts.forwarded_for.as_ref()),
+        ("X-Forwarded-Proto", |doubts| doubts.forwarded_proto.as_ref()),
+        ("buffering", |doubts| doubts.buffers.as_ref()),
+    ];
+    let mut files: BTreeMap<&SourceLocation, (BTreeSet<usize>, BTreeSet<String>)> = BTreeMap::new();
+    for passed in passed {
+        for (index, (_, doubt)) in SETTINGS.iter().enumerate() {
+            if let Some(at) = doubt(&passed.delivery.doubts) {
+                let (settings, requests) = files.entry(at).or_default();
+                settings.insert(index);
+                requests.insert(passed.observation.shown());
+            }
+        }
+    }
+    for (at, (settings, requests)) in files {
+        let names: Vec<&str> = settings.iter().map(|index| SETTINGS[*index].0).collect();
+        let words = [
+            format!("how these requests are passed on is not known: {}", wsim_text::list(&names)),
+            "the file that is included here is not there, and may say it".to_owned(),
+            "name the file, or the folder that has it".to_owned(),
+        ];
+        let finding = Finding::new("not-evaluated", Severity::Hint, Some(at.clone()), words);
+        findings.push(Finding { requests: requests.len(), examples: requests.into_iter().take(SHOWN).collect(), ..finding });
+    }
+}
+
 fn upload_size(observed: &Observed<'_>, passed: &[Passed<'_>], findings: &mut Vec<Finding>) {
     let configured = observed.cluster().max_upload_size();
     let wanted = configured.unwrap_or(UPLOAD_DEFAULT);
     let uploads: Vec<&Passed<'_>> = passed
         .iter()
         .filter(|passed| passed.observation.example.target == UPLOAD && passed.delivery.body_max.is_some_and(|limit| limit < wanted))
+        .filter(|passed| passed.delivery.doubts.body_max.is_none())
         .collect();
     let limit = uploads.iter().filter_map(|passed| passed.delivery.body_max).min().unwrap_or(0);
     let source = if configured.is_some() { "max_upload_size" } else { "Synapse's default of max_upload_size" };
@@ -63,8 +101,12 @@ fn upload_size(observed: &Observed<'_>, passed: &[Passed<'_>], findings: &mut Ve
 
 fn time_for_polls(observed: &Observed<'_>, passed: &[Passed<'_>], findings: &mut Vec<Finding>) {
     let is_poll = |passed: &&Passed<'_>| matches!(passed.observation.endpoint.group.as_str(), "sync" | "sliding_sync");
-    let short: Vec<&Passed<'_>> =
-        passed.iter().filter(is_poll).filter(|passed| passed.delivery.patience_ms.is_some_and(|patience| patience <= POLL_MS)).collect();
+    let short: Vec<&Passed<'_>> = passed
+        .iter()
+        .filter(is_poll)
+        .filter(|passed| passed.delivery.doubts.patience.is_none())
+        .filter(|passed| passed.delivery.patience_ms.is_some_and(|patience| patience <= POLL_MS))
+        .collect();
     let patience = short.iter().filter_map(|passed| passed.delivery.patience_ms).min().unwrap_or(0);
     push(
         findings,
@@ -107,7 +149,8 @@ fn forwarded(observed: &Observed<'_>, passed: &[Passed<'_>], findings: &mut Vec<
     // Where the listeners are not known, they are assumed to read the headers, as the documentation says.
     let known_or_assumed = if observed.cluster().processes.is_empty() { with(None) } else { reading };
     let severity = if observed.cluster().processes.is_empty() { Severity::Hint } else { Severity::Warning };
-    let without: Vec<&Passed<'_>> = known_or_assumed.iter().copied().filter(|passed| passed.delivery.forwarded_for.is_none()).collect();
+    let certain = || known_or_assumed.iter().copied().filter(|passed| passed.delivery.doubts.forwarded_for.is_none());
+    let without: Vec<&Passed<'_>> = certain().filter(|passed| passed.delivery.forwarded_for.is_none()).collect();
     push(
         findings,
         "no-forwarded-for",
@@ -119,11 +162,8 @@ fn forwarded(observed: &Observed<'_>, passed: &[Passed<'_>], findings: &mut Vec<
             "nginx: proxy_set_header X-Forwarded-For $remote_addr; HAProxy: option forwardfor".to_owned(),
         ],
     );
-    let appended: Vec<&Passed<'_>> = known_or_assumed
-        .iter()
-        .copied()
-        .filter(|passed| passed.delivery.forwarded_for.as_deref() == Some("$proxy_add_x_forwarded_for"))
-        .collect();
+    let appended: Vec<&Passed<'_>> =
+        certain().filter(|passed| passed.delivery.forwarded_for.as_deref() == Some("$proxy_add_x_forwarded_for")).collect();
     push(
         findings,
         "forwarded-for-appended",
@@ -132,10 +172,18 @@ fn forwarded(observed: &Observed<'_>, passed: &[Passed<'_>], findings: &mut Vec<
         [
             "X-Forwarded-For is appended to what the client sends".to_owned(),
             "Synapse takes the first address of the header, which a client can write itself".to_owned(),
-            "proxy_set_header X-Forwarded-For $remote_addr; unless another proxy stands in front".to_owned(),
+            match words(observed, &appended) {
+                Words::Apache => {
+                    "RequestHeader unset X-Forwarded-For, to which mod_proxy then adds the address; unless another proxy stands in front"
+                }
+                Words::Envoy => "skip_xff_append: true, and request_headers_to_add with %DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%; unless another proxy stands in front",
+                _ => "proxy_set_header X-Forwarded-For $remote_addr; unless another proxy stands in front",
+            }
+            .to_owned(),
         ],
     );
-    let no_scheme: Vec<&Passed<'_>> = known_or_assumed.iter().copied().filter(|passed| !passed.delivery.forwarded_proto).collect();
+    let is_set = |passed: &Passed<'_>| passed.delivery.forwarded_proto || passed.delivery.doubts.forwarded_proto.is_some();
+    let no_scheme: Vec<&Passed<'_>> = known_or_assumed.iter().copied().filter(|passed| !is_set(passed)).collect();
     push(
         findings,
         "no-forwarded-proto",
@@ -144,15 +192,21 @@ fn forwarded(observed: &Observed<'_>, passed: &[Passed<'_>], findings: &mut Vec<
         [
             "X-Forwarded-Proto is not set".to_owned(),
             "Synapse assumes https, and warns of it in its log".to_owned(),
-            "nginx: proxy_set_header X-Forwarded-Proto $scheme; HAProxy: http-request set-header X-Forwarded-Proto https if { ssl_fc }"
-                .to_owned(),
+            match words(observed, &no_scheme) {
+                Words::Apache => "RequestHeader set X-Forwarded-Proto \"https\"",
+                _ => "nginx: proxy_set_header X-Forwarded-Proto $scheme; HAProxy: http-request set-header X-Forwarded-Proto https if { ssl_fc }",
+            }
+            .to_owned(),
         ],
     );
 }
 
 fn buffering(observed: &Observed<'_>, passed: &[Passed<'_>], findings: &mut Vec<Finding>) {
     let is_off = |passed: &&Passed<'_>| {
-        observed.pools[passed.pool].proxy == ProxyKind::Nginx && !(passed.delivery.buffers_requests && passed.delivery.buffers_responses)
+        let is_known = passed.delivery.doubts.buffers.is_none();
+        is_known
+            && observed.pools[passed.pool].proxy == ProxyKind::Nginx
+            && !(passed.delivery.buffers_requests && passed.delivery.buffers_responses)
     };
     let off: Vec<&Passed<'_>> = passed.iter().filter(is_off).collect();
     push(
@@ -184,6 +238,8 @@ fn body_setting(words: Words, bytes: u64) -> String {
         Words::IngressNginx => format!("the annotation nginx.ingress.kubernetes.io/proxy-body-size: {}", size(bytes).to_ascii_lowercase()),
         Words::Caddy => format!("request_body {{ max_size {} }}", binary_size(bytes)),
         Words::Traefik => format!("maxRequestBodyBytes: {bytes} in the middleware buffering, or no such middleware"),
+        Words::Envoy => format!("max_request_bytes: {bytes} in the filter buffer, or no such filter"),
+        Words::Apache => format!("LimitRequestBody {bytes} in this virtual host or section"),
         _ => format!("client_max_body_size {}; in this server or location", size(bytes)),
     }
 }
@@ -196,6 +252,8 @@ fn time_setting(words: Words) -> &'static str {
         Words::Haproxy => "timeout server",
         Words::Caddy => "response_header_timeout and read_timeout of transport http, or write of the servers' timeouts",
         Words::Traefik => "responseHeaderTimeout of forwardingTimeouts, or writeTimeout of respondingTimeouts",
+        Words::Apache => "timeout= of ProxyPass, or ProxyTimeout",
+        Words::Envoy => "timeout of the route, which is 15 s by default; 0s for none",
         Words::Kubernetes => "timeouts of the rule",
     }
 }

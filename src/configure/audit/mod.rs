@@ -33,7 +33,7 @@ pub use derive::Derived;
 pub use finding::{Finding, Severity};
 
 use super::read::synapse::SynapseFiles;
-use super::read::{Files, Kind, Note, Proxy, ReadError, SourceLocation, caddy, haproxy, kubernetes, nginx, traefik};
+use super::read::{Files, Kind, Note, Proxy, ReadError, SourceLocation, apache, caddy, envoy, haproxy, kubernetes, nginx, traefik};
 use wsim_endpoints::{Classifier, SelectedTable};
 
 /// The parsed files.
@@ -92,7 +92,7 @@ pub fn read(sources: &[(Kind, &Path, &str)], files: &dyn Files) -> Result<Config
     let mut configuration = Configuration::default();
     let mut dynamic = Vec::new();
     let (mut nginx_files, mut haproxy_files) = (Vec::new(), Vec::new());
-    let (mut manifests, mut statics) = (Vec::new(), Vec::new());
+    let (mut manifests, mut statics, mut apache_files) = (Vec::new(), Vec::new(), Vec::new());
     let recording = clients::Recording::new(files);
     sources.iter().filter(|(kind, ..)| *kind != Kind::Synapse).for_each(|(_, _, text)| recording.add(text));
     let files: &dyn Files = &recording;
@@ -104,6 +104,8 @@ pub fn read(sources: &[(Kind, &Path, &str)], files: &dyn Files) -> Result<Config
             Kind::CaddyJson => configuration.proxies.push(caddy::read_json(path, text)?),
             Kind::Traefik => dynamic.push((*path, *text)),
             Kind::TraefikStatic => statics.push((*path, *text)),
+            Kind::Envoy => configuration.proxies.push(envoy::read(path, text)?),
+            Kind::Apache => apache_files.push((*path, *text)),
             Kind::Kubernetes => manifests.push((*path, *text)),
             Kind::Synapse => configuration.cluster.add(path, text)?,
         }
@@ -113,6 +115,9 @@ pub fn read(sources: &[(Kind, &Path, &str)], files: &dyn Files) -> Result<Config
     }
     if !haproxy_files.is_empty() {
         configuration.proxies.push(haproxy::read_all(&haproxy_files, files)?);
+    }
+    if !apache_files.is_empty() {
+        configuration.proxies.push(apache::read_all(&apache_files, files)?);
     }
     if !dynamic.is_empty() {
         configuration.proxies.push(traefik::read_with(&dynamic, &statics)?);
@@ -138,7 +143,9 @@ fn without_copies<'s>(sources: &[(Kind, &'s Path, &'s str)]) -> Vec<(Kind, &'s P
 /// The ConfigMaps and Secrets that hold a proxy's configuration: the folders below manifests in which such files were found.
 fn passing(sources: &[(Kind, &Path, &str)]) -> Vec<String> {
     let manifests: Vec<&Path> = sources.iter().filter(|(kind, ..)| *kind == Kind::Kubernetes).map(|(_, path, _)| *path).collect();
-    let is_proxy = |kind: Kind| matches!(kind, Kind::Nginx | Kind::Haproxy | Kind::Caddyfile | Kind::CaddyJson | Kind::Traefik);
+    let is_proxy = |kind: Kind| {
+        matches!(kind, Kind::Nginx | Kind::Haproxy | Kind::Caddyfile | Kind::CaddyJson | Kind::Traefik | Kind::Apache | Kind::Envoy)
+    };
     let held = sources.iter().filter(|(kind, path, _)| is_proxy(*kind) && manifests.iter().any(|manifest| path.starts_with(manifest)));
     held.filter_map(|(_, path, _)| Some(path.parent()?.file_name()?.to_string_lossy().into_owned())).collect()
 }

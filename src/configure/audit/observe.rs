@@ -9,6 +9,7 @@ use super::keys::{self, KeyInputs};
 use super::sites::{self, Sites, View};
 use super::{AuditConfig, Configuration, foreign};
 use wsim_endpoints::{Classifier, Endpoint};
+use wsim_http::Host;
 use wsim_plan::ProxyKind;
 
 /// The destinations of all example requests.
@@ -207,8 +208,13 @@ fn find_main(observed: &mut Observed<'_>, config: &AuditConfig) {
     }
     // One vote for each group, so that a single rule that is too broad does not decide.
     let mut groups: BTreeMap<&str, BTreeMap<usize, usize>> = BTreeMap::new();
+    let mut spread: Option<usize> = None;
     for observation in observed.observations.iter().filter(|observation| is_main_only(observation)) {
         if let Destination::Pool(pool) = observation.destination {
+            if !may_be_one_process(&observed.pools[pool]) {
+                spread = spread.or(Some(pool));
+                continue;
+            }
             *groups.entry(&observation.endpoint.group).or_default().entry(pool).or_default() += 1;
         }
     }
@@ -219,8 +225,13 @@ fn find_main(observed: &mut Observed<'_>, config: &AuditConfig) {
         }
     }
     let Some((main, _)) = votes.iter().max_by_key(|(_, votes)| **votes) else {
-        "unknown: no request that only the main process serves reaches a server; name it with --main HOST:PORT"
-            .clone_into(&mut observed.main_evidence);
+        observed.main_evidence = match spread {
+            Some(pool) => format!(
+                "unknown: requests that only the main process serves are spread over {}, and there is one main process",
+                wsim_text::list(&observed.pools[pool].pool.servers.iter().map(|server| server.address.as_str()).collect::<Vec<_>>())
+            ),
+            None => "unknown: no request that only the main process serves reaches a server; name it with --main HOST:PORT".to_owned(),
+        };
         return;
     };
     let mut addresses: Vec<String> = observed.pools[*main].pool.servers.iter().map(|server| server.address.clone()).collect();
@@ -234,6 +245,18 @@ fn find_main(observed: &mut Observed<'_>, config: &AuditConfig) {
     }
     observed.main_evidence = format!("{}, because requests that only the main process serves go there", addresses.join(", "));
     observed.main_known = true;
+}
+
+/// Whether the servers of a pool may be addresses of one process, as `127.0.0.1:8008` and `[::1]:8008` are.
+fn may_be_one_process(pool: &PoolView) -> bool {
+    let is_here =
+        |address: &str| !address.starts_with("unix:") && Host::read(address.as_bytes()).is_some_and(|host| host.is_this_machine());
+    let resolved = |address: &str| match address.rsplit_once(':') {
+        Some((_, port)) if is_here(address) => format!("localhost:{port}"),
+        _ => address.to_owned(),
+    };
+    let mut addresses = pool.pool.servers.iter().map(|server| resolved(&server.address));
+    addresses.next().is_some_and(|first| addresses.all(|other| other == first))
 }
 
 fn is_main_only(observation: &Observation<'_>) -> bool {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::read::SourceLocation;
+use super::super::read::{SourceLocation, Words};
 use super::finding::{Finding, SHOWN, Severity};
 use super::keys;
 use super::observe::{Destination, Observation, Observed};
@@ -99,7 +99,7 @@ pub(super) fn check(observed: &Observed<'_>, findings: &mut Vec<Finding>) {
             Destination::Foreign => {}
             Destination::Pool(pool) => {
                 if observation.rewritten {
-                    rewritten(observation, &mut groups);
+                    rewritten(observed, observation, *pool, &mut groups);
                 }
                 if observed.pools[*pool].main {
                     at_main(observed, observation, &mut groups);
@@ -171,7 +171,13 @@ fn local(what: &str, observation: &Observation<'_>, groups: &mut FindingGroups) 
     );
 }
 
-fn rewritten(observation: &Observation<'_>, groups: &mut FindingGroups) {
+fn rewritten(observed: &Observed<'_>, observation: &Observation<'_>, pool: usize, groups: &mut FindingGroups) {
+    let fix = match observed.configuration.proxies[observed.pools[pool].proxy_index].words {
+        Words::Apache => {
+            "pass on with ProxyPass … nocanon and AllowEncodedSlashes NoDecode, and without RewriteRule [P]: other ways encode the path again"
+        }
+        _ => "remove the path from proxy_pass (proxy_pass http://pool;) and do not rewrite paths below /_matrix",
+    };
     groups.add(
         "path-rewritten",
         Severity::Error,
@@ -181,7 +187,7 @@ fn rewritten(observation: &Observation<'_>, groups: &mut FindingGroups) {
             "the path is passed on decoded or rewritten".to_owned(),
             "signatures of federation requests cover the path as sent, and room ids contain characters that decoding changes: 401, 404"
                 .to_owned(),
-            "remove the path from proxy_pass (proxy_pass http://pool;) and do not rewrite paths below /_matrix".to_owned(),
+            fix.to_owned(),
         ],
     );
 }
@@ -335,7 +341,7 @@ fn stream_at_worker(observed: &Observed<'_>, observation: &Observation<'_>, pool
             if servers > 1 && writer_limit(stream) == Some(WriterLimit::ExactlyOne) {
                 groups.add(
                     "several-writers",
-                    Severity::Error,
+                    effect(stream).0,
                     observation.rule.as_ref(),
                     observation,
                     [
@@ -409,7 +415,8 @@ fn resources(observed: &Observed<'_>, observation: &Observation<'_>, pool: usize
     for server in &observed.pools[pool].pool.servers {
         let Some(process) = observed.cluster().at(&server.address) else {
             // Without any worker file the listeners are unknown.
-            if observed.cluster().processes.iter().any(|process| !process.app.is_empty()) {
+            let has_workers = observed.cluster().processes.iter().any(|process| !process.app.is_empty());
+            if has_workers && !observed.cluster().is_ambiguous(&server.address) {
                 groups.add(
                     "unknown-server",
                     Severity::Warning,
@@ -490,6 +497,8 @@ fn split(observed: &Observed<'_>, observation: &Observation<'_>, pool: usize, gr
                 "balance this pool by the room in the path, or send /messages to a pool with one server".to_owned(),
             ],
         ),
+        // `/rooms/ID/initialSync` is about one room.
+        (_, "initial_sync") if is_keyed_by_room && observation.example.target.contains("/rooms/") => {}
         (_, "sync" | "initial_sync") if is_keyed_by_user && observed.short_lived_tokens && changes_with_token(observed, observation) => groups.add(
             "short-lived-tokens",
             Severity::Warning,

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::read::{Note, Proxy, RouteTarget, Site, SourceLocation};
-use super::{AuditConfig, Configuration, keys};
+use super::{AuditConfig, Configuration, foreign, keys};
 
 /// A site with the host name by which it is asked.
 #[derive(Debug, Clone)]
@@ -46,7 +46,7 @@ struct Candidate<'p> {
     servers: Vec<RouteTarget>,
     /// Where requests for the home page go.
     home: Vec<RouteTarget>,
-    /// The addresses of all servers that get probes.
+    /// The addresses of all servers that get probes which only Synapse serves.
     addresses: BTreeSet<String>,
 }
 
@@ -208,7 +208,9 @@ fn candidate<'p>(index: usize, proxy: &'p Proxy, site: &'p dyn Site, host: Optio
     let clients: Vec<RouteTarget> = CLIENT_PROBES.iter().map(route).collect();
     let servers: Vec<RouteTarget> = SERVER_PROBES.iter().map(route).collect();
     let home: Vec<RouteTarget> = HOME_PROBES.iter().map(route).collect();
-    let addresses = clients.iter().chain(&servers).flat_map(|target| addresses(proxy, target)).collect();
+    // The server of logouts may be matrix-authentication-service, which has a site of its own with one rule for everything.
+    let of_synapse = CLIENT_PROBES.iter().zip(&clients).filter(|((_, target), _)| !foreign::may_be_meant(target)).map(|(_, found)| found);
+    let addresses = of_synapse.chain(&servers).flat_map(|target| addresses(proxy, target)).collect();
     Candidate { proxy: index, site, host, clients, servers, home, addresses }
 }
 

@@ -2,7 +2,6 @@
 //!
 //! mod_rewrite only puts the name of the group of servers into an environment variable; one plain `ProxyPass` with `nocanon` then
 //! passes the request on unchanged. (`ProxyPassMatch` and `RewriteRule … [P]` encode the path again, which breaks federation signatures.)
-//! `wsim audit` cannot read Apache's configuration.
 
 use std::fmt::Write as _;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::model::ReadError;
 use super::tree::{self, Node};
-use super::{kubernetes, traefik};
+use super::{envoy, kubernetes, traefik};
 
 /// Kinds of configuration files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,9 @@ pub enum Kind {
     Traefik,
     /// Traefik's static configuration, which routes nothing.
     TraefikStatic,
+    Apache,
+    /// Envoy's static configuration.
+    Envoy,
     /// Manifests: routes, and files in ConfigMaps and Secrets.
     Kubernetes,
     /// homeserver.yaml, shared configuration, worker files.
@@ -34,6 +37,8 @@ impl Kind {
             "caddy" | "caddyfile" => Self::Caddyfile,
             "caddy-json" => Self::CaddyJson,
             "traefik" => Self::Traefik,
+            "apache" => Self::Apache,
+            "envoy" => Self::Envoy,
             "kubernetes" => Self::Kubernetes,
             "synapse" => Self::Synapse,
             _ => return None,
@@ -72,6 +77,10 @@ pub fn detect(path: &Path, text: &str) -> Detected {
     {
         return if is_of_use { Detected::Configuration(Kind::Kubernetes) } else { Detected::NotRead(MANIFEST.to_owned()) };
     }
+    // The words in double braces are those of the labels.
+    if ["yaml", "yml"].contains(&extension.as_str()) && has_caddy_labels(&file, text) {
+        return Detected::NotRead(CADDY_LABELS.to_owned());
+    }
     if let Some(what) = template(&name, &extension, text) {
         return Detected::NotRead(what.to_owned());
     }
@@ -89,9 +98,25 @@ pub fn detect(path: &Path, text: &str) -> Detected {
             Err(error) => Detected::Broken(error),
         },
         _ if name.contains("caddyfile") || extension == "caddyfile" => Detected::Configuration(Kind::Caddyfile),
-        _ if is_apache(text) => Detected::NotRead(APACHE.to_owned()),
+        _ if is_apache(text) => Detected::Configuration(Kind::Apache),
         _ => of_text(text).map_or(Detected::Other, Detected::Configuration),
     }
+}
+
+/// Whether a compose file has labels for caddy-docker-proxy.
+fn has_caddy_labels(file: &Arc<str>, text: &str) -> bool {
+    if !text.contains("caddy") || !text.contains("services") {
+        return false;
+    }
+    let Ok(root) = tree::yaml(file, text) else { return false };
+    let services = root.get("services").map(Node::entries).unwrap_or_default();
+    let is_label = |name: &str| name.split(['.', '=', '_']).next() == Some("caddy");
+    services.iter().any(|(_, service)| {
+        let labels = service.get("labels").or_else(|| service.at(&["deploy", "labels"]));
+        labels.is_some_and(|labels| {
+            labels.entries().iter().any(|(name, _)| is_label(name)) || labels.texts().iter().any(|label| is_label(label))
+        })
+    })
 }
 
 fn of_yaml(file: &Arc<str>, text: &str) -> Detected {
@@ -105,8 +130,8 @@ fn of_tree(root: &Node, text: &str, json: bool) -> Detected {
     if root.at(&["apps", "http", "servers"]).is_some() {
         return Detected::Configuration(Kind::CaddyJson);
     }
-    if text.contains("type.googleapis.com/envoy") || root.get("static_resources").is_some() || root.get("dynamic_resources").is_some() {
-        return Detected::NotRead("Envoy's configuration is not read".to_owned());
+    if envoy::is_in(root, text) {
+        return Detected::Configuration(Kind::Envoy);
     }
     if root.get("http").is_some_and(|http| http.get("routers").is_some() || http.get("services").is_some()) {
         return Detected::Configuration(Kind::Traefik);
@@ -173,6 +198,13 @@ fn is_apache(text: &str) -> bool {
         "rewriterule",
         "rewritecond",
         "allowencodedslashes",
+        "<directory",
+        "<filesmatch",
+        "<locationmatch",
+        "includeoptional",
+        "loadmodule",
+        "serverroot",
+        "balancermember",
     ];
     let first = |line: &str| line.split_whitespace().next().unwrap_or_default().to_ascii_lowercase();
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).take(LINES_MAX);
@@ -201,7 +233,7 @@ const JINJA: &str = "a Jinja template, not a configuration; render it first, and
 const HELM: &str = "a Helm template, not a configuration; render it first (`helm template`), and name the result";
 const HELM_WORDS: [&str; 7] = [".Values", ".Release", ".Chart", "include \"", "toYaml", "$root", "nindent"];
 const MANIFEST: &str = "a Kubernetes manifest without routes, Services or ConfigMaps, which says nothing of where requests go";
-const APACHE: &str = "Apache's configuration is not read; `wsim configure --proxy apache` writes one from a plan";
+const CADDY_LABELS: &str = "labels of caddy-docker-proxy are not read; name the Caddyfile that it makes of them (/config/caddy/Caddyfile.autosave in its container)";
 const TRAEFIK_STATIC: [&str; 4] = ["entryPoints", "entrypoints", "accessLog", "certificatesResolvers"];
 const LINES_MAX: usize = 5000;
 const SYNAPSE: [&str; 20] = [
@@ -240,6 +272,9 @@ mod tests {
         assert_eq!(kind("x.json", "{\"apps\":{\"http\":{\"servers\":{}}}}"), Some(Kind::CaddyJson));
         assert_eq!(kind("d.yml", "http:\n  routers: {}\n"), Some(Kind::Traefik));
         assert_eq!(kind("traefik.yml", "entryPoints:\n  web:\n    address: ':80'\n"), Some(Kind::TraefikStatic));
+        let apache = "<VirtualHost *:443>\n ProxyPass /_matrix http://127.0.0.1:8008/_matrix nocanon\n</VirtualHost>\n";
+        assert_eq!(kind("site.conf", apache), Some(Kind::Apache));
+        assert_eq!(kind("envoy.yaml", "static_resources:\n  listeners: []\n"), Some(Kind::Envoy));
         assert_eq!(kind("w.yaml", "worker_app: synapse.app.generic_worker\n"), Some(Kind::Synapse));
         assert_eq!(kind("access.log", "203.0.113.7 - - [02/Jan/2026:15:04:05 +0000] \"GET / HTTP/1.1\" 200 1 \"-\" \"a\"\n"), None);
         assert_eq!(kind("x.yaml", "a: 1\n"), None);
@@ -257,12 +292,6 @@ mod tests {
             other => format!("{other:?}"),
         };
         let cases = [
-            (
-                "site.conf",
-                "<VirtualHost *:443>\n ProxyPass /_matrix http://127.0.0.1:8008/_matrix nocanon\n</VirtualHost>\n",
-                "Apache's configuration",
-            ),
-            ("envoy.yaml", "static_resources:\n  listeners: []\n", "Envoy's configuration"),
             ("d.yaml", "apiVersion: apps/v1\nkind: Deployment\n", "Kubernetes manifest"),
             ("nginx.conf.j2", "server {}", "Jinja template"),
             ("nginx.conf", "server { {% if tls %}\n listen 443; {% endif %} }", "Jinja template"),
@@ -270,6 +299,12 @@ mod tests {
             ("haproxy.cfg", "frontend a\n  bind {{ .Values.port }}\n", "Helm template"),
             ("matrix.nix", "{ services.matrix-synapse.enable = true; }", "Nix expression"),
             ("docker-compose.yml", "services:\n  synapse:\n    image: matrixdotorg/synapse\n", "compose file without labels"),
+            (
+                "compose.yaml",
+                "services:\n  s:\n    image: a\n    labels:\n      caddy: m.example\n      caddy.reverse_proxy: '{{upstreams 8008}}'\n",
+                "caddy-docker-proxy",
+            ),
+            ("compose.yaml", "services:\n  s:\n    image: a\n    labels: ['caddy_0.handle=/x']\n", "caddy-docker-proxy"),
         ];
         for (name, text, expected) in cases {
             assert!(why(name, text).contains(expected), "{name}: {}", why(name, text));

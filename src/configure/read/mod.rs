@@ -5,6 +5,8 @@
 //! HAProxy    ┤                                               ├─▶ Site::route(request) ─▶ Routed
 //! Caddy      ┤                                               │
 //! Traefik    ┤                                               │
+//! Apache     ┤                                               │
+//! Envoy      ┤                                               │
 //! Kubernetes ┘                                               ┘
 //! Synapse's YAML ─▶ SynapseFiles: processes, listeners, stream writers, background roles
 //! ```
@@ -13,8 +15,10 @@
 //! Invariant: parts that cannot be evaluated are reported with their location ([`RouteTarget::Unknown`], [`Note`]), never guessed; any
 //! bytes end in a result, in bounded time and depth.
 
+pub mod apache;
 pub mod caddy;
 pub mod detect;
+pub mod envoy;
 pub mod haproxy;
 pub mod kubernetes;
 pub mod model;
@@ -27,8 +31,8 @@ mod units;
 
 pub use detect::{Detected, Kind, detect};
 pub use model::{
-    Delivery, KeyValue, Note, Proxy, ReadError, Request, RouteTarget, Routed, Shadowed, Site, SourceLocation, Unknown, UpstreamPool,
-    UpstreamServer, Words,
+    Delivery, Doubts, KeyValue, Note, Proxy, ReadError, Request, RouteTarget, Routed, Shadowed, Site, SourceLocation, Unknown,
+    UpstreamPool, UpstreamServer, Words,
 };
 pub use wsim_nginx::files::BYTES_MAX;
 pub use wsim_nginx::{Among, Disk, Files, NoFiles};

@@ -137,6 +137,17 @@ pub struct Delivery {
     pub buffers_requests: bool,
     /// Whether the proxy takes a response from the server as fast as it comes, however slow the client is.
     pub buffers_responses: bool,
+    pub doubts: Doubts,
+}
+
+/// The settings of a [`Delivery`] about which a file that is not there may say something else, each with the place that includes the file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Doubts {
+    pub body_max: Option<SourceLocation>,
+    pub patience: Option<SourceLocation>,
+    pub forwarded_for: Option<SourceLocation>,
+    pub forwarded_proto: Option<SourceLocation>,
+    pub buffers: Option<SourceLocation>,
 }
 
 /// A rule that no request reaches, because an earlier one takes all that it matches.
@@ -249,6 +260,8 @@ pub enum Words {
     Haproxy,
     Caddy,
     Traefik,
+    Apache,
+    Envoy,
     /// A Kubernetes object of which only the routes are evaluated.
     Kubernetes,
 }
@@ -287,6 +300,6 @@ pub enum ReadError {
     #[error("{at}: {message}")]
     Syntax { at: SourceLocation, message: String },
     /// A file of unknown kind.
-    #[error("{0}: neither nginx, HAProxy, Caddy, Traefik nor Synapse configuration; name the program with --kind")]
+    #[error("{0}: neither nginx, HAProxy, Caddy, Traefik, Apache, Envoy nor Synapse configuration; name the program with --kind")]
     Kind(String),
 }

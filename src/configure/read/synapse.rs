@@ -3,6 +3,8 @@
 //! Owns the meaning of the keys for processes; the audit judges them. Sources: `synapse/config/workers.py`,
 //! `synapse/config/server.py`.
 
+mod hosts;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -162,26 +164,6 @@ impl SynapseFiles {
 
     pub fn writers_of(&self, stream: &str) -> Option<&Names> {
         self.writers.iter().find(|(own, _)| own == stream).map(|(_, names)| names)
-    }
-
-    /// The process that listens at an address. It is found by port or socket, because host names differ between machines.
-    ///
-    /// `None` if several processes listen at this port on different machines, because `instance_map` cannot distinguish them either.
-    pub fn at(&self, address: &str) -> Option<&SynapseProcess> {
-        let listens = |process: &&SynapseProcess| process.listeners.iter().any(|listener| listener.is_at(address));
-        let mut found = self.processes.iter().filter(listens);
-        let first = found.next()?;
-        if found.next().is_none() {
-            return Some(first);
-        }
-        // In containers every worker has the same port, and the host is the name of the worker.
-        let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-        self.processes.iter().filter(listens).find(|process| host == process.name || host.ends_with(&format!("-{}", process.name)))
-    }
-
-    /// The listener at an address.
-    pub fn listener_at(&self, address: &str) -> Option<&Listener> {
-        self.at(address)?.listeners.iter().find(|listener| listener.is_at(address))
     }
 
     pub fn process(&self, name: &str) -> Option<&SynapseProcess> {

@@ -1,4 +1,4 @@
-//! The route evaluators of `wsim audit` compared with nginx and HAProxy on the same configuration.
+//! The route evaluators of `wsim audit` compared with nginx, HAProxy and Apache on the same configuration.
 //!
 //! The requests are one for every method of every row of the endpoint table, and paths that are difficult to route.
 
@@ -7,10 +7,11 @@ use std::net::TcpStream;
 use std::path::Path;
 
 use wsim::configure::audit::examples;
-use wsim::configure::read::{NoFiles, Proxy as Configuration, Request, RouteTarget, haproxy, nginx};
+use wsim::configure::read::{NoFiles, Proxy as Configuration, Request, RouteTarget, apache, haproxy, nginx};
 use wsim::endpoints::{Classifier, ClassifierConfig, table_for};
 
 use super::echo::Echo;
+use crate::configure::proxies::apache_frame;
 use crate::proxy::Proxy;
 
 /// `S0` to `S7` are replaced by the servers' addresses.
@@ -86,6 +87,65 @@ frontend matrix
   use_backend b6 if odd || long METH_POST
   use_backend b7 unless { path_beg /_matrix/client } or { path,lower,length gt 40 }
   default_backend b0
+"#;
+
+const APACHE: &str = r#"
+AllowEncodedSlashes NoDecode
+ProxyPreserveHost On
+SetEnvIf Request_URI "^/_matrix/key/" KEY=1
+RewriteEngine On
+RewriteRule "^/old/(.*)$" "/_matrix/client/v3/$1" [PT]
+RewriteRule ^/own - [R=404]
+RewriteRule ^/named/(b\d) - [F]
+RewriteCond %{REQUEST_METHOD} ^(PUT|DELETE)$
+RewriteRule ^/_matrix/client/(api/v1|r0|v3|unstable)/rooms/.*/(redact|send|state/) http://S1%{REQUEST_URI} [P,L]
+RewriteCond %{QUERY_STRING} (?:^|&)since=([^&]+)
+RewriteRule ^/_matrix/client/(r0|v3)/sync$ - [E=POOL:incremental-%1]
+RewriteCond %{ENV:POOL} ^incremental-
+RewriteRule ^ http://S4%{REQUEST_URI} [P]
+RewriteCond %{HTTP:X-Agent} ^one [NC,OR]
+RewriteCond %{HTTP:X-Agent} two
+RewriteRule ^/_matrix/client/(.*)$ balancer://agents/_matrix/client/$1 [P]
+RewriteCond %{ENV:KEY} =1
+RewriteRule !^/_matrix/key/v2/query http://S6%{REQUEST_URI} [P,NE]
+RewriteCond "%{THE_REQUEST}" "^PATCH "
+RewriteRule "^/_matrix/client/.*/join$" - [C]
+RewriteRule "^" - [G]
+RewriteRule "^/_synapse/client" - [S=1]
+RewriteRule "^/_synapse/[b-z]" - [G]
+ProxyPassMatch "^/_matrix/media/(.*)/thumbnail" "http://S7"
+ProxyPass /_matrix/media/r0 !
+ProxyPass /_matrix/media http://S3/_matrix/media nocanon
+ProxyPassMatch "^(/_matrix/federation/v[12])/(.*)$" "http://S2$1/$2" nocanon
+ProxyPass /_matrix/client/ balancer://clients/_matrix/client/ nocanon timeout=30
+ProxyPass /quoted/ http://S0/
+ProxyPass /_synapse http://S0/_synapse
+ProxyPass / http://S0/
+<Proxy "balancer://clients">
+  BalancerMember http://S5
+</Proxy>
+<Proxy "balancer://agents">
+  BalancerMember http://S3
+  BalancerMember http://S1 status=+H
+</Proxy>
+<Location /_synapse/admin>
+  Require all denied
+</Location>
+<LocationMatch "^/_matrix/client/(api/v1|r0|v3|unstable)/.*/profile/">
+  ProxyPass http://S6
+</LocationMatch>
+<LocationMatch "^/_matrix/client/(api/v1|r0|v3|unstable)/profile/">
+  ProxyPassMatch http://S7
+</LocationMatch>
+<Location "/_matrix/client/v3/devices">
+  ProxyPass http://S2/_matrix/client/v3/devices
+</Location>
+<Location "/_matrix/client/*/keys">
+  ProxyPass http://S2
+</Location>
+<Location "/_matrix/client/v3/pushrules">
+  ProxyPass !
+</Location>
 "#;
 
 fn with_servers(text: &str, echoes: &[Echo], port: u16) -> String {
@@ -243,5 +303,20 @@ fn the_haproxy_evaluator_routes_like_haproxy() {
         command.arg("-db").arg("-f").arg(folder.join("config"));
     });
     let configuration = haproxy::read(Path::new("haproxy.cfg"), &configure(proxy.port, Path::new("")), &NoFiles).unwrap();
+    compare(&configuration, proxy.port);
+}
+
+#[test]
+fn the_apache_evaluator_routes_like_apache() {
+    let echoes = Echo::start_all(8);
+    let configure = |port: u16, folder: &Path| {
+        let modules = "LoadModule setenvif_module /usr/lib/apache2/modules/mod_setenvif.so\n";
+        format!("{modules}{}", apache_frame(port, folder, &with_servers(APACHE, &echoes, port)))
+    };
+    let proxy = Proxy::start("apache2", configure, |command, folder| {
+        command.arg("-DFOREGROUND").arg("-f").arg(folder.join("config"));
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let configuration = apache::read(Path::new("apache2.conf"), &configure(proxy.port, folder.path()), &NoFiles).unwrap();
     compare(&configuration, proxy.port);
 }

@@ -71,7 +71,7 @@ fn apache(configuration: &Configuration) -> Proxy {
 }
 
 /// A complete Apache configuration around the written file.
-pub(super) fn apache_frame(port: u16, folder: &Path, text: &str) -> String {
+pub(crate) fn apache_frame(port: u16, folder: &Path, text: &str) -> String {
     std::fs::create_dir_all(folder.join("none")).unwrap();
     let folder = folder.display();
     let modules = [

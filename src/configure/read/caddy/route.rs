@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::super::model::{Delivery, KeyValue, Request, RouteTarget, Routed, Site, SourceLocation, Unknown};
+use super::super::model::{Delivery, Doubts, KeyValue, Request, RouteTarget, Routed, Site, SourceLocation, Unknown};
 use super::super::units::tighter;
 
 use super::map::Map;
@@ -252,6 +252,7 @@ impl Run {
             forwarded_proto: true,
             buffers_requests: false,
             buffers_responses: false,
+            doubts: Doubts::default(),
         }
     }
 

@@ -262,3 +262,14 @@ fn a_request_costs_a_bounded_number_of_steps() {
     let target = proxy.sites[0].route(&Request::new("GET", "/")).target;
     assert!(matches!(&target, RouteTarget::Unknown(unknown) if unknown.why.contains("more than 50000 steps")), "{target:?}");
 }
+
+#[test]
+fn texts_over_several_lines_are_one_word() {
+    let text = "m.example {\n\trespond /a `{\n\t\"x\": 1\n}` 200\n\trespond /b <<END\n\t{ reverse_proxy no:1\n\tEND 200\n\treverse_proxy /_matrix/* \\\n\t\ta:1\n\treverse_proxy b:2\n}\n";
+    let proxy = super::read(Path::new("Caddyfile"), text, &NoFiles).unwrap();
+    assert!(proxy.notes.is_empty(), "{:?}", proxy.notes);
+    let route = |target: &str| proxy.sites[0].route(&Request::new("GET", target));
+    assert!(matches!(route("/a").target, RouteTarget::Local(_)) && matches!(route("/b").target, RouteTarget::Local(_)));
+    assert_eq!(route("/x").rule.unwrap().line, 10);
+    assert_eq!(route("/_matrix/x").rule.unwrap().line, 8);
+}

@@ -34,6 +34,8 @@ impl Segment {
 struct Token {
     text: String,
     line: usize,
+    /// The line in which it ends: a quoted text may have several.
+    last_line: usize,
     quoted: bool,
 }
 
@@ -178,7 +180,7 @@ fn block(file: &Arc<str>, tokens: &[Token], index: &mut usize, depth: usize) -> 
                     Some(last) if (line == token.line || goes_on) && last.block.is_none() => last.words.push(word.to_owned()),
                     _ => segments.push(Segment { words: vec![word.to_owned()], block: None, at }),
                 }
-                line = token.line;
+                line = token.last_line;
                 *index += 1;
             }
         }
@@ -190,6 +192,8 @@ fn tokens(text: &str) -> Vec<Token> {
     let mut tokens = Vec::new();
     let (mut word, mut line, mut start) = (String::new(), 1, 1);
     let (mut quote, mut quoted) = (None, false);
+    // Lines that go on in the next one are one line until it ends.
+    let mut continued = 0;
     let mut characters = text.chars().peekable();
     while let Some(character) = characters.next().filter(|_| tokens.len() <= TOKENS_MAX) {
         let newline = character == '\n';
@@ -207,10 +211,17 @@ fn tokens(text: &str) -> Vec<Token> {
             ('#', None) if word.is_empty() && !quoted => while characters.next_if(|next| *next != '\n').is_some() {},
             ('\\', None) if characters.peek() == Some(&'\n') => {
                 characters.next();
+                continued += 1;
+            }
+            ('\n', None) if !quoted && heredoc_marker(&word).is_some() => {
+                let (text, lines) = heredoc(&mut characters, heredoc_marker(&word).unwrap_or_default());
+                line += lines;
+                tokens.push(Token { text, line: start, last_line: line + 1, quoted: true });
+                word.clear();
             }
             (_, None) if character.is_whitespace() => {
                 if !word.is_empty() || quoted {
-                    tokens.push(Token { text: std::mem::take(&mut word), line: start, quoted });
+                    tokens.push(Token { text: std::mem::take(&mut word), line: start, last_line: line, quoted });
                 }
                 quoted = false;
             }
@@ -222,13 +233,38 @@ fn tokens(text: &str) -> Vec<Token> {
             }
         }
         if newline {
-            line += 1;
+            line += 1 + std::mem::take(&mut continued);
         }
     }
     if !word.is_empty() || quoted {
-        tokens.push(Token { text: word, line: start, quoted });
+        tokens.push(Token { text: word, line: start, last_line: line, quoted });
     }
     tokens
+}
+
+/// The marker of a text over several lines: `<<MARKER` at the end of a line.
+fn heredoc_marker(word: &str) -> Option<&str> {
+    let marker = word.strip_prefix("<<").filter(|marker| !marker.is_empty())?;
+    marker.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-').then_some(marker)
+}
+
+/// The text up to a line that begins with the marker, and the number of its lines. What follows the marker belongs to the directive.
+fn heredoc(characters: &mut std::iter::Peekable<std::str::Chars<'_>>, marker: &str) -> (String, usize) {
+    let (mut text, mut current, mut lines) = (String::new(), String::new(), 0);
+    for character in characters.by_ref() {
+        if character == '\n' {
+            text.push_str(&current);
+            text.push('\n');
+            current.clear();
+            lines += 1;
+            continue;
+        }
+        current.push(character);
+        if current.trim_start() == marker {
+            break;
+        }
+    }
+    (text, lines)
 }
 
 const DEPTH_MAX: usize = 32;

@@ -4,116 +4,16 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::super::model::{Note, Proxy, ReadError, Site, SourceLocation, UpstreamPool, UpstreamServer, Words};
+use super::super::model::{Note, Proxy, ReadError, Site, UpstreamPool, Words};
 use super::super::pattern::Pattern;
 use super::condition::{Acls, Condition, Criterion};
+use super::config::{Action, Backend, Balance, Choice, Config, Format, Frontend, Piece, Rule};
 use super::hosts;
-use super::sample::{Sample, SampleReader};
+use super::sample::SampleReader;
+use super::server::{server, server_template};
 use super::words::Line;
 use wsim_nginx::Files;
 use wsim_plan::ProxyKind;
-
-/// The parts of a configuration that all frontends share.
-#[derive(Debug, Default)]
-pub(super) struct Config {
-    pub(super) backends: Vec<Backend>,
-    /// The number of servers of every backend.
-    pub(super) servers: HashMap<String, usize>,
-}
-
-/// A backend, or the backend half of a `listen`.
-#[derive(Debug)]
-pub(super) struct Backend {
-    pub(super) pool: UpstreamPool,
-    pub(super) balance: Balance,
-    pub(super) acls: Acls,
-    pub(super) rules: Vec<Rule>,
-    /// `stats enable` or `stats uri`
-    pub(super) is_statistics: bool,
-    /// `option forwardfor`
-    pub(super) forwards: bool,
-    /// `timeout server`
-    pub(super) server_timeout_ms: Option<u64>,
-}
-
-/// The key of a balance rule.
-#[derive(Debug, Clone)]
-pub(super) enum Balance {
-    Nothing,
-    Header(String),
-    Source,
-    Uri { whole: bool },
-    Parameter(String),
-    Sample(Box<Sample>),
-    Unknown(String),
-}
-
-/// A frontend.
-#[derive(Debug)]
-pub(super) struct Frontend {
-    pub(super) config: Arc<Config>,
-    pub(super) name: String,
-    pub(super) at: SourceLocation,
-    pub(super) acls: Acls,
-    pub(super) rules: Vec<Rule>,
-    pub(super) choices: Vec<Choice>,
-    pub(super) default: Option<(String, SourceLocation)>,
-    /// The ports of its `bind` lines.
-    pub(super) ports: Vec<u16>,
-    /// `option forwardfor`
-    pub(super) forwards: bool,
-}
-
-/// `use_backend`
-#[derive(Debug)]
-pub(super) struct Choice {
-    pub(super) backend: Format,
-    pub(super) condition: Option<Condition>,
-    pub(super) at: SourceLocation,
-}
-
-/// `http-request`
-#[derive(Debug)]
-pub(super) struct Rule {
-    pub(super) action: Action,
-    pub(super) condition: Option<Condition>,
-    /// Whether the condition depends on counters and other state of HAProxy, which no request shows.
-    pub(super) by_state: bool,
-    pub(super) at: SourceLocation,
-}
-
-/// The action of a rule, if it affects routing.
-#[derive(Debug)]
-pub(super) enum Action {
-    SetVariable(String, Sample),
-    SetVariableText(String, Format),
-    UnsetVariable(String),
-    SetHeader(String, Format, bool),
-    DeleteHeader(String),
-    SetPath(Format),
-    SetQuery(Format),
-    /// The path (or path and query) as a whole becomes the replacement where the expression matches.
-    ReplacePath {
-        pattern: Pattern,
-        replacement: Format,
-        with_query: bool,
-    },
-    ReplaceHeader(String, Pattern, Format),
-    SetMethod(Format),
-    Answers(String),
-    Unknown(String),
-}
-
-/// Text with `%[expressions]`.
-#[derive(Debug, Clone)]
-pub(super) struct Format(pub(super) Vec<Piece>);
-
-/// A piece of a [`Format`].
-#[derive(Debug, Clone)]
-pub(super) enum Piece {
-    Literal(String),
-    Sample(Box<Sample>),
-}
 
 /// Builds the proxy from all lines.
 pub(super) fn proxy(path: &Path, lines: &[Line], files: &dyn Files) -> Result<Proxy, ReadError> {
@@ -382,28 +282,6 @@ fn closing(text: &str) -> Option<usize> {
     None
 }
 
-/// A server of a pool; `None` with weight 0, `disabled` or `backup`.
-fn server(line: &Line) -> Option<UpstreamServer> {
-    let option = |name: &str| line.words.iter().position(|word| word == name);
-    if option("backup").is_some() || option("disabled").is_some() {
-        return None;
-    }
-    let weight = option("weight").and_then(|at| line.word(at + 1).parse().ok()).unwrap_or(1);
-    let address = line.word(2).trim_start_matches("ipv4@").trim_start_matches("ipv6@").replace("unix@", "unix:");
-    let address = if address.starts_with('/') { format!("unix:{address}") } else { address };
-    (weight > 0).then(|| UpstreamServer { address, name: Some(line.word(1).to_owned()), weight })
-}
-
-/// The servers of a `server-template PREFIX COUNT|FIRST-LAST ADDRESS`: they share one name, which the DNS resolves to all of them.
-fn server_template(line: &Line) -> Vec<UpstreamServer> {
-    let range = line.word(2);
-    let (first, last) = range.split_once('-').unwrap_or(("1", range));
-    let (first, last): (usize, usize) = (first.parse().unwrap_or(1), last.parse().unwrap_or(1));
-    let server =
-        |number: usize| UpstreamServer { address: line.word(3).to_owned(), name: Some(format!("{}{number}", line.word(1))), weight: 1 };
-    (first..=last).take(SERVERS_MAX).map(server).collect()
-}
-
 /// The ports of `bind *:443,[::]:8448`.
 fn bound_ports(text: &str) -> Vec<u16> {
     text.split(',').filter_map(|address| address.rsplit_once(':')?.1.parse().ok()).collect()
@@ -433,8 +311,6 @@ fn server_timeout(lines: &[&Line]) -> Option<u64> {
     text.get(..end)?.parse::<u64>().ok()?.checked_mul(factor)
 }
 
-/// Of one server-template.
-const SERVERS_MAX: usize = 1000;
 const SECTIONS: [&str; 22] = [
     "global",
     "defaults",

@@ -8,10 +8,12 @@
 
 mod build;
 mod condition;
+mod config;
 mod hosts;
 mod maps;
 mod run;
 mod sample;
+mod server;
 mod words;
 
 use std::path::Path;

@@ -3,11 +3,11 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 
-use super::super::model::{Delivery, KeyValue, Request, RouteTarget, Routed, Site, SourceLocation, Unknown};
+use super::super::model::{Delivery, Doubts, KeyValue, Request, RouteTarget, Routed, Site, SourceLocation, Unknown};
 use super::super::pattern::{Pattern, bounded};
 
-use super::build::{Action, Backend, Balance, Format, Frontend, Piece, Rule};
 use super::condition::Acls;
+use super::config::{Action, Backend, Balance, Format, Frontend, Piece, Rule};
 use super::sample::{COMPARISONS_MAX, RequestView};
 
 impl Site for Frontend {
@@ -124,6 +124,7 @@ impl Run<'_> {
                 || self.unknown.contains_key("x-forwarded-proto:"),
             buffers_requests: false,
             buffers_responses: false,
+            doubts: Doubts::default(),
         };
         Ok(Routed {
             target: RouteTarget::Pool(index),

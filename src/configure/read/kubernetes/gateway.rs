@@ -9,7 +9,8 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use super::super::model::{
-    Delivery, KeyValue, Note, Proxy, Request, RouteTarget, Routed, Site, SourceLocation, Unknown, UpstreamPool, UpstreamServer, Words,
+    Delivery, Doubts, KeyValue, Note, Proxy, Request, RouteTarget, Routed, Site, SourceLocation, Unknown, UpstreamPool, UpstreamServer,
+    Words,
 };
 use super::super::pattern::{Pattern, PatternBudget};
 use super::super::tree::Node;
@@ -115,6 +116,7 @@ impl Site for Host {
                     forwarded_proto: true,
                     buffers_requests: false,
                     buffers_responses: false,
+                    doubts: Doubts::default(),
                 }),
             },
         }

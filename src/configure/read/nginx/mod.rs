@@ -9,6 +9,7 @@
 
 mod build;
 mod config;
+mod known;
 mod listen;
 mod location;
 mod passing;
@@ -44,7 +45,14 @@ pub fn read_all(sources: &[(&Path, &str)], files: &dyn Files) -> Result<Proxy, R
     let mut trees = Vec::new();
     let mut missing = Vec::new();
     for (path, text) in sources {
-        let tree = wsim_nginx::read(path, text, files)?;
+        let with_image = known::WithImage(files);
+        let is_of_manager = known::is_of_manager(text);
+        let tree = wsim_nginx::read(path, text, if is_of_manager { &with_image } else { files })?;
+        if is_of_manager {
+            let text =
+                "a site of Nginx Proxy Manager: what it includes from conf.d/include and is not there is taken as in the manager's image";
+            notes.push(Note { at: SourceLocation::new(&path.to_string_lossy().into(), 0), text: text.to_owned() });
+        }
         for include in &tree.missing {
             let at = SourceLocation::new(&include.file, include.line);
             let effect = if routes_nothing(&include.pattern) {
@@ -113,7 +121,10 @@ pub(super) fn routes_nothing(pattern: &str) -> bool {
     ];
     let lower = pattern.to_ascii_lowercase();
     let name = lower.rsplit('/').next().unwrap_or_default();
-    NAMES.iter().any(|known| name.contains(known)) || lower.contains("letsencrypt") || lower.contains("/modules-enabled/")
+    NAMES.iter().any(|known| name.contains(known))
+        || known::routes_nothing(&lower)
+        || lower.contains("letsencrypt")
+        || lower.contains("/modules-enabled/")
 }
 
 /// The files that the directives come from.

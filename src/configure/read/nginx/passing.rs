@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use super::super::model::Delivery;
+use super::super::model::{Delivery, Doubts, SourceLocation};
+use super::location_of;
 use super::scope::ErrorPage;
 use wsim_nginx::Directive;
 
@@ -20,6 +21,11 @@ pub(super) struct Around {
     headers: Arc<[(String, String)]>,
     request_buffering: bool,
     buffering: bool,
+    doubts: Doubts,
+    /// An included file that is not there, and may set headers besides those that are known.
+    other_headers: Option<SourceLocation>,
+    /// The same, where the file's headers would replace those that are known.
+    instead_of_headers: Option<SourceLocation>,
 }
 
 impl Default for Around {
@@ -32,6 +38,9 @@ impl Default for Around {
             headers: Arc::from([]),
             request_buffering: true,
             buffering: true,
+            doubts: Doubts::default(),
+            other_headers: None,
+            instead_of_headers: None,
         }
     }
 }
@@ -40,20 +49,30 @@ impl Around {
     /// The settings within a block.
     pub(super) fn within(&self, directives: &[Directive], error_pages: Arc<[ErrorPage]>) -> Self {
         let mut own = Self { error_pages, ..self.clone() };
+        if let Some(at) = directives.iter().find(|directive| may_say_how(directive)).map(location_of) {
+            let at = || Some(at.clone());
+            own.doubts = Doubts { body_max: at(), patience: at(), buffers: at(), ..Doubts::default() };
+            (own.other_headers, own.instead_of_headers) = (at(), at());
+        }
         let mut headers = Vec::new();
         for directive in directives {
             let value = directive.argument(0);
+            // A directive twice in one block is an error of nginx, so the missing file does not have it.
             match directive.name.as_str() {
-                "client_max_body_size" => own.body_max = size(value).unwrap_or(own.body_max),
-                "proxy_read_timeout" => own.read_timeout = milliseconds(value).unwrap_or(own.read_timeout),
+                "client_max_body_size" => (own.body_max, own.doubts.body_max) = (size(value).unwrap_or(own.body_max), None),
+                "proxy_read_timeout" => (own.read_timeout, own.doubts.patience) = (milliseconds(value).unwrap_or(own.read_timeout), None),
                 "proxy_request_buffering" => own.request_buffering = value != "off",
-                "proxy_buffering" => own.buffering = value != "off",
+                "proxy_buffering" => (own.buffering, own.doubts.buffers) = (value != "off", None),
                 "proxy_set_header" => headers.push((value.to_ascii_lowercase(), directive.argument(1).to_owned())),
                 _ => {}
             }
         }
         if !headers.is_empty() {
             own.headers = headers.into();
+            own.instead_of_headers = None;
+            if !directives.iter().any(may_say_how) {
+                own.other_headers = None;
+            }
         }
         own
     }
@@ -61,6 +80,7 @@ impl Around {
     /// How a request is passed on.
     pub(super) fn delivery(&self) -> Delivery {
         let header = |name: &str| self.headers.iter().find(|(own, _)| own == name).map(|(_, value)| value.clone());
+        let doubt = |name: &str| if header(name).is_some() { &self.instead_of_headers } else { &self.other_headers }.clone();
         Delivery {
             body_max: Some(self.body_max).filter(|size| *size > 0),
             patience_ms: Some(self.read_timeout),
@@ -68,8 +88,37 @@ impl Around {
             forwarded_proto: header("x-forwarded-proto").is_some_and(|value| !value.is_empty()),
             buffers_requests: self.request_buffering,
             buffers_responses: self.buffering,
+            doubts: Doubts { forwarded_for: doubt("x-forwarded-for"), forwarded_proto: doubt("x-forwarded-proto"), ..self.doubts.clone() },
         }
     }
+}
+
+/// Whether a directive includes a file that is not there (others have been replaced by what they include) and that may say how requests
+/// are passed on.
+fn may_say_how(directive: &Directive) -> bool {
+    const OTHERS: [&str; 15] = [
+        "mime.types",
+        "ssl",
+        "tls",
+        "certbot",
+        "dhparam",
+        "gzip",
+        "brotli",
+        "log",
+        "robots",
+        "favicon",
+        "geoip",
+        "fastcgi",
+        "uwsgi",
+        "scgi",
+        "hsts",
+    ];
+    let pattern = directive.argument(0).to_ascii_lowercase();
+    let name = pattern.rsplit('/').next().unwrap_or_default();
+    let is_for_others =
+        OTHERS.iter().any(|word| name.contains(word)) || pattern.contains("letsencrypt") || super::known::routes_nothing(&pattern);
+    // An include with a wildcard may match nothing.
+    directive.name == "include" && !pattern.contains(['*', '?', '[']) && !is_for_others
 }
 
 /// `50m`, `1G`, `1024`
@@ -132,5 +181,26 @@ mod tests {
         let other = within(&server, "proxy_set_header Host $host; client_max_body_size 0;").delivery();
         assert_eq!((other.body_max, other.forwarded_for), (None, None));
         assert_eq!(Around::default().delivery().body_max, Some(1 << 20));
+    }
+
+    #[test]
+    fn what_a_missing_file_may_say_is_doubtful() {
+        let within = |around: &Around, text: &str| around.within(&wsim_nginx::parse(Path::new("x"), text).unwrap(), Arc::from([]));
+        let doubts = |around: &Around| {
+            let found = around.delivery().doubts;
+            [found.body_max, found.patience, found.forwarded_for, found.forwarded_proto, found.buffers].map(|at| at.is_some())
+        };
+        let server = within(&Around::default(), "proxy_set_header X-Forwarded-For $remote_addr; client_max_body_size 50M;");
+        assert_eq!(doubts(&server), [false; 5]);
+        let location = within(&server, "include proxy.conf;");
+        assert_eq!(doubts(&location), [true; 5]);
+        assert_eq!(
+            doubts(&within(&server, "include proxy.conf; proxy_set_header X-Forwarded-For $remote_addr;")),
+            [true, true, false, true, true]
+        );
+        // Inner headers replace all outer ones, those of the missing file, too.
+        let inner = within(&location, "proxy_set_header Host $host; client_max_body_size 1M;");
+        assert_eq!(doubts(&inner), [false, true, false, false, true]);
+        assert_eq!(doubts(&within(&server, "include ssl.conf; include /etc/nginx/custom/*.conf;")), [false; 5]);
     }
 }

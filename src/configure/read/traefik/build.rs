@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::super::model::{
-    Delivery, KeyValue, Note, Proxy, Request, RouteTarget, Routed, Site, SourceLocation, Unknown, UpstreamPool, UpstreamServer, Words,
+    Delivery, Doubts, KeyValue, Note, Proxy, Request, RouteTarget, Routed, Site, SourceLocation, Unknown, UpstreamPool, UpstreamServer,
+    Words,
 };
 use super::super::tree::Node;
 use super::super::units::tighter;
@@ -92,6 +93,7 @@ impl Site for Routers {
                         forwarded_proto: true,
                         buffers_requests: router.body_max.is_some(),
                         buffers_responses: false,
+                        doubts: Doubts::default(),
                     }),
                 },
             },
