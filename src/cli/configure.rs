@@ -12,6 +12,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::plan_arg::PlanArg;
+use super::settings::SettingsArgs;
 use super::{UsageError, output};
 use present::Deployment;
 use wsim_configure::address::Address;
@@ -38,6 +39,8 @@ pub struct Configure {
     /// Plan file, or a standard plan with its number of workers, such as sync-split:3
     #[arg(value_name = "PLAN")]
     pub plan: String,
+    #[command(flatten)]
+    settings: SettingsArgs,
     /// Where Synapse runs: systemd, compose, kubernetes, ess-helm, ansible (matrix-docker-ansible-deploy) or nixos
     #[arg(long = "for", value_name = "PLATFORM", default_value = "systemd")]
     pub platform: String,
@@ -168,11 +171,11 @@ fn config(args: &Configure, plan: &CheckedPlan, deployment: Option<&Deployment>)
         return Err(UsageError(format!("--from: the steps of a migration are written for systemd, not for {}", platform.name())));
     }
     if !platform.takes_files()
-        && (args.metrics || args.http3 || args.rate_limits || args.max_upload.is_some() || args.auth_service.is_some())
+        && (args.http3 || args.rate_limits || args.max_upload.is_some() || args.auth_service.is_some())
     {
         let name = platform.name();
         return Err(UsageError(format!(
-            "--metrics, --http3, --rate-limits, --max-upload, --auth-service: {name} has settings of its own for them"
+            "--http3, --rate-limits, --max-upload, --auth-service: {name} has settings of its own for them"
         )));
     }
     let given = |option: &str, text: &Option<String>| text.as_deref().map(|text| address(option, text)).transpose();

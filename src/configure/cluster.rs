@@ -148,7 +148,11 @@ impl Cluster {
         }
         if config.extras.metrics {
             let present = config.present.as_ref().and_then(|present| present.main_metrics.as_ref());
-            let host = if let Address::Tcp { host, .. } = &*main { host.clone() } else { "localhost".to_owned() };
+            let host = match (&*main, config.platform.main()) {
+                (Address::Tcp { host, .. }, _) => host.clone(),
+                (Address::Unix(_), Address::Tcp { host, .. }) => host,
+                (Address::Unix(_), Address::Unix(_)) => "localhost".to_owned(),
+            };
             *main_metrics = Some(match ports.keep(present) {
                 Some(address) => address,
                 None => ports.next_port("main", Some(&host))?,

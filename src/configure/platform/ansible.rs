@@ -230,6 +230,9 @@ impl<'a> Variables<'a> {
         out.push_str("# For inventory/host_vars/matrix.example.org/vars.yml. Names and addresses of workers are the playbook's own.\n\n");
         if self.kinds.is_empty() && context.cluster.workers.is_empty() {
             out.push_str("matrix_synapse_workers_enabled: false\n");
+            if context.config.extras.metrics {
+                out.push_str(METRICS);
+            }
             return out;
         }
         out.push_str("matrix_synapse_workers_enabled: true\n");
@@ -311,6 +314,9 @@ impl<'a> Variables<'a> {
             let _ =
                 writeln!(out, "\n# The plan's limit of the main process.\nmatrix_synapse_container_master_extra_arguments: [{arguments}]");
         }
+        if self.context.config.extras.metrics {
+            out.push_str(METRICS);
+        }
         let Some(redis) = &self.context.config.redis else { return };
         out.push_str("\n# Redis, instead of the playbook's own.\nmatrix_synapse_redis_enabled: true\n");
         match &redis.address {
@@ -362,6 +368,14 @@ fn write_list(out: &mut String, name: &str, patterns: &[&str]) {
         let _ = writeln!(out, "  - {}", scalar(&pattern));
     }
 }
+
+/// The playbook writes a job for every process into its own Prometheus.
+const METRICS: &str = "
+# A listener for Prometheus in each process, and the playbook's own Prometheus, which scrapes them all.
+# With a Prometheus of your own: matrix_metrics_exposure_enabled instead of prometheus_enabled.
+matrix_synapse_metrics_enabled: true
+prometheus_enabled: true
+";
 
 /// The background roles, and the kinds of workers that have them.
 const ROLES: [(&str, &str); 5] = [

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use super::super::address::Address;
 use super::super::cluster::Process;
 use super::super::{Context, OutputFile};
-use super::container::{self, MAIN, PROXY, PROXY_PORT, REDIS, REDIS_IMAGE, USER};
+use super::container::{self, MAIN, PROMETHEUS, PROMETHEUS_IMAGE, PROXY, PROXY_PORT, REDIS, REDIS_IMAGE, USER};
 use super::{Steps, heading, limit_of, short};
 use wsim_plan::{Cpu, ProxyKind};
 
@@ -29,8 +29,20 @@ pub(super) fn files(context: &Context<'_>) -> Vec<OutputFile> {
         write_process(&mut out, context, Some(process));
     }
     write_proxy(&mut out, context);
+    write_prometheus(&mut out, context);
     write_networks(&mut out, context);
     vec![OutputFile::new("compose.yaml", out)]
+}
+
+/// Prometheus beside the processes, which it reaches by their names; it starts on request only, because there may be one already.
+fn write_prometheus(out: &mut String, context: &Context<'_>) {
+    if context.cluster.main_metrics.is_some() {
+        let _ = write!(
+            out,
+            "  # Prometheus, for who has none that reaches this network: `docker compose --profile metrics up -d`.\n  {PROMETHEUS}:\n    image: {PROMETHEUS_IMAGE}\n    \
+             profiles: [metrics]\n    restart: unless-stopped\n    networks: [synapse]\n    volumes:\n      - ./prometheus/prometheus.yml:/etc/prometheus/prometheus.yml:ro\n"
+        );
+    }
 }
 
 fn write_common(out: &mut String, context: &Context<'_>) {
@@ -62,9 +74,11 @@ fn write_process(out: &mut String, context: &Context<'_>, process: Option<&Proce
     let name = process.map_or_else(|| container::main_service(context), container::service);
     let _ = write!(
         out,
-        "  # {}\n  {name}:\n    <<: *synapse\n    command:\n",
+        "  # {}\n  {name}:\n    <<: *synapse\n",
         process.map_or_else(|| "The main process.".to_owned(), |process| format!("Worker {}.", process.name))
     );
+    write_entrypoint(out, context, process);
+    out.push_str("    command:\n");
     for argument in container::arguments(context, "/data/homeserver.yaml", process) {
         let _ = writeln!(out, "      - {argument}");
     }
@@ -74,6 +88,27 @@ fn write_process(out: &mut String, context: &Context<'_>, process: Option<&Proce
     write_health(out, process.map_or(Some(&context.cluster.main), container::health));
     if let Some(cpu) = limit_of(context, process.map(|process| process.name.as_str())) {
         write_limit(out, cpu);
+    }
+}
+
+/// A process that was killed leaves its sockets, and beside each a lock with its pid. In a new container the new process has the same pid, takes the
+/// lock for another one's (Twisted's `FilesystemLock`), and does not start.
+fn write_entrypoint(out: &mut String, context: &Context<'_>, process: Option<&Process>) {
+    let own = match process {
+        None => [Some(&context.cluster.main), Some(&context.cluster.main_replication)],
+        Some(process) => [process.clients.as_ref(), process.replication.as_ref()],
+    };
+    let sockets: Vec<String> = own
+        .into_iter()
+        .flatten()
+        .filter_map(|address| if let Address::Unix(path) = address { Some(format!("{path} {path}.lock")) } else { None })
+        .collect();
+    if !sockets.is_empty() {
+        let _ = write!(
+            out,
+            "    # What a killed process left: with it, Synapse does not start.\n    entrypoint: [sh, -c, 'rm -f {}; exec /start.py \"$$@\"', sh]\n",
+            sockets.join(" ")
+        );
     }
 }
 
@@ -157,7 +192,12 @@ fn write_networks(out: &mut String, context: &Context<'_>) {
     if !folders.is_empty() {
         out.push_str("\n# Folders of unix sockets, which only these containers share.\nvolumes:\n");
         for (index, _) in folders.iter().enumerate() {
-            let _ = writeln!(out, "  sockets{}:", index + 1);
+            // A new volume belongs to root, and Synapse is no root.
+            let _ = write!(
+                out,
+                "  sockets{}:\n    driver_opts:\n      type: tmpfs\n      device: tmpfs\n      o: uid={USER},gid={USER},mode=755\n",
+                index + 1
+            );
         }
     }
 }
@@ -173,13 +213,6 @@ pub(super) fn steps(context: &Context<'_>) -> Steps {
     ];
     if container::has_secret(context) {
         install.push(format!("Let the image's user read the secret: `chown {USER}:{USER} synapse/replication-secret.yaml`."));
-    }
-    if !container::socket_folders(context).is_empty() {
-        install.push(format!(
-            "Volumes of unix sockets belong to root when they are new: `docker compose run --rm --user root --entrypoint chown {} {USER}:{USER} {}`.",
-            container::main_service(context),
-            container::socket_folders(context).join(" ")
-        ));
     }
     let main = container::main_service(context);
     let names: Vec<String> = context.cluster.workers.iter().map(container::service).collect();

@@ -21,6 +21,9 @@ pub(super) const PROXY_PORT: u16 = 8008;
 /// The user and group of Synapse in its image.
 pub(super) const USER: u32 = 991;
 pub(super) const REDIS_IMAGE: &str = "redis:7-alpine";
+/// The host name of Prometheus, where it is started with the others.
+pub(super) const PROMETHEUS: &str = "prometheus";
+pub(super) const PROMETHEUS_IMAGE: &str = "prom/prometheus:v3.5.0";
 
 /// A DNS label: small letters, digits and hyphens, 63 characters at most.
 pub(super) fn label(name: &str) -> String {
@@ -149,6 +152,9 @@ pub(super) fn check(context: &Context<'_>) -> Result<(), ConfigureError> {
     let mut taken: BTreeMap<String, String> = [(main_service(context), "the main process".to_owned())].into();
     taken.insert(PROXY.to_owned(), "the proxy".to_owned());
     taken.insert(REDIS.to_owned(), "Redis".to_owned());
+    if cluster.main_metrics.is_some() {
+        taken.insert(PROMETHEUS.to_owned(), "Prometheus".to_owned());
+    }
     for process in &cluster.workers {
         if let Some(first) = taken.insert(service(process), format!("worker {:?}", process.name)) {
             return Err(ConfigureError::ServiceTwice { service: service(process), first, second: process.name.clone() });

@@ -58,6 +58,10 @@ pub(super) fn files(context: &Context<'_>, warnings: &mut Vec<String>) -> Vec<Ou
         );
     }
     write_redis(&mut out, context);
+    if context.config.extras.metrics {
+        out.push_str("  # Every process of the chart has a listener for Prometheus, at port 9001. The Prometheus operator reads these, by the label `job`.\n  serviceMonitors:\n    enabled: true\n");
+        warnings.push("ess-helm: the metrics are scraped by ServiceMonitors, which need the Prometheus operator in the cluster".to_owned());
+    }
     out.push_str("  workers:\n");
     for (kind, choice) in types.iter().zip(&choices) {
         let _ = writeln!(out, "    {}:", kind.name);

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::super::address::Address;
 use super::super::cluster::Process;
-use super::super::{Context, OutputFile};
+use super::super::{Context, OutputFile, metrics};
 use super::container::{self, PROXY, PROXY_PORT, REDIS, REDIS_IMAGE, USER};
 use super::{Steps, heading, limit_of, short};
 use wsim_plan::Cpu;
@@ -27,6 +27,9 @@ pub(super) fn files(context: &Context<'_>, written: &[OutputFile]) -> Vec<Output
     if container::has_own_redis(context) {
         files.push(OutputFile::new("kubernetes/redis.yaml", redis(context)));
     }
+    if let Some(text) = monitor(context) {
+        files.push(OutputFile::new("kubernetes/service-monitor.yaml", text));
+    }
     if let Some(secret) = written.iter().find(|file| file.secret) {
         let text = format!(
             "{}apiVersion: v1\nkind: Secret\nmetadata:\n  name: synapse-replication\n{LABELS}stringData:\n  replication-secret.yaml: |\n{}",
@@ -36,6 +39,24 @@ pub(super) fn files(context: &Context<'_>, written: &[OutputFile]) -> Vec<Output
         files.push(OutputFile { path: "kubernetes/secret.yaml".to_owned(), text, secret: true });
     }
     files
+}
+
+/// What the Prometheus operator is told: all Services with metrics, and the labels that the processes have in the written scrape configuration.
+fn monitor(context: &Context<'_>) -> Option<String> {
+    context.cluster.main_metrics.as_ref()?;
+    let mut out = heading(context, "Metrics, for the Prometheus operator");
+    let _ = write!(
+        out,
+        "# Without the operator: prometheus/prometheus.yml. Some operators select by a label: add the one of yours (`release: …`) here.\n\
+         apiVersion: monitoring.coreos.com/v1\nkind: ServiceMonitor\nmetadata:\n  name: synapse\n{LABELS}spec:\n  selector:\n    matchExpressions:\n      \
+         - key: {METRICS_LABEL}process\n        operator: Exists\n  endpoints:\n    - port: metrics\n      path: {}\n      interval: 15s\n      relabelings:\n",
+        metrics::PATH
+    );
+    for label in ["job", "index", "process"] {
+        let source = format!("__meta_kubernetes_service_label_{}{label}", METRICS_LABEL.replace(['.', '/'], "_"));
+        let _ = writeln!(out, "        - sourceLabels: [{source}]\n          targetLabel: {label}");
+    }
+    Some(out)
 }
 
 fn hash_of(written: &[OutputFile], folder: &str) -> String {
@@ -126,6 +147,13 @@ fn write_process(out: &mut String, context: &Context<'_>, process: Option<&Proce
             _ => None,
         })
         .collect();
+    let process_name = process.map_or("main", |process| process.name.as_str());
+    let scraped = metrics::scraped(context).into_iter().find(|scraped| scraped.process == process_name);
+    let scraped: String = scraped
+        .iter()
+        .flat_map(metrics::Scraped::labels)
+        .map(|(label, value)| format!("    {METRICS_LABEL}{label}: '{value}'\n"))
+        .collect();
     let labels = |indent: usize| {
         let blank = " ".repeat(indent);
         format!(
@@ -134,7 +162,7 @@ fn write_process(out: &mut String, context: &Context<'_>, process: Option<&Proce
     };
     let _ = write!(
         out,
-        "apiVersion: v1\nkind: Service\nmetadata:\n  name: {name}\n  labels:\n{}spec:\n  selector:\n    app.kubernetes.io/instance: {name}\n",
+        "apiVersion: v1\nkind: Service\nmetadata:\n  name: {name}\n  labels:\n{}{scraped}spec:\n  selector:\n    app.kubernetes.io/instance: {name}\n",
         labels(4)
     );
     if ports.is_empty() {
@@ -275,6 +303,8 @@ fn proxy(context: &Context<'_>, hash: &str) -> String {
     out
 }
 
+/// The beginning of the labels by which Prometheus knows a process.
+const METRICS_LABEL: &str = "wsim/";
 /// The labels of what belongs to all processes.
 const LABELS: &str = "  labels:\n    app.kubernetes.io/name: synapse\n";
 

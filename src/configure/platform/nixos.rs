@@ -10,7 +10,7 @@ use super::super::cluster::Process;
 use super::super::synapse::Mode;
 use super::super::synapse::setting::{Setting, Value};
 use super::super::synapse::shared;
-use super::super::{ConfigureError, Context, OutputFile};
+use super::super::{ConfigureError, Context, OutputFile, metrics};
 use super::{Steps, container, heading, limit_of, short};
 use wsim_plan::ProxyKind;
 
@@ -33,6 +33,7 @@ pub(super) fn files(context: &Context<'_>, warnings: &mut Vec<String>) -> Vec<Ou
     write_synapse(&mut out, context);
     write_limits(&mut out, context);
     write_proxy(&mut out, context);
+    write_scraping(&mut out, context);
     out.push_str("}\n");
     vec![OutputFile::new("wsim.nix", out)]
 }
@@ -63,11 +64,11 @@ fn write_synapse(out: &mut String, context: &Context<'_>) {
         write_metrics(out, address, 8);
     }
     out.push_str("      ];\n");
-    if !cluster.workers.is_empty() {
-        let redis = shared::redis(context).filter(|_| !container::has_own_redis(context));
-        for setting in redis.into_iter().chain(shared::settings(context)) {
-            write_setting(out, &setting, 6);
-        }
+    let redis = shared::redis(context).filter(|_| !container::has_own_redis(context) && !cluster.workers.is_empty());
+    // Without workers nothing but the metrics is to be set.
+    let is_needed = |setting: &Setting| !cluster.workers.is_empty() || setting.name == "enable_metrics";
+    for setting in redis.into_iter().chain(shared::settings(context).into_iter().filter(is_needed)) {
+        write_setting(out, &setting, 6);
     }
     out.push_str("    };\n");
     if !cluster.workers.is_empty() {
@@ -196,6 +197,25 @@ fn write_proxy(out: &mut String, context: &Context<'_>) {
         ProxyKind::Caddy => CADDY,
         _ => NGINX,
     });
+}
+
+/// The job for Prometheus, which runs on this machine or not: the option alone starts none.
+fn write_scraping(out: &mut String, context: &Context<'_>) {
+    let scraped = metrics::scraped(context);
+    if scraped.is_empty() {
+        return;
+    }
+    let _ = write!(
+        out,
+        "\n  # For Prometheus on this machine (`services.prometheus.enable = true`).\n  services.prometheus.scrapeConfigs = [\n    {{\n      job_name = \"synapse\";\n      \
+         scrape_interval = \"15s\";\n      metrics_path = \"{}\";\n      static_configs = [\n",
+        metrics::PATH
+    );
+    for target in scraped {
+        let labels: String = target.labels().iter().map(|(label, value)| format!("{label} = {}; ", text(value))).collect();
+        let _ = writeln!(out, "        {{ targets = [ {} ]; labels = {{ {labels}}}; }}", text(&target.address.to_string()));
+    }
+    out.push_str("      ];\n    }\n  ];\n");
 }
 
 /// A text in double quotes.

@@ -241,3 +241,46 @@ fn what_ess_helm_and_the_playbook_cannot_express_is_said() {
         assert!(playbook.contains(text), "{text}: {playbook}");
     }
 }
+
+#[test]
+fn metrics_are_written_in_each_platforms_own_form() {
+    let plan = Plan::from_toml(SEPARATE_POOLS, "plan.toml").unwrap();
+    let with_metrics = |platform: Platform| {
+        let defaults = ConfigureConfig::on(platform);
+        written(&plan, &ConfigureConfig { extras: wsim::configure::extras::Extras { metrics: true, ..Default::default() }, ..defaults })
+    };
+    let compose = with_metrics(Platform::Compose);
+    let text = file(&compose, "compose.yaml");
+    assert!(text.contains("  prometheus:\n    image: prom/prometheus") && text.contains("profiles: [metrics]"), "{text}");
+    let kubernetes = with_metrics(Platform::Kubernetes);
+    assert!(file(&kubernetes, "kubernetes/service-monitor.yaml").contains("port: metrics\n"));
+    let nixos = with_metrics(Platform::Nixos);
+    for process in compose.cluster.workers.iter().map(|process| process.name.as_str()).chain(["main"]) {
+        // No address that reaches nobody from another container.
+        let scraped = file(&compose, "prometheus/prometheus.yml");
+        assert!(
+            scraped.contains(&format!("process: '{process}'")) && !scraped.contains("127.0.0.1") && !scraped.contains("localhost"),
+            "{scraped}"
+        );
+        assert!(file(&kubernetes, "kubernetes/synapse.yaml").contains(&format!("    wsim/process: '{process}'\n")), "{process}");
+        assert!(file(&nixos, "wsim.nix").contains(&format!("process = \"{process}\";")), "{process}");
+    }
+    assert!(file(&nixos, "wsim.nix").contains("services.prometheus.scrapeConfigs"));
+    assert!(file(&with_metrics(Platform::EssHelm), "ess-helm/values.yaml").contains("  serviceMonitors:\n    enabled: true\n"));
+    assert!(file(&with_metrics(Platform::Ansible), "ansible/vars.yml").contains("matrix_synapse_metrics_enabled: true\n"));
+}
+
+#[test]
+fn a_container_removes_its_own_sockets_before_it_starts() {
+    let plan = Plan::from_toml(SEPARATE_POOLS, "plan.toml").unwrap();
+    let folder = "/run/matrix-synapse";
+    let replication = Platform::Compose.main_replication(Some(folder));
+    let config =
+        ConfigureConfig { sockets: Some(folder.to_owned()), main_replication: replication, ..ConfigureConfig::on(Platform::Compose) };
+    let configuration = written(&plan, &config);
+    let text = file(&configuration, "compose.yaml");
+    let line =
+        "entrypoint: [sh, -c, 'rm -f /run/matrix-synapse/sync1.sock /run/matrix-synapse/sync1.sock.lock; exec /start.py \"$$@\"', sh]";
+    assert!(text.contains(line), "{text}");
+    assert!(text.contains("      o: uid=991,gid=991,mode=755\n"), "{text}");
+}

@@ -37,7 +37,9 @@ def check(written):
     values = documents(written.text("ess-helm/values.yaml"))[0]
     same("top-level values", set(values), {"synapse"})
     synapse = values["synapse"]
-    same("values of synapse", set(synapse) - {"workers", "resources", "redis"}, set())
+    same("values of synapse", set(synapse) - {"workers", "resources", "redis", "serviceMonitors"}, set())
+    if "serviceMonitors" in synapse:
+        same("serviceMonitors", synapse["serviceMonitors"], {"enabled": True})
     workers = synapse["workers"]
     same("types that the chart does not have", set(workers) - SCALABLE - SINGLE, set())
     plan = written.plan

@@ -10,7 +10,11 @@ RELEASE = "1.31"
 
 def check(written):
     objects = [document for file in sorted((written.folder / "kubernetes").glob("*.yaml")) for document in documents(file.read_text())]
+    monitors = [thing for thing in objects if thing["kind"] == "ServiceMonitor"]
     for thing in objects:
+        if thing in monitors:
+            # A kind of the Prometheus operator's.
+            continue
         # Strict: a key that the schema does not know is an error.
         kubernetes_validate.validate(thing, RELEASE, strict=True)
     of = lambda kind: {thing["metadata"]["name"]: thing for thing in objects if thing["kind"] == kind}
@@ -20,6 +24,8 @@ def check(written):
         for key, text in data.items():
             own = next(path for path in written.folder.rglob(key) if "kubernetes" not in path.parts and is_of(name, path))
             same(f"{name}: {key}", text, own.read_text())
+    for monitor in monitors:
+        check_monitor(monitor, services, written)
     pods = {}
     for name, workload in of("StatefulSet").items():
         template = workload["spec"]["template"]
@@ -40,6 +46,18 @@ def check(written):
     same("limits", limits, {name: cores for name, (cores, _) in written.limits().items()})
     read = common.plan_is_read_back(written, common.audit(written, [written.folder]))
     return f"{len(objects)} manifests for Kubernetes {RELEASE}, {len(pods)} processes loaded, {read} requests read back"
+
+
+def check_monitor(monitor, services, written):
+    """Every process has a Service that the monitor selects, with the port and the labels that it takes."""
+    (selected,), (endpoint,) = monitor["spec"]["selector"]["matchExpressions"], monitor["spec"]["endpoints"]
+    found = [service for service in services.values() if selected["key"] in service["metadata"]["labels"]]
+    same("monitored processes", {service["metadata"]["labels"][selected["key"]] for service in found}, {"main", *(worker["name"] for worker in written.workers)})
+    for service in found:
+        same("ports with metrics", [port["name"] for port in service["spec"]["ports"]].count(endpoint["port"]), 1)
+        # Prometheus replaces what a label's name cannot have.
+        names = {"__meta_kubernetes_service_label_" + name.replace(".", "_").replace("/", "_").replace("-", "_") for name in service["metadata"]["labels"]}
+        same("labels", {source for rule in endpoint["relabelings"] for source in rule["sourceLabels"]} - names, set())
 
 
 def is_of(name, path):
