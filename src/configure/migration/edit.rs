@@ -253,28 +253,11 @@ database:
         text.set("enable_metrics", "enable_metrics: true");
         assert_eq!(text.items("listeners").unwrap().1, 2);
         assert!(text.change_items("listeners", &[(1, None)], &["  - port: 9093\n    type: http".to_owned()]));
-        let expected = "\
-# Kept
-server_name: a.org
-
-listeners:
-  # The proxy's.
-  - port: 8008
-    type: http
-    resources:
-      - names: [client, federation]
-
-  # Old replication.
-  - port: 9093
-    type: http
-# About redis
-redis:
-  enabled: true
-database:
-  args: {password: 'a: b # c'}
-
-enable_metrics: true
-";
+        let changed = TEXT
+            .replace("  - port: 9092\n    type: replication\n", "  - port: 9093\n    type: http\n")
+            .replace("enabled: false\nstream_writers: {\n  typing: w1\n}\ninstance_map:\n- not: really\n", "enabled: true\n");
+        // What is new comes last.
+        let expected = changed.replace("  args: {password: 'a: b # c'}\n", "  args: {password: 'a: b # c'}\n\nenable_metrics: true\n");
         assert_eq!(text.finish().unwrap(), expected);
         assert_eq!(YamlText::new(TEXT).finish().unwrap(), TEXT);
     }

@@ -65,7 +65,7 @@ pub fn migrate(
             if let Some(own) = own_file(file, configuration) {
                 let before: String = file.lines.iter().map(|line| format!("{line}\n")).collect();
                 if own.text == before {
-                    changes.push(unchanged(&file.name));
+                    changes.push(Change { new: Some(own.path.clone()), ..unchanged(&file.name) });
                 } else {
                     replaced.push((file.name.to_string(), own.path.clone()));
                     changes.push(change(&file.name, &own.path, &own.text, &before, vec!["written anew".to_owned()], &mut written));
@@ -148,7 +148,7 @@ pub fn migrate(
 /// The new version of a shared file that an earlier `wsim configure` wrote.
 fn own_file<'c>(file: &SynapseFile, configuration: &'c Configuration) -> Option<&'c OutputFile> {
     let is_own = file.lines.first().is_some_and(|line| line.starts_with("# Settings shared by all processes for the plan "));
-    configuration.files.iter().find(|new| is_own && new.path == "synapse/workers.yaml")
+    configuration.files.iter().find(|new| is_own && new.path == SHARED)
 }
 
 /// Whether homeserver.yaml was among the files and could be rewritten.
@@ -309,9 +309,16 @@ fn document(scene: &Scene<'_>, changes: &[Change]) -> String {
         let what = if change.what.is_empty() { "nothing".to_owned() } else { change.what.join("; ") };
         let _ = writeln!(out, "| {} | {} | {} | {} |", visible(&change.name), visible(&what), cell(&change.new), cell(&change.diff));
     }
-    let added: Vec<String> = difference.added.iter().map(|name| format!("`synapse/workers/{name}.yaml`")).collect();
+    // A second migration finds the shared file of the first.
+    let is_new = |path: &&str| {
+        scene.configuration.files.iter().any(|file| file.path == **path)
+            && !changes.iter().any(|change| change.new.as_deref() == Some(*path))
+    };
+    let shared = Some(SHARED).filter(|path| is_new(path)).map(str::to_owned);
+    let own = difference.added.iter().map(|name| format!("synapse/workers/{name}.yaml"));
+    let added: Vec<String> = shared.into_iter().chain(own).map(|path| format!("`{path}`")).collect();
     if !added.is_empty() {
-        let _ = writeln!(out, "\nNew: `synapse/workers.yaml`, {}.", added.join(", "));
+        let _ = writeln!(out, "\nNew: {}.", added.join(", "));
     }
     out.push_str("\nEvery process reads homeserver.yaml and the other shared files first, then `workers.yaml`, then its own file: the units say so. A shared file that is neither homeserver.yaml nor in conf.d has to be added to them as `--config-path`.\n");
     write_steps(&mut out, "Steps", &scene.forward());
@@ -348,5 +355,7 @@ fn visible(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().replace('|', "\\|").replace('<', "&lt;")
 }
 
+/// The settings that all processes share.
+const SHARED: &str = "synapse/workers.yaml";
 const LINES_SHOWN: usize = 12;
 const COMPARED_LINES_MAX: usize = 5000;

@@ -18,10 +18,12 @@ pub(super) fn files(
     warnings: &mut Vec<String>,
 ) -> Result<Vec<OutputFile>, ConfigureError> {
     let mut out = heading(context, "#", "Caddyfile");
-    let site = if context.config.platform.has_containers() { CONTAINER_SITE } else { SITE };
+    let (site, output) =
+        if context.config.platform.has_containers() { (CONTAINER_SITE, "stdout") } else { (SITE, "file /var/log/caddy/matrix-access.log") };
+    let site = format!("{site}{}", LOG.replace("OUTPUT", output));
     let site = match (context.config.extras.http3, context.config.platform.has_containers()) {
         (true, false) => format!("\n{{\n\tservers {{\n\t\tprotocols h1 h2 h3\n\t}}\n}}\n\n{site}"),
-        _ => site.to_owned(),
+        _ => site,
     };
     let _ = write!(out, "{site}\n\troute {{\n{}", access_rules(context.config.upload_bytes()));
     write_keys(&mut out, upstreams);
@@ -249,18 +251,6 @@ const SITE: &str = r#"# Replace matrix.example.org by your own name; Caddy gets 
 # /.well-known/matrix/server names port 443.
 
 matrix.example.org, matrix.example.org:8448 {
-	# The log that wsim reads best; access tokens in a URL are cut. Authorization is left out by Caddy itself.
-	log {
-		output file /var/log/caddy/matrix-access.log
-		format filter {
-			wrap json
-			fields {
-				request>uri query {
-					replace access_token REDACTED
-				}
-			}
-		}
-	}
 "#;
 
 const CONTAINER_SITE: &str = r#"# The site. What ends TLS stands in front of it, and sends X-Forwarded-For and X-Forwarded-Proto; only private addresses are believed.
@@ -272,9 +262,12 @@ const CONTAINER_SITE: &str = r#"# The site. What ends TLS stands in front of it,
 }
 
 :8008 {
-	# The log that wsim reads best; access tokens in a URL are cut. Authorization is left out by Caddy itself.
+"#;
+
+/// The log of a site; `OUTPUT` stands for where it goes.
+const LOG: &str = r#"	# The log that wsim reads best; access tokens in a URL are cut. Authorization is left out by Caddy itself.
 	log {
-		output stdout
+		output OUTPUT
 		format filter {
 			wrap json
 			fields {
