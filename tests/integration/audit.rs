@@ -247,7 +247,7 @@ fn assert_configured_plan_is_read_back(proxy: &str, plan: &Path) {
     };
     let warnings: Vec<String> = findings(&json).into_iter().filter(|finding| finding.starts_with("warning")).collect();
     // Apache has no keys: users and rooms are spread, whatever the plan says.
-    let intended = if proxy == "apache" { &["user-split", "room-split"] } else { intended };
+    let intended = if proxy == "apache" { &["user-split", "least-conn-parked"] } else { intended };
     let unexpected: Vec<&String> = warnings.iter().filter(|finding| !intended.iter().any(|code| finding.contains(code))).collect();
     assert!(unexpected.is_empty(), "{proxy} {stem}: {unexpected:#?}");
     assert!(proxy == "apache" || warnings.is_empty() == intended.is_empty(), "{proxy} {stem}: {warnings:#?}");
@@ -256,7 +256,12 @@ fn assert_configured_plan_is_read_back(proxy: &str, plan: &Path) {
     let classifier = Classifier::new(&table_for(Some("1.157")).unwrap().table, &ClassifierConfig::default()).unwrap();
     // The proxy rejects requests to the administration interface, so the audit cannot know which process would serve them.
     let open = |pattern: &str| !pattern.contains("/_synapse/admin");
+    // Of rooms' messages all go to one server, which Apache cannot do: they stay on the main process, as the output of configure says.
+    let is_possible = |group: &str| proxy != "apache" || group != "pagination";
     for endpoint in classifier.endpoints().iter().filter(|endpoint| !endpoint.internal && endpoint.pattern.as_deref().is_some_and(open)) {
+        if !is_possible(&endpoint.group) {
+            continue;
+        }
         let (derived, expected) = (destination(&derived, endpoint), destination(&expected, endpoint));
         assert_eq!(derived, expected, "{proxy} {}: {endpoint:?}\n{}", plan.display(), json["plan"].as_str().unwrap());
     }

@@ -22,7 +22,7 @@ pub(super) fn check(observed: &Observed<'_>, findings: &mut Vec<Finding>) {
 /// Whether the rule counts requests in progress.
 fn counts_load(pool: &PoolView) -> bool {
     let words = pool.pool.balance.to_ascii_lowercase();
-    ["least", "random two", "p2c", "random(2)", "random_choose"].iter().any(|word| words.starts_with(word))
+    ["least", "random two", "p2c", "random(2)", "random_choose", "bybusyness"].iter().any(|word| words.starts_with(word))
 }
 
 fn load_counts_polls(pool: &PoolView, observations: &[&Observation<'_>], findings: &mut Vec<Finding>) {
