@@ -247,7 +247,7 @@ fn assert_configured_plan_is_read_back(proxy: &str, plan: &Path) {
     };
     let warnings: Vec<String> = findings(&json).into_iter().filter(|finding| finding.starts_with("warning")).collect();
     // Apache has no keys: users and rooms are spread, whatever the plan says.
-    let intended = if proxy == "apache" { &["user-split", "least-conn-parked"] } else { intended };
+    let intended: &[&str] = if proxy == "apache" { &["user-split", "least-conn-parked"] } else { intended };
     let unexpected: Vec<&String> = warnings.iter().filter(|finding| !intended.iter().any(|code| finding.contains(code))).collect();
     assert!(unexpected.is_empty(), "{proxy} {stem}: {unexpected:#?}");
     assert!(proxy == "apache" || warnings.is_empty() == intended.is_empty(), "{proxy} {stem}: {warnings:#?}");

@@ -1,6 +1,6 @@
 //! How requests are passed on.
 
-use super::{audit, findings, folder, run_in};
+use super::{audit, findings, folder, of, run_in};
 
 #[test]
 fn limits_of_caddy_and_traefik_are_checked() {
@@ -66,7 +66,9 @@ fn what_a_missing_file_may_say_is_not_known() {
     }
     let texts = json["findings"].to_string();
     assert!(
-        texts.contains("how these requests are passed on is not known: time-outs, X-Forwarded-For, X-Forwarded-Proto and buffering"),
+        texts.contains(
+            "how these requests are passed on is not known: the size of bodies, time-outs, X-Forwarded-For, X-Forwarded-Proto and buffering"
+        ),
         "{texts}"
     );
 }
