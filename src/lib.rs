@@ -21,11 +21,13 @@
 //! advise     candidates, the analytic screen, the sweep, the recommendation
 //! configure  a plan -> proxy and Synapse files; a proxy's files -> a plan; the audit
 //! transport  HTTP for load: one connection, one request, one response with its instants
+//! prometheus what a Prometheus that scrapes Synapse knows of its processes
 //! replay     schedule, pacing, connections, measurements, safety
 //! matrix     what a replay needs of the Matrix API: provisioning, identifiers, bodies, chains of requests
 //! export     a schedule in the format of another load generator
 //! emulate    the emulated cluster
 //! report     results -> terminal, HTML, Markdown, JSON, charts
+//! watch      figures of growing logs, live
 //! cli        arguments, progress, exit codes
 //! ```
 
@@ -45,6 +47,7 @@ pub use wsim_nginx as nginx;
 pub use wsim_parquet as parquet;
 pub use wsim_plan as plan;
 pub use wsim_profile as profile;
+pub use wsim_prometheus as prometheus;
 pub use wsim_record as record;
 pub use wsim_replay as replay;
 pub use wsim_report as report;
@@ -53,3 +56,4 @@ pub use wsim_stats as stats;
 pub use wsim_text as text;
 pub use wsim_trace as trace;
 pub use wsim_transport as transport;
+pub use wsim_watch as watch;

@@ -12,6 +12,7 @@ use super::next_steps::{self, SameInput};
 use super::observed_arg::ObservedArgs;
 use super::output::{Output, PrintArgs, RunFolder};
 use super::reading::{self, ReadArgs, ReadConfig};
+use super::settings::SettingsArgs;
 use super::{Exit, UsageError, interrupt};
 use wsim_advise as advise;
 use wsim_report::{AnalysisReport, NextStep};
@@ -29,6 +30,8 @@ pub struct Analyse {
     #[arg(value_name = "LOG", required = true)]
     logs: Vec<String>,
 
+    #[command(flatten)]
+    settings: SettingsArgs,
     #[command(flatten)]
     reading: ReadArgs,
     #[command(flatten)]

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::plan_arg::PlanArg;
 use super::settings::SettingsArgs;
+use super::settings::SettingsArgs;
 use super::{UsageError, output};
 use present::Deployment;
 use wsim_configure::address::Address;
@@ -39,6 +40,8 @@ pub struct Configure {
     /// Plan file, or a standard plan with its number of workers, such as sync-split:3
     #[arg(value_name = "PLAN")]
     pub plan: String,
+    #[command(flatten)]
+    settings: SettingsArgs,
     #[command(flatten)]
     settings: SettingsArgs,
     /// Where Synapse runs: systemd, compose, kubernetes, ess-helm, ansible (matrix-docker-ansible-deploy) or nixos

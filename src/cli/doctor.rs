@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::observed_arg::ObservedArgs;
 use super::reading::{self, LogData, ReadArgs, ReadConfig};
+use super::settings::SettingsArgs;
 use super::{Exit, interrupt, terminal_width};
 use wsim_advise::{InputFacts, questions};
 use wsim_report::doctor::DoctorReport;
@@ -22,6 +23,8 @@ pub struct Doctor {
     /// Log files, folders, globs, `-` (stdin), compressed or not; or one trace.parquet
     #[arg(value_name = "LOG", required = true)]
     logs: Vec<String>,
+    #[command(flatten)]
+    settings: SettingsArgs,
     #[command(flatten)]
     reading: ReadArgs,
     #[command(flatten)]

@@ -20,15 +20,18 @@ mod observed_arg;
 mod output;
 mod plan_arg;
 mod progress;
+mod prometheus;
 pub mod provision;
 mod reading;
 pub mod record;
 pub mod replay;
 pub mod report;
 pub mod route;
+mod settings;
 pub mod simulate;
 mod table_args;
 mod time_range;
+pub mod watch;
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
@@ -82,6 +85,8 @@ enum Command {
     Analyse(Box<analyse::Analyse>),
     /// Say what your logs can answer, what is missing, and how to get it
     Doctor(Box<doctor::Doctor>),
+    /// Show the figures of growing logs live: load, response times, headroom, alarms
+    Watch(Box<watch::Watch>),
     /// Simulate worker layouts on your traffic; recommend the smallest that meets your target
     Simulate(Box<simulate::Simulate>),
     /// Record CPU and memory of Synapse, PostgreSQL and Redis while a log is written, for --process-cpu
@@ -122,7 +127,11 @@ Example:
 
 /// Reads the command line and runs it.
 pub fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let words = match settings::expand(&Arguments::command()) {
+        Ok(words) => words,
+        Err(error) => return print_error(&error.into()),
+    };
+    let arguments = match Arguments::try_parse_from(words) {
         Ok(arguments) => arguments,
         Err(error) => {
             let error = quoting_visibly(error);
@@ -134,15 +143,17 @@ pub fn main() -> ExitCode {
     match run(arguments.command) {
         Ok(exit) => reading::damage::exit(exit).into(),
         Err(error) if is_closed_pipe(&error) => Exit::Done.into(),
-        Err(error) => {
-            let mut message = anstream::stderr();
-            let style = anstyle::Style::new().bold().fg_color(Some(anstyle::AnsiColor::Red.into()));
-            // The one place where errors are printed. The names of files and texts of logs that errors repeat may hold a token or act on the
-            // terminal.
-            let _ = writeln!(message, "{style}error:{style:#} {}", escape::message(&redact::scrubbed(format!("{error:#}"))));
-            if error.is::<UsageError>() { Exit::Usage.into() } else { Exit::Failed.into() }
-        }
+        Err(error) => print_error(&error),
     }
+}
+
+/// The one place where errors are printed. The names of files and texts of logs that errors repeat may hold a token or act on the terminal.
+fn print_error(error: &anyhow::Error) -> ExitCode {
+    let mut message = anstream::stderr();
+    let style = anstyle::Style::new().bold().fg_color(Some(anstyle::AnsiColor::Red.into()));
+    let _ = writeln!(message, "{style}error:{style:#} {}", escape::message(&redact::scrubbed(format!("{error:#}"))));
+    let is_usage = error.is::<UsageError>() || error.is::<settings::SettingsError>();
+    if is_usage { Exit::Usage.into() } else { Exit::Failed.into() }
 }
 
 /// Prints what clap says of a command line, without the secrets in the words that it repeats. Help and version come this way too, as
@@ -163,7 +174,7 @@ fn print_usage_error(error: &clap::Error) {
 
 /// The error for the same command line with its control characters escaped, because an error of the command line quotes it.
 fn quoting_visibly(error: clap::Error) -> clap::Error {
-    let given: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    let given: Vec<String> = settings::command_line().iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let visible: Vec<String> = given.iter().map(|word| escape::visible(word).into_owned()).collect();
     if visible == given {
         return error;
@@ -189,6 +200,7 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Analyse(arguments) => analyse::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
+        Command::Watch(arguments) => watch::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Record(arguments) => record::run(&arguments),
         Command::Provision(arguments) => provision::run(&arguments),

@@ -38,7 +38,7 @@ impl SameInput {
 fn same_options(command: &str) -> Vec<String> {
     let program = super::command();
     let Some(target) = program.find_subcommand(command).cloned() else { return Vec::new() };
-    let Ok(matches) = program.try_get_matches_from(std::env::args_os()) else { return Vec::new() };
+    let Ok(matches) = program.try_get_matches_from(super::settings::command_line()) else { return Vec::new() };
     let Some((_, given)) = matches.subcommand() else { return Vec::new() };
     let is_repeated = |option: &&Arg| !NOT_REPEATED.contains(&option.get_id().as_str());
     target.get_arguments().filter(is_repeated).flat_map(|option| as_given(option, given)).collect()
@@ -65,7 +65,7 @@ pub(super) fn configure(plan: &Path, is_anonymous: bool) -> NextStep {
 }
 
 /// Ids of options that are about one run.
-const NOT_REPEATED: [&str; 7] = ["name", "force", "json", "quiet", "verbose", "tables", "threads"];
+const NOT_REPEATED: [&str; 8] = ["settings", "name", "force", "json", "quiet", "verbose", "tables", "threads"];
 
 /// The input that would improve the result of a command most; `None` if CPU is logged and background CPU is measured.
 pub(super) fn better_input(command: &str, input: &SameInput, profile: &Profile) -> Option<NextStep> {

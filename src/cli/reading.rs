@@ -24,6 +24,7 @@ use anyhow::Context;
 
 use super::observed_arg::ObservedPlan;
 use super::progress::ProgressReporter;
+use super::prometheus::Measured;
 use wsim_endpoints::Endpoint;
 use wsim_folder::OutputFolder;
 use wsim_logs::source::{self, Source};
@@ -36,7 +37,7 @@ use wsim_trace::{self as trace, ServerNames, Trace};
 
 pub(super) use anonymise::{AnonymiseArgs, Anonymiser};
 pub(super) use anonymous_plan::anonymous_plan;
-pub(super) use args::ReadArgs;
+pub(super) use args::{LineArgs, ReadArgs};
 pub(super) use config::ReadConfig;
 pub(super) use summary::ReadSummary;
 
@@ -193,7 +194,11 @@ impl Contents {
 }
 
 /// Finishes the profile of what was observed while reading, or makes that of the trace.
-fn finish_reading(config: &ReadConfig, contents: Contents, profiler: Option<Profiler>) -> anyhow::Result<LogData> {
+fn finish_reading(config: &ReadConfig, mut contents: Contents, profiler: Option<Profiler>) -> anyhow::Result<LogData> {
+    let measured = config.prometheus.as_ref().map(|from| Measured::read(from, &contents.summary, contents.trace.as_ref())).transpose()?;
+    if let Some(measured) = &measured {
+        contents.process_cpu = Some(measured.cpu.clone());
+    }
     let Contents { summary, endpoints, trace, process_cpu } = contents.without_names(config);
     let anonymised = |observed: &ObservedPlan| match &config.anonymise {
         Some(anonymiser) => observed.anonymised(anonymiser),
@@ -230,6 +235,9 @@ fn finish_reading(config: &ReadConfig, contents: Contents, profiler: Option<Prof
     let inputs =
         ProfileInputs { process_cpu: process_cpu.clone(), inferred: Some(inferred), user_key: Some(summary.user_key.clone()), foreign };
     let mut profile = profiler.finish(&inputs);
+    if let (Some(measured), Some(cpu)) = (&measured, &process_cpu) {
+        profile.deployment.measured = measured.work(cpu);
+    }
     if let Some(told) = &told {
         profile.deployment.tell(told, trace.as_ref());
     }

@@ -18,6 +18,7 @@ use super::observed_arg::{ObservedArgs, ObservedPlan};
 use super::output::{Output, PrintArgs, RunFolder};
 use super::progress::ProgressReporter;
 use super::reading::{self, LogData, ReadArgs, ReadConfig};
+use super::settings::SettingsArgs;
 use super::{Exit, UsageError, interrupt};
 use config::{Replications, SimulateConfig};
 pub(super) use config::{cores, memory};
@@ -89,6 +90,8 @@ pub struct Simulate {
     #[arg(long, value_name = "WORDS|FILE", conflicts_with_all = ["logs", "plans", "balances"], help_heading = "Simulation")]
     synthetic: Option<String>,
 
+    #[command(flatten)]
+    settings: SettingsArgs,
     #[command(flatten)]
     reading: ReadArgs,
     #[command(flatten)]

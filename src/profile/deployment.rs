@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::costed::CostedCounters;
 use super::cpu_limit::CpuLimit;
+use super::measured_work::MeasuredWork;
 use super::model::{Peak, Window};
 use super::process_cpu::ProcessCpu;
 use super::processes::ProcessSums;
@@ -31,6 +32,9 @@ pub struct Deployment {
     /// Cores of the machine that all processes share, if told.
     #[serde(default)]
     pub cores: Option<f64>,
+    /// What the CPU of the processes was used for, where Prometheus measured it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub measured: Vec<MeasuredWork>,
 }
 
 /// One Synapse process.

@@ -22,6 +22,7 @@ pub mod deployment;
 mod finish;
 mod hitters;
 pub mod inference;
+mod measured_work;
 pub mod model;
 mod parallel;
 mod peaks;
@@ -40,6 +41,7 @@ mod window;
 pub use cpu_limit::{CpuLimit, LimitSource, ToldDeployment, ToldProcess};
 pub use deployment::{DeployedProcess, DeployedRole, Deployment, Warning, WarningEffect};
 pub use inference::InferredDemand;
+pub use measured_work::MeasuredWork;
 pub use model::{
     Concurrency, Coverage, DatabaseLoad, DatabaseProfile, Demand, DemandMethod, DestinationProfile, Dispersion, EndpointProfile, EventRate,
     GroupProfile, HeavyHitter, HeavyHitters, LATENCY_BUCKETS_MS, Outcomes, Peak, Peaks, Precision, ProcessCoverage, ProcessMemory,

@@ -90,6 +90,13 @@ impl ProcessCpu {
         if counters.is_empty() { Err(ProcessCpuError::Empty) } else { Ok(Self { counters }) }
     }
 
+    /// Counters that were read elsewhere: possible names, the best first; time in seconds since 1970 with CPU seconds, and with bytes of memory.
+    /// A process with fewer than two samples is left out.
+    pub fn from_samples(processes: impl IntoIterator<Item = (Vec<String>, Vec<(f64, f64)>, Vec<(f64, f64)>)>) -> Self {
+        let counter = |(names, cpu, memory)| CpuCounter::new(names, RawSamples { cpu, memory });
+        Self { counters: processes.into_iter().filter_map(counter).collect() }
+    }
+
     pub fn counters(&self) -> &[CpuCounter] {
         &self.counters
     }
@@ -330,7 +337,7 @@ fn sum_of_parts(parts: &[PrometheusSeries]) -> Vec<(f64, f64)> {
 
 /// What a log might call the process that a series is of: Synapse's metrics carry `job` and `index` (docs/metrics-howto.md),
 /// other exporters `name`, `process`, `groupname` or the container's name.
-fn names_of(metric: &BTreeMap<String, String>) -> Vec<String> {
+pub fn names_of(metric: &BTreeMap<String, String>) -> Vec<String> {
     let label = |key: &str| metric.get(key).filter(|value| !value.is_empty());
     let mut names: Vec<String> = NAME_LABELS.iter().filter_map(|key| label(key).cloned()).collect();
     if let Some(job) = label("job") {

@@ -8,7 +8,7 @@ mod text;
 
 use std::sync::{Arc, Mutex};
 
-pub use serve::{Listener, MetricsError, Server};
+pub use serve::{Listener, MetricsError, Page, Server};
 
 use super::record::LiveStats;
 use super::{LiveCounters, StopSignal};
@@ -36,9 +36,11 @@ impl MetricsRegistry {
             *index = Some(source);
         }
     }
+}
 
-    /// The page that is served; before the first run it says only that none is running.
-    pub fn page(&self) -> String {
+impl Page for MetricsRegistry {
+    /// Before the first run it says only that none is running.
+    fn page(&self) -> String {
         let source = self.0.lock().map_or(None, |source| source.clone());
         text::page(source.as_ref())
     }

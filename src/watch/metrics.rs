@@ -9,16 +9,19 @@ use super::figures::Figures;
 pub fn page(figures: &Figures) -> String {
     let mut page = Page { text: String::new(), family: "" };
     let totals = &figures.totals;
-    page.family("wsim_watch_requests_total", "counter", "Requests by endpoint group, since the start of wsim watch.");
-    totals.groups.iter().for_each(|(group, count)| page.sample(&[("group", group)], count.requests));
+    page.family("wsim_watch_requests_total", "counter", "Requests by endpoint group and by whose log they are in (one that proxy and Synapse log is in both), since the start of wsim watch.");
+    totals.groups.iter().for_each(|((group, log), count)| page.sample(&[("group", group), ("log", log)], count.requests));
     page.family("wsim_watch_request_errors_total", "counter", "Responses of 500 and up, and requests without one, by endpoint group.");
-    totals.groups.iter().for_each(|(group, count)| page.sample(&[("group", group)], count.errors));
+    totals.groups.iter().for_each(|((group, log), count)| page.sample(&[("group", group), ("log", log)], count.errors));
     page.family("wsim_watch_request_cpu_seconds_total", "counter", "CPU time in request lines by endpoint group.");
-    totals.groups.iter().for_each(|(group, count)| page.sample(&[("group", group)], count.cpu_us as f64 / 1e6));
+    totals.groups.iter().for_each(|((group, log), count)| page.sample(&[("group", group), ("log", log)], count.cpu_us as f64 / 1e6));
     page.family("wsim_watch_process_requests_total", "counter", "Requests by process or upstream.");
-    totals.processes.iter().for_each(|(process, count)| page.sample(&[("process", process)], count.requests));
+    totals.processes.iter().for_each(|((process, log), count)| page.sample(&[("process", process), ("log", log)], count.requests));
     page.family("wsim_watch_process_cpu_seconds_total", "counter", "CPU time in request lines by process.");
-    totals.processes.iter().for_each(|(process, count)| page.sample(&[("process", process)], count.cpu_us as f64 / 1e6));
+    totals
+        .processes
+        .iter()
+        .for_each(|((process, log), count)| page.sample(&[("process", process), ("log", log)], count.cpu_us as f64 / 1e6));
     page.family(
         "wsim_watch_response_time_p95_seconds",
         "gauge",
@@ -84,7 +87,7 @@ mod tests {
     #[test]
     fn names_of_a_log_are_escaped_and_families_are_described() {
         let mut totals = Totals::default();
-        totals.processes.insert("a\"} 1\n\u{1b}[2J\\".to_owned(), Count { requests: 3, errors: 0, cpu_us: 1_500_000 });
+        totals.processes.insert(("a\"} 1\n\u{1b}[2J\\".to_owned(), "synapse"), Count { requests: 3, errors: 0, cpu_us: 1_500_000 });
         let page = page(&nothing(Facts { time_us: 0, seconds: 300.0, inputs: Vec::new(), totals }));
         let lines: Vec<&str> = page.lines().filter(|line| line.starts_with("wsim_watch_process_requests_total")).collect();
         assert_eq!(lines.len(), 1, "{page}");

@@ -14,12 +14,15 @@ pub(crate) struct Count {
     pub(crate) cpu_us: u64,
 }
 
-/// Counters by group and by process.
+/// Counters by group and by process, for lines of proxies and of Synapse: a request that both log is in both.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Totals {
-    pub(crate) groups: BTreeMap<String, Count>,
-    pub(crate) processes: BTreeMap<String, Count>,
+    pub(crate) groups: Counts,
+    pub(crate) processes: Counts,
 }
+
+/// By name and by whose line it is.
+pub(crate) type Counts = BTreeMap<(String, &'static str), Count>;
 
 impl Totals {
     pub(crate) fn add(&mut self, request: &Request, endpoints: &[Endpoint], names: &Names) {
@@ -33,17 +36,15 @@ impl Totals {
     }
 }
 
-fn count(counts: &mut BTreeMap<String, Count>, name: &str, request: &Request) {
+fn count(counts: &mut Counts, name: &str, request: &Request) {
+    let whose = if request.has(flag::SYNAPSE) { "synapse" } else { "proxy" };
+    let key = (name.to_owned(), whose);
     // Names are text of a log, of which there may be any number.
-    let name = if counts.len() < NAMES_MAX || counts.contains_key(name) { name } else { "(others)" };
-    if !counts.contains_key(name) {
-        counts.insert(name.to_owned(), Count::default());
-    }
-    if let Some(count) = counts.get_mut(name) {
-        count.requests += 1;
-        count.errors += u64::from(request.status >= 500 || request.status == 0);
-        count.cpu_us += u64::from(request.cpu_us);
-    }
+    let key = if counts.len() < NAMES_MAX || counts.contains_key(&key) { key } else { ("(others)".to_owned(), whose) };
+    let count = counts.entry(key).or_default();
+    count.requests += 1;
+    count.errors += u64::from(request.status >= 500 || request.status == 0);
+    count.cpu_us += u64::from(request.cpu_us);
 }
 
 const NAMES_MAX: usize = 500;

@@ -326,6 +326,14 @@ const SHORT: [(&str, &str); 32] = [
     ("typed", "sync=hash user"),
     ("processes", "python3\0-B\0-m\0synapse.app.generic_worker\0-c\0homeserver.yaml\0--config-path=w.yaml\0"),
     ("processes", "7 (a (b) c) S 1 1 1 0 -1 4194560 1 2 3 4 100 20 30 40 20 0 21 0 99 5 50 1\n"),
+    (
+        "metrics",
+        "# HELP a b\nprocess_cpu_seconds_total{job=\"x\",index=\"1\"} 5.5 1764000000000\nsynapse_build_info{version=\"1\\\"2\"} 1\n# EOF\n",
+    ),
+    (
+        "metrics",
+        "{\"status\":\"success\",\"data\":{\"resultType\":\"matrix\",\"result\":[{\"metric\":{\"__name__\":\"x\"},\"values\":[[1,\"2\"]]}]}}",
+    ),
     ("process_cpu", "epoch,process,cpu_seconds_total\n1,main,1.5\n2,main,2\n"),
     (
         "process_cpu",

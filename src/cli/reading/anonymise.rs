@@ -184,7 +184,7 @@ pub(super) fn anonymous_process_cpu(cpu: &ProcessCpu, trace: Option<&Trace>, key
 pub(super) fn anonymous_command_line() -> String {
     let mut command = Arguments::command();
     command.build();
-    let Ok(matches) = command.clone().try_get_matches_from(std::env::args_os()) else { return "wsim".to_owned() };
+    let Ok(matches) = command.clone().try_get_matches_from(super::super::settings::command_line()) else { return "wsim".to_owned() };
     let Some((name, matches)) = matches.subcommand() else { return "wsim".to_owned() };
     let mut words = vec!["wsim".to_owned(), name.to_owned()];
     let arguments = command.find_subcommand(name).into_iter().flat_map(clap::Command::get_arguments);

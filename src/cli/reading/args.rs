@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::super::UsageError;
+use super::super::prometheus::PrometheusArgs;
 use super::super::table_args::TableArgs;
 use wsim_http::host::Host;
 use wsim_logs::StampMeaning;
@@ -13,9 +14,9 @@ use wsim_logs::detect::{self, DetectConfig, FORMATS, Format};
 use wsim_logs::formats::nginx_config::NginxConfig;
 use wsim_logs::time::Zone;
 
-/// How to read logs and classify their requests, as typed.
+/// How the lines of logs are read, as typed.
 #[derive(Debug, Args)]
-pub(in crate::cli) struct ReadArgs {
+pub(in crate::cli) struct LineArgs {
     /// Log format [default: detected; --help lists the names]
     #[arg(long, value_name = "NAME", help_heading = "Reading logs")]
     pub(super) format: Option<String>,
@@ -31,6 +32,16 @@ pub(in crate::cli) struct ReadArgs {
     /// Time zone of stamps without one: local, +02:00, Europe/Berlin [default: UTC]
     #[arg(long, value_name = "ZONE", help_heading = "Reading logs")]
     pub(super) tz: Option<String>,
+    /// Virtual host of Synapse, where the proxy's log has hosts; repeatable [default: all]
+    #[arg(long, value_name = "NAME", value_parser = host, help_heading = "Reading logs")]
+    pub(in crate::cli) virtual_host: Vec<Host>,
+}
+
+/// How to read logs and classify their requests, as typed.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ReadArgs {
+    #[command(flatten)]
+    pub(super) lines: LineArgs,
     /// Ignore requests before this time: 2026-11-20, 16:30, -3h, yesterday
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, help_heading = "Reading logs")]
     pub(in crate::cli) from: Option<String>,
@@ -40,9 +51,6 @@ pub(in crate::cli) struct ReadArgs {
     /// Drop requests that an earlier file has too (overlapping files, two formats)
     #[arg(long, help_heading = "Reading logs")]
     pub(super) dedupe: bool,
-    /// Virtual host of Synapse, where the proxy's log has hosts; repeatable [default: all]
-    #[arg(long, value_name = "NAME", value_parser = host, help_heading = "Reading logs")]
-    pub(super) virtual_host: Vec<Host>,
     /// Random seed
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Reading logs")]
     pub(in crate::cli) seed: u64,
@@ -58,6 +66,8 @@ pub(in crate::cli) struct ReadArgs {
     /// The columns of the CSV are epoch,process,cpu_seconds_total; docs/method.md says how to record it.
     #[arg(long, value_name = "FILE", help_heading = "Advice")]
     pub(in crate::cli) process_cpu: Option<PathBuf>,
+    #[command(flatten)]
+    pub(in crate::cli) prometheus: PrometheusArgs,
 }
 
 impl ReadArgs {
@@ -67,11 +77,18 @@ impl ReadArgs {
 
     /// The time zone of `--tz`.
     pub(in crate::cli) fn zone(&self) -> Result<Zone, UsageError> {
+        self.lines.zone()
+    }
+}
+
+impl LineArgs {
+    /// The time zone of `--tz`.
+    pub(in crate::cli) fn zone(&self) -> Result<Zone, UsageError> {
         Zone::parse(self.tz.as_deref().unwrap_or("UTC")).map_err(|error| UsageError(format!("--tz: {error}")))
     }
 
     /// What was typed about the format of the logs.
-    pub(super) fn detect_config(&self) -> anyhow::Result<DetectConfig> {
+    pub(in crate::cli) fn detect_config(&self) -> anyhow::Result<DetectConfig> {
         let format = match self.format.as_deref() {
             None | Some("auto") => None,
             Some(name) => Some(Format::from_name(name).ok_or_else(|| unknown_format(name))?),

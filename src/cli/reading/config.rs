@@ -8,6 +8,7 @@ use super::{AnonymiseArgs, Anonymiser, ReadArgs};
 use wsim_endpoints::{Classifier, Table};
 use wsim_logs::source::{self, Input, Source};
 use wsim_profile::ProcessCpu;
+use wsim_prometheus::PrometheusConfig;
 use wsim_trace::ingest;
 
 /// Everything that reading needs to know.
@@ -20,6 +21,8 @@ pub(in crate::cli) struct ReadConfig {
     pub(super) table_note: String,
     pub(in crate::cli) synapse_version: String,
     pub(in crate::cli) process_cpu: Option<ProcessCpu>,
+    /// Where to read the counters of processes in place of a file.
+    pub(super) prometheus: Option<PrometheusConfig>,
     pub(in crate::cli) range: TimeRange,
     /// `--from` or `--to` is a time of day, which means today.
     pub(super) range_is_today: bool,
@@ -36,7 +39,7 @@ impl ReadConfig {
     /// Reads `logs`, keeps their requests as they are, and shows progress.
     pub(in crate::cli) fn new(logs: &[String], args: &ReadArgs) -> anyhow::Result<Self> {
         let range = TimeRange::parse(("--from", args.from.as_deref()), ("--to", args.to.as_deref()), &args.zone()?)?;
-        let detect = args.detect_config()?;
+        let detect = args.lines.detect_config()?;
         let table = args.table.select()?;
         let expansion = source::expand(logs)?;
         Ok(Self {
@@ -48,13 +51,14 @@ impl ReadConfig {
                 to_us: range.to_us,
                 seed: args.seed,
                 dedupe: args.dedupe,
-                hosts: args.virtual_host.clone(),
+                hosts: args.lines.virtual_host.clone(),
                 threads: args.threads(),
             },
             classifier: Classifier::new(&table.table, &args.table.classifier_config())?,
             synapse_version: release_of(&table.table),
             table_note: args.table.describe(&table),
             process_cpu: args.process_cpu.as_deref().map(ProcessCpu::read).transpose()?,
+            prometheus: args.prometheus.config()?,
             range,
             range_is_today: [&args.from, &args.to].into_iter().flatten().any(|text| is_time_of_day(text)),
             anonymise: None,

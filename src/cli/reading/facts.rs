@@ -1,6 +1,7 @@
 //! What a [`ReadSummary`] contributes to the facts of a report.
 
 use super::super::output::command_line;
+use super::super::settings;
 use super::ReadSummary;
 use super::anonymise::{anonymous_command_line, key_sentence};
 use wsim_report::{NextStep, RunFacts};
@@ -40,6 +41,7 @@ impl ReadSummary {
             let sentence = key_sentence(self.key_kept);
             list.push(format!("{}{}.", sentence[..1].to_uppercase(), &sentence[1..]));
         }
+        list.extend(settings::note().filter(|_| !self.hides_command));
         list.extend(self.other_names.sentences());
         list.extend(clock_changes(&self.tallies, &self.zone));
         list.extend(self.source_notes.iter().take(NOTES_MAX).map(|note| format!("{note}.")));

@@ -27,16 +27,16 @@ pub(super) struct TraceOptions {
 impl TraceOptions {
     pub(super) fn new(args: &ReadArgs) -> Self {
         let about_lines = [
-            ("--format", args.format.as_deref().is_some_and(|format| format != "auto")),
-            ("--log-format", args.log_format.is_some()),
-            ("--nginx-config", args.nginx_config.is_some()),
-            ("--stamp", args.stamp.is_some()),
+            ("--format", args.lines.format.as_deref().is_some_and(|format| format != "auto")),
+            ("--log-format", args.lines.log_format.is_some()),
+            ("--nginx-config", args.lines.nginx_config.is_some()),
+            ("--stamp", args.lines.stamp.is_some()),
             ("--dedupe", args.dedupe),
-            ("--virtual-host", !args.virtual_host.is_empty()),
+            ("--virtual-host", !args.lines.virtual_host.is_empty()),
         ];
         Self {
             about_lines: about_lines.into_iter().find(|(_, typed)| *typed).map(|(name, _)| name),
-            zone: args.tz.clone(),
+            zone: args.lines.tz.clone(),
             table: args.table.synapse_version.is_some() || args.table.table.is_some(),
             sliding_sync_to_sync: args.table.sliding_sync_to_sync,
         }

@@ -21,7 +21,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::MetricsRegistry;
+/// What a scrape shows.
+pub trait Page: Send + Sync {
+    /// The text, as it is now.
+    fn page(&self) -> String;
+}
 
 /// Why metrics cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +70,8 @@ impl Listener {
     ///
     /// # Errors
     /// [`MetricsError::Start`].
-    pub fn serve(self, registry: Arc<MetricsRegistry>) -> Result<Server, MetricsError> {
+    pub fn serve<P: Page + 'static>(self, page: Arc<P>) -> Result<Server, MetricsError> {
+        let page: Arc<dyn Page> = page;
         let Self { socket, address } = self;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(MetricsError::Start)?;
         let socket = {
@@ -74,7 +79,7 @@ impl Listener {
             TcpListener::from_std(socket).map_err(MetricsError::Start)?
         };
         let (end, ended) = oneshot::channel();
-        let work = move || runtime.block_on(serve_all(socket, registry, ended));
+        let work = move || runtime.block_on(serve_all(socket, page, ended));
         let thread = thread::Builder::new().name("metrics".to_owned()).spawn(work).map_err(MetricsError::Start)?;
         Ok(Server { address, end: Some(end), thread: Some(thread) })
     }
@@ -96,14 +101,14 @@ impl Drop for Server {
     }
 }
 
-async fn serve_all(socket: TcpListener, registry: Arc<MetricsRegistry>, mut ended: oneshot::Receiver<()>) {
+async fn serve_all(socket: TcpListener, page: Arc<dyn Page>, mut ended: oneshot::Receiver<()>) {
     let mut connections = Connections::default();
     loop {
         tokio::select! {
             _ = &mut ended => return,
             Some(_) = connections.tasks.join_next() => {}
             accepted = socket.accept() => match accepted {
-                Ok((stream, _)) => connections.add(serve_connection(stream, Arc::clone(&registry))),
+                Ok((stream, _)) => connections.add(serve_connection(stream, Arc::clone(&page))),
                 // For example out of file descriptors: the run needs them first.
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             },
@@ -132,9 +137,9 @@ impl Connections {
     }
 }
 
-async fn serve_connection(stream: TcpStream, registry: Arc<MetricsRegistry>) {
+async fn serve_connection(stream: TcpStream, page: Arc<dyn Page>) {
     let service = service_fn(move |request: Request<Incoming>| {
-        let response = respond(request.method(), request.uri().path(), &registry);
+        let response = respond(request.method(), request.uri().path(), &*page);
         async move { Ok::<_, Infallible>(response) }
     });
     // A scraper that disconnects is not an error.
@@ -151,9 +156,9 @@ async fn serve_connection(stream: TcpStream, registry: Arc<MetricsRegistry>) {
     .await;
 }
 
-fn respond(method: &Method, path: &str, registry: &MetricsRegistry) -> Response<Full<Bytes>> {
+fn respond(method: &Method, path: &str, page: &dyn Page) -> Response<Full<Bytes>> {
     let (status, body) = match (method, path) {
-        (&Method::GET | &Method::HEAD, "/metrics") => (StatusCode::OK, registry.page()),
+        (&Method::GET | &Method::HEAD, "/metrics") => (StatusCode::OK, page.page()),
         (&Method::GET | &Method::HEAD, _) => (StatusCode::NOT_FOUND, "the metrics are at /metrics\n".to_owned()),
         _ => (StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n".to_owned()),
     };
@@ -185,6 +190,7 @@ mod tests {
     use std::net::TcpStream;
     use std::time::Instant;
 
+    use super::super::MetricsRegistry;
     use super::*;
 
     fn server() -> Server {

@@ -8,7 +8,7 @@ use askama::Template;
 
 use super::line_prose::{joined, line_prose};
 use super::model::{AnalysisReport, heading_of_plan, warnings};
-use super::{charts, tables};
+use super::{charts, measured, tables};
 use crate::charts::Chart;
 use crate::exporter::ReportError;
 use crate::shared::escape;
@@ -58,6 +58,7 @@ impl Page {
                 tables::outcomes(report),
                 tables::dispersion(report),
                 tables::coverage(report),
+                measured::measured(report),
             ]),
             heavy: tables::heavy_hitters(report),
             heavy_note: heavy_note(report),

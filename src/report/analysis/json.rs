@@ -12,7 +12,7 @@ use wsim_advise::{Confidence, EstimatedTerm, Limit, Meets, PlanSummary, ProcessS
 use wsim_plan::Plan;
 use wsim_profile::{
     Concurrency, Coverage, Demand, DeployedProcess, DestinationProfile, Dispersion, EndpointProfile, EventRate, GroupProfile, HeavyHitters,
-    Peak, ProcessProfile, Series,
+    MeasuredWork, Peak, ProcessProfile, Series,
 };
 use wsim_stats::Interval;
 use wsim_trace::ingest::MalformedExample;
@@ -143,6 +143,9 @@ struct WireDeployment<'a> {
     limits: &'a [Limit],
     /// What helps against the first limit, cheapest first.
     levers: &'a [String],
+    /// What the CPU of processes was used for, where Prometheus measured it.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    measured: &'a [MeasuredWork],
 }
 
 impl<'a> From<&'a AnalysisReport> for WireDeployment<'a> {
@@ -156,6 +159,7 @@ impl<'a> From<&'a AnalysisReport> for WireDeployment<'a> {
             foreign_requests: deployment.foreign_requests,
             limits: &report.advice.limits,
             levers: &report.advice.levers,
+            measured: &deployment.measured,
         }
     }
 }

@@ -10,6 +10,7 @@ mod html;
 mod json;
 mod line_prose;
 mod markdown;
+mod measured;
 mod model;
 pub(crate) mod tables;
 mod terminal;

@@ -16,7 +16,14 @@ pub(super) fn all(report: &AnalysisReport) -> Vec<Table> {
     let mut tables =
         vec![candidates(report), candidate_processes(report), peaks(report), groups(report), destinations(report), processes(report)];
     tables.extend(heavy_hitters(report));
-    tables.extend([outcomes(report), dispersion(report), coverage(report), inputs(report), malformed(report)]);
+    tables.extend([
+        outcomes(report),
+        dispersion(report),
+        coverage(report),
+        super::measured::measured(report),
+        inputs(report),
+        malformed(report),
+    ]);
     tables.retain(|table| !table.is_empty());
     tables
 }

@@ -14,6 +14,7 @@ mod builder;
 mod identify;
 mod kept_names;
 mod line_tally;
+mod live;
 mod open;
 mod passes;
 mod same_requests;
@@ -25,6 +26,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 pub use identify::UserKeys;
 pub use kept_names::OtherNames;
 pub use line_tally::{LineTally, MalformedExample};
+pub use live::{LineReader, LiveLine};
 pub use same_requests::{INPUTS_MAX as INPUTS_COMPARED, SameRequests};
 
 use crate::causes::NewsSources;

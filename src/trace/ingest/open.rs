@@ -300,17 +300,17 @@ fn sample(block: &[u8]) -> Vec<&[u8]> {
 }
 
 /// What a sample of a file's lines tells.
-struct Logged {
+pub(super) struct Logged {
     /// Queries are not logged if there are many client requests and none has one: a `/sync` without `since` then need not be an initial
     /// sync.
-    queries: bool,
+    pub(super) queries: bool,
     /// Any line of the sample names the upstream.
-    upstreams: bool,
+    pub(super) upstreams: bool,
     /// The virtual hosts that get Matrix requests, sorted.
     hosts: Vec<String>,
 }
 
-fn what_is_logged(sample: &[&[u8]], parser: &mut dyn Parser) -> Logged {
+pub(super) fn what_is_logged(sample: &[&[u8]], parser: &mut dyn Parser) -> Logged {
     let (mut matrix, mut with_query, mut upstreams) = (0, 0, false);
     let mut hosts = BTreeSet::new();
     for line in sample {
@@ -340,7 +340,7 @@ fn last_change(path: &Path) -> Option<i64> {
 }
 
 /// `synapse-generic_worker1.json.log.2.gz` -> `generic_worker1`; `homeserver.log` -> `main`.
-fn process_name(source: &Source) -> String {
+pub(super) fn process_name(source: &Source) -> String {
     let Input::File(path) = &source.input else { return "stdin".to_owned() };
     let file = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let stem = Path::new(&file).to_string_lossy().split(".log").next().unwrap_or_default().to_owned();

@@ -113,7 +113,7 @@ impl<'c> Worker<'c> {
 const NAMES_MAX: usize = 200_000;
 
 /// Whether a proxy's line names a virtual host, and none of Synapse's. The port does not matter.
-fn is_of_another_host(record: &Record<'_>, hosts: &[Host]) -> bool {
+pub(super) fn is_of_another_host(record: &Record<'_>, hosts: &[Host]) -> bool {
     let Some(site) = record.site.filter(|_| !hosts.is_empty()) else { return false };
     Host::read(site).is_none_or(|host| !hosts.contains(&host))
 }
