@@ -40,7 +40,7 @@ use super::binary;
 use super::collectors::Clock;
 use super::formats::apache;
 use super::formats::expression;
-use super::formats::inferred::{Family, Inferred, infer};
+use super::formats::inferred::{Family, Inferred, infer_dressed};
 use super::formats::nginx;
 use super::formats::nginx_config::NginxConfig;
 use super::formats::no_requests::NoRequests;
@@ -320,7 +320,8 @@ impl<'d> Detector<'d> {
     fn inferred(&self, family: Option<Family>) -> Option<(Trial, Inferred)> {
         let of_view = |(index, view): (usize, &View<'_>)| {
             let lines: Vec<&[u8]> = view.lines().collect();
-            let inferred = infer(&lines, family.or_else(|| Escapes::of(view.lines()).family()))?;
+            let stamped = view.texts.iter().all(|text| text.stamp.is_some());
+            let inferred = infer_dressed(&lines, family.or_else(|| Escapes::of(view.lines()).family()), stamped)?;
             let parser = match inferred.family {
                 Family::Nginx => nginx::LogFormat::parse(&inferred.text).and_then(|format| format.parser("nginx combined", self.stamps())),
                 Family::Apache => {

@@ -157,8 +157,10 @@ impl Clock {
     /// A stamp in any notation of a member of a JSON object: a number counts seconds, milliseconds, microseconds or nanoseconds.
     pub(super) fn value(&mut self, text: &[u8]) -> Option<Stamp> {
         let text = text.trim_ascii();
-        if let [b'0'..=b'9', _, _, _, b'-', ..] | [b'A'..=b'Z', ..] = text {
-            return self.read(text)?.0;
+        if let [b'0'..=b'9', _, _, _, b'-', ..] | [b'A'..=b'Z', ..] = text
+            && let Some((stamp, _)) = self.read(text)
+        {
+            return stamp;
         }
         let (micros, resolution_us) = crate::formats::stamp_text::read(text, &mut self.stamps)?;
         Some(self.stamp(micros, resolution_us))

@@ -151,7 +151,8 @@ pub(super) fn stream(text: &[u8]) -> Option<Unwrapped<'_>> {
     let (name, rest) = word(text)?;
     let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"/_.-[]$".contains(byte);
     let slashes = name.iter().filter(|byte| **byte == b'/').count();
-    let first = name.first().is_some_and(u8::is_ascii_alphanumeric);
+    // `2026/01/02` is a date.
+    let first = name.first().is_some_and(u8::is_ascii_alphanumeric) && name.iter().any(u8::is_ascii_alphabetic);
     (slashes >= 2 && first && name.iter().all(is_name))
         .then(|| Unwrapped { process: Some(Cow::Borrowed(of_stream(name))), ..Unwrapped::of(rest) })
 }

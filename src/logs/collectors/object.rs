@@ -11,9 +11,10 @@ use super::process::{named, of_pod};
 use super::{Clock, Unwrapped};
 use crate::json::{Value, Walker, unescape};
 
-/// Unwraps an object at the start of a text; a comma may follow, as in a list.
+/// Unwraps an object at the start of a text; a comma may follow, as in a list, and the cookie `@cee:` of structured syslog may stand before.
 pub(super) fn unwrap<'a>(text: &'a [u8], clock: &mut Clock) -> Option<Unwrapped<'a>> {
     let text = text.trim_ascii();
+    let text = text.strip_prefix(COOKIE).unwrap_or(text).trim_ascii_start();
     let text = text.strip_suffix(b",").unwrap_or(text);
     let members = Members::of(text)?;
     let stamp = members.time.and_then(|(_, value)| clock.value(&plain(value)));
@@ -143,6 +144,8 @@ fn trimmed(text: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
     }
 }
 
+/// Says that a syslog message is an object (Common Event Expression; rsyslog's mmjsonparse and syslog-ng's JSON parser look for it).
+const COOKIE: &[u8] = b"@cee:";
 /// The line, the most telling name first.
 const MESSAGE: [&str; 18] = [
     "MESSAGE",
@@ -164,7 +167,7 @@ const MESSAGE: [&str; 18] = [
     "text",
     "stringValue",
 ];
-const TIME: [&str; 16] = [
+const TIME: [&str; 20] = [
     "__REALTIME_TIMESTAMP",
     "_SOURCE_REALTIME_TIMESTAMP",
     "time",
@@ -181,11 +184,16 @@ const TIME: [&str; 16] = [
     "receiveTimestamp",
     "TimeGenerated",
     "timeUnixNano",
+    "timereported",
+    "ISODATE",
+    // Of Python's loggers.
+    "asctime",
+    "created",
 ];
 const POD: [&str; 4] = ["pod_name", "podName", "pod", "PodName"];
 /// How many of the names below are those of containers.
 const CONTAINERS: usize = 8;
-const PROCESS: [&str; 27] = [
+const PROCESS: [&str; 33] = [
     "container_name",
     "_container_name",
     "CONTAINER_NAME",
@@ -211,6 +219,13 @@ const PROCESS: [&str; 27] = [
     "filename",
     "file",
     "programname",
+    // Common Event Expression, and syslog-ng's `$(format-json)`.
+    "pname",
+    "p_proc",
+    "p_app",
+    "PROGRAM",
+    "program",
+    "process_name",
     "container_id",
     "_container_id",
 ];
@@ -279,6 +294,14 @@ mod tests {
                 at,
             ),
             (r#"{"_source":{"@timestamp":"2026-01-02T15:04:05.123456Z","message":"a \"b\"","container":{"name":"x"}}}"#, "", at),
+            (r#"@cee: {"msg":"a \"b\"","pname":"reader1","time":"2026-01-02T15:04:05.123456Z"}"#, "reader1", at),
+            (
+                r#"{"asctime":"2026-01-02 15:04:05,123","levelname":"INFO","name":"synapse.access.http.8008","message":"a \"b\""}"#,
+                "",
+                Some(1_767_366_245_123_000),
+            ),
+            (r#"@cee:{"p_proc":"reader1","p_sys":"h","msg":"a \"b\""}"#, "reader1", None),
+            (r#"{"PROGRAM":"reader1","MESSAGE":"a \"b\"","ISODATE":"2026-01-02T15:04:05.123456+00:00","HOST":"h"}"#, "reader1", at),
             (r#"{"message":"a \"b\"","nodeName":"n","namespace":"m","podName":"s-0","containerName":"s"}"#, "s-0", None),
         ] {
             assert_eq!(told(line), Some((process.to_owned(), r#"a "b""#.to_owned(), stamp)), "{line}");

@@ -43,6 +43,11 @@ pub struct Inferred {
 
 /// Infers the most common layout of the lines. `family` is set if escapes have shown it already.
 pub fn infer(lines: &[&[u8]], family: Option<Family>) -> Option<Inferred> {
+    infer_dressed(lines, family, false)
+}
+
+/// [`infer`] for lines of a collector, which may have told their time: then the format need not.
+pub fn infer_dressed(lines: &[&[u8]], family: Option<Family>, stamped: bool) -> Option<Inferred> {
     let mut layouts: HashMap<Layout, Vec<Vec<&[u8]>>> = HashMap::new();
     // Error logs quote requests, and so does Synapse.
     let is_other = |line: &&&[u8]| prefix::is_no_access_line(line) || is_of_synapse_or_sent(line);
@@ -55,7 +60,7 @@ pub fn infer(lines: &[&[u8]], family: Option<Family>) -> Option<Inferred> {
     }
     let mut common: Vec<(Layout, Vec<Vec<&[u8]>>)> = layouts.into_iter().collect();
     common.sort_by(|(a, rows_a), (b, rows_b)| rows_b.len().cmp(&rows_a.len()).then_with(|| a.cmp(b)));
-    common.into_iter().take(LAYOUTS_TRIED).find_map(|(layout, rows)| layout.describe(family, &rows))
+    common.into_iter().take(LAYOUTS_TRIED).find_map(|(layout, rows)| layout.describe(family, &rows, stamped))
 }
 
 /// Whether a line is Synapse's or matrix-authentication-service's, or that of a program that logs what it sent itself: bridges and bots
@@ -141,7 +146,7 @@ impl Layout {
     }
 
     /// The format of the rows' values; `None` for a layout that shows no request.
-    fn describe(&self, family: Option<Family>, rows: &[Vec<&[u8]>]) -> Option<Inferred> {
+    fn describe(&self, family: Option<Family>, rows: &[Vec<&[u8]>], stamped: bool) -> Option<Inferred> {
         let own_keys = self.tail.iter().any(|token| token.label.as_deref().is_some_and(|key| APACHE_KEYS.contains(&key)));
         let family = family.unwrap_or(if own_keys { Family::Apache } else { Family::Nginx });
         let (family, mut text) = match &self.head {
@@ -157,7 +162,7 @@ impl Layout {
                 .map(|token| Field::Variable(token.label.as_deref().map_or(APACHE_OTHER, apache_field).to_owned()))
                 .collect(),
         };
-        if self.head == Head::Free && !shows_request(&fields) {
+        if self.head == Head::Free && !shows_request(&fields, stamped) {
             return None;
         }
         let mut keys = Vec::new();
@@ -199,11 +204,13 @@ impl Layout {
             }
             let shown = || match column.by_values() {
                 Some("request_time") => Some(if order.get(1) == Some(&index) { "upstream_response_time" } else { "request_time" }),
-                Some("remote_addr") if token.form == Form::Bare && used.contains(&"remote_addr") => Some("upstream_addr"),
+                // Upstreams have a port: another address is that of a proxy in between.
+                Some("remote_addr") if used.contains(&"remote_addr") => None,
                 // Of several stamps without labels the finest counts.
                 Some(name) if name.starts_with("time") && finest.is_some_and(|finest| finest != index) => None,
                 shown => shown,
             };
+            let written = || self.unit_behind(index, columns);
             let after_status = matches!(fields.last(), Some(Field::Variable(name)) if name == "$status");
             let bytes = || {
                 (after_status && columns[index].iter().all(|value| missing(value) || value.iter().all(u8::is_ascii_digit)))
@@ -212,13 +219,27 @@ impl Layout {
             let name = match known {
                 Some(name) => name,
                 None if !labels.is_empty() && token.label.is_some() => OTHER,
-                None => bytes().or_else(shown).filter(|name| !used.contains(name)).unwrap_or(OTHER),
+                None => written().or_else(bytes).or_else(shown).filter(|name| !used.contains(name)).unwrap_or(OTHER),
             };
             let name = if name != OTHER && used.contains(&name) && known.is_none() { OTHER } else { name };
             used.push(name);
             fields.push(Field::Variable(format!("${name}")));
         }
         fields
+    }
+
+    /// The request's time where the word behind a number is a unit other than seconds: `12.345 ms`, as Node's servers write.
+    fn unit_behind(&self, index: usize, columns: &[Vec<&[u8]>]) -> Option<&'static str> {
+        let (next, token) = (columns.get(index + 1)?, &self.tail[index]);
+        let is_number = |value: &&[u8]| {
+            value.first().is_some_and(u8::is_ascii_digit) && value.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.')
+        };
+        (token.form == Form::Bare && self.tail[index + 1].before == b" " && columns[index].iter().all(is_number)).then_some(())?;
+        match same_word(next)? {
+            b"ms" | b"msec" | b"milliseconds" => Some("request_time_ms"),
+            b"us" | b"usec" | b"microseconds" => Some("request_time_us"),
+            _ => None,
+        }
     }
 
     /// What is written before a value as its name: its own label, or the words before it that are the same in all rows.
@@ -314,10 +335,10 @@ enum Field {
     Variable(String),
 }
 
-fn shows_request(fields: &[Field]) -> bool {
+fn shows_request(fields: &[Field], stamped: bool) -> bool {
     let has = |name: &str| fields.iter().any(|field| matches!(field, Field::Variable(found) if found == name));
     let when = ["$time_local", "$time_iso8601", "$time", "$msec", "$time_s", "$time_ms"].into_iter().any(has);
-    when && (has("$request") || (has("$request_method") && has("$request_uri")))
+    (when || stamped) && (has("$request") || (has("$request_method") && has("$request_uri")))
 }
 
 /// A word that is the same in all rows.

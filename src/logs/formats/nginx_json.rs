@@ -65,6 +65,7 @@ impl NginxJson {
         // A program with fixed keys logs what it received.
         let may_be_sent = matches!(&self.meanings, Meanings::Named(names) if names.dialect == Dialect::Any);
         match members.record(guessed, &mut self.stamps, &mut self.scratch) {
+            Ok(_) if may_be_sent && members.is_error_of_caddy => Line::NotRequest,
             Ok(record) if may_be_sent && members.is_outgoing(&record) => Line::NotRequest,
             Ok(record) => Line::Request(record),
             Err(malformed) => Line::Malformed(malformed),
@@ -79,6 +80,8 @@ impl Parser for NginxJson {
 
     fn parse<'a>(&'a mut self, line: &'a [u8]) -> Line<'a> {
         let walker = match json::open(line) {
+            // The console form of Caddy's errors, which have a line of the access log beside them.
+            Ok(Some((_, start))) if start > 0 && memchr::memmem::find(&line[..start], CADDY_ERRORS).is_some() => return Line::NotRequest,
             Ok(Some((walker, _))) => walker,
             Ok(None) if prefix::is_no_access_line(line) => return Line::NotRequest,
             Ok(None) => return Line::Malformed(Malformed { expected: "a JSON object", column: 0 }),
@@ -109,6 +112,9 @@ impl Parser for NginxJson {
         Box::new(self.clone())
     }
 }
+
+/// Caddy's logger of requests that failed.
+const CADDY_ERRORS: &[u8] = b"http.log.error";
 
 #[cfg(test)]
 mod tests {

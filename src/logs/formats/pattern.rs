@@ -1,4 +1,4 @@
-//! A compiled line pattern of alternating literals and fields, and the parser that runs it.
+//! A compiled line pattern of alternating literals and fields.
 //!
 //! Owns the rules by which fields end; [`Variable`] owns their meaning. A field ends where the next literal starts:
 //!
@@ -11,17 +11,17 @@
 //! Invariant: a line is accepted only if the pattern matches all of it, from its first byte (or the end of a collector's prefix) to
 //! its last.
 
-use std::sync::Arc;
-
 use memchr::{memchr, memchr2, memrchr};
 
+use super::combined::Combined;
 use super::draft::Draft;
 use super::error::FormatError;
-use super::prefix;
+use super::literal::Literal;
 use super::request_line;
+pub use super::text_parser::TextParser;
 use super::variable::{Clock, Variable};
 use crate::escape::Escape;
-use crate::{Line, Malformed, Parser, Record, StampMeaning, StampReader};
+use crate::{Malformed, Record, StampMeaning, StampReader};
 use wsim_http::scan;
 
 /// One part of a format.
@@ -38,9 +38,11 @@ pub enum Piece {
 pub struct Pattern {
     start: Literal,
     steps: Box<[Step]>,
+    /// Reads the first steps of usual lines, if they are those of the combined format.
+    combined: Option<Combined>,
     escape: Escape,
     /// At least one field's end is ambiguous, so that parsing may need backtracking.
-    backtracks: bool,
+    pub(super) backtracks: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -49,53 +51,6 @@ struct Step {
     end: End,
     /// The text after the field; empty after the last one.
     literal: Literal,
-}
-
-/// Text that every line contains. Compared as one number, because a call to compare a few bytes costs more than the comparison.
-#[derive(Debug, Clone)]
-struct Literal {
-    text: Box<[u8]>,
-    word: u64,
-    mask: u64,
-}
-
-impl Literal {
-    fn new(text: &[u8]) -> Self {
-        let (mut word, mut mask) = ([0; 8], [0; 8]);
-        for (index, byte) in text.iter().take(8).enumerate() {
-            (word[index], mask[index]) = (*byte, 0xff);
-        }
-        Self { text: text.into(), word: u64::from_le_bytes(word), mask: u64::from_le_bytes(mask) }
-    }
-
-    #[inline]
-    fn starts(&self, text: &[u8]) -> bool {
-        match text.first_chunk() {
-            Some(head) if self.text.len() <= 8 => u64::from_le_bytes(*head) & self.mask == self.word,
-            // Comparing with an empty box is slow: a masked load from a dangling address.
-            _ => self.text.is_empty() || text.starts_with(&self.text),
-        }
-    }
-
-    #[inline]
-    fn len(&self) -> usize {
-        self.text.len()
-    }
-
-    /// Finds the first occurrence. Literals are short and start with a byte that is rare in the fields before them, so that this is
-    /// faster than a general search.
-    #[inline]
-    fn find(&self, text: &[u8]) -> Option<usize> {
-        let first = *self.text.first()?;
-        let mut from = 0;
-        loop {
-            let at = from + scan::find(first, text.get(from..)?)?;
-            if self.starts(&text[at..]) {
-                return Some(at);
-            }
-            from = at + 1;
-        }
-    }
 }
 
 /// The rule by which a field ends.
@@ -165,7 +120,8 @@ impl Pattern {
             steps.push(Step { variable: *variable, end, literal: Literal::new(literal) });
         }
         let backtracks = steps.iter().any(|step| matches!(step.end, End::Search));
-        Ok(Self { start: Literal::new(&start), steps: steps.into(), escape, backtracks })
+        let combined = Combined::beginning(&fields, escape).filter(|_| start.is_empty());
+        Ok(Self { start: Literal::new(&start), steps: steps.into(), combined, escape, backtracks })
     }
 
     /// The pattern with another meaning of its stamps.
@@ -173,7 +129,15 @@ impl Pattern {
         for step in &mut self.steps {
             step.variable = step.variable.with_meaning(meaning);
         }
+        if let Some(combined) = &mut self.combined {
+            combined.meaning = meaning;
+        }
         self
+    }
+
+    #[cfg(test)]
+    pub(super) fn without_combined(self) -> Self {
+        Self { combined: None, ..self }
     }
 
     /// The meanings of the fields in order.
@@ -187,8 +151,11 @@ impl Pattern {
         if !self.start.starts(line) {
             return Err(Malformed { expected: START, column: 0 });
         }
-        let mut at = self.start.len();
-        for step in &self.steps {
+        let (mut at, steps) = match self.read_combined(line, draft, stamps) {
+            Some(at) => (at, &self.steps[Combined::FIELDS..]),
+            None => (self.start.len(), &*self.steps),
+        };
+        for step in steps {
             let rest = &line[at..];
             let (len, escaped) = step.end_in(rest).map_err(|error| error.moved(at))?;
             if len == 0 && step.end == End::Braces {
@@ -206,8 +173,21 @@ impl Pattern {
         if at == line.len() { Ok(()) } else { Err(Malformed { expected: END, column: at }) }
     }
 
+    /// Reads the fields of the combined format and the text after them, and returns where that ends.
+    #[inline]
+    fn read_combined<'a>(&self, line: &'a [u8], draft: &mut Draft<'_, 'a>, stamps: &mut StampReader) -> Option<usize> {
+        let combined = self.combined?;
+        let literal = &self.steps[Combined::FIELDS - 1].literal;
+        let at = combined.read(line, draft, stamps)?;
+        if literal.starts(&line[at..]) {
+            return Some(at + literal.len());
+        }
+        *draft.record = Record::default();
+        None
+    }
+
     /// Reads a line in which the first occurrence of a literal is not the end of its field.
-    fn read_backtracking<'a>(&self, line: &'a [u8], draft: &mut Draft<'_, 'a>, stamps: &mut StampReader) -> Option<()> {
+    pub(super) fn read_backtracking<'a>(&self, line: &'a [u8], draft: &mut Draft<'_, 'a>, stamps: &mut StampReader) -> Option<()> {
         let rest = line.strip_prefix(&*self.start.text)?;
         let mut values = Vec::with_capacity(self.steps.len());
         let mut trials = TRIALS_MAX;
@@ -321,94 +301,8 @@ impl Step {
 }
 
 impl Malformed {
-    fn moved(self, by: usize) -> Self {
+    pub(super) fn moved(self, by: usize) -> Self {
         Self { column: self.column + by, ..self }
-    }
-}
-
-/// The parser of every format that a [`Pattern`] describes.
-#[derive(Debug, Clone)]
-pub struct TextParser {
-    name: Arc<str>,
-    pattern: Arc<Pattern>,
-    stamps: StampReader,
-}
-
-impl TextParser {
-    /// `name` is the format's name in reports.
-    pub fn new(name: &str, pattern: Pattern, stamps: StampReader) -> Self {
-        Self { name: name.into(), pattern: Arc::new(pattern), stamps }
-    }
-
-    /// The parser with another meaning of its stamps (`--stamp`).
-    pub fn with_meaning(self, meaning: StampMeaning) -> Self {
-        Self { pattern: Arc::new(Arc::unwrap_or_clone(self.pattern).with_meaning(meaning)), ..self }
-    }
-
-    /// The meaning of the stamps; `None` if the format has none.
-    pub fn meaning(&self) -> Option<StampMeaning> {
-        self.pattern.variables().find_map(|variable| match variable {
-            Variable::Time(_, meaning) | Variable::Date(_, meaning) => Some(meaning),
-            _ => None,
-        })
-    }
-
-    #[inline]
-    fn read<'a>(&mut self, line: &'a [u8], record: &mut Record<'a>) -> Result<(), Malformed> {
-        let mut draft = Draft::new(record);
-        self.pattern.read(line, &mut draft, &mut self.stamps)?;
-        draft.finish(&mut self.stamps).map_err(|expected| Malformed { expected, column: 0 })
-    }
-
-    #[cold]
-    fn read_again<'a>(&mut self, line: &'a [u8], first: Malformed) -> Line<'a> {
-        if prefix::is_no_access_line(line) {
-            return Line::NotRequest;
-        }
-        let mut error = first;
-        let mut start = 0;
-        if let Some(stripped) = prefix::len(line) {
-            start = stripped;
-            let mut record = Record::default();
-            match self.read(&line[start..], &mut record) {
-                Ok(()) => return Line::Request(record),
-                Err(inner) => error = inner.moved(start),
-            }
-            if prefix::is_no_access_line(&line[start..]) {
-                return Line::NotRequest;
-            }
-        }
-        if self.pattern.backtracks {
-            let mut record = Record::default();
-            let mut draft = Draft::new(&mut record);
-            if self.pattern.read_backtracking(&line[start..], &mut draft, &mut self.stamps).is_some()
-                && draft.finish(&mut self.stamps).is_ok()
-            {
-                return Line::Request(record);
-            }
-        }
-        Line::Malformed(error)
-    }
-}
-
-impl Parser for TextParser {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn parse<'a>(&'a mut self, line: &'a [u8]) -> Line<'a> {
-        // The record is built inside the result, because moving it is expensive.
-        let mut result = Line::Request(Record::default());
-        if let Line::Request(record) = &mut result
-            && let Err(error) = self.read(line, record)
-        {
-            result = self.read_again(line, error);
-        }
-        result
-    }
-
-    fn fork(&self) -> Box<dyn Parser> {
-        Box::new(self.clone())
     }
 }
 

@@ -18,6 +18,7 @@ use nom::error::{ErrorKind, ParseError};
 use nom::sequence::{delimited, preceded, separated_pair, terminated};
 
 use super::request_line;
+use super::synapse_status::STATUS_NAMES;
 use crate::{Cost, Malformed, Record};
 
 /// The text that every access message contains.
@@ -44,7 +45,8 @@ pub(super) struct Broken {
 pub(super) fn read(text: &[u8], processed: usize) -> Result<Message<'_>, Broken> {
     let client = Client::before(text, processed).map_err(|malformed| Broken { malformed, has_client: false })?;
     let broken = |malformed| Broken { malformed, has_client: true };
-    let end = End::of(text).map_err(broken)?;
+    let is_quoted = client.start > 0 && text[client.start - 1] == b'"';
+    let end = End::of(if is_quoted { without_end_of_quotes(text) } else { text }).map_err(broken)?;
     let middle = text.get(processed + PROCESSED.len()..end.quote).unwrap_or_default();
     let at = |wanted: Expected| broken(Malformed { expected: wanted.expected, column: end.quote.saturating_sub(wanted.left) });
 
@@ -123,6 +125,8 @@ impl<'a> Client<'a> {
         let before_tag = &before_who[..dash];
         let start = memchr::memrchr(b' ', before_tag).map_or(0, |space| space + 1);
         let start = start + behind_logger(&before_tag[start..]);
+        // `msg="127.0.0.1 - …"`: a format has put the message into quotes.
+        let start = start + memchr::memrchr(b'"', &before_tag[start..]).map_or(0, |quote| quote + 1);
         let address = &before_tag[start..];
         if address.is_empty() {
             return Err(expected("a client address", start));
@@ -140,6 +144,13 @@ fn behind_logger(word: &[u8]) -> usize {
     let Some(logger) = memchr::memmem::find(word, LOGGER) else { return 0 };
     let name = &word[logger..];
     memchr::memchr(b':', name).map_or(0, |colon| logger + colon + 1)
+}
+
+/// Without what a format writes behind a message that it has put into quotes, which the message's own quotes make unreadable as JSON or
+/// logfmt: `"`, `"}`, `", "process": 12}`.
+fn without_end_of_quotes(text: &[u8]) -> &[u8] {
+    let end = memchr::memmem::rfind(text, b" dbevts]\"").map(|at| at + b" dbevts]".len());
+    end.map_or(text, |end| &text[..end])
 }
 
 /// The text after the user agent.
@@ -338,76 +349,6 @@ fn labelled<'a, T>(
 
 const UNNAMED: &str = "an access message";
 const NO_PROTOCOL: &[u8] = b"(no clientproto yet)";
-
-/// Members of Python's `http.HTTPStatus` (3.13, with the names of older releases), as logged up to 1.51.x.
-const STATUS_NAMES: [(u16, &str); 66] = [
-    (100, "CONTINUE"),
-    (101, "SWITCHING_PROTOCOLS"),
-    (102, "PROCESSING"),
-    (103, "EARLY_HINTS"),
-    (200, "OK"),
-    (201, "CREATED"),
-    (202, "ACCEPTED"),
-    (203, "NON_AUTHORITATIVE_INFORMATION"),
-    (204, "NO_CONTENT"),
-    (205, "RESET_CONTENT"),
-    (206, "PARTIAL_CONTENT"),
-    (207, "MULTI_STATUS"),
-    (208, "ALREADY_REPORTED"),
-    (226, "IM_USED"),
-    (300, "MULTIPLE_CHOICES"),
-    (301, "MOVED_PERMANENTLY"),
-    (302, "FOUND"),
-    (303, "SEE_OTHER"),
-    (304, "NOT_MODIFIED"),
-    (305, "USE_PROXY"),
-    (307, "TEMPORARY_REDIRECT"),
-    (308, "PERMANENT_REDIRECT"),
-    (400, "BAD_REQUEST"),
-    (401, "UNAUTHORIZED"),
-    (402, "PAYMENT_REQUIRED"),
-    (403, "FORBIDDEN"),
-    (404, "NOT_FOUND"),
-    (405, "METHOD_NOT_ALLOWED"),
-    (406, "NOT_ACCEPTABLE"),
-    (407, "PROXY_AUTHENTICATION_REQUIRED"),
-    (408, "REQUEST_TIMEOUT"),
-    (409, "CONFLICT"),
-    (410, "GONE"),
-    (411, "LENGTH_REQUIRED"),
-    (412, "PRECONDITION_FAILED"),
-    (413, "REQUEST_ENTITY_TOO_LARGE"),
-    (413, "CONTENT_TOO_LARGE"),
-    (414, "REQUEST_URI_TOO_LONG"),
-    (414, "URI_TOO_LONG"),
-    (415, "UNSUPPORTED_MEDIA_TYPE"),
-    (416, "REQUESTED_RANGE_NOT_SATISFIABLE"),
-    (416, "RANGE_NOT_SATISFIABLE"),
-    (417, "EXPECTATION_FAILED"),
-    (418, "IM_A_TEAPOT"),
-    (421, "MISDIRECTED_REQUEST"),
-    (422, "UNPROCESSABLE_ENTITY"),
-    (422, "UNPROCESSABLE_CONTENT"),
-    (423, "LOCKED"),
-    (424, "FAILED_DEPENDENCY"),
-    (425, "TOO_EARLY"),
-    (426, "UPGRADE_REQUIRED"),
-    (428, "PRECONDITION_REQUIRED"),
-    (429, "TOO_MANY_REQUESTS"),
-    (431, "REQUEST_HEADER_FIELDS_TOO_LARGE"),
-    (451, "UNAVAILABLE_FOR_LEGAL_REASONS"),
-    (500, "INTERNAL_SERVER_ERROR"),
-    (501, "NOT_IMPLEMENTED"),
-    (502, "BAD_GATEWAY"),
-    (503, "SERVICE_UNAVAILABLE"),
-    (504, "GATEWAY_TIMEOUT"),
-    (505, "HTTP_VERSION_NOT_SUPPORTED"),
-    (506, "VARIANT_ALSO_NEGOTIATES"),
-    (507, "INSUFFICIENT_STORAGE"),
-    (508, "LOOP_DETECTED"),
-    (510, "NOT_EXTENDED"),
-    (511, "NETWORK_AUTHENTICATION_REQUIRED"),
-];
 
 #[cfg(test)]
 mod tests {

@@ -20,14 +20,14 @@ impl Clock {
     /// Finds the first asctime; without one the first stamp of a collector (`2026-07-01T09:15:42.118Z`).
     pub(super) fn find(head: &[u8]) -> Option<Self> {
         if is_asctime(head) {
-            return Some(Self { start: 0, end: ASCTIME_LENGTH, asctime: true });
+            return Some(Self::of_asctime(head, 0));
         }
         let mut collector = None;
         for colon in memchr::memchr_iter(b':', head) {
             let Some(start) = colon.checked_sub(13) else { continue };
             let text = &head[start..];
             if is_asctime(text) {
-                return Some(Self { start, end: start + ASCTIME_LENGTH, asctime: true });
+                return Some(Self::of_asctime(head, start));
             }
             if collector.is_none() && is_civil(text) {
                 let length =
@@ -37,6 +37,15 @@ impl Clock {
             }
         }
         collector
+    }
+
+    /// An asctime, perhaps with a zone: `2026-07-01 09:15:42,118+0200`.
+    fn of_asctime(head: &[u8], start: usize) -> Self {
+        let end = start + ASCTIME_LENGTH;
+        match head.get(end..end + 5) {
+            Some([b'+' | b'-', zone @ ..]) if zone.iter().all(u8::is_ascii_digit) => Self { start, end: end + 5, asctime: false },
+            _ => Self { start, end, asctime: true },
+        }
     }
 
     pub(super) fn stamp(self, head: &[u8], stamps: &mut StampReader) -> Option<Stamp> {
@@ -145,6 +154,11 @@ pub(super) fn process(before: &[u8]) -> Option<&[u8]> {
     let name = &before[last_word(&before[..opening])..opening];
     let is_process = before[opening + 1..closing].iter().all(u8::is_ascii_digit) && !name.is_empty() && !name.starts_with(b"python");
     is_process.then_some(name)
+}
+
+/// Whether a word is a level or a logger, which are no process.
+pub(super) fn is_field(word: &[u8]) -> bool {
+    LEVELS.contains(&word) || word.starts_with(b"synapse.")
 }
 
 const ASCTIME_LENGTH: usize = "2026-07-01 09:15:42,118".len();

@@ -203,6 +203,10 @@ fn is_address(value: &[u8]) -> bool {
 }
 
 fn ends_with_port(item: &[u8]) -> bool {
+    // A time of day.
+    if let [_, _, b':', _, _, b':', _, _] = item {
+        return false;
+    }
     memchr::memrchr(b':', item).is_some_and(|colon| colon > 0 && colon + 1 < item.len() && item[colon + 1..].iter().all(u8::is_ascii_digit))
 }
 

@@ -19,6 +19,8 @@ pub(super) struct Members<'a> {
     count: usize,
     /// The object is a message of a program's logger, with a level.
     is_program: bool,
+    /// The object is the error of a request that has a line of the access log too.
+    pub(super) is_error_of_caddy: bool,
 }
 
 impl<'a> Members<'a> {
@@ -30,12 +32,13 @@ impl<'a> Members<'a> {
             secondary: [false; MEMBERS_MAX],
             count: 0,
             is_program: false,
+            is_error_of_caddy: false,
         }
     }
 
     /// Finds the members that have a meaning.
     pub(super) fn read(&mut self, walker: Walker<'a>, meanings: &mut Meanings) -> Result<(), Malformed> {
-        let (mut next, mut signs, mut outgoing) = (0, 0u8, 0u8);
+        let (mut next, mut signs, mut outgoing, mut failed) = (0, 0u8, 0u8, false);
         match meanings {
             Meanings::Known(fields) => self.walk(walker, |path, _| {
                 let is_here = |(key, _): &(String, Variable)| is_path(key.as_bytes(), path);
@@ -61,9 +64,10 @@ impl<'a> Members<'a> {
                         return None;
                     }
                     outgoing = outgoing.saturating_add(u8::from(is_sign_of_program(path)));
+                    failed |= is_sign_of_error(path, value);
                     meaning.map(|meaning| (meaning.variable, meaning.secondary))
                 })?;
-                self.is_program = outgoing > 1;
+                (self.is_program, self.is_error_of_caddy) = (outgoing > 1, failed);
                 if signs < names.dialect.signs_wanted() {
                     return Err(Malformed { expected: "the keys of the program that --format names", column: 0 });
                 }
@@ -221,6 +225,15 @@ const STAMP_MIN_US: i64 = 631_152_000_000_000;
 /// The keys of a logger's message: its level and its text.
 fn is_sign_of_program(path: &[&[u8]]) -> bool {
     matches!(path, [b"level" | b"lvl" | b"severity" | b"message" | b"msg"])
+}
+
+/// What Caddy's `http.log.error` writes.
+fn is_sign_of_error(path: &[&[u8]], value: Value<'_>) -> bool {
+    match (path, value) {
+        ([b"err_id" | b"err_trace"], _) => true,
+        ([b"logger"], Value::Text { raw, .. }) => raw.starts_with(super::CADDY_ERRORS),
+        _ => false,
+    }
 }
 
 const AZURE_NOTES: &[u8] = b"X-AzureApplicationGateway-";
