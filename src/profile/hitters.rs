@@ -92,6 +92,14 @@ impl<'t> HitterCounters<'t> {
         Self { tallies: IdTallies::default(), names: Counters::Traced(names) }
     }
 
+    /// Lets the memory of a request's names arrive, which is observed a little later.
+    #[inline]
+    pub(super) fn prefetch(&self, r: &Request) {
+        for name in [r.user, r.room, r.peer] {
+            self.tallies.prefetch(name.0);
+        }
+    }
+
     #[inline]
     pub(super) fn observe(&mut self, r: &Request, federation: bool, nominal_us: u32, names: &Names) {
         let cost_us = if r.has(flag::COST) { r.cpu_us } else { 0 };

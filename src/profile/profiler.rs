@@ -155,6 +155,7 @@ impl<'t> Profiler<'t> {
 
     /// Counts one request. `names` resolves its name ids, which are valid until [`Self::forget`].
     pub fn observe(&mut self, r: &Request, names: &Names) {
+        self.hitters.prefetch(r);
         let class = self.classes.class(r.endpoint.0, r.has(flag::INTERNAL));
         let traits = self.classes.traits[class];
         let long_poll_wait_us = r.long_poll_wait_us().min(r.wall_us);

@@ -4,6 +4,8 @@
 //! close together, and those of names that come together, such as a user and its address, side by side. The sums are integers, so that order
 //! and split do not matter.
 
+use prefetch_index::prefetch_index;
+
 use super::Tally;
 use super::hashing::NumberMap;
 
@@ -51,6 +53,12 @@ impl Slot {
 }
 
 impl IdTallies {
+    /// Lets the memory of an id arrive that is added to a little later.
+    #[inline]
+    pub fn prefetch(&self, id: u32) {
+        prefetch_index(&self.slots, id as usize);
+    }
+
     /// Adds to the sums of an id. `kind` is not 0. A count ends at 2^32 - 1.
     #[inline]
     pub fn add(&mut self, kind: u8, id: u32, tally: Tally, level: u8) {

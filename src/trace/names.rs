@@ -2,23 +2,51 @@
 
 use std::borrow::Cow;
 
+use prefetch_index::prefetch_index;
+
 use super::request::NameId;
 use wsim_logs::redact;
 
 /// Every distinct name once. Two names are taken to be equal if their 64-bit xxh3 hashes are (among a million names the
 /// probability of any collision is 3e-8).
 ///
-/// Secrets are cut from a name when it is new ([`redact::scrub`]): no name holds one. A name takes its text and some 19 bytes: where the
-/// text ends, its hash, and its place in the index, which holds ids only.
+/// Secrets are cut from a name when it is new ([`redact::scrub`]): no name holds one. A name takes its text and some 32 bytes: where the
+/// text ends, its hash, and its place in the index, which holds hash and id together, so that a name is found in one access to memory.
 #[derive(Debug, Clone)]
 pub struct Names {
     texts: Texts,
     hashes: Vec<u64>,
-    /// Ids by hash: open addressing with linear probing, a power of two long, at most three quarters full; 0 is a free slot.
-    slots: Vec<u32>,
+    /// Ids by hash: open addressing with linear probing, a power of two long, at most three quarters full.
+    slots: Vec<Slot>,
     /// Hash of a name that was rewritten, because of a secret in it or bytes that are not UTF-8, and the id that it got: a cache by the low bits
     /// of the hash. Logs of proxies that log hashed users rewrite a name in every line.
     rewritten: Vec<(u64, NameId)>,
+}
+
+/// A place of the index; id 0: free. The hash is in two halves, so that a slot takes twelve bytes.
+#[derive(Debug, Clone, Copy, Default)]
+struct Slot {
+    hash: [u32; 2],
+    id: u32,
+}
+
+impl Slot {
+    #[expect(clippy::cast_possible_truncation, reason = "the halves of a number")]
+    fn new(hash: u64, id: u32) -> Self {
+        Self { hash: [hash as u32, (hash >> 32) as u32], id }
+    }
+
+    #[inline]
+    fn has(&self, hash: u64) -> bool {
+        u64::from(self.hash[1]) << 32 | u64::from(self.hash[0]) == hash
+    }
+}
+
+/// A name that will be looked up: its slot is on its way into the cache.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Awaited<'n> {
+    name: &'n [u8],
+    hash: u64,
 }
 
 /// Texts one behind the other.
@@ -74,18 +102,34 @@ impl Names {
     pub fn new() -> Self {
         let mut texts = Texts::default();
         texts.push("");
-        Self { texts, hashes: vec![0], slots: vec![0; SLOTS_MIN], rewritten: Vec::new() }
+        Self { texts, hashes: vec![0], slots: vec![Slot::default(); SLOTS_MIN], rewritten: Vec::new() }
     }
 
     /// The id of `name` without its secrets, a new one if it is new. Bytes that are not UTF-8 are replaced, and a name of more than 512
     /// bytes is cut (Matrix identifiers end at 255). The empty name is [`NameId::NONE`], and so is a new one when there are 4 GiB of names.
     pub fn intern(&mut self, name: &[u8]) -> NameId {
         let name = shortened(name);
+        self.intern_awaited(Awaited { name, hash: hash_of(name) })
+    }
+
+    /// Begins [`Self::intern`], to be finished by [`Self::intern_awaited`] a little later: the memory of the index arrives meanwhile.
+    #[inline]
+    pub(crate) fn await_name<'n>(&self, name: &'n [u8]) -> Awaited<'n> {
+        let name = shortened(name);
         let hash = hash_of(name);
-        let slot = self.slot(hash);
-        if self.slots[slot] != 0 {
-            return NameId(self.slots[slot]);
-        }
+        #[expect(clippy::cast_possible_truncation, reason = "masked to the length of the table")]
+        prefetch_index(&self.slots, hash as usize & (self.slots.len() - 1));
+        Awaited { name, hash }
+    }
+
+    /// Finishes [`Self::await_name`].
+    #[inline]
+    pub(crate) fn intern_awaited(&mut self, Awaited { name, hash }: Awaited<'_>) -> NameId {
+        let known = self.slots[self.slot(hash)].id;
+        if known != 0 { NameId(known) } else { self.intern_new(name, hash) }
+    }
+
+    fn intern_new(&mut self, name: &[u8], hash: u64) -> NameId {
         if name.is_empty() {
             return NameId::NONE;
         }
@@ -113,15 +157,15 @@ impl Names {
     pub(crate) fn intern_clean(&mut self, text: &str) -> NameId {
         let hash = hash_of(text.as_bytes());
         let slot = self.slot(hash);
-        if self.slots[slot] != 0 {
-            return NameId(self.slots[slot]);
+        if self.slots[slot].id != 0 {
+            return NameId(self.slots[slot].id);
         }
         let Ok(id) = u32::try_from(self.hashes.len()) else { return NameId::NONE };
         if text.is_empty() || !self.texts.push(text) {
             return NameId::NONE;
         }
         self.hashes.push(hash);
-        self.slots[slot] = id;
+        self.slots[slot] = Slot::new(hash, id);
         if self.hashes.len() * 4 > self.slots.len() * 3 {
             self.grow();
         }
@@ -130,7 +174,7 @@ impl Names {
 
     /// The id of a text without secrets, if it has one.
     pub(crate) fn find(&self, text: &str) -> Option<NameId> {
-        let id = self.slots[self.slot(hash_of(text.as_bytes()))];
+        let id = self.slots[self.slot(hash_of(text.as_bytes()))].id;
         (id != 0).then_some(NameId(id))
     }
 
@@ -169,11 +213,12 @@ impl Names {
     }
 
     /// The slot of the name with this hash, or the free one where it belongs.
+    #[inline]
     fn slot(&self, hash: u64) -> usize {
         let mask = self.slots.len() - 1;
         #[expect(clippy::cast_possible_truncation, reason = "masked to the length of the table")]
         let mut slot = hash as usize & mask;
-        while self.slots[slot] != 0 && self.hashes[self.slots[slot] as usize] != hash {
+        while self.slots[slot].id != 0 && !self.slots[slot].has(hash) {
             slot = (slot + 1) & mask;
         }
         slot
@@ -181,10 +226,10 @@ impl Names {
 
     #[cold]
     fn grow(&mut self) {
-        self.slots = vec![0; self.slots.len() * 2];
+        self.slots = vec![Slot::default(); self.slots.len() * 2];
         for (id, &hash) in (0u32..).zip(&self.hashes).skip(1) {
             let slot = self.slot(hash);
-            self.slots[slot] = id;
+            self.slots[slot] = Slot::new(hash, id);
         }
     }
 }

@@ -161,7 +161,10 @@ impl Tree {
             Place::Ids => return ("{id}", Place::Ids),
             Place::Unknown => return (self.unknown(segment, before), Place::Unknown),
         };
-        if let Ok(index) = node.literals.binary_search_by(|(text, _)| text.as_bytes().cmp(segment)) {
+        let wanted = head(segment);
+        // By the heads first: a call to compare texts costs more than the rest of the search.
+        let search = |&(text, _): &(&'static str, usize)| head(text.as_bytes()).cmp(&wanted).then_with(|| text.as_bytes().cmp(segment));
+        if let Ok(index) = node.literals.binary_search_by(search) {
             let (text, next) = node.literals[index];
             return (text, Place::Node(next));
         }
@@ -200,6 +203,17 @@ impl Tree {
             find(&self.known, segment).unwrap_or("{id}")
         }
     }
+}
+
+/// The first eight bytes as a number that orders texts as the bytes do.
+#[inline]
+fn head(text: &[u8]) -> u64 {
+    if let Some(eight) = text.first_chunk() {
+        return u64::from_be_bytes(*eight);
+    }
+    let number = text.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
+    // Nothing is shifted out of an empty text.
+    number.checked_shl(8 * (8 - u32::try_from(text.len()).unwrap_or(0))).unwrap_or(0)
 }
 
 fn find(sorted: &[&'static str], text: &[u8]) -> Option<&'static str> {

@@ -108,6 +108,10 @@ impl NameCollector {
 
     /// The names in a query.
     pub(crate) fn observe_query(&mut self, query: &[u8]) {
+        // Most queries have neither.
+        if memchr::memchr3(b':', b'%', b'v', query).is_none() {
+            return;
+        }
         let may_name = memchr::memchr(b':', query).is_some()
             || memchr::memmem::find(query, b"%3").is_some()
             || memchr::memmem::find(query, b"via").is_some()

@@ -8,18 +8,18 @@
 //!
 //! Invariant: positions serve here only. What is kept of a request is the number of its news and, for a poll, when it came.
 
+mod lookup;
 mod polls;
 mod timeline;
 mod token;
 mod writers;
 
-use std::collections::HashMap;
-
 use wsim_logs::streams::{Stream, StreamUpdate};
+use wsim_stats::hashing::NumberMap;
 
 use crate::chunk::News;
 use crate::store::Trace;
-use polls::{Poll, PollFinder};
+use polls::{AHEAD, Poll, PollFinder};
 use timeline::{Timeline, Update};
 pub use token::{Positions, TokenTable};
 use writers::Writers;
@@ -57,7 +57,13 @@ pub fn find(trace: Trace, sources: NewsSources) -> Trace {
 
 /// The polls with a known cause.
 fn causes<'p>(polls: &'p [Poll], tokens: &TokenTable, timelines: &[Timeline]) -> Vec<(&'p Poll, Stream, Update)> {
-    polls.iter().filter_map(|poll| cause(poll, tokens, timelines).map(|(stream, update)| (poll, stream, update))).collect()
+    let with_cause = polls.iter().enumerate().filter_map(|(at, poll)| {
+        if let Some(later) = polls.get(at + AHEAD) {
+            later.prefetch_steps(tokens);
+        }
+        cause(poll, tokens, timelines).map(|(stream, update)| (poll, stream, update))
+    });
+    with_cause.collect()
 }
 
 /// The marks of requests by row.
@@ -66,16 +72,17 @@ fn marks(causes: Vec<(&Poll, Stream, Update)>, mut writers: Writers<'_>) -> Vec<
     let mut news: Vec<(i64, Stream, Update)> = causes.iter().map(|(_, stream, update)| (update.at_us, *stream, *update)).collect();
     news.sort_unstable_by_key(|(at_us, stream, update)| (*at_us, *stream, update.position));
     news.dedup_by_key(|(_, stream, update)| (*stream, update.position));
-    let numbers: HashMap<(Stream, u32), u32> =
-        news.iter().zip(1u32..).map(|((_, stream, update), number)| ((*stream, update.position), number)).collect();
+    let key = |stream: Stream, update: &Update| u64::from(code(stream)) << 32 | u64::from(update.position);
+    let numbers: NumberMap<u64, u32> =
+        news.iter().zip(1u32..).map(|((_, stream, update), number)| (key(*stream, update), number)).collect();
     let mut marks: Vec<(u32, News)> = Vec::with_capacity(causes.len() + news.len());
     for (poll, stream, update) in causes {
-        let news = numbers.get(&(stream, update.position)).copied().unwrap_or(0);
+        let news = numbers.get(&key(stream, &update)).copied().unwrap_or(0);
         let woken_us = u32::try_from((update.at_us.min(poll.end_us()) - poll.arrival_us).max(0)).unwrap_or(u32::MAX);
         marks.push((poll.row, News { news, stream: code(stream), woken_us }));
     }
     for (at_us, stream, update) in news {
-        let news = numbers.get(&(stream, update.position)).copied().unwrap_or(0);
+        let news = numbers.get(&key(stream, &update)).copied().unwrap_or(0);
         if let Some(row) = writers.take(stream, at_us, update.is_logged) {
             marks.push((row, News { news, stream: code(stream), woken_us: 0 }));
         }

@@ -1,5 +1,7 @@
 //! The long polls of a trace with the positions before and after them.
 
+use prefetch_index::prefetch_index;
+
 use super::token::{Positions, TokenTable, beyond};
 use crate::request::{Request, flag};
 use wsim_stats::hashing::NumberMap;
@@ -31,6 +33,13 @@ impl Poll {
     pub(super) fn steps(&self, tokens: &TokenTable) -> impl Iterator<Item = (u32, u32)> {
         let ends = tokens.get(self.old).copied().zip(tokens.get(self.new).copied());
         ends.into_iter().flat_map(|(old, new)| old.into_iter().zip(new))
+    }
+
+    /// Lets the memory of the tokens arrive that [`Self::steps`] looks at a little later.
+    #[inline]
+    pub(super) fn prefetch_steps(&self, tokens: &TokenTable) {
+        tokens.prefetch(self.old);
+        tokens.prefetch(self.new);
     }
 
     #[cfg(test)]
@@ -85,7 +94,12 @@ impl<'t> PollFinder<'t> {
         let (mut syncs, tokens) = (self.syncs, self.tokens);
         // The last syncs of a device that have no successor yet: a user may have several devices with equal agents.
         let mut open: Vec<usize> = Vec::new();
-        for index in order.into_iter().map(|index| index as usize) {
+        for (at, ordered) in order.iter().enumerate() {
+            if let Some(later) = order.get(at + AHEAD) {
+                prefetch_index(&syncs, later.index as usize);
+                tokens.prefetch(later.token);
+            }
+            let index = ordered.index as usize;
             let Sync { device, slack_us, poll: Poll { arrival_us, old: token, .. }, .. } = syncs[index];
             open.retain(|before| syncs[*before].device == device);
             let is_before = |before: &usize| {
@@ -105,23 +119,31 @@ impl<'t> PollFinder<'t> {
     }
 }
 
-/// The indices of the syncs of each device one after another, by their ends. They come nearly in that order, so that little is left to sort
-/// once they are distributed.
-fn by_device(syncs: &[Sync], devices: usize) -> Vec<u32> {
+/// A sync in the order of its device's syncs.
+#[derive(Clone, Copy, Default)]
+struct Ordered {
+    end_us: i64,
+    index: u32,
+    token: u32,
+}
+
+/// The syncs of each device one after another, by their ends. They come nearly in that order, so that little is left to sort once they are
+/// distributed.
+fn by_device(syncs: &[Sync], devices: usize) -> Vec<Ordered> {
     let mut starts = vec![0usize; devices + 1];
     syncs.iter().for_each(|sync| starts[sync.device as usize + 1] += 1);
     for device in 1..starts.len() {
         starts[device] += starts[device - 1];
     }
     let mut next = starts.clone();
-    let mut order = vec![0; syncs.len()];
+    let mut order = vec![Ordered::default(); syncs.len()];
     for (index, sync) in (0u32..).zip(syncs) {
         let place = &mut next[sync.device as usize];
-        order[*place] = index;
+        order[*place] = Ordered { end_us: sync.poll.end_us(), index, token: sync.poll.old };
         *place += 1;
     }
     for device in starts.windows(2) {
-        order[device[0]..device[1]].sort_by_key(|index| syncs[*index as usize].poll.end_us());
+        order[device[0]..device[1]].sort_by_key(|ordered| ordered.end_us);
     }
     order
 }
@@ -132,6 +154,8 @@ fn is_behind(old: &Positions, new: &Positions) -> bool {
 }
 
 const TYPING: usize = 2;
+/// How far ahead of the polls that are looked at the memory of later ones is asked for.
+pub(super) const AHEAD: usize = 8;
 /// Syncs of one device that wait for a successor.
 const OPEN_MAX: usize = 4;
 /// The next sync may arrive this much before the end of the one before, by rounded stamps.

@@ -1,10 +1,9 @@
 //! When the positions of one stream came about.
 
-use std::cell::Cell;
-
 use wsim_logs::streams::{Stream, StreamUpdate};
 
-use super::polls::Poll;
+use super::lookup::Lookup;
+use super::polls::{AHEAD, Poll};
 use super::token::{TokenTable, beyond};
 
 /// A stream reached a position.
@@ -24,11 +23,11 @@ pub(super) struct Update {
 pub(super) struct Timeline {
     /// (end, start, instant) of logged updates, by end.
     logged: Vec<(u32, u32, i64)>,
-    /// (position, instant) by position.
-    estimated: Vec<(u32, i64)>,
+    /// Instants by position, until they are arranged.
+    wakeups: Vec<(u32, i64)>,
+    /// Instant and order by position.
+    estimated: Lookup<(i64, u64)>,
     orders: Orders,
-    /// Where the last look-up in `estimated` ended.
-    last: Cell<usize>,
 }
 
 impl Timeline {
@@ -40,10 +39,13 @@ impl Timeline {
             let (from, to) = (update.from as u32, update.to as u32);
             timelines[update.stream as usize].logged.push((to, from, update.at_us));
         }
-        for poll in polls {
+        for (at, poll) in polls.iter().enumerate() {
+            if let Some(later) = polls.get(at + AHEAD) {
+                later.prefetch_steps(tokens);
+            }
             for (timeline, (old, new)) in timelines.iter_mut().zip(poll.steps(tokens)) {
                 if beyond(old, new).is_some() {
-                    timeline.estimated.push((new, poll.wakeup_us()));
+                    timeline.wakeups.push((new, poll.wakeup_us()));
                 }
             }
         }
@@ -62,8 +64,11 @@ impl Timeline {
     fn arrange(&mut self) {
         self.logged.sort_unstable();
         self.logged.dedup_by_key(|(to, ..)| *to);
-        keep_least(&mut self.estimated);
+        let mut wakeups = std::mem::take(&mut self.wakeups);
+        keep_least_of_each(&mut wakeups);
+        keep_least(&mut wakeups);
         self.orders.arrange();
+        self.estimated = Lookup::new(self.orders.beside(wakeups));
     }
 
     /// The last update beyond `old` and up to `new`; `None` if the stream did not move on.
@@ -76,8 +81,8 @@ impl Timeline {
         if let Some(&(to, _, at_us)) = covering.or_else(before) {
             return Some(Update { position: to, at_us, order: self.orders.of(to.min(new)), is_logged: true });
         }
-        let at = first_from(&self.estimated, new, &self.last);
-        self.estimated.get(at).map(|&(position, at_us)| Update { position, at_us, order: self.orders.of(position), is_logged: false })
+        let (position, (at_us, order)) = self.estimated.first_from(new)?;
+        Some(Update { position, at_us, order, is_logged: false })
     }
 }
 
@@ -91,8 +96,6 @@ struct Orders {
     kept: Vec<(u32, u64)>,
     /// Those whose place is far from the end, to be sorted in later.
     far: Vec<(u32, u64)>,
-    /// Where the last look-up ended.
-    last: Cell<usize>,
 }
 
 impl Orders {
@@ -121,41 +124,37 @@ impl Orders {
     }
 
     fn of(&self, position: u32) -> u64 {
-        let at = first_from(&self.kept, position, &self.last);
+        let at = self.kept.partition_point(|(known, _)| *known < position);
         self.kept.get(at).map_or(u64::MAX, |(_, order)| *order)
+    }
+
+    /// Values of ascending positions, each with the order of its position.
+    fn beside<T>(&self, values: Vec<(u32, T)>) -> Vec<(u32, (T, u64))> {
+        let mut orders = self.kept.iter().peekable();
+        let beside = values.into_iter().map(|(position, value)| {
+            while orders.next_if(|(known, _)| *known < position).is_some() {}
+            (position, (value, orders.peek().map_or(u64::MAX, |(_, order)| *order)))
+        });
+        beside.collect()
     }
 }
 
-/// The index of the first position from `position` on. Neighbouring polls ask for neighbouring positions, so that it is looked for around the
-/// index of the `last` look-up, in steps that double.
-fn first_from<T>(sorted: &[(u32, T)], position: u32, last: &Cell<usize>) -> usize {
-    let is_before = |index: usize| sorted[index].0 < position;
-    let (mut from, mut to) = (0, sorted.len());
-    let (start, mut step) = (last.get().min(sorted.len()), 1);
-    if start < sorted.len() && is_before(start) {
-        from = start + 1;
-        while start + step < sorted.len() {
-            if !is_before(start + step) {
-                to = start + step;
-                break;
-            }
-            from = start + step + 1;
-            step *= 2;
-        }
-    } else {
-        to = start;
-        while step <= start {
-            if is_before(start - step) {
-                from = start - step + 1;
-                break;
-            }
-            to = start - step;
-            step *= 2;
-        }
+/// The least value of each position, by position. Nothing is sorted, so that only positions that lie close together are looked at; others
+/// stay as they are.
+fn keep_least_of_each<T: Copy + Ord>(values: &mut Vec<(u32, T)>) {
+    let positions = || values.iter().map(|(position, _)| *position);
+    let (Some(first), Some(last)) = (positions().min(), positions().max()) else { return };
+    let span = (last - first) as usize + 1;
+    if span > values.len().saturating_mul(2) {
+        return;
     }
-    let found = from + sorted[from..to].partition_point(|(known, _)| *known < position);
-    last.set(found);
-    found
+    let mut least: Vec<Option<T>> = vec![None; span];
+    for (position, value) in values.iter() {
+        let least = &mut least[(position - first) as usize];
+        *least = Some(least.map_or(*value, |least| least.min(*value)));
+    }
+    values.clear();
+    values.extend((first..=last).zip(least).filter_map(|(position, value)| Some((position, value?))));
 }
 
 /// Sorts by position and gives each the least value of those from it on: who has a position has all before it.
@@ -179,16 +178,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_look_up_finds_the_same_from_wherever_it_starts(
-            mut positions in prop::collection::vec(0u32..500, 0..200),
-            wanted in prop::collection::vec(0u32..510, 1..50),
-        ) {
-            positions.sort_unstable();
-            let sorted: Vec<(u32, ())> = positions.into_iter().map(|position| (position, ())).collect();
-            let last = Cell::new(0);
-            for position in wanted {
-                prop_assert_eq!(first_from(&sorted, position, &last), sorted.partition_point(|(known, ())| *known < position));
-            }
+        fn the_least_of_each_position_is_kept(values in prop::collection::vec((prop_oneof![9 => 0u32..80, 1 => any::<u32>()], 0i64..50), 0..200)) {
+            let (mut sorted, mut kept) = (values.clone(), values);
+            keep_least(&mut sorted);
+            keep_least_of_each(&mut kept);
+            keep_least(&mut kept);
+            prop_assert_eq!(kept, sorted);
         }
 
         #[test]
@@ -204,6 +199,9 @@ mod tests {
             for position in 0..2000 {
                 let least = tokens.iter().filter(|(known, _)| *known >= position).map(|(_, sum)| *sum).min();
                 prop_assert_eq!(orders.of(position), least.unwrap_or(u64::MAX));
+            }
+            for (position, ((), order)) in orders.beside((0..2000).step_by(3).map(|position| (position, ())).collect()) {
+                prop_assert_eq!(orders.of(position), order);
             }
         }
     }

@@ -2,11 +2,13 @@
 //!
 //! The only place that decides who a request's user and peer are. Secrets (tokens) are reduced to a localpart or a hash.
 
+use prefetch_index::prefetch_index;
+
 use super::kept_names::{STAND_IN, StandIns};
 use crate::causes::TokenTable;
 use crate::draw::CoarseStamp;
 use crate::foreign::is_foreign_class;
-use crate::names::{Names, pseudonym_of_token};
+use crate::names::{Awaited, Names, pseudonym_of_token};
 use crate::query::{Parameter, Query};
 use crate::request::{NameId, Request, flag};
 use crate::server_names::{NameCollector, ServerNames};
@@ -102,6 +104,14 @@ pub(super) struct Identifier<'c> {
     servers: Option<NameCollector>,
 }
 
+/// Who a record may be from.
+#[derive(Clone, Copy)]
+struct Identity<'r, 'a> {
+    record: &'r Record<'a>,
+    address: Option<Awaited<'r>>,
+    requester: Option<Awaited<'r>>,
+}
+
 /// A request, and its stamp where that is too coarse to be an arrival.
 pub(super) type Identified = (Request, Option<CoarseStamp>);
 
@@ -129,12 +139,17 @@ impl<'c> Identifier<'c> {
         let plain = target::split_path(&record.target);
         let whole = Target { path: &record.target, query: None };
         let target = plain.or_else(|| target::split(&record.target)).unwrap_or(whole);
+        // What is looked up in memory far away is asked for before the query is read.
+        let path_hash = self.await_path(method, target.path);
+        let address = record.address.map(|address| names.await_name(address));
+        let requester = record.user.as_deref().map(|user| names.await_name(user));
         let query_text = target.query.unwrap_or_default();
         let query = Query::read(query_text);
         let path = match plain {
-            Some(target) => self.path_facts(method, target.path, names),
+            Some(target) => self.path_facts(path_hash, method, target.path, names),
             None => self.unusual_path_facts(method, &record.target, target.path, names),
         };
+        let identity = Identity { record, address, requester };
         let [incremental, initial] = path.endpoints;
         // A preflight has the query of the request after it, and costs nothing.
         let may_be_initial = incremental != initial && method != Method::Options;
@@ -154,7 +169,7 @@ impl<'c> Identifier<'c> {
         let flags = if foreign { flags | flag::FOREIGN } else { flags };
         let flags = if path.escaped_room { flags | flag::ESCAPED_ROOM } else { flags };
         let agent = record.agent.as_deref().map_or(NameId::NONE, |agent| names.intern(family(agent)));
-        let (user, peer) = self.user_and_peer(record, &query, traits.federation, agent, names);
+        let (user, peer) = self.user_and_peer(&identity, &query, traits.federation, agent, names);
         if let Some(servers) = &mut self.servers {
             collect_servers(servers, record, query_text, plain.is_none());
         }
@@ -199,12 +214,18 @@ impl<'c> Identifier<'c> {
         Some((request, coarse))
     }
 
+    /// The hash of a path, whose facts are looked up a little later.
+    #[inline]
+    fn await_path(&self, method: Method, path: &[u8]) -> u64 {
+        let hash = xxhash_rust::xxh3::xxh3_64_with_seed(path, method as u64).max(1);
+        prefetch_index(&self.paths, path_slot(hash));
+        hash
+    }
+
     /// The facts of a path, from the cache for four of five requests.
     #[inline]
-    fn path_facts(&mut self, method: Method, path: &[u8], names: &mut Names) -> PathFacts {
-        let hash = xxhash_rust::xxh3::xxh3_64_with_seed(path, method as u64).max(1);
-        #[expect(clippy::cast_possible_truncation, reason = "only the low bits of a hash are wanted")]
-        let slot = hash as usize % PATHS;
+    fn path_facts(&mut self, hash: u64, method: Method, path: &[u8], names: &mut Names) -> PathFacts {
+        let slot = path_slot(hash);
         let (known, facts) = self.paths[slot];
         if known == hash {
             return facts;
@@ -252,30 +273,31 @@ impl<'c> Identifier<'c> {
     /// Local user and remote peer.
     fn user_and_peer(
         &mut self,
-        record: &Record<'_>,
+        identity: &Identity<'_, '_>,
         query: &Query<'_>,
         federation: bool,
         agent: NameId,
         names: &mut Names,
     ) -> (NameId, NameId) {
+        let Identity { record, address, requester } = *identity;
         if record.cost.is_some() {
-            let Some(requester) = record.user.as_deref() else {
+            let Some((requester, text)) = requester.zip(record.user.as_deref()) else {
                 return (
                     NameId::NONE,
-                    record.address.map_or(NameId::NONE, |address| if federation { NameId::NONE } else { names.intern(address) }),
+                    address.map_or(NameId::NONE, |address| if federation { NameId::NONE } else { names.intern_awaited(address) }),
                 );
             };
             self.user_keys.requester += 1;
-            if requester.first() == Some(&b'@') {
-                return (names.intern(requester), record.address.map_or(NameId::NONE, |address| names.intern(address)));
+            if text.first() == Some(&b'@') {
+                return (names.intern_awaited(requester), address.map_or(NameId::NONE, |address| names.intern_awaited(address)));
             }
-            return (NameId::NONE, names.intern(requester));
+            return (NameId::NONE, names.intern_awaited(requester));
         }
         if federation {
-            let origin = record.authorization.as_deref().and_then(matrix_origin).or(record.address);
-            return (NameId::NONE, origin.map_or(NameId::NONE, |origin| names.intern(origin)));
+            let origin = record.authorization.as_deref().and_then(matrix_origin).map(|origin| names.await_name(origin));
+            return (NameId::NONE, origin.or(address).map_or(NameId::NONE, |origin| names.intern_awaited(origin)));
         }
-        let peer = record.address.map_or(NameId::NONE, |address| names.intern(address));
+        let peer = address.map_or(NameId::NONE, |address| names.intern_awaited(address));
         (self.proxy_user(record, query, peer, agent, names), peer)
     }
 
@@ -353,6 +375,13 @@ impl<'c> Identifier<'c> {
         self.scratch.retain(u8::is_ascii);
         u32::try_from(xxhash_rust::xxh3::xxh3_64(&self.scratch) >> 32).unwrap_or(1).max(1)
     }
+}
+
+/// Where the facts of a path with this hash are kept.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "only the low bits of a hash are wanted")]
+fn path_slot(hash: u64) -> usize {
+    hash as usize % PATHS
 }
 
 /// Facts that hold for all lines of a file.
