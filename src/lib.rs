@@ -19,6 +19,7 @@
 //! plan       a plan: pools, endpoints, balancing, stream writers
 //! simulate   the event engine, the model of a process, replications
 //! advise     candidates, the analytic screen, the sweep, the recommendation
+//! questions  a server without a log, presets and their cost, what changed, what if
 //! configure  a plan -> proxy and Synapse files; a proxy's files -> a plan; the audit
 //! transport  HTTP for load: one connection, one request, one response with its instants
 //! prometheus what a Prometheus that scrapes Synapse knows of its processes
@@ -48,6 +49,7 @@ pub use wsim_parquet as parquet;
 pub use wsim_plan as plan;
 pub use wsim_profile as profile;
 pub use wsim_prometheus as prometheus;
+pub use wsim_questions as questions;
 pub use wsim_record as record;
 pub use wsim_replay as replay;
 pub use wsim_report as report;

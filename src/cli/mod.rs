@@ -3,7 +3,9 @@
 //! A subcommand turns its arguments into a configuration and calls the crates in order; the work is done there.
 
 pub mod analyse;
+mod answer;
 pub mod audit;
+pub mod changed;
 pub mod configure;
 pub mod demo;
 pub mod doctor;
@@ -17,8 +19,10 @@ mod interrupt;
 pub mod merge;
 mod next_steps;
 mod observed_arg;
+mod on_log;
 mod output;
 mod plan_arg;
+pub mod presets;
 mod progress;
 mod prometheus;
 pub mod provision;
@@ -26,12 +30,15 @@ mod reading;
 pub mod record;
 pub mod replay;
 pub mod report;
+pub mod restart;
 pub mod route;
 mod settings;
 pub mod simulate;
+pub mod size;
 mod table_args;
 mod time_range;
 pub mod watch;
+pub mod whatif;
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
@@ -89,6 +96,17 @@ enum Command {
     Watch(Box<watch::Watch>),
     /// Simulate worker layouts on your traffic; recommend the smallest that meets your target
     Simulate(Box<simulate::Simulate>),
+    /// Estimate what a server without a log would need
+    Size(Box<size::Size>),
+    /// Compare the layouts of guides and playbooks on your log: CPU, memory, response times, cost
+    Presets(Box<presets::Presets>),
+    /// Say what changed between a good and a bad hour of a log
+    Changed(Box<changed::Changed>),
+    /// Say how long and how bad restarts are: of each process, and of all in several orders
+    Restart(Box<restart::Restart>),
+    /// Say what presence or typing notices cost, and what it brings to switch them off
+    #[command(name = "whatif")]
+    WhatIf(Box<whatif::WhatIf>),
     /// Record CPU and memory of Synapse, PostgreSQL and Redis while a log is written, for --process-cpu
     Record(record::Record),
     /// Create what a replay needs on a test homeserver: users, rooms, keys; or remove it
@@ -202,6 +220,11 @@ fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Watch(arguments) => watch::run(&arguments),
         Command::Simulate(arguments) => simulate::run(&arguments),
+        Command::Size(arguments) => size::run(&arguments),
+        Command::Presets(arguments) => presets::run(&arguments),
+        Command::Changed(arguments) => changed::run(&arguments),
+        Command::Restart(arguments) => restart::run(&arguments),
+        Command::WhatIf(arguments) => whatif::run(&arguments),
         Command::Record(arguments) => record::run(&arguments),
         Command::Provision(arguments) => provision::run(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),

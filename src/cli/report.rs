@@ -8,7 +8,7 @@ use anyhow::Context;
 use clap::Args;
 
 use super::output::{self, Print, command_line};
-use super::{Exit, REPORT_BYTES_MAX, UsageError};
+use super::{Exit, REPORT_BYTES_MAX, UsageError, changed};
 use wsim_folder::OutputFolder;
 use wsim_logs::redact;
 use wsim_report::comparison::{self, ComparisonReport, Run, RunKind};
@@ -24,6 +24,12 @@ pub struct Report {
     /// Plan of a simulation to compare [default: the plan of an emulated replay among the runs, else the recommended plan]
     #[arg(long, value_name = "NAME")]
     plan: Option<String>,
+    /// The good time of a log that is given in place of runs, for what changed (see `wsim changed`)
+    #[arg(long, value_name = "FROM..TO", requires = "bad")]
+    good: Option<String>,
+    /// The bad time of that log
+    #[arg(long, value_name = "FROM..TO", requires = "good")]
+    bad: Option<String>,
     /// Folder of the reports
     #[arg(long, value_name = "DIR", default_value = "reports", help_heading = "Output")]
     out: PathBuf,
@@ -62,6 +68,9 @@ Examples:
 /// # Errors
 /// Fewer than two runs are given, a run cannot be read, or the report cannot be written.
 pub fn run(arguments: &Report) -> anyhow::Result<Exit> {
+    if let (Some(good), Some(bad)) = (&arguments.good, &arguments.bad) {
+        return changed::of_logs(&arguments.runs, (good, bad), Print::of(arguments.json, arguments.quiet));
+    }
     if arguments.runs.len() < 2 {
         let why =
             "a comparison needs two or more runs: give their folders, the baseline first (the report of one run is in its report.html)";

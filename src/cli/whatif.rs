@@ -81,7 +81,8 @@ pub fn run(arguments: &WhatIf) -> anyhow::Result<Exit> {
 /// The trace of the log once more, to be changed.
 fn copy(log: &OnLog) -> Trace {
     let trace = log.trace();
-    let mut copy = Trace { names: trace.names.clone(), ..Trace::default() };
+    let mut copy = Trace::new();
+    copy.names = trace.names.clone();
     trace.requests().for_each(|request| copy.push(request));
     copy.seal();
     copy

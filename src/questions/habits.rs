@@ -197,7 +197,7 @@ const BUILT_IN: &str = include_str!("habits.toml");
 const VALUE_MAX: f64 = 1e9;
 
 /// Every habit that the synthesis reads.
-const NAMES: [&str; 26] = [
+const NAMES: [&str; 27] = [
     "online",
     "devices",
     "rooms_per_user",
@@ -206,6 +206,7 @@ const NAMES: [&str; 26] = [
     "burst",
     "typing_per_message",
     "readers",
+    "readers_most",
     "presence_changes_per_hour",
     "reads_per_hour",
     "pagination_per_hour",

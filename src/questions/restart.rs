@@ -38,9 +38,10 @@ pub struct Case {
     pub name: String,
     /// The processes in order.
     pub processes: Vec<String>,
-    /// Seconds that requests wait longer, all of them together, until the end of the measured time.
+    /// Seconds that requests of the measured time wait longer, all of them together.
     pub waiting_seconds: Interval,
-    /// The largest number of requests at work more than without the restart, mean over ten seconds.
+    /// The largest number of requests at work more than without the restart, mean over ten seconds. A request that waits for a process to come back is not
+    /// at work yet.
     pub worst: Interval,
     /// Seconds from the beginning of the first restart until requests are served as without it; `None`: not within the measured time.
     pub recovered_seconds: Option<f64>,
@@ -182,17 +183,21 @@ struct Kept {
     bin_seconds: f64,
     requests: Vec<u64>,
     cores: Vec<f64>,
+    /// Response times of all requests together, s.
+    response_seconds: f64,
     p95_ms: f64,
 }
 
 impl Kept {
     fn of(run: &RunResult) -> Self {
+        let overall = run.overall();
         Self {
             active: run.active_over_time(),
             bin_seconds: run.bin_seconds,
             requests: run.processes.iter().map(|process| process.requests).collect(),
             cores: run.processes.iter().map(|process| process.cores).collect(),
-            p95_ms: run.overall().quantile_ms(0.95),
+            response_seconds: overall.mean_ms() * overall.count() as f64 / 1000.0,
+            p95_ms: overall.quantile_ms(0.95),
         }
     }
 }
@@ -221,7 +226,7 @@ impl Stage<'_> {
     fn case(&self, name: String, order: &[u16], runs: &[Kept], usual: &[Kept]) -> Case {
         let pairs: Vec<Vec<f64>> = runs.iter().zip(usual).map(|(with, without)| difference(&with.active, &without.active)).collect();
         let bin = usual.first().map_or(1.0, |run| run.bin_seconds).max(1e-9);
-        let waiting: Vec<f64> = pairs.iter().map(|bins| bins.iter().sum::<f64>() * bin).collect();
+        let waiting: Vec<f64> = runs.iter().zip(usual).map(|(with, without)| with.response_seconds - without.response_seconds).collect();
         let smooth: Vec<Vec<f64>> = pairs.iter().map(|bins| smoothed(bins, bin)).collect();
         let worst: Vec<f64> = smooth.iter().map(|bins| bins.iter().copied().fold(0.0, f64::max)).collect();
         let count = pairs.len().max(1) as f64;
@@ -292,6 +297,7 @@ mod tests {
             bin_seconds: 1.0,
             requests: vec![1; cores.len()],
             cores: cores.to_vec(),
+            response_seconds: 1.0,
             p95_ms: 1.0,
         };
         let orders = all_in_order(&[0, 1, 2], &[kept(&[0.1, 0.5, 0.3])]);

@@ -6,6 +6,7 @@ use crate::without_news::{News, NewsCosts};
 use wsim_advise::sweep::{self, ProgressListener, SimulatedPlan, SweepConfig, SweepError, SweepInput, Trial};
 use wsim_plan::{CheckedPlan, Writers};
 use wsim_profile::Profile;
+use wsim_simulate::replications::{ReplicationConfig, Variation};
 use wsim_stats::Interval;
 use wsim_trace::Trace;
 
@@ -89,6 +90,9 @@ fn simulate(
     config: &SweepConfig,
     listener: &dyn ProgressListener,
 ) -> Result<Vec<Case>, SweepError> {
+    // The same users in all cases, or a difference would be that of who was drawn.
+    let replications = ReplicationConfig { variation: Variation::Redrawn, ..config.replications };
+    let config = &SweepConfig { replications, ..config.clone() };
     let trials = plans.iter().map(|plan| Trial { strategy: plan.name.clone(), plan: (*plan).clone(), named: true }).collect();
     let sweep = sweep::compare(input, trials, Vec::new(), config, listener)?;
     Ok(sweep.candidates.iter().map(|plan| case(name, plan, input)).collect())

@@ -7,6 +7,7 @@
 //!
 //! - [`exporter`]: the formats every report is written in, and the files of a run.
 //! - [`analysis`], [`simulation`], [`replay`], [`comparison`]: one folder per kind of report, with one file per format.
+//! - [`answer`]: answers to single questions, on a terminal and as JSON.
 //! - [`doctor`]: what inputs can answer, on a terminal and as JSON.
 //! - [`charts`]: one file per chart.
 //! - [`shared`]: what all reports use. Every piece of log text is made harmless in [`escape`].
@@ -14,6 +15,7 @@
 //! A report formats the results of the other crates and computes no figure that those crates could compute.
 
 pub mod analysis;
+pub mod answer;
 pub mod charts;
 pub mod comparison;
 pub mod doctor;

@@ -33,6 +33,7 @@ mod observed;
 mod plans;
 mod planted;
 mod proxy;
+mod questions;
 mod readme;
 mod real_logs;
 #[cfg(target_os = "linux")]

@@ -9,6 +9,7 @@
 
 mod chance;
 mod like;
+mod maker;
 mod plans;
 mod polls;
 mod server;

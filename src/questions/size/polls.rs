@@ -3,8 +3,8 @@
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::chance;
+use super::maker::{Maker, ORIGIN_US, micros};
 use super::server::Membership;
-use super::synthesis::{Maker, ORIGIN_US};
 use wsim_simulate::random::next_exponential;
 use wsim_trace::{NameId, Request, flag};
 
@@ -121,7 +121,7 @@ impl Polls {
             maker.trace.push(priced);
         }
         let think = self.think_ms * 1000.0 * (0.5 + 0.5 * next_exponential(&mut maker.random));
-        self.devices[device].begins = ends + super::synthesis::micros(think / 1e6).max(1000);
+        self.devices[device].begins = ends + micros(think / 1e6).max(1000);
     }
 
     /// Answers what is due until the end; polls that still wait then are not in the trace, as they would be in no log.
