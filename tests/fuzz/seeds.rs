@@ -157,10 +157,10 @@ fn real_logs(seeds: &mut Seeds<'_>) -> io::Result<()> {
 
 fn configurations(seeds: &mut Seeds<'_>) -> io::Result<()> {
     let kinds: [(&[&str], &[&str]); 6] = [
-        (&[".conf"], &["audit_nginx", "nginx_config", "audit_includes"]),
+        (&[".conf"], &["audit_nginx", "audit_apache", "nginx_config", "audit_includes"]),
         (&[".cfg"], &["audit_haproxy", "audit_includes"]),
         (&["Caddyfile"], &["audit_caddy", "audit_includes"]),
-        (&[".yaml", ".yml"], &["audit_yaml", "audit_kubernetes"]),
+        (&[".yaml", ".yml"], &["audit_yaml", "audit_kubernetes", "audit_envoy"]),
         (&[".map"], &["audit_maps", "own_table"]),
         (&[".toml"], &["plan"]),
     ];
