@@ -16,12 +16,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use hdrhistogram::Histogram;
 use wsim::endpoints::{EndpointId, Method};
 use wsim::matrix::provision::{WorldConfig, design};
 use wsim::matrix::{Manifest, Script, ScriptConfig, Survey};
 use wsim::parquet::table_file::TableFile;
-use wsim::replay::record::{REQUEST_COLUMNS, Recorder};
+use wsim::replay::record::{LatencyHistogram, REQUEST_COLUMNS, Recorder};
 use wsim::replay::{EngineConfig, LiveCounters, Outcome, Pace, Row, Run, Schedule, Sink, StopReason, StopSignal, TrafficConfig, run};
 use wsim::trace::{Names, Request};
 use wsim::transport::{Connector, TransportConfig};
@@ -91,9 +90,10 @@ fn replay(url: &str, load: Load, has: &dyn Fn(&str) -> bool, arrivals: &Mutex<Ve
         stop: Arc::new(StopSignal::default()),
         live: Arc::new(LiveCounters::default()),
     })?;
-    let Measurements { recorder, lateness, service, response, mut sent_ns } = measured;
-    let (_, written) = recorder.finish();
+    let Measurements { recorder, mut sent_ns } = measured;
+    let (measurements, written) = recorder.finish();
     written?;
+    let work = measurements.whole().work;
     let cpu_us = floor::cpu_us() - before;
     let totals = &finished.totals;
     sent_ns.sort_unstable();
@@ -105,9 +105,9 @@ fn replay(url: &str, load: Load, has: &dyn Fn(&str) -> bool, arrivals: &Mutex<Ve
         "skipped": totals.skipped,
         "rate": load.rate,
         "achieved": totals.completed as f64 / finished.took.as_secs_f64(),
-        "lateness_us": quantiles(&lateness),
-        "service_us": quantiles(&service),
-        "response_us": quantiles(&response),
+        "lateness_us": quantiles(&measurements.lateness),
+        "service_us": quantiles(&work.service),
+        "response_us": quantiles(&work.response),
         "sent_gap_cv": gap_cv(&sent_ns),
         "received_gap_cv": gap_cv(&received),
         "stalls": finished.stalls.len(),
@@ -196,24 +196,30 @@ fn hold(connections: usize, http2: bool) -> Result<serde_json::Value, Failed> {
     let folder = tempfile::tempdir()?;
     let sink = Measurements::new(folder.path())?;
     let schedule = Arc::new(Schedule::from_rows(rows, 0, &TrafficConfig::default()));
-    let before = resident_bytes()?;
     let (stopper, counters) = (Arc::clone(&stop), Arc::clone(&live));
+    // The second half of them: at first the schedule and the script move within memory that is there already.
     let watcher = thread::spawn(move || {
         let began = Instant::now();
-        while counters.in_flight.load(Ordering::Relaxed) < connections as u64 && began.elapsed() < Duration::from_secs(60) {
-            thread::sleep(Duration::from_millis(20));
-        }
+        let await_open = |wanted: usize| {
+            while counters.in_flight.load(Ordering::Relaxed) < wanted as u64 && began.elapsed() < Duration::from_secs(60) {
+                thread::sleep(Duration::from_millis(5));
+            }
+            (counters.in_flight.load(Ordering::Relaxed), resident_bytes().unwrap_or(0))
+        };
+        let half = await_open(connections / 2);
+        await_open(connections);
         thread::sleep(Duration::from_millis(500));
-        let (open, after) = (counters.in_flight.load(Ordering::Relaxed), resident_bytes().unwrap_or(0));
+        let all = await_open(0);
         stopper.set(StopReason::Interrupted);
-        (open, after)
+        (half, all)
     });
     let config =
         EngineConfig { connections_max: connections, waiting_max: connections, drain_stopped: Duration::ZERO, ..EngineConfig::default() };
     let begin = Instant::now();
     run(Run { schedule, traffic: TrafficConfig::default(), script: Box::new(script), connector, sink, config, begin, stop, live })?;
-    let (open, after) = watcher.join().map_err(|_| "the watcher panicked")?;
-    Ok(serde_json::json!({ "open": open, "bytes_per_connection": (after as f64 - before as f64) / open as f64 }))
+    let ((before, bytes_before), (open, bytes)) = watcher.join().map_err(|_| "the watcher panicked")?;
+    let more = bytes as f64 - bytes_before as f64;
+    Ok(serde_json::json!({ "open": open, "bytes_per_connection": more / (open - before) as f64 }))
 }
 
 /// Memory of this process, bytes. Linux only.
@@ -222,23 +228,18 @@ fn resident_bytes() -> Result<u64, Failed> {
     Ok(pages.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).ok_or("no number of pages")? * rustix::param::page_size() as u64)
 }
 
-/// The recorder of a run, and histograms in ns.
+/// The recorder of a run, and when requests were sent.
 struct Measurements {
     recorder: Recorder,
-    lateness: Histogram<u64>,
-    service: Histogram<u64>,
-    response: Histogram<u64>,
     sent_ns: Vec<u64>,
 }
 
 impl Measurements {
     fn new(folder: &std::path::Path) -> Result<Self, Failed> {
-        let [lateness, service, response] =
-            std::array::from_fn(|_| Histogram::new_with_bounds(1, 600_000_000_000, 3).unwrap_or_else(|_| unreachable!("valid bounds")));
         let log = BufWriter::new(File::create(folder.join("replay.hlog"))?);
         let table = TableFile::new(File::create(folder.join("requests.parquet"))?, &REQUEST_COLUMNS)?;
         let recorder = Recorder::new(["client"]).with_interval_log(Box::new(log), SystemTime::now()).with_requests(Box::new(table));
-        Ok(Self { recorder, lateness, service, response, sent_ns: Vec::new() })
+        Ok(Self { recorder, sent_ns: Vec::new() })
     }
 }
 
@@ -247,29 +248,19 @@ impl Sink for Measurements {
         self.recorder.upstream(number, name);
     }
 
-    fn outcomes(&mut self, batch: &[Outcome]) -> Result<(), String> {
-        for outcome in batch {
-            let times = [outcome.lateness_ns(), outcome.service_ns(), outcome.response_ns()];
-            for (histogram, time) in [&mut self.lateness, &mut self.service, &mut self.response].into_iter().zip(times) {
-                if let Some(time) = time {
-                    histogram.saturating_record(time);
-                }
-            }
-            if outcome.sent_ns > 0 {
-                self.sent_ns.push(outcome.sent_ns);
-            }
-        }
-        self.recorder.outcomes(batch)
+    fn outcomes(&mut self, batch: &[Outcome]) {
+        self.sent_ns.extend(batch.iter().map(|outcome| outcome.sent_ns).filter(|sent_ns| *sent_ns > 0));
+        self.recorder.outcomes(batch);
     }
 
-    fn flush(&mut self, now_ns: u64) -> Result<(), String> {
-        self.recorder.flush(now_ns)
+    fn flush(&mut self, now_ns: u64) {
+        self.recorder.flush(now_ns);
     }
 }
 
-fn quantiles(histogram: &Histogram<u64>) -> serde_json::Value {
-    let us = |quantile| histogram.value_at_quantile(quantile) as f64 / 1e3;
-    serde_json::json!({ "p50": us(0.5), "p90": us(0.9), "p99": us(0.99), "max": histogram.max() as f64 / 1e3 })
+fn quantiles(histogram: &LatencyHistogram) -> serde_json::Value {
+    let us = |quantile| histogram.quantile_ns(quantile) as f64 / 1e3;
+    serde_json::json!({ "p50": us(0.5), "p90": us(0.9), "p99": us(0.99), "max": histogram.max_ns() as f64 / 1e3 })
 }
 
 /// The coefficient of variation of the gaps between the instants.

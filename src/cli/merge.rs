@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 
-use super::output::{self, Print, command_line};
+use super::output::{self, Print, RunFolder, command_line};
 use super::{Exit, REPORT_BYTES_MAX};
 use wsim_folder::{OutputFolder, create_private};
 use wsim_logs::redact;
@@ -16,7 +16,6 @@ use wsim_parquet::table_file::TableFile;
 use wsim_parquet::table_reader::TableReader;
 use wsim_replay::record::{MergeLogError, REQUEST_COLUMNS, REQUEST_INSTANTS, REQUESTS_SCHEMA, merge_interval_logs};
 use wsim_report::replay::{self, ReplayReport};
-use wsim_report::write_report;
 use wsim_trace::table::TableWriter;
 
 /// Arguments of `wsim merge`.
@@ -66,14 +65,15 @@ pub fn run(arguments: &Merge) -> anyhow::Result<Exit> {
     merged.facts.command = command_line();
     merged.facts.created = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     merged.facts.wsim = env!("CARGO_PKG_VERSION").to_owned();
-    let folder = OutputFolder::create(&arguments.out, &arguments.name, arguments.force)?;
-    if let Some(text) = interval_log(&arguments.runs)? {
-        folder.write("replay.hlog", text)?;
-    }
-    join_requests(&arguments.runs, &began, &folder)?;
-    write_report(&folder, &merged)?;
-    let path = output::finish_folder(folder, merged.facts.partial)?;
-    output::show(Print::of(arguments.json, arguments.quiet), &merged, Some(&path))?;
+    let folder = RunFolder::create(&arguments.out, &arguments.name, arguments.force)?;
+    let log = interval_log(&arguments.runs)?;
+    let requests = all_of(&arguments.runs, "requests.parquet")?;
+    output::print_and_write(Print::of(arguments.json, arguments.quiet), folder, &merged, merged.facts.partial, |folder| {
+        if let Some(text) = log {
+            folder.write("replay.hlog", text)?;
+        }
+        requests.map_or(Ok(()), |paths| join_requests(&paths, &began, folder))
+    })?;
     Ok(if merged.is_void() || merged.is_missed() { Exit::Missed } else { Exit::Done })
 }
 
@@ -114,8 +114,7 @@ fn all_of(runs: &[PathBuf], name: &str) -> anyhow::Result<Option<Vec<PathBuf>>> 
 }
 
 /// Joins the requests of all runs, shard after shard; instants count from the beginning of the earliest.
-fn join_requests(runs: &[PathBuf], began: &[Option<i64>], folder: &OutputFolder) -> anyhow::Result<()> {
-    let Some(paths) = all_of(runs, "requests.parquet")? else { return Ok(()) };
+fn join_requests(paths: &[PathBuf], began: &[Option<i64>], folder: &OutputFolder) -> anyhow::Result<()> {
     let earliest = began.iter().flatten().min().copied();
     let written = folder.path().join("requests.parquet");
     let out = create_private(&written).with_context(|| format!("could not write {}", written.display()))?;

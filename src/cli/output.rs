@@ -48,17 +48,10 @@ impl Output {
         }
     }
 
-    /// Prints a finished run's report.
-    pub(super) fn show(&self, report: &dyn Report, folder: Option<&Path>) -> anyhow::Result<()> {
-        let shown = folder.map(|folder| self.shown_folder(folder));
-        show_as(self.print(), report, TableChoice::ALL, folder.zip(shown.as_deref()))
-    }
-
-    /// Prints a report, then writes its files, and says where they are. A disk that is full and a folder that may not be written to cost the
-    /// files only, and a reader that closed the pipe the print only. `write` writes what is not part of the report.
+    /// [`deliver`] of a run's report, with the folder as the user may see it.
     ///
     /// # Errors
-    /// Printing or writing failed.
+    /// As [`deliver`].
     pub(super) fn deliver(
         &self,
         tables: TableChoice,
@@ -67,22 +60,8 @@ impl Output {
         partial: bool,
         write: impl FnOnce(&OutputFolder) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let printed = show_as(self.print(), report, tables, None);
-        let written = folder.0.and_then(|folder| {
-            write_report(&folder, report)?;
-            write(&folder)?;
-            finish_folder(folder, partial)
-        });
-        let path = match (written, self.print()) {
-            (Ok(path), _) => path,
-            (Err(error), Print::Nothing) => return Err(error),
-            (Err(error), _) => return Err(error.context("the figures above are complete, but their files could not be written")),
-        };
-        printed?;
-        if self.print() == Print::Summary {
-            let files = files_in(&path);
-            let files = report::WrittenFiles { folder: &self.shown_folder(&path), names: &files };
-            report::written_files(&mut anstream::stdout().lock(), files, style(tables))?;
+        if let Some(path) = deliver(self.print(), tables, folder, report, partial, write)? {
+            say_where(tables, &path, &self.shown_folder(&path))?;
         }
         Ok(())
     }
@@ -116,22 +95,62 @@ impl Print {
     }
 }
 
-/// Prints a report; `folder` holds its files, if they could be written.
-pub(super) fn show(print: Print, report: &dyn Report, folder: Option<&Path>) -> anyhow::Result<()> {
-    show_as(print, report, TableChoice::ALL, folder.zip(folder))
+/// Prints a report, then writes its files, and says where they are. A disk that is full and a folder that may not be written to cost the
+/// files only, and a reader that closed the pipe the print only.
+///
+/// # Errors
+/// Printing or writing failed.
+pub(super) fn print_and_write(
+    print: Print,
+    folder: RunFolder,
+    report: &dyn Report,
+    partial: bool,
+    write: impl FnOnce(&OutputFolder) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    match deliver(print, TableChoice::ALL, folder, report, partial, write)? {
+        Some(path) => say_where(TableChoice::ALL, &path, &path),
+        None => Ok(()),
+    }
 }
 
-/// [`show`] with some of the tables, and a folder with the name by which it is shown.
-fn show_as(print: Print, report: &dyn Report, tables: TableChoice, folder: Option<(&Path, &Path)>) -> anyhow::Result<()> {
+/// Prints a report, then writes its files; `write` writes what is not part of the report. Returns the folder, if it is to be named.
+fn deliver(
+    print: Print,
+    tables: TableChoice,
+    folder: RunFolder,
+    report: &dyn Report,
+    partial: bool,
+    write: impl FnOnce(&OutputFolder) -> anyhow::Result<()>,
+) -> anyhow::Result<Option<PathBuf>> {
+    let printed = show(print, report, tables);
+    let written = folder.0.and_then(|folder| {
+        write_report(&folder, report)?;
+        write(&folder)?;
+        finish_folder(folder, partial)
+    });
+    let path = match (written, print) {
+        (Ok(path), _) => path,
+        (Err(error), Print::Nothing) => return Err(error),
+        (Err(error), _) => return Err(error.context("the figures above are complete, but their files could not be written")),
+    };
+    printed?;
+    Ok((print == Print::Summary).then_some(path))
+}
+
+fn show(print: Print, report: &dyn Report, tables: TableChoice) -> anyhow::Result<()> {
     match print {
         Print::Nothing => {}
         Print::Json => writeln!(std::io::stdout().lock(), "{}", report.json()?.trim_end())?,
-        Print::Summary => {
-            let written = folder.map_or_else(Vec::new, |(folder, _)| files_in(folder));
-            let files = folder.map(|(_, shown)| report::WrittenFiles { folder: shown, names: &written });
-            report.terminal(&mut anstream::stdout().lock(), files, style(tables))?;
-        }
+        Print::Summary => report.terminal(&mut anstream::stdout().lock(), None, style(tables))?,
     }
+    Ok(())
+}
+
+/// Prints where the files of a report are; `shown` is the folder as the user may see it.
+fn say_where(tables: TableChoice, folder: &Path, shown: &Path) -> anyhow::Result<()> {
+    let files = files_in(folder);
+    let files = report::WrittenFiles { folder: shown, names: &files };
+    report::written_files(&mut anstream::stdout().lock(), files, style(tables))?;
     Ok(())
 }
 
@@ -182,22 +201,38 @@ impl RunFolder {
     /// # Errors
     /// The name is no name, or there is something by that name that is not replaced.
     pub(super) fn start(output: &Output, name: &str) -> anyhow::Result<Self> {
-        match OutputFolder::create(&output.out, name, output.force) {
+        Self::create(&output.out, name, output.force)
+    }
+
+    /// [`Self::start`] in the folder `out`.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub(super) fn create(out: &Path, name: &str, force: bool) -> anyhow::Result<Self> {
+        match OutputFolder::create(out, name, force) {
             Ok(folder) => Ok(Self(Ok(folder))),
-            Err(error @ (FolderError::Parent { .. } | FolderError::Io { .. })) => {
-                let error = anyhow::Error::new(error);
-                let note = format!("note: {error:#}; the figures are printed, no files are written");
-                let _ = writeln!(anstream::stderr(), "{}", escape::visible(&note));
-                Ok(Self(Err(error)))
-            }
+            Err(error @ (FolderError::Parent { .. } | FolderError::Io { .. })) => Ok(Self(Err(without_files(error.into())))),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Makes files in the folder that are written during the work. If they cannot be, this is said at once, and no files are written.
+    pub(super) fn begin_files<T>(&mut self, make: impl FnOnce(&Path) -> anyhow::Result<T>) -> Option<T> {
+        match make(self.0.as_ref().ok()?.path()) {
+            Ok(made) => Some(made),
+            Err(error) => {
+                self.0 = Err(without_files(error));
+                None
+            }
         }
     }
 }
 
-/// Starts a run's folder, before the work whose result it will hold: a place that cannot be written to is found at once.
-pub(super) fn start_folder(output: &Output, name: &str) -> anyhow::Result<OutputFolder> {
-    Ok(OutputFolder::create(&output.out, name, output.force)?)
+/// Says why no files are written.
+fn without_files(error: anyhow::Error) -> anyhow::Error {
+    let note = format!("note: {error:#}; the figures are printed, no files are written");
+    let _ = writeln!(anstream::stderr(), "{}", escape::visible(&note));
+    error
 }
 
 /// Moves a run's folder to its place and returns its path. If it had to go elsewhere, says so on standard error.

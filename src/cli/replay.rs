@@ -28,7 +28,7 @@ use super::reading::{self, ReadArgs, ReadConfig};
 use super::{Exit, gaps, interrupt};
 use config::ReplayConfig;
 use player::{Interruption, Player};
-use target::PreparedTarget;
+use target::{PreparedTarget, ReplayInput};
 use wsim_replay::metrics::{Listener, MetricsRegistry};
 use wsim_replay::{ReplayedRequests, TrafficConfig};
 use wsim_trace::ingest::Progress;
@@ -47,7 +47,7 @@ pub struct Replay {
     /// World file of `wsim provision`; not needed for an emulated target
     #[arg(long, value_name = "FILE", help_heading = "Target")]
     world: Option<PathBuf>,
-    /// Plan of the emulated cluster: a file, or a standard plan like `generic:2`
+    /// Plan of the target: a file, or a standard plan like `generic:2`
     #[arg(long, value_name = "FILE|PRESET", help_heading = "Target")]
     plan: Option<String>,
     /// Additional PEM certificates to trust
@@ -197,7 +197,16 @@ pub fn run(arguments: &Replay) -> anyhow::Result<Exit> {
         writeln!(std::io::stderr(), "note: {left_out}")?;
     }
     config::check_groups(&config.expected, &data.endpoints, &replayed, &left_out)?;
-    let target = PreparedTarget::new(arguments, &config, &read_config, &data, (trace, &replayed, &left_out), &progress)?;
+    let target = PreparedTarget::new(ReplayInput {
+        arguments,
+        config: &config,
+        read_config: &read_config,
+        data: &data,
+        trace,
+        replayed: &replayed,
+        left_out: &left_out,
+        progress: &progress,
+    })?;
     let metrics = Arc::new(MetricsRegistry::default());
     let server = listener.map(|listener| listener.serve(Arc::clone(&metrics))).transpose()?;
     if let Some(server) = server.as_ref().filter(|_| !arguments.output.quiet) {

@@ -7,12 +7,10 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 
-use super::output::{self, Print, command_line};
+use super::output::{self, Print, RunFolder, command_line};
 use super::{Exit, REPORT_BYTES_MAX, UsageError, changed};
-use wsim_folder::OutputFolder;
 use wsim_logs::redact;
 use wsim_report::comparison::{self, ComparisonReport, Run, RunKind};
-use wsim_report::write_report;
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, after_long_help = LONG)]
@@ -83,10 +81,8 @@ pub fn run(arguments: &Report) -> anyhow::Result<Exit> {
         command_line(),
         read(&texts, arguments.plan.as_deref())?,
     );
-    let folder = OutputFolder::create(&arguments.out, &arguments.name, arguments.force)?;
-    write_report(&folder, &report)?;
-    let path = output::finish_folder(folder, false)?;
-    output::show(Print::of(arguments.json, arguments.quiet), &report, Some(&path))?;
+    let folder = RunFolder::create(&arguments.out, &arguments.name, arguments.force)?;
+    output::print_and_write(Print::of(arguments.json, arguments.quiet), folder, &report, false, |_| Ok(()))?;
     Ok(if report.runs.iter().all(|run| run.void.is_empty()) { Exit::Done } else { Exit::Missed })
 }
 

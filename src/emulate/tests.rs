@@ -209,7 +209,7 @@ async fn send_row(
     row: u32,
     kept: Option<Connection>,
 ) -> (Response, Duration, Option<Connection>) {
-    let sent = exchange(connector, outgoing, Some(row), kept, Instant::now() + Duration::from_secs(30), |_| {}).await;
+    let sent = exchange(connector, outgoing, Some(row), kept, tokio::time::sleep(Duration::from_secs(30)), |_| {}).await;
     let took = sent.timeline.last_byte.unwrap() - sent.timeline.sent.unwrap();
     (sent.result.unwrap(), took, sent.connection)
 }

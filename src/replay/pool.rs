@@ -6,15 +6,14 @@
 
 use std::collections::VecDeque;
 
-use wsim_transport::{Connection, OutgoingRequest};
+use wsim_transport::Connection;
 
-/// A request that is ready to be sent on a connection.
-#[derive(Debug)]
-pub(super) struct ReadyRequest {
+/// A request that may be sent as soon as it has a connection. Its content is made then.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct WaitingRequest {
     pub(super) slot: u32,
     pub(super) due_ns: u64,
     pub(super) dispatched_ns: u64,
-    pub(super) request: OutgoingRequest,
 }
 
 /// The connections of a run.
@@ -29,7 +28,7 @@ pub(super) struct Pool {
     /// Connections can be shared, as far as is known.
     shares: bool,
     open_max: usize,
-    waiting: VecDeque<ReadyRequest>,
+    waiting: VecDeque<WaitingRequest>,
 }
 
 /// A connection that carries several requests.
@@ -127,23 +126,32 @@ impl Pool {
         }
     }
 
+    /// Takes back what a request does not need after all.
+    pub(super) fn give_back(&mut self, grant: Grant) {
+        let held = grant.held();
+        if matches!(grant, Grant::Open) {
+            self.on_not_opened();
+        }
+        self.release(grant.into_kept(), held);
+    }
+
     /// A connection could not be opened.
     pub(super) fn on_not_opened(&mut self) {
         self.opening = self.opening.saturating_sub(1);
     }
 
     /// Lets a request wait.
-    pub(super) fn enqueue(&mut self, ready: ReadyRequest) {
-        self.waiting.push_back(ready);
+    pub(super) fn enqueue(&mut self, request: WaitingRequest) {
+        self.waiting.push_back(request);
     }
 
     /// The first waiting request and its connection, if one is free.
-    pub(super) fn next_waiting(&mut self) -> Option<(ReadyRequest, Grant)> {
+    pub(super) fn next_waiting(&mut self) -> Option<(WaitingRequest, Grant)> {
         if self.waiting.is_empty() {
             return None;
         }
         let grant = self.acquire()?;
-        self.waiting.pop_front().map(|ready| (ready, grant))
+        self.waiting.pop_front().map(|request| (request, grant))
     }
 
     /// Closes idle connections that the server has closed.
@@ -153,7 +161,7 @@ impl Pool {
     }
 
     /// Removes all waiting requests.
-    pub(super) fn drain(&mut self) -> impl Iterator<Item = ReadyRequest> + '_ {
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = WaitingRequest> + '_ {
         self.waiting.drain(..)
     }
 }

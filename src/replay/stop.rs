@@ -18,8 +18,6 @@ pub enum StopReason {
         /// Share of responses 429 in the last seconds, 0 to 1.
         share: f64,
     },
-    /// The measurements could not be written.
-    Recording(String),
 }
 
 impl StopReason {
@@ -41,7 +39,6 @@ impl fmt::Display for StopReason {
                 "the target limits rates: {:.0} % of the last responses were 429; raise its rc_… settings, or override them per user",
                 share * 100.0
             ),
-            Self::Recording(why) => write!(out, "the measurements could not be written: {why}"),
         }
     }
 }

@@ -1,7 +1,5 @@
 //! A client for low volumes: one connection, opened when needed and again after the server closed it.
 
-use std::time::Instant;
-
 use super::{Connection, Connector, Exchange, Failure, OutgoingRequest, Response, exchange};
 
 /// Sends requests one after another. A clone shares the connector and opens its own connection.
@@ -40,8 +38,8 @@ impl Client {
     /// Like [`Self::send`], with the instants of the request.
     pub(super) async fn exchange(&mut self, request: &OutgoingRequest) -> Exchange {
         let kept = self.connection.take().and_then(|mut connection| connection.is_open().then_some(connection));
-        let deadline = Instant::now() + self.connector.config.response_timeout;
-        let mut exchange = exchange(&self.connector, request, None, kept, deadline, |_| {}).await;
+        let given_up = tokio::time::sleep(self.connector.config.response_timeout);
+        let mut exchange = exchange(&self.connector, request, None, kept, given_up, |_| {}).await;
         self.connection = exchange.connection.take();
         exchange
     }

@@ -14,7 +14,6 @@ pub const ROW_HEADER: &str = "x-wsim-row";
 /// An open connection. HTTP/1.1 takes one request at a time; HTTP/2 many, each with a handle of its own. Dropping the last handle closes it.
 #[derive(Debug)]
 pub struct Connection {
-    connector: Connector,
     protocol: Protocol,
 }
 
@@ -34,17 +33,17 @@ pub(super) struct Lost {
 
 impl Connection {
     /// Speaks HTTP over an open stream, within a tokio runtime.
-    pub(super) async fn start(connector: &Connector, stream: Stream, http2: bool) -> Result<Self, Failure> {
+    pub(super) async fn start(stream: Stream, http2: bool) -> Result<Self, Failure> {
         let protocol = if http2 { Protocol::Http2(Http2::start(stream).await?) } else { Protocol::Http1(Http1::new(stream)) };
-        Ok(Self { connector: connector.clone(), protocol })
+        Ok(Self { protocol })
     }
 
     /// Speaks HTTP over a pipe in memory, for tests of what a server may send.
     ///
     /// # Errors
     /// [`Failure::Protocol`].
-    pub async fn over(connector: &Connector, stream: DuplexStream, http2: bool) -> Result<Self, Failure> {
-        Self::start(connector, Stream::Memory(stream), http2).await
+    pub async fn over(stream: DuplexStream, http2: bool) -> Result<Self, Failure> {
+        Self::start(Stream::Memory(stream), http2).await
     }
 
     /// Whether another request may be sent; the server's closing may not have been noticed yet.
@@ -64,7 +63,7 @@ impl Connection {
     pub fn share(&self) -> Option<Self> {
         match &self.protocol {
             Protocol::Http1(_) => None,
-            Protocol::Http2(connection) => Some(Self { connector: self.connector.clone(), protocol: Protocol::Http2(connection.clone()) }),
+            Protocol::Http2(connection) => Some(Self { protocol: Protocol::Http2(connection.clone()) }),
         }
     }
 
@@ -87,14 +86,15 @@ impl Connection {
     /// Sends a request and reads the whole response. After a failure an HTTP/1.1 connection must not be used again.
     pub(super) async fn exchange(
         &mut self,
+        connector: &Connector,
         request: &OutgoingRequest,
         row: Option<u32>,
         timeline: &mut Timeline,
     ) -> Result<Response, Lost> {
         match &mut self.protocol {
-            Protocol::Http1(connection) => connection.exchange(&self.connector, request, row, timeline).await,
+            Protocol::Http1(connection) => connection.exchange(connector, request, row, timeline).await,
             // Boxed, so that the future of an HTTP/1.1 request is no larger than it must be.
-            Protocol::Http2(connection) => Box::pin(connection.exchange(&self.connector, request, row, timeline)).await,
+            Protocol::Http2(connection) => Box::pin(connection.exchange(connector, request, row, timeline)).await,
         }
     }
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use http::Uri;
 use http::header::{HeaderName, HeaderValue};
+use http::uri::{Authority, Parts, PathAndQuery, Scheme};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::time::timeout;
@@ -83,8 +84,8 @@ pub struct Connector {
     pub(super) user_agent: HeaderValue,
     /// The lines of an HTTP/1.1 head that are the same for all requests.
     pub(super) fixed_headers: Arc<[u8]>,
-    /// Scheme and authority, which HTTP/2 puts into every request.
-    origin: Arc<str>,
+    /// What HTTP/2 puts into every request.
+    authority: Authority,
 }
 
 impl Connector {
@@ -111,7 +112,7 @@ impl Connector {
             tls,
             fixed_headers: fixed_headers(&header(&authority)?, &user_agent),
             user_agent,
-            origin: format!("{}://{authority}", if target.tls { "https" } else { "http" }).into(),
+            authority: authority.parse().map_err(|_| ConnectorError::Header(authority))?,
             target: Arc::new(target),
             config: Arc::new(config),
         })
@@ -159,20 +160,24 @@ impl Connector {
         stream.set_nodelay(true).map_err(|error| Failure::of_connecting(&error))?;
         timeline.connected = Some(Instant::now());
         match &self.tls {
-            None => Connection::start(self, Stream::Plain(stream), self.config.http2).await,
+            None => Connection::start(Stream::Plain(stream), self.config.http2).await,
             Some((config, name)) => {
                 let connected = TlsConnector::from(Arc::clone(config)).connect(name.clone(), stream).await;
                 let stream = connected.map_err(|error| tls::failure(&error))?;
                 timeline.secured = Some(Instant::now());
                 let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                Connection::start(self, Stream::Tls(Box::new(stream)), http2).await
+                Connection::start(Stream::Tls(Box::new(stream)), http2).await
             }
         }
     }
 
     /// The whole URL of a request, for HTTP/2.
     pub(super) fn uri(&self, path_and_query: &str) -> Option<Uri> {
-        format!("{}{}{path_and_query}", self.origin, self.target.base).parse().ok()
+        let mut parts = Parts::default();
+        parts.scheme = Some(if self.target.tls { Scheme::HTTPS } else { Scheme::HTTP });
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = Some(PathAndQuery::try_from(format!("{}{path_and_query}", self.target.base)).ok()?);
+        Uri::from_parts(parts).ok()
     }
 }
 

@@ -1,9 +1,11 @@
 //! One request on a kept or a new connection, and when a lost request is sent again.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Instant;
 
 use http::Method;
-use tokio::time::timeout_at;
 
 use super::{Connection, Connector, Failure, OutgoingRequest, Response};
 
@@ -36,7 +38,7 @@ pub struct Exchange {
     pub connection: Option<Connection>,
 }
 
-/// Sends `request` on the `kept` connection, or on a new one, and ends with a failure at `deadline`.
+/// Sends `request` on the `kept` connection, or on a new one, and ends with [`Failure::Timeout`] when `given_up` ends.
 ///
 /// A server may close a kept connection just when a request is sent. The request is sent once more on a new connection if not one byte of it can
 /// have been processed (nothing could be written, the server's kernel rejected what was, or an HTTP/2 server said so), and if its method may be
@@ -48,12 +50,19 @@ pub async fn exchange(
     request: &OutgoingRequest,
     row: Option<u32>,
     kept: Option<Connection>,
-    deadline: Instant,
+    given_up: impl Future<Output = ()>,
     on_opened: impl FnOnce(&Connection),
 ) -> Exchange {
     let mut attempt = Attempt { connection: kept, timeline: Timeline::default(), repeats: 0 };
-    let done = timeout_at(deadline.into(), attempt.run(connector, request, row, on_opened)).await;
-    let result = done.unwrap_or(Err(Failure::Timeout));
+    let result = {
+        let mut run = pin!(attempt.run(connector, request, row, on_opened));
+        let mut given_up = pin!(given_up);
+        poll_fn(|context| match run.as_mut().poll(context) {
+            Poll::Ready(result) => Poll::Ready(result),
+            Poll::Pending => given_up.as_mut().poll(context).map(|()| Err(Failure::Timeout)),
+        })
+        .await
+    };
     // Part of a response may be left in the connection of a failed request.
     let connection = attempt.connection.take().filter(|connection| result.is_ok() || connection.is_multiplexed());
     Exchange { result, timeline: attempt.timeline, repeats: attempt.repeats, connection }
@@ -74,7 +83,7 @@ impl Attempt {
         on_opened: impl FnOnce(&Connection),
     ) -> Result<Response, Failure> {
         if let Some(connection) = &mut self.connection {
-            let lost = match connection.exchange(request, row, &mut self.timeline).await {
+            let lost = match connection.exchange(connector, request, row, &mut self.timeline).await {
                 Ok(response) => return Ok(response),
                 Err(lost) => lost,
             };
@@ -89,7 +98,7 @@ impl Attempt {
         let opened = Box::pin(connector.open(&mut self.timeline)).await?;
         let connection = self.connection.insert(opened);
         on_opened(connection);
-        connection.exchange(request, row, &mut self.timeline).await.map_err(|lost| lost.failure)
+        connection.exchange(connector, request, row, &mut self.timeline).await.map_err(|lost| lost.failure)
     }
 }
 

@@ -19,8 +19,8 @@ use super::{Failure, Target};
 /// Reads the certificates to trust and prepares handshakes.
 pub(super) fn client_config(config: &TransportConfig) -> Result<Arc<ClientConfig>, ConnectorError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier: Arc<dyn ServerCertVerifier> =
-        if config.insecure { Arc::new(TrustEverybody(Arc::clone(&provider))) } else { Arc::new(Verifier::new(config, &provider)?) };
+    let trusted = if config.insecure { None } else { Some(Trusted::new(config, &provider)?) };
+    let verifier = Arc::new(Verifier { provider: Arc::clone(&provider), trusted });
     let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(tls_error)?;
     let mut client = versions.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
     client.alpn_protocols = if config.http2 { vec![b"h2".to_vec(), b"http/1.1".to_vec()] } else { vec![b"http/1.1".to_vec()] };
@@ -49,15 +49,23 @@ fn is_authority_as_server(error: &CertificateError) -> bool {
     matches!(error, CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity"))
 }
 
-/// Trusts the system's authorities and those of `--ca`, and the very certificates that are given there.
+/// Judges certificates.
 #[derive(Debug)]
 struct Verifier {
-    inner: Arc<WebPkiServerVerifier>,
+    provider: Arc<CryptoProvider>,
+    /// `None` for `--insecure`: whoever answers is the target.
+    trusted: Option<Trusted>,
+}
+
+/// The system's authorities and those of `--ca`, and the very certificates that are given there.
+#[derive(Debug)]
+struct Trusted {
+    authorities: Arc<WebPkiServerVerifier>,
     /// The certificates of `--ca`. A server that presents one of them needs no authority.
     given: HashSet<Vec<u8>>,
 }
 
-impl Verifier {
+impl Trusted {
     fn new(config: &TransportConfig, provider: &Arc<CryptoProvider>) -> Result<Self, ConnectorError> {
         let mut roots = RootCertStore::empty();
         // A system without certificates is fine if `--ca` names the target's own; otherwise the handshake fails.
@@ -78,8 +86,8 @@ impl Verifier {
         if roots.is_empty() {
             return Err(ConnectorError::Tls("this system trusts no authority: name the target's certificate with --ca".to_owned()));
         }
-        let inner = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build();
-        Ok(Self { inner: inner.map_err(tls_error)?, given })
+        let authorities = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build();
+        Ok(Self { authorities: authorities.map_err(tls_error)?, given })
     }
 }
 
@@ -92,10 +100,11 @@ impl ServerCertVerifier for Verifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let verified = self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        let Some(trusted) = &self.trusted else { return Ok(ServerCertVerified::assertion()) };
+        let verified = trusted.authorities.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
         match &verified {
             // The times are judged before what a certificate may be used for.
-            Err(Error::InvalidCertificate(why)) if is_authority_as_server(why) && self.given.contains(end_entity.as_ref()) => {
+            Err(Error::InvalidCertificate(why)) if is_authority_as_server(why) && trusted.given.contains(end_entity.as_ref()) => {
                 rustls::client::verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
                 Ok(ServerCertVerified::assertion())
             }
@@ -109,7 +118,7 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls12_signature(message, certificate, signature)
+        verify_tls12_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
     }
 
     fn verify_tls13_signature(
@@ -118,50 +127,11 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls13_signature(message, certificate, signature)
+        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
-    }
-}
-
-/// `--insecure`: whoever answers is the target.
-#[derive(Debug)]
-struct TrustEverybody(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for TrustEverybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
 

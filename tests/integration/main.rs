@@ -28,6 +28,7 @@ mod limits_of_a_deployment;
 mod merge;
 mod metrics;
 mod misbehaving;
+mod misbehaving_http2;
 mod next_commands;
 mod observed;
 mod plans;

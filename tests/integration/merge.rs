@@ -42,7 +42,7 @@ fn measured(folder: &Path, number: u64) -> Measurements {
             }
         })
         .collect();
-    recorder.outcomes(&outcomes).unwrap();
+    recorder.outcomes(&outcomes);
     let (measured, written) = recorder.finish();
     written.unwrap();
     measured
@@ -143,6 +143,19 @@ fn two_shards_are_merged_into_one_run() {
     let again = merge();
     assert_eq!(again.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&again.stderr).contains("--force"));
+}
+
+#[test]
+fn a_folder_that_may_not_be_written_costs_the_files_only() {
+    let place = tempfile::tempdir().unwrap();
+    let runs = shards(place.path());
+    // A file where the folder of reports would be made, because root may write anywhere.
+    std::fs::write(place.path().join("taken"), "").unwrap();
+    let output = wsim().arg("merge").args(&runs).arg("--out").arg(place.path().join("taken/reports")).output().unwrap();
+    let (out, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(out.contains("Outcomes"), "{out}");
+    assert!(error.contains("the figures are printed, no files are written") && error.contains("could not be written"), "{error}");
 }
 
 #[test]

@@ -62,11 +62,16 @@ struct Server {
 impl Misbehaving {
     /// Starts a server for the world in `world.json` of a folder, which [`write_world`] writes.
     pub(crate) fn start(behaviour: Behaviour) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::start_at(0, behaviour)
+    }
+
+    /// [`Self::start`] at a port; 0 for a free one.
+    pub(crate) fn start_at(port: u16, behaviour: Behaviour) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let shared = Arc::new(Server {
             behaviour,
-            world: Manifest::new("", RANDOM).name,
+            world: world_name(),
             requests: AtomicUsize::new(0),
             heads: Mutex::default(),
             frozen: AtomicBool::new(false),
@@ -187,8 +192,13 @@ fn read_head(mut stream: &TcpStream) -> Option<String> {
     Some(String::from_utf8_lossy(&head).into_owned())
 }
 
+/// The name of the world that [`write_world`] writes.
+pub(crate) fn world_name() -> String {
+    Manifest::new("", RANDOM).name
+}
+
 /// What a homeserver with the world says to those who check it.
-fn answer(path: &str, world: &str) -> (u16, Value) {
+pub(crate) fn answer(path: &str, world: &str) -> (u16, Value) {
     match path {
         "/_matrix/client/versions" => (200, json!({ "versions": ["v1.1"] })),
         "/_matrix/key/v2/server" => (200, json!({ "server_name": SERVER })),
@@ -277,12 +287,25 @@ pub(crate) fn replay_arguments<'a>(url: &'a str, options: &[&'a str]) -> Vec<&'a
 
 /// Replays 30 requests in a second against a server. Returns the exit status, what was printed and `report.json`.
 pub(crate) fn replay_against(server: &Misbehaving, options: &[&str]) -> (i32, String, Value) {
+    replay_at(&server.url(), options)
+}
+
+/// [`replay_against`] a server of this URL.
+pub(crate) fn replay_at(url: &str, options: &[&str]) -> (i32, String, Value) {
     let folder = tempfile::tempdir().unwrap();
-    let url = server.url();
-    write_world(folder.path(), &url, 3, 10);
-    let (status, stdout, stderr) = run_in(folder.path(), &replay_arguments(&url, &[&["--speed", "3"], options].concat()));
+    write_world(folder.path(), url, 3, 10);
+    let (status, stdout, stderr) = run_in(folder.path(), &replay_arguments(url, &[&["--speed", "3"], options].concat()));
     let report = std::fs::read_to_string(folder.path().join("reports/run/report.json")).unwrap_or_else(|error| panic!("{error}: {stderr}"));
     (status, stdout + &stderr, serde_json::from_str(&report).unwrap())
+}
+
+/// Asserts what a run says of its target: the exit status, whether the target missed what is expected, and whether the generator spoilt the run.
+#[track_caller]
+pub(crate) fn assert_verdict((status, report): (i32, &Value), missed: bool, void: bool) {
+    let verdict = report["verdict"].as_str().unwrap();
+    let said = (status, &report["missed"], &report["void"]);
+    assert_eq!(said, (if missed || void { 3 } else { 0 }, &Value::Bool(missed), &Value::Bool(void)), "{verdict}");
+    assert_eq!(verdict.contains("missed: "), missed, "{verdict}");
 }
 
 /// Asserts that every scheduled request is accounted for, and returns how many were sent.

@@ -5,24 +5,36 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::misbehaving::{Behaviour, Misbehaving, assert_account, replay_against, replay_arguments, write_world};
+use wsim::transport::Failure;
+
+use crate::misbehaving::{
+    Behaviour, Misbehaving, assert_account, assert_verdict, replay_against, replay_arguments, replay_at, write_world,
+};
+use crate::misbehaving_http2::{Http2Behaviour, Http2Server};
 use crate::support::BackgroundProcess;
 
 const SENT: u64 = 30;
 
-/// Asserts that all requests fail for this reason, and that the run is not a success.
+/// Asserts that all requests fail for this reason, and that the verdict says so.
 #[track_caller]
 #[expect(clippy::needless_pass_by_value, reason = "a behaviour is written where it is used")]
 fn all_fail(behaviour: Behaviour, reason: &str) -> Value {
     let server = Misbehaving::start(behaviour.clone());
     let (status, printed, report) = replay_against(&server, &["--timeout", "1s"]);
-    assert_eq!(assert_account(&report), SENT, "{behaviour:?}");
     assert_eq!(report["failed"][reason], SENT, "{behaviour:?}: {}: {printed}", report["failed"]);
-    assert_eq!(report["completed"], 0);
-    assert_ne!(status, 0, "{behaviour:?}: {printed}");
+    assert_all_failed(status, &report, reason);
     // What the server read is what the report says was sent: nothing is repeated behind its back.
     assert_eq!(server.requests() as u64, SENT, "{behaviour:?}");
     report
+}
+
+/// Asserts that no request was completed, and that the verdict names the reason.
+#[track_caller]
+fn assert_all_failed(status: i32, report: &Value, reason: &str) {
+    assert_eq!((assert_account(report), &report["completed"]), (SENT, &Value::from(0)));
+    assert_verdict((status, report), true, false);
+    let (verdict, words) = (report["verdict"].as_str().unwrap(), Failure::from_name(reason).unwrap().to_string());
+    assert!(verdict.contains(&format!("{SENT}× {words}")), "{verdict}");
 }
 
 fn raw(text: &str) -> Vec<u8> {
@@ -58,6 +70,7 @@ fn what_is_not_http_is_a_failure() {
 #[test]
 fn unusual_but_proper_responses_are_completed() {
     let ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    // A status that is worse than the logged one is missed all the same.
     for (behaviour, status) in [
         (Behaviour::ByteByByte, "200"),
         (Behaviour::Raw(raw(&format!("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n{ok}"))), "200"),
@@ -67,8 +80,9 @@ fn unusual_but_proper_responses_are_completed() {
         (Behaviour::Answer(401, ""), "401"),
     ] {
         let server = Misbehaving::start(behaviour.clone());
-        let (_, printed, report) = replay_against(&server, &["--timeout", "5s"]);
+        let (exit, printed, report) = replay_against(&server, &["--timeout", "5s"]);
         assert_eq!(assert_account(&report), SENT);
+        assert_verdict((exit, &report), matches!(status, "302" | "401"), false);
         assert_eq!(report["completed"], SENT, "{behaviour:?}: {}: {printed}", report["failed"]);
         assert_eq!(report["overall"]["status"][status], SENT, "{behaviour:?}: {}", report["overall"]["status"]);
         // Redirects are not followed.
@@ -79,8 +93,9 @@ fn unusual_but_proper_responses_are_completed() {
 #[test]
 fn an_endless_body_ends_at_the_limit_or_the_timeout() {
     let server = Misbehaving::start(Behaviour::Endless);
-    let (_, printed, report) = replay_against(&server, &["--timeout", "2s", "--max-connections", "4"]);
+    let (status, printed, report) = replay_against(&server, &["--timeout", "2s", "--max-connections", "4"]);
     assert_account(&report);
+    assert_verdict((status, &report), true, false);
     assert_eq!(report["completed"], 0, "{printed}");
     let failed = |reason: &str| report["failed"][reason].as_u64().unwrap_or(0);
     assert_eq!(failed("too_long") + failed("timeout"), SENT, "{}", report["failed"]);
@@ -90,7 +105,10 @@ fn an_endless_body_ends_at_the_limit_or_the_timeout() {
 fn rate_limits_and_bursts_of_errors_are_counted_as_what_they_are() {
     for (behaviour, status, count) in [(Behaviour::Answer(429, "Retry-After: 1\r\n"), "429", SENT), (Behaviour::Bursts(3), "503", 9)] {
         let server = Misbehaving::start(behaviour);
-        let (_, printed, report) = replay_against(&server, &[]);
+        let (exit, printed, report) = replay_against(&server, &[]);
+        // Rates that the target limits say nothing of what it can carry.
+        assert_verdict((exit, &report), true, status == "429");
+        assert_eq!(server.requests() as u64, SENT, "Retry-After is not obeyed");
         assert_eq!((assert_account(&report), &report["completed"]), (SENT, &Value::from(SENT)), "{printed}");
         assert_eq!(report["overall"]["status"][status], count, "{}", report["overall"]["status"]);
     }
@@ -102,14 +120,16 @@ fn the_server_reads_no_more_requests_than_the_report_says() {
     // Kept connections that close: at once, or a moment later, when the next request may be under way.
     for behaviour in [Behaviour::CloseAfterResponse(Duration::ZERO), Behaviour::CloseAfterResponse(Duration::from_millis(15))] {
         let server = Misbehaving::start(behaviour.clone());
-        let (_, printed, report) = replay_against(&server, &[]);
+        let (status, printed, report) = replay_against(&server, &[]);
         assert_eq!((assert_account(&report), &report["completed"]), (SENT, &Value::from(SENT)), "{behaviour:?}: {printed}");
+        assert_verdict((status, &report), false, false);
         assert_eq!(server.requests() as u64, SENT, "{behaviour:?}");
     }
     // A server that reads a request and closes instead of responding has perhaps done it.
     let server = Misbehaving::start(Behaviour::CloseOnSecond);
-    let (_, printed, report) = replay_against(&server, &[]);
+    let (status, printed, report) = replay_against(&server, &[]);
     assert_eq!((assert_account(&report), server.requests() as u64), (SENT, SENT), "{printed}");
+    assert_verdict((status, &report), true, false);
     assert!(report["failed"]["closed"].as_u64().unwrap() >= SENT / 3, "{}", report["failed"]);
 }
 
@@ -129,7 +149,7 @@ fn a_target_that_refuses_connections_is_named() {
     assert_eq!(assert_account(&report), 60);
     let refused = report["failed"]["refused"].as_u64().unwrap_or(0);
     assert!((15..=40).contains(&refused), "{}", report["failed"]);
-    assert_ne!(status, 0, "a target that was down for three of six seconds is no success");
+    assert_verdict((status, &report), true, false);
 }
 
 #[test]
@@ -138,16 +158,28 @@ fn a_target_that_freezes_is_not_the_generator_s_fault() {
     let folder = tempfile::tempdir().unwrap();
     let url = server.url();
     write_world(folder.path(), &url, 6, 10);
-    let (_, report) = std::thread::scope(|scope| {
+    let (status, report) = std::thread::scope(|scope| {
         let run = scope.spawn(|| run_to_report(folder.path(), &url, &["--max-connections", "5"]));
         server.await_request();
         server.be_frozen_for(Duration::from_secs(3));
         run.join().unwrap()
     });
     assert_eq!((assert_account(&report), &report["completed"]), (60, &Value::from(60)));
+    assert_verdict((status, &report), true, false);
     let late_ms = report["lateness_us"]["p99"].as_f64().unwrap() / 1e3;
     assert!(late_ms < 500.0, "waiting for a frozen target is not lateness: {late_ms} ms");
     assert!(report["overall"]["response_ms"]["max"].as_f64().unwrap() > 1500.0, "but response time");
+}
+
+#[test]
+fn streams_that_are_reset_are_failures_with_their_own_name() {
+    for behaviour in [Http2Behaviour::Reset, Http2Behaviour::ResetWithin] {
+        let server = Http2Server::start(behaviour);
+        let (status, printed, report) = replay_at(&server.url(), &["--http2", "--timeout", "2s"]);
+        assert_eq!(report["failed"]["stream_reset"], SENT, "{behaviour:?}: {}: {printed}", report["failed"]);
+        assert_all_failed(status, &report, "stream_reset");
+        assert_eq!(server.requests() as u64, SENT, "{behaviour:?}: a request that was perhaps processed is not repeated");
+    }
 }
 
 /// Runs a replay and reads its report.
@@ -167,7 +199,7 @@ fn a_hanging_target_ends_the_run_with_a_report() {
     let began = Instant::now();
     let (status, _, report) = replay_against(&server, &["--timeout", "1s"]);
     assert_eq!(report["failed"]["timeout"], SENT);
-    assert_ne!(status, 0);
+    assert_verdict((status, &report), true, false);
     assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
 }
 
@@ -222,9 +254,13 @@ mod with_signals {
         kill_process(pid(&running), Signal::STOP).unwrap();
         std::thread::sleep(Duration::from_millis(900));
         kill_process(pid(&running), Signal::CONT).unwrap();
-        running.0.wait().unwrap();
+        let status = running.0.wait().unwrap();
         let report = read_report(folder.path(), "");
         assert_eq!((assert_account(&report), &report["completed"]), (200, &Value::from(200)));
+        // One or two of four seconds are no basis for a verdict on the target; they are named.
+        assert_verdict((status.code().unwrap(), &report), false, true);
+        assert!(report["void_reasons"][0].as_str().unwrap().contains("the generator was late in"), "{}", report["void_reasons"]);
+        assert!(report["episodes"].as_array().unwrap().iter().any(|episode| episode["kind"] == "late"), "{}", report["episodes"]);
         assert!(report["lateness_us"]["max"].as_f64().unwrap() > 500_000.0, "{}", report["lateness_us"]);
         let disturbed = requests_where(folder.path(), "run", "disturbed");
         assert!((30..=80).contains(&disturbed), "{disturbed} of 200 requests were due while the generator stood still");
@@ -240,11 +276,44 @@ mod with_signals {
         // The limit falls below what is open during the run.
         let none = Rlimit { current: Some(20), maximum: Some(20) };
         prlimit(Some(pid(&running)), Resource::Nofile, none).unwrap();
-        running.0.wait().unwrap();
+        let status = running.0.wait().unwrap();
         // The report itself needs descriptors; those of the connections are free again.
         let report = read_report(folder.path(), "");
         assert_account(&report);
         assert!(report["failed"]["no_descriptors"].as_u64().unwrap() > 0, "{}", report["failed"]);
+        assert_eq!((status.code(), &report["void"]), (Some(3), &Value::Bool(true)));
+        assert_blames_generator(&report, Failure::NoDescriptors);
+    }
+
+    #[track_caller]
+    fn assert_blames_generator(report: &Value, failure: Failure) {
+        let (reasons, words) = (&report["void_reasons"], format!("failed because of the generator: {failure}"));
+        assert!(reasons.as_array().unwrap().iter().any(|reason| reason.as_str().unwrap().contains(&words)), "{reasons}");
+    }
+
+    #[test]
+    fn without_ports_the_generator_is_named() {
+        // A network of the thread's own, in which four ports are free for connections; processes that it starts are in there, too.
+        let in_namespace = std::thread::spawn(|| {
+            let network = || std::fs::read_link("/proc/thread-self/ns/net").unwrap();
+            let machines = network();
+            #[expect(deprecated, reason = "its successor is unsafe for the sake of other flags than this one")]
+            rustix::thread::unshare(rustix::thread::UnshareFlags::NEWNET)
+                .expect("a network namespace needs root, or CAP_SYS_ADMIN in a container");
+            assert_ne!(network(), machines);
+            let up = Command::new("ip").args(["link", "set", "lo", "up"]).status().expect("this test needs ip (Debian's iproute2)");
+            assert!(up.success());
+            std::fs::write("/proc/sys/net/ipv4/ip_local_port_range", "40000 40003").unwrap();
+            // The server's port must not be one of them.
+            let server = Misbehaving::start_at(30_000, Behaviour::Silent);
+            replay_at(&server.url(), &["--timeout", "2s"])
+        });
+        let (status, printed, report) = in_namespace.join().unwrap();
+        assert_eq!(assert_account(&report), SENT, "{printed}");
+        let failed = |reason: &str| report["failed"][reason].as_u64().unwrap_or(0);
+        assert!(failed("no_ports") > 0 && failed("no_ports") + failed("timeout") == SENT, "{}", report["failed"]);
+        assert_eq!((status, &report["void"]), (3, &Value::Bool(true)), "{printed}");
+        assert_blames_generator(&report, Failure::NoPorts);
     }
 
     #[test]
@@ -312,6 +381,20 @@ fn a_world_may_be_replayed_at_another_address_that_has_its_marker() {
     let forwarded: std::collections::BTreeSet<&str> =
         heads.iter().filter_map(|head| head.lines().find_map(|line| line.strip_prefix("x-forwarded-for: "))).collect();
     assert_eq!(forwarded.len(), 10, "every logged address: {forwarded:?}");
+}
+
+#[test]
+fn a_folder_that_may_not_be_written_costs_the_files_only() {
+    let server = Misbehaving::start(Behaviour::Answer(200, ""));
+    let folder = tempfile::tempdir().unwrap();
+    let url = server.url();
+    write_world(folder.path(), &url, 1, 10);
+    // A file where the folder of reports would be made, because root may write anywhere.
+    std::fs::write(folder.path().join("taken"), "").unwrap();
+    let (status, printed, errors) = crate::support::run_in(folder.path(), &replay_arguments(&url, &["--out", "taken/reports"]));
+    assert_eq!((status, server.requests()), (1, 10), "{errors}");
+    assert!(printed.contains("Outcomes") && printed.contains("completed"), "{printed}");
+    assert!(errors.contains("the figures are printed, no files are written") && errors.contains("could not be written"), "{errors}");
 }
 
 #[test]

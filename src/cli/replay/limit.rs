@@ -5,6 +5,7 @@ use std::io::Write as _;
 use super::player::{Player, PlayerRun};
 use super::target::PreparedTarget;
 use wsim_advise::{Objective, Statistic};
+use wsim_plan::Plan;
 use wsim_replay::limit::{Limit, Trial, find_limit};
 use wsim_report::replay::{LimitStep, LoadLimit, judge};
 use wsim_text as text;
@@ -15,9 +16,10 @@ type Found = (PlayerRun, f64, (Vec<LimitStep>, Option<LoadLimit>));
 /// Searches for the limit. Returns a run at the largest load that held (else at the smallest load that was tried).
 pub(super) fn search(player: &Player<'_>, objective: &Objective) -> anyhow::Result<Found> {
     let mut steps = Vec::new();
+    let plan = player.target.plan();
     let limit = find_limit(player.config.traffic.load, |load| {
         let run = player.play(load, None)?;
-        let (step, is_clear) = judged(load, &run, objective);
+        let (step, is_clear) = judged(load, &run, objective, plan.as_ref());
         announce(player, &step)?;
         let holds = step.holds;
         steps.push(step);
@@ -41,8 +43,8 @@ fn announce(player: &Player<'_>, step: &LimitStep) -> std::io::Result<()> {
 }
 
 /// The step of a run, and whether a repetition would say the same.
-fn judged(load: f64, run: &PlayerRun, objective: &Objective) -> (LimitStep, bool) {
-    let terms = judge(&run.measurements, objective);
+fn judged(load: f64, run: &PlayerRun, objective: &Objective, plan: Option<&Plan>) -> (LimitStep, bool) {
+    let terms = judge(&run.measurements, objective, plan);
     let worst = terms.iter().max_by(|a, b| a.ratio.total_cmp(&b.ratio));
     let ratio = worst.map_or(0.0, |term| term.ratio);
     let generator = run.is_generator_late.then(|| "the generator".to_owned());

@@ -2,33 +2,35 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
 
+use super::super::output::RunFolder;
 use super::super::provision::in_runtime;
 use super::super::reading::LogData;
-use super::super::{Exit, UsageError, interrupt, output};
+use super::super::{Exit, UsageError, interrupt};
 use super::config::ReplayConfig;
 use super::target::PreparedTarget;
 use super::{Replay, limit, live, prepare};
-use wsim_folder::{OutputFolder, create_private};
+use wsim_folder::create_private;
 use wsim_matrix::{Script, prime_devices};
 use wsim_parquet::table_file::TableFile;
 use wsim_profile::Window;
 use wsim_replay::metrics::{MetricsRegistry, Source};
-use wsim_replay::record::{LiveStats, Measurements, REQUEST_COLUMNS, Recorder, VoidReason, VoidRules};
+use wsim_replay::record::{LiveStats, Measurements, REQUEST_COLUMNS, RecordError, Recorder, VoidReason, VoidRules};
 use wsim_replay::{
     self as replay, EngineConfig, FinishedRun, LiveCounters, ReplayedRequests, Run, Schedule, StopReason, StopSignal, TrafficConfig,
 };
 use wsim_report::replay::{LimitStep, LoadLimit, Predicted, ReplayReport, RunConditions};
-use wsim_report::{RunFacts, write_report};
+use wsim_report::{RunFacts, TableChoice};
 use wsim_trace::Trace;
 use wsim_trace::anonymise::Key;
 use wsim_trace::ingest::Progress;
+use wsim_trace::table::TableWriter;
 
 /// Plays the schedule, once or several times.
 pub(super) struct Player<'a> {
@@ -51,6 +53,8 @@ pub(super) struct Player<'a> {
 pub(super) struct PlayerRun {
     pub(super) finished: FinishedRun,
     pub(super) measurements: Measurements,
+    /// Why the interval log or the requests are not complete.
+    written: Result<(), RecordError>,
     /// Empty for a valid run.
     pub(super) void_reasons: Vec<String>,
     /// Whether the run is void because the generator was too slow.
@@ -98,8 +102,8 @@ impl Interruption {
 }
 
 impl Player<'_> {
-    /// Plays the schedule once with this load. With a `folder`, writes the interval log and every request there.
-    pub(super) fn play(&self, load: f64, folder: Option<&Path>) -> anyhow::Result<PlayerRun> {
+    /// Plays the schedule once with this load. With `files`, writes the interval log and every request there.
+    pub(super) fn play(&self, load: f64, files: Option<RunFiles>) -> anyhow::Result<PlayerRun> {
         let traffic = TrafficConfig { load, ..self.config.traffic };
         let target = self.target.start(load)?;
         let mut script = prepare::script(self.arguments, &target.world, self.trace, self.replayed);
@@ -113,7 +117,7 @@ impl Player<'_> {
         })?;
         let (begin, began) = self.begin()?;
         let stats = Arc::new(if self.metrics.is_some() { LiveStats::with_totals() } else { LiveStats::default() });
-        let recorder = self.recorder(&stats, began, folder)?;
+        let recorder = self.recorder(&stats, began, files);
         let live = Arc::new(LiveCounters::default());
         let scheduled = schedule.slots.len() as u64;
         if let Some(metrics) = self.metrics {
@@ -136,13 +140,10 @@ impl Player<'_> {
         drop(reporter);
         let (measurements, written) = recorder.finish();
         let void = VoidRules::default().judge(&measurements, &finished);
-        let mut void_reasons: Vec<String> = void.iter().map(ToString::to_string).collect();
-        if let Err(error) = written {
-            void_reasons.push(error.to_string());
-        }
+        let void_reasons = void.iter().map(ToString::to_string).collect();
         let is_generator_late = void.iter().any(VoidReason::is_of_generator);
         let (predicted, server_name) = (target.predicted.clone(), target.checked.server_name.clone());
-        Ok(PlayerRun { finished, measurements, void_reasons, is_generator_late, predicted, server_name, began })
+        Ok(PlayerRun { finished, measurements, written, void_reasons, is_generator_late, predicted, server_name, began })
     }
 
     fn schedule(&self, script: &Script, traffic: &TrafficConfig) -> anyhow::Result<Schedule> {
@@ -157,16 +158,17 @@ impl Player<'_> {
         Ok(schedule)
     }
 
-    fn recorder(&self, stats: &Arc<LiveStats>, began: SystemTime, folder: Option<&Path>) -> anyhow::Result<Recorder> {
+    fn recorder(&self, stats: &Arc<LiveStats>, began: SystemTime, files: Option<RunFiles>) -> Recorder {
         let groups = self.data.endpoints.iter().map(|endpoint| endpoint.group.as_str());
         let mut recorder = Recorder::new(groups).with_live_stats(Arc::clone(stats)).with_cpu(self.replayed.cpu_us());
         if let Some(key) = self.key_of_target() {
             let key = key.clone();
             recorder = recorder.with_upstream_names(move |name| key.upstream(name));
         }
-        let Some(folder) = folder else { return Ok(recorder) };
-        let table = TableFile::new(create_file(folder, "requests.parquet")?, &REQUEST_COLUMNS)?;
-        Ok(recorder.with_interval_log(create(folder, "replay.hlog")?, began).with_requests(Box::new(table)))
+        match files {
+            Some(RunFiles { interval_log, requests }) => recorder.with_interval_log(interval_log, began).with_requests(requests),
+            None => recorder,
+        }
     }
 
     /// The key of pseudonyms for what a server says of itself; `None` if names are kept. The built-in cluster has no names of its own.
@@ -234,19 +236,18 @@ fn fewer_connections(finished: &FinishedRun) -> Option<String> {
 pub(super) fn play(player: &Player<'_>, progress: &Arc<Progress>) -> anyhow::Result<Exit> {
     let (arguments, config) = (player.arguments, player.config);
     let output = &arguments.output;
-    let folder = output::start_folder(output, &output.run_name(&arguments.logs, "-replay"))?;
+    let mut folder = RunFolder::start(output, &output.run_name(&arguments.logs, "-replay"))?;
     let interruption = Arc::clone(&player.interruption);
     interrupt::on_stop(progress, move || interruption.interrupt());
-    let (run, load, steps) = if config.is_search {
+    let (mut run, load, steps) = if config.is_search {
         limit::search(player, &config.expected)?
     } else {
-        (player.play(config.traffic.load, Some(folder.path()))?, config.traffic.load, (Vec::new(), None))
+        (player.play(config.traffic.load, folder.begin_files(RunFiles::create))?, config.traffic.load, (Vec::new(), None))
     };
+    let written = std::mem::replace(&mut run.written, Ok(()));
     let report = player.report(run, load, steps);
-    let written = write(folder, &report);
     // A run cannot be repeated exactly, so its figures are printed even if the disk is full.
-    output.show(&report, written.as_deref().ok())?;
-    written.context("the figures of this run are above; its files are not complete")?;
+    output.deliver(TableChoice::ALL, folder, &report, report.facts.partial, |_| Ok(written?))?;
     let is_found = report.limit.as_ref().is_none_or(|limit| limit.value.is_some());
     Ok(if report.is_void() || report.is_missed() || !is_found { Exit::Missed } else { Exit::Done })
 }
@@ -258,18 +259,23 @@ async fn stopped(stop: &StopSignal) {
     }
 }
 
-fn create(folder: &Path, name: &str) -> anyhow::Result<Box<dyn Write + Send>> {
-    Ok(Box::new(BufWriter::new(create_file(folder, name)?)))
+/// Files that are written while a run goes on.
+pub(super) struct RunFiles {
+    interval_log: Box<dyn Write + Send>,
+    requests: Box<dyn TableWriter>,
+}
+
+impl RunFiles {
+    fn create(folder: &Path) -> anyhow::Result<Self> {
+        let interval_log = Box::new(BufWriter::new(create_file(folder, "replay.hlog")?));
+        let requests = Box::new(TableFile::new(create_file(folder, "requests.parquet")?, &REQUEST_COLUMNS)?);
+        Ok(Self { interval_log, requests })
+    }
 }
 
 fn create_file(folder: &Path, name: &str) -> anyhow::Result<File> {
     let path = folder.join(name);
     create_private(&path).with_context(|| format!("could not write {}", path.display()))
-}
-
-fn write(folder: OutputFolder, report: &ReplayReport) -> anyhow::Result<PathBuf> {
-    write_report(&folder, report)?;
-    output::finish_folder(folder, report.facts.partial)
 }
 
 /// Between the last preparation and the first request.

@@ -4,19 +4,47 @@ use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
 
 use super::super::UsageError;
+use super::super::plan_arg::PlanArg;
 use super::super::provision::in_runtime;
-use super::super::reading::{LogData, ReadConfig};
+use super::super::reading::{LogData, ReadConfig, anonymous_plan};
 use super::Replay;
 use super::config::{ReplayConfig, TargetChoice};
-use super::emulated::{Emulated, EmulatedPlan};
+use super::emulated::EmulatedPlan;
 use wsim_emulate::EmulatedCluster;
 use wsim_matrix::{CheckedTarget, KnownServers, Manifest, check_target, provision};
-use wsim_plan::Plan;
+use wsim_plan::{CheckedPlan, Plan};
 use wsim_replay::ReplayedRequests;
 use wsim_replay::guard::Guard;
 use wsim_report::replay::Predicted;
 use wsim_trace::Trace;
 use wsim_trace::ingest::Progress;
+
+/// What a target is prepared for: the command line, and what it is to send.
+#[derive(Clone, Copy)]
+pub(super) struct ReplayInput<'a> {
+    pub(super) arguments: &'a Replay,
+    pub(super) config: &'a ReplayConfig,
+    pub(super) read_config: &'a ReadConfig,
+    pub(super) data: &'a LogData,
+    pub(super) trace: &'a Trace,
+    pub(super) replayed: &'a ReplayedRequests,
+    /// For each endpoint class, whether it is left out.
+    pub(super) left_out: &'a [bool],
+    pub(super) progress: &'a Progress,
+}
+
+impl ReplayInput<'_> {
+    /// The plan of `--plan`.
+    pub(super) fn plan(&self, text: &str) -> anyhow::Result<CheckedPlan> {
+        let plan = PlanArg::parse(text)?;
+        let is_file = matches!(plan, PlanArg::Plan(_));
+        let plan = plan.into_plan(&self.data.summary.preset_config())?;
+        match &self.read_config.anonymise {
+            Some(anonymiser) if is_file => anonymous_plan(&plan, &anonymiser.key),
+            _ => Ok(plan),
+        }
+    }
+}
 
 /// Where requests are sent, before any run.
 pub(super) enum PreparedTarget<'a> {
@@ -30,6 +58,8 @@ pub(super) type FirstCluster = Mutex<Option<(f64, Box<RunningTarget>)>>;
 /// A homeserver that was checked and has a world.
 pub(super) struct Server {
     shown: String,
+    /// Its plan, if the user gave it.
+    plan: Option<Plan>,
     target: RunningTarget,
 }
 
@@ -60,26 +90,13 @@ impl std::ops::Deref for Started<'_> {
     }
 }
 
-/// A cluster for a load, and what the simulation predicts.
-fn started(plan: &EmulatedPlan<'_>, load: f64) -> anyhow::Result<RunningTarget> {
-    let predicted = plan.predict(load)?;
-    let Emulated { cluster, checked, world } = plan.start(load)?;
-    Ok(RunningTarget { checked, world, cluster: Some(cluster), predicted })
-}
-
 impl<'a> PreparedTarget<'a> {
-    /// Checks the target and reads its world, or prepares the built-in cluster. `left_out` says for each endpoint class whether it is left out.
-    pub(super) fn new(
-        arguments: &Replay,
-        config: &'a ReplayConfig,
-        read_config: &ReadConfig,
-        data: &'a LogData,
-        (trace, replayed, left_out): (&'a Trace, &'a ReplayedRequests, &[bool]),
-        progress: &Progress,
-    ) -> anyhow::Result<Self> {
+    /// Checks the target and reads its world, or prepares the built-in cluster.
+    pub(super) fn new(input: ReplayInput<'a>) -> anyhow::Result<Self> {
+        let ReplayInput { arguments, config, data, .. } = input;
         let TargetChoice::Server(target) = &config.target else {
-            let plan = EmulatedPlan::new(arguments, config, read_config, data, (trace, replayed, left_out), progress)?;
-            let first = (config.traffic.load, Box::new(started(&plan, config.traffic.load)?));
+            let plan = EmulatedPlan::new(input)?;
+            let first = (config.traffic.load, Box::new(plan.start(config.traffic.load)?));
             return Ok(Self::Emulated(Box::new(plan), Mutex::new(Some(first))));
         };
         let Some(path) = &arguments.world else {
@@ -89,6 +106,7 @@ impl<'a> PreparedTarget<'a> {
             .into());
         };
         let world = Manifest::load(path)?;
+        let plan = arguments.plan.as_deref().map(|text| input.plan(text)).transpose()?.map(CheckedPlan::into_plan);
         let shown = target.to_string();
         let guard = Guard::new(data.origin(), config.overrides.clone());
         let checked = in_runtime(async {
@@ -101,7 +119,7 @@ impl<'a> PreparedTarget<'a> {
             Ok(checked)
         })?;
         let target = RunningTarget { checked, world, cluster: None, predicted: Vec::new() };
-        Ok(Self::Server(Box::new(Server { shown, target })))
+        Ok(Self::Server(Box::new(Server { shown, plan, target })))
     }
 
     /// The target of a run with this load.
@@ -110,7 +128,7 @@ impl<'a> PreparedTarget<'a> {
             Self::Server(server) => Ok(Started::Kept(&server.target)),
             Self::Emulated(plan, first) => {
                 let first = first.lock().unwrap_or_else(PoisonError::into_inner).take().filter(|(of, _)| *of == load);
-                let target = first.map_or_else(|| started(plan, load).map(Box::new), |(_, target)| Ok(target))?;
+                let target = first.map_or_else(|| plan.start(load).map(Box::new), |(_, target)| Ok(target))?;
                 Ok(Started::Made(target))
             }
         }
@@ -128,10 +146,10 @@ impl<'a> PreparedTarget<'a> {
         }
     }
 
-    /// The plan of the built-in cluster.
+    /// The plan of the built-in cluster, or the one that the user gave for a server.
     pub(super) fn plan(&self) -> Option<Plan> {
         match self {
-            Self::Server(_) => None,
+            Self::Server(server) => server.plan.clone(),
             Self::Emulated(plan, _) => Some(plan.plan.clone().into_plan()),
         }
     }

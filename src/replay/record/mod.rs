@@ -64,6 +64,8 @@ pub struct Recorder {
     cpu_us: Arc<[u32]>,
     /// When the last request ended, ns.
     last_ns: u64,
+    /// Why a file was given up.
+    lost: Option<RecordError>,
 }
 
 /// A name that the target gave, resolved.
@@ -116,6 +118,7 @@ impl Recorder {
             timeline: Timeline::new(late_above_ns),
             cpu_us: Arc::new([]),
             last_ns: 0,
+            lost: None,
         }
     }
 
@@ -158,11 +161,12 @@ impl Recorder {
     /// Finishes the files and returns the measurements.
     ///
     /// # Errors
-    /// [`RecordError`], beside the measurements: a full disk does not lose them.
+    /// [`RecordError`], beside the measurements, which are complete: a full disk costs the files only.
     pub fn finish(mut self) -> (Measurements, Result<(), RecordError>) {
         let log = self.interval_log.take().map_or(Ok(()), IntervalLog::finish);
         let requests = self.requests.take().map_or(Ok(()), |requests| requests.finish(&names(&self.measurements, &self.named)));
         let written = log.map_err(RecordError::from).and(requests.map_err(RecordError::from));
+        let written = self.lost.take().map_or(written, Err);
         self.measurements.groups.retain(|group| group.work.scheduled + group.polls.scheduled > 0);
         self.measurements.episodes = self.timeline.episodes();
         let upstreams = self.measurements.upstreams.iter().zip(&self.silences);
@@ -174,7 +178,7 @@ impl Recorder {
         (self.measurements, written)
     }
 
-    fn add(&mut self, outcome: &Outcome) -> Result<(), RecordError> {
+    fn add(&mut self, outcome: &Outcome) {
         let index = self.count(outcome);
         if let Some((live_stats, current_window)) = &mut self.live_stats {
             current_window.add(outcome, live_stats);
@@ -187,14 +191,13 @@ impl Recorder {
             && let Err(error) = requests.write(&names(&self.measurements, &self.named))
         {
             self.requests = None;
-            return Err(error.into());
+            self.lost.get_or_insert(error.into());
         }
-        match (&mut self.interval_log, outcome.response_ns()) {
-            (Some(interval_log), Some(ns)) if !outcome.long_poll => interval_log.record(index, outcome.last_byte_ns, ns).map_err(|error| {
-                self.interval_log = None;
-                error.into()
-            }),
-            _ => Ok(()),
+        if let (Some(interval_log), Some(ns), false) = (&mut self.interval_log, outcome.response_ns(), outcome.long_poll)
+            && let Err(error) = interval_log.record(index, outcome.last_byte_ns, ns)
+        {
+            self.interval_log = None;
+            self.lost.get_or_insert(error.into());
         }
     }
 
@@ -286,35 +289,26 @@ impl Sink for Recorder {
         self.named.push(Named { name, responded, passed_over });
     }
 
-    fn outcomes(&mut self, batch: &[Outcome]) -> Result<(), String> {
-        let mut result = Ok(());
+    fn outcomes(&mut self, batch: &[Outcome]) {
         for outcome in batch {
-            // Counting goes on when a file cannot be written.
-            if let Err(error) = self.add(outcome) {
-                result = Err(error.to_string());
-            }
+            self.add(outcome);
         }
         if let (Some((live_stats, _)), Some(running_totals)) = (&self.live_stats, &self.running_totals) {
             live_stats.publish(running_totals);
         }
-        result
     }
 
-    fn flush(&mut self, now_ns: u64) -> Result<(), String> {
-        self.flush_files(now_ns).map_err(|error| error.to_string())
-    }
-}
-
-impl Recorder {
     /// Brings the files beside the report up to date. A file that cannot be written is given up.
-    fn flush_files(&mut self, now_ns: u64) -> Result<(), RecordError> {
-        let log = self.interval_log.as_mut().map_or(Ok(()), |interval_log| interval_log.flush(now_ns));
-        let log = log.inspect_err(|_| self.interval_log = None);
+    fn flush(&mut self, now_ns: u64) {
+        if let Some(Err(error)) = self.interval_log.as_mut().map(|interval_log| interval_log.flush(now_ns)) {
+            self.interval_log = None;
+            self.lost.get_or_insert(error.into());
+        }
         let names = names(&self.measurements, &self.named);
-        let requests = self.requests.as_mut().map_or(Ok(()), |requests| requests.checkpoint(&names));
-        let requests = requests.inspect_err(|_| self.requests = None);
-        log?;
-        Ok(requests?)
+        if let Some(Err(error)) = self.requests.as_mut().map(|requests| requests.checkpoint(&names)) {
+            self.requests = None;
+            self.lost.get_or_insert(error.into());
+        }
     }
 }
 

@@ -3,10 +3,12 @@
 //! Knows nothing of formats. Invariant: what was not measured, because nothing was sent or nothing came back, is never met.
 
 use wsim_advise::{LatencyTerm, Measure, Objective, OutcomeTerm, Statistic};
+use wsim_plan::Plan;
 use wsim_replay::record::{Episode, EpisodeKind, Group, LatencyHistogram, Measurements, Tally};
 use wsim_text as text;
 use wsim_transport::Failure;
 
+use super::pools::Pools;
 use crate::shared::escape;
 
 /// One term of what was expected, beside what was measured.
@@ -21,15 +23,16 @@ pub struct JudgedTerm {
     pub is_of_errors: bool,
     /// The measured value over its limit: 1 and above is missed. Infinite if nothing was measured.
     pub ratio: f64,
-    /// Who stands out, if anybody does: an upstream, or an endpoint group.
+    /// Who stands out, if anybody does: an upstream, a pool of the plan, or an endpoint group.
     pub cause: Option<String>,
 }
 
-/// Judges every term of an objective of replays.
-pub fn judge(measured: &Measurements, objective: &Objective) -> Vec<JudgedTerm> {
+/// Judges every term of an objective of replays. `plan` is that of the target, if it is known.
+pub fn judge(measured: &Measurements, objective: &Objective, plan: Option<&Plan>) -> Vec<JudgedTerm> {
     let whole = measured.whole();
-    let latencies = objective.latencies.iter().map(|term| judge_latency(measured, &whole, term));
-    let outcomes = objective.outcomes.iter().map(|term| judge_outcome(measured, &whole, term));
+    let pools = Pools::of_plan(plan);
+    let latencies = objective.latencies.iter().map(|term| judge_latency(measured, &whole, &pools, term));
+    let outcomes = objective.outcomes.iter().map(|term| judge_outcome(measured, &whole, &pools, term));
     latencies.chain(outcomes).collect()
 }
 
@@ -41,7 +44,7 @@ fn group_of<'m>(measured: &'m Measurements, whole: &'m Group, id: Option<&str>) 
     }
 }
 
-fn judge_latency(measured: &Measurements, whole: &Group, term: &LatencyTerm) -> JudgedTerm {
+fn judge_latency(measured: &Measurements, whole: &Group, pools: &Pools, term: &LatencyTerm) -> JudgedTerm {
     let times = group_of(measured, whole, term.group.as_deref()).map(|group| &group.work.response).filter(|times| times.count() > 0);
     let Some(times) = times else {
         return JudgedTerm {
@@ -61,7 +64,7 @@ fn judge_latency(measured: &Measurements, whole: &Group, term: &LatencyTerm) -> 
         met,
         is_of_errors: false,
         ratio: ms / term.below_ms,
-        cause: (!met).then(|| slow_upstream(measured, term.below_ms).or_else(|| slow_group(measured, term))).flatten(),
+        cause: (!met).then(|| slow_part(measured, pools, term)).flatten(),
     }
 }
 
@@ -74,7 +77,7 @@ fn statistic_ms(times: &LatencyHistogram, statistic: Statistic) -> f64 {
     }
 }
 
-fn judge_outcome(measured: &Measurements, whole: &Group, term: &OutcomeTerm) -> JudgedTerm {
+fn judge_outcome(measured: &Measurements, whole: &Group, pools: &Pools, term: &OutcomeTerm) -> JudgedTerm {
     match term {
         OutcomeTerm::Down { below_s } => {
             let seconds = measured.down_seconds();
@@ -113,9 +116,12 @@ fn judge_outcome(measured: &Measurements, whole: &Group, term: &OutcomeTerm) -> 
                 met,
                 is_of_errors: true,
                 ratio: share / below,
-                cause: (!met).then(|| text::list(&error_kinds(group, *measure))).map(|kinds| match failing_upstream(measured) {
-                    Some(upstream) => format!("{kinds}; {upstream}"),
-                    None => kinds,
+                cause: (!met).then(|| text::list(&error_kinds(group, *measure))).map(|kinds| {
+                    let pool = || failing_pool(measured, pools, |group| count(&group.work) + count(&group.polls));
+                    match failing_upstream(measured, pools).or_else(pool) {
+                        Some(part) => format!("{kinds}; {part}"),
+                        None => kinds,
+                    }
                 }),
             }
         }
@@ -159,31 +165,77 @@ pub(super) fn status_words(logged: u16, status: u16) -> String {
 }
 
 /// The upstream that gave most of the errors, if it gave far more than its share of responses.
-fn failing_upstream(measured: &Measurements) -> Option<String> {
+fn failing_upstream(measured: &Measurements, pools: &Pools) -> Option<String> {
     let shares = measured.upstreams.iter().map(|upstream| (upstream.name.as_str(), upstream.requests, upstream.errors));
-    standing_out(shares).map(|(name, part, _)| format!("{} of them from {}", text::percent(part), shown(name)))
+    standing_out(shares).map(|(name, part, _)| format!("{} of them from {}", text::percent(part), with_pool(name, pools)))
 }
 
-/// The upstream with most of the slow responses, if it has far more than its share.
-fn slow_upstream(measured: &Measurements, above_ms: f64) -> Option<String> {
+/// The part of the plan whose requests ended in most of the errors, if these are far more than its share. Requests without a response have
+/// no upstream, but they have an endpoint.
+fn failing_pool(measured: &Measurements, pools: &Pools, errors: impl Fn(&Group) -> u64) -> Option<String> {
+    let parts = parts(measured, pools, sent, errors);
+    let (name, part, whole) = standing_out(parts.iter().copied())?;
+    let (part, whole) = (text::percent(part), text::percent(whole));
+    Some(format!("{part} of them are requests for {}, which has {whole} of all", shown(name)))
+}
+
+/// Sums over the endpoint groups of each part of the plan; groups of several parts are left out.
+fn parts<'p>(
+    measured: &Measurements,
+    pools: &'p Pools,
+    all: impl Fn(&Group) -> u64,
+    bad: impl Fn(&Group) -> u64,
+) -> Vec<(&'p str, u64, u64)> {
+    let mut sums: Vec<(&str, u64, u64)> = Vec::new();
+    for group in &measured.groups {
+        let Some(name) = pools.of_group(&group.id) else { continue };
+        match sums.iter_mut().find(|(known, ..)| *known == name) {
+            Some((_, sum, sum_bad)) => (*sum, *sum_bad) = (*sum + all(group), *sum_bad + bad(group)),
+            None => sums.push((name, all(group), bad(group))),
+        }
+    }
+    sums
+}
+
+/// Who has most of the slow responses: an upstream, a part of the plan, or an endpoint group.
+fn slow_part(measured: &Measurements, pools: &Pools, term: &LatencyTerm) -> Option<String> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time that was typed")]
-    let above_ns = (above_ms * 1e6) as u64;
+    let above_ns = (term.below_ms * 1e6) as u64;
+    let slow_pool = || {
+        let parts = parts(measured, pools, |group| group.work.response.count(), |group| group.work.response.above(above_ns));
+        let (name, part, whole) = standing_out(parts.iter().copied())?;
+        let (part, whole) = (text::percent(part), text::percent(whole));
+        Some(format!("{}, with {part} of the slow responses and {whole} of all", shown(name)))
+    };
+    let pool = if term.group.is_none() { slow_pool() } else { None };
+    let upstream = slow_upstream(measured, pools, above_ns);
+    match (upstream, pool) {
+        // One upstream that stands out says more than its pool, and a pool more than several upstreams alike.
+        (Some((one, true)), _) => Some(one),
+        (_, Some(pool)) => Some(pool),
+        (Some((several, false)), None) => Some(several),
+        (None, None) => slow_group(measured, term, above_ns),
+    }
+}
+
+/// The upstream with most of the slow responses, if it has far more than its share; else all that have slow ones. And whether it is one.
+fn slow_upstream(measured: &Measurements, pools: &Pools, above_ns: u64) -> Option<(String, bool)> {
     let times =
         measured.upstreams.iter().map(|upstream| (upstream.name.as_str(), upstream.service.count(), upstream.service.above(above_ns)));
     if let Some((name, part, whole)) = standing_out(times) {
         let (part, whole) = (text::percent(part), text::percent(whole));
-        return Some(format!("{}, with {part} of the slow responses and {whole} of all", shown(name)));
+        return Some((format!("{}, with {part} of the slow responses and {whole} of all", with_pool(name, pools)), true));
     }
     let slow: Vec<&str> =
         measured.upstreams.iter().filter(|upstream| upstream.service.above(above_ns) > 0).map(|upstream| upstream.name.as_str()).collect();
     match slow[..] {
         [] => None,
-        [one] => Some(format!("{}, the only upstream with slow responses", shown(one))),
+        [one] => Some((format!("{}, the only upstream with slow responses", with_pool(one, pools)), true)),
         _ if slow.len() <= NAMED_MAX => {
             let names: Vec<String> = slow.iter().map(|name| shown(name)).collect();
-            Some(format!("{} alike", text::list(&names)))
+            Some((format!("{} alike", text::list(&names)), false))
         }
-        _ => Some(format!("{} upstreams alike", slow.len())),
+        _ => Some((format!("{} upstreams alike", slow.len()), false)),
     }
 }
 
@@ -199,12 +251,10 @@ fn standing_out<'n>(parts: impl Iterator<Item = (&'n str, u64, u64)> + Clone) ->
 }
 
 /// Where no upstream is named: the group with most of the slow responses.
-fn slow_group(measured: &Measurements, term: &LatencyTerm) -> Option<String> {
+fn slow_group(measured: &Measurements, term: &LatencyTerm, above_ns: u64) -> Option<String> {
     if term.group.is_some() {
         return None;
     }
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time that was typed")]
-    let above_ns = (term.below_ms * 1e6) as u64;
     let slow = measured.groups.iter().map(|group| (group.work.response.above(above_ns), &group.id));
     slow.max()
         .filter(|(count, _)| *count > 0)
@@ -228,6 +278,14 @@ fn second(seconds: f64) -> String {
     format!("{} s", text::tick((seconds * 10.0).round() / 10.0))
 }
 
+/// An upstream, and the pool of the plan that it is in.
+fn with_pool(name: &str, pools: &Pools) -> String {
+    match pools.of_upstream(name) {
+        Some(pool) => format!("{} (pool {})", shown(name), shown(pool)),
+        None => shown(name),
+    }
+}
+
 /// The target's text, at a readable length.
 fn shown(name: &str) -> String {
     escape::page(name, 60)
@@ -243,7 +301,7 @@ mod tests {
     use super::*;
 
     fn judged(measured: &Measurements, text: &str) -> Vec<JudgedTerm> {
-        judge(measured, &text.parse::<Objective>().unwrap())
+        judge(measured, &text.parse::<Objective>().unwrap(), None)
     }
 
     #[test]
@@ -260,7 +318,7 @@ mod tests {
     #[test]
     fn what_was_not_measured_is_not_met() {
         let nothing = Measurements::default();
-        let terms = judge(&nothing, &Objective::of_replays());
+        let terms = judge(&nothing, &Objective::of_replays(), None);
         assert_eq!(terms.iter().map(|term| term.met).collect::<Vec<_>>(), [false, false, true]);
         assert!(judged(&fixture::report().measured, "p95 presence < 1s, errors presence < 1%").iter().all(|term| !term.met));
     }

@@ -20,7 +20,7 @@ fn measured(outcomes: &[Outcome]) -> Measurements {
     let mut recorder = Recorder::new(["sync", "media", "event_sending"]);
     recorder.upstream(1, "worker1");
     recorder.upstream(2, "worker2");
-    recorder.outcomes(outcomes).unwrap();
+    recorder.outcomes(outcomes);
     recorder.finish().0
 }
 

@@ -8,6 +8,7 @@ mod judgement;
 mod markdown;
 mod merge_shards;
 mod model;
+mod pools;
 mod read;
 mod tables;
 mod terminal;

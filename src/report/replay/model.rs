@@ -123,7 +123,7 @@ impl ReplayReport {
 
     /// Every term that was expected, beside what was measured.
     pub fn judged(&self) -> Vec<JudgedTerm> {
-        judgement::judge(&self.measured, &self.expected)
+        judgement::judge(&self.measured, &self.expected, self.plan.as_ref())
     }
 
     /// Whether the target did not do what was expected of it. Of a void run only errors count, which the generator did not cause.

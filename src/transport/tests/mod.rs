@@ -5,7 +5,7 @@ mod secure;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
@@ -146,14 +146,14 @@ async fn a_request_is_sent_again_only_if_the_server_cannot_have_read_it() {
     {
         let (target, read) = server_that_ends_kept_connections(reads_second).await;
         let connector = Connector::new(target, short_timeouts()).await.unwrap();
-        let deadline = || Instant::now() + Duration::from_secs(5);
-        let first = super::exchange(&connector, &request, None, None, deadline(), |_| {}).await;
+        let given_up = || tokio::time::sleep(Duration::from_secs(5));
+        let first = super::exchange(&connector, &request, None, None, given_up(), |_| {}).await;
         assert!(first.result.is_ok(), "{:?}", first.result);
         if !reads_second {
             // The kernel knows that the server has closed; the connection, which nobody has asked, does not.
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        let again = super::exchange(&connector, &request, None, first.connection, deadline(), |_| {}).await;
+        let again = super::exchange(&connector, &request, None, first.connection, given_up(), |_| {}).await;
         assert_eq!(
             again.result.as_ref().map(|_| usize::from(again.repeats)).map_err(|failure| *failure),
             second,

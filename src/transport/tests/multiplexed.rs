@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::Reason;
@@ -69,7 +69,7 @@ fn act(mut response: SendResponse<Bytes>, step: Step) {
 }
 
 async fn send(connector: &Connector, kept: Option<Connection>) -> Exchange {
-    exchange(connector, &get("/"), None, kept, Instant::now() + Duration::from_secs(5), |_| {}).await
+    exchange(connector, &get("/"), None, kept, tokio::time::sleep(Duration::from_secs(5)), |_| {}).await
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Drivers of what speaks HTTP: the client's side of a response, what a replay learns from its body, the emulated homeserver.
 
 use std::cell::RefCell;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::header::AUTHORIZATION;
@@ -27,7 +27,7 @@ pub fn exchange(data: &[u8]) {
         let connector = &connectors[usize::from(http2)];
         runtime.block_on(async {
             let (near, mut far) = tokio::io::duplex(1 << 16);
-            let Ok(connection) = Connection::over(connector, near, http2).await else { return };
+            let Ok(connection) = Connection::over(near, http2).await else { return };
             let serve = async {
                 let _request = far.read(&mut [0; 1024]).await;
                 let _answered = far.write_all(answer).await;
@@ -36,8 +36,8 @@ pub fn exchange(data: &[u8]) {
                 while far.read(&mut [0; 1024]).await.is_ok_and(|read| read > 0) {}
             };
             let receive = async {
-                let deadline = Instant::now() + connector.response_timeout();
-                let mut sent = send(connector, &request(), None, Some(connection), deadline, |_| {}).await;
+                let given_up = tokio::time::sleep(connector.response_timeout());
+                let mut sent = send(connector, &request(), None, Some(connection), given_up, |_| {}).await;
                 sent.connection = None;
                 sent
             };
