@@ -156,7 +156,7 @@ impl Watch {
         if objective.outcomes.iter().any(|term| matches!(term, OutcomeTerm::Down { .. })) {
             return Err(of_objective(&"a log does not show how long the server was down; write errors < 1% or p95 < 500ms").into());
         }
-        let plans = Objective { outcomes: Vec::new(), latencies: Vec::new(), ..objective.clone() };
+        let plans = objective.without_latencies();
         // Without a limit of its own a process is full where it is full.
         let screen = ScreenConfig {
             objective: plans,
