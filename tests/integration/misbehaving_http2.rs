@@ -1,4 +1,4 @@
-//! The homeserver of [`misbehaving`](crate::misbehaving) over HTTP/2: it resets streams. For GOAWAY see the tests of the crate `transport`.
+//! The homeserver of [`misbehaving`](crate::misbehaving) over HTTP/2: it resets streams and says GOAWAY.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,6 +21,8 @@ pub(crate) enum Http2Behaviour {
     Reset,
     /// A head and a part of the body, then RST_STREAM.
     ResetWithin,
+    /// GOAWAY with an error instead of a response.
+    GoAway,
 }
 
 /// The server. It stops when it is dropped.
@@ -73,6 +75,9 @@ async fn serve(stream: TcpStream, behaviour: Http2Behaviour, requests: Arc<Atomi
             continue;
         }
         requests.fetch_add(1, Ordering::SeqCst);
+        if behaviour == Http2Behaviour::GoAway {
+            connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
+        }
         act(response, behaviour);
     }
 }
@@ -89,6 +94,7 @@ fn act(mut response: SendResponse<Bytes>, behaviour: Http2Behaviour) {
                 stream.send_reset(Reason::INTERNAL_ERROR);
             });
         }
+        Http2Behaviour::GoAway => {}
     }
 }
 

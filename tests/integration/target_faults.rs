@@ -182,6 +182,17 @@ fn streams_that_are_reset_are_failures_with_their_own_name() {
     }
 }
 
+#[test]
+fn a_server_that_says_go_away_instead_of_responding_is_missed() {
+    let server = Http2Server::start(Http2Behaviour::GoAway);
+    let (status, printed, report) = replay_at(&server.url(), &["--http2", "--timeout", "2s"]);
+    assert_eq!((assert_account(&report), &report["completed"]), (SENT, &Value::from(0)), "{printed}");
+    // A connection may be closed or reset before its last frame is read.
+    let failed = |reason: &str| report["failed"][reason].as_u64().unwrap_or(0);
+    assert_eq!(failed("go_away") + failed("closed") + failed("reset"), SENT, "{}", report["failed"]);
+    assert_verdict((status, &report), true, false);
+}
+
 /// Runs a replay and reads its report.
 fn run_to_report(folder: &std::path::Path, url: &str, options: &[&str]) -> (i32, Value) {
     let (status, _, stderr) = crate::support::run_in(folder, &replay_arguments(url, options));
