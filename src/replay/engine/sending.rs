@@ -133,17 +133,16 @@ impl Engine {
     fn start_or_queue(&mut self, shared: &Rc<RefCell<Self>>, index: u32, due_ns: u64) -> bool {
         let now = Instant::now();
         let waiting = WaitingRequest { slot: index, due_ns, dispatched_ns: self.since(now).max(due_ns) };
-        match self.pool.acquire() {
-            Some(grant) => {
-                let ready = self.make(waiting, grant, now);
-                return ready.map(|ready| drop(spawn_local(run_exchanges(Rc::clone(shared), ready)))).is_some();
-            }
-            None if self.is_full() => {
+        let Some(grant) = self.pool.acquire() else {
+            if self.is_full() {
                 self.skip(index, SkipReason::QueueFull);
                 return false;
             }
-            None => self.pool.enqueue(waiting),
-        }
+            self.pool.enqueue(waiting);
+            return true;
+        };
+        let Some(ready) = self.make(waiting, grant, now) else { return false };
+        spawn_local(run_exchanges(Rc::clone(shared), ready));
         true
     }
 
