@@ -78,7 +78,7 @@ impl Measured {
         processes.retain(|process| process.cpu.len() >= 2);
         let mut names: Vec<Vec<String>> = processes.iter().map(|process| names_of(&process.labels)).collect();
         if let Some(trace) = trace {
-            name_by_cpu(&processes, &mut names, trace);
+            name_by_log(&processes, &mut names, trace);
         }
         let samples = processes.iter().zip(names).map(|(process, names)| (names, process.cpu.clone(), process.memory.clone()));
         let cpu = ProcessCpu::from_samples(samples);
@@ -129,19 +129,28 @@ fn span(summary: &ReadSummary, trace: Option<&Trace>) -> Option<TimeSpan> {
     Some(TimeSpan { start: (first as f64 / 1e6).floor(), end: (last as f64 / 1e6).ceil().max((first as f64 / 1e6).floor() + 1.0) })
 }
 
-/// Gives processes that no label names the name of the log's process whose requests used as much CPU.
-fn name_by_cpu(processes: &[ProcessMeasurement], names: &mut [Vec<String>], trace: &Trace) {
+/// Puts the name by which the log calls a process before those of its labels: the one that a label is, else that of the log's process whose requests used
+/// as much CPU.
+fn name_by_log(processes: &[ProcessMeasurement], names: &mut [Vec<String>], trace: &Trace) {
     let mut logged: BTreeMap<&str, f64> = BTreeMap::new();
     for request in trace.requests().filter(|request| request.has(flag::COST) && request.process.is_some()) {
         *logged.entry(trace.names.text(request.process)).or_insert(0.0) += f64::from(request.cpu_us) / 1e6;
     }
-    let by_label =
-        ProcessCpu::from_samples(processes.iter().zip(&*names).map(|(process, names)| (names.clone(), process.cpu.clone(), Vec::new())));
-    let is_named =
-        |index: usize| logged.keys().any(|name| by_label.find(name).is_some_and(|found| std::ptr::eq(found, &by_label.counters()[index])));
-    let unnamed: Vec<usize> = (0..processes.len()).filter(|index| !is_named(*index)).collect();
-    let missing: Vec<(&str, f64)> =
-        logged.iter().filter(|(name, _)| by_label.find(name).is_none()).map(|(name, cpu)| (*name, *cpu)).collect();
+    let samples = processes.iter().zip(&*names).map(|(process, names)| (names.clone(), process.cpu.clone(), Vec::new()));
+    let by_label = ProcessCpu::from_samples(samples);
+    let mut missing: Vec<(&str, f64)> = Vec::new();
+    let mut is_named = vec![false; processes.len()];
+    for (name, cpu) in logged {
+        let found = by_label.find(name).and_then(|found| by_label.counters().iter().position(|counter| std::ptr::eq(counter, found)));
+        match found {
+            Some(index) => {
+                is_named[index] = true;
+                names[index].insert(0, name.to_owned());
+            }
+            None => missing.push((name, cpu)),
+        }
+    }
+    let unnamed: Vec<usize> = (0..processes.len()).filter(|index| !is_named[*index]).collect();
     let measured: Vec<f64> = unnamed.iter().map(|index| processes[*index].request_seconds()).collect();
     let found = pair(&measured, &missing.iter().map(|(_, cpu)| *cpu).collect::<Vec<f64>>());
     for (index, process) in unnamed.into_iter().zip(found) {

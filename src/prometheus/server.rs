@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use bytes::Bytes;
@@ -47,7 +47,8 @@ impl Server {
     /// All used series of the processes that are selected, and which processes of Synapse there are at all.
     pub(crate) fn series(&mut self, selection: &[(String, String)], span: TimeSpan) -> Result<Vec<Series>, PrometheusError> {
         // Whoever scrapes seldom has a sample before and one after.
-        let wide = TimeSpan { start: span.start - MARGIN_SECONDS, end: span.end + MARGIN_SECONDS };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(f64::MAX, |since| since.as_secs_f64());
+        let wide = TimeSpan { start: span.start - MARGIN_SECONDS, end: (span.end + MARGIN_SECONDS).min(now.max(span.end)) };
         let matchers = matchers(selection);
         let counters = selector(&[CPU, MEMORY], &matchers);
         let mut all = if wide.seconds() <= RAW_SECONDS_MAX {
@@ -56,7 +57,7 @@ impl Server {
             self.at_steps(&counters, wide, wide.seconds() / STEPS_MAX)?
         };
         let others: Vec<&str> = METRICS.iter().copied().filter(|name| ![CPU, MEMORY, BUILD_INFO].contains(name)).collect();
-        let step = (span.seconds() / COARSE_STEPS).max(5.0);
+        let step = (span.seconds() / COARSE_STEPS).max(1.0);
         all.extend(self.at_steps(&selector(&others, &matchers), wide, step)?);
         all.extend(self.at_steps(&selector(&[BUILD_INFO], ""), wide, step)?);
         if !selection.is_empty() {
@@ -81,7 +82,9 @@ impl Server {
         self.get(&format!("query?query={}&time={:.3}", encoded(&query), span.end))
     }
 
+    /// At instants that end with the span: the last one must not be in the future, where a counter seems to stand still.
     fn at_steps(&mut self, selector: &str, span: TimeSpan, step: f64) -> Result<Vec<Series>, PrometheusError> {
+        let span = TimeSpan { start: span.end - (span.seconds() / step).ceil() * step, ..span };
         self.get(&format!("query_range?query={}&start={:.3}&end={:.3}&step={step:.3}", encoded(selector), span.start, span.end))
     }
 
