@@ -11,21 +11,42 @@ from . import wsim
 from .problem import Problem
 
 FILE = "compose.yaml"
+# The folder of unix sockets inside the containers.
+SOCKETS = "/run/matrix-synapse"
 
 
 def configure(args, plan, kind, target, release):
     """Calls `wsim configure --for compose` and writes the files for this machine to `target`."""
     base, written = args.base_port, target.with_name("written")
+    addresses = ["--main", f"synapse:{base + places.MAIN}", "--main-replication", f"synapse:{base + places.MAIN_REPLICATION}"]
+    if args.sockets:
+        addresses = ["--sockets", SOCKETS, "--main", f"unix:{SOCKETS}/main.sock"]
+        plan.write_text(with_sockets(plan.read_text()))
     wsim.call(
         wsim.find(args.wsim),
         *("configure", plan, "--for", "compose", "--proxy", kind, "--out", written, "--base-port", base + places.ASSIGNED),
-        *("--main", f"synapse:{base + places.MAIN}", "--main-replication", f"synapse:{base + places.MAIN_REPLICATION}"),
-        *("--expose-upstream", "--synapse-version", release),
+        *(*addresses, "--expose-upstream", "--synapse-version", release),
     )
     shutil.copytree(written, target)
     names = "|".join(map(re.escape, sorted(service_names(target / FILE), key=len, reverse=True)))
     for file in [path for path in target.rglob("*") if path.is_file() and path.name != FILE]:
-        file.write_text(_here(file.read_text(), names, base))
+        file.write_text(_here(file.read_text(), names, base).replace(f"{SOCKETS}/", f"{sockets(target.parent)}/"))
+
+
+def with_sockets(text):
+    """The plan with every second server of a pool at a socket, so that one cluster has both."""
+
+    def half(match):
+        servers = re.findall(r'"([^"]+)"', match[1])
+        named = [server if number % 2 == 0 else f"unix:{SOCKETS}/{server.rpartition(':')[2]}.sock" for number, server in enumerate(servers)]
+        return f"servers = {named}".replace("'", '"')
+
+    return re.sub(r"^servers = \[(.*)\]$", half, text, flags=re.M)
+
+
+def sockets(folder):
+    """The folder of this machine that stands for the volume with the sockets."""
+    return folder / "run"
 
 
 def _here(text, names, base):

@@ -1,7 +1,7 @@
 """Starts processes in their own process groups, waits for them, identifies them by pid and start time, and stops them.
 
 A process is a dict in the state file: `name`, `kind` (one of KINDS), `pid`, `started` (clock ticks since boot, field 22 of /proc/PID/stat,
-which differs if the pid was reused), `log` (the file with its output), `port` or None.
+which differs if the pid was reused), `log` (the file with its output), `port`: a number, the path of a unix socket, or None.
 """
 
 import os
@@ -76,20 +76,41 @@ def wait(processes, ready, seconds):
 
 
 def listens(process):
-    """Whether the port of the process accepts connections."""
+    """Whether the port or socket of the process accepts connections."""
     try:
-        socket.create_connection(("127.0.0.1", process["port"]), timeout=1).close()
+        _connected(process["port"]).close()
         return True
     except OSError:
         return False
 
 
+def _connected(port):
+    """A connection to a port of this machine, or to a unix socket."""
+    if isinstance(port, int):
+        return socket.create_connection(("127.0.0.1", port), timeout=2)
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(2)
+    connection.connect(port)
+    return connection
+
+
 def healthy(process):
     """Whether `GET /health` returns status 200."""
+    if isinstance(process["port"], str):
+        return _healthy_at_socket(process["port"])
     try:
         with _NO_PROXY.open(f"http://127.0.0.1:{process['port']}/health", timeout=2) as response:
             return response.status == 200
     except (OSError, urllib.error.URLError, ValueError):
+        return False
+
+
+def _healthy_at_socket(path):
+    try:
+        with _connected(path) as connection:
+            connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            return connection.makefile("rb").readline().split()[1:2] == [b"200"]
+    except OSError:
         return False
 
 

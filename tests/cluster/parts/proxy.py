@@ -73,9 +73,11 @@ def _start_nginx(folder, plan, base):
   }}"""
     in_container = (written / "site.conf").exists()
     site = compose.nginx_site(written, folder.logs, f"127.0.0.1:{base + places.PROXY}") if in_container else server
+    # Sockets must admit a proxy that runs as another user than Synapse, as in containers.
+    user = "nobody nogroup" if compose.sockets(folder.path).exists() else "root"
     conf = folder.conf / "nginx.conf"
     conf.write_text(f"""\
-{"user root;" if os.geteuid() == 0 else ""}
+{f"user {user};" if os.geteuid() == 0 else ""}
 worker_processes {plan.data.get("proxy", {}).get("processes", 1)};
 daemon off;
 pid {temporary}/pid;

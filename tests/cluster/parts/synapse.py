@@ -89,13 +89,18 @@ def write_configuration(folder, base, server_name):
     return secret_file
 
 
-def start_main(folder, interpreter, base, metrics=None):
+def start_main(folder, interpreter, port, metrics=None):
     """Starts the main process. Does not wait until it is ready. `metrics` is the port of its Prometheus counters, or None."""
-    return _start(folder, interpreter, "main", "synapse.app.homeserver", _files(folder), base + places.MAIN, metrics)
+    return _start(folder, interpreter, "main", "synapse.app.homeserver", _files(folder), port, metrics)
+
+
+def address(port):
+    """A port or socket as proxies name it."""
+    return f"127.0.0.1:{port}" if isinstance(port, int) else f"unix:{port}"
 
 
 def workers(folder, interpreter):
-    """The workers that `wsim configure` wrote: (name, file, port for clients or None, any port or None)."""
+    """The workers that `wsim configure` wrote: (name, file, port for clients or None, any port or None). A port may be the path of a socket."""
     files = sorted(
         (folder.configured / "synapse" / "workers").glob("*.yaml"), key=lambda file: [int(x) if x.isdigit() else x for x in re.split(r"(\d+)", file.stem)]
     )
@@ -104,7 +109,7 @@ def workers(folder, interpreter):
         clients, anything = None, None
         for listener in settings.get("worker_listeners", []):
             names = {name for resource in listener.get("resources", []) for name in resource.get("names", [])}
-            port = listener.get("port")
+            port = listener.get("port") or listener.get("path")
             anything = anything or port
             # A listener that serves only replication has no /health.
             if names - {"replication"}:
