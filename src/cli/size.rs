@@ -41,7 +41,7 @@ pub struct Size {
     #[arg(long)]
     no_presence: bool,
     /// Set a habit: NAME=VALUE or NAME=LOW..HIGH; repeatable (see --list-habits)
-    #[arg(long = "set", value_name = "NAME=VALUE", help_heading = "Habits")]
+    #[arg(long = "assume", value_name = "NAME=VALUE", help_heading = "Habits")]
     settings: Vec<String>,
     /// Habits of your own, a changed copy of src/questions/habits.toml
     #[arg(long, value_name = "FILE", help_heading = "Habits")]
@@ -93,7 +93,7 @@ enum FederationArg {
 const EXAMPLES: &str = "\
 Examples:
   wsim size --users 2000
-  wsim size --users 300 --federation large --bridges 3 --set messages_per_hour=5..20
+  wsim size --users 300 --federation large --bridges 3 --assume messages_per_hour=5..20
   wsim size --users 500 --rooms 900 --federation none --no-presence --json
   wsim size --users 500 --like trace.parquet --like-users 80";
 
@@ -108,7 +108,7 @@ half as active, as active and twice as active. For a server that has a log of it
 
 Examples:
   wsim size --users 2000
-  wsim size --users 300 --federation large --bridges 3 --set messages_per_hour=5..20
+  wsim size --users 300 --federation large --bridges 3 --assume messages_per_hour=5..20
   wsim size --users 500 --rooms 900 --federation none --no-presence --json
   wsim size --users 500 --like trace.parquet --like-users 80";
 
@@ -157,7 +157,7 @@ struct OfLike {
 /// With the habits of another server.
 fn like(arguments: &Size) -> anyhow::Result<Exit> {
     let mut words: Vec<std::ffi::OsString> = vec!["wsim size".into(), "--seed".into(), arguments.seed.to_string().into()];
-    words.extend(["--replications".into(), "4".into()]);
+    words.extend(["--replications".into(), "10".into()]);
     let mut option = |name: &str, value: Option<String>| words.extend(value.into_iter().flat_map(|value| [name.into(), value.into()]));
     option("--objective", arguments.objective.clone());
     option("--cores", arguments.cores.map(|cores| cores.to_string()));
@@ -198,7 +198,7 @@ fn habits(arguments: &Size) -> anyhow::Result<Habits> {
         }
     };
     for setting in &arguments.settings {
-        habits.set(setting).map_err(|error| UsageError(format!("--set: {error}")))?;
+        habits.set(setting).map_err(|error| UsageError(format!("--assume: {error}")))?;
     }
     Ok(habits)
 }

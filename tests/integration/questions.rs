@@ -48,15 +48,15 @@ const CLUSTER: [&str; 19] = [
     "26",
     "--bridges",
     "1",
-    "--set",
+    "--assume",
     "online=0.325",
-    "--set",
+    "--assume",
     "devices=1",
-    "--set",
+    "--assume",
     "messages_per_hour=332",
-    "--set",
+    "--assume",
     "bridge_messages_per_hour=1500",
-    "--set",
+    "--assume",
     "federation_floor_small=1200..2000",
     "--simulated",
     "0",
@@ -98,8 +98,7 @@ fn the_main_process_alone_is_enough_for_the_cluster_and_presets_cost_more() {
     let folder = tempfile::tempdir().unwrap();
     let prices = folder.path().join("prices.toml");
     std::fs::write(&prices, "currency = \"EUR\"\ncore = 8.0\ngb = 2.5\nmiss = 100.0\n").unwrap();
-    let (status, found) =
-        answer(&["presets", &sample("cluster"), "--replications", "3", "--memory", "2GB", "--prices", prices.to_str().unwrap()]);
+    let (status, found) = answer(&["presets", &sample("cluster"), "--memory", "2GB", "--prices", prices.to_str().unwrap()]);
     assert_eq!((status, &found["schema"], &found["cheapest"]), (0, &"wsim.presets/1".into(), &0.into()), "{found}");
     let rows = found["rows"].as_array().unwrap();
     let named = |name: &str| rows.iter().find(|row| row["plan"] == name).unwrap_or_else(|| panic!("no {name}"));

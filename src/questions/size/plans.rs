@@ -99,4 +99,4 @@ pub(super) fn simulate(
     }))
 }
 
-const REPLICATIONS: u32 = 4;
+const REPLICATIONS: u32 = 10;

@@ -98,7 +98,6 @@ fn entries(entries: &[Entry], all: Difference, by_cpu: bool) -> AnswerTable {
         ("difference", false),
         ("of count", false),
         ("of cost", false),
-        ("noise", false),
         ("share", false),
     ];
     let mut table = AnswerTable::new(title, note, &columns);
@@ -109,19 +108,27 @@ fn entries(entries: &[Entry], all: Difference, by_cpu: bool) -> AnswerTable {
             let difference = figure(entry);
             let share = if all.is_beyond_noise() { prose::percent(difference.change() / all.change()) } else { String::new() };
             table.rows.push(vec![
-                dimension.word().to_owned(),
+                brief(dimension).to_owned(),
                 entry.name.clone(),
                 arrow(number(entry.requests[0]), number(entry.requests[1])),
                 arrow(ms(entry.cpu_ms[0]), ms(entry.cpu_ms[1])),
                 signed(difference.change()),
                 signed(difference.of_count),
                 signed(difference.of_cost),
-                format!("±{}", number(difference.noise)),
                 share,
             ]);
         }
     }
     table
+}
+
+/// The word of a dimension in a narrow table.
+fn brief(dimension: Dimension) -> &'static str {
+    match dimension {
+        Dimension::Peer => "address",
+        Dimension::EndpointGroup => "endpoint",
+        other => other.word(),
+    }
 }
 
 fn signed(value: f64) -> String {

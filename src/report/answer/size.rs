@@ -186,7 +186,7 @@ fn notes(size: &Size, objective: &str) -> Vec<String> {
     if !size.decides.is_empty() {
         let names: Vec<String> = size.decides.iter().map(|one| format!("{} ({:+.1})", one.habit, one.correlation)).collect();
         notes.push(format!(
-            "What the draws differ by most, with the rank correlation with CPU: {}. Tell those that you know by --set NAME=VALUE.",
+            "What the draws differ by most, with the rank correlation with CPU: {}. Tell those that you know by --assume NAME=VALUE.",
             list(&names)
         ));
     }

@@ -32,12 +32,11 @@ fn verdict(found: &WhatIf) -> String {
         (Some(as_it_is), Some(off)) if as_it_is.cores.value > 0.0 => {
             let less = 1.0 - off.cores.value / as_it_is.cores.value;
             format!(
-                "{share}. Without it {} would use {} less CPU: {} in place of {} ({}); the processes of a real server have more to do for it than the \
+                "{share}. Without it {} would use {} less CPU: {} cores in place of {}; the processes of a real server have more to do for it than the \
                  lines of a log show.",
                 as_it_is.plan,
                 prose::percent(less.max(0.0)),
-                prose::cores(off.cores.value),
-                prose::cores(as_it_is.cores.value),
+                prose::range(off.cores, 2),
                 prose::range(as_it_is.cores, 2),
             )
         }
@@ -62,27 +61,29 @@ fn costs(found: &WhatIf) -> AnswerTable {
 fn cases(found: &WhatIf) -> AnswerTable {
     let columns = [
         ("", true),
-        ("plan", true),
         ("requests/s", false),
         ("syncs/s", false),
         ("CPU (cores)", false),
-        ("main busy (%)", false),
+        ("p95 (ms)", false),
         ("busiest", true),
         ("busy (%)", false),
-        ("p95 (ms)", false),
+        ("main (%)", false),
     ];
-    let mut table = AnswerTable::new("Simulated", "the same plan on the same traffic", &columns);
+    let mut table = AnswerTable::new(
+        "Simulated",
+        &found.cases.first().map(|case| format!("{} on the same traffic", case.plan)).unwrap_or_default(),
+        &columns,
+    );
     for case in &found.cases {
         table.rows.push(vec![
             case.name.clone(),
-            case.plan.clone(),
             number(case.requests_per_second),
             number(case.syncs_per_second),
             prose::range(case.cores, 2),
-            percent_range(case.main_busy),
+            case.p95_ms.map_or_else(|| "piles up".to_owned(), wsim_text::milliseconds_range),
             case.busiest.clone(),
             percent_range(case.busy),
-            case.p95_ms.map_or_else(|| "piles up".to_owned(), wsim_text::milliseconds_range),
+            percent_range(case.main_busy),
         ]);
     }
     table
