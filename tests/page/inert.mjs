@@ -9,7 +9,7 @@ export async function check(page) {
     const name = (element) => element.outerHTML.slice(0, 120);
     const known = new Set(
       ('html head meta title style body a header p span main section h1 h2 h3 div dl dt dd ul ol li b i u small strong em nav figure figcaption ' +
-        'details summary table caption thead tbody tr th td button code pre footer script input label output svg abbr time article aside').split(' '),
+        'details summary table caption thead tbody tr th td button code pre footer script input label output svg dfn abbr time article aside').split(' '),
     );
     const isInChart = (element) => element.closest('svg') !== null && element.closest('svg').closest('figure, .picture, .chart, .spark') !== null;
     return {
