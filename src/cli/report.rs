@@ -1,6 +1,6 @@
 //! `wsim report`: compares finished runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,9 @@ use clap::Args;
 use super::output::{self, Print, RunFolder, command_line};
 use super::{Exit, REPORT_BYTES_MAX, UsageError, changed};
 use wsim_logs::redact;
+use wsim_report::TrendReport;
 use wsim_report::comparison::{self, ComparisonReport, Run, RunKind};
+use wsim_report::trend::{self, TrendRun};
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES, after_long_help = LONG)]
@@ -48,7 +50,8 @@ pub struct Report {
 const EXAMPLES: &str = "\
 Examples:
   wsim report reports/monday reports/tuesday
-  wsim report reports/access-simulation reports/access-replay --name predicted";
+  wsim report reports/access-simulation reports/access-replay --name predicted
+  wsim report reports/week-1 reports/week-2 reports/week-3 --name trend";
 
 const LONG: &str = "\
 The first run is the baseline and is compared with each of the others. A simulation and a replay, or a simulation and an analysis of the \
@@ -56,10 +59,14 @@ replayed cluster's logs, are compared as prediction and measurement: errors by e
 intervals contain the measured values. Any other two runs are compared as before and after. If both figures have an uncertainty, a \
 difference within it is reported as indistinguishable.
 
+Three and more analyses of different times have a trend: growth by endpoint group, a forecast with its 95 % prediction interval, and the week in which \
+the objective breaks. Compare whole weeks, or at least the same days and hours.
+
 Examples:
   wsim report reports/monday reports/tuesday
   wsim report reports/access-simulation reports/access-replay --name predicted
-  wsim report reports/access-simulation reports/replayed-cluster --plan 'sync-split 2'";
+  wsim report reports/access-simulation reports/replayed-cluster --plan 'sync-split 2'
+  wsim report reports/week-1 reports/week-2 reports/week-3 --name trend";
 
 /// Runs the command.
 ///
@@ -75,16 +82,30 @@ pub fn run(arguments: &Report) -> anyhow::Result<Exit> {
         return Err(UsageError(why.to_owned()).into());
     }
     let texts = texts(&arguments.runs)?;
-    let report = ComparisonReport::new(
-        env!("CARGO_PKG_VERSION").to_owned(),
-        jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        command_line(),
-        read(&texts, arguments.plan.as_deref())?,
-    );
-    let folder = RunFolder::create(&arguments.out, &arguments.name, arguments.force)?;
-    output::print_and_write(Print::of(arguments.json, arguments.quiet), folder, &report, false, |_| Ok(()))?;
+    let wsim = env!("CARGO_PKG_VERSION").to_owned();
+    let created = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let print = Print::of(arguments.json, arguments.quiet);
+    let create = || RunFolder::create(&arguments.out, &arguments.name, arguments.force);
+    if let Some(runs) = trend_runs(&texts) {
+        let report = TrendReport::new(wsim, created, command_line(), runs);
+        output::print_and_write(print, create()?, &report, false, |_| Ok(()))?;
+        return Ok(Exit::Done);
+    }
+    let report = ComparisonReport::new(wsim, created, command_line(), read(&texts, arguments.plan.as_deref())?);
+    output::print_and_write(print, create()?, &report, false, |_| Ok(()))?;
     Ok(if report.runs.iter().all(|run| run.void.is_empty()) { Exit::Done } else { Exit::Missed })
 }
+
+/// The runs of a trend: three or more, all of them analyses, of different times. `None` for any other runs, which are compared; the comparison says what is
+/// wrong with a run, if something is.
+fn trend_runs(texts: &[(String, String)]) -> Option<Vec<TrendRun>> {
+    let runs: Vec<TrendRun> = texts.iter().map(|(name, text)| trend::read(name, text)).collect::<Result<_, _>>().ok()?;
+    let starts: BTreeSet<i64> = runs.iter().map(|run| run.start_us).collect();
+    (runs.len() >= TREND_FROM && starts.len() == runs.len()).then_some(runs)
+}
+
+/// Fewest analyses that have a trend.
+const TREND_FROM: usize = 3;
 
 /// The `report.json` of each folder, with the folder's name.
 fn texts(runs: &[PathBuf]) -> anyhow::Result<Vec<(String, String)>> {

@@ -2,12 +2,13 @@
 //!
 //! ```text
 //! shared (tables, page, terminal, escaping) ◀── charts ◀── analysis ◀── simulation
-//!                                                     ◀── replay   ◀── comparison
+//!                                                     ◀── replay   ◀── comparison ◀── trend
 //! ```
 //!
 //! - [`exporter`]: the formats every report is written in, and the files of a run.
 //! - [`analysis`], [`simulation`], [`replay`], [`comparison`]: one folder per kind of report, with one file per format.
 //! - [`answer`]: answers to single questions, on a terminal and as JSON.
+//! - [`trend`]: growth over several analyses.
 //! - [`doctor`]: what inputs can answer, on a terminal and as JSON.
 //! - [`charts`]: one file per chart.
 //! - [`shared`]: what all reports use. Every piece of log text is made harmless in [`escape`].
@@ -23,6 +24,7 @@ pub mod exporter;
 pub mod replay;
 pub mod shared;
 pub mod simulation;
+pub mod trend;
 
 pub use analysis::AnalysisReport;
 pub use comparison::ComparisonReport;
@@ -32,3 +34,4 @@ pub use shared::escape;
 pub use shared::run_facts::{NextStep, RunFacts};
 pub use shared::terminal::{Style, TableChoice, TableName, WrittenFiles, written_files};
 pub use simulation::SimulationReport;
+pub use trend::TrendReport;

@@ -41,3 +41,40 @@ fn a_simulation_and_a_replay_are_compared_as_predicted_and_measured() {
     assert_eq!((pair["kind"].as_str(), pair["from"].as_u64(), pair["to"].as_u64()), (Some("prediction"), Some(1), Some(0)));
     assert!(pair["groups"].as_array().unwrap().iter().any(|group| group["p50"]["relative"].is_f64()), "{pair}");
 }
+
+#[test]
+fn three_analyses_of_different_weeks_have_a_trend() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = sample("synapse-worker.log");
+    let (_, _, stderr) = run_in(folder.path(), &["analyse", &log, "--quiet", "--no-trace", "--name", "week-0"]);
+    let first = folder.path().join("reports/week-0/report.json");
+    let report: Value = serde_json::from_str(&std::fs::read_to_string(&first).unwrap_or_else(|_| panic!("{stderr}"))).unwrap();
+    // Each week takes a tenth of the first limit more than the one before.
+    for week in 0..4_i64 {
+        let mut copy = report.clone();
+        for end in ["start", "end"] {
+            let instant: jiff::Timestamp = report["window"][end].as_str().unwrap().parse().unwrap();
+            copy["window"][end] = (instant + jiff::SignedDuration::from_hours(week * 7 * 24)).to_string().into();
+        }
+        let headroom = serde_json::json!({ "value": 1.0 / (0.5 + 0.1 * week as f64), "low": 1.0, "high": 3.0 });
+        copy["deployment"]["limits"] = serde_json::json!([{ "kind": "cpu", "where": "main", "headroom": headroom }]);
+        let run = folder.path().join(format!("reports/week-{week}"));
+        std::fs::create_dir_all(&run).unwrap();
+        std::fs::write(run.join("report.json"), copy.to_string()).unwrap();
+    }
+    let runs = ["report", "reports/week-2", "reports/week-0", "reports/week-1", "reports/week-3", "--name", "trend"];
+    let (status, stdout, stderr) = run_in(folder.path(), &runs);
+    assert!(status == 0 && stdout.contains("the objective breaks in the week of"), "{stdout}{stderr}");
+    let trend: Value = serde_json::from_str(&std::fs::read_to_string(folder.path().join("reports/trend/report.json")).unwrap()).unwrap();
+    assert_eq!((trend["schema"].as_str(), trend["runs"].as_array().unwrap().len()), (Some("wsim.trend/1"), 4));
+    assert!(trend["runs"][0]["name"].as_str().unwrap().ends_with("week-0"), "oldest first");
+    // 50 % to 80 % in three weeks reach 100 % two weeks after the last.
+    let middle: jiff::Timestamp = trend["runs"][3]["start"].as_str().unwrap().parse().unwrap();
+    let expected: jiff::civil::Date = trend["breaks"]["expected"].as_str().unwrap().parse().unwrap();
+    let days = (expected - middle.to_zoned(jiff::tz::TimeZone::UTC).date()).get_days();
+    assert!((8..=15).contains(&days), "{days} days, {}", trend["breaks"]);
+    assert!(folder.path().join("reports/trend/charts/limit-over-time.svg").is_file());
+    // Two of the same time are compared, as before.
+    let (_, stdout, _) = run_in(folder.path(), &["report", "reports/week-0", "reports/week-1", "--json", "--name", "two"]);
+    assert!(stdout.contains("wsim.comparison/1"), "{stdout}");
+}

@@ -53,12 +53,12 @@ fn processes(report: &AnalysisReport) -> Option<Chart> {
     Some(Chart {
         name: "processes",
         title: if recommended {
-            "CPU of each process, now and under the plan"
+            "CPU of each process at the peak, on one process and under the plan"
         } else {
-            "CPU of each process, now and under the closest plan"
+            "CPU of each process at the peak, on one process and under the closest plan"
         },
-        caption: "At the peak unless stated otherwise; 100 % = one core. Whiskers show uncertainty.".to_owned(),
-        svg: charts::processes(&report.profile, &report.advice.candidates, Some((plan, recommended)), report.advice.objective.busy),
+        caption: "All bars on one basis: at the peak (busiest five minutes), background CPU included; 100 % is all CPU that the process may use. Whiskers show uncertainty.".to_owned(),
+        svg: charts::processes(&report.advice.candidates, Some((plan, recommended)), report.advice.objective.busy),
     })
 }
 

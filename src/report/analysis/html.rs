@@ -12,9 +12,7 @@ use super::{charts, measured, tables};
 use crate::charts::Chart;
 use crate::exporter::ReportError;
 use crate::shared::escape;
-use crate::shared::glossary::TERMS;
-use crate::shared::page::{self, PageFrame, non_empty, run_rows, sentence};
-use crate::shared::table::Table;
+use crate::shared::page::{self, PageFrame, Paper, Part, parts, run_rows, sentence};
 use crate::shared::verdict::{Fact, VerdictBox, VerdictSection, headline, next_steps};
 use crate::shared::vocabulary;
 use wsim_text as text;
@@ -30,43 +28,44 @@ struct Page {
     verdict: VerdictSection,
     facts: Vec<Fact>,
     charts: Vec<Chart>,
-    candidates: Vec<Table>,
-    traffic: Vec<Table>,
-    heavy: Vec<Table>,
+    candidates: Vec<Part>,
+    traffic: Vec<Part>,
+    heavy: Vec<Part>,
     heavy_note: String,
-    inputs: Vec<Table>,
+    inputs: Vec<Part>,
     line_prose: Vec<String>,
     method: Vec<(&'static str, String)>,
     assumptions: Vec<String>,
-    terms: &'static [(&'static str, &'static str)],
 }
 
 impl Page {
     fn new(report: &AnalysisReport) -> Self {
         let advice = &report.advice;
+        let mut paper = Paper::new();
+        // The groups are shown at once; the rest is evidence.
+        let traffic = [
+            tables::groups(report),
+            tables::processes(report),
+            tables::peaks(report),
+            tables::destinations(report),
+            measured::measured(report),
+            tables::outcomes(report),
+            tables::coverage(report),
+            tables::dispersion(report),
+        ];
         let mut page = Self {
             frame: PageFrame::new("capacity report", &report.facts, window(report)),
             verdict: verdict(report),
             facts: traffic_facts(report),
             charts: charts::charts(report),
-            candidates: non_empty([tables::candidates(report), tables::candidate_processes(report)]),
-            traffic: non_empty([
-                tables::peaks(report),
-                tables::groups(report),
-                tables::destinations(report),
-                tables::processes(report),
-                tables::outcomes(report),
-                tables::dispersion(report),
-                tables::coverage(report),
-                measured::measured(report),
-            ]),
-            heavy: tables::heavy_hitters(report),
+            traffic: parts(&mut paper, 1, traffic),
+            candidates: parts(&mut paper, 0, [tables::candidates(report), tables::candidate_processes(report)]),
+            heavy: parts(&mut paper, 0, tables::heavy_hitters(report)),
             heavy_note: heavy_note(report),
-            inputs: non_empty([tables::inputs_of_page(report), tables::malformed(report)]),
+            inputs: parts(&mut paper, 0, [tables::inputs_of_page(report), tables::malformed(report)]),
             line_prose: line_prose(report).iter().map(|text| sentence(text)).collect(),
             method: method(report),
             assumptions: report.facts.assumptions.iter().chain(&advice.assumptions).map(|assumption| sentence(assumption)).collect(),
-            terms: &TERMS,
         };
         if report.facts.partial {
             page.frame.notice = Some(("Partial", "reading was interrupted. All numbers cover what had been read until then."));
@@ -103,6 +102,7 @@ fn verdict(report: &AnalysisReport) -> VerdictSection {
         plan: verdict_box(report),
         reasons: advice.reasons.iter().map(|reason| sentence(reason)).collect(),
         confidence: (&advice.confidence).into(),
+        tone: "",
         next: next_steps(&report.facts),
     }
 }
@@ -274,6 +274,17 @@ mod tests {
         let page = html(&fixture::large()).unwrap();
         assert!(page.contains("Show all 100 rows") && page.contains("id=\"all-groups\""));
         assert!(!html(&fixture::report()).unwrap().contains("id=\"all-groups\""), "twelve rows are not many");
+    }
+
+    #[test]
+    fn the_groups_are_shown_at_once_and_evidence_is_folded() {
+        let page = html(&fixture::report()).unwrap();
+        assert!(page.contains("id=\"table-groups\" open"));
+        assert_eq!(page.matches(" open><summary>").count(), 1);
+        let part = |id: &str| page.split_once(&format!("id=\"table-{id}\"")).unwrap().0.rsplit_once('<').unwrap().1;
+        assert!(part("peaks").contains("printed"));
+        let large = html(&fixture::large()).unwrap();
+        assert!(large.matches("<details class=\"block\"").count() > 0, "six pages do not hold everything");
     }
 
     #[test]

@@ -4,7 +4,8 @@ use plotters::element::Polygon;
 use plotters::style::Color;
 use plotters::style::text_anchor::{HPos, VPos};
 
-use super::canvas::{self, BLUE, ChartText, INK};
+use super::canvas::{self, BLUE, ChartText, INK, RIGHT};
+use super::labels;
 use super::time_axis::TimeAxis;
 use crate::shared::share;
 use wsim_profile::Profile;
@@ -35,21 +36,20 @@ fn week(profile: &Profile) -> String {
         title: "Arrivals by weekday and hour",
         summary: format!("Heat map. Most requests on {} from {hour}:00 to {}:00: {}.", DAYS[day], hour + 1, text::count(largest)),
     };
-    canvas::svg(&chart_text, (960, 300), |area, hovers| {
-        let (left, top, wide, high) = (60, 34, 35, 32);
+    canvas::svg(&chart_text, 190, |area, hovers| {
+        let (left, top, wide, high) = (44, 26, 16, 18);
         for (row, name) in (0_i32..).zip(DAYS) {
-            canvas::text(area, name, (left - 10, top + row * high + high / 2), 12, (HPos::Right, VPos::Center), 0.9)?;
+            canvas::text(area, name, (left - 8, top + row * high + high / 2), 11, (HPos::Right, VPos::Center), 0.9)?;
         }
-        for hour in (0..24_i32).step_by(3) {
-            canvas::text(area, &format!("{hour:02}:00"), (left + hour * wide, top - 10), 11, (HPos::Left, VPos::Center), 0.75)?;
-        }
+        let hours = (0..24_i32).step_by(4).map(|hour| (left + hour * wide + wide / 2, format!("{hour:02}:00")));
+        labels::ticks_along(area, &hours.collect::<Vec<_>>(), 6)?;
         for (day, hour, count) in cells() {
             let (x, y) = (left + i32::try_from(hour).unwrap_or(0) * wide, top + i32::try_from(day).unwrap_or(0) * high);
             let share = share(count as f64, largest as f64);
             canvas::bar(
                 area,
                 (x, y),
-                (x + wide - 2, y + high - 2),
+                (x + wide - 1, y + high - 1),
                 if count == 0 { INK } else { BLUE },
                 if count == 0 { 0.05 } else { 0.08 + 0.92 * share },
             )?;
@@ -66,10 +66,11 @@ fn week(profile: &Profile) -> String {
 /// Draws the scale of a heat map, from none to the value that `most` describes.
 pub(super) fn draw_colour_scale(area: &canvas::Area<'_>, (x, y): (i32, i32), most: &str) -> canvas::Drawn {
     canvas::text(area, "none", (x, y + 6), 11, (HPos::Left, VPos::Center), 0.75)?;
-    for step in 0..10_i32 {
-        canvas::bar(area, (x + 34 + step * 16, y), (x + 50 + step * 16, y + 12), BLUE, 0.08 + 0.92 * f64::from(step) / 9.0)?;
+    for step in 0..8_i32 {
+        canvas::bar(area, (x + 36 + step * 12, y), (x + 48 + step * 12, y + 12), BLUE, 0.08 + 0.92 * f64::from(step) / 7.0)?;
     }
-    canvas::text(area, most, (x + 202, y + 6), 11, (HPos::Left, VPos::Center), 0.75)
+    let start = x + 140;
+    canvas::text(area, &labels::fitted(most, 11, RIGHT - start), (start, y + 6), 11, (HPos::Left, VPos::Center), 0.75)
 }
 
 fn rate(profile: &Profile) -> String {
@@ -93,18 +94,19 @@ fn rate(profile: &Profile) -> String {
             text::duration(series.bin_seconds)
         ),
     };
-    canvas::svg(&chart_text, (960, 260), |area, hovers| {
-        let (left, right, top, bottom) = (56, 860, 34, 216);
+    canvas::svg(&chart_text, 224, |area, hovers| {
+        let (left, right, top, bottom) = (46, RIGHT, 24, 184);
         if bins == 0 {
-            return canvas::text(area, "The log contains no arrivals over time.", (20, 40), 13, (HPos::Left, VPos::Top), 0.8);
+            return canvas::sentence(area, "The log contains no arrivals over time.");
         }
         let ticks = canvas::ticks(largest);
         let y = |value: f64| canvas::interpolate(bottom, top, value / ticks.last().copied().unwrap_or(1.0));
         for &tick in &ticks {
             canvas::line(area, (left, y(tick)), (right, y(tick)), INK, 0.12, 1)?;
-            canvas::text(area, &text::tick(tick), (left - 8, y(tick)), 11, (HPos::Right, VPos::Center), 0.75)?;
         }
-        canvas::text(area, "requests per second", (left - 8, top - 20), 11, (HPos::Left, VPos::Center), 0.75)?;
+        let numbers: Vec<(i32, String)> = ticks.iter().map(|&tick| (y(tick), labels::compact(tick))).collect();
+        labels::ticks_beside(area, &numbers, left - 6)?;
+        canvas::text(area, "requests per second", (canvas::LEFT, 8), 11, (HPos::Left, VPos::Center), 0.75)?;
         let axis = TimeAxis::of_series(series, bins, left, right);
         let mut outline = vec![(left, bottom)];
         for (bin, &value) in rates.iter().enumerate() {
@@ -119,7 +121,8 @@ fn rate(profile: &Profile) -> String {
         outline.push((right, bottom));
         area.draw(&Polygon::new(outline, BLUE.mix(0.8).filled()))?;
         canvas::line(area, (left, y(mean)), (right, y(mean)), INK, 0.7, 1)?;
-        canvas::text(area, &format!("mean {}", text::number(mean)), (right + 6, y(mean)), 11, (HPos::Left, VPos::Center), 0.85)?;
+        let mean_text = format!("line: mean {}", text::number(mean));
+        canvas::text(area, &mean_text, (right, 8), 11, (HPos::Right, VPos::Center), 0.85)?;
         axis.draw(area, bottom)
     })
 }

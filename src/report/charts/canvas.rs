@@ -1,7 +1,7 @@
 //! What all charts use: colours, text, lines, hover values, text alternatives.
 //!
-//! plotters draws, and this file completes its output. plotters' SVG backend only estimates the width of text, so nothing relies on
-//! it: margins are generous, and labels are anchored instead of measured.
+//! plotters draws, and this file completes its output. All charts have the same narrow width, so that two of them fit side by side into a page and
+//! one fits a phone without scrolling. Texts are placed by [`super::labels`], which measures them.
 
 use std::fmt::Write as _;
 
@@ -53,12 +53,9 @@ impl HoverValues {
     }
 }
 
-/// Draws an SVG of `width` × `height` pixels with `paint`.
-pub(super) fn svg(
-    chart_text: &ChartText<'_>,
-    (width, height): (u32, u32),
-    paint: impl FnOnce(&Area<'_>, &mut HoverValues) -> Drawn,
-) -> String {
+/// Draws an SVG of `height` pixels and the width of all charts with `paint`.
+pub(super) fn svg(chart_text: &ChartText<'_>, height: i32, paint: impl FnOnce(&Area<'_>, &mut HoverValues) -> Drawn) -> String {
+    let (width, height) = (WIDTH.unsigned_abs(), height.max(20).unsigned_abs());
     let mut drawn = String::new();
     let mut hovers = HoverValues::default();
     let result = {
@@ -90,7 +87,8 @@ pub(super) fn svg(
 
 /// Draws a text at a point.
 pub(super) fn text(area: &Area<'_>, content: &str, at: (i32, i32), size: u32, (h, v): (HPos, VPos), alpha: f64) -> Drawn {
-    let style = ("sans-serif", size).into_font().color(&INK.mix(alpha)).pos(Pos::new(h, v));
+    // The backend writes sizes divided by 1.24.
+    let style = ("sans-serif", f64::from(size) * 1.24).into_font().color(&INK.mix(alpha)).pos(Pos::new(h, v));
     area.draw(&Text::new(content.to_owned(), at, style))
 }
 
@@ -102,6 +100,22 @@ pub(super) fn bar(area: &Area<'_>, from: (i32, i32), to: (i32, i32), colour: RGB
 /// Draws a line between two points.
 pub(super) fn line(area: &Area<'_>, from: (i32, i32), to: (i32, i32), colour: RGBColor, alpha: f64, wide: u32) -> Drawn {
     area.draw(&PathElement::new(vec![from, to], ShapeStyle { color: colour.mix(alpha), filled: false, stroke_width: wide }))
+}
+
+/// Draws a dashed line between two points, horizontal or vertical.
+pub(super) fn dashes(area: &Area<'_>, from: (i32, i32), to: (i32, i32), alpha: f64) -> Drawn {
+    let (dx, dy) = ((to.0 - from.0).signum(), (to.1 - from.1).signum());
+    let length = (to.0 - from.0).abs().max((to.1 - from.1).abs());
+    for start in (0..length).step_by(7) {
+        let end = (start + 4).min(length);
+        line(area, (from.0 + dx * start, from.1 + dy * start), (from.0 + dx * end, from.1 + dy * end), INK, alpha, 1)?;
+    }
+    Ok(())
+}
+
+/// Draws one sentence in place of a chart for which there is no data.
+pub(super) fn sentence(area: &Area<'_>, content: &str) -> Drawn {
+    text(area, content, (LEFT, 30), 12, (HPos::Left, VPos::Top), 0.8)
 }
 
 /// Round numbers from 0 to at least `max`, four to six of them.
@@ -142,6 +156,11 @@ fn minify_svg(body: &str) -> String {
         .replace(" \"/>", "\"/>")
 }
 
+/// Width of every chart, and the first and last pixel of its content.
+pub(super) const WIDTH: i32 = 440;
+pub(super) const LEFT: i32 = 8;
+pub(super) const RIGHT: i32 = 432;
+
 const FONTS: &str = "system-ui, -apple-system, 'Segoe UI', 'Noto Sans', 'DejaVu Sans', sans-serif";
 
 #[cfg(test)]
@@ -170,7 +189,7 @@ mod tests {
     #[test]
     fn a_hover_text_is_inert() {
         let chart_text = ChartText { name: "x", title: "<b>", summary: "a\u{202e}<script>".to_owned() };
-        let svg = svg(&chart_text, (100, 50), |area, hovers| {
+        let svg = svg(&chart_text, 50, |area, hovers| {
             hovers.add((0, 0), (5, 5), "<script>&\"\u{1b}[2J\u{9b}31m");
             text(area, "plan \u{1b}]0;x\u{7}\u{202e}", (5, 5), 10, (HPos::Left, VPos::Top), 1.0)
         });

@@ -4,7 +4,8 @@ use plotters::element::Polygon;
 use plotters::style::Color;
 use plotters::style::text_anchor::{HPos, VPos};
 
-use super::canvas::{self, Area, ChartText, Drawn, GREY, HoverValues, INK, SERIES};
+use super::canvas::{self, Area, ChartText, Drawn, GREY, HoverValues, INK, LEFT as EDGE, RIGHT, SERIES};
+use super::labels::{self, Legend, Sign};
 use super::time_axis::TimeAxis;
 use crate::shared::escape;
 use wsim_profile::{Profile, Series};
@@ -28,21 +29,23 @@ pub fn demand_over_time(profile: &Profile) -> String {
             text::duration(series.bin_seconds)
         ),
     };
-    canvas::svg(&chart_text, (WIDTH, HEIGHT), |area, hovers| {
+    let legend = Legend::new(layers.iter().enumerate().map(|(index, layer)| (Sign::Square(colour(index), 0.9), layer.name.clone())));
+    canvas::svg(&chart_text, BOTTOM + 44 + legend.height, |area, hovers| {
         let Some(ticks) = (bins > 0).then(|| canvas::ticks(largest)) else {
-            return canvas::text(area, "The demand over time is unknown.", (20, 40), 13, (HPos::Left, VPos::Top), 0.8);
+            return canvas::sentence(area, "The demand over time is unknown.");
         };
         let top = ticks.last().copied().unwrap_or(1.0);
         let y = |value: f64| canvas::interpolate(BOTTOM, TOP, value / top);
         for &tick in &ticks {
             canvas::line(area, (LEFT, y(tick)), (RIGHT, y(tick)), INK, 0.12, 1)?;
-            canvas::text(area, &text::tick(tick), (LEFT - 8, y(tick)), 11, (HPos::Right, VPos::Center), 0.75)?;
         }
-        canvas::text(area, unit, (LEFT - 8, TOP - 22), 11, (HPos::Left, VPos::Center), 0.75)?;
+        let numbers: Vec<(i32, String)> = ticks.iter().map(|&tick| (y(tick), labels::compact(tick))).collect();
+        labels::ticks_beside(area, &numbers, LEFT - 6)?;
+        canvas::text(area, unit, (EDGE, 8), 11, (HPos::Left, VPos::Center), 0.75)?;
         let axis = TimeAxis::of_series(series, bins, LEFT, RIGHT);
         stack(area, &layers, axis, &y)?;
         peak(area, profile, axis)?;
-        legend(area, &layers)?;
+        legend.draw(area, BOTTOM + 42)?;
         axis.draw(area, BOTTOM)?;
         hover(hovers, series, &layers, &totals, axis);
         Ok(())
@@ -118,20 +121,12 @@ fn peak(area: &Area<'_>, profile: &Profile, axis: TimeAxis<'_>) -> Drawn {
     if to - from > (RIGHT - LEFT) * 9 / 10 {
         return Ok(()); // a log of five minutes is all peak
     }
-    canvas::bar(area, (from, TOP - 10), (to, BOTTOM), INK, 0.12)?;
-    let anchor = if from > (LEFT + RIGHT) / 2 { HPos::Right } else { HPos::Left };
-    let x = if from > (LEFT + RIGHT) / 2 { from - 4 } else { to + 4 };
-    canvas::text(area, "peak", (x, TOP - 10), 11, (anchor, VPos::Top), 0.85)
-}
-
-/// Draws the names in the order of the stack, from top to bottom.
-fn legend(area: &Area<'_>, layers: &[Layer]) -> Drawn {
-    for (row, (index, layer)) in (0_i32..).zip(layers.iter().enumerate().rev()) {
-        let y = TOP + 8 + row * 22;
-        canvas::bar(area, (RIGHT + 18, y - 6), (RIGHT + 30, y + 6), colour(index), 0.9)?;
-        canvas::text(area, &layer.name, (RIGHT + 38, y), 12, (HPos::Left, VPos::Center), 0.9)?;
-    }
-    Ok(())
+    canvas::bar(area, (from, TOP - 6), (to, BOTTOM), INK, 0.12)?;
+    let is_right = from > (LEFT + RIGHT) / 2;
+    let (anchor, x) = if is_right { (HPos::Right, from - 3) } else { (HPos::Left, to + 3) };
+    // The unit is above the axis at the left.
+    let x = x.clamp(LEFT + 150, RIGHT - 34);
+    canvas::text(area, "peak", (x, 8), 11, (anchor, VPos::Center), 0.85)
 }
 
 fn hover(hovers: &mut HoverValues, series: &Series, layers: &[Layer], totals: &[f64], axis: TimeAxis<'_>) {
@@ -149,9 +144,6 @@ fn colour(index: usize) -> plotters::style::RGBColor {
     SERIES.get(index).copied().unwrap_or(GREY)
 }
 
-const WIDTH: u32 = 960;
-const HEIGHT: u32 = 340;
-const LEFT: i32 = 56;
-const RIGHT: i32 = 780;
-const TOP: i32 = 40;
-const BOTTOM: i32 = 296;
+const LEFT: i32 = 46;
+const TOP: i32 = 24;
+const BOTTOM: i32 = 214;

@@ -1,8 +1,7 @@
 //! Imbalance within the pools of each plan.
 
-use plotters::style::text_anchor::{HPos, VPos};
-
-use super::canvas::{self, BLUE, ChartText, GREY, INK};
+use super::canvas::{self, BLUE, ChartText, INK, LEFT, RIGHT};
+use super::labels;
 use crate::shared::escape;
 use wsim_advise::sweep::{Imbalance, SimulatedPlan, Sweep};
 use wsim_text as text;
@@ -23,28 +22,27 @@ pub fn imbalance(sweep: &Sweep) -> String {
             .collect(),
     };
     let bottom = TOP + ROW_HEIGHT * i32::try_from(rows.len()).unwrap_or(0);
-    canvas::svg(&chart_text, (960, u32::try_from(bottom + 40).unwrap_or(200)), |area, hovers| {
-        let x = |factor: f64| canvas::interpolate(LEFT, RIGHT, (factor - 1.0) / (largest - 1.0));
-        for tick in canvas::ticks(largest - 1.0).into_iter().map(|tick| tick + 1.0).filter(|tick| *tick <= largest) {
-            canvas::line(area, (x(tick), TOP), (x(tick), bottom), INK, 0.12, 1)?;
-            canvas::text(area, &text::tick(tick), (x(tick), bottom + 8), 11, (HPos::Center, VPos::Top), 0.75)?;
+    canvas::svg(&chart_text, bottom + 26, |area, hovers| {
+        let x = |factor: f64| canvas::interpolate(LEFT, RIGHT - 8, (factor - 1.0) / (largest - 1.0));
+        let ticks = canvas::ticks(largest - 1.0).into_iter().map(|tick| tick + 1.0).filter(|tick| *tick <= largest);
+        let ticks: Vec<(i32, String)> = ticks.map(|tick| (x(tick), text::tick(tick))).collect();
+        for (at, _) in &ticks {
+            canvas::line(area, (*at, TOP), (*at, bottom), INK, 0.12, 1)?;
         }
+        labels::ticks_along(area, &ticks, bottom + 6)?;
         for ((candidate, imbalance), row) in rows.iter().zip(0_i32..) {
             let (y, factor) = (TOP + row * ROW_HEIGHT, imbalance.factor);
-            let middle = y + ROW_HEIGHT / 2;
-            canvas::text(area, &escape::page(&candidate.summary.plan.name, 34), (LEFT - 10, middle), 12, (HPos::Right, VPos::Center), 1.0)?;
-            canvas::bar(area, (LEFT, middle - 6), (x(factor.value).max(LEFT + 1), middle + 6), BLUE, 0.85)?;
+            let middle = y + ROW_HEIGHT - 8;
+            let value = format!("{}, pool {}", text::range(factor), escape::page(&imbalance.pool, 16));
+            labels::name_and_value(area, y + 7, &escape::page(&candidate.summary.plan.name, 34), &value)?;
+            canvas::bar(area, (LEFT, middle - 4), (x(factor.value).max(LEFT + 1), middle + 4), BLUE, 0.85)?;
             canvas::line(area, (x(factor.low), middle), (x(factor.high), middle), INK, 0.9, 1)?;
-            let text = format!("{}, pool {}", text::range(factor), escape::page(&imbalance.pool, 16));
-            canvas::text(area, &text, (RIGHT + 14, middle), 11, (HPos::Left, VPos::Center), 0.9)?;
-            hovers.add((0, y), (RIGHT, y + ROW_HEIGHT), &format!("{}: {text}", candidate.summary.plan.name));
+            hovers.add((LEFT, y), (RIGHT, y + ROW_HEIGHT), &format!("{}: {value}", candidate.summary.plan.name));
         }
-        canvas::bar(area, (LEFT, TOP), (LEFT + 1, bottom), GREY, 0.6)
+        canvas::line(area, (LEFT, TOP), (LEFT, bottom), INK, 0.4, 1)
     })
 }
 
-const ROWS_MAX: usize = 20;
-const LEFT: i32 = 260;
-const RIGHT: i32 = 740;
-const TOP: i32 = 14;
-const ROW_HEIGHT: i32 = 24;
+const ROWS_MAX: usize = 12;
+const TOP: i32 = 4;
+const ROW_HEIGHT: i32 = 30;

@@ -4,20 +4,24 @@ use plotters::element::Circle;
 use plotters::style::text_anchor::{HPos, VPos};
 use plotters::style::{Color, RGBColor};
 
-use super::canvas::{self, Area, BLUE, ChartText, Drawn, GREY, HoverValues};
+use super::canvas::{self, Area, BLUE, ChartText, Drawn, GREY, HoverValues, LEFT, RIGHT};
+use super::labels::{self, Legend, Sign};
 use super::log_axis::LogAxis;
 use crate::shared::escape;
+use wsim_endpoints::groups;
 use wsim_profile::{Profile, Quantiles};
 use wsim_text as text;
 
-/// Bars from p50 to p99 with a mark at p95; below, in grey, the time that long polls waited.
+/// Bars from p50 to p99 with a mark at p95, the groups with the largest share first; below, in grey, the time that long polls waited.
 pub fn latency_by_group(profile: &Profile) -> String {
     let clients = || profile.groups.iter().filter(|group| !group.internal);
-    let name = |id: &str| escape::page(id, 26);
-    let work: Vec<Row> =
-        clients().filter_map(|group| Some(Row { name: name(&group.id), quantiles: finite(group.latency_ms?)? })).take(ROWS_MAX).collect();
-    let waiting: Vec<Row> =
-        clients().filter_map(|group| Some(Row { name: name(&group.id), quantiles: finite(group.waiting_ms?)? })).take(6).collect();
+    let row = |id: &str, quantiles: Quantiles| {
+        let description = groups::description(id);
+        let description = if description.is_empty() { String::new() } else { format!(" ({description})") };
+        Some(Row { name: escape::page(id, 26), description, quantiles: finite(quantiles)? })
+    };
+    let work: Vec<Row> = clients().filter_map(|group| row(&group.id, group.latency_ms?)).take(ROWS_MAX).collect();
+    let waiting: Vec<Row> = clients().filter_map(|group| row(&group.id, group.waiting_ms?)).take(WAITING_MAX).collect();
     let chart_text = ChartText {
         name: "latency-by-group",
         title: "Response times by endpoint group",
@@ -35,22 +39,29 @@ pub fn latency_by_group(profile: &Profile) -> String {
             })
             .collect(),
     };
+    let legend = Legend::new([
+        (Sign::Dot(BLUE), "p50 (median)".to_owned()),
+        (Sign::Upright(BLUE), "p95".to_owned()),
+        (Sign::Square(BLUE, 0.35), "up to p99".to_owned()),
+    ]);
     let rows = i32::try_from(work.len() + waiting.len()).unwrap_or(0);
-    let gap = if waiting.is_empty() { 0 } else { 40 };
-    let bottom = TOP + rows * ROW_HEIGHT + gap;
-    canvas::svg(&chart_text, (WIDTH, u32::try_from(bottom + 44).unwrap_or(200)), |area, hovers| {
+    let gap = if waiting.is_empty() { 0 } else { 26 };
+    let top = legend.height + 6;
+    let bottom = top + rows * ROW_HEIGHT + gap;
+    canvas::svg(&chart_text, bottom + 26, |area, hovers| {
         if rows == 0 {
-            return canvas::text(area, "The log contains no durations.", (20, 40), 13, (HPos::Left, VPos::Top), 0.8);
+            return canvas::sentence(area, "The log contains no durations.");
         }
-        let axis = LogAxis::from_values(work.iter().chain(&waiting).flat_map(|row| [row.quantiles.p50, row.quantiles.p99]), LEFT, RIGHT);
-        axis.draw(area, TOP - 6, bottom)?;
-        key(area)?;
+        let ends = work.iter().chain(&waiting).flat_map(|row| [row.quantiles.p50, row.quantiles.p99]);
+        let axis = LogAxis::from_values(ends, LEFT + 6, RIGHT - 6);
+        axis.draw(area, top, bottom)?;
+        legend.draw(area, 0)?;
         for (index, row) in (0_i32..).zip(&work) {
-            row.draw(area, hovers, &axis, TOP + index * ROW_HEIGHT, BLUE)?;
+            row.draw(area, hovers, &axis, top + index * ROW_HEIGHT, BLUE)?;
         }
-        let start = TOP + (rows - i32::try_from(waiting.len()).unwrap_or(0)) * ROW_HEIGHT + gap;
+        let start = top + (rows - i32::try_from(waiting.len()).unwrap_or(0)) * ROW_HEIGHT + gap;
         if gap > 0 {
-            canvas::text(area, "Long-poll waiting (hardly any CPU)", (LEFT, start - 14), 12, (HPos::Left, VPos::Center), 0.75)?;
+            canvas::text(area, "Long-poll waiting (hardly any CPU)", (LEFT, start - 12), 12, (HPos::Left, VPos::Center), 0.75)?;
         }
         for (index, row) in (0_i32..).zip(&waiting) {
             row.draw(area, hovers, &axis, start + index * ROW_HEIGHT, GREY)?;
@@ -61,50 +72,34 @@ pub fn latency_by_group(profile: &Profile) -> String {
 
 struct Row {
     name: String,
+    /// What the requests of the group are, in brackets; may be empty.
+    description: String,
     quantiles: Quantiles,
 }
 
 impl Row {
     fn draw(&self, area: &Area<'_>, hovers: &mut HoverValues, axis: &LogAxis, y: i32, colour: RGBColor) -> Drawn {
-        let (p50, p95, p99) = (axis.x(self.quantiles.p50), axis.x(self.quantiles.p95), axis.x(self.quantiles.p99));
-        let middle = y + ROW_HEIGHT / 2;
-        canvas::text(area, &self.name, (LEFT - 10, middle), 13, (HPos::Right, VPos::Center), 1.0)?;
-        canvas::bar(area, (p50, middle - 4), (p99.max(p50 + 1), middle + 4), colour, 0.35)?;
-        area.draw(&Circle::new((p50, middle), 5, colour.filled()))?;
-        canvas::bar(area, (p95 - 1, middle - 8), (p95 + 2, middle + 8), colour, 1.0)?;
-        let values = format!(
-            "{} · {} · {}",
-            text::milliseconds(self.quantiles.p50),
-            text::milliseconds(self.quantiles.p95),
-            text::milliseconds(self.quantiles.p99)
+        let Quantiles { p50, p90, p95, p99, max, .. } = self.quantiles;
+        let (from, mark, to) = (axis.x(p50), axis.x(p95), axis.x(p99));
+        let middle = y + ROW_HEIGHT - 10;
+        let values = [p50, p95, p99].map(text::milliseconds).join(" · ");
+        labels::name_and_value(area, y + 7, &self.name, &values)?;
+        canvas::bar(area, (from, middle - 4), (to.max(from + 1), middle + 4), colour, 0.35)?;
+        area.draw(&Circle::new((from, middle), 4, colour.filled()))?;
+        canvas::bar(area, (mark - 1, middle - 6), (mark + 2, middle + 6), colour, 1.0)?;
+        let hover = format!(
+            "{}{}\np50 {}\np90 {}\np95 {}\np99 {}\nmax {}",
+            self.name,
+            self.description,
+            text::milliseconds(p50),
+            text::milliseconds(p90),
+            text::milliseconds(p95),
+            text::milliseconds(p99),
+            text::milliseconds(max)
         );
-        canvas::text(area, &values, (RIGHT + 16, middle), 11, (HPos::Left, VPos::Center), 0.9)?;
-        hovers.add(
-            (0, y),
-            (RIGHT, y + ROW_HEIGHT),
-            &format!(
-                "{}\np50 {}\np90 {}\np95 {}\np99 {}\nmax {}",
-                self.name,
-                text::milliseconds(self.quantiles.p50),
-                text::milliseconds(self.quantiles.p90),
-                text::milliseconds(self.quantiles.p95),
-                text::milliseconds(self.quantiles.p99),
-                text::milliseconds(self.quantiles.max)
-            ),
-        );
+        hovers.add((LEFT, y), (RIGHT, y + ROW_HEIGHT), &hover);
         Ok(())
     }
-}
-
-fn key(area: &Area<'_>) -> Drawn {
-    let y = 18;
-    area.draw(&Circle::new((LEFT + 6, y), 5, BLUE.filled()))?;
-    canvas::text(area, "median", (LEFT + 18, y), 12, (HPos::Left, VPos::Center), 0.9)?;
-    canvas::bar(area, (LEFT + 84, y - 8), (LEFT + 87, y + 8), BLUE, 1.0)?;
-    canvas::text(area, "95th percentile", (LEFT + 96, y), 12, (HPos::Left, VPos::Center), 0.9)?;
-    canvas::bar(area, (LEFT + 204, y - 4), (LEFT + 240, y + 4), BLUE, 0.35)?;
-    canvas::text(area, "up to the 99th", (LEFT + 248, y), 12, (HPos::Left, VPos::Center), 0.9)?;
-    canvas::text(area, "p50 · p95 · p99", (RIGHT + 16, y), 11, (HPos::Left, VPos::Center), 0.75)
 }
 
 /// The quantiles, if the drawn ones are finite and not negative.
@@ -112,9 +107,6 @@ fn finite(q: Quantiles) -> Option<Quantiles> {
     [q.p50, q.p95, q.p99].iter().all(|value| value.is_finite() && *value >= 0.0).then_some(q)
 }
 
-const ROWS_MAX: usize = 16;
-const WIDTH: u32 = 960;
-const LEFT: i32 = 190;
-const RIGHT: i32 = 730;
-const TOP: i32 = 44;
-const ROW_HEIGHT: i32 = 28;
+const ROWS_MAX: usize = 10;
+const WAITING_MAX: usize = 3;
+const ROW_HEIGHT: i32 = 34;

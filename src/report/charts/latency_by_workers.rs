@@ -1,42 +1,62 @@
-//! Response time by number of workers: a line with a band for each strategy.
+//! Response time by number of workers: a point with its interval for each plan, a line for each strategy.
 
 use plotters::element::{Circle, PathElement, Polygon};
 use plotters::style::text_anchor::{HPos, VPos};
 use plotters::style::{Color, RGBColor, ShapeStyle};
 
-use super::canvas::{self, Area, ChartText, Drawn, HoverValues, INK, SERIES};
-use super::log_axis::LogScale;
+use super::canvas::{self, Area, ChartText, Drawn, HoverValues, INK, LEFT, RIGHT, SERIES};
+use super::labels::{self, Legend, Sign};
+use super::log_axis::{LogScale, time_label};
 use crate::shared::escape;
 use wsim_advise::sweep::{SimulatedPlan, Sweep};
+use wsim_advise::{Objective, Statistic};
 use wsim_text as text;
 
-/// 95th percentile of response times on a logarithmic axis; bands are 95 % intervals.
+/// 95th percentile of response times on a logarithmic axis, with 95 % intervals; the objective as a dashed line; a triangle at the upper edge for a plan
+/// whose work piles up.
 pub fn latency_by_workers(sweep: &Sweep) -> String {
     let strategies = strategies(sweep);
+    let objective_ms = objective_ms(&sweep.objective);
     let chart_text = ChartText {
         name: "latency-by-workers",
         title: "Response time by number of workers",
         summary: strategies.iter().map(Strategy::summary).collect(),
     };
     let all = || strategies.iter().flat_map(|strategy| strategy.points.iter());
-    let workers_max = all().map(|point| point.workers).max().unwrap_or(0);
-    let scale = Scale::from_points(all().copied(), workers_max);
-    canvas::svg(&chart_text, (960, BOTTOM.unsigned_abs() + 48), |area, hovers| {
-        scale.draw(area)?;
-        for (strategy, index) in strategies.iter().zip(0usize..) {
-            let colour = SERIES[index % SERIES.len()];
-            strategy.draw(area, hovers, &scale, colour)?;
-            let y = TOP + 10 + 22 * i32::try_from(index).unwrap_or(0);
-            canvas::bar(area, (RIGHT + 24, y - 2), (RIGHT + 48, y + 2), colour, 1.0)?;
-            canvas::text(area, &strategy.name, (RIGHT + 56, y), 12, (HPos::Left, VPos::Center), 0.95)?;
+    let piling: Vec<u32> = strategies.iter().flat_map(|strategy| strategy.piling.iter().copied()).collect();
+    let workers: Vec<u32> = all().map(|point| point.workers).chain(piling.iter().copied()).collect();
+    let scale = Scale::new(all().flat_map(|point| [point.low, point.high]).chain(objective_ms), &workers);
+    let lines = strategies.iter().zip(SERIES.iter().cycle()).map(|(strategy, colour)| (Sign::Dot(*colour), strategy.name.clone()));
+    let objective_line = objective_ms.map(|ms| (Sign::Dashed, format!("objective {}", time_label(ms))));
+    let pile = (!piling.is_empty()).then(|| (Sign::Triangle, "work piles up: no response time".to_owned()));
+    let legend = Legend::new(lines.chain(objective_line).chain(pile));
+    canvas::svg(&chart_text, BOTTOM + 46 + legend.height, |area, hovers| {
+        if workers.is_empty() {
+            return canvas::sentence(area, "No plan has a response time.");
         }
-        Ok(())
+        scale.draw(area)?;
+        if let Some(ms) = objective_ms {
+            canvas::dashes(area, (AXIS, scale.y(ms)), (RIGHT, scale.y(ms)), 0.8)?;
+        }
+        for (strategy, index) in strategies.iter().zip(0usize..) {
+            let shift = i32::try_from(index).unwrap_or(0) * 6 - i32::try_from(strategies.len()).unwrap_or(1) * 3 + 3;
+            strategy.draw(area, hovers, &scale, SERIES[index % SERIES.len()], shift)?;
+        }
+        legend.draw(area, BOTTOM + 42)
     })
+}
+
+/// The limit of the p95 of all requests, ms.
+fn objective_ms(objective: &Objective) -> Option<f64> {
+    let is_whole = |term: &&wsim_advise::LatencyTerm| term.group.is_none() && term.statistic == Statistic::P95;
+    objective.latencies.iter().find(is_whole).map(|term| term.below_ms).filter(|ms| ms.is_finite() && *ms > 0.0)
 }
 
 struct Strategy {
     name: String,
     points: Vec<Point>,
+    /// Numbers of workers with which work piles up.
+    piling: Vec<u32>,
 }
 
 #[derive(Clone, Copy)]
@@ -69,11 +89,13 @@ fn strategies(sweep: &Sweep) -> Vec<Strategy> {
         .take(STRATEGIES_MAX)
         .map(|name| {
             let with_workers = sweep.candidates.iter().filter(|candidate| candidate.strategy == name && candidate.summary.workers > 0);
-            let mut points: Vec<Point> = alone.into_iter().chain(with_workers).filter_map(point).collect();
+            let plans: Vec<&SimulatedPlan> = alone.into_iter().chain(with_workers).collect();
+            let mut points: Vec<Point> = plans.iter().filter_map(|plan| point(plan)).collect();
             points.sort_by_key(|point| point.workers);
-            Strategy { name: escape::page(name, 26), points }
+            let piling = plans.iter().filter(|plan| plan.response_times().is_none()).map(|plan| plan.summary.workers).collect();
+            Strategy { name: escape::page(name, 26), points, piling }
         })
-        .filter(|strategy| !strategy.points.is_empty())
+        .filter(|strategy| !strategy.points.is_empty() || !strategy.piling.is_empty())
         .collect()
 }
 
@@ -92,18 +114,14 @@ impl Strategy {
         format!("{}: {}. ", self.name, points.collect::<Vec<_>>().join(", "))
     }
 
-    fn draw(&self, area: &Area<'_>, hovers: &mut HoverValues, scale: &Scale, colour: RGBColor) -> Drawn {
-        let at = |point: &Point, ms: f64| (scale.x(point.workers), scale.y(ms));
-        let upper = self.points.iter().map(|point| at(point, point.high));
-        let lower = self.points.iter().rev().map(|point| at(point, point.low));
-        if self.points.len() > 1 {
-            area.draw(&Polygon::new(upper.chain(lower).collect::<Vec<_>>(), colour.mix(0.15).filled()))?;
-        }
+    /// Draws the strategy `shift` pixels beside the number of workers, so that equal plans stay visible.
+    fn draw(&self, area: &Area<'_>, hovers: &mut HoverValues, scale: &Scale, colour: RGBColor, shift: i32) -> Drawn {
+        let at = |point: &Point, ms: f64| (scale.x(point.workers) + shift, scale.y(ms));
         let line: Vec<(i32, i32)> = self.points.iter().map(|point| at(point, point.value)).collect();
-        area.draw(&PathElement::new(line, ShapeStyle { color: colour.mix(1.0), filled: false, stroke_width: 2 }))?;
+        area.draw(&PathElement::new(line, ShapeStyle { color: colour.mix(0.5), filled: false, stroke_width: 1 }))?;
         for point in &self.points {
             let (x, y) = at(point, point.value);
-            canvas::line(area, (x, scale.y(point.low)), (x, scale.y(point.high)), colour, 0.8, 1)?;
+            canvas::line(area, (x, scale.y(point.low)), (x, scale.y(point.high)), colour, 0.9, 1)?;
             area.draw(&Circle::new((x, y), 4, colour.filled()))?;
             let value = format!(
                 "{}, {}: p95 {} ({})",
@@ -112,7 +130,13 @@ impl Strategy {
                 text::milliseconds(point.value),
                 text::range::between(&text::milliseconds(point.low), &text::milliseconds(point.high))
             );
-            hovers.add((x - 8, y - 8), (x + 8, y + 8), &value);
+            hovers.add((x - 3, y - 8), (x + 3, y + 8), &value);
+        }
+        for &workers in &self.piling {
+            let (x, y) = (scale.x(workers) + shift, TOP + 5);
+            area.draw(&Polygon::new(labels::triangle((x, y)), colour.mix(0.9).filled()))?;
+            let plan = format!("{}, {}", self.name, text::plural(u64::from(workers), "worker", "workers"));
+            hovers.add((x - 3, y - 6), (x + 3, y + 6), &format!("{plan}: work piles up, so there is no response time"));
         }
         Ok(())
     }
@@ -120,47 +144,53 @@ impl Strategy {
 
 /// The number of workers horizontally, response times vertically.
 struct Scale {
-    workers_max: u32,
+    /// Fewest and most.
+    workers: (u32, u32),
+    /// Those of which there is a plan.
+    known: Vec<u32>,
     times: LogScale,
 }
 
 impl Scale {
-    fn from_points(points: impl Iterator<Item = Point>, workers_max: u32) -> Self {
-        let times = LogScale::from_values(points.flat_map(|point| [point.low, point.high]));
-        Self { workers_max: workers_max.max(1), times }
+    fn new(times: impl Iterator<Item = f64>, workers: &[u32]) -> Self {
+        let mut known = workers.to_vec();
+        known.sort_unstable();
+        known.dedup();
+        let ends = (known.first().copied().unwrap_or(0), known.last().copied().unwrap_or(1));
+        Self { workers: ends, known, times: LogScale::from_values(times) }
     }
 
     fn x(&self, workers: u32) -> i32 {
-        canvas::interpolate(LEFT + 20, RIGHT - 20, f64::from(workers) / f64::from(self.workers_max))
+        let (least, most) = self.workers;
+        let share = if most > least { f64::from(workers - least) / f64::from(most - least) } else { 0.5 };
+        canvas::interpolate(AXIS + 26, RIGHT - 26, share)
     }
 
     fn y(&self, ms: f64) -> i32 {
-        canvas::interpolate(BOTTOM, TOP, self.times.share(ms))
+        canvas::interpolate(BOTTOM, TOP + 12, self.times.share(ms))
     }
 
     fn draw(&self, area: &Area<'_>) -> Drawn {
-        for (ms, label) in self.times.ticks() {
-            let y = self.y(ms);
-            canvas::line(area, (LEFT, y), (RIGHT, y), INK, 0.14, 1)?;
-            canvas::text(area, &label, (LEFT - 8, y), 11, (HPos::Right, VPos::Center), 0.75)?;
+        canvas::text(area, "p95 response time (logarithmic)", (LEFT, 8), 11, (HPos::Left, VPos::Center), 0.75)?;
+        let ticks: Vec<(i32, String)> = self.times.ticks(8).into_iter().map(|ms| (self.y(ms), time_label(ms))).collect();
+        for (y, _) in &ticks {
+            canvas::line(area, (AXIS, *y), (RIGHT, *y), INK, 0.14, 1)?;
         }
-        for workers in (0..=self.workers_max).step_by(usize::try_from(self.workers_max.div_ceil(16)).unwrap_or(1).max(1)) {
-            canvas::text(area, &workers.to_string(), (self.x(workers), BOTTOM + 8), 11, (HPos::Center, VPos::Top), 0.75)?;
+        labels::ticks_beside(area, &ticks, AXIS - 6)?;
+        canvas::line(area, (AXIS, BOTTOM), (RIGHT, BOTTOM), INK, 0.4, 1)?;
+        let numbers: Vec<(i32, String)> = self.known.iter().map(|workers| (self.x(*workers), workers.to_string())).collect();
+        for (x, _) in &numbers {
+            canvas::line(area, (*x, BOTTOM), (*x, BOTTOM + 4), INK, 0.4, 1)?;
         }
-        canvas::text(
-            area,
-            "workers besides the main process",
-            (i32::midpoint(LEFT, RIGHT), BOTTOM + 26),
-            12,
-            (HPos::Center, VPos::Top),
-            0.75,
-        )
+        labels::ticks_along(area, &numbers, BOTTOM + 6)?;
+        let middle = i32::midpoint(AXIS, RIGHT);
+        canvas::text(area, "workers besides the main process", (middle, BOTTOM + 22), 11, (HPos::Center, VPos::Top), 0.75)
     }
 }
 
 /// One for each colour.
 const STRATEGIES_MAX: usize = SERIES.len();
-const LEFT: i32 = 70;
-const RIGHT: i32 = 700;
-const TOP: i32 = 16;
-const BOTTOM: i32 = 330;
+/// Pixel of the vertical axis.
+const AXIS: i32 = 60;
+const TOP: i32 = 20;
+const BOTTOM: i32 = 232;

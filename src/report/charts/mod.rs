@@ -9,7 +9,9 @@
 mod arrivals;
 mod canvas;
 mod demand_over_time;
+mod growth;
 mod imbalance;
+mod labels;
 mod latency_by_group;
 mod latency_by_workers;
 mod latency_over_time;
@@ -20,8 +22,12 @@ mod queue_over_time;
 mod share_by_group;
 mod time_axis;
 
+#[cfg(test)]
+mod overlap;
+
 pub use arrivals::{arrivals, covers_a_week_rhythm};
 pub use demand_over_time::demand_over_time;
+pub use growth::{GrowthData, growth};
 pub use imbalance::imbalance;
 pub use latency_by_group::latency_by_group;
 pub use latency_by_workers::latency_by_workers;

@@ -1,23 +1,23 @@
-//! CPU of each process: as logged, and under the plan.
+//! CPU of each process: everything on the main process, and under the plan, on one basis.
 
 use plotters::style::RGBColor;
 use plotters::style::text_anchor::{HPos, VPos};
 
-use super::canvas::{self, Area, BLUE, ChartText, Drawn, GREY, HoverValues, INK, RED};
+use super::canvas::{self, Area, BLUE, ChartText, Drawn, GREY, HoverValues, INK, LEFT, RED, RIGHT};
+use super::labels::{self, Legend, Sign};
 use crate::shared::escape;
 use wsim_advise::PlanSummary;
 use wsim_advise::sweep::Sweep;
-use wsim_profile::{ProcessProfile, Profile};
 use wsim_stats::Interval;
 use wsim_text as text;
 
-/// Bars with whiskers, compared with `busy_max` of the objective and a full core. Now: the monolith among the candidates, and the
-/// processes as logged if there are several. Under the plan: `shown`, with whether it is recommended.
-pub fn processes(profile: &Profile, candidates: &[PlanSummary], shown: Option<(&PlanSummary, bool)>, busy_max: f64) -> String {
-    let mut sections = now(profile, candidates);
+/// Bars with whiskers, compared with `busy_max` of the objective and a full core; all of them at the peak, with background CPU: everything on the main
+/// process, and `shown`, with whether it is recommended.
+pub fn processes(candidates: &[PlanSummary], shown: Option<(&PlanSummary, bool)>, busy_max: f64) -> String {
     // The monolith is drawn already.
-    sections.extend(shown.filter(|(plan, _)| plan.workers > 0).map(|(plan, recommended)| Section::from_shown(plan, recommended)));
-    bars("processes", "CPU of each process, now and under the plan", &sections, busy_max)
+    let plan = shown.filter(|(plan, _)| plan.workers > 0).map(|(plan, recommended)| Section::from_shown(plan, recommended));
+    let sections: Vec<Section> = alone(candidates).into_iter().chain(plan).collect();
+    bars("processes", "CPU of each process at the peak", &sections, busy_max)
 }
 
 /// The same bars for the plan that a sweep shows first, and for its runner-up.
@@ -35,20 +35,33 @@ fn bars(name: &str, title: &str, sections: &[Section], busy_max: f64) -> String 
         title,
         summary: sections.iter().map(|section| format!("{}: {}. ", section.title, list(&section.rows))).collect(),
     };
-    let rows: i32 = sections.iter().map(|section| HEAD + ROW_HEIGHT * i32::try_from(section.rows.len()).unwrap_or(0)).sum();
-    let largest =
-        sections.iter().flat_map(|section| &section.rows).map(|row| row.busy.high).filter(|high| high.is_finite()).fold(1.0, f64::max);
-    let bottom = TOP + rows;
-    canvas::svg(&chart_text, (WIDTH, u32::try_from(bottom + 44).unwrap_or(200)), |area, hovers| {
-        let scale = largest * 1.04;
-        axis(area, scale, bottom, busy_max)?;
-        let mut y = TOP;
+    let all = || sections.iter().flat_map(|section| &section.rows).map(|row| row.busy);
+    let highest = |of: fn(Interval) -> f64| all().map(of).filter(|share| share.is_finite()).fold(1.0, f64::max);
+    // A whisker that is far longer than all bars leaves the chart, so that these stay visible.
+    let largest = highest(|busy| busy.high).min(highest(|busy| busy.value) * WHISKER_MAX);
+    let scale = largest * 1.04;
+    let legend = Legend::new([
+        (Sign::Dashed, format!("objective {}", text::percent(busy_max))),
+        (Sign::Upright(GREY), "100 %: all that the process may use".to_owned()),
+        (Sign::Square(RED, 0.85), "over the objective".to_owned()),
+    ]);
+    let top = legend.height + 4;
+    let bottom = top + sections.iter().map(Section::height).sum::<i32>();
+    canvas::svg(&chart_text, bottom + 26, |area, hovers| {
+        legend.draw(area, 0)?;
+        axis(area, scale, (top, bottom), busy_max)?;
+        let mut y = top;
         for section in sections {
-            canvas::text(area, &section.title, (LEFT, y + HEAD / 2), 12, (HPos::Left, VPos::Center), 0.75)?;
+            let title = labels::fitted(&section.title, 12, RIGHT - LEFT);
+            canvas::text(area, &title, (LEFT, y + HEAD / 2), 12, (HPos::Left, VPos::Center), 0.75)?;
             y += HEAD;
             for row in &section.rows {
-                row.draw(area, hovers, scale, y, section.judged.then_some(busy_max))?;
+                row.draw(area, hovers, scale, y, busy_max)?;
                 y += ROW_HEIGHT;
+            }
+            if let Some(more) = section.more() {
+                canvas::text(area, &more, (LEFT, y + HEAD / 2), 11, (HPos::Left, VPos::Center), 0.75)?;
+                y += HEAD;
             }
         }
         Ok(())
@@ -58,8 +71,8 @@ fn bars(name: &str, title: &str, sections: &[Section], busy_max: f64) -> String 
 struct Section {
     title: String,
     rows: Vec<Row>,
-    /// Whether the objective applies; it does to values at the peak only.
-    judged: bool,
+    /// Processes beyond those in `rows`.
+    left_out: usize,
 }
 
 impl Section {
@@ -68,7 +81,25 @@ impl Section {
     }
 
     fn from_plan(label: &str, plan: &PlanSummary) -> Self {
-        Self { title: format!("{label}: {}", escape::page(&plan.plan.name, 48)), rows: rows(plan), judged: true }
+        let row = |process: &wsim_advise::ProcessSummary| Row { name: escape::page(&process.name, 40), busy: process.peak };
+        Self::new(format!("{label}: {}", escape::page(&plan.plan.name, 48)), plan.processes.iter().map(row).collect())
+    }
+
+    fn new(title: String, mut rows: Vec<Row>) -> Self {
+        let left_out = rows.len().saturating_sub(ROWS_MAX);
+        if left_out > 0 {
+            rows.sort_by(|a, b| b.busy.value.total_cmp(&a.busy.value));
+            rows.truncate(ROWS_MAX);
+        }
+        Self { title, rows, left_out }
+    }
+
+    fn more(&self) -> Option<String> {
+        (self.left_out > 0).then(|| format!("and {} that are less busy", text::plural(self.left_out as u64, "process", "processes")))
+    }
+
+    fn height(&self) -> i32 {
+        HEAD * (1 + i32::from(self.left_out > 0)) + ROW_HEIGHT * i32::try_from(self.rows.len()).unwrap_or(0)
     }
 }
 
@@ -78,86 +109,52 @@ struct Row {
 }
 
 impl Row {
-    fn draw(&self, area: &Area<'_>, hovers: &mut HoverValues, scale: f64, y: i32, busy_max: Option<f64>) -> Drawn {
+    fn draw(&self, area: &Area<'_>, hovers: &mut HoverValues, scale: f64, y: i32, busy_max: f64) -> Drawn {
         let x = |share: f64| canvas::interpolate(LEFT, RIGHT, share / scale);
-        let middle = y + ROW_HEIGHT / 2;
-        let over = busy_max.is_some_and(|limit| self.busy.value > limit);
-        let colour: RGBColor = match busy_max {
-            None => GREY,
-            Some(_) if over => RED,
-            Some(_) => BLUE,
-        };
-        canvas::text(area, &self.name, (LEFT - 10, middle), 13, (HPos::Right, VPos::Center), 1.0)?;
-        canvas::bar(area, (LEFT, middle - 8), (x(self.busy.value).max(LEFT + 1), middle + 8), colour, 0.85)?;
+        let middle = y + ROW_HEIGHT - 10;
+        let over = self.busy.value > busy_max;
+        let colour: RGBColor = if over { RED } else { BLUE };
+        let value = format!("{}{}", text::percent_range(self.busy), if over { ", over" } else { "" });
+        labels::name_and_value(area, y + 7, &self.name, &value)?;
+        canvas::bar(area, (LEFT, middle - 5), (x(self.busy.value).max(LEFT + 1), middle + 5), colour, 0.85)?;
         if self.busy.high > self.busy.low {
             let (low, high) = (x(self.busy.low), x(self.busy.high));
             canvas::line(area, (low, middle), (high, middle), INK, 0.9, 1)?;
             canvas::line(area, (low, middle - 4), (low, middle + 4), INK, 0.9, 1)?;
             canvas::line(area, (high, middle - 4), (high, middle + 4), INK, 0.9, 1)?;
         }
-        let value = format!("{}{}", text::percent_range(self.busy), if over { ", over" } else { "" });
-        canvas::text(area, &value, (RIGHT + 16, middle), 12, (HPos::Left, VPos::Center), 0.95)?;
-        hovers.add((0, y), (WIDTH.cast_signed(), y + ROW_HEIGHT), &format!("{}: {} of a core", self.name, text::percent_range(self.busy)));
+        hovers.add((LEFT, y), (RIGHT, y + ROW_HEIGHT), &format!("{}: {} busy", self.name, text::percent_range(self.busy)));
         Ok(())
     }
 }
 
-/// Everything on the main process at the peak, and the processes of the log if there are several.
-fn now(profile: &Profile, candidates: &[PlanSummary]) -> Vec<Section> {
-    let mut sections = Vec::new();
-    if let Some(monolith) = candidates.iter().find(|plan| plan.workers == 0) {
-        sections.push(Section { title: "Everything on the main process".to_owned(), rows: rows(monolith), judged: true });
-    }
-    let row = |process: &ProcessProfile| {
-        let busy = process.utilisation.filter(|value| value.is_finite())?;
-        Some(Row { name: escape::page(&process.name, 26), busy: Interval::exact(busy) })
-    };
-    let mut rows: Vec<Row> = profile.processes.iter().filter_map(row).collect();
-    if rows.len() > 1 || sections.is_empty() {
-        rows.sort_by(|a, b| b.busy.value.total_cmp(&a.busy.value));
-        rows.truncate(LOGGED_MAX);
-        sections.push(Section { title: "As logged: mean over the whole log, background CPU excluded".to_owned(), rows, judged: false });
-    }
-    sections
-}
-
-fn rows(plan: &PlanSummary) -> Vec<Row> {
-    plan.processes.iter().take(ROWS_MAX).map(|process| Row { name: escape::page(&process.name, 26), busy: process.peak }).collect()
+/// Everything on the main process.
+fn alone(candidates: &[PlanSummary]) -> Option<Section> {
+    let monolith = candidates.iter().find(|plan| plan.workers == 0)?;
+    Some(Section { title: "Everything on the main process".to_owned(), ..Section::from_plan("", monolith) })
 }
 
 fn list(rows: &[Row]) -> String {
     rows.iter().map(|row| format!("{} {}", row.name, text::percent(row.busy.value))).collect::<Vec<_>>().join(", ")
 }
 
-fn axis(area: &Area<'_>, scale: f64, bottom: i32, busy_max: f64) -> Drawn {
+fn axis(area: &Area<'_>, scale: f64, (top, bottom): (i32, i32), busy_max: f64) -> Drawn {
     let x = |share: f64| canvas::interpolate(LEFT, RIGHT, share / scale);
-    for tick in canvas::ticks(scale).into_iter().filter(|tick| *tick <= scale) {
-        canvas::line(area, (x(tick), TOP), (x(tick), bottom), INK, 0.12, 1)?;
-        canvas::text(area, &text::percent(tick), (x(tick), bottom + 8), 11, (HPos::Center, VPos::Top), 0.75)?;
+    let ticks = canvas::ticks(scale).into_iter().filter(|tick| *tick <= scale);
+    let ticks: Vec<(i32, String)> = ticks.map(|tick| (x(tick), text::percent(tick))).collect();
+    for (at, _) in &ticks {
+        canvas::line(area, (*at, top), (*at, bottom), INK, 0.12, 1)?;
     }
-    canvas::line(area, (x(1.0), TOP), (x(1.0), bottom), INK, 0.5, 1)?;
-    canvas::text(area, "one core", (x(1.0), TOP - 8), 11, (HPos::Center, VPos::Center), 0.75)?;
+    labels::ticks_along(area, &ticks, bottom + 6)?;
+    canvas::line(area, (x(1.0), top), (x(1.0), bottom), INK, 0.5, 1)?;
     if busy_max < scale {
-        for dash in (TOP..bottom).step_by(8) {
-            canvas::line(area, (x(busy_max), dash), (x(busy_max), (dash + 4).min(bottom)), INK, 0.7, 1)?;
-        }
-        canvas::text(
-            area,
-            &format!("objective {}", text::percent(busy_max)),
-            (x(busy_max), TOP - 8),
-            11,
-            (if busy_max < 0.9 { HPos::Center } else { HPos::Right }, VPos::Center),
-            0.85,
-        )?;
+        canvas::dashes(area, (x(busy_max), top), (x(busy_max), bottom), 0.8)?;
     }
     canvas::bar(area, (LEFT, bottom), (RIGHT, bottom + 1), GREY, 0.6)
 }
 
-const ROWS_MAX: usize = 24;
-const LOGGED_MAX: usize = 10;
-const WIDTH: u32 = 960;
-const LEFT: i32 = 190;
-const RIGHT: i32 = 780;
-const TOP: i32 = 30;
-const ROW_HEIGHT: i32 = 28;
-const HEAD: i32 = 34;
+const ROWS_MAX: usize = 10;
+/// How far the axis reaches beyond the longest bar.
+const WHISKER_MAX: f64 = 1.6;
+const ROW_HEIGHT: i32 = 33;
+const HEAD: i32 = 22;

@@ -5,13 +5,16 @@ use plotters::style::text_anchor::{HPos, VPos};
 use plotters::style::{Color, ShapeStyle};
 
 use super::canvas::{self, Area, BLUE, ChartText, Drawn, GREY, HoverValues, INK, RED};
+use super::labels;
+use super::log_axis::LogScale;
 use super::time_axis::TimeAxis;
 use crate::shared::escape;
 use wsim_advise::Meets;
 use wsim_advise::sweep::{SimulatedPlan, Sweep};
 use wsim_text as text;
 
-/// Requests in progress in all processes (waiting long polls excluded), averaged over each bin, with the traffic of the log.
+/// Requests in progress in all processes (waiting long polls excluded), averaged over each bin, with the traffic of the log. The axis is logarithmic, so
+/// that a plan whose queue grows without end does not flatten the others.
 pub fn queue_over_time(sweep: &Sweep) -> String {
     let panels = panels(sweep);
     let chart_text = ChartText {
@@ -23,29 +26,38 @@ pub fn queue_over_time(sweep: &Sweep) -> String {
     let simulated_end_us = panels.iter().map(|panel| panel.bin_start_us(panel.candidate.working.len())).max();
     let cut_end_us = simulated_end_us.filter(|end_us| sweep.window.end_us - end_us > NOTICEABLE_US);
     let end_us = cut_end_us.unwrap_or(sweep.window.end_us);
-    let ticks = canvas::ticks(panels.iter().map(Panel::largest).fold(0.0, f64::max));
-    let rows = i32::try_from(panels.len()).unwrap_or(0).div_euclid(COLUMNS) + i32::from(!panels.len().is_multiple_of(COLUMNS as usize));
-    let height = TOP + rows * PANEL_PITCH + 34;
-    canvas::svg(&chart_text, (960, height.unsigned_abs()), |area, hovers| {
+    let ends = [FLOOR, CEILING_MIN].into_iter().chain(panels.iter().map(Panel::largest));
+    let scale = LogScale::of(ends, FLOOR);
+    let rows = i32::try_from(panels.len().div_ceil(2)).unwrap_or(0);
+    let height = rows * PANEL_PITCH + 40;
+    canvas::svg(&chart_text, height, |area, hovers| {
+        if panels.is_empty() {
+            return canvas::sentence(area, "No plan was simulated with the traffic of the log.");
+        }
         for (index, panel) in (0_i32..).zip(&panels) {
-            let left = LEFT + index % COLUMNS * (PANEL_WIDTH + GAP);
-            let top = TOP + index / COLUMNS * PANEL_PITCH;
-            let frame = Frame {
-                axis: TimeAxis { start_us: sweep.window.start_us, end_us, left, right: left + PANEL_WIDTH, series: None },
-                top,
-                bottom: top + PANEL_HEIGHT,
-                max: ticks.last().copied().unwrap_or(1.0),
-            };
-            frame.draw(area, sweep, &ticks)?;
+            let left = AXIS + index % COLUMNS * (PANEL_WIDTH + GAP);
+            let top = index / COLUMNS * PANEL_PITCH + HEAD;
+            let axis = TimeAxis { start_us: sweep.window.start_us, end_us, left, right: left + PANEL_WIDTH, series: None };
+            let frame = Frame { axis, top, bottom: top + PANEL_HEIGHT, scale: scale.clone() };
+            frame.draw(area, sweep)?;
             panel.draw(area, hovers, &frame)?;
         }
         let day = text::strftime(sweep.window.start_us, "%A %-d %B %Y");
-        let text = if cut_end_us.is_some() {
-            format!("Simulated time from {day} on, without the gaps of the log. Vertical axes: requests in progress.")
+        let when = if cut_end_us.is_some() {
+            format!("Simulated time from {day} on, without the gaps of the log.")
         } else {
-            format!("{day}, UTC. Shaded: the peak (busiest five minutes). Vertical axes: requests in progress.")
+            format!("{day}, UTC. Shaded: the busiest five minutes.")
         };
-        canvas::text(area, &text, (LEFT, height - 14), 11, (HPos::Left, VPos::Center), 0.75)
+        canvas::text(
+            area,
+            "Vertical axes: requests in progress, logarithmic.",
+            (canvas::LEFT, height - 26),
+            11,
+            (HPos::Left, VPos::Center),
+            0.75,
+        )?;
+        let when = labels::fitted(&when, 11, canvas::RIGHT - canvas::LEFT);
+        canvas::text(area, &when, (canvas::LEFT, height - 10), 11, (HPos::Left, VPos::Center), 0.75)
     })
 }
 
@@ -61,8 +73,7 @@ struct Frame {
     axis: TimeAxis<'static>,
     top: i32,
     bottom: i32,
-    /// Value at the top.
-    max: f64,
+    scale: LogScale,
 }
 
 /// The recommended plan, the runner-up, the best plan without workers, the slowest plan, and then the best plan of each number of
@@ -110,14 +121,16 @@ impl Panel<'_> {
             Meets::No => RED,
         };
         let word = match self.candidate.summary.meets {
-            Meets::Yes => "meets the objective",
-            Meets::Maybe => "may meet the objective",
-            Meets::No => "misses the objective",
+            Meets::Yes => "meets",
+            Meets::Maybe => "may meet",
+            Meets::No => "misses",
         };
         let axis = frame.axis;
-        canvas::text(area, &self.name, (axis.left, frame.top - 26), 12, (HPos::Left, VPos::Center), 1.0)?;
+        let name = labels::fitted(&self.name, 12, PANEL_WIDTH + 4);
+        canvas::text(area, &name, (axis.left, frame.top - 26), 12, (HPos::Left, VPos::Center), 1.0)?;
         let subtitle = format!("{word}; at most {}", text::number(self.largest()));
-        canvas::text(area, &subtitle, (axis.left, frame.top - 11), 11, (HPos::Left, VPos::Center), 0.75)?;
+        let subtitle = labels::fitted(&subtitle, 10, PANEL_WIDTH + 4);
+        canvas::text(area, &subtitle, (axis.left, frame.top - 11), 10, (HPos::Left, VPos::Center), 0.75)?;
         let values = &self.candidate.working;
         let line: Vec<(i32, i32)> = values
             .iter()
@@ -144,22 +157,23 @@ impl Panel<'_> {
 
 impl Frame {
     fn y(&self, value: f64) -> i32 {
-        canvas::interpolate(self.bottom, self.top, value / self.max)
+        canvas::interpolate(self.bottom, self.top, self.scale.share(value))
     }
 
-    fn draw(&self, area: &Area<'_>, sweep: &Sweep, ticks: &[f64]) -> Drawn {
+    fn draw(&self, area: &Area<'_>, sweep: &Sweep) -> Drawn {
         let TimeAxis { left, right, .. } = self.axis;
         let (from, to) = (self.axis.x(sweep.peak.start_us), self.axis.x(sweep.peak.end_us));
         if to - from < PANEL_WIDTH * 9 / 10 {
             canvas::bar(area, (from, self.top), (to.max(from + 1), self.bottom), INK, 0.09)?;
         }
-        for &tick in [ticks.first(), ticks.get(ticks.len() / 2), ticks.last()].into_iter().flatten() {
-            canvas::line(area, (left, self.y(tick)), (right, self.y(tick)), INK, 0.14, 1)?;
-            canvas::text(area, &text::tick(tick), (left - 6, self.y(tick)), 11, (HPos::Right, VPos::Center), 0.75)?;
+        let ticks: Vec<(i32, String)> = self.scale.ticks(5).into_iter().map(|value| (self.y(value), labels::compact(value))).collect();
+        for (y, _) in &ticks {
+            canvas::line(area, (left, *y), (right, *y), INK, 0.14, 1)?;
         }
+        labels::ticks_beside(area, &ticks, left - 4)?;
         let label = |at_us: i64| text::strftime(at_us, "%H:%M");
-        canvas::text(area, &label(self.axis.start_us), (left, self.bottom + 6), 11, (HPos::Left, VPos::Top), 0.75)?;
-        canvas::text(area, &label(self.axis.end_us), (right, self.bottom + 6), 11, (HPos::Right, VPos::Top), 0.75)
+        canvas::text(area, &label(self.axis.start_us), (left, self.bottom + 4), 11, (HPos::Left, VPos::Top), 0.75)?;
+        canvas::text(area, &label(self.axis.end_us), (right, self.bottom + 4), 11, (HPos::Right, VPos::Top), 0.75)
     }
 }
 
@@ -168,18 +182,25 @@ fn micros(seconds: f64) -> i64 {
     (seconds * 1e6) as i64
 }
 
-const PANELS_MAX: usize = 9;
+const PANELS_MAX: usize = 6;
 /// Gaps of an hour and more are left out.
 const NOTICEABLE_US: i64 = 3_000_000_000;
 /// Values in a panel that a pointer can tell apart.
 const HOVERS_MAX: usize = 40;
-const COLUMNS: i32 = 3;
-const LEFT: i32 = 44;
-const PANEL_WIDTH: i32 = 262;
-const GAP: i32 = 56;
-const TOP: i32 = 48;
-const PANEL_HEIGHT: i32 = 104;
-const PANEL_PITCH: i32 = 180;
+/// Least value of the axis: fewer requests in progress on average are drawn at its start.
+const FLOOR: f64 = 0.1;
+/// The axis reaches at least this.
+const CEILING_MIN: f64 = 2.0;
+const COLUMNS: i32 = 2;
+/// Room for the ticks of the first column.
+const AXIS: i32 = 42;
+const PANEL_WIDTH: i32 = 166;
+/// Between two panels, with the ticks of the second.
+const GAP: i32 = 54;
+/// Name and subtitle of a panel.
+const HEAD: i32 = 38;
+const PANEL_HEIGHT: i32 = 84;
+const PANEL_PITCH: i32 = 148;
 
 #[cfg(test)]
 mod tests {

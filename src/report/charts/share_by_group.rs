@@ -1,14 +1,14 @@
 //! Share of CPU and of requests by endpoint group, side by side.
 
-use plotters::style::text_anchor::{HPos, VPos};
-
-use super::canvas::{self, BLUE, ChartText, GREY, INK};
+use super::canvas::{self, BLUE, ChartText, GREY, INK, LEFT, RIGHT};
+use super::labels::{self, Legend, Sign};
 use crate::shared::escape;
 use crate::shared::{share, share_text};
+use wsim_endpoints::groups;
 use wsim_profile::{GroupProfile, Profile};
 use wsim_text as text;
 
-/// Horizontal bars for at most twelve groups, the last one for all others; only requests if CPU is unknown. Shares are of all requests, those
+/// Horizontal bars for at most ten groups, the last one for all others; only requests if CPU is unknown. Shares are of all requests, those
 /// between processes included, as in the table of groups.
 pub fn share_by_group(profile: &Profile) -> String {
     let rows = rows(profile);
@@ -30,40 +30,28 @@ pub fn share_by_group(profile: &Profile) -> String {
             })
             .collect(),
     };
-    let pitch = if has_cpu { 36 } else { 24 };
+    let cpu_sign = has_cpu.then(|| (Sign::Square(BLUE, 1.0), "CPU".to_owned()));
+    let legend = Legend::new(cpu_sign.into_iter().chain([(Sign::Square(GREY, 1.0), "requests".to_owned())]));
+    let pitch = if has_cpu { 36 } else { 28 };
     let count = i32::try_from(rows.len()).unwrap_or(0);
-    let height = u32::try_from(TOP + count * pitch + 12).unwrap_or(100);
-    canvas::svg(&chart_text, (WIDTH, height), |area, hovers| {
+    let top = legend.height + 8;
+    canvas::svg(&chart_text, top + count * pitch + 6, |area, hovers| {
         let x = |share: f64| canvas::interpolate(LEFT, RIGHT, share / largest.max(1e-9));
-        if has_cpu {
-            canvas::bar(area, (LEFT, 12), (LEFT + 12, 24), BLUE, 1.0)?;
-            canvas::text(area, "CPU", (LEFT + 18, 18), 12, (HPos::Left, VPos::Center), 0.9)?;
-        }
-        let legend = if has_cpu { LEFT + 70 } else { LEFT };
-        canvas::bar(area, (legend, 12), (legend + 12, 24), GREY, 1.0)?;
-        canvas::text(area, "requests", (legend + 18, 18), 12, (HPos::Left, VPos::Center), 0.9)?;
+        legend.draw(area, 0)?;
         for (index, row) in (0_i32..).zip(&rows) {
-            let y = TOP + index * pitch;
-            let middle = y + (pitch - 8) / 2;
-            canvas::text(area, &row.name, (LEFT - 10, middle), 13, (HPos::Right, VPos::Center), 1.0)?;
-            let mut below = y;
+            let y = top + index * pitch;
+            let requests = share_text(row.requests, row.count);
+            let value = if has_cpu { format!("CPU {} · requests {requests}", share_text(row.cpu, row.count)) } else { requests };
+            labels::name_and_value(area, y + 7, &row.name, &value)?;
+            let mut below = y + 16;
             if has_cpu {
-                canvas::bar(area, (LEFT, y), (x(row.cpu).max(LEFT + 1), y + 14), BLUE, 1.0)?;
-                canvas::text(area, &share_text(row.cpu, row.count), (x(row.cpu) + 6, y + 7), 11, (HPos::Left, VPos::Center), 0.9)?;
-                below = y + 15;
+                canvas::bar(area, (LEFT, below), (x(row.cpu).max(LEFT + 1), below + 7), BLUE, 1.0)?;
+                below += 8;
             }
-            canvas::bar(area, (LEFT, below), (x(row.requests).max(LEFT + 1), below + 12), GREY, 1.0)?;
-            canvas::text(
-                area,
-                &share_text(row.requests, row.count),
-                (x(row.requests) + 6, below + 6),
-                11,
-                (HPos::Left, VPos::Center),
-                0.75,
-            )?;
-            hovers.add((0, y - 4), (RIGHT, y + pitch - 4), &row.hover);
+            canvas::bar(area, (LEFT, below), (x(row.requests).max(LEFT + 1), below + 6), GREY, 1.0)?;
+            hovers.add((LEFT, y), (RIGHT, y + pitch - 2), &row.hover);
         }
-        canvas::line(area, (LEFT, TOP - 4), (LEFT, TOP + count * pitch - 4), INK, 0.4, 1)
+        canvas::line(area, (LEFT, top), (LEFT, top + count * pitch), INK, 0.3, 1)
     })
 }
 
@@ -83,7 +71,8 @@ fn rows(profile: &Profile) -> Vec<Row> {
     let (all_cpu, all_requests) = (cpu(&groups), requests(&groups));
     let row = |name: String, part: &[&GroupProfile]| Row {
         hover: format!(
-            "{name}: {}, {} CPU seconds",
+            "{name}{}: {}, {} CPU seconds",
+            described(part),
             text::plural(part.iter().map(|group| group.requests).sum(), "request", "requests"),
             text::number(cpu(part))
         ),
@@ -100,11 +89,13 @@ fn rows(profile: &Profile) -> Vec<Row> {
     rows
 }
 
-const ROWS_MAX: usize = 12;
-const WIDTH: u32 = 960;
-const LEFT: i32 = 190;
-const RIGHT: i32 = 880;
-const TOP: i32 = 44;
+/// What the requests of a single group are: ` (clients asking for news)`.
+fn described(part: &[&GroupProfile]) -> String {
+    let words = if let [group] = part { groups::description(&group.id) } else { "" };
+    if words.is_empty() { String::new() } else { format!(" ({words})") }
+}
+
+const ROWS_MAX: usize = 10;
 
 #[cfg(test)]
 mod tests {

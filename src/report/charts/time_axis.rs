@@ -1,8 +1,10 @@
-//! A horizontal time axis in UTC, with at most nine labels at round instants. Where a series leaves time out, the axis does too, and marks it.
+//! A horizontal time axis in UTC, with labels at round instants, as many as there is room for. Where a series leaves time out, the axis does too, and
+//! marks it.
 
 use plotters::style::text_anchor::{HPos, VPos};
 
 use super::canvas::{self, Area, Drawn, INK};
+use super::labels;
 use wsim_profile::Series;
 use wsim_text as text;
 
@@ -52,35 +54,26 @@ impl<'a> TimeAxis<'a> {
         canvas::interpolate(self.left, self.right, index as f64 / bins.max(1) as f64)
     }
 
-    /// Draws ticks and labels below `y`, and the zone at the right end.
+    /// Draws ticks and labels below `y`: times, below them days, and the zone at the right end of the days.
     pub(super) fn draw(&self, area: &Area<'_>, y: i32) -> Drawn {
         canvas::line(area, (self.left, y), (self.right, y), INK, 0.4, 1)?;
         let step = self.step();
+        let mut times: Vec<(i32, String)> = Vec::new();
+        let mut days: Vec<(i32, String)> = Vec::new();
         let mut at = self.start_us.div_euclid(step) * step;
-        let mut last_day = String::new();
-        let mut last_x = self.left;
         while at <= self.end_us {
             if let Some((_, to_us)) = self.skips().find(|(from_us, to_us)| (*from_us..*to_us).contains(&at)) {
                 // The first round instant after the time that is left out.
                 at = -(-to_us).div_euclid(step) * step;
                 continue;
             }
-            let x = self.x(at);
-            let is_free = self.skips().next().is_none() || last_day.is_empty() || x - last_x >= LABEL_WIDTH;
-            if at >= self.start_us && is_free {
-                last_x = x;
+            if at >= self.start_us {
+                let x = self.x(at);
                 canvas::line(area, (x, y), (x, y + 4), INK, 0.4, 1)?;
-                let day = text::strftime(at, "%a %-d %b");
                 if step < DAY_US {
-                    let pattern = if step < 60_000_000 { "%H:%M:%S" } else { "%H:%M" };
-                    canvas::text(area, &text::strftime(at, pattern), (x, y + 8), 11, (HPos::Center, VPos::Top), 0.75)?;
-                    if day != last_day {
-                        canvas::text(area, &day, (x, y + 22), 11, (HPos::Center, VPos::Top), 0.75)?;
-                    }
-                } else {
-                    canvas::text(area, &day, (x, y + 8), 11, (HPos::Center, VPos::Top), 0.75)?;
+                    times.push((x, text::strftime(at, time_pattern(step))));
                 }
-                last_day = day;
+                days.push((x, text::strftime(at, DAY_PATTERN)));
             }
             at += step;
         }
@@ -89,20 +82,36 @@ impl<'a> TimeAxis<'a> {
             canvas::line(area, (x - 4, y + 4), (x, y - 4), INK, 0.7, 1)?;
             canvas::line(area, (x, y + 4), (x + 4, y - 4), INK, 0.7, 1)?;
         }
-        let zone_x = (last_x + 36).max(self.right + 8);
-        canvas::text(area, "UTC", (zone_x, y + 8), 11, (HPos::Left, VPos::Top), 0.75)
+        days.dedup_by(|next, day| next.1 == day.1);
+        labels::ticks_along(area, &times, y + 7)?;
+        let zone_start = self.right - labels::width(ZONE, labels::TICK_SIZE) - 8;
+        days.retain(|(x, day)| x + labels::width(day, labels::TICK_SIZE) / 2 < zone_start);
+        let second_line = y + 7 + labels::LINE_HEIGHT;
+        labels::ticks_along(area, &days, if step < DAY_US { second_line } else { y + 7 })?;
+        canvas::text(area, ZONE, (self.right, second_line), labels::TICK_SIZE, (HPos::Right, VPos::Top), 0.75)
     }
 
-    /// Time between labels, µs, so that there are at most nine.
+    /// Time between labels, µs, so that these fit.
     fn step(&self) -> i64 {
         let span = self.shown_before(self.end_us).max(1);
-        STEPS_S.iter().map(|seconds| seconds * 1_000_000).find(|step| span / step <= 8).unwrap_or(span / 8)
+        let fits = |step: &i64| {
+            let pattern = if *step < DAY_US { time_pattern(*step) } else { DAY_PATTERN };
+            let wide = i64::from(labels::width(&text::strftime(self.start_us, pattern), labels::TICK_SIZE) + LABEL_GAP);
+            span / step <= (i64::from(self.right - self.left) / wide).clamp(1, 8)
+        };
+        STEPS_S.iter().map(|seconds| seconds * 1_000_000).find(fits).unwrap_or(span / 2)
     }
 }
 
+fn time_pattern(step_us: i64) -> &'static str {
+    if step_us < 60_000_000 { "%H:%M:%S" } else { "%H:%M" }
+}
+
+const DAY_PATTERN: &str = "%a %-d %b";
+const ZONE: &str = "UTC";
 const DAY_US: i64 = 86_400_000_000;
-/// Least distance of two labels, pixels.
-const LABEL_WIDTH: i32 = 34;
+/// Between two labels, pixels.
+const LABEL_GAP: i32 = 12;
 
 /// Round steps, seconds.
 const STEPS_S: [i64; 22] = [
@@ -143,6 +152,6 @@ mod tests {
         let axis = TimeAxis::of_series(&series, 200, 0, 200);
         assert_eq!((axis.x(50_000_000), axis.x(100_000_000), axis.x(axis.end_us - 50_000_000)), (50, 100, 150));
         assert_eq!(axis.x(100_000_000 + 86_400_000_000), 100, "in the gap");
-        assert!(axis.step() <= 30_000_000, "labels are those of 200 s");
+        assert!(TimeAxis::of_series(&series, 200, 0, 600).step() <= 30_000_000, "labels are those of 200 s");
     }
 }

@@ -27,6 +27,7 @@ pub(crate) fn change() -> ComparisonReport {
         group.requests /= 2;
         if let ("sync", Some(p95)) = (group.id.as_str(), &mut group.service_ms.p95) {
             *p95 = p95.scaled(1.5);
+            group.p95_bounds = group.p95_bounds.map(|bounds| bounds.scaled(1.5));
         }
     }
     comparison(vec![analysis("reports/monday"), after])

@@ -8,7 +8,7 @@
 //! If exactly one of two runs is a simulation, it is a prediction and the other a measurement; any other two runs are before and after.
 //! Knows nothing of logs, only what the reports contain.
 
-mod html;
+pub(crate) mod html;
 mod json;
 mod markdown;
 mod model;
@@ -17,6 +17,7 @@ mod read;
 mod report;
 mod tables;
 mod terminal;
+mod verdict;
 
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -77,8 +78,18 @@ fn predicted_figures(group: &GroupPair) -> Vec<PredictedFigure> {
             name: format!("{}, {label}", group.id),
             predicted: figure.to?,
             measured: figure.from?.value,
+            requests: least_requests(group),
+            counts: group.counts || group.id == pair::ALL,
             within_limit: figure.relative.filter(|_| group.counts).map(|error| error.abs() <= limit),
         })
     };
     figures.into_iter().filter_map(predicted_figure).collect()
+}
+
+/// Requests of a group in the run that has fewer.
+fn least_requests(group: &GroupPair) -> u64 {
+    let requests = [group.requests.from, group.requests.to].map(|requests| requests.map_or(0.0, |requests| requests.value));
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of requests")]
+    let least = requests[0].min(requests[1]) as u64;
+    least
 }

@@ -67,6 +67,9 @@ pub struct RunGroup {
     /// Response times as Synapse's own log would contain them; simulations with `--as-logged` only.
     #[serde(skip)]
     pub logged_ms: Option<Latencies>,
+    /// p95 of a log with its 95 % interval, if it is known from other quantiles.
+    #[serde(skip)]
+    pub p95_bounds: Option<Interval>,
 }
 
 /// Quantiles, ms. An interval without width is a single figure of unknown uncertainty.
@@ -150,6 +153,9 @@ pub struct GroupPair {
     pub p50: FigurePair,
     pub p95: FigurePair,
     pub p99: FigurePair,
+    /// p95 with the interval that a log's other quantiles give it; for the verdict only.
+    #[serde(skip)]
+    pub p95_bounds: FigurePair,
 }
 
 /// A process in two runs.

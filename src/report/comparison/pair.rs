@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::model::{FigurePair, GroupPair, Latencies, PairKind, ProcessPair, Run, RunGroup, RunKind, RunPair, RunProcess, Summary};
+use crate::shared::REQUESTS_FOR_ERRORS;
 use wsim_stats::Interval;
 use wsim_text as text;
 
@@ -11,7 +12,7 @@ pub const P50_LIMIT: f64 = 0.2;
 /// Largest relative error of a well-predicted 95th percentile.
 pub const P95_LIMIT: f64 = 0.3;
 /// A group with fewer requests in either run is shown but does not count.
-pub const REQUESTS_MIN: u64 = 50;
+pub const REQUESTS_MIN: u64 = REQUESTS_FOR_ERRORS;
 /// Id of all groups together.
 pub(super) const ALL: &str = "all";
 
@@ -79,6 +80,7 @@ fn group(a: &Run, b: &Run, id: &str, from_schedule: bool) -> Option<GroupPair> {
         p50: latency(|times| times.p50),
         p95: latency(|times| times.p95),
         p99: latency(|times| times.p99),
+        p95_bounds: both(&|group, _| group.p95_bounds.or(times(group).p95)),
     })
 }
 

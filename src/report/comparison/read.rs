@@ -119,6 +119,7 @@ fn analysis(name: &str, file: Analysis) -> Run {
         cpu_seconds: group.cpu_seconds,
         cpu_ms: group.cpu_ms,
         service_ms: group.latency_ms.map_or_else(Latencies::default, |quantiles| exact_latencies(&quantiles)),
+        p95_bounds: group.latency_ms.and_then(|quantiles| p95_bounds(&quantiles, group.requests)),
         ..RunGroup::default()
     });
     let processes = file.processes.into_iter().map(|process| RunProcess {
@@ -148,6 +149,23 @@ fn analysis(name: &str, file: Analysis) -> Run {
 fn exact_latencies(quantiles: &Quantiles) -> Latencies {
     let exact = |value| Some(Interval::exact(value));
     Latencies { p50: exact(quantiles.p50), p95: exact(quantiles.p95), p99: exact(quantiles.p99) }
+}
+
+/// p95 with its distribution-free 95 % interval: the quantiles at the binomial bounds of its rank, interpolated between those that a log's report contains.
+fn p95_bounds(quantiles: &Quantiles, requests: u64) -> Option<Interval> {
+    let Quantiles { p50, p90, p95, p99, p999, max, .. } = *quantiles;
+    let known = [(0.5, p50), (0.9, p90), (0.95, p95), (0.99, p99), (0.999, p999), (1.0, max)];
+    if requests == 0 || known.iter().any(|(_, ms)| !ms.is_finite() || *ms <= 0.0) {
+        return None;
+    }
+    let at = |rank: f64| {
+        let part = known.windows(2).find(|part| rank <= part[1].0)?;
+        let [(from, low), (to, high)] = [part[0], part[1]];
+        let share = ((rank - from) / (to - from)).clamp(0.0, 1.0);
+        Some((low.ln() + (high.ln() - low.ln()) * share).exp())
+    };
+    let half = 1.96 * (0.95_f64 * 0.05 / requests as f64).sqrt();
+    Some(Interval::new(p95, at(0.95 - half)?, at((0.95 + half).min(1.0))?))
 }
 
 fn simulation(name: &str, mut file: Simulation, plan: Option<&str>) -> Result<Run, ReadError> {
@@ -239,18 +257,7 @@ fn replayed(name: &str, report: &replay::ReplayReport) -> Run {
 
 fn latencies(tally: &Tally, of: fn(&Tally) -> &LatencyHistogram) -> Latencies {
     let times = of(tally);
-    Latencies { p50: quantile(times, 0.5), p95: quantile(times, 0.95), p99: quantile(times, 0.99) }
-}
-
-/// A quantile with its distribution-free 95 % interval: the order statistics between the binomial bounds of the rank (Conover, *Practical
-/// Nonparametric Statistics*, 3.2, in the normal approximation).
-fn quantile(times: &LatencyHistogram, quantile: f64) -> Option<Interval> {
-    if times.count() == 0 {
-        return None;
-    }
-    let half = 1.96 * (quantile * (1.0 - quantile) / times.count() as f64).sqrt();
-    let ms = |quantile: f64| times.quantile_ns(quantile.clamp(0.0, 1.0)) as f64 / 1e6;
-    Some(Interval::new(ms(quantile), ms(quantile - half), ms(quantile + half)))
+    Latencies { p50: replay::quantile(times, 0.5), p95: replay::quantile(times, 0.95), p99: replay::quantile(times, 0.99) }
 }
 
 #[derive(Deserialize)]

@@ -1,9 +1,10 @@
 //! The tables of a comparison.
 
-use super::model::{FigurePair, PairKind, RunKind, RunPair};
-use super::pair::{P50_LIMIT, P95_LIMIT, REQUESTS_MIN};
+use super::model::{FigurePair, GroupPair, PairKind, RunKind, RunPair};
+use super::pair::{ALL, P50_LIMIT, P95_LIMIT, REQUESTS_MIN};
 use super::report::ComparisonReport;
 use crate::shared::table::{Cell, Column, Table, Tone};
+use crate::shared::too_few;
 use wsim_stats::Interval;
 use wsim_text as text;
 
@@ -27,9 +28,9 @@ pub(super) fn predictions(report: &ComparisonReport) -> Table {
         pair.groups.iter().filter(|group| group.p50.is_known()).map(|group| {
             let mut row = vec![Cell::text(group.id.clone())];
             for (figure, limit) in [(&group.p50, P50_LIMIT), (&group.p95, P95_LIMIT)] {
-                row.extend([ranged(figure.to), value(figure.from), error(figure, limit), covered(figure)]);
+                row.extend([ranged(figure.to), value(figure.from), judged(group, figure, limit), covered(figure)]);
             }
-            row.extend([value(group.rate.to), value(group.rate.from), error(&group.rate, RATE_LIMIT)]);
+            row.extend([value(group.rate.to), value(group.rate.from), judged(group, &group.rate, RATE_LIMIT)]);
             row
         })
     });
@@ -97,7 +98,7 @@ pub(super) fn latencies(report: &ComparisonReport) -> Table {
         pair.groups.iter().filter(|group| group.p50.is_known()).map(|group| {
             let mut row = vec![Cell::text(group.id.clone())];
             for figure in [&group.p50, &group.p95, &group.p99] {
-                row.extend([value(figure.from), value(figure.to), significant_change(figure)]);
+                row.extend([value(figure.from), value(figure.to), change_of(group, figure)]);
             }
             row
         })
@@ -246,6 +247,12 @@ fn change(figure: &FigurePair) -> Cell {
     figure.relative.map_or_else(Cell::unknown, |relative| Cell::number(signed(relative), relative * 100.0))
 }
 
+/// The change of a group's response time; in words if it rests on too few requests.
+fn change_of(group: &GroupPair, figure: &FigurePair) -> Cell {
+    let is_enough = group.counts || group.id == ALL || figure.relative.is_none();
+    if is_enough { significant_change(figure) } else { Cell::text(too_few(super::least_requests(group))) }
+}
+
 /// A relative change, or that there is none beyond the uncertainty.
 fn significant_change(figure: &FigurePair) -> Cell {
     match (figure.relative, figure.indistinguishable) {
@@ -262,6 +269,12 @@ fn significant_change(figure: &FigurePair) -> Cell {
         }
         (None, _) => Cell::unknown(),
     }
+}
+
+/// The error of a group's figure; in words if it rests on too few requests.
+fn judged(group: &GroupPair, figure: &FigurePair, limit: f64) -> Cell {
+    let is_enough = group.counts || group.id == ALL || figure.relative.is_none();
+    if is_enough { error(figure, limit) } else { Cell::text(too_few(super::least_requests(group))) }
 }
 
 fn error(figure: &FigurePair, limit: f64) -> Cell {

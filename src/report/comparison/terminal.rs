@@ -31,6 +31,7 @@ pub(super) fn terminal(out: &mut dyn Write, report: &ComparisonReport, files: Op
 fn short_cell(column: &Column, cell: &Cell) -> String {
     match cell.value {
         Some(_) if column.number => cell.text.split(" (").next().unwrap_or_default().to_owned(),
+        _ if cell.text.ends_with(": too few") => "too few".to_owned(),
         _ => cell.text.replace("indistinguishable", "same"),
     }
 }

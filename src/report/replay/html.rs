@@ -2,14 +2,13 @@
 
 use askama::Template;
 
-use super::model::ReplayReport;
+use super::model::{ReplayReport, quantile};
 use crate::charts::Chart;
 use crate::exporter::Report;
 use crate::exporter::ReportError;
 use crate::shared::escape;
-use crate::shared::glossary::TERMS;
-use crate::shared::page::{self, PageFrame, run_rows, sentence};
-use crate::shared::table::Table;
+use crate::shared::page::{self, PageFrame, Paper, Part, parts, run_rows, sentence};
+use crate::shared::table::Tone;
 use crate::shared::verdict::{VerdictSection, next_steps};
 use crate::shared::vocabulary;
 use wsim_text as text;
@@ -19,10 +18,9 @@ pub(super) fn html(report: &ReplayReport) -> Result<String, ReportError> {
         frame: frame(report),
         verdict: verdict(report),
         charts: report.charts(),
-        tables: report.tables(),
+        tables: parts(&mut Paper::new(), OPEN_TABLES, report.tables()),
         method: method(report),
         assumptions: std::iter::once(ASSUMPTION.to_owned()).chain(report.facts.assumptions.iter().map(|text| sentence(text))).collect(),
-        terms: &TERMS,
     };
     page::render(&page)
 }
@@ -33,16 +31,15 @@ struct Page {
     frame: PageFrame,
     verdict: VerdictSection,
     charts: Vec<Chart>,
-    tables: Vec<Table>,
+    tables: Vec<Part>,
     method: Vec<(&'static str, String)>,
     assumptions: Vec<String>,
-    terms: &'static [(&'static str, &'static str)],
 }
 
 fn frame(report: &ReplayReport) -> PageFrame {
     let mut frame = PageFrame::new("replay", &report.facts, vocabulary::window(report.window)).with_contents([
-        ("charts", "Charts", !report.charts().is_empty()),
         ("measured", "Measurements", true),
+        ("charts", "Charts", !report.charts().is_empty()),
         ("method", "Method", true),
         ("terms", "Terms", true),
     ]);
@@ -53,7 +50,9 @@ fn frame(report: &ReplayReport) -> PageFrame {
 fn verdict(report: &ReplayReport) -> VerdictSection {
     VerdictSection {
         headline: headline(report),
+        tone: tone(report).class(),
         lead: std::iter::once(report.verdict())
+            .chain(report.against_the_log().filter(|_| !report.is_void()))
             .chain(report.limit_sentence().map(|limit| format!("limit: {limit}")))
             .chain(report.episodes())
             .chain([report.lateness_sentence()])
@@ -97,13 +96,31 @@ fn headline(report: &ReplayReport) -> String {
             |load| format!("The target meets the objective up to {}× the logged users", text::tick(load)),
         );
     }
+    let judged = report.judged();
     if report.is_missed() {
-        return sentence("Missed: the target did not do what was expected of it");
+        let first = report.missed().into_iter().next().unwrap_or_default();
+        return sentence(&format!("Fail: {}", first.split(": ").next().unwrap_or(&first)));
     }
-    let work = report.measured.whole().work;
-    let p95 = |ns: u64| text::milliseconds(ns as f64 / 1e6);
-    let (replay, log) = (work.response.quantile_ns(0.95), work.original.quantile_ns(0.95));
-    sentence(&format!("p95 {} in the replay, {} in the log", p95(replay), p95(log)))
+    let p95 = quantile(&report.measured.whole().work.response, 0.95);
+    let p95 = p95.map_or_else(String::new, |p95| format!("; p95 {}", text::milliseconds_range(p95)));
+    if judged.is_empty() {
+        return sentence(&format!("Replayed{p95}; nothing was expected"));
+    }
+    let terms: Vec<String> = judged.iter().map(|term| term.term.clone()).collect();
+    sentence(&format!("Pass: {}{p95}", text::list(&terms)))
 }
 
+/// Colour of the headline.
+fn tone(report: &ReplayReport) -> Tone {
+    if report.is_void() {
+        Tone::Warn
+    } else if report.is_missed() || report.limit.as_ref().is_some_and(|limit| limit.value.is_none()) {
+        Tone::Bad
+    } else {
+        Tone::Good
+    }
+}
+
+/// The terms of the objective and the groups.
+const OPEN_TABLES: usize = 2;
 const ASSUMPTION: &str = "Requests are sent at the times of the log, whether or not earlier ones were slow (open arrivals). The requests of one user's client keep their order, with as many in progress at once as in the log. Response times are measured from the scheduled time of a request, so that any delay of the generator is included.";

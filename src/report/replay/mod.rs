@@ -30,6 +30,7 @@ use crate::shared::terminal::{Style, WrittenFiles};
 pub use json::SCHEMA;
 pub use judgement::{JudgedTerm, judge};
 pub use merge_shards::{MergeError, merge_shards};
+pub(crate) use model::quantile;
 pub use model::{LimitStep, LoadLimit, Predicted, ReplayReport, RunConditions};
 pub use read::{ReadError, read};
 
@@ -53,7 +54,10 @@ impl Report for ReplayReport {
             let Some(group) = self.measured.groups.iter().chain([&whole]).find(|group| group.id == prediction.id) else { continue };
             for (label, predicted, quantile) in [("p50", prediction.p50, 0.5), ("p95", prediction.p95, 0.95)] {
                 let measured = group.work.service.quantile_ns(quantile) as f64 / 1e6;
-                figures.push(PredictedFigure { name: format!("{}, {label}", prediction.id), predicted, measured, within_limit: None });
+                let requests = group.work.completed;
+                let counts = requests >= crate::shared::REQUESTS_FOR_ERRORS;
+                let name = format!("{}, {label}", prediction.id);
+                figures.push(PredictedFigure { name, predicted, measured, requests, counts, within_limit: None });
             }
         }
         let caption = "Response times by endpoint group: as the simulator predicts them for the plan, and as this run measured them.";

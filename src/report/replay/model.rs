@@ -3,6 +3,7 @@
 //! Knows nothing of formats.
 
 use super::judgement::{self, JudgedTerm, episode_sentence};
+use crate::shared::change::Change;
 use crate::shared::run_facts::RunFacts;
 use crate::shared::share;
 use wsim_advise::Objective;
@@ -162,6 +163,24 @@ impl ReplayReport {
         )
     }
 
+    /// Response times of the replay against those of the log, in a sentence; `None` if nothing was measured.
+    pub(super) fn against_the_log(&self) -> Option<String> {
+        let work = self.measured.whole().work;
+        let (log, replay) = (quantile(&work.original, 0.95)?, quantile(&work.response, 0.95)?);
+        let change = Change::between(log, replay)?;
+        let word = match change.word() {
+            "Same" => "The same as in the log",
+            "Slower" => "Slower than in the log",
+            _ => "Faster than in the log",
+        };
+        Some(format!(
+            "{word}: p95 {} in the replay, {} in the log, {}",
+            text::milliseconds_range(replay),
+            text::milliseconds_range(log),
+            change.words()
+        ))
+    }
+
     /// What was missed, a clause each.
     pub(super) fn missed(&self) -> Vec<String> {
         let stopped = self.stopped.iter().map(|why| format!("stopped after {}: {why}", text::duration(self.took_seconds)));
@@ -261,6 +280,17 @@ impl ReplayReport {
 
 /// Sentences about times in which something was wrong.
 const EPISODES_SHOWN: usize = 5;
+
+/// A quantile with its distribution-free 95 % interval: the order statistics between the binomial bounds of the rank (Conover, *Practical
+/// Nonparametric Statistics*, 3.2, in the normal approximation).
+pub(crate) fn quantile(times: &LatencyHistogram, quantile: f64) -> Option<Interval> {
+    if times.count() == 0 {
+        return None;
+    }
+    let half = 1.96 * (quantile * (1.0 - quantile) / times.count() as f64).sqrt();
+    let ms = |quantile: f64| times.quantile_ns(quantile.clamp(0.0, 1.0)) as f64 / 1e6;
+    Some(Interval::new(ms(quantile), ms(quantile - half), ms(quantile + half)))
+}
 
 fn ms(ns: u64) -> String {
     text::milliseconds(ns as f64 / 1e6)

@@ -52,7 +52,7 @@ fn a_run_in_which_every_request_was_refused_is_missed_and_says_why() {
     assert!(text.lines().take(5).any(|line| line.starts_with("Missed: errors < 5%")), "{text}");
     let errors = report.tables().into_iter().find(|table| table.id == "errors").unwrap();
     assert_eq!(errors.rows.len(), 1);
-    assert!(report.html().unwrap().contains("Missed: the target did not do what was expected"));
+    assert!(report.html().unwrap().contains("<h1 class=\"bad\">Fail: "));
 }
 
 #[test]

@@ -1,75 +1,127 @@
-//! The terms that the HTML reports explain, one or two sentences each, for readers who are offline.
+//! The terms of `docs/glossary.md`, which the HTML reports explain where a reader meets them and in their last section.
 //!
-//! `docs/glossary.md` is the full list; both must define a term alike.
+//! Knows nothing of reports: it reads the rows of the document's tables, so that a report and the document cannot define a term differently.
 
-/// Terms and their definitions, in the order of the section "Terms".
-pub(crate) const TERMS: [(&str, &str); 22] = [
-    (
-        "Request",
-        "One HTTP request from a client or another server, as a log reports it. A request in both the proxy's and Synapse's log counts once.",
-    ),
-    ("Endpoint group", "Matrix API endpoints that Synapse's worker documentation lists together, such as sync or federation."),
-    (
-        "Long poll",
-        "A /sync request that waits until there is something new or its timeout ends. While it waits, it uses memory and a connection but hardly any CPU.",
-    ),
-    ("Wake-up", "An event that ends the waiting of a long poll, so that Synapse has to compute and send a response."),
-    (
-        "Response time",
-        "Time from the arrival of a request to the end of its response. The time that a long poll waits before its wake-up is excluded.",
-    ),
-    ("p50, p95, p99", "50 %, 95 % and 99 % of requests took at most this long."),
-    (
-        "Busy (utilisation)",
-        "Share of one CPU core that a process uses. A Synapse process can use little more than one core, so requests queue as it approaches 100 %.",
-    ),
-    ("Service demand", "CPU time that requests cost, in contrast to the time that clients wait for them."),
-    ("Peak", "The five minutes in which all processes together use most CPU. Plans are judged at the peak."),
-    (
-        "Uncertainty (a–b)",
-        "The range in which a value may lie, given what was measured and what had to be assumed. A plan meets the objective only if the upper end of the range does.",
-    ),
-    ("Confidence", "How far the recommendation can be trusted: high, medium or low, with the reason."),
-    (
-        "Background CPU",
-        "CPU that a process uses without any request line in the log to account for it: background jobs, garbage collection, event persistence, replication.",
-    ),
-    ("Coverage factor", "CPU of a whole process divided by the CPU that its request lines show."),
-    ("Worker, pool", "A worker is a Synapse process besides the main process. A pool is a set of workers that serve the same endpoints."),
-    ("Stream writer", "The only process that may write a stream, such as typing notifications or receipts."),
-    (
-        "Replication",
-        "Messages between Synapse processes about new events. Every worker spends CPU on every event, so each additional worker has a cost.",
-    ),
-    ("Balancing by key", "All requests with the same user, room or address go to the same worker, so that its caches stay useful."),
-    ("Heavy hitter", "A user, room, server or client that causes an unusually large share of the load."),
-    (
-        "Index of dispersion",
-        "How bursty arrivals are over a time scale: 1 if requests arrive independently, more if they arrive in bursts.",
-    ),
-    (
-        "Concentration (HHI)",
-        "Sum of the squared shares of users. At 1 a single user causes all load, and balancing by user cannot spread it.",
-    ),
-    (
-        "Back-test",
-        "The observed deployment, simulated for a part of the log that was not used to fit the model, and compared with that part.",
-    ),
-    (
-        "Replication of a simulation",
-        "One simulated run of the same plan with other random numbers; the uncertainty is computed over all of them.",
-    ),
+use std::sync::LazyLock;
+
+/// A term with its definition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Term {
+    /// Id of its definition in a page: `term-long-poll`.
+    pub(crate) id: String,
+    /// The term and its synonyms.
+    pub(crate) names: Vec<String>,
+    pub(crate) definition: String,
+}
+
+impl Term {
+    /// `utilisation, busy`.
+    pub(crate) fn title(&self) -> String {
+        self.names.join(", ")
+    }
+}
+
+/// Every term, in the order of the glossary.
+pub(crate) fn terms() -> &'static [Term] {
+    static TERMS: LazyLock<Vec<Term>> = LazyLock::new(|| GLOSSARY.lines().filter_map(term).collect());
+    &TERMS
+}
+
+/// The term that a label of a report is about: the longest name among its words, if there is one. `Predicted p95` is about p95.
+pub(crate) fn find(label: &str) -> Option<&'static Term> {
+    let label = words(label);
+    let about = |name: &str| format!(" {label} ").contains(&format!(" {} ", words(name)));
+    let alias = ALIASES.iter().find(|(alias, _)| *alias == label).map(|(_, name)| *name);
+    if let Some(name) = alias {
+        return terms().iter().find(|term| term.names.iter().any(|own| own == name));
+    }
+    let named = terms().iter().flat_map(|term| term.names.iter().map(move |name| (name, term)));
+    let shown = named.filter(|(name, _)| !OF_THE_CODE.contains(&name.as_str()) && about(name));
+    shown.max_by_key(|(name, _)| name.len()).map(|(_, term)| term)
+}
+
+/// Labels of reports that use another word, as [`words`] writes them.
+const ALIASES: [(&str, &str); 14] = [
+    ("group", "endpoint group"),
+    ("traffic", "request"),
+    ("balancing", "balancing rule"),
+    ("cpu of request", "service demand"),
+    ("cpu demand", "service demand"),
+    ("burstiness", "index of dispersion"),
+    ("candidate plan", "candidate"),
+    ("first limit", "limit"),
+    ("user or token", "user"),
+    ("factor", "coverage factor"),
+    ("processe", "process"),
+    ("meet the objective", "objective"),
+    ("meet", "objective"),
+    ("user", "user"),
 ];
+
+/// Terms of documents and code that mean something else as a word of a heading.
+const OF_THE_CODE: [&str; 12] = ["record", "class", "news", "row", "slot", "lane", "world", "account", "copy", "screen", "work", "prior"];
+
+/// The words of a label in lower case, without marks and the plural's s.
+fn words(label: &str) -> String {
+    let lower = label.to_lowercase();
+    let words = lower.split(|c: char| !(c.is_alphanumeric() || c == '-')).filter(|word| !word.is_empty());
+    words.map(|word| word.strip_suffix('s').filter(|stem| !stem.ends_with('s')).unwrap_or(word)).collect::<Vec<_>>().join(" ")
+}
+
+/// A row of a table of the glossary: `| **utilisation**, **busy** | Share of … | `code` |`.
+fn term(line: &str) -> Option<Term> {
+    let mut cells = line.strip_prefix("| **")?.split(" | ");
+    let names: Vec<String> = cells.next()?.split("**").step_by(2).map(str::to_owned).filter(|name| !name.trim().is_empty()).collect();
+    let names: Vec<String> = names.into_iter().filter(|name| !name.starts_with([' ', '(', ','])).collect();
+    let definition: String = cells.next()?.chars().filter(|c| !matches!(c, '`' | '*')).collect();
+    let first = names.first()?;
+    let mut id = format!("term-{}", words(first).replace(' ', "-"));
+    // Replication is a term of Synapse and one of simulations.
+    if line.contains("(of a simulation)") {
+        id.push_str("-of-a-simulation");
+    }
+    Some(Term { id, names, definition })
+}
+
+const GLOSSARY: &str = include_str!("../../../docs/glossary.md");
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_term_is_defined_once() {
-        let mut names: Vec<&str> = TERMS.iter().map(|(name, _)| *name).collect();
-        names.sort_unstable();
-        names.dedup();
-        assert_eq!(names.len(), TERMS.len());
+    fn every_row_of_the_glossary_is_a_term_with_an_id_of_its_own() {
+        let rows = GLOSSARY.lines().filter(|line| line.starts_with("| **")).count();
+        assert!(rows > 60 && terms().len() == rows, "{rows}");
+        let mut ids: Vec<&str> = terms().iter().map(|term| term.id.as_str()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), rows);
+        for term in terms() {
+            assert!(term.definition.len() > 20 && !term.definition.contains(['|', '`', '*']), "{term:?}");
+        }
+        assert_eq!(find("busy").unwrap().names, ["utilisation", "busy"]);
+    }
+
+    #[test]
+    fn a_label_finds_its_term() {
+        let id = |label: &str| find(label).map(|term| term.id.as_str());
+        assert_eq!(id("Predicted p95"), Some("term-p50"));
+        assert_eq!(id("Long polls"), Some("term-long-poll"));
+        assert_eq!(id("Group"), Some("term-endpoint-group"));
+        assert_eq!(id("Busiest process"), Some("term-process"));
+        assert_eq!(id("Back-test"), Some("term-back-test"));
+        assert_eq!(id("Heavy hitters"), Some("term-heavy-hitter"));
+        assert_eq!(id("Coverage factor"), Some("term-coverage-factor"));
+        assert_eq!(id("Share"), None);
+        assert_eq!(id("Created"), None);
+    }
+
+    #[test]
+    fn every_alias_is_written_as_labels_are_and_names_a_term() {
+        for (alias, name) in ALIASES {
+            assert_eq!(words(alias), alias);
+            assert!(terms().iter().any(|term| term.names.iter().any(|own| own == name)), "{name}");
+        }
     }
 }

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
 use super::escape;
+use super::glossary::{self, Term};
 use super::run_facts::RunFacts;
 use super::table::Table;
 use crate::exporter::ReportError;
@@ -21,6 +22,8 @@ pub(crate) fn render(page: &impl Template) -> Result<String, ReportError> {
 
 /// What surrounds the content of a page.
 pub(crate) struct PageFrame {
+    /// Every term of the glossary.
+    pub(crate) terms: &'static [Term],
     pub(crate) policy: &'static str,
     pub(crate) style: &'static str,
     pub(crate) script: &'static str,
@@ -49,6 +52,7 @@ impl PageFrame {
     /// The frame of a page about several runs, which have no release and no seed in common.
     pub(crate) fn from_several_runs(kind: &'static str, wsim: &str, created: &str, window: String) -> Self {
         Self {
+            terms: glossary::terms(),
             policy: policy(),
             style: STYLE,
             script: SCRIPT,
@@ -76,8 +80,72 @@ impl PageFrame {
     }
 }
 
+/// A table of a page: the reader sees it at once, or unfolds it.
+pub(crate) struct Part {
+    pub(crate) table: Table,
+    pub(crate) open: bool,
+    /// Whether it is printed although it is folded.
+    pub(crate) printed: bool,
+}
+
+/// The room for folded tables on the six pages of paper that a report may take.
+pub(crate) struct Paper {
+    left_mm: f64,
+}
+
+impl Paper {
+    pub(crate) fn new() -> Self {
+        Self { left_mm: FOLDED_MM }
+    }
+
+    /// A table that is shown at once.
+    pub(crate) fn open(&mut self, table: Table) -> Part {
+        self.left_mm -= printed_mm(&table);
+        Part { table, open: true, printed: true }
+    }
+
+    /// A table that is folded, and printed if there is room for it.
+    pub(crate) fn folded(&mut self, table: Table) -> Part {
+        let needs = printed_mm(&table);
+        let printed = needs <= self.left_mm;
+        if printed {
+            self.left_mm -= needs;
+        }
+        Part { table, open: false, printed }
+    }
+}
+
+/// The parts of the tables that have rows: the first `open` of them are shown at once.
+pub(crate) fn parts(paper: &mut Paper, open: usize, tables: impl IntoIterator<Item = Table>) -> Vec<Part> {
+    let tables = non_empty(tables).into_iter().enumerate();
+    tables.map(|(index, table)| if index < open { paper.open(table) } else { paper.folded(table) }).collect()
+}
+
+/// Height of a table on paper: a line for each row that is shown, more where a sentence takes several.
+fn printed_mm(table: &Table) -> f64 {
+    let shown = table.rows.len().min(if table.is_long() { ROWS_SHOWN } else { usize::MAX });
+    let row_mm = |row: &Vec<super::table::Cell>| {
+        let longest = row.iter().map(|cell| cell.text.chars().count()).max().unwrap_or(0).min(400);
+        let column = LINE_CHARACTERS / row.len().max(1);
+        ROW_MM * longest.div_ceil(column.max(1)).clamp(1, 8) as f64 + PADDING_MM
+    };
+    HEAD_MM + table.rows.iter().take(shown).map(row_mm).sum::<f64>()
+}
+
+/// Rows of a long table that are shown and printed before the reader asks for all; as in the style sheet.
+const ROWS_SHOWN: usize = 10;
+/// Room for tables on paper: six pages of A4 without what verdict, facts, charts and method take.
+const FOLDED_MM: f64 = 330.0;
+/// Title, note and head of a table.
+const HEAD_MM: f64 = 24.0;
+/// A line of a row, and the space between rows.
+const ROW_MM: f64 = 3.6;
+const PADDING_MM: f64 = 2.4;
+/// Characters of a line of all columns together.
+const LINE_CHARACTERS: usize = 150;
+
 /// The tables that have rows.
-pub(crate) fn non_empty(tables: impl IntoIterator<Item = Table>) -> Vec<Table> {
+fn non_empty(tables: impl IntoIterator<Item = Table>) -> Vec<Table> {
     tables.into_iter().filter(|table| !table.is_empty()).collect()
 }
 

@@ -3,7 +3,7 @@
 use super::table::{Cell, Column, Table, Tone};
 use super::vocabulary;
 use wsim_advise::{Meets, PlanSummary, ProcessSummary};
-use wsim_plan::Plan;
+use wsim_plan::{CheckedPlan, Plan, Pool};
 use wsim_text as text;
 
 /// Whether an objective is met, as a word and its colour.
@@ -63,19 +63,29 @@ pub(crate) fn served_by_main(plan: &Plan) -> &'static str {
     if plan.pools.is_empty() { "everything" } else { "everything else" }
 }
 
+/// Indices of the pools that a process serves, in the order of the plan; several may share it.
+pub(crate) fn pools_of(plan: &CheckedPlan, process: &ProcessSummary) -> Vec<usize> {
+    let serves = |pool: &usize| {
+        plan.members(*pool).iter().any(|member| plan.workers().get(member.worker).is_some_and(|worker| worker.name == process.name))
+    };
+    (0..plan.pools.len()).filter(serves).collect()
+}
+
 /// Every process with the requests that it serves, for `report.md`, which has no diagram.
 pub(crate) fn process_table(plan: &PlanSummary) -> Table {
     let row = |process: &ProcessSummary| {
-        let pool = process.pool.as_ref().and_then(|name| plan.plan.pools.iter().find(|pool| pool.name == *name));
-        let serves = match pool {
-            Some(pool) => pool.endpoints.iter().map(vocabulary::selector).collect::<Vec<_>>().join(", "),
-            None if process.is_main() => served_by_main(&plan.plan).to_owned(),
-            None => "streams".to_owned(),
+        let pools: Vec<&Pool> = pools_of(&plan.plan, process).into_iter().filter_map(|pool| plan.plan.pools.get(pool)).collect();
+        let mut rules: Vec<String> = pools.iter().map(|pool| vocabulary::balancing_rule(pool)).collect();
+        rules.dedup();
+        let serves = match pools[..] {
+            [_, ..] => pools.iter().flat_map(|pool| &pool.endpoints).map(vocabulary::selector).collect::<Vec<_>>().join(", "),
+            [] if process.is_main() => served_by_main(&plan.plan).to_owned(),
+            [] => "streams".to_owned(),
         };
         vec![
             Cell::text(&process.name),
             Cell::text(serves),
-            Cell::text(pool.map(vocabulary::balancing_rule).unwrap_or_default()),
+            Cell::text(rules.join("; ")),
             Cell::text(text::percent_range(process.peak)),
             Cell::text(process.limit.clone().unwrap_or_default()),
         ]

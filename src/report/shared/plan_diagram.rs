@@ -3,11 +3,12 @@
 //! Contains the data only; `templates/verdict.html` draws it.
 
 use super::escape;
-use super::plan_cells::served_by_main;
+use super::plan_cells::{pools_of, served_by_main};
 use super::table::Tone;
 use super::vocabulary;
 use wsim_advise::{Objective, PlanSummary, ProcessSummary};
-use wsim_plan::Plan;
+use wsim_endpoints::groups;
+use wsim_plan::{Plan, Pool};
 use wsim_stats::Interval;
 use wsim_text as text;
 
@@ -25,16 +26,48 @@ pub(crate) struct PlanDiagram {
     pub(crate) objective_text: String,
 }
 
-/// The main process, a pool, or the stream writers.
+/// Processes that serve the same pools: the main process, the workers of one pool or of several, or the stream writers.
 #[derive(Debug, Clone)]
 pub(crate) struct DiagramRow {
+    /// The pools that all processes of the row serve; the main process and stream writers count as one.
+    pub(crate) pools: Vec<DiagramPool>,
+    /// `5 pools on the same 2 workers`; empty for one pool.
+    pub(crate) note: String,
+    pub(crate) bars: Vec<ProcessBar>,
+}
+
+/// What some processes serve.
+#[derive(Debug, Clone)]
+pub(crate) struct DiagramPool {
     /// `main process`, or the pool's name.
     pub(crate) name: String,
-    /// Group ids, patterns or streams.
-    pub(crate) serves: Vec<String>,
+    /// The first group ids, patterns or streams.
+    pub(crate) serves: Vec<Served>,
+    /// The others in one text, and their number.
+    pub(crate) more: String,
+    pub(crate) more_count: usize,
     /// Balancing rule in a few words; empty for a single process.
     pub(crate) rule: String,
-    pub(crate) bars: Vec<ProcessBar>,
+}
+
+/// A group id, a pattern or a stream, with what it means; empty if unknown.
+#[derive(Debug, Clone)]
+pub(crate) struct Served {
+    pub(crate) name: String,
+    pub(crate) help: &'static str,
+}
+
+impl DiagramPool {
+    fn new(name: String, mut serves: Vec<String>, rule: String) -> Self {
+        let rest = if serves.len() > SERVES_SHOWN + 1 { serves.split_off(SERVES_SHOWN) } else { Vec::new() };
+        let served = |name: String| Served { help: groups::description(&name), name };
+        Self { name, serves: serves.into_iter().map(served).collect(), more: rest.join(", "), more_count: rest.len(), rule }
+    }
+
+    fn of(pool: &Pool) -> Self {
+        let serves = pool.endpoints.iter().map(vocabulary::selector).collect();
+        Self::new(escape::page(&pool.name, 40), serves, vocabulary::balancing_rule(pool))
+    }
 }
 
 /// One process.
@@ -58,34 +91,46 @@ pub(crate) struct ProcessBar {
 impl PlanDiagram {
     /// The diagram of a plan and its processes at the peak, compared with an objective.
     pub(crate) fn new(summary: &PlanSummary, objective: &Objective) -> Self {
-        let highest = summary.processes.iter().map(|process| process.peak.high).filter(|high| high.is_finite()).fold(1.0, f64::max);
+        let largest = |of: fn(Interval) -> f64| {
+            summary.processes.iter().map(|process| of(process.peak)).filter(|share| share.is_finite()).fold(1.0, f64::max)
+        };
+        // A whisker that is far longer than all bars leaves the picture.
+        let highest = largest(|peak| peak.high).min(largest(|peak| peak.value) * 1.6);
         let scale = Scale { full: (highest * 1.05).min(4.0), busy_max: objective.busy };
         let plan: &Plan = &summary.plan;
-        let bars = |pool: Option<&str>, main: bool| -> Vec<ProcessBar> {
-            let belongs = |process: &&ProcessSummary| process.pool.as_deref() == pool && (pool.is_some() || main == process.is_main());
-            summary.processes.iter().filter(belongs).map(|process| scale.bar(process, plan)).collect()
-        };
-        let mut rows = vec![DiagramRow {
-            name: "main process".to_owned(),
-            serves: vec![served_by_main(plan).to_owned()],
-            rule: String::new(),
-            bars: bars(None, true),
-        }];
-        rows.extend(plan.pools.iter().map(|pool| DiagramRow {
-            name: escape::page(&pool.name, 40),
-            serves: pool.endpoints.iter().map(vocabulary::selector).collect(),
-            rule: vocabulary::balancing_rule(pool),
-            bars: bars(Some(&pool.name), false),
-        }));
-        let writers = bars(None, false);
-        if !writers.is_empty() {
-            rows.push(DiagramRow {
-                name: "stream writers".to_owned(),
-                serves: plan.stream_writers.keys().map(|stream| escape::page(stream, 30)).collect(),
-                rule: String::new(),
-                bars: writers,
-            });
+        // Processes with the same pools are one row, in the order in which the plan names them.
+        let mut rows: Vec<(Vec<usize>, bool, Vec<ProcessBar>)> = vec![(Vec::new(), true, Vec::new())];
+        for process in &summary.processes {
+            let pools = pools_of(&summary.plan, process);
+            let bar = scale.bar(process, plan);
+            let is_main = process.is_main();
+            match rows.iter_mut().find(|(of, main, _)| *main == is_main && (is_main || *of == pools)) {
+                Some((of, _, bars)) => {
+                    if is_main {
+                        of.extend(pools);
+                    }
+                    bars.push(bar);
+                }
+                None => rows.push((pools, false, vec![bar])),
+            }
         }
+        let row = |(pools, main, bars): (Vec<usize>, bool, Vec<ProcessBar>)| {
+            let mut shown: Vec<DiagramPool> = pools.iter().filter_map(|pool| plan.pools.get(*pool)).map(DiagramPool::of).collect();
+            if main {
+                shown.insert(0, DiagramPool::new("main process".to_owned(), vec![served_by_main(plan).to_owned()], String::new()));
+            } else if shown.is_empty() {
+                let streams = plan.stream_writers.keys().map(|stream| escape::page(stream, 30)).collect();
+                shown.push(DiagramPool::new("stream writers".to_owned(), streams, String::new()));
+            }
+            let note = if !main && shown.len() > 1 {
+                let workers = text::plural(bars.len() as u64, "worker", "workers");
+                format!("{} pools on the same {workers}", shown.len())
+            } else {
+                String::new()
+            };
+            DiagramRow { pools: shown, note, bars }
+        };
+        let rows = rows.into_iter().map(row).collect();
         Self {
             proxy: vocabulary::proxy_name(plan.proxy.kind),
             rows,
@@ -138,6 +183,9 @@ impl Scale {
     }
 }
 
+/// Groups of a pool that are named unfolded.
+const SERVES_SHOWN: usize = 6;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,11 +201,32 @@ mod tests {
     }
 
     #[test]
+    fn pools_that_share_workers_are_in_one_row() {
+        let shared = Plan::from_toml(
+            "name = \"shared\"\nsynapse = \"1.157\"\n[[pool]]\nname = \"a\"\nendpoints = [\"sync\"]\nservers = [\"127.0.0.1:1\", \"127.0.0.1:2\"]\n\
+             [[pool]]\nname = \"b\"\nendpoints = [\"client\"]\nservers = [\"127.0.0.1:1\", \"127.0.0.1:2\"]\n\
+             [[pool]]\nname = \"c\"\nendpoints = [\"federation\"]\nservers = [\"127.0.0.1:2\"]\n",
+            "plan.toml",
+        )
+        .unwrap();
+        let model = fixture::report().advice.candidates[0].clone();
+        let process = |name: &str, role| ProcessSummary { name: name.to_owned(), role, ..model.processes[0].clone() };
+        let workers = shared.workers().iter().map(|worker| process(&worker.name, wsim_advise::ProcessRole::Worker));
+        let processes = std::iter::once(process("main", wsim_advise::ProcessRole::Main)).chain(workers).collect();
+        let summary = PlanSummary { plan: shared, processes, ..model };
+        let rows = PlanDiagram::new(&summary, &Objective::default()).rows;
+        let pools = |row: usize| rows[row].pools.iter().map(|pool| pool.name.as_str()).collect::<Vec<_>>();
+        assert_eq!((rows.len(), pools(1), pools(2)), (3, vec!["a", "b"], vec!["a", "b", "c"]));
+        assert!(rows.iter().all(|row| row.bars.len() == 1), "no pool is empty");
+        assert_eq!(rows[2].note, "3 pools on the same 1 worker");
+    }
+
+    #[test]
     fn colours_repeat_what_words_say() {
         let report = fixture::report();
         let monolith = PlanDiagram::new(&report.advice.candidates[0], &Objective::default());
         assert_eq!((monolith.rows[0].bars[0].tone, monolith.rows[0].bars[0].tone_text), (Tone::Bad, "over the objective"));
-        assert_eq!(monolith.rows[0].serves, ["everything"]);
+        assert_eq!(monolith.rows[0].pools[0].serves[0].name, "everything");
     }
 
     #[test]

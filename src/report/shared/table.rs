@@ -4,6 +4,8 @@
 //! text too, because a sentence may quote a log.
 
 use super::escape;
+use super::glossary::{self, Term};
+use wsim_endpoints::groups;
 use wsim_stats::Interval;
 use wsim_text as text;
 
@@ -74,6 +76,11 @@ impl Column {
     /// A column of numbers in `unit`.
     pub const fn number(label: &'static str, unit: &'static str) -> Self {
         Self { label, unit, number: true }
+    }
+
+    /// What the glossary says of the column.
+    pub(crate) fn term(&self) -> Option<&'static Term> {
+        glossary::find(self.label)
     }
 
     /// The label with the unit in brackets: `CPU (s)`.
@@ -164,6 +171,11 @@ impl Cell {
         escape::page(&self.text, if self.log { NAME_COLUMNS } else { SENTENCE_COLUMNS })
     }
 
+    /// What the requests of an endpoint group are, if the cell is the name of one; else empty.
+    pub(crate) fn group_description(&self) -> &'static str {
+        if self.log || self.value.is_some() || !self.help.is_empty() { "" } else { groups::description(&self.text) }
+    }
+
     /// The value that a browser sorts by; if empty, it sorts by the text.
     pub fn sort_key(&self) -> String {
         self.value.map_or_else(String::new, |value| format!("{value}"))
@@ -238,8 +250,8 @@ fn push_row(out: &mut String, cells: impl Iterator<Item = String>) {
     out.push('\n');
 }
 
-/// Rows up to which a page shows a table in full; the style sheet shows twelve rows of a longer one.
-const ROWS_UNFOLDED: usize = 20;
+/// Rows up to which a page shows a table in full; the style sheet shows ten rows of a longer one.
+const ROWS_UNFOLDED: usize = 12;
 /// Longest name that is shown in full.
 const NAME_COLUMNS: usize = 72;
 /// Longest sentence that is shown in full.

@@ -3,6 +3,7 @@
 //! Knows nothing of the sections below.
 
 use super::escape;
+use super::glossary::{self, Term};
 use super::page::sentence;
 use super::plan_cells::meets_text;
 use super::plan_diagram::PlanDiagram;
@@ -19,6 +20,8 @@ use wsim_text as text;
 pub(crate) struct VerdictSection {
     /// A few words.
     pub(crate) headline: String,
+    /// Colour class of the headline; empty for none.
+    pub(crate) tone: &'static str,
     /// The sentences below the headline.
     pub(crate) lead: Vec<String>,
     pub(crate) plan: Option<VerdictBox>,
@@ -70,6 +73,13 @@ pub(crate) struct Fact {
     pub(crate) label: &'static str,
     pub(crate) value: String,
     pub(crate) note: String,
+}
+
+impl Fact {
+    /// What the glossary says of the label.
+    pub(crate) fn term(&self) -> Option<&'static Term> {
+        glossary::find(self.label)
+    }
 }
 
 impl VerdictBox {

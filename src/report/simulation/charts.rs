@@ -20,7 +20,7 @@ fn of_sweep(sweep: &Sweep) -> Vec<Chart> {
         Chart {
             name: "latency-by-workers",
             title: "Response time by number of workers",
-            caption: "95th percentile over all requests, long-poll waiting excluded, one line per standard plan; bands show 95 % intervals; logarithmic axis."
+            caption: "95th percentile over all requests, long-poll waiting excluded: a point with its 95 % interval for each plan that was simulated, a line for each kind of plan. Points of the same number of workers are beside each other."
                 .to_owned(),
             svg: charts::latency_by_workers(sweep),
         },
@@ -45,7 +45,7 @@ fn of_sweep(sweep: &Sweep) -> Vec<Chart> {
         charts.push(Chart {
             name: "queue-over-time",
             title: "Requests in progress over time, by plan",
-            caption: "In all processes together, waiting long polls excluded, with the traffic of the log; all panels have the same axes. A line that rises and stays high indicates a queue.".to_owned(),
+            caption: "In all processes together, waiting long polls excluded, with the traffic of the log; all panels have the same axes, and the vertical one is logarithmic, so that an overloaded plan does not flatten the others. A line that rises and stays high indicates a queue.".to_owned(),
             svg: charts::queue_over_time(sweep),
         });
     }
@@ -64,6 +64,8 @@ fn predicted_figure(compared: &ComparedFigure) -> Option<PredictedFigure> {
         name: format!("{}, {label}", compared.name),
         predicted: compared.predicted,
         measured: compared.observed,
+        requests: compared.requests,
+        counts: compared.counts,
         within_limit: compared.counts.then(|| compared.within()),
     })
 }

@@ -7,9 +7,7 @@ use super::{charts, tables};
 use crate::analysis::{line_prose, tables as analysis_tables};
 use crate::charts::Chart;
 use crate::exporter::ReportError;
-use crate::shared::glossary::TERMS;
-use crate::shared::page::{self, PageFrame, non_empty, run_rows, sentence};
-use crate::shared::table::Table;
+use crate::shared::page::{self, PageFrame, Paper, Part, parts, run_rows, sentence};
 use crate::shared::verdict::{Fact, VerdictBox, VerdictSection, headline, next_steps};
 use crate::shared::vocabulary;
 use wsim_advise::sweep::Sweep;
@@ -26,35 +24,36 @@ struct Page {
     frame: PageFrame,
     verdict: VerdictSection,
     charts: Vec<Chart>,
-    plan: Vec<Table>,
-    candidates: Vec<Table>,
-    backtest: Vec<Table>,
-    backtest_sentence: String,
-    inputs: Vec<Table>,
+    plan: Vec<Part>,
+    candidates: Vec<Part>,
+    backtest: Vec<Part>,
+    backtest_prose: Vec<String>,
+    inputs: Vec<Part>,
     line_prose: Vec<String>,
     method: Vec<(&'static str, String)>,
     assumptions: Vec<String>,
-    terms: &'static [(&'static str, &'static str)],
 }
 
 impl Page {
     fn new(report: &SimulationReport) -> Self {
         let SimulationReport { analysis, sweep, .. } = report;
         let facts = &analysis.facts;
-        let plan = sweep.shown().into_iter().flat_map(|(candidate, _)| [tables::groups(candidate), tables::processes(&candidate.summary)]);
+        let shown = sweep.shown().map(|(candidate, _)| candidate);
+        let mut paper = Paper::new();
+        let plan = shown.map(tables::groups).into_iter().chain([tables::stress(sweep)]);
+        let plan = plan.chain(shown.map(|candidate| tables::processes(&candidate.summary)));
         let mut page = Self {
             frame: PageFrame { seed: sweep.seed, ..PageFrame::new("simulation", facts, vocabulary::window(sweep.window)) },
             verdict: verdict(report),
             charts: charts::charts(report),
-            plan: non_empty(plan.chain([tables::stress(sweep)])),
-            candidates: non_empty([tables::candidates(report), tables::discarded(sweep)]),
-            backtest: non_empty([tables::backtest(report)]),
-            backtest_sentence: sentence(&tables::backtest_sentence(report)),
-            inputs: non_empty([analysis_tables::inputs_of_page(analysis), analysis_tables::malformed(analysis)]),
+            plan: parts(&mut paper, 2, plan),
+            backtest: parts(&mut paper, 0, [tables::backtest(report)]),
+            candidates: parts(&mut paper, 0, [tables::candidates(report), tables::discarded(sweep)]),
+            backtest_prose: tables::backtest_prose(report).iter().map(|text| sentence(text)).collect(),
+            inputs: parts(&mut paper, 0, [analysis_tables::inputs_of_page(analysis), analysis_tables::malformed(analysis)]),
             line_prose: line_prose(analysis).iter().map(|text| sentence(text)).collect(),
             method: method(report),
             assumptions: sweep.assumptions.iter().chain(&facts.assumptions).map(|assumption| sentence(assumption)).collect(),
-            terms: &TERMS,
         };
         if report.is_partial() {
             page.frame.notice = Some(("Partial", "the run was interrupted. All numbers cover what was finished until then."));
@@ -82,6 +81,7 @@ fn verdict(report: &SimulationReport) -> VerdictSection {
         plan: verdict_box(sweep),
         reasons: sweep.reasons.iter().map(|reason| sentence(reason)).collect(),
         confidence: (&report.confidence()).into(),
+        tone: "",
         next: next_steps(&report.analysis.facts),
     }
 }

@@ -3,6 +3,7 @@
 use super::model::{SimulationReport, backtest_counts, backtest_figures};
 use crate::shared::plan_cells::{busiest_columns, plan_cells, plan_columns, result_cells, result_columns};
 use crate::shared::table::{Cell, Column, Table, Tone};
+use crate::shared::{REQUESTS_FOR_ERRORS, too_few};
 use wsim_advise::PlanSummary;
 use wsim_advise::sweep::{Latency, SimulatedPlan, StressCase, Sweep};
 use wsim_simulate::backtest::{ComparedFigure, Figure};
@@ -197,10 +198,13 @@ pub(super) fn backtest(report: &SimulationReport) -> Table {
     }
 }
 
-/// The signed error in whole per cents; a dash where nothing was observed.
+/// The signed error in whole per cents; a dash where nothing was observed, words where too few requests were.
 fn error_cell(compared: &ComparedFigure) -> Cell {
     if compared.observed <= 0.0 {
         return Cell::unknown();
+    }
+    if !compared.counts && is_of_requests(compared.figure) && compared.requests < REQUESTS_FOR_ERRORS {
+        return Cell::text(too_few(compared.requests));
     }
     let percent = (compared.error * 100.0).round();
     let sign = if percent < 0.0 { "" } else { "+" };
@@ -218,6 +222,64 @@ pub(super) fn backtest_sentence(report: &SimulationReport) -> String {
         (None, Some(why)) => format!("No back-test: {why}."),
         (None, None) => "No back-test.".to_owned(),
     }
+}
+
+/// The back-test in words: how many figures are right, how far response times are off in general, and what is furthest off.
+pub(super) fn backtest_prose(report: &SimulationReport) -> Vec<String> {
+    let mut prose = vec![backtest_sentence(report)];
+    let Some(test) = &report.backtest else { return prose };
+    let counted: Vec<&ComparedFigure> = backtest_figures(test).filter(|figure| figure.counts && figure.error.is_finite()).collect();
+    let mut times: Vec<f64> = counted.iter().filter(|figure| is_of_requests(figure.figure)).map(|figure| figure.error.abs()).collect();
+    times.sort_by(f64::total_cmp);
+    if let Some(median) = times.get(times.len() / 2) {
+        let direction = counted.iter().filter(|figure| is_of_requests(figure.figure)).map(|figure| figure.error.signum()).sum::<f64>();
+        let tends = if direction.abs() < times.len() as f64 * 0.5 {
+            ""
+        } else if direction > 0.0 {
+            "; the model tends to be too slow"
+        } else {
+            "; the model tends to be too fast"
+        };
+        prose.push(format!(
+            "Response times were off by {} at the median of {}{tends}.",
+            text::percent(*median),
+            text::plural(times.len() as u64, "figure", "figures")
+        ));
+    }
+    let worst = counted.iter().max_by(|a, b| (a.error.abs() / a.limit).total_cmp(&(b.error.abs() / b.limit)));
+    prose.extend(worst.filter(|figure| !figure.within()).map(|figure| {
+        let (name, scale) = figure_name(figure.figure);
+        format!(
+            "Furthest off: {} of {}, {} simulated and {} observed, {}.",
+            name.split(',').next().unwrap_or(name),
+            figure.name,
+            text::number(figure.predicted.value * scale),
+            text::number(figure.observed * scale),
+            error_words(figure.error)
+        )
+    }));
+    let left_out = backtest_figures(test).filter(|figure| !figure.counts).count();
+    if left_out > 0 {
+        let figures = text::plural(left_out as u64, "figure", "figures");
+        prose.push(format!(
+            "{figures} rest on fewer than {REQUESTS_FOR_ERRORS} requests or were not measured by themselves, and do not count."
+        ));
+    }
+    prose
+}
+
+/// `60 % too high`, `2.1 times too high`, `40 % too low`.
+fn error_words(error: f64) -> String {
+    match error {
+        error if error >= 1.0 => format!("{} times too high", text::number(error + 1.0)),
+        error if error >= 0.0 => format!("{} too high", text::percent(error)),
+        error => format!("{} too low", text::percent(-error)),
+    }
+}
+
+/// Whether a figure is a time of requests, of which there can be too few.
+fn is_of_requests(figure: Figure) -> bool {
+    matches!(figure, Figure::WorkP50 | Figure::WorkP95 | Figure::WaitP95)
 }
 
 /// The figure with its unit, and the factor from its value to that unit.

@@ -38,6 +38,11 @@
   const sortable = (table) => {
     Array.from(table.tHead.rows[0].cells).forEach((head, column) => {
       const button = make('button', { type: 'button' });
+      ['title', 'aria-describedby'].filter((name) => head.hasAttribute(name)).forEach((name) => {
+        button.setAttribute(name, head.getAttribute(name));
+        head.removeAttribute(name);
+      });
+      head.removeAttribute('tabindex');
       while (head.firstChild) button.appendChild(head.firstChild);
       head.appendChild(button);
       head.setAttribute('aria-sort', 'none');
@@ -161,10 +166,45 @@
     charts.forEach(values);
   }
 
+  // Terms -------------------------------------------------------------------------------------------------------------------
+  // Without this script the browser shows the title of a word that is pointed at, and the style sheet that of one with the focus.
+  const explain = (word) => {
+    hide();
+    tip.textContent = word.getAttribute('data-title');
+    tip.hidden = false;
+    const box = word.getBoundingClientRect();
+    const left = Math.max(8, Math.min(box.left, document.documentElement.clientWidth - tip.offsetWidth - 8));
+    const below = box.bottom + 6 + tip.offsetHeight < window.innerHeight;
+    tip.style.left = left + window.scrollX + 'px';
+    tip.style.top = (below ? box.bottom + 6 : box.top - tip.offsetHeight - 6) + window.scrollY + 'px';
+  };
+  document.querySelectorAll('dfn[title], th button[title], th[title], .takes code[title]').forEach((word) => {
+    word.setAttribute('data-title', word.getAttribute('title'));
+    word.removeAttribute('title');
+    // The description stays what the title was, for readers who hear the page.
+    if (!word.hasAttribute('aria-describedby')) word.setAttribute('aria-description', word.getAttribute('data-title'));
+    word.addEventListener('pointerenter', () => explain(word));
+    word.addEventListener('focus', () => explain(word));
+    word.addEventListener('pointerleave', hide);
+    word.addEventListener('blur', hide);
+    word.addEventListener('keydown', (event) => { if (event.key === 'Escape') hide(); });
+  });
+
+  // Contents ----------------------------------------------------------------------------------------------------------------
+  // A link to something folded unfolds it.
+  const reveal = () => {
+    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    for (let part = target; part; part = part.parentElement) if (part.localName === 'details') part.open = true;
+    if (target) target.scrollIntoView();
+  };
+  window.addEventListener('hashchange', reveal);
+  if (location.hash) reveal();
+
   // Paper -------------------------------------------------------------------------------------------------------------------
+  // As many tables as six pages hold; the style sheet does the same where a browser can style the content of a folded part.
   let folded = [];
   window.addEventListener('beforeprint', () => {
-    folded = Array.from(document.querySelectorAll('details:not([open])'));
+    folded = Array.from(document.querySelectorAll('details.printed:not([open])'));
     folded.forEach((details) => { details.open = true; });
   });
   window.addEventListener('afterprint', () => {
