@@ -87,9 +87,8 @@ fn predicted_figures(group: &GroupPair) -> Vec<PredictedFigure> {
 }
 
 /// Requests of a group in the run that has fewer.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of requests")]
 fn least_requests(group: &GroupPair) -> u64 {
-    let requests = [group.requests.from, group.requests.to].map(|requests| requests.map_or(0.0, |requests| requests.value));
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of requests")]
-    let least = requests[0].min(requests[1]) as u64;
-    least
+    let requests = |of: Option<wsim_stats::Interval>| of.map_or(0.0, |requests| requests.value);
+    requests(group.requests.from).min(requests(group.requests.to)) as u64
 }

@@ -54,7 +54,7 @@ impl Fit {
         let mean_x = values.iter().map(|(x, _)| x).sum::<f64>() / observations;
         let level = values.iter().map(|(_, y)| y).sum::<f64>() / observations;
         let sum_xx = values.iter().map(|(x, _)| (x - mean_x).powi(2)).sum::<f64>();
-        if !(sum_xx > 1e-9) {
+        if sum_xx.is_nan() || sum_xx <= 1e-9 {
             return None;
         }
         let slope = values.iter().map(|(x, y)| (x - mean_x) * (y - level)).sum::<f64>() / sum_xx;
