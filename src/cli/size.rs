@@ -42,7 +42,7 @@ pub struct Size {
     no_presence: bool,
     /// Set a habit: NAME=VALUE or NAME=LOW..HIGH; repeatable (see --list-habits)
     #[arg(long = "assume", value_name = "NAME=VALUE", help_heading = "Habits")]
-    settings: Vec<String>,
+    assumed: Vec<String>,
     /// Habits of your own, a changed copy of src/questions/habits.toml
     #[arg(long, value_name = "FILE", help_heading = "Habits")]
     habits: Option<PathBuf>,
@@ -50,7 +50,7 @@ pub struct Size {
     #[arg(long = "list-habits", id = "habits_list", help_heading = "Habits")]
     list: bool,
     /// Borrow the habits of another server: its log, or a trace; repeatable
-    #[arg(long, value_name = "LOG|TRACE", conflicts_with_all = ["settings", "habits", "rooms", "bridges", "no_presence"], help_heading = "Habits")]
+    #[arg(long, value_name = "LOG|TRACE", conflicts_with_all = ["assumed", "habits", "rooms", "bridges", "no_presence"], help_heading = "Habits")]
     like: Vec<std::ffi::OsString>,
     /// Accounts of the server of --like [default: users that its log shows]
     #[arg(long, value_name = "N", requires = "like", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Habits")]
@@ -197,7 +197,7 @@ fn habits(arguments: &Size) -> anyhow::Result<Habits> {
             Habits::from_toml(&text).with_context(|| format!("--habits: {}", path.display()))?
         }
     };
-    for setting in &arguments.settings {
+    for setting in &arguments.assumed {
         habits.set(setting).map_err(|error| UsageError(format!("--assume: {error}")))?;
     }
     Ok(habits)
