@@ -7,18 +7,19 @@ use crate::charts::Chart;
 use crate::exporter::Report;
 use crate::exporter::ReportError;
 use crate::shared::escape;
-use crate::shared::page::{self, PageFrame, Paper, Part, parts, run_rows, sentence};
+use crate::shared::page::{self, PageFrame, Paper, Part, most_requests_first, parts, run_rows, sentence};
 use crate::shared::table::Tone;
 use crate::shared::verdict::{VerdictSection, next_steps};
 use crate::shared::vocabulary;
 use wsim_text as text;
 
 pub(super) fn html(report: &ReplayReport) -> Result<String, ReportError> {
+    let tables = report.tables().into_iter().map(|table| if table.id == "groups" { most_requests_first(table) } else { table });
     let page = Page {
         frame: frame(report),
         verdict: verdict(report),
         charts: report.charts(),
-        tables: parts(&mut Paper::new(), OPEN_TABLES, report.tables()),
+        tables: parts(&mut Paper::new(), OPEN_TABLES, tables),
         method: method(report),
         assumptions: std::iter::once(ASSUMPTION.to_owned()).chain(report.facts.assumptions.iter().map(|text| sentence(text))).collect(),
     };

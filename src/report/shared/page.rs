@@ -115,6 +115,13 @@ impl Paper {
     }
 }
 
+/// A table of endpoint groups whose second column counts requests, with the groups that matter most first.
+pub(crate) fn most_requests_first(mut table: Table) -> Table {
+    let requests = |row: &[super::table::Cell]| row.get(1).and_then(|cell| cell.value).unwrap_or(0.0);
+    table.rows.sort_by(|a, b| requests(b).total_cmp(&requests(a)));
+    table
+}
+
 /// The parts of the tables that have rows: the first `open` of them are shown at once.
 pub(crate) fn parts(paper: &mut Paper, open: usize, tables: impl IntoIterator<Item = Table>) -> Vec<Part> {
     let tables = non_empty(tables).into_iter().enumerate();

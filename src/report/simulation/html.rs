@@ -7,7 +7,7 @@ use super::{charts, tables};
 use crate::analysis::{line_prose, tables as analysis_tables};
 use crate::charts::Chart;
 use crate::exporter::ReportError;
-use crate::shared::page::{self, PageFrame, Paper, Part, parts, run_rows, sentence};
+use crate::shared::page::{self, PageFrame, Paper, Part, most_requests_first, parts, run_rows, sentence};
 use crate::shared::verdict::{Fact, VerdictBox, VerdictSection, headline, next_steps};
 use crate::shared::vocabulary;
 use wsim_advise::sweep::Sweep;
@@ -40,7 +40,7 @@ impl Page {
         let facts = &analysis.facts;
         let shown = sweep.shown().map(|(candidate, _)| candidate);
         let mut paper = Paper::new();
-        let plan = shown.map(tables::groups).into_iter().chain([tables::stress(sweep)]);
+        let plan = shown.map(|candidate| most_requests_first(tables::groups(candidate))).into_iter().chain([tables::stress(sweep)]);
         let plan = plan.chain(shown.map(|candidate| tables::processes(&candidate.summary)));
         let mut page = Self {
             frame: PageFrame { seed: sweep.seed, ..PageFrame::new("simulation", facts, vocabulary::window(sweep.window)) },
