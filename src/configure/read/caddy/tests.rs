@@ -266,7 +266,7 @@ fn a_request_costs_a_bounded_number_of_steps() {
 #[test]
 fn texts_over_several_lines_are_one_word() {
     let text = "m.example {\n\trespond /a `{\n\t\"x\": 1\n}` 200\n\trespond /b <<END\n\t{ reverse_proxy no:1\n\tEND 200\n\treverse_proxy /_matrix/* \\\n\t\ta:1\n\treverse_proxy b:2\n}\n";
-    let proxy = super::read(Path::new("Caddyfile"), text, &NoFiles).unwrap();
+    let proxy = read(Path::new("Caddyfile"), text, &NoFiles).unwrap();
     assert!(proxy.notes.is_empty(), "{:?}", proxy.notes);
     let route = |target: &str| proxy.sites[0].route(&Request::new("GET", target));
     assert!(matches!(route("/a").target, RouteTarget::Local(_)) && matches!(route("/b").target, RouteTarget::Local(_)));
