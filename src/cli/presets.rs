@@ -1,6 +1,6 @@
 //! `wsim presets`: what the layouts of guides and playbooks, and plans of your own, would cost and bring on this log.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
@@ -66,7 +66,7 @@ Examples:
 /// # Errors
 /// The command line makes no sense, the log cannot be read, nothing can be simulated.
 pub fn run(arguments: &Presets) -> anyhow::Result<Exit> {
-    let prices = arguments.prices.as_ref().map(prices).transpose()?;
+    let prices = arguments.prices.as_deref().map(prices).transpose()?;
     let named = arguments.plans.iter().map(|text| PlanArg::parse(text)).collect::<anyhow::Result<Vec<_>>>()?;
     let log = arguments.log.read(arguments.answer.is_silent())?;
     let plans = compared(named, arguments.only, &log.config.plans)?;
@@ -97,7 +97,7 @@ fn compared(named: Vec<PlanArg>, only: bool, config: &PresetConfig) -> anyhow::R
     Ok(plans)
 }
 
-fn prices(path: &PathBuf) -> anyhow::Result<Prices> {
+fn prices(path: &Path) -> anyhow::Result<Prices> {
     let text = wsim_text::read_text(path, PRICES_BYTES_MAX).with_context(|| format!("could not read {}", path.display()))?;
     let prices = Prices::from_toml(&text).map_err(|error| UsageError(format!("--prices: {}: {error}", path.display())))?;
     Ok(prices)

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::Dimension;
+use super::{Difference, Dimension};
 use wsim_endpoints::Endpoint;
 use wsim_profile::{Window, observed_time};
 use wsim_trace::{Request, Trace, flag};
@@ -198,5 +198,3 @@ impl GroupNumbers {
 
 /// Pieces of the good window.
 pub(super) const PIECES: usize = 12;
-
-use super::Difference;

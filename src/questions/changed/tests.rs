@@ -1,5 +1,7 @@
 //! Planted faults, and windows in which nothing changed.
 
+#![expect(clippy::cast_possible_truncation, reason = "numbers that fit")]
+
 use super::*;
 use wsim_endpoints::EndpointId;
 use wsim_stats::random::{Purpose, draw, unit};

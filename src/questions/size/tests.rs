@@ -1,6 +1,7 @@
 //! Known answers of syntheses and sizes.
 
 use super::*;
+use crate::habits::RequestKind;
 use wsim_endpoints::{Classifier, ClassifierConfig, table_for};
 use wsim_trace::flag;
 
@@ -146,5 +147,3 @@ fn quantiles_and_rank_correlations_are_those_of_textbooks() {
     assert!((of(&[1.0, 2.0, 3.0, 4.0], &[10.0, 100.0, 1e3, 1e9]) - 1.0).abs() < 1e-12);
     assert!((of(&[1.0, 2.0, 3.0], &[3.0, 1.0, 2.0]) + 0.5).abs() < 1e-12);
 }
-
-use crate::habits::RequestKind;

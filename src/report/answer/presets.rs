@@ -90,7 +90,7 @@ fn plans(found: &Comparison) -> AnswerTable {
             format!("× {:.2}", row.cores_ratio),
             row.busiest.clone(),
             percent_range(row.busy),
-            row.p95_ms.map_or_else(|| "piles up".to_owned(), |p95| wsim_text::milliseconds_range(p95)),
+            row.p95_ms.map_or_else(|| "piles up".to_owned(), wsim_text::milliseconds_range),
             gain(row),
             word(row.meets).to_owned(),
         ]);

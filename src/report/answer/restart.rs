@@ -88,9 +88,9 @@ fn cases(found: &Restart) -> AnswerTable {
 fn notes(found: &Restart) -> Vec<String> {
     vec![
         format!(
-            "{} each, with {} at work usually; the simulated time ends {} after the first restart.",
+            "{} each, with {} requests at work usually; the simulated time ends {} after the first restart.",
             plural(u64::from(found.replications), "replication", "replications"),
-            format!("{} requests", number(found.usual)),
+            number(found.usual),
             duration(found.seconds_after)
         ),
         format!(
