@@ -136,6 +136,8 @@ fn name_by_log(processes: &[ProcessMeasurement], names: &mut [Vec<String>], trac
     for request in trace.requests().filter(|request| request.has(flag::COST) && request.process.is_some()) {
         *logged.entry(trace.names.text(request.process)).or_insert(0.0) += f64::from(request.cpu_us) / 1e6;
     }
+    // The main process has one name everywhere, also where it served no request: labels call it `master`.
+    logged.entry("main").or_insert(0.0);
     let samples = processes.iter().zip(&*names).map(|(process, names)| (names.clone(), process.cpu.clone(), Vec::new()));
     let by_label = ProcessCpu::from_samples(samples);
     let mut missing: Vec<(&str, f64)> = Vec::new();
