@@ -93,7 +93,9 @@ fn workers(profile: &Profile, facts: &InputFacts) -> Question {
         DemandMethod::Logged => of(
             Answer::Roughly,
             "CPU of requests is logged, background CPU is assumed (a factor of 1.6 to 2.0)".to_owned(),
-            Some("measure the CPU of each process while the log is written (wsim record, --process-cpu), or read it from the Prometheus that scrapes Synapse (--prometheus)"),
+            Some(
+                "measure the CPU of each process while the log is written (wsim record, --process-cpu), or read it from the Prometheus that scrapes Synapse (--prometheus)",
+            ),
             &[],
         ),
         DemandMethod::Regression => of(

@@ -13,7 +13,6 @@ use serde::Serialize;
 
 use super::plan_arg::PlanArg;
 use super::settings::SettingsArgs;
-use super::settings::SettingsArgs;
 use super::{UsageError, output};
 use present::Deployment;
 use wsim_configure::address::Address;
@@ -40,8 +39,6 @@ pub struct Configure {
     /// Plan file, or a standard plan with its number of workers, such as sync-split:3
     #[arg(value_name = "PLAN")]
     pub plan: String,
-    #[command(flatten)]
-    settings: SettingsArgs,
     #[command(flatten)]
     settings: SettingsArgs,
     /// Where Synapse runs: systemd, compose, kubernetes, ess-helm, ansible (matrix-docker-ansible-deploy) or nixos
@@ -173,13 +170,9 @@ fn config(args: &Configure, plan: &CheckedPlan, deployment: Option<&Deployment>)
     if deployment.is_some() && platform != Platform::Systemd {
         return Err(UsageError(format!("--from: the steps of a migration are written for systemd, not for {}", platform.name())));
     }
-    if !platform.takes_files()
-        && (args.http3 || args.rate_limits || args.max_upload.is_some() || args.auth_service.is_some())
-    {
+    if !platform.takes_files() && (args.http3 || args.rate_limits || args.max_upload.is_some() || args.auth_service.is_some()) {
         let name = platform.name();
-        return Err(UsageError(format!(
-            "--http3, --rate-limits, --max-upload, --auth-service: {name} has settings of its own for them"
-        )));
+        return Err(UsageError(format!("--http3, --rate-limits, --max-upload, --auth-service: {name} has settings of its own for them")));
     }
     let given = |option: &str, text: &Option<String>| text.as_deref().map(|text| address(option, text)).transpose();
     let present = deployment.map(|deployment| deployment.present.clone());

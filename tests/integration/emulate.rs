@@ -64,6 +64,9 @@ fn a_full_disk_loses_the_files_but_not_the_printed_figures() {
     let output = running.wait_with_output().unwrap();
     let (out, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(1), "{error}");
-    assert!(error.contains("the figures above are complete, but their files could not be written") && error.contains("File too large"), "{error}");
+    assert!(
+        error.contains("the figures above are complete, but their files could not be written") && error.contains("File too large"),
+        "{error}"
+    );
     assert!(out.contains("Outcomes") && out.contains("completed"), "{out}");
 }

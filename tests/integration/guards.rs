@@ -390,7 +390,7 @@ fn a_dry_run_of_a_trace_that_lacks_an_endpoint_does_not_panic() {
     assert!(is_said && !stderr.contains("panicked"), "{status} {stdout} {stderr}");
 }
 
-/// Only the guard makes connectors that a command uses.
+/// Only the guard makes connectors that a command uses, and what reads metrics of a Prometheus, which gets no traffic of a log.
 #[test]
 fn no_command_connects_past_the_guard() {
     fn visit(folder: &Path, found: &mut Vec<String>) {
@@ -409,6 +409,6 @@ fn no_command_connects_past_the_guard() {
     }
     let mut found = Vec::new();
     visit(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
-    found.retain(|name| !name.ends_with("src/replay/guard/mod.rs"));
+    found.retain(|name| !["src/replay/guard/mod.rs", "src/prometheus/server.rs"].iter().any(|file| name.ends_with(file)));
     assert_eq!(found, Vec::<String>::new());
 }

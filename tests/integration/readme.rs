@@ -62,3 +62,36 @@ fn wsim_reads_the_log_format_in_the_readme() {
     assert_eq!((&report["inputs"][0]["requests"], &report["inputs"][0]["malformed"]), (&30.into(), &0.into()));
     assert_eq!(report["processes"][0]["name"], "127.0.0.1:8008");
 }
+
+/// The commands of the table of questions, on `samples/cluster`.
+#[test]
+fn the_questions_in_the_readme_are_answered() {
+    let text = readme();
+    let section = text.split("## More questions").nth(1).expect("the README has a section of questions").split("\n## ").next().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let prices = folder.path().join("prices.toml");
+    std::fs::write(&prices, "currency = \"EUR\"\ncore = 10.0\ngb = 3.0\nmiss = 100.0\n").unwrap();
+    let mut ran = 0;
+    for row in section.lines().filter(|line| line.starts_with("| ") && line.contains("`wsim ")) {
+        let command = row.split('`').find_map(|span| span.strip_prefix("wsim ")).unwrap();
+        // A recording needs an hour, and weeks need runs: they are tested where they are made.
+        if command.starts_with("record") || command.contains("WEEK") {
+            continue;
+        }
+        let words = command
+            // Only a log that grows is watched: no compressed one.
+            .replace("LOG…", if command.starts_with("watch") { "samples/synapse-main.log" } else { "samples/cluster" })
+            .replace("prices.toml", prices.to_str().unwrap())
+            .replace("2026-11-20T09:00..2026-11-20T12:00", "2026-11-20T16:53:34..2026-11-20T16:56:00")
+            .replace("2026-11-20T14:00..2026-11-20T15:00", "2026-11-20T16:56:00..2026-11-20T16:58:30");
+        let mut words: Vec<&str> = words.split_whitespace().collect();
+        if command.starts_with("watch") {
+            words.extend(["--once", "--no-state"]);
+        }
+        let output = wsim().current_dir(env!("CARGO_MANIFEST_DIR")).args(&words).output().unwrap();
+        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(!output.stdout.is_empty(), "{words:?} prints nothing");
+        ran += 1;
+    }
+    assert!(ran >= 6, "only {ran} commands were run");
+}

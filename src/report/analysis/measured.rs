@@ -66,6 +66,6 @@ mod tests {
         let table = measured(&report);
         assert_eq!(table.rows[0].len(), table.columns.len());
         let text = table.markdown();
-        assert!(text.contains("0.5") && text.contains("persist\\_events") && text.contains("50"), "{text}");
+        assert!(text.contains("0.5") && text.contains("persist_events") && text.contains("50"), "{text}");
     }
 }
