@@ -125,7 +125,8 @@ fn set_timer(timer: &std::os::fd::OwnedFd, due: Instant) -> Result<(), Failed> {
     let tv_sec = now.tv_sec + left.as_secs().cast_signed() + nanoseconds / 1_000_000_000;
     let zero = Timespec { tv_sec: 0, tv_nsec: 0 };
     let value = Itimerspec { it_interval: zero, it_value: Timespec { tv_sec, tv_nsec: nanoseconds % 1_000_000_000 } };
-    Ok(timerfd_settime(timer, TimerfdTimerFlags::ABSTIME, &value)?)
+    timerfd_settime(timer, TimerfdTimerFlags::ABSTIME, &value)?;
+    Ok(())
 }
 
 /// In place of the index of a connection.

@@ -226,7 +226,7 @@ mod tests {
         let file = folder.path().join("wsim.toml");
         std::fs::write(&file, text).unwrap();
         let mut all: Vec<OsString> = words.iter().map(OsString::from).collect();
-        all.extend(["--settings".into(), file.clone().into()]);
+        all.extend(["--settings".into(), file.into()]);
         let expanded = with_settings(&super::super::command(), &all).map_err(|error| error.to_string())?.unwrap();
         let added = expanded.words[all.len()..].iter().map(|word| word.to_string_lossy().replace(&*folder.path().to_string_lossy(), "DIR"));
         Ok((added.collect::<Vec<_>>().join(" "), expanded.used))

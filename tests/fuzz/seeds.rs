@@ -240,7 +240,7 @@ fn tables(seeds: &mut Seeds<'_>) -> io::Result<()> {
     let columns = parquet::table_file::TableFile::new(table.clone(), &REQUEST_COLUMNS).map_err(io::Error::other)?;
     let began = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
     let mut recorder = Recorder::new(["client", "sync"]).with_interval_log(Box::new(log.clone()), began).with_requests(Box::new(columns));
-    recorder.outcomes(&(0..4).map(outcome).collect::<Vec<_>>()).map_err(io::Error::other)?;
+    recorder.outcomes(&(0..4).map(outcome).collect::<Vec<_>>());
     let (_, written) = recorder.finish();
     written.map_err(io::Error::other)?;
     seeds.add(&["hlog"], &log.bytes())?;
@@ -315,7 +315,7 @@ const NGINX_FORMATS: [&str; 3] = [
 ];
 const APACHE_FORMATS: [&str; 2] =
     [r#"%h %l %u %t "%r" %>s %b "%{Referer}i" "%{User-Agent}i""#, r#"%v:%p %{c}a %{%Y-%m-%dT%T}t.%{msec_frac}t "%m %U%q" %s %D %{ms}T"#];
-const SHORT: [(&str, &str); 32] = [
+const SHORT: [(&str, &str); 34] = [
     ("typed", "1h30m"),
     ("typed", "-2d"),
     ("typed", "2026-11-20T16:30:00+02:00"),

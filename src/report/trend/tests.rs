@@ -55,7 +55,7 @@ fn the_week_in_which_the_objective_breaks_is_found() {
 #[test]
 fn noise_makes_a_range_and_no_growth_no_week() {
     let noisy = report(&[0.50, 0.55, 0.53, 0.60, 0.58, 0.64]);
-    let breaks = noisy.breaks.clone().unwrap();
+    let breaks = noisy.breaks.unwrap();
     assert!(breaks.earliest < breaks.expected && breaks.expected.is_some(), "{breaks:?}");
     assert!(breaks.latest.is_none() || breaks.latest > breaks.expected, "{breaks:?}");
     let flat = report(&[0.30, 0.31, 0.30, 0.29, 0.30, 0.31]);
