@@ -136,10 +136,11 @@ async fn read(connector: &Connector, keep: Keep, response: http::Response<RecvSt
     })
 }
 
-/// What an error says of the request (RFC 9113, section 8.7): a stream that was refused, or is beyond the last one that the server took, has
-/// not been processed.
+/// What an error says of the request (RFC 9113, sections 6.8 and 8.7): a stream that was refused, or is beyond the last one that the server
+/// took, has not been processed. A GOAWAY with an error ends the streams that the server took as well, and h2 does not tell which they are.
 fn lost(error: &h2::Error, within: bool) -> Lost {
-    let is_refused = error.is_go_away() || (error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM));
+    let is_refused = (error.is_go_away() && error.reason() == Some(Reason::NO_ERROR))
+        || (error.is_reset() && error.reason() == Some(Reason::REFUSED_STREAM));
     let failure = if error.is_go_away() && error.is_remote() {
         Failure::GoAway
     } else if error.is_reset() && error.is_remote() {
