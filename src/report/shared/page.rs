@@ -142,7 +142,7 @@ fn printed_mm(table: &Table) -> f64 {
 /// Rows of a long table that are shown and printed before the reader asks for all; as in the style sheet.
 const ROWS_SHOWN: usize = 10;
 /// Room for tables on paper: six pages of A4 without what verdict, facts, charts, lists of what is not printed and method take.
-const FOLDED_MM: f64 = 120.0;
+const FOLDED_MM: f64 = 190.0;
 /// Title, note and head of a table.
 const HEAD_MM: f64 = 24.0;
 /// A line of a row, and the space between rows.
