@@ -27,7 +27,7 @@ enum Decision {
 use Decision::{LikeLogs, Reclassifies, Refused, Unrelated, Works};
 
 /// By the option's long name; the empty name is that of the inputs.
-const DECISIONS: [(&str, Decision); 33] = [
+const DECISIONS: [(&str, Decision); 38] = [
     ("", Unrelated),
     ("format", Refused(&["--format", "nginx-combined"])),
     ("log-format", Refused(&["--log-format", "$remote_addr [$time_local] \"$request\" $status"])),
@@ -45,6 +45,10 @@ const DECISIONS: [(&str, Decision); 33] = [
     ("sliding-sync-to-sync", Reclassifies(&["--sliding-sync-to-sync"])),
     ("observed", LikeLogs(&["--observed", "generic:2"])),
     ("process-cpu", LikeLogs(&["--process-cpu", "cpu.csv"])),
+    ("prometheus", LikeLogs(&["--prometheus", "metrics.prom"])),
+    ("prometheus-select", LikeLogs(&["--prometheus", "metrics.prom", "--prometheus-select", "job=synapse"])),
+    ("prometheus-credentials", LikeLogs(&["--prometheus", "metrics.prom", "--prometheus-credentials", "credentials"])),
+    ("prometheus-ca", LikeLogs(&["--prometheus", "metrics.prom", "--prometheus-ca", "ca.pem"])),
     ("connections", LikeLogs(&["--connections", "8"])),
     ("cores", LikeLogs(&["--cores", "4"])),
     ("memory", LikeLogs(&["--memory", "8GB"])),
@@ -59,9 +63,17 @@ const DECISIONS: [(&str, Decision); 33] = [
     ("quiet", Unrelated),
     ("verbose", Unrelated),
     ("tables", Unrelated),
+    ("settings", Unrelated),
     ("help", Unrelated),
     ("version", Unrelated),
 ];
+
+/// CPU of the process that answered, before, within and after the log's time.
+const METRICS: &str = "\
+process_cpu_seconds_total{instance=\"127.0.0.1:8083\",job=\"synapse\"} 100 1795190380000
+process_cpu_seconds_total{instance=\"127.0.0.1:8083\",job=\"synapse\"} 130 1795190460000
+process_cpu_seconds_total{instance=\"127.0.0.1:8083\",job=\"synapse\"} 150 1795190540000
+";
 
 /// Commands that read logs or a trace.
 const COMMANDS: [&str; 7] = ["analyse", "simulate", "replay", "export", "provision", "audit", "emulate"];
@@ -78,6 +90,9 @@ impl Fixture {
         write("access.log", &LOG_FORMATS[1].log(3, |field| Field::usual(field).to_owned()));
         write("nginx.conf", "http { log_format x '$remote_addr [$time_local] \"$request\" $status'; access_log /var/log/x.log x; }\n");
         write("own.map", "^/_matrix/client/v3/sync$ generic_worker\n^/_matrix/client/v3/profile/ generic_worker\n");
+        write("metrics.prom", METRICS);
+        write("credentials", "administrator:secret\n");
+        write("ca.pem", "");
         write("cpu.csv", "0,127.0.0.1:8083,1\n9999999999,127.0.0.1:8083,900\n");
         let fixture = Self { folder };
         fixture.run("open", &["access.log"]);
