@@ -17,6 +17,7 @@ pub use wsim_parquet as parquet;
 pub use wsim_plan as plan;
 pub use wsim_profile as profile;
 pub use wsim_prometheus as prometheus;
+pub use wsim_questions as questions;
 pub use wsim_replay as replay;
 pub use wsim_record as record;
 pub use wsim_report as report;

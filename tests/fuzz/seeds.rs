@@ -334,6 +334,10 @@ const SHORT: [(&str, &str); 34] = [
         "metrics",
         "{\"status\":\"success\",\"data\":{\"resultType\":\"matrix\",\"result\":[{\"metric\":{\"__name__\":\"x\"},\"values\":[[1,\"2\"]]}]}}",
     ),
+    (
+        "sender_lines",
+        "2026-11-20 16:53:58,317 - a - TX [b.org] {7} Sending transaction [7], (PDUs: 2, EDUs: 1)\n2026-11-20 16:54:18,317 - a - TX [b.org] {7} got 200 response\n{\"log\":\"TX [c.org:8448] Failed to send transaction: x\",\"time\":1763657700.5}\n",
+    ),
     ("process_cpu", "epoch,process,cpu_seconds_total\n1,main,1.5\n2,main,2\n"),
     (
         "process_cpu",

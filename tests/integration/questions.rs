@@ -200,3 +200,81 @@ fn a_size_like_a_log_is_that_log_times_its_users() {
     let ratio = number(&twice["cores"]["value"]) / number(&same["cores"]["value"]);
     assert!((1.5..2.6).contains(&ratio), "{ratio}");
 }
+
+#[test]
+fn what_a_sender_sent_is_that_of_its_log_and_a_second_one_does_not_help_a_single_server() {
+    let log = sample("cluster/synapse-federation_sender1.log.gz");
+    let (status, found) = answer(&["whatif", "federation", &log, "--down", "1m"]);
+    assert_eq!((status, &found["schema"], &found["destinations_known"]), (0, &"wsim.federation/1".into(), &1.into()), "{found}");
+    // Counted from the log by other means: 461 transactions, 265 events, 298 EDUs, 72.47 s on the way within 272.477 s.
+    let seconds = number(&found["seconds"]);
+    assert!((seconds - 272.477).abs() < 1e-6);
+    let per_second = |key: &str| number(&found[key]) * seconds;
+    assert!((per_second("transactions_per_second") - 461.0).abs() < 1e-6);
+    assert!((per_second("pdus_per_second") - 265.0).abs() < 1e-6 && (per_second("edus_per_second") - 298.0).abs() < 1e-6);
+    let other = &found["destinations"][0];
+    assert_eq!(other["name"], "other.local");
+    assert!((number(&other["busy"]) * seconds - 72.47).abs() < 1e-3 && (number(&other["response_ms"]) - 72_470.0 / 461.0).abs() < 1e-3);
+    let senders = found["senders"].as_array().unwrap();
+    assert_eq!(senders.len(), 3);
+    assert!(senders.iter().all(|senders| senders["catch_up_seconds"] == senders[0]["catch_up_seconds"] || senders["share"] == 1.0));
+    // The whole folder says the same.
+    assert_eq!(answer(&["whatif", "federation", &sample("cluster"), "--down", "1m"]).1["destinations"], found["destinations"]);
+    let (status, _, error) = run_in(std::path::Path::new("."), &["whatif", "federation", &sample("one-worker")]);
+    assert!(status == 1 && error.contains("federation senders"), "{error}");
+}
+
+#[test]
+fn with_tokens_that_rotate_users_who_stay_with_a_worker_make_fewest_questions() {
+    let (status, found) = answer(&["whatif", "tokens", &sample("cluster"), "--life", "1m", "--workers", "4"]);
+    assert_eq!((status, &found["schema"]), (0, &"wsim.tokens/1".into()), "{found}");
+    let case = |choice: &str| found["cases"].as_array().unwrap().iter().find(|case| case["choice"] == choice).unwrap();
+    let asked = |choice: &str| number(&case(choice)["asked_per_second"]);
+    let cold = |choice: &str| number(&case(choice)["cold_per_user_hour"]);
+    assert!((asked("user") - asked("token")).abs() < 1e-12, "a token is at one worker, whichever");
+    assert!(asked("round_robin") > 1.5 * asked("user"), "{found}");
+    assert!(cold("user") < cold("token") && cold("token") <= cold("round_robin"), "{found}");
+    // A user is cold once in these minutes.
+    assert!((cold("user") * number(&found["seconds"]) / 3600.0 - 1.0).abs() < 1e-6);
+}
+
+#[test]
+fn a_burst_of_a_bridge_takes_its_cpu_and_longer_beside_people() {
+    let (status, found) = answer(&["whatif", "bots", &sample("cluster"), "--burst", "200"]);
+    assert_eq!((status, &found["schema"], &found["burst"]), (0, &"wsim.bots/1".into(), &200.into()), "{found}");
+    let cpu = number(&found["cpu_ms"]["value"]) / 1000.0;
+    let apart = number(&found["drained_apart_seconds"]["value"]);
+    assert!((apart - 200.0 * cpu).abs() < 1e-9);
+    let busy = number(&found["others_busy"]["value"]);
+    assert!((number(&found["drained_seconds"]["value"]) - apart / (1.0 - busy)).abs() < 1e-9);
+    assert_eq!((number(&found["refused"]["low"]), number(&found["refused"]["high"])), (0.0, 149.0));
+    let (status, _, error) = run_in(std::path::Path::new("."), &["whatif", "bots", &sample("one-worker")]);
+    assert!(status == 1 && error.contains("--agent"), "{error}");
+}
+
+#[test]
+fn a_worker_more_moves_few_keys_of_a_ring_and_most_of_a_modulo() {
+    let (status, found) = answer(&["whatif", "worker", &sample("cluster"), "--plan", "synapse-docs 3"]);
+    assert_eq!((status, &found["schema"]), (0, &"wsim.added_worker/1".into()), "{found}");
+    let pools = found["pools"].as_array().unwrap();
+    let moved = |ring: bool| {
+        let pool =
+            pools.iter().find(|pool| pool["balance"].as_str().unwrap().ends_with("consistent") == ring && number(&pool["keys"]) >= 20.0);
+        number(&pool.unwrap_or_else(|| panic!("{found}"))["keys_moved"])
+    };
+    // Three workers become four: a quarter and three quarters, of some dozens of keys.
+    assert!((0.02..0.5).contains(&moved(true)) && (0.5..0.95).contains(&moved(false)), "{} {}", moved(true), moved(false));
+    let (status, _, error) = run_in(std::path::Path::new("."), &["whatif", "worker", &sample("cluster"), "--plan", "monolith"]);
+    assert!(status == 1 && error.contains("no pool of"), "{error}");
+}
+
+#[test]
+fn an_option_of_another_question_is_wrong_usage() {
+    let of = |arguments: &[&str]| run_in(std::path::Path::new("."), arguments);
+    let (status, _, error) = of(&["whatif", "tokens", "x.log", "--share", "0.5"]);
+    assert!(status == 2 && error.contains("--share says nothing about tokens"), "{error}");
+    let (status, _, error) = of(&["whatif", "worker", "x.log"]);
+    assert!(status == 2 && error.contains("--plan is needed"), "{error}");
+    let (status, _, error) = of(&["whatif", "federation", "x.log", "--down", "a while"]);
+    assert!(status == 2 && error.contains("like 10s"), "{error}");
+}

@@ -2,10 +2,14 @@
 //!
 //! Each question has a file that turns its result into an [`Answer`]; the JSON has the result itself.
 
+mod added_worker;
+mod bots;
 mod changed;
+mod federation;
 mod presets;
 mod restart;
 mod size;
+mod tokens;
 mod what_if;
 
 use std::io::{self, Write};
