@@ -12,8 +12,9 @@ pub trait Files {
     fn read(&self, path: &Path) -> io::Result<String>;
     /// The files that a glob pattern matches, sorted as glob(3) does.
     ///
-    /// A relative pattern is tried in each folder until one has a match. An absolute pattern without a match is tried below
-    /// the folders as well, because a configuration that was copied from another machine keeps its absolute includes.
+    /// A relative pattern is tried in each folder until one has a match. An absolute pattern is tried below the folders as well, because a
+    /// configuration that was copied from another machine keeps its absolute includes. For such a copy what lies below comes first, and
+    /// wildcards never reach out of it: this machine may have a configuration of its own at that place.
     fn matching(&self, pattern: &str, folders: &[&Path]) -> Vec<PathBuf>;
 }
 
@@ -27,7 +28,8 @@ impl Files for Disk {
     }
 
     fn matching(&self, pattern: &str, folders: &[&Path]) -> Vec<PathBuf> {
-        if pattern.starts_with('/') {
+        let is_copy = pattern.starts_with('/') && is_copy(pattern, folders);
+        if pattern.starts_with('/') && !is_copy {
             let files = matching_files(pattern);
             if !files.is_empty() {
                 return files;
@@ -40,8 +42,22 @@ impl Files for Disk {
         let ends = ends_of(pattern);
         // The whole pattern in every folder first, then its ends.
         let found = ends.iter().flat_map(|end| folders.iter().map(move |folder| below(folder, end)));
-        found.into_iter().find(|files| !files.is_empty()).unwrap_or_default()
+        let found = found.into_iter().find(|files| !files.is_empty());
+        let is_one = !pattern.contains(['*', '?', '[']);
+        found.or_else(|| (is_copy && is_one).then(|| matching_files(pattern))).unwrap_or_default()
     }
+}
+
+/// Whether a configuration in these folders is a copy of one from another place: it lies neither where systems keep configurations, nor in
+/// the tree of the absolute pattern.
+fn is_copy(pattern: &str, folders: &[&Path]) -> bool {
+    let is_at_home = |folder: &Path| {
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf());
+        let first = |path: &Path| path.components().nth(1).map(|part| part.as_os_str().to_owned());
+        HOMES.iter().any(|home| folder.starts_with(home)) || first(&folder) == first(Path::new(pattern))
+    };
+    !folders.iter().any(|folder| is_at_home(folder))
 }
 
 /// The pattern below a folder, and for an absolute pattern its ends: a copy of `/etc/nginx` has `sites-enabled/*` below itself. A pattern
@@ -120,6 +136,15 @@ impl Files for Among<'_> {
         if let Some(text) = self.text(path) {
             return Ok(text);
         }
+        // A file of a copy comes before one of this machine at the same place.
+        let folders: Vec<&Path> = self.given.iter().take(1).filter_map(|path| path.parent()).collect();
+        if path.is_absolute()
+            && !folders.is_empty()
+            && is_copy(&path.to_string_lossy(), &folders)
+            && let Some(given) = self.meant(&path.to_string_lossy()).first()
+        {
+            return self.text(given).map_or_else(|| Disk.read(given), Ok);
+        }
         match Disk.read(path) {
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
                 match self.meant(&path.to_string_lossy()).first() {
@@ -132,8 +157,14 @@ impl Files for Among<'_> {
     }
 
     fn matching(&self, pattern: &str, folders: &[&Path]) -> Vec<PathBuf> {
+        let is_copy = pattern.starts_with('/') && is_copy(pattern, folders);
+        let is_of_copy = |path: &PathBuf| folders.iter().any(|folder| path.starts_with(folder));
         let found = Disk.matching(pattern, folders);
-        if found.is_empty() { self.meant(pattern) } else { found }
+        if !found.is_empty() && (!is_copy || found.iter().all(is_of_copy)) {
+            return found;
+        }
+        let meant = self.meant(pattern);
+        if meant.is_empty() { found } else { meant }
     }
 }
 
@@ -147,16 +178,16 @@ fn matching_files(pattern: &str) -> Vec<PathBuf> {
     paths.map(|paths| paths.flatten().filter_map(file_of).take(FILES_MAX).collect()).unwrap_or_default()
 }
 
-/// A file, or the file beside the folder that a broken link means: in a copy of `/etc/nginx`, `sites-enabled/a` still points to
+/// A file; of a link to an absolute path the file beside the folder, if there is one: in a copy of `/etc/nginx`, `sites-enabled/a` still points to
 /// `/etc/nginx/sites-available/a`.
 fn file_of(path: PathBuf) -> Option<PathBuf> {
-    if path.is_file() {
-        return Some(path);
-    }
-    let target = std::fs::read_link(&path).ok()?;
-    let (folder, name) = (target.parent()?.file_name()?, target.file_name()?);
-    let copy = path.parent()?.parent()?.join(folder).join(name);
-    copy.is_file().then_some(copy)
+    let copy = || {
+        let target = std::fs::read_link(&path).ok().filter(|target| target.is_absolute())?;
+        let (folder, name) = (target.parent()?.file_name()?, target.file_name()?);
+        let copy = path.parent()?.parent()?.join(folder).join(name);
+        copy.is_file().then_some(copy)
+    };
+    copy().or_else(|| path.is_file().then_some(path))
 }
 
 /// No files: every include is missing.
@@ -173,6 +204,8 @@ impl Files for NoFiles {
     }
 }
 
+/// Where systems keep the configurations that they use.
+const HOMES: [&str; 4] = ["/etc", "/usr", "/opt", "/nix"];
 const FILES_MAX: usize = 1000;
 const ENDS_MAX: usize = 16;
 /// Of a configuration file, a map or a list.
@@ -188,6 +221,21 @@ mod tests {
         let error = |path: &str| Disk.read(Path::new(path)).unwrap_err().to_string();
         assert!(error("/dev/zero").contains("a device, a pipe or a socket"), "{}", error("/dev/zero"));
         assert!(error("/").contains("a folder"), "{}", error("/"));
+    }
+
+    #[test]
+    fn a_copy_never_takes_in_what_this_machine_has_at_the_same_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let copy = folder.path().join("etc");
+        std::fs::create_dir_all(copy.join("hosts.d")).unwrap();
+        std::fs::write(copy.join("hosts"), "the copy's").unwrap();
+        // This machine has files in /etc, whatever they are; the copy has one of them.
+        assert_eq!(Disk.matching("/etc/hosts", &[&copy]), [copy.join("hosts")]);
+        assert_eq!(Disk.matching("/etc/*", &[folder.path()]), [copy.join("hosts")]);
+        assert_eq!(Disk.matching("/etc/pas[s]wd", &[&copy]), Vec::<PathBuf>::new());
+        assert_eq!(Disk.matching("/etc/passwd", &[&copy]), [PathBuf::from("/etc/passwd")]);
+        let given = [copy.join("hosts")];
+        assert_eq!(Among::new(&given).read(Path::new("/etc/hosts")).unwrap(), "the copy's");
     }
 
     #[test]

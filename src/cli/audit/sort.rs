@@ -6,7 +6,8 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use super::super::UsageError;
-use wsim_configure::read::{Detected, Kind, Note, SourceLocation, detect, kubernetes};
+use wsim_configure::audit;
+use wsim_configure::read::{Detected, Kind, NoFiles, Note, SourceLocation, detect, kubernetes};
 
 /// The given files, sorted.
 #[derive(Debug, Default)]
@@ -75,7 +76,7 @@ fn add_file(path: &Path, argument: &str, kind: Option<Kind>, sorted: &mut Sorted
 fn add_folder(path: &Path, sorted: &mut Sorted) -> anyhow::Result<()> {
     let files = folder(path, 0)?;
     sorted.given.extend(files.iter().cloned());
-    let mut found = Vec::new();
+    let (mut found, mut not_read) = (Vec::new(), Vec::new());
     for file in files {
         let Some((detected, text)) = detected(&file, false)? else { continue };
         match detected {
@@ -85,13 +86,59 @@ fn add_folder(path: &Path, sorted: &mut Sorted) -> anyhow::Result<()> {
                 }
                 found.push((kind, file, text));
             }
-            Detected::NotRead(why) => sorted.not_read.push(note(&file, why)),
+            Detected::NotRead(why) => not_read.push((file, why, is_about_matrix(&text))),
             Detected::Broken(error) => sorted.broken.push((place(&file), error.to_string())),
             Detected::Other => {}
         }
     }
-    sorted.configurations.extend(as_read(found));
+    let read: Vec<Configuration> = as_read(found).collect();
+    add_readable(read, sorted)?;
+    // A folder has scripts and templates of many programs: those that are not about Matrix say nothing here.
+    let has_some = not_read.iter().any(|(_, _, is_about_matrix)| *is_about_matrix) || !sorted.configurations.is_empty();
+    sorted.not_read.extend(as_notes(not_read.into_iter().filter(|(_, _, is_about_matrix)| *is_about_matrix || !has_some)));
     Ok(())
+}
+
+/// Adds the configurations of a folder. A proxy's file that cannot be parsed, such as an old copy, leaves the others: it is named. Without
+/// another file of its program it is an error.
+fn add_readable(read: Vec<Configuration>, sorted: &mut Sorted) -> anyhow::Result<()> {
+    let mut failed = Vec::new();
+    for (kind, file, text) in read {
+        let checked = if kind == Kind::Synapse { Ok(()) } else { audit::read(&[(kind, &file, &text)], &NoFiles).map(|_| ()) };
+        match checked {
+            Ok(()) => sorted.configurations.push((kind, file, text)),
+            Err(error) => failed.push((kind, file, text, error)),
+        }
+    }
+    for (kind, file, text, error) in failed {
+        if is_about_matrix(&text) && !sorted.configurations.iter().any(|(own, ..)| *own == kind) {
+            return Err(error.into());
+        }
+        sorted.broken.push((place(&file), error.to_string()));
+    }
+    Ok(())
+}
+
+/// One note for all files that are not read for the same reason.
+fn as_notes(files: impl Iterator<Item = (PathBuf, String, bool)>) -> Vec<Note> {
+    let mut reasons: Vec<(String, Vec<PathBuf>)> = Vec::new();
+    for (file, why, _) in files {
+        match reasons.iter_mut().find(|(known, _)| *known == why) {
+            Some((_, files)) => files.push(file),
+            None => reasons.push((why, vec![file])),
+        }
+    }
+    let note_of = |(why, files): (String, Vec<PathBuf>)| {
+        let (first, others) = files.split_first()?;
+        let shown: Vec<String> = others.iter().take(OTHERS_SHOWN).map(|file| file.display().to_string()).collect();
+        let text = match others.len() {
+            0 => why,
+            count if count <= OTHERS_SHOWN => format!("{why}; so are {}", shown.join(", ")),
+            count => format!("{why}; so are {} and {} more", shown.join(", "), count - OTHERS_SHOWN),
+        };
+        Some(note(first, text))
+    };
+    reasons.into_iter().filter_map(note_of).collect()
 }
 
 /// A configuration with its path and text.
@@ -142,7 +189,7 @@ fn add_held(manifest: &Path, text: &str, sorted: &mut Sorted) -> anyhow::Result<
 
 /// Whether a text is a proxy's rules for Matrix or one of Synapse's files.
 fn is_about_matrix(text: &str) -> bool {
-    ["/_matrix", "worker_app", "server_name"].iter().any(|word| text.contains(word))
+    ["/_matrix", "worker_app", "server_name", "synapse"].iter().any(|word| text.contains(word))
 }
 
 /// What a file is, and its text; `None` for a log by its name or size.
@@ -168,7 +215,7 @@ fn detected(path: &Path, is_named: bool) -> anyhow::Result<Option<(Detected, Str
 /// Whether a file, by its name, is a configuration and no log.
 fn is_never_log(path: &Path) -> bool {
     let extension = path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-    ["yaml", "yml", "toml", "conf", "cfg", "j2", "nix", "tpl"].contains(&extension.as_str())
+    ["yaml", "yml", "toml", "conf", "cfg", "j2", "nix", "tpl", "template", "sh"].contains(&extension.as_str())
 }
 
 fn folder(path: &Path, depth: usize) -> anyhow::Result<Vec<PathBuf>> {
@@ -198,5 +245,6 @@ fn place(path: &Path) -> SourceLocation {
 const UNKNOWN: &str = "no configuration of Synapse or of a known proxy; name the program with --kind if it is one";
 const SIZE_MAX: u64 = wsim_configure::read::BYTES_MAX as u64;
 const ENDINGS: [&str; 8] = [".conf", ".cfg", ".yaml", ".yml", ".toml", ".json", ".map", "caddyfile"];
+const OTHERS_SHOWN: usize = 3;
 const FILES_MAX: usize = 2000;
 const DEPTH_MAX: usize = 4;

@@ -97,6 +97,13 @@ fn filled(path: &str) -> String {
             "user/@alice:example.org"
         } else if out.ends_with("/unstable/") {
             "org.matrix.msc2432"
+        } else if out.ends_with("/quarantine_media/") {
+            ROOM
+        } else if out.ends_with("/_synapse/admin/v1/media/") {
+            "example.org/abc"
+        } else if out.ends_with("/media") {
+            // Of a room a list; of a user, in the singular, only what quarantines it.
+            if out.contains("/user/") { "/quarantine" } else { "" }
         } else if out.ends_with("/context/") {
             "$event:example.org"
         } else {
@@ -204,15 +211,16 @@ const FEDERATION_TAILS: &[(&str, &[&str])] = &[
 ];
 
 /// Methods by a part of the path; the first match applies.
-const METHODS: [(&str, &[&str]); 63] = [
+const METHODS: [(&str, &[&str]); 64] = [
+    ("/_allow_cross_signing_replacement_without_uia", &["POST"]),
     ("/joined_", &["GET"]),
     ("/_synapse/admin/v2/users/", &["GET", "PUT"]),
     ("/_synapse/admin/v1/rooms/", &["GET", "DELETE"]),
     ("/purge_media_cache", &["POST"]),
     ("/quarantine_media/", &["POST"]),
     ("/_synapse/admin/v1/user/", &["POST"]),
-    ("/_synapse/admin/v1/room/", &["GET", "POST"]),
-    ("/_synapse/admin/v1/media/", &["POST", "DELETE"]),
+    ("/_synapse/admin/v1/room/", &["GET"]),
+    ("/_synapse/admin/v1/media/", &["DELETE"]),
     ("/federation/v1/get_missing_events", &["POST"]),
     ("/federation/v1/get_groups_publicised", &["POST"]),
     ("/federation/v1/query_auth/", &["POST"]),
@@ -437,7 +445,18 @@ mod tests {
         "/_matrix/federation/*/send_*",
         "/_matrix/federation/*/invite/*",
         "/_matrix/federation/*/send/*",
-        "/_synapse/admin/*",
+        "/_synapse/admin/v1/media/*/*",
+        "/_synapse/admin/v1/purge_media_cache",
+        "/_synapse/admin/v1/quarantine_media/*",
+        "/_synapse/admin/v1/room/*/media",
+        "/_synapse/admin/v1/rooms/*",
+        "/_synapse/admin/v1/server_version",
+        "/_synapse/admin/v1/user/*/media/quarantine",
+        "/_synapse/admin/v1/username_available",
+        "/_synapse/admin/v1/users/*/_allow_cross_signing_replacement_without_uia",
+        "/_synapse/admin/v1/users/*/devices",
+        "/_synapse/admin/v1/users/*/media",
+        "/_synapse/admin/v2/users/*",
         "/_synapse/client/*",
         "/_synapse/oidc/callback",
         "/_matrix/client/*/tags/*",

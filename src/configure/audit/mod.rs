@@ -25,6 +25,7 @@ mod settings;
 mod sites;
 pub mod traffic;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde::Serialize;
@@ -91,7 +92,7 @@ pub struct Audit {
 pub fn read(sources: &[(Kind, &Path, &str)], files: &dyn Files) -> Result<Configuration, ReadError> {
     let mut configuration = Configuration::default();
     let mut dynamic = Vec::new();
-    let (mut nginx_files, mut haproxy_files) = (Vec::new(), Vec::new());
+    let (mut nginx_files, mut haproxy_files, mut caddy_labels) = (Vec::new(), Vec::new(), Vec::new());
     let (mut manifests, mut statics, mut apache_files) = (Vec::new(), Vec::new(), Vec::new());
     let recording = clients::Recording::new(files);
     sources.iter().filter(|(kind, ..)| *kind != Kind::Synapse).for_each(|(_, _, text)| recording.add(text));
@@ -101,6 +102,7 @@ pub fn read(sources: &[(Kind, &Path, &str)], files: &dyn Files) -> Result<Config
             Kind::Nginx => nginx_files.push((*path, *text)),
             Kind::Haproxy => haproxy_files.push((*path, *text)),
             Kind::Caddyfile => configuration.proxies.push(caddy::read(path, text, files)?),
+            Kind::CaddyLabels => caddy_labels.push((*path, *text)),
             Kind::CaddyJson => configuration.proxies.push(caddy::read_json(path, text)?),
             Kind::Traefik => dynamic.push((*path, *text)),
             Kind::TraefikStatic => statics.push((*path, *text)),
@@ -115,6 +117,9 @@ pub fn read(sources: &[(Kind, &Path, &str)], files: &dyn Files) -> Result<Config
     }
     if !haproxy_files.is_empty() {
         configuration.proxies.push(haproxy::read_all(&haproxy_files, files)?);
+    }
+    if !caddy_labels.is_empty() {
+        configuration.proxies.push(caddy::read_labels(&caddy_labels, files)?);
     }
     if !apache_files.is_empty() {
         configuration.proxies.push(apache::read_all(&apache_files, files)?);
@@ -144,7 +149,17 @@ fn without_copies<'s>(sources: &[(Kind, &'s Path, &'s str)]) -> Vec<(Kind, &'s P
 fn passing(sources: &[(Kind, &Path, &str)]) -> Vec<String> {
     let manifests: Vec<&Path> = sources.iter().filter(|(kind, ..)| *kind == Kind::Kubernetes).map(|(_, path, _)| *path).collect();
     let is_proxy = |kind: Kind| {
-        matches!(kind, Kind::Nginx | Kind::Haproxy | Kind::Caddyfile | Kind::CaddyJson | Kind::Traefik | Kind::Apache | Kind::Envoy)
+        matches!(
+            kind,
+            Kind::Nginx
+                | Kind::Haproxy
+                | Kind::Caddyfile
+                | Kind::CaddyLabels
+                | Kind::CaddyJson
+                | Kind::Traefik
+                | Kind::Apache
+                | Kind::Envoy
+        )
     };
     let held = sources.iter().filter(|(kind, path, _)| is_proxy(*kind) && manifests.iter().any(|manifest| path.starts_with(manifest)));
     held.filter_map(|(_, path, _)| Some(path.parent()?.file_name()?.to_string_lossy().into_owned())).collect()
@@ -166,6 +181,9 @@ pub fn audit(configuration: &Configuration, choice: &SelectedTable, classifier: 
     notes.extend(configuration.proxies.iter().flat_map(|proxy| proxy.notes.clone()));
     notes.extend(observed.notes.iter().cloned());
     notes.extend(plan.iter().flat_map(|plan| plan.notes.clone()));
+    // A file that several sites include says the same for each.
+    let mut known = BTreeSet::new();
+    notes.retain(|note| known.insert((note.at.clone(), note.text.clone())));
     Audit {
         synapse: choice.release.to_string(),
         tried: observed.observations.len(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::model::ReadError;
 use super::tree::{self, Node};
-use super::{envoy, kubernetes, traefik};
+use super::{caddy, envoy, kubernetes, traefik};
 
 /// Kinds of configuration files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub enum Kind {
     Nginx,
     Haproxy,
     Caddyfile,
+    /// Compose files with labels of caddy-docker-proxy.
+    CaddyLabels,
     /// Caddy's JSON.
     CaddyJson,
     /// Traefik's dynamic configuration.
@@ -67,6 +69,12 @@ impl Detected {
 
 /// Detects what a file is.
 pub fn detect(path: &Path, text: &str) -> Detected {
+    if text.contains('\0') {
+        return Detected::Other;
+    }
+    if text.starts_with("#!") {
+        return Detected::NotRead(SCRIPT.to_owned());
+    }
     let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
     let extension = path.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
     let file: Arc<str> = path.to_string_lossy().into();
@@ -79,7 +87,7 @@ pub fn detect(path: &Path, text: &str) -> Detected {
     }
     // The words in double braces are those of the labels.
     if ["yaml", "yml"].contains(&extension.as_str()) && has_caddy_labels(&file, text) {
-        return Detected::NotRead(CADDY_LABELS.to_owned());
+        return Detected::Configuration(Kind::CaddyLabels);
     }
     if let Some(what) = template(&name, &extension, text) {
         return Detected::NotRead(what.to_owned());
@@ -109,19 +117,13 @@ fn has_caddy_labels(file: &Arc<str>, text: &str) -> bool {
         return false;
     }
     let Ok(root) = tree::yaml(file, text) else { return false };
-    let services = root.get("services").map(Node::entries).unwrap_or_default();
-    let is_label = |name: &str| name.split(['.', '=', '_']).next() == Some("caddy");
-    services.iter().any(|(_, service)| {
-        let labels = service.get("labels").or_else(|| service.at(&["deploy", "labels"]));
-        labels.is_some_and(|labels| {
-            labels.entries().iter().any(|(name, _)| is_label(name)) || labels.texts().iter().any(|label| is_label(label))
-        })
-    })
+    caddy::labels::are_in(&root)
 }
 
 fn of_yaml(file: &Arc<str>, text: &str) -> Detected {
     match tree::yaml(file, text) {
         Ok(root) => of_tree(&root, text, false),
+        Err(_) if text.lines().any(|line| line.trim_start().starts_with("${")) => Detected::NotRead(ENVSUBST.to_owned()),
         Err(error) => Detected::Broken(error),
     }
 }
@@ -153,10 +155,22 @@ fn of_tree(root: &Node, text: &str, json: bool) -> Detected {
     // A file with settings for no workers is empty, and still belongs to Synapse.
     let says: String = text.lines().map(str::trim).filter(|line| !line.starts_with('#')).collect();
     let is_empty = !json && matches!(says.as_str(), "" | "{}");
-    if is_empty || SYNAPSE.iter().any(|key| root.get(key).is_some()) {
+    if is_empty || SYNAPSE.iter().any(|key| root.get(key).is_some()) || has_synapses_shape(root) {
         return Detected::Configuration(Kind::Synapse);
     }
     Detected::Other
+}
+
+/// Whether keys that other programs (LiveKit, bridges, matrix-authentication-service) have, too, have what Synapse expects in them.
+fn has_synapses_shape(root: &Node) -> bool {
+    let database = root.get("database").is_some_and(|database| {
+        let name = database.get("name").and_then(Node::text);
+        database.get("args").is_some() || name.is_some_and(|name| ["psycopg2", "sqlite3"].contains(&name.as_str()))
+    });
+    let is_known = |(key, _): &(String, Node)| REDIS.contains(&key.as_str());
+    let redis = root.get("redis").is_some_and(|redis| !redis.entries().is_empty() && redis.entries().iter().all(is_known));
+    let is_listener = |node: &Node| node.get("type").is_some() || node.get("resources").is_some();
+    database || redis || root.get("listeners").is_some_and(|listeners| listeners.items().iter().any(is_listener))
 }
 
 /// The language of a template, from which a program makes the configuration.
@@ -165,14 +179,23 @@ fn template(name: &str, extension: &str, text: &str) -> Option<&'static str> {
         "j2" | "jinja" | "jinja2" => return Some(JINJA),
         "nix" => return Some("a Nix expression, not a configuration; build the system first, and name the files that it makes"),
         "tpl" | "gotmpl" => return Some(HELM),
-        "tmpl" | "ctmpl" | "erb" | "mustache" => return Some("a template; render it first, and name the result"),
+        "tmpl" | "template" | "ctmpl" | "erb" | "mustache" => return Some("a template; render it first, and name the result"),
         _ => {}
     }
     let may_be = ["yaml", "yml", "conf", "cfg", "caddyfile"].contains(&extension) || name.contains("caddyfile") || of_text(text).is_some();
     if !may_be || text.contains("_by_lua") {
         return None;
     }
-    let lines = || text.lines().map(str::trim_start).filter(|line| !line.starts_with('#') && !line.starts_with("//")).take(LINES_MAX);
+    // envsubst has no other way to write a dollar sign.
+    if ["${DOLLAR}", "${dollar}", "${D}"].iter().any(|dollar| text.contains(dollar)) {
+        return Some(ENVSUBST);
+    }
+    // Synapse itself has Jinja in the texts that it makes of a user's attributes at an identity provider.
+    let is_synapses = |line: &str| line.contains("_template:") || line.contains("{{ user") || line.contains("{{user");
+    let lines = || {
+        let trimmed = text.lines().map(str::trim_start);
+        trimmed.filter(|line| !line.starts_with('#') && !line.starts_with("//") && !is_synapses(line)).take(LINES_MAX)
+    };
     if lines().any(|line| line.contains("{{") && line.contains("}}") && HELM_WORDS.iter().any(|word| line.contains(word))) {
         return Some(HELM);
     }
@@ -212,6 +235,10 @@ fn is_apache(text: &str) -> bool {
 }
 
 fn of_text(text: &str) -> Option<Kind> {
+    // `[section]` is of an ini file: fail2ban, systemd, coturn.
+    if text.lines().map(str::trim).take(LINES_MAX).any(|line| line.starts_with('[') && line.ends_with(']')) {
+        return None;
+    }
     let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).take(LINES_MAX);
     let first_word = |line: &str| line.split_whitespace().next().unwrap_or_default().to_owned();
     let sections = lines().filter(|line| {
@@ -231,15 +258,30 @@ fn of_text(text: &str) -> Option<Kind> {
 
 const JINJA: &str = "a Jinja template, not a configuration; render it first, and name the result";
 const HELM: &str = "a Helm template, not a configuration; render it first (`helm template`), and name the result";
+const ENVSUBST: &str = "a template for envsubst, not a configuration; render it first, and name the result";
+const SCRIPT: &str = "a script, not a configuration; run it, and name the files that it writes";
 const HELM_WORDS: [&str; 7] = [".Values", ".Release", ".Chart", "include \"", "toYaml", "$root", "nindent"];
 const MANIFEST: &str = "a Kubernetes manifest without routes, Services or ConfigMaps, which says nothing of where requests go";
-const CADDY_LABELS: &str = "labels of caddy-docker-proxy are not read; name the Caddyfile that it makes of them (/config/caddy/Caddyfile.autosave in its container)";
 const TRAEFIK_STATIC: [&str; 4] = ["entryPoints", "entrypoints", "accessLog", "certificatesResolvers"];
 const LINES_MAX: usize = 5000;
-const SYNAPSE: [&str; 20] = [
+/// Settings of `redis` in Synapse.
+const REDIS: [&str; 12] = [
+    "enabled",
+    "host",
+    "port",
+    "path",
+    "password",
+    "password_path",
+    "dbid",
+    "use_tls",
+    "certificate_file",
+    "private_key_file",
+    "ca_file",
+    "ca_path",
+];
+const SYNAPSE: [&str; 17] = [
     "worker_listeners",
     "worker_replication_secret",
-    "database",
     "update_user_directory_from_worker",
     "notify_appservices_from_worker",
     "outbound_federation_restricted_to",
@@ -251,8 +293,6 @@ const SYNAPSE: [&str; 20] = [
     "server_name",
     "stream_writers",
     "instance_map",
-    "listeners",
-    "redis",
     "federation_sender_instances",
     "pusher_instances",
     "run_background_tasks_on",
@@ -278,6 +318,18 @@ mod tests {
         assert_eq!(kind("w.yaml", "worker_app: synapse.app.generic_worker\n"), Some(Kind::Synapse));
         assert_eq!(kind("access.log", "203.0.113.7 - - [02/Jan/2026:15:04:05 +0000] \"GET / HTTP/1.1\" 200 1 \"-\" \"a\"\n"), None);
         assert_eq!(kind("x.yaml", "a: 1\n"), None);
+        let provider =
+            "server_name: a\noidc_providers:\n - user_mapping_provider:\n     config:\n       localpart_template: '{{ user.name }}'\n";
+        assert_eq!(kind("homeserver.yaml", provider), Some(Kind::Synapse));
+        for (text, own) in [
+            ("redis:\n  enabled: true\n", true),
+            ("database:\n  name: psycopg2\n", true),
+            ("listeners:\n - port: 8008\n   type: http\n", true),
+            ("port: 7880\nredis:\n  address: redis:6379\n", false),
+            ("homeserver: {address: 'http://a'}\ndatabase:\n  type: postgres\n  uri: b\n", false),
+        ] {
+            assert_eq!(kind("x.yaml", text), own.then_some(Kind::Synapse), "{text}");
+        }
         let ingress = "apiVersion: networking.k8s.io/v1\nkind: Ingress\n---\napiVersion: v1\nkind: Service\n";
         assert_eq!(kind("i.yaml", ingress), Some(Kind::Kubernetes));
         assert_eq!(kind("c.yaml", "apiVersion: v1\nkind: ConfigMap\ndata: {x: '{{ y }}'}\n"), Some(Kind::Kubernetes));
@@ -299,15 +351,22 @@ mod tests {
             ("haproxy.cfg", "frontend a\n  bind {{ .Values.port }}\n", "Helm template"),
             ("matrix.nix", "{ services.matrix-synapse.enable = true; }", "Nix expression"),
             ("docker-compose.yml", "services:\n  synapse:\n    image: matrixdotorg/synapse\n", "compose file without labels"),
-            (
-                "compose.yaml",
-                "services:\n  s:\n    image: a\n    labels:\n      caddy: m.example\n      caddy.reverse_proxy: '{{upstreams 8008}}'\n",
-                "caddy-docker-proxy",
-            ),
-            ("compose.yaml", "services:\n  s:\n    image: a\n    labels: ['caddy_0.handle=/x']\n", "caddy-docker-proxy"),
+            ("setup.sh", "#!/bin/sh\ncat > nginx.conf <<EOF\nserver { location /_matrix { proxy_pass http://$a:8008; } }\nEOF\n", "script"),
+            ("site.conf", "server { location ~ ^/a${DOLLAR} { proxy_pass http://b; } }", "envsubst"),
+            ("default.conf.template", "server { listen 80; }", "template"),
+            ("homeserver.yaml", "${HEADER}\nserver_name: a\n", "envsubst"),
         ];
         for (name, text, expected) in cases {
             assert!(why(name, text).contains(expected), "{name}: {}", why(name, text));
+        }
+        let labels =
+            "services:\n  s:\n    image: a\n    labels:\n      caddy: m.example\n      caddy.reverse_proxy: '{{upstreams 8008}}'\n";
+        assert_eq!(detect(Path::new("compose.yaml"), labels).kind(), Some(Kind::CaddyLabels));
+        let listed = "services:\n  s:\n    image: a\n    labels: ['caddy_0.handle=/x']\n";
+        assert_eq!(detect(Path::new("compose.yaml"), listed).kind(), Some(Kind::CaddyLabels));
+        // Another program's sections, and what is no text.
+        for text in ["[Definition]\nbackend = systemd\nfailregex = a\n", "server {\n\0 proxy_pass http://a; }"] {
+            assert!(matches!(detect(Path::new("a.conf"), text), Detected::Other), "{text}");
         }
         // Lua's tables and Caddy's placeholders are no templates.
         assert_eq!(detect(Path::new("n.conf"), "server { content_by_lua_block { t = {{ a }} } }\nset $a b;").kind(), Some(Kind::Nginx));

@@ -17,6 +17,7 @@
 
 pub mod apache;
 pub mod caddy;
+mod compose;
 pub mod detect;
 pub mod envoy;
 pub mod haproxy;

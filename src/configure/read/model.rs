@@ -230,20 +230,38 @@ pub struct UpstreamPool {
     pub at: SourceLocation,
 }
 
+/// What is known of a site besides its rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// The site's name for people.
+    pub name: String,
+    pub at: SourceLocation,
+    /// The host names that select the site, as they are written (`*.example.org`, `~^m`); empty if every host does.
+    pub hosts: Vec<String>,
+    /// The ports that the site listens on; empty if unknown.
+    pub ports: Vec<u16>,
+}
+
 /// A virtual host: one set of rules.
 pub trait Site: fmt::Debug + Send + Sync {
-    /// The site's name for people.
-    fn name(&self) -> &str;
-    fn location(&self) -> &SourceLocation;
+    fn facts(&self) -> &Facts;
     /// The destination of a request.
     fn route(&self, request: &Request) -> Routed;
-    /// The host names that select the site, as they are written (`*.example.org`, `~^m`); empty if every host does.
-    fn hosts(&self) -> &[String] {
-        &[]
+    /// See [`Facts::name`].
+    fn name(&self) -> &str {
+        &self.facts().name
     }
-    /// The ports that the site listens on; empty if unknown.
+    /// See [`Facts::at`].
+    fn location(&self) -> &SourceLocation {
+        &self.facts().at
+    }
+    /// See [`Facts::hosts`].
+    fn hosts(&self) -> &[String] {
+        &self.facts().hosts
+    }
+    /// See [`Facts::ports`].
     fn ports(&self) -> &[u16] {
-        &[]
+        &self.facts().ports
     }
     /// Rules that none of these requests reaches, although they match some of them.
     fn shadowed(&self, _requests: &[Request]) -> Vec<Shadowed> {

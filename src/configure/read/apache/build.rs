@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use super::super::model::{Note, Proxy, Site, SourceLocation, UpstreamPool, UpstreamServer, Words};
+use super::super::model::{Facts, Note, Proxy, Site, SourceLocation, UpstreamPool, UpstreamServer, Words};
 use super::super::pattern::Pattern;
 use super::lines::Directive;
-use super::pass::{Alias, Paths, milliseconds};
+use super::pass::{Alias, milliseconds};
 use super::rewrite::{Condition, Rule};
-use super::run::{Location, Server, SetEnvironment, Settings};
+use super::run::{Server, SetEnvironment, Settings};
+use super::section::{Section, conditionals};
 use super::target::Target;
 use super::uri::Slashes;
 use wsim_plan::ProxyKind;
@@ -132,25 +133,25 @@ fn server(block: &[Directive], section: Option<&Directive>, base: Option<&Server
     let first = block.iter().find(|directive| directive.name != "virtualhost");
     let at = section.or(first).map_or_else(|| SourceLocation::new(&Arc::from(""), 0), |directive| directive.at.clone());
     let mut own = Server {
-        name: String::new(),
-        at,
-        hosts: Vec::new(),
-        ports: section.map(ports).unwrap_or_default(),
+        facts: Facts { name: String::new(), at, hosts: Vec::new(), ports: section.map(ports).unwrap_or_default() },
         is_tls: false,
         pools: Arc::clone(pools),
         aliases: base.map(|base| base.aliases.clone()).unwrap_or_default(),
         rules: Vec::new(),
-        locations: base.map(|base| base.locations.clone()).unwrap_or_default(),
+        sections: base.map(|base| base.sections.clone()).unwrap_or_default(),
+        conditional: base.map(|base| base.conditional.clone()).unwrap_or_default(),
+        root: base.map_or_else(|| ROOT.to_owned(), |base| base.root.clone()),
         environment: base.map(|base| base.environment.clone()).unwrap_or_default(),
         settings: base.map(|base| base.settings.clone()).unwrap_or_default(),
     };
+    own.conditional.extend(conditionals(block));
     let mut conditions: Vec<Condition> = Vec::new();
     let (mut rules, mut has_engine, mut inherits) = (Vec::new(), false, false);
     for directive in block {
         match directive.name.as_str() {
-            "servername" => own.hosts.insert(0, host(directive.argument(0))),
-            "serveralias" => own.hosts.extend(directive.arguments.iter().map(|name| host(name))),
-            "listen" if section.is_none() => own.ports.extend(port_of(directive.argument(0))),
+            "servername" => own.facts.hosts.insert(0, host(directive.argument(0))),
+            "serveralias" => own.facts.hosts.extend(directive.arguments.iter().map(|name| host(name))),
+            "listen" if section.is_none() => own.facts.ports.extend(port_of(directive.argument(0))),
             "sslengine" => own.is_tls = directive.argument(0).eq_ignore_ascii_case("on"),
             "proxypass" | "proxypassmatch" => own.aliases.extend(Alias::new(directive, None)),
             "include" if !super::super::nginx::routes_nothing(directive.argument(0)) => own.aliases.push(Alias::missing(directive)),
@@ -158,7 +159,8 @@ fn server(block: &[Directive], section: Option<&Directive>, base: Option<&Server
             "rewriteoptions" => inherits |= directive.arguments.iter().any(|word| word.to_ascii_lowercase().starts_with("inherit")),
             "rewritecond" => conditions.push(Condition::new(directive)),
             "rewriterule" => rules.push(Rule::new(directive, std::mem::take(&mut conditions))),
-            "location" | "locationmatch" => own.locations.push(Location::new(directive)),
+            "location" | "locationmatch" | "directory" | "directorymatch" => own.sections.push(Section::new(directive)),
+            "documentroot" => own.root = directive.argument(0).trim_end_matches('/').to_owned(),
             "setenvif" | "setenvifnocase" => own.environment.extend(SetEnvironment::new(directive)),
             "allowencodedslashes" => {
                 own.settings.slashes = match directive.argument(0).to_ascii_lowercase().as_str() {
@@ -168,9 +170,7 @@ fn server(block: &[Directive], section: Option<&Directive>, base: Option<&Server
                 };
             }
             "mergeslashes" => own.settings.merges_slashes = !directive.argument(0).eq_ignore_ascii_case("off"),
-            "if" | "elseif" | "else" if has_routes(directive) => {
-                notes.push(Note { at: directive.at.clone(), text: "rules under a condition (<If>) are not evaluated".to_owned() });
-            }
+            "if" | "elseif" | "else" => {}
             "use" => notes
                 .push(Note { at: directive.at.clone(), text: format!("the macro {} is not there", directive.argument(0).escape_debug()) }),
             _ => own.settings.take(directive),
@@ -182,20 +182,14 @@ fn server(block: &[Directive], section: Option<&Directive>, base: Option<&Server
             own.rules.extend(base.map(|base| base.rules.clone()).unwrap_or_default());
         }
     }
-    let places = own.ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
-    own.name = match (own.hosts.first(), places.is_empty()) {
+    let places = own.facts.ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
+    own.facts.name = match (own.facts.hosts.first(), places.is_empty()) {
         (Some(name), true) => name.clone(),
         (Some(name), false) => format!("{name} ({places})"),
         (None, false) => format!("port {places}"),
         (None, true) => "the server".to_owned(),
     };
     own
-}
-
-fn has_routes(section: &Directive) -> bool {
-    const ROUTES: [&str; 4] = ["proxypass", "proxypassmatch", "rewriterule", "sethandler"];
-    let inner = section.block.as_deref().unwrap_or_default();
-    inner.iter().any(|directive| ROUTES.contains(&directive.name.as_str()) || has_routes(directive))
 }
 
 /// `https://name:443` has a scheme and a port besides the name.
@@ -242,39 +236,6 @@ impl Settings {
     }
 }
 
-impl Location {
-    fn new(section: &Directive) -> Self {
-        let paths = Paths::of_section(section);
-        // A `Location` with wildcards or an expression passes on the paths that begin with its text as it stands (mod_proxy.c, `add_pass`).
-        let text = section.arguments.last().cloned().unwrap_or_default();
-        let aliased = if section.name == "location" { Paths::Prefix(text) } else { paths.clone() };
-        let mut location =
-            Self { alias: None, denied: None, redirect: None, unknown: None, settings: Vec::new(), paths, at: section.at.clone() };
-        for directive in section.block.as_deref().unwrap_or_default() {
-            let at = || Some(directive.at.clone());
-            match directive.name.as_str() {
-                "proxypass" | "proxypassmatch" => location.alias = Alias::new(directive, Some(&aliased)),
-                "require" => {
-                    let words: Vec<String> = directive.arguments.iter().map(|word| word.to_ascii_lowercase()).collect();
-                    let is_denied =
-                        matches!(words.iter().map(String::as_str).collect::<Vec<_>>().as_slice(), ["all", "denied"] | ["local"]);
-                    location.denied = Some(at().filter(|_| is_denied));
-                }
-                "deny" if directive.argument(1).eq_ignore_ascii_case("all") => location.denied = Some(at()),
-                "allow" => location.denied = Some(None),
-                "redirect" | "redirectmatch" => location.redirect = at(),
-                "rewriterule" | "sethandler" => {
-                    let is_proxy = directive.name == "rewriterule" || directive.argument(0).starts_with("proxy:");
-                    location.unknown = at().filter(|_| is_proxy).map(|at| (directive.name.clone(), at)).or(location.unknown.take());
-                }
-                "if" if has_routes(directive) => location.unknown = at().map(|at| ("if".to_owned(), at)),
-                _ => location.settings.push(directive.clone()),
-            }
-        }
-        location
-    }
-}
-
 impl SetEnvironment {
     /// `SetEnvIf attribute regex NAME=value …`
     fn new(directive: &Directive) -> Option<Self> {
@@ -284,4 +245,6 @@ impl SetEnvironment {
     }
 }
 
+/// Debian's folder of documents.
+const ROOT: &str = "/var/www/html";
 const DEPTH_MAX: usize = 40;

@@ -8,10 +8,12 @@
 //! The sources are named in each file.
 
 mod build;
+mod expression;
 mod lines;
 mod pass;
 mod rewrite;
 mod run;
+mod section;
 mod target;
 mod uri;
 

@@ -113,7 +113,7 @@ impl Paths {
     /// The paths of a `Location` or `LocationMatch`.
     pub(super) fn of_section(section: &Directive) -> Self {
         match (section.name.as_str(), section.argument(0), section.argument(1)) {
-            ("locationmatch", pattern, _) | (_, "~", pattern) => Self::Pattern(Pattern::new(pattern, false)),
+            ("locationmatch" | "directorymatch", pattern, _) | (_, "~", pattern) => Self::Pattern(Pattern::new(pattern, false)),
             (_, path, _) if path.contains(['*', '?', '[']) => Self::Pattern(Pattern::new(&of_wildcards(path), false)),
             (_, path, _) => Self::Prefix(path.to_owned()),
         }

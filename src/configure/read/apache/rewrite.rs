@@ -5,6 +5,7 @@
 
 use super::super::model::{Request, SourceLocation, Unknown};
 use super::super::pattern::{Captures, Pattern, bounded};
+use super::expression::Expression;
 use super::lines::Directive;
 
 /// A `RewriteRule` with its conditions.
@@ -50,6 +51,8 @@ enum Test {
     Equals(String, bool),
     /// `-f` and similar tests: nothing below `/_matrix` is a file.
     File,
+    /// `expr`
+    Holds(Expression),
     Unknown,
 }
 
@@ -74,7 +77,9 @@ pub(super) enum Rewritten {
 #[derive(Debug, Clone)]
 pub(super) struct State<'r> {
     pub(super) request: &'r Request,
-    /// The decoded path.
+    /// The decoded path as it was asked for.
+    pub(super) path: String,
+    /// What the rules match and change.
     pub(super) uri: String,
     pub(super) query: Option<String>,
     pub(super) environment: Vec<(String, String)>,
@@ -132,7 +137,7 @@ impl Condition {
         let ignores_case = has_flag(word(2), &["nc", "nocase"]);
         let test = match pattern {
             "-f" | "-d" | "-s" | "-l" | "-L" | "-h" | "-x" | "-F" | "-U" => Test::File,
-            _ if word(0).eq_ignore_ascii_case("expr") => Test::Unknown,
+            text if word(0).eq_ignore_ascii_case("expr") => Test::Holds(Expression::read(text)),
             text if text.starts_with('=') => Test::Equals(text[1..].trim_matches('"').to_owned(), ignores_case),
             text if text.starts_with(['<', '>'])
                 || ["-eq", "-ne", "-lt", "-le", "-gt", "-ge"].iter().any(|start| text.starts_with(start)) =>
@@ -202,7 +207,7 @@ pub(super) fn apply(rules: &[Rule], state: &mut State<'_>) -> Result<Rewritten, 
         index += rule.flags.skip;
     }
     // A path that was changed without PT is that of a file.
-    Ok(changed.map_or(Rewritten::Continue, |at| Rewritten::Local { what: "a file, or status 404".to_owned(), at }))
+    Ok(changed.map_or(Rewritten::Continue, |at| Rewritten::Local { what: A_FILE.to_owned(), at }))
 }
 
 /// The groups of a rule that applies, and of its last condition that matched.
@@ -239,6 +244,10 @@ fn holds(condition: &Condition, state: &State<'_>, found: &mut Found) -> Result<
     let text = || expanded(&condition.text, state, found, &condition.at);
     let holds = match &condition.test {
         Test::File => false,
+        Test::Holds(expression) => {
+            let holds = expression.holds(&|name| variable(name, state));
+            holds.map_err(|why| Unknown::new(why, &condition.at))?
+        }
         Test::Unknown => return Err(Unknown::new("a RewriteCond of this kind is not evaluated", &condition.at)),
         Test::Equals(value, ignores_case) => {
             let text = text()?;
@@ -302,7 +311,7 @@ fn expanded(text: &str, state: &State<'_>, found: &Found, at: &SourceLocation) -
 }
 
 /// The value of a variable; `None` if it is not known.
-fn variable(name: &str, state: &State<'_>) -> Option<String> {
+pub(super) fn variable(name: &str, state: &State<'_>) -> Option<String> {
     let header = |name: &str| Some(state.request.header(name).unwrap_or_default().to_owned());
     if let Some(name) = name.strip_prefix("ENV:") {
         return Some(state.environment.iter().find(|(own, _)| own == name).map(|(_, value)| value.clone()).unwrap_or_default());
@@ -312,7 +321,8 @@ fn variable(name: &str, state: &State<'_>) -> Option<String> {
     }
     match name {
         "REQUEST_METHOD" => Some(state.request.method.clone()),
-        "REQUEST_URI" | "REQUEST_FILENAME" | "SCRIPT_NAME" => Some(state.uri.clone()),
+        "REQUEST_URI" | "SCRIPT_NAME" => Some(state.path.clone()),
+        "REQUEST_FILENAME" => Some(state.uri.clone()),
         "QUERY_STRING" => Some(state.query.clone().unwrap_or_default()),
         "THE_REQUEST" => Some(format!("{} {} HTTP/1.1", state.request.method, state.request.target())),
         "HTTP_HOST" => header("Host"),
@@ -330,6 +340,9 @@ fn variable(name: &str, state: &State<'_>) -> Option<String> {
         _ => None,
     }
 }
+
+/// Where a path leads that nothing passes on.
+pub(super) const A_FILE: &str = "a file, or status 404";
 
 fn each_flag(word: &str) -> impl Iterator<Item = &str> {
     word.trim_start_matches('[').trim_end_matches(']').split(',').map(str::trim)
@@ -388,6 +401,7 @@ mod tests {
         let request = Request::new(method, target).with_header("Host", "m.example");
         let mut state = State {
             request: &request,
+            path: request.path.clone(),
             uri: request.path.clone(),
             query: request.query.clone(),
             environment: Vec::new(),

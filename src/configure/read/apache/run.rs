@@ -4,44 +4,30 @@
 
 use std::sync::Arc;
 
-use super::super::model::{Delivery, Doubts, KeyValue, Request, RouteTarget, Routed, Site, SourceLocation, Unknown};
+use super::super::model::{Delivery, Doubts, Facts, KeyValue, Request, RouteTarget, Routed, Site, SourceLocation, Unknown};
 use super::super::pattern::Pattern;
-use super::lines::Directive;
-use super::pass::{Alias, Passed, Paths};
+use super::pass::{Alias, Passed};
 use super::rewrite::{self, Rewritten, Rule, State};
+use super::section::{Around, Conditional, Section};
 use super::target::Target;
 use super::uri::{self, Slashes};
 
 /// A virtual host.
 #[derive(Debug)]
 pub(super) struct Server {
-    pub(super) name: String,
-    pub(super) at: SourceLocation,
-    pub(super) hosts: Vec<String>,
-    pub(super) ports: Vec<u16>,
+    pub(super) facts: Facts,
     pub(super) is_tls: bool,
     /// The names of all balancers in lower case, in the order of the proxy's pools.
     pub(super) pools: Arc<[String]>,
     pub(super) aliases: Vec<Alias>,
     pub(super) rules: Vec<Rule>,
-    pub(super) locations: Vec<Location>,
+    pub(super) sections: Vec<Section>,
+    /// `If` outside of other sections.
+    pub(super) conditional: Vec<Conditional>,
+    /// `DocumentRoot`, without a slash at the end.
+    pub(super) root: String,
     pub(super) environment: Vec<SetEnvironment>,
     pub(super) settings: Settings,
-}
-
-/// A `Location` or `LocationMatch`.
-#[derive(Debug, Clone)]
-pub(super) struct Location {
-    pub(super) paths: Paths,
-    pub(super) alias: Option<Alias>,
-    /// `None` if the section says nothing about access; `Some(None)` if it allows it.
-    pub(super) denied: Option<Option<SourceLocation>>,
-    pub(super) redirect: Option<SourceLocation>,
-    /// A directive that may route, and is not evaluated.
-    pub(super) unknown: Option<(String, SourceLocation)>,
-    /// Its other directives, of which some say how requests are passed on.
-    pub(super) settings: Vec<Directive>,
-    pub(super) at: SourceLocation,
 }
 
 /// A `SetEnvIf`.
@@ -87,20 +73,8 @@ impl Default for Settings {
 }
 
 impl Site for Server {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn location(&self) -> &SourceLocation {
-        &self.at
-    }
-
-    fn hosts(&self) -> &[String] {
-        &self.hosts
-    }
-
-    fn ports(&self) -> &[u16] {
-        &self.ports
+    fn facts(&self) -> &Facts {
+        &self.facts
     }
 
     fn route(&self, request: &Request) -> Routed {
@@ -115,53 +89,83 @@ impl Server {
             Err(status) => {
                 return Ok(Routed::local(
                     format!("status {status}: an encoded slash, and AllowEncodedSlashes is off"),
-                    Some(self.at.clone()),
+                    Some(self.facts.at.clone()),
                 ));
             }
         };
-        let around = self.around(&path)?;
         let mut state = State {
             request,
+            path: path.clone(),
             uri: path,
             query: request.query.clone(),
             environment: self.variables(request),
             is_tls: self.is_tls,
-            server_name: self.hosts.first().map_or("localhost", String::as_str),
-            port: self.ports.first().copied().unwrap_or(if self.is_tls { 443 } else { 80 }),
+            server_name: self.facts.hosts.first().map_or("localhost", String::as_str),
+            port: self.facts.ports.first().copied().unwrap_or(if self.is_tls { 443 } else { 80 }),
         };
-        let routed = match rewrite::apply(&self.rules, &mut state)? {
+        let mut around = self.around(&state, false)?;
+        let mut routed = match rewrite::apply(&self.rules, &mut state)? {
             Rewritten::Local { what, at } => return Ok(Routed::local(what, Some(at))),
             Rewritten::Proxy { url, no_escape, at } => {
-                let passed = Passed { url, is_as_sent: no_escape };
-                self.passed_on(request, &passed, &at, None, &around)?
+                (self.passed_on(request, &Passed { url: url.clone(), is_as_sent: no_escape }, &at, None, &around)?, Some(url))
             }
             Rewritten::Continue => self.aliased(request, &state, &around)?,
         };
-        let is_passed = !matches!(routed.target, RouteTarget::Local(_));
+        if routed.1.is_none() {
+            around = self.around(&state, true)?;
+        }
+        if let Some(new) = self.rewritten_within(&state, routed.1.as_deref(), &around)? {
+            routed.0 = new;
+        }
+        let is_passed = !matches!(routed.0.target, RouteTarget::Local(_));
         match (around.denied, around.redirect) {
             (Some(at), _) => Ok(Routed::local("status 403", Some(at))),
             (None, Some(at)) => Ok(Routed::local("a redirect", Some(at))),
             (None, None) => match around.unknown.filter(|_| !is_passed) {
-                Some((name, at)) => Err(Unknown::new(format!("{} in a Location is not evaluated", name.escape_debug()), &at)),
-                None => Ok(routed),
+                Some((name, at)) => Err(Unknown::new(format!("{} is not evaluated", name.escape_debug()), &at)),
+                None => Ok(routed.0),
             },
         }
     }
 
-    /// What the sections that apply to a path say together: of each setting the last one counts.
-    fn around(&self, path: &str) -> Result<Around<'_>, Unknown> {
-        let mut around = Around { alias: None, denied: None, redirect: None, unknown: None, settings: self.settings.clone() };
-        for location in &self.locations {
-            if !location.paths.apply(path).map_err(|why| Unknown::new(why, &location.at))? {
-                continue;
+    /// What the sections that apply to a path say together; those of files only where no file is passed on.
+    fn around(&self, state: &State<'_>, has_file: bool) -> Result<Around<'_>, Unknown> {
+        let mut around = Around::new(self.settings.clone(), &self.conditional);
+        let file = format!("{}{}", self.root, state.uri);
+        let of_files = self.sections.iter().filter(|section| section.is_of_files && has_file);
+        for section in of_files.chain(self.sections.iter().filter(|section| !section.is_of_files)) {
+            let path = if section.is_of_files { &file } else { &state.path };
+            if section.paths.apply(path).map_err(|why| Unknown::new(why, &section.at))? {
+                around.add(&section.contents);
             }
-            around.alias = location.alias.as_ref().or(around.alias);
-            around.denied = location.denied.clone().unwrap_or(around.denied);
-            around.redirect = location.redirect.clone().or(around.redirect);
-            around.unknown = location.unknown.clone().or(around.unknown);
-            location.settings.iter().for_each(|directive| around.settings.take(directive));
         }
+        around.add_conditional(&|name| rewrite::variable(name, state))?;
         Ok(around)
+    }
+
+    /// What the rules of sections make of a request: they match the file's path without that of their folder, or the address to which the
+    /// request is passed on already.
+    fn rewritten_within(&self, state: &State<'_>, url: Option<&str>, around: &Around<'_>) -> Result<Option<Routed>, Unknown> {
+        let rules = around.rules();
+        if rules.is_empty() {
+            return Ok(None);
+        }
+        let file = format!("{}{}", self.root, state.uri);
+        let text = match url {
+            Some(url) => format!("proxy:{url}"),
+            None => file.strip_prefix(around.folder).map_or(file.clone(), str::to_owned),
+        };
+        let mut state = State { uri: text, ..state.clone() };
+        Ok(match rewrite::apply(rules, &mut state)? {
+            Rewritten::Continue => None,
+            Rewritten::Proxy { url, no_escape, at } => {
+                Some(self.passed_on(state.request, &Passed { url, is_as_sent: no_escape }, &at, None, around)?)
+            }
+            Rewritten::Local { what, at } if what == rewrite::A_FILE => {
+                return Err(Unknown::new("a rule of a section that leads to another path here is not evaluated", &at));
+            }
+            Rewritten::Local { what, at } => Some(Routed::local(what, Some(at))),
+        })
     }
 
     /// The variables that `SetEnvIf` sets.
@@ -189,8 +193,8 @@ impl Server {
         variables
     }
 
-    /// The first directive that takes the path: those of sections come before those of the server.
-    fn aliased(&self, request: &Request, state: &State<'_>, around: &Around<'_>) -> Result<Routed, Unknown> {
+    /// The first directive that takes the path, and the address that it names: those of sections come before those of the server.
+    fn aliased(&self, request: &Request, state: &State<'_>, around: &Around<'_>) -> Result<(Routed, Option<String>), Unknown> {
         for alias in around.alias.into_iter().chain(&self.aliases) {
             if let Some(file) = &alias.missing {
                 return Err(Unknown::new(
@@ -208,9 +212,10 @@ impl Server {
             if alias.interpolates && around.settings.interpolates {
                 passed.url = interpolated(&passed.url, &state.environment);
             }
-            return self.passed_on(request, &passed, &alias.at, alias.timeout_ms, around);
+            let routed = self.passed_on(request, &passed, &alias.at, alias.timeout_ms, around)?;
+            return Ok((routed, Some(passed.url)));
         }
-        Ok(Routed::local("a file, or status 404", Some(self.at.clone())))
+        Ok((Routed::local(rewrite::A_FILE, Some(self.facts.at.clone())), None))
     }
 
     fn passed_on(
@@ -241,18 +246,12 @@ impl Server {
             rule: Some(at.clone()),
             key: KeyValue::None,
             rewritten: is_changed,
-            delivery: Some(around.settings.delivery(timeout_ms)),
+            delivery: Some(Delivery {
+                doubts: Doubts { forwarded_for: around.doubt.clone(), forwarded_proto: around.doubt.clone(), ..Doubts::default() },
+                ..around.settings.delivery(timeout_ms)
+            }),
         })
     }
-}
-
-/// What the sections around a path say.
-struct Around<'s> {
-    alias: Option<&'s Alias>,
-    denied: Option<SourceLocation>,
-    redirect: Option<SourceLocation>,
-    unknown: Option<(String, SourceLocation)>,
-    settings: Settings,
 }
 
 impl Settings {

@@ -86,5 +86,34 @@ fn what_is_not_there_is_unknown() {
     assert!(to(&proxy, "GET /_matrix/x").contains("matrix.conf"));
     assert_eq!(proxy.missing.len(), 1);
     let proxy = read(Path::new("s.conf"), "<Location /_matrix>\nSetHandler proxy:http://a:1\n</Location>\n", &NoFiles).unwrap();
-    assert!(to(&proxy, "GET /_matrix/x").starts_with("unknown: sethandler"));
+    assert!(to(&proxy, "GET /_matrix/x").starts_with("unknown: SetHandler"));
+}
+
+#[test]
+fn rules_of_sections_match_files_and_the_last_section_counts() {
+    let proxy = proxy(
+        "DocumentRoot /srv/www\nRewriteEngine On\n<Directory /srv/www>\nRewriteEngine On\n\
+         RewriteRule ^_matrix/(.*)/sync$ http://sync:1/_matrix/$1/sync [P]\nRewriteCond expr \"%{REQUEST_METHOD} == 'PUT'\"\n\
+         RewriteRule ^_matrix/(.*) http://put:1/_matrix/$1 [P]\nRewriteRule ^_matrix/(.*) http://all:1/_matrix/$1 [P]\n</Directory>\n\
+         <Location /_matrix/key>\nRewriteEngine On\nRewriteRule ^/_matrix/ http://never:1/ [P]\nRewriteRule /key/(.*) http://key:1/_matrix/key/$1 [P]\n\
+         </Location>\nProxyPass /_matrix/media http://media:1/_matrix/media\n",
+    );
+    assert_eq!(to(&proxy, "GET /_matrix/client/v3/sync"), "sync:1");
+    assert_eq!(to(&proxy, "PUT /_matrix/client/v3/x"), "put:1");
+    assert_eq!(to(&proxy, "GET /_matrix/client/v3/x"), "all:1");
+    assert_eq!(to(&proxy, "GET /_matrix/key/v2/server"), "key:1");
+    assert_eq!(to(&proxy, "GET /_matrix/media/x"), "media:1");
+}
+
+#[test]
+fn conditions_of_sections_are_evaluated_and_what_is_unknown_stays_so() {
+    let proxy = proxy(
+        "ProxyPass /_matrix http://all:1/_matrix\n<If \"%{REQUEST_URI} =~ m#/login$# && %{REQUEST_METHOD} != 'GET'\">\nRequire all denied\n</If>\n\
+         <ElseIf \"%{SSL_CLIENT_VERIFY} == 'NONE'\">\nRequestHeader set X-Forwarded-Proto https\n</ElseIf>\n<Else>\nRequestHeader set a b\n</Else>\n\
+         <Location /_synapse>\n<If \"%{SSL_CLIENT_VERIFY} == 'NONE'\">\nRequire all denied\n</If>\nProxyPass http://all:1/_synapse\n</Location>\n",
+    );
+    assert_eq!(to(&proxy, "POST /_matrix/client/v3/login"), "status 403");
+    assert_eq!(to(&proxy, "GET /_matrix/client/v3/login"), "all:1");
+    assert!(routed(&proxy, 0, "GET /_matrix/client/v3/login").delivery.unwrap().doubts.forwarded_proto.is_some());
+    assert!(to(&proxy, "GET /_synapse/admin/v1/x").contains("SSL_CLIENT_VERIFY"), "{}", to(&proxy, "GET /_synapse/admin/v1/x"));
 }

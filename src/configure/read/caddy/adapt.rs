@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::super::model::{Note, Proxy, Site, SourceLocation, UpstreamPool, UpstreamServer, Words};
+use super::super::model::{Facts, Note, Proxy, Site, SourceLocation, UpstreamPool, UpstreamServer, Words};
 use super::super::pattern::Pattern;
 use super::super::units::{bytes, milliseconds, tighter};
 use super::map::Map;
@@ -29,15 +29,8 @@ pub(super) fn proxy(file: &Arc<str>, segments: &[Segment]) -> Proxy {
     // A snippet for import has directives at the top level.
     if sites.is_empty() || segments.iter().all(|segment| DIRECTIVES.contains(&segment.word(0)) || segment.word(0).starts_with('@')) {
         let routes = adapter.routes(segments, &HashMap::new(), true);
-        let at = SourceLocation::new(file, 1);
-        sites = vec![Box::new(CaddySite {
-            name: "the directives".to_owned(),
-            at,
-            routes,
-            hosts: Vec::new(),
-            ports: Vec::new(),
-            write_timeout,
-        })];
+        let facts = Facts { name: "the directives".to_owned(), at: SourceLocation::new(file, 1), hosts: Vec::new(), ports: Vec::new() };
+        sites = vec![Box::new(CaddySite { facts, routes, write_timeout })];
     }
     Proxy {
         kind: ProxyKind::Caddy,

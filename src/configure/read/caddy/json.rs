@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::model::{Note, Proxy, Site, SourceLocation, UpstreamPool, UpstreamServer, Words};
+use super::super::model::{Facts, Note, Proxy, Site, SourceLocation, UpstreamPool, UpstreamServer, Words};
 use super::super::pattern::Pattern;
 use super::super::tree::Node;
 use super::super::units::{tighter, timeout};
@@ -23,7 +23,7 @@ pub(super) fn proxy(file: &Arc<str>, root: &Node) -> Proxy {
         let ports = ports.iter().filter_map(|address| address.rsplit_once(':')?.1.parse().ok()).collect();
         let at = SourceLocation::new(file, server.line);
         let write_timeout = server.get("write_timeout").and_then(|node| timeout(node, NANOSECOND));
-        sites.push(Box::new(CaddySite { name: name.clone(), at, routes, hosts: Vec::new(), ports, write_timeout }));
+        sites.push(Box::new(CaddySite { facts: Facts { name: name.clone(), at, hosts: Vec::new(), ports }, routes, write_timeout }));
     }
     Proxy {
         kind: ProxyKind::Caddy,

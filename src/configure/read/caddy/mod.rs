@@ -1,7 +1,8 @@
-//! Caddy: Caddyfile and JSON, both as Caddy's routes.
+//! Caddy: Caddyfile, labels of caddy-docker-proxy and JSON, all as Caddy's routes.
 //!
 //! ```text
-//! Caddyfile ─▶ tokens ─▶ directives (sorted as Caddy sorts them) ─┐
+//! labels    ─▶ blocks ─┐
+//! Caddyfile ─▶ tokens ─┴▶ directives (sorted as Caddy sorts them) ─┐
 //! JSON      ─▶ tree ───────────────────────────────────────────────┴▶ routes ─▶ run (one request)
 //! ```
 //!
@@ -10,6 +11,7 @@
 
 mod adapt;
 mod json;
+pub mod labels;
 mod map;
 mod matcher;
 mod route;
@@ -34,6 +36,26 @@ pub fn read(path: &Path, text: &str, files: &dyn Files) -> Result<Proxy, ReadErr
     let _budget = PatternBudget::start();
     let blocks = tokens::read(path, &file, text, files)?;
     Ok(adapt::proxy(&file, &blocks))
+}
+
+/// Reads labels of caddy-docker-proxy: all compose files are one configuration.
+///
+/// # Errors
+/// A text is not YAML, or imports have no end.
+pub fn read_labels(sources: &[(&Path, &str)], files: &dyn Files) -> Result<Proxy, ReadError> {
+    let _budget = PatternBudget::start();
+    let (mut trees, mut notes) = (Vec::new(), Vec::new());
+    for (path, text) in sources {
+        let file: Arc<str> = path.to_string_lossy().into();
+        trees.push((Arc::clone(&file), tree::yaml(&file, text)?));
+    }
+    let segments = labels::segments(&trees, &mut notes);
+    let Some((path, file)) = sources.first().map(|(path, _)| *path).zip(trees.first().map(|(file, _)| Arc::clone(file))) else {
+        return Ok(adapt::proxy(&Arc::from(""), &[]));
+    };
+    let mut proxy = adapt::proxy(&file, &tokens::expanded(segments, path, files)?);
+    proxy.notes.splice(0..0, notes);
+    Ok(proxy)
 }
 
 /// Reads Caddy's JSON.

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::super::model::{Delivery, Doubts, KeyValue, Request, RouteTarget, Routed, Site, SourceLocation, Unknown};
+use super::super::model::{Delivery, Doubts, Facts, KeyValue, Request, RouteTarget, Routed, Site, SourceLocation, Unknown};
 use super::super::units::tighter;
 
 use super::map::Map;
@@ -64,12 +64,8 @@ pub(super) enum Hash {
 /// A server, or a site block.
 #[derive(Debug)]
 pub(super) struct CaddySite {
-    pub(super) name: String,
-    pub(super) at: SourceLocation,
+    pub(super) facts: Facts,
     pub(super) routes: Vec<Route>,
-    /// Names of the site's addresses; empty for an address of a port only.
-    pub(super) hosts: Vec<String>,
-    pub(super) ports: Vec<u16>,
     /// The server's time-out for writing a response, milliseconds.
     pub(super) write_timeout: Option<u64>,
 }
@@ -96,25 +92,13 @@ impl CaddySite {
                 ports.push(port);
             }
         }
-        Self { name, at, routes, hosts, ports, write_timeout: None }
+        Self { facts: Facts { name, at, hosts, ports }, routes, write_timeout: None }
     }
 }
 
 impl Site for CaddySite {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn location(&self) -> &SourceLocation {
-        &self.at
-    }
-
-    fn hosts(&self) -> &[String] {
-        &self.hosts
-    }
-
-    fn ports(&self) -> &[u16] {
-        &self.ports
+    fn facts(&self) -> &Facts {
+        &self.facts
     }
 
     fn route(&self, request: &Request) -> Routed {
@@ -124,7 +108,7 @@ impl Site for CaddySite {
                 routed.rewritten = run.state.request.path != request.path;
                 routed
             }
-            Ok(None) => Routed::local("an empty response: no route matches", Some(self.at.clone())),
+            Ok(None) => Routed::local("an empty response: no route matches", Some(self.facts.at.clone())),
             Err(unknown) => Routed::unknown(unknown),
         }
     }

@@ -56,6 +56,16 @@ pub(super) fn read(path: &Path, file: &Arc<str>, text: &str, files: &dyn Files) 
     Ok(whole)
 }
 
+/// Segments that were not read from a Caddyfile, with snippets and imports expanded.
+pub(super) fn expanded(segments: Vec<Segment>, path: &Path, files: &dyn Files) -> Result<Vec<Segment>, ReadError> {
+    Reader { files, snippets: HashMap::new(), budget: SEGMENTS_MAX }.expand(segments, path, 0)
+}
+
+/// The words of a text, without line ends.
+pub(super) fn words(text: &str) -> Vec<String> {
+    tokens(text).into_iter().map(|token| token.text).collect()
+}
+
 fn is_directive(word: &str) -> bool {
     ["reverse_proxy", "handle", "handle_path", "route", "respond", "redir", "file_server"].contains(&word) || word.starts_with('@')
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::super::model::{Note, Proxy, Site, SourceLocation, UpstreamPool, UpstreamServer, Words};
+use super::super::model::{Facts, Note, Proxy, Site, SourceLocation, UpstreamPool, UpstreamServer, Words};
 use super::super::tree::Node;
 use super::super::units;
 use super::matching::Match;
@@ -46,10 +46,12 @@ pub(super) fn proxy(file: &Arc<str>, root: &Node) -> Proxy {
                         .map_or(domain.clone(), |(name, _)| name.to_owned())
                 };
                 sites.push(Box::new(VirtualHost {
-                    name: host.get("name").and_then(Node::text).unwrap_or_else(|| "a virtual host".to_owned()),
-                    at: at(host),
-                    hosts: domains.iter().filter(|domain| *domain != "*").map(plain).collect(),
-                    ports: port.into_iter().collect(),
+                    facts: Facts {
+                        name: host.get("name").and_then(Node::text).unwrap_or_else(|| "a virtual host".to_owned()),
+                        at: at(host),
+                        hosts: domains.iter().filter(|domain| *domain != "*").map(plain).collect(),
+                        ports: port.into_iter().collect(),
+                    },
                     routes: routes.iter().map(|node| route(node, at(node), &pools)).collect(),
                     hashes: Arc::clone(&hashes),
                     appends_address,

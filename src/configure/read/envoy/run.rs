@@ -2,16 +2,13 @@
 
 use std::sync::Arc;
 
-use super::super::model::{Delivery, Doubts, KeyValue, Request, RouteTarget, Routed, Site, SourceLocation, Unknown};
+use super::super::model::{Delivery, Doubts, Facts, KeyValue, Request, RouteTarget, Routed, Site, SourceLocation, Unknown};
 use super::matching::Match;
 
 /// A virtual host of one listener.
 #[derive(Debug)]
 pub(super) struct VirtualHost {
-    pub(super) name: String,
-    pub(super) at: SourceLocation,
-    pub(super) hosts: Vec<String>,
-    pub(super) ports: Vec<u16>,
+    pub(super) facts: Facts,
     pub(super) routes: Vec<Route>,
     /// The keys of the pools' rules may be hashed, by the index of the pool.
     pub(super) hashes: Arc<[bool]>,
@@ -53,20 +50,8 @@ pub(super) enum Key {
 }
 
 impl Site for VirtualHost {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn location(&self) -> &SourceLocation {
-        &self.at
-    }
-
-    fn hosts(&self) -> &[String] {
-        &self.hosts
-    }
-
-    fn ports(&self) -> &[u16] {
-        &self.ports
+    fn facts(&self) -> &Facts {
+        &self.facts
     }
 
     fn route(&self, request: &Request) -> Routed {
@@ -77,7 +62,7 @@ impl Site for VirtualHost {
                 Ok(true) => return self.taken(route, request),
             }
         }
-        Routed::local("status 404: no route matches", Some(self.at.clone()))
+        Routed::local("status 404: no route matches", Some(self.facts.at.clone()))
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::super::model::{Note, Proxy, ReadError, Site, UpstreamPool, Words};
+use super::super::model::{Facts, Note, Proxy, ReadError, Site, UpstreamPool, Words};
 use super::super::pattern::Pattern;
 use super::condition::{Acls, Condition, Criterion};
 use super::config::{Action, Backend, Balance, Choice, Config, Format, Frontend, Piece, Rule};
@@ -138,13 +138,16 @@ impl Builder<'_> {
         let own = listen.then(|| (head.word(1).to_owned(), head.at.clone()));
         Frontend {
             config: Arc::default(),
-            name: head.word(1).to_owned(),
-            at: head.at.clone(),
+            facts: Facts {
+                name: head.word(1).to_owned(),
+                at: head.at.clone(),
+                hosts: Vec::new(),
+                ports: lines.iter().filter(|line| line.word(0) == "bind").flat_map(|line| bound_ports(line.word(1))).collect(),
+            },
             acls,
             rules,
             choices,
             default: default.map(|line| (line.word(1).to_owned(), line.at.clone())).or(own),
-            ports: lines.iter().filter(|line| line.word(0) == "bind").flat_map(|line| bound_ports(line.word(1))).collect(),
             forwards: forwards(lines) || self.defaults.forwards,
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::super::model::{SourceLocation, UpstreamPool};
+use super::super::model::{Facts, SourceLocation, UpstreamPool};
 use super::super::pattern::Pattern;
 use super::condition::{Acls, Condition};
 use super::sample::Sample;
@@ -47,14 +47,11 @@ pub(super) enum Balance {
 #[derive(Debug)]
 pub(super) struct Frontend {
     pub(super) config: Arc<Config>,
-    pub(super) name: String,
-    pub(super) at: SourceLocation,
+    pub(super) facts: Facts,
     pub(super) acls: Acls,
     pub(super) rules: Vec<Rule>,
     pub(super) choices: Vec<Choice>,
     pub(super) default: Option<(String, SourceLocation)>,
-    /// The ports of its `bind` lines.
-    pub(super) ports: Vec<u16>,
     /// `option forwardfor`
     pub(super) forwards: bool,
 }

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 
-use super::super::model::{Delivery, Doubts, KeyValue, Request, RouteTarget, Routed, Site, SourceLocation, Unknown};
+use super::super::model::{Delivery, Doubts, Facts, KeyValue, Request, RouteTarget, Routed, Site, SourceLocation, Unknown};
 use super::super::pattern::{Pattern, bounded};
 
 use super::condition::Acls;
@@ -11,20 +11,12 @@ use super::config::{Action, Backend, Balance, Format, Frontend, Piece, Rule};
 use super::sample::{COMPARISONS_MAX, RequestView};
 
 impl Site for Frontend {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn location(&self) -> &SourceLocation {
-        &self.at
+    fn facts(&self) -> &Facts {
+        &self.facts
     }
 
     fn route(&self, request: &Request) -> Routed {
         route(self, request)
-    }
-
-    fn ports(&self) -> &[u16] {
-        &self.ports
     }
 }
 
@@ -103,7 +95,7 @@ impl Run<'_> {
                 Some(index) => self.enter(frontend, index, at.clone()),
                 None => Err(Unknown::new(format!("there is no backend {}", name.escape_debug()), at)),
             },
-            None => Ok(Routed::local("status 503: no backend matches", Some(frontend.at.clone()))),
+            None => Ok(Routed::local("status 503: no backend matches", Some(frontend.facts.at.clone()))),
         }
     }
 

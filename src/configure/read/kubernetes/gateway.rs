@@ -9,8 +9,8 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use super::super::model::{
-    Delivery, Doubts, KeyValue, Note, Proxy, Request, RouteTarget, Routed, Site, SourceLocation, Unknown, UpstreamPool, UpstreamServer,
-    Words,
+    Delivery, Doubts, Facts, KeyValue, Note, Proxy, Request, RouteTarget, Routed, Site, SourceLocation, Unknown, UpstreamPool,
+    UpstreamServer, Words,
 };
 use super::super::pattern::{Pattern, PatternBudget};
 use super::super::tree::Node;
@@ -22,9 +22,7 @@ use wsim_plan::ProxyKind;
 /// The routes of one set of host names.
 #[derive(Debug)]
 struct Host {
-    name: String,
-    at: SourceLocation,
-    hosts: Vec<String>,
+    facts: Facts,
     matches: Vec<Match>,
     order: Order,
 }
@@ -70,16 +68,8 @@ enum Action {
 }
 
 impl Site for Host {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn location(&self) -> &SourceLocation {
-        &self.at
-    }
-
-    fn hosts(&self) -> &[String] {
-        &self.hosts
+    fn facts(&self) -> &Facts {
+        &self.facts
     }
 
     fn route(&self, request: &Request) -> Routed {
@@ -93,7 +83,7 @@ impl Site for Host {
             }
         }
         let Some(first) = taking.iter().min_by_key(|one| one.rank(self.order)) else {
-            return Routed::local("status 404: no rule takes it", Some(self.at.clone()));
+            return Routed::local("status 404: no rule takes it", Some(self.facts.at.clone()));
         };
         // An exact path wins everywhere.
         let is_open = self.order == Order::Unknown && !matches!(first.path, PathMatch::Exact(_));
@@ -213,7 +203,8 @@ pub(super) fn proxy(objects: &Objects) -> Option<Proxy> {
     let order = order(objects);
     let sites = hosts.into_iter().filter(|(_, matches, _)| !matches.is_empty()).map(|(name, matches, at)| {
         let hosts: Vec<String> = name.iter().cloned().collect();
-        Box::new(Host { name: name.unwrap_or_else(|| "HTTPRoute".to_owned()), at, hosts, matches, order }) as Box<dyn Site>
+        let facts = Facts { name: name.unwrap_or_else(|| "HTTPRoute".to_owned()), at, hosts, ports: Vec::new() };
+        Box::new(Host { facts, matches, order }) as Box<dyn Site>
     });
     let sites: Vec<Box<dyn Site>> = sites.collect();
     notes.extend(

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::super::model::{Note, Proxy, Site, SourceLocation, UpstreamPool, Words};
+use super::super::model::{Facts, Note, Proxy, Site, SourceLocation, UpstreamPool, Words};
 use super::super::pattern::Pattern;
 use super::config::{Config, Geo, Map};
 use super::listen;
@@ -19,13 +19,10 @@ use wsim_plan::ProxyKind;
 #[derive(Debug)]
 pub(super) struct Server {
     pub(super) config: Arc<Config>,
-    pub(super) name: String,
-    pub(super) at: SourceLocation,
+    /// The hosts are the arguments of `server_name`.
+    pub(super) facts: Facts,
     pub(super) scope: Scope,
     pub(super) locations: Vec<Location>,
-    /// The arguments of `server_name`.
-    pub(super) hosts: Vec<String>,
-    pub(super) ports: Vec<u16>,
 }
 
 /// Builds the proxy from all directives.
@@ -143,8 +140,8 @@ fn server(block: &[Directive], config: &Arc<Config>, around: &Around, at: &Sourc
         locations.insert(place.unwrap_or(locations.len()), missing);
     }
     let hosts = block.iter().filter(|directive| directive.name == "server_name").flat_map(|directive| directive.arguments.clone());
-    let ports = listen::ports(block);
-    Server { config: Arc::clone(config), name, at: at.clone(), scope, locations, hosts: hosts.collect(), ports }
+    let facts = Facts { name, at: at.clone(), hosts: hosts.collect(), ports: listen::ports(block) };
+    Server { config: Arc::clone(config), facts, scope, locations }
 }
 
 fn locations(block: &[Directive], around: &Around) -> Vec<Location> {

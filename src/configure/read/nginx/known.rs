@@ -1,6 +1,6 @@
-//! Included files that are part of a program's image, which nobody copies with the sites: those of Nginx Proxy Manager.
+//! Included files that are part of a program's image, which nobody copies with the sites: those of Nginx Proxy Manager and nginx-proxy.
 //!
-//! Source: `docker/rootfs/etc/nginx/conf.d/include/` of Nginx Proxy Manager (`proxy.conf` passes on; the others route nothing of Matrix).
+//! Sources: `nginx.tmpl` of nginx-proxy and `app/functions.sh` of its acme-companion (`vhost.d`); `docker/rootfs/etc/nginx/conf.d/include/` of Nginx Proxy Manager (`proxy.conf` passes on; the others route nothing of Matrix).
 //! Invariant: a file that is there counts, whatever stands here.
 
 use std::io;
@@ -27,10 +27,15 @@ pub(super) fn is_of_manager(text: &str) -> bool {
     text.contains("$forward_scheme")
 }
 
-/// Whether an included file is one of the image that routes nothing of Matrix: static files, attacks, redirects to https.
+/// Whether an included file is one of an image that routes nothing of Matrix: static files, attacks, redirects to https, challenges.
 pub(super) fn routes_nothing(pattern: &str) -> bool {
     const NAMES: [&str; 5] = ["assets.conf", "block-exploits.conf", "force-ssl.conf", "resolvers.conf", "ip_ranges.conf"];
+    // nginx-proxy: `default` is where its companion for certificates writes the place of challenges; what a host's location includes stands
+    // beside the proxy_pass of that location. The file of a host as a whole may have locations of its own.
+    let of_nginx_proxy = pattern.rsplit_once("/vhost.d/").map(|(_, name)| name);
+    let is_of_location = |name: &str| name.rsplit_once("_location").is_some_and(|(_, rest)| rest.is_empty() || rest.starts_with('_'));
     pattern.rsplit_once("conf.d/include/").is_some_and(|(_, name)| NAMES.contains(&name))
+        || of_nginx_proxy.is_some_and(|name| name == "default" || is_of_location(name))
 }
 
 const PROXY_FILE: &str = "conf.d/include/proxy.conf";

@@ -92,7 +92,8 @@ pub(super) fn of_directives(directives: &[Directive], notes: Vec<Note>) -> Proxy
 
 /// Whether an included file, by its name, has settings of a kind that route nothing: encryption, headers, logs.
 pub(super) fn routes_nothing(pattern: &str) -> bool {
-    const NAMES: [&str; 25] = [
+    const NAMES: [&str; 26] = [
+        "resolver",
         "mime.types",
         "proxy_param",
         "proxy-param",

@@ -1,6 +1,6 @@
 //! Evaluates one request in one server: rewrite, search, rewrite again, until a module responds.
 
-use super::super::model::{KeyValue, Request, RouteTarget, Routed, Shadowed, Site, SourceLocation, Unknown};
+use super::super::model::{Facts, KeyValue, Request, RouteTarget, Routed, Shadowed, Site, SourceLocation, Unknown};
 
 use super::build::Server;
 use super::location::{Found, Location, Name, find, named};
@@ -11,24 +11,12 @@ use wsim_http::target::as_nginx_matches;
 use wsim_nginx::variables::has_variables;
 
 impl Site for Server {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn location(&self) -> &SourceLocation {
-        &self.at
+    fn facts(&self) -> &Facts {
+        &self.facts
     }
 
     fn route(&self, request: &Request) -> Routed {
         route(self, request)
-    }
-
-    fn hosts(&self) -> &[String] {
-        &self.hosts
-    }
-
-    fn ports(&self) -> &[u16] {
-        &self.ports
     }
 
     fn shadowed(&self, requests: &[Request]) -> Vec<Shadowed> {
@@ -102,10 +90,10 @@ impl<'r> Run<'r> {
 
     fn search(&mut self, from_outside: bool, hops: usize) -> Result<Routed, Unknown> {
         if hops > HOPS_MAX {
-            return Err(Unknown::new("a request that is redirected within nginx without end (status 500)", &self.server.at));
+            return Err(Unknown::new("a request that is redirected within nginx without end (status 500)", &self.server.facts.at));
         }
         match find(&self.server.locations, &self.values.uri)? {
-            Found::Nothing => Ok(Routed::local("a file, or status 404: no location matches", Some(self.server.at.clone()))),
+            Found::Nothing => Ok(Routed::local("a file, or status 404: no location matches", Some(self.server.facts.at.clone()))),
             Found::Redirect(location) => Ok(Routed::local("status 301, for the slash at the end", Some(location.at.clone()))),
             Found::Location(location, captures) => {
                 if let Some(captures) = captures {

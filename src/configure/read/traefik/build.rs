@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::super::model::{
-    Delivery, Doubts, KeyValue, Note, Proxy, Request, RouteTarget, Routed, Site, SourceLocation, Unknown, UpstreamPool, UpstreamServer,
-    Words,
+    Delivery, Doubts, Facts, KeyValue, Note, Proxy, Request, RouteTarget, Routed, Site, SourceLocation, Unknown, UpstreamPool,
+    UpstreamServer, Words,
 };
 use super::super::tree::Node;
 use super::super::units::tighter;
@@ -17,10 +17,8 @@ use wsim_plan::ProxyKind;
 /// The routers of an entry point, or all of them.
 #[derive(Debug)]
 struct Routers {
-    name: String,
-    at: SourceLocation,
-    /// Of the static configuration; without it, guessed from the entry point's name.
-    ports: Vec<u16>,
+    /// The ports are of the static configuration; without it, guessed from the entry point's name.
+    facts: Facts,
     /// The entry point's time-out for writing a response, milliseconds.
     write_timeout: Option<u64>,
     /// In order of priority, the highest first.
@@ -45,16 +43,8 @@ struct Router {
 }
 
 impl Site for Routers {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn ports(&self) -> &[u16] {
-        &self.ports
-    }
-
-    fn location(&self) -> &SourceLocation {
-        &self.at
+    fn facts(&self) -> &Facts {
+        &self.facts
     }
 
     fn route(&self, request: &Request) -> Routed {
@@ -198,7 +188,7 @@ fn sites(routers: Vec<Arc<Router>>, at: &SourceLocation, statics: &Statics) -> V
     if entry_points.len() < 2 || entry_points.len() > ENTRY_POINTS_MAX {
         let point = entry_points.first().and_then(|name| statics.entry_point(name));
         let write_timeout = point.map_or_else(|| statics.write_timeout(), |point| point.write_timeout);
-        return vec![Box::new(Routers { name: "the routers".to_owned(), at: at.clone(), ports: Vec::new(), write_timeout, routers })];
+        return vec![Box::new(Routers { facts: facts("the routers".to_owned(), at.clone(), Vec::new()), write_timeout, routers })];
     }
     let site = |entry_point: &str| {
         let own =
@@ -209,9 +199,14 @@ fn sites(routers: Vec<Arc<Router>>, at: &SourceLocation, statics: &Statics) -> V
         let point = statics.entry_point(entry_point).unwrap_or_default();
         let ports = point.port.or(is_federation.then_some(8448)).into_iter().collect();
         let name = format!("entry point {entry_point}");
-        Box::new(Routers { name, at, ports, write_timeout: point.write_timeout, routers: own }) as Box<dyn Site>
+        Box::new(Routers { facts: facts(name, at, ports), write_timeout: point.write_timeout, routers: own }) as Box<dyn Site>
     };
     entry_points.into_iter().map(site).collect()
+}
+
+/// Rules and not sites select the host.
+fn facts(name: String, at: SourceLocation, ports: Vec<u16>) -> Facts {
+    Facts { name, at, hosts: Vec::new(), ports }
 }
 
 fn service(file: &Arc<str>, name: &str, node: &Node, services: &Services<'_>, notes: &mut Vec<Note>) -> UpstreamPool {

@@ -3,6 +3,7 @@
 //! Source: Traefik's documentation of the Docker provider: `traefik.http.routers.NAME.rule=…`,
 //! `traefik.http.services.NAME.loadbalancer.server.port=…`. The server of a service is the container, known by the compose service's name.
 
+use super::super::compose::{Label, containers, labels, services};
 use super::super::tree::{Node, Value};
 use super::syntax::major_of_image;
 
@@ -83,37 +84,6 @@ pub(super) fn configuration(root: &Node) -> Node {
     root
 }
 
-struct Label {
-    key: String,
-    value: String,
-    line: usize,
-}
-
-fn services(root: &Node) -> impl Iterator<Item = (&str, &Node)> {
-    root.get("services").map(Node::entries).unwrap_or_default().iter().map(|(name, node)| (name.as_str(), node))
-}
-
-/// Labels as a list of `key=value` or as a map, of the service itself or of its `deploy` section.
-fn labels(service: &Node) -> Vec<Label> {
-    let mut found = Vec::new();
-    for labels in [service.get("labels"), service.at(&["deploy", "labels"])].into_iter().flatten() {
-        for item in labels.items().iter().filter(|_| labels.entries().is_empty()) {
-            let text = item.text().unwrap_or_default();
-            let (key, value) = text.split_once('=').unwrap_or((text.as_str(), ""));
-            found.push(Label { key: key.trim().to_owned(), value: unescaped(value), line: item.line });
-        }
-        for (key, node) in labels.entries() {
-            found.push(Label { key: key.clone(), value: unescaped(&node.text().unwrap_or_default()), line: node.line });
-        }
-    }
-    found
-}
-
-/// Compose writes a dollar sign as two.
-fn unescaped(value: &str) -> String {
-    value.trim().replace("$$", "$")
-}
-
 /// The only port that a service exposes.
 fn exposed(service: &Node) -> Option<String> {
     let ports = service.get("expose").map(Node::texts).unwrap_or_default();
@@ -134,12 +104,6 @@ fn value(path: &[&str], label: &str, line: usize) -> Node {
     }
 }
 
-/// The containers of a compose service: one, or as many as `deploy.replicas` or `scale` say, numbered as Compose does.
-fn containers(name: &str, service: &Node) -> Vec<String> {
-    let count = service.at(&["deploy", "replicas"]).or_else(|| service.get("scale")).and_then(Node::number).unwrap_or(1);
-    if count < 2 { vec![name.to_owned()] } else { (1..=count.min(REPLICAS_MAX)).map(|number| format!("{name}-{number}")).collect() }
-}
-
 /// Adds the servers of a Traefik service; several containers that name the same service share its load.
 fn add_servers(servers: &mut Vec<(String, Vec<Node>)>, service: &str, containers: &[String], port: &str, line: usize) {
     let own = containers.iter().map(|container| {
@@ -153,7 +117,6 @@ fn add_servers(servers: &mut Vec<(String, Vec<Node>)>, service: &str, containers
     }
 }
 
-const REPLICAS_MAX: i64 = 100;
 const DEPTH_MAX: usize = 8;
 
 #[cfg(test)]
