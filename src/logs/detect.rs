@@ -93,7 +93,12 @@ pub fn detect(sample: &[&[u8]], config: &DetectConfig) -> Result<Detection, Dete
     let detector = Detector::new(sample, config);
     let mut detection = detector.choose().map_err(|error| match (error, binary::kind(sample)) {
         (DetectError::NothingFits { .. }, Some(kind)) => DetectError::NotText { kind },
-        (DetectError::NothingFits { sampled, tried, why }, None) => DetectError::NothingFits { sampled, tried, why: redact::scrubbed(why) },
+        (DetectError::NothingFits { sampled, tried, why }, None) => match binary::kind_of_text(sample) {
+            Some(kind) if tried.iter().all(|(_, usable)| *usable == 0) && !sample.iter().any(|line| looks_like_request(line)) => {
+                DetectError::NoLog { kind }
+            }
+            _ => DetectError::NothingFits { sampled, tried, why: redact::scrubbed(why) },
+        },
         (error, _) => error,
     })?;
     let notes = detection.parser.notes();
@@ -141,7 +146,7 @@ impl<'d> Detector<'d> {
             return Ok(self.by_name(format));
         }
         if self.sampled == 0 {
-            return Ok(without_requests("empty", "the file has no text".to_owned()));
+            return Ok(without_requests("empty", "a file with no text, only blank lines".to_owned()));
         }
         if let Some(config) = &self.config.nginx_config
             && self.error_log().is_none()
@@ -300,7 +305,8 @@ impl<'d> Detector<'d> {
             let combined: Box<dyn Parser> =
                 if name == nginx.0 { Box::new(nginx::combined(self.stamps())) } else { Box::new(apache::combined(self.stamps())) };
             let parser = self.dressed(Trial::new(combined, view, index, false));
-            let reason = format!("{name}: {count} of {} sampled lines; it reports no requests", self.sampled);
+            let reason =
+                format!("{name}: {count} of {} sampled lines; it reports no requests, the access log beside it does", self.sampled);
             Some(Detection { parser: Box::new(Mixed::new(vec![parser])), name: name.to_owned(), reason, stamp_note: None })
         })
     }

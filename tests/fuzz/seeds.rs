@@ -76,7 +76,7 @@ fn files(folder: &str, endings: &[&str]) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-const LINE_TARGETS: [&str; 20] = [
+const LINE_TARGETS: [&str; 21] = [
     "apache",
     "aws",
     "caddy",
@@ -93,6 +93,7 @@ const LINE_TARGETS: [&str; 20] = [
     "nginx_rich",
     "products",
     "redact",
+    "squid",
     "synapse",
     "synapse_json",
     "traefik",
@@ -144,6 +145,9 @@ fn log_lines(seeds: &mut Seeds<'_>) -> io::Result<()> {
 fn real_logs(seeds: &mut Seeds<'_>) -> io::Result<()> {
     for line in fs::read(repository().join("tests/logs/reported.txt"))?.split(|byte| *byte == b'\n').filter(|line| line.len() > 40) {
         seeds.add(&["aws", "detect", "envoy", "inferred", "json_dialects", "nginx_json_guessed", "products", "w3c"], line)?;
+    }
+    for line in fs::read(repository().join("tests/logs/every-format.txt"))?.split(|byte| *byte == b'\n').filter(|line| line.len() > 40) {
+        seeds.add(&["collectors", "detect", "json_dialects", "squid"], line)?;
     }
     for (format, line) in LOG_FORMATS {
         seeds.add(&["log_format"], &[format.as_bytes(), line.as_bytes()].join(&0xff))?;

@@ -1,4 +1,5 @@
-//! Lines of real set-ups that people published, with what must be read from each: `tests/logs/reported.txt` says its own notation.
+//! Lines of real set-ups that people published, and lines in many forms, with what must be read from each: `tests/logs/reported.txt` says
+//! the notation.
 
 use wsim::logs::detect::{DetectConfig, detect};
 use wsim::logs::{Line, StampMeaning, blocks, records};
@@ -13,10 +14,10 @@ struct Reported {
     lines: Vec<(&'static str, Option<&'static str>)>,
 }
 
-fn reported() -> Vec<Reported> {
+fn reported(text: &'static str) -> Vec<Reported> {
     let mut all: Vec<Reported> = Vec::new();
     let mut expected = None;
-    for line in include_str!("../logs/reported.txt").lines() {
+    for line in text.lines() {
         if let (Some(wanted), Some(last)) = (expected.take(), all.last_mut()) {
             last.lines.push((line, Some(wanted)));
         } else if let Some(head) = line.strip_prefix("# ") {
@@ -33,9 +34,18 @@ fn reported() -> Vec<Reported> {
 
 #[test]
 fn lines_that_people_published_are_read_rightly() {
-    let all = reported();
+    check(&reported(include_str!("../logs/reported.txt")), 140);
+}
+
+#[test]
+fn requests_in_every_form_are_read_rightly() {
+    check(&reported(include_str!("../logs/forms.txt")), 600);
+}
+
+/// Reads every log, which together have at least this number of requests.
+fn check(all: &[Reported], least: usize) {
     let mut failures = Vec::new();
-    for Reported { source, format, lines } in &all {
+    for Reported { source, format, lines } in all {
         let text = lines.iter().map(|(line, _)| *line).collect::<Vec<_>>().join("\n");
         let text = records::rewrite(text.as_bytes());
         let sample: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
@@ -62,7 +72,7 @@ fn lines_that_people_published_are_read_rightly() {
     }
     let count = all.iter().flat_map(|log| &log.lines).filter(|(_, expected)| expected.is_some()).count();
     assert!(failures.is_empty(), "{} failures in {count} lines:\n{}", failures.len(), failures.join("\n"));
-    assert!(count >= 140, "{count}");
+    assert!(count >= least, "{count}");
 }
 
 /// A log of `tests/logs/programs`, which `tests/proxies/logs` made.

@@ -1,6 +1,7 @@
 //! The dress of containers: compose, kubectl, stern, container runtimes, Loki's labels, CloudWatch's streams; and of `grep`.
 
 use std::borrow::Cow;
+use std::net::Ipv6Addr;
 
 use memchr::memchr;
 
@@ -8,12 +9,17 @@ use super::process::{named, of_pod};
 use super::{Clock, Unwrapped};
 
 /// `synapse-1  | …`, `nginx_1 | …`, `nginx.1    | …` (forego), `stack_synapse.1.w9lt1f9@node    | …` (swarm), `09:12:31 web.1 | …`
-/// (foreman), `0|synapse  | …` (pm2).
+/// (foreman), `0|synapse  | …` (pm2), `[synapse] | …` (podman-compose).
 pub(super) fn compose(text: &[u8]) -> Option<Unwrapped<'_>> {
     let is_clock = text.len() > 9 && text[2] == b':' && text[5] == b':' && text[8] == b' ';
     let rest = if is_clock { &text[9..] } else { text };
     let number = rest.iter().take(4).take_while(|byte| byte.is_ascii_digit()).count();
     let rest = if number > 0 && rest.get(number) == Some(&b'|') { &rest[number + 1..] } else { rest };
+    if let Some(inner) = rest.strip_prefix(b"[") {
+        let close = memchr(b']', &inner[..inner.len().min(NAME_MAX)])?;
+        let line = inner[close + 1..].trim_ascii_start().strip_prefix(b"| ")?;
+        return Some(Unwrapped { process: Some(Cow::Borrowed(named(&inner[..close])?)), ..Unwrapped::of(line) });
+    }
     let name = rest.iter().take(NAME_MAX).position(|byte| !(byte.is_ascii_alphanumeric() || b"_.-@/".contains(byte)))?;
     let blanks = rest[name..].iter().take_while(|byte| **byte == b' ').count();
     let behind = rest[name + blanks..].strip_prefix(b"|")?;
@@ -48,10 +54,14 @@ pub(super) fn kubetail(text: &[u8]) -> Option<Unwrapped<'_>> {
     is_prefix.then(|| Unwrapped { process: Some(of_pod(pod, container)), ..Unwrapped::of(inner) })
 }
 
-/// `POD CONTAINER …`, also after a namespace. The pod's name has a dash, as those of deployments and sets do, so that nothing else is
-/// taken for it.
+/// `POD CONTAINER …`, also after a namespace; `CONTAINER 2026-01-02…` (`podman logs --names`). The first name has a dash, as those of
+/// deployments and sets do, so that nothing else is taken for it.
 pub(super) fn stern(text: &[u8]) -> Option<Unwrapped<'_>> {
     let (first, rest) = word(text)?;
+    let is_date = |text: &[u8]| matches!(text, [a, b, c, d, b'-', ..] if [a, b, c, d].iter().all(|byte| byte.is_ascii_digit()));
+    if is_pod(first) && is_date(rest) {
+        return Some(Unwrapped { process: named(first).map(Cow::Borrowed), ..Unwrapped::of(rest) });
+    }
     let (second, behind) = word(rest)?;
     if !is_pod(first) && is_label(first) && is_pod(second) {
         let (container, inner) = word(behind)?;
@@ -210,9 +220,45 @@ pub(super) fn file(text: &[u8]) -> Option<Unwrapped<'_>> {
     if dot == 0 || !is_rotation || path.contains(&b' ') || rest.first().is_none_or(u8::is_ascii_whitespace) {
         return None;
     }
-    let digits = rest.iter().take(12).take_while(|byte| byte.is_ascii_digit()).count();
-    let rest = if digits > 0 && rest.get(digits) == Some(&b':') { &rest[digits + 1..] } else { rest };
-    Some(Unwrapped { process: named(&name[..dot]).map(Cow::Borrowed), ..Unwrapped::of(rest) })
+    Some(Unwrapped { process: named(&name[..dot]).map(Cow::Borrowed), ..Unwrapped::of(behind_number(rest)) })
+}
+
+/// The text behind the number of a line and a colon, unless these begin a clock or an address.
+fn behind_number(text: &[u8]) -> &[u8] {
+    let digits = text.iter().take(NUMBER_MAX).take_while(|byte| byte.is_ascii_digit()).count();
+    let rest = text.get(digits + 1..).unwrap_or_default();
+    let is_clock = matches!(text, [_, _, b':', _, _, b':', _, _, b' ', ..]);
+    let is_ipv6 = |text: &[u8]| {
+        let word = text.split(|byte| *byte == b' ').next().unwrap_or_default();
+        std::str::from_utf8(word).is_ok_and(|word| word.parse::<Ipv6Addr>().is_ok())
+    };
+    // Addresses of the internet begin with four digits.
+    let is_address = digits == 4 && is_ipv6(text) && !is_ipv6(rest);
+    if digits > 0 && text.get(digits) == Some(&b':') && !is_clock && !is_address { rest } else { text }
+}
+
+/// `12:…` (`grep -n`), `12<tab>…` (`cat -n`, `nl`). What follows a colon must look like the beginning of a line, because addresses and
+/// clocks have numbers with colons, too.
+pub(super) fn number(text: &[u8]) -> Option<&[u8]> {
+    let digits = text.iter().take(NUMBER_MAX + 1).take_while(|byte| byte.is_ascii_digit()).count();
+    if digits == 0 || digits > NUMBER_MAX {
+        return None;
+    }
+    let rest = text.get(digits + 1..)?.trim_ascii_start();
+    match text.get(digits)? {
+        b'\t' => (!rest.is_empty()).then_some(rest),
+        b':' => {
+            let whole = rest.iter().take(5).take_while(|byte| byte.is_ascii_digit()).count();
+            let is_line = match whole {
+                0 => rest.first().is_some_and(|byte| matches!(byte, b'{' | b'[' | b'"' | b'<')),
+                4 => rest.get(4) == Some(&b'-') || rest.get(4) == Some(&b'/'),
+                1..=3 => rest.get(whole) == Some(&b'.'),
+                _ => false,
+            };
+            is_line.then_some(rest)
+        }
+        _ => None,
+    }
 }
 
 /// The first word and the text behind the blank after it.
@@ -222,6 +268,8 @@ fn word(text: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 const NAME_MAX: usize = 128;
+/// Digits of a line's number.
+const NUMBER_MAX: usize = 8;
 
 #[cfg(test)]
 mod tests {
@@ -242,6 +290,7 @@ mod tests {
             ("matrix_synapse.1.w9lt1f9tzq2f@node-1    | x | y", "matrix_synapse.1"),
             ("09:12:31 web.1   | x | y", "web.1"),
             ("0|synapse  | x | y", "synapse"),
+            ("[synapse] | x | y", "synapse"),
         ] {
             assert_eq!(told(compose(line.as_bytes())), Some((process.to_owned(), "x | y".to_owned())), "{line}");
         }
@@ -256,6 +305,7 @@ mod tests {
         assert_eq!(told(kubectl(b"[pod/ess-synapse-main-0/synapse] x y")), expected("ess-synapse-main-0"));
         assert_eq!(told(kubectl(b"[pod/traefik-7d9-abc/proxy] x y")), expected("traefik-7d9-abc/proxy"));
         assert_eq!(told(stern(b"ess-synapse-main-0 synapse x y")), expected("ess-synapse-main-0"));
+        assert_eq!(told(stern(b"matrix-synapse 2026-01-02 x")), Some(("matrix-synapse".to_owned(), "2026-01-02 x".to_owned())));
         assert_eq!(told(stern(b"ess ess-synapse-main-0 synapse x y")), expected("ess-synapse-main-0"));
         for line in [
             "matrix.example.org 192.0.2.140 - - [",
@@ -265,6 +315,27 @@ mod tests {
             "my-host.example.org 192.0.2.1 - -",
         ] {
             assert_eq!((told(kubectl(line.as_bytes())), told(stern(line.as_bytes()))), (None, None), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_lines_number_goes_but_no_part_of_an_address_or_a_clock() {
+        for line in ["12:203.0.113.7 - -", "1:2026-01-02 x", "7:{\"a\":1}", "12\tx", "3:[02/Jan/2026"] {
+            assert!(number(line.as_bytes()).is_some_and(|rest| rest.len() + 2 <= line.len()), "{line}");
+        }
+        for line in [
+            "2001:db8::1 - -",
+            "2001:4860:4860::8888 - -",
+            "15:04:05 x",
+            "1767366245.123\tx",
+            "12",
+            "12:",
+            "12\t",
+            "",
+            "12 x",
+            "1234567890\tx",
+        ] {
+            assert_eq!(number(line.as_bytes()), None, "{line}");
         }
     }
 
@@ -285,6 +356,14 @@ mod tests {
         assert_eq!(told(labels(br#"{container="synapse", pod="a-0"} x"#)), expected("a-0/synapse"));
         assert_eq!(told(labels(br#"{job="a\"b", unit="synapse.service"}  x"#)), expected("synapse"));
         assert_eq!(told(labels(b"{} x")), expected(""));
+        for (line, inner) in [
+            ("a.log:1:09:12:31 web.1 | x", "09:12:31 web.1 | x"),
+            ("a.log:09:12:31 web.1 | x", "09:12:31 web.1 | x"),
+            ("a.log:2001:db8::1 - -", "2001:db8::1 - -"),
+            ("a.log:12:2001:db8::1 - -", "2001:db8::1 - -"),
+        ] {
+            assert_eq!(told(file(line.as_bytes())), Some(("a".to_owned(), inner.to_owned())), "{line}");
+        }
         assert_eq!(told(stream(b"ecs/synapse/0123456789abcdef0123456789abcdef x")), expected("synapse"));
         let mut clock = Clock::new(StampReader::new(Zone::utc()), 0);
         for line in ["EVENTS\t37\t1699140541999\tecs/web/abc\tx\t1699140541797", "EVENTS\t1699140541999\tx\t1699140541797"] {

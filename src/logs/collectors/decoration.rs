@@ -1,4 +1,4 @@
-//! Colours, indentation and quotes.
+//! Colours, indentation, alignment and quotes.
 
 use super::Unwrapped;
 use std::borrow::Cow;
@@ -79,6 +79,23 @@ pub(super) fn without_indent(text: &[u8]) -> Option<&[u8]> {
     (rest.len() < text.len() && !rest.is_empty()).then_some(rest)
 }
 
+/// The text with one blank in place of several, outside of quotes, where bars separate columns: `|   4.1ms |     192.0.2.7 | GET     "/x"`.
+/// `None` if no columns are aligned.
+pub(super) fn without_alignment(text: &[u8]) -> Option<Vec<u8>> {
+    (memchr::memmem::find(text, b"  ").is_some() && memchr::memmem::find(text, b" | ").is_some()).then_some(())?;
+    let mut plain = Vec::with_capacity(text.len());
+    let mut quoted = false;
+    let mut last = b'x';
+    for (at, byte) in text.iter().copied().enumerate() {
+        quoted ^= byte == b'"' && text[..at].iter().rev().take_while(|before| **before == b'\\').count() % 2 == 0;
+        if quoted || byte != b' ' || last != b' ' {
+            plain.push(byte);
+        }
+        last = byte;
+    }
+    (plain.len() < text.len()).then_some(plain)
+}
+
 /// The text in quotes around the whole line, whose inner quotes are doubled or have a backslash.
 pub(super) fn without_quotes(text: &[u8]) -> Option<Unwrapped<'_>> {
     let text = text.trim_ascii_end();
@@ -138,6 +155,15 @@ mod tests {
         assert_eq!(inner(r#""a" "b""#), None);
         assert_eq!(inner(r#""""#), None);
         assert_eq!(inner("\""), None);
+    }
+
+    #[test]
+    fn alignment_goes_outside_of_quotes() {
+        let plain = |text: &str| without_alignment(text.as_bytes()).map(|plain| String::from_utf8(plain).unwrap());
+        assert_eq!(plain(r#"200 |    4.1ms | GET     "/a  \"  b""#).as_deref(), Some(r#"200 | 4.1ms | GET "/a  \"  b""#));
+        for text in ["", "a  b", "a | b", r#"a | "b  c""#] {
+            assert_eq!(plain(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -9,13 +9,14 @@
 //! is decided by trial in `detect`, and a line that lacks one of them is taken as it is. Dresses of several lines (the journal's export
 //! format, JSON documents, UTF-16) are made lines before, in `records`. docs/logs.md lists the collectors and the sources.
 //!
-//! Invariants: a wrapper never panics and removes only from a line's ends, colours apart; unwrapping takes linear time.
+//! Invariants: a wrapper never panics and removes only from a line's ends, colours and alignment apart; unwrapping takes linear time.
 
 mod clock;
 mod collected;
 mod containers;
 mod decoration;
 mod fluent;
+mod logfmt;
 mod object;
 mod process;
 mod syslog;
@@ -40,17 +41,21 @@ pub enum Wrapper {
     Quotes,
     /// `data: ` (server-sent events), the record separator of JSON text sequences.
     Event,
+    /// The number of a line: `grep -n`, `cat -n`, `nl`.
+    Number,
     /// `file.log:`, as `grep` writes before a match.
     File,
     /// A JSON object with the line in one of its members.
     Object,
     /// A JSON object behind a tag and a time: Fluentd and Fluent Bit.
     Fluent,
+    /// Pairs with the line in one of them.
+    Logfmt,
     /// RFC 5424.
     Syslog5424,
     /// A clock, mostly a host, and a program: RFC 3164, the journal, rsyslog.
     Syslog,
-    /// A program with a colon, without a clock: `nginx: `.
+    /// A program with a colon, without a clock: `nginx: `; a priority alone: `<6>`.
     Program,
     /// `[pod/NAME/CONTAINER] `, kubetail's `[NAME CONTAINER] `
     Kubectl,
@@ -66,11 +71,13 @@ pub enum Wrapper {
     Stream,
     /// A clock alone: `docker logs -t`, exports.
     Time,
+    /// Blanks by which columns are aligned.
+    Aligned,
 }
 
 impl Wrapper {
     /// In the order in which they are tried on a text; the strict ones come first.
-    const ALL: [Self; 18] = [
+    pub(super) const ALL: [Self; 21] = [
         Self::Mark,
         Self::Colour,
         Self::Event,
@@ -81,14 +88,17 @@ impl Wrapper {
         Self::Kubectl,
         Self::Cri,
         Self::Compose,
+        Self::Number,
         Self::File,
         Self::Fluent,
+        Self::Logfmt,
         Self::Labels,
         Self::Syslog,
         Self::Time,
         Self::Program,
         Self::Stern,
         Self::Stream,
+        Self::Aligned,
     ];
 
     /// The name in reports.
@@ -99,9 +109,11 @@ impl Wrapper {
             Self::Indent => "indentation",
             Self::Quotes => "quotes",
             Self::Event => "server-sent events",
+            Self::Number => "line numbers",
             Self::File => "file names",
             Self::Object => "JSON objects of a collector",
             Self::Fluent => "Fluentd or Fluent Bit",
+            Self::Logfmt => "logfmt of a collector",
             Self::Syslog5424 => "syslog (RFC 5424)",
             Self::Syslog => "syslog or the journal",
             Self::Program => "a program's name",
@@ -112,6 +124,7 @@ impl Wrapper {
             Self::Labels => "labels of Loki",
             Self::Stream => "a stream's name",
             Self::Time => "a time",
+            Self::Aligned => "aligned columns",
         }
     }
 
@@ -123,12 +136,14 @@ impl Wrapper {
             Self::Indent => decoration::without_indent(text).map(Unwrapped::of),
             Self::Quotes => decoration::without_quotes(text),
             Self::Event => text.strip_prefix(b"\x1e").or_else(|| text.strip_prefix(b"data: {").map(|_| &text[6..])).map(Unwrapped::of),
+            Self::Number => containers::number(text).map(Unwrapped::of),
             Self::File => containers::file(text),
+            Self::Logfmt => logfmt::unwrap(text, clock),
             Self::Object => object::unwrap(text, clock),
             Self::Fluent => fluent::unwrap(text, clock),
             Self::Syslog5424 => syslog::rfc5424(text, clock),
             Self::Syslog => syslog::rfc3164(text, clock),
-            Self::Program => syslog::program(text),
+            Self::Program => syslog::program(text).or_else(|| syslog::priority(text)),
             Self::Kubectl => containers::kubectl(text).or_else(|| containers::kubetail(text)),
             Self::Stern => containers::stern(text),
             Self::Compose => containers::compose(text),
@@ -141,6 +156,7 @@ impl Wrapper {
                 let (stamp, len) = clock.read(text)?;
                 Some(Unwrapped { stamp, ..Unwrapped::of(text.get(len..)?.trim_ascii_start()) })
             }
+            Self::Aligned => decoration::without_alignment(text).map(|text| Unwrapped { text: Cow::Owned(text), ..Unwrapped::of(b"") }),
         }
     }
 }

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::containers::of_stream;
+use super::containers::{labels, of_stream};
 use super::process::{named, of_pod};
 use super::{Clock, Unwrapped};
 use crate::json::{Value, Walker, unescape};
@@ -16,11 +16,7 @@ pub(super) fn unwrap<'a>(text: &'a [u8], clock: &mut Clock) -> Option<Unwrapped<
     let text = text.trim_ascii();
     let text = text.strip_prefix(COOKIE).unwrap_or(text).trim_ascii_start();
     let text = text.strip_suffix(b",").unwrap_or(text);
-    let members = Members::of(text)?;
-    let stamp = members.time.and_then(|(_, value)| clock.value(&plain(value)));
-    let process = members.process();
-    let (_, message) = members.message?;
-    Some(Unwrapped { text: trimmed(message.text()?), process, stamp })
+    Members::of(text)?.finish(clock)
 }
 
 /// The line that a collector keeps.
@@ -45,17 +41,20 @@ impl<'a> Message<'a> {
 
 /// What is known of an object; each with its rank, of which the lowest counts.
 #[derive(Default)]
-struct Members<'a> {
+pub(super) struct Members<'a> {
     message: Option<(usize, Message<'a>)>,
     time: Option<(usize, Value<'a>)>,
     name: Option<(usize, Value<'a>)>,
     pod: Option<Value<'a>>,
+    /// Loki's labels as one text.
+    labels: Option<Value<'a>>,
 }
 
 impl<'a> Members<'a> {
     fn of(text: &'a [u8]) -> Option<Self> {
         let mut walker = Walker::new(text, 0).ok()?;
         let mut found = Self::default();
+        let mut outer: [&[u8]; DEPTH_MAX] = [b""; DEPTH_MAX];
         let mut depth = 1;
         while depth > 0 {
             let Some((key, value)) = walker.member().ok()? else {
@@ -65,6 +64,7 @@ impl<'a> Members<'a> {
             match value {
                 Value::Object if depth < DEPTH_MAX => {
                     walker.enter();
+                    outer[depth] = key;
                     depth += 1;
                 }
                 Value::Array if key == b"MESSAGE" => {
@@ -72,17 +72,21 @@ impl<'a> Members<'a> {
                     let array = &rest[..memchr::memchr(b']', rest)?];
                     found.message = Some((0, Message::Bytes(array)));
                 }
-                Value::Text { .. } | Value::Bare(_) => found.add(key, value),
+                Value::Text { .. } | Value::Bare(_) => found.add(outer.get(depth - 1).copied(), key, value),
                 _ => {}
             }
         }
         Some(found)
     }
 
-    fn add(&mut self, key: &[u8], value: Value<'a>) {
+    /// Takes a member of an object of the name `outer`, if it is known.
+    pub(super) fn add(&mut self, outer: Option<&[u8]>, key: &[u8], value: Value<'a>) {
         let is_text = matches!(value, Value::Text { raw, .. } if !raw.is_empty());
+        let key = of_outer(outer.unwrap_or_default(), key);
         let rank = |keys: &[&str]| keys.iter().position(|known| known.as_bytes() == key);
-        if is_text
+        if is_text && key == b"labels" {
+            self.labels = Some(value);
+        } else if is_text
             && let Some(rank) = rank(&MESSAGE)
             && self.message.is_none_or(|(known, _)| rank < known)
         {
@@ -102,7 +106,19 @@ impl<'a> Members<'a> {
         }
     }
 
+    /// The line with what is known of its process and time; `None` if there is no line.
+    pub(super) fn finish(self, clock: &mut Clock) -> Option<Unwrapped<'a>> {
+        let stamp = self.time.and_then(|(_, value)| clock.value(&plain(value)));
+        let process = self.process();
+        let (_, message) = self.message?;
+        Some(Unwrapped { text: trimmed(message.text()?), process, stamp })
+    }
+
     fn process(&self) -> Option<Cow<'a, [u8]>> {
+        if let (None, None, Some(written)) = (self.name, self.pod, self.labels) {
+            let written = [&*plain(written), b" "].concat();
+            return labels(&written)?.process.map(|process| Cow::Owned(process.into_owned()));
+        }
         let name = self.name.map(|(rank, value)| (rank, plain(value)));
         if let Some(pod) = self.pod {
             let container = name.filter(|(rank, _)| *rank < CONTAINERS).map(|(_, name)| name.into_owned()).unwrap_or_default();
@@ -116,6 +132,27 @@ impl<'a> Members<'a> {
             Cow::Borrowed(text) => Cow::Borrowed(named(text)?),
             Cow::Owned(text) => Cow::Owned(named(&text)?.to_vec()),
         })
+    }
+}
+
+/// The flat name of a member that Elastic's schema has in an object (`pod.name`, nested or with dots): `kubernetes.pod.name` is
+/// `pod_name`.
+fn of_outer<'k>(outer: &'k [u8], key: &'k [u8]) -> &'k [u8] {
+    let (outer, last) = match memchr::memrchr(b'.', key) {
+        Some(dot) => (key[..dot].rsplit(|byte| *byte == b'.').next().unwrap_or_default(), &key[dot + 1..]),
+        None => (outer, key),
+    };
+    match (outer, last) {
+        (b"pod", b"name") => b"pod_name",
+        (b"container", b"name") => b"container_name",
+        (b"syslog", b"identifier") => b"syslog_identifier",
+        (b"systemd", b"unit") => b"systemd_unit",
+        (b"service", b"name") => b"service_name",
+        (b"process", b"name") => b"process_name",
+        (b"file", b"path") => b"filename",
+        (b"event", b"original") => b"event.original",
+        (b"kubernetes", b"pod_name" | b"container_name") => last,
+        _ => key,
     }
 }
 
@@ -147,7 +184,7 @@ fn trimmed(text: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
 /// Says that a syslog message is an object (Common Event Expression; rsyslog's mmjsonparse and syslog-ng's JSON parser look for it).
 const COOKIE: &[u8] = b"@cee:";
 /// The line, the most telling name first.
-const MESSAGE: [&str; 18] = [
+const MESSAGE: [&str; 20] = [
     "MESSAGE",
     "log",
     "message",
@@ -166,10 +203,13 @@ const MESSAGE: [&str; 18] = [
     "content",
     "text",
     "stringValue",
+    "entry",
+    "event.original",
 ];
-const TIME: [&str; 20] = [
+const TIME: [&str; 21] = [
     "__REALTIME_TIMESTAMP",
     "_SOURCE_REALTIME_TIMESTAMP",
+    "entry_timestamp",
     "time",
     "timestamp",
     "@timestamp",
@@ -229,7 +269,7 @@ const PROCESS: [&str; 33] = [
     "container_id",
     "_container_id",
 ];
-const DEPTH_MAX: u32 = 8;
+const DEPTH_MAX: usize = 8;
 
 #[cfg(test)]
 mod tests {
@@ -293,7 +333,18 @@ mod tests {
                 "s-0/synapse",
                 at,
             ),
-            (r#"{"_source":{"@timestamp":"2026-01-02T15:04:05.123456Z","message":"a \"b\"","container":{"name":"x"}}}"#, "", at),
+            (r#"{"_source":{"@timestamp":"2026-01-02T15:04:05.123456Z","message":"a \"b\"","container":{"name":"x"}}}"#, "x", at),
+            (
+                r#"{"@timestamp":"2026-01-02T15:04:05.123456Z","message":"a \"b\"","kubernetes":{"pod":{"name":"s-0","uid":"1"},"container":{"name":"synapse"}}}"#,
+                "s-0/synapse",
+                at,
+            ),
+            (r#"{"@timestamp":"2026-01-02T15:04:05.123456Z","message":"a \"b\"","kubernetes.pod.name":"s-0"}"#, "s-0", at),
+            (
+                r#"{"@timestamp":"2026-01-02T15:04:05.123456Z","message":"a \"b\"","log":{"file":{"path":"/var/log/reader1.log"}}}"#,
+                "reader1",
+                at,
+            ),
             (r#"@cee: {"msg":"a \"b\"","pname":"reader1","time":"2026-01-02T15:04:05.123456Z"}"#, "reader1", at),
             (
                 r#"{"asctime":"2026-01-02 15:04:05,123","levelname":"INFO","name":"synapse.access.http.8008","message":"a \"b\""}"#,

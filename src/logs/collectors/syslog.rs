@@ -94,6 +94,14 @@ pub(super) fn rfc3164<'a>(text: &'a [u8], clock: &mut Clock) -> Option<Unwrapped
     None
 }
 
+/// `<6>…`: a priority alone, as services write for the journal (sd-daemon(3)).
+pub(super) fn priority(text: &[u8]) -> Option<Unwrapped<'_>> {
+    let rest = text.strip_prefix(b"<")?;
+    let digits = rest.iter().take(3).take_while(|byte| byte.is_ascii_digit()).count();
+    let inner = rest[digits..].strip_prefix(b">").filter(|inner| digits > 0 && !inner.is_empty())?;
+    Some(Unwrapped::of(inner))
+}
+
 /// `nginx: …`, `synapse[977]: …`, `app[web.1]: …`, `docker/matrix/0123[7]: …`: the process, and the text behind. A logger of Synapse and a
 /// level are no program.
 pub(super) fn program(text: &[u8]) -> Option<Unwrapped<'_>> {
@@ -181,6 +189,14 @@ mod tests {
             "88 <134>1 2026-01-02T15:04:05.123+00:00 host nginx 12 - - \u{feff}",
         ] {
             assert_eq!(told(rfc5424(format!("{head}1.2.3.4 - - x").as_bytes(), &mut clock())), expected("nginx", true), "{head}");
+        }
+    }
+
+    #[test]
+    fn a_priority_may_stand_alone() {
+        assert_eq!(told(priority(b"<6>1.2.3.4 - - x")), Some((String::new(), "1.2.3.4 - - x".to_owned(), false)));
+        for line in ["<6>", "<>x", "<1234>x", "<a>x", "", "x"] {
+            assert_eq!(priority(line.as_bytes()), None, "{line}");
         }
     }
 

@@ -1,161 +1,16 @@
 //! Every known log in the dress of every collector, and of every pair of collectors, gives the same requests.
 
+mod dresses;
+
+use std::collections::BTreeSet;
+
+use self::dresses::{DRESSES, Dress, Write};
 use crate::blocks::lines;
-use crate::detect::{DetectConfig, detect};
-use crate::{Line, records};
+use crate::collectors::{Clock, Wrapper, chain_of};
+use crate::detect::{DetectConfig, FORMATS, detect};
+use crate::{Line, StampReader, Zone, records};
 
-/// How a collector writes the lines of a program.
-struct Dress {
-    name: &'static str,
-    write: Write,
-}
-
-enum Write {
-    /// Each line for itself, with its number.
-    Line(fn(&str, usize) -> String),
-    /// All lines as one document.
-    Whole(fn(&[String]) -> Vec<u8>),
-}
-
-const fn line(name: &'static str, write: fn(&str, usize) -> String) -> Dress {
-    Dress { name, write: Write::Line(write) }
-}
-
-const fn whole(name: &'static str, write: fn(&[String]) -> Vec<u8>) -> Dress {
-    Dress { name, write: Write::Whole(write) }
-}
-
-fn json(text: &str) -> String {
-    serde_json::to_string(text).unwrap()
-}
-
-/// A second of the clock of collectors: after that of every sample, as for lines that are collected at once.
-fn second(number: usize) -> String {
-    format!("2026-11-30T{:02}:{:02}:{:02}", number / 3600 % 24, number / 60 % 60, number % 60)
-}
-
-fn entry(text: &str, number: usize) -> String {
-    let second = 1_796_000_000 + number;
-    format!(
-        r#"{{"__CURSOR":"s=1;i={number}","__REALTIME_TIMESTAMP":"{second}123456","_PID":"7","SYSLOG_IDENTIFIER":"web","MESSAGE":{}}}"#,
-        json(text)
-    )
-}
-
-const DRESSES: [Dress; 52] = [
-    line("docker compose", |text, _| format!("web-1  | {text}")),
-    line("docker compose v1", |text, _| format!("web_1           | {text}")),
-    line("docker compose, coloured", |text, _| format!("\x1b[36mweb-1  | \x1b[0m{text}")),
-    line("docker compose --timestamps", |text, number| format!("web-1  | {}.123456789Z {text}", second(number))),
-    line("docker service logs", |text, _| format!("matrix_web.1.w9lt1f9tzq2f@node-1    | {text}")),
-    line("docker logs -t", |text, number| format!("{}.123456789Z {text}", second(number))),
-    line("forego", |text, _| format!("\x1b[0;33;1mweb.1    | \x1b[0m{text}")),
-    line("foreman", |text, _| format!("09:12:31 web.1   | {text}")),
-    line("pm2", |text, _| format!("0|web  | {text}")),
-    line("kubectl --prefix", |text, _| format!("[pod/web-0/web] {text}")),
-    line("kubectl --prefix --timestamps", |text, number| format!("[pod/web-0/web] {}.123456789Z {text}", second(number))),
-    line("stern", |text, _| format!("web-0 web {text}")),
-    line("stern, coloured", |text, _| format!("\x1b[38;5;1mweb-0\x1b[0m \x1b[38;5;2mweb\x1b[0m {text}")),
-    line("stern -o json", |text, _| {
-        format!(r#"{{"message":{},"nodeName":"n","namespace":"m","podName":"web-0","containerName":"web"}}"#, json(text))
-    }),
-    line("CRI", |text, number| format!("{}.123456789Z stdout F {text}", second(number))),
-    line("Docker json-file", |text, number| {
-        format!(r#"{{"log":{},"stream":"stdout","time":"{}.123456789Z"}}"#, json(&format!("{text}\n")), second(number))
-    }),
-    line("Docker json-file with a tag", |text, number| {
-        format!(r#"{{"log":{},"stream":"stdout","attrs":{{"tag":"web"}},"time":"{}.1Z"}}"#, json(&format!("{text}\n")), second(number))
-    }),
-    line("GELF", |text, number| {
-        let second = 1_796_000_000 + number;
-        format!(
-            r#"{{"version":"1.1","host":"h","short_message":{},"timestamp":{second}.123,"level":6,"_container_name":"web"}}"#,
-            json(text)
-        )
-    }),
-    line("journal short", |text, number| format!("Nov 20 00:00:{:02} host web[7]: {text}", number % 60)),
-    line("journal short-precise", |text, number| format!("Nov 20 00:00:{:02}.123456 host web[7]: {text}", number % 60)),
-    line("journal short-iso", |text, number| format!("{}+0000 host web[7]: {text}", second(number))),
-    line("journal short-iso-precise", |text, number| format!("{}.123456+00:00 host web[7]: {text}", second(number))),
-    line("journal short-full", |text, number| format!("Mon {} UTC host web[7]: {text}", second(number).replace('T', " "))),
-    line("journal with-unit", |text, number| format!("Mon {} CET host web@1.service[7]: {text}", second(number).replace('T', " "))),
-    line("journal short-unix", |text, number| format!("{}.123456 host web[7]: {text}", 1_796_000_000 + number)),
-    line("journal short-monotonic", |text, number| format!("[ {number:4}.123456] host web[7]: {text}")),
-    line("journal json", entry),
-    line("journal json, bytes", |text, number| {
-        let bytes: Vec<String> = text.bytes().map(|byte| byte.to_string()).collect();
-        format!(
-            r#"{{"__REALTIME_TIMESTAMP":"{}123456","_SYSTEMD_UNIT":"web.service","MESSAGE":[{}]}}"#,
-            1_796_000_000 + number,
-            bytes.join(",")
-        )
-    }),
-    line("journal json-seq", |text, number| format!("\x1e{}", entry(text, number))),
-    line("journal json-sse", |text, number| format!("data: {}\n", entry(text, number))),
-    line("RFC 3164", |text, number| format!("<190>Nov 20 00:00:{:02} host web: {text}", number % 60)),
-    line("RFC 3164 without a host", |text, number| format!("<190>Nov  2 00:00:{:02} web: {text}", number % 60)),
-    line("rsyslog", |text, number| format!("{}.123456+00:00 host web[7]: {text}", second(number))),
-    line("busybox", |text, number| format!("Nov 20 00:00:{:02} host local7.info web: {text}", number % 60)),
-    line("RFC 5424", |text, number| format!("<190>1 {}.123Z host web 7 - [meta a=\"b \\\"c\"] {text}", second(number))),
-    line("RFC 5424 with a mark", |text, number| format!("<190>1 {}Z host web - - - \u{feff}{text}", second(number))),
-    line("Fluent Bit stdout", |text, number| {
-        format!(r#"[{number}] kube.web: [[{}.123456789, {{}}], {{"stream"=>"stdout", "log"=>{}}}]"#, 1_796_000_000 + number, json(text))
-    }),
-    line("Fluent Bit json_lines", |text, number| {
-        format!(
-            r#"{{"date":{}.123456,"log":{},"kubernetes":{{"pod_name":"web-0","container_name":"web","labels":{{"app":"x"}}}}}}"#,
-            1_796_000_000 + number,
-            json(text)
-        )
-    }),
-    line("Fluentd file", |text, number| {
-        format!("{}+00:00\tdocker.web\t{{\"log\":{},\"container_name\":\"/web\"}}", second(number), json(text))
-    }),
-    line("Vector", |text, number| {
-        format!(
-            r#"{{"container_name":"web","host":"h","message":{},"source_type":"docker_logs","timestamp":"{}Z"}}"#,
-            json(text),
-            second(number)
-        )
-    }),
-    line("logcli", |text, number| format!(r#"{}Z {{container="web", pod="web-0"}} {text}"#, second(number))),
-    line("logcli jsonl", |text, number| {
-        format!(r#"{{"labels":{{"container":"web"}},"line":{},"timestamp":"{}Z"}}"#, json(text), second(number))
-    }),
-    line("aws logs tail", |text, number| format!("{}.123000+00:00 ecs/web/0123456789abcdef0123456789abcdef {text}", second(number))),
-    line("indentation", |text, _| format!("    {text}")),
-    line("quotation", |text, _| format!("> {text}")),
-    line("grep", |text, _| format!("web.log.1:{text}")),
-    whole("UTF-16", |texts| texts.join("\r\n").encode_utf16().flat_map(u16::to_le_bytes).collect()),
-    whole("a byte order mark", |texts| format!("\u{feff}{}\n", texts.join("\r\n")).into_bytes()),
-    whole("journal json-pretty", |texts| {
-        let pretty = |(number, text): (usize, &String)| {
-            let value: serde_json::Value = serde_json::from_str(&entry(text, number)).unwrap();
-            serde_json::to_string_pretty(&value).unwrap()
-        };
-        texts.iter().enumerate().map(|entry| (entry.0, entry.1)).map(pretty).collect::<Vec<_>>().join("\n").into_bytes()
-    }),
-    whole("journal export", |texts| {
-        let entry = |(number, text): (usize, &String)| {
-            format!(
-                "__CURSOR=s=1;i={number}\n__REALTIME_TIMESTAMP={}123456\nSYSLOG_IDENTIFIER=web\nMESSAGE={text}\n\n",
-                1_796_000_000 + number
-            )
-        };
-        texts.iter().enumerate().map(entry).collect::<String>().into_bytes()
-    }),
-    whole("Loki", |texts| {
-        let pairs: Vec<String> = texts.iter().map(|text| format!(r#"["1796000000123456789",{}]"#, json(text))).collect();
-        let stream = format!(r#"{{"stream":{{"container":"web"}},"values":[{}]}}"#, pairs.join(","));
-        format!(r#"{{"status":"success","data":{{"resultType":"streams","result":[{stream}],"stats":{{}}}}}}"#).into_bytes()
-    }),
-    whole("CloudWatch", |texts| {
-        let event = |text: &String| serde_json::json!({"logStreamName": "web", "timestamp": 1_796_000_000_123_u64, "message": text, "eventId": "1"});
-        serde_json::to_string_pretty(&serde_json::json!({"events": texts.iter().map(event).collect::<Vec<_>>()})).unwrap().into_bytes()
-    }),
-];
-
-/// One log of each format.
+/// Logs that programs wrote.
 const LOGS: [(&str, &[u8]); 12] = [
     ("nginx combined", include_bytes!("../../../samples/nginx-combined.log")),
     ("nginx, further fields", include_bytes!("../../../samples/nginx-rich.log")),
@@ -170,6 +25,32 @@ const LOGS: [(&str, &[u8]); 12] = [
     ("synapse worker", include_bytes!("../../../samples/synapse-worker.log")),
     ("synapse json", include_bytes!("../../../samples/synapse-terse.json.log")),
 ];
+
+/// Three requests in every format that is built in.
+const EVERY_FORMAT: &str = include_str!("../../../tests/logs/every-format.txt");
+
+/// A log, with its requests without a dress.
+struct Log {
+    name: String,
+    texts: Vec<String>,
+    requests: Vec<String>,
+}
+
+/// All logs, those of programs with this number of lines.
+fn logs(count: usize) -> Vec<Log> {
+    let of_programs = LOGS.iter().map(|(name, log)| {
+        let (texts, requests) = plain(log, count);
+        Log { name: (*name).to_owned(), texts, requests }
+    });
+    let built_in = EVERY_FORMAT.split("\n# ").skip(1).map(|section| {
+        let (name, lines) = section.split_once('\n').unwrap();
+        let texts: Vec<String> = lines.trim_end().lines().map(str::to_owned).collect();
+        let requests = requests((texts.join("\n") + "\n").as_bytes()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(requests.len(), 3, "{name}");
+        Log { name: name.to_owned(), texts, requests }
+    });
+    of_programs.chain(built_in).collect()
+}
 
 /// All that is known of each request of a file, without the process, which the dress tells.
 fn requests(file: &[u8]) -> Result<Vec<String>, String> {
@@ -221,22 +102,80 @@ fn check(name: &str, file: &[u8], expected: &[String], failures: &mut Vec<String
     }
 }
 
-#[test]
-fn a_dress_does_not_change_the_requests_of_any_format() {
+/// Every format in every dress; a part of the formats, because each test has a core of its own.
+fn check_single(part: usize) {
     let mut failures = Vec::new();
-    for (name, log) in LOGS {
-        let (texts, expected) = plain(log, 5);
+    for Log { name, texts, requests } in logs(5).into_iter().skip(part).step_by(PARTS) {
         for dress in &DRESSES {
-            check(&format!("{name} in {}", dress.name), &dressed(dress, &texts), &expected, &mut failures);
+            check(&format!("{name} in {}", dress.name), &dressed(dress, &texts), &requests, &mut failures);
         }
     }
     assert!(failures.is_empty(), "{} fail:\n{}", failures.len(), failures.join("\n"));
 }
 
+#[test]
+fn a_dress_does_not_change_the_requests_of_any_format() {
+    check_single(0);
+}
+
+#[test]
+fn a_dress_does_not_change_the_requests_of_any_format_2() {
+    check_single(1);
+}
+
+#[test]
+fn a_dress_does_not_change_the_requests_of_any_format_3() {
+    check_single(2);
+}
+
+#[test]
+fn a_dress_does_not_change_the_requests_of_any_format_4() {
+    check_single(3);
+}
+
+#[test]
+fn every_format_is_among_the_logs_and_is_recognised() {
+    let stamps = StampReader::new(Zone::utc());
+    let logs = logs(3);
+    let mut failures = Vec::new();
+    for (name, format) in FORMATS {
+        let Some(log) = logs.iter().find(|log| log.name == name) else {
+            failures.push(format!("{name}: no log"));
+            continue;
+        };
+        let sample: Vec<&[u8]> = log.texts.iter().map(String::as_bytes).collect();
+        let found = detect(&sample, &DetectConfig::default()).map(|detection| detection.name).unwrap_or_default();
+        let is_right = format.parsers(&stamps).iter().any(|parser| {
+            // The kinds of Envoy's and Caddy's logs have names of their own.
+            parser.name().split(' ').next() == found.split(' ').next()
+        });
+        if !is_right {
+            failures.push(format!("{name}: read as {found}"));
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn every_wrapper_is_that_of_a_dress() {
+    let mut clock = Clock::new(StampReader::new(Zone::utc()), 1_796_083_200_000_000);
+    let mut worn = BTreeSet::new();
+    for Log { texts, .. } in logs(3) {
+        for dress in &DRESSES {
+            for line in lines(&records::rewrite(&dressed(dress, &texts))) {
+                worn.extend(chain_of(line, &mut clock));
+            }
+        }
+    }
+    // Quotes and alignment are a part of the line, so that not every line can wear them; the mark goes with the kind of a file.
+    let missing: Vec<_> = Wrapper::ALL.into_iter().filter(|wrapper| !worn.contains(wrapper)).collect();
+    assert!(missing.iter().all(|wrapper| matches!(wrapper, Wrapper::Aligned | Wrapper::Quotes | Wrapper::Mark)), "{missing:?}");
+}
+
 /// Every dress in every other, with the formats by turns; a part of the inner ones, because each test has a core of its own.
 fn check_nested(part: usize) {
     let mut failures = Vec::new();
-    let logs: Vec<_> = LOGS.iter().map(|(name, log)| (name, plain(log, 3))).collect();
+    let logs = logs(3);
     let mut turn = part;
     for inner in DRESSES.iter().skip(part).step_by(PARTS) {
         let Write::Line(write) = inner.write else { continue };
@@ -246,9 +185,9 @@ fn check_nested(part: usize) {
         }
         for outer in &DRESSES {
             turn += 1;
-            let (name, (texts, expected)) = &logs[turn % logs.len()];
+            let Log { name, texts, requests } = &logs[turn % logs.len()];
             let texts: Vec<String> = texts.iter().enumerate().map(|(number, text)| write(text, number)).collect();
-            check(&format!("{name} in {} in {}", inner.name, outer.name), &dressed(outer, &texts), expected, &mut failures);
+            check(&format!("{name} in {} in {}", inner.name, outer.name), &dressed(outer, &texts), requests, &mut failures);
         }
     }
     assert!(failures.is_empty(), "{} fail:\n{}", failures.len(), failures.join("\n"));
@@ -290,6 +229,10 @@ fn processes_are_told_apart_by_every_dress_that_names_them() {
                 | "UTF-16"
                 | "a byte order mark"
                 | "Fluent Bit stdout"
+                | "a service's priority"
+                | "numbers of lines"
+                | "UTF-16, the other order"
+                | "parts of a container runtime"
         )
     }) {
         let text = records::rewrite(&dressed(dress, &texts));

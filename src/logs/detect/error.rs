@@ -27,6 +27,9 @@ pub enum DetectError {
     /// A binary file, of this kind if it is known.
     #[error("not a text log{}", kind.map_or_else(String::new, |kind| format!(" (looks like {kind})")))]
     NotText { kind: Option<&'static str> },
+    /// A text that is no log of requests.
+    #[error("no log of requests (looks like {kind})")]
+    NoLog { kind: &'static str },
 }
 
 /// How close the best candidates came: ` (nginx combined: requests in 12 of 200 lines; haproxy: 3)`; empty if none came close.

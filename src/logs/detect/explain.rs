@@ -10,6 +10,8 @@ use std::net::IpAddr;
 use super::sample::View;
 use super::trial::{Trial, looks_like_request};
 use crate::formats::nginx;
+use crate::formats::nginx_json::NginxJson;
+use crate::formats::request_line;
 use crate::json::Walker;
 use crate::{Line, Parser, StampReader, redact};
 
@@ -19,17 +21,30 @@ pub(super) fn explain(views: &[View<'_>], trials: &[Trial], stamps: &StampReader
     let deepest = views.iter().rev().find(|view| view.lines().any(|line| !line.is_empty()));
     let Some(view) = deepest else { return text };
     let keys = keys(view);
+    let suggested = if keys.is_none() { suggestion(view, stamps) } else { None };
+    let stamped = view.texts.iter().any(|text| text.stamp.is_some());
+    if let Some((format, ..)) = &suggested
+        && !format.contains("$time")
+        && !stamped
+        && !view.lines().any(has_time_of_day)
+    {
+        text.push_str("; its lines do not say the time, without which nothing can be told of load: log it, or collect the lines with their times (docker logs -t, kubectl logs --timestamps, journalctl -o short-iso)");
+        return text;
+    }
     if keys.is_none() {
         let is_request = |view: &View<'_>| view.lines().any(looks_like_request);
         if !views.iter().any(is_request) {
-            text.push_str("; no line has the text of a request (METHOD /path HTTP/…)");
+            text.push_str(
+                "; no line has the text of a request (METHOD /path HTTP/…), as the proxy's access log and Synapse's own log have",
+            );
         } else if let Some(difference) = first_difference(views, trials) {
             text.push_str(&format!("; {difference}"));
         }
     }
     if let Some(keys) = keys {
+        text.push_str(&what_an_object_lacks(view, stamps));
         text.push_str(&format!("; its objects have the keys {keys}: docs/logs.md lists those that are known, and --log-format takes a JSON template such as {{\"uri\":\"$request_uri\",\"status\":\"$status\"}}"));
-    } else if let Some((format, read, all)) = suggestion(view, stamps) {
+    } else if let Some((format, read, all)) = suggested {
         text.push_str(&format!("; to begin with: --log-format '{format}' (it reads {read} of {all} lines; name its other fields)"));
     }
     text
@@ -85,6 +100,22 @@ fn shape(text: &str) -> String {
         .collect()
 }
 
+/// Why the first object gives no request.
+fn what_an_object_lacks(view: &View<'_>, stamps: &StampReader) -> String {
+    let Some((number, object)) = view.lines().enumerate().find(|(_, line)| line.trim_ascii_start().starts_with(b"{")) else {
+        return String::new();
+    };
+    match NginxJson::guessed(stamps.clone()).parse(object) {
+        Line::Request(record) if record.target.is_empty() => {
+            "; none of its keys is known to hold the path of a request (such as uri, path or request)".to_owned()
+        }
+        Line::Malformed(why) if why.column > 0 => {
+            format!("; line {} of the sample is no whole object: it expects {} at column {}", number + 1, why.expected, why.column + 1)
+        }
+        _ => String::new(),
+    }
+}
+
 /// The keys of the first object, in order.
 fn keys(view: &View<'_>) -> Option<String> {
     let object = view.lines().find(|line| line.trim_ascii_start().starts_with(b"{"))?;
@@ -102,11 +133,29 @@ fn keys(view: &View<'_>) -> Option<String> {
 
 /// A log_format made of the shapes of the words of the first line that looks like a request, with how many lines it reads.
 fn suggestion(view: &View<'_>, stamps: &StampReader) -> Option<(String, usize, usize)> {
-    let lines: Vec<&[u8]> = view.lines().filter(|line| looks_like_request(line)).collect();
+    let lines: Vec<&[u8]> = view.lines().filter(|line| looks_like_request(line) || has_method_and_path(line)).collect();
     let format = format_of(lines.first()?)?;
     let mut parser = nginx::LogFormat::parse(&format).ok()?.parser("suggestion", stamps.clone()).ok()?;
     let read = lines.iter().filter(|line| matches!(parser.parse(line), Line::Request(_))).count();
     (read > 0).then_some((format, read, lines.len()))
+}
+
+/// Whether a line has a method and a path as words of their own, as logs without the protocol have.
+fn has_method_and_path(line: &[u8]) -> bool {
+    let words: Vec<&[u8]> = line.split(u8::is_ascii_whitespace).collect();
+    words.iter().any(|word| is_method(word)) && words.iter().any(|word| word.first() == Some(&b'/') && word.len() > 1)
+}
+
+/// `15:04:05`
+fn has_time_of_day(line: &[u8]) -> bool {
+    line.windows(8).any(|text| {
+        let is_pair = |at: usize| text[at].is_ascii_digit() && text[at + 1].is_ascii_digit();
+        text[2] == b':' && text[5] == b':' && is_pair(0) && is_pair(3) && is_pair(6)
+    })
+}
+
+fn is_method(word: &[u8]) -> bool {
+    !request_line::known_method(word).is_empty()
 }
 
 /// Replaces the words of a line by variables.
@@ -136,7 +185,7 @@ fn format_of(line: &[u8]) -> Option<String> {
             format.push_str(close);
         }
     }
-    counts.contains_key("$request").then_some(format)
+    (counts.contains_key("$request") || (counts.contains_key("$request_method") && counts.contains_key("$request_uri"))).then_some(format)
 }
 
 /// The variable that a word is by its shape, each but once; any other is ignored.
@@ -150,6 +199,8 @@ fn variable(word: &str, counts: &mut BTreeMap<&'static str, usize>) -> String {
         [_, _, b'/', _, _, _, b'/', ..] if bytes.len() == 26 => "$time_local",
         [_, _, _, _, b'-', _, _, b'-', _, _, b'T', ..] if bytes.len() >= 20 => "$time_iso8601",
         _ if word.contains(" HTTP/") => "$request",
+        _ if is_method(bytes) => "$request_method",
+        [b'/', _, ..] => "$request_uri",
         _ if word.parse::<IpAddr>().is_ok() => "$remote_addr",
         _ if digits && counts.contains_key("$status") => "$body_bytes_sent",
         _ if digits && bytes.len() == 3 && matches!(bytes[0], b'1'..=b'5') => "$status",

@@ -11,6 +11,7 @@ use super::super::formats::json_names::Dialect;
 use super::super::formats::nginx;
 use super::super::formats::nginx_json::NginxJson;
 use super::super::formats::products::Product;
+use super::super::formats::squid::Squid;
 use super::super::formats::synapse::Synapse;
 use super::super::formats::synapse_json::SynapseJson;
 use super::super::formats::traefik;
@@ -47,12 +48,13 @@ pub enum Format {
     Caddy,
     Traefik,
     TraefikJson,
+    Squid,
     Synapse,
     SynapseJson,
 }
 
 /// The values of `--format`, except for the default `auto`.
-pub const FORMATS: [(&str, Format); 28] = [
+pub const FORMATS: [(&str, Format); 30] = [
     ("nginx-combined", Format::NginxCombined),
     ("nginx-main", Format::NginxMain),
     ("nginx-vhost", Format::NginxVhost),
@@ -72,6 +74,7 @@ pub const FORMATS: [(&str, Format); 28] = [
     ("envoy", Format::Envoy),
     ("envoy-json", Format::Json(Dialect::Envoy)),
     ("aws", Format::Aws),
+    ("aws-json", Format::Json(Dialect::Aws)),
     ("google-cloud", Format::Json(Dialect::GoogleCloud)),
     ("cloudflare", Format::Json(Dialect::Cloudflare)),
     ("azure", Format::Json(Dialect::Azure)),
@@ -79,6 +82,7 @@ pub const FORMATS: [(&str, Format); 28] = [
     ("caddy", Format::Caddy),
     ("traefik", Format::Traefik),
     ("traefik-json", Format::TraefikJson),
+    ("squid", Format::Squid),
     ("synapse", Format::Synapse),
     ("synapse-json", Format::SynapseJson),
 ];
@@ -109,6 +113,7 @@ impl Format {
             Self::Caddy => vec![Box::new(Caddy::new(stamps()))],
             Self::Traefik => vec![Box::new(traefik::common(stamps())), Box::new(traefik::generic(stamps()))],
             Self::TraefikJson => vec![Box::new(TraefikJson::new(stamps()))],
+            Self::Squid => vec![Box::new(Squid::new(stamps()))],
             Self::Synapse => vec![Box::new(Synapse::new(stamps()))],
             Self::SynapseJson => vec![Box::new(SynapseJson::new(stamps()))],
         }

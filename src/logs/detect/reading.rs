@@ -77,7 +77,13 @@ impl Detector<'_> {
     /// A format that the user named, in the view in which it reads most.
     pub(super) fn fixed(&self, trial: Trial, how: &str) -> Detection {
         let name = trial.name().to_owned();
-        let reason = format!("{name}{}, {how}: {}", self.behind(&trial), self.share(&trial));
+        let mut reason = format!("{name}{}, {how}: {}", self.behind(&trial), self.share(&trial));
+        if trial.requests() == 0
+            && let Ok(detected) = self.by_trial()
+            && detected.name != name
+        {
+            reason.push_str(&format!("; without that it would be {}", detected.reason));
+        }
         let stamp_note = self.year_note(&trial);
         let mixed = trial.is_mixed(&self.views[trial.view]);
         let parser = self.dressed(trial);

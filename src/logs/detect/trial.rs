@@ -39,7 +39,7 @@ struct Worth {
     good: bool,
     usable: bool,
     stamped: bool,
-    /// The client's address is one.
+    /// The client's address is one, and the virtual host a host.
     sound: bool,
     fields: u8,
 }
@@ -201,7 +201,7 @@ impl Worth {
             good: (100..600).contains(&record.status),
             usable,
             stamped: record.stamp.is_some(),
-            sound: record.address.is_some_and(is_address),
+            sound: record.address.is_some_and(is_address) && record.site.is_none_or(is_host),
             fields,
         }
     }
@@ -209,6 +209,14 @@ impl Worth {
 
 fn is_address(address: &[u8]) -> bool {
     std::str::from_utf8(address).is_ok_and(|address| address.parse::<IpAddr>().is_ok()) || address.starts_with(b"unix:")
+}
+
+/// Whether a virtual host can be one, rather than a clock or a name that a collector put before the line.
+fn is_host(site: &[u8]) -> bool {
+    let is_date = matches!(site, [a, b, c, d, b'-', _, _, b'-', ..] if [a, b, c, d].iter().all(|byte| byte.is_ascii_digit()));
+    let port = memchr::memrchr(b':', site).map_or(&b"0"[..], |colon| &site[colon + 1..]);
+    let is_port = site.ends_with(b"]") || (!port.is_empty() && port.iter().all(u8::is_ascii_digit));
+    !is_date && is_port && site.iter().all(|byte| byte.is_ascii_alphanumeric() || b"._-:[]*~".contains(byte) || *byte >= 0x80)
 }
 
 /// Whether a record is that of a request: its target is a path (or `*` of `OPTIONS`), its stamp is of the time of computers, and its

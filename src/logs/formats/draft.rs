@@ -13,8 +13,8 @@ use super::date_parts::{DatePart, DateParts};
 use super::request_line;
 use super::stamp_text;
 use super::value::{
-    borrowed, count, duration, entries, epoch, fraction, is_credential, is_our_own, is_present, optional, present, status, sum_of_times,
-    target_of, upstreams,
+    borrowed, count, duration, entries, epoch, fraction, host_and_path, is_credential, is_our_own, is_present, optional, present, status,
+    sum_of_times, target_of, upstreams,
 };
 use super::variable::{Clock, Timer, Unit, Variable};
 use crate::time::decimal;
@@ -142,9 +142,24 @@ impl<'r, 'a> Draft<'r, 'a> {
                 }
             }
             Variable::Target => record.target = present(value).unwrap_or_default(),
+            Variable::HostAndTarget => {
+                let (host, path) = borrowed(&value).and_then(host_and_path).ok_or(error)?;
+                record.site = record.site.or(Some(host));
+                record.target = Cow::Borrowed(path);
+            }
             Variable::Path => self.parts().path = present(value),
             Variable::Query => self.parts().query = present(value),
             Variable::Wall(unit) => self.assign_wall(&value, unit).ok_or(error)?,
+            Variable::Step { of_upstream } => {
+                if let Some(step) =
+                    optional(&value, |text| if text == b"-1" { Some(0) } else { duration(text, Unit::Seconds) }).ok_or(error)?
+                {
+                    record.wall_us = Some(record.wall_us.unwrap_or(0).saturating_add(step));
+                    if of_upstream {
+                        record.upstream_us = Some(record.upstream_us.unwrap_or(0).saturating_add(step));
+                    }
+                }
+            }
             Variable::Timer(timer) => self.parts().timers.set(timer, &value).ok_or(error)?,
             Variable::Backend => self.parts().backend = borrowed(&value).filter(is_present),
             Variable::Server => self.parts().server = borrowed(&value).filter(is_present),
@@ -173,6 +188,8 @@ impl<'r, 'a> Draft<'r, 'a> {
                 key => record.user = key.or(record.user.take()),
             },
             Variable::Authorization => record.authorization = present(value).or(record.authorization.take()),
+            // The first of a list of addresses is no host.
+            Variable::Site if value.last() == Some(&b',') => return Err(error),
             Variable::Site => record.site = borrowed(&value).filter(is_present).filter(|site| *site != b"_").or(record.site),
             Variable::RequestId => {
                 let id = borrowed(&value).ok_or(error)?;

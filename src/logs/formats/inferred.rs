@@ -7,20 +7,24 @@
 //!
 //! The result is the text of a `log_format` or `LogFormat`, which the user can check and correct; [`super::nginx`] and
 //! [`super::apache`] compile it. Fields of unknown meaning are ignored; nothing is inferred from numbers alone, except nginx's
-//! `S.mmm`, of which the request's is at least the upstream's.
+//! `S.mmm`, of which the request's is at least the upstream's, and numbers that are as large as the `timeout` of long polls in some unit.
 
 mod column;
+mod servers;
 mod token;
+mod unlabelled;
 
 use std::collections::HashMap;
 
 use memchr::{memchr, memchr2};
 
-use self::column::{Column, OTHER, is_seconds, missing};
+use self::column::{Column, OTHER, missing};
+use self::servers::{APACHE_KEYS, APACHE_OTHER, apache_field, combined_text};
 use self::token::{Form, Value};
+use self::unlabelled::Measured;
+use super::json_units;
 use super::prefix;
-use super::value::entries;
-use crate::time::duration_us;
+use super::variable::Unit;
 
 /// The server that writes a format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,19 +52,43 @@ pub fn infer(lines: &[&[u8]], family: Option<Family>) -> Option<Inferred> {
 
 /// [`infer`] for lines of a collector, which may have told their time: then the format need not.
 pub fn infer_dressed(lines: &[&[u8]], family: Option<Family>, stamped: bool) -> Option<Inferred> {
-    let mut layouts: HashMap<Layout, Vec<Vec<&[u8]>>> = HashMap::new();
+    let mut layouts: HashMap<Layout, Vec<Row<'_>>> = HashMap::new();
     // Error logs quote requests, and so does Synapse.
     let is_other = |line: &&&[u8]| prefix::is_no_access_line(line) || is_of_synapse_or_sent(line);
     for line in lines.iter().filter(|line| !is_other(line)) {
         let start = prefix::len(line).unwrap_or(0);
         let combined = Layout::combined(line).or_else(|| Layout::combined(&line[start..]));
-        if let Some((layout, values)) = combined.or_else(|| Layout::free(line)) {
-            layouts.entry(layout).or_default().push(values);
+        let mut found: Vec<_> = combined.into_iter().collect();
+        if found.is_empty() {
+            found.extend(DELIMITERS.iter().filter_map(|delimiter| Layout::delimited(line, *delimiter)));
+            found.extend(Layout::free(line));
+        }
+        for (layout, values) in found {
+            layouts.entry(layout).or_default().push(Row { poll: json_units::long_poll(line), values });
         }
     }
-    let mut common: Vec<(Layout, Vec<Vec<&[u8]>>)> = layouts.into_iter().collect();
+    let mut common: Vec<(Layout, Vec<Row<'_>>)> = layouts.into_iter().collect();
     common.sort_by(|(a, rows_a), (b, rows_b)| rows_b.len().cmp(&rows_a.len()).then_with(|| a.cmp(b)));
-    common.into_iter().take(LAYOUTS_TRIED).find_map(|(layout, rows)| layout.describe(family, &rows, stamped))
+    let mut best: Option<(usize, usize, Inferred)> = None;
+    for (layout, rows) in common.into_iter().take(LAYOUTS_TRIED) {
+        // A layout of fewer lines is only better than none.
+        if best.as_ref().is_some_and(|(count, ..)| *count > rows.len()) {
+            break;
+        }
+        if let Some((known, inferred)) = layout.describe(family, &rows, stamped)
+            && best.as_ref().is_none_or(|(_, best, _)| known > *best)
+        {
+            best = Some((rows.len(), known, inferred));
+        }
+    }
+    best.map(|(.., inferred)| inferred)
+}
+
+/// The values of one line.
+struct Row<'a> {
+    values: Vec<&'a [u8]>,
+    /// Whether the request waits for news, and how long at most, ms.
+    poll: (bool, Option<u64>),
 }
 
 /// Whether a line is Synapse's or matrix-authentication-service's, or that of a program that logs what it sent itself: bridges and bots
@@ -93,6 +121,8 @@ enum Head {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Site {
     None,
+    /// A list of addresses in place of the client's: `X-Forwarded-For`.
+    Forwarded,
     Host,
     HostPort,
 }
@@ -114,6 +144,7 @@ impl Layout {
         let site = match words[..] {
             [_, b"-", _] => Site::None,
             [site, _, b"-", _] if memchr(b':', site).is_some() => Site::HostPort,
+            [first, .., b"-", _] if first.last() == Some(&b',') => Site::Forwarded,
             [_, _, b"-", _] => Site::Host,
             _ => return None,
         };
@@ -137,29 +168,47 @@ impl Layout {
         Self::of(Head::Free, line)
     }
 
+    /// Reads a line whose values are separated by this byte, so that they may have blanks.
+    fn delimited(line: &[u8], delimiter: u8) -> Option<(Self, Vec<&[u8]>)> {
+        (line.len() <= LINE_MAX && !line.starts_with(b"{")).then_some(())?;
+        (memchr::memchr_iter(delimiter, line).count() >= DELIMITERS_MIN).then_some(())?;
+        Self::of_values(Head::Free, token::delimited(line, delimiter)?)
+    }
+
     fn of(head: Head, text: &[u8]) -> Option<(Self, Vec<&[u8]>)> {
-        let (values, end) = token::values(text)?;
+        Self::of_values(head, token::values(text)?)
+    }
+
+    fn of_values<'a>(head: Head, (values, end): (Vec<Value<'a>>, Vec<u8>)) -> Option<(Self, Vec<&'a [u8]>)> {
         let texts = values.iter().map(|value| value.text).collect();
         let label = |value: &Value<'_>| value.label.map(|label| String::from_utf8_lossy(label).into_owned());
         let tail = values.iter().map(|value| Token { before: value.before.clone(), label: label(value), form: value.form }).collect();
         Some((Self { head, tail, end }, texts))
     }
 
-    /// The format of the rows' values; `None` for a layout that shows no request.
-    fn describe(&self, family: Option<Family>, rows: &[Vec<&[u8]>], stamped: bool) -> Option<Inferred> {
+    /// The format of the rows' values, and how many of them have a meaning; `None` for a layout that shows no request.
+    fn describe(&self, family: Option<Family>, rows: &[Row<'_>], stamped: bool) -> Option<(usize, Inferred)> {
         let own_keys = self.tail.iter().any(|token| token.label.as_deref().is_some_and(|key| APACHE_KEYS.contains(&key)));
-        let family = family.unwrap_or(if own_keys { Family::Apache } else { Family::Nginx });
+        let columns: Vec<Vec<&[u8]>> = (0..self.tail.len()).map(|index| rows.iter().map(|row| row.values[index]).collect()).collect();
+        let polls: Vec<(bool, Option<u64>)> = rows.iter().map(|row| row.poll).collect();
+        let measured = self.measured(&columns, &polls);
+        // nginx has no microseconds, Apache's `%D` is what its users add.
+        let in_micros = measured.iter().any(|(_, of)| *of == Measured { of_upstream: false, unit: Unit::Micros });
+        let family = family.unwrap_or(if own_keys || in_micros { Family::Apache } else { Family::Nginx });
         let (family, mut text) = match &self.head {
             Head::Combined { site, iso, headers } => (family, combined_text(family, *site, *iso, *headers)),
             Head::Free => (Family::Nginx, Vec::new()),
         };
-        let columns: Vec<Vec<&[u8]>> = (0..self.tail.len()).map(|index| rows.iter().map(|row| row[index]).collect()).collect();
         let fields = match family {
-            Family::Nginx => self.nginx_fields(&columns),
+            Family::Nginx => self.nginx_fields(&columns, &polls, &measured),
             Family::Apache => self
                 .tail
                 .iter()
-                .map(|token| Field::Variable(token.label.as_deref().map_or(APACHE_OTHER, apache_field).to_owned()))
+                .enumerate()
+                .map(|(index, token)| {
+                    let shown = measured.iter().find(|(column, _)| *column == index).map_or(APACHE_OTHER, |(_, of)| of.apache_name());
+                    Field::Variable(token.label.as_deref().map_or(shown, apache_field).to_owned())
+                })
                 .collect(),
         };
         if self.head == Head::Free && !shows_request(&fields, stamped) {
@@ -180,11 +229,13 @@ impl Layout {
         // A dollar sign of the text could not be told from a variable.
         let literal = self.tail.iter().flat_map(|token| &token.before).chain(&self.end);
         let clean = family == Family::Apache || !literal.into_iter().any(|byte| *byte == b'$');
-        Some(Inferred { family, text: String::from_utf8(text).ok().filter(|_| clean)?, keys })
+        let is_known = |field: &&Field| matches!(field, Field::Variable(name) if !matches!(name.as_str(), "$_" | APACHE_OTHER));
+        let known = fields.iter().filter(is_known).count();
+        Some((known, Inferred { family, text: String::from_utf8(text).ok().filter(|_| clean)?, keys }))
     }
 
     /// nginx's variables of the tail.
-    fn nginx_fields(&self, columns: &[Vec<&[u8]>]) -> Vec<Field> {
+    fn nginx_fields(&self, columns: &[Vec<&[u8]>], polls: &[(bool, Option<u64>)], measured: &[(usize, Measured)]) -> Vec<Field> {
         let mut used: Vec<&'static str> = Vec::new();
         if let Head::Combined { headers, .. } = self.head {
             used.extend(["time_local", "remote_addr", "request", "status", "body_bytes_sent", "host"]);
@@ -192,10 +243,11 @@ impl Layout {
         }
         let order = self.order_of_times(columns);
         let finest = self.finest_time(columns);
+        let peer = self.peer(columns);
         let mut fields: Vec<Field> = Vec::new();
         for (index, token) in self.tail.iter().enumerate() {
             let labels = self.labels(index, columns);
-            let column = Column { labels: &labels, form: token.form, values: &columns[index] };
+            let column = Column { labels: &labels, form: token.form, values: &columns[index], polls };
             // Words that do not fit the value after them were not its label: `900 bytes 0.130 s`.
             let known = column.by_label().filter(|name| *name != OTHER || token.label.is_some());
             if self.is_text(index, columns) {
@@ -216,10 +268,12 @@ impl Layout {
                 (after_status && columns[index].iter().all(|value| missing(value) || value.iter().all(u8::is_ascii_digit)))
                     .then_some("body_bytes_sent")
             };
+            let by_evidence = || measured.iter().find(|(column, _)| *column == index).map(|(_, of)| of.nginx_name());
             let name = match known {
+                _ if peer == Some(index) => "remote_peer",
                 Some(name) => name,
                 None if !labels.is_empty() && token.label.is_some() => OTHER,
-                None => written().or_else(bytes).or_else(shown).filter(|name| !used.contains(name)).unwrap_or(OTHER),
+                None => by_evidence().or_else(written).or_else(bytes).or_else(shown).filter(|name| !used.contains(name)).unwrap_or(OTHER),
             };
             let name = if name != OTHER && used.contains(&name) && known.is_none() { OTHER } else { name };
             used.push(name);
@@ -288,43 +342,6 @@ impl Layout {
         let name = words.iter().map(|word| String::from_utf8_lossy(word).into_owned()).chain(own).collect::<Vec<_>>().join("_");
         if column::is_name(name.as_bytes()) { name } else { String::new() }
     }
-
-    /// The column of the stamp with the finest fraction, of several without a label.
-    fn finest_time(&self, columns: &[Vec<&[u8]>]) -> Option<usize> {
-        let digits = |value: &[u8]| {
-            let dot = value.iter().rposition(|byte| matches!(byte, b'.' | b','));
-            dot.map_or(0, |dot| value[dot + 1..].iter().take_while(|byte| byte.is_ascii_digit()).count())
-        };
-        let is_time = |index: &usize| {
-            let token = &self.tail[*index];
-            let column = Column { labels: &[], form: token.form, values: &columns[*index] };
-            token.label.is_none() && column.by_values().is_some_and(|name| name.starts_with("time"))
-        };
-        let times: Vec<usize> = (0..self.tail.len()).filter(is_time).collect();
-        let fineness = |index: &usize| columns[*index].first().map_or(0, |value| digits(value));
-        let finest = times.iter().copied().reduce(|best, next| if fineness(&next) > fineness(&best) { next } else { best });
-        finest.filter(|_| times.len() > 1)
-    }
-
-    /// The columns of nginx's times without a label, the longer first: the request's own, then the upstream's.
-    fn order_of_times(&self, columns: &[Vec<&[u8]>]) -> Vec<usize> {
-        let mut times: Vec<usize> = (0..self.tail.len())
-            .filter(|index| {
-                let labels = self.labels(*index, columns);
-                let column = Column { labels: &labels, form: self.tail[*index].form, values: &columns[*index] };
-                let unnamed = self.tail[*index].label.is_none() && column.by_label().is_none_or(|name| name == OTHER);
-                unnamed && column.by_values() == Some("request_time")
-            })
-            .collect();
-        if let [first, second, ..] = times[..] {
-            let longer = |a: usize, b: usize| columns[a].iter().zip(&columns[b]).filter(|(a, b)| longest(a) > longest(b)).count();
-            let lists = columns[first].iter().any(|value| !is_seconds(value)) && columns[second].iter().all(|value| is_seconds(value));
-            if longer(second, first) > longer(first, second) || lists {
-                times.swap(0, 1);
-            }
-        }
-        times
-    }
 }
 
 /// What stands in one place of a format.
@@ -338,7 +355,7 @@ enum Field {
 fn shows_request(fields: &[Field], stamped: bool) -> bool {
     let has = |name: &str| fields.iter().any(|field| matches!(field, Field::Variable(found) if found == name));
     let when = ["$time_local", "$time_iso8601", "$time", "$msec", "$time_s", "$time_ms"].into_iter().any(has);
-    (when || stamped) && (has("$request") || (has("$request_method") && has("$request_uri")))
+    (when || stamped) && (has("$request") || (has("$request_method") && (has("$request_uri") || has("$request_host_uri"))))
 }
 
 /// A word that is the same in all rows.
@@ -347,46 +364,6 @@ fn same_word<'a>(values: &[&'a [u8]]) -> Option<&'a [u8]> {
     let is_word =
         first.first().is_some_and(u8::is_ascii_alphabetic) && first.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
     (is_word && values.iter().all(|value| value == first)).then_some(first)
-}
-
-/// The sum of a list of times, µs.
-fn longest(value: &[u8]) -> u64 {
-    entries(value).filter_map(duration_us).sum()
-}
-
-fn combined_text(family: Family, site: Site, iso: bool, headers: bool) -> Vec<u8> {
-    let nginx = family == Family::Nginx;
-    let mut text = String::new();
-    text.push_str(match (site, nginx) {
-        (Site::None, _) => "",
-        (Site::Host, true) => "$host ",
-        (Site::Host, false) => "%v ",
-        (Site::HostPort, true) => "$host:$server_port ",
-        (Site::HostPort, false) => "%v:%p ",
-    });
-    text.push_str(match (nginx, iso) {
-        (true, false) => r#"$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent"#,
-        (true, true) => r#"$remote_addr - $remote_user [$time_iso8601] "$request" $status $body_bytes_sent"#,
-        (false, false) => r#"%h %l %u %t "%r" %>s %b"#,
-        (false, true) => r#"%h %l %u [%{%Y-%m-%dT%H:%M:%S%z}t] "%r" %>s %b"#,
-    });
-    if headers {
-        text.push_str(if nginx { r#" "$http_referer" "$http_user_agent""# } else { r#" "%{Referer}i" "%{User-Agent}i""# });
-    }
-    text.into_bytes()
-}
-
-fn apache_field(key: &str) -> &'static str {
-    match key {
-        "D" => "%D",
-        "T" => "%T",
-        "X" => "%X",
-        "worker" | "balancer" => "%{BALANCER_WORKER_NAME}e",
-        "host" | "vhost" => "%V",
-        "xff" => "%{X-Forwarded-For}i",
-        "rid" | "request_id" => "%{X-Request-Id}i",
-        _ => APACHE_OTHER,
-    }
 }
 
 /// The text after a quoted field.
@@ -405,15 +382,16 @@ fn word(text: &[u8]) -> (&[u8], &[u8]) {
     text.split_at(memchr(b' ', text).unwrap_or(text.len()))
 }
 
-/// A field that the parser of Apache's formats ignores.
-const APACHE_OTHER: &str = "%{other}n";
-const APACHE_KEYS: [&str; 4] = ["D", "T", "X", "worker"];
 /// Words that may make a label together: `Upstream Response Time`.
 const WORDS_MAX: usize = 3;
 /// A longer line is of no format that is unknown.
 const LINE_MAX: usize = 8192;
 /// Layouts that are looked at, the most common first.
-const LAYOUTS_TRIED: usize = 3;
+const LAYOUTS_TRIED: usize = 12;
+/// What formats of columns have between them.
+const DELIMITERS: [u8; 6] = [b'\t', b'|', b';', b',', b'^', b'#'];
+/// Fewer of them do not separate the values of a line.
+const DELIMITERS_MIN: usize = 4;
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,8 @@
 //! Source: nginx's variables and the formats published with them; Elastic Common Schema 8 (`http.*`, `url.*`, `event.duration`); Envoy, Istio
 //! and Envoy Gateway documentation (default JSON formats); Google Cloud "HttpRequest" of LogEntry and "Application Load Balancer
 //! logging"; Cloudflare Logpush, dataset `http_requests`; Azure documentation, "Diagnostic logs for Application Gateway" and "Azure Front
-//! Door metrics and logs"; JSON `log-format`s published for HAProxy.
+//! Door metrics and logs"; JSON `log-format`s published for HAProxy; Kong's HTTP log; the names of the W3C's extended format, which
+//! CloudFront's JSON has; grok's COMBINEDAPACHELOG; Labeled Tab-separated Values (ltsv.org); AWS's load balancers.
 
 mod dialects;
 
@@ -29,6 +30,8 @@ pub enum Dialect {
     Cloudflare,
     /// Azure's Application Gateway and Front Door.
     Azure,
+    /// The log of an AWS load balancer with the fields' names of AWS's documentation as keys.
+    Aws,
 }
 
 /// What a key means.
@@ -51,6 +54,7 @@ impl Dialect {
             Self::GoogleCloud => "google cloud load balancer",
             Self::Cloudflare => "cloudflare logpush",
             Self::Azure => "azure gateway",
+            Self::Aws => "aws load balancer json",
         }
     }
 
@@ -106,6 +110,15 @@ impl Dialect {
                 b"routingrulename",
                 b"instanceid",
             ],
+            Self::Aws => &[
+                b"elbstatuscode",
+                b"targetstatuscode",
+                b"backendstatuscode",
+                b"requestprocessingtime",
+                b"targetprocessingtime",
+                b"backendprocessingtime",
+                b"responseprocessingtime",
+            ],
         };
         signs.contains(&name)
     }
@@ -114,7 +127,7 @@ impl Dialect {
     pub(super) fn signs_wanted(self) -> u8 {
         match self {
             Self::Any => 0,
-            Self::Haproxy | Self::GoogleCloud | Self::Azure => 3,
+            Self::Haproxy | Self::GoogleCloud | Self::Azure | Self::Aws => 3,
             Self::Envoy | Self::Cloudflare => 2,
         }
     }
@@ -133,6 +146,7 @@ impl Dialect {
             Self::GoogleCloud => dialects::google_cloud(name),
             Self::Cloudflare => Some(dialects::cloudflare(name)),
             Self::Azure => dialects::azure(name),
+            Self::Aws => dialects::aws(name),
         };
         let certain = |variable| Meaning { variable, open: false, secondary: false };
         own(&name).or_else(|| own(&with_outer)).map(certain).or_else(|| any(&with_outer)).or_else(|| any(&name))
@@ -158,8 +172,15 @@ fn any(name: &[u8]) -> Option<Meaning> {
     if let Some(variable) = plain(name) {
         return Some(Meaning { variable, open: false, secondary: false });
     }
-    if name == b"eventduration" {
-        return Some(Meaning { variable: Variable::Wall(Unit::Nanos), open: false, secondary: false });
+    let certain = match name {
+        b"eventduration" => Some(Variable::Wall(Unit::Nanos)),
+        // Kong's plugins (its documentation, "Log format" of the HTTP log); `latencies.kong` is its own part.
+        b"latenciesrequest" => Some(Variable::Wall(Unit::Millis)),
+        b"latenciesproxy" => Some(Variable::UpstreamTime(Unit::Millis)),
+        _ => None,
+    };
+    if let Some(variable) = certain {
+        return Some(Meaning { variable, open: false, secondary: false });
     }
     if let Some((variable, secondary)) = duration(name, Unit::Seconds) {
         return Some(Meaning { variable, open: true, secondary });
@@ -195,7 +216,8 @@ fn duration(name: &[u8], unit: Unit) -> Option<(Variable, bool)> {
         | b"timespent"
         | b"totalduration"
         | b"sessionduration"
-        | b"durationtotal" => (Variable::Wall(unit), false),
+        | b"durationtotal"
+        | b"timeelapsed" => (Variable::Wall(unit), false),
         b"responsetime"
         | b"latency"
         | b"responseduration"
@@ -223,7 +245,10 @@ fn duration(name: &[u8], unit: Unit) -> Option<(Variable, bool)> {
         | b"originresponsetime"
         | b"originresponseduration"
         | b"proxytime"
-        | b"proxyduration" => (Variable::UpstreamTime(unit), false),
+        | b"proxyduration"
+        | b"timetofirstbyte"
+        | b"apptime"
+        | b"ut" => (Variable::UpstreamTime(unit), false),
         _ => return None,
     })
 }
@@ -232,12 +257,13 @@ fn duration(name: &[u8], unit: Unit) -> Option<(Variable, bool)> {
 fn plain(name: &[u8]) -> Option<Variable> {
     Some(match name {
         b"ts" | b"msec" | b"time" | b"timelocal" | b"timeiso8601" | b"timestamp" | b"date" | b"datetime" | b"localtime" | b"logtime"
-        | b"timems" | b"timestampms" | b"epoch" | b"accesstime" | b"timeiso" => Variable::Time(Clock::Any, StampMeaning::End),
+        | b"timems" | b"timestampms" | b"epoch" | b"accesstime" | b"timeiso" | b"t" => Variable::Time(Clock::Any, StampMeaning::End),
         b"starttime" | b"startts" | b"startedat" | b"timestart" | b"requeststart" | b"starttimestamp" | b"startutc"
         | b"requeststarttime" | b"eventstart" => Variable::Time(Clock::Any, StampMeaning::Start),
         b"endtime" | b"endts" | b"finishedat" | b"timeend" | b"endtimestamp" | b"eventend" => Variable::EndTime,
         b"request" | b"requestline" | b"httprequest" | b"req" => Variable::RequestLine,
-        b"method" | b"requestmethod" | b"verb" | b"httpmethod" | b"reqmethod" | b"httpverb" | b"httprequestmethod" => Variable::Method,
+        b"method" | b"requestmethod" | b"verb" | b"httpmethod" | b"reqmethod" | b"httpverb" | b"httprequestmethod" | b"csmethod"
+        | b"requestverb" => Variable::Method,
         b"requesturi" | b"target" | b"urloriginal" | b"requesturl" | b"originaluri" | b"requesttarget" | b"urlfull" | b"httprequesturi" => {
             Variable::Target
         }
@@ -253,8 +279,9 @@ fn plain(name: &[u8]) -> Option<Variable> {
         | b"httpuri"
         | b"reqpath"
         | b"requri"
+        | b"csuristem"
         | b"httprequesturinormalized" => Variable::Path,
-        b"args" | b"query" | b"querystring" | b"urlquery" | b"requestquery" | b"params" => Variable::Query,
+        b"args" | b"query" | b"querystring" | b"urlquery" | b"requestquery" | b"params" | b"csuriquery" => Variable::Query,
         b"status"
         | b"statuscode"
         | b"httpstatus"
@@ -265,7 +292,9 @@ fn plain(name: &[u8]) -> Option<Variable> {
         | b"responsestatuscode"
         | b"respstatus"
         | b"httpresponsestatus"
-        | b"scstatus" => Variable::Status,
+        | b"scstatus"
+        // grok's name of it, which Logstash and Graylog keep.
+        | b"response" => Variable::Status,
         b"bytes"
         | b"bytessent"
         | b"bodybytessent"
@@ -281,9 +310,10 @@ fn plain(name: &[u8]) -> Option<Variable> {
         | b"outbytes"
         | b"responselength"
         | b"byteswritten"
+        | b"scbytes"
         | b"httpresponsebodybytes" => Variable::BytesSent,
         b"rl" | b"requestlength" | b"bytesin" | b"bytesreceived" | b"requestsize" | b"requestbytes" | b"requestbodybytes" | b"reqlen"
-        | b"receivedbytes" | b"inbytes" | b"httprequestlength" => Variable::BytesReceived,
+        | b"receivedbytes" | b"inbytes" | b"csbytes" | b"httprequestlength" => Variable::BytesReceived,
         b"upstreamaddr"
         | b"upstream"
         | b"upstreamaddress"
@@ -295,11 +325,11 @@ fn plain(name: &[u8]) -> Option<Variable> {
         | b"upstreamremoteaddress" => Variable::UpstreamAddress,
         b"upstreamstatus" | b"us" | b"upstreamstatuscode" => Variable::UpstreamStatus,
         b"upstreambytes" | b"upstreamname" | b"upstreamlength" => Variable::Ignored,
-        b"useragent" | b"httpuseragent" | b"agent" | b"useragentoriginal" | b"uastring" | b"browser" => Variable::Agent,
-        b"referer" | b"referrer" | b"httpreferer" | b"httpreferrer" | b"requestreferrer" => Variable::Referrer,
+        b"useragent" | b"httpuseragent" | b"agent" | b"useragentoriginal" | b"uastring" | b"browser" | b"csuseragent" => Variable::Agent,
+        b"referer" | b"referrer" | b"httpreferer" | b"httpreferrer" | b"requestreferrer" | b"csreferer" => Variable::Referrer,
         b"remoteaddr" | b"client" | b"clientip" | b"remoteip" | b"ip" | b"address" | b"clientaddr" | b"clientaddress"
         | b"remoteaddress" | b"sourceip" | b"sourceaddress" | b"srcip" | b"remotehost" | b"clienthost" | b"ipaddress" | b"peer"
-        | b"remote" => Variable::Peer,
+        | b"remote" | b"cip" => Variable::Peer,
         b"xff"
         | b"xforwardedfor"
         | b"httpxforwardedfor"
@@ -310,12 +340,14 @@ fn plain(name: &[u8]) -> Option<Variable> {
         | b"httpxrealip"
         | b"forwardedip"
         | b"proxyaddxforwardedfor"
-        | b"therealip" => Variable::ForwardedFor,
+        | b"therealip"
+        | b"fwd" => Variable::ForwardedFor,
         b"host" | b"httphost" | b"servername" | b"vhost" | b"domain" | b"authority" | b"virtualhost" | b"requesthost" | b"urldomain"
-        | b"serverhost" => Variable::Site,
+        | b"serverhost" | b"xhostheader" | b"cshost" => Variable::Site,
         b"remoteuser" => Variable::User,
         b"user" | b"uhash" | b"mxid" | b"userid" | b"userhash" | b"username" => Variable::UserKey,
-        b"requestid" | b"rid" | b"reqid" | b"xrequestid" | b"httpxrequestid" | b"traceid" | b"correlationid" => Variable::RequestIdText,
+        b"requestid" | b"rid" | b"reqid" | b"xrequestid" | b"httpxrequestid" | b"traceid" | b"correlationid"
+        | b"xedgerequestid" => Variable::RequestIdText,
         b"auth" | b"authorization" | b"httpauthorization" | b"token" => Variable::Authorization,
         b"terminationstate" | b"tsc" => Variable::TerminationState,
         b"responseflags" => Variable::ResponseFlags,
@@ -326,7 +358,7 @@ fn plain(name: &[u8]) -> Option<Variable> {
 /// Objects that collectors add: what they say is not of the request.
 const FOREIGN: [&[u8]; 8] = [b"kubernetes", b"container", b"docker", b"labels", b"resource", b"ecs", b"k8s", b"_source_meta"];
 /// Names of units at the end of a key, longer ones first.
-const UNITS: [(&[u8], Unit); 16] = [
+const UNITS: [(&[u8], Unit); 18] = [
     (b"milliseconds", Unit::Millis),
     (b"microseconds", Unit::Micros),
     (b"nanoseconds", Unit::Nanos),
@@ -334,6 +366,8 @@ const UNITS: [(&[u8], Unit); 16] = [
     (b"millis", Unit::Millis),
     (b"micros", Unit::Micros),
     (b"nanos", Unit::Nanos),
+    (b"millisec", Unit::Millis),
+    (b"microsec", Unit::Micros),
     (b"msec", Unit::Millis),
     (b"usec", Unit::Micros),
     (b"nsec", Unit::Nanos),
@@ -347,62 +381,4 @@ const UNITS: [(&[u8], Unit); 16] = [
 const NAME_MAX: usize = 64;
 
 #[cfg(test)]
-mod tests {
-    use super::super::variable::Timer;
-    use super::*;
-
-    fn meaning(dialect: Dialect, path: &[&str]) -> Option<Meaning> {
-        let path: Vec<&[u8]> = path.iter().map(|key| key.as_bytes()).collect();
-        dialect.meaning(&path)
-    }
-
-    fn variable(path: &[&str]) -> Option<Variable> {
-        meaning(Dialect::Any, path).map(|meaning| meaning.variable)
-    }
-
-    #[test]
-    fn one_name_is_read_in_every_spelling() {
-        for path in [
-            &["http_user_agent"][..],
-            &["User-Agent"],
-            &["userAgent"],
-            &["request", "headers", "User-Agent"],
-            &["user_agent.original"],
-            &["user_agent", "original"],
-        ] {
-            assert_eq!(variable(path), Some(Variable::Agent), "{path:?}");
-        }
-        assert_eq!(variable(&["http", "request", "method"]), Some(Variable::Method));
-        assert_eq!(variable(&["http.response.status_code"]), Some(Variable::Status));
-        assert_eq!(variable(&["nginx_request_uri"]), Some(Variable::Target));
-        assert_eq!(variable(&["kubernetes", "host"]), None);
-        assert_eq!(variable(&["us"]), Some(Variable::UpstreamStatus));
-        assert_eq!(variable(&[&"a".repeat(100)]), None);
-    }
-
-    #[test]
-    fn a_unit_in_the_key_is_certain() {
-        for (key, unit) in [
-            ("duration_ms", Unit::Millis),
-            ("request_time_us", Unit::Micros),
-            ("elapsed.seconds", Unit::Seconds),
-            ("latencyInMillis", Unit::Millis),
-            ("durationNanos", Unit::Nanos),
-        ] {
-            let found = meaning(Dialect::Any, &[key]).unwrap();
-            assert_eq!((found.variable, found.open), (Variable::Wall(unit), false), "{key}");
-        }
-        assert!(meaning(Dialect::Any, &["duration"]).unwrap().open);
-        let event = meaning(Dialect::Any, &["event", "duration"]).unwrap();
-        assert_eq!((event.variable, event.open), (Variable::Wall(Unit::Nanos), false));
-        assert_eq!(variable(&["status"]), Some(Variable::Status), "no statu in microseconds");
-    }
-
-    #[test]
-    fn a_dialect_has_units_and_meanings_of_its_own() {
-        assert_eq!(meaning(Dialect::Envoy, &["duration"]).unwrap().variable, Variable::Wall(Unit::Millis));
-        assert_eq!(meaning(Dialect::Envoy, &["start_time"]).unwrap().variable, Variable::Time(Clock::Any, StampMeaning::Start));
-        assert_eq!(meaning(Dialect::Haproxy, &["haproxy", "time", "tt"]).unwrap().variable, Variable::Timer(Timer::Total));
-        assert_eq!(meaning(Dialect::Cloudflare, &["OriginResponseTime"]).unwrap().variable, Variable::UpstreamTime(Unit::Nanos));
-    }
-}
+mod tests;

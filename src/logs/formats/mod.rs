@@ -29,6 +29,7 @@ pub mod prefix;
 pub mod products;
 pub mod request_line;
 pub mod restamped;
+pub mod squid;
 pub(crate) mod stamp_text;
 pub mod synapse;
 mod synapse_clock;

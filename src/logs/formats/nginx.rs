@@ -161,7 +161,10 @@ impl LogFormat {
     }
 
     fn check_request(&self, variables: impl Iterator<Item = Variable>) -> Result<(), FormatError> {
-        let mut found = variables.filter(|variable| matches!(variable, Variable::RequestLine | Variable::Target | Variable::Path));
+        let shows = |variable: &Variable| {
+            matches!(variable, Variable::RequestLine | Variable::Target | Variable::HostAndTarget | Variable::Path)
+        };
+        let mut found = variables.filter(shows);
         match found.next() {
             Some(_) => Ok(()),
             None => {

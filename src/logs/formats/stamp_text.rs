@@ -29,6 +29,14 @@ fn with_slashes(text: &[u8], stamps: &mut StampReader) -> Option<(i64, u32)> {
     let mut dashed = [0; 40];
     let dashed = dashed.get_mut(..text.len())?;
     dashed.copy_from_slice(text);
+    // Gin's `2026/01/02 - 15:04:05`.
+    if dashed.get(10..13) == Some(b" - ") {
+        dashed.copy_within(13.., 11);
+        let len = dashed.len() - 2;
+        dashed[4] = b'-';
+        dashed[7] = b'-';
+        return stamps.iso(&dashed[..len]);
+    }
     dashed[4] = b'-';
     dashed[7] = b'-';
     stamps.iso(dashed)

@@ -24,6 +24,8 @@ pub enum Variable {
     Method,
     /// Path and query as sent.
     Target,
+    /// The virtual host with path and query behind it: `matrix.example.org/_matrix/…`.
+    HostAndTarget,
     /// The path, decoded and normalised by the server (nginx `$uri`, Apache `%U`): used if nothing better is logged.
     Path,
     /// The query alone, with or without its `?`.
@@ -34,6 +36,11 @@ pub enum Variable {
     /// Bytes of the request.
     BytesReceived,
     Wall(Unit),
+    /// One of several steps that follow each other, in seconds; -1 is a step that was not reached.
+    Step {
+        /// The upstream was at work.
+        of_upstream: bool,
+    },
     /// One of HAProxy's timers, in milliseconds; -1 is a step that was not reached.
     Timer(Timer),
     /// HAProxy's backend and server, which together name the upstream.
@@ -162,6 +169,7 @@ impl Variable {
             | Self::Path
             | Self::Query
             | Self::Target
+            | Self::HostAndTarget
             | Self::UpstreamAddress
             | Self::UpstreamStatus
             | Self::UpstreamTime(_)
@@ -185,6 +193,7 @@ impl Variable {
             | Self::BytesSent
             | Self::BytesReceived
             | Self::Wall(_)
+            | Self::Step { .. }
             | Self::Timer(_)
             | Self::Backend
             | Self::Server
@@ -249,10 +258,10 @@ impl Variable {
             Self::ZoneOffset => "an offset such as +0000",
             Self::RequestLine => "a request line",
             Self::Method => "a method",
-            Self::Target | Self::Path | Self::Query => "a request target",
+            Self::Target | Self::HostAndTarget | Self::Path | Self::Query => "a request target",
             Self::Status => "a status of three digits",
             Self::BytesSent | Self::BytesReceived => "a number of bytes",
-            Self::Wall(_) => "a duration",
+            Self::Wall(_) | Self::Step { .. } => "a duration",
             Self::Timer(_) => "a timer in milliseconds",
             Self::Backend => "a backend",
             Self::Server | Self::SentTo => "a server",

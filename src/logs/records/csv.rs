@@ -1,4 +1,4 @@
-//! Tables with a header, of which a column holds the lines: exports of Grafana, CloudWatch, Kibana.
+//! Tables with a header, of which a column holds the lines or every column a value of a request: exports of Grafana, CloudWatch, Kibana.
 //!
 //! Source of the notation: RFC 4180.
 
@@ -27,6 +27,11 @@ const OTHERS: [&str; 16] = [
     "container",
 ];
 
+/// Names of columns of which a table of requests has one for what was asked, and one for what came of it; without case and punctuation.
+const ASKED: [&str; 10] = ["request", "requesturi", "requesturl", "requestpath", "uri", "url", "path", "urlpath", "csuristem", "target"];
+const ANSWERED: [&str; 9] =
+    ["status", "statuscode", "httpstatus", "scstatus", "responsecode", "responsestatus", "response", "elbstatuscode", "code"];
+
 /// Whether the first line is the header of such a table.
 pub(super) fn is_table(head: &[u8]) -> bool {
     let first = head.split(|byte| *byte == b'\n').next().unwrap_or_default();
@@ -35,6 +40,14 @@ pub(super) fn is_table(head: &[u8]) -> bool {
         return false;
     }
     let names: Vec<String> = first.trim().split(',').map(|name| name.trim_matches([' ', '"']).to_ascii_lowercase()).collect();
+    let plain = |name: &String| -> String {
+        let last = name.rsplit('.').next().unwrap_or_default();
+        last.chars().filter(char::is_ascii_alphanumeric).collect()
+    };
+    let has = |known: &[&str]| names.iter().any(|name| known.contains(&plain(name).as_str()));
+    if has(&ASKED) && has(&ANSWERED) {
+        return true;
+    }
     names.iter().any(|name| LINES.contains(&name.as_str())) && names.iter().any(|name| OTHERS.contains(&name.as_str()))
 }
 
@@ -121,6 +134,16 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[1], r#"{"Time":"2026","labels":"{\"a\":1}","message":"x \"y\", z","tsNs":"17"}"#);
         assert_eq!((lines[2], lines[3], lines.len()), (r#"{"Time":"2027","message":"two\nlines","tsNs":"18"}"#, "", 4));
+    }
+
+    #[test]
+    fn a_row_may_be_a_request() {
+        let table = b"time,http.method,url.path,http.response.status_code\n2026-01-02T15:04:05Z,GET,/a,200\n";
+        let text = String::from_utf8(rewrite(table)).unwrap();
+        assert_eq!(
+            text.lines().nth(1),
+            Some(r#"{"time":"2026-01-02T15:04:05Z","http.method":"GET","url.path":"/a","http.response.status_code":"200"}"#)
+        );
     }
 
     #[test]

@@ -4,13 +4,13 @@
 //! |---|---|
 //! | objects over several lines (`journalctl -o json-pretty`, stern's `ppextjson`) | each object |
 //! | a list (Grafana's download, CloudWatch Insights, Google Cloud) | each object in it |
-//! | an object with a list `events`, `logEvents`, `hits`, `results` or `logRecords` (CloudWatch, subscriptions, Elasticsearch, OpenTelemetry) | each object in the list |
+//! | an object with a list `events`, `logEvents`, `hits`, `results`, `records` or `logRecords` (CloudWatch, subscriptions, Elasticsearch, Azure's Event Hubs, OpenTelemetry) | each object in the list |
 //! | Loki's response and push format | each pair in `values`, with the labels in `stream` |
 
 use super::{LineCount, RECORD_MAX, Rewriter};
 
 /// Names of lists of records in an outer object.
-const LISTS: [&[u8]; 5] = [b"events", b"logEvents", b"hits", b"results", b"logRecords"];
+const LISTS: [&[u8]; 6] = [b"events", b"logEvents", b"hits", b"results", b"records", b"logRecords"];
 
 /// Whether a file is such a document.
 pub(super) fn is_document(head: &[u8]) -> bool {
@@ -26,6 +26,12 @@ pub(super) fn is_document(head: &[u8]) -> bool {
             }
             // OpenTelemetry's exporter writes one document a line, each with any number of records.
             if has_name(first, b"resourceLogs") && has_name(first, b"logRecords") {
+                return true;
+            }
+            // So do Azure's Event Hubs, and blobs that they are captured in.
+            if first.trim_ascii_start().get(1..).is_some_and(|inner| inner.trim_ascii_start().starts_with(b"\"records\""))
+                && is_outer(first)
+            {
                 return true;
             }
             // The whole of a document is in the first line.

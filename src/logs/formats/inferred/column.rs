@@ -6,7 +6,7 @@
 use super::token::Form;
 use crate::formats::json_names::Dialect;
 use crate::formats::json_units::{self, Observation};
-use crate::formats::value::{entries, ip, looks_like_agent, looks_like_host};
+use crate::formats::value::{entries, host_and_path, ip, looks_like_agent, looks_like_host};
 use crate::formats::variable::{Unit, Variable};
 
 /// A column of the sample.
@@ -15,6 +15,8 @@ pub(super) struct Column<'c, 'a> {
     pub(super) labels: &'c [String],
     pub(super) form: Form,
     pub(super) values: &'c [&'a [u8]],
+    /// Of each value's line: whether the request waits for news, and how long at most, ms. Empty if it does not matter.
+    pub(super) polls: &'c [(bool, Option<u64>)],
 }
 
 /// Whether a word names a value, so that it is a label before one.
@@ -35,6 +37,7 @@ impl Column<'_, '_> {
             "ua" | "to" | "upstream" | "proxy" | "backend" if self.all(is_address) => return Some("upstream_addr"),
             "ua" => return Some("http_user_agent"),
             "in" | "took" if self.all(is_times) => return Some("request_time"),
+            "t" => return Some(self.time().unwrap_or(OTHER)),
             "uid" | "user" => return Some("user_key"),
             "to" | "in" | "proxy" | "backend" => return Some(OTHER),
             _ => {}
@@ -58,7 +61,9 @@ impl Column<'_, '_> {
             Variable::UpstreamStatus => "upstream_status",
             Variable::Agent => "http_user_agent",
             Variable::Referrer => "http_referer",
-            Variable::Peer if self.all(|value| missing(value) || ip(value).is_some()) => "remote_addr",
+            // Labeled Tab-separated Values call the client's address `host` and the virtual host `vhost`.
+            Variable::Peer | Variable::Site if self.all(|value| missing(value) || ip(value).is_some()) => "remote_addr",
+            Variable::Peer if self.all(is_address) => "remote_peer",
             Variable::ForwardedFor => "http_x_forwarded_for",
             Variable::Site => "host",
             Variable::User | Variable::UserKey => "user_key",
@@ -90,6 +95,8 @@ impl Column<'_, '_> {
             Some("request_method")
         } else if self.all(|value| value.starts_with(b"/") || value.starts_with(b"http://") || value.starts_with(b"https://")) {
             Some("request_uri")
+        } else if self.all(|value| host_and_path(value).is_some()) {
+            Some("request_host_uri")
         } else if self.all(|value| value.starts_with(b"HTTP/")) {
             Some("server_protocol")
         } else if self.all(is_status) {
@@ -104,7 +111,7 @@ impl Column<'_, '_> {
             Some("request_id")
         } else if self.all(is_written) {
             Some("request_time_unit")
-        } else if self.form == Form::Bare && self.all(looks_like_host) {
+        } else if self.form == Form::Bare && self.all(|value| looks_like_host(value) && value.iter().any(u8::is_ascii_alphabetic)) {
             Some("host")
         } else {
             None
@@ -138,14 +145,58 @@ impl Column<'_, '_> {
         if self.all(is_times) {
             return Some(base);
         }
-        let item = |value: &&[u8]| entries(value).find(|item| !missing(item)).map(<[u8]>::to_vec);
-        let observations: Vec<Observation> =
-            self.values.iter().filter_map(item).map(|text| Observation { text, ..Observation::default() }).collect();
+        let observations = self.observations();
         if observations.is_empty() {
             return Some(base);
         }
         json_units::unit(&observations, None, matches!(label, "request_time" | "upstream_response_time"))
             .map(|unit| duration_name(base, unit))
+    }
+
+    fn observations(&self) -> Vec<Observation> {
+        let polls = self.polls.iter().copied().chain(std::iter::repeat((false, None)));
+        let observation = |(value, (long_poll, timeout_ms)): (&&[u8], (bool, Option<u64>))| {
+            let text = entries(value).find(|item| !missing(item))?.to_vec();
+            Some(Observation { text, timeout_ms, long_poll, ..Observation::default() })
+        };
+        self.values.iter().zip(polls).filter_map(observation).collect()
+    }
+
+    /// The unit of numbers without a label that can be nothing but durations. Numbers with four and more decimals each are seconds or
+    /// milliseconds of a clock. Whole numbers are durations if long polls have there what their `timeout` is in one unit, and no request
+    /// has what it cannot last.
+    pub(super) fn unit_by_evidence(&self) -> Option<Unit> {
+        let observations = self.observations();
+        let texts = || observations.iter().map(|one| one.text.as_slice());
+        let decimals = |text: &[u8]| memchr::memchr(b'.', text).map_or(0, |dot| text.len() - dot - 1);
+        let is_number =
+            |text: &[u8]| text.first().is_some_and(u8::is_ascii_digit) && text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.');
+        if observations.is_empty() || !texts().all(is_number) {
+            return None;
+        }
+        if texts().all(|text| decimals(text) >= 4) {
+            return json_units::unit(&observations, None, false);
+        }
+        if !texts().all(|text| decimals(text) == 0) {
+            return None;
+        }
+        [Unit::Micros, Unit::Millis, Unit::Seconds].into_iter().find(|unit| {
+            let (mut fit, mut beyond, mut plain) = (0, 0, 0);
+            for one in &observations {
+                let Some(lasted) = crate::formats::value::duration(&one.text, *unit) else { return false };
+                beyond += usize::from(lasted > LONGEST_US);
+                match one.timeout_ms.filter(|timeout| *timeout >= TIMEOUT_MIN_MS) {
+                    Some(timeout) => {
+                        fit += usize::from((timeout * 1000..timeout * 1050 + 1_000_000).contains(&lasted));
+                        beyond += usize::from(lasted > timeout * 2000 + 60_000_000);
+                    }
+                    None => plain += usize::from(lasted > PLAIN_MAX_US),
+                }
+            }
+            // Whole seconds are small numbers, which much else is too.
+            let needed = if *unit == Unit::Seconds { 2 } else { 1 };
+            fit >= needed && beyond == 0 && plain * 10 <= observations.len()
+        })
     }
 
     fn all(&self, is: impl Fn(&[u8]) -> bool) -> bool {
@@ -160,7 +211,7 @@ impl Column<'_, '_> {
 }
 
 /// The variable of a duration in a unit, whole or with a fraction.
-fn duration_name(base: &'static str, unit: Unit) -> &'static str {
+pub(super) fn duration_name(base: &'static str, unit: Unit) -> &'static str {
     match (base, unit) {
         ("request_time", Unit::Seconds | Unit::SecondsMillis) => "request_time_s",
         ("request_time", Unit::Millis) => "request_time_ms",
@@ -228,6 +279,12 @@ fn is_request(value: &[u8]) -> bool {
     })
 }
 
+/// A longer request is none.
+const LONGEST_US: u64 = 3_600_000_000;
+/// Few requests that wait for nothing take longer.
+const PLAIN_MAX_US: u64 = 60_000_000;
+/// A shorter `timeout` says little.
+const TIMEOUT_MIN_MS: u64 = 5000;
 /// A variable that is ignored.
 pub(super) const OTHER: &str = "_";
 const METHODS: [&[u8]; 7] = [b"GET", b"PUT", b"POST", b"DELETE", b"HEAD", b"OPTIONS", b"PATCH"];

@@ -38,7 +38,9 @@ pub(super) fn values(text: &[u8]) -> Option<(Vec<Value<'_>>, Vec<u8>)> {
     let mut before = Vec::new();
     let mut rest = text;
     loop {
-        let skipped = rest.iter().take_while(|byte| SEPARATORS.contains(byte)).count();
+        // The second number of a pair.
+        let second = usize::from(!values.is_empty() && before.is_empty() && matches!(rest, [b'/', next, ..] if next.is_ascii_digit()));
+        let skipped = second + rest[second..].iter().take_while(|byte| SEPARATORS.contains(byte)).count();
         before.extend_from_slice(&rest[..skipped]);
         rest = &rest[skipped..];
         if rest.is_empty() {
@@ -81,6 +83,70 @@ pub(super) fn values(text: &[u8]) -> Option<(Vec<Value<'_>>, Vec<u8>)> {
     }
 }
 
+/// The values between delimiters, each with its label (`rt=`, `rt:` as in Labeled Tab-separated Values), without blanks, quotes and
+/// brackets around them; and the text after the last one. `None` if there are more than any format has.
+pub(super) fn delimited(line: &[u8], delimiter: u8) -> Option<(Vec<Value<'_>>, Vec<u8>)> {
+    let mut values: Vec<Value<'_>> = Vec::new();
+    let mut before = Vec::new();
+    let mut rest = line;
+    loop {
+        // A tab may be the delimiter.
+        let open = rest.iter().take_while(|byte| **byte == b' ').count();
+        before.extend_from_slice(&rest[..open]);
+        rest = &rest[open..];
+        let len = field_len(rest, delimiter);
+        let blanks = rest[..len].iter().rev().take_while(|byte| **byte == b' ').count();
+        let field = &rest[..len - blanks];
+        let mut start = 0;
+        let mut label = None;
+        if let Some((name, len)) = delimited_label(field) {
+            (label, start) = (Some(name), len);
+        }
+        let inner = &field[start..];
+        let (form, text, closing) = match inner {
+            [b'"', text @ .., b'"'] => (Form::Quoted, text, 1),
+            [b'[', text @ .., b']'] => (Form::Bracketed, text, 1),
+            text if request_len(text) == Some(text.len()) => (Form::Request, text, 0),
+            text if date_len(text) == Some(text.len()) => (Form::Date, text, 0),
+            text => (Form::Bare, text, 0),
+        };
+        let text_start = start + closing;
+        before.extend_from_slice(&rest[..text_start]);
+        values.push(Value { before: std::mem::take(&mut before), label, form, text });
+        (values.len() <= VALUES_MAX).then_some(())?;
+        let used = text_start + text.len();
+        let next = (len + 1).min(rest.len());
+        before.extend_from_slice(&rest[used..next]);
+        if len == rest.len() {
+            return Some((values, before));
+        }
+        rest = &rest[next..];
+    }
+}
+
+/// The length of a field up to its delimiter, which does not end a field in quotes.
+fn field_len(text: &[u8], delimiter: u8) -> usize {
+    let quoted = text.strip_prefix(b"\"").and_then(quoted_len).map_or(0, |len| len + 2);
+    memchr::memchr(delimiter, &text[quoted..]).map_or(text.len(), |at| quoted + at)
+}
+
+/// `rt=` or `rt:` at the start of a field, also before a quote or a bracket.
+fn delimited_label(field: &[u8]) -> Option<(&[u8], usize)> {
+    let name = field.iter().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')).count();
+    if name < 2 || name > LABEL_MAX || !field[0].is_ascii_alphabetic() {
+        return None;
+    }
+    let blank = usize::from(field.get(name + 1) == Some(&b' '));
+    match field.get(name)? {
+        b'=' => Some((&field[..name], name + 1 + blank)),
+        // `unix:/path`, `localhost:8008` and `https://…` are values.
+        b':' if super::column::is_name(&field[..name]) && field.get(name + 1..name + 3) != Some(b"//") => {
+            Some((&field[..name], name + 1 + blank))
+        }
+        _ => None,
+    }
+}
+
 /// A label such as `rt=`, `request_time:` or `Request time: ` at the start of a text: its name, and its length with what follows it.
 fn label_of(text: &[u8]) -> Option<(&[u8], usize)> {
     let name = text.iter().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')).count();
@@ -117,6 +183,9 @@ fn value_of(text: &[u8], labelled: bool) -> (Form, usize, &[u8], usize) {
     if let Some(len) = date_len(text) {
         return (Form::Date, 0, &text[..len], 0);
     }
+    if !labelled && let Some(len) = number_of_pair(text) {
+        return (Form::Bare, 0, &text[..len], 0);
+    }
     let mut len = word_len(text);
     if labelled && len == 0 {
         return (Form::Bare, 0, b"", 0);
@@ -125,7 +194,7 @@ fn value_of(text: &[u8], labelled: bool) -> (Form, usize, &[u8], usize) {
     while let Some(next) = continued(&text[..len], &text[len..]) {
         len += next + word_len(&text[len + next..]);
     }
-    let close = usize::from(len > 1 && matches!(text[len - 1], b':' | b',' | b';' | b'"' | b']' | b')'));
+    let close = usize::from(len > 1 && matches!(text[len - 1], b':' | b',' | b';' | b'"' | b']' | b')' | b'}' | b'>'));
     (Form::Bare, 0, &text[..len - close], close)
 }
 
@@ -139,6 +208,17 @@ fn quoted_len(text: &[u8]) -> Option<usize> {
         }
         from = at + 2;
     }
+}
+
+/// The length of a number that a slash or a star ends: Apache's `%T/%D`, also between stars, and `0.012/0.010`.
+fn number_of_pair(text: &[u8]) -> Option<usize> {
+    let len = text.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
+    let is_pair = match text.get(len..)? {
+        [b'/', next, ..] => next.is_ascii_digit(),
+        [b'*', ..] => true,
+        _ => false,
+    };
+    (len > 0 && text[0].is_ascii_digit() && is_pair && text[..len].iter().filter(|byte| **byte == b'.').count() < 2).then_some(len)
 }
 
 fn word_len(text: &[u8]) -> usize {
@@ -181,6 +261,9 @@ fn date_len(text: &[u8]) -> Option<usize> {
     };
     let mut len = if is(b"dd/aaa/dddd:dd:dd:dd") {
         20
+    } else if is(b"dddd/dd/dd - dd:dd:dd") {
+        // Gin's.
+        return Some(21);
     } else if is(b"dddd-dd-dd dd:dd:dd") || is(b"dddd/dd/dd dd:dd:dd") {
         19
     } else {
@@ -196,7 +279,7 @@ fn date_len(text: &[u8]) -> Option<usize> {
 }
 
 /// Between values.
-const SEPARATORS: [u8; 7] = [b' ', b'\t', b'|', b';', b'(', b')', b']'];
+const SEPARATORS: [u8; 12] = [b' ', b'\t', b'|', b';', b'(', b')', b']', b'*', b'{', b'}', b'<', b'>'];
 const METHODS: [&str; 7] = ["GET", "PUT", "POST", "DELETE", "HEAD", "OPTIONS", "PATCH"];
 const LABEL_MAX: usize = 40;
 /// More values than real formats have.

@@ -104,3 +104,18 @@ pub(super) fn azure(name: &[u8]) -> Option<Variable> {
         _ => return None,
     })
 }
+
+/// The three times are in seconds, -1 where a step was not reached; their sum is the duration.
+pub(super) fn aws(name: &[u8]) -> Option<Variable> {
+    Some(match name {
+        b"requestcreationtime" => Variable::Time(Clock::Any, StampMeaning::Start),
+        b"requestprocessingtime" => Variable::Step { of_upstream: false },
+        b"targetprocessingtime" | b"backendprocessingtime" | b"responseprocessingtime" => Variable::Step { of_upstream: true },
+        b"elbstatuscode" => Variable::Status,
+        b"targetstatuscode" | b"backendstatuscode" => Variable::UpstreamStatus,
+        b"target" | b"targetport" | b"targetipport" | b"backend" | b"backendport" => Variable::UpstreamAddress,
+        b"clientport" => Variable::Ignored,
+        b"domainname" => Variable::Site,
+        _ => return None,
+    })
+}

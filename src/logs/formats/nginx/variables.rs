@@ -36,6 +36,8 @@ pub fn meaning(name: &str, before: &str) -> Variable {
         "http_user_agent" => Variable::Agent,
         "http_referer" => Variable::Referrer,
         "host" | "server_name" | "http_host" => Variable::Site,
+        "request_host_uri" => Variable::HostAndTarget,
+        "remote_peer" => Variable::Peer,
         "server" => Variable::SentTo,
         "the_real_ip" => Variable::Address,
         "time" => Variable::Time(Clock::Any, StampMeaning::End),

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::keys::{Meanings, is_path};
 use crate::formats::draft::Draft;
+use crate::formats::request_line;
 use crate::formats::value::host_and_path;
 use crate::formats::variable::Variable;
 use crate::json::{Value, Walker, texts};
@@ -63,6 +64,23 @@ impl<'a> Members<'a> {
                     {
                         return None;
                     }
+                    // A number is no request line, but perhaps a time: Kong's `latencies.request`.
+                    if meaning.is_some_and(|meaning| meaning.variable == Variable::RequestLine) && is_number(value) {
+                        return None;
+                    }
+                    // A method is one by whatever key.
+                    if let (None, Value::Text { raw, .. }) = (meaning, value)
+                        && is_method(raw)
+                    {
+                        return Some((Variable::Method, true));
+                    }
+                    // The message of a logger may be the request line.
+                    if let (None, Some(b"message" | b"msg" | b"event"), Value::Text { raw, .. }) = (meaning, path.last().copied(), value)
+                        && is_request_line(raw)
+                    {
+                        outgoing = outgoing.saturating_add(1);
+                        return Some((Variable::RequestLine, true));
+                    }
                     outgoing = outgoing.saturating_add(u8::from(is_sign_of_program(path)));
                     failed |= is_sign_of_error(path, value);
                     meaning.map(|meaning| (meaning.variable, meaning.secondary))
@@ -113,13 +131,21 @@ impl<'a> Members<'a> {
         let mut record = Record::default();
         let mut draft = Draft::new(&mut record);
         let texts = texts(&self.values, scratch);
+        let mut encoded = None;
         if guessed {
+            self.resolve_shown();
             self.resolve_paths(&texts);
+            encoded = self.take_encoded_path(&texts);
             self.resolve_durations();
         }
         for (index, text) in texts.iter().enumerate().take(self.count) {
             let Some(text) = *text else { continue };
             let variable = self.variables[index];
+            // `200 OK`
+            let text = match (variable, text) {
+                (Variable::Status, [a, b, c, b' ', ..]) if guessed && [a, b, c].iter().all(|byte| byte.is_ascii_digit()) => &text[..3],
+                _ => text,
+            };
             let known = draft.record.stamp.take();
             let outcome = draft.assign(variable, text.into(), stamps);
             match (outcome, variable) {
@@ -133,9 +159,16 @@ impl<'a> Members<'a> {
             }
         }
         if guessed {
+            if draft.record.stamp.is_none() {
+                draft.record.stamp = self.stamp_of_parts(&texts, stamps);
+            }
             split_host(draft.record);
         }
         draft.finish(stamps).map_err(|expected| Malformed { expected, column: 0 })?;
+        if let Some(target) = encoded {
+            record.target = Cow::Owned(target);
+            return Ok(record);
+        }
         let says_something = self.variables[..self.count].iter().any(|variable| {
             matches!(variable, Variable::RequestLine | Variable::Method | Variable::Target | Variable::Path | Variable::Status)
         });
@@ -147,12 +180,48 @@ impl<'a> Members<'a> {
         self.is_program && (record.target.starts_with(b"http://") || record.target.starts_with(b"https://"))
     }
 
+    /// A method or a request line that only its value shows counts where no key says them.
+    fn resolve_shown(&mut self) {
+        let variables = &mut self.variables[..self.count];
+        let has = |wanted: &[Variable]| {
+            variables.iter().zip(&self.secondary).any(|(variable, secondary)| wanted.contains(variable) && !secondary)
+        };
+        let has_line = has(&[Variable::RequestLine]);
+        let has_target = has_line || has(&[Variable::Target, Variable::Path]);
+        let has_method = has_line || has(&[Variable::Method]);
+        for (variable, _) in variables.iter_mut().zip(&self.secondary).filter(|(_, secondary)| **secondary) {
+            let is_needless = match *variable {
+                Variable::Method => has_method || !has_target,
+                Variable::RequestLine => has_target,
+                _ => false,
+            };
+            if is_needless {
+                *variable = Variable::Ignored;
+            }
+        }
+    }
+
     /// A guessed `uri` is `$request_uri`, unless the query is a member of its own: then it is nginx's decoded `$uri`. A guessed
-    /// `request` may be a target, too.
+    /// `request` may be a target, too, or a path. Of several targets a whole URL counts less.
     fn resolve_paths(&mut self, texts: &[Option<&[u8]>; MEMBERS_MAX]) {
+        let has_query = self
+            .variables
+            .iter()
+            .zip(texts)
+            .any(|(variable, text)| *variable == Variable::Query && text.is_some_and(|text| !matches!(text, b"" | b"-")));
         for (variable, text) in self.variables.iter_mut().zip(texts) {
-            if *variable == Variable::RequestLine && text.is_some_and(|text| text.starts_with(b"/")) {
-                *variable = Variable::Target;
+            if let (Variable::RequestLine, Some(text)) = (*variable, text)
+                && text.starts_with(b"/")
+            {
+                *variable = if has_query && !text.contains(&b'?') { Variable::Path } else { Variable::Target };
+            }
+        }
+        let is_path = |text: &Option<&[u8]>| text.is_some_and(|text| text.starts_with(b"/"));
+        if self.variables.iter().zip(texts).any(|(variable, text)| *variable == Variable::Target && is_path(text)) {
+            for (variable, text) in self.variables.iter_mut().zip(texts) {
+                if *variable == Variable::Target && !is_path(text) {
+                    *variable = Variable::Ignored;
+                }
             }
         }
         let apart = [Variable::Query, Variable::Target, Variable::RequestLine].iter().any(|better| self.variables.contains(better));
@@ -162,6 +231,37 @@ impl<'a> Members<'a> {
                 *variable = Variable::Target;
             }
         }
+    }
+
+    /// The target of a path and a query apart where the path is percent-encoded, so that it is not the decoded one and must not be
+    /// encoded again. The two members are then ignored.
+    fn take_encoded_path(&mut self, texts: &[Option<&[u8]>; MEMBERS_MAX]) -> Option<Vec<u8>> {
+        if [Variable::Target, Variable::RequestLine].iter().any(|better| self.variables.contains(better)) {
+            return None;
+        }
+        let index_of = |wanted: Variable| self.variables.iter().position(|variable| *variable == wanted);
+        let (path, query) = (index_of(Variable::Path)?, index_of(Variable::Query)?);
+        let text = texts[path].filter(|text| is_encoded(text))?;
+        let mut target = text.to_vec();
+        if let Some(query) = texts[query].filter(|query| !matches!(*query, b"" | b"-")) {
+            target.push(b'?');
+            target.extend_from_slice(query.strip_prefix(b"?").unwrap_or(query));
+        }
+        (self.variables[path], self.variables[query]) = (Variable::Ignored, Variable::Ignored);
+        Some(target)
+    }
+
+    /// The stamp of a date and a time of day apart, as in CloudFront's JSON (`"date":"2026-01-02","time":"15:04:05"`).
+    fn stamp_of_parts(&self, texts: &[Option<&[u8]>; MEMBERS_MAX], stamps: &mut StampReader) -> Option<Stamp> {
+        let part = |is: fn(&[u8]) -> bool| {
+            self.variables.iter().zip(texts).find_map(|(variable, text)| match variable {
+                Variable::Time(_, meaning) => text.filter(|text| is(text)).map(|text| (*meaning, text)),
+                _ => None,
+            })
+        };
+        let ((meaning, date), (_, time)) = (part(is_date)?, part(is_time_of_day)?);
+        let (micros, resolution_us) = stamps.iso(&[date, b"T", time].concat())?;
+        Some(Stamp { micros, resolution_us, meaning, ambiguity: stamps.ambiguity() })
     }
 
     /// A `response_time` beside a `request_time` is the upstream's.
@@ -225,6 +325,36 @@ const STAMP_MIN_US: i64 = 631_152_000_000_000;
 /// The keys of a logger's message: its level and its text.
 fn is_sign_of_program(path: &[&[u8]]) -> bool {
     matches!(path, [b"level" | b"lvl" | b"severity" | b"message" | b"msg"])
+}
+
+fn is_number(value: Value<'_>) -> bool {
+    matches!(value, Value::Bare(raw) if raw.first().is_some_and(u8::is_ascii_digit))
+}
+
+/// `GET /path HTTP/1.1`, perhaps without the protocol.
+fn is_request_line(text: &[u8]) -> bool {
+    let (method, rest) = text.split_at(memchr::memchr(b' ', text).unwrap_or(text.len()));
+    is_method(method) && rest.starts_with(b" /")
+}
+
+fn is_method(text: &[u8]) -> bool {
+    !request_line::known_method(text).is_empty()
+}
+
+/// Whether a path has an octet that is percent-encoded.
+fn is_encoded(path: &[u8]) -> bool {
+    memchr::memchr_iter(b'%', path)
+        .any(|at| matches!(path.get(at + 1..at + 3), Some([high, low]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit()))
+}
+
+/// `2026-01-02`
+fn is_date(text: &[u8]) -> bool {
+    matches!(text, [_, _, _, _, b'-', _, _, b'-', _, _])
+}
+
+/// `15:04:05`, perhaps with a fraction.
+fn is_time_of_day(text: &[u8]) -> bool {
+    matches!(text, [_, _, b':', _, _, b':', _, _] | [_, _, b':', _, _, b':', _, _, b'.', ..])
 }
 
 /// What Caddy's `http.log.error` writes.
