@@ -1,6 +1,7 @@
 //! Text with its escapes undone, and the place of every byte in the original.
 //!
-//! Undoes percent-encoding and the escapes of JSON and nginx, several layers deep. Knows nothing of secrets.
+//! Undoes percent-encoding, the escapes of JSON, nginx and C, and the numeric references of HTML, several layers deep. Knows nothing of
+//! secrets.
 
 use std::borrow::Cow;
 
@@ -22,7 +23,7 @@ struct Origin {
 
 impl<'t> Decoded<'t> {
     pub(super) fn of(text: &'t [u8]) -> Self {
-        if memchr::memchr2(b'%', b'\\', text).is_none() {
+        if memchr::memchr2(b'%', b'\\', text).is_none() && memchr::memmem::find(text, b"&#").is_none() {
             return Self { plain: Cow::Borrowed(text), origin: None };
         }
         let mut plain = text.to_vec();
@@ -74,20 +75,39 @@ impl Origin {
 /// The byte that the start of `text`, which is not empty, means, and the number of bytes that say so.
 fn one(text: &[u8]) -> (u8, usize) {
     let escape = match *text {
-        [b'%', high, low, ..] | [b'\\', b'u', b'0', b'0', high, low, ..] | [b'\\', b'x', high, low, ..] => pair(high, low),
-        [b'\\', byte @ (b'"' | b'\'' | b'\\' | b'/'), ..] => Some(byte),
+        [b'%', b'u', b'0', b'0', high, low, ..] | [b'\\', b'u', b'0', b'0', high, low, ..] => {
+            // A character above ASCII is of no interest, and its code is not its UTF-8.
+            pair(high, low).filter(u8::is_ascii).map(|byte| (byte, 6))
+        }
+        [b'%', high, low, ..] => pair(high, low).map(|byte| (byte, 3)),
+        [b'\\', b'x', high, low, ..] => pair(high, low).map(|byte| (byte, 4)),
+        [b'\\', byte @ (b'"' | b'\'' | b'\\' | b'/'), ..] => Some((byte, 2)),
+        [b'\\', b'0' | b'1', ..] => octal(&text[1..]).map(|byte| (byte, 4)),
+        [b'&', b'#', ..] => reference(&text[2..]).map(|(byte, width)| (byte, width + 2)),
         _ => None,
     };
-    match (escape, text) {
-        (Some(byte), [b'%', ..]) => (byte, 3),
-        // A character above ASCII is of no interest, and its code is not its UTF-8.
-        (Some(byte), [_, b'u', ..]) if byte.is_ascii() => (byte, 6),
-        (Some(byte), [_, b'x', ..]) => (byte, 4),
-        (Some(byte), [_, second, ..]) if byte == *second => (byte, 2),
-        _ => (text[0], 1),
-    }
+    escape.unwrap_or((text[0], 1))
 }
 
+/// The byte of three octal digits, as C and the journal's verbose output write it.
+fn octal(digits: &[u8]) -> Option<u8> {
+    let digit = |at: usize| digits.get(at).filter(|byte| matches!(byte, b'0'..=b'7')).map(|byte| byte - b'0');
+    Some((digit(0)? << 6) | (digit(1)? << 3) | digit(2)?)
+}
+
+/// The byte of a numeric character reference of HTML behind its `&#`, and the length with the semicolon: `95;`, `x5f;`.
+fn reference(text: &[u8]) -> Option<(u8, usize)> {
+    let len = memchr::memchr(b';', &text[..text.len().min(REFERENCE_MAX)])?;
+    let (digits, radix) = match text[..len] {
+        [b'x' | b'X', ref digits @ ..] => (digits, 16),
+        ref digits => (digits, 10),
+    };
+    let code = u32::from_str_radix(std::str::from_utf8(digits).ok().filter(|digits| !digits.starts_with('+'))?, radix).ok()?;
+    u8::try_from(code).ok().filter(u8::is_ascii).map(|byte| (byte, len + 1))
+}
+
+/// Digits of a character reference with their semicolon.
+const REFERENCE_MAX: usize = 8;
 /// How many layers of encoding are undone.
 const LAYERS_MAX: usize = 4;
 
@@ -104,6 +124,8 @@ mod tests {
             (r"\\u0073", "s"),
             (r"\u00e9 \q \x %zz %", r"\u00e9 \q \x %zz %"),
             (r#"{\"a\":1}"#, r#"{"a":1}"#),
+            (r"a\137b%u005Fc&#95;d&#x5F;e&#38;#95;f", "a_b_c_d_e_f"),
+            (r"\1 \19 \377 &# &#; &#x; &#955; &#x20 &#+5; &", r"\1 \19 \377 &# &#; &#x; &#955; &#x20 &#+5; &"),
         ] {
             let decoded = Decoded::of(text.as_bytes());
             assert_eq!(String::from_utf8_lossy(decoded.plain()), plain, "{text}");

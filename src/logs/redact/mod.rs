@@ -4,7 +4,8 @@
 //! headers. Whatever is kept of a line passes [`scrub`] once, where it becomes a name (`Names::intern` of `wsim-trace`), a file's
 //! name, a reason or a message. A repeated name costs nothing: it is found by the hash of its bytes.
 //!
-//! What is cut, in any field, percent-encoded or escaped as in JSON (`\u0073`, `\x73`) up to four times:
+//! What is cut, in any field, percent-encoded (`%73`, `%u0073`), escaped as in JSON or C (`\u0073`, `\x73`, `\163`) or referred to as in HTML
+//! (`&#115;`, `&#x73;`) up to four times:
 //!
 //! | rule | module | examples |
 //! |---|---|---|

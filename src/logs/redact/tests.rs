@@ -78,6 +78,10 @@ fn every_kind_is_cut_in_every_encoding() {
             escape(|byte| format!("\\u{byte:04x}")),
             escape(|byte| format!("\\u{byte:04X}")),
             escape(|byte| format!("\\x{byte:02X}")),
+            escape(|byte| format!("%u{byte:04X}")),
+            escape(|byte| format!("\\{byte:03o}")),
+            escape(|byte| format!("&#{byte};")),
+            escape(|byte| format!("&#x{byte:x};")),
         ]
     };
     for token in TOKENS {
