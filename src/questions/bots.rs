@@ -2,7 +2,8 @@
 //!
 //! A burst of n requests with c of CPU each, at a reactor that people keep busy by ρ, is worked off in n c / (1 − ρ) (a fluid queue). A request of a person in that time waits for what is left of
 //! the burst if the reactor serves one after another (first come, first served: n c / 2 on average), and takes n + 1 times its CPU if it serves all by turns (processor sharing). Synapse
-//! serves slices, so that the truth is between both; requests with few transactions are near the first, those with many near the second.
+//! serves slices, and whoever waits for the database does not wait for the reactor: only as many requests as there are database connections stand before a slice at once. So a request of
+//! a person that needs no transaction waits for so many slices of the burst at least: the lower end of the range, at which the real cluster was.
 //!
 //! The socket: Synapse listens with a backlog of 50 (`app/_base.py`), so the kernel keeps 51 connections that are not accepted yet. The reactor accepts none while it is in a slice. Linux drops the
 //! opening of a connection for which there is no room, and the proxy's kernel tries again after a second.
@@ -114,11 +115,12 @@ pub fn bots(trace: &Trace, observed: Observed, config: &BotsConfig) -> Result<Bo
     let variance = (own.squares / own.costed as f64 / 1e12 - mean * mean).max(0.0);
     let error = TWO_SIDED_95 * (variance / own.costed as f64).sqrt();
     let each = Interval { value: mean, low: (mean - error).max(mean / 3.0), high: mean + error };
-    let product = |a: Interval, b: Interval| Interval { value: a.value * b.value, low: a.low * b.low, high: a.high * b.high };
-    let each = product(each, coverage);
+    // What no request line shows grows with the requests at most as much as they do; a part of it does not.
+    let each = Interval { value: each.value * coverage.value, low: each.low, high: each.high * coverage.high };
     let busy = coverage.scaled(others.cores(seconds));
     let burst = config.burst.unwrap_or(most);
-    let effect = effect(f64::from(burst), config.over_seconds, each, busy, others.mean_cpu());
+    let slices = own.transactions as f64 / own.costed as f64 + 1.0;
+    let effect = effect(f64::from(burst), config.over_seconds, each, busy, Slices { own: others.mean_cpu(), each: slices });
     let rate = others.requests as f64 / seconds;
     Ok(Bots {
         requests: own.requests,
@@ -145,8 +147,18 @@ struct Effect {
     wait: Interval,
 }
 
-/// What a burst of so many requests within `over` seconds does, with `each` of CPU at a reactor that others keep `busy` with requests of `own` CPU; seconds.
-fn effect(burst: f64, over: f64, each: Interval, busy: Interval, own: f64) -> Effect {
+/// How requests share the reactor.
+#[derive(Clone, Copy)]
+struct Slices {
+    /// CPU of a request of a person, seconds.
+    own: f64,
+    /// Slices of a request of the burst: one more than its transactions.
+    each: f64,
+}
+
+/// What a burst of so many requests within `over` seconds does, with `each` of CPU at a reactor that others keep `busy`; seconds.
+fn effect(burst: f64, over: f64, each: Interval, busy: Interval, slices: Slices) -> Effect {
+    let own = slices.own;
     let drain = |each: f64, busy: f64| {
         let room = (1.0 - busy).max(ROOM_MIN);
         // What arrives slower than it is worked off leaves nothing.
@@ -166,7 +178,13 @@ fn effect(burst: f64, over: f64, each: Interval, busy: Interval, own: f64) -> Ef
     Effect {
         drained: Interval { value: drain(each.value, busy.value), low: drain(each.low, busy.low), high: drain(each.high, busy.high) },
         apart: Interval { value: drain(each.value, 0.0), low: drain(each.low, 0.0), high: drain(each.high, 0.0) },
-        wait: Interval { value: f64::midpoint(value.0, value.1), low: low.0.min(low.1), high: high.0.max(high.1) },
+        wait: {
+            let high = high.0.max(high.1);
+            let in_front = if each.low > 0.0 { (pile(each.low, busy.low) / each.low).min(CONNECTIONS) } else { 0.0 };
+            let low = (in_front * each.low / slices.each).min(low.0.min(low.1));
+            // Between both ends nothing is likelier than another order of magnitude.
+            Interval { value: (low * high).sqrt().clamp(low, value.0.max(value.1).max(low)), low, high }
+        },
     }
 }
 
@@ -183,6 +201,7 @@ struct Sums {
     costed: u64,
     cpu_us: f64,
     squares: f64,
+    transactions: u64,
 }
 
 impl Sums {
@@ -193,6 +212,7 @@ impl Sums {
             self.costed += 1;
             self.cpu_us += cpu;
             self.squares += cpu * cpu;
+            self.transactions += u64::from(request.db_count);
         }
     }
 }
@@ -238,6 +258,8 @@ impl Peak {
 /// A backlog of 50 keeps one more.
 const KEPT_BY_KERNEL: f64 = 51.0;
 const ROOM_MIN: f64 = 0.01;
+/// Database connections of a process (Twisted's default of `cp_max`).
+const CONNECTIONS: f64 = 5.0;
 const PIECE_US: i64 = 300_000_000;
 const TWO_SIDED_95: f64 = 1.96;
 
@@ -248,16 +270,17 @@ mod tests {
     #[test]
     fn a_burst_is_worked_off_as_a_fluid_queue_says() {
         let exact = Interval::exact;
+        let slices = Slices { own: 0.002, each: 4.0 };
         // A hundred requests of 10 ms at a reactor that is half busy: two seconds; alone one.
-        let all_at_once = effect(100.0, 0.0, exact(0.01), exact(0.5), 0.002);
+        let all_at_once = effect(100.0, 0.0, exact(0.01), exact(0.5), slices);
         assert!((all_at_once.drained.value - 2.0).abs() < 1e-9 && (all_at_once.apart.value - 1.0).abs() < 1e-9);
-        // First come, first served: half of a second of work; by turns a hundred times 2 ms.
-        assert!((all_at_once.wait.high - 0.5).abs() < 1e-9 && (all_at_once.wait.low - 0.2).abs() < 1e-9);
+        // First come, first served: half of a second of work; five slices of 2.5 ms at least.
+        assert!((all_at_once.wait.high - 0.5).abs() < 1e-9 && (all_at_once.wait.low - 0.0125).abs() < 1e-9);
         // Over a second half a second is done meanwhile.
-        let slower = effect(100.0, 1.0, exact(0.01), exact(0.5), 0.002);
+        let slower = effect(100.0, 1.0, exact(0.01), exact(0.5), slices);
         assert!((slower.wait.high - 0.25).abs() < 1e-9 && (slower.drained.value - 2.0).abs() < 1e-9);
         // Slower than it is worked off: nobody waits.
-        let slow = effect(100.0, 10.0, exact(0.01), exact(0.5), 0.002);
+        let slow = effect(100.0, 10.0, exact(0.01), exact(0.5), slices);
         assert_eq!((slow.wait.high, slow.drained.value), (0.0, 10.0));
     }
 

@@ -4,7 +4,7 @@
 //! sees it asks the service about it and remembers the answer for two minutes (Synapse 1.163, `api/auth/mas.py`, `_introspection_cache`). So what a request costs depends on how
 //! the proxy chooses its worker. The log is read once for each number of workers: who was where and when, and which process had to ask.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
@@ -61,6 +61,8 @@ pub struct TokensCase {
     pub waiting_ms: Interval,
     /// Times that a user comes to a worker that has not seen him for half an hour, per user and hour: caches are cold.
     pub cold_per_user_hour: f64,
+    /// What staying costs: the load of the busiest worker over the mean of all, by CPU, or by requests where the log shows no CPU.
+    pub busiest_over_mean: f64,
 }
 
 /// What was found.
@@ -96,8 +98,8 @@ pub fn tokens(trace: &Trace, config: &TokensConfig) -> Result<Tokens, TokensErro
     let rotation = to_us(config.rotation_seconds).max(1);
     let mut epochs: HashMap<(u32, u32), (i64, u64)> = HashMap::new();
     let mut known: Vec<Known> = Vec::new();
-    let mut users: HashMap<u32, ()> = HashMap::new();
-    let mut addresses: HashMap<u32, ()> = HashMap::new();
+    let mut users: HashSet<u32> = HashSet::new();
+    let mut addresses: HashSet<u32> = HashSet::new();
     let mut tokens = 0;
     for request in trace.requests().filter(is_meant) {
         // A client gets a new token when it is about to use one that has expired.
@@ -106,9 +108,15 @@ pub fn tokens(trace: &Trace, config: &TokensConfig) -> Result<Tokens, TokensErro
             tokens += 1;
             (*issued, *token) = (request.arrival_us, tokens);
         }
-        users.insert(request.user.0, ());
-        addresses.insert(request.peer.0, ());
-        known.push(Known { at_us: request.arrival_us, user: request.user.0, address: request.peer.0, token: *token });
+        users.insert(request.user.0);
+        addresses.insert(request.peer.0);
+        known.push(Known {
+            at_us: request.arrival_us,
+            user: request.user.0,
+            address: request.peer.0,
+            token: *token,
+            cpu_us: request.cpu_us,
+        });
     }
     let (Some(first), Some(last)) = (known.first(), known.last()) else { return Err(TokensError::NoUsers) };
     let seconds = ((last.at_us - first.at_us) as f64 / 1e6).max(1.0);
@@ -134,12 +142,15 @@ struct Known {
     user: u32,
     address: u32,
     token: u64,
+    cpu_us: u32,
 }
 
 fn case(requests: &[Known], workers: u32, choice: Choice, seconds: f64, users: usize) -> TokensCase {
     let mut asked_at: HashMap<(u64, u64), i64> = HashMap::new();
     let mut seen_at: HashMap<(u64, u32), i64> = HashMap::new();
     let (mut asked, mut cold) = (0u64, 0u64);
+    let has_cpu = requests.iter().any(|request| request.cpu_us > 0);
+    let mut loads: HashMap<u64, f64> = HashMap::new();
     for (request, number) in requests.iter().zip(0u64..) {
         let worker = match choice {
             Choice::User => mix(u64::from(request.user)),
@@ -147,6 +158,7 @@ fn case(requests: &[Known], workers: u32, choice: Choice, seconds: f64, users: u
             Choice::Token => mix(request.token | 1 << 34),
             Choice::RoundRobin => number,
         } % u64::from(workers.max(1));
+        *loads.entry(worker).or_default() += if has_cpu { f64::from(request.cpu_us) } else { 1.0 };
         let answer = asked_at.entry((worker, request.token)).or_insert(i64::MIN);
         if *answer == i64::MIN || request.at_us - *answer >= REMEMBERED_US {
             asked += 1;
@@ -156,6 +168,8 @@ fn case(requests: &[Known], workers: u32, choice: Choice, seconds: f64, users: u
         cold += u64::from(before.is_none_or(|before| request.at_us - before >= CACHES_US));
     }
     let share = asked as f64 / requests.len().max(1) as f64;
+    let mean = loads.values().sum::<f64>() / f64::from(workers.max(1));
+    let busiest = loads.values().copied().fold(0.0, f64::max);
     TokensCase {
         workers,
         choice,
@@ -163,6 +177,7 @@ fn case(requests: &[Known], workers: u32, choice: Choice, seconds: f64, users: u
         waiting_share: share,
         waiting_ms: ANSWER_MS.scaled(share),
         cold_per_user_hour: cold as f64 / users.max(1) as f64 / (seconds / 3600.0),
+        busiest_over_mean: if mean > 0.0 { busiest / mean } else { 1.0 },
     }
 }
 
@@ -227,6 +242,8 @@ mod tests {
         // Four workers ask at each of these times, but for the last token, of which there is one request.
         assert!((turn.asked_per_second * 600.0 - 25.0).abs() < 1e-9, "{turn:?}");
         assert!((turn.cold_per_user_hour / user.cold_per_user_hour - 4.0).abs() < 1e-9);
+        // All of one user is at one of four workers; in turn one has 151 of 601 requests.
+        assert!((user.busiest_over_mean - 4.0).abs() < 1e-9 && (turn.busiest_over_mean - 151.0 / 150.25).abs() < 1e-9, "{turn:?}");
     }
 
     #[test]

@@ -58,10 +58,17 @@ pub fn what_if(
 ) -> Result<WhatIf, SweepError> {
     let Supposed { input, plan, config } = supposed;
     let costs = NewsCosts::of(input.trace, input.endpoints, news);
+    // Counters of processes are of the traffic as it was: fitted to other traffic they would give the same CPU to what is left of it. What no line
+    // shows is the same share of what lines show in every case.
+    let coverage = wsim_profile::Coverage { measured: false, processes: Vec::new(), ..input.profile.coverage.clone() };
+    let prepare = wsim_simulate::prepare::PrepareConfig { process_cpu: None, ..input.prepare.clone() };
+    let profile = Profile { coverage: coverage.clone(), ..input.profile.clone() };
+    let input = &SweepInput { profile: &profile, prepare: &prepare, ..*input };
     let mut cases = simulate("as it is", input, &[plan], config, listener)?;
     for share in shares {
         let (trace, profile) = changed(*share);
         let name = if *share <= 0.0 { format!("without {}", news.word()) } else { format!("{} % of it", (share * 100.0).round()) };
+        let profile = Profile { coverage: coverage.clone(), ..profile };
         let input = SweepInput { trace: &trace, profile: &profile, ..*input };
         cases.extend(simulate(&name, &input, &[plan], config, listener)?);
     }

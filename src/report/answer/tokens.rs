@@ -40,10 +40,16 @@ fn verdict(found: &Tokens) -> String {
 }
 
 fn cases(found: &Tokens) -> AnswerTable {
-    let columns =
-        [("workers", false), ("hash of", true), ("asked/s", false), ("waiting", false), ("wait (ms)", false), ("cold/user/h", false)];
-    let note =
-        "waiting: share of requests that wait for the service; wait: mean over all requests; cold: a worker without the user's caches";
+    let columns = [
+        ("workers", false),
+        ("hash of", true),
+        ("asked/s", false),
+        ("waiting", false),
+        ("wait (ms)", false),
+        ("cold/user/h", false),
+        ("busiest", false),
+    ];
+    let note = "waiting: of requests, for the service; busiest: load over the mean";
     let mut table = AnswerTable::new("On this log, as if its tokens rotated", note, &columns);
     for case in &found.cases {
         table.rows.push(vec![
@@ -58,6 +64,7 @@ fn cases(found: &Tokens) -> AnswerTable {
                 milliseconds(case.waiting_ms.high)
             ),
             number(case.cold_per_user_hour),
+            format!("× {}", prose::factor(case.busiest_over_mean)),
         ]);
     }
     table

@@ -32,10 +32,11 @@ fn verdict(found: &WhatIf) -> String {
         (Some(as_it_is), Some(off)) if as_it_is.cores.value > 0.0 => {
             let less = 1.0 - off.cores.value / as_it_is.cores.value;
             format!(
-                "{share}. Without it {} would use {} less CPU: {} cores in place of {}; the processes of a real server have more to do for it than the \
+                "{share}. Without it {} would use {} less CPU, at most {}: {} cores in place of {}. The processes of a real server have more to do for it than the \
                  lines of a log show.",
                 as_it_is.plan,
                 prose::percent(less.max(0.0)),
+                prose::percent(costs.share().max(less)),
                 prose::range(off.cores, 2),
                 prose::range(as_it_is.cores, 2),
             )
@@ -94,7 +95,8 @@ fn notes(found: &WhatIf) -> Vec<String> {
     let known = if costs.polls > 0 { costs.polls_with_cause as f64 / costs.polls as f64 } else { 0.0 };
     vec![
         format!(
-            "The cause of {} of the syncs is known; those without a known cause stay as they are, so the effect is at least what is shown.",
+            "The cause of {} of the syncs is known; those without a known cause stay as they are. One that it woke may have carried other news as well, which would then have woken it: where it wakes \
+             most syncs, some more of them stay than is shown.",
             prose::percent(known)
         ),
         "What a writer and every process have to do for a change beside requests (timers, replication, sending it to other servers) is in no line of a log and stays \
