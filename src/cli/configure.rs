@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::plan_arg::PlanArg;
 use super::settings::SettingsArgs;
-use super::{UsageError, output};
+use super::{UsageError, next_steps, output};
 use present::Deployment;
 use wsim_configure::address::Address;
 use wsim_configure::cluster::Process;
@@ -143,7 +143,8 @@ pub fn run(args: &Configure, out: &mut dyn Write) -> anyhow::Result<()> {
         writeln!(out, "{}{}", folder.join(&file.path).display(), if file.secret { "  (mode 0600)" } else { "" })?;
     }
     let first = if deployment.is_some() { "MIGRATION.md" } else { "CHECKLIST.md" };
-    Ok(writeln!(out, "Start with {}.", folder.join(first).display())?)
+    writeln!(out, "Start with {}.", folder.join(first).display())?;
+    Ok(next_steps::say(out, &next_steps::after_configure(&folder, &args.plan, config.platform.takes_files()))?)
 }
 
 /// Writes the files and returns their folder.

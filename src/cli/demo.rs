@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser};
 
 use super::output::{self, shell_words};
-use super::{Arguments, Exit};
+use super::{Arguments, Exit, settings};
 use wsim_folder::OutputFolder;
 use wsim_report::escape;
 
@@ -32,11 +32,11 @@ pub struct Demo {
 
 /// The files of the log, as in `samples/one-worker`.
 const FILES: [(&str, &[u8]); 7] = [
-    ("nginx-rich.log.gz", include_bytes!("../../samples/one-worker/nginx-rich.log.gz")),
-    ("synapse-main.log.gz", include_bytes!("../../samples/one-worker/synapse-main.log.gz")),
-    ("synapse-generic_worker1.log.gz", include_bytes!("../../samples/one-worker/synapse-generic_worker1.log.gz")),
-    ("synapse-stream_writer1.log.gz", include_bytes!("../../samples/one-worker/synapse-stream_writer1.log.gz")),
-    ("synapse-event_persister1.log.gz", include_bytes!("../../samples/one-worker/synapse-event_persister1.log.gz")),
+    ("logs/nginx-rich.log.gz", include_bytes!("../../samples/one-worker/nginx-rich.log.gz")),
+    ("logs/synapse-main.log.gz", include_bytes!("../../samples/one-worker/synapse-main.log.gz")),
+    ("logs/synapse-generic_worker1.log.gz", include_bytes!("../../samples/one-worker/synapse-generic_worker1.log.gz")),
+    ("logs/synapse-stream_writer1.log.gz", include_bytes!("../../samples/one-worker/synapse-stream_writer1.log.gz")),
+    ("logs/synapse-event_persister1.log.gz", include_bytes!("../../samples/one-worker/synapse-event_persister1.log.gz")),
     ("process-cpu.csv", include_bytes!("../../samples/one-worker/process-cpu.csv")),
     ("observed.toml", include_bytes!("../../samples/one-worker/observed.toml")),
 ];
@@ -50,8 +50,9 @@ pub fn run(arguments: &Demo) -> anyhow::Result<Exit> {
     for (name, bytes) in FILES {
         folder.write(name, bytes)?;
     }
-    let log = output::finish_folder(folder, false)?;
-    let file = |name: &str| log.join(name).to_string_lossy().into_owned();
+    let folder = output::finish_folder(folder, false)?;
+    let log = folder.join("logs");
+    let file = |name: &str| folder.join(name).to_string_lossy().into_owned();
     let inputs = [text_of(&log), "--process-cpu".to_owned(), file("process-cpu.csv"), "--observed".to_owned(), file("observed.toml")];
     let analyse = ["analyse".to_owned()].into_iter().chain(inputs);
     step(arguments, "What the log of a server says", analyse.chain(run_options(arguments, "demo")))?;
@@ -78,6 +79,8 @@ fn step(arguments: &Demo, title: &str, words: impl Iterator<Item = String>) -> a
         let bold = anstyle::Style::new().bold();
         writeln!(out, "\n{bold}{title}{bold:#}\n$ {}\n", escape::visible(&shell_words(&words)))?;
     }
+    // So that what is proposed next has the options of this step.
+    settings::begin_step(&words);
     // A missed objective is a result, and the demo's.
     super::run(Arguments::try_parse_from(words)?.command)?;
     Ok(())

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Args;
 
+use super::next_steps::{self, SameInput};
 use super::plan_arg::PlanArg;
 use super::provision::random_bytes;
 use super::reading::{self, ReadArgs, ReadConfig};
@@ -21,6 +22,7 @@ use wsim_emulate::{EmulatedCluster, EmulationConfig, KeySource, LoggedCosts, Wit
 use wsim_folder::create_private;
 use wsim_plan::CheckedPlan;
 use wsim_profile::Profile;
+use wsim_report::NextStep;
 use wsim_simulate::prepare::PrepareConfig;
 use wsim_text::{plural, prose};
 use wsim_trace::ingest::Progress;
@@ -100,7 +102,8 @@ pub fn run(arguments: &Emulate) -> anyhow::Result<Exit> {
     };
     let cluster = EmulatedCluster::start(&plan, costs, emulation_config)?;
     let remark = without_requests_between_processes(&read.profile);
-    interrupt::wait(|| announce(arguments, &plan, &cluster, (&secret_file, remark.as_deref())))?;
+    let same = SameInput::of_logs(&config, &arguments.logs);
+    interrupt::wait(|| announce(arguments, &plan, &cluster, (&same, &secret_file, remark.as_deref())))?;
     cluster.stop();
     Ok(Exit::Done)
 }
@@ -124,7 +127,7 @@ fn announce(
     arguments: &Emulate,
     plan: &CheckedPlan,
     cluster: &EmulatedCluster,
-    (secret_file, remark): (&Path, Option<&str>),
+    (same, secret_file, remark): (&SameInput, &Path, Option<&str>),
 ) -> anyhow::Result<()> {
     let url = format!("http://{}", cluster.address());
     let mut out = std::io::stdout().lock();
@@ -136,10 +139,21 @@ fn announce(
         writeln!(out, "{facts}")?;
     } else if !arguments.quiet {
         writeln!(out, "{url}  {}: {}", plan.name, plural(cluster.processes().len() as u64, "process", "processes"))?;
-        writeln!(out, "wsim provision LOG --target {url} --secret-file {}", secret_file.display())?;
         if let Some(remark) = remark {
             writeln!(out, "Note: {remark}.")?;
         }
+        let secret_file = secret_file.to_string_lossy();
+        let step = |why: &str, command: String| NextStep { why: why.to_owned(), command };
+        next_steps::say(
+            &mut out,
+            &[
+                step(
+                    "create the accounts and rooms of the log there",
+                    same.command_with("provision", &[("target", &url), ("secret-file", &secret_file)]),
+                ),
+                step("then replay it", same.command_with("replay", &[("target", &url), ("world", "world.json")])),
+            ],
+        )?;
         writeln!(out, "Stop it with Ctrl-C.")?;
     }
     Ok(out.flush()?)

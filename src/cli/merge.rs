@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 
-use super::output::{self, Print, RunFolder, command_line};
+use super::output::{self, Print, RunFolder, VerboseArg, command_line};
 use super::{Exit, REPORT_BYTES_MAX};
 use wsim_folder::{OutputFolder, create_private};
 use wsim_logs::redact;
@@ -41,6 +41,8 @@ pub struct Merge {
     /// Print only errors
     #[arg(long, short, help_heading = "Output")]
     quiet: bool,
+    #[command(flatten)]
+    tables: VerboseArg,
 }
 
 const EXAMPLE: &str = "\
@@ -68,7 +70,8 @@ pub fn run(arguments: &Merge) -> anyhow::Result<Exit> {
     let folder = RunFolder::create(&arguments.out, &arguments.name, arguments.force)?;
     let log = interval_log(&arguments.runs)?;
     let requests = all_of(&arguments.runs, "requests.parquet")?;
-    output::print_and_write(Print::of(arguments.json, arguments.quiet), folder, &merged, merged.facts.partial, |folder| {
+    let print = (Print::of(arguments.json, arguments.quiet), arguments.tables.choice());
+    output::print_and_write(print, folder, &merged, merged.facts.partial, |folder| {
         if let Some(text) = log {
             folder.write("replay.hlog", text)?;
         }

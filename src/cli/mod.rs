@@ -33,6 +33,7 @@ pub mod report;
 pub mod restart;
 pub mod route;
 mod settings;
+mod short_help;
 pub mod simulate;
 pub mod size;
 mod table_args;
@@ -41,11 +42,12 @@ pub mod watch;
 pub mod whatif;
 
 use std::borrow::Cow;
+use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ErrorKind};
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use wsim_logs::redact;
 use wsim_report::escape;
 
@@ -87,7 +89,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Report capacity from logs: CPU demand, peaks, whether you need workers
+    /// Say from logs whether you need workers, which, how many: CPU demand, limits
     #[command(visible_alias = "analyze")]
     Analyse(Box<analyse::Analyse>),
     /// Say what your logs can answer, what is missing, and how to get it
@@ -104,10 +106,10 @@ enum Command {
     Changed(Box<changed::Changed>),
     /// Say how long and how bad restarts are: of each process, and of all in several orders
     Restart(Box<restart::Restart>),
-    /// Say what presence or typing notices cost, and what it brings to switch them off
+    /// Say what something else would change: presence off, a sender down, tokens, bots, a worker more
     #[command(name = "whatif")]
     WhatIf(Box<whatif::WhatIf>),
-    /// Record CPU and memory of Synapse, PostgreSQL and Redis while a log is written, for --process-cpu
+    /// Record CPU and memory of Synapse while a log is written, for --process-cpu
     Record(record::Record),
     /// Create what a replay needs on a test homeserver: users, rooms, keys; or remove it
     Provision(Box<provision::Provision>),
@@ -119,13 +121,13 @@ enum Command {
     Merge(merge::Merge),
     /// Compare finished runs: before and after, or predicted and measured
     Report(report::Report),
-    /// Export the requests of a log as a schedule for another load generator
+    /// Export a log as a schedule for another load generator
     Export(Box<export::Export>),
     /// Show which server of a pool a key goes to, by the proxy's exact rule
     Route(route::Route),
     /// Write proxy and Synapse configuration for a plan
     Configure(Box<configure::Configure>),
-    /// Check proxy and Synapse configuration against the endpoint table
+    /// Check where a configuration sends requests: proxy and Synapse, against the endpoint table
     Audit(Box<audit::Audit>),
     /// Print Synapse's worker endpoint table, explain a request, compare releases
     Endpoints(endpoints::Endpoints),
@@ -149,7 +151,7 @@ pub fn main() -> ExitCode {
         Ok(words) => words,
         Err(error) => return print_error(&error.into()),
     };
-    let arguments = match Arguments::try_parse_from(words) {
+    let arguments = match parse(words) {
         Ok(arguments) => arguments,
         Err(error) => {
             let error = quoting_visibly(error);
@@ -197,15 +199,21 @@ fn quoting_visibly(error: clap::Error) -> clap::Error {
     if visible == given {
         return error;
     }
-    Arguments::try_parse_from(visible)
-        .err()
-        .unwrap_or_else(|| Arguments::command().error(error.kind(), escape::message(&error.to_string())))
+    parse(visible).err().unwrap_or_else(|| Arguments::command().error(error.kind(), escape::message(&error.to_string())))
 }
 
 /// Whether somebody wrote `--anonymise=KEY`, the form of earlier versions. clap's own message repeats the key.
 fn is_key_on_command_line(error: &clap::Error) -> bool {
     let argument = error.get(ContextKind::InvalidArg).map(ToString::to_string);
     error.kind() == ErrorKind::TooManyValues && argument.is_some_and(|argument| argument == "--anonymise")
+}
+
+/// The command line, with short help on one screen.
+fn parse(words: impl IntoIterator<Item = impl Into<OsString>>) -> Result<Arguments, clap::Error> {
+    let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
+    let mut program = short_help::with_help(command(), &words);
+    let matches = program.try_get_matches_from_mut(words)?;
+    Arguments::from_arg_matches(&matches).map_err(|error| error.format(&mut program))
 }
 
 /// The definition of the command line.

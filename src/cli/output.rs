@@ -101,14 +101,14 @@ impl Print {
 /// # Errors
 /// Printing or writing failed.
 pub(super) fn print_and_write(
-    print: Print,
+    (print, tables): (Print, TableChoice),
     folder: RunFolder,
     report: &dyn Report,
     partial: bool,
     write: impl FnOnce(&OutputFolder) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    match deliver(print, TableChoice::ALL, folder, report, partial, write)? {
-        Some(path) => say_where(TableChoice::ALL, &path, &path),
+    match deliver(print, tables, folder, report, partial, write)? {
+        Some(path) => say_where(tables, &path, &path),
         None => Ok(()),
     }
 }
@@ -141,7 +141,7 @@ fn show(print: Print, report: &dyn Report, tables: TableChoice) -> anyhow::Resul
     match print {
         Print::Nothing => {}
         Print::Json => writeln!(std::io::stdout().lock(), "{}", report.json()?.trim_end())?,
-        Print::Summary => report.terminal(&mut anstream::stdout().lock(), None, style(tables))?,
+        Print::Summary => report.terminal(&mut anstream::stdout().lock(), style(tables))?,
     }
     Ok(())
 }
@@ -170,12 +170,25 @@ const OUT: &str = "reports";
 const FILES: [&str; 9] =
     ["report.html", "report.md", "report.json", "plan.toml", "charts/", "tables/", "trace.parquet", "replay.hlog", "requests.parquet"];
 
-/// The tables that are printed below the verdict.
+/// Whether the tables are printed.
 #[derive(Debug, Args)]
-pub(super) struct PrintArgs {
+pub(super) struct VerboseArg {
     /// Print all tables below the verdict
     #[arg(long, short, help_heading = "Output")]
     verbose: bool,
+}
+
+impl VerboseArg {
+    pub(super) fn choice(&self) -> TableChoice {
+        if self.verbose { TableChoice::ALL } else { TableChoice::NONE }
+    }
+}
+
+/// The tables that are printed below the verdict.
+#[derive(Debug, Args)]
+pub(super) struct PrintArgs {
+    #[command(flatten)]
+    verbose: VerboseArg,
     /// Print some of the tables: groups,plans
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = table_names(), help_heading = "Output")]
     tables: Vec<TableName>,
@@ -183,7 +196,7 @@ pub(super) struct PrintArgs {
 
 impl PrintArgs {
     pub(super) fn choice(&self) -> TableChoice {
-        if self.verbose { TableChoice::ALL } else { TableChoice::of(&self.tables) }
+        if self.verbose.verbose { TableChoice::ALL } else { TableChoice::of(&self.tables) }
     }
 }
 

@@ -14,6 +14,7 @@ use anyhow::Context;
 use clap::Args;
 
 use super::guard_args::GuardArgs;
+use super::next_steps::{self, SameInput};
 use super::progress::ProgressReporter;
 use super::reading::{self, AnonymiseArgs, ReadArgs, ReadConfig};
 use super::{Exit, UsageError};
@@ -21,6 +22,7 @@ use summary::{ProvisionSummary, WorldCounts};
 use wsim_matrix::provision::{self, AccountSource, MissingItems, ProvisionConfig, WorldConfig};
 use wsim_matrix::{CheckedTarget, KnownServers, Manifest, ReplayableShare, Survey, check_target};
 use wsim_replay::guard::{Guard, Origin};
+use wsim_report::NextStep;
 use wsim_trace::Request;
 use wsim_trace::ingest::Progress;
 use wsim_transport::{Target, TransportConfig};
@@ -132,6 +134,7 @@ pub fn run(arguments: &Provision) -> anyhow::Result<Exit> {
         summary.print(arguments.json, arguments.quiet)?;
         return Ok(Exit::Done);
     };
+    let same = SameInput::of_logs(&config, &arguments.logs);
     let began = Instant::now();
     let known = KnownServers::of_world(&manifest).with_accounts(&accounts);
     let config = provision_config(arguments, accounts);
@@ -145,6 +148,10 @@ pub fn run(arguments: &Provision) -> anyhow::Result<Exit> {
     })?;
     let summary = ProvisionSummary::of_run(&manifest, &missing, began.elapsed(), &replayable(&manifest), &arguments.world);
     summary.print(arguments.json, arguments.quiet)?;
+    if !arguments.json && !arguments.quiet {
+        let command = same.command_with("replay", &[("world", &arguments.world.to_string_lossy())]);
+        next_steps::say(&mut anstream::stdout().lock(), &[NextStep { why: "replay the log".to_owned(), command }])?;
+    }
     Ok(Exit::Done)
 }
 
@@ -202,7 +209,10 @@ fn accounts(arguments: &Provision) -> anyhow::Result<AccountSource> {
             Ok(AccountSource::Secret(secret.to_owned()))
         }
         (None, Some(path)) => Ok(AccountSource::Tokens(tokens(&read(path)?).with_context(|| path.display().to_string())?)),
-        (None, None) => Err(UsageError("give --secret-file or --tokens".to_owned()).into()),
+        (None, None) => {
+            let why = "give --secret-file FILE with the registration_shared_secret of the target's homeserver.yaml, or --tokens FILE";
+            Err(UsageError(why.to_owned()).into())
+        }
     }
 }
 

@@ -11,8 +11,9 @@ use std::time::Duration;
 use clap::Args;
 
 use super::output::shell_words;
-use super::{Exit, UsageError, interrupt};
+use super::{Exit, UsageError, interrupt, next_steps};
 use wsim_record::{Existing, RecordedProcess, Recorder, RecorderConfig, Recording, RecordingConfig, Software, Summary};
+use wsim_report::NextStep;
 use wsim_text::{bytes, duration, list, parse_duration, plural, prose};
 
 /// Arguments of `wsim record`.
@@ -130,7 +131,9 @@ fn report(arguments: &Record, summary: &Summary) -> anyhow::Result<()> {
         for process in &summary.processes {
             writeln!(out, "{}", line(process))?;
         }
-        writeln!(out, "Next: wsim analyse LOG --process-cpu {}", shell_words(&[arguments.file.to_string_lossy().into_owned()]))?;
+        let command = format!("wsim analyse LOG --process-cpu {}", shell_words(&[arguments.file.to_string_lossy().into_owned()]));
+        let why = "analyse the log of that time; LOG stands for its files".to_owned();
+        next_steps::say(&mut out, &[NextStep { why, command }])?;
     }
     Ok(out.flush()?)
 }

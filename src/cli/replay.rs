@@ -23,7 +23,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::guard_args::GuardArgs;
-use super::output::Output;
+use super::output::{Output, VerboseArg};
 use super::reading::{self, ReadArgs, ReadConfig};
 use super::{Exit, gaps, interrupt};
 use config::ReplayConfig;
@@ -127,6 +127,8 @@ pub struct Replay {
     reading: ReadArgs,
     #[command(flatten)]
     output: Output,
+    #[command(flatten)]
+    tables: VerboseArg,
 }
 
 const EXAMPLES: &str = "\

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 
-use super::output::{self, Print, RunFolder, command_line};
+use super::output::{self, Print, RunFolder, VerboseArg, command_line};
 use super::{Exit, REPORT_BYTES_MAX, UsageError, changed};
 use wsim_logs::redact;
 use wsim_report::TrendReport;
@@ -45,6 +45,8 @@ pub struct Report {
     /// Print only errors
     #[arg(long, short, help_heading = "Output")]
     quiet: bool,
+    #[command(flatten)]
+    tables: VerboseArg,
 }
 
 const EXAMPLES: &str = "\
@@ -84,7 +86,7 @@ pub fn run(arguments: &Report) -> anyhow::Result<Exit> {
     let texts = texts(&arguments.runs)?;
     let wsim = env!("CARGO_PKG_VERSION").to_owned();
     let created = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let print = Print::of(arguments.json, arguments.quiet);
+    let print = (Print::of(arguments.json, arguments.quiet), arguments.tables.choice());
     let create = || RunFolder::create(&arguments.out, &arguments.name, arguments.force);
     if let Some(runs) = trend_runs(&texts) {
         let report = TrendReport::new(wsim, created, command_line(), runs);

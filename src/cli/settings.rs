@@ -9,7 +9,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command};
@@ -95,8 +95,19 @@ pub(super) fn expand(command: &Command) -> Result<Vec<OsString>, SettingsError> 
     Ok(EXPANDED.get_or_init(|| expanded).words.clone())
 }
 
+/// A command line that runs in place of this program's own: a step of `wsim demo`.
+static STEP: Mutex<Option<Vec<OsString>>> = Mutex::new(None);
+
+/// Lets [`command_line`] be that of a step.
+pub(super) fn begin_step(words: &[String]) {
+    *STEP.lock().unwrap_or_else(PoisonError::into_inner) = Some(words.iter().map(OsString::from).collect());
+}
+
 /// The command line with what the settings added.
 pub(super) fn command_line() -> Vec<OsString> {
+    if let Some(step) = STEP.lock().unwrap_or_else(PoisonError::into_inner).clone() {
+        return step;
+    }
     EXPANDED.get().map_or_else(|| std::env::args_os().collect(), |expanded| expanded.words.clone())
 }
 

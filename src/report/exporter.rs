@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use crate::charts::Chart;
 use crate::shared::table::Table;
-use crate::shared::terminal::{Style, WrittenFiles};
+use crate::shared::terminal::Style;
 use wsim_folder::{FolderError, OutputFolder};
 
 /// A report that can be written in every format.
@@ -32,11 +32,11 @@ pub trait Report {
     /// Returns every table that has rows, in the order of the report.
     fn tables(&self) -> Vec<Table>;
 
-    /// Writes the summary for a terminal. `files` names the files that were written to disk, if any.
+    /// Writes the summary for a terminal. Where its files are is said when they are written, by [`written_files`](crate::written_files).
     ///
     /// # Errors
     /// Those of `out`.
-    fn terminal(&self, out: &mut dyn Write, files: Option<WrittenFiles<'_>>, style: Style) -> io::Result<()>;
+    fn terminal(&self, out: &mut dyn Write, style: Style) -> io::Result<()>;
 }
 
 /// Why a format could not be produced.
@@ -79,6 +79,6 @@ pub fn write_report(folder: &OutputFolder, report: &dyn Report) -> Result<(), Wr
 pub(crate) fn printed(report: &dyn Report, width: usize) -> String {
     use crate::shared::terminal::TableChoice;
     let mut out = Vec::new();
-    report.terminal(&mut out, None, Style { colour: false, width, tables: TableChoice::ALL }).unwrap();
+    report.terminal(&mut out, Style { colour: false, width, tables: TableChoice::ALL }).unwrap();
     String::from_utf8(out).unwrap()
 }

@@ -8,6 +8,9 @@ fn the_demo_shows_commands_that_can_be_typed_again() {
     let (status, printed, errors) = run_in(folder.path(), &["demo", "--no-replay"]);
     assert_eq!(status, 0, "{errors}");
     assert!(folder.path().join("reports/demo/report.html").is_file());
+    assert!(!errors.contains("note:"), "its own files need no notes: {errors}");
+    let next = printed.lines().find(|line| line.trim().starts_with("wsim simulate ")).unwrap_or_else(|| panic!("{printed}"));
+    assert!(next.contains("--process-cpu") && next.contains("--observed"), "the next command has the options of the step: {next}");
     let command = printed.lines().find_map(|line| line.strip_prefix("$ wsim ")).unwrap_or_else(|| panic!("{printed}"));
     let words: Vec<&str> = command.split(' ').chain(["--force", "--quiet"]).collect();
     let (status, _, errors) = run_in(folder.path(), &words);

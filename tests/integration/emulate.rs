@@ -68,5 +68,5 @@ fn a_full_disk_loses_the_files_but_not_the_printed_figures() {
         error.contains("the figures above are complete, but their files could not be written") && error.contains("File too large"),
         "{error}"
     );
-    assert!(out.contains("Outcomes") && out.contains("completed"), "{out}");
+    assert!(out.contains("Response times") && out.contains("completed"), "{out}");
 }

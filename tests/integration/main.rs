@@ -43,6 +43,7 @@ mod report;
 mod reported_lines;
 mod same_bytes;
 mod secrets;
+mod short_help;
 #[cfg(unix)]
 mod signals;
 mod simulate;

@@ -154,7 +154,7 @@ fn a_folder_that_may_not_be_written_costs_the_files_only() {
     let output = wsim().arg("merge").args(&runs).arg("--out").arg(place.path().join("taken/reports")).output().unwrap();
     let (out, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(1), "{error}");
-    assert!(out.contains("Outcomes"), "{out}");
+    assert!(out.contains("Response times"), "{out}");
     assert!(error.contains("the figures are printed, no files are written") && error.contains("could not be written"), "{error}");
 }
 

@@ -1,11 +1,12 @@
 //! Every command that a run proposes can be run as it is printed, and is about the same input.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::support::{run_in, sample};
+use crate::support::{BackgroundProcess, run_in, sample};
 
 /// The commands that a run proposes, the one on the terminal first.
 fn proposed(folder: &Path, arguments: &[&str]) -> Vec<String> {
@@ -22,12 +23,13 @@ fn proposed(folder: &Path, arguments: &[&str]) -> Vec<String> {
     commands
 }
 
-/// Runs a command as a shell reads it. A missed objective (exit status 3) is a result.
-fn run_as_printed(folder: &Path, command: &str) {
+/// Runs a command as a shell reads it, and returns what it prints. A missed objective (exit status 3) is a result.
+fn run_as_printed(folder: &Path, command: &str) -> String {
     let program = assert_cmd::cargo::cargo_bin("wsim");
     let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
     let output = Command::new("sh").arg("-c").arg(command).env("PATH", path).current_dir(folder).output().unwrap();
     assert!(matches!(output.status.code(), Some(0 | 3)), "{command}\n{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }
 
 #[test]
@@ -116,4 +118,85 @@ fn a_folder_that_may_not_be_written_costs_the_files_only() {
     assert_eq!(status, 1, "{errors}");
     assert!(printed.contains("Confidence") && printed.contains("Next"), "{printed}");
     assert!(errors.contains("the figures are printed, no files are written") && errors.contains("could not be written"), "{errors}");
+}
+
+/// The commands below `Next` on a terminal, each alone on its line.
+fn next_commands(printed: &str) -> Vec<String> {
+    let after = printed.lines().skip_while(|line| !line.starts_with("Next"));
+    let commands: Vec<String> = after.map(str::trim).filter(|line| line.starts_with("wsim ")).map(str::to_owned).collect();
+    assert!(!commands.is_empty(), "{printed}");
+    commands
+}
+
+#[test]
+fn configure_ends_in_audit_and_replay() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = sample("one-worker");
+    let simulate = ["simulate", &log, "--plan", "generic:2", "--replications", "2", "--no-backtest", "--name", "split", "--quiet"];
+    run_in(folder.path(), &simulate);
+    let (status, printed, errors) =
+        run_in(folder.path(), &["configure", "reports/split/plan.toml", "--for", "compose", "--out", "my cluster"]);
+    assert_eq!(status, 0, "{errors}");
+    let commands = next_commands(&printed);
+    assert_eq!(commands[0], "wsim audit 'my cluster'");
+    assert_eq!(commands[1], "wsim replay reports/split/trace.parquet --target emulated --plan 'my cluster/plan.toml'");
+    run_as_printed(folder.path(), &commands[0]);
+    run_as_printed(folder.path(), &format!("{} --to 2026-11-20T17:34:12Z --speed 2", commands[1]));
+    // What writes its own proxy has nothing to audit, and a plan without a run beside it nothing to replay.
+    let (status, printed, errors) = run_in(folder.path(), &["configure", "generic:2", "--for", "ess-helm", "--out", "values"]);
+    assert_eq!(status, 0, "{errors}");
+    assert!(!printed.contains("Next"), "{printed}");
+}
+
+#[test]
+fn emulate_ends_in_provision_and_that_in_replay() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = sample("one-worker");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wsim"));
+    command.args(["emulate", "--plan", "generic:2", "--listen", "127.0.0.1:0", "--tz", "UTC", &log]).current_dir(folder.path());
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut running = BackgroundProcess(child);
+    let lines = BufReader::new(running.0.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let printed = lines.take_while(|line| !line.starts_with("Stop it")).collect::<Vec<_>>().join("\n");
+    let commands = next_commands(&printed);
+    assert!(commands[0].starts_with(&format!("wsim provision {log} --tz UTC --target http://127.0.0.1:")), "{printed}");
+    assert!(commands[1].starts_with(&format!("wsim replay {log} --plan generic:2 --tz UTC --target http://127.0.0.1:")), "{printed}");
+    // A replay without a world says how to get one, with what it was given.
+    let url = commands[1].split("--target ").nth(1).unwrap().split(' ').next().unwrap();
+    let (status, _, errors) = run_in(folder.path(), &["replay", &log, "--tz", "UTC", "--target", url]);
+    assert!(status == 2 && errors.contains(&format!("`wsim provision {log} --tz UTC --target {url}")), "{errors}");
+    assert!(errors.contains("--secret-file FILE`"), "{errors}");
+    let printed = run_as_printed(folder.path(), &format!("{} --history 1", commands[0]));
+    let next = &next_commands(&printed)[0];
+    assert!(next.starts_with(&format!("wsim replay {log} --target {url} --tz UTC --world ")), "provision leads to the replay: {next}");
+    run_as_printed(folder.path(), &format!("{} --to 2026-11-20T17:34:12Z --speed 2", commands[1]));
+}
+
+#[test]
+fn a_recording_ends_in_an_analysis_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::copy(sample("one-worker/process-cpu.csv"), folder.path().join("my cpu.csv")).unwrap();
+    // No Synapse runs here, so the recording ends with status 1 after it has said what follows.
+    let (_, printed, errors) = run_in(folder.path(), &["record", "new cpu.csv", "--for", "300ms", "--every", "100ms"]);
+    if printed.is_empty() {
+        assert!(errors.contains("no process"), "{errors}");
+        return;
+    }
+    let command = &next_commands(&printed)[0];
+    assert_eq!(command, "wsim analyse LOG --process-cpu 'new cpu.csv'");
+    run_as_printed(folder.path(), &command.replace("LOG", &sample("one-worker")).replace("new cpu.csv", "my cpu.csv"));
+}
+
+#[test]
+fn every_step_that_an_analysis_proposes_runs() {
+    for log in ["cluster/synapse-generic_worker1.log.gz", "nginx-combined.log"] {
+        let folder = tempfile::tempdir().unwrap();
+        let log = sample(log);
+        for command in proposed(folder.path(), &["analyse", &log, "--out", "out", "--name", "run"]) {
+            // Files that the user has to make first, and a simulation of all plans, which takes its time.
+            let command = command.replace(" --process-cpu cpu.csv", "").replace(" /var/log/matrix-synapse/homeserver.log", "");
+            let short = if command.starts_with("wsim simulate") { " --plan generic:1 --replications 2 --no-backtest" } else { "" };
+            run_as_printed(folder.path(), &format!("{command}{short}"));
+        }
+    }
 }

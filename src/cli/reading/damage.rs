@@ -1,7 +1,7 @@
 //! Inputs that are damaged, ended early or could not be opened: said on the terminal, in the report, in the confidence and in the exit
 //! status, which is decided here for every command that reads logs.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::super::Exit;
@@ -68,11 +68,47 @@ pub(super) fn unread(config: &ReadConfig, tallies: &[LineTally]) {
     }
     let mut out = io::stderr();
     let unread: Vec<&LineTally> = tallies.iter().filter(|tally| tally.format == "unknown" && tally.read_error.is_none()).collect();
-    for tally in unread.iter().take(LINES_MAX) {
-        let _ = writeln!(out, "note: {} is not read: {}", escape::visible(&tally.path), escape::visible(&tally.reason));
+    // What belongs to the logs and is already given is not missing.
+    let unread: Vec<(&LineTally, Option<BesideLogs>)> = unread.into_iter().map(|tally| (tally, BesideLogs::of(&tally.path))).collect();
+    let is_given = |kind: &Option<BesideLogs>| match kind {
+        Some(BesideLogs::Recording) => config.process_cpu.is_some(),
+        Some(BesideLogs::Plan) => config.observed.is_some(),
+        None => false,
+    };
+    let unread: Vec<(&LineTally, Option<BesideLogs>)> = unread.into_iter().filter(|(_, kind)| !is_given(kind)).collect();
+    for (tally, kind) in unread.iter().take(LINES_MAX) {
+        let reason = kind.map_or(tally.reason.as_str(), |kind| kind.words());
+        let _ = writeln!(out, "note: {} is not read: {}", escape::visible(&tally.path), escape::visible(reason));
     }
     if let Some(more) = unread.len().checked_sub(LINES_MAX).filter(|more| *more > 0) {
         let _ = writeln!(out, "note: and {more} more files are not read; the report lists them");
+    }
+}
+
+/// A file beside logs that is read by an option.
+#[derive(Debug, Clone, Copy)]
+enum BesideLogs {
+    /// CPU of processes, as `wsim record` writes it.
+    Recording,
+    /// A plan, probably that of the deployment.
+    Plan,
+}
+
+impl BesideLogs {
+    fn of(path: &str) -> Option<Self> {
+        let mut head = [0_u8; 64];
+        let read = std::fs::File::open(path).and_then(|mut file| file.read(&mut head)).ok()?;
+        if head[..read].starts_with(b"epoch,process,") {
+            return Some(Self::Recording);
+        }
+        std::path::Path::new(path).extension().is_some_and(|end| end == "toml").then_some(Self::Plan)
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Self::Recording => "it is a recording of CPU, which --process-cpu takes",
+            Self::Plan => "it is no log; --observed takes the plan of a deployment",
+        }
     }
 }
 

@@ -18,6 +18,9 @@ pub(in crate::cli) struct ReadSummary {
     #[serde(rename = "accounts")]
     pub(in crate::cli) tallies: Vec<LineTally>,
     pub(in crate::cli) user_key: String,
+    /// Whether requests have logged users, and none an address in place of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::cli) users_named: Option<bool>,
     pub(in crate::cli) joined: Option<join::JoinFacts>,
     pub(in crate::cli) partial: bool,
     /// Reading was interrupted within a file or before one, not only at the end of what standard input had brought.
@@ -61,9 +64,11 @@ pub(in crate::cli) struct ReadSummary {
 }
 
 impl ReadSummary {
-    /// Whether requests have users. A trace file's header has the sentence only.
+    /// Whether every request that has a user has one that was logged, and not an address in its place.
     pub(in crate::cli) fn users_are_named(&self) -> bool {
-        !self.user_key.contains("address and user agent") && !self.user_key.contains("no user")
+        // Traces of earlier versions have the sentence only.
+        let by_sentence = || !self.user_key.contains("address and user agent") && !self.user_key.contains("no user");
+        self.users_named.unwrap_or_else(by_sentence)
     }
 
     pub(super) fn new(config: &ReadConfig, outcome: Outcome, joined: Option<join::JoinFacts>) -> Self {
@@ -73,6 +78,7 @@ impl ReadSummary {
             outcome.tallies.len() == config.sources.len() && last.is_some_and(|source| source.input == Input::StandardInput);
         Self {
             tallies: outcome.tallies,
+            users_named: Some(outcome.user_keys.are_logged()),
             user_key: outcome.user_keys.describe(),
             joined,
             partial: outcome.partial,

@@ -25,8 +25,8 @@ use wsim_replay::record::{LiveStats, Measurements, REQUEST_COLUMNS, RecordError,
 use wsim_replay::{
     self as replay, EngineConfig, FinishedRun, LiveCounters, ReplayedRequests, Run, Schedule, StopReason, StopSignal, TrafficConfig,
 };
+use wsim_report::RunFacts;
 use wsim_report::replay::{LimitStep, LoadLimit, Predicted, ReplayReport, RunConditions};
-use wsim_report::{RunFacts, TableChoice};
 use wsim_trace::Trace;
 use wsim_trace::anonymise::Key;
 use wsim_trace::ingest::Progress;
@@ -247,7 +247,7 @@ pub(super) fn play(player: &Player<'_>, progress: &Arc<Progress>) -> anyhow::Res
     let written = std::mem::replace(&mut run.written, Ok(()));
     let report = player.report(run, load, steps);
     // A run cannot be repeated exactly, so its figures are printed even if the disk is full.
-    output.deliver(TableChoice::ALL, folder, &report, report.facts.partial, |_| Ok(written?))?;
+    output.deliver(arguments.tables.choice(), folder, &report, report.facts.partial, |_| Ok(written?))?;
     let is_found = report.limit.as_ref().is_none_or(|limit| limit.value.is_some());
     Ok(if report.is_void() || report.is_missed() || !is_found { Exit::Missed } else { Exit::Done })
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
 
 use super::super::UsageError;
+use super::super::next_steps::SameInput;
 use super::super::plan_arg::PlanArg;
 use super::super::provision::in_runtime;
 use super::super::reading::{LogData, ReadConfig, anonymous_plan};
@@ -100,8 +101,11 @@ impl<'a> PreparedTarget<'a> {
             return Ok(Self::Emulated(Box::new(plan), Mutex::new(Some(first))));
         };
         let Some(path) = &arguments.world else {
+            let same = SameInput::of_logs(input.read_config, &arguments.logs);
+            let provision = same.command_with("provision", &[("target", &target.to_string()), ("secret-file", "FILE")]);
             return Err(UsageError(format!(
-                "--world is missing: `wsim provision LOG --target {target}` creates the accounts that a replay needs, and writes the file"
+                "--world is missing: `{provision}` creates the accounts that a replay needs, and writes the file; FILE has the \
+                 registration_shared_secret of the test server's homeserver.yaml"
             ))
             .into());
         };

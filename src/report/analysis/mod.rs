@@ -23,7 +23,7 @@ use std::io::{self, Write};
 use crate::charts::Chart;
 use crate::exporter::{Report, ReportError};
 use crate::shared::table::Table;
-use crate::shared::terminal::{Style, WrittenFiles};
+use crate::shared::terminal::Style;
 
 pub use json::SCHEMA;
 pub(crate) use line_prose::line_prose;
@@ -51,7 +51,7 @@ impl Report for AnalysisReport {
         tables::all(self)
     }
 
-    fn terminal(&self, out: &mut dyn Write, files: Option<WrittenFiles<'_>>, style: Style) -> io::Result<()> {
-        terminal::terminal(out, self, files, style)
+    fn terminal(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
+        terminal::terminal(out, self, style)
     }
 }

@@ -12,17 +12,16 @@ use crate::shared::escape;
 use crate::shared::plan_cells::{busiest_texts, meets_text};
 use crate::shared::share_text;
 use crate::shared::table::Tone;
-use crate::shared::terminal::{Style, TableChoice, TableName, TerminalWriter, WrittenFiles, bar, bold, dim, tone_style, written_files};
+use crate::shared::terminal::{Style, TableChoice, TableName, TerminalWriter, bar, bold, dim, tone_style};
 use crate::shared::text_table::{Align, TextCell, TextTable};
 use crate::shared::vocabulary;
-use wsim_profile::{GroupProfile, HeavyHitter, Quantiles};
+use wsim_profile::{GroupProfile, HeavyHitter, Quantiles, Window};
 use wsim_text as text;
 
-pub(super) fn terminal(out: &mut dyn Write, report: &AnalysisReport, files: Option<WrittenFiles<'_>>, style: Style) -> io::Result<()> {
+pub(super) fn terminal(out: &mut dyn Write, report: &AnalysisReport, style: Style) -> io::Result<()> {
     let mut terminal = TerminalWriter::new(out, style);
     if style.tables == TableChoice::NONE {
-        brief(report).write(&mut terminal)?;
-        return files.map_or(Ok(()), |files| written_files(out, files, style));
+        return brief(report).write(&mut terminal);
     }
     write_head(&mut terminal, report)?;
     write_verdict(&mut terminal, report)?;
@@ -36,7 +35,6 @@ pub(super) fn terminal(out: &mut dyn Write, report: &AnalysisReport, files: Opti
     for (_, write) in tables.into_iter().filter(|(name, _)| style.tables.shows(*name)) {
         write(&mut terminal, report)?;
     }
-    terminal.written_files(files)?;
     terminal.next_step(&report.facts)?;
     terminal.verdict_again(&report.advice.verdict.text)
 }
@@ -52,7 +50,9 @@ fn brief(report: &AnalysisReport) -> Brief<'_> {
         let detail = format!("busiest process {name} {busy}");
         facts.extend(brief::plan(plan_label(report, recommended), plan, (&plan.layout(), "at the peak"), (&advice.objective, &detail)));
     }
-    facts.extend(advice.limits.first().map(brief::first_limit));
+    // The limits are those of the server as it is; a plan beside them has others.
+    let is_of_the_plan = kept(report) || advice.shown().is_none_or(|(plan, _)| plan.workers == 0);
+    facts.extend(advice.limits.first().map(if is_of_the_plan { brief::first_limit } else { brief::first_limit_as_it_is }));
     facts.push(brief::confidence(&advice.confidence));
     let repeats = |reason: &&str| !advice.limits.is_empty() && reason.starts_with(LIMITS_OF_THE_SERVER);
     Brief {
@@ -99,6 +99,9 @@ fn write_verdict(terminal: &mut TerminalWriter<'_>, report: &AnalysisReport) -> 
     terminal.empty_line()?;
     for warning in warnings(report) {
         terminal.paragraph(0, &warning, tone_style(Tone::Warn))?;
+    }
+    if !warnings(report).is_empty() {
+        terminal.empty_line()?;
     }
     terminal.paragraph(0, &advice.verdict.text, bold())?;
     if advice.candidates.is_empty() {
@@ -166,8 +169,8 @@ fn write_peaks(terminal: &mut TerminalWriter<'_>, report: &AnalysisReport) -> io
     terminal.heading("Peaks", note)?;
     let mut table = TextTable::new(&[
         ("span", Align::Left),
-        ("from", Align::Left),
-        ("to", Align::Left),
+        ("from", Align::Right),
+        ("to", Align::Right),
         ("requests/s", Align::Right),
         ("CPU cores", Align::Right),
     ]);
@@ -177,12 +180,18 @@ fn write_peaks(terminal: &mut TerminalWriter<'_>, report: &AnalysisReport) -> io
         table.push(vec![
             TextCell::plain(name.to_owned()),
             TextCell::plain(text::date_time(peak.window.start_us)),
-            TextCell::plain(text::date_time(peak.window.end_us)),
+            TextCell::plain(end_of(peak.window)),
             TextCell::plain(text::number(peak.requests_per_second)),
             TextCell::plain(peak.cores.map_or_else(|| text::UNKNOWN.to_owned(), text::number)),
         ]);
     }
     terminal.text_table(&table)
+}
+
+/// The end of a window, without the day if that is the day of the beginning.
+fn end_of(window: Window) -> String {
+    let (start, end) = (text::date_time(window.start_us), text::date_time(window.end_us));
+    if start.get(..10) == end.get(..10) { end.get(11..).unwrap_or(&end).to_owned() } else { end }
 }
 
 fn write_heavy_hitters(terminal: &mut TerminalWriter<'_>, report: &AnalysisReport) -> io::Result<()> {
@@ -229,7 +238,7 @@ fn write_candidates(terminal: &mut TerminalWriter<'_>, report: &AnalysisReport) 
         ("workers", Align::Right),
         ("plan", Align::Left),
         ("busiest process", Align::Left),
-        ("busy (uncertainty)", Align::Left),
+        ("busy (uncertainty)", Align::Figures),
         ("cores", Align::Right),
         ("meets", Align::Left),
     ]);
@@ -254,7 +263,7 @@ fn write_candidates(terminal: &mut TerminalWriter<'_>, report: &AnalysisReport) 
 pub(crate) fn write_inputs(terminal: &mut TerminalWriter<'_>, report: &AnalysisReport) -> io::Result<()> {
     terminal.heading("Input files", "lines = requests + other lines + malformed")?;
     let mut table = TextTable::new(&[
-        ("input", Align::Left),
+        ("input", Align::Path),
         ("format", Align::Left),
         ("lines", Align::Right),
         ("requests", Align::Right),
@@ -263,7 +272,7 @@ pub(crate) fn write_inputs(terminal: &mut TerminalWriter<'_>, report: &AnalysisR
     ]);
     for input in report.inputs.iter().take(INPUTS_MAX) {
         table.push(vec![
-            TextCell::plain(escape::terminal(&input.path, 36)),
+            TextCell::plain(escape::path(&input.path, 72)),
             TextCell::plain(escape::terminal(&input.format, 28)),
             TextCell::plain(text::count(input.lines)),
             TextCell::plain(text::count(input.requests)),
@@ -297,14 +306,13 @@ mod tests {
 
     use super::*;
     use crate::analysis::fixture;
+    use crate::shared::terminal::{WrittenFiles, written_files};
 
     fn shown(report: &AnalysisReport, style: Style) -> String {
         let mut out = Vec::new();
-        let files = WrittenFiles {
-            folder: Path::new("reports/access"),
-            names: &["report.html", "report.md", "report.json", "trace.parquet", "plan.toml", "charts/"],
-        };
-        terminal(&mut out, report, Some(files), style).unwrap();
+        let names = ["report.html", "report.md", "report.json", "trace.parquet", "plan.toml", "charts/"];
+        terminal(&mut out, report, style).unwrap();
+        written_files(&mut out, WrittenFiles { folder: Path::new("reports/access"), names: &names }, style).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -329,25 +337,21 @@ mod tests {
 
     #[test]
     fn without_tables_it_is_one_screen() {
-        let files = WrittenFiles { folder: Path::new("reports/access"), names: &["report.html", "report.md"] };
+        let style = Style { colour: false, width: 80, tables: TableChoice::NONE };
         for report in [fixture::report(), fixture::proxy_only(), fixture::empty(), fixture::large()] {
-            let mut out = Vec::new();
-            terminal(&mut out, &report, Some(files), Style { colour: false, width: 80, tables: TableChoice::NONE }).unwrap();
-            let text = String::from_utf8(out).unwrap();
+            let text = shown(&report, style);
             assert!(text.lines().count() <= 24, "{text}");
             assert!(text.contains("reports/access/report.html"), "{text}");
             assert!(!text.contains("\n\n\n"), "{text}");
         }
-        let mut out = Vec::new();
-        terminal(&mut out, &fixture::report(), Some(files), Style { colour: false, width: 80, tables: TableChoice::NONE }).unwrap();
-        insta::assert_snapshot!(String::from_utf8(out).unwrap());
+        insta::assert_snapshot!(shown(&fixture::report(), style));
     }
 
     #[test]
     fn a_table_is_printed_by_its_name() {
         let mut out = Vec::new();
         let tables = TableChoice::of(&[TableName::Peaks]);
-        terminal(&mut out, &fixture::report(), None, Style { colour: false, width: 100, tables }).unwrap();
+        terminal(&mut out, &fixture::report(), Style { colour: false, width: 100, tables }).unwrap();
         let text = String::from_utf8(out).unwrap();
         assert!(text.contains("busiest hour") && !text.contains("Endpoint groups") && !text.contains("Input files"), "{text}");
     }

@@ -195,8 +195,9 @@ fn notes(size: &Size, objective: &str) -> Vec<String> {
 
 fn next(size: &Size) -> Vec<(String, String)> {
     let largest = size.simulated.iter().rfind(|draw| draw.meets && draw.workers > 0);
-    let configure =
-        largest.map(|draw| ("write the configuration of the plan for most draws".to_owned(), format!("wsim configure '{}'", draw.plan)));
+    let configure = largest.map(|draw| {
+        ("write the configuration of the plan for most draws".to_owned(), format!("wsim configure '{}' --out synapse-workers", draw.plan))
+    });
     configure.into_iter().collect()
 }
 

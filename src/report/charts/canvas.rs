@@ -21,6 +21,8 @@ pub(super) type Drawn = Result<(), DrawingAreaErrorKind<std::io::Error>>;
 
 /// Colour of text and lines; [`minify_svg`] replaces it by `currentColor`.
 pub(super) const INK: RGBColor = RGBColor(1, 2, 3);
+/// Colour of the paper; [`minify_svg`] makes it that of the page.
+const PAPER: RGBColor = RGBColor(254, 253, 252);
 /// Main series.
 pub(super) const BLUE: RGBColor = RGBColor(0x44, 0x77, 0xaa);
 /// Second series, and values over a limit.
@@ -97,6 +99,11 @@ pub(super) fn bar(area: &Area<'_>, from: (i32, i32), to: (i32, i32), colour: RGB
     area.draw(&Rectangle::new([from, to], colour.mix(alpha).filled()))
 }
 
+/// Hides what is drawn between two corners, so that a text there can be read.
+pub(super) fn clear(area: &Area<'_>, from: (i32, i32), to: (i32, i32)) -> Drawn {
+    bar(area, from, to, PAPER, 1.0)
+}
+
 /// Draws a line between two points.
 pub(super) fn line(area: &Area<'_>, from: (i32, i32), to: (i32, i32), colour: RGBColor, alpha: f64, wide: u32) -> Drawn {
     area.draw(&PathElement::new(vec![from, to], ShapeStyle { color: colour.mix(alpha), filled: false, stroke_width: wide }))
@@ -149,6 +156,7 @@ pub(super) fn known(value: Option<f64>) -> f64 {
 /// Makes plotters' output smaller and lets it inherit the colour and font of the page.
 fn minify_svg(body: &str) -> String {
     body.replace("#010203", "currentColor")
+        .replace("fill=\"#FEFDFC\"", "class=\"clear\" fill=\"#ffffff\"")
         .replace(" font-family=\"sans-serif\"", "")
         .replace(" opacity=\"1\"", "")
         .replace(" stroke=\"none\"", "")

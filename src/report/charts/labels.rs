@@ -62,7 +62,12 @@ pub(super) fn compact(value: f64) -> String {
 pub(super) fn name_and_value(area: &Area<'_>, y: i32, name: &str, value: &str) -> Drawn {
     let value = fitted(value, VALUE_SIZE, (RIGHT - LEFT) * 2 / 3);
     let room = RIGHT - LEFT - width(&value, VALUE_SIZE) - GAP;
-    canvas::text(area, &fitted(name, NAME_SIZE, room), (LEFT, y), NAME_SIZE, (HPos::Left, VPos::Center), 1.0)?;
+    let name = fitted(name, NAME_SIZE, room);
+    // Lines of a grid would run through the letters.
+    let (above, below) = (y - LINE_HEIGHT / 2, y + LINE_HEIGHT / 2);
+    canvas::clear(area, (LEFT, above), (LEFT + width(&name, NAME_SIZE), below))?;
+    canvas::clear(area, (RIGHT - width(&value, VALUE_SIZE), above), (RIGHT, below))?;
+    canvas::text(area, &name, (LEFT, y), NAME_SIZE, (HPos::Left, VPos::Center), 1.0)?;
     canvas::text(area, &value, (RIGHT, y), VALUE_SIZE, (HPos::Right, VPos::Center), 0.85)
 }
 

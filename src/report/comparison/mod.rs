@@ -29,7 +29,7 @@ use std::io::{self, Write};
 use crate::charts::{self, Chart, PredictedFigure};
 use crate::exporter::{Report, ReportError};
 use crate::shared::table::Table;
-use crate::shared::terminal::{Style, WrittenFiles};
+use crate::shared::terminal::Style;
 
 pub use json::SCHEMA;
 pub use model::{FigurePair, GroupPair, Latencies, PairKind, ProcessPair, Run, RunGroup, RunKind, RunPair, RunProcess, Summary};
@@ -65,8 +65,8 @@ impl Report for ComparisonReport {
         tables
     }
 
-    fn terminal(&self, out: &mut dyn Write, files: Option<WrittenFiles<'_>>, style: Style) -> io::Result<()> {
-        terminal::terminal(out, self, files, style)
+    fn terminal(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
+        terminal::terminal(out, self, style)
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::model::{FigurePair, GroupPair, Latencies, PairKind, ProcessPair, Run, RunGroup, RunKind, RunPair, RunProcess, Summary};
 use crate::shared::REQUESTS_FOR_ERRORS;
+use crate::shared::change::NOTICEABLE;
 use wsim_stats::Interval;
 use wsim_text as text;
 
@@ -102,7 +103,9 @@ fn summary(groups: &[GroupPair]) -> Summary {
     let counted: Vec<&GroupPair> = groups.iter().filter(|group| group.counts && group.p50.difference.is_some()).collect();
     let count = |holds: &dyn Fn(&GroupPair) -> bool| counted.iter().filter(|group| holds(group)).count() as u64;
     let within = |figure: &FigurePair, limit: f64| figure.relative.is_some_and(|error| error.abs() <= limit);
-    let differs = |figure: &FigurePair| figure.indistinguishable != Some(true);
+    // Where the uncertainty is unknown, a change that nobody notices is none.
+    let is_small = |figure: &FigurePair| figure.relative.is_some_and(|change| change.abs() <= NOTICEABLE);
+    let differs = |figure: &FigurePair| figure.indistinguishable.map_or_else(|| !is_small(figure), |same| !same);
     Summary {
         groups: count(&|_| true),
         slower: count(&|group| differs(&group.p95) && group.p95.relative.is_some_and(|change| change > 0.0)),
@@ -144,8 +147,10 @@ fn changed(before: &Run, after: &Run, summary: &Summary, all: Option<&GroupPair>
     let groups = if groups == 0 {
         format!("no endpoint group has at least {REQUESTS_MIN} requests in both runs")
     } else {
+        let part = |count: u64, words: &str| if count > 0 { format!(", {count} {words}") } else { String::new() };
+        let small = groups.saturating_sub(slower + faster + indistinguishable);
         let unchanged =
-            if indistinguishable > 0 { format!(", {indistinguishable} unchanged within the uncertainty") } else { String::new() };
+            part(indistinguishable, "unchanged within the uncertainty") + &part(small, &format!("within {:.0} %", NOTICEABLE * 100.0));
         format!("p95 of {}: {slower} slower, {faster} faster{unchanged}", text::plural(groups, "endpoint group", "endpoint groups"))
     };
     format!("{} against {}: {overall}{groups}", after.name, before.name)

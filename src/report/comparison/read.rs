@@ -5,8 +5,9 @@ use serde::Deserialize;
 use super::model::{Latencies, Run, RunGroup, RunKind, RunProcess};
 use super::pair::ALL;
 use crate::replay;
+use crate::shared::analysis_file::{ANALYSIS, AnalysisFile, SpanFile, schema};
 use wsim_plan::Plan;
-use wsim_profile::{GroupProfile, ProcessProfile, Quantiles};
+use wsim_profile::Quantiles;
 use wsim_replay::record::{LatencyHistogram, Tally};
 use wsim_stats::Interval;
 
@@ -92,13 +93,10 @@ pub fn name_in(simulation: &str, replay: &Run) -> Option<String> {
 /// # Errors
 /// [`ReadError`] if the text is not a report, or does not contain that plan.
 pub fn read(name: &str, text: &str, plan: Option<&str>) -> Result<Run, ReadError> {
-    let schema: Schema<'_> = serde_json::from_str(text).map_err(ReadError::NotJson)?;
-    // Whatever else it is, is not taken into memory.
-    let schema: Option<String> = schema.schema.and_then(|schema| serde_json::from_str(schema.get()).ok());
-    match schema.as_deref() {
+    match schema(text).map_err(ReadError::NotJson)?.as_deref() {
         None => Err(ReadError::NoSchema),
-        Some("wsim.analysis/1") => {
-            let file = serde_json::from_str(text).map_err(|source| ReadError::Damaged { schema: "wsim.analysis/1", source })?;
+        Some(ANALYSIS) => {
+            let file = serde_json::from_str(text).map_err(|source| ReadError::Damaged { schema: ANALYSIS, source })?;
             Ok(analysis(name, file))
         }
         Some("wsim.simulation/1") => {
@@ -110,9 +108,8 @@ pub fn read(name: &str, text: &str, plan: Option<&str>) -> Result<Run, ReadError
     }
 }
 
-fn analysis(name: &str, file: Analysis) -> Run {
-    let gaps: f64 = file.gaps.iter().map(|gap| gap.seconds).sum();
-    let seconds = (file.window.seconds - gaps).max(1e-6);
+fn analysis(name: &str, file: AnalysisFile) -> Run {
+    let seconds = file.observed_seconds();
     let groups = file.groups.into_iter().filter(|group| !group.internal).map(|group| RunGroup {
         id: group.id,
         requests: group.requests,
@@ -261,37 +258,13 @@ fn latencies(tally: &Tally, of: fn(&Tally) -> &LatencyHistogram) -> Latencies {
 }
 
 #[derive(Deserialize)]
-struct Schema<'t> {
-    #[serde(borrow)]
-    schema: Option<&'t serde_json::value::RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Span {
-    seconds: f64,
-}
-
-#[derive(Deserialize)]
-struct Analysis {
-    wsim: String,
-    created: String,
-    command: String,
-    partial: bool,
-    window: Span,
-    #[serde(default)]
-    gaps: Vec<Span>,
-    groups: Vec<GroupProfile>,
-    processes: Vec<ProcessProfile>,
-}
-
-#[derive(Deserialize)]
 struct Simulation {
     wsim: String,
     created: String,
     command: String,
     partial: bool,
     growth: f64,
-    window: Span,
+    window: SpanFile,
     warm_up_seconds: f64,
     measured_seconds: Option<f64>,
     recommended: Option<String>,

@@ -4,7 +4,7 @@ use super::model::{FigurePair, GroupPair, PairKind, RunKind, RunPair};
 use super::pair::{ALL, P50_LIMIT, P95_LIMIT, REQUESTS_MIN};
 use super::report::ComparisonReport;
 use crate::shared::table::{Cell, Column, Table, Tone};
-use crate::shared::too_few;
+use crate::shared::{change, too_few};
 use wsim_stats::Interval;
 use wsim_text as text;
 
@@ -292,7 +292,7 @@ fn covered(figure: &FigurePair) -> Cell {
 }
 
 fn signed(relative: f64) -> String {
-    format!("{:+.0}", relative * 100.0)
+    change::signed(relative * 100.0)
 }
 
 /// Largest relative error of a well-predicted rate, as in the back-test of a simulation.

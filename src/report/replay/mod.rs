@@ -25,7 +25,7 @@ use std::io::{self, Write};
 use crate::charts::{self, Chart, PredictedFigure};
 use crate::exporter::{Report, ReportError};
 use crate::shared::table::Table;
-use crate::shared::terminal::{Style, WrittenFiles};
+use crate::shared::terminal::Style;
 
 pub use json::SCHEMA;
 pub use judgement::{JudgedTerm, judge};
@@ -78,7 +78,7 @@ impl Report for ReplayReport {
         tables
     }
 
-    fn terminal(&self, out: &mut dyn Write, files: Option<WrittenFiles<'_>>, style: Style) -> io::Result<()> {
-        terminal::terminal(out, self, files, style)
+    fn terminal(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
+        terminal::terminal(out, self, style)
     }
 }

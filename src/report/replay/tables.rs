@@ -2,6 +2,7 @@
 
 use super::judgement::status_words;
 use super::model::ReplayReport;
+use crate::shared::change::signed;
 use crate::shared::share;
 use crate::shared::table::{Cell, Column, Table, Tone};
 use wsim_replay::SkipReason;
@@ -62,7 +63,7 @@ pub(super) fn groups(report: &ReplayReport) -> Table {
                         let error = (one.value / measured - 1.0) * 100.0;
                         let inside = (one.low..=one.high).contains(&measured);
                         let tone = if error.abs() <= 10.0 || inside { Tone::Good } else { Tone::Warn };
-                        Cell::number(format!("{error:+.0}{}", if inside { " (inside)" } else { "" }), error).with_tone(tone)
+                        Cell::number(format!("{}{}", signed(error), if inside { " (inside)" } else { "" }), error).with_tone(tone)
                     }
                     _ => Cell::unknown(),
                 });

@@ -7,7 +7,7 @@ use anstyle::Style as Ansi;
 use super::plan_cells::meets_text;
 use super::run_facts::NextStep;
 use super::table::Tone;
-use super::terminal::{TerminalWriter, bold, dim, tone_style};
+use super::terminal::{SCREEN_LINES, TerminalWriter, bold, dim, tone_style};
 use wsim_advise::{Confidence, Limit, Objective, PlanSummary};
 use wsim_text as text;
 
@@ -57,6 +57,11 @@ pub(crate) fn plan(
 pub(crate) fn first_limit(limit: &Limit) -> Fact {
     let text = limit.to_string();
     Fact::new("First limit", if text.starts_with("the ") { text::capital(&text) } else { text })
+}
+
+/// The first limit of the server as it is, where another deployment is recommended.
+pub(crate) fn first_limit_as_it_is(limit: &Limit) -> Fact {
+    Fact::new("First limit", format!("as it is now: {limit}"))
 }
 
 pub(crate) fn confidence(confidence: &Confidence) -> Fact {
@@ -119,9 +124,8 @@ impl Brief<'_> {
     }
 }
 
-/// A screen has 24 lines; one is for the place of the report.
-const LINES_MAX: usize = 23;
-const VERDICT_LINES_MAX: usize = 5;
+const LINES_MAX: usize = SCREEN_LINES;
+const VERDICT_LINES_MAX: usize = 6;
 /// Of any other part.
 const PART_LINES_MAX: usize = 2;
 const REASONS_MAX: usize = 3;

@@ -74,7 +74,7 @@ impl Change {
     pub(crate) fn words(self) -> String {
         let Interval { value, low, high } = self.ratio;
         let times = value >= 3.0;
-        let one = |ratio: f64| if times { text::number(ratio) } else { format!("{:+.0}", (ratio - 1.0) * 100.0) };
+        let one = |ratio: f64| if times { text::number(ratio) } else { signed((ratio - 1.0) * 100.0) };
         let unit = if times { " times" } else { " %" };
         if self.has_interval() {
             format!("{}{unit} ({} to {}{unit})", one(value), one(low), one(high))
@@ -84,8 +84,14 @@ impl Change {
     }
 }
 
+/// A change in whole per cent with its sign; none where there is no change.
+pub(crate) fn signed(percent: f64) -> String {
+    let text = format!("{percent:+.0}");
+    if matches!(text.as_str(), "+0" | "-0") { "0".to_owned() } else { text }
+}
+
 /// Largest change that a reader would not notice.
-const NOTICEABLE: f64 = 0.05;
+pub(crate) const NOTICEABLE: f64 = 0.05;
 
 #[cfg(test)]
 mod tests {
@@ -103,6 +109,7 @@ mod tests {
         assert_eq!(change(150.0, 1.1).words(), "+50 % (+31 to +72 %)");
         assert_eq!(change(400.0, 1.1).words(), "4.00 times (3.50 to 4.58 times)");
         assert_eq!(change(150.0, 1.0).words(), "+50 %, uncertainty unknown");
+        assert_eq!(Change::between(Interval::exact(100.0), Interval::exact(99.8)).unwrap().words(), "0 %, uncertainty unknown");
         assert_eq!(Change::between(Interval::exact(0.0), Interval::exact(1.0)), None);
     }
 

@@ -1,5 +1,6 @@
 //! What all reports use: tables, the page frame, the verdict, the terminal writer, escaping.
 
+pub(crate) mod analysis_file;
 pub(crate) mod brief;
 pub(crate) mod change;
 pub mod escape;

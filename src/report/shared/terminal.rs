@@ -253,12 +253,12 @@ impl<'a> TerminalWriter<'a> {
         Ok(())
     }
 
-    pub(crate) fn written_files(&mut self, files: Option<WrittenFiles<'_>>) -> io::Result<()> {
-        let Some(WrittenFiles { folder, names }) = files else { return Ok(()) };
+    fn written_files(&mut self, files: WrittenFiles<'_>) -> io::Result<()> {
+        let WrittenFiles { folder, names } = files;
         self.heading("Written", "")?;
         let mut names = names.iter();
         if let Some(first) = names.next() {
-            let path = escape::terminal(&folder.join(first).to_string_lossy(), self.width - 2);
+            let path = escape::path(&folder.join(first).to_string_lossy(), self.table_width - 2);
             writeln!(self.out, "  {}", TextCell::styled(path, bold()).render(self.colour))?;
         }
         let rest: Vec<&str> = names.copied().collect();
@@ -284,12 +284,12 @@ impl<'a> TerminalWriter<'a> {
 pub fn written_files(out: &mut dyn Write, files: WrittenFiles<'_>, style: Style) -> io::Result<()> {
     let mut terminal = TerminalWriter::new(out, style);
     if style.tables != TableChoice::NONE {
-        return terminal.written_files(Some(files));
+        return terminal.written_files(files);
     }
     let WrittenFiles { folder, names } = files;
     let Some(first) = names.first() else { return Ok(()) };
     let hint = "  (-v prints the tables)";
-    let path = escape::path(&folder.join(first).to_string_lossy(), terminal.width - LABEL_COLUMNS - escape::columns(hint));
+    let path = escape::path(&folder.join(first).to_string_lossy(), terminal.table_width - LABEL_COLUMNS - escape::columns(hint));
     let path = TextCell::styled(path, bold()).render(terminal.colour);
     let label = TextCell::styled(format!("{:LABEL_COLUMNS$}", "Report"), dim()).render(terminal.colour);
     writeln!(terminal.out, "{label}{path}{}", TextCell::styled(hint.to_owned(), dim()).render(terminal.colour))
@@ -324,6 +324,8 @@ pub(crate) fn tone_style(tone: Tone) -> Ansi {
     Ansi::new().fg_color(Some(colour.into()))
 }
 
+/// Lines of a summary on one screen, but for the place of its files.
+pub(crate) const SCREEN_LINES: usize = 23;
 /// Width of the labels to the left of a text.
 const LABEL_COLUMNS: usize = 12;
 /// Longest text that is written in full.

@@ -2,12 +2,32 @@
 
 use super::escape;
 
-/// The first `most` lines of a text, the last of them shortened at a word if some are left out.
+/// The first `most` lines of a text. If some are left out, the text ends with a sentence where one ends late enough, else with a clause, else at a word.
 pub(crate) fn first_lines(mut lines: Vec<String>, most: usize, columns: usize) -> Vec<String> {
     if lines.len() <= most {
         return lines;
     }
     lines.truncate(most);
+    let kept = lines.join(" ");
+    if let Some(end) = last_end(&kept, &[". "]) {
+        return wrap(&kept[..=end], columns);
+    }
+    if let Some(end) = last_end(&kept, &["; ", ", ", ": "]) {
+        return first_words(wrap(&kept[..end], columns), columns);
+    }
+    first_words(lines, columns)
+}
+
+/// Where the last sentence or clause of a text ends, at one of these marks outside of brackets; `None` if less than two thirds of the text would be left.
+fn last_end(text: &str, marks: &[&str]) -> Option<usize> {
+    let text_end = format!("{text} ");
+    let is_outside = |at: &usize| text[..*at].matches('(').count() == text[..*at].matches(')').count();
+    let ends = marks.iter().flat_map(|mark| text_end.match_indices(mark)).map(|(at, _)| at);
+    ends.filter(|at| is_outside(at)).max().filter(|at| at * 3 >= text.len() * 2)
+}
+
+/// The lines with `…` at their end, shortened at a word.
+fn first_words(mut lines: Vec<String>, columns: usize) -> Vec<String> {
     if let Some(last) = lines.last_mut() {
         let tied = last.replace(" %", TIED_PERCENT);
         let mut words: Vec<&str> = tied.split(' ').collect();
@@ -77,5 +97,13 @@ mod tests {
         assert_eq!(first_lines(wrap("busy 11 % of it", 10), 1, 10), ["busy …"], "a figure and its unit stay together");
         assert_eq!(text(3), ["busy 11 %", "of a core", "at 16:53"]);
         assert_eq!(first_lines(wrap("up to 7 workers", 9), 1, 9), ["up to …"]);
+    }
+
+    #[test]
+    fn a_text_that_is_cut_ends_with_a_sentence_or_a_clause() {
+        let text = |text: &str| first_lines(wrap(text, 30), 1, 30);
+        assert_eq!(text("Most of the CPU is main. The rest is not."), ["Most of the CPU is main."]);
+        assert_eq!(text("the main process is busy, perhaps over the limit"), ["the main process is busy …"]);
+        assert_eq!(text("the main process (busy, perhaps over the limit)"), ["the main process (busy, …"]);
     }
 }

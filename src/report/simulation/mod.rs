@@ -22,7 +22,7 @@ use crate::analysis::tables as analysis_tables;
 use crate::charts::Chart;
 use crate::exporter::{Report, ReportError};
 use crate::shared::table::Table;
-use crate::shared::terminal::{Style, WrittenFiles};
+use crate::shared::terminal::Style;
 
 pub use json::SCHEMA;
 pub use model::SimulationReport;
@@ -55,7 +55,7 @@ impl Report for SimulationReport {
         all
     }
 
-    fn terminal(&self, out: &mut dyn Write, files: Option<WrittenFiles<'_>>, style: Style) -> io::Result<()> {
-        terminal::terminal(out, self, files, style)
+    fn terminal(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
+        terminal::terminal(out, self, style)
     }
 }

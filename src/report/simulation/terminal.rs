@@ -10,7 +10,7 @@ use crate::shared::brief::{self, Brief};
 use crate::shared::escape;
 use crate::shared::plan_cells::{busiest_texts, meets_text};
 use crate::shared::table::{Cell, Tone};
-use crate::shared::terminal::{Style, TableChoice, TableName, TerminalWriter, WrittenFiles, bold, dim, tone_style, written_files};
+use crate::shared::terminal::{Style, TableChoice, TableName, TerminalWriter, bold, dim, tone_style};
 use crate::shared::text_table::{Align, TextCell, TextTable};
 use crate::shared::vocabulary;
 use wsim_advise::sweep::{SimulatedPlan, Sweep};
@@ -18,11 +18,10 @@ use wsim_advise::{Limit, PlanSummary};
 use wsim_stats::Interval;
 use wsim_text as text;
 
-pub(super) fn terminal(out: &mut dyn Write, report: &SimulationReport, files: Option<WrittenFiles<'_>>, style: Style) -> io::Result<()> {
+pub(super) fn terminal(out: &mut dyn Write, report: &SimulationReport, style: Style) -> io::Result<()> {
     let mut terminal = TerminalWriter::new(out, style);
     if style.tables == TableChoice::NONE {
-        brief(report).write(&mut terminal)?;
-        return files.map_or(Ok(()), |files| written_files(out, files, style));
+        return brief(report).write(&mut terminal);
     }
     terminal.paragraph(0, &head(report), dim())?;
     if report.is_partial() {
@@ -39,7 +38,6 @@ pub(super) fn terminal(out: &mut dyn Write, report: &SimulationReport, files: Op
     for (_, write) in tables.into_iter().filter(|(name, _)| style.tables.shows(*name)) {
         write(&mut terminal, report)?;
     }
-    terminal.written_files(files)?;
     terminal.next_step(&report.analysis.facts)?;
     terminal.verdict_again(&report.sweep.verdict.text)
 }
@@ -109,8 +107,8 @@ fn write_candidates(terminal: &mut TerminalWriter<'_>, report: &SimulationReport
         ("workers", Align::Right),
         ("plan", Align::Left),
         ("busiest", Align::Left),
-        ("busy", Align::Left),
-        ("p95 ms", Align::Left),
+        ("busy", Align::Figures),
+        ("p95 ms", Align::Figures),
         ("limit", Align::Left),
         ("meets", Align::Left),
     ]);
@@ -180,10 +178,10 @@ fn write_groups(terminal: &mut TerminalWriter<'_>, report: &SimulationReport) ->
     let mut table = TextTable::new(&[
         ("group", Align::Left),
         ("requests", Align::Right),
-        ("mean", Align::Left),
-        ("p50", Align::Left),
-        ("p95", Align::Left),
-        ("p99", Align::Left),
+        ("mean", Align::Figures),
+        ("p50", Align::Figures),
+        ("p95", Align::Figures),
+        ("p99", Align::Figures),
     ]);
     let mut order: Vec<_> = groups.iter().collect();
     order.sort_by(|a, b| b.requests.cmp(&a.requests).then(a.id.cmp(&b.id)));
@@ -211,8 +209,8 @@ fn write_stress(terminal: &mut TerminalWriter<'_>, report: &SimulationReport) ->
     let mut table = TextTable::new(&[
         ("case", Align::Left),
         ("busiest process", Align::Left),
-        ("busy", Align::Left),
-        ("p95 ms", Align::Left),
+        ("busy", Align::Figures),
+        ("p95 ms", Align::Figures),
         ("meets", Align::Left),
     ]);
     for case in sweep.growth_steps.iter().chain(&sweep.sensitivity) {
@@ -268,7 +266,7 @@ mod tests {
 
     fn printed(report: &SimulationReport, colour: bool) -> String {
         let mut out = Vec::new();
-        terminal(&mut out, report, None, Style { colour, width: 100, tables: TableChoice::ALL }).unwrap();
+        terminal(&mut out, report, Style { colour, width: 100, tables: TableChoice::ALL }).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -287,7 +285,7 @@ mod tests {
     fn without_tables_it_is_one_screen() {
         for report in [fixture::report(), fixture::out_of_reach()] {
             let mut out = Vec::new();
-            terminal(&mut out, &report, None, Style { colour: false, width: 80, tables: TableChoice::NONE }).unwrap();
+            terminal(&mut out, &report, Style { colour: false, width: 80, tables: TableChoice::NONE }).unwrap();
             let text = String::from_utf8(out).unwrap();
             assert!(text.lines().count() <= 23 && text.contains("Confidence"), "{text}");
         }

@@ -25,7 +25,7 @@ use crate::exporter::{Report, ReportError};
 use crate::shared::markdown;
 use crate::shared::page::{self, PageFrame, Paper, parts, sentence};
 use crate::shared::table::{Table, Tone};
-use crate::shared::terminal::{ColumnView, Style, TerminalWriter, WrittenFiles, bold, dim, tone_style};
+use crate::shared::terminal::{ColumnView, Style, TableChoice, TerminalWriter, bold, dim, tone_style};
 use crate::shared::verdict::VerdictSection;
 use wsim_text as text;
 
@@ -108,7 +108,7 @@ impl Report for TrendReport {
         vec![tables::growth(self), tables::runs(self)]
     }
 
-    fn terminal(&self, out: &mut dyn Write, files: Option<WrittenFiles<'_>>, style: Style) -> io::Result<()> {
+    fn terminal(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
         let mut terminal = TerminalWriter::new(out, style);
         let head = format!("wsim {} · trend over {}", self.wsim, text::plural(self.runs.len() as u64, "analysis", "analyses"));
         terminal.paragraph(0, &head, dim())?;
@@ -124,11 +124,12 @@ impl Report for TrendReport {
             unit => format!("{} {unit}", column.label),
         };
         let view = ColumnView { shows: &shows, head: &head, cell: &|_, cell| cell.text.clone(), cell_columns: 32 };
-        for mut table in self.tables() {
-            table.rows.truncate(ROWS_MAX);
+        let is_brief = style.tables == TableChoice::NONE;
+        for mut table in self.tables().into_iter().take(if is_brief { 1 } else { usize::MAX }) {
+            table.rows.truncate(if is_brief { ROWS_MAX } else { usize::MAX });
             terminal.table(&table, "", &view)?;
         }
-        terminal.written_files(files)
+        Ok(())
     }
 }
 

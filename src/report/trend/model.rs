@@ -156,7 +156,9 @@ impl TrendReport {
     /// The first sentence: growth, and when the objective breaks.
     pub fn verdict(&self) -> String {
         let growth = match &self.all.growth_per_week {
-            Some(growth) if growth.low > 0.0 => format!("The load grows by {} a week", percent_a_week(*growth)),
+            Some(growth) if growth.low > 0.0 => {
+                format!("The load grows by {} a week", percent_a_week(*growth).trim_start_matches('+'))
+            }
             Some(growth) if growth.high < 0.0 => format!("The load shrinks: {} a week", percent_a_week(*growth)),
             Some(growth) => format!("No growth beyond its uncertainty: {} a week", percent_a_week(*growth)),
             None => "The growth is unknown".to_owned(),

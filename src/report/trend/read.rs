@@ -1,8 +1,7 @@
 //! Reads the `report.json` of an analysis, as far as a trend needs it.
 
-use serde::Deserialize;
-
 use super::model::{TrendRun, TrendRunGroup};
+use crate::shared::analysis_file::{ANALYSIS, AnalysisFile, LimitFile, schema};
 
 /// Why a run is no part of a trend.
 #[derive(Debug, thiserror::Error)]
@@ -19,15 +18,14 @@ pub enum TrendReadError {
 /// # Errors
 /// [`TrendReadError`] if the text is another report, or damaged.
 pub fn read(name: &str, text: &str) -> Result<TrendRun, TrendReadError> {
-    let schema: Schema = serde_json::from_str(text)?;
-    if schema.schema != "wsim.analysis/1" {
+    if schema(text)?.as_deref() != Some(ANALYSIS) {
         return Err(TrendReadError::NotAnAnalysis);
     }
-    let file: Analysis = serde_json::from_str(text)?;
+    let file: AnalysisFile = serde_json::from_str(text)?;
     let instant = |text: &str| text.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_microsecond);
     let start_us = instant(&file.window.start).unwrap_or(0);
     let end_us = instant(&file.window.end).unwrap_or(start_us);
-    let seconds = (file.window.seconds - file.gaps.iter().map(|gap| gap.seconds).sum::<f64>()).max(1e-6);
+    let seconds = file.observed_seconds();
     let groups = file.groups.into_iter().filter(|group| !group.internal).map(|group| TrendRunGroup {
         rate: group.requests as f64 / seconds,
         cores: group.cpu_seconds.map(|cpu| cpu / seconds),
@@ -46,64 +44,13 @@ pub fn read(name: &str, text: &str) -> Result<TrendRun, TrendReadError> {
         partial: file.partial,
         objective: file.objective,
         used: first.as_ref().map(|(value, _)| 1.0 / value),
-        limit: first.map(|(_, limit)| format!("{} of {}", limit.kind.replace('_', " "), limit.place)),
+        limit: first.map(|(_, limit)| words(&limit)),
         groups: groups.collect(),
     })
 }
 
-#[derive(Deserialize)]
-struct Schema {
-    schema: String,
-}
-
-#[derive(Deserialize)]
-struct Analysis {
-    partial: bool,
-    window: Span,
-    #[serde(default)]
-    gaps: Vec<Gap>,
-    #[serde(default)]
-    objective: String,
-    groups: Vec<Group>,
-    #[serde(default)]
-    deployment: Deployment,
-}
-
-#[derive(Deserialize)]
-struct Span {
-    start: String,
-    end: String,
-    seconds: f64,
-}
-
-#[derive(Deserialize)]
-struct Gap {
-    seconds: f64,
-}
-
-#[derive(Deserialize)]
-struct Group {
-    id: String,
-    internal: bool,
-    requests: u64,
-    cpu_seconds: Option<f64>,
-}
-
-#[derive(Deserialize, Default)]
-struct Deployment {
-    #[serde(default)]
-    limits: Vec<Limit>,
-}
-
-#[derive(Deserialize)]
-struct Limit {
-    kind: String,
-    #[serde(rename = "where")]
-    place: String,
-    headroom: Headroom,
-}
-
-#[derive(Deserialize)]
-struct Headroom {
-    value: Option<f64>,
+/// `CPU of generic_worker1`, `stream writer of main`.
+fn words(limit: &LimitFile) -> String {
+    let kind = if limit.kind == "cpu" { "CPU".to_owned() } else { limit.kind.replace('_', " ") };
+    format!("{kind} of {}", limit.place)
 }

@@ -48,7 +48,7 @@ fn the_week_in_which_the_objective_breaks_is_found() {
     assert_eq!((&breaks.earliest, &breaks.latest, breaks.already), (&breaks.expected, &breaks.expected, false));
     let growth = trend.all.growth_per_week.unwrap();
     assert!((growth.value - 0.02 / 0.6).abs() < 1e-9, "{growth:?}");
-    assert!(trend.verdict().starts_with("The load grows by +3.3 %"), "{}", trend.verdict());
+    assert!(trend.verdict().starts_with("The load grows by 3.3 %"), "{}", trend.verdict());
     assert!(trend.runs.is_sorted_by_key(|run| run.start_us), "runs may be given in any order");
 }
 

@@ -37,6 +37,11 @@ impl UserKeys {
         self.stand_in += other.stand_in;
     }
 
+    /// Whether users are known by what was logged of them, and none by a stand-in.
+    pub fn are_logged(&self) -> bool {
+        self.requester + self.logged > 0 && self.stand_in == 0
+    }
+
     /// One sentence fragment, for the report.
     pub fn describe(&self) -> String {
         let total = (self.requester + self.logged + self.stand_in).max(1);
