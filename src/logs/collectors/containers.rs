@@ -232,8 +232,9 @@ fn behind_number(text: &[u8]) -> &[u8] {
         let word = text.split(|byte| *byte == b' ').next().unwrap_or_default();
         std::str::from_utf8(word).is_ok_and(|word| word.parse::<Ipv6Addr>().is_ok())
     };
-    // Addresses of the internet begin with four digits.
-    let is_address = digits == 4 && is_ipv6(text) && !is_ipv6(rest);
+    // Addresses of the internet begin with four digits, of which the first is 2, and those of a network with f.
+    let is_whole = |text: &[u8]| matches!(text, [b'2' | b'f', _, _, _, b':', ..]) && is_ipv6(text);
+    let is_address = digits == 4 && is_whole(text) && !is_whole(rest);
     if digits > 0 && text.get(digits) == Some(&b':') && !is_clock && !is_address { rest } else { text }
 }
 
