@@ -29,7 +29,6 @@ pub(super) fn explain(views: &[View<'_>], trials: &[Trial], stamps: &StampReader
         && !view.lines().any(has_time_of_day)
     {
         text.push_str("; its lines do not say the time, without which nothing can be told of load: log it, or collect the lines with their times (docker logs -t, kubectl logs --timestamps, journalctl -o short-iso)");
-        return text;
     }
     if keys.is_none() {
         let is_request = |view: &View<'_>| view.lines().any(looks_like_request);
